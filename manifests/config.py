@@ -8,11 +8,11 @@ that a configuration can be built anywhere the standard library runs.
 import dataclasses
 from typing import Any, TypeVar, dataclass_transform
 
-Class = TypeVar("Class", bound=type)
+Class = TypeVar("Class")
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(dataclasses.field,))
-def config(cls: Class) -> Class:
+def config(cls: type[Class]) -> type[Class]:
     """Turn `cls` into a frozen, keyword-only dataclass that refuses unknown keys when built from a recipe."""
     cls.__pydantic_config__ = {"extra": "forbid"}  # type: ignore[attr-defined]
     return dataclasses.dataclass(frozen=True, kw_only=True)(cls)

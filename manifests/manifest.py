@@ -1,0 +1,145 @@
+"""Stage manifests: one `manifest.json` a stage, chained to the manifests of the stages it read.
+
+A manifest says what the stage was (config, version), which shards it wrote, what it counted, and from what: its parents, each by
+path and digest. Following parents leads from a trainer's checkpoint down to the WARC files. Times and worker names are kept out of
+the digest (they live under `timing`), so that two runs with the same result have the same manifest digest.
+"""
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from manifests import storage
+from manifests.errors import InputError
+from manifests.receipt import Counts
+from manifests.storage import Artifact
+
+MANIFEST = "manifest.json"
+
+
+@dataclass
+class Parent:
+    """What a stage read: another stage's folder (digest of its manifest), or a raw file (digest of its bytes)."""
+
+    path: str
+    digest: str
+
+
+@dataclass
+class Manifest:
+    """stages: the stages that the folder's documents went through (several when map stages were fused into one task)."""
+
+    stages: list[str]
+    version: str
+    config: dict[str, Any]
+    plan_hash: str
+    parents: list[Parent] = field(default_factory=list)
+    outputs: list[Artifact] = field(default_factory=list)
+    totals: list[Counts] = field(default_factory=list)
+    shards: int = 0
+    quarantined: list[dict[str, str]] = field(default_factory=list)
+    conserved: bool = True
+    timing: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        record = asdict(self)
+        record.pop("timing")
+        for counts in record["totals"]:
+            counts.pop("seconds")
+        for artifact in record["outputs"]:
+            artifact.pop("path")
+        for parent in record["parents"]:
+            parent.pop("path")
+        return hashlib.sha256(json.dumps(record, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+    def documents(self, prefix: str = "documents") -> list[Artifact]:
+        """The outputs below `<folder>/<prefix>/`: what the next stage reads."""
+        return [output for output in self.outputs if f"/{prefix}/" in output.path]
+
+
+def write_manifest(manifest: Manifest, folder: str) -> Artifact:
+    record = asdict(manifest)
+    for artifact in record["outputs"]:
+        artifact["path"] = artifact["path"].removeprefix(folder.rstrip("/") + "/")
+    for parent in record["parents"]:
+        parent["path"] = _relative_to(parent["path"], folder)
+    record["digest"] = manifest.digest
+    data = (json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+    return storage.write_bytes(storage.join(folder, MANIFEST), data)
+
+
+def has_manifest(folder: str) -> bool:
+    return storage.exists(storage.join(folder, MANIFEST))
+
+
+def read_manifest(folder: str) -> Manifest:
+    """Raises InputError if the folder holds no readable manifest."""
+    path = storage.join(folder, MANIFEST)
+    if not storage.exists(path):
+        raise InputError(
+            f"{folder} is no finished stage folder (it has no {MANIFEST})", "run the stage that writes it first"
+        )
+    try:
+        record = json.loads(storage.read_bytes(path))
+        record.pop("digest")
+        record["outputs"] = [
+            Artifact(**{**item, "path": storage.join(folder, item["path"])}) for item in record["outputs"]
+        ]
+        record["parents"] = [
+            Parent(_absolute_from(item["path"], folder), item["digest"]) for item in record["parents"]
+        ]
+        record["totals"] = [Counts(**item) for item in record["totals"]]
+        return Manifest(**record)
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is damaged ({error})", "run the stage again; finished shards are kept") from error
+
+
+def find_manifests(root: str) -> list[str]:
+    """The stage folders at or directly below `root`, sorted so that parents come before the stages that read them."""
+    candidates = [root] if has_manifest(root) else []
+    if not candidates:
+        if storage.is_remote(root):
+            store, inner = storage.filesystem(root)
+            names = (
+                [path.rstrip("/").rsplit("/", 1)[-1] for path in store.ls(inner, detail=False)]
+                if store.exists(inner)
+                else []
+            )
+        else:
+            names = sorted(os.listdir(root)) if os.path.isdir(root) else []
+        candidates = [storage.join(root, name) for name in sorted(names) if has_manifest(storage.join(root, name))]
+    if not candidates:
+        raise InputError(f"{root} holds no finished stage", "give the output folder of a run or of one stage")
+    manifests = {folder: read_manifest(folder) for folder in candidates}
+    ordered: list[str] = []
+
+    def visit(folder: str) -> None:
+        if folder in ordered:
+            return
+        for parent in manifests[folder].parents:
+            if parent.path in manifests and parent.path != folder:
+                visit(parent.path)
+        ordered.append(folder)
+
+    for folder in candidates:
+        visit(folder)
+    return ordered
+
+
+def _relative_to(path: str, folder: str) -> str:
+    if storage.is_remote(path) or storage.is_remote(folder) or not os.path.isabs(path):
+        return path
+    return os.path.relpath(path, os.path.abspath(folder)) if _siblings(path, folder) else path
+
+
+def _siblings(path: str, folder: str) -> bool:
+    return os.path.dirname(os.path.abspath(folder)) == os.path.dirname(path.rstrip("/"))
+
+
+def _absolute_from(path: str, folder: str) -> str:
+    if path.startswith("../"):
+        return os.path.normpath(os.path.join(os.path.abspath(storage.local(folder)), path))
+    return path

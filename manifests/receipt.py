@@ -1,0 +1,133 @@
+"""Receipts: what one shard's work read, wrote and counted, written last, by atomic rename.
+
+A shard is done when its receipt carries today's plan hash **and** its outputs still match their digests. So resume needs no
+state but the files, does not depend on how many workers run, and notices a changed config, input, model or prompt.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from manifests import storage
+from manifests.errors import CorpusmillError
+from manifests.storage import Artifact
+
+
+@dataclass
+class Counts:
+    """One stage's account of one shard. Conservation: rows_in == kept + sum(excluded) + failed."""
+
+    stage: str
+    rows_in: int = 0
+    kept: int = 0
+    excluded: dict[str, int] = field(default_factory=dict)
+    failed: int = 0
+    text_bytes: int = 0  # of the kept rows
+    tokens: int = 0
+    seconds: float = 0.0
+
+    @property
+    def conserved(self) -> bool:
+        return self.rows_in == self.kept + sum(self.excluded.values()) + self.failed
+
+    def add(self, other: "Counts") -> None:
+        """Sum another shard's account of the same stage into this one."""
+        self.rows_in += other.rows_in
+        self.kept += other.kept
+        for reason, rows in other.excluded.items():
+            self.excluded[reason] = self.excluded.get(reason, 0) + rows
+        self.failed += other.failed
+        self.text_bytes += other.text_bytes
+        self.tokens += other.tokens
+        self.seconds += other.seconds
+
+
+@dataclass
+class Receipt:
+    """status: done, or quarantined (the work failed twice; `error` says why and there are no outputs)."""
+
+    stage: str
+    pass_name: str
+    shard: str
+    plan_hash: str
+    status: str = "done"
+    inputs: list[Artifact] = field(default_factory=list)
+    outputs: list[Artifact] = field(default_factory=list)
+    counts: list[Counts] = field(default_factory=list)
+    error: str = ""
+    seconds: float = 0.0
+    worker: str = ""
+
+    def to_json(self, folder: str) -> bytes:
+        """As bytes; paths below `folder` are stored relative to it, so that a stage's folder can be moved or copied."""
+        record = asdict(self)
+        for artifact in [*record["inputs"], *record["outputs"]]:
+            artifact["path"] = _relative(artifact["path"], folder)
+        return (json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+    @classmethod
+    def from_json(cls, data: bytes, folder: str) -> "Receipt":
+        """Raises CorpusmillError if the bytes are no receipt."""
+        try:
+            record: dict[str, Any] = json.loads(data)
+            record["inputs"] = [_artifact(item, folder) for item in record["inputs"]]
+            record["outputs"] = [_artifact(item, folder) for item in record["outputs"]]
+            record["counts"] = [Counts(**item) for item in record["counts"]]
+            return cls(**record)
+        except (ValueError, KeyError, TypeError) as error:
+            raise CorpusmillError(
+                f"a receipt under {folder} is damaged ({error})", "run the same command again"
+            ) from error
+
+
+def plan_hash(plan: dict[str, Any]) -> str:
+    """SHA-256 over the canonical JSON of everything that decides a shard's output."""
+    return hashlib.sha256(json.dumps(plan, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def receipt_path(folder: str, pass_name: str, shard: str) -> str:
+    return storage.join(folder, "receipts", pass_name, f"{shard}.json")
+
+
+def write_receipt(receipt: Receipt, folder: str) -> None:
+    storage.write_bytes(receipt_path(folder, receipt.pass_name, receipt.shard), receipt.to_json(folder))
+
+
+def read_receipt(folder: str, pass_name: str, shard: str) -> Receipt | None:
+    """The shard's receipt, or None if there is none or it is unreadable (then the shard is simply not done)."""
+    path = receipt_path(folder, pass_name, shard)
+    if not storage.exists(path):
+        return None
+    try:
+        return Receipt.from_json(storage.read_bytes(path), folder)
+    except CorpusmillError:
+        return None
+
+
+def list_receipts(folder: str, pass_name: str = "") -> list[Receipt]:
+    """All receipts of a stage's folder (of one pass), sorted by pass and shard."""
+    below = storage.join(folder, "receipts", pass_name)
+    if not storage.exists(below):
+        return []
+    return [Receipt.from_json(storage.read_bytes(path), folder) for path in storage.list_files(below, ".json")]
+
+
+def is_done(receipt: Receipt | None, expected_plan_hash: str) -> bool:
+    """Whether the receipt is of today's plan and every output is there with the bytes it had."""
+    return (
+        receipt is not None
+        and receipt.status == "done"
+        and receipt.plan_hash == expected_plan_hash
+        and all(storage.matches(output) for output in receipt.outputs)
+    )
+
+
+def _relative(path: str, folder: str) -> str:
+    prefix = folder.rstrip("/") + "/"
+    return "./" + path.removeprefix(prefix) if path.startswith(prefix) else path
+
+
+def _artifact(record: dict[str, Any], folder: str) -> Artifact:
+    path = record["path"]
+    return Artifact(**{**record, "path": storage.join(folder, path[2:]) if path.startswith("./") else path})

@@ -1,0 +1,120 @@
+"""The document schema, declared once: every stage reads and writes it, and columns are added by declaration, never inferred.
+
+A document is one row. `DOCUMENT` holds the columns that every document has (null where a stage has not spoken yet); a stage
+that measures or scores declares further narrow columns, and its shards carry `DOCUMENT` followed by them. Excluded rows carry
+the same columns and `EXCLUSION`: which stage, which reason code, which detail.
+
+A reason code that begins with `error_` means that the record failed (it could not be read or processed); any other code means
+that a rule dropped it. Receipts count the two apart.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+
+import pyarrow as pa
+
+from manifests.errors import InputError
+
+ORIGIN = pa.struct(
+    [
+        ("file", pa.string()),  # the file's name as the recipe reached it
+        ("offset", pa.int64()),  # WARC: where the record starts, bytes into the (compressed) file
+        ("length", pa.int64()),  # WARC: bytes of the (compressed) record
+        ("row", pa.int64()),  # JSONL, Parquet, text trees: row or ordinal within the file
+    ]
+)
+
+LINEAGE = pa.struct(
+    [
+        ("parent", pa.string()),  # id of the actual document
+        ("start", pa.int32()),  # segment span within the parent's text, in characters
+        ("end", pa.int32()),
+        ("prompt_hash", pa.string()),
+        ("model", pa.string()),
+        ("sampling", pa.string()),  # JSON: temperature, top_p, max_tokens
+        ("seed", pa.int64()),
+        ("sample", pa.int32()),  # which of several samples of the same request
+        ("finish_reason", pa.string()),  # stop, length, error
+    ]
+)
+
+DOCUMENT = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        ("text", pa.string()),
+        ("url", pa.string()),
+        ("source", pa.string()),
+        ("date", pa.string()),  # ISO 8601
+        ("language", pa.string()),  # ISO 639-1 where there is one
+        ("language_score", pa.float32()),
+        ("n_tokens", pa.int32()),
+        ("origin", ORIGIN),
+        ("quality", pa.uint8()),  # 0-19
+        ("level", pa.string()),  # low, medium_low, medium, medium_high, high
+        ("kind", pa.string()),  # actual, synthetic
+        ("prompt", pa.string()),
+        ("lineage", LINEAGE),
+    ]
+)
+
+EXCLUSION = (pa.field("stage", pa.string()), pa.field("reason", pa.string()), pa.field("detail", pa.string()))
+
+LEVELS = ("low", "medium_low", "medium", "medium_high", "high")
+FAILED_PREFIX = "error_"
+
+
+def extended(*fields: pa.Field, of: pa.Schema = DOCUMENT) -> pa.Schema:
+    """`of` followed by the declared `fields`; a field that is there already keeps its place."""
+    return pa.schema([*of, *(field for field in fields if field.name not in of.names)])
+
+
+def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """`table` with exactly the columns of `schema`, in its order: absent ones are null, extra ones are left out.
+
+    Raises InputError where a column has a type that cannot be cast without loss.
+    """
+    columns = []
+    for field in schema:
+        if field.name not in table.column_names:
+            columns.append(pa.nulls(table.num_rows, field.type))
+            continue
+        column = table.column(field.name)
+        if column.type != field.type:
+            try:
+                column = column.cast(field.type)
+            except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+                raise InputError(
+                    f"column {field.name!r} is {column.type}, not {field.type} ({str(error).splitlines()[0]})",
+                    "map the column with the reader's settings or mend the file",
+                ) from error
+        columns.append(column)
+    return pa.table(columns, schema=schema)
+
+
+def excluded(rows: pa.Table, stage: str, reasons: Sequence[str], details: Sequence[str | None]) -> pa.Table:
+    """`rows` with the exclusion columns: one reason code and one detail a row."""
+    for field, values in zip(EXCLUSION, ([stage] * rows.num_rows, reasons, details), strict=True):
+        rows = rows.append_column(field, pa.array(values, type=field.type))
+    return rows
+
+
+def actual_id(source: str, *origin: str | int) -> str:
+    """The id of a document found in the world: 32 hex digits of a hash of its origin (source, record id or file and row)."""
+    return _hashed(["actual", source, *map(str, origin)])
+
+
+def synthetic_id(
+    parent: str, start: int, end: int, prompt_hash: str, model: str, sampling: str, sample: int, part: int = 0
+) -> str:
+    """The id of a synthetic document: a hash of everything that made it, so that the same request has the same id."""
+    return _hashed(["synthetic", parent, str(start), str(end), prompt_hash, model, sampling, str(sample), str(part)])
+
+
+def seed_for(*parts: str | int) -> int:
+    """A seed in [0, 2**63) that depends on nothing but its parts (document id, stage seed, purpose)."""
+    return int(_hashed(["seed", *map(str, parts)])[:16], 16) >> 1
+
+
+def _hashed(parts: Iterable[str]) -> str:
+    joined = "\x1f".join(parts).encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(joined, digest_size=16).hexdigest()

@@ -1,0 +1,127 @@
+"""One shard's work: where it reads, and the files it writes, whole and with their digests.
+
+A `Shard` is handed to a stage's work function. Everything that it writes goes through `Shard.parquet` or `Shard.file`, so that the
+receipt knows each output's rows, bytes, tokens and SHA-256 without reading it again.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from manifests import storage
+from manifests.errors import InputError
+from manifests.schema import conform
+from manifests.storage import Artifact
+
+ROW_GROUP_BYTES = 64 << 20
+COMPRESSION_LEVEL = 3
+
+
+class ParquetOutput:
+    """A Parquet shard being written: tables are gathered into row groups of about `row_group_bytes` (or `row_group_rows`)."""
+
+    def __init__(self, sink: storage.HashingWriter, schema: pa.Schema, row_group_bytes: int) -> None:
+        self._schema = schema
+        self._writer = pq.ParquetWriter(
+            pa.PythonFile(sink, mode="w"), schema, compression="zstd", compression_level=COMPRESSION_LEVEL
+        )
+        self._limit = row_group_bytes
+        self._waiting: list[pa.Table] = []
+        self._waiting_bytes = 0
+        self.rows = self.text_bytes = self.tokens = 0
+
+    def write(self, table: pa.Table) -> None:
+        """Append the rows of `table`, made to fit the output's schema."""
+        if table.num_rows == 0:
+            return
+        table = conform(table, self._schema)
+        self.rows += table.num_rows
+        if "text" in self._schema.names:
+            self.text_bytes += pc.sum(pc.binary_length(table["text"])).as_py() or 0
+        if "n_tokens" in self._schema.names:
+            self.tokens += pc.sum(table["n_tokens"]).as_py() or 0
+        self._waiting.append(table)
+        self._waiting_bytes += table.nbytes
+        if self._waiting_bytes >= self._limit:
+            self.flush()
+
+    def flush(self) -> None:
+        """End the current row group."""
+        if self._waiting:
+            self._writer.write_table(pa.concat_tables(self._waiting), row_group_size=1 << 30)
+            self._waiting, self._waiting_bytes = [], 0
+
+    def close(self) -> None:
+        self.flush()
+        self._writer.close()
+
+
+@dataclass
+class Shard:
+    """name: unique within the pass. inputs: what to read. folder: the stage's output folder. plan_hash: of this shard's plan."""
+
+    name: str
+    inputs: tuple[Artifact, ...]
+    folder: str
+    plan_hash: str = ""
+    outputs: list[Artifact] = field(default_factory=list)
+
+    @contextmanager
+    def parquet(
+        self, where: str, schema: pa.Schema, *, name: str | None = None, row_group_bytes: int = ROW_GROUP_BYTES
+    ) -> Iterator[ParquetOutput]:
+        """Write `<folder>/<where>/<name or shard name>.parquet`; it appears when the block ends without an error."""
+        path = storage.join(self.folder, where, f"{name or self.name}.parquet")
+        with storage.atomic_writer(path) as sink:
+            output = ParquetOutput(sink, schema, row_group_bytes)
+            yield output
+            output.close()
+        self.outputs.append(Artifact(path, sink.digest, sink.size, output.rows, output.text_bytes, output.tokens))
+
+    def file(self, where: str, name: str, data: bytes) -> Artifact:
+        """Write `data` as `<folder>/<where>/<name>`."""
+        artifact = storage.write_bytes(storage.join(self.folder, where, name), data)
+        self.outputs.append(artifact)
+        return artifact
+
+    def adopt(self, path: str) -> Artifact:
+        """Take a file that the work wrote by other means (a model, a checkpoint) among the outputs."""
+        artifact = storage.artifact_of(path)
+        self.outputs.append(artifact)
+        return artifact
+
+    @property
+    def scratch(self) -> str:
+        """A folder for this shard's own unfinished work; it changes with the plan, so stale work is never taken up."""
+        return storage.join(self.folder, "work", "scratch", f"{self.name}-{self.plan_hash[:12]}")
+
+
+def read_parquet(artifact: Artifact | str, columns: list[str] | None = None) -> Iterator[pa.Table]:
+    """The row groups of a Parquet file, one table each. Raises InputError if the file is no readable Parquet or lacks a column."""
+    path = artifact if isinstance(artifact, str) else artifact.path
+    with storage.open_read(path) as source:
+        try:
+            file = pq.ParquetFile(source)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise InputError(
+                f"{path} is not a readable Parquet file ({str(error).splitlines()[0]})", "make it again"
+            ) from error
+        missing = sorted(set(columns or ()) - set(file.schema_arrow.names))
+        if missing:
+            raise InputError(f"{path} has no column {', '.join(missing)}", "check which stage wrote it")
+        for group in range(file.num_row_groups):
+            try:
+                yield file.read_row_group(group, columns=columns)
+            except (pa.ArrowInvalid, OSError) as error:
+                raise InputError(f"{path} is damaged ({str(error).splitlines()[0]})", "make it again") from error
+
+
+def schema_of(artifact: Artifact | str) -> pa.Schema:
+    """The Arrow schema of a Parquet shard."""
+    path = artifact if isinstance(artifact, str) else artifact.path
+    with storage.open_read(path) as source:
+        return pq.read_schema(source)

@@ -1,0 +1,252 @@
+"""Files, wherever they live: any fsspec URL, written whole or not at all, each with its SHA-256.
+
+A local file is written beside its place under a temporary name, synced, and renamed; an object store publishes an object only
+when its upload is complete. So a reader never sees half a file, and a killed writer leaves at most a `.partial` that the next
+writer of the same file removes.
+"""
+
+import errno
+import glob
+import hashlib
+import os
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO, Any
+
+from manifests.errors import InputError, StorageError
+
+PARTIAL = ".partial"
+_CHUNK = 8 << 20
+_REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A file and what it must hold: SHA-256 of its bytes, its size, and for document shards rows, text bytes and tokens."""
+
+    path: str
+    digest: str
+    size: int
+    rows: int = 0
+    text_bytes: int = 0
+    tokens: int = 0
+
+    @property
+    def name(self) -> str:
+        return self.path.rstrip("/").rsplit("/", 1)[-1]
+
+
+def is_remote(path: str) -> bool:
+    return "://" in path and not path.startswith("file://")
+
+
+def local(path: str) -> str:
+    return path.removeprefix("file://")
+
+
+def filesystem(path: str) -> tuple[Any, str]:
+    """The fsspec filesystem of `path` and the path within it."""
+    import fsspec
+
+    return fsspec.core.url_to_fs(path)
+
+
+def join(folder: str, *parts: str) -> str:
+    return "/".join([folder.rstrip("/"), *(part.strip("/") for part in parts if part)])
+
+
+def exists(path: str) -> bool:
+    if not is_remote(path):
+        return os.path.exists(local(path))
+    store, inner = filesystem(path)
+    return store.exists(inner)
+
+
+def size_of(path: str) -> int:
+    if not is_remote(path):
+        return os.path.getsize(local(path))
+    store, inner = filesystem(path)
+    return int(store.size(inner))
+
+
+def open_read(path: str) -> IO[bytes]:
+    """Open for reading, seekable. Raises InputError with the path if it is not there or may not be read."""
+    try:
+        if not is_remote(path):
+            return open(local(path), "rb")
+        store, inner = filesystem(path)
+        return store.open(inner, "rb")
+    except FileNotFoundError as error:
+        raise InputError(f"{path} does not exist", "check the path") from error
+    except (IsADirectoryError, PermissionError) as error:
+        raise InputError(f"{path} cannot be read ({error.strerror})", "check the path and its permissions") from error
+
+
+def read_bytes(path: str) -> bytes:
+    with open_read(path) as file:
+        return file.read()
+
+
+class HashingWriter:
+    """A write-only file object that hashes and counts what passes through it."""
+
+    def __init__(self, inner: IO[bytes]) -> None:
+        self._inner = inner
+        self._hash = hashlib.sha256()
+        self.size = 0
+        self.closed = False
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data).cast("B")
+        self._hash.update(view)
+        self.size += view.nbytes
+        self._inner.write(view)
+        return view.nbytes
+
+    def tell(self) -> int:
+        return self.size
+
+    def flush(self) -> None:
+        self._inner.flush()
+
+    def writable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return False
+
+    def seekable(self) -> bool:
+        return False
+
+    def close(self) -> None:  # the context manager below owns the inner file
+        self.closed = True
+
+    @property
+    def digest(self) -> str:
+        return self._hash.hexdigest()
+
+
+@contextmanager
+def atomic_writer(path: str) -> Iterator[HashingWriter]:
+    """Write `path` whole or not at all: it appears under its name when the block ends without an error.
+
+    Raises StorageError when the storage refuses (disk full, no permission).
+    """
+    try:
+        if is_remote(path):
+            store, inner = filesystem(path)
+            store.makedirs(inner.rsplit("/", 1)[0], exist_ok=True)
+            remote = store.open(inner, "wb", autocommit=False)
+            try:
+                yield HashingWriter(remote)
+                remote.close()
+                remote.commit()
+            except BaseException:
+                remote.discard()
+                raise
+            return
+        target = local(path)
+        folder = os.path.dirname(target) or "."
+        os.makedirs(folder, exist_ok=True)
+        for stale in glob.glob(f"{glob.escape(folder)}/.{glob.escape(os.path.basename(target))}.*{PARTIAL}"):
+            os.unlink(stale)
+        partial = os.path.join(folder, f".{os.path.basename(target)}.{uuid.uuid4().hex[:8]}{PARTIAL}")
+        try:
+            with open(partial, "wb") as file:
+                yield HashingWriter(file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, target)
+        except BaseException:
+            if os.path.exists(partial):
+                os.unlink(partial)
+            raise
+    except OSError as error:
+        if error.errno in _REFUSALS:
+            raise StorageError(
+                f"cannot write {path} ({os.strerror(error.errno or 0)})",
+                "free space or mend permissions, then run the same command again",
+            ) from error
+        raise
+
+
+def write_bytes(path: str, data: bytes) -> Artifact:
+    with atomic_writer(path) as file:
+        file.write(data)
+    return Artifact(path, file.digest, file.size)
+
+
+def digest_of(path: str) -> str:
+    """SHA-256 of the file's bytes, hex."""
+    digest = hashlib.sha256()
+    with open_read(path) as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def artifact_of(path: str) -> Artifact:
+    """Measure a file that nobody vouches for yet. On an object store its version key stands in for a hash of its bytes."""
+    if is_remote(path):
+        store, inner = filesystem(path)
+        return Artifact(path, str(store.ukey(inner)), int(store.size(inner)))
+    return Artifact(path, digest_of(path), size_of(path))
+
+
+def matches(artifact: Artifact) -> bool:
+    """Whether the file is there and its bytes are what the artifact says."""
+    if not exists(artifact.path) or size_of(artifact.path) != artifact.size:
+        return False
+    return artifact.digest in (digest_of(artifact.path), artifact_of(artifact.path).digest)
+
+
+def remove(path: str) -> None:
+    """Remove a file if it is there."""
+    if not is_remote(path):
+        if os.path.lexists(local(path)):
+            os.unlink(local(path))
+        return
+    store, inner = filesystem(path)
+    if store.exists(inner):
+        store.rm_file(inner)
+
+
+def list_files(folder: str, suffix: str = "") -> list[str]:
+    """All files under `folder`, sorted, hidden and partial ones left out."""
+    if is_remote(folder):
+        store, inner = filesystem(folder)
+        protocol = folder.split("://", 1)[0]
+        found = [f"{protocol}://{path.lstrip('/')}" for path in store.find(inner)]
+    else:
+        found = [
+            os.path.join(root, name)
+            for root, folders, names in os.walk(local(folder))
+            for name in names
+            if folders.sort() is None
+        ]
+    return sorted(path for path in found if path.endswith(suffix) and not path.rsplit("/", 1)[-1].startswith("."))
+
+
+def expand(patterns: Iterable[str]) -> list[str]:
+    """Files named by paths, folders (all files below) and globs, sorted, each once. Raises InputError if a pattern finds nothing."""
+    found: set[str] = set()
+    for pattern in patterns:
+        if any(sign in pattern for sign in "*?["):
+            if is_remote(pattern):
+                store, inner = filesystem(pattern)
+                protocol = pattern.split("://", 1)[0]
+                matched = [f"{protocol}://{path.lstrip('/')}" for path in store.glob(inner)]
+            else:
+                matched = [path for path in glob.glob(local(pattern), recursive=True) if os.path.isfile(path)]
+        elif is_remote(pattern):
+            store, inner = filesystem(pattern)
+            matched = list_files(pattern) if store.isdir(inner) else [pattern] if store.exists(inner) else []
+        else:
+            path = local(pattern)
+            matched = list_files(path) if os.path.isdir(path) else [path] if os.path.exists(path) else []
+        if not matched:
+            raise InputError(f"input {pattern} matches no file", "check the path or the glob")
+        found.update(matched)
+    return sorted(found)
