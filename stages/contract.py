@@ -42,6 +42,13 @@ class MapStage(Protocol):
         """The columns that the stage adds to the document schema."""
         ...
 
+    def depends_on(self) -> str:
+        """What decides the output besides the configuration: digests of models and prompts. Empty if nothing does.
+
+        Raises ModelError or RecipeError if something that the stage needs is missing, before any shard is started.
+        """
+        ...
+
     def apply(self, table: pa.Table) -> Outcome:
         """Every row of `table` ends in exactly one of the two tables."""
         ...
@@ -94,4 +101,15 @@ class GlobalStage(Protocol):
     name: ClassVar[str]
     version: ClassVar[int]
 
-    def passes(self, inputs: Inputs) -> Passes: ...
+    def depends_on(self) -> str:
+        """As for a map stage: digests of the models and prompts that decide the output."""
+        ...
+
+    def named_inputs(self) -> Mapping[str, tuple[str, ...]]:
+        """Inputs beside the main one: name -> stage folders, files or globs. They arrive expanded in `Inputs.named`."""
+        ...
+
+    def passes(self, inputs: Inputs) -> Passes:
+        """Yield passes in order; each `yield` returns the PassResult. The pass marked `final` writes the stage's documents
+        below `documents/` and what it drops below `excluded/`."""
+        ...
