@@ -1,0 +1,312 @@
+"""The hybrid language model of Nemotron-H: Mamba-2, attention and FFN layers in the order of a pattern string.
+
+Every symbol of the pattern is one pre-norm residual block with one mixer: `M` Mamba-2, `-` squared-ReLU FFN, `*` grouped-query
+attention without position embedding. Parameters carry the names of the published checkpoints (`backbone.layers.N.mixer...`,
+`lm_head.weight`), so that what is trained here is read by other tools without a converter.
+
+Numbers: master weights are fp32 and are cast where they are used to the compute dtype (no autocast); norms, softplus and decays
+run in fp32.
+
+Sources: Nemotron-H (arXiv 2504.03624), section 2.1; initialisation as in Megatron-LM (`mamba_mixer.py`, `transformer_config.py`).
+Letters in tensor names: B batch, T time, D hidden, H heads, P head dim, G groups, N state, C channels.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from manifests.config import config
+from manifests.errors import CorpusmillError
+from trainer.ssd import ssd
+
+DT_RANGE = (1e-3, 1e-1)  # initial step sizes of Mamba heads, log-uniform
+DT_FLOOR = 1e-4
+A_RANGE = (1.0, 16.0)  # initial decay rates of Mamba heads, uniform
+
+
+@config
+class HybridConfig:
+    """The shape of a hybrid model. Defaults are what all published Nemotron-H sizes share."""
+
+    pattern: str  # one symbol a layer: M Mamba-2, - FFN, * attention
+    hidden_size: int
+    ffn_size: int
+    attention_heads: int
+    key_value_heads: int
+    mamba_heads: int
+    mamba_state: int = 128
+    mamba_head_dim: int = 64
+    mamba_groups: int = 8
+    head_dim: int = 128
+    conv_kernel: int = 4
+    chunk_size: int = 128  # speed only, the result does not depend on it
+    vocab_size: int = 131072
+    norm_epsilon: float = 1e-5
+    init_std: float | None = None  # None: 0.014 * sqrt(4096 / hidden_size), which gives 0.014 (8B) and 0.0099 (56B)
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.pattern) - set("M-*"))
+        if unknown:
+            raise CorpusmillError(
+                f"the layer pattern {self.pattern!r} holds {unknown}", "use M (Mamba-2), - (FFN) and * (attention) only"
+            )
+        if "*" not in self.pattern:
+            raise CorpusmillError(
+                f"the layer pattern {self.pattern!r} has no attention layer",
+                "put at least one * into it: other tools cannot load a NemotronH model without one",
+            )
+        for name in ("hidden_size", "ffn_size", "mamba_state", "mamba_head_dim", "head_dim", "chunk_size", "vocab_size"):
+            if getattr(self, name) < 1:
+                raise CorpusmillError(f"{name} is {getattr(self, name)}", "give a positive number")
+        if self.attention_heads % self.key_value_heads:
+            raise CorpusmillError(
+                f"{self.attention_heads} attention heads cannot share {self.key_value_heads} key/value heads evenly",
+                "make attention_heads a multiple of key_value_heads",
+            )
+        if self.mamba_heads % self.mamba_groups:
+            raise CorpusmillError(
+                f"{self.mamba_heads} Mamba heads do not divide into {self.mamba_groups} groups",
+                "make mamba_heads a multiple of mamba_groups",
+            )
+
+    @property
+    def mamba_inner(self) -> int:
+        """Width of the Mamba mixer between its projections."""
+        return self.mamba_heads * self.mamba_head_dim
+
+    @property
+    def conv_channels(self) -> int:
+        """Channels of the causal convolution: x, B and C."""
+        return self.mamba_inner + 2 * self.mamba_groups * self.mamba_state
+
+    @property
+    def standard_deviation(self) -> float:
+        """Spread of the initial weights."""
+        return 0.014 * math.sqrt(4096 / self.hidden_size) if self.init_std is None else self.init_std
+
+
+class Linear(nn.Linear):
+    """A bias-free linear map with an fp32 master weight, computed in the dtype of its input."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight.to(x.dtype))
+
+
+class RMSNorm(nn.Module):
+    """Root-mean-square norm over groups of the last dimension (one group: all of it), in fp32."""
+
+    def __init__(self, size: int, epsilon: float, groups: int = 1) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(size))
+        self.epsilon = epsilon
+        self.groups = groups
+
+    def forward(self, x: Tensor) -> Tensor:
+        x32 = x.float().unflatten(-1, (self.groups, -1))
+        x32 = x32 * torch.rsqrt(x32.square().mean(-1, keepdim=True) + self.epsilon)
+        return (x32.flatten(-2) * self.weight).to(x.dtype)
+
+
+class GatedRMSNorm(RMSNorm):
+    """The norm behind the scan: the gate is applied first, then each Mamba group is normalised on its own."""
+
+    def forward(self, x: Tensor, gate: Tensor | None = None) -> Tensor:
+        assert gate is not None
+        return super().forward(x.float() * F.silu(gate.float())).to(x.dtype)
+
+
+class CausalConv1d(nn.Module):
+    """Depthwise convolution over the last `kernel` tokens; it never reads across a document boundary if told of them.
+
+    Written as shifted products: at width 4 that is one fused pass over memory, and a boundary is just a mask per shift.
+    """
+
+    def __init__(self, channels: int, kernel: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(channels, 1, kernel))
+        self.bias = nn.Parameter(torch.empty(channels))
+        self.kernel = kernel
+
+    def forward(self, x_BTC: Tensor, document_ids_BT: Tensor | None = None) -> Tensor:
+        length = x_BTC.shape[1]
+        past = self.kernel - 1
+        padded = F.pad(x_BTC, (0, 0, past, 0))
+        y_BTC = x_BTC.float() * self.weight[:, 0, past] + self.bias
+        for back in range(1, self.kernel):
+            shifted = padded[:, past - back : past - back + length].float()
+            if document_ids_BT is not None:
+                earlier = F.pad(document_ids_BT, (back, 0), value=-1)[:, :length]
+                shifted = shifted * (earlier == document_ids_BT).unsqueeze(-1)
+            y_BTC = y_BTC + shifted * self.weight[:, 0, past - back]
+        return F.silu(y_BTC).to(x_BTC.dtype)
+
+
+class MambaMixer(nn.Module):
+    """Mamba-2: project to gate z, x, B, C and dt; convolve x, B, C; scan; gated norm; project back."""
+
+    def __init__(self, config: HybridConfig) -> None:
+        super().__init__()
+        self.config = config
+        inner, heads = config.mamba_inner, config.mamba_heads
+        self.in_proj = Linear(config.hidden_size, inner + config.conv_channels + heads)
+        self.conv1d = CausalConv1d(config.conv_channels, config.conv_kernel)
+        self.dt_bias = nn.Parameter(torch.empty(heads))
+        self.A_log = nn.Parameter(torch.empty(heads))
+        self.D = nn.Parameter(torch.ones(heads))
+        self.norm = GatedRMSNorm(inner, config.norm_epsilon, config.mamba_groups)
+        self.out_proj = Linear(inner, config.hidden_size)
+
+    def forward(self, x_BTD: Tensor, document_ids_BT: Tensor | None) -> Tensor:
+        config = self.config
+        inner, maps = config.mamba_inner, config.mamba_groups * config.mamba_state
+        z, xBC, dt = self.in_proj(x_BTD).split([inner, config.conv_channels, config.mamba_heads], dim=-1)
+        x, B, C = self.conv1d(xBC, document_ids_BT).split([inner, maps, maps], dim=-1)
+        y_BTHP = ssd(
+            x.unflatten(-1, (config.mamba_heads, config.mamba_head_dim)),
+            F.softplus(dt.float() + self.dt_bias),
+            -torch.exp(self.A_log),
+            B.unflatten(-1, (config.mamba_groups, config.mamba_state)),
+            C.unflatten(-1, (config.mamba_groups, config.mamba_state)),
+            self.D,
+            config.chunk_size,
+            document_ids_BT,
+        )
+        return self.out_proj(self.norm(y_BTHP.flatten(-2), z))
+
+
+class AttentionMixer(nn.Module):
+    """Causal grouped-query attention; no positions, no biases, no query/key norm."""
+
+    def __init__(self, config: HybridConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.q_proj = Linear(config.hidden_size, config.attention_heads * config.head_dim)
+        self.k_proj = Linear(config.hidden_size, config.key_value_heads * config.head_dim)
+        self.v_proj = Linear(config.hidden_size, config.key_value_heads * config.head_dim)
+        self.o_proj = Linear(config.attention_heads * config.head_dim, config.hidden_size)
+
+    def forward(self, x_BTD: Tensor, document_ids_BT: Tensor | None) -> Tensor:
+        head_dim = self.config.head_dim
+        q, k, v = (
+            proj(x_BTD).unflatten(-1, (-1, head_dim)).transpose(1, 2) for proj in (self.q_proj, self.k_proj, self.v_proj)
+        )
+        if document_ids_BT is None:
+            y = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
+        else:
+            same = document_ids_BT.unsqueeze(-1) == document_ids_BT.unsqueeze(-2)
+            repeats = self.config.attention_heads // self.config.key_value_heads
+            k, v = (tensor.repeat_interleave(repeats, dim=1) for tensor in (k, v))  # masked kernels take no groups
+            y = F.scaled_dot_product_attention(q, k, v, attn_mask=same.tril().unsqueeze(1))
+        return self.o_proj(y.transpose(1, 2).flatten(-2))
+
+
+class FeedForwardMixer(nn.Module):
+    """down(relu(up(x)) ** 2): no gate, no biases."""
+
+    def __init__(self, config: HybridConfig) -> None:
+        super().__init__()
+        self.up_proj = Linear(config.hidden_size, config.ffn_size)
+        self.down_proj = Linear(config.ffn_size, config.hidden_size)
+
+    def forward(self, x_BTD: Tensor, document_ids_BT: Tensor | None) -> Tensor:
+        return self.down_proj(F.relu(self.up_proj(x_BTD)).square())
+
+
+MIXERS: dict[str, type[nn.Module]] = {"M": MambaMixer, "*": AttentionMixer, "-": FeedForwardMixer}
+
+
+class Block(nn.Module):
+    """One layer: x + mixer(norm(x))."""
+
+    def __init__(self, config: HybridConfig, symbol: str) -> None:
+        super().__init__()
+        self.norm = RMSNorm(config.hidden_size, config.norm_epsilon)
+        self.mixer = MIXERS[symbol](config)
+
+    def forward(self, x_BTD: Tensor, document_ids_BT: Tensor | None) -> Tensor:
+        return x_BTD + self.mixer(self.norm(x_BTD), document_ids_BT)
+
+
+class Backbone(nn.Module):
+    """Embedding, layers, final norm."""
+
+    def __init__(self, config: HybridConfig) -> None:
+        super().__init__()
+        self.embeddings = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.layers = nn.ModuleList(Block(config, symbol) for symbol in config.pattern)
+        self.norm_f = RMSNorm(config.hidden_size, config.norm_epsilon)
+
+
+class HybridModel(nn.Module):
+    """A hybrid language model, its weights in fp32 and not yet initialised (see `initialise`).
+
+    compute_dtype: the dtype of activations and matrix products (bf16 on GPUs, fp32 on CPUs).
+    """
+
+    def __init__(self, config: HybridConfig, compute_dtype: torch.dtype = torch.float32) -> None:
+        super().__init__()
+        self.config = config
+        self.compute_dtype = compute_dtype
+        self.backbone = Backbone(config)
+        self.lm_head = Linear(config.hidden_size, config.vocab_size)
+
+    def hidden(self, tokens_BT: Tensor, document_ids_BT: Tensor | None = None) -> Tensor:
+        """The normalised last hidden states (B, T, D), ready for `lm_head`."""
+        x_BTD = self.backbone.embeddings(tokens_BT).to(self.compute_dtype)
+        for layer in self.backbone.layers:
+            x_BTD = layer(x_BTD, document_ids_BT)
+        return self.backbone.norm_f(x_BTD)
+
+    def forward(self, tokens_BT: Tensor, document_ids: Tensor | None = None) -> Tensor:
+        """Logits (B, T, vocab) in the compute dtype.
+
+        document_ids: (B, T), never decreasing along a row; given, no layer reads across a document boundary.
+        """
+        return self.lm_head(self.hidden(tokens_BT, document_ids))
+
+
+def parameter_count(config: HybridConfig) -> int:
+    """How many parameters a model of this shape has; takes no memory (meta device)."""
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in HybridModel(config).parameters())
+
+
+@torch.no_grad()
+def initialise(model: HybridModel, seed: int) -> None:
+    """Fill the weights as Megatron-LM does for Nemotron-H; the same seed gives the same weights on every device.
+
+    | parameter | initial value |
+    |---|---|
+    | embeddings, head, q/k/v, in_proj, up_proj | normal, std 0.014 * sqrt(4096 / hidden) |
+    | out_proj, o_proj, down_proj | the same divided by sqrt(layers) |
+    | conv1d weight and bias | uniform +-1/sqrt(kernel) |
+    | A_log | log of uniform(1, 16) |
+    | dt_bias | inverse softplus of dt, log-uniform in [0.001, 0.1], at least 1e-4 |
+    | D, norms | 1 |
+    """
+    config = model.config
+    generator = torch.Generator("cpu").manual_seed(seed)
+    std = config.standard_deviation
+    for name, parameter in model.named_parameters():
+        value = torch.empty(parameter.shape, dtype=torch.float32)
+        if "conv1d" in name:
+            bound = 1 / math.sqrt(config.conv_kernel)
+            value.uniform_(-bound, bound, generator=generator)
+        elif name.endswith("A_log"):
+            value.uniform_(*A_RANGE, generator=generator).log_()
+        elif name.endswith("dt_bias"):
+            value.uniform_(math.log(DT_RANGE[0]), math.log(DT_RANGE[1]), generator=generator)
+            dt = value.exp().clamp(min=DT_FLOOR)
+            value = dt + torch.log(-torch.expm1(-dt))
+        elif name.endswith((".D", "norm.weight", "norm_f.weight")):
+            value.fill_(1.0)
+        elif name.endswith(("out_proj.weight", "o_proj.weight", "down_proj.weight")):
+            value.normal_(0.0, std / math.sqrt(len(config.pattern)), generator=generator)
+        else:
+            value.normal_(0.0, std, generator=generator)
+        parameter.copy_(value)
