@@ -17,74 +17,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from manifests.config import config
-from manifests.errors import CorpusmillError
+from trainer.config import HybridConfig
 from trainer.ssd import ssd
 
 DT_RANGE = (1e-3, 1e-1)  # initial step sizes of Mamba heads, log-uniform
 DT_FLOOR = 1e-4
 A_RANGE = (1.0, 16.0)  # initial decay rates of Mamba heads, uniform
-
-
-@config
-class HybridConfig:
-    """The shape of a hybrid model. Defaults are what all published Nemotron-H sizes share."""
-
-    pattern: str  # one symbol a layer: M Mamba-2, - FFN, * attention
-    hidden_size: int
-    ffn_size: int
-    attention_heads: int
-    key_value_heads: int
-    mamba_heads: int
-    mamba_state: int = 128
-    mamba_head_dim: int = 64
-    mamba_groups: int = 8
-    head_dim: int = 128
-    conv_kernel: int = 4
-    chunk_size: int = 128  # speed only, the result does not depend on it
-    vocab_size: int = 131072
-    norm_epsilon: float = 1e-5
-    init_std: float | None = None  # None: 0.014 * sqrt(4096 / hidden_size), which gives 0.014 (8B) and 0.0099 (56B)
-
-    def __post_init__(self) -> None:
-        unknown = sorted(set(self.pattern) - set("M-*"))
-        if unknown:
-            raise CorpusmillError(
-                f"the layer pattern {self.pattern!r} holds {unknown}", "use M (Mamba-2), - (FFN) and * (attention) only"
-            )
-        if "*" not in self.pattern:
-            raise CorpusmillError(
-                f"the layer pattern {self.pattern!r} has no attention layer",
-                "put at least one * into it: other tools cannot load a NemotronH model without one",
-            )
-        for name in ("hidden_size", "ffn_size", "mamba_state", "mamba_head_dim", "head_dim", "chunk_size", "vocab_size"):
-            if getattr(self, name) < 1:
-                raise CorpusmillError(f"{name} is {getattr(self, name)}", "give a positive number")
-        if self.attention_heads % self.key_value_heads:
-            raise CorpusmillError(
-                f"{self.attention_heads} attention heads cannot share {self.key_value_heads} key/value heads evenly",
-                "make attention_heads a multiple of key_value_heads",
-            )
-        if self.mamba_heads % self.mamba_groups:
-            raise CorpusmillError(
-                f"{self.mamba_heads} Mamba heads do not divide into {self.mamba_groups} groups",
-                "make mamba_heads a multiple of mamba_groups",
-            )
-
-    @property
-    def mamba_inner(self) -> int:
-        """Width of the Mamba mixer between its projections."""
-        return self.mamba_heads * self.mamba_head_dim
-
-    @property
-    def conv_channels(self) -> int:
-        """Channels of the causal convolution: x, B and C."""
-        return self.mamba_inner + 2 * self.mamba_groups * self.mamba_state
-
-    @property
-    def standard_deviation(self) -> float:
-        """Spread of the initial weights."""
-        return 0.014 * math.sqrt(4096 / self.hidden_size) if self.init_std is None else self.init_std
 
 
 class Linear(nn.Linear):
@@ -193,7 +131,8 @@ class AttentionMixer(nn.Module):
     def forward(self, x_BTD: Tensor, document_ids_BT: Tensor | None) -> Tensor:
         head_dim = self.config.head_dim
         q, k, v = (
-            proj(x_BTD).unflatten(-1, (-1, head_dim)).transpose(1, 2) for proj in (self.q_proj, self.k_proj, self.v_proj)
+            proj(x_BTD).unflatten(-1, (-1, head_dim)).transpose(1, 2)
+            for proj in (self.q_proj, self.k_proj, self.v_proj)
         )
         if document_ids_BT is None:
             y = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)

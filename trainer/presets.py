@@ -3,7 +3,7 @@
 Sources: arXiv 2504.03624, table 1 and section 3.5 (4B and 47B are compressed from 8B and 56B); layer patterns as released.
 """
 
-from trainer.model import HybridConfig
+from trainer.config import HybridConfig
 
 _PATTERN_52 = "M-M-M-M*-" + "M-M-M-M-M*-" * 3 + "M-M-M-M-M-"
 

@@ -1,0 +1,207 @@
+"""Checkpoints that are either whole or absent, and that continue a run to the bit.
+
+A checkpoint is a folder `step-00000100` with
+
+    model.safetensors       fp32 master weights, published names
+    optimizer.safetensors   AdamW's moments, `exp_avg.NAME` and `exp_avg_sq.NAME`
+    random.safetensors      states of the random generators
+    state.json              step, loader state, configuration, digest of the data
+
+written under another name, flushed to the disk and renamed, so an interruption leaves no half checkpoint. The latest is
+found by looking, not by a pointer that could be stale. No file holds a time or a path, so equal runs write equal bytes.
+"""
+
+import json
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from manifests.config import as_plain
+from manifests.errors import CorpusmillError, StorageError
+from trainer.config import TrainConfig, differences, train_config_from
+from trainer.model import HybridModel
+from trainer.optim import moments, restore_moments
+
+FORMAT = 1
+_NAME = re.compile(r"step-(\d{8,})")
+
+
+@dataclass(frozen=True)
+class CheckpointState:
+    """What `state.json` holds. sequences: rows of the global stream consumed, the whole state of the loader."""
+
+    step: int
+    sequences: int
+    config: dict[str, Any]
+    data_digest: str
+    shards: list[str]
+
+
+def save(
+    folder: Path,
+    model: HybridModel,
+    optimizer: torch.optim.Optimizer,
+    config: TrainConfig,
+    step: int,
+    data_digest: str,
+    shards: list[str],
+) -> Path:
+    """Write the checkpoint of `step` finished steps into `folder`, remove all but the `config.keep` latest; its path.
+
+    Raises StorageError if the disk refuses; what was there before is untouched then.
+    """
+    final = folder / f"step-{step:08d}"
+    partial = folder / f".writing-{final.name}"
+    state = CheckpointState(step, step * config.batch_size, as_plain(config), data_digest, shards)
+    try:
+        clean(folder)
+        partial.mkdir(parents=True)
+        weights = {name: parameter.detach() for name, parameter in model.named_parameters()}
+        _write_tensors(partial / "model.safetensors", weights)
+        _write_tensors(partial / "optimizer.safetensors", moments(model, optimizer))
+        _write_tensors(partial / "random.safetensors", _random_states())
+        record = {"format": FORMAT, **as_plain(state)}
+        (partial / "state.json").write_text(json.dumps(record, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        for path in (*sorted(partial.iterdir()), partial):
+            _flush(path)
+        _discard(final)
+        partial.rename(final)
+        _flush(folder)
+        for old in found(folder)[: -config.keep]:
+            _discard(old)
+    except OSError as error:
+        raise StorageError(f"checkpoint {final} cannot be written ({error})", "make room, then run again") from error
+    return final
+
+
+def found(folder: Path) -> list[Path]:
+    """All whole checkpoints in a folder, oldest first."""
+    if not folder.is_dir():
+        return []
+    return sorted(
+        (path for path in folder.iterdir() if _NAME.fullmatch(path.name)), key=lambda path: int(path.name[5:])
+    )
+
+
+def latest(folder: Path) -> Path | None:
+    """The checkpoint with the most steps, or None."""
+    checkpoints = found(folder)
+    return checkpoints[-1] if checkpoints else None
+
+
+def clean(folder: Path) -> None:
+    """Remove what an interrupted save or removal left behind."""
+    if folder.is_dir():
+        for path in folder.iterdir():
+            if path.name.startswith((".writing-", ".removing-")):
+                shutil.rmtree(path)
+
+
+def read_state(checkpoint: Path) -> CheckpointState:
+    """The description of a checkpoint. Raises CorpusmillError if the folder is none that this version can read."""
+    path = checkpoint / "state.json"
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if record.pop("format", None) != FORMAT:
+            raise CorpusmillError(f"{checkpoint} has another checkpoint format", "use the version that wrote it")
+        return CheckpointState(**record)
+    except FileNotFoundError as error:
+        raise CorpusmillError(
+            f"{checkpoint} is not a checkpoint (no state.json)", "give a folder like OUTPUT/checkpoints/step-00001000"
+        ) from error
+    except (json.JSONDecodeError, TypeError) as error:
+        raise CorpusmillError(f"{path} is damaged ({error})", f"remove {checkpoint} and run again") from error
+
+
+def resume(
+    checkpoint: Path,
+    model: HybridModel,
+    optimizer: torch.optim.Optimizer,
+    config: TrainConfig,
+    data_digest: str,
+) -> int:
+    """Put a stored state back into model, optimiser and random generators; returns the number of finished steps.
+
+    Raises CorpusmillError if the checkpoint was made with another configuration or other data, or is damaged.
+    """
+    state = read_state(checkpoint)
+    changed = differences(state.config, config)
+    if changed:
+        raise CorpusmillError(
+            f"{checkpoint} was made with another configuration: {'; '.join(changed)}",
+            "restore these values, or give another output folder to start anew",
+        )
+    if state.data_digest != data_digest:
+        raise CorpusmillError(
+            f"{checkpoint} was trained on other data", "give the same shards, or another output folder to start anew"
+        )
+    load_weights(checkpoint, model)
+    restore_moments(model, optimizer, _read_tensors(checkpoint / "optimizer.safetensors"), state.step)
+    _restore_random(_read_tensors(checkpoint / "random.safetensors"))
+    return state.step
+
+
+def load_weights(checkpoint: Path, model: HybridModel) -> None:
+    """Copy the stored weights into a model of the same shape."""
+    weights = _read_tensors(checkpoint / "model.safetensors")
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name not in weights or weights[name].shape != parameter.shape:
+                raise CorpusmillError(f"{checkpoint} does not fit the model at {name}", "remove it and run again")
+            parameter.copy_(weights[name])
+
+
+def load_model(checkpoint: Path) -> tuple[HybridModel, TrainConfig]:
+    """The model of a checkpoint in fp32 on the CPU, and the configuration it was trained with."""
+    config = train_config_from(read_state(checkpoint).config)
+    model = HybridModel(config.model)
+    load_weights(checkpoint, model)
+    return model.eval(), config
+
+
+def _random_states() -> dict[str, Tensor]:
+    states = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        states["cuda"] = torch.cuda.get_rng_state()
+    return states
+
+
+def _restore_random(states: dict[str, Tensor]) -> None:
+    torch.set_rng_state(states["cpu"])
+    if "cuda" in states and torch.cuda.is_available():
+        torch.cuda.set_rng_state(states["cuda"])
+
+
+def _write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, path, metadata={"format": "pt"})
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise CorpusmillError(f"{path} is damaged ({error})", f"remove {path.parent} and run again") from error
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _discard(path: Path) -> None:
+    """Remove a checkpoint; renamed first, so that it is never half there under its name."""
+    if path.exists():
+        leaving = path.with_name(f".removing-{path.name}")
+        path.rename(leaving)
+        shutil.rmtree(leaving)

@@ -1,0 +1,340 @@
+"""From token shards to training batches: one global stream of fixed-length rows that is a pure function of its inputs.
+
+Shards are Parquet files as the pack stage writes them: `id: string, tokens: list<int32>, n_prompt: int32, source: string`.
+The order is set by (seed, shard list) alone: every epoch permutes all row groups, then permutes the documents inside each
+window of a few row groups. Row k of the stream can be computed on its own, so the whole state of a loader is one integer,
+resuming is exact at every step, and rank r of W simply takes the rows r mod W, whatever W was before.
+
+Packing `concat` lays all documents end to end (epochs too) and cuts a row every `sequence_length` tokens; rows overlap by the
+one token that is the last target of one and the first input of the next, so no token is lost and none is learnt twice.
+`pad` starts every document on a row of its own (for instruction pairs); long ones are cut, short ones padded.
+
+A target counts in the loss unless it is padding, the first token of a document, or among its `n_prompt` leading tokens.
+
+Source of the idea: Megatron-LM's sample index (batch = function of consumed samples); permutations here are hashes, so no index
+is stored. Letters in tensor names: B rows, T time.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from manifests.errors import CorpusmillError, InputError
+from trainer.config import Packing
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+COLUMNS = {"id": pa.string(), "tokens": pa.list_(pa.int32()), "n_prompt": pa.int32()}
+WINDOWS_KEPT = 2  # decoded windows in memory: the current one and the one a row may straddle into
+
+
+class DocumentSpan(NamedTuple):
+    """A piece of a document inside a row: tokens span[0] up to, not including, span[1] of document `id`."""
+
+    id: str
+    span: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One training sequence: T + 1 tokens, and for each of its T targets whether it counts and whose input it follows."""
+
+    tokens: "NDArray[np.int32]"  # (T + 1,)
+    loss_mask: "NDArray[np.bool_]"  # (T,), of the targets tokens[1:]
+    document_ids: "NDArray[np.int32]"  # (T,), of the inputs tokens[:-1]: 0, 1, 2... along the row
+    documents: tuple[DocumentSpan, ...]
+
+
+@dataclass(frozen=True)
+class RowGroup:
+    """One Parquet row group after the held-out split: what the stream must know to find any row without decoding."""
+
+    shard: int
+    ordinal: int
+    documents: int
+    tokens: int
+    longest: int
+    padded_rows: int
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """All shards of a corpus: their files in order, their digest, and their row groups for both sides of the split."""
+
+    shards: tuple[Path, ...]
+    digest: str
+    largest_token: int
+    training: tuple[RowGroup, ...]
+    held_out: tuple[RowGroup, ...]
+    sequence_length: int
+    eval_fraction: float
+
+
+@dataclass(frozen=True)
+class _Window:
+    """The documents of one window in their shuffled order, tokens end to end."""
+
+    ids: pa.Array
+    tokens: "NDArray[np.int32]"
+    starts: "NDArray[np.int64]"  # of each document in `tokens`, and the end
+    prompts: "NDArray[np.int64]"
+    row_starts: "NDArray[np.int64]"  # packing pad: first row of each document, and the end
+
+
+def is_held_out(document_id: str, eval_fraction: float) -> bool:
+    """Whether a document belongs to the held-out part: a hash of its id, so it never depends on order or shards."""
+    if eval_fraction <= 0:
+        return False
+    hashed = hashlib.blake2b(document_id.encode(), digest_size=8).digest()
+    return int.from_bytes(hashed, "big") < eval_fraction * 2.0**64
+
+
+def catalogue(shards: Sequence[Path], sequence_length: int, eval_fraction: float = 0.0) -> Catalogue:
+    """Read every shard once: digest, largest token, and how many documents, tokens and padded rows each row group has.
+
+    Raises InputError for files that are not token shards, CorpusmillError when there is nothing to train or evaluate on.
+    """
+    paths = tuple(sorted((Path(shard) for shard in shards), key=lambda path: path.as_posix()))
+    if not paths:
+        raise CorpusmillError("there are no token shards to read", "give the Parquet files that the pack stage wrote")
+    digest = hashlib.sha256()
+    sides: tuple[list[RowGroup], list[RowGroup]] = ([], [])
+    largest = 0
+    for shard, path in enumerate(paths):
+        with _open(path) as file:
+            for ordinal in range(file.num_row_groups):
+                table = _read_group(file, path, ordinal)
+                lengths = pc.list_value_length(table["tokens"]).to_numpy().astype(np.int64)
+                largest = max(largest, pc.max(pc.list_flatten(table["tokens"])).as_py() or 0)
+                held = _held_out_mask(table["id"], eval_fraction)
+                for side, chosen in zip(sides, (lengths[~held], lengths[held]), strict=True):
+                    if chosen.size:
+                        rows = int(_padded_rows(chosen, sequence_length).sum())
+                        total, longest = int(chosen.sum()), int(chosen.max())
+                        side.append(RowGroup(shard, ordinal, chosen.size, total, longest, rows))
+        with path.open("rb") as raw:
+            digest.update(hashlib.file_digest(raw, "sha256").digest())
+    training, held_out = sides
+    if not any(group.longest > 1 for group in training):
+        raise CorpusmillError(
+            f"the {len(paths)} token shards hold nothing to train on", "check the pack stage, or lower eval_fraction"
+        )
+    if eval_fraction > 0 and not any(group.longest > 1 for group in held_out):
+        raise CorpusmillError(
+            f"no document falls into the held-out fraction {eval_fraction}",
+            "raise eval_fraction, or set it to 0 to train without a held-out loss",
+        )
+    return Catalogue(
+        paths, digest.hexdigest(), largest, tuple(training), tuple(held_out), sequence_length, eval_fraction
+    )
+
+
+class PackedStream:
+    """The endless stream of rows over one side of a catalogue. Random access; not safe for use by several threads.
+
+    shuffle_window: row groups whose documents are mixed with one another (and held in memory at a time).
+    """
+
+    def __init__(
+        self,
+        corpus: Catalogue,
+        seed: int,
+        pack: Packing = "concat",
+        shuffle_window: int = 8,
+        held_out: bool = False,
+    ) -> None:
+        self.corpus = corpus
+        self.seed = seed
+        self.pack = pack
+        self.held_out = held_out
+        self.groups = corpus.held_out if held_out else corpus.training
+        self.shuffle_window = shuffle_window
+        self.epoch_tokens = sum(group.tokens for group in self.groups)
+        self._sizes = np.array([g.tokens if pack == "concat" else g.padded_rows for g in self.groups], dtype=np.int64)
+        self._plans: dict[int, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
+        self._windows: dict[tuple[int, int], _Window] = {}
+
+    @property
+    def epoch_rows(self) -> int:
+        """Rows one epoch fills, rounded up."""
+        size = int(self._sizes.sum())
+        return size if self.pack == "pad" else -(-size // self.corpus.sequence_length)
+
+    def row(self, index: int) -> Row:
+        """Row `index` of the stream (0, 1, 2... through all epochs)."""
+        return self._concatenated_row(index) if self.pack == "concat" else self._padded_row(index)
+
+    def documents_of(self, sequence_index: int) -> list[DocumentSpan]:
+        """Which pieces of which documents are in row `sequence_index`, in order."""
+        return list(self.row(sequence_index).documents)
+
+    def _concatenated_row(self, index: int) -> Row:
+        length = self.corpus.sequence_length
+        epoch, offset = divmod(index * length, int(self._sizes.sum()))
+        tokens = np.empty(length + 1, dtype=np.int32)
+        counted = np.empty(length + 1, dtype=np.bool_)
+        owners = np.empty(length + 1, dtype=np.int32)
+        spans: list[DocumentSpan] = []
+        filled = 0
+        while filled <= length:
+            number, window, offset = self._locate(epoch, offset)
+            document = int(np.searchsorted(window.starts, offset, side="right")) - 1
+            while filled <= length and offset < window.starts[-1]:
+                start, stop = int(window.starts[document]), int(window.starts[document + 1])
+                taken = min(stop - offset, length + 1 - filled)
+                if taken:
+                    first = offset - start
+                    here = slice(filled, filled + taken)
+                    tokens[here] = window.tokens[offset : offset + taken]
+                    counted[here] = np.arange(first, first + taken) >= max(1, window.prompts[document])
+                    owners[here] = len(spans)
+                    spans.append(DocumentSpan(window.ids[document].as_py(), (first, first + taken)))
+                filled, offset, document = filled + taken, offset + taken, document + 1
+            epoch, offset = self._next_window(epoch, number)
+        return Row(tokens, counted[1:], owners[:-1], tuple(spans))
+
+    def _padded_row(self, index: int) -> Row:
+        length = self.corpus.sequence_length
+        epoch, offset = divmod(index, int(self._sizes.sum()))
+        _, window, offset = self._locate(epoch, offset)
+        document = int(np.searchsorted(window.row_starts, offset, side="right")) - 1
+        start, stop = int(window.starts[document]), int(window.starts[document + 1])
+        first = (offset - int(window.row_starts[document])) * length
+        taken = min(stop - start - first, length + 1)
+        tokens = np.zeros(length + 1, dtype=np.int32)
+        tokens[:taken] = window.tokens[start + first : start + first + taken]
+        position = np.arange(first, first + length + 1)
+        counted = (position >= max(1, window.prompts[document])) & (position < first + taken)
+        owners = (position >= first + taken).astype(np.int32)  # padding counts as a document of its own
+        return Row(
+            tokens,
+            counted[1:],
+            owners[:-1],
+            (DocumentSpan(window.ids[document].as_py(), (first, first + taken)),),
+        )
+
+    def _plan(self, epoch: int) -> "tuple[NDArray[np.int64], NDArray[np.int64]]":
+        """The order of row groups in an epoch, and where each window begins (in tokens, or in rows when padding)."""
+        if epoch not in self._plans:
+            order = _permutation(len(self.groups), self.seed, epoch, 0)
+            sums = np.add.reduceat(self._sizes[order], np.arange(0, len(order), self.shuffle_window))
+            self._plans = {key: plan for key, plan in self._plans.items() if key == epoch - 1}
+            self._plans[epoch] = order, np.concatenate([[0], np.cumsum(sums)])
+        return self._plans[epoch]
+
+    def _locate(self, epoch: int, offset: int) -> tuple[int, _Window, int]:
+        """The window that holds position `offset` of an epoch: its number, itself, and the position inside it."""
+        _, begins = self._plan(epoch)
+        number = int(np.searchsorted(begins, offset, side="right")) - 1
+        return number, self._window(epoch, number), offset - int(begins[number])
+
+    def _next_window(self, epoch: int, number: int) -> tuple[int, int]:
+        _, begins = self._plan(epoch)
+        return (epoch + 1, 0) if number + 2 == len(begins) else (epoch, int(begins[number + 1]))
+
+    def _window(self, epoch: int, number: int) -> _Window:
+        key = (epoch, number)
+        if key not in self._windows:
+            order, _ = self._plan(epoch)
+            chosen = order[number * self.shuffle_window : (number + 1) * self.shuffle_window]
+            window = self._read_window([self.groups[group] for group in chosen], epoch, number)
+            while len(self._windows) >= WINDOWS_KEPT:
+                self._windows.pop(next(iter(self._windows)))
+            self._windows[key] = window
+        return self._windows[key]
+
+    def _read_window(self, groups: list[RowGroup], epoch: int, number: int) -> _Window:
+        tables = []
+        for group in groups:
+            path = self.corpus.shards[group.shard]
+            with _open(path) as file:
+                table = _read_group(file, path, group.ordinal)
+            held = _held_out_mask(table["id"], self.corpus.eval_fraction)
+            tables.append(table.filter(pa.array(held if self.held_out else ~held)))
+        table = pa.concat_tables(tables)
+        table = table.take(pa.array(_permutation(table.num_rows, self.seed, epoch, number + 1)))
+        lists = table["tokens"].combine_chunks()
+        lengths = pc.list_value_length(lists).to_numpy().astype(np.int64)
+        rows = _padded_rows(lengths, self.corpus.sequence_length)
+        return _Window(
+            ids=table["id"].combine_chunks(),
+            tokens=lists.flatten().to_numpy(),
+            starts=np.concatenate([[0], np.cumsum(lengths)]),
+            prompts=table["n_prompt"].to_numpy().astype(np.int64),
+            row_starts=np.concatenate([[0], np.cumsum(rows)]),
+        )
+
+
+def rows_of_step(
+    stream: PackedStream, step: int, batch_size: int, rank: int = 0, world_size: int = 1
+) -> Iterator[Row]:
+    """The rows that rank `rank` of `world_size` trains on in step `step`: those of the global batch that are rank mod world_size.
+
+    Raises CorpusmillError if the global batch cannot be shared evenly.
+    """
+    if batch_size % world_size:
+        raise CorpusmillError(
+            f"a batch of {batch_size} sequences cannot be shared by {world_size} ranks",
+            "make batch_size a multiple of the number of ranks",
+        )
+    for index in range(step * batch_size + rank, (step + 1) * batch_size, world_size):
+        yield stream.row(index)
+
+
+def find_shards(folder: Path) -> list[Path]:
+    """All Parquet files under a folder (the pack stage's output), in name order; what a stage set aside is not among them."""
+    if not folder.is_dir():
+        raise CorpusmillError(f"{folder} is not a folder", "give the output folder of the pack stage")
+    shards = sorted(path for path in folder.rglob("*.parquet") if "excluded" not in path.relative_to(folder).parts)
+    if not shards:
+        raise CorpusmillError(f"{folder} holds no Parquet files", "run the pack stage first")
+    return shards
+
+
+def _open(path: Path) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(path, memory_map=True)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise InputError(f"{path} cannot be read as Parquet ({error})", "run the pack stage again") from error
+
+
+def _read_group(file: pq.ParquetFile, path: Path, ordinal: int) -> pa.Table:
+    missing = sorted(set(COLUMNS) - set(file.schema_arrow.names))
+    if missing:
+        raise InputError(f"{path} has no column {', '.join(missing)}", "give shards that the pack stage wrote")
+    table = file.read_row_group(ordinal, columns=list(COLUMNS), use_threads=False)
+    return table.select(list(COLUMNS)).cast(pa.schema(COLUMNS))
+
+
+def _held_out_mask(ids: pa.ChunkedArray, eval_fraction: float) -> "NDArray[np.bool_]":
+    if eval_fraction <= 0:
+        return np.zeros(len(ids), dtype=np.bool_)
+    return np.array([is_held_out(document_id, eval_fraction) for document_id in ids.to_pylist()], dtype=np.bool_)
+
+
+def _padded_rows(lengths: "NDArray[np.int64]", sequence_length: int) -> "NDArray[np.int64]":
+    """Rows each document needs when it starts on its own: its targets (tokens but the first) in pieces; never none."""
+    return np.maximum(1, -(-(lengths - 1) // sequence_length))
+
+
+def _permutation(size: int, seed: int, epoch: int, stream: int) -> "NDArray[np.int64]":
+    """A permutation of 0..size-1 from a hash of (seed, epoch, stream, element): the same on every machine, for ever."""
+    start = hashlib.blake2b(f"{seed}/{epoch}/{stream}".encode(), digest_size=8).digest()
+    keys = _mix(np.arange(size, dtype=np.uint64) + np.uint64(int.from_bytes(start, "big") >> 1))
+    return np.argsort(keys, kind="stable")
+
+
+def _mix(values: "NDArray[np.uint64]") -> "NDArray[np.uint64]":
+    """The finaliser of SplitMix64 (Steele, Lea and Flood 2014): a bijection of 64-bit integers that looks random."""
+    values = values * np.uint64(0x9E3779B97F4A7C15)
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))

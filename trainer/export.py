@@ -1,0 +1,158 @@
+"""A checkpoint as a folder that stock transformers and stock vLLM load as NemotronHForCausalLM.
+
+The weights already carry the published names, so exporting is: choose a dtype, write the configuration in all the spellings
+that readers look for, and put the tokenizer beside it. Why the odd entries:
+
+- `hybrid_override_pattern` is what vLLM and older readers take, `layers_block_type` what transformers 5 writes itself;
+  `head_dim` is read, `attention_head_dim` is the first release's name for it.
+- `time_step_min` is tiny: transformers uses it as a floor for dt at run time, which neither training here nor vLLM has.
+  Zero would do the same but breaks anyone who initialises a fresh model from this configuration (log of 0).
+- `time_step_limit` is left out: its default (0, infinity) is right, and infinity has no common JSON spelling.
+- A_log, D and dt_bias stay fp32 at every dtype: they are exponentiated, and a rounded decay rate adds up over the sequence.
+"""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors.torch import save_file
+
+from manifests.errors import ModelError
+from trainer import checkpoint
+from trainer.config import HybridConfig, TrainConfig
+
+ALWAYS_FP32 = ("A_log", "D", "dt_bias")
+LAYER_TYPES = {"M": "linear_attention", "*": "full_attention", "-": "mlp"}
+TIME_STEP_MIN = 1e-9
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+)
+
+
+def export(
+    checkpoint_folder: Path,
+    tokenizer_folder: Path,
+    output_folder: Path,
+    dtype: Literal["bfloat16", "float32"] = "bfloat16",
+    context_length: int | None = None,
+) -> Path:
+    """Write model, configuration and tokenizer into `output_folder` (made if needed) and return it. Equal inputs, equal bytes.
+
+    checkpoint_folder: one checkpoint, or a training output (its latest checkpoint is taken). tokenizer_folder: holds
+    tokenizer.json. context_length: what readers take as the longest input, the training length by default; the model has no
+    position embedding, so longer ones run.
+    Raises ModelError if a folder is not what it should be, or the tokenizer knows more tokens than the model.
+    """
+    chosen = checkpoint_folder
+    if not (chosen / "state.json").exists():
+        chosen = checkpoint.latest(checkpoint_folder / "checkpoints") or checkpoint_folder
+    model, config = checkpoint.load_model(chosen)
+    special = _special_tokens(tokenizer_folder, config.model.vocab_size)
+
+    output_folder.mkdir(parents=True, exist_ok=True)
+    weights = {
+        name: parameter.detach()
+        .to(torch.float32 if name.endswith(ALWAYS_FP32) else getattr(torch, dtype))
+        .contiguous()
+        for name, parameter in model.named_parameters()
+    }
+    save_file(weights, output_folder / "model.safetensors", metadata={"format": "pt"})
+    _write_json(
+        output_folder / "config.json",
+        huggingface_config(config.model, special, dtype, _context(config, context_length)),
+    )
+    _write_json(output_folder / "generation_config.json", {"_from_model_config": True, **special})
+    for name in TOKENIZER_FILES:
+        if (tokenizer_folder / name).exists():
+            shutil.copyfile(tokenizer_folder / name, output_folder / name)
+    return output_folder
+
+
+def huggingface_config(
+    config: HybridConfig, special: dict[str, int | None], dtype: str, context_length: int
+) -> dict[str, Any]:
+    """The config.json of a NemotronHForCausalLM of this shape. special: bos_token_id, eos_token_id, pad_token_id."""
+    return {
+        "architectures": ["NemotronHForCausalLM"],
+        "model_type": "nemotron_h",
+        "dtype": dtype,
+        "vocab_size": config.vocab_size,
+        "hidden_size": config.hidden_size,
+        "intermediate_size": config.ffn_size,
+        "num_hidden_layers": len(config.pattern),
+        "hybrid_override_pattern": config.pattern,
+        "layers_block_type": [LAYER_TYPES[symbol] for symbol in config.pattern],
+        "num_attention_heads": config.attention_heads,
+        "num_key_value_heads": config.key_value_heads,
+        "head_dim": config.head_dim,
+        "attention_head_dim": config.head_dim,
+        "attention_bias": False,
+        "attention_dropout": 0.0,
+        "mlp_hidden_act": "relu2",
+        "mlp_bias": False,
+        "mamba_num_heads": config.mamba_heads,
+        "mamba_head_dim": config.mamba_head_dim,
+        "mamba_hidden_act": "silu",
+        "mamba_proj_bias": False,
+        "mamba_ssm_cache_dtype": "float32",
+        "n_groups": config.mamba_groups,
+        "ssm_state_size": config.mamba_state,
+        "conv_kernel": config.conv_kernel,
+        "chunk_size": config.chunk_size,
+        "expand": max(1, round(config.mamba_inner / config.hidden_size)),
+        "use_conv_bias": True,
+        "use_bias": False,
+        "time_step_min": TIME_STEP_MIN,
+        "time_step_max": 0.1,
+        "time_step_floor": 1e-4,
+        "layer_norm_epsilon": config.norm_epsilon,
+        "rms_norm_eps": config.norm_epsilon,
+        "residual_in_fp32": False,
+        "rescale_prenorm_residual": True,
+        "hidden_dropout": 0.0,
+        "initializer_range": config.standard_deviation,
+        "max_position_embeddings": context_length,
+        "tie_word_embeddings": False,
+        "num_logits_to_keep": 1,
+        "use_cache": True,
+        "use_mamba_kernels": True,
+        **special,
+    }
+
+
+def _context(config: TrainConfig, context_length: int | None) -> int:
+    return config.sequence_length if context_length is None else context_length
+
+
+def _special_tokens(folder: Path, vocab_size: int) -> dict[str, int | None]:
+    """Ids of the begin, end and padding tokens that tokenizer_config.json names; None for those it does not."""
+    from tokenizers import Tokenizer
+
+    path = folder / "tokenizer.json"
+    if not path.exists():
+        raise ModelError(f"{folder} holds no tokenizer.json", "give the tokenizer folder that the pack stage used")
+    tokenizer = Tokenizer.from_file(str(path))
+    known = 1 + max(tokenizer.get_vocab(with_added_tokens=True).values())
+    if known > vocab_size:
+        raise ModelError(
+            f"the tokenizer in {folder} has {known} tokens, the model only {vocab_size}",
+            "give the tokenizer that the training data was made with",
+        )
+    settings = folder / "tokenizer_config.json"
+    named = json.loads(settings.read_text(encoding="utf-8")) if settings.exists() else {}
+    ids: dict[str, int | None] = {}
+    for key in ("bos_token", "eos_token", "pad_token"):
+        token = named.get(key)
+        text = token["content"] if isinstance(token, dict) else token
+        ids[f"{key}_id"] = None if text is None else tokenizer.token_to_id(text)
+    return ids
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")

@@ -1,0 +1,84 @@
+"""Batches for the training loop, made ahead of time by one background thread.
+
+Decoding a row is a few array copies, so one thread keeps any single GPU busy; what matters is that the copy to the GPU starts from
+pinned memory and never waits. Letters in tensor names: B rows, T time.
+"""
+
+import itertools
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from types import TracebackType
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainer.data import PackedStream, Row, rows_of_step
+
+BATCHES_AHEAD = 4
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One global batch of rows as tensors."""
+
+    tokens: Tensor  # (B, T + 1) int64
+    loss_mask: Tensor  # (B, T) bool, of the targets tokens[:, 1:]
+    document_ids: Tensor  # (B, T) int32
+    targets: Tensor  # () float32: how many targets count in the loss; may be 0
+
+    def to(self, device: torch.device) -> "Batch":
+        """The batch on `device`; does not wait for the copy when it starts from pinned memory."""
+        parts = (self.tokens, self.loss_mask, self.document_ids, self.targets)
+        return Batch(*(part.to(device, non_blocking=True) for part in parts))
+
+    def micro_batches(self, rows: int) -> "Iterator[Batch]":
+        """The batch in pieces of `rows` rows, each with the number of targets of the whole batch."""
+        pieces = zip(self.tokens.split(rows), self.loss_mask.split(rows), self.document_ids.split(rows), strict=True)
+        for tokens, loss_mask, document_ids in pieces:
+            yield Batch(tokens, loss_mask, document_ids, self.targets)
+
+
+def collate(rows: Iterable[Row], pin: bool = False) -> Batch:
+    """Stack rows into a batch. pin: put it into page-locked memory, from where copies to a GPU need no waiting."""
+    rows = list(rows)
+    loss_mask = torch.from_numpy(np.stack([row.loss_mask for row in rows]))
+    parts = (
+        torch.from_numpy(np.stack([row.tokens for row in rows]).astype(np.int64)),
+        loss_mask,
+        torch.from_numpy(np.stack([row.document_ids for row in rows])),
+        loss_mask.sum().float(),
+    )
+    return Batch(*(part.pin_memory() for part in parts)) if pin else Batch(*parts)
+
+
+class BatchLoader:
+    """Iterates over the batches of steps `first` to `last` - 1, made by a thread that stays a few batches ahead.
+
+    A context manager: leaving it stops the thread. What goes wrong in the thread is raised where its batch is taken.
+    """
+
+    def __init__(self, stream: PackedStream, batch_size: int, first: int, last: int, pin: bool = False) -> None:
+        self._steps = iter(range(first, last))
+        self._make = lambda step: collate(rows_of_step(stream, step, batch_size), pin)
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches")
+        self._ahead: deque[Future[Batch]] = deque()
+
+    def __enter__(self) -> "BatchLoader":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._thread.shutdown(cancel_futures=True)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for step in itertools.islice(self._steps, BATCHES_AHEAD):
+            self._ahead.append(self._thread.submit(self._make, step))
+        while self._ahead:
+            batch = self._ahead.popleft().result()
+            for step in itertools.islice(self._steps, 1):
+                self._ahead.append(self._thread.submit(self._make, step))
+            yield batch

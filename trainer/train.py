@@ -1,0 +1,252 @@
+"""The training loop: one function from a configuration and token shards to checkpoints and a log.
+
+Run it again after any interruption and it continues from the last checkpoint; on a CPU the result is the same to the bit as
+without the interruption. Nothing in a step waits for the GPU: losses and norms stay there and are read every `log_every` steps.
+
+Output: `checkpoints/step-NNNNNNNN/` (see `trainer.checkpoint`) and `log.jsonl`, one record a step.
+Source of the recipe: Nemotron-H, arXiv 2504.03624, section 2.4.
+"""
+
+import json
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from manifests.errors import CorpusmillError
+from trainer import checkpoint
+from trainer.config import TrainConfig
+from trainer.data import PackedStream, catalogue
+from trainer.loader import Batch, BatchLoader, collate
+from trainer.model import HybridModel, initialise
+from trainer.optim import adamw, set_learning_rate
+from trainer.schedule import learning_rate_at
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """One line of `log.jsonl`. step: finished steps. loss: nats per counted target. The speed is the mean since the last write."""
+
+    step: int
+    loss: float
+    learning_rate: float
+    gradient_norm: float  # before clipping
+    tokens_per_second: float
+    held_out_loss: float | None = None
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What a finished run left behind. last: the last step's record (None if the log was removed), with the held-out loss."""
+
+    steps: int
+    tokens: int
+    checkpoint: Path
+    log: Path
+    last: StepRecord | None
+
+
+class SummedLoss:
+    """The loss summed over the counted targets of a batch; compiled layer by layer if asked to.
+
+    Layers of one kind share their compiled code, so compiling takes as long for 100 layers as for 3.
+    """
+
+    def __init__(self, model: HybridModel, reset_at_documents: bool, compiled: bool) -> None:
+        self.model = model
+        self.reset_at_documents = reset_at_documents
+        self._head = torch.compile(_head_loss, dynamic=False) if compiled else _head_loss
+        if compiled:
+            for layer in model.backbone.layers:
+                layer.compile(dynamic=False)
+
+    def __call__(self, batch: Batch) -> Tensor:
+        document_ids = batch.document_ids if self.reset_at_documents else None
+        hidden_BTD = self.model.hidden(batch.tokens[:, :-1], document_ids)
+        return self._head(hidden_BTD, self.model.lm_head.weight, batch.tokens[:, 1:], batch.loss_mask)
+
+
+def _head_loss(hidden_BTD: Tensor, weight: Tensor, targets_BT: Tensor, loss_mask_BT: Tensor) -> Tensor:
+    logits = F.linear(hidden_BTD, weight.to(hidden_BTD.dtype)).float()
+    losses = F.cross_entropy(logits.flatten(0, 1), targets_BT.flatten(), reduction="none")
+    return (losses * loss_mask_BT.flatten()).sum()
+
+
+def train(
+    config: TrainConfig,
+    shards: Sequence[Path],
+    output_folder: Path,
+    on_step: Callable[[StepRecord], None] | None = None,
+) -> TrainResult:
+    """Train, or go on training, until the run's length is reached.
+
+    shards: Parquet files of the pack stage. on_step: called once per step, in order, when its record is written.
+    Raises CorpusmillError if the data does not fit, the output folder belongs to another run, or the loss is not finite.
+    """
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
+    device = _device(config.device)
+    corpus = catalogue(shards, config.sequence_length, config.eval_fraction)
+    if corpus.largest_token >= config.model.vocab_size:
+        raise CorpusmillError(
+            f"the shards hold token {corpus.largest_token}, the model knows {config.model.vocab_size}",
+            "set model.vocab_size to at least the size of the tokenizer's vocabulary",
+        )
+    stream = PackedStream(corpus, config.seed, config.pack, config.shuffle_window)
+    steps = config.step_count(stream.epoch_rows)
+    if config.warmup_steps >= steps and steps > 1:
+        raise CorpusmillError(
+            f"warmup_steps {config.warmup_steps} leaves nothing of {steps} steps", "lower warmup_steps or train longer"
+        )
+
+    model = _build_model(config, device)
+    optimizer = adamw(model, 0.0, (config.beta1, config.beta2), config.epsilon, config.weight_decay)
+    checkpoints, log = output_folder / "checkpoints", output_folder / "log.jsonl"
+    output_folder.mkdir(parents=True, exist_ok=True)
+    start = checkpoint.latest(checkpoints)
+    first = checkpoint.resume(start, model, optimizer, config, corpus.digest) if start else 0
+    checkpoint.clean(checkpoints)
+    records = _Records(log, first, config, on_step)
+    summed_loss = SummedLoss(model, config.reset_at_documents, config.compile)
+    held_out = _held_out_batches(config, corpus_stream=stream)
+
+    with BatchLoader(stream, config.batch_size, first, steps, pin=device.type == "cuda") as batches:
+        for step, batch in enumerate(batches, start=first):
+            rate = learning_rate_at(
+                step,
+                steps,
+                config.learning_rate,
+                config.warmup_steps,
+                config.schedule,
+                config.floor,
+                config.decay_fraction,
+            )
+            set_learning_rate(optimizer, rate)
+            loss, norm = _optimise(model, optimizer, summed_loss, batch.to(device), config)
+            done = step + 1
+            records.add(done, rate, loss, norm)
+            evaluate_now = done == steps or (config.eval_every is not None and done % config.eval_every == 0)
+            held_out_loss = mean_loss(summed_loss, held_out, device) if held_out and evaluate_now else None
+            save_now = done == steps or done % config.checkpoint_every == 0
+            if save_now or held_out_loss is not None or done % config.log_every == 0:
+                records.write(held_out_loss)
+            if save_now:
+                names = [path.name for path in corpus.shards]
+                start = checkpoint.save(checkpoints, model, optimizer, config, done, corpus.digest, names)
+    assert start is not None
+    tokens = steps * config.batch_size * config.sequence_length
+    return TrainResult(steps, tokens, start, log, records.last)
+
+
+@torch.no_grad()
+def mean_loss(summed_loss: SummedLoss, batches: Sequence[Batch], device: torch.device) -> float:
+    """The mean loss in nats per counted target over some batches. Waits for the device."""
+    sums = torch.stack([torch.stack([summed_loss(batch.to(device)), batch.targets.to(device)]) for batch in batches])
+    total, targets = sums.sum(0).tolist()
+    return total / max(1.0, targets)
+
+
+def _optimise(
+    model: HybridModel, optimizer: torch.optim.Optimizer, summed_loss: SummedLoss, batch: Batch, config: TrainConfig
+) -> tuple[Tensor, Tensor]:
+    """One optimiser step; loss and gradient norm as scalars on the device.
+
+    Every counted target weighs the same, in whichever micro-batch it falls: sums are divided by the count of the whole batch.
+    """
+    loss = torch.zeros((), device=batch.tokens.device)
+    targets = batch.targets.clamp(min=1)
+    for piece in batch.micro_batches(config.rows_in_memory):
+        part = summed_loss(piece) / targets
+        part.backward()
+        loss += part.detach()
+    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return loss, norm
+
+
+def _build_model(config: TrainConfig, device: torch.device) -> HybridModel:
+    dtype = config.dtype if config.dtype != "auto" else ("bfloat16" if device.type == "cuda" else "float32")
+    with torch.device("meta"):
+        model = HybridModel(config.model, getattr(torch, dtype))
+    model.to_empty(device=device)
+    initialise(model, config.seed)
+    return model
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise CorpusmillError(f"device {name} is not there", "set device to cpu or auto")
+    return torch.device(name)
+
+
+def _held_out_batches(config: TrainConfig, corpus_stream: PackedStream) -> list[Batch]:
+    """The held-out rows in batches of the training shape (one compiled form serves both); always the same rows."""
+    if config.eval_fraction == 0:
+        return []
+    stream = PackedStream(corpus_stream.corpus, config.seed, config.pack, config.shuffle_window, held_out=True)
+    rows = config.rows_in_memory
+    count = max(1, min(config.eval_sequences, stream.epoch_rows) // rows)
+    return [collate(stream.row(batch * rows + row) for row in range(rows)) for batch in range(count)]
+
+
+class _Records:
+    """The log: steps are collected with their numbers still on the device, and written together."""
+
+    def __init__(
+        self, path: Path, first: int, config: TrainConfig, on_step: Callable[[StepRecord], None] | None
+    ) -> None:
+        self.path = path
+        self.tokens_per_step = config.batch_size * config.sequence_length
+        self.on_step = on_step
+        self.last: StepRecord | None = None
+        self._waiting: list[tuple[int, float, Tensor]] = []
+        self._since = time.perf_counter()
+        kept = []
+        if path.exists():
+            kept = [line for line in path.read_text(encoding="utf-8").splitlines() if _step_of(line) <= first]
+        rewritten = path.with_suffix(".rewritten")
+        rewritten.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+        rewritten.replace(path)
+        if kept:
+            self.last = StepRecord(**json.loads(kept[-1]))
+
+    def add(self, step: int, rate: float, loss: Tensor, norm: Tensor) -> None:
+        self._waiting.append((step, rate, torch.stack([loss, norm])))
+
+    def write(self, held_out_loss: float | None = None) -> None:
+        """Wait for the device, append the waiting records; stops the run if a loss is not finite."""
+        values = torch.stack([pair for _, _, pair in self._waiting]).tolist()
+        now = time.perf_counter()
+        speed = len(values) * self.tokens_per_step / (now - self._since)
+        with self.path.open("a", encoding="utf-8") as file:
+            for (step, rate, _), (loss, norm) in zip(self._waiting, values, strict=True):
+                if not (math.isfinite(loss) and math.isfinite(norm)):
+                    raise CorpusmillError(
+                        f"step {step}: loss {loss}, gradient norm {norm}",
+                        "lower learning_rate or lengthen warmup_steps and start in another output folder; "
+                        "checkpoints up to here are sound",
+                    )
+                last = step == self._waiting[-1][0]
+                self.last = StepRecord(step, loss, rate, norm, speed, held_out_loss if last else None)
+                file.write(json.dumps(asdict(self.last)) + "\n")
+                if self.on_step is not None:
+                    self.on_step(self.last)
+        self._waiting.clear()
+        self._since = time.perf_counter()
+
+
+def _step_of(line: str) -> float:
+    """The step of a log line; infinite for a line cut short by an interruption, which is dropped with those after it."""
+    try:
+        return json.loads(line)["step"]
+    except json.JSONDecodeError:
+        return math.inf
