@@ -4,6 +4,9 @@ A `Shard` is handed to a stage's work function. Everything that it writes goes t
 receipt knows each output's rows, bytes, tokens and SHA-256 without reading it again.
 """
 
+import json
+import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -69,6 +72,7 @@ class Shard:
     folder: str
     plan_hash: str = ""
     outputs: list[Artifact] = field(default_factory=list)
+    _reported: float = float("-inf")
 
     @contextmanager
     def parquet(
@@ -93,6 +97,20 @@ class Shard:
         artifact = storage.artifact_of(path)
         self.outputs.append(artifact)
         return artifact
+
+    def report(self, done: int, total: int | None = None, unit: str = "documents") -> None:
+        """Tell whoever watches how far this shard is. A hint for the display only: at most one small file write a second."""
+        now = time.monotonic()
+        if storage.is_remote(self.folder) or now - self._reported < 1.0:
+            return
+        self._reported = now
+        os.makedirs(os.path.dirname(self.progress_path), exist_ok=True)
+        with open(self.progress_path, "w", encoding="utf-8") as file:
+            json.dump({"shard": self.name, "done": done, "total": total, "unit": unit}, file)
+
+    @property
+    def progress_path(self) -> str:
+        return storage.join(storage.local(self.folder), "work", "progress", f"{self.name}.json")
 
     @property
     def scratch(self) -> str:

@@ -67,7 +67,8 @@ class Inputs:
 @dataclass(frozen=True)
 class Pass:
     """One shard-in, shard-out step. shards: shard name -> what it reads. work: picklable; writes through the Shard and returns its
-    account. final: whether its counts are the stage's account. holds_engine: whether workers keep a model between shards."""
+    account. final: whether its counts are the stage's account. holds_engine: whether workers keep a model between shards.
+    cpus, gpus: what one worker needs (gpus are taken only where the cluster has some)."""
 
     name: str
     shards: Mapping[str, tuple[Artifact, ...]]
@@ -75,6 +76,8 @@ class Pass:
     final: bool = False
     holds_engine: bool = False
     depends_on: str = ""  # further text that decides the output, e.g. digests of models and prompts
+    cpus: float = 1
+    gpus: float = 0
 
 
 @dataclass(frozen=True)

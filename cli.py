@@ -1,0 +1,280 @@
+"""The command line: one verb per stage, `run` for a whole recipe, and verbs to look at what was made.
+
+This file parses, prints and sets the exit code. Everything heavy is imported inside the command that needs it, so that
+`corpusmill --help` answers at once.
+
+Exit codes: 0 done, 1 internal error, 2 a mistake that the message says how to mend, 3 done but some shards are quarantined,
+4 `verify` found problems, 130 interrupted (run the same command again to go on).
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from manifests.errors import CorpusmillError
+from pipeline.catalogue import STAGES
+
+if TYPE_CHECKING:
+    from manifests.manifest import Manifest
+
+USER_ERROR, QUARANTINED, NOT_VERIFIED, INTERRUPTED = 2, 3, 4, 130
+
+
+class RunnerKind(StrEnum):
+    ray = "ray"
+    inline = "inline"
+
+
+Input = Annotated[
+    list[str] | None, typer.Option("--input", "-i", help="A stage's output folder, files, globs or URLs. Repeatable.")
+]
+Output = Annotated[
+    str, typer.Option("--output", "-o", help="Folder (or fsspec URL) to write; the same command resumes there.")
+]
+Config = Annotated[
+    str | None, typer.Option("--config", "-c", metavar="RECIPE", help="Take this stage's settings from a recipe.")
+]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="STAGE.KEY=VALUE", help="Override one setting. Repeatable.")
+]
+RunnerOption = Annotated[
+    RunnerKind, typer.Option("--runner", help="ray: parallel; inline: in this process, for debugging.")
+]
+RayAddress = Annotated[
+    str | None, typer.Option("--ray-address", help="A running Ray cluster; without it, one on this machine.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Root = Annotated[str, typer.Argument(metavar="OUT", help="The output folder of a run, or of one stage.")]
+
+app = typer.Typer(
+    name="corpusmill",
+    help="From web crawl to a trained hybrid language model. `corpusmill demo` shows the whole way on a small sample.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+class StageCommand(TyperCommand):
+    """A stage's verb; its help ends with the stage's settings, read from its configuration class."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        super().format_help(ctx, formatter)
+        from pipeline.settings_help import settings_help
+
+        with formatter.section("Settings (in a recipe, or --set)"):
+            formatter.write_dl(settings_help(ctx.info_name))
+
+
+def _stage_command(verb: str) -> Callable[..., None]:
+    def command(
+        output: Output,
+        input: Input = None,
+        config: Config = None,
+        set_: Set = None,
+        runner: RunnerOption = RunnerKind.ray,
+        ray_address: RayAddress = None,
+    ) -> None:
+        _run_stage(verb, output, tuple(input or ()), config, set_ or [], runner, ray_address)
+
+    return command
+
+
+def _run_stage(
+    verb: str,
+    output: str,
+    inputs: tuple[str, ...],
+    config: str | None,
+    assignments: list[str],
+    runner_kind: RunnerKind,
+    ray_address: str | None,
+) -> None:
+    from manifests.errors import RecipeError
+    from pipeline.recipe import Recipe, Step, load_recipe, override
+    from pipeline.run import run_step
+    from pipeline.runner import make_runner
+
+    step = Step(verb, verb)
+    if config:
+        found = load_recipe(config).step(verb)
+        if found is None:
+            raise RecipeError(f"{config} has no {verb} stage", "leave --config out, or name a recipe that has one")
+        step = found
+    step = override(Recipe(verb, (), (step,)), assignments).steps[0]
+    runner = make_runner(runner_kind.value, ray_address)
+    try:
+        manifest = run_step(step, inputs, output, runner)
+    finally:
+        runner.close()
+    _say(output, manifest)
+    if manifest.quarantined:
+        raise typer.Exit(QUARANTINED)
+
+
+for _verb, _entry in STAGES.items():
+    app.command(_verb, help=_entry.help, cls=StageCommand, rich_help_panel="Stages")(_stage_command(_verb))
+
+
+@app.command(rich_help_panel="Recipes")
+def run(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A YAML recipe, e.g. recipes/nemotron_cc.yaml.")],
+    output: Output,
+    input: Input = None,
+    set_: Set = None,
+    runner: RunnerOption = RunnerKind.ray,
+    ray_address: RayAddress = None,
+) -> None:
+    """Run a whole recipe, from WARC to checkpoint. The same command resumes an interrupted run."""
+    if _run_recipe(recipe, output, tuple(input or ()), set_ or [], runner, ray_address):
+        raise typer.Exit(QUARANTINED)
+
+
+def _run_recipe(
+    path: str,
+    output: str,
+    inputs: tuple[str, ...],
+    assignments: list[str],
+    runner_kind: RunnerKind,
+    ray_address: str | None,
+) -> int:
+    """The number of quarantined shards."""
+    from dataclasses import replace
+
+    from manifests.report import write_report
+    from pipeline.recipe import load_recipe, override
+    from pipeline.run import run_recipe
+    from pipeline.runner import make_runner
+
+    recipe = override(load_recipe(path), assignments)
+    if inputs:
+        recipe = replace(recipe, inputs=inputs)
+    runner = make_runner(runner_kind.value, ray_address)
+    try:
+        manifests = run_recipe(recipe, output, runner, on_done=_say)
+    finally:
+        runner.close()
+    write_report(output)
+    return sum(len(manifest.quarantined) for manifest in manifests)
+
+
+@app.command(rich_help_panel="Recipes")
+def demo(
+    output: Annotated[str, typer.Option("--output", "-o", help="Folder to write.")] = "demo-output",
+    runner: RunnerOption = RunnerKind.ray,
+) -> None:
+    """Run the whole recipe on the sample that travels with corpusmill: about five minutes on two cores, no network."""
+    from manifests import storage
+    from manifests.loss_curve import sparkline
+
+    quarantined = _run_recipe("package:recipes/demo.yaml", output, (), [], runner, None)
+    typer.echo("")
+    inspect(output)
+    typer.echo("")
+    typer.echo(f"loss     {sparkline(storage.join(output, 'train', 'log.jsonl'))}")
+    typer.echo(f"report   {storage.join(output, 'report.html')}")
+    typer.echo(f"model    {storage.join(output, 'export')} (transformers and vLLM load it)")
+    typer.echo("")
+    typer.echo("next     corpusmill verify " + output)
+    typer.echo("         corpusmill trace " + output + " ID      (ids are in the shards' id column)")
+    typer.echo("         corpusmill run recipes/nemotron_cc.yaml --input 'crawl/*.warc.gz' --output OUT")
+    if quarantined:
+        raise typer.Exit(QUARANTINED)
+
+
+@app.command(rich_help_panel="Looking")
+def inspect(root: Root, as_json: Json = False) -> None:
+    """Show the funnel: what went into each stage, what was kept, what was dropped and why."""
+    from manifests.inspect import inspect as inspect_run
+
+    rows = inspect_run(root)
+    if as_json:
+        typer.echo(json.dumps({"stages": [row.as_json() for row in rows]}, ensure_ascii=False))
+        return
+    from manifests.tables import funnel_table, print_table
+
+    print_table(funnel_table(rows))
+
+
+@app.command(rich_help_panel="Looking")
+def verify(root: Root, as_json: Json = False) -> None:
+    """Check every file, count and parent against the manifests. Exit code 4 if something does not hold."""
+    from manifests.verify import verify as verify_run
+
+    checked, problems = verify_run(root)
+    if as_json:
+        typer.echo(json.dumps({"files": checked, "problems": problems}, ensure_ascii=False))
+    else:
+        for problem in problems:
+            typer.echo(problem)
+        typer.echo(
+            f"{checked} files checked, {len(problems)} problems" if problems else f"{checked} files checked, all hold"
+        )
+    if problems:
+        raise typer.Exit(NOT_VERIFIED)
+
+
+@app.command(rich_help_panel="Looking")
+def trace(
+    root: Root,
+    document: Annotated[
+        str, typer.Argument(metavar="ID", help="A document's id, or `sequence:N` for a training sequence.")
+    ],
+    as_json: Json = False,
+) -> None:
+    """Follow a document, a synthetic row or a training sequence back to its source."""
+    from manifests.trace_text import trace_text
+
+    if document.startswith("sequence:"):
+        from pipeline.training import trace_sequence
+
+        sequence = trace_sequence(root, document.removeprefix("sequence:"))
+        typer.echo(json.dumps(sequence, ensure_ascii=False, default=str) if as_json else _sequence_text(sequence))
+        return
+    from manifests.trace import trace as trace_document
+
+    found = trace_document(root, document)
+    typer.echo(json.dumps(found.as_json(), ensure_ascii=False, default=str) if as_json else trace_text(found))
+
+
+def _sequence_text(sequence: dict[str, Any]) -> str:
+    lines = [f"training sequence {sequence['sequence']} holds"]
+    for part in sequence["documents"]:
+        lines.append(f"  {part['id']}  tokens {part['start']}-{part['end']}  {part.get('source', '')}")
+    return "\n".join(lines)
+
+
+@app.command(rich_help_panel="Looking")
+def report(root: Root) -> None:
+    """Write one self-contained HTML page: the funnel, histograms, and documents before and after."""
+    from manifests.report import write_report
+
+    typer.echo(write_report(root))
+
+
+def _say(folder: str, manifest: "Manifest") -> None:
+    """One line a finished stage."""
+    from manifests.tables import stage_line
+
+    typer.echo(stage_line(folder, manifest))
+
+
+def main() -> None:
+    """The `corpusmill` command."""
+    try:
+        app(standalone_mode=False)
+    except CorpusmillError as error:
+        print(f"corpusmill: {error}", file=sys.stderr)
+        sys.exit(USER_ERROR)
+    except KeyboardInterrupt:
+        print("corpusmill: interrupted; run the same command again to go on", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""Where a document came from: every stage that saw it, down to the file and offset of its record.
+
+An id is looked up in each stage's shards (kept and excluded) by a filtered scan of the id column; a synthetic document is followed to
+its parent.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow.compute as pc
+
+from manifests.errors import InputError
+from manifests.manifest import find_manifests, read_manifest
+from manifests.receipt import list_receipts
+from manifests.shard import read_parquet, schema_of
+
+
+@dataclass
+class Sighting:
+    """One stage's row for the document. outcome: kept, or the reason code of its exclusion."""
+
+    stage: str
+    file: str
+    outcome: str
+    row: dict[str, Any]
+
+
+@dataclass
+class Trace:
+    id: str
+    sightings: list[Sighting] = field(default_factory=list)
+    parent: "Trace | None" = None
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "sightings": [vars(sighting) for sighting in self.sightings],
+            "parent": self.parent.as_json() if self.parent else None,
+        }
+
+
+def trace(root: str, document: str) -> Trace:
+    """Follow a document id (or an unambiguous beginning of one, of at least 6 characters). Raises InputError if it is nowhere."""
+    if len(document) < 6:
+        raise InputError(f"{document!r} is too short for an id", "give at least its first 6 characters")
+    found = Trace(document)
+    for folder in find_manifests(root):
+        found.sightings += _sightings(folder, document)
+    ids = {sighting.row["id"] for sighting in found.sightings}
+    if not ids:
+        raise InputError(f"no document {document} below {root}", "ids are in the `id` column of the shards")
+    if len(ids) > 1:
+        raise InputError(f"{document} is the beginning of {len(ids)} ids", "give more of it")
+    found.id = ids.pop()
+    parents = [
+        lineage["parent"]
+        for sighting in found.sightings
+        if (lineage := sighting.row.get("lineage")) and lineage["parent"]
+    ]
+    if parents:
+        found.parent = trace(root, parents[0])
+    return found
+
+
+def _sightings(folder: str, document: str) -> Iterator[Sighting]:
+    stage = read_manifest(folder).stages[-1]
+    for receipt in list_receipts(folder):
+        for output in receipt.outputs:
+            inner = output.path.removeprefix(folder).lstrip("/")
+            if not inner.startswith(("documents/", "excluded/")) or not inner.endswith(".parquet"):
+                continue
+            if "id" not in schema_of(output).names:
+                continue
+            for number, ids in enumerate(read_parquet(output, ["id"])):
+                if not pc.any(pc.starts_with(ids["id"], document)).as_py():
+                    continue
+                table = next(group for index, group in enumerate(read_parquet(output)) if index == number)
+                for row in table.filter(pc.starts_with(table["id"], document)).to_pylist():
+                    kept = inner.startswith("documents/")
+                    yield Sighting(
+                        stage=stage if kept else row.get("stage") or stage,
+                        file=output.path,
+                        outcome="kept" if kept else str(row.get("reason")),
+                        row={name: value for name, value in row.items() if value is not None},
+                    )

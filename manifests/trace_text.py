@@ -1,0 +1,39 @@
+"""A trace as text for a terminal."""
+
+from manifests.trace import Trace
+
+_SHORT = 300
+_SKIPPED = {"id", "text", "origin", "lineage", "stage", "reason", "detail"}
+
+
+def trace_text(trace: Trace, indent: str = "") -> str:
+    """One block a stage: outcome, origin, scores and the beginning of the text."""
+    lines = [f"{indent}{trace.id}"]
+    for sighting in trace.sightings:
+        row = sighting.row
+        lines.append(
+            f"{indent}  {sighting.stage}: {sighting.outcome}" + (f" ({row['detail']})" if row.get("detail") else "")
+        )
+        lines.append(f"{indent}    in {sighting.file}")
+        if origin := row.get("origin"):
+            place = ", ".join(f"{key} {value}" for key, value in origin.items() if value is not None)
+            lines.append(f"{indent}    from {place}")
+        if lineage := row.get("lineage"):
+            lines.append(
+                f"{indent}    made by "
+                + ", ".join(f"{key} {value}" for key, value in lineage.items() if value is not None)
+            )
+        values = [f"{key}={_value(value)}" for key, value in row.items() if key not in _SKIPPED]
+        if values:
+            lines.append(f"{indent}    " + " ".join(values))
+        if text := row.get("text"):
+            shown = " ".join(str(text)[:_SHORT].split())
+            lines.append(f"{indent}    | {shown}{'...' if len(str(text)) > _SHORT else ''}")
+    if trace.parent:
+        lines.append(f"{indent}  parent:")
+        lines.append(trace_text(trace.parent, indent + "    "))
+    return "\n".join(lines)
+
+
+def _value(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,124 @@
+"""Check that a run is what its manifests say: every byte, every count, every parent.
+
+For each stage folder: outputs hash to their digests; receipts and manifest agree; in = kept + excluded + failed; the rows on disk
+are as many as the counts say; no id appears twice in one shard; nothing lies in `documents/` that no receipt knows; parents
+still have the digest that was read.
+"""
+
+import os
+from collections.abc import Iterator
+
+import pyarrow.compute as pc
+
+from manifests import storage
+from manifests.errors import CorpusmillError
+from manifests.manifest import Manifest, Parent, find_manifests, has_manifest, read_manifest
+from manifests.receipt import list_receipts
+from manifests.shard import read_parquet, schema_of
+from manifests.storage import Artifact
+
+# These stages look at every document of their one parent exactly once; the others count in units of their own.
+ONE_TO_ONE = ("filter", "dedup", "classify")
+
+
+def verify(root: str) -> tuple[int, list[str]]:
+    """(number of files checked, problems found). No problem means that the run holds."""
+    checked = 0
+    problems: list[str] = []
+    for folder in find_manifests(root):
+        manifest = read_manifest(folder)
+        known: set[str] = set()
+        for receipt in list_receipts(folder):
+            for output in receipt.outputs:
+                known.add(_absolute(output.path))
+                checked += 1
+                problems += _check_file(output)
+            problems += [
+                f"{folder}: shard {receipt.shard} of {counts.stage} lost rows (in {counts.rows_in}, out otherwise)"
+                for counts in receipt.counts
+                if not counts.conserved
+            ]
+        problems += _check_manifest(folder, manifest, known)
+        problems += _check_parents(folder, manifest)
+    return checked, problems
+
+
+def _check_file(artifact: Artifact) -> Iterator[str]:
+    if not storage.exists(artifact.path):
+        yield f"{artifact.path} is missing; run the same command again"
+    elif not storage.matches(artifact):
+        yield f"{artifact.path} has changed since it was written; run the same command again to restore it"
+
+
+def _check_manifest(folder: str, manifest: Manifest, known: set[str]) -> Iterator[str]:
+    if not manifest.conserved:
+        yield f"{folder}: the manifest says that rows were lost"
+    for output in manifest.outputs:
+        if _absolute(output.path) not in known:
+            yield f"{output.path} is in the manifest but no receipt vouches for it"
+    for below in ("documents", "excluded"):
+        place = storage.join(folder, below)
+        if storage.exists(place):
+            for path in storage.list_files(place):
+                if _absolute(path) not in known:
+                    yield f"{path} belongs to no shard; remove it"
+    shards = [output for output in manifest.documents() if output.path.endswith(".parquet")]
+    if manifest.totals and shards:
+        rows = sum(output.rows for output in shards)
+        if rows != manifest.totals[-1].kept:
+            yield f"{folder}: {manifest.totals[-1].kept} rows were kept but documents/ holds {rows}"
+    dropped = manifest.documents("excluded")
+    if manifest.totals and dropped:
+        rows = sum(output.rows for output in dropped)
+        counted = sum(sum(counts.excluded.values()) + counts.failed for counts in manifest.totals)
+        if rows != counted:
+            yield f"{folder}: {counted} rows were excluded but excluded/ holds {rows}"
+    for output in shards:
+        yield from _check_ids(output)
+
+
+def _check_ids(artifact: Artifact) -> Iterator[str]:
+    if not storage.exists(artifact.path):
+        return
+    try:
+        names = schema_of(artifact).names
+        keys = [name for name in ("id", "epoch", "part") if name in names]
+        if keys[:1] != ["id"]:
+            return
+        seen: set[tuple[object, ...]] = set()
+        for table in read_parquet(artifact, keys):
+            if table["id"].null_count or pc.any(pc.equal(table["id"], "")).as_py():
+                yield f"{artifact.path} has a document without an id"
+                return
+            for key in zip(*(table[name].to_pylist() for name in keys), strict=True):
+                if key in seen:
+                    yield f"{artifact.path} holds document {key[0]} twice"
+                    return
+                seen.add(key)
+    except CorpusmillError as error:
+        yield str(error)
+
+
+def _check_parents(folder: str, manifest: Manifest) -> Iterator[str]:
+    for parent in manifest.parents:
+        yield from _check_parent(folder, parent)
+    if manifest.totals and manifest.totals[0].stage in ONE_TO_ONE:
+        before = [read_manifest(parent.path) for parent in manifest.parents if has_manifest(parent.path)]
+        rows = sum(output.rows for stage in before for output in stage.documents())
+        lost = sum(1 for _ in manifest.quarantined)
+        if before and not lost and rows != manifest.totals[0].rows_in:
+            yield f"{folder}: read {manifest.totals[0].rows_in} documents where its input holds {rows}"
+
+
+def _check_parent(folder: str, parent: Parent) -> Iterator[str]:
+    if has_manifest(parent.path):
+        if read_manifest(parent.path).digest != parent.digest:
+            yield f"{folder}: its input {parent.path} was made anew since; run this stage again"
+    elif not storage.exists(parent.path):
+        yield f"{folder}: its input {parent.path} is gone (lineage cannot be followed below it)"
+    elif not storage.is_remote(parent.path) and storage.digest_of(parent.path) != parent.digest:
+        yield f"{folder}: its input {parent.path} has changed since it was read"
+
+
+def _absolute(path: str) -> str:
+    return path if storage.is_remote(path) else os.path.abspath(storage.local(path))

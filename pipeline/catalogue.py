@@ -1,0 +1,58 @@
+"""The stages there are: each verb, the class that does it, and one line of help. Adding a stage is adding a line here."""
+
+import importlib
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from manifests.errors import RecipeError
+
+
+@dataclass(frozen=True)
+class Entry:
+    """target: module:class. reads_previous: takes the step before as its input (blend and classify-train name theirs).
+    passes_on: the next step reads its output by default (a trained classifier or tokenizer is a side product)."""
+
+    target: str
+    help: str
+    reads_previous: bool = True
+    passes_on: bool = True
+
+
+STAGES: dict[str, Entry] = {
+    "extract": Entry(
+        "stages.extract:Extract", "Read WARC, WET, JSONL or Parquet; turn HTML into text; identify the language."
+    ),
+    "filter": Entry(
+        "stages.filter:Filter", "Measure every document and drop what breaks the quality rules, each with its reason."
+    ),
+    "dedup": Entry("stages.dedup:Dedup", "Remove exact and near duplicates over all shards, every removal verified."),
+    "classify-train": Entry(
+        "stages.classify_train:ClassifyTrain", "Train quality scorers on labelled text.", False, False
+    ),
+    "classify": Entry(
+        "stages.classify:Classify", "Score quality with an ensemble; give every document a bucket 0-19 and a level."
+    ),
+    "synthesize": Entry(
+        "stages.synthesize:Synthesize", "Rephrase and expand documents with a language model, routed by level."
+    ),
+    "blend": Entry("stages.blend:Blend", "Mix corpora by weights with an epoch cap for each source.", False),
+    "tokenizer": Entry("stages.tokenizer:Tokenizer", "Train a byte-level BPE tokenizer.", passes_on=False),
+    "pack": Entry("stages.pack:Pack", "Tokenise documents into the token shards that the trainer reads."),
+    "train": Entry("pipeline.training:Train", "Train a Mamba-2/attention/FFN hybrid on token shards."),
+    "export": Entry(
+        "pipeline.training:Export", "Write the trained model as a folder that transformers and vLLM load."
+    ),
+}
+
+
+def stage_class(verb: str) -> type[Any]:
+    """The configuration class of a stage. Raises RecipeError naming the nearest verb if there is no such stage."""
+    if verb not in STAGES:
+        close = get_close_matches(verb, STAGES, n=1)
+        raise RecipeError(
+            f"there is no stage {verb!r}",
+            f"did you mean {close[0]!r}?" if close else f"the stages are {', '.join(STAGES)}",
+        )
+    module, name = STAGES[verb].target.split(":")
+    return getattr(importlib.import_module(module), name)

@@ -1,0 +1,180 @@
+"""Run one stage: its passes in order, each over its shards, then the manifest.
+
+Resume, quarantine and conservation are decided here and in `pipeline.task`, once for all stages:
+a shard whose receipt holds is not done again; one that fails twice is quarantined and the run goes on; a fatal error stops the stage
+with everything finished so far kept; leftovers of an earlier plan are removed when the stage is complete.
+"""
+
+import importlib.metadata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from manifests import storage
+from manifests.errors import CorpusmillError, InputError
+from manifests.manifest import Manifest, Parent, has_manifest, read_manifest, write_manifest
+from manifests.receipt import Counts, Receipt, list_receipts, plan_hash, receipt_path
+from pipeline.progress import watch
+from pipeline.runner import Runner
+from pipeline.task import Failure, Task, quarantine
+from stages.contract import GlobalStage, Inputs, Pass, PassResult
+
+FORMAT = 1  # of the files on disk; a change redoes everything
+
+
+@dataclass(frozen=True)
+class Job:
+    """A stage to run. names: the stages that its documents went through. config: its settings as the recipe gives them (they and
+    `parents` decide the plan hash, never the output folder's path)."""
+
+    stage: GlobalStage
+    names: tuple[str, ...]
+    config: Mapping[str, Any]
+    inputs: Inputs
+    parents: tuple[Parent, ...]
+
+
+def execute(job: Job, runner: Runner) -> Manifest:
+    """Run the job to its manifest. Raises the CorpusmillError that stopped it."""
+    folder = job.inputs.folder
+    _refuse_foreign(folder, job.names)
+    stage_plan = {
+        "format": FORMAT,
+        "version": version(),
+        "pyarrow": pa.__version__,
+        "stages": list(job.names),
+        "stage_version": job.stage.version,
+        "config": job.config,
+        "depends_on": job.stage.depends_on(),
+    }
+    current: dict[tuple[str, str], Receipt] = {}
+    quarantined: list[Receipt] = []
+    totals: dict[str, Counts] = {}
+    outputs: list[storage.Artifact] = []
+    seconds: dict[str, float] = {}
+    shards = 0
+    passes = job.stage.passes(job.inputs)
+    step = next(passes, None)
+    while step is not None:
+        receipts, failed = _run_pass(step, stage_plan, job, runner)
+        current.update({(step.name, name): receipt for name, receipt in receipts.items()})
+        quarantined += failed
+        seconds[step.name] = round(sum(receipt.seconds for receipt in receipts.values()), 3)
+        if step.final:
+            shards = len(step.shards)
+            outputs = [output for name in sorted(receipts) for output in receipts[name].outputs]
+            for name in sorted(receipts):
+                for counts in receipts[name].counts:
+                    totals.setdefault(counts.stage, Counts(counts.stage)).add(counts)
+        try:
+            step = passes.send(PassResult(receipts))
+        except StopIteration:
+            step = None
+    _remove_leftovers(folder, current, quarantined)
+    manifest = Manifest(
+        stages=list(job.names),
+        version=version(),
+        config=dict(job.config),
+        plan_hash=plan_hash(stage_plan),
+        parents=list(job.parents),
+        outputs=outputs,
+        totals=list(totals.values()),
+        shards=shards,
+        quarantined=[
+            {"pass": receipt.pass_name, "shard": receipt.shard, "error": receipt.error.splitlines()[0]}
+            for receipt in quarantined
+        ],
+        conserved=all(counts.conserved for counts in totals.values()),
+        timing={f"{name}_seconds": value for name, value in seconds.items()},
+    )
+    write_manifest(manifest, folder)
+    return manifest
+
+
+def version() -> str:
+    """The installed version of corpusmill."""
+    try:
+        return importlib.metadata.version("corpusmill")
+    except importlib.metadata.PackageNotFoundError:
+        return "0+unknown"
+
+
+def _run_pass(
+    step: Pass, stage_plan: dict[str, Any], job: Job, runner: Runner
+) -> tuple[dict[str, Receipt], list[Receipt]]:
+    folder = job.inputs.folder
+    tasks = [_task(step, name, stage_plan, job) for name in sorted(step.shards)]
+    done: dict[str, Receipt] = {}
+    failures: dict[str, tuple[Task, Failure]] = {}
+    title = job.names[-1] if step.name == job.names[-1] else f"{job.names[-1]}: {step.name}"
+    with watch(title, len(tasks), folder) as watcher:
+        waiting = tasks
+        for attempt in (1, 2):
+            failures = {}
+            for task, result in runner.run(waiting, holds_engine=step.holds_engine):
+                if isinstance(result, Receipt):
+                    done[task.shard] = result
+                    watcher.finished(result, reused=attempt == 1 and result.plan_hash == task.plan_hash)
+                elif result.fatal:
+                    raise result.error or CorpusmillError(result.message)
+                else:
+                    failures[task.shard] = (task, result)
+            waiting = [failures[name][0] for name in sorted(failures)]
+            if not waiting:
+                break
+    failed = [quarantine(*failures[name]) for name in sorted(failures)]
+    if failed and not done:
+        first = failed[0]
+        raise InputError(
+            f"every shard of {job.names[-1]} failed; {first.shard}: {first.error.splitlines()[0]}",
+            f"the full errors are in {storage.join(folder, 'receipts', step.name)}",
+        )
+    return done, failed
+
+
+def _task(step: Pass, shard: str, stage_plan: dict[str, Any], job: Job) -> Task:
+    inputs = tuple(step.shards[shard])
+    plan = {
+        **stage_plan,
+        "pass": step.name,
+        "pass_depends_on": step.depends_on,
+        "shard": shard,
+        "inputs": [[artifact.name, artifact.digest] for artifact in inputs],
+    }
+    return Task(
+        stage=job.names[-1],
+        pass_name=step.name,
+        shard=shard,
+        inputs=inputs,
+        folder=job.inputs.folder,
+        plan_hash=plan_hash(plan),
+        work=step.work,
+        cpus=step.cpus,
+        gpus=step.gpus,
+    )
+
+
+def _refuse_foreign(folder: str, names: tuple[str, ...]) -> None:
+    """A folder belongs to one stage: writing another stage's shards among them would mix the two."""
+    if has_manifest(folder):
+        there = read_manifest(folder).stages
+        if there[-1] != names[-1]:
+            raise CorpusmillError(
+                f"{folder} holds the output of {there[-1]}, not of {names[-1]}", "choose another --output"
+            )
+
+
+def _remove_leftovers(folder: str, current: dict[tuple[str, str], Receipt], quarantined: list[Receipt]) -> None:
+    """Remove receipts of shards that are in the plan no more, and the files that only they wrote."""
+    kept_paths = {output.path for receipt in current.values() for output in receipt.outputs}
+    quarantined_names = {(receipt.pass_name, receipt.shard) for receipt in quarantined}
+    for receipt in list_receipts(folder):
+        key = (receipt.pass_name, receipt.shard)
+        if key in current or key in quarantined_names:
+            continue
+        for output in receipt.outputs:
+            if output.path not in kept_paths:
+                storage.remove(output.path)
+        storage.remove(receipt_path(folder, receipt.pass_name, receipt.shard))

@@ -1,0 +1,145 @@
+"""Consecutive map stages as one pass: read a batch, hand it from stage to stage, write what is kept and what is excluded.
+
+So a document is read and written once between barriers. A batch on which a stage fails is halved until the one bad record is
+alone; that record becomes an excluded row with reason `error_<stage>.<exception>`, and everything else goes on.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from manifests.errors import CorpusmillError
+from manifests.receipt import Counts
+from manifests.schema import EXCLUSION, FAILED_PREFIX, conform, excluded, extended
+from manifests.shard import Shard, read_parquet, schema_of
+from manifests.storage import Artifact
+from stages.contract import DOCUMENTS, EXCLUDED, Inputs, MapStage, Outcome, Pass, Passes
+
+
+@dataclass(frozen=True)
+class Fused:
+    """One or several map stages as a stage of one pass; the folder is named after the last."""
+
+    stages: tuple[MapStage, ...]
+    version: ClassVar[int] = 1
+
+    @property
+    def name(self) -> str:
+        return self.stages[-1].name
+
+    def depends_on(self) -> str:
+        return "+".join(f"{stage.name}@{stage.version}:{stage.depends_on()}" for stage in self.stages)
+
+    def named_inputs(self) -> Mapping[str, tuple[str, ...]]:
+        return {}
+
+    def passes(self, inputs: Inputs) -> Passes:
+        shards = {name: (artifact,) for name, artifact in shard_names(inputs.documents).items()}
+        yield Pass(name=self.name, shards=shards, work=partial(run_map_stages, self.stages), final=True)
+
+
+def shard_names(artifacts: tuple[Artifact, ...]) -> dict[str, Artifact]:
+    """A name for each input file: its file name without suffixes, made unique by its folder where two files share it."""
+    named: dict[str, Artifact] = {}
+    for artifact in sorted(artifacts, key=lambda item: item.path):
+        name = artifact.name.split(".", 1)[0] or "shard"
+        folders = artifact.path.split("/")[:-1]
+        while name in named and folders:
+            name = f"{folders.pop()}-{name}"
+        if name in named:
+            name = f"{name}-{artifact.digest[:8]}"
+        named[name.replace("=", "-")] = artifact
+    return named
+
+
+def run_map_stages(stages: tuple[MapStage, ...], shard: Shard) -> list[Counts]:
+    """The work of one shard: every stage over every batch. Returns one account per stage."""
+    accounts = [Counts(stage.name) for stage in stages]
+    schema = _output_schema(stages, shard)
+    with (
+        shard.parquet(DOCUMENTS, schema) as kept_output,
+        shard.parquet(EXCLUDED, extended(*EXCLUSION, of=schema)) as excluded_output,
+    ):
+        seen = 0
+        clock = time.perf_counter()
+        for table in _batches(stages[0], shard):
+            seen += table.num_rows
+            for stage, account in zip(stages, accounts, strict=True):
+                started = time.perf_counter()
+                account.seconds += started - clock if account is accounts[0] else 0.0  # reading belongs to the first
+                account.rows_in += table.num_rows
+                outcome = apply_isolating(stage, table)
+                table = outcome.kept
+                account.kept += table.num_rows
+                account.text_bytes += pc.sum(pc.binary_length(table["text"])).as_py() or 0 if table.num_rows else 0
+                count_exclusions(account, outcome.excluded)
+                excluded_output.write(outcome.excluded)
+                clock = time.perf_counter()
+                account.seconds += clock - started
+            kept_output.write(table)
+            accounts[-1].seconds += time.perf_counter() - clock
+            clock = time.perf_counter()
+            shard.report(seen)
+    return accounts
+
+
+def apply_isolating(stage: MapStage, table: pa.Table) -> Outcome:
+    """`stage.apply(table)`; if it fails, the records that make it fail are found by halving and excluded as failed."""
+    try:
+        return stage.apply(table)
+    except (CorpusmillError, MemoryError):
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever one record does to a stage must cost that record only
+        if table.num_rows == 1:
+            reason = f"{FAILED_PREFIX}{stage.name}.{type(error).__name__}"
+            kept = table.slice(0, 0)
+            for added in stage.adds():
+                kept = (
+                    kept.append_column(added, pa.nulls(0, added.type)) if added.name not in kept.column_names else kept
+                )
+            return Outcome(kept, excluded(table, stage.name, [reason], [str(error)[:500]]))
+        half = table.num_rows // 2
+        outcomes = [apply_isolating(stage, part) for part in (table.slice(0, half), table.slice(half))]
+        return Outcome(
+            pa.concat_tables([outcome.kept for outcome in outcomes], promote_options="default"),
+            pa.concat_tables([outcome.excluded for outcome in outcomes], promote_options="default"),
+        )
+
+
+def count_exclusions(account: Counts, rows: pa.Table) -> None:
+    """Add excluded rows to an account: failures apart from drops, drops by reason code."""
+    if rows.num_rows == 0:
+        return
+    for item in pc.value_counts(rows["reason"].combine_chunks()).to_pylist():
+        if item["values"].startswith(FAILED_PREFIX):
+            account.failed += item["counts"]
+        else:
+            account.excluded[item["values"]] = account.excluded.get(item["values"], 0) + item["counts"]
+
+
+def _batches(first: MapStage, shard: Shard) -> Iterator[pa.Table]:
+    for artifact in shard.inputs:
+        if first.reads == "records":
+            from stages.readers import read_records
+
+            settings: Any = first
+            yield from read_records(artifact, settings.reader)
+        else:
+            yield from read_parquet(artifact)
+
+
+def _output_schema(stages: tuple[MapStage, ...], shard: Shard) -> pa.Schema:
+    added = [field for stage in stages for field in stage.adds()]
+    if stages[0].reads == "records":
+        return extended(*added)
+    return extended(*added, of=schema_of(shard.inputs[0]))
+
+
+def empty(schema: pa.Schema) -> pa.Table:
+    """A table of no rows."""
+    return conform(pa.table({}), schema)

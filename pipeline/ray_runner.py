@@ -1,0 +1,123 @@
+"""The one file that knows Ray. Ray schedules shard tasks and holds the actors that keep a model; documents never pass through it.
+
+Tasks go from storage to storage; only tasks and receipts travel. A worker that dies (out of memory, a lost node) fails its
+task, which the executor tries once more; an engine actor that dies is replaced.
+"""
+
+import logging
+import os
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from manifests.errors import EngineError
+from manifests.receipt import Receipt
+from pipeline.task import Failure, Task, run_task
+
+IN_FLIGHT_PER_CPU = 2  # enough to hide scheduling, few enough to keep the driver's memory flat
+
+
+class RayRunner:
+    """address: of a running cluster (`auto`, `host:port` or `ray://...`); None starts one on this machine."""
+
+    def __init__(self, address: str | None = None) -> None:
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        import ray
+
+        self._ray: Any = ray
+        try:
+            if address:
+                ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+            else:
+                ray.init(
+                    address="local",
+                    include_dashboard=False,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                    object_store_memory=256 << 20,
+                )
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            where = f"at {address}" if address else "on this machine"
+            raise EngineError(
+                f"Ray could not be reached {where} ({_first_line(error)})",
+                "check --ray-address, or use --runner inline",
+            ) from error
+        resources = ray.cluster_resources()
+        self._cpus = int(resources.get("CPU", 1))
+        self._gpus = float(resources.get("GPU", 0))
+
+    def run(self, tasks: Iterable[Task], *, holds_engine: bool) -> Iterator[tuple[Task, Receipt | Failure]]:
+        return self._run_on_actors(tasks) if holds_engine else self._run_as_tasks(tasks)
+
+    def close(self) -> None:
+        self._ray.shutdown()
+
+    def _options(self, task: Task) -> dict[str, float]:
+        gpus = min(task.gpus, self._gpus) if self._gpus else 0
+        return {"num_cpus": min(task.cpus, self._cpus), "num_gpus": gpus}
+
+    def _run_as_tasks(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Receipt | Failure]]:
+        remote = self._ray.remote(run_task)
+        flying: dict[Any, Task] = {}
+        for task in tasks:
+            if len(flying) >= IN_FLIGHT_PER_CPU * self._cpus:
+                yield from self._landed(flying)
+            flying[remote.options(max_retries=0, **self._options(task)).remote(task)] = task
+        while flying:
+            yield from self._landed(flying)
+
+    def _landed(self, flying: dict[Any, Task]) -> Iterator[tuple[Task, Receipt | Failure]]:
+        ready, _ = self._ray.wait(list(flying), num_returns=1)
+        for reference in ready:
+            yield flying.pop(reference), self._fetch(reference)
+
+    def _fetch(self, reference: Any) -> Receipt | Failure:
+        try:
+            return self._ray.get(reference)
+        except self._ray.exceptions.RayError as error:
+            return Failure(f"the worker was lost ({_first_line(error)})")
+
+    def _run_on_actors(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Receipt | Failure]]:
+        """As many actors as the cluster has room for engines, each with one task at a time."""
+        waiting = list(tasks)
+        if not waiting:
+            return
+        options = self._options(waiting[0])
+        room = self._gpus / options["num_gpus"] if options["num_gpus"] else self._cpus / max(options["num_cpus"], 1)
+        actor_class = self._ray.remote(_EngineWorker)
+        idle: list[Any] = []
+        actors = 0
+        flying: dict[Any, tuple[Task, Any]] = {}
+        waiting.reverse()
+        while waiting or flying:
+            while waiting and (idle or actors < max(1, int(room))):
+                if not idle:
+                    idle.append(actor_class.options(max_restarts=0, **options).remote())
+                    actors += 1
+                actor, task = idle.pop(), waiting.pop()
+                flying[actor.run.remote(task)] = (task, actor)
+            ready, _ = self._ray.wait(list(flying), num_returns=1)
+            for reference in ready:
+                task, actor = flying.pop(reference)
+                result = self._fetch(reference)
+                if isinstance(
+                    result, Failure
+                ):  # a fresh actor for the next task: this one is dead or holds a sick engine
+                    self._ray.kill(actor)
+                    actors -= 1
+                else:
+                    idle.append(actor)
+                yield task, result
+        for actor in idle:
+            self._ray.kill(actor)
+
+
+class _EngineWorker:
+    """Runs tasks in one process, so that the model that a stage caches there stays loaded."""
+
+    def run(self, task: Task) -> Receipt | Failure:
+        return run_task(task)
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0][:200] if lines else type(error).__name__

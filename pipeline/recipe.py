@@ -1,0 +1,189 @@
+"""Recipes: one YAML file from WARC to checkpoint, checked key by key against the stages' configurations.
+
+    name: example
+    inputs: [crawl/*.warc.gz]
+    stages:
+      - extract: {extractor: resiliparse}
+      - filter: {}
+      - dedup: {verify_threshold: 0.8}
+
+Each stage reads the one before it unless it says `input:`. `name:` renames a step, so that a stage can appear twice. A string
+`step:NAME` stands for an earlier step's folder, `package:ROOM/PATH` for data that travels with corpusmill, `python:PACKAGE/PATH` for
+a file inside any installed Python package.
+"""
+
+import importlib.resources
+import importlib.util
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+
+import yaml
+
+from manifests import storage
+from manifests.errors import RecipeError
+from pipeline.catalogue import STAGES, stage_class
+
+RESERVED = ("name", "input")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One stage of a recipe. inputs: patterns or references; empty means the step before (or the recipe's inputs)."""
+
+    verb: str
+    name: str
+    inputs: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    name: str
+    inputs: tuple[str, ...]
+    steps: tuple[Step, ...]
+
+    def step(self, verb: str) -> Step | None:
+        """The first step of that stage."""
+        return next((step for step in self.steps if step.verb == verb), None)
+
+
+def load_recipe(path: str) -> Recipe:
+    """Read and check a recipe's shape. Raises RecipeError naming file, key and mend; stage settings are checked by `build_stage`."""
+    path = resolve_data(path)
+    try:
+        document = yaml.safe_load(storage.read_bytes(path).decode())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path} is not readable YAML ({' '.join(str(error).split())})", "mend the file") from error
+    if not isinstance(document, dict) or not isinstance(document.get("stages"), list):
+        raise RecipeError(f"{path} is no recipe", "a recipe is a mapping with name, inputs and a list of stages")
+    _refuse_unknown(document, ("name", "description", "inputs", "stages"), path)
+    steps: list[Step] = []
+    for number, item in enumerate(document["stages"], start=1):
+        if isinstance(item, str):
+            item = {item: {}}
+        if not isinstance(item, dict) or len(item) != 1:
+            raise RecipeError(f"{path}: stage {number} must be one `verb: settings` pair", f"found {item!r}")
+        verb, settings = next(iter(item.items()))
+        stage_class(verb)
+        settings = dict(settings or {})
+        name = str(settings.pop("name", verb))
+        inputs = _as_tuple(settings.pop("input", ()))
+        if name in {step.name for step in steps}:
+            raise RecipeError(f"{path}: two steps are named {name!r}", "give one of them another `name:`")
+        steps.append(Step(verb, name, inputs, settings))
+    return Recipe(str(document.get("name", "recipe")), _as_tuple(document.get("inputs", ())), tuple(steps))
+
+
+def override(recipe: Recipe, assignments: list[str]) -> Recipe:
+    """Apply `--set step.key=value` (value is YAML; keys nest with dots). Raises RecipeError for an unknown step."""
+    steps = {step.name: step for step in recipe.steps}
+    for assignment in assignments:
+        path, equals, value = assignment.partition("=")
+        name, *keys = path.split(".")
+        if not equals or not keys or not all(keys):
+            raise RecipeError(f"--set {assignment} cannot be read", "write --set stage.key=value")
+        if name not in steps:
+            raise RecipeError(f"--set {assignment}: there is no step {name!r}", _nearest(name, steps))
+        step, parsed = steps[name], yaml.safe_load(value)
+        if keys == ["input"]:
+            steps[name] = Step(step.verb, name, _as_tuple(parsed), step.settings)
+        else:
+            steps[name] = Step(step.verb, name, step.inputs, _nested(dict(step.settings), keys, parsed))
+    return Recipe(recipe.name, recipe.inputs, tuple(steps.values()))
+
+
+def build_stage(step: Step, folder_of: Callable[[str], str]) -> Any:
+    """The step's configuration object. folder_of: name of an earlier step -> its folder.
+
+    Raises RecipeError naming the step, the key and the mend for unknown keys and wrong types.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    resolved = resolve_references(dict(step.settings), folder_of)
+    cls = stage_class(step.verb)
+    try:
+        return TypeAdapter(cls).validate_python(resolved)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join([step.name, *(str(part) for part in first["loc"])])
+        known = list(getattr(cls, "__dataclass_fields__", {}))
+        if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+            nearest = get_close_matches(str(first["loc"][-1]), known, n=1)
+            mend = f"did you mean {nearest[0]!r}?" if nearest else f"known keys: {', '.join(known) or 'none'}"
+            raise RecipeError(f"unknown key {key}", mend) from error
+        raise RecipeError(
+            f"{key}: {first['msg']} (got {_short(first['input'])})", "mend the recipe or the --set"
+        ) from error
+
+
+def resolve_references(value: Any, folder_of: Callable[[str], str]) -> Any:
+    """`value` with every `step:`, `package:` and `python:` string replaced by a path."""
+    if isinstance(value, dict):
+        return {key: resolve_references(item, folder_of) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [resolve_references(item, folder_of) for item in value]
+    if not isinstance(value, str):
+        return value
+    if value.startswith("step:"):
+        name, _, inner = value.removeprefix("step:").partition("/")
+        return storage.join(folder_of(name), inner)
+    return resolve_data(value)
+
+
+def resolve_data(path: str) -> str:
+    """A path to data that travels with corpusmill (`package:`) or with an installed package (`python:`); other paths as they are."""
+    if path.startswith("package:"):
+        room, _, inner = path.removeprefix("package:").partition("/")
+        try:
+            return os.path.join(str(importlib.resources.files(room)), inner)
+        except ModuleNotFoundError as error:
+            raise RecipeError(
+                f"{path}: corpusmill has no room {room!r}", "use prompts, recipes, samples or models"
+            ) from error
+    if path.startswith("python:"):
+        package, _, inner = path.removeprefix("python:").partition("/")
+        spec = importlib.util.find_spec(package)
+        if spec is None or not spec.submodule_search_locations:
+            raise RecipeError(
+                f"{path}: the Python package {package} is not installed", f"pip install {package.replace('_', '-')}"
+            )
+        return os.path.join(next(iter(spec.submodule_search_locations)), inner)
+    return path
+
+
+def _nested(settings: dict[str, Any], keys: list[str], value: Any) -> dict[str, Any]:
+    head, *rest = keys
+    if not rest:
+        return {**settings, head: value}
+    inner = settings.get(head) or {}
+    if not isinstance(inner, dict):
+        raise RecipeError(f"--set: {head!r} holds {_short(inner)}, not a mapping", "set the whole key instead")
+    return {**settings, head: _nested(dict(inner), rest, value)}
+
+
+def _as_tuple(value: Any) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(str(item) for item in value or ())
+
+
+def _refuse_unknown(mapping: Mapping[str, Any], known: tuple[str, ...], path: str) -> None:
+    for key in mapping:
+        if key not in known:
+            raise RecipeError(f"{path}: unknown key {key!r}", _nearest(key, known))
+
+
+def _nearest(word: str, known: Any) -> str:
+    close = get_close_matches(word, list(known), n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def verbs() -> list[str]:
+    """Every stage verb, in pipeline order."""
+    return list(STAGES)

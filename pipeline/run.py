@@ -1,0 +1,132 @@
+"""Run a recipe, or one of its steps alone: the same path for both.
+
+Consecutive map stages of a recipe become one fused step whose folder bears the last one's name.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from manifests import storage
+from manifests.errors import RecipeError
+from manifests.manifest import Manifest, Parent
+from manifests.storage import Artifact
+from pipeline.catalogue import STAGES, stage_class
+from pipeline.execute import Job, execute
+from pipeline.fused import Fused
+from pipeline.inputs import absolute, expand_inputs
+from pipeline.recipe import Recipe, Step, build_stage, resolve_data
+from pipeline.runner import Runner
+from stages.contract import Inputs, MapStage
+
+
+@dataclass(frozen=True)
+class Group:
+    """Steps that run as one: a single global stage, or consecutive map stages."""
+
+    steps: tuple[Step, ...]
+
+    @property
+    def name(self) -> str:
+        return self.steps[-1].name
+
+
+def run_recipe(
+    recipe: Recipe, output: str, runner: Runner, on_done: Callable[[str, Manifest], None]
+) -> list[Manifest]:
+    """Run every step into `<output>/<step>/`. on_done is told each folder and manifest as it is finished.
+
+    Everything that can be checked is checked before the first document is read.
+    """
+    output = absolute(output)
+    folder_of = _folder_of(recipe, output)
+    groups = list(_groups(recipe))
+    for step in recipe.steps:
+        stage = build_stage(step, folder_of)
+        if "step:" not in repr(step.settings):
+            stage.depends_on()
+    manifests = []
+    previous: str | None = None
+    for group in groups:
+        folder = storage.join(output, group.name)
+        default = (previous,) if previous else tuple(resolve_data(path) for path in recipe.inputs)
+        manifest = run_group(group, default, folder, folder_of, runner)
+        on_done(folder, manifest)
+        manifests.append(manifest)
+        if STAGES[group.steps[-1].verb].passes_on:
+            previous = folder
+    return manifests
+
+
+def run_group(
+    group: Group, default_inputs: tuple[str, ...], folder: str, folder_of: Callable[[str], str], runner: Runner
+) -> Manifest:
+    """Run one group into `folder`, reading its own inputs or else `default_inputs`."""
+    stages = tuple(build_stage(step, folder_of) for step in group.steps)
+    stage: Any = Fused(stages) if isinstance(stages[0], MapStage) else stages[0]
+    first = group.steps[0]
+    patterns = tuple(_resolve(path, folder_of) for path in first.inputs) or default_inputs
+    named_patterns = stage.named_inputs()
+    if not STAGES[first.verb].reads_previous:
+        if first.inputs:
+            raise RecipeError(
+                f"{first.name} has no main input", f"name its inputs in its settings: {', '.join(named_patterns)}"
+            )
+        patterns = ()
+    elif not patterns:
+        raise RecipeError(f"{first.name} has no input", "give --input, or `input:` or `inputs:` in the recipe")
+    documents, parents = expand_inputs(patterns, folder)
+    named: dict[str, tuple[Artifact, ...]] = {}
+    all_parents: list[Parent] = list(parents)
+    for name, paths in named_patterns.items():
+        named[name], more = expand_inputs(paths, folder)
+        all_parents += [parent for parent in more if parent not in all_parents]
+    job = Job(
+        stage=stage,
+        names=tuple(step.name for step in group.steps),
+        config={step.name: dict(step.settings) for step in group.steps},
+        inputs=Inputs(folder=folder, documents=documents, named=named),
+        parents=tuple(all_parents),
+    )
+    return execute(job, runner)
+
+
+def run_step(step: Step, inputs: tuple[str, ...], output: str, runner: Runner) -> Manifest:
+    """Run one stage by itself into `output`; `step:NAME` in its settings means the folder NAME beside `output`."""
+    folder = absolute(output)
+    beside = folder.rsplit("/", 1)[0]
+    step = Step(step.verb, step.name, inputs or step.inputs, step.settings)
+    return run_group(Group((step,)), (), folder, lambda name: storage.join(beside, name), runner)
+
+
+def _groups(recipe: Recipe) -> Iterator[Group]:
+    waiting: list[Step] = []
+    for step in recipe.steps:
+        fits = hasattr(stage_class(step.verb), "apply")
+        if waiting and (not fits or step.inputs):
+            yield Group(tuple(waiting))
+            waiting = []
+        if fits:
+            waiting.append(step)
+        else:
+            yield Group((step,))
+    if waiting:
+        yield Group(tuple(waiting))
+
+
+def _folder_of(recipe: Recipe, output: str) -> Callable[[str], str]:
+    grouped = {step.name: group.name for group in _groups(recipe) for step in group.steps}
+
+    def folder_of(name: str) -> str:
+        if name not in grouped:
+            raise RecipeError(f"step:{name} names no step of the recipe", f"the steps are {', '.join(grouped)}")
+        return storage.join(output, grouped[name])
+
+    return folder_of
+
+
+def _resolve(path: str, folder_of: Callable[[str], str]) -> str:
+    if path.startswith("step:"):
+        name, _, inner = path.removeprefix("step:").partition("/")
+        return storage.join(folder_of(name), inner)
+    return resolve_data(path)

@@ -1,0 +1,117 @@
+"""One shard's work as a task: skip it if its receipt holds, do it, write its receipt last. Runs in whatever process the runner chose."""
+
+import errno
+import os
+import platform
+import shutil
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from manifests import storage
+from manifests.errors import CorpusmillError, InputError, StorageError
+from manifests.receipt import Counts, Receipt, is_done, read_receipt, write_receipt
+from manifests.shard import Shard
+from manifests.storage import Artifact
+
+
+@dataclass(frozen=True)
+class Task:
+    stage: str
+    pass_name: str
+    shard: str
+    inputs: tuple[Artifact, ...]
+    folder: str
+    plan_hash: str
+    work: Callable[[Shard], list[Counts]]
+    cpus: float = 1
+    gpus: float = 0
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a task ended without a receipt. fatal: no other shard can succeed either, so the stage stops."""
+
+    message: str
+    detail: str = ""
+    fatal: bool = False
+    error: CorpusmillError | None = None
+
+
+def run_task(task: Task) -> Receipt | Failure:
+    """The task's receipt (the old one if it still holds), or why there is none."""
+    old = read_receipt(task.folder, task.pass_name, task.shard)
+    if is_done(old, task.plan_hash):
+        assert old is not None
+        return old
+    try:
+        return _do(task, old)
+    except InputError as error:
+        return Failure(str(error), error=error)
+    except CorpusmillError as error:
+        return Failure(str(error), fatal=True, error=error)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            full = StorageError(
+                f"no space left while writing below {task.folder}", "free space, then run the same command again"
+            )
+            return Failure(str(full), fatal=True, error=full)
+        return Failure(_one_line(error), traceback.format_exc())
+    except Exception as error:  # noqa: BLE001 - a shard's failure is data: it is tried again, then quarantined with this text
+        return Failure(_one_line(error), traceback.format_exc())
+
+
+def quarantine(task: Task, failure: Failure) -> Receipt:
+    """Record that the shard failed for good (in this run), so that the next run tries it again."""
+    receipt = Receipt(
+        task.stage, task.pass_name, task.shard, task.plan_hash, status="quarantined", inputs=list(task.inputs)
+    )
+    receipt.error = failure.message + (f"\n{failure.detail}" if failure.detail else "")
+    write_receipt(receipt, task.folder)
+    return receipt
+
+
+def _do(task: Task, old: Receipt | None) -> Receipt:
+    for output in old.outputs if old else ():
+        storage.remove(output.path)
+    shard = Shard(task.shard, task.inputs, task.folder, task.plan_hash)
+    started = time.perf_counter()
+    try:
+        counts = task.work(shard)
+    finally:
+        if not storage.is_remote(task.folder) and os.path.exists(shard.progress_path):
+            os.unlink(shard.progress_path)
+    unbalanced = [account.stage for account in counts if not account.conserved]
+    if unbalanced:
+        raise AssertionError(f"{', '.join(unbalanced)} lost rows in shard {task.shard}: {counts}")
+    receipt = Receipt(
+        stage=task.stage,
+        pass_name=task.pass_name,
+        shard=task.shard,
+        plan_hash=task.plan_hash,
+        inputs=list(task.inputs),
+        outputs=shard.outputs,
+        counts=counts,
+        seconds=round(time.perf_counter() - started, 3),
+        worker=f"{platform.node()}:{os.getpid()}",
+    )
+    write_receipt(receipt, task.folder)
+    _remove_scratch(task)
+    return receipt
+
+
+def _remove_scratch(task: Task) -> None:
+    above = storage.local(storage.join(task.folder, "work", "scratch"))
+    if storage.is_remote(task.folder) or not os.path.isdir(above):
+        return
+    for name in os.listdir(above):
+        if name.startswith(f"{task.shard}-"):
+            shutil.rmtree(os.path.join(above, name))
+    if not os.listdir(above):
+        os.rmdir(above)
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:300]}" if text else type(error).__name__
