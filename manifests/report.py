@@ -1,0 +1,193 @@
+"""One self-contained HTML page about a run: funnel, reasons, histograms, training loss, and documents before and after.
+
+Numbers come from the manifests; histograms and samples from a bounded read of the shards (a fixed number of rows, the first of each
+shard), so that the page of a large run takes as long as that of a small one.
+"""
+
+import html
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from manifests import storage
+from manifests.charts import bars, histogram, line_chart
+from manifests.inspect import StageRow, inspect
+from manifests.loss_curve import read_losses
+from manifests.manifest import Manifest, find_manifests, read_manifest
+from manifests.shard import read_parquet
+from manifests.tables import reasons_text, size_text
+
+ROWS_READ = 20_000  # for histograms, per stage
+SAMPLES = 6
+SAMPLE_CHARACTERS = 700
+
+_STYLE = """
+:root { --ink: #1d2733; --soft: #5d6b7a; --line: #dfe5ea; --main: #2b6cb0; --drop: #c05621; --paper: #fff; --shade: #f6f8fa }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e6edf3; --soft: #9aa7b4; --line: #30363d; --main: #63a4e6; --drop: #e29a5b; --paper: #0d1117; --shade: #161b22 }
+}
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 1000px; margin: 2rem auto; padding: 0 1rem }
+h1 { font-size: 1.5rem } h2 { font-size: 1.15rem; margin-top: 2.2rem; border-bottom: 1px solid var(--line); padding-bottom: .3rem }
+h3 { font-size: .95rem; margin: 1.2rem 0 .3rem }
+table { border-collapse: collapse; width: 100%; font-size: .88rem } th, td { padding: .3rem .6rem; text-align: right; vertical-align: top }
+th { color: var(--soft); font-weight: 600; border-bottom: 1px solid var(--line) } th:first-child, td:first-child, td.words { text-align: left }
+tr:nth-child(even) td { background: var(--shade) }
+.grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(290px, 1fr)); gap: 1rem }
+figure { margin: 0 } figcaption { font-size: .82rem; color: var(--soft) } svg { width: 100%; height: auto } svg text { fill: var(--soft); font-size: 11px }
+.pair { display: grid; grid-template-columns: 1fr 1fr; gap: 1rem; margin-bottom: 1rem }
+.pair pre, pre.one { background: var(--shade); padding: .7rem; white-space: pre-wrap; overflow-wrap: anywhere; font-size: .8rem; margin: 0; border-radius: 6px }
+.note { color: var(--soft); font-size: .85rem }
+"""
+
+
+@dataclass
+class StageSample:
+    """A bounded read of one stage: its numeric columns, and some rows."""
+
+    folder: str
+    name: str
+    numbers: dict[str, list[float]] = field(default_factory=dict)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    dropped: list[dict[str, Any]] = field(default_factory=list)
+
+
+def write_report(root: str) -> str:
+    """Write `<root>/report.html` and return its path. Raises InputError if `root` holds no finished stage."""
+    path = storage.join(root, "report.html")
+    storage.write_bytes(path, render(root).encode())
+    return path
+
+
+def render(root: str) -> str:
+    """The page as text."""
+    rows = inspect(root)
+    folders = find_manifests(root)
+    samples = [_sample(folder, read_manifest(folder)) for folder in folders]
+    parts = [
+        f"<h1>corpusmill report: {html.escape(root.rstrip('/').rsplit('/', 1)[-1])}</h1>",
+        _funnel(rows),
+        _loss(folders),
+        *(section for sample in samples if (section := _histograms(sample))),
+        _before_and_after(samples),
+        *(section for sample in samples if (section := _dropped(sample))),
+    ]
+    return (
+        "<!doctype html><html lang='en'><meta charset='utf-8'><meta name='viewport' content='width=device-width'>"
+        f"<title>corpusmill report</title><style>{_STYLE}</style><body>{''.join(parts)}</body></html>\n"
+    )
+
+
+def _funnel(rows: list[StageRow]) -> str:
+    heads = ("stage", "in", "kept", "dropped", "failed", "size", "tokens", "worker s", "reasons")
+    body = "".join(
+        "<tr>"
+        + "".join(
+            f"<td{' class=words' if number == len(heads) - 1 else ''}>{html.escape(str(cell))}</td>"
+            for number, cell in enumerate(
+                (
+                    row.stage,
+                    f"{row.rows_in:,}",
+                    f"{row.kept:,}",
+                    f"{sum(row.excluded.values()):,}",
+                    f"{row.failed:,}",
+                    size_text(row.text_bytes),
+                    f"{row.tokens:,}" if row.tokens else "",
+                    f"{row.seconds:,.1f}",
+                    reasons_text(row.excluded, 6),
+                )
+            )
+        )
+        + "</tr>"
+        for row in rows
+    )
+    head = "".join(f"<th>{name}</th>" for name in heads)
+    chart = bars([(row.stage, row.kept, sum(row.excluded.values()) + row.failed) for row in rows])
+    return f"<h2>Funnel</h2>{chart}<table><tr>{head}</tr>{body}</table>"
+
+
+def _loss(folders: list[str]) -> str:
+    charts = []
+    for folder in folders:
+        log = storage.join(folder, "log.jsonl")
+        if storage.exists(log):
+            charts.append(
+                f"<figure>{line_chart(read_losses(log))}<figcaption>loss (nats a token) by step</figcaption></figure>"
+            )
+    return f"<h2>Training</h2>{''.join(charts)}" if charts else ""
+
+
+def _histograms(sample: StageSample) -> str:
+    figures = [
+        f"<figure>{histogram(values)}<figcaption>{html.escape(name)}</figcaption></figure>"
+        for name, values in sorted(sample.numbers.items())
+        if len(set(values)) > 1
+    ]
+    if not figures:
+        return ""
+    return f"<h2>{html.escape(sample.name)}: kept documents</h2><div class=grid>{''.join(figures)}</div>"
+
+
+def _before_and_after(samples: list[StageSample]) -> str:
+    texts = {row["id"]: row["text"] for sample in samples for row in sample.rows if row.get("text")}
+    pairs = []
+    for sample in samples:
+        for row in sample.rows:
+            lineage = row.get("lineage") or {}
+            before = texts.get(lineage.get("parent", ""))
+            if sample.name == "synthesize" and before and len(pairs) < SAMPLES:
+                segment = before[lineage.get("start") or 0 : lineage.get("end") or len(before)]
+                pairs.append(
+                    f"<h3>{html.escape(str(row.get('prompt')))} · {row['id'][:12]}</h3>"
+                    f"<div class=pair>{_pre(segment)}{_pre(row['text'])}</div>"
+                )
+    return f"<h2>Before and after synthesis</h2>{''.join(pairs)}" if pairs else ""
+
+
+def _dropped(sample: StageSample) -> str:
+    if not sample.dropped:
+        return ""
+    shown = "".join(
+        f"<h3>{html.escape(str(row['reason']))} <span class=note>{html.escape(str(row.get('detail') or ''))[:200]} "
+        f"{html.escape(str(row.get('url') or ''))[:120]}</span></h3>{_pre(row.get('text') or '', 'one')}"
+        for row in sample.dropped
+    )
+    return f"<h2>{html.escape(sample.name)}: some of what was dropped</h2>{shown}"
+
+
+def _pre(text: str, kind: str = "") -> str:
+    cut = text[:SAMPLE_CHARACTERS] + (" …" if len(text) > SAMPLE_CHARACTERS else "")
+    return f"<pre{f' class={kind}' if kind else ''}>{html.escape(cut)}</pre>"
+
+
+def _sample(folder: str, manifest: Manifest) -> StageSample:
+    sample = StageSample(folder, manifest.stages[-1])
+    read = 0
+    for table in _tables(manifest.documents()):
+        for name in table.column_names:
+            kind = table.schema.field(name).type
+            if pa.types.is_floating(kind) or pa.types.is_integer(kind):
+                values = pc.drop_null(table[name]).cast(pa.float64()).to_pylist()
+                sample.numbers.setdefault(name, []).extend(value for value in values if value == value)
+        if "text" in table.column_names and "id" in table.column_names:
+            sample.rows += table.select(
+                [name for name in ("id", "text", "prompt", "lineage") if name in table.column_names]
+            ).to_pylist()
+        read += table.num_rows
+        if read >= ROWS_READ:
+            break
+    reasons: set[str] = set()
+    for table in _tables(manifest.documents("excluded")):
+        for row in table.slice(0, 500).to_pylist():
+            if row["reason"] not in reasons and len(sample.dropped) < SAMPLES:
+                reasons.add(row["reason"])
+                sample.dropped.append(row)
+    return sample
+
+
+def _tables(artifacts: list[storage.Artifact]) -> Iterator[pa.Table]:
+    for artifact in artifacts:
+        if artifact.path.endswith(".parquet") and artifact.rows:
+            yield from read_parquet(artifact)

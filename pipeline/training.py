@@ -1,0 +1,176 @@
+"""The trainer's verbs as stages of a recipe: `train` and `export`, each one shard of work, with receipts and manifests like any other.
+
+This is where the pipeline knows the trainer; the stages that handle documents do not. Training keeps its checkpoints in the shard's
+scratch folder, so an interrupted run goes on from the last one; the last checkpoint becomes the stage's output.
+"""
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from manifests import storage
+from manifests.config import config
+from manifests.errors import InputError, ModelError
+from manifests.manifest import find_manifests, read_manifest
+from manifests.receipt import Counts
+from manifests.shard import Shard
+from stages.contract import Inputs, Pass, Passes
+from trainer.config import TrainConfig, train_config_from
+
+CHECKPOINT = "checkpoint"
+LOG = "log.jsonl"
+
+
+@config
+class Train(TrainConfig):
+    """Train a hybrid on the token shards of a pack stage. All keys are those of `trainer.config.TrainConfig`."""
+
+    name: ClassVar[str] = "train"
+    version: ClassVar[int] = 1
+
+    def depends_on(self) -> str:
+        return ""
+
+    def named_inputs(self) -> Mapping[str, tuple[str, ...]]:
+        return {}
+
+    def passes(self, inputs: Inputs) -> Passes:
+        yield Pass(
+            name="train",
+            shards={"model": inputs.documents},
+            work=partial(_train, self),
+            final=True,
+            holds_engine=True,
+            cpus=self.threads or 1,
+            gpus=0 if self.device == "cpu" else 1,
+        )
+
+
+@config
+class Export:
+    """Write a checkpoint as a folder that transformers and vLLM load as NemotronHForCausalLM.
+
+    tokenizer: the folder of the tokenizer that the data was packed with (`step:pack/tokenizer`).
+    """
+
+    tokenizer: str
+    dtype: Literal["bfloat16", "float32"] = "bfloat16"
+    context_length: int | None = None
+
+    name: ClassVar[str] = "export"
+    version: ClassVar[int] = 1
+
+    def depends_on(self) -> str:
+        files = [path for path in storage.expand([self.tokenizer]) if path.endswith((".json", ".jinja"))]
+        if not any(path.endswith("tokenizer.json") for path in files):
+            raise ModelError(
+                f"{self.tokenizer} holds no tokenizer.json", "name the folder of the tokenizer that packed the data"
+            )
+        return hashlib.sha256("".join(map(storage.digest_of, files)).encode()).hexdigest()
+
+    def named_inputs(self) -> Mapping[str, tuple[str, ...]]:
+        return {}
+
+    def passes(self, inputs: Inputs) -> Passes:
+        yield Pass(name="export", shards={"model": inputs.documents}, work=partial(_export, self), final=True)
+
+
+def _train(settings: Train, shard: Shard) -> list[Counts]:
+    from trainer.train import StepRecord, train
+
+    scratch = _local_scratch(shard)
+    shards = [_local_copy(artifact.path, scratch / "shards") for artifact in shard.inputs]
+    rows = sum(artifact.rows for artifact in shard.inputs)
+    total = settings.steps
+
+    def on_step(record: StepRecord) -> None:
+        shard.report(record.step, total, f"steps, loss {record.loss:.3f}")
+
+    result = train(settings, shards, scratch, on_step)
+    for path in sorted(result.checkpoint.iterdir()):
+        _keep(shard, path, CHECKPOINT)
+    with storage.atomic_writer(
+        storage.join(shard.folder, LOG)
+    ) as log:  # speeds differ from run to run: no part of the receipt
+        log.write(result.log.read_bytes())
+    if storage.is_remote(shard.folder):
+        shutil.rmtree(scratch)
+    return [Counts("train", rows_in=rows, kept=rows, tokens=result.tokens)]
+
+
+def _export(settings: Export, shard: Shard) -> list[Counts]:
+    from trainer.export import export
+
+    state = [artifact.path for artifact in shard.inputs if artifact.name == "state.json"]
+    if len(state) != 1:
+        raise ModelError("the input of export holds no checkpoint", "name the output folder of train")
+    with tempfile.TemporaryDirectory() as temporary:
+        work = Path(temporary)
+        checkpoint = work / CHECKPOINT
+        for artifact in shard.inputs:
+            _local_copy(artifact.path, checkpoint)
+        tokenizer = work / "tokenizer"
+        for path in storage.expand([settings.tokenizer]):
+            _local_copy(path, tokenizer)
+        export(checkpoint, tokenizer, work / "model", settings.dtype, settings.context_length)
+        for file in sorted((work / "model").iterdir()):
+            _keep(shard, file, "")
+    return [Counts("export", rows_in=1, kept=1)]
+
+
+def trace_sequence(root: str, number: str) -> dict[str, Any]:
+    """The documents (id, token span, source) of training sequence `number`. Raises InputError if `root` trained no model."""
+    from trainer.data import PackedStream, catalogue
+
+    if not number.isdigit():
+        raise InputError(f"sequence:{number} is no number", "write sequence:0, sequence:1, ...")
+    folders = [folder for folder in find_manifests(root) if read_manifest(folder).stages[-1] == "train"]
+    if not folders:
+        raise InputError(f"{root} holds no trained model", "give the output folder of a run that trains")
+    manifest = read_manifest(folders[0])
+    settings = train_config_from(next(iter(manifest.config.values())))
+    with tempfile.TemporaryDirectory() as temporary:
+        shards = [
+            _local_copy(artifact.path, Path(temporary))
+            for parent in manifest.parents
+            for artifact in read_manifest(parent.path).documents()
+        ]
+        corpus = catalogue(shards, settings.sequence_length, settings.eval_fraction)
+        stream = PackedStream(corpus, settings.seed, settings.pack, settings.shuffle_window)
+        spans = stream.documents_of(int(number))
+    return {
+        "sequence": int(number),
+        "documents": [{"id": span.id, "start": span.span[0], "end": span.span[1]} for span in spans],
+    }
+
+
+def _local_scratch(shard: Shard) -> Path:
+    """The scratch folder, on this machine where the output is remote (then only this machine can go on after an interruption)."""
+    if not storage.is_remote(shard.folder):
+        return Path(storage.local(shard.scratch))
+    return Path(tempfile.gettempdir()) / f"corpusmill-train-{shard.plan_hash[:16]}"
+
+
+def _local_copy(path: str, folder: Path) -> Path:
+    """`path` where local programs can open it by its own name in `folder`: a link to a local file, a copy of a remote one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / path.rsplit("/", 1)[-1]
+    if target.is_symlink() or target.exists():
+        target.unlink()
+    if storage.is_remote(path):
+        target.write_bytes(storage.read_bytes(path))
+    else:
+        target.symlink_to(Path(storage.local(path)).resolve())
+    return target
+
+
+def _keep(shard: Shard, path: Path, where: str) -> None:
+    """Copy a finished local file into the stage's folder and vouch for it."""
+    target = storage.join(shard.folder, where, path.name)
+    with storage.atomic_writer(target) as sink, path.open("rb") as source:
+        shutil.copyfileobj(source, sink, 8 << 20)  # type: ignore[misc]
+    shard.outputs.append(storage.Artifact(target, sink.digest, sink.size))
