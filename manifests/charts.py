@@ -64,7 +64,8 @@ def line_chart(points: Sequence[tuple[int, float]]) -> str:
         f"<svg viewBox='0 0 {WIDTH} {HEIGHT}' role='img'><polyline points='{path}' fill='none' stroke='var(--main)' stroke-width='1.6'/>"
         f"<text x='{left - 6}' y='16' text-anchor='end'>{_short(high)}</text>"
         f"<text x='{left - 6}' y='{floor}' text-anchor='end'>{_short(low)}</text>"
-        f"<text x='{left}' y='{HEIGHT - 6}'>{xs[0]:,}</text><text x='{WIDTH - 10}' y='{HEIGHT - 6}' text-anchor='end'>{xs[-1]:,}</text></svg>"
+        f"<text x='{left}' y='{HEIGHT - 6}'>{xs[0]:,}</text><text x='{WIDTH - 10}' y='{HEIGHT - 6}' text-anchor='end'>{xs[-1]:,}</text>"
+        "</svg>"
     )
 
 

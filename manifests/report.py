@@ -5,6 +5,7 @@ shard), so that the page of a large run takes as long as that of a small one.
 """
 
 import html
+import importlib.resources
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,24 +24,6 @@ from manifests.tables import reasons_text, size_text
 ROWS_READ = 20_000  # for histograms, per stage
 SAMPLES = 6
 SAMPLE_CHARACTERS = 700
-
-_STYLE = """
-:root { --ink: #1d2733; --soft: #5d6b7a; --line: #dfe5ea; --main: #2b6cb0; --drop: #c05621; --paper: #fff; --shade: #f6f8fa }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #e6edf3; --soft: #9aa7b4; --line: #30363d; --main: #63a4e6; --drop: #e29a5b; --paper: #0d1117; --shade: #161b22 }
-}
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 1000px; margin: 2rem auto; padding: 0 1rem }
-h1 { font-size: 1.5rem } h2 { font-size: 1.15rem; margin-top: 2.2rem; border-bottom: 1px solid var(--line); padding-bottom: .3rem }
-h3 { font-size: .95rem; margin: 1.2rem 0 .3rem }
-table { border-collapse: collapse; width: 100%; font-size: .88rem } th, td { padding: .3rem .6rem; text-align: right; vertical-align: top }
-th { color: var(--soft); font-weight: 600; border-bottom: 1px solid var(--line) } th:first-child, td:first-child, td.words { text-align: left }
-tr:nth-child(even) td { background: var(--shade) }
-.grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(290px, 1fr)); gap: 1rem }
-figure { margin: 0 } figcaption { font-size: .82rem; color: var(--soft) } svg { width: 100%; height: auto } svg text { fill: var(--soft); font-size: 11px }
-.pair { display: grid; grid-template-columns: 1fr 1fr; gap: 1rem; margin-bottom: 1rem }
-.pair pre, pre.one { background: var(--shade); padding: .7rem; white-space: pre-wrap; overflow-wrap: anywhere; font-size: .8rem; margin: 0; border-radius: 6px }
-.note { color: var(--soft); font-size: .85rem }
-"""
 
 
 @dataclass
@@ -74,9 +57,10 @@ def render(root: str) -> str:
         _before_and_after(samples),
         *(section for sample in samples if (section := _dropped(sample))),
     ]
+    style = importlib.resources.files("manifests").joinpath("report.css").read_text("utf-8")
     return (
         "<!doctype html><html lang='en'><meta charset='utf-8'><meta name='viewport' content='width=device-width'>"
-        f"<title>corpusmill report</title><style>{_STYLE}</style><body>{''.join(parts)}</body></html>\n"
+        f"<title>corpusmill report</title><style>{style}</style><body>{''.join(parts)}</body></html>\n"
     )
 
 
@@ -132,7 +116,7 @@ def _histograms(sample: StageSample) -> str:
 
 def _before_and_after(samples: list[StageSample]) -> str:
     texts = {row["id"]: row["text"] for sample in samples for row in sample.rows if row.get("text")}
-    pairs = []
+    pairs: list[str] = []
     for sample in samples:
         for row in sample.rows:
             lineage = row.get("lineage") or {}

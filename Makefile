@@ -1,0 +1,38 @@
+# Five verbs. Each makes what it needs by itself; nothing but Python 3.11 or 3.12 and make is asked of the machine.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CONSTRAINTS := constraints/py311-cpu.txt
+
+.PHONY: install demo test test-all test-vllm format check clean
+
+install: $(VENV)/.installed
+
+# torch comes first and by its exact version: left open, pip would bring a CUDA build of several gigabytes.
+$(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
+	$(PYTHON) -m venv $(VENV) || (echo "cannot make $(VENV): install your system's python3-venv package" && exit 1)
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c $(CONSTRAINTS) torch==2.13.0
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c $(CONSTRAINTS) -e '.[dev]'
+	touch $@
+
+demo: install
+	$(BIN)/corpusmill demo
+
+test: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check -q .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+test-all: install
+	$(BIN)/python -m pytest -m 'not vllm and not gpu'
+
+test-vllm: $(VENV)-vllm/.installed
+	$(VENV)-vllm/bin/python -m pytest -m vllm tests/vllm
+
+format: install
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) $(VENV)-vllm build dist *.egg-info demo-output

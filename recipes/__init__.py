@@ -1,0 +1,1 @@
+"""YAML recipes that travel with corpusmill: `demo.yaml` and `nemotron_cc.yaml`."""
