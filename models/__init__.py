@@ -1,0 +1,1 @@
+"""Models that ship with the tool, and the scripts that made them."""
