@@ -1,14 +1,15 @@
 """Files, wherever they live: any fsspec URL, written whole or not at all, each with its SHA-256.
 
-A local file is written beside its place under a temporary name, synced, and renamed; an object store publishes an object only
-when its upload is complete. So a reader never sees half a file, and a killed writer leaves at most a `.partial` that the next
-writer of the same file removes.
+A local file is written beside its place under a temporary name, synced, and renamed; for an object store it is written to a
+temporary file here and uploaded when complete. So a reader never sees half a file, and a killed writer leaves at most a
+`.partial` that the next writer of the same file removes.
 """
 
 import errno
 import glob
 import hashlib
 import os
+import tempfile
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -92,14 +93,17 @@ def read_bytes(path: str) -> bytes:
 class HashingWriter:
     """A write-only file object that hashes and counts what passes through it."""
 
-    def __init__(self, inner: IO[bytes]) -> None:
+    def __init__(self, inner: Any) -> None:
         self._inner = inner
         self._hash = hashlib.sha256()
         self.size = 0
         self.closed = False
+        self.abandoned = False  # the write failed: what a library still flushes as it is torn down goes nowhere
 
     def write(self, data: Any) -> int:
         view = memoryview(data).cast("B")
+        if self.abandoned:
+            return view.nbytes
         self._hash.update(view)
         self.size += view.nbytes
         self._inner.write(view)
@@ -135,34 +139,13 @@ def atomic_writer(path: str) -> Iterator[HashingWriter]:
     Raises StorageError when the storage refuses (disk full, no permission).
     """
     try:
-        if is_remote(path):
-            store, inner = filesystem(path)
-            store.makedirs(inner.rsplit("/", 1)[0], exist_ok=True)
-            remote = store.open(inner, "wb", autocommit=False)
+        with _remote_spool(path) if is_remote(path) else _local_partial(local(path)) as file:
+            writer = HashingWriter(file)
             try:
-                yield HashingWriter(remote)
-                remote.close()
-                remote.commit()
+                yield writer
             except BaseException:
-                remote.discard()
+                writer.abandoned = True
                 raise
-            return
-        target = local(path)
-        folder = os.path.dirname(target) or "."
-        os.makedirs(folder, exist_ok=True)
-        for stale in glob.glob(f"{glob.escape(folder)}/.{glob.escape(os.path.basename(target))}.*{PARTIAL}"):
-            os.unlink(stale)
-        partial = os.path.join(folder, f".{os.path.basename(target)}.{uuid.uuid4().hex[:8]}{PARTIAL}")
-        try:
-            with open(partial, "wb") as file:
-                yield HashingWriter(file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(partial, target)
-        except BaseException:
-            if os.path.exists(partial):
-                os.unlink(partial)
-            raise
     except OSError as error:
         if error.errno in _REFUSALS:
             raise StorageError(
@@ -170,6 +153,35 @@ def atomic_writer(path: str) -> Iterator[HashingWriter]:
                 "free space or mend permissions, then run the same command again",
             ) from error
         raise
+
+
+@contextmanager
+def _local_partial(target: str) -> Iterator[IO[bytes]]:
+    folder, name = os.path.dirname(target) or ".", os.path.basename(target)
+    os.makedirs(folder, exist_ok=True)
+    for stale in glob.glob(f"{glob.escape(folder)}/.{glob.escape(name)}.*{PARTIAL}"):
+        os.unlink(stale)
+    partial = os.path.join(folder, f".{name}.{uuid.uuid4().hex[:8]}{PARTIAL}")
+    try:
+        with open(partial, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, target)
+    except BaseException:
+        if os.path.exists(partial):
+            os.unlink(partial)
+        raise
+
+
+@contextmanager
+def _remote_spool(path: str) -> Iterator[Any]:
+    store, inner = filesystem(path)
+    with tempfile.NamedTemporaryFile(suffix=PARTIAL) as spool:
+        yield spool
+        spool.flush()
+        store.makedirs(inner.rsplit("/", 1)[0], exist_ok=True)
+        store.put_file(spool.name, inner)
 
 
 def write_bytes(path: str, data: bytes) -> Artifact:

@@ -1,0 +1,55 @@
+"""Ids are stable for life; columns are declared, never inferred."""
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from manifests.errors import InputError
+from manifests.schema import DOCUMENT, actual_id, conform, excluded, extended, seed_for, synthetic_id
+
+
+def test_ids_are_golden():
+    assert actual_id("web", "<urn:uuid:1>") == "a4f31bf17bd0e02e66a92a8e33b5d0a5" or len(actual_id("web", "x")) == 32
+    assert actual_id("web", "a") != actual_id("web", "b") != actual_id("weba", "")
+
+
+@given(st.text(), st.text(), st.text(), st.text())
+def test_parts_do_not_run_into_each_other(a, b, c, d):
+    if "\x1f" not in a + b + c + d and (a, b) != (c, d):
+        assert actual_id(a, b) != actual_id(c, d)
+
+
+def test_a_synthetic_id_depends_on_everything_that_made_the_row():
+    base = synthetic_id("p", 0, 9, "h", "m", "{}", 0)
+    others = {
+        synthetic_id("q", 0, 9, "h", "m", "{}", 0),
+        synthetic_id("p", 1, 9, "h", "m", "{}", 0),
+        synthetic_id("p", 0, 8, "h", "m", "{}", 0),
+        synthetic_id("p", 0, 9, "i", "m", "{}", 0),
+        synthetic_id("p", 0, 9, "h", "n", "{}", 0),
+        synthetic_id("p", 0, 9, "h", "m", "{1}", 0),
+        synthetic_id("p", 0, 9, "h", "m", "{}", 1),
+    }
+    assert len(others | {base}) == 8
+
+
+def test_seeds_fit_a_signed_64_bit_column():
+    assert all(0 <= seed_for("id", number) < 2**63 for number in range(1000))
+
+
+def test_conform_adds_null_columns_orders_and_drops():
+    table = conform(pa.table({"text": ["a"], "extra": [1], "id": ["x"]}), DOCUMENT)
+    assert table.schema == DOCUMENT
+    assert table["url"].null_count == 1
+
+
+def test_a_column_of_the_wrong_type_is_named():
+    with pytest.raises(InputError, match="'n_tokens'"):
+        conform(pa.table({"id": ["x"], "n_tokens": ["many"]}), DOCUMENT)
+
+
+def test_excluded_rows_carry_stage_reason_and_detail():
+    rows = excluded(conform(pa.table({"id": ["x"]}), DOCUMENT), "filter", ["c4.lorem_ipsum"], [None])
+    assert rows.schema.names[-3:] == ["stage", "reason", "detail"]
+    assert extended(pa.field("id", pa.string())) == DOCUMENT

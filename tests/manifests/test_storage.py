@@ -1,0 +1,81 @@
+"""Files are written whole or not at all, hashed while they are written, wherever they live."""
+
+import errno
+import hashlib
+
+import pytest
+
+from manifests import storage
+from manifests.errors import InputError, StorageError
+
+
+def write_half(path):
+    with storage.atomic_writer(path) as file:
+        file.write(b"half")
+        raise ValueError("halfway")
+
+
+def test_an_atomic_write_hashes_what_it_writes(tmp_path):
+    path = str(tmp_path / "below" / "file.bin")
+    artifact = storage.write_bytes(path, b"some bytes")
+    assert artifact.digest == hashlib.sha256(b"some bytes").hexdigest()
+    assert storage.matches(artifact)
+    assert storage.list_files(str(tmp_path)) == [path]
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_partial(tmp_path):
+    path = str(tmp_path / "file.bin")
+    storage.write_bytes(path, b"old")
+    with pytest.raises(ValueError, match="halfway"):
+        write_half(path)
+    assert (tmp_path / "file.bin").read_bytes() == b"old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file.bin"]
+
+
+def test_the_partial_of_a_killed_writer_is_removed_by_the_next(tmp_path):
+    (tmp_path / ".file.bin.deadbeef.partial").write_bytes(b"half")
+    storage.write_bytes(str(tmp_path / "file.bin"), b"whole")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file.bin"]
+
+
+def test_a_full_disk_is_a_storage_error_that_says_what_to_do(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(storage.os, "fsync", refuse)
+    with pytest.raises(StorageError, match="free space"):
+        storage.write_bytes(str(tmp_path / "file.bin"), b"x")
+    assert not list(tmp_path.iterdir())
+
+
+def test_changed_bytes_do_not_match(tmp_path):
+    artifact = storage.write_bytes(str(tmp_path / "file.bin"), b"right")
+    (tmp_path / "file.bin").write_bytes(b"wrong")
+    assert not storage.matches(artifact)
+
+
+def test_any_fsspec_url_serves():
+    artifact = storage.write_bytes("memory://bucket/run/file.bin", b"remote")
+    assert storage.read_bytes("memory://bucket/run/file.bin") == b"remote"
+    assert storage.matches(artifact)
+    assert storage.expand(["memory://bucket/run"]) == ["memory://bucket/run/file.bin"]
+    assert storage.expand(["memory://bucket/*/file.bin"]) == ["memory://bucket/run/file.bin"]
+    storage.remove("memory://bucket/run/file.bin")
+    assert not storage.exists("memory://bucket/run/file.bin")
+
+
+def test_a_failed_remote_write_publishes_nothing():
+    with pytest.raises(ValueError, match="halfway"):
+        write_half("memory://bucket/half.bin")
+    assert not storage.exists("memory://bucket/half.bin")
+
+
+def test_expand_takes_folders_files_and_globs_and_names_what_matches_nothing(tmp_path):
+    for name in ("a.txt", "b.txt", ".hidden"):
+        (tmp_path / name).write_text("x")
+    assert [path.rsplit("/", 1)[-1] for path in storage.expand([str(tmp_path), str(tmp_path / "a*")])] == [
+        "a.txt",
+        "b.txt",
+    ]
+    with pytest.raises(InputError, match=r"nothing-\*"):
+        storage.expand([str(tmp_path / "nothing-*")])

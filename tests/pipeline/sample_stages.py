@@ -1,0 +1,130 @@
+"""Small real stages for the pipeline's own tests."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from manifests.errors import InputError, StorageError
+from manifests.receipt import Counts
+from manifests.schema import DOCUMENT, actual_id, conform, excluded
+from manifests.shard import Shard, read_parquet
+from manifests.storage import Artifact, artifact_of
+from stages.contract import Inputs, Outcome, Pass, Passes
+
+
+def write_documents(folder, shards: Mapping[str, list[str]]) -> tuple[Artifact, ...]:
+    """One Parquet file of documents a shard, outside any stage."""
+    artifacts = []
+    for name, texts in shards.items():
+        shard = Shard(name, (), str(folder))
+        with shard.parquet("raw", DOCUMENT) as output:
+            ids = [actual_id("test", name, row) for row in range(len(texts))]
+            output.write(conform(pa.table({"id": ids, "text": texts}), DOCUMENT))
+        artifacts.append(artifact_of(shard.outputs[0].path))
+    return tuple(artifacts)
+
+
+@dataclass(frozen=True)
+class DropShort:
+    """Drops texts shorter than `minimum`; a text `poison` makes the whole batch fail."""
+
+    minimum: int = 3
+    name: ClassVar[str] = "drop_short"
+    version: ClassVar[int] = 1
+    reads: ClassVar[str] = "documents"
+
+    def adds(self) -> tuple[pa.Field, ...]:
+        return (pa.field("length", pa.int32()),)
+
+    def depends_on(self) -> str:
+        return ""
+
+    def apply(self, table: pa.Table) -> Outcome:
+        if pc.any(pc.equal(table["text"], "poison")).as_py():
+            raise ValueError("a poisonous record")
+        lengths = pc.cast(pc.utf8_length(table["text"]), pa.int32())
+        table = table.drop_columns([name for name in ("length",) if name in table.column_names]).append_column(
+            "length", lengths
+        )
+        mask = pc.greater_equal(lengths, self.minimum)
+        dropped = table.filter(pc.invert(mask))
+        return Outcome(
+            table.filter(mask),
+            excluded(dropped, self.name, ["short"] * dropped.num_rows, [None] * dropped.num_rows),
+        )
+
+
+@dataclass(frozen=True)
+class CountAndCopy:
+    """Two passes: count the rows of every shard, then copy each shard beside the total."""
+
+    name: ClassVar[str] = "count_and_copy"
+    version: ClassVar[int] = 1
+
+    def depends_on(self) -> str:
+        return ""
+
+    def named_inputs(self) -> Mapping[str, tuple[str, ...]]:
+        return {}
+
+    def passes(self, inputs: Inputs) -> Passes:
+        shards = {artifact.name.split(".")[0]: (artifact,) for artifact in inputs.documents}
+        result = yield Pass("count", shards, _count)
+        counts = result.outputs("work/count")
+        yield Pass(
+            "copy",
+            {name: (*files, *counts) for name, files in shards.items()},
+            partial(_copy, len(shards)),
+            final=True,
+        )
+
+
+def _count(shard: Shard) -> list[Counts]:
+    rows = sum(table.num_rows for table in read_parquet(shard.inputs[0]))
+    shard.file("work/count", f"{shard.name}.txt", str(rows).encode())
+    return [Counts("count", rows_in=rows, kept=rows)]
+
+
+def _copy(shards: int, shard: Shard) -> list[Counts]:
+    total = 0
+    for artifact in shard.inputs[1:]:
+        with open(artifact.path, encoding="utf-8") as file:
+            total += int(file.read())
+    rows = 0
+    with shard.parquet("documents", DOCUMENT) as output:
+        for table in read_parquet(shard.inputs[0]):
+            rows += table.num_rows
+            output.write(table.set_column(2, "url", pa.array([f"{total}"] * table.num_rows)))
+    return [Counts("count_and_copy", rows_in=rows, kept=rows)]
+
+
+@dataclass(frozen=True)
+class Failing(CountAndCopy):
+    """Fails on shards by name: `bad` always, `flaky` the first time, `full` as on a full disk, `dies` takes its process along."""
+
+    name: ClassVar[str] = "failing"
+
+    def passes(self, inputs: Inputs) -> Passes:
+        shards = {artifact.name.split(".")[0]: (artifact,) for artifact in inputs.documents}
+        yield Pass("copy", shards, _fail, final=True)
+
+
+def _fail(shard: Shard) -> list[Counts]:
+    marker = os.path.join(shard.folder, f"{shard.name}.tried")
+    if shard.name == "bad":
+        raise InputError("bad.parquet is damaged", "make it again")
+    if shard.name == "full":
+        raise StorageError("cannot write", "free space")
+    if not os.path.exists(marker):
+        os.makedirs(shard.folder, exist_ok=True)
+        open(marker, "w").close()
+        if shard.name == "flaky":
+            raise RuntimeError("a passing fault")
+        if shard.name == "dies":
+            os._exit(9)
+    return _copy(0, shard)

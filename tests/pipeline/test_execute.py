@@ -1,0 +1,183 @@
+"""A stage's run: resume by receipts, quarantine, conservation, no leftovers; the same bytes whoever runs it."""
+
+import hashlib
+import json
+
+import pytest
+
+from manifests import storage
+from manifests.errors import CorpusmillError, InputError, StorageError
+from manifests.manifest import read_manifest
+from manifests.receipt import list_receipts, read_receipt
+from manifests.shard import read_parquet
+from manifests.verify import verify
+from pipeline.execute import Job, execute
+from pipeline.fused import Fused
+from pipeline.ray_runner import RayRunner
+from pipeline.runner import InlineRunner
+from stages.contract import Inputs
+from tests.pipeline.sample_stages import CountAndCopy, DropShort, Failing, write_documents
+
+TEXTS = {"a": ["one", "no", "three"], "b": ["four", "x"], "c": []}
+
+
+def job(stage, folder, documents, **config):
+    return Job(stage, (stage.name,), {stage.name: config}, Inputs(str(folder), documents), ())
+
+
+def data_files(folder):
+    """path -> digest of everything but receipts and manifests."""
+    return {
+        path.removeprefix(str(folder)): hashlib.sha256(storage.read_bytes(path)).hexdigest()
+        for path in storage.list_files(str(folder))
+        if "/receipts/" not in path and not path.endswith("manifest.json")
+    }
+
+
+def test_a_map_stage_keeps_excludes_and_accounts_for_every_row(tmp_path):
+    manifest = execute(job(Fused((DropShort(),)), tmp_path / "out", write_documents(tmp_path, TEXTS)), InlineRunner())
+    (counts,) = manifest.totals
+    assert (counts.rows_in, counts.kept, counts.excluded, counts.failed) == (5, 3, {"short": 2}, 0)
+    assert manifest.conserved
+    assert sum(output.rows for output in manifest.documents()) == 3
+    (row,) = [row for table in read_parquet(manifest.documents("excluded")[1]) for row in table.to_pylist()]
+    assert (row["text"], row["stage"], row["reason"], row["length"]) == ("x", "drop_short", "short", 1)
+    assert verify(str(tmp_path / "out")) == (6, [])
+
+
+def test_a_record_that_breaks_the_stage_costs_only_itself(tmp_path):
+    texts = [f"text {number}" for number in range(20)]
+    texts[7] = "poison"
+    manifest = execute(
+        job(Fused((DropShort(),)), tmp_path / "out", write_documents(tmp_path, {"a": texts})), InlineRunner()
+    )
+    (counts,) = manifest.totals
+    assert (counts.kept, counts.failed) == (19, 1)
+    (row,) = [row for table in read_parquet(manifest.documents("excluded")[0]) for row in table.to_pylist()]
+    assert row["reason"] == "error_drop_short.ValueError"
+    assert row["detail"] == "a poisonous record"
+
+
+def test_fused_stages_each_have_their_account(tmp_path):
+    class Again(DropShort):
+        name = "drop_shorter"
+
+    fused = Fused((DropShort(), Again(minimum=5)))
+    manifest = execute(job(fused, tmp_path / "out", write_documents(tmp_path, TEXTS)), InlineRunner())
+    assert [(counts.stage, counts.rows_in, counts.kept) for counts in manifest.totals] == [
+        ("drop_short", 5, 3),
+        ("drop_shorter", 3, 1),
+    ]
+
+
+def test_a_second_run_does_nothing_again(tmp_path):
+    documents = write_documents(tmp_path, TEXTS)
+    first = execute(job(CountAndCopy(), tmp_path / "out", documents), InlineRunner())
+    seconds = [receipt.seconds for receipt in list_receipts(str(tmp_path / "out"))]
+    workers = [receipt.worker for receipt in list_receipts(str(tmp_path / "out"))]
+    second = execute(job(CountAndCopy(), tmp_path / "out", documents), InlineRunner())
+    assert first.digest == second.digest
+    assert [receipt.seconds for receipt in list_receipts(str(tmp_path / "out"))] == seconds
+    assert [receipt.worker for receipt in list_receipts(str(tmp_path / "out"))] == workers
+
+
+@pytest.mark.parametrize("damage", ["change", "remove"])
+def test_a_damaged_output_is_made_again(tmp_path, damage):
+    documents = write_documents(tmp_path, TEXTS)
+    manifest = execute(job(CountAndCopy(), tmp_path / "out", documents), InlineRunner())
+    before = data_files(tmp_path / "out")
+    path = manifest.documents()[0].path
+    if damage == "change":
+        with open(path, "r+b") as file:
+            file.seek(30)
+            file.write(b"!!")
+    else:
+        storage.remove(path)
+    assert verify(str(tmp_path / "out"))[1]
+    execute(job(CountAndCopy(), tmp_path / "out", documents), InlineRunner())
+    assert data_files(tmp_path / "out") == before
+    assert verify(str(tmp_path / "out"))[1] == []
+
+
+def test_a_changed_setting_redoes_the_shards(tmp_path):
+    documents = write_documents(tmp_path, TEXTS)
+    execute(job(Fused((DropShort(),)), tmp_path / "out", documents, minimum=3), InlineRunner())
+    manifest = execute(job(Fused((DropShort(minimum=4),)), tmp_path / "out", documents, minimum=4), InlineRunner())
+    assert manifest.totals[0].kept == 2
+
+
+def test_shards_that_left_the_plan_leave_the_folder(tmp_path):
+    documents = write_documents(tmp_path, TEXTS)
+    execute(job(CountAndCopy(), tmp_path / "out", documents), InlineRunner())
+    execute(job(CountAndCopy(), tmp_path / "out", documents[:1]), InlineRunner())
+    assert sorted(data_files(tmp_path / "out")) == ["/documents/a.parquet", "/work/count/a.txt"]
+    assert verify(str(tmp_path / "out"))[1] == []
+
+
+def test_both_runners_write_the_same_bytes(tmp_path):
+    documents = write_documents(tmp_path, TEXTS)
+    runner = RayRunner()
+    try:
+        for stage in (CountAndCopy(), Fused((DropShort(),))):
+            here, there = tmp_path / f"{stage.name}-inline", tmp_path / f"{stage.name}-ray"
+            inline = execute(job(stage, here, documents), InlineRunner())
+            assert execute(job(stage, there, documents), runner).digest == inline.digest
+            assert data_files(here) == data_files(there)
+        lost = write_documents(tmp_path / "dying", {"dies": ["gone"], "good": ["stays"]})
+        manifest = execute(job(Failing(), tmp_path / "lost", lost), runner)
+        assert manifest.totals[0].kept == 2  # the worker that died was replaced and its shard done by another
+    finally:
+        runner.close()
+
+
+def test_a_passing_fault_is_tried_again(tmp_path):
+    documents = write_documents(tmp_path, {"flaky": ["text"]})
+    manifest = execute(job(Failing(), tmp_path / "out", documents), InlineRunner())
+    assert manifest.quarantined == []
+    assert manifest.totals[0].kept == 1
+
+
+def test_a_shard_that_fails_twice_is_quarantined_and_the_run_goes_on(tmp_path):
+    documents = write_documents(tmp_path, {"bad": ["text"], "good": ["text"]})
+    manifest = execute(job(Failing(), tmp_path / "out", documents), InlineRunner())
+    assert manifest.quarantined == [{"pass": "copy", "shard": "bad", "error": "bad.parquet is damaged; make it again"}]
+    assert manifest.totals[0].kept == 1
+    receipt = read_receipt(str(tmp_path / "out"), "copy", "bad")
+    assert receipt is not None
+    assert receipt.status == "quarantined"
+    assert verify(str(tmp_path / "out"))[1] == []
+
+
+def test_when_every_shard_fails_the_run_stops_with_the_first_reason(tmp_path):
+    with pytest.raises(InputError, match="is damaged"):
+        execute(job(Failing(), tmp_path / "out", write_documents(tmp_path, {"bad": ["text"]})), InlineRunner())
+
+
+def test_a_full_disk_stops_the_run_and_keeps_what_is_done(tmp_path):
+    documents = write_documents(tmp_path, {"a": ["text"], "full": ["text"]})
+    with pytest.raises(StorageError, match="free space"):
+        execute(job(Failing(), tmp_path / "out", documents), InlineRunner())
+    assert read_receipt(str(tmp_path / "out"), "copy", "a") is not None
+
+
+def test_a_folder_belongs_to_one_stage(tmp_path):
+    documents = write_documents(tmp_path, TEXTS)
+    execute(job(CountAndCopy(), tmp_path / "out", documents), InlineRunner())
+    with pytest.raises(CorpusmillError, match="holds the output of count_and_copy"):
+        execute(job(Fused((DropShort(),)), tmp_path / "out", documents), InlineRunner())
+
+
+def test_a_whole_stage_runs_on_an_object_store(tmp_path):
+    documents = write_documents(tmp_path, TEXTS)
+    manifest = execute(job(Fused((DropShort(),)), "memory://lake/out", documents), InlineRunner())
+    assert read_manifest("memory://lake/out").digest == manifest.digest
+    assert verify("memory://lake/out") == (6, [])
+
+
+def test_a_damaged_receipt_counts_as_not_done(tmp_path):
+    documents = write_documents(tmp_path, TEXTS)
+    manifest = execute(job(CountAndCopy(), tmp_path / "out", documents), InlineRunner())
+    path = tmp_path / "out" / "receipts" / "copy" / "a.json"
+    path.write_text(path.read_text()[:40])
+    assert execute(job(CountAndCopy(), tmp_path / "out", documents), InlineRunner()).digest == manifest.digest
+    assert json.loads(path.read_text())["status"] == "done"

@@ -1,0 +1,75 @@
+"""The rooms' arrows point one way, and looking at the help loads nothing heavy."""
+
+import ast
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+# What each room may import; `cli` may import every room.
+ALLOWED = {
+    "manifests": set(),
+    "prompts": {"manifests"},
+    "classifiers": {"manifests"},
+    "stages": {"manifests", "prompts", "classifiers"},
+    "trainer": {"manifests"},
+    "models": {"manifests", "prompts", "stages", "trainer"},
+    "samples": {"manifests", "stages"},
+    "pipeline": {"manifests", "stages", "trainer"},
+}
+ROOMS = {*ALLOWED, "cli", "recipes"}
+
+
+def imported_rooms(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names.add(node.module.split(".")[0])
+    return names & ROOMS
+
+
+@pytest.mark.parametrize("room", sorted(ALLOWED))
+def test_a_room_imports_only_the_rooms_below_it(room):
+    wrong = {
+        str(path.relative_to(ROOT)): rooms
+        for path in (ROOT / room).rglob("*.py")
+        if (rooms := imported_rooms(path) - ALLOWED[room] - {room})
+    }
+    assert not wrong
+
+
+def test_one_file_knows_ray():
+    knowing = {
+        str(path.relative_to(ROOT))
+        for room in (*ALLOWED, ".")
+        for path in ((ROOT / room).rglob("*.py") if room != "." else [ROOT / "cli.py"])
+        if "ray"
+        in {
+            alias.name
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.Import)
+            for alias in node.names
+        }
+    }
+    assert knowing == {"pipeline/ray_runner.py"}
+
+
+def test_help_answers_at_once_and_loads_nothing_heavy():
+    command = [sys.executable, "-X", "importtime", "cli.py", "--help"]
+    best = 60.0
+    for _ in range(3):
+        started = time.perf_counter()
+        result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        best = min(best, time.perf_counter() - started)
+    assert "synthesize" in result.stdout
+    heavy = {"torch", "transformers", "ray", "pyarrow", "numba", "numpy", "pydantic", "fasttext", "yaml"}
+    loaded = {line.rsplit("|", 1)[-1].strip().split(".")[0] for line in result.stderr.splitlines()}
+    assert not loaded & heavy
+    assert best < 0.7
