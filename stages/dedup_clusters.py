@@ -1,0 +1,170 @@
+"""The two loops of dedup that are not about text: connected components, and the choice of survivors within clusters."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from stages.kernels.minhash import Permutations, Shingles, jaccard, keys_of_signatures, signatures
+
+UInt64Array = npt.NDArray[np.uint64]
+SPREAD = (
+    4  # standard deviations of a signature's estimate below the threshold, from where a check is not worth its while
+)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """survivor[i]: who stands for document i (i itself if it stays). similarity[i]: their Jaccard similarity (1 for itself).
+    comparisons: similarities computed."""
+
+    survivor: npt.NDArray[np.int64]
+    similarity: npt.NDArray[np.float64]
+    comparisons: int
+
+
+def forest(left: UInt64Array, right: UInt64Array) -> tuple[UInt64Array, UInt64Array]:
+    """The connected components of the edges left[i] - right[i]: every node once, sorted, and the least node of its component."""
+    nodes, places = np.unique(np.concatenate([left, right]), return_inverse=True)
+    parents = np.arange(len(nodes), dtype=np.int64)
+    _unite(places[: len(left)].astype(np.int64), places[len(left) :].astype(np.int64), parents)
+    return nodes, nodes[parents]
+
+
+def choose_survivors(
+    starts: npt.NDArray[np.int64], shingles: Shingles, perms: Permutations, threshold: float, max_comparisons: int
+) -> Choice:
+    """Go through each cluster in order; a document falls to a survivor whose similarity reaches the threshold, or survives.
+
+    starts: int64[clusters + 1], the clusters' bounds among the documents, which are ordered by the survivor rule.
+
+    A document is compared with the survivors that share a band with it (of each band, the first `max_comparisons`) and with the
+    cluster's first `max_comparisons` survivors, those first whose signatures agree most, and with at most `max_comparisons`
+    of them: so the work grows with the number of documents, whatever the cluster's size.
+    """
+    documents = len(shingles.offsets) - 1
+    minima = signatures(shingles, perms)
+    keys = keys_of_signatures(minima, perms)
+    _, buckets, sizes = np.unique(keys, return_inverse=True, return_counts=True)
+    room = np.concatenate([[0], np.cumsum(np.minimum(sizes, max_comparisons))]).astype(np.int64)
+    k = len(perms.multiplier)
+    least_agreement = k * (threshold - SPREAD * (threshold * (1 - threshold) / k) ** 0.5)
+    survivor = np.arange(documents, dtype=np.int64)
+    similarity = np.ones(documents, dtype=np.float64)
+    comparisons = _choose(
+        starts,
+        shingles.offsets,
+        shingles.hashes,
+        minima,
+        buckets.reshape(keys.shape).astype(np.int64),
+        room,
+        threshold,
+        least_agreement,
+        max_comparisons,
+        survivor,
+        similarity,
+    )
+    return Choice(survivor, similarity, int(comparisons))
+
+
+@numba.njit(cache=True, nogil=True)
+def _find(parents: Any, node: int) -> int:
+    while parents[node] != node:
+        parents[node] = parents[parents[node]]
+        node = parents[node]
+    return node
+
+
+@numba.njit(cache=True, nogil=True)
+def _unite(left: Any, right: Any, parents: Any) -> None:
+    """Union-find with path halving; the least node of a component becomes its root."""
+    for i in range(len(left)):
+        one, other = _find(parents, left[i]), _find(parents, right[i])
+        if one < other:
+            parents[other] = one
+        else:
+            parents[one] = other
+    for i in range(len(parents)):
+        parents[i] = _find(parents, i)
+
+
+@numba.njit(cache=True, nogil=True)
+def _agreement(left: Any, right: Any) -> int:
+    same = 0
+    for i in range(len(left)):
+        same += left[i] == right[i]
+    return same
+
+
+@numba.njit(cache=True, nogil=True)
+def _choose(
+    starts: Any,
+    offsets: Any,
+    hashes: Any,
+    minima: Any,
+    buckets: Any,
+    room: Any,
+    threshold: float,
+    least_agreement: float,
+    max_comparisons: int,
+    survivor: Any,
+    similarity: Any,
+) -> int:
+    documents, bands = buckets.shape
+    k = minima.shape[1]
+    filled = np.zeros(len(room) - 1, dtype=np.int64)
+    slots = np.empty(room[-1], dtype=np.int64)  # of each bucket, the first survivors in it
+    leaders = np.empty(max_comparisons, dtype=np.int64)  # of the cluster, its first survivors
+    candidates = np.empty(max_comparisons * (bands + 1), dtype=np.int64)
+    seen_by = np.full(documents, -1, dtype=np.int64)
+    comparisons = 0
+    for cluster in range(len(starts) - 1):
+        led = 0
+        for document in range(starts[cluster], starts[cluster + 1]):
+            size = offsets[document + 1] - offsets[document]
+            if size == 0:
+                continue
+            found = 0
+            for band in range(bands):
+                bucket = buckets[document, band]
+                for slot in range(room[bucket], room[bucket] + filled[bucket]):
+                    if seen_by[slots[slot]] != document:
+                        seen_by[slots[slot]] = document
+                        candidates[found] = slots[slot]
+                        found += 1
+            for place in range(led):
+                if seen_by[leaders[place]] != document:
+                    seen_by[leaders[place]] = document
+                    candidates[found] = leaders[place]
+                    found += 1
+            ranks = np.empty(found, dtype=np.int64)  # most agreement first, then the order of survivors
+            for place in range(found):
+                agreed = _agreement(minima[document], minima[candidates[place]])
+                ranks[place] = (k - agreed) * documents + candidates[place]
+            ranks.sort()
+            for place in range(min(found, max_comparisons)):
+                if k - ranks[place] // documents < least_agreement:
+                    break
+                other = ranks[place] % documents
+                other_size = offsets[other + 1] - offsets[other]
+                if min(size, other_size) < threshold * max(size, other_size):
+                    continue
+                comparisons += 1
+                similar = jaccard(
+                    hashes[offsets[document] : offsets[document + 1]], hashes[offsets[other] : offsets[other + 1]]
+                )
+                if similar >= threshold:
+                    survivor[document], similarity[document] = other, similar
+                    break
+            if survivor[document] == document:
+                if led < max_comparisons:
+                    leaders[led] = document
+                    led += 1
+                for band in range(bands):
+                    bucket = buckets[document, band]
+                    if room[bucket] + filled[bucket] < room[bucket + 1]:
+                        slots[room[bucket] + filled[bucket]] = document
+                        filled[bucket] += 1
+    return comparisons

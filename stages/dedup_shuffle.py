@@ -1,0 +1,86 @@
+"""How dedup's passes hand rows to each other: sorted Parquet files of which a reader takes the row groups that it needs.
+
+A task that sends rows to many readers writes one file, sorted by the column that says who reads what (a partition, or a document's
+node). Parquet keeps each row group's least and greatest value, so a reader opens every file but reads only its own part of it: no
+file per pair of writer and reader, no rows in memory that are not wanted.
+
+A **node** stands for a document between passes: the position of its shard among all shards and its row there, in one 64-bit number.
+It needs no dictionary of ids, and a shard's documents are one range of nodes.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from manifests import storage
+from manifests.errors import InputError
+from manifests.shard import ParquetOutput
+from manifests.storage import Artifact
+
+ROW_BITS = 40  # rows of a shard; 24 bits are left for shards
+NODE_GROUP_ROWS = 1 << 18
+UNBOUNDED = 1 << 62  # row groups end where the writer says, not at a size
+
+
+def node_range(home: int) -> tuple[int, int]:
+    """The nodes [first, end) of the documents of the shard at position `home`."""
+    return home << ROW_BITS, (home + 1) << ROW_BITS
+
+
+def home_of(shard_name: str) -> int:
+    """A shard's position, which stands first in the names of the passes that need it (`000012-part-7`)."""
+    return int(shard_name.split("-", 1)[0])
+
+
+def read_range(artifacts: Sequence[Artifact], column: str, first: int, end: int, schema: pa.Schema) -> pa.Table:
+    """The rows with `first <= column < end` of files sorted by `column`, file after file.
+
+    Raises InputError if a file is not there or not readable.
+    """
+    found = [table for artifact in artifacts for table in _groups(artifact, column, first, end, schema.names)]
+    return pa.concat_tables(found).cast(schema) if found else schema.empty_table()
+
+
+def write_by_partition(output: ParquetOutput, table: pa.Table) -> None:
+    """Write rows sorted by their `partition` column, one row group for each partition."""
+    partition = table["partition"].to_numpy()
+    starts = run_starts(partition)
+    for start, end in zip(starts, [*starts[1:], table.num_rows], strict=True):
+        output.write(table.slice(start, end - start))
+        output.flush()
+
+
+def write_by_node(output: ParquetOutput, table: pa.Table) -> None:
+    """Write rows sorted by their `node` column, in row groups small enough that a shard's reader skips most of them."""
+    for start in range(0, table.num_rows, NODE_GROUP_ROWS):
+        output.write(table.slice(start, NODE_GROUP_ROWS))
+        output.flush()
+
+
+def run_starts(values: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:
+    """Where each run of equal neighbours begins."""
+    if len(values) == 0:
+        return np.zeros(0, dtype=np.int64)
+    return np.flatnonzero(np.concatenate(([True], values[1:] != values[:-1])))
+
+
+def _groups(artifact: Artifact, column: str, first: int, end: int, names: list[str]) -> Iterator[pa.Table]:
+    with storage.open_read(artifact.path) as source:
+        try:
+            file = pq.ParquetFile(source)
+            place = file.schema_arrow.get_field_index(column)
+            for group in range(file.num_row_groups):
+                bounds = file.metadata.row_group(group).column(place).statistics
+                if bounds is not None and (bounds.max < first or bounds.min >= end):
+                    continue
+                table = file.read_row_group(group, columns=names)
+                values = table[column].to_numpy()
+                start, stop = np.searchsorted(values, np.array([first, end], dtype=values.dtype))
+                yield table.slice(start, stop - start)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise InputError(
+                f"{artifact.path} is damaged ({str(error).splitlines()[0]})", "run the same command again"
+            ) from error
