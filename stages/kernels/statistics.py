@@ -1,0 +1,395 @@
+"""The kernel that measures documents: one walk over the bytes for tokens, lines and paragraphs, then the repeated n-grams.
+
+Tokens are kept as 64-bit hashes (FNV-1a over code points; two different tokens of one document collide with a probability of about
+10**-9 in a document of a hundred thousand tokens). N-grams are found level by level: a run of n tokens can only occur twice if both its
+runs of n - 1 tokens do, so each level looks at the survivors of the one before, and names an n-gram exactly by the pair of them. Most
+text has few survivors past the trigrams; so ten levels cost about as much as two.
+
+Definitions: `stages.statistics`; thresholds: `stages.rules`.
+"""
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from stages.kernels import characters
+from stages.statistics import NAMES
+
+SPACE, SYMBOL, LETTER, DIGIT = characters.SPACE, characters.SYMBOL, characters.LETTER, characters.DIGIT
+MARK, IDEOGRAPH, KIND = characters.MARK, characters.IDEOGRAPH, characters.KIND
+TERMINAL, CLOSER, BULLET = characters.TERMINAL, characters.CLOSER, characters.BULLET
+UPPER, JOINER, TABLE_SIZE = characters.UPPER, characters.JOINER, characters.TABLE_SIZE
+
+NEWLINE, FULL_STOP, COMMA, HASH_SIGN, CURLY, ELLIPSIS = (ord(sign) for sign in "\n.,#{…")
+SHORT_LINE = 30  # characters; FineWeb
+FIRST_TOP, LAST_TOP, FIRST_DUPLICATE, LAST_DUPLICATE = 2, 4, 5, 10
+OFFSET_BASIS, PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)  # FNV-1a
+SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio: spreads keys over a table (Knuth 6.4)
+LOREM, IPSUM = np.uint64(int.from_bytes(b"lorem", "big")), np.uint64(int.from_bytes(b"ipsum", "big"))
+
+(CHARACTERS, WORDS, SYMBOLS, MEAN_WORD_LENGTH, LONGEST_WORD, ALPHABETIC_WORDS, HASH_RATIO, ELLIPSIS_RATIO) = (
+    NAMES.index(name)
+    for name in (
+        "characters",
+        "words",
+        "symbols",
+        "mean_word_length",
+        "longest_word",
+        "alphabetic_word_ratio",
+        "hash_ratio",
+        "ellipsis_ratio",
+    )
+)
+STOP_WORDS, SENTENCES, LINES = (NAMES.index(name) for name in ("stop_words", "sentences", "lines"))
+(BULLET_LINES, ELLIPSIS_LINES, PUNCTUATION_LINES, SHORT_LINES) = (
+    NAMES.index(f"{name}_line_ratio") for name in ("bullet", "ellipsis", "punctuation", "short")
+)
+NEWLINE_RATIO = NAMES.index("newline_ratio")
+DUPLICATE_LINES, DUPLICATE_LINE_CHARACTERS, DUPLICATE_PARAGRAPHS, DUPLICATE_PARAGRAPH_CHARACTERS = (
+    NAMES.index(f"duplicate_{name}_ratio") for name in ("line", "line_character", "paragraph", "paragraph_character")
+)
+TOP, DUPLICATE = NAMES.index("top_2_gram_ratio"), NAMES.index("duplicate_5_gram_ratio")
+LOREM_IPSUM, CURLY_BRACKETS = NAMES.index("lorem_ipsum"), NAMES.index("curly_brackets")
+(WHITESPACE, DIGITS, UPPERCASE, SYMBOL_CHARACTERS) = (
+    NAMES.index(f"{name}_ratio") for name in ("whitespace", "digit", "uppercase", "symbol_character")
+)
+
+
+@njit(cache=True)
+def measure_texts(
+    data: NDArray[np.uint8],
+    offsets: NDArray[np.int64],
+    classes: NDArray[np.uint8],
+    stop_words: NDArray[np.uint64],
+    out: NDArray[np.float64],
+) -> None:
+    """Fill `out` (statistics x texts, in the order of `stages.statistics.STATISTICS`).
+
+    data, offsets: the UTF-8 bytes of all texts and where each begins. classes: `characters.character_table()`.
+    stop_words: at most 64, packed by `stages.statistics.pack_stop_words`.
+    """
+    largest = 0
+    for document in range(offsets.size - 1):
+        largest = max(largest, offsets[document + 1] - offsets[document])
+    # As many as there could be; memory that no document reaches is never touched, so never really taken.
+    tokens = np.empty(largest, np.uint64)  # hash of each token
+    reach = np.empty(largest + 1, np.int64)  # characters in the tokens before each token
+    lines = np.empty(largest, np.uint64)  # hash of each line, then of each paragraph
+    lengths = np.empty(largest, np.int64)
+    paragraphs = np.empty(largest, np.uint64)
+    paragraph_lengths = np.empty(largest, np.int64)
+    for document in range(offsets.size - 1):
+        row = out[:, document]
+        text = data[offsets[document] : offsets[document + 1]]
+        n_tokens = _walk_tokens(text, classes, stop_words, tokens, reach, row)
+        n_lines, n_paragraphs = _walk_lines(text, classes, lines, lengths, paragraphs, paragraph_lengths, row)
+        row[NEWLINE_RATIO] = max(n_lines - 1, 0) / max(n_tokens, 1)
+        line_characters = max(lengths[:n_lines].sum(), 1)
+        repeated, repeated_characters = _repeats(lines[:n_lines], lengths)
+        row[DUPLICATE_LINES] = repeated / max(n_lines, 1)
+        row[DUPLICATE_LINE_CHARACTERS] = repeated_characters / line_characters
+        repeated, repeated_characters = _repeats(paragraphs[:n_paragraphs], paragraph_lengths)
+        row[DUPLICATE_PARAGRAPHS] = repeated / max(n_paragraphs, 1)
+        row[DUPLICATE_PARAGRAPH_CHARACTERS] = repeated_characters / line_characters
+        _measure_ngrams(tokens[:n_tokens], reach, row)
+
+
+@njit(cache=True)
+def _walk_tokens(text, classes, stop_words, tokens, reach, row):  # type: ignore[no-untyped-def]
+    """Cut the text into tokens, measure words and characters into `row`; returns the number of tokens."""
+    n_tokens = words = word_characters = longest = alphabetic = hash_signs = ellipses = curly = lorem_ipsum = 0
+    n_characters = whitespace = digits = letters = uppercase = symbol_characters = 0
+    stops_seen = np.uint64(0)
+    kind_open = SPACE  # of the token being read: SPACE is none, LETTER a word
+    code_open = last_kind = length = n_bytes = 0
+    has_letter = False
+    token, packed, packed_before = OFFSET_BASIS, np.uint64(0), np.uint64(0)
+    reach[0] = 0
+    position, end = 0, text.size
+    while position <= end:
+        if position == end:  # one line feed past the end closes what is open
+            code, width = NEWLINE, 1
+        else:
+            code, width = _decode(text, position)
+            n_characters += 1
+        about = _class_of(code, classes)
+        kind = about & KIND
+
+        goes_on = False
+        if kind_open == LETTER:
+            goes_on = kind in (LETTER, DIGIT, MARK)
+            if not goes_on and about & JOINER and position + width < end:
+                next_kind = _class_of(_decode(text, position + width)[0], classes) & KIND
+                goes_on = next_kind == DIGIT or (next_kind == LETTER and code != COMMA)
+                if code == COMMA and last_kind != DIGIT:
+                    goes_on = False
+        elif kind_open != SPACE:
+            goes_on = kind == MARK or (kind_open == SYMBOL and code == code_open)
+
+        if kind_open != SPACE and not goes_on:
+            tokens[n_tokens] = token
+            reach[n_tokens + 1] = reach[n_tokens] + length
+            n_tokens += 1
+            if kind_open == SYMBOL:
+                ellipses += code_open == ELLIPSIS or (code_open == FULL_STOP and length >= 3)
+                packed_before = np.uint64(0)
+            else:
+                words += 1
+                word_characters += length
+                longest = max(longest, length)
+                alphabetic += has_letter
+                if n_bytes > 8:
+                    packed = np.uint64(0)
+                for stop in range(stop_words.size):
+                    if stop_words[stop] == packed:
+                        stops_seen |= np.uint64(1) << np.uint64(stop)
+                lorem_ipsum += packed == IPSUM and packed_before == LOREM
+                packed_before = packed
+            kind_open = SPACE
+        if not goes_on and kind != SPACE and kind != MARK:
+            kind_open = LETTER if kind == DIGIT else kind
+            code_open = code
+            length = n_bytes = 0
+            has_letter = False
+            token, packed = OFFSET_BASIS, np.uint64(0)
+        if kind_open != SPACE:
+            token = (token ^ np.uint64(code)) * PRIME
+            length += 1
+            n_bytes += width
+            has_letter |= kind in (LETTER, IDEOGRAPH)
+            if width == 1:
+                packed = (packed << np.uint64(8)) | np.uint64(code + 32 if about & UPPER else code)
+            elif n_bytes <= 8:
+                for byte in range(position, position + width):
+                    packed = (packed << np.uint64(8)) | np.uint64(text[byte])
+        if kind != MARK:
+            last_kind = kind
+
+        if kind == SPACE:
+            whitespace += position < end
+        elif kind == SYMBOL:
+            symbol_characters += 1
+            hash_signs += code == HASH_SIGN
+            curly += code == CURLY
+        elif kind == DIGIT:
+            digits += 1
+        elif kind != MARK:
+            letters += 1
+            uppercase += (about & UPPER) != 0
+        position += width
+
+    row[CHARACTERS], row[WORDS], row[SYMBOLS], row[LONGEST_WORD] = n_characters, words, n_tokens - words, longest
+    row[LOREM_IPSUM], row[CURLY_BRACKETS] = lorem_ipsum, curly
+    while stops_seen:
+        row[STOP_WORDS] += 1
+        stops_seen &= stops_seen - np.uint64(1)
+    row[MEAN_WORD_LENGTH] = word_characters / max(words, 1)
+    row[ALPHABETIC_WORDS] = alphabetic / max(n_tokens, 1)
+    row[HASH_RATIO] = hash_signs / max(n_tokens, 1)
+    row[ELLIPSIS_RATIO] = ellipses / max(n_tokens, 1)
+    row[WHITESPACE] = whitespace / max(n_characters, 1)
+    row[DIGITS] = digits / max(n_characters, 1)
+    row[UPPERCASE] = uppercase / max(letters, 1)
+    row[SYMBOL_CHARACTERS] = symbol_characters / max(n_characters, 1)
+    return n_tokens
+
+
+@njit(cache=True)
+def _walk_lines(text, classes, lines, lengths, paragraphs, paragraph_lengths, row):  # type: ignore[no-untyped-def]
+    """Cut the text into lines and paragraphs, measure them and the sentences into `row`; returns how many of the two there are."""
+    n_lines = n_paragraphs = bullets = ellipsis_ends = terminal_ends = short = sentences = 0
+    length = n_read = full_stops = 0  # of the line: stripped, and with what white space follows; full stops at its end
+    line, line_read = OFFSET_BASIS, OFFSET_BASIS
+    ends_terminal = ends_ellipsis = False
+    paragraph, paragraph_length = OFFSET_BASIS, 0
+    sentence_open = sentence_ended = False
+    run = 0  # letters and numbers just before this character
+    position, end = 0, text.size
+    while position <= end:
+        if position == end:
+            code, width = NEWLINE, 1
+        else:
+            code, width = _decode(text, position)
+        about = _class_of(code, classes)
+        kind = about & KIND
+
+        # A sentence ends at terminal punctuation, perhaps closing quotes and brackets, then white space; but not
+        # at the full stop of a lone letter or digit (an initial, "U.S.", "e.g.", the number of a list item).
+        if kind == SPACE:
+            if sentence_open and (sentence_ended or code == NEWLINE):
+                sentences += 1
+                sentence_open = False
+            sentence_ended = False
+            run = 0
+        elif kind == SYMBOL:
+            if about & TERMINAL:
+                sentence_ended = not (code == FULL_STOP and run == 1)
+            elif not about & CLOSER:
+                sentence_ended = False
+            run = 0
+        elif kind != MARK:
+            sentence_open = True
+            sentence_ended = False
+            run += 1
+
+        if code != NEWLINE:
+            if kind != SPACE or n_read > 0:
+                bullets += n_read == 0 and (about & BULLET) != 0
+                n_read += 1
+                line_read = (line_read ^ np.uint64(code)) * PRIME
+                full_stops = full_stops + 1 if code == FULL_STOP else full_stops if kind == SPACE else 0
+                if kind != SPACE:
+                    line, length = line_read, n_read
+                    ends_ellipsis = code == ELLIPSIS or full_stops >= 3
+                    ends_terminal = (about & TERMINAL) != 0
+        else:
+            if length > 0:
+                lines[n_lines], lengths[n_lines] = line, length
+                n_lines += 1
+                ellipsis_ends += ends_ellipsis
+                terminal_ends += ends_terminal
+                short += length <= SHORT_LINE
+                paragraph = (paragraph ^ line) * PRIME
+                paragraph_length += length
+            if paragraph_length > 0 and (length == 0 or position == end):
+                paragraphs[n_paragraphs], paragraph_lengths[n_paragraphs] = paragraph, paragraph_length
+                n_paragraphs += 1
+                paragraph, paragraph_length = OFFSET_BASIS, 0
+            length = n_read = full_stops = 0
+            line, line_read = OFFSET_BASIS, OFFSET_BASIS
+            ends_terminal = ends_ellipsis = False
+        position += width
+
+    row[SENTENCES], row[LINES] = sentences, n_lines
+    row[BULLET_LINES] = bullets / max(n_lines, 1)
+    row[ELLIPSIS_LINES] = ellipsis_ends / max(n_lines, 1)
+    row[PUNCTUATION_LINES] = terminal_ends / max(n_lines, 1)
+    row[SHORT_LINES] = short / max(n_lines, 1)
+    return n_lines, n_paragraphs
+
+
+@njit(cache=True)
+def _measure_ngrams(tokens, reach, row):  # type: ignore[no-untyped-def]
+    """Top and duplicate n-gram ratios into `row`. reach: characters in the tokens before each token."""
+    count = tokens.size
+    survivors = np.arange(count)  # positions whose n-gram occurs more than once
+    grams = np.empty(count + 1, np.int64)  # there: the n-gram's name, equal for equal n-grams; elsewhere -1
+    keys = np.empty(count, np.uint64)
+    names = np.empty(count, np.int64)  # by candidate: the first candidate with the same n-gram
+    times = np.empty(count, np.int64)  # by name
+    slots = np.empty(_table_size(count), np.int64)
+    left = count
+    for n in range(1, LAST_DUPLICATE + 1):
+        candidates = 0
+        for index in range(left):
+            position = survivors[index]
+            if n == 1:
+                keys[candidates] = tokens[position]
+            elif position + n <= count and grams[position + 1] >= 0:
+                # An n-gram is the pair of the (n - 1)-grams at its first and at its second token.
+                keys[candidates] = (np.uint64(grams[position]) << np.uint64(32)) | np.uint64(grams[position + 1])
+            else:
+                grams[position] = -1
+                continue
+            grams[position] = -1
+            survivors[candidates] = position
+            candidates += 1
+        if candidates == 0:
+            return
+        _name(keys[:candidates], slots, names, times)
+
+        if FIRST_TOP <= n <= LAST_TOP:
+            most, where = 1, 0
+            for index in range(candidates):
+                if times[names[index]] > most:
+                    most, where = times[names[index]], survivors[index]
+            if most > 1:  # n tokens written with n - 1 spaces
+                row[TOP + n - FIRST_TOP] = most * (reach[where + n] - reach[where] + n - 1) / row[CHARACTERS]
+        elif n >= FIRST_DUPLICATE:
+            seen = np.zeros(candidates, np.bool_)
+            repeated_characters = beyond = 0  # a repeated run is counted once: the search goes on beyond it
+            for index in range(candidates):
+                position, name = survivors[index], names[index]
+                if position < beyond:
+                    continue
+                if seen[name]:
+                    repeated_characters += reach[position + n] - reach[position]
+                    beyond = position + n
+                seen[name] = True
+            row[DUPLICATE + n - FIRST_DUPLICATE] = repeated_characters / row[CHARACTERS]
+
+        left = 0
+        for index in range(candidates):
+            if times[names[index]] > 1:
+                grams[survivors[index]] = names[index]
+                survivors[left] = survivors[index]
+                left += 1
+
+
+@njit(cache=True)
+def _repeats(hashes, lengths):  # type: ignore[no-untyped-def]
+    """How many of the items occurred before, and the sum of their lengths."""
+    count = hashes.size
+    names, times = np.empty(count, np.int64), np.empty(count, np.int64)
+    _name(hashes, np.empty(_table_size(count), np.int64), names, times)
+    repeated = characters_in_them = 0
+    for index in range(count):
+        if names[index] != index:
+            repeated += 1
+            characters_in_them += lengths[index]
+    return repeated, characters_in_them
+
+
+@njit(cache=True)
+def _name(keys, slots, names, times):  # type: ignore[no-untyped-def]
+    """Name every key by the first index with an equal key, and count how many share each name.
+
+    slots: scratch of at least `_table_size(keys.size)`. names, times: filled up to keys.size; `times` only at names.
+    """
+    size = _table_size(keys.size)
+    slots[:size] = -1
+    mask, shift = size - 1, np.uint64(64)
+    while size > 1:
+        size >>= 1
+        shift -= np.uint64(1)
+    for index in range(keys.size):
+        slot = np.int64((keys[index] * SPREAD) >> shift)
+        while slots[slot] >= 0 and keys[slots[slot]] != keys[index]:
+            slot = (slot + 1) & mask
+        if slots[slot] < 0:
+            slots[slot] = index
+            times[index] = 0
+        names[index] = slots[slot]
+        times[slots[slot]] += 1
+
+
+@njit(cache=True)
+def _table_size(count):  # type: ignore[no-untyped-def]
+    """The power of two that holds `count` keys at most half full."""
+    size = 2
+    while size < 2 * count:
+        size *= 2
+    return size
+
+
+@njit(cache=True)
+def _decode(text, position):  # type: ignore[no-untyped-def]
+    """The code point at `position` of valid UTF-8, and how many bytes it takes."""
+    first = int(text[position])
+    if first < 0x80:
+        return first, 1
+    if first < 0xE0:
+        return (first & 0x1F) << 6 | int(text[position + 1]) & 0x3F, 2
+    second = int(text[position + 1]) & 0x3F
+    if first < 0xF0:
+        return (first & 0x0F) << 12 | second << 6 | int(text[position + 2]) & 0x3F, 3
+    third, fourth = int(text[position + 2]) & 0x3F, int(text[position + 3]) & 0x3F
+    return (first & 0x07) << 18 | second << 12 | third << 6 | fourth, 4
+
+
+@njit(cache=True)
+def _class_of(code, classes):  # type: ignore[no-untyped-def]
+    """Kind and flags of a code point: planes 2 and 3 are ideographs, what lies above them format characters."""
+    if code < TABLE_SIZE:
+        return int(classes[code])
+    return IDEOGRAPH if code < 0x40000 else MARK
