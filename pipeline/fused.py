@@ -44,17 +44,27 @@ class Fused:
 
 
 def shard_names(artifacts: tuple[Artifact, ...]) -> dict[str, Artifact]:
-    """A name for each input file: its file name without suffixes, made unique by its folder where two files share it."""
+    """A name for each input file: its file name without suffixes, with as many folders before it as tell it from others.
+
+    Names do not depend on the order of the inputs, nor on the folders that all of them share.
+    """
+    paths = {artifact.path: artifact.path.replace("=", "-").split("/") for artifact in artifacts}
     named: dict[str, Artifact] = {}
-    for artifact in sorted(artifacts, key=lambda item: item.path):
-        name = artifact.name.split(".", 1)[0] or "shard"
-        folders = artifact.path.split("/")[:-1]
-        while name in named and folders:
-            name = f"{folders.pop()}-{name}"
-        if name in named:
-            name = f"{name}-{artifact.digest[:8]}"
-        named[name.replace("=", "-")] = artifact
-    return named
+    for artifact in artifacts:
+        parts = paths[artifact.path]
+        rivals = [other for path, other in paths.items() if path != artifact.path and _stem(other) == _stem(parts)]
+        depth = 0
+        while depth < len(parts) - 1 and any(
+            other[:-1][-depth:] == parts[:-1][-depth:] if depth else True for other in rivals
+        ):
+            depth += 1
+        name = "-".join([*(parts[:-1][-depth:] if depth else ()), _stem(parts)])
+        named[name if name not in named else f"{name}-{artifact.digest[:8]}"] = artifact
+    return dict(sorted(named.items()))
+
+
+def _stem(parts: list[str]) -> str:
+    return parts[-1].split(".", 1)[0] or "shard"
 
 
 def run_map_stages(stages: tuple[MapStage, ...], shard: Shard) -> list[Counts]:

@@ -1,0 +1,99 @@
+"""A run that is killed at random points, again and again, and then finished, is byte for byte the run that nobody touched.
+
+The recipe is the demo's, on a few pages and with small models, so that one run takes some twenty seconds.
+"""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+KILLS = 10
+
+
+def command(output, runner):
+    return [
+        *(sys.executable, str(ROOT / "cli.py"), "run", str(ROOT / "tests" / "pipeline" / "kill.yaml")),
+        *("--output", str(output), "--runner", runner),
+    ]
+
+
+def environment():
+    return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+
+def contents(output):
+    """Every file below `output` as bytes; receipts, manifests and the log without their times and worker names."""
+    found = {}
+    for path in sorted(output.rglob("*")):
+        if not path.is_file() or path.name == "report.html":
+            continue
+        name = str(path.relative_to(output))
+        data = path.read_bytes()
+        if name.endswith("log.jsonl"):
+            lines = [json.loads(line) for line in data.decode().splitlines()]
+            data = json.dumps([{key: value for key, value in line.items() if key != "tokens_per_second"} for line in lines]).encode()
+        elif name.endswith("receipts/inputs.json"):
+            data = b""
+        elif "/receipts/" in name or name.endswith("manifest.json"):
+            data = json.dumps(without_times(json.loads(data)), sort_keys=True).encode()
+        found[name] = data
+    return found
+
+
+def without_times(value):
+    if isinstance(value, dict):
+        return {key: without_times(item) for key, item in value.items() if key not in ("seconds", "worker", "timing")}
+    if isinstance(value, list):
+        return [without_times(item) for item in value]
+    return value
+
+
+def run_to_the_end(output, runner):
+    started = time.monotonic()
+    subprocess.run(command(output, runner), env=environment(), check=True, capture_output=True, timeout=280)
+    return time.monotonic() - started
+
+
+def kill_after(output, runner, seconds):
+    """Start the run, kill its whole process group after `seconds`; whether it was still running."""
+    process = subprocess.Popen(
+        command(output, runner), env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        process.wait(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        return True
+    return False
+
+
+@pytest.mark.timeout(900)
+def test_ten_kills_change_no_byte(tmp_path):
+    whole = run_to_the_end(tmp_path / "whole", "inline")
+    expected = contents(tmp_path / "whole")
+    dice = random.Random(20261124)
+    killed, log, attempt = 0, [], 0
+    while killed < KILLS:
+        attempt += 1
+        output = tmp_path / f"killed-{attempt}"
+        while killed < KILLS:
+            seconds = dice.uniform(0.15, 0.75) * whole
+            alive = kill_after(output, "inline", seconds)
+            done = sorted(path.parent.name for path in output.glob("*/manifest.json"))
+            log.append(f"run {attempt}: {'killed' if alive else 'finished'} after {seconds:.1f} s, complete stages: {' '.join(done) or 'none'}")
+            if not alive:
+                break
+            killed += 1
+        run_to_the_end(output, "inline")
+        assert contents(output) == expected, "\n".join(log)
+    print("\n".join(log))
+    assert killed == KILLS

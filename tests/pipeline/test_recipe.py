@@ -1,0 +1,87 @@
+"""A recipe is checked key by key before anything runs, and every refusal says how to mend it."""
+
+import pytest
+
+from manifests.errors import RecipeError
+from pipeline.recipe import build_stage, load_recipe, override, resolve_data
+from pipeline.run import _groups
+
+
+def recipe(tmp_path, text):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(text)
+    return load_recipe(str(path))
+
+
+def folder_of(name):
+    return f"/out/{name}"
+
+
+def test_a_recipe_lists_its_steps_in_order(tmp_path):
+    loaded = recipe(tmp_path, "inputs: [a.warc]\nstages:\n  - extract: {min_text_chars: 5}\n  - filter\n  - dedup: {name: again, input: x}\n")
+    assert [(step.verb, step.name, step.inputs) for step in loaded.steps] == [
+        ("extract", "extract", ()),
+        ("filter", "filter", ()),
+        ("dedup", "again", ("x",)),
+    ]
+    assert loaded.inputs == ("a.warc",)
+
+
+@pytest.mark.parametrize(
+    ("text", "mend"),
+    [
+        ("stages: [", "mend the file"),
+        ("name: x", "a list of stages"),
+        ("stages:\n  - filtr: {}\n", "did you mean 'filter'"),
+        ("stages: []\nstage: x\n", "did you mean 'stages'"),
+        ("stages:\n  - filter: {}\n  - filter: {}\n", "another `name:`"),
+        ("stages:\n  - {filter: {}, dedup: {}}\n", "must be one"),
+    ],
+)
+def test_a_broken_recipe_is_refused_with_the_mend(tmp_path, text, mend):
+    with pytest.raises(RecipeError, match=mend):
+        recipe(tmp_path, text)
+
+
+def test_an_unknown_key_names_the_nearest(tmp_path):
+    loaded = recipe(tmp_path, "stages:\n  - dedup: {verify_treshold: 0.7}\n")
+    with pytest.raises(RecipeError, match=r"unknown key dedup\.verify_treshold; did you mean 'verify_threshold'"):
+        build_stage(loaded.steps[0], folder_of)
+
+
+def test_a_wrong_type_names_key_and_value(tmp_path):
+    loaded = recipe(tmp_path, "stages:\n  - dedup: {verify_threshold: high}\n")
+    with pytest.raises(RecipeError, match=r"dedup\.verify_threshold.*'high'"):
+        build_stage(loaded.steps[0], folder_of)
+
+
+def test_set_overrides_nested_keys_and_refuses_unknown_steps(tmp_path):
+    loaded = recipe(tmp_path, "stages:\n  - dedup: {}\n")
+    changed = override(loaded, ["dedup.verify_threshold=0.7", "dedup.a.b=[1, x]"])
+    assert changed.steps[0].settings == {"verify_threshold": 0.7, "a": {"b": [1, "x"]}}
+    with pytest.raises(RecipeError, match="did you mean 'dedup'"):
+        override(loaded, ["dedupe.x=1"])
+    with pytest.raises(RecipeError, match="stage.key=value"):
+        override(loaded, ["dedup"])
+
+
+def test_references_become_paths(tmp_path):
+    assert resolve_data("package:recipes/demo.yaml").endswith("recipes/demo.yaml")
+    with pytest.raises(RecipeError, match="no room"):
+        resolve_data("package:nowhere/x")
+    with pytest.raises(RecipeError, match="pip install"):
+        resolve_data("python:not_installed_anywhere/x")
+    loaded = recipe(tmp_path, "stages:\n  - export: {tokenizer: step:pack/tokenizer}\n")
+    assert build_stage(loaded.steps[0], folder_of).tokenizer == "/out/pack/tokenizer"
+
+
+def test_consecutive_map_stages_are_one_group(tmp_path):
+    loaded = recipe(tmp_path, "stages:\n  - extract\n  - filter\n  - dedup\n  - filter: {name: late}\n")
+    assert [[step.name for step in group.steps] for group in _groups(loaded)] == [["extract", "filter"], ["dedup"], ["late"]]
+
+
+def test_every_shipped_recipe_builds():
+    for name in ("demo", "nemotron_cc"):
+        loaded = load_recipe(f"package:recipes/{name}.yaml")
+        for step in loaded.steps:
+            build_stage(step, folder_of)
