@@ -1,0 +1,106 @@
+"""From scores to buckets 0-19 to levels: the way in which Nemotron-CC makes scorers comparable (arXiv 2412.02595, section 2.2).
+
+Each scorer's scores are cut at the corpus' own 5 %, 10 % ... 95 % points, weighted by text bytes as the released recipe does; a
+document's quality is the highest of its buckets. The cut points come from histograms that merge exactly: a score's bin is the top 24
+bits of an integer image of the float that keeps its order (relative width 2^-16), and a bin counts documents and bytes as whole
+numbers, so the order of merging does not matter and no scores are gathered.
+
+A bin's place is where the middle of a document at its lower end lies: the bytes below the bin plus half of its mean document. For
+documents without ties that is the usual middle rank. Documents that tie share the lowest bucket that they span, so a scorer that says
+the same of everything says nothing (bucket 0 throughout) instead of lifting everything.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from classifiers.linear import Scores
+from manifests.schema import LEVELS
+
+BUCKETS = 20
+BITS = 24
+LEVEL_BORDERS = (7, 12, 18, 19)  # lowest bucket of medium_low, medium, medium_high, high: Nemotron-CC's table
+
+Bins = npt.NDArray[np.uint32]
+Whole = npt.NDArray[np.int64]
+
+
+def bins_of(scores: Scores) -> Bins:
+    """The bin of each score, uint32 below 2**BITS; a higher score never has a lower bin. Scores must be finite."""
+    bits = (scores.astype(np.float32) + np.float32(0.0)).view(np.uint32)  # + 0: one zero, not two
+    negative = (bits >> np.uint32(31)).astype(bool)
+    image = np.where(negative, ~bits, bits | np.uint32(1 << 31))
+    return image >> np.uint32(32 - BITS)
+
+
+def lowest_of(bins: Bins) -> Scores:
+    """The lowest score that falls into each bin."""
+    image = bins.astype(np.uint32) << np.uint32(32 - BITS)
+    negative = image < np.uint32(1 << 31)
+    return np.where(negative, ~image, image & np.uint32((1 << 31) - 1)).astype(np.uint32).view(np.float32)
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Occupied bins in ascending order, and for each the documents and the text bytes in it."""
+
+    bins: Bins
+    documents: Whole
+    text_bytes: Whole
+
+
+def histogram(scores: Scores, text_bytes: Whole) -> Histogram:
+    """The histogram of finite scores [N] with their documents' sizes [N]."""
+    bins, group, documents = np.unique(bins_of(scores), return_inverse=True, return_counts=True)
+    total = np.zeros(len(bins), dtype=np.int64)
+    np.add.at(total, group, text_bytes)
+    return Histogram(bins, documents.astype(np.int64), total)
+
+
+def merged(parts: Sequence[Histogram]) -> Histogram:
+    """One histogram of all parts; exact, in whatever order they come."""
+    bins, group = np.unique(np.concatenate([part.bins for part in parts]), return_inverse=True)
+    documents, text_bytes = np.zeros(len(bins), dtype=np.int64), np.zeros(len(bins), dtype=np.int64)
+    np.add.at(documents, group, np.concatenate([part.documents for part in parts]))
+    np.add.at(text_bytes, group, np.concatenate([part.text_bytes for part in parts]))
+    return Histogram(bins.astype(np.uint32), documents, text_bytes)
+
+
+EMPTY = Histogram(np.zeros(0, dtype=np.uint32), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
+
+
+def edges_of(counted: Histogram) -> list[float | None]:
+    """19 ascending scores: bucket k begins at the k-th. None: no document of the corpus reaches that bucket.
+
+    Where no document has any text, documents count alike.
+    """
+    weights = counted.text_bytes if counted.text_bytes.any() else counted.documents
+    total = int(weights.sum())
+    below = 0
+    edges: list[float | None] = []
+    lowest = lowest_of(counted.bins)
+    for place in range(len(counted.bins)):  # Python's whole numbers: the products pass 64 bits
+        weight, documents = int(weights[place]), int(counted.documents[place])
+        reached = min(BUCKETS * (2 * documents * below + weight) // (2 * documents * total), BUCKETS - 1)
+        edges += [float(lowest[place])] * (reached - len(edges))
+        below += weight
+    return edges + [None] * (BUCKETS - 1 - len(edges))
+
+
+def bucket_of(scores: Scores, edges: Sequence[float | None]) -> npt.NDArray[np.uint8]:
+    """The bucket 0-19 of each finite score: the number of edges at or below it."""
+    reached = np.array([np.inf if edge is None else edge for edge in edges], dtype=np.float32)
+    return np.searchsorted(reached, scores, side="right").astype(np.uint8)
+
+
+def level_of(buckets: npt.NDArray[np.uint8], borders: Sequence[int] = LEVEL_BORDERS) -> npt.NDArray[np.int64]:
+    """The place in `schema.LEVELS` of each bucket's level."""
+    return np.searchsorted(np.array(borders), buckets, side="right")
+
+
+def level_shares(counts: Mapping[str, int]) -> dict[str, float]:
+    """Each level's share, by its name, of whatever `counts` counts."""
+    total = sum(counts.values())
+    return {level: counts.get(level, 0) / total if total else 0.0 for level in LEVELS}

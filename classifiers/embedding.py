@@ -1,0 +1,67 @@
+"""Quality from meaning: a linear head on a frozen sentence encoder, as Nemotron-CC grades educational value.
+
+Two ways to have a head: a file that `classify-train` wrote (ridge regression on the frozen vectors), or a published checkpoint with its
+own regression output (FineWeb-Edu, arXiv 2406.17557, section 4; the two Nemotron-CC regressors, arXiv 2412.02595, section 2.2), whose
+grade is clipped to 0-5 as its authors do.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+
+from classifiers import model_file
+from classifiers.encoder import EncoderSettings, embed, encoder_digest, encoder_folder, grade, has_classification_head
+from classifiers.linear import LinearModel, Scores, load_linear
+from manifests.config import config
+from manifests.errors import ModelError
+
+GRADES = (0.0, 5.0)
+
+
+@config
+class EmbeddingScorer(EncoderSettings):
+    """head: a file that `classify-train` wrote for this encoder; without it, `encoder` must be a checkpoint with one output."""
+
+    kind: Literal["embedding"] = "embedding"
+    head: str | None = None
+
+    def depends_on(self) -> str:
+        """Raises ModelError if encoder or head is missing, unusable, or the two do not belong together."""
+        digest = encoder_digest(self.encoder, self.revision)
+        if self.head is None:
+            folder = encoder_folder(self.encoder, self.revision)
+            if not has_classification_head(folder):
+                raise ModelError(
+                    f"{folder} has no regression output of its own",
+                    "set `head` to a file that `corpusmill classify-train` wrote for this encoder",
+                )
+            return digest
+        head = _load_head(self.head, model_file.mark(self.head))
+        for key, value in self.features().items():
+            if head.about.get(key) != value:
+                what = "another encoder" if key == "encoder" else f"{key} {head.about.get(key)}, not {value}"
+                raise ModelError(
+                    f"the head {self.head} was trained with {what}", "use the settings that it was trained with"
+                )
+        return f"{digest}+{model_file.digest(self.head)}"
+
+    def score(self, texts: Sequence[str]) -> Scores:
+        """The head's value (0-1 or a grade, as trained); a checkpoint's own grade is clipped to 0-5."""
+        if self.head is None:
+            return np.clip(grade(self, texts), *GRADES)
+        return _load_head(self.head, model_file.mark(self.head)).score(embed(self, texts))
+
+
+@config
+class EmbeddingTraining(EncoderSettings):
+    """The head to train: which encoder, and how it is read. The penalty of the ridge regression is chosen by cross-validation."""
+
+
+@lru_cache(maxsize=4)
+def _load_head(path: str, _mark: str) -> LinearModel:
+    model = load_linear(path)
+    if "encoder" not in model.about:
+        raise ModelError(f"{path} is no head of an encoder", "name the embedding.safetensors that classify-train wrote")
+    return model

@@ -1,0 +1,218 @@
+"""Any transformers encoder as frozen features: one vector a text.
+
+Texts are tokenised, sorted by length and run in batches of about equal token counts, so that little is spent on padding. On a CPU it
+computes in float32 on one thread: a worker is given one core, and the order of additions, so the bits, stays the same whatever the machine
+does besides. On CUDA it computes in bfloat16.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from classifiers import model_file
+from manifests import storage
+from manifests.config import config
+from manifests.errors import ModelError
+
+Embeddings = npt.NDArray[np.float32]
+
+CHARACTERS_PER_TOKEN = 32  # far above any real text: what lies beyond max_tokens times this is not even tokenised
+_BLOCK = 512  # texts tokenised at a time
+_TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model")
+_WEIGHT_SUFFIXES = (".safetensors", ".bin")
+_FETCHED = ["*.json", "*.txt", "*.model", "*.safetensors"]
+
+
+@config
+class EncoderSettings:
+    """encoder: a local folder, or a name on the Hugging Face hub (with `revision`, a commit, if it must not move).
+    pooling: `mean` over the tokens, or the first token's vector (`cls`; Snowflake's arctic-embed models want this). normalise: to length 1.
+    max_tokens: of each text's beginning, 512 in Nemotron-CC's classifiers. batch_tokens: in one forward pass, padding included."""
+
+    encoder: str
+    revision: str | None = None
+    pooling: Literal["mean", "cls"] = "mean"
+    normalise: bool = True
+    max_tokens: int = 512
+    batch_tokens: int = 8192
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    def features(self) -> dict[str, Any]:
+        """What a head must agree on with the encoder that it was trained on."""
+        return {
+            "encoder": encoder_digest(self.encoder, self.revision),
+            "pooling": self.pooling,
+            "normalise": self.normalise,
+            "max_tokens": self.max_tokens,
+        }
+
+
+def embed(settings: EncoderSettings, texts: Sequence[str]) -> Embeddings:
+    """float32 [len(texts), width of the encoder]. Raises ModelError if the encoder cannot be used."""
+    import torch
+
+    model, tokenizer, device = load_encoder(settings, head=False)
+
+    def pooled(inputs: dict[str, Any]) -> Any:
+        states = model(**inputs).last_hidden_state.float()
+        if settings.pooling == "cls":
+            vectors = states[:, 0]
+        else:
+            mask = inputs["attention_mask"].unsqueeze(-1).float()
+            vectors = (states * mask).sum(1) / mask.sum(1).clamp(min=1.0)
+        return torch.nn.functional.normalize(vectors, dim=-1) if settings.normalise else vectors
+
+    return run_batches(settings, texts, tokenizer, device, pooled, model.config.hidden_size)
+
+
+def grade(settings: EncoderSettings, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+    """The one logit of a sequence-classification checkpoint (FineWeb-Edu's and Nemotron-CC's are such): float32 [len(texts)]."""
+    model, tokenizer, device = load_encoder(settings, head=True)
+
+    def logits(inputs: dict[str, Any]) -> Any:
+        return model(**inputs).logits.float()
+
+    return run_batches(settings, texts, tokenizer, device, logits, 1)[:, 0]
+
+
+def run_batches(
+    settings: EncoderSettings, texts: Sequence[str], tokenizer: Any, device: str, forward: Any, width: int
+) -> Embeddings:
+    """`forward` over length-sorted batches, its rows back in the order of `texts`."""
+    import torch
+
+    found = np.empty((len(texts), width), dtype=np.float32)
+    with torch.inference_mode(), one_thread(device):
+        for first in range(0, len(texts), _BLOCK):
+            cut = [text[: settings.max_tokens * CHARACTERS_PER_TOKEN] for text in texts[first : first + _BLOCK]]
+            tokens = tokenizer(cut, truncation=True, max_length=settings.max_tokens)["input_ids"]
+            order = sorted(range(len(tokens)), key=lambda place: (len(tokens[place]), place))
+            for batch in _batches(order, tokens, settings.batch_tokens):
+                padded = tokenizer.pad({"input_ids": [tokens[place] for place in batch]}, return_tensors="pt")
+                inputs = {key: padded[key].to(device) for key in ("input_ids", "attention_mask")}
+                found[[first + place for place in batch]] = forward(inputs).cpu().numpy()
+    return found
+
+
+def _batches(order: list[int], tokens: list[list[int]], batch_tokens: int) -> Iterator[list[int]]:
+    batch: list[int] = []
+    for place in order:  # ascending length: the newest is the longest
+        if batch and (len(batch) + 1) * len(tokens[place]) > batch_tokens:
+            yield batch
+            batch = []
+        batch.append(place)
+    if batch:
+        yield batch
+
+
+@contextmanager
+def one_thread(device: str) -> Iterator[None]:
+    """Compute on one CPU thread inside the block."""
+    import torch
+
+    before = torch.get_num_threads()
+    if device == "cpu":
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def encoder_folder(encoder: str, revision: str | None = None) -> str:
+    """The local folder of an encoder; one named on the hub is fetched (or found in the local cache). Raises ModelError."""
+    if os.path.isdir(storage.local(encoder)):
+        return storage.local(encoder)
+    if storage.is_remote(encoder) or encoder.startswith((".", "/", "~")) or encoder.count("/") > 1:
+        raise ModelError(f"the encoder folder {encoder} does not exist", "name a local folder or a hub name such as ORG/NAME")
+    return _fetched(encoder, revision)
+
+
+@lru_cache(maxsize=8)
+def _fetched(name: str, revision: str | None) -> str:
+    import httpx
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return snapshot_download(name, revision=revision, allow_patterns=_FETCHED)
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, httpx.HTTPError, OSError) as error:
+        raise ModelError(
+            f"the encoder {name} is no folder and could not be fetched from the hub ({str(error).splitlines()[0]})",
+            "check the name and the network, or download it and name the folder",
+        ) from error
+
+
+def encoder_digest(encoder: str, revision: str | None = None) -> str:
+    """One digest over the encoder's configuration, tokenizer and weights. Raises ModelError naming what is missing."""
+    folder = encoder_folder(encoder, revision)
+    names = sorted(name for name in os.listdir(folder) if os.path.isfile(os.path.join(folder, name)))
+    if "config.json" not in names:
+        raise ModelError(f"{folder} has no config.json, so it is no encoder", "name the folder of a transformers model")
+    if not any(name in names for name in _TOKENIZER_FILES):
+        raise ModelError(f"{folder} has no tokenizer", "save the encoder's tokenizer there (tokenizer.json)")
+    weights = [name for name in names if name.endswith(_WEIGHT_SUFFIXES)]
+    if not weights:
+        raise ModelError(f"{folder} has no weights", "save the encoder's model.safetensors there")
+    read = [name for name in names if name in weights or name.endswith((".txt", ".model")) or _is_setting(name)]
+    return hashlib.sha256(
+        "\n".join(f"{name} {model_file.digest(os.path.join(folder, name))}" for name in read).encode()
+    ).hexdigest()
+
+
+def has_classification_head(folder: str) -> bool:
+    """Whether the checkpoint classifies sequences with one output. Raises ModelError if its config.json is unreadable."""
+    path = os.path.join(folder, "config.json")
+    try:
+        with open(path, encoding="utf-8") as file:
+            described = json.load(file)
+    except ValueError as error:
+        raise ModelError(f"{path} is not readable JSON", "save the model again") from error
+    labels = described.get("num_labels", len(described.get("id2label") or ("", "")))
+    architectures = described.get("architectures") or []
+    return labels == 1 and any(str(name).endswith("ForSequenceClassification") for name in architectures)
+
+
+def _is_setting(name: str) -> bool:
+    return name in ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json")
+
+
+def load_encoder(settings: EncoderSettings, *, head: bool) -> tuple[Any, Any, str]:
+    """(model, tokenizer, device), once per process. Raises ModelError if the folder cannot be loaded."""
+    import torch
+
+    device = settings.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ModelError("device is cuda but there is no CUDA device here", "set device: auto")
+    folder = encoder_folder(settings.encoder, settings.revision)
+    return (*_load(folder, head, device, model_file.mark(os.path.join(folder, "config.json"))), device)
+
+
+@lru_cache(maxsize=2)
+def _load(folder: str, head: bool, device: str, _mark: str) -> tuple[Any, Any]:
+    import torch
+    from safetensors import SafetensorError
+    from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
+
+    kind = AutoModelForSequenceClassification if head else AutoModel
+    dtype = torch.bfloat16 if device == "cuda" else torch.float32
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        model = kind.from_pretrained(folder, dtype=dtype)
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
+        raise ModelError(
+            f"the encoder in {folder} cannot be loaded ({str(error).strip().splitlines()[0][:200]})",
+            "name a folder with config.json, a tokenizer and weights that transformers can load",
+        ) from error
+    if tokenizer.pad_token is None:
+        raise ModelError(f"the tokenizer in {folder} has no padding token", "set pad_token in its tokenizer_config.json")
+    return model.to(device).eval(), tokenizer

@@ -1,0 +1,132 @@
+"""fastText: the probability that a supervised model gives its positive label, and the training of such a model.
+
+Works with any supervised `.bin` or `.ftz` file, DCLM's `fasttext-oh-eli5` among them (arXiv 2406.11794, section 4.4; one of the three
+scorers of Nemotron-CC, arXiv 2412.02595, section 2.2). fastText reads one line a document, so text is put on one line first, and
+what it would take for syntax (a label prefix at the start of a word, its end-of-line word) is made harmless.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any, Literal
+
+import numpy as np
+
+from classifiers import model_file
+from classifiers.linear import Scores
+from manifests.config import config
+from manifests.errors import ModelError
+
+PREFIX = "__label__"
+POSITIVE = PREFIX + "positive"
+NEGATIVE = PREFIX + "negative"
+_ADDED = 1e-5  # fastText adds this to every probability; taken off, so that confident scores stay apart
+
+
+@config
+class FastTextScorer:
+    """model: a supervised fastText file. positive: the label whose probability is the score (`hq` and `__label__hq` are the same);
+    max_chars: only the beginning of a longer text is read."""
+
+    kind: Literal["fasttext"] = "fasttext"
+    model: str
+    positive: str = POSITIVE
+    max_chars: int = 1_000_000
+
+    def depends_on(self) -> str:
+        """Raises ModelError if the file is missing, no supervised fastText model, or has no such label."""
+        digest = model_file.digest(self.model)
+        _load(self.model, self.positive, model_file.mark(self.model))
+        return digest
+
+    def score(self, texts: Sequence[str]) -> Scores:
+        """Probability in [0, 1]; NaN for a text of which the model knows no word."""
+        model, label, prefix = _load(self.model, self.positive, model_file.mark(self.model))
+        scores = np.full(len(texts), np.nan, dtype=np.float32)
+        for place, text in enumerate(texts):
+            for probability, found in model.f.predict(one_line(text[: self.max_chars], prefix) + "\n", -1, 0.0, "strict"):
+                if found == label:
+                    scores[place] = min(max(probability - _ADDED, 0.0), 1.0)
+        return scores
+
+
+@config
+class FastTextTraining:
+    """Settings of a classifier to train. Bigrams as in DCLM; a small dimension is enough for two labels and keeps the file small
+    (dimension x (bucket + words) x 4 bytes). max_chars: only the beginning of a longer text is learned from."""
+
+    dimension: int = 32
+    word_ngrams: int = 2
+    bucket: int = 500_000
+    min_count: int = 2
+    epochs: int = 5
+    learning_rate: float = 0.2
+    max_chars: int = 20_000
+    seed: int = 1
+
+
+def one_line(text: str, prefix: str = PREFIX) -> str:
+    """`text` as one fastText example: on one line, with nothing in it that fastText reads as a label or as the line's end."""
+    return " ".join(text.replace(prefix, "label ").replace("</s>", " ").split())
+
+
+@contextmanager
+def trained(examples: Iterable[tuple[str, bool]], settings: FastTextTraining) -> Iterator[str]:
+    """Train on (text, is positive) pairs; gives the path of the model file for as long as the block runs.
+
+    One thread and a fixed seed: the same examples in the same order give the same bytes. Examples pass through a file, never
+    through memory as a whole.
+    """
+    import fasttext
+
+    with tempfile.TemporaryDirectory(prefix="corpusmill-fasttext-") as folder:
+        lines = os.path.join(folder, "examples.txt")
+        with open(lines, "w", encoding="utf-8") as file:
+            for text, positive in examples:
+                file.write(f"{POSITIVE if positive else NEGATIVE} {one_line(text[: settings.max_chars])}\n")
+        try:
+            model = fasttext.train_supervised(
+                input=lines,
+                dim=settings.dimension,
+                wordNgrams=settings.word_ngrams,
+                bucket=settings.bucket,
+                minCount=settings.min_count,
+                epoch=settings.epochs,
+                lr=settings.learning_rate,
+                seed=settings.seed,
+                thread=1,
+                verbose=0,
+            )
+        except (ValueError, RuntimeError) as error:  # an empty vocabulary, or the loss became NaN
+            raise ModelError(
+                f"fastText could not train ({str(error).splitlines()[0]})",
+                "give more text, or lower min_count or learning_rate",
+            ) from error
+        path = os.path.join(folder, "fasttext.bin")
+        model.save_model(path)
+        yield path
+
+
+@lru_cache(maxsize=4)
+def _load(path: str, positive: str, _mark: str) -> tuple[Any, str, str]:
+    """(model, full name of the positive label, label prefix)."""
+    import fasttext
+
+    with model_file.local_copy(path) as local:
+        try:
+            model = fasttext.load_model(local)
+        except (ValueError, RuntimeError, MemoryError) as error:
+            raise ModelError(f"{path} is not a fastText model", "name a .bin or .ftz file") from error
+    settings = model.f.getArgs()
+    if settings.model.name != "supervised":
+        raise ModelError(
+            f"{path} is a fastText model of word vectors, not a classifier", "train one with `corpusmill classify-train`"
+        )
+    label = positive if positive.startswith(settings.label) else settings.label + positive
+    if label not in model.labels:
+        raise ModelError(
+            f"{path} has no label {label}; it has {', '.join(model.labels[:10])}", "set `positive` to one of its labels"
+        )
+    return model, label, settings.label
