@@ -1,0 +1,118 @@
+"""Prompt files: what they may say, and what a wrong one is told."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from manifests.errors import RecipeError
+from prompts import loader
+
+ROOT = Path(__file__).parents[2]
+NEMOTRON_CC_LIMITS = {  # input with prompt, output, document, segment, row (Nemotron-CC section 2.3 and its public recipe)
+    "rephrase": (512, 512, 5, 5, 50),
+    "diverse_qa": (1000, 600, 30, 30, 100),
+    "distill": (2000, 1600, 30, 10, 50),
+    "extract_knowledge": (1400, 1400, 30, 30, 50),
+    "knowledge_list": (1000, 600, 30, 30, 50),
+}
+
+
+def write(folder: Path, front: str, body: str = "Say it again: {document}") -> str:
+    path = folder / "mine.md"
+    path.write_text(f"---\n{front}\n---\n{body}\n", encoding="utf-8")
+    return str(path)
+
+
+FRONT = "name: mine\nlimits: {max_input_tokens: 100, max_output_tokens: 50}"
+
+
+def test_five_prompts_are_shipped():
+    assert loader.shipped() == sorted(NEMOTRON_CC_LIMITS)
+
+
+@pytest.mark.parametrize("name", sorted(NEMOTRON_CC_LIMITS))
+def test_a_shipped_prompt_has_the_published_limits_and_sampling(name):
+    prompt = loader.load(name)
+    limits = prompt.limits
+    assert prompt.name == name
+    assert (
+        limits.max_input_tokens,
+        limits.max_output_tokens,
+        limits.min_document_tokens,
+        limits.min_segment_tokens,
+        limits.min_output_tokens,
+    ) == NEMOTRON_CC_LIMITS[name]
+    assert (prompt.sampling.temperature, prompt.sampling.top_p) == (0.5, 0.9)
+
+
+@pytest.mark.parametrize("name", sorted(NEMOTRON_CC_LIMITS))
+def test_a_prompt_that_expects_a_lead_in_asks_for_it(name):
+    prompt = loader.load(name)
+    assert prompt.lead_in in prompt.template
+    assert bool(prompt.lead_in) == any(called == "lead_in" for called, _ in prompt.postfilters)
+
+
+def test_only_the_rephrased_segments_of_a_document_are_joined():
+    assert [name for name in loader.shipped() if loader.load(name).join_segments] == ["rephrase"]
+
+
+def test_messages_hold_the_document_as_it_is():
+    prompt = loader.load("rephrase")
+    messages = prompt.messages("a {document} with {braces} and \\1")
+    assert [turn["role"] for turn in messages] == ["system", "user"]
+    assert messages[1]["content"].endswith("\n\na {document} with {braces} and \\1")
+
+
+def test_a_prompt_without_system_text_is_one_turn(tmp_path):
+    assert loader.load(write(tmp_path, FRONT)).messages("x") == [{"role": "user", "content": "Say it again: x"}]
+
+
+def test_the_digest_is_of_the_whole_file(tmp_path):
+    path = write(tmp_path, FRONT)
+    before = loader.load(path).digest
+    assert before == hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    write(tmp_path, FRONT + "\npurpose: another")
+    assert loader.load(path).digest != before
+
+
+def test_postfilters_may_have_arguments(tmp_path):
+    prompt = loader.load(write(tmp_path, FRONT + "\npostfilters: [refusal, {lead_in: {required: false}}]"))
+    assert prompt.postfilters == (("refusal", {}), ("lead_in", {"required": False}))
+
+
+def test_an_unknown_prompt_names_the_nearest():
+    with pytest.raises(RecipeError, match=r"there is no prompt 'rephrse'.*did you mean 'rephrase'"):
+        loader.load("rephrse")
+
+
+def test_an_absent_file_is_named(tmp_path):
+    with pytest.raises(RecipeError, match=r"there is no prompt file .*none\.md"):
+        loader.load(str(tmp_path / "none.md"))
+
+
+@pytest.mark.parametrize(
+    ("front", "body", "message"),
+    [
+        (FRONT, "no place for it", r"mine\.md: the template has 0 \{document\} placeholders"),
+        (FRONT, "{document} {document}", r"has 2 \{document\} placeholders"),
+        (FRONT + "\nleadin: x", "{document}", r"unknown front-matter key 'leadin'; did you mean 'lead_in'"),
+        ("name: mine", "{document}", r"mine\.md: limits"),
+        (FRONT.replace("100", "many"), "{document}", r"mine\.md: limits\.max_input_tokens"),
+        (FRONT.replace("50", "0"), "{document}", r"limits\.max_output_tokens must be at least 1"),
+        (FRONT + "\nlimit: [", "{document}", r"not readable YAML"),
+        (FRONT + "\nsampling: {temperature: 3}", "{document}", r"temperature must be from 0 to 2"),
+        (FRONT + "\npostfilters: refusal", "{document}", r"postfilters must be a list"),
+        (FRONT + "\npostfilters: [{a: 1}]", "{document}", r"post-filter .* cannot be read"),
+    ],
+)
+def test_a_wrong_prompt_is_refused_with_its_file_and_the_mend(tmp_path, front, body, message):
+    with pytest.raises(RecipeError, match=message):
+        loader.load(write(tmp_path, front, body))
+
+
+def test_a_file_without_front_matter_is_refused(tmp_path):
+    path = tmp_path / "bare.md"
+    path.write_text("{document}", encoding="utf-8")
+    with pytest.raises(RecipeError, match=r"bare\.md has no front matter"):
+        loader.load(str(path))
