@@ -1,0 +1,107 @@
+"""Readers: input files of any known format become batches of `RECORD`, and an origin leads back to its bytes.
+
+Formats: WARC and WET (`stages.readers.warc`), JSON lines (`jsonl`), Parquet (`parquet`), plain text and HTML files (`plain`). All are
+read as streams: memory holds one batch and one record, whatever the file's size.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from manifests import storage
+from manifests.errors import InputError
+from manifests.storage import Artifact
+from stages.readers.record import BATCH_BYTES, BATCH_ROWS, RECORD, Format, ReaderSettings, in_batches
+from stages.readers.streams import Inflated, magic_of
+
+__all__ = ["RECORD", "ReaderSettings", "format_of", "locate", "read_records"]
+
+_SUFFIXES: tuple[tuple[tuple[str, ...], Format], ...] = (
+    ((".warc", ".wet", ".wat"), "warc"),
+    ((".jsonl", ".json", ".ndjson"), "jsonl"),
+    ((".parquet",), "parquet"),
+    ((".txt", ".text", ".md", ".rst", ".tex", ".html", ".htm", ".xhtml"), "text"),
+)
+_COMPRESSED = (".gz", ".zst", ".bz2", ".xz")
+
+
+def read_records(
+    artifact: Artifact, settings: ReaderSettings, batch_rows: int = BATCH_ROWS, batch_bytes: int = BATCH_BYTES
+) -> Iterator[pa.Table]:
+    """The records of one file, in its order, as tables of `RECORD`. An empty file has none.
+
+    Records that cannot be read are rows with `error` set. Raises InputError if the file cannot be read at all.
+    """
+    from stages.readers.jsonl import read_jsonl
+    from stages.readers.parquet import read_parquet_records
+    from stages.readers.plain import read_plain
+    from stages.readers.warc import read_warc
+
+    if storage.exists(artifact.path) and storage.size_of(artifact.path) == 0:
+        return
+    found = settings.format if settings.format != "auto" else format_of(artifact.path)
+    read = {"warc": read_warc, "jsonl": read_jsonl, "parquet": read_parquet_records, "text": read_plain}[found]
+    yield from in_batches(read(artifact, settings), batch_rows, batch_bytes)
+
+
+def format_of(path: str) -> Format:
+    """Tell a file's format by its content where that is certain (WARC, Parquet), else by its name, else by its content again.
+
+    Raises InputError if neither says anything.
+    """
+    start = _start_of(path)
+    if start.startswith(b"WARC/"):
+        return "warc"
+    if start.startswith(b"PAR1"):
+        return "parquet"
+    name = path.lower().rsplit("/", 1)[-1]
+    for suffix in _COMPRESSED:
+        name = name.removesuffix(suffix)
+    for suffixes, found in _SUFFIXES:
+        if name.endswith(suffixes):
+            return found
+    if start.lstrip().startswith(b"{"):
+        return "jsonl"
+    if b"\0" not in start and _is_utf8(start):
+        return "text"
+    raise InputError(f"{path} is of no known format (it begins with {start[:16]!r})", "set the reader's `format`")
+
+
+def locate(origin: Mapping[str, Any]) -> bytes:
+    """The bytes that a document came from: a whole WARC record, a JSON line, a Parquet row as JSON, or a text file.
+
+    origin: as in `schema.ORIGIN`. Raises InputError if the file is gone or has no such record.
+    """
+    from stages.readers import jsonl, parquet, warc
+
+    path = origin.get("file")
+    if not path:
+        raise InputError("the document names no file as its origin", "trace the document that it was made from")
+    offset, row = origin.get("offset"), origin.get("row")
+    with storage.open_read(path) as file:
+        if offset is not None and format_of(path) == "warc":
+            return warc.record_at(file, offset, row)
+        found = format_of(path)
+        if found == "parquet":
+            return json.dumps(parquet.row_at(file, row or 0), ensure_ascii=False, default=str).encode()
+        if found == "jsonl":
+            return jsonl.line_at(file, row or 0)
+        return file.read()
+
+
+def _start_of(path: str) -> bytes:
+    """The first bytes of a file, decompressed if it is compressed."""
+    with storage.open_read(path) as file:
+        start = file.read(4096)
+        magic = magic_of(start)
+        return Inflated(file, 0, magic).read(4096) if magic else start
+
+
+def _is_utf8(start: bytes) -> bool:
+    try:
+        start.decode()
+    except UnicodeDecodeError as error:
+        return error.start > len(start) - 4 and error.reason == "unexpected end of data"
+    return True

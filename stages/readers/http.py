@@ -1,0 +1,180 @@
+"""An HTTP answer as a crawler stored it: status, headers, and the body with its encodings undone.
+
+Crawlers differ: Common Crawl stores the body decoded and renames the headers, others keep `Content-Encoding: gzip` over a body
+that is decoded already, or chunk sizes that were already taken out. So an encoding is undone where the bytes look
+like it, and a body that plainly does not have it is taken as it stands. Source: RFC 9110 section 8.4, RFC 9112 section 7.1.
+"""
+
+import re
+import zlib
+from dataclasses import dataclass
+
+_STATUS_LINE = re.compile(rb"HTTP/\d(?:\.\d)?\s+(\d{3})(?:\s|$)")
+_BLANK_LINE = re.compile(rb"\r?\n\r?\n")
+_CHUNK_SIZE = re.compile(rb"[ \t]*([0-9a-fA-F]{1,15})[ \t]*(?:;[^\r\n]*)?\r?\n")
+_SEPARATOR = re.compile(r"\s*[,;]\s*")
+_LOOKS_LIKE_TEXT = re.compile(rb"\s*[<{\[]")
+
+
+class BodyError(Exception):
+    """The body is not what its headers say. `str` says how."""
+
+
+class BodyTooLarge(Exception):
+    """The decoded body is longer than allowed."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """status: None if the block does not begin with a status line. headers: names in lower case, the first of each counts."""
+
+    status: int | None
+    headers: dict[str, str]
+    body: bytes
+
+
+def parse_answer(block: bytes) -> Answer:
+    """Split the block of a `response` record. A block without a status line is all body."""
+    status = _STATUS_LINE.match(block)
+    if status is None:
+        return Answer(None, {}, block)
+    end = _BLANK_LINE.search(block)
+    head, body = (block[: end.start()], block[end.end() :]) if end else (block, b"")
+    return Answer(int(status[1]), parse_headers(head.split(b"\n")[1:]), body)
+
+
+def parse_headers(lines: list[bytes]) -> dict[str, str]:
+    """`Name: value` lines; a line without a colon is skipped, a folded line continues the one before."""
+    headers: dict[str, str] = {}
+    last = ""
+    for line in lines:
+        if line[:1] in (b" ", b"\t") and last:
+            headers[last] += " " + line.strip().decode("latin-1")
+            continue
+        name, colon, value = line.partition(b":")
+        last = name.strip().lower().decode("latin-1") if colon else ""
+        if last in headers:
+            last = ""
+        elif last:
+            headers[last] = value.strip().decode("latin-1")
+    return headers
+
+
+def parse_mime(value: str | None) -> tuple[str | None, str | None]:
+    """MIME type and charset of a Content-Type value, both in lower case; None where it does not say."""
+    if not value:
+        return None, None
+    mime, *parameters = [part.strip().lower() for part in value.split(";")]
+    charset = next((part.partition("=")[2].strip(" \"'") for part in parameters if part.startswith("charset")), "")
+    return mime.split(",")[0].strip() or None, charset or None
+
+
+def decode_body(body: bytes, headers: dict[str, str], limit: int) -> bytes:
+    """The body without its transfer and content encodings. Raises BodyError or BodyTooLarge (more than `limit` bytes)."""
+    for coding in reversed(_SEPARATOR.split(headers.get("transfer-encoding", "").lower())):
+        if coding == "chunked":
+            body = unchunked(body)
+        else:
+            body = _decoded(body, coding, limit)
+    for coding in reversed(_SEPARATOR.split(headers.get("content-encoding", "").lower())):
+        body = _decoded(body, coding, limit)
+    if len(body) > limit:
+        raise BodyTooLarge(f"{len(body)} bytes > {limit}")
+    return body
+
+
+def unchunked(body: bytes) -> bytes:
+    """The body of a chunked transfer; the body itself if it does not begin with a chunk size. Raises BodyError if it breaks off."""
+    parts: list[bytes] = []
+    at = 0
+    while True:
+        size_line = _CHUNK_SIZE.match(body, at)
+        if size_line is None:
+            if not parts:
+                return body
+            raise BodyError(f"the chunked body breaks off after {at} bytes")
+        size, at = int(size_line[1], 16), size_line.end()
+        if size == 0:
+            return b"".join(parts)
+        if at + size > len(body):
+            raise BodyError(f"the chunked body breaks off: a chunk of {size} bytes has {len(body) - at}")
+        parts.append(body[at : at + size])
+        at += size
+        at += 2 if body[at : at + 2] == b"\r\n" else 1 if body[at : at + 1] == b"\n" else 0
+
+
+def _decoded(body: bytes, coding: str, limit: int) -> bytes:
+    if coding in ("", "identity", "none", "utf-8", "aws-chunked") or not body:
+        return body
+    if coding in ("gzip", "x-gzip"):
+        return _inflated(body, 31, limit) if body.startswith(b"\x1f\x8b") else body
+    if coding == "deflate":
+        if _LOOKS_LIKE_TEXT.match(body):
+            return body
+        zlib_framed = body[0] & 0x0F == 8 and int.from_bytes(body[:2], "big") % 31 == 0
+        return _inflated(
+            body, 15 if zlib_framed else -15, limit
+        )  # some servers send deflate data without its zlib frame
+    if coding == "br":
+        return _unbrotlied(body, limit)
+    if coding == "zstd":
+        return _unzstandarded(body, limit) if body.startswith(b"\x28\xb5\x2f\xfd") else body
+    raise BodyError(f"the content encoding {coding!r} is not known")
+
+
+def _inflated(body: bytes, window: int, limit: int) -> bytes:
+    parts: list[bytes] = []
+    left = limit
+    while body.strip(b"\0"):
+        decoder = zlib.decompressobj(window)
+        try:
+            parts.append(decoder.decompress(body, left + 1))
+        except zlib.error as error:
+            if len(parts) and window == 31:
+                break  # rubbish after a whole gzip member is ignored, as browsers do
+            raise BodyError(f"the compressed body does not decode ({error})") from error
+        left -= len(parts[-1])
+        if left < 0:
+            raise BodyTooLarge(f"more than {limit} bytes when decoded")
+        if not decoder.eof:
+            raise BodyError("the compressed body breaks off")
+        if window != 31:
+            break
+        body = decoder.unused_data
+    return b"".join(parts)
+
+
+def _unbrotlied(body: bytes, limit: int) -> bytes:
+    import brotli
+
+    decoder = brotli.Decompressor()
+    parts: list[bytes] = []
+    size = 0
+    try:
+        waiting = body
+        while not decoder.is_finished():
+            parts.append(decoder.process(waiting, output_buffer_limit=1 << 20))
+            size += len(parts[-1])
+            if size > limit:
+                raise BodyTooLarge(f"more than {limit} bytes when decoded")
+            waiting = b""
+            if not parts[-1] and decoder.can_accept_more_data():
+                raise BodyError("the compressed body breaks off")
+    except brotli.error as error:
+        if _LOOKS_LIKE_TEXT.match(body):  # brotli has no magic number; such a body was decoded by the crawler
+            return body
+        raise BodyError(f"the compressed body does not decode ({error})") from error
+    return b"".join(parts)
+
+
+def _unzstandarded(body: bytes, limit: int) -> bytes:
+    import zstandard
+
+    try:
+        with zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(body) as reader:
+            data = reader.read(limit + 1)
+    except zstandard.ZstdError as error:
+        raise BodyError(f"the compressed body does not decode ({error})") from error
+    if len(data) > limit:
+        raise BodyTooLarge(f"more than {limit} bytes when decoded")
+    return data

@@ -1,0 +1,125 @@
+"""JSON lines, plain or compressed (gzip, zstandard, bzip2, xz): one object a line, its text in one column.
+
+A line that is no JSON object, lacks the text or holds something else in its place costs one row. If no line at all has the text
+column, the settings are wrong and the file is refused.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import IO, Any
+
+from manifests import storage
+from manifests.errors import InputError
+from manifests.storage import Artifact
+from stages.readers.record import DEFAULTS, TOO_LARGE, Place, ReaderSettings, Record, source_of, without_surrogates
+from stages.readers.streams import Inflated, Plain, lines, magic_of
+
+_LOOK_AHEAD = 1000  # lines without the text column before the file is refused
+
+
+def read_jsonl(artifact: Artifact, settings: ReaderSettings) -> Iterator[Record]:
+    """Raises InputError if no line of the file (or none of its first 1,000 objects) has the text column, or an id or URL column
+    that the settings name is nowhere among them."""
+    with storage.open_read(artifact.path) as file:
+        stream = open_lines(file)
+        waiting: list[Record] = []
+        seen_columns: set[str] = set()
+        objects = 0
+        row = -1
+        for line, length in lines(stream, settings.max_payload_bytes):
+            row += 1
+            if not line.strip() and length == len(line):
+                continue
+            record, columns = _parsed(line, length, _blank(artifact, settings, row), settings)
+            objects += columns is not None
+            seen_columns |= columns or set()
+            if settings.text_column in seen_columns and not waiting:
+                yield record
+                continue
+            waiting.append(record)
+            if settings.text_column in seen_columns or objects >= _LOOK_AHEAD:
+                _check_columns(artifact.path, seen_columns, objects, settings)
+                yield from waiting
+                waiting = []
+        _check_columns(artifact.path, seen_columns, objects, settings)
+        if row >= 0 and not objects:
+            raise InputError(
+                f"{artifact.path} holds no JSON object ({waiting[0].error_detail if waiting else 'only empty lines'})",
+                "write one JSON object a line, or set the reader's `format`",
+            )
+        yield from waiting
+        damage = stream.damage
+        if damage is not None:
+            lost = _blank(artifact, settings, row + 1)
+            lost.place.offset = damage.offset
+            yield lost.failed(f"error_read.{damage.kind}", damage.what)
+
+
+def open_lines(file: IO[bytes]) -> Inflated | Plain:
+    """The decompressed stream of a file, whatever it was compressed with."""
+    magic = magic_of(file.read(8))
+    return Inflated(file, 0, magic) if magic else Plain(file, 0)
+
+
+def line_at(file: IO[bytes], row: int) -> bytes:
+    """One line, counted from 0. Raises InputError if the file has fewer."""
+    for number, (line, _) in enumerate(lines(open_lines(file), 1 << 30)):
+        if number == row:
+            return line
+    raise InputError(f"the file has no line {row}", "check that it is the file the document came from")
+
+
+def _blank(artifact: Artifact, settings: ReaderSettings, row: int) -> Record:
+    return Record(
+        artifact.path, source_of(artifact.path, settings), Place(row=row), (artifact.path, row), mime="text/plain"
+    )
+
+
+def _parsed(line: bytes, length: int, blank: Record, settings: ReaderSettings) -> tuple[Record, set[str] | None]:
+    """The record of one line, and the object's columns (None if it is no object)."""
+    if length > len(line):
+        return blank.failed(TOO_LARGE, f"the line has {length} bytes > {settings.max_payload_bytes}"), None
+    try:
+        value = json.loads(line)
+    except UnicodeDecodeError as error:
+        return blank.failed("error_read.utf8", f"the line is not UTF-8 ({error.reason} at byte {error.start})"), None
+    except (ValueError, RecursionError) as error:
+        return blank.failed("error_read.json", f"the line is not JSON ({error})"), None
+    if not isinstance(value, dict):
+        return blank.failed("error_read.json", f"the line is {type(value).__name__}, not an object"), None
+    columns = set(value)
+    text = value.get(settings.text_column)
+    if not isinstance(text, str):
+        if settings.text_column not in value:
+            return blank.failed("error_read.column", f"there is no column {settings.text_column!r}"), columns
+        if text is not None:
+            what = f"column {settings.text_column!r} holds {type(text).__name__}, not text"
+            return blank.failed("error_read.type", what), columns
+    blank.text = without_surrogates(text or "")
+    blank.url = _scalar(value.get(settings.url_column))
+    blank.date = next((_scalar(value[name]) for name in settings.date_columns if value.get(name) is not None), None)
+    blank.language = next((_scalar(value[name]) for name in settings.language_columns if value.get(name)), None)
+    own_id = _scalar(value.get(settings.id_column))
+    if own_id is not None:
+        blank.key = (own_id,)
+    return blank, columns
+
+
+def _scalar(value: Any) -> str | None:
+    """A JSON scalar as text; null, lists and objects are no value."""
+    if isinstance(value, str):
+        return without_surrogates(value) or None
+    return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def _check_columns(path: str, seen: set[str], objects: int, settings: ReaderSettings) -> None:
+    if not objects:
+        return
+    for setting in ("text_column", "id_column", "url_column"):
+        name = getattr(settings, setting)
+        optional = setting != "text_column" and name == DEFAULTS[setting]
+        if name not in seen and not optional:
+            raise InputError(
+                f"{path} has no column {name!r}; it has {', '.join(sorted(seen)) or 'none'}",
+                f"set the reader's `{setting}` to the right one",
+            )

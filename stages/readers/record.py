@@ -1,0 +1,150 @@
+"""What every reader hands on: the `RECORD` schema, the settings that all formats share, and batches of bounded size.
+
+A record is not yet a document: it may be an HTTP answer with a status and a compressed body, or a row that could not be read.
+A row that could not be read has `error` (a reason code that begins with `error_read.`, or `page.too_large`) and `error_detail`
+(file, place, what happened) and nothing else but its origin, so that damage costs one counted row and never disappears.
+The two columns are not called `reason` and `detail`, because an excluded record gets columns of those names later.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from manifests.config import config
+from manifests.schema import ORIGIN, actual_id
+
+RECORD = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        ("url", pa.string()),
+        ("source", pa.string()),
+        ("date", pa.string()),  # ISO 8601, as the file says it
+        ("language", pa.string()),  # only where the file says one
+        ("origin", ORIGIN),
+        ("status", pa.int32()),  # HTTP status; null where there was no HTTP
+        ("mime", pa.string()),  # lower case, without parameters
+        ("charset", pa.string()),  # what the HTTP header says
+        ("payload", pa.binary()),  # the page's bytes, transfer and content encodings undone
+        ("text", pa.string()),  # where the file holds text and not pages
+        ("error", pa.string()),
+        ("error_detail", pa.string()),
+    ]
+)
+
+BATCH_ROWS = 256
+BATCH_BYTES = 16 << 20
+TOO_LARGE = "page.too_large"
+
+Format = Literal["auto", "warc", "jsonl", "parquet", "text"]
+
+
+@config
+class ReaderSettings:
+    """How input files become records. Column names are taken as they stand here: nothing else is guessed.
+
+    format: `auto` tells WARC/WET, JSON lines, Parquet and plain text apart by name and content.
+    source: the name of the collection, part of every id; empty means each file's name without its suffixes.
+    text_column, id_column, url_column: JSON lines and Parquet. The text column must be there. The id and URL columns may be absent as
+    long as they are left at their defaults. An id is unique within its source; without one, a document's id hashes its file and row.
+    date_columns, language_columns: the first one present counts.
+    max_payload_bytes: a body, line or file longer than this is not read into memory; its row says `page.too_large`.
+    """
+
+    format: Format = "auto"
+    source: str = ""
+    text_column: str = "text"
+    id_column: str = "id"
+    url_column: str = "url"
+    date_columns: tuple[str, ...] = ("date", "timestamp")
+    language_columns: tuple[str, ...] = ("language", "lang")
+    max_payload_bytes: int = 64 << 20
+
+    def __post_init__(self) -> None:
+        if self.max_payload_bytes <= 0:
+            raise ValueError("max_payload_bytes must be positive")
+
+
+DEFAULTS = {item.name: item.default for item in dataclasses.fields(ReaderSettings)}
+
+
+@dataclass
+class Place:
+    """Where a record lies within its file; `length` and `row` as in `schema.ORIGIN`."""
+
+    offset: int | None = None
+    length: int | None = None
+    row: int | None = None
+
+    def __str__(self) -> str:
+        parts = [
+            f"offset {self.offset}" if self.offset is not None else "",
+            f"row {self.row}" if self.row is not None else "",
+        ]
+        return ", ".join(part for part in parts if part)
+
+
+@dataclass
+class Record:
+    """One row of `RECORD` while it is being read. key: what makes its id, beside the source."""
+
+    path: str
+    source: str
+    place: Place
+    key: tuple[str | int, ...]
+    url: str | None = None
+    date: str | None = None
+    language: str | None = None
+    status: int | None = None
+    mime: str | None = None
+    charset: str | None = None
+    payload: bytes | None = None
+    text: str | None = None
+    error: str | None = None
+    error_detail: str | None = None
+    headers: dict[str, str] = field(default_factory=dict)  # HTTP headers, lower case; not a column
+
+    def failed(self, error: str, what: str) -> "Record":
+        """The same place as a row that could not be read."""
+        where = str(self.place)
+        detail = f"{self.path}{f' at {where}' if where else ''}: {what}"
+        return dataclasses.replace(self, payload=None, text=None, error=error, error_detail=detail)
+
+    def as_row(self) -> dict[str, Any]:
+        row = {name: getattr(self, name) for name in RECORD.names if name not in ("id", "origin")}
+        origin = {"file": self.path, "offset": self.place.offset, "length": self.place.length, "row": self.place.row}
+        return {"id": actual_id(self.source, *self.key), "origin": origin, **row}
+
+    @property
+    def size(self) -> int:
+        return len(self.payload or b"") + len(self.text or "")
+
+
+def source_of(path: str, settings: ReaderSettings) -> str:
+    """The collection's name: as set, or the file's name without its suffixes."""
+    return settings.source or path.rstrip("/").rsplit("/", 1)[-1].split(".", 1)[0] or "input"
+
+
+def in_batches(records: Iterable[Record], batch_rows: int, batch_bytes: int) -> Iterator[pa.Table]:
+    """Tables of `RECORD` with at most `batch_rows` rows; a batch ends as soon as it holds `batch_bytes`."""
+    rows: list[dict[str, Any]] = []
+    size = 0
+    for record in records:
+        rows.append(record.as_row())
+        size += record.size
+        if len(rows) >= batch_rows or size >= batch_bytes:
+            yield pa.Table.from_pylist(rows, schema=RECORD)
+            rows, size = [], 0
+    if rows:
+        yield pa.Table.from_pylist(rows, schema=RECORD)
+
+
+def without_surrogates(text: str) -> str:
+    """`text` with lone surrogates, which JSON can spell but UTF-8 cannot, replaced by U+FFFD."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text

@@ -1,0 +1,188 @@
+"""Compressed streams that say where every byte came from and what went wrong, instead of raising in the middle.
+
+`gzip -c` of each record, one after the other, is the WARC convention (ISO 28500, annex A): a file of many gzip members, each of which
+can be read on its own. `Inflated` presents the members as one stream, remembers where each begins in both the file and the
+stream, and ends (as if the file ended) at the first damage, which it describes. The caller decides where to go on.
+"""
+
+import bz2
+import lzma
+import re
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import IO, Any
+
+import zstandard
+
+GZIP_MAGIC = b"\x1f\x8b\x08"
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_CHUNK = 16 << 10  # small, since zstandard decodes all it is given: 16 KB become 512 MB at the very worst
+_GZIP_WINDOW = 31  # zlib: gzip framing with the largest window
+
+_OPENERS: dict[bytes, Callable[[], Any]] = {
+    GZIP_MAGIC: lambda: zlib.decompressobj(_GZIP_WINDOW),
+    ZSTD_MAGIC: lambda: zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj(),
+    b"BZh": bz2.BZ2Decompressor,
+    b"\xfd7zXZ\x00": lzma.LZMADecompressor,
+}
+_DECODING_ERRORS = (zlib.error, zstandard.ZstdError, OSError, lzma.LZMAError, EOFError)
+
+
+def magic_of(start: bytes) -> bytes | None:
+    """The magic number of a known compression that `start` begins with."""
+    return next((magic for magic in _OPENERS if start.startswith(magic)), None)
+
+
+@dataclass
+class Damage:
+    """kind: `truncated` (the file ends inside a member), `corrupt` (a member does not decode) or `garbage` (something else
+    stands where a member should begin). offset: where the member or the garbage begins in the file."""
+
+    kind: str
+    offset: int
+    what: str
+
+
+@dataclass
+class Member:
+    """start: position of its first byte in the decompressed stream. offset: in the file."""
+
+    start: int
+    offset: int
+
+
+class Inflated:
+    """A file object over a compressed file from `offset` on. Reads stop at the end of the file or at the first damage."""
+
+    def __init__(self, file: IO[bytes], offset: int, magic: bytes) -> None:
+        file.seek(offset)
+        self._file = file
+        self._magic = magic
+        self._decoder: Any = None
+        self._waiting = b""  # compressed bytes read but not yet given to a decoder
+        self._at = offset  # file offset of the first byte of `_waiting`
+        self._spare = b""  # decoded bytes not yet asked for
+        self._decoded = 0
+        self._ended = False
+        self.damage: Damage | None = None
+        self.members: deque[Member] = deque()
+
+    def read(self, size: int = -1) -> bytes:
+        """At most `size` bytes (all, if negative); empty at the end or at damage."""
+        if size < 0:
+            return b"".join(iter(lambda: self.read(1 << 20), b""))
+        while size and not self._spare and not self._ended:
+            if self._decoder is None:
+                self._begin_member()
+            else:
+                self._spare = self._decode(size)
+                self._decoded += len(self._spare)
+        data, self._spare = self._spare[:size], self._spare[size:]
+        return data
+
+    def tell(self) -> int:
+        return self._decoded - len(self._spare)
+
+    def member_of(self, position: int) -> Member:
+        """The member that holds the byte at `position` of the decompressed stream; earlier ones are forgotten."""
+        while len(self.members) > 1 and self.members[1].start <= position:
+            self.members.popleft()
+        return self.members[0]
+
+    def member_after(self, position: int) -> Member | None:
+        """The member that follows the one holding `position`, if the stream has come that far."""
+        self.member_of(position)
+        return self.members[1] if len(self.members) > 1 else None
+
+    def _begin_member(self) -> None:
+        """Find the next member, the end, or something that is neither. Zero bytes between members are padding."""
+        if len(self._waiting) < len(self._magic):
+            self._waiting += self._file.read(_CHUNK)
+        unpadded = self._waiting.lstrip(b"\0")
+        self._at += len(self._waiting) - len(unpadded)
+        was_padding_only = bool(self._waiting) and not unpadded
+        self._waiting = unpadded
+        if was_padding_only:
+            return
+        if len(self._waiting) < len(self._magic):
+            self._waiting += self._file.read(_CHUNK)
+        if not self._waiting:
+            self._ended = True
+        elif not self._waiting.startswith(self._magic):
+            self._stop("garbage", self._at, f"no compressed member begins here ({self._waiting[:16]!r})")
+        else:
+            self._decoder = _OPENERS[self._magic]()
+            self.members.append(Member(self._decoded, self._at))
+
+    def _decode(self, size: int) -> bytes:
+        """Some decoded bytes, perhaps none; ends the member, or the stream where the member is damaged."""
+        held = getattr(self._decoder, "unconsumed_tail", b"")  # zlib hands back what the size limit kept it from using
+        if not held and not self._waiting and getattr(self._decoder, "needs_input", True):
+            self._waiting = self._file.read(_CHUNK)
+        given, self._waiting = self._waiting, b""
+        self._at += len(given)
+        limits = () if self._magic == ZSTD_MAGIC else (size,)  # zstandard's object has no size limit
+        try:
+            data = self._decoder.decompress(held + given, *limits)
+        except _DECODING_ERRORS as error:
+            self._stop("corrupt", self.members[-1].offset, f"the compressed member does not decode ({error})")
+            return b""
+        if self._decoder.eof:
+            self._waiting = self._decoder.unused_data
+            self._at -= len(self._waiting)
+            self._decoder = None
+        elif not data and not held and not given and getattr(self._decoder, "needs_input", True):
+            self._stop("truncated", self.members[-1].offset, "the file ends inside a compressed member")
+        return data
+
+    def _stop(self, kind: str, offset: int, what: str) -> None:
+        self._ended = True
+        self.damage = Damage(kind, offset, what)
+
+
+class Plain:
+    """The same interface over a file that is not compressed; positions are file offsets."""
+
+    damage: Damage | None = None
+
+    def __init__(self, file: IO[bytes], offset: int) -> None:
+        file.seek(offset)
+        self._file = file
+
+    def read(self, size: int = -1) -> bytes:
+        return self._file.read(size)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+
+def lines(stream: Inflated | Plain, limit: int) -> Iterator[tuple[bytes, int]]:
+    """The lines of a stream without their line ends, each with its length in bytes; of a line longer than `limit` only the start."""
+    kept = b""
+    length = 0
+    while chunk := stream.read(_CHUNK * 4):
+        *whole, rest = chunk.split(b"\n")
+        for part in whole:
+            length += len(part)
+            yield kept + part[: max(0, limit - len(kept))], length
+            kept, length = b"", 0
+        length += len(rest)
+        kept += rest[: max(0, limit - len(kept))]
+    if length:
+        yield kept, length
+
+
+def find(file: IO[bytes], pattern: re.Pattern[bytes], offset: int, overlap: int = 64) -> int | None:
+    """The file offset of the first match of `pattern` at or after `offset`. overlap: at least the longest match."""
+    file.seek(offset)
+    window, base = b"", offset
+    while chunk := file.read(1 << 20):
+        window += chunk
+        found = pattern.search(window)
+        if found:
+            return base + found.start()
+        cut = max(0, len(window) - overlap)
+        window, base = window[cut:], base + cut
+    return None

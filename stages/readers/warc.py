@@ -1,0 +1,311 @@
+"""WARC and WET files, record by record, with the place of each in the (compressed) file. Source: ISO 28500:2017 (WARC 1.1).
+
+fastwarc parses the records; the stream underneath (`stages.readers.streams`) knows where every byte came from, so that damage is
+told precisely: one row for each record that is lost, and reading goes on at the next place where a record can begin.
+
+Documents are `response` records, `conversion` records (WET: text) and `resource` records of text. All others (`warcinfo`,
+`request`, `metadata`, `revisit`, other resources) are no documents and are not counted.
+"""
+
+import re
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from typing import IO, Any
+
+from manifests import storage
+from manifests.errors import InputError
+from manifests.storage import Artifact
+from stages.readers import http
+from stages.readers.record import TOO_LARGE, Place, ReaderSettings, Record, source_of
+from stages.readers.streams import Inflated, Plain, find, magic_of
+
+WARC_START = b"WARC/"
+TEXT_RESOURCES = ("text/html", "application/xhtml+xml", "text/plain")
+_RECORD_START = re.compile(rb"(?<![^\n])WARC/[01]\.\d+\r?\n[A-Za-z-]+:")
+_HEADER_END = re.compile(rb"\r?\n\r?\n")
+_MAX_HEADER = 1 << 20
+_READ = 1 << 20
+
+
+@dataclass
+class _Last:
+    """The record read last: its position in the stream, the length its header claims, and its row, if it is a document."""
+
+    position: int
+    claimed: int
+    place: Place
+    row: Record | None
+    complete: bool
+
+
+def read_warc(artifact: Artifact, settings: ReaderSettings) -> Iterator[Record]:
+    """Raises InputError if the file is not empty and holds no WARC record at all."""
+    with storage.open_read(artifact.path) as file:
+        magic = magic_of(file.read(8))
+        reader = _Reader(artifact.path, file, magic, settings)
+        position: int | None = 0
+        while position is not None:
+            position = yield from reader.read_from(position)
+        if not reader.records and not reader.is_empty:
+            raise InputError(
+                f"{artifact.path} holds no WARC record ({reader.first_failure})",
+                "check the file, or set the reader's `format`",
+            )
+
+
+class _Reader:
+    """Reads one file in spans: from a place where a record begins to the end of the file or to the next damage."""
+
+    def __init__(self, path: str, file: IO[bytes], magic: bytes | None, settings: ReaderSettings) -> None:
+        self.path, self.file, self.magic, self.settings = path, file, magic, settings
+        self.source = source_of(path, settings)
+        self.records = 0
+        self.is_empty = True
+        self.first_failure = ""
+        self._seen_keys: set[str] = set()
+
+    def read_from(self, offset: int) -> Generator[Record, None, int | None]:
+        """Yield the documents of a span. Returns where to go on after damage, or None at the end of the file."""
+        from fastwarc.warc import ArchiveIterator
+
+        stream = _stream(self.file, offset, self.magic)
+        records = ArchiveIterator(stream, parse_http=False, stream_detect=False, max_header_len=_MAX_HEADER)
+        last: _Last | None = None
+        failure = ""
+        while True:
+            try:
+                record = next(records)
+            except StopIteration:
+                break
+            except OSError as error:  # fastwarc's word for anything that is not a WARC header
+                failure = str(error)
+                break
+            place = self._place(stream, record.stream_pos, last)
+            if last is not None:
+                self._set_length(last, place.offset, stream)
+                if last.row is not None:
+                    yield last.row
+            self.records += 1
+            self.is_empty = False
+            last = self._read_record(record, place)
+            if not last.complete:
+                break
+        return (yield from self._finish(stream, offset, last, failure))
+
+    def _place(self, stream: Inflated | Plain, position: int, last: _Last | None) -> Place:
+        """A record's offset is that of its gzip member; `row` counts on where several records share one member."""
+        if isinstance(stream, Plain):
+            return Place(offset=position)
+        offset = stream.member_of(position).offset
+        if last is not None and last.place.offset == offset:
+            return Place(offset=offset, row=(last.place.row or 0) + 1)
+        return Place(offset=offset)
+
+    def _set_length(self, last: _Last, end: int | None, stream: Inflated | Plain) -> None:
+        if end is not None and last.place.offset is not None and end > last.place.offset:
+            last.place.length = end - last.place.offset
+        elif isinstance(stream, Inflated):
+            following = stream.member_after(last.position)
+            if following is not None and last.place.offset is not None:
+                last.place.length = following.offset - last.place.offset
+
+    def _read_record(self, record: Any, place: Place) -> _Last:
+        """Read one record's block, or skip it where it is no document or longer than allowed."""
+        claimed = record.content_length
+        wanted = _is_document(record)
+        block, size = b"", 0
+        if wanted and claimed <= self.settings.max_payload_bytes:
+            while len(block) < claimed and (more := record.reader.read(claimed - len(block))):
+                block += more
+            size = len(block)
+        else:
+            while skipped := record.reader.consume(_READ):
+                size += skipped
+        complete = size == claimed
+        row = None
+        if wanted:
+            row = self._blank(record, place)
+            if claimed > self.settings.max_payload_bytes:
+                row = row.failed(TOO_LARGE, f"{claimed} bytes > {self.settings.max_payload_bytes}")
+            elif complete:
+                row = _filled(row, record, block, self.settings.max_payload_bytes)
+            row.place = place  # shared: the length is known only when the next record begins
+        return _Last(record.stream_pos, claimed, place, row, complete)
+
+    def _blank(self, record: Any, place: Place) -> Record:
+        headers = record.headers
+        key = record.record_id or headers.get("WARC-Record-ID")
+        unique: tuple[str | int, ...] = (
+            (key,) if key and key not in self._seen_keys else (key or self.path, *_ordinal(place))
+        )
+        if key:
+            self._seen_keys.add(key)
+        return Record(
+            path=self.path,
+            source=self.source,
+            place=place,
+            key=unique,
+            url=(headers.get("WARC-Target-URI") or "").strip("<> ") or None,
+            date=headers.get("WARC-Date"),
+        )
+
+    def _finish(
+        self, stream: Inflated | Plain, offset: int, last: _Last | None, failure: str
+    ) -> Generator[Record, None, int | None]:
+        """Yield the last record and one row for what was lost after it. Returns where to go on."""
+        damage = stream.damage
+        if isinstance(stream, Inflated):
+            self.is_empty = self.is_empty and stream.tell() == 0 and damage is None
+        elif last is None:
+            self.is_empty = self.is_empty and storage.size_of(self.path) == 0
+        whole = last is None or last.complete
+        if not failure and damage is None and whole:
+            yield from self._final_row(last, stream, storage.size_of(self.path))
+            return None
+
+        beyond = None
+        if last is not None:
+            beyond, overrun = self._after(stream, last)
+            if overrun:
+                what = f"its Content-Length of {last.claimed} bytes runs into the next record"
+                yield self._lost(last.place, "error_read.length", what, last.row)
+                return beyond
+            if not last.complete:
+                kind = damage.kind if damage else "truncated"
+                what = damage.what if damage else f"the record claims {last.claimed} bytes and the file ends before"
+                yield self._lost(last.place, f"error_read.{kind}", what, last.row)
+                return self._resume(damage.offset + 1 if damage else beyond)
+            if damage and damage.kind == "corrupt" and damage.offset == last.place.offset:
+                yield self._lost(last.place, "error_read.corrupt", damage.what, last.row)
+                return self._resume(damage.offset + 1)
+            yield from self._final_row(last, stream, damage.offset if damage else beyond)
+        if damage is not None:
+            yield self._lost(Place(offset=damage.offset), f"error_read.{damage.kind}", damage.what)
+            return self._resume(damage.offset + (damage.kind != "garbage"))
+        if last is not None and last.row is not None and last.row.error:
+            return beyond  # one row is enough for a record whose header lies about its length
+        at = last.place.offset if last is not None and last.place.offset is not None else offset
+        where = "after this record" if last is not None else "here"
+        yield self._lost(
+            Place(offset=at), "error_read.warc", f"{where} something follows that is no WARC record ({failure})"
+        )
+        return beyond if last is not None else self._resume(offset + 1)
+
+    def _final_row(self, last: _Last | None, stream: Inflated | Plain, end: int | None) -> Iterator[Record]:
+        if last is not None:
+            self._set_length(last, end, stream)
+            if last.row is not None:
+                yield last.row
+
+    def _after(self, stream: Inflated | Plain, last: _Last) -> tuple[int | None, bool]:
+        """Where a record can begin after `last`, and whether `last` claims bytes beyond that place."""
+        header = self._header_length(last.place, stream)
+        if isinstance(stream, Inflated):
+            following = stream.member_after(last.position)
+            overrun = following is not None and last.position + header + last.claimed > following.start
+            return (self._resume(following.offset) if following else None), overrun
+        beyond = self._resume(last.position + header)
+        return beyond, beyond is not None and beyond < last.position + header + last.claimed
+
+    def _header_length(self, place: Place, stream: Inflated | Plain) -> int:
+        assert place.offset is not None
+        if isinstance(stream, Inflated) and place.row:
+            return 0  # inside a shared member: not found again cheaply, and only a bound is needed
+        again = _stream(self.file, place.offset, self.magic)
+        start = b""
+        while (
+            (end := _HEADER_END.search(start)) is None and len(start) < _MAX_HEADER and (more := again.read(64 << 10))
+        ):
+            start += more
+        return end.end() if end else len(start)
+
+    def _resume(self, offset: int | None) -> int | None:
+        """The next place at or after `offset` where a WARC record really begins."""
+        if offset is None:
+            return None
+        if not self.magic:
+            return find(self.file, _RECORD_START, offset)
+        pattern = re.compile(re.escape(self.magic))
+        found = find(self.file, pattern, offset)
+        while found is not None and Inflated(self.file, found, self.magic).read(len(WARC_START)) != WARC_START:
+            found = find(self.file, pattern, found + 1)
+        return found
+
+    def _lost(self, place: Place, error: str, what: str, row: Record | None = None) -> Record:
+        """The row of a record that could not be read; it keeps URL and date if its header could be."""
+        self.first_failure = self.first_failure or what
+        blank = Record(self.path, self.source, place, (self.path, "lost", *_ordinal(place)))
+        return (row or blank).failed(error, what)
+
+
+def _stream(file: IO[bytes], offset: int, magic: bytes | None) -> Inflated | Plain:
+    return Inflated(file, offset, magic) if magic else Plain(file, offset)
+
+
+def _ordinal(place: Place) -> tuple[int, int]:
+    return (place.offset or 0, place.row or 0)
+
+
+def _is_document(record: Any) -> bool:
+    from fastwarc.warc import WarcRecordType
+
+    if record.record_type == WarcRecordType.resource:
+        return http.parse_mime(record.headers.get("Content-Type"))[0] in TEXT_RESOURCES
+    return record.record_type in (WarcRecordType.response, WarcRecordType.conversion)
+
+
+def _filled(row: Record, record: Any, block: bytes, limit: int) -> Record:
+    """The row of a whole record: status, MIME type and decoded body, or text for a `conversion` record."""
+    from fastwarc.warc import WarcRecordType
+
+    content_type = record.headers.get("Content-Type")
+    row.mime, row.charset = http.parse_mime(content_type)
+    if record.record_type == WarcRecordType.conversion:
+        row.text = block.decode("utf-8", "replace")
+        return row
+    if row.mime != "application/http":
+        row.payload = block
+        return row
+    answer = http.parse_answer(block)
+    row.status = answer.status
+    declared = answer.headers.get("content-type") or record.headers.get("WARC-Identified-Payload-Type")
+    row.mime, row.charset = http.parse_mime(declared)
+    if answer.status is None:
+        return row.failed("error_read.http", f"the answer has no HTTP status line ({block[:32]!r})")
+    try:
+        row.payload = http.decode_body(answer.body, answer.headers, limit)
+    except http.BodyError as error:
+        return row.failed("error_read.body", str(error))
+    except http.BodyTooLarge as error:
+        return row.failed(TOO_LARGE, str(error))
+    return row
+
+
+def record_at(file: IO[bytes], offset: int, row: int | None) -> bytes:
+    """One record as it stands in the file: WARC header and block, decompressed, its encodings as the crawler left them.
+
+    row: which record of the gzip member, where one member holds several. Of a damaged record, what can still be read (at most 1 MB).
+    """
+    from fastwarc.warc import ArchiveIterator
+
+    file.seek(offset)
+    magic = magic_of(file.read(8))
+    stream = _stream(file, offset, magic)
+    start, claimed = stream.tell(), 0
+    try:
+        records = ArchiveIterator(stream, parse_http=False, stream_detect=False, max_header_len=_MAX_HEADER)
+        for _, record in zip(range((row or 0) + 1), records, strict=False):
+            start, claimed = record.stream_pos, record.content_length
+    except OSError:  # a damaged record: show what there is
+        claimed = _READ
+    stream = _stream(file, offset, magic)
+    skipped = stream.tell()
+    while skipped < start and (piece := stream.read(min(_READ, start - skipped))):
+        skipped += len(piece)
+    data = b""
+    while (end := _HEADER_END.search(data)) is None and len(data) < _MAX_HEADER and (piece := stream.read(_READ)):
+        data += piece
+    wanted = (end.end() if end else 0) + claimed
+    while len(data) < wanted and (piece := stream.read(wanted - len(data))):
+        data += piece
+    return data[:wanted]
