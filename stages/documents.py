@@ -1,0 +1,83 @@
+"""Documents from wherever they are: another stage's shards as they stand, or raw files through the readers.
+
+Stages that need text but do not extract it (blend, tokenizer, pack) read through here, so that each of them takes JSONL, Parquet and
+text trees as readily as a stage's folder.
+"""
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from manifests.errors import RecipeError
+from manifests.receipt import Counts
+from manifests.schema import DOCUMENT, EXCLUSION, FAILED_PREFIX, conform, extended
+from manifests.shard import read_parquet, schema_of
+from manifests.storage import Artifact
+from stages.readers import ReaderSettings, read_records
+
+BATCH_ROWS = 1024
+READ = extended(*EXCLUSION)  # documents, and for records that could not be read the reason; null for all others
+
+
+def is_document_shard(artifact: Artifact) -> bool:
+    """Whether the file is a stage's shard: Parquet with every column of `schema.DOCUMENT`."""
+    return artifact.name.endswith(".parquet") and set(DOCUMENT.names) <= set(schema_of(artifact).names)
+
+
+def read_documents(
+    artifact: Artifact, reader: ReaderSettings, stage: str, also: tuple[pa.Field, ...] = ()
+) -> Iterator[pa.Table]:
+    """The file's rows as tables of `READ` (and the columns `also`, null where absent), in file order, at most `BATCH_ROWS` each.
+
+    A raw record that could not be read has its reason (`error_read.*` or `page.too_large`), stage and detail. `kind` is actual where
+    nothing says otherwise.
+    Raises InputError if the file as a whole cannot be read.
+    """
+    schema = extended(*also, of=READ)
+    if is_document_shard(artifact):
+        for group in read_parquet(artifact):
+            group = conform(group, schema)
+            for start in range(0, group.num_rows, BATCH_ROWS):
+                yield _with_kind(group.slice(start, BATCH_ROWS))
+        return
+    for records in read_records(artifact, reader):
+        error = records["error"]
+        columns = {name: records[name] for name in records.column_names if name in schema.names} | {
+            "stage": pc.if_else(pc.is_valid(error), stage, pa.scalar(None, pa.string())),
+            "reason": error,
+            "detail": records["error_detail"],
+        }
+        yield _with_kind(conform(pa.table(columns), schema))
+
+
+def input_shards(artifacts: tuple[Artifact, ...], stage: str) -> dict[str, Artifact]:
+    """A shard name for each input file: its name without suffixes, and where two share it, some of its digest.
+
+    Raises RecipeError if there is no file.
+    """
+    if not artifacts:
+        raise RecipeError(f"{stage} has nothing to read", "give it an input: a stage's folder, files or globs")
+    named: dict[str, Artifact] = {}
+    for artifact in sorted(artifacts, key=lambda item: (item.name, item.digest, item.path)):
+        name = artifact.name.split(".", 1)[0] or "shard"
+        if name in named:
+            name = f"{name}-{artifact.digest[:12]}"
+        while name in named:  # the same bytes under several paths
+            name += "-again"
+        named[name] = artifact
+    return named
+
+
+def count_reasons(account: Counts, reasons: list[str]) -> None:
+    """Add excluded rows to an account: failures apart from drops, drops by reason code."""
+    for reason in reasons:
+        if reason.startswith(FAILED_PREFIX):
+            account.failed += 1
+        else:
+            account.excluded[reason] = account.excluded.get(reason, 0) + 1
+
+
+def _with_kind(table: pa.Table) -> pa.Table:
+    place = table.column_names.index("kind")
+    return table.set_column(place, table.schema.field(place), pc.fill_null(table["kind"], "actual"))

@@ -1,0 +1,100 @@
+"""How many tokens each source of a blend gives: weights, epoch caps, and what happens when a cap binds.
+
+Pure arithmetic on counts, in fractions, so that a source that is to be used exactly once is used exactly once.
+Weights are shares of tokens. A source that its cap stops short gives its rest to the others in proportion to their weights, and
+theirs to the others again, until all is placed or every source is at its cap. Repeating good data up to about four times trains nearly as
+well as fresh data (Muennighoff et al., arXiv 2305.16264), which is what a cap above 1 is for.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+from manifests.errors import RecipeError
+
+MOST_EPOCHS = 30_000  # the epoch column is narrow
+
+
+@dataclass(frozen=True)
+class Supply:
+    """What a source has and may give. max_epochs None: as often as its share asks."""
+
+    weight: Fraction
+    tokens: int
+    max_epochs: Fraction | None
+
+    @property
+    def limit(self) -> Fraction | None:
+        return None if self.max_epochs is None else self.max_epochs * self.tokens
+
+
+@dataclass(frozen=True)
+class Quota:
+    """asked_share: by weight. tokens: whole tokens to give. capped: whether the cap stopped it short of its share."""
+
+    asked_share: Fraction
+    tokens: int
+    capped: bool
+
+    def epochs_of(self, available: int) -> tuple[int, int]:
+        """How often every document is taken, and the tokens to take beyond that."""
+        return divmod(self.tokens, available) if available else (0, 0)
+
+
+def exact(value: float) -> Fraction:
+    """The number as it is written: 0.1 is one tenth."""
+    return Fraction(str(value))
+
+
+def largest_total(supplies: Mapping[str, Supply]) -> Fraction:
+    """The most tokens that keep every share exact and no source above its cap. Raises RecipeError if no source has a cap."""
+    weights = sum((supply.weight for supply in supplies.values()), Fraction(0))
+    totals = [
+        supply.limit * weights / supply.weight
+        for supply in supplies.values()
+        if supply.weight and supply.limit is not None
+    ]
+    if not totals:
+        raise RecipeError(
+            "the blend has no size: no source has max_epochs and tokens is not given",
+            "set tokens, or max_epochs of a source",
+        )
+    return min(totals)
+
+
+def allot(supplies: Mapping[str, Supply], tokens: int | None) -> dict[str, Quota]:
+    """Each source's quota. tokens: of the whole blend; None for `largest_total`.
+
+    Raises RecipeError if a source with a weight has no tokens, or if the blend has no size.
+    """
+    weights = sum((supply.weight for supply in supplies.values()), Fraction(0))
+    if not weights:
+        raise RecipeError("every weight of the blend is 0", "give at least one source a weight above 0")
+    for name, supply in supplies.items():
+        if supply.weight and not supply.tokens:
+            raise RecipeError(
+                f"the blend's source {name} has no tokens to give",
+                "check its input and its levels, kinds and prompts, or set its weight to 0",
+            )
+    remaining = largest_total(supplies) if tokens is None else Fraction(tokens)
+    given: dict[str, Fraction] = {name: Fraction(0) for name, supply in supplies.items() if not supply.weight}
+    capped: set[str] = set()
+    while len(given) < len(supplies):
+        open_weight = sum((supply.weight for name, supply in supplies.items() if name not in given), Fraction(0))
+        asked = {
+            name: remaining * supply.weight / open_weight for name, supply in supplies.items() if name not in given
+        }
+        limits = {name: supplies[name].limit for name in asked}
+        over = {name: limit for name, limit in limits.items() if limit is not None and asked[name] > limit}
+        given |= over or asked
+        capped |= set(over)
+        remaining -= sum(over.values(), Fraction(0))
+    for name, supply in supplies.items():
+        if given[name] > MOST_EPOCHS * supply.tokens:
+            raise RecipeError(
+                f"the blend's source {name} would be repeated {float(given[name] / supply.tokens):.0f} times",
+                f"set its max_epochs, or ask for fewer tokens: at most {MOST_EPOCHS} epochs are possible",
+            )
+    return {
+        name: Quota(supply.weight / weights, int(given[name]), name in capped) for name, supply in supplies.items()
+    }
