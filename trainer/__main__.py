@@ -41,7 +41,7 @@ def print_record(record: StepRecord) -> None:
     """One status line."""
     held_out = "" if record.held_out_loss is None else f"  held-out {record.held_out_loss:.4f}"
     print(
-        f"step {record.step:6d}  loss {record.loss:.4f}  lr {record.learning_rate:.2e}  "
+        f"step {record.step:6d}/{record.steps}  loss {record.loss:.4f}  lr {record.learning_rate:.2e}  "
         f"norm {record.gradient_norm:.3f}  {record.tokens_per_second:,.0f} tok/s{held_out}",
         flush=True,
     )

@@ -30,9 +30,13 @@ from trainer.schedule import learning_rate_at
 
 @dataclass(frozen=True)
 class StepRecord:
-    """One line of `log.jsonl`. step: finished steps. loss: nats per counted target. The speed is the mean since the last write."""
+    """One line of `log.jsonl`.
+
+    step: finished steps of `steps`. loss: nats per counted target. tokens_per_second: mean since the last write.
+    """
 
     step: int
+    steps: int
     loss: float
     learning_rate: float
     gradient_norm: float  # before clipping
@@ -112,7 +116,7 @@ def train(
     start = checkpoint.latest(checkpoints)
     first = checkpoint.resume(start, model, optimizer, config, corpus.digest) if start else 0
     checkpoint.clean(checkpoints)
-    records = _Records(log, first, config, on_step)
+    records = _Records(log, first, steps, config, on_step)
     summed_loss = SummedLoss(model, config.reset_at_documents, config.compile)
     held_out = _held_out_batches(config, corpus_stream=stream)
 
@@ -202,9 +206,15 @@ class _Records:
     """The log: steps are collected with their numbers still on the device, and written together."""
 
     def __init__(
-        self, path: Path, first: int, config: TrainConfig, on_step: Callable[[StepRecord], None] | None
+        self,
+        path: Path,
+        first: int,
+        steps: int,
+        config: TrainConfig,
+        on_step: Callable[[StepRecord], None] | None,
     ) -> None:
         self.path = path
+        self.steps = steps
         self.tokens_per_step = config.batch_size * config.sequence_length
         self.on_step = on_step
         self.last: StepRecord | None = None
@@ -236,7 +246,7 @@ class _Records:
                         "checkpoints up to here are sound",
                     )
                 last = step == self._waiting[-1][0]
-                self.last = StepRecord(step, loss, rate, norm, speed, held_out_loss if last else None)
+                self.last = StepRecord(step, self.steps, loss, rate, norm, speed, held_out_loss if last else None)
                 file.write(json.dumps(asdict(self.last)) + "\n")
                 if self.on_step is not None:
                     self.on_step(self.last)

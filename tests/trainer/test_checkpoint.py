@@ -1,0 +1,127 @@
+"""Checkpoints: whole or absent, exact, and refused where they do not belong."""
+
+import json
+
+import pytest
+import torch
+
+from manifests.errors import CorpusmillError, StorageError
+from trainer import checkpoint
+from trainer.config import TrainConfig
+from trainer.model import HybridModel, initialise
+from trainer.optim import adamw
+
+Trained = tuple[HybridModel, torch.optim.Optimizer]
+
+
+@pytest.fixture
+def trained(small_model):
+    """A model and its optimiser after two steps."""
+    model = HybridModel(small_model)
+    initialise(model, 0)
+    optimizer = adamw(model, 1e-3)
+    for _ in range(2):
+        model(torch.arange(16)[None]).square().mean().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    return model, optimizer
+
+
+@pytest.fixture
+def saved(trained: Trained, make_config, tmp_path):
+    return checkpoint.save(tmp_path / "checkpoints", *trained, make_config(), 2, "digest", ["a.parquet"])
+
+
+def fresh(config: TrainConfig) -> Trained:
+    model = HybridModel(config.model)
+    initialise(model, 9)
+    return model, adamw(model, 1e-3)
+
+
+def test_a_checkpoint_brings_back_weights_step_and_random_state(saved, trained: Trained, make_config):
+    expected = torch.rand(3)  # what comes next after saving
+    torch.manual_seed(123)
+    model, optimizer = fresh(make_config())
+    assert checkpoint.resume(saved, model, optimizer, make_config(), "digest") == 2
+    assert torch.equal(torch.rand(3), expected)
+    for (name, one), two in zip(trained[0].named_parameters(), model.parameters(), strict=True):
+        assert torch.equal(one, two), name
+        assert torch.equal(trained[1].state[one]["exp_avg"], optimizer.state[two]["exp_avg"]), name
+
+
+def test_equal_states_give_equal_bytes(saved, trained: Trained, make_config, tmp_path):
+    again = checkpoint.save(tmp_path / "again", *trained, make_config(), 2, "digest", ["a.parquet"])
+    files = sorted(path.name for path in saved.iterdir())
+    assert files == ["model.safetensors", "optimizer.safetensors", "random.safetensors", "state.json"]
+    for name in files:
+        assert (saved / name).read_bytes() == (again / name).read_bytes(), name
+
+
+def test_another_configuration_is_refused_and_named(saved, make_config):
+    config = make_config(learning_rate=1e-4)
+    with pytest.raises(CorpusmillError, match=r"learning_rate was 0.003 and is now 0.0001.*another output folder"):
+        checkpoint.resume(saved, *fresh(config), config, "digest")
+
+
+def test_values_that_change_no_result_may_differ(saved, make_config):
+    config = make_config(log_every=7, keep=9, checkpoint_every=11, threads=2)
+    assert checkpoint.resume(saved, *fresh(config), config, "digest") == 2
+
+
+def test_other_data_is_refused(saved, make_config):
+    with pytest.raises(CorpusmillError, match="trained on other data"):
+        checkpoint.resume(saved, *fresh(make_config()), make_config(), "another digest")
+
+
+def test_only_the_latest_are_kept(trained: Trained, make_config, tmp_path):
+    for step in (2, 4, 100_000_000, 6):
+        checkpoint.save(tmp_path, *trained, make_config(keep=3), step, "digest", [])
+    assert [path.name for path in checkpoint.found(tmp_path)] == ["step-00000004", "step-00000006", "step-100000000"]
+    assert checkpoint.latest(tmp_path) == tmp_path / "step-100000000"
+
+
+def test_half_written_folders_are_never_taken_and_are_cleaned_away(saved, trained: Trained, make_config):
+    folder = saved.parent
+    (folder / ".writing-step-00000099").mkdir()
+    (folder / ".removing-step-00000001").mkdir()
+    assert checkpoint.latest(folder) == saved
+    checkpoint.save(folder, *trained, make_config(), 4, "digest", [])
+    assert sorted(path.name for path in folder.iterdir()) == ["step-00000002", "step-00000004"]
+
+
+def test_a_save_that_fails_leaves_the_earlier_checkpoint(saved, trained: Trained, make_config, monkeypatch):
+    def no_space(*_arguments, **_options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "save_file", no_space)
+    with pytest.raises(StorageError, match="No space left"):
+        checkpoint.save(saved.parent, *trained, make_config(), 4, "digest", [])
+    assert checkpoint.latest(saved.parent) == saved
+
+
+def test_a_damaged_tensor_file_is_named(saved, make_config):
+    path = saved / "optimizer.safetensors"
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(CorpusmillError, match=r"optimizer.safetensors is damaged"):
+        checkpoint.resume(saved, *fresh(make_config()), make_config(), "digest")
+
+
+def test_a_folder_that_is_no_checkpoint_is_refused(tmp_path):
+    with pytest.raises(CorpusmillError, match=r"is not a checkpoint \(no state.json\)"):
+        checkpoint.load_model(tmp_path)
+
+
+def test_the_state_names_configuration_data_and_loader_position(saved, make_config):
+    state = json.loads((saved / "state.json").read_text())
+    assert state["step"] == 2
+    assert state["sequences"] == 8  # two steps of four rows
+    assert state["data_digest"] == "digest"
+    assert state["shards"] == ["a.parquet"]
+    assert state["config"]["model"]["pattern"] == "M*-"
+
+
+def test_load_model_needs_nothing_but_the_checkpoint(saved, trained: Trained):
+    model, config = checkpoint.load_model(saved)
+    assert config.sequence_length == 16
+    tokens = torch.arange(10)[None]
+    assert torch.equal(model(tokens), trained[0](tokens))

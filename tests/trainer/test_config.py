@@ -1,0 +1,96 @@
+"""Configurations: built from plain data, checked with the mend in the text."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from manifests.config import as_plain
+from manifests.errors import RecipeError
+from trainer.__main__ import read_config
+from trainer.config import differences, train_config_from
+from trainer.model import parameter_count
+
+CONFIGS = Path(__file__).parents[2] / "trainer" / "configs"
+
+
+def plain(make_config, **changes):
+    return {**as_plain(make_config()), **changes}
+
+
+def test_plain_data_builds_the_configuration_it_came_from(make_config):
+    config = make_config()
+    assert train_config_from(as_plain(config)) == config
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"lerning_rate": 1.0}, "lerning_rate is not a known key"),
+        ({"learning_rate": "3e-4"}, "learning_rate is '3e-4'"),
+        ({"steps": 5.5}, "steps is 5.5"),
+        ({"compile": 1}, "compile is 1"),
+        ({"pack": "best-fit"}, "pack is 'best-fit'; choose one of concat, pad"),
+        ({"tokens": 1000}, "exactly one of steps, tokens and epochs"),
+        ({"steps": None}, "exactly one of steps, tokens and epochs"),
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"micro_batch_size": 3}, "micro_batch_size 3 does not divide batch_size 4"),
+        ({"eval_fraction": 1.5}, "eval_fraction is 1.5"),
+        ({"eval_every": 5}, "nothing is held out"),
+        ({"model": None}, "model is not a mapping"),
+    ],
+)
+def test_wrong_values_are_named(make_config, changes, message):
+    with pytest.raises(RecipeError, match=message):
+        train_config_from(plain(make_config, **changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"pattern": "M-E*-"}, r"holds \['E'\]"),
+        ({"pattern": "M-M-"}, "no attention layer"),
+        ({"mamba_groups": 3}, "4 Mamba heads do not divide into 3 groups"),
+        ({"key_value_heads": 4}, "2 attention heads cannot share 4"),
+        ({"hidden_size": 0}, "hidden_size is 0"),
+    ],
+)
+def test_impossible_shapes_are_named(make_config, changes, message):
+    mapping = plain(make_config)
+    mapping["model"] = {**mapping["model"], **changes}
+    with pytest.raises(RecipeError, match=message):
+        train_config_from(mapping)
+
+
+def test_a_missing_key_is_named(make_config):
+    mapping = plain(make_config)
+    del mapping["model"]["pattern"]
+    with pytest.raises(RecipeError, match=r"model.pattern is missing"):
+        train_config_from(mapping)
+
+
+def test_differences_name_nested_values_and_leave_out_those_free_on_resume(make_config, small_model):
+    stored = as_plain(make_config(log_every=3))
+    stored["model"]["ffn_size"] = 128
+    assert differences(stored, make_config(log_every=5)) == ["model.ffn_size was 128 and is now 64"]
+
+
+@pytest.mark.parametrize(("name", "most"), [("tiny", 1_000_000), ("small-12m", 12_000_000)])
+def test_shipped_configurations_build_and_stay_within_their_size(name, most):
+    config = read_config(CONFIGS / f"{name}.yaml")
+    assert 0.3 * most < parameter_count(config.model) <= most
+    pattern = config.model.pattern
+    assert pattern[0] == "M"  # the rules of arXiv 2504.03624, section 2.1
+    assert pattern[-1] == "-"
+    assert pattern.count("*") == pattern.count("*-")
+
+
+def test_a_change_reaches_into_the_model():
+    config = read_config(CONFIGS / "tiny.yaml", ["model.hidden_size=32", "steps=null", "tokens=1000"])
+    assert (config.model.hidden_size, config.steps, config.tokens) == (32, None, 1000)
+
+
+def test_reading_a_configuration_needs_no_torch():
+    program = "import sys, trainer.config; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -1,0 +1,148 @@
+"""An export is the same model in stock transformers."""
+
+import json
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tokenizers import Tokenizer, models
+
+from manifests.errors import CorpusmillError, ModelError
+from trainer import checkpoint
+from trainer.export import export
+from trainer.train import train
+
+
+@pytest.fixture
+def tokenizer(tmp_path):
+    """A tokenizer of 64 tokens whose first two begin and end a document."""
+    folder = tmp_path / "tokenizer"
+    folder.mkdir()
+    vocabulary = {"<s>": 0, "</s>": 1, **{f"t{i}": i for i in range(2, 64)}}
+    Tokenizer(models.WordLevel(vocabulary, unk_token="t2")).save(str(folder / "tokenizer.json"))
+    settings = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "bos_token": "<s>",
+        "eos_token": {"__type": "AddedToken", "content": "</s>"},
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    return folder
+
+
+@pytest.fixture
+def run(write_shards, random_documents, make_config, tmp_path):
+    """The output of a short training run, with weights well away from their initial values."""
+    return train(make_config(learning_rate=2e-2, steps=20), write_shards(random_documents), tmp_path / "run")
+
+
+def load(folder):
+    from transformers import AutoModelForCausalLM
+
+    loaded: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, output_loading_info=True)
+    model, info = loaded
+    assert not info["missing_keys"]
+    assert not info["unexpected_keys"]
+    assert not info["mismatched_keys"]
+    return model.eval()
+
+
+@torch.no_grad()
+def test_transformers_gives_the_same_logits_at_any_length(run, tokenizer, tmp_path):
+    folder = export(run.checkpoint, tokenizer, tmp_path / "hf", dtype="float32")
+    theirs, (ours, _) = load(folder), checkpoint.load_model(run.checkpoint)
+    assert type(theirs).__name__ == "NemotronHForCausalLM"
+    for length in (1, 3, 16, 37, 100):  # chunks are 16 long
+        tokens = torch.randint(0, 64, (2, length), generator=torch.Generator().manual_seed(length))
+        expected = ours(tokens)
+        scale = expected.abs().max()
+        for use_cache in (False, True):
+            found = theirs(tokens, use_cache=use_cache).logits
+            assert (found - expected).abs().max() / scale < 1e-4, (length, use_cache)
+
+
+@torch.no_grad()
+def test_transformers_generates_the_models_own_greedy_continuation(run, tokenizer, tmp_path):
+    theirs = load(export(run.checkpoint, tokenizer, tmp_path / "hf", dtype="float32"))
+    ours, _ = checkpoint.load_model(run.checkpoint)
+    prompt = torch.tensor([[0, 5, 9, 33]])
+    expected = prompt
+    for _ in range(12):
+        expected = torch.cat([expected, ours(expected)[:, -1:].argmax(-1)], dim=1)
+    everything = torch.ones_like(prompt)  # token 0 is no padding here
+    found = theirs.generate(prompt, attention_mask=everything, max_new_tokens=12, do_sample=False, eos_token_id=None)
+    assert found.tolist() == expected.tolist()
+
+
+def test_small_time_steps_are_not_clamped(run, tokenizer, tmp_path):
+    config = json.loads((export(run.checkpoint, tokenizer, tmp_path / "hf") / "config.json").read_text())
+    assert 0 < config["time_step_min"] <= 1e-6
+
+
+def test_the_configuration_speaks_every_readers_dialect(run, tokenizer, tmp_path):
+    config = json.loads((export(run.checkpoint, tokenizer, tmp_path / "hf") / "config.json").read_text())
+    assert config["hybrid_override_pattern"] == "M*-"
+    assert config["layers_block_type"] == ["linear_attention", "full_attention", "mlp"]
+    assert config["head_dim"] == config["attention_head_dim"] == 16
+    assert config["layer_norm_epsilon"] == config["rms_norm_eps"] == 1e-5
+    assert config["mamba_ssm_cache_dtype"] == "float32"
+    assert config["tie_word_embeddings"] is False
+    assert config["max_position_embeddings"] == 16
+    assert (config["bos_token_id"], config["eos_token_id"], config["pad_token_id"]) == (0, 1, None)
+    assert config["architectures"] == ["NemotronHForCausalLM"]
+
+
+def test_bf16_rounds_matrices_but_keeps_time_constants(run, tokenizer, tmp_path):
+    weights = load_file(export(run.checkpoint, tokenizer, tmp_path / "hf") / "model.safetensors")
+    exact = load_file(run.checkpoint / "model.safetensors")
+    for name, weight in weights.items():
+        kept = name.endswith(("A_log", ".D", "dt_bias"))
+        assert weight.dtype == (torch.float32 if kept else torch.bfloat16), name
+        assert torch.equal(weight, exact[name] if kept else exact[name].bfloat16()), name
+
+
+def test_exports_are_equal_to_the_byte(run, tokenizer, tmp_path):
+    one, two = (export(run.checkpoint, tokenizer, tmp_path / name) for name in ("one", "two"))
+    names = sorted(path.name for path in one.iterdir())
+    assert names == [
+        "config.json",
+        "generation_config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
+    ]
+    for name in names:
+        assert (one / name).read_bytes() == (two / name).read_bytes(), name
+
+
+def test_the_tokenizer_comes_along(run, tokenizer, tmp_path):
+    from transformers import AutoTokenizer
+
+    loaded = AutoTokenizer.from_pretrained(export(run.checkpoint, tokenizer, tmp_path / "hf"))
+    assert loaded.eos_token_id == 1
+    assert loaded.decode([5, 9]) == "t5 t9"
+
+
+def test_a_training_output_stands_for_its_latest_checkpoint(run, tokenizer, tmp_path):
+    one = export(run.checkpoint, tokenizer, tmp_path / "one")
+    two = export(run.checkpoint.parents[1], tokenizer, tmp_path / "two")
+    assert (one / "model.safetensors").read_bytes() == (two / "model.safetensors").read_bytes()
+
+
+def test_a_tokenizer_larger_than_the_model_is_refused(run, tokenizer, tmp_path):
+    larger = Tokenizer(models.WordLevel({f"t{i}": i for i in range(65)}, unk_token="t2"))
+    larger.save(str(tokenizer / "tokenizer.json"))
+    with pytest.raises(ModelError, match="has 65 tokens, the model only 64"):
+        export(run.checkpoint, tokenizer, tmp_path / "hf")
+
+
+def test_a_folder_without_tokenizer_is_refused(run, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ModelError, match=r"holds no tokenizer.json; give the tokenizer folder"):
+        export(run.checkpoint, tmp_path / "empty", tmp_path / "hf")
+    assert not (tmp_path / "hf").exists()
+
+
+def test_a_folder_without_checkpoint_is_refused(tokenizer, tmp_path):
+    with pytest.raises(CorpusmillError, match="is not a checkpoint"):
+        export(tmp_path, tokenizer, tmp_path / "hf")

@@ -1,0 +1,52 @@
+"""Batches made ahead by a thread."""
+
+import threading
+
+import pytest
+import torch
+
+from trainer.data import PackedStream, catalogue
+from trainer.loader import BatchLoader, collate
+
+
+@pytest.fixture
+def stream(write_shards, random_documents):
+    return PackedStream(catalogue(write_shards(random_documents), 16), seed=1)
+
+
+def test_starting_at_any_step_continues_the_same_batches(stream):
+    with BatchLoader(stream, 4, 0, 10) as batches:
+        whole = [batch.tokens for batch in batches]
+    for first in range(10):
+        with BatchLoader(stream, 4, first, 10) as batches:
+            rest = [batch.tokens for batch in batches]
+        assert len(rest) == 10 - first
+        assert all(torch.equal(one, two) for one, two in zip(whole[first:], rest, strict=True))
+
+
+def test_a_batch_counts_its_targets(stream):
+    batch = collate(stream.row(i) for i in range(4))
+    assert batch.tokens.shape == (4, 17)
+    assert batch.targets.item() == batch.loss_mask.sum().item() > 0
+
+
+def test_micro_batches_carry_the_count_of_the_whole_batch(stream):
+    batch = collate(stream.row(i) for i in range(4))
+    pieces = list(batch.micro_batches(2))
+    assert torch.equal(torch.cat([piece.tokens for piece in pieces]), batch.tokens)
+    assert [piece.targets.item() for piece in pieces] == [batch.targets.item()] * 2
+
+
+def test_what_goes_wrong_in_the_thread_is_raised_in_the_loop(stream, monkeypatch):
+    def fail(_index):
+        raise OSError("the disk went away")
+
+    monkeypatch.setattr(stream, "row", fail)
+    with BatchLoader(stream, 4, 0, 10) as batches, pytest.raises(OSError, match="the disk went away"):
+        next(iter(batches))
+
+
+def test_leaving_early_stops_the_thread(stream):
+    with BatchLoader(stream, 4, 0, 10_000) as batches:
+        next(iter(batches))
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("batches")]

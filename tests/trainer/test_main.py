@@ -1,0 +1,56 @@
+"""`python -m trainer`."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from manifests.config import as_plain
+from trainer import checkpoint
+from trainer.__main__ import main
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def arguments(write_shards, random_documents, make_config, tmp_path):
+    data = write_shards(random_documents)[0].parent
+    config = tmp_path / "config.yaml"
+    config.write_text(yaml.safe_dump(as_plain(make_config())))
+    return [str(config), "--data", str(data), "--output", str(tmp_path / "run")]
+
+
+def test_it_trains_and_prints_a_line_a_step(arguments, tmp_path, capsys):
+    assert main([*arguments, "--set", "steps=3"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in lines[:3]] == ["1/3", "2/3", "3/3"]
+    assert lines[3].startswith("trained 3 steps, 192 tokens")
+    assert checkpoint.found(tmp_path / "run" / "checkpoints")[-1].name == "step-00000003"
+
+
+def test_errors_are_one_line_with_the_mend(arguments, capsys):
+    assert main([*arguments, "--set", "batch_size=0"]) == 1
+    assert capsys.readouterr().err == "error: batch_size is 0; give a positive number\n"
+
+
+def test_a_missing_configuration_is_an_error_not_a_traceback(arguments, capsys):
+    assert main(["nowhere.yaml", *arguments[1:]]) == 1
+    assert "nowhere.yaml cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_it_needs_only_torch_pyarrow_yaml_numpy_and_safetensors(arguments):
+    program = f"""
+import sys
+for name in ("pydantic", "ray", "transformers", "tokenizers", "typer", "rich", "zstandard", "numba"):
+    sys.modules[name] = None
+from trainer.__main__ import main
+sys.exit(main({arguments!r}))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env=os.environ, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

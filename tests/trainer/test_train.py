@@ -1,0 +1,226 @@
+"""The training loop: it learns, it weighs targets rightly, and an interruption leaves no trace."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from manifests.errors import CorpusmillError
+from trainer import checkpoint
+from trainer.data import PackedStream, catalogue
+from trainer.train import StepRecord, train
+
+
+class Interrupted(Exception):
+    """Stands for a lost machine."""
+
+
+def losses(log):
+    return [json.loads(line)["loss"] for line in log.read_text().splitlines()]
+
+
+def files(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_the_loss_falls_far_below_the_start_on_a_repetitive_corpus(write_shards, make_config, tmp_path):
+    shards = write_shards([[1, *([5, 9, 17, 33, 2] * 8), 3] for _ in range(16)])
+    config = make_config(steps=120, learning_rate=1e-2, checkpoint_every=1000, sequence_length=32)
+    result = train(config, shards, tmp_path / "run")
+    curve = losses(result.log)
+    assert curve[0] > 4  # ln 64 = 4.16: a fresh model knows nothing
+    assert curve[-1] < 0.2
+
+
+def test_golden_losses_of_the_first_steps(write_shards, random_documents, make_config, tmp_path):
+    config = make_config(steps=5, warmup_steps=1)
+    result = train(config, write_shards(random_documents), tmp_path / "run")
+    golden = json.loads((Path(__file__).parent / "golden_losses.json").read_text())
+    assert losses(result.log) == pytest.approx(golden, abs=2e-4)
+
+
+@pytest.mark.parametrize("options", [{}, {"pack": "pad", "reset_at_documents": True, "micro_batch_size": 2}])
+@pytest.mark.parametrize("lost_at", [1, 3, 5])
+def test_an_interrupted_run_ends_in_the_same_bytes(
+    write_shards, random_documents, make_config, tmp_path, options, lost_at
+):
+    shards, config = write_shards(random_documents), make_config(**options)
+
+    def interrupt(record):
+        if record.step == lost_at:
+            raise Interrupted
+
+    whole = train(config, shards, tmp_path / "whole")
+    with pytest.raises(Interrupted):
+        train(config, shards, tmp_path / "broken", interrupt)
+    resumed = train(config, shards, tmp_path / "broken")
+    assert resumed.checkpoint.name == "step-00000006"
+    assert files(resumed.checkpoint) == files(whole.checkpoint)
+    assert losses(resumed.log) == losses(whole.log)
+
+
+@pytest.mark.slow
+def test_a_killed_process_resumes_to_the_same_bytes(write_shards, random_documents, make_config, tmp_path):
+    shards, config = write_shards(random_documents), make_config(steps=8, checkpoint_every=3)
+    whole = train(config, shards, tmp_path / "whole")
+    program = f"""
+import os, signal
+from pathlib import Path
+from trainer.checkpoint import read_state
+from trainer.config import train_config_from
+from trainer.train import train
+config = train_config_from(read_state(Path({str(whole.checkpoint)!r})).config)
+shards = [Path(path) for path in {[str(path) for path in shards]!r}]
+train(config, shards, Path({str(tmp_path / "killed")!r}),
+      lambda record: os.kill(os.getpid(), signal.SIGKILL) if record.step == 7 else None)
+"""
+    killed = subprocess.run([sys.executable, "-c", program], env=os.environ, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert [path.name for path in checkpoint.found(tmp_path / "killed" / "checkpoints")] == [
+        "step-00000003",
+        "step-00000006",
+    ]
+    assert files(train(config, shards, tmp_path / "killed").checkpoint) == files(whole.checkpoint)
+
+
+def test_log_lines_after_the_checkpoint_are_dropped_on_resume(write_shards, random_documents, make_config, tmp_path):
+    shards, config = write_shards(random_documents), make_config()
+
+    def interrupt(record):
+        if record.step == 3:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        train(config, shards, tmp_path / "run", interrupt)
+    with (tmp_path / "run" / "log.jsonl").open("a") as log:
+        log.write('{"step": 3, "loss": 99.0}\n{"step": 4, "lo')
+    result = train(config, shards, tmp_path / "run")
+    steps = [json.loads(line)["step"] for line in result.log.read_text().splitlines()]
+    assert steps == [1, 2, 3, 4, 5, 6]
+    assert max(losses(result.log)) < 50
+
+
+def test_a_finished_run_is_not_trained_again(write_shards, random_documents, make_config, tmp_path):
+    shards, config = write_shards(random_documents), make_config()
+    first = train(config, shards, tmp_path / "run")
+    seen: list[StepRecord] = []
+    again = train(config, shards, tmp_path / "run", seen.append)
+    assert seen == []
+    assert again == first
+
+
+def test_micro_batches_change_nothing_but_memory(write_shards, make_config, tmp_path):
+    # Prompts of very different lengths: rows then differ much in how many targets count.
+    documents = [[7, *range(10, 10 + 2 * n), 3] for n in range(1, 13)]
+    shards = write_shards(documents, prompts=[2 * n if n % 2 else 1 for n in range(1, 13)])
+    curves = [
+        losses(train(make_config(pack="pad", micro_batch_size=size), shards, tmp_path / str(size)).log)
+        for size in (4, 2, 1)
+    ]
+    assert curves[1] == pytest.approx(curves[0], rel=1e-5)
+    assert curves[2] == pytest.approx(curves[0], rel=1e-5)
+
+
+def test_the_loss_is_the_mean_over_counted_targets(write_shards, random_documents, make_config, tmp_path):
+    shards = write_shards(random_documents, prompts=[3] * 30)
+    config = make_config(steps=1, warmup_steps=0)
+    result = train(config, shards, tmp_path / "run")
+
+    from trainer.model import HybridModel, initialise
+
+    model = HybridModel(config.model)
+    initialise(model, config.seed)
+    stream = PackedStream(catalogue(shards, 16), config.seed)
+    values = []
+    for row in map(stream.row, range(4)):
+        logits = model(torch.from_numpy(row.tokens[:-1]).long()[None])[0].log_softmax(-1)
+        for position, target in enumerate(row.tokens[1:]):
+            if row.loss_mask[position]:
+                values.append(-logits[position, target].item())
+    assert losses(result.log)[0] == pytest.approx(sum(values) / len(values), rel=1e-5)
+
+
+def test_a_batch_without_any_target_does_no_harm(write_shards, make_config, tmp_path):
+    shards = write_shards([[1, 2, 3, 4]] * 8, prompts=[4] * 8)
+    result = train(make_config(pack="pad"), shards, tmp_path / "run")
+    assert losses(result.log) == [0.0] * 6
+
+
+def test_the_held_out_loss_is_reported_when_due_and_at_the_end(write_shards, random_documents, make_config, tmp_path):
+    config = make_config(steps=5, eval_fraction=0.3, eval_every=2, eval_sequences=8)
+    records: list[StepRecord] = []
+    result = train(config, write_shards(random_documents), tmp_path / "run", records.append)
+    assert [record.step for record in records if record.held_out_loss is not None] == [2, 4, 5]
+    assert result.last == records[-1]
+    assert 3 < (records[-1].held_out_loss or 0) < 5
+
+
+def test_writing_the_log_seldom_loses_no_record(write_shards, random_documents, make_config, tmp_path):
+    shards = write_shards(random_documents)
+    often = train(make_config(), shards, tmp_path / "often")
+    seldom = train(make_config(log_every=100, checkpoint_every=100), shards, tmp_path / "seldom")
+    assert losses(seldom.log) == losses(often.log)
+
+
+def test_resetting_at_documents_changes_what_is_learnt(write_shards, random_documents, make_config, tmp_path):
+    shards = write_shards(random_documents)
+    plain = train(make_config(), shards, tmp_path / "plain")
+    reset = train(make_config(reset_at_documents=True), shards, tmp_path / "reset")
+    assert losses(plain.log)[0] != losses(reset.log)[0]
+
+
+def test_tokens_and_epochs_set_the_number_of_steps(write_shards, random_documents, make_config, tmp_path):
+    shards = write_shards(random_documents)
+    total = sum(map(len, random_documents))
+    by_tokens = train(make_config(steps=None, tokens=65 * 4), shards, tmp_path / "tokens")
+    assert by_tokens.steps == 5  # 64 tokens a step
+    by_epochs = train(make_config(steps=None, epochs=2), shards, tmp_path / "epochs")
+    assert by_epochs.steps == pytest.approx(2 * total / 64, abs=1)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_spares_the_checkpoints(
+    write_shards, random_documents, make_config, tmp_path
+):
+    config = make_config(steps=8, learning_rate=1e30, warmup_steps=0, checkpoint_every=1)
+    with pytest.raises(CorpusmillError, match=r"step \d: loss (nan|inf).*lower learning_rate"):
+        train(config, write_shards(random_documents), tmp_path / "run")
+    last = checkpoint.latest(tmp_path / "run" / "checkpoints")
+    logged = losses(tmp_path / "run" / "log.jsonl")
+    assert last is not None
+    assert checkpoint.read_state(last).step == len(logged)
+
+
+def test_tokens_beyond_the_vocabulary_are_refused(write_shards, make_config, tmp_path):
+    with pytest.raises(CorpusmillError, match=r"token 64, the model knows 64.*vocab_size"):
+        train(make_config(), write_shards([[1, 64, 3]] * 8), tmp_path / "run")
+
+
+def test_a_folder_of_another_run_is_refused(write_shards, random_documents, make_config, tmp_path):
+    shards = write_shards(random_documents)
+    train(make_config(), shards, tmp_path / "run")
+    with pytest.raises(CorpusmillError, match="seed was 1 and is now 2"):
+        train(make_config(seed=2), shards, tmp_path / "run")
+    random_documents[0][0] ^= 1
+    with pytest.raises(CorpusmillError, match="other data"):
+        train(make_config(), write_shards(random_documents), tmp_path / "run")
+
+
+@pytest.mark.slow
+def test_compiled_layers_train_to_the_same_losses(write_shards, random_documents, make_config, tmp_path):
+    shards = write_shards(random_documents)
+    plain = train(make_config(steps=3), shards, tmp_path / "plain")
+    compiled = train(make_config(steps=3, compile=True), shards, tmp_path / "compiled")
+    assert losses(compiled.log) == pytest.approx(losses(plain.log), rel=1e-4)
+
+
+@pytest.mark.gpu
+def test_a_gpu_trains_in_bf16_to_nearly_the_same_losses(write_shards, random_documents, make_config, tmp_path):
+    shards = write_shards(random_documents)
+    on_cpu = train(make_config(steps=5), shards, tmp_path / "cpu")
+    on_gpu = train(make_config(steps=5, device="cuda", compile=True), shards, tmp_path / "gpu")
+    assert losses(on_gpu.log) == pytest.approx(losses(on_cpu.log), rel=2e-2)
