@@ -2,12 +2,11 @@
 
 Every statistic is a narrow typed column `stat_<name>`; the rules of `stages.rules` and a recipe's own name them without the prefix.
 
-The words are those of `stages.kernels.statistics`: a **word** is a run of letters, numbers and marks, held together by a single
-apostrophe, full stop or underscore with a letter or number on both sides (`don't`, `3.14`, `example.com`) or by a comma between
-numbers; a Han or Hiragana character is a word of its own; a **symbol** is a run of the same other character (`...`, `--`).
-**Tokens** are words and symbols together. A **line** ends at a line feed, is stripped of white space, and does not count when
-nothing is left; a **paragraph** is a run of lines without an empty one between them. Lengths are in characters (Unicode code
-points). A ratio over nothing is 0.
+A **word** is a run of letters, numbers and marks, held together by a single apostrophe, full stop or underscore with a letter or
+number on both sides (`don't`, `3.14`, `example.com`, `snake_case`) or by a comma between numbers; a Han or Hiragana character is a
+word of its own. A **symbol** is a run of the same other character (`...`, `--`, `}`). A **part** is what stands between white
+space. A **line** ends at a line feed, is stripped of white space, and does not count when nothing is left; a **paragraph** is a
+run of lines without an empty one between them. Lengths are in characters (Unicode code points). A ratio over nothing is 0.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -46,9 +45,10 @@ STATISTICS: tuple[Statistic, ...] = (
     Statistic("symbols", _INT, "symbols"),
     Statistic("mean_word_length", _FLOAT, "characters in words / words"),
     Statistic("longest_word", _INT, "characters of the longest word"),
-    Statistic("alphabetic_word_ratio", _FLOAT, "tokens with a letter / tokens"),
-    Statistic("hash_ratio", _FLOAT, "hash signs / tokens"),
-    Statistic("ellipsis_ratio", _FLOAT, "ellipses (the character, or three full stops and more) / tokens"),
+    Statistic("alphabetic_word_ratio", _FLOAT, "parts between white space with a letter / parts between white space"),
+    Statistic("alphabetic_token_ratio", _FLOAT, "words with a letter / words and symbols"),
+    Statistic("hash_ratio", _FLOAT, "hash signs / words"),
+    Statistic("ellipsis_ratio", _FLOAT, "ellipses (the character, or three full stops and more) / words"),
     Statistic("stop_words", pa.int16(), "how many of the stop words occur, in any case"),
     Statistic("sentences", _INT, "parts of lines with a word in them, cut after terminal punctuation and white space"),
     Statistic("lines", _INT, "lines"),
@@ -56,7 +56,7 @@ STATISTICS: tuple[Statistic, ...] = (
     Statistic("ellipsis_line_ratio", _FLOAT, "lines that end in an ellipsis / lines"),
     Statistic("punctuation_line_ratio", _FLOAT, "lines that end in terminal punctuation / lines"),
     Statistic("short_line_ratio", _FLOAT, "lines of at most 30 characters / lines"),
-    Statistic("newline_ratio", _FLOAT, "line breaks between lines / tokens"),
+    Statistic("newline_ratio", _FLOAT, "line breaks between lines / words and symbols"),
     Statistic("duplicate_line_ratio", _FLOAT, "lines that occurred before / lines"),
     Statistic(
         "duplicate_line_character_ratio", _FLOAT, "characters of lines that occurred before / characters of lines"
@@ -68,12 +68,12 @@ STATISTICS: tuple[Statistic, ...] = (
         "characters of paragraphs that occurred before / characters of lines",
     ),
     *(
-        Statistic(f"top_{n}_gram_ratio", _FLOAT, f"characters in the most frequent run of {n} tokens / characters")
+        Statistic(f"top_{n}_gram_ratio", _FLOAT, f"characters in the most frequent run of {n} words / characters")
         for n in (2, 3, 4)
     ),
     *(
         Statistic(
-            f"duplicate_{n}_gram_ratio", _FLOAT, f"characters in runs of {n} tokens that occurred before / characters"
+            f"duplicate_{n}_gram_ratio", _FLOAT, f"characters in runs of {n} words that occurred before / characters"
         )
         for n in (5, 6, 7, 8, 9, 10)
     ),

@@ -1,9 +1,9 @@
-"""The kernel that measures documents: one walk over the bytes for tokens, lines and paragraphs, then the repeated n-grams.
+"""The kernel that measures documents: a walk over the bytes for words, one for lines and paragraphs, then the repeated n-grams.
 
-Tokens are kept as 64-bit hashes (FNV-1a over code points; two different tokens of one document collide with a probability of about
-10**-9 in a document of a hundred thousand tokens). N-grams are found level by level: a run of n tokens can only occur twice if both its
-runs of n - 1 tokens do, so each level looks at the survivors of the one before, and names an n-gram exactly by the pair of them. Most
-text has few survivors past the trigrams; so ten levels cost about as much as two.
+Words are kept as 64-bit hashes (FNV-1a over code points; that two words of a document with a hundred thousand of them collide has a
+probability of about 10**-9). N-grams are found level by level: a run of n words can only occur twice if both its runs of n - 1
+words do, so each level looks at the survivors of the one before, and names an n-gram exactly by the pair of them. Most text has
+few survivors past the trigrams, so ten levels cost about as much as two.
 
 Definitions: `stages.statistics`; thresholds: `stages.rules`.
 """
@@ -27,7 +27,7 @@ OFFSET_BASIS, PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)  #
 SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio: spreads keys over a table (Knuth 6.4)
 LOREM, IPSUM = np.uint64(int.from_bytes(b"lorem", "big")), np.uint64(int.from_bytes(b"ipsum", "big"))
 
-(CHARACTERS, WORDS, SYMBOLS, MEAN_WORD_LENGTH, LONGEST_WORD, ALPHABETIC_WORDS, HASH_RATIO, ELLIPSIS_RATIO) = (
+(CHARACTERS, WORDS, SYMBOLS, MEAN_WORD_LENGTH, LONGEST_WORD, HASH_RATIO, ELLIPSIS_RATIO) = (
     NAMES.index(name)
     for name in (
         "characters",
@@ -35,11 +35,11 @@ LOREM, IPSUM = np.uint64(int.from_bytes(b"lorem", "big")), np.uint64(int.from_by
         "symbols",
         "mean_word_length",
         "longest_word",
-        "alphabetic_word_ratio",
         "hash_ratio",
         "ellipsis_ratio",
     )
 )
+ALPHABETIC_PARTS, ALPHABETIC_TOKENS = NAMES.index("alphabetic_word_ratio"), NAMES.index("alphabetic_token_ratio")
 STOP_WORDS, SENTENCES, LINES = (NAMES.index(name) for name in ("stop_words", "sentences", "lines"))
 (BULLET_LINES, ELLIPSIS_LINES, PUNCTUATION_LINES, SHORT_LINES) = (
     NAMES.index(f"{name}_line_ratio") for name in ("bullet", "ellipsis", "punctuation", "short")
@@ -72,8 +72,8 @@ def measure_texts(
     for document in range(offsets.size - 1):
         largest = max(largest, offsets[document + 1] - offsets[document])
     # As many as there could be; memory that no document reaches is never touched, so never really taken.
-    tokens = np.empty(largest, np.uint64)  # hash of each token
-    reach = np.empty(largest + 1, np.int64)  # characters in the tokens before each token
+    words = np.empty(largest, np.uint64)  # hash of each word
+    reach = np.empty(largest + 1, np.int64)  # characters in the words before each word
     lines = np.empty(largest, np.uint64)  # hash of each line, then of each paragraph
     lengths = np.empty(largest, np.int64)
     paragraphs = np.empty(largest, np.uint64)
@@ -81,23 +81,25 @@ def measure_texts(
     for document in range(offsets.size - 1):
         row = out[:, document]
         text = data[offsets[document] : offsets[document + 1]]
-        n_tokens = _walk_tokens(text, classes, stop_words, tokens, reach, row)
+        n_words = _walk_words(text, classes, stop_words, words, reach, row)
         n_lines, n_paragraphs = _walk_lines(text, classes, lines, lengths, paragraphs, paragraph_lengths, row)
-        row[NEWLINE_RATIO] = max(n_lines - 1, 0) / max(n_tokens, 1)
-        line_characters = max(lengths[:n_lines].sum(), 1)
+        row[NEWLINE_RATIO] = _ratio(max(n_lines - 1, 0), row[WORDS] + row[SYMBOLS])
+        line_characters = lengths[:n_lines].sum()
         repeated, repeated_characters = _repeats(lines[:n_lines], lengths)
-        row[DUPLICATE_LINES] = repeated / max(n_lines, 1)
-        row[DUPLICATE_LINE_CHARACTERS] = repeated_characters / line_characters
+        row[DUPLICATE_LINES] = _ratio(repeated, n_lines)
+        row[DUPLICATE_LINE_CHARACTERS] = _ratio(repeated_characters, line_characters)
         repeated, repeated_characters = _repeats(paragraphs[:n_paragraphs], paragraph_lengths)
-        row[DUPLICATE_PARAGRAPHS] = repeated / max(n_paragraphs, 1)
-        row[DUPLICATE_PARAGRAPH_CHARACTERS] = repeated_characters / line_characters
-        _measure_ngrams(tokens[:n_tokens], reach, row)
+        row[DUPLICATE_PARAGRAPHS] = _ratio(repeated, n_paragraphs)
+        row[DUPLICATE_PARAGRAPH_CHARACTERS] = _ratio(repeated_characters, line_characters)
+        _measure_ngrams(words[:n_words], reach, row)
 
 
 @njit(cache=True)
-def _walk_tokens(text, classes, stop_words, tokens, reach, row):  # type: ignore[no-untyped-def]
-    """Cut the text into tokens, measure words and characters into `row`; returns the number of tokens."""
-    n_tokens = words = word_characters = longest = alphabetic = hash_signs = ellipses = curly = lorem_ipsum = 0
+def _walk_words(text, classes, stop_words, words, reach, row):  # type: ignore[no-untyped-def]
+    """Cut the text into words and symbols, measure them and the characters into `row`; returns the number of words."""
+    n_words = n_symbols = longest = alphabetic = hash_signs = ellipses = curly = lorem_ipsum = 0
+    parts = alphabetic_parts = 0  # what stands between white space
+    in_part = part_has_letter = False
     n_characters = whitespace = digits = letters = uppercase = symbol_characters = 0
     stops_seen = np.uint64(0)
     kind_open = SPACE  # of the token being read: SPACE is none, LETTER a word
@@ -127,15 +129,14 @@ def _walk_tokens(text, classes, stop_words, tokens, reach, row):  # type: ignore
             goes_on = kind == MARK or (kind_open == SYMBOL and code == code_open)
 
         if kind_open != SPACE and not goes_on:
-            tokens[n_tokens] = token
-            reach[n_tokens + 1] = reach[n_tokens] + length
-            n_tokens += 1
             if kind_open == SYMBOL:
+                n_symbols += 1
                 ellipses += code_open == ELLIPSIS or (code_open == FULL_STOP and length >= 3)
                 packed_before = np.uint64(0)
             else:
-                words += 1
-                word_characters += length
+                words[n_words] = token
+                reach[n_words + 1] = reach[n_words] + length
+                n_words += 1
                 longest = max(longest, length)
                 alphabetic += has_letter
                 if n_bytes > 8:
@@ -167,31 +168,39 @@ def _walk_tokens(text, classes, stop_words, tokens, reach, row):  # type: ignore
 
         if kind == SPACE:
             whitespace += position < end
-        elif kind == SYMBOL:
+            in_part = part_has_letter = False
+        else:
+            parts += not in_part
+            in_part = True
+            if not part_has_letter and kind in (LETTER, IDEOGRAPH):
+                part_has_letter = True
+                alphabetic_parts += 1
+        if kind == SYMBOL:
             symbol_characters += 1
             hash_signs += code == HASH_SIGN
             curly += code == CURLY
         elif kind == DIGIT:
             digits += 1
-        elif kind != MARK:
+        elif kind in (LETTER, IDEOGRAPH):
             letters += 1
             uppercase += (about & UPPER) != 0
         position += width
 
-    row[CHARACTERS], row[WORDS], row[SYMBOLS], row[LONGEST_WORD] = n_characters, words, n_tokens - words, longest
+    row[CHARACTERS], row[WORDS], row[SYMBOLS], row[LONGEST_WORD] = n_characters, n_words, n_symbols, longest
     row[LOREM_IPSUM], row[CURLY_BRACKETS] = lorem_ipsum, curly
     while stops_seen:
         row[STOP_WORDS] += 1
         stops_seen &= stops_seen - np.uint64(1)
-    row[MEAN_WORD_LENGTH] = word_characters / max(words, 1)
-    row[ALPHABETIC_WORDS] = alphabetic / max(n_tokens, 1)
-    row[HASH_RATIO] = hash_signs / max(n_tokens, 1)
-    row[ELLIPSIS_RATIO] = ellipses / max(n_tokens, 1)
-    row[WHITESPACE] = whitespace / max(n_characters, 1)
-    row[DIGITS] = digits / max(n_characters, 1)
-    row[UPPERCASE] = uppercase / max(letters, 1)
-    row[SYMBOL_CHARACTERS] = symbol_characters / max(n_characters, 1)
-    return n_tokens
+    row[MEAN_WORD_LENGTH] = _ratio(reach[n_words], n_words)
+    row[ALPHABETIC_PARTS] = _ratio(alphabetic_parts, parts)
+    row[ALPHABETIC_TOKENS] = _ratio(alphabetic, n_words + n_symbols)
+    row[HASH_RATIO] = _ratio(hash_signs, n_words)
+    row[ELLIPSIS_RATIO] = _ratio(ellipses, n_words)
+    row[WHITESPACE] = _ratio(whitespace, n_characters)
+    row[DIGITS] = _ratio(digits, n_characters)
+    row[UPPERCASE] = _ratio(uppercase, letters)
+    row[SYMBOL_CHARACTERS] = _ratio(symbol_characters, n_characters)
+    return n_words
 
 
 @njit(cache=True)
@@ -237,7 +246,7 @@ def _walk_lines(text, classes, lines, lengths, paragraphs, paragraph_lengths, ro
                 bullets += n_read == 0 and (about & BULLET) != 0
                 n_read += 1
                 line_read = (line_read ^ np.uint64(code)) * PRIME
-                full_stops = full_stops + 1 if code == FULL_STOP else full_stops if kind == SPACE else 0
+                full_stops = full_stops + 1 if code == FULL_STOP else 0
                 if kind != SPACE:
                     line, length = line_read, n_read
                     ends_ellipsis = code == ELLIPSIS or full_stops >= 3
@@ -261,17 +270,17 @@ def _walk_lines(text, classes, lines, lengths, paragraphs, paragraph_lengths, ro
         position += width
 
     row[SENTENCES], row[LINES] = sentences, n_lines
-    row[BULLET_LINES] = bullets / max(n_lines, 1)
-    row[ELLIPSIS_LINES] = ellipsis_ends / max(n_lines, 1)
-    row[PUNCTUATION_LINES] = terminal_ends / max(n_lines, 1)
-    row[SHORT_LINES] = short / max(n_lines, 1)
+    row[BULLET_LINES] = _ratio(bullets, n_lines)
+    row[ELLIPSIS_LINES] = _ratio(ellipsis_ends, n_lines)
+    row[PUNCTUATION_LINES] = _ratio(terminal_ends, n_lines)
+    row[SHORT_LINES] = _ratio(short, n_lines)
     return n_lines, n_paragraphs
 
 
 @njit(cache=True)
-def _measure_ngrams(tokens, reach, row):  # type: ignore[no-untyped-def]
-    """Top and duplicate n-gram ratios into `row`. reach: characters in the tokens before each token."""
-    count = tokens.size
+def _measure_ngrams(words, reach, row):  # type: ignore[no-untyped-def]
+    """Top and duplicate n-gram ratios into `row`. reach: characters in the words before each word."""
+    count = words.size
     survivors = np.arange(count)  # positions whose n-gram occurs more than once
     grams = np.empty(count + 1, np.int64)  # there: the n-gram's name, equal for equal n-grams; elsewhere -1
     keys = np.empty(count, np.uint64)
@@ -284,9 +293,9 @@ def _measure_ngrams(tokens, reach, row):  # type: ignore[no-untyped-def]
         for index in range(left):
             position = survivors[index]
             if n == 1:
-                keys[candidates] = tokens[position]
+                keys[candidates] = words[position]
             elif position + n <= count and grams[position + 1] >= 0:
-                # An n-gram is the pair of the (n - 1)-grams at its first and at its second token.
+                # An n-gram is the pair of the (n - 1)-grams at its first and at its second word.
                 keys[candidates] = (np.uint64(grams[position]) << np.uint64(32)) | np.uint64(grams[position + 1])
             else:
                 grams[position] = -1
@@ -303,7 +312,7 @@ def _measure_ngrams(tokens, reach, row):  # type: ignore[no-untyped-def]
             for index in range(candidates):
                 if times[names[index]] > most:
                     most, where = times[names[index]], survivors[index]
-            if most > 1:  # n tokens written with n - 1 spaces
+            if most > 1:  # n words written with n - 1 spaces
                 row[TOP + n - FIRST_TOP] = most * (reach[where + n] - reach[where] + n - 1) / row[CHARACTERS]
         elif n >= FIRST_DUPLICATE:
             seen = np.zeros(candidates, np.bool_)
@@ -370,6 +379,11 @@ def _table_size(count):  # type: ignore[no-untyped-def]
     while size < 2 * count:
         size *= 2
     return size
+
+
+@njit(cache=True)
+def _ratio(part, whole):  # type: ignore[no-untyped-def]
+    return part / whole if whole > 0 else 0.0
 
 
 @njit(cache=True)
