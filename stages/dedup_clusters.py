@@ -10,9 +10,9 @@ import numpy.typing as npt
 from stages.kernels.minhash import Permutations, Shingles, jaccard, keys_of_signatures, signatures
 
 UInt64Array = npt.NDArray[np.uint64]
-SPREAD = (
-    4  # standard deviations of a signature's estimate below the threshold, from where a check is not worth its while
-)
+# A check is not worth its while where the signatures' estimate lies this many standard deviations below the threshold.
+SPREAD = 4
+_CLUSTER_MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,9 @@ def choose_survivors(
     documents = len(shingles.offsets) - 1
     minima = signatures(shingles, perms)
     keys = keys_of_signatures(minima, perms)
-    _, buckets, sizes = np.unique(keys, return_inverse=True, return_counts=True)
+    cluster = np.repeat(np.arange(len(starts) - 1, dtype=np.uint64), np.diff(starts))
+    apart = keys ^ (cluster * _CLUSTER_MIX)[:, None]  # a bucket lies within one cluster
+    _, buckets, sizes = np.unique(apart, return_inverse=True, return_counts=True)
     room = np.concatenate([[0], np.cumsum(np.minimum(sizes, max_comparisons))]).astype(np.int64)
     k = len(perms.multiplier)
     least_agreement = k * (threshold - SPREAD * (threshold * (1 - threshold) / k) ** 0.5)

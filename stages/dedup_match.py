@@ -73,7 +73,7 @@ def match(shard: Shard) -> list[Counts]:
     order = np.argsort(key, kind="stable")  # documents with the same key stay in the order of their nodes
     key, node = key[order], node[order]
     starts = run_starts(key)
-    first = np.repeat(node[starts], np.diff(np.append(starts, len(key))))
+    first = np.repeat(node[starts], np.diff(starts, append=len(key)))
     linked = node != first
     table = pa.table(list(forest(node[linked], first[linked])), schema=LINKS)
     with shard.parquet("work/match", LINKS, row_group_bytes=UNBOUNDED) as output:

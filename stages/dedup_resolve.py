@@ -170,7 +170,7 @@ def _first_equal(members: pa.Table) -> "npt.NDArray[np.int64]":
     order = np.lexsort((low, high))  # stable: equal ones stay in their order
     starts = np.union1d(run_starts(high[order]), run_starts(low[order]))
     first = np.empty(len(order), dtype=np.int64)
-    first[order] = np.repeat(order[starts], np.diff(np.append(starts, len(order))))
+    first[order] = np.repeat(order[starts], np.diff(starts, append=len(order)))
     return first
 
 

@@ -48,8 +48,8 @@ def write_by_partition(output: ParquetOutput, table: pa.Table) -> None:
     """Write rows sorted by their `partition` column, one row group for each partition."""
     partition = table["partition"].to_numpy()
     starts = run_starts(partition)
-    for start, end in zip(starts, [*starts[1:], table.num_rows], strict=True):
-        output.write(table.slice(start, end - start))
+    for start, length in zip(starts, np.diff(starts, append=table.num_rows), strict=True):
+        output.write(table.slice(start, length))
         output.flush()
 
 
