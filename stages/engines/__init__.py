@@ -1,0 +1,24 @@
+"""Engines that write text: embedded (transformers, vLLM) or behind an OpenAI-compatible server. A recipe picks one by `kind`."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import Discriminator, Tag
+
+from stages.engines.openai import OpenAIEngine
+from stages.engines.transformers import TransformersEngine
+from stages.engines.vllm import VLLMEngine
+
+DEFAULT_KIND = "transformers"
+
+
+def _kind(value: Any) -> str:
+    return str(value.get("kind", DEFAULT_KIND)) if isinstance(value, Mapping) else str(getattr(value, "kind", ""))
+
+
+EngineConfig = Annotated[
+    Annotated[TransformersEngine, Tag("transformers")]
+    | Annotated[OpenAIEngine, Tag("openai")]
+    | Annotated[VLLMEngine, Tag("vllm")],
+    Discriminator(_kind),
+]

@@ -1,0 +1,104 @@
+"""The engine's tokenizer: chats as token ids, and where each token of a text begins.
+
+Chats are rendered by the model's own chat template and tokenised as a whole, as its training did. Text from the web is not trusted: a
+page that spells one of the tokenizer's special tokens must not end the prompt or open another turn, so such spellings are broken by a
+space before rendering.
+"""
+
+import functools
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from manifests.errors import ModelError
+from stages import tokens
+
+
+@dataclass(frozen=True)
+class ChatTokenizer:
+    """name: as the recipe names it. digest: SHA-256 over its files. template_arguments: extra variables of the chat template."""
+
+    name: str
+    digest: str
+    eos: int | None
+    pad: int | None
+    template_arguments: tuple[tuple[str, Any], ...]
+    _hugging_face: Any = field(repr=False, compare=False)
+    _plain: tokens.LoadedTokenizer = field(repr=False, compare=False)
+
+    def prompt_ids(self, chats: Sequence[Sequence[Mapping[str, str]]]) -> list[list[int]]:
+        """The token ids of each chat, up to where the assistant's answer begins."""
+        if not chats:
+            return []
+        rendered = [self.render(chat) for chat in chats]
+        has_template = bool(self._hugging_face.chat_template)
+        return [list(ids) for ids in self._hugging_face(rendered, add_special_tokens=not has_template)["input_ids"]]
+
+    def render(self, chat: Sequence[Mapping[str, str]]) -> str:
+        """The chat as the text that is tokenised. Without a chat template (a base model): its turns, blank lines between."""
+        if not self._hugging_face.chat_template:
+            return "".join(turn["content"] + "\n\n" for turn in chat)
+        return str(
+            self._hugging_face.apply_chat_template(
+                [dict(turn) for turn in chat],
+                tokenize=False,
+                add_generation_prompt=True,
+                **dict(self.template_arguments),
+            )
+        )
+
+    def defuse(self, text: str) -> str:
+        """`text` with a space inside everything that spells a special token."""
+        pattern = _special_tokens(self._hugging_face)
+        return pattern.sub(lambda found: found[0][0] + " " + found[0][1:], text) if pattern else text
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text by itself."""
+        return self._plain.count(texts)
+
+    def starts(self, text: str) -> list[int]:
+        """The character at which each token of `text` begins, ascending."""
+        return [start for start, _ in self.encoding(text)]
+
+    def encoding(self, text: str) -> list[tuple[int, int]]:
+        """The characters [start, end) of each token. Raises ModelError for a tokenizer that cannot tell."""
+        if not self._hugging_face.is_fast:
+            raise ModelError(
+                f"the tokenizer {self.name} does not say where its tokens lie", "use one with a tokenizer.json"
+            )
+        return list(self._hugging_face(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"])
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of generated ids, special tokens left out."""
+        return str(self._hugging_face.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
+
+
+def load(name: str, template_arguments: Mapping[str, Any] | None = None) -> ChatTokenizer:
+    """The tokenizer of the model in the folder `name` or on the hub under it. Raises ModelError with the mend."""
+    plain = tokens.load(name)
+    return ChatTokenizer(
+        name=name,
+        digest=plain.digest,
+        eos=plain.eos,
+        pad=plain.pad,
+        template_arguments=tuple(sorted((template_arguments or {}).items())),
+        _hugging_face=_loaded(plain.folder, plain.digest),
+        _plain=plain,
+    )
+
+
+@functools.lru_cache(maxsize=4)
+def _loaded(folder: str, digest: str) -> Any:
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(folder)
+
+
+@functools.lru_cache(maxsize=4)
+def _special_tokens(hugging_face: Any) -> re.Pattern[str] | None:
+    """Matches what the tokenizer would read as one of its control tokens. One-character tokens cannot be broken and are left alone."""
+    spelled = {str(token) for token in hugging_face.all_special_tokens}
+    spelled |= {str(token) for token in getattr(hugging_face, "added_tokens_decoder", {}).values() if token.special}
+    longest_first = sorted((token for token in spelled if len(token) > 1), key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, longest_first))) if longest_first else None

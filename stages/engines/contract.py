@@ -1,0 +1,75 @@
+"""What a text-generation engine is: requests in, completions out, in order, one for one.
+
+An engine is a configuration (a line of a recipe) that loads its model once per process on first use. It knows neither prompts nor
+documents. A request that it cannot serve becomes a completion with an error, never an exception; only an engine that cannot go on
+at all raises EngineError, and then the stage stops.
+
+Requests say their seed, so that a row's text depends on the request alone, not on its neighbours in a batch.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from stages.engines.chat import ChatTokenizer
+
+Message = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Request:
+    """token_ids: the whole prompt, chat markup included. messages: the same as a chat, for servers that render it themselves.
+    seed: below 2**31, the range that every server accepts."""
+
+    token_ids: tuple[int, ...]
+    messages: tuple[Message, ...]
+    max_tokens: int
+    temperature: float
+    top_p: float
+    seed: int
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Completion:
+    """finish_reason: stop (the model ended its answer), length (max_tokens cut it), error (see `error`; `text` is then empty)."""
+
+    text: str
+    finish_reason: Literal["stop", "length", "error"]
+    n_prompt_tokens: int = 0
+    n_output_tokens: int = 0
+    error: str = ""
+
+
+class Engine(Protocol):
+    @property
+    def cpus(self) -> float:
+        """What one worker that holds this engine needs."""
+        ...
+
+    @property
+    def gpus(self) -> float: ...
+
+    def tokenizer(self) -> ChatTokenizer:
+        """The tokenizer of the model that answers. Raises ModelError if there is none."""
+        ...
+
+    def context_length(self) -> int | None:
+        """Tokens of prompt and answer together, if there is a limit."""
+        ...
+
+    def identity(self) -> str:
+        """Which model answers: its name and a digest of its weights where they can be seen. Goes into ids and lineage.
+
+        Raises ModelError or EngineError if the engine cannot be used, before any shard is started.
+        """
+        ...
+
+    def generate(self, requests: Sequence[Request]) -> list[Completion]:
+        """One completion a request, in order. Raises EngineError if the engine cannot go on."""
+        ...
+
+
+def failed(error: str) -> Completion:
+    """A request that got no answer."""
+    return Completion("", "error", error=" ".join(error.split())[:500])

@@ -1,0 +1,226 @@
+"""The engine behind any OpenAI-compatible server (`vllm serve` first of all): many requests in flight over HTTP.
+
+What one request does to the server costs that request only: refused (too long, bad parameter) or answered with rubbish, it becomes a
+failed row. What says that the server is busy or away (429, 5xx, cut or refused connections) is tried again with exponential backoff and
+full jitter, honouring Retry-After. A server that stays away raises EngineError with its address.
+"""
+
+import asyncio
+import json
+import os
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any, Literal
+
+from manifests.config import config
+from manifests.errors import EngineError, ModelError
+from stages.engines import chat
+from stages.engines.contract import Completion, Request, failed
+
+_BUSY = {408, 409, 425, 429, 500, 502, 503, 504, 529}
+_MISPLACED = {401, 403, 404, 405}  # wrong key, wrong path, no such model: no request can succeed
+_LONGEST_WAIT = 120.0
+_GIVEN_UP_IN_A_ROW = 8  # so many requests given up with no answer in between: it is the server, not the requests
+
+
+@config
+class OpenAIEngine:
+    """url: up to and including `/v1`. model: the name that the server serves. revision: which weights, where the name alone does not say
+    (they cannot be seen from here; it goes into ids and lineage). tokenizer: folder or hub name of the served model's tokenizer.
+    api: `completions` sends token ids, so that what was counted is what is read; `chat` sends messages, for servers without the former.
+    api_key_variable: the environment variable that holds the key. context: tokens of prompt and answer that the server accepts.
+    extra: further fields of the request body."""
+
+    kind: Literal["openai"] = "openai"
+    url: str = "http://127.0.0.1:8000/v1"
+    model: str
+    tokenizer_name: str = ""
+    revision: str = ""
+    api: Literal["completions", "chat"] = "completions"
+    api_key_variable: str = "OPENAI_API_KEY"
+    context: int | None = None
+    in_flight: int = 64
+    timeout_seconds: float = 600.0
+    attempts: int = 6
+    backoff_seconds: float = 1.0
+    template_arguments: dict[str, str | bool | int | float] | None = None
+    extra: dict[str, str | bool | int | float] | None = None
+
+    @property
+    def cpus(self) -> float:
+        return 1
+
+    @property
+    def gpus(self) -> float:
+        return 0
+
+    def tokenizer(self) -> chat.ChatTokenizer:
+        name = self.tokenizer_name or self.model
+        try:
+            return chat.load(name, self.template_arguments)
+        except ModelError as error:
+            raise ModelError(
+                f"the tokenizer of the served model cannot be loaded ({error.what})",
+                "set engine.tokenizer_name to its folder or hub name; segments are cut by its tokens",
+            ) from error
+
+    def context_length(self) -> int | None:
+        return self.context
+
+    def identity(self) -> str:
+        return f"{self.model}@{self.revision}" if self.revision else self.model
+
+    def generate(self, requests: Sequence[Request]) -> list[Completion]:
+        return asyncio.run(self._generate(requests))
+
+    async def _generate(self, requests: Sequence[Request]) -> list[Completion]:
+        import httpx
+
+        key = os.environ.get(self.api_key_variable, "")
+        limits = httpx.Limits(max_connections=self.in_flight, max_keepalive_connections=self.in_flight)
+        async with httpx.AsyncClient(
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+            timeout=httpx.Timeout(self.timeout_seconds, connect=10.0),
+            limits=limits,
+        ) as client:
+            completions: dict[int, Completion] = {}
+            waiting = iter(enumerate(requests))
+            health = _Health()
+
+            async def serve() -> None:
+                # Workers share one iterator, so that a long answer holds up nobody and an error leaves the rest unasked.
+                for index, request in waiting:
+                    completions[index] = await self._complete(client, request, health)
+
+            workers = [asyncio.create_task(serve()) for _ in range(min(self.in_flight, len(requests)))]
+            try:
+                await asyncio.gather(*workers)
+            finally:
+                for worker in workers:
+                    worker.cancel()
+                await asyncio.gather(*workers, return_exceptions=True)
+        return [completions[index] for index in range(len(requests))]
+
+    async def _complete(self, client: Any, request: Request, health: "_Health") -> Completion:
+        reply = await self._ask(client, request)
+        for attempt in range(self.attempts - 1):
+            if isinstance(reply, Completion):
+                break
+            await asyncio.sleep(_wait(attempt, self.backoff_seconds, reply.retry_after))
+            reply = await self._ask(client, request)
+        if isinstance(reply, Completion):
+            health.given_up = 0
+            return reply
+        health.given_up += 1
+        if reply.reached and health.given_up < _GIVEN_UP_IN_A_ROW:
+            return failed(f"given up after {self.attempts} attempts: {reply.reason}")
+        raise EngineError(
+            f"the server at {self.url} stays away ({reply.reason}; {self.attempts} attempts a request)",
+            "start it or mend engine.url, then run the same command again; finished shards are kept",
+        )
+
+    async def _ask(self, client: Any, request: Request) -> "Completion | _Busy":
+        """One attempt. Raises EngineError where no request can succeed."""
+        import httpx
+
+        try:
+            response = await client.post(self._address(), json=self._body(request))
+        except httpx.ReadTimeout:
+            return _Busy(f"no answer within {self.timeout_seconds:g} s")
+        except httpx.RemoteProtocolError as error:
+            return _Busy(f"the connection was cut: {error}")
+        except httpx.ReadError as error:
+            return _Busy(f"the connection was cut: {error or type(error).__name__}")
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+            raise EngineError(f"engine.url {self.url} is no address ({error})", "write http://HOST:PORT/v1") from error
+        except httpx.TransportError as error:
+            return _Busy(f"{type(error).__name__}: {error}", reached=False)
+        if response.status_code in _BUSY:
+            return _Busy(_said(response), retry_after=_retry_after(response.headers.get("retry-after")))
+        if response.status_code in _MISPLACED:
+            raise EngineError(
+                f"the server at {self.url} refuses every request ({_said(response)})",
+                f"check engine.url, engine.model ({self.model}) and the key in ${self.api_key_variable}",
+            )
+        if response.status_code != 200:
+            return failed(_said(response))
+        return _read(response.content, self.api)
+
+    def _address(self) -> str:
+        return self.url.rstrip("/") + ("/completions" if self.api == "completions" else "/chat/completions")
+
+    def _body(self, request: Request) -> dict[str, Any]:
+        body: dict[str, Any] = {
+            "model": self.model,
+            "max_tokens": request.max_tokens,
+            "temperature": request.temperature,
+            "top_p": request.top_p,
+            "seed": request.seed,
+            **(self.extra or {}),
+        }
+        if request.stop:
+            body["stop"] = list(request.stop)
+        if self.api == "completions":
+            return {**body, "prompt": list(request.token_ids)}
+        return {**body, "messages": list(request.messages)}
+
+
+@dataclass(frozen=True)
+class _Busy:
+    """An attempt that may be made again. reached: whether anybody answered at all."""
+
+    reason: str
+    retry_after: float | None = None
+    reached: bool = True
+
+
+@dataclass
+class _Health:
+    """given_up: requests in a row that got no answer after every attempt."""
+
+    given_up: int = 0
+
+
+def _read(content: bytes, api: str) -> Completion:
+    """The first choice of a 200 answer; anything that is not what the protocol says is a failed row."""
+    try:
+        record = json.loads(content)
+        choice = record["choices"][0]
+        text = choice["text"] if api == "completions" else choice["message"]["content"]
+        usage = record.get("usage") or {}
+        n_prompt, n_output = int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0)
+        reason = choice["finish_reason"]
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        excerpt = content[:120].decode("utf-8", "replace")
+        return failed(f"the answer is not what the protocol says ({type(error).__name__}: {error}): {excerpt}")
+    if not isinstance(text, str) or reason not in ("stop", "length"):
+        return failed(f"the server ended with finish_reason {reason!r}")
+    return Completion(text, reason, n_prompt, n_output)
+
+
+def _said(response: Any) -> str:
+    return f"HTTP {response.status_code}: {' '.join(response.text.split())[:300]}"
+
+
+def _retry_after(value: str | None) -> float | None:
+    """Seconds that the server asks to wait: a number, or an HTTP date (RFC 9110, section 10.2.3)."""
+    if not value:
+        return None
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        moment = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return max(0.0, moment.timestamp() - time.time())
+
+
+def _wait(attempt: int, backoff: float, retry_after: float | None) -> float:
+    """Full jitter: uniform below the doubling bound, but never before the server's own wish."""
+    jittered = random.uniform(0, backoff * 2**attempt)
+    return min(_LONGEST_WAIT, max(jittered, retry_after or 0.0))

@@ -1,0 +1,153 @@
+"""The embedded engine: any causal language model that stock transformers loads, on CPU or GPU. The default, because it needs nothing else.
+
+Requests are sorted by length and answered in padded batches. Padding stands on the left under a mask; transformers zeroes masked
+positions before the convolution and the state update of hybrid models, so that batched answers equal single ones (a test holds this).
+For throughput on GPUs use the vLLM engine.
+"""
+
+import functools
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from manifests.config import config
+from manifests.errors import EngineError, ModelError
+from stages.engines import chat, model_folder
+from stages.engines.contract import Completion, Request, failed
+
+
+@config
+class TransformersEngine:
+    """model: a folder, OWNER/NAME on the hub, or package:models/NAME. context: tokens of prompt and answer, by default what the model
+    declares. batch_size: rows generated together. threads: of one worker on the CPU; sums are added in an order that depends on it,
+    so it is part of what makes a run repeatable. device and dtype: auto is CUDA and bfloat16 where there is a GPU, else CPU and float32."""
+
+    kind: Literal["transformers"] = "transformers"
+    model: str = "package:models/tiny"
+    context: int | None = None
+    batch_size: int = 16
+    threads: int = 1
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    template_arguments: dict[str, str | bool | int | float] | None = None
+
+    @property
+    def cpus(self) -> float:
+        return self.threads
+
+    @property
+    def gpus(self) -> float:
+        return 0 if self.device == "cpu" else 1
+
+    def tokenizer(self) -> chat.ChatTokenizer:
+        return chat.load(model_folder.local_folder(self.model), self.template_arguments)
+
+    def context_length(self) -> int | None:
+        return self.context if self.context is not None else model_folder.declared_context(self.model)
+
+    def identity(self) -> str:
+        return model_folder.identity(self.model)
+
+    def generate(self, requests: Sequence[Request]) -> list[Completion]:
+        model = _load(model_folder.local_folder(self.model), self.device, self.dtype, self.threads)
+        tokenizer = self.tokenizer()
+        context = self.context_length()
+        completions: dict[int, Completion] = {}
+        fitting = []
+        for index, request in enumerate(requests):
+            needed = len(request.token_ids) + request.max_tokens
+            if not request.token_ids:
+                completions[index] = failed("the prompt is empty")
+            elif context is not None and needed > context:
+                completions[index] = failed(f"prompt and answer need {needed} tokens, the model has {context}")
+            else:
+                fitting.append(index)
+        fitting.sort(key=lambda index: (len(requests[index].token_ids), requests[index].max_tokens, index))
+        for start in range(0, len(fitting), self.batch_size):
+            batch = fitting[start : start + self.batch_size]
+            answers = _generate_batch(model, tokenizer, [requests[index] for index in batch])
+            completions.update(zip(batch, answers, strict=True))
+        return [completions[index] for index in range(len(requests))]
+
+
+def _generate_batch(model: Any, tokenizer: chat.ChatTokenizer, requests: Sequence[Request]) -> list[Completion]:
+    import torch
+    from transformers import LogitsProcessorList
+
+    from stages.engines.sampling import SeededSampling
+
+    stops = _stop_ids(model, tokenizer)
+    padding = tokenizer.pad if tokenizer.pad is not None else next(iter(stops), 0)
+    longest = max(len(request.token_ids) for request in requests)
+    ids = torch.full((len(requests), longest), padding)
+    mask = torch.zeros_like(ids)
+    for row, request in enumerate(requests):
+        ids[row, longest - len(request.token_ids) :] = torch.tensor(request.token_ids)
+        mask[row, longest - len(request.token_ids) :] = 1
+    sampling = SeededSampling(
+        [request.temperature for request in requests],
+        [request.top_p for request in requests],
+        [request.seed for request in requests],
+        model.device,
+    )
+    try:
+        with torch.inference_mode():
+            output = model.generate(
+                ids.to(model.device),
+                attention_mask=mask.to(model.device),
+                max_new_tokens=max(request.max_tokens for request in requests),
+                do_sample=False,
+                logits_processor=LogitsProcessorList([sampling]),
+                eos_token_id=sorted(stops) or None,
+                pad_token_id=padding,
+            )
+    except torch.OutOfMemoryError as error:
+        raise EngineError(
+            f"the model ran out of GPU memory with {len(requests)} rows of {longest} tokens",
+            "set a smaller engine.batch_size",
+        ) from error
+    return [
+        _completion(request, row, stops, tokenizer)
+        for request, row in zip(requests, output[:, longest:].tolist(), strict=True)
+    ]
+
+
+def _completion(request: Request, ids: list[int], stops: set[int], tokenizer: chat.ChatTokenizer) -> Completion:
+    ids = ids[: request.max_tokens]
+    end = next((place for place, token in enumerate(ids) if token in stops), None)
+    text = tokenizer.decode(ids if end is None else ids[:end])
+    n_output = len(ids) if end is None else end + 1
+    cuts = [text.find(stop) for stop in request.stop if stop and stop in text]
+    if cuts:
+        text = text[: min(cuts)]
+    return Completion(text, "length" if end is None and not cuts else "stop", len(request.token_ids), n_output)
+
+
+def _stop_ids(model: Any, tokenizer: chat.ChatTokenizer) -> set[int]:
+    """Every token that ends an answer: the model's own list and the tokenizer's end token."""
+    declared = model.generation_config.eos_token_id
+    ids = set(declared if isinstance(declared, list) else [declared])
+    return {token for token in ids | {tokenizer.eos} if token is not None}
+
+
+@functools.lru_cache(maxsize=1)
+def _load(folder: str, device: str, dtype: str, threads: int) -> Any:
+    """The model, once per process."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise EngineError("there is no GPU here", "set engine.device to cpu or auto")
+    if device == "cpu":
+        torch.set_num_threads(threads)
+    if dtype == "auto":
+        dtype = "bfloat16" if device == "cuda" else "float32"
+    try:
+        model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype))
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise ModelError(
+            f"the model in {folder} cannot be loaded ({str(error).splitlines()[0]})",
+            "check its files and that this version of transformers knows it",
+        ) from error
+    return model.to(device).eval()

@@ -1,0 +1,127 @@
+"""The embedded vLLM engine: the model lives in the worker, prompts go in as token ids, no server and no network between.
+
+vLLM batches continuously, so a whole window of requests is handed over at once and a long answer holds up nobody. Hybrid models run with
+prefix caching off: a cached prefix has no recurrent state to go with it (vLLM's CPU build stops with an IndexError at the first prompt
+longer than one state block, and on GPUs the support is young).
+"""
+
+import functools
+import json
+import os
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from manifests.config import config
+from manifests.errors import EngineError, ModelError
+from stages.engines import chat, model_folder
+from stages.engines.contract import Completion, Request, failed
+
+
+@config
+class VLLMEngine:
+    """model: a folder or OWNER/NAME on the hub. context: tokens of prompt and answer, by default what the model declares.
+    gpu_memory_utilization: share of a GPU that vLLM may fill. kv_cache_gib and cpus: for vLLM's CPU build only.
+    arguments: further keyword arguments of `vllm.LLM`, as its documentation names them."""
+
+    kind: Literal["vllm"] = "vllm"
+    model: str
+    context: int | None = None
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    gpu_memory_utilization: float = 0.9
+    tensor_parallel_size: int = 1
+    enforce_eager: bool = False
+    prefix_caching: bool = False
+    kv_cache_gib: int = 1
+    cpus: float = 1
+    template_arguments: dict[str, str | bool | int | float] | None = None
+    arguments: dict[str, str | bool | int | float] | None = None
+
+    @property
+    def gpus(self) -> float:
+        return self.tensor_parallel_size
+
+    def tokenizer(self) -> chat.ChatTokenizer:
+        return chat.load(model_folder.local_folder(self.model), self.template_arguments)
+
+    def context_length(self) -> int | None:
+        return self.context if self.context is not None else model_folder.declared_context(self.model)
+
+    def identity(self) -> str:
+        return model_folder.identity(self.model)
+
+    def generate(self, requests: Sequence[Request]) -> list[Completion]:
+        model = _load(self._arguments(), self.kv_cache_gib)
+        from vllm import SamplingParams
+
+        context = self.context_length()
+        completions: dict[int, Completion] = {}
+        prompts, sampling = [], []
+        for index, request in enumerate(requests):
+            needed = len(request.token_ids) + request.max_tokens
+            if not request.token_ids or (context is not None and needed > context):
+                # vLLM would refuse the whole call for one such request.
+                completions[index] = failed(f"prompt and answer need {needed} tokens, the model has {context}")
+                continue
+            prompts.append({"prompt_token_ids": list(request.token_ids)})
+            sampling.append(
+                SamplingParams(
+                    max_tokens=request.max_tokens,
+                    temperature=request.temperature,
+                    top_p=request.top_p,
+                    seed=request.seed,
+                    stop=list(request.stop) or None,
+                )
+            )
+        try:
+            outputs = model.generate(prompts, sampling, use_tqdm=False) if prompts else []
+        except (RuntimeError, ValueError) as error:
+            raise EngineError(
+                f"vLLM stopped ({type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else 'no message'})",
+                "its own log above says why; run the same command again, finished shards are kept",
+            ) from error
+        answers = iter(outputs)
+        for index in range(len(requests)):
+            if index not in completions:
+                completions[index] = _completion(next(answers))
+        return [completions[index] for index in range(len(requests))]
+
+    def _arguments(self) -> str:
+        """Everything that makes the engine, as the key under which it stays loaded."""
+        settings: dict[str, Any] = {
+            "model": model_folder.local_folder(self.model),
+            "dtype": self.dtype,
+            "gpu_memory_utilization": self.gpu_memory_utilization,
+            "tensor_parallel_size": self.tensor_parallel_size,
+            "enforce_eager": self.enforce_eager,
+            "enable_prefix_caching": self.prefix_caching,
+            **({"max_model_len": self.context} if self.context is not None else {}),
+            **(self.arguments or {}),
+        }
+        return json.dumps(settings, sort_keys=True)
+
+
+def _completion(output: Any) -> Completion:
+    answer = output.outputs[0]
+    if answer.finish_reason not in ("stop", "length"):
+        return failed(f"vLLM ended with finish_reason {answer.finish_reason!r}")
+    return Completion(answer.text, answer.finish_reason, len(output.prompt_token_ids), len(answer.token_ids))
+
+
+@functools.lru_cache(maxsize=1)
+def _load(arguments: str, kv_cache_gib: int) -> Any:
+    """The engine, once per process. Raises EngineError if vLLM is not installed or cannot start the model."""
+    os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", str(kv_cache_gib))
+    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+    try:
+        from vllm import LLM
+    except ImportError as error:
+        raise EngineError(
+            f"vLLM cannot be imported ({error})", "install it (docs/synthesis.md), or use another engine.kind"
+        ) from error
+    try:
+        return LLM(**json.loads(arguments))
+    except (RuntimeError, ValueError, TypeError, OSError) as error:
+        raise ModelError(
+            f"vLLM cannot start the model ({type(error).__name__}: {str(error).splitlines()[0][:300] if str(error) else ''})",
+            "its own log above says why; check engine.arguments",
+        ) from error

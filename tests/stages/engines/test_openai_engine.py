@@ -1,0 +1,257 @@
+"""The HTTP engine against a real server on a real socket that misbehaves in every way a server can."""
+
+import json
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from manifests.errors import EngineError, ModelError
+from stages.engines.contract import Request
+from stages.engines.openai import OpenAIEngine, _retry_after
+
+
+class Server(ThreadingHTTPServer):
+    """Answers as `behave(prompt, attempt)` says: (status, headers, body bytes), or None to cut the connection. Keeps what it saw."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, behave):
+        self.behave = behave
+        self.seen = []
+        self.attempts = {}
+        self.lock = threading.Lock()
+        self.busy = self.most_busy = 0
+        super().__init__(("127.0.0.1", 0), Handler)
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.server_address[1]}/v1"
+
+    def handle_error(self, request, client_address):
+        pass  # a client that was cut off on purpose is no news
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Server
+
+    def do_POST(self):
+        server = self.server
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        prompt = body["prompt"][0] if "prompt" in body else body["messages"][-1]["content"]
+        with server.lock:
+            server.busy += 1
+            server.most_busy = max(server.most_busy, server.busy)
+            attempt = server.attempts[prompt] = server.attempts.get(prompt, 0) + 1
+            server.seen.append((self.path, dict(self.headers), body))
+        try:
+            reply = server.behave(prompt, attempt)
+        finally:
+            with server.lock:
+                server.busy -= 1
+        if reply is None:
+            self.close_connection = True
+            self.connection.close()
+            return
+        status, headers, data = reply
+        self.send_response(status)
+        for name, value in {**headers, "content-length": str(len(data))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, format, *arguments):
+        pass
+
+
+def answer(text, reason="stop", chat=False):
+    choice = {"message": {"content": text}} if chat else {"text": text}
+    record = {
+        "choices": [{**choice, "finish_reason": reason}],
+        "usage": {"prompt_tokens": 7, "completion_tokens": 3},
+    }
+    return 200, {"content-type": "application/json"}, json.dumps(record).encode()
+
+
+@pytest.fixture
+def serving():
+    servers = []
+
+    def start(behave):
+        server = Server(behave)
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        servers.append(server)
+        return server
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def engine_at(server, **settings):
+    return OpenAIEngine(url=server.url, model="tiny", **{"backoff_seconds": 0.01, **settings})
+
+
+def request(number=1):
+    return Request(
+        token_ids=(number, 8, 9),
+        messages=({"role": "user", "content": f"text {number}"},),
+        max_tokens=40,
+        temperature=0.5,
+        top_p=0.9,
+        seed=77,
+        stop=("END",),
+    )
+
+
+def test_completions_sends_token_ids_limits_and_seed(serving):
+    server = serving(lambda prompt, attempt: answer("hello", "length"))
+    completion = engine_at(server, extra={"repetition_penalty": 1.1}).generate([request()])[0]
+    path, _, body = server.seen[0]
+    assert path == "/v1/completions"
+    assert body == {
+        "model": "tiny",
+        "prompt": [1, 8, 9],
+        "max_tokens": 40,
+        "temperature": 0.5,
+        "top_p": 0.9,
+        "seed": 77,
+        "stop": ["END"],
+        "repetition_penalty": 1.1,
+    }
+    assert (completion.text, completion.finish_reason) == ("hello", "length")
+    assert (completion.n_prompt_tokens, completion.n_output_tokens) == (7, 3)
+
+
+def test_chat_sends_messages(serving):
+    server = serving(lambda prompt, attempt: answer("hello", chat=True))
+    assert engine_at(server, api="chat").generate([request()])[0].text == "hello"
+    path, _, body = server.seen[0]
+    assert path == "/v1/chat/completions"
+    assert body["messages"] == [{"role": "user", "content": "text 1"}]
+    assert "prompt" not in body
+
+
+def test_the_key_comes_from_the_named_variable(serving, monkeypatch):
+    monkeypatch.setenv("MY_KEY", "secret-word")
+    server = serving(lambda prompt, attempt: answer("x"))
+    engine = engine_at(server, api_key_variable="MY_KEY")
+    engine.generate([request()])
+    assert server.seen[0][1]["Authorization"] == "Bearer secret-word"
+    assert "secret-word" not in repr(engine)
+
+
+def test_answers_come_back_in_order_with_many_in_flight(serving):
+    def slow(prompt, attempt):
+        time.sleep(0.05 if prompt % 3 else 0.15)
+        return answer(f"answer {prompt}")
+
+    server = serving(slow)
+    completions = engine_at(server, in_flight=16).generate([request(number) for number in range(60)])
+    assert [completion.text for completion in completions] == [f"answer {number}" for number in range(60)]
+    assert 8 <= server.most_busy <= 16
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_busy_server_is_asked_again(serving, status):
+    server = serving(lambda prompt, attempt: (status, {}, b"busy") if attempt < 3 else answer("at last"))
+    assert engine_at(server).generate([request()])[0].text == "at last"
+    assert len(server.seen) == 3
+
+
+def test_retry_after_is_honoured(serving):
+    server = serving(lambda prompt, attempt: (429, {"retry-after": "0.3"}, b"") if attempt == 1 else answer("x"))
+    started = time.monotonic()
+    engine_at(server, backoff_seconds=0.0).generate([request()])
+    assert time.monotonic() - started >= 0.3
+
+
+def test_retry_after_may_be_a_date():
+    assert _retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0.0
+    assert (
+        3000 < (_retry_after(time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 3600))) or 0) <= 3600
+    )
+    assert _retry_after("soon") is None
+
+
+def test_a_cut_connection_is_tried_again(serving):
+    server = serving(lambda prompt, attempt: None if attempt == 1 else answer("whole"))
+    assert engine_at(server).generate([request()])[0].text == "whole"
+
+
+@pytest.mark.parametrize(
+    ("reply", "error"),
+    [
+        ((400, {}, b'{"error": "prompt is too long"}'), "HTTP 400.*too long"),
+        ((200, {}, b"<html>gateway</html>"), "not what the protocol says.*<html>"),
+        ((200, {}, b'{"choices": []}'), "not what the protocol says"),
+        ((200, {}, b'{"choices": [{"text": null, "finish_reason": "stop"}]}'), "finish_reason 'stop'"),
+        ((200, {}, b'{"choices": [{"text": "x", "finish_reason": "abort"}]}'), "finish_reason 'abort'"),
+        ((200, {}, b"[1, 2"), "not what the protocol says"),
+    ],
+)
+def test_one_bad_row_costs_itself_and_nothing_else(serving, reply, error):
+    import re
+
+    server = serving(lambda prompt, attempt: reply if prompt == 5 else answer("fine"))
+    completions = engine_at(server).generate([request(number) for number in range(10)])
+    assert [completion.finish_reason for completion in completions] == ["stop"] * 5 + ["error"] + ["stop"] * 4
+    assert re.search(error, completions[5].error)
+    assert server.attempts[5] == 1
+
+
+def test_a_request_that_always_breaks_the_server_is_given_up_alone(serving):
+    server = serving(lambda prompt, attempt: (500, {}, b"boom") if prompt == 2 else answer("fine"))
+    completions = engine_at(server, attempts=3).generate([request(number) for number in range(6)])
+    assert completions[2].finish_reason == "error"
+    assert "given up after 3 attempts: HTTP 500: boom" in completions[2].error
+    assert sum(completion.finish_reason == "stop" for completion in completions) == 5
+
+
+def test_a_server_that_answers_nobody_stops_the_stage(serving):
+    server = serving(lambda prompt, attempt: (503, {}, b"loading"))
+    with pytest.raises(EngineError, match=r"stays away \(HTTP 503: loading; 2 attempts"):
+        engine_at(server, attempts=2).generate([request(number) for number in range(40)])
+
+
+def test_a_server_that_is_down_is_named_with_the_mend():
+    down = Server(lambda prompt, attempt: answer("x"))
+    url = down.url
+    down.server_close()
+    engine = OpenAIEngine(url=url, model="tiny", attempts=2, backoff_seconds=0.01)
+    with pytest.raises(EngineError, match=rf"the server at {url} stays away .*start it or mend engine\.url"):
+        engine.generate([request(), request(2)])
+
+
+def test_a_wrong_model_name_stops_at_once(serving):
+    server = serving(lambda prompt, attempt: (404, {}, b"The model `tiny` does not exist"))
+    with pytest.raises(EngineError, match=r"refuses every request.*does not exist.*engine\.model \(tiny\)"):
+        engine_at(server, in_flight=1).generate([request(number) for number in range(5)])
+    assert len(server.seen) == 1
+
+
+def test_an_answer_that_takes_too_long_is_given_up(serving):
+    def never(prompt, attempt):
+        time.sleep(0.4)
+        return answer("late")
+
+    completions = engine_at(serving(never), timeout_seconds=0.05, attempts=2).generate([request()])
+    assert "no answer within 0.05 s" in completions[0].error
+
+
+def test_a_url_without_a_scheme_is_refused():
+    with pytest.raises(EngineError, match="write http://HOST:PORT/v1"):
+        OpenAIEngine(url="somewhere/v1", model="tiny").generate([request()])
+
+
+def test_without_a_tokenizer_the_setting_is_named():
+    with pytest.raises(ModelError, match=r"set engine\.tokenizer_name"):
+        OpenAIEngine(model="./served-name").tokenizer()
+
+
+def test_no_requests_are_no_calls(serving):
+    assert engine_at(serving(lambda prompt, attempt: answer("x"))).generate([]) == []

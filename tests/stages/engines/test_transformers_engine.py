@@ -1,0 +1,131 @@
+"""The embedded engine: a row's text is its own, whatever stands beside it in the batch."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from manifests.errors import EngineError, ModelError
+from stages.engines import model_folder as folders
+from stages.engines.contract import Request
+from stages.engines.sampling import SeededSampling, keep_nucleus
+from stages.engines.transformers import TransformersEngine
+
+
+@pytest.fixture(scope="module")
+def engine(model_folder):
+    return TransformersEngine(model=str(model_folder), device="cpu", batch_size=4)
+
+
+def requests_of(engine, texts, **changes):
+    ids = engine.tokenizer().prompt_ids([[{"role": "user", "content": text}] for text in texts])
+    settings = {"max_tokens": 12, "temperature": 0.8, "top_p": 0.9, **changes}
+    return [
+        Request(token_ids=tuple(prompt), messages=(), seed=100 + number, **settings)
+        for number, prompt in enumerate(ids)
+    ]
+
+
+TEXTS = ["bread", "the river rises in the hills", "a", "water and salt and yeast and flour " * 5, "1928", "sea"]
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.8])
+def test_a_hybrid_model_answers_a_batch_of_many_lengths_as_it_answers_each_alone(engine, temperature):
+    requests = requests_of(engine, TEXTS, temperature=temperature)
+    together = engine.generate(requests)
+    alone = [engine.generate([request])[0] for request in requests]
+    assert together == alone
+    assert len({completion.text for completion in together}) > 1
+
+
+def test_the_seed_decides_a_sampled_answer_and_the_order_of_requests_does_not(engine):
+    requests = requests_of(engine, TEXTS)
+    first = engine.generate(requests)
+    assert engine.generate(requests[::-1])[::-1] == first
+    reseeded = engine.generate([dataclasses.replace(request, seed=request.seed + 1000) for request in requests])
+    assert sum(a.text != b.text for a, b in zip(first, reseeded, strict=True)) >= 5
+
+
+def test_each_row_is_cut_at_its_own_limit(engine):
+    short, long = requests_of(engine, ["bread", "water"])
+    answers = engine.generate([dataclasses.replace(short, max_tokens=3), dataclasses.replace(long, max_tokens=9)])
+    assert [(answer.finish_reason, answer.n_output_tokens) for answer in answers] == [("length", 3), ("length", 9)]
+
+
+def test_an_end_token_ends_the_answer(engine, model_folder):
+    from stages.engines import transformers as module
+
+    model = module._load(str(model_folder), "cpu", "auto", 1)
+    request = requests_of(engine, ["bread"], temperature=0.0)[0]
+    plain = engine.generate([request])[0]
+    with torch.no_grad():
+        chosen = model(torch.tensor([request.token_ids])).logits[0, -1].argmax()
+    model.generation_config.eos_token_id = [2, int(chosen)]
+    try:
+        ended = engine.generate([request])[0]
+    finally:
+        model.generation_config.eos_token_id = 2
+    assert plain.finish_reason == "length"
+    assert (ended.text, ended.finish_reason, ended.n_output_tokens) == ("", "stop", 1)
+
+
+def test_a_stop_string_ends_the_text(engine):
+    request = requests_of(engine, ["bread"])[0]
+    text = engine.generate([request])[0].text
+    stopped = engine.generate([dataclasses.replace(request, stop=(text[5:8],))])[0]
+    assert (stopped.text, stopped.finish_reason) == (text[: text.index(text[5:8])], "stop")
+
+
+def test_a_request_beyond_the_context_fails_alone(model_folder):
+    engine = TransformersEngine(model=str(model_folder), device="cpu", context=20)
+    answers = engine.generate(requests_of(engine, ["a", "water and salt " * 10, "b"], max_tokens=6))
+    assert [answer.finish_reason for answer in answers] == ["length", "error", "length"]
+    assert "the model has 20" in answers[1].error
+
+
+def test_the_context_is_what_the_model_declares(engine):
+    assert engine.context_length() == 2048
+
+
+def test_the_identity_follows_the_weights_and_not_the_path(model_folder, tmp_path):
+    import shutil
+
+    copy = shutil.copytree(model_folder, tmp_path / "elsewhere" / model_folder.name)
+    assert folders.identity(str(copy)) == folders.identity(str(model_folder))
+    weights = copy / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
+    assert folders.identity(str(copy)) != folders.identity(str(model_folder))
+
+
+def test_an_absent_folder_is_named_with_the_mend():
+    with pytest.raises(ModelError, match=r"no model folder ./nowhere; check the path"):
+        TransformersEngine(model="./nowhere").identity()
+
+
+def test_a_folder_without_weights_is_refused(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(ModelError, match="holds no weights"):
+        TransformersEngine(model=str(tmp_path)).identity()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="asks for a GPU where there is none")
+def test_asking_for_an_absent_gpu_is_refused(model_folder):
+    engine = TransformersEngine(model=str(model_folder), device="cuda")
+    with pytest.raises(EngineError, match=r"no GPU here; set engine\.device"):
+        engine.generate(requests_of(engine, ["a"]))
+
+
+def test_seeded_sampling_draws_from_the_nucleus_in_proportion():
+    logits = torch.tensor([[0.5, 0.3, 0.15, 0.05]]).log()
+    draws = torch.zeros(4)
+    for seed in range(4000):
+        draws[SeededSampling([1.0], [0.9], [seed], "cpu")(torch.empty(1, 0), logits).argmax()] += 1
+    expected = torch.tensor([0.5, 0.3, 0.15, 0.0]) / 0.95
+    assert torch.allclose(draws / 4000, expected, atol=0.025)
+    assert draws[3] == 0
+
+
+def test_the_nucleus_is_the_smallest_set_that_reaches_top_p():
+    logits = torch.tensor([[0.5, 0.3, 0.15, 0.05]]).log()
+    kept = [int(torch.isfinite(keep_nucleus(logits, torch.tensor([p]))).sum()) for p in (1e-6, 0.49, 0.6, 0.9, 1.0)]
+    assert kept == [1, 1, 2, 3, 4]
