@@ -10,14 +10,13 @@ documents without ties that is the usual middle rank. Documents that tie share t
 the same of everything says nothing (bucket 0 throughout) instead of lifting everything.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from classifiers.linear import Scores
-from manifests.schema import LEVELS
 
 BUCKETS = 20
 BITS = 24
@@ -61,6 +60,8 @@ def histogram(scores: Scores, text_bytes: Whole) -> Histogram:
 
 def merged(parts: Sequence[Histogram]) -> Histogram:
     """One histogram of all parts; exact, in whatever order they come."""
+    if not parts:
+        return EMPTY
     bins, group = np.unique(np.concatenate([part.bins for part in parts]), return_inverse=True)
     documents, text_bytes = np.zeros(len(bins), dtype=np.int64), np.zeros(len(bins), dtype=np.int64)
     np.add.at(documents, group, np.concatenate([part.documents for part in parts]))
@@ -98,9 +99,3 @@ def bucket_of(scores: Scores, edges: Sequence[float | None]) -> npt.NDArray[np.u
 def level_of(buckets: npt.NDArray[np.uint8], borders: Sequence[int] = LEVEL_BORDERS) -> npt.NDArray[np.int64]:
     """The place in `schema.LEVELS` of each bucket's level."""
     return np.searchsorted(np.array(borders), buckets, side="right")
-
-
-def level_shares(counts: Mapping[str, int]) -> dict[str, float]:
-    """Each level's share, by its name, of whatever `counts` counts."""
-    total = sum(counts.values())
-    return {level: counts.get(level, 0) / total if total else 0.0 for level in LEVELS}

@@ -25,7 +25,15 @@ Embeddings = npt.NDArray[np.float32]
 
 CHARACTERS_PER_TOKEN = 32  # far above any real text: what lies beyond max_tokens times this is not even tokenised
 _BLOCK = 512  # texts tokenised at a time
-_TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model")
+_BATCH_TOKENS = {"cpu": 1024, "cuda": 65536}
+_TOKENIZER_FILES = (
+    "tokenizer.json",
+    "vocab.txt",
+    "vocab.json",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "tokenizer.model",
+)
 _WEIGHT_SUFFIXES = (".safetensors", ".bin")
 _FETCHED = ["*.json", "*.txt", "*.model", "*.safetensors"]
 
@@ -34,14 +42,15 @@ _FETCHED = ["*.json", "*.txt", "*.model", "*.safetensors"]
 class EncoderSettings:
     """encoder: a local folder, or a name on the Hugging Face hub (with `revision`, a commit, if it must not move).
     pooling: `mean` over the tokens, or the first token's vector (`cls`; Snowflake's arctic-embed models want this). normalise: to length 1.
-    max_tokens: of each text's beginning, 512 in Nemotron-CC's classifiers. batch_tokens: in one forward pass, padding included."""
+    max_tokens: of each text's beginning, 512 in Nemotron-CC's classifiers. batch_tokens: in one forward pass, padding
+    included; by default 1,024 on a CPU, where small batches stay in its caches, and 65,536 on CUDA."""
 
     encoder: str
     revision: str | None = None
     pooling: Literal["mean", "cls"] = "mean"
     normalise: bool = True
     max_tokens: int = 512
-    batch_tokens: int = 8192
+    batch_tokens: int | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
     def features(self) -> dict[str, Any]:
@@ -94,7 +103,7 @@ def run_batches(
             cut = [text[: settings.max_tokens * CHARACTERS_PER_TOKEN] for text in texts[first : first + _BLOCK]]
             tokens = tokenizer(cut, truncation=True, max_length=settings.max_tokens)["input_ids"]
             order = sorted(range(len(tokens)), key=lambda place: (len(tokens[place]), place))
-            for batch in _batches(order, tokens, settings.batch_tokens):
+            for batch in _batches(order, tokens, settings.batch_tokens or _BATCH_TOKENS[device]):
                 padded = tokenizer.pad({"input_ids": [tokens[place] for place in batch]}, return_tensors="pt")
                 inputs = {key: padded[key].to(device) for key in ("input_ids", "attention_mask")}
                 found[[first + place for place in batch]] = forward(inputs).cpu().numpy()
@@ -131,7 +140,9 @@ def encoder_folder(encoder: str, revision: str | None = None) -> str:
     if os.path.isdir(storage.local(encoder)):
         return storage.local(encoder)
     if storage.is_remote(encoder) or encoder.startswith((".", "/", "~")) or encoder.count("/") > 1:
-        raise ModelError(f"the encoder folder {encoder} does not exist", "name a local folder or a hub name such as ORG/NAME")
+        raise ModelError(
+            f"the encoder folder {encoder} does not exist", "name a local folder or a hub name such as ORG/NAME"
+        )
     return _fetched(encoder, revision)
 
 
@@ -155,7 +166,9 @@ def encoder_digest(encoder: str, revision: str | None = None) -> str:
     folder = encoder_folder(encoder, revision)
     names = sorted(name for name in os.listdir(folder) if os.path.isfile(os.path.join(folder, name)))
     if "config.json" not in names:
-        raise ModelError(f"{folder} has no config.json, so it is no encoder", "name the folder of a transformers model")
+        raise ModelError(
+            f"{folder} has no config.json, so it is no encoder", "name the folder of a transformers model"
+        )
     if not any(name in names for name in _TOKENIZER_FILES):
         raise ModelError(f"{folder} has no tokenizer", "save the encoder's tokenizer there (tokenizer.json)")
     weights = [name for name in names if name.endswith(_WEIGHT_SUFFIXES)]
@@ -214,5 +227,7 @@ def _load(folder: str, head: bool, device: str, _mark: str) -> tuple[Any, Any]:
             "name a folder with config.json, a tokenizer and weights that transformers can load",
         ) from error
     if tokenizer.pad_token is None:
-        raise ModelError(f"the tokenizer in {folder} has no padding token", "set pad_token in its tokenizer_config.json")
+        raise ModelError(
+            f"the tokenizer in {folder} has no padding token", "set pad_token in its tokenizer_config.json"
+        )
     return model.to(device).eval(), tokenizer

@@ -33,7 +33,9 @@ def evaluate(scores: Values, positive: Values, threshold: float) -> dict[str, fl
         "accuracy": _rounded(float((called == positive).mean()) if len(scores) else None),
         "precision": _rounded(precision),
         "recall": _rounded(recall),
-        "f1": _rounded(2 * hits / (int(called.sum()) + int(positive.sum())) if called.any() or positive.any() else None),
+        "f1": _rounded(
+            2 * hits / (int(called.sum()) + int(positive.sum())) if called.any() or positive.any() else None
+        ),
         "auc": _rounded(area_under_curve(np.nan_to_num(scores, nan=-np.inf), positive)),
     }
 

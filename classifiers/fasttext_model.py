@@ -46,7 +46,9 @@ class FastTextScorer:
         model, label, prefix = _load(self.model, self.positive, model_file.mark(self.model))
         scores = np.full(len(texts), np.nan, dtype=np.float32)
         for place, text in enumerate(texts):
-            for probability, found in model.f.predict(one_line(text[: self.max_chars], prefix) + "\n", -1, 0.0, "strict"):
+            for probability, found in model.f.predict(
+                one_line(text[: self.max_chars], prefix) + "\n", -1, 0.0, "strict"
+            ):
                 if found == label:
                     scores[place] = min(max(probability - _ADDED, 0.0), 1.0)
         return scores
@@ -122,11 +124,13 @@ def _load(path: str, positive: str, _mark: str) -> tuple[Any, str, str]:
     settings = model.f.getArgs()
     if settings.model.name != "supervised":
         raise ModelError(
-            f"{path} is a fastText model of word vectors, not a classifier", "train one with `corpusmill classify-train`"
+            f"{path} is a fastText model of word vectors, not a classifier",
+            "train one with `corpusmill classify-train`",
         )
     label = positive if positive.startswith(settings.label) else settings.label + positive
     if label not in model.labels:
         raise ModelError(
-            f"{path} has no label {label}; it has {', '.join(model.labels[:10])}", "set `positive` to one of its labels"
+            f"{path} has no label {label}; it has {', '.join(model.labels[:10])}",
+            "set `positive` to one of its labels",
         )
     return model, label, settings.label

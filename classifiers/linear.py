@@ -73,7 +73,8 @@ def load_linear(path: str) -> LinearModel:
         raise ModelError(f"the model file {path} cannot be read", error.mend) from error
     except (ValueError, KeyError, TypeError, SafetensorError) as error:
         raise ModelError(
-            f"{path} is not a linear model of corpusmill", "train one with `corpusmill classify-train` and name its file"
+            f"{path} is not a linear model of corpusmill",
+            "train one with `corpusmill classify-train` and name its file",
         ) from error
 
 
@@ -99,9 +100,7 @@ def fit_ridge(inputs: npt.NDArray[Any], labels: Vector, about: Mapping[str, Any]
             best = (loss, penalty)
     penalty = best[1] if best else _PENALTIES[-1]
     weights = vectors @ (projected / (eigenvalues + penalty * documents))
-    return LinearModel(
-        weights, mean, scale, bias - float(centre @ weights), "identity", {**about, "penalty": penalty}
-    )
+    return LinearModel(weights, mean, scale, bias - float(centre @ weights), "identity", {**about, "penalty": penalty})
 
 
 def fit_logistic(
@@ -120,7 +119,9 @@ def fit_logistic(
         curvature = (x * (probability * (1 - probability))[:, None]).T @ x + damping
         step = np.linalg.solve(curvature, gradient)
         longest = float(np.abs(step).max())
-        weights = weights - step * min(1.0, 4.0 / max(longest, 1e-30))  # far from the optimum a full Newton step overshoots
+        weights = weights - step * min(
+            1.0, 4.0 / max(longest, 1e-30)
+        )  # far from the optimum a full Newton step overshoots
         if longest < 1e-9:
             break
     return LinearModel(weights[:-1], mean, scale, float(weights[-1]), "logistic", {**about, "penalty": penalty})

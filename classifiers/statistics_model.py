@@ -7,12 +7,10 @@ Gopher and C4 rules (arXiv 2112.11446, appendix A1; arXiv 1910.10683, section 2.
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from classifiers import model_file
 from classifiers.linear import LinearModel, Scores, load_linear
@@ -35,25 +33,25 @@ FEATURES = (
     "ended_line_share",  # lines that end with a full stop, exclamation or question mark
     "marked_line_share",  # lines that begin with a mark or a digit: bullets, numbers, table rows
     "long_line_share",  # of the text in lines of at least LONG_LINE bytes
-    "article_rate",  # "the", "a", "an" per word
+    "article_rate",  # "the", "a", "an" per word, upper or lower case
     "preposition_rate",  # "of", "in", "to", "for", "with", "by"
     "clause_rate",  # "that", "which", "is", "are", "was", "were", "and", "because"
     "address_rate",  # "you", "your", "our", "we"
     "menu_rate",  # "|", "»", "©" and "..." per word
 )
 LONG_LINE = 80
-BLOCK_BYTES = 4 << 20  # of text at a time: the arrays below take about 30 bytes a byte
+BLOCK_BYTES = 256 << 10  # of text at a time, so that the arrays below stay in the caches
 
 _WORDS = {
-    "article_rate": (" the ", " a ", " an "),
-    "preposition_rate": (" of ", " in ", " to ", " for ", " with ", " by "),
-    "clause_rate": (" that ", " which ", " is ", " are ", " was ", " were ", " and ", " because "),
-    "address_rate": (" you ", " your ", " our ", " we "),
-    "menu_rate": ("|", "»", "©", "..."),
+    "article_rate": b"the a an",
+    "preposition_rate": b"of in to for with by",
+    "clause_rate": b"that which is are was were and because",
+    "address_rate": b"you your our we",
 }
+_WORD_BYTES = 8  # a word of at most so many bytes is looked up as one whole number
 _LOWER, _UPPER, _DIGIT, _SPACE, _END, _COMMA, _BRACKET, _SYMBOL, _LEAD, _CONTINUATION = range(1, 11)
 _CLASSES = 11
-Counts = npt.NDArray[np.int64]
+Whole = npt.NDArray[np.int64]
 
 
 def _class_table() -> npt.NDArray[np.uint8]:
@@ -114,17 +112,24 @@ def measure(texts: Sequence[str]) -> npt.NDArray[np.float32]:
 
 
 def _measure_block(texts: list[bytes]) -> npt.NDArray[np.float32]:
-    data = np.frombuffer(b"\n".join(texts) + b"\n", dtype=np.uint8)  # so that no line spans two documents
-    ends = np.cumsum([len(text) + 1 for text in texts])
-    starts = np.concatenate([[0], ends[:-1]])
+    data = np.frombuffer(b"\n".join(texts) + b"\n", dtype=np.uint8)  # so that no line or word spans two documents
+    starts = np.concatenate([[0], np.cumsum([len(text) + 1 for text in texts])])
+    sizes, starts = np.diff(starts), starts[:-1]
     classes = _CLASS_OF[data]
-    counted = {kind: _sums(classes == kind, starts, ends) for kind in range(1, _CLASSES)}
-    characters = (ends - starts - 1) - counted[_CONTINUATION]
-    in_word = _IN_WORD[classes]
-    words = _sums(in_word & ~np.concatenate([[False], in_word[:-1]]), starts, ends)
-    word_bytes = _sums(in_word, starts, ends)
-    lines, ended, marked, long_bytes, line_bytes = _lines(data, classes, ends)
+    counted = {kind: _sums(classes == kind, starts) for kind in range(1, _CLASSES)}
+    characters = sizes - 1 - counted[_CONTINUATION]
     lower, upper = counted[_LOWER], counted[_UPPER]
+    in_word = _IN_WORD[classes]
+    borders = np.flatnonzero(in_word[1:] != in_word[:-1]) + 1
+    borders = np.concatenate([[0], borders]) if in_word[0] else borders
+    word_starts, word_ends = borders[::2], borders[1::2]
+    document = np.searchsorted(starts, word_starts, side="right") - 1
+    words = np.bincount(document, minlength=len(texts))
+    known = _known_words(data, word_starts, word_ends)
+    lines, ended, marked, long_bytes, line_bytes = _lines(data, classes, starts)
+    menu = _sums(data == ord("|"), starts)
+    menu += _pairs(data, (data[1:] == 0xBB) | (data[1:] == 0xA9), 0xC2, starts)  # the UTF-8 of » and ©
+    menu += _pairs(data, (data[1:] == ord(".")) & (np.append(data[2:], 0) == ord(".")), ord("."), starts)
     values = {
         "characters_log": np.log1p(characters),
         "upper_share": _share(upper, lower + upper),
@@ -134,41 +139,64 @@ def _measure_block(texts: list[bytes]) -> npt.NDArray[np.float32]:
         "non_ascii_share": _share(counted[_LEAD], characters),
         "bracket_rate": _share(counted[_BRACKET], words),
         "comma_rate": _share(counted[_COMMA], words),
-        "word_bytes": _share(word_bytes, words),
+        "word_bytes": _share(np.bincount(document, word_ends - word_starts, len(texts)), words),
         "words_per_sentence_log": np.log1p(words / (counted[_END] + 1)),
         "lines_log": np.log1p(lines),
         "words_per_line_log": np.log1p(_share(words, lines)),
         "ended_line_share": _share(ended, lines),
         "marked_line_share": _share(marked, lines),
         "long_line_share": _share(long_bytes, line_bytes),
+        "menu_rate": _share(menu, words),
     }
-    column = pa.array(texts, type=pa.binary())
-    for name, patterns in _WORDS.items():
-        found = sum(
-            pc.count_substring(column, pattern.encode(), ignore_case=False).to_numpy().astype(np.int64)
-            for pattern in patterns
-        )
-        values[name] = _share(np.asarray(found), words)
+    for place, name in enumerate(_WORDS, start=1):
+        values[name] = _share(np.bincount(document[known == place], minlength=len(texts)), words)
     return np.stack([values[name] for name in FEATURES], axis=1).astype(np.float32)
 
 
+def _known_words(data: npt.NDArray[np.uint8], starts: Whole, ends: Whole) -> npt.NDArray[np.int64]:
+    """For each word the place (from 1) of the list in `_WORDS` that holds it, upper or lower case; 0 for all other words."""
+    sizes = ends - starts
+    found = np.zeros(len(starts), dtype=np.int64)
+    short = np.flatnonzero(sizes <= _WORD_BYTES)
+    padded = np.concatenate([data, np.zeros(_WORD_BYTES, dtype=np.uint8)])
+    windows = np.lib.stride_tricks.sliding_window_view(padded, _WORD_BYTES)[starts[short]]
+    kept = np.arange(_WORD_BYTES) < sizes[short, None]
+    codes = np.where(kept, windows | 0x20, 0).astype(np.uint8).view("<u8")[:, 0]
+    place = np.minimum(np.searchsorted(_KNOWN_CODES, codes), len(_KNOWN_CODES) - 1)
+    found[short] = np.where(_KNOWN_CODES[place] == codes, _KNOWN_LISTS[place], 0)
+    return found
+
+
+def _code_table() -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
+    coded = sorted(
+        (int.from_bytes(word, "little"), place)
+        for place, words in enumerate(_WORDS.values(), start=1)
+        for word in words.split()
+    )
+    return np.array([code for code, _ in coded], dtype=np.uint64), np.array(
+        [place for _, place in coded], dtype=np.int64
+    )
+
+
+_KNOWN_CODES, _KNOWN_LISTS = _code_table()
+
+
 def _lines(
-    data: npt.NDArray[np.uint8], classes: npt.NDArray[np.uint8], ends: Counts
-) -> tuple[Counts, Counts, Counts, Counts, Counts]:
+    data: npt.NDArray[np.uint8], classes: npt.NDArray[np.uint8], starts: Whole
+) -> tuple[Whole, Whole, Whole, Whole, Whole]:
     """Per document: lines that are not empty, those that end a sentence, those that begin with a mark, bytes in long lines, and in all."""
-    line_ends = np.flatnonzero(data == 10)
+    line_ends = np.flatnonzero(data == ord("\n"))
     line_starts = np.concatenate([[0], line_ends[:-1] + 1])
     sizes = line_ends - line_starts
     filled = sizes > 0
     line_ends, line_starts, sizes = line_ends[filled], line_starts[filled], sizes[filled]
-    document = np.searchsorted(ends, line_starts, side="right")
-    total = len(ends)
+    document = np.searchsorted(starts, line_starts, side="right") - 1
 
-    def per_document(weights: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> Counts:
-        return np.bincount(document, weights=weights, minlength=total).astype(np.int64)
+    def per_document(weights: npt.NDArray[Any]) -> Whole:
+        return np.bincount(document, weights, len(starts)).astype(np.int64)
 
     return (
-        np.bincount(document, minlength=total).astype(np.int64),
+        per_document(filled[filled]),
         per_document(classes[line_ends - 1] == _END),
         per_document(_MARK[classes[line_starts]]),
         per_document(np.where(sizes >= LONG_LINE, sizes, 0)),
@@ -176,12 +204,16 @@ def _lines(
     )
 
 
-def _sums(flags: npt.NDArray[np.bool_], starts: Counts, ends: Counts) -> Counts:
-    running = np.concatenate([[0], np.cumsum(flags, dtype=np.int64)])
-    return running[ends] - running[starts]
+def _pairs(data: npt.NDArray[np.uint8], second: npt.NDArray[np.bool_], first: int, starts: Whole) -> Whole:
+    """How often a byte equal to `first` stands before a byte for which `second` holds."""
+    return _sums(np.append((data[:-1] == first) & second, False), starts)
 
 
-def _share(part: Counts, whole: Counts) -> npt.NDArray[np.float64]:
+def _sums(flags: npt.NDArray[np.bool_], starts: Whole) -> Whole:
+    return np.add.reduceat(flags, starts, dtype=np.int64)
+
+
+def _share(part: npt.NDArray[Any], whole: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     return part / np.maximum(whole, 1)
 
 

@@ -1,0 +1,62 @@
+"""The cut points of an ensemble as a file: written once for a corpus, and used again to sort the next snapshot by the same measure.
+
+    {"weighted_by": "text_bytes", "scorers": {"fasttext": {"model": DIGEST, "documents": N, "text_bytes": N, "edges": [19 scores]}}}
+
+Each edge is the lowest score of its bucket; null where no document of the corpus reached the bucket.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from classifiers.buckets import BUCKETS
+from manifests import storage
+from manifests.errors import InputError, ModelError
+
+FILE_NAME = "thresholds.json"
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """model: what the scorer depends on (digests). edges: 19 ascending scores or None. documents, text_bytes: what they were cut from."""
+
+    model: str
+    edges: tuple[float | None, ...]
+    documents: int
+    text_bytes: int
+
+
+def to_bytes(thresholds: Mapping[str, Thresholds]) -> bytes:
+    record = {"weighted_by": "text_bytes", "scorers": {name: asdict(item) for name, item in thresholds.items()}}
+    return (json.dumps(record, indent=1, sort_keys=True) + "\n").encode()
+
+
+def read_thresholds(path: str) -> dict[str, Thresholds]:
+    """Scorer name -> its cut points. Raises ModelError if there is no such file or it is something else."""
+    try:
+        record = json.loads(storage.read_bytes(path))
+        found = {
+            name: Thresholds(
+                str(item["model"]),
+                tuple(None if edge is None else float(edge) for edge in item["edges"]),
+                int(item["documents"]),
+                int(item["text_bytes"]),
+            )
+            for name, item in record["scorers"].items()
+        }
+    except InputError as error:
+        raise ModelError(f"the thresholds {path} cannot be read", error.mend) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{path} holds no thresholds", _MEND) from error
+    for name, item in found.items():
+        reached = [edge for edge in item.edges if edge is not None]
+        if (
+            len(item.edges) != BUCKETS - 1
+            or reached != sorted(reached)
+            or any(edge is not None for edge in item.edges[len(reached) :])
+        ):
+            raise ModelError(f"the thresholds of {name} in {path} are not {BUCKETS - 1} ascending scores", _MEND)
+    return found
+
+
+_MEND = f"name the work/thresholds/{FILE_NAME} of an earlier classify"

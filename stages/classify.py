@@ -1,0 +1,307 @@
+"""Quality by an ensemble: score every document, cut each scorer's scores at the corpus' own percentiles, take the highest bucket.
+
+Nemotron-CC's method (arXiv 2412.02595, section 2.2): several scorers which disagree about what is good, each turned into a rank from 0
+to 19 over the whole corpus, and the highest rank counts; five levels are cut out of the twenty. Three passes: `score` reads each
+shard once and leaves scores and a histogram, `thresholds` merges the histograms, `classify` writes the documents by level:
+
+    documents/level=<level>/kind=actual/<shard>.parquet        every level for every shard, empty ones too
+    documents/level=<level>/kind=synthetic/<shard>.parquet     only where a shard holds synthetic documents
+    work/thresholds/thresholds.json                            what `thresholds:` takes to sort another snapshot alike
+
+A document that a scorer cannot judge is excluded: `error_classify.no_text`, or `error_classify.<scorer>`.
+"""
+
+import itertools
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from functools import partial
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from classifiers import model_file
+from classifiers.buckets import (
+    LEVEL_BORDERS,
+    Histogram,
+    bucket_of,
+    edges_of,
+    histogram,
+    level_of,
+    merged,
+)
+from classifiers.embedding import EmbeddingScorer
+from classifiers.scorer import ScorerConfig, readable_texts
+from classifiers.thresholds import FILE_NAME, Thresholds, read_thresholds, to_bytes
+from manifests import storage
+from manifests.config import config
+from manifests.errors import ModelError, RecipeError
+from manifests.receipt import Counts
+from manifests.schema import EXCLUSION, LEVELS, conform, excluded, extended
+from manifests.shard import ParquetOutput, Shard, read_parquet, schema_of
+from manifests.storage import Artifact
+from stages.contract import DOCUMENTS, EXCLUDED, Inputs, Pass, Passes
+
+BATCH_ROWS = 1024
+LEVEL_ROW_GROUP_BYTES = 16 << 20  # five files are open at a time
+SCORE, HISTOGRAM, THRESHOLDS = "work/score", "work/histogram", "work/thresholds"
+KINDS = ("actual", "synthetic")
+MERGED_AT_ONCE = 64
+
+HISTOGRAM_SCHEMA = pa.schema(
+    [("scorer", pa.string()), ("bin", pa.uint32()), ("documents", pa.int64()), ("text_bytes", pa.int64())]
+)
+
+
+@config
+class Classify:
+    """scorers: a name of your choice -> a scorer; each becomes the columns `score_<name>` and `bucket_<name>`.
+    borders: the lowest bucket of medium_low, medium, medium_high and high. thresholds: the file of an earlier run, to be used as it is."""
+
+    name: ClassVar[str] = "classify"
+    version: ClassVar[int] = 1
+
+    scorers: dict[str, ScorerConfig]
+    borders: tuple[int, int, int, int] = LEVEL_BORDERS
+    thresholds: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.scorers:
+            raise RecipeError("classify has no scorers", "name at least one under `scorers:`")
+        for name in self.scorers:
+            if not (name.isidentifier() and name.islower() and name.isascii()):
+                raise RecipeError(f"a scorer is named {name!r}", "use lower-case letters, digits and underscores")
+        if list(self.borders) != sorted(set(self.borders)) or not 0 < self.borders[0] <= self.borders[-1] < 20:
+            raise RecipeError(
+                f"classify.borders are {list(self.borders)}", "give four ascending buckets within 1 to 19"
+            )
+
+    def adds(self) -> tuple[pa.Field, ...]:
+        """The columns that the stage adds to the document schema."""
+        return tuple(
+            field
+            for name in self.scorers
+            for field in (pa.field(f"score_{name}", pa.float32()), pa.field(f"bucket_{name}", pa.uint8()))
+        )
+
+    def depends_on(self) -> str:
+        """Raises ModelError if a model or the thresholds cannot be used, or were not made for each other."""
+        models = {name: scorer.depends_on() for name, scorer in sorted(self.scorers.items())}
+        parts = [f"{name}={model}" for name, model in models.items()]
+        if self.thresholds is not None:
+            known = read_thresholds(self.thresholds)
+            for name, model in models.items():
+                if name not in known:
+                    raise ModelError(
+                        f"{self.thresholds} has no thresholds for the scorer {name}; it has {', '.join(sorted(known))}",
+                        "name the scorers as in the run that made it, or leave out `thresholds`",
+                    )
+                if known[name].model != model:
+                    raise ModelError(
+                        f"{self.thresholds} was made with another model of the scorer {name}",
+                        "use that model again, or leave out `thresholds` to have them made anew",
+                    )
+            parts.append(f"thresholds={model_file.digest(self.thresholds)}")
+        return " ".join(parts)
+
+    def named_inputs(self) -> Mapping[str, tuple[str, ...]]:
+        return {}
+
+    def passes(self, inputs: Inputs) -> Passes:
+        documents = shard_names(inputs.documents)
+        encodes = any(isinstance(item, EmbeddingScorer) and item.device != "cpu" for item in self.scorers.values())
+        scored = yield Pass(
+            name="score",
+            shards={name: (artifact,) for name, artifact in documents.items()},
+            work=partial(_score, self),
+            holds_engine=any(isinstance(item, EmbeddingScorer) for item in self.scorers.values()),
+            gpus=1 if encodes else 0,
+        )
+        if self.thresholds is not None:
+            thresholds = storage.artifact_of(self.thresholds)
+        else:
+            cut = yield Pass(
+                name="thresholds",
+                shards={"thresholds": scored.outputs(HISTOGRAM)},
+                work=partial(_thresholds, {name: scorer.depends_on() for name, scorer in self.scorers.items()}),
+            )
+            (thresholds,) = cut.outputs()
+        yield Pass(
+            name=self.name,
+            shards={
+                name: (documents[name], *(item for item in receipt.outputs if f"/{SCORE}/" in item.path), thresholds)
+                for name, receipt in scored.receipts.items()
+            },
+            work=partial(_assign, self),
+            final=True,
+        )
+
+
+def shard_names(documents: tuple[Artifact, ...]) -> dict[str, Artifact]:
+    """A name for each document shard: its file name without suffixes, with a piece of its digest where several files share it."""
+    named: dict[str, Artifact] = {}
+    stems = [document.name.split(".", 1)[0] or "shard" for document in documents]
+    for stem, document in sorted(zip(stems, documents, strict=True), key=lambda item: (item[0], item[1].digest)):
+        name = stem if stems.count(stem) == 1 else f"{stem}-{document.digest[:12]}"
+        names = itertools.chain([name], (f"{name}-{copy}" for copy in itertools.count(2)))  # the same bytes twice
+        named[next(free for free in names if free not in named)] = document
+    return named
+
+
+def _score(config: Classify, shard: Shard) -> list[Counts]:
+    """One row a document: its id and its scores, null where a scorer has none; and the histograms of what all scorers could judge."""
+    (documents,) = shard.inputs
+    schema = pa.schema([("id", pa.string()), *((name, pa.float32()) for name in config.scorers)])
+    counted: dict[str, list[Histogram]] = {name: [] for name in config.scorers}
+    with shard.parquet(SCORE, schema) as output:
+        for table in _batches(documents):
+            scores = _scores(config, table["text"])
+            whole = np.all([np.isfinite(values) for values in scores.values()], axis=0)
+            sizes = pc.fill_null(pc.binary_length(table["text"]), 0).to_numpy().astype(np.int64)
+            for name, values in scores.items():
+                counted[name] = _gathered([*counted[name], histogram(values[whole], sizes[whole])])
+            columns = {name: pa.array(values, mask=~np.isfinite(values)) for name, values in scores.items()}
+            output.write(pa.table({"id": table["id"], **columns}))
+            shard.report(output.rows, documents.rows or None)
+    with shard.parquet(HISTOGRAM, HISTOGRAM_SCHEMA) as histograms:
+        for name in config.scorers:
+            found = merged(counted[name])
+            histograms.write(
+                pa.table(
+                    {
+                        "scorer": [name] * len(found.bins),
+                        "bin": found.bins,
+                        "documents": found.documents,
+                        "text_bytes": found.text_bytes,
+                    }
+                )
+            )
+    return []
+
+
+def _scores(config: Classify, column: pa.ChunkedArray) -> dict[str, npt.NDArray[np.float32]]:
+    texts = readable_texts(column)
+    places = [place for place, text in enumerate(texts) if text is not None]
+    readable = [text for text in texts if text is not None]
+    found = {}
+    for name, scorer in config.scorers.items():
+        values = np.full(len(texts), np.nan, dtype=np.float32)
+        if readable:
+            values[places] = scorer.score(readable)
+        found[name] = values
+    return found
+
+
+def _thresholds(models: Mapping[str, str], shard: Shard) -> list[Counts]:
+    """Merge the shards' histograms and cut each scorer's scores into twenty. models: scorer name -> what it depends on."""
+    counted: dict[str, list[Histogram]] = {name: [] for name in models}
+    for artifact in shard.inputs:
+        for table in read_parquet(artifact):
+            for name in models:
+                rows = table.filter(pc.equal(table["scorer"], name))
+                part = Histogram(*(rows[column].to_numpy() for column in ("bin", "documents", "text_bytes")))
+                counted[name] = _gathered([*counted[name], part])
+    found = {}
+    for name, model in models.items():
+        total = merged(counted[name])
+        found[name] = Thresholds(
+            model=model,
+            edges=tuple(edges_of(total)),
+            documents=int(total.documents.sum()),
+            text_bytes=int(total.text_bytes.sum()),
+        )
+    shard.file(THRESHOLDS, FILE_NAME, to_bytes(found))
+    return []
+
+
+def _gathered(parts: list[Histogram]) -> list[Histogram]:
+    """The same histograms, merged into one when they have become many."""
+    return parts if len(parts) < MERGED_AT_ONCE else [merged(parts)]
+
+
+def _assign(config: Classify, shard: Shard) -> list[Counts]:
+    """Every document with its scores, buckets, quality and level, into its level's file."""
+    documents, scores, thresholds = shard.inputs
+    edges = {name: item.edges for name, item in read_thresholds(thresholds.path).items()}
+    schema = extended(*config.adds(), of=extended(*schema_of(documents)))
+    scored = pa.concat_tables([schema_of(scores).empty_table(), *read_parquet(scores)])
+    account = Counts(Classify.name)
+    with (
+        shard.parquet(EXCLUDED, extended(*EXCLUSION, of=schema)) as excluded_output,
+        ExitStack() as stack,
+    ):
+        outputs = _open_levels(shard, schema, stack, KINDS[0])
+        for group in read_parquet(documents):
+            here = scored.slice(account.rows_in, group.num_rows)
+            assert here["id"].equals(group["id"]), "scores belong to the documents in their order"
+            account.rows_in += group.num_rows
+            kept, dropped = _split(config, conform(group, schema), here)
+            excluded_output.write(dropped)
+            account.failed += dropped.num_rows
+            kept = _with_quality(config, kept, edges)
+            synthetic = pc.fill_null(pc.equal(kept["kind"], KINDS[1]), False)
+            for kind, rows in ((KINDS[0], kept.filter(pc.invert(synthetic))), (KINDS[1], kept.filter(synthetic))):
+                if rows.num_rows and (kind, LEVELS[0]) not in outputs:
+                    outputs |= _open_levels(shard, schema, stack, kind)
+                for level in LEVELS if rows.num_rows else ():
+                    outputs[kind, level].write(rows.filter(pc.equal(rows["level"], level)))
+            shard.report(account.rows_in, documents.rows or None)
+    account.kept = sum(output.rows for output in outputs.values())
+    account.text_bytes = sum(output.text_bytes for output in outputs.values())
+    account.tokens = sum(output.tokens for output in outputs.values())
+    return [account]
+
+
+def _open_levels(shard: Shard, schema: pa.Schema, stack: ExitStack, kind: str) -> dict[tuple[str, str], ParquetOutput]:
+    return {
+        (kind, level): stack.enter_context(
+            shard.parquet(f"{DOCUMENTS}/level={level}/kind={kind}", schema, row_group_bytes=LEVEL_ROW_GROUP_BYTES)
+        )
+        for level in LEVELS
+    }
+
+
+def _split(config: Classify, table: pa.Table, scored: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """(documents with all their scores, excluded rows)."""
+    for name in config.scorers:
+        table = _with(table, f"score_{name}", scored[name])
+    texts = readable_texts(table["text"])
+    unjudged = {name: scored[name].is_null().to_pylist() for name in config.scorers}
+    reasons: list[str | None] = []
+    details: list[str | None] = []
+    for row, text in enumerate(texts):
+        failing = next((name for name in config.scorers if unjudged[name][row]), None)
+        if failing is None:
+            reasons.append(None)
+        elif text is None:
+            reasons.append("error_classify.no_text")
+            details.append("the text is missing or is not UTF-8")
+        else:
+            reasons.append(f"error_classify.{failing}")
+            details.append(f"the scorer {failing} has no score for this text")
+    failed = pa.array([reason is not None for reason in reasons], pa.bool_())
+    codes = [reason for reason in reasons if reason is not None]
+    return table.filter(pc.invert(failed)), excluded(table.filter(failed), Classify.name, codes, details)
+
+
+def _with_quality(config: Classify, table: pa.Table, edges: Mapping[str, tuple[float | None, ...]]) -> pa.Table:
+    quality = np.zeros(table.num_rows, dtype=np.uint8)
+    for name in config.scorers:
+        buckets = bucket_of(table[f"score_{name}"].to_numpy(), edges[name])
+        quality = np.maximum(quality, buckets)
+        table = _with(table, f"bucket_{name}", pa.array(buckets))
+    levels = pa.array(LEVELS).take(pa.array(level_of(quality, config.borders)))
+    return _with(_with(table, "quality", pa.array(quality)), "level", levels)
+
+
+def _with(table: pa.Table, name: str, values: pa.Array | pa.ChunkedArray) -> pa.Table:
+    place = table.schema.get_field_index(name)
+    return table.set_column(place, table.schema.field(place), values)
+
+
+def _batches(documents: Artifact) -> Iterator[pa.Table]:
+    for group in read_parquet(documents, ["id", "text"]):
+        for start in range(0, group.num_rows, BATCH_ROWS):
+            yield group.slice(start, BATCH_ROWS)
