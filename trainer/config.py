@@ -52,15 +52,9 @@ class HybridConfig:
                 f"the layer pattern {self.pattern!r} has no attention layer",
                 "put at least one * into it: other tools cannot load a NemotronH model without one",
             )
-        for name in (
-            "hidden_size",
-            "ffn_size",
-            "mamba_state",
-            "mamba_head_dim",
-            "head_dim",
-            "chunk_size",
-            "vocab_size",
-        ):
+        sizes = ("hidden_size", "ffn_size", "vocab_size", "attention_heads", "key_value_heads", "head_dim")
+        mamba_sizes = ("mamba_heads", "mamba_groups", "mamba_head_dim", "mamba_state", "conv_kernel", "chunk_size")
+        for name in sizes + mamba_sizes:
             if getattr(self, name) < 1:
                 raise RecipeError(f"{name} is {getattr(self, name)}", "give a positive number")
         if self.attention_heads % self.key_value_heads:

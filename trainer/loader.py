@@ -17,7 +17,7 @@ from torch import Tensor
 
 from trainer.data import PackedStream, Row, rows_of_step
 
-BATCHES_AHEAD = 4
+BATCHES_AHEAD = 32  # enough to train on while the next window of documents is decoded
 
 
 @dataclass(frozen=True)

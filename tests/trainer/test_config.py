@@ -54,6 +54,7 @@ def test_wrong_values_are_named(make_config, changes, message):
         ({"mamba_groups": 3}, "4 Mamba heads do not divide into 3 groups"),
         ({"key_value_heads": 4}, "2 attention heads cannot share 4"),
         ({"hidden_size": 0}, "hidden_size is 0"),
+        ({"key_value_heads": 0}, "key_value_heads is 0"),
     ],
 )
 def test_impossible_shapes_are_named(make_config, changes, message):
