@@ -72,10 +72,7 @@ def parse_mime(value: str | None) -> tuple[str | None, str | None]:
 def decode_body(body: bytes, headers: dict[str, str], limit: int) -> bytes:
     """The body without its transfer and content encodings. Raises BodyError or BodyTooLarge (more than `limit` bytes)."""
     for coding in reversed(_SEPARATOR.split(headers.get("transfer-encoding", "").lower())):
-        if coding == "chunked":
-            body = unchunked(body)
-        else:
-            body = _decoded(body, coding, limit)
+        body = unchunked(body) if coding == "chunked" else _decoded(body, coding, limit)
     for coding in reversed(_SEPARATOR.split(headers.get("content-encoding", "").lower())):
         body = _decoded(body, coding, limit)
     if len(body) > limit:

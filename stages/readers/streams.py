@@ -6,6 +6,7 @@ stream, and ends (as if the file ended) at the first damage, which it describes.
 """
 
 import bz2
+import io
 import lzma
 import re
 import zlib
@@ -85,6 +86,13 @@ class Inflated:
     def tell(self) -> int:
         return self._decoded - len(self._spare)
 
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Not possible; fastwarc's type asks for it and its iterator never does it."""
+        raise io.UnsupportedOperation(f"a compressed stream cannot go to {offset} ({whence})")
+
+    def close(self) -> None:
+        """The file belongs to whoever opened it."""
+
     def member_of(self, position: int) -> Member:
         """The member that holds the byte at `position` of the decompressed stream; earlier ones are forgotten."""
         while len(self.members) > 1 and self.members[1].start <= position:
@@ -156,6 +164,12 @@ class Plain:
 
     def tell(self) -> int:
         return self._file.tell()
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def close(self) -> None:
+        """The file belongs to whoever opened it."""
 
 
 def lines(stream: Inflated | Plain, limit: int) -> Iterator[tuple[bytes, int]]:
