@@ -33,8 +33,9 @@ FAILED_RULES = pa.field("failed_rules", pa.list_(pa.string()))
 
 @config
 class Filter:
-    """families: in the order in which they may name the reason of a drop. thresholds: rule code -> another threshold. off: codes of
-    rules to leave out. rules: the recipe's own. lines: the C4 line edits (only with the family `c4`). stop_words: of Gopher's rule.
+    """families: in the order in which they may name the reason of a drop. thresholds: family -> rule name -> another threshold.
+    off: reason codes of rules to leave out. rules: the recipe's own. lines: the C4 line edits (only with the family `c4`).
+    stop_words: of Gopher's rule.
     blocks: datatrove filters, `{class: module:Class, arguments: {...}}`."""
 
     name: ClassVar[str] = "filter"
@@ -42,7 +43,7 @@ class Filter:
     reads: ClassVar[str] = DOCUMENTS
 
     families: tuple[str, ...] = ("gopher_repetition", "gopher_quality", "c4", "fineweb")
-    thresholds: Mapping[str, float] = field(default_factory=dict)
+    thresholds: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     off: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
     lines: LineEdits = LineEdits()

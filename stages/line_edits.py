@@ -1,7 +1,7 @@
 """The line edits of C4: whole lines that are page furniture leave the text, the others stay as they are.
 
 Source: Raffel et al. 2020 (JMLR 21/140), 2.2, and the data set's published code, which adds the longest word, the policy phrases and the
-citation marks. C4 also drops every line that does not end in terminal punctuation; FineWeb (arXiv:2406.17557, 3.4) measured that this
+citation marks. C4 also drops every line that does not end in terminal punctuation; FineWeb (arXiv:2406.17557) measured that this
 rule alone removes about 30 % of the tokens and turned it off, so it is off here. Blank lines stay, so that paragraphs
 survive; where lines were taken out, no run of blank lines is left behind.
 """

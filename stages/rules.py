@@ -6,6 +6,7 @@ adds rules of its own over any statistic of `stages.statistics`. Thresholds are 
 same verdict over freshly measured documents and over columns read back from Parquet.
 """
 
+import dataclasses
 import difflib
 import operator
 import re
@@ -53,10 +54,10 @@ class Rule:
         return f"{self.statistic}={value:.6g} {self.comparison} {self.threshold:.6g}"
 
 
-GOPHER_QUALITY = "Rae et al. 2021 (arXiv:2112.11446), A.1.1, quality filtering"
-GOPHER_REPETITION = "Rae et al. 2021 (arXiv:2112.11446), A.1.1, table A1"
+GOPHER_QUALITY = "Rae et al. 2021 (arXiv:2112.11446), appendix A.1.1"
+GOPHER_REPETITION = "Rae et al. 2021 (arXiv:2112.11446), appendix A.1.1, table A1"
 C4 = "Raffel et al. 2020 (JMLR 21/140), 2.2"
-FINEWEB = "Penedo et al. 2024 (arXiv:2406.17557), 3.5"
+FINEWEB = "Penedo et al. 2024 (arXiv:2406.17557)"
 
 
 def _rules(family: str, citation: str, *rows: tuple[str, str, Any, float]) -> tuple[Rule, ...]:
@@ -124,31 +125,35 @@ FAMILIES: Final[Mapping[str, tuple[Rule, ...]]] = {
 
 
 def rules_in_force(
-    families: Sequence[str], thresholds: Mapping[str, float], off: Iterable[str], own: Iterable[Rule]
+    families: Sequence[str], thresholds: Mapping[str, Mapping[str, float]], off: Iterable[str], own: Iterable[Rule]
 ) -> tuple[Rule, ...]:
-    """The rules of the families in the order given, then the recipe's own; `thresholds` and `off` name rules by their code.
+    """The rules of the families in the order given, then the recipe's own.
 
-    Raises RecipeError where a family, rule or statistic does not exist (naming the nearest one that does) or a rule is given twice.
+    thresholds: family -> rule name -> another threshold. off: reason codes of rules to leave out. Raises RecipeError where a family,
+    rule or statistic does not exist (naming the nearest one that does) or a rule is given twice.
     """
     rules: dict[str, Rule] = {}
     for family in families:
         if family not in FAMILIES:
             raise RecipeError(f"there is no rule family {family!r}", nearest(family, FAMILIES))
         rules.update({rule.code: rule for rule in FAMILIES[family]})
-    known = [rule.code for family in FAMILIES.values() for rule in family]
+    published = {rule.code for family in FAMILIES.values() for rule in family}
     for rule in own:
         _check(rule)
-        if rule.code in rules or rule.code in known:
-            raise RecipeError(f"rule {rule.code} is there already", "give it another name, or set its threshold")
+        if rule.code in rules or rule.code in published:
+            raise RecipeError(f"rule {rule.code} is there already", "give it another name, or change its threshold")
         rules[rule.code] = rule
+    changed = {f"{family}.{name}": value for family, names in thresholds.items() for name, value in names.items()}
     silenced = set(off)
-    for code in [*thresholds, *sorted(silenced)]:
-        if code in known and code not in rules:
-            raise RecipeError(f"rule {code} is not in force", f"add its family to families: {code.split('.')[0]}")
+    for code in [*changed, *sorted(silenced)]:
+        if code in published and code not in rules:
+            raise RecipeError(f"rule {code} is not in force", f"add {code.split('.')[0]} to the families")
         if code not in rules:
             raise RecipeError(f"there is no rule {code!r}", nearest(code, rules))
     return tuple(
-        _with_threshold(rule, thresholds[code]) if code in thresholds else rule
+        dataclasses.replace(rule, threshold=changed[code], citation=f"recipe (published: {rule.threshold:g})")
+        if code in changed
+        else rule
         for code, rule in rules.items()
         if code not in silenced
     )
@@ -187,14 +192,3 @@ def _check(rule: Rule) -> None:
             f"{rule.code!r} cannot be a reason code",
             "name rule and family in snake case, the family not beginning with error_",
         )
-
-
-def _with_threshold(rule: Rule, threshold: float) -> Rule:
-    return Rule(
-        name=rule.name,
-        statistic=rule.statistic,
-        comparison=rule.comparison,
-        threshold=threshold,
-        family=rule.family,
-        citation=f"recipe, instead of {rule.threshold:.6g}",
-    )

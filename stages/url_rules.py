@@ -143,31 +143,27 @@ def _domains(url: str) -> Iterator[str]:
         yield host
 
 
-def _entries(names: Iterable[str]) -> Iterator[str]:
+def _entries(names: Iterable[str]) -> list[str]:
+    entries: list[str] = []
     for name in names:
-        for line in _lines(name):
-            try:
-                entry = line.decode().strip().lower()
-            except UnicodeDecodeError as error:
-                raise InputError(f"block list {name} is not UTF-8 ({error.reason})", "convert it") from error
-            if entry and not entry.startswith("#"):
-                yield entry
+        try:
+            lines = _content(name).decode().lower().split("\n")
+        except UnicodeDecodeError as error:
+            raise InputError(f"block list {name} is not UTF-8 ({error.reason})", "convert it") from error
+        entries += [entry for entry in map(str.strip, lines) if entry and entry[0] != "#"]
+    return entries
 
 
-def _lines(name: str) -> Iterator[bytes]:
+def _content(name: str) -> bytes:
     if not name.startswith(PACKAGED):
-        with storage.open_read(name) as file:
-            yield from file
-        return
+        return storage.read_bytes(name)
     member = PACKAGED_LISTS[name.removeprefix(PACKAGED)][1]
     if not member:
-        with open(_asset(name), "rb") as file:
-            yield from file
-        return
+        return storage.read_bytes(_asset(name))
     with tarfile.open(_asset(name)) as archive:
         extracted = archive.extractfile(member)
         assert extracted is not None, f"{member} is a regular file of the archive"
-        yield from extracted
+        return extracted.read()
 
 
 def _asset(name: str) -> str:
@@ -181,15 +177,15 @@ def _asset(name: str) -> str:
     return os.path.join(spec.submodule_search_locations[0], "assets", PACKAGED_LISTS[key][0])
 
 
-def _hash(entry: str) -> int:
-    return int.from_bytes(hashlib.blake2b(entry.encode(), digest_size=8).digest(), "little")
+def _hashed(entry: str) -> bytes:
+    return hashlib.blake2b(entry.encode(), digest_size=8).digest()
 
 
 def _hashes(entries: Iterable[str]) -> NDArray[np.uint64]:
-    return np.unique(np.fromiter(map(_hash, entries), np.uint64))
+    return np.unique(np.frombuffer(b"".join(map(_hashed, entries)), np.uint64))
 
 
 def _holds(hashes: NDArray[np.uint64], entry: str) -> bool:
-    value = np.uint64(_hash(entry))
+    value = np.frombuffer(_hashed(entry), np.uint64)[0]
     index = int(np.searchsorted(hashes, value))
     return index < hashes.size and bool(hashes[index] == value)
