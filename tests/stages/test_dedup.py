@@ -218,7 +218,9 @@ def test_every_removed_document_is_like_a_survivor_that_was_kept(planted):
     kept = set(result.kept_ids)
     assert result.removed
     for row in result.removed:
-        survivor, similarity = re.fullmatch(r"duplicate_of=(\S+) jaccard=([\d.]+)", row["detail"]).groups()
+        match = re.fullmatch(r"duplicate_of=(\S+) jaccard=([\d.]+)", row["detail"])
+        assert match
+        survivor, similarity = match.groups()
         assert survivor in kept
         truth = plain_jaccard(row["text"], texts[survivor])
         assert truth >= 0.8
