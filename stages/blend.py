@@ -7,7 +7,7 @@ Documents are taken whole. One that is taken e times appears in epochs 0 to e-1;
 
     measure  each input file: tokens and key of every document, which sources claim it          (narrow tables)
     plan     quotas from the sums, then for each source the exact key at which its quota ends    (plan.json)
-    spread   each input file: copies of its documents, sent to output shards by hash             (a row group each)
+    spread   each input file: copies of its documents, sent to output shards by hash          (a stream for each)
     blend    each output shard: its rows from everywhere, in the order of a hash
 
 The account: `rows_in` counts a document once for each copy taken and once if none is; a document that no source wants
@@ -45,9 +45,9 @@ from stages.readers import ReaderSettings
 
 @config
 class BlendSource:
-    """input: stage folders, files or globs; empty means the blend's main input. levels, kinds, prompts: take only these (empty: all)."""
+    """input: stage folders, files or globs. levels, kinds, prompts: take only these (empty: all)."""
 
-    input: tuple[str, ...] = ()
+    input: str | tuple[str, ...]
     weight: float
     max_epochs: float | None = 1.0  # None: no cap. Up to 4 costs little (arXiv 2305.16264)
     category: str = ""  # web, math, code, academic, ...: sums in the plan
@@ -55,6 +55,10 @@ class BlendSource:
     kinds: tuple[str, ...] = ()
     prompts: tuple[str, ...] = ()
     reader: ReaderSettings = field(default_factory=ReaderSettings)
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        return (self.input,) if isinstance(self.input, str) else self.input
 
     def __post_init__(self) -> None:
         if self.weight < 0 or (self.max_epochs is not None and self.max_epochs <= 0):
@@ -77,7 +81,7 @@ class Blend:
     name: ClassVar[str] = "blend"
     version: ClassVar[int] = 1
 
-    sources: dict[str, BlendSource] = field(default_factory=lambda: {"documents": BlendSource(weight=1.0)})
+    sources: dict[str, BlendSource]
     tokens: int | None = None
     tokenizer: str | None = None
     recount: bool = False
@@ -95,15 +99,11 @@ class Blend:
         if self.recount and self.tokenizer is None:
             raise RecipeError("recount needs a tokenizer", "set the blend's tokenizer")
 
-    @property
-    def reads_main_input(self) -> bool:
-        return any(not source.input for source in self.sources.values())
-
     def depends_on(self) -> str:
         return tokens.load(self.tokenizer).digest if self.tokenizer else ""
 
     def named_inputs(self) -> Mapping[str, tuple[str, ...]]:
-        return {name: source.input for name, source in self.sources.items() if source.input}
+        return {name: source.patterns for name, source in self.sources.items()}
 
     def passes(self, inputs: Inputs) -> Passes:
         files = _files(self, inputs)
@@ -147,10 +147,9 @@ def _files(config: Blend, inputs: Inputs) -> dict[str, tuple[Artifact, tuple[str
     """Shard name -> the file and the sources that read it. Each file is read once for all sources that read it alike."""
     found: dict[tuple[str, str], tuple[Artifact, list[str]]] = {}
     for name, source in sorted(config.sources.items()):
-        artifacts = inputs.named.get(name, ()) if source.input else inputs.documents
-        if not artifacts:
-            raise RecipeError(f"the blend's source {name} has no files", "give it an input, or the blend a main input")
-        for artifact in artifacts:
+        if not inputs.named[name]:
+            raise RecipeError(f"the blend's source {name} has no files", "check its input")
+        for artifact in inputs.named[name]:
             found.setdefault((artifact.path, repr(source.reader)), (artifact, []))[1].append(name)
     files: dict[str, tuple[Artifact, tuple[str, ...]]] = {}
     for _, (artifact, names) in sorted(found.items()):

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from manifests import storage
-from manifests.errors import InputError, ModelError
+from manifests.errors import ModelError
 
 FILES = (
     "tokenizer.json",
@@ -168,9 +168,9 @@ def _loaded(name: str, folder: str, digest: str) -> LoadedTokenizer:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
         hugging_face = AutoTokenizer.from_pretrained(folder)
-    except (OSError, ValueError, KeyError, InputError) as error:
+    except Exception as error:
         raise ModelError(
-            f"the tokenizer {name} cannot be loaded ({str(error).splitlines()[0]})",
+            f"the tokenizer {name} cannot be loaded ({type(error).__name__}: {str(error)[:200]})",
             "check its files; a tokenizer that needs code of its own is not supported",
         ) from error
     backend = getattr(hugging_face, "backend_tokenizer", None)

@@ -1,0 +1,55 @@
+"""Documents from anywhere: a stage's shards as they stand, raw files through the readers."""
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from manifests import storage
+from manifests.errors import RecipeError
+from manifests.storage import Artifact
+from stages.documents import BATCH_ROWS, input_shards, is_document_shard, read_documents
+from stages.readers import ReaderSettings
+from tests.stages.small_corpus import documents, write_shard
+
+
+def read(path, **settings):
+    tables = list(read_documents(storage.artifact_of(str(path)), ReaderSettings(**settings), "blend"))
+    return tables, [row for table in tables for row in table.to_pylist()]
+
+
+def test_shards_keep_every_column_and_their_order(tmp_path):
+    rows = documents("doc", 2 * BATCH_ROWS + 3, level="high", kind="synthetic", prompt="list")
+    tables, found = read(write_shard(tmp_path / "in.parquet", rows))
+    assert [table.num_rows for table in tables] == [BATCH_ROWS, BATCH_ROWS, 3]
+    assert [{key: row[key] for key in rows[0]} for row in found] == rows
+
+
+def test_raw_parquet_is_not_taken_for_a_shard(tmp_path):
+    path = tmp_path / "raw.parquet"
+    pq.write_table(pa.table({"text": ["eins"], "n_tokens": [7]}), path)
+    assert not is_document_shard(storage.artifact_of(str(path)))
+    _, (row,) = read(path)
+    assert (row["text"], row["source"], row["kind"], row["n_tokens"]) == ("eins", "raw", "actual", None)
+
+
+def test_a_record_that_cannot_be_read_carries_stage_and_reason(tmp_path):
+    path = tmp_path / "raw.jsonl"
+    path.write_text('{"text": "eins"}\n{"text": \n', encoding="utf-8")
+    _, (good, bad) = read(path)
+    assert (good["stage"], good["reason"]) == (None, None)
+    assert bad["stage"] == "blend"
+    assert bad["reason"].startswith("error_read.")
+
+
+def test_shard_names_are_unique_and_do_not_depend_on_the_order():
+    files = tuple(
+        Artifact(f"{folder}/a.parquet", digest * 64, 1) for folder, digest in (("x", "1"), ("y", "2"), ("z", "2"))
+    )
+    named = input_shards(files, "pack")
+    assert sorted(named) == ["a", "a-222222222222", "a-222222222222-again"]
+    assert input_shards(files[::-1], "pack") == named
+
+
+def test_nothing_to_read_is_refused():
+    with pytest.raises(RecipeError, match="pack has nothing to read"):
+        input_shards((), "pack")
