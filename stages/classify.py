@@ -11,7 +11,6 @@ shard once and leaves scores and a histogram, `thresholds` merges the histograms
 A document that a scorer cannot judge is excluded: `error_classify.no_text`, or `error_classify.<scorer>`.
 """
 
-import itertools
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
@@ -43,6 +42,7 @@ from manifests.schema import EXCLUSION, LEVELS, conform, excluded, extended
 from manifests.shard import ParquetOutput, Shard, read_parquet, schema_of
 from manifests.storage import Artifact
 from stages.contract import DOCUMENTS, EXCLUDED, Inputs, Pass, Passes
+from stages.documents import input_shards
 
 BATCH_ROWS = 1024
 LEVEL_ROW_GROUP_BYTES = 16 << 20  # five files are open at a time
@@ -110,7 +110,7 @@ class Classify:
         return {}
 
     def passes(self, inputs: Inputs) -> Passes:
-        documents = shard_names(inputs.documents)
+        documents = input_shards(inputs.documents, self.name)
         encodes = any(isinstance(item, EmbeddingScorer) and item.device != "cpu" for item in self.scorers.values())
         scored = yield Pass(
             name="score",
@@ -137,17 +137,6 @@ class Classify:
             work=partial(_assign, self),
             final=True,
         )
-
-
-def shard_names(documents: tuple[Artifact, ...]) -> dict[str, Artifact]:
-    """A name for each document shard: its file name without suffixes, with a piece of its digest where several files share it."""
-    named: dict[str, Artifact] = {}
-    stems = [document.name.split(".", 1)[0] or "shard" for document in documents]
-    for stem, document in sorted(zip(stems, documents, strict=True), key=lambda item: (item[0], item[1].digest)):
-        name = stem if stems.count(stem) == 1 else f"{stem}-{document.digest[:12]}"
-        names = itertools.chain([name], (f"{name}-{copy}" for copy in itertools.count(2)))  # the same bytes twice
-        named[next(free for free in names if free not in named)] = document
-    return named
 
 
 def _score(config: Classify, shard: Shard) -> list[Counts]:

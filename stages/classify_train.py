@@ -31,8 +31,8 @@ from manifests.errors import ModelError, RecipeError
 from manifests.receipt import Counts
 from manifests.shard import Shard, read_parquet
 from manifests.storage import Artifact
-from stages.classify import shard_names
 from stages.contract import Inputs, Pass, Passes
+from stages.documents import input_shards
 from stages.readers import ReaderSettings
 from stages.training_sample import LABELLED, NEGATIVE, POSITIVE, count, fill, merged_rows, select
 
@@ -98,8 +98,8 @@ class ClassifyTrain:
     def passes(self, inputs: Inputs) -> Passes:
         files = {
             f"{role}-{name}": (role, artifact)
-            for role in ROLES
-            for name, artifact in shard_names(inputs.named.get(role, ())).items()
+            for role in self.named_inputs()
+            for name, artifact in input_shards(inputs.named[role], self.name).items()
         }
         shards = {name: (artifact,) for name, (_, artifact) in files.items()}
         counting = yield Pass(name="count", shards=shards, work=partial(_count, self))

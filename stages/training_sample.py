@@ -16,12 +16,14 @@ from typing import Any
 import pyarrow as pa
 
 from classifiers.scorer import readable_texts
-from manifests.errors import InputError
 from manifests.schema import seed_for
 from manifests.shard import Shard, read_parquet, schema_of
 from manifests.storage import Artifact, open_read
 from stages.documents import read_documents
 from stages.readers import ReaderSettings
+from stages.readers.jsonl import open_lines
+from stages.readers.record import without_surrogates
+from stages.readers.streams import lines
 
 SAMPLE = pa.schema(
     [
@@ -81,8 +83,8 @@ def labelled_records(
                 yield Labelled(_id(artifact, identity, row), text, _number(label))
                 row += 1
     else:
-        for row, (line, whole) in enumerate(_lines(artifact, reader)):
-            yield _from_json(artifact, row, line if whole else b"", label_column, reader)
+        for row, line in enumerate(_lines(artifact, reader.max_payload_bytes)):
+            yield _from_json(artifact, row, line, label_column, reader)
 
 
 def count(role: str, label_column: str, reader: ReaderSettings, stage: str, shard: Shard) -> None:
@@ -174,32 +176,30 @@ def _cut(record: Labelled, max_chars: int) -> Labelled:
     return Labelled(record.id, (record.text or "")[:max_chars], record.label)
 
 
-def _lines(artifact: Artifact, reader: ReaderSettings) -> Iterator[tuple[bytes, bool]]:
-    """The lines of a plain or compressed file, each with whether it is whole (not longer than the reader's limit)."""
-    from stages.readers.streams import Inflated, Plain, lines, magic_of
-
-    limit = reader.max_payload_bytes
+def _lines(artifact: Artifact, limit: int) -> Iterator[bytes | None]:
+    """The lines of a plain or compressed file that are not blank; None for one longer than `limit`, and for what damage took."""
     with open_read(artifact.path) as file:
-        magic = magic_of(file.read(8))
-        stream = Inflated(file, 0, magic) if magic else Plain(file, 0)
+        stream = open_lines(file)
         for line, length in lines(stream, limit):
             if line.strip():
-                yield line, length <= limit
+                yield line if length <= limit else None
         if stream.damage is not None:
-            raise InputError(f"{artifact.path} is damaged ({stream.damage.what})", "fetch or compress the file again")
+            yield None
 
 
-def _from_json(artifact: Artifact, row: int, line: bytes, label_column: str, reader: ReaderSettings) -> Labelled:
+def _from_json(
+    artifact: Artifact, row: int, line: bytes | None, label_column: str, reader: ReaderSettings
+) -> Labelled:
     try:
-        record = json.loads(line)
-    except ValueError:
+        record = None if line is None else json.loads(line)
+    except (ValueError, RecursionError):
         record = None
     if not isinstance(record, dict):
         return Labelled(_id(artifact, None, row), None, None, failed=True)
     text = record.get(reader.text_column)
     return Labelled(
         _id(artifact, record.get(reader.id_column), row),
-        text if isinstance(text, str) else None,
+        without_surrogates(text) if isinstance(text, str) else None,
         _number(record.get(label_column)),
     )
 
