@@ -5,11 +5,7 @@ shingle hashes (a rolling hash over n words) -> the smallest value of each of k 
 of rows. Two documents whose shingle sets have Jaccard similarity s agree in one signature value with probability s, and share at
 least one of b band keys of r rows with probability 1 - (1 - s**r)**b.
 
-The word rule, in full: the text is cut at white space (Unicode's, as `str.isspace`); punctuation and symbols (general categories P
-and S) are dropped from the pieces; letters are lower-cased one by one; what remains of a piece is a word. A character of a script
-that is written without spaces (`UNSPACED`: Chinese, Japanese, Thai, Lao, Khmer, Burmese, Tibetan) is a word by itself, so that such
-text is compared by character n-grams. A document with fewer words than the n-gram has one shingle, its whole word sequence.
-
+Words are those of `stages.kernels.word_rule`. A document with fewer words than the n-gram has one shingle, its whole word sequence.
 The 128-bit hash sees white space collapsed and nothing else changed: case and punctuation count.
 
 Sources: Broder 1997, "On the resemblance and containment of documents"; banding: Leskovec, Rajaraman, Ullman, "Mining of Massive
@@ -17,7 +13,6 @@ Datasets", 3.4; multiply-add permutations of an already mixed hash modulo 2**32:
 similarity and subset sums with minimal independence" (why weak permutations of well-mixed values are good enough here).
 """
 
-import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -26,27 +21,11 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from stages.kernels.word_rule import SPACE, UNSPACED_CHARACTER, WORD, word_tables
+
 UInt64Array = npt.NDArray[np.uint64]
 Offsets = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
-
-WORD, SPACE, DROPPED, UNSPACED_CHARACTER = 0, 1, 2, 3
-UNSPACED = (
-    (0x0E00, 0x0EFF),  # Thai, Lao
-    (0x0F00, 0x109F),  # Tibetan, Burmese
-    (0x1780, 0x17FF),  # Khmer
-    (0x2E80, 0x2FDF),  # CJK and Kangxi radicals
-    (0x3005, 0x3007),  # ideographic iteration mark, closing mark, zero
-    (0x3040, 0x30FF),  # Hiragana, Katakana
-    (0x31F0, 0x31FF),  # Katakana extensions
-    (0x3400, 0x4DBF),  # Han extension A
-    (0x4E00, 0x9FFF),  # Han
-    (0xA9E0, 0xA9FF),  # Burmese extension B
-    (0xAA60, 0xAA7F),  # Burmese extension A
-    (0xF900, 0xFAFF),  # Han compatibility
-    (0xFF66, 0xFF9F),  # half-width Katakana
-    (0x20000, 0x3FFFF),  # Han extensions B and later
-)
 
 _PRIME = np.uint64(0x00000100000001B3)  # FNV-1a's 64-bit prime and basis: one multiplication a character
 _BASIS = np.uint64(0xCBF29CE484222325)
@@ -57,7 +36,6 @@ _MIX_1 = np.uint64(0xFF51AFD7ED558CCD)  # MurmurHash3's finaliser
 _MIX_2 = np.uint64(0xC4CEB9FE1A85EC53)
 _BITS_32 = np.uint64(32)
 _BITS_33 = np.uint64(33)
-_LOWEST_32 = np.uint64(0xFFFFFFFF)
 _EMPTY = np.uint32(0xFFFFFFFF)
 
 
@@ -100,7 +78,7 @@ def permutations(bands: int, rows: int, seed: int) -> Permutations:
 def exact_hashes(offsets: Offsets, data: Bytes) -> UInt64Array:
     """A 128-bit hash of each text with its white space collapsed: uint64[documents, 2]."""
     hashes = np.empty((len(offsets) - 1, 2), dtype=np.uint64)
-    _exact_all(offsets, data, *_tables(), hashes)
+    _exact_all(offsets, data, *word_tables(), hashes)
     return hashes
 
 
@@ -117,7 +95,9 @@ def band_keys(
     exact = np.empty((documents, 2), dtype=np.uint64)
     counts = np.empty(documents, dtype=np.int64)
     seed = np.uint64(perms.seed)
-    _sign_all(offsets, data, *_tables(), ngram, perms.multiplier, perms.addend, perms.rows, seed, keys, exact, counts)
+    _sign_all(
+        offsets, data, *word_tables(), ngram, perms.multiplier, perms.addend, perms.rows, seed, keys, exact, counts
+    )
     return keys, exact, counts
 
 
@@ -126,7 +106,7 @@ def shingle_sets(offsets: Offsets, data: Bytes, ngram: int) -> Shingles:
     room = int(offsets[-1] - offsets[0]) // 2 + 2 * len(offsets)  # at most a word every two bytes
     sets = np.empty(room, dtype=np.uint64)
     bounds = np.zeros(len(offsets), dtype=np.int64)
-    _shingle_all(offsets, data, *_tables(), ngram, sets, bounds)
+    _shingle_all(offsets, data, *word_tables(), ngram, sets, bounds)
     return Shingles(sets[: bounds[-1]].copy(), bounds)
 
 
@@ -333,22 +313,3 @@ def jaccard(left: Any, right: Any) -> float:
             j += 1
     union = len(left) + len(right) - shared
     return shared / union if union else 0.0
-
-
-@lru_cache(maxsize=1)
-def _tables() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint16]]:
-    """What each character of the basic plane is (WORD, SPACE, ...) and its lower-case form (itself if that is not one character)."""
-    kinds = np.zeros(0x10000, dtype=np.uint8)
-    lower = np.arange(0x10000, dtype=np.uint16)
-    for code in range(0x10000):
-        character = chr(code)
-        if character.isspace():
-            kinds[code] = SPACE
-        elif unicodedata.category(character)[0] in "PS":
-            kinds[code] = DROPPED
-        elif any(first <= code <= last for first, last in UNSPACED):
-            kinds[code] = UNSPACED_CHARACTER
-        folded = character.lower()
-        if len(folded) == 1 and ord(folded) < 0x10000:
-            lower[code] = ord(folded)
-    return kinds, lower

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from stages.dedup_match import text_buffers
 from stages.kernels import minhash
+from stages.kernels.word_rule import UNSPACED
 
 GOLDEN = Path(__file__).with_name("test_minhash_golden.json")
 TEXTS = st.text(alphabet=st.characters(codec="utf-8"), max_size=60)
@@ -20,7 +21,7 @@ EASY = st.text(alphabet="aAbß .,-’\n\u3000\u00a0漢字かナไทย𠀀😀
 
 
 def plain_words(text: str) -> list[str]:
-    """The word rule of `stages.kernels.minhash`, the slow way."""
+    """The rule of `stages.kernels.word_rule`, the slow way."""
     words: list[str] = []
     for piece in text.split():
         word = ""
@@ -30,7 +31,7 @@ def plain_words(text: str) -> list[str]:
             small = code < 0x10000 and len(lowered) == 1 and ord(lowered) < 0x10000
             if code < 0x10000 and unicodedata.category(character)[0] in "PS":
                 continue
-            if any(first <= code <= last for first, last in minhash.UNSPACED):
+            if any(first <= code <= last for first, last in UNSPACED):
                 words += [word, character]
                 word = ""
             else:
