@@ -250,6 +250,8 @@ def _is_document(record: Any) -> bool:
     from fastwarc.warc import WarcRecordType
 
     if record.record_type == WarcRecordType.resource:
+        if (record.headers.get("WARC-Target-URI") or "").strip("<> ").startswith("metadata:"):
+            return False  # a crawler's own log (wget writes its arguments and messages so)
         return http.parse_mime(record.headers.get("Content-Type"))[0] in TEXT_RESOURCES
     return record.record_type in (WarcRecordType.response, WarcRecordType.conversion)
 
