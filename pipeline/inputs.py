@@ -14,7 +14,7 @@ from manifests.errors import InputError
 from manifests.manifest import Parent, has_manifest, read_manifest
 from manifests.storage import Artifact
 
-REMEMBERED = "receipts/inputs.json"
+REMEMBERED = "work/inputs.json"
 
 
 def expand_inputs(patterns: Iterable[str], folder: str) -> tuple[tuple[Artifact, ...], tuple[Parent, ...]]:

@@ -40,7 +40,7 @@ def contents(output):
         if name.endswith("log.jsonl"):
             lines = [json.loads(line) for line in data.decode().splitlines()]
             data = json.dumps([{key: value for key, value in line.items() if key != "tokens_per_second"} for line in lines]).encode()
-        elif name.endswith("receipts/inputs.json"):
+        elif name.endswith("work/inputs.json"):
             data = b""
         elif "/receipts/" in name or name.endswith("manifest.json"):
             data = json.dumps(without_times(json.loads(data)), sort_keys=True).encode()
