@@ -10,6 +10,7 @@ row with any other document are dropped, so that what is measured was never seen
 """
 
 import hashlib
+import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from models.denoise import PARAGRAPH
+from models.paragraphs import PARAGRAPH
 
 Record = dict[str, Any]
 
@@ -96,7 +97,7 @@ def clean_paragraphs(text: str) -> list[list[str]]:
         for paragraph in _paragraphs_of_block(block):
             if is_clean(paragraph):
                 runs[-1].append(paragraph)
-            elif runs[-1]:
+            elif paragraph and runs[-1]:
                 runs.append([])
     return [run for run in runs if run]
 
@@ -147,10 +148,16 @@ def flink_pages(crawl: Sequence[Path]) -> Iterator[tuple[str, str]]:
                 yield address, extract_plain_text(html, main_content=True, list_bullets=True)
 
 
+def read_records(path: Path) -> Iterator[Record]:
+    """The objects of a Zstandard JSON-lines file."""
+    import zstandard
+
+    with zstandard.open(path, "rt", encoding="utf-8") as lines:
+        yield from map(json.loads, lines)
+
+
 def documents(collection: Path, crawl: Sequence[Path]) -> Iterator[Record]:
     """All clean documents: id, source, held_out, text (only its clean runs; each run is a document of its own)."""
-    from samples.make_samples import read_records
-
     for corpus in CORPORA:
         for record in read_records(collection / f"{corpus.file}.jsonl.zst"):
             text = corpus.text(record)

@@ -7,68 +7,16 @@ by a careful reader: no letter is lost, and case is taken away only where gramma
 The idea is that of denoising pre-training (BART, arXiv 1910.13461), with the noise of web pages in place of masks.
 """
 
-import html.entities
 import random
 import re
 from collections.abc import Callable, Sequence
 
 from models.boilerplate import boilerplate_line
+from models.markup_noise import entities, markup, stray_characters
+from models.paragraphs import PARAGRAPH, Noise, per_paragraph
 
-Noise = Callable[[str, float, random.Random], str]
-
-PARAGRAPH = "\n\n"
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"'“‘(])")
-
-TAGS = ("b", "i", "em", "strong", "span", "u", "small", "mark", "font", "sup", "code")
-CLASSES = (
-    "post-body",
-    "content",
-    "entry",
-    "text-muted",
-    "wp-block",
-    "article__p",
-    "intro",
-    "lead",
-    "col-md-8",
-    "MsoNormal",
-    "clearfix",
-)
-BLOCKS = ("p", "div", "section", "td", "li", "blockquote", "article")
-TEMPLATES = (
-    "{{{{ {0} }}}}", "{{% {0} %}}", "{{{{< {0} >}}}}", "[{0}]", "<% {0} %>", "${{{0}}}", "[/{0}]", "<!-- {0} -->",
-    "<?php {0}(); ?>", "{{{{% {0} %}}}}",
-)  # fmt: skip
-TEMPLATE_NAMES = (
-    "page.title", "include header", "content", "ad_slot", "toc", "endif", "caption", "gallery", "more", "widget", "site.url", "br",
-    "endfor",
-    "the_content", "shortcode", "if user", "banner", "begin content", "end of post", "sidebar",
-)  # fmt: skip
-STRAY_WORDS = (
-    "[edit]",
-    "[1]",
-    "[2]",
-    "[14]",
-    "[citation needed]",
-    "¶",
-    "†",
-    "^",
-    "»",
-    "•",
-    "|",
-    "~",
-    "_",
-    "\\",
-    "//",
-    "[...]",
-    "*",
-    "►",
-    "¤",
-    "#",
-)
-INVISIBLE = ("\u200b", "\u00ad", "\ufeff", "\u200e", "\u2060")
-PLAIN_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"}
-EMPTY_ENTITIES = ("&nbsp;", "&#160;", "&ensp;", "&#8203;", "&shy;", "&nbsp;&nbsp;")
 
 
 def noisy(text: str, seed: int, kinds: Sequence[str] | None = None, severity: float | None = None) -> str:
@@ -110,7 +58,7 @@ def wrong_case(text: str, severity: float, rng: random.Random) -> str:
         plain = not names and len(words) > 2 and not any(c.isupper() for c in words[0][1:])
         return rng.choice((sentence.upper(), sentence.lower())) if plain else sentence[:1].lower() + sentence[1:]
 
-    return _per_paragraph(text, lambda paragraph: _joined(_SENTENCE_END.split(paragraph), spoil, " "))
+    return per_paragraph(text, lambda paragraph: _joined(_SENTENCE_END.split(paragraph), spoil, " "))
 
 
 def doubled_words(text: str, severity: float, rng: random.Random) -> str:
@@ -126,7 +74,7 @@ def doubled_words(text: str, severity: float, rng: random.Random) -> str:
             position += len(taken)
         return " ".join(made)
 
-    return _per_paragraph(text, spoil)
+    return per_paragraph(text, spoil)
 
 
 def punctuation(text: str, severity: float, rng: random.Random) -> str:
@@ -153,29 +101,6 @@ def punctuation(text: str, severity: float, rng: random.Random) -> str:
     return re.sub(r"(?<=\S) (?=\S)", gap, text)
 
 
-def entities(text: str, severity: float, rng: random.Random) -> str:
-    """Characters left as HTML entities (named, decimal, hexadecimal, escaped twice), and empty ones in place of spaces."""
-    chance = 0.2 + 0.8 * severity
-
-    def entity(character: str) -> str:
-        if character == " ":
-            return rng.choice(EMPTY_ENTITIES) if rng.random() < 0.004 + 0.04 * severity else character
-        if character not in PLAIN_ENTITIES and (character.isascii() or not character.isprintable()):
-            return character
-        if rng.random() >= chance:
-            return character
-        number = ord(character)
-        names = [f"&#{number};", f"&#x{number:x};"]
-        if number in html.entities.codepoint2name:
-            names += [f"&{html.entities.codepoint2name[number]};"] * 4
-        if character in PLAIN_ENTITIES:
-            names += [PLAIN_ENTITIES[character]] * 4
-        name = rng.choice(names)
-        return name.replace("&", "&amp;") if rng.random() < 0.1 else name
-
-    return "".join(map(entity, text))
-
-
 def line_breaks(text: str, severity: float, rng: random.Random) -> str:
     """Lines broken in mid-sentence: wrapped at a fixed width, or here and there."""
     width = rng.randint(28, 90)
@@ -192,7 +117,7 @@ def line_breaks(text: str, severity: float, rng: random.Random) -> str:
                 lines[-1] = f"{lines[-1]} {word}" if lines[-1] else word
         return "\n".join(lines)
 
-    return _per_paragraph(text, spoil)
+    return per_paragraph(text, spoil)
 
 
 def hyphenation(text: str, severity: float, rng: random.Random) -> str:
@@ -209,52 +134,7 @@ def hyphenation(text: str, severity: float, rng: random.Random) -> str:
         place = rng.choice(places)
         return f"{word[:place]}-\n{word[place:]}"
 
-    return re.sub(r"(?<![\w&;-])[A-Za-z][a-z]{6,}(?![\w-])", divide, text)
-
-
-def markup(text: str, severity: float, rng: random.Random) -> str:
-    """Remains of HTML, Markdown and page templates: tags around words and paragraphs, emphasis, links, placeholders."""
-    chance = 0.01 + 0.1 * severity
-
-    def spoil(paragraph: str) -> str:
-        words = paragraph.split(" ")
-        made = []
-        for word in words:
-            if rng.random() < chance:
-                word = _marked_up(word, rng)
-            if rng.random() < chance / 4:
-                word = f"{rng.choice(('<br>', '<br/>', '<br />', '<wbr>', '</span>', _template(rng)))} {word}"
-            made.append(word)
-        paragraph = " ".join(made)
-        if rng.random() < 0.5 * severity + 0.1:
-            block = rng.choice(BLOCKS)
-            start, end = f"<{block}{_attributes(rng)}>", f"</{block}>"
-            paragraph = rng.choice((start + paragraph + end, start + paragraph, paragraph + end))
-        if rng.random() < 0.3 * severity:
-            paragraph = rng.choice(("> ", "* ", "- ", "## ", "### ", "**Note** ", "1. ")[:3]) + paragraph
-        return paragraph
-
-    return _per_paragraph(text, spoil)
-
-
-def stray_characters(text: str, severity: float, rng: random.Random) -> str:
-    """Footnote marks, bullets, edit links and invisible characters between and inside words."""
-    chance = 0.005 + 0.05 * severity
-
-    def spoil(paragraph: str) -> str:
-        made = []
-        for word in paragraph.split(" "):
-            if rng.random() < chance:
-                if rng.random() < 0.4:
-                    place = rng.randint(0, len(word))
-                    word = word[:place] + rng.choice(INVISIBLE) + word[place:]
-                else:
-                    glue = "" if word.endswith((".", ",")) and rng.random() < 0.5 else " "
-                    word = f"{word}{glue}{rng.choice(STRAY_WORDS)}"
-            made.append(word)
-        return " ".join(made)
-
-    return _per_paragraph(text, spoil)
+    return re.sub(r"(?<![\w&;/.@-])[A-Za-z][a-z]{6,}(?![\w/@(-]|\.\w)", divide, text)
 
 
 def boilerplate(text: str, severity: float, rng: random.Random) -> str:
@@ -301,10 +181,6 @@ WEIGHTS: dict[str, float] = {
 }
 
 
-def _per_paragraph(text: str, spoil: Callable[[str], str]) -> str:
-    return PARAGRAPH.join(map(spoil, text.split(PARAGRAPH)))
-
-
 def _joined(parts: Sequence[str], spoil: Callable[[str], str], separator: str) -> str:
     return separator.join(map(spoil, parts))
 
@@ -320,47 +196,3 @@ def _full_stop(rng: random.Random, chance: float) -> str:
     if rng.random() >= chance:
         return ". "
     return rng.choice((".. ", " . ", ".", ".  ", "... "))
-
-
-def _attributes(rng: random.Random) -> str:
-    forms = (
-        "",
-        "",
-        f' class="{rng.choice(CLASSES)}"',
-        f' id="p{rng.randint(1, 99)}"',
-        f" class={rng.choice(CLASSES)}",
-        ' style="color:#333"',
-    )
-    return rng.choice(forms)
-
-
-def _template(rng: random.Random) -> str:
-    return rng.choice(TEMPLATES).format(rng.choice(TEMPLATE_NAMES))
-
-
-def _address(rng: random.Random) -> str:
-    parts = [rng.choice(CLASSES + TAGS).lower() for _ in range(rng.randint(1, 2))]
-    return rng.choice(("https://example.org/", "/", "http://www.example.com/", "../", "#")) + "/".join(parts)
-
-
-def _marked_up(word: str, rng: random.Random) -> str:
-    """A word in a tag, a link or Markdown emphasis; punctuation at its end stays outside."""
-    core = word.rstrip(".,;:!?")
-    tail = word[len(core) :]
-    if not core:
-        return word
-    tag = rng.choice(TAGS)
-    forms = (
-        f"<{tag}{_attributes(rng)}>{core}</{tag}>",
-        f'<a href="{_address(rng)}">{core}</a>',
-        f"<{tag}>{core}",
-        f"**{core}**",
-        f"*{core}*",
-        f"__{core}__",
-        f"_{core}_",
-        f"[{core}]({_address(rng)})",
-        f"[[{core}]]",
-        f"`{core}`",
-        f"<{tag}>{core}</{tag}>",
-    )
-    return rng.choice(forms) + tail

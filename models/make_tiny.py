@@ -25,14 +25,16 @@ from typing import TYPE_CHECKING
 from manifests.errors import CorpusmillError
 
 if TYPE_CHECKING:
-    from models.pairs import Frame
+    from prompts.loader import Prompt
 
 PROMPT = "rephrase"
+VOCABULARY = 4096
+CONTEXT = 2048  # tokens of prompt and answer, the length that was trained
 TOKENIZER_CHARACTERS = 12_000_000  # of training text for the tokenizer: a third of it noisy, in prompts
 
 
-def tokenizer_texts(text: Path, frame: "Frame", seed: int) -> Iterator[str]:
-    """What the tokenizer is trained on: clean passages, and for every second one its noisy form inside the prompt."""
+def tokenizer_texts(text: Path, prompt: "Prompt", seed: int) -> Iterator[str]:
+    """What the tokenizer is trained on: clean passages as answers, and for every second one the prompt with its noisy form."""
     from models import pairs
 
     passages = pairs.read_passages(text, held_out=False)
@@ -40,10 +42,10 @@ def tokenizer_texts(text: Path, frame: "Frame", seed: int) -> Iterator[str]:
     characters = 0
     while characters < TOKENIZER_CHARACTERS:
         pair = pairs.make_pair(passages, rng.getrandbits(63))
-        yield frame.answer(pair.clean)
+        yield f"{prompt.lead_in}\n{pair.clean}"
         characters += len(pair.clean)
         if rng.random() < 0.5:
-            yield frame.prompt(pair.noisy)
+            yield from (message["content"] for message in prompt.messages(pair.noisy))
             characters += len(pair.noisy)
 
 
@@ -61,12 +63,18 @@ def make_text(options: argparse.Namespace) -> None:
 
 
 def make_tokenizer(options: argparse.Namespace) -> None:
-    from models import pairs, tiny_tokenizer
+    from models import pairs
     from prompts import loader
+    from stages.engines import chat
+    from stages.tokenizer import Tokenizer, tokenizer_files, train_bpe
 
-    frame = pairs.framed_by(loader.load(PROMPT))
-    tokenizer = tiny_tokenizer.train(tokenizer_texts(options.text, frame, options.seed))
-    tiny_tokenizer.for_transformers(tokenizer).save_pretrained(options.output)
+    prompt = loader.load(PROMPT)
+    settings = Tokenizer(vocab_size=VOCABULARY, model_max_length=CONTEXT)
+    tokenizer = train_bpe(tokenizer_texts(options.text, prompt, options.seed), settings)
+    options.output.mkdir(parents=True, exist_ok=True)
+    for name, data in tokenizer_files(tokenizer, settings).items():
+        (options.output / name).write_bytes(data)
+    frame = pairs.framed_by(prompt, chat.load(str(options.output)))
     pairs.write_frame(options.output, frame)
     empty = len(tokenizer.encode(frame.prompt(""), add_special_tokens=False).ids)
     print(f"{tokenizer.get_vocab_size()} tokens in {options.output}; the empty prompt takes {empty}")

@@ -25,23 +25,26 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from manifests.schema import seed_for
-from models import tiny_tokenizer
-from models.denoise import PARAGRAPH, noisy
+from models.denoise import noisy
+from models.paragraphs import PARAGRAPH
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
     from prompts.loader import Prompt
+    from stages.engines.chat import ChatTokenizer
 
 TOKEN_SHARD = pa.schema(
     [("id", pa.string()), ("tokens", pa.list_(pa.int32())), ("n_prompt", pa.int32()), ("source", pa.string())]
 )
+END = "</s>"
 FRAME_FILE = "prompt.json"
 _PLACE = "\ufffc"
 PAIRS_A_SHARD = 8192
 ROW_GROUP = 2048  # pairs
 LENGTHS = ((40, 300, 0.2), (300, 900, 0.35), (900, 1700, 0.45))  # characters of a passage: from, to, share
 ESTRANGED = 0.25  # share of passages whose words are swapped
+HEADED = 0.15  # share of passages that get headings
 _WORD = re.compile(r"[A-Za-z]{3,}")
 _SENTENCE = re.compile(r"(?<=[.!?]) (?=[A-Z\"“‘'(])")
 
@@ -82,7 +85,7 @@ class Frame:
 
     def answer(self, clean: str) -> str:
         """What the model is to say: the lead-in line, then the clean text."""
-        return (f"{self.lead_in}\n" if self.lead_in else "") + clean + tiny_tokenizer.END
+        return (f"{self.lead_in}\n" if self.lead_in else "") + clean + END
 
 
 def read_passages(text: Path, held_out: bool) -> Passages:
@@ -134,17 +137,55 @@ def _fitting(sentences: Sequence[str], longest: int) -> list[str]:
 
 
 def estranged(text: str, words: Sequence[str], rng: random.Random) -> str:
-    """`text` with many words swapped for others (letter case kept) and all digits drawn anew."""
+    """`text` with many words swapped for others (letter case kept) or for names, versions and addresses, and all digits drawn anew."""
     share = rng.uniform(0.1, 0.9)
 
     def swap(match: re.Match[str]) -> str:
         word = match.group()
         if rng.random() >= share:
             return word
+        if rng.random() < 0.06 and not word[0].isupper():
+            return _identifier(words, rng)
         other = rng.choice(words)
         return other.capitalize() if word[0].isupper() else other.lower()
 
     return re.sub(r"\d", lambda _: str(rng.randint(0, 9)), _WORD.sub(swap, text))
+
+
+def _identifier(words: Sequence[str], rng: random.Random) -> str:
+    """Something that must be copied sign by sign: an identifier, a version, a path, an address."""
+    one, two, three = (rng.choice(words) for _ in range(3))
+    digits = ".".join(str(rng.randint(0, 20)) for _ in range(rng.randint(1, 3)))
+    forms = (
+        f"{one.lower()}_{two.lower()}",
+        f"{one.lower()}{two.capitalize()}",
+        f"{one.capitalize()}{two.capitalize()}",
+        f"{one.lower()}-{two.lower()}",
+        f"{one.lower()}.{two.lower()}.{three.lower()}",
+        f"v{digits}",
+        f"{one.lower()}-{digits}",
+        f"{one.lower()}()",
+        f"/{one.lower()}/{two.lower()}",
+        f"https://{one.lower()}.org/{two.lower()}/{three.lower()}",
+        f"{one.lower()}@{two.lower()}.com",
+        f"{one.upper()}-{rng.randint(1, 30000)}",
+        f"{rng.randint(1, 999)}%",
+        f"${rng.randint(1, 99_999)}",
+    )
+    return rng.choice(forms)
+
+
+def with_headings(clean: str, rng: random.Random) -> str:
+    """`clean` with headings before some of its paragraphs, made of their own words: they belong to the text and are kept."""
+    paragraphs = []
+    for paragraph in clean.split(PARAGRAPH):
+        words = _WORD.findall(paragraph)
+        if len(words) > 20 and rng.random() < 0.5:
+            first = rng.randrange(len(words) - 6)
+            heading = " ".join(words[first : first + rng.randint(1, 6)])
+            paragraphs.append(heading[0].upper() + heading[1:] if rng.random() < 0.5 else heading.title())
+        paragraphs.append(paragraph)
+    return PARAGRAPH.join(paragraphs)
 
 
 def make_pair(passages: Passages, seed: int) -> Pair:
@@ -153,12 +194,14 @@ def make_pair(passages: Passages, seed: int) -> Pair:
     source, clean = draw_passage(passages, rng)
     if rng.random() < ESTRANGED:
         clean = estranged(clean, passages.words, rng)
+    if rng.random() < HEADED:
+        clean = with_headings(clean, rng)
     return Pair(source, clean, noisy(clean, rng.getrandbits(63)))
 
 
-def framed_by(prompt: "Prompt") -> Frame:
+def framed_by(prompt: "Prompt", chat: "ChatTokenizer") -> Frame:
     """The frame that the synthesize stage and the tokenizer's chat template put around every segment."""
-    before, after = tiny_tokenizer.chat_text(prompt.messages(_PLACE)).split(_PLACE)
+    before, after = chat.render(prompt.messages(_PLACE)).split(_PLACE)
     limits = prompt.limits
     return Frame(before, after, prompt.lead_in, limits.max_input_tokens, limits.max_output_tokens)
 
@@ -172,6 +215,13 @@ def write_frame(folder: Path, frame: Frame) -> None:
     """Keep the frame beside the tokenizer. It stays with the model, to tell later whether the prompt is still the same."""
     text = json.dumps(dataclasses.asdict(frame), indent=2, ensure_ascii=False)
     (folder / FRAME_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def load_tokenizer(folder: Path) -> "Tokenizer":
+    """The plain tokenizer of a folder. Special tokens in text are recognised: frames spell theirs, clean text has none."""
+    from tokenizers import Tokenizer
+
+    return Tokenizer.from_file(str(folder / "tokenizer.json"))
 
 
 def encode_pairs(tokenizer: "Tokenizer", frame: Frame, pairs: Sequence[Pair]) -> list[tuple[list[int], list[int]]]:
@@ -204,7 +254,7 @@ _worker: dict[str, Any] = {}  # what a worker process reads once
 def _start_worker(text: Path, tokenizer_folder: Path) -> None:
     os.environ["RAYON_NUM_THREADS"] = "1"  # one thread a process; read when the tokenizer is first used
     _worker["passages"] = read_passages(text, held_out=False)
-    _worker["tokenizer"] = tiny_tokenizer.load(tokenizer_folder)
+    _worker["tokenizer"] = load_tokenizer(tokenizer_folder)
     _worker["frame"] = read_frame(tokenizer_folder)
 
 

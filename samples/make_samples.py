@@ -128,13 +128,8 @@ SAMPLES: dict[str, tuple[Excerpt, ...]] = {
 
 def read_records(path: Path) -> Iterator[Record]:
     """The objects of a Zstandard JSON-lines file, one by one."""
-    with path.open("rb") as raw, zstandard.ZstdDecompressor().stream_reader(raw) as stream:
-        rest = b""
-        while block := stream.read(1 << 20):
-            *lines, rest = (rest + block).split(b"\n")
-            yield from (json.loads(line) for line in lines if line)
-        if rest:
-            yield json.loads(rest)
+    with zstandard.open(path, "rt", encoding="utf-8") as lines:
+        yield from map(json.loads, lines)
 
 
 def chosen(records: Iterable[Record], count: int) -> list[Record]:
