@@ -47,7 +47,7 @@ STATISTICS: tuple[Statistic, ...] = (
     Statistic("longest_word", _INT, "characters of the longest word"),
     Statistic("alphabetic_word_ratio", _FLOAT, "parts between white space with a letter / parts between white space"),
     Statistic("alphabetic_token_ratio", _FLOAT, "words with a letter / words and symbols"),
-    Statistic("hash_ratio", _FLOAT, "hash signs / words"),
+    Statistic("hash_ratio", _FLOAT, "hash signs (a run of them is one) / words"),
     Statistic("ellipsis_ratio", _FLOAT, "ellipses (the character, or three full stops and more) / words"),
     Statistic("stop_words", pa.int16(), "how many of the stop words occur, in any case"),
     Statistic("sentences", _INT, "parts of lines with a word in them, cut after terminal punctuation and white space"),

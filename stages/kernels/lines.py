@@ -36,6 +36,9 @@ def edit_lines(
     phrases: lower-case ASCII, one after the other, each beginning at its offset; a line that holds one goes.
     minimum_words, longest_word: 0 switches the test off. edited_offsets: one more than there are texts. removed: lines, by text.
     """
+    begins_phrase = np.zeros(256, np.bool_)
+    for phrase in range(phrase_offsets.size - 1):
+        begins_phrase[phrases[phrase_offsets[phrase]]] = True
     write = 0
     for document in range(offsets.size - 1):
         edited_offsets[document] = write
@@ -62,7 +65,7 @@ def edit_lines(
                 (longest_word > 0 and longest > longest_word)
                 or (terminal_punctuation and not ends_well)
                 or words < minimum_words
-                or _holds_any(edited[begin:write], phrases, phrase_offsets)
+                or _holds_any(edited[begin:write], phrases, phrase_offsets, begins_phrase)
             ):
                 write = begin
                 removed[document] += 1
@@ -142,10 +145,12 @@ def _look_at(line, classes):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _holds_any(line, phrases, phrase_offsets):  # type: ignore[no-untyped-def]
+def _holds_any(line, phrases, phrase_offsets, begins_phrase):  # type: ignore[no-untyped-def]
     """Whether one of the phrases stands in the line, in any case (ASCII)."""
     for position in range(line.size):
-        first = line[position] | 0x20
+        first = _lower(line[position])
+        if not begins_phrase[first]:
+            continue
         for phrase in range(phrase_offsets.size - 1):
             begin, size = phrase_offsets[phrase], phrase_offsets[phrase + 1] - phrase_offsets[phrase]
             if first != phrases[begin] or position + size > line.size:

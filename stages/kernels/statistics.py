@@ -131,6 +131,7 @@ def _walk_words(text, classes, stop_words, words, reach, row):  # type: ignore[n
         if kind_open != SPACE and not goes_on:
             if kind_open == SYMBOL:
                 n_symbols += 1
+                hash_signs += code_open == HASH_SIGN
                 ellipses += code_open == ELLIPSIS or (code_open == FULL_STOP and length >= 3)
                 packed_before = np.uint64(0)
             else:
@@ -177,7 +178,6 @@ def _walk_words(text, classes, stop_words, words, reach, row):  # type: ignore[n
                 alphabetic_parts += 1
         if kind == SYMBOL:
             symbol_characters += 1
-            hash_signs += code == HASH_SIGN
             curly += code == CURLY
         elif kind == DIGIT:
             digits += 1

@@ -1,6 +1,8 @@
 """Rules as data: which are in force, what they say about measured documents, and how a recipe changes them."""
 
 import dataclasses
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -133,3 +135,16 @@ def test_verdicts_are_one_row_a_rule_and_one_column_a_document():
     rules = [OWN, dataclasses.replace(OWN, name="some_digits", threshold=0.1)]
     verdicts = failing({"digit_ratio": np.array([0.0, 0.2, 0.4], np.float32)}, rules)
     assert verdicts.tolist() == [[False, False, True], [False, True, True]]
+
+
+def test_the_table_of_rules_in_the_documentation_is_the_one_in_force():
+    text = (Path(__file__).parents[2] / "docs" / "filters.md").read_text(encoding="utf-8")
+    documented = {}
+    for section in text.split("\n### ")[1:]:
+        for name, statistic, comparison, threshold in re.findall(
+            r"\| `(\w+)` \| `(\w+)` ([<>]=?) ([\d.]+) \|", section
+        ):
+            documented[f"{section.split()[0]}.{name}"] = (statistic, comparison, float(threshold))
+    in_code = {r.code: (r.statistic, r.comparison, r.threshold) for rules in FAMILIES.values() for r in rules}
+    assert documented == in_code
+    assert all(f"`{name}`" in text for name in NAMES if not re.search(r"_[36789]_gram", name))

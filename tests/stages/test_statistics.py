@@ -164,7 +164,7 @@ def plain(text, stop_words=STOP_WORDS):
         "longest_word": max(map(len, words), default=0),
         "alphabetic_word_ratio": ratio(sum(any(kind(c) in LETTERS for c in part) for part in parts), len(parts)),
         "alphabetic_token_ratio": ratio(sum(any(kind(c) in LETTERS for c in word) for word in words), len(tokens)),
-        "hash_ratio": ratio(text.count("#"), len(words)),
+        "hash_ratio": ratio(sum(s[0] == "#" for s in symbols), len(words)),
         "ellipsis_ratio": ratio(sum(s[0] == "…" or (s[0] == "." and len(s) >= 3) for s in symbols), len(words)),
         "stop_words": len(folded & set(stop_words)),
         "sentences": count_sentences(text),
