@@ -111,14 +111,14 @@ class Extract:
         if record["error"]:
             raise _Drop(record["error"], record["error_detail"] or "")
         if record["text"] is not None:
-            return html.clean(record["text"]).strip()
+            return html.clean(record["text"]).strip("\n")
         payload = record["payload"] or b""
         if len(payload) > self.max_page_bytes:
             raise _Drop(TOO_LARGE, f"bytes={len(payload)} > {self.max_page_bytes}")
         try:
             page, _ = html.decoded(payload, record["charset"])
             if record["mime"] == "text/plain":
-                return html.clean(page).strip()
+                return html.clean(page).strip("\n")
             depth = html.nesting(page)
             if depth > html.MAX_NESTING:
                 raise _Drop(f"{FAILED_PREFIX}html.nesting", f"depth={depth} > {html.MAX_NESTING}")
@@ -157,7 +157,7 @@ class Extract:
             raise _Drop("http.mime", f"mime={binary} (its header says {record['mime']})")
 
     def _check_length(self, text: str) -> None:
-        if not text:
+        if not text or text.isspace():
             raise _Drop("page.empty", "characters=0")
         if len(text) < self.min_text_chars:
             raise _Drop("page.too_short", f"characters={len(text)} < {self.min_text_chars}")

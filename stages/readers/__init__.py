@@ -13,6 +13,7 @@ import pyarrow as pa
 from manifests import storage
 from manifests.errors import InputError
 from manifests.storage import Artifact
+from stages.readers.plain import HTML_SUFFIXES, TEXT_SUFFIXES, read_plain
 from stages.readers.record import BATCH_BYTES, BATCH_ROWS, RECORD, Format, ReaderSettings, in_batches
 from stages.readers.streams import Inflated, magic_of
 
@@ -22,7 +23,7 @@ _SUFFIXES: tuple[tuple[tuple[str, ...], Format], ...] = (
     ((".warc", ".wet", ".wat"), "warc"),
     ((".jsonl", ".json", ".ndjson"), "jsonl"),
     ((".parquet",), "parquet"),
-    ((".txt", ".text", ".md", ".rst", ".tex", ".html", ".htm", ".xhtml"), "text"),
+    (TEXT_SUFFIXES + HTML_SUFFIXES, "text"),
 )
 _COMPRESSED = (".gz", ".zst", ".bz2", ".xz")
 
@@ -36,7 +37,6 @@ def read_records(
     """
     from stages.readers.jsonl import read_jsonl
     from stages.readers.parquet import read_parquet_records
-    from stages.readers.plain import read_plain
     from stages.readers.warc import read_warc
 
     if storage.exists(artifact.path) and storage.size_of(artifact.path) == 0:

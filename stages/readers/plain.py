@@ -1,9 +1,10 @@
-"""Plain files: one document a file. HTML files become pages, everything else text whose charset is found as for a page."""
+"""Plain files: one document a file. HTML files become pages; everything else is text, its charset found as for a page."""
 
 from collections.abc import Iterator
 
 from manifests import storage
 from manifests.storage import Artifact
+from stages.html import decoded
 from stages.readers.record import TOO_LARGE, Place, ReaderSettings, Record, source_of
 
 HTML_SUFFIXES = (".html", ".htm", ".xhtml")
@@ -21,5 +22,9 @@ def read_plain(artifact: Artifact, settings: ReaderSettings) -> Iterator[Record]
     if size > settings.max_payload_bytes:
         yield record.failed(TOO_LARGE, f"{size} bytes > {settings.max_payload_bytes}")
         return
-    record.payload = storage.read_bytes(artifact.path)
+    data = storage.read_bytes(artifact.path)
+    if mime == "text/html":
+        record.payload = data
+    else:
+        record.text, record.charset = decoded(data, None)
     yield record

@@ -201,7 +201,8 @@ class _Reader:
         """Where a record can begin after `last`, and whether `last` claims bytes beyond that place."""
         header = self._header_length(last.place, stream)
         if isinstance(stream, Inflated):
-            following = stream.member_after(last.position)
+            while (following := stream.member_after(last.position)) is None and stream.read(_READ):
+                pass  # fastwarc may have stopped short of the next member
             overrun = following is not None and last.position + header + last.claimed > following.start
             return (self._resume(following.offset) if following else None), overrun
         beyond = self._resume(last.position + header)
@@ -232,10 +233,26 @@ class _Reader:
         return found
 
     def _lost(self, place: Place, error: str, what: str, row: Record | None = None) -> Record:
-        """The row of a record that could not be read; it keeps URL and date if its header could be."""
+        """The row of a record that could not be read; it keeps address and date where its header can still be read."""
         self.first_failure = self.first_failure or what
-        blank = Record(self.path, self.source, place, (self.path, "lost", *_ordinal(place)))
-        return (row or blank).failed(error, what)
+        if row is None:
+            row = Record(self.path, self.source, place, (self.path, "lost", *_ordinal(place)))
+            if self.magic and error != "error_read.garbage" and not place.row:
+                header = self._header_at(place)
+                row.url = header.get("warc-target-uri", "").strip("<> ") or None
+                row.date = header.get("warc-date")
+        return row.failed(error, what)
+
+    def _header_at(self, place: Place) -> dict[str, str]:
+        """As much of a WARC header as a damaged gzip member gives, in small steps up to the damage."""
+        assert place.offset is not None
+        stream = _stream(self.file, place.offset, self.magic)
+        start = b""
+        while not _HEADER_END.search(start) and len(start) < _MAX_HEADER and (more := stream.read(64)):
+            start += more
+        end = _HEADER_END.search(start)
+        whole = start[: end.start()] if end else start.rpartition(b"\n")[0]
+        return http.parse_headers(whole.split(b"\n")[1:]) if start.startswith(WARC_START) else {}
 
 
 def _stream(file: IO[bytes], offset: int, magic: bytes | None) -> Inflated | Plain:

@@ -1,0 +1,103 @@
+"""HTTP answers as crawlers store them: encodings are undone where the bytes have them, and only there."""
+
+import gzip
+import zlib
+
+import brotli
+import pytest
+import zstandard
+
+from stages.readers.http import BodyError, BodyTooLarge, decode_body, parse_answer, parse_mime
+from tests.stages.warc_bytes import answer, page, put, record, rows_of
+
+BODY = page()
+LIMIT = 1 << 20
+RAW_DEFLATE = zlib.compressobj(wbits=-15)
+ENCODED = {
+    "gzip": gzip.compress(BODY),
+    "x-gzip": gzip.compress(BODY[:100]) + gzip.compress(BODY[100:]),
+    "deflate": zlib.compress(BODY),
+    "br": brotli.compress(BODY),
+    "zstd": zstandard.compress(BODY),
+}
+
+
+@pytest.mark.parametrize("coding", ENCODED)
+def test_a_content_encoding_is_undone(coding):
+    assert decode_body(ENCODED[coding], {"content-encoding": coding}, LIMIT) == BODY
+
+
+def test_deflate_without_its_zlib_frame_is_undone():
+    raw = RAW_DEFLATE.compress(BODY) + RAW_DEFLATE.flush()
+    assert decode_body(raw, {"content-encoding": "deflate"}, LIMIT) == BODY
+
+
+@pytest.mark.parametrize("coding", [*ENCODED, "identity"])
+def test_a_body_that_the_crawler_decoded_already_is_taken_as_it_stands(coding):
+    assert decode_body(BODY, {"content-encoding": coding}, LIMIT) == BODY
+
+
+def test_chunks_are_joined_and_then_decoded():
+    packed = gzip.compress(BODY)
+    chunked = (
+        b"".join(b"%x;name=value\r\n%s\r\n" % (len(part), part) for part in (packed[:50], packed[50:])) + b"0\r\n\r\n"
+    )
+    assert decode_body(chunked, {"transfer-encoding": "chunked", "content-encoding": "gzip"}, LIMIT) == BODY
+
+
+def test_a_body_without_chunk_sizes_is_taken_as_it_stands():
+    assert decode_body(BODY, {"transfer-encoding": "chunked"}, LIMIT) == BODY
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br"])
+def test_a_compressed_body_that_breaks_off_is_an_error(coding):
+    with pytest.raises(BodyError, match=r"breaks off|does not decode"):
+        decode_body(ENCODED[coding][:-20], {"content-encoding": coding}, LIMIT)
+
+
+def test_chunks_that_break_off_are_an_error():
+    with pytest.raises(BodyError, match="breaks off"):
+        decode_body(b"5\r\nhello\r\nff\r\nshort", {"transfer-encoding": "chunked"}, LIMIT)
+
+
+def test_an_unknown_content_encoding_is_an_error():
+    with pytest.raises(BodyError, match="'rot13' is not known"):
+        decode_body(BODY, {"content-encoding": "rot13"}, LIMIT)
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zlib.compress, brotli.compress, zstandard.compress])
+def test_a_small_body_that_unpacks_to_more_than_allowed_is_stopped(pack):
+    coding = {gzip.compress: "gzip", zlib.compress: "deflate", brotli.compress: "br", zstandard.compress: "zstd"}[pack]
+    with pytest.raises(BodyTooLarge):
+        decode_body(pack(bytes(4 << 20)), {"content-encoding": coding}, LIMIT)
+
+
+def test_a_brotli_page_comes_out_of_a_warc_file(tmp_path):
+    (row,) = rows_of(put(tmp_path, "crawl.warc", record(0, answer(ENCODED["br"], Content_Encoding="br"))))
+    assert row["payload"] == BODY
+
+
+def test_a_broken_body_is_a_row_that_says_so(tmp_path):
+    (row,) = rows_of(put(tmp_path, "crawl.warc", record(0, answer(ENCODED["gzip"][:-20], Content_Encoding="gzip"))))
+    assert row["error"] == "error_read.body"
+    assert (row["status"], row["mime"]) == (200, "text/html")
+
+
+def test_line_ends_without_carriage_return_are_understood():
+    found = parse_answer(b"HTTP/1.0 301 Moved\nLocation: x\nContent-Type:\n text/html\n\nbody")
+    assert (found.status, found.body) == (301, b"body")
+    assert found.headers == {"location": "x", "content-type": " text/html"}
+
+
+@pytest.mark.parametrize(
+    ("value", "mime", "charset"),
+    [
+        ("Text/HTML; Charset=UTF-8", "text/html", "utf-8"),
+        ("text/html;charset='iso-8859-1'", "text/html", "iso-8859-1"),
+        ("text/html", "text/html", None),
+        ("; charset=utf-8", None, "utf-8"),
+        (None, None, None),
+    ],
+)
+def test_a_content_type_is_taken_apart(value, mime, charset):
+    assert parse_mime(value) == (mime, charset)
