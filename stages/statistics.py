@@ -105,16 +105,16 @@ def measure(texts: pa.ChunkedArray, stop_words: Sequence[str] = STOP_WORDS) -> M
     Raises RecipeError if there are too many stop words, or one is too long (MOST_STOP_WORDS, STOP_WORD_BYTES).
     """
     from stages.kernels.characters import character_table
-    from stages.kernels.statistics import measure_texts
+    from stages.kernels.statistics import ORDER, measure_texts
 
     stops = pack_stop_words(stop_words)
     parts = []
     for data, offsets in string_buffers(texts):
-        part = np.zeros((len(STATISTICS), offsets.size - 1))
+        part = np.zeros((len(ORDER), offsets.size - 1))
         measure_texts(data, offsets, character_table(), stops, part)
         parts.append(part)
-    values = np.concatenate(parts, axis=1) if parts else np.zeros((len(STATISTICS), 0))
-    return {s.name: values[row].astype(s.type.to_pandas_dtype()) for row, s in enumerate(STATISTICS)}
+    values = np.concatenate(parts, axis=1) if parts else np.zeros((len(ORDER), 0))
+    return {s.name: values[ORDER.index(s.name)].astype(s.type.to_pandas_dtype()) for s in STATISTICS}
 
 
 def pack_stop_words(words: Sequence[str]) -> NDArray[np.uint64]:

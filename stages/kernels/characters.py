@@ -27,6 +27,12 @@ JOINER: Final = 128  # stays within a word when a letter or number stands on bot
 
 TABLE_SIZE: Final = 0x20000  # planes 0 and 1; above lie ideographs and format characters only
 
+# What kernels compile in. Each repeats it and checks it, so that none goes on with compiled code of another layout.
+LAYOUT: Final = (
+    *(SPACE, SYMBOL, LETTER, DIGIT, MARK, IDEOGRAPH, KIND),
+    *(TERMINAL, CLOSER, BULLET, UPPER, JOINER, TABLE_SIZE),
+)
+
 # Sentence_Terminal of scripts in living use (Unicode PropList), without the ellipsis.
 _TERMINALS = ".!?։؟۔܀܁܂।॥၊။።፧፨។៕᠃᠉‼‽⁇⁈⁉⸮。﹒﹖﹗！．？｡"
 _BULLETS = "-*•‣◦⁃∙●○▪▫■□▶►➢➤–"

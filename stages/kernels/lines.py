@@ -3,13 +3,22 @@
 Definitions and settings: `stages.line_edits`.
 """
 
+from typing import TypeAlias
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from stages.kernels import characters
 
-SPACE, KIND, TERMINAL, TABLE_SIZE = characters.SPACE, characters.KIND, characters.TERMINAL, characters.TABLE_SIZE
+Bytes: TypeAlias = NDArray[np.uint8]
+Integers: TypeAlias = NDArray[np.int64]
+
+# numba keeps compiled code until this file changes, so every value that is compiled in stands in this file.
+SPACE, IDEOGRAPH, KIND, TERMINAL, TABLE_SIZE = 0, 5, 7, 8, 0x20000
+assert (SPACE, IDEOGRAPH, KIND) == (characters.SPACE, characters.IDEOGRAPH, characters.KIND)
+assert (TERMINAL, TABLE_SIZE) == (characters.TERMINAL, characters.TABLE_SIZE)
+
 NEWLINE, FULL_STOP, OPENING, CLOSING = (ord(sign) for sign in "\n.[]")
 QUOTES = tuple(ord(quote) for quote in "\"'”’»")
 EDIT = np.frombuffer(b"edit]", np.uint8)
@@ -18,17 +27,17 @@ CITATION_NEEDED = np.frombuffer(b"citation needed]", np.uint8)
 
 @njit(cache=True)
 def edit_lines(
-    data: NDArray[np.uint8],
-    offsets: NDArray[np.int64],
-    classes: NDArray[np.uint8],
-    phrases: NDArray[np.uint8],
-    phrase_offsets: NDArray[np.int64],
+    data: Bytes,
+    offsets: Integers,
+    classes: Bytes,
+    phrases: Bytes,
+    phrase_offsets: Integers,
     minimum_words: int,
     longest_word: int,
     terminal_punctuation: bool,
     citations: bool,
-    edited: NDArray[np.uint8],
-    edited_offsets: NDArray[np.int64],
+    edited: Bytes,
+    edited_offsets: Integers,
     removed: NDArray[np.int32],
 ) -> None:
     """Copy each text into `edited` (at least as large as `data`) without the lines and citation marks that are to go.
@@ -85,7 +94,7 @@ def edit_lines(
 
 
 @njit(cache=True)
-def _copy_line(data, line, line_end, citations, edited, write):  # type: ignore[no-untyped-def]
+def _copy_line(data: Bytes, line: int, line_end: int, citations: bool, edited: Bytes, write: int) -> int:
     """Copy the bytes of a line, leaving out `[12]`, `[edit]` and `[citation needed]`; returns where the copy ends."""
     while line < line_end:
         if citations and data[line] == OPENING:
@@ -108,7 +117,7 @@ def _copy_line(data, line, line_end, citations, edited, write):  # type: ignore[
 
 
 @njit(cache=True)
-def _begins_with(text, word):  # type: ignore[no-untyped-def]
+def _begins_with(text: Bytes, word: Bytes) -> bool:
     if text.size < word.size:
         return False
     for index in range(word.size):  # noqa: SIM110 (numba knows no all() over a generator)
@@ -118,7 +127,7 @@ def _begins_with(text, word):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _look_at(line, classes):  # type: ignore[no-untyped-def]
+def _look_at(line: Bytes, classes: Bytes) -> tuple[int, int, bool]:
     """Words between white space, the characters of the longest, and whether the line ends as a sentence does (C4: not in `...`)."""
     words = longest = length = full_stops = position = 0
     ends_well = False
@@ -129,7 +138,7 @@ def _look_at(line, classes):  # type: ignore[no-untyped-def]
             code &= 0x7F >> width
             for byte in range(position + 1, position + width):
                 code = code << 6 | int(line[byte]) & 0x3F
-        about = int(classes[code]) if code < TABLE_SIZE else characters.IDEOGRAPH
+        about = int(classes[code]) if code < TABLE_SIZE else IDEOGRAPH
         if about & KIND == SPACE:
             length = 0
         else:
@@ -145,7 +154,7 @@ def _look_at(line, classes):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _holds_any(line, phrases, phrase_offsets, begins_phrase):  # type: ignore[no-untyped-def]
+def _holds_any(line: Bytes, phrases: Bytes, phrase_offsets: Integers, begins_phrase: NDArray[np.bool_]) -> bool:
     """Whether one of the phrases stands in the line, in any case (ASCII)."""
     for position in range(line.size):
         first = _lower(line[position])
@@ -164,5 +173,5 @@ def _holds_any(line, phrases, phrase_offsets, begins_phrase):  # type: ignore[no
 
 
 @njit(cache=True)
-def _lower(byte):  # type: ignore[no-untyped-def]
+def _lower(byte: int) -> int:
     return byte + 32 if 65 <= byte <= 90 else byte

@@ -5,20 +5,47 @@ probability of about 10**-9). N-grams are found level by level: a run of n words
 words do, so each level looks at the survivors of the one before, and names an n-gram exactly by the pair of them. Most text has
 few survivors past the trigrams, so ten levels cost about as much as two.
 
+It is one file, if a long one, because numba looks at this file alone when it decides whether its compiled code still holds.
+
 Definitions: `stages.statistics`; thresholds: `stages.rules`.
 """
+
+from typing import TypeAlias
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from stages.kernels import characters
-from stages.statistics import NAMES
+from stages.kernels.characters import LAYOUT
 
-SPACE, SYMBOL, LETTER, DIGIT = characters.SPACE, characters.SYMBOL, characters.LETTER, characters.DIGIT
-MARK, IDEOGRAPH, KIND = characters.MARK, characters.IDEOGRAPH, characters.KIND
-TERMINAL, CLOSER, BULLET = characters.TERMINAL, characters.CLOSER, characters.BULLET
-UPPER, JOINER, TABLE_SIZE = characters.UPPER, characters.JOINER, characters.TABLE_SIZE
+Bytes: TypeAlias = NDArray[np.uint8]
+Keys: TypeAlias = NDArray[np.uint64]
+Integers: TypeAlias = NDArray[np.int64]
+Row: TypeAlias = NDArray[np.float64]
+
+# numba keeps compiled code until this file changes, so every value that is compiled in stands in this file.
+SPACE, SYMBOL, LETTER, DIGIT, MARK, IDEOGRAPH, KIND = 0, 1, 2, 3, 4, 5, 7
+TERMINAL, CLOSER, BULLET, UPPER, JOINER, TABLE_SIZE = 8, 16, 32, 64, 128, 0x20000
+_KINDS = (SPACE, SYMBOL, LETTER, DIGIT, MARK, IDEOGRAPH, KIND)
+assert (*_KINDS, TERMINAL, CLOSER, BULLET, UPPER, JOINER, TABLE_SIZE) == LAYOUT, "the table of characters has changed"
+
+ORDER = (  # of the statistics in the kernel's output
+    *("characters", "words", "symbols", "mean_word_length", "longest_word", "alphabetic_word_ratio"),
+    *("alphabetic_token_ratio", "hash_ratio", "ellipsis_ratio", "stop_words", "sentences", "lines"),
+    *("bullet_line_ratio", "ellipsis_line_ratio", "punctuation_line_ratio", "short_line_ratio", "newline_ratio"),
+    *("duplicate_line_ratio", "duplicate_line_character_ratio"),
+    *("duplicate_paragraph_ratio", "duplicate_paragraph_character_ratio"),
+    *("lorem_ipsum", "curly_brackets"),
+    *("whitespace_ratio", "digit_ratio", "uppercase_ratio", "symbol_character_ratio"),
+    *("top_2_gram_ratio", "top_3_gram_ratio", "top_4_gram_ratio"),
+    *(f"duplicate_{n}_gram_ratio" for n in (5, 6, 7, 8, 9, 10)),
+)
+(CHARACTERS, WORDS, SYMBOLS, MEAN_WORD_LENGTH, LONGEST_WORD, ALPHABETIC_PARTS) = range(6)
+(ALPHABETIC_TOKENS, HASH_RATIO, ELLIPSIS_RATIO, STOP_WORDS, SENTENCES, LINES) = range(6, 12)
+(BULLET_LINES, ELLIPSIS_LINES, PUNCTUATION_LINES, SHORT_LINES, NEWLINE_RATIO) = range(12, 17)
+DUPLICATE_LINES, DUPLICATE_LINE_CHARACTERS, DUPLICATE_PARAGRAPHS, DUPLICATE_PARAGRAPH_CHARACTERS = range(17, 21)
+(LOREM_IPSUM, CURLY_BRACKETS, WHITESPACE, DIGITS, UPPERCASE, SYMBOL_CHARACTERS) = range(21, 27)
+TOP, DUPLICATE = 27, 30  # the first of three, and of six
 
 NEWLINE, FULL_STOP, COMMA, HASH_SIGN, CURLY, ELLIPSIS = (ord(sign) for sign in "\n.,#{…")
 SHORT_LINE = 30  # characters; FineWeb
@@ -27,43 +54,16 @@ OFFSET_BASIS, PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)  #
 SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio: spreads keys over a table (Knuth 6.4)
 LOREM, IPSUM = np.uint64(int.from_bytes(b"lorem", "big")), np.uint64(int.from_bytes(b"ipsum", "big"))
 
-(CHARACTERS, WORDS, SYMBOLS, MEAN_WORD_LENGTH, LONGEST_WORD, HASH_RATIO, ELLIPSIS_RATIO) = (
-    NAMES.index(name)
-    for name in (
-        "characters",
-        "words",
-        "symbols",
-        "mean_word_length",
-        "longest_word",
-        "hash_ratio",
-        "ellipsis_ratio",
-    )
-)
-ALPHABETIC_PARTS, ALPHABETIC_TOKENS = NAMES.index("alphabetic_word_ratio"), NAMES.index("alphabetic_token_ratio")
-STOP_WORDS, SENTENCES, LINES = (NAMES.index(name) for name in ("stop_words", "sentences", "lines"))
-(BULLET_LINES, ELLIPSIS_LINES, PUNCTUATION_LINES, SHORT_LINES) = (
-    NAMES.index(f"{name}_line_ratio") for name in ("bullet", "ellipsis", "punctuation", "short")
-)
-NEWLINE_RATIO = NAMES.index("newline_ratio")
-DUPLICATE_LINES, DUPLICATE_LINE_CHARACTERS, DUPLICATE_PARAGRAPHS, DUPLICATE_PARAGRAPH_CHARACTERS = (
-    NAMES.index(f"duplicate_{name}_ratio") for name in ("line", "line_character", "paragraph", "paragraph_character")
-)
-TOP, DUPLICATE = NAMES.index("top_2_gram_ratio"), NAMES.index("duplicate_5_gram_ratio")
-LOREM_IPSUM, CURLY_BRACKETS = NAMES.index("lorem_ipsum"), NAMES.index("curly_brackets")
-(WHITESPACE, DIGITS, UPPERCASE, SYMBOL_CHARACTERS) = (
-    NAMES.index(f"{name}_ratio") for name in ("whitespace", "digit", "uppercase", "symbol_character")
-)
-
 
 @njit(cache=True)
 def measure_texts(
-    data: NDArray[np.uint8],
-    offsets: NDArray[np.int64],
-    classes: NDArray[np.uint8],
-    stop_words: NDArray[np.uint64],
+    data: Bytes,
+    offsets: Integers,
+    classes: Bytes,
+    stop_words: Keys,
     out: NDArray[np.float64],
 ) -> None:
-    """Fill `out` (statistics x texts, in the order of `stages.statistics.STATISTICS`).
+    """Fill `out` (statistics x texts, in the order of ORDER, zero on entry).
 
     data, offsets: the UTF-8 bytes of all texts and where each begins. classes: `characters.character_table()`.
     stop_words: at most 64, packed by `stages.statistics.pack_stop_words`.
@@ -95,7 +95,7 @@ def measure_texts(
 
 
 @njit(cache=True)
-def _walk_words(text, classes, stop_words, words, reach, row):  # type: ignore[no-untyped-def]
+def _walk_words(text: Bytes, classes: Bytes, stop_words: Keys, words: Keys, reach: Integers, row: Row) -> int:
     """Cut the text into words and symbols, measure them and the characters into `row`; returns the number of words."""
     n_words = n_symbols = longest = alphabetic = hash_signs = ellipses = curly = lorem_ipsum = 0
     parts = alphabetic_parts = 0  # what stands between white space
@@ -204,7 +204,15 @@ def _walk_words(text, classes, stop_words, words, reach, row):  # type: ignore[n
 
 
 @njit(cache=True)
-def _walk_lines(text, classes, lines, lengths, paragraphs, paragraph_lengths, row):  # type: ignore[no-untyped-def]
+def _walk_lines(
+    text: Bytes,
+    classes: Bytes,
+    lines: Keys,
+    lengths: Integers,
+    paragraphs: Keys,
+    paragraph_lengths: Integers,
+    row: Row,
+) -> tuple[int, int]:
     """Cut the text into lines and paragraphs, measure them and the sentences into `row`; returns how many of the two there are."""
     n_lines = n_paragraphs = bullets = ellipsis_ends = terminal_ends = short = sentences = 0
     length = n_read = full_stops = 0  # of the line: stripped, and with what white space follows; full stops at its end
@@ -278,7 +286,7 @@ def _walk_lines(text, classes, lines, lengths, paragraphs, paragraph_lengths, ro
 
 
 @njit(cache=True)
-def _measure_ngrams(words, reach, row):  # type: ignore[no-untyped-def]
+def _measure_ngrams(words: Keys, reach: Integers, row: Row) -> None:
     """Top and duplicate n-gram ratios into `row`. reach: characters in the words before each word."""
     count = words.size
     survivors = np.arange(count)  # positions whose n-gram occurs more than once
@@ -336,7 +344,7 @@ def _measure_ngrams(words, reach, row):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _repeats(hashes, lengths):  # type: ignore[no-untyped-def]
+def _repeats(hashes: Keys, lengths: Integers) -> tuple[int, int]:
     """How many of the items occurred before, and the sum of their lengths."""
     count = hashes.size
     names, times = np.empty(count, np.int64), np.empty(count, np.int64)
@@ -350,7 +358,7 @@ def _repeats(hashes, lengths):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _name(keys, slots, names, times):  # type: ignore[no-untyped-def]
+def _name(keys: Keys, slots: Integers, names: Integers, times: Integers) -> None:
     """Name every key by the first index with an equal key, and count how many share each name.
 
     slots: scratch of at least `_table_size(keys.size)`. names, times: filled up to keys.size; `times` only at names.
@@ -373,7 +381,7 @@ def _name(keys, slots, names, times):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _table_size(count):  # type: ignore[no-untyped-def]
+def _table_size(count: int) -> int:
     """The power of two that holds `count` keys at most half full."""
     size = 2
     while size < 2 * count:
@@ -382,12 +390,12 @@ def _table_size(count):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _ratio(part, whole):  # type: ignore[no-untyped-def]
+def _ratio(part: float, whole: float) -> float:
     return part / whole if whole > 0 else 0.0
 
 
 @njit(cache=True)
-def _decode(text, position):  # type: ignore[no-untyped-def]
+def _decode(text: Bytes, position: int) -> tuple[int, int]:
     """The code point at `position` of valid UTF-8, and how many bytes it takes."""
     first = int(text[position])
     if first < 0x80:
@@ -402,7 +410,7 @@ def _decode(text, position):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _class_of(code, classes):  # type: ignore[no-untyped-def]
+def _class_of(code: int, classes: Bytes) -> int:
     """Kind and flags of a code point: planes 2 and 3 are ideographs, what lies above them format characters."""
     if code < TABLE_SIZE:
         return int(classes[code])
