@@ -74,7 +74,7 @@ def locate(origin: Mapping[str, Any]) -> bytes:
 
     origin: as in `schema.ORIGIN`. Raises InputError if the file is gone or has no such record.
     """
-    from stages.readers import jsonl, parquet, warc
+    from stages.readers import jsonl, parquet, warc_record
 
     path = origin.get("file")
     if not path:
@@ -82,7 +82,7 @@ def locate(origin: Mapping[str, Any]) -> bytes:
     offset, row = origin.get("offset"), origin.get("row")
     with storage.open_read(path) as file:
         if offset is not None and format_of(path) == "warc":
-            return warc.record_at(file, offset, row)
+            return warc_record.record_at(file, offset, row)
         found = format_of(path)
         if found == "parquet":
             return json.dumps(parquet.row_at(file, row or 0), ensure_ascii=False, default=str).encode()

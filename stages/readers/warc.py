@@ -18,12 +18,10 @@ from manifests.storage import Artifact
 from stages.readers import http
 from stages.readers.record import TOO_LARGE, Place, ReaderSettings, Record, source_of
 from stages.readers.streams import Inflated, Plain, find, magic_of
+from stages.readers.warc_record import HEADER_END, MAX_HEADER, TYPES, filled, is_document, stream_at
 
 WARC_START = b"WARC/"
-TEXT_RESOURCES = ("text/html", "application/xhtml+xml", "text/plain")
 _RECORD_START = re.compile(rb"(?<![^\n])WARC/[01]\.\d+\r?\n[A-Za-z-]+:")
-_HEADER_END = re.compile(rb"\r?\n\r?\n")
-_MAX_HEADER = 1 << 20
 _READ = 1 << 20
 
 
@@ -36,6 +34,7 @@ class _Last:
     place: Place
     row: Record | None
     complete: bool
+    fault: str = ""  # why the header cannot be believed
 
 
 def read_warc(artifact: Artifact, settings: ReaderSettings) -> Iterator[Record]:
@@ -68,8 +67,8 @@ class _Reader:
         """Yield the documents of a span. Returns where to go on after damage, or None at the end of the file."""
         from fastwarc.warc import ArchiveIterator
 
-        stream = _stream(self.file, offset, self.magic)
-        records = ArchiveIterator(stream, parse_http=False, stream_detect=False, max_header_len=_MAX_HEADER)
+        stream = stream_at(self.file, offset, self.magic)
+        records = ArchiveIterator(stream, parse_http=False, stream_detect=False, max_header_len=MAX_HEADER)
         last: _Last | None = None
         failure = ""
         while True:
@@ -112,7 +111,10 @@ class _Reader:
     def _read_record(self, record: Any, place: Place) -> _Last:
         """Read one record's block, or skip it where it is no document or longer than allowed."""
         claimed = record.content_length
-        wanted = _is_document(record)
+        if not (record.headers.get("Content-Length") or "").strip().isdecimal():
+            blank = self._blank(record, place)
+            return _Last(record.stream_pos, 0, place, blank, False, "its header has no usable Content-Length")
+        wanted = is_document(record)
         block, size = b"", 0
         if wanted and claimed <= self.settings.max_payload_bytes:
             while len(block) < claimed and (more := record.reader.read(claimed - len(block))):
@@ -121,16 +123,20 @@ class _Reader:
         else:
             while skipped := record.reader.consume(_READ):
                 size += skipped
-        complete = size == claimed
-        row = None
-        if wanted:
-            row = self._blank(record, place)
+        row = self._row(record, place, claimed, block, size == claimed)
+        return _Last(record.stream_pos, claimed, place, row, size == claimed)
+
+    def _row(self, record: Any, place: Place, claimed: int, block: bytes, complete: bool) -> Record | None:
+        """The record's row; None if it is no document. All rows share `place`, whose length is known when the next record begins."""
+        if is_document(record):
+            blank = self._blank(record, place)
             if claimed > self.settings.max_payload_bytes:
-                row = row.failed(TOO_LARGE, f"{claimed} bytes > {self.settings.max_payload_bytes}")
-            elif complete:
-                row = _filled(row, record, block, self.settings.max_payload_bytes)
-            row.place = place  # shared: the length is known only when the next record begins
-        return _Last(record.stream_pos, claimed, place, row, complete)
+                return blank.failed(TOO_LARGE, f"{claimed} bytes > {self.settings.max_payload_bytes}")
+            return filled(blank, record, block, self.settings.max_payload_bytes) if complete else blank
+        kind = (record.headers.get("WARC-Type") or "").strip().lower()
+        if kind not in TYPES:
+            return self._blank(record, place).failed("error_read.warc", f"there is no WARC record type {kind!r}")
+        return None
 
     def _blank(self, record: Any, place: Place) -> Record:
         headers = record.headers
@@ -171,8 +177,12 @@ class _Reader:
                 yield self._lost(last.place, "error_read.length", what, last.row)
                 return beyond
             if not last.complete:
-                kind = damage.kind if damage else "truncated"
-                what = damage.what if damage else f"the record claims {last.claimed} bytes and the file ends before"
+                if damage:
+                    kind, what = damage.kind, damage.what
+                elif last.fault:
+                    kind, what = "warc", last.fault
+                else:
+                    kind, what = "truncated", f"the record claims {last.claimed} bytes and the file ends before"
                 yield self._lost(last.place, f"error_read.{kind}", what, last.row)
                 return self._resume(damage.offset + 1 if damage else beyond)
             if damage and damage.kind == "corrupt" and damage.offset == last.place.offset:
@@ -212,11 +222,9 @@ class _Reader:
         assert place.offset is not None
         if isinstance(stream, Inflated) and place.row:
             return 0  # inside a shared member: not found again cheaply, and only a bound is needed
-        again = _stream(self.file, place.offset, self.magic)
+        again = stream_at(self.file, place.offset, self.magic)
         start = b""
-        while (
-            (end := _HEADER_END.search(start)) is None and len(start) < _MAX_HEADER and (more := again.read(64 << 10))
-        ):
+        while (end := HEADER_END.search(start)) is None and len(start) < MAX_HEADER and (more := again.read(64 << 10)):
             start += more
         return end.end() if end else len(start)
 
@@ -246,85 +254,14 @@ class _Reader:
     def _header_at(self, place: Place) -> dict[str, str]:
         """As much of a WARC header as a damaged gzip member gives, in small steps up to the damage."""
         assert place.offset is not None
-        stream = _stream(self.file, place.offset, self.magic)
+        stream = stream_at(self.file, place.offset, self.magic)
         start = b""
-        while not _HEADER_END.search(start) and len(start) < _MAX_HEADER and (more := stream.read(64)):
+        while not HEADER_END.search(start) and len(start) < MAX_HEADER and (more := stream.read(64)):
             start += more
-        end = _HEADER_END.search(start)
+        end = HEADER_END.search(start)
         whole = start[: end.start()] if end else start.rpartition(b"\n")[0]
         return http.parse_headers(whole.split(b"\n")[1:]) if start.startswith(WARC_START) else {}
 
 
-def _stream(file: IO[bytes], offset: int, magic: bytes | None) -> Inflated | Plain:
-    return Inflated(file, offset, magic) if magic else Plain(file, offset)
-
-
 def _ordinal(place: Place) -> tuple[int, int]:
     return (place.offset or 0, place.row or 0)
-
-
-def _is_document(record: Any) -> bool:
-    from fastwarc.warc import WarcRecordType
-
-    if record.record_type == WarcRecordType.resource:
-        if (record.headers.get("WARC-Target-URI") or "").strip("<> ").startswith("metadata:"):
-            return False  # a crawler's own log (wget writes its arguments and messages so)
-        return http.parse_mime(record.headers.get("Content-Type"))[0] in TEXT_RESOURCES
-    return record.record_type in (WarcRecordType.response, WarcRecordType.conversion)
-
-
-def _filled(row: Record, record: Any, block: bytes, limit: int) -> Record:
-    """The row of a whole record: status, MIME type and decoded body, or text for a `conversion` record."""
-    from fastwarc.warc import WarcRecordType
-
-    content_type = record.headers.get("Content-Type")
-    row.mime, row.charset = http.parse_mime(content_type)
-    if record.record_type == WarcRecordType.conversion:
-        row.text = block.decode("utf-8", "replace")
-        return row
-    if row.mime != "application/http":
-        row.payload = block
-        return row
-    answer = http.parse_answer(block)
-    row.status = answer.status
-    declared = answer.headers.get("content-type") or record.headers.get("WARC-Identified-Payload-Type")
-    row.mime, row.charset = http.parse_mime(declared)
-    if answer.status is None:
-        return row.failed("error_read.http", f"the answer has no HTTP status line ({block[:32]!r})")
-    try:
-        row.payload = http.decode_body(answer.body, answer.headers, limit)
-    except http.BodyError as error:
-        return row.failed("error_read.body", str(error))
-    except http.BodyTooLarge as error:
-        return row.failed(TOO_LARGE, str(error))
-    return row
-
-
-def record_at(file: IO[bytes], offset: int, row: int | None) -> bytes:
-    """One record as it stands in the file: WARC header and block, decompressed, its encodings as the crawler left them.
-
-    row: which record of the gzip member, where one member holds several. Of a damaged record, what can still be read (at most 1 MB).
-    """
-    from fastwarc.warc import ArchiveIterator
-
-    file.seek(offset)
-    magic = magic_of(file.read(8))
-    stream = _stream(file, offset, magic)
-    start, claimed = stream.tell(), 0
-    try:
-        records = ArchiveIterator(stream, parse_http=False, stream_detect=False, max_header_len=_MAX_HEADER)
-        for _, record in zip(range((row or 0) + 1), records, strict=False):
-            start, claimed = record.stream_pos, record.content_length
-    except OSError:  # a damaged record: show what there is
-        claimed = _READ
-    stream = _stream(file, offset, magic)
-    skipped = stream.tell()
-    while skipped < start and (piece := stream.read(min(_READ, start - skipped))):
-        skipped += len(piece)
-    data = b""
-    while (end := _HEADER_END.search(data)) is None and len(data) < _MAX_HEADER and (piece := stream.read(_READ)):
-        data += piece
-    wanted = (end.end() if end else 0) + claimed
-    while len(data) < wanted and (piece := stream.read(wanted - len(data))):
-        data += piece
-    return data[:wanted]

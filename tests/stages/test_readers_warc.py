@@ -161,6 +161,21 @@ def test_a_record_that_claims_too_little_leaves_a_row_for_the_rest(tmp_path, com
     assert errors(rows) == ["error_read.warc"]
 
 
+def test_a_header_cut_off_at_the_end_of_the_file_costs_one_row(tmp_path):
+    made = pages(2, compressed=False)
+    for length in (len(b"WARC/1.0\r\nWARC-Ty"), made[1].index(b"Content-Length")):
+        rows = rows_of(put(tmp_path, "crawl.warc", made[0] + made[1][:length]))
+        assert numbers(rows) == [0, None]
+
+
+def test_a_record_of_a_type_that_does_not_exist_is_a_row_and_not_skipped(tmp_path):
+    rows = rows_of(
+        put(tmp_path, "crawl.warc", record(0, answer(page()), kind="respanse") + pages(2, compressed=False)[1])
+    )
+    assert numbers(rows) == [None, 1]
+    assert errors(rows) == ["error_read.warc"]
+
+
 def test_a_content_length_that_is_no_number_costs_one_row(tmp_path):
     made = pages(2, compressed=False)
     rows = rows_of(put(tmp_path, "crawl.warc", record(9, answer(page()), claims="many") + made[1]))

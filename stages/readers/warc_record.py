@@ -1,0 +1,87 @@
+"""One WARC record: whether it is a document, what its block holds, and its bytes when only its place is known."""
+
+import re
+from typing import IO, Any
+
+from stages.readers import http
+from stages.readers.record import TOO_LARGE, Record
+from stages.readers.streams import Inflated, Plain, magic_of
+
+TEXT_RESOURCES = ("text/html", "application/xhtml+xml", "text/plain")
+TYPES = ("warcinfo", "response", "resource", "request", "metadata", "revisit", "conversion", "continuation")
+HEADER_END = re.compile(rb"\r?\n\r?\n")
+MAX_HEADER = 1 << 20
+_READ = 1 << 20
+
+
+def stream_at(file: IO[bytes], offset: int, magic: bytes | None) -> Inflated | Plain:
+    """The file from `offset` on, decompressed if it is compressed."""
+    return Inflated(file, offset, magic) if magic else Plain(file, offset)
+
+
+def is_document(record: Any) -> bool:
+    """Whether fastwarc's `record` is an answer, a text, or a resource that holds text."""
+    from fastwarc.warc import WarcRecordType
+
+    if record.record_type == WarcRecordType.resource:
+        if (record.headers.get("WARC-Target-URI") or "").strip("<> ").startswith("metadata:"):
+            return False  # a crawler's own log (wget writes its arguments and messages so)
+        return http.parse_mime(record.headers.get("Content-Type"))[0] in TEXT_RESOURCES
+    return record.record_type in (WarcRecordType.response, WarcRecordType.conversion)
+
+
+def filled(row: Record, record: Any, block: bytes, limit: int) -> Record:
+    """The row of a whole record: status, MIME type and decoded body, or text for a `conversion` record."""
+    from fastwarc.warc import WarcRecordType
+
+    content_type = record.headers.get("Content-Type")
+    row.mime, row.charset = http.parse_mime(content_type)
+    if record.record_type == WarcRecordType.conversion:
+        row.text = block.decode("utf-8", "replace")
+        return row
+    if row.mime != "application/http":
+        row.payload = block
+        return row
+    answer = http.parse_answer(block)
+    row.status = answer.status
+    declared = answer.headers.get("content-type") or record.headers.get("WARC-Identified-Payload-Type")
+    row.mime, row.charset = http.parse_mime(declared)
+    if answer.status is None:
+        return row.failed("error_read.http", f"the answer has no HTTP status line ({block[:32]!r})")
+    try:
+        row.payload = http.decode_body(answer.body, answer.headers, limit)
+    except http.BodyError as error:
+        return row.failed("error_read.body", str(error))
+    except http.BodyTooLarge as error:
+        return row.failed(TOO_LARGE, str(error))
+    return row
+
+
+def record_at(file: IO[bytes], offset: int, row: int | None) -> bytes:
+    """One record as it stands in the file: WARC header and block, decompressed, its encodings as the crawler left them.
+
+    row: which record of the gzip member, where one member holds several. Of a damaged record, what can still be read (at most 1 MB).
+    """
+    from fastwarc.warc import ArchiveIterator
+
+    file.seek(offset)
+    magic = magic_of(file.read(8))
+    stream = stream_at(file, offset, magic)
+    start, claimed = stream.tell(), 0
+    try:
+        records = ArchiveIterator(stream, parse_http=False, stream_detect=False, max_header_len=MAX_HEADER)
+        for _, record in zip(range((row or 0) + 1), records, strict=False):
+            start, claimed = record.stream_pos, record.content_length
+    except OSError:  # a damaged record: show what there is
+        claimed = _READ
+    stream = stream_at(file, offset, magic)
+    skipped = stream.tell()
+    while skipped < start and (piece := stream.read(min(_READ, start - skipped))):
+        skipped += len(piece)
+    data = b""
+    while (end := HEADER_END.search(data)) is None and len(data) < MAX_HEADER and (piece := stream.read(_READ)):
+        data += piece
+    wanted = (end.end() if end else 0) + claimed
+    while len(data) < wanted and (piece := stream.read(wanted - len(data))):
+        data += piece
+    return data[:wanted]
