@@ -4,7 +4,8 @@
     python -m models.make_tiny tokenizer --text out/tiny/text.parquet --output models/tiny
     python -m models.make_tiny pairs --text out/tiny/text.parquet --output out/tiny/pairs --shards 120 --processes 16
     python -m trainer models/tiny/train.yaml --data out/tiny/pairs --output out/tiny/run
-    corpusmill export out/tiny/run models/tiny --tokenizer models/tiny
+    python -c "from pathlib import Path; from trainer.export import export;
+               export(Path('out/tiny/run'), Path('models/tiny'), Path('out/tiny/model'))"     # then copy all but the tokenizer here
     python -m models.make_tiny evaluate --text out/tiny/text.parquet --model models/tiny --card models/tiny/README.md
 
 COLLECTION is the folder of corpora that `samples.make_samples` reads too. The first command also reads the pages in `samples/crawl`.
