@@ -22,6 +22,7 @@ from manifests.errors import ModelError
 PREFIX = "__label__"
 POSITIVE = PREFIX + "positive"
 NEGATIVE = PREFIX + "negative"
+STEPS = 40_000
 _ADDED = 1e-5  # fastText adds this to every probability; taken off, so that confident scores stay apart
 
 
@@ -57,14 +58,15 @@ class FastTextScorer:
 @config
 class FastTextTraining:
     """Settings of a classifier to train. Bigrams as in DCLM; a small dimension is enough for two labels and keeps the file small
-    (dimension x (bucket + words) x 4 bytes). max_chars: only the beginning of a longer text is learned from."""
+    (dimension x (bucket + words) x 4 bytes). epochs: by default as many as make about 40,000 steps, within 5 and 25: with fewer steps the
+    probabilities stay near one half. max_chars: only the beginning of a longer text is learned from."""
 
     dimension: int = 32
     word_ngrams: int = 2
     bucket: int = 500_000
     min_count: int = 2
-    epochs: int = 5
-    learning_rate: float = 0.2
+    epochs: int | None = None
+    learning_rate: float = 0.5
     max_chars: int = 20_000
     seed: int = 1
 
@@ -85,8 +87,10 @@ def trained(examples: Iterable[tuple[str, bool]], settings: FastTextTraining) ->
 
     with tempfile.TemporaryDirectory(prefix="corpusmill-fasttext-") as folder:
         lines = os.path.join(folder, "examples.txt")
+        number = 0
         with open(lines, "w", encoding="utf-8") as file:
             for text, positive in examples:
+                number += 1
                 file.write(f"{POSITIVE if positive else NEGATIVE} {one_line(text[: settings.max_chars])}\n")
         try:
             model = fasttext.train_supervised(
@@ -95,7 +99,7 @@ def trained(examples: Iterable[tuple[str, bool]], settings: FastTextTraining) ->
                 wordNgrams=settings.word_ngrams,
                 bucket=settings.bucket,
                 minCount=settings.min_count,
-                epoch=settings.epochs,
+                epoch=settings.epochs or min(max(STEPS // max(number, 1), 5), 25),
                 lr=settings.learning_rate,
                 seed=settings.seed,
                 thread=1,

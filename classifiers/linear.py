@@ -20,7 +20,7 @@ Matrix = npt.NDArray[np.float64]
 Vector = npt.NDArray[np.float64]
 Link = Literal["identity", "logistic"]
 
-CLIP = 8.0  # standard deviations: no single outlying number may decide a score
+CLIP = 3.0  # standard deviations: no single outlying number may decide a score
 _PENALTIES = tuple(10.0**power for power in range(-4, 5))  # per document
 _KEY = "corpusmill"
 
