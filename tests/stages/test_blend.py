@@ -6,8 +6,12 @@ from collections import Counter
 
 import pytest
 
+from manifests import storage
 from manifests.errors import CorpusmillError, RecipeError
 from manifests.verify import verify
+from pipeline.recipe import Step
+from pipeline.run import run_step
+from pipeline.runner import InlineRunner
 from stages.blend import Blend, BlendSource
 from tests.stages.small_corpus import bytes_of, documents, rows_of, run, small_tokenizer, write_shard
 
@@ -112,6 +116,16 @@ def test_a_document_wanted_by_two_sources_is_in_both_shares(tmp_path):
     assert verify(str(tmp_path / "blend"))[1] == []
 
 
+def test_an_id_that_occurs_twice_in_a_source_is_taken_twice_and_told_apart_by_epoch(tmp_path):
+    twice = [{**documents("doc", 1)[0], "text": text} for text in ("eins", "zwei")]
+    path = write_shard(tmp_path / "in.parquet", twice)
+    blend(tmp_path / "blend", sources={"web": {"input": path, "weight": 1}}, shards=1)
+    rows = rows_of(tmp_path / "blend")
+    assert {row["text"] for row in rows} == {"eins", "zwei"}
+    assert {row["epoch"] for row in rows} == {0, 1}
+    assert verify(str(tmp_path / "blend"))[1] == []
+
+
 def test_every_document_is_accounted_for_and_what_is_left_out_says_why(tmp_path, web):
     empty = write_shard(tmp_path / "empty.parquet", [{"id": "blank-1", "text": ""}, {"id": "blank-2", "text": None}])
     sources = {"web": {"input": (web, empty), "weight": 1}}
@@ -154,6 +168,16 @@ def test_the_result_does_not_depend_on_how_the_input_is_cut_or_ordered(tmp_path)
         blend(tmp_path / name, sources=sources)
     assert bytes_of(tmp_path / "one", "documents") == bytes_of(tmp_path / "three", "documents")
     assert (tmp_path / "one/plan.json").read_bytes() == (tmp_path / "three/plan.json").read_bytes()
+
+
+def test_the_output_may_be_any_fsspec_url(tmp_path, web):
+    sources = {"web": {"input": web, "weight": 1, "max_epochs": 1.5}}
+    run_step(
+        Step("blend", "blend", (), {"sources": sources, "shards": 2}), (), "memory://bucket/blend", InlineRunner()
+    )
+    blend(tmp_path / "blend", sources=sources, shards=2)
+    for path, data in bytes_of(tmp_path / "blend", "documents", "excluded").items():
+        assert storage.read_bytes(f"memory://bucket/blend/{path}") == data
 
 
 def test_sources_are_mixed_in_every_output_shard(tmp_path, web, math):

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from manifests import storage
 from manifests.errors import ModelError
 from stages import tokens
 from tests.stages.small_corpus import small_tokenizer
@@ -66,6 +67,12 @@ def test_a_copy_elsewhere_is_the_same_tokenizer(tmp_path, folder):
     for name, data in tokens.portable_files(tokens.load(folder)).items():
         (tmp_path / name).write_bytes(data)
     assert tokens.load(str(tmp_path)).digest == tokens.load(folder).digest
+
+
+def test_a_tokenizer_may_lie_at_any_fsspec_url(folder):
+    for name, data in tokens.portable_files(tokens.load(folder)).items():
+        storage.write_bytes(f"memory://bucket/tokenizer/{name}", data)
+    assert tokens.load("memory://bucket/tokenizer").encode(["kanori"]) == tokens.load(folder).encode(["kanori"])
 
 
 def test_a_tokenizer_made_of_vocabulary_files_is_given_a_tokenizer_json(tmp_path):
