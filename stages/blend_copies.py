@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from manifests import storage
 from manifests.receipt import Counts
@@ -29,6 +30,7 @@ EPOCH = pa.field("epoch", pa.int16())  # tells the copies of a document apart
 BLENDED = extended(BLEND_SOURCE, EPOCH)
 SPREAD = extended(pa.field("order", pa.int64()), *EXCLUSION, of=BLENDED)
 NAME = "blend"
+COPIES_AT_ONCE = 4096
 UNCLAIMED = -1  # the group of documents that no source wants
 
 Claimants = tuple[
@@ -63,36 +65,41 @@ def spread_copies(config: "Blend", claimants: Claimants, shard: Shard) -> list[C
         rows = np.repeat(np.arange(len(copies)), np.maximum(copies, 1))
         copy = np.arange(len(rows)) - rows.searchsorted(rows)  # which of its row's copies
         drawn = copies[rows] > 0
-        claims = claims.take(pa.array(rows))
-        documents = table.select(DOCUMENT.names).take(pa.array(claims["row"].to_numpy() - offset))
-        blend_source = label.take(pa.array(group[rows] % len(label)))
-        identity = zip(blend_source.to_pylist(), documents["id"].to_pylist(), copy.tolist(), strict=True)
-        order = np.fromiter(
-            (seed_for("order", config.seed, str(name), *rest) for name, *rest in identity), dtype=np.int64
-        )
-        over_quota = pa.scalar(f"{NAME}.over_quota")
-        dropped = pa.array(~drawn)
-        columns = {name: documents[name] for name in DOCUMENT.names} | {
-            "text": pc.if_else(dropped, None, documents["text"]),
-            "source": pc.coalesce(documents["source"], blend_source),
-            "n_tokens": pc.if_else(pa.array(group[rows] == UNCLAIMED), documents["n_tokens"], claims["n_tokens"]),
-            "blend_source": blend_source,
-            "epoch": pc.if_else(dropped, None, pa.array(copy.astype(np.int16))),
-            "order": order,
-            "stage": pc.if_else(dropped, pa.scalar(NAME), None),
-            "reason": pc.if_else(dropped, pc.coalesce(claims["reason"], over_quota), None),
-            "detail": pc.coalesce(
-                claims["detail"], pc.if_else(dropped, pc.binary_join_element_wise("source=", blend_source, ""), None)
-            ),
-            DESTINATION: (order % plan["shards"]).astype(np.int32),
-        }
-        output.write(pa.table(columns))
+        for start in range(0, len(rows), COPIES_AT_ONCE):
+            some = slice(start, start + COPIES_AT_ONCE)
+            taken = claims.take(pa.array(rows[some]))
+            documents = table.select(DOCUMENT.names).take(pa.array(taken["row"].to_numpy() - offset))
+            source = label.take(pa.array(group[rows[some]] % len(label)))
+            copied = _copies(documents, taken, source, copy[some], pa.array(~drawn[some]), config.seed)
+            target = (copied["order"].to_numpy() % plan["shards"]).astype(np.int32)
+            output.write(copied.append_column(DESTINATION, pa.array(target)))
         account.rows_in += len(rows)
         account.kept += len(rows)
         offset += table.num_rows
         shard.report(offset)
     output.close()
     return [account]
+
+
+def _copies(
+    documents: pa.Table, claims: pa.Table, source: pa.Array, copy: NDArray[np.int64], dropped: pa.Array, seed: int
+) -> pa.Table:
+    """Rows of `SPREAD`: one for each copy, with its epoch and its place in the order, or for a dropped document its reason."""
+    identity = zip(source.to_pylist(), documents["id"].to_pylist(), copy.tolist(), strict=True)
+    order = np.fromiter((seed_for("order", seed, str(name), *rest) for name, *rest in identity), dtype=np.int64)
+    wanted_by = pc.if_else(dropped, pc.binary_join_element_wise("source=", source, ""), None)
+    columns = {name: documents[name] for name in DOCUMENT.names} | {
+        "text": pc.if_else(dropped, None, documents["text"]),
+        "source": pc.coalesce(documents["source"], source),
+        "n_tokens": pc.if_else(pc.is_null(source), documents["n_tokens"], claims["n_tokens"]),
+        "blend_source": source,
+        "epoch": pc.if_else(dropped, None, pa.array(copy.astype(np.int16))),
+        "order": order,
+        "stage": pc.if_else(dropped, pa.scalar(NAME), None),
+        "reason": pc.if_else(dropped, pc.coalesce(claims["reason"], pa.scalar(f"{NAME}.over_quota")), None),
+        "detail": pc.coalesce(claims["detail"], wanted_by),
+    }
+    return pa.table([columns[name] for name in SPREAD.names], schema=SPREAD)
 
 
 def merge(shards: int, shard: Shard) -> list[Counts]:
@@ -102,20 +109,11 @@ def merge(shards: int, shard: Shard) -> list[Counts]:
         shard.file("", PLAN, storage.read_bytes(shard.inputs[0].path))
         return [account]
     parts = [read_spread(artifact, int(shard.name), shards) for artifact in shard.inputs]
-    wide = SPREAD.set(
-        SPREAD.get_field_index("text"), pa.field("text", pa.large_string())
-    )  # may exceed 2 GB in one shard
-    table = pa.concat_tables(
-        [wide.empty_table(), *(part.cast(wide) for part in parts if part is not None)]
-    ).combine_chunks()
-    keys = (
-        "order",
-        "blend_source",
-        "id",
-        "epoch",
-        "text",
-        "url",
-    )  # an id may repeat; its rows need an order all the same
+    # A shard may hold more than 2 GB of text; and an id may repeat, whose rows need an order all the same.
+    wide = SPREAD.set(SPREAD.get_field_index("text"), pa.field("text", pa.large_string()))
+    table = pa.concat_tables([wide.empty_table(), *(part.cast(wide) for part in parts if part is not None)])
+    table = table.combine_chunks()
+    keys = ("order", "blend_source", "id", "epoch", "text", "url")
     seen: set[tuple[str, int]] = set()
     order = pc.sort_indices(table, sort_keys=[(key, "ascending") for key in keys])
     with (
