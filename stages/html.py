@@ -26,16 +26,14 @@ _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs
 _META_CHARSET = re.compile(rb"<meta[^>]{1,400}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:-]{2,40})", re.IGNORECASE)
 _XML_ENCODING = re.compile(rb"^\s*<\?xml[^>]{1,200}?encoding\s*=\s*[\"']([A-Za-z0-9_.:-]{2,40})", re.IGNORECASE)
 _META_REACH = 4096
-# Python's names for what the WHATWG labels mean in practice: the vendors' supersets of the standards.
+# Resiliparse maps labels as the WHATWG standard does, but to Python's narrow codecs; pages use the vendors' supersets of them.
 _CODECS = {
     "shift_jis": "cp932",
-    "euc-kr": "cp949",
+    "euc_kr": "cp949",
     "big5": "big5hkscs",
     "gbk": "gb18030",
-    "windows-874": "cp874",
-    "iso-8859-8-i": "iso-8859-8",
+    "iso8859-11": "cp874",
     "x-mac-cyrillic": "mac_cyrillic",
-    "macintosh": "mac_roman",
 }
 _HTML_START = re.compile(
     rb"\s*(?:<!--.{0,2000}?-->\s*)*<(?:!doctype\s+html|html|head|body|title|script|style|table|div|h1|p|br|a|b|font|iframe)[\s>]",
@@ -117,7 +115,7 @@ def decoded(payload: bytes, declared: str | None) -> tuple[str, str]:
     for mark, codec in _BOMS:
         if payload.startswith(mark):
             return payload[len(mark) :].decode(codec, "replace").replace("\0", ""), codec
-    codec = _codec(declared) or _codec(_in_page(payload)) or "utf-8"
+    codec = _codec(declared) or _codec_in_page(payload) or "utf-8"
     try:
         as_utf8 = payload.decode()
         if codec == "utf-8" or not payload.isascii():
@@ -132,14 +130,12 @@ def decoded(payload: bytes, declared: str | None) -> tuple[str, str]:
     return payload.decode(codec, "replace").replace("\0", ""), codec
 
 
-def _in_page(payload: bytes) -> str | None:
+def _codec_in_page(payload: bytes) -> str | None:
     """What `<meta>` or the XML declaration says near the beginning."""
     found = _META_CHARSET.search(payload, 0, _META_REACH) or _XML_ENCODING.match(payload[:_META_REACH])
-    if found is None:
-        return None
-    label = found[1].decode("ascii")
+    codec = _codec(found[1].decode("ascii")) if found else None
     # A declaration that could be read as ASCII cannot be UTF-16 (HTML standard, 13.2.3.2).
-    return "utf-8" if label.lower().startswith("utf-16") else label
+    return "utf-8" if codec and codec.startswith("utf-16") else codec
 
 
 def _detected(payload: bytes) -> str:

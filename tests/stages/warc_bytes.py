@@ -14,7 +14,7 @@ PROSE = (
 
 
 def page(body=None, title="A flood"):
-    return f"<html><head><title>{title}</title></head><body><p>{body or PROSE * 3}</p></body></html>".encode()
+    return f"<html><head><title>{title}</title></head><body><p>{PROSE * 3 if body is None else body}</p></body></html>".encode()
 
 
 def answer(body=b"", status="200 OK", **headers):
