@@ -1,95 +1,21 @@
 """The HTTP engine against a real server on a real socket that misbehaves in every way a server can."""
 
-import json
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import ExitStack
 
 import pytest
 
 from manifests.errors import EngineError, ModelError
 from stages.engines.contract import Request
 from stages.engines.openai import OpenAIEngine, _retry_after
-
-
-class Server(ThreadingHTTPServer):
-    """Answers as `behave(prompt, attempt)` says: (status, headers, body bytes), or None to cut the connection. Keeps what it saw."""
-
-    daemon_threads = True
-    request_queue_size = 128
-
-    def __init__(self, behave):
-        self.behave = behave
-        self.seen = []
-        self.attempts = {}
-        self.lock = threading.Lock()
-        self.busy = self.most_busy = 0
-        super().__init__(("127.0.0.1", 0), Handler)
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.server_address[1]}/v1"
-
-    def handle_error(self, request, client_address):
-        pass  # a client that was cut off on purpose is no news
-
-
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: Server
-
-    def do_POST(self):
-        server = self.server
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        prompt = body["prompt"][0] if "prompt" in body else body["messages"][-1]["content"]
-        with server.lock:
-            server.busy += 1
-            server.most_busy = max(server.most_busy, server.busy)
-            attempt = server.attempts[prompt] = server.attempts.get(prompt, 0) + 1
-            server.seen.append((self.path, dict(self.headers), body))
-        try:
-            reply = server.behave(prompt, attempt)
-        finally:
-            with server.lock:
-                server.busy -= 1
-        if reply is None:
-            self.close_connection = True
-            self.connection.close()
-            return
-        status, headers, data = reply
-        self.send_response(status)
-        for name, value in {**headers, "content-length": str(len(data))}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, format, *arguments):
-        pass
-
-
-def answer(text, reason="stop", chat=False):
-    choice = {"message": {"content": text}} if chat else {"text": text}
-    record = {
-        "choices": [{**choice, "finish_reason": reason}],
-        "usage": {"prompt_tokens": 7, "completion_tokens": 3},
-    }
-    return 200, {"content-type": "application/json"}, json.dumps(record).encode()
+from tests.stages.engines import scripted_server
+from tests.stages.engines.scripted_server import Server, answer
 
 
 @pytest.fixture
 def serving():
-    servers = []
-
-    def start(behave):
-        server = Server(behave)
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        servers.append(server)
-        return server
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+    with ExitStack() as stack:
+        yield lambda behave: stack.enter_context(scripted_server.serving(behave))
 
 
 def engine_at(server, **settings):
