@@ -17,12 +17,13 @@ import numpy as np
 from classifiers import model_file
 from classifiers.linear import Scores
 from manifests.config import config
-from manifests.errors import ModelError
+from manifests.errors import ModelError, RecipeError
 
 PREFIX = "__label__"
 POSITIVE = PREFIX + "positive"
 NEGATIVE = PREFIX + "negative"
 STEPS = 40_000
+SMALLEST_MATRIX = 9_000_000  # numbers, 36 MB: see FastTextTraining
 _ADDED = 1e-5  # fastText adds this to every probability; taken off, so that confident scores stay apart
 
 
@@ -59,7 +60,12 @@ class FastTextScorer:
 class FastTextTraining:
     """Settings of a classifier to train. Bigrams as in DCLM; a small dimension is enough for two labels and keeps the file small
     (dimension x (bucket + words) x 4 bytes). epochs: by default as many as make about 40,000 steps, within 5 and 25: with fewer steps the
-    probabilities stay near one half. max_chars: only the beginning of a longer text is learned from."""
+    probabilities stay near one half. max_chars: only the beginning of a longer text is learned from.
+
+    The smallest allowed matrix is for repeatability: fastText 0.9.2 with n threads sets only n tenths of it to its seeded start values
+    and leaves the rest as the memory came. Above 32 MB memory always comes fresh from the system, that is zero; below, it is what
+    was there before, and two trainings differ, or meet a NaN. Zero is a good start value here: unset are the rarer words and the bigrams.
+    """
 
     dimension: int = 32
     word_ngrams: int = 2
@@ -69,6 +75,17 @@ class FastTextTraining:
     learning_rate: float = 0.5
     max_chars: int = 20_000
     seed: int = 1
+
+    def __post_init__(self) -> None:
+        if self.word_ngrams < 2:
+            raise RecipeError(
+                f"word_ngrams is {self.word_ngrams}", "take 2 or more: without n-grams fastText uses no buckets"
+            )
+        if self.dimension * self.bucket < SMALLEST_MATRIX:
+            raise RecipeError(
+                f"dimension {self.dimension} x bucket {self.bucket} is too small for fastText to train the same model twice",
+                f"set bucket to {-(-SMALLEST_MATRIX // max(self.dimension, 1))} or more",
+            )
 
 
 def one_line(text: str, prefix: str = PREFIX) -> str:

@@ -4,7 +4,7 @@ It looks at the bytes (letters, digits, marks, word lengths, variety), so that i
 works on any table with a text column. The numbers are rates and means in the spirit of the Gopher and C4 rules (arXiv 2112.11446,
 appendix A1; arXiv 1910.10683, section 2.2), but weighed together instead of one by one.
 
-Left out on purpose is all that layout decides: line lengths, list, heading and formula marks, indentation, the length of the whole. How a page
+Left out on purpose is all that layout decides: line lengths, list and formula marks, indentation, the length of the whole. How a page
 was turned into text tells reference from crawl better than quality does, and a model that may look there learns just that.
 """
 
@@ -115,7 +115,7 @@ def _measure_block(texts: list[bytes]) -> npt.NDArray[np.float32]:
     classes = _CLASS_OF[data]
     counted = {kind: _sums(classes == kind, starts) for kind in range(1, _CLASSES)}
     characters = sizes - 1 - counted[_CONTINUATION]
-    in_word = _IN_WORD[classes]
+    in_word = _IN_WORD[classes] & ~_marks(data)
     borders = np.flatnonzero(in_word[1:] != in_word[:-1]) + 1
     borders = np.concatenate([[0], borders]) if in_word[0] else borders
     word_starts, word_ends = borders[::2], borders[1::2]
@@ -173,6 +173,15 @@ def _code_table() -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
 
 
 _KNOWN_CODES, _KNOWN_LISTS = _code_table()
+
+
+def _marks(data: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    """Whether each byte belongs to a character of U+0080-U+00BF or U+2000-U+2FFF: quotes, dashes, bullets, symbols, no letters."""
+    two, three = data == 0xC2, data == 0xE2
+    found = two | three
+    found[1:] |= two[:-1] | three[:-1]
+    found[2:] |= three[:-2]
+    return found
 
 
 def _pairs(data: npt.NDArray[np.uint8], second: npt.NDArray[np.bool_], first: int, starts: Whole) -> Whole:
