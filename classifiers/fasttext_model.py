@@ -2,10 +2,12 @@
 
 Works with any supervised `.bin` or `.ftz` file, DCLM's `fasttext-oh-eli5` among them (arXiv 2406.11794, section 4.4; one of the three
 scorers of Nemotron-CC, arXiv 2412.02595, section 2.2). fastText reads one line a document, so text is put on one line first, and
-what it would take for syntax (a label prefix at the start of a word, its end-of-line word) is made harmless.
+what it would take for syntax (a label prefix at the start of a word, its end-of-line word) is made harmless. Models trained here see
+words only, in lower case: left in, marks such as `|` and `-` tell how the good text was marked up, and a price list scores like a book.
 """
 
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,17 +26,20 @@ POSITIVE = PREFIX + "positive"
 NEGATIVE = PREFIX + "negative"
 STEPS = 40_000
 SMALLEST_MATRIX = 9_000_000  # numbers, 36 MB: see FastTextTraining
+_WORD = re.compile(r"[^\W\d_]+")
 _ADDED = 1e-5  # fastText adds this to every probability; taken off, so that confident scores stay apart
 
 
 @config
 class FastTextScorer:
-    """model: a supervised fastText file. positive: the label whose probability is the score (`hq` and `__label__hq` are the same);
-    max_chars: only the beginning of a longer text is read."""
+    """model: a supervised fastText file. positive: the label whose probability is the score (`hq` and `__label__hq` are the same).
+    text: `words` gives the model lower-case words without marks and numbers, `raw` the text as it stands; `auto` is words for models that
+    `classify-train` made, told by their labels, and raw for all others. max_chars: only the beginning of a longer text is read."""
 
     kind: Literal["fasttext"] = "fasttext"
     model: str
     positive: str = POSITIVE
+    text: Literal["auto", "words", "raw"] = "auto"
     max_chars: int = 1_000_000
 
     def depends_on(self) -> str:
@@ -46,11 +51,11 @@ class FastTextScorer:
     def score(self, texts: Sequence[str]) -> Scores:
         """Probability in [0, 1]; NaN for a text of which the model knows no word."""
         model, label, prefix = _load(self.model, self.positive, model_file.mark(self.model))
+        words = self.text == "words" or (self.text == "auto" and sorted(model.labels) == [NEGATIVE, POSITIVE])
         scores = np.full(len(texts), np.nan, dtype=np.float32)
         for place, text in enumerate(texts):
-            for probability, found in model.f.predict(
-                one_line(text[: self.max_chars], prefix) + "\n", -1, 0.0, "strict"
-            ):
+            line = words_of(text[: self.max_chars]) if words else one_line(text[: self.max_chars], prefix)
+            for probability, found in model.f.predict(line + "\n", -1, 0.0, "strict"):
                 if found == label:
                     scores[place] = min(max(probability - _ADDED, 0.0), 1.0)
         return scores
@@ -93,6 +98,11 @@ def one_line(text: str, prefix: str = PREFIX) -> str:
     return " ".join(text.replace(prefix, "label ").replace("</s>", " ").split())
 
 
+def words_of(text: str) -> str:
+    """The words of `text` on one line, in lower case; marks and numbers left out."""
+    return " ".join(_WORD.findall(text.lower()))
+
+
 @contextmanager
 def trained(examples: Iterable[tuple[str, bool]], settings: FastTextTraining) -> Iterator[str]:
     """Train on (text, is positive) pairs; gives the path of the model file for as long as the block runs.
@@ -108,7 +118,7 @@ def trained(examples: Iterable[tuple[str, bool]], settings: FastTextTraining) ->
         with open(lines, "w", encoding="utf-8") as file:
             for text, positive in examples:
                 number += 1
-                file.write(f"{POSITIVE if positive else NEGATIVE} {one_line(text[: settings.max_chars])}\n")
+                file.write(f"{POSITIVE if positive else NEGATIVE} {words_of(text[: settings.max_chars])}\n")
         try:
             model = fasttext.train_supervised(
                 input=lines,

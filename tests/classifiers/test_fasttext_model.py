@@ -60,12 +60,22 @@ def test_a_score_does_not_depend_on_the_texts_beside_it(model):
     assert scorer.score(texts).tolist() == [scorer.score([text])[0] for text in texts]
 
 
-@pytest.mark.parametrize(
-    "text", ["theorem\nproof", "theorem\r\n\tproof", "theorem </s> proof", "theorem\x0b\x0cproof\n"]
-)
-def test_line_ends_of_any_kind_do_not_cut_the_text(model, text):
+@pytest.mark.parametrize("given", ["words", "raw"])
+@pytest.mark.parametrize("text", ["theorem\nproof", "theorem\r\n\tproof", "theorem\x0b\x0cproof\n"])
+def test_line_ends_of_any_kind_do_not_cut_the_text(model, given, text):
+    scorer = FastTextScorer(model=model, text=given)
+    assert scorer.score([text]).tolist() == scorer.score(["theorem proof"]).tolist()
+
+
+def test_the_end_of_line_word_does_not_cut_the_text(model):
+    scorer = FastTextScorer(model=model, text="raw")
+    assert scorer.score(["theorem </s> proof"]).tolist() == scorer.score(["theorem proof"]).tolist()
+
+
+def test_models_trained_here_see_words_only(model):
     plain = FastTextScorer(model=model).score(["theorem proof"])
-    assert FastTextScorer(model=model).score([text]).tolist() == plain.tolist()
+    assert FastTextScorer(model=model).score(["| Theorem - 12 (PROOF) |"]).tolist() == plain.tolist()
+    assert FastTextScorer(model=model, text="raw").score(["| Theorem - 12 (PROOF) |"]).tolist() != plain.tolist()
 
 
 def test_a_label_in_the_text_is_a_word_like_any_other():
@@ -93,6 +103,9 @@ def test_the_models_of_others_work_by_the_name_of_their_label(tmp_path, model):
     short, full = FastTextScorer(model=path, positive="hq"), FastTextScorer(model=path, positive="__label__hq")
     assert short.score(["theorem proof"]).tolist() == full.score(["theorem proof"]).tolist()
     assert short.score(["theorem proof"])[0] > 0.9
+    assert short.score(["theorem proof"])[0] != short.score(["THEOREM PROOF"])[0], (
+        "models of others see the text as it is"
+    )
     with pytest.raises(
         ModelError, match=r"no label __label__positive; it has __label__\w+, __label__\w+; set `positive`"
     ):
