@@ -39,7 +39,8 @@ class LinearModel:
     def score(self, inputs: npt.NDArray[Any]) -> Scores:
         """inputs [N, D] -> float32 [N]."""
         values = _standardised(inputs, self.mean, self.scale) @ self.weights + self.bias
-        return (_sigmoid(values) if self.link == "logistic" else values).astype(np.float32)
+        with np.errstate(over="ignore"):  # a value beyond float32 becomes infinite, which callers treat as no score
+            return (_sigmoid(values) if self.link == "logistic" else values).astype(np.float32)
 
     def to_bytes(self) -> bytes:
         """The model as a safetensors file; equal models give equal bytes."""

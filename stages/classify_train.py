@@ -171,7 +171,7 @@ def _quotas(config: ClassifyTrain, counted: Mapping[str, Mapping[str, int]]) -> 
             else "check both inputs: records need text (HTML must go through extract first)"
         )
         raise ModelError(f"there is nothing to learn from: {found}", mend)
-    most = min(config.documents_per_label, *(totals.values() if _binary(totals) else ()))
+    most = min([config.documents_per_label, *(totals.values() if _binary(totals) else ())])
     quotas: dict[str, dict[str, int]] = {name: {} for name in counted}
     for label in sorted(totals):
         available = {name: labels[label] for name, labels in counted.items() if label in labels}
