@@ -223,10 +223,11 @@ def _assign(config: Classify, shard: Shard) -> list[Counts]:
     ):
         outputs = _open_levels(shard, schema, stack, KINDS[0])
         for group in read_parquet(documents):
+            group = conform(group, schema)
             here = scored.slice(account.rows_in, group.num_rows)
             assert here["id"].equals(group["id"]), "scores belong to the documents in their order"
             account.rows_in += group.num_rows
-            kept, dropped = _split(config, conform(group, schema), here)
+            kept, dropped = _split(config, group, here)
             excluded_output.write(dropped)
             account.failed += dropped.num_rows
             kept = _with_quality(config, kept, edges)
@@ -256,23 +257,18 @@ def _split(config: Classify, table: pa.Table, scored: pa.Table) -> tuple[pa.Tabl
     """(documents with all their scores, excluded rows)."""
     for name in config.scorers:
         table = _with(table, f"score_{name}", scored[name])
-    texts = readable_texts(table["text"])
-    unjudged = {name: scored[name].is_null().to_pylist() for name in config.scorers}
-    reasons: list[str | None] = []
-    details: list[str | None] = []
-    for row, text in enumerate(texts):
-        failing = next((name for name in config.scorers if unjudged[name][row]), None)
-        if failing is None:
-            reasons.append(None)
-        elif text is None:
+    failed = pa.array(np.any([scored[name].is_null().to_numpy() for name in config.scorers], axis=0))
+    dropped = table.filter(failed)
+    reasons, details = [], []
+    for row, text in enumerate(readable_texts(dropped["text"])):
+        failing = next(name for name in config.scorers if not dropped[f"score_{name}"][row].is_valid)
+        if text is None:
             reasons.append("error_classify.no_text")
             details.append("the text is missing or is not UTF-8")
         else:
             reasons.append(f"error_classify.{failing}")
             details.append(f"the scorer {failing} has no score for this text")
-    failed = pa.array([reason is not None for reason in reasons], pa.bool_())
-    codes = [reason for reason in reasons if reason is not None]
-    return table.filter(pc.invert(failed)), excluded(table.filter(failed), Classify.name, codes, details)
+    return table.filter(pc.invert(failed)), excluded(dropped, Classify.name, reasons, details)
 
 
 def _with_quality(config: Classify, table: pa.Table, edges: Mapping[str, tuple[float | None, ...]]) -> pa.Table:

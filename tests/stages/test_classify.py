@@ -243,6 +243,14 @@ def test_columns_of_earlier_stages_stay_and_scores_can_be_renewed(models, tmp_pa
     assert verify(str(tmp_path))[1] == []
 
 
+def test_a_table_from_elsewhere_needs_no_more_than_id_and_text(models, tmp_path):
+    columns = {"id": pa.array(["a", "b"], pa.large_string()), "text": pa.array([page(5), page(95)], pa.large_string())}
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+    classify(tmp_path / "out", {"scorers": scorers(models)}, str(tmp_path / "a.parquet"))
+    quality = {item["id"]: item["quality"] for item in rows_below(tmp_path / "out/documents")}
+    assert quality["a"] < quality["b"]
+
+
 def test_a_missing_model_stops_the_stage_before_anything_is_read(tmp_path):
     settings = {"scorers": {"words": {"kind": "fasttext", "model": str(tmp_path / "none.bin")}}}
     with pytest.raises(ModelError, match=r"none\.bin does not exist; check the setting"):
