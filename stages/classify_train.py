@@ -34,7 +34,7 @@ from manifests.storage import Artifact
 from stages.contract import Inputs, Pass, Passes
 from stages.documents import input_shards
 from stages.readers import ReaderSettings
-from stages.training_sample import LABELLED, NEGATIVE, POSITIVE, count, fill, merged_rows, select
+from stages.training_sample import LABELLED, NEGATIVE, POSITIVE, count, merged_rows, select, share_out
 
 MODELS = "models"
 BATCH_ROWS = 512
@@ -107,7 +107,9 @@ class ClassifyTrain:
             name: json.loads(storage.read_bytes(receipt.outputs[0].path))
             for name, receipt in counting.receipts.items()
         }
-        quotas = _quotas(self, {name: record["labels"] for name, record in counted.items()})
+        quotas = share_out(
+            {name: record["labels"] for name, record in counted.items()}, self.documents_per_label, self.seed
+        )
         selected = yield Pass(
             name="select",
             shards={name: shards[name] for name in counted},
@@ -155,33 +157,6 @@ def _select(config: ClassifyTrain, quotas: Mapping[str, Mapping[str, int]], shar
         shard,
     )
     return []
-
-
-def _quotas(config: ClassifyTrain, counted: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
-    """file -> label -> documents to take. Raises ModelError if there is nothing to tell apart."""
-    totals: dict[str, int] = {}
-    for labels in counted.values():
-        for label, number in labels.items():
-            totals[label] = totals.get(label, 0) + number
-    if len(totals) < 2:
-        found = f"only documents labelled {next(iter(totals))}" if totals else "no document that has text and a label"
-        mend = (
-            f"check that `label_column` ({config.label_column}) holds numbers, 0 and 1 or grades"
-            if config.labelled
-            else "check both inputs: records need text (HTML must go through extract first)"
-        )
-        raise ModelError(f"there is nothing to learn from: {found}", mend)
-    most = min([config.documents_per_label, *(totals.values() if _binary(totals) else ())])
-    quotas: dict[str, dict[str, int]] = {name: {} for name in counted}
-    for label in sorted(totals):
-        available = {name: labels[label] for name, labels in counted.items() if label in labels}
-        for name, number in fill(available, most, config.seed).items():
-            quotas[name][label] = number
-    return quotas
-
-
-def _binary(labels: Mapping[str, Any]) -> bool:
-    return set(labels) == {"0", "1"}
 
 
 def _embed(settings: EmbeddingTraining, shard: Shard) -> list[Counts]:

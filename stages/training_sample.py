@@ -16,6 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from classifiers.scorer import readable_texts
+from manifests.errors import ModelError
 from manifests.schema import seed_for
 from manifests.shard import Shard, read_parquet, schema_of
 from manifests.storage import Artifact, open_read
@@ -98,6 +99,33 @@ def count(role: str, label_column: str, reader: ReaderSettings, stage: str, shar
         unusable += record.stratum is None and not record.failed
     found = {"labels": counted, "unusable": unusable, "failed": failed}
     shard.file("work/count", f"{shard.name}.json", json.dumps(found, sort_keys=True).encode())
+
+
+def share_out(
+    counted: Mapping[str, Mapping[str, int]], documents_per_label: int, seed: int
+) -> dict[str, dict[str, int]]:
+    """file -> label -> documents to take, given what each file holds. With the two labels 0 and 1, equally many of both.
+
+    Raises ModelError if there are not two labels to tell apart.
+    """
+    totals: dict[str, int] = {}
+    for labels in counted.values():
+        for label, number in labels.items():
+            totals[label] = totals.get(label, 0) + number
+    if len(totals) < 2:
+        found = f"only documents labelled {next(iter(totals))}" if totals else "no document that has text and a label"
+        raise ModelError(
+            f"there is nothing to learn from: {found}",
+            "check the inputs: records need text (HTML must go through extract first), and `label_column` must name numbers, "
+            "0 and 1 or grades",
+        )
+    most = min([documents_per_label, *(totals.values() if set(totals) == {"0", "1"} else ())])
+    quotas: dict[str, dict[str, int]] = {name: {} for name in counted}
+    for label in sorted(totals):
+        available = {name: labels[label] for name, labels in counted.items() if label in labels}
+        for name, number in fill(available, most, seed).items():
+            quotas[name][label] = number
+    return quotas
 
 
 def fill(available: Mapping[str, int], wanted: int, seed: int) -> dict[str, int]:

@@ -145,7 +145,7 @@ def test_one_side_without_text_is_refused(data, tmp_path):
 
 def test_a_label_column_without_numbers_is_refused(tmp_path):
     path = write(tmp_path / "a.jsonl", [{"text": "some words", "label": "good"}] * 5)
-    with pytest.raises(ModelError, match="check that `label_column`"):
+    with pytest.raises(ModelError, match="`label_column` must name numbers"):
         train(tmp_path / "train", {"labelled": [path]})
 
 

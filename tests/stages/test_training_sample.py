@@ -65,7 +65,7 @@ def test_another_seed_draws_another_sample(tmp_path):
 
 def test_equal_texts_are_never_on_both_sides(tmp_path):
     artifact = write_jsonl(tmp_path / "a.jsonl", [{"id": str(n), "text": f"text {n % 40}"} for n in range(200)])
-    sides = {}
+    sides: dict[str, set[bool]] = {}
     for row in rows_of(selected(tmp_path, artifact, 200)):
         sides.setdefault(row["text"], set()).add(row["held_out"])
     assert all(len(side) == 1 for side in sides.values())
