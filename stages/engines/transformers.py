@@ -134,7 +134,10 @@ def _load(folder: str, device: str, dtype: str, threads: int) -> Any:
     """The model, once per process."""
     import torch
     from transformers import AutoModelForCausalLM
+    from transformers.utils import logging
 
+    logging.set_verbosity_error()  # its advice on faster kernels, once for each worker, would drown the progress lines
+    logging.disable_progress_bar()
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda" and not torch.cuda.is_available():

@@ -114,12 +114,17 @@ def _load(arguments: str, kv_cache_gib: int) -> Any:
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     try:
         from vllm import LLM
+        from vllm.platforms import current_platform
     except ImportError as error:
         raise EngineError(
             f"vLLM cannot be imported ({error})", "install it (docs/synthesis.md), or use another engine.kind"
         ) from error
+    settings = json.loads(arguments)
+    if current_platform.is_cpu():
+        # A prompt read in pieces makes vLLM (seen in 0.30) wind back the request's own generator, which CPU generators cannot: it dies.
+        settings.setdefault("enable_chunked_prefill", False)
     try:
-        return LLM(**json.loads(arguments))
+        return LLM(**settings)
     except (RuntimeError, ValueError, TypeError, OSError) as error:
         raise ModelError(
             f"vLLM cannot start the model ({type(error).__name__}: {str(error).splitlines()[0][:300] if str(error) else ''})",

@@ -1,0 +1,135 @@
+"""A hybrid trained by this project's trainer until it answers the rephrase prompt, exported, and served by a real vLLM on loopback."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from prompts import loader
+from stages import tokens
+from stages.engines import chat
+from stages.engines import vllm as vllm_engine
+from stages.engines.vllm import VLLMEngine
+from tests.stages.engines import tiny_model
+
+CONTEXT = 1024
+SENTENCES = [
+    "The river rises in the northern hills and reaches the sea.",
+    "A mould that kills bacteria was found in 1928.",
+    "Bread is made of flour, water, salt and yeast.",
+    "The substance was isolated twelve years later by others.",
+]
+ANSWER = "Rewritten text:\n" + " ".join(SENTENCES)
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory) -> Path:
+    """A folder made by `trainer.export`: a hybrid that has learnt to answer any passage with the same four sentences."""
+    from trainer.config import HybridConfig, TrainConfig
+    from trainer.export import export
+    from trainer.train import train
+
+    folder = tmp_path_factory.mktemp("trained")
+    tokenizer_folder = tiny_model.save_tokenizer(folder / "tokenizer")
+    tokenizer = chat.load(str(tokenizer_folder))
+    prompt = loader.load("rephrase")
+    rows = []
+    for number in range(64):
+        passage = " ".join(tiny_model.CORPUS[(number + turn) % 4] for turn in range(1 + number % 3))
+        ids = tokenizer.prompt_ids([prompt.messages(f"{number} {passage}")])[0]
+        answer = tokens.load(str(tokenizer_folder)).encode([ANSWER])[0]
+        rows.append({"id": str(number), "tokens": [*ids, *answer, 2], "n_prompt": len(ids), "source": "test"})
+    schema = pa.schema(
+        [("id", pa.string()), ("tokens", pa.list_(pa.int32())), ("n_prompt", pa.int32()), ("source", pa.string())]
+    )
+    (folder / "pack").mkdir()
+    pq.write_table(pa.Table.from_pylist(rows, schema), folder / "pack" / "00.parquet", row_group_size=8)
+    config = TrainConfig(
+        model=HybridConfig(
+            pattern="M-M*-",
+            hidden_size=64,
+            ffn_size=128,
+            attention_heads=2,
+            key_value_heads=1,
+            head_dim=64,
+            mamba_heads=4,
+            mamba_head_dim=32,
+            mamba_groups=1,
+            mamba_state=32,
+            chunk_size=64,
+            vocab_size=tiny_model.VOCABULARY,
+        ),
+        sequence_length=512,
+        batch_size=4,
+        steps=120,
+        pack="pad",
+        learning_rate=3e-3,
+        warmup_steps=10,
+        threads=1,
+        device="cpu",
+    )
+    train(config, [folder / "pack" / "00.parquet"], folder / "run")
+    return export(
+        folder / "run", tokenizer_folder, folder / "exported-hybrid", dtype="float32", context_length=CONTEXT
+    )
+
+
+@pytest.fixture(scope="session")
+def server(exported, tmp_path_factory):
+    """The address of a vLLM server (the command that docs/synthesis.md gives for CPUs)."""
+    pytest.importorskip("vllm", reason="needs the environment that `make test-vllm` makes")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = tmp_path_factory.mktemp("server") / "log.txt"
+    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(exported)]
+    command += ["--served-model-name", "hybrid", "--host", "127.0.0.1", "--port", str(port), "--dtype", "bfloat16"]
+    command += ["--max-model-len", str(CONTEXT), "--enforce-eager", "--no-enable-prefix-caching"]
+    command += ["--no-enable-chunked-prefill"]
+    environment = {**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1", "HF_HUB_OFFLINE": "1"}
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, env=environment, start_new_session=True)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(240):
+            assert process.poll() is None, log.read_text()[-3000:]
+            try:
+                if httpx.get(f"{url}/health", timeout=2).status_code == 200:
+                    break
+            except httpx.TransportError:
+                pass
+            time.sleep(1)
+        else:
+            pytest.fail(f"the server did not come up: {log.read_text()[-3000:]}")
+        yield f"{url}/v1"
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+@pytest.fixture(scope="session")
+def embedded(exported):
+    """In this process, in float32, so that it can be held against transformers to the last digits.
+
+    On CPUs with AVX512-BF16, vLLM 0.30 packs the convolution weights of every recurrent layer for a kernel that only knows bfloat16, and
+    stops on float32 ones. Mamba-2 layers do not use that kernel, so telling vLLM that the CPU has no such instructions changes nothing
+    for them but that the model loads.
+    """
+    pytest.importorskip("vllm", reason="needs the environment that `make test-vllm` makes")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent / "without_avx512_bf16"), prepend=os.pathsep)
+        engine = VLLMEngine(model=str(exported), dtype="float32", context=CONTEXT, enforce_eager=True)
+        yield engine
+    if vllm_engine._load.cache_info().currsize:  # or its processes would outlive the log that they write to
+        vllm_engine._load(engine._arguments(), engine.kv_cache_gib).llm_engine.engine_core.shutdown()

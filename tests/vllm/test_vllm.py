@@ -1,0 +1,163 @@
+"""Real vLLM: served over HTTP and embedded, on a hybrid that this project trained and exported, held against stock transformers."""
+
+import dataclasses
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from manifests import storage
+from manifests.errors import EngineError
+from manifests.schema import DOCUMENT, conform
+from manifests.verify import verify
+from pipeline.execute import Job, execute
+from pipeline.runner import InlineRunner
+from prompts import loader
+from stages.contract import Inputs
+from stages.engines import model_folder
+from stages.engines.contract import Engine, Request
+from stages.engines.openai import OpenAIEngine
+from stages.engines.transformers import TransformersEngine
+from stages.synthesize import Synthesize
+from tests.stages.engines import tiny_model
+from tests.vllm.conftest import CONTEXT, SENTENCES
+
+pytestmark = [pytest.mark.vllm, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="session")
+def served(server, exported) -> OpenAIEngine:
+    return OpenAIEngine(url=server, model="hybrid", tokenizer_name=str(exported), context=CONTEXT)
+
+
+@pytest.fixture(scope="session")
+def stock(exported) -> TransformersEngine:
+    return TransformersEngine(model=str(exported), device="cpu", threads=2)
+
+
+@pytest.fixture(params=["served", "embedded"])
+def engine(request) -> Engine:
+    return request.getfixturevalue(request.param)
+
+
+def requests_of(engine: Engine, passages: list[str], **changes) -> list[Request]:
+    prompt = loader.load("rephrase")
+    chats = [prompt.messages(passage) for passage in passages]
+    settings = {"max_tokens": 24, "temperature": 0.0, "top_p": 1.0, "seed": 3, **changes}
+    return [
+        Request(token_ids=tuple(ids), messages=tuple(chat), **settings)
+        for ids, chat in zip(engine.tokenizer().prompt_ids(chats), chats, strict=True)
+    ]
+
+
+PASSAGES = [*tiny_model.CORPUS, " ".join(tiny_model.CORPUS * 3), "sea"]
+
+
+def test_greedy_answers_equal_those_of_stock_transformers(engine, stock):
+    requests = requests_of(engine, PASSAGES, max_tokens=90)
+    expected = stock.generate(requests)
+    assert engine.generate(requests) == expected
+    assert {completion.finish_reason for completion in expected} <= {"stop", "length"}
+    assert "stop" in {completion.finish_reason for completion in expected}
+
+
+def test_a_cut_answer_says_so(engine):
+    (completion,) = engine.generate(requests_of(engine, PASSAGES[:1], max_tokens=5))
+    assert (completion.finish_reason, completion.n_output_tokens) == ("length", 5)
+
+
+def test_the_seed_decides_a_sampled_answer(engine):
+    requests = requests_of(engine, PASSAGES, temperature=2.0)
+    first = engine.generate(requests)
+    assert engine.generate(requests[::-1])[::-1] == first
+    others = engine.generate([dataclasses.replace(request, seed=request.seed + 1) for request in requests])
+    assert [completion.text for completion in others] != [completion.text for completion in first]
+
+
+def test_a_request_beyond_the_context_fails_alone(engine):
+    passages = ["sea", " ".join(tiny_model.CORPUS * 40), "bread"]
+    completions = engine.generate(requests_of(engine, passages))
+    assert [completion.finish_reason == "error" for completion in completions] == [False, True, False]
+    assert str(CONTEXT) in completions[1].error
+
+
+def test_the_server_takes_chats_too(served, stock):
+    requests = requests_of(served, PASSAGES)
+    assert dataclasses.replace(served, api="chat").generate(requests) == stock.generate(requests)
+
+
+def test_a_model_that_is_not_served_stops_at_once(served):
+    with pytest.raises(EngineError, match=r"refuses every request.*engine\.model \(other\)"):
+        dataclasses.replace(served, model="other").generate(requests_of(served, ["sea"]))
+
+
+def test_many_small_requests_are_in_flight_together(served):
+    requests = [
+        dataclasses.replace(request, seed=number)
+        for number, request in enumerate(requests_of(served, PASSAGES * 20, temperature=1.0))
+    ]
+    completions = served.generate(requests)
+    assert len(completions) == len(requests) == 120
+    assert all(completion.finish_reason != "error" for completion in completions)
+
+
+def test_logprobs_of_an_exported_hybrid_equal_those_of_transformers(embedded, stock):
+    """Prompts of several lengths, not multiples of the chunk size; transformers is given the whole sequence at once."""
+    import torch
+    from vllm import SamplingParams
+
+    from stages.engines import transformers as transformers_engine
+    from stages.engines import vllm as vllm_engine
+
+    model = vllm_engine._load(embedded._arguments(), embedded.kv_cache_gib)
+    reference = transformers_engine._load(model_folder.local_folder(stock.model), "cpu", "auto", 2)
+    generator = torch.Generator().manual_seed(0)
+    sequences = [torch.randint(3, 512, (length,), generator=generator).tolist() for length in (5, 63, 100, 257, 600)]
+    outputs = model.generate(
+        [{"prompt_token_ids": sequence} for sequence in sequences],
+        SamplingParams(max_tokens=1, temperature=0.0, prompt_logprobs=0),
+        use_tqdm=False,
+    )
+    for sequence, output in zip(sequences, outputs, strict=True):
+        with torch.inference_mode():
+            logits = reference(torch.tensor([sequence])).logits[0]
+        expected = logits[:-1].log_softmax(-1).gather(1, torch.tensor(sequence[1:])[:, None])[:, 0]
+        found = torch.tensor(
+            [entry[token].logprob for entry, token in zip(output.prompt_logprobs[1:], sequence[1:], strict=True)]
+        )
+        assert (found - expected).abs().max() < 1e-4
+        assert output.outputs[0].token_ids[0] == int(logits[-1].argmax())
+
+
+def test_a_stage_runs_on_it_and_runs_again_without_asking(engine, tmp_path):
+    passages = [
+        f"{number} {tiny_model.CORPUS[number % 4]} {tiny_model.CORPUS[(number + 1) % 4]}" for number in range(12)
+    ]
+    rows = [
+        {"id": f"{number:032x}", "text": passage, "level": "low", "source": "crawl", "kind": "actual"}
+        for number, passage in enumerate(passages)
+    ]
+    source = tmp_path / "in" / "00.parquet"
+    source.parent.mkdir()
+    pq.write_table(conform(pa.Table.from_pylist(rows), DOCUMENT), source)
+    stage = Synthesize(engine=engine, routes={"low": ("rephrase",)})
+    job = Job(
+        stage,
+        ("synthesize",),
+        {"synthesize": {}},
+        Inputs(str(tmp_path / "out"), (storage.artifact_of(str(source)),)),
+        (),
+    )
+    manifest = execute(job, InlineRunner())
+    assert (manifest.totals[0].rows_in, manifest.totals[0].failed) == (12, 0)
+    assert verify(str(tmp_path / "out"))[1] == []
+    kept = [
+        row
+        for path in sorted(Path(tmp_path / "out" / "documents").rglob("*.parquet"))
+        for row in pq.ParquetFile(path).read().to_pylist()
+    ]
+    assert len(kept) >= 8
+    assert {row["text"] for row in kept} >= {" ".join(SENTENCES)}
+    assert {row["lineage"]["model"] for row in kept} == {engine.identity()}
+    assert execute(job, InlineRunner()).digest == manifest.digest
