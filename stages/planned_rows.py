@@ -72,6 +72,7 @@ class Planner:
     context: int | None
     samples: int
     seed: int
+    _rooms: dict[str, int] = field(default_factory=dict, repr=False, compare=False)
 
     def input_limit(self, prompt: Prompt) -> int:
         """Tokens that prompt and segment may have. Where the published limits exceed the context, both shrink in proportion."""
@@ -82,6 +83,8 @@ class Planner:
 
     def room(self, prompt: Prompt) -> int:
         """Tokens left for a segment. Raises RecipeError if the prompt fills the context by itself."""
+        if prompt.digest in self._rooms:
+            return self._rooms[prompt.digest]
         overhead = len(self.tokenizer.prompt_ids([prompt.messages("")])[0])
         room = self.input_limit(prompt) - overhead
         if room < max(_LEAST_ROOM, prompt.limits.min_segment_tokens):
@@ -89,26 +92,31 @@ class Planner:
                 f"prompt {prompt.name} leaves no room for text: it takes {overhead} of {self.input_limit(prompt)} input tokens",
                 "use an engine with a longer context, route another prompt, or raise the prompt's limits",
             )
+        self._rooms[prompt.digest] = room
         return room
 
-    def plan(self, document: Mapping[str, Any], prompt: Prompt) -> Iterator[PlannedRow]:
-        """The rows that `document` is to become under `prompt`."""
+    def plan(self, document: Mapping[str, Any], prompts: Sequence[Prompt]) -> Iterator[PlannedRow]:
+        """The rows that `document` is to become under each of the prompts."""
         text = document["text"] or ""
-        length = self.tokenizer.count([text])[0]
-        least = prompt.limits.min_document_tokens
+        starts = self.tokenizer.starts(text)  # once for all prompts
+        for prompt in prompts:
+            yield from self._plan(document, prompt, text, starts)
+
+    def _plan(self, document: Mapping[str, Any], prompt: Prompt, text: str, starts: list[int]) -> Iterator[PlannedRow]:
+        least = max(1, prompt.limits.min_document_tokens)
         segments: list[Segment] = []
-        prompts: dict[str, list[int]] = {}
+        rendered: dict[str, list[int]] = {}
         too_short = None
-        if length < max(1, least) or not text.strip():
-            too_short = Rejection("synthesize.document_too_short", f"n_tokens={length} < {max(1, least)}")
+        if len(starts) < least or not text.strip():
+            too_short = Rejection("synthesize.document_too_short", f"n_tokens={len(starts)} < {least}")
         else:
 
             def excess(inner: str) -> int:
                 messages = prompt.messages(self.tokenizer.defuse(inner))
-                prompts[inner] = self.tokenizer.prompt_ids([messages])[0]
-                return len(prompts[inner]) - self.input_limit(prompt)
+                rendered[inner] = self.tokenizer.prompt_ids([messages])[0]
+                return len(rendered[inner]) - self.input_limit(prompt)
 
-            segments = segment(text, self.room(prompt), self.tokenizer, excess)
+            segments = segment(text, self.room(prompt), self.tokenizer, excess, starts)
         for sample in range(self.samples):
             seed = seed_for(document["id"], prompt.name, sample, self.seed) & _SEED_BITS
             if too_short:
@@ -116,7 +124,7 @@ class Planner:
                 continue
             requests = [
                 self._request(
-                    prompt, prompts[text[piece.start : piece.end]], text, piece, (seed + number) & _SEED_BITS
+                    prompt, rendered[text[piece.start : piece.end]], text, piece, (seed + number) & _SEED_BITS
                 )
                 for number, piece in enumerate(segments)
             ]

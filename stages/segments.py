@@ -31,17 +31,22 @@ class Segment:
 
 
 def segment(
-    text: str, budget: int, tokenizer: ChatTokenizer, fits: Callable[[str], int] | None = None
+    text: str,
+    budget: int,
+    tokenizer: ChatTokenizer,
+    fits: Callable[[str], int] | None = None,
+    starts: list[int] | None = None,
 ) -> list[Segment]:
     """The segments of `text`, in order; together they hold every character but white space between them.
 
     budget: tokens that a segment may have. fits: how many tokens too many a segment's finished prompt has (0 or less: it fits); where
-    tokens merge differently inside the prompt than in the document, the segment is cut again with a smaller budget.
+    tokens merge differently inside the prompt than in the document, the segment is cut again with a smaller budget. starts: of the
+    text's tokens, if they are known already.
     Raises ValueError if the budget leaves no room for text.
     """
     if budget < 1:
         raise ValueError("no room for text")
-    starts = tokenizer.starts(text)
+    starts = tokenizer.starts(text) if starts is None else starts
     spans = _balanced(_units(text, starts, budget), starts, budget)
     segments: list[Segment] = []
     for start, end in spans:

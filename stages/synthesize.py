@@ -12,6 +12,7 @@ import heapq
 import json
 import re
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import field
 from functools import partial
@@ -150,14 +151,21 @@ def synthesize(settings: Synthesize, quotas: Mapping[str, int] | None, shard: Sh
             for prompt in routed
         }
         dropped = stack.enter_context(shard.parquet(EXCLUDED, extended(*EXCLUSION, of=SCHEMA)))
-        for done, window in _windows(settings, prompts, planner, shard, taken):
-            answers = iter(settings.engine.generate([request for planned in window for request in planned.asked]))
-            finished = []
-            for planned in window:
-                planned.answers = [next(answers) for _ in planned.asked]
-                finished.append(planner.finish(planned, model, settings.min_joined_share))
-            _write(finished, outputs, dropped, counts)
-            shard.report(done)
+        windows = _windows(settings, prompts, planner, shard, taken)
+        with ThreadPoolExecutor(1) as ahead:
+            # While the engine answers one window, the next is cut and rendered, so that a GPU never waits for tokenisation.
+            upcoming = ahead.submit(next, windows, None)
+            while planned := upcoming.result():
+                done, window = planned
+                upcoming = ahead.submit(next, windows, None)
+                completions = iter(settings.engine.generate([request for row in window for request in row.asked]))
+                wait([upcoming])
+                for row in window:
+                    row.answers = [next(completions) for _ in row.asked]
+                _write(
+                    [planner.finish(row, model, settings.min_joined_share) for row in window], outputs, dropped, counts
+                )
+                shard.report(done)
     return [counts]
 
 
@@ -181,13 +189,12 @@ def _windows(
     requests = seen = 0
     for document in _documents(prompts, shard, taken):
         seen += 1
-        for prompt in prompts[document["level"] or UNSCORED]:
-            for planned in planner.plan(document, prompt):
-                window.append(planned)
-                requests += len(planned.asked)
-                if max(requests, len(window)) >= settings.batch_size:  # rows that need no request take memory too
-                    yield seen, window
-                    window, requests = [], 0
+        for planned in planner.plan(document, prompts[document["level"] or UNSCORED]):
+            window.append(planned)
+            requests += len(planned.asked)
+            if max(requests, len(window)) >= settings.batch_size:  # rows that need no request take memory too
+                yield seen, window
+                window, requests = [], 0
     if window:
         yield seen, window
 

@@ -33,7 +33,8 @@ class ChatTokenizer:
             return []
         rendered = [self.render(chat) for chat in chats]
         has_template = bool(self._hugging_face.chat_template)
-        return [list(ids) for ids in self._hugging_face(rendered, add_special_tokens=not has_template)["input_ids"]]
+        encoded = self._hugging_face(rendered, add_special_tokens=not has_template, verbose=False)
+        return [list(ids) for ids in encoded["input_ids"]]
 
     def render(self, chat: Sequence[Mapping[str, str]]) -> str:
         """The chat as the text that is tokenised. Without a chat template (a base model): its turns, blank lines between."""
@@ -58,16 +59,13 @@ class ChatTokenizer:
         return self._plain.count(texts)
 
     def starts(self, text: str) -> list[int]:
-        """The character at which each token of `text` begins, ascending."""
-        return [start for start, _ in self.encoding(text)]
-
-    def encoding(self, text: str) -> list[tuple[int, int]]:
-        """The characters [start, end) of each token. Raises ModelError for a tokenizer that cannot tell."""
+        """The character at which each token of `text` begins, ascending. Raises ModelError for a tokenizer that cannot tell."""
         if not self._hugging_face.is_fast:
             raise ModelError(
                 f"the tokenizer {self.name} does not say where its tokens lie", "use one with a tokenizer.json"
             )
-        return list(self._hugging_face(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"])
+        encoded = self._hugging_face(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+        return [start for start, _ in encoded["offset_mapping"]]
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of generated ids, special tokens left out."""
