@@ -182,6 +182,7 @@ class Planner:
             detail = f"n_tokens={n_tokens} < {least}: {excerpt(text)}"
             return Finished(row, rejection=Rejection("synthesize.output_too_short", detail))
         row["text"] = text
+        row["lineage"]["finish_reason"] = "stop"  # whatever befell the segments that are not in it
         return Finished(row, n_tokens)
 
     def _cleaned(self, planned: PlannedRow) -> tuple[list[str], list[Rejection], int]:

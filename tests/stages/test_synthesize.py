@@ -246,7 +246,7 @@ def test_a_joined_document_survives_the_loss_of_a_minor_part(tmp_path, tokenizer
     def refuse_some(share):
         def behave(prompt, attempt):
             refused = int(prompt.split("In place ")[1].split()[0]) < 60 * share
-            return answer("I'm sorry, I can't help with that.", chat=True) if refused else echo(prompt, attempt)
+            return answer("I'm sorry, I can't do it.", "length", chat=True) if refused else echo(prompt, attempt)
 
         return behave
 
@@ -255,9 +255,11 @@ def test_a_joined_document_survives_the_loss_of_a_minor_part(tmp_path, tokenizer
     (row,) = rows_of(tmp_path / "some", "documents")
     assert 0 < row["segments_lost"] < row["segments"] / 2
     assert row["text"].endswith(sentence(59))
+    assert row["lineage"]["finish_reason"] == "stop"
     with serving(refuse_some(0.8)) as server:
         run(stage_at(server, tokenizer_folder), documents, tmp_path / "most")
-    assert [row["reason"] for row in rows_of(tmp_path / "most", "excluded")] == ["synthesize.refusal"]
+    (row,) = rows_of(tmp_path / "most", "excluded")
+    assert (row["reason"], row["lineage"]["finish_reason"]) == ("synthesize.cut_off", "length")
 
 
 # What is dropped, and why
