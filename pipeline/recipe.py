@@ -15,6 +15,7 @@ a file inside any installed Python package.
 import importlib.resources
 import importlib.util
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -50,11 +51,24 @@ class Recipe:
         return next((step for step in self.steps if step.verb == verb), None)
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2's booleans only: `off`, `on`, `yes` and `no` are words, so that a key may be called `off`."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    letter: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
+    for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
+
+
 def load_recipe(path: str) -> Recipe:
     """Read and check a recipe's shape. Raises RecipeError naming file, key and mend; stage settings are checked by `build_stage`."""
     path = resolve_data(path)
     try:
-        document = yaml.safe_load(storage.read_bytes(path).decode())
+        document = yaml.load(storage.read_bytes(path).decode(), _Loader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path} is not readable YAML ({' '.join(str(error).split())})", "mend the file") from error
     if not isinstance(document, dict) or not isinstance(document.get("stages"), list):
@@ -87,7 +101,7 @@ def override(recipe: Recipe, assignments: list[str]) -> Recipe:
             raise RecipeError(f"--set {assignment} cannot be read", "write --set stage.key=value")
         if name not in steps:
             raise RecipeError(f"--set {assignment}: there is no step {name!r}", _nearest(name, steps))
-        step, parsed = steps[name], yaml.safe_load(value)
+        step, parsed = steps[name], yaml.load(value, _Loader)
         if keys == ["input"]:
             steps[name] = Step(step.verb, name, _as_tuple(parsed), step.settings)
         else:

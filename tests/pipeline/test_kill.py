@@ -39,7 +39,9 @@ def contents(output):
         data = path.read_bytes()
         if name.endswith("log.jsonl"):
             lines = [json.loads(line) for line in data.decode().splitlines()]
-            data = json.dumps([{key: value for key, value in line.items() if key != "tokens_per_second"} for line in lines]).encode()
+            data = json.dumps(
+                [{key: value for key, value in line.items() if key != "tokens_per_second"} for line in lines]
+            ).encode()
         elif name.endswith("work/inputs.json"):
             data = b""
         elif "/receipts/" in name or name.endswith("manifest.json"):
@@ -65,7 +67,11 @@ def run_to_the_end(output, runner):
 def kill_after(output, runner, seconds):
     """Start the run, kill its whole process group after `seconds`; whether it was still running."""
     process = subprocess.Popen(
-        command(output, runner), env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        command(output, runner),
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     try:
         process.wait(timeout=seconds)
@@ -76,6 +82,7 @@ def kill_after(output, runner, seconds):
     return False
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_ten_kills_change_no_byte(tmp_path):
     whole = run_to_the_end(tmp_path / "whole", "inline")
@@ -89,7 +96,8 @@ def test_ten_kills_change_no_byte(tmp_path):
             seconds = dice.uniform(0.15, 0.75) * whole
             alive = kill_after(output, "inline", seconds)
             done = sorted(path.parent.name for path in output.glob("*/manifest.json"))
-            log.append(f"run {attempt}: {'killed' if alive else 'finished'} after {seconds:.1f} s, complete stages: {' '.join(done) or 'none'}")
+            end = "killed" if alive else "finished"
+            log.append(f"run {attempt}: {end} after {seconds:.1f} s, complete stages: {' '.join(done) or 'none'}")
             if not alive:
                 break
             killed += 1

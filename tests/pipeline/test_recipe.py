@@ -18,7 +18,8 @@ def folder_of(name):
 
 
 def test_a_recipe_lists_its_steps_in_order(tmp_path):
-    loaded = recipe(tmp_path, "inputs: [a.warc]\nstages:\n  - extract: {min_text_chars: 5}\n  - filter\n  - dedup: {name: again, input: x}\n")
+    steps = "  - extract: {min_text_chars: 5}\n  - filter\n  - dedup: {name: again, input: x}\n"
+    loaded = recipe(tmp_path, f"inputs: [a.warc]\nstages:\n{steps}")
     assert [(step.verb, step.name, step.inputs) for step in loaded.steps] == [
         ("extract", "extract", ()),
         ("filter", "filter", ()),
@@ -61,7 +62,7 @@ def test_set_overrides_nested_keys_and_refuses_unknown_steps(tmp_path):
     assert changed.steps[0].settings == {"verify_threshold": 0.7, "a": {"b": [1, "x"]}}
     with pytest.raises(RecipeError, match="did you mean 'dedup'"):
         override(loaded, ["dedupe.x=1"])
-    with pytest.raises(RecipeError, match="stage.key=value"):
+    with pytest.raises(RecipeError, match=r"stage\.key=value"):
         override(loaded, ["dedup"])
 
 
@@ -77,7 +78,11 @@ def test_references_become_paths(tmp_path):
 
 def test_consecutive_map_stages_are_one_group(tmp_path):
     loaded = recipe(tmp_path, "stages:\n  - extract\n  - filter\n  - dedup\n  - filter: {name: late}\n")
-    assert [[step.name for step in group.steps] for group in _groups(loaded)] == [["extract", "filter"], ["dedup"], ["late"]]
+    assert [[step.name for step in group.steps] for group in _groups(loaded)] == [
+        ["extract", "filter"],
+        ["dedup"],
+        ["late"],
+    ]
 
 
 def test_every_shipped_recipe_builds():
