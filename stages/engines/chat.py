@@ -37,17 +37,28 @@ class ChatTokenizer:
         return [list(ids) for ids in encoded["input_ids"]]
 
     def render(self, chat: Sequence[Mapping[str, str]]) -> str:
-        """The chat as the text that is tokenised. Without a chat template (a base model): its turns, blank lines between."""
+        """The chat as the text that is tokenised. Without a chat template (a base model): its turns, blank lines between.
+
+        Raises ModelError if the template refuses the chat.
+        """
+        from jinja2 import TemplateError
+
         if not self._hugging_face.chat_template:
             return "".join(turn["content"] + "\n\n" for turn in chat)
-        return str(
-            self._hugging_face.apply_chat_template(
-                [dict(turn) for turn in chat],
-                tokenize=False,
-                add_generation_prompt=True,
-                **dict(self.template_arguments),
+        try:
+            return str(
+                self._hugging_face.apply_chat_template(
+                    [dict(turn) for turn in chat],
+                    tokenize=False,
+                    add_generation_prompt=True,
+                    **dict(self.template_arguments),
+                )
             )
-        )
+        except TemplateError as error:
+            raise ModelError(
+                f"the chat template of {self.name} refuses the prompt ({error})",
+                "models that know no system turn want a prompt file without `system:`; or set engine.template_arguments",
+            ) from error
 
     def defuse(self, text: str) -> str:
         """`text` with a space inside everything that spells a special token."""
