@@ -16,6 +16,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 KILLS = 10
+KILLS_A_RUN = 3  # then the run is left to finish and compared, and a new one begins
 
 
 def command(output, runner):
@@ -45,7 +46,8 @@ def contents(output):
         elif name.endswith("work/inputs.json"):
             data = b""
         elif "/receipts/" in name or name.endswith("manifest.json"):
-            data = json.dumps(without_times(json.loads(data)), sort_keys=True).encode()
+            plain = json.dumps(without_times(json.loads(data)), sort_keys=True)
+            data = plain.replace(str(output), "OUTPUT").encode()  # receipts name what they read by its path
         found[name] = data
     return found
 
@@ -82,7 +84,6 @@ def kill_after(output, runner, seconds):
     return False
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_ten_kills_change_no_byte(tmp_path):
     whole = run_to_the_end(tmp_path / "whole", "inline")
@@ -92,8 +93,8 @@ def test_ten_kills_change_no_byte(tmp_path):
     while killed < KILLS:
         attempt += 1
         output = tmp_path / f"killed-{attempt}"
-        while killed < KILLS:
-            seconds = dice.uniform(0.15, 0.75) * whole
+        for _ in range(KILLS_A_RUN):
+            seconds = dice.uniform(0.1, 1.0) * whole
             alive = kill_after(output, "inline", seconds)
             done = sorted(path.parent.name for path in output.glob("*/manifest.json"))
             end = "killed" if alive else "finished"
@@ -102,6 +103,8 @@ def test_ten_kills_change_no_byte(tmp_path):
                 break
             killed += 1
         run_to_the_end(output, "inline")
-        assert contents(output) == expected, "\n".join(log)
+        found = contents(output)
+        differing = [name for name in sorted({*found, *expected}) if found.get(name) != expected.get(name)]
+        assert not differing, "\n".join(log)
     print("\n".join(log))
-    assert killed == KILLS
+    assert killed >= KILLS
