@@ -22,6 +22,10 @@ from pipeline.catalogue import STAGES
 if TYPE_CHECKING:
     from manifests.manifest import Manifest
 
+UsageError: Any = typer.BadParameter.__bases__[
+    0
+]  # the base of what the parser refuses; typer does not export it by name
+
 USER_ERROR, QUARANTINED, NOT_VERIFIED, INTERRUPTED = 2, 3, 4, 130
 
 
@@ -267,11 +271,15 @@ def _say(folder: str, manifest: "Manifest") -> None:
 def main() -> None:
     """The `corpusmill` command."""
     try:
-        app(standalone_mode=False)
+        sys.exit(app(standalone_mode=False) or 0)
+    except UsageError as error:
+        command = error.ctx.command_path if error.ctx else "corpusmill"
+        print(f"corpusmill: {error.format_message()}; see {command} --help", file=sys.stderr)
+        sys.exit(USER_ERROR)
     except CorpusmillError as error:
         print(f"corpusmill: {error}", file=sys.stderr)
         sys.exit(USER_ERROR)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         print("corpusmill: interrupted; run the same command again to go on", file=sys.stderr)
         sys.exit(INTERRUPTED)
 

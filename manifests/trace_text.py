@@ -3,7 +3,7 @@
 from manifests.trace import Trace
 
 _SHORT = 300
-_SKIPPED = {"id", "text", "origin", "lineage", "stage", "reason", "detail"}
+_SKIPPED = {"id", "text", "tokens", "origin", "lineage", "stage", "reason", "detail"}
 
 
 def trace_text(trace: Trace, indent: str = "") -> str:

@@ -65,12 +65,19 @@ class Export:
     version: ClassVar[int] = 1
 
     def depends_on(self) -> str:
-        files = [path for path in storage.expand([self.tokenizer]) if path.endswith((".json", ".jinja"))]
-        if not any(path.endswith("tokenizer.json") for path in files):
+        return hashlib.sha256("".join(map(storage.digest_of, self.tokenizer_files())).encode()).hexdigest()
+
+    def tokenizer_files(self) -> list[str]:
+        """The tokenizer's files that there are. Raises ModelError if tokenizer.json is not among them."""
+        from trainer.export import TOKENIZER_FILES
+
+        files = [storage.join(self.tokenizer, name) for name in TOKENIZER_FILES]
+        if not storage.exists(files[0]):
             raise ModelError(
-                f"{self.tokenizer} holds no tokenizer.json", "name the folder of the tokenizer that packed the data"
+                f"{self.tokenizer} holds no {TOKENIZER_FILES[0]}",
+                "name the folder of the tokenizer that packed the data",
             )
-        return hashlib.sha256("".join(map(storage.digest_of, files)).encode()).hexdigest()
+        return [path for path in files if storage.exists(path)]
 
     def named_inputs(self) -> Mapping[str, tuple[str, ...]]:
         return {}
@@ -83,12 +90,14 @@ def _train(settings: Train, shard: Shard) -> list[Counts]:
     from trainer.train import StepRecord, train
 
     scratch = _local_scratch(shard)
-    shards = [_local_copy(artifact.path, scratch / "shards") for artifact in shard.inputs]
+    shards = [
+        _local_copy(artifact.path, scratch / "shards" / f"{number:06d}")
+        for number, artifact in enumerate(shard.inputs)
+    ]
     rows = sum(artifact.rows for artifact in shard.inputs)
-    total = settings.steps
 
     def on_step(record: StepRecord) -> None:
-        shard.report(record.step, total, f"steps, loss {record.loss:.3f}")
+        shard.report(record.step, record.steps, f"steps, loss {record.loss:.3f}")
 
     result = train(settings, shards, scratch, on_step)
     for path in sorted(result.checkpoint.iterdir()):
@@ -114,7 +123,7 @@ def _export(settings: Export, shard: Shard) -> list[Counts]:
         for artifact in shard.inputs:
             _local_copy(artifact.path, checkpoint)
         tokenizer = work / "tokenizer"
-        for path in storage.expand([settings.tokenizer]):
+        for path in settings.tokenizer_files():
             _local_copy(path, tokenizer)
         export(checkpoint, tokenizer, work / "model", settings.dtype, settings.context_length)
         for file in sorted((work / "model").iterdir()):
@@ -133,11 +142,10 @@ def trace_sequence(root: str, number: str) -> dict[str, Any]:
         raise InputError(f"{root} holds no trained model", "give the output folder of a run that trains")
     manifest = read_manifest(folders[0])
     settings = train_config_from(next(iter(manifest.config.values())))
+    packed = [artifact for parent in manifest.parents for artifact in read_manifest(parent.path).documents()]
     with tempfile.TemporaryDirectory() as temporary:
         shards = [
-            _local_copy(artifact.path, Path(temporary))
-            for parent in manifest.parents
-            for artifact in read_manifest(parent.path).documents()
+            _local_copy(artifact.path, Path(temporary) / f"{number:06d}") for number, artifact in enumerate(packed)
         ]
         corpus = catalogue(shards, settings.sequence_length, settings.eval_fraction)
         stream = PackedStream(corpus, settings.seed, settings.pack, settings.shuffle_window)

@@ -1,0 +1,118 @@
+"""The command line as a user meets it: exit codes, one-line errors with the mend, JSON for programs."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from manifests.schema import DOCUMENT, actual_id, conform
+from manifests.shard import Shard
+
+ROOT = Path(__file__).parent.parent
+
+
+def corpusmill(*arguments, cwd):
+    command = [sys.executable, str(ROOT / "cli.py"), *map(str, arguments)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def deduplicated(tmp_path_factory):
+    import pyarrow as pa
+
+    folder = tmp_path_factory.mktemp("run")
+    texts = [
+        "the same text about rivers and the sea in the north of the country",
+        "another text about bread, flour and water",
+    ]
+    for name in ("a", "b"):
+        shard = Shard(name, (), str(folder))
+        with shard.parquet("raw", DOCUMENT) as output:
+            ids = [actual_id("test", name, row) for row in range(2)]
+            output.write(conform(pa.table({"id": ids, "text": texts}), DOCUMENT))
+    result = corpusmill("dedup", "--input", "raw", "--output", "out/dedup", "--runner", "inline", cwd=folder)
+    assert result.returncode == 0, result.stderr
+    return folder
+
+
+def test_a_stage_says_what_it_did_in_one_line(deduplicated):
+    result = corpusmill("dedup", "--input", "raw", "--output", "out/dedup", "--runner", "inline", cwd=deduplicated)
+    assert result.stdout.split()[:9] == ["dedup", "4", "in", "2", "kept", "2", "dropped", "0", "failed"]
+    assert result.stderr == ""
+
+
+def test_inspect_prints_the_promised_json(deduplicated):
+    (row,) = json.loads(corpusmill("inspect", "out", "--json", cwd=deduplicated).stdout)["stages"]
+    assert set(row) == {"stage", "in", "kept", "excluded", "failed", "bytes", "tokens", "seconds"}
+    assert (row["stage"], row["in"], row["kept"], row["excluded"]) == ("dedup", 4, 2, {"dedup.exact": 2})
+
+
+def test_trace_follows_a_document_to_its_exclusion(deduplicated):
+    ids = [actual_id("test", name, 0) for name in ("a", "b")]
+    outcomes = {
+        sighting["outcome"]
+        for document in ids
+        for sighting in json.loads(corpusmill("trace", "out", document, "--json", cwd=deduplicated).stdout)[
+            "sightings"
+        ]
+    }
+    assert outcomes == {"kept", "dedup.exact"}
+
+
+def test_report_writes_one_page_without_outside_references(deduplicated):
+    path = corpusmill("report", "out", cwd=deduplicated).stdout.strip()
+    page = (deduplicated / path).read_text()
+    assert "<svg" in page
+    assert "src=" not in page
+    assert "dedup.exact" in page
+
+
+def test_verify_tells_damage_by_its_exit_code(deduplicated, tmp_path):
+    import shutil
+
+    copy = shutil.copytree(deduplicated / "out" / "dedup", tmp_path / "dedup")
+    shutil.copytree(deduplicated / "raw", tmp_path / "raw")
+    assert corpusmill("verify", copy, cwd=deduplicated).returncode == 0
+    with open(copy / "documents" / "a.parquet", "r+b") as file:
+        file.seek(20)
+        file.write(b"??")
+    result = corpusmill("verify", copy, "--json", cwd=deduplicated)
+    assert result.returncode == 4
+    assert any("has changed" in problem for problem in json.loads(result.stdout)["problems"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["filter", "--input", "nowhere", "--output", "x"], "matches no file"),
+        (["filter", "--output", "x"], "has no input"),
+        (["dedup", "--input", "raw", "--output", "x", "--set", "dedup.bandz=3"], "did you mean 'bands'"),
+        (["dedup", "--input", "raw", "--output", "x", "--set", "dedup.bands=many"], "dedup.bands"),
+        (["filter", "--input", "raw", "--output", "out/dedup"], "choose another --output"),
+        (["run", "none.yaml", "--output", "x"], "none.yaml does not exist"),
+        (["inspect", "nowhere"], "holds no finished stage"),
+        (["trace", "out", "ffffffffffff"], "no document"),
+        (["export", "--input", "raw", "--output", "x", "--set", "export.tokenizer=raw"], "holds no tokenizer.json"),
+        (["dedup", "--no-such-option"], "--help"),
+        (["dedupe"], "--help"),
+    ],
+)
+def test_a_users_mistake_is_one_line_that_says_how_to_mend_it(deduplicated, arguments, message):
+    runner = ["--runner", "inline"] if "--output" in arguments else []
+    result = corpusmill(*arguments, *runner, cwd=deduplicated)
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "verb", ["extract", "filter", "dedup", "classify", "synthesize", "blend", "pack", "train", "export"]
+)
+def test_every_verbs_help_lists_its_settings(verb, tmp_path):
+    result = corpusmill(verb, "--help", cwd=tmp_path)
+    assert result.returncode == 0
+    assert f"{verb}." in result.stdout
