@@ -86,7 +86,8 @@ def kill_after(output, runner, seconds):
 
 @pytest.mark.timeout(900)
 def test_ten_kills_change_no_byte(tmp_path):
-    whole = run_to_the_end(tmp_path / "whole", "inline")
+    whole = run_to_the_end(tmp_path / "whole", "inline")  # compiles kernels where they are not cached yet
+    whole = min(whole, run_to_the_end(tmp_path / "again", "inline"))
     expected = contents(tmp_path / "whole")
     dice = random.Random(20261124)
     killed, log, attempt = 0, [], 0
@@ -100,6 +101,7 @@ def test_ten_kills_change_no_byte(tmp_path):
             end = "killed" if alive else "finished"
             log.append(f"run {attempt}: {end} after {seconds:.1f} s, complete stages: {' '.join(done) or 'none'}")
             if not alive:
+                whole *= 0.8  # the machine has become faster, or the run had less left to do: kill earlier
                 break
             killed += 1
         run_to_the_end(output, "inline")
