@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from manifests.errors import CorpusmillError
 from manifests.receipt import Counts
-from manifests.schema import EXCLUSION, FAILED_PREFIX, conform, excluded, extended
+from manifests.schema import EXCLUSION, FAILED_PREFIX, excluded, extended
 from manifests.shard import Shard, read_parquet, schema_of
 from manifests.storage import Artifact
 from stages.contract import DOCUMENTS, EXCLUDED, Inputs, MapStage, Outcome, Pass, Passes
@@ -148,8 +148,3 @@ def _output_schema(stages: tuple[MapStage, ...], shard: Shard) -> pa.Schema:
     if stages[0].reads == "records":
         return extended(*added)
     return extended(*added, of=schema_of(shard.inputs[0]))
-
-
-def empty(schema: pa.Schema) -> pa.Table:
-    """A table of no rows."""
-    return conform(pa.table({}), schema)

@@ -25,7 +25,7 @@ import yaml
 
 from manifests import storage
 from manifests.errors import RecipeError
-from pipeline.catalogue import STAGES, stage_class
+from pipeline.catalogue import stage_class
 
 RESERVED = ("name", "input")
 
@@ -196,8 +196,3 @@ def _nearest(word: str, known: Any) -> str:
 def _short(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-def verbs() -> list[str]:
-    """Every stage verb, in pipeline order."""
-    return list(STAGES)
