@@ -4,10 +4,11 @@ A `Shard` is handed to a stage's work function. Everything that it writes goes t
 receipt knows each output's rows, bytes, tokens and SHA-256 without reading it again.
 """
 
+import itertools
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -61,6 +62,28 @@ class ParquetOutput:
     def close(self) -> None:
         self.flush()
         self._writer.close()
+
+
+def shard_names(artifacts: Iterable[Artifact]) -> dict[str, Artifact]:
+    """A shard name for each input file: its file name without suffixes. Files that share it get as many of their folders in front as tell
+    all of them apart, and where one path is named several times, a number behind.
+
+    Names depend neither on the order of the inputs nor on the folders that files of one name share. Linear in the number of files.
+    """
+    rivals: dict[str, list[tuple[tuple[str, ...], Artifact]]] = {}
+    for artifact in sorted(artifacts, key=lambda item: (item.path, item.digest)):
+        parts = (*artifact.path.replace("=", "-").split("/")[:-1], artifact.name.split(".", 1)[0] or "shard")
+        rivals.setdefault(parts[-1], []).append((parts, artifact))
+    named: dict[str, Artifact] = {}
+    for group in rivals.values():
+        distinct = len({parts for parts, _ in group})
+        depth = next(depth for depth in itertools.count(1) if len({parts[-depth:] for parts, _ in group}) == distinct)
+        for parts, artifact in group:
+            name, copies = "-".join(parts[-depth:]), 0
+            while f"{name}-{copies}" in named if copies else name in named:
+                copies += 1
+            named[f"{name}-{copies}" if copies else name] = artifact
+    return dict(sorted(named.items()))
 
 
 @dataclass

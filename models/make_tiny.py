@@ -67,7 +67,7 @@ def make_tokenizer(options: argparse.Namespace) -> None:
     from models import pairs
     from prompts import loader
     from stages.engines import chat
-    from stages.tokenizer import Tokenizer, tokenizer_files, train_bpe
+    from stages.pack.tokenizer import Tokenizer, tokenizer_files, train_bpe
 
     prompt = loader.load(PROMPT)
     settings = Tokenizer(vocab_size=VOCABULARY, model_max_length=CONTEXT)

@@ -21,24 +21,28 @@ class Entry:
 
 STAGES: dict[str, Entry] = {
     "extract": Entry(
-        "stages.extract:Extract", "Read WARC, WET, JSONL or Parquet; turn HTML into text; identify the language."
+        "stages.extract.stage:Extract", "Read WARC, WET, JSONL or Parquet; turn HTML into text; identify the language."
     ),
     "filter": Entry(
-        "stages.filter:Filter", "Measure every document and drop what breaks the quality rules, each with its reason."
+        "stages.filter.stage:Filter",
+        "Measure every document and drop what breaks the quality rules, each with its reason.",
     ),
-    "dedup": Entry("stages.dedup:Dedup", "Remove exact and near duplicates over all shards, every removal verified."),
+    "dedup": Entry(
+        "stages.dedup.stage:Dedup", "Remove exact and near duplicates over all shards, every removal verified."
+    ),
     "classify-train": Entry(
-        "stages.classify_train:ClassifyTrain", "Train quality scorers on labelled text.", False, False
+        "stages.classify.train:ClassifyTrain", "Train quality scorers on labelled text.", False, False
     ),
     "classify": Entry(
-        "stages.classify:Classify", "Score quality with an ensemble; give every document a bucket 0-19 and a level."
+        "stages.classify.stage:Classify",
+        "Score quality with an ensemble; give every document a bucket 0-19 and a level.",
     ),
     "synthesize": Entry(
-        "stages.synthesize:Synthesize", "Rephrase and expand documents with a language model, routed by level."
+        "stages.synthesize.stage:Synthesize", "Rephrase and expand documents with a language model, routed by level."
     ),
-    "blend": Entry("stages.blend:Blend", "Mix corpora by weights with an epoch cap for each source.", False),
-    "tokenizer": Entry("stages.tokenizer:Tokenizer", "Train a byte-level BPE tokenizer.", passes_on=False),
-    "pack": Entry("stages.pack:Pack", "Tokenise documents into the token shards that the trainer reads."),
+    "blend": Entry("stages.blend.stage:Blend", "Mix corpora by weights with an epoch cap for each source.", False),
+    "tokenizer": Entry("stages.pack.tokenizer:Tokenizer", "Train a byte-level BPE tokenizer.", passes_on=False),
+    "pack": Entry("stages.pack.stage:Pack", "Tokenise documents into the token shards that the trainer reads."),
     "train": Entry("pipeline.training:Train", "Train a Mamba-2/attention/FFN hybrid on token shards."),
     "export": Entry(
         "pipeline.training:Export", "Write the trained model as a folder that transformers and vLLM load."

@@ -16,8 +16,7 @@ import pyarrow.compute as pc
 from manifests.errors import CorpusmillError
 from manifests.receipt import Counts
 from manifests.schema import EXCLUSION, FAILED_PREFIX, excluded, extended
-from manifests.shard import Shard, read_parquet, schema_of
-from manifests.storage import Artifact
+from manifests.shard import Shard, read_parquet, schema_of, shard_names
 from stages.contract import DOCUMENTS, EXCLUDED, Inputs, MapStage, Outcome, Pass, Passes
 
 
@@ -41,30 +40,6 @@ class Fused:
     def passes(self, inputs: Inputs) -> Passes:
         shards = {name: (artifact,) for name, artifact in shard_names(inputs.documents).items()}
         yield Pass(name=self.name, shards=shards, work=partial(run_map_stages, self.stages), final=True)
-
-
-def shard_names(artifacts: tuple[Artifact, ...]) -> dict[str, Artifact]:
-    """A name for each input file: its file name without suffixes, with as many folders before it as tell it from others.
-
-    Names do not depend on the order of the inputs, nor on the folders that all of them share.
-    """
-    paths = {artifact.path: artifact.path.replace("=", "-").split("/") for artifact in artifacts}
-    named: dict[str, Artifact] = {}
-    for artifact in artifacts:
-        parts = paths[artifact.path]
-        rivals = [other for path, other in paths.items() if path != artifact.path and _stem(other) == _stem(parts)]
-        depth = 0
-        while depth < len(parts) - 1 and any(
-            other[:-1][-depth:] == parts[:-1][-depth:] if depth else True for other in rivals
-        ):
-            depth += 1
-        name = "-".join([*(parts[:-1][-depth:] if depth else ()), _stem(parts)])
-        named[name if name not in named else f"{name}-{artifact.digest[:8]}"] = artifact
-    return dict(sorted(named.items()))
-
-
-def _stem(parts: list[str]) -> str:
-    return parts[-1].split(".", 1)[0] or "shard"
 
 
 def run_map_stages(stages: tuple[MapStage, ...], shard: Shard) -> list[Counts]:

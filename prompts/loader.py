@@ -8,8 +8,8 @@
     Rewrite this text. {document}
 
 A prompt is everything that decides what is asked and what of the answer is kept: wording, limits, sampling and the post-filters by
-name. The post-filters themselves live in `stages.postfilters`; engines know nothing of prompts. Swapping a prompt is naming another
-file in the recipe, and the file's hash stands in every row that it made.
+name. The post-filters themselves live in `stages.synthesize.postfilters`; engines know nothing of prompts. Swapping a prompt is
+naming another file in the recipe, and the file's hash stands in every row that it made.
 """
 
 import dataclasses

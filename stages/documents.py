@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from manifests.errors import RecipeError
 from manifests.receipt import Counts
 from manifests.schema import DOCUMENT, EXCLUSION, FAILED_PREFIX, conform, extended
-from manifests.shard import read_parquet, schema_of
+from manifests.shard import read_parquet, schema_of, shard_names
 from manifests.storage import Artifact
 from stages.readers import ReaderSettings, read_records
 
@@ -52,21 +52,10 @@ def read_documents(
 
 
 def input_shards(artifacts: tuple[Artifact, ...], stage: str) -> dict[str, Artifact]:
-    """A shard name for each input file: its name without suffixes, and where two share it, some of its digest.
-
-    Raises RecipeError if there is no file.
-    """
+    """`shard_names`, for a stage that cannot do without input. Raises RecipeError if there is no file."""
     if not artifacts:
         raise RecipeError(f"{stage} has nothing to read", "give it an input: a stage's folder, files or globs")
-    named: dict[str, Artifact] = {}
-    for artifact in sorted(artifacts, key=lambda item: (item.name, item.digest, item.path)):
-        name = artifact.name.split(".", 1)[0] or "shard"
-        if name in named:
-            name = f"{name}-{artifact.digest[:12]}"
-        while name in named:  # the same bytes under several paths
-            name += "-again"
-        named[name] = artifact
-    return named
+    return shard_names(artifacts)
 
 
 def count_reasons(account: Counts, reasons: list[str]) -> None:

@@ -1,6 +1,6 @@
 """The kernel that takes lines out of texts by the rules of C4, copying what stays.
 
-Definitions and settings: `stages.line_edits`.
+Definitions and settings: `stages.filter.line_edits`.
 """
 
 from typing import TypeAlias

@@ -7,7 +7,7 @@ few survivors past the trigrams, so ten levels cost about as much as two.
 
 It is one file, if a long one, because numba looks at this file alone when it decides whether its compiled code still holds.
 
-Definitions: `stages.statistics`; thresholds: `stages.rules`.
+Definitions: `stages.filter.statistics`; thresholds: `stages.filter.rules`.
 """
 
 from typing import TypeAlias
@@ -66,7 +66,7 @@ def measure_texts(
     """Fill `out` (statistics x texts, in the order of ORDER, zero on entry).
 
     data, offsets: the UTF-8 bytes of all texts and where each begins. classes: `characters.character_table()`.
-    stop_words: at most 64, packed by `stages.statistics.pack_stop_words`.
+    stop_words: at most 64, packed by `stages.filter.statistics.pack_stop_words`.
     """
     largest = 0
     for document in range(offsets.size - 1):

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from manifests import storage
 from manifests.storage import Artifact
-from stages.html import decoded
+from stages.readers.charset import decoded
 from stages.readers.record import TOO_LARGE, Place, ReaderSettings, Record, source_of
 
 HTML_SUFFIXES = (".html", ".htm", ".xhtml")

@@ -14,7 +14,7 @@ from manifests.shard import read_parquet
 from pipeline.recipe import Step
 from pipeline.run import run_step
 from pipeline.runner import InlineRunner
-from stages.tokenizer import Tokenizer, tokenizer_files, train_bpe
+from stages.pack.tokenizer import Tokenizer, tokenizer_files, train_bpe
 
 SYLLABLES = ("ka", "no", "ri", "tel", "mos", "ab", "ün", "sta", "wö", "pe", "lin", "qu")
 

@@ -6,7 +6,6 @@ import pytest
 
 from manifests import storage
 from manifests.errors import RecipeError
-from manifests.storage import Artifact
 from stages.documents import BATCH_ROWS, input_shards, is_document_shard, read_documents
 from stages.readers import ReaderSettings
 from tests.stages.small_corpus import documents, write_shard
@@ -39,15 +38,6 @@ def test_a_record_that_cannot_be_read_carries_stage_and_reason(tmp_path):
     assert (good["stage"], good["reason"]) == (None, None)
     assert bad["stage"] == "blend"
     assert bad["reason"].startswith("error_read.")
-
-
-def test_shard_names_are_unique_and_do_not_depend_on_the_order():
-    files = tuple(
-        Artifact(f"{folder}/a.parquet", digest * 64, 1) for folder, digest in (("x", "1"), ("y", "2"), ("z", "2"))
-    )
-    named = input_shards(files, "pack")
-    assert sorted(named) == ["a", "a-222222222222", "a-222222222222-again"]
-    assert input_shards(files[::-1], "pack") == named
 
 
 def test_nothing_to_read_is_refused():

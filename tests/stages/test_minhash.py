@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from stages.dedup_match import text_buffers
+from stages.dedup.match import text_buffers
 from stages.kernels import minhash
 from stages.kernels.word_rule import UNSPACED
 

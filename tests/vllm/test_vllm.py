@@ -19,7 +19,7 @@ from stages.engines import model_folder
 from stages.engines.contract import Engine, Request
 from stages.engines.openai import OpenAIEngine
 from stages.engines.transformers import TransformersEngine
-from stages.synthesize import Synthesize
+from stages.synthesize.stage import Synthesize
 from tests.stages.engines import tiny_model
 from tests.vllm.conftest import CONTEXT, SENTENCES
 

@@ -1,0 +1,1 @@
+"""Corpora mixed by weights."""

@@ -1,0 +1,143 @@
+"""The blend's copies: each document goes to the output shards that its hashes name, and each output shard is put in order.
+
+A document's place depends on its id, source and copy alone, so the result does not depend on how the input was cut into files.
+"""
+
+import json
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from manifests import storage
+from manifests.receipt import Counts
+from manifests.schema import DOCUMENT, EXCLUSION, extended, seed_for
+from manifests.shard import Shard, read_parquet
+from stages.blend.plan import PLAN
+from stages.blend.settings import BlendSettings
+from stages.blend.spread import DESTINATION, Spreader, read_spread
+from stages.contract import DOCUMENTS, EXCLUDED
+from stages.documents import count_reasons, read_documents
+from stages.draw import WEIGHED
+
+BLEND_SOURCE = pa.field("blend_source", pa.string())
+EPOCH = pa.field("epoch", pa.int16())  # tells the copies of a document apart
+BLENDED = extended(BLEND_SOURCE, EPOCH)
+SPREAD = extended(pa.field("order", pa.int64()), *EXCLUSION, of=BLENDED)
+NAME = "blend"
+COPIES_AT_ONCE = 4096
+UNCLAIMED = -1  # the group of documents that no source wants
+
+Claimants = tuple[
+    tuple[str, ...], ...
+]  # the sets of sources that read the same files; a shard's name begins with its set's number
+
+
+def read_claimed(
+    config: BlendSettings, claimants: Claimants, shard: Shard
+) -> tuple[tuple[str, ...], Iterator[pa.Table]]:
+    """The sources that read this shard's file, and its rows."""
+    names = claimants[int(shard.name.split("-", 1)[0])]
+    return names, read_documents(shard.inputs[0], config.sources[names[0]].reader, NAME)
+
+
+def spread_copies(config: BlendSettings, claimants: Claimants, shard: Shard) -> list[Counts]:
+    """Send every copy of every document, and every excluded document once, to the output shard that its hash names."""
+    _, tables = read_claimed(config, claimants, shard)
+    plan = json.loads(storage.read_bytes(shard.inputs[2].path))
+    names = sorted(config.sources)
+    label = pa.array([*names, None], pa.string())  # the last is also the place of group -1
+    whole = np.array([*(plan["sources"][name]["whole_epochs"] for name in names), 0])
+    threshold = np.array([*(int(plan["sources"][name]["threshold"], 16) for name in names), 0], dtype=np.uint64)
+    weighed = pa.concat_tables([WEIGHED.empty_table(), *read_parquet(shard.inputs[1])])
+    row_of = weighed["row"].to_numpy()
+    account = Counts(NAME)
+    output = Spreader(shard, "work/spread", SPREAD, plan["shards"])
+    offset = 0
+    for table in tables:
+        first, end = row_of.searchsorted([offset, offset + table.num_rows])
+        claims = weighed.slice(first, end - first)
+        group = claims["group"].to_numpy()
+        copies = whole[group] + (claims["key"].to_numpy().astype(np.uint64) < threshold[group])
+        rows = np.repeat(np.arange(len(copies)), np.maximum(copies, 1))
+        copy = np.arange(len(rows)) - rows.searchsorted(rows)  # which of its row's copies
+        drawn = copies[rows] > 0
+        for start in range(0, len(rows), COPIES_AT_ONCE):
+            some = slice(start, start + COPIES_AT_ONCE)
+            taken = claims.take(pa.array(rows[some]))
+            documents = table.select(DOCUMENT.names).take(pa.array(taken["row"].to_numpy() - offset))
+            source = label.take(pa.array(group[rows[some]] % len(label)))
+            copied = _copies(documents, taken, source, copy[some], pa.array(~drawn[some]), config.seed)
+            target = (copied["order"].to_numpy() % plan["shards"]).astype(np.int32)
+            output.write(copied.append_column(DESTINATION, pa.array(target)))
+        account.rows_in += len(rows)
+        account.kept += len(rows)
+        offset += table.num_rows
+        shard.report(offset)
+    output.close()
+    return [account]
+
+
+def _copies(
+    documents: pa.Table, claims: pa.Table, source: pa.Array, copy: NDArray[np.int64], dropped: pa.Array, seed: int
+) -> pa.Table:
+    """Rows of `SPREAD`: one for each copy, with its epoch and its place in the order, or for a dropped document its reason."""
+    identity = zip(source.to_pylist(), documents["id"].to_pylist(), copy.tolist(), strict=True)
+    order = np.fromiter((seed_for("order", seed, str(name), *rest) for name, *rest in identity), dtype=np.int64)
+    wanted_by = pc.if_else(dropped, pc.binary_join_element_wise("source=", source, ""), None)
+    columns = {name: documents[name] for name in DOCUMENT.names} | {
+        "text": pc.if_else(dropped, None, documents["text"]),
+        "source": pc.coalesce(documents["source"], source),
+        "n_tokens": pc.if_else(pc.is_null(source), documents["n_tokens"], claims["n_tokens"]),
+        "blend_source": source,
+        "epoch": pc.if_else(dropped, None, pa.array(copy.astype(np.int16))),
+        "order": order,
+        "stage": pc.if_else(dropped, pa.scalar(NAME), None),
+        "reason": pc.if_else(dropped, pc.coalesce(claims["reason"], pa.scalar(f"{NAME}.over_quota")), None),
+        "detail": pc.coalesce(claims["detail"], wanted_by),
+    }
+    return pa.table([columns[name] for name in SPREAD.names], schema=SPREAD)
+
+
+def merge(shards: int, shard: Shard) -> list[Counts]:
+    """Write one output shard: what was sent to it, in the order of the hash."""
+    account = Counts(NAME)
+    if shard.name == "plan":
+        shard.file("", PLAN, storage.read_bytes(shard.inputs[0].path))
+        return [account]
+    parts = [read_spread(artifact, int(shard.name), shards) for artifact in shard.inputs]
+    # A shard may hold more than 2 GB of text; and an id may repeat, whose rows need an order all the same.
+    wide = SPREAD.set(SPREAD.get_field_index("text"), pa.field("text", pa.large_string()))
+    table = pa.concat_tables([wide.empty_table(), *(part.cast(wide) for part in parts if part is not None)])
+    table = table.combine_chunks()
+    keys = ("order", "blend_source", "id", "epoch", "text", "url")
+    seen: set[tuple[str, int]] = set()
+    order = pc.sort_indices(table, sort_keys=[(key, "ascending") for key in keys])
+    with (
+        shard.parquet(DOCUMENTS, BLENDED) as kept,
+        shard.parquet(EXCLUDED, extended(*EXCLUSION, of=BLENDED)) as excluded,
+    ):
+        for start in range(0, len(order), 1024):
+            rows = table.take(order.slice(start, 1024))
+            rows = _with_distinct_epochs(rows, seen)
+            dropped = rows.filter(pc.is_valid(rows["reason"]))
+            kept.write(rows.filter(pc.is_null(rows["reason"])))
+            excluded.write(dropped)
+            count_reasons(account, dropped["reason"].to_pylist())
+    account.rows_in, account.kept = table.num_rows, kept.rows
+    account.text_bytes, account.tokens = kept.text_bytes, kept.tokens
+    return [account]
+
+
+def _with_distinct_epochs(rows: pa.Table, seen: set[tuple[str, int]]) -> pa.Table:
+    """Where one id comes from several sources, or twice from one, its rows in this shard still differ in their epoch."""
+    epochs: list[int | None] = []
+    for identity, epoch in zip(rows["id"].to_pylist(), rows["epoch"].to_pylist(), strict=True):
+        while epoch is not None and (identity, epoch) in seen:
+            epoch += 1
+        if epoch is not None:
+            seen.add((identity, epoch))
+        epochs.append(epoch)
+    return rows.set_column(rows.column_names.index(EPOCH.name), EPOCH, pa.array(epochs, EPOCH.type))

@@ -1,0 +1,183 @@
+"""Blend: mix corpora by weights, with an epoch cap for each source, into evenly shuffled shards.
+
+A source is documents (a stage's folder, or raw files), a weight, a cap, and if wanted a choice of quality levels, kinds and prompts.
+Weights are shares of tokens (Nemotron-H, arXiv 2504.03624, section 2.2.3: sources of like quality get like weight, better ones more).
+Documents are taken whole. One that is taken e times appears in epochs 0 to e-1; a fractional epoch takes the documents whose key
+(hash of id and seed) is smallest, so that shares are met to within one document and a larger blend contains the smaller one.
+
+    measure  each input file: tokens and key of every document, which sources claim it          (narrow tables)
+    plan     quotas from the sums, then for each source the exact key at which its quota ends    (plan.json)
+    spread   each input file: copies of its documents, sent to output shards by hash          (a stream for each)
+    blend    each output shard: its rows from everywhere, in the order of a hash
+
+The account: `rows_in` counts a document once for each copy taken and once if none is; a document that no source wants
+(`blend.not_selected`), that is over its source's quota (`blend.over_quota`) or has no text (`blend.empty`) is excluded. Excluded rows
+carry no text: the blend changes no document, and id and origin lead back to it.
+"""
+
+import json
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from manifests import storage
+from manifests.config import config
+from manifests.errors import RecipeError
+from manifests.receipt import Counts
+from manifests.shard import Shard
+from manifests.storage import Artifact
+from stages import tokens
+from stages.blend.copies import UNCLAIMED, Claimants, merge, read_claimed, spread_copies
+from stages.blend.plan import supplies_of, write_plan
+from stages.blend.quotas import allot
+from stages.blend.settings import BlendSettings, BlendSource
+from stages.contract import Inputs, Pass, Passes
+from stages.documents import count_reasons
+from stages.draw import WEIGHED, keys_of
+
+
+@config
+class Blend(BlendSettings):
+    """Mix corpora by weights."""
+
+    name: ClassVar[str] = "blend"
+    version: ClassVar[int] = 1
+
+    def depends_on(self) -> str:
+        return tokens.load(self.tokenizer).digest if self.tokenizer else ""
+
+    def named_inputs(self) -> Mapping[str, tuple[str, ...]]:
+        return {name: source.patterns for name, source in self.sources.items()}
+
+    def passes(self, inputs: Inputs) -> Passes:
+        files = _files(self, inputs)
+        claimants = tuple(sorted({names for _, names in files.values()}))
+        named = {f"{claimants.index(names)}-{name}": artifact for name, (artifact, names) in files.items()}
+        measured = yield Pass(
+            name="measure",
+            shards={name: (artifact,) for name, artifact in named.items()},
+            work=partial(_measure, self, claimants),
+        )
+        weighed = {name: receipt.outputs[0] for name, receipt in sorted(measured.receipts.items())}
+        supply = {name: Counts(f"source:{name}") for name in sorted(self.sources)}
+        for receipt in measured.receipts.values():
+            for counts in receipt.counts:
+                if counts.stage.startswith("source:"):
+                    supply[counts.stage.removeprefix("source:")].add(counts)
+        quotas = allot(supplies_of(self, supply), self.tokens)
+        planned = yield Pass(
+            name="plan",
+            shards={"plan": tuple(weighed.values())},
+            work=partial(write_plan, self, quotas, supply),
+            depends_on=str([(name, quota.tokens) for name, quota in sorted(quotas.items())]),
+        )
+        plan = planned.outputs()[0]
+        shards = int(json.loads(storage.read_bytes(plan.path))["shards"])
+        spread = yield Pass(
+            name="spread",
+            shards={name: (named[name], weighed[name], plan) for name in weighed},
+            work=partial(spread_copies, self, claimants),
+        )
+        parts = spread.outputs()
+        yield Pass(
+            name="blend",
+            shards={"plan": (plan,), **{f"{shard:05d}": parts for shard in range(shards)}},
+            work=partial(merge, shards),
+            final=True,
+        )
+
+
+def _files(config: Blend, inputs: Inputs) -> dict[str, tuple[Artifact, tuple[str, ...]]]:
+    """Shard name -> the file and the sources that read it. Each file is read once for all sources that read it alike."""
+    found: dict[tuple[str, str], tuple[Artifact, list[str]]] = {}
+    for name, source in sorted(config.sources.items()):
+        if not inputs.named[name]:
+            raise RecipeError(f"the blend's source {name} has no files", "check its input")
+        for artifact in inputs.named[name]:
+            found.setdefault((artifact.path, repr(source.reader)), (artifact, []))[1].append(name)
+    files: dict[str, tuple[Artifact, tuple[str, ...]]] = {}
+    for _, (artifact, names) in sorted(found.items()):
+        stem = f"{artifact.name.split('.', 1)[0]}-{artifact.digest[:12]}"
+        twins = sum(1 for name in files if name.startswith(stem))  # the same bytes under several paths
+        files[f"{stem}-{twins}"] = (artifact, tuple(names))
+    return files
+
+
+def _measure(config: Blend, claimants: Claimants, shard: Shard) -> list[Counts]:
+    """One row of `WEIGHED` for each document and source that claims it, or one that says why none does."""
+    names, tables = read_claimed(config, claimants, shard)
+    group_of = {name: group for group, name in enumerate(sorted(config.sources))}
+    accounts = {group_of[name]: Counts(f"source:{name}") for name in names}
+    accounts[UNCLAIMED] = Counts(Blend.name)
+    offset = 0
+    with shard.parquet("work/measure", WEIGHED) as output:
+        for table in tables:
+            sizes = pc.fill_null(pc.binary_length(table["text"]), 0).to_numpy().astype(np.int64)
+            usable = pc.is_null(table["reason"]).to_numpy() & (sizes > 0)
+            claims = {group_of[name]: usable & _wanted(config.sources[name], table) for name in names}
+            claimed = np.logical_or.reduce(list(claims.values()))
+            counts = _token_counts(config, table, claimed)
+            keys = keys_of(table["id"].to_pylist(), config.seed)
+            written = []
+            for group, mask in {**claims, UNCLAIMED: ~claimed}.items():
+                rows = np.flatnonzero(mask)
+                columns: dict[str, Any] = {
+                    "row": rows + offset,
+                    "group": np.full(len(rows), group, dtype=np.int16),
+                    "key": keys[rows],
+                    "weight": counts[rows].astype(np.int64),
+                    "n_tokens": counts[rows],
+                    "text_bytes": sizes[rows],
+                }
+                account = accounts[group]
+                account.rows_in += len(rows)
+                if group == UNCLAIMED:
+                    reasons = [_reason(table["reason"][row].as_py(), sizes[row]) for row in rows.tolist()]
+                    columns |= {"reason": reasons, "detail": table["detail"].take(pa.array(rows))}
+                    count_reasons(account, reasons)
+                else:
+                    account.kept += len(rows)
+                    account.tokens += int(counts[rows].sum(dtype=np.int64))
+                    account.text_bytes += int(sizes[rows].sum())
+                part = {field.name: columns.get(field.name, pa.nulls(len(rows), field.type)) for field in WEIGHED}
+                written.append(pa.table(part, schema=WEIGHED))
+            output.write(pa.concat_tables(written).sort_by([("row", "ascending"), ("group", "ascending")]))
+            offset += table.num_rows
+            shard.report(offset)
+    return list(accounts.values())
+
+
+def _wanted(source: BlendSource, table: pa.Table) -> NDArray[np.bool_]:
+    wanted = np.ones(table.num_rows, dtype=bool)
+    for column, choice in (("level", source.levels), ("kind", source.kinds), ("prompt", source.prompts)):
+        if choice:
+            wanted &= pc.is_in(table[column], value_set=pa.array(choice)).to_numpy()
+    return wanted
+
+
+def _reason(read_reason: str | None, size: int) -> str:
+    return read_reason or (f"{Blend.name}.not_selected" if size else f"{Blend.name}.empty")
+
+
+def _token_counts(config: Blend, table: pa.Table, wanted: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Tokens of each document: as its column says, else counted; 0 where nobody wants the document.
+
+    Raises RecipeError if a wanted document comes without a count and there is no tokenizer.
+    """
+    counts = pc.fill_null(table["n_tokens"], 0).to_numpy().astype(np.int32)
+    counts[~wanted] = 0
+    uncounted = wanted if config.recount else wanted & pc.is_null(table["n_tokens"]).to_numpy()
+    rows = np.flatnonzero(uncounted)
+    if len(rows):
+        if config.tokenizer is None:
+            raise RecipeError(
+                f"document {table['id'][int(rows[0])]} has no n_tokens",
+                "set the blend's tokenizer: weights are shares of tokens",
+            )
+        counts[rows] = tokens.load(config.tokenizer).count(table["text"].take(pa.array(rows)).to_pylist())
+    return counts

@@ -1,0 +1,1 @@
+"""Quality scores, buckets and levels; training the scorers."""

@@ -1,0 +1,304 @@
+"""Train quality scorers on text that is known to be good and text that is merely there, or on graded text.
+
+Either `positive` and `negative` name two collections (reference corpora against crawl, as DCLM trains its fastText classifier,
+arXiv 2406.11794, section 4.4), or `labelled` names text with a label column: 0 and 1, or grades such as the 0-5 of FineWeb-Edu
+(arXiv 2406.17557, section 4). Passes: `count` and `select` draw a sample (see `stages.classify.training_sample`), `embed` turns it
+into vectors where an encoder is set, `classify_train` trains and evaluates:
+
+    models/fasttext.bin   models/embedding.safetensors   models/statistics.safetensors   models/report.json
+
+fastText and logistic regression learn positive against the rest; with grades, the two linear models regress the grade itself.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from classifiers.embedding import EmbeddingTraining
+from classifiers.encoder import embed, encoder_digest
+from classifiers.evaluation import evaluate
+from classifiers.fasttext_model import FastTextScorer, FastTextTraining, trained
+from classifiers.linear import LinearModel, fit_logistic, fit_ridge
+from classifiers.statistics_model import FEATURES, measure
+from manifests import storage
+from manifests.config import config
+from manifests.errors import ModelError, RecipeError
+from manifests.receipt import Counts
+from manifests.shard import Shard, read_parquet
+from manifests.storage import Artifact
+from stages.classify.training_sample import LABELLED, NEGATIVE, POSITIVE, count, merged_rows, select, share_out
+from stages.contract import Inputs, Pass, Passes
+from stages.documents import input_shards
+from stages.readers import ReaderSettings
+
+MODELS = "models"
+BATCH_ROWS = 512
+VECTORS = pa.schema(
+    [
+        ("rank", pa.int64()),
+        ("label", pa.float32()),
+        ("held_out", pa.bool_()),
+        ("vector", pa.list_(pa.float32())),
+    ]
+)
+ROLES = (POSITIVE, NEGATIVE, LABELLED)
+
+
+@config
+class ClassifyTrain:
+    """positive, negative: stage folders, files or globs (JSON lines, Parquet, text). labelled: instead of the two, files with
+    `label_column`. threshold: the grade from which a document is positive; by default 0.5 for labels 0 and 1, 3 for grades, as in
+    FineWeb-Edu. documents_per_label: at most so many; with two labels, equally many of both. held_out: the share kept for evaluation.
+    max_chars: of each text's beginning. fasttext, embedding, statistics: what to train; null or false leaves one out."""
+
+    name: ClassVar[str] = "classify_train"
+    version: ClassVar[int] = 1
+
+    positive: tuple[str, ...] = ()
+    negative: tuple[str, ...] = ()
+    labelled: tuple[str, ...] = ()
+    label_column: str = "label"
+    threshold: float | None = None
+    documents_per_label: int = 20_000
+    held_out: float = 0.1
+    max_chars: int = 20_000
+    fasttext: FastTextTraining | None = FastTextTraining()
+    embedding: EmbeddingTraining | None = None
+    statistics: bool = True
+    reader: ReaderSettings = ReaderSettings()
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if bool(self.labelled) == bool(self.positive or self.negative):
+            raise RecipeError(
+                "classify_train needs text to learn from", "set `positive` and `negative`, or `labelled`"
+            )
+        if not self.labelled and not (self.positive and self.negative):
+            raise RecipeError("classify_train has only one side", "set both `positive` and `negative`")
+        if not (self.fasttext or self.embedding or self.statistics):
+            raise RecipeError("classify_train has nothing to train", "set fasttext, embedding or statistics")
+        if not 0 < self.held_out < 1 or self.documents_per_label < 1:
+            raise RecipeError(
+                f"held_out is {self.held_out} and documents_per_label {self.documents_per_label}",
+                "give a share between 0 and 1, and at least one document",
+            )
+
+    def depends_on(self) -> str:
+        """Raises ModelError if the encoder cannot be used."""
+        return encoder_digest(self.embedding.encoder, self.embedding.revision) if self.embedding else ""
+
+    def named_inputs(self) -> Mapping[str, tuple[str, ...]]:
+        return {role: getattr(self, role) for role in ROLES if getattr(self, role)}
+
+    def passes(self, inputs: Inputs) -> Passes:
+        files = {
+            f"{role}-{name}": (role, artifact)
+            for role in self.named_inputs()
+            for name, artifact in input_shards(inputs.named[role], self.name).items()
+        }
+        shards = {name: (artifact,) for name, (_, artifact) in files.items()}
+        counting = yield Pass(name="count", shards=shards, work=partial(_count, self))
+        counted = {
+            name: json.loads(storage.read_bytes(receipt.outputs[0].path))
+            for name, receipt in counting.receipts.items()
+        }
+        quotas = share_out(
+            {name: record["labels"] for name, record in counted.items()}, self.documents_per_label, self.seed
+        )
+        selected = yield Pass(
+            name="select",
+            shards={name: shards[name] for name in counted},
+            work=partial(_select, self, quotas),
+            depends_on=json.dumps(quotas, sort_keys=True),
+        )
+        sample = selected.outputs()
+        vectors: tuple[Artifact, ...] = ()
+        if self.embedding:
+            embedded = yield Pass(
+                name="embed",
+                shards={name: tuple(receipt.outputs) for name, receipt in selected.receipts.items()},
+                work=partial(_embed, self.embedding),
+                holds_engine=True,
+                gpus=0 if self.embedding.device == "cpu" else 1,
+            )
+            vectors = embedded.outputs()
+        yield Pass(
+            name=self.name,
+            shards={MODELS: (*sample, *vectors, *counting.outputs())},
+            work=partial(_train, self),
+            final=True,
+        )
+
+
+def _role(shard: Shard) -> str:
+    return shard.name.split("-", 1)[0]
+
+
+def _count(config: ClassifyTrain, shard: Shard) -> list[Counts]:
+    count(_role(shard), config.label_column, config.reader, config.name, shard)
+    return []
+
+
+def _select(config: ClassifyTrain, quotas: Mapping[str, Mapping[str, int]], shard: Shard) -> list[Counts]:
+    select(
+        _role(shard),
+        config.label_column,
+        config.reader,
+        config.name,
+        quotas,
+        config.held_out,
+        config.max_chars,
+        config.seed,
+        shard,
+    )
+    return []
+
+
+def _embed(settings: EmbeddingTraining, shard: Shard) -> list[Counts]:
+    """Write `work/embed/<shard>.parquet` (`VECTORS`): the sample's vectors, in its order."""
+    with shard.parquet("work/embed", VECTORS, row_group_bytes=1 << 20) as output:
+        for table in read_parquet(shard.inputs[0]):
+            for start in range(0, table.num_rows, BATCH_ROWS):
+                rows = table.slice(start, BATCH_ROWS)
+                found = embed(settings, rows["text"].to_pylist())
+                vectors = pa.array(list(found), type=VECTORS.field("vector").type)
+                output.write(rows.select(["rank", "label", "held_out"]).append_column("vector", vectors))
+                shard.report(output.rows, shard.inputs[0].rows)
+    return []
+
+
+def _train(config: ClassifyTrain, shard: Shard) -> list[Counts]:
+    sample = tuple(item for item in shard.inputs if "/work/select/" in item.path)
+    vectors = tuple(item for item in shard.inputs if "/work/embed/" in item.path)
+    counted = [json.loads(storage.read_bytes(item.path)) for item in shard.inputs if "/work/count/" in item.path]
+    labels, held_out = _labels(sample)
+    binary = set(np.unique(labels.round())) == {0.0, 1.0}
+    threshold = config.threshold if config.threshold is not None else (0.5 if binary else 3.0)
+    truth = labels >= threshold
+    for side, part in (("to learn from", truth[~held_out]), ("to evaluate on", truth[held_out])):
+        if part.all() or not part.any():
+            raise ModelError(
+                f"the sample has no {'negative' if part.all() and len(part) else 'positive'} document {side}",
+                "give more text, raise held_out, or set the threshold within the grades",
+            )
+    report: dict[str, Any] = {}
+    if config.fasttext:
+        report["fasttext"] = _train_fasttext(config.fasttext, sample, truth, held_out, shard)
+    if config.embedding:
+        about = {"trained_on": "grades" if not binary else "two labels", **config.embedding.features()}
+        matrix = np.stack([np.array(row["vector"], np.float32) for row in merged_rows(vectors, "vector")])
+        report["embedding"] = _train_linear(
+            "embedding", partial(fit_ridge, about=about), matrix, labels, held_out, threshold, shard
+        )
+    if config.statistics:
+        fit = partial(fit_logistic if binary else fit_ridge, about={"features": list(FEATURES)})
+        matrix = np.concatenate([measure(texts) for texts in _texts(sample)])
+        report["statistics"] = _train_linear("statistics", fit, matrix, labels, held_out, threshold, shard)
+    summary = {"models": report, "labels": _summary(labels, held_out), "threshold": threshold, "seed": config.seed}
+    shard.file(MODELS, "report.json", (json.dumps(summary, indent=1, sort_keys=True) + "\n").encode())
+    return [_account(config, len(labels), counted)]
+
+
+def _train_fasttext(
+    settings: FastTextTraining,
+    sample: tuple[Artifact, ...],
+    truth: npt.NDArray[np.bool_],
+    held_out: npt.NDArray[np.bool_],
+    shard: Shard,
+) -> dict[str, Any]:
+    examples = (
+        (text, bool(positive))
+        for text, positive, apart in zip(_each_text(sample), truth, held_out, strict=True)
+        if not apart
+    )
+    with trained(examples, settings) as path:
+        target = storage.join(shard.folder, MODELS, "fasttext.bin")
+        with open(path, "rb") as source, storage.atomic_writer(target) as sink:
+            while chunk := source.read(8 << 20):
+                sink.write(chunk)
+        shard.outputs.append(Artifact(target, sink.digest, sink.size))
+        scorer = FastTextScorer(model=path)
+        scores = np.concatenate(
+            [scorer.score(batch) for batch in _batched(_held_out_texts(sample, held_out), BATCH_ROWS)]
+        )
+    return {"file": "fasttext.bin", "held_out": evaluate(scores, truth[held_out], 0.5)}
+
+
+def _train_linear(
+    kind: str,
+    fit: Callable[..., LinearModel],
+    matrix: npt.NDArray[np.float32],
+    labels: npt.NDArray[np.float32],
+    held_out: npt.NDArray[np.bool_],
+    threshold: float,
+    shard: Shard,
+) -> dict[str, Any]:
+    model = fit(matrix[~held_out], labels[~held_out].astype(np.float64))
+    shard.file(MODELS, f"{kind}.safetensors", model.to_bytes())
+    scores = model.score(matrix[held_out])
+    found: dict[str, Any] = {
+        "file": f"{kind}.safetensors",
+        "held_out": evaluate(scores, labels[held_out] >= threshold, threshold),
+        "mean_squared_error": round(float(((scores - labels[held_out]) ** 2).mean()), 6),
+        "penalty": model.about["penalty"],
+    }
+    if kind == "statistics":  # few enough to be read: which way each number pulls
+        found["weights"] = {
+            name: round(float(weight), 4) for name, weight in zip(FEATURES, model.weights, strict=True)
+        }
+    return found
+
+
+def _labels(sample: tuple[Artifact, ...]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    """(labels, whether held out) of the sample, in the order of `merged_rows`."""
+    rows = [(row["label"], row["held_out"]) for row in merged_rows(sample, "label", "held_out")]
+    return np.array([row[0] for row in rows], dtype=np.float32), np.array([row[1] for row in rows], dtype=bool)
+
+
+def _each_text(sample: tuple[Artifact, ...]) -> Iterator[str]:
+    return (row["text"] for row in merged_rows(sample, "text"))
+
+
+def _texts(sample: tuple[Artifact, ...]) -> Iterator[list[str]]:
+    return _batched(_each_text(sample), BATCH_ROWS)
+
+
+def _held_out_texts(sample: tuple[Artifact, ...], held_out: npt.NDArray[np.bool_]) -> Iterator[str]:
+    return (text for text, apart in zip(_each_text(sample), held_out, strict=True) if apart)
+
+
+def _batched(texts: Iterator[str], size: int) -> Iterator[list[str]]:
+    batch: list[str] = []
+    for text in texts:
+        batch.append(text)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _summary(labels: npt.NDArray[np.float32], held_out: npt.NDArray[np.bool_]) -> dict[str, dict[str, int]]:
+    return {
+        str(label): {
+            "documents": int((labels.round() == label).sum()),
+            "held_out": int(((labels.round() == label) & held_out).sum()),
+        }
+        for label in sorted({int(value) for value in labels.round()})
+    }
+
+
+def _account(config: ClassifyTrain, sampled: int, counted: list[dict[str, Any]]) -> Counts:
+    """Every record that was read: sampled, left out of the sample, without text or label, or unreadable."""
+    available = sum(sum(record["labels"].values()) for record in counted)
+    unusable = sum(record["unusable"] for record in counted)
+    failed = sum(record["failed"] for record in counted)
+    excluded = {"classify_train.not_sampled": available - sampled, "classify_train.no_text_or_label": unusable}
+    return Counts(
+        config.name, available + unusable + failed, sampled, {key: n for key, n in excluded.items() if n}, failed
+    )

@@ -1,0 +1,1 @@
+"""From raw files to documents: HTML to text, language."""

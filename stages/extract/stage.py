@@ -1,0 +1,182 @@
+"""Extract: records become documents. Gate, charset, HTML to text, cleaning, language.
+
+    status and MIME type -> size -> charset -> main text -> control characters -> length -> language -> kept
+
+Every record ends as a document or as an excluded row with one reason: `http.status`, `http.mime`, `page.too_large`, `page.empty`,
+`page.too_short`, `language.unwanted`, `language.below_threshold`, `error_html.*` (the extractor failed) or what the reader said
+(`error_read.*`). Records that hold text already (WET, JSON lines, Parquet) skip the steps about pages.
+
+Source: Nemotron-CC (arXiv:2412.02595) section 2.1 for the order, extraction and the language threshold.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import pyarrow as pa
+
+from manifests.config import config
+from manifests.errors import CorpusmillError
+from manifests.schema import DOCUMENT, EXCLUSION, FAILED_PREFIX, conform, extended
+from stages.contract import Outcome
+from stages.extract import html, language
+from stages.readers import charset
+from stages.readers.record import TOO_LARGE, ReaderSettings
+
+_EXCLUDED = extended(*EXCLUSION)
+_CARRIED = ("id", "url", "source", "date", "origin")
+
+
+class _Drop(Exception):
+    """A record leaves here: reason code and detail."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(reason, detail)
+        self.reason, self.detail = reason, detail
+
+
+@config
+class Extract:
+    """Read raw files and keep the text of their pages.
+
+    reader: how files are read. extractor: resiliparse (fast; DCLM, Dolma 3), justext (Nemotron-CC) or trafilatura (FineWeb).
+    fallback, fallback_below: a text shorter than so many characters is compared with a second extractor's, and the longer one stays.
+    Resiliparse finds next to nothing in some 4 % of pages that do hold an article or a table; null for no second extractor.
+    statuses: lowest and highest HTTP status that is kept. mimes: kept MIME types; where the header gives none, the content decides.
+    max_page_bytes: a longer page (decoded) is excluded. min_text_chars: shorter texts are excluded.
+    languages: codes to keep; empty keeps all. language_threshold: lowest score kept (Nemotron-CC 0.3, FineWeb 0.65).
+    language_model: a fastText language model; empty means the lid.176 that ships.
+    trust_language: take the language that a record brings (JSON lines, Parquet) instead of identifying it.
+    """
+
+    name: ClassVar[str] = "extract"
+    version: ClassVar[int] = 1
+    reads: ClassVar[str] = "records"
+
+    reader: ReaderSettings = dataclasses.field(default_factory=ReaderSettings)
+    extractor: html.Extractor = "resiliparse"
+    fallback: html.Extractor | None = "justext"
+    fallback_below: int = 500
+    statuses: tuple[int, int] = (200, 299)
+    mimes: tuple[str, ...] = ("text/html", "application/xhtml+xml", "text/plain")
+    max_page_bytes: int = 20_000_000
+    min_text_chars: int = 1
+    languages: tuple[str, ...] = ("en",)
+    language_threshold: float = 0.3
+    language_model: str = ""
+    trust_language: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.language_threshold <= 1:
+            raise ValueError("language_threshold is a score from 0 to 1")
+
+    def adds(self) -> tuple[pa.Field, ...]:
+        return ()
+
+    def depends_on(self) -> str:
+        """The language model's digest and the extractors' versions: they decide the text and what is kept."""
+        versions = [html.extractor_version(extractor) for extractor in (self.extractor, self._second) if extractor]
+        return " ".join([language.model_digest(self.language_model), *versions])
+
+    def apply(self, table: pa.Table) -> Outcome:
+        """table: rows of `readers.RECORD`. Returns documents, and excluded rows with their text where there was one.
+
+        A page that fails is an excluded row. Raises ModelError if the language model is missing.
+        """
+        kept: list[dict[str, Any]] = []
+        dropped: list[dict[str, Any]] = []
+        waiting: list[tuple[dict[str, Any], str | None]] = []
+        for record in _rows(table):
+            row = {name: record[name] for name in _CARRIED}
+            try:
+                row["text"] = self._text(record)
+                self._check_length(row["text"])
+                waiting.append((row, record["language"] if self.trust_language else None))
+            except _Drop as drop:
+                dropped.append({**row, "stage": self.name, "reason": drop.reason, "detail": drop.detail})
+        unknown = [row["text"] for row, trusted in waiting if not trusted]
+        identified = iter(language.identify(unknown, self.language_model))
+        for row, trusted in waiting:
+            found = language.Language(trusted, 1.0) if trusted else next(identified)
+            row["language"], row["language_score"] = found.code, None if trusted else found.score
+            try:
+                self._check_language(found)
+                kept.append({**row, "kind": "actual"})
+            except _Drop as drop:
+                dropped.append({**row, "stage": self.name, "reason": drop.reason, "detail": drop.detail})
+        return Outcome(_table(kept, DOCUMENT), _table(dropped, _EXCLUDED))
+
+    def _text(self, record: dict[str, Any]) -> str:
+        """The text of one record. Raises _Drop."""
+        self._check_http(record)
+        if record["error"]:
+            raise _Drop(record["error"], record["error_detail"] or "")
+        if record["text"] is not None:
+            return html.clean(record["text"]).strip("\n")
+        payload = record["payload"] or b""
+        if len(payload) > self.max_page_bytes:
+            raise _Drop(TOO_LARGE, f"bytes={len(payload)} > {self.max_page_bytes}")
+        try:
+            page, _ = charset.decoded(payload, record["charset"])
+            if record["mime"] == "text/plain":
+                return html.clean(page).strip("\n")
+            depth = html.nesting(page)
+            if depth > html.MAX_NESTING:
+                raise _Drop(f"{FAILED_PREFIX}html.nesting", f"depth={depth} > {html.MAX_NESTING}")
+            text = html.main_text(page, self.extractor, self._language_of)
+            if len(text) < self.fallback_below and self._second:
+                text = max(text, html.main_text(page, self._second, self._language_of), key=len)
+            return text
+        except (_Drop, CorpusmillError, MemoryError):
+            raise
+        except Exception as error:  # whatever a page does to an extractor must cost that page only
+            what = (str(error).splitlines() or [""])[0][:300]
+            raise _Drop(f"{FAILED_PREFIX}html.{type(error).__name__}", what) from error
+
+    @property
+    def _second(self) -> html.Extractor | None:
+        return self.fallback if self.fallback != self.extractor else None
+
+    def _language_of(self, text: str) -> str:
+        return language.identify([text], self.language_model)[0].code
+
+    def _check_http(self, record: dict[str, Any]) -> None:
+        """The gate. Sets the MIME type by content where the header gave none. Raises _Drop."""
+        status = record["status"]
+        lowest, highest = self.statuses
+        if status is not None and not lowest <= status <= highest:
+            raise _Drop("http.status", f"status={status}")
+        payload = record["payload"]
+        if record["mime"] is None and payload:
+            record["mime"] = charset.sniffed_mime(payload)
+        if record["mime"] is None or record["text"] is not None:
+            return
+        if record["mime"] not in self.mimes:
+            raise _Drop("http.mime", f"mime={record['mime']}")
+        binary = charset.binary_mime(payload) if payload else None
+        if binary:
+            raise _Drop("http.mime", f"mime={binary} (its header says {record['mime']})")
+
+    def _check_length(self, text: str) -> None:
+        if not text or text.isspace():
+            raise _Drop("page.empty", "characters=0")
+        if len(text) < self.min_text_chars:
+            raise _Drop("page.too_short", f"characters={len(text)} < {self.min_text_chars}")
+
+    def _check_language(self, found: language.Language) -> None:
+        if self.languages and found.code not in self.languages:
+            raise _Drop("language.unwanted", f"language={found.code} language_score={found.score:.3f}")
+        if found.score < self.language_threshold:
+            raise _Drop(
+                "language.below_threshold",
+                f"language_score={found.score:.3f} < {self.language_threshold} ({found.code})",
+            )
+
+
+def _rows(table: pa.Table) -> Iterator[dict[str, Any]]:
+    for batch in table.to_batches(max_chunksize=16):  # few pages at a time outside Arrow's memory
+        yield from batch.to_pylist()
+
+
+def _table(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
+    return conform(pa.Table.from_pylist(rows, schema=schema), schema)

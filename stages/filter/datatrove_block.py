@@ -1,0 +1,131 @@
+"""datatrove's filters as blocks of the filter stage: any filter class, named by import path, run document by document.
+
+The class keeps its own defaults and its own word tokenizer (spaCy for English), so a published recipe can be run as it was published, and
+compared. Such a block costs what it costs there, often a hundred times what the rules of `stages.filter.rules` cost.
+
+A filter that draws random numbers (SamplerFilter, C4BadWordsFilter with a `keep_fraction`) draws them here from a generator seeded by the
+document's id and the block, not in reading order: so a document's fate does not depend on its shard. Source: datatrove 0.10,
+`datatrove.pipeline.filters`.
+"""
+
+import functools
+import importlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from manifests.errors import RecipeError
+from manifests.schema import seed_for
+from stages.filter.rules import nearest
+
+# What a filter may raise over one strange document. Others (a missing file, no network, no memory) concern the machine and end the shard.
+RECORD_ERRORS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+
+
+class Verdict(NamedTuple):
+    """reason: empty if the document stays. text: as the block left it."""
+
+    reason: str
+    detail: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Block:
+    """path: `module:class`. arguments: JSON of the keyword arguments (text, so that a block can be a cache key)."""
+
+    path: str
+    arguments: str
+
+    @property
+    def class_name(self) -> str:
+        return self.path.rsplit(":", 1)[-1]
+
+
+def parse(block: Mapping[str, Any]) -> Block:
+    """`{class: module:Class, arguments: {...}}` as a recipe has it. Raises RecipeError for anything else."""
+    unknown = set(block) - {"class", "arguments"}
+    if unknown:
+        raise RecipeError(
+            f"a block has no key {sorted(unknown)[0]!r}", nearest(sorted(unknown)[0], ("class", "arguments"))
+        )
+    path, arguments = block.get("class"), block.get("arguments") or {}
+    if not isinstance(path, str) or not re.fullmatch(r"[\w.]+:\w+", path):
+        raise RecipeError(
+            f"a block's class is {path!r}", "write module:Class, e.g. datatrove.pipeline.filters:GopherQualityFilter"
+        )
+    if not isinstance(arguments, Mapping):
+        raise RecipeError(f"the arguments of {path} are no mapping", "write name: value pairs")
+    if "exclusion_writer" in arguments:
+        raise RecipeError(f"{path} is given an exclusion_writer", "leave it out: the stage keeps excluded rows itself")
+    try:
+        return Block(path, json.dumps(arguments, sort_keys=True))
+    except TypeError as error:
+        raise RecipeError(
+            f"an argument of {path} cannot be written in a recipe ({error})",
+            "use plain values, or a class that needs no code",
+        ) from error
+
+
+@functools.lru_cache(maxsize=32)
+def load(block: Block) -> Any:
+    """The filter object, made once a process. Raises RecipeError if module, class or arguments do not fit."""
+    from datatrove.pipeline.filters.base_filter import BaseFilter
+
+    module_name = block.path.split(":")[0]
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise RecipeError(
+            f"module {module_name} of a block cannot be imported ({error})", "check its spelling"
+        ) from error
+    found = getattr(module, block.class_name, None)
+    if not (isinstance(found, type) and issubclass(found, BaseFilter)):
+        filters = [
+            name for name, thing in vars(module).items() if isinstance(thing, type) and issubclass(thing, BaseFilter)
+        ]
+        raise RecipeError(
+            f"{module_name} has no datatrove filter {block.class_name!r}", nearest(block.class_name, filters)
+        )
+    try:
+        return found(**json.loads(block.arguments))
+    except (TypeError, ValueError, ImportError) as error:
+        raise RecipeError(
+            f"{block.path} does not take its arguments ({error})", "mend the block's arguments"
+        ) from error
+
+
+def judge(block: Block, row: Mapping[str, Any]) -> Verdict:
+    """Run the block on one document: `id`, `text`, and every other column as metadata.
+
+    A document over which the filter fails is reported with the reason `error_datatrove.<class>`.
+    """
+    from datatrove.data import Document
+
+    instance = load(block)
+    metadata = {name: value for name, value in row.items() if name not in ("id", "text") and value is not None}
+    document = Document(text=row["text"] or "", id=row["id"], metadata=metadata)
+    _reseed(instance, block, row["id"])
+    try:
+        result = instance.filter(document)
+    except RECORD_ERRORS as error:
+        first_line = (str(error).splitlines() or [""])[0][:200]
+        return Verdict(f"error_datatrove.{block.class_name}", f"{type(error).__name__}: {first_line}", document.text)
+    keep, reason = result if isinstance(result, tuple) else (result, None)
+    if keep:
+        return Verdict("", "", document.text)
+    code = re.sub(r"\W+", "_", str(reason or "dropped")).strip("_").lower()
+    return Verdict(f"datatrove.{block.class_name}.{code}", str(reason or ""), document.text)
+
+
+def _reseed(instance: Any, block: Block, document_id: str) -> None:
+    """Give every generator that the filter holds (or whose method it holds) a state that only the document and the block decide."""
+    for name, value in vars(instance).items():
+        owner = getattr(value, "__self__", value)
+        if isinstance(owner, np.random.Generator):
+            fresh = np.random.default_rng(seed_for(document_id, block.path, block.arguments))
+            setattr(instance, name, fresh if value is owner else getattr(fresh, value.__name__))

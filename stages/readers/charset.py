@@ -1,0 +1,116 @@
+"""What a page's bytes are: their MIME type by content, and the characters that they stand for.
+
+The charset follows the order of the WHATWG encoding standard (byte order mark, HTTP header, `<meta>`, detection), but the
+bytes have a say: text that is valid UTF-8 beyond ASCII is UTF-8 whatever a server's default header claims.
+"""
+
+import codecs
+import functools
+import re
+
+_BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_META_CHARSET = re.compile(rb"<meta[^>]{1,400}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:-]{2,40})", re.IGNORECASE)
+_XML_ENCODING = re.compile(rb"^\s*<\?xml[^>]{1,200}?encoding\s*=\s*[\"']([A-Za-z0-9_.:-]{2,40})", re.IGNORECASE)
+_META_REACH = 4096
+# Resiliparse maps labels as the WHATWG standard does, but to Python's narrow codecs; pages use the vendors' supersets of them.
+_CODECS = {
+    "shift_jis": "cp932",
+    "euc_kr": "cp949",
+    "big5": "big5hkscs",
+    "gbk": "gb18030",
+    "iso8859-11": "cp874",
+    "x-mac-cyrillic": "mac_cyrillic",
+}
+_HTML_START = re.compile(
+    rb"\s*(?:<!--.{0,2000}?-->\s*)*<(?:!doctype\s+html|html|head|body|title|script|style|table|div|h1|p|br|a|b|font|iframe)[\s>]",
+    re.IGNORECASE | re.DOTALL,
+)
+_BINARY_STARTS = {
+    b"%PDF-": "application/pdf",
+    b"\x89PNG": "image/png",
+    b"\xff\xd8\xff": "image/jpeg",
+    b"GIF8": "image/gif",
+    b"PK\x03\x04": "application/zip",
+    b"\x1f\x8b\x08": "application/gzip",
+    b"Rar!": "application/vnd.rar",
+    b"7z\xbc\xaf": "application/x-7z-compressed",
+    b"\xd0\xcf\x11\xe0": "application/x-ole-storage",
+    b"{\\rtf": "application/rtf",
+    b"%!PS": "application/postscript",
+    b"OggS": "application/ogg",
+    b"ID3": "audio/mpeg",
+    b"wOFF": "font/woff",
+    b"wOF2": "font/woff2",
+}
+
+
+def sniffed_mime(payload: bytes) -> str:
+    """The MIME type by content, for a page whose headers give none."""
+    start = payload[:4096]
+    binary = binary_mime(payload)
+    if binary:
+        return binary
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        start = start.replace(b"\0", b"")[2:]
+    if _HTML_START.match(start.removeprefix(codecs.BOM_UTF8)):
+        return "text/html"
+    if start.lstrip().startswith(b"<?xml"):
+        return "application/xhtml+xml" if b"<html" in start.lower() else "application/xml"
+    return "application/octet-stream" if b"\0" in start else "text/plain"
+
+
+def binary_mime(payload: bytes) -> str | None:
+    """The MIME type of a file that begins with a known binary signature, whatever its headers call it."""
+    return next((mime for start, mime in _BINARY_STARTS.items() if payload.startswith(start)), None)
+
+
+def decoded(payload: bytes, declared: str | None) -> tuple[str, str]:
+    """The characters of a page and the charset they were read with. declared: the HTTP header's charset.
+
+    Bytes that the charset does not know become U+FFFD; the byte order mark and NUL characters are gone.
+    """
+    for mark, codec in _BOMS:
+        if payload.startswith(mark):
+            return payload[len(mark) :].decode(codec, "replace").replace("\0", ""), codec
+    codec = _codec(declared) or _codec_in_page(payload) or "utf-8"
+    try:
+        as_utf8 = payload.decode()
+        if codec == "utf-8" or not payload.isascii():
+            return as_utf8.replace("\0", ""), "utf-8"
+    except UnicodeDecodeError:
+        if codec == "utf-8":
+            as_utf8 = payload.decode("utf-8", "replace")
+            broken = as_utf8.count("\ufffd")
+            if 10 * broken <= len(as_utf8) - len(as_utf8.encode("ascii", "ignore")) - broken:
+                return as_utf8.replace("\0", ""), "utf-8"  # UTF-8 with a few broken bytes, not another charset
+            codec = _detected(payload)
+    return payload.decode(codec, "replace").replace("\0", ""), codec
+
+
+def _codec_in_page(payload: bytes) -> str | None:
+    """What `<meta>` or the XML declaration says near the beginning."""
+    found = _META_CHARSET.search(payload, 0, _META_REACH) or _XML_ENCODING.match(payload[:_META_REACH])
+    codec = _codec(found[1].decode("ascii")) if found else None
+    # A declaration that could be read as ASCII cannot be UTF-16 (HTML standard, 13.2.3.2).
+    return "utf-8" if codec and codec.startswith("utf-16") else codec
+
+
+def _detected(payload: bytes) -> str:
+    from resiliparse.parse.encoding import detect_encoding
+
+    return _codec(detect_encoding(payload)) or "cp1252"
+
+
+@functools.lru_cache(maxsize=256)
+def _codec(label: str | None) -> str | None:
+    """Python's name for a charset label, or None for a label that means nothing."""
+    from resiliparse.parse.encoding import map_encoding_to_html5
+
+    if not label:
+        return None
+    standard = (map_encoding_to_html5(label, fallback_utf8=False) or label).lower()
+    try:
+        found = codecs.lookup(_CODECS.get(standard, standard))
+    except (LookupError, ValueError):
+        return None
+    return found.name if found._is_text_encoding else None

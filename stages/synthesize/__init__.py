@@ -1,0 +1,1 @@
+"""Rephrasing and expanding documents with a language model."""

@@ -1,0 +1,257 @@
+"""Planned rows: what a document is to become under a prompt, the requests that this takes, and the row or the reason made of the answers.
+
+A planned row is the unit of the synthesis account. A prompt that joins segments plans one row a document and sample; any other prompt one
+row a segment and sample. Every planned row ends as a synthetic document or as an exclusion with its reason, and both carry the
+full lineage: parent, span, prompt, model, sampling, seed.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from manifests.errors import RecipeError
+from manifests.schema import extended, seed_for, synthetic_id
+from prompts.loader import Prompt
+from stages.engines.chat import ChatTokenizer
+from stages.engines.contract import Completion, Request
+from stages.synthesize.postfilters import Context, Rejection, clean, excerpt
+from stages.synthesize.segments import Segment, segment
+
+SCHEMA = extended(
+    pa.field("prompt_tokens", pa.int32()),  # of all requests of the row, as the engine counts
+    pa.field("output_tokens", pa.int32()),  # generated for the row, before the post-filters
+    pa.field("segments", pa.int32()),  # how many segments the row was made of
+    pa.field("segments_lost", pa.int32()),  # of these, how many gave no usable answer (prompts that join segments)
+)
+INHERITED = ("url", "source", "date", "language", "language_score", "quality", "level")
+_SEED_BITS = 0x7FFFFFFF  # what every server accepts as a seed
+_LEAST_ROOM = 32  # tokens that a prompt must leave for the segment
+
+
+@dataclass
+class PlannedRow:
+    """requests: one for each segment, None where the segment is too short to ask. rejection: decided before anything is asked."""
+
+    document: Mapping[str, Any]
+    prompt: Prompt
+    sample: int
+    seed: int
+    segments: Sequence[Segment]
+    requests: Sequence[Request | None] = ()
+    rejection: Rejection | None = None
+    answers: list[Completion] = field(default_factory=list)
+
+    @property
+    def asked(self) -> list[Request]:
+        return [request for request in self.requests if request is not None]
+
+    @property
+    def span(self) -> tuple[int, int]:
+        if not self.segments:
+            return 0, len(self.document["text"] or "")
+        return self.segments[0].start, self.segments[-1].end
+
+
+@dataclass(frozen=True)
+class Finished:
+    """row: by the columns of `SCHEMA`. text_tokens: of its text, in engine tokens. rejection: why it is excluded, if it is."""
+
+    row: dict[str, Any]
+    text_tokens: int = 0
+    rejection: Rejection | None = None
+
+
+@dataclass(frozen=True)
+class Planner:
+    """context: tokens of prompt and answer together that the engine allows. samples: rows made of each segment (or document)."""
+
+    tokenizer: ChatTokenizer
+    context: int | None
+    samples: int
+    seed: int
+    _rooms: dict[str, int] = field(default_factory=dict, repr=False, compare=False)
+
+    def input_limit(self, prompt: Prompt) -> int:
+        """Tokens that prompt and segment may have. Where the published limits exceed the context, both shrink in proportion."""
+        asked, answered = prompt.limits.max_input_tokens, prompt.limits.max_output_tokens
+        if self.context is None or asked + answered <= self.context:
+            return asked
+        return self.context * asked // (asked + answered)
+
+    def room(self, prompt: Prompt) -> int:
+        """Tokens left for a segment. Raises RecipeError if the prompt fills the context by itself."""
+        if prompt.digest in self._rooms:
+            return self._rooms[prompt.digest]
+        overhead = len(self.tokenizer.prompt_ids([prompt.messages("")])[0])
+        room = self.input_limit(prompt) - overhead
+        if room < max(_LEAST_ROOM, prompt.limits.min_segment_tokens):
+            raise RecipeError(
+                f"prompt {prompt.name} leaves no room for text: it takes {overhead} of {self.input_limit(prompt)} input tokens",
+                "use an engine with a longer context, route another prompt, or raise the prompt's limits",
+            )
+        self._rooms[prompt.digest] = room
+        return room
+
+    def plan(self, document: Mapping[str, Any], prompts: Sequence[Prompt]) -> Iterator[PlannedRow]:
+        """The rows that `document` is to become under each of the prompts."""
+        text = document["text"] or ""
+        starts = self.tokenizer.starts(text)  # once for all prompts
+        for prompt in prompts:
+            yield from self._plan(document, prompt, text, starts)
+
+    def _plan(self, document: Mapping[str, Any], prompt: Prompt, text: str, starts: list[int]) -> Iterator[PlannedRow]:
+        least = max(1, prompt.limits.min_document_tokens)
+        segments: list[Segment] = []
+        rendered: dict[str, list[int]] = {}
+        too_short = None
+        if len(starts) < least or not text.strip():
+            too_short = Rejection("synthesize.document_too_short", f"n_tokens={len(starts)} < {least}")
+        else:
+
+            def excess(inner: str) -> int:
+                messages = prompt.messages(self.tokenizer.defuse(inner))
+                rendered[inner] = self.tokenizer.prompt_ids([messages])[0]
+                return len(rendered[inner]) - self.input_limit(prompt)
+
+            segments = segment(text, self.room(prompt), self.tokenizer, excess, starts)
+        for sample in range(self.samples):
+            seed = seed_for(document["id"], prompt.name, sample, self.seed) & _SEED_BITS
+            if too_short:
+                yield PlannedRow(document, prompt, sample, seed, (), rejection=too_short)
+                continue
+            requests = [
+                self._request(
+                    prompt, rendered[text[piece.start : piece.end]], text, piece, (seed + number) & _SEED_BITS
+                )
+                for number, piece in enumerate(segments)
+            ]
+            if prompt.join_segments:
+                yield PlannedRow(
+                    document, prompt, sample, seed, segments, requests, _all_too_short(requests, segments, prompt)
+                )
+                continue
+            for number, (piece, request) in enumerate(zip(segments, requests, strict=True)):
+                yield PlannedRow(
+                    document,
+                    prompt,
+                    sample,
+                    (seed + number) & _SEED_BITS,
+                    [piece],
+                    [request],
+                    _all_too_short([request], [piece], prompt),
+                )
+
+    def _request(self, prompt: Prompt, ids: list[int], text: str, piece: Segment, seed: int) -> Request | None:
+        if piece.n_tokens < prompt.limits.min_segment_tokens:
+            return None
+        room = prompt.limits.max_output_tokens if self.context is None else self.context - len(ids)
+        return Request(
+            token_ids=tuple(ids),
+            messages=tuple(prompt.messages(self.tokenizer.defuse(text[piece.start : piece.end]))),
+            max_tokens=min(prompt.limits.max_output_tokens, room),
+            temperature=prompt.sampling.temperature,
+            top_p=prompt.sampling.top_p,
+            seed=seed,
+            stop=prompt.stop,
+        )
+
+    def finish(self, planned: PlannedRow, model: str, least_covered: float) -> Finished:
+        """The planned row with its answers in, as a row. model: the engine's identity. least_covered: share of a joined document's
+        tokens whose segments must have given a usable answer."""
+        row = self._row(planned, model)
+        if planned.rejection:
+            return Finished(row, rejection=planned.rejection)
+        row["prompt_tokens"] = sum(
+            answer.n_prompt_tokens or len(request.token_ids)
+            for answer, request in zip(planned.answers, planned.asked, strict=True)
+        )
+        row["output_tokens"] = sum(answer.n_output_tokens for answer in planned.answers)
+        row["lineage"]["finish_reason"] = _worst(planned.answers)
+        row["text"] = "\n\n".join(answer.text for answer in planned.answers)
+        kept, lost, covered = self._cleaned(planned)
+        row["segments_lost"] = len(planned.segments) - len(kept)
+        if lost and (not kept or covered < least_covered * sum(piece.n_tokens for piece in planned.segments)):
+            return Finished(row, rejection=lost[0])
+        text = "\n\n".join(kept)
+        n_tokens = self.tokenizer.count([text])[0]
+        least = planned.prompt.limits.min_output_tokens
+        if n_tokens < least:
+            detail = f"n_tokens={n_tokens} < {least}: {excerpt(text)}"
+            return Finished(row, rejection=Rejection("synthesize.output_too_short", detail))
+        row["text"] = text
+        row["lineage"]["finish_reason"] = "stop"  # whatever befell the segments that are not in it
+        return Finished(row, n_tokens)
+
+    def _cleaned(self, planned: PlannedRow) -> tuple[list[str], list[Rejection], int]:
+        """Usable answers, the rejections of the others, and how many source tokens the usable ones cover."""
+        text, answers = planned.document["text"], iter(planned.answers)
+        kept: list[str] = []
+        lost: list[Rejection] = []
+        covered = 0
+        for piece, request in zip(planned.segments, planned.requests, strict=True):
+            if request is None:
+                continue
+            answer = next(answers)
+            context = Context(text[piece.start : piece.end], piece.n_tokens, planned.prompt.lead_in, request.seed)
+            result = _usable(answer, planned.prompt, context)
+            if isinstance(result, Rejection):
+                lost.append(result)
+            else:
+                kept.append(result)
+                covered += piece.n_tokens
+        return kept, lost, covered
+
+    def _row(self, planned: PlannedRow, model: str) -> dict[str, Any]:
+        prompt, document = planned.prompt, planned.document
+        start, end = planned.span
+        sampling = json.dumps(
+            {
+                "max_tokens": prompt.limits.max_output_tokens,
+                "seed": self.seed,
+                "temperature": prompt.sampling.temperature,
+                "top_p": prompt.sampling.top_p,
+            }
+        )
+        return {
+            "id": synthetic_id(document["id"], start, end, prompt.digest, model, sampling, planned.sample),
+            **{name: document[name] for name in INHERITED},
+            "kind": "synthetic",
+            "prompt": prompt.name,
+            "lineage": {
+                "parent": document["id"],
+                "start": start,
+                "end": end,
+                "prompt_hash": prompt.digest,
+                "model": model,
+                "sampling": sampling,
+                "seed": planned.seed,
+                "sample": planned.sample,
+                "finish_reason": None,
+            },
+            "segments": len(planned.segments),
+        }
+
+
+def _usable(answer: Completion, prompt: Prompt, context: Context) -> str | Rejection:
+    if answer.finish_reason == "error":
+        return Rejection("error_synthesize.request", answer.error)
+    if answer.finish_reason == "length":
+        return Rejection("synthesize.cut_off", f"output_tokens={answer.n_output_tokens}: {excerpt(answer.text)}")
+    return clean(answer.text, prompt, context)
+
+
+def _all_too_short(
+    requests: Sequence[Request | None], segments: Sequence[Segment], prompt: Prompt
+) -> Rejection | None:
+    if any(requests):
+        return None
+    longest = max(piece.n_tokens for piece in segments)
+    return Rejection("synthesize.segment_too_short", f"n_tokens={longest} < {prompt.limits.min_segment_tokens}")
+
+
+def _worst(answers: Sequence[Completion]) -> str:
+    reasons = {answer.finish_reason for answer in answers}
+    return next(reason for reason in ("error", "length", "stop") if reason in reasons)

@@ -1,0 +1,271 @@
+"""Rephrase and expand documents with a language model, each prompt routed by quality level.
+
+Nemotron-CC (Su et al. 2024, arXiv 2412.02595, section 2.3) has low-quality pages rephrased in an encyclopedia's style, and makes of
+high-quality ones five things: the same rephrasing, question-answer pairs, a condensed version, the knowledge in it as textbook
+prose, and that knowledge as a list. The prompts are files (`prompts/`), the model is an engine (`stages.engines`); both are swapped by
+a line of the recipe. Medium levels are not routed by default, but any level can be.
+
+Account: the unit is the planned row (see `stages.synthesize.planned_rows`); documents of levels that are not routed do not enter it.
+"""
+
+import heapq
+import json
+import re
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from dataclasses import field
+from functools import partial
+from typing import Any, ClassVar
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from manifests.config import config
+from manifests.errors import RecipeError
+from manifests.receipt import Counts
+from manifests.schema import DOCUMENT, EXCLUSION, FAILED_PREFIX, LEVELS, conform, extended, seed_for
+from manifests.shard import ParquetOutput, Shard, read_parquet
+from manifests.storage import Artifact
+from prompts import loader
+from prompts.loader import Prompt
+from stages.contract import DOCUMENTS, EXCLUDED, Inputs, Pass, Passes
+from stages.engines import EngineConfig
+from stages.engines.transformers import TransformersEngine
+from stages.synthesize import postfilters
+from stages.synthesize.planned_rows import SCHEMA, Finished, PlannedRow, Planner
+
+UNSCORED = "unscored"  # the route of documents that no classifier has given a level
+_NAME = re.compile(r"[a-z0-9_]+")
+
+
+def published_routes() -> dict[str, tuple[str, ...]]:
+    """Nemotron-CC section 2.3: low is rephrased; high gets all five prompts; the medium levels none."""
+    return {
+        "low": ("rephrase",),
+        "high": ("rephrase", "diverse_qa", "distill", "extract_knowledge", "knowledge_list"),
+    }
+
+
+@config
+class Synthesize:
+    """routes: level -> prompts, by shipped name or path to a prompt file; `unscored` routes documents without a level. samples: answers
+    for each request. seed: moves every draw. batch_size: requests handed to the engine at a time. min_joined_share: share of a
+    document's tokens that must have been answered usably before its joined answers are kept. max_documents: ask about no more
+    documents than that, drawn by a seeded hash over all shards."""
+
+    engine: EngineConfig = TransformersEngine()
+    routes: dict[str, tuple[str, ...]] = field(default_factory=published_routes)
+    samples: int = 1
+    seed: int = 0
+    batch_size: int = 1024
+    min_joined_share: float = 0.5
+    max_documents: int | None = None
+
+    name: ClassVar[str] = "synthesize"
+    version: ClassVar[int] = 1
+
+    def depends_on(self) -> str:
+        """The model, its tokenizer and the prompts. Raises CorpusmillError for what cannot work, before the first request."""
+        planner = self.planner()
+        prompts = self.prompts()
+        for prompt in {prompt.name: prompt for routed in prompts.values() for prompt in routed}.values():
+            planner.room(prompt)
+        digests = {level: [prompt.digest for prompt in routed] for level, routed in prompts.items()}
+        return json.dumps(
+            [self.engine.kind, self.engine.identity(), planner.tokenizer.digest, digests], sort_keys=True
+        )
+
+    def named_inputs(self) -> Mapping[str, tuple[str, ...]]:
+        return {}
+
+    def passes(self, inputs: Inputs) -> Passes:
+        shards = _shards(inputs.documents)
+        quotas: dict[str, int] | None = None
+        if self.max_documents is not None:
+            counted = yield Pass(name="count", shards=shards, work=partial(count_routed, self))
+            available = {name: receipt.counts[0].kept for name, receipt in counted.receipts.items()}
+            quotas = share_out(available, self.max_documents)
+        yield Pass(
+            name=self.name,
+            shards=shards,
+            work=partial(synthesize, self, quotas),
+            final=True,
+            holds_engine=True,
+            depends_on=json.dumps(quotas, sort_keys=True),
+            cpus=self.engine.cpus,
+            gpus=self.engine.gpus,
+        )
+
+    def prompts(self) -> dict[str, list[Prompt]]:
+        """The routed prompts by level. Raises RecipeError for an unknown level, prompt or post-filter."""
+        routed: dict[str, list[Prompt]] = {}
+        files: dict[str, str] = {}
+        for level, names in self.routes.items():
+            if level not in (*LEVELS, UNSCORED):
+                raise RecipeError(
+                    f"synthesize.routes: there is no level {level!r}", f"levels are {', '.join(LEVELS)} and {UNSCORED}"
+                )
+            routed[level] = [loader.load(name) for name in dict.fromkeys(names)]
+            for prompt in routed[level]:
+                postfilters.check(prompt)
+                if not _NAME.fullmatch(prompt.name):
+                    raise RecipeError(
+                        f"{prompt.path}: the name {prompt.name!r} cannot name a folder", "use a-z, 0-9 and _ only"
+                    )
+                if files.setdefault(prompt.name, prompt.digest) != prompt.digest:
+                    raise RecipeError(f"two routed prompts are named {prompt.name!r}", "give one of them another name")
+        if not any(routed.values()):
+            raise RecipeError("synthesize.routes names no prompt", "route at least one level")
+        return routed
+
+    def planner(self) -> Planner:
+        return Planner(self.engine.tokenizer(), self.engine.context_length(), self.samples, self.seed)
+
+
+def count_routed(settings: Synthesize, shard: Shard) -> list[Counts]:
+    """How many documents of the shard are routed, as the account of the counting pass."""
+    routed = sum(1 for _ in _routed_ids(settings, shard))
+    return [Counts(settings.name, rows_in=routed, kept=routed)]
+
+
+def synthesize(settings: Synthesize, quotas: Mapping[str, int] | None, shard: Shard) -> list[Counts]:
+    """The work of one shard. quotas: shard name -> documents to take of it; None takes all."""
+    prompts, planner, model = settings.prompts(), settings.planner(), settings.engine.identity()
+    taken = None
+    if quotas is not None:
+        taken = set(
+            heapq.nsmallest(
+                quotas.get(shard.name, 0),
+                _routed_ids(settings, shard),
+                key=lambda name: (seed_for(name, settings.seed), name),
+            )
+        )
+    counts = Counts(settings.name)
+    with ExitStack() as stack:
+        outputs = {
+            (level, prompt.name): stack.enter_context(
+                shard.parquet(f"{DOCUMENTS}/level={level}/kind=synthetic/prompt={prompt.name}", SCHEMA)
+            )
+            for level, routed in prompts.items()
+            for prompt in routed
+        }
+        dropped = stack.enter_context(shard.parquet(EXCLUDED, extended(*EXCLUSION, of=SCHEMA)))
+        windows = _windows(settings, prompts, planner, shard, taken)
+        with ThreadPoolExecutor(1) as ahead:
+            # While the engine answers one window, the next is cut and rendered, so that a GPU never waits for tokenisation.
+            upcoming = ahead.submit(next, windows, None)
+            while planned := upcoming.result():
+                done, window = planned
+                upcoming = ahead.submit(next, windows, None)
+                completions = iter(settings.engine.generate([request for row in window for request in row.asked]))
+                wait([upcoming])
+                for row in window:
+                    row.answers = [next(completions) for _ in row.asked]
+                _write(
+                    [planner.finish(row, model, settings.min_joined_share) for row in window], outputs, dropped, counts
+                )
+                shard.report(done)
+    return [counts]
+
+
+def share_out(available: Mapping[str, int], most: int) -> dict[str, int]:
+    """`most` documents divided over shards in proportion to what each has: exact in sum, and the same in any order."""
+    total = sum(available.values())
+    if total <= most:
+        return dict(available)
+    quotas = {name: most * count // total for name, count in available.items()}
+    remainders = sorted(available, key=lambda name: (-(most * available[name] % total), name))
+    for name in remainders[: most - sum(quotas.values())]:
+        quotas[name] += 1
+    return quotas
+
+
+def _windows(
+    settings: Synthesize, prompts: Mapping[str, list[Prompt]], planner: Planner, shard: Shard, taken: set[str] | None
+) -> Iterator[tuple[int, list[PlannedRow]]]:
+    """Planned rows in document order, about `batch_size` requests at a time, and how many documents have been looked at."""
+    window: list[PlannedRow] = []
+    requests = seen = 0
+    for document in _documents(prompts, shard, taken):
+        seen += 1
+        for planned in planner.plan(document, prompts[document["level"] or UNSCORED]):
+            window.append(planned)
+            requests += len(planned.asked)
+            if max(requests, len(window)) >= settings.batch_size:  # rows that need no request take memory too
+                yield seen, window
+                window, requests = [], 0
+    if window:
+        yield seen, window
+
+
+def _documents(prompts: Mapping[str, list[Prompt]], shard: Shard, taken: set[str] | None) -> Iterator[dict[str, Any]]:
+    wanted = [level for level, routed in prompts.items() if routed]
+    columns = [name for name in DOCUMENT.names if name not in ("origin", "lineage")]
+    for artifact in shard.inputs:
+        if not any(level in wanted for level in _levels(artifact)):
+            continue
+        for group in read_parquet(artifact):
+            group = conform(group, DOCUMENT).select(columns)
+            chosen = pc.is_in(pc.fill_null(group["level"], UNSCORED), pa.array(wanted))
+            if taken is not None:
+                chosen = pc.and_(chosen, pc.is_in(group["id"], pa.array(sorted(taken), pa.string())))
+            for batch in group.filter(chosen).to_batches(max_chunksize=256):
+                yield from batch.to_pylist()
+
+
+def _levels(artifact: Artifact) -> set[str]:
+    return {
+        level or UNSCORED
+        for table in read_parquet(artifact, ["level"])
+        for level in table["level"].unique().to_pylist()
+    }
+
+
+def _routed_ids(settings: Synthesize, shard: Shard) -> Iterator[str]:
+    for artifact in shard.inputs:
+        for table in read_parquet(artifact, ["id", "level"]):
+            for name, level in zip(table["id"].to_pylist(), table["level"].to_pylist(), strict=True):
+                if settings.routes.get(level or UNSCORED):
+                    yield name
+
+
+def _write(
+    finished: list[Finished], outputs: Mapping[tuple[str, str], ParquetOutput], dropped: ParquetOutput, counts: Counts
+) -> None:
+    """Write a window's rows, each to its level and prompt or among the excluded, and enter them in the account."""
+    kept: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    excluded = []
+    for item in finished:
+        counts.rows_in += 1
+        rejection = item.rejection
+        if rejection is None:
+            kept.setdefault((item.row["level"] or UNSCORED, item.row["prompt"]), []).append(item.row)
+            counts.kept += 1
+            counts.text_bytes += len(item.row["text"].encode())
+            counts.tokens += item.text_tokens
+            continue
+        excluded.append({**item.row, "stage": Synthesize.name, "reason": rejection.reason, "detail": rejection.detail})
+        if rejection.reason.startswith(FAILED_PREFIX):
+            counts.failed += 1
+        else:
+            counts.excluded[rejection.reason] = counts.excluded.get(rejection.reason, 0) + 1
+    for place, rows in kept.items():
+        outputs[place].write(pa.Table.from_pylist(rows, schema=SCHEMA))
+    if excluded:
+        dropped.write(pa.Table.from_pylist(excluded, schema=extended(*EXCLUSION, of=SCHEMA)))
+
+
+def _shards(artifacts: tuple[Artifact, ...]) -> dict[str, tuple[Artifact, ...]]:
+    """Files of one name, which a classified shard has one a level of, are one shard, so that each routed output is written once.
+
+    Raises RecipeError if there is nothing to read.
+    """
+    if not artifacts:
+        raise RecipeError(
+            "synthesize has nothing to read", "give it the folder of a finished stage, e.g. OUT/classify"
+        )
+    shards: dict[str, list[Artifact]] = {}
+    for artifact in sorted(artifacts, key=lambda item: (item.path.rpartition(f"/{DOCUMENTS}/")[2], item.digest)):
+        shards.setdefault(artifact.name.split(".", 1)[0] or "shard", []).append(artifact)
+    return {name: tuple(files) for name, files in sorted(shards.items())}

@@ -1,0 +1,284 @@
+"""The classify stage: scores, thresholds, buckets, levels by folder; every document accounted for; the same whatever the shards."""
+
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from classifiers.fasttext_model import SMALLEST_MATRIX, FastTextTraining, trained
+from classifiers.linear import LinearModel, fit_logistic
+from classifiers.statistics_model import FEATURES, measure
+from manifests.errors import ModelError, RecipeError
+from manifests.schema import DOCUMENT, LEVELS
+from manifests.verify import verify
+from pipeline.recipe import Step
+from pipeline.run import run_step
+from pipeline.runner import InlineRunner
+from stages.classify.stage import Classify
+
+GOOD = ("the law of heat", "which is known", "a proof that", "was given by", "for all bodies", "in the theory of")
+BAD = ("CLICK HERE!", "Sale »", "$99 $49", "Login © Share...", "Cart", "Buy Now!!")
+
+
+def page(number: int) -> str:
+    """Between junk (number 0) and prose (number 100)."""
+    chosen = random.Random(number)
+    return " ".join(chosen.choice(GOOD if chosen.random() * 100 < number else BAD) for _ in range(40))
+
+
+def row(number: int, **columns):
+    return {"id": f"document-{number:03d}", "text": page(number), "kind": "actual", "source": "test", **columns}
+
+
+def write(path: Path, rows, schema=DOCUMENT) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), path, row_group_size=7)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    texts = [page(number) for number in (*range(30), *range(71, 101))]
+    labels = np.repeat([0.0, 1.0], 30)
+    shape = fit_logistic(measure(texts), labels, {"features": list(FEATURES)})
+    (folder / "shape.safetensors").write_bytes(shape.to_bytes())
+    settings = FastTextTraining(dimension=16, bucket=SMALLEST_MATRIX // 16, epochs=5)
+    with trained(zip(texts, labels > 0, strict=True), settings) as path:
+        (folder / "words.bin").write_bytes(Path(path).read_bytes())
+    return folder
+
+
+def scorers(models: Path) -> dict:
+    return {
+        "shape": {"kind": "statistics", "model": str(models / "shape.safetensors")},
+        "words": {"kind": "fasttext", "model": str(models / "words.bin")},
+    }
+
+
+def one_scorer(path: Path, feature: str, weight: float) -> dict:
+    """A real linear model that looks at a single statistic."""
+    weights = np.zeros(len(FEATURES))
+    weights[FEATURES.index(feature)] = weight
+    nothing, one = np.zeros(len(FEATURES)), np.ones(len(FEATURES))
+    path.write_bytes(LinearModel(weights, nothing, one, 0.0, "identity", {"features": list(FEATURES)}).to_bytes())
+    return {"only": {"kind": "statistics", "model": str(path)}}
+
+
+def classify(output: Path, settings, *inputs: str):
+    return run_step(Step("classify", "classify", (), settings), inputs, str(output), InlineRunner())
+
+
+def rows_below(folder: Path) -> list[dict]:
+    return [
+        row for path in sorted(folder.rglob("*.parquet")) for row in pq.read_table(path, partitioning=None).to_pylist()
+    ]
+
+
+def test_better_pages_come_into_higher_levels(models, tmp_path):
+    manifest = classify(
+        tmp_path / "out", {"scorers": scorers(models)}, write(tmp_path / "a.parquet", map(row, range(100)))
+    )
+    (counts,) = manifest.totals
+    assert (counts.rows_in, counts.kept, counts.failed) == (100, 100, 0)
+    mean = {}
+    for level in LEVELS:
+        found = rows_below(tmp_path / "out" / "documents" / f"level={level}")
+        assert {item["level"] for item in found} == {level}
+        mean[level] = np.mean([int(item["id"][-3:]) for item in found])
+    assert list(mean.values()) == sorted(mean.values())
+    assert mean["high"] > 80
+    assert mean["low"] < 30
+
+
+def test_quality_is_the_highest_bucket_and_decides_the_level(models, tmp_path):
+    classify(tmp_path / "out", {"scorers": scorers(models)}, write(tmp_path / "a.parquet", map(row, range(100))))
+    for item in rows_below(tmp_path / "out" / "documents"):
+        assert item["quality"] == max(item["bucket_shape"], item["bucket_words"])
+        assert item["level"] == LEVELS[sum(item["quality"] >= border for border in (7, 12, 18, 19))]
+        assert 0 <= item["score_shape"] <= 1
+        assert 0 <= item["score_words"] <= 1
+
+
+def test_borders_can_be_moved(models, tmp_path):
+    settings = {"scorers": scorers(models), "borders": [1, 2, 3, 4]}
+    classify(tmp_path / "out", settings, write(tmp_path / "a.parquet", map(row, range(60))))
+    found = rows_below(tmp_path / "out" / "documents" / "level=high")
+    assert {item["quality"] for item in found} == set(range(4, 20))
+
+
+def test_every_shard_writes_every_level_even_an_empty_one(models, tmp_path):
+    inputs = [write(tmp_path / "in/a.parquet", map(row, range(30))), write(tmp_path / "in/none.parquet", [])]
+    classify(tmp_path / "out", {"scorers": scorers(models)}, *inputs)
+    written = {
+        str(path.relative_to(tmp_path / "out/documents")) for path in (tmp_path / "out/documents").rglob("*.parquet")
+    }
+    assert written == {f"level={level}/kind=actual/{name}.parquet" for level in LEVELS for name in ("a", "none")}
+    assert verify(str(tmp_path / "out"))[1] == []
+
+
+def test_nothing_but_empty_shards_is_fine(models, tmp_path):
+    manifest = classify(tmp_path / "out", {"scorers": scorers(models)}, write(tmp_path / "none.parquet", []))
+    assert manifest.totals[0].rows_in == 0
+    thresholds = json.loads((tmp_path / "out/work/thresholds/thresholds.json").read_text())
+    assert thresholds["scorers"]["shape"]["edges"] == [None] * 19
+
+
+def test_synthetic_documents_lie_apart(models, tmp_path):
+    rows = [row(number, kind="synthetic" if number % 3 else "actual") for number in range(60)]
+    classify(tmp_path / "out", {"scorers": scorers(models)}, write(tmp_path / "a.parquet", rows))
+    for level in LEVELS:
+        for kind in ("actual", "synthetic"):
+            found = rows_below(tmp_path / "out" / "documents" / f"level={level}" / f"kind={kind}")
+            assert {item["kind"] for item in found} <= {kind}
+    assert len(rows_below(tmp_path / "out/documents")) == 60
+
+
+def test_missing_and_undecodable_text_costs_only_its_row(models, tmp_path):
+    table = pa.Table.from_pylist([row(number) for number in range(12)], schema=DOCUMENT)
+    values = [text.encode() for text in table["text"].to_pylist()]
+    values[3], values[8] = None, b"\xff\xfe broken"
+    broken = pa.array(values, pa.binary()).view(pa.string())
+    pq.write_table(table.set_column(1, table.schema.field(1), broken), tmp_path / "a.parquet")
+    manifest = classify(tmp_path / "out", {"scorers": scorers(models)}, str(tmp_path / "a.parquet"))
+    (counts,) = manifest.totals
+    assert (counts.rows_in, counts.kept, counts.failed) == (12, 10, 2)
+    found = pq.read_table(tmp_path / "out/excluded/a.parquet", columns=["id", "stage", "reason", "score_words"])
+    assert found["id"].to_pylist() == ["document-003", "document-008"]
+    assert set(found["reason"].to_pylist()) == {"error_classify.no_text"}
+    assert found["score_words"].null_count == 2
+
+
+def test_a_text_without_a_score_is_excluded_by_the_name_of_its_scorer(tmp_path):
+    """A weight beyond what a float32 holds: texts with digits get an infinite score, the others 0."""
+    rows = [row(number, text="a word" if number % 2 else "a 7") for number in range(10)]
+    settings = {"scorers": one_scorer(tmp_path / "m.safetensors", "digit_share", 1e300)}
+    manifest = classify(tmp_path / "out", settings, write(tmp_path / "a.parquet", rows))
+    assert (manifest.totals[0].kept, manifest.totals[0].failed) == (5, 5)
+    assert {item["reason"] for item in rows_below(tmp_path / "out/excluded")} == {"error_classify.only"}
+    thresholds = json.loads((tmp_path / "out/work/thresholds/thresholds.json").read_text())
+    assert thresholds["scorers"]["only"]["documents"] == 5, "what one scorer cannot judge counts for none"
+
+
+def test_a_scorer_that_says_the_same_of_everything_lifts_nothing(models, tmp_path):
+    constant = one_scorer(tmp_path / "m.safetensors", "digit_share", 0.0)
+    path = write(tmp_path / "a.parquet", map(row, range(50)))
+    classify(tmp_path / "with", {"scorers": {**scorers(models), **constant}}, path)
+    classify(tmp_path / "without", {"scorers": scorers(models)}, path)
+    quality = [
+        {item["id"]: item["quality"] for item in rows_below(tmp_path / name / "documents")}
+        for name in ("with", "without")
+    ]
+    assert quality[0] == quality[1]
+
+
+def test_the_cut_does_not_depend_on_how_documents_are_spread_over_shards(models, tmp_path):
+    rows = [row(number) for number in range(60)]
+    whole = write(tmp_path / "whole/a.parquet", rows)
+    parts = [write(tmp_path / f"parts/{name}.parquet", rows[name::3]) for name in range(3)]
+    classify(tmp_path / "one", {"scorers": scorers(models)}, whole)
+    classify(tmp_path / "three", {"scorers": scorers(models)}, *reversed(parts))
+    one, three = (tmp_path / name / "work/thresholds/thresholds.json" for name in ("one", "three"))
+    assert one.read_bytes() == three.read_bytes()
+    quality = [
+        {item["id"]: item["quality"] for item in rows_below(tmp_path / name / "documents")}
+        for name in ("one", "three")
+    ]
+    assert quality[0] == quality[1]
+
+
+def test_two_runs_write_the_same_bytes(models, tmp_path):
+    paths = [write(tmp_path / f"{name}.parquet", map(row, range(name, 60, 2))) for name in range(2)]
+    found = []
+    for name, inputs in (("first", paths), ("second", paths[::-1])):
+        classify(tmp_path / name, {"scorers": scorers(models)}, *inputs)
+        folder = tmp_path / name
+        found.append(
+            {
+                str(path.relative_to(folder)): path.read_bytes()
+                for part in ("documents", "excluded", "work")
+                for path in (folder / part).rglob("*")
+                if path.is_file() and path.name != "inputs.json"
+            }
+        )
+    assert found[0] == found[1]
+
+
+def test_thresholds_of_one_snapshot_sort_the_next(models, tmp_path):
+    classify(tmp_path / "old", {"scorers": scorers(models)}, write(tmp_path / "old.parquet", map(row, range(100))))
+    settings = {"scorers": scorers(models), "thresholds": str(tmp_path / "old/work/thresholds/thresholds.json")}
+    good = write(tmp_path / "good.parquet", map(row, range(90, 100)))
+    classify(tmp_path / "new", settings, good)
+    before = {item["id"]: item["quality"] for item in rows_below(tmp_path / "old/documents")}
+    after = {item["id"]: item["quality"] for item in rows_below(tmp_path / "new/documents")}
+    assert after == {name: before[name] for name in after}
+    assert min(after.values()) > 10, "by their own measure half of them would be below 10"
+
+
+def test_thresholds_of_other_models_or_scorers_are_refused(models, tmp_path):
+    classify(tmp_path / "old", {"scorers": scorers(models)}, write(tmp_path / "old.parquet", map(row, range(20))))
+    thresholds = str(tmp_path / "old/work/thresholds/thresholds.json")
+    other = one_scorer(tmp_path / "m.safetensors", "digit_share", 1.0)
+    path = write(tmp_path / "new.parquet", map(row, range(20)))
+    with pytest.raises(ModelError, match="no thresholds for the scorer only; it has shape, words"):
+        classify(tmp_path / "new", {"scorers": other, "thresholds": thresholds}, path)
+    with pytest.raises(ModelError, match="another model of the scorer shape"):
+        classify(tmp_path / "new", {"scorers": {"shape": other["only"]}, "thresholds": thresholds}, path)
+
+
+def test_columns_of_earlier_stages_stay_and_scores_can_be_renewed(models, tmp_path):
+    schema = pa.schema([*DOCUMENT, ("stat_words", pa.int32())])
+    rows = [row(number, stat_words=number) for number in range(30)]
+    path = write(tmp_path / "a.parquet", rows, schema)
+    classify(tmp_path / "first", {"scorers": scorers(models)}, path)
+    classify(tmp_path / "second", {"scorers": scorers(models)}, str(tmp_path / "first"))
+    for item in rows_below(tmp_path / "second/documents"):
+        assert item["stat_words"] == int(item["id"][-3:])
+        assert item["text"] == page(item["stat_words"])
+    assert len(rows_below(tmp_path / "second/documents")) == 30
+    assert verify(str(tmp_path))[1] == []
+
+
+def test_a_table_from_elsewhere_needs_no_more_than_id_and_text(models, tmp_path):
+    columns = {"id": pa.array(["a", "b"], pa.large_string()), "text": pa.array([page(5), page(95)], pa.large_string())}
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+    classify(tmp_path / "out", {"scorers": scorers(models)}, str(tmp_path / "a.parquet"))
+    quality = {item["id"]: item["quality"] for item in rows_below(tmp_path / "out/documents")}
+    assert quality["a"] < quality["b"]
+
+
+def test_a_missing_model_stops_the_stage_before_anything_is_read(tmp_path):
+    settings = {"scorers": {"words": {"kind": "fasttext", "model": str(tmp_path / "none.bin")}}}
+    with pytest.raises(ModelError, match=r"none\.bin does not exist; check the setting"):
+        classify(tmp_path / "out", settings, write(tmp_path / "a.parquet", map(row, range(3))))
+    assert not (tmp_path / "out/receipts").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"scorers": {}}, "name at least one"),
+        ({"scorers": {"Two Words": {"kind": "statistics", "model": "m"}}}, "lower-case"),
+        ({"scorers": {"a": {"kind": "statistics", "model": "m"}}, "borders": [7, 7, 18, 19]}, "four ascending"),
+        ({"scorers": {"a": {"kind": "guess", "model": "m"}}}, "classify.scorers.a"),
+        ({"scorers": {"a": {"kind": "fasttext", "path": "m"}}}, "classify.scorers.a"),
+    ],
+)
+def test_wrong_settings_are_refused_with_the_key_or_the_mend(tmp_path, settings, message):
+    with pytest.raises(RecipeError, match=message):
+        classify(tmp_path / "out", settings, str(tmp_path))
+
+
+def test_the_stage_declares_its_columns():
+    stage = Classify(scorers={"a": one_config()})
+    assert [field.name for field in stage.adds()] == ["score_a", "bucket_a"]
+
+
+def one_config():
+    from classifiers.statistics_model import StatisticsScorer
+
+    return StatisticsScorer(model="m")

@@ -1,0 +1,512 @@
+"""The dedup stage end to end, through the executor: what is removed, for whom, and that nothing else decides it."""
+
+import random
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from manifests import storage
+from manifests.errors import CorpusmillError, RecipeError
+from manifests.manifest import Manifest
+from manifests.schema import DOCUMENT, EXCLUSION, extended
+from pipeline.execute import Job, execute
+from pipeline.recipe import Step, build_stage
+from pipeline.runner import InlineRunner
+from stages.contract import Inputs, Pass, PassResult
+from stages.dedup.settings import CLUSTER_COLUMNS
+from stages.dedup.stage import Dedup, default_partitions
+from tests.stages.test_minhash import plain_jaccard, plain_words
+
+VOCABULARY = [
+    f"{first}{last}" for first in "babedifogulaminoperisu" for last in ("nt", "rk", "st", "m", "lder", "x", "wn")
+]
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished run: kept and removed rows by id, and the manifest."""
+
+    folder: Path
+    manifest: Manifest
+    kept: list[dict[str, Any]]
+    removed: list[dict[str, Any]]
+
+    @property
+    def kept_ids(self) -> list[str]:
+        return sorted(row["id"] for row in self.kept)
+
+    def removed_row(self, name: str) -> dict[str, Any]:
+        (row,) = [row for row in self.removed if row["id"] == name]
+        return row
+
+
+def document(name: str, text: str | None, **columns: Any) -> dict[str, Any]:
+    return {"id": name, "text": text, "source": "test", "kind": "actual", **columns}
+
+
+def write_shards(folder: Path, *shards: list[dict[str, Any]]) -> list[Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for number, rows in enumerate(shards):
+        table = pa.Table.from_pylist(rows, schema=DOCUMENT)
+        paths.append(folder / f"part-{number}.parquet")
+        pq.write_table(table, paths[-1], row_group_size=97)
+    return paths
+
+
+def run(paths: list[Path], folder: Path, **settings: Any) -> Result:
+    documents = tuple(storage.artifact_of(str(path)) for path in paths)
+    job = Job(Dedup(**settings), ("dedup",), settings, Inputs(str(folder), documents), ())
+    manifest = execute(job, InlineRunner())
+    rows = {
+        where: [row for path in sorted((folder / where).glob("*.parquet")) for row in pq.read_table(path).to_pylist()]
+        for where in ("documents", "excluded")
+    }
+    return Result(folder, manifest, rows["documents"], rows["excluded"])
+
+
+def dedup(tmp_path: Path, *shards: list[dict[str, Any]], **settings: Any) -> Result:
+    return run(write_shards(tmp_path / "in", *shards), tmp_path / "out", **settings)
+
+
+def words(seed: int | str, count: int = 200) -> list[str]:
+    return random.Random(str(seed)).choices(VOCABULARY, k=count)
+
+
+def edited(text: list[str], replacements: int, seed: int = 0) -> list[str]:
+    """`text` with that many words replaced, far enough from each other that each costs five shingles."""
+    changed = list(text)
+    for number in range(replacements):
+        changed[(number * len(text) + len(text) // 2) // max(1, replacements)] = f"edit{seed}x{number}"
+    return changed
+
+
+def test_unlike_documents_stay_each_its_own_cluster(tmp_path):
+    result = dedup(tmp_path, [document(f"d{i}", " ".join(words(i))) for i in range(5)])
+    assert result.removed == []
+    assert [(row["id"], row["cluster_id"], row["cluster_size"]) for row in result.kept] == [
+        (f"d{i}", f"d{i}", 1) for i in range(5)
+    ]
+
+
+def test_exact_duplicates_are_found_across_shards_whatever_their_white_space(tmp_path):
+    result = dedup(
+        tmp_path,
+        [document("c", "Same words,\n\nsame order."), document("x", "other")],
+        [document("a", "Same  words, same order. ")],
+        [document("b", "Same words, same order.")],
+        survivor="first",
+    )
+    assert result.kept_ids == ["a", "x"]
+    row = result.removed_row("c")
+    assert (row["stage"], row["reason"], row["detail"]) == ("dedup", "dedup.exact", "duplicate_of=a")
+    assert [(kept["id"], kept["cluster_size"]) for kept in result.kept if kept["id"] == "a"] == [("a", 3)]
+
+
+def test_a_near_duplicate_is_removed_with_its_survivor_and_their_similarity(tmp_path):
+    text = " ".join([*words(1), "and so it goes on to its very end"])
+    near = " ".join(edited(words(1), 3))
+    result = dedup(tmp_path, [document("long", text)], [document("near", near)])
+    assert result.kept_ids == ["long"]
+    row = result.removed_row("near")
+    similarity = plain_jaccard(near, text)
+    assert (row["reason"], row["detail"]) == ("dedup.fuzzy", f"duplicate_of=long jaccard={similarity:.3f}")
+    assert (row["cluster_id"], row["cluster_size"]) == ("long", 2)
+
+
+def test_texts_that_differ_in_case_and_punctuation_are_near_duplicates_of_similarity_one(tmp_path):
+    text = " ".join(words(1))
+    result = dedup(tmp_path, [document("a", text), document("b", text.upper())], survivor="first")
+    assert result.removed_row("b")["detail"] == "duplicate_of=a jaccard=1.000"
+
+
+def test_look_alikes_below_the_threshold_stay(tmp_path):
+    text = words(1)
+    near = edited(text, 8)
+    assert 0.6 < plain_jaccard(" ".join(text), " ".join(near)) < 0.8
+    result = dedup(tmp_path, [document("a", " ".join(text)), document("b", " ".join(near))], bands=50, rows=2)
+    assert result.kept_ids == ["a", "b"]
+
+
+def test_a_chain_of_look_alikes_does_not_swallow_its_far_end(tmp_path):
+    """A is like B and B is like C, but A is unlike C: whoever goes first, A and C both stay."""
+    middle = words(1)
+    left, right = edited(middle, 4, seed=1), [*edited(middle[:100], 0), *edited(middle[100:], 4, seed=2)]
+    texts = {"a": " ".join(left), "b": " ".join(middle), "c": " ".join(right)}
+    assert plain_jaccard(texts["a"], texts["b"]) >= 0.8 <= plain_jaccard(texts["b"], texts["c"])
+    assert plain_jaccard(texts["a"], texts["c"]) < 0.8
+    shard = [document(name, text) for name, text in texts.items()]
+    assert dedup(tmp_path, shard, survivor="first", bands=50, rows=2).kept_ids == ["a", "c"]
+
+
+def test_a_chain_of_unverified_links_loses_only_what_is_like_the_survivor(tmp_path):
+    """Ten versions, each three words further: a survivor stands for those near it, the next far one stands for itself."""
+    versions = [words(1)]
+    for step in range(9):
+        versions.append(
+            [f"new{step}"] * 0
+            + [w if not 20 * step <= i < 20 * step + 3 else f"v{step}w{i}" for i, w in enumerate(versions[-1])]
+        )
+    texts = {f"v{i}": " ".join(text) for i, text in enumerate(versions)}
+    result = dedup(
+        tmp_path, [document(name, text) for name, text in texts.items()], survivor="first", bands=50, rows=2
+    )
+    assert 1 < len(result.kept) < 10
+    for row in result.removed:
+        assert plain_jaccard(row["text"], texts[row["cluster_id"]]) >= 0.8
+    kept = [texts[name] for name in result.kept_ids]
+    assert all(plain_jaccard(one, other) < 0.8 for one in kept for other in kept if one is not other)
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"), [("longest", "d3"), ("first", "d1"), ("newest", "d4"), ("best_quality", "d2")]
+)
+def test_the_survivor_rule_decides_who_stays(tmp_path, rule, expected):
+    text = words(1)
+    shard = [
+        document("d5", " ".join(text)),
+        document("d4", " ".join([*text, "x"]), date="2024-05-01", quality=1),
+        document("d3", " ".join([*text, "x", "y", "z"]), date="2021-01-01", quality=7),
+        document("d2", " ".join([*text, "x", "y"]), date="2023-12-31", quality=19),
+        document("d1", " ".join(text[1:])),
+    ]
+    result = dedup(tmp_path, shard[:2], shard[2:], survivor=rule)
+    assert result.kept_ids == [expected]
+    assert result.kept[0]["cluster_size"] == 5
+
+
+@pytest.mark.parametrize("rule", ["longest", "first", "newest", "best_quality"])
+def test_ties_go_to_the_smallest_id(tmp_path, rule):
+    shard = [document(name, " ".join(words(1))) for name in ("m", "b", "z")]
+    assert dedup(tmp_path, shard, survivor=rule).kept_ids == ["b"]
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory) -> tuple[Result, dict[str, str], list[tuple[str, str, float]]]:
+    """300 documents, a near duplicate of each at some similarity, and 100 unlike ones; (original, copy, similarity) of the pairs."""
+    source = random.Random(11)
+    texts, pairs = {}, []
+    for number in range(300):
+        text = words(number, source.randint(80, 300))
+        texts[f"o{number}"] = " ".join(text)
+        texts[f"c{number}"] = " ".join(edited(text, source.randint(1, len(text) // 25), seed=number))
+        similarity = plain_jaccard(texts[f"o{number}"], texts[f"c{number}"])
+        pairs.append((f"o{number}", f"c{number}", similarity))
+    texts |= {f"u{number}": " ".join(words(f"u{number}", 150)) for number in range(100)}
+    rows = [document(name, text) for name, text in texts.items()]
+    source.shuffle(rows)
+    result = dedup(tmp_path_factory.mktemp("planted"), rows[:300], rows[300:500], rows[500:])
+    return result, texts, pairs
+
+
+def test_planted_near_duplicates_are_found(planted):
+    result, _, pairs = planted
+    cluster = {row["id"]: row["cluster_id"] for row in [*result.kept, *result.removed]}
+    close = [(original, copy) for original, copy, similarity in pairs if similarity >= 0.85]
+    assert len(close) >= 100
+    found = sum(cluster[original] == cluster[copy] for original, copy in close)
+    assert found / len(close) >= 0.95
+
+
+def test_every_removed_document_is_like_a_survivor_that_was_kept(planted):
+    result, texts, _ = planted
+    kept = set(result.kept_ids)
+    assert result.removed
+    for row in result.removed:
+        match = re.fullmatch(r"duplicate_of=(\S+) jaccard=([\d.]+)", row["detail"])
+        assert match
+        survivor, similarity = match.groups()
+        assert survivor in kept
+        truth = plain_jaccard(row["text"], texts[survivor])
+        assert truth >= 0.8
+        assert float(similarity) == pytest.approx(truth, abs=0.0006)
+
+
+def test_nothing_but_planted_copies_is_removed(planted):
+    result, _, pairs = planted
+    below = {name for original, copy, similarity in pairs if similarity < 0.8 for name in (original, copy)}
+    removed = {row["id"] for row in result.removed}
+    assert not removed & below
+    assert not {name for name in removed if name.startswith("u")}
+
+
+def test_rows_are_conserved(planted):
+    result, texts, _ = planted
+    (counts,) = result.manifest.totals
+    assert result.manifest.conserved
+    assert (counts.rows_in, counts.kept, counts.excluded) == (
+        len(texts),
+        len(result.kept),
+        {"dedup.fuzzy": len(result.removed)},
+    )
+    assert counts.text_bytes == sum(len(row["text"]) for row in result.kept)
+    assert sorted(row["id"] for row in [*result.kept, *result.removed]) == sorted(texts)
+
+
+def mixed_rows() -> list[dict[str, Any]]:
+    """Clusters of several kinds: exact, near, chains, and documents by themselves."""
+    rows = []
+    for number in range(40):
+        text = words(number, 100)
+        rows.append(document(f"o{number}", " ".join(text)))
+        rows += [document(f"e{number}x{copy}", " ".join(text)) for copy in range(number % 3)]
+        rows += [document(f"n{number}x{copy}", " ".join(edited(text, 1 + copy, copy))) for copy in range(number % 4)]
+    random.Random(5).shuffle(rows)
+    return rows
+
+
+def output_digests(result: Result) -> dict[str, str]:
+    return {
+        f"{where}/{path.name}": storage.digest_of(str(path))
+        for where in ("documents", "excluded")
+        for path in sorted((result.folder / where).glob("*.parquet"))
+    }
+
+
+def test_the_order_of_shards_does_not_change_a_byte(tmp_path):
+    rows = mixed_rows()
+    paths = write_shards(tmp_path / "in", rows[:50], rows[50:60], rows[60:])
+    straight = run(paths, tmp_path / "straight")
+    shuffled = run([paths[2], paths[0], paths[1]], tmp_path / "shuffled")
+    assert straight.removed
+    assert output_digests(straight) == output_digests(shuffled)
+
+
+def test_partitions_do_not_change_a_byte(tmp_path):
+    rows = mixed_rows()
+    paths = write_shards(tmp_path / "in", rows[:50], rows[50:])
+    assert output_digests(run(paths, tmp_path / "one", partitions=1)) == output_digests(
+        run(paths, tmp_path / "three", partitions=3)
+    )
+
+
+@pytest.mark.parametrize("partitions", [1, 3])
+def test_how_documents_are_spread_over_shards_does_not_change_what_stays(tmp_path, partitions):
+    rows = mixed_rows()
+    backwards = rows[::-1]
+    one = run(write_shards(tmp_path / "one", rows), tmp_path / "out1", partitions=partitions)
+    cut = [backwards[:7], backwards[7:90], [], backwards[90:]]
+    four = run(write_shards(tmp_path / "four", *cut), tmp_path / "out4", partitions=partitions)
+
+    def decisions(result: Result) -> list[tuple[Any, ...]]:
+        return sorted((row["id"], row["reason"], row["detail"], row["cluster_size"]) for row in result.removed)
+
+    assert one.kept_ids == four.kept_ids
+    assert decisions(one) == decisions(four)
+
+
+def test_what_stays_has_no_duplicates_left(tmp_path):
+    """Once more over the output removes nothing."""
+    rows = mixed_rows()
+    first = run(write_shards(tmp_path / "in", rows), tmp_path / "first")
+    again = run(sorted((first.folder / "documents").glob("*.parquet")), tmp_path / "second")
+    assert again.removed == []
+    assert again.kept_ids == first.kept_ids
+
+
+def test_five_thousand_copies_end_quickly_and_leave_one(tmp_path):
+    text = " ".join(words(1, 400))
+    rows = [document(f"d{number:04d}", text) for number in range(5000)]
+    dedup(tmp_path / "warm", rows[:2])
+    started = time.perf_counter()
+    result = dedup(tmp_path, rows[:2000], rows[2000:])
+    assert time.perf_counter() - started < 5
+    assert result.kept_ids == ["d0000"]
+    assert result.kept[0]["cluster_size"] == 5000
+    assert {row["reason"] for row in result.removed} == {"dedup.exact"}
+
+
+def test_a_giant_cluster_of_one_template_ends_quickly_and_loses_nothing(tmp_path):
+    """3,000 texts share six tenths of their words; with single-row bands all are candidates, none is a duplicate."""
+    template = words("template", 120)
+    rows = [document(f"d{number:04d}", " ".join([*template, *words(number, 50)])) for number in range(3000)]
+    dedup(tmp_path / "warm", rows[:2])
+    started = time.perf_counter()
+    result = dedup(tmp_path, rows, bands=16, rows=1)
+    assert time.perf_counter() - started < 10
+    assert len(result.kept) == 3000
+
+
+def test_synthetic_rows_of_one_template_about_different_things_are_not_merged(tmp_path):
+    def question(topic: int) -> str:
+        return (
+            "Here is a question and its answer. Question: "
+            + " ".join(words(topic, 40))
+            + " Answer: "
+            + " ".join(words(-topic, 40))
+        )
+
+    rows = [
+        document(f"s{topic}", question(topic), kind="synthetic", lineage={"parent": f"p{topic}"})
+        for topic in range(1, 9)
+    ]
+    rows.append(document("copy", question(3).replace("Answer", "Reply"), kind="synthetic", lineage={"parent": "p9"}))
+    result = dedup(tmp_path, rows, bands=20, rows=1, survivor="first")
+    assert result.kept_ids == sorted(["copy", *(f"s{topic}" for topic in range(1, 9) if topic != 3)])
+    row = result.removed_row("s3")
+    assert (row["cluster_id"], row["lineage"]["parent"]) == ("copy", "p3")
+
+
+def test_empty_texts_are_exact_duplicates_of_each_other_only(tmp_path):
+    rows = [
+        document("e1", ""),
+        document("e2", None),
+        document("e3", " \n"),
+        document("p1", "..."),
+        document("p2", "!!!"),
+    ]
+    result = dedup(tmp_path, rows)
+    assert result.kept_ids == ["e3", "p1", "p2"]  # e3 is the longest of the empty ones
+    assert {row["reason"] for row in result.removed} == {"dedup.exact"}
+
+
+def test_fuzzy_alone_finds_equal_texts_by_their_similarity(tmp_path):
+    text = " ".join(words(1))
+    result = dedup(
+        tmp_path, [document("a", text), document("b", text), document("c", ""), document("d", "")], exact=False
+    )
+    assert result.kept_ids == ["a", "c", "d"]
+    assert result.removed_row("b")["detail"] == "duplicate_of=a jaccard=1.000"
+
+
+def test_exact_alone_leaves_near_duplicates(tmp_path):
+    text = words(1)
+    rows = [document("a", " ".join(text)), document("b", " ".join(text)), document("c", " ".join(edited(text, 1)))]
+    assert dedup(tmp_path, rows, fuzzy=False).kept_ids == ["a", "c"]
+
+
+def test_a_copy_of_a_near_duplicate_goes_where_the_near_duplicate_goes(tmp_path):
+    text = words(1)
+    near = " ".join(edited(text, 2))
+    shards = [document("n1", near)], [document("a", " ".join(text))], [document("n2", near)]
+    result = dedup(tmp_path, *shards, survivor="first")
+    assert result.kept_ids == ["a"]
+    assert {result.removed_row(name)["reason"] for name in ("n1", "n2")} == {"dedup.fuzzy"}
+    assert result.removed_row("n1")["detail"] == result.removed_row("n2")["detail"]
+
+
+def test_short_documents_are_compared_as_one_sequence_of_words(tmp_path):
+    rows = [document("a", "Page not found."), document("b", "page NOT found"), document("c", "page found")]
+    assert dedup(tmp_path, rows, survivor="first").kept_ids == ["a", "c"]
+
+
+def test_near_duplicates_are_found_in_text_without_spaces(tmp_path):
+    source = random.Random(4)
+    text = "".join(chr(source.randint(0x4E00, 0x5FFF)) for _ in range(300))
+    rows = [document("a", text), document("b", text[:150] + "字" + text[150:]), document("c", text[::-1])]
+    result = dedup(tmp_path, rows)
+    assert result.kept_ids == ["b", "c"]
+
+
+def test_the_same_record_read_twice_stays_once(tmp_path):
+    """Two inputs that overlap bring the same id twice; rows are told apart by their place, not by their id."""
+    text = " ".join(words(1))
+    result = dedup(tmp_path, [document("a", text), document("b", "else")], [document("a", text)])
+    assert result.kept_ids == ["a", "b"]
+    assert result.removed_row("a")["detail"] == "duplicate_of=a"
+
+
+def test_further_columns_travel_and_the_clusters_come_last(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    table = pa.Table.from_pylist([document("a", "one"), document("b", "one")], schema=DOCUMENT)
+    table = table.append_column("edu_score", pa.array([0.5, 0.25], pa.float32()))
+    pq.write_table(table, folder / "scored.parquet")
+    result = run([folder / "scored.parquet"], tmp_path / "out")
+    schema = pq.read_schema(tmp_path / "out" / "documents" / "scored.parquet")
+    expected = extended(*CLUSTER_COLUMNS, of=table.schema)
+    assert schema.equals(expected)
+    assert pq.read_schema(tmp_path / "out" / "excluded" / "scored.parquet").equals(extended(*EXCLUSION, of=expected))
+    assert result.removed_row("b")["edu_score"] == 0.25
+
+
+def test_a_second_dedup_says_its_own_clusters(tmp_path):
+    first = dedup(tmp_path, [document("a", "one"), document("b", "one")])
+    again = run(sorted((first.folder / "documents").glob("*.parquet")), tmp_path / "again")
+    assert [(row["id"], row["cluster_size"]) for row in again.kept] == [("a", 1)]
+
+
+def test_a_damaged_shard_costs_itself_only(tmp_path):
+    paths = write_shards(tmp_path / "in", [document("a", "one"), document("b", "one")], [document("c", "two")])
+    paths[1].write_bytes(paths[1].read_bytes()[:100])
+    result = run(paths, tmp_path / "out")
+    assert result.kept_ids == ["a"]
+    assert [lost["shard"] for lost in result.manifest.quarantined] == ["part-1"]
+
+
+def test_a_lost_partition_stops_the_stage_rather_than_leave_duplicates(tmp_path):
+    (path,) = write_shards(tmp_path / "in", [document("a", "one")])
+    steps = Dedup(partitions=2).passes(Inputs(str(tmp_path / "out"), (storage.artifact_of(str(path)),)))
+    assert next(steps).name == "sign"
+    assert steps.send(PassResult({})).name == "match"
+    with pytest.raises(CorpusmillError, match="partition 0000"):
+        steps.send(PassResult({}))
+
+
+def test_a_run_is_taken_up_where_it_stopped(tmp_path):
+    rows = mixed_rows()
+    paths = write_shards(tmp_path / "in", rows[:60], rows[60:])
+    first = run(paths, tmp_path / "out", partitions=2)
+    expected = output_digests(first)
+    (tmp_path / "out" / "work" / "gather" / "000001-part-1.parquet").unlink()
+    (tmp_path / "out" / "documents" / "part-0.parquet").unlink()
+    assert output_digests(run(paths, tmp_path / "out", partitions=2)) == expected
+
+
+def test_presets_are_the_published_bandings():
+    bandings = {preset: Dedup(preset=preset).banding for preset in ("fineweb", "nemotron_cc", "dolma")}
+    assert bandings == {"fineweb": (14, 8), "nemotron_cc": (20, 13), "dolma": (26, 11)}
+    assert Dedup().banding == (14, 8)
+    assert Dedup(preset="dolma", bands=30).banding == (30, 11)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"ngram": 0},
+        {"bands": 0},
+        {"verify_threshold": 0},
+        {"verify_threshold": 80},
+        {"seed": -1},
+        {"max_comparisons": 0},
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(settings):
+    (key,) = settings
+    with pytest.raises(RecipeError, match=key):
+        Dedup(**settings)
+
+
+def test_a_recipe_builds_the_stage_and_unknown_keys_are_refused():
+    stage = build_stage(Step("dedup", "dedup", (), {"preset": "dolma", "survivor": "newest"}), lambda name: name)
+    assert (stage.banding, stage.survivor) == ((26, 11), "newest")
+    with pytest.raises(RecipeError, match="verify_treshold"):
+        build_stage(Step("dedup", "dedup", (), {"verify_treshold": 0.8}), lambda name: name)
+
+
+def test_partitions_follow_the_size_of_the_input():
+    def artifact(text_bytes: int, size: int = 0) -> storage.Artifact:
+        return storage.Artifact("x.parquet", "", size, text_bytes=text_bytes)
+
+    assert default_partitions((artifact(10),)) == 1
+    assert default_partitions((artifact(3 << 30), artifact(1))) == 4
+    assert default_partitions((artifact(0, size=1 << 30),)) == 4
+    assert default_partitions((artifact(1 << 50),)) == 1024
+
+
+def test_passes_take_the_shards_of_documents_one_by_one(tmp_path):
+    paths = write_shards(tmp_path / "in", [document("a", "one")], [document("b", "two")])
+    steps = Dedup().passes(Inputs(str(tmp_path), tuple(storage.artifact_of(str(path)) for path in paths)))
+    first = next(steps)
+    assert isinstance(first, Pass)
+    assert {name: len(inputs) for name, inputs in first.shards.items()} == {"part-0": 1, "part-1": 1}
+
+
+def test_the_test_texts_have_the_words_that_they_seem_to_have():
+    assert len(plain_words(" ".join(words(1)))) == 200

@@ -1,0 +1,76 @@
+"""Language identification: the shipped model on plain sentences, and the hygiene of what it is shown."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from manifests.errors import ModelError
+from stages.extract.language import SAMPLE_CHARACTERS, hygienic, identify, load_model, model_digest, shipped_model
+
+SENTENCES = {
+    "en": "The committee will meet again next week to decide how the money should be spent.",
+    "de": "Der Ausschuss trifft sich nächste Woche wieder, um über die Verwendung der Gelder zu entscheiden.",
+    "fr": "Le comité se réunira de nouveau la semaine prochaine pour décider de l'emploi des fonds.",
+    "es": "El comité volverá a reunirse la próxima semana para decidir cómo se gastará el dinero.",
+    "ru": "На следующей неделе комитет снова соберётся, чтобы решить, как потратить деньги.",
+    "zh": "委员会下周将再次开会，决定如何使用这笔钱。",
+    "ja": "委員会は来週もう一度集まり、お金の使い方を決めます。",
+    "ar": "ستجتمع اللجنة مرة أخرى الأسبوع المقبل لتقرر كيفية إنفاق المال.",
+    "pl": "Komisja spotka się ponownie w przyszłym tygodniu, aby zdecydować, jak wydać pieniądze.",
+}
+
+
+def test_plain_sentences_are_identified_in_one_batch():
+    found = identify(list(SENTENCES.values()))
+    assert [language.code for language in found] == list(SENTENCES)
+    assert all(0.5 < language.score <= 1.0 for language in found)
+
+
+def test_no_texts_give_no_languages():
+    assert identify([]) == []
+
+
+@pytest.mark.parametrize("text", ["", " \n\t ", "\0", "12345 67890"])
+def test_a_text_without_words_has_a_low_score(text):
+    (found,) = identify([text])
+    assert found.score < 0.3
+
+
+def test_a_text_cannot_name_its_own_language():
+    english, german = identify([SENTENCES["en"], SENTENCES["en"] + " __label__de" * 5])
+    assert english.code == german.code == "en"
+    assert "__label__" not in hygienic("a __label__de b")
+
+
+def test_line_breaks_of_all_kinds_do_not_end_the_text():
+    text = SENTENCES["fr"].replace(" ", "\n").replace("l'", "l\u2028'")
+    assert hygienic(text) == " ".join(hygienic(text).split())
+    assert identify([text])[0].code == "fr"
+
+
+def test_only_the_beginning_of_a_long_text_is_looked_at():
+    filler = (SENTENCES["en"] + " ") * (SAMPLE_CHARACTERS // len(SENTENCES["en"]) + 2)
+    assert identify([filler]) == identify([filler + SENTENCES["de"] * 1000])
+
+
+def test_the_shipped_model_is_the_one_that_its_notice_names():
+    path = Path(shipped_model())
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert digest in (path.parent / "NOTICE").read_text(encoding="utf-8")
+    assert model_digest() == digest
+
+
+def test_the_model_is_loaded_once():
+    assert load_model(shipped_model()) is load_model(shipped_model())
+
+
+def test_a_missing_model_is_refused_with_the_mend(tmp_path):
+    with pytest.raises(ModelError, match=r"does not exist; leave `language_model` empty"):
+        identify(["text"], str(tmp_path / "gone.bin"))
+
+
+def test_a_file_that_is_no_model_is_refused(tmp_path):
+    (tmp_path / "model.bin").write_bytes(b"not a model")
+    with pytest.raises(ModelError, match="is no fastText model"):
+        identify(["text"], str(tmp_path / "model.bin"))

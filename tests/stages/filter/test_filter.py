@@ -1,0 +1,251 @@
+"""The filter stage: every document measured, each drop with its reason, nothing lost."""
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from manifests.errors import RecipeError
+from manifests.schema import DOCUMENT, conform
+from manifests.storage import artifact_of
+from pipeline.recipe import Step, build_stage
+from stages.contract import MapStage
+from stages.filter.line_edits import LineEdits
+from stages.filter.rules import Rule
+from stages.filter.stage import Filter
+from stages.filter.statistics import measure
+from stages.filter.url_rules import UrlRules
+
+SENTENCES = (
+    "The river rises in the hills to the north of the town and runs to the sea.",
+    "People have lived beside it for as long as anyone can say, and most of them still do.",
+    "In spring the water is high, so the lower road is closed with a wooden gate.",
+    "A ferry takes carts across when the bridge is not to be trusted.",
+    "Older maps show a mill that nobody alive remembers.",
+    "Its wheel is kept in the school, where children learn how flour was made.",
+)
+GOOD = "\n".join(SENTENCES)
+
+
+def documents(*texts, **columns):
+    rows = {"id": [f"id{number}" for number in range(len(texts))], "text": list(texts), **columns}
+    return conform(pa.table(rows), DOCUMENT)
+
+
+def reason_of(text, **settings):
+    out = Filter(**settings).apply(documents(text)).excluded
+    return out["reason"].to_pylist()[0] if out.num_rows else None
+
+
+def test_it_is_a_map_stage_over_documents():
+    assert isinstance(Filter(), MapStage)
+    assert Filter.reads == "documents"
+
+
+def test_good_prose_is_kept_unchanged():
+    outcome = Filter().apply(documents(GOOD))
+    assert outcome.kept["text"].to_pylist() == [GOOD]
+    assert outcome.excluded.num_rows == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("Too short to be of use to anyone, with the and of.", "gopher_quality.few_words"),
+        (None, "gopher_quality.few_words"),
+        ("", "gopher_quality.few_words"),
+        (GOOD + "\n\n" + GOOD, "gopher_repetition.duplicate_paragraphs"),
+        ("\n".join(["The same line comes again and again."] * 20), "gopher_repetition.duplicate_lines"),
+        (GOOD.replace("the", "der").replace(" to ", " zu ").replace(" of ", " von ").replace(" with ", " mit ")
+         .replace("have", "haben").replace("and", "und").replace(" be ", " sein ").replace("The", "Der")
+         .replace("that", "dass"), "gopher_quality.few_stop_words"),
+        ("\n".join([GOOD, *(f"{number * 7919} {number * 104729} {number * 1299709}" for number in range(50))]),
+         "gopher_quality.few_alphabetic_words"),
+        (GOOD + "\nif (river) { flows } and that is all.", "c4.curly_bracket"),
+        (GOOD + "\nLorem ipsum dolor sit amet is no river.", "c4.lorem_ipsum"),
+        (" ".join(SENTENCES).replace(".", ",").replace("  ", " "), "c4.few_sentences"),
+        (GOOD.replace(".", ""), "fineweb.few_punctuated_lines"),
+        (GOOD + "\n" + SENTENCES[3], "fineweb.duplicate_line_characters"),
+    ],
+)  # fmt: skip
+def test_a_drop_carries_the_code_of_its_rule(text, reason):
+    assert reason_of(text) == reason
+
+
+def test_every_row_ends_in_exactly_one_table():
+    outcome = Filter().apply(documents(GOOD, "short", GOOD, None, ""))
+    assert outcome.kept["id"].to_pylist() == ["id0", "id2"]
+    assert outcome.excluded["id"].to_pylist() == ["id1", "id3", "id4"]
+
+
+def test_an_empty_batch_gives_two_empty_tables_with_all_columns():
+    outcome = Filter().apply(documents())
+    assert (outcome.kept.num_rows, outcome.excluded.num_rows) == (0, 0)
+    assert [field.name for field in Filter().adds()] == outcome.kept.column_names[len(DOCUMENT) :]
+
+
+def test_statistics_stay_with_kept_and_excluded_rows_in_their_declared_types():
+    outcome = Filter().apply(documents(GOOD, "short"))
+    for field in Filter().adds():
+        assert outcome.kept.schema.field(field.name).type == field.type
+        assert outcome.excluded.schema.field(field.name).type == field.type
+    assert outcome.kept["stat_words"].to_pylist() == measure(pa.chunked_array([[GOOD]]))["words"].tolist()
+    assert outcome.excluded["stat_lines"].to_pylist() == [0]  # the edits took its only line
+
+
+def test_the_detail_shows_what_was_measured():
+    out = Filter(families=("gopher_quality",)).apply(documents("Only five words of text")).excluded
+    assert out["detail"].to_pylist() == ["words=5 < 50"]
+    assert out["stage"].to_pylist() == ["filter"]
+
+
+def test_the_first_rule_names_the_reason_and_all_failing_rules_are_listed():
+    outcome = Filter(families=("fineweb", "gopher_quality")).apply(documents("one two", GOOD))
+    assert outcome.excluded["reason"].to_pylist() == ["fineweb.few_punctuated_lines"]
+    assert outcome.excluded["failed_rules"].to_pylist() == [
+        [
+            "fineweb.few_punctuated_lines",
+            "fineweb.short_lines",
+            "gopher_quality.few_words",
+            "gopher_quality.few_stop_words",
+        ]
+    ]
+    assert outcome.kept["failed_rules"].to_pylist() == [None]
+
+
+def test_line_edits_change_kept_text_and_leave_excluded_text_as_it_came():
+    furnished, hopeless = f"Home\n\n{GOOD}\nWe use cookies.", "Home\nMenu"
+    outcome = Filter().apply(documents(furnished, hopeless))
+    assert outcome.kept["text"].to_pylist() == [GOOD]
+    assert outcome.kept["stat_removed_lines"].to_pylist() == [2]
+    assert outcome.excluded["text"].to_pylist() == [hopeless]
+    assert outcome.excluded["stat_removed_lines"].to_pylist() == [2]
+
+
+def test_statistics_describe_the_edited_text():
+    kept = Filter().apply(documents(f"Home\n{GOOD}")).kept
+    assert kept["stat_characters"].to_pylist() == pc.utf8_length(kept["text"]).to_pylist()
+
+
+def test_without_the_c4_family_no_text_is_edited():
+    text = f"Home\n{GOOD}"
+    kept = Filter(families=("gopher_quality",)).apply(documents(text)).kept
+    assert kept["text"].to_pylist() == [text]
+
+
+def test_filtering_excluded_rows_again_gives_what_filtering_them_first_would_have_given():
+    table = documents(GOOD, f"Home\n{SENTENCES[0]}\n{SENTENCES[1]}", "Menu")
+    lenient = Filter(thresholds={"gopher_quality": {"few_words": 20}, "c4": {"few_sentences": 2}})
+    first = lenient.apply(table)
+    again = lenient.apply(Filter().apply(table).excluded.drop_columns(["stage", "reason", "detail"]))
+    assert again.kept.num_rows == 1
+    assert again.kept.to_pylist() == first.kept.slice(1).to_pylist()
+
+
+def test_thresholds_rules_switched_off_and_own_rules_change_the_verdict():
+    short = "\n".join(SENTENCES[:2])
+    assert reason_of(short) == "gopher_quality.few_words"
+    relaxed = {"thresholds": {"gopher_quality": {"few_words": 10}}, "off": ("c4.few_sentences",)}
+    assert reason_of(short, **relaxed) is None
+    own = Rule(name="long_words", statistic="longest_word", comparison=">", threshold=8)
+    assert reason_of(short.replace("river", "waterways"), rules=(own,), **relaxed) == "recipe.long_words"
+
+
+def test_a_rule_may_look_at_the_lines_that_were_removed():
+    own = Rule(name="much_furniture", statistic="removed_lines", comparison=">", threshold=1)
+    assert reason_of(f"Home\n{GOOD}", rules=(own,)) is None
+    assert reason_of(f"Home\nMenu\n{GOOD}", rules=(own,)) == "recipe.much_furniture"
+
+
+def test_url_rules_come_before_all_others_and_spare_rows_without_a_url(tmp_path):
+    (tmp_path / "domains").write_text("bad.example\n")
+    stage = Filter(urls=UrlRules(domains=(str(tmp_path / "domains"),)))
+    table = documents(GOOD, GOOD, "short", url=["https://www.bad.example/", None, "http://bad.example/x"])
+    outcome = stage.apply(table)
+    assert outcome.kept["id"].to_pylist() == ["id1"]
+    assert outcome.excluded["reason"].to_pylist() == ["url.blocked_domain"] * 2
+    assert outcome.excluded["stat_words"].to_pylist()[0] > 50
+
+
+def test_datatrove_blocks_judge_what_the_rules_left():
+    block = {"class": "datatrove.pipeline.filters:RegexFilter", "arguments": {"regex_exp": "ferry"}}
+    outcome = Filter(blocks=(block,)).apply(documents(GOOD, GOOD.replace("ferry", "barge"), "a ferry"))
+    assert outcome.kept["id"].to_pylist() == ["id1"]
+    assert outcome.excluded["reason"].to_pylist() == ["datatrove.RegexFilter.dropped", "gopher_quality.few_words"]
+
+
+def test_statistics_follow_when_a_datatrove_block_edits_the_text():
+    block = {"class": "datatrove.pipeline.filters:C4QualityFilter", "arguments": {}}
+    kept = Filter(families=(), blocks=(block,)).apply(documents(f"{GOOD}\nno stop at the end")).kept
+    assert kept["text"].to_pylist() == [GOOD]
+    assert kept["stat_lines"].to_pylist() == [len(SENTENCES)]
+
+
+def test_filtering_twice_keeps_one_set_of_columns():
+    once = Filter().apply(documents(f"Home\n{GOOD}")).kept
+    twice = Filter().apply(once).kept
+    assert twice.column_names == once.column_names
+    assert twice["stat_removed_lines"].to_pylist() == [0]
+
+
+def test_the_outcome_does_not_depend_on_how_rows_are_batched():
+    texts = [GOOD, "short", f"Menu\n{GOOD}", None, "日本語の文です。" * 30, GOOD.upper()]
+    whole = Filter().apply(documents(*texts))
+    parts = [Filter().apply(documents(*texts).slice(row, 1)) for row in range(len(texts))]
+    assert pa.concat_tables([part.kept for part in parts]).to_pylist() == whole.kept.to_pylist()
+    assert pa.concat_tables([part.excluded for part in parts]).to_pylist() == whole.excluded.to_pylist()
+
+
+def test_a_recipe_reaches_every_setting():
+    settings = {
+        "families": ["gopher_quality"],
+        "thresholds": {"gopher_quality": {"few_words": 20}},
+        "off": ["gopher_quality.hash_signs"],
+        "rules": [{"name": "digits", "statistic": "digit_ratio", "comparison": ">", "threshold": 0.3}],
+        "lines": {"minimum_words": 2},
+        "stop_words": ["der", "die"],
+        "blocks": [{"class": "datatrove.pipeline.filters:RegexFilter", "arguments": {"regex_exp": "x"}}],
+    }
+    stage = build_stage(Step("filter", "filter", (), settings), str)
+    assert stage.lines == LineEdits(minimum_words=2)
+    assert [rule.code for rule in stage.in_force()][-1] == "recipe.digits"
+    assert len(stage.in_force()) == 10
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"rules": [{"name": "a", "statistic": "digits", "comparison": ">", "threshold": 1}]}, "digit_ratio"),
+        ({"rules": [{"name": "a", "statistic": "digit_ratio", "comparison": "=>", "threshold": 1}]}, "comparison"),
+        ({"families": ["fine_web"]}, "did you mean 'fineweb'"),
+        ({"thresholds": {"c4": {"sentences": 1}}}, "c4.few_sentences"),
+        ({"stop_words": ["nevertheless"]}, "nevertheless"),
+        ({"blocks": [{"klass": "x"}]}, "did you mean 'class'"),
+        ({"lines": {"minimum_word": 3}}, "minimum_word"),
+    ],
+)
+def test_a_mistake_in_the_recipe_is_found_when_the_stage_is_built(settings, message):
+    with pytest.raises(RecipeError, match=message):
+        build_stage(Step("filter", "filter", (), settings), str)
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        Filter(blocks=({"class": "datatrove.pipeline.filters:NoSuchFilter"},)),
+        Filter(blocks=({"class": "datatrove.pipeline.filters:RegexFilter", "arguments": {"regexp": "x"}},)),
+        Filter(urls=UrlRules(words=("/nowhere/words.txt",))),
+    ],
+)
+def test_a_missing_list_or_unfit_block_is_found_before_any_shard(stage):
+    with pytest.raises(RecipeError):
+        stage.depends_on()
+
+
+def test_what_the_stage_depends_on_changes_with_its_lists(tmp_path):
+    path = tmp_path / "words.txt"
+    path.write_text("casino\n")
+    before = Filter(urls=UrlRules(words=(str(path),))).depends_on()
+    path.write_text("poker\n")
+    after = Filter(urls=UrlRules(words=(str(path),))).depends_on()
+    assert before != after
+    assert artifact_of(str(path)).digest in after

@@ -1,0 +1,142 @@
+"""C4's line edits: which lines go, and that the rest of a text stays as it was."""
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stages.filter.line_edits import LineEdits, edit
+
+STAY = "This line stays."
+
+
+def edited(text, **settings_):
+    texts, removed = edit(pa.chunked_array([[text]]), LineEdits(**settings_))
+    return texts.to_pylist()[0], int(removed[0])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "two words",
+        "Please enable JavaScript to go on.",
+        "Read our Privacy Policy before you go.",
+        "By going on you accept our Terms of Use here.",
+        "This site uses cookies to serve you.",
+        "See the cookie policy of this site.",
+        "We speak of the use of cookies here.",
+        "We use cookies on this site.",
+        "a long " + "x" * 1001 + " word",
+        "[1] [2] [edit]",
+    ],
+)
+def test_page_furniture_goes(line):
+    assert edited(f"{STAY}\n{line}\n{STAY}") == (f"{STAY}\n{STAY}", 1)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "three words only",
+        "Java script is two words.",
+        "The policy on privacy changed.",
+        "a long " + "x" * 1000 + " word",
+        "日本語 の 文",
+        "   an indented line stays indented",
+    ],
+)
+def test_other_lines_stay_as_they_are(line):
+    assert edited(f"{STAY}\n{line}\n{STAY}") == (f"{STAY}\n{line}\n{STAY}", 0)
+
+
+@pytest.mark.parametrize(
+    ("setting", "line"),
+    [
+        ({"minimum_words": 0}, "short"),
+        ({"javascript": False}, "Turn on JavaScript please."),
+        ({"policy": False}, "We use cookies on this site."),
+        ({"longest_word": 0}, "a long " + "x" * 1001 + " word"),
+        ({"javascript": False, "policy": False}, "JavaScript here uses cookies."),
+    ],
+)
+def test_each_edit_can_be_switched_off(setting, line):
+    assert edited(line) == ("", 1)
+    assert edited(line, **setting) == (line, 0)
+
+
+@pytest.mark.parametrize(
+    ("line", "stays"),
+    [
+        ("It ends with a stop.", True),
+        ("Does it end well?", True),
+        ('He said it "well"', True),
+        ("It ends with a stop.[12]", True),
+        ("これ は 文 です。", True),
+        ("It trails off here...", False),
+        ("A heading without a stop", False),
+    ],
+)
+def test_terminal_punctuation_is_asked_for_only_when_switched_on(line, stays):
+    assert edited(line) == (line.replace("[12]", ""), 0)
+    assert edited(line, terminal_punctuation=True)[1] == (0 if stays else 1)
+
+
+def test_citation_marks_leave_the_line():
+    assert edited("A fact[12] and another[] one[citation needed] stand[edit] here.") == (
+        "A fact and another one stand here.",
+        0,
+    )
+    assert edited("An array a[i] and a list [1, 2] stay.")[0] == "An array a[i] and a list [1, 2] stay."
+    assert edited("A fact[12] stays so.", citations=False)[0] == "A fact[12] stays so."
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (f"{STAY}\n\n{STAY}", f"{STAY}\n\n{STAY}"),
+        (f"{STAY}\n\nmenu\n\n{STAY}", f"{STAY}\n\n{STAY}"),
+        (f"menu\n\n{STAY}", STAY),
+        (f"{STAY}\n\nmenu\n", STAY),
+        (f"{STAY}\nmenu", STAY),
+        (f"{STAY}\n\n\n{STAY}\n", f"{STAY}\n\n\n{STAY}\n"),
+        ("menu\nhome", ""),
+    ],
+)
+def test_paragraphs_survive_and_no_hole_is_left_where_lines_went(before, after):
+    assert edited(before)[0] == after
+
+
+def test_null_and_empty_texts_stay_empty():
+    texts, removed = edit(pa.chunked_array([[None, "", STAY]]), LineEdits())
+    assert (texts.to_pylist(), removed.tolist()) == (["", "", STAY], [0, 0, 0])
+
+
+def test_texts_of_a_batch_do_not_touch_each_other():
+    batch = [f"{STAY}\nmenu", STAY, "menu", f"menu\n{STAY}"]
+    texts, removed = edit(pa.chunked_array([["left out", *batch], batch]).slice(1), LineEdits())
+    assert texts.to_pylist() == [STAY, STAY, "", STAY] * 2
+    assert removed.tolist() == [1, 0, 1, 1] * 2
+
+
+LINES = [
+    "menu",
+    STAY,
+    "three words only",
+    "",
+    "  ",
+    "We use cookies here.",
+    "naïve 日本 e\u0301 😀",
+    "[1]",
+    "a[2] b c",
+]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from(LINES), max_size=12))
+def test_what_stays_are_lines_of_the_text_in_order_and_editing_again_changes_nothing(lines):
+    text, removed = edited("\n".join(lines), citations=False)
+    kept = [line for line in text.split("\n") if line.strip()]
+    expected = [line for line in lines if len(line.split()) >= 3 and "cookies" not in line]
+    assert kept == expected
+    assert removed == sum(bool(line.strip()) for line in lines) - len(expected)
+    assert edited(text, citations=False) == (text, 0)

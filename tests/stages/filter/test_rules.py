@@ -1,0 +1,150 @@
+"""Rules as data: which are in force, what they say about measured documents, and how a recipe changes them."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from manifests.errors import RecipeError
+from stages.filter.rules import FAMILIES, Rule, failing, rules_in_force
+from stages.filter.statistics import NAMES
+
+OWN = Rule(name="many_digits", statistic="digit_ratio", comparison=">", threshold=0.3)
+
+
+def in_force(families=("gopher_quality",), thresholds=None, off=(), own=()):
+    return {rule.code: rule for rule in rules_in_force(families, thresholds or {}, off, own)}
+
+
+def verdict(rule, value, dtype=np.float32):
+    return bool(failing({rule.statistic: np.array([value], dtype)}, [rule])[0, 0])
+
+
+@pytest.mark.parametrize(
+    ("code", "passes", "fails"),
+    [
+        ("gopher_quality.few_words", 50, 49),
+        ("gopher_quality.many_words", 100_000, 100_001),
+        ("gopher_quality.short_words", 3.0, 2.99),
+        ("gopher_quality.long_words", 10.0, 10.01),
+        ("gopher_quality.hash_signs", 0.1, 0.11),
+        ("gopher_quality.ellipses", 0.1, 0.11),
+        ("gopher_quality.bullet_lines", 0.9, 0.91),
+        ("gopher_quality.ellipsis_lines", 0.3, 0.31),
+        ("gopher_quality.few_alphabetic_words", 0.8, 0.79),
+        ("gopher_quality.few_stop_words", 2, 1),
+        ("gopher_repetition.duplicate_lines", 0.3, 0.31),
+        ("gopher_repetition.duplicate_paragraphs", 0.3, 0.31),
+        ("gopher_repetition.duplicate_line_characters", 0.2, 0.21),
+        ("gopher_repetition.duplicate_paragraph_characters", 0.2, 0.21),
+        ("gopher_repetition.top_2_gram", 0.20, 0.21),
+        ("gopher_repetition.top_3_gram", 0.18, 0.19),
+        ("gopher_repetition.top_4_gram", 0.16, 0.17),
+        ("gopher_repetition.duplicate_5_grams", 0.15, 0.16),
+        ("gopher_repetition.duplicate_6_grams", 0.14, 0.15),
+        ("gopher_repetition.duplicate_7_grams", 0.13, 0.14),
+        ("gopher_repetition.duplicate_8_grams", 0.12, 0.13),
+        ("gopher_repetition.duplicate_9_grams", 0.11, 0.12),
+        ("gopher_repetition.duplicate_10_grams", 0.10, 0.11),
+        ("c4.few_sentences", 5, 4),
+        ("c4.curly_bracket", 0, 1),
+        ("c4.lorem_ipsum", 0, 1),
+        ("fineweb.few_punctuated_lines", 0.12, 0.11),
+        ("fineweb.short_lines", 0.67, 0.68),
+        ("fineweb.duplicate_line_characters", 0.01, 0.02),
+        ("fineweb.newlines", 0.3, 0.31),
+    ],
+)
+def test_a_published_threshold_itself_passes_and_what_lies_beyond_it_fails(code, passes, fails):
+    rule = in_force(tuple(FAMILIES))[code]
+    dtype = np.int32 if isinstance(passes, int) else np.float32
+    assert not verdict(rule, passes, dtype)
+    assert verdict(rule, fails, dtype)
+
+
+def test_every_published_rule_is_tested_above_and_cited():
+    codes = {rule.code for rules in FAMILIES.values() for rule in rules}
+    marks = test_a_published_threshold_itself_passes_and_what_lies_beyond_it_fails.pytestmark
+    assert {case[0] for case in marks[0].args[1]} == codes
+    assert all(rule.citation for rules in FAMILIES.values() for rule in rules)
+
+
+def test_every_published_rule_names_a_statistic_that_is_measured():
+    assert {rule.statistic for rules in FAMILIES.values() for rule in rules} <= set(NAMES)
+
+
+def test_families_keep_the_order_of_the_recipe():
+    families = [rule.family for rule in rules_in_force(("fineweb", "c4"), {}, (), ())]
+    assert families == ["fineweb"] * 4 + ["c4"] * 3
+
+
+def test_a_recipe_changes_a_threshold():
+    rule = in_force(thresholds={"gopher_quality": {"few_words": 30}})["gopher_quality.few_words"]
+    assert rule.threshold == 30
+    assert "50" in rule.citation
+
+
+def test_a_recipe_switches_a_rule_off():
+    assert "gopher_quality.few_words" not in in_force(off=("gopher_quality.few_words",))
+
+
+def test_a_recipe_adds_a_rule_of_its_own_after_the_families():
+    assert list(in_force(own=(OWN,)))[-1] == "recipe.many_digits"
+
+
+def test_the_threshold_of_an_own_rule_can_be_changed_too():
+    assert in_force(thresholds={"recipe": {"many_digits": 0.5}}, own=(OWN,))["recipe.many_digits"].threshold == 0.5
+
+
+def test_a_detail_shows_the_value_beside_the_condition_of_the_drop():
+    assert in_force()["gopher_quality.few_words"].detail(12) == "words=12 < 50"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"families": ("gofer_quality",)}, "did you mean 'gopher_quality'"),
+        ({"thresholds": {"gopher_quality": {"few_word": 3}}}, "did you mean 'gopher_quality.few_words'"),
+        ({"thresholds": {"c4": {"few_sentences": 3}}}, "add c4 to the families"),
+        ({"off": ("c4.few_sentences",)}, "add c4 to the families"),
+        ({"off": ("gopher_quality.few_wrds",)}, "did you mean 'gopher_quality.few_words'"),
+        ({"own": (dataclasses.replace(OWN, statistic="digits_ratio"),)}, "did you mean 'digit_ratio'"),
+        ({"own": (OWN, OWN)}, "there already"),
+        ({"own": (dataclasses.replace(OWN, family="c4", name="few_sentences"),)}, "there already"),
+        ({"own": (dataclasses.replace(OWN, name="Many digits"),)}, "snake case"),
+        ({"own": (dataclasses.replace(OWN, family="error_mine"),)}, "error_"),
+    ],
+)
+def test_a_mistake_in_a_recipe_is_named_with_its_mend(arguments, message):
+    with pytest.raises(RecipeError, match=message):
+        in_force(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("comparison", "below", "equal", "above"),
+    [("<", 1, 0, 0), ("<=", 1, 1, 0), (">", 0, 0, 1), (">=", 0, 1, 1), ("==", 0, 1, 0), ("!=", 1, 0, 1)],
+)
+def test_comparisons_drop_on_their_side_of_the_threshold(comparison, below, equal, above):
+    rule = dataclasses.replace(OWN, comparison=comparison, threshold=0.3)
+    assert [verdict(rule, value) for value in (0.2, 0.3, 0.4)] == [bool(below), bool(equal), bool(above)]
+
+
+def test_verdicts_are_one_row_a_rule_and_one_column_a_document():
+    rules = [OWN, dataclasses.replace(OWN, name="some_digits", threshold=0.1)]
+    verdicts = failing({"digit_ratio": np.array([0.0, 0.2, 0.4], np.float32)}, rules)
+    assert verdicts.tolist() == [[False, False, True], [False, True, True]]
+
+
+def test_the_table_of_rules_in_the_documentation_is_the_one_in_force():
+    text = (Path(__file__).parents[3] / "docs" / "filters.md").read_text(encoding="utf-8")
+    documented = {}
+    for section in text.split("\n### ")[1:]:
+        for name, statistic, comparison, threshold in re.findall(
+            r"\| `(\w+)` \| `(\w+)` ([<>]=?) ([\d.]+) \|", section
+        ):
+            documented[f"{section.split()[0]}.{name}"] = (statistic, comparison, float(threshold))
+    in_code = {r.code: (r.statistic, r.comparison, r.threshold) for rules in FAMILIES.values() for r in rules}
+    assert documented == in_code
+    assert all(f"`{name}`" in text for name in NAMES if not re.search(r"_[36789]_gram", name))
