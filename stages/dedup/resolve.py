@@ -16,7 +16,7 @@ from manifests.schema import EXCLUSION, excluded, extended
 from manifests.shard import Shard, read_parquet, schema_of
 from stages.contract import DOCUMENTS, EXCLUDED
 from stages.dedup.match import CLUSTERS, text_buffers
-from stages.dedup.settings import DedupSettings
+from stages.dedup.settings import CLUSTER_COLUMNS, DedupSettings
 from stages.dedup.shuffle import (
     UNBOUNDED,
     home_of,
@@ -112,7 +112,7 @@ def remove(settings: DedupSettings, shard: Shard) -> list[Counts]:
     first, end = node_range(int(home))
     decisions = read_range(shard.inputs[1:], "node", first, end, DECISIONS).sort_by("node")
     row = decisions["node"].to_numpy() - np.uint64(first)
-    schema = extended(*settings.adds(), of=schema_of(shard.inputs[0]))
+    schema = extended(*CLUSTER_COLUMNS, of=schema_of(shard.inputs[0]))
     counts = Counts(settings.name)
     with (
         shard.parquet(DOCUMENTS, schema, name=name) as kept_output,
