@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from manifests.config import config
 
 LOREM, JAVASCRIPT, POLICY, CART = 1, 2, 4, 8  # bits, as in stages.kernels.lines
-# Each phrase with the pair of its letters that is rarest in English text, at which the kernel looks closer.
+# Each phrase with the pair of its letters that is rarest in English text; the kernel looks for these pairs first, and has them written in.
 PHRASES: Final = (
     ("lorem ipsum", "ps", LOREM),
     ("javascript", "va", JAVASCRIPT),
@@ -53,12 +53,11 @@ NO_EDITS: Final = LineEdits(minimum_words=0, longest_word=0, javascript=False, p
 
 
 @functools.lru_cache(maxsize=1)
-def phrase_tables() -> tuple[NDArray[np.uint8], NDArray[np.int32], NDArray[np.bool_]]:
-    """For the kernel: the phrases' bytes; by phrase its begin, size, the place of the pair's second letter, and bit; the pairs."""
+def phrase_tables() -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+    """For the kernel: the phrases' bytes; by phrase its begin, size, the place of the pair's second letter, and bit."""
     data = "".join(phrase for phrase, _, _ in PHRASES).encode()
-    table, pairs, begin = np.zeros((4, len(PHRASES)), np.int32), np.zeros(1024, np.bool_), 0
+    table, begin = np.zeros((4, len(PHRASES)), np.int32), 0
     for index, (phrase, pair, bit) in enumerate(PHRASES):
         table[:, index] = begin, len(phrase), phrase.index(pair) + 1, bit
-        pairs[(ord(pair[0]) & 31) << 5 | ord(pair[1]) & 31] = True
         begin += len(phrase)
-    return np.frombuffer(data, np.uint8), table, pairs
+    return np.frombuffer(data, np.uint8), table

@@ -3,6 +3,7 @@
     bytes -> parts and lines -> cut into tokens -> words and sentences -> repeated runs; lines edited, copied, measured
 """
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -19,6 +20,8 @@ from stages.filter.statistics import STATISTICS, Counts, Measured
 
 STOP_WORDS: Final = ("the", "be", "to", "of", "and", "that", "have", "with")  # Gopher (arXiv:2112.11446), appendix A.1.1
 BLOCK_BYTES: Final = 256 << 10  # of text at a time, so that what passes between the kernels stays in the caches
+
+_thread = threading.local()  # arrays that kernels write to, kept from call to call: to be given fresh pages costs a tenth of the time
 
 StopWords = Mapping[str, Sequence[str]]
 # Rows of counts, in the order of the kernels' own constants.
@@ -83,16 +86,13 @@ class _Kernels:
     def __init__(self, edits: LineEdits, copies: bool, refinedweb: bool, stop_words: StopWords) -> None:
         from stages.kernels.characters import character_table
         from stages.kernels.cut import unit_keys
-        from stages.kernels.english import exception_shapes, exception_table, hash_of, hash_table
-        from stages.kernels.parts import byte_weights
+        from stages.kernels.english import exception_shapes, exception_sieve, exception_table, perfect_tables
 
         self.edits, self.copies, self.refinedweb = edits, copies, refinedweb
-        self.classes, self.weights, self.units = character_table(), byte_weights(), unit_keys()
+        self.classes, self.sieve, self.units = character_table(), exception_sieve(), unit_keys()
         self.exceptions, self.shapes = exception_table(), exception_shapes()
-        self.salts = {language: hash_of(language.encode()) if language else 0 for language in stop_words}
-        entries = [hash_of(word.encode()) ^ self.salts[language] for language in stop_words for word in set(stop_words[language])]
-        self.stops = hash_table({key: index for index, key in enumerate(sorted(entries))})
-        self.room: dict[str, NDArray[Any]] = {}
+        self.groups = {language: index for index, language in enumerate(stop_words)}
+        self.stops, self.stop_tables = perfect_tables(list(stop_words.values()))
 
     def run(
         self, data: NDArray[np.uint8], offsets: NDArray[np.int64], languages: Sequence[str | None],
@@ -101,20 +101,20 @@ class _Kernels:
         """Measure the texts into `counts`; returns bytes and offsets of the edited ones (empty if nothing is edited)."""  # fmt: skip
         edited = np.empty(offsets[-1] - offsets[0] if self.copies else 0, np.uint8)
         ends = np.zeros(offsets.size, np.int64)
-        others = self.salts.get("", 0)
-        salts = np.array([self.salts.get(language or "", others) for language in languages], np.uint64)
+        others = self.groups.get("", 0)
+        groups = np.array([self.groups.get(language or "", others) for language in languages], np.int32)
         by_character = np.array([language in BY_CHARACTER for language in languages], np.bool_)
         written = 0
         for first, last in _blocks(offsets):
             into = edited[written:] if self.copies else edited
             written += self._block(
-                data, offsets[first : last + 1], by_character[first:last], salts[first:last], spared[first:last],
+                data, offsets[first : last + 1], by_character[first:last], groups[first:last], spared[first:last],
                 counts[:, first:last], into, ends[first + 1 : last + 1], written,
             )  # fmt: skip
         return edited[:written], ends
 
     def _block(
-        self, data: NDArray[np.uint8], offsets: NDArray[np.int64], by_character: NDArray[np.bool_], salts: NDArray[np.uint64],
+        self, data: NDArray[np.uint8], offsets: NDArray[np.int64], by_character: NDArray[np.bool_], groups: NDArray[np.int32],
         spared: NDArray[np.bool_], counts: NDArray[np.int64], edited: NDArray[np.uint8], ends: NDArray[np.int64], written: int,
     ) -> int:  # fmt: skip
         """Measure the texts of one block; returns how many bytes of them the edits leave."""
@@ -125,29 +125,34 @@ class _Kernels:
         from stages.kernels.tokens import measure_tokens
 
         texts, size = offsets.size - 1, int(offsets[-1] - offsets[0])
-        data, offsets = data[offsets[0] : offsets[-1]], offsets - offsets[0]
+        block = self._array("bytes", np.uint8, size)  # with room behind it: kernels load eight bytes at a time
+        block[:size], block[size : size + 80] = data[offsets[0] : offsets[-1]], 0
+        data, offsets = block, offsets - offsets[0]
         parts, kinds = self._array("parts", np.int32, 2, size), self._array("kinds", np.uint8, size)
-        hashes, cuts = self._array("hashes", np.uint64, size), self._array("cuts", np.int32, 2 * size)
+        hashes, hard = self._array("hashes", np.uint64, size), self._array("hard", np.int32, size)
+        cuts = self._array("cuts", np.int32, 2 * size)
         lines, line_hashes = self._array("lines", np.int32, 5, size + texts), self._array("keys", np.uint64, size + texts)
         line_counts = self._array("line_counts", np.int32, 2, size + texts)
         tokens, reach = self._array("tokens", np.uint64, size), self._array("reach", np.int32, size + texts)
-        text_lines, text_tokens = np.empty(texts + 1, np.int32), np.empty(texts + 1, np.int32)
+        text_lines, text_hard, text_tokens = (np.empty(texts + 1, np.int32) for _ in range(3))
         rows = [np.zeros((len(names), texts), np.int64) for names in (_PARTS, _TOKENS, _NGRAMS, _LINES)]
         find_parts(
-            data, offsets, self.classes, self.weights, parts, kinds, hashes, lines, line_hashes, text_lines, rows[0]
-        )
+            data, offsets, self.classes, self.sieve, parts, kinds, hashes, hard, lines, line_hashes, text_lines, text_hard, rows[0]
+        )  # fmt: skip
         cut_parts(
-            data, self.classes, parts, kinds, hashes, lines, text_lines, by_character, self.exceptions, self.shapes, self.units, cuts
+            data, self.classes, parts, kinds, hashes, hard, text_hard, by_character, *self.exceptions, self.shapes, self.units,
+            self._known(), cuts,
         )  # fmt: skip
         measure_tokens(
-            data, self.classes, parts, kinds, hashes, lines, text_lines, cuts, self.stops, salts, tokens, reach, text_tokens,
-            line_counts, rows[1],
+            data, self.classes, parts, kinds, hashes, lines, text_lines, cuts, self.stops, self.stop_tables, groups, tokens, reach,
+            text_tokens, line_counts, rows[1],
         )  # fmt: skip
         measure_ngrams(tokens, reach, text_tokens, rows[2])
         edited_offsets = np.empty(texts + 1, np.int32)
         edits = self.edits
         edit_lines(
-            data, self.classes, parts, kinds, lines, line_hashes, text_lines, line_counts, spared, *phrase_tables(),
+            data, self.classes, parts, lines, line_hashes, text_lines, line_counts, spared, *phrase_tables(),
+            self._array("groups", np.uint8, size // 64 + 1),
             edits.minimum_words, edits.longest_word, edits.terminal_punctuation, edits.phrases, edits.citations, self.refinedweb,
             edited, edited_offsets, rows[3],
         )  # fmt: skip
@@ -155,12 +160,20 @@ class _Kernels:
         np.concatenate(rows, out=counts)
         return int(edited_offsets[-1])
 
+    def _known(self) -> NDArray[np.uint64]:
+        from stages.kernels.cut import nothing_known
+
+        if not hasattr(_thread, "known"):
+            _thread.known = nothing_known()
+        return _thread.known
+
     def _array(self, name: str, dtype: Any, *shape: int) -> NDArray[Any]:
         """An array of that shape and some more; what stands in it is left from before."""
         *rows, length = shape
-        if name not in self.room or self.room[name].shape[-1] < length + 16:
-            self.room[name] = np.empty((*rows, max(length + 16, 2 * BLOCK_BYTES)), dtype)
-        return self.room[name]
+        room = _thread.__dict__.setdefault("room", {})
+        if name not in room or room[name].shape[-1] < length + 128:
+            room[name] = np.empty((*rows, max(length + 128, 2 * BLOCK_BYTES)), dtype)
+        return room[name]
 
 
 def _blocks(offsets: NDArray[np.int64]) -> Iterator[tuple[int, int]]:

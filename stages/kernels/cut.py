@@ -14,26 +14,25 @@ from numpy.typing import NDArray
 from stages.kernels.characters import FLAGS
 from stages.kernels.characters import IDEOGRAPH as HAN
 from stages.kernels.english import LONGEST_EXCEPTION
-from stages.kernels.parts import ASCII, WIDE, WORD, WORD_AND_MARK
+from stages.kernels import parts as part_kinds
+from stages.kernels.words import load_word
 
 Bytes: TypeAlias = NDArray[np.uint8]
 Keys: TypeAlias = NDArray[np.uint64]
 Integers: TypeAlias = NDArray[np.int32]
 Flags: TypeAlias = NDArray[np.uint16]
-Table: TypeAlias = tuple[Keys, Integers]
 Maybe: TypeAlias = NDArray[np.bool_]
 
 # numba keeps compiled code until this file changes, so every value that is compiled in stands in this file.
 LETTER, LOWER, UPPER, PREFIX, SUFFIX, QUOTE, ICON, CURRENCY = 2, 8, 16, 32, 64, 128, 256, 512
-UNSPACED, COMBINING, TABLE_SIZE, LONGEST = 16384, 32768, 0x20000, 16
+UNSPACED, COMBINING, TABLE_SIZE, LONGEST, WIDE, WIDE_WORD = 16384, 32768, 0x20000, 16, 3, 4
 IDEOGRAPH, ALPHA = LETTER | LOWER | UPPER | UNSPACED, LOWER | UPPER
 _NAMES = "LETTER LOWER UPPER PREFIX SUFFIX QUOTE ICON CURRENCY UNSPACED COMBINING TABLE_SIZE"
 _VALUES = (*(LETTER, LOWER, UPPER, PREFIX, SUFFIX, QUOTE, ICON, CURRENCY), *(UNSPACED, COMBINING, TABLE_SIZE))
 assert tuple(FLAGS[name] for name in _NAMES.split()) == _VALUES, "the table of characters has changed"
-assert (HAN, LONGEST_EXCEPTION, WORD, WORD_AND_MARK, ASCII, WIDE) == (IDEOGRAPH, LONGEST, 0, 1, 2, 3)
-OFFSET_BASIS, PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)  # FNV-1a
-PRIME_INVERSE = np.uint64(pow(0x100000001B3, -1, 2**64))  # takes the last byte of a hash back
-SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio (Knuth 6.4)
+assert (HAN, LONGEST_EXCEPTION, part_kinds.WIDE, part_kinds.WIDE_WORD) == (IDEOGRAPH, LONGEST, WIDE, WIDE_WORD)
+BASIS, PRIME, HALF = np.uint64(0xCBF29CE484222325), np.uint64(0xD6E8FEB86659FD93), np.uint64(32)  # as english.hash_of
+KNOWN_BITS, ONE = 15, np.uint64(1)
 DOT, COMMA, HYPHEN, PLUS, PERCENT, AT, COLON, SLASH, STAR, CARET, DOLLAR = (ord(sign) for sign in ".,-+%@:/*^$")
 QUESTION, HASH, UNDERSCORE, LESS, EQUALS, GREATER, TILDE, BAR, APOSTROPHE = (ord(sign) for sign in "?#_<=>~|'")
 EN_DASH, EM_DASH, ELLIPSIS, RIGHT_QUOTE, SUPERSCRIPT_TWO = (ord(sign) for sign in "–—…’²")
@@ -42,6 +41,11 @@ UNITS = (  # a token of their own behind a digit
     "km km² km³ m m² m³ dm dm² dm³ cm cm² cm³ mm mm² mm³ ha µm nm yd in ft kg g mg µg t lb oz m/s km/h kmh mph hPa Pa mbar mb MB kb KB gb GB "
     "tb TB T G M K % км км² км³ м м² м³ дм см мм нм кг г мг м/с км/ч кПа Па Кб КБ кб Мб МБ мб Гб ГБ гб Тб ТБ тб US$ C$ A$"
 )
+
+
+def nothing_known() -> Keys:
+    """Room for the parts that were cut before, empty."""
+    return np.zeros(2 << KNOWN_BITS, np.uint64)
 
 
 def unit_keys() -> Keys:
@@ -58,51 +62,59 @@ def cut_parts(
     parts: Integers,
     kinds: Bytes,
     hashes: Keys,
-    lines: Integers,
-    text_lines: Integers,
+    hard: Integers,
+    text_hard: Integers,
     by_character: NDArray[np.bool_],
-    exceptions: Table,
+    keys: Keys,
+    values: Integers,
     maybe: Maybe,
     units: Keys,
+    known: Keys,
     cuts: Integers,
 ) -> None:
-    """Cut what `parts.find_parts` found. Afterwards a WORD or WORD_AND_MARK is one token, or two; all others are cut at `cuts`.
+    """Cut the parts that `parts.find_parts` listed as hard.
 
-    by_character: by text: whether scripts without spaces are read by character. cuts: the bytes behind each token of the parts that are
-    neither, one after the other; a part's last is its own end.
+    by_character: by text: whether scripts without spaces are read by character. known: parts that were cut before a hash and the lengths of the tokens, a byte
+    each, one after the other; language repeats itself, so this saves more than half of the work. cuts: the bytes behind each token of the hard parts, one
+    after the other; a part's last is its own end.
     """
     n = 0
-    for text in range(text_lines.size - 1):
-        for part in range(lines[2, text_lines[text]], lines[2, text_lines[text + 1]]):
-            begin, end, kind = np.int64(parts[0, part]), np.int64(parts[1, part]), kinds[part]
-            if kind <= WORD_AND_MARK:
-                value, size, last = hashes[part], end - begin, data[end - 1]
-                if kind == WORD_AND_MARK:
-                    # A full stop stays with an abbreviation, and with a capital before it unless two stand there.
-                    if last == DOT and (
-                        _find(exceptions, value) >= 0 or (data[end - 2] <= 90 and (size == 2 or data[end - 3] > 90))
-                    ):
-                        kinds[part] = ASCII
-                        cuts[n] = end
-                        n += 1
-                        continue
-                    value, size = (value * PRIME_INVERSE) ^ np.uint64(last), size - 1
-                cut = _find(exceptions, value) if size <= LONGEST else -1
-                if cut > 0:
-                    kinds[part] = ASCII
-                    n = _exception_cuts(cuts, n, begin, begin + size, cut)
-                    if kind == WORD_AND_MARK:
-                        cuts[n] = end
-                        n += 1
-            elif kind == WIDE and by_character[text]:
-                n = _cut_by_character(data, begin, end, classes, exceptions, maybe, units, cuts, n)
-            else:
-                n = _cut(data, begin, end, classes, exceptions, maybe, units, cuts, n)
+    for text in range(text_hard.size - 1):
+        for index in range(text_hard[text], text_hard[text + 1]):
+            part = np.uint64(hard[np.uint64(index)])
+            begin, end = np.int64(parts[0, part]), np.int64(parts[1, part])
+            if kinds[part] >= WIDE and by_character[text]:
+                n = _cut_by_character(data, begin, end, classes, keys, values, maybe, units, cuts, n)
+                continue
+            if kinds[part] == WIDE_WORD:
+                cuts[n] = end
+                n += 1
+                continue
+            # The hash of a word with a mark leaves the mark out.
+            key = (hashes[part] ^ np.uint64((end - begin) << 8) ^ np.uint64(data[np.uint64(end - 1)])) * PRIME
+            slot = key >> np.uint64(64 - KNOWN_BITS) << ONE
+            lengths = known[slot + ONE]
+            if known[slot] == key and lengths != 0:
+                while lengths != 0:
+                    begin += np.int64(lengths & np.uint64(255))
+                    cuts[np.uint64(n)] = begin
+                    n += 1
+                    lengths >>= np.uint64(8)
+                continue
+            first = n
+            n = _cut(data, begin, end, classes, keys, values, maybe, units, cuts, n)
+            if n - first <= 8 and end - begin < 256:
+                lengths, at = np.uint64(0), end
+                for cut in range(n - 1, first - 1, -1):
+                    before = np.int64(cuts[cut - 1]) if cut > first else begin
+                    lengths = lengths << np.uint64(8) | np.uint64(at - before)
+                    at = before
+                known[slot], known[slot + ONE] = key, lengths
 
 
 @njit(cache=True)
 def _cut(
-    data: Bytes, begin: int, end: int, classes: Flags, exceptions: Table, maybe: Maybe, units: Keys, cuts: Integers, n: int
+    data: Bytes, begin: int, end: int, classes: Flags, keys: Keys, values: Integers, maybe: Maybe, units: Keys, cuts: Integers, n: int
 ) -> int:
     """Cut a part, or a piece of one; returns how many cuts there are then."""
     # Suffixes are found from the end: their cuts wait at the far end of the room that the part has at most, and are moved at last.
@@ -115,9 +127,9 @@ def _cut(
     if not has_sign and data[begin] < 0x80 and _is_digit(data[end - 1]):  # a number
         cuts[n] = end
         return n + 1
-    while begin < end and _exception(data, begin, end, exceptions, maybe) < 0:
+    while begin < end and _exception(data, begin, end, keys, values, maybe) < 0:
         prefix = _prefix(data, begin, end, classes)
-        if 0 < prefix < end - begin and _exception(data, begin + prefix, end, exceptions, maybe) >= 0:
+        if 0 < prefix < end - begin and _exception(data, begin + prefix, end, keys, values, maybe) >= 0:
             begin += prefix
             cuts[n] = begin
             n += 1
@@ -126,7 +138,7 @@ def _cut(
         if suffix > 0:
             wait -= 1
             cuts[wait] = end
-            if _exception(data, begin, end - suffix, exceptions, maybe) >= 0:
+            if _exception(data, begin, end - suffix, keys, values, maybe) >= 0:
                 end -= suffix
                 break
         elif prefix == 0:
@@ -137,7 +149,7 @@ def _cut(
             n += 1
         end -= suffix
     if begin < end:
-        cut = _exception(data, begin, end, exceptions, maybe)
+        cut = _exception(data, begin, end, keys, values, maybe)
         if cut >= 0:
             n = _exception_cuts(cuts, n, begin, end, cut)
         else:
@@ -171,7 +183,7 @@ def _cut(
 
 @njit(cache=True)
 def _cut_by_character(
-    data: Bytes, begin: int, end: int, classes: Flags, exceptions: Table, maybe: Maybe, units: Keys, cuts: Integers, n: int
+    data: Bytes, begin: int, end: int, classes: Flags, keys: Keys, values: Integers, maybe: Maybe, units: Keys, cuts: Integers, n: int
 ) -> int:
     """Every character of a script without spaces is a token, with the marks on it; what stands between them is cut as always."""
     at = begin
@@ -181,13 +193,13 @@ def _cut_by_character(
             at += width
             continue
         if at > begin:
-            n = _cut(data, begin, at, classes, exceptions, maybe, units, cuts, n)
+            n = _cut(data, begin, at, classes, keys, values, maybe, units, cuts, n)
         at += width
         while at < end and _class_at(data, at, classes)[0] & COMBINING:
             at += _class_at(data, at, classes)[1]
         cuts[n] = begin = at
         n += 1
-    return _cut(data, begin, end, classes, exceptions, maybe, units, cuts, n) if end > begin else n
+    return _cut(data, begin, end, classes, keys, values, maybe, units, cuts, n) if end > begin else n
 
 
 @njit(cache=True)
@@ -203,23 +215,25 @@ def _exception_cuts(cuts: Integers, n: int, begin: int, end: int, cut: int) -> i
     return n + 1
 
 
-@njit(cache=True)
-def _exception(data: Bytes, begin: int, end: int, exceptions: Table, maybe: Maybe) -> int:
+@njit(cache=True, inline="always")
+def _exception(data: Bytes, begin: int, end: int, keys: Keys, values: Integers, maybe: Maybe) -> int:
     """How these bytes are cut if they are an exception, else -1."""
     if end - begin > LONGEST or begin >= end or not maybe[data[begin], end - begin]:
         return -1
-    value = OFFSET_BASIS
-    for index in range(begin, end):
-        value = (value ^ np.uint64(data[index])) * PRIME
-    return _find(exceptions, value)
+    value = BASIS
+    while begin < end:
+        count = min(end - begin, 8)
+        value = (value ^ (load_word(data, begin) & (~np.uint64(0) >> np.uint64(64 - 8 * count)))) * PRIME
+        value ^= value >> HALF
+        begin += count
+    return _find(keys, values, value)
 
 
-@njit(cache=True)
-def _find(table: Table, key: int) -> int:
+@njit(cache=True, inline="always")
+def _find(keys: Keys, values: Integers, key: int) -> int:
     """The value of a key, or -1."""
-    keys, values = table
     mask = np.uint64(keys.size - 1)
-    slot = ((key * SPREAD) >> np.uint64(40)) & mask
+    slot = key & mask
     while keys[slot] != 0:
         if keys[slot] == key:
             return np.int64(values[slot])
@@ -227,7 +241,7 @@ def _find(table: Table, key: int) -> int:
     return -1
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _prefix(data: Bytes, begin: int, end: int, classes: Flags) -> int:
     """The bytes of the prefix of these bytes, 0 if they have none."""
     first = data[begin]
@@ -246,7 +260,7 @@ def _prefix(data: Bytes, begin: int, end: int, classes: Flags) -> int:
     return 0
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _suffix(data: Bytes, begin: int, end: int, classes: Flags, units: Keys, has_digit: bool) -> int:
     """The bytes of the suffix of these bytes, 0 if they have none."""
     if begin >= end:
@@ -284,8 +298,8 @@ def _suffix(data: Bytes, begin: int, end: int, classes: Flags, units: Keys, has_
         shift += np.uint64(8)
         at -= 1
     if at >= begin and at < end - 1 and _is_digit(data[at]):
-        for unit in units:
-            if unit == key:
+        for index in range(units.size):
+            if units[index] == key:
                 return end - at - 1
     return 0
 

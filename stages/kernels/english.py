@@ -5,7 +5,7 @@ far as they cut otherwise than the tokenizer's rules of prefixes, suffixes and i
 """
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -106,23 +106,59 @@ def exception_shapes() -> NDArray[np.bool_]:
     return shapes
 
 
+@functools.lru_cache(maxsize=1)
+def exception_sieve() -> NDArray[np.bool_]:
+    """By the highest 13 bits of a word's hash: whether the word may be an exception, alone or with a full stop behind it."""
+    sieve = np.zeros(1 << 13, np.bool_)
+    for part in exceptions():
+        word = part.removesuffix(".")
+        if word.isascii() and word.isalpha():
+            sieve[hash_of(word.encode()) >> 51] = True
+    sieve.flags.writeable = False
+    return sieve
+
+
 def hash_of(data: bytes) -> int:
-    """FNV-1a, 64 bits, as the kernels compute it; never 0, which marks an empty slot."""
+    """The hash of a token's bytes, as the kernels compute it: eight bytes at a time, each time a multiplication and a shift."""
     value = 0xCBF29CE484222325
-    for byte in data:
-        value = ((value ^ byte) * 0x100000001B3) & 0xFFFFFFFFFFFFFFFF
-    return value or 1
+    for begin in range(0, len(data), 8):
+        value = ((value ^ int.from_bytes(data[begin : begin + 8], "little")) * 0xD6E8FEB86659FD93) & 0xFFFFFFFFFFFFFFFF
+        value ^= value >> 32
+    return value
 
 
 def hash_table(entries: dict[int, int]) -> tuple[NDArray[np.uint64], NDArray[np.int32]]:
-    """Open addressing at most a quarter full: keys (0 is an empty slot) and values. The slot is high bits of the hash after a multiplication
-    by 2**64 / golden ratio (Knuth 6.4), then the next free one."""
+    """Open addressing at most a quarter full: keys (0 is an empty slot) and values. The slot is the low bits of the hash, then the next
+    free one."""
     bits = max(4, (4 * len(entries)).bit_length())
     keys, values = np.zeros(1 << bits, np.uint64), np.zeros(1 << bits, np.int32)
     for key, value in sorted(entries.items()):
-        slot = ((key * 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF) >> 40 & ((1 << bits) - 1)
+        slot = key & ((1 << bits) - 1)
         while keys[slot]:
             slot = (slot + 1) & ((1 << bits) - 1)
         keys[slot], values[slot] = key, value
     keys.flags.writeable = values.flags.writeable = False
     return keys, values
+
+
+def perfect_tables(words: Sequence[Sequence[str]]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    """Tables of words without collisions, one after the other: a key's slot is its hash times a multiplier, shifted.
+
+    Returns the keys of all tables (0 is an empty slot) and by table its first slot, multiplier and shift (3 x tables).
+    """
+    tables, about, begin = [], np.zeros((3, len(words)), np.uint64), 0
+    for index, group in enumerate(words):
+        hashes = np.array(sorted({hash_of(word.encode()) for word in group}), np.uint64)
+        bits, multiplier = max(4, len(hashes).bit_length() + 1), 0x9E3779B97F4A7C15
+        for attempt in range(1, 1 << 20):
+            slots = (hashes * np.uint64(multiplier)) >> np.uint64(64 - bits)
+            if np.unique(slots).size == len(hashes):
+                break
+            multiplier = (multiplier * 0xD6E8FEB86659FD93 + 2 * attempt) & 0xFFFFFFFFFFFFFFFF | 1
+            bits += attempt % 200 == 0
+        table = np.zeros(1 << bits, np.uint64)
+        table[slots] = hashes
+        tables.append(table)
+        about[:, index] = begin, multiplier, 64 - bits
+        begin += 1 << bits
+    return np.concatenate(tables), about

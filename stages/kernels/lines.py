@@ -13,7 +13,6 @@ from numba import njit
 from numpy.typing import NDArray
 
 from stages.kernels.characters import FLAGS
-from stages.kernels.parts import ASCII as HARD
 
 Bytes: TypeAlias = NDArray[np.uint8]
 Keys: TypeAlias = NDArray[np.uint64]
@@ -21,8 +20,8 @@ Integers: TypeAlias = NDArray[np.int32]
 Row: TypeAlias = NDArray[np.int64]
 
 # numba keeps compiled code until this file changes, so every value that is compiled in stands in this file.
-ASCII, LINE_END, TABLE_SIZE = 2, 1 << 13, 0x20000
-assert (HARD, FLAGS["LINE_END"], FLAGS["TABLE_SIZE"]) == (ASCII, LINE_END, TABLE_SIZE)
+LINE_END, TABLE_SIZE = 1 << 13, 0x20000
+assert (FLAGS["LINE_END"], FLAGS["TABLE_SIZE"]) == (LINE_END, TABLE_SIZE)
 OFFSET_BASIS, PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)  # FNV-1a
 SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio (Knuth 6.4)
 NEWLINE, HYPHEN, DOT, OPENING, CLOSING, CURLY, COMMA = (ord(sign) for sign in "\n-.[]{,")
@@ -46,7 +45,9 @@ COUNTS = 33
 
 # What phrases there are, as bits; phrases are given with these numbers.
 LOREM, SCRIPT, POLICIES, CART = 1, 2, 4, 8
-OPENS, BRACES = 1, 2
+PAIRS, OPENS, BRACES = 1, 2, 4  # what a group of bytes may hold
+GROUP, ONE = 64, np.uint64(1)
+PAIR_TABLE = np.array([(first, second) in {(11, 9), (3, 25), (22, 1), (13, 19), (16, 19)} for first in range(32) for second in range(32)])
 
 
 @njit(cache=True)
@@ -54,7 +55,6 @@ def edit_lines(
     data: Bytes,
     classes: NDArray[np.uint16],
     parts: Integers,
-    kinds: Bytes,
     lines: Integers,
     line_hashes: Keys,
     text_lines: Integers,
@@ -62,7 +62,7 @@ def edit_lines(
     spared: NDArray[np.bool_],
     phrases: Bytes,
     phrase_table: Integers,
-    pairs: NDArray[np.bool_],
+    groups: Bytes,
     minimum_words: int,
     longest_word: int,
     terminal_punctuation: bool,
@@ -75,9 +75,9 @@ def edit_lines(
 ) -> None:
     """Measure the lines of each text, and write what the edits leave of it into `edited` (as large as `data`; empty if nothing is edited).
 
-    parts, kinds, lines, line_hashes, text_lines: of `parts.find_parts`. line_counts: of `tokens.measure_tokens`.
-    phrases, phrase_table, pairs: lower-case ASCII; by phrase where it begins, its size, the place of the second letter of its rarest pair, its
-    bit (4 x phrases); and which pairs those are, five bits a letter. minimum_words, longest_word: 0 switches the edit off.
+    parts, lines, line_hashes, text_lines: of `parts.find_parts`. line_counts: of `tokens.measure_tokens`.
+    phrases, phrase_table: lower-case ASCII; by phrase where it begins, its size, the place of the second letter of its rarest pair, its bit
+    (4 x phrases). groups: room for a byte per GROUP bytes. minimum_words, longest_word: 0 switches the edit off.
     spared: by text, whether it stays as it is. remove_phrases: bits of the phrases whose lines go. edited_offsets: one more than there are texts. counts: COUNTS x texts, zero.
     """
     most = 0
@@ -88,12 +88,14 @@ def edit_lines(
     paragraphs, paragraph_lengths = np.empty(most, np.uint64), np.empty(most, np.int64)
     slots = np.empty(4 * most + 4, np.int32)
     copies = edited.size > 0
+    _look_over(data, lines[1, text_lines[-1] - 1], groups)
     write = np.int64(0)
     for text in range(text_lines.size - 1):
         row, edits = counts[:, text], not spared[text]
         edited_offsets[text] = text_begin = last_kept = write
         first, last = text_lines[text], text_lines[text + 1]
         n = n_kept = n_paragraphs = 0
+        run, run_write = np.int64(lines[0, first]), write  # bytes that are to be copied as they are, and where to
         paragraph, paragraph_length = OFFSET_BASIS, 0
         last_was_blank, drop_blanks = True, False
         for line in range(first, last):
@@ -113,10 +115,10 @@ def edit_lines(
                 paragraph, paragraph_length = OFFSET_BASIS, 0
             if n_parts == 0:
                 if copies and not (drop_blanks and last_was_blank):
-                    write = _copy(data, begin, end, False, begin, begin, edited, write)
-                    if line < last - 1:
-                        edited[write] = NEWLINE
-                        write += 1
+                    if run + write - run_write != begin:
+                        _copy_run(data, run, edited, run_write, write)
+                        run, run_write = begin, write
+                    write += end - begin + (line < last - 1)
                     last_was_blank = True
                 continue
 
@@ -125,13 +127,13 @@ def edit_lines(
             row[PARTS] += n_parts
             row[BULLETS] += _is_bullet(data, begin_text, end_text)
             row[ELLIPSIS_ENDS] += _ends_in_ellipsis(data, begin_text, end_text)
-            found = _phrases(data, begin_text, end_text, phrases, phrase_table, pairs)
+            noticed = _noticed(groups, begin_text, end_text)
+            found = _phrases(data, begin_text, end_text, phrases, phrase_table) if noticed & PAIRS else 0
             row[BOILERPLATE_LINES] += found & POLICIES != 0
             row[BOILERPLATE_LINES] += found & (POLICIES | LOREM) == LOREM
             # The edits in C4's order, which decides what is counted.
             fate = 0
-            signs = _signs(data, parts, kinds, first_part, last_part)
-            marked = edits and citations and signs & OPENS != 0
+            marked = edits and citations and noticed & OPENS != 0 and _holds(data, begin_text, end_text, OPENING)
             if edits and longest_word > 0 and lines[3, line] > longest_word:
                 fate = LONG_WORD
             elif edits and terminal_punctuation and not _ends_well(data, begin_text, end_text):
@@ -143,7 +145,7 @@ def edit_lines(
                 if edits and found & SCRIPT & remove_phrases:
                     fate = JAVASCRIPT
                 else:
-                    row[CURLY_BRACKETS] += signs & BRACES != 0
+                    row[CURLY_BRACKETS] += noticed & BRACES != 0 and _holds(data, begin_text, end_text, CURLY)
                     if edits and found & POLICIES & remove_phrases:
                         fate = POLICY
             skip_begin = skip_end = begin
@@ -161,16 +163,22 @@ def edit_lines(
                 drop_blanks = True
                 continue
             start = stop = write
-            if copies:
+            if marked or skipped > 0:
+                _copy_run(data, run, edited, run_write, write)
                 stop = last_kept = write = _copy(data, begin, end, marked, skip_begin, skip_end, edited, write)
                 row[KEPT_ENDS] += _ends_line(edited, start, write - (end - end_text), classes)
                 row[REMOVED_PARTS] += skipped
-                if line < last - 1:
-                    edited[write] = NEWLINE
-                    write += 1
+                run, run_write = end, write
+                write += line < last - 1
             else:
                 row[KEPT_ENDS] += _ends_line(data, begin_text, end_text, classes)
                 stop = start + end - begin
+                if copies:
+                    if run + write - run_write != begin:
+                        _copy_run(data, run, edited, run_write, write)
+                        run, run_write = begin, write
+                    last_kept = stop
+                    write = stop + (line < last - 1)
             length = stop - start - (begin_text - begin) - (end - end_text) - lines[4, line]
             last_was_blank = drop_blanks = False
             row[KEPT_CHARACTERS] += length
@@ -179,8 +187,10 @@ def edit_lines(
             row[KEPT_SHORT] += length <= SHORT_LINE
             kept_keys[n_kept], kept_lengths[n_kept] = key, length
             n_kept += 1
-        if copies and _removed(row) > 0:
-            write = max(last_kept, text_begin)  # what followed the last line that stays were blank lines
+        if copies:
+            if _removed(row) > 0:
+                write = max(last_kept, text_begin)  # what followed the last line that stays were blank lines
+            _copy_run(data, run, edited, run_write, write)
         filled = last - first - (lines[0, last - 1] == lines[1, last - 1])  # a last line feed begins no line
         row[LINES], row[FILLED_LINES], row[PARAGRAPHS], row[KEPT_LINES] = filled, n, n_paragraphs, n_kept
         row[NEWLINES] = n_kept - 1 if copies and edits and n_kept > 0 else last - first - 1
@@ -198,14 +208,17 @@ def _removed(row: Row) -> int:
 
 
 @njit(cache=True)
+def _copy_run(data: Bytes, run: int, edited: Bytes, begin: int, end: int) -> None:
+    """Copy bytes as they are, from `run` on, to the places from `begin` to `end`."""
+    for index in range(end - begin):
+        edited[np.uint64(begin + index)] = data[np.uint64(run + index)]
+
+
+@njit(cache=True)
 def _copy(
     data: Bytes, begin: int, end: int, marked: bool, skip_begin: int, skip_end: int, edited: Bytes, write: int
 ) -> int:
     """Copy bytes, leaving out those from skip_begin to skip_end, and `[12]`, `[edit]`, `[citation needed]` if marked; returns the copy's end."""
-    if not marked and skip_begin == skip_end:
-        for index in range(end - begin):
-            edited[write + index] = data[begin + index]
-        return write + end - begin
     while begin < end:
         if begin == skip_begin and skip_end > skip_begin:
             begin = skip_end
@@ -236,15 +249,11 @@ def _citation(data: Bytes, begin: int, end: int) -> int:
 
 
 @njit(cache=True)
-def _signs(data: Bytes, parts: Integers, kinds: Bytes, first: int, last: int) -> int:
-    """Which brackets stand in the parts of a line; plain words hold none."""
-    signs = 0
-    for part in range(first, last):
-        if kinds[part] >= ASCII:
-            for index in range(parts[0, part], parts[1, part]):
-                byte = data[index]
-                signs |= OPENS if byte == OPENING else BRACES if byte == CURLY else 0
-    return signs
+def _holds(data: Bytes, begin: int, end: int, byte: int) -> bool:
+    for at in range(begin, end):  # noqa: SIM110 (numba knows no any() over a generator)
+        if data[at] == byte:
+            return True
+    return False
 
 
 @njit(cache=True)
@@ -285,12 +294,39 @@ def _ends_line(data: Bytes, begin: int, end: int, classes: NDArray[np.uint16]) -
 
 
 @njit(cache=True)
-def _phrases(data: Bytes, begin: int, end: int, phrases: Bytes, table: Integers, pairs: NDArray[np.bool_]) -> int:
+def _look_over(data: Bytes, size: int, groups: Bytes) -> None:
+    """By group of GROUP bytes: whether one of the phrases' rare pairs may end there, and brackets. The compiler makes vectors of it."""
+    for group in range((size + GROUP - 1) // GROUP):
+        pairs = opens = braces = False
+        for index in range(group * GROUP, (group + 1) * GROUP):
+            at = np.uint64(index)  # unsigned, or the compiler minds negative places and makes no vectors
+            first, second = data[at], data[at + ONE]
+            pairs |= ((first == 107) | (first == 75)) & ((second == 105) | (second == 73))  # ki
+            pairs |= ((first == 99) | (first == 67)) & ((second == 121) | (second == 89))  # cy
+            pairs |= ((first == 118) | (first == 86)) & ((second == 97) | (second == 65))  # va
+            pairs |= ((first == 109) | (first == 77)) & ((second == 115) | (second == 83))  # ms
+            pairs |= ((first == 112) | (first == 80)) & ((second == 115) | (second == 83))  # ps
+            opens |= first == OPENING
+            braces |= first == CURLY
+        groups[group] = pairs | opens << 1 | braces << 2
+
+
+@njit(cache=True)
+def _noticed(groups: Bytes, begin: int, end: int) -> int:
+    """What was noticed in the groups of a line; the pair before its first byte counts too, which does no harm."""
+    noticed = 0
+    for group in range(begin // GROUP, (end - 1) // GROUP + 1):
+        noticed |= groups[group]
+    return noticed
+
+
+@njit(cache=True)
+def _phrases(data: Bytes, begin: int, end: int, phrases: Bytes, table: Integers) -> int:
     """The bits of the phrases that stand there."""
     found = pair = 0
     for at in range(begin, end):
-        pair = (pair << 5 | data[at] & 31) & 1023
-        if pairs[pair]:
+        pair = (pair << 5 | data[np.uint64(at)] & 31) & 1023
+        if PAIR_TABLE[np.uint64(pair)]:
             for phrase in range(table.shape[1]):
                 start, size = at - table[2, phrase], table[1, phrase]
                 if start >= begin and start + size <= end and _same(data, start, phrases, table[0, phrase], size):

@@ -19,7 +19,8 @@ Integers: TypeAlias = NDArray[np.int32]
 
 FIRST_TOP, LAST_TOP, FIRST_DUPLICATE, LAST_DUPLICATE = 2, 4, 5, 10
 COUNTS = 9  # of a text: characters in the most frequent runs of 2, 3, 4 tokens; in repeated runs of 5 to 10
-SPREAD, NEXT = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)  # odd multipliers
+SPREAD, NEXT = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)  # odd multipliers
+ONE = np.uint64(1)
 
 
 @njit(cache=True)
@@ -47,8 +48,9 @@ def measure_ngrams(tokens: Keys, reach: Integers, text_tokens: Integers, counts:
                 counts[n - FIRST_TOP, text] = _repeated(n, left, places, names, times, seen, ends)
             kept = 0
             for index in range(left):
-                keys[kept], places[kept] = keys[index], places[index]
-                kept += times[names[index]] > 1
+                at, to = np.uint64(index), np.uint64(kept)
+                keys[to], places[to] = keys[at], places[at]
+                kept += times[np.uint64(names[at])] > 1
             left = kept
             if left == 0 and n >= LAST_TOP:
                 break
@@ -62,13 +64,15 @@ def _sift_pairs(tokens: Keys, keys: Keys, places: Integers, sieve: NDArray[np.ui
     shift = np.uint64(64 - bits)
     sieve[: 1 << bits] = 0
     for index in range(count):
-        slot = np.int64(((tokens[index] * NEXT + tokens[index + 1]) * SPREAD) >> shift)
+        at = np.uint64(index)
+        slot = ((tokens[at] * NEXT + tokens[at + ONE]) * SPREAD) >> shift
         sieve[slot] = (sieve[slot] << 1) | 1
     left = 0
     for index in range(count):
-        key = tokens[index] * NEXT + tokens[index + 1]
-        keys[left], places[left] = key, index
-        left += sieve[np.int64((key * SPREAD) >> shift)] > 1
+        at = np.uint64(index)
+        key = tokens[at] * NEXT + tokens[at + ONE]
+        keys[np.uint64(left)], places[np.uint64(left)] = key, index
+        left += sieve[(key * SPREAD) >> shift] > 1
     return left
 
 
@@ -77,10 +81,11 @@ def _lengthen(tokens: Keys, n: int, left: int, keys: Keys, places: Integers) -> 
     """From the places with a repeated run of n - 1 tokens to those where one of n tokens may be: its last n - 1 are repeated too."""
     kept = 0
     for index in range(left):
-        place, key = places[index], keys[index]
-        if index + 1 < left and places[index + 1] == place + 1:
-            keys[kept], places[kept] = key * NEXT + tokens[place + n - 1], place
-            kept += 1
+        at, to = np.uint64(index), np.uint64(kept)
+        place = places[at]
+        follows = index + 1 < left and places[at + ONE] == place + 1
+        keys[to], places[to] = keys[at] * NEXT + tokens[np.uint64(min(place + n, tokens.size) - 1)], place
+        kept += follows
     return kept
 
 
@@ -92,8 +97,9 @@ def _most_frequent(tokens: int, n: int, left: int, places: Integers, names: Inte
         return 0
     most, where = 1, 0
     for index in range(left):
-        if times[names[index]] > most:
-            most, where = times[names[index]], places[index]
+        count = times[np.uint64(names[np.uint64(index)])]
+        if count > most:
+            most, where = count, places[index]
     return most * (ends[where + n] - ends[where] + n - 1)
 
 
@@ -117,16 +123,18 @@ def _name(keys: Keys, count: int, slots: Integers, names: Integers, times: Integ
     """Name every key by the first index with an equal key, and count how many share each name (`times` at names only)."""
     bits = _bits(2 * max(count, 1))
     slots[: 1 << bits] = -1
-    mask, shift = np.int64((1 << bits) - 1), np.uint64(64 - bits)
+    mask, shift = np.uint64((1 << bits) - 1), np.uint64(64 - bits)
     for index in range(count):
-        slot = np.int64((keys[index] * SPREAD) >> shift)
-        while slots[slot] >= 0 and keys[slots[slot]] != keys[index]:
-            slot = (slot + 1) & mask
+        at = np.uint64(index)
+        key = keys[at]
+        slot = (key * SPREAD) >> shift
+        while slots[slot] >= 0 and keys[np.uint64(slots[slot])] != key:
+            slot = (slot + ONE) & mask
         if slots[slot] < 0:
             slots[slot] = index
-            times[index] = 0
-        names[index] = slots[slot]
-        times[slots[slot]] += 1
+            times[at] = 0
+        names[at] = slots[slot]
+        times[np.uint64(slots[slot])] += 1
 
 
 @njit(cache=True)
