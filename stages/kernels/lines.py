@@ -136,9 +136,9 @@ def edit_lines(
             marked = edits and citations and noticed & OPENS != 0 and _holds(data, begin_text, end_text, OPENING)
             if edits and longest_word > 0 and lines[3, line] > longest_word:
                 fate = LONG_WORD
-            elif edits and terminal_punctuation and not _ends_well(data, begin_text, end_text):
+            elif edits and terminal_punctuation and not _ends_well(data, begin_text, end_text, marked):
                 fate = UNPUNCTUATED
-            elif edits and n_parts < minimum_words:
+            elif edits and (n_parts < minimum_words or (marked and _is_all_marks(data, begin_text, end_text))):
                 fate = FEW_WORDS
             else:
                 row[LOREM_IPSUM] += found & LOREM != 0
@@ -180,6 +180,7 @@ def edit_lines(
                     last_kept = stop
                     write = stop + (line < last - 1)
             length = stop - start - (begin_text - begin) - (end - end_text) - lines[4, line]
+            length += _continuations(data, begin, begin_text) + _continuations(data, end_text, end)
             last_was_blank = drop_blanks = False
             row[KEPT_CHARACTERS] += length
             row[KEPT_TOKENS] += line_counts[0, line]
@@ -212,6 +213,15 @@ def _copy_run(data: Bytes, run: int, edited: Bytes, begin: int, end: int) -> Non
     """Copy bytes as they are, from `run` on, to the places from `begin` to `end`."""
     for index in range(end - begin):
         edited[np.uint64(begin + index)] = data[np.uint64(run + index)]
+
+
+@njit(cache=True)
+def _continuations(data: Bytes, begin: int, end: int) -> int:
+    """Bytes that begin no character."""
+    count = 0
+    for at in range(begin, end):
+        count += data[at] & 0xC0 == 0x80
+    return count
 
 
 @njit(cache=True)
@@ -272,8 +282,29 @@ def _ends_in_ellipsis(data: Bytes, begin: int, end: int) -> bool:
 
 
 @njit(cache=True)
-def _ends_well(data: Bytes, begin: int, end: int) -> bool:
-    """As C4 asks it of lines: terminal punctuation or a quote, not three full stops."""
+def _is_all_marks(data: Bytes, begin: int, end: int) -> bool:
+    """Whether nothing but citation marks and white space stands there."""
+    while begin < end:
+        size = _citation(data, begin, end) if data[begin] == OPENING else 0
+        if size == 0 and data[begin] > 32:
+            return False
+        begin += max(size, 1)
+    return True
+
+
+@njit(cache=True)
+def _ends_well(data: Bytes, begin: int, end: int, marked: bool) -> bool:
+    """As C4 asks it of lines: terminal punctuation or a quote, not three full stops; citation marks behind it do not count."""
+    at = end - 1
+    while marked and at > begin and data[end - 1] == CLOSING:
+        while at > begin and data[at] != OPENING:
+            at -= 1
+        if data[at] != OPENING or _citation(data, at, end) != end - at:
+            break
+        end = at
+        at -= 1
+    if end == begin:
+        return False
     return data[end - 1] in ENDS and not (end - begin > 2 and _ends_in_ellipsis(data, begin, end))
 
 
@@ -355,7 +386,7 @@ def _furniture(data: Bytes, begin: int, end: int, n_parts: int) -> int:
         return UPPERCASE
     if digits == end - begin:
         return NUMERIC
-    if n_parts == 2 and _is_counter(data, begin, end):
+    if _is_counter(data, begin, end):
         return COUNTER
     return SINGLE_WORD if n_parts == 1 else 0
 
@@ -393,15 +424,18 @@ def _is_alphanumeric(byte: int) -> bool:
 
 @njit(cache=True)
 def _call(data: Bytes, begin: int, end: int, cart: bool) -> tuple[int, int, int]:
-    """Where a call to act stands in a line: "items in cart" anywhere, "read more..." at its end, "sign-in" at its beginning; and its words."""
+    """Where a call to act stands in a line: "items in cart" anywhere, "read more..." at its end, "sign-in" at its beginning; with a space
+    before or behind it; and how many words it has."""
     if cart:
         for at in range(begin, end - ITEMS_IN_CART.size + 1):
             if _same(data, at, ITEMS_IN_CART, 0, ITEMS_IN_CART.size):
-                return at, at + ITEMS_IN_CART.size, 3
-    if end - begin >= READ_MORE.size and _same(data, end - READ_MORE.size, READ_MORE, 0, READ_MORE.size):
-        return end - READ_MORE.size, end, 2
-    if end - begin >= SIGN_IN.size and _same(data, begin, SIGN_IN, 0, SIGN_IN.size):
-        return begin, begin + SIGN_IN.size, 1
+                return at - (at > begin and data[at - 1] <= 32), at + ITEMS_IN_CART.size, 3
+    at = end - READ_MORE.size
+    if at >= begin and _same(data, at, READ_MORE, 0, READ_MORE.size):
+        return at - (at > begin and data[at - 1] <= 32), end, 2
+    at = begin + SIGN_IN.size
+    if at <= end and _same(data, begin, SIGN_IN, 0, SIGN_IN.size):
+        return begin, at + (at < end and data[at] <= 32), 1
     return begin, begin, 0
 
 
