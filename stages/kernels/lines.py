@@ -1,6 +1,6 @@
 """The kernel that measures lines, takes out those that the line edits take out, and copies what stays.
 
-Gopher's rules see the lines as they came; C4's and FineWeb's those that are left, stripped. A line is told from another by the hashes of its parts and
+Gopher's rules see the lines as they came; C4's and FineWeb's those that the edits leave, stripped. A line is told from another by the hashes of its parts and
 its length. Phrases are looked for at their rarest pair of letters, in any case (ASCII).
 
 Definitions: `stages.filter.statistics`; edits: `stages.filter.line_edits`.
@@ -171,6 +171,8 @@ def edit_lines(
                 run, run_write = end, write
                 write += line < last - 1
             else:
+                if not (copies and edits):  # unedited lines are not stripped, as in datatrove
+                    begin_text, end_text = begin, end
                 row[KEPT_ENDS] += _ends_line(data, begin_text, end_text, classes)
                 stop = start + end - begin
                 if copies:

@@ -371,7 +371,8 @@ def plain(text, edits=None, refinedweb=False, stop_words=(), by_character=False)
     kept = [i for i in written if not fates[i][0]]
     removed = Counter(fates[i][0] for i in written if fates[i][0])
     counted = sum((fates[i][2] for i in written), Counter())
-    outer = {i: len(lines[i]) - len(inner(lines[i])) for i in kept}
+    strips = bool(edits or refinedweb)  # unedited lines are not stripped
+    outer = {i: strips * (len(lines[i]) - len(inner(lines[i]))) for i in kept}
     kept_lengths = {i: len(fates[i][1]) - outer[i] for i in kept}
     kept_tokens = sum(len(tokens_by_line[i]) for i in kept)
     _, kept_again = repeats(((tuple(parts_by_line[i]), len(lines[i].encode())), kept_lengths[i]) for i in kept)
@@ -383,7 +384,7 @@ def plain(text, edits=None, refinedweb=False, stop_words=(), by_character=False)
 
     def ends(i):
         line, after = fates[i][1], len(lines[i]) - len(lines[i].rstrip("".join(c for c in lines[i] if is_space(c)) or " "))
-        line = line[: len(line) - after] if after else line
+        line = line[: len(line) - after] if after and strips else line
         return bool(line) and line[-1] in LINE_ENDS
 
     letters = part_characters - sum(category(c)[0] == "N" for c in text) - sum(
