@@ -30,50 +30,61 @@ def measure_ngrams(tokens: Keys, reach: Integers, text_tokens: Integers, counts:
     most = 1
     for text in range(text_tokens.size - 1):
         most = max(most, text_tokens[text + 1] - text_tokens[text])
-    keys, places = np.empty(most, np.uint64), np.empty(most, np.int32)
+    keys, places, hits = np.empty(most, np.uint64), np.empty(most, np.int32), np.empty(most, np.uint16)
+    top_keys, top_places = np.empty(most, np.uint64), np.empty(most, np.int32)
     names, times = np.empty(most, np.int32), np.empty(most, np.int32)
     seen = np.empty(most, np.bool_)
-    sieve = np.empty(1 << _bits(8 * most), np.uint8)
+    sieve = np.empty(1 << _bits(8 * most), np.uint16)
     slots = np.empty(1 << _bits(2 * most), np.int32)
     for text in range(text_tokens.size - 1):
         first, last = np.int64(text_tokens[text]), np.int64(text_tokens[text + 1])
-        ends = reach[first + text : last + text + 1]
-        left = _sift_pairs(tokens[first:last], keys, places, sieve)
+        words, ends = tokens[first:last], reach[first + text : last + text + 1]
+        left = 0
         for n in range(FIRST_TOP, LAST_DUPLICATE + 1):
-            if n > FIRST_TOP:
-                left = _lengthen(tokens[first:last], n, left, keys, places)
-            _name(keys, left, slots, names, times)
+            left = _pairs(words, keys, places) if n == FIRST_TOP else _lengthen(words, n, left, keys, places)
             if n <= LAST_TOP:
-                counts[n - FIRST_TOP, text] = _most_frequent(last - first, n, left, places, names, times, ends)
-            else:
-                counts[n - FIRST_TOP, text] = _repeated(n, left, places, names, times, seen, ends)
+                left = _sift(left, keys, places, hits, sieve)
+                times_most, where = _most_frequent(left, keys, places, hits, top_keys, top_places, slots, names, times)
+                if last - first >= n:  # where no run occurs twice the text's first one counts, as in datatrove
+                    counts[n - FIRST_TOP, text] = times_most * (ends[where + n] - ends[where] + n - 1)
+                continue
+            _name(keys, left, slots, names, times)
+            counts[n - FIRST_TOP, text] = _repeated(n, left, places, names, times, seen, ends)
             kept = 0
             for index in range(left):
                 at, to = np.uint64(index), np.uint64(kept)
                 keys[to], places[to] = keys[at], places[at]
                 kept += times[np.uint64(names[at])] > 1
             left = kept
-            if left == 0 and n >= LAST_TOP:
+            if left == 0:
                 break
 
 
 @njit(cache=True)
-def _sift_pairs(tokens: Keys, keys: Keys, places: Integers, sieve: NDArray[np.uint8]) -> int:
-    """The places whose pair of tokens may occur twice, and the pairs' hashes; returns how many."""
-    count = tokens.size - 1
+def _pairs(tokens: Keys, keys: Keys, places: Integers) -> int:
+    """Every pair of tokens: its hash and its place; returns how many."""
+    count = max(tokens.size - 1, 0)
+    for index in range(count):
+        at = np.uint64(index)
+        keys[at], places[at] = tokens[at] * NEXT + tokens[at + ONE], index
+    return count
+
+
+@njit(cache=True)
+def _sift(count: int, keys: Keys, places: Integers, hits: NDArray[np.uint16], sieve: NDArray[np.uint16]) -> int:
+    """Keep the runs whose slot of the sieve was hit twice and more, and how often it was (at most 65535); returns how many."""
     bits = _bits(8 * max(count, 1))
     shift = np.uint64(64 - bits)
     sieve[: 1 << bits] = 0
     for index in range(count):
-        at = np.uint64(index)
-        slot = ((tokens[at] * NEXT + tokens[at + ONE]) * SPREAD) >> shift
-        sieve[slot] = (sieve[slot] << 1) | 1
+        slot = (keys[np.uint64(index)] * SPREAD) >> shift
+        sieve[slot] += sieve[slot] < 65535
     left = 0
     for index in range(count):
-        at = np.uint64(index)
-        key = tokens[at] * NEXT + tokens[at + ONE]
-        keys[np.uint64(left)], places[np.uint64(left)] = key, index
-        left += sieve[(key * SPREAD) >> shift] > 1
+        at, to = np.uint64(index), np.uint64(left)
+        hit = sieve[(keys[at] * SPREAD) >> shift]
+        keys[to], places[to], hits[to] = keys[at], places[at], hit
+        left += hit > 1
     return left
 
 
@@ -92,18 +103,35 @@ def _lengthen(tokens: Keys, n: int, left: int, keys: Keys, places: Integers) -> 
 
 @njit(cache=True)
 def _most_frequent(
-    tokens: int, n: int, left: int, places: Integers, names: Integers, times: Integers, ends: Integers
-) -> int:
-    """Characters of the most frequent run, with a space between tokens, times its number; of equals, the first in the text.
-    Where no run occurs twice that is the text's first one, as in datatrove."""
-    if tokens < n:
-        return 0
-    most, where = 1, 0
+    left: int, keys: Keys, places: Integers, hits: NDArray[np.uint16], top_keys: Keys, top_places: Integers, slots: Integers,
+    names: Integers, times: Integers,
+) -> tuple[int, int]:  # fmt: skip
+    """How often the most frequent run occurs and where it does first; of equals, the first in the text.
+
+    A run is at most as frequent as its slot was hit. So the runs of the slots that were hit most are counted exactly, and then those of
+    the slots that might hold a more frequent one.
+    """
+    most, where, at_least = 1, 0, 0
     for index in range(left):
-        count = times[np.uint64(names[np.uint64(index)])]
-        if count > most:
-            most, where = count, places[index]
-    return most * (ends[where + n] - ends[where] + n - 1)
+        at_least = max(at_least, np.int64(hits[np.uint64(index)]))
+    if at_least == 0:
+        return 1, 0
+    for _ in range(2):
+        count = 0
+        for index in range(left):
+            at, to = np.uint64(index), np.uint64(count)
+            top_keys[to], top_places[to] = keys[at], places[at]
+            count += np.int64(hits[at]) >= at_least
+        _name(top_keys, count, slots, names, times)
+        most, where = 1, 0
+        for index in range(count):
+            often = times[np.uint64(names[np.uint64(index)])]
+            if often > most:
+                most, where = often, top_places[np.uint64(index)]
+        if most >= at_least:
+            break
+        at_least = min(most, 65535)
+    return most, where
 
 
 @njit(cache=True)

@@ -43,7 +43,10 @@ _VALUES = (LETTER, LOWER, UPPER, UNSPACED, PUNCTUATION, MARK_OF_TEXT, TERMINAL, 
 assert tuple(FLAGS[name] for name in _NAMES.split()) == _VALUES, "the table of characters has changed"
 assert (HAN, WORD, WORD_AND_MARK) == (IDEOGRAPH, 0, 1)
 BASIS, PRIME, HALF = np.uint64(0xCBF29CE484222325), np.uint64(0xD6E8FEB86659FD93), np.uint64(32)  # as english.hash_of
-ONE = np.uint64(1)
+ONE, EVERY = np.uint64(1), 0x0101010101010101  # times a byte: that byte eight times
+HIGH, CASE, SEVEN, FROM_A, ABOVE_Z = (
+    np.uint64(EVERY * byte) for byte in (0x80, 0x20, 0x7F, 0x80 - ord("a"), 0x80 - ord("{"))
+)
 DOT, EXCLAMATION, QUESTION, HASH, OPENING, CLOSING, COLON, SLASH, SMALL_H, SMALL_S = (
     ord(sign) for sign in ".!?#():/hs"
 )
@@ -128,6 +131,10 @@ def measure_tokens(
                     cut = np.int64(cuts[np.uint64(n_cuts)])
                     n_cuts += 1
                     value = _hash(data, at, cut)
+                    if cut - at <= 8 and _is_word(data, at, cut):
+                        any_of = all_of = LETTER
+                        characters = cut - at
+                        at, dots = cut, 0
                     while at < cut:
                         code, width = _decode(data, at)
                         about = np.int64(classes[code]) if code < TABLE_SIZE else IDEOGRAPH
@@ -168,6 +175,15 @@ def measure_tokens(
         for slot in range(first_slot, first_slot + (np.uint64(1) << (np.uint64(64) - shift))):
             row[STOP_WORDS] += seen[slot] == text
     text_tokens[text_lines.size - 1] = n
+
+
+@njit(cache=True)
+def _is_word(data: Bytes, begin: int, end: int) -> bool:
+    """Whether at most eight bytes are ASCII letters: all at once, as in stages.kernels.parts."""
+    mask = ~np.uint64(0) >> np.uint64(64 - 8 * (end - begin))
+    word = load_word(data, begin) & mask
+    low = (word & SEVEN) | CASE
+    return (low + FROM_A) & ~(low + ABOVE_Z) & ~word & HIGH == HIGH & mask
 
 
 @njit(cache=True)
