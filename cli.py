@@ -232,25 +232,18 @@ def trace(
     as_json: Json = False,
 ) -> None:
     """Follow a document, a synthetic row or a training sequence back to its source."""
-    from manifests.trace_text import trace_text
+    from manifests.trace_text import sequence_text, trace_text
 
     if document.startswith("sequence:"):
         from pipeline.training import trace_sequence
 
         sequence = trace_sequence(root, document.removeprefix("sequence:"))
-        typer.echo(json.dumps(sequence, ensure_ascii=False, default=str) if as_json else _sequence_text(sequence))
+        typer.echo(json.dumps(sequence, ensure_ascii=False, default=str) if as_json else sequence_text(sequence))
         return
     from manifests.trace import trace as trace_document
 
     found = trace_document(root, document)
     typer.echo(json.dumps(found.as_json(), ensure_ascii=False, default=str) if as_json else trace_text(found))
-
-
-def _sequence_text(sequence: dict[str, Any]) -> str:
-    lines = [f"training sequence {sequence['sequence']} holds"]
-    for part in sequence["documents"]:
-        lines.append(f"  {part['id']}  tokens {part['start']}-{part['end']}  {part.get('source', '')}")
-    return "\n".join(lines)
 
 
 @app.command(rich_help_panel="Looking")

@@ -6,14 +6,16 @@ task, which the executor tries once more; an engine actor that dies is replaced.
 
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from manifests.errors import EngineError
+from manifests.errors import CorpusmillError, EngineError
 from manifests.receipt import Receipt
+from pipeline.runner import R, T
 from pipeline.task import Failure, Task, run_task
 
 IN_FLIGHT_PER_CPU = 2  # enough to hide scheduling, few enough to keep the driver's memory flat
+MAPPED_PER_TASK = 4
 
 
 class RayRunner:
@@ -47,6 +49,26 @@ class RayRunner:
 
     def run(self, tasks: Iterable[Task], *, holds_engine: bool) -> Iterator[tuple[Task, Receipt | Failure]]:
         return self._run_on_actors(tasks) if holds_engine else self._run_as_tasks(tasks)
+
+    def map(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
+        remote = self._ray.remote(_map)
+        flying: dict[Any, int] = {}
+        done: dict[int, list[R]] = {}
+        for start in range(0, len(items), MAPPED_PER_TASK):
+            if len(flying) >= IN_FLIGHT_PER_CPU * self._cpus:
+                self._gather(flying, done)
+            flying[remote.remote(function, list(items[start : start + MAPPED_PER_TASK]))] = start
+        while flying:
+            self._gather(flying, done)
+        return [result for start in sorted(done) for result in done[start]]
+
+    def _gather(self, flying: dict[Any, int], done: dict[int, list[Any]]) -> None:
+        ready, _ = self._ray.wait(list(flying), num_returns=1)
+        for reference in ready:
+            try:
+                done[flying.pop(reference)] = self._ray.get(reference)
+            except self._ray.exceptions.RayTaskError as error:
+                raise error.cause if isinstance(error.cause, CorpusmillError | OSError) else error from None
 
     def close(self) -> None:
         self._ray.shutdown()
@@ -109,6 +131,10 @@ class RayRunner:
                 yield task, result
         for actor in idle:
             self._ray.kill(actor)
+
+
+def _map(function: Callable[[T], R], items: list[T]) -> list[R]:
+    return list(map(function, items))
 
 
 class _EngineWorker:

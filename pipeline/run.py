@@ -9,7 +9,7 @@ from typing import Any
 
 from manifests import storage
 from manifests.errors import RecipeError
-from manifests.manifest import Manifest, Parent
+from manifests.manifest import Manifest, Parent, read_manifest
 from manifests.storage import Artifact
 from pipeline.catalogue import STAGES, stage_class
 from pipeline.execute import Job, execute
@@ -75,11 +75,14 @@ def run_group(
         patterns = ()
     elif not patterns:
         raise RecipeError(f"{first.name} has no input", "give --input, or `input:` or `inputs:` in the recipe")
-    documents, parents = expand_inputs(patterns, folder)
+    documents, parents = expand_inputs(patterns, folder, runner)
     named: dict[str, tuple[Artifact, ...]] = {}
     all_parents: list[Parent] = list(parents)
     for name, paths in named_patterns.items():
-        named[name], more = expand_inputs(paths, folder)
+        named[name], more = expand_inputs(paths, folder, runner)
+        all_parents += [parent for parent in more if parent not in all_parents]
+    for step in group.steps:
+        more = tuple(_parent(folder_of(name)) for name in sorted(set(_referred(dict(step.settings)))))
         all_parents += [parent for parent in more if parent not in all_parents]
     job = Job(
         stage=stage,
@@ -97,6 +100,21 @@ def run_step(step: Step, inputs: tuple[str, ...], output: str, runner: Runner) -
     beside = folder.rsplit("/", 1)[0]
     step = Step(step.verb, step.name, inputs or step.inputs, step.settings)
     return run_group(Group((step,)), (), folder, lambda name: storage.join(beside, name), runner)
+
+
+def _referred(settings: Any) -> Iterator[str]:
+    """The steps that settings name as `step:NAME/...`: a trained classifier or a tokenizer is as much a parent as documents are."""
+    if isinstance(settings, dict):
+        settings = list(settings.values())
+    if isinstance(settings, (list, tuple)):
+        for item in settings:
+            yield from _referred(item)
+    elif isinstance(settings, str) and settings.startswith("step:"):
+        yield settings.removeprefix("step:").partition("/")[0]
+
+
+def _parent(folder: str) -> Parent:
+    return Parent(folder, read_manifest(folder).digest)
 
 
 def _groups(recipe: Recipe) -> Iterator[Group]:
