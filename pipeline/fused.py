@@ -13,10 +13,11 @@ from typing import Any, ClassVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from manifests.errors import CorpusmillError
+from manifests.errors import CorpusmillError, InputError
 from manifests.receipt import Counts
-from manifests.schema import EXCLUSION, FAILED_PREFIX, excluded, extended
+from manifests.schema import DOCUMENT, EXCLUSION, FAILED_PREFIX, excluded, extended
 from manifests.shard import Shard, read_parquet, schema_of, shard_names
+from manifests.storage import Artifact
 from stages.contract import DOCUMENTS, EXCLUDED, Inputs, MapStage, Outcome, Pass, Passes
 
 
@@ -115,7 +116,21 @@ def _batches(first: MapStage, shard: Shard) -> Iterator[pa.Table]:
             settings: Any = first
             yield from read_records(artifact, settings.reader)
         else:
+            _check_columns(artifact)
             yield from read_parquet(artifact)
+
+
+def _check_columns(artifact: Artifact) -> None:
+    """Raises InputError if a document shard lacks its id or its text, or has another type where the schema says which."""
+    found = schema_of(artifact)
+    mend = "give a stage's output; other files go through extract first (extract.reader names their columns)"
+    for name in ("id", "text"):
+        if name not in found.names:
+            raise InputError(f"{artifact.path} has no column {name!r}", mend)
+    for field in DOCUMENT:
+        if field.name in found.names and found.field(field.name).type != field.type:
+            there = found.field(field.name).type
+            raise InputError(f"{artifact.path}: column {field.name!r} is {there}, not {field.type}", mend)
 
 
 def _output_schema(stages: tuple[MapStage, ...], shard: Shard) -> pa.Schema:
