@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from manifests.schema import DOCUMENT, actual_id, conform
+from tests.command_line import ROOT, corpusmill
 from tests.stages.engines.scripted_server import answer as completion
 from tests.stages.engines.scripted_server import serving
 from tests.stages.warc_bytes import PROSE, answer, page, pages, record
@@ -23,14 +23,7 @@ CLEAN = (
     "They remembered earlier floods, which had closed the road for a week. A farmer said that his sheep were safe on the hill, "
     "and that the water would fall before the next market day."
 )
-ROOT = Path(__file__).parent.parent
 TINY_MODEL = ROOT / "models" / "tiny"
-
-
-def corpusmill(*arguments, cwd, prefix=(), **environment):
-    command = [*prefix, sys.executable, str(ROOT / "cli.py"), *map(str, arguments)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", **environment}
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=240)
 
 
 def refused(result):

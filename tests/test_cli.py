@@ -1,23 +1,12 @@
 """The command line as a user meets it: exit codes, one-line errors with the mend, JSON for programs."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from manifests.schema import DOCUMENT, actual_id, conform
 from manifests.shard import Shard
-
-ROOT = Path(__file__).parent.parent
-
-
-def corpusmill(*arguments, cwd):
-    command = [sys.executable, str(ROOT / "cli.py"), *map(str, arguments)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120)
+from tests.command_line import corpusmill
 
 
 @pytest.fixture(scope="module")
