@@ -30,8 +30,10 @@ def read_in_order(
     classes: Any,
     first: Any,
     length: int,
+    own_repeats: bool,
     bridge: int,
     boundaries: Any,
+    separators: int,
     min_words: int,
     min_characters: int,
     max_removed_share: float,
@@ -49,13 +51,13 @@ def read_in_order(
     count = 0
     for document in range(len(offsets) - 1):
         start, stop = offsets[document], offsets[document + 1]
-        raw = _seen_before(start, stop, classes, first, length, begins, ends, count)
+        raw = _seen_before(start, stop, classes, first, length, own_repeats, begins, ends, count)
         raw = _whole_characters_bridged(text, start, stop, bridge, begins, ends, count, raw)
         removed = 0
         removed_characters = 0
         for cut in range(count, raw):
-            begin, end = _trimmed(text, start, stop, begins[cut], ends[cut], boundaries)
-            if begin < end and _words(text, begin, end, stop, boundaries) >= min_words:
+            begin, end = _trimmed(text, start, stop, begins[cut], ends[cut], boundaries, separators)
+            if end - begin >= length and _words(text, begin, end, stop, boundaries) >= min_words:
                 begins[count], ends[count] = begin, end
                 count += 1
                 removed += end - begin
@@ -81,6 +83,7 @@ def find_sources(
     classes: Any,
     first: Any,
     length: int,
+    own_repeats: bool,
     begins: Any,
     ends: Any,
     cut_offsets: Any,
@@ -96,14 +99,15 @@ def find_sources(
     """
     count = 0
     for document in range(len(offsets) - 1):
+        start = offsets[document]
         for cut in range(cut_offsets[document], cut_offsets[document + 1]):
             position, end = begins[cut], ends[cut]
             whole = count
             seen = np.int64(-length)  # the last window, up to here, that stands before
-            window = max(offsets[document], position - length + 1)
+            window = max(start, position - length + 1)
             while position < end:
                 while window <= position:
-                    if classes[window] >= 0 and 0 <= first[classes[window]] < window:
+                    if _stands_before(window, start, classes, first, own_repeats):
                         seen = window
                     window += 1
                 begin = position
@@ -122,8 +126,9 @@ def find_sources(
                     if count > whole:
                         piece_ends[count - 1] = min(piece_ends[count - 1], begin)
                     while position < end:
-                        starts = classes[position] >= 0 and 0 <= first[classes[position]] < position
-                        if starts and text[position] & 0xC0 != 0x80:
+                        if text[position] & 0xC0 != 0x80 and _stands_before(
+                            position, start, classes, first, own_repeats
+                        ):
                             break
                         position += 1
                     sources[count] = -1
@@ -156,7 +161,7 @@ def close_gaps(
 
 @njit(cache=True, nogil=True)
 def _seen_before(
-    start: int, stop: int, classes: Any, first: Any, length: int, begins: Any, ends: Any, count: int
+    start: int, stop: int, classes: Any, first: Any, length: int, own_repeats: bool, begins: Any, ends: Any, count: int
 ) -> int:
     """Write the spans of `start:stop` that lie in windows seen before, from `count` on, and note the windows seen first here."""
     last = count - 1
@@ -166,12 +171,20 @@ def _seen_before(
             continue
         if first[group] < 0:
             first[group] = position
-        elif last >= count and position <= ends[last]:
+        if not _stands_before(position, start, classes, first, own_repeats):
+            continue
+        if last >= count and position <= ends[last]:
             ends[last] = position + length
         else:
             last += 1
             begins[last], ends[last] = position, position + length
     return last + 1
+
+
+@njit(cache=True, nogil=True)
+def _stands_before(window: int, start: int, classes: Any, first: Any, own_repeats: bool) -> bool:
+    """Whether the window was read before: in a document before the one that begins at `start` or, if that counts, in this one."""
+    return classes[window] >= 0 and 0 <= first[classes[window]] < (window if own_repeats else start)
 
 
 @njit(cache=True, nogil=True)
@@ -197,12 +210,14 @@ def _whole_characters_bridged(
 
 
 @njit(cache=True, nogil=True)
-def _trimmed(text: Any, start: int, stop: int, begin: int, end: int, boundaries: Any) -> tuple[int, int]:
+def _trimmed(
+    text: Any, start: int, stop: int, begin: int, end: int, boundaries: Any, separators: int
+) -> tuple[int, int]:
     """The part of `begin:end` between its outermost boundaries. If what stays on both sides would grow together, the separators at
     one end of the cut stay too: those at its beginning, or at its end where only there a line ends."""
-    while begin < end and not _is_boundary(text, start, stop, begin, boundaries):
+    while begin < end and not _is_boundary(text, start, stop, begin, boundaries, separators):
         begin = _next(text, begin, stop)
-    while end > begin and not _is_boundary(text, start, stop, end, boundaries):
+    while end > begin and not _is_boundary(text, start, stop, end, boundaries, separators):
         end = _previous(text, end, start)
     if begin in (start, end) or end == stop:
         return begin, end
@@ -225,13 +240,25 @@ def _trimmed(text: Any, start: int, stop: int, begin: int, end: int, boundaries:
 
 
 @njit(cache=True, nogil=True)
-def _is_boundary(text: Any, start: int, stop: int, position: int, boundaries: Any) -> bool:
-    if position in (start, stop):
+def _is_boundary(text: Any, start: int, stop: int, position: int, boundaries: Any, separators: int) -> bool:
+    """Whether a cut may begin or end here: beside a free character, or beside so many separators in a row, or an end of the text."""
+    after, found = position, 0
+    while after < stop and found < separators:
+        kind = _kind(text, after, stop, boundaries)
+        if kind != SEPARATOR:
+            break
+        after = _next(text, after, stop)
+        found += 1
+    if after == stop or found == separators or kind == FREE:
         return True
-    return (
-        _kind(text, position, stop, boundaries) != JOINED
-        or _kind_before(text, start, position, stop, boundaries) != JOINED
-    )
+    before, found = position, 0
+    while before > start and found < separators:
+        kind = _kind_before(text, start, before, stop, boundaries)
+        if kind != SEPARATOR:
+            break
+        before = _previous(text, before, start)
+        found += 1
+    return before == start or found == separators or kind == FREE
 
 
 @njit(cache=True, nogil=True)

@@ -70,8 +70,10 @@ def find(settings: SubstringSettings, text: NDArray[np.uint8], offsets: NDArray[
         classes,
         first,
         length,
+        settings.own_repeats,
         settings.bridge_bytes,
         boundary_table(settings.boundary),
+        2 if settings.boundary == "paragraph" else 1,
         settings.min_words,
         settings.min_text_chars,
         settings.max_removed_share,
@@ -91,6 +93,7 @@ def find(settings: SubstringSettings, text: NDArray[np.uint8], offsets: NDArray[
         classes,
         first,
         length,
+        settings.own_repeats,
         begins,
         ends,
         cut_offsets,
@@ -104,7 +107,7 @@ def find(settings: SubstringSettings, text: NDArray[np.uint8], offsets: NDArray[
     return Found(cut_offsets, begins.copy(), ends.copy(), verdicts, pieces)
 
 
-@lru_cache(maxsize=3)
+@lru_cache(maxsize=4)
 def boundary_table(boundary: str) -> NDArray[np.uint8]:
     """What each character is to the boundaries of cuts: JOINED, SEPARATOR or FREE (`stages.kernels.cuts`)."""
     from stages.kernels.cuts import BOUNDARY_TABLE_SIZE, FREE, JOINED, SEPARATOR
@@ -112,7 +115,7 @@ def boundary_table(boundary: str) -> NDArray[np.uint8]:
     from stages.kernels.word_rule import UNSPACED, word_tables
 
     table = np.full(BOUNDARY_TABLE_SIZE, FREE if boundary == "character" else JOINED, np.uint8)
-    if boundary == "line":
+    if boundary in ("line", "paragraph"):
         table[ord("\n")] = SEPARATOR
     if boundary == "word":
         for low, high in UNSPACED:

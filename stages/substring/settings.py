@@ -27,14 +27,14 @@ MOST_PART_BYTES = 1 << 30  # a part's largest allowed target, so that real parts
 class SubstringSettings:
     """Settings of the substring stage.
 
-    A part's documents are read one after the other. A span is cut if it lies in a window of `min_bytes` bytes that was read before, in an
-    earlier document that stays or earlier in the same one.
+    A part's documents are read one after the other. A span is cut if it lies in windows of `min_bytes` bytes that were read before, in
+    documents that stay, and if trimmed to whole lines it still has `min_bytes` bytes.
 
-    min_bytes: bytes of UTF-8 in a window (Lee et al. and Nemotron-CC: 50 tokens, stored as 100 bytes; Dolma 3: 500 bytes of text).
+    min_bytes: bytes of UTF-8 in a window (Lee et al. and Nemotron-CC: 50 tokens, kept as 100 bytes, some 200 bytes of text; Dolma 3: 500).
+    min_words: a trimmed span of fewer words stays. A word stands between white space, or is a character of a script without spaces.
+    own_repeats: what a document says twice by itself counts as well (as in Lee et al.).
     bridge_bytes: a gap of at most so many bytes between two spans is cut with them.
-    boundary: spans are trimmed to whole words (between white space; a character of a script without spaces is a word by itself),
-    whole lines, or whole characters.
-    min_words: a trimmed span of fewer words stays.
+    boundary: what spans are trimmed to: whole lines, paragraphs (between empty lines), words or characters.
     keeper: which document is read first, and so keeps what it shares with others: the longest, the first (smallest id), the newest
     (largest `date`, compared as text; undated ones last) or the one of best `quality` (unscored ones last). Ties go to the smallest id.
     min_text_chars: a document with less text left is dropped; so is one that loses more than `max_removed_share` of its bytes.
@@ -45,9 +45,10 @@ class SubstringSettings:
     name: ClassVar[str] = "substring"
 
     min_bytes: int = 100
-    bridge_bytes: int = 0
-    boundary: Literal["word", "line", "character"] = "word"
     min_words: int = 0
+    own_repeats: bool = False
+    bridge_bytes: int = 0
+    boundary: Literal["line", "paragraph", "word", "character"] = "line"
     keeper: Literal["longest", "first", "newest", "best_quality"] = "longest"
     min_text_chars: int = 200
     max_removed_share: float = 0.8
