@@ -1,6 +1,7 @@
 """One part: its documents in the order in which they are read, what they repeat cut out, kept and excluded rows written."""
 
 import time
+from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from manifests.receipt import Counts
 from manifests.schema import EXCLUSION, excluded, extended
 from manifests.shard import Shard, schema_of
-from stages.contract import DOCUMENTS, EXCLUDED
+from stages.contract import DOCUMENTS, EXCLUDED, Outcome
 from stages.documents import count_reasons
 from stages.spread import read_spread
 from stages.substring.find import Found, find
@@ -30,34 +31,39 @@ def cut_part(settings: SubstringSettings, parts: int, shard: Shard) -> list[Coun
     """Read what was sent to one part; write its kept rows, cut, and its excluded rows, whole."""
     started = time.perf_counter()
     schema = schema_of(shard.inputs[0])
-    rows = in_order(settings, read_part(shard, parts, schema))
-    text, offsets = text_of(rows)
-    found = find(settings, text, offsets)
-    rows = _with_column(rows, REMOVED_BYTES, pa.array(found.removed.astype(np.int32)))
-    rows = _with_column(rows, CUTS, record(found, text, offsets, rows["id"]))
-    reasons, details = _exclusions(found, offsets, rows["id"])
-    edited = _edited(found, text, offsets)
-
+    rows = read_part(shard, parts, schema)
     schema = extended(*SUBSTRING_COLUMNS, of=schema)
     counts = Counts(settings.name, rows_in=rows.num_rows)
     with (
         shard.parquet(DOCUMENTS, schema) as kept_output,
         shard.parquet(EXCLUDED, extended(*EXCLUSION, of=schema)) as excluded_output,
     ):
-        for start in range(0, rows.num_rows, WRITE_ROWS):
-            some = rows.slice(start, WRITE_ROWS)
-            reason = reasons[start : start + WRITE_ROWS]
-            stays = pc.is_null(reason)
-            kept_output.write(_cut_rows(some, edited[start : start + WRITE_ROWS]).filter(stays))
-            gone = pc.invert(stays)
-            codes = reason.filter(gone).to_pylist()
-            detail = details[start : start + WRITE_ROWS].filter(gone).to_pylist()
-            excluded_output.write(excluded(some.filter(gone), settings.name, codes, detail))
-            count_reasons(counts, codes)
-            shard.report(start + some.num_rows, rows.num_rows)
+        for outcome in cut_documents(settings, rows):
+            kept_output.write(outcome.kept)
+            excluded_output.write(outcome.excluded)
+            count_reasons(counts, outcome.excluded["reason"].to_pylist())
+            shard.report(kept_output.rows + excluded_output.rows, rows.num_rows)
     counts.kept, counts.text_bytes, counts.tokens = kept_output.rows, kept_output.text_bytes, kept_output.tokens
     counts.seconds = time.perf_counter() - started
     return [counts]
+
+
+def cut_documents(settings: SubstringSettings, rows: pa.Table) -> Iterator[Outcome]:
+    """The documents of a part, some at a time, in the order in which they are read."""
+    rows = in_order(settings, rows)
+    text, offsets = text_of(rows)
+    found = find(settings, text, offsets)
+    rows = _with_column(rows, REMOVED_BYTES, pa.array(found.removed.astype(np.int32)))
+    rows = _with_column(rows, CUTS, record(found, text, offsets, rows["id"]))
+    reasons, details = _exclusions(found, offsets, rows["id"])
+    edited = _edited(found, text, offsets)
+    for start in range(0, rows.num_rows, WRITE_ROWS):
+        some = slice(start, start + WRITE_ROWS)
+        whole, reason = rows[some], reasons[some]
+        gone = pc.is_valid(reason)
+        kept = _cut_rows(whole, edited[some]).filter(pc.invert(gone))
+        codes, detail = reason.filter(gone).to_pylist(), details[some].filter(gone).to_pylist()
+        yield Outcome(kept, excluded(whole.filter(gone), settings.name, codes, detail))
 
 
 def read_part(shard: Shard, parts: int, schema: pa.Schema) -> pa.Table:
