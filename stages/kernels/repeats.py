@@ -30,55 +30,60 @@ def suffix_array(text: Bytes) -> Positions:
     return divsufsort(text) if len(text) else np.zeros(0, np.int32)
 
 
-def window_classes(text: Bytes, offsets: Offsets, suffixes: Positions, length: int) -> Positions:
+def window_classes(text: Bytes, offsets: Offsets, suffixes: Positions, length: int) -> tuple[Positions, Positions]:
     """int32[bytes]: the same number for all places where the same window begins, below the number of bytes; UNIQUE where a window
-    occurs once and where the document has no `length` bytes left. Documents lie at `offsets`, one after the other."""
-    classes = np.empty(len(text), np.int32)
+    occurs once and where the document has no `length` bytes left. Documents lie at `offsets`, one after the other.
+
+    The classes take the memory of `suffixes`. Returned with them: as many numbers again, of no meaning, for whoever needs memory next.
+    """
+    neighbours = np.empty_like(suffixes)
     if len(text):
-        _common_prefixes(text, suffixes, classes)
-        _mark_ends(offsets, classes, length)
-        _classify(suffixes, classes, length)
-    return classes
+        _neighbours(suffixes, neighbours)
+        _link(text, neighbours, length, suffixes)
+        neighbours.fill(0)
+        _classify(offsets, length, suffixes, neighbours)
+    return suffixes, neighbours
 
 
 @njit(cache=True, nogil=True)
-def _common_prefixes(text: Any, suffixes: Any, common: Any) -> None:
-    """For each suffix, in the order of the text: the bytes it has in common with the suffix before it in the array."""
-    size = len(suffixes)
-    common[suffixes[0]] = -1
-    for rank in range(1, size):
-        common[suffixes[rank]] = suffixes[rank - 1]
+def _neighbours(suffixes: Any, neighbours: Any) -> None:
+    """For each suffix, in the order of the text: the one before it in the array."""
+    neighbours[suffixes[0]] = -1
+    for rank in range(1, len(suffixes)):
+        neighbours[suffixes[rank]] = suffixes[rank - 1]
+
+
+@njit(cache=True, nogil=True)
+def _link(text: Any, neighbours: Any, length: int, links: Any) -> None:
+    """Link each place to its neighbour if their windows are the same, else to itself."""
+    size = len(text)
     shared = 0
-    for position in range(size):
-        neighbour = common[position]
+    for place in range(size):
+        neighbour = neighbours[place]
+        links[place] = place
         if neighbour < 0:
             shared = 0
-        else:
-            most = size - max(position, neighbour)
-            while shared < most and text[position + shared] == text[neighbour + shared]:
-                shared += 1
-        common[position] = shared
+            continue
+        most = size - max(place, neighbour)
+        while shared < most and text[place + shared] == text[neighbour + shared]:
+            shared += 1
+        if shared >= length:
+            links[place] = neighbour
         shared = max(shared - 1, 0)
 
 
 @njit(cache=True, nogil=True)
-def _mark_ends(offsets: Any, common: Any, length: int) -> None:
-    """Turn the values of places that are no window's, because the document ends too soon, into their (negative) complements."""
+def _classify(offsets: Any, length: int, links: Any, members: Any) -> None:
+    """Replace each place's link by the place that its chain of links ends at. members: zeros."""
     for document in range(len(offsets) - 1):
-        for position in range(max(offsets[document], offsets[document + 1] - length + 1), offsets[document + 1]):
-            common[position] = ~common[position]
-
-
-@njit(cache=True, nogil=True)
-def _classify(suffixes: Any, common: Any, length: int) -> None:
-    """Replace common prefixes by classes: a run of suffixes with `length` bytes in common is a class, named by its first rank."""
-    size = len(suffixes)
-    begin = members = 0
-    for rank in range(size + 1):
-        value = common[suffixes[rank]] if rank < size else 0
-        if (value if value >= 0 else ~value) < length:
-            for index in range(begin, rank):
-                position = suffixes[index]
-                common[position] = begin if members > 1 and common[position] >= 0 else UNIQUE
-            begin, members = rank, 0
-        members += value >= 0
+        for place in range(offsets[document], offsets[document + 1]):
+            root = place
+            while links[root] != root:
+                links[root] = links[links[root]]  # halves the chain for whoever comes next
+                root = links[root]
+            links[place] = root
+            members[root] += place + length <= offsets[document + 1]
+    for document in range(len(offsets) - 1):
+        for place in range(offsets[document], offsets[document + 1]):
+            if place + length > offsets[document + 1] or members[links[place]] < 2:
+                links[place] = UNIQUE

@@ -55,9 +55,7 @@ def find(settings: SubstringSettings, text: NDArray[np.uint8], offsets: NDArray[
             f"a part of {len(text)} bytes is too long for substring", "set a smaller substring.part_bytes"
         )
     length, documents = settings.min_bytes, len(offsets) - 1
-    suffixes = repeats.suffix_array(text)
-    classes = repeats.window_classes(text, offsets, suffixes, length)
-    first = suffixes  # the array has done its work; its memory takes the places where windows were read first
+    classes, first = repeats.window_classes(text, offsets, repeats.suffix_array(text), length)
     first.fill(-1)
 
     room = len(text) // length + 1

@@ -50,7 +50,7 @@ def test_the_suffix_array_is_the_sorted_suffixes(texts):
 @given(TEXTS | ANY_TEXTS, st.integers(1, 9))
 def test_two_places_have_a_class_in_common_if_they_begin_the_same_window(texts, length):
     text, offsets = laid_out(texts)
-    classes = repeats.window_classes(text, offsets, repeats.suffix_array(text), length)
+    classes, _ = repeats.window_classes(text, offsets, repeats.suffix_array(text), length)
     windows = {
         start + place: data[place : place + length]
         for start, data in zip(offsets.tolist(), (text.encode() for text in texts), strict=False)
