@@ -1,4 +1,4 @@
-"""The kernels that read documents in order and decide what is cut: what was said before goes, once it is trimmed to whole words.
+"""The kernels that read documents in order and decide what is cut: what was said before goes, once it is trimmed to whole lines.
 
 Definitions and settings: `stages.substring.settings`. Everything is linear in the text: each byte is looked at a bounded number of
 times, whatever repeats.
@@ -34,6 +34,7 @@ def read_in_order(
     bridge: int,
     boundaries: Any,
     separators: int,
+    words: Any,
     min_words: int,
     min_characters: int,
     max_removed_share: float,
@@ -45,7 +46,8 @@ def read_in_order(
     """Read the documents one after the other; find what each repeats of those before it and of itself.
 
     classes: of windows, from `repeats.window_classes`. first: -1 for each class, becomes the place where a document that stays has it
-    first. begins, ends: the cuts, those of document d at cut_offsets[d]:cut_offsets[d + 1]; room for one every `length` bytes.
+    first. boundaries, separators: kinds of characters, and how many separators in a row make a boundary. words: kinds of characters for
+    counting words. begins, ends: the cuts, those of document d at cut_offsets[d]:cut_offsets[d + 1]; room for one every `length` bytes.
     verdicts: what becomes of each document. A document that does not stay is as if never read: nothing is cut for its sake.
     """
     count = 0
@@ -57,7 +59,7 @@ def read_in_order(
         removed_characters = 0
         for cut in range(count, raw):
             begin, end = _trimmed(text, start, stop, begins[cut], ends[cut], boundaries, separators)
-            if end - begin >= length and _words(text, begin, end, stop, boundaries) >= min_words:
+            if end - begin >= length and _words(text, begin, end, stop, words) >= min_words:
                 begins[count], ends[count] = begin, end
                 count += 1
                 removed += end - begin
@@ -262,17 +264,17 @@ def _is_boundary(text: Any, start: int, stop: int, position: int, boundaries: An
 
 
 @njit(cache=True, nogil=True)
-def _words(text: Any, begin: int, end: int, stop: int, boundaries: Any) -> int:
+def _words(text: Any, begin: int, end: int, stop: int, words: Any) -> int:
     """Runs of joined characters, and each free character by itself."""
-    words = 0
+    count = 0
     within = False
     position = begin
     while position < end:
-        kind = _kind(text, position, stop, boundaries)
-        words += kind == FREE or (kind == JOINED and not within)
+        kind = _kind(text, position, stop, words)
+        count += kind == FREE or (kind == JOINED and not within)
         within = kind == JOINED
         position = _next(text, position, stop)
-    return words
+    return count
 
 
 @njit(cache=True, nogil=True)

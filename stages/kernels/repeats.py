@@ -1,11 +1,12 @@
 """Which windows of a text occur more than once, from its suffix array: the kernel that `stages.substring` stands on.
 
-A **window** is `length` bytes within one document. In the suffix array the places of one window stand side by side, and the longest
-common prefix of neighbours tells where the next window begins; so windows get a class each without being compared one by one.
+A **window** is `length` bytes within one document. In the suffix array the places of one window stand side by side, so a place has its
+window in common with another if the suffix before it in the array has `length` bytes in common with it.
 
-The longest common prefixes come from the phi algorithm: Kärkkäinen, Manzini, Puglisi 2009, "Permuted longest-common-prefix array":
-in the order of the text a suffix shares at least one byte less with its neighbour than the suffix before it did, so all of them cost
-linear time, whatever the text repeats. The array that holds them becomes the classes in place: nine bytes for each byte of text.
+How many bytes those two have in common is found by the phi algorithm: Kärkkäinen, Manzini, Puglisi 2009, "Permuted longest-common-
+prefix array". In the order of the text each suffix has at most one byte less in common with its neighbour than the suffix before it
+had, so all of it costs linear time, whatever the text repeats. Places are linked to their neighbours, and a chain of links is a class.
+Two arrays of 32-bit numbers are all that is held: nine bytes for each byte of text, itself included.
 """
 
 from typing import Any, TypeAlias

@@ -88,7 +88,7 @@ def text_of(rows: pa.Table) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     text = np.empty(offsets[-1], np.uint8)
     row = 0
     for chunk in rows["text"].chunks:
-        array = pc.fill_null(chunk, "")
+        array = pc.fill_null(chunk.cast(pa.string()), "")
         end = row + len(array)
         if offsets[end] > offsets[row]:
             _, places, data = array.buffers()
@@ -110,8 +110,9 @@ def _edited(found: Found, text: NDArray[np.uint8], offsets: NDArray[np.int64]) -
 def _cut_rows(rows: pa.Table, edited: pa.Array) -> pa.Table:
     """The rows with their edited texts; the tokens of a text that was cut are no longer known."""
     was_cut = pc.is_valid(rows[CUTS.name])
-    text = pc.if_else(was_cut, edited.cast(pa.string()), rows["text"])
-    rows = rows.set_column(rows.column_names.index("text"), rows.schema.field("text"), text)
+    field = rows.schema.field("text")
+    text = pc.if_else(was_cut, edited.cast(field.type), rows["text"])
+    rows = rows.set_column(rows.column_names.index("text"), field, text)
     place = rows.column_names.index("n_tokens")
     return rows.set_column(place, rows.schema.field("n_tokens"), pc.if_else(was_cut, None, rows["n_tokens"]))
 

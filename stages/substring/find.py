@@ -72,6 +72,7 @@ def find(settings: SubstringSettings, text: NDArray[np.uint8], offsets: NDArray[
         settings.bridge_bytes,
         boundary_table(settings.boundary),
         2 if settings.boundary == "paragraph" else 1,
+        boundary_table("word"),
         settings.min_words,
         settings.min_text_chars,
         settings.max_removed_share,

@@ -160,6 +160,12 @@ def test_spans_of_few_words_stay():
     assert [len(spans) for spans in spans_of(texts, min_bytes=10, min_words=7, boundary="word")] == [0, 0, 0]
 
 
+def test_words_are_counted_as_words_whatever_the_boundary():
+    texts = [f"{number}\nsix words are in this line\n{number}" for number in (1, 2)]
+    assert [len(spans) for spans in spans_of(texts, min_bytes=10, min_words=6, boundary="line")] == [0, 1]
+    assert [len(spans) for spans in spans_of(texts, min_bytes=10, min_words=7, boundary="line")] == [0, 0]
+
+
 def test_nothing_is_cut_for_the_sake_of_a_document_that_does_not_stay():
     shared, passage = "x" * 50 + "y" * 50, "said nowhere else"
     texts = [shared, shared + passage, "and " + passage]

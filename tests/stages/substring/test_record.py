@@ -1,5 +1,6 @@
 """The record of what was cut leads back to the text as it was, byte for byte, whatever was cut, bridged and trimmed."""
 
+import re
 from collections.abc import Callable
 from functools import cache
 
@@ -80,6 +81,29 @@ def test_the_record_says_what_is_gone(texts, config):
                 source = texts[int(piece["keeper"][1:])].encode()
                 assert source[piece["keeper_start"] :][: piece["length"]] == gone
                 assert config.own_repeats or piece["keeper"] != row["id"]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.text(alphabet="ab漢 \n", max_size=60), max_size=6),
+    st.sampled_from(("line", "paragraph", "word")),
+    st.integers(1, 6),
+    st.integers(0, 5),
+    st.booleans(),
+)
+def test_no_line_and_no_word_is_left_in_part_or_grown_together(texts, boundary, length, bridge, own_repeats):
+    config = SubstringSettings(
+        min_bytes=length,
+        boundary=boundary,
+        bridge_bytes=bridge,
+        own_repeats=own_repeats,
+        min_text_chars=0,
+        max_removed_share=1.0,
+    )
+    pieces = {"line": r"\n", "paragraph": r"\n\n+", "word": r"\s+|(?=漢)|(?<=漢)"}[boundary]
+    for row in cut(texts, config)[0]:
+        before = re.split(pieces, texts[int(row["id"][1:])].strip("\n"))
+        assert set(re.split(pieces, row["text"].strip("\n"))) <= {*before, ""}
 
 
 def test_a_piece_names_the_document_that_keeps_it_and_the_place_there():

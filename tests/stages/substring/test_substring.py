@@ -182,6 +182,11 @@ def test_a_repeated_id_is_no_reason_to_fail(tmp_path):
     assert (len(kept), manifest.conserved) == (2, True)
 
 
+def test_an_input_without_documents_gives_one_without_documents(tmp_path):
+    manifest, kept, _ = substring(tmp_path, [])
+    assert (kept, manifest.conserved, manifest.shards) == ([], True, 1)
+
+
 def test_ranges_are_packed_into_parts_and_large_ones_split():
     parts, splits = pack(np.array([30, 60, 20, 250, 10, 10]), 100)
     assert parts.tolist() == [0, 0, 1, 2, 5, 5]
