@@ -216,17 +216,15 @@ def _trimmed(
     text: Any, start: int, stop: int, begin: int, end: int, boundaries: Any, separators: int
 ) -> tuple[int, int]:
     """The part of `begin:end` between its outermost boundaries. If what stays on both sides would grow together, the separators at
-    one end of the cut stay too: those at its beginning, or at its end where only there a line ends."""
+    one end of the cut stay too: those at its beginning, or at its end where only there a line ends. Without any, a free character does."""
     while begin < end and not _is_boundary(text, start, stop, begin, boundaries, separators):
         begin = _next(text, begin, stop)
     while end > begin and not _is_boundary(text, start, stop, end, boundaries, separators):
         end = _previous(text, end, start)
     if begin in (start, end) or end == stop:
         return begin, end
-    if (
-        _kind_before(text, start, begin, stop, boundaries) == SEPARATOR
-        or _kind(text, end, stop, boundaries) == SEPARATOR
-    ):
+    left, right = _kind_before(text, start, begin, stop, boundaries), _kind(text, end, stop, boundaries)
+    if left == SEPARATOR or right == SEPARATOR:
         return begin, end
     head, tail = begin, end
     head_has_line = tail_has_line = False
@@ -238,6 +236,8 @@ def _trimmed(
         tail_has_line |= text[tail] == NEWLINE
     if head > begin and (head_has_line or not tail_has_line):
         return head, end
+    if tail == end and left == JOINED and right == JOINED:
+        return _next(text, begin, stop), end
     return begin, tail
 
 
