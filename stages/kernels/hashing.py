@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from stages.kernels.compiled import compiled, inlined
 
 Keys: TypeAlias = NDArray[np.uint64]
 Values: TypeAlias = NDArray[np.int32]
@@ -48,13 +49,13 @@ def hash_table(values: Mapping[str, int]) -> HashTable:
     return HashTable(keys, places)
 
 
-@njit(cache=True, inline="always")
+@inlined
 def mix(code: np.uint64, byte: np.uint8) -> np.uint64:
     """The hash of what `code` is the hash of, and one byte more."""
     return (code ^ np.uint64(byte)) * FNV_PRIME
 
 
-@njit(cache=True)
+@compiled
 def look_up(table: HashTable, code: np.uint64) -> int:
     """The value of a hash, or -1."""
     mask = table.keys.size - 1

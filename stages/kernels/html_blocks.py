@@ -9,19 +9,21 @@ A formula is written once, as TeX: from `<math>` by its `alttext` or its TeX ann
 """
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from stages.kernels.compiled import compiled
 from stages.kernels.hashing import look_up
 from stages.kernels.html_names import (
     ALT,
     ALTTEXT,
     ARIA_LABEL,
+    ATTRIBUTES,
     BLOCK,
     CLASS,
     CLOSES_PARAGRAPH,
     DISPLAY_MATH,
     DISPLAY_SCRIPT,
+    FACTS,
     FAR,
     ID,
     IGNORED,
@@ -81,8 +83,25 @@ from stages.kernels.html_page import (
     Names,
     Page,
 )
-from stages.kernels.html_text import break_line, close_formula, end_block, new_line_in_code, open_formula, write_formula, write_text
-from stages.kernels.html_tokens import after_comment, facts_of, is_letter, mark_words, name_end, name_hash, raw_end, read_attributes
+from stages.kernels.html_text import (
+    break_line,
+    close_formula,
+    end_block,
+    new_line_in_code,
+    open_formula,
+    write_formula,
+    write_text,
+)
+from stages.kernels.html_tokens import (
+    after_comment,
+    facts_of,
+    is_letter,
+    mark_words,
+    name_end,
+    name_hash,
+    raw_end,
+    read_attributes,
+)
 
 A, ANNOTATION, BR, HR, IMG, LI, MATH, OL, P, PRE = (
     tag(name) for name in ("a", "annotation", "br", "hr", "img", "li", "math", "ol", "p", "pre")
@@ -94,11 +113,12 @@ H1, H6, MENU, DIR = (tag(name) for name in ("h1", "h6", "menu", "dir"))
 assert H6 == H1 + 5
 NOT_SHOWN, NOT_SPOKEN = region("not_shown"), region("not_spoken")
 WITH_WORDS = np.array([CLASS, ID, ROLE, ITEMPROP, ARIA_LABEL])
+TELLING = sum(1 << ATTRIBUTES.index(name) for name in {name for name, _ in FACTS})
 
 LESS, GREATER, SLASH, EXCLAMATION, QUESTION = (ord(sign) for sign in "<>/!?")
 
 
-@njit(cache=True)
+@compiled
 def walk(page: Page, names: Names) -> None:
     """Fill `text`, `blocks`, `levels` and `elements`. A limit that was met leaves `TOO_MANY` in `state[BLOCKS]` or `state[ELEMENTS]`."""
     data, state = page.data, page.state
@@ -111,7 +131,7 @@ def walk(page: Page, names: Names) -> None:
             place = _start_tag(page, names, place + 1)
         elif following == SLASH and place + 2 < size and is_letter(data[place + 2]):
             place = _end_tag(page, names, place + 2)
-        elif following == EXCLAMATION or following == QUESTION or following == SLASH:
+        elif following in (EXCLAMATION, QUESTION, SLASH):
             place = after_comment(data, place + 2)
         else:
             end = place + 1
@@ -125,7 +145,7 @@ def walk(page: Page, names: Names) -> None:
         page.elements[0, LAST] = state[ELEMENTS] - 1
 
 
-@njit(cache=True)
+@compiled
 def _break_block(page: Page) -> None:
     """A tag that breaks lines ends the block; in preformatted text it begins a new line."""
     if page.state[PRE_FROM] > 0:
@@ -134,7 +154,7 @@ def _break_block(page: Page) -> None:
         end_block(page)
 
 
-@njit(cache=True)
+@compiled
 def _start_tag(page: Page, names: Names, begin: int) -> int:
     """Read a start tag whose name begins at `begin`, and open it. Returns the place after it (and after raw content)."""
     data, state = page.data, page.state
@@ -142,7 +162,7 @@ def _start_tag(page: Page, names: Names, begin: int) -> int:
     number = look_up(names.tags, name_hash(data, begin, end))
     if number < 0:
         number = UNKNOWN_TAG
-    place = read_attributes(page, names, end)
+    place, present = read_attributes(page, names, end)
     flags = names.tag_flags[number]
     if flags & IGNORED or place > data.size:  # the page's end cuts the tag off
         return place
@@ -151,21 +171,22 @@ def _start_tag(page: Page, names: Names, begin: int) -> int:
         _close_first(page, names.implied_ends[P])
     if flags & BLOCK:
         _break_block(page)
-    facts = facts_of(page, names)
+    facts = facts_of(page, names, present) if present & TELLING else 0
     if flags & VOID:
-        _void(page, names, number, facts)
+        _void(page, names, number, facts, present)
     elif flags & RAW:
-        return _raw(page, names, number, flags, facts, place)
+        return _raw(page, names, number, facts, place)
     elif data[place - 2] != SLASH or (number != SVG and page.open_count[SVG] + page.open_count[MATH] == 0):
-        _push(page, names, number, flags, facts)
-        _open_formula_element(page, names, number, facts)
+        _push(page, names, number, facts, present)
+        if number in (MATH, ANNOTATION):
+            _open_formula_element(page, names, number, facts, present)
         if number == A:
             state[IN_LINK] = 1
     return place
 
 
-@njit(cache=True)
-def _void(page: Page, names: Names, number: int, facts: int) -> None:
+@compiled
+def _void(page: Page, names: Names, number: int, facts: int, present: int) -> None:
     state = page.state
     if number == BR:
         break_line(page)
@@ -174,28 +195,28 @@ def _void(page: Page, names: Names, number: int, facts: int) -> None:
     elif number == IMG and state[SKIPPED_FROM] == 0:
         state[TEXT_IMAGES] += 1
         written_already = state[FORMULA_END] == state[WRITE] and state[WRITE] > state[BLOCK_BEGIN]
-        if facts & MATH_IMAGE and page.spans[ALT, 0] >= 0 and not written_already:
+        if facts & MATH_IMAGE and present >> ALT & 1 and not written_already:
             write_formula(page, names, page.spans[ALT, 0], page.spans[ALT, 1], facts & DISPLAY_MATH != 0)
 
 
-@njit(cache=True)
-def _raw(page: Page, names: Names, number: int, flags: int, facts: int, begin: int) -> int:
+@compiled
+def _raw(page: Page, names: Names, number: int, facts: int, begin: int) -> int:
     """The content, from `begin`, of an element that holds characters only. Returns the place after its end tag."""
     end, place = raw_end(page.data, names, begin, number if number != PLAINTEXT else -2)
     if number == SCRIPT and facts & MATH_SCRIPT:
         write_formula(page, names, begin, end, facts & DISPLAY_SCRIPT != 0)
     elif number == TITLE and page.open_count[SVG] == 0 and page.state[PRE_FROM] == 0:
-        _push(page, names, number, flags, facts)
+        _push(page, names, number, facts, facts & 0)
         write_text(page, names, begin, end)
         end_block(page)
         _pop_to(page, page.state[DEPTH] - 1)
     return place
 
 
-@njit(cache=True)
-def _push(page: Page, names: Names, number: int, flags: int, facts: int) -> None:
+@compiled
+def _push(page: Page, names: Names, number: int, facts: int, present: int) -> None:
     """Open a tag: what is below it inherits what it is."""
-    state = page.state
+    state, flags = page.state, names.tag_flags[number]
     if state[DEPTH] >= MAX_DEPTH:
         state[OVERFLOW] += 1
         return
@@ -210,14 +231,14 @@ def _push(page: Page, names: Names, number: int, flags: int, facts: int) -> None
         _open_element(page, number, depth)
     if flags & STRONG:
         top[S_STRONG] = 1
-    _open_regions(page, names, number, flags, facts)
-    if state[SKIPPED_FROM] == 0 and (flags & SKIPPED or facts & RENDERED_MATH):
+    _open_regions(page, names, number, facts, present)
+    if state[SKIPPED_FROM] == 0 and (flags & SKIPPED or (facts & RENDERED_MATH and not flags & BLOCK)):
         state[SKIPPED_FROM] = depth
-    if (number == PRE or number == LISTING) and state[PRE_FROM] == 0 and state[SKIPPED_FROM] == 0:
+    if (number in (PRE, LISTING)) and state[PRE_FROM] == 0 and state[SKIPPED_FROM] == 0:
         state[PRE_FROM] = depth
 
 
-@njit(cache=True)
+@compiled
 def _open_element(page: Page, number: int, depth: int) -> None:
     state, elements = page.state, page.elements
     below, top = page.stack[depth - 1], page.stack[depth]
@@ -235,40 +256,41 @@ def _open_element(page: Page, number: int, depth: int) -> None:
             below[S_COUNT] += 1
             elements[element, ORDINAL] = below[S_COUNT]
         top[S_ORDERED] = 0
-    elif number == UL or number == OL or number == MENU or number == DIR:
+    elif number in (UL, OL, MENU, DIR):
         top[S_LIST_DEPTH] += 1
         top[S_ORDERED] = number == OL
     elif number == TABLE:
         top[S_ROW] = top[S_CELL] = top[S_ITEM] = top[S_LIST_DEPTH] = 0
     elif number == TR:
         top[S_ROW] = element
-    elif number == TD or number == TH:
+    elif number in (TD, TH):
         top[S_CELL] = element
     elif H1 <= number <= H6:
         top[S_HEADING] = number - H1 + 1
 
 
-@njit(cache=True)
-def _open_regions(page: Page, names: Names, number: int, flags: int, facts: int) -> None:
+@compiled
+def _open_regions(page: Page, names: Names, number: int, facts: int, present: int) -> None:
     """Each region is one level farther below a tag that breaks lines, and begins here if tag or attributes say so."""
     depth = page.state[DEPTH]
     levels, below, marks = page.stack_levels[depth], page.stack_levels[depth - 1], page.marks
     for attribute in WITH_WORDS:
-        mark_words(page, names, attribute)
+        if present >> attribute & 1:
+            mark_words(page, names, attribute)
     if names.tag_regions[number] >= 0:
         marks[names.tag_regions[number]] = 1
     if facts & UNDISPLAYED:
         marks[NOT_SHOWN] = 1
     if facts & UNSPOKEN:
         marks[NOT_SPOKEN] = 1
-    farther = 1 if flags & BLOCK else 0
+    farther = 1 if names.tag_flags[number] & BLOCK else 0
     for place in range(levels.size):
         levels[place] = 0 if marks[place] else min(below[place] + farther, FAR)
         marks[place] = 0
 
 
-@njit(cache=True)
-def _open_formula_element(page: Page, names: Names, number: int, facts: int) -> None:
+@compiled
+def _open_formula_element(page: Page, names: Names, number: int, facts: int, present: int) -> None:
     """`<math>`: its alttext, if it has one, stands for it. TeX that annotates it replaces what was written of it."""
     state = page.state
     if state[SKIPPED_FROM] > 0:
@@ -276,7 +298,7 @@ def _open_formula_element(page: Page, names: Names, number: int, facts: int) -> 
     if number == MATH and state[MATH_FROM] == 0:
         state[MATH_FROM], state[MATH_BEGIN], state[MATH_PENDING] = state[DEPTH], state[WRITE], state[PENDING]
         state[MATH_DISPLAY] = facts & DISPLAY_MATH
-        if page.spans[ALTTEXT, 0] >= 0:
+        if present >> ALTTEXT & 1:
             write_formula(page, names, page.spans[ALTTEXT, 0], page.spans[ALTTEXT, 1], state[MATH_DISPLAY] != 0)
             state[SKIPPED_FROM] = state[DEPTH]
     elif number == ANNOTATION and state[MATH_FROM] > 0:
@@ -289,7 +311,7 @@ def _open_formula_element(page: Page, names: Names, number: int, facts: int) -> 
             state[SKIPPED_FROM] = state[DEPTH]
 
 
-@njit(cache=True)
+@compiled
 def _end_tag(page: Page, names: Names, begin: int) -> int:
     """Read an end tag whose name begins at `begin`, and close what it closes. Returns the place after it."""
     data, state = page.data, page.state
@@ -317,7 +339,7 @@ def _end_tag(page: Page, names: Names, begin: int) -> int:
     return place + 1
 
 
-@njit(cache=True)
+@compiled
 def _close_first(page: Page, rules: NDArray[np.uint8]) -> None:
     """Close the innermost open tag that the rules say to close, and all within it, unless they say stop before."""
     state = page.state
@@ -332,7 +354,7 @@ def _close_first(page: Page, rules: NDArray[np.uint8]) -> None:
         _pop_to(page, depth - 1)
 
 
-@njit(cache=True)
+@compiled
 def _pop_to(page: Page, depth: int) -> None:
     """Close the open tags above `depth`."""
     state = page.state

@@ -9,9 +9,9 @@ import html.entities
 from typing import Final, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from stages.kernels.compiled import compiled
 from stages.kernels.hashing import FNV_OFFSET, HashTable, hash_table, look_up, mix
 
 LONGEST_NAME: Final = 33  # with its semicolon
@@ -43,7 +43,7 @@ def entities() -> Entities:
     )
 
 
-@njit(cache=True)
+@compiled
 def encode(code: int, buffer: NDArray[np.uint8]) -> int:
     """The UTF-8 of a code point, written to the beginning of `buffer`. Returns its length."""
     if code < 0x80:
@@ -60,7 +60,7 @@ def encode(code: int, buffer: NDArray[np.uint8]) -> int:
     return 4
 
 
-@njit(cache=True)
+@compiled
 def decode_reference(
     data: NDArray[np.uint8], begin: int, end: int, table: Entities, buffer: NDArray[np.uint8]
 ) -> tuple[int, int]:
@@ -90,7 +90,7 @@ def decode_reference(
     return taken, last - first
 
 
-@njit(cache=True)
+@compiled
 def _decode_number(
     data: NDArray[np.uint8], begin: int, end: int, table: Entities, buffer: NDArray[np.uint8]
 ) -> tuple[int, int]:

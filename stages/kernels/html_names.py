@@ -56,7 +56,20 @@ def tag(name: str) -> int:
 
 
 ATTRIBUTES: Final = (
-    *("class", "id", "role", "itemprop", "aria-label", "hidden", "aria-hidden", "style", "type", "alt", "alttext", "display"),
+    *(
+        "class",
+        "id",
+        "role",
+        "itemprop",
+        "aria-label",
+        "hidden",
+        "aria-hidden",
+        "style",
+        "type",
+        "alt",
+        "alttext",
+        "display",
+    ),
     *("encoding", "src", "lang", "href", "content", "property"),
 )
 CLASS, ID, ROLE, ITEMPROP, ARIA_LABEL, HIDDEN, ARIA_HIDDEN, STYLE, TYPE, ALT, ALTTEXT, DISPLAY = range(12)
@@ -64,8 +77,20 @@ ENCODING, SRC, LANG, HREF, CONTENT, PROPERTY = range(12, len(ATTRIBUTES))
 
 # What a start tag's attributes may say, as the bits of a number: the attribute's value holds the word (spaces do not count).
 FACTS: Final = (
-    *(("style", "display:none"), ("style", "visibility:hidden"), ("aria-hidden", "true"), ("type", "math/tex"), ("type", "display")),
-    *(("encoding", "tex"), ("display", "block"), ("src", "latex"), ("class", "latex"), ("class", "math-fallback-image")),
+    *(
+        ("style", "display:none"),
+        ("style", "visibility:hidden"),
+        ("aria-hidden", "true"),
+        ("type", "math/tex"),
+        ("type", "display"),
+    ),
+    *(
+        ("encoding", "tex"),
+        ("display", "block"),
+        ("src", "latex"),
+        ("class", "latex"),
+        ("class", "math-fallback-image"),
+    ),
     *(("class", "katex-html"), ("class", "mathjax"), ("class", "tex"), ("hidden", "")),
 )
 UNDISPLAYED: Final = 1 << 0 | 1 << 1 | 1 << 13
@@ -80,7 +105,10 @@ _REGIONS: Final = {
     "header": ("header", "header masthead banner topbar siteheader pageheader head top"),
     "footer": ("footer", "footer colophon bottom sitefooter pagefooter contentinfo footnav foot"),
     "aside": ("aside", "aside complementary rail sidecolumn"),
-    "sidebar": ("", "sidebar sidebars side sidenav leftbar rightbar leftcol rightcol leftcolumn rightcolumn leftnav rightnav"),
+    "sidebar": (
+        "",
+        "sidebar sidebars side sidenav leftbar rightbar leftcol rightcol leftcolumn rightcolumn leftnav rightnav",
+    ),
     "widget": ("", "widget widgets module panel portlet gadget"),
     "main": ("main", "main maincontent primary maincontainer"),
     "article": ("article", "article articles blogposting newsarticle hentry"),
@@ -93,7 +121,10 @@ _REGIONS: Final = {
     "text": ("", "text copy description desc paragraph excerpt summary intro lead lede standfirst teaser abstract"),
     "comment": ("", "comment comments commentlist disqus respond commentform reply replies discussion commenter"),
     "message": ("", "message messages messagetext thread topic question answer answers postcell votes mod qa"),
-    "share": ("", "share sharing social socials sharebar addtoany addthis sharethis sharedaddy facebook twitter whatsapp pinterest follow"),
+    "share": (
+        "",
+        "share sharing social socials sharebar addtoany addthis sharethis sharedaddy facebook twitter whatsapp pinterest follow",
+    ),
     "related": (
         "",
         "related recommended recommendations recommendation recommend similar more morefrom readmore popular trending latest recent "
@@ -109,32 +140,56 @@ _REGIONS: Final = {
     "breadcrumb": ("", "breadcrumb breadcrumbs crumbs crumb bread breadcrumblist path"),
     "pagination": ("", "pagination pager paging pagenav paginator pages nextprev postnav"),
     "author": ("", "author authors byline bio vcard writer contributor avatar profile signature"),
-    "metadata": ("", "meta metadata date time published timestamp dateline posted info infos pubdate updated datetime stats views"),
+    "metadata": (
+        "",
+        "meta metadata date time published timestamp dateline posted info infos pubdate updated datetime stats views",
+    ),
     "tags": ("", "tag tags tagcloud taglist keywords category categories cat topics labels label"),
     "title": ("", "title headline heading header subtitle pagetitle entrytitle name"),
-    "caption": ("figure figcaption caption", "caption wpcaption credit figure photo imagecaption image thumb thumbnail img picture"),
+    "caption": (
+        "figure figcaption caption",
+        "caption wpcaption credit figure photo imagecaption image thumb thumbnail img picture",
+    ),
     "contents_table": ("", "toc tableofcontents outline jump anchors"),
     "search": ("search", "search searchbox searchform searchbar filter filters sort sorting facet facets"),
     "form": ("form fieldset label", "form forms input field fields contact contactform login signin account password"),
     "button": ("button", "button buttons btn btns action actions toolbar tools controls toggle click"),
-    "product": ("", "product products price prices cart shop item sku woocommerce buy basket checkout offer variant stock"),
+    "product": (
+        "",
+        "product products price prices cart shop item sku woocommerce buy basket checkout offer variant stock",
+    ),
     "review": ("", "review reviews rating ratings testimonial testimonials stars feedback quote quotes"),
     "card": ("", "card cards tile tiles box boxes block blocks feature features grid column columns"),
     "list": ("", "list listing listings items results result feed archive archives directory loop"),
     "slide": ("", "slider slide slides carousel gallery swiper slick hero jumbotron splash cover"),
     "accordion": ("details", "accordion faq faqs collapse collapsible tab tabs tabpanel panel toggle expander"),
     "section": ("section", "section sections region container wrapper row inner"),
-    "documentation": ("", "doc docs documentation document markdown rst sphinx manual guide reference api wiki mw parser"),
+    "documentation": (
+        "",
+        "doc docs documentation document markdown rst sphinx manual guide reference api wiki mw parser",
+    ),
     "code": ("pre code", "code highlight sourcecode snippet syntax codehilite prettyprint hljs"),
     "quotation": ("blockquote", "blockquote pullquote pull"),
-    "hidden": ("", "hidden invisible hide sr only screenreader visuallyhidden offscreen skip skiplink noprint print assistive"),
+    "hidden": (
+        "",
+        "hidden invisible hide sr only screenreader visuallyhidden offscreen skip skiplink noprint print assistive",
+    ),
     "legal": ("", "copyright legal terms copyrights imprint credits licence license"),
     "user": ("", "user users username member members userinfo postprofile online rank joined"),
-    "event": ("", "event events calendar schedule job jobs career careers team staff location locations map address hours"),
+    "event": (
+        "",
+        "event events calendar schedule job jobs career careers team staff location locations map address hours",
+    ),
     "ticker": ("", "live ticker breaking news weather stock score scores poll quiz"),
-    "edit": ("", "edit editsection permalink headerlink anchor tooltip print email download pdf report flag hnt lang languages language"),
+    "edit": (
+        "",
+        "edit editsection permalink headerlink anchor tooltip print email download pdf report flag hnt lang languages language",
+    ),
     "table": ("table", "table infobox datatable specs specification specifications"),
-    "references": ("", "reference references footnote footnotes reflist citation citations cite bibliography notes note"),
+    "references": (
+        "",
+        "reference references footnote footnotes reflist citation citations cite bibliography notes note",
+    ),
     "item": ("li dd dt", ""),
     "address": ("address", ""),
     "no_script": ("noscript", "noscript"),

@@ -3,10 +3,11 @@
 from typing import Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from stages.kernels.compiled import compiled
 from stages.kernels.html_entities import decode_reference
+from stages.kernels.html_names import tag
 from stages.kernels.html_page import (
     BEGIN,
     BLOCK_BEGIN,
@@ -51,16 +52,18 @@ from stages.kernels.html_page import (
     Names,
     Page,
 )
-from stages.kernels.html_names import tag
 
 Bytes = NDArray[np.uint8]
 
 NOTHING, SPACE, NEWLINE, RETURN, TAB = 0, 32, 10, 13, 9
 AMPERSAND, DOLLAR, BACKSLASH, ROUND, SQUARE = (ord(sign) for sign in "&$\\([")
+# Bytes that can only be part of visible characters, which is most of any text: no white space, no reference, no lead byte of a character
+# that `_blank` knows.
+PLAIN = np.array([byte > SPACE and byte not in (AMPERSAND, 0x7F, 0xC2, 0xE2, 0xE3, 0xEF) for byte in range(256)])
 TITLE_TAG: Final = tag("title")
 
 
-@njit(cache=True)
+@compiled
 def end_block(page: Page) -> None:
     """What was written since the last block's end becomes a block, unless it is nothing."""
     state = page.state
@@ -85,7 +88,7 @@ def end_block(page: Page) -> None:
     state[TEXT_CHARACTERS] = state[TEXT_LINK_CHARACTERS] = state[TEXT_LINKS] = state[TEXT_STRONG] = 0
 
 
-@njit(cache=True)
+@compiled
 def _begin_block(page: Page) -> None:
     """The block that the first character is about to be written to takes what its place in the page is."""
     number = page.state[BLOCKS]
@@ -100,7 +103,7 @@ def _begin_block(page: Page) -> None:
         page.levels[number, region] = page.stack_levels[page.state[DEPTH], region]
 
 
-@njit(cache=True)
+@compiled
 def break_line(page: Page) -> None:
     """`<br>`: a new line; two of them end the block, except in preformatted text."""
     state = page.state
@@ -115,7 +118,7 @@ def break_line(page: Page) -> None:
         state[PENDING] = NEWLINE
 
 
-@njit(cache=True)
+@compiled
 def new_line_in_code(page: Page) -> None:
     """A tag that breaks lines, within preformatted text: a new line unless one has just begun."""
     state = page.state
@@ -124,7 +127,38 @@ def new_line_in_code(page: Page) -> None:
         state[WRITE] += 1
 
 
-@njit(cache=True)
+@compiled
+def _write_run(page: Page, begin: int, end: int) -> None:
+    """Write data[begin:end], all plain, as `_write_character` would one by one."""
+    data, text, state = page.data, page.text, page.state
+    if state[WRITE] == state[BLOCK_BEGIN]:
+        _begin_block(page)
+    elif state[PENDING] != NOTHING:
+        text[state[WRITE]] = state[PENDING]
+        state[WRITE] += 1
+    state[PENDING] = NOTHING
+    write, characters = state[WRITE], 0
+    for place in range(begin, end):
+        text[write] = data[place]
+        write += 1
+        characters += data[place] < 0x80 or data[place] >= 0xC0
+    state[WRITE] = write
+    _count_characters(page, characters)
+
+
+@compiled
+def _count_characters(page: Page, characters: int) -> None:
+    state = page.state
+    state[TEXT_CHARACTERS] += characters
+    if state[IN_LINK] != 0:
+        state[TEXT_LINK_CHARACTERS] += characters
+        if state[IN_LINK] == 1:  # the first of a link
+            state[TEXT_LINKS] += 1
+            state[IN_LINK] = 2
+    state[TEXT_STRONG] += characters * page.stack[state[DEPTH], S_STRONG]
+
+
+@compiled
 def _write_character(page: Page, length: int) -> None:
     """Write the visible character in `page.buffer`, after the white space that waited before it."""
     state = page.state
@@ -137,15 +171,10 @@ def _write_character(page: Page, length: int) -> None:
     for offset in range(length):
         page.text[state[WRITE]] = page.buffer[offset]
         state[WRITE] += 1
-    state[TEXT_CHARACTERS] += 1
-    state[TEXT_LINK_CHARACTERS] += state[IN_LINK] != 0
-    if state[IN_LINK] == 1:  # the first character of a link
-        state[TEXT_LINKS] += 1
-        state[IN_LINK] = 2
-    state[TEXT_STRONG] += page.stack[state[DEPTH], S_STRONG]
+    _count_characters(page, 1)
 
 
-@njit(cache=True)
+@compiled
 def _length(data: Bytes, begin: int, end: int) -> int:
     """The bytes of the UTF-8 character that begins at `begin`."""
     byte = data[begin]
@@ -153,7 +182,7 @@ def _length(data: Bytes, begin: int, end: int) -> int:
     return min(length, end - begin)
 
 
-@njit(cache=True)
+@compiled
 def _blank(character: Bytes, length: int) -> int:
     """1: white space; 2: a character that has no place in text (soft hyphen, zero width, controls); 0: anything else."""
     byte, second, third = character[0], character[1], character[2]
@@ -177,7 +206,7 @@ def _blank(character: Bytes, length: int) -> int:
     return 0
 
 
-@njit(cache=True)
+@compiled
 def write_text(page: Page, names: Names, begin: int, end: int) -> None:
     """Write data[begin:end], white space and character references resolved."""
     data, state = page.data, page.state
@@ -185,6 +214,13 @@ def write_text(page: Page, names: Names, begin: int, end: int) -> None:
         return
     place = begin
     while place < end:
+        if PLAIN[data[place]]:
+            run = place + 1
+            while run < end and PLAIN[data[run]]:
+                run += 1
+            _write_run(page, place, run)
+            place = run
+            continue
         length = taken = _length(data, place, end)
         referred = 0
         if data[place] == AMPERSAND:
@@ -204,7 +240,7 @@ def write_text(page: Page, names: Names, begin: int, end: int) -> None:
         place += taken
 
 
-@njit(cache=True)
+@compiled
 def _write_code_space(page: Page) -> None:
     """White space in preformatted text stays: line ends, tabs and spaces. A block does not begin with an empty line."""
     state, byte = page.state, page.buffer[0]
@@ -214,11 +250,11 @@ def _write_code_space(page: Page) -> None:
         if byte == NEWLINE:
             return
         _begin_block(page)
-    page.text[state[WRITE]] = byte if byte == NEWLINE or byte == TAB else SPACE
+    page.text[state[WRITE]] = byte if byte in (NEWLINE, TAB) else SPACE
     state[WRITE] += 1
 
 
-@njit(cache=True)
+@compiled
 def write_formula(page: Page, names: Names, begin: int, end: int, display: bool) -> None:
     """Write data[begin:end], which is TeX, as `$...$`, or as `$$...$$` if it stands on a line of its own."""
     data = page.data
@@ -229,7 +265,7 @@ def write_formula(page: Page, names: Names, begin: int, end: int, display: bool)
     if begin == end:
         return
     following = data[begin + 1] if end - begin > 1 else 0
-    marked = data[begin] == DOLLAR or (data[begin] == BACKSLASH and (following == ROUND or following == SQUARE))
+    marked = data[begin] == DOLLAR or (data[begin] == BACKSLASH and (following in (ROUND, SQUARE)))
     if not marked:
         open_formula(page, display)
     write_text(page, names, begin, end)
@@ -238,7 +274,7 @@ def write_formula(page: Page, names: Names, begin: int, end: int, display: bool)
     page.state[FORMULA_END] = page.state[WRITE]
 
 
-@njit(cache=True)
+@compiled
 def open_formula(page: Page, display: bool) -> None:
     if page.state[SKIPPED_FROM] == 0:
         length = 2 if display else 1
@@ -247,7 +283,7 @@ def open_formula(page: Page, display: bool) -> None:
         _write_character(page, length)
 
 
-@njit(cache=True)
+@compiled
 def close_formula(page: Page, display: bool) -> None:
     if page.state[SKIPPED_FROM] == 0:
         page.state[PENDING] = NOTHING

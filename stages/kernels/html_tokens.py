@@ -1,9 +1,9 @@
 """The tokens of a page: names, attributes, comments, the end of raw content. After the HTML standard, 13.2.5."""
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from stages.kernels.compiled import compiled, inlined
 from stages.kernels.hashing import FNV_OFFSET, look_up, mix
 from stages.kernels.html_page import Names, Page
 
@@ -12,21 +12,23 @@ LONGEST_VALUE = 1000  # bytes of an attribute's value that are looked at
 LONGEST_TAG = 16  # longer names are unknown
 
 
-@njit(cache=True, inline="always")
+@inlined
 def is_letter(byte: int) -> bool:
     return 97 <= (byte | 32) <= 122
 
 
-@njit(cache=True, inline="always")
+@inlined
 def is_space(byte: int) -> bool:
     return byte == 32 or 9 <= byte <= 13
 
 
-@njit(cache=True)
+@compiled
 def after_comment(data: NDArray[np.uint8], place: int) -> int:
     """The place after a comment, declaration or processing instruction. place: after its first two characters."""
     size = data.size
-    if not (place + 1 < size and data[place - 1] == EXCLAMATION and data[place] == HYPHEN and data[place + 1] == HYPHEN):
+    if not (
+        place + 1 < size and data[place - 1] == EXCLAMATION and data[place] == HYPHEN and data[place + 1] == HYPHEN
+    ):
         while place < size and data[place] != GREATER:
             place += 1
         return place + 1
@@ -43,7 +45,7 @@ def after_comment(data: NDArray[np.uint8], place: int) -> int:
     return size
 
 
-@njit(cache=True)
+@compiled
 def name_end(data: NDArray[np.uint8], place: int) -> int:
     """The end of the tag name that begins at `place`."""
     while place < data.size and not is_space(data[place]) and data[place] != SLASH and data[place] != GREATER:
@@ -51,7 +53,7 @@ def name_end(data: NDArray[np.uint8], place: int) -> int:
     return place
 
 
-@njit(cache=True)
+@compiled
 def name_hash(data: NDArray[np.uint8], begin: int, end: int) -> np.uint64:
     """The hash of a name in lower case; of its first bytes only, if it is longer than any name that is known."""
     code = FNV_OFFSET
@@ -61,20 +63,18 @@ def name_hash(data: NDArray[np.uint8], begin: int, end: int) -> np.uint64:
     return code
 
 
-@njit(cache=True)
-def read_attributes(page: Page, names: Names, place: int) -> int:
-    """Read a tag's attributes from `place`. Returns the place after its `>`; beyond the page's end if there is none.
-
-    page.spans: begin and end of each known attribute's value, by its number (-1: not there). The first of two counts.
+@compiled
+def read_attributes(page: Page, names: Names, place: int) -> tuple[int, int]:
+    """Read a tag's attributes from `place`. Returns the place after its `>` (beyond the page's end if there is none) and which of the known
+    attributes it has, as bits. page.spans: begin and end of their values, by number. The first of two counts.
     """
     data, spans = page.data, page.spans
     size = data.size
-    for number in range(spans.shape[0]):
-        spans[number, 0] = -1
+    present = 0
     while place < size:
         byte = data[place]
         if byte == GREATER:
-            return place + 1
+            return place + 1, present
         if is_space(byte) or byte == SLASH:
             place += 1
             continue
@@ -88,12 +88,13 @@ def read_attributes(page: Page, names: Names, place: int) -> int:
         begin = end = place
         if place < size and data[place] == EQUALS:
             begin, end, place = _value(data, place + 1)
-        if attribute >= 0 and spans[attribute, 0] < 0:
+        if attribute >= 0 and not present >> attribute & 1:
+            present |= 1 << attribute
             spans[attribute, 0], spans[attribute, 1] = begin, end
-    return size + 1
+    return size + 1, present
 
 
-@njit(cache=True)
+@compiled
 def _value(data: NDArray[np.uint8], place: int) -> tuple[int, int, int]:
     """Begin and end of the value that begins at `place` or after white space, and the place after it."""
     size = data.size
@@ -111,18 +112,18 @@ def _value(data: NDArray[np.uint8], place: int) -> tuple[int, int, int]:
     return begin, place, place
 
 
-@njit(cache=True)
-def facts_of(page: Page, names: Names) -> int:
+@compiled
+def facts_of(page: Page, names: Names, present: int) -> int:
     """Which of `html_names.FACTS` hold for the attributes just read, as bits."""
     facts = 0
     for fact in range(names.facts.shape[0]):
         attribute = names.facts[fact, 0]
-        if page.spans[attribute, 0] >= 0:
+        if present >> attribute & 1:
             facts |= _holds(page, attribute, names.fact_words[names.facts[fact, 1] : names.facts[fact, 2]]) << fact
     return facts
 
 
-@njit(cache=True)
+@compiled
 def _holds(page: Page, attribute: int, word: NDArray[np.uint8]) -> int:
     """1 if the value holds the lower-case word; spaces in the value do not count."""
     begin = page.spans[attribute, 0]
@@ -142,12 +143,10 @@ def _holds(page: Page, attribute: int, word: NDArray[np.uint8]) -> int:
     return 1 if word.size == 0 else 0
 
 
-@njit(cache=True)
+@compiled
 def mark_words(page: Page, names: Names, attribute: int) -> None:
     """Mark the regions that the words of an attribute's value open. A word ends at what is no letter and before a capital (`postBody`)."""
     begin = page.spans[attribute, 0]
-    if begin < 0:
-        return
     end = min(page.spans[attribute, 1], begin + LONGEST_VALUE)
     code, length, after_small = FNV_OFFSET, 0, False
     for place in range(begin, end + 1):
@@ -165,7 +164,7 @@ def mark_words(page: Page, names: Names, attribute: int) -> None:
         after_small = letter and not capital
 
 
-@njit(cache=True)
+@compiled
 def raw_end(data: NDArray[np.uint8], names: Names, place: int, number: int) -> tuple[int, int]:
     """Where raw content that begins at `place` ends, and the place after its end tag. number: the tag that it must be."""
     size = data.size

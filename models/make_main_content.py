@@ -1,0 +1,190 @@
+"""Make `main_content/forests.safetensors`: what the default extractor judges blocks by.
+
+    python -m models.make_main_content --data FOLDER [--output FILE]
+
+Needs scikit-learn, which corpusmill itself does not. Every block of the tuning half's pages is a row: its features, and whether its words
+stand in the page's reference text, in sequence. A row weighs what its words weigh in the page, dampened, and every page weighs the same.
+The first forest learns from these; the second from the same rows and from scores that first forests gave to sites they had not seen
+(five folds), as it will get them for new pages. Printed at the end: the measure on both halves. Same data, same file.
+"""
+
+import argparse
+import importlib.resources
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.wcxb import HELD_OUT, TUNING, ReferencePage, mean, part_of, reference_pages, score, words
+from stages.extract import main_content
+from stages.extract.rendering import rendered
+from stages.kernels.block_text import WORDS
+from stages.kernels.html_page import BEGIN, END, TITLE
+from stages.kernels.trees import Forest, probabilities
+from stages.readers.charset import decoded
+
+FOLDS = 5
+DAMPENED = 0.7  # the exponent of a block's words in its weight
+GRAM = 4  # words in sequence that make a match
+NEAR = 4  # blocks
+FOREST = {
+    "max_iter": 150,
+    "learning_rate": 0.08,
+    "max_leaf_nodes": 24,
+    "min_samples_leaf": 60,
+    "l2_regularization": 5.0,
+    "max_features": 0.3,
+    "max_bins": 127,
+    "early_stopping": False,
+    "random_state": 0,
+}
+
+Floats = NDArray[np.float32]
+
+
+class Sample:
+    """A page as rows to learn from. labels: which blocks are in the reference. weights: of the blocks; they sum to about 1."""
+
+    def __init__(self, page: ReferencePage) -> None:
+        self.page = page
+        self.blocks = main_content.blocks_of(decoded(page.payload, page.charset)[0])
+        self.features = main_content.features_of(self.blocks, "en")
+        texts = [self.blocks.text[block[BEGIN] : block[END]].decode() for block in self.blocks.blocks]
+        self.labels = labels(texts, page.reference)
+        self.labels[self.blocks.blocks[:, TITLE] != 0] = False
+        sizes = np.maximum(self.features[:, WORDS], 1).astype(np.float64) ** DAMPENED
+        self.weights = sizes / max(sizes[self.labels].sum(), sizes.sum() / 10)
+        self.fold = part_of(page.domain, FOLDS, "fold")
+
+
+def labels(texts: Sequence[str], reference: str) -> NDArray[np.bool_]:
+    """Whether at least half of each block's words stand in the reference in sequences of GRAM words.
+
+    A shorter block must be in such a sequence together with the words before or after it in the page, or be a line of the reference
+    while a block close by is in it too: `Home` in a menu is not the `home` of a sentence.
+    """
+    wanted = words(reference)
+    grams = [{tuple(wanted[i : i + size]) for i in range(len(wanted) - size + 1)} for size in range(GRAM + 1)]
+    lines = {tuple(words(line)) for line in reference.split("\n")}
+    blocks = [words(text) for text in texts]
+    covered = np.array([_coverage(block, grams[GRAM]) for block in blocks])
+    found = covered >= 0.5
+    for number, block in enumerate(blocks):
+        if not 0 < len(block) < GRAM or tuple(block) not in grams[len(block)]:
+            continue
+        missing = GRAM - len(block)
+        before = [word for other in blocks[max(number - 3, 0) : number] for word in other][-missing:]
+        after = [word for other in blocks[number + 1 : number + 4] for word in other][:missing]
+        in_sequence = tuple(before + block) in grams[GRAM] or tuple(block + after) in grams[GRAM]
+        near = covered[max(number - NEAR, 0) : number + NEAR + 1].max() > 0.5
+        found[number] = in_sequence or (near and tuple(block) in lines)
+    return found
+
+
+def _coverage(block: list[str], grams: set[tuple[str, ...]]) -> float:
+    if len(block) < GRAM:
+        return 0.0
+    hit = np.zeros(len(block), np.bool_)
+    for begin in range(len(block) - GRAM + 1):
+        if tuple(block[begin : begin + GRAM]) in grams:
+            hit[begin : begin + GRAM] = True
+    return float(hit.mean())
+
+
+def trained(samples: Sequence[Sample], rows: Sequence[Floats]) -> Forest:
+    """A forest for these pages. rows: the features to use, by page."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    model = HistGradientBoostingClassifier(**FOREST)
+    model.fit(
+        np.vstack(rows),
+        np.concatenate([sample.labels for sample in samples]),
+        sample_weight=np.concatenate([sample.weights for sample in samples]),
+    )
+    return forest_of(model)
+
+
+def forest_of(model: Any) -> Forest:
+    """scikit-learn's trees as one table of nodes."""
+    trees = [predictors[0].nodes for predictors in model._predictors]
+    begins = np.cumsum([0, *(len(tree) for tree in trees)])
+    nodes = np.concatenate(trees)
+    begin = np.repeat(begins[:-1], [len(tree) for tree in trees])
+    leaf = nodes["is_leaf"] != 0
+    return Forest(
+        begins[:-1].astype(np.int32),
+        np.where(leaf, -1, nodes["feature_idx"]).astype(np.int16),
+        np.where(leaf, nodes["value"], nodes["num_threshold"]).astype(np.float32),
+        (nodes["left"] + begin).astype(np.int32),
+        (nodes["right"] + begin).astype(np.int32),
+        float(np.ravel(model._baseline_prediction)[0]),
+    )
+
+
+def unseen_scores(samples: Sequence[Sample]) -> list[Floats]:
+    """Each page's scores by a first forest that was trained without the page's fold."""
+    scores: dict[int, Floats] = {}
+    for fold in range(FOLDS):
+        others = [sample for sample in samples if sample.fold != fold]
+        forest = trained(others, [sample.features for sample in others])
+        scores |= {
+            number: probabilities(forest, sample.features)
+            for number, sample in enumerate(samples)
+            if sample.fold == fold
+        }
+    return [scores[number] for number in range(len(samples))]
+
+
+def arrays_of(forest: Forest, prefix: str) -> dict[str, NDArray]:
+    return {
+        prefix + name: np.array([value], np.float64) if name == "bias" else value
+        for name, value in zip(Forest._fields, forest, strict=True)
+    }
+
+
+def report(samples: Sequence[Sample], first: Forest, second: Forest) -> None:
+    """Print the measure by half."""
+    for half, name in ((TUNING, "tuning half"), (HELD_OUT, "held-out half")):
+        scores = []
+        for sample in samples:
+            if sample.page.half == half:
+                rows = main_content.with_context(sample.blocks, sample.features, probabilities(first, sample.features))
+                found = probabilities(second, rows)
+                found[sample.blocks.blocks[:, TITLE] != 0] = 0
+                chosen = main_content.best_set(found, sample.features[:, WORDS].astype(np.float64))
+                text = rendered(sample.blocks.text, sample.blocks.blocks, sample.blocks.elements, chosen)
+                scores.append(score(text, sample.page.reference))
+        total = mean(scores)
+        print(
+            f"{name}: {len(scores)} pages, F1 {total.f1:.4f}, precision {total.precision:.4f}, recall {total.recall:.4f}"
+        )
+
+
+def main() -> None:
+    from safetensors.numpy import save_file
+
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("--data", type=Path, required=True, help="the folder that holds web/")
+    parser.add_argument("--output", type=Path)
+    arguments = parser.parse_args()
+    output = (
+        arguments.output or Path(str(importlib.resources.files("models"))) / "main_content" / "forests.safetensors"
+    )
+    samples = [Sample(page) for page in reference_pages(arguments.data)]
+    tuning = [sample for sample in samples if sample.page.half == TUNING]
+    scores = unseen_scores(tuning)
+    first = trained(tuning, [sample.features for sample in tuning])
+    rows = [
+        main_content.with_context(sample.blocks, sample.features, found)
+        for sample, found in zip(tuning, scores, strict=True)
+    ]
+    second = trained(tuning, rows)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    save_file(arrays_of(first, "first.") | arrays_of(second, "second."), output)
+    report(samples, first, second)
+
+
+if __name__ == "__main__":
+    main()
