@@ -1,15 +1,16 @@
-"""Make `main_content/forests.safetensors`: what the default extractor judges blocks by.
+"""Make `main_content/forest.safetensors`: what the default extractor judges blocks by.
 
-    python -m models.make_main_content --data FOLDER [--output FILE]
+    python -m models.make_main_content --data FOLDER [--output FILE] [--tune]
 
 Needs scikit-learn, which corpusmill itself does not. Every block of the tuning half's pages is a row: its features, and whether its words
 stand in the page's reference text, in sequence. A row weighs what its words weigh in the page, dampened, and every page weighs the same.
-The first forest learns from these; the second from the same rows and from scores that first forests gave to sites they had not seen
-(five folds), as it will get them for new pages. Printed at the end: the measure on both halves. Same data, same file.
+Printed at the end: the measure on both halves. `--tune` cross-validates on the tuning half alone, so that nothing is chosen by the held-out
+half. Same data, same file.
 """
 
 import argparse
 import importlib.resources
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.wcxb import HELD_OUT, TUNING, ReferencePage, mean, part_of, reference_pages, score, words
+from models.wcxb import HELD_OUT, TUNING, ReferencePage, Score, mean, part_of, reference_pages, score, words
 from stages.extract import main_content
 from stages.extract.rendering import rendered
 from stages.kernels.block_text import WORDS
 from stages.kernels.html_page import BEGIN, END, TITLE
-from stages.kernels.trees import Forest, probabilities
+from stages.kernels.trees import Forest
 from stages.readers.charset import decoded
 
 FOLDS = 5
@@ -33,6 +34,7 @@ FOREST = {
     "max_iter": 150,
     "learning_rate": 0.08,
     "max_leaf_nodes": 24,
+    "max_depth": 7,
     "min_samples_leaf": 60,
     "l2_regularization": 5.0,
     "max_features": 0.3,
@@ -40,8 +42,6 @@ FOREST = {
     "early_stopping": False,
     "random_state": 0,
 }
-
-Floats = NDArray[np.float32]
 
 
 class Sample:
@@ -93,13 +93,13 @@ def _coverage(block: list[str], grams: set[tuple[str, ...]]) -> float:
     return float(hit.mean())
 
 
-def trained(samples: Sequence[Sample], rows: Sequence[Floats]) -> Forest:
-    """A forest for these pages. rows: the features to use, by page."""
+def trained(samples: Sequence[Sample]) -> Forest:
+    """A forest that has learned from these pages."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     model = HistGradientBoostingClassifier(**FOREST)
     model.fit(
-        np.vstack(rows),
+        np.vstack([sample.features for sample in samples]),
         np.concatenate([sample.labels for sample in samples]),
         sample_weight=np.concatenate([sample.weights for sample in samples]),
     )
@@ -107,59 +107,61 @@ def trained(samples: Sequence[Sample], rows: Sequence[Floats]) -> Forest:
 
 
 def forest_of(model: Any) -> Forest:
-    """scikit-learn's trees as one table of nodes."""
-    trees = [predictors[0].nodes for predictors in model._predictors]
-    begins = np.cumsum([0, *(len(tree) for tree in trees)])
-    nodes = np.concatenate(trees)
-    begin = np.repeat(begins[:-1], [len(tree) for tree in trees])
-    leaf = nodes["is_leaf"] != 0
+    """scikit-learn's trees as one table of nodes, numbered anew so that a node's children stand side by side."""
+    roots: list[int] = []
+    depths: list[int] = []
+    nodes: list[tuple[int, float, int, float]] = []  # feature, threshold, left, value
+    for (predictor,) in model._predictors:
+        tree = predictor.nodes
+        roots.append(len(nodes))
+        depths.append(int(tree["depth"].max()))
+        waiting = deque([(0, len(nodes))])  # node of the tree, its place in the table
+        nodes.append((0, np.inf, 0, 0.0))
+        while waiting:
+            number, place = waiting.popleft()
+            node = tree[number]
+            if node["is_leaf"]:
+                nodes[place] = (0, np.inf, place, float(node["value"]))
+                continue
+            children = len(nodes)
+            nodes[place] = (int(node["feature_idx"]), float(node["num_threshold"]), children, 0.0)
+            waiting += [(int(node["left"]), children), (int(node["right"]), children + 1)]
+            nodes += [(0, np.inf, 0, 0.0)] * 2
+    features, thresholds, left, values = zip(*nodes, strict=True)
     return Forest(
-        begins[:-1].astype(np.int32),
-        np.where(leaf, -1, nodes["feature_idx"]).astype(np.int16),
-        np.where(leaf, nodes["value"], nodes["num_threshold"]).astype(np.float32),
-        (nodes["left"] + begin).astype(np.int32),
-        (nodes["right"] + begin).astype(np.int32),
+        np.array(roots, np.int32),
+        np.array(depths, np.int32),
+        np.array(features, np.int32),
+        np.array(thresholds, np.float32),
+        np.array(left, np.int32),
+        np.array(values, np.float32),
         float(np.ravel(model._baseline_prediction)[0]),
     )
 
 
-def unseen_scores(samples: Sequence[Sample]) -> list[Floats]:
-    """Each page's scores by a first forest that was trained without the page's fold."""
-    scores: dict[int, Floats] = {}
-    for fold in range(FOLDS):
-        others = [sample for sample in samples if sample.fold != fold]
-        forest = trained(others, [sample.features for sample in others])
-        scores |= {
-            number: probabilities(forest, sample.features)
-            for number, sample in enumerate(samples)
-            if sample.fold == fold
-        }
-    return [scores[number] for number in range(len(samples))]
-
-
-def arrays_of(forest: Forest, prefix: str) -> dict[str, NDArray]:
-    return {
-        prefix + name: np.array([value], np.float64) if name == "bias" else value
-        for name, value in zip(Forest._fields, forest, strict=True)
-    }
-
-
-def report(samples: Sequence[Sample], first: Forest, second: Forest) -> None:
+def report(samples: Sequence[Sample], forest: Forest) -> None:
     """Print the measure by half."""
     for half, name in ((TUNING, "tuning half"), (HELD_OUT, "held-out half")):
-        scores = []
-        for sample in samples:
-            if sample.page.half == half:
-                rows = main_content.with_context(sample.blocks, sample.features, probabilities(first, sample.features))
-                found = probabilities(second, rows)
-                found[sample.blocks.blocks[:, TITLE] != 0] = 0
-                chosen = main_content.best_set(found, sample.features[:, WORDS].astype(np.float64))
-                text = rendered(sample.blocks.text, sample.blocks.blocks, sample.blocks.elements, chosen)
-                scores.append(score(text, sample.page.reference))
+        scores = [outcome(sample, forest) for sample in samples if sample.page.half == half]
         total = mean(scores)
         print(
             f"{name}: {len(scores)} pages, F1 {total.f1:.4f}, precision {total.precision:.4f}, recall {total.recall:.4f}"
         )
+
+
+def outcome(sample: Sample, forest: Forest) -> Score:
+    page = sample.blocks
+    chosen = main_content.chosen(page, sample.features, forest)
+    return score(rendered(page.text, page.blocks, page.elements, chosen), sample.page.reference)
+
+
+def cross_validated(samples: Sequence[Sample]) -> list[Score]:
+    """The measure on each page by a forest that was trained without the page's fold of sites: what to tune by."""
+    scores = []
+    for fold in range(FOLDS):
+        forest = trained([sample for sample in samples if sample.fold != fold])
+        scores += [outcome(sample, forest) for sample in samples if sample.fold == fold]
+    return scores
 
 
 def main() -> None:
@@ -168,22 +170,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--data", type=Path, required=True, help="the folder that holds web/")
     parser.add_argument("--output", type=Path)
+    parser.add_argument("--tune", action="store_true", help="cross-validate on the tuning half and write nothing")
     arguments = parser.parse_args()
-    output = (
-        arguments.output or Path(str(importlib.resources.files("models"))) / "main_content" / "forests.safetensors"
-    )
+    output = arguments.output or Path(str(importlib.resources.files("models"))) / "main_content" / "forest.safetensors"
     samples = [Sample(page) for page in reference_pages(arguments.data)]
     tuning = [sample for sample in samples if sample.page.half == TUNING]
-    scores = unseen_scores(tuning)
-    first = trained(tuning, [sample.features for sample in tuning])
-    rows = [
-        main_content.with_context(sample.blocks, sample.features, found)
-        for sample, found in zip(tuning, scores, strict=True)
-    ]
-    second = trained(tuning, rows)
+    if arguments.tune:
+        print(mean(cross_validated(tuning)))
+        return
+    forest = trained(tuning)
     output.parent.mkdir(parents=True, exist_ok=True)
-    save_file(arrays_of(first, "first.") | arrays_of(second, "second."), output)
-    report(samples, first, second)
+    save_file(forest._asdict() | {"bias": np.array([forest.bias])}, output)
+    report(samples, forest)
 
 
 if __name__ == "__main__":

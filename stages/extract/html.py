@@ -14,9 +14,7 @@ from stages.extract import justext, main_content, resiliparse, trafilatura, unio
 
 Extractor = Literal["main_content", "union", "resiliparse", "justext", "trafilatura"]
 
-_CONTROLS = {
-    code: None for code in (*range(0x20), *range(0x7F, 0xA0), 0xFEFF, 0xFFFE, 0xFFFF) if code not in (0x09, 0x0A)
-}
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff\ufffe\uffff]+")
 _LINE_ENDS = re.compile("\r\n?|[\x85\u2028\u2029]")
 _TRAILING_SPACE = re.compile(r"[^\S\n]+\n")
 _BLANK_LINES = re.compile(r"\n{3,}")
@@ -25,7 +23,7 @@ _XML_DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>", re.IGNORECASE)
 
 def clean(text: str) -> str:
     """`text` without NUL and other control characters (tabs and newlines stay), with every line end a newline."""
-    return _LINE_ENDS.sub("\n", text).translate(_CONTROLS)
+    return _CONTROLS.sub("", _LINE_ENDS.sub("\n", text))
 
 
 def tidy(text: str) -> str:
@@ -39,12 +37,14 @@ def main_text(html: str, extractor: Extractor, language_of: Callable[[str], str]
     language_of: text -> language code, asked by extractors that need the language's stop words.
     Raises whatever the extractor raises on a page that it cannot bear.
     """
-    html = _XML_DECLARATION.sub("", html, count=1)  # lxml refuses characters that declare an encoding
-    if not html.strip():
+    if not html or html.isspace():
         return ""
     if extractor == "main_content":
-        text = main_content.main_content(html, language_of)
-    elif extractor == "union":
+        return main_content.main_content(
+            html, language_of
+        )  # clean and tidy as it is made, and its code keeps its blank lines
+    html = _XML_DECLARATION.sub("", html, count=1)  # lxml refuses characters that declare an encoding
+    if extractor == "union":
         text = union.union(html, language_of)
     elif extractor == "resiliparse":
         text = resiliparse.main_text(html)

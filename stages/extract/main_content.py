@@ -1,10 +1,11 @@
 """The default extractor: a page's blocks of text, judged by a trained model, as Markdown-light text.
 
-    bytes -> blocks (kernels.html_blocks) -> features (block_text, block_places) -> first forest -> context (block_context)
-          -> second forest -> the set of blocks with the best expected F1 -> text (stages.extract.rendering)
+    bytes -> blocks (kernels.html_blocks) -> features (block_text, block_places) -> a probability each (trees)
+          -> the set of blocks with the best expected F1 -> text (stages.extract.rendering)
 
-The idea is jusText's (Pomikalek 2011): classify blocks by stop words, links, length and neighbours. Instead of thresholds there are two
-small gradient-boosted forests, trained by `models/make_main_content.py` on half of the sites of WCXB; the NOTICE beside them says more.
+The idea is jusText's (Pomikalek 2011): classify blocks by stop words, links, length and neighbours. Instead of thresholds there is a
+small gradient-boosted forest, trained by `models/make_main_content.py` on half of the sites of WCXB; `models/main_content/NOTICE` says
+more. A second forest that also saw the first one's scores round about (auto-context) gained nothing and went.
 Nothing but the page decides: no page before it, no address, no network.
 """
 
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from stages.extract.rendering import rendered
 from stages.extract.stop_lists import stop_list
-from stages.kernels import block_context, block_places, block_text, html_page
+from stages.kernels import block_places, block_text, html_page
 from stages.kernels.characters import character_table
 from stages.kernels.hashing import HashTable, hash_table
 from stages.kernels.html_blocks import walk
@@ -55,9 +56,7 @@ def main_content(html: str, language_of: Callable[[str], str]) -> str:
     if not len(page.blocks):
         return ""
     features = features_of(page, language_of(language_sample(page)))
-    scores = scored(page, features)
-    words = features[:, block_text.WORDS].astype(np.float64)
-    return rendered(page.text, page.blocks, page.elements, best_set(scores, words))
+    return rendered(page.text, page.blocks, page.elements, chosen(page, features, forest()))
 
 
 def blocks_of(html: str) -> Blocks:
@@ -96,19 +95,11 @@ def features_of(page: Blocks, language: str) -> Floats:
     return np.hstack((measures, places, page.levels.astype(np.float32)))
 
 
-def scored(page: Blocks, features: Floats) -> Floats:
-    """How likely each block is main content. The page's `<title>` is not part of the page."""
-    first, second = forests()
-    scores = probabilities(second, with_context(page, features, probabilities(first, features)))
+def chosen(page: Blocks, features: Floats, forest: Forest) -> NDArray[np.bool_]:
+    """Which blocks are main content. The page's `<title>` is not part of the page."""
+    scores = probabilities(forest, features)
     scores[page.blocks[:, html_page.TITLE] != 0] = 0
-    return scores
-
-
-def with_context(page: Blocks, features: Floats, scores: Floats) -> Floats:
-    """The features of the second forest: those of the first, and the first's scores round about."""
-    context = np.zeros((len(features), len(block_context.CONTEXT)), np.float32)
-    block_context.describe_context(page.blocks, page.elements, features, scores, context)
-    return np.hstack((features, context))
+    return best_set(scores, features[:, block_text.WORDS].astype(np.float64))
 
 
 def best_set(scores: Floats, words: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -129,21 +120,16 @@ def version() -> str:
 
 
 @functools.lru_cache(maxsize=1)
-def forests() -> tuple[Forest, Forest]:
-    """The two forests that ship."""
+def forest() -> Forest:
+    """The forest that ships."""
     from safetensors.numpy import load
 
-    arrays = load(_model_bytes())
-    return forest_from(arrays, "first."), forest_from(arrays, "second.")
-
-
-def forest_from(arrays: dict[str, NDArray], prefix: str) -> Forest:
-    *parts, bias = (arrays[prefix + field] for field in Forest._fields)
+    *parts, bias = (load(_model_bytes())[field] for field in Forest._fields)
     return Forest(*parts, float(bias[0]))
 
 
 def _model_bytes() -> bytes:
-    return (importlib.resources.files("models") / "main_content" / "forests.safetensors").read_bytes()
+    return (importlib.resources.files("models") / "main_content" / "forest.safetensors").read_bytes()
 
 
 @functools.lru_cache(maxsize=1)

@@ -129,7 +129,7 @@ def new_line_in_code(page: Page) -> None:
 
 @compiled
 def _write_run(page: Page, begin: int, end: int) -> None:
-    """Write data[begin:end], all plain, as `_write_character` would one by one."""
+    """Write data[begin:end], plain bytes with single spaces between, as `_write_character` would one by one."""
     data, text, state = page.data, page.text, page.state
     if state[WRITE] == state[BLOCK_BEGIN]:
         _begin_block(page)
@@ -141,7 +141,7 @@ def _write_run(page: Page, begin: int, end: int) -> None:
     for place in range(begin, end):
         text[write] = data[place]
         write += 1
-        characters += data[place] < 0x80 or data[place] >= 0xC0
+        characters += SPACE < data[place] < 0x80 or data[place] >= 0xC0
     state[WRITE] = write
     _count_characters(page, characters)
 
@@ -216,7 +216,7 @@ def write_text(page: Page, names: Names, begin: int, end: int) -> None:
     while place < end:
         if PLAIN[data[place]]:
             run = place + 1
-            while run < end and PLAIN[data[run]]:
+            while run < end and (PLAIN[data[run]] or (data[run] == SPACE and run + 1 < end and PLAIN[data[run + 1]])):
                 run += 1
             _write_run(page, place, run)
             place = run
