@@ -4,8 +4,8 @@
 
 One core, CPU time, decoding included, every extractor in the same run on the same pages. A peer with several known settings runs with
 each, and counts with the one whose F1 is best; speed is that setting's. The default extractor has learned from the tuning half of the
-sites, so its figure to judge by is the held-out half's. The last line is JSON: `f1.NAME`, `recall.NAME`, `pages_s.NAME`, and the same for the
-held-out half.
+sites, so its figure to judge by is the held-out half's. The last line is JSON: `f1.NAME`, `recall.NAME`, `pages_s.NAME`, and more
+of the kind.
 """
 
 import argparse

@@ -101,4 +101,4 @@ def crawled(data: Path) -> Iterator[tuple[str, bytes, str | None]]:
         with path.open("rb") as source:
             for record in ArchiveIterator(source, record_types=WarcRecordType.response, parse_http=True):
                 headers = record.http_headers
-                yield headers.get("X-Corpus-Id"), record.reader.read(), record.http_charset
+                yield headers.get("X-Corpus-Id") or "", record.reader.read(), record.http_charset

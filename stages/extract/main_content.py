@@ -124,8 +124,9 @@ def forest() -> Forest:
     """The forest that ships."""
     from safetensors.numpy import load
 
-    *parts, bias = (load(_model_bytes())[field] for field in Forest._fields)
-    return Forest(*parts, float(bias[0]))
+    arrays = load(_model_bytes())
+    *tables, bias = (arrays[field] for field in Forest._fields)
+    return Forest._make([*tables, float(bias[0])])
 
 
 def _model_bytes() -> bytes:

@@ -41,7 +41,7 @@ assert (KIND, TERMINAL, UPPER, TABLE_SIZE) == (
     characters.UPPER,
     characters.TABLE_SIZE,
 )
-COMMA, COLON, COPYRIGHT, BAR, AT, NEWLINE = (ord(sign) for sign in ",:©|@\n")
+COMMA, COLON, COPYRIGHT, BAR, AT, NEWLINE, SPACE_BYTE = (ord(sign) for sign in ",:©|@\n ")
 LONG_TITLE: Final = 64
 
 # Columns of the result.
@@ -107,7 +107,7 @@ def measure_blocks(
 @njit(cache=True)
 def _next(text: NDArray[np.uint8], place: int, end: int) -> tuple[int, int]:
     """The code point at `place` and the place after it. The text is well-formed UTF-8."""
-    byte = np.int64(text[place])
+    byte = int(text[place])
     if byte < 0x80:
         return byte, place + 1
     if byte < 0xE0:
@@ -176,7 +176,7 @@ def _measure(
             digits += kind == DIGIT
             has_digit = has_digit or kind == DIGIT
             uppers += entry & UPPER != 0
-            letter = np.int64(tables.lower[character]) if character < 0x10000 else np.int64(0xFFFD)
+            letter = int(tables.lower[character]) if character < 0x10000 else 0xFFFD
             code = _mixed(code, letter)
         elif kind == IDEOGRAPH:
             words += 1
@@ -184,8 +184,9 @@ def _measure(
             whole = (whole ^ np.uint64(character)) * FNV_PRIME
         elif kind == SYMBOL:
             symbols += 1
-            marks_of_sentence += entry & TERMINAL != 0 or character == COMMA
-            sentences += entry & TERMINAL != 0 and (place >= end or text[place] == 32)
+            terminal = entry & TERMINAL != 0
+            marks_of_sentence += terminal or character == COMMA
+            sentences += terminal and (place >= end or text[place] == SPACE_BYTE)
             signs += character in (COPYRIGHT, BAR, AT)
         else:
             lines += character == NEWLINE
@@ -249,7 +250,7 @@ def _words_of(
         entry = tables.classes[character] if character < TABLE_SIZE else np.uint8(IDEOGRAPH)
         kind = entry & KIND
         if kind in (LETTER, DIGIT, MARK):
-            code = _mixed(code, np.int64(tables.lower[character]) if character < 0x10000 else np.int64(0xFFFD))
+            code = _mixed(code, int(tables.lower[character]) if character < 0x10000 else 0xFFFD)
             length += 1
         else:
             if length > 3:

@@ -100,14 +100,16 @@ def _decode_number(
         base, place = 16, place + 1
     digits_begin, code = place, 0
     while place < end:
-        digit = np.int64(data[place]) - 48
+        digit = int(data[place]) - 48
         if base == 16 and digit > 9:
-            digit = (np.int64(data[place]) | 32) - 87
+            digit = (int(data[place]) | 32) - 87
             if digit < 10:
                 break
         if not 0 <= digit < base:
             break
-        code = min(code * base + digit, 0x110000)
+        code = code * base + digit
+        if code > 0x110000:
+            code = 0x110000
         place += 1
     if place == digits_begin:
         return 0, 0
