@@ -184,9 +184,10 @@ def _measure(
             whole = (whole ^ np.uint64(character)) * FNV_PRIME
         elif kind == SYMBOL:
             symbols += 1
-            terminal = entry & TERMINAL != 0
-            marks_of_sentence += terminal or character == COMMA
-            sentences += terminal and (place >= end or text[place] == SPACE_BYTE)
+            terminal = int(entry & TERMINAL != 0)
+            marks_of_sentence += terminal | (character == COMMA)
+            if place >= end or text[place] == SPACE_BYTE:
+                sentences += terminal
             signs += character in (COPYRIGHT, BAR, AT)
         else:
             lines += character == NEWLINE
