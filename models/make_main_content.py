@@ -27,16 +27,16 @@ from stages.kernels.trees import Forest
 from stages.readers.charset import decoded
 
 FOLDS = 5
-DAMPENED = 0.7  # the exponent of a block's words in its weight
+DAMPENED = 0.5  # the exponent of a block's words in its weight
 GRAM = 4  # words in sequence that make a match
 NEAR = 4  # blocks
 FOREST = {
-    "max_iter": 150,
-    "learning_rate": 0.08,
-    "max_leaf_nodes": 24,
+    "max_iter": 120,
+    "learning_rate": 0.1,
+    "max_leaf_nodes": 20,
     "max_depth": 7,
     "min_samples_leaf": 60,
-    "l2_regularization": 5.0,
+    "l2_regularization": 0.05,
     "max_features": 0.3,
     "max_bins": 127,
     "early_stopping": False,

@@ -90,7 +90,9 @@ def features_of(page: Blocks, language: str) -> Floats:
     measures = np.zeros((count, len(block_text.MEASURES)), np.float32)
     places = np.zeros((count, len(block_places.PLACES)), np.float32)
     text = np.frombuffer(page.text, np.uint8)
-    block_text.measure_blocks(text, page.blocks, _character_tables(), _stop_words(language), measures)
+    hashes = np.zeros(count, np.uint64)
+    block_text.measure_blocks(text, page.blocks, _character_tables(), _stop_words(language), measures, hashes)
+    block_text.count_repeats(hashes, measures)
     block_places.describe_places(page.blocks, page.levels, page.elements, block_places.tag_kinds(), measures, places)
     return np.hstack((measures, places, page.levels.astype(np.float32)))
 

@@ -90,18 +90,27 @@ def measure_blocks(
     tables: CharacterTables,
     stop_words: HashTable,
     measures: NDArray[np.float32],
+    hashes: NDArray[np.uint64],
 ) -> None:
-    """Fill a row of `measures` for each block."""
+    """Fill a row of `measures` for each block, but for its repeats, and `hashes` with what tells the words of one block from another's."""
     title_words = np.zeros(LONG_TITLE, np.uint64)
     title_size = 0
-    hashes = np.zeros(blocks.shape[0], np.uint64)
     for number in range(blocks.shape[0]):
         block, row = blocks[number], measures[number]
         is_title = block[TITLE] != 0
         hashes[number] = _measure(text, block, tables, stop_words, title_words, np.int64(title_size), row)
         if is_title and title_size == 0:
             title_size = _words_of(text, block, tables, title_words)
-    _count_repeats(hashes, measures)
+
+
+def count_repeats(hashes: NDArray[np.uint64], measures: NDArray[np.float32]) -> None:
+    """How many blocks of the page have the same words, and how many of them came before. (Not compiled: sorting is quick in numpy, and
+    slow to compile.)"""
+    order = np.argsort(hashes, kind="stable")
+    begins = np.flatnonzero(np.diff(hashes[order], prepend=~hashes[order[:1]]))
+    sizes = np.diff(begins, append=len(order))
+    measures[order, REPEATS] = np.repeat(sizes, sizes)
+    measures[order, REPEATED_BEFORE] = np.arange(len(order)) - np.repeat(begins, sizes)
 
 
 @njit(cache=True)
@@ -259,19 +268,3 @@ def _words_of(
                 count += 1
             code, length = FNV_OFFSET, 0
     return count
-
-
-@njit(cache=True)
-def _count_repeats(hashes: NDArray[np.uint64], measures: NDArray[np.float32]) -> None:
-    """How many blocks of the page have the same words, and how many of them came before."""
-    order = np.argsort(hashes)
-    begin = 0
-    while begin < order.size:
-        end = begin
-        while end < order.size and hashes[order[end]] == hashes[order[begin]]:
-            end += 1
-        members = np.sort(order[begin:end])
-        for index in range(members.size):
-            measures[members[index], REPEATS] = members.size
-            measures[members[index], REPEATED_BEFORE] = index
-        begin = end

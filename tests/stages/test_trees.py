@@ -11,7 +11,8 @@ from stages.kernels.trees import Forest, probabilities
 def random_forest(seed, trees=5, features=6):
     """Trees of random shape: a node is split with falling probability."""
     random = np.random.default_rng(seed)
-    roots, depths, nodes = [], [], []
+    roots, depths = [], []
+    nodes: list = []
 
     def grow(place, depth):
         if depth < 6 and random.random() < 0.9 - 0.12 * depth:
