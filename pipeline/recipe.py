@@ -3,7 +3,7 @@
     name: example
     inputs: [crawl/*.warc.gz]
     stages:
-      - extract: {extractor: resiliparse}
+      - extract: {extractor: main_content}
       - filter: {}
       - dedup: {verify_threshold: 0.8}
 

@@ -39,9 +39,8 @@ class _Drop(Exception):
 class Extract:
     """Read raw files and keep the text of their pages.
 
-    reader: how files are read. extractor: resiliparse (fast; DCLM, Dolma 3), justext (Nemotron-CC) or trafilatura (FineWeb).
-    fallback, fallback_below: a text shorter than so many characters is compared with a second extractor's, and the longer one stays.
-    Resiliparse finds next to nothing in some 4 % of pages that do hold an article or a table; null for no second extractor.
+    reader: how files are read. extractor: main_content (our own), union (it and what others add), resiliparse (DCLM, Dolma 3), justext
+    (Nemotron-CC) or trafilatura (FineWeb).
     statuses: lowest and highest HTTP status that is kept. mimes: kept MIME types; where the header gives none, the content decides.
     max_page_bytes: a longer page (decoded) is excluded. min_text_chars: shorter texts are excluded.
     languages: codes to keep; empty keeps all. language_threshold: lowest score kept (Nemotron-CC 0.3, FineWeb 0.65).
@@ -50,13 +49,11 @@ class Extract:
     """
 
     name: ClassVar[str] = "extract"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     reads: ClassVar[str] = "records"
 
     reader: ReaderSettings = dataclasses.field(default_factory=ReaderSettings)
-    extractor: html.Extractor = "resiliparse"
-    fallback: html.Extractor | None = "justext"
-    fallback_below: int = 500
+    extractor: html.Extractor = "main_content"
     statuses: tuple[int, int] = (200, 299)
     mimes: tuple[str, ...] = ("text/html", "application/xhtml+xml", "text/plain")
     max_page_bytes: int = 20_000_000
@@ -74,9 +71,8 @@ class Extract:
         return ()
 
     def depends_on(self) -> str:
-        """The language model's digest and the extractors' versions: they decide the text and what is kept."""
-        versions = [html.extractor_version(extractor) for extractor in (self.extractor, self._second) if extractor]
-        return " ".join([language.model_digest(self.language_model), *versions])
+        """The language model's digest and the extractor's version: they decide the text and what is kept."""
+        return f"{language.model_digest(self.language_model)} {html.extractor_version(self.extractor)}"
 
     def apply(self, table: pa.Table) -> Outcome:
         """table: rows of `readers.RECORD`. Returns documents, and excluded rows with their text where there was one.
@@ -120,22 +116,12 @@ class Extract:
             page, _ = charset.decoded(payload, record["charset"])
             if record["mime"] == "text/plain":
                 return html.clean(page).strip("\n")
-            depth = html.nesting(page)
-            if depth > html.MAX_NESTING:
-                raise _Drop(f"{FAILED_PREFIX}html.nesting", f"depth={depth} > {html.MAX_NESTING}")
-            text = html.main_text(page, self.extractor, self._language_of)
-            if len(text) < self.fallback_below and self._second:
-                text = max(text, html.main_text(page, self._second, self._language_of), key=len)
-            return text
+            return html.main_text(page, self.extractor, self._language_of)
         except (_Drop, CorpusmillError, MemoryError):
             raise
         except Exception as error:  # whatever a page does to an extractor must cost that page only
             what = (str(error).splitlines() or [""])[0][:300]
             raise _Drop(f"{FAILED_PREFIX}html.{type(error).__name__}", what) from error
-
-    @property
-    def _second(self) -> html.Extractor | None:
-        return self.fallback if self.fallback != self.extractor else None
 
     def _language_of(self, text: str) -> str:
         return language.identify([text], self.language_model)[0].code
