@@ -41,7 +41,7 @@ LONGEST_IBAN = 34
 def find_candidates(
     data: Bytes, offsets: Integers, kinds: Bytes, rows: Integers, begins: Integers, ends: Integers
 ) -> int:
-    """Fill the four arrays (at least half as long as `data`, plus one) and return how many candidates there are.
+    """Fill the four arrays (at least as long as `data`, plus one) and return how many candidates there are.
 
     data, offsets: the UTF-8 bytes of all texts and where each begins. rows: which text. begins, ends: the candidate's
     bytes, from the beginning of `data`; of an e-mail address only its at sign, of the others all that may belong to it. A place can be a
@@ -51,6 +51,7 @@ def find_candidates(
     for row in range(offsets.size - 1):
         first, end = offsets[row], offsets[row + 1]
         at = first
+        seen = first  # up to here, groups of digits have been looked at as a card and a telephone number
         while at < end:
             what = _BEGINS[data[at]]
             if what == _NOTHING:
@@ -84,10 +85,16 @@ def find_candidates(
                 found += 1
                 at = stop
                 continue
-            card = _card_end(data, at, end)
-            if card > at:
-                kinds[found], rows[found], begins[found], ends[found] = CARD, row, at, card
+            if at < seen:
+                at = _after_word(data, at, end)
+                continue
+            card = at  # where the shortest ends: what follows may be another, or belong to this one
+            stop = _card_end(data, at, at, end)
+            while stop > at:
+                kinds[found], rows[found], begins[found], ends[found] = CARD, row, at, stop
                 found += 1
+                card = stop if card == at else card
+                stop = _card_end(data, at, stop, end)
             while start > first and (data[start - 1] == _OPEN or data[start - 1] == _PLUS) and at - start < 2:
                 start -= 1
             longest_gap = LONGEST_GAP_AFTER_PLUS if start < at and data[at - 1] == _PLUS else LONGEST_GAP
@@ -95,7 +102,8 @@ def find_candidates(
             if digits >= PHONE_DIGITS and grouped:
                 kinds[found], rows[found], begins[found], ends[found] = PHONE, row, start, stop
                 found += 1
-            at = card if card > at else stop  # another card may follow the first
+            seen = card if card > at else stop
+            at = _after_word(data, at, end)  # a group further on may begin an address
     return found
 
 
@@ -158,6 +166,8 @@ def _iban_end(data: Bytes, at: int, end: int) -> int:
 @njit(cache=True)
 def _address_end(data: Bytes, first: int, at: int, end: int) -> int:
     """Where an IPv4 address, or an IPv6 one of the range that is in use (2000::/3), ends; `at` if there is none."""
+    if at - 1 > first and data[at - 1] == _STOP and _is_digit(data[at - 2]):
+        return at
     place, value, width, numbers = at, 0, 0, 1
     while place < end:
         byte = data[place]
@@ -199,15 +209,13 @@ def _address_end(data: Bytes, first: int, at: int, end: int) -> int:
 
 
 @njit(cache=True)
-def _card_end(data: Bytes, at: int, end: int) -> int:
-    """Where 12 to 19 digits that pass the check of Luhn end, single spaces or hyphens between groups; the longest such run."""
+def _card_end(data: Bytes, at: int, beyond: int, end: int) -> int:
+    """Where 12 to 19 digits that pass the check of Luhn end, single spaces or hyphens between groups: the first such place past
+    `beyond`; `at` if there is none."""
     if data[at] < _TWO or data[at] == _NINE:
         return at
-    place, digits, best = at, 0, at
-    plain, doubled = (
-        0,
-        0,
-    )  # the sums that end in a digit taken as it is and in one taken twice; the next digit swaps them
+    place, digits = at, 0
+    plain, doubled = 0, 0  # sums that end in a digit taken once and in one taken twice; the next digit swaps them
     while place < end and digits < 20:
         byte = data[place]
         if _is_digit(byte):
@@ -217,13 +225,13 @@ def _card_end(data: Bytes, at: int, end: int) -> int:
             digits += 1
             place += 1
             ends = place >= end or not _is_digit(data[place])
-            if ends and 12 <= digits <= 19 and plain % 10 == 0:
-                best = place
+            if ends and place > beyond and 12 <= digits <= 19 and plain % 10 == 0:
+                return place if place >= end or not _in_word(data[place]) else at
         elif byte in (_SPACE, _HYPHEN) and place + 1 < end and _is_digit(data[place + 1]):
             place += 1
         else:
             break
-    return best if best == at or best >= end or not _in_word(data[best]) else at
+    return at
 
 
 @njit(cache=True)

@@ -47,7 +47,7 @@ def find_in_column(
 
     first = 0
     for data, offsets in string_buffers(texts):
-        size = int(offsets[-1] - offsets[0]) // 2 + 1  # memory that no candidate reaches is never really taken
+        size = int(offsets[-1] - offsets[0]) + 1  # memory that no candidate reaches is never really taken
         found = np.empty(size, np.uint8), np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int64)
         count = find_candidates(data, offsets, *found)
         spans: dict[int, list[Span]] = defaultdict(list)

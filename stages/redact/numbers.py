@@ -28,6 +28,7 @@ _GROUP = re.compile(rb"\d+")
 _PART_OF_SOMETHING = re.compile(
     rb"[/=&%#.,:_+-]\Z|(?:isbn|issn|ean|gtin|upc|imei|doi|oclc|orcid|\bid)[\s:#.()]{0,3}\Z", re.IGNORECASE
 )
+_CONTINUES = re.compile(rb"[-/=&%_]|[.,]\d| \d{4}(?!\d)")  # the last: a row of four-digit numbers
 
 # Length by country, from the registry that SWIFT keeps for ISO 13616.
 # fmt: off
@@ -55,8 +56,7 @@ def is_card(data: bytes, begin: int, at: int, after: int, end: int) -> bool:
         return False
     if _PART_OF_SOMETHING.search(data[max(begin, at - 12) : at]):
         return False
-    following = data[after : min(end, after + 2)]
-    return not re.match(rb"[-/=&%_]|[.,]\d", following)
+    return not _CONTINUES.match(data, after, end)
 
 
 def iban_end(spelled: bytes) -> int:

@@ -17,9 +17,9 @@ import re
 # fmt: off
 _WORDS = (
     *("tel(?:efon|ephone|efone|efoon|efono|éphone|éfono|efax|efonnummer|efonu?|é)?", "fon", "fax", "faks", "phone", "ph"),
-    *("mob(?:ile|il|iel)?", "móvil", "portable", "handy", "cell(?:phone|ulare)?", "celular", "gsm", "landline", "hotline", "helpline"),
-    *("toll[ -]free", "freephone", "call(?: (?:us|me|now|today|toll[ -]free))?", "text(?: us)?", "dial", "sms", "whatsapp"),
-    *("rufnummer", "durchwahl", "anruf(?:en)?", "ring"),
+    *("mob(?:ile|il|iel)?", "móvil", "portable", "handy", "cell(?: ?phone|ulare|(?=[:.]))", "celular", "gsm", "landline", "hotline", "helpline"),
+    *("toll[ -]free", "freephone", "call(?: (?:us|me|now|today|toll[ -]free))?", "text (?:us|to|at)", "dial", "sms", "whatsapp"),
+    *("rufnummer", "durchwahl", "anruf(?:en)?"),
 )
 _WORDS_OF_OTHER_SCRIPTS = (
     *("电话", "電話", "传真", "傳真", "手机", "手機", "热线", "熱線", "전화", "팩스"),
@@ -28,7 +28,7 @@ _WORDS_OF_OTHER_SCRIPTS = (
 # fmt: on
 _WORD_BEFORE = re.compile(
     rf"(?:(?<![A-Za-z])(?:{'|'.join(_WORDS)})|{'|'.join(_WORDS_OF_OTHER_SCRIPTS)})(?: ?(?:no|nr|number|nummer)\b)?"
-    r"[\s.:()=|*#：'\"\u200b-\u200f]*(?:(?:us|is|at|on|or|to|unter|al|au|op|sotto)[\s:]+)?\Z",
+    r"(?:\W{1,3}[^\W\d_]{2,16}(?=\s?[:：]))?[\s.:()=|*#：'\"\u200b-\u200f]*(?:(?:us|is|at|on|or|to|unter|al|au|op|sotto)[\s:]+)?\Z",
     re.IGNORECASE,
 )
 _NEVER_AFTER = re.compile(
@@ -59,41 +59,18 @@ _DATE = re.compile(
 )
 _SHORT_DATE = re.compile(rb"%(day)s%(gap)s%(day)s%(gap)s\d\d(?!\d)" % {b"day": _DAY, b"gap": _BETWEEN})
 _YEARS = re.compile(rb"\(?(?:1[5-9]|20)\d\d\)?(?:\D{1,5}\(?(?:1[5-9]|20)\d\d\)?)+\Z")
+_APART = re.compile(rb"\s[-/]\s|\s\s")
 _TRUNK = re.compile(rb"\(?0(?!\.|\D{0,2}\d+\Z)(?!.*  )")  # no fraction, no lone 0 before another number, no columns
 _RUSSIAN_TRUNK = re.compile(rb"8(?:[ -]|\xc2\xa0)?\(?[3489]\d\d\)?")
 _SPACES = (b" ", b"\xc2\xa0")
+# fmt: off
 _REGIONS = {  # whose numbers a text of a language writes without the country
-    language: tuple(regions.split("+"))
-    for language, _, regions in (
-        pair.partition("=")
-        for pair in [
-            "en=GB+AU+IE",
-            "de=DE+AT+CH",
-            "fr=FR+BE+CH",
-            "it=IT+CH",
-            "nl=NL+BE",
-            "sv=SE",
-            "fi=FI",
-            "ro=RO",
-            "hr=HR",
-            "sk=SK",
-            "uk=UA",
-            "ru=RU",
-            "pt=BR",
-            "tr=TR",
-            "ar=EG+SA",
-            "he=IL",
-            "fa=IR",
-            "hi=IN",
-            "th=TH",
-            "vi=VN",
-            "id=ID",
-            "ja=JP",
-            "zh=CN+TW",
-            "ko=KR",
-        ]
-    )
+    "en": ("GB", "AU", "IE"), "de": ("DE", "AT", "CH"), "fr": ("FR", "BE", "CH"), "it": ("IT", "CH"), "nl": ("NL", "BE"), "sv": ("SE",),
+    "fi": ("FI",), "ro": ("RO",), "hr": ("HR",), "sk": ("SK",), "uk": ("UA",), "ru": ("RU",), "pt": ("BR",), "tr": ("TR",), "he": ("IL",),
+    "ar": ("EG", "SA"), "fa": ("IR",), "hi": ("IN",), "th": ("TH",), "vi": ("VN",), "id": ("ID",), "ja": ("JP",), "zh": ("CN", "TW"),
+    "ko": ("KR",),
 }
+# fmt: on
 _LEAST, _MOST = 7, 15  # digits; E.164
 
 
@@ -104,6 +81,8 @@ def phone_span(
 
     begin: of the line. language: of the text. follows_phone: only an `or`, a comma or the like stands between it and a telephone number.
     """
+    if data[at : at + 1] == b"(" and b")" not in data[at:after]:
+        at += 1
     spelled = data[at:after]
     before = data[max(begin, at - 48) : at].decode("utf-8", "ignore")
     if spelled.startswith(b"+") or b"(+" in spelled[:2]:
@@ -113,7 +92,9 @@ def phone_span(
     if american and _is_american(american, spelled, before, data[after : after + 1], named):
         return at + american.start(), at + american.end()
     groups = _GROUP.findall(spelled)
-    digits = sum(map(len, groups))
+    digits = _digits(spelled)
+    if named and digits > _MOST and all(_LEAST <= _digits(part) <= _MOST for part in _APART.split(spelled)):
+        return at, after
     if digits > _MOST or _DATE.search(spelled) or _YEARS.match(spelled) or digits < 2 * len(groups) - 1:
         return None  # too long, a date, years, or digits one by one
     if named:
@@ -136,8 +117,7 @@ def _international(data: bytes, at: int, after: int, named: bool) -> tuple[int, 
         digits = b"".join(_GROUP.findall(data[at : group.end()]))
         if _LEAST <= len(digits) <= _MOST + 1 and _has_number("+" + digits.decode(), None):  # `+49 (0)30`: one more
             return at, group.end()
-    length = sum(map(len, _GROUP.findall(data[at:after])))
-    return (at, after) if named and _LEAST <= length <= _MOST else None
+    return (at, after) if named and _LEAST <= _digits(data[at:after]) <= _MOST else None
 
 
 def _is_american(found: re.Match[bytes], spelled: bytes, before: str, following: bytes, named: bool) -> bool:
@@ -151,6 +131,10 @@ def _is_american(found: re.Match[bytes], spelled: bytes, before: str, following:
     if not bracketed and found["second"] != b"-" and (found["gap"] != found["second"] or found["gap"] in _SPACES):
         return False
     return _has_number(b"".join(_GROUP.findall(found[0])).decode(), "US")
+
+
+def _digits(spelled: bytes) -> int:
+    return sum(map(len, _GROUP.findall(spelled)))
 
 
 def _glued_after(data: bytes, after: int) -> bool:
