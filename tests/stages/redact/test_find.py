@@ -1,5 +1,7 @@
 """What is personal data and what only looks like it, kind by kind."""
 
+from itertools import pairwise
+
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -114,12 +116,14 @@ def test_a_number_joined_to_a_telephone_number_is_one_too():
 @pytest.mark.parametrize(
     "text",
     [
-        *("2021-05-13", "13.05.2021", "07/04/2024 03:40", "2024-08-06 05:46:00", "01. 11. 2023", "1999–2017", "2019-2021, 2023", "05.11.23 - 18:46"),
-        *("3.141592653589793", "0.0735620250925422", "1,234,567,890", "1.234.567.890", "48.8566, 2.3522", "53.369889 -6.257530"),
-        *("ISBN 978-3-7828-1534-5", "ISBN 0-521-53927-7", "ISSN 2197-7437", "doi:10.1136/bmjopen-2016-011092", "arXiv:2603.05352", "CVE-2021-44228"),
-        *("order 4580532", "#12345678", "id 126-0352538-5526118", "ORCID 0009-0002-0156-9795", "Konto 103 79 00", "a22f0160133733", "27/026/35703"),
-        *("0 1 2 3 4 5 6 7 8 9", "0 160133733", "01  012 0123", "(0.682)(0.607)", "100 200 300 400", "1024 x 576", "| 2020 | 2021 | 2022 |", "5 20 50 100"),
-        *("x = (a)+4915112345678", "2.41+1.4577621521782999", "5f3a8812340987", "90210-1234", "10:20:30.123456", "$ 555-123-45"),
+        *("2021-05-13", "13.05.2021", "07/04/2024 03:40", "2024-08-06 05:46:00", "01. 11. 2023", "1999–2017"),
+        *("2019-2021, 2023", "05.11.23 - 18:46", "3.141592653589793", "0.0735620250925422", "1,234,567,890"),
+        *("1.234.567.890", "48.8566, 2.3522", "53.369889 -6.257530", "ISBN 978-3-7828-1534-5", "ISBN 0-521-53927-7"),
+        *("ISSN 2197-7437", "doi:10.1136/bmjopen-2016-011092", "arXiv:2603.05352", "CVE-2021-44228", "order 4580532"),
+        *("#12345678", "id 126-0352538-5526118", "ORCID 0009-0002-0156-9795", "Konto 103 79 00", "a22f0160133733"),
+        *("27/026/35703", "0 1 2 3 4 5 6 7 8 9", "0 160133733", "01  012 0123", "(0.682)(0.607)", "100 200 300 400"),
+        *("1024 x 576", "| 2020 | 2021 | 2022 |", "5 20 50 100", "x = (a)+4915112345678", "2.41+1.4577621521782999"),
+        *("5f3a8812340987", "90210-1234", "10:20:30.123456", "$ 555-123-45"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("language", [None, "en", "de"])
@@ -178,9 +182,18 @@ def test_only_the_kinds_that_are_asked_for_are_found():
 
 
 PIECES = st.sampled_from(
-    ["jo@host.de", "+49 30 420248", "4111 1111 1111 1111", "DE89370400440532013000", "81.2.69.142", "2a00:1450::200e", "Tel. ", " or ", "(", "[at]"]
-    + ["\n", " ", "-", ".", "/", "@", "é", "电", "🙂", "2024-01-02", "x"]
-)  # fmt: skip
+    [
+        *(
+            "jo@host.de",
+            "+49 30 420248",
+            "4111 1111 1111 1111",
+            "DE89370400440532013000",
+            "81.2.69.142",
+            "2a00:1450::200e",
+        ),
+        *("Tel. ", " or ", "(", "[at]", "\n", " ", "-", ".", "/", "@", "é", "电", "🙂", "2024-01-02", "x"),
+    ]
+)
 
 
 @given(st.lists(st.lists(PIECES | st.text(max_size=5), max_size=12).map("".join), max_size=5))
@@ -190,5 +203,5 @@ def test_a_text_is_read_the_same_alone_and_among_others(texts):
         start = int(chunk.offsets[row])
         spans = [(span.kind, span.begin - start, span.end - start) for span in chunk.spans.get(row, [])]
         assert spans == [tuple(span) for span in find(text)]
-        assert all(before[2] <= after[1] for before, after in zip(spans, spans[1:], strict=False))
+        assert all(before[2] <= after[1] for before, after in pairwise(spans))
         assert all(0 <= begin < end <= len(text.encode()) for _, begin, end in spans)
