@@ -27,6 +27,10 @@ STAGES: dict[str, Entry] = {
         "stages.filter.stage:Filter",
         "Measure every document and drop what breaks the quality rules, each with its reason.",
     ),
+    "redact": Entry(
+        "stages.redact.stage:Redact",
+        "Replace e-mail and IP addresses, telephone numbers, cards and IBANs by tags; count them.",
+    ),
     "dedup": Entry(
         "stages.dedup.stage:Dedup", "Remove exact and near duplicates over all shards, every removal verified."
     ),
