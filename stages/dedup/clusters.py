@@ -7,7 +7,8 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from stages.kernels.minhash import Permutations, Shingles, jaccard, keys_of_signatures, signatures
+from stages.kernels.minhash import Scheme, keys_of_signatures, signatures
+from stages.kernels.shingles import Shingles, jaccard
 
 UInt64Array = npt.NDArray[np.uint64]
 # A check is not worth its while where the signatures' estimate lies this many standard deviations below the threshold.
@@ -34,7 +35,7 @@ def forest(left: UInt64Array, right: UInt64Array) -> tuple[UInt64Array, UInt64Ar
 
 
 def choose_survivors(
-    starts: npt.NDArray[np.int64], shingles: Shingles, perms: Permutations, threshold: float, max_comparisons: int
+    starts: npt.NDArray[np.int64], shingles: Shingles, scheme: Scheme, threshold: float, max_comparisons: int
 ) -> Choice:
     """Go through each cluster in order; a document falls to a survivor whose similarity reaches the threshold, or survives.
 
@@ -45,13 +46,13 @@ def choose_survivors(
     of them: so the work grows with the number of documents, whatever the cluster's size.
     """
     documents = len(shingles.offsets) - 1
-    minima = signatures(shingles, perms)
-    keys = keys_of_signatures(minima, perms)
+    minima = signatures(shingles, scheme)
+    keys = keys_of_signatures(minima, scheme)
     cluster = np.repeat(np.arange(len(starts) - 1, dtype=np.uint64), np.diff(starts))
     apart = keys ^ (cluster * _CLUSTER_MIX)[:, None]  # a bucket lies within one cluster
     _, buckets, sizes = np.unique(apart, return_inverse=True, return_counts=True)
     room = np.concatenate([[0], np.cumsum(np.minimum(sizes, max_comparisons))]).astype(np.int64)
-    k = len(perms.multiplier)
+    k = len(scheme.multiplier)
     least_agreement = k * (threshold - SPREAD * (threshold * (1 - threshold) / k) ** 0.5)
     survivor = np.arange(documents, dtype=np.int64)
     similarity = np.ones(documents, dtype=np.float64)

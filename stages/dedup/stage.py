@@ -2,13 +2,15 @@
 
 The algorithm, pass by pass; every pass reads and writes files and holds one shard or one partition at a time:
 
-    sign        per document shard: the hash of the whole text and one key per MinHash band, cut into partitions by key
-    match       per partition of keys: documents that share a key are linked (a spanning forest, so n of a kind give n - 1 links)
-    components  all links: connected components, the candidate clusters
-    gather      per document shard: the documents of the clusters, cut into partitions by cluster
-    resolve     per partition of clusters: order members by the survivor rule; each is compared with the survivors so far and
-                either falls to one of them, its similarity verified, or becomes a survivor itself
-    dedup       per document shard: kept rows get their cluster, removed rows go to `excluded/` with the survivor's id
+    sign          per document shard: the hash of the whole text and one key per MinHash band; links within the shard are drawn at
+                  once, and of linked documents only the first sends keys
+    match         per partition of keys: documents of different shards that share a key are linked (a spanning forest)
+    components-N  per partition of linked documents, round by round until nothing changes: connected components
+    clusters      per partition of linked documents: which component, that is candidate cluster, each belongs to
+    gather        per document shard: the texts of its documents in clusters, each distinct one once, cut into partitions by cluster
+    resolve       per partition of clusters: order members by the survivor rule; each is compared with the survivors so far and
+                  either falls to one of them, its similarity verified, or becomes a survivor itself
+    dedup         per document shard: kept rows get their cluster, removed rows go to `excluded/` with the survivor's id
 
 A chain of look-alikes (A like B, B like C, A unlike C) is one candidate cluster but loses only B: nothing is removed unless its own
 similarity with the document that stays reaches `verify_threshold`. What is removed depends on the documents alone, not on how they
@@ -19,7 +21,7 @@ Penedo et al. 2024, FineWeb (word 5-grams, 14 bands of 8 rows); verification at 
 """
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Generator, Mapping
 from functools import partial
 from typing import ClassVar
 
@@ -27,22 +29,26 @@ import pyarrow as pa
 
 from manifests.config import config
 from manifests.errors import CorpusmillError
-from manifests.shard import shard_names
+from manifests.receipt import Counts
+from manifests.shard import Shard, shard_names
 from manifests.storage import Artifact
 from stages.contract import Inputs, Pass, Passes, PassResult
-from stages.dedup.match import components, match, sign
-from stages.dedup.resolve import gather, remove, resolve
+from stages.dedup.components import UNSETTLED, clusters, unite
+from stages.dedup.match import match, sign
+from stages.dedup.remove import remove
+from stages.dedup.resolve import gather, resolve
 from stages.dedup.settings import CLUSTER_COLUMNS, DedupSettings
 
 PARTITION_BYTES = 1 << 30
-MOST_PARTITIONS = 1024
+PARTITION_ROWS = 1 << 20
+MOST_PARTITIONS = 4096
 
 
 @config
 class Dedup(DedupSettings):
     """Remove exact and near duplicates."""
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     def adds(self) -> tuple[pa.Field, ...]:
         return CLUSTER_COLUMNS
@@ -61,39 +67,63 @@ class Dedup(DedupSettings):
         signing = {name: (document,) for name, document in documents.items()}
         signed = yield Pass("sign", signing, partial(sign, self, partitions), depends_on=cut)
         names = sorted(signed.receipts)  # a shard that cannot be read is in quarantine and goes no further
-        keys = tuple(output for name in names for output in signed.receipts[name].outputs)
+        local = {name: _outputs_of(signed, name, "work/local") for name in names}
 
-        matching = {f"{number:04d}": keys for number in range(partitions)}
-        matched = yield Pass("match", matching, match)
-        links = _all_outputs(matched, matching, "match")
+        over = tuple(f"{number:04d}" for number in range(partitions))
+        edges = yield from self._each("match", over, signed.outputs("work/sign"), partial(match, partitions), cut)
+        unsettled, number = partitions > 1, 0
+        while unsettled:
+            number += 1
+            work = partial(unite, partitions, f"work/components-{number}")
+            united = yield Pass(f"components-{number}", dict.fromkeys(over, edges), work, depends_on=cut)
+            edges = _all_outputs(united, over, f"components-{number}")
+            unsettled = any(
+                count.excluded[UNSETTLED] for receipt in united.receipts.values() for count in receipt.counts
+            )
+        found = yield from self._each("clusters", over, edges, partial(clusters, partitions), cut)
 
-        linked = yield Pass("components", {"all": links}, components)
-        (clusters,) = _all_outputs(linked, {"all": links}, "components")
-
-        gathering = {f"{home:06d}-{name}": (documents[name], clusters) for home, name in enumerate(names)}
+        gathering = {f"{home:06d}-{name}": (documents[name], *local[name], *found) for home, name in enumerate(names)}
         gathered = yield Pass("gather", gathering, partial(gather, self, partitions), depends_on=cut)
-        members = gathered.outputs()
+        decisions = yield from self._each("resolve", over, gathered.outputs("work/gather"), partial(resolve, self))
 
-        resolving = {f"{number:04d}": members for number in range(partitions)}
-        resolved = yield Pass("resolve", resolving, partial(resolve, self))
-        decisions = _all_outputs(resolved, resolving, "resolve")
-
-        removing = {name: (gathering[name][0], *decisions) for name in gathered.receipts}
+        removing = {
+            name: (gathering[name][0], *_outputs_of(gathered, name, "work/copies"), *decisions)
+            for name in gathered.receipts
+        }
         yield Pass(self.name, removing, partial(remove, self), final=True)
+
+    def _each(
+        self,
+        name: str,
+        over: tuple[str, ...],
+        inputs: tuple[Artifact, ...],
+        work: Callable[[Shard], list[Counts]],
+        cut: str = "",
+    ) -> Generator[Pass, PassResult, tuple[Artifact, ...]]:
+        """A pass whose every partition reads its part of all inputs; returns what it wrote."""
+        result = yield Pass(name, dict.fromkeys(over, inputs), work, depends_on=cut)
+        return _all_outputs(result, over, name)
 
 
 def default_partitions(documents: tuple[Artifact, ...]) -> int:
-    """One partition for each GiB of text; where nobody counted the text, a compressed byte is taken for four."""
+    """One partition for each GiB of text or each 2**20 documents, whichever makes more; where nobody counted the text, a compressed
+    byte is taken for four."""
     text_bytes = sum(document.text_bytes or 4 * document.size for document in documents)
-    return min(MOST_PARTITIONS, max(1, -(-text_bytes // PARTITION_BYTES)))
+    rows = sum(document.rows for document in documents)
+    return min(MOST_PARTITIONS, max(1, -(-text_bytes // PARTITION_BYTES), -(-rows // PARTITION_ROWS)))
 
 
-def _all_outputs(result: PassResult, shards: Mapping[str, tuple[Artifact, ...]], name: str) -> tuple[Artifact, ...]:
+def _outputs_of(result: PassResult, shard: str, where: str) -> tuple[Artifact, ...]:
+    """What one shard of the pass wrote below `where`."""
+    return PassResult({shard: result.receipts[shard]}).outputs(where)
+
+
+def _all_outputs(result: PassResult, over: tuple[str, ...], name: str) -> tuple[Artifact, ...]:
     """The pass's outputs. A lost partition is not a lost shard: without it duplicates would stay unnoticed, so it ends the stage."""
-    lost = sorted(set(shards) - set(result.receipts))
+    lost = sorted(set(over) - set(result.receipts))
     if lost:
         raise CorpusmillError(
-            f"dedup could not finish partition {lost[0]} of its pass {name!r} ({len(lost)} of {len(shards)} failed)",
+            f"dedup could not finish partition {lost[0]} of its pass {name!r} ({len(lost)} of {len(over)} failed)",
             f"read receipts/{name}/{lost[0]}.json, mend the cause (often memory: raise dedup.partitions), run again",
         )
     return result.outputs()
