@@ -142,13 +142,45 @@ def _sentences(text: str) -> list[str]:
 
 def _put_together(texts: list[str], documents: int, seed: int) -> pa.Array:
     """Documents of sentences drawn at random, without a Python object for each."""
-    pool = pa.array([s for text in texts for s in _sentences(text) if 30 <= len(s) <= 300 and s.isascii()])
-    source = np.random.default_rng(seed)
-    parts = []
+    pool, source = _pool(texts), np.random.default_rng(seed)
+    return pa.concat_arrays([part for part, _ in _drawn(pool, documents, source)])
+
+
+def write_scaling_corpus(texts: list[str], documents: int, folder: Path, seed: int = 2) -> list[Path]:
+    """Shards of put-together documents of which one in seven is another with a twentieth of its sentences exchanged."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pool, source = _pool(texts), np.random.default_rng(seed)
+    paths: list[Path] = []
+    before = source.integers(*SENTENCES, 0), source.integers(0, 1, 0)  # the last shard's documents: copies cross shards
+    for start in range(0, documents, SHARD_ROWS):
+        rows = min(SHARD_ROWS, documents - start)
+        copies = min(rows // (PAIR_EVERY + 1), len(before[0]))
+        ((text, drawn),) = _drawn(pool, rows - copies, source)
+        counts = before[0][:copies]
+        same = before[1][: counts.sum()]
+        near = np.where(source.random(len(same)) < 0.05, source.integers(0, len(pool), len(same)), same)
+        ids = pa.array([f"d{start + i}" for i in range(rows)])
+        table = pa.table({"id": ids, "text": pa.concat_arrays([text, _joined(pool, counts, near)])})
+        paths.append(folder / f"part-{len(paths):05d}.parquet")
+        pq.write_table(conform(table.take(pa.array(source.permutation(rows))), DOCUMENT), paths[-1], compression="zstd")
+        before = drawn
+    return paths
+
+
+def _pool(texts: list[str]) -> pa.Array:
+    return pa.array([s for text in texts for s in _sentences(text) if 30 <= len(s) <= 300 and s.isascii()])
+
+
+def _drawn(
+    pool: pa.Array, documents: int, source: np.random.Generator
+) -> Iterator[tuple[pa.Array, tuple[np.ndarray, np.ndarray]]]:
     for start in range(0, documents, 50_000):
         counts = source.integers(*SENTENCES, min(50_000, documents - start))
-        drawn = pool.take(pa.array(source.integers(0, len(pool), counts.sum())))
-        offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
-        lists = pa.ListArray.from_arrays(pa.array(offsets), drawn)
-        parts.append(pc.binary_join(lists, " ").cast(pa.large_string()))
-    return pa.concat_arrays(parts)
+        drawn = source.integers(0, len(pool), counts.sum())
+        yield _joined(pool, counts, drawn), (counts, drawn)
+
+
+def _joined(pool: pa.Array, counts: np.ndarray, drawn: np.ndarray) -> pa.Array:
+    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+    lists = pa.ListArray.from_arrays(pa.array(offsets), pool.take(pa.array(drawn)))
+    return pc.binary_join(lists, " ").cast(pa.large_string())
