@@ -33,13 +33,12 @@ KEYS = pa.schema(  # one row per key of the shard, sorted by key, and so by part
 LOCAL = pa.schema(  # one row per document that is linked with another of its shard, sorted by row
     [pa.field("row", pa.uint64(), nullable=False), pa.field("first", pa.uint64(), nullable=False)]
 )
+SPREAD = np.uint64(0x9E3779B97F4A7C15)  # makes the keys of a partition, a narrow range, even over 64 bits again
 SIGN_ROWS = 8192  # documents whose text is looked at in one go
 
 
 def sign(settings: DedupSettings, partitions: int, shard: Shard) -> list[Counts]:
     """Read one document shard's texts; write `work/sign`: its keys (`KEYS`), and `work/local`: its links within itself (`LOCAL`)."""
-    from stages.dedup.clusters import forest
-
     keys, rows, seen = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint64)], 0
     for table in read_parquet(shard.inputs[0], columns=columns_of(shard.inputs[0])):
         for start in range(0, table.num_rows, SIGN_ROWS):
@@ -49,12 +48,18 @@ def sign(settings: DedupSettings, partitions: int, shard: Shard) -> list[Counts]
             rows.append(document + np.uint64(seen))
             seen += len(batch)
             shard.report(seen)
-    key, row = np.concatenate(keys), np.concatenate(rows)
-    del keys, rows
-    order = np.argsort(key)
-    key, row = key[order], row[order]
+    write_keys(shard, np.concatenate(keys), np.concatenate(rows), partitions)
+    return []
+
+
+def write_keys(shard: Shard, key: "npt.NDArray[np.uint64]", row: "npt.NDArray[np.uint64]", partitions: int) -> None:
+    """Write a shard's keys and its links within itself. key[i] is one of document row[i]'s; rows come in order."""
+    from stages.dedup.clusters import forest
+    from stages.kernels.shingles import sort_hashes
+
+    key, row = sort_hashes(key, row)
     starts = run_starts(key)
-    least = np.minimum.reduceat(row, starts) if len(starts) else row
+    least = row[starts]  # rows came in order
     first = np.repeat(least, np.diff(starts, append=len(key)))
     linked, firsts = forest(row[row != first], first[row != first])
     key, row = key[starts], least
@@ -66,7 +71,6 @@ def sign(settings: DedupSettings, partitions: int, shard: Shard) -> list[Counts]
         write_by_partition(output, pa.table([partition_of(key, partitions), key, row], schema=KEYS))
     with shard.parquet("work/local", LOCAL, passing=True) as output:
         output.write(pa.table([linked, firsts], schema=LOCAL))
-    return []
 
 
 def match(partitions: int, shard: Shard) -> list[Counts]:
@@ -75,6 +79,7 @@ def match(partitions: int, shard: Shard) -> list[Counts]:
     The inputs are the outputs of sign in the order of the shards' positions.
     """
     from stages.dedup.clusters import forest
+    from stages.kernels.shingles import sort_hashes
 
     partition = int(shard.name)
     keys, nodes = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint64)]
@@ -84,11 +89,9 @@ def match(partitions: int, shard: Shard) -> list[Counts]:
         nodes.append(table["row"].to_numpy() + np.uint64(home << ROW_BITS))
     key, node = np.concatenate(keys), np.concatenate(nodes)
     del keys, nodes
-    order = np.argsort(key)
-    key, node = key[order], node[order]
+    key, node = sort_hashes(key * SPREAD, node)  # equal keys side by side, in whatever order
     starts = run_starts(key)
-    least = np.minimum.reduceat(node, starts) if len(starts) else node
-    first = np.repeat(least, np.diff(starts, append=len(key)))
+    first = np.repeat(node[starts], np.diff(starts, append=len(key)))
     linked = node != first
     with shard.parquet("work/match", EDGES, row_group_bytes=UNBOUNDED, passing=True) as output:
         write_edges(output, *forest(node[linked], first[linked]), partitions)

@@ -99,12 +99,19 @@ def resolve(settings: DedupSettings, shard: Shard) -> list[Counts]:
     """Read one partition of clusters; write `work/resolve`: who is removed for whom (`DECISIONS`)."""
     partition = int(shard.name)
     members = read_range(shard.inputs, "partition", partition, partition + 1, MEMBERS)
-    members = _ranked(settings, members, [("component", "ascending")])
+    order = _ranking(settings, members, [("component", "ascending")])
+    texts, members = members["text"], members.drop_columns(["text"]).take(order)
     twin = _first_equal(members) if settings.exact else np.arange(members.num_rows)
     decided = [DECISIONS.empty_table()]
     for start, stop in _blocks(members):
         block, equal = members.slice(start, stop - start), twin[start:stop] - start
-        decided.append(_decisions(block, equal, *_survivors(settings, block, equal)))
+        heads = np.flatnonzero(equal == np.arange(stop - start))  # one for each text; the others go where it goes
+        survivor, similarity = heads, np.ones(len(heads))
+        if settings.fuzzy:
+            compared = texts.take(order.slice(start, stop - start).take(pa.array(heads)))
+            survivor, similarity = _survivors(settings, block["component"].to_numpy()[heads], heads, compared)
+        head_of = np.searchsorted(heads, equal)
+        decided.append(_decisions(block, equal, survivor[head_of], similarity[head_of]))
     with shard.parquet("work/resolve", DECISIONS, row_group_bytes=UNBOUNDED, passing=True) as output:
         write_by_node(output, pa.concat_tables(decided).sort_by("node"))
     return []
@@ -157,11 +164,11 @@ def _members(
     return pa.table([columns[name] for name in MEMBERS.names], names=MEMBERS.names).cast(MEMBERS)
 
 
-def _ranked(settings: DedupSettings, members: pa.Table, within: list[tuple[str, str]]) -> pa.Table:
-    """In the order of the survivor rule; ties go to the smallest id. Nulls come last, whatever the direction."""
+def _ranking(settings: DedupSettings, members: pa.Table, within: list[tuple[str, str]]) -> pa.Array:
+    """The order of the survivor rule; ties go to the smallest id. Nulls come last, whatever the direction."""
     order = [*within, *RANKING[settings.survivor], ("id", "ascending")]
     order += [("exact_high", "ascending"), ("exact_low", "ascending"), ("node", "ascending")]
-    return members.take(pc.sort_indices(members, sort_keys=order))
+    return pc.sort_indices(members, sort_keys=order)
 
 
 def _first_equal(members: pa.Table) -> "Rows":
@@ -178,7 +185,7 @@ def _heads(settings: DedupSettings, members: pa.Table) -> tuple[pa.Table, pa.Tab
     """Of each text the member that ranks first, with how many have it; and the others, with whom they follow."""
     if len(np.unique(members["exact_high"].to_numpy())) == members.num_rows:
         return members, COPIES.empty_table()
-    members = _ranked(settings, members, [])
+    members = members.take(_ranking(settings, members, []))
     first = _first_equal(members)
     is_head = first == np.arange(len(first))
     node = members["node"].to_numpy()
@@ -200,22 +207,19 @@ def _blocks(members: pa.Table) -> "list[tuple[int, int]]":
     return [(int(start), int(stop)) for start, stop in zip(firsts, [*firsts[1:], members.num_rows], strict=True)]
 
 
-def _survivors(settings: DedupSettings, members: pa.Table, twin: "Rows") -> "tuple[Rows, npt.NDArray[np.float64]]":
-    """For every member who stands for it, and their similarity."""
-    if not settings.fuzzy:
-        return twin, np.ones(len(twin))
+def _survivors(
+    settings: DedupSettings, component: "npt.NDArray[np.uint64]", heads: "Rows", texts: pa.ChunkedArray
+) -> "tuple[Rows, npt.NDArray[np.float64]]":
+    """Which of the heads stands for each of them, and their similarity."""
     from stages.dedup.clusters import choose_survivors
     from stages.kernels.shingles import shingle_sets
 
-    heads = np.flatnonzero(twin == np.arange(len(twin)))  # one for each text; the others go where it goes
-    shingles = shingle_sets(*text_buffers(members["text"].take(pa.array(heads))), settings.ngram)
-    component = members["component"].to_numpy()[heads]
+    shingles = shingle_sets(*text_buffers(texts), settings.ngram)
     starts = np.append(run_starts(component), len(heads))
     choice = choose_survivors(
         starts, shingles, settings.make_scheme(), settings.verify_threshold, settings.max_comparisons
     )
-    head_of = np.searchsorted(heads, twin)
-    return heads[choice.survivor][head_of], choice.similarity[head_of]
+    return heads[choice.survivor], choice.similarity
 
 
 def _decisions(members: pa.Table, twin: "Rows", survivor: "Rows", similarity: "npt.NDArray[np.float64]") -> pa.Table:

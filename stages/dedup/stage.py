@@ -39,6 +39,9 @@ from stages.dedup.remove import remove
 from stages.dedup.resolve import gather, resolve
 from stages.dedup.settings import CLUSTER_COLUMNS, DedupSettings
 
+Work = Callable[[Shard], list[Counts]]
+Written = Generator[Pass, PassResult, tuple[Artifact, ...]]  # passes that end in what the last of them wrote
+
 PARTITION_BYTES = 1 << 30
 PARTITION_ROWS = 1 << 20
 MOST_PARTITIONS = 4096
@@ -69,22 +72,12 @@ class Dedup(DedupSettings):
         names = sorted(signed.receipts)  # a shard that cannot be read is in quarantine and goes no further
         local = {name: _outputs_of(signed, name, "work/local") for name in names}
 
-        over = tuple(f"{number:04d}" for number in range(partitions))
-        edges = yield from self._each("match", over, signed.outputs("work/sign"), partial(match, partitions), cut)
-        unsettled, number = partitions > 1, 0
-        while unsettled:
-            number += 1
-            work = partial(unite, partitions, f"work/components-{number}")
-            united = yield Pass(f"components-{number}", dict.fromkeys(over, edges), work, depends_on=cut)
-            edges = _all_outputs(united, over, f"components-{number}")
-            unsettled = any(
-                count.excluded[UNSETTLED] for receipt in united.receipts.values() for count in receipt.counts
-            )
-        found = yield from self._each("clusters", over, edges, partial(clusters, partitions), cut)
+        found = yield from candidate_clusters(signed.outputs("work/sign"), partitions)
 
         gathering = {f"{home:06d}-{name}": (documents[name], *local[name], *found) for home, name in enumerate(names)}
         gathered = yield Pass("gather", gathering, partial(gather, self, partitions), depends_on=cut)
-        decisions = yield from self._each("resolve", over, gathered.outputs("work/gather"), partial(resolve, self))
+        members = gathered.outputs("work/gather")
+        decisions = yield from _over_partitions("resolve", members, partial(resolve, self), partitions)
 
         removing = {
             name: (gathering[name][0], *_outputs_of(gathered, name, "work/copies"), *decisions)
@@ -92,17 +85,18 @@ class Dedup(DedupSettings):
         }
         yield Pass(self.name, removing, partial(remove, self), final=True)
 
-    def _each(
-        self,
-        name: str,
-        over: tuple[str, ...],
-        inputs: tuple[Artifact, ...],
-        work: Callable[[Shard], list[Counts]],
-        cut: str = "",
-    ) -> Generator[Pass, PassResult, tuple[Artifact, ...]]:
-        """A pass whose every partition reads its part of all inputs; returns what it wrote."""
-        result = yield Pass(name, dict.fromkeys(over, inputs), work, depends_on=cut)
-        return _all_outputs(result, over, name)
+
+def candidate_clusters(keys: tuple[Artifact, ...], partitions: int) -> Written:
+    """The passes from the shards' keys, in the order of their positions, to the clusters of linked documents."""
+    edges = yield from _over_partitions("match", keys, partial(match, partitions), partitions)
+    unsettled, number = partitions > 1, 0
+    while unsettled:
+        number += 1
+        name = f"components-{number}"
+        result = yield _each_partition(name, edges, partial(unite, partitions, f"work/{name}"), partitions)
+        edges = _all_outputs(result, name, partitions)
+        unsettled = any(count.excluded[UNSETTLED] for receipt in result.receipts.values() for count in receipt.counts)
+    return (yield from _over_partitions("clusters", edges, partial(clusters, partitions), partitions))
 
 
 def default_partitions(documents: tuple[Artifact, ...]) -> int:
@@ -113,17 +107,31 @@ def default_partitions(documents: tuple[Artifact, ...]) -> int:
     return min(MOST_PARTITIONS, max(1, -(-text_bytes // PARTITION_BYTES), -(-rows // PARTITION_ROWS)))
 
 
+def _each_partition(name: str, inputs: tuple[Artifact, ...], work: Work, partitions: int) -> Pass:
+    """Every partition is a task that reads its part of all inputs."""
+    return Pass(name, dict.fromkeys(_names(partitions), inputs), work, depends_on=f"partitions={partitions}")
+
+
+def _over_partitions(name: str, inputs: tuple[Artifact, ...], work: Work, partitions: int) -> Written:
+    result = yield _each_partition(name, inputs, work, partitions)
+    return _all_outputs(result, name, partitions)
+
+
 def _outputs_of(result: PassResult, shard: str, where: str) -> tuple[Artifact, ...]:
     """What one shard of the pass wrote below `where`."""
     return PassResult({shard: result.receipts[shard]}).outputs(where)
 
 
-def _all_outputs(result: PassResult, over: tuple[str, ...], name: str) -> tuple[Artifact, ...]:
+def _all_outputs(result: PassResult, name: str, partitions: int) -> tuple[Artifact, ...]:
     """The pass's outputs. A lost partition is not a lost shard: without it duplicates would stay unnoticed, so it ends the stage."""
-    lost = sorted(set(over) - set(result.receipts))
+    lost = sorted(set(_names(partitions)) - set(result.receipts))
     if lost:
         raise CorpusmillError(
-            f"dedup could not finish partition {lost[0]} of its pass {name!r} ({len(lost)} of {len(over)} failed)",
+            f"dedup could not finish partition {lost[0]} of its pass {name!r} ({len(lost)} of {partitions} failed)",
             f"read receipts/{name}/{lost[0]}.json, mend the cause (often memory: raise dedup.partitions), run again",
         )
     return result.outputs()
+
+
+def _names(partitions: int) -> list[str]:
+    return [f"{number:04d}" for number in range(partitions)]

@@ -55,13 +55,20 @@ def exact_hashes(offsets: Offsets, data: Bytes) -> UInt64Array:
     return hashes
 
 
+def sort_hashes(hashes: UInt64Array, payload: UInt64Array) -> tuple[UInt64Array, UInt64Array]:
+    """Both arrays in the order of `hashes`, which are spread evenly over 64 bits; among equal ones the order is that of the input."""
+    ordered, carried = np.empty_like(hashes), np.empty_like(payload)
+    _sort_pairs(hashes, payload, ordered, carried, np.empty(len(hashes) + 1, dtype=np.int64))
+    return ordered, carried
+
+
 def shingle_sets(offsets: Offsets, data: Bytes, ngram: int) -> Shingles:
     """The set of shingles of each text, as sorted distinct 64-bit hashes."""
     room = int(offsets[-1] - offsets[0]) // 2 + 2 * len(offsets)  # at most a word every two bytes
     sets = np.empty(room, dtype=np.uint64)
     bounds = np.zeros(len(offsets), dtype=np.int64)
     _shingle_all(offsets, data, *word_tables(), ngram, sets, bounds)
-    return Shingles(sets[: bounds[-1]].copy(), bounds)
+    return Shingles(sets[: bounds[-1]], bounds)  # pages of the rest were never touched
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
@@ -204,6 +211,35 @@ def _shingle_all(offsets: Any, data: Any, kinds: Any, lower: Any, ngram: int, se
 
 
 @numba.njit(cache=True, nogil=True)
+def _bucket_starts(hashes: Any, starts: Any) -> None:
+    """Where the hashes of each of len(hashes) equal ranges begin in sorted order. starts: int64[len(hashes) + 1]."""
+    buckets = np.uint64(len(hashes))
+    starts[:] = 0
+    for value in hashes:
+        starts[((value >> _BITS_32) * buckets >> _BITS_32) + _ONE] += 1
+    for bucket in range(len(hashes)):
+        starts[bucket + 1] += starts[bucket]
+
+
+@numba.njit(cache=True, nogil=True)
+def _sort_pairs(hashes: Any, payload: Any, out: Any, carried: Any, starts: Any) -> None:
+    """As `_sort_distinct`, keeping equal hashes and carrying a payload."""
+    buckets = np.uint64(len(hashes))
+    _bucket_starts(hashes, starts)
+    for i in range(len(hashes)):
+        bucket = (hashes[i] >> _BITS_32) * buckets >> _BITS_32
+        place = starts[bucket]
+        out[place], carried[place] = hashes[i], payload[i]
+        starts[bucket] = place + 1
+    for i in range(1, len(hashes)):
+        value, load, place = out[i], carried[i], i
+        while place > 0 and out[place - 1] > value:
+            out[place], carried[place] = out[place - 1], carried[place - 1]
+            place -= 1
+        out[place], carried[place] = value, load
+
+
+@numba.njit(cache=True, nogil=True)
 def _sort_distinct(hashes: Any, out: Any, ends: Any) -> int:
     """Write the distinct values of `hashes` to `out` in order; return how many.
 
@@ -211,11 +247,7 @@ def _sort_distinct(hashes: Any, out: Any, ends: Any) -> int:
     nothing to the insertion sort that follows: three times as fast as a comparison sort. ends: room for len(hashes) + 1.
     """
     buckets = np.uint64(len(hashes))
-    ends[: len(hashes) + 1] = 0
-    for value in hashes:
-        ends[((value >> _BITS_32) * buckets >> _BITS_32) + _ONE] += 1
-    for bucket in range(len(hashes)):
-        ends[bucket + 1] += ends[bucket]
+    _bucket_starts(hashes, ends[: len(hashes) + 1])
     for value in hashes:
         bucket = (value >> _BITS_32) * buckets >> _BITS_32
         out[ends[bucket]] = value
