@@ -141,7 +141,9 @@ def measure(options: argparse.Namespace, work: Path) -> dict[str, float | None]:
     paths, pairs, paired = dedup_corpus.write_corpus(real, options.docs, work / "corpus")
     sample = pq.read_table(paths[0], columns=["text"])["text"].to_pylist()
     size = sum(pq.read_metadata(path).num_rows for path in paths)
-    megabytes = sum(len(t.encode()) for path in paths for t in pq.read_table(path, columns=["text"])["text"].to_pylist()) / 1e6
+    megabytes = (
+        sum(len(t.encode()) for path in paths for t in pq.read_table(path, columns=["text"])["text"].to_pylist()) / 1e6
+    )
     print(f"corpus: {size} documents, {megabytes:.0f} MB of text, {len(pairs)} planted pairs")
 
     result: dict[str, float | None] = {"sign_mb_s.corpusmill": sign_speed(sample)}

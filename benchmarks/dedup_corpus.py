@@ -151,7 +151,10 @@ def write_scaling_corpus(texts: list[str], documents: int, folder: Path, seed: i
     folder.mkdir(parents=True, exist_ok=True)
     pool, source = _pool(texts), np.random.default_rng(seed)
     paths: list[Path] = []
-    before = source.integers(*SENTENCES, 0), source.integers(0, 1, 0)  # the last shard's documents: copies cross shards
+    before = (
+        source.integers(*SENTENCES, 0),
+        source.integers(0, 1, 0),
+    )  # the last shard's documents: copies cross shards
     for start in range(0, documents, SHARD_ROWS):
         rows = min(SHARD_ROWS, documents - start)
         copies = min(rows // (PAIR_EVERY + 1), len(before[0]))
@@ -162,7 +165,9 @@ def write_scaling_corpus(texts: list[str], documents: int, folder: Path, seed: i
         ids = pa.array([f"d{start + i}" for i in range(rows)])
         table = pa.table({"id": ids, "text": pa.concat_arrays([text, _joined(pool, counts, near)])})
         paths.append(folder / f"part-{len(paths):05d}.parquet")
-        pq.write_table(conform(table.take(pa.array(source.permutation(rows))), DOCUMENT), paths[-1], compression="zstd")
+        pq.write_table(
+            conform(table.take(pa.array(source.permutation(rows))), DOCUMENT), paths[-1], compression="zstd"
+        )
         before = drawn
     return paths
 
