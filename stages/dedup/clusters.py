@@ -35,11 +35,17 @@ def forest(left: UInt64Array, right: UInt64Array) -> tuple[UInt64Array, UInt64Ar
 
 
 def choose_survivors(
-    starts: npt.NDArray[np.int64], shingles: Shingles, scheme: Scheme, threshold: float, max_comparisons: int
+    starts: npt.NDArray[np.int64],
+    shingles: Shingles,
+    scheme: Scheme,
+    threshold: float,
+    max_comparisons: int,
+    gone: npt.NDArray[np.bool_] | None = None,
 ) -> Choice:
     """Go through each cluster in order; a document falls to a survivor whose similarity reaches the threshold, or survives.
 
-    starts: int64[clusters + 1], the clusters' bounds among the documents, which are ordered by the survivor rule.
+    starts: int64[clusters + 1], the clusters' bounds among the documents, which are ordered by the survivor rule. gone: documents that
+    take no part.
 
     A document is compared with the survivors that share a band with it (of each band, the first `max_comparisons`) and with the
     cluster's first `max_comparisons` survivors, those first whose signatures agree most, and with at most `max_comparisons`
@@ -63,6 +69,7 @@ def choose_survivors(
         minima,
         buckets.reshape(keys.shape).astype(np.int64),
         room,
+        np.zeros(documents, np.bool_) if gone is None else gone,
         threshold,
         least_agreement,
         max_comparisons,
@@ -109,6 +116,7 @@ def _choose(
     minima: Any,
     buckets: Any,
     room: Any,
+    gone: Any,
     threshold: float,
     least_agreement: float,
     max_comparisons: int,
@@ -127,7 +135,7 @@ def _choose(
         led = 0
         for document in range(starts[cluster], starts[cluster + 1]):
             size = offsets[document + 1] - offsets[document]
-            if size == 0:
+            if size == 0 or gone[document]:
                 continue
             found = 0
             for band in range(bands):

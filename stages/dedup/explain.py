@@ -19,6 +19,7 @@ from stages.contract import DOCUMENTS
 from stages.kernels.word_rule import DROPPED, SPACE, UNSPACED_CHARACTER, word_tables
 
 SHOWN_MEMBERS, SHOWN_PASSAGES, SHOWN_CHARACTERS = 20, 5, 400
+EARLIER_RUN = "kept by an earlier run"
 _NARROW = ("id", "cluster_id", "cluster_size", "cluster_similarity", "reason", "url", "date", "source")
 
 
@@ -68,10 +69,14 @@ def explain(folder: str, document: str) -> Explanation:
     rows = [row for path in shards for row in _rows(path, "cluster_id", own["cluster_id"])]
     rows.sort(key=lambda row: (row["reason"] is not None, -row["cluster_similarity"], row["id"]))
     own = next(row for row in rows if row["id"] == document)
-    survivor = rows[0]
-    shared = [] if own is survivor else shared_passages(_text(own), _text(survivor))
     members = [_member(row) for row in rows[:SHOWN_MEMBERS]]
-    return Explanation(_member(own), _member(survivor), own["cluster_size"], members, shared[:SHOWN_PASSAGES])
+    if rows[0]["reason"] is not None:
+        survivor, shared = Member(own["cluster_id"], 1.0, None, EARLIER_RUN, None), []
+        members = [survivor, *members]
+    else:
+        survivor = members[0]
+        shared = [] if own is rows[0] else shared_passages(_text(own), _text(rows[0]))
+    return Explanation(_member(own), survivor, own["cluster_size"], members, shared[:SHOWN_PASSAGES])
 
 
 def explanation_text(found: Explanation) -> str:
@@ -85,7 +90,7 @@ def explanation_text(found: Explanation) -> str:
         )
         lines = [
             f"{document.id} was removed ({document.reason}): {how}",
-            f"survivor  {survivor.id}  {survivor.url or ''}",
+            f"survivor  {survivor.id}  {f'({EARLIER_RUN})' if survivor.shard == EARLIER_RUN else survivor.url or ''}",
         ]
     lines += ["", f"cluster of {found.size}"]
     lines += [f"  {m.id}  {m.similarity:.3f}  {m.reason or 'stays':12}  {m.shard}" for m in found.members]

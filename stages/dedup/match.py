@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from manifests.receipt import Counts
 from manifests.shard import Shard, read_parquet
+from manifests.storage import Artifact
 from stages.dedup.components import EDGES, write_edges
 from stages.dedup.settings import DedupSettings
 from stages.dedup.shuffle import ROW_BITS, UNBOUNDED, read_range, run_starts, write_by_partition
@@ -52,7 +53,9 @@ def sign(settings: DedupSettings, partitions: int, shard: Shard) -> list[Counts]
     return []
 
 
-def write_keys(shard: Shard, key: "npt.NDArray[np.uint64]", row: "npt.NDArray[np.uint64]", partitions: int) -> None:
+def write_keys(
+    shard: Shard, key: "npt.NDArray[np.uint64]", row: "npt.NDArray[np.uint64]", partitions: int, whose: str = ""
+) -> None:
     """Write a shard's keys and its links within itself. key[i] is one of document row[i]'s; rows come in order."""
     from stages.dedup.clusters import forest
     from stages.kernels.shingles import sort_hashes
@@ -67,9 +70,9 @@ def write_keys(shard: Shard, key: "npt.NDArray[np.uint64]", row: "npt.NDArray[np
     inside = place < len(linked)
     inside[inside] = linked[place[inside]] == row[inside]
     row[inside] = firsts[place[inside]]
-    with shard.parquet("work/sign", KEYS, row_group_bytes=UNBOUNDED, passing=True) as output:
+    with shard.parquet(f"work/sign{whose}", KEYS, row_group_bytes=UNBOUNDED, passing=True) as output:
         write_by_partition(output, pa.table([partition_of(key, partitions), key, row], schema=KEYS))
-    with shard.parquet("work/local", LOCAL, passing=True) as output:
+    with shard.parquet(f"work/local{whose}", LOCAL, passing=True) as output:
         output.write(pa.table([linked, firsts], schema=LOCAL))
 
 
@@ -96,6 +99,26 @@ def match(partitions: int, shard: Shard) -> list[Counts]:
     with shard.parquet("work/match", EDGES, row_group_bytes=UNBOUNDED, passing=True) as output:
         write_edges(output, *forest(node[linked], first[linked]), partitions)
     return []
+
+
+def clustered(
+    local: Artifact, linked: pa.Table, first: int
+) -> "tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]":
+    """The shard's nodes that are in clusters, sorted, and their components.
+
+    local: links within the shard. linked: components of the shard's nodes that are linked beyond it. A component that does not reach
+    beyond the shard is named by its first node.
+    """
+    inside = pa.concat_tables([LOCAL.empty_table(), *read_parquet(local)])
+    node = np.concatenate([inside["row"].to_numpy() + np.uint64(first), linked["node"].to_numpy()])
+    stands = np.concatenate([inside["first"].to_numpy() + np.uint64(first), linked["node"].to_numpy()])
+    node, places = np.unique(node, return_index=True)  # a node in both is the first of its local component
+    stands = stands[places]
+    roots, component = linked["node"].to_numpy(), linked["component"].to_numpy()
+    if not len(roots):
+        return node, stands
+    place = np.minimum(np.searchsorted(roots, stands), len(roots) - 1)
+    return node, np.where(roots[place] == stands, component[place], stands)
 
 
 def partition_of(key: "npt.NDArray[np.uint64]", partitions: int) -> "npt.NDArray[np.uint32]":

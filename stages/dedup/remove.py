@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from manifests.receipt import Counts
 from manifests.schema import EXCLUSION, excluded, extended
 from manifests.shard import Shard, read_parquet, schema_of
+from manifests.storage import Artifact
 from stages.contract import DOCUMENTS, EXCLUDED
 from stages.dedup.resolve import COPIES, DECISIONS, EXACT_REASON
 from stages.dedup.settings import CLUSTER_COLUMNS, DedupSettings
@@ -60,9 +61,9 @@ def remove(settings: DedupSettings, shard: Shard) -> list[Counts]:
     return [counts]
 
 
-def _for_every_copy(decisions: pa.Table, copies: object) -> pa.Table:
+def _for_every_copy(decisions: pa.Table, copies: Artifact) -> pa.Table:
     """The decisions, and the same ones on documents that follow an equal one of their shard; sorted by node."""
-    followers = pa.concat_tables([COPIES.empty_table(), *read_parquet(copies)])  # type: ignore[arg-type]
+    followers = pa.concat_tables([COPIES.empty_table(), *read_parquet(copies)])
     if followers.num_rows == 0:
         return decisions
     place = np.searchsorted(decisions["node"].to_numpy(), followers["head"].to_numpy())

@@ -4,6 +4,7 @@ Equal texts need no check: one of them stands for all, and of those in one shard
 true Jaccard similarity of its shingle set with that of the document that stays reaches the threshold.
 """
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,8 +13,9 @@ import pyarrow.compute as pc
 
 from manifests.receipt import Counts
 from manifests.shard import Shard, read_parquet
-from stages.dedup.components import CLUSTERS
-from stages.dedup.match import LOCAL
+from stages.dedup.components import CLUSTERS, partition_of_node
+from stages.dedup.earlier import EARLIER, fall_to_earlier
+from stages.dedup.match import clustered
 from stages.dedup.settings import DedupSettings
 from stages.dedup.shuffle import (
     UNBOUNDED,
@@ -40,6 +42,7 @@ MEMBERS = pa.schema(  # one row per distinct text of a candidate cluster and sha
         pa.field("id", pa.string(), nullable=False),
         pa.field("exact_high", pa.uint64(), nullable=False),  # the 128-bit hash of the whole text
         pa.field("exact_low", pa.uint64(), nullable=False),
+        pa.field("parent", pa.uint64(), nullable=False),  # of a synthetic row; part of its exact hash and of its keys
         pa.field("documents", pa.int32(), nullable=False),  # of the shard that have this text
         pa.field("text_bytes", pa.int64(), nullable=False),
         pa.field("date", pa.string()),
@@ -67,7 +70,19 @@ RANKING = {  # what decides within a cluster before the id does
 }
 EXACT_REASON, FUZZY_REASON = "dedup.exact", "dedup.fuzzy"
 BLOCK_BYTES = 64 << 20  # text of the clusters that are compared in one go; a cluster is never cut
-_PARTITION_MIX = np.uint64(0x9E3779B97F4A7C15)
+
+
+@dataclass(frozen=True)
+class Fates:
+    """What becomes of each of some distinct texts. survivor: who of them stands for it, itself if it stays. outside: the earlier document
+    that it falls to instead, as a row of their table; -1: none. similarity: with either. equal: it is the earlier one's text.
+    survivor_id: of whoever stands for it."""
+
+    survivor: "Rows"
+    outside: "Rows"
+    similarity: "npt.NDArray[np.float64]"
+    equal: "npt.NDArray[np.bool_]"
+    survivor_id: "npt.NDArray[np.object_]"
 
 
 def gather(settings: DedupSettings, partitions: int, shard: Shard) -> list[Counts]:
@@ -75,7 +90,7 @@ def gather(settings: DedupSettings, partitions: int, shard: Shard) -> list[Count
     `work/copies`: who shares one (`COPIES`)."""
     document, local, *clusters = shard.inputs
     first, end = node_range(home_of(shard.name))
-    node, component = _clustered(local, read_range(clusters, "node", first, end, CLUSTERS).sort_by("node"), first)
+    node, component = clustered(local, read_range(clusters, "node", first, end, CLUSTERS).sort_by("node"), first)
     row = node - np.uint64(first)
     wanted = {"newest": ["date"], "best_quality": ["quality"]}.get(settings.survivor, [])
     found, begin = [], 0
@@ -95,10 +110,14 @@ def gather(settings: DedupSettings, partitions: int, shard: Shard) -> list[Count
     return []
 
 
-def resolve(settings: DedupSettings, shard: Shard) -> list[Counts]:
-    """Read one partition of clusters; write `work/resolve`: who is removed for whom (`DECISIONS`)."""
+def resolve(settings: DedupSettings, gathered: int, shard: Shard) -> list[Counts]:
+    """Read one partition of clusters; write `work/resolve`: who is removed for whom (`DECISIONS`).
+
+    The inputs are `gathered` files of `MEMBERS`, then files of `earlier.EARLIER`.
+    """
     partition = int(shard.name)
-    members = read_range(shard.inputs, "partition", partition, partition + 1, MEMBERS)
+    members = read_range(shard.inputs[:gathered], "partition", partition, partition + 1, MEMBERS)
+    earlier = read_range(shard.inputs[gathered:], "partition", partition, partition + 1, EARLIER).sort_by("component")
     order = _ranking(settings, members, [("component", "ascending")])
     texts, members = members["text"], members.drop_columns(["text"]).take(order)
     twin = _first_equal(members) if settings.exact else np.arange(members.num_rows)
@@ -106,33 +125,12 @@ def resolve(settings: DedupSettings, shard: Shard) -> list[Counts]:
     for start, stop in _blocks(members):
         block, equal = members.slice(start, stop - start), twin[start:stop] - start
         heads = np.flatnonzero(equal == np.arange(stop - start))  # one for each text; the others go where it goes
-        survivor, similarity = heads, np.ones(len(heads))
-        if settings.fuzzy:
-            compared = texts.take(order.slice(start, stop - start).take(pa.array(heads)))
-            survivor, similarity = _survivors(settings, block["component"].to_numpy()[heads], heads, compared)
-        head_of = np.searchsorted(heads, equal)
-        decided.append(_decisions(block, equal, survivor[head_of], similarity[head_of]))
+        compared = texts.take(order.slice(start, stop - start).take(pa.array(heads)))
+        fates = _fates(settings, block.take(pa.array(heads)), compared, _of_clusters(earlier, block))
+        decided.append(_decisions(block, equal, np.searchsorted(heads, equal), heads, fates))
     with shard.parquet("work/resolve", DECISIONS, row_group_bytes=UNBOUNDED, passing=True) as output:
         write_by_node(output, pa.concat_tables(decided).sort_by("node"))
     return []
-
-
-def _clustered(local: object, linked: pa.Table, first: int) -> "tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]":
-    """The shard's nodes that are in clusters, sorted, and their components.
-
-    local: links within the shard. linked: components of the shard's nodes that are linked beyond it. A component that does not reach
-    beyond the shard is named by its first node.
-    """
-    inside = pa.concat_tables([LOCAL.empty_table(), *read_parquet(local)])  # type: ignore[arg-type]
-    node = np.concatenate([inside["row"].to_numpy() + np.uint64(first), linked["node"].to_numpy()])
-    stands = np.concatenate([inside["first"].to_numpy() + np.uint64(first), linked["node"].to_numpy()])
-    node, places = np.unique(node, return_index=True)  # a node in both is the first of its local component
-    stands = stands[places]
-    roots, component = linked["node"].to_numpy(), linked["component"].to_numpy()
-    if not len(roots):
-        return node, stands
-    place = np.minimum(np.searchsorted(roots, stands), len(roots) - 1)
-    return node, np.where(roots[place] == stands, component[place], stands)
 
 
 def _members(
@@ -144,17 +142,18 @@ def _members(
 ) -> pa.Table:
     from stages.kernels.shingles import exact_hashes
 
-    exact = exact_hashes(*text_buffers(rows["text"])) ^ parent_hashes(rows)[:, None]
-    partition = ((component * _PARTITION_MIX) >> np.uint64(32)) % np.uint64(partitions)
+    parents = parent_hashes(rows)
+    exact = exact_hashes(*text_buffers(rows["text"])) ^ parents[:, None]
     compared = compared_texts(rows, settings.template)
     texts = rows["text"] if compared is None else compared
     columns = {
-        "partition": pa.array(partition.astype(np.uint32)),
+        "partition": pa.array(partition_of_node(component, partitions)),
         "component": pa.array(component),
         "node": pa.array(node),
         "id": rows["id"],
         "exact_high": pa.array(exact[:, 0]),
         "exact_low": pa.array(exact[:, 1]),
+        "parent": pa.array(parents),
         "documents": pa.array(np.ones(len(node), np.int32)),
         "text_bytes": pc.fill_null(pc.binary_length(rows["text"]), 0),
         "text": texts if settings.fuzzy else pa.nulls(len(node), pa.large_string()),
@@ -207,33 +206,55 @@ def _blocks(members: pa.Table) -> "list[tuple[int, int]]":
     return [(int(start), int(stop)) for start, stop in zip(firsts, [*firsts[1:], members.num_rows], strict=True)]
 
 
-def _survivors(
-    settings: DedupSettings, component: "npt.NDArray[np.uint64]", heads: "Rows", texts: pa.ChunkedArray
-) -> "tuple[Rows, npt.NDArray[np.float64]]":
-    """Which of the heads stands for each of them, and their similarity."""
+def _of_clusters(earlier: pa.Table, block: pa.Table) -> pa.Table:
+    """The earlier documents of the block's clusters; both are sorted by component."""
+    component = earlier["component"].to_numpy()
+    start = np.searchsorted(component, block["component"][0].as_py())
+    stop = np.searchsorted(component, block["component"][-1].as_py(), side="right")
+    return earlier.slice(start, stop - start)
+
+
+def _fates(settings: DedupSettings, heads: pa.Table, texts: pa.ChunkedArray, earlier: pa.Table) -> Fates:
+    """What becomes of the distinct texts of some whole clusters, which come in the order of the survivor rule."""
     from stages.dedup.clusters import choose_survivors
+    from stages.kernels.minhash import keys_of_signatures, signatures
     from stages.kernels.shingles import shingle_sets
 
-    shingles = shingle_sets(*text_buffers(texts), settings.ngram)
-    starts = np.append(run_starts(component), len(heads))
-    choice = choose_survivors(
-        starts, shingles, settings.make_scheme(), settings.verify_threshold, settings.max_comparisons
-    )
-    return heads[choice.survivor], choice.similarity
+    number = np.arange(heads.num_rows)
+    survivor, similarity = number, np.ones(len(number))
+    outside, equal = np.full(len(number), -1), np.zeros(len(number), bool)
+    shingles, scheme = shingle_sets(*text_buffers(texts), settings.ngram), settings.make_scheme()
+    component = heads["component"].to_numpy()
+    if earlier.num_rows:
+        exact = np.stack([heads["exact_high"].to_numpy(), heads["exact_low"].to_numpy()], axis=1)
+        keys = keys_of_signatures(signatures(shingles, scheme), scheme) ^ heads["parent"].to_numpy()[:, None]
+        outside, similarity, equal = fall_to_earlier(settings, exact, keys, shingles, earlier)
+    if settings.fuzzy:
+        starts = np.append(run_starts(component), len(number))
+        limits = settings.verify_threshold, settings.max_comparisons
+        choice = choose_survivors(starts, shingles, scheme, *limits, outside >= 0)
+        survivor, similarity = choice.survivor, np.where(outside >= 0, similarity, choice.similarity)
+    names = heads["id"].to_numpy()[survivor]
+    names[outside >= 0] = earlier["id"].to_numpy()[outside[outside >= 0]]
+    return Fates(survivor, outside, similarity, equal, names)
 
 
-def _decisions(members: pa.Table, twin: "Rows", survivor: "Rows", similarity: "npt.NDArray[np.float64]") -> pa.Table:
+def _decisions(members: pa.Table, twin: "Rows", head_of: "Rows", heads: "Rows", fates: Fates) -> pa.Table:
+    """Of the members of some whole clusters. twin: the first with the same text; head_of: its place among the heads."""
     documents = members["documents"].to_numpy()
-    size = np.bincount(survivor, weights=documents, minlength=members.num_rows).astype(np.int32)[survivor]
-    chosen = np.flatnonzero(size > 1)
-    survivor, equal = survivor[chosen], survivor[chosen] == twin[chosen]
+    inside = fates.outside[head_of] < 0
+    # clusters are counted by who stands for them: a member of this run, or an earlier document, which counts as well
+    stands = np.where(inside, heads[fates.survivor[head_of]], members.num_rows + fates.outside[head_of])
+    size = np.bincount(stands, weights=documents)[stands].astype(np.int32) + ~inside
+    stays = inside & (stands == np.arange(members.num_rows))
+    equal = np.where(inside, stands == twin, fates.equal[head_of])
+    chosen = pa.array(np.flatnonzero(size > 1))
     why = pc.if_else(pa.array(equal), EXACT_REASON, FUZZY_REASON)
-    reason = pc.if_else(pa.array(survivor == chosen), pa.scalar(None, pa.string()), why)
     columns = [
-        members["node"].take(pa.array(chosen)),
-        members["id"].take(pa.array(survivor)),
-        pa.array(size[chosen]),
-        pa.array(np.where(equal, 1.0, similarity[chosen]).astype(np.float32)),
-        reason,
+        members["node"],
+        pa.array(fates.survivor_id[head_of], pa.string()),
+        pa.array(size),
+        pa.array(np.where(equal, 1.0, fates.similarity[head_of]).astype(np.float32)),
+        pc.if_else(pa.array(stays), pa.scalar(None, pa.string()), why),
     ]
-    return pa.table(columns, schema=DECISIONS)
+    return pa.table(columns, schema=DECISIONS).take(chosen)

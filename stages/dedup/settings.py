@@ -37,6 +37,8 @@ class DedupSettings:
     undated ones last) or the one of best `quality` (unscored ones last). Ties go to the smallest id.
     template: regular expressions; what matches them in a synthetic row is not compared (tags and lead-ins of the prompt). Synthetic rows
     are compared only with others of the same parent.
+    signatures: leave the signatures of what is kept below `signatures/`, for later runs. against: folders of earlier runs that did: their
+    documents count as there already, and always win.
     partitions: of keys and of clusters; by default one for each GiB of text or million documents. More of them need less memory each.
     max_comparisons: most similarity checks spent on one document, so that the work on a cluster of any size grows with its size and
     not with its square. A document that finds no survivor within them is kept.
@@ -58,6 +60,8 @@ class DedupSettings:
     verify_threshold: float = 0.8
     survivor: Literal["longest", "first", "newest", "best_quality"] = "longest"
     template: tuple[str, ...] = TEMPLATE
+    signatures: bool = False
+    against: tuple[str, ...] = ()
     partitions: int | None = None
     max_comparisons: int = 64
 

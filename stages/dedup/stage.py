@@ -21,7 +21,7 @@ Penedo et al. 2024, FineWeb (word 5-grams, 14 bands of 8 rows); verification at 
 """
 
 import unicodedata
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from functools import partial
 from typing import ClassVar
 
@@ -32,8 +32,9 @@ from manifests.errors import CorpusmillError
 from manifests.receipt import Counts
 from manifests.shard import Shard, shard_names
 from manifests.storage import Artifact
-from stages.contract import Inputs, Pass, Passes, PassResult
+from stages.contract import DOCUMENTS, Inputs, Pass, Passes, PassResult
 from stages.dedup.components import UNSETTLED, clusters, unite
+from stages.dedup.earlier import check_kind, gather_earlier, sign_earlier, write_signatures
 from stages.dedup.match import match, sign
 from stages.dedup.remove import remove
 from stages.dedup.resolve import gather, resolve
@@ -60,7 +61,9 @@ class Dedup(DedupSettings):
         return f"unicode {unicodedata.unidata_version}"  # what is white space, punctuation and lower case
 
     def named_inputs(self) -> Mapping[str, tuple[str, ...]]:
-        return {}
+        """The signatures of earlier runs."""
+        folders = tuple(f"{folder.rstrip('/')}/signatures/*.parquet" for folder in self.against)
+        return {"against": folders} if folders else {}
 
     def passes(self, inputs: Inputs) -> Passes:
         documents = shard_names(inputs.documents)
@@ -72,18 +75,41 @@ class Dedup(DedupSettings):
         names = sorted(signed.receipts)  # a shard that cannot be read is in quarantine and goes no further
         local = {name: _outputs_of(signed, name, "work/local") for name in names}
 
-        found = yield from candidate_clusters(signed.outputs("work/sign"), partitions)
+        known = shard_names(inputs.named.get("against", ()))
+        check_kind(self, tuple(known.values()))
+        knowing = {name: (signatures,) for name, signatures in known.items()}
+        signed_earlier = PassResult({})
+        if known:
+            signed_earlier = yield Pass(
+                "sign-earlier", knowing, partial(sign_earlier, self, partitions), depends_on=cut
+            )
+            _refuse_loss(signed_earlier, known, "sign-earlier")
+        keys = (*signed.outputs("work/sign"), *signed_earlier.outputs("work/sign-earlier"))
+        found = yield from candidate_clusters(keys, partitions)
 
         gathering = {f"{home:06d}-{name}": (documents[name], *local[name], *found) for home, name in enumerate(names)}
         gathered = yield Pass("gather", gathering, partial(gather, self, partitions), depends_on=cut)
         members = gathered.outputs("work/gather")
-        decisions = yield from _over_partitions("resolve", members, partial(resolve, self), partitions)
+        earlier: tuple[Artifact, ...] = ()
+        if known:
+            recalling = {
+                f"{home:06d}-{name}": (known[name], *_outputs_of(signed_earlier, name, "work/local-earlier"), *found)
+                for home, name in enumerate(known, len(names))
+            }
+            recalled = yield Pass("gather-earlier", recalling, partial(gather_earlier, partitions), depends_on=cut)
+            _refuse_loss(recalled, recalling, "gather-earlier")
+            earlier = recalled.outputs("work/earlier")
+        work = partial(resolve, self, len(members))
+        decisions = yield from _over_partitions("resolve", (*members, *earlier), work, partitions)
 
         removing = {
             name: (gathering[name][0], *_outputs_of(gathered, name, "work/copies"), *decisions)
             for name in gathered.receipts
         }
-        yield Pass(self.name, removing, partial(remove, self), final=True)
+        removed = yield Pass(self.name, removing, partial(remove, self), final=True)
+        if self.signatures:
+            kept = {name.split("-", 1)[1]: _outputs_of(removed, name, DOCUMENTS) for name in sorted(removed.receipts)}
+            yield Pass("signatures", kept, partial(write_signatures, self))
 
 
 def candidate_clusters(keys: tuple[Artifact, ...], partitions: int) -> Written:
@@ -118,19 +144,24 @@ def _over_partitions(name: str, inputs: tuple[Artifact, ...], work: Work, partit
 
 
 def _outputs_of(result: PassResult, shard: str, where: str) -> tuple[Artifact, ...]:
-    """What one shard of the pass wrote below `where`."""
-    return PassResult({shard: result.receipts[shard]}).outputs(where)
+    """What one shard of the pass wrote in the folder `where`."""
+    outputs = result.receipts[shard].outputs
+    return tuple(output for output in outputs if output.path.rsplit("/", 1)[0].endswith(f"/{where}"))
 
 
 def _all_outputs(result: PassResult, name: str, partitions: int) -> tuple[Artifact, ...]:
     """The pass's outputs. A lost partition is not a lost shard: without it duplicates would stay unnoticed, so it ends the stage."""
-    lost = sorted(set(_names(partitions)) - set(result.receipts))
+    _refuse_loss(result, _names(partitions), name)
+    return result.outputs()
+
+
+def _refuse_loss(result: PassResult, over: Iterable[str], name: str) -> None:
+    lost = sorted(set(over) - set(result.receipts))
     if lost:
         raise CorpusmillError(
-            f"dedup could not finish partition {lost[0]} of its pass {name!r} ({len(lost)} of {partitions} failed)",
+            f"dedup could not finish {lost[0]} of its pass {name!r} ({len(lost)} of {len(lost) + len(result.receipts)} failed)",
             f"read receipts/{name}/{lost[0]}.json, mend the cause (often memory: raise dedup.partitions), run again",
         )
-    return result.outputs()
 
 
 def _names(partitions: int) -> list[str]:

@@ -425,7 +425,7 @@ def test_a_lost_partition_stops_the_stage_rather_than_leave_duplicates(tmp_path)
     steps = Dedup(partitions=2).passes(Inputs(str(tmp_path / "out"), (storage.artifact_of(str(path)),)))
     assert next(steps).name == "sign"
     assert steps.send(PassResult({})).name == "match"
-    with pytest.raises(CorpusmillError, match="partition 0000"):
+    with pytest.raises(CorpusmillError, match="finish 0000 of its pass 'match'"):
         steps.send(PassResult({}))
 
 
