@@ -98,7 +98,7 @@ class Matching:
         ]
         work = partial(make_keys, self.documents, self.partitions)
         signed = yield Pass("sign", dict.fromkeys(shards, ()), work, final=True)
-        yield from candidate_clusters(signed.outputs("work/sign"), self.partitions)
+        yield from candidate_clusters(signed.outputs("work/sign"), self.partitions, len(shards))
 
 
 class Watching(InlineRunner):

@@ -76,7 +76,7 @@ def write_edges(output: ParquetOutput, node: "Nodes", root: "Nodes", partitions:
         np.concatenate([node, node[twice]])[order],
         np.concatenate([root, root[twice]])[order],
     ]
-    write_by_partition(output, pa.table(columns, schema=EDGES))
+    write_by_partition(output, pa.table(columns, schema=EDGES), partitions)
 
 
 def partition_of_node(node: "Nodes", partitions: int) -> "npt.NDArray[np.uint32]":

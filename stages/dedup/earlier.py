@@ -138,7 +138,7 @@ def gather_earlier(partitions: int, shard: Shard) -> list[Counts]:
         found.append(pa.table([*places, *rows.columns], schema=EARLIER))
         begin += table.num_rows
     with shard.parquet("work/earlier", EARLIER, row_group_bytes=UNBOUNDED, passing=True) as output:
-        write_by_partition(output, pa.concat_tables(found).sort_by("partition"))
+        write_by_partition(output, pa.concat_tables(found).sort_by("partition"), partitions)
     return []
 
 

@@ -16,7 +16,7 @@ from manifests.shard import Shard, read_parquet
 from manifests.storage import Artifact
 from stages.dedup.components import EDGES, write_edges
 from stages.dedup.settings import DedupSettings
-from stages.dedup.shuffle import ROW_BITS, UNBOUNDED, read_range, run_starts, write_by_partition
+from stages.dedup.shuffle import UNBOUNDED, home_of, node_range, read_range, run_starts, write_by_partition
 from stages.dedup.synthetic import columns_of, compared_texts, parent_hashes
 from stages.dedup.texts import text_buffers
 
@@ -28,7 +28,7 @@ KEYS = pa.schema(  # one row per key of the shard, sorted by key, and so by part
     [
         pa.field("partition", pa.uint32(), nullable=False),
         pa.field("key", pa.uint64(), nullable=False),
-        pa.field("row", pa.uint64(), nullable=False),  # of the first of the linked documents of the shard that have it
+        pa.field("node", pa.uint64(), nullable=False),  # the first of the linked documents of the shard that have it
     ]
 )
 LOCAL = pa.schema(  # one row per document that is linked with another of its shard, sorted by row
@@ -70,28 +70,22 @@ def write_keys(
     inside = place < len(linked)
     inside[inside] = linked[place[inside]] == row[inside]
     row[inside] = firsts[place[inside]]
+    node = row + np.uint64(node_range(home_of(shard.name))[0])
     with shard.parquet(f"work/sign{whose}", KEYS, row_group_bytes=UNBOUNDED, passing=True) as output:
-        write_by_partition(output, pa.table([partition_of(key, partitions), key, row], schema=KEYS))
+        write_by_partition(output, pa.table([partition_of(key, partitions), key, node], schema=KEYS), partitions)
     with shard.parquet(f"work/local{whose}", LOCAL, passing=True) as output:
         output.write(pa.table([linked, firsts], schema=LOCAL))
 
 
 def match(partitions: int, shard: Shard) -> list[Counts]:
-    """Read one partition of all shards' keys; write `work/match`: the links between documents that share one, as `EDGES`.
-
-    The inputs are the outputs of sign in the order of the shards' positions.
-    """
+    """Read one partition of all shards' keys; write `work/match`: the links between documents that share one, as `EDGES`."""
     from stages.dedup.clusters import forest
     from stages.kernels.shingles import sort_hashes
 
     partition = int(shard.name)
-    keys, nodes = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint64)]
-    for home, artifact in enumerate(shard.inputs):
-        table = read_range([artifact], "partition", partition, partition + 1, KEYS)
-        keys.append(table["key"].to_numpy())
-        nodes.append(table["row"].to_numpy() + np.uint64(home << ROW_BITS))
-    key, node = np.concatenate(keys), np.concatenate(nodes)
-    del keys, nodes
+    table = read_range(shard.inputs, "partition", partition, partition + 1, KEYS)
+    key, node = table["key"].to_numpy(), table["node"].to_numpy()
+    del table
     key, node = sort_hashes(key * SPREAD, node)  # equal keys side by side, in whatever order
     starts = run_starts(key)
     first = np.repeat(node[starts], np.diff(starts, append=len(key)))

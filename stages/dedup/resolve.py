@@ -104,7 +104,7 @@ def gather(settings: DedupSettings, partitions: int, shard: Shard) -> list[Count
     members, copies = _heads(settings, members) if settings.exact else (members, COPIES.empty_table())
     members = members.sort_by([("partition", "ascending"), ("node", "ascending")])
     with shard.parquet("work/gather", MEMBERS, row_group_bytes=UNBOUNDED, passing=True) as output:
-        write_by_partition(output, members)
+        write_by_partition(output, members, partitions)
     with shard.parquet("work/copies", COPIES, passing=True) as output:
         output.write(copies)
     return []

@@ -21,31 +21,29 @@ Penedo et al. 2024, FineWeb (word 5-grams, 14 bands of 8 rows); verification at 
 """
 
 import unicodedata
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Generator, Mapping
 from functools import partial
 from typing import ClassVar
 
 import pyarrow as pa
 
 from manifests.config import config
-from manifests.errors import CorpusmillError
-from manifests.receipt import Counts
-from manifests.shard import Shard, shard_names
+from manifests.receipt import Receipt
+from manifests.shard import shard_names
 from manifests.storage import Artifact
 from stages.contract import DOCUMENTS, Inputs, Pass, Passes, PassResult
-from stages.dedup.components import UNSETTLED, clusters, unite
-from stages.dedup.earlier import check_kind, gather_earlier, sign_earlier, write_signatures
-from stages.dedup.match import match, sign
+from stages.dedup.components import CLUSTERS, EDGES, UNSETTLED, clusters, unite
+from stages.dedup.earlier import EARLIER, check_kind, gather_earlier, sign_earlier, write_signatures
+from stages.dedup.exchange import Reads, Sorted, exchange, refuse_loss
+from stages.dedup.match import KEYS, match, sign
 from stages.dedup.remove import remove
-from stages.dedup.resolve import gather, resolve
+from stages.dedup.resolve import DECISIONS, MEMBERS, gather, resolve
 from stages.dedup.settings import CLUSTER_COLUMNS, DedupSettings
-
-Work = Callable[[Shard], list[Counts]]
-Written = Generator[Pass, PassResult, tuple[Artifact, ...]]  # passes that end in what the last of them wrote
+from stages.dedup.shuffle import ROW_BITS, home_of
 
 PARTITION_BYTES = 1 << 30
 PARTITION_ROWS = 1 << 20
-MOST_PARTITIONS = 4096
+MOST_PARTITIONS = 1 << 16
 
 
 @config
@@ -66,63 +64,77 @@ class Dedup(DedupSettings):
         return {"against": folders} if folders else {}
 
     def passes(self, inputs: Inputs) -> Passes:
-        documents = shard_names(inputs.documents)
         partitions = self.partitions or default_partitions(inputs.documents)
         cut = f"partitions={partitions}"
+        documents = _placed(shard_names(inputs.documents), 0)
+        earlier = _placed(shard_names(inputs.named.get("against", ())), len(documents))
+        homes = len(documents) + len(earlier)
+        check_kind(self, tuple(earlier.values()))
 
         signing = {name: (document,) for name, document in documents.items()}
         signed = yield Pass("sign", signing, partial(sign, self, partitions), depends_on=cut)
-        names = sorted(signed.receipts)  # a shard that cannot be read is in quarantine and goes no further
-        local = {name: _outputs_of(signed, name, "work/local") for name in names}
+        keys = signed.outputs("work/sign")
+        known = PassResult({})
+        if earlier:
+            knowing = {name: (signatures,) for name, signatures in earlier.items()}
+            known = yield Pass("sign-earlier", knowing, partial(sign_earlier, self, partitions), depends_on=cut)
+            refuse_loss(known, knowing, "sign-earlier")
+            keys += known.outputs("work/sign-earlier")
+        found = yield from candidate_clusters(keys, partitions, homes)
 
-        known = shard_names(inputs.named.get("against", ()))
-        check_kind(self, tuple(known.values()))
-        knowing = {name: (signatures,) for name, signatures in known.items()}
-        signed_earlier = PassResult({})
-        if known:
-            signed_earlier = yield Pass(
-                "sign-earlier", knowing, partial(sign_earlier, self, partitions), depends_on=cut
-            )
-            _refuse_loss(signed_earlier, known, "sign-earlier")
-        keys = (*signed.outputs("work/sign"), *signed_earlier.outputs("work/sign-earlier"))
-        found = yield from candidate_clusters(keys, partitions)
-
-        gathering = {f"{home:06d}-{name}": (documents[name], *local[name], *found) for home, name in enumerate(names)}
+        gathering = {  # a shard that could not be read is in quarantine and goes no further
+            name: (documents[name], *_outputs_of(signed, name, "work/local"), *found(home_of(name)))
+            for name in signed.receipts
+        }
         gathered = yield Pass("gather", gathering, partial(gather, self, partitions), depends_on=cut)
-        members = gathered.outputs("work/gather")
-        earlier: tuple[Artifact, ...] = ()
-        if known:
+        by_cluster = Sorted(MEMBERS, "partition", partitions)
+        members = yield from exchange("gather", gathered.outputs("work/gather"), by_cluster)
+        recalled = PassResult({})
+        if earlier:
             recalling = {
-                f"{home:06d}-{name}": (known[name], *_outputs_of(signed_earlier, name, "work/local-earlier"), *found)
-                for home, name in enumerate(known, len(names))
+                name: (earlier[name], *_outputs_of(known, name, "work/local-earlier"), *found(home_of(name)))
+                for name in earlier
             }
             recalled = yield Pass("gather-earlier", recalling, partial(gather_earlier, partitions), depends_on=cut)
-            _refuse_loss(recalled, recalling, "gather-earlier")
-            earlier = recalled.outputs("work/earlier")
-        work = partial(resolve, self, len(members))
-        decisions = yield from _over_partitions("resolve", (*members, *earlier), work, partitions)
+            refuse_loss(recalled, recalling, "gather-earlier")
+        by_cluster = Sorted(EARLIER, "partition", partitions)
+        others = yield from exchange("gather-earlier", recalled.outputs("work/earlier"), by_cluster)
+
+        resolving = _each_partition(partitions, lambda partition: (*members(partition), *others(partition)))
+        resolved = yield Pass("resolve", resolving, partial(resolve, self, len(members(0))), depends_on=cut)
+        refuse_loss(resolved, resolving, "resolve")
+        decisions = yield from exchange("resolve", resolved.outputs(), Sorted(DECISIONS, "node", homes, ROW_BITS))
 
         removing = {
-            name: (gathering[name][0], *_outputs_of(gathered, name, "work/copies"), *decisions)
+            name: (documents[name], *_outputs_of(gathered, name, "work/copies"), *decisions(home_of(name)))
             for name in gathered.receipts
         }
         removed = yield Pass(self.name, removing, partial(remove, self), final=True)
         if self.signatures:
-            kept = {name.split("-", 1)[1]: _outputs_of(removed, name, DOCUMENTS) for name in sorted(removed.receipts)}
+            kept = {name.split("-", 1)[1]: _outputs_of(removed, name, DOCUMENTS) for name in removed.receipts}
             yield Pass("signatures", kept, partial(write_signatures, self))
 
 
-def candidate_clusters(keys: tuple[Artifact, ...], partitions: int) -> Written:
-    """The passes from the shards' keys, in the order of their positions, to the clusters of linked documents."""
-    edges = yield from _over_partitions("match", keys, partial(match, partitions), partitions)
-    unsettled, number = partitions > 1, 0
+def candidate_clusters(keys: tuple[Artifact, ...], partitions: int, homes: int) -> Generator[Pass, PassResult, Reads]:
+    """The passes from the shards' keys to the clusters of linked documents: what a shard at a position has to open to find its own."""
+    by_key = Sorted(KEYS, "partition", partitions)
+    reads = yield from exchange("sign", keys, by_key)
+    name, work = "match", partial(match, partitions)
+    number, unsettled = 0, True
     while unsettled:
+        shards = _each_partition(partitions, reads)
+        result = yield Pass(name, shards, work, depends_on=f"partitions={partitions}")
+        refuse_loss(result, shards, name)
+        reads = yield from exchange(name, result.outputs(), Sorted(EDGES, "partition", partitions))
+        # one partition sees every edge, so the pass `clusters` does all; else rounds go on while one of them changes anything
+        unsettled = partitions > 1 and (number == 0 or any(map(_changed, result.receipts.values())))
         number += 1
         name = f"components-{number}"
-        result = yield _each_partition(name, edges, partial(unite, partitions, f"work/{name}"), partitions)
-        edges = _all_outputs(result, name, partitions)
-        unsettled = any(count.excluded[UNSETTLED] for receipt in result.receipts.values() for count in receipt.counts)
-    return (yield from _over_partitions("clusters", edges, partial(clusters, partitions), partitions))
+        work = partial(unite, partitions, f"work/{name}")
+    shards = _each_partition(partitions, reads)
+    result = yield Pass("clusters", shards, partial(clusters, partitions), depends_on=f"partitions={partitions}")
+    refuse_loss(result, shards, "clusters")
+    return (yield from exchange("clusters", result.outputs(), Sorted(CLUSTERS, "node", homes, ROW_BITS)))
 
 
 def default_partitions(documents: tuple[Artifact, ...]) -> int:
@@ -133,36 +145,20 @@ def default_partitions(documents: tuple[Artifact, ...]) -> int:
     return min(MOST_PARTITIONS, max(1, -(-text_bytes // PARTITION_BYTES), -(-rows // PARTITION_ROWS)))
 
 
-def _each_partition(name: str, inputs: tuple[Artifact, ...], work: Work, partitions: int) -> Pass:
-    """Every partition is a task that reads its part of all inputs."""
-    return Pass(name, dict.fromkeys(_names(partitions), inputs), work, depends_on=f"partitions={partitions}")
+def _placed(shards: Mapping[str, Artifact], first: int) -> dict[str, Artifact]:
+    """The shards by names that begin with their positions, which are part of their documents' nodes."""
+    return {f"{home:06d}-{name}": artifact for home, (name, artifact) in enumerate(shards.items(), first)}
 
 
-def _over_partitions(name: str, inputs: tuple[Artifact, ...], work: Work, partitions: int) -> Written:
-    result = yield _each_partition(name, inputs, work, partitions)
-    return _all_outputs(result, name, partitions)
+def _each_partition(partitions: int, reads: Reads) -> dict[str, tuple[Artifact, ...]]:
+    return {f"{number:06d}": reads(number) for number in range(partitions)}
+
+
+def _changed(receipt: Receipt) -> bool:
+    return any(account.excluded[UNSETTLED] for account in receipt.counts)
 
 
 def _outputs_of(result: PassResult, shard: str, where: str) -> tuple[Artifact, ...]:
     """What one shard of the pass wrote in the folder `where`."""
     outputs = result.receipts[shard].outputs
     return tuple(output for output in outputs if output.path.rsplit("/", 1)[0].endswith(f"/{where}"))
-
-
-def _all_outputs(result: PassResult, name: str, partitions: int) -> tuple[Artifact, ...]:
-    """The pass's outputs. A lost partition is not a lost shard: without it duplicates would stay unnoticed, so it ends the stage."""
-    _refuse_loss(result, _names(partitions), name)
-    return result.outputs()
-
-
-def _refuse_loss(result: PassResult, over: Iterable[str], name: str) -> None:
-    lost = sorted(set(over) - set(result.receipts))
-    if lost:
-        raise CorpusmillError(
-            f"dedup could not finish {lost[0]} of its pass {name!r} ({len(lost)} of {len(lost) + len(result.receipts)} failed)",
-            f"read receipts/{name}/{lost[0]}.json, mend the cause (often memory: raise dedup.partitions), run again",
-        )
-
-
-def _names(partitions: int) -> list[str]:
-    return [f"{number:04d}" for number in range(partitions)]

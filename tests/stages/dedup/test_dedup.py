@@ -417,7 +417,7 @@ def test_a_damaged_shard_costs_itself_only(tmp_path):
     paths[1].write_bytes(paths[1].read_bytes()[:100])
     result = run(paths, tmp_path / "out")
     assert result.kept_ids == ["a"]
-    assert [lost["shard"] for lost in result.manifest.quarantined] == ["part-1"]
+    assert [lost["shard"] for lost in result.manifest.quarantined] == ["000001-part-1"]
 
 
 def test_a_lost_partition_stops_the_stage_rather_than_leave_duplicates(tmp_path):
@@ -425,7 +425,7 @@ def test_a_lost_partition_stops_the_stage_rather_than_leave_duplicates(tmp_path)
     steps = Dedup(partitions=2).passes(Inputs(str(tmp_path / "out"), (storage.artifact_of(str(path)),)))
     assert next(steps).name == "sign"
     assert steps.send(PassResult({})).name == "match"
-    with pytest.raises(CorpusmillError, match="finish 0000 of its pass 'match'"):
+    with pytest.raises(CorpusmillError, match="finish 000000 of its pass 'match'"):
         steps.send(PassResult({}))
 
 
@@ -477,7 +477,7 @@ def test_partitions_follow_the_size_of_the_input():
     assert default_partitions((artifact(10),)) == 1
     assert default_partitions((artifact(3 << 30), artifact(1))) == 4
     assert default_partitions((artifact(0, size=1 << 30),)) == 4
-    assert default_partitions((artifact(1 << 50),)) == 4096
+    assert default_partitions((artifact(1 << 50),)) == 1 << 16
 
 
 def test_passes_take_the_shards_of_documents_one_by_one(tmp_path):
@@ -485,7 +485,7 @@ def test_passes_take_the_shards_of_documents_one_by_one(tmp_path):
     steps = Dedup().passes(Inputs(str(tmp_path), tuple(storage.artifact_of(str(path)) for path in paths)))
     first = next(steps)
     assert isinstance(first, Pass)
-    assert {name: len(inputs) for name, inputs in first.shards.items()} == {"part-0": 1, "part-1": 1}
+    assert {name: len(inputs) for name, inputs in first.shards.items()} == {"000000-part-0": 1, "000001-part-1": 1}
 
 
 def test_the_test_texts_have_the_words_that_they_seem_to_have():
