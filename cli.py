@@ -90,6 +90,29 @@ def _stage_command(verb: str) -> Callable[..., None]:
     return command
 
 
+def _dedup_command(
+    output: Output,
+    input: Input = None,
+    config: Config = None,
+    set_: Set = None,
+    runner: RunnerOption = RunnerKind.ray,
+    ray_address: RayAddress = None,
+    explain: Annotated[
+        str | None,
+        typer.Option("--explain", metavar="ID", help="Run nothing: tell what happened to a document of --output."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    if explain is None:
+        _run_stage("dedup", output, tuple(input or ()), config, set_ or [], runner, ray_address)
+        return
+    from stages.dedup.explain import explain as explain_document
+    from stages.dedup.explain import explanation_text
+
+    found = explain_document(output, explain)
+    typer.echo(json.dumps(found.as_json(), ensure_ascii=False) if as_json else explanation_text(found))
+
+
 def _run_stage(
     verb: str,
     output: str,
@@ -122,7 +145,8 @@ def _run_stage(
 
 
 for _verb, _entry in STAGES.items():
-    app.command(_verb, help=_entry.help, cls=StageCommand, rich_help_panel="Stages")(_stage_command(_verb))
+    _command = _dedup_command if _verb == "dedup" else _stage_command(_verb)
+    app.command(_verb, help=_entry.help, cls=StageCommand, rich_help_panel="Stages")(_command)
 
 
 @app.command(rich_help_panel="Recipes")

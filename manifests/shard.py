@@ -23,15 +23,22 @@ from manifests.storage import Artifact
 
 ROW_GROUP_BYTES = 64 << 20
 COMPRESSION_LEVEL = 3
+UNIQUE = ("id", "text", "url")  # columns whose values hardly repeat: a dictionary of them would be work for nothing
 
 
 class ParquetOutput:
     """A Parquet shard being written: tables are gathered into row groups of about `row_group_bytes` (or `row_group_rows`)."""
 
-    def __init__(self, sink: storage.HashingWriter, schema: pa.Schema, row_group_bytes: int) -> None:
+    def __init__(
+        self, sink: storage.HashingWriter, schema: pa.Schema, row_group_bytes: int, passing: bool, level: int
+    ) -> None:
         self._schema = schema
         self._writer = pq.ParquetWriter(
-            pa.PythonFile(sink, mode="w"), schema, compression="zstd", compression_level=COMPRESSION_LEVEL
+            pa.PythonFile(sink, mode="w"),
+            schema,
+            compression="lz4" if passing else "zstd",
+            compression_level=None if passing else level,
+            use_dictionary=False if passing else [name for name in schema.names if name not in UNIQUE],
         )
         self._limit = row_group_bytes
         self._waiting: list[pa.Table] = []
@@ -99,12 +106,22 @@ class Shard:
 
     @contextmanager
     def parquet(
-        self, where: str, schema: pa.Schema, *, name: str | None = None, row_group_bytes: int = ROW_GROUP_BYTES
+        self,
+        where: str,
+        schema: pa.Schema,
+        *,
+        name: str | None = None,
+        row_group_bytes: int = ROW_GROUP_BYTES,
+        passing: bool = False,
+        level: int = COMPRESSION_LEVEL,
     ) -> Iterator[ParquetOutput]:
-        """Write `<folder>/<where>/<name or shard name>.parquet`; it appears when the block ends without an error."""
+        """Write `<folder>/<where>/<name or shard name>.parquet`; it appears when the block ends without an error.
+
+        passing: what one pass hands to the next and nobody keeps: quick to write and read rather than small. level: of Zstandard else.
+        """
         path = storage.join(self.folder, where, f"{name or self.name}.parquet")
         with storage.atomic_writer(path) as sink:
-            output = ParquetOutput(sink, schema, row_group_bytes)
+            output = ParquetOutput(sink, schema, row_group_bytes, passing, level)
             yield output
             output.close()
         self.outputs.append(Artifact(path, sink.digest, sink.size, output.rows, output.text_bytes, output.tokens))

@@ -52,6 +52,15 @@ def test_trace_follows_a_document_to_its_exclusion(deduplicated):
     assert outcomes == {"kept", "dedup.exact"}
 
 
+def test_dedup_explains_what_happened_to_a_document(deduplicated):
+    first, second = sorted(actual_id("test", name, 0) for name in ("a", "b"))
+    result = corpusmill("dedup", "--explain", second, "--output", "out/dedup", cwd=deduplicated)
+    assert result.stdout.startswith(f"{second} was removed (dedup.exact): its text is the survivor's")
+    found = json.loads(corpusmill("dedup", "--explain", second, "-o", "out/dedup", "--json", cwd=deduplicated).stdout)
+    assert (found["document"]["id"], found["survivor"]["reason"]) == (second, None)
+    assert found["survivor"]["id"] == first
+
+
 def test_report_writes_one_page_without_outside_references(deduplicated):
     path = corpusmill("report", "out", cwd=deduplicated).stdout.strip()
     page = (deduplicated / path).read_text()
