@@ -79,16 +79,16 @@ def shard_names(artifacts: Iterable[Artifact]) -> dict[str, Artifact]:
     """
     rivals: dict[str, list[tuple[tuple[str, ...], Artifact]]] = {}
     for artifact in sorted(artifacts, key=lambda item: (item.path, item.digest)):
-        parts = (*artifact.path.replace("=", "-").split("/")[:-1], artifact.name.split(".", 1)[0] or "shard")
+        parts = (*artifact.path.replace("=", "-").split("/")[:-1], artifact.stem or "shard")
         rivals.setdefault(parts[-1], []).append((parts, artifact))
     named: dict[str, Artifact] = {}
+    copies_of: dict[str, int] = {}
     for group in rivals.values():
         distinct = len({parts for parts, _ in group})
         depth = next(depth for depth in itertools.count(1) if len({parts[-depth:] for parts, _ in group}) == distinct)
         for parts, artifact in group:
-            name, copies = "-".join(parts[-depth:]), 0
-            while f"{name}-{copies}" in named if copies else name in named:
-                copies += 1
+            name = "-".join(parts[-depth:])
+            copies = copies_of[name] = copies_of.get(name, -1) + 1
             named[f"{name}-{copies}" if copies else name] = artifact
     return dict(sorted(named.items()))
 
@@ -163,7 +163,8 @@ def read_parquet(artifact: Artifact | str, columns: list[str] | None = None) -> 
     path = artifact if isinstance(artifact, str) else artifact.path
     with storage.open_read(path) as source:
         try:
-            file = pq.ParquetFile(source)
+            # reading ahead pays for remote files; for local ones it only leaves threads at work on a file that turns out damaged
+            file = pq.ParquetFile(source, pre_buffer=storage.is_remote(path))
         except (pa.ArrowInvalid, OSError) as error:
             raise InputError(
                 f"{path} is not a readable Parquet file ({str(error).splitlines()[0]})", "make it again"

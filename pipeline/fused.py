@@ -23,14 +23,20 @@ from stages.contract import DOCUMENTS, EXCLUDED, Inputs, MapStage, Outcome, Pass
 
 @dataclass(frozen=True)
 class Fused:
-    """One or several map stages as a stage of one pass; the folder is named after the last."""
+    """One or several map stages as a stage of one pass. names: of their steps; the folder is named after the last."""
 
     stages: tuple[MapStage, ...]
+    names: tuple[str, ...] = ()
     version: ClassVar[int] = 1
 
     @property
     def name(self) -> str:
-        return self.stages[-1].name
+        return self.accounts[-1]
+
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """The steps' names: the stages' own where no recipe named them."""
+        return self.names or tuple(stage.name for stage in self.stages)
 
     def depends_on(self) -> str:
         return "+".join(f"{stage.name}@{stage.version}:{stage.depends_on()}" for stage in self.stages)
@@ -40,12 +46,12 @@ class Fused:
 
     def passes(self, inputs: Inputs) -> Passes:
         shards = {name: (artifact,) for name, artifact in shard_names(inputs.documents).items()}
-        yield Pass(name=self.name, shards=shards, work=partial(run_map_stages, self.stages), final=True)
+        yield Pass(name=self.name, shards=shards, work=partial(run_map_stages, self.stages, self.accounts), final=True)
 
 
-def run_map_stages(stages: tuple[MapStage, ...], shard: Shard) -> list[Counts]:
-    """The work of one shard: every stage over every batch. Returns one account per stage."""
-    accounts = [Counts(stage.name) for stage in stages]
+def run_map_stages(stages: tuple[MapStage, ...], names: tuple[str, ...], shard: Shard) -> list[Counts]:
+    """The work of one shard: every stage over every batch. Returns one account per step."""
+    accounts = [Counts(name) for name in names]
     schema = _output_schema(stages, shard)
     with (
         shard.parquet(DOCUMENTS, schema) as kept_output,

@@ -37,7 +37,9 @@ def expand_inputs(
         files = storage.expand([path])
         if any(name.endswith("/manifest.json") for name in files):
             raise InputError(f"{path} holds several stages", f"name one of them, e.g. {path}/filter")
-        raw += files
+        if any("/receipts/" in name.removeprefix(path) for name in files):
+            raise InputError(f"{path} is not finished: it has receipts but no manifest", "run its command again first")
+        raw += map(absolute, files)  # ids come from paths: however a file is named, it is the same
     measured = _measure(sorted(set(raw)), folder, runner)
     return tuple(artifacts + measured), (*parents, *(Parent(absolute(item.path), item.digest) for item in measured))
 

@@ -43,11 +43,10 @@ class RayRunner:
                 f"Ray could not be reached {where} ({_first_line(error)})",
                 "check --ray-address, or use --runner inline",
             ) from error
-        resources = ray.cluster_resources()
-        self._cpus = int(resources.get("CPU", 1))
-        self._gpus = float(resources.get("GPU", 0))
+        self._look()
 
     def run(self, tasks: Iterable[Task], *, holds_engine: bool) -> Iterator[tuple[Task, Receipt | Failure]]:
+        self._look()
         return self._run_on_actors(tasks) if holds_engine else self._run_as_tasks(tasks)
 
     def map(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
@@ -72,6 +71,12 @@ class RayRunner:
 
     def close(self) -> None:
         self._ray.shutdown()
+
+    def _look(self) -> None:
+        """What the cluster has at the moment: it may grow and shrink between passes."""
+        resources = self._ray.cluster_resources()
+        self._cpus = int(resources.get("CPU", 1))
+        self._gpus = float(resources.get("GPU", 0))
 
     def _options(self, task: Task) -> dict[str, float]:
         gpus = min(task.gpus, self._gpus) if self._gpus else 0
@@ -126,8 +131,10 @@ class RayRunner:
                 ):  # a fresh actor for the next task: this one is dead or holds a sick engine
                     self._ray.kill(actor)
                     actors -= 1
-                else:
+                elif waiting:
                     idle.append(actor)
+                else:
+                    self._ray.kill(actor)  # its room may be what another actor waits for
                 yield task, result
         for actor in idle:
             self._ray.kill(actor)

@@ -63,7 +63,8 @@ def run_group(
 ) -> Manifest:
     """Run one group into `folder`, reading its own inputs or else `default_inputs`."""
     stages = tuple(build_stage(step, folder_of) for step in group.steps)
-    stage: Any = Fused(stages) if isinstance(stages[0], MapStage) else stages[0]
+    names = tuple(step.name for step in group.steps)
+    stage: Any = Fused(stages, names) if isinstance(stages[0], MapStage) else stages[0]
     first = group.steps[0]
     patterns = tuple(_resolve(path, folder_of) for path in first.inputs) or default_inputs
     named_patterns = stage.named_inputs()
@@ -86,7 +87,8 @@ def run_group(
         all_parents += [parent for parent in more if parent not in all_parents]
     job = Job(
         stage=stage,
-        names=tuple(step.name for step in group.steps),
+        names=names,
+        verbs=tuple(step.verb for step in group.steps),
         config={step.name: dict(step.settings) for step in group.steps},
         inputs=Inputs(folder=folder, documents=documents, named=named),
         parents=tuple(all_parents),
@@ -118,6 +120,8 @@ def _parent(folder: str) -> Parent:
 
 
 def _groups(recipe: Recipe) -> Iterator[Group]:
+    """Map stages that follow each other are one group, which ends where another step refers to: that folder has to be there."""
+    referred = {name for step in recipe.steps for name in (*_referred(dict(step.settings)), *_referred(step.inputs))}
     waiting: list[Step] = []
     for step in recipe.steps:
         fits = hasattr(stage_class(step.verb), "apply")
@@ -128,6 +132,9 @@ def _groups(recipe: Recipe) -> Iterator[Group]:
             waiting.append(step)
         else:
             yield Group((step,))
+        if waiting and step.name in referred:
+            yield Group(tuple(waiting))
+            waiting = []
     if waiting:
         yield Group(tuple(waiting))
 

@@ -138,7 +138,7 @@ def trace_sequence(root: str, number: str) -> dict[str, Any]:
 
     if not number.isdigit():
         raise InputError(f"sequence:{number} is no number", "write sequence:0, sequence:1, ...")
-    folders = [folder for folder in find_manifests(root) if read_manifest(folder).stages[-1] == "train"]
+    folders = [folder for folder in find_manifests(root) if read_manifest(folder).verbs[-1] == "train"]
     if not folders:
         raise InputError(f"{root} holds no trained model", "give the output folder of a run that trains")
     manifest = read_manifest(folders[0])

@@ -104,6 +104,12 @@ class OpenAIEngine:
                 await asyncio.gather(*workers, return_exceptions=True)
         if not health.answered and health.given_up > 1:
             raise self._away(health.reason)
+        errors = [completion.error for completion in completions.values() if completion.finish_reason == "error"]
+        if len(errors) == len(requests) >= _GIVEN_UP_IN_A_ROW:
+            raise EngineError(
+                f"the server at {self.url} answers no request as it should ({errors[0]})",
+                "check engine.url, engine.model and engine.extra",
+            )
         return [completions[index] for index in range(len(requests))]
 
     async def _complete(self, client: Any, request: Request, health: "_Health") -> Completion:

@@ -17,7 +17,8 @@ import re
 # fmt: off
 _WORDS = (
     *("tel(?:efon|ephone|efone|efoon|efono|éphone|éfono|efax|efonnummer|efonu?|é)?", "fon", "fax", "faks", "phone", "ph"),
-    *("mob(?:ile|il|iel)?", "móvil", "portable", "handy", "cell(?: ?phone|ulare|(?=[:.]))", "celular", "gsm", "landline", "hotline", "helpline"),
+    *("mob(?:ile|il|iel)?", "móvil", "portable", "handy", "cell(?: ?phone|ulare|(?=[:.]))", "celular", "gsm"),
+    *("landline", "hotline", "helpline"),
     *("toll[ -]free", "freephone", "call(?: (?:us|me|now|today|toll[ -]free))?", "text (?:us|to|at)", "dial", "sms", "whatsapp"),
     *("rufnummer", "durchwahl", "anruf(?:en)?"),
 )
