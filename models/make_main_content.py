@@ -27,7 +27,7 @@ from stages.kernels.trees import Forest
 from stages.readers.charset import decoded
 
 FOLDS = 5
-DAMPENED = 0.5  # the exponent of a block's words in its weight
+DAMPENED = 0.7  # the exponent of a block's words in its weight
 GRAM = 4  # words in sequence that make a match
 NEAR = 4  # blocks
 FOREST = {
@@ -36,7 +36,7 @@ FOREST = {
     "max_leaf_nodes": 20,
     "max_depth": 7,
     "min_samples_leaf": 60,
-    "l2_regularization": 0.05,
+    "l2_regularization": 0.5,
     "max_features": 0.3,
     "max_bins": 127,
     "early_stopping": False,
