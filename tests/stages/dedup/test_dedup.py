@@ -118,6 +118,8 @@ def test_a_near_duplicate_is_removed_with_its_survivor_and_their_similarity(tmp_
     similarity = plain_jaccard(near, text)
     assert (row["reason"], row["detail"]) == ("dedup.fuzzy", f"duplicate_of=long jaccard={similarity:.3f}")
     assert (row["cluster_id"], row["cluster_size"]) == ("long", 2)
+    assert row["cluster_similarity"] == pytest.approx(similarity)
+    assert result.kept[0]["cluster_similarity"] == 1.0
 
 
 def test_texts_that_differ_in_case_and_punctuation_are_near_duplicates_of_similarity_one(tmp_path):
@@ -278,12 +280,12 @@ def test_the_order_of_shards_does_not_change_a_byte(tmp_path):
     assert output_digests(straight) == output_digests(shuffled)
 
 
-def test_partitions_do_not_change_a_byte(tmp_path):
+@pytest.mark.parametrize("partitions", [2, 7])
+def test_partitions_do_not_change_a_byte(tmp_path, partitions):
     rows = mixed_rows()
     paths = write_shards(tmp_path / "in", rows[:50], rows[50:])
-    assert output_digests(run(paths, tmp_path / "one", partitions=1)) == output_digests(
-        run(paths, tmp_path / "three", partitions=3)
-    )
+    whole = run(paths, tmp_path / "whole", partitions=1)
+    assert output_digests(whole) == output_digests(run(paths, tmp_path / "cut", partitions=partitions))
 
 
 @pytest.mark.parametrize("partitions", [1, 3])
@@ -437,6 +439,20 @@ def test_a_run_is_taken_up_where_it_stopped(tmp_path):
     (tmp_path / "out" / "work" / "gather" / "000001-part-1.parquet").unlink()
     (tmp_path / "out" / "documents" / "part-0.parquet").unlink()
     assert output_digests(run(paths, tmp_path / "out", partitions=2)) == expected
+
+
+def test_a_threshold_chooses_bands_and_rows():
+    assert Dedup(threshold=0.7, hashes=128, miss_weight=0.9).banding == (20, 6)
+    with pytest.raises(RecipeError, match="threshold and bands"):
+        Dedup(threshold=0.7, bands=3)
+
+
+def test_both_schemes_find_the_same_near_duplicates(tmp_path):
+    rows = mixed_rows()
+    paths = write_shards(tmp_path / "in", rows)
+    fast = run(paths, tmp_path / "fast", bands=30, rows=4)
+    classic = run(paths, tmp_path / "classic", bands=30, rows=4, scheme="classic")
+    assert fast.kept_ids == classic.kept_ids
 
 
 def test_presets_are_the_published_bandings():
