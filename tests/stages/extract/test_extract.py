@@ -236,5 +236,5 @@ def test_the_outcome_does_not_depend_on_the_batch(tmp_path):
 def test_what_it_depends_on_names_model_and_extractors():
     words = Extract().depends_on().split()
     assert len(words[0]) == 64
-    assert words[1::2] == ["resiliparse", "justext"]
+    assert words[1::2] == ["resiliparse", "justext", "ftfy", "unicode"]
     assert Extract(fallback=None).depends_on() != Extract().depends_on()
