@@ -20,6 +20,7 @@ from manifests.errors import CorpusmillError
 from manifests.schema import DOCUMENT, EXCLUSION, FAILED_PREFIX, conform, extended
 from stages.contract import Outcome
 from stages.extract import html, language
+from stages.extract.repair import Repair, repaired, repaired_page, repairer_versions
 from stages.readers import charset
 from stages.readers.record import TOO_LARGE, ReaderSettings
 
@@ -46,6 +47,7 @@ class Extract:
     languages: codes to keep; empty keeps all. language_threshold: lowest score kept (Nemotron-CC 0.3, FineWeb 0.65).
     language_model: a fastText language model; empty means the lid.176 that ships.
     trust_language: take the language that a record brings (JSON lines, Parquet) instead of identifying it.
+    repair: what is mended in texts that were decoded with a wrong charset (`stages.extract.repair`).
     """
 
     name: ClassVar[str] = "extract"
@@ -62,6 +64,7 @@ class Extract:
     language_threshold: float = 0.3
     language_model: str = ""
     trust_language: bool = False
+    repair: Repair = Repair()
 
     def __post_init__(self) -> None:
         if not 0 <= self.language_threshold <= 1:
@@ -71,8 +74,9 @@ class Extract:
         return ()
 
     def depends_on(self) -> str:
-        """The language model's digest and the extractor's version: they decide the text and what is kept."""
-        return f"{language.model_digest(self.language_model)} {html.extractor_version(self.extractor)}"
+        """The language model's digest, the extractor's version and the repairer's: they decide the text and what is kept."""
+        extractor = html.extractor_version(self.extractor)
+        return " ".join([language.model_digest(self.language_model), extractor, *repairer_versions(self.repair)])
 
     def apply(self, table: pa.Table) -> Outcome:
         """table: rows of `readers.RECORD`. Returns documents, and excluded rows with their text where there was one.
@@ -85,7 +89,7 @@ class Extract:
         for record in _rows(table):
             row = {name: record[name] for name in _CARRIED}
             try:
-                row["text"] = self._text(record)
+                row["text"] = repaired(self._text(record), self.repair)
                 self._check_length(row["text"])
                 waiting.append((row, record["language"] if self.trust_language else None))
             except _Drop as drop:
@@ -113,7 +117,7 @@ class Extract:
         if len(payload) > self.max_page_bytes:
             raise _Drop(TOO_LARGE, f"bytes={len(payload)} > {self.max_page_bytes}")
         try:
-            page, _ = charset.decoded(payload, record["charset"])
+            page = repaired_page(charset.decoded(payload, record["charset"])[0], self.repair)
             if record["mime"] == "text/plain":
                 return html.clean(page).strip("\n")
             return html.main_text(page, self.extractor, self._language_of)

@@ -17,10 +17,9 @@ import re
 # fmt: off
 _WORDS = (
     *("tel(?:efon|ephone|efone|efoon|efono|éphone|éfono|efax|efonnummer|efonu?|é)?", "fon", "fax", "faks", "phone", "ph"),
-    *("mob(?:ile|il|iel)?", "móvil", "portable", "handy", "cell(?: ?phone|ulare|(?=[:.]))", "celular", "gsm"),
-    *("landline", "hotline", "helpline"),
-    *("toll[ -]free", "freephone", "call(?: (?:us|me|now|today|toll[ -]free))?", "text (?:us|to|at)", "dial", "sms", "whatsapp"),
-    *("rufnummer", "durchwahl", "anruf(?:en)?"),
+    *("mob(?:ile|il|iel)?", "móvil", "portable", "handy", "cell(?: ?phone|ulare|(?=[:.]))", "celular", "gsm", "landline"),
+    *("hotline", "helpline", "toll[ -]free", "freephone", "call(?: (?:us|me|now|today|toll[ -]free))?", "text (?:us|to|at)"),
+    *("dial", "sms", "whatsapp", "rufnummer", "durchwahl", "anruf(?:en)?"),
 )
 _WORDS_OF_OTHER_SCRIPTS = (
     *("电话", "電話", "传真", "傳真", "手机", "手機", "热线", "熱線", "전화", "팩스"),

@@ -231,4 +231,5 @@ def test_what_it_depends_on_names_language_model_and_extractor():
     words = Extract().depends_on().split()
     assert len(words[0]) == 64
     assert words[1] == "main_content"
+    assert words[-4::2] == ["ftfy", "unicode"]
     assert Extract(extractor="justext").depends_on() != Extract().depends_on()
