@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from stages.extract.rendering import rendered
 from stages.extract.stop_lists import stop_list
 from stages.kernels import block_places, block_text, html_page
-from stages.kernels.characters import character_table
+from stages.kernels.character_kinds import character_table
 from stages.kernels.hashing import HashTable, hash_table
 from stages.kernels.html_blocks import walk
 from stages.kernels.html_names import REGIONS

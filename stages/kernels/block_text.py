@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from stages.kernels import characters
+from stages.kernels import character_kinds
 from stages.kernels.hashing import FNV_OFFSET, FNV_PRIME, HashTable, look_up
 from stages.kernels.html_page import (
     BEGIN,
@@ -29,17 +29,17 @@ from stages.kernels.html_page import (
 
 SYMBOL, LETTER, DIGIT, MARK, IDEOGRAPH, KIND, TERMINAL, UPPER, TABLE_SIZE = 1, 2, 3, 4, 5, 7, 8, 64, 0x20000
 assert (SYMBOL, LETTER, DIGIT, MARK, IDEOGRAPH) == (
-    characters.SYMBOL,
-    characters.LETTER,
-    characters.DIGIT,
-    characters.MARK,
-    characters.IDEOGRAPH,
+    character_kinds.SYMBOL,
+    character_kinds.LETTER,
+    character_kinds.DIGIT,
+    character_kinds.MARK,
+    character_kinds.IDEOGRAPH,
 )
 assert (KIND, TERMINAL, UPPER, TABLE_SIZE) == (
-    characters.KIND,
-    characters.TERMINAL,
-    characters.UPPER,
-    characters.TABLE_SIZE,
+    character_kinds.KIND,
+    character_kinds.TERMINAL,
+    character_kinds.UPPER,
+    character_kinds.TABLE_SIZE,
 )
 COMMA, COLON, COPYRIGHT, BAR, AT, NEWLINE, SPACE_BYTE = (ord(sign) for sign in ",:©|@\n ")
 LONG_TITLE: Final = 64
@@ -77,7 +77,7 @@ MEASURES: Final = (
 
 
 class CharacterTables(NamedTuple):
-    """classes: `characters.character_table`. lower: the lower-case form of each character of the basic plane."""
+    """classes: `character_kinds.character_table`. lower: the lower-case form of each character of the basic plane."""
 
     classes: NDArray[np.uint8]
     lower: NDArray[np.uint16]
