@@ -40,8 +40,15 @@ def table(found: dict[str, float]) -> str:
     measures = dict.fromkeys(key.partition(".")[0] for key in KEYS)
     lines = []
     for measure in measures:
-        systems = {key.partition(".")[2]: value for key, value in found.items() if key.partition(".")[0] == measure and key in KEYS}
-        lines.append(f"{measure:14}" + "".join(f"{system + ' ' if system else ''}{value:<12g}" for system, value in systems.items()))
+        systems = {
+            key.partition(".")[2]: value
+            for key, value in found.items()
+            if key.partition(".")[0] == measure and key in KEYS
+        }
+        lines.append(
+            f"{measure:14}"
+            + "".join(f"{system + ' ' if system else ''}{value:<12g}" for system, value in systems.items())
+        )
     return "\n".join(lines)
 
 

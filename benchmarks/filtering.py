@@ -33,7 +33,9 @@ from stages.filter.rules import failing  # noqa: E402
 from stages.filter.stage import Filter  # noqa: E402
 from stages.filter.url_rules import UrlRules, compiled, judge_all  # noqa: E402
 
-LONGEST = 40_000  # characters: longer documents are left out of the agreement, since datatrove reads 15 kB a second here
+LONGEST = (
+    40_000  # characters: longer documents are left out of the agreement, since datatrove reads 15 kB a second here
+)
 REFERENCE = {  # file -> every how many-th record
     "reference/reference": 5,
     "reference/kubernetes_keps": 10,
@@ -72,7 +74,9 @@ def web_texts(data: Path) -> list[str]:
         with path.open("rb") as stream:
             for number, record in enumerate(ArchiveIterator(stream, record_types=WarcRecordType.response)):
                 if number % 2 == 0:
-                    text = extract_plain_text(decoded(record.reader.read(), None)[0], main_content=True, alt_texts=False)
+                    text = extract_plain_text(
+                        decoded(record.reader.read(), None)[0], main_content=True, alt_texts=False
+                    )
                     texts += [text] if text.strip() else []
     return texts
 
@@ -88,7 +92,9 @@ def reference_texts(data: Path) -> list[str]:
 
 def records(path: Path) -> Iterator[dict[str, Any]]:
     with path.open("rb") as stream:
-        yield from map(json.loads, io.TextIOWrapper(zstandard.ZstdDecompressor().stream_reader(stream), encoding="utf-8"))
+        yield from map(
+            json.loads, io.TextIOWrapper(zstandard.ZstdDecompressor().stream_reader(stream), encoding="utf-8")
+        )
 
 
 def speeds(texts: Sequence[str]) -> dict[str, float]:
@@ -146,7 +152,8 @@ def agreement(texts: Sequence[str]) -> dict[str, tuple[float, int, int, int]]:
 
 
 def datatrove_verdicts(texts: Sequence[str]) -> dict[str, np.ndarray]:
-    """What each rule of datatrove says alone. Its words are kept from rule to rule, which saves two thirds of the time and changes nothing."""
+    """What each rule of datatrove says alone. Its words are kept from rule to rule, which saves two thirds of the time and changes
+    nothing."""
     import datatrove.pipeline.filters.fineweb_quality_filter as fineweb
     import datatrove.pipeline.filters.gopher_quality_filter as quality
     import datatrove.pipeline.filters.gopher_repetition_filter as repetition
@@ -161,7 +168,9 @@ def datatrove_verdicts(texts: Sequence[str]) -> dict[str, np.ndarray]:
     for text in texts:
         for code, (block, reasons) in rules.items():
             found = block.filter(Document(text=text, id=""))
-            verdicts[code].append(found is False or (isinstance(found, tuple) and (not reasons or found[1] in reasons)))
+            verdicts[code].append(
+                found is False or (isinstance(found, tuple) and (not reasons or found[1] in reasons))
+            )
     for module in modules:
         module.split_into_words = kept.__wrapped__
     return {code: np.array(values) for code, values in verdicts.items()}
@@ -172,12 +181,16 @@ def datatrove_rules() -> Mapping[str, tuple[Any, tuple[str, ...]]]:
     from datatrove.pipeline import filters
 
     def repetition(**rule: Any) -> tuple[Any, tuple[str, ...]]:
-        off: dict[str, Any] = dict.fromkeys(("dup_line_frac", "dup_para_frac", "dup_line_char_frac", "dup_para_char_frac"))
+        off: dict[str, Any] = dict.fromkeys(
+            ("dup_line_frac", "dup_para_frac", "dup_line_char_frac", "dup_para_char_frac")
+        )
         return filters.GopherRepetitionFilter(**{**off, "top_n_grams": (), "dup_n_grams": (), **rule}), ()
 
     def quality(*reasons: str, **rule: Any) -> tuple[Any, tuple[str, ...]]:
         names = "min_doc_words max_doc_words min_avg_word_length max_avg_word_length max_symbol_word_ratio max_bullet_lines_ratio"
-        off = dict.fromkeys((*names.split(), "max_ellipsis_lines_ratio", "max_non_alpha_words_ratio", "min_stop_words"))
+        off = dict.fromkeys(
+            (*names.split(), "max_ellipsis_lines_ratio", "max_non_alpha_words_ratio", "min_stop_words")
+        )
         return filters.GopherQualityFilter(**{**off, **rule}), reasons
 
     def c4(**rule: Any) -> tuple[Any, tuple[str, ...]]:

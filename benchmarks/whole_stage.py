@@ -40,7 +40,9 @@ def measure_whole_stage(data: Path, pages: int = PAGES, generated_bytes: int = F
         run_ours(warc, Path(folder) / "compiled")  # what numba has not cached yet
         results = {
             "stage_mb_s.corpusmill": round(megabytes / cpu_seconds(lambda: run_ours(warc, Path(folder) / "ours")), 2),
-            "stage_mb_s.datatrove": round(megabytes / cpu_seconds(lambda: run_datatrove(warc, Path(folder) / "theirs")), 3),
+            "stage_mb_s.datatrove": round(
+                megabytes / cpu_seconds(lambda: run_datatrove(warc, Path(folder) / "theirs")), 3
+            ),
         }
         warc.unlink()
         return {**results, "peak_mb": peak_of_generated(data, Path(folder), generated_bytes)}
@@ -75,10 +77,9 @@ def warc_record(url: str, page: bytes) -> bytes:
 
 def run_ours(warc: Path, folder: Path) -> None:
     """`extract` and `filter` with their defaults, fused, in this process."""
-    from pipeline.execute import execute
+    from pipeline.execute import Job, execute
     from pipeline.fused import Fused
     from pipeline.inputs import expand_inputs
-    from pipeline.execute import Job
     from pipeline.runner import InlineRunner
     from stages.contract import Inputs
     from stages.extract.stage import Extract
@@ -115,7 +116,8 @@ def run_datatrove(warc: Path, folder: Path) -> None:
 
 
 def local_language_filter() -> Any:
-    """datatrove's LanguageFilter, with the language model that travels with corpusmill, loaded when the first page comes, as theirs is."""
+    """datatrove's LanguageFilter, with the language model that travels with corpusmill, loaded when the first page comes, as
+    theirs is."""
     from datatrove.pipeline.filters import LanguageFilter
     from datatrove.utils.lid import FT176LID
     from fasttext.FastText import _FastText
@@ -158,7 +160,11 @@ def peak_of_generated(data: Path, folder: Path, size: int) -> float:
             round_number += 1
     code = "import sys; from pathlib import Path; from benchmarks import whole_stage; whole_stage.main_of_child(*map(Path, sys.argv[1:]))"
     done = subprocess.run(
-        [sys.executable, "-c", code, str(warc), str(folder / "generated")], cwd=ROOT, check=True, capture_output=True, text=True
+        [sys.executable, "-c", code, str(warc), str(folder / "generated")],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
     )
     warc.unlink()
     return float(done.stdout.strip().splitlines()[-1])

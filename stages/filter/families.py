@@ -1,6 +1,7 @@
 """The published families of rules: what each looks at, when it drops, and where the number comes from.
 
-A row reads: reason name, statistic, comparison, threshold; the document is dropped when the comparison holds. Definitions of the statistics
+A row reads: reason name, statistic, comparison, threshold; the document is dropped when the comparison holds. Definitions of the
+statistics
 follow datatrove's filters for the four families that it has, so that a rule does here what people who use it there expect.
 """
 
@@ -21,12 +22,21 @@ DEFAULT: Final = ("gopher_repetition", "gopher_quality", "c4", "fineweb")
 
 def _rules(family: str, citation: str, *rows: tuple[str, str, Any, float]) -> tuple[Rule, ...]:
     return tuple(
-        Rule(family=family, citation=citation, name=name, statistic=statistic, comparison=comparison, threshold=threshold)
+        Rule(
+            family=family,
+            citation=citation,
+            name=name,
+            statistic=statistic,
+            comparison=comparison,
+            threshold=threshold,
+        )
         for name, statistic, comparison, threshold in rows
     )
 
 
-_TOP_NGRAMS = tuple((f"top_{n}_gram", f"top_{n}_gram_ratio", ">", limit) for n, limit in ((2, 0.20), (3, 0.18), (4, 0.16)))
+_TOP_NGRAMS = tuple(
+    (f"top_{n}_gram", f"top_{n}_gram_ratio", ">", limit) for n, limit in ((2, 0.20), (3, 0.18), (4, 0.16))
+)
 _DUPLICATE_NGRAMS = tuple(
     (f"duplicate_{n}_grams", f"duplicate_{n}_gram_ratio", ">", limit)
     for n, limit in ((5, 0.15), (6, 0.14), (7, 0.13), (8, 0.12), (9, 0.11), (10, 0.10))

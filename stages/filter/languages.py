@@ -1,10 +1,12 @@
 """Other thresholds for other languages: those that FineWeb 2 tuned on each language's own web and reference text.
 
-Source: Penedo et al. 2025 (arXiv:2506.20920); values from `configs/*.yml` of huggingface/fineweb-2. For these languages FineWeb 2 runs no C4 rule and no
+Source: Penedo et al. 2025 (arXiv:2506.20920); values from `configs/*.yml` of huggingface/fineweb-2. For these languages FineWeb 2
+runs no C4 rule and no
 line edit, and leaves out FineWeb's short lines and Gopher's repeated paragraphs and repeated line characters; so does this
 table. What is missing here (English, and any other language) is judged by the families' own thresholds.
 
-`language_score` is FineWeb 2's lowest score of GlotLID, not of the language model that ships here: a hint for the extract stage, used by no rule.
+`language_score` is FineWeb 2's lowest score of GlotLID, not of the language model that ships here: a hint for the extract stage,
+used by no rule.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -42,7 +44,17 @@ class Language:
 def _language(code: str, numbers: str, stopwords: str) -> Language:
     values = [float(number) for number in numbers.split()]
     return Language(
-        code, values[0], tuple(values[1:7]), tuple(values[7:10]), *values[10:16], stopwords=tuple(stopwords.split())
+        code=code,
+        dup_line_frac=values[0],
+        dup_n_grams=tuple(values[1:7]),
+        top_n_grams=tuple(values[7:10]),
+        line_punct_thr=values[10],
+        new_line_ratio=values[11],
+        min_avg_word_length=values[12],
+        max_avg_word_length=values[13],
+        max_non_alpha_words_ratio=values[14],
+        language_score=values[15],
+        stopwords=tuple(stopwords.split()),
     )
 
 
@@ -137,7 +149,9 @@ def threshold_table(
     """
     table = np.repeat(np.array([[rule.threshold] for rule in rules], np.float64).reshape(-1, 1), len(codes), axis=1)
     for column, code in enumerate(codes):
-        changes: dict[str, float | None] = dict(published(LANGUAGES[code])) if use_published and code in LANGUAGES else {}
+        changes: dict[str, float | None] = (
+            dict(published(LANGUAGES[code])) if use_published and code in LANGUAGES else {}
+        )
         changes |= by_code(own.get(code, {}))
         for row, rule in enumerate(rules):
             if rule.code in changes:
@@ -152,4 +166,6 @@ def check(own: Mapping[str, Mapping[str, Mapping[str, float | None]]], rules: It
     for language, families in own.items():
         for code in by_code(families):
             if code not in known:
-                raise RecipeError(f"language {language} has a threshold for {code}, which is not in force", nearest(code, known))
+                raise RecipeError(
+                    f"language {language} has a threshold for {code}, which is not in force", nearest(code, known)
+                )

@@ -1,8 +1,10 @@
 """The line edits of C4 and of RefinedWeb: lines that are page furniture leave the text, the others stay as they are.
 
-C4: Raffel et al. 2020 (JMLR 21/140), 2.2, and the data set's published code, which adds the longest word, the policy phrases and the citation
+C4: Raffel et al. 2020 (JMLR 21/140), 2.2, and the data set's published code, which adds the longest word, the policy phrases and
+the citation
 marks. It also drops every line that does not end in terminal punctuation; FineWeb (arXiv:2406.17557) measured that this rule alone
-removes about 30 % of the tokens and turned it off, so it is off here. RefinedWeb: Penedo et al. 2023 (arXiv:2306.01116), appendix G.2, as DCLM
+removes about 30 % of the tokens and turned it off, so it is off here. RefinedWeb: Penedo et al. 2023 (arXiv:2306.01116), appendix
+G.2, as DCLM
 (arXiv:2406.11794) runs it. Blank lines stay, so that paragraphs survive; where lines were taken out, no run of blank lines is left.
 
 The work itself is in `stages.kernels.lines`.
@@ -17,7 +19,8 @@ from numpy.typing import NDArray
 from manifests.config import config
 
 LOREM, JAVASCRIPT, POLICY, CART = 1, 2, 4, 8  # bits, as in stages.kernels.lines
-# Each phrase with the pair of its letters that is rarest in English text; the kernel looks for these pairs first, and has them written in.
+# Each phrase with the pair of its letters that is rarest in English text; the kernel looks for these
+# pairs first, and has them written in.
 PHRASES: Final = (
     ("lorem ipsum", "ps", LOREM),
     ("javascript", "va", JAVASCRIPT),

@@ -1,6 +1,6 @@
 """Measure texts: the kernels of `stages.kernels`, one after the other, over blocks of texts that fit the processor's caches.
 
-    bytes -> parts and lines -> cut into tokens -> words and sentences -> repeated runs; lines edited, copied, measured
+bytes -> parts and lines -> cut into tokens -> words and sentences -> repeated runs; lines edited, copied, measured
 """
 
 import threading
@@ -18,10 +18,21 @@ from stages.filter.languages import BY_CHARACTER
 from stages.filter.line_edits import NO_EDITS, LineEdits, phrase_tables
 from stages.filter.statistics import STATISTICS, Counts, Measured
 
-STOP_WORDS: Final = ("the", "be", "to", "of", "and", "that", "have", "with")  # Gopher (arXiv:2112.11446), appendix A.1.1
+STOP_WORDS: Final = (
+    "the",
+    "be",
+    "to",
+    "of",
+    "and",
+    "that",
+    "have",
+    "with",
+)  # Gopher (arXiv:2112.11446), appendix A.1.1
 BLOCK_BYTES: Final = 256 << 10  # of text at a time, so that what passes between the kernels stays in the caches
 
-_thread = threading.local()  # arrays that kernels write to, kept from call to call: to be given fresh pages costs a tenth of the time
+_thread = (
+    threading.local()
+)  # arrays that kernels write to, kept from call to call: to be given fresh pages costs a tenth of the time
 
 StopWords = Mapping[str, Sequence[str]]
 # Rows of counts, in the order of the kernels' own constants.
@@ -33,7 +44,14 @@ _TOKENS = (
 _NGRAMS = (*(f"top_{n}" for n in (2, 3, 4)), *(f"duplicate_{n}" for n in range(5, 11)))
 _LINES = (
     *("lines", "bullets", "ellipsis_ends", "filled_lines", "repeated_lines", "repeated_line_characters"),
-    *("paragraphs", "repeated_paragraphs", "repeated_paragraph_characters", "newlines", "boilerplate_lines", "text_lines"),
+    *(
+        "paragraphs",
+        "repeated_paragraphs",
+        "repeated_paragraph_characters",
+        "newlines",
+        "boilerplate_lines",
+        "text_lines",
+    ),
     *("parts", "kept_lines", "kept_characters", "kept_tokens", "kept_sentences", "kept_ends", "kept_short"),
     *("kept_repeated_characters", "lorem_ipsum", "curly_brackets", "removed_parts"),
     *("removed_long_word", "removed_unpunctuated", "removed_few_words", "removed_javascript", "removed_policy"),
@@ -84,8 +102,8 @@ class _Kernels:
     """The tables that the kernels read, and the arrays that they hand to each other, which are used again for block after block."""
 
     def __init__(self, edits: LineEdits, copies: bool, refinedweb: bool, stop_words: StopWords) -> None:
+        from stages.kernels.affixes import unit_keys
         from stages.kernels.characters import character_table
-        from stages.kernels.cut import unit_keys
         from stages.kernels.english import exception_shapes, exception_sieve, exception_table, perfect_tables
 
         self.edits, self.copies, self.refinedweb = edits, copies, refinedweb
@@ -95,8 +113,12 @@ class _Kernels:
         self.stops, self.stop_tables = perfect_tables(list(stop_words.values()))
 
     def run(
-        self, data: NDArray[np.uint8], offsets: NDArray[np.int64], languages: Sequence[str | None],
-        spared: NDArray[np.bool_], counts: NDArray[np.int64],
+        self,
+        data: NDArray[np.uint8],
+        offsets: NDArray[np.int64],
+        languages: Sequence[str | None],
+        spared: NDArray[np.bool_],
+        counts: NDArray[np.int64],
     ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """Measure the texts into `counts`; returns bytes and offsets of the edited ones (empty if nothing is edited)."""  # fmt: skip
         edited = np.empty(offsets[-1] - offsets[0] if self.copies else 0, np.uint8)
@@ -131,7 +153,10 @@ class _Kernels:
         parts, kinds = self._array("parts", np.int32, 2, size), self._array("kinds", np.uint8, size)
         hashes, hard = self._array("hashes", np.uint64, size), self._array("hard", np.int32, size)
         cuts = self._array("cuts", np.int32, 2 * size)
-        lines, line_hashes = self._array("lines", np.int32, 5, size + texts), self._array("keys", np.uint64, size + texts)
+        lines, line_hashes = (
+            self._array("lines", np.int32, 5, size + texts),
+            self._array("keys", np.uint64, size + texts),
+        )
         line_counts = self._array("line_counts", np.int32, 2, size + texts)
         tokens, reach = self._array("tokens", np.uint64, size), self._array("reach", np.int32, size + texts)
         text_lines, text_hard, text_tokens = (np.empty(texts + 1, np.int32) for _ in range(3))
@@ -190,7 +215,9 @@ def _named(values: NDArray[np.int64]) -> Counts:
     counts = dict(zip(_COUNTS, values, strict=True))
     counts["whitespace"] = counts["characters"] - counts["part_characters"]
     counts["letters"] = counts["part_characters"] - counts["digits"] - counts["symbols"]
-    counts["removed_lines"] = sum(counts[name] for name in _LINES if name.startswith("removed_") and name != "removed_parts")
+    counts["removed_lines"] = sum(
+        counts[name] for name in _LINES if name.startswith("removed_") and name != "removed_parts"
+    )
     return counts
 
 
@@ -207,7 +234,9 @@ def check_stop_words(stop_words: StopWords) -> None:
     for language, words in stop_words.items():
         for word in words:
             if not word or len(word.split()) != 1:
-                raise RecipeError(f"stop word {word!r} of {language or 'all languages'} is no single word", "take out its spaces")
+                raise RecipeError(
+                    f"stop word {word!r} of {language or 'all languages'} is no single word", "take out its spaces"
+                )
 
 
 def string_buffers(texts: pa.ChunkedArray) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:

@@ -5,11 +5,13 @@ be looked at and changed without reading the crawl again. Then, in this order: U
 lists them, its own rules, and datatrove blocks on what is left. The first of them that drops a document names the reason;
 `failed_rules` lists all rules that would have.
 
-The families `c4` and `refinedweb` also edit lines. An excluded row keeps the text that it came with: nothing is lost, and filtering it again
+The families `c4` and `refinedweb` also edit lines. An excluded row keeps the text that it came with: nothing is lost, and
+filtering it again
 under other settings gives what filtering it first would have given.
 
 Defaults: the chain of FineWeb (arXiv:2406.17557) after its language filter: Gopher repetition, Gopher quality, C4 without the rule
-of terminal punctuation, FineWeb's own four; documents in another language that FineWeb 2 (arXiv:2506.20920) tuned are judged by its thresholds.
+of terminal punctuation, FineWeb's own four; documents in another language that FineWeb 2 (arXiv:2506.20920) tuned are judged by
+its thresholds.
 """
 
 from collections.abc import Mapping, Sequence
@@ -141,7 +143,9 @@ class Filter:
         """Reason and detail of every row that URL rules or rules drop."""
         drops = {}
         failed = np.flatnonzero(verdicts.any(axis=0))
-        for row, index in zip(failed.tolist(), verdicts[:, failed].argmax(axis=0).tolist() if rules else [], strict=True):
+        for row, index in zip(
+            failed.tolist(), verdicts[:, failed].argmax(axis=0).tolist() if rules else [], strict=True
+        ):
             rule = rules[index]
             drops[row] = rule.code, rule.detail(measured[rule.statistic][row].item(), limits[index, rows[row]])
         if self.urls.lists:

@@ -4,7 +4,8 @@ A **part** is what stands between white space. A **token** is what spaCy's Engli
 `word,` is `word` and `,`); a **word** is a token that is not all punctuation. A **line** ends at a line feed; a **paragraph** is a run of
 lines without an empty one between them. Lengths are in characters (Unicode code points). A ratio over nothing is 0.
 
-They are datatrove's definitions where datatrove has the rule. Those of the first list describe the text as it came, those of the second the lines that
+They are datatrove's definitions where datatrove has the rule. Those of the first list describe the text as it came, those of the
+second the lines that
 the line edits leave (all of them, where no family edits), as FineWeb's chain judges them.
 """
 
@@ -61,14 +62,24 @@ AS_IT_CAME: tuple[Statistic, ...] = (
     _count("lines", "lines, empty ones too, but for one after a last line feed"),
     _ratio("bullet_line_ratio", "lines that begin with • or - / lines", "bullets", "lines"),
     _ratio("ellipsis_line_ratio", "lines that end in an ellipsis / lines", "ellipsis_ends", "lines"),
-    _ratio("duplicate_line_ratio", "lines that occurred before / lines that are not empty", "repeated_lines", "filled_lines"),
+    _ratio(
+        "duplicate_line_ratio",
+        "lines that occurred before / lines that are not empty",
+        "repeated_lines",
+        "filled_lines",
+    ),
     _ratio(
         "duplicate_line_character_ratio",
         "characters of lines that occurred before / characters",
         "repeated_line_characters",
         "characters",
     ),
-    _ratio("duplicate_paragraph_ratio", "paragraphs that occurred before / paragraphs", "repeated_paragraphs", "paragraphs"),
+    _ratio(
+        "duplicate_paragraph_ratio",
+        "paragraphs that occurred before / paragraphs",
+        "repeated_paragraphs",
+        "paragraphs",
+    ),
     _ratio(
         "duplicate_paragraph_character_ratio",
         "characters of paragraphs that occurred before / characters",
@@ -77,7 +88,10 @@ AS_IT_CAME: tuple[Statistic, ...] = (
     ),
     *(
         _ratio(
-            f"top_{n}_gram_ratio", f"characters in the most frequent run of {n} tokens / characters", f"top_{n}", "characters"
+            f"top_{n}_gram_ratio",
+            f"characters in the most frequent run of {n} tokens / characters",
+            f"top_{n}",
+            "characters",
         )
         for n in (2, 3, 4)
     ),
@@ -95,8 +109,18 @@ AS_IT_CAME: tuple[Statistic, ...] = (
     _ratio("symbol_character_ratio", "what is no letter, number or white space / characters", "symbols", "characters"),
     _ratio("uppercase_ratio", "capitals / letters", "uppercase", "letters"),
     _ratio("parenthesis_ratio", "round brackets / characters", "parentheses", "characters"),
-    _ratio("url_ratio", "characters in parts that begin with http:// or https:// / characters", "url_characters", "characters"),
-    _ratio("boilerplate_line_ratio", "lines with a policy phrase or lorem ipsum / lines with a part", "boilerplate_lines", "text_lines"),
+    _ratio(
+        "url_ratio",
+        "characters in parts that begin with http:// or https:// / characters",
+        "url_characters",
+        "characters",
+    ),
+    _ratio(
+        "boilerplate_line_ratio",
+        "lines with a policy phrase or lorem ipsum / lines with a part",
+        "boilerplate_lines",
+        "text_lines",
+    ),
 )
 EDITED: tuple[Statistic, ...] = (
     _count("kept_lines", "lines with a part that stay"),
@@ -109,7 +133,12 @@ EDITED: tuple[Statistic, ...] = (
         "kept_repeated_characters",
         "kept_characters",
     ),
-    _ratio("newline_ratio", "line feeds between them (without edits: in the text) / tokens in them", "newlines", "kept_tokens"),
+    _ratio(
+        "newline_ratio",
+        "line feeds between them (without edits: in the text) / tokens in them",
+        "newlines",
+        "kept_tokens",
+    ),
     _count("lorem_ipsum", "lines with 'lorem ipsum', of those that C4 looks at"),
     _count("curly_brackets", "lines with an opening curly bracket, of those that C4 looks at"),
     _count("removed_lines", "lines that the edits took out"),

@@ -1,6 +1,7 @@
 """What every character is, as flags: the table that the text kernels look characters up in.
 
-The flags are what the published filters ask of a character: Unicode's own classes (general category, Unicode Standard 4.5), the classes of
+The flags are what the published filters ask of a character: Unicode's own classes (general category, Unicode Standard 4.5), the
+classes of
 spaCy's English tokenizer, which decides what a word is to datatrove's filters, and datatrove's own lists of punctuation. spaCy
 lists letters script by script; here its classes follow the general category, which differs in scripts that English text does not have.
 """

@@ -26,13 +26,13 @@ _ABBREVIATIONS = (
     "Mar. Mass. Mich. Minn. Miss. Neb. Nebr. Nev. Nov. Oct. Okla. Ore. Pa. Sep. Sept. Tenn. Va. Wash. Wis. a.m. Adm. Bros. co. Co. Corp. "
     "Dr. e.g. E.g. Gen. Gov. i.e. I.e. Inc. Jr. Ltd. Md. Messrs. Mo. Mont. Mr. Mrs. Ms. p.m. Ph.D. Prof. Rep. Rev. Sen. St. vs. v.s. "
     "ä. ö. ü. and/or w/o C++ <space> ‘S ‘s "
-    "'' 's 'S 'd 'll 're 'em 'bout 'cause 'Cause 'cos 'Cos 'coz 'Coz 'cuz 'Cuz 'nuff doin' goin' havin' lovin' nothin' nuthin' ol' somethin' "
-    "Doin' Goin' Havin' Lovin' Nothin' Nuthin' Ol' Somethin' ma'am Ma'am o'clock O'clock"
+    "'' 's 'S 'd 'll 're 'em 'bout 'cause 'Cause 'cos 'Cos 'coz 'Coz 'cuz 'Cuz 'nuff doin' "
+    "goin' havin' lovin' nothin' nuthin' ol' somethin' Doin' Goin' Havin' Lovin' Nothin' Nuthin' Ol' Somethin' ma'am Ma'am o'clock O'clock"
 )
 _EMOTICONS = (
     ":) :)) :))) :-) :-)) :-))) :( :(( :((( :-( :-(( :-((( (: (-: ;) ;-) (; (-; ): )-: =) (= =( :] :-] [: [-: [= =] ]= =[ :} :-} :o) (o: "
     "8) 8-) (-8 8-D :') :'-) :'( :'-( :/ :-/ =/ =| :| :-| :1 :P :-P :p :-p :O :-O :o :-o :0 :-0 :() >:( >:o :* :-* :3 :-3 =3 :> :-> :X "
-    ":-X :x :-x :D :-D ;D ;-D =D o.O >.< >.> <.< ._. ;_; <3 <33 <333 </3 (^_^) (-_-) (._.) (>_<) (*_*) (¬_¬) \\\")"
+    ':-X :x :-x :D :-D ;D ;-D =D o.O >.< >.> <.< ._. ;_; <3 <33 <333 </3 (^_^) (-_-) (._.) (>_<) (*_*) (¬_¬) \\")'
 )
 
 
@@ -70,7 +70,14 @@ def exceptions() -> dict[str, tuple[str, ...]]:
     for word in _UNCUT.split():
         found.pop(word, None)
         found.pop(word.capitalize(), None)
-    for tokens in (("y'", "all"), ("y", "all"), ("c'm", "on"), ("C'm", "on"), ("how", "'d", "'y"), ("How", "'d", "'y")):
+    for tokens in (
+        ("y'", "all"),
+        ("y", "all"),
+        ("c'm", "on"),
+        ("C'm", "on"),
+        ("how", "'d", "'y"),
+        ("How", "'d", "'y"),
+    ):
         found["".join(tokens)] = tokens
     for hour in range(1, 13):
         for half in ("am", "pm", "a.m.", "p.m."):
@@ -81,7 +88,9 @@ def exceptions() -> dict[str, tuple[str, ...]]:
         found[f"{letter}."] = (f"{letter}.",)
     for whole in (_ABBREVIATIONS + " " + _EMOTICONS).split():
         found[whole] = (whole,)
-    return found | {part.replace("'", "’"): tuple(t.replace("'", "’") for t in tokens) for part, tokens in found.items()}
+    return found | {
+        part.replace("'", "’"): tuple(t.replace("'", "’") for t in tokens) for part, tokens in found.items()
+    }
 
 
 @functools.lru_cache(maxsize=1)
@@ -92,7 +101,9 @@ def exception_table() -> tuple[NDArray[np.uint64], NDArray[np.int32]]:
     for part, tokens in exceptions().items():
         lengths = [len(token.encode()) for token in tokens]
         assert len(part.encode()) <= LONGEST_EXCEPTION
-        entries[hash_of(part.encode())] = (lengths[0] if len(lengths) > 1 else 0) | (lengths[1] << 8 if len(lengths) > 2 else 0)
+        entries[hash_of(part.encode())] = (lengths[0] if len(lengths) > 1 else 0) | (
+            lengths[1] << 8 if len(lengths) > 2 else 0
+        )
     return hash_table(entries)
 
 

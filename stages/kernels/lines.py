@@ -1,6 +1,7 @@
 """The kernel that measures lines, takes out those that the line edits take out, and copies what stays.
 
-Gopher's rules see the lines as they came; C4's and FineWeb's those that the edits leave, stripped. A line is told from another by the hashes of its parts and
+Gopher's rules see the lines as they came; C4's and FineWeb's those that the edits leave, stripped. A line is told from another by
+the hashes of its parts and
 its length. Phrases are looked for at their rarest pair of letters, in any case (ASCII).
 
 Definitions: `stages.filter.statistics`; edits: `stages.filter.line_edits`.
@@ -12,7 +13,20 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from stages.kernels.characters import FLAGS
+from stages.kernels import sealed
+from stages.kernels.furniture import (
+    call_to_act,
+    citation_at,
+    ends_in_ellipsis,
+    ends_line,
+    ends_well,
+    furniture,
+    has_text,
+    holds,
+    is_all_marks,
+    is_bullet,
+    phrases_in,
+)
 
 Bytes: TypeAlias = NDArray[np.uint8]
 Keys: TypeAlias = NDArray[np.uint64]
@@ -20,34 +34,32 @@ Integers: TypeAlias = NDArray[np.int32]
 Row: TypeAlias = NDArray[np.int64]
 
 # numba keeps compiled code until this file changes, so every value that is compiled in stands in this file.
-LINE_END, TABLE_SIZE = 1 << 13, 0x20000
-assert (FLAGS["LINE_END"], FLAGS["TABLE_SIZE"]) == (LINE_END, TABLE_SIZE)
 OFFSET_BASIS, PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)  # FNV-1a
 SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio (Knuth 6.4)
-NEWLINE, HYPHEN, DOT, OPENING, CLOSING, CURLY, COMMA = (ord(sign) for sign in "\n-.[]{,")
-QUOTES = tuple(ord(quote) for quote in "\"'")
-ENDS = tuple(ord(sign) for sign in ".?!\"'")  # C4's terminal punctuation
-EDIT, CITATION_NEEDED = np.frombuffer(b"[edit]", np.uint8), np.frombuffer(b"[citation needed]", np.uint8)
-ITEMS_IN_CART, READ_MORE, SIGN_IN = (np.frombuffer(text, np.uint8) for text in (b"items in cart", b"read more...", b"sign-in"))
-_COUNTED = b"likes shares comments retweets reposts quotes bookmarks upvotes downvotes downloads views followers".split()
-COUNTED = np.frombuffer(b"".join(_COUNTED), np.uint8)
-COUNTED_BEGINS = np.cumsum([0, *map(len, _COUNTED)])
+NEWLINE, OPENING, CURLY = (ord(sign) for sign in "\n[{")
 SHORT_LINE = 30  # characters; FineWeb
 SHORT_WORDS = 10  # a line of at most so many may lose a phrase; RefinedWeb
 
 # Counts of a text as it came, and of the lines that the edits left; the last are lines that each edit took out.
 (LINES, BULLETS, ELLIPSIS_ENDS, FILLED_LINES, REPEATED_LINES, REPEATED_LINE_CHARACTERS) = range(6)
-(PARAGRAPHS, REPEATED_PARAGRAPHS, REPEATED_PARAGRAPH_CHARACTERS, NEWLINES, BOILERPLATE_LINES, TEXT_LINES, PARTS) = range(6, 13)
-(KEPT_LINES, KEPT_CHARACTERS, KEPT_TOKENS, KEPT_SENTENCES, KEPT_ENDS, KEPT_SHORT, KEPT_REPEATED_CHARACTERS) = range(13, 20)
+(PARAGRAPHS, REPEATED_PARAGRAPHS, REPEATED_PARAGRAPH_CHARACTERS, NEWLINES, BOILERPLATE_LINES, TEXT_LINES, PARTS) = (
+    range(6, 13)
+)
+(KEPT_LINES, KEPT_CHARACTERS, KEPT_TOKENS, KEPT_SENTENCES, KEPT_ENDS, KEPT_SHORT, KEPT_REPEATED_CHARACTERS) = range(
+    13, 20
+)
 (LOREM_IPSUM, CURLY_BRACKETS, REMOVED_PARTS) = range(20, 23)
-(LONG_WORD, UNPUNCTUATED, FEW_WORDS, JAVASCRIPT, POLICY, UPPERCASE, NUMERIC, COUNTER, SINGLE_WORD, EMPTIED) = range(23, 33)
+(LONG_WORD, UNPUNCTUATED, FEW_WORDS, JAVASCRIPT, POLICY, UPPERCASE, NUMERIC, COUNTER, SINGLE_WORD, EMPTIED) = range(
+    23, 33
+)
 COUNTS = 33
+
+sealed("furniture.py", "725e5b3853e2")
 
 # What phrases there are, as bits; phrases are given with these numbers.
 LOREM, SCRIPT, POLICIES, CART = 1, 2, 4, 8
 PAIRS, OPENS, BRACES = 1, 2, 4  # what a group of bytes may hold
 GROUP, ONE = 64, np.uint64(1)
-PAIR_TABLE = np.array([(first, second) in {(11, 9), (3, 25), (22, 1), (13, 19), (16, 19)} for first in range(32) for second in range(32)])
 
 
 @njit(cache=True)
@@ -73,12 +85,15 @@ def edit_lines(
     edited_offsets: Integers,
     counts: NDArray[np.int64],
 ) -> None:
-    """Measure the lines of each text, and write what the edits leave of it into `edited` (as large as `data`; empty if nothing is edited).
+    """Measure the lines of each text, and write what the edits leave of it into `edited` (as large as `data`; empty if nothing is
+    edited).
 
     parts, lines, line_hashes, text_lines: of `parts.find_parts`. line_counts: of `tokens.measure_tokens`.
-    phrases, phrase_table: lower-case ASCII; by phrase where it begins, its size, the place of the second letter of its rarest pair, its bit
+    phrases, phrase_table: lower-case ASCII; by phrase where it begins, its size, the place of the second letter of its rarest
+    pair, its bit
     (4 x phrases). groups: room for a byte per GROUP bytes. minimum_words, longest_word: 0 switches the edit off.
-    spared: by text, whether it stays as it is. remove_phrases: bits of the phrases whose lines go. edited_offsets: one more than there are texts. counts: COUNTS x texts, zero.
+    spared: by text, whether it stays as it is. remove_phrases: bits of the phrases whose lines go. edited_offsets: one more than
+    there are texts. counts: COUNTS x texts, zero.
     """
     most = 0
     for text in range(text_lines.size - 1):
@@ -125,36 +140,36 @@ def edit_lines(
             begin_text, end_text = np.int64(parts[0, first_part]), np.int64(parts[1, last_part - 1])
             row[TEXT_LINES] += 1
             row[PARTS] += n_parts
-            row[BULLETS] += _is_bullet(data, begin_text, end_text)
-            row[ELLIPSIS_ENDS] += _ends_in_ellipsis(data, begin_text, end_text)
+            row[BULLETS] += is_bullet(data, begin_text, end_text)
+            row[ELLIPSIS_ENDS] += ends_in_ellipsis(data, begin_text, end_text)
             noticed = _noticed(groups, begin_text, end_text)
-            found = _phrases(data, begin_text, end_text, phrases, phrase_table) if noticed & PAIRS else 0
+            found = phrases_in(data, begin_text, end_text, phrases, phrase_table) if noticed & PAIRS else 0
             row[BOILERPLATE_LINES] += found & POLICIES != 0
             row[BOILERPLATE_LINES] += found & (POLICIES | LOREM) == LOREM
             # The edits in C4's order, which decides what is counted.
             fate = 0
-            marked = edits and citations and noticed & OPENS != 0 and _holds(data, begin_text, end_text, OPENING)
+            marked = edits and citations and noticed & OPENS != 0 and holds(data, begin_text, end_text, OPENING)
             if edits and longest_word > 0 and lines[3, line] > longest_word:
                 fate = LONG_WORD
-            elif edits and terminal_punctuation and not _ends_well(data, begin_text, end_text, marked):
+            elif edits and terminal_punctuation and not ends_well(data, begin_text, end_text, marked):
                 fate = UNPUNCTUATED
-            elif edits and (n_parts < minimum_words or (marked and _is_all_marks(data, begin_text, end_text))):
+            elif edits and (n_parts < minimum_words or (marked and is_all_marks(data, begin_text, end_text))):
                 fate = FEW_WORDS
             else:
                 row[LOREM_IPSUM] += found & LOREM != 0
                 if edits and found & SCRIPT & remove_phrases:
                     fate = JAVASCRIPT
                 else:
-                    row[CURLY_BRACKETS] += noticed & BRACES != 0 and _holds(data, begin_text, end_text, CURLY)
+                    row[CURLY_BRACKETS] += noticed & BRACES != 0 and holds(data, begin_text, end_text, CURLY)
                     if edits and found & POLICIES & remove_phrases:
                         fate = POLICY
             skip_begin = skip_end = begin
             skipped = 0
             if fate == 0 and edits and refinedweb:
-                fate = _furniture(data, begin_text, end_text, n_parts)
+                fate = furniture(data, begin_text, end_text, n_parts)
                 if fate == 0 and n_parts <= SHORT_WORDS:
-                    skip_begin, skip_end, skipped = _call(data, begin_text, end_text, found & CART != 0)
-                    if skip_end > skip_begin and not _has_text(data, begin_text, skip_begin, skip_end, end_text):
+                    skip_begin, skip_end, skipped = call_to_act(data, begin_text, end_text, found & CART != 0)
+                    if skip_end > skip_begin and not has_text(data, begin_text, skip_begin, skip_end, end_text):
                         fate = EMPTIED
             if fate > 0:
                 row[fate] += 1
@@ -166,14 +181,14 @@ def edit_lines(
             if marked or skipped > 0:
                 _copy_run(data, run, edited, run_write, write)
                 stop = last_kept = write = _copy(data, begin, end, marked, skip_begin, skip_end, edited, write)
-                row[KEPT_ENDS] += _ends_line(edited, start, write - (end - end_text), classes)
+                row[KEPT_ENDS] += ends_line(edited, start, write - (end - end_text), classes)
                 row[REMOVED_PARTS] += skipped
                 run, run_write = end, write
                 write += line < last - 1
             else:
                 if not (copies and edits):  # unedited lines are not stripped, as in datatrove
                     begin_text, end_text = begin, end
-                row[KEPT_ENDS] += _ends_line(data, begin_text, end_text, classes)
+                row[KEPT_ENDS] += ends_line(data, begin_text, end_text, classes)
                 stop = start + end - begin
                 if copies:
                     if run + write - run_write != begin:
@@ -230,13 +245,14 @@ def _continuations(data: Bytes, begin: int, end: int) -> int:
 def _copy(
     data: Bytes, begin: int, end: int, marked: bool, skip_begin: int, skip_end: int, edited: Bytes, write: int
 ) -> int:
-    """Copy bytes, leaving out those from skip_begin to skip_end, and `[12]`, `[edit]`, `[citation needed]` if marked; returns the copy's end."""
+    """Copy bytes, leaving out those from skip_begin to skip_end, and `[12]`, `[edit]`, `[citation needed]` if marked; returns the
+    copy's end."""
     while begin < end:
         if begin == skip_begin and skip_end > skip_begin:
             begin = skip_end
             continue
         if marked and data[begin] == OPENING:
-            size = _citation(data, begin, end)
+            size = citation_at(data, begin, end)
             if size > 0:
                 begin += size
                 continue
@@ -244,86 +260,6 @@ def _copy(
         write += 1
         begin += 1
     return write
-
-
-@njit(cache=True)
-def _citation(data: Bytes, begin: int, end: int) -> int:
-    """The bytes of a citation mark that begins here, or 0."""
-    after = begin + 1
-    while after < end and 48 <= data[after] <= 57:
-        after += 1
-    if after < end and data[after] == CLOSING:
-        return after + 1 - begin
-    for mark in (EDIT, CITATION_NEEDED):
-        if end - begin >= mark.size and (data[begin : begin + mark.size] == mark).all():
-            return mark.size
-    return 0
-
-
-@njit(cache=True)
-def _holds(data: Bytes, begin: int, end: int, byte: int) -> bool:
-    for at in range(begin, end):  # noqa: SIM110 (numba knows no any() over a generator)
-        if data[at] == byte:
-            return True
-    return False
-
-
-@njit(cache=True)
-def _is_bullet(data: Bytes, begin: int, end: int) -> bool:
-    if data[begin] == HYPHEN:
-        return True
-    return end - begin > 2 and data[begin] == 0xE2 and data[begin + 1] == 0x80 and data[begin + 2] == 0xA2  # a bullet
-
-
-@njit(cache=True)
-def _ends_in_ellipsis(data: Bytes, begin: int, end: int) -> bool:
-    if end - begin < 3:
-        return False
-    dots = data[end - 1] == DOT and data[end - 2] == DOT and data[end - 3] == DOT
-    return dots or (data[end - 1] == 0xA6 and data[end - 2] == 0x80 and data[end - 3] == 0xE2)
-
-
-@njit(cache=True)
-def _is_all_marks(data: Bytes, begin: int, end: int) -> bool:
-    """Whether nothing but citation marks and white space stands there."""
-    while begin < end:
-        size = _citation(data, begin, end) if data[begin] == OPENING else 0
-        if size == 0 and data[begin] > 32:
-            return False
-        begin += max(size, 1)
-    return True
-
-
-@njit(cache=True)
-def _ends_well(data: Bytes, begin: int, end: int, marked: bool) -> bool:
-    """As C4 asks it of lines: terminal punctuation or a quote, not three full stops; citation marks behind it do not count."""
-    at = end - 1
-    while marked and at > begin and data[end - 1] == CLOSING:
-        while at > begin and data[at] != OPENING:
-            at -= 1
-        if data[at] != OPENING or _citation(data, at, end) != end - at:
-            break
-        end = at
-        at -= 1
-    if end == begin:
-        return False
-    return data[end - 1] in ENDS and not (end - begin > 2 and _ends_in_ellipsis(data, begin, end))
-
-
-@njit(cache=True)
-def _ends_line(data: Bytes, begin: int, end: int, classes: NDArray[np.uint16]) -> bool:
-    """Whether the last character is terminal punctuation."""
-    if begin >= end:
-        return False
-    at = end - 1
-    while at > begin and data[at] & 0xC0 == 0x80:
-        at -= 1
-    code = np.int64(data[at])
-    if code >= 0x80:
-        code &= 0x7F >> (end - at)
-        for index in range(at + 1, end):
-            code = code << 6 | np.int64(data[index]) & 0x3F
-    return code < TABLE_SIZE and classes[code] & LINE_END != 0
 
 
 @njit(cache=True)
@@ -351,103 +287,6 @@ def _noticed(groups: Bytes, begin: int, end: int) -> int:
     for group in range(begin // GROUP, (end - 1) // GROUP + 1):
         noticed |= groups[group]
     return noticed
-
-
-@njit(cache=True)
-def _phrases(data: Bytes, begin: int, end: int, phrases: Bytes, table: Integers) -> int:
-    """The bits of the phrases that stand there."""
-    found = pair = 0
-    for at in range(begin, end):
-        pair = (pair << 5 | data[np.uint64(at)] & 31) & 1023
-        if PAIR_TABLE[np.uint64(pair)]:
-            for phrase in range(table.shape[1]):
-                start, size = at - table[2, phrase], table[1, phrase]
-                if start >= begin and start + size <= end and _same(data, start, phrases, table[0, phrase], size):
-                    found |= table[3, phrase]
-    return found
-
-
-@njit(cache=True)
-def _same(data: Bytes, at: int, phrases: Bytes, phrase: int, size: int) -> bool:
-    """Whether a lower-case phrase stands at a place, in any case."""
-    index = 0
-    while index < size and (data[at + index] | (32 if 65 <= data[at + index] <= 90 else 0)) == phrases[phrase + index]:
-        index += 1
-    return index == size
-
-
-@njit(cache=True)
-def _furniture(data: Bytes, begin: int, end: int, n_parts: int) -> int:
-    """RefinedWeb's and DCLM's reasons to take a line out: mostly capitals, only digits, a counter (`3 likes`), a single word."""
-    capitals = digits = continuations = 0
-    for index in range(begin, end):
-        capitals += 65 <= data[index] <= 90
-        digits += 48 <= data[index] <= 57
-        continuations += data[index] & 0xC0 == 0x80
-    if 2 * capitals > end - begin - continuations:
-        return UPPERCASE
-    if digits == end - begin:
-        return NUMERIC
-    if _is_counter(data, begin, end):
-        return COUNTER
-    return SINGLE_WORD if n_parts == 1 else 0
-
-
-@njit(cache=True)
-def _is_counter(data: Bytes, begin: int, end: int) -> bool:
-    """A number, perhaps with k, m or b, white space, and what is counted; signs around them do not matter."""
-    while begin < end and not _is_alphanumeric(data[begin]):
-        begin += 1
-    while end > begin and not _is_alphanumeric(data[end - 1]):
-        end -= 1
-    at = begin
-    while at < end and (48 <= data[at] <= 57 or (at > begin and (data[at] == COMMA or data[at] == DOT))):
-        at += 1
-    if at == begin:
-        return False
-    if at < end and data[at] | 32 in (107, 109, 98):
-        at += 1
-    space = at
-    while at < end and data[at] <= 32:
-        at += 1
-    if at == space:
-        return False
-    for word in range(COUNTED_BEGINS.size - 1):
-        size = COUNTED_BEGINS[word + 1] - COUNTED_BEGINS[word]
-        if end - at == size and _same(data, at, COUNTED, COUNTED_BEGINS[word], size):
-            return True
-    return False
-
-
-@njit(cache=True)
-def _is_alphanumeric(byte: int) -> bool:
-    return 48 <= byte <= 57 or 97 <= byte | 32 <= 122
-
-
-@njit(cache=True)
-def _call(data: Bytes, begin: int, end: int, cart: bool) -> tuple[int, int, int]:
-    """Where a call to act stands in a line: "items in cart" anywhere, "read more..." at its end, "sign-in" at its beginning; with a space
-    before or behind it; and how many words it has."""
-    if cart:
-        for at in range(begin, end - ITEMS_IN_CART.size + 1):
-            if _same(data, at, ITEMS_IN_CART, 0, ITEMS_IN_CART.size):
-                return at - (at > begin and data[at - 1] <= 32), at + ITEMS_IN_CART.size, 3
-    at = end - READ_MORE.size
-    if at >= begin and _same(data, at, READ_MORE, 0, READ_MORE.size):
-        return at - (at > begin and data[at - 1] <= 32), end, 2
-    at = begin + SIGN_IN.size
-    if at <= end and _same(data, begin, SIGN_IN, 0, SIGN_IN.size):
-        return begin, at + (at < end and data[at] <= 32), 1
-    return begin, begin, 0
-
-
-@njit(cache=True)
-def _has_text(data: Bytes, begin: int, skip_begin: int, skip_end: int, end: int) -> bool:
-    """Whether anything but white space stands around what is cut out."""
-    for index in range(begin, end):
-        if not skip_begin <= index < skip_end and data[index] > 32:
-            return True
-    return False
 
 
 @njit(cache=True)

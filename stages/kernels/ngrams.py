@@ -1,6 +1,7 @@
 """The kernel that measures repeated runs of tokens (Gopher, arXiv:2112.11446, appendix A.1.1).
 
-A run of n tokens can only occur twice if its first n - 1 tokens do, so each length looks at the places that the one before left. Pairs are
+A run of n tokens can only occur twice if its first n - 1 tokens do, so each length looks at the places that the one before left.
+Pairs are
 sifted first: one pass counts them by a few bits of their hash in a table that stays in the first cache, and only those whose slot
 was hit twice are looked at further, by exact comparison of 64-bit hashes (that two different runs of a text with a hundred thousand
 of them share one has a probability of about 10**-9). Most text has few repeated triples, so nine lengths cost little more than one.
@@ -90,7 +91,9 @@ def _lengthen(tokens: Keys, n: int, left: int, keys: Keys, places: Integers) -> 
 
 
 @njit(cache=True)
-def _most_frequent(tokens: int, n: int, left: int, places: Integers, names: Integers, times: Integers, ends: Integers) -> int:
+def _most_frequent(
+    tokens: int, n: int, left: int, places: Integers, names: Integers, times: Integers, ends: Integers
+) -> int:
     """Characters of the most frequent run, with a space between tokens, times its number; of equals, the first in the text.
     Where no run occurs twice that is the text's first one, as in datatrove."""
     if tokens < n:
@@ -104,7 +107,9 @@ def _most_frequent(tokens: int, n: int, left: int, places: Integers, names: Inte
 
 
 @njit(cache=True)
-def _repeated(n: int, left: int, places: Integers, names: Integers, times: Integers, seen: NDArray[np.bool_], ends: Integers) -> int:
+def _repeated(
+    n: int, left: int, places: Integers, names: Integers, times: Integers, seen: NDArray[np.bool_], ends: Integers
+) -> int:
     """Characters in runs that occurred before; the search goes on beyond a repeated run, so none is counted twice."""
     seen[:left] = False
     characters = beyond = 0

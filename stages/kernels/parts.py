@@ -1,14 +1,18 @@
 """The kernel that walks over the bytes of texts once and cuts them into parts and lines.
 
-A part is what stands between white space. The walk takes eight bytes at a time and tests them all at once (SWAR: Warren, "Hacker's Delight",
-6-1): where white space begins, which are letters, capitals, digits. So most parts, plain words and words with a mark behind them, cost
+A part is what stands between white space. The walk takes eight bytes at a time and tests them all at once (Warren, "Hacker's
+Delight", 6-1): where white space begins, which are letters, capitals, digits. So most parts,
+plain words and words with a mark behind them, cost
 a few dozen instructions and are told apart for good; the others are listed for the kernel that cuts them. Bytes above 127 are
 decoded only in the parts that have them.
 
 Definitions: `stages.filter.statistics`.
 """
 
-from typing import TypeAlias
+# numba tells 64-bit integers from Python's and needs to; to a reader they are the same.
+# mypy: disable-error-code="assignment,return-value"
+
+from typing import Any, TypeAlias
 
 import numpy as np
 from numba import njit
@@ -23,8 +27,8 @@ Integers: TypeAlias = NDArray[np.int32]
 
 # numba keeps compiled code until this file changes, so every value that is compiled in stands in this file.
 SPACE, LETTER, NUMBER, LOWER, UPPER, TABLE_SIZE = 1, 2, 4, 8, 16, 0x20000
-assert (SPACE, LETTER, NUMBER) == (FLAGS["SPACE"], FLAGS["LETTER"], FLAGS["NUMBER"])
-assert (LOWER, UPPER, TABLE_SIZE) == (FLAGS["LOWER"], FLAGS["UPPER"], FLAGS["TABLE_SIZE"])
+assert (FLAGS["SPACE"], FLAGS["LETTER"], FLAGS["NUMBER"]) == (SPACE, LETTER, NUMBER)
+assert (FLAGS["LOWER"], FLAGS["UPPER"], FLAGS["TABLE_SIZE"]) == (LOWER, UPPER, TABLE_SIZE)
 IDEOGRAPH = LETTER | LOWER | UPPER
 BASIS, PRIME, HALF = np.uint64(0xCBF29CE484222325), np.uint64(0xD6E8FEB86659FD93), np.uint64(32)  # as english.hash_of
 EVERY = 0x0101010101010101  # times a byte: that byte eight times
@@ -88,7 +92,7 @@ def find_parts(
 
             begin = position
             value = before = BASIS
-            others = wide = n_letters = n_digits = np.uint64(0)
+            wide = n_others = n_digits = np.uint64(0)
             while True:
                 word = load_word(data, position)
                 spaces = (word - SPACES) & ~word & HIGH
@@ -101,11 +105,11 @@ def find_parts(
                 low = word & SEVEN
                 letters = ((low | CASE) + FROM_A) & ~((low | CASE) + ABOVE_Z) & ~word & HIGH
                 upper += np.int64(ones((letters >> np.uint64(2)) & ~word))
-                others |= letters ^ (HIGH & mask)
-                if letters != HIGH & mask:
+                other = letters ^ (HIGH & mask)
+                if other != 0:
                     wide |= word & HIGH
+                    n_others += ones(other)
                     n_digits += ones((low + FROM_0) & ~(low + ABOVE_9) & ~word & HIGH)
-                n_letters += ones(letters)
                 before = value
                 value = (value ^ word) * PRIME
                 value ^= value >> HALF
@@ -113,14 +117,14 @@ def find_parts(
                 if count < 8:
                     break
             size = position - begin
-            if others == 0:
+            if n_others == 0:
                 kind = WORD
                 alphabetic += 1
                 line_hash = (line_hash ^ value) * PRIME
                 is_hard = sieve[value >> np.uint64(51)]
             elif wide == 0:
                 kind, is_hard = ASCII, True
-                n_symbols = size - np.int64(n_letters) - np.int64(n_digits)
+                n_symbols = np.int64(n_others) - np.int64(n_digits)
                 line_hash = (line_hash ^ value) * PRIME
                 if n_symbols == 1 and n_digits == 0 and size > 1:
                     last = data[np.uint64(position - 1)]
@@ -136,7 +140,7 @@ def find_parts(
                         kind = ASCII if is_hard else kind
                 digits += np.int64(n_digits)
                 symbols += n_symbols
-                alphabetic += n_letters > 0
+                alphabetic += np.int64(n_others) < size
             else:
                 # Decoded, and cut where it has white space beyond ASCII.
                 upper -= _capitals(data, begin, position)
@@ -208,7 +212,7 @@ def _capitals(data: Bytes, begin: int, end: int) -> int:
 
 
 @njit(cache=True)
-def _decode(text: Bytes, position: int) -> tuple[int, int]:
+def _decode(text: Bytes, position: int) -> tuple[Any, int]:
     """The code point at `position` of valid UTF-8, and how many bytes it takes."""
     first = np.int64(text[position])
     if first < 0x80:

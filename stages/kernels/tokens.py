@@ -1,12 +1,16 @@
 """The kernel that measures tokens and sentences, and leaves each token's hash and length for the n-grams.
 
-Sentences are those of spaCy's sentencizer: one begins with a line, and with the first token that is no punctuation behind a token of terminal
+Sentences are those of spaCy's sentencizer: one begins with a line, and with the first token that is no punctuation behind a token
+of terminal
 punctuation.
 
 Definitions: `stages.filter.statistics`.
 """
 
-from typing import TypeAlias
+# numba tells 64-bit integers from Python's and needs to; to a reader they are the same.
+# mypy: disable-error-code="assignment,return-value"
+
+from typing import Any, TypeAlias
 
 import numpy as np
 from numba import njit
@@ -23,7 +27,16 @@ Integers: TypeAlias = NDArray[np.int32]
 Flags: TypeAlias = NDArray[np.uint16]
 
 # numba keeps compiled code until this file changes, so every value that is compiled in stands in this file.
-LETTER, LOWER, UPPER, UNSPACED, PUNCTUATION, MARK_OF_TEXT, TERMINAL, TABLE_SIZE = 2, 8, 16, 16384, 1024, 2048, 4096, 0x20000
+LETTER, LOWER, UPPER, UNSPACED, PUNCTUATION, MARK_OF_TEXT, TERMINAL, TABLE_SIZE = (
+    2,
+    8,
+    16,
+    16384,
+    1024,
+    2048,
+    4096,
+    0x20000,
+)
 IDEOGRAPH = LETTER | LOWER | UPPER | UNSPACED
 _NAMES = "LETTER LOWER UPPER UNSPACED PUNCTUATION MARK_OF_TEXT TERMINAL TABLE_SIZE"
 _VALUES = (LETTER, LOWER, UPPER, UNSPACED, PUNCTUATION, MARK_OF_TEXT, TERMINAL, TABLE_SIZE)
@@ -31,10 +44,14 @@ assert tuple(FLAGS[name] for name in _NAMES.split()) == _VALUES, "the table of c
 assert (HAN, WORD, WORD_AND_MARK) == (IDEOGRAPH, 0, 1)
 BASIS, PRIME, HALF = np.uint64(0xCBF29CE484222325), np.uint64(0xD6E8FEB86659FD93), np.uint64(32)  # as english.hash_of
 ONE = np.uint64(1)
-DOT, EXCLAMATION, QUESTION, HASH, OPENING, CLOSING, COLON, SLASH, SMALL_H, SMALL_S = (ord(sign) for sign in ".!?#():/hs")
+DOT, EXCLAMATION, QUESTION, HASH, OPENING, CLOSING, COLON, SLASH, SMALL_H, SMALL_S = (
+    ord(sign) for sign in ".!?#():/hs"
+)
 ELLIPSIS = ord("…")
 
-(TOKENS, WORDS, WORD_CHARACTERS, ALPHABETIC_TOKENS, STOP_WORDS, HASH_SIGNS, ELLIPSES, PARENTHESES, URL_CHARACTERS) = range(9)
+(TOKENS, WORDS, WORD_CHARACTERS, ALPHABETIC_TOKENS, STOP_WORDS, HASH_SIGNS, ELLIPSES, PARENTHESES, URL_CHARACTERS) = (
+    range(9)
+)
 COUNTS = 9  # of a text, in this order
 
 
@@ -60,18 +77,25 @@ def measure_tokens(
     """Measure the tokens of parts that `parts.find_parts` found and `cut.cut_parts` cut.
 
     stops, stop_tables: `english.perfect_tables` of the stop words of each group of texts. groups: the group of each text.
-    tokens: the hash of each token. text_tokens: the first token of each text. reach: the characters of a text's tokens up to each of them;
+    tokens: the hash of each token. text_tokens: the first token of each text. reach: the characters of a text's tokens up to each
+    of them;
     text t's begin with a 0 at text_tokens[t] + t. line_counts: tokens and sentences by line (2 x lines). counts: COUNTS x texts, zero.
     """
     nowhere = np.uint64(stops.size)
-    seen = np.full(stops.size + 1, -1, np.int32)  # by slot: the last text that had the stop word; the last is for other tokens
+    seen = np.full(
+        stops.size + 1, -1, np.int32
+    )  # by slot: the last text that had the stop word; the last is for other tokens
     n = n_cuts = 0
     for text in range(text_lines.size - 1):
         text_tokens[text] = n
         length = 0
         reach[n + text] = 0
         row = counts[:, text]
-        first_slot, multiplier, shift = stop_tables[0, groups[text]], stop_tables[1, groups[text]], stop_tables[2, groups[text]]
+        first_slot, multiplier, shift = (
+            stop_tables[0, groups[text]],
+            stop_tables[1, groups[text]],
+            stop_tables[2, groups[text]],
+        )
         words = word_characters = alphabetic = 0
         for line in range(text_lines[text], text_lines[text + 1]):
             first, sentences, ended = n, 1, False
@@ -91,7 +115,7 @@ def measure_tokens(
                     word_characters += size
                     alphabetic += 1
                     sentences += ended
-                    ended = marked > 0 and (last == DOT or last == EXCLAMATION or last == QUESTION)
+                    ended = marked > 0 and last in (DOT, EXCLAMATION, QUESTION)
                     row[PARENTHESES] += marked & (last == CLOSING)
                     slot = first_slot + (value * multiplier >> shift)
                     seen[slot if stops[slot] == value else nowhere] = text
@@ -120,7 +144,7 @@ def measure_tokens(
                             dots = 0
                             row[ELLIPSES] += code == ELLIPSIS
                             row[HASH_SIGNS] += code == HASH
-                            row[PARENTHESES] += code == OPENING or code == CLOSING
+                            row[PARENTHESES] += code in (OPENING, CLOSING)
                     tokens[n] = value
                     length += characters
                     n += 1
@@ -169,7 +193,7 @@ def _is_address(data: Bytes, begin: int, end: int) -> bool:
 
 
 @njit(cache=True)
-def _decode(text: Bytes, position: int) -> tuple[int, int]:
+def _decode(text: Bytes, position: int) -> tuple[Any, int]:
     """The code point at `position` of valid UTF-8, and how many bytes it takes."""
     first = np.int64(text[position])
     if first < 0x80:

@@ -1,6 +1,8 @@
-"""The kernel that sifts URLs: which of them a block list may block. What it lets pass, no list blocks; the others are looked at once more.
+"""The kernel that sifts URLs: which of them a block list may block. What it lets pass, no list blocks; the others are looked at
+once more.
 
-A domain is hashed from its end, so that one walk over a host gives the hashes of the host and of all domains above it. Hashes are looked up
+A domain is hashed from its end, so that one walk over a host gives the hashes of the host and of all domains above it. Hashes are
+looked up
 in a bit map that stays in the caches, and only then in the sorted list. URLs with anything unusual before their path (a user name,
 brackets, a backslash) or beyond ASCII are not decided here.
 
@@ -18,14 +20,19 @@ Keys: TypeAlias = NDArray[np.uint64]
 
 BASIS, PRIME, HALF = np.uint64(0xCBF29CE484222325), np.uint64(0x9E3779B97F4A7C15), np.uint64(32)
 MAP_BITS = 26  # of the bit map of domains or addresses: 8 MB
-NEWLINE, HASH, STAR, DOT, SLASH, COLON, QUESTION, AT, BACKSLASH, OPENING, PERCENT = (ord(sign) for sign in "\n#*./:?@\\[%")
+NEWLINE, HASH, STAR, DOT, SLASH, COLON, QUESTION, AT, BACKSLASH, OPENING, PERCENT = (
+    ord(sign) for sign in "\n#*./:?@\\[%"
+)
 _CHARACTERS = "0123456789abcdefghijklmnopqrstuvwxyz"
-NUMBERS = np.array([_CHARACTERS.find(chr(byte).lower()) % 37 for byte in range(128)] + [36] * 128, np.uint8)  # 36: none of them
+NUMBERS = np.array(
+    [_CHARACTERS.find(chr(byte).lower()) % 37 for byte in range(128)] + [36] * 128, np.uint8
+)  # 36: none of them
 
 
 @njit(cache=True)
 def hash_lines(data: Bytes, backwards: bool, hashes: Keys) -> int:
-    """Hash each line of a list into `hashes` (one place a line is enough); returns how many. Lower case; comments and empty lines are left out.
+    """Hash each line of a list into `hashes` (one place a line is enough); returns how many. Lower case; comments and empty lines
+    are left out.
 
     backwards: the lines are domains: hashed from the end, without `*.` before and full stops behind them."""
     n = begin = 0
@@ -100,7 +107,8 @@ def sift(
 @njit(cache=True)
 def _is_suspect(
     data: Bytes, begin: int, end: int, domains: Keys, domain_bits: Keys, urls: Keys, url_bits: Keys, words: Keys, word_bits: Keys,
-    soft_words: Keys, soft_word_bits: Keys, soft_word_count: int, subword_data: Bytes, subword_begins: NDArray[np.int32], subword_pairs: NDArray[np.int32], joined: Bytes,
+    soft_words: Keys, soft_word_bits: Keys, soft_word_count: int, subword_data: Bytes, subword_begins: NDArray[np.int32],
+    subword_pairs: NDArray[np.int32], joined: Bytes,
 ) -> bool:  # fmt: skip
     if begin == end:
         return False
@@ -138,10 +146,11 @@ def _is_suspect(
         return True
     if urls.size > 0 and _is_listed(data, host, end, urls, url_bits):
         return True
-    if words.size > 0 or soft_words.size > 0:
-        if _has_words(data, begin, end, words, word_bits, soft_words, soft_word_bits, soft_word_count):
-            return True
-    return subword_begins.size > 1 and _has_subword(data, begin, end, subword_data, subword_begins, subword_pairs, joined)
+    if _has_words(data, begin, end, words, word_bits, soft_words, soft_word_bits, soft_word_count):
+        return True
+    return subword_begins.size > 1 and _has_subword(
+        data, begin, end, subword_data, subword_begins, subword_pairs, joined
+    )
 
 
 @njit(cache=True)
@@ -164,7 +173,12 @@ def _is_below(data: Bytes, begin: int, end: int, domains: Keys, bits: Keys) -> b
 @njit(cache=True)
 def _is_listed(data: Bytes, begin: int, end: int, urls: Keys, bits: Keys) -> bool:
     """Whether the address without scheme, `www.`, fragment and closing slashes is listed."""
-    if end - begin > 4 and (data[begin] | 32) == 119 and (data[begin + 1] | 32) == 119 and (data[begin + 2] | 32) == 119:
+    if (
+        end - begin > 4
+        and (data[begin] | 32) == 119
+        and (data[begin + 1] | 32) == 119
+        and (data[begin + 2] | 32) == 119
+    ):
         begin += 4 if data[begin + 3] == DOT else 0
     stop = begin
     while stop < end and data[stop] != HASH:
@@ -176,9 +190,18 @@ def _is_listed(data: Bytes, begin: int, end: int, urls: Keys, bits: Keys) -> boo
 
 @njit(cache=True)
 def _has_words(
-    data: Bytes, begin: int, end: int, words: Keys, word_bits: Keys, soft_words: Keys, soft_word_bits: Keys, soft_word_count: int
+    data: Bytes,
+    begin: int,
+    end: int,
+    words: Keys,
+    word_bits: Keys,
+    soft_words: Keys,
+    soft_word_bits: Keys,
+    soft_word_count: int,
 ) -> bool:
     """Whether a word is listed, or enough of the soft ones are (counted again where one comes twice: the caller looks closer)."""
+    if words.size + soft_words.size == 0:
+        return False
     soft, value, length = 0, BASIS, 0
     for at in range(begin, end + 1):
         byte = _lower(data[at]) if at < end else 0
@@ -196,7 +219,13 @@ def _has_words(
 
 @njit(cache=True)
 def _has_subword(
-    data: Bytes, begin: int, end: int, entries: Bytes, begins: NDArray[np.int32], pairs: NDArray[np.int32], joined: Bytes
+    data: Bytes,
+    begin: int,
+    end: int,
+    entries: Bytes,
+    begins: NDArray[np.int32],
+    pairs: NDArray[np.int32],
+    joined: Bytes,
 ) -> bool:
     """Whether an entry stands in the letters and digits, joined."""
     size = 0

@@ -1,10 +1,12 @@
-"""The statistics of a text in plain Python: slow, over strings, written from the definitions in docs/filters.md and not from the kernels."""
+"""The statistics of a text in plain Python: slow, over strings, written from the definitions in docs/filters.md and not from the
+kernels."""
 
 import re
 import unicodedata
 from collections import Counter
+from typing import Any
 
-from stages.kernels.cut import UNITS
+from stages.kernels.affixes import UNITS
 from stages.kernels.english import exceptions
 
 EXCEPTIONS = exceptions()
@@ -78,7 +80,7 @@ def prefix(s):
         return 0 if is_digit(s[1:2] or "x") else 1
     if s[0] in AFFIXES + CURRENCIES + "—–§%=" or is_icon(s[0]):
         return 1
-    return len(re.match(r"US\$|[AC]\$|", s).group())
+    return next((len(currency) for currency in ("US$", "A$", "C$") if s.startswith(currency)), 0)
 
 
 def suffix(s):
@@ -91,7 +93,7 @@ def suffix(s):
             return len(dots.group())
         if not before:
             return 0
-        if is_lower(before) or is_digit(before) or before in "%²-+|" + AFFIXES + CURRENCIES * 0:
+        if is_lower(before) or is_digit(before) or before in "%²-+|" + AFFIXES:
             return 1
         return int(len(s) > 2 and is_upper(before) and is_upper(s[-3]))
     if last in "sS" and before and before in "'’":
@@ -147,7 +149,8 @@ def is_url(s):
 
 def cut(s):
     """The tokens of a part."""
-    front, back = [], []
+    front: list[str] = []
+    back: list[str] = []
     while s and s not in EXCEPTIONS:
         p = prefix(s)
         if p and s[p:] in EXCEPTIONS:
@@ -183,7 +186,7 @@ def cut(s):
 
 
 def cut_by_character(part):
-    pieces = [""]
+    pieces: list[Any] = [""]
     for c in part:
         if is_unspaced(c):
             pieces += [("one", c), ""]
@@ -281,7 +284,8 @@ def without_call(line):
 
 def look(line, parts, longest, edits, refinedweb):
     """What becomes of a line with a part: the reason for which it goes, what is left, and what C4 counts."""
-    low, counts = lowered(inner(line)), Counter()
+    low = lowered(inner(line))
+    counts: Counter[str] = Counter()
     if edits and edits.longest_word and longest > edits.longest_word:
         return "long_word", line, counts
     core = inner(line)
@@ -344,7 +348,9 @@ def plain(text, edits=None, refinedweb=False, stop_words=(), by_character=False)
     lines = text.split("\n")
     parts_by_line = [parts_of(line) for line in lines]
     parts = [part for each in parts_by_line for part in each]
-    tokens_by_line = [[t for part in each for t in (cut_by_character if by_character else cut)(part)] for each in parts_by_line]
+    tokens_by_line = [
+        [t for part in each for t in (cut_by_character if by_character else cut)(part)] for each in parts_by_line
+    ]
     tokens = [token for each in tokens_by_line for token in each]
     words = [token for token in tokens if any(c not in PUNCTUATION and category(c) != "Cc" for c in token)]
     characters, part_characters = len(text), sum(map(len, parts))
@@ -364,13 +370,15 @@ def plain(text, edits=None, refinedweb=False, stop_words=(), by_character=False)
     written = [i for i in range(len(lines)) if parts_by_line[i]]
     cores = [inner(lines[i]) for i in written]
     lows = [lowered(core) for core in cores]
-    fates = [
-        look(lines[i], parts_by_line[i], max(map(len, parts_by_line[i])), edits, refinedweb) if parts_by_line[i] else None
+    fates: list[Any] = [
+        look(lines[i], parts_by_line[i], max(map(len, parts_by_line[i])), edits, refinedweb)
+        if parts_by_line[i]
+        else None
         for i in range(len(lines))
     ]
     kept = [i for i in written if not fates[i][0]]
     removed = Counter(fates[i][0] for i in written if fates[i][0])
-    counted = sum((fates[i][2] for i in written), Counter())
+    counted: Counter[str] = sum((fates[i][2] for i in written), Counter())
     strips = bool(edits or refinedweb)  # unedited lines are not stripped
     outer = {i: strips * (len(lines[i]) - len(inner(lines[i]))) for i in kept}
     kept_lengths = {i: len(fates[i][1]) - outer[i] for i in kept}
@@ -383,12 +391,17 @@ def plain(text, edits=None, refinedweb=False, stop_words=(), by_character=False)
         return part / whole if whole else 0.0
 
     def ends(i):
-        line, after = fates[i][1], len(lines[i]) - len(lines[i].rstrip("".join(c for c in lines[i] if is_space(c)) or " "))
+        line, after = (
+            fates[i][1],
+            len(lines[i]) - len(lines[i].rstrip("".join(c for c in lines[i] if is_space(c)) or " ")),
+        )
         line = line[: len(line) - after] if after and strips else line
         return bool(line) and line[-1] in LINE_ENDS
 
-    letters = part_characters - sum(category(c)[0] == "N" for c in text) - sum(
-        not is_space(c) and category(c)[0] not in "LN" for c in text
+    letters = (
+        part_characters
+        - sum(category(c)[0] == "N" for c in text)
+        - sum(not is_space(c) and category(c)[0] not in "LN" for c in text)
     )
     statistics = {
         "characters": characters,
@@ -414,9 +427,7 @@ def plain(text, edits=None, refinedweb=False, stop_words=(), by_character=False)
         **{f"duplicate_{n}_gram_ratio": ratio(duplicate_grams(tokens, n), characters) for n in range(5, 11)},
         "whitespace_ratio": ratio(sum(map(is_space, text)), characters),
         "digit_ratio": ratio(sum(category(c)[0] == "N" for c in text), characters),
-        "symbol_character_ratio": ratio(
-            sum(not is_space(c) and category(c)[0] not in "LN" for c in text), characters
-        ),
+        "symbol_character_ratio": ratio(sum(not is_space(c) and category(c)[0] not in "LN" for c in text), characters),
         "uppercase_ratio": ratio(sum(category(c) in ("Lu", "Lt") for c in text), letters),
         "parenthesis_ratio": ratio(text.count("(") + text.count(")"), characters),
         "url_ratio": ratio(sum(len(part) for part in parts if part.startswith(("http://", "https://"))), characters),

@@ -141,9 +141,9 @@ def test_a_document_of_a_tuned_language_is_judged_by_its_thresholds_and_not_edit
     )
     tuned = Filter().apply(documents(german, language=["de"]))
     assert tuned.kept["text"].to_pylist() == [german]
-    assert Filter(published_languages=False).apply(documents(german, language=["de"])).excluded["reason"].to_pylist() == [
-        "gopher_quality.few_stop_words"
-    ]
+    assert Filter(published_languages=False).apply(documents(german, language=["de"])).excluded[
+        "reason"
+    ].to_pylist() == ["gopher_quality.few_stop_words"]
     strict = Filter(language_thresholds={"de": {"gopher_quality": {"few_words": 1000}}})
     out = strict.apply(documents(german, GOOD, language=["de", "en"]))
     assert out.excluded["detail"].to_pylist() == [f"words={tuned.kept['stat_words'][0].as_py()} < 1000"]
@@ -168,6 +168,7 @@ def test_a_page_without_spaces_between_words_is_judged_by_its_characters():
 def test_further_families_are_chosen_by_name(family, text, reason):
     assert reason_of(text) != reason
     assert reason in Filter(families=(family,)).apply(documents(text)).excluded["failed_rules"].to_pylist()[0]
+
 
 def test_without_the_c4_family_no_text_is_edited():
     text = f"Home\n{GOOD}"

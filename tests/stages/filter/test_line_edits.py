@@ -143,7 +143,11 @@ def test_texts_of_a_batch_do_not_touch_each_other():
 )
 def test_refinedweb_takes_furniture_out_and_says_why(line, reason):
     found = measure(pa.chunked_array([[f"{STAY}\n{line}\n{STAY}"]]), refinedweb=True)
-    removed = {name.removeprefix("removed_") for name, values in found.measured.items() if name.startswith("removed_") and values[0]}
+    removed = {
+        name.removeprefix("removed_")
+        for name, values in found.measured.items()
+        if name.startswith("removed_") and values[0]
+    }
     assert removed - {"lines", "part_ratio"} == ({reason} if reason else set())
 
 
@@ -155,7 +159,10 @@ def test_refinedweb_takes_furniture_out_and_says_why(line, reason):
         ("sign-in to your account", "to your account"),
         ("We sign-in here", "We sign-in here"),
         ("Read more... of it here", "Read more... of it here"),
-        ("a line of more than ten words keeps its items in cart", "a line of more than ten words keeps its items in cart"),
+        (
+            "a line of more than ten words keeps its items in cart",
+            "a line of more than ten words keeps its items in cart",
+        ),
     ],
 )
 def test_refinedweb_takes_calls_to_act_out_of_short_lines(line, left):

@@ -41,20 +41,120 @@ def assert_same(text, how="none", language=None):
     expected, expected_text = plain(text, edits, refinedweb, STOP_WORDS, by_character=language is not None)
     assert set(measured) == set(expected)
     different = {
-        name: (measured[name], value) for name, value in expected.items() if measured[name] != pytest.approx(value, rel=1e-6)
+        name: (measured[name], value)
+        for name, value in expected.items()
+        if measured[name] != pytest.approx(value, rel=1e-6)
     }
     assert not different, (different, text)
     assert edited == expected_text
 
 
 PIECES = [
-    *("the", "be", "The", "AND", "a", "b", "x1", "3", "14", "lorem", "Ipsum", "naïve", "straße", "ÉTÉ", "слово", "भाषा", "كتاب"),
-    *("don't", "I'm", "cannot", "Mr.", "e.g.", "J.", "U.S.", "10km", "5%", "$3", "8am", "it's", "l’a", "dogs'", ":)", "well-known"),
-    *("http://a.org/x?y", "www.site.com", "me@site.org", "1,000.5", "file.py", "a/b", "x=y", "and/or", "C++", "he.She", "4-5", "a--b"),
-    *("日本", "ひら", "カナ", "𠀀", "ไทย", "ภาษา", "e\u0301", "\u0301", "❤\ufe0f", "\U000e0061", "𝔘", "²", "Ⅷ", "한국"),
+    *(
+        "the",
+        "be",
+        "The",
+        "AND",
+        "a",
+        "b",
+        "x1",
+        "3",
+        "14",
+        "lorem",
+        "Ipsum",
+        "naïve",
+        "straße",
+        "ÉTÉ",
+        "слово",
+        "भाषा",
+        "كتاب",
+    ),
+    *(
+        "don't",
+        "I'm",
+        "cannot",
+        "Mr.",
+        "e.g.",
+        "J.",
+        "U.S.",
+        "10km",
+        "5%",
+        "$3",
+        "8am",
+        "it's",
+        "l’a",
+        "dogs'",
+        ":)",
+        "well-known",
+    ),
+    *(
+        "http://a.org/x?y",
+        "www.site.com",
+        "me@site.org",
+        "1,000.5",
+        "file.py",
+        "a/b",
+        "x=y",
+        "and/or",
+        "C++",
+        "he.She",
+        "4-5",
+        "a--b",
+    ),
+    *(
+        "日本",
+        "ひら",
+        "カナ",
+        "𠀀",
+        "ไทย",
+        "ภาษา",
+        "e\u0301",
+        "\u0301",
+        "❤\ufe0f",
+        "\U000e0061",
+        "𝔘",
+        "²",
+        "Ⅷ",
+        "한국",
+    ),
     *(" ", " ", " ", " ", " ", "\n", "\n", "\n\n", "\t", "\r\n", "\u00a0", "\u200b", "\u3000", "\x00", "\x7f"),
-    *(".", ".", "...", "…", "!", "?", "。", ",", "'", "’", "_", "-", "--", "•", "#", "{", "}", "|", '"', ")", "(", "”", "/", "<b>"),
-    *("JavaScript", "privacy policy", "use cookies", "terms of use", "lorem ipsum", "[12]", "[edit]", "3 likes", "1.2K views!"),
+    *(
+        ".",
+        ".",
+        "...",
+        "…",
+        "!",
+        "?",
+        "。",
+        ",",
+        "'",
+        "’",
+        "_",
+        "-",
+        "--",
+        "•",
+        "#",
+        "{",
+        "}",
+        "|",
+        '"',
+        ")",
+        "(",
+        "”",
+        "/",
+        "<b>",
+    ),
+    *(
+        "JavaScript",
+        "privacy policy",
+        "use cookies",
+        "terms of use",
+        "lorem ipsum",
+        "[12]",
+        "[edit]",
+        "3 likes",
+        "1.2K views!",
+    ),
     *("items in cart", "Read more...", "Sign-in", "SIGN-IN now", "2020"),
 ]
 
@@ -69,7 +169,10 @@ def test_kernels_and_plain_implementation_agree_on_text_made_of_awkward_pieces(t
 
 
 @settings(max_examples=120, deadline=None)
-@given(st.lists(st.lists(st.sampled_from(PIECES), max_size=12).map(" ".join), max_size=12).map("\n".join), st.sampled_from(list(EDITS)))
+@given(
+    st.lists(st.lists(st.sampled_from(PIECES), max_size=12).map(" ".join), max_size=12).map("\n".join),
+    st.sampled_from(list(EDITS)),
+)
 def test_kernels_and_plain_implementation_agree_on_lines(text, how):
     assert_same(text, how)
 
@@ -99,13 +202,15 @@ def test_kernels_and_plain_implementation_agree_by_character(text):
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.lists(st.sampled_from(PIECES), max_size=20).map("".join), max_size=6), st.integers(0, 3), st.integers(1, 200))
+@given(
+    st.lists(st.lists(st.sampled_from(PIECES), max_size=20).map("".join), max_size=6),
+    st.integers(0, 3),
+    st.integers(1, 200),
+)
 def test_a_text_measures_the_same_alone_in_a_batch_in_a_slice_and_in_any_block(texts, skipped, block_bytes):
-    previous, module.BLOCK_BYTES = module.BLOCK_BYTES, block_bytes
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "BLOCK_BYTES", block_bytes)
         batch = measure(pa.chunked_array([texts, texts], type=pa.string()).slice(skipped), LineEdits())
-    finally:
-        module.BLOCK_BYTES = previous
     for index, text in enumerate((texts + texts)[skipped:]):
         alone, edited = one(text, LineEdits())
         assert {name: values[index].item() for name, values in batch.measured.items()} == alone
@@ -160,7 +265,9 @@ def test_tokens(part, tokens):
     assert one(part)[0]["tokens"] == len(tokens.split())
 
 
-@pytest.mark.parametrize(("text", "tokens"), [("日本語です。", 6), ("ภาษาไทย", 7), ("ที่", 1), ("ab 日本", 3), ("カナkana", 3)])
+@pytest.mark.parametrize(
+    ("text", "tokens"), [("日本語です。", 6), ("ภาษาไทย", 7), ("ที่", 1), ("ab 日本", 3), ("カナkana", 3)]
+)
 def test_scripts_without_spaces_are_read_by_character_where_the_language_says_so(text, tokens):
     assert one(text, language="ja")[0]["tokens"] == tokens
 
@@ -217,7 +324,11 @@ def test_stop_words_count_once_each_and_in_their_own_case():
 def test_stop_words_are_those_of_the_texts_language():
     stop_words = {"": STOP_WORDS, "de": ("der", "und")}
     texts = pa.chunked_array([["the der of und"] * 3])
-    assert measure(texts, stop_words=stop_words, languages=["en", "de", None]).measured["stop_words"].tolist() == [2, 2, 2]
+    assert measure(texts, stop_words=stop_words, languages=["en", "de", None]).measured["stop_words"].tolist() == [
+        2,
+        2,
+        2,
+    ]
     assert measure(texts.slice(1), stop_words={"": ("of",), "de": ("der", "und")}, languages=["de", "fr"]).measured[
         "stop_words"
     ].tolist() == [2, 1]
@@ -246,7 +357,9 @@ def test_a_document_longer_than_any_block_measures_right():
     assert measured["duplicate_5_gram_ratio"] == np.float32(duplicate_grams(tokens, 5) / len(text))
 
 
-@pytest.mark.parametrize("part", ["!" * 100_000, "a" * 200_000, "é" * 100_000, "a-" * 50_000, "." * 100_000, "a.b@" * 25_000])
+@pytest.mark.parametrize(
+    "part", ["!" * 100_000, "a" * 200_000, "é" * 100_000, "a-" * 50_000, "." * 100_000, "a.b@" * 25_000]
+)
 def test_a_part_of_hundred_thousand_characters_takes_no_longer_than_others(part):
     measured, _ = one(part)
     assert measured["longest_part"] == len(part)

@@ -8,6 +8,29 @@ from hypothesis import strategies as st
 from manifests.errors import InputError, RecipeError
 from stages.filter.url_rules import UrlRules, compiled, digests, judge, judge_all
 
+URL_PIECES = (
+    *(
+        "http://",
+        "HTTPS://",
+        "//",
+        "www.",
+        "bad.example",
+        "Bad.",
+        "x.",
+        "a",
+        ".",
+        ":80",
+        ":",
+        "/",
+        "?",
+        "#",
+        "@",
+        "[",
+        "%2e",
+    ),
+    *("casino", "-", "hot", "girls", "free", "games", "\\", "é", "page/1"),
+)
+
 
 @pytest.fixture
 def written(tmp_path):
@@ -161,10 +184,7 @@ def test_a_list_that_is_no_text_is_refused(tmp_path):
         st.one_of(
             st.text(max_size=30),
             st.lists(
-                st.sampled_from(
-                    ["http://", "HTTPS://", "//", "www.", "bad.example", "Bad.", "x.", "a", ".", ":80", ":", "/", "?", "#", "@", "[", "%2e"]
-                    + ["casino", "-", "hot", "girls", "free", "games", "\\", " ", "\t", "é", "page/1"]
-                ),
+                st.sampled_from([*URL_PIECES, " ", "\t"]),
                 max_size=8,
             ).map("".join),
         ),
@@ -173,9 +193,15 @@ def test_a_list_that_is_no_text_is_refused(tmp_path):
 )
 def test_a_column_is_judged_as_its_urls_are_one_by_one(tmp_path_factory, urls):
     folder = tmp_path_factory.getbasetemp()
-    lists = {"domains": "bad.example", "urls": "x.example/page/1\na/page", "words": "casino", "soft_words": "hot\ngirls", "subwords": "freegames"}
+    lists = {
+        "domains": "bad.example",
+        "urls": "x.example/page/1\na/page",
+        "words": "casino",
+        "soft_words": "hot\ngirls",
+        "subwords": "freegames",
+    }
     for name, entries in lists.items():
         (folder / name).write_text(entries + "\n")
-    rules = compiled(UrlRules(**{name: (str(folder / name),) for name in lists}))
+    rules = compiled(UrlRules(**{name: (str(folder / name),) for name in lists}))  # type: ignore[arg-type]
     verdicts = {row: verdict for row, url in enumerate(urls) if (verdict := judge(url, rules))}
     assert judge_all(pa.chunked_array([urls], pa.string()), rules) == verdicts
