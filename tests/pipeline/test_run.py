@@ -96,7 +96,7 @@ def test_a_group_of_map_stages_ends_where_another_step_reads():
 
 
 def test_two_steps_of_one_stage_have_an_account_each(texts, tmp_path):
-    settings = {"families": []}
+    settings: dict[str, list[str]] = {"families": []}
     steps = (
         Step("extract", "extract"),
         Step("filter", "first", (), settings),

@@ -182,7 +182,9 @@ def test_whatever_a_page_does_to_the_extractor_costs_that_page_only(tmp_path, mo
         return extract(text, *rest)
 
     monkeypatch.setattr(html, "main_text", fails_on_the_second)
-    found = outcome_of(tmp_path, answer(page()), answer(page("poison")), answer(page()))
+    found = outcome_of(
+        tmp_path, answer(page()), answer(page("poison")), answer(page()), settings=Extract(page_seconds=0)
+    )
     assert found.kept.num_rows == 2
     assert reasons(found) == [(f"error_html.{type(error).__name__}", (str(error).splitlines() or [""])[0])]
 
