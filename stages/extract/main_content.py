@@ -29,7 +29,8 @@ from stages.kernels.trees import Forest, probabilities
 from stages.kernels.word_rule import word_tables
 
 FEATURES = (*block_text.MEASURES, *block_places.PLACES, *REGIONS)
-LANGUAGE_SAMPLE = 400  # bytes of text that the language is told from, the longest blocks first
+SURELY_ENGLISH = 0.4  # share of stop words; other languages share a few words, such as `in`, `was`, `he`
+LANGUAGE_SAMPLE = 200  # bytes of text that the language is told from, the longest blocks first
 
 Floats = NDArray[np.float32]
 
@@ -55,7 +56,8 @@ def main_content(html: str, language_of: Callable[[str], str]) -> str:
     page = blocks_of(html)
     if not len(page.blocks):
         return ""
-    features = features_of(page, language_of(language_sample(page)))
+    sample = language_sample(page)
+    features = features_of(page, "en" if looks_english(sample) else language_of(sample))
     return rendered(page.text, page.blocks, page.elements, chosen(page, features, forest()))
 
 
@@ -82,6 +84,13 @@ def language_sample(page: Blocks) -> str:
         if size >= LANGUAGE_SAMPLE:
             break
     return b" ".join(sample).decode("utf-8", "replace")
+
+
+def looks_english(sample: str) -> bool:
+    """Whether English stop words are as frequent as only English has them: most pages need no language model."""
+    words = sample.lower().split()
+    known = stop_list("en")
+    return len(words) >= 10 and sum(word in known for word in words) >= SURELY_ENGLISH * len(words)
 
 
 def features_of(page: Blocks, language: str) -> Floats:

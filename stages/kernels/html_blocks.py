@@ -70,6 +70,7 @@ from stages.kernels.html_page import (
     S_ELEMENT,
     S_HEADING,
     S_ITEM,
+    S_LEVELS,
     S_LIST_DEPTH,
     S_ORDERED,
     S_ROW,
@@ -112,7 +113,8 @@ PLAINTEXT, LISTING, SCRIPT, SVG, TABLE, TD, TH, TITLE, TR, UL = (
 H1, H6, MENU, DIR = (tag(name) for name in ("h1", "h6", "menu", "dir"))
 assert H6 == H1 + 5
 NOT_SHOWN, NOT_SPOKEN = region("not_shown"), region("not_spoken")
-WITH_WORDS = np.array([CLASS, ID, ROLE, ITEMPROP, ARIA_LABEL])
+WORD_ATTRIBUTES = np.array([CLASS, ID, ROLE, ITEMPROP, ARIA_LABEL])
+WITH_WORDS = 1 << CLASS | 1 << ID | 1 << ROLE | 1 << ITEMPROP | 1 << ARIA_LABEL
 TELLING = sum(1 << ATTRIBUTES.index(name) for name in {name for name, _ in FACTS})
 
 LESS, GREATER, SLASH, EXCLAMATION, QUESTION = (ord(sign) for sign in "<>/!?")
@@ -271,22 +273,26 @@ def _open_element(page: Page, number: int, depth: int) -> None:
 
 @compiled
 def _open_regions(page: Page, names: Names, number: int, facts: int, present: int) -> None:
-    """Each region is one level farther below a tag that breaks lines, and begins here if tag or attributes say so."""
+    """Each region is one level farther below a tag that breaks lines, and begins here if tag or attributes say so. A tag that changes
+    nothing shares the row of levels of the tag around it."""
     depth = page.state[DEPTH]
-    levels, below, marks = page.stack_levels[depth], page.stack_levels[depth - 1], page.marks
-    for attribute in WITH_WORDS:
-        if present >> attribute & 1:
-            mark_words(page, names, attribute)
-    if names.tag_regions[number] >= 0:
-        marks[names.tag_regions[number]] = 1
-    if facts & UNDISPLAYED:
-        marks[NOT_SHOWN] = 1
-    if facts & UNSPOKEN:
-        marks[NOT_SPOKEN] = 1
-    farther = 1 if names.tag_flags[number] & BLOCK else 0
+    breaks, opened = names.tag_flags[number] & BLOCK, names.tag_regions[number]
+    if not breaks and opened < 0 and not present & WITH_WORDS and not facts & (UNDISPLAYED | UNSPOKEN):
+        return
+    levels, below = page.stack_levels[depth], page.stack_levels[page.stack[depth, S_LEVELS]]
+    page.stack[depth, S_LEVELS] = depth
+    farther = np.uint8(1 if breaks else 0)
     for place in range(levels.size):
-        levels[place] = 0 if marks[place] else min(below[place] + farther, FAR)
-        marks[place] = 0
+        levels[place] = min(below[place] + farther, np.uint8(FAR))
+    for attribute in WORD_ATTRIBUTES:
+        if present >> attribute & 1:
+            mark_words(page, names, attribute, depth)
+    if opened >= 0:
+        levels[opened] = 0
+    if facts & UNDISPLAYED:
+        levels[NOT_SHOWN] = 0
+    if facts & UNSPOKEN:
+        levels[NOT_SPOKEN] = 0
 
 
 @compiled

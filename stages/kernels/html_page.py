@@ -39,8 +39,8 @@ BLOCK_COLUMNS: Final = 16
 PARENT, TAG, ORDINAL, LAST, LEVEL = range(5)
 ELEMENT_COLUMNS: Final = 5
 # Columns of `stack`: what the innermost open tag has inherited.
-(S_TAG, S_ELEMENT, S_ITEM, S_LIST_DEPTH, S_ROW, S_CELL, S_HEADING, S_STRONG, S_ORDERED, S_COUNT) = range(10)
-STACK_COLUMNS: Final = 10
+(S_TAG, S_ELEMENT, S_ITEM, S_LIST_DEPTH, S_ROW, S_CELL, S_HEADING, S_STRONG, S_ORDERED, S_COUNT, S_LEVELS) = range(11)
+STACK_COLUMNS: Final = 11
 # Places of `state`.
 (WRITE, DEPTH, OVERFLOW, ELEMENTS, BLOCKS, BLOCK_BEGIN, PENDING, IN_LINK, SKIPPED_FROM, PRE_FROM) = range(10)
 (
@@ -74,7 +74,7 @@ class Names(NamedTuple):
 class Page(NamedTuple):
     """data: the page's UTF-8. text: what is written. levels: by block, how many levels up each region begins (`FAR`: nowhere).
 
-    stack, stack_levels, open_count, state, marks, buffer, spans: the walk's own.
+    stack, stack_levels, open_count, state, buffer, spans: the walk's own.
     """
 
     data: NDArray[np.uint8]
@@ -86,7 +86,6 @@ class Page(NamedTuple):
     stack_levels: NDArray[np.uint8]
     open_count: NDArray[np.int32]
     state: NDArray[np.int64]
-    marks: NDArray[np.uint8]
     buffer: NDArray[np.uint8]
     spans: NDArray[np.int64]
 
@@ -113,7 +112,6 @@ def new_page(data: bytes) -> Page:
         np.full((MAX_DEPTH + 1, len(REGIONS)), FAR, np.uint8),
         np.zeros(tag_flags().size, np.int32),
         np.zeros(STATE_SIZE, np.int64),
-        np.zeros(len(REGIONS), np.uint8),
         np.zeros(8, np.uint8),
         np.zeros((len(ATTRIBUTES), 2), np.int64),
     )

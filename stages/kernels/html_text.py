@@ -35,6 +35,7 @@ from stages.kernels.html_page import (
     S_ELEMENT,
     S_HEADING,
     S_ITEM,
+    S_LEVELS,
     S_LIST_DEPTH,
     S_ROW,
     S_STRONG,
@@ -100,7 +101,7 @@ def _begin_block(page: Page) -> None:
     block[PREFORMATTED] = page.state[PRE_FROM] > 0
     block[TITLE] = top[S_TAG] == TITLE_TAG
     for region in range(page.levels.shape[1]):
-        page.levels[number, region] = page.stack_levels[page.state[DEPTH], region]
+        page.levels[number, region] = page.stack_levels[top[S_LEVELS], region]
 
 
 @compiled

@@ -144,8 +144,9 @@ def _holds(page: Page, attribute: int, word: NDArray[np.uint8]) -> int:
 
 
 @compiled
-def mark_words(page: Page, names: Names, attribute: int) -> None:
-    """Mark the regions that the words of an attribute's value open. A word ends at what is no letter and before a capital (`postBody`)."""
+def mark_words(page: Page, names: Names, attribute: int, depth: int) -> None:
+    """Begin, at this depth, the regions that the words of an attribute's value open. A word ends at what is no letter and before a capital
+    (`postBody`)."""
     begin = page.spans[attribute, 0]
     end = min(page.spans[attribute, 1], begin + LONGEST_VALUE)
     code, length, after_small = FNV_OFFSET, 0, False
@@ -156,7 +157,7 @@ def mark_words(page: Page, names: Names, attribute: int) -> None:
         if length > 0 and (not letter or (capital and after_small)):
             region = look_up(names.words, code)
             if region >= 0:
-                page.marks[region] = 1
+                page.stack_levels[depth, region] = 0
             code, length = FNV_OFFSET, 0
         if letter:
             code = mix(code, byte | 32)

@@ -59,17 +59,28 @@ def test_a_page_in_a_language_without_spaces_or_stop_words_is_extracted():
     assert "Sitemap" not in text
 
 
-def test_the_language_is_asked_once_and_from_running_text():
+def asked_about(prose):
+    """The texts whose language was asked for."""
     asked = []
 
     def language_of(text):
         asked.append(text)
-        return "en"
+        return "de"
 
-    main_content.main_content(page(f"<p>{PROSE}</p>"), language_of)
-    (sample,) = asked
-    assert sample.startswith("The river had risen")
+    main_content.main_content(page(f"<p>{prose}</p>" * 3).replace(PROSE, prose), language_of)
+    return asked
+
+
+def test_the_language_is_asked_once_and_from_running_text():
+    (sample,) = asked_about(
+        "Der Fluss war in der Nacht gestiegen, und am Morgen standen die unteren Felder unter Wasser. " * 3
+    )
+    assert sample.startswith("Der Fluss war in der Nacht")
     assert len(sample.encode()) <= 2 * main_content.LANGUAGE_SAMPLE
+
+
+def test_a_page_that_is_surely_english_is_not_asked_about():
+    assert asked_about(PROSE) == []
 
 
 def test_the_title_of_the_page_is_no_text_of_it():
