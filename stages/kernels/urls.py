@@ -9,6 +9,9 @@ brackets, a backslash) or beyond ASCII are not decided here.
 Rules: `stages.filter.url_rules`.
 """
 
+# numba tells 64-bit integers from Python's and needs to; to a reader they are the same.
+# mypy: disable-error-code="return-value"
+
 from typing import TypeAlias
 
 import numpy as np
