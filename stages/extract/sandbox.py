@@ -22,6 +22,7 @@ import functools
 import mmap
 import os
 import pickle
+import resource
 import select
 import signal
 import struct
@@ -57,6 +58,7 @@ class _Child:
     orders: int  # file handles: the parent writes orders and reads answers; `memory` holds the pages
     answers: int
     memory: int
+    inherited: int  # MB: the mark that Linux hands on from the parent; only above it does the mark speak of the child
     seconds: float = 0.0  # the processor time it had used at its last answer
 
 
@@ -161,7 +163,7 @@ class Sandbox:
         code = os.waitstatus_to_exitcode(status)
         child.process.returncode = code
         peak = usage.ru_maxrss // 1024
-        if 5 * peak >= 4 * self.memory_mb:
+        if peak > child.inherited and 5 * peak >= 4 * self.memory_mb:
             return Stopped("memory", f"the extractor died with {peak} MB of {self.memory_mb}")
         how = signal.Signals(-code).name if code < 0 else f"exit {code}"
         # No page sends SIGKILL: the kernel does when memory is short, and when the thread ends that started the child.
@@ -216,7 +218,8 @@ def _started(memory_mb: int) -> _Child:
     )
     os.close(orders_out)
     os.close(answers_in)
-    return _Child(process, orders, answers, memory)
+    inherited = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    return _Child(process, orders, answers, memory, inherited)
 
 
 def serve(orders: int, answers: int, memory: int, memory_mb: int, parent: int) -> None:
