@@ -27,8 +27,15 @@ STAGES: dict[str, Entry] = {
         "stages.filter.stage:Filter",
         "Measure every document and drop what breaks the quality rules, each with its reason.",
     ),
+    "redact": Entry(
+        "stages.redact.stage:Redact",
+        "Replace e-mail and IP addresses, telephone numbers, cards and IBANs by tags; count them.",
+    ),
     "dedup": Entry(
         "stages.dedup.stage:Dedup", "Remove exact and near duplicates over all shards, every removal verified."
+    ),
+    "substring": Entry(
+        "stages.substring.stage:Substring", "Cut passages that other documents have, by suffix array; one copy stays."
     ),
     "classify-train": Entry(
         "stages.classify.train:ClassifyTrain", "Train quality scorers on labelled text.", False, False

@@ -3,14 +3,16 @@
     status and MIME type -> size -> charset -> main text -> control characters -> length -> language -> kept
 
 Every record ends as a document or as an excluded row with one reason: `http.status`, `http.mime`, `page.too_large`, `page.empty`,
-`page.too_short`, `language.unwanted`, `language.below_threshold`, `error_html.*` (the extractor failed) or what the reader said
-(`error_read.*`). Records that hold text already (WET, JSON lines, Parquet) skip the steps about pages.
+`page.too_short`, `language.unwanted`, `language.below_threshold`, `error_html.*` (the extractor failed, or `timeout`, `memory`,
+`crashed`: it was stopped) or what the reader said (`error_read.*`). Records that hold text already (WET, JSON lines, Parquet) skip
+the steps about pages.
 
 Source: Nemotron-CC (arXiv:2412.02595) section 2.1 for the order, extraction and the language threshold.
 """
 
 import dataclasses
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 import pyarrow as pa
@@ -19,11 +21,17 @@ from manifests.config import config
 from manifests.errors import CorpusmillError
 from manifests.schema import DOCUMENT, EXCLUSION, FAILED_PREFIX, conform, extended
 from stages.contract import Outcome
-from stages.extract import html, language
+from stages.extract import html, language, sandbox
+from stages.extract.repair import Repair, repaired, repaired_page, repairer_versions
 from stages.readers import charset
 from stages.readers.record import TOO_LARGE, ReaderSettings
 
 _EXCLUDED = extended(*EXCLUSION)
+_WARM_UP = (
+    b"<html><body><p>Any page will do, with <b>marks</b>, \xe2\x80\x9cquotes\xe2\x80\x9d.</p></body></html>",
+    None,
+    "text/html",
+)
 _CARRIED = ("id", "url", "source", "date", "origin")
 
 
@@ -39,44 +47,49 @@ class _Drop(Exception):
 class Extract:
     """Read raw files and keep the text of their pages.
 
-    reader: how files are read. extractor: resiliparse (fast; DCLM, Dolma 3), justext (Nemotron-CC) or trafilatura (FineWeb).
-    fallback, fallback_below: a text shorter than so many characters is compared with a second extractor's, and the longer one stays.
-    Resiliparse finds next to nothing in some 4 % of pages that do hold an article or a table; null for no second extractor.
+    reader: how files are read. extractor: main_content (our own), union (it and what others add), resiliparse (DCLM, Dolma 3), justext
+    (Nemotron-CC) or trafilatura (FineWeb).
     statuses: lowest and highest HTTP status that is kept. mimes: kept MIME types; where the header gives none, the content decides.
+    page_seconds, page_memory_mb: processor time that one page may take, and memory that the process for extraction may hold; with 0
+    seconds there is no such process and no limit.
     max_page_bytes: a longer page (decoded) is excluded. min_text_chars: shorter texts are excluded.
     languages: codes to keep; empty keeps all. language_threshold: lowest score kept (Nemotron-CC 0.3, FineWeb 0.65).
     language_model: a fastText language model; empty means the lid.176 that ships.
     trust_language: take the language that a record brings (JSON lines, Parquet) instead of identifying it.
+    repair: what is mended in texts that were decoded with a wrong charset (`stages.extract.repair`).
     """
 
     name: ClassVar[str] = "extract"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     reads: ClassVar[str] = "records"
 
     reader: ReaderSettings = dataclasses.field(default_factory=ReaderSettings)
-    extractor: html.Extractor = "resiliparse"
-    fallback: html.Extractor | None = "justext"
-    fallback_below: int = 500
+    extractor: html.Extractor = "main_content"
     statuses: tuple[int, int] = (200, 299)
     mimes: tuple[str, ...] = ("text/html", "application/xhtml+xml", "text/plain")
     max_page_bytes: int = 20_000_000
+    page_seconds: float = 10
+    page_memory_mb: int = 2048
     min_text_chars: int = 1
     languages: tuple[str, ...] = ("en",)
     language_threshold: float = 0.3
     language_model: str = ""
     trust_language: bool = False
+    repair: Repair = Repair()
 
     def __post_init__(self) -> None:
         if not 0 <= self.language_threshold <= 1:
             raise ValueError("language_threshold is a score from 0 to 1")
+        if self.page_seconds < 0 or self.page_memory_mb < 512:
+            raise ValueError("page_seconds is at least 0 and page_memory_mb at least 512")
 
     def adds(self) -> tuple[pa.Field, ...]:
         return ()
 
     def depends_on(self) -> str:
-        """The language model's digest and the extractors' versions: they decide the text and what is kept."""
-        versions = [html.extractor_version(extractor) for extractor in (self.extractor, self._second) if extractor]
-        return " ".join([language.model_digest(self.language_model), *versions])
+        """The language model's digest, the extractor's version and the repairer's: they decide the text and what is kept."""
+        extractor = html.extractor_version(self.extractor)
+        return " ".join([language.model_digest(self.language_model), extractor, *repairer_versions(self.repair)])
 
     def apply(self, table: pa.Table) -> Outcome:
         """table: rows of `readers.RECORD`. Returns documents, and excluded rows with their text where there was one.
@@ -86,14 +99,15 @@ class Extract:
         kept: list[dict[str, Any]] = []
         dropped: list[dict[str, Any]] = []
         waiting: list[tuple[dict[str, Any], str | None]] = []
-        for record in _rows(table):
-            row = {name: record[name] for name in _CARRIED}
-            try:
-                row["text"] = self._text(record)
-                self._check_length(row["text"])
-                waiting.append((row, record["language"] if self.trust_language else None))
-            except _Drop as drop:
-                dropped.append({**row, "stage": self.name, "reason": drop.reason, "detail": drop.detail})
+        for records in _few_rows(table):
+            for record, text in zip(records, self._texts(records), strict=True):
+                row = {name: record[name] for name in _CARRIED}
+                try:
+                    row["text"] = repaired(_or_raised(text), self.repair)
+                    self._check_length(row["text"])
+                    waiting.append((row, record["language"] if self.trust_language else None))
+                except _Drop as drop:
+                    dropped.append({**row, "stage": self.name, "reason": drop.reason, "detail": drop.detail})
         unknown = [row["text"] for row, trusted in waiting if not trusted]
         identified = iter(language.identify(unknown, self.language_model))
         for row, trusted in waiting:
@@ -106,36 +120,51 @@ class Extract:
                 dropped.append({**row, "stage": self.name, "reason": drop.reason, "detail": drop.detail})
         return Outcome(_table(kept, DOCUMENT), _table(dropped, _EXCLUDED))
 
-    def _text(self, record: dict[str, Any]) -> str:
-        """The text of one record. Raises _Drop."""
+    def _texts(self, records: Sequence[dict[str, Any]]) -> list[Any]:
+        """Each record's text, or the exception that it ends with. Pages go through the sandbox."""
+        texts: list[Any] = []
+        pages: list[tuple[int, tuple[Any, ...]]] = []
+        for record in records:
+            try:
+                texts.append(self._own_text(record))
+                if texts[-1] is None:
+                    pages.append((len(texts) - 1, (record["payload"] or b"", record["charset"], record["mime"])))
+            except _Drop as drop:
+                texts.append(drop)
+        arguments = [page for _, page in pages]
+        if self.page_seconds and sys.platform == "linux" and pages:
+            limited = sandbox.shared(self.page_seconds, self.page_memory_mb)
+            found = limited.run(self.page_text, arguments, _WARM_UP)
+        else:
+            found = sandbox.called(self.page_text, arguments)
+        for (place, _), text in zip(pages, found, strict=True):
+            texts[place] = text
+        return texts
+
+    def _own_text(self, record: dict[str, Any]) -> str | None:
+        """The text that a record brings; None for a page. Raises _Drop."""
         self._check_http(record)
         if record["error"]:
             raise _Drop(record["error"], record["error_detail"] or "")
         if record["text"] is not None:
             return html.clean(record["text"]).strip("\n")
-        payload = record["payload"] or b""
-        if len(payload) > self.max_page_bytes:
-            raise _Drop(TOO_LARGE, f"bytes={len(payload)} > {self.max_page_bytes}")
+        size = len(record["payload"] or b"")
+        if size > self.max_page_bytes:
+            raise _Drop(TOO_LARGE, f"bytes={size} > {self.max_page_bytes}")
+        return None
+
+    def page_text(self, payload: bytes, declared: str | None, mime: str) -> str:
+        """The text of a page. declared: its header's charset. Raises _Drop, or CorpusmillError if no page could be read."""
         try:
-            page, _ = charset.decoded(payload, record["charset"])
-            if record["mime"] == "text/plain":
+            page = repaired_page(charset.decoded(payload, declared)[0], self.repair)
+            if mime == "text/plain":
                 return html.clean(page).strip("\n")
-            depth = html.nesting(page)
-            if depth > html.MAX_NESTING:
-                raise _Drop(f"{FAILED_PREFIX}html.nesting", f"depth={depth} > {html.MAX_NESTING}")
-            text = html.main_text(page, self.extractor, self._language_of)
-            if len(text) < self.fallback_below and self._second:
-                text = max(text, html.main_text(page, self._second, self._language_of), key=len)
-            return text
+            return html.main_text(page, self.extractor, self._language_of)
         except (_Drop, CorpusmillError, MemoryError):
             raise
         except Exception as error:  # whatever a page does to an extractor must cost that page only
             what = (str(error).splitlines() or [""])[0][:300]
             raise _Drop(f"{FAILED_PREFIX}html.{type(error).__name__}", what) from error
-
-    @property
-    def _second(self) -> html.Extractor | None:
-        return self.fallback if self.fallback != self.extractor else None
 
     def _language_of(self, text: str) -> str:
         return language.identify([text], self.language_model)[0].code
@@ -173,9 +202,18 @@ class Extract:
             )
 
 
-def _rows(table: pa.Table) -> Iterator[dict[str, Any]]:
+def _few_rows(table: pa.Table) -> Iterator[list[dict[str, Any]]]:
     for batch in table.to_batches(max_chunksize=16):  # few pages at a time outside Arrow's memory
-        yield from batch.to_pylist()
+        yield batch.to_pylist()
+
+
+def _or_raised(text: Any) -> str:
+    """The text; raises what stands in its place."""
+    if isinstance(text, sandbox.Stopped):
+        raise _Drop(f"{FAILED_PREFIX}html.{text.reason}", text.detail)
+    if isinstance(text, Exception):
+        raise text
+    return text
 
 
 def _table(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:

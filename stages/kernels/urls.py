@@ -257,7 +257,7 @@ def _has_subword(
 
 
 @njit(cache=True)
-def _hash(data: Bytes, begin: int, end: int, backwards: bool) -> int:
+def _hash(data: Bytes, begin: int, end: int, backwards: bool) -> np.uint64:
     value = BASIS
     for index in range(end - begin):
         byte = _lower(data[end - 1 - index] if backwards else data[begin + index])
@@ -267,7 +267,7 @@ def _hash(data: Bytes, begin: int, end: int, backwards: bool) -> int:
 
 
 @njit(cache=True)
-def _holds(hashes: Keys, bits: Keys, value: int) -> bool:
+def _holds(hashes: Keys, bits: Keys, value: np.uint64) -> bool:
     if bits.size == 0:
         return False
     place = _place(value, bits)
@@ -277,7 +277,7 @@ def _holds(hashes: Keys, bits: Keys, value: int) -> bool:
 
 
 @njit(cache=True)
-def _place(value: int, bits: Keys) -> int:
+def _place(value: np.uint64, bits: Keys) -> np.uint64:
     """Which bit of a map is the value's; a map has a power of two of them, as many as fit into 32 bits."""
     return (value >> HALF) & np.uint64(64 * bits.size - 1)
 

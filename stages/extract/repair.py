@@ -1,0 +1,175 @@
+"""Repair of text that was damaged before it reached us: text decoded with the wrong charset (mojibake), entities escaped twice, ligatures.
+
+ftfy (Speer, github.com/rspeer/python-ftfy) is the repairer. It looks at every line with regular expressions and reads 1.5 MB/s;
+nearly no line needs it. So a kernel first finds the lines that ftfy could change (`stages.kernels.suspicious_lines`), and only those
+are given to it. The gate's classes of characters are read off ftfy's own tables, and it lets a line pass only where ftfy changes
+nothing: the result is ftfy's.
+
+The choices, each a setting: curly quotes stay (they are good typography, and code has straight ones anyway); full-width forms stay (in
+Chinese and Japanese they are the punctuation); Latin ligatures are taken apart; entities that are left over are resolved, but not
+in a text that holds a `<`, which may be about markup; Unicode is normalised to NFC. Control characters, wrong surrogates, and sequences of
+which a byte was lost are always repaired.
+"""
+
+import functools
+import importlib.metadata
+import re
+import unicodedata
+from collections.abc import Iterable
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manifests.config import config
+
+_C1 = re.compile("[\x80-\x9f]")
+_MOST_LINES = 1024  # with more of them, a text is given to ftfy from there on as a whole
+
+
+@config
+class Repair:
+    """on: whether texts are repaired at all. entities: resolve entities that extraction left over. ligatures: take Latin ligatures apart.
+    straight_quotes: make curly quotes straight. narrow: make full-width letters and punctuation narrow.
+    normalization: NFC, NFKC (changes meaning: 10³ becomes 103), or null for none."""
+
+    on: bool = True
+    entities: bool = True
+    ligatures: bool = True
+    straight_quotes: bool = False
+    narrow: bool = False
+    normalization: Literal["NFC", "NFKC"] | None = "NFC"
+
+
+def repairer_versions(settings: Repair) -> tuple[str, ...]:
+    """What decides the repair besides the settings."""
+    return (
+        (f"ftfy {importlib.metadata.version('ftfy')}", f"unicode {unicodedata.unidata_version}") if settings.on else ()
+    )
+
+
+def repaired(text: str, settings: Repair) -> str:
+    """`text` as ftfy repairs it, line by line."""
+    from stages.kernels.suspicious_lines import find_suspicious_lines
+
+    if not settings.on or not text:
+        return text
+    encoded = text.encode("utf-8", "surrogatepass")
+    entities = settings.entities and b"<" not in encoded
+    begins, ends = np.empty(_MOST_LINES, np.int64), np.empty(_MOST_LINES, np.int64)
+    count = find_suspicious_lines(
+        np.frombuffer(encoded, np.uint8), character_classes(settings), entities, begins, ends
+    )
+    if not count:
+        return text
+    parts: list[str] = []
+    at = 0
+    for begin, end in zip(begins[:count].tolist(), ends[:count].tolist(), strict=True):
+        parts += [_text(encoded[at:begin]), by_ftfy(_text(encoded[begin:end]), settings, entities)]
+        at = end
+    return "".join([*parts, _text(encoded[at:])])
+
+
+def repaired_page(page: str, settings: Repair) -> str:
+    """The HTML of a page, repaired where it holds C1 control characters.
+
+    They are bytes of UTF-8 that were decoded as Latin-1; extraction drops them as control characters, and with them what they stand for.
+    """
+    if not settings.on or page.isascii() or not _C1.search(page):
+        return page
+    return by_ftfy(page, Repair(entities=False, ligatures=False, normalization=None), False)
+
+
+def by_ftfy(text: str, settings: Repair, entities: bool) -> str:
+    """What ftfy alone makes of a text. entities: whether entities are resolved, as the whole text decides."""
+    import ftfy
+
+    return ftfy.fix_text(text, _ftfy_settings(settings, entities))
+
+
+@functools.lru_cache(maxsize=16)
+def _ftfy_settings(settings: Repair, entities: bool) -> Any:
+    import ftfy
+
+    return ftfy.TextFixerConfig(
+        unescape_html=entities,
+        fix_latin_ligatures=settings.ligatures,
+        fix_character_width=settings.narrow,
+        uncurl_quotes=settings.straight_quotes,
+        normalization=settings.normalization,
+        explain=False,
+    )
+
+
+@functools.lru_cache(maxsize=16)
+def character_classes(settings: Repair) -> NDArray[np.uint8]:
+    """The class of every character, for the kernel."""
+    from ftfy.chardata import CONTROL_CHARS, LIGATURES, WIDTH_MAP
+
+    from stages.kernels.suspicious_lines import ALONE
+
+    classes = _mojibake_classes().copy()
+    _mark(classes, [*CONTROL_CHARS, 0x0C, 0x0D, 0x1B, 0x85, 0x2028, 0x2029, *range(0xD800, 0xE000)], ALONE)
+    if settings.ligatures:
+        _mark(classes, LIGATURES, ALONE)
+    if settings.narrow:
+        _mark(classes, WIDTH_MAP, ALONE)
+    if settings.straight_quotes:
+        _mark(classes, map(ord, "\u02bc\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f"), ALONE)
+    if settings.normalization:
+        _mark(classes, _changed_by(settings.normalization, classes.size), ALONE)
+    return classes
+
+
+@functools.lru_cache(maxsize=1)
+def _mojibake_classes() -> NDArray[np.uint8]:
+    """The classes that ftfy's detector of mojibake (`ftfy.badness`) needs.
+
+    It asks for two neighbours beyond ASCII of its categories; its few longer or shorter patterns are STARTER, OPEN and ALONE here. Two
+    letters, and the "common" signs (dashes, the apostrophe...) after anything but a starter, are never a match.
+    """
+    from ftfy.badness import MOJIBAKE_CATEGORIES
+
+    from stages.kernels.suspicious_lines import ALONE, LETTER, OPEN, STARTER, SUSPECT, TABLE_SIZE
+
+    classes = np.zeros(TABLE_SIZE, np.uint8)
+    every = "".join(map(chr, (*range(0x80, 0xD800), *range(0xE000, 0x10000))))
+    for category, characters in MOJIBAKE_CATEGORIES.items():
+        members = re.findall(f"[{characters}]", every)
+        if category == "c1":
+            _mark(classes, map(ord, members), ALONE)
+        elif category != "common":
+            _mark(classes, map(ord, members), SUSPECT)
+        if category in ("lower_common", "upper_common", "lower_accented", "kaomoji"):
+            _mark(classes, (ord(member) for member in members if member.isalpha() and member != "Ђ"), LETTER)
+    _mark(classes, map(ord, "ŸŠŽ"), SUSPECT)
+    _mark(classes, map(ord, "ÂÃÎÐØÙ√"), STARTER)
+    _mark(classes, map(ord, "ÂÃŒœ"), OPEN)
+    return classes
+
+
+def _mark(classes: NDArray[np.uint8], points: Iterable[int], kind: int) -> None:
+    classes[[point for point in points if point < classes.size]] |= kind
+
+
+@functools.lru_cache(maxsize=2)
+def _changed_by(form: Literal["NFC", "NFKC"], size: int) -> frozenset[int]:
+    """The characters that a normal form changes alone, puts in another order, or joins to the one before."""
+    points = [point for point in range(0x80, size) if not 0xD800 <= point < 0xE000]
+    parts = (unicodedata.decomposition(chr(point)).split() for point in points)
+    return frozenset(
+        {
+            *(
+                point
+                for point in points
+                if unicodedata.combining(chr(point)) or not unicodedata.is_normalized(form, chr(point))
+            ),
+            *(int(found[1], 16) for found in parts if len(found) == 2 and not found[0].startswith("<")),
+            *range(0x1161, 0x1176),  # Hangul vowels and finals
+            *range(0x11A8, 0x11C3),
+        }
+    )
+
+
+def _text(encoded: bytes) -> str:
+    return encoded.decode("utf-8", "surrogatepass")

@@ -1,0 +1,1 @@
+"""Personal data in texts: found, counted by kind, and replaced by tags."""

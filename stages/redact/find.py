@@ -1,0 +1,108 @@
+"""From candidates to spans: what is personal data, where, and which of two that overlap counts."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from stages.filter.measure import string_buffers
+from stages.redact import addresses, numbers, phone
+
+Kind = Literal["email", "ip", "phone", "card", "iban"]
+KINDS: tuple[Kind, ...] = ("email", "ip", "phone", "card", "iban")  # in the order of the kernel's numbers
+_RANK: dict[Kind, int] = {
+    "email": 0,
+    "iban": 1,
+    "card": 2,
+    "ip": 3,
+    "phone": 4,
+}  # the surer kind wins where two overlap
+_LINE = 256  # bytes looked at around a candidate, at most: no rule looks further
+
+
+class Span(NamedTuple):
+    """Bytes `begin` to `end` of a text's UTF-8 are personal data of a kind."""
+
+    kind: Kind
+    begin: int
+    end: int
+
+
+class Chunk(NamedTuple):
+    """A chunk of a string column: its bytes, where each text begins, and the spans of each text that has some (places in `data`)."""
+
+    data: NDArray[np.uint8]
+    offsets: NDArray[np.int64]
+    spans: dict[int, list[Span]]
+
+
+def find_in_column(
+    texts: pa.ChunkedArray, kinds: Collection[Kind] = KINDS, languages: Sequence[str | None] | None = None
+) -> Iterable[Chunk]:
+    """The spans of every text, chunk by chunk. languages: of each text, null where unknown; only telephone numbers ask for it."""
+    from stages.kernels.candidates import find_candidates
+
+    first = 0
+    for data, offsets in string_buffers(texts):
+        size = int(offsets[-1] - offsets[0]) + 1  # memory that no candidate reaches is never really taken
+        found = np.empty(size, np.uint8), np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int64)
+        count = find_candidates(data, offsets, *found)
+        spans: dict[int, list[Span]] = defaultdict(list)
+        phone_before = -1  # where the telephone number found last ends
+        whole = data.data
+        for number, row, begin, end in zip(*(column[:count].tolist() for column in found), strict=True):
+            kind = KINDS[number]
+            if kind in kinds:
+                language = languages[first + row] if languages is not None else None
+                span = _verified(
+                    whole, int(offsets[row]), int(offsets[row + 1]), kind, begin, end, language, phone_before
+                )
+                if span:
+                    spans[row].append(span)
+                    phone_before = span.end if kind == "phone" else phone_before
+        yield Chunk(data, offsets, {row: without_overlaps(items) for row, items in spans.items()})
+        first += offsets.size - 1
+
+
+def find(text: str, kinds: Collection[Kind] = KINDS, language: str | None = None) -> list[Span]:
+    """The spans of one text, in places of its UTF-8 bytes."""
+    (chunk,) = find_in_column(pa.chunked_array([pa.array([text], pa.string())]), kinds, [language])
+    return chunk.spans.get(0, [])
+
+
+def without_overlaps(spans: Sequence[Span]) -> list[Span]:
+    """The spans in their order; of two that overlap the surer kind, then the longer."""
+    kept: list[Span] = []
+    for span in sorted(spans, key=lambda span: (_RANK[span.kind], span.begin - span.end, span.begin)):
+        if all(span.end <= other.begin or other.end <= span.begin for other in kept):
+            kept.append(span)
+    return sorted(kept, key=lambda span: span.begin)
+
+
+def _verified(
+    whole: memoryview, first: int, last: int, kind: Kind, begin: int, end: int, language: str | None, phone_before: int
+) -> Span | None:
+    """The span of a candidate at bytes `begin` to `end` of the text `first` to `last`; None if it is no personal data."""
+    reach = max(first, begin - _LINE)
+    window = bytes(whole[reach : min(last, end + _LINE)])
+    at, after = begin - reach, end - reach
+    line = window.rfind(b"\n", 0, at) + 1
+    line_end = window.find(b"\n", after)
+    line_end = len(window) if line_end < 0 else line_end
+    span: tuple[int, int] | None = (at, after)
+    if kind == "email":
+        span = addresses.email_span(window, line, line_end, at, after)
+    elif kind == "ip":
+        span = span if addresses.is_public_ip(window, line, at, after) else None
+    elif kind == "phone":
+        follows_phone = phone_before > reach and phone.JOINED.fullmatch(window, phone_before - reach, at) is not None
+        span = phone.phone_span(window, line, at, after, language, follows_phone)
+    elif kind == "card":
+        span = span if numbers.is_card(window, line, at, after, line_end) else None
+    else:
+        length = numbers.iban_end(window[at:after])
+        span = (at, at + length) if length else None
+    return Span(kind, reach + span[0], reach + span[1]) if span else None

@@ -1,0 +1,109 @@
+"""The redact stage: personal data leaves the text, a tag of its kind stays.
+
+Kinds: e-mail addresses, public IP addresses (v4 and v6), telephone numbers, payment cards, IBANs. What is one of them: `addresses`,
+`phone`, `numbers`. A kernel finds the few places where one could stand (`stages.kernels.candidates`); only those are looked at in Python.
+
+No document is dropped. The columns `pii_<kind>` say how many were found in the text as it came in; running the stage again finds
+none, since tags are no personal data.
+"""
+
+import importlib.metadata
+from collections.abc import Mapping
+from dataclasses import field
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from manifests.config import config
+from manifests.errors import RecipeError
+from manifests.schema import excluded
+from stages.contract import DOCUMENTS, Outcome
+from stages.redact.find import KINDS, Chunk, Kind, find, find_in_column
+
+PREFIX = "pii_"
+TAGS: Mapping[Kind, str] = {kind: f"<{kind.upper()}>" for kind in KINDS}
+
+
+@config
+class Redact:
+    """Replace personal data in texts by tags, and count it.
+
+    kinds: what is looked for. mode: `replace`, or `count` to leave the text as it is.
+    tags: kind -> what stands in its place; kinds that are not named keep `<EMAIL>`, `<IP>`, `<PHONE>`, `<CARD>`, `<IBAN>`.
+    """
+
+    name: ClassVar[str] = "redact"
+    version: ClassVar[int] = 1
+    reads: ClassVar[str] = DOCUMENTS
+
+    kinds: tuple[Kind, ...] = KINDS
+    mode: Literal["replace", "count"] = "replace"
+    tags: Mapping[Kind, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.kinds or len(set(self.kinds)) < len(self.kinds):
+            raise ValueError(f"kinds names each of {', '.join(KINDS)} at most once, and at least one of them")
+
+    def adds(self) -> tuple[pa.Field, ...]:
+        return tuple(pa.field(PREFIX + kind, pa.int32()) for kind in self.kinds)
+
+    def depends_on(self) -> str:
+        """The version of the telephone plans, where they are used. Raises RecipeError for a tag that is itself personal data."""
+        for kind, tag in self.tags.items():
+            if find(f"Call {tag} "):
+                raise RecipeError(f"the tag {tag!r} of {kind} would be taken for personal data", "take another tag")
+        return f"phonenumbers {importlib.metadata.version('phonenumbers')}" if "phone" in self.kinds else ""
+
+    def apply(self, table: pa.Table) -> Outcome:
+        """Every row of `table`, counted and redacted. Needs the columns `id` and `text`; telephone numbers gain from `language`."""
+        texts = table["text"]
+        languages = table["language"].to_pylist() if "language" in table.column_names else None
+        tags = {kind: tag.encode() for kind, tag in {**TAGS, **self.tags}.items()}
+        counts = {kind: np.zeros(table.num_rows, np.int32) for kind in self.kinds}
+        parts: list[pa.Array] = []
+        first = 0
+        for original, chunk in zip(texts.chunks, find_in_column(texts, self.kinds, languages), strict=True):
+            for row, spans in chunk.spans.items():
+                for span in spans:
+                    counts[span.kind][first + row] += 1
+            parts.append(replaced(original, chunk, tags) if chunk.spans else original)
+            first += len(original)
+        if self.mode == "replace":
+            table = _with_column(table, table.schema.field("text"), pa.chunked_array(parts, type=texts.type))
+        for column in self.adds():
+            table = _with_column(table, column, pa.array(counts[column.name.removeprefix(PREFIX)], column.type))  # type: ignore[index]
+        return Outcome(table, excluded(table.slice(0, 0), self.name, [], []))
+
+
+def replaced(original: pa.Array, chunk: Chunk, tags: Mapping[Kind, bytes]) -> pa.Array:
+    """The texts of a chunk with each span replaced by its tag; nulls stay null."""
+    data, offsets = chunk.data.data, chunk.offsets
+    pieces: list[bytes | memoryview] = []
+    growth: NDArray[np.int64] = np.zeros(offsets.size, np.int64)
+    at = int(offsets[0])
+    for row, spans in sorted(chunk.spans.items()):
+        for span in spans:
+            pieces += [data[at : span.begin], tags[span.kind]]
+            at = span.end
+            growth[row + 1] += len(tags[span.kind]) - (span.end - span.begin)
+    pieces.append(data[at : int(offsets[-1])])
+    places = offsets - offsets[0] + np.cumsum(growth)
+    large = pa.types.is_large_string(original.type)
+    valid = original.is_valid() if original.null_count else None
+    return pa.Array.from_buffers(
+        original.type,
+        len(original),
+        [
+            pa.array(valid, pa.bool_()).buffers()[1] if valid is not None else None,
+            pa.py_buffer(places.astype(np.int64 if large else np.int32)),
+            pa.py_buffer(b"".join(pieces)),
+        ],
+    )
+
+
+def _with_column(table: pa.Table, column: pa.Field, values: Any) -> pa.Table:
+    """`table` with the column in its old place, or at the end if it is new."""
+    index = table.schema.get_field_index(column.name)
+    return table.append_column(column, values) if index < 0 else table.set_column(index, column, values)
