@@ -9,6 +9,9 @@ of them share one has a probability of about 10**-9). Most text has few repeated
 Definitions: `stages.filter.statistics`.
 """
 
+# numba tells 64-bit integers from Python's and needs to; to a reader they are the same.
+# mypy: disable-error-code="assignment"
+
 from typing import TypeAlias
 
 import numpy as np
