@@ -85,9 +85,10 @@ def run_ours(warc: Path, folder: Path) -> None:
     from stages.extract.stage import Extract
     from stages.filter.stage import Filter
 
-    documents, parents = expand_inputs([str(warc)], str(folder))
+    runner = InlineRunner()
+    documents, parents = expand_inputs([str(warc)], str(folder), runner)
     stages = Fused((Extract(), Filter()))
-    manifest = execute(Job(stages, ("extract", "filter"), {}, Inputs(str(folder), documents), parents), InlineRunner())
+    manifest = execute(Job(stages, ("extract", "filter"), {}, Inputs(str(folder), documents), parents), runner)
     assert manifest.conserved
 
 
