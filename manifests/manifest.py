@@ -125,10 +125,7 @@ def find_manifests(root: str) -> list[str]:
     if not candidates:
         raise InputError(f"{root} holds no finished stage", "give the output folder of a run or of one stage")
     manifests = {folder: read_manifest(folder) for folder in candidates}
-    folder_of = {
-        folder if storage.is_remote(folder) else os.path.abspath(storage.local(folder)): folder
-        for folder in candidates
-    }
+    folder_of = {storage.absolute(folder): folder for folder in candidates}
     ordered: list[str] = []
 
     def visit(folder: str) -> None:

@@ -68,6 +68,11 @@ def local(path: str) -> str:
     return path.removeprefix("file://")
 
 
+def absolute(path: str) -> str:
+    """The one name of a local path, wherever it is spelled from; a URL as it is."""
+    return path if is_remote(path) else os.path.abspath(local(path))
+
+
 def filesystem(path: str) -> tuple[Any, str]:
     """The fsspec filesystem of `path` and the path within it."""
     import fsspec

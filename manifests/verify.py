@@ -5,7 +5,6 @@ are as many as the counts say; no id appears twice in one shard; nothing lies in
 still have the digest that was read.
 """
 
-import os
 from collections.abc import Iterator
 
 import pyarrow.compute as pc
@@ -30,7 +29,7 @@ def verify(root: str) -> tuple[int, list[str]]:
         known: dict[str, Artifact] = {}
         for receipt in list_receipts(folder):
             for output in receipt.outputs:
-                known[_absolute(output.path)] = output
+                known[storage.absolute(output.path)] = output
                 checked += 1
                 problems += _check_file(output)
             problems += [
@@ -56,7 +55,7 @@ def _check_manifest(folder: str, manifest: Manifest, known: dict[str, Artifact])
     if claimed_digest(folder) != manifest.digest:
         yield f"{folder}: the manifest is not what it was when it was written"
     for output in manifest.outputs:
-        receipted = known.get(_absolute(output.path))
+        receipted = known.get(storage.absolute(output.path))
         if receipted is None:
             yield f"{output.path} is in the manifest but no receipt vouches for it"
         elif (receipted.digest, receipted.rows) != (output.digest, output.rows):
@@ -65,7 +64,7 @@ def _check_manifest(folder: str, manifest: Manifest, known: dict[str, Artifact])
         place = storage.join(folder, below)
         if storage.exists(place):
             for path in storage.list_files(place):
-                if _absolute(path) not in known:
+                if storage.absolute(path) not in known:
                     yield f"{path} belongs to no shard; remove it"
     shards = [output for output in manifest.documents() if output.path.endswith(".parquet")]
     if manifest.totals and shards:
@@ -125,7 +124,3 @@ def _check_parent(folder: str, parent: Parent) -> Iterator[str]:
         yield f"{folder}: its input {parent.path} is gone (lineage cannot be followed below it)"
     elif not storage.is_remote(parent.path) and storage.digest_of(parent.path) != parent.digest:
         yield f"{folder}: its input {parent.path} has changed since it was read"
-
-
-def _absolute(path: str) -> str:
-    return path if storage.is_remote(path) else os.path.abspath(storage.local(path))

@@ -19,6 +19,7 @@ from manifests.schema import DOCUMENT, EXCLUSION, FAILED_PREFIX, excluded, exten
 from manifests.shard import Shard, read_parquet, schema_of, shard_names
 from manifests.storage import Artifact
 from stages.contract import DOCUMENTS, EXCLUDED, Inputs, MapStage, Outcome, Pass, Passes
+from stages.documents import count_reasons
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def run_map_stages(stages: tuple[MapStage, ...], names: tuple[str, ...], shard: 
                 table = outcome.kept
                 account.kept += table.num_rows
                 account.text_bytes += pc.sum(pc.binary_length(table["text"])).as_py() or 0 if table.num_rows else 0
-                count_exclusions(account, outcome.excluded)
+                count_reasons(account, outcome.excluded["reason"].to_pylist())
                 excluded_output.write(outcome.excluded)
                 clock = time.perf_counter()
                 account.seconds += clock - started
@@ -101,17 +102,6 @@ def apply_isolating(stage: MapStage, table: pa.Table) -> Outcome:
             pa.concat_tables([outcome.kept for outcome in outcomes], promote_options="default"),
             pa.concat_tables([outcome.excluded for outcome in outcomes], promote_options="default"),
         )
-
-
-def count_exclusions(account: Counts, rows: pa.Table) -> None:
-    """Add excluded rows to an account: failures apart from drops, drops by reason code."""
-    if rows.num_rows == 0:
-        return
-    for item in pc.value_counts(rows["reason"].combine_chunks()).to_pylist():
-        if item["values"].startswith(FAILED_PREFIX):
-            account.failed += item["counts"]
-        else:
-            account.excluded[item["values"]] = account.excluded.get(item["values"], 0) + item["counts"]
 
 
 def _batches(first: MapStage, shard: Shard) -> Iterator[pa.Table]:

@@ -32,20 +32,19 @@ def expand_inputs(
         if has_manifest(path):
             manifest = read_manifest(path)
             artifacts += manifest.documents() or manifest.outputs
-            parents.append(Parent(absolute(path), manifest.digest))
+            parents.append(Parent(storage.absolute(path), manifest.digest))
             continue
         files = storage.expand([path])
         if any(name.endswith("/manifest.json") for name in files):
             raise InputError(f"{path} holds several stages", f"name one of them, e.g. {path}/filter")
         if any("/receipts/" in name.removeprefix(path) for name in files):
             raise InputError(f"{path} is not finished: it has receipts but no manifest", "run its command again first")
-        raw += map(absolute, files)  # ids come from paths: however a file is named, it is the same
+        raw += map(storage.absolute, files)  # ids come from paths: however a file is named, it is the same
     measured = _measure(sorted(set(raw)), folder, runner)
-    return tuple(artifacts + measured), (*parents, *(Parent(absolute(item.path), item.digest) for item in measured))
-
-
-def absolute(path: str) -> str:
-    return path if storage.is_remote(path) else os.path.abspath(storage.local(path))
+    return tuple(artifacts + measured), (
+        *parents,
+        *(Parent(storage.absolute(item.path), item.digest) for item in measured),
+    )
 
 
 def _measure(paths: list[str], folder: str, runner: Runner) -> list[Artifact]:

@@ -14,7 +14,7 @@ from manifests.storage import Artifact
 from pipeline.catalogue import STAGES, stage_class
 from pipeline.execute import Job, execute
 from pipeline.fused import Fused
-from pipeline.inputs import absolute, expand_inputs
+from pipeline.inputs import expand_inputs
 from pipeline.recipe import Recipe, Step, build_stage, resolve_data
 from pipeline.runner import Runner
 from stages.contract import Inputs, MapStage
@@ -38,12 +38,12 @@ def run_recipe(
 
     Everything that can be checked is checked before the first document is read.
     """
-    output = absolute(output)
+    output = storage.absolute(output)
     folder_of = _folder_of(recipe, output)
     groups = list(_groups(recipe))
     for step in recipe.steps:
         stage = build_stage(step, folder_of)
-        if "step:" not in repr(step.settings):
+        if not any(_referred(dict(step.settings))):
             stage.depends_on()
     manifests = []
     previous: str | None = None
@@ -98,7 +98,7 @@ def run_group(
 
 def run_step(step: Step, inputs: tuple[str, ...], output: str, runner: Runner) -> Manifest:
     """Run one stage by itself into `output`; `step:NAME` in its settings means the folder NAME beside `output`."""
-    folder = absolute(output)
+    folder = storage.absolute(output)
     beside = folder.rsplit("/", 1)[0]
     step = Step(step.verb, step.name, inputs or step.inputs, step.settings)
     return run_group(Group((step,)), (), folder, lambda name: storage.join(beside, name), runner)

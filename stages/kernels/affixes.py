@@ -9,8 +9,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from stages.kernels import sealed
 from stages.kernels.characters import FLAGS
 from stages.kernels.characters import IDEOGRAPH as HAN
+from stages.kernels.utf8 import decode
 
 Bytes: TypeAlias = NDArray[np.uint8]
 Keys: TypeAlias = NDArray[np.uint64]
@@ -24,6 +26,7 @@ _NAMES = "LETTER LOWER UPPER PREFIX SUFFIX QUOTE ICON CURRENCY UNSPACED TABLE_SI
 _VALUES = (*(LETTER, LOWER, UPPER, PREFIX, SUFFIX, QUOTE, ICON, CURRENCY), *(UNSPACED, TABLE_SIZE))
 assert tuple(FLAGS[name] for name in _NAMES.split()) == _VALUES, "the table of characters has changed"
 assert HAN == IDEOGRAPH, "the table of characters has changed"
+sealed("utf8.py", "5414eea1fb29")
 DOT, COMMA, HYPHEN, PLUS, PERCENT, AT, COLON, SLASH, STAR, CARET, DOLLAR = (ord(sign) for sign in ".,-+%@:/*^$")
 QUESTION, HASH, UNDERSCORE, LESS, EQUALS, GREATER, TILDE, BAR, APOSTROPHE = (ord(sign) for sign in "?#_<=>~|'")
 EN_DASH, EM_DASH, ELLIPSIS, RIGHT_QUOTE, SUPERSCRIPT_TWO = (ord(sign) for sign in "–—…’²")
@@ -82,7 +85,7 @@ def suffix_of(data: Bytes, begin: int, end: int, classes: Flags, units: Keys, ha
             return 1
         return 0
     if (last == 115 or last == 83) and previous >= 0:  # 's, 'S
-        code = _decode(data, previous)[0]
+        code = decode(data, previous)[0]
         if code in (APOSTROPHE, RIGHT_QUOTE):
             return end - previous
     if about & SUFFIX:
@@ -108,7 +111,7 @@ def suffix_of(data: Bytes, begin: int, end: int, classes: Flags, units: Keys, ha
 @njit(cache=True)
 def _full_stop_splits(data: Bytes, begin: int, previous: int, classes: Flags) -> bool:
     """Whether the full stop behind the character at `previous` is a suffix."""
-    code = _decode(data, previous)[0]
+    code = decode(data, previous)[0]
     about = class_at(data, previous, classes)[0]
     if about & (LOWER | QUOTE) or is_digit(code) or code == BAR:
         return True
@@ -128,7 +131,7 @@ def infix_of(data: Bytes, begin: int, at: int, end: int, classes: Flags) -> int:
     if 97 <= byte <= 122 or 65 <= byte <= 90 or 48 <= byte <= 57:
         return 0
     if byte >= 0x80:
-        code, width = _decode(data, at)
+        code, width = decode(data, at)
         if code == ELLIPSIS or class_at(data, at, classes)[0] & ICON:
             return width
         if code != EN_DASH and code != EM_DASH:
@@ -137,7 +140,7 @@ def infix_of(data: Bytes, begin: int, at: int, end: int, classes: Flags) -> int:
         return _dots(data, at, end)
     if at == begin:
         return 0
-    code, width = _decode(data, at)
+    code, width = decode(data, at)
     previous = _before(data, at)
     before = class_at(data, previous, classes)[0]
     digit = is_digit(data[previous])
@@ -160,7 +163,7 @@ def infix_of(data: Bytes, begin: int, at: int, end: int, classes: Flags) -> int:
         for _ in range(most):
             if class_at(data, at + width, classes)[0] & ALPHA:
                 return width
-            next_code, next_width = _decode(data, at + width)
+            next_code, next_width = decode(data, at + width)
             if next_code != code or at + width + next_width >= end:
                 return 0
             width += next_width
@@ -267,20 +270,5 @@ def class_at(data: Bytes, at: int, classes: Flags) -> tuple[Any, int]:
     byte = np.int64(data[at])
     if byte < 0x80:
         return np.int64(classes[byte]), 1
-    code, width = _decode(data, at)
+    code, width = decode(data, at)
     return (np.int64(classes[code]) if code < TABLE_SIZE else IDEOGRAPH), width
-
-
-@njit(cache=True)
-def _decode(text: Bytes, position: int) -> tuple[Any, int]:
-    """The code point at `position` of valid UTF-8, and how many bytes it takes."""
-    first = np.int64(text[position])
-    if first < 0x80:
-        return first, 1
-    if first < 0xE0:
-        return (first & 0x1F) << 6 | np.int64(text[position + 1]) & 0x3F, 2
-    second = np.int64(text[position + 1]) & 0x3F
-    if first < 0xF0:
-        return (first & 0x0F) << 12 | second << 6 | np.int64(text[position + 2]) & 0x3F, 3
-    third, fourth = np.int64(text[position + 2]) & 0x3F, np.int64(text[position + 3]) & 0x3F
-    return (first & 0x07) << 18 | second << 12 | third << 6 | fourth, 4

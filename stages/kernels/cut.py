@@ -29,7 +29,7 @@ Maybe: TypeAlias = NDArray[np.bool_]
 UNSPACED, COMBINING, LONGEST, WIDE, WIDE_WORD, DOT = 16384, 32768, 16, 3, 4, ord(".")
 assert (FLAGS["UNSPACED"], FLAGS["COMBINING"]) == (UNSPACED, COMBINING), "the table of characters has changed"
 assert (LONGEST_EXCEPTION, part_kinds.WIDE, part_kinds.WIDE_WORD) == (LONGEST, WIDE, WIDE_WORD)
-sealed("affixes.py", "6471ceaeab73")
+sealed("affixes.py", "d6b0a64f46d8")
 BASIS, PRIME, HALF = np.uint64(0xCBF29CE484222325), np.uint64(0xD6E8FEB86659FD93), np.uint64(32)  # as english.hash_of
 KNOWN_BITS, ONE = 17, np.uint64(1)
 
@@ -118,8 +118,8 @@ def _cut(
     has_digit = has_sign = False
     for index in range(begin, end):
         has_digit |= is_digit(data[index])
-        has_sign |= not is_alnum(data[index])
-    if not has_sign and data[begin] < 0x80 and is_digit(data[end - 1]):  # a number
+        has_sign |= data[index] >= 0x80 or not is_alnum(data[index])
+    if not has_sign and is_digit(data[end - 1]):  # a number
         cuts[n] = end
         return n + 1
     while begin < end and _exception(data, begin, end, keys, values, maybe) < 0:

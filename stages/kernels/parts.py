@@ -12,13 +12,15 @@ Definitions: `stages.filter.statistics`.
 # numba tells 64-bit integers from Python's and needs to; to a reader they are the same.
 # mypy: disable-error-code="assignment,return-value"
 
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from stages.kernels import sealed
 from stages.kernels.characters import FLAGS
+from stages.kernels.utf8 import decode
 from stages.kernels.words import load_word, ones, trailing_zeros
 
 Bytes: TypeAlias = NDArray[np.uint8]
@@ -29,6 +31,7 @@ Integers: TypeAlias = NDArray[np.int32]
 SPACE, LETTER, NUMBER, LOWER, UPPER, TABLE_SIZE = 1, 2, 4, 8, 16, 0x20000
 assert (FLAGS["SPACE"], FLAGS["LETTER"], FLAGS["NUMBER"]) == (SPACE, LETTER, NUMBER)
 assert (FLAGS["LOWER"], FLAGS["UPPER"], FLAGS["TABLE_SIZE"]) == (LOWER, UPPER, TABLE_SIZE)
+sealed("utf8.py", "5414eea1fb29")
 IDEOGRAPH = LETTER | LOWER | UPPER
 BASIS, PRIME, HALF = np.uint64(0xCBF29CE484222325), np.uint64(0xD6E8FEB86659FD93), np.uint64(32)  # as english.hash_of
 EVERY = 0x0101010101010101  # times a byte: that byte eight times
@@ -148,7 +151,7 @@ def find_parts(
                 while True:
                     code, width = 32, 1
                     if at < position:
-                        code, width = _decode(data, at)
+                        code, width = decode(data, at)
                     about = np.int64(classes[code]) if code < TABLE_SIZE else IDEOGRAPH
                     if about & SPACE:
                         characters += at < position
@@ -209,18 +212,3 @@ def _capitals(data: Bytes, begin: int, end: int) -> int:
     for at in range(begin, end):
         count += 65 <= data[at] <= 90
     return count
-
-
-@njit(cache=True)
-def _decode(text: Bytes, position: int) -> tuple[Any, int]:
-    """The code point at `position` of valid UTF-8, and how many bytes it takes."""
-    first = np.int64(text[position])
-    if first < 0x80:
-        return first, 1
-    if first < 0xE0:
-        return (first & 0x1F) << 6 | np.int64(text[position + 1]) & 0x3F, 2
-    second = np.int64(text[position + 1]) & 0x3F
-    if first < 0xF0:
-        return (first & 0x0F) << 12 | second << 6 | np.int64(text[position + 2]) & 0x3F, 3
-    third, fourth = np.int64(text[position + 2]) & 0x3F, np.int64(text[position + 3]) & 0x3F
-    return (first & 0x07) << 18 | second << 12 | third << 6 | fourth, 4

@@ -10,15 +10,17 @@ Definitions: `stages.filter.statistics`.
 # numba tells 64-bit integers from Python's and needs to; to a reader they are the same.
 # mypy: disable-error-code="assignment,return-value"
 
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from stages.kernels import sealed
 from stages.kernels.characters import FLAGS
 from stages.kernels.characters import IDEOGRAPH as HAN
 from stages.kernels.parts import WORD, WORD_AND_MARK
+from stages.kernels.utf8 import decode
 from stages.kernels.words import load_word
 
 Bytes: TypeAlias = NDArray[np.uint8]
@@ -42,6 +44,7 @@ _NAMES = "LETTER LOWER UPPER UNSPACED PUNCTUATION MARK_OF_TEXT TERMINAL TABLE_SI
 _VALUES = (LETTER, LOWER, UPPER, UNSPACED, PUNCTUATION, MARK_OF_TEXT, TERMINAL, TABLE_SIZE)
 assert tuple(FLAGS[name] for name in _NAMES.split()) == _VALUES, "the table of characters has changed"
 assert (HAN, WORD, WORD_AND_MARK) == (IDEOGRAPH, 0, 1)
+sealed("utf8.py", "5414eea1fb29")
 BASIS, PRIME, HALF = np.uint64(0xCBF29CE484222325), np.uint64(0xD6E8FEB86659FD93), np.uint64(32)  # as english.hash_of
 ONE, EVERY = np.uint64(1), 0x0101010101010101  # times a byte: that byte eight times
 HIGH, CASE, SEVEN, FROM_A, ABOVE_Z = (
@@ -136,7 +139,7 @@ def measure_tokens(
                         characters = cut - at
                         at, dots = cut, 0
                     while at < cut:
-                        code, width = _decode(data, at)
+                        code, width = decode(data, at)
                         about = np.int64(classes[code]) if code < TABLE_SIZE else IDEOGRAPH
                         any_of |= about
                         all_of &= about
@@ -206,18 +209,3 @@ def _is_address(data: Bytes, begin: int, end: int) -> bool:
     at = begin + 5 if data[begin + 4] == SMALL_S else begin + 4
     is_http = data[begin + 1] == 116 and data[begin + 2] == 116 and data[begin + 3] == 112
     return is_http and data[at] == COLON and data[at + 1] == SLASH and data[at + 2] == SLASH
-
-
-@njit(cache=True)
-def _decode(text: Bytes, position: int) -> tuple[Any, int]:
-    """The code point at `position` of valid UTF-8, and how many bytes it takes."""
-    first = np.int64(text[position])
-    if first < 0x80:
-        return first, 1
-    if first < 0xE0:
-        return (first & 0x1F) << 6 | np.int64(text[position + 1]) & 0x3F, 2
-    second = np.int64(text[position + 1]) & 0x3F
-    if first < 0xF0:
-        return (first & 0x0F) << 12 | second << 6 | np.int64(text[position + 2]) & 0x3F, 3
-    third, fourth = np.int64(text[position + 2]) & 0x3F, np.int64(text[position + 3]) & 0x3F
-    return (first & 0x07) << 18 | second << 12 | third << 6 | fourth, 4

@@ -154,7 +154,7 @@ def test_time_grows_with_the_length_of_one_line_and_not_faster():
 
     seconds(1000)
     short, long = (min(seconds(length) for _ in range(3)) for length in (1_000_000, 8_000_000))
-    assert long < 16 * max(short, 0.01)  # quadratic would be 64
+    assert long < 12 * max(short, 0.01)
 
 
 def test_a_page_of_more_blocks_than_there_is_room_for_is_refused(monkeypatch):
