@@ -16,7 +16,7 @@ from manifests import storage
 from manifests.errors import InputError
 from manifests.storage import Artifact
 from stages.readers.record import TOO_LARGE, Place, ReaderSettings, Record, source_of
-from stages.readers.streams import Inflated, Plain, find, magic_of
+from stages.readers.streams import Inflated, Plain, compression_of, find, magic_of
 from stages.readers.warc_record import filled_by_answer, stream_at
 
 _LONGEST_HEADER = 64 << 10
@@ -97,7 +97,7 @@ class _Reader:
     def __init__(self, path: str, file: IO[bytes], settings: ReaderSettings) -> None:
         self.path, self.file, self.settings = path, file, settings
         file.seek(0)
-        self.magic = magic_of(file.read(8))
+        self.magic = compression_of(path, file.read(8), b"filedesc")
         self.source = source_of(path, settings)
         self.records = self.lost = 0
         self._seen: set[tuple[str, str]] = set()

@@ -18,7 +18,7 @@ from manifests.errors import InputError
 from manifests.storage import Artifact
 from stages.readers import http
 from stages.readers.record import TOO_LARGE, Place, ReaderSettings, Record, source_of
-from stages.readers.streams import Inflated, Plain, find, magic_of
+from stages.readers.streams import Inflated, Plain, compression_of, find
 from stages.readers.warc_record import HEADER_END, MAX_HEADER, TYPES, filled, is_document, stream_at
 
 WARC_START = b"WARC/"
@@ -41,7 +41,7 @@ class _Last:
 def read_warc(artifact: Artifact, settings: ReaderSettings) -> Iterator[Record]:
     """Raises InputError if the file is not empty and holds no WARC record at all."""
     with storage.open_read(artifact.path) as file:
-        magic = magic_of(file.read(8))
+        magic = compression_of(artifact.path, file.read(8), WARC_START)
         reader = _Reader(artifact.path, file, magic, settings)
         position: int | None = 0
         while position is not None:
