@@ -90,6 +90,29 @@ def _stage_command(verb: str) -> Callable[..., None]:
     return command
 
 
+def _dedup_command(
+    output: Output,
+    input: Input = None,
+    config: Config = None,
+    set_: Set = None,
+    runner: RunnerOption = RunnerKind.ray,
+    ray_address: RayAddress = None,
+    explain: Annotated[
+        str | None,
+        typer.Option("--explain", metavar="ID", help="Run nothing: tell what happened to a document of --output."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    if explain is None:
+        _run_stage("dedup", output, tuple(input or ()), config, set_ or [], runner, ray_address)
+        return
+    from stages.dedup.explain import explain as explain_document
+    from stages.dedup.explain import explanation_text
+
+    found = explain_document(output, explain)
+    typer.echo(json.dumps(found.as_json(), ensure_ascii=False) if as_json else explanation_text(found))
+
+
 def _run_stage(
     verb: str,
     output: str,
@@ -122,7 +145,8 @@ def _run_stage(
 
 
 for _verb, _entry in STAGES.items():
-    app.command(_verb, help=_entry.help, cls=StageCommand, rich_help_panel="Stages")(_stage_command(_verb))
+    _command = _dedup_command if _verb == "dedup" else _stage_command(_verb)
+    app.command(_verb, help=_entry.help, cls=StageCommand, rich_help_panel="Stages")(_command)
 
 
 @app.command(rich_help_panel="Recipes")
@@ -232,25 +256,18 @@ def trace(
     as_json: Json = False,
 ) -> None:
     """Follow a document, a synthetic row or a training sequence back to its source."""
-    from manifests.trace_text import trace_text
+    from manifests.trace_text import sequence_text, trace_text
 
     if document.startswith("sequence:"):
         from pipeline.training import trace_sequence
 
         sequence = trace_sequence(root, document.removeprefix("sequence:"))
-        typer.echo(json.dumps(sequence, ensure_ascii=False, default=str) if as_json else _sequence_text(sequence))
+        typer.echo(json.dumps(sequence, ensure_ascii=False, default=str) if as_json else sequence_text(sequence))
         return
     from manifests.trace import trace as trace_document
 
     found = trace_document(root, document)
     typer.echo(json.dumps(found.as_json(), ensure_ascii=False, default=str) if as_json else trace_text(found))
-
-
-def _sequence_text(sequence: dict[str, Any]) -> str:
-    lines = [f"training sequence {sequence['sequence']} holds"]
-    for part in sequence["documents"]:
-        lines.append(f"  {part['id']}  tokens {part['start']}-{part['end']}  {part.get('source', '')}")
-    return "\n".join(lines)
 
 
 @app.command(rich_help_panel="Looking")

@@ -29,7 +29,8 @@ class Parent:
 
 @dataclass
 class Manifest:
-    """stages: the stages that the folder's documents went through (several when map stages were fused into one task)."""
+    """stages: the steps that the folder's documents went through (several when map stages were fused into one task); verbs: what each
+    of them is. folder: where the manifest was read or is written; no part of it."""
 
     stages: list[str]
     version: str
@@ -42,11 +43,13 @@ class Manifest:
     quarantined: list[dict[str, str]] = field(default_factory=list)
     conserved: bool = True
     timing: dict[str, float] = field(default_factory=dict)
+    verbs: list[str] = field(default_factory=list)
+    folder: str = ""
 
     @property
     def digest(self) -> str:
         record = asdict(self)
-        record.pop("timing")
+        del record["timing"], record["folder"]
         for counts in record["totals"]:
             counts.pop("seconds")
         for artifact in record["outputs"]:
@@ -57,11 +60,13 @@ class Manifest:
 
     def documents(self, prefix: str = "documents") -> list[Artifact]:
         """The outputs below `<folder>/<prefix>/`: what the next stage reads."""
-        return [output for output in self.outputs if f"/{prefix}/" in output.path]
+        below = storage.join(self.folder, prefix) + "/"
+        return [output for output in self.outputs if output.path.startswith(below)]
 
 
 def write_manifest(manifest: Manifest, folder: str) -> Artifact:
     record = asdict(manifest)
+    del record["folder"]
     for artifact in record["outputs"]:
         artifact["path"] = artifact["path"].removeprefix(folder.rstrip("/") + "/")
     for parent in record["parents"]:
@@ -85,6 +90,7 @@ def read_manifest(folder: str) -> Manifest:
     try:
         record = json.loads(storage.read_bytes(path))
         record.pop("digest")
+        record.setdefault("verbs", record["stages"])
         record["outputs"] = [
             Artifact(**{**item, "path": storage.join(folder, item["path"])}) for item in record["outputs"]
         ]
@@ -92,9 +98,14 @@ def read_manifest(folder: str) -> Manifest:
             Parent(_absolute_from(item["path"], folder), item["digest"]) for item in record["parents"]
         ]
         record["totals"] = [Counts(**item) for item in record["totals"]]
-        return Manifest(**record)
+        return Manifest(**record, folder=folder)
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} is damaged ({error})", "run the stage again; finished shards are kept") from error
+
+
+def claimed_digest(folder: str) -> str:
+    """The digest that the manifest file says it has."""
+    return str(json.loads(storage.read_bytes(storage.join(folder, MANIFEST))).get("digest"))
 
 
 def find_manifests(root: str) -> list[str]:
@@ -114,14 +125,18 @@ def find_manifests(root: str) -> list[str]:
     if not candidates:
         raise InputError(f"{root} holds no finished stage", "give the output folder of a run or of one stage")
     manifests = {folder: read_manifest(folder) for folder in candidates}
+    folder_of = {
+        folder if storage.is_remote(folder) else os.path.abspath(storage.local(folder)): folder
+        for folder in candidates
+    }
     ordered: list[str] = []
 
     def visit(folder: str) -> None:
         if folder in ordered:
             return
         for parent in manifests[folder].parents:
-            if parent.path in manifests and parent.path != folder:
-                visit(parent.path)
+            if folder_of.get(parent.path, folder) != folder:
+                visit(folder_of[parent.path])
         ordered.append(folder)
 
     for folder in candidates:

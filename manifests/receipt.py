@@ -45,7 +45,8 @@ class Counts:
 
 @dataclass
 class Receipt:
-    """status: done, or quarantined (the work failed twice; `error` says why and there are no outputs)."""
+    """status: done, or quarantined (the work failed twice; `error` says why and there are no outputs). reused: this run found it done;
+    never written."""
 
     stage: str
     pass_name: str
@@ -58,10 +59,12 @@ class Receipt:
     error: str = ""
     seconds: float = 0.0
     worker: str = ""
+    reused: bool = False
 
     def to_json(self, folder: str) -> bytes:
         """As bytes; paths below `folder` are stored relative to it, so that a stage's folder can be moved or copied."""
         record = asdict(self)
+        del record["reused"]
         for artifact in [*record["inputs"], *record["outputs"]]:
             artifact["path"] = _relative(artifact["path"], folder)
         return (json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()

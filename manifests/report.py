@@ -32,6 +32,7 @@ class StageSample:
 
     folder: str
     name: str
+    verb: str
     numbers: dict[str, list[float]] = field(default_factory=dict)
     rows: list[dict[str, Any]] = field(default_factory=list)
     dropped: list[dict[str, Any]] = field(default_factory=list)
@@ -121,7 +122,7 @@ def _before_and_after(samples: list[StageSample]) -> str:
         for row in sample.rows:
             lineage = row.get("lineage") or {}
             before = texts.get(lineage.get("parent", ""))
-            if sample.name == "synthesize" and before and len(pairs) < SAMPLES:
+            if sample.verb == "synthesize" and before and len(pairs) < SAMPLES:
                 segment = before[lineage.get("start") or 0 : lineage.get("end") or len(before)]
                 pairs.append(
                     f"<h3>{html.escape(str(row.get('prompt')))} · {row['id'][:12]}</h3>"
@@ -147,7 +148,7 @@ def _pre(text: str, kind: str = "") -> str:
 
 
 def _sample(folder: str, manifest: Manifest) -> StageSample:
-    sample = StageSample(folder, manifest.stages[-1])
+    sample = StageSample(folder, manifest.stages[-1], manifest.verbs[-1])
     read = 0
     for table in _tables(manifest.documents()):
         for name in table.column_names:
@@ -163,11 +164,15 @@ def _sample(folder: str, manifest: Manifest) -> StageSample:
         if read >= ROWS_READ:
             break
     reasons: set[str] = set()
+    read = 0
     for table in _tables(manifest.documents("excluded")):
         for row in table.slice(0, 500).to_pylist():
             if row["reason"] not in reasons and len(sample.dropped) < SAMPLES:
                 reasons.add(row["reason"])
                 sample.dropped.append(row)
+        read += table.num_rows
+        if len(sample.dropped) == SAMPLES or read >= ROWS_READ:
+            break
     return sample
 
 

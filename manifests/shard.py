@@ -23,15 +23,22 @@ from manifests.storage import Artifact
 
 ROW_GROUP_BYTES = 64 << 20
 COMPRESSION_LEVEL = 3
+UNIQUE = ("id", "text", "url")  # columns whose values hardly repeat: a dictionary of them would be work for nothing
 
 
 class ParquetOutput:
     """A Parquet shard being written: tables are gathered into row groups of about `row_group_bytes` (or `row_group_rows`)."""
 
-    def __init__(self, sink: storage.HashingWriter, schema: pa.Schema, row_group_bytes: int) -> None:
+    def __init__(
+        self, sink: storage.HashingWriter, schema: pa.Schema, row_group_bytes: int, passing: bool, level: int
+    ) -> None:
         self._schema = schema
         self._writer = pq.ParquetWriter(
-            pa.PythonFile(sink, mode="w"), schema, compression="zstd", compression_level=COMPRESSION_LEVEL
+            pa.PythonFile(sink, mode="w"),
+            schema,
+            compression="lz4" if passing else "zstd",
+            compression_level=None if passing else level,
+            use_dictionary=False if passing else [name for name in schema.names if name not in UNIQUE],
         )
         self._limit = row_group_bytes
         self._waiting: list[pa.Table] = []
@@ -72,16 +79,16 @@ def shard_names(artifacts: Iterable[Artifact]) -> dict[str, Artifact]:
     """
     rivals: dict[str, list[tuple[tuple[str, ...], Artifact]]] = {}
     for artifact in sorted(artifacts, key=lambda item: (item.path, item.digest)):
-        parts = (*artifact.path.replace("=", "-").split("/")[:-1], artifact.name.split(".", 1)[0] or "shard")
+        parts = (*artifact.path.replace("=", "-").split("/")[:-1], artifact.stem or "shard")
         rivals.setdefault(parts[-1], []).append((parts, artifact))
     named: dict[str, Artifact] = {}
+    copies_of: dict[str, int] = {}
     for group in rivals.values():
         distinct = len({parts for parts, _ in group})
         depth = next(depth for depth in itertools.count(1) if len({parts[-depth:] for parts, _ in group}) == distinct)
         for parts, artifact in group:
-            name, copies = "-".join(parts[-depth:]), 0
-            while f"{name}-{copies}" in named if copies else name in named:
-                copies += 1
+            name = "-".join(parts[-depth:])
+            copies = copies_of[name] = copies_of.get(name, -1) + 1
             named[f"{name}-{copies}" if copies else name] = artifact
     return dict(sorted(named.items()))
 
@@ -99,12 +106,22 @@ class Shard:
 
     @contextmanager
     def parquet(
-        self, where: str, schema: pa.Schema, *, name: str | None = None, row_group_bytes: int = ROW_GROUP_BYTES
+        self,
+        where: str,
+        schema: pa.Schema,
+        *,
+        name: str | None = None,
+        row_group_bytes: int = ROW_GROUP_BYTES,
+        passing: bool = False,
+        level: int = COMPRESSION_LEVEL,
     ) -> Iterator[ParquetOutput]:
-        """Write `<folder>/<where>/<name or shard name>.parquet`; it appears when the block ends without an error."""
+        """Write `<folder>/<where>/<name or shard name>.parquet`; it appears when the block ends without an error.
+
+        passing: what one pass hands to the next and nobody keeps: quick to write and read rather than small. level: of Zstandard else.
+        """
         path = storage.join(self.folder, where, f"{name or self.name}.parquet")
         with storage.atomic_writer(path) as sink:
-            output = ParquetOutput(sink, schema, row_group_bytes)
+            output = ParquetOutput(sink, schema, row_group_bytes, passing, level)
             yield output
             output.close()
         self.outputs.append(Artifact(path, sink.digest, sink.size, output.rows, output.text_bytes, output.tokens))
@@ -146,7 +163,8 @@ def read_parquet(artifact: Artifact | str, columns: list[str] | None = None) -> 
     path = artifact if isinstance(artifact, str) else artifact.path
     with storage.open_read(path) as source:
         try:
-            file = pq.ParquetFile(source)
+            # reading ahead pays for remote files; for local ones it only leaves threads at work on a file that turns out damaged
+            file = pq.ParquetFile(source, pre_buffer=storage.is_remote(path))
         except (pa.ArrowInvalid, OSError) as error:
             raise InputError(
                 f"{path} is not a readable Parquet file ({str(error).splitlines()[0]})", "make it again"

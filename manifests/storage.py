@@ -9,7 +9,10 @@ import errno
 import glob
 import hashlib
 import os
+import platform
+import re
 import tempfile
+import time
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -20,6 +23,11 @@ from manifests.errors import InputError, StorageError
 
 PARTIAL = ".partial"
 _CHUNK = 8 << 20
+_SUFFIXES = {
+    *("gz", "zst", "bz2", "xz", "warc", "wet", "wat", "arc", "jsonl", "ndjson", "json", "parquet", "csv", "tsv"),
+    *("txt", "text", "md", "rst", "tex", "html", "htm", "xhtml"),
+}
+_ABANDONED_SECONDS = 24 * 3600
 _REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
@@ -38,6 +46,19 @@ class Artifact:
     def name(self) -> str:
         return self.path.rstrip("/").rsplit("/", 1)[-1]
 
+    @property
+    def stem(self) -> str:
+        """The file's name without the suffixes that say what is in it: `crawl-1.warc.gz` is `crawl-1`, `part.0001.jsonl` `part.0001`."""
+        return stem_of(self.path)
+
+
+def stem_of(path: str) -> str:
+    """The name of the file at `path` without known suffixes."""
+    name = path.rstrip("/").rsplit("/", 1)[-1]
+    while (cut := name.rpartition("."))[0] and cut[2].lower() in _SUFFIXES:
+        name = cut[0]
+    return name
+
 
 def is_remote(path: str) -> bool:
     return "://" in path and not path.startswith("file://")
@@ -51,7 +72,12 @@ def filesystem(path: str) -> tuple[Any, str]:
     """The fsspec filesystem of `path` and the path within it."""
     import fsspec
 
-    return fsspec.core.url_to_fs(path)
+    try:
+        return fsspec.core.url_to_fs(path)
+    except (ImportError, ValueError) as error:
+        raise StorageError(
+            f"{path} cannot be reached ({error})", "install the fsspec package of that protocol"
+        ) from error
 
 
 def join(folder: str, *parts: str) -> str:
@@ -160,8 +186,9 @@ def _local_partial(target: str) -> Iterator[IO[bytes]]:
     folder, name = os.path.dirname(target) or ".", os.path.basename(target)
     os.makedirs(folder, exist_ok=True)
     for stale in glob.glob(f"{glob.escape(folder)}/.{glob.escape(name)}.*{PARTIAL}"):
-        os.unlink(stale)
-    partial = os.path.join(folder, f".{name}.{uuid.uuid4().hex[:8]}{PARTIAL}")
+        if _is_abandoned(stale):
+            os.unlink(stale)
+    partial = os.path.join(folder, f".{name}.{platform.node()}-{os.getpid()}-{uuid.uuid4().hex[:8]}{PARTIAL}")
     try:
         with open(partial, "wb") as file:
             yield file
@@ -172,6 +199,26 @@ def _local_partial(target: str) -> Iterator[IO[bytes]]:
         if os.path.exists(partial):
             os.unlink(partial)
         raise
+
+
+def _is_abandoned(partial: str) -> bool:
+    """Whether the writer of a partial file is gone: its process on this machine, or anyone's for a day."""
+    written = re.search(rf"\.{re.escape(platform.node())}-(\d+)-[0-9a-f]+{re.escape(PARTIAL)}$", partial)
+    if written:
+        return not _is_alive(int(written[1]))
+    return time.time() - os.stat(partial).st_mtime > _ABANDONED_SECONDS
+
+
+def _is_alive(process: int) -> bool:
+    if process == os.getpid():
+        return False  # this very process writes a file once: what is there is from a write that failed
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 @contextmanager
@@ -211,7 +258,9 @@ def matches(artifact: Artifact) -> bool:
     """Whether the file is there and its bytes are what the artifact says."""
     if not exists(artifact.path) or size_of(artifact.path) != artifact.size:
         return False
-    return artifact.digest in (digest_of(artifact.path), artifact_of(artifact.path).digest)
+    if digest_of(artifact.path) == artifact.digest:
+        return True
+    return is_remote(artifact.path) and artifact_of(artifact.path).digest == artifact.digest
 
 
 def remove(path: str) -> None:

@@ -4,10 +4,11 @@ An id is looked up in each stage's shards (kept and excluded) by a filtered scan
 its parent.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from manifests.errors import InputError
@@ -60,6 +61,29 @@ def trace(root: str, document: str) -> Trace:
     ]
     if parents:
         found.parent = trace(root, parents[0])
+    return found
+
+
+def sources(root: str, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Where documents came from: id -> `origin` (file and place in it), `url`, `source`, `kind`, and the `parent` of a synthetic one.
+
+    One scan of narrow columns per shard, from the first stage on, until all are found; ids that are nowhere are left out.
+    """
+    wanted = set(ids)
+    found: dict[str, dict[str, Any]] = {}
+    for folder in find_manifests(root):
+        for output in read_manifest(folder).documents():
+            missing = wanted - found.keys()
+            if not missing:
+                return found
+            if not output.path.endswith(".parquet") or not {"id", "origin"} <= set(schema_of(output).names):
+                continue
+            for table in read_parquet(output, ["id", "url", "source", "origin", "kind", "lineage"]):
+                chosen = table.filter(pc.is_in(table["id"], value_set=pa.array(sorted(missing), table["id"].type)))
+                for row in chosen.to_pylist():
+                    lineage = row.pop("lineage")
+                    parent = {"parent": lineage["parent"]} if lineage and lineage["parent"] else {}
+                    found[row.pop("id")] = {name: value for name, value in row.items() if value is not None} | parent
     return found
 
 

@@ -1,5 +1,7 @@
 """A trace as text for a terminal."""
 
+from typing import Any
+
 from manifests.trace import Trace
 
 _SHORT = 300
@@ -16,8 +18,7 @@ def trace_text(trace: Trace, indent: str = "") -> str:
         )
         lines.append(f"{indent}    in {sighting.file}")
         if origin := row.get("origin"):
-            place = ", ".join(f"{key} {value}" for key, value in origin.items() if value is not None)
-            lines.append(f"{indent}    from {place}")
+            lines.append(f"{indent}    from {_place(origin)}")
         if lineage := row.get("lineage"):
             lines.append(
                 f"{indent}    made by "
@@ -33,6 +34,24 @@ def trace_text(trace: Trace, indent: str = "") -> str:
         lines.append(f"{indent}  parent:")
         lines.append(trace_text(trace.parent, indent + "    "))
     return "\n".join(lines)
+
+
+def sequence_text(sequence: dict[str, Any]) -> str:
+    """One line a document of a training sequence, and one for where it came from; a synthetic one's parent below it."""
+    lines = [f"training sequence {sequence['sequence']} holds"]
+    for part in sequence["documents"]:
+        lines.append(f"  {part['id']}  tokens {part['start']}-{part['end']}  {part.get('source', '')}")
+        place = part
+        if parent := part.get("parent"):
+            lines.append(f"    made from {parent['id']}")
+            place = parent
+        if origin := place.get("origin"):
+            lines.append(f"    from {_place(origin)}" + (f" ({place['url']})" if place.get("url") else ""))
+    return "\n".join(lines)
+
+
+def _place(origin: dict[str, Any]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in origin.items() if value is not None)
 
 
 def _value(value: object) -> str:

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from manifests import storage
 from manifests.errors import CorpusmillError
-from manifests.manifest import Manifest, Parent, find_manifests, has_manifest, read_manifest
+from manifests.manifest import Manifest, Parent, claimed_digest, find_manifests, has_manifest, read_manifest
 from manifests.receipt import list_receipts
 from manifests.shard import read_parquet, schema_of
 from manifests.storage import Artifact
@@ -27,10 +27,10 @@ def verify(root: str) -> tuple[int, list[str]]:
     problems: list[str] = []
     for folder in find_manifests(root):
         manifest = read_manifest(folder)
-        known: set[str] = set()
+        known: dict[str, Artifact] = {}
         for receipt in list_receipts(folder):
             for output in receipt.outputs:
-                known.add(_absolute(output.path))
+                known[_absolute(output.path)] = output
                 checked += 1
                 problems += _check_file(output)
             problems += [
@@ -50,12 +50,17 @@ def _check_file(artifact: Artifact) -> Iterator[str]:
         yield f"{artifact.path} has changed since it was written; run the same command again to restore it"
 
 
-def _check_manifest(folder: str, manifest: Manifest, known: set[str]) -> Iterator[str]:
+def _check_manifest(folder: str, manifest: Manifest, known: dict[str, Artifact]) -> Iterator[str]:
     if not manifest.conserved:
         yield f"{folder}: the manifest says that rows were lost"
+    if claimed_digest(folder) != manifest.digest:
+        yield f"{folder}: the manifest is not what it was when it was written"
     for output in manifest.outputs:
-        if _absolute(output.path) not in known:
+        receipted = known.get(_absolute(output.path))
+        if receipted is None:
             yield f"{output.path} is in the manifest but no receipt vouches for it"
+        elif (receipted.digest, receipted.rows) != (output.digest, output.rows):
+            yield f"{output.path} was made anew since the manifest was written; run {manifest.stages[-1]} to its end"
     for below in ("documents", "excluded"):
         place = storage.join(folder, below)
         if storage.exists(place):
@@ -102,8 +107,10 @@ def _check_ids(artifact: Artifact) -> Iterator[str]:
 def _check_parents(folder: str, manifest: Manifest) -> Iterator[str]:
     for parent in manifest.parents:
         yield from _check_parent(folder, parent)
-    if manifest.totals and manifest.totals[0].stage in ONE_TO_ONE:
+    if manifest.totals and manifest.verbs[0] in ONE_TO_ONE:
         before = [read_manifest(parent.path) for parent in manifest.parents if has_manifest(parent.path)]
+        if len(before) < len(manifest.parents):
+            return  # raw files beside stages: how many documents they hold is not written down
         rows = sum(output.rows for stage in before for output in stage.documents())
         lost = sum(1 for _ in manifest.quarantined)
         if before and not lost and rows != manifest.totals[0].rows_in:

@@ -34,6 +34,9 @@ STAGES: dict[str, Entry] = {
     "dedup": Entry(
         "stages.dedup.stage:Dedup", "Remove exact and near duplicates over all shards, every removal verified."
     ),
+    "substring": Entry(
+        "stages.substring.stage:Substring", "Cut passages that other documents have, by suffix array; one copy stays."
+    ),
     "classify-train": Entry(
         "stages.classify.train:ClassifyTrain", "Train quality scorers on labelled text.", False, False
     ),

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from manifests import storage
 from manifests.errors import CorpusmillError, InputError
-from manifests.manifest import Manifest, Parent, has_manifest, read_manifest, write_manifest
+from manifests.manifest import MANIFEST, Manifest, Parent, has_manifest, read_manifest, write_manifest
 from manifests.receipt import Counts, Receipt, list_receipts, plan_hash, receipt_path
 from pipeline.progress import watch
 from pipeline.runner import Runner
@@ -26,14 +26,15 @@ FORMAT = 1  # of the files on disk; a change redoes everything
 
 @dataclass(frozen=True)
 class Job:
-    """A stage to run. names: the stages that its documents went through. config: its settings as the recipe gives them (they and
-    `parents` decide the plan hash, never the output folder's path)."""
+    """A stage to run. names: the steps that its documents went through, which are of the `verbs`. config: their settings as the recipe
+    gives them: they and the inputs' digests decide the plan hash, never the output folder's path."""
 
     stage: GlobalStage
     names: tuple[str, ...]
     config: Mapping[str, Any]
     inputs: Inputs
     parents: tuple[Parent, ...]
+    verbs: tuple[str, ...] = ()
 
 
 def execute(job: Job, runner: Runner) -> Manifest:
@@ -49,6 +50,7 @@ def execute(job: Job, runner: Runner) -> Manifest:
         "config": job.config,
         "depends_on": job.stage.depends_on(),
     }
+    _retire_manifest(folder, plan_hash(stage_plan), job.parents)
     current: dict[tuple[str, str], Receipt] = {}
     quarantined: list[Receipt] = []
     totals: dict[str, Counts] = {}
@@ -88,6 +90,8 @@ def execute(job: Job, runner: Runner) -> Manifest:
         ],
         conserved=all(counts.conserved for counts in totals.values()),
         timing={f"{name}_seconds": value for name, value in seconds.items()},
+        verbs=list(job.verbs or job.names),
+        folder=folder,
     )
     write_manifest(manifest, folder)
     return manifest
@@ -111,12 +115,12 @@ def _run_pass(
     title = job.names[-1] if step.name == job.names[-1] else f"{job.names[-1]}: {step.name}"
     with watch(title, len(tasks), folder) as watcher:
         waiting = tasks
-        for attempt in (1, 2):
+        for _attempt in (1, 2):
             failures = {}
             for task, result in runner.run(waiting, holds_engine=step.holds_engine):
                 if isinstance(result, Receipt):
                     done[task.shard] = result
-                    watcher.finished(result, reused=attempt == 1 and result.plan_hash == task.plan_hash)
+                    watcher.finished(result)
                 elif result.fatal:
                     raise result.error or CorpusmillError(result.message)
                 else:
@@ -164,6 +168,14 @@ def _refuse_foreign(folder: str, names: tuple[str, ...]) -> None:
             raise CorpusmillError(
                 f"{folder} holds the output of {there[-1]}, not of {names[-1]}", "choose another --output"
             )
+
+
+def _retire_manifest(folder: str, today: str, parents: tuple[Parent, ...]) -> None:
+    """Remove a manifest of another plan or of other inputs: while shards are replaced it must vouch for none of them."""
+    if has_manifest(folder):
+        there = read_manifest(folder)
+        if there.plan_hash != today or [item.digest for item in there.parents] != [item.digest for item in parents]:
+            storage.remove(storage.join(folder, MANIFEST))
 
 
 def _remove_leftovers(folder: str, current: dict[tuple[str, str], Receipt], quarantined: list[Receipt]) -> None:

@@ -13,23 +13,30 @@ from typing import Any, ClassVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from manifests.errors import CorpusmillError
+from manifests.errors import CorpusmillError, InputError
 from manifests.receipt import Counts
-from manifests.schema import EXCLUSION, FAILED_PREFIX, excluded, extended
+from manifests.schema import DOCUMENT, EXCLUSION, FAILED_PREFIX, excluded, extended
 from manifests.shard import Shard, read_parquet, schema_of, shard_names
+from manifests.storage import Artifact
 from stages.contract import DOCUMENTS, EXCLUDED, Inputs, MapStage, Outcome, Pass, Passes
 
 
 @dataclass(frozen=True)
 class Fused:
-    """One or several map stages as a stage of one pass; the folder is named after the last."""
+    """One or several map stages as a stage of one pass. names: of their steps; the folder is named after the last."""
 
     stages: tuple[MapStage, ...]
+    names: tuple[str, ...] = ()
     version: ClassVar[int] = 1
 
     @property
     def name(self) -> str:
-        return self.stages[-1].name
+        return self.accounts[-1]
+
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """The steps' names: the stages' own where no recipe named them."""
+        return self.names or tuple(stage.name for stage in self.stages)
 
     def depends_on(self) -> str:
         return "+".join(f"{stage.name}@{stage.version}:{stage.depends_on()}" for stage in self.stages)
@@ -39,12 +46,12 @@ class Fused:
 
     def passes(self, inputs: Inputs) -> Passes:
         shards = {name: (artifact,) for name, artifact in shard_names(inputs.documents).items()}
-        yield Pass(name=self.name, shards=shards, work=partial(run_map_stages, self.stages), final=True)
+        yield Pass(name=self.name, shards=shards, work=partial(run_map_stages, self.stages, self.accounts), final=True)
 
 
-def run_map_stages(stages: tuple[MapStage, ...], shard: Shard) -> list[Counts]:
-    """The work of one shard: every stage over every batch. Returns one account per stage."""
-    accounts = [Counts(stage.name) for stage in stages]
+def run_map_stages(stages: tuple[MapStage, ...], names: tuple[str, ...], shard: Shard) -> list[Counts]:
+    """The work of one shard: every stage over every batch. Returns one account per step."""
+    accounts = [Counts(name) for name in names]
     schema = _output_schema(stages, shard)
     with (
         shard.parquet(DOCUMENTS, schema) as kept_output,
@@ -115,7 +122,21 @@ def _batches(first: MapStage, shard: Shard) -> Iterator[pa.Table]:
             settings: Any = first
             yield from read_records(artifact, settings.reader)
         else:
+            _check_columns(artifact)
             yield from read_parquet(artifact)
+
+
+def _check_columns(artifact: Artifact) -> None:
+    """Raises InputError if a document shard lacks its id or its text, or has another type where the schema says which."""
+    found = schema_of(artifact)
+    mend = "give a stage's output; other files go through extract first (extract.reader names their columns)"
+    for name in ("id", "text"):
+        if name not in found.names:
+            raise InputError(f"{artifact.path} has no column {name!r}", mend)
+    for field in DOCUMENT:
+        if field.name in found.names and found.field(field.name).type != field.type:
+            there = found.field(field.name).type
+            raise InputError(f"{artifact.path}: column {field.name!r} is {there}, not {field.type}", mend)
 
 
 def _output_schema(stages: tuple[MapStage, ...], shard: Shard) -> pa.Schema:

@@ -7,18 +7,23 @@ reading stage's folder by path, size and modification time, so that a resumed ru
 import json
 import os
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 
 from manifests import storage
 from manifests.errors import InputError
 from manifests.manifest import Parent, has_manifest, read_manifest
 from manifests.storage import Artifact
+from pipeline.runner import Runner
 
 REMEMBERED = "work/inputs.json"
 
 
-def expand_inputs(patterns: Iterable[str], folder: str) -> tuple[tuple[Artifact, ...], tuple[Parent, ...]]:
-    """Artifacts to read and the parents they come from. Raises InputError where a pattern finds nothing."""
+def expand_inputs(
+    patterns: Iterable[str], folder: str, runner: Runner
+) -> tuple[tuple[Artifact, ...], tuple[Parent, ...]]:
+    """Artifacts to read and the parents they come from. Raw files are hashed where the runner's workers are.
+
+    Raises InputError where a pattern finds nothing.
+    """
     artifacts: list[Artifact] = []
     parents: list[Parent] = []
     raw: list[str] = []
@@ -32,8 +37,10 @@ def expand_inputs(patterns: Iterable[str], folder: str) -> tuple[tuple[Artifact,
         files = storage.expand([path])
         if any(name.endswith("/manifest.json") for name in files):
             raise InputError(f"{path} holds several stages", f"name one of them, e.g. {path}/filter")
-        raw += files
-    measured = _measure(sorted(set(raw)), folder)
+        if any("/receipts/" in name.removeprefix(path) for name in files):
+            raise InputError(f"{path} is not finished: it has receipts but no manifest", "run its command again first")
+        raw += map(absolute, files)  # ids come from paths: however a file is named, it is the same
+    measured = _measure(sorted(set(raw)), folder, runner)
     return tuple(artifacts + measured), (*parents, *(Parent(absolute(item.path), item.digest) for item in measured))
 
 
@@ -41,29 +48,25 @@ def absolute(path: str) -> str:
     return path if storage.is_remote(path) else os.path.abspath(storage.local(path))
 
 
-def _measure(paths: list[str], folder: str) -> list[Artifact]:
+def _measure(paths: list[str], folder: str, runner: Runner) -> list[Artifact]:
+    """The files as artifacts. Only those that are new or have changed since they were last hashed are read."""
     remembered = _remembered(folder)
-    record: dict[str, list[object]] = {}
-
-    def measure(path: str) -> Artifact:
-        if storage.is_remote(path):
-            return storage.artifact_of(path)
-        stat = os.stat(storage.local(path))
-        known = remembered.get(path)
-        if known and known[:2] == [stat.st_size, stat.st_mtime_ns]:
-            artifact = Artifact(path, str(known[2]), stat.st_size)
-        else:
-            artifact = storage.artifact_of(path)
-        record[path] = [stat.st_size, stat.st_mtime_ns, artifact.digest]
-        return artifact
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        artifacts = list(pool.map(measure, paths))
+    stats = {path: os.stat(storage.local(path)) for path in paths if not storage.is_remote(path)}
+    found = {
+        path: Artifact(path, str(known[2]), stat.st_size)
+        for path, stat in stats.items()
+        if (known := remembered.get(path)) and known[:2] == [stat.st_size, stat.st_mtime_ns]
+    }
+    unknown = [path for path in paths if path not in found]
+    found.update(zip(unknown, runner.map(storage.artifact_of, unknown), strict=True))
+    record: dict[str, list[object]] = {
+        path: [stat.st_size, stat.st_mtime_ns, found[path].digest] for path, stat in stats.items()
+    }
     if record and record != remembered:
         storage.write_bytes(
             storage.join(folder, REMEMBERED), (json.dumps({**remembered, **record}, sort_keys=True) + "\n").encode()
         )
-    return artifacts
+    return [found[path] for path in paths]
 
 
 def _remembered(folder: str) -> dict[str, list[object]]:

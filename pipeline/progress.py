@@ -13,11 +13,11 @@ from manifests.receipt import Receipt
 
 
 class Watcher(Protocol):
-    def finished(self, receipt: Receipt, reused: bool) -> None: ...
+    def finished(self, receipt: Receipt) -> None: ...
 
 
 class _Silent:
-    def finished(self, receipt: Receipt, reused: bool) -> None:
+    def finished(self, receipt: Receipt) -> None:
         pass
 
 
@@ -32,9 +32,9 @@ class _Bar:
         self._rows = 0
         self._started = time.monotonic()
 
-    def finished(self, receipt: Receipt, reused: bool) -> None:
+    def finished(self, receipt: Receipt) -> None:
         self._done += 1
-        if not reused and receipt.counts:
+        if not receipt.reused and receipt.counts:
             self._rows += receipt.counts[0].rows_in
 
     def refresh(self) -> None:

@@ -6,14 +6,16 @@ task, which the executor tries once more; an engine actor that dies is replaced.
 
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from manifests.errors import EngineError
+from manifests.errors import CorpusmillError, EngineError
 from manifests.receipt import Receipt
+from pipeline.runner import R, T
 from pipeline.task import Failure, Task, run_task
 
 IN_FLIGHT_PER_CPU = 2  # enough to hide scheduling, few enough to keep the driver's memory flat
+MAPPED_PER_TASK = 4
 
 
 class RayRunner:
@@ -41,15 +43,40 @@ class RayRunner:
                 f"Ray could not be reached {where} ({_first_line(error)})",
                 "check --ray-address, or use --runner inline",
             ) from error
-        resources = ray.cluster_resources()
-        self._cpus = int(resources.get("CPU", 1))
-        self._gpus = float(resources.get("GPU", 0))
+        self._look()
 
     def run(self, tasks: Iterable[Task], *, holds_engine: bool) -> Iterator[tuple[Task, Receipt | Failure]]:
+        self._look()
         return self._run_on_actors(tasks) if holds_engine else self._run_as_tasks(tasks)
+
+    def map(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
+        remote = self._ray.remote(_map)
+        flying: dict[Any, int] = {}
+        done: dict[int, list[R]] = {}
+        for start in range(0, len(items), MAPPED_PER_TASK):
+            if len(flying) >= IN_FLIGHT_PER_CPU * self._cpus:
+                self._gather(flying, done)
+            flying[remote.remote(function, list(items[start : start + MAPPED_PER_TASK]))] = start
+        while flying:
+            self._gather(flying, done)
+        return [result for start in sorted(done) for result in done[start]]
+
+    def _gather(self, flying: dict[Any, int], done: dict[int, list[Any]]) -> None:
+        ready, _ = self._ray.wait(list(flying), num_returns=1)
+        for reference in ready:
+            try:
+                done[flying.pop(reference)] = self._ray.get(reference)
+            except self._ray.exceptions.RayTaskError as error:
+                raise error.cause if isinstance(error.cause, CorpusmillError | OSError) else error from None
 
     def close(self) -> None:
         self._ray.shutdown()
+
+    def _look(self) -> None:
+        """What the cluster has at the moment: it may grow and shrink between passes."""
+        resources = self._ray.cluster_resources()
+        self._cpus = int(resources.get("CPU", 1))
+        self._gpus = float(resources.get("GPU", 0))
 
     def _options(self, task: Task) -> dict[str, float]:
         gpus = min(task.gpus, self._gpus) if self._gpus else 0
@@ -104,11 +131,17 @@ class RayRunner:
                 ):  # a fresh actor for the next task: this one is dead or holds a sick engine
                     self._ray.kill(actor)
                     actors -= 1
-                else:
+                elif waiting:
                     idle.append(actor)
+                else:
+                    self._ray.kill(actor)  # its room may be what another actor waits for
                 yield task, result
         for actor in idle:
             self._ray.kill(actor)
+
+
+def _map(function: Callable[[T], R], items: list[T]) -> list[R]:
+    return list(map(function, items))
 
 
 class _EngineWorker:

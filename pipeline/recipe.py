@@ -3,7 +3,7 @@
     name: example
     inputs: [crawl/*.warc.gz]
     stages:
-      - extract: {extractor: resiliparse}
+      - extract: {extractor: main_content}
       - filter: {}
       - dedup: {verify_threshold: 0.8}
 
@@ -81,6 +81,8 @@ def load_recipe(path: str) -> Recipe:
         if not isinstance(item, dict) or len(item) != 1:
             raise RecipeError(f"{path}: stage {number} must be one `verb: settings` pair", f"found {item!r}")
         verb, settings = next(iter(item.items()))
+        if not isinstance(verb, str) or not isinstance(settings, dict | None):
+            raise RecipeError(f"{path}: stage {number} must be one `verb: settings` pair", f"found {item!r}")
         stage_class(verb)
         settings = dict(settings or {})
         name = str(settings.pop("name", verb))
@@ -101,7 +103,11 @@ def override(recipe: Recipe, assignments: list[str]) -> Recipe:
             raise RecipeError(f"--set {assignment} cannot be read", "write --set stage.key=value")
         if name not in steps:
             raise RecipeError(f"--set {assignment}: there is no step {name!r}", _nearest(name, steps))
-        step, parsed = steps[name], yaml.load(value, _Loader)
+        try:
+            step, parsed = steps[name], yaml.load(value, _Loader)
+        except yaml.YAMLError as error:
+            what = " ".join(str(error).split())[:200]
+            raise RecipeError(f"--set {assignment} is no readable YAML ({what})", "quote the value") from error
         if keys == ["input"]:
             steps[name] = Step(step.verb, name, _as_tuple(parsed), step.settings)
         else:
@@ -179,7 +185,11 @@ def _nested(settings: dict[str, Any], keys: list[str], value: Any) -> dict[str, 
 
 
 def _as_tuple(value: Any) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else tuple(str(item) for item in value or ())
+    """Raises RecipeError unless `value` is a path or a list of paths."""
+    items = [value] if isinstance(value, str) else value or ()
+    if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
+        raise RecipeError(f"the input {_short(value)} is no path", "give a path, a glob or a list of them")
+    return tuple(items)
 
 
 def _refuse_unknown(mapping: Mapping[str, Any], known: tuple[str, ...], path: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from manifests import storage
 from manifests.errors import RecipeError
-from manifests.manifest import Manifest, Parent
+from manifests.manifest import Manifest, Parent, read_manifest
 from manifests.storage import Artifact
 from pipeline.catalogue import STAGES, stage_class
 from pipeline.execute import Job, execute
@@ -63,7 +63,8 @@ def run_group(
 ) -> Manifest:
     """Run one group into `folder`, reading its own inputs or else `default_inputs`."""
     stages = tuple(build_stage(step, folder_of) for step in group.steps)
-    stage: Any = Fused(stages) if isinstance(stages[0], MapStage) else stages[0]
+    names = tuple(step.name for step in group.steps)
+    stage: Any = Fused(stages, names) if isinstance(stages[0], MapStage) else stages[0]
     first = group.steps[0]
     patterns = tuple(_resolve(path, folder_of) for path in first.inputs) or default_inputs
     named_patterns = stage.named_inputs()
@@ -75,15 +76,19 @@ def run_group(
         patterns = ()
     elif not patterns:
         raise RecipeError(f"{first.name} has no input", "give --input, or `input:` or `inputs:` in the recipe")
-    documents, parents = expand_inputs(patterns, folder)
+    documents, parents = expand_inputs(patterns, folder, runner)
     named: dict[str, tuple[Artifact, ...]] = {}
     all_parents: list[Parent] = list(parents)
     for name, paths in named_patterns.items():
-        named[name], more = expand_inputs(paths, folder)
+        named[name], more = expand_inputs(paths, folder, runner)
+        all_parents += [parent for parent in more if parent not in all_parents]
+    for step in group.steps:
+        more = tuple(_parent(folder_of(name)) for name in sorted(set(_referred(dict(step.settings)))))
         all_parents += [parent for parent in more if parent not in all_parents]
     job = Job(
         stage=stage,
-        names=tuple(step.name for step in group.steps),
+        names=names,
+        verbs=tuple(step.verb for step in group.steps),
         config={step.name: dict(step.settings) for step in group.steps},
         inputs=Inputs(folder=folder, documents=documents, named=named),
         parents=tuple(all_parents),
@@ -99,7 +104,24 @@ def run_step(step: Step, inputs: tuple[str, ...], output: str, runner: Runner) -
     return run_group(Group((step,)), (), folder, lambda name: storage.join(beside, name), runner)
 
 
+def _referred(settings: Any) -> Iterator[str]:
+    """The steps that settings name as `step:NAME/...`: a trained classifier or a tokenizer is as much a parent as documents are."""
+    if isinstance(settings, dict):
+        settings = list(settings.values())
+    if isinstance(settings, (list, tuple)):
+        for item in settings:
+            yield from _referred(item)
+    elif isinstance(settings, str) and settings.startswith("step:"):
+        yield settings.removeprefix("step:").partition("/")[0]
+
+
+def _parent(folder: str) -> Parent:
+    return Parent(folder, read_manifest(folder).digest)
+
+
 def _groups(recipe: Recipe) -> Iterator[Group]:
+    """Map stages that follow each other are one group, which ends where another step refers to: that folder has to be there."""
+    referred = {name for step in recipe.steps for name in (*_referred(dict(step.settings)), *_referred(step.inputs))}
     waiting: list[Step] = []
     for step in recipe.steps:
         fits = hasattr(stage_class(step.verb), "apply")
@@ -110,6 +132,9 @@ def _groups(recipe: Recipe) -> Iterator[Group]:
             waiting.append(step)
         else:
             yield Group((step,))
+        if waiting and step.name in referred:
+            yield Group(tuple(waiting))
+            waiting = []
     if waiting:
         yield Group(tuple(waiting))
 

@@ -3,16 +3,23 @@
 `InlineRunner` runs them here, one after the other: for debugging, and where Ray is too much. `pipeline.ray_runner` is the other one.
 """
 
-from collections.abc import Iterable, Iterator
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Protocol, TypeVar
 
 from manifests.receipt import Receipt
 from pipeline.task import Failure, Task, run_task
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Runner(Protocol):
     def run(self, tasks: Iterable[Task], *, holds_engine: bool) -> Iterator[tuple[Task, Receipt | Failure]]:
         """Run every task once. holds_engine: keep the workers between tasks, because they hold a loaded model."""
+        ...
+
+    def map(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
+        """`function` of every item, in order, wherever tasks run. Raises what it raises."""
         ...
 
     def close(self) -> None: ...
@@ -24,6 +31,9 @@ class InlineRunner:
     def run(self, tasks: Iterable[Task], *, holds_engine: bool) -> Iterator[tuple[Task, Receipt | Failure]]:
         for task in tasks:
             yield task, run_task(task)
+
+    def map(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
+        return list(map(function, items))
 
     def close(self) -> None:
         pass

@@ -7,13 +7,17 @@ import shutil
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from manifests import storage
 from manifests.errors import CorpusmillError, InputError, StorageError
 from manifests.receipt import Counts, Receipt, is_done, read_receipt, write_receipt
 from manifests.shard import Shard
 from manifests.storage import Artifact
+
+# libgomp's threads wait for each other by spinning. Where cores are shared, spinning threads hold up the very ones that they wait for:
+# with four busy processes on two cores a small model ran at a third of the speed. Set here because libgomp reads it when it is loaded.
+os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 
 
 @dataclass(frozen=True)
@@ -41,11 +45,11 @@ class Failure:
 
 def run_task(task: Task) -> Receipt | Failure:
     """The task's receipt (the old one if it still holds), or why there is none."""
-    old = read_receipt(task.folder, task.pass_name, task.shard)
-    if is_done(old, task.plan_hash):
-        assert old is not None
-        return old
     try:
+        old = read_receipt(task.folder, task.pass_name, task.shard)
+        if old is not None and is_done(old, task.plan_hash):
+            return replace(old, reused=True)
+        _check_inputs(task.inputs)
         return _do(task, old)
     except InputError as error:
         return Failure(str(error), error=error)
@@ -63,13 +67,29 @@ def run_task(task: Task) -> Receipt | Failure:
 
 
 def quarantine(task: Task, failure: Failure) -> Receipt:
-    """Record that the shard failed for good (in this run), so that the next run tries it again."""
+    """Record that the shard failed for good (in this run), so that the next run tries it again. If another run has done it, that holds."""
+    there = read_receipt(task.folder, task.pass_name, task.shard)
+    if is_done(there, task.plan_hash):
+        assert there is not None
+        return there
     receipt = Receipt(
         task.stage, task.pass_name, task.shard, task.plan_hash, status="quarantined", inputs=list(task.inputs)
     )
     receipt.error = failure.message + (f"\n{failure.detail}" if failure.detail else "")
     write_receipt(receipt, task.folder)
     return receipt
+
+
+def _check_inputs(inputs: tuple[Artifact, ...]) -> None:
+    """Raises InputError if a local input is not the file that its manifest speaks of, told by its size alone: that is checked each time."""
+    for artifact in inputs:
+        if not storage.is_remote(artifact.path) and storage.exists(artifact.path):
+            size = storage.size_of(artifact.path)
+            if size != artifact.size:
+                raise InputError(
+                    f"{artifact.path} has {size} bytes where {artifact.size} were promised",
+                    "run the stage that writes it to its end, then this one",
+                )
 
 
 def _do(task: Task, old: Receipt | None) -> Receipt:

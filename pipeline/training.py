@@ -18,6 +18,7 @@ from manifests.errors import InputError, ModelError
 from manifests.manifest import find_manifests, read_manifest
 from manifests.receipt import Counts
 from manifests.shard import Shard
+from manifests.trace import sources
 from stages.contract import Inputs, Pass, Passes
 from trainer.config import TrainConfig, train_config_from
 
@@ -132,12 +133,12 @@ def _export(settings: Export, shard: Shard) -> list[Counts]:
 
 
 def trace_sequence(root: str, number: str) -> dict[str, Any]:
-    """The documents (id, token span, source) of training sequence `number`. Raises InputError if `root` trained no model."""
+    """The documents (id, token span, source, origin) of training sequence `number`. Raises InputError if `root` trained no model."""
     from trainer.data import PackedStream, catalogue
 
     if not number.isdigit():
         raise InputError(f"sequence:{number} is no number", "write sequence:0, sequence:1, ...")
-    folders = [folder for folder in find_manifests(root) if read_manifest(folder).stages[-1] == "train"]
+    folders = [folder for folder in find_manifests(root) if read_manifest(folder).verbs[-1] == "train"]
     if not folders:
         raise InputError(f"{root} holds no trained model", "give the output folder of a run that trains")
     manifest = read_manifest(folders[0])
@@ -150,10 +151,16 @@ def trace_sequence(root: str, number: str) -> dict[str, Any]:
         corpus = catalogue(shards, settings.sequence_length, settings.eval_fraction)
         stream = PackedStream(corpus, settings.seed, settings.pack, settings.shuffle_window)
         spans = stream.documents_of(int(number))
-    return {
-        "sequence": int(number),
-        "documents": [{"id": span.id, "start": span.span[0], "end": span.span[1]} for span in spans],
-    }
+    found = sources(root, {span.id for span in spans})
+    parents = sources(root, {source["parent"] for source in found.values() if "parent" in source})
+    documents = []
+    for span in spans:
+        source = found.get(span.id, {})
+        document = {"id": span.id, "start": span.span[0], "end": span.span[1], **source}
+        if "parent" in source:
+            document["parent"] = {"id": source["parent"], **parents.get(source["parent"], {})}
+        documents.append(document)
+    return {"sequence": int(number), "documents": documents}
 
 
 def _local_scratch(shard: Shard) -> Path:

@@ -87,12 +87,12 @@ class PassResult:
     receipts: Mapping[str, Receipt]
 
     def outputs(self, where: str = "") -> tuple[Artifact, ...]:
-        """The artifacts that the pass wrote (below `<folder>/<where>/`), in shard order."""
+        """The artifacts that the pass wrote (those in `<folder>/<where>/`), in shard order."""
         return tuple(
             output
             for name in sorted(self.receipts)
             for output in self.receipts[name].outputs
-            if not where or f"/{where}/" in output.path
+            if not where or output.path.rsplit("/", 1)[0].endswith(f"/{where}")
         )
 
 

@@ -1,23 +1,12 @@
 """The command line as a user meets it: exit codes, one-line errors with the mend, JSON for programs."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from manifests.schema import DOCUMENT, actual_id, conform
 from manifests.shard import Shard
-
-ROOT = Path(__file__).parent.parent
-
-
-def corpusmill(*arguments, cwd):
-    command = [sys.executable, str(ROOT / "cli.py"), *map(str, arguments)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120)
+from tests.command_line import corpusmill
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +50,15 @@ def test_trace_follows_a_document_to_its_exclusion(deduplicated):
         ]
     }
     assert outcomes == {"kept", "dedup.exact"}
+
+
+def test_dedup_explains_what_happened_to_a_document(deduplicated):
+    first, second = sorted(actual_id("test", name, 0) for name in ("a", "b"))
+    result = corpusmill("dedup", "--explain", second, "--output", "out/dedup", cwd=deduplicated)
+    assert result.stdout.startswith(f"{second} was removed (dedup.exact): its text is the survivor's")
+    found = json.loads(corpusmill("dedup", "--explain", second, "-o", "out/dedup", "--json", cwd=deduplicated).stdout)
+    assert (found["document"]["id"], found["survivor"]["reason"]) == (second, None)
+    assert found["survivor"]["id"] == first
 
 
 def test_report_writes_one_page_without_outside_references(deduplicated):

@@ -17,10 +17,10 @@ from manifests.schema import DOCUMENT, EXCLUSION, extended, seed_for
 from manifests.shard import Shard, read_parquet
 from stages.blend.plan import PLAN
 from stages.blend.settings import BlendSettings
-from stages.blend.spread import DESTINATION, Spreader, read_spread
 from stages.contract import DOCUMENTS, EXCLUDED
 from stages.documents import count_reasons, read_documents
 from stages.draw import WEIGHED
+from stages.spread import DESTINATION, Spreader, read_spread
 
 BLEND_SOURCE = pa.field("blend_source", pa.string())
 EPOCH = pa.field("epoch", pa.int16())  # tells the copies of a document apart

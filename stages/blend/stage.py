@@ -101,10 +101,11 @@ def _files(config: Blend, inputs: Inputs) -> dict[str, tuple[Artifact, tuple[str
         for artifact in inputs.named[name]:
             found.setdefault((artifact.path, repr(source.reader)), (artifact, []))[1].append(name)
     files: dict[str, tuple[Artifact, tuple[str, ...]]] = {}
+    twins: dict[str, int] = {}  # the same bytes under several paths
     for _, (artifact, names) in sorted(found.items()):
-        stem = f"{artifact.name.split('.', 1)[0]}-{artifact.digest[:12]}"
-        twins = sum(1 for name in files if name.startswith(stem))  # the same bytes under several paths
-        files[f"{stem}-{twins}"] = (artifact, tuple(names))
+        stem = f"{artifact.stem}-{artifact.digest[:12]}"
+        twins[stem] = twins.get(stem, -1) + 1
+        files[f"{stem}-{twins[stem]}"] = (artifact, tuple(names))
     return files
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from classifiers.scorer import readable_texts
@@ -35,7 +36,8 @@ SAMPLE = pa.schema(
         ("held_out", pa.bool_()),
     ]
 )
-ROW_GROUP_BYTES = 1 << 20  # many files are merged at a time
+ROW_GROUP_BYTES = 1 << 20
+MERGED_ROWS = 1024
 POSITIVE, NEGATIVE, LABELLED = "positive", "negative", "labelled"
 
 Quotas = Mapping[str, Mapping[str, int]]  # file -> label -> documents to take
@@ -188,16 +190,15 @@ def select(
 
 
 def merged_rows(artifacts: tuple[Artifact, ...], *columns: str) -> Iterator[dict[str, Any]]:
-    """The rows of files sorted by rank as one stream sorted by rank; a row group of each file is in memory at a time."""
-
-    def rows(place: int, artifact: Artifact) -> Iterator[tuple[int, int, int, dict[str, Any]]]:
-        number = 0
-        for table in read_parquet(artifact, ["rank", *columns]):
-            for row in table.to_pylist():
-                yield row["rank"], place, number, row
-                number += 1
-
-    return (item[3] for item in heapq.merge(*(rows(place, artifact) for place, artifact in enumerate(artifacts))))
+    """The rows of all files by rank, equal ranks in the order of files and rows. The sample is bounded, so it is held as one table; files
+    are opened one after the other, however many there are."""
+    tables = [table for artifact in artifacts for table in read_parquet(artifact, ["rank", *columns])]
+    if not tables:
+        return
+    table = pa.concat_tables(tables)
+    order = np.argsort(table["rank"].to_numpy(), kind="stable")
+    for start in range(0, len(order), MERGED_ROWS):
+        yield from table.take(pa.array(order[start : start + MERGED_ROWS])).to_pylist()
 
 
 def _cut(record: Labelled, max_chars: int) -> Labelled:

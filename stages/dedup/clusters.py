@@ -7,7 +7,8 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from stages.kernels.minhash import Permutations, Shingles, jaccard, keys_of_signatures, signatures
+from stages.kernels.minhash import Scheme, keys_of_signatures, signatures
+from stages.kernels.shingles import Shingles, jaccard
 
 UInt64Array = npt.NDArray[np.uint64]
 # A check is not worth its while where the signatures' estimate lies this many standard deviations below the threshold.
@@ -34,24 +35,30 @@ def forest(left: UInt64Array, right: UInt64Array) -> tuple[UInt64Array, UInt64Ar
 
 
 def choose_survivors(
-    starts: npt.NDArray[np.int64], shingles: Shingles, perms: Permutations, threshold: float, max_comparisons: int
+    starts: npt.NDArray[np.int64],
+    shingles: Shingles,
+    scheme: Scheme,
+    threshold: float,
+    max_comparisons: int,
+    gone: npt.NDArray[np.bool_] | None = None,
 ) -> Choice:
     """Go through each cluster in order; a document falls to a survivor whose similarity reaches the threshold, or survives.
 
-    starts: int64[clusters + 1], the clusters' bounds among the documents, which are ordered by the survivor rule.
+    starts: int64[clusters + 1], the clusters' bounds among the documents, which are ordered by the survivor rule. gone: documents that
+    take no part.
 
     A document is compared with the survivors that share a band with it (of each band, the first `max_comparisons`) and with the
     cluster's first `max_comparisons` survivors, those first whose signatures agree most, and with at most `max_comparisons`
     of them: so the work grows with the number of documents, whatever the cluster's size.
     """
     documents = len(shingles.offsets) - 1
-    minima = signatures(shingles, perms)
-    keys = keys_of_signatures(minima, perms)
+    minima = signatures(shingles, scheme)
+    keys = keys_of_signatures(minima, scheme)
     cluster = np.repeat(np.arange(len(starts) - 1, dtype=np.uint64), np.diff(starts))
     apart = keys ^ (cluster * _CLUSTER_MIX)[:, None]  # a bucket lies within one cluster
     _, buckets, sizes = np.unique(apart, return_inverse=True, return_counts=True)
     room = np.concatenate([[0], np.cumsum(np.minimum(sizes, max_comparisons))]).astype(np.int64)
-    k = len(perms.multiplier)
+    k = len(scheme.multiplier)
     least_agreement = k * (threshold - SPREAD * (threshold * (1 - threshold) / k) ** 0.5)
     survivor = np.arange(documents, dtype=np.int64)
     similarity = np.ones(documents, dtype=np.float64)
@@ -62,6 +69,7 @@ def choose_survivors(
         minima,
         buckets.reshape(keys.shape).astype(np.int64),
         room,
+        np.zeros(documents, np.bool_) if gone is None else gone,
         threshold,
         least_agreement,
         max_comparisons,
@@ -108,6 +116,7 @@ def _choose(
     minima: Any,
     buckets: Any,
     room: Any,
+    gone: Any,
     threshold: float,
     least_agreement: float,
     max_comparisons: int,
@@ -126,7 +135,7 @@ def _choose(
         led = 0
         for document in range(starts[cluster], starts[cluster + 1]):
             size = offsets[document + 1] - offsets[document]
-            if size == 0:
+            if size == 0 or gone[document]:
                 continue
             found = 0
             for band in range(bands):

@@ -1,125 +1,146 @@
-"""The first half of dedup: from texts to candidate clusters (the passes sign, match and components).
+"""The first half of dedup: from texts to links between look-alikes (the passes sign and match).
 
-Two documents are linked if they share the hash of their whole text or the key of a MinHash band. Links are kept as a spanning
-forest, and the connected components of all forests are the candidate clusters; they are verified in `stages.dedup.resolve`.
+Two documents are linked if they share the hash of their whole text or the key of a MinHash band. What a shard can tell by itself never
+travels: documents of one shard that are linked, directly or through others, are represented by their first, and a key leaves the shard
+once, however many documents have it. So the rows that one key brings together are at most as many as there are shards, even
+for a page that a crawl holds a hundred million times.
 """
 
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from manifests.receipt import Counts
 from manifests.shard import Shard, read_parquet
+from manifests.storage import Artifact
+from stages.dedup.components import EDGES, write_edges
 from stages.dedup.settings import DedupSettings
-from stages.dedup.shuffle import ROW_BITS, UNBOUNDED, read_range, run_starts, write_by_node, write_by_partition
+from stages.dedup.shuffle import UNBOUNDED, home_of, node_range, read_range, run_starts, write_by_partition
+from stages.dedup.synthetic import columns_of, compared_texts, parent_hashes
+from stages.dedup.texts import text_buffers
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
 
-KEYS = pa.schema(  # one row per document and key, sorted by partition, then row
+KEYS = pa.schema(  # one row per key of the shard, sorted by key, and so by partition
     [
         pa.field("partition", pa.uint32(), nullable=False),
         pa.field("key", pa.uint64(), nullable=False),
-        pa.field("row", pa.uint64(), nullable=False),  # within the document shard
+        pa.field("node", pa.uint64(), nullable=False),  # the first of the linked documents of the shard that have it
     ]
 )
-LINKS = pa.schema(  # the forest: every linked document and the least one that it hangs on; sorted by node
-    [pa.field("node", pa.uint64(), nullable=False), pa.field("root", pa.uint64(), nullable=False)]
+LOCAL = pa.schema(  # one row per document that is linked with another of its shard, sorted by row
+    [pa.field("row", pa.uint64(), nullable=False), pa.field("first", pa.uint64(), nullable=False)]
 )
-CLUSTERS = pa.schema(  # every document of a candidate cluster; sorted by node
-    [pa.field("node", pa.uint64(), nullable=False), pa.field("component", pa.uint64(), nullable=False)]
-)
+SPREAD = np.uint64(0x9E3779B97F4A7C15)  # makes the keys of a partition, a narrow range, even over 64 bits again
 SIGN_ROWS = 8192  # documents whose text is looked at in one go
 
 
 def sign(settings: DedupSettings, partitions: int, shard: Shard) -> list[Counts]:
-    """Read one document shard's texts; write `work/sign`: its keys (`KEYS`), cut into partitions."""
-    keys, rows, seen = [], [], 0
-    for table in read_parquet(shard.inputs[0], columns=["text"]):
+    """Read one document shard's texts; write `work/sign`: its keys (`KEYS`), and `work/local`: its links within itself (`LOCAL`)."""
+    keys, rows, seen = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint64)], 0
+    for table in read_parquet(shard.inputs[0], columns=columns_of(shard.inputs[0])):
         for start in range(0, table.num_rows, SIGN_ROWS):
-            batch = table["text"].slice(start, SIGN_ROWS)
+            batch = table.slice(start, SIGN_ROWS)
             found, document = _keys(settings, batch)
             keys.append(found)
             rows.append(document + np.uint64(seen))
             seen += len(batch)
             shard.report(seen)
-    key = np.concatenate(keys) if keys else np.zeros(0, np.uint64)
-    row = np.concatenate(rows) if rows else np.zeros(0, np.uint64)
-    partition = (key % np.uint64(partitions)).astype(np.uint32)
-    order = np.argsort(partition, kind="stable")
-    table = pa.table([partition[order], key[order], row[order]], schema=KEYS)
-    with shard.parquet("work/sign", KEYS, row_group_bytes=UNBOUNDED) as output:
-        write_by_partition(output, table)
+    write_keys(shard, np.concatenate(keys), np.concatenate(rows), partitions)
     return []
 
 
-def match(shard: Shard) -> list[Counts]:
-    """Read one partition of all shards' keys; write `work/match`: the links (`LINKS`) between documents that share one.
-
-    The inputs are the outputs of sign in the order of the shards' positions.
-    """
+def write_keys(
+    shard: Shard, key: "npt.NDArray[np.uint64]", row: "npt.NDArray[np.uint64]", partitions: int, whose: str = ""
+) -> None:
+    """Write a shard's keys and its links within itself. key[i] is one of document row[i]'s; rows come in order."""
     from stages.dedup.clusters import forest
+    from stages.kernels.shingles import sort_hashes
+
+    key, row = sort_hashes(key, row)
+    starts = run_starts(key)
+    least = row[starts]  # rows came in order
+    first = np.repeat(least, np.diff(starts, append=len(key)))
+    linked, firsts = forest(row[row != first], first[row != first])
+    key, row = key[starts], least
+    place = np.searchsorted(linked, row)
+    inside = place < len(linked)
+    inside[inside] = linked[place[inside]] == row[inside]
+    row[inside] = firsts[place[inside]]
+    node = row + np.uint64(node_range(home_of(shard.name))[0])
+    with shard.parquet(f"work/sign{whose}", KEYS, row_group_bytes=UNBOUNDED, passing=True) as output:
+        write_by_partition(output, pa.table([partition_of(key, partitions), key, node], schema=KEYS), partitions)
+    with shard.parquet(f"work/local{whose}", LOCAL, passing=True) as output:
+        output.write(pa.table([linked, firsts], schema=LOCAL))
+
+
+def match(partitions: int, shard: Shard) -> list[Counts]:
+    """Read one partition of all shards' keys; write `work/match`: the links between documents that share one, as `EDGES`."""
+    from stages.dedup.clusters import forest
+    from stages.kernels.shingles import sort_hashes
 
     partition = int(shard.name)
-    keys, nodes = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint64)]
-    for home, artifact in enumerate(shard.inputs):
-        table = read_range([artifact], "partition", partition, partition + 1, KEYS)
-        keys.append(table["key"].to_numpy())
-        nodes.append(table["row"].to_numpy() + np.uint64(home << ROW_BITS))
-    key, node = np.concatenate(keys), np.concatenate(nodes)
-    order = np.argsort(key, kind="stable")  # documents with the same key stay in the order of their nodes
-    key, node = key[order], node[order]
+    table = read_range(shard.inputs, "partition", partition, partition + 1, KEYS)
+    key, node = table["key"].to_numpy(), table["node"].to_numpy()
+    del table
+    key, node = sort_hashes(key * SPREAD, node)  # equal keys side by side, in whatever order
     starts = run_starts(key)
     first = np.repeat(node[starts], np.diff(starts, append=len(key)))
     linked = node != first
-    table = pa.table(list(forest(node[linked], first[linked])), schema=LINKS)
-    with shard.parquet("work/match", LINKS, row_group_bytes=UNBOUNDED) as output:
-        write_by_node(output, table)
+    with shard.parquet("work/match", EDGES, row_group_bytes=UNBOUNDED, passing=True) as output:
+        write_edges(output, *forest(node[linked], first[linked]), partitions)
     return []
 
 
-def components(shard: Shard) -> list[Counts]:
-    """Read all links; write `work/components`: every document of a candidate cluster and its cluster (`CLUSTERS`)."""
-    from stages.dedup.clusters import forest
+def clustered(
+    local: Artifact, linked: pa.Table, first: int
+) -> "tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]":
+    """The shard's nodes that are in clusters, sorted, and their components.
 
-    tables = [table for artifact in shard.inputs for table in read_parquet(artifact)]
-    links = pa.concat_tables([LINKS.empty_table(), *tables])
-    table = pa.table(list(forest(links["node"].to_numpy(), links["root"].to_numpy())), schema=CLUSTERS)
-    with shard.parquet("work/components", CLUSTERS, row_group_bytes=UNBOUNDED) as output:
-        write_by_node(output, table)
-    return []
-
-
-def text_buffers(texts: pa.ChunkedArray) -> "tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]":
-    """Offsets and bytes of a string column, for the kernels; null counts as empty."""
-    texts = pc.fill_null(texts, "").cast(pa.large_string())
-    array = texts.chunk(0) if texts.num_chunks == 1 else texts.combine_chunks()
-    if len(array) == 0:
-        return np.zeros(1, np.int64), np.zeros(0, np.uint8)
-    _, offset_buffer, data_buffer = array.buffers()
-    offsets = np.frombuffer(offset_buffer, np.int64)[array.offset : array.offset + len(array) + 1]
-    return offsets, np.frombuffer(data_buffer, np.uint8) if data_buffer else np.zeros(0, np.uint8)
+    local: links within the shard. linked: components of the shard's nodes that are linked beyond it. A component that does not reach
+    beyond the shard is named by its first node.
+    """
+    inside = pa.concat_tables([LOCAL.empty_table(), *read_parquet(local)])
+    node = np.concatenate([inside["row"].to_numpy() + np.uint64(first), linked["node"].to_numpy()])
+    stands = np.concatenate([inside["first"].to_numpy() + np.uint64(first), linked["node"].to_numpy()])
+    node, places = np.unique(node, return_index=True)  # a node in both is the first of its local component
+    stands = stands[places]
+    roots, component = linked["node"].to_numpy(), linked["component"].to_numpy()
+    if not len(roots):
+        return node, stands
+    place = np.minimum(np.searchsorted(roots, stands), len(roots) - 1)
+    return node, np.where(roots[place] == stands, component[place], stands)
 
 
-def _keys(settings: DedupSettings, texts: pa.ChunkedArray) -> "tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]":
+def partition_of(key: "npt.NDArray[np.uint64]", partitions: int) -> "npt.NDArray[np.uint32]":
+    """Partitions are equal ranges of keys, so that rows sorted by key are sorted by partition."""
+    return (((key >> np.uint64(32)) * np.uint64(partitions)) >> np.uint64(32)).astype(np.uint32)
+
+
+def _keys(settings: DedupSettings, table: pa.Table) -> "tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]":
     """(key, document) pairs, ordered by document."""
     from stages.kernels import minhash
+    from stages.kernels.shingles import exact_hashes
 
-    offsets, data = text_buffers(texts)
-    bands, rows = settings.banding
+    texts = table["text"]
+    compared = compared_texts(table, settings.template)
+    bands, _ = settings.banding
     if settings.fuzzy:
         found, exact, counts = minhash.band_keys(
-            offsets, data, settings.ngram, minhash.permutations(bands, rows, settings.seed)
+            *text_buffers(texts if compared is None else compared), settings.ngram, settings.make_scheme()
         )
+        if compared is not None:
+            exact = exact_hashes(*text_buffers(texts))
         wanted = np.repeat(counts[:, None] > 0, bands, axis=1)
     else:
-        found, exact = np.zeros((len(texts), 0), np.uint64), minhash.exact_hashes(offsets, data)
+        found, exact = np.zeros((len(texts), 0), np.uint64), exact_hashes(*text_buffers(texts))
         wanted = np.zeros((len(texts), 0), bool)
     if settings.exact:
         found = np.concatenate([exact[:, :1], found], axis=1)  # half the hash finds them, the whole of it decides
         wanted = np.concatenate([np.ones((len(texts), 1), bool), wanted], axis=1)
+    found ^= parent_hashes(table)[:, None]
     document = np.repeat(np.arange(len(texts), dtype=np.uint64)[:, None], found.shape[1], axis=1)
     return found[wanted], document[wanted]

@@ -1,10 +1,10 @@
-"""The second half of dedup: from candidate clusters to kept and removed documents (the passes gather, resolve and dedup).
+"""The second half of dedup: from candidate clusters to who is removed for whom (the passes gather and resolve).
 
-Equal texts need no check: one of them stands for all, and only its text travels. Everything else is removed only if the true Jaccard
-similarity of its shingle set with that of the document that stays reaches the threshold.
+Equal texts need no check: one of them stands for all, and of those in one shard only it travels. Everything else is removed only if the
+true Jaccard similarity of its shingle set with that of the document that stays reaches the threshold.
 """
 
-import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from manifests.receipt import Counts
-from manifests.schema import EXCLUSION, excluded, extended
-from manifests.shard import Shard, read_parquet, schema_of
-from stages.contract import DOCUMENTS, EXCLUDED
-from stages.dedup.match import CLUSTERS, text_buffers
-from stages.dedup.settings import CLUSTER_COLUMNS, DedupSettings
+from manifests.shard import Shard, read_parquet
+from stages.dedup.components import CLUSTERS, partition_of_node
+from stages.dedup.earlier import EARLIER, fall_to_earlier
+from stages.dedup.match import clustered
+from stages.dedup.settings import DedupSettings
 from stages.dedup.shuffle import (
     UNBOUNDED,
     home_of,
@@ -26,12 +26,15 @@ from stages.dedup.shuffle import (
     write_by_node,
     write_by_partition,
 )
+from stages.dedup.synthetic import columns_of, compared_texts, parent_hashes
+from stages.dedup.texts import text_buffers
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    Rows = npt.NDArray[np.int64]
 
-MEMBERS = pa.schema(  # one row per document of a candidate cluster, sorted by partition
+MEMBERS = pa.schema(  # one row per distinct text of a candidate cluster and shard, sorted by partition
     [
         pa.field("partition", pa.uint32(), nullable=False),
         pa.field("component", pa.uint64(), nullable=False),
@@ -39,19 +42,24 @@ MEMBERS = pa.schema(  # one row per document of a candidate cluster, sorted by p
         pa.field("id", pa.string(), nullable=False),
         pa.field("exact_high", pa.uint64(), nullable=False),  # the 128-bit hash of the whole text
         pa.field("exact_low", pa.uint64(), nullable=False),
+        pa.field("parent", pa.uint64(), nullable=False),  # of a synthetic row; part of its exact hash and of its keys
+        pa.field("documents", pa.int32(), nullable=False),  # of the shard that have this text
         pa.field("text_bytes", pa.int64(), nullable=False),
         pa.field("date", pa.string()),
         pa.field("quality", pa.uint8()),
-        pa.field("text", pa.large_string()),  # null where an equal text of the same shard travels already
+        pa.field("text", pa.large_string()),  # as it is compared; null where nobody will
     ]
 )
-DECISIONS = pa.schema(  # one row per document that is removed or that others were removed for, sorted by node
+COPIES = pa.schema(  # one row per document that goes where an equal one of its shard goes, sorted by node
+    [pa.field("node", pa.uint64(), nullable=False), pa.field("head", pa.uint64(), nullable=False)]
+)
+DECISIONS = pa.schema(  # one row per text that is removed or that others were removed for, sorted by node
     [
         pa.field("node", pa.uint64(), nullable=False),
         pa.field("survivor", pa.string(), nullable=False),
         pa.field("size", pa.int32(), nullable=False),
+        pa.field("similarity", pa.float32(), nullable=False),
         pa.field("reason", pa.string()),  # null: stays
-        pa.field("detail", pa.string()),
     ]
 )
 RANKING = {  # what decides within a cluster before the id does
@@ -61,110 +69,108 @@ RANKING = {  # what decides within a cluster before the id does
     "best_quality": [("quality", "descending")],
 }
 EXACT_REASON, FUZZY_REASON = "dedup.exact", "dedup.fuzzy"
-_PARTITION_MIX = np.uint64(0x9E3779B97F4A7C15)
+BLOCK_BYTES = 64 << 20  # text of the clusters that are compared in one go; a cluster is never cut
+
+
+@dataclass(frozen=True)
+class Fates:
+    """What becomes of each of some distinct texts. survivor: who of them stands for it, itself if it stays. outside: the earlier document
+    that it falls to instead, as a row of their table; -1: none. similarity: with either. equal: it is the earlier one's text.
+    survivor_id: of whoever stands for it."""
+
+    survivor: "Rows"
+    outside: "Rows"
+    similarity: "npt.NDArray[np.float64]"
+    equal: "npt.NDArray[np.bool_]"
+    survivor_id: "npt.NDArray[np.object_]"
 
 
 def gather(settings: DedupSettings, partitions: int, shard: Shard) -> list[Counts]:
-    """Read one document shard (and which of its rows are in clusters); write `work/gather`: those documents (`MEMBERS`)."""
-    document, clusters = shard.inputs
+    """Read one document shard (and which of its rows are in clusters); write `work/gather`: their texts (`MEMBERS`), and
+    `work/copies`: who shares one (`COPIES`)."""
+    document, local, *clusters = shard.inputs
     first, end = node_range(home_of(shard.name))
-    listed = read_range([clusters], "node", first, end, CLUSTERS)
-    node, component = listed["node"].to_numpy(), listed["component"].to_numpy()
+    node, component = clustered(local, read_range(clusters, "node", first, end, CLUSTERS).sort_by("node"), first)
     row = node - np.uint64(first)
     wanted = {"newest": ["date"], "best_quality": ["quality"]}.get(settings.survivor, [])
     found, begin = [], 0
-    for table in read_parquet(document, columns=["id", "text", *wanted]):
+    for table in read_parquet(document, columns=columns_of(document, *wanted)) if len(row) else ():
         start, stop = np.searchsorted(row, np.array([begin, begin + table.num_rows], np.uint64))
         if stop > start:
             rows = table.take(pa.array(row[start:stop] - np.uint64(begin)))
-            found.append(_members(rows, node[start:stop], component[start:stop], partitions))
+            found.append(_members(settings, rows, node[start:stop], component[start:stop], partitions))
         begin += table.num_rows
     members = pa.concat_tables([MEMBERS.empty_table(), *found])
-    members = _without_repeated_texts(members) if settings.exact else members
-    if not settings.fuzzy:
-        members = _without_texts(members, np.ones(members.num_rows, bool))
+    members, copies = _heads(settings, members) if settings.exact else (members, COPIES.empty_table())
     members = members.sort_by([("partition", "ascending"), ("node", "ascending")])
-    with shard.parquet("work/gather", MEMBERS, row_group_bytes=UNBOUNDED) as output:
-        write_by_partition(output, members)
+    with shard.parquet("work/gather", MEMBERS, row_group_bytes=UNBOUNDED, passing=True) as output:
+        write_by_partition(output, members, partitions)
+    with shard.parquet("work/copies", COPIES, passing=True) as output:
+        output.write(copies)
     return []
 
 
-def resolve(settings: DedupSettings, shard: Shard) -> list[Counts]:
-    """Read one partition of clusters; write `work/resolve`: who is removed for whom (`DECISIONS`)."""
+def resolve(settings: DedupSettings, gathered: int, shard: Shard) -> list[Counts]:
+    """Read one partition of clusters; write `work/resolve`: who is removed for whom (`DECISIONS`).
+
+    The inputs are `gathered` files of `MEMBERS`, then files of `earlier.EARLIER`.
+    """
     partition = int(shard.name)
-    members = read_range(shard.inputs, "partition", partition, partition + 1, MEMBERS)
-    order = [("component", "ascending"), *RANKING[settings.survivor], ("id", "ascending")]
-    order += [("exact_high", "ascending"), ("exact_low", "ascending"), ("node", "ascending")]
-    members = members.take(  # nulls come last, whatever the direction
-        pc.sort_indices(members, sort_keys=order)
-    )
+    members = read_range(shard.inputs[:gathered], "partition", partition, partition + 1, MEMBERS)
+    earlier = read_range(shard.inputs[gathered:], "partition", partition, partition + 1, EARLIER).sort_by("component")
+    order = _ranking(settings, members, [("component", "ascending")])
+    texts, members = members["text"], members.drop_columns(["text"]).take(order)
     twin = _first_equal(members) if settings.exact else np.arange(members.num_rows)
-    survivor, similarity = _survivors(settings, members, twin)
-    with shard.parquet("work/resolve", DECISIONS, row_group_bytes=UNBOUNDED) as output:
-        write_by_node(output, _decisions(members, twin, survivor, similarity))
+    decided = [DECISIONS.empty_table()]
+    for start, stop in _blocks(members):
+        block, equal = members.slice(start, stop - start), twin[start:stop] - start
+        heads = np.flatnonzero(equal == np.arange(stop - start))  # one for each text; the others go where it goes
+        compared = texts.take(order.slice(start, stop - start).take(pa.array(heads)))
+        fates = _fates(settings, block.take(pa.array(heads)), compared, _of_clusters(earlier, block))
+        decided.append(_decisions(block, equal, np.searchsorted(heads, equal), heads, fates))
+    with shard.parquet("work/resolve", DECISIONS, row_group_bytes=UNBOUNDED, passing=True) as output:
+        write_by_node(output, pa.concat_tables(decided).sort_by("node"))
     return []
-
-
-def remove(settings: DedupSettings, shard: Shard) -> list[Counts]:
-    """Read one document shard and the decisions on it; write its kept rows with their clusters, and its removed rows."""
-    started = time.perf_counter()
-    home, name = shard.name.split("-", 1)
-    first, end = node_range(int(home))
-    decisions = read_range(shard.inputs[1:], "node", first, end, DECISIONS).sort_by("node")
-    row = decisions["node"].to_numpy() - np.uint64(first)
-    schema = extended(*CLUSTER_COLUMNS, of=schema_of(shard.inputs[0]))
-    counts = Counts(settings.name)
-    with (
-        shard.parquet(DOCUMENTS, schema, name=name) as kept_output,
-        shard.parquet(EXCLUDED, extended(*EXCLUSION, of=schema), name=name) as excluded_output,
-    ):
-        for table in read_parquet(shard.inputs[0]):
-            begin = counts.rows_in
-            counts.rows_in += table.num_rows
-            start, stop = np.searchsorted(row, np.array([begin, counts.rows_in], np.uint64))
-            table, reason, detail = _decided(
-                table, decisions.slice(start, stop - start), row[start:stop] - np.uint64(begin)
-            )
-            stays = pc.is_null(reason)
-            kept, gone = table.filter(stays), pc.invert(stays)
-            kept_output.write(kept)
-            counts.kept += kept.num_rows
-            counts.text_bytes += pc.sum(pc.binary_length(kept["text"])).as_py() or 0
-            counts.tokens += (pc.sum(kept["n_tokens"]).as_py() or 0) if "n_tokens" in kept.column_names else 0
-            reasons = reason.filter(gone).to_pylist()
-            for code in sorted(set(reasons)):
-                counts.excluded[code] = counts.excluded.get(code, 0) + reasons.count(code)
-            excluded_output.write(
-                excluded(table.filter(gone), settings.name, reasons, detail.filter(gone).to_pylist())
-            )
-            shard.report(counts.rows_in)
-    counts.seconds = time.perf_counter() - started
-    return [counts]
 
 
 def _members(
-    rows: pa.Table, node: "npt.NDArray[np.uint64]", component: "npt.NDArray[np.uint64]", partitions: int
+    settings: DedupSettings,
+    rows: pa.Table,
+    node: "npt.NDArray[np.uint64]",
+    component: "npt.NDArray[np.uint64]",
+    partitions: int,
 ) -> pa.Table:
-    from stages.kernels.minhash import exact_hashes
+    from stages.kernels.shingles import exact_hashes
 
-    exact = exact_hashes(*text_buffers(rows["text"]))
-    partition = ((component * _PARTITION_MIX) >> np.uint64(32)) % np.uint64(partitions)
+    parents = parent_hashes(rows)
+    exact = exact_hashes(*text_buffers(rows["text"])) ^ parents[:, None]
+    compared = compared_texts(rows, settings.template)
+    texts = rows["text"] if compared is None else compared
     columns = {
-        "partition": pa.array(partition.astype(np.uint32)),
+        "partition": pa.array(partition_of_node(component, partitions)),
         "component": pa.array(component),
         "node": pa.array(node),
         "id": rows["id"],
         "exact_high": pa.array(exact[:, 0]),
         "exact_low": pa.array(exact[:, 1]),
+        "parent": pa.array(parents),
+        "documents": pa.array(np.ones(len(node), np.int32)),
         "text_bytes": pc.fill_null(pc.binary_length(rows["text"]), 0),
-        "text": rows["text"],
+        "text": texts if settings.fuzzy else pa.nulls(len(node), pa.large_string()),
     }
     for name in ("date", "quality"):
         columns[name] = rows[name] if name in rows.column_names else pa.nulls(len(node), MEMBERS.field(name).type)
     return pa.table([columns[name] for name in MEMBERS.names], names=MEMBERS.names).cast(MEMBERS)
 
 
-def _first_equal(members: pa.Table) -> "npt.NDArray[np.int64]":
+def _ranking(settings: DedupSettings, members: pa.Table, within: list[tuple[str, str]]) -> pa.Array:
+    """The order of the survivor rule; ties go to the smallest id. Nulls come last, whatever the direction."""
+    order = [*within, *RANKING[settings.survivor], ("id", "ascending")]
+    order += [("exact_high", "ascending"), ("exact_low", "ascending"), ("node", "ascending")]
+    return pc.sort_indices(members, sort_keys=order)
+
+
+def _first_equal(members: pa.Table) -> "Rows":
     """For every member the first one with the same text."""
     high, low = members["exact_high"].to_numpy(), members["exact_low"].to_numpy()
     order = np.lexsort((low, high))  # stable: equal ones stay in their order
@@ -174,79 +180,81 @@ def _first_equal(members: pa.Table) -> "npt.NDArray[np.int64]":
     return first
 
 
-def _without_repeated_texts(members: pa.Table) -> pa.Table:
-    """A text that many documents of a shard share is sent once: a cluster of a million copies is a million short rows."""
-    return _without_texts(members, _first_equal(members) != np.arange(members.num_rows))
+def _heads(settings: DedupSettings, members: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """Of each text the member that ranks first, with how many have it; and the others, with whom they follow."""
+    if len(np.unique(members["exact_high"].to_numpy())) == members.num_rows:
+        return members, COPIES.empty_table()
+    members = members.take(_ranking(settings, members, []))
+    first = _first_equal(members)
+    is_head = first == np.arange(len(first))
+    node = members["node"].to_numpy()
+    place = members.schema.get_field_index("documents")
+    counts = pa.array(np.bincount(first, minlength=len(first)).astype(np.int32))
+    members = members.set_column(place, MEMBERS.field(place), counts)
+    copies = pa.table([node[~is_head], node[first[~is_head]]], schema=COPIES).sort_by("node")
+    return members.filter(pa.array(is_head)), copies
 
 
-def _without_texts(members: pa.Table, without: "npt.NDArray[np.bool_]") -> pa.Table:
-    place = MEMBERS.get_field_index("text")
-    texts = pc.if_else(pa.array(~without), members["text"], pa.scalar(None, pa.large_string()))
-    return members.set_column(place, MEMBERS.field(place), texts)
+def _blocks(members: pa.Table) -> "list[tuple[int, int]]":
+    """Whole clusters, as many as have `BLOCK_BYTES` of text together: [start, stop) each."""
+    if members.num_rows == 0:
+        return []
+    starts = run_starts(members["component"].to_numpy())
+    size = np.cumsum(members["text_bytes"].to_numpy())
+    before = np.concatenate([[0], size[starts[1:] - 1]])
+    firsts = starts[run_starts(before // BLOCK_BYTES)]
+    return [(int(start), int(stop)) for start, stop in zip(firsts, [*firsts[1:], members.num_rows], strict=True)]
 
 
-def _survivors(
-    settings: DedupSettings, members: pa.Table, twin: "npt.NDArray[np.int64]"
-) -> "tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]":
-    """For every member who stands for it, and their similarity."""
-    if not settings.fuzzy or members.num_rows == 0:
-        return twin, np.ones(len(twin))
+def _of_clusters(earlier: pa.Table, block: pa.Table) -> pa.Table:
+    """The earlier documents of the block's clusters; both are sorted by component."""
+    component = earlier["component"].to_numpy()
+    start = np.searchsorted(component, block["component"][0].as_py())
+    stop = np.searchsorted(component, block["component"][-1].as_py(), side="right")
+    return earlier.slice(start, stop - start)
+
+
+def _fates(settings: DedupSettings, heads: pa.Table, texts: pa.ChunkedArray, earlier: pa.Table) -> Fates:
+    """What becomes of the distinct texts of some whole clusters, which come in the order of the survivor rule."""
     from stages.dedup.clusters import choose_survivors
-    from stages.kernels.minhash import permutations, shingle_sets
+    from stages.kernels.minhash import keys_of_signatures, signatures
+    from stages.kernels.shingles import shingle_sets
 
-    heads = np.flatnonzero(twin == np.arange(len(twin)))  # one for each text; the others go where it goes
-    has_text = np.flatnonzero(pc.is_valid(members["text"]).to_numpy(zero_copy_only=False))
-    source = heads.copy()
-    source[np.searchsorted(heads, twin[has_text[::-1]])] = has_text[
-        ::-1
-    ]  # whichever of the equal ones brought the text
-    shingles = shingle_sets(*text_buffers(members["text"].take(pa.array(source))), settings.ngram)
-    component = members["component"].to_numpy()[heads]
-    starts = np.append(run_starts(component), len(heads))
-    perms = permutations(*settings.banding, settings.seed)
-    choice = choose_survivors(starts, shingles, perms, settings.verify_threshold, settings.max_comparisons)
-    head_of = np.searchsorted(heads, twin)
-    return heads[choice.survivor][head_of], choice.similarity[head_of]
+    number = np.arange(heads.num_rows)
+    survivor, similarity = number, np.ones(len(number))
+    outside, equal = np.full(len(number), -1), np.zeros(len(number), bool)
+    shingles, scheme = shingle_sets(*text_buffers(texts), settings.ngram), settings.make_scheme()
+    component = heads["component"].to_numpy()
+    if earlier.num_rows:
+        exact = np.stack([heads["exact_high"].to_numpy(), heads["exact_low"].to_numpy()], axis=1)
+        keys = keys_of_signatures(signatures(shingles, scheme), scheme) ^ heads["parent"].to_numpy()[:, None]
+        outside, similarity, equal = fall_to_earlier(settings, exact, keys, shingles, earlier)
+    if settings.fuzzy:
+        starts = np.append(run_starts(component), len(number))
+        limits = settings.verify_threshold, settings.max_comparisons
+        choice = choose_survivors(starts, shingles, scheme, *limits, outside >= 0)
+        survivor, similarity = choice.survivor, np.where(outside >= 0, similarity, choice.similarity)
+    names = heads["id"].to_numpy()[survivor]
+    names[outside >= 0] = earlier["id"].to_numpy()[outside[outside >= 0]]
+    return Fates(survivor, outside, similarity, equal, names)
 
 
-def _decisions(
-    members: pa.Table,
-    twin: "npt.NDArray[np.int64]",
-    survivor: "npt.NDArray[np.int64]",
-    similarity: "npt.NDArray[np.float64]",
-) -> pa.Table:
-    size = np.bincount(survivor, minlength=members.num_rows)[survivor]
-    number = np.arange(members.num_rows)
-    survivor_id = members["id"].take(pa.array(survivor)).to_pylist()
-    reasons: list[str | None] = []
-    details: list[str | None] = []
-    for i in np.flatnonzero(size > 1):
-        stays, equal = survivor[i] == number[i], survivor[i] == twin[i]
-        reasons.append(None if stays else EXACT_REASON if equal else FUZZY_REASON)
-        measured = "" if equal else f" jaccard={similarity[i]:.3f}"
-        details.append(None if stays else f"duplicate_of={survivor_id[i]}{measured}")
+def _decisions(members: pa.Table, twin: "Rows", head_of: "Rows", heads: "Rows", fates: Fates) -> pa.Table:
+    """Of the members of some whole clusters. twin: the first with the same text; head_of: its place among the heads."""
+    documents = members["documents"].to_numpy()
+    inside = fates.outside[head_of] < 0
+    # clusters are counted by who stands for them: a member of this run, or an earlier document, which counts as well
+    stands = np.where(inside, heads[fates.survivor[head_of]], members.num_rows + fates.outside[head_of])
+    size = np.bincount(stands, weights=documents)[stands].astype(np.int32) + ~inside
+    stays = inside & (stands == np.arange(members.num_rows))
+    equal = np.where(inside, stands == twin, fates.equal[head_of])
     chosen = pa.array(np.flatnonzero(size > 1))
+    why = pc.if_else(pa.array(equal), EXACT_REASON, FUZZY_REASON)
     columns = [
-        members["node"].take(chosen),
-        members["id"].take(pa.array(survivor)).take(chosen),
-        pa.array(size[size > 1].astype(np.int32)),
-        pa.array(reasons, pa.string()),
-        pa.array(details, pa.string()),
+        members["node"],
+        pa.array(fates.survivor_id[head_of], pa.string()),
+        pa.array(size),
+        pa.array(np.where(equal, 1.0, fates.similarity[head_of]).astype(np.float32)),
+        pc.if_else(pa.array(stays), pa.scalar(None, pa.string()), why),
     ]
-    return pa.table(columns, schema=DECISIONS).sort_by("node")
-
-
-def _decided(
-    table: pa.Table, decisions: pa.Table, row: "npt.NDArray[np.uint64]"
-) -> tuple[pa.Table, pa.ChunkedArray, pa.ChunkedArray]:
-    """The table with its cluster columns, and the reason and detail of each row; row: which rows the decisions are about."""
-    place = np.full(table.num_rows, -1, dtype=np.int64)
-    place[row.astype(np.int64)] = np.arange(len(row))
-    taken = decisions.take(pa.array(place, mask=place < 0))
-    for name, values in (
-        ("cluster_id", pc.coalesce(taken["survivor"], table["id"])),
-        ("cluster_size", pc.fill_null(taken["size"], 1)),
-    ):
-        index = table.schema.get_field_index(name)
-        table = table.append_column(name, values) if index < 0 else table.set_column(index, name, values)
-    return table, taken["reason"], taken["detail"]
+    return pa.table(columns, schema=DECISIONS).take(chosen)

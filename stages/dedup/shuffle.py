@@ -22,6 +22,7 @@ from manifests.storage import Artifact
 
 ROW_BITS = 40  # rows of a shard; 24 bits are left for shards
 NODE_GROUP_ROWS = 1 << 18
+FAN_IN = 256  # files that a reader opens, and row groups that a file is cut into
 UNBOUNDED = 1 << 62  # row groups end where the writer says, not at a size
 
 
@@ -44,10 +45,11 @@ def read_range(artifacts: Sequence[Artifact], column: str, first: int, end: int,
     return pa.concat_tables(found).cast(schema) if found else schema.empty_table()
 
 
-def write_by_partition(output: ParquetOutput, table: pa.Table) -> None:
-    """Write rows sorted by their `partition` column, one row group for each partition."""
-    partition = table["partition"].to_numpy()
-    starts = run_starts(partition)
+def write_by_partition(output: ParquetOutput, table: pa.Table, partitions: int) -> None:
+    """Write rows sorted by their `partition` column, one row group for each partition, or for some neighbouring ones if there are more
+    than `FAN_IN` of them."""
+    group = table["partition"].to_numpy() // np.uint32(-(-partitions // FAN_IN))
+    starts = run_starts(group)
     for start, length in zip(starts, np.diff(starts, append=table.num_rows), strict=True):
         output.write(table.slice(start, length))
         output.flush()

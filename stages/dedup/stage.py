@@ -2,13 +2,15 @@
 
 The algorithm, pass by pass; every pass reads and writes files and holds one shard or one partition at a time:
 
-    sign        per document shard: the hash of the whole text and one key per MinHash band, cut into partitions by key
-    match       per partition of keys: documents that share a key are linked (a spanning forest, so n of a kind give n - 1 links)
-    components  all links: connected components, the candidate clusters
-    gather      per document shard: the documents of the clusters, cut into partitions by cluster
-    resolve     per partition of clusters: order members by the survivor rule; each is compared with the survivors so far and
-                either falls to one of them, its similarity verified, or becomes a survivor itself
-    dedup       per document shard: kept rows get their cluster, removed rows go to `excluded/` with the survivor's id
+    sign          per document shard: the hash of the whole text and one key per MinHash band; links within the shard are drawn at
+                  once, and of linked documents only the first sends keys
+    match         per partition of keys: documents of different shards that share a key are linked (a spanning forest)
+    components-N  per partition of linked documents, round by round until nothing changes: connected components
+    clusters      per partition of linked documents: which component, that is candidate cluster, each belongs to
+    gather        per document shard: the texts of its documents in clusters, each distinct one once, cut into partitions by cluster
+    resolve       per partition of clusters: order members by the survivor rule; each is compared with the survivors so far and
+                  either falls to one of them, its similarity verified, or becomes a survivor itself
+    dedup         per document shard: kept rows get their cluster, removed rows go to `excluded/` with the survivor's id
 
 A chain of look-alikes (A like B, B like C, A unlike C) is one candidate cluster but loses only B: nothing is removed unless its own
 similarity with the document that stays reaches `verify_threshold`. What is removed depends on the documents alone, not on how they
@@ -19,30 +21,36 @@ Penedo et al. 2024, FineWeb (word 5-grams, 14 bands of 8 rows); verification at 
 """
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from functools import partial
 from typing import ClassVar
 
 import pyarrow as pa
 
 from manifests.config import config
-from manifests.errors import CorpusmillError
+from manifests.receipt import Receipt
 from manifests.shard import shard_names
 from manifests.storage import Artifact
-from stages.contract import Inputs, Pass, Passes, PassResult
-from stages.dedup.match import components, match, sign
-from stages.dedup.resolve import gather, remove, resolve
+from stages.contract import DOCUMENTS, Inputs, Pass, Passes, PassResult
+from stages.dedup.components import CLUSTERS, EDGES, UNSETTLED, clusters, unite
+from stages.dedup.earlier import EARLIER, check_kind, gather_earlier, sign_earlier, write_signatures
+from stages.dedup.exchange import Reads, Sorted, exchange, refuse_loss
+from stages.dedup.match import KEYS, match, sign
+from stages.dedup.remove import remove
+from stages.dedup.resolve import DECISIONS, MEMBERS, gather, resolve
 from stages.dedup.settings import CLUSTER_COLUMNS, DedupSettings
+from stages.dedup.shuffle import ROW_BITS, home_of
 
 PARTITION_BYTES = 1 << 30
-MOST_PARTITIONS = 1024
+PARTITION_ROWS = 1 << 20
+MOST_PARTITIONS = 1 << 16
 
 
 @config
 class Dedup(DedupSettings):
     """Remove exact and near duplicates."""
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     def adds(self) -> tuple[pa.Field, ...]:
         return CLUSTER_COLUMNS
@@ -51,49 +59,106 @@ class Dedup(DedupSettings):
         return f"unicode {unicodedata.unidata_version}"  # what is white space, punctuation and lower case
 
     def named_inputs(self) -> Mapping[str, tuple[str, ...]]:
-        return {}
+        """The signatures of earlier runs."""
+        folders = tuple(f"{folder.rstrip('/')}/signatures/*.parquet" for folder in self.against)
+        return {"against": folders} if folders else {}
 
     def passes(self, inputs: Inputs) -> Passes:
-        documents = shard_names(inputs.documents)
         partitions = self.partitions or default_partitions(inputs.documents)
         cut = f"partitions={partitions}"
+        documents = _placed(shard_names(inputs.documents), 0)
+        earlier = _placed(shard_names(inputs.named.get("against", ())), len(documents))
+        homes = len(documents) + len(earlier)
+        check_kind(self, tuple(earlier.values()))
 
         signing = {name: (document,) for name, document in documents.items()}
         signed = yield Pass("sign", signing, partial(sign, self, partitions), depends_on=cut)
-        names = sorted(signed.receipts)  # a shard that cannot be read is in quarantine and goes no further
-        keys = tuple(output for name in names for output in signed.receipts[name].outputs)
+        keys = signed.outputs("work/sign")
+        known = PassResult({})
+        if earlier:
+            knowing = {name: (signatures,) for name, signatures in earlier.items()}
+            known = yield Pass("sign-earlier", knowing, partial(sign_earlier, self, partitions), depends_on=cut)
+            refuse_loss(known, knowing, "sign-earlier")
+            keys += known.outputs("work/sign-earlier")
+        found = yield from candidate_clusters(keys, partitions, homes)
 
-        matching = {f"{number:04d}": keys for number in range(partitions)}
-        matched = yield Pass("match", matching, match)
-        links = _all_outputs(matched, matching, "match")
-
-        linked = yield Pass("components", {"all": links}, components)
-        (clusters,) = _all_outputs(linked, {"all": links}, "components")
-
-        gathering = {f"{home:06d}-{name}": (documents[name], clusters) for home, name in enumerate(names)}
+        gathering = {  # a shard that could not be read is in quarantine and goes no further
+            name: (documents[name], *_outputs_of(signed, name, "work/local"), *found(home_of(name)))
+            for name in signed.receipts
+        }
         gathered = yield Pass("gather", gathering, partial(gather, self, partitions), depends_on=cut)
-        members = gathered.outputs()
+        by_cluster = Sorted(MEMBERS, "partition", partitions)
+        members = yield from exchange("gather", gathered.outputs("work/gather"), by_cluster)
+        recalled = PassResult({})
+        if earlier:
+            recalling = {
+                name: (earlier[name], *_outputs_of(known, name, "work/local-earlier"), *found(home_of(name)))
+                for name in earlier
+            }
+            recalled = yield Pass("gather-earlier", recalling, partial(gather_earlier, partitions), depends_on=cut)
+            refuse_loss(recalled, recalling, "gather-earlier")
+        by_cluster = Sorted(EARLIER, "partition", partitions)
+        others = yield from exchange("gather-earlier", recalled.outputs("work/earlier"), by_cluster)
 
-        resolving = {f"{number:04d}": members for number in range(partitions)}
-        resolved = yield Pass("resolve", resolving, partial(resolve, self))
-        decisions = _all_outputs(resolved, resolving, "resolve")
+        resolving = _each_partition(partitions, lambda partition: (*members(partition), *others(partition)))
+        resolved = yield Pass("resolve", resolving, partial(resolve, self, len(members(0))), depends_on=cut)
+        refuse_loss(resolved, resolving, "resolve")
+        decisions = yield from exchange("resolve", resolved.outputs(), Sorted(DECISIONS, "node", homes, ROW_BITS))
 
-        removing = {name: (gathering[name][0], *decisions) for name in gathered.receipts}
-        yield Pass(self.name, removing, partial(remove, self), final=True)
+        removing = {
+            name: (documents[name], *_outputs_of(gathered, name, "work/copies"), *decisions(home_of(name)))
+            for name in gathered.receipts
+        }
+        removed = yield Pass(self.name, removing, partial(remove, self), final=True)
+        if self.signatures:
+            kept = {name.split("-", 1)[1]: _outputs_of(removed, name, DOCUMENTS) for name in removed.receipts}
+            yield Pass("signatures", kept, partial(write_signatures, self))
+
+
+def candidate_clusters(keys: tuple[Artifact, ...], partitions: int, homes: int) -> Generator[Pass, PassResult, Reads]:
+    """The passes from the shards' keys to the clusters of linked documents: what a shard at a position has to open to find its own."""
+    by_key = Sorted(KEYS, "partition", partitions)
+    reads = yield from exchange("sign", keys, by_key)
+    name, work = "match", partial(match, partitions)
+    number, unsettled = 0, True
+    while unsettled:
+        shards = _each_partition(partitions, reads)
+        result = yield Pass(name, shards, work, depends_on=f"partitions={partitions}")
+        refuse_loss(result, shards, name)
+        reads = yield from exchange(name, result.outputs(), Sorted(EDGES, "partition", partitions))
+        # one partition sees every edge, so the pass `clusters` does all; else rounds go on while one of them changes anything
+        unsettled = partitions > 1 and (number == 0 or any(map(_changed, result.receipts.values())))
+        number += 1
+        name = f"components-{number}"
+        work = partial(unite, partitions, f"work/{name}")
+    shards = _each_partition(partitions, reads)
+    result = yield Pass("clusters", shards, partial(clusters, partitions), depends_on=f"partitions={partitions}")
+    refuse_loss(result, shards, "clusters")
+    return (yield from exchange("clusters", result.outputs(), Sorted(CLUSTERS, "node", homes, ROW_BITS)))
 
 
 def default_partitions(documents: tuple[Artifact, ...]) -> int:
-    """One partition for each GiB of text; where nobody counted the text, a compressed byte is taken for four."""
+    """One partition for each GiB of text or each 2**20 documents, whichever makes more; where nobody counted the text, a compressed
+    byte is taken for four."""
     text_bytes = sum(document.text_bytes or 4 * document.size for document in documents)
-    return min(MOST_PARTITIONS, max(1, -(-text_bytes // PARTITION_BYTES)))
+    rows = sum(document.rows for document in documents)
+    return min(MOST_PARTITIONS, max(1, -(-text_bytes // PARTITION_BYTES), -(-rows // PARTITION_ROWS)))
 
 
-def _all_outputs(result: PassResult, shards: Mapping[str, tuple[Artifact, ...]], name: str) -> tuple[Artifact, ...]:
-    """The pass's outputs. A lost partition is not a lost shard: without it duplicates would stay unnoticed, so it ends the stage."""
-    lost = sorted(set(shards) - set(result.receipts))
-    if lost:
-        raise CorpusmillError(
-            f"dedup could not finish partition {lost[0]} of its pass {name!r} ({len(lost)} of {len(shards)} failed)",
-            f"read receipts/{name}/{lost[0]}.json, mend the cause (often memory: raise dedup.partitions), run again",
-        )
-    return result.outputs()
+def _placed(shards: Mapping[str, Artifact], first: int) -> dict[str, Artifact]:
+    """The shards by names that begin with their positions, which are part of their documents' nodes."""
+    return {f"{home:06d}-{name}": artifact for home, (name, artifact) in enumerate(shards.items(), first)}
+
+
+def _each_partition(partitions: int, reads: Reads) -> dict[str, tuple[Artifact, ...]]:
+    return {f"{number:06d}": reads(number) for number in range(partitions)}
+
+
+def _changed(receipt: Receipt) -> bool:
+    return any(account.excluded[UNSETTLED] for account in receipt.counts)
+
+
+def _outputs_of(result: PassResult, shard: str, where: str) -> tuple[Artifact, ...]:
+    """What one shard of the pass wrote in the folder `where`."""
+    outputs = result.receipts[shard].outputs
+    return tuple(output for output in outputs if output.path.rsplit("/", 1)[0].endswith(f"/{where}"))

@@ -102,6 +102,14 @@ class OpenAIEngine:
                 for worker in workers:
                     worker.cancel()
                 await asyncio.gather(*workers, return_exceptions=True)
+        if not health.answered and health.given_up > 1:
+            raise self._away(health.reason)
+        errors = [completion.error for completion in completions.values() if completion.finish_reason == "error"]
+        if len(errors) == len(requests) >= _GIVEN_UP_IN_A_ROW:
+            raise EngineError(
+                f"the server at {self.url} answers no request as it should ({errors[0]})",
+                "check engine.url, engine.model and engine.extra",
+            )
         return [completions[index] for index in range(len(requests))]
 
     async def _complete(self, client: Any, request: Request, health: "_Health") -> Completion:
@@ -113,12 +121,17 @@ class OpenAIEngine:
             reply = await self._ask(client, request)
         if isinstance(reply, Completion):
             health.given_up = 0
+            health.answered = True
             return reply
         health.given_up += 1
+        health.reason = reply.reason
         if reply.reached and health.given_up < _GIVEN_UP_IN_A_ROW:
             return failed(f"given up after {self.attempts} attempts: {reply.reason}")
-        raise EngineError(
-            f"the server at {self.url} stays away ({reply.reason}; {self.attempts} attempts a request)",
+        raise self._away(reply.reason)
+
+    def _away(self, reason: str) -> EngineError:
+        return EngineError(
+            f"the server at {self.url} stays away ({reason}; {self.attempts} attempts a request)",
             "start it or mend engine.url, then run the same command again; finished shards are kept",
         )
 
@@ -179,9 +192,13 @@ class _Busy:
 
 @dataclass
 class _Health:
-    """given_up: requests in a row that got no answer after every attempt."""
+    """given_up: requests in a row that got no answer after every attempt, the last of them for this reason. answered: whether any got one.
+
+    One request that breaks a server is given up alone; several and not one answer say that it is the server."""
 
     given_up: int = 0
+    reason: str = ""
+    answered: bool = False
 
 
 def _read(content: bytes, api: str) -> Completion:

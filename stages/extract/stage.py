@@ -47,9 +47,8 @@ class _Drop(Exception):
 class Extract:
     """Read raw files and keep the text of their pages.
 
-    reader: how files are read. extractor: resiliparse (fast; DCLM, Dolma 3), justext (Nemotron-CC) or trafilatura (FineWeb).
-    fallback, fallback_below: a text shorter than so many characters is compared with a second extractor's, and the longer one stays.
-    Resiliparse finds next to nothing in some 4 % of pages that do hold an article or a table; null for no second extractor.
+    reader: how files are read. extractor: main_content (our own), union (it and what others add), resiliparse (DCLM, Dolma 3), justext
+    (Nemotron-CC) or trafilatura (FineWeb).
     statuses: lowest and highest HTTP status that is kept. mimes: kept MIME types; where the header gives none, the content decides.
     page_seconds, page_memory_mb: processor time that one page may take, and memory that the process for extraction may hold; with 0
     seconds there is no such process and no limit.
@@ -62,13 +61,11 @@ class Extract:
     """
 
     name: ClassVar[str] = "extract"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     reads: ClassVar[str] = "records"
 
     reader: ReaderSettings = dataclasses.field(default_factory=ReaderSettings)
-    extractor: html.Extractor = "resiliparse"
-    fallback: html.Extractor | None = "justext"
-    fallback_below: int = 500
+    extractor: html.Extractor = "main_content"
     statuses: tuple[int, int] = (200, 299)
     mimes: tuple[str, ...] = ("text/html", "application/xhtml+xml", "text/plain")
     max_page_bytes: int = 20_000_000
@@ -94,9 +91,9 @@ class Extract:
         return ()
 
     def depends_on(self) -> str:
-        """The language model's digest and the extractors' versions: they decide the text and what is kept."""
-        versions = [html.extractor_version(extractor) for extractor in (self.extractor, self._second) if extractor]
-        return " ".join([language.model_digest(self.language_model), *versions, *repairer_versions(self.repair)])
+        """The language model's digest, the extractor's version and the repairer's: they decide the text and what is kept."""
+        extractor = html.extractor_version(self.extractor)
+        return " ".join([language.model_digest(self.language_model), extractor, *repairer_versions(self.repair)])
 
     def apply(self, table: pa.Table) -> Outcome:
         """table: rows of `readers.RECORD`. Returns documents, and excluded rows with their text where there was one.
@@ -166,22 +163,12 @@ class Extract:
             page = repaired_page(charset.decoded(payload, declared)[0], self.repair)
             if mime == "text/plain":
                 return html.clean(page).strip("\n")
-            depth = html.nesting(page)
-            if depth > html.MAX_NESTING:
-                raise _Drop(f"{FAILED_PREFIX}html.nesting", f"depth={depth} > {html.MAX_NESTING}")
-            text = html.main_text(page, self.extractor, self._language_of)
-            if len(text) < self.fallback_below and self._second:
-                text = max(text, html.main_text(page, self._second, self._language_of), key=len)
-            return text
+            return html.main_text(page, self.extractor, self._language_of)
         except (_Drop, CorpusmillError, MemoryError):
             raise
         except Exception as error:  # whatever a page does to an extractor must cost that page only
             what = (str(error).splitlines() or [""])[0][:300]
             raise _Drop(f"{FAILED_PREFIX}html.{type(error).__name__}", what) from error
-
-    @property
-    def _second(self) -> html.Extractor | None:
-        return self.fallback if self.fallback != self.extractor else None
 
     def _language_of(self, text: str) -> str:
         return language.identify([text], self.language_model)[0].code

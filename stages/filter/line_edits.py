@@ -1,20 +1,37 @@
-"""The line edits of C4: whole lines that are page furniture leave the text, the others stay as they are.
+"""The line edits of C4 and of RefinedWeb: lines that are page furniture leave the text, the others stay as they are.
 
-Source: Raffel et al. 2020 (JMLR 21/140), 2.2, and the data set's published code, which adds the longest word, the policy phrases and the
-citation marks. C4 also drops every line that does not end in terminal punctuation; FineWeb (arXiv:2406.17557) measured that this
-rule alone removes about 30 % of the tokens and turned it off, so it is off here. Blank lines stay, so that paragraphs
-survive; where lines were taken out, no run of blank lines is left behind.
+C4: Raffel et al. 2020 (JMLR 21/140), 2.2, and the data set's published code, which adds the longest word, the policy phrases and
+the citation
+marks. It also drops every line that does not end in terminal punctuation; FineWeb (arXiv:2406.17557) measured that this rule alone
+removes about 30 % of the tokens and turned it off, so it is off here. RefinedWeb: Penedo et al. 2023 (arXiv:2306.01116), appendix
+G.2, as DCLM
+(arXiv:2406.11794) runs it. Blank lines stay, so that paragraphs survive; where lines were taken out, no run of blank lines is left.
+
+The work itself is in `stages.kernels.lines`.
 """
 
+import functools
+from typing import Final
+
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from manifests.config import config
-from stages.filter.statistics import string_buffers
 
-JAVASCRIPT = ("javascript",)
-POLICY = ("terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies")
+LOREM, JAVASCRIPT, POLICY, CART = 1, 2, 4, 8  # bits, as in stages.kernels.lines
+# Each phrase with the pair of its letters that is rarest in English text; the kernel looks for these
+# pairs first, and has them written in.
+PHRASES: Final = (
+    ("lorem ipsum", "ps", LOREM),
+    ("javascript", "va", JAVASCRIPT),
+    ("terms of use", "ms", POLICY),
+    ("privacy policy", "cy", POLICY),
+    ("cookie policy", "ki", POLICY),
+    ("uses cookies", "ki", POLICY),
+    ("use of cookies", "ki", POLICY),
+    ("use cookies", "ki", POLICY),
+    ("items in cart", "ms", CART),
+)
 
 
 @config
@@ -30,41 +47,20 @@ class LineEdits:
     policy: bool = True
     citations: bool = True
 
+    @property
+    def phrases(self) -> int:
+        return (JAVASCRIPT if self.javascript else 0) | (POLICY if self.policy else 0)
 
-def edit(texts: pa.ChunkedArray, edits: LineEdits) -> tuple[pa.ChunkedArray, NDArray[np.int32]]:
-    """The edited texts (null ones empty), and how many lines each lost."""
-    from stages.kernels.characters import character_table
-    from stages.kernels.lines import edit_lines
 
-    phrases = [
-        phrase.encode() for phrase in (JAVASCRIPT if edits.javascript else ()) + (POLICY if edits.policy else ())
-    ]
-    phrase_data = np.frombuffer(b"".join(phrases), np.uint8)
-    phrase_offsets = np.cumsum([0, *map(len, phrases)], dtype=np.int64)
-    chunks, removed = [], [np.zeros(0, np.int32)]
-    for data, offsets in string_buffers(texts):
-        edited = np.empty(offsets[-1] - offsets[0], np.uint8)
-        edited_offsets = np.zeros(offsets.size, np.int64)
-        removed.append(np.zeros(offsets.size - 1, np.int32))
-        edit_lines(
-            data,
-            offsets,
-            character_table(),
-            phrase_data,
-            phrase_offsets,
-            edits.minimum_words,
-            edits.longest_word,
-            edits.terminal_punctuation,
-            edits.citations,
-            edited,
-            edited_offsets,
-            removed[-1],
-        )
-        chunks.append(
-            pa.StringArray.from_buffers(
-                offsets.size - 1,
-                pa.py_buffer(edited_offsets.astype(np.int32)),
-                pa.py_buffer(edited[: edited_offsets[-1]]),
-            )
-        )
-    return pa.chunked_array(chunks, type=pa.string()), np.concatenate(removed)
+NO_EDITS: Final = LineEdits(minimum_words=0, longest_word=0, javascript=False, policy=False, citations=False)
+
+
+@functools.lru_cache(maxsize=1)
+def phrase_tables() -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+    """For the kernel: the phrases' bytes; by phrase its begin, size, the place of the pair's second letter, and bit."""
+    data = "".join(phrase for phrase, _, _ in PHRASES).encode()
+    table, begin = np.zeros((4, len(PHRASES)), np.int32), 0
+    for index, (phrase, pair, bit) in enumerate(PHRASES):
+        table[:, index] = begin, len(phrase), phrase.index(pair) + 1, bit
+        begin += len(phrase)
+    return np.frombuffer(data, np.uint8), table

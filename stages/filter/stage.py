@@ -1,15 +1,17 @@
 """The filter stage: score every document once, then drop by rules over the scores.
 
-One kernel measures a document's statistics; they stay with the row as `stat_*` columns, kept or excluded, so that thresholds can
+A chain of kernels measures a document's statistics; they stay with the row as `stat_*` columns, kept or excluded, so that thresholds can
 be looked at and changed without reading the crawl again. Then, in this order: URL block lists, the rule families as the recipe
 lists them, its own rules, and datatrove blocks on what is left. The first of them that drops a document names the reason;
 `failed_rules` lists all rules that would have.
 
-If the C4 family is chosen, its line edits come first and the statistics describe the edited text. An excluded row keeps the text
-that it came with: nothing is lost, and filtering it again under other settings gives what filtering it first would have given.
+The families `c4` and `refinedweb` also edit lines. An excluded row keeps the text that it came with: nothing is lost, and
+filtering it again
+under other settings gives what filtering it first would have given.
 
 Defaults: the chain of FineWeb (arXiv:2406.17557) after its language filter: Gopher repetition, Gopher quality, C4 without the rule
-of terminal punctuation, FineWeb's own four. All of them were tuned on English.
+of terminal punctuation, FineWeb's own four; documents in another language that FineWeb 2 (arXiv:2506.20920) tuned are judged by
+its thresholds.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,14 +20,19 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from manifests.config import config
 from manifests.schema import excluded
 from stages.contract import DOCUMENTS, Outcome
-from stages.filter import datatrove_block, line_edits, url_rules
+from stages.filter import datatrove_block, languages, url_rules
+from stages.filter.families import DEFAULT, FAMILIES
+from stages.filter.languages import LANGUAGES
 from stages.filter.line_edits import LineEdits
+from stages.filter.measure import STOP_WORDS, Measurement, check_stop_words, measure
 from stages.filter.rules import Rule, failing, rules_in_force
-from stages.filter.statistics import REMOVED_LINES, STATISTICS, STOP_WORDS, Measured, fields, measure, pack_stop_words
+from stages.filter.statistics import STATISTICS, Measured, fields
 from stages.filter.url_rules import UrlRules
 
 FAILED_RULES = pa.field("failed_rules", pa.list_(pa.string()))
@@ -35,31 +42,35 @@ FAILED_RULES = pa.field("failed_rules", pa.list_(pa.string()))
 class Filter:
     """families: in the order in which they may name the reason of a drop. thresholds: family -> rule name -> another threshold.
     off: reason codes of rules to leave out. rules: the recipe's own. lines: the C4 line edits (only with the family `c4`).
-    stop_words: of Gopher's rule.
+    stop_words: of Gopher's rule, for English and every language without a published list.
+    published_languages: judge documents of a language that FineWeb 2 tuned by its thresholds and stop words.
+    language_thresholds: the recipe's own: language -> family -> rule name -> threshold, null for a rule that is off.
     blocks: datatrove filters, `{class: module:Class, arguments: {...}}`."""
 
     name: ClassVar[str] = "filter"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     reads: ClassVar[str] = DOCUMENTS
 
-    families: tuple[str, ...] = ("gopher_repetition", "gopher_quality", "c4", "fineweb")
+    families: tuple[str, ...] = DEFAULT
     thresholds: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     off: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
     lines: LineEdits = LineEdits()
     stop_words: tuple[str, ...] = STOP_WORDS
+    published_languages: bool = True
+    language_thresholds: Mapping[str, Mapping[str, Mapping[str, float | None]]] = field(default_factory=dict)
     urls: UrlRules = UrlRules()
     blocks: tuple[Mapping[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
-        self.in_force()
-        pack_stop_words(self.stop_words)
+        languages.check(self.language_thresholds, self.in_force())
+        check_stop_words(self._stop_words())
         for block in self.blocks:
             datatrove_block.parse(block)
 
     def in_force(self) -> tuple[Rule, ...]:
         """Every rule that may drop a document, in order."""
-        return rules_in_force(self.families, self.thresholds, self.off, self.rules)
+        return rules_in_force(FAMILIES, self.families, self.thresholds, self.off, self.rules)
 
     def adds(self) -> tuple[pa.Field, ...]:
         return (*fields(), FAILED_RULES)
@@ -82,72 +93,114 @@ class Filter:
 
         Needs the columns `id` and `text`, and `url` if there are URL rules.
         """
-        original = table["text"]
-        texts, removed = (
-            line_edits.edit(original, self.lines)
-            if "c4" in self.families
-            else (original, np.zeros(table.num_rows, np.int32))
-        )
-        measured: Measured = {**measure(texts, self.stop_words), REMOVED_LINES.name: removed}
+        codes, rows = _languages(table)
+        found = self._measure(table["text"], codes, rows)
         rules = self.in_force()
-        verdicts = failing(measured, rules)
-        reasons: list[str] = [""] * table.num_rows
-        details: list[str] = [""] * table.num_rows
-        for row in np.flatnonzero(verdicts.any(axis=0)):
-            rule = rules[int(verdicts[:, row].argmax())]
-            reasons[row], details[row] = rule.code, rule.detail(measured[rule.statistic][row].item())
-        if self.urls.lists:
-            lists = url_rules.compiled(self.urls)
-            for row, url in enumerate(table["url"].to_pylist()):
-                if url and (verdict := url_rules.judge(url, lists)):
-                    reasons[row], details[row] = verdict
-        table = _with_column(table, table.schema.field("text"), texts)
+        limits = languages.threshold_table(rules, codes, self.published_languages, self.language_thresholds)
+        verdicts = failing(found.measured, limits[:, rows], rules)
+        drops = self._drops(table, found.measured, limits, rows, rules, verdicts)
+        original = table["text"]
+        table = _with_column(table, table.schema.field("text"), found.texts)
         if self.blocks:
-            table, measured = self._run_blocks(table, measured, reasons, details)
-
-        for statistic in (*STATISTICS, REMOVED_LINES):
-            table = _with_column(table, statistic.field, pa.array(measured[statistic.name]))
+            table, found = self._run_blocks(table, found, drops, codes, rows)
+        for statistic in STATISTICS:
+            table = _with_column(table, statistic.field, pa.array(found.measured[statistic.name]))
         table = _with_column(table, FAILED_RULES, _failed(verdicts, rules))
-        dropped = np.array([bool(reason) for reason in reasons], np.bool_)
-        rows = np.flatnonzero(dropped)
+        dropped = np.zeros(table.num_rows, np.bool_)
+        dropped[list(drops)] = True
         out = _with_column(table, table.schema.field("text"), original).filter(pa.array(dropped))
+        reasons = [drops[row] for row in np.flatnonzero(dropped)]
         return Outcome(
             table.filter(pa.array(~dropped)),
-            excluded(out, self.name, [reasons[row] for row in rows], [details[row] for row in rows]),
+            excluded(out, self.name, [reason for reason, _ in reasons], [detail for _, detail in reasons]),
         )
 
+    def _stop_words(self) -> dict[str, tuple[str, ...]]:
+        """By language; those under "" are for all others."""
+        tuned = {code: language.stopwords for code, language in LANGUAGES.items()} if self.published_languages else {}
+        return {**tuned, "": self.stop_words}
+
+    def _measure(self, texts: pa.ChunkedArray, codes: Sequence[str], rows: NDArray[np.int64]) -> Measurement:
+        tuned = np.array([self.published_languages and code in LANGUAGES for code in codes], np.bool_)
+        return measure(
+            texts,
+            self.lines if "c4" in self.families else None,
+            "refinedweb" in self.families,
+            self._stop_words(),
+            [codes[row] for row in rows],
+            unedited=tuned[rows],
+        )
+
+    def _drops(
+        self,
+        table: pa.Table,
+        measured: Measured,
+        limits: NDArray[np.float64],
+        rows: NDArray[np.int64],
+        rules: Sequence[Rule],
+        verdicts: NDArray[np.bool_],
+    ) -> dict[int, tuple[str, str]]:
+        """Reason and detail of every row that URL rules or rules drop."""
+        drops = {}
+        failed = np.flatnonzero(verdicts.any(axis=0))
+        for row, index in zip(
+            failed.tolist(), verdicts[:, failed].argmax(axis=0).tolist() if rules else [], strict=True
+        ):
+            rule = rules[index]
+            drops[row] = rule.code, rule.detail(measured[rule.statistic][row].item(), limits[index, rows[row]])
+        if self.urls.lists:
+            drops |= url_rules.judge_all(table["url"], url_rules.compiled(self.urls))
+        return drops
+
     def _run_blocks(
-        self, table: pa.Table, measured: Measured, reasons: list[str], details: list[str]
-    ) -> tuple[pa.Table, Measured]:
-        """Run the blocks on the rows without a reason; where a block edits texts, they and their statistics change in the result."""
+        self,
+        table: pa.Table,
+        found: Measurement,
+        drops: dict[int, tuple[str, str]],
+        codes: Sequence[str],
+        languages_of_rows: NDArray[np.int64],
+    ) -> tuple[pa.Table, Measurement]:
+        """Run the blocks on the rows without a reason, adding to `drops`; where a block edits texts, they and their statistics change."""
         texts: list[str | None] = table["text"].to_pylist()
         others = table.drop_columns("text")
         edited = False
-        for row, reason in enumerate(reasons):
-            if reason:
+        for row in range(table.num_rows):
+            if row in drops:
                 continue
             document = others.slice(row, 1).to_pylist()[0]
             for block in map(datatrove_block.parse, self.blocks):
                 verdict = datatrove_block.judge(block, {**document, "text": texts[row]})
                 if verdict.reason:
-                    reasons[row], details[row] = verdict.reason, verdict.detail
+                    drops[row] = verdict.reason, verdict.detail
                     break
                 if verdict.text != (texts[row] or ""):
                     texts[row], edited = verdict.text, True
         if not edited:
-            return table, measured
+            return table, found
         column = pa.chunked_array([pa.array(texts, table.schema.field("text").type)])
-        again = {**measure(column, self.stop_words), REMOVED_LINES.name: measured[REMOVED_LINES.name]}
-        return _with_column(table, table.schema.field("text"), column), again
+        again = measure(column, None, False, self._stop_words(), [codes[row] for row in languages_of_rows])
+        removed = {name: values for name, values in found.measured.items() if name.startswith("removed_")}
+        return (
+            _with_column(table, table.schema.field("text"), column),
+            Measurement({**again.measured, **removed}, column),
+        )
 
 
-def _failed(verdicts: np.ndarray, rules: Sequence[Rule]) -> pa.Array:
+def _languages(table: pa.Table) -> tuple[list[str], NDArray[np.int64]]:
+    """The languages of the table ("" for unknown), and which of them each row has."""
+    if "language" not in table.column_names or table.num_rows == 0:
+        return [""], np.zeros(table.num_rows, np.int64)
+    encoded = pc.fill_null(table["language"], "").combine_chunks().dictionary_encode()
+    return encoded.dictionary.to_pylist(), encoded.indices.to_numpy().astype(np.int64)
+
+
+def _failed(verdicts: NDArray[np.bool_], rules: Sequence[Rule]) -> pa.Array:
     """The codes of the rules that each document fails; null where it fails none."""
-    codes = [rule.code for rule in rules]
-    lists: list[list[str] | None] = [None] * verdicts.shape[1]
-    for row in np.flatnonzero(verdicts.any(axis=0)):
-        lists[row] = [codes[index] for index in np.flatnonzero(verdicts[:, row])]
-    return pa.array(lists, FAILED_RULES.type)
+    rows, indices = np.nonzero(verdicts.T)
+    counts = np.bincount(rows, minlength=verdicts.shape[1])
+    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+    codes = pa.array([rule.code for rule in rules], pa.string()).take(pa.array(indices))
+    return pa.ListArray.from_arrays(pa.array(offsets), codes, mask=pa.array(counts == 0))
 
 
 def _with_column(table: pa.Table, field: pa.Field, values: pa.Array | pa.ChunkedArray) -> pa.Table:

@@ -1,149 +1,163 @@
-"""The statistics of a document: what is measured, once, before any rule looks at it.
+"""The statistics that rules may look at: names, column types and meanings.
 
-Every statistic is a narrow typed column `stat_<name>`; the rules of `stages.filter.rules` and a recipe's own name them without the prefix.
+A **part** is what stands between white space. A **token** is what spaCy's English tokenizer cuts parts into (`don't` is `do` and `n't`,
+`word,` is `word` and `,`); a **word** is a token that is not all punctuation. A **line** ends at a line feed; a **paragraph** is a run of
+lines without an empty one between them. Lengths are in characters (Unicode code points). A ratio over nothing is 0.
 
-A **word** is a run of letters, numbers and marks, held together by a single apostrophe, full stop or underscore with a letter or
-number on both sides (`don't`, `3.14`, `example.com`, `snake_case`) or by a comma between numbers; a Han or Hiragana character is a
-word of its own. A **symbol** is a run of the same other character (`...`, `--`, `}`). A **part** is what stands between white
-space. A **line** ends at a line feed, is stripped of white space, and does not count when nothing is left; a **paragraph** is a
-run of lines without an empty one between them. Lengths are in characters (Unicode code points). A ratio over nothing is 0.
+They are datatrove's definitions where datatrove has the rule. Those of the first list describe the text as it came, those of the
+second the lines that
+the line edits leave (all of them, where no family edits), as FineWeb's chain judges them.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from manifests.errors import RecipeError
-
 PREFIX = "stat_"
-STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")  # Gopher (arXiv:2112.11446), appendix A.1.1
-STOP_WORD_BYTES = 8  # the kernel compares a word of at most this many UTF-8 bytes as one integer
-MOST_STOP_WORDS = 64  # and remembers those seen in one integer
+Measured = Mapping[str, NDArray]
+Counts = Mapping[str, NDArray[np.int64]]
 
 
 @dataclass(frozen=True)
 class Statistic:
-    """name: as rules write it. type: of its column. meaning: one line for people."""
+    """name: as rules write it. type: of its column. meaning: one line for people. compute: its values from the kernels' counts."""
 
     name: str
     type: pa.DataType
     meaning: str
+    compute: Callable[[Counts], NDArray]
 
     @property
     def field(self) -> pa.Field:
         return pa.field(PREFIX + self.name, self.type)
 
 
-_INT, _FLOAT = pa.int32(), pa.float32()
-STATISTICS: tuple[Statistic, ...] = (
-    Statistic("characters", _INT, "characters of the text"),
-    Statistic("words", _INT, "words"),
-    Statistic("symbols", _INT, "symbols"),
-    Statistic("mean_word_length", _FLOAT, "characters in words / words"),
-    Statistic("longest_word", _INT, "characters of the longest word"),
-    Statistic("alphabetic_word_ratio", _FLOAT, "parts between white space with a letter / parts between white space"),
-    Statistic("alphabetic_token_ratio", _FLOAT, "words with a letter / words and symbols"),
-    Statistic("hash_ratio", _FLOAT, "hash signs (a run of them is one) / words"),
-    Statistic("ellipsis_ratio", _FLOAT, "ellipses (the character, or three full stops and more) / words"),
-    Statistic("stop_words", pa.int16(), "how many of the stop words occur, in any case"),
-    Statistic("sentences", _INT, "parts of lines with a word in them, cut after terminal punctuation and white space"),
-    Statistic("lines", _INT, "lines"),
-    Statistic("bullet_line_ratio", _FLOAT, "lines that begin with a bullet / lines"),
-    Statistic("ellipsis_line_ratio", _FLOAT, "lines that end in an ellipsis / lines"),
-    Statistic("punctuation_line_ratio", _FLOAT, "lines that end in terminal punctuation / lines"),
-    Statistic("short_line_ratio", _FLOAT, "lines of at most 30 characters / lines"),
-    Statistic("newline_ratio", _FLOAT, "line breaks between lines / words and symbols"),
-    Statistic("duplicate_line_ratio", _FLOAT, "lines that occurred before / lines"),
-    Statistic(
-        "duplicate_line_character_ratio", _FLOAT, "characters of lines that occurred before / characters of lines"
+def _count(name: str, meaning: str, counted: str = "") -> Statistic:
+    return Statistic(name, pa.int32(), meaning, lambda counts: counts[counted or name])
+
+
+def _ratio(name: str, meaning: str, part: str, whole: str) -> Statistic:
+    def compute(counts: Counts) -> NDArray:
+        return counts[part] / np.maximum(counts[whole], 1)  # where the whole is 0, so is the part
+
+    return Statistic(name, pa.float32(), meaning, compute)
+
+
+AS_IT_CAME: tuple[Statistic, ...] = (
+    _count("characters", "characters of the text"),
+    _count("parts", "parts"),
+    _count("tokens", "tokens"),
+    _count("words", "words"),
+    _ratio("mean_word_length", "characters in words / words", "word_characters", "words"),
+    _ratio("mean_part_length", "characters in parts / parts", "part_characters", "parts"),
+    _count("longest_part", "characters of the longest part"),
+    _ratio("alphabetic_token_ratio", "tokens with a letter / tokens", "alphabetic_tokens", "tokens"),
+    _ratio("alphabetic_part_ratio", "parts with a letter / parts", "alphabetic_parts", "parts"),
+    _ratio("hash_ratio", "hash signs / tokens", "hash_signs", "tokens"),
+    _ratio("ellipsis_ratio", "ellipses (the character, or three full stops) / tokens", "ellipses", "tokens"),
+    _count("stop_words", "how many of the stop words occur as tokens"),
+    _count("lines", "lines, empty ones too, but for one after a last line feed"),
+    _ratio("bullet_line_ratio", "lines that begin with • or - / lines", "bullets", "lines"),
+    _ratio("ellipsis_line_ratio", "lines that end in an ellipsis / lines", "ellipsis_ends", "lines"),
+    _ratio(
+        "duplicate_line_ratio",
+        "lines that occurred before / lines that are not empty",
+        "repeated_lines",
+        "filled_lines",
     ),
-    Statistic("duplicate_paragraph_ratio", _FLOAT, "paragraphs that occurred before / paragraphs"),
-    Statistic(
+    _ratio(
+        "duplicate_line_character_ratio",
+        "characters of lines that occurred before / characters",
+        "repeated_line_characters",
+        "characters",
+    ),
+    _ratio(
+        "duplicate_paragraph_ratio",
+        "paragraphs that occurred before / paragraphs",
+        "repeated_paragraphs",
+        "paragraphs",
+    ),
+    _ratio(
         "duplicate_paragraph_character_ratio",
-        _FLOAT,
-        "characters of paragraphs that occurred before / characters of lines",
+        "characters of paragraphs that occurred before / characters",
+        "repeated_paragraph_characters",
+        "characters",
     ),
     *(
-        Statistic(f"top_{n}_gram_ratio", _FLOAT, f"characters in the most frequent run of {n} words / characters")
+        _ratio(
+            f"top_{n}_gram_ratio",
+            f"characters in the most frequent run of {n} tokens / characters",
+            f"top_{n}",
+            "characters",
+        )
         for n in (2, 3, 4)
     ),
     *(
-        Statistic(
-            f"duplicate_{n}_gram_ratio", _FLOAT, f"characters in runs of {n} words that occurred before / characters"
+        _ratio(
+            f"duplicate_{n}_gram_ratio",
+            f"characters in runs of {n} tokens that occurred before / characters",
+            f"duplicate_{n}",
+            "characters",
         )
         for n in (5, 6, 7, 8, 9, 10)
     ),
-    Statistic("lorem_ipsum", _INT, "occurrences of 'lorem ipsum', in any case"),
-    Statistic("curly_brackets", _INT, "opening curly brackets"),
-    Statistic("whitespace_ratio", _FLOAT, "white space / characters"),
-    Statistic("digit_ratio", _FLOAT, "numbers / characters"),
-    Statistic("uppercase_ratio", _FLOAT, "upper-case letters / letters"),
-    Statistic(
-        "symbol_character_ratio", _FLOAT, "characters that are no letter, number, mark or white space / characters"
+    _ratio("whitespace_ratio", "white space and controls / characters", "whitespace", "characters"),
+    _ratio("digit_ratio", "numbers / characters", "digits", "characters"),
+    _ratio("symbol_character_ratio", "what is no letter, number or white space / characters", "symbols", "characters"),
+    _ratio("uppercase_ratio", "capitals / letters", "uppercase", "letters"),
+    _ratio("parenthesis_ratio", "round brackets / characters", "parentheses", "characters"),
+    _ratio(
+        "url_ratio",
+        "characters in parts that begin with http:// or https:// / characters",
+        "url_characters",
+        "characters",
+    ),
+    _ratio(
+        "boilerplate_line_ratio",
+        "lines with a policy phrase or lorem ipsum / lines with a part",
+        "boilerplate_lines",
+        "text_lines",
     ),
 )
-NAMES: tuple[str, ...] = tuple(statistic.name for statistic in STATISTICS)
-REMOVED_LINES = Statistic(
-    "removed_lines", _INT, "lines that the C4 line edits took out of the text (stages.filter.line_edits)"
+EDITED: tuple[Statistic, ...] = (
+    _count("kept_lines", "lines with a part that stay"),
+    _count("sentences", "sentences in them", "kept_sentences"),
+    _ratio("punctuation_line_ratio", "of them those that end in terminal punctuation", "kept_ends", "kept_lines"),
+    _ratio("short_line_ratio", "of them those of at most 30 characters", "kept_short", "kept_lines"),
+    _ratio(
+        "kept_duplicate_line_character_ratio",
+        "characters of those that occurred before / characters in them",
+        "kept_repeated_characters",
+        "kept_characters",
+    ),
+    _ratio(
+        "newline_ratio",
+        "line feeds between them (without edits: in the text) / tokens in them",
+        "newlines",
+        "kept_tokens",
+    ),
+    _count("lorem_ipsum", "lines with 'lorem ipsum', of those that C4 looks at"),
+    _count("curly_brackets", "lines with an opening curly bracket, of those that C4 looks at"),
+    _count("removed_lines", "lines that the edits took out"),
+    _ratio("removed_part_ratio", "parts that RefinedWeb's edits took out / parts", "removed_parts", "parts"),
+    _count("removed_long_word", "lines taken out for a part that is too long"),
+    _count("removed_unpunctuated", "for want of terminal punctuation"),
+    _count("removed_few_words", "for too few parts"),
+    _count("removed_javascript", "for the word JavaScript"),
+    _count("removed_policy", "for a policy phrase"),
+    _count("removed_uppercase", "for capitals"),
+    _count("removed_numeric", "for being all digits"),
+    _count("removed_counter", "for being a counter (`3 likes`)"),
+    _count("removed_single_word", "for being a single part"),
+    _count("removed_emptied", "for holding nothing but a call to act"),
 )
-
-Measured = Mapping[str, NDArray]
+STATISTICS: tuple[Statistic, ...] = (*AS_IT_CAME, *EDITED)
+NAMES: tuple[str, ...] = tuple(statistic.name for statistic in STATISTICS)
 
 
 def fields() -> tuple[pa.Field, ...]:
     """The columns of all statistics."""
-    return tuple(statistic.field for statistic in (*STATISTICS, REMOVED_LINES))
-
-
-def measure(texts: pa.ChunkedArray, stop_words: Sequence[str] = STOP_WORDS) -> Measured:
-    """Every statistic of every text: name -> array of its column's type, one value a text. A null text is an empty one.
-
-    Raises RecipeError if there are too many stop words, or one is too long (MOST_STOP_WORDS, STOP_WORD_BYTES).
-    """
-    from stages.kernels.characters import character_table
-    from stages.kernels.statistics import ORDER, measure_texts
-
-    stops = pack_stop_words(stop_words)
-    parts = []
-    for data, offsets in string_buffers(texts):
-        part = np.zeros((len(ORDER), offsets.size - 1))
-        measure_texts(data, offsets, character_table(), stops, part)
-        parts.append(part)
-    values = np.concatenate(parts, axis=1) if parts else np.zeros((len(ORDER), 0))
-    return {s.name: values[ORDER.index(s.name)].astype(s.type.to_pandas_dtype()) for s in STATISTICS}
-
-
-def pack_stop_words(words: Sequence[str]) -> NDArray[np.uint64]:
-    """Each word's lower-case UTF-8 bytes as one big-endian integer."""
-    if len(words) > MOST_STOP_WORDS:
-        raise RecipeError(f"there are {len(words)} stop words", f"give at most {MOST_STOP_WORDS}")
-    for word in words:
-        if not 0 < len(word.lower().encode()) <= STOP_WORD_BYTES:
-            raise RecipeError(
-                f"stop word {word!r} has {len(word.lower().encode())} bytes in UTF-8",
-                f"stop words have 1 to {STOP_WORD_BYTES}; take a shorter one",
-            )
-    return np.array(sorted({int.from_bytes(word.lower().encode(), "big") for word in words}), dtype=np.uint64)
-
-
-def string_buffers(texts: pa.ChunkedArray) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
-    """The bytes and offsets of each chunk of a string column, read-only and without copying the text; nulls are empty strings."""
-    for chunk in texts.chunks:
-        array = pc.fill_null(chunk, "") if chunk.null_count else chunk
-        _, offset_buffer, data_buffer = array.buffers()
-        width = np.int64 if pa.types.is_large_string(array.type) else np.int32
-        if len(array) == 0:
-            offsets = np.zeros(1, np.int64)
-        else:
-            offsets = np.frombuffer(offset_buffer, width)[array.offset : array.offset + len(array) + 1].astype(
-                np.int64
-            )
-        data = np.frombuffer(data_buffer or b"", np.uint8)
-        # One type for the compiler, whether or not Arrow happens to own the buffer: read-only.
-        data.flags.writeable = False
-        offsets.flags.writeable = False
-        yield data, offsets
+    return tuple(statistic.field for statistic in STATISTICS)

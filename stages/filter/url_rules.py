@@ -6,21 +6,22 @@ CC BY-SA), `banned_words`, `banned_subwords` and `soft_banned_words` are word li
 scheme of domains, words, soft words and sub-words is RefinedWeb's (arXiv:2306.01116, appendix G.1).
 
 A domain blocks the host of that name and every host below it. The UT1 list has 4.6 million entries, so entries are kept as sorted
-64-bit hashes, 8 bytes each; a host that is not listed matches by accident once in about 10**12 times.
+64-bit hashes, 8 bytes each; a host that is not listed matches by accident once in about 10**12 times. A column of URLs is sifted by a
+kernel first (`stages.kernels.urls`), at millions a second; what it does not clear is judged here, one by one.
 """
 
 import functools
-import hashlib
 import importlib.util
 import os
 import re
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from manifests import storage
@@ -62,13 +63,28 @@ class Verdict(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Hashes:
+    """The entries of a list as sorted hashes, and a bit map of them, empty if there are none."""
+
+    sorted: NDArray[np.uint64]
+    bits: NDArray[np.uint64]
+
+    def __contains__(self, value: int) -> bool:
+        index = int(np.searchsorted(self.sorted, np.uint64(value)))
+        return index < self.sorted.size and bool(self.sorted[index] == value)
+
+
+@dataclass(frozen=True)
 class Compiled:
-    domains: NDArray[np.uint64]
-    urls: NDArray[np.uint64]
+    domains: Hashes
+    urls: Hashes
     words: frozenset[str]
     soft_words: frozenset[str]
     soft_word_count: int
     subwords: re.Pattern[str] | None
+    word_hashes: Hashes  # words, soft words and subwords again, as the kernel takes them
+    soft_word_hashes: Hashes
+    subword_tables: tuple[NDArray[np.uint8], NDArray[np.int32], NDArray[np.int32]]
 
 
 def digests(rules: UrlRules) -> str:
@@ -85,25 +101,52 @@ def digests(rules: UrlRules) -> str:
 @functools.lru_cache(maxsize=4)
 def compiled(rules: UrlRules) -> Compiled:
     """Read the lists. Raises InputError if one cannot be read."""
+    words = frozenset(_joined(entry) for entry in _entries(rules.words)) - {""}
+    soft_words = frozenset(_joined(entry) for entry in _entries(rules.soft_words)) - {""}
     subwords = sorted({_joined(entry) for entry in _entries(rules.subwords)} - {""})
     return Compiled(
-        domains=_hashes(entry.rstrip(".").removeprefix("*.") for entry in _entries(rules.domains)),
-        urls=_hashes(_bare(entry) for entry in _entries(rules.urls)),
-        words=frozenset(_joined(entry) for entry in _entries(rules.words)) - {""},
-        soft_words=frozenset(_joined(entry) for entry in _entries(rules.soft_words)) - {""},
+        domains=_hashes(rules.domains, backwards=True),
+        urls=_hashes(rules.urls, backwards=False),
+        words=words,
+        soft_words=soft_words,
         soft_word_count=rules.soft_word_count,
         subwords=re.compile("|".join(map(re.escape, subwords))) if subwords else None,
+        word_hashes=_word_hashes(words),
+        soft_word_hashes=_word_hashes(soft_words),
+        subword_tables=_subword_tables(subwords),
     )
+
+
+def judge_all(urls: pa.ChunkedArray, lists: Compiled) -> dict[int, Verdict]:
+    """The verdict on every URL of a column that is blocked, by its row. A null is not judged."""
+    from stages.filter.measure import string_buffers
+    from stages.kernels.urls import sift
+
+    verdicts, start = {}, 0
+    words, soft_words = lists.word_hashes, lists.soft_word_hashes
+    for chunk, (data, offsets) in zip(urls.chunks, string_buffers(urls), strict=True):
+        suspects = np.zeros(offsets.size - 1, np.bool_)
+        sift(
+            data, offsets, lists.domains.sorted, lists.domains.bits, lists.urls.sorted, lists.urls.bits,
+            words.sorted, words.bits, soft_words.sorted, soft_words.bits, max(lists.soft_word_count, 1), *lists.subword_tables,
+            suspects,
+        )  # fmt: skip
+        for row in np.flatnonzero(suspects).tolist():
+            verdict = judge(chunk[row].as_py() or "", lists)
+            if verdict:
+                verdicts[start + row] = verdict
+        start += len(chunk)
+    return verdicts
 
 
 def judge(url: str, lists: Compiled) -> Verdict | None:
     """Why the URL is blocked, or None. A URL that cannot be parsed has no host; its words still count."""
     lower = url.lower()
-    if lists.domains.size:
+    if lists.domains.sorted.size:
         for domain in _domains(lower):
-            if _holds(lists.domains, domain):
+            if _hash(domain, backwards=True) in lists.domains:
                 return Verdict("url.blocked_domain", f"domain={domain}")
-    if lists.urls.size and _holds(lists.urls, _bare(lower)):
+    if lists.urls.sorted.size and _hash(_bare(lower), backwards=False) in lists.urls:
         return Verdict("url.blocked_url", f"url={_bare(lower)}")
     if lists.words or lists.soft_words:
         words = set(_WORDS.findall(lower))
@@ -144,14 +187,19 @@ def _domains(url: str) -> Iterator[str]:
 
 
 def _entries(names: Iterable[str]) -> list[str]:
-    entries: list[str] = []
-    for name in names:
-        try:
-            lines = _content(name).decode().lower().split("\n")
-        except UnicodeDecodeError as error:
-            raise InputError(f"block list {name} is not UTF-8 ({error.reason})", "convert it") from error
-        entries += [entry for entry in map(str.strip, lines) if entry and entry[0] != "#"]
-    return entries
+    lines = [line.strip() for name in names for line in _text(name).decode().split("\n")]
+    return [entry for entry in lines if entry and entry[0] != "#"]
+
+
+def _text(name: str) -> bytes:
+    """A list in lower case. Raises InputError if it is no text."""
+    content = _content(name)
+    if content.isascii():
+        return content.lower()
+    try:
+        return content.decode().lower().encode()
+    except UnicodeDecodeError as error:
+        raise InputError(f"block list {name} is not UTF-8 ({error.reason})", "convert it") from error
 
 
 def _content(name: str) -> bytes:
@@ -177,15 +225,47 @@ def _asset(name: str) -> str:
     return os.path.join(spec.submodule_search_locations[0], "assets", PACKAGED_LISTS[key][0])
 
 
-def _hashed(entry: str) -> bytes:
-    return hashlib.blake2b(entry.encode(), digest_size=8).digest()
+def _hashes(names: Sequence[str], *, backwards: bool) -> Hashes:
+    from stages.kernels.urls import MAP_BITS, hash_lines
+
+    found = [np.zeros(0, np.uint64)]
+    for name in names:
+        text = _text(name)
+        if not backwards:
+            text = "\n".join(_bare(line.strip()) for line in text.decode().split("\n") if line[:1] != "#").encode()
+        hashes = np.empty(text.count(b"\n") + 1, np.uint64)
+        found.append(hashes[: hash_lines(np.frombuffer(text, np.uint8), backwards, hashes)])
+    return _mapped(np.concatenate(found), MAP_BITS)
 
 
-def _hashes(entries: Iterable[str]) -> NDArray[np.uint64]:
-    return np.unique(np.frombuffer(b"".join(map(_hashed, entries)), np.uint64))
+def _mapped(hashes: NDArray[np.uint64], map_bits: int) -> Hashes:
+    from stages.kernels.urls import fill_map
+
+    entries = np.sort(hashes)  # np.unique takes fifty times as long
+    entries = entries[np.concatenate([[True], entries[1:] != entries[:-1]])] if entries.size else entries
+    bits = np.zeros(1 << (map_bits - 6) if entries.size else 0, np.uint64)
+    fill_map(entries, bits)
+    return Hashes(entries, bits)
 
 
-def _holds(hashes: NDArray[np.uint64], entry: str) -> bool:
-    value = np.frombuffer(_hashed(entry), np.uint64)[0]
-    index = int(np.searchsorted(hashes, value))
-    return index < hashes.size and bool(hashes[index] == value)
+def _hash(entry: str, *, backwards: bool) -> int:
+    from stages.kernels.urls import hash_of
+
+    return hash_of(np.frombuffer(entry.encode(), np.uint8), backwards)
+
+
+def _word_hashes(words: Iterable[str]) -> Hashes:
+    return _mapped(np.array([_hash(word, backwards=False) for word in words], np.uint64), 16)
+
+
+def _subword_tables(subwords: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.int32], NDArray[np.int32]]:
+    """The entries' characters as numbers from 0 to 35; where each begins; by pair of first characters the first entry with it, or -1."""
+    begins = np.cumsum([0, *map(len, subwords)], dtype=np.int32)
+    pairs = np.full(36 * 36, -1, np.int32)
+    characters = "0123456789abcdefghijklmnopqrstuvwxyz"
+    for index, subword in reversed(list(enumerate(subwords))):
+        seconds = characters if len(subword) == 1 else subword[1]
+        for second in seconds:
+            pairs[characters.index(subword[0]) * 36 + characters.index(second)] = index
+    numbers = [characters.index(character) for subword in subwords for character in subword]
+    return np.array(numbers, np.uint8), begins, pairs

@@ -1,6 +1,10 @@
-"""The kernel that takes lines out of texts by the rules of C4, copying what stays.
+"""The kernel that measures lines, takes out those that the line edits take out, and copies what stays.
 
-Definitions and settings: `stages.filter.line_edits`.
+Gopher's rules see the lines as they came; C4's and FineWeb's those that the edits leave, stripped. A line is told from another by
+the hashes of its parts and
+its length. Phrases are looked for at their rarest pair of letters, in any case (ASCII).
+
+Definitions: `stages.filter.statistics`; edits: `stages.filter.line_edits`.
 """
 
 from typing import TypeAlias
@@ -9,169 +13,298 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from stages.kernels import characters
+from stages.kernels import sealed
+from stages.kernels.furniture import (
+    call_to_act,
+    citation_at,
+    ends_in_ellipsis,
+    ends_line,
+    ends_well,
+    furniture,
+    has_text,
+    holds,
+    is_all_marks,
+    is_bullet,
+    phrases_in,
+)
 
 Bytes: TypeAlias = NDArray[np.uint8]
-Integers: TypeAlias = NDArray[np.int64]
+Keys: TypeAlias = NDArray[np.uint64]
+Integers: TypeAlias = NDArray[np.int32]
+Row: TypeAlias = NDArray[np.int64]
 
 # numba keeps compiled code until this file changes, so every value that is compiled in stands in this file.
-SPACE, IDEOGRAPH, KIND, TERMINAL, TABLE_SIZE = 0, 5, 7, 8, 0x20000
-assert (SPACE, IDEOGRAPH, KIND) == (characters.SPACE, characters.IDEOGRAPH, characters.KIND)
-assert (TERMINAL, TABLE_SIZE) == (characters.TERMINAL, characters.TABLE_SIZE)
+OFFSET_BASIS, PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)  # FNV-1a
+SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio (Knuth 6.4)
+NEWLINE, OPENING, CURLY = (ord(sign) for sign in "\n[{")
+SHORT_LINE = 30  # characters; FineWeb
+SHORT_WORDS = 10  # a line of at most so many may lose a phrase; RefinedWeb
 
-NEWLINE, FULL_STOP, OPENING, CLOSING = (ord(sign) for sign in "\n.[]")
-QUOTES = tuple(ord(quote) for quote in "\"'”’»")
-EDIT = np.frombuffer(b"edit]", np.uint8)
-CITATION_NEEDED = np.frombuffer(b"citation needed]", np.uint8)
+# Counts of a text as it came, and of the lines that the edits left; the last are lines that each edit took out.
+(LINES, BULLETS, ELLIPSIS_ENDS, FILLED_LINES, REPEATED_LINES, REPEATED_LINE_CHARACTERS) = range(6)
+(PARAGRAPHS, REPEATED_PARAGRAPHS, REPEATED_PARAGRAPH_CHARACTERS, NEWLINES, BOILERPLATE_LINES, TEXT_LINES, PARTS) = (
+    range(6, 13)
+)
+(KEPT_LINES, KEPT_CHARACTERS, KEPT_TOKENS, KEPT_SENTENCES, KEPT_ENDS, KEPT_SHORT, KEPT_REPEATED_CHARACTERS) = range(
+    13, 20
+)
+(LOREM_IPSUM, CURLY_BRACKETS, REMOVED_PARTS) = range(20, 23)
+(LONG_WORD, UNPUNCTUATED, FEW_WORDS, JAVASCRIPT, POLICY, UPPERCASE, NUMERIC, COUNTER, SINGLE_WORD, EMPTIED) = range(
+    23, 33
+)
+COUNTS = 33
+
+sealed("furniture.py", "725e5b3853e2")
+
+# What phrases there are, as bits; phrases are given with these numbers.
+LOREM, SCRIPT, POLICIES, CART = 1, 2, 4, 8
+PAIRS, OPENS, BRACES = 1, 2, 4  # what a group of bytes may hold
+GROUP, ONE = 64, np.uint64(1)
 
 
 @njit(cache=True)
 def edit_lines(
     data: Bytes,
-    offsets: Integers,
-    classes: Bytes,
+    classes: NDArray[np.uint16],
+    parts: Integers,
+    lines: Integers,
+    line_hashes: Keys,
+    text_lines: Integers,
+    line_counts: Integers,
+    spared: NDArray[np.bool_],
     phrases: Bytes,
-    phrase_offsets: Integers,
+    phrase_table: Integers,
+    groups: Bytes,
     minimum_words: int,
     longest_word: int,
     terminal_punctuation: bool,
+    remove_phrases: int,
     citations: bool,
+    refinedweb: bool,
     edited: Bytes,
     edited_offsets: Integers,
-    removed: NDArray[np.int32],
+    counts: NDArray[np.int64],
 ) -> None:
-    """Copy each text into `edited` (at least as large as `data`) without the lines and citation marks that are to go.
+    """Measure the lines of each text, and write what the edits leave of it into `edited` (as large as `data`; empty if nothing is
+    edited).
 
-    phrases: lower-case ASCII, one after the other, each beginning at its offset; a line that holds one goes.
-    minimum_words, longest_word: 0 switches the test off. edited_offsets: one more than there are texts. removed: lines, by text.
+    parts, lines, line_hashes, text_lines: of `parts.find_parts`. line_counts: of `tokens.measure_tokens`.
+    phrases, phrase_table: lower-case ASCII; by phrase where it begins, its size, the place of the second letter of its rarest
+    pair, its bit
+    (4 x phrases). groups: room for a byte per GROUP bytes. minimum_words, longest_word: 0 switches the edit off.
+    spared: by text, whether it stays as it is. remove_phrases: bits of the phrases whose lines go. edited_offsets: one more than
+    there are texts. counts: COUNTS x texts, zero.
     """
-    begins_phrase = np.zeros(256, np.bool_)
-    for phrase in range(phrase_offsets.size - 1):
-        begins_phrase[phrases[phrase_offsets[phrase]]] = True
-    write = 0
-    for document in range(offsets.size - 1):
-        edited_offsets[document] = write
-        text_begin = last_kept = write
-        end = offsets[document + 1]
-        line = offsets[document]
+    most = 0
+    for text in range(text_lines.size - 1):
+        most = max(most, text_lines[text + 1] - text_lines[text])
+    keys, lengths = np.empty(most, np.uint64), np.empty(most, np.int64)
+    kept_keys, kept_lengths = np.empty(most, np.uint64), np.empty(most, np.int64)
+    paragraphs, paragraph_lengths = np.empty(most, np.uint64), np.empty(most, np.int64)
+    slots = np.empty(4 * most + 4, np.int32)
+    copies = edited.size > 0
+    _look_over(data, lines[1, text_lines[-1] - 1], groups)
+    write = np.int64(0)
+    for text in range(text_lines.size - 1):
+        row, edits = counts[:, text], not spared[text]
+        edited_offsets[text] = text_begin = last_kept = write
+        first, last = text_lines[text], text_lines[text + 1]
+        n = n_kept = n_paragraphs = 0
+        run, run_write = np.int64(lines[0, first]), write  # bytes that are to be copied as they are, and where to
+        paragraph, paragraph_length = OFFSET_BASIS, 0
         last_was_blank, drop_blanks = True, False
-        while line < end:
-            line_end = line
-            while line_end < end and data[line_end] != NEWLINE:
-                line_end += 1
-            begin = write
-            write = _copy_line(data, line, line_end, citations, edited, write)
-            words, longest, ends_well = _look_at(edited[begin:write], classes)
-            if (
-                words == 0 and write - begin == line_end - line
-            ):  # a blank line; one that was only a citation mark is none
-                if drop_blanks and last_was_blank:
-                    write = begin
-                    line = line_end + 1
-                    continue
-                last_was_blank = True
-            elif (
-                (longest_word > 0 and longest > longest_word)
-                or (terminal_punctuation and not ends_well)
-                or words < minimum_words
-                or _holds_any(edited[begin:write], phrases, phrase_offsets, begins_phrase)
-            ):
-                write = begin
-                removed[document] += 1
-                drop_blanks = True
-                line = line_end + 1
+        for line in range(first, last):
+            begin, end = np.int64(lines[0, line]), np.int64(lines[1, line])
+            first_part, last_part = lines[2, line], lines[2, line + 1]
+            n_parts = last_part - first_part
+            if end > begin:
+                key = line_hashes[line]
+                length = end - begin - lines[4, line]
+                keys[n], lengths[n] = key, length
+                n += 1
+                paragraph_length += length + (paragraph != OFFSET_BASIS)
+                paragraph = (paragraph ^ key) * PRIME
+            if paragraph != OFFSET_BASIS and (end == begin or line == last - 1):
+                paragraphs[n_paragraphs], paragraph_lengths[n_paragraphs] = paragraph, paragraph_length
+                n_paragraphs += 1
+                paragraph, paragraph_length = OFFSET_BASIS, 0
+            if n_parts == 0:
+                if copies and not (drop_blanks and last_was_blank):
+                    if run + write - run_write != begin:
+                        _copy_run(data, run, edited, run_write, write)
+                        run, run_write = begin, write
+                    write += end - begin + (line < last - 1)
+                    last_was_blank = True
                 continue
+
+            begin_text, end_text = np.int64(parts[0, first_part]), np.int64(parts[1, last_part - 1])
+            row[TEXT_LINES] += 1
+            row[PARTS] += n_parts
+            row[BULLETS] += is_bullet(data, begin_text, end_text)
+            row[ELLIPSIS_ENDS] += ends_in_ellipsis(data, begin_text, end_text)
+            noticed = _noticed(groups, begin_text, end_text)
+            found = phrases_in(data, begin_text, end_text, phrases, phrase_table) if noticed & PAIRS else 0
+            row[BOILERPLATE_LINES] += found & POLICIES != 0
+            row[BOILERPLATE_LINES] += found & (POLICIES | LOREM) == LOREM
+            # The edits in C4's order, which decides what is counted.
+            fate = 0
+            marked = edits and citations and noticed & OPENS != 0 and holds(data, begin_text, end_text, OPENING)
+            if edits and longest_word > 0 and lines[3, line] > longest_word:
+                fate = LONG_WORD
+            elif edits and terminal_punctuation and not ends_well(data, begin_text, end_text, marked):
+                fate = UNPUNCTUATED
+            elif edits and (n_parts < minimum_words or (marked and is_all_marks(data, begin_text, end_text))):
+                fate = FEW_WORDS
             else:
-                last_was_blank = drop_blanks = False
-                last_kept = write
-            if line_end < end:
-                edited[write] = NEWLINE
-                write += 1
-            line = line_end + 1
-        if removed[document] > 0:  # what followed the last line that stays were blank lines
-            write = max(last_kept, text_begin)
-    edited_offsets[offsets.size - 1] = write
+                row[LOREM_IPSUM] += found & LOREM != 0
+                if edits and found & SCRIPT & remove_phrases:
+                    fate = JAVASCRIPT
+                else:
+                    row[CURLY_BRACKETS] += noticed & BRACES != 0 and holds(data, begin_text, end_text, CURLY)
+                    if edits and found & POLICIES & remove_phrases:
+                        fate = POLICY
+            skip_begin = skip_end = begin
+            skipped = 0
+            if fate == 0 and edits and refinedweb:
+                fate = furniture(data, begin_text, end_text, n_parts)
+                if fate == 0 and n_parts <= SHORT_WORDS:
+                    skip_begin, skip_end, skipped = call_to_act(data, begin_text, end_text, found & CART != 0)
+                    if skip_end > skip_begin and not has_text(data, begin_text, skip_begin, skip_end, end_text):
+                        fate = EMPTIED
+            if fate > 0:
+                row[fate] += 1
+                if fate >= UPPERCASE:
+                    row[REMOVED_PARTS] += n_parts
+                drop_blanks = True
+                continue
+            start = stop = write
+            if marked or skipped > 0:
+                _copy_run(data, run, edited, run_write, write)
+                stop = last_kept = write = _copy(data, begin, end, marked, skip_begin, skip_end, edited, write)
+                row[KEPT_ENDS] += ends_line(edited, start, write - (end - end_text), classes)
+                row[REMOVED_PARTS] += skipped
+                run, run_write = end, write
+                write += line < last - 1
+            else:
+                if not (copies and edits):  # unedited lines are not stripped, as in datatrove
+                    begin_text, end_text = begin, end
+                row[KEPT_ENDS] += ends_line(data, begin_text, end_text, classes)
+                stop = start + end - begin
+                if copies:
+                    if run + write - run_write != begin:
+                        _copy_run(data, run, edited, run_write, write)
+                        run, run_write = begin, write
+                    last_kept = stop
+                    write = stop + (line < last - 1)
+            length = stop - start - (begin_text - begin) - (end - end_text) - lines[4, line]
+            length += _continuations(data, begin, begin_text) + _continuations(data, end_text, end)
+            last_was_blank = drop_blanks = False
+            row[KEPT_CHARACTERS] += length
+            row[KEPT_TOKENS] += line_counts[0, line]
+            row[KEPT_SENTENCES] += line_counts[1, line]
+            row[KEPT_SHORT] += length <= SHORT_LINE
+            kept_keys[n_kept], kept_lengths[n_kept] = key, length
+            n_kept += 1
+        if copies:
+            if _removed(row) > 0:
+                write = max(last_kept, text_begin)  # what followed the last line that stays were blank lines
+            _copy_run(data, run, edited, run_write, write)
+        filled = last - first - (lines[0, last - 1] == lines[1, last - 1])  # a last line feed begins no line
+        row[LINES], row[FILLED_LINES], row[PARAGRAPHS], row[KEPT_LINES] = filled, n, n_paragraphs, n_kept
+        row[NEWLINES] = n_kept - 1 if copies and edits and n_kept > 0 else last - first - 1
+        row[REPEATED_LINES], row[REPEATED_LINE_CHARACTERS] = _repeats(keys, lengths, n, slots)
+        row[REPEATED_PARAGRAPHS], row[REPEATED_PARAGRAPH_CHARACTERS] = _repeats(
+            paragraphs, paragraph_lengths, n_paragraphs, slots
+        )
+        row[KEPT_REPEATED_CHARACTERS] = _repeats(kept_keys, kept_lengths, n_kept, slots)[1]
+    edited_offsets[text_lines.size - 1] = write
 
 
 @njit(cache=True)
-def _copy_line(data: Bytes, line: int, line_end: int, citations: bool, edited: Bytes, write: int) -> int:
-    """Copy the bytes of a line, leaving out `[12]`, `[edit]` and `[citation needed]`; returns where the copy ends."""
-    while line < line_end:
-        if citations and data[line] == OPENING:
-            after = line + 1
-            while after < line_end and 48 <= data[after] <= 57:
-                after += 1
-            if after < line_end and data[after] == CLOSING:
-                line = after + 1
+def _removed(row: Row) -> int:
+    return row[LONG_WORD:COUNTS].sum()
+
+
+@njit(cache=True)
+def _copy_run(data: Bytes, run: int, edited: Bytes, begin: int, end: int) -> None:
+    """Copy bytes as they are, from `run` on, to the places from `begin` to `end`."""
+    for index in range(end - begin):
+        edited[np.uint64(begin + index)] = data[np.uint64(run + index)]
+
+
+@njit(cache=True)
+def _continuations(data: Bytes, begin: int, end: int) -> int:
+    """Bytes that begin no character."""
+    count = 0
+    for at in range(begin, end):
+        count += data[at] & 0xC0 == 0x80
+    return count
+
+
+@njit(cache=True)
+def _copy(
+    data: Bytes, begin: int, end: int, marked: bool, skip_begin: int, skip_end: int, edited: Bytes, write: int
+) -> int:
+    """Copy bytes, leaving out those from skip_begin to skip_end, and `[12]`, `[edit]`, `[citation needed]` if marked; returns the
+    copy's end."""
+    while begin < end:
+        if begin == skip_begin and skip_end > skip_begin:
+            begin = skip_end
+            continue
+        if marked and data[begin] == OPENING:
+            size = citation_at(data, begin, end)
+            if size > 0:
+                begin += size
                 continue
-            if _begins_with(data[line + 1 : line_end], EDIT):
-                line += 1 + EDIT.size
-                continue
-            if _begins_with(data[line + 1 : line_end], CITATION_NEEDED):
-                line += 1 + CITATION_NEEDED.size
-                continue
-        edited[write] = data[line]
+        edited[write] = data[begin]
         write += 1
-        line += 1
+        begin += 1
     return write
 
 
 @njit(cache=True)
-def _begins_with(text: Bytes, word: Bytes) -> bool:
-    if text.size < word.size:
-        return False
-    for index in range(word.size):  # noqa: SIM110 (numba knows no all() over a generator)
-        if text[index] != word[index]:
-            return False
-    return True
+def _look_over(data: Bytes, size: int, groups: Bytes) -> None:
+    """By group of GROUP bytes: whether one of the phrases' rare pairs may end there, and brackets. The compiler makes vectors of it."""
+    for group in range((size + GROUP - 1) // GROUP):
+        pairs = opens = braces = False
+        for index in range(group * GROUP, (group + 1) * GROUP):
+            at = np.uint64(index)  # unsigned, or the compiler minds negative places and makes no vectors
+            first, second = data[at], data[at + ONE]
+            pairs |= ((first == 107) | (first == 75)) & ((second == 105) | (second == 73))  # ki
+            pairs |= ((first == 99) | (first == 67)) & ((second == 121) | (second == 89))  # cy
+            pairs |= ((first == 118) | (first == 86)) & ((second == 97) | (second == 65))  # va
+            pairs |= ((first == 109) | (first == 77)) & ((second == 115) | (second == 83))  # ms
+            pairs |= ((first == 112) | (first == 80)) & ((second == 115) | (second == 83))  # ps
+            opens |= first == OPENING
+            braces |= first == CURLY
+        groups[group] = pairs | opens << 1 | braces << 2
 
 
 @njit(cache=True)
-def _look_at(line: Bytes, classes: Bytes) -> tuple[int, int, bool]:
-    """Words between white space, the characters of the longest, and whether the line ends as a sentence does (C4: not in `...`)."""
-    words = longest = length = full_stops = position = 0
-    ends_well = False
-    while position < line.size:
-        code, width = int(line[position]), 1
-        if code >= 0x80:
-            width = 2 if code < 0xE0 else 3 if code < 0xF0 else 4
-            code &= 0x7F >> width
-            for byte in range(position + 1, position + width):
-                code = code << 6 | int(line[byte]) & 0x3F
-        about = int(classes[code]) if code < TABLE_SIZE else IDEOGRAPH
-        if about & KIND == SPACE:
-            length = 0
+def _noticed(groups: Bytes, begin: int, end: int) -> int:
+    """What was noticed in the groups of a line; the pair before its first byte counts too, which does no harm."""
+    noticed = 0
+    for group in range(begin // GROUP, (end - 1) // GROUP + 1):
+        noticed |= groups[group]
+    return noticed
+
+
+@njit(cache=True)
+def _repeats(keys: Keys, lengths: NDArray[np.int64], count: int, slots: Integers) -> tuple[int, int]:
+    """How many of the items occurred before, and the sum of their lengths."""
+    bits = 1
+    while 1 << bits < 2 * count:
+        bits += 1
+    slots[: 1 << bits] = -1
+    mask, shift = np.int64((1 << bits) - 1), np.uint64(64 - bits)
+    repeated = characters = 0
+    for index in range(count):
+        slot = np.int64((keys[index] * SPREAD) >> shift)
+        while slots[slot] >= 0 and keys[slots[slot]] != keys[index]:
+            slot = (slot + 1) & mask
+        if slots[slot] < 0:
+            slots[slot] = index
         else:
-            words += length == 0
-            length += 1
-            longest = max(longest, length)
-            full_stops = full_stops + 1 if code == FULL_STOP else 0
-            ends_well = (about & TERMINAL) != 0
-            for quote in QUOTES:
-                ends_well |= code == quote
-        position += width
-    return words, longest, ends_well and full_stops < 3
-
-
-@njit(cache=True)
-def _holds_any(line: Bytes, phrases: Bytes, phrase_offsets: Integers, begins_phrase: NDArray[np.bool_]) -> bool:
-    """Whether one of the phrases stands in the line, in any case (ASCII)."""
-    for position in range(line.size):
-        first = _lower(line[position])
-        if not begins_phrase[first]:
-            continue
-        for phrase in range(phrase_offsets.size - 1):
-            begin, size = phrase_offsets[phrase], phrase_offsets[phrase + 1] - phrase_offsets[phrase]
-            if first != phrases[begin] or position + size > line.size:
-                continue
-            index = 1
-            while index < size and _lower(line[position + index]) == phrases[begin + index]:
-                index += 1
-            if index == size:
-                return True
-    return False
-
-
-@njit(cache=True)
-def _lower(byte: int) -> int:
-    return byte + 32 if 65 <= byte <= 90 else byte
+            repeated += 1
+            characters += lengths[index]
+    return repeated, characters

@@ -37,17 +37,17 @@ UNSPACED = (
 @lru_cache(maxsize=1)
 def word_tables() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint16]]:
     """What each character of the basic plane is (WORD, SPACE, ...) and its lower-case form (itself if that is not one character)."""
-    kinds = np.zeros(0x10000, dtype=np.uint8)
+    kinds = np.full(0x10000, WORD, dtype=np.uint8)
     lower = np.arange(0x10000, dtype=np.uint16)
+    for first, last in UNSPACED:
+        kinds[first : last + 1] = UNSPACED_CHARACTER
     for code in range(0x10000):
         character = chr(code)
         if character.isspace():
             kinds[code] = SPACE
         elif unicodedata.category(character)[0] in "PS":
             kinds[code] = DROPPED
-        elif any(first <= code <= last for first, last in UNSPACED):
-            kinds[code] = UNSPACED_CHARACTER
         folded = character.lower()
-        if len(folded) == 1 and ord(folded) < 0x10000:
+        if folded != character and len(folded) == 1 and ord(folded) < 0x10000:
             lower[code] = ord(folded)
     return kinds, lower

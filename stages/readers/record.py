@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
+from manifests import storage
 from manifests.config import config
 from manifests.schema import ORIGIN, actual_id
 
@@ -124,7 +125,7 @@ class Record:
 
 def source_of(path: str, settings: ReaderSettings) -> str:
     """The collection's name: as set, or the file's name without its suffixes."""
-    return settings.source or path.rstrip("/").rsplit("/", 1)[-1].split(".", 1)[0] or "input"
+    return settings.source or storage.stem_of(path) or "input"
 
 
 def in_batches(records: Iterable[Record], batch_rows: int, batch_bytes: int) -> Iterator[pa.Table]:

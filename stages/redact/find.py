@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from stages.filter.statistics import string_buffers
+from stages.filter.measure import string_buffers
 from stages.redact import addresses, numbers, phone
 
 Kind = Literal["email", "ip", "phone", "card", "iban"]

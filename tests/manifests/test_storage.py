@@ -2,6 +2,9 @@
 
 import errno
 import hashlib
+import os
+import platform
+import subprocess
 
 import pytest
 
@@ -33,9 +36,37 @@ def test_a_failed_write_leaves_the_old_file_and_no_partial(tmp_path):
 
 
 def test_the_partial_of_a_killed_writer_is_removed_by_the_next(tmp_path):
-    (tmp_path / ".file.bin.deadbeef.partial").write_bytes(b"half")
+    killed = subprocess.Popen(["true"])
+    killed.wait()
+    (tmp_path / f".file.bin.{platform.node()}-{killed.pid}-deadbeef.partial").write_bytes(b"half")
     storage.write_bytes(str(tmp_path / "file.bin"), b"whole")
     assert [entry.name for entry in tmp_path.iterdir()] == ["file.bin"]
+
+
+@pytest.mark.parametrize("writer", [f"{platform.node()}-{os.getppid()}", "elsewhere-1"])
+def test_the_partial_of_a_writer_at_work_is_left_to_it(tmp_path, writer):
+    partial = tmp_path / f".file.bin.{writer}-deadbeef.partial"
+    partial.write_bytes(b"half")
+    storage.write_bytes(str(tmp_path / "file.bin"), b"whole")
+    assert partial.exists()
+    if writer.startswith("elsewhere"):
+        os.utime(partial, (0, 0))  # nobody writes one file for years
+        storage.write_bytes(str(tmp_path / "file.bin"), b"again")
+        assert not partial.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "stem"),
+    [
+        ("crawl-1.warc.gz", "crawl-1"),
+        ("train.0001.jsonl.zst", "train.0001"),
+        ("v1.2.parquet", "v1.2"),
+        ("plain", "plain"),
+        (".gz", ".gz"),
+    ],
+)
+def test_a_stem_is_the_name_without_known_suffixes(name, stem):
+    assert storage.stem_of(f"/a.b/{name}") == stem
 
 
 def test_a_full_disk_is_a_storage_error_that_says_what_to_do(tmp_path, monkeypatch):

@@ -14,9 +14,14 @@ from pathlib import Path
 
 import pytest
 
+from manifests.inspect import inspect
+from manifests.trace_text import sequence_text
+from pipeline.training import trace_sequence
+
 ROOT = Path(__file__).parent.parent.parent
 KILLS = 10
 KILLS_A_RUN = 3  # then the run is left to finish and compared, and a new one begins
+RUNNERS = ("inline", "inline", "ray")  # of one run after the other, over and over
 
 
 def command(output, runner):
@@ -27,7 +32,8 @@ def command(output, runner):
 
 
 def environment():
-    return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+    modules = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    return {**os.environ, "PYTHONPATH": modules, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
 def contents(output):
@@ -84,27 +90,53 @@ def kill_after(output, runner, seconds):
     return False
 
 
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """A run that nobody touched, and the seconds that it takes once kernels are compiled."""
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    seconds = run_to_the_end(folder / "whole", "inline")
+    return folder / "whole", min(seconds, run_to_the_end(folder / "again", "inline"))
+
+
+def test_a_training_sequence_leads_to_its_sources(uninterrupted):
+    found = trace_sequence(str(uninterrupted[0]), "3")
+    assert found["documents"]
+    for document in found["documents"]:
+        origin = document.get("parent", document)["origin"]
+        assert origin["file"].endswith(("flink-000.warc.gz", "word_problems.jsonl.zst"))
+        assert document["end"] > document["start"]
+    assert json.loads(json.dumps(found)) == found
+    assert all(document["id"] in sequence_text(found) for document in found["documents"])
+
+
+def test_the_funnel_lists_side_products_before_the_stages_that_use_them(uninterrupted):
+    stages = [row.stage for row in inspect(str(uninterrupted[0]))]
+    assert stages.index("classify_train") < stages.index("classify")
+    assert stages.index("tokenizer") < stages.index("blend") < stages.index("pack") < stages.index("train")
+
+
 @pytest.mark.timeout(900)
-def test_ten_kills_change_no_byte(tmp_path):
-    whole = run_to_the_end(tmp_path / "whole", "inline")  # compiles kernels where they are not cached yet
-    whole = min(whole, run_to_the_end(tmp_path / "again", "inline"))
-    expected = contents(tmp_path / "whole")
+def test_ten_kills_change_no_byte(uninterrupted, tmp_path):
+    untouched, whole = uninterrupted
+    expected = contents(untouched)
     dice = random.Random(20261124)
     killed, log, attempt = 0, [], 0
     while killed < KILLS:
         attempt += 1
-        output = tmp_path / f"killed-{attempt}"
+        output, runner = tmp_path / f"killed-{attempt}", RUNNERS[(attempt - 1) % len(RUNNERS)]
         for _ in range(KILLS_A_RUN):
             seconds = dice.uniform(0.1, 1.0) * whole
-            alive = kill_after(output, "inline", seconds)
+            alive = kill_after(output, runner, seconds)
             done = sorted(path.parent.name for path in output.glob("*/manifest.json"))
             end = "killed" if alive else "finished"
-            log.append(f"run {attempt}: {end} after {seconds:.1f} s, complete stages: {' '.join(done) or 'none'}")
+            log.append(
+                f"run {attempt} ({runner}): {end} after {seconds:.1f} s, complete stages: {' '.join(done) or 'none'}"
+            )
             if not alive:
                 whole *= 0.8  # the machine has become faster, or the run had less left to do: kill earlier
                 break
             killed += 1
-        run_to_the_end(output, "inline")
+        run_to_the_end(output, runner)
         found = contents(output)
         differing = [name for name in sorted({*found, *expected}) if found.get(name) != expected.get(name)]
         assert not differing, "\n".join(log)

@@ -17,7 +17,7 @@ def write(folder: Path, partitions: list[int]) -> Shard:
     shard = Shard("one", (), str(folder))
     table = pa.table([partitions, range(len(partitions))], schema=SCHEMA)
     with shard.parquet("work/x", SCHEMA, row_group_bytes=UNBOUNDED) as output:
-        write_by_partition(output, table)
+        write_by_partition(output, table, 6)
     return shard
 
 

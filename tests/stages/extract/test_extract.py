@@ -175,12 +175,11 @@ def test_nul_bytes_and_invalid_utf8_do_not_reach_the_text(tmp_path):
     assert row["text"].startswith(PROSE.strip()[:50])
 
 
-@pytest.mark.parametrize("extractor", ["resiliparse", "justext", "trafilatura"])
-def test_a_page_nested_too_deeply_is_a_failed_row_and_its_neighbours_live(tmp_path, extractor):
+def test_a_page_nested_too_deeply_for_its_extractor_is_a_failed_row_and_its_neighbours_live(tmp_path):
     bomb = answer(b"<html><body>" + b"<div>" * 100_000 + b"deep")
     start = time.monotonic()
-    found = outcome_of(tmp_path, answer(page()), bomb, answer(page()), settings=Extract(extractor=extractor))
-    assert reasons(found) == [("error_html.nesting", "depth=100000 > 2000")]
+    found = outcome_of(tmp_path, answer(page()), bomb, answer(page()), settings=Extract(extractor="resiliparse"))
+    assert reasons(found) == [("error_html.NestedTooDeeply", "depth=100000 > 2000")]
     assert found.kept.num_rows == 2
     assert time.monotonic() - start < 30
 
@@ -206,24 +205,19 @@ def test_a_missing_language_model_stops_the_stage_and_is_no_row(tmp_path):
     settings = Extract(language_model=str(tmp_path / "gone.bin"))
     with pytest.raises(ModelError, match="does not exist"):
         settings.depends_on()
-    for extractor in ("resiliparse", "justext"):
+    for extractor in ("main_content", "resiliparse", "justext"):
         with pytest.raises(ModelError, match="does not exist"):
             outcome_of(
                 tmp_path, answer(page()), settings=Extract(extractor=extractor, language_model=settings.language_model)
             )
 
 
-def test_a_second_extractor_is_asked_where_the_first_finds_almost_nothing(tmp_path):
+def test_the_default_extractor_finds_a_list_in_a_menu_where_there_is_nothing_else(tmp_path):
     items = "".join(f"<li><b>setting.{n}</b><p>{PROSE}</p></li>" for n in range(5))
-    listing = answer(f"<html><body><ul class=menu>{items}</ul></body></html>".encode())
-    assert reasons(outcome_of(tmp_path, listing, settings=Extract(fallback=None))) == [("page.empty", "characters=0")]
-    (row,) = outcome_of(tmp_path, listing).kept.to_pylist()
+    (row,) = outcome_of(
+        tmp_path, answer(f"<html><body><ul class=menu>{items}</ul></body></html>".encode())
+    ).kept.to_pylist()
     assert row["text"].count("The river had risen") == 5
-
-
-def test_the_longer_text_stays(tmp_path):
-    short = answer(page("A short text in English, which the second extractor takes for boilerplate."))
-    assert outcome_of(tmp_path, short).kept.num_rows == 1
 
 
 def test_every_row_ends_in_exactly_one_table(tmp_path):
@@ -247,8 +241,9 @@ def test_the_outcome_does_not_depend_on_the_batch(tmp_path):
     assert pa.concat_tables(parts).to_pylist() == whole.kept.to_pylist()
 
 
-def test_what_it_depends_on_names_model_and_extractors():
+def test_what_it_depends_on_names_language_model_and_extractor():
     words = Extract().depends_on().split()
     assert len(words[0]) == 64
-    assert words[1::2] == ["resiliparse", "justext", "ftfy", "unicode"]
-    assert Extract(fallback=None).depends_on() != Extract().depends_on()
+    assert words[1] == "main_content"
+    assert words[-4::2] == ["ftfy", "unicode"]
+    assert Extract(extractor="justext").depends_on() != Extract().depends_on()

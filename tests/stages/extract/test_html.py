@@ -1,14 +1,16 @@
-"""Charset, MIME type by content, cleaning and the three extractors."""
+"""Charset, MIME type by content, cleaning, and what holds for every extractor."""
 
 import codecs
 import time
 
 import pytest
 
-from stages.extract.html import clean, main_text, nesting, stop_list, tidy
+from stages.extract.html import clean, extractor_version, main_text, tidy
+from stages.extract.resiliparse import NestedTooDeeply, nesting
+from stages.extract.stop_lists import stop_list
 from stages.readers.charset import binary_mime, decoded, sniffed_mime
 
-EXTRACTORS = ("resiliparse", "justext", "trafilatura")
+EXTRACTORS = ("main_content", "union", "resiliparse", "justext", "trafilatura")
 GERMAN = "Grüße aus Köln, wo größere Überschwemmungen drohen"
 JAPANESE = "東京は夜の七時。明日の天気は晴れでしょう。"
 RUSSIAN = "Река поднялась за ночь, и к утру нижние поля были под водой. Люди пошли к мосту посмотреть на неё."
@@ -167,6 +169,18 @@ def test_nesting_counts_open_blocks_and_not_closed_ones():
     assert nesting("<div>" * 5 + "</div>" * 5 + "<DIV class=a><article><p>") == 5
     assert nesting("</div></div><div>") == 1
     assert nesting("<divan><span>" * 9) == 0
+
+
+@pytest.mark.parametrize("extractor", ["resiliparse", "union"])
+def test_a_page_that_resiliparse_would_take_minutes_for_is_refused_with_its_depth(extractor):
+    with pytest.raises(NestedTooDeeply, match="depth=3000 > 2000"):
+        main_text("<html><body>" + "<div>" * 3000 + "deep", extractor, in_english)
+
+
+def test_a_version_names_what_decides_the_text():
+    assert extractor_version("trafilatura").startswith("trafilatura 1")
+    assert extractor_version("main_content").split()[0::2] == ["main_content", "justext"]
+    assert extractor_version("union").split()[0::2] == ["main_content", "justext", "resiliparse"]
 
 
 def test_jus_text_asks_for_the_language_and_uses_its_stop_words():

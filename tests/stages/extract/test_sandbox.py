@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from manifests.errors import ModelError
-from stages.extract import html, sandbox
+from stages.extract import sandbox
 from stages.extract.sandbox import Sandbox, Stopped
 from stages.extract.stage import Extract
 from tests.stages.extract.poison import behave
@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture(scope="module")
 def limited():
-    found = Sandbox(seconds=0.5, memory_mb=512)
+    found = Sandbox(seconds=3, memory_mb=512)
     yield found
     found.stop()
 
@@ -176,8 +176,7 @@ def test_a_stopped_page_is_an_excluded_row_with_its_reason(monkeypatch, reason):
     assert found.kept.num_rows == 1
 
 
-def test_a_real_page_that_is_quadratic_for_an_extractor_is_stopped(monkeypatch):
-    monkeypatch.setattr(html, "MAX_NESTING", 10**9)  # in this process; the child must see it too
+def test_a_real_page_that_is_quadratic_for_an_extractor_is_stopped():
     deep = b"<html><body>" + b"<div>" * 60_000 + b"deep"
     limited = Sandbox(seconds=0.3, memory_mb=1024)
     stopped, fine = limited.run(resiliparse_alone, [(deep,), (page(),)], (page(),))

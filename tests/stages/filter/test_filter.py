@@ -1,7 +1,6 @@
 """The filter stage: every document measured, each drop with its reason, nothing lost."""
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pytest
 
 from manifests.errors import RecipeError
@@ -10,9 +9,9 @@ from manifests.storage import artifact_of
 from pipeline.recipe import Step, build_stage
 from stages.contract import MapStage
 from stages.filter.line_edits import LineEdits
+from stages.filter.measure import measure
 from stages.filter.rules import Rule
 from stages.filter.stage import Filter
-from stages.filter.statistics import measure
 from stages.filter.url_rules import UrlRules
 
 SENTENCES = (
@@ -50,7 +49,8 @@ def test_good_prose_is_kept_unchanged():
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("Too short to be of use to anyone, with the and of.", "gopher_quality.few_words"),
+        ("\n".join(SENTENCES[:2]), "gopher_quality.few_words"),
+        ("Too short to be of use to anyone.", "gopher_repetition.top_2_gram"),
         (None, "gopher_quality.few_words"),
         ("", "gopher_quality.few_words"),
         (GOOD + "\n\n" + GOOD, "gopher_repetition.duplicate_paragraphs"),
@@ -88,8 +88,8 @@ def test_statistics_stay_with_kept_and_excluded_rows_in_their_declared_types():
     for field in Filter().adds():
         assert outcome.kept.schema.field(field.name).type == field.type
         assert outcome.excluded.schema.field(field.name).type == field.type
-    assert outcome.kept["stat_words"].to_pylist() == measure(pa.chunked_array([[GOOD]]))["words"].tolist()
-    assert outcome.excluded["stat_lines"].to_pylist() == [0]  # the edits took its only line
+    assert outcome.kept["stat_words"].to_pylist() == measure(pa.chunked_array([[GOOD]])).measured["words"].tolist()
+    assert outcome.excluded["stat_kept_lines"].to_pylist() == [0]  # the edits took its only line
 
 
 def test_the_detail_shows_what_was_measured():
@@ -121,9 +121,53 @@ def test_line_edits_change_kept_text_and_leave_excluded_text_as_it_came():
     assert outcome.excluded["stat_removed_lines"].to_pylist() == [2]
 
 
-def test_statistics_describe_the_edited_text():
+def test_gophers_statistics_describe_the_text_as_it_came_and_finewebs_what_the_edits_left():
     kept = Filter().apply(documents(f"Home\n{GOOD}")).kept
-    assert kept["stat_characters"].to_pylist() == pc.utf8_length(kept["text"]).to_pylist()
+    assert kept["stat_lines"].to_pylist() == [len(SENTENCES) + 1]
+    assert kept["stat_kept_lines"].to_pylist() == [len(SENTENCES)]
+    assert kept["stat_punctuation_line_ratio"].to_pylist() == [1]
+
+
+def test_a_document_of_a_tuned_language_is_judged_by_its_thresholds_and_not_edited():
+    german = "\n".join(
+        [
+            "Der Fluss entspringt in den Hügeln nördlich der Stadt und fließt von dort zum Meer.",
+            "Die Leute wohnen an seinem Ufer, seit man denken kann, und viele leben noch immer dort.",
+            "Im Frühjahr steht das Wasser hoch, und die untere Straße wird mit einem Holztor geschlossen.",
+            "Eine Fähre bringt die Wagen hinüber, wenn der Brücke nicht zu trauen ist.",
+            "Auf alten Karten steht eine Mühle, an die sich niemand mehr erinnert.",
+            "Menü",
+        ]
+    )
+    tuned = Filter().apply(documents(german, language=["de"]))
+    assert tuned.kept["text"].to_pylist() == [german]
+    assert Filter(published_languages=False).apply(documents(german, language=["de"])).excluded[
+        "reason"
+    ].to_pylist() == ["gopher_quality.few_stop_words"]
+    strict = Filter(language_thresholds={"de": {"gopher_quality": {"few_words": 1000}}})
+    out = strict.apply(documents(german, GOOD, language=["de", "en"]))
+    assert out.excluded["detail"].to_pylist() == [f"words={tuned.kept['stat_words'][0].as_py()} < 1000"]
+    assert out.kept["id"].to_pylist() == ["id1"]
+
+
+def test_a_page_without_spaces_between_words_is_judged_by_its_characters():
+    page = "\n".join(f"这是第{number}条河流的故事，人们在这里已经住了{number * 3}年了。" for number in range(12))
+    assert Filter().apply(documents(page, language=["zh"])).kept.num_rows == 1
+    assert Filter().apply(documents(page, language=[None])).excluded.num_rows == 1
+
+
+@pytest.mark.parametrize(
+    ("family", "text", "reason"),
+    [
+        ("refinedweb", "Menu\nHome\n" + SENTENCES[3], "refinedweb.many_removed_words"),
+        ("nemotron", GOOD + "\n" + " ".join(str(number * 7919) for number in range(60)), "nemotron.digits"),
+        ("nemotron", GOOD + "\nhttps://a.example/" + "x" * 300, "nemotron.urls"),
+        ("nemotron", "\n".join([*SENTENCES, *["We have a privacy policy here."] * 9]), "nemotron.boilerplate"),
+    ],
+)
+def test_further_families_are_chosen_by_name(family, text, reason):
+    assert reason_of(text) != reason
+    assert reason in Filter(families=(family,)).apply(documents(text)).excluded["failed_rules"].to_pylist()[0]
 
 
 def test_without_the_c4_family_no_text_is_edited():
@@ -146,7 +190,7 @@ def test_thresholds_rules_switched_off_and_own_rules_change_the_verdict():
     assert reason_of(short) == "gopher_quality.few_words"
     relaxed = {"thresholds": {"gopher_quality": {"few_words": 10}}, "off": ("c4.few_sentences",)}
     assert reason_of(short, **relaxed) is None
-    own = Rule(name="long_words", statistic="longest_word", comparison=">", threshold=8)
+    own = Rule(name="long_words", statistic="longest_part", comparison=">", threshold=8)
     assert reason_of(short.replace("river", "waterways"), rules=(own,), **relaxed) == "recipe.long_words"
 
 
@@ -170,7 +214,7 @@ def test_datatrove_blocks_judge_what_the_rules_left():
     block = {"class": "datatrove.pipeline.filters:RegexFilter", "arguments": {"regex_exp": "ferry"}}
     outcome = Filter(blocks=(block,)).apply(documents(GOOD, GOOD.replace("ferry", "barge"), "a ferry"))
     assert outcome.kept["id"].to_pylist() == ["id1"]
-    assert outcome.excluded["reason"].to_pylist() == ["datatrove.RegexFilter.dropped", "gopher_quality.few_words"]
+    assert outcome.excluded["reason"].to_pylist() == ["datatrove.RegexFilter.dropped", "gopher_repetition.top_2_gram"]
 
 
 def test_statistics_follow_when_a_datatrove_block_edits_the_text():
@@ -218,7 +262,8 @@ def test_a_recipe_reaches_every_setting():
         ({"rules": [{"name": "a", "statistic": "digit_ratio", "comparison": "=>", "threshold": 1}]}, "comparison"),
         ({"families": ["fine_web"]}, "did you mean 'fineweb'"),
         ({"thresholds": {"c4": {"sentences": 1}}}, "c4.few_sentences"),
-        ({"stop_words": ["nevertheless"]}, "nevertheless"),
+        ({"stop_words": ["der die"]}, "der die"),
+        ({"language_thresholds": {"de": {"c4": {"few_sentence": 1}}}}, "c4.few_sentences"),
         ({"blocks": [{"klass": "x"}]}, "did you mean 'class'"),
         ({"lines": {"minimum_word": 3}}, "minimum_word"),
     ],

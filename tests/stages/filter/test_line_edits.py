@@ -1,13 +1,20 @@
-"""C4's line edits: which lines go, and that the rest of a text stays as it was."""
+"""The line edits of C4 and RefinedWeb: which lines go, and that the rest of a text stays as it was."""
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.filter.line_edits import LineEdits, edit
+from stages.filter.line_edits import LineEdits
+from stages.filter.measure import measure
 
 STAY = "This line stays."
+
+
+def edit(texts, edits=None, refinedweb=False):
+    found = measure(texts, edits, refinedweb)
+    return found.texts, found.measured["removed_lines"]
 
 
 def edited(text, **settings_):
@@ -71,7 +78,7 @@ def test_each_edit_can_be_switched_off(setting, line):
         ("Does it end well?", True),
         ('He said it "well"', True),
         ("It ends with a stop.[12]", True),
-        ("これ は 文 です。", True),
+        ("これ は 文 です。", False),
         ("It trails off here...", False),
         ("A heading without a stop", False),
     ],
@@ -116,6 +123,61 @@ def test_texts_of_a_batch_do_not_touch_each_other():
     texts, removed = edit(pa.chunked_array([["left out", *batch], batch]).slice(1), LineEdits())
     assert texts.to_pylist() == [STAY, STAY, "", STAY] * 2
     assert removed.tolist() == [1, 0, 1, 1] * 2
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("HOME PRODUCTS About US NOW", "uppercase"),
+        ("2024", "numeric"),
+        ("3 likes", "counter"),
+        ("- 1,2K comments!", "counter"),
+        ("Menu", "single_word"),
+        ("Items in cart", "emptied"),
+        ("read more...", "emptied"),
+        ("Sign-in now", ""),
+        ("The USA and the UK", ""),
+        ("3 likes each", ""),
+        ("in 2024", ""),
+    ],
+)
+def test_refinedweb_takes_furniture_out_and_says_why(line, reason):
+    found = measure(pa.chunked_array([[f"{STAY}\n{line}\n{STAY}"]]), refinedweb=True)
+    removed = {
+        name.removeprefix("removed_")
+        for name, values in found.measured.items()
+        if name.startswith("removed_") and values[0]
+    }
+    assert removed - {"lines", "part_ratio"} == ({reason} if reason else set())
+
+
+@pytest.mark.parametrize(
+    ("line", "left"),
+    [
+        ("You have 3 items in cart today", "You have 3 today"),
+        ("The river rises. Read more...", "The river rises."),
+        ("sign-in to your account", "to your account"),
+        ("We sign-in here", "We sign-in here"),
+        ("Read more... of it here", "Read more... of it here"),
+        (
+            "a line of more than ten words keeps its items in cart",
+            "a line of more than ten words keeps its items in cart",
+        ),
+    ],
+)
+def test_refinedweb_takes_calls_to_act_out_of_short_lines(line, left):
+    texts, _ = edit(pa.chunked_array([[line]]), refinedweb=True)
+    assert texts.to_pylist() == [left]
+
+
+def test_the_share_of_removed_words_is_measured():
+    found = measure(pa.chunked_array([["Menu\n3 likes\nfive words of a line"]]), refinedweb=True)
+    assert found.measured["removed_part_ratio"][0] == np.float32(3 / 8)
+
+
+def test_texts_that_are_spared_stay_as_they_are():
+    found = measure(pa.chunked_array([["menu", "menu"]]), LineEdits(), unedited=np.array([True, False]))
+    assert found.texts.to_pylist() == ["menu", ""]
 
 
 LINES = [

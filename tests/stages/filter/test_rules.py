@@ -8,18 +8,24 @@ import numpy as np
 import pytest
 
 from manifests.errors import RecipeError
-from stages.filter.rules import FAMILIES, Rule, failing, rules_in_force
+from stages.filter.families import FAMILIES
+from stages.filter.languages import LANGUAGES, check, published, threshold_table
+from stages.filter.rules import Rule, failing, rules_in_force
 from stages.filter.statistics import NAMES
 
 OWN = Rule(name="many_digits", statistic="digit_ratio", comparison=">", threshold=0.3)
 
 
 def in_force(families=("gopher_quality",), thresholds=None, off=(), own=()):
-    return {rule.code: rule for rule in rules_in_force(families, thresholds or {}, off, own)}
+    return {rule.code: rule for rule in rules_in_force(FAMILIES, families, thresholds or {}, off, own)}
 
 
 def verdict(rule, value, dtype=np.float32):
-    return bool(failing({rule.statistic: np.array([value], dtype)}, [rule])[0, 0])
+    return bool(failing({rule.statistic: np.array([value], dtype)}, thresholds_of([rule]), [rule])[0, 0])
+
+
+def thresholds_of(rules):
+    return np.array([[rule.threshold] for rule in rules])
 
 
 @pytest.mark.parametrize(
@@ -55,6 +61,38 @@ def verdict(rule, value, dtype=np.float32):
         ("fineweb.short_lines", 0.67, 0.68),
         ("fineweb.duplicate_line_characters", 0.01, 0.02),
         ("fineweb.newlines", 0.3, 0.31),
+        ("refinedweb.many_removed_words", 0.05, 0.06),
+        ("nemotron.symbols", 0.25, 0.26),
+        ("nemotron.hash_signs", 0.1, 0.11),
+        ("nemotron.ellipses", 0.1, 0.11),
+        ("nemotron.digits", 0.15, 0.16),
+        ("nemotron.urls", 0.2, 0.21),
+        ("nemotron.white_space", 0.25, 0.26),
+        ("nemotron.parentheses", 0.1, 0.11),
+        ("nemotron.boilerplate", 0.4, 0.41),
+        ("nemotron.few_words", 50, 49),
+        ("nemotron.many_words", 100_000, 100_001),
+        ("nemotron.few_punctuated_lines", 0.15, 0.14),
+        ("nemotron.few_alphabetic_words", 0.8, 0.79),
+        ("nemotron.few_common_words", 2, 1),
+        ("nemotron.short_words", 3.0, 2.99),
+        ("nemotron.long_words", 10.0, 10.01),
+        ("nemotron.longest_word", 1000, 1001),
+        ("nemotron.bullet_lines", 0.9, 0.91),
+        ("nemotron.ellipsis_lines", 0.3, 0.31),
+        ("nemotron.duplicate_lines", 0.3, 0.31),
+        ("nemotron.duplicate_paragraphs", 0.3, 0.31),
+        ("nemotron.duplicate_line_characters", 0.2, 0.21),
+        ("nemotron.duplicate_paragraph_characters", 0.2, 0.21),
+        ("nemotron.top_2_gram", 0.20, 0.21),
+        ("nemotron.top_3_gram", 0.18, 0.19),
+        ("nemotron.top_4_gram", 0.16, 0.17),
+        ("nemotron.duplicate_5_grams", 0.15, 0.16),
+        ("nemotron.duplicate_6_grams", 0.14, 0.15),
+        ("nemotron.duplicate_7_grams", 0.13, 0.14),
+        ("nemotron.duplicate_8_grams", 0.12, 0.13),
+        ("nemotron.duplicate_9_grams", 0.11, 0.12),
+        ("nemotron.duplicate_10_grams", 0.10, 0.11),
     ],
 )
 def test_a_published_threshold_itself_passes_and_what_lies_beyond_it_fails(code, passes, fails):
@@ -76,7 +114,7 @@ def test_every_published_rule_names_a_statistic_that_is_measured():
 
 
 def test_families_keep_the_order_of_the_recipe():
-    families = [rule.family for rule in rules_in_force(("fineweb", "c4"), {}, (), ())]
+    families = [rule.family for rule in rules_in_force(FAMILIES, ("fineweb", "c4"), {}, (), ())]
     assert families == ["fineweb"] * 4 + ["c4"] * 3
 
 
@@ -99,7 +137,7 @@ def test_the_threshold_of_an_own_rule_can_be_changed_too():
 
 
 def test_a_detail_shows_the_value_beside_the_condition_of_the_drop():
-    assert in_force()["gopher_quality.few_words"].detail(12) == "words=12 < 50"
+    assert in_force()["gopher_quality.few_words"].detail(12, 50) == "words=12 < 50"
 
 
 @pytest.mark.parametrize(
@@ -133,8 +171,44 @@ def test_comparisons_drop_on_their_side_of_the_threshold(comparison, below, equa
 
 def test_verdicts_are_one_row_a_rule_and_one_column_a_document():
     rules = [OWN, dataclasses.replace(OWN, name="some_digits", threshold=0.1)]
-    verdicts = failing({"digit_ratio": np.array([0.0, 0.2, 0.4], np.float32)}, rules)
+    verdicts = failing({"digit_ratio": np.array([0.0, 0.2, 0.4], np.float32)}, thresholds_of(rules), rules)
     assert verdicts.tolist() == [[False, False, True], [False, True, True]]
+
+
+def test_a_language_has_its_published_thresholds_and_others_the_families():
+    rules = rules_in_force(FAMILIES, ("gopher_quality", "c4"), {}, (), ())
+    table = threshold_table(rules, ["en", "de", "th", "xx"], True, {})
+    at = {rule.code: index for index, rule in enumerate(rules)}
+    assert table[at["gopher_quality.long_words"]].tolist()[:2] == [10, 15]
+    assert np.isnan(table[at["gopher_quality.long_words"], 2])  # Thai words are single characters here
+    assert np.isnan(table[at["c4.few_sentences"]]).tolist() == [False, True, True, False]
+    assert (table[:, 3] == [rule.threshold for rule in rules]).all()
+    assert (threshold_table(rules, ["de"], False, {})[:, 0] == [rule.threshold for rule in rules]).all()
+
+
+def test_a_recipes_threshold_for_a_language_wins_and_null_is_off():
+    rules = rules_in_force(FAMILIES, ("gopher_quality",), {}, (), ())
+    own = {"de": {"gopher_quality": {"long_words": 13, "few_words": None}}}
+    column = dict(zip([rule.name for rule in rules], threshold_table(rules, ["de"], True, own)[:, 0], strict=True))
+    assert column["long_words"] == 13
+    assert np.isnan(column["few_words"])
+    assert column["short_words"] == 0
+
+
+def test_a_language_threshold_for_a_rule_that_is_not_in_force_is_refused():
+    with pytest.raises(RecipeError, match=r"language de .*c4\.few_sentences"):
+        check({"de": {"c4": {"few_sentences": 3}}}, rules_in_force(FAMILIES, ("gopher_quality",), {}, (), ()))
+
+
+def test_every_published_language_threshold_is_one_of_a_published_rule():
+    codes = {rule.code for rules in FAMILIES.values() for rule in rules}
+    assert all(set(published(language)) <= codes for language in LANGUAGES.values())
+
+
+@pytest.mark.parametrize("comparison", ["<", "<=", ">", ">=", "==", "!="])
+def test_a_rule_without_a_threshold_drops_nothing(comparison):
+    rule = dataclasses.replace(OWN, comparison=comparison)
+    assert not failing({rule.statistic: np.array([0.5], np.float32)}, np.array([[np.nan]]), [rule]).any()
 
 
 def test_the_table_of_rules_in_the_documentation_is_the_one_in_force():

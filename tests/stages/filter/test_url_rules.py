@@ -1,9 +1,35 @@
 """URL rules: what a block list blocks, and what it leaves alone."""
 
+import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from manifests.errors import InputError, RecipeError
-from stages.filter.url_rules import UrlRules, compiled, digests, judge
+from stages.filter.url_rules import UrlRules, compiled, digests, judge, judge_all
+
+URL_PIECES = (
+    *(
+        "http://",
+        "HTTPS://",
+        "//",
+        "www.",
+        "bad.example",
+        "Bad.",
+        "x.",
+        "a",
+        ".",
+        ":80",
+        ":",
+        "/",
+        "?",
+        "#",
+        "@",
+        "[",
+        "%2e",
+    ),
+    *("casino", "-", "hot", "girls", "free", "games", "\\", "é", "page/1"),
+)
 
 
 @pytest.fixture
@@ -19,7 +45,10 @@ def written(tmp_path):
 
 
 def reason(url, **lists):
-    verdict = judge(url, compiled(UrlRules(**lists)))
+    """The verdict on one URL; the same one when a column of them is judged at once."""
+    compiled_lists = compiled(UrlRules(**lists))
+    verdict = judge(url, compiled_lists)
+    assert judge_all(pa.chunked_array([[url, None]]), compiled_lists) == ({0: verdict} if verdict else {})
     return verdict.reason if verdict else None
 
 
@@ -125,7 +154,7 @@ def test_the_word_lists_of_the_datatrove_wheel_can_be_named():
 @pytest.mark.slow
 def test_the_ut1_domains_of_the_datatrove_wheel_can_be_named():
     lists = compiled(UrlRules(domains=("datatrove:domains",)))
-    assert lists.domains.size > 4_000_000
+    assert lists.domains.sorted.size > 4_000_000
     assert judge("https://www.wikipedia.org/wiki/Corpus", lists) is None
     assert judge("http://cdn.0-1sex.com/page", lists) == ("url.blocked_domain", "domain=0-1sex.com")
 
@@ -147,3 +176,32 @@ def test_a_list_that_is_no_text_is_refused(tmp_path):
     (tmp_path / "list.bin").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match="not UTF-8"):
         compiled(UrlRules(domains=(str(tmp_path / "list.bin"),)))
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.one_of(
+            st.text(max_size=30),
+            st.lists(
+                st.sampled_from([*URL_PIECES, " ", "\t"]),
+                max_size=8,
+            ).map("".join),
+        ),
+        max_size=8,
+    )
+)
+def test_a_column_is_judged_as_its_urls_are_one_by_one(tmp_path_factory, urls):
+    folder = tmp_path_factory.getbasetemp()
+    lists = {
+        "domains": "bad.example",
+        "urls": "x.example/page/1\na/page",
+        "words": "casino",
+        "soft_words": "hot\ngirls",
+        "subwords": "freegames",
+    }
+    for name, entries in lists.items():
+        (folder / name).write_text(entries + "\n")
+    rules = compiled(UrlRules(**{name: (str(folder / name),) for name in lists}))  # type: ignore[arg-type]
+    verdicts = {row: verdict for row, url in enumerate(urls) if (verdict := judge(url, rules))}
+    assert judge_all(pa.chunked_array([urls], pa.string()), rules) == verdicts

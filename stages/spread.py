@@ -1,4 +1,4 @@
-"""Sending rows from many input shards to many output shards without a file for each pair.
+"""Sending rows from many input shards to many output shards without a file for each pair (blend, substring).
 
 A spread file is, for each of its destinations in turn, one Arrow stream (absent where nothing goes there), and at its end a table of
 where each of them begins. So a reader fetches sixteen bytes and one range of each file, however many destinations there are, and a

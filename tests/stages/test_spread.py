@@ -5,8 +5,8 @@ import pytest
 
 from manifests.errors import InputError
 from manifests.shard import Shard
-from stages.blend import spread
-from stages.blend.spread import Spreader, read_spread
+from stages import spread
+from stages.spread import Spreader, read_spread
 
 SCHEMA = pa.schema([("id", pa.string()), ("epoch", pa.int16())])
 

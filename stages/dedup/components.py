@@ -1,0 +1,98 @@
+"""The middle of dedup: connected components of the links, without any process that sees all of them (the passes components-N, clusters).
+
+Every round is a pass over partitions of the nodes. A partition reads all edges that touch one of its nodes, finds the components of what
+it sees, and writes an edge from each node that it saw to the least one of its component; an edge goes to the partitions of both its
+ends. What was connected stays connected, every node's edges lead to ever smaller nodes, and when all edges form stars around the
+least node of each component nobody has anything left to change: that round is the last. A partition unites whole neighbourhoods at a
+time, so links of links are cut short as by pointer jumping, and rounds are few: three or four for what MinHash finds.
+
+Source: Kiveris et al. 2014, "Connected components in MapReduce and beyond" (SoCC): the star operations that this does for all nodes
+of a partition at once.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from manifests.receipt import Counts
+from manifests.shard import ParquetOutput, Shard
+from stages.dedup.shuffle import UNBOUNDED, read_range, write_by_node, write_by_partition
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Nodes = npt.NDArray[np.uint64]
+
+EDGES = pa.schema(  # one row per edge and partition that one of its ends belongs to, sorted by partition
+    [
+        pa.field("partition", pa.uint32(), nullable=False),
+        pa.field("node", pa.uint64(), nullable=False),
+        pa.field("root", pa.uint64(), nullable=False),  # less than node
+    ]
+)
+CLUSTERS = pa.schema(  # every node of a component; sorted by node
+    [pa.field("node", pa.uint64(), nullable=False), pa.field("component", pa.uint64(), nullable=False)]
+)
+UNSETTLED = "unsettled"
+_MIX_1, _MIX_2 = np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53)
+
+
+def unite(partitions: int, where: str, shard: Shard) -> list[Counts]:
+    """One round over one partition of the nodes: read its edges, write below `where` the edges of the components that it sees.
+
+    The account says how many edges it read, and how many of them did not lead to the least node in sight (`UNSETTLED`).
+    """
+    from stages.dedup.clusters import forest
+
+    node, root = _edges(shard)
+    nodes, roots = forest(node, root)
+    unsettled = int(np.count_nonzero(roots[np.searchsorted(nodes, node)] != root))
+    with shard.parquet(where, EDGES, row_group_bytes=UNBOUNDED, passing=True) as output:
+        write_edges(output, nodes, roots, partitions)
+    return [Counts("components", len(node), len(node) - unsettled, {UNSETTLED: unsettled})]
+
+
+def clusters(partitions: int, shard: Shard) -> list[Counts]:
+    """Read one partition's settled edges; write `work/clusters`: its nodes and their components (`CLUSTERS`)."""
+    from stages.dedup.clusters import forest
+
+    nodes, roots = forest(*_edges(shard))
+    own = partition_of_node(nodes, partitions) == np.uint32(int(shard.name))
+    with shard.parquet("work/clusters", CLUSTERS, row_group_bytes=UNBOUNDED, passing=True) as output:
+        write_by_node(output, pa.table([nodes[own], roots[own]], schema=CLUSTERS))
+    return []
+
+
+def write_edges(output: ParquetOutput, node: "Nodes", root: "Nodes", partitions: int) -> None:
+    """Write each edge for the partitions of its two ends; pairs of a node with itself are no edges."""
+    node, root = node[node != root], root[node != root]
+    at_node, at_root = partition_of_node(node, partitions), partition_of_node(root, partitions)
+    twice = at_node != at_root
+    partition = np.concatenate([at_node, at_root[twice]])
+    order = np.argsort(partition, kind="stable")
+    columns = [
+        partition[order],
+        np.concatenate([node, node[twice]])[order],
+        np.concatenate([root, root[twice]])[order],
+    ]
+    write_by_partition(output, pa.table(columns, schema=EDGES), partitions)
+
+
+def partition_of_node(node: "Nodes", partitions: int) -> "npt.NDArray[np.uint32]":
+    """Nodes are spread by a hash: least nodes, which have the most edges, would otherwise crowd the first partitions."""
+    mixed = (node ^ (node >> np.uint64(33))) * _MIX_1
+    mixed = (mixed ^ (mixed >> np.uint64(33))) * _MIX_2
+    return ((mixed >> np.uint64(32)) % np.uint64(partitions)).astype(np.uint32)
+
+
+def _edges(shard: Shard) -> "tuple[Nodes, Nodes]":
+    """The distinct edges of the partition."""
+    partition = int(shard.name)
+    found = read_range(shard.inputs, "partition", partition, partition + 1, EDGES)
+    node, root = found["node"].to_numpy(), found["root"].to_numpy()
+    order = np.lexsort((root, node))
+    node, root = node[order], root[order]
+    new = np.ones(len(node), bool)
+    new[1:] = (node[1:] != node[:-1]) | (root[1:] != root[:-1])
+    return node[new], root[new]

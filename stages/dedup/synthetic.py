@@ -1,0 +1,63 @@
+"""What of a document is compared: for a synthetic one, neither its template nor anything of another parent.
+
+Rows that one prompt made share wording that says nothing about their matter: a lead-in, `Question:` and `Answer:`. Compared whole, short
+rows about different documents look alike, and a corpus of them collapses into a few clusters (marin#6851 lost nine tenths of a source
+that way). So a synthetic row is compared without its template, and only with rows of its own parent: the parent's hash is part of all
+of its keys, so rows of two parents never even become candidates. A row without a parent stands for itself.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from manifests.shard import schema_of
+from manifests.storage import Artifact
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+COLUMNS = ("id", "text", "kind", "lineage")
+_MIX = np.uint64(0x9E3779B97F4A7C15)
+
+
+def columns_of(artifact: Artifact, *further: str) -> list[str]:
+    """Those of the columns that comparing needs, and of `further`, that the shard has."""
+    names = schema_of(artifact).names
+    return [name for name in (*COLUMNS, *further) if name in names or name in ("id", "text")]
+
+
+def synthetic_rows(table: pa.Table) -> pa.ChunkedArray | None:
+    """Which rows are synthetic, or None if none is."""
+    if "kind" not in table.column_names:
+        return None
+    found = pc.fill_null(pc.equal(table["kind"], "synthetic"), False)
+    return found if pc.any(found).as_py() else None
+
+
+def compared_texts(table: pa.Table, template: tuple[str, ...]) -> pa.ChunkedArray | None:
+    """The texts, those of synthetic rows without what matches one of the patterns of `template`; None if no row is synthetic."""
+    synthetic = synthetic_rows(table)
+    if synthetic is None:
+        return None
+    texts = table["text"]
+    bare = texts
+    for pattern in template:
+        bare = pc.replace_substring_regex(bare, pattern, " ")
+    return pc.if_else(synthetic, bare, texts)
+
+
+def parent_hashes(table: pa.Table) -> "npt.NDArray[np.uint64]":
+    """A number for each row's parent, to be mixed into its keys: zero for actual documents."""
+    from stages.dedup.texts import text_buffers
+    from stages.kernels.shingles import exact_hashes
+
+    synthetic = synthetic_rows(table)
+    if synthetic is None:
+        return np.zeros(table.num_rows, np.uint64)
+    parent = table["id"]
+    if "lineage" in table.column_names:
+        parent = pc.coalesce(pc.struct_field(table["lineage"], "parent"), parent)
+    hashes = exact_hashes(*text_buffers(parent))[:, 0] * _MIX
+    return np.where(synthetic.to_numpy(), hashes, np.uint64(0))

@@ -1,0 +1,154 @@
+"""The default extractor: a page's blocks of text, judged by a trained model, as Markdown-light text.
+
+    bytes -> blocks (kernels.html_blocks) -> features (block_text, block_places) -> a probability each (trees)
+          -> the set of blocks with the best expected F1 -> text (stages.extract.rendering)
+
+The idea is jusText's (Pomikalek 2011): classify blocks by stop words, links, length and neighbours. Instead of thresholds there is a
+small gradient-boosted forest, trained by `models/make_main_content.py` on half of the sites of WCXB; `models/main_content/NOTICE` says
+more. A second forest that also saw the first one's scores round about (auto-context) gained nothing and went.
+Nothing but the page decides: no page before it, no address, no network.
+"""
+
+import functools
+import hashlib
+import importlib.resources
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.extract.rendering import rendered
+from stages.extract.stop_lists import stop_list
+from stages.kernels import block_places, block_text, html_page
+from stages.kernels.character_kinds import character_table
+from stages.kernels.hashing import HashTable, hash_table
+from stages.kernels.html_blocks import walk
+from stages.kernels.html_names import REGIONS
+from stages.kernels.trees import Forest, probabilities
+from stages.kernels.word_rule import word_tables
+
+FEATURES = (*block_text.MEASURES, *block_places.PLACES, *REGIONS)
+SURELY_ENGLISH = 0.4  # share of stop words; other languages share a few words, such as `in`, `was`, `he`
+LANGUAGE_SAMPLE = 200  # bytes of text that the language is told from, the longest blocks first
+
+Floats = NDArray[np.float32]
+
+
+class TooManyBlocks(ValueError):
+    """The page has more blocks or elements than the walk has room for."""
+
+
+class Blocks(NamedTuple):
+    """A page after the walk. text: UTF-8. The columns of `blocks` and `elements` are those of `html_page`."""
+
+    text: bytes
+    blocks: NDArray[np.int32]
+    levels: NDArray[np.uint8]
+    elements: NDArray[np.int32]
+
+
+def main_content(html: str, language_of: Callable[[str], str]) -> str:
+    """The page's main content, empty if it has no text. language_of: text -> language code, for the language's stop words.
+
+    Raises TooManyBlocks.
+    """
+    page = blocks_of(html)
+    if not len(page.blocks):
+        return ""
+    sample = language_sample(page)
+    features = features_of(page, "en" if looks_english(sample) else language_of(sample))
+    return rendered(page.text, page.blocks, page.elements, chosen(page, features, forest()))
+
+
+def blocks_of(html: str) -> Blocks:
+    """Walk through a page. Raises TooManyBlocks."""
+    page = html_page.new_page(html.encode("utf-8", "replace"))
+    walk(page, html_page.names())
+    count, elements = int(page.state[html_page.BLOCKS]), int(page.state[html_page.ELEMENTS])
+    if html_page.TOO_MANY in (count, elements):
+        raise TooManyBlocks(f"more than {html_page.MAX_BLOCKS} blocks or {html_page.MAX_ELEMENTS} elements")
+    written = int(page.blocks[count - 1, html_page.END]) if count else 0
+    return Blocks(page.text[:written].tobytes(), page.blocks[:count], page.levels[:count], page.elements[:elements])
+
+
+def language_sample(page: Blocks) -> str:
+    """Text to tell the language from: the blocks with most characters outside links."""
+    free = page.blocks[:, html_page.CHARACTERS] - page.blocks[:, html_page.LINK_CHARACTERS]
+    sample: list[bytes] = []
+    size = 0
+    for number in np.argsort(-free, kind="stable")[:20]:
+        begin, end = page.blocks[number, html_page.BEGIN], page.blocks[number, html_page.END]
+        sample.append(page.text[begin : min(end, begin + LANGUAGE_SAMPLE)])
+        size += len(sample[-1])
+        if size >= LANGUAGE_SAMPLE:
+            break
+    return b" ".join(sample).decode("utf-8", "replace")
+
+
+def looks_english(sample: str) -> bool:
+    """Whether English stop words are as frequent as only English has them: most pages need no language model."""
+    words = sample.lower().split()
+    known = stop_list("en")
+    return len(words) >= 10 and sum(word in known for word in words) >= SURELY_ENGLISH * len(words)
+
+
+def features_of(page: Blocks, language: str) -> Floats:
+    """FEATURES of every block."""
+    count = len(page.blocks)
+    measures = np.zeros((count, len(block_text.MEASURES)), np.float32)
+    places = np.zeros((count, len(block_places.PLACES)), np.float32)
+    text = np.frombuffer(page.text, np.uint8)
+    hashes = np.zeros(count, np.uint64)
+    block_text.measure_blocks(text, page.blocks, _character_tables(), _stop_words(language), measures, hashes)
+    block_text.count_repeats(hashes, measures)
+    block_places.describe_places(page.blocks, page.levels, page.elements, block_places.tag_kinds(), measures, places)
+    return np.hstack((measures, places, page.levels.astype(np.float32)))
+
+
+def chosen(page: Blocks, features: Floats, forest: Forest) -> NDArray[np.bool_]:
+    """Which blocks are main content. The page's `<title>` is not part of the page."""
+    scores = probabilities(forest, features)
+    scores[page.blocks[:, html_page.TITLE] != 0] = 0
+    return best_set(scores, features[:, block_text.WORDS].astype(np.float64))
+
+
+def best_set(scores: Floats, words: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """The blocks whose expected F1, in words, is best: the likeliest first, as many as raise it (Ye et al., ICML 2012, section 3)."""
+    order = np.argsort(-scores, kind="stable")
+    expected, taken = (scores * words)[order], words[order]
+    total = expected.sum()
+    chosen = np.zeros(len(scores), np.bool_)
+    if total > 0:
+        best = int(np.argmax(2 * np.cumsum(expected) / (np.cumsum(taken) + total)))
+        chosen[order[: best + 1]] = True
+    return chosen & (scores > 0)
+
+
+def version() -> str:
+    """What decides the text besides the page: the digest of the model, which is trained anew whenever features change."""
+    return f"main_content {hashlib.sha256(_model_bytes()).hexdigest()[:16]}"
+
+
+@functools.lru_cache(maxsize=1)
+def forest() -> Forest:
+    """The forest that ships."""
+    from safetensors.numpy import load
+
+    arrays = load(_model_bytes())
+    *tables, bias = (arrays[field] for field in Forest._fields)
+    return Forest._make([*tables, float(bias[0])])
+
+
+def _model_bytes() -> bytes:
+    return (importlib.resources.files("models") / "main_content" / "forest.safetensors").read_bytes()
+
+
+@functools.lru_cache(maxsize=1)
+def _character_tables() -> block_text.CharacterTables:
+    return block_text.CharacterTables(character_table(), word_tables()[1])
+
+
+@functools.lru_cache(maxsize=64)
+def _stop_words(language: str) -> HashTable:
+    return hash_table({word.lower(): 1 for word in stop_list(language)})

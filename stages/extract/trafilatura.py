@@ -1,0 +1,11 @@
+"""Trafilatura with FineWeb's settings (arXiv:2406.17557), but without `deduplicate`: it remembers the pages before, so text would depend on
+their order."""
+
+import logging
+
+
+def main_text(html: str) -> str:
+    import trafilatura
+
+    logging.getLogger("trafilatura").setLevel(logging.CRITICAL)  # it logs every page without text as an error
+    return trafilatura.extract(html, favor_precision=True, include_comments=False, deduplicate=False) or ""

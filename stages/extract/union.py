@@ -1,0 +1,46 @@
+"""The union of extractors: the default's text and what the others find that is not there already.
+
+Extractors disagree about what belongs to a page; their union kept up to 71 % more text through the same filters (arXiv:2602.19548).
+A paragraph that another extractor adds goes behind the last of its own paragraphs that the text has, so that order is kept.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+
+from stages.extract import justext, resiliparse
+from stages.extract.main_content import main_content
+
+GRAM = 4  # words in sequence that tell whether a paragraph is there
+ENOUGH = 0.5  # of a paragraph's sequences
+_WORD = re.compile(r"\w+")
+
+
+def union(html: str, language_of: Callable[[str], str]) -> str:
+    """The main content and what jusText and Resiliparse add to it. Raises what they raise."""
+    text = merged(main_content(html, language_of).split("\n\n"), justext.paragraphs(html, language_of))
+    return "\n\n".join(merged(text, resiliparse.main_text(html).split("\n")))
+
+
+def merged(paragraphs: Iterable[str], others: Iterable[str]) -> list[str]:
+    """The paragraphs, and those of the others that they do not contain yet."""
+    known = [paragraph for paragraph in paragraphs if paragraph.strip()]
+    place_of = {gram: place for place, paragraph in reversed(list(enumerate(known))) for gram in _grams(paragraph)}
+    added: dict[int, list[str]] = {}
+    last = -1
+    for other in others:
+        grams = _grams(other)
+        found = [place_of[gram] for gram in grams if gram in place_of]
+        if found and len(found) >= ENOUGH * len(grams):
+            last = max(found, key=found.count)
+        elif grams:
+            added.setdefault(last, []).append(other.strip())
+            place_of |= dict.fromkeys(grams, last)
+    result = added.get(-1, [])
+    for place, paragraph in enumerate(known):
+        result += [paragraph, *added.get(place, [])]
+    return result
+
+
+def _grams(paragraph: str) -> set[tuple[str, ...]]:
+    words = _WORD.findall(paragraph.lower())
+    return {tuple(words[begin : begin + GRAM]) for begin in range(max(len(words) - GRAM + 1, 1))} if words else set()

@@ -1,0 +1,257 @@
+"""Measure texts: the kernels of `stages.kernels`, one after the other, over blocks of texts that fit the processor's caches.
+
+bytes -> parts and lines -> cut into tokens -> words and sentences -> repeated runs; lines edited, copied, measured
+"""
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from manifests.errors import RecipeError
+from stages.filter.languages import BY_CHARACTER
+from stages.filter.line_edits import NO_EDITS, LineEdits, phrase_tables
+from stages.filter.statistics import STATISTICS, Counts, Measured
+
+STOP_WORDS: Final = (
+    "the",
+    "be",
+    "to",
+    "of",
+    "and",
+    "that",
+    "have",
+    "with",
+)  # Gopher (arXiv:2112.11446), appendix A.1.1
+BLOCK_BYTES: Final = 256 << 10  # of text at a time, so that what passes between the kernels stays in the caches
+
+_thread = (
+    threading.local()
+)  # arrays that kernels write to, kept from call to call: to be given fresh pages costs a tenth of the time
+
+StopWords = Mapping[str, Sequence[str]]
+# Rows of counts, in the order of the kernels' own constants.
+_PARTS = ("characters", "part_characters", "uppercase", "digits", "symbols", "alphabetic_parts", "longest_part")
+_TOKENS = (
+    *("tokens", "words", "word_characters", "alphabetic_tokens", "stop_words", "hash_signs", "ellipses"),
+    *("parentheses", "url_characters"),
+)
+_NGRAMS = (*(f"top_{n}" for n in (2, 3, 4)), *(f"duplicate_{n}" for n in range(5, 11)))
+_LINES = (
+    *("lines", "bullets", "ellipsis_ends", "filled_lines", "repeated_lines", "repeated_line_characters"),
+    *(
+        "paragraphs",
+        "repeated_paragraphs",
+        "repeated_paragraph_characters",
+        "newlines",
+        "boilerplate_lines",
+        "text_lines",
+    ),
+    *("parts", "kept_lines", "kept_characters", "kept_tokens", "kept_sentences", "kept_ends", "kept_short"),
+    *("kept_repeated_characters", "lorem_ipsum", "curly_brackets", "removed_parts"),
+    *("removed_long_word", "removed_unpunctuated", "removed_few_words", "removed_javascript", "removed_policy"),
+    *("removed_uppercase", "removed_numeric", "removed_counter", "removed_single_word", "removed_emptied"),
+)
+_COUNTS = (*_PARTS, *_TOKENS, *_NGRAMS, *_LINES)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """measured: statistic -> an array of its column's type, one value a text. texts: as the edits left them."""
+
+    measured: Measured
+    texts: pa.ChunkedArray
+
+
+def measure(
+    texts: pa.ChunkedArray,
+    edits: LineEdits | None = None,
+    refinedweb: bool = False,
+    stop_words: StopWords = {"": STOP_WORDS},  # noqa: B006 (never changed)
+    languages: Sequence[str | None] | None = None,
+    unedited: NDArray[np.bool_] | None = None,
+) -> Measurement:
+    """Every statistic of every text, and the texts after the edits. A null text is an empty one.
+
+    edits: C4's, None for none. refinedweb: whether RefinedWeb's are made. stop_words: by language code; those under "" are for all
+    other languages. languages: of the texts, None for unknown. unedited: texts that are to stay as they are.
+    """
+    names = [None] * len(texts) if languages is None else languages
+    spared = np.zeros(len(texts), np.bool_) if unedited is None else unedited
+    kernels = _Kernels(edits or NO_EDITS, edits is not None or refinedweb, refinedweb, stop_words)
+    counted, chunks, start = [np.zeros((len(_COUNTS), 0), np.int64)], [], 0
+    for data, offsets in string_buffers(texts):
+        stop = start + offsets.size - 1
+        counts = np.zeros((len(_COUNTS), stop - start), np.int64)
+        edited = kernels.run(data, offsets, names[start:stop], spared[start:stop], counts)
+        counted.append(counts)
+        start = stop
+        if kernels.copies:
+            chunks.append(_strings(*edited, texts.type))
+    values = _named(np.concatenate(counted, axis=1))
+    measured = {each.name: each.compute(values).astype(each.type.to_pandas_dtype()) for each in STATISTICS}
+    return Measurement(measured, pa.chunked_array(chunks, type=texts.type) if kernels.copies else texts)
+
+
+class _Kernels:
+    """The tables that the kernels read, and the arrays that they hand to each other, which are used again for block after block."""
+
+    def __init__(self, edits: LineEdits, copies: bool, refinedweb: bool, stop_words: StopWords) -> None:
+        from stages.kernels.affixes import unit_keys
+        from stages.kernels.characters import character_table
+        from stages.kernels.english import exception_shapes, exception_sieve, exception_table, perfect_tables
+
+        self.edits, self.copies, self.refinedweb = edits, copies, refinedweb
+        self.classes, self.sieve, self.units = character_table(), exception_sieve(), unit_keys()
+        self.exceptions, self.shapes = exception_table(), exception_shapes()
+        self.groups = {language: index for index, language in enumerate(stop_words)}
+        self.stops, self.stop_tables = perfect_tables(list(stop_words.values()))
+
+    def run(
+        self,
+        data: NDArray[np.uint8],
+        offsets: NDArray[np.int64],
+        languages: Sequence[str | None],
+        spared: NDArray[np.bool_],
+        counts: NDArray[np.int64],
+    ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """Measure the texts into `counts`; returns bytes and offsets of the edited ones (empty if nothing is edited)."""  # fmt: skip
+        edited = np.empty(offsets[-1] - offsets[0] if self.copies else 0, np.uint8)
+        ends = np.zeros(offsets.size, np.int64)
+        others = self.groups.get("", 0)
+        groups = np.array([self.groups.get(language or "", others) for language in languages], np.int32)
+        by_character = np.array([language in BY_CHARACTER for language in languages], np.bool_)
+        written = 0
+        for first, last in _blocks(offsets):
+            into = edited[written:] if self.copies else edited
+            written += self._block(
+                data, offsets[first : last + 1], by_character[first:last], groups[first:last], spared[first:last],
+                counts[:, first:last], into, ends[first + 1 : last + 1], written,
+            )  # fmt: skip
+        return edited[:written], ends
+
+    def _block(
+        self, data: NDArray[np.uint8], offsets: NDArray[np.int64], by_character: NDArray[np.bool_], groups: NDArray[np.int32],
+        spared: NDArray[np.bool_], counts: NDArray[np.int64], edited: NDArray[np.uint8], ends: NDArray[np.int64], written: int,
+    ) -> int:  # fmt: skip
+        """Measure the texts of one block; returns how many bytes of them the edits leave."""
+        from stages.kernels.cut import cut_parts
+        from stages.kernels.lines import edit_lines
+        from stages.kernels.ngrams import measure_ngrams
+        from stages.kernels.parts import find_parts
+        from stages.kernels.tokens import measure_tokens
+
+        texts, size = offsets.size - 1, int(offsets[-1] - offsets[0])
+        block = self._array("bytes", np.uint8, size)  # with room behind it: kernels load eight bytes at a time
+        block[:size], block[size : size + 80] = data[offsets[0] : offsets[-1]], 0
+        data, offsets = block, offsets - offsets[0]
+        parts, kinds = self._array("parts", np.int32, 2, size), self._array("kinds", np.uint8, size)
+        hashes, hard = self._array("hashes", np.uint64, size), self._array("hard", np.int32, size)
+        cuts = self._array("cuts", np.int32, 2 * size)
+        lines, line_hashes = (
+            self._array("lines", np.int32, 5, size + texts),
+            self._array("keys", np.uint64, size + texts),
+        )
+        line_counts = self._array("line_counts", np.int32, 2, size + texts)
+        tokens, reach = self._array("tokens", np.uint64, size), self._array("reach", np.int32, size + texts)
+        text_lines, text_hard, text_tokens = (np.empty(texts + 1, np.int32) for _ in range(3))
+        rows = [np.zeros((len(names), texts), np.int64) for names in (_PARTS, _TOKENS, _NGRAMS, _LINES)]
+        find_parts(
+            data, offsets, self.classes, self.sieve, parts, kinds, hashes, hard, lines, line_hashes, text_lines, text_hard, rows[0]
+        )  # fmt: skip
+        cut_parts(
+            data, self.classes, parts, kinds, hashes, hard, text_hard, by_character, *self.exceptions, self.shapes, self.units,
+            self._known(), cuts,
+        )  # fmt: skip
+        measure_tokens(
+            data, self.classes, parts, kinds, hashes, lines, text_lines, cuts, self.stops, self.stop_tables, groups, tokens, reach,
+            text_tokens, line_counts, rows[1],
+        )  # fmt: skip
+        measure_ngrams(tokens, reach, text_tokens, rows[2])
+        edited_offsets = np.empty(texts + 1, np.int32)
+        edits = self.edits
+        edit_lines(
+            data, self.classes, parts, lines, line_hashes, text_lines, line_counts, spared, *phrase_tables(),
+            self._array("groups", np.uint8, size // 64 + 1),
+            edits.minimum_words, edits.longest_word, edits.terminal_punctuation, edits.phrases, edits.citations, self.refinedweb,
+            edited, edited_offsets, rows[3],
+        )  # fmt: skip
+        ends[:] = edited_offsets[1:] + np.int64(written)
+        np.concatenate(rows, out=counts)
+        return int(edited_offsets[-1])
+
+    def _known(self) -> NDArray[np.uint64]:
+        from stages.kernels.cut import nothing_known
+
+        if not hasattr(_thread, "known"):
+            _thread.known = nothing_known()
+        return _thread.known
+
+    def _array(self, name: str, dtype: Any, *shape: int) -> NDArray[Any]:
+        """An array of that shape and some more; what stands in it is left from before."""
+        *rows, length = shape
+        room = _thread.__dict__.setdefault("room", {})
+        if name not in room or room[name].shape[-1] < length + 128:
+            room[name] = np.empty((*rows, max(length + 128, 2 * BLOCK_BYTES)), dtype)
+        return room[name]
+
+
+def _blocks(offsets: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """Runs of texts of about BLOCK_BYTES; a longer text is a run of its own."""
+    first, texts = 0, offsets.size - 1
+    while first < texts:
+        last = int(np.searchsorted(offsets, offsets[first] + BLOCK_BYTES, side="right")) - 1
+        last = min(max(last, first + 1), texts)
+        yield first, last
+        first = last
+
+
+def _named(values: NDArray[np.int64]) -> Counts:
+    counts = dict(zip(_COUNTS, values, strict=True))
+    counts["whitespace"] = counts["characters"] - counts["part_characters"]
+    counts["letters"] = counts["part_characters"] - counts["digits"] - counts["symbols"]
+    counts["removed_lines"] = sum(
+        counts[name] for name in _LINES if name.startswith("removed_") and name != "removed_parts"
+    )
+    return counts
+
+
+def _strings(data: NDArray[np.uint8], offsets: NDArray[np.int64], kind: pa.DataType) -> pa.Array:
+    wide = pa.types.is_large_string(kind)
+    array = pa.LargeStringArray if wide else pa.StringArray
+    return array.from_buffers(
+        offsets.size - 1, pa.py_buffer(offsets if wide else offsets.astype(np.int32)), pa.py_buffer(data)
+    )
+
+
+def check_stop_words(stop_words: StopWords) -> None:
+    """Raises RecipeError for a stop word that no token can be."""
+    for language, words in stop_words.items():
+        for word in words:
+            if not word or len(word.split()) != 1:
+                raise RecipeError(
+                    f"stop word {word!r} of {language or 'all languages'} is no single word", "take out its spaces"
+                )
+
+
+def string_buffers(texts: pa.ChunkedArray) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
+    """The bytes and offsets of each chunk of a string column, read-only and without copying the text; nulls are empty strings."""
+    for chunk in texts.chunks:
+        array = pc.fill_null(chunk, "") if chunk.null_count else chunk
+        _, offset_buffer, data_buffer = array.buffers()
+        width = np.int64 if pa.types.is_large_string(array.type) else np.int32
+        if len(array) == 0:
+            offsets = np.zeros(1, np.int64)
+        else:
+            offsets = np.frombuffer(offset_buffer, width)[array.offset : array.offset + len(array) + 1].astype(
+                np.int64
+            )
+        data = np.frombuffer(data_buffer or b"", np.uint8)
+        # One type for the compiler, whether or not Arrow happens to own the buffer: read-only.
+        data.flags.writeable = False
+        yield data, offsets

@@ -1,0 +1,245 @@
+"""The kernel that cuts parts into tokens as spaCy's English tokenizer does (3.8, `spacy.tokenizer`, `spacy.lang.punctuation`).
+
+While anything is left of a part: it is kept if it is an exception, else a prefix and a suffix are taken off. What remains is an
+exception, a
+URL, or is cut at infixes. A text of a script without spaces may be read by character instead: then each such character is a token.
+datatrove's filters count these tokens, so that theirs and ours agree. Plain words pass through, unless they are exceptions.
+"""
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from stages.kernels import parts as part_kinds
+from stages.kernels import sealed
+from stages.kernels.affixes import class_at, infix_of, is_alnum, is_digit, is_url, prefix_of, suffix_of
+from stages.kernels.characters import FLAGS
+from stages.kernels.english import LONGEST_EXCEPTION
+from stages.kernels.words import load_word
+
+Bytes: TypeAlias = NDArray[np.uint8]
+Keys: TypeAlias = NDArray[np.uint64]
+Integers: TypeAlias = NDArray[np.int32]
+Flags: TypeAlias = NDArray[np.uint16]
+Maybe: TypeAlias = NDArray[np.bool_]
+
+# numba keeps compiled code until this file changes, so every value that is compiled in stands in this file.
+UNSPACED, COMBINING, LONGEST, WIDE, WIDE_WORD, DOT = 16384, 32768, 16, 3, 4, ord(".")
+assert (FLAGS["UNSPACED"], FLAGS["COMBINING"]) == (UNSPACED, COMBINING), "the table of characters has changed"
+assert (LONGEST_EXCEPTION, part_kinds.WIDE, part_kinds.WIDE_WORD) == (LONGEST, WIDE, WIDE_WORD)
+sealed("affixes.py", "6471ceaeab73")
+BASIS, PRIME, HALF = np.uint64(0xCBF29CE484222325), np.uint64(0xD6E8FEB86659FD93), np.uint64(32)  # as english.hash_of
+KNOWN_BITS, ONE = 17, np.uint64(1)
+
+
+def nothing_known() -> Keys:
+    """Room for the parts that were cut before, empty."""
+    return np.zeros(2 << KNOWN_BITS, np.uint64)
+
+
+@njit(cache=True)
+def cut_parts(
+    data: Bytes,
+    classes: Flags,
+    parts: Integers,
+    kinds: Bytes,
+    hashes: Keys,
+    hard: Integers,
+    text_hard: Integers,
+    by_character: NDArray[np.bool_],
+    keys: Keys,
+    values: Integers,
+    maybe: Maybe,
+    units: Keys,
+    known: Keys,
+    cuts: Integers,
+) -> None:
+    """Cut the parts that `parts.find_parts` listed as hard.
+
+    by_character: by text: whether scripts without spaces are read by character. known: parts that were cut before a hash and the
+    lengths of the tokens, a byte
+    each, one after the other; language repeats itself, so this saves more than half of the work. cuts: the bytes behind each token
+    of the hard parts, one
+    after the other; a part's last is its own end.
+    """
+    n = 0
+    for text in range(text_hard.size - 1):
+        for index in range(text_hard[text], text_hard[text + 1]):
+            part = np.uint64(hard[np.uint64(index)])
+            begin, end = np.int64(parts[0, part]), np.int64(parts[1, part])
+            if kinds[part] >= WIDE and by_character[text]:
+                n = _cut_by_character(data, begin, end, classes, keys, values, maybe, units, cuts, n)
+                continue
+            if kinds[part] == WIDE_WORD:
+                cuts[n] = end
+                n += 1
+                continue
+            # The hash of a word with a mark leaves the mark out.
+            key = (hashes[part] ^ np.uint64((end - begin) << 8) ^ np.uint64(data[np.uint64(end - 1)])) * PRIME
+            slot = key >> np.uint64(64 - KNOWN_BITS) << ONE
+            lengths = known[slot + ONE]
+            if known[slot] == key and lengths != 0:
+                while lengths != 0:
+                    begin += np.int64(lengths & np.uint64(255))
+                    cuts[np.uint64(n)] = begin
+                    n += 1
+                    lengths >>= np.uint64(8)
+                continue
+            first = n
+            n = _cut(data, begin, end, classes, keys, values, maybe, units, cuts, n)
+            if n - first <= 8 and end - begin < 256:
+                lengths, at = np.uint64(0), end
+                for cut in range(n - 1, first - 1, -1):
+                    before = np.int64(cuts[cut - 1]) if cut > first else begin
+                    lengths = lengths << np.uint64(8) | np.uint64(at - before)
+                    at = before
+                known[slot], known[slot + ONE] = key, lengths
+
+
+@njit(cache=True)
+def _cut(
+    data: Bytes,
+    begin: int,
+    end: int,
+    classes: Flags,
+    keys: Keys,
+    values: Integers,
+    maybe: Maybe,
+    units: Keys,
+    cuts: Integers,
+    n: int,
+) -> int:
+    """Cut a part, or a piece of one; returns how many cuts there are then."""
+    # Suffixes are found from the end: their cuts wait at the far end of the room that the part has at most, and are moved at last.
+    room = n + end - begin + 1
+    wait = room
+    has_digit = has_sign = False
+    for index in range(begin, end):
+        has_digit |= is_digit(data[index])
+        has_sign |= not is_alnum(data[index])
+    if not has_sign and data[begin] < 0x80 and is_digit(data[end - 1]):  # a number
+        cuts[n] = end
+        return n + 1
+    while begin < end and _exception(data, begin, end, keys, values, maybe) < 0:
+        prefix = prefix_of(data, begin, end, classes)
+        if 0 < prefix < end - begin and _exception(data, begin + prefix, end, keys, values, maybe) >= 0:
+            begin += prefix
+            cuts[n] = begin
+            n += 1
+            break
+        suffix = suffix_of(data, begin + prefix, end, classes, units, has_digit)
+        if suffix > 0:
+            wait -= 1
+            cuts[wait] = end
+            if _exception(data, begin, end - suffix, keys, values, maybe) >= 0:
+                end -= suffix
+                break
+        elif prefix == 0:
+            break
+        if prefix > 0:
+            begin += prefix
+            cuts[n] = begin
+            n += 1
+        end -= suffix
+    if begin < end:
+        cut = _exception(data, begin, end, keys, values, maybe)
+        if cut >= 0:
+            n = _exception_cuts(cuts, n, begin, end, cut)
+        else:
+            first = begin
+            while first < end and data[first] < 0x80 and is_alnum(data[first]):
+                first += 1
+            if first < end and not is_url(data, begin, end, classes):
+                at = first
+                while at < end:
+                    if data[at] < 0x80 and is_alnum(data[at]):
+                        at += 1
+                        continue
+                    infix = infix_of(data, begin, at, end, classes)
+                    if infix == 0:
+                        at += class_at(data, at, classes)[1]
+                        continue
+                    if at > begin:
+                        if cuts[n - 1] != at or n == 0:
+                            cuts[n] = at
+                            n += 1
+                        cuts[n] = at + infix
+                        n += 1
+                    at += infix
+            cuts[n] = end
+            n += 1
+    for index in range(wait, room):
+        cuts[n] = cuts[index]
+        n += 1
+    return n
+
+
+@njit(cache=True)
+def _cut_by_character(
+    data: Bytes,
+    begin: int,
+    end: int,
+    classes: Flags,
+    keys: Keys,
+    values: Integers,
+    maybe: Maybe,
+    units: Keys,
+    cuts: Integers,
+    n: int,
+) -> int:
+    """Every character of a script without spaces is a token, with the marks on it; what stands between them is cut as always."""
+    at = begin
+    while at < end:
+        about, width = class_at(data, at, classes)
+        if about & UNSPACED == 0:
+            at += width
+            continue
+        if at > begin:
+            n = _cut(data, begin, at, classes, keys, values, maybe, units, cuts, n)
+        at += width
+        while at < end and class_at(data, at, classes)[0] & COMBINING:
+            at += class_at(data, at, classes)[1]
+        cuts[n] = begin = at
+        n += 1
+    return _cut(data, begin, end, classes, keys, values, maybe, units, cuts, n) if end > begin else n
+
+
+@njit(cache=True)
+def _exception_cuts(cuts: Integers, n: int, begin: int, end: int, cut: int) -> int:
+    """The cuts of an exception. cut: as in `english.exception_table`."""
+    if cut & 0xFF:
+        cuts[n] = begin + (cut & 0xFF)
+        n += 1
+    if cut >> 8:
+        cuts[n] = begin + (cut & 0xFF) + (cut >> 8)
+        n += 1
+    cuts[n] = end
+    return n + 1
+
+
+@njit(cache=True, inline="always")
+def _exception(data: Bytes, begin: int, end: int, keys: Keys, values: Integers, maybe: Maybe) -> int:
+    """How these bytes are cut if they are an exception, else -1."""
+    if end - begin > LONGEST or begin >= end or not maybe[data[begin], end - begin]:
+        return -1
+    value = BASIS
+    while begin < end:
+        count = min(end - begin, 8)
+        value = (value ^ (load_word(data, begin) & (~np.uint64(0) >> np.uint64(64 - 8 * count)))) * PRIME
+        value ^= value >> HALF
+        begin += count
+    return _find(keys, values, value)
+
+
+@njit(cache=True, inline="always")
+def _find(keys: Keys, values: Integers, key: int) -> Any:
+    """The value of a key, or -1."""
+    mask = np.uint64(keys.size - 1)
+    slot = key & mask
+    while keys[slot] != 0:
+        if keys[slot] == key:
+            return np.int64(values[slot])
+        slot = (slot + np.uint64(1)) & mask
+    return -1

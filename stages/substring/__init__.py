@@ -1,0 +1,1 @@
+"""Passages that were said before, out."""

@@ -1,0 +1,154 @@
+"""One part: its documents in the order in which they are read, what they repeat cut out, kept and excluded rows written."""
+
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from manifests.receipt import Counts
+from manifests.schema import EXCLUSION, excluded, extended
+from manifests.shard import Shard, schema_of
+from stages.contract import DOCUMENTS, EXCLUDED, Outcome
+from stages.documents import count_reasons
+from stages.spread import read_spread
+from stages.substring.find import Found, find
+from stages.substring.record import record
+from stages.substring.settings import CUTS, REMOVED_BYTES, SUBSTRING_COLUMNS, SubstringSettings
+
+READ_FIRST = {  # what decides who is read first before the id does
+    "longest": [("text_bytes", "descending")],
+    "first": [],
+    "newest": [("date", "descending")],
+    "best_quality": [("quality", "descending")],
+}
+WRITE_ROWS = 1024
+
+
+def cut_part(settings: SubstringSettings, parts: int, shard: Shard) -> list[Counts]:
+    """Read what was sent to one part; write its kept rows, cut, and its excluded rows, whole."""
+    started = time.perf_counter()
+    schema = schema_of(shard.inputs[0])
+    rows = read_part(shard, parts, schema)
+    schema = extended(*SUBSTRING_COLUMNS, of=schema)
+    counts = Counts(settings.name, rows_in=rows.num_rows)
+    with (
+        shard.parquet(DOCUMENTS, schema) as kept_output,
+        shard.parquet(EXCLUDED, extended(*EXCLUSION, of=schema)) as excluded_output,
+    ):
+        for outcome in cut_documents(settings, rows):
+            kept_output.write(outcome.kept)
+            excluded_output.write(outcome.excluded)
+            count_reasons(counts, outcome.excluded["reason"].to_pylist())
+            shard.report(kept_output.rows + excluded_output.rows, rows.num_rows)
+    counts.kept, counts.text_bytes, counts.tokens = kept_output.rows, kept_output.text_bytes, kept_output.tokens
+    counts.seconds = time.perf_counter() - started
+    return [counts]
+
+
+def cut_documents(settings: SubstringSettings, rows: pa.Table) -> Iterator[Outcome]:
+    """The documents of a part, some at a time, in the order in which they are read."""
+    rows = in_order(settings, rows)
+    text, offsets = text_of(rows)
+    found = find(settings, text, offsets)
+    rows = _with_column(rows, REMOVED_BYTES, pa.array(found.removed.astype(np.int32)))
+    rows = _with_column(rows, CUTS, record(found, text, offsets, rows["id"]))
+    reasons, details = _exclusions(found, offsets, rows["id"])
+    edited = _edited(found, text, offsets)
+    for start in range(0, rows.num_rows, WRITE_ROWS):
+        some = slice(start, start + WRITE_ROWS)
+        whole, reason = rows[some], reasons[some]
+        gone = pc.is_valid(reason)
+        kept = _cut_rows(whole, edited[some]).filter(pc.invert(gone))
+        codes, detail = reason.filter(gone).to_pylist(), details[some].filter(gone).to_pylist()
+        yield Outcome(kept, excluded(whole.filter(gone), settings.name, codes, detail))
+
+
+def read_part(shard: Shard, parts: int, schema: pa.Schema) -> pa.Table:
+    """The rows that were sent to this part; the first input tells the columns, the others are what was spread."""
+    sent = [read_spread(artifact, int(shard.name), parts) for artifact in shard.inputs[1:]]
+    return pa.concat_tables(
+        [schema.empty_table(), *(table for table in sent if table is not None)], promote_options="default"
+    )
+
+
+def in_order(settings: SubstringSettings, rows: pa.Table) -> pa.Table:
+    """The rows in the order in which they are read: keepers first. Rows with the same id are told apart by what they hold."""
+    keyed = rows.append_column("text_bytes", pc.fill_null(pc.binary_length(rows["text"]), 0))
+    keys = [*READ_FIRST[settings.keeper], *((name, "ascending") for name in ("id", "text", "url"))]
+    return rows.take(pc.sort_indices(keyed, sort_keys=keys))  # nulls come last, whatever the direction
+
+
+def text_of(rows: pa.Table) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """The texts one after the other, in memory of their own, and where each begins; a null text is empty."""
+    sizes = pc.fill_null(pc.binary_length(rows["text"]), 0).to_numpy().astype(np.int64)
+    offsets = np.concatenate(([0], np.cumsum(sizes)))
+    text = np.empty(offsets[-1], np.uint8)
+    row = 0
+    for chunk in rows["text"].chunks:
+        array = pc.fill_null(chunk.cast(pa.string()), "")
+        end = row + len(array)
+        if offsets[end] > offsets[row]:
+            _, places, data = array.buffers()
+            begin = np.frombuffer(places, np.int32)[array.offset]
+            text[offsets[row] : offsets[end]] = np.frombuffer(data, np.uint8, offsets[end] - offsets[row], begin)
+        row = end
+    return text, offsets
+
+
+def _edited(found: Found, text: NDArray[np.uint8], offsets: NDArray[np.int64]) -> pa.Array:
+    """The texts without their cuts, made within the memory of `text`."""
+    from stages.kernels.cuts import close_gaps
+
+    new_offsets = np.zeros_like(offsets)
+    close_gaps(text, offsets, found.begins, found.ends, found.offsets, found.verdicts, new_offsets)
+    return pa.LargeStringArray.from_buffers(len(offsets) - 1, pa.py_buffer(new_offsets), pa.py_buffer(text))
+
+
+def _cut_rows(rows: pa.Table, edited: pa.Array) -> pa.Table:
+    """The rows with their edited texts; the tokens of a text that was cut are no longer known."""
+    was_cut = pc.is_valid(rows[CUTS.name])
+    field = rows.schema.field("text")
+    text = pc.if_else(was_cut, edited.cast(field.type), rows["text"])
+    rows = rows.set_column(rows.column_names.index("text"), field, text)
+    place = rows.column_names.index("n_tokens")
+    return rows.set_column(place, rows.schema.field("n_tokens"), pc.if_else(was_cut, None, rows["n_tokens"]))
+
+
+def _exclusions(found: Found, offsets: NDArray[np.int64], ids: pa.ChunkedArray) -> tuple[pa.Array, pa.Array]:
+    """For each document the reason why it is dropped, null if it stays, and which document has most of what it repeats."""
+    from stages.kernels.cuts import MOSTLY_REPEATED, TOO_SHORT
+
+    names = {TOO_SHORT: "substring.too_short", MOSTLY_REPEATED: "substring.mostly_repeated"}
+    reasons: list[str | None] = [None] * len(found.verdicts)
+    details: list[str | None] = [None] * len(found.verdicts)
+    removed = found.removed
+    for document in np.flatnonzero(np.isin(found.verdicts, list(names))).tolist():
+        size = offsets[document + 1] - offsets[document]
+        reasons[document] = names[int(found.verdicts[document])]
+        details[document] = f"repeated={removed[document] / size:.3f}"
+        keeper = _main_keeper(found, offsets, document)
+        if keeper is not None:
+            details[document] += f" most_in={ids[keeper].as_py()}"
+    return pa.array(reasons, pa.string()), pa.array(details, pa.string())
+
+
+def _main_keeper(found: Found, offsets: NDArray[np.int64], document: int) -> int | None:
+    """The document that has most bytes of what this one repeats, the earliest of several; None if it repeats only itself."""
+    pieces = found.pieces
+    some = slice(pieces.offsets[document], pieces.offsets[document + 1])
+    sources = pieces.sources[some]
+    known = sources >= 0
+    if not known.any():
+        return None
+    keepers = np.searchsorted(offsets, sources[known], side="right") - 1
+    distinct, place = np.unique(keepers, return_inverse=True)
+    shared = np.bincount(place, weights=(pieces.ends[some] - pieces.begins[some])[known])
+    return int(distinct[shared.argmax()])
+
+
+def _with_column(table: pa.Table, field: pa.Field, values: pa.Array) -> pa.Table:
+    place = table.schema.get_field_index(field.name)
+    return table.append_column(field, values) if place < 0 else table.set_column(place, field, values)

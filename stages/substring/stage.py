@@ -1,0 +1,75 @@
+"""Cut passages that were said before: boilerplate, licences, quotations, templates that near-duplicate removal cannot see.
+
+A suffix array of a part of the corpus shows every window of `min_bytes` bytes that occurs more than once. Documents are then read in a
+fixed order, and what was read before is cut: one copy stays, where it was read first. What is cut, and where it still stands, is recorded.
+
+    measure    per document shard: text bytes in each range of keys             (a document's key: host of its URL, then its id)
+    plan       all of these: ranges of keys are put together, or split, into parts of bounded size
+    spread     per document shard: its rows, sent to their parts
+    substring  per part: suffix array, windows that repeat, cuts; kept and excluded documents
+
+Only repeats within a part are seen. What is cut depends on the documents and the settings alone, not on shards or workers.
+
+Sources: Lee et al. 2022, "Deduplicating training data makes language models better" (arXiv:2107.06499), section 4.1 (exact substrings
+by suffix array); Nemotron-CC (arXiv:2412.02595), section 2.1; Dolma 3 (one copy stays, short gaps are bridged).
+"""
+
+import unicodedata
+from collections.abc import Mapping
+from functools import partial
+from typing import ClassVar
+
+import pyarrow as pa
+
+from manifests.config import config
+from stages.contract import Inputs, Pass, Passes
+from stages.documents import input_shards
+from stages.substring.cut import cut_part
+from stages.substring.parts import key_ranges, measure, parts_in, plan_parts, send
+from stages.substring.settings import SUBSTRING_COLUMNS, SubstringSettings
+
+
+@config
+class Substring(SubstringSettings):
+    """Cut passages that other documents have."""
+
+    version: ClassVar[int] = 1
+
+    def adds(self) -> tuple[pa.Field, ...]:
+        return SUBSTRING_COLUMNS
+
+    def depends_on(self) -> str:
+        return f"unicode {unicodedata.unidata_version}"  # what is white space
+
+    def named_inputs(self) -> Mapping[str, tuple[str, ...]]:
+        return {}
+
+    def passes(self, inputs: Inputs) -> Passes:
+        documents = input_shards(inputs.documents, self.name)
+        ranges = key_ranges(inputs.documents, self.part_bytes)
+        measured = yield Pass(
+            name="measure",
+            shards={name: (document,) for name, document in documents.items()},
+            work=partial(measure, self, ranges),
+            depends_on=f"ranges={ranges}",
+        )
+        names = sorted(measured.receipts)  # a shard that cannot be read is in quarantine and goes no further
+        planned = yield Pass(
+            name="plan",
+            shards={"plan": (*measured.outputs(), *(documents[name] for name in names))},
+            work=partial(plan_parts, self, len(names)),
+        )
+        plan, schema = planned.outputs()
+        parts = parts_in(plan)
+        spread = yield Pass(
+            name="spread",
+            shards={name: (documents[name], plan) for name in names},
+            work=partial(send, self, ranges, parts),
+        )
+        yield Pass(
+            name=self.name,
+            shards={f"{part:05d}": (schema, *spread.outputs()) for part in range(parts)},
+            work=partial(cut_part, self, parts),
+            depends_on=f"parts={parts}",
+            final=True,
+        )

@@ -1,0 +1,21 @@
+"""The command as a user starts it: a process of its own, its output and exit code caught."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+def corpusmill(*arguments, cwd, prefix=(), **environment):
+    """Run `corpusmill ARGUMENTS` in `cwd`, below the command `prefix` if there is one."""
+    modules = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    return subprocess.run(
+        [*prefix, sys.executable, str(ROOT / "cli.py"), *map(str, arguments)],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": modules, "HF_HUB_OFFLINE": "1", **environment},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )

@@ -1,0 +1,116 @@
+"""Stages one after another in folders of their own: what one may take for another's output, and what it may not."""
+
+import json
+
+import pytest
+
+from manifests.errors import InputError
+from manifests.inspect import inspect
+from manifests.manifest import read_manifest
+from manifests.verify import verify
+from pipeline.recipe import Recipe, Step
+from pipeline.run import _groups, run_recipe, run_step
+from pipeline.runner import InlineRunner
+
+PROSE = "The river had risen in the night and the people of the town went to the bridge to look at it. "
+
+
+@pytest.fixture
+def texts(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("a", "b"):
+        rows = [{"id": f"{name}{number}", "text": PROSE * number} for number in range(1, 5)]
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return folder
+
+
+def extract(inputs, output, **settings):
+    return run_step(Step("extract", "extract", (), settings), (str(inputs),), str(output), InlineRunner())
+
+
+def keep(inputs, output):
+    return run_step(Step("filter", "filter", (), {"families": []}), (str(inputs),), str(output), InlineRunner())
+
+
+def test_what_was_dropped_is_no_input_wherever_the_output_lies(texts, tmp_path):
+    output = tmp_path / "documents" / "extract"
+    made = extract(texts, output, min_text_chars=200)
+    assert (made.totals[0].kept, sum(made.totals[0].excluded.values())) == (4, 4)
+    assert keep(output, tmp_path / "kept").totals[0].rows_in == 4
+
+
+def test_an_unfinished_stage_is_refused(texts, tmp_path):
+    extract(texts, tmp_path / "extract")
+    (tmp_path / "extract" / "manifest.json").unlink()
+    with pytest.raises(InputError, match="not finished"):
+        keep(tmp_path / "extract", tmp_path / "kept")
+
+
+def test_a_manifest_does_not_outlive_its_plan(texts, tmp_path, monkeypatch):
+    extract(texts, tmp_path / "extract")
+
+    class Interrupted(InlineRunner):
+        def run(self, tasks, *, holds_engine):
+            yield from ((task, result) for task, result in super().run(list(tasks)[:1], holds_engine=holds_engine))
+            raise KeyboardInterrupt
+
+    step = Step("extract", "extract", (), {"min_text_chars": 200})
+    with pytest.raises(KeyboardInterrupt):
+        run_step(step, (str(texts),), str(tmp_path / "extract"), Interrupted())
+    with pytest.raises(InputError, match="not finished"):
+        keep(tmp_path / "extract", tmp_path / "kept")
+
+
+def test_a_shard_made_anew_behind_its_manifest_is_noticed(texts, tmp_path):
+    extract(texts, tmp_path / "extract")
+    path = tmp_path / "extract" / "manifest.json"
+    record = json.loads(path.read_text())
+    record["outputs"][0]["rows"] += 1
+    path.write_text(json.dumps(record))
+    problems = verify(str(tmp_path / "extract"))[1]
+    assert any("made anew" in problem for problem in problems)
+    assert any("not what it was" in problem for problem in problems)
+
+
+def test_ids_do_not_depend_on_how_a_file_was_named(texts, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for path in texts.iterdir():
+        path.write_text("".join(json.dumps({"text": PROSE * number}) + "\n" for number in (1, 2)), encoding="utf-8")
+    one, other = extract("in/*.jsonl", "one"), extract(tmp_path / "in", "other")
+    assert [item.digest for item in one.documents()] == [item.digest for item in other.documents()]
+
+
+def test_a_group_of_map_stages_ends_where_another_step_reads():
+    steps = (
+        Step("extract", "extract"),
+        Step("filter", "filter"),
+        Step("filter", "strict"),
+        Step("tokenizer", "tokenizer", ("step:filter",)),
+    )
+    assert [[step.name for step in group.steps] for group in _groups(Recipe("r", (), steps))] == [
+        ["extract", "filter"],
+        ["strict"],
+        ["tokenizer"],
+    ]
+
+
+def test_two_steps_of_one_stage_have_an_account_each(texts, tmp_path):
+    settings: dict[str, list[str]] = {"families": []}
+    steps = (
+        Step("extract", "extract"),
+        Step("filter", "first", (), settings),
+        Step("filter", "second", (), settings),
+    )
+    run_recipe(Recipe("r", (str(texts),), steps), str(tmp_path / "out"), InlineRunner(), lambda folder, manifest: None)
+    rows = {row.stage: (row.rows_in, row.kept) for row in inspect(str(tmp_path / "out"))}
+    assert rows == {"extract": (8, 8), "first": (8, 8), "second": (8, 8)}
+    assert verify(str(tmp_path / "out"))[1] == []
+    assert read_manifest(str(tmp_path / "out" / "second")).verbs == ["extract", "filter", "filter"]
+
+
+def test_the_funnel_is_in_order_below_a_relative_root(texts, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    extract("in", "out/z-first")
+    keep("out/z-first", "out/a-second")
+    assert [row.stage for row in inspect("out")] == ["extract", "filter"]

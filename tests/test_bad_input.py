@@ -1,0 +1,230 @@
+"""What the world throws at a run, through the command line: each ends in one line that names the file and the mend, or in an `excluded/`
+row with its reason; the rest of the run goes on, and `verify` holds."""
+
+import gzip
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from manifests.schema import DOCUMENT, actual_id, conform
+from tests.command_line import ROOT, corpusmill
+from tests.stages.engines.scripted_server import answer as completion
+from tests.stages.engines.scripted_server import serving
+from tests.stages.warc_bytes import PROSE, answer, page, pages, record
+
+CLEAN = (
+    "The river rose during the night and covered the lower fields. In the morning many people walked to the bridge to see it. "
+    "They remembered earlier floods, which had closed the road for a week. A farmer said that his sheep were safe on the hill, "
+    "and that the water would fall before the next market day."
+)
+TINY_MODEL = ROOT / "models" / "tiny"
+
+
+def refused(result):
+    """The one line that a user's mistake is answered with."""
+    assert result.returncode == 2, result.stderr
+    (line,) = result.stderr.strip().splitlines()
+    return line
+
+
+def excluded(folder):
+    return [
+        row for path in sorted((folder / "excluded").rglob("*.parquet")) for row in pq.read_table(path).to_pylist()
+    ]
+
+
+def documents(path, **columns):
+    rows = {"id": [actual_id("test", str(path), row) for row in range(2)], "text": [PROSE * 3, PROSE * 4]} | columns
+    path.parent.mkdir(exist_ok=True)
+    pq.write_table(conform(pa.table(rows), DOCUMENT), path)
+    return path
+
+
+# --- the crawl
+
+
+@pytest.fixture(scope="module")
+def damaged(tmp_path_factory):
+    """A crawl of every kind of damage beside a good file, extracted and filtered."""
+    folder = tmp_path_factory.mktemp("damaged")
+    crawl = folder / "crawl"
+    crawl.mkdir()
+    members = pages(3)
+    plain = b"".join(pages(3, compressed=False))
+    files = {
+        "good.warc.gz": b"".join(members),
+        "truncated.warc.gz": b"".join(members)[:-40],
+        "cut.warc": plain[: len(plain) - 300],
+        "empty.warc.gz": b"",
+        "no-archive.warc.gz": gzip.compress(b"\x00\x01 no archive at all " * 50),
+        "one-line.warc": record(1, answer(page("word " * 10_000_000))),
+        "not-utf8.warc": record(1, answer(page(PROSE * 3).replace(b"river", b"r\xff\xfe\xe9ver"))),
+        "nul.warc": record(1, answer(page(PROSE * 3).replace(b"river", b"ri\x00ver"))),
+        "bomb.warc": record(1, answer(b"<html><body>" + b"<div>" * 100_000 + PROSE.encode())) + plain,
+    }
+    for name, data in files.items():
+        (crawl / name).write_bytes(data)
+    (folder / "recipe.yaml").write_text(
+        "stages:\n- extract: {languages: [en]}\n- filter: {families: []}\n", encoding="utf-8"
+    )
+    result = corpusmill("run", "recipe.yaml", "--input", "crawl", "--output", "out", "--runner", "inline", cwd=folder)
+    return folder, result
+
+
+def test_a_damaged_crawl_costs_its_damaged_parts_only(damaged):
+    folder, result = damaged
+    assert result.returncode == 3, result.stderr  # one file is no archive: quarantined, and said by the exit code
+    assert "Traceback" not in result.stderr
+    kept = {path.stem: pq.read_table(path).num_rows for path in (folder / "out/filter/documents").glob("*.parquet")}
+    assert kept == {
+        "good": 3, "truncated": 2, "cut": 2, "empty": 0, "one-line": 0, "not-utf8": 1, "nul": 1, "bomb": 3,
+    }  # fmt: skip
+
+
+def test_each_damage_is_a_row_with_its_reason(damaged):
+    folder, _ = damaged
+    found = {(Path(row["origin"]["file"]).name, row["reason"]) for row in excluded(folder / "out/filter")}
+    assert {name for name, reason in found if reason.startswith("error_read.")} >= {"truncated.warc.gz", "cut.warc"}
+    assert ("one-line.warc", "page.too_large") in found
+    assert any(name == "bomb.warc" and reason.startswith("error_html.") for name, reason in found)
+
+
+def test_the_file_that_is_no_archive_is_named_in_its_receipt(damaged):
+    folder, _ = damaged
+    receipt = json.loads((folder / "out/filter/receipts/filter/no-archive.json").read_text())
+    assert receipt["status"] == "quarantined"
+    assert "no-archive.warc.gz" in receipt["error"]
+
+
+def test_verify_holds_over_a_damaged_crawl(damaged):
+    folder, _ = damaged
+    result = corpusmill("verify", "out", cwd=folder)
+    assert result.returncode == 0, result.stdout
+    assert "all hold" in result.stdout
+
+
+# --- documents from elsewhere
+
+
+def test_a_missing_column_is_one_line_with_the_file_and_the_column(tmp_path):
+    pq.write_table(pa.table({"id": ["a"], "content": ["text"]}), tmp_path / "other.parquet")
+    line = refused(corpusmill("filter", "-i", "other.parquet", "-o", "out", "--runner", "inline", cwd=tmp_path))
+    assert "other.parquet" in line
+    assert "text" in line
+
+
+def test_a_column_of_the_wrong_type_is_one_line_with_the_column(tmp_path):
+    table = pq.read_table(documents(tmp_path / "in" / "a.parquet"))
+    wrong = table.set_column(table.schema.get_field_index("text"), "text", pa.array([[1], [2]]))
+    pq.write_table(wrong, tmp_path / "wrong.parquet")
+    line = refused(corpusmill("filter", "-i", "wrong.parquet", "-o", "out", "--runner", "inline", cwd=tmp_path))
+    assert "text" in line
+
+
+def test_one_unreadable_file_among_good_ones_is_quarantined(tmp_path):
+    documents(tmp_path / "in" / "good.parquet")
+    (tmp_path / "in" / "bad.parquet").write_bytes(b"PAR1 and then nothing")
+    result = corpusmill("filter", "-i", "in", "-o", "out", "--runner", "inline", cwd=tmp_path)
+    assert result.returncode == 3
+    assert corpusmill("verify", "out", cwd=tmp_path).returncode == 0
+
+
+# --- language models
+
+
+def synthesize(folder, *settings, **environment):
+    documents(folder / "in" / "a.parquet", level=["low", "low"])
+    assignments = [part for setting in settings for part in ("--set", f"synthesize.{setting}")]
+    return corpusmill(
+        "synthesize", "-i", "in", "-o", "out", "--runner", "inline", *assignments, cwd=folder, **environment
+    )
+
+
+def engine(url, **more):
+    fields = {"kind": "openai", "url": url, "model": "m", "tokenizer_name": str(TINY_MODEL), "context": 2048, **more}
+    return f"engine={json.dumps(fields)}"
+
+
+def test_a_server_that_is_down_is_named_with_its_address(tmp_path):
+    result = synthesize(tmp_path, engine("http://127.0.0.1:9/v1", attempts=2, backoff_seconds=0.01))
+    line = refused(result)
+    assert "http://127.0.0.1:9/v1" in line
+
+
+@pytest.mark.parametrize("status", [429, 500])
+def test_a_server_that_is_always_busy_or_broken_stops_the_stage_with_one_line(tmp_path, status):
+    with serving(lambda prompt, attempt: (status, {}, b"not now")) as server:
+        line = refused(synthesize(tmp_path, engine(server.url, attempts=2, backoff_seconds=0.01)))
+    assert str(status) in line
+    assert server.url in line
+
+
+def test_a_server_that_was_busy_at_first_costs_nothing(tmp_path):
+    def behave(prompt, attempt):
+        return (429, {}, b"later") if attempt == 1 else completion(f"Rewritten text:\n{CLEAN}")
+
+    with serving(behave) as server:
+        result = synthesize(tmp_path, engine(server.url, backoff_seconds=0.01))
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.split()[3:5] == ["2", "kept"]
+
+
+def test_garbage_from_a_server_is_excluded_rows(tmp_path):
+    with serving(lambda prompt, attempt: (200, {"content-type": "application/json"}, b"<html>busy</html>")) as server:
+        result = synthesize(tmp_path, engine(server.url, attempts=2, backoff_seconds=0.01))
+    assert "Traceback" not in result.stderr
+    if result.returncode == 2:  # nobody ever got an answer: the server is named
+        assert server.url in refused(result)
+    else:
+        assert {row["reason"].split(".")[0] for row in excluded(tmp_path / "out")} == {"error_synthesize"}
+
+
+def test_a_prompt_without_its_placeholder_is_one_line_with_the_file(tmp_path):
+    text = (ROOT / "prompts" / "rephrase.md").read_text(encoding="utf-8").replace("{document}", "")
+    (tmp_path / "mine.md").write_text(text, encoding="utf-8")
+    line = refused(synthesize(tmp_path, "routes={low: [./mine.md]}"))
+    assert "mine.md" in line
+    assert "{document}" in line
+
+
+def test_a_model_folder_without_a_tokenizer_is_one_line_with_the_folder(tmp_path):
+    (tmp_path / "model").mkdir()
+    shutil.copy(TINY_MODEL / "config.json", tmp_path / "model")
+    line = refused(synthesize(tmp_path, 'engine={"kind": "transformers", "model": "model"}'))
+    assert "model" in line
+    assert "tokenizer" in line
+
+
+# --- the disk
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A command prefix that runs a command where `tmp_path/small` is a disk of one megabyte."""
+    (tmp_path / "small").mkdir()
+    prefix = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
+    mount = f"mount -t tmpfs -o size=1m none {tmp_path}/small"
+    if not shutil.which("unshare") or subprocess.run([*prefix, mount], capture_output=True).returncode:
+        pytest.skip("this machine lets nobody mount a small disk")
+    return [*prefix, f'{mount} && exec "$@"', "sh"]
+
+
+def test_a_full_disk_is_one_line_and_the_same_command_goes_on_when_there_is_room(tmp_path, small_disk):
+    rows = 400
+    noise = [os.urandom(3000).hex() for _ in range(rows)]  # a megabyte even when compressed
+    table = pa.table({"id": [actual_id("test", "disk", row) for row in range(rows)], "text": noise})
+    pq.write_table(conform(table, DOCUMENT), tmp_path / "large.parquet")
+    documents(tmp_path / "in" / "a.parquet")
+    arguments = ("filter", "-i", "in/*.parquet", "-i", "large.parquet", "--runner", "inline", "-o")
+    line = refused(corpusmill(*arguments, "small/out", cwd=tmp_path, prefix=small_disk))
+    assert "No space left" in line
+    assert "run the same command again" in line
+    result = corpusmill(*arguments, "roomy/out", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert corpusmill("verify", "roomy/out", cwd=tmp_path).returncode == 0
