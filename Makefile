@@ -1,10 +1,11 @@
-# Five verbs. Each makes what it needs by itself; nothing but Python 3.11 or 3.12 and make is asked of the machine.
+# Each verb makes what it needs by itself; nothing but Python 3.11 or 3.12 and make is asked of the machine.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CONSTRAINTS := constraints/py311-cpu.txt
+FUZZ ?= 5000
 
-.PHONY: install demo test test-all test-vllm format check clean
+.PHONY: install demo test test-all fuzz test-vllm format check clean
 
 install: $(VENV)/.installed
 
@@ -26,6 +27,10 @@ test: install
 
 test-all: install
 	$(BIN)/python -m pytest -m 'not vllm and not gpu'
+
+# Every fuzz target on new inputs, FUZZ of them each; what breaks one is kept in .hypothesis/ and tried first the next time.
+fuzz: install
+	CORPUSMILL_FUZZ=$(FUZZ) $(BIN)/python -m pytest tests/fuzz --timeout 0
 
 test-vllm: $(VENV)-vllm/.installed
 	$(VENV)-vllm/bin/python -m pytest -m vllm tests/vllm

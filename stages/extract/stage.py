@@ -12,7 +12,7 @@ Source: Nemotron-CC (arXiv:2412.02595) section 2.1 for the order, extraction and
 
 import dataclasses
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import pyarrow as pa
@@ -54,6 +54,7 @@ class Extract:
     seconds there is no such process and no limit.
     max_page_bytes: a longer page (decoded) is excluded. min_text_chars: shorter texts are excluded.
     languages: codes to keep; empty keeps all. language_threshold: lowest score kept (Nemotron-CC 0.3, FineWeb 0.65).
+    language_thresholds: language -> a threshold of its own, in place of that.
     language_model: a fastText language model; empty means the lid.176 that ships.
     trust_language: take the language that a record brings (JSON lines, Parquet) instead of identifying it.
     repair: what is mended in texts that were decoded with a wrong charset (`stages.extract.repair`).
@@ -73,13 +74,16 @@ class Extract:
     min_text_chars: int = 1
     languages: tuple[str, ...] = ("en",)
     language_threshold: float = 0.3
+    language_thresholds: Mapping[str, float] = dataclasses.field(default_factory=dict)
     language_model: str = ""
     trust_language: bool = False
     repair: Repair = Repair()
 
     def __post_init__(self) -> None:
-        if not 0 <= self.language_threshold <= 1:
-            raise ValueError("language_threshold is a score from 0 to 1")
+        if not all(0 <= threshold <= 1 for threshold in (self.language_threshold, *self.language_thresholds.values())):
+            raise ValueError("language_threshold and language_thresholds are scores from 0 to 1")
+        if unwanted := [code for code in self.language_thresholds if self.languages and code not in self.languages]:
+            raise ValueError(f"language_thresholds names {', '.join(unwanted)}, which `languages` does not keep")
         if self.page_seconds < 0 or self.page_memory_mb < 512:
             raise ValueError("page_seconds is at least 0 and page_memory_mb at least 512")
 
@@ -195,11 +199,10 @@ class Extract:
     def _check_language(self, found: language.Language) -> None:
         if self.languages and found.code not in self.languages:
             raise _Drop("language.unwanted", f"language={found.code} language_score={found.score:.3f}")
-        if found.score < self.language_threshold:
-            raise _Drop(
-                "language.below_threshold",
-                f"language_score={found.score:.3f} < {self.language_threshold} ({found.code})",
-            )
+        threshold = self.language_thresholds.get(found.code, self.language_threshold)
+        if found.score < threshold:
+            what = f"language_score={found.score:.3f} < {threshold} ({found.code})"
+            raise _Drop("language.below_threshold", what)
 
 
 def _few_rows(table: pa.Table) -> Iterator[list[dict[str, Any]]]:

@@ -1,7 +1,7 @@
 """Readers: input files of any known format become batches of `RECORD`, and an origin leads back to its bytes.
 
-Formats: WARC and WET (`stages.readers.warc`), JSON lines (`jsonl`), Parquet (`parquet`), plain text and HTML files (`plain`). All are
-read as streams: memory holds one batch and one record, whatever the file's size.
+Formats: WARC and WET (`stages.readers.warc`), ARC (`arc`), JSON lines (`jsonl`), Parquet (`parquet`), plain text and HTML files
+(`plain`). All are read as streams: memory holds one batch and one record, whatever the file's size.
 """
 
 import json
@@ -21,6 +21,7 @@ __all__ = ["RECORD", "ReaderSettings", "format_of", "locate", "read_records"]
 
 _SUFFIXES: tuple[tuple[tuple[str, ...], Format], ...] = (
     ((".warc", ".wet", ".wat"), "warc"),
+    ((".arc",), "arc"),
     ((".jsonl", ".json", ".ndjson"), "jsonl"),
     ((".parquet",), "parquet"),
     (TEXT_SUFFIXES + HTML_SUFFIXES, "text"),
@@ -35,6 +36,7 @@ def read_records(
 
     Records that cannot be read are rows with `error` set. Raises InputError if the file cannot be read at all.
     """
+    from stages.readers.arc import read_arc
     from stages.readers.jsonl import read_jsonl
     from stages.readers.parquet import read_parquet_records
     from stages.readers.warc import read_warc
@@ -42,18 +44,27 @@ def read_records(
     if storage.exists(artifact.path) and storage.size_of(artifact.path) == 0:
         return
     found = settings.format if settings.format != "auto" else format_of(artifact.path)
-    read = {"warc": read_warc, "jsonl": read_jsonl, "parquet": read_parquet_records, "text": read_plain}[found]
+    readers = {
+        "warc": read_warc,
+        "arc": read_arc,
+        "jsonl": read_jsonl,
+        "parquet": read_parquet_records,
+        "text": read_plain,
+    }
+    read = readers[found]
     yield from in_batches(read(artifact, settings), batch_rows, batch_bytes)
 
 
 def format_of(path: str) -> Format:
-    """Tell a file's format by its content where that is certain (WARC, Parquet), else by its name, else by its content again.
+    """Tell a file's format by its content where that is certain (WARC, ARC, Parquet), else by its name, else by its content again.
 
     Raises InputError if neither says anything.
     """
     start = _start_of(path)
     if start.startswith(b"WARC/"):
         return "warc"
+    if start.startswith(b"filedesc:"):
+        return "arc"
     if start.startswith(b"PAR1"):
         return "parquet"
     name = path.lower().rsplit("/", 1)[-1]
@@ -70,20 +81,22 @@ def format_of(path: str) -> Format:
 
 
 def locate(origin: Mapping[str, Any]) -> bytes:
-    """The bytes that a document came from: a whole WARC record, a JSON line, a Parquet row as JSON, or a text file.
+    """The bytes that a document came from: a whole WARC or ARC record, a JSON line, a Parquet row as JSON, or a text file.
 
     origin: as in `schema.ORIGIN`. Raises InputError if the file is gone or has no such record.
     """
-    from stages.readers import jsonl, parquet, warc_record
+    from stages.readers import arc, jsonl, parquet, warc_record
 
     path = origin.get("file")
     if not path:
         raise InputError("the document names no file as its origin", "trace the document that it was made from")
     offset, row = origin.get("offset"), origin.get("row")
     with storage.open_read(path) as file:
-        if offset is not None and format_of(path) == "warc":
-            return warc_record.record_at(file, offset, row)
         found = format_of(path)
+        if offset is not None and found == "warc":
+            return warc_record.record_at(file, offset, row)
+        if offset is not None and found == "arc":
+            return arc.record_at(file, offset, row)
         if found == "parquet":
             return json.dumps(parquet.row_at(file, row or 0), ensure_ascii=False, default=str).encode()
         if found == "jsonl":

@@ -21,6 +21,8 @@ _CODECS = {
     "iso8859-11": "cp874",
     "x-mac-cyrillic": "mac_cyrillic",
 }
+# Text encodings of Python that no browser knows: they fail on bytes, or make surrogates and markup out of ASCII.
+_NOT_FOR_PAGES = frozenset(("idna", "punycode", "undefined", "utf-7", "unicode-escape", "raw-unicode-escape"))
 _HTML_START = re.compile(
     rb"\s*(?:<!--.{0,2000}?-->\s*)*<(?:!doctype\s+html|html|head|body|title|script|style|table|div|h1|p|br|a|b|font|iframe)[\s>]",
     re.IGNORECASE | re.DOTALL,
@@ -113,4 +115,4 @@ def _codec(label: str | None) -> str | None:
         found = codecs.lookup(_CODECS.get(standard, standard))
     except (LookupError, ValueError):
         return None
-    return found.name if found._is_text_encoding else None
+    return found.name if found._is_text_encoding and found.name not in _NOT_FOR_PAGES else None

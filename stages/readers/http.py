@@ -167,11 +167,23 @@ def _unbrotlied(body: bytes, limit: int) -> bytes:
 def _unzstandarded(body: bytes, limit: int) -> bytes:
     import zstandard
 
-    try:
-        with zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(body) as reader:
-            data = reader.read(limit + 1)
-    except zstandard.ZstdError as error:
-        raise BodyError(f"the compressed body does not decode ({error})") from error
-    if len(data) > limit:
-        raise BodyTooLarge(f"more than {limit} bytes when decoded")
-    return data
+    parts: list[bytes] = []
+    left = limit
+    while body.strip(b"\0"):
+        decoder = zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj()
+        try:
+            for start in range(
+                0, len(body), 1024
+            ):  # few at a time, since the decoder gives all it can: 32 MB at the very worst
+                parts.append(decoder.decompress(body[start : start + 1024]))
+                left -= len(parts[-1])
+                if left < 0:
+                    raise BodyTooLarge(f"more than {limit} bytes when decoded")
+                if decoder.eof:
+                    body = decoder.unused_data + body[start + 1024 :]
+                    break
+        except zstandard.ZstdError as error:
+            raise BodyError(f"the compressed body does not decode ({error})") from error
+        if not decoder.eof:
+            raise BodyError("the compressed body breaks off")
+    return b"".join(parts)

@@ -1,7 +1,7 @@
 """What every reader hands on: the `RECORD` schema, the settings that all formats share, and batches of bounded size.
 
 A record is not yet a document: it may be an HTTP answer with a status and a compressed body, or a row that could not be read.
-A row that could not be read has `error` (a reason code that begins with `error_read.`, or `page.too_large`) and `error_detail`
+A row that could not be read has `error` (a reason code that begins with `error_read.`, `page.too_large` or `record.wat`) and `error_detail`
 (file, place, what happened) and nothing else but its origin, so that damage costs one counted row and never disappears.
 The two columns are not called `reason` and `detail`, because an excluded record gets columns of those names later.
 """
@@ -39,14 +39,14 @@ BATCH_ROWS = 256
 BATCH_BYTES = 16 << 20
 TOO_LARGE = "page.too_large"
 
-Format = Literal["auto", "warc", "jsonl", "parquet", "text"]
+Format = Literal["auto", "warc", "arc", "jsonl", "parquet", "text"]
 
 
 @config
 class ReaderSettings:
     """How input files become records. Column names are taken as they stand here: nothing else is guessed.
 
-    format: `auto` tells WARC/WET, JSON lines, Parquet and plain text apart by name and content.
+    format: `auto` tells WARC/WET, ARC, JSON lines, Parquet and plain text apart by name and content.
     source: the name of the collection, part of every id; empty means each file's name without its suffixes.
     text_column, id_column, url_column: JSON lines and Parquet. The text column must be there. The id and URL columns may be absent as
     long as they are left at their defaults. An id is unique within its source; without one, a document's id hashes its file and row.

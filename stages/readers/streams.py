@@ -36,6 +36,15 @@ def magic_of(start: bytes) -> bytes | None:
     return next((magic for magic in _OPENERS if start.startswith(magic)), None)
 
 
+def compression_of(path: str, start: bytes, plain: bytes) -> bytes | None:
+    """The magic number of a file's compression; None if there is none. A file whose first bytes are damaged is taken at its name.
+
+    start: its first bytes. plain: how it begins if it is not compressed.
+    """
+    found = magic_of(start)
+    return GZIP_MAGIC if found is None and path.endswith(".gz") and not start.startswith(plain) else found
+
+
 @dataclass
 class Damage:
     """kind: `truncated` (the file ends inside a member), `corrupt` (a member does not decode) or `garbage` (something else

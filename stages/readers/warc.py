@@ -4,7 +4,8 @@ fastwarc parses the records; the stream underneath (`stages.readers.streams`) kn
 told precisely: one row for each record that is lost, and reading goes on at the next place where a record can begin.
 
 Documents are `response` records, `conversion` records (WET: text) and `resource` records of text. All others (`warcinfo`,
-`request`, `metadata`, `revisit`, other resources) are no documents and are not counted.
+`request`, `metadata`, `revisit`, other resources) are no documents and are not counted. A WAT file holds nothing but metadata about
+pages: it is told by one row (`record.wat`), lest an empty result look like success.
 """
 
 import re
@@ -17,7 +18,7 @@ from manifests.errors import InputError
 from manifests.storage import Artifact
 from stages.readers import http
 from stages.readers.record import TOO_LARGE, Place, ReaderSettings, Record, source_of
-from stages.readers.streams import Inflated, Plain, find, magic_of
+from stages.readers.streams import Inflated, Plain, compression_of, find
 from stages.readers.warc_record import HEADER_END, MAX_HEADER, TYPES, filled, is_document, stream_at
 
 WARC_START = b"WARC/"
@@ -40,11 +41,16 @@ class _Last:
 def read_warc(artifact: Artifact, settings: ReaderSettings) -> Iterator[Record]:
     """Raises InputError if the file is not empty and holds no WARC record at all."""
     with storage.open_read(artifact.path) as file:
-        magic = magic_of(file.read(8))
+        magic = compression_of(artifact.path, file.read(8), WARC_START)
         reader = _Reader(artifact.path, file, magic, settings)
         position: int | None = 0
         while position is not None:
             position = yield from reader.read_from(position)
+        if reader.metadata_as_json and not reader.documents:
+            what = f"a WAT file: {reader.metadata_as_json} records of metadata and no page; give the WARC or WET file instead"
+            yield Record(artifact.path, reader.source, Place(offset=0), (artifact.path, "wat")).failed(
+                "record.wat", what
+            )
         if not reader.records and not reader.is_empty:
             raise InputError(
                 f"{artifact.path} holds no WARC record ({reader.first_failure})",
@@ -58,7 +64,7 @@ class _Reader:
     def __init__(self, path: str, file: IO[bytes], magic: bytes | None, settings: ReaderSettings) -> None:
         self.path, self.file, self.magic, self.settings = path, file, magic, settings
         self.source = source_of(path, settings)
-        self.records = 0
+        self.records = self.documents = self.metadata_as_json = 0
         self.is_empty = True
         self.first_failure = ""
         self._seen_keys: set[str] = set()
@@ -129,11 +135,15 @@ class _Reader:
     def _row(self, record: Any, place: Place, claimed: int, block: bytes, complete: bool) -> Record | None:
         """The record's row; None if it is no document. All rows share `place`, whose length is known when the next record begins."""
         if is_document(record):
+            self.documents += 1
             blank = self._blank(record, place)
             if claimed > self.settings.max_payload_bytes:
                 return blank.failed(TOO_LARGE, f"{claimed} bytes > {self.settings.max_payload_bytes}")
             return filled(blank, record, block, self.settings.max_payload_bytes) if complete else blank
         kind = (record.headers.get("WARC-Type") or "").strip().lower()
+        self.metadata_as_json += (
+            kind == "metadata" and http.parse_mime(record.headers.get("Content-Type"))[0] == "application/json"
+        )
         if kind not in TYPES:
             return self._blank(record, place).failed("error_read.warc", f"there is no WARC record type {kind!r}")
         return None

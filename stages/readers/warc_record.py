@@ -39,13 +39,19 @@ def filled(row: Record, record: Any, block: bytes, limit: int) -> Record:
     if record.record_type == WarcRecordType.conversion:
         row.text = block.decode("utf-8", "replace")
         return row
-    if row.mime != "application/http":
+    # Archives that were ARC once call their answers by the page's MIME type.
+    is_answer = record.record_type == WarcRecordType.response and block.startswith(b"HTTP/")
+    if row.mime != "application/http" and not is_answer:
         row.payload = block
         return row
+    return filled_by_answer(row, block, record.headers.get("WARC-Identified-Payload-Type"), limit)
+
+
+def filled_by_answer(row: Record, block: bytes, otherwise: str | None, limit: int) -> Record:
+    """The row of an HTTP answer. otherwise: its Content-Type if its own headers give none."""
     answer = http.parse_answer(block)
     row.status = answer.status
-    declared = answer.headers.get("content-type") or record.headers.get("WARC-Identified-Payload-Type")
-    row.mime, row.charset = http.parse_mime(declared)
+    row.mime, row.charset = http.parse_mime(answer.headers.get("content-type") or otherwise)
     if answer.status is None:
         return row.failed("error_read.http", f"the answer has no HTTP status line ({block[:32]!r})")
     try:

@@ -18,7 +18,7 @@ ENCODED = {
     "x-gzip": gzip.compress(BODY[:100]) + gzip.compress(BODY[100:]),
     "deflate": zlib.compress(BODY),
     "br": brotli.compress(BODY),
-    "zstd": zstandard.compress(BODY),
+    "zstd": zstandard.compress(BODY[:100]) + zstandard.compress(BODY[100:]),
 }
 
 
@@ -49,7 +49,7 @@ def test_a_body_without_chunk_sizes_is_taken_as_it_stands():
     assert decode_body(BODY, {"transfer-encoding": "chunked"}, LIMIT) == BODY
 
 
-@pytest.mark.parametrize("coding", ["gzip", "deflate", "br"])
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd"])
 def test_a_compressed_body_that_breaks_off_is_an_error(coding):
     with pytest.raises(BodyError, match=r"breaks off|does not decode"):
         decode_body(ENCODED[coding][:-20], {"content-encoding": coding}, LIMIT)

@@ -226,3 +226,20 @@ def test_memory_holds_a_batch_and_not_the_file(tmp_path):
     tracemalloc.stop()
     assert rows == 100
     assert peak < 40 << 20
+
+
+def test_a_wat_file_says_what_it_is_instead_of_looking_empty(tmp_path):
+    metadata = record(0, b'{"Container": {}}', kind="metadata", content_type="application/json")
+    (row,) = rows_of(put(tmp_path, "crawl.wat", metadata * 3))
+    assert row["error"] == "record.wat"
+    assert "3 records of metadata and no page; give the WARC or WET file" in row["error_detail"]
+
+
+def test_metadata_beside_pages_is_skipped(tmp_path):
+    metadata = record(0, b"{}", kind="metadata", content_type="application/json")
+    assert numbers(rows_of(put(tmp_path, "crawl.warc", metadata + pages(1, compressed=False)[0]))) == [0]
+
+
+def test_an_answer_that_an_archive_calls_by_its_pages_type_is_still_an_answer(tmp_path):
+    (row,) = rows_of(put(tmp_path, "from_arc.warc", record(0, answer(page()), content_type="text/html")))
+    assert (row["status"], row["mime"], row["payload"]) == (200, "text/html", page())

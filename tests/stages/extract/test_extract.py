@@ -131,6 +131,18 @@ def test_the_threshold_is_inclusive_of_its_value_and_can_be_raised(tmp_path):
     assert found[1].endswith("< 1.0 (en)")
 
 
+def test_a_language_may_have_a_threshold_of_its_own(tmp_path):
+    settings = Extract(languages=("en", "de"), language_thresholds={"de": 1.0})
+    found = outcome_of(tmp_path, answer(page()), answer(page(GERMAN * 3)), settings=settings)
+    assert found.kept["language"].to_pylist() == ["en"]
+    assert reasons(found)[0][1].endswith("< 1.0 (de)")
+
+
+def test_a_threshold_for_a_language_that_is_not_kept_is_refused():
+    with pytest.raises(ValueError, match="names fr, which"):
+        Extract(language_thresholds={"fr": 0.5})
+
+
 def test_records_that_hold_text_skip_the_page_steps():
     found = of_rows(
         {"mime": "text/plain", "text": "    def f():\r\n        return '<p>'\x00  # an English comment about it"}

@@ -1,0 +1,237 @@
+"""ARC files, what the Internet Archive wrote before WARC (1996 to about 2008; much of what it holds still is ARC).
+
+Source: Burner and Kahle, "Arc File Format" (Internet Archive, 1996), versions 1 and 2. A record is one line of fields between spaces
+(address, IP, date, MIME type, length; version 2 has five more before the length) and so many bytes of the server's answer. The first
+record, `filedesc:`, describes the file. Compressed files hold a gzip member a record, as WARC files do.
+
+Damage costs one row, as in `stages.readers.warc`; reading goes on at the next place where a record can begin.
+"""
+
+import re
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from typing import IO
+
+from manifests import storage
+from manifests.errors import InputError
+from manifests.storage import Artifact
+from stages.readers.record import TOO_LARGE, Place, ReaderSettings, Record, source_of
+from stages.readers.streams import Inflated, Plain, compression_of, find, magic_of
+from stages.readers.warc_record import filled_by_answer, stream_at
+
+_LONGEST_HEADER = 64 << 10
+_READ = 1 << 20
+_HEADER = re.compile(
+    rb"(?P<url>[a-zA-Z][a-zA-Z0-9+.-]*:\S.*) (?P<ip>\S+) "
+    rb"(?P<date>\d{8,17}) (?P<mime>\S+)(?: \S+ \S+ \S+ \S+ \S+)? (?P<length>\d{1,15})\r?\n\Z"
+)
+_RECORD_START = re.compile(
+    rb"\n[a-zA-Z][a-zA-Z0-9+.-]{1,20}:[^\n]{1,4000} \d{8,17} \S{1,200} [^\n]{0,400}?\d{1,15}\r?\n"
+)
+
+
+@dataclass(frozen=True)
+class _Header:
+    url: str
+    date: str
+    mime: str
+    length: int
+    size: int  # bytes of the line itself
+
+
+class _Bytes:
+    """A stream of which lines and exact lengths can be read. position: of the next byte in the decompressed stream."""
+
+    def __init__(self, stream: Inflated | Plain) -> None:
+        self.stream = stream
+        self.position = stream.tell()
+        self._held = b""
+
+    def line(self) -> bytes:
+        """Up to and with the line feed, blank lines before it skipped; without one at the end of the file or beyond `_LONGEST_HEADER`."""
+        while True:
+            stripped = self._held.lstrip(b"\r\n")
+            self.position += len(self._held) - len(stripped)
+            self._held = stripped
+            end = stripped.find(b"\n")
+            if end >= 0 or len(stripped) > _LONGEST_HEADER:
+                return self.take(end + 1 if end >= 0 else _LONGEST_HEADER)
+            more = self.stream.read(_LONGEST_HEADER)
+            if not more:
+                return self.take(len(stripped))
+            self._held += more
+
+    def take(self, size: int) -> bytes:
+        """`size` bytes, fewer at the end of the file."""
+        parts = [self._held[:size]]
+        self._held = self._held[size:]
+        left = size - len(parts[0])
+        while left and (more := self.stream.read(min(left, _READ))):
+            parts.append(more)
+            left -= len(more)
+        self.position += size - left
+        return b"".join(parts)
+
+    def skip(self, size: int) -> int:
+        """Read over `size` bytes; how many there were."""
+        skipped = 0
+        while skipped < size and (piece := self.take(min(_READ, size - skipped))):
+            skipped += len(piece)
+        return skipped
+
+
+def read_arc(artifact: Artifact, settings: ReaderSettings) -> Iterator[Record]:
+    """Raises InputError if the file is not empty and holds no ARC record at all."""
+    with storage.open_read(artifact.path) as file:
+        reader = _Reader(artifact.path, file, settings)
+        position: int | None = 0
+        while position is not None:
+            position = yield from reader.read_from(position)
+        if not reader.records and reader.lost:
+            raise InputError(f"{artifact.path} holds no ARC record", "check the file, or set the reader's `format`")
+
+
+class _Reader:
+    """Reads one file in spans: from a place where a record begins to the end of the file or to the next damage."""
+
+    def __init__(self, path: str, file: IO[bytes], settings: ReaderSettings) -> None:
+        self.path, self.file, self.settings = path, file, settings
+        file.seek(0)
+        self.magic = compression_of(path, file.read(8), b"filedesc")
+        self.source = source_of(path, settings)
+        self.records = self.lost = 0
+        self._seen: set[tuple[str, str]] = set()
+
+    def read_from(self, offset: int) -> Generator[Record, None, int | None]:
+        """Yield the documents of a span. Returns where to go on after damage, or None at the end of the file."""
+        data = _Bytes(stream_at(self.file, offset, self.magic))
+        place: Place | None = None
+        line = data.line()
+        while line:
+            start = data.position - len(line)
+            place = _place(data.stream, start, place)
+            header = parsed(line)
+            if header is None:
+                yield self._lost(place, "error_read.arc", f"no ARC record begins here ({line[:32]!r})")
+                return self._resume(data.stream.damage.offset + 1 if data.stream.damage else _after(place))
+            self.records += 1
+            row = None if header.url.startswith("filedesc:") else self._row(header, place)
+            too_large = header.length > self.settings.max_payload_bytes
+            block = data.take(header.length) if row is not None and not too_large else b""
+            size = len(block) or data.skip(header.length)
+            if size < header.length:
+                damage = data.stream.damage
+                kind, what = (damage.kind, damage.what) if damage else ("truncated", "the file ends inside the record")
+                yield (row or self._row(header, place)).failed(f"error_read.{kind}", what)
+                return self._resume(_after(place))
+            line = data.line()  # which shows where this record ended
+            if row is not None:
+                place.length = self._end(data.stream, start, header) - (place.offset or 0)
+                limit = self.settings.max_payload_bytes
+                yield (
+                    row.failed(TOO_LARGE, f"{header.length} bytes > {limit}")
+                    if too_large
+                    else filled(row, header, block, limit)
+                )
+        damage = data.stream.damage
+        if damage is not None:
+            place = Place(offset=damage.offset)
+            header = self._header_at(place.offset or 0)
+            if header is not None:
+                yield self._row(header, place).failed(f"error_read.{damage.kind}", damage.what)
+            else:
+                yield self._lost(place, f"error_read.{damage.kind}", damage.what)
+            return self._resume(damage.offset + (damage.kind != "garbage"))
+        return None
+
+    def _row(self, header: _Header, place: Place) -> Record:
+        key: tuple[str | int, ...] = (header.url, header.date)
+        if (header.url, header.date) in self._seen:
+            key = (*key, place.offset or 0, place.row or 0)
+        self._seen.add((header.url, header.date))
+        return Record(self.path, self.source, place, key, url=header.url, date=iso_date(header.date))
+
+    def _end(self, stream: Inflated | Plain, start: int, header: _Header) -> int:
+        """Where the record that begins at `start` of the stream ends in the file."""
+        if isinstance(stream, Plain):
+            return start + header.size + header.length
+        following = stream.member_after(start)
+        if following is not None:
+            return following.offset
+        return stream.damage.offset if stream.damage else storage.size_of(self.path)
+
+    def _lost(self, place: Place, error: str, what: str) -> Record:
+        self.lost += 1
+        return Record(self.path, self.source, place, (self.path, "lost", place.offset or 0, place.row or 0)).failed(
+            error, what
+        )
+
+    def _header_at(self, offset: int) -> _Header | None:
+        """The fields of a damaged gzip member, as far as small steps up to the damage give them."""
+        stream = stream_at(self.file, offset, self.magic)
+        start = b""
+        while b"\n" not in start and len(start) < _LONGEST_HEADER and (more := stream.read(64)):
+            start += more
+        return parsed(start[: start.find(b"\n") + 1])
+
+    def _resume(self, offset: int) -> int | None:
+        """The next place at or after `offset` where an ARC record really begins."""
+        if not self.magic:
+            found = find(self.file, _RECORD_START, offset, overlap=5000)
+            return None if found is None else found + 1
+        found = find(self.file, re.compile(re.escape(self.magic)), offset)
+        while found is not None and parsed(_Bytes(stream_at(self.file, found, self.magic)).line()) is None:
+            found = find(self.file, re.compile(re.escape(self.magic)), found + 1)
+        return found
+
+
+def parsed(line: bytes) -> _Header | None:
+    """The fields of a record's first line; None if it is none."""
+    found = _HEADER.match(line)
+    if found is None:
+        return None
+    texts = {name: value.decode("latin-1") for name, value in found.groupdict().items()}
+    return _Header(texts["url"], texts["date"], texts["mime"].lower(), int(texts["length"]), len(line))
+
+
+def filled(row: Record, header: _Header, block: bytes, limit: int) -> Record:
+    """The row of a whole record: status, MIME type and decoded body of an answer; whatever else it holds (DNS...) as it stands."""
+    if block.startswith(b"HTTP/"):
+        return filled_by_answer(row, block, header.mime, limit)
+    if header.url.startswith(("http:", "https:")):
+        return row.failed("error_read.http", f"the answer has no HTTP status line ({block[:32]!r})")
+    row.mime, row.payload = header.mime, block
+    return row
+
+
+def iso_date(digits: str) -> str:
+    """`20050614070159` as ISO 8601; shorter ones (8 to 12 digits, in the oldest files) are of that day's or hour's beginning."""
+    d = digits.ljust(14, "0")
+    return f"{d[:4]}-{d[4:6]}-{d[6:8]}T{d[8:10]}:{d[10:12]}:{d[12:14]}Z"
+
+
+def record_at(file: IO[bytes], offset: int, row: int | None) -> bytes:
+    """One record as it stands in the file, decompressed: its line of fields and its block. Of a damaged one, what can still be read."""
+    file.seek(offset)
+    magic = magic_of(file.read(8))
+    data = _Bytes(stream_at(file, offset, magic))
+    for _ in range(row or 0):
+        header = parsed(data.line())
+        data.skip(header.length if header else 0)
+    line = data.line()
+    header = parsed(line)
+    return line + data.take(header.length if header else _READ)
+
+
+def _place(stream: Inflated | Plain, start: int, before: Place | None) -> Place:
+    """A record's offset is that of its gzip member; `row` counts on where several records share one member."""
+    if isinstance(stream, Plain):
+        return Place(offset=start)
+    offset = stream.member_of(start).offset
+    if before is not None and before.offset == offset:
+        return Place(offset=offset, row=(before.row or 0) + 1)
+    return Place(offset=offset)
+
+
+def _after(place: Place) -> int:
+    return (place.offset or 0) + 1
