@@ -55,44 +55,23 @@ def tag(name: str) -> int:
     return TAG_NAMES.index(name)
 
 
-ATTRIBUTES: Final = (
-    *(
-        "class",
-        "id",
-        "role",
-        "itemprop",
-        "aria-label",
-        "hidden",
-        "aria-hidden",
-        "style",
-        "type",
-        "alt",
-        "alttext",
-        "display",
-    ),
-    *("encoding", "src", "lang", "href", "content", "property"),
-)
-CLASS, ID, ROLE, ITEMPROP, ARIA_LABEL, HIDDEN, ARIA_HIDDEN, STYLE, TYPE, ALT, ALTTEXT, DISPLAY = range(12)
-ENCODING, SRC, LANG, HREF, CONTENT, PROPERTY = range(12, len(ATTRIBUTES))
+_ATTRIBUTES: Final = "class id role itemprop aria-label hidden aria-hidden style type alt alttext display encoding src"
+ATTRIBUTES: Final = tuple(_ATTRIBUTES.split())
+CLASS, ID, ROLE, ITEMPROP, ARIA_LABEL = range(5)
+ALT, ALTTEXT = ATTRIBUTES.index("alt"), ATTRIBUTES.index("alttext")
 
 # What a start tag's attributes may say, as the bits of a number: the attribute's value holds the word (spaces do not count).
-FACTS: Final = (
-    *(
-        ("style", "display:none"),
-        ("style", "visibility:hidden"),
-        ("aria-hidden", "true"),
-        ("type", "math/tex"),
-        ("type", "display"),
-    ),
-    *(
-        ("encoding", "tex"),
-        ("display", "block"),
-        ("src", "latex"),
-        ("class", "latex"),
-        ("class", "math-fallback-image"),
-    ),
-    *(("class", "katex-html"), ("class", "mathjax"), ("class", "tex"), ("hidden", "")),
-)
+_FACT_WORDS: Final = {
+    "style": ("display:none", "visibility:hidden"),
+    "aria-hidden": ("true",),
+    "type": ("math/tex", "display"),
+    "encoding": ("tex",),
+    "display": ("block",),
+    "src": ("latex",),
+    "class": ("latex", "math-fallback-image", "katex-html", "mathjax", "tex"),
+    "hidden": ("",),
+}
+FACTS: Final = tuple((name, word) for name, words in _FACT_WORDS.items() for word in words)
 UNDISPLAYED: Final = 1 << 0 | 1 << 1 | 1 << 13
 UNSPOKEN, MATH_SCRIPT, DISPLAY_SCRIPT, TEX_ANNOTATION, DISPLAY_MATH = (1 << bit for bit in range(2, 7))
 MATH_IMAGE: Final = 1 << 7 | 1 << 8 | 1 << 9 | 1 << 12
