@@ -79,7 +79,10 @@ def test_a_poison_call_is_told_apart_and_its_neighbours_live(limited, what, reas
 
 
 def test_memory_that_c_code_asks_for_in_vain_is_told_from_another_crash():
-    """In a worker of ordinary size: a child's mark says nothing below its parent's, and this process has grown with the tests before."""
+    """In a worker of ordinary size: a child's mark says nothing below its parent's, and this process has grown with the tests before.
+
+    A shell stands between, because the mark outlives the start of another program.
+    """
     script = (
         "from stages.extract.sandbox import Sandbox; from tests.stages.extract.poison import behave\n"
         "limited = Sandbox(seconds=3, memory_mb=512)\n"
@@ -88,9 +91,8 @@ def test_memory_that_c_code_asks_for_in_vain_is_told_from_another_crash():
     )
     modules = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     environment = {**os.environ, "PYTHONPATH": modules}
-    found = subprocess.run(
-        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=120
-    )
+    command = ["sh", "-c", '"$0" -c "$1"; exit $?', sys.executable, script]
+    found = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
     assert found.stdout.split() == ["memory", "crashed"], found.stderr
 
 
