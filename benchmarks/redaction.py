@@ -21,7 +21,9 @@ import statistics
 import sys
 import time
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import pyarrow as pa
 import zstandard
@@ -31,9 +33,11 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from manifests.storage import Artifact
 from stages.extract.language import identify
 from stages.readers import ReaderSettings, charset, read_records
-from stages.redact.find import KINDS, find, find_in_column
+from stages.redact.find import KINDS, Kind, find, find_in_column
 from stages.redact.numbers import IBAN_LENGTHS
 from stages.redact.stage import Redact
+
+Counts: TypeAlias = tuple[Counter[str], Counter[str], Counter[str]]
 
 LABELS = Path(__file__).with_name("redaction_labels.jsonl")
 
@@ -87,11 +91,15 @@ def measured_speed(texts: list[str], rounds: int = 5) -> dict[str, float]:
     return {name: size / statistics.median(times) for name, times in seconds.items()}
 
 
-def quality(texts: dict[str, tuple[str, str]], half: str) -> tuple[Counter, Counter, Counter]:
+def _counters() -> Counts:
+    return Counter(), Counter(), Counter()
+
+
+def quality(texts: dict[str, tuple[str, str]], half: str) -> Counts:
     """True, found and rightly found spans, by kind."""
     from datatrove.pipeline.formatters.pii import PIIFormatter
 
-    truth, found, right = Counter(), Counter(), Counter()
+    truth, found, right = _counters()
     peer = PIIFormatter(email_replacement="\x01e\x02", ip_replacement="\x01i\x02")
     labels = [json.loads(line) for line in LABELS.read_text().splitlines()]
     labels = [label for label in labels if label["half"] == half and label["id"] in texts]
@@ -113,11 +121,13 @@ def quality(texts: dict[str, tuple[str, str]], half: str) -> tuple[Counter, Coun
     return truth, found, right
 
 
-def generated(sentences: list[str], count: int = 400) -> tuple[Counter, Counter, Counter]:
+def generated(sentences: list[str], count: int = 400) -> Counts:
     """The same three counts for cards, IBANs and IPv6 addresses made by formula and put between two real sentences."""
     chosen = random.Random(7)
-    truth, found, right = Counter(), Counter(), Counter()
-    for kind, make in (("card", _card), ("iban", _iban), ("ip", _ipv6)):
+    truth, found, right = _counters()
+    makers: tuple[tuple[Kind, Callable[[random.Random, bool], str]], ...]
+    makers = ("card", _card), ("iban", _iban), ("ip", _ipv6)
+    for kind, make in makers:
         for number in range(count):
             valid = number % 2 == 0
             spelled = make(chosen, valid)

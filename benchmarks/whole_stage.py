@@ -87,7 +87,7 @@ def run_ours(warc: Path, folder: Path) -> None:
 
     runner = InlineRunner()
     documents, parents = expand_inputs([str(warc)], str(folder), runner)
-    stages = Fused((Extract(), Filter()))
+    stages: Any = Fused((Extract(), Filter()))
     manifest = execute(Job(stages, ("extract", "filter"), {}, Inputs(str(folder), documents), parents), runner)
     assert manifest.conserved
 
@@ -128,7 +128,7 @@ def local_language_filter() -> Any:
     class ShippedModel(FT176LID):
         @property
         def model(self) -> Any:
-            if self._model is None:
+            if self._model is None:  # type: ignore[has-type]
                 self._model = _FastText(shipped_model())
             return self._model
 
