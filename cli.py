@@ -52,6 +52,9 @@ RunnerOption = Annotated[
 RayAddress = Annotated[
     str | None, typer.Option("--ray-address", help="A running Ray cluster; without it, one on this machine.")
 ]
+Workers = Annotated[
+    int | None, typer.Option("--workers", min=1, help="Processors of this machine to use; without it, all.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Root = Annotated[str, typer.Argument(metavar="OUT", help="The output folder of a run, or of one stage.")]
 
@@ -84,8 +87,9 @@ def _stage_command(verb: str) -> Callable[..., None]:
         set_: Set = None,
         runner: RunnerOption = RunnerKind.ray,
         ray_address: RayAddress = None,
+        workers: Workers = None,
     ) -> None:
-        _run_stage(verb, output, tuple(input or ()), config, set_ or [], runner, ray_address)
+        _run_stage(verb, output, tuple(input or ()), config, set_ or [], runner, ray_address, workers)
 
     return command
 
@@ -97,6 +101,7 @@ def _dedup_command(
     set_: Set = None,
     runner: RunnerOption = RunnerKind.ray,
     ray_address: RayAddress = None,
+    workers: Workers = None,
     explain: Annotated[
         str | None,
         typer.Option("--explain", metavar="ID", help="Run nothing: tell what happened to a document of --output."),
@@ -104,7 +109,7 @@ def _dedup_command(
     as_json: Json = False,
 ) -> None:
     if explain is None:
-        _run_stage("dedup", output, tuple(input or ()), config, set_ or [], runner, ray_address)
+        _run_stage("dedup", output, tuple(input or ()), config, set_ or [], runner, ray_address, workers)
         return
     from stages.dedup.explain import explain as explain_document
     from stages.dedup.explain import explanation_text
@@ -121,6 +126,7 @@ def _run_stage(
     assignments: list[str],
     runner_kind: RunnerKind,
     ray_address: str | None,
+    workers: int | None,
 ) -> None:
     from manifests.errors import RecipeError
     from pipeline.recipe import Recipe, Step, load_recipe, override
@@ -134,7 +140,7 @@ def _run_stage(
             raise RecipeError(f"{config} has no {verb} stage", "leave --config out, or name a recipe that has one")
         step = found
     step = override(Recipe(verb, (), (step,)), assignments).steps[0]
-    runner = make_runner(runner_kind.value, ray_address)
+    runner = make_runner(runner_kind.value, ray_address, workers)
     try:
         manifest = run_step(step, inputs, output, runner)
     finally:
@@ -157,9 +163,10 @@ def run(
     set_: Set = None,
     runner: RunnerOption = RunnerKind.ray,
     ray_address: RayAddress = None,
+    workers: Workers = None,
 ) -> None:
     """Run a whole recipe, from WARC to checkpoint. The same command resumes an interrupted run."""
-    if _run_recipe(recipe, output, tuple(input or ()), set_ or [], runner, ray_address):
+    if _run_recipe(recipe, output, tuple(input or ()), set_ or [], runner, ray_address, workers):
         raise typer.Exit(QUARANTINED)
 
 
@@ -170,6 +177,7 @@ def _run_recipe(
     assignments: list[str],
     runner_kind: RunnerKind,
     ray_address: str | None,
+    workers: int | None,
 ) -> int:
     """The number of quarantined shards."""
     from dataclasses import replace
@@ -182,7 +190,7 @@ def _run_recipe(
     recipe = override(load_recipe(path), assignments)
     if inputs:
         recipe = replace(recipe, inputs=inputs)
-    runner = make_runner(runner_kind.value, ray_address)
+    runner = make_runner(runner_kind.value, ray_address, workers)
     try:
         manifests = run_recipe(recipe, output, runner, on_done=_say)
     finally:
@@ -195,12 +203,13 @@ def _run_recipe(
 def demo(
     output: Annotated[str, typer.Option("--output", "-o", help="Folder to write.")] = "demo-output",
     runner: RunnerOption = RunnerKind.ray,
+    workers: Workers = None,
 ) -> None:
     """Run the whole recipe on the sample that travels with corpusmill: about five minutes on two cores, no network."""
     from manifests import storage
     from manifests.loss_curve import sparkline
 
-    quarantined = _run_recipe("package:recipes/demo.yaml", output, (), [], runner, None)
+    quarantined = _run_recipe("package:recipes/demo.yaml", output, (), [], runner, None, workers)
     typer.echo("")
     inspect(output)
     typer.echo("")

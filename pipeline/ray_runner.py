@@ -19,9 +19,10 @@ MAPPED_PER_TASK = 4
 
 
 class RayRunner:
-    """address: of a running cluster (`auto`, `host:port` or `ray://...`); None starts one on this machine."""
+    """address: of a running cluster (`auto`, `host:port` or `ray://...`); None starts one on this machine. workers: how many processors
+    of this machine it may use; None: all."""
 
-    def __init__(self, address: str | None = None) -> None:
+    def __init__(self, address: str | None = None, workers: int | None = None) -> None:
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         import ray
 
@@ -32,6 +33,7 @@ class RayRunner:
             else:
                 ray.init(
                     address="local",
+                    num_cpus=workers,
                     include_dashboard=False,
                     log_to_driver=False,
                     logging_level=logging.ERROR,

@@ -6,6 +6,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
+from manifests.errors import RecipeError
 from manifests.receipt import Receipt
 from pipeline.task import Failure, Task, run_task
 
@@ -39,10 +40,14 @@ class InlineRunner:
         pass
 
 
-def make_runner(kind: str, ray_address: str | None = None) -> Runner:
-    """kind: `ray` (local by default, or the cluster at ray_address) or `inline`."""
+def make_runner(kind: str, ray_address: str | None = None, workers: int | None = None) -> Runner:
+    """kind: `ray` (local by default, or the cluster at ray_address) or `inline`. workers: how many processors a local Ray may use."""
     if kind == "inline":
         return InlineRunner()
+    if ray_address and workers:
+        raise RecipeError(
+            "--workers is for Ray on this machine; with --ray-address the cluster decides", "leave one of them out"
+        )
     from pipeline.ray_runner import RayRunner
 
-    return RayRunner(ray_address)
+    return RayRunner(ray_address, workers)

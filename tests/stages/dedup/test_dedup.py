@@ -1,90 +1,28 @@
 """The dedup stage end to end, through the executor: what is removed, for whom, and that nothing else decides it."""
 
 import random
-import re
 import time
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from manifests import storage
-from manifests.errors import CorpusmillError, RecipeError
-from manifests.manifest import Manifest
+from manifests.errors import CorpusmillError
 from manifests.schema import DOCUMENT, EXCLUSION, extended
-from pipeline.execute import Job, execute
-from pipeline.recipe import Step, build_stage
-from pipeline.runner import InlineRunner
-from stages.contract import Inputs, Pass, PassResult
+from stages.contract import Inputs, PassResult
 from stages.dedup.settings import CLUSTER_COLUMNS
-from stages.dedup.stage import Dedup, default_partitions
-from tests.stages.test_minhash import plain_jaccard, plain_words
-
-VOCABULARY = [
-    f"{first}{last}" for first in "babedifogulaminoperisu" for last in ("nt", "rk", "st", "m", "lder", "x", "wn")
-]
-
-
-@dataclass(frozen=True)
-class Result:
-    """A finished run: kept and removed rows by id, and the manifest."""
-
-    folder: Path
-    manifest: Manifest
-    kept: list[dict[str, Any]]
-    removed: list[dict[str, Any]]
-
-    @property
-    def kept_ids(self) -> list[str]:
-        return sorted(row["id"] for row in self.kept)
-
-    def removed_row(self, name: str) -> dict[str, Any]:
-        (row,) = [row for row in self.removed if row["id"] == name]
-        return row
-
-
-def document(name: str, text: str | None, **columns: Any) -> dict[str, Any]:
-    return {"id": name, "text": text, "source": "test", "kind": "actual", **columns}
-
-
-def write_shards(folder: Path, *shards: list[dict[str, Any]]) -> list[Path]:
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for number, rows in enumerate(shards):
-        table = pa.Table.from_pylist(rows, schema=DOCUMENT)
-        paths.append(folder / f"part-{number}.parquet")
-        pq.write_table(table, paths[-1], row_group_size=97)
-    return paths
-
-
-def run(paths: list[Path], folder: Path, **settings: Any) -> Result:
-    documents = tuple(storage.artifact_of(str(path)) for path in paths)
-    job = Job(Dedup(**settings), ("dedup",), settings, Inputs(str(folder), documents), ())
-    manifest = execute(job, InlineRunner())
-    rows = {
-        where: [row for path in sorted((folder / where).glob("*.parquet")) for row in pq.read_table(path).to_pylist()]
-        for where in ("documents", "excluded")
-    }
-    return Result(folder, manifest, rows["documents"], rows["excluded"])
-
-
-def dedup(tmp_path: Path, *shards: list[dict[str, Any]], **settings: Any) -> Result:
-    return run(write_shards(tmp_path / "in", *shards), tmp_path / "out", **settings)
-
-
-def words(seed: int | str, count: int = 200) -> list[str]:
-    return random.Random(str(seed)).choices(VOCABULARY, k=count)
-
-
-def edited(text: list[str], replacements: int, seed: int = 0) -> list[str]:
-    """`text` with that many words replaced, far enough from each other that each costs five shingles."""
-    changed = list(text)
-    for number in range(replacements):
-        changed[(number * len(text) + len(text) // 2) // max(1, replacements)] = f"edit{seed}x{number}"
-    return changed
+from stages.dedup.stage import Dedup
+from tests.stages.dedup.corpus import (
+    dedup,
+    document,
+    edited,
+    mixed_rows,
+    run,
+    words,
+    write_shards,
+)
+from tests.stages.test_minhash import plain_jaccard
 
 
 def test_unlike_documents_stay_each_its_own_cluster(tmp_path):
@@ -187,129 +125,6 @@ def test_the_survivor_rule_decides_who_stays(tmp_path, rule, expected):
 def test_ties_go_to_the_smallest_id(tmp_path, rule):
     shard = [document(name, " ".join(words(1))) for name in ("m", "b", "z")]
     assert dedup(tmp_path, shard, survivor=rule).kept_ids == ["b"]
-
-
-@pytest.fixture(scope="module")
-def planted(tmp_path_factory) -> tuple[Result, dict[str, str], list[tuple[str, str, float]]]:
-    """300 documents, a near duplicate of each at some similarity, and 100 unlike ones; (original, copy, similarity) of the pairs."""
-    source = random.Random(11)
-    texts, pairs = {}, []
-    for number in range(300):
-        text = words(number, source.randint(80, 300))
-        texts[f"o{number}"] = " ".join(text)
-        texts[f"c{number}"] = " ".join(edited(text, source.randint(1, len(text) // 25), seed=number))
-        similarity = plain_jaccard(texts[f"o{number}"], texts[f"c{number}"])
-        pairs.append((f"o{number}", f"c{number}", similarity))
-    texts |= {f"u{number}": " ".join(words(f"u{number}", 150)) for number in range(100)}
-    rows = [document(name, text) for name, text in texts.items()]
-    source.shuffle(rows)
-    result = dedup(tmp_path_factory.mktemp("planted"), rows[:300], rows[300:500], rows[500:])
-    return result, texts, pairs
-
-
-def test_planted_near_duplicates_are_found(planted):
-    result, _, pairs = planted
-    cluster = {row["id"]: row["cluster_id"] for row in [*result.kept, *result.removed]}
-    close = [(original, copy) for original, copy, similarity in pairs if similarity >= 0.85]
-    assert len(close) >= 100
-    found = sum(cluster[original] == cluster[copy] for original, copy in close)
-    assert found / len(close) >= 0.95
-
-
-def test_every_removed_document_is_like_a_survivor_that_was_kept(planted):
-    result, texts, _ = planted
-    kept = set(result.kept_ids)
-    assert result.removed
-    for row in result.removed:
-        match = re.fullmatch(r"duplicate_of=(\S+) jaccard=([\d.]+)", row["detail"])
-        assert match
-        survivor, similarity = match.groups()
-        assert survivor in kept
-        truth = plain_jaccard(row["text"], texts[survivor])
-        assert truth >= 0.8
-        assert float(similarity) == pytest.approx(truth, abs=0.0006)
-
-
-def test_nothing_but_planted_copies_is_removed(planted):
-    result, _, pairs = planted
-    below = {name for original, copy, similarity in pairs if similarity < 0.8 for name in (original, copy)}
-    removed = {row["id"] for row in result.removed}
-    assert not removed & below
-    assert not {name for name in removed if name.startswith("u")}
-
-
-def test_rows_are_conserved(planted):
-    result, texts, _ = planted
-    (counts,) = result.manifest.totals
-    assert result.manifest.conserved
-    assert (counts.rows_in, counts.kept, counts.excluded) == (
-        len(texts),
-        len(result.kept),
-        {"dedup.fuzzy": len(result.removed)},
-    )
-    assert counts.text_bytes == sum(len(row["text"]) for row in result.kept)
-    assert sorted(row["id"] for row in [*result.kept, *result.removed]) == sorted(texts)
-
-
-def mixed_rows() -> list[dict[str, Any]]:
-    """Clusters of several kinds: exact, near, chains, and documents by themselves."""
-    rows = []
-    for number in range(40):
-        text = words(number, 100)
-        rows.append(document(f"o{number}", " ".join(text)))
-        rows += [document(f"e{number}x{copy}", " ".join(text)) for copy in range(number % 3)]
-        rows += [document(f"n{number}x{copy}", " ".join(edited(text, 1 + copy, copy))) for copy in range(number % 4)]
-    random.Random(5).shuffle(rows)
-    return rows
-
-
-def output_digests(result: Result) -> dict[str, str]:
-    return {
-        f"{where}/{path.name}": storage.digest_of(str(path))
-        for where in ("documents", "excluded")
-        for path in sorted((result.folder / where).glob("*.parquet"))
-    }
-
-
-def test_the_order_of_shards_does_not_change_a_byte(tmp_path):
-    rows = mixed_rows()
-    paths = write_shards(tmp_path / "in", rows[:50], rows[50:60], rows[60:])
-    straight = run(paths, tmp_path / "straight")
-    shuffled = run([paths[2], paths[0], paths[1]], tmp_path / "shuffled")
-    assert straight.removed
-    assert output_digests(straight) == output_digests(shuffled)
-
-
-@pytest.mark.parametrize("partitions", [2, 7])
-def test_partitions_do_not_change_a_byte(tmp_path, partitions):
-    rows = mixed_rows()
-    paths = write_shards(tmp_path / "in", rows[:50], rows[50:])
-    whole = run(paths, tmp_path / "whole", partitions=1)
-    assert output_digests(whole) == output_digests(run(paths, tmp_path / "cut", partitions=partitions))
-
-
-@pytest.mark.parametrize("partitions", [1, 3])
-def test_how_documents_are_spread_over_shards_does_not_change_what_stays(tmp_path, partitions):
-    rows = mixed_rows()
-    backwards = rows[::-1]
-    one = run(write_shards(tmp_path / "one", rows), tmp_path / "out1", partitions=partitions)
-    cut = [backwards[:7], backwards[7:90], [], backwards[90:]]
-    four = run(write_shards(tmp_path / "four", *cut), tmp_path / "out4", partitions=partitions)
-
-    def decisions(result: Result) -> list[tuple[Any, ...]]:
-        return sorted((row["id"], row["reason"], row["detail"], row["cluster_size"]) for row in result.removed)
-
-    assert one.kept_ids == four.kept_ids
-    assert decisions(one) == decisions(four)
-
-
-def test_what_stays_has_no_duplicates_left(tmp_path):
-    """Once more over the output removes nothing."""
-    rows = mixed_rows()
-    first = run(write_shards(tmp_path / "in", rows), tmp_path / "first")
-    again = run(sorted((first.folder / "documents").glob("*.parquet")), tmp_path / "second")
-    assert again.removed == []
-    assert again.kept_ids == first.kept_ids
 
 
 def test_five_thousand_copies_end_quickly_and_leave_one(tmp_path):
@@ -431,78 +246,9 @@ def test_a_lost_partition_stops_the_stage_rather_than_leave_duplicates(tmp_path)
         steps.send(PassResult({}))
 
 
-def test_a_run_is_taken_up_where_it_stopped(tmp_path):
-    rows = mixed_rows()
-    paths = write_shards(tmp_path / "in", rows[:60], rows[60:])
-    first = run(paths, tmp_path / "out", partitions=2)
-    expected = output_digests(first)
-    (tmp_path / "out" / "work" / "gather" / "000001-part-1.parquet").unlink()
-    (tmp_path / "out" / "documents" / "part-0.parquet").unlink()
-    assert output_digests(run(paths, tmp_path / "out", partitions=2)) == expected
-
-
-def test_a_threshold_chooses_bands_and_rows():
-    assert Dedup(threshold=0.7, hashes=128, miss_weight=0.9).banding == (20, 6)
-    with pytest.raises(RecipeError, match="threshold and bands"):
-        Dedup(threshold=0.7, bands=3)
-
-
 def test_both_schemes_find_the_same_near_duplicates(tmp_path):
     rows = mixed_rows()
     paths = write_shards(tmp_path / "in", rows)
     fast = run(paths, tmp_path / "fast", bands=30, rows=4)
     classic = run(paths, tmp_path / "classic", bands=30, rows=4, scheme="classic")
     assert fast.kept_ids == classic.kept_ids
-
-
-def test_presets_are_the_published_bandings():
-    bandings = {preset: Dedup(preset=preset).banding for preset in ("fineweb", "nemotron_cc", "dolma")}
-    assert bandings == {"fineweb": (14, 8), "nemotron_cc": (20, 13), "dolma": (26, 11)}
-    assert Dedup().banding == (14, 8)
-    assert Dedup(preset="dolma", bands=30).banding == (30, 11)
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"ngram": 0},
-        {"bands": 0},
-        {"verify_threshold": 0},
-        {"verify_threshold": 80},
-        {"seed": -1},
-        {"max_comparisons": 0},
-    ],
-)
-def test_settings_that_make_no_sense_are_refused(settings):
-    (key,) = settings
-    with pytest.raises(RecipeError, match=key):
-        Dedup(**settings)
-
-
-def test_a_recipe_builds_the_stage_and_unknown_keys_are_refused():
-    stage = build_stage(Step("dedup", "dedup", (), {"preset": "dolma", "survivor": "newest"}), lambda name: name)
-    assert (stage.banding, stage.survivor) == ((26, 11), "newest")
-    with pytest.raises(RecipeError, match="verify_treshold"):
-        build_stage(Step("dedup", "dedup", (), {"verify_treshold": 0.8}), lambda name: name)
-
-
-def test_partitions_follow_the_size_of_the_input():
-    def artifact(text_bytes: int, size: int = 0) -> storage.Artifact:
-        return storage.Artifact("x.parquet", "", size, text_bytes=text_bytes)
-
-    assert default_partitions((artifact(10),)) == 1
-    assert default_partitions((artifact(3 << 30), artifact(1))) == 4
-    assert default_partitions((artifact(0, size=1 << 30),)) == 4
-    assert default_partitions((artifact(1 << 50),)) == 1 << 16
-
-
-def test_passes_take_the_shards_of_documents_one_by_one(tmp_path):
-    paths = write_shards(tmp_path / "in", [document("a", "one")], [document("b", "two")])
-    steps = Dedup().passes(Inputs(str(tmp_path), tuple(storage.artifact_of(str(path)) for path in paths)))
-    first = next(steps)
-    assert isinstance(first, Pass)
-    assert {name: len(inputs) for name, inputs in first.shards.items()} == {"000000-part-0": 1, "000001-part-1": 1}
-
-
-def test_the_test_texts_have_the_words_that_they_seem_to_have():
-    assert len(plain_words(" ".join(words(1)))) == 200

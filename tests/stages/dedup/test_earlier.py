@@ -13,7 +13,7 @@ from pipeline.run import run_step
 from pipeline.runner import InlineRunner
 from stages.dedup.earlier import SKETCH, sketch_similarity
 from stages.dedup.explain import explain, explanation_text
-from tests.stages.dedup.test_dedup import (
+from tests.stages.dedup.corpus import (
     Result,
     document,
     edited,

@@ -9,7 +9,7 @@ from stages.contract import PassResult
 from stages.dedup import exchange as exchanging
 from stages.dedup import shuffle
 from stages.dedup.exchange import Sorted, exchange
-from tests.stages.dedup.test_dedup import mixed_rows, output_digests, run, write_shards
+from tests.stages.dedup.corpus import mixed_rows, output_digests, run, write_shards
 from tests.stages.dedup.test_earlier import against, first_snapshot
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from manifests.errors import InputError
 from stages.dedup.explain import explain, explanation_text, shared_passages
-from tests.stages.dedup.test_dedup import dedup, document, edited, words
+from tests.stages.dedup.corpus import dedup, document, edited, words
 from tests.stages.test_minhash import plain_jaccard
 
 

@@ -5,7 +5,7 @@ import pyarrow as pa
 from manifests.schema import DOCUMENT
 from stages.dedup.settings import TEMPLATE, DedupSettings
 from stages.dedup.synthetic import compared_texts, parent_hashes
-from tests.stages.dedup.test_dedup import dedup, document, edited, words
+from tests.stages.dedup.corpus import dedup, document, edited, words
 
 
 def synthetic(name: str, parent: str | None, text: str) -> dict:
