@@ -215,7 +215,9 @@ def _load(folder: str, head: bool, device: str, _mark: str) -> tuple[Any, Any]:
     import torch
     from safetensors import SafetensorError
     from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     kind = AutoModelForSequenceClassification if head else AutoModel
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
     try:
