@@ -120,7 +120,7 @@ def find_manifests(root: str) -> list[str]:
                 else []
             )
         else:
-            names = sorted(os.listdir(root)) if os.path.isdir(root) else []
+            names = sorted(os.listdir(storage.local(root))) if os.path.isdir(storage.local(root)) else []
         candidates = [storage.join(root, name) for name in sorted(names) if has_manifest(storage.join(root, name))]
     if not candidates:
         raise InputError(f"{root} holds no finished stage", "give the output folder of a run or of one stage")

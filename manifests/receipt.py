@@ -108,12 +108,21 @@ def read_receipt(folder: str, pass_name: str, shard: str) -> Receipt | None:
         return None
 
 
-def list_receipts(folder: str, pass_name: str = "") -> list[Receipt]:
-    """All receipts of a stage's folder (of one pass), sorted by pass and shard."""
+def list_receipts(folder: str, pass_name: str = "", drop_unreadable: bool = False) -> list[Receipt]:
+    """All receipts of a stage's folder (of one pass), sorted by pass and shard. drop_unreadable: delete damaged ones, for whoever owns the
+    folder; otherwise they raise."""
     below = storage.join(folder, "receipts", pass_name)
     if not storage.exists(below):
         return []
-    return [Receipt.from_json(storage.read_bytes(path), folder) for path in storage.list_files(below, ".json")]
+    found = []
+    for path in storage.list_files(below, ".json"):
+        try:
+            found.append(Receipt.from_json(storage.read_bytes(path), folder))
+        except CorpusmillError:
+            if not drop_unreadable:
+                raise
+            storage.remove(path)
+    return found
 
 
 def is_done(receipt: Receipt | None, expected_plan_hash: str) -> bool:

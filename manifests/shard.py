@@ -82,14 +82,16 @@ def shard_names(artifacts: Iterable[Artifact]) -> dict[str, Artifact]:
         parts = (*artifact.path.replace("=", "-").split("/")[:-1], artifact.stem or "shard")
         rivals.setdefault(parts[-1], []).append((parts, artifact))
     named: dict[str, Artifact] = {}
-    copies_of: dict[str, int] = {}
+    tried: dict[str, int] = {}
     for group in rivals.values():
         distinct = len({parts for parts, _ in group})
         depth = next(depth for depth in itertools.count(1) if len({parts[-depth:] for parts, _ in group}) == distinct)
         for parts, artifact in group:
-            name = "-".join(parts[-depth:])
-            copies = copies_of[name] = copies_of.get(name, -1) + 1
-            named[f"{name}-{copies}" if copies else name] = artifact
+            name = wanted = "-".join(parts[-depth:])
+            while name in named:  # a number may be another file's own name
+                tried[wanted] = tried.get(wanted, 0) + 1
+                name = f"{wanted}-{tried[wanted]}"
+            named[name] = artifact
     return dict(sorted(named.items()))
 
 
@@ -180,7 +182,12 @@ def read_parquet(artifact: Artifact | str, columns: list[str] | None = None) -> 
 
 
 def schema_of(artifact: Artifact | str) -> pa.Schema:
-    """The Arrow schema of a Parquet shard."""
+    """The Arrow schema of a Parquet shard. Raises InputError if the file is no readable Parquet."""
     path = artifact if isinstance(artifact, str) else artifact.path
     with storage.open_read(path) as source:
-        return pq.read_schema(source)
+        try:
+            return pq.read_schema(source)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise InputError(
+                f"{path} is not a readable Parquet file ({str(error).splitlines()[0]})", "make it again"
+            ) from error

@@ -28,7 +28,7 @@ _SUFFIXES = {
     *("txt", "text", "md", "rst", "tex", "html", "htm", "xhtml"),
 }
 _ABANDONED_SECONDS = 24 * 3600
-_REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
+_REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST}
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ def atomic_writer(path: str) -> Iterator[HashingWriter]:
         if error.errno in _REFUSALS:
             raise StorageError(
                 f"cannot write {path} ({os.strerror(error.errno or 0)})",
-                "free space or mend permissions, then run the same command again",
+                "free space, mend permissions or choose another place, then run the same command again",
             ) from error
         raise
 
@@ -286,13 +286,20 @@ def list_files(folder: str, suffix: str = "") -> list[str]:
         protocol = folder.split("://", 1)[0]
         found = [f"{protocol}://{path.lstrip('/')}" for path in store.find(inner)]
     else:
-        found = [
-            os.path.join(root, name)
-            for root, folders, names in os.walk(local(folder))
-            for name in names
-            if folders.sort() is None
-        ]
+        found = list(_walk(local(folder)))
     return sorted(path for path in found if path.endswith(suffix) and not path.rsplit("/", 1)[-1].startswith("."))
+
+
+def _walk(folder: str) -> Iterator[str]:
+    """All files below a local folder, through links to folders too; a folder that is reached twice is read once."""
+    seen = set()
+    for root, folders, names in os.walk(folder, followlinks=True):
+        folders.sort()
+        if (real := os.path.realpath(root)) in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        yield from (os.path.join(root, name) for name in names)
 
 
 def expand(patterns: Iterable[str]) -> list[str]:

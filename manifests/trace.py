@@ -4,6 +4,7 @@ An id is looked up in each stage's shards (kept and excluded) by a filtered scan
 its parent.
 """
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -60,7 +61,8 @@ def trace(root: str, document: str) -> Trace:
         if (lineage := sighting.row.get("lineage")) and lineage["parent"]
     ]
     if parents:
-        found.parent = trace(root, parents[0])
+        with contextlib.suppress(InputError):  # made by a stage that is not below this root
+            found.parent = trace(root, parents[0])
     return found
 
 

@@ -128,7 +128,13 @@ def _run_pass(
             waiting = [failures[name][0] for name in sorted(failures)]
             if not waiting:
                 break
-    failed = [quarantine(*failures[name]) for name in sorted(failures)]
+    failed = []
+    for name in sorted(failures):
+        receipt = quarantine(*failures[name])
+        if receipt.status == "done":  # it was lost from sight, not lost
+            done[name] = receipt
+        else:
+            failed.append(receipt)
     if failed and not done:
         first = failed[0]
         raise InputError(
@@ -162,12 +168,17 @@ def _task(step: Pass, shard: str, stage_plan: dict[str, Any], job: Job) -> Task:
 
 def _refuse_foreign(folder: str, names: tuple[str, ...]) -> None:
     """A folder belongs to one stage: writing another stage's shards among them would mix the two."""
-    if has_manifest(folder):
+    if not has_manifest(folder):
+        return
+    try:
         there = read_manifest(folder).stages
-        if there[-1] != names[-1]:
-            raise CorpusmillError(
-                f"{folder} holds the output of {there[-1]}, not of {names[-1]}", "choose another --output"
-            )
+    except InputError:  # damaged: it vouches for nothing, and this run writes another
+        storage.remove(storage.join(folder, MANIFEST))
+        return
+    if there[-1] != names[-1]:
+        raise CorpusmillError(
+            f"{folder} holds the output of {there[-1]}, not of {names[-1]}", "choose another --output"
+        )
 
 
 def _retire_manifest(folder: str, today: str, parents: tuple[Parent, ...]) -> None:
@@ -182,7 +193,7 @@ def _remove_leftovers(folder: str, current: dict[tuple[str, str], Receipt], quar
     """Remove receipts of shards that are in the plan no more, and the files that only they wrote."""
     kept_paths = {output.path for receipt in current.values() for output in receipt.outputs}
     quarantined_names = {(receipt.pass_name, receipt.shard) for receipt in quarantined}
-    for receipt in list_receipts(folder):
+    for receipt in list_receipts(folder, drop_unreadable=True):
         key = (receipt.pass_name, receipt.shard)
         if key in current or key in quarantined_names:
             continue

@@ -159,13 +159,16 @@ def resolve_data(path: str) -> str:
         room, _, inner = path.removeprefix("package:").partition("/")
         try:
             return os.path.join(str(importlib.resources.files(room)), inner)
-        except ModuleNotFoundError as error:
+        except (ModuleNotFoundError, ValueError) as error:
             raise RecipeError(
                 f"{path}: corpusmill has no room {room!r}", "use prompts, recipes, samples or models"
             ) from error
     if path.startswith("python:"):
         package, _, inner = path.removeprefix("python:").partition("/")
-        spec = importlib.util.find_spec(package)
+        try:
+            spec = importlib.util.find_spec(package)
+        except (ModuleNotFoundError, ValueError):
+            spec = None
         if spec is None or not spec.submodule_search_locations:
             raise RecipeError(
                 f"{path}: the Python package {package} is not installed", f"pip install {package.replace('_', '-')}"

@@ -126,7 +126,7 @@ def _remove_scratch(task: Task) -> None:
     if storage.is_remote(task.folder) or not os.path.isdir(above):
         return
     for name in os.listdir(above):
-        if name.startswith(f"{task.shard}-"):
+        if name.rpartition("-")[0] == task.shard:
             shutil.rmtree(os.path.join(above, name))
     if not os.listdir(above):
         os.rmdir(above)

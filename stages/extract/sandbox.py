@@ -6,8 +6,8 @@ through shared memory, answering page by page over a pipe. The parent watches th
 runs out of memory, that page gets a verdict (`timeout`, `crashed`, `memory`), a new child takes over, and the pages after it go on.
 
 - The clock counts the child's processor time, which other processes on the machine do not change; real time counts only after
-  `WALL` times as long. Healthy pages need a thousandth of the limit, a new child warms up before its first page, and a page that
-  ran out of time is tried once more: results do not depend on timing.
+  `WALL` times as long. Healthy pages need a thousandth of the limit, and a new child warms up before its first page.
+- A page that failed is tried once more, in a fresh child: the verdict depends neither on timing nor on the pages before.
 - Memory is limited by RLIMIT_DATA (private memory; address space would count libraries as well).
 - The child is in a session of its own, so Ctrl-C reaches the parent alone. It dies with the parent: the kernel kills it
   (PR_SET_PDEATHSIG) even while it hangs, and a closed pipe ends it while it waits.
@@ -44,12 +44,11 @@ _PR_SET_PDEATHSIG = 1
 
 
 class Stopped(Exception):
-    """The child was stopped or died over one call. reason: timeout, memory or crashed. detail: what was seen. doubtful: whether something
-    other than the call may have done it, so that it deserves a second try."""
+    """The child was stopped or died over one call. reason: timeout, memory or crashed. detail: what was seen."""
 
-    def __init__(self, reason: str, detail: str, doubtful: bool = False) -> None:
+    def __init__(self, reason: str, detail: str) -> None:
         super().__init__(reason, detail)
-        self.reason, self.detail, self.doubtful = reason, detail, doubtful
+        self.reason, self.detail = reason, detail
 
 
 @dataclass
@@ -79,7 +78,7 @@ class Sandbox:
         Raises RuntimeError if the child cannot be started.
         """
         results: list[Any] = []
-        doubtful: int | None = None  # the call that has failed once and is tried again
+        tried: int | None = None  # the call that has failed once: in a fresh child nothing but itself can be the cause
         while len(results) < len(arguments):
             child = self._running(function, warm_up)
             self._order(child, function, arguments[len(results) :])
@@ -88,8 +87,8 @@ class Sandbox:
                     results.append(self._answer(child, self.seconds))
                 except Stopped as stopped:
                     self.stop()
-                    if stopped.doubtful and doubtful != len(results):
-                        doubtful = len(results)
+                    if tried != len(results):
+                        tried = len(results)
                     else:
                         results.append(stopped)
                     break
@@ -166,8 +165,7 @@ class Sandbox:
         if peak > child.inherited and 5 * peak >= 4 * self.memory_mb:
             return Stopped("memory", f"the extractor died with {peak} MB of {self.memory_mb}")
         how = signal.Signals(-code).name if code < 0 else f"exit {code}"
-        # No page sends SIGKILL: the kernel does when memory is short, and when the thread ends that started the child.
-        return Stopped("crashed", f"the extractor died: {how}", doubtful=code == -signal.SIGKILL)
+        return Stopped("crashed", f"the extractor died: {how}")
 
 
 def _check_clock(child: _Child, waited: float, limit: float) -> None:
@@ -178,9 +176,9 @@ def _check_clock(child: _Child, waited: float, limit: float) -> None:
         return  # the pipe will say so
     used = times.user + times.system - child.seconds
     if used >= limit:
-        raise Stopped("timeout", f"processor_seconds > {limit:g}", doubtful=True)
+        raise Stopped("timeout", f"processor_seconds > {limit:g}")
     if waited >= max(limit, min(WALL * limit, LONGEST)):
-        raise Stopped("timeout", f"seconds > {waited:.0f}", doubtful=True)
+        raise Stopped("timeout", f"seconds > {waited:.0f}")
 
 
 @functools.cache

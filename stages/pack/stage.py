@@ -45,7 +45,7 @@ TOKENS = pa.schema(
     ]
 )
 TOKENIZER = "tokenizer"
-COPY = "tokenizer.copy"  # the shard that copies the tokenizer; an input shard's name has no dot
+COPY = "tokenizer=copy"  # the shard that copies the tokenizer; the name of an input's shard has no equals sign
 PACKING = "packing.json"
 
 

@@ -23,8 +23,8 @@ _CODECS = {
 }
 # Text encodings of Python that no browser knows: they fail on bytes, or make surrogates and markup out of ASCII.
 _NOT_FOR_PAGES = frozenset(("idna", "punycode", "undefined", "utf-7", "unicode-escape", "raw-unicode-escape"))
-_HTML_START = re.compile(
-    rb"\s*(?:<!--.{0,2000}?-->\s*)*<(?:!doctype\s+html|html|head|body|title|script|style|table|div|h1|p|br|a|b|font|iframe)[\s>]",
+_HTML_START = re.compile(  # possessive, so that a page of comments costs no more than its length
+    rb"\s*+(?:<!--(?>.{0,2000}?-->)\s*+)*+<(?:!doctype\s+html|html|head|body|title|script|style|table|div|h1|p|br|a|b|font|iframe)[\s>]",
     re.IGNORECASE | re.DOTALL,
 )
 _BINARY_STARTS = {

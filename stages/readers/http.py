@@ -7,13 +7,19 @@ like it, and a body that plainly does not have it is taken as it stands. Source:
 
 import re
 import zlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 _STATUS_LINE = re.compile(rb"HTTP/\d(?:\.\d)?\s+(\d{3})(?:\s|$)")
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n")
 _CHUNK_SIZE = re.compile(rb"[ \t]*([0-9a-fA-F]{1,15})[ \t]*(?:;[^\r\n]*)?\r?\n")
 _SEPARATOR = re.compile(r"\s*[,;]\s*")
 _LOOKS_LIKE_TEXT = re.compile(rb"\s*[<{\[]")
+_NOT_NUL = re.compile(rb"[^\0]")
+_GZIP = 31  # zlib: gzip framing with the largest window
+_STEP = 1024  # compressed bytes given to a decoder at once: zstandard gives all it can, 32 MB at the very worst
+_MOST_MEMBERS = 10_000  # of one body; real ones have one, block-compressed ones some hundreds
 
 
 class BodyError(Exception):
@@ -74,6 +80,8 @@ def decode_body(body: bytes, headers: dict[str, str], limit: int) -> bytes:
     for coding in reversed(_SEPARATOR.split(headers.get("transfer-encoding", "").lower())):
         body = unchunked(body) if coding == "chunked" else _decoded(body, coding, limit)
     for coding in reversed(_SEPARATOR.split(headers.get("content-encoding", "").lower())):
+        if coding.startswith("q="):  # a weight, which belongs in a request
+            continue
         body = _decoded(body, coding, limit)
     if len(body) > limit:
         raise BodyTooLarge(f"{len(body)} bytes > {limit}")
@@ -104,7 +112,7 @@ def _decoded(body: bytes, coding: str, limit: int) -> bytes:
     if coding in ("", "identity", "none", "utf-8", "aws-chunked") or not body:
         return body
     if coding in ("gzip", "x-gzip"):
-        return _inflated(body, 31, limit) if body.startswith(b"\x1f\x8b") else body
+        return _inflated(body, _GZIP, limit) if body.startswith(b"\x1f\x8b") else body
     if coding == "deflate":
         if _LOOKS_LIKE_TEXT.match(body):
             return body
@@ -116,29 +124,44 @@ def _decoded(body: bytes, coding: str, limit: int) -> bytes:
         return _unbrotlied(body, limit)
     if coding == "zstd":
         return _unzstandarded(body, limit) if body.startswith(b"\x28\xb5\x2f\xfd") else body
+    if _LOOKS_LIKE_TEXT.match(body):
+        return body
     raise BodyError(f"the content encoding {coding!r} is not known")
 
 
 def _inflated(body: bytes, window: int, limit: int) -> bytes:
-    parts: list[bytes] = []
-    left = limit
-    while body.strip(b"\0"):
-        decoder = zlib.decompressobj(window)
-        try:
-            parts.append(decoder.decompress(body, left + 1))
-        except zlib.error as error:
-            if len(parts) and window == 31:
-                break  # rubbish after a whole gzip member is ignored, as browsers do
-            raise BodyError(f"the compressed body does not decode ({error})") from error
-        left -= len(parts[-1])
-        if left < 0:
-            raise BodyTooLarge(f"more than {limit} bytes when decoded")
-        if not decoder.eof:
-            raise BodyError("the compressed body breaks off")
-        if window != 31:
-            break
-        body = decoder.unused_data
-    return b"".join(parts)
+    return b"".join(_members(body, lambda: zlib.decompressobj(window), zlib.error, limit, only_one=window != _GZIP))
+
+
+def _members(
+    body: bytes, decoder_of: Callable[[], Any], failure: type[Exception], limit: int, only_one: bool = False
+) -> Iterator[bytes]:
+    """What a body's compressed members hold, one after the other; zero bytes behind the last one are padding. Rubbish after a whole gzip
+    member is ignored, as browsers do. Linear in the body's length."""
+    view, left = memoryview(body), limit
+    at = members = 0
+    while _NOT_NUL.search(body, at):
+        members += 1
+        if members > _MOST_MEMBERS:
+            raise BodyError(f"the compressed body has more than {_MOST_MEMBERS} members")
+        decoder = decoder_of()
+        while not decoder.eof:
+            piece = view[at : at + _STEP]
+            if not piece:
+                raise BodyError("the compressed body breaks off")
+            try:
+                part = decoder.decompress(piece)
+            except failure as error:
+                if members > 1 and failure is zlib.error:
+                    return
+                raise BodyError(f"the compressed body does not decode ({error})") from error
+            left -= len(part)
+            if left < 0:
+                raise BodyTooLarge(f"more than {limit} bytes when decoded")
+            yield part
+            at += len(piece) - len(decoder.unused_data)
+        if only_one:
+            return
 
 
 def _unbrotlied(body: bytes, limit: int) -> bytes:
@@ -167,23 +190,5 @@ def _unbrotlied(body: bytes, limit: int) -> bytes:
 def _unzstandarded(body: bytes, limit: int) -> bytes:
     import zstandard
 
-    parts: list[bytes] = []
-    left = limit
-    while body.strip(b"\0"):
-        decoder = zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj()
-        try:
-            for start in range(
-                0, len(body), 1024
-            ):  # few at a time, since the decoder gives all it can: 32 MB at the very worst
-                parts.append(decoder.decompress(body[start : start + 1024]))
-                left -= len(parts[-1])
-                if left < 0:
-                    raise BodyTooLarge(f"more than {limit} bytes when decoded")
-                if decoder.eof:
-                    body = decoder.unused_data + body[start + 1024 :]
-                    break
-        except zstandard.ZstdError as error:
-            raise BodyError(f"the compressed body does not decode ({error})") from error
-        if not decoder.eof:
-            raise BodyError("the compressed body breaks off")
-    return b"".join(parts)
+    decompressor = zstandard.ZstdDecompressor(max_window_size=1 << 27)
+    return b"".join(_members(body, decompressor.decompressobj, zstandard.ZstdError, limit))

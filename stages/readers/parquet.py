@@ -11,6 +11,7 @@ from manifests import storage
 from manifests.errors import InputError
 from manifests.storage import Artifact
 from stages.readers.record import BATCH_ROWS, DEFAULTS, TOO_LARGE, Place, ReaderSettings, Record, source_of
+from stages.readers.streams import Watched
 
 
 def read_parquet_records(artifact: Artifact, settings: ReaderSettings) -> Iterator[Record]:
@@ -18,10 +19,12 @@ def read_parquet_records(artifact: Artifact, settings: ReaderSettings) -> Iterat
 
     A damaged row group costs one row for each of its records."""
     path = artifact.path
-    with storage.open_read(path) as source:
+    with storage.open_read(path) as opened:
+        source = Watched(opened)
         try:
             file = pq.ParquetFile(source)
         except (pa.ArrowInvalid, OSError) as error:
+            source.check()
             what = str(error).splitlines()[0]
             raise InputError(f"{path} is not a readable Parquet file ({what})", "make it again") from error
         columns = _wanted_columns(path, file.schema_arrow, settings)
@@ -34,6 +37,7 @@ def read_parquet_records(artifact: Artifact, settings: ReaderSettings) -> Iterat
                     yield from _records(path, batch, first_row + done, columns, settings)
                     done += batch.num_rows
             except (pa.ArrowInvalid, OSError) as error:
+                source.check()
                 what = f"row group {group} is damaged ({str(error).splitlines()[0]})"
                 for row in range(first_row + done, first_row + rows):
                     yield _blank(path, settings, row).failed("error_read.corrupt", what)

@@ -11,14 +11,14 @@ pages: it is told by one row (`record.wat`), lest an empty result look like succ
 import re
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import Any
 
 from manifests import storage
 from manifests.errors import InputError
 from manifests.storage import Artifact
 from stages.readers import http
 from stages.readers.record import TOO_LARGE, Place, ReaderSettings, Record, source_of
-from stages.readers.streams import Inflated, Plain, compression_of, find
+from stages.readers.streams import Inflated, Plain, Watched, compression_of, find
 from stages.readers.warc_record import HEADER_END, MAX_HEADER, TYPES, filled, is_document, stream_at
 
 WARC_START = b"WARC/"
@@ -40,7 +40,8 @@ class _Last:
 
 def read_warc(artifact: Artifact, settings: ReaderSettings) -> Iterator[Record]:
     """Raises InputError if the file is not empty and holds no WARC record at all."""
-    with storage.open_read(artifact.path) as file:
+    with storage.open_read(artifact.path) as source:
+        file: Any = Watched(source)
         magic = compression_of(artifact.path, file.read(8), WARC_START)
         reader = _Reader(artifact.path, file, magic, settings)
         position: int | None = 0
@@ -61,7 +62,7 @@ def read_warc(artifact: Artifact, settings: ReaderSettings) -> Iterator[Record]:
 class _Reader:
     """Reads one file in spans: from a place where a record begins to the end of the file or to the next damage."""
 
-    def __init__(self, path: str, file: IO[bytes], magic: bytes | None, settings: ReaderSettings) -> None:
+    def __init__(self, path: str, file: Any, magic: bytes | None, settings: ReaderSettings) -> None:
         self.path, self.file, self.magic, self.settings = path, file, magic, settings
         self.source = source_of(path, settings)
         self.records = self.documents = self.metadata_as_json = 0
@@ -83,6 +84,7 @@ class _Reader:
             except StopIteration:
                 break
             except OSError as error:  # fastwarc's word for anything that is not a WARC header
+                self.file.check()
                 failure = str(error)
                 break
             place = self._place(stream, record.stream_pos, last)

@@ -267,5 +267,5 @@ def _shards(artifacts: tuple[Artifact, ...]) -> dict[str, tuple[Artifact, ...]]:
         )
     shards: dict[str, list[Artifact]] = {}
     for artifact in sorted(artifacts, key=lambda item: (item.path.rpartition(f"/{DOCUMENTS}/")[2], item.digest)):
-        shards.setdefault(artifact.name.split(".", 1)[0] or "shard", []).append(artifact)
+        shards.setdefault(artifact.stem or "shard", []).append(artifact)
     return {name: tuple(files) for name, files in sorted(shards.items())}

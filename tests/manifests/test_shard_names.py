@@ -41,3 +41,9 @@ def test_equal_paths_get_a_number_and_a_hundred_thousand_names_take_no_time():
         len(names(*(f"/o/{folder}/part-{number}.parquet" for folder in "ab" for number in range(50_000)))) == 100_000
     )
     assert time.process_time() - started < 10
+
+
+def test_a_number_behind_a_name_never_takes_another_file_s_name():
+    paths = ("/a/readme.md", "/a/readme.txt", "/a/readme-1.md", "/a/readme-1.txt")
+    assert sorted(path for _, path in names(*paths)) == sorted(paths)
+    assert names(*paths) == names(*paths[::-1])

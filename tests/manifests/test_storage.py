@@ -110,3 +110,20 @@ def test_expand_takes_folders_files_and_globs_and_names_what_matches_nothing(tmp
     ]
     with pytest.raises(InputError, match=r"nothing-\*"):
         storage.expand([str(tmp_path / "nothing-*")])
+
+
+def test_folders_behind_links_are_read_and_circles_are_not_followed(tmp_path):
+    there, here = tmp_path / "disk2", tmp_path / "crawl"
+    there.mkdir()
+    here.mkdir()
+    (there / "a.warc.gz").write_bytes(b"")
+    (here / "snapshot").symlink_to(there)
+    (there / "circle").symlink_to(here)
+    (here / "itself").symlink_to(here)
+    assert storage.list_files(str(here)) == [str(here / "snapshot" / "a.warc.gz")]
+
+
+def test_a_file_where_a_folder_should_be_is_a_refusal_with_its_mend(tmp_path):
+    (tmp_path / "taken").write_bytes(b"")
+    with pytest.raises(StorageError, match="choose another place"):
+        storage.write_bytes(str(tmp_path / "taken" / "file.bin"), b"some bytes")

@@ -8,13 +8,14 @@ import pytest
 from manifests import storage
 from manifests.errors import CorpusmillError, InputError, StorageError
 from manifests.manifest import read_manifest
-from manifests.receipt import list_receipts, read_receipt
+from manifests.receipt import Receipt, list_receipts, read_receipt
 from manifests.shard import read_parquet
 from manifests.verify import verify
 from pipeline.execute import Job, execute
 from pipeline.fused import Fused
 from pipeline.ray_runner import RayRunner
 from pipeline.runner import InlineRunner
+from pipeline.task import Failure
 from stages.contract import Inputs
 from tests.pipeline.sample_stages import CountAndCopy, DropShort, Failing, write_documents
 
@@ -181,3 +182,35 @@ def test_a_damaged_receipt_counts_as_not_done(tmp_path):
     path.write_text(path.read_text()[:40])
     assert execute(job(CountAndCopy(), tmp_path / "out", documents), InlineRunner()).digest == manifest.digest
     assert json.loads(path.read_text())["status"] == "done"
+
+
+class LosesSight(InlineRunner):
+    """Says of every task that its worker was lost, after it has done it."""
+
+    def run(self, tasks, *, holds_engine):
+        for task, result in super().run(tasks, holds_engine=holds_engine):
+            yield task, Failure("the worker was lost") if isinstance(result, Receipt) else result
+
+
+def test_a_worker_that_was_lost_after_its_work_has_done_it(tmp_path):
+    documents = write_documents(tmp_path, TEXTS)
+    seen = execute(job(CountAndCopy(), tmp_path / "seen", documents), InlineRunner())
+    lost = execute(job(CountAndCopy(), tmp_path / "lost", documents), LosesSight())
+    assert lost.quarantined == []
+    assert lost.digest == seen.digest
+
+
+@pytest.mark.parametrize("which", ["receipts/gone/old.json", "manifest.json"])
+def test_an_unreadable_receipt_or_manifest_is_mended_by_the_next_run(tmp_path, which):
+    documents = write_documents(tmp_path, TEXTS)
+    first = execute(job(CountAndCopy(), tmp_path / "out", documents), InlineRunner())
+    storage.write_bytes(str(tmp_path / "out" / which), b'{"half')
+    assert execute(job(CountAndCopy(), tmp_path / "out", documents), InlineRunner()).digest == first.digest
+    assert verify(str(tmp_path / "out"))[1] == []
+
+
+def test_verify_names_a_shard_that_is_no_parquet_any_more(tmp_path):
+    manifest = execute(job(CountAndCopy(), tmp_path / "out", write_documents(tmp_path, TEXTS)), InlineRunner())
+    path = manifest.documents()[0].path
+    storage.write_bytes(path, b"PAR1")
+    assert any(path in problem for problem in verify(str(tmp_path / "out"))[1])

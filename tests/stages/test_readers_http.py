@@ -1,12 +1,14 @@
 """HTTP answers as crawlers store them: encodings are undone where the bytes have them, and only there."""
 
 import gzip
+import time
 import zlib
 
 import brotli
 import pytest
 import zstandard
 
+from stages.readers import charset
 from stages.readers.http import BodyError, BodyTooLarge, decode_body, parse_answer, parse_mime
 from tests.stages.warc_bytes import answer, page, put, record, rows_of
 
@@ -62,7 +64,7 @@ def test_chunks_that_break_off_are_an_error():
 
 def test_an_unknown_content_encoding_is_an_error():
     with pytest.raises(BodyError, match="'rot13' is not known"):
-        decode_body(BODY, {"content-encoding": "rot13"}, LIMIT)
+        decode_body(b"uggc" * 9, {"content-encoding": "rot13"}, LIMIT)
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, zlib.compress, brotli.compress, zstandard.compress])
@@ -101,3 +103,25 @@ def test_line_ends_without_carriage_return_are_understood():
 )
 def test_a_content_type_is_taken_apart(value, mime, charset):
     assert parse_mime(value) == (mime, charset)
+
+
+@pytest.mark.parametrize("member", [gzip.compress(b"", mtime=0), zstandard.ZstdCompressor().compress(b"")])
+def test_a_body_of_a_million_empty_members_is_refused_at_once(member):
+    coding = "gzip" if member[:2] == b"\x1f\x8b" else "zstd"
+    started = time.perf_counter()
+    with pytest.raises(BodyError, match="more than 10000 members"):
+        decode_body(member * 1_000_000, {"content-encoding": coding}, 1 << 20)
+    assert time.perf_counter() - started < 5
+
+
+def test_an_encoding_that_is_none_leaves_a_plain_page_as_it_is():
+    for value in ("text/html", "iso-8859-1", "gzip;q=1"):
+        assert decode_body(b"<html>plain", {"content-encoding": value}, 1 << 20) == b"<html>plain"
+
+
+def test_comments_before_a_page_cost_no_more_than_their_length():
+    started = time.perf_counter()
+    assert charset.sniffed_mime(b"<!---->" * 5000 + b"<html>") in ("text/html", "text/plain")
+    assert charset.sniffed_mime(b"<!-- -->\n" * 60 + b"<center>") != ""
+    assert charset.sniffed_mime(b"<!-- a -->\n" * 3 + b"<html>") == "text/html"
+    assert time.perf_counter() - started < 1
