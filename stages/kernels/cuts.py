@@ -221,10 +221,9 @@ def _trimmed(
         begin = _next(text, begin, stop)
     while end > begin and not _is_boundary(text, start, stop, end, boundaries, separators):
         end = _previous(text, end, start)
-    if begin in (start, end) or end == stop:
-        return begin, end
-    left, right = _kind_before(text, start, begin, stop, boundaries), _kind(text, end, stop, boundaries)
-    if left == SEPARATOR or right == SEPARATOR:
+    left, before = _run_before(text, start, begin, stop, boundaries, separators)
+    right, after = _run_after(text, end, stop, boundaries, separators)
+    if begin == end or before == start or after == stop or left + right >= separators:
         return begin, end
     head, tail = begin, end
     head_has_line = tail_has_line = False
@@ -236,7 +235,11 @@ def _trimmed(
         tail_has_line |= text[tail] == NEWLINE
     if head > begin and (head_has_line or not tail_has_line):
         return head, end
-    if tail == end and left == JOINED and right == JOINED:
+    if (
+        tail == end
+        and _kind_before(text, start, begin, stop, boundaries) == JOINED
+        and _kind(text, end, stop, boundaries) == JOINED
+    ):
         return _next(text, begin, stop), end
     return begin, tail
 
@@ -244,23 +247,31 @@ def _trimmed(
 @njit(cache=True, nogil=True)
 def _is_boundary(text: Any, start: int, stop: int, position: int, boundaries: Any, separators: int) -> bool:
     """Whether a cut may begin or end here: beside a free character, or beside so many separators in a row, or an end of the text."""
-    after, found = position, 0
-    while after < stop and found < separators:
-        kind = _kind(text, after, stop, boundaries)
-        if kind != SEPARATOR:
-            break
-        after = _next(text, after, stop)
-        found += 1
-    if after == stop or found == separators or kind == FREE:
+    found, after = _run_after(text, position, stop, boundaries, separators)
+    if after == stop or found == separators or _kind(text, after, stop, boundaries) == FREE:
         return True
-    before, found = position, 0
-    while before > start and found < separators:
-        kind = _kind_before(text, start, before, stop, boundaries)
-        if kind != SEPARATOR:
-            break
-        before = _previous(text, before, start)
+    found, before = _run_before(text, start, position, stop, boundaries, separators)
+    return before == start or found == separators or _kind_before(text, start, before, stop, boundaries) == FREE
+
+
+@njit(cache=True, nogil=True)
+def _run_after(text: Any, position: int, stop: int, boundaries: Any, most: int) -> tuple[int, int]:
+    """How many separators in a row begin here, at most so many, and the place behind them."""
+    found = 0
+    while position < stop and found < most and _kind(text, position, stop, boundaries) == SEPARATOR:
+        position = _next(text, position, stop)
         found += 1
-    return before == start or found == separators or kind == FREE
+    return found, position
+
+
+@njit(cache=True, nogil=True)
+def _run_before(text: Any, start: int, position: int, stop: int, boundaries: Any, most: int) -> tuple[int, int]:
+    """How many separators in a row end here, at most so many, and the place of the first."""
+    found = 0
+    while position > start and found < most and _kind_before(text, start, position, stop, boundaries) == SEPARATOR:
+        position = _previous(text, position, start)
+        found += 1
+    return found, position
 
 
 @njit(cache=True, nogil=True)

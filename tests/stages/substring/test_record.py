@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import cache
 
 import pyarrow as pa
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from manifests.schema import DOCUMENT
@@ -91,6 +91,7 @@ def test_the_record_says_what_is_gone(texts, config):
     st.integers(0, 5),
     st.booleans(),
 )
+@example(["a\n\n\n "], "paragraph", 1, 0, True)
 def test_no_line_and_no_word_is_left_in_part_or_grown_together(texts, boundary, length, bridge, own_repeats):
     config = SubstringSettings(
         min_bytes=length,
