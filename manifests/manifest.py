@@ -120,7 +120,8 @@ def find_manifests(root: str) -> list[str]:
                 else []
             )
         else:
-            names = sorted(os.listdir(storage.local(root))) if os.path.isdir(storage.local(root)) else []
+            here = storage.local(root)
+            names = os.listdir(here) if os.path.isdir(here) else []
         candidates = [storage.join(root, name) for name in sorted(names) if has_manifest(storage.join(root, name))]
     if not candidates:
         raise InputError(f"{root} holds no finished stage", "give the output folder of a run or of one stage")

@@ -168,9 +168,7 @@ def read_parquet(artifact: Artifact | str, columns: list[str] | None = None) -> 
             # reading ahead pays for remote files; for local ones it only leaves threads at work on a file that turns out damaged
             file = pq.ParquetFile(source, pre_buffer=storage.is_remote(path))
         except (pa.ArrowInvalid, OSError) as error:
-            raise InputError(
-                f"{path} is not a readable Parquet file ({str(error).splitlines()[0]})", "make it again"
-            ) from error
+            raise _unreadable(path, error) from error
         missing = sorted(set(columns or ()) - set(file.schema_arrow.names))
         if missing:
             raise InputError(f"{path} has no column {', '.join(missing)}", "check which stage wrote it")
@@ -188,6 +186,8 @@ def schema_of(artifact: Artifact | str) -> pa.Schema:
         try:
             return pq.read_schema(source)
         except (pa.ArrowInvalid, OSError) as error:
-            raise InputError(
-                f"{path} is not a readable Parquet file ({str(error).splitlines()[0]})", "make it again"
-            ) from error
+            raise _unreadable(path, error) from error
+
+
+def _unreadable(path: str, error: Exception) -> InputError:
+    return InputError(f"{path} is not a readable Parquet file ({str(error).splitlines()[0]})", "make it again")

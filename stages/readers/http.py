@@ -7,9 +7,13 @@ like it, and a body that plainly does not have it is taken as it stands. Source:
 
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+import zstandard
+
+from stages.readers.streams import DECODERS, GZIP_MAGIC, ZSTD_MAGIC
 
 _STATUS_LINE = re.compile(rb"HTTP/\d(?:\.\d)?\s+(\d{3})(?:\s|$)")
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n")
@@ -17,7 +21,6 @@ _CHUNK_SIZE = re.compile(rb"[ \t]*([0-9a-fA-F]{1,15})[ \t]*(?:;[^\r\n]*)?\r?\n")
 _SEPARATOR = re.compile(r"\s*[,;]\s*")
 _LOOKS_LIKE_TEXT = re.compile(rb"\s*[<{\[]")
 _NOT_NUL = re.compile(rb"[^\0]")
-_GZIP = 31  # zlib: gzip framing with the largest window
 _STEP = 1024  # compressed bytes given to a decoder at once: zstandard gives all it can, 32 MB at the very worst
 _MOST_MEMBERS = 10_000  # of one body; real ones have one, block-compressed ones some hundreds
 
@@ -112,35 +115,31 @@ def _decoded(body: bytes, coding: str, limit: int) -> bytes:
     if coding in ("", "identity", "none", "utf-8", "aws-chunked") or not body:
         return body
     if coding in ("gzip", "x-gzip"):
-        return _inflated(body, _GZIP, limit) if body.startswith(b"\x1f\x8b") else body
+        return _joined(body, DECODERS[GZIP_MAGIC], zlib.error, limit) if body.startswith(GZIP_MAGIC[:2]) else body
     if coding == "deflate":
         if _LOOKS_LIKE_TEXT.match(body):
             return body
         zlib_framed = body[0] & 0x0F == 8 and int.from_bytes(body[:2], "big") % 31 == 0
-        return _inflated(
-            body, 15 if zlib_framed else -15, limit
-        )  # some servers send deflate data without its zlib frame
+        window = 15 if zlib_framed else -15  # some servers send deflate data without its zlib frame
+        return _joined(body, lambda: zlib.decompressobj(window), zlib.error, limit, most=1)
     if coding == "br":
         return _unbrotlied(body, limit)
     if coding == "zstd":
-        return _unzstandarded(body, limit) if body.startswith(b"\x28\xb5\x2f\xfd") else body
+        return _joined(body, DECODERS[ZSTD_MAGIC], zstandard.ZstdError, limit) if body.startswith(ZSTD_MAGIC) else body
     if _LOOKS_LIKE_TEXT.match(body):
         return body
     raise BodyError(f"the content encoding {coding!r} is not known")
 
 
-def _inflated(body: bytes, window: int, limit: int) -> bytes:
-    return b"".join(_members(body, lambda: zlib.decompressobj(window), zlib.error, limit, only_one=window != _GZIP))
-
-
-def _members(
-    body: bytes, decoder_of: Callable[[], Any], failure: type[Exception], limit: int, only_one: bool = False
-) -> Iterator[bytes]:
-    """What a body's compressed members hold, one after the other; zero bytes behind the last one are padding. Rubbish after a whole gzip
-    member is ignored, as browsers do. Linear in the body's length."""
+def _joined(
+    body: bytes, decoder_of: Callable[[], Any], failure: type[Exception], limit: int, most: int | None = None
+) -> bytes:
+    """What a body's compressed members hold (the first `most` of them), one after the other; zero bytes behind the last one are padding.
+    Rubbish after a whole gzip member is ignored, as browsers do. Linear in the body's length."""
     view, left = memoryview(body), limit
+    parts: list[bytes] = []
     at = members = 0
-    while _NOT_NUL.search(body, at):
+    while members != most and _NOT_NUL.search(body, at):
         members += 1
         if members > _MOST_MEMBERS:
             raise BodyError(f"the compressed body has more than {_MOST_MEMBERS} members")
@@ -150,18 +149,16 @@ def _members(
             if not piece:
                 raise BodyError("the compressed body breaks off")
             try:
-                part = decoder.decompress(piece)
+                parts.append(decoder.decompress(piece))
             except failure as error:
                 if members > 1 and failure is zlib.error:
-                    return
+                    return b"".join(parts)
                 raise BodyError(f"the compressed body does not decode ({error})") from error
-            left -= len(part)
+            left -= len(parts[-1])
             if left < 0:
                 raise BodyTooLarge(f"more than {limit} bytes when decoded")
-            yield part
             at += len(piece) - len(decoder.unused_data)
-        if only_one:
-            return
+    return b"".join(parts)
 
 
 def _unbrotlied(body: bytes, limit: int) -> bytes:
@@ -185,10 +182,3 @@ def _unbrotlied(body: bytes, limit: int) -> bytes:
             return body
         raise BodyError(f"the compressed body does not decode ({error})") from error
     return b"".join(parts)
-
-
-def _unzstandarded(body: bytes, limit: int) -> bytes:
-    import zstandard
-
-    decompressor = zstandard.ZstdDecompressor(max_window_size=1 << 27)
-    return b"".join(_members(body, decompressor.decompressobj, zstandard.ZstdError, limit))

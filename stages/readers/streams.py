@@ -22,7 +22,7 @@ ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _CHUNK = 16 << 10  # small, since zstandard decodes all it is given: 16 KB become 512 MB at the very worst
 _GZIP_WINDOW = 31  # zlib: gzip framing with the largest window
 
-_OPENERS: dict[bytes, Callable[[], Any]] = {
+DECODERS: dict[bytes, Callable[[], Any]] = {  # magic number of a compression -> a decoder of one member
     GZIP_MAGIC: lambda: zlib.decompressobj(_GZIP_WINDOW),
     ZSTD_MAGIC: lambda: zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj(),
     b"BZh": bz2.BZ2Decompressor,
@@ -49,9 +49,6 @@ class Watched:
             self.fault = error
             raise
 
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return self._file.seek(offset, whence)
-
     def check(self) -> None:
         """Raise the fault, if there was one."""
         if self.fault is not None:
@@ -60,7 +57,7 @@ class Watched:
 
 def magic_of(start: bytes) -> bytes | None:
     """The magic number of a known compression that `start` begins with."""
-    return next((magic for magic in _OPENERS if start.startswith(magic)), None)
+    return next((magic for magic in DECODERS if start.startswith(magic)), None)
 
 
 def compression_of(path: str, start: bytes, plain: bytes) -> bytes | None:
@@ -157,7 +154,7 @@ class Inflated:
         elif not self._waiting.startswith(self._magic):
             self._stop("garbage", self._at, f"no compressed member begins here ({self._waiting[:16]!r})")
         else:
-            self._decoder = _OPENERS[self._magic]()
+            self._decoder = DECODERS[self._magic]()
             self.members.append(Member(self._decoded, self._at))
 
     def _decode(self, size: int) -> bytes:
