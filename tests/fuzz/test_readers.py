@@ -10,7 +10,7 @@ from manifests.errors import InputError
 from stages.readers import RECORD, locate
 from tests.fuzz.budget import fuzz
 from tests.fuzz.damage import damaged
-from tests.stages import test_readers_arc, warc_bytes
+from tests.stages import arc_bytes, warc_bytes
 from tests.stages.warc_bytes import answer, page, put, record, rows_of, table_of
 
 WARC = [
@@ -20,7 +20,7 @@ WARC = [
     record(3, b"{}", kind="metadata", content_type="application/json"),
     record(4, answer(b"5\r\nhello\r\n0\r\n\r\n", Transfer_Encoding="chunked")),
 ]
-ARC = test_readers_arc.pages(3)
+ARC = arc_bytes.pages(3)
 
 
 def whole_files(records):
@@ -57,8 +57,8 @@ def test_any_bytes_are_rows_or_a_refusal(tmp_path, name, records):
 
 @pytest.mark.parametrize("kind", ["warc", "arc"])
 def test_members_that_the_damage_does_not_touch_are_read(tmp_path, kind):
-    made = warc_bytes.pages(5) if kind == "warc" else [gzip.compress(item) for item in test_readers_arc.pages(5)[1:]]
-    head = [] if kind == "warc" else [gzip.compress(test_readers_arc.FILEDESC)]
+    made = warc_bytes.pages(5) if kind == "warc" else [gzip.compress(item) for item in arc_bytes.pages(5)[1:]]
+    head = [] if kind == "warc" else [gzip.compress(arc_bytes.FILEDESC)]
 
     @fuzz(30)
     @given(st.integers(0, 4), st.data())

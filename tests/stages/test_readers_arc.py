@@ -8,33 +8,12 @@ import pytest
 from manifests.errors import InputError
 from stages.readers import format_of, locate
 from stages.readers.arc import iso_date, parsed
-from tests.stages.warc_bytes import PROSE, answer, page, put, rows_of
-
-VERSION = b"1 0 InternetArchive\nURL IP-address Archive-date Content-type Archive-length\n"
-
-
-def record(url, block, mime="text/html", date="20050614070159", claims=None):
-    length = len(block) if claims is None else claims
-    return f"{url} 207.241.229.39 {date} {mime} {length}\n".encode() + block + b"\n"
-
-
-FILEDESC = record("filedesc://crawl.arc", VERSION, "text/plain")
-
-
-def pages(count):
-    return [FILEDESC, *(record(f"http://example.org/{n}", answer(page(f"Page {n}. {PROSE}"))) for n in range(count))]
+from tests.stages.arc_bytes import FILEDESC, pages, record
+from tests.stages.warc_bytes import PROSE, answer, errors, numbers, page, put, rows_of
 
 
 def arc(tmp_path, records, compressed, name="crawl.arc"):
     return put(tmp_path, name, b"".join(gzip.compress(item, mtime=0) if compressed else item for item in records))
-
-
-def numbers(rows):
-    return [None if row["error"] else int(row["url"].rsplit("/", 1)[1]) for row in rows]
-
-
-def errors(rows):
-    return [row["error"] for row in rows if row["error"]]
 
 
 @pytest.mark.parametrize("compressed", [True, False])

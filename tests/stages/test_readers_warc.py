@@ -7,16 +7,7 @@ import pytest
 
 from manifests.errors import InputError
 from stages.readers import RECORD, ReaderSettings, locate, read_records
-from tests.stages.warc_bytes import PROSE, answer, page, pages, put, record, rows_of
-
-
-def numbers(rows):
-    """Which pages were read, by the number at the end of their address; None for a row that could not be read."""
-    return [None if row["error"] else int(row["url"].rsplit("/", 1)[1]) for row in rows]
-
-
-def errors(rows):
-    return [row["error"] for row in rows if row["error"]]
+from tests.stages.warc_bytes import PROSE, answer, errors, numbers, page, pages, put, record, rows_of
 
 
 @pytest.mark.parametrize("compressed", [True, False])

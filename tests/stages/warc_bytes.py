@@ -55,3 +55,12 @@ def table_of(artifact, **settings):
 
 def rows_of(artifact, **settings):
     return table_of(artifact, **settings).to_pylist()
+
+
+def numbers(rows):
+    """Which pages were read, by the number at the end of their address; None for a row that could not be read."""
+    return [None if row["error"] else int(row["url"].rsplit("/", 1)[1]) for row in rows]
+
+
+def errors(rows):
+    return [row["error"] for row in rows if row["error"]]
