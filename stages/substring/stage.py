@@ -33,7 +33,7 @@ from stages.substring.settings import SUBSTRING_COLUMNS, SubstringSettings
 class Substring(SubstringSettings):
     """Cut passages that other documents have."""
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     def adds(self) -> tuple[pa.Field, ...]:
         return SUBSTRING_COLUMNS
