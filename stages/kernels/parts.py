@@ -157,7 +157,9 @@ def find_parts(
                         characters += at < position
                         if at > begin:
                             parts[0, n_parts], parts[1, n_parts] = begin, at
-                            kinds[n_parts], hashes[n_parts] = WIDE_WORD if letters_only else WIDE, value
+                            # a word of ASCII letters beside white space beyond ASCII may be one that is cut, as anywhere
+                            kinds[n_parts] = WIDE_WORD if letters_only and count < at - begin else WIDE
+                            hashes[n_parts] = value
                             hard[n_hard] = n_parts
                             n_hard += 1
                             line_hash = (line_hash ^ value) * PRIME

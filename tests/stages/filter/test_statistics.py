@@ -164,6 +164,8 @@ PIECES = [
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.sampled_from(PIECES), max_size=60).map("".join), st.sampled_from(list(EDITS)))
+@example("cannot\xa0", "none")
+@example("\xa0im Im\u2028cannot", "none")
 def test_kernels_and_plain_implementation_agree_on_text_made_of_awkward_pieces(text, how):
     assert_same(text, how)
 
