@@ -36,11 +36,10 @@ _thread = (
 
 StopWords = Mapping[str, Sequence[str]]
 # Rows of counts, in the order of the kernels' own constants.
-_PARTS = ("characters", "part_characters", "uppercase", "digits", "symbols", "alphabetic_parts", "longest_part")
-_TOKENS = (
-    *("tokens", "words", "word_characters", "alphabetic_tokens", "stop_words", "hash_signs", "ellipses"),
-    *("parentheses", "url_characters"),
-)
+_MARKS = ("characters", "part_characters", "uppercase", "digits", "symbols", "alphabetic_parts")
+_LONGEST = ("longest_part",)
+_CUTS = ("hash_signs", "ellipses", "parentheses", "url_characters")
+_TOKENS = ("tokens", "words", "word_characters", "alphabetic_tokens", "stop_words", "closing_brackets")
 _NGRAMS = (*(f"top_{n}" for n in (2, 3, 4)), *(f"duplicate_{n}" for n in range(5, 11)))
 _LINES = (
     *("lines", "bullets", "ellipsis_ends", "filled_lines", "repeated_lines", "repeated_line_characters"),
@@ -57,7 +56,7 @@ _LINES = (
     *("removed_long_word", "removed_unpunctuated", "removed_few_words", "removed_javascript", "removed_policy"),
     *("removed_uppercase", "removed_numeric", "removed_counter", "removed_single_word", "removed_emptied"),
 )
-_COUNTS = (*_PARTS, *_TOKENS, *_NGRAMS, *_LINES)
+_COUNTS = (*_MARKS, *_LONGEST, *_CUTS, *_TOKENS, *_NGRAMS, *_LINES)
 
 
 @dataclass(frozen=True)
@@ -142,47 +141,50 @@ class _Kernels:
         """Measure the texts of one block; returns how many bytes of them the edits leave."""
         from stages.kernels.cut import cut_parts
         from stages.kernels.lines import edit_lines
+        from stages.kernels.marks import lay_out, mark_bytes
         from stages.kernels.ngrams import measure_ngrams
         from stages.kernels.parts import find_parts
         from stages.kernels.tokens import measure_tokens
 
-        texts, size = offsets.size - 1, int(offsets[-1] - offsets[0])
-        block = self._array("bytes", np.uint8, size)  # with room behind it: kernels load eight bytes at a time
-        block[:size], block[size : size + 80] = data[offsets[0] : offsets[-1]], 0
-        data, offsets = block, offsets - offsets[0]
-        parts, kinds = self._array("parts", np.int32, 2, size), self._array("kinds", np.uint8, size)
-        hashes, hard = self._array("hashes", np.uint64, size), self._array("hard", np.int32, size)
-        cuts = self._array("cuts", np.int32, 2 * size)
-        lines, line_hashes = (
-            self._array("lines", np.int32, 5, size + texts),
-            self._array("keys", np.uint64, size + texts),
-        )
-        line_counts = self._array("line_counts", np.int32, 2, size + texts)
-        tokens, reach = self._array("tokens", np.uint64, size), self._array("reach", np.int32, size + texts)
+        texts, sizes = offsets.size - 1, np.diff(offsets)
+        begins = np.concatenate([[0], np.cumsum((sizes // 64 + 1) * 64)])
+        size = int(begins[-1])
+        block = self._array("bytes", np.uint8, size)  # with room behind it: kernels load more than one byte at a time
+        lay_out(data, offsets, begins, block)
+        data, bits = block, self._array("bits", np.uint64, 5, size // 64)
+        edges, hard = self._array("edges", np.int32, size), self._array("hard", np.int32, size)
+        parts, hashes = edges.reshape(-1, 2), self._array("hashes", np.uint64, size)
+        cuts, kinds = self._array("cuts", np.int32, 2 * size), self._array("kinds", np.int32, 2 * size)
+        lines, line_hashes = self._array("lines", np.int32, 5, size), self._array("keys", np.uint64, size)
+        line_counts = self._array("line_counts", np.int32, 2, size)
+        tokens, reach = self._array("tokens", np.uint64, size), self._array("reach", np.int32, size)
         text_lines, text_hard, text_tokens = (np.empty(texts + 1, np.int32) for _ in range(3))
-        rows = [np.zeros((len(names), texts), np.int64) for names in (_PARTS, _TOKENS, _NGRAMS, _LINES)]
+        marks, longest, cut_counts, token_counts, ngrams, line_rows = (
+            np.zeros((len(names), texts), np.int64) for names in (_MARKS, _LONGEST, _CUTS, _TOKENS, _NGRAMS, _LINES)
+        )
+        mark_bytes(data, begins, sizes, self.classes, bits, edges, lines, text_lines, marks)
         find_parts(
-            data, offsets, self.classes, self.sieve, parts, kinds, hashes, hard, lines, line_hashes, text_lines, text_hard, rows[0]
+            data, bits, self.sieve, parts, lines, text_lines, hashes, hard, line_hashes, text_hard, longest[0]
         )  # fmt: skip
         cut_parts(
-            data, self.classes, parts, kinds, hashes, hard, text_hard, by_character, *self.exceptions, self.shapes, self.units,
-            self._known(), cuts,
+            data, bits, self.classes, parts, hashes, hard, text_hard, by_character, *self.exceptions, self.shapes, self.units,
+            self._known(), cuts, kinds, cut_counts,
         )  # fmt: skip
         measure_tokens(
-            data, self.classes, parts, kinds, hashes, lines, text_lines, cuts, self.stops, self.stop_tables, groups, tokens, reach,
-            text_tokens, line_counts, rows[1],
+            data, bits, parts, hashes, hard, lines, text_lines, cuts, kinds, self.stops, self.stop_tables, groups, tokens, reach,
+            text_tokens, line_counts, token_counts,
         )  # fmt: skip
-        measure_ngrams(tokens, reach, text_tokens, rows[2])
+        measure_ngrams(tokens, reach, text_tokens, ngrams)
         edited_offsets = np.empty(texts + 1, np.int32)
         edits = self.edits
         edit_lines(
             data, self.classes, parts, lines, line_hashes, text_lines, line_counts, spared, *phrase_tables(),
             self._array("groups", np.uint8, size // 64 + 1),
             edits.minimum_words, edits.longest_word, edits.terminal_punctuation, edits.phrases, edits.citations, self.refinedweb,
-            edited, edited_offsets, rows[3],
+            edited, edited_offsets, line_rows,
         )  # fmt: skip
         ends[:] = edited_offsets[1:] + np.int64(written)
-        np.concatenate(rows, out=counts)
+        np.concatenate((marks, longest, cut_counts, token_counts, ngrams, line_rows), out=counts)
         return int(edited_offsets[-1])
 
     def _known(self) -> NDArray[np.uint64]:
@@ -215,6 +217,7 @@ def _named(values: NDArray[np.int64]) -> Counts:
     counts = dict(zip(_COUNTS, values, strict=True))
     counts["whitespace"] = counts["characters"] - counts["part_characters"]
     counts["letters"] = counts["part_characters"] - counts["digits"] - counts["symbols"]
+    counts["parentheses"] = counts["parentheses"] + counts["closing_brackets"]
     counts["removed_lines"] = sum(
         counts[name] for name in _LINES if name.startswith("removed_") and name != "removed_parts"
     )

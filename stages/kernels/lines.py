@@ -137,7 +137,7 @@ def edit_lines(
                     last_was_blank = True
                 continue
 
-            begin_text, end_text = np.int64(parts[0, first_part]), np.int64(parts[1, last_part - 1])
+            begin_text, end_text = np.int64(parts[first_part, 0]), np.int64(parts[last_part - 1, 1])
             row[TEXT_LINES] += 1
             row[PARTS] += n_parts
             row[BULLETS] += is_bullet(data, begin_text, end_text)
