@@ -106,10 +106,12 @@ class _Kernels:
         from stages.kernels.english import exception_shapes, exception_sieve, exception_table, perfect_tables
 
         self.edits, self.copies, self.refinedweb = edits, copies, refinedweb
-        self.classes, self.sieve, self.units = character_table(), exception_sieve(), unit_keys()
-        self.exceptions, self.shapes = exception_table(), exception_shapes()
+        # Copies, because numba takes ten times as long to see what a read-only array is.
+        self.classes, self.sieve, self.units = character_table().copy(), exception_sieve().copy(), unit_keys().copy()
+        self.exceptions = tuple(table.copy() for table in exception_table())
+        self.shapes, self.phrases = exception_shapes().copy(), tuple(table.copy() for table in phrase_tables())
         self.groups = {language: index for index, language in enumerate(stop_words)}
-        self.stops, self.stop_tables = perfect_tables(list(stop_words.values()))
+        self.stops, self.stop_tables = (table.copy() for table in perfect_tables(list(stop_words.values())))
 
     def run(
         self,
@@ -178,7 +180,7 @@ class _Kernels:
         edited_offsets = np.empty(texts + 1, np.int32)
         edits = self.edits
         edit_lines(
-            data, self.classes, parts, lines, line_hashes, text_lines, line_counts, spared, *phrase_tables(),
+            data, self.classes, parts, lines, line_hashes, text_lines, line_counts, spared, *self.phrases,
             self._array("groups", np.uint8, size // 64 + 1),
             edits.minimum_words, edits.longest_word, edits.terminal_punctuation, edits.phrases, edits.citations, self.refinedweb,
             edited, edited_offsets, line_rows,

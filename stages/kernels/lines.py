@@ -2,7 +2,7 @@
 
 Gopher's rules see the lines as they came; C4's and FineWeb's those that the edits leave, stripped. A line is told from another by
 the hashes of its parts and
-its length. Phrases are looked for at their rarest pair of letters, in any case (ASCII).
+its length. Phrases are looked for where four letters in a row stand that few other words have, in any case (ASCII).
 
 Definitions: `stages.filter.statistics`; edits: `stages.filter.line_edits`.
 """
@@ -58,8 +58,9 @@ sealed("furniture.py", "725e5b3853e2")
 
 # What phrases there are, as bits; phrases are given with these numbers.
 LOREM, SCRIPT, POLICIES, CART = 1, 2, 4, 8
-PAIRS, OPENS, BRACES = 1, 2, 4  # what a group of bytes may hold
-GROUP, ONE = 64, np.uint64(1)
+LETTERS, OPENS, BRACES = 1, 2, 4  # what a group of bytes may hold
+GROUP, ONE, TWO, THREE, SMALL = 64, np.uint64(1), np.uint64(2), np.uint64(3), np.uint8(32)
+A, C, E, I, K, M, O, P, R, S, T, U, V, Y = (ord(letter) for letter in "aceikmoprstuvy")
 
 
 @njit(cache=True)
@@ -143,7 +144,7 @@ def edit_lines(
             row[BULLETS] += is_bullet(data, begin_text, end_text)
             row[ELLIPSIS_ENDS] += ends_in_ellipsis(data, begin_text, end_text)
             noticed = _noticed(groups, begin_text, end_text)
-            found = phrases_in(data, begin_text, end_text, phrases, phrase_table) if noticed & PAIRS else 0
+            found = phrases_in(data, begin_text, end_text, phrases, phrase_table) if noticed & LETTERS else 0
             row[BOILERPLATE_LINES] += found & POLICIES != 0
             row[BOILERPLATE_LINES] += found & (POLICIES | LOREM) == LOREM
             # The edits in C4's order, which decides what is counted.
@@ -264,25 +265,27 @@ def _copy(
 
 @njit(cache=True)
 def _look_over(data: Bytes, size: int, groups: Bytes) -> None:
-    """By group of GROUP bytes: whether one of the phrases' rare pairs may end there, and brackets. The compiler makes vectors of it."""
+    """By group of GROUP bytes: whether four letters that a phrase has begin there, and brackets. The compiler makes vectors of it."""
     for group in range((size + GROUP - 1) // GROUP):
-        pairs = opens = braces = False
+        rare = opens = braces = False
         for index in range(group * GROUP, (group + 1) * GROUP):
             at = np.uint64(index)  # unsigned, or the compiler minds negative places and makes no vectors
-            first, second = data[at], data[at + ONE]
-            pairs |= ((first == 107) | (first == 75)) & ((second == 105) | (second == 73))  # ki
-            pairs |= ((first == 99) | (first == 67)) & ((second == 121) | (second == 89))  # cy
-            pairs |= ((first == 118) | (first == 86)) & ((second == 97) | (second == 65))  # va
-            pairs |= ((first == 109) | (first == 77)) & ((second == 115) | (second == 83))  # ms
-            pairs |= ((first == 112) | (first == 80)) & ((second == 115) | (second == 83))  # ps
+            first, second, third, fourth = data[at], data[at + ONE], data[at + TWO], data[at + THREE]
             opens |= first == OPENING
             braces |= first == CURLY
-        groups[group] = pairs | opens << 1 | braces << 2
+            first, second, third, fourth = first | SMALL, second | SMALL, third | SMALL, fourth | SMALL
+            rare |= (first == I) & (second == P) & (third == S) & (fourth == U)  # lorem ipsum
+            rare |= (first == V) & (second == A) & (third == S) & (fourth == C)  # javascript
+            rare |= (first == V) & (second == A) & (third == C) & (fourth == Y)  # privacy policy
+            rare |= (first == O) & (second == K) & (third == I) & (fourth == E)  # cookie
+            rare |= (second == E) & (third == M) & (fourth == S) & (first == T)  # items in cart
+            rare |= (second == R) & (third == M) & (fourth == S) & (first == E)  # terms of use
+        groups[group] = rare | opens << 1 | braces << 2
 
 
 @njit(cache=True)
 def _noticed(groups: Bytes, begin: int, end: int) -> int:
-    """What was noticed in the groups of a line; the pair before its first byte counts too, which does no harm."""
+    """What was noticed in the groups of a line, and so perhaps beside it, which does no harm."""
     noticed = 0
     for group in range(begin // GROUP, (end - 1) // GROUP + 1):
         noticed |= groups[group]
