@@ -145,7 +145,7 @@ class _Kernels:
         from stages.kernels.lines import edit_lines
         from stages.kernels.marks import lay_out, mark_bytes
         from stages.kernels.ngrams import measure_ngrams
-        from stages.kernels.parts import find_parts
+        from stages.kernels.parts import hash_parts, measure_lines
         from stages.kernels.tokens import measure_tokens
 
         texts, sizes = offsets.size - 1, np.diff(offsets)
@@ -155,32 +155,32 @@ class _Kernels:
         lay_out(data, offsets, begins, block)
         data, bits = block, self._array("bits", np.uint64, 5, size // 64)
         edges, hard = self._array("edges", np.int32, size), self._array("hard", np.int32, size)
-        parts, hashes = edges.reshape(-1, 2), self._array("hashes", np.uint64, size)
+        hashes, long = self._array("hashes", np.uint64, size), self._array("long", np.int32, size)
         cuts, kinds = self._array("cuts", np.int32, 2 * size), self._array("kinds", np.int32, 2 * size)
         lines, line_hashes = self._array("lines", np.int32, 5, size), self._array("keys", np.uint64, size)
         line_counts = self._array("line_counts", np.int32, 2, size)
         tokens, reach = self._array("tokens", np.uint64, size), self._array("reach", np.int32, size)
-        text_lines, text_hard, text_tokens = (np.empty(texts + 1, np.int32) for _ in range(3))
+        text_lines, text_tokens = (np.empty(texts + 1, np.int32) for _ in range(2))
         marks, longest, cut_counts, token_counts, ngrams, line_rows = (
             np.zeros((len(names), texts), np.int64) for names in (_MARKS, _LONGEST, _CUTS, _TOKENS, _NGRAMS, _LINES)
         )
         mark_bytes(data, begins, sizes, self.classes, bits, edges, lines, text_lines, marks)
-        find_parts(
-            data, bits, self.sieve, parts, lines, text_lines, hashes, hard, line_hashes, text_hard, longest[0]
-        )  # fmt: skip
+        n_parts = int(lines[2, text_lines[-1]])
+        n_hard = hash_parts(data, bits, edges, n_parts, self.sieve, hashes, hard, long)
+        measure_lines(data, bits, edges, hashes, text_lines, lines, line_hashes, longest[0])
         cut_parts(
-            data, bits, self.classes, parts, hashes, hard, text_hard, by_character, *self.exceptions, self.shapes, self.units,
+            data, bits, self.classes, edges, hashes, hard[:n_hard], lines, text_lines, by_character, *self.exceptions, self.shapes, self.units,
             self._known(), cuts, kinds, cut_counts,
         )  # fmt: skip
         measure_tokens(
-            data, bits, parts, hashes, hard, lines, text_lines, cuts, kinds, self.stops, self.stop_tables, groups, tokens, reach,
+            data, bits, edges, hashes, hard, lines, text_lines, cuts, kinds, self.stops, self.stop_tables, groups, tokens, reach,
             text_tokens, line_counts, token_counts,
         )  # fmt: skip
         measure_ngrams(tokens, reach, text_tokens, ngrams)
         edited_offsets = np.empty(texts + 1, np.int32)
         edits = self.edits
         edit_lines(
-            data, self.classes, parts, lines, line_hashes, text_lines, line_counts, spared, *self.phrases,
+            data, self.classes, edges, lines, line_hashes, text_lines, line_counts, spared, *self.phrases,
             self._array("groups", np.uint8, size // 64 + 1),
             edits.minimum_words, edits.longest_word, edits.terminal_punctuation, edits.phrases, edits.citations, self.refinedweb,
             edited, edited_offsets, line_rows,

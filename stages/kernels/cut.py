@@ -33,7 +33,7 @@ sealed("affixes.py", "d6b0a64f46d8")
 sealed("token_kinds.py", "bfa3cd64a0c9")
 sealed("words.py", "72f0a07d65e1")
 BASIS, PRIME, HALF = np.uint64(0xCBF29CE484222325), np.uint64(0xD6E8FEB86659FD93), np.uint64(32)  # as english.hash_of
-WIDE, MIXED = 2, 3  # as in stages.kernels.marks
+WIDE, MIXED, LINE_PART = 2, 3, 2  # as in stages.kernels.marks
 AHEAD = 8  # parts; so many before one is looked up, its place in what is known is brought into the cache
 KNOWN_BITS, ONE, SIX, LAST = 17, np.uint64(1), np.uint64(6), np.uint64(63)
 FOUR, EIGHT, COUNT_PLACE, FLAG_BITS, BYTE_BITS = (np.uint64(number) for number in (4, 8, 28, 15, 255))
@@ -51,10 +51,11 @@ def cut_parts(
     data: Bytes,
     bits: Keys,
     classes: Flags,
-    parts: Integers,
+    edges: Integers,
     hashes: Keys,
     hard: Integers,
-    text_hard: Integers,
+    lines: Integers,
+    text_lines: Integers,
     by_character: NDArray[np.bool_],
     keys: Keys,
     values: Integers,
@@ -65,22 +66,23 @@ def cut_parts(
     kinds: Integers,
     counts: NDArray[np.int64],
 ) -> None:
-    """Cut the parts that `parts.find_parts` listed as hard.
+    """Cut the parts that `parts.hash_parts` listed as hard.
 
-    bits: of `marks.mark_bytes`. by_character: by text: whether scripts without spaces are read by character.
+    bits, edges, lines, text_lines: of `marks.mark_bytes`. by_character: by text: whether scripts without spaces are read by character.
     known: parts that were cut before, see `_keep`; language repeats itself, so this saves more than half of the work.
     cuts: the bytes behind each token of the hard parts, one after the other; a part's last is its own end. kinds: of the same tokens, as
     `token_kinds.kind_of` says. counts: by text, of its hard parts, the rows that `token_kinds` names.
     """
-    n, last_hard = 0, text_hard[-1] - 1
-    for text in range(text_hard.size - 1):
-        row = counts[:, text]
-        for index in range(text_hard[text], text_hard[text + 1]):
-            ahead = _key(data, parts, hashes, hard[np.uint64(min(index + AHEAD, last_hard))])
+    n = index = 0
+    for text in range(text_lines.size - 1):
+        row, last_part = counts[:, text], lines[LINE_PART, text_lines[text + 1]]
+        while index < hard.size and hard[np.uint64(index)] < last_part:
+            ahead = _key(data, edges, hashes, np.uint64(hard[np.uint64(min(index + AHEAD, hard.size - 1))]))
             prefetch(known, np.int64(ahead >> np.uint64(64 - KNOWN_BITS)) << 2)
             part = np.uint64(hard[np.uint64(index)])
-            begin, end = np.int64(parts[part, 0]), np.int64(parts[part, 1])
-            key = _key(data, parts, hashes, part)
+            index += 1
+            begin, end = np.int64(edges[part << ONE]), np.int64(edges[part << ONE | ONE])
+            key = _key(data, edges, hashes, part)
             slot = key >> np.uint64(64 - KNOWN_BITS)
             block, shift = np.uint64(end) >> SIX, np.uint64(end) & LAST
             is_wide = bits[WIDE, block] >> shift & ONE != 0
@@ -102,10 +104,10 @@ def cut_parts(
 
 
 @njit(cache=True, inline="always")
-def _key(data: Bytes, parts: Integers, hashes: Keys, part: int) -> Any:
+def _key(data: Bytes, edges: Integers, hashes: Keys, part: int) -> Any:
     """A hash of all of a part: its own leaves a mark at the end out."""
-    begin, end = np.int64(parts[np.uint64(part), 0]), np.int64(parts[np.uint64(part), 1])
-    return (hashes[np.uint64(part)] ^ np.uint64((end - begin) << 8) ^ np.uint64(data[np.uint64(end - 1)])) * PRIME
+    begin, end = np.int64(edges[part << ONE]), np.int64(edges[part << ONE | ONE])
+    return (hashes[part] ^ np.uint64((end - begin) << 8) ^ np.uint64(data[np.uint64(end - 1)])) * PRIME
 
 
 @njit(cache=True)

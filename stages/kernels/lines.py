@@ -67,7 +67,7 @@ A, C, E, I, K, M, O, P, R, S, T, U, V, Y = (ord(letter) for letter in "aceikmopr
 def edit_lines(
     data: Bytes,
     classes: NDArray[np.uint16],
-    parts: Integers,
+    edges: Integers,
     lines: Integers,
     line_hashes: Keys,
     text_lines: Integers,
@@ -89,7 +89,7 @@ def edit_lines(
     """Measure the lines of each text, and write what the edits leave of it into `edited` (as large as `data`; empty if nothing is
     edited).
 
-    parts, lines, line_hashes, text_lines: of `parts.find_parts`. line_counts: of `tokens.measure_tokens`.
+    edges, lines, text_lines: of `marks.mark_bytes`. line_hashes: of `parts.measure_lines`. line_counts: of `tokens.measure_tokens`.
     phrases, phrase_table: lower-case ASCII; by phrase where it begins, its size, the place of the second letter of its rarest
     pair, its bit
     (4 x phrases). groups: room for a byte per GROUP bytes. minimum_words, longest_word: 0 switches the edit off.
@@ -138,7 +138,7 @@ def edit_lines(
                     last_was_blank = True
                 continue
 
-            begin_text, end_text = np.int64(parts[first_part, 0]), np.int64(parts[last_part - 1, 1])
+            begin_text, end_text = np.int64(edges[2 * first_part]), np.int64(edges[2 * last_part - 1])
             row[TEXT_LINES] += 1
             row[PARTS] += n_parts
             row[BULLETS] += is_bullet(data, begin_text, end_text)

@@ -72,7 +72,7 @@ def mark_bytes(
 
     classes: `characters.character_table()`. bits: a bit for each byte of data, 64 bytes a column. In row CONTINUATIONS: whether the byte
     begins no character. In the others, for the byte behind a part, whether the part is HARD (something else than ASCII letters, at most
-    one of `,.:;!?)` behind them, and not a capital and a full stop), MARKED (ends in one of those), WIDE (not ASCII), MIXED (has other
+    one of `,.:;!?)` behind them, and not a capital and a full stop), MARKED (ends in one of those, and is more than that), WIDE (not ASCII), MIXED (has other
     characters than letters).
     edges: where parts begin and end, by turns; with room for 64 more than there are.
     lines: by line: its first byte, the one behind it, its first part, and in row LINE_CONTINUATIONS its bytes that begin no character;
@@ -123,10 +123,12 @@ def mark_bytes(
                     symbols += 1
             part_characters += np.int64(ones(~(space | continuing)))
 
-            after_space, after_mark = space << ONE | was_space, mark << ONE | was_mark
+            after_space = space << ONE | was_space
+            mark &= ~after_space  # one that begins a part is no mark behind a word
+            after_mark = mark << ONE | was_mark
             after_dot, behind_capital = dot << ONE | was_dot, capital << TWO | were_capital
             was_space, was_mark, was_dot, were_capital = space >> LAST, mark >> LAST, dot >> LAST, capital >> (LAST - ONE)
-            hardens = (~(plain | mark) | after_mark | mark & after_space) & ~space
+            hardens = (~(plain | mark) | after_mark) & ~space
             hard, hard_goes_on = _hits(hardens, space, hard_goes_on)
             is_wide, wide_goes_on = _hits(wide & ~space, space, wide_goes_on)
             mixed, mixed_goes_on = _hits(~(letter | space), space, mixed_goes_on)

@@ -40,7 +40,7 @@ TOKENS, WORDS, WORD_CHARACTERS, ALPHABETIC_TOKENS, STOP_WORDS, CLOSING_BRACKETS 
 def measure_tokens(
     data: Bytes,
     bits: Keys,
-    parts: Integers,
+    edges: Integers,
     hashes: Keys,
     hard: Integers,
     lines: Integers,
@@ -56,7 +56,7 @@ def measure_tokens(
     line_counts: Integers,
     counts: NDArray[np.int64],
 ) -> None:
-    """Measure the tokens of parts that `parts.find_parts` found and `cut.cut_parts` cut.
+    """Measure the tokens of parts that `parts.hash_parts` hashed and `cut.cut_parts` cut.
 
     bits: of `marks.mark_bytes`. cuts, kinds: of the tokens of hard parts; the others are words, or words and a mark.
     stops, stop_tables: `english.perfect_tables` of the stop words of each group of texts. groups: the group of each text.
@@ -81,7 +81,7 @@ def measure_tokens(
                 until = min(hard[n_hard], stop)
                 for index in range(start, until):
                     part = np.uint64(index)
-                    begin, end, value = np.int64(parts[part, 0]), np.int64(parts[part, 1]), hashes[part]
+                    begin, end, value = np.int64(edges[part << ONE]), np.int64(edges[part << ONE | ONE]), hashes[part]
                     marked = np.int64(bits[MARKED, np.uint64(end) >> SIX] >> (np.uint64(end) & LAST) & ONE)
                     size, last = end - begin - marked, np.uint64(data[np.uint64(end - 1)])
                     mark = (BASIS ^ last) * PRIME
@@ -101,7 +101,7 @@ def measure_tokens(
                 start = until
                 if until == stop:
                     break
-                at, end = np.int64(parts[np.uint64(start), 0]), np.int64(parts[np.uint64(start), 1])
+                at, end = np.int64(edges[2 * start]), np.int64(edges[2 * start + 1])
                 while at < end:
                     cut, kind = np.int64(cuts[np.uint64(n_cuts)]), np.int64(kinds[np.uint64(n_cuts)])
                     n_cuts += 1
