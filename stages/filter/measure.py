@@ -145,7 +145,7 @@ class _Kernels:
         from stages.kernels.lines import edit_lines
         from stages.kernels.marks import lay_out, mark_bytes
         from stages.kernels.ngrams import measure_ngrams
-        from stages.kernels.parts import hash_parts, measure_lines
+        from stages.kernels.parts import hash_lines, hash_parts, longest_parts
         from stages.kernels.tokens import measure_tokens
 
         texts, sizes = offsets.size - 1, np.diff(offsets)
@@ -155,9 +155,9 @@ class _Kernels:
         lay_out(data, offsets, begins, block)
         data, bits = block, self._array("bits", np.uint64, 5, size // 64)
         edges, hard = self._array("edges", np.int32, size), self._array("hard", np.int32, size)
-        hashes, long = self._array("hashes", np.uint64, size), self._array("long", np.int32, size)
+        hashes, sums = self._array("hashes", np.uint64, size), self._array("sums", np.uint64, size)
         cuts, kinds = self._array("cuts", np.int32, 2 * size), self._array("kinds", np.int32, 2 * size)
-        lines, line_hashes = self._array("lines", np.int32, 5, size), self._array("keys", np.uint64, size)
+        lines, line_hashes = self._array("lines", np.int32, 4, size), self._array("keys", np.uint64, size)
         line_counts = self._array("line_counts", np.int32, 2, size)
         tokens, reach = self._array("tokens", np.uint64, size), self._array("reach", np.int32, size)
         text_lines, text_tokens = (np.empty(texts + 1, np.int32) for _ in range(2))
@@ -166,8 +166,9 @@ class _Kernels:
         )
         mark_bytes(data, begins, sizes, self.classes, bits, edges, lines, text_lines, marks)
         n_parts = int(lines[2, text_lines[-1]])
-        n_hard = hash_parts(data, bits, edges, n_parts, self.sieve, hashes, hard, long)
-        measure_lines(data, bits, edges, hashes, text_lines, lines, line_hashes, longest[0])
+        n_hard = hash_parts(data, bits, edges, n_parts, self.sieve, hashes, sums, hard)
+        hash_lines(sums, text_lines, lines, line_hashes)
+        longest_parts(bits, edges, text_lines, lines, longest[0])
         cut_parts(
             data, bits, self.classes, edges, hashes, hard[:n_hard], lines, text_lines, by_character, *self.exceptions, self.shapes, self.units,
             self._known(), cuts, kinds, cut_counts,
@@ -180,7 +181,7 @@ class _Kernels:
         edited_offsets = np.empty(texts + 1, np.int32)
         edits = self.edits
         edit_lines(
-            data, self.classes, edges, lines, line_hashes, text_lines, line_counts, spared, *self.phrases,
+            data, self.classes, bits, edges, lines, line_hashes, text_lines, longest[0], line_counts, spared, *self.phrases,
             self._array("groups", np.uint8, size // 64 + 1),
             edits.minimum_words, edits.longest_word, edits.terminal_punctuation, edits.phrases, edits.citations, self.refinedweb,
             edited, edited_offsets, line_rows,

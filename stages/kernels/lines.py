@@ -27,6 +27,7 @@ from stages.kernels.furniture import (
     is_bullet,
     phrases_in,
 )
+from stages.kernels.parts import longest_part
 
 Bytes: TypeAlias = NDArray[np.uint8]
 Keys: TypeAlias = NDArray[np.uint64]
@@ -54,6 +55,7 @@ SHORT_WORDS = 10  # a line of at most so many may lose a phrase; RefinedWeb
 )
 COUNTS = 33
 
+sealed("parts.py", "b8a777efe2f6")
 sealed("furniture.py", "725e5b3853e2")
 
 # What phrases there are, as bits; phrases are given with these numbers.
@@ -67,10 +69,12 @@ A, C, E, I, K, M, O, P, R, S, T, U, V, Y = (ord(letter) for letter in "aceikmopr
 def edit_lines(
     data: Bytes,
     classes: NDArray[np.uint16],
+    bits: Keys,
     edges: Integers,
     lines: Integers,
     line_hashes: Keys,
     text_lines: Integers,
+    longest: NDArray[np.int64],
     line_counts: Integers,
     spared: NDArray[np.bool_],
     phrases: Bytes,
@@ -89,7 +93,7 @@ def edit_lines(
     """Measure the lines of each text, and write what the edits leave of it into `edited` (as large as `data`; empty if nothing is
     edited).
 
-    edges, lines, text_lines: of `marks.mark_bytes`. line_hashes: of `parts.measure_lines`. line_counts: of `tokens.measure_tokens`.
+    bits, edges, lines, text_lines: of `marks.mark_bytes`. line_hashes, longest: of `parts`. line_counts: of `tokens.measure_tokens`.
     phrases, phrase_table: lower-case ASCII; by phrase where it begins, its size, the place of the second letter of its rarest
     pair, its bit
     (4 x phrases). groups: room for a byte per GROUP bytes. minimum_words, longest_word: 0 switches the edit off.
@@ -108,6 +112,7 @@ def edit_lines(
     write = np.int64(0)
     for text in range(text_lines.size - 1):
         row, edits = counts[:, text], not spared[text]
+        watch_length = edits and 0 < longest_word < longest[text]
         edited_offsets[text] = text_begin = last_kept = write
         first, last = text_lines[text], text_lines[text + 1]
         n = n_kept = n_paragraphs = 0
@@ -120,7 +125,7 @@ def edit_lines(
             n_parts = last_part - first_part
             if end > begin:
                 key = line_hashes[line]
-                length = end - begin - lines[4, line]
+                length = end - begin - lines[3, line]
                 keys[n], lengths[n] = key, length
                 n += 1
                 paragraph_length += length + (paragraph != OFFSET_BASIS)
@@ -150,7 +155,7 @@ def edit_lines(
             # The edits in C4's order, which decides what is counted.
             fate = 0
             marked = edits and citations and noticed & OPENS != 0 and holds(data, begin_text, end_text, OPENING)
-            if edits and longest_word > 0 and lines[3, line] > longest_word:
+            if watch_length and longest_part(bits, edges, first_part, last_part) > longest_word:
                 fate = LONG_WORD
             elif edits and terminal_punctuation and not ends_well(data, begin_text, end_text, marked):
                 fate = UNPUNCTUATED
@@ -197,7 +202,7 @@ def edit_lines(
                         run, run_write = begin, write
                     last_kept = stop
                     write = stop + (line < last - 1)
-            length = stop - start - (begin_text - begin) - (end - end_text) - lines[4, line]
+            length = stop - start - (begin_text - begin) - (end - end_text) - lines[3, line]
             length += _continuations(data, begin, begin_text) + _continuations(data, end_text, end)
             last_was_blank = drop_blanks = False
             row[KEPT_CHARACTERS] += length

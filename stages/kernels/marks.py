@@ -38,7 +38,7 @@ BLANK, SMALL_A, CAPITAL_A, DIGIT_0, FEED, DOT = (ord(sign) for sign in " aA0\n."
 COLON, EXCLAMATION, QUESTION, CLOSING, COMMA = (ord(sign) for sign in ":!?),")
 
 CHARACTERS, PART_CHARACTERS, UPPERCASE, DIGITS, SYMBOLS, ALPHABETIC_PARTS = range(6)
-LINE_BEGIN, LINE_END, LINE_PART, LINE_CONTINUATIONS = 0, 1, 2, 4
+LINE_BEGIN, LINE_END, LINE_PART, LINE_CONTINUATIONS = range(4)
 HARD, MARKED, WIDE, MIXED, CONTINUATIONS = range(5)  # rows of bits
 
 
@@ -75,7 +75,7 @@ def mark_bytes(
     one of `,.:;!?)` behind them, and not a capital and a full stop), MARKED (ends in one of those, and is more than that), WIDE (not ASCII), MIXED (has other
     characters than letters).
     edges: where parts begin and end, by turns; with room for 64 more than there are.
-    lines: by line: its first byte, the one behind it, its first part, and in row LINE_CONTINUATIONS its bytes that begin no character;
+    lines: by line: its first byte, the one behind it, its first part, and its bytes that begin no character;
     one more line than there are closes the list. text_lines: the first line of each text, one more than there are texts. A text has one
     line more than line feeds, the empty one after a last line feed too. counts: by text, the six rows named above.
     """

@@ -27,22 +27,23 @@ sealed("words.py", "72f0a07d65e1")
 BASIS, PRIME, HALF = np.uint64(0xCBF29CE484222325), np.uint64(0xD6E8FEB86659FD93), np.uint64(32)  # as english.hash_of
 ONE, SIX, LAST, EVERY = np.uint64(1), np.uint64(6), np.uint64(63), ~np.uint64(0)
 HARD, MARKED, CONTINUATIONS = 0, 1, 4  # as in stages.kernels.marks
-LINE_BEGIN, LINE_END, LINE_PART, LINE_LONGEST, LINE_CONTINUATIONS = range(5)
+LINE_BEGIN, LINE_END, LINE_PART = range(3)
 NO_PART = 2**31 - 1
 
 
 @njit(cache=True)
 def hash_parts(
-    data: Bytes, bits: Keys, edges: Integers, n_parts: int, sieve: NDArray[np.bool_], hashes: Keys, hard: Integers, long: Integers
+    data: Bytes, bits: Keys, edges: Integers, n_parts: int, sieve: NDArray[np.bool_], hashes: Keys, sums: Keys, hard: Integers
 ) -> int:
-    """data, bits, edges: of `marks.mark_bytes`. sieve: `english.exception_sieve`. long: room for parts.
+    """data, bits, edges: of `marks.mark_bytes`. sieve: `english.exception_sieve`.
 
-    hashes: by part: of its bytes, without a mark behind it. hard: the parts that are to be cut, and NO_PART behind them; returns how many they are.
+    hashes: by part: of its bytes, without a mark behind it. sums: of all parts before each, see `hash_lines`; one more. hard: the parts that are to be cut, and NO_PART behind them; returns how many they are.
 
-    No branch depends on a part. The second word is hashed whether it is there or not, and taken by a mask; parts of more than two words
-    are listed and hashed once more at the end. (No exception is so long: the sieve does not mind.)
+    The second word is hashed whether it is there or not, and taken by a mask: parts of nine letters and more come too unexpectedly for a
+    branch.
     """
-    n_hard = n_long = 0
+    n_hard = 0
+    total = np.uint64(0)
     for index in range(n_parts):
         part = np.uint64(index)
         begin, end = np.int64(edges[part << ONE]), np.int64(edges[part << ONE | ONE])
@@ -53,22 +54,24 @@ def hash_parts(
         second = (value ^ load_word(data, begin + 8) & _first_bytes(min(size - 8, 8))) * PRIME
         second ^= second >> HALF
         value ^= (value ^ second) & np.uint64((8 - size) >> 63)
+        if size > 16:
+            value = _hash(data, begin + 16, begin + size, value)
         hashes[part] = value
+        sums[part] = total
+        total = total * PRIME + (value + np.uint64(data[np.uint64(end - 1)]))
         hard[np.uint64(n_hard)] = index
         n_hard += np.int64((bits[HARD, block] >> shift | np.uint64(sieve[value >> np.uint64(51)])) & ONE)
-        long[np.uint64(n_long)] = index
-        n_long += size > 16
-    hard[n_hard] = NO_PART
-    for index in range(n_long):
-        part = np.uint64(long[index])
-        begin, end = np.int64(edges[part << ONE]), np.int64(edges[part << ONE | ONE])
-        size = end - begin - np.int64(bits[MARKED, np.uint64(end) >> SIX] >> (np.uint64(end) & LAST) & ONE)
-        value = BASIS
-        for at in range(begin, begin + size, 8):
-            value = (value ^ load_word(data, at) & _first_bytes(min(begin + size - at, 8))) * PRIME
-            value ^= value >> HALF
-        hashes[part] = value
+    hard[n_hard], sums[n_parts] = NO_PART, total
     return n_hard
+
+
+@njit(cache=True)
+def _hash(data: Bytes, begin: int, end: int, value: int) -> int:
+    """Go on with a hash."""
+    for at in range(begin, end, 8):
+        value = (value ^ load_word(data, at) & _first_bytes(min(end - at, 8))) * PRIME
+        value ^= value >> HALF
+    return value
 
 
 @njit(cache=True, inline="always")
@@ -78,40 +81,45 @@ def _first_bytes(count: int) -> Any:
 
 
 @njit(cache=True)
-def measure_lines(
-    data: Bytes, bits: Keys, edges: Integers, hashes: Keys, text_lines: Integers, lines: Integers, line_hashes: Keys,
-    longest_parts: NDArray[np.int64],
-) -> None:  # fmt: skip
-    """line_hashes: of each line's parts and of the number of its bytes. lines: in row LINE_LONGEST the characters of its longest part.
-    longest_parts: by text, likewise."""
-    for text in range(text_lines.size - 1):
-        longest = 0
-        for line in range(text_lines[text], text_lines[text + 1]):
-            line_hash, longest_in_line = BASIS, 0
-            first, last = lines[LINE_PART, line], lines[LINE_PART, line + 1]
-            for index in range(first, last):
-                part = np.uint64(index)
-                begin, end = np.int64(edges[part << ONE]), np.int64(edges[part << ONE | ONE])
-                line_hash = (line_hash ^ hashes[part] + np.uint64(data[np.uint64(end - 1)])) * PRIME
-                longest_in_line = max(longest_in_line, end - begin)
-            if lines[LINE_CONTINUATIONS, line] > 0:
-                longest_in_line = _longest(bits, edges, first, last)
-            lines[LINE_LONGEST, line] = longest_in_line
-            longest = max(longest, longest_in_line)
-            line_hashes[line] = (line_hash ^ np.uint64(lines[LINE_END, line] - lines[LINE_BEGIN, line])) * PRIME
-        longest_parts[text] = longest
+def hash_lines(sums: Keys, text_lines: Integers, lines: Integers, line_hashes: Keys) -> None:
+    """line_hashes: of each line's parts and of the number of its bytes.
+
+    The sum of parts a, b, c is a * P**2 + b * P + c (P is PRIME; as in Rabin and Karp's fingerprints). So that of a line is the sum up to its
+    end, without the sum up to its beginning times P to the power of its parts.
+    """
+    powers = np.empty(64, np.uint64)
+    powers[0] = 1
+    for exponent in range(1, 64):
+        powers[exponent] = powers[exponent - 1] * PRIME
+    for line in range(text_lines[-1]):
+        first, last = np.int64(lines[LINE_PART, line]), np.int64(lines[LINE_PART, line + 1])
+        before, left = sums[first], last - first
+        while left > 63:
+            before *= powers[63]
+            left -= 63
+        value = sums[last] - before * powers[left]
+        line_hashes[line] = value * PRIME ^ np.uint64(lines[LINE_END, line] - lines[LINE_BEGIN, line])
 
 
 @njit(cache=True)
-def _longest(bits: Keys, edges: Integers, first: int, last: int) -> int:
+def longest_part(bits: Keys, edges: Integers, first: int, last: int) -> int:
     """The characters of the longest of some parts."""
     longest = 0
     for part in range(first, last):
         begin, end = np.int64(edges[2 * part]), np.int64(edges[2 * part + 1])
         size = end - begin
-        for at in range(begin, end, 64):
-            place, shift = np.uint64(at) >> SIX, np.uint64(at) & LAST
-            window = bits[CONTINUATIONS, place] >> shift | bits[CONTINUATIONS, place + ONE] << ONE << (LAST - shift)
-            size -= np.int64(ones(window & EVERY >> np.uint64(64 - min(end - at, 64))))
-        longest = max(longest, size)
+        if size > longest:
+            for at in range(begin, end, 64):
+                place, shift = np.uint64(at) >> SIX, np.uint64(at) & LAST
+                window = bits[CONTINUATIONS, place] >> shift | bits[CONTINUATIONS, place + ONE] << ONE << (LAST - shift)
+                size -= np.int64(ones(window & EVERY >> np.uint64(64 - min(end - at, 64))))
+            longest = max(longest, size)
     return longest
+
+
+@njit(cache=True)
+def longest_parts(bits: Keys, edges: Integers, text_lines: Integers, lines: Integers, longest: NDArray[np.int64]) -> None:
+    """longest: by text, in characters."""
+    for text in range(text_lines.size - 1):
+        first, last = lines[LINE_PART, text_lines[text]], lines[LINE_PART, text_lines[text + 1]]
+        longest[text] = longest_part(bits, edges, first, last)
