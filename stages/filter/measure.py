@@ -28,7 +28,7 @@ STOP_WORDS: Final = (
     "have",
     "with",
 )  # Gopher (arXiv:2112.11446), appendix A.1.1
-BLOCK_BYTES: Final = 256 << 10  # of text at a time, so that what passes between the kernels stays in the caches
+BLOCK_BYTES: Final = 512 << 10  # of text at a time, so that what passes between the kernels stays in the caches
 
 _thread = (
     threading.local()
@@ -36,10 +36,12 @@ _thread = (
 
 StopWords = Mapping[str, Sequence[str]]
 # Rows of counts, in the order of the kernels' own constants.
-_MARKS = ("characters", "part_characters", "uppercase", "digits", "symbols", "alphabetic_parts")
+_MARKS = (
+    *("characters", "part_characters", "uppercase", "digits", "symbols", "alphabetic_parts", "parentheses", "hash_signs"),
+)
 _LONGEST = ("longest_part",)
-_CUTS = ("hash_signs", "ellipses", "parentheses", "url_characters")
-_TOKENS = ("tokens", "words", "word_characters", "alphabetic_tokens", "stop_words", "closing_brackets")
+_CUTS = ("ellipses", "url_characters")
+_TOKENS = ("tokens", "words", "word_characters", "alphabetic_tokens", "stop_words")
 _NGRAMS = (*(f"top_{n}" for n in (2, 3, 4)), *(f"duplicate_{n}" for n in range(5, 11)))
 _LINES = (
     *("lines", "bullets", "ellipsis_ends", "filled_lines", "repeated_lines", "repeated_line_characters"),
@@ -145,7 +147,7 @@ class _Kernels:
         from stages.kernels.lines import edit_lines
         from stages.kernels.marks import lay_out, mark_bytes
         from stages.kernels.ngrams import measure_ngrams
-        from stages.kernels.parts import hash_lines, hash_parts, longest_parts
+        from stages.kernels.parts import hash_lines, hash_parts
         from stages.kernels.tokens import measure_tokens
 
         texts, sizes = offsets.size - 1, np.diff(offsets)
@@ -167,8 +169,7 @@ class _Kernels:
         mark_bytes(data, begins, sizes, self.classes, bits, edges, lines, text_lines, marks)
         n_parts = int(lines[2, text_lines[-1]])
         n_hard = hash_parts(data, bits, edges, n_parts, self.sieve, hashes, sums, hard)
-        hash_lines(sums, text_lines, lines, line_hashes)
-        longest_parts(bits, edges, text_lines, lines, longest[0])
+        hash_lines(bits, edges, sums, text_lines, lines, line_hashes, longest[0])
         cut_parts(
             data, bits, self.classes, edges, hashes, hard[:n_hard], lines, text_lines, by_character, *self.exceptions, self.shapes, self.units,
             self._known(), cuts, kinds, cut_counts,
@@ -220,7 +221,6 @@ def _named(values: NDArray[np.int64]) -> Counts:
     counts = dict(zip(_COUNTS, values, strict=True))
     counts["whitespace"] = counts["characters"] - counts["part_characters"]
     counts["letters"] = counts["part_characters"] - counts["digits"] - counts["symbols"]
-    counts["parentheses"] = counts["parentheses"] + counts["closing_brackets"]
     counts["removed_lines"] = sum(
         counts[name] for name in _LINES if name.startswith("removed_") and name != "removed_parts"
     )

@@ -30,7 +30,7 @@ UNSPACED, COMBINING, LONGEST = 16384, 32768, 16
 assert (FLAGS["UNSPACED"], FLAGS["COMBINING"]) == (UNSPACED, COMBINING), "the table of characters has changed"
 assert LONGEST_EXCEPTION == LONGEST
 sealed("affixes.py", "d6b0a64f46d8")
-sealed("token_kinds.py", "bfa3cd64a0c9")
+sealed("token_kinds.py", "33c6e6ec0b2b")
 sealed("words.py", "72f0a07d65e1")
 BASIS, PRIME, HALF = np.uint64(0xCBF29CE484222325), np.uint64(0xD6E8FEB86659FD93), np.uint64(32)  # as english.hash_of
 WIDE, MIXED, LINE_PART = 2, 3, 2  # as in stages.kernels.marks

@@ -35,9 +35,9 @@ sealed("words.py", "72f0a07d65e1")
 IDEOGRAPH = LETTER | LOWER | UPPER
 ZERO, ONE, TWO, LAST = (np.uint64(number) for number in (0, 1, 2, 63))
 BLANK, SMALL_A, CAPITAL_A, DIGIT_0, FEED, DOT = (ord(sign) for sign in " aA0\n.")
-COLON, EXCLAMATION, QUESTION, CLOSING, COMMA = (ord(sign) for sign in ":!?),")
+COLON, EXCLAMATION, QUESTION, OPENING, CLOSING, COMMA, HASH = (ord(sign) for sign in ":!?(),#")
 
-CHARACTERS, PART_CHARACTERS, UPPERCASE, DIGITS, SYMBOLS, ALPHABETIC_PARTS = range(6)
+CHARACTERS, PART_CHARACTERS, UPPERCASE, DIGITS, SYMBOLS, ALPHABETIC_PARTS, PARENTHESES, HASH_SIGNS = range(8)
 LINE_BEGIN, LINE_END, LINE_PART, LINE_CONTINUATIONS = range(4)
 HARD, MARKED, WIDE, MIXED, CONTINUATIONS = range(5)  # rows of bits
 
@@ -77,14 +77,14 @@ def mark_bytes(
     edges: where parts begin and end, by turns; with room for 64 more than there are.
     lines: by line: its first byte, the one behind it, its first part, and its bytes that begin no character;
     one more line than there are closes the list. text_lines: the first line of each text, one more than there are texts. A text has one
-    line more than line feeds, the empty one after a last line feed too. counts: by text, the six rows named above.
+    line more than line feeds, the empty one after a last line feed too. counts: by text, the eight rows named above.
     """
     n_edges = n_lines = 0
     for text in range(sizes.size):
         begin, end = begins[text], begins[text] + sizes[text]
         text_lines[text] = n_lines
         lines[LINE_BEGIN, n_lines], lines[LINE_PART, n_lines] = begin, n_edges >> 1
-        upper = digits = symbols = part_characters = alphabetic = n_continuations = before_line = 0
+        upper = digits = symbols = part_characters = alphabetic = parentheses = hash_signs = n_continuations = before_line = 0
         was_space, was_mark, was_dot, were_capital, more_spaces, more_letters = ONE, ZERO, ZERO, ZERO, ZERO, ZERO
         hard_goes_on = wide_goes_on = mixed_goes_on = letters_go_on = ZERO
         for place in range(begin >> 6, begins[text + 1] >> 6):
@@ -96,7 +96,10 @@ def mark_bytes(
             continuing = bytes_within(data, at, 0x80, 0x40)
             dot = bytes_within(data, at, DOT, 1)
             mark = dot | bytes_within(data, at, COLON, 2) | bytes_within(data, at, EXCLAMATION, 1)
-            mark |= bytes_within(data, at, QUESTION, 1) | bytes_within(data, at, CLOSING, 1) | bytes_within(data, at, COMMA, 1)
+            closing = bytes_within(data, at, CLOSING, 1)
+            mark |= bytes_within(data, at, QUESTION, 1) | closing | bytes_within(data, at, COMMA, 1)
+            parentheses += np.int64(ones(closing | bytes_within(data, at, OPENING, 1)))
+            hash_signs += np.int64(ones(bytes_within(data, at, HASH, 1)))
             space, letter = bytes_within(data, at, 0, BLANK + 1) | more_spaces, plain | more_letters
             symbols += np.int64(ones(~(space | letter | digit | wide)))
             upper += np.int64(ones(capital))
@@ -155,7 +158,8 @@ def mark_bytes(
         n_lines += 1
         counts[CHARACTERS, text], counts[PART_CHARACTERS, text] = sizes[text] - n_continuations, part_characters
         counts[UPPERCASE, text], counts[DIGITS, text], counts[SYMBOLS, text] = upper, digits, symbols
-        counts[ALPHABETIC_PARTS, text] = alphabetic
+        counts[ALPHABETIC_PARTS, text], counts[PARENTHESES, text] = alphabetic, parentheses
+        counts[HASH_SIGNS, text] = hash_signs
     text_lines[sizes.size] = n_lines
     lines[LINE_PART, n_lines] = n_edges >> 1
 

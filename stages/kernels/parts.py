@@ -81,8 +81,10 @@ def _first_bytes(count: int) -> Any:
 
 
 @njit(cache=True)
-def hash_lines(sums: Keys, text_lines: Integers, lines: Integers, line_hashes: Keys) -> None:
-    """line_hashes: of each line's parts and of the number of its bytes.
+def hash_lines(
+    bits: Keys, edges: Integers, sums: Keys, text_lines: Integers, lines: Integers, line_hashes: Keys, longest: NDArray[np.int64]
+) -> None:
+    """line_hashes: of each line's parts and of the number of its bytes. longest: by text, the characters of its longest part.
 
     The sum of parts a, b, c is a * P**2 + b * P + c (P is PRIME; as in Rabin and Karp's fingerprints). So that of a line is the sum up to its
     end, without the sum up to its beginning times P to the power of its parts.
@@ -99,6 +101,9 @@ def hash_lines(sums: Keys, text_lines: Integers, lines: Integers, line_hashes: K
             left -= 63
         value = sums[last] - before * powers[left]
         line_hashes[line] = value * PRIME ^ np.uint64(lines[LINE_END, line] - lines[LINE_BEGIN, line])
+    for text in range(text_lines.size - 1):
+        first, last = lines[LINE_PART, text_lines[text]], lines[LINE_PART, text_lines[text + 1]]
+        longest[text] = longest_part(bits, edges, first, last)
 
 
 @njit(cache=True)
@@ -115,11 +120,3 @@ def longest_part(bits: Keys, edges: Integers, first: int, last: int) -> int:
                 size -= np.int64(ones(window & EVERY >> np.uint64(64 - min(end - at, 64))))
             longest = max(longest, size)
     return longest
-
-
-@njit(cache=True)
-def longest_parts(bits: Keys, edges: Integers, text_lines: Integers, lines: Integers, longest: NDArray[np.int64]) -> None:
-    """longest: by text, in characters."""
-    for text in range(text_lines.size - 1):
-        first, last = lines[LINE_PART, text_lines[text]], lines[LINE_PART, text_lines[text + 1]]
-        longest[text] = longest_part(bits, edges, first, last)

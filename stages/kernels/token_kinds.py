@@ -1,7 +1,6 @@
 """What the tokens of a part that was cut are: their characters, and what of a document's counts they are.
 
-A token's kind is a number: its characters, times 16, and four flags. Of a part it is counted how many it has of the signs that Gopher's rules and Curator's
-count. `stages.kernels.cut` keeps both with the parts that it knows.
+A token's kind is a number: its characters, times 16, and four flags. Of a part two things are counted: its ellipses, and its characters if it is an address. `stages.kernels.cut` keeps both with the parts that it knows.
 
 Definitions: `stages.filter.statistics`.
 """
@@ -32,13 +31,13 @@ _VALUES = (LETTER, LOWER, UPPER, PUNCTUATION, MARK_OF_TEXT, TERMINAL, UNSPACED, 
 assert tuple(FLAGS[name] for name in _NAMES.split()) == _VALUES, "the table of characters has changed"
 assert HAN == IDEOGRAPH
 sealed("utf8.py", "5414eea1fb29")
-DOT, HASH, OPENING, CLOSING, COLON, SLASH, SMALL_H, SMALL_S = (ord(sign) for sign in ".#():/hs")
+DOT, COLON, SLASH, SMALL_H, SMALL_S = (ord(sign) for sign in ".:/hs")
 ELLIPSIS = ord("…")
 
 # Flags of a token: has a letter; is a word; ends a sentence; is of marks only, and so begins none.
 ALPHABETIC, IS_WORD, ENDS, IS_MARK = 1, 2, 4, 8
 # Rows of counts.
-HASH_SIGNS, ELLIPSES, PARENTHESES, URL_CHARACTERS = range(4)
+ELLIPSES, URL_CHARACTERS = range(2)
 EIGHT, BYTE_BITS = np.uint64(8), np.uint64(255)
 
 
@@ -51,7 +50,7 @@ def measure_part(
     Returns the counts as `add_counts` takes them, for parts of at most 255 bytes.
     """
     at = begin
-    hashes = ellipses = parentheses = dots = length = 0
+    ellipses = dots = length = 0
     for token in range(first, last):
         characters, any_of, all_of = 0, 0, -1
         while at < cuts[token]:
@@ -63,8 +62,6 @@ def measure_part(
             at += width
             dots = dots + 1 if code == DOT else 0
             ellipses += code == ELLIPSIS or (code == DOT and dots % 3 == 0)
-            hashes += code == HASH
-            parentheses += code == OPENING or code == CLOSING
         kind = ALPHABETIC if any_of & LETTER != 0 else 0
         kind |= IS_WORD if all_of & PUNCTUATION == 0 else 0
         kind |= ENDS if characters == 1 and all_of & TERMINAL != 0 else 0
@@ -72,19 +69,16 @@ def measure_part(
         kinds[token] = characters << 4 | kind
         length += characters
     length = length if is_address(data, begin, at) else 0
-    row[HASH_SIGNS] += hashes
     row[ELLIPSES] += ellipses
-    row[PARENTHESES] += parentheses
     row[URL_CHARACTERS] += length
-    return np.uint64(hashes | ellipses << 8 | parentheses << 16 | length << 24)
+    return np.uint64(ellipses | length << 8)
 
 
 @njit(cache=True)
 def add_counts(part: int, row: NDArray[np.int64]) -> None:
     """Add a part's counts, a byte each, to a document's."""
-    for count in range(4):
-        row[count] += np.int64(part & BYTE_BITS)
-        part >>= EIGHT
+    row[ELLIPSES] += np.int64(part & BYTE_BITS)
+    row[URL_CHARACTERS] += np.int64(part >> EIGHT)
 
 
 @njit(cache=True)

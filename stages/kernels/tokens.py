@@ -25,15 +25,14 @@ Keys: TypeAlias = NDArray[np.uint64]
 Integers: TypeAlias = NDArray[np.int32]
 
 # numba keeps compiled code until this file changes, so every value that is compiled in stands in this file.
-sealed("token_kinds.py", "bfa3cd64a0c9")
+sealed("token_kinds.py", "33c6e6ec0b2b")
 sealed("words.py", "72f0a07d65e1")
 BASIS, PRIME, HALF = np.uint64(0xCBF29CE484222325), np.uint64(0xD6E8FEB86659FD93), np.uint64(32)  # as english.hash_of
 ONE, SIX, LAST = np.uint64(1), np.uint64(6), np.uint64(63)
 MARKED, LINE_PART = 1, 2  # as in stages.kernels.marks
 SENTENCE_ENDS = np.uint64(sum(1 << ord(mark) for mark in ".!?"))  # by byte below 64
-CLOSING = ord(")")
 
-TOKENS, WORDS, WORD_CHARACTERS, ALPHABETIC_TOKENS, STOP_WORDS, CLOSING_BRACKETS = range(6)  # counts of a text
+TOKENS, WORDS, WORD_CHARACTERS, ALPHABETIC_TOKENS, STOP_WORDS = range(5)  # counts of a text
 
 
 @njit(cache=True)
@@ -62,7 +61,7 @@ def measure_tokens(
     stops, stop_tables: `english.perfect_tables` of the stop words of each group of texts. groups: the group of each text.
     tokens: the hash of each token. text_tokens: the first token of each text. reach: the characters of a text's tokens up to each
     of them; text t's begin with a 0 at text_tokens[t] + t. line_counts: tokens and sentences by line (2 x lines).
-    counts: by text, the rows named above, zero. CLOSING_BRACKETS: those behind words.
+    counts: by text, the rows named above, zero.
     """
     nowhere = np.uint64(stops.size)
     # By slot: the last text that had the stop word; the last slot is for other tokens.
@@ -73,12 +72,12 @@ def measure_tokens(
         reach[n + text] = length = 0
         group = groups[text]
         first_slot, multiplier, shift = stop_tables[0, group], stop_tables[1, group], stop_tables[2, group]
-        words = word_characters = alphabetic = brackets = 0
+        words = other_characters = alphabetic = 0
         for line in range(text_lines[text], text_lines[text + 1]):
             first, sentences, ended = n, 1, 0
             start, stop = lines[LINE_PART, line], lines[LINE_PART, line + 1]
             while start < stop:
-                until = min(hard[n_hard], stop)
+                until, before = min(hard[np.uint64(n_hard)], stop), n
                 for index in range(start, until):
                     part = np.uint64(index)
                     begin, end, value = np.int64(edges[part << ONE]), np.int64(edges[part << ONE | ONE]), hashes[part]
@@ -90,14 +89,13 @@ def measure_tokens(
                     reach[after], reach[after + ONE] = length + size, length + size + 1
                     n += 1 + marked
                     length += size + marked
-                    word_characters += size
                     sentences += ended
                     ended = marked & np.int64(SENTENCE_ENDS >> (last & LAST))
-                    brackets += last == CLOSING
                     slot = first_slot + (value * multiplier >> shift)
                     seen[slot if stops[slot] == value else nowhere] = text
                 words += until - start
                 alphabetic += until - start
+                other_characters += n - before - (until - start)  # the marks
                 start = until
                 if until == stop:
                     break
@@ -115,7 +113,7 @@ def measure_tokens(
                     is_word = np.int64(kind & IS_WORD != 0)
                     alphabetic += kind & ALPHABETIC != 0
                     words += is_word
-                    word_characters += characters & -is_word
+                    other_characters += characters & (is_word - 1)
                     # A sentence begins with what is no mark; one mark more may stand between.
                     begins = np.int64(kind & (ENDS | IS_MARK) == 0)
                     sentences += ended & begins
@@ -126,8 +124,7 @@ def measure_tokens(
                 n_hard += 1
             line_counts[0, line], line_counts[1, line] = n - first, sentences if n > first else 0
         counts[TOKENS, text], counts[WORDS, text] = n - text_tokens[text], words
-        counts[WORD_CHARACTERS, text], counts[ALPHABETIC_TOKENS, text] = word_characters, alphabetic
-        counts[CLOSING_BRACKETS, text] = brackets
+        counts[WORD_CHARACTERS, text], counts[ALPHABETIC_TOKENS, text] = length - other_characters, alphabetic
         for slot in range(first_slot, first_slot + (ONE << (np.uint64(64) - shift))):
             counts[STOP_WORDS, text] += seen[slot] == text
     text_tokens[text_lines.size - 1] = n
