@@ -203,7 +203,7 @@ class _Kernels:
         *rows, length = shape
         room = _thread.__dict__.setdefault("room", {})
         if name not in room or room[name].shape[-1] < length + 128:
-            room[name] = np.empty((*rows, max(length + 128, 2 * BLOCK_BYTES)), dtype)
+            room[name] = np.empty((*rows, max(length + 128, 2 * BLOCK_BYTES + 192)), dtype)
         return room[name]
 
 
