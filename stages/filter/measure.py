@@ -1,6 +1,6 @@
 """Measure texts: the kernels of `stages.kernels`, one after the other, over blocks of texts that fit the processor's caches.
 
-bytes -> parts and lines -> cut into tokens -> words and sentences -> repeated runs; lines edited, copied, measured
+bytes -> bits, parts and lines -> hashes -> cut into tokens -> words and sentences -> repeated runs; lines edited, copied, measured
 """
 
 import threading
@@ -37,7 +37,16 @@ _thread = (
 StopWords = Mapping[str, Sequence[str]]
 # Rows of counts, in the order of the kernels' own constants.
 _MARKS = (
-    *("characters", "part_characters", "uppercase", "digits", "symbols", "alphabetic_parts", "parentheses", "hash_signs"),
+    *(
+        "characters",
+        "part_characters",
+        "uppercase",
+        "digits",
+        "symbols",
+        "alphabetic_parts",
+        "parentheses",
+        "hash_signs",
+    ),
 )
 _LONGEST = ("longest_part",)
 _CUTS = ("ellipses", "url_characters")
@@ -171,8 +180,8 @@ class _Kernels:
         n_hard = hash_parts(data, bits, edges, n_parts, self.sieve, hashes, sums, hard)
         hash_lines(bits, edges, sums, text_lines, lines, line_hashes, longest[0])
         cut_parts(
-            data, bits, self.classes, edges, hashes, hard[:n_hard], lines, text_lines, by_character, *self.exceptions, self.shapes, self.units,
-            self._known(), cuts, kinds, cut_counts,
+            data, bits, self.classes, edges, hashes, hard[:n_hard], lines, text_lines, by_character, *self.exceptions, self.shapes,
+            self.units, self._known(), cuts, kinds, cut_counts,
         )  # fmt: skip
         measure_tokens(
             data, bits, edges, hashes, hard, lines, text_lines, cuts, kinds, self.stops, self.stop_tables, groups, tokens, reach,
@@ -208,10 +217,11 @@ class _Kernels:
 
 
 def _blocks(offsets: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-    """Runs of texts of about BLOCK_BYTES; a longer text is a run of its own."""
+    """Runs of texts of about BLOCK_BYTES, with what `lay_out` puts between them; a longer text is a run of its own."""
     first, texts = 0, offsets.size - 1
+    places = offsets + 64 * np.arange(offsets.size)
     while first < texts:
-        last = int(np.searchsorted(offsets, offsets[first] + BLOCK_BYTES, side="right")) - 1
+        last = int(np.searchsorted(places, places[first] + BLOCK_BYTES, side="right")) - 1
         last = min(max(last, first + 1), texts)
         yield first, last
         first = last

@@ -1,10 +1,12 @@
 """The kernel that cuts parts into tokens as spaCy's English tokenizer does (3.8, `spacy.tokenizer`, `spacy.lang.punctuation`).
 
 While anything is left of a part: it is kept if it is an exception, else a prefix and a suffix are taken off. What remains is an
-exception, a
-URL, or is cut at infixes. A text of a script without spaces may be read by character instead: then each such character is a token.
-datatrove's filters count these tokens, so that theirs and ours agree. Plain words pass through, unless they are exceptions.
+exception, a URL, or is cut at infixes. A text of a script without spaces may be read by character instead: then each such character
+is a token. datatrove's filters count these tokens, so that theirs and ours agree. Plain words pass through, unless they are exceptions.
 """
+
+# numba tells 64-bit integers from Python's and needs to; to a reader they are the same.
+# mypy: disable-error-code="assignment,return-value"
 
 from typing import Any, TypeAlias
 
@@ -12,7 +14,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from stages.kernels import sealed
+from stages.kernels import marks, sealed
 from stages.kernels.affixes import class_at, infix_of, is_alnum, is_digit, is_url, prefix_of, suffix_of
 from stages.kernels.characters import FLAGS
 from stages.kernels.english import LONGEST_EXCEPTION
@@ -30,10 +32,11 @@ UNSPACED, COMBINING, LONGEST = 16384, 32768, 16
 assert (FLAGS["UNSPACED"], FLAGS["COMBINING"]) == (UNSPACED, COMBINING), "the table of characters has changed"
 assert LONGEST_EXCEPTION == LONGEST
 sealed("affixes.py", "d6b0a64f46d8")
-sealed("token_kinds.py", "33c6e6ec0b2b")
+sealed("token_kinds.py", "97c051f0b6f2")
 sealed("words.py", "72f0a07d65e1")
 BASIS, PRIME, HALF = np.uint64(0xCBF29CE484222325), np.uint64(0xD6E8FEB86659FD93), np.uint64(32)  # as english.hash_of
-WIDE, MIXED, LINE_PART = 2, 3, 2  # as in stages.kernels.marks
+WIDE, MIXED, LINE_PART = 2, 3, 2
+assert (marks.WIDE, marks.MIXED, marks.LINE_PART) == (WIDE, MIXED, LINE_PART)
 AHEAD = 8  # parts; so many before one is looked up, its place in what is known is brought into the cache
 KNOWN_BITS, ONE, SIX, LAST = 17, np.uint64(1), np.uint64(6), np.uint64(63)
 FOUR, EIGHT, COUNT_PLACE, FLAG_BITS, BYTE_BITS = (np.uint64(number) for number in (4, 8, 28, 15, 255))
@@ -71,7 +74,7 @@ def cut_parts(
     bits, edges, lines, text_lines: of `marks.mark_bytes`. by_character: by text: whether scripts without spaces are read by character.
     known: parts that were cut before, see `_keep`; language repeats itself, so this saves more than half of the work.
     cuts: the bytes behind each token of the hard parts, one after the other; a part's last is its own end. kinds: of the same tokens, as
-    `token_kinds.kind_of` says. counts: by text, of its hard parts, the rows that `token_kinds` names.
+    `token_kinds` says. counts: by text, of its hard parts, the rows that `token_kinds` names.
     """
     n = index = 0
     for text in range(text_lines.size - 1):
@@ -105,9 +108,9 @@ def cut_parts(
 
 @njit(cache=True, inline="always")
 def _key(data: Bytes, edges: Integers, hashes: Keys, part: int) -> Any:
-    """A hash of all of a part: its own leaves a mark at the end out."""
+    """A hash of all of a part, since its own leaves a mark at the end out; never 0, which is an empty entry."""
     begin, end = np.int64(edges[part << ONE]), np.int64(edges[part << ONE | ONE])
-    return (hashes[part] ^ np.uint64((end - begin) << 8) ^ np.uint64(data[np.uint64(end - 1)])) * PRIME
+    return (hashes[part] ^ np.uint64((end - begin) << 8) ^ np.uint64(data[np.uint64(end - 1)])) * PRIME | ONE
 
 
 @njit(cache=True)
@@ -127,7 +130,9 @@ def _keep(
 
 
 @njit(cache=True, inline="always")
-def _recall(known: Keys, slot: int, begin: int, cuts: Integers, kinds: Integers, n: int, row: NDArray[np.int64]) -> int:
+def _recall(
+    known: Keys, slot: int, begin: int, cuts: Integers, kinds: Integers, n: int, row: NDArray[np.int64]
+) -> int:
     """Cut a part as before; returns how many cuts there are then. Four tokens are written at least, whatever there are: to ask would cost
     more."""
     lengths, characters, about = known[slot, 1], known[slot, 2], known[slot, 3]

@@ -1,8 +1,8 @@
 """The kernel that measures lines, takes out those that the line edits take out, and copies what stays.
 
 Gopher's rules see the lines as they came; C4's and FineWeb's those that the edits leave, stripped. A line is told from another by
-the hashes of its parts and
-its length. Phrases are looked for where four letters in a row stand that few other words have, in any case (ASCII).
+the hashes of its parts and its length. Phrases are looked for where four letters in a row stand that few other words have, in any
+case (ASCII).
 
 Definitions: `stages.filter.statistics`; edits: `stages.filter.line_edits`.
 """
@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 from stages.kernels import sealed
 from stages.kernels.furniture import (
+    BRACES,
+    LETTERS,
+    OPENS,
     call_to_act,
     citation_at,
     ends_in_ellipsis,
@@ -25,6 +28,8 @@ from stages.kernels.furniture import (
     holds,
     is_all_marks,
     is_bullet,
+    look_over,
+    noticed_in,
     phrases_in,
 )
 from stages.kernels.parts import longest_part
@@ -55,14 +60,11 @@ SHORT_WORDS = 10  # a line of at most so many may lose a phrase; RefinedWeb
 )
 COUNTS = 33
 
-sealed("parts.py", "c46eb28d20bc")
-sealed("furniture.py", "725e5b3853e2")
+sealed("parts.py", "1ab5399be5c3")
+sealed("furniture.py", "fca0a81c0b4e")
 
 # What phrases there are, as bits; phrases are given with these numbers.
 LOREM, SCRIPT, POLICIES, CART = 1, 2, 4, 8
-LETTERS, OPENS, BRACES = 1, 2, 4  # what a group of bytes may hold
-GROUP, ONE, TWO, THREE, SMALL = 64, np.uint64(1), np.uint64(2), np.uint64(3), np.uint8(32)
-A, C, E, I, K, M, O, P, R, S, T, U, V, Y = (ord(letter) for letter in "aceikmoprstuvy")
 
 
 @njit(cache=True)
@@ -108,7 +110,7 @@ def edit_lines(
     paragraphs, paragraph_lengths = np.empty(most, np.uint64), np.empty(most, np.int64)
     slots = np.empty(4 * most + 4, np.int32)
     copies = edited.size > 0
-    _look_over(data, lines[1, text_lines[-1] - 1], groups)
+    look_over(data, lines[1, text_lines[-1] - 1], groups)
     write = np.int64(0)
     for text in range(text_lines.size - 1):
         row, edits = counts[:, text], not spared[text]
@@ -148,7 +150,7 @@ def edit_lines(
             row[PARTS] += n_parts
             row[BULLETS] += is_bullet(data, begin_text, end_text)
             row[ELLIPSIS_ENDS] += ends_in_ellipsis(data, begin_text, end_text)
-            noticed = _noticed(groups, begin_text, end_text)
+            noticed = noticed_in(groups, begin_text, end_text)
             found = phrases_in(data, begin_text, end_text, phrases, phrase_table) if noticed & LETTERS else 0
             row[BOILERPLATE_LINES] += found & POLICIES != 0
             row[BOILERPLATE_LINES] += found & (POLICIES | LOREM) == LOREM
@@ -266,35 +268,6 @@ def _copy(
         write += 1
         begin += 1
     return write
-
-
-@njit(cache=True)
-def _look_over(data: Bytes, size: int, groups: Bytes) -> None:
-    """By group of GROUP bytes: whether four letters that a phrase has begin there, and brackets. The compiler makes vectors of it."""
-    for group in range((size + GROUP - 1) // GROUP):
-        rare = opens = braces = False
-        for index in range(group * GROUP, (group + 1) * GROUP):
-            at = np.uint64(index)  # unsigned, or the compiler minds negative places and makes no vectors
-            first, second, third, fourth = data[at], data[at + ONE], data[at + TWO], data[at + THREE]
-            opens |= first == OPENING
-            braces |= first == CURLY
-            first, second, third, fourth = first | SMALL, second | SMALL, third | SMALL, fourth | SMALL
-            rare |= (first == I) & (second == P) & (third == S) & (fourth == U)  # lorem ipsum
-            rare |= (first == V) & (second == A) & (third == S) & (fourth == C)  # javascript
-            rare |= (first == V) & (second == A) & (third == C) & (fourth == Y)  # privacy policy
-            rare |= (first == O) & (second == K) & (third == I) & (fourth == E)  # cookie
-            rare |= (second == E) & (third == M) & (fourth == S) & (first == T)  # items in cart
-            rare |= (second == R) & (third == M) & (fourth == S) & (first == E)  # terms of use
-        groups[group] = rare | opens << 1 | braces << 2
-
-
-@njit(cache=True)
-def _noticed(groups: Bytes, begin: int, end: int) -> int:
-    """What was noticed in the groups of a line, and so perhaps beside it, which does no harm."""
-    noticed = 0
-    for group in range(begin // GROUP, (end - 1) // GROUP + 1):
-        noticed |= groups[group]
-    return noticed
 
 
 @njit(cache=True)

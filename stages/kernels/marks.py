@@ -1,9 +1,9 @@
 """The kernel that compares all bytes of texts, 64 at a time, and finds where parts and lines begin and end.
 
-Each comparison gives 64 bits, one a byte ("simdjson", Langdale and Lemire 2019, arXiv:1902.08318, works so): white space, letters, line feeds.
-Characters are counted by counting bits. A part begins or ends where the bit of white space differs from the one before it; such places
-are written down one after the other, without a question asked of any byte. What a part is, is found out for all parts of 64 bytes at once
-by an addition (`_hits`). Only bytes above 127 are decoded, and their bits are set as those of ASCII are.
+Each comparison gives 64 bits, one a byte ("simdjson", Langdale and Lemire 2019, arXiv:1902.08318, works so): white space, letters,
+line feeds. Characters are counted by counting bits. A part begins or ends where the bit of white space differs from the one before
+it; such places are written down one after the other, without a question asked of any byte. What a part is, is found out for all parts
+of 64 bytes at once by an addition (`_hits`). Only bytes above 127 are decoded, and their bits are set as those of ASCII are.
 
 Definitions: `stages.filter.statistics`.
 """
@@ -72,8 +72,8 @@ def mark_bytes(
 
     classes: `characters.character_table()`. bits: a bit for each byte of data, 64 bytes a column. In row CONTINUATIONS: whether the byte
     begins no character. In the others, for the byte behind a part, whether the part is HARD (something else than ASCII letters, at most
-    one of `,.:;!?)` behind them, and not a capital and a full stop), MARKED (ends in one of those, and is more than that), WIDE (not ASCII), MIXED (has other
-    characters than letters).
+    one of `,.:;!?)` behind them, and not a capital and a full stop), MARKED (ends in one of those, and is more than that), WIDE (not
+    ASCII), MIXED (has other characters than letters).
     edges: where parts begin and end, by turns; with room for 64 more than there are.
     lines: by line: its first byte, the one behind it, its first part, and its bytes that begin no character;
     one more line than there are closes the list. text_lines: the first line of each text, one more than there are texts. A text has one
@@ -84,7 +84,8 @@ def mark_bytes(
         begin, end = begins[text], begins[text] + sizes[text]
         text_lines[text] = n_lines
         lines[LINE_BEGIN, n_lines], lines[LINE_PART, n_lines] = begin, n_edges >> 1
-        upper = digits = symbols = part_characters = alphabetic = parentheses = hash_signs = n_continuations = before_line = 0
+        upper = digits = symbols = part_characters = alphabetic = parentheses = hash_signs = 0
+        n_continuations = before_line = 0
         was_space, was_mark, was_dot, were_capital, more_spaces, more_letters = ONE, ZERO, ZERO, ZERO, ZERO, ZERO
         hard_goes_on = wide_goes_on = mixed_goes_on = letters_go_on = ZERO
         for place in range(begin >> 6, begins[text + 1] >> 6):
@@ -104,33 +105,28 @@ def mark_bytes(
             symbols += np.int64(ones(~(space | letter | digit | wide)))
             upper += np.int64(ones(capital))
             digits += np.int64(ones(digit))
-            more_spaces = more_letters = ZERO
-            leads = wide & ~continuing
-            while leads != ZERO:
-                shift = trailing_zeros(leads)
-                leads &= leads - ONE
-                code, width = decode(data, at + np.int64(shift))
-                about = np.int64(classes[code]) if code < TABLE_SIZE else IDEOGRAPH
-                whole = (ONE << np.uint64(width)) - ONE
-                here, beyond = whole << shift, whole >> (LAST - shift) >> ONE
-                if about & LETTER:
-                    letter |= here
-                    more_letters |= beyond
-                    upper += about & (UPPER | LOWER) == UPPER
-                elif about & SPACE:
-                    space |= here
-                    more_spaces |= beyond
-                elif about & NUMBER:
-                    digits += 1
-                else:
-                    symbols += 1
+            more_letters = more_spaces = ZERO
+            if wide != ZERO:
+                letters, more_letters, spaces, more_spaces, capitals, others, signs = _decode_all(
+                    data, classes, at, wide & ~continuing
+                )
+                letter |= letters
+                space |= spaces
+                upper += capitals
+                digits += others
+                symbols += signs
             part_characters += np.int64(ones(~(space | continuing)))
 
             after_space = space << ONE | was_space
             mark &= ~after_space  # one that begins a part is no mark behind a word
             after_mark = mark << ONE | was_mark
             after_dot, behind_capital = dot << ONE | was_dot, capital << TWO | were_capital
-            was_space, was_mark, was_dot, were_capital = space >> LAST, mark >> LAST, dot >> LAST, capital >> (LAST - ONE)
+            was_space, was_mark, was_dot, were_capital = (
+                space >> LAST,
+                mark >> LAST,
+                dot >> LAST,
+                capital >> (LAST - ONE),
+            )
             hardens = (~(plain | mark) | after_mark) & ~space
             hard, hard_goes_on = _hits(hardens, space, hard_goes_on)
             is_wide, wide_goes_on = _hits(wide & ~space, space, wide_goes_on)
@@ -142,16 +138,9 @@ def mark_bytes(
 
             edge = space ^ after_space
             feeds = bytes_within(data, at, FEED, 1)
-            while feeds != ZERO:
-                shift = trailing_zeros(feeds)
-                feeds &= feeds - ONE
-                upto = (TWO << shift) - ONE
-                before = n_continuations + np.int64(ones(continuing & upto))
-                lines[LINE_END, n_lines], lines[LINE_CONTINUATIONS, n_lines] = at + np.int64(shift), before - before_line
-                before_line = before
-                n_lines += 1
-                lines[LINE_BEGIN, n_lines] = at + np.int64(shift) + 1
-                lines[LINE_PART, n_lines] = (n_edges + np.int64(ones(edge & upto))) >> 1
+            n_lines, before_line = _end_lines(
+                feeds, at, edge, n_edges, continuing, n_continuations, before_line, lines, n_lines
+            )
             n_continuations += np.int64(ones(continuing))
             n_edges = _write_places(edge, at, edges, n_edges)
         lines[LINE_END, n_lines], lines[LINE_CONTINUATIONS, n_lines] = end, n_continuations - before_line
@@ -162,6 +151,65 @@ def mark_bytes(
         counts[HASH_SIGNS, text] = hash_signs
     text_lines[sizes.size] = n_lines
     lines[LINE_PART, n_lines] = n_edges >> 1
+
+
+@njit(cache=True)
+def _decode_all(
+    data: Bytes, classes: NDArray[np.uint16], at: int, leads: int
+) -> tuple[Any, Any, Any, Any, int, int, int]:
+    """What the characters are that begin at the places of `leads` among the 64 bytes from `at` on: the bits of letters, in these 64 bytes
+    and in the next; of white space, likewise; and how many are capitals, numbers, symbols."""
+    letters = more_letters = spaces = more_spaces = ZERO
+    capitals = numbers = symbols = 0
+    while leads != ZERO:
+        shift = trailing_zeros(leads)
+        leads &= leads - ONE
+        code, width = decode(data, at + np.int64(shift))
+        about = np.int64(classes[code]) if code < TABLE_SIZE else IDEOGRAPH
+        whole = (ONE << np.uint64(width)) - ONE
+        here, beyond = whole << shift, whole >> (LAST - shift) >> ONE
+        if about & LETTER:
+            letters |= here
+            more_letters |= beyond
+            capitals += about & (UPPER | LOWER) == UPPER
+        elif about & SPACE:
+            spaces |= here
+            more_spaces |= beyond
+        elif about & NUMBER:
+            numbers += 1
+        else:
+            symbols += 1
+    return letters, more_letters, spaces, more_spaces, capitals, numbers, symbols
+
+
+@njit(cache=True, inline="always")
+def _end_lines(
+    feeds: int,
+    at: int,
+    edge: int,
+    n_edges: int,
+    continuing: int,
+    n_continuations: int,
+    before_line: int,
+    lines: Integers,
+    n_lines: int,
+) -> tuple[int, int]:
+    """End a line at each of `feeds` among the 64 bytes from `at` on, and begin the next; returns how many have ended, and how many bytes
+    before that begin no character.
+
+    edge, continuing: as bits, where parts begin or end and what begins no character. n_edges, n_continuations: how many before `at`.
+    """
+    while feeds != ZERO:
+        shift = trailing_zeros(feeds)
+        feeds &= feeds - ONE
+        upto = (TWO << shift) - ONE
+        before = n_continuations + np.int64(ones(continuing & upto))
+        lines[LINE_END, n_lines], lines[LINE_CONTINUATIONS, n_lines] = at + np.int64(shift), before - before_line
+        before_line = before
+        n_lines += 1
+        lines[LINE_BEGIN, n_lines] = at + np.int64(shift) + 1
+        lines[LINE_PART, n_lines] = (n_edges + np.int64(ones(edge & upto))) >> 1
+    return n_lines, before_line
 
 
 @njit(cache=True, inline="always")

@@ -45,12 +45,12 @@ def measure_ngrams(tokens: Keys, reach: Integers, text_tokens: Integers, counts:
         words, ends = tokens[first:last], reach[first + text : last + text + 1]
         left = 0
         for n in range(FIRST_TOP, LAST_DUPLICATE + 1):
-            if n == FIRST_TOP:
-                left = _sift_pairs(words, keys, places, hits, sieve)
-            else:
-                left = _lengthen(words, n, left, keys, places)
+            first_run = n == FIRST_TOP
+            left = (
+                _sift_pairs(words, keys, places, hits, sieve) if first_run else _lengthen(words, n, left, keys, places)
+            )
             if n <= LAST_TOP:
-                left = _sift(left, keys, places, hits, sieve) if n > FIRST_TOP else left
+                left = left if first_run else _sift(left, keys, places, hits, sieve)
                 times_most, where = _most_frequent(left, keys, places, hits, top_keys, top_places, slots, names, times)
                 if last - first >= n:  # where no run occurs twice the text's first one counts, as in datatrove
                     counts[n - FIRST_TOP, text] = times_most * (ends[where + n] - ends[where] + n - 1)
@@ -69,8 +69,8 @@ def measure_ngrams(tokens: Keys, reach: Integers, text_tokens: Integers, counts:
 
 @njit(cache=True)
 def _sift_pairs(tokens: Keys, keys: Keys, places: Integers, hits: Bytes, sieve: Bytes) -> int:
-    """The pairs of tokens whose slot of the sieve was hit twice and more: their hashes, places, and how often it was hit (at most MOST_HITS);
-    returns how many."""
+    """The pairs of tokens whose slot of the sieve was hit twice and more: their hashes, places, and how often it was hit (at most
+    MOST_HITS); returns how many."""
     count = max(tokens.size - 1, 0)
     bits = _bits(8 * max(count, 1))
     shift = np.uint64(64 - bits)

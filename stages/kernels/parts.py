@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from stages.kernels import sealed
+from stages.kernels import marks, sealed
 from stages.kernels.words import load_word, ones
 
 Bytes: TypeAlias = NDArray[np.uint8]
@@ -26,18 +26,27 @@ Integers: TypeAlias = NDArray[np.int32]
 sealed("words.py", "72f0a07d65e1")
 BASIS, PRIME, HALF = np.uint64(0xCBF29CE484222325), np.uint64(0xD6E8FEB86659FD93), np.uint64(32)  # as english.hash_of
 ONE, SIX, LAST, EVERY = np.uint64(1), np.uint64(6), np.uint64(63), ~np.uint64(0)
-HARD, MARKED, CONTINUATIONS = 0, 1, 4  # as in stages.kernels.marks
+HARD, MARKED, CONTINUATIONS = 0, 1, 4
+assert (marks.HARD, marks.MARKED, marks.CONTINUATIONS) == (HARD, MARKED, CONTINUATIONS)
 LINE_BEGIN, LINE_END, LINE_PART = range(3)
 NO_PART = 2**31 - 1
 
 
 @njit(cache=True)
 def hash_parts(
-    data: Bytes, bits: Keys, edges: Integers, n_parts: int, sieve: NDArray[np.bool_], hashes: Keys, sums: Keys, hard: Integers
+    data: Bytes,
+    bits: Keys,
+    edges: Integers,
+    n_parts: int,
+    sieve: NDArray[np.bool_],
+    hashes: Keys,
+    sums: Keys,
+    hard: Integers,
 ) -> int:
     """data, bits, edges: of `marks.mark_bytes`. sieve: `english.exception_sieve`.
 
-    hashes: by part: of its bytes, without a mark behind it. sums: of all parts before each, see `hash_lines`; one more. hard: the parts that are to be cut, and NO_PART behind them; returns how many they are.
+    hashes: by part: of its bytes, as english.hash_of, without a mark behind it (see `marks.mark_bytes`). sums: of all parts before
+    each, and of all, as `hash_lines` says. hard: the parts that are to be cut, and NO_PART behind them; returns how many they are.
 
     The second word is hashed whether it is there or not, and taken by a mask: parts of nine letters and more come too unexpectedly for a
     branch.
@@ -82,12 +91,18 @@ def _first_bytes(count: int) -> Any:
 
 @njit(cache=True)
 def hash_lines(
-    bits: Keys, edges: Integers, sums: Keys, text_lines: Integers, lines: Integers, line_hashes: Keys, longest: NDArray[np.int64]
+    bits: Keys,
+    edges: Integers,
+    sums: Keys,
+    text_lines: Integers,
+    lines: Integers,
+    line_hashes: Keys,
+    longest: NDArray[np.int64],
 ) -> None:
     """line_hashes: of each line's parts and of the number of its bytes. longest: by text, the characters of its longest part.
 
-    The sum of parts a, b, c is a * P**2 + b * P + c (P is PRIME; as in Rabin and Karp's fingerprints). So that of a line is the sum up to its
-    end, without the sum up to its beginning times P to the power of its parts.
+    The sum of parts a, b, c is a * P**2 + b * P + c (P is PRIME; Rabin and Karp's fingerprints are such sums). So a line's is the sum up to
+    its end, less the sum up to its beginning times P to the power of how many parts it has. A part's hash has its last byte added.
     """
     powers = np.empty(64, np.uint64)
     powers[0] = 1
@@ -112,11 +127,18 @@ def longest_part(bits: Keys, edges: Integers, first: int, last: int) -> int:
     longest = 0
     for part in range(first, last):
         begin, end = np.int64(edges[2 * part]), np.int64(edges[2 * part + 1])
-        size = end - begin
-        if size > longest:
-            for at in range(begin, end, 64):
-                place, shift = np.uint64(at) >> SIX, np.uint64(at) & LAST
-                window = bits[CONTINUATIONS, place] >> shift | bits[CONTINUATIONS, place + ONE] << ONE << (LAST - shift)
-                size -= np.int64(ones(window & EVERY >> np.uint64(64 - min(end - at, 64))))
-            longest = max(longest, size)
+        if end - begin > longest:  # it has at most as many characters as bytes
+            characters = _characters(bits, begin, end)
+            longest = characters if characters > longest else longest
     return longest
+
+
+@njit(cache=True)
+def _characters(bits: Keys, begin: int, end: int) -> int:
+    """How many characters begin among these bytes."""
+    count = end - begin
+    for at in range(begin, end, 64):
+        place, shift, left = np.uint64(at) >> SIX, np.uint64(at) & LAST, min(end - at, 64)
+        window = bits[CONTINUATIONS, place] >> shift | bits[CONTINUATIONS, place + ONE] << ONE << (LAST - shift)
+        count -= np.int64(ones(window & EVERY >> np.uint64(64 - left)))
+    return count

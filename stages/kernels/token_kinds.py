@@ -1,6 +1,7 @@
 """What the tokens of a part that was cut are: their characters, and what of a document's counts they are.
 
-A token's kind is a number: its characters, times 16, and four flags. Of a part two things are counted: its ellipses, and its characters if it is an address. `stages.kernels.cut` keeps both with the parts that it knows.
+A token's kind is a number: its characters, times 16, and four flags. Of a part two things are counted: its ellipses, and its characters if
+it is an address. `stages.kernels.cut` keeps both with the parts that it knows.
 
 Definitions: `stages.filter.statistics`.
 """
@@ -24,7 +25,16 @@ Integers: TypeAlias = NDArray[np.int32]
 Flags: TypeAlias = NDArray[np.uint16]
 
 # numba keeps compiled code until this file changes, so every value that is compiled in stands in this file.
-LETTER, LOWER, UPPER, PUNCTUATION, MARK_OF_TEXT, TERMINAL, UNSPACED, TABLE_SIZE = 2, 8, 16, 1024, 2048, 4096, 16384, 0x20000
+LETTER, LOWER, UPPER, PUNCTUATION, MARK_OF_TEXT, TERMINAL, UNSPACED, TABLE_SIZE = (
+    2,
+    8,
+    16,
+    1024,
+    2048,
+    4096,
+    16384,
+    0x20000,
+)
 IDEOGRAPH = LETTER | LOWER | UPPER | UNSPACED
 _NAMES = "LETTER LOWER UPPER PUNCTUATION MARK_OF_TEXT TERMINAL UNSPACED TABLE_SIZE"
 _VALUES = (LETTER, LOWER, UPPER, PUNCTUATION, MARK_OF_TEXT, TERMINAL, UNSPACED, TABLE_SIZE)
@@ -43,7 +53,14 @@ EIGHT, BYTE_BITS = np.uint64(8), np.uint64(255)
 
 @njit(cache=True)
 def measure_part(
-    data: Bytes, classes: Flags, begin: int, cuts: Integers, kinds: Integers, first: int, last: int, row: NDArray[np.int64]
+    data: Bytes,
+    classes: Flags,
+    begin: int,
+    cuts: Integers,
+    kinds: Integers,
+    first: int,
+    last: int,
+    row: NDArray[np.int64],
 ) -> int:
     """Write the kinds of a part's tokens, which end at cuts[first:last], and add its counts to a document's.
 

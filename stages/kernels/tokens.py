@@ -1,8 +1,7 @@
 """The kernel that measures tokens and sentences, and leaves each token's hash and length for the n-grams.
 
 Sentences are those of spaCy's sentencizer: one begins with a line, and with the first token that is no punctuation behind a token
-of terminal
-punctuation.
+of terminal punctuation.
 
 Definitions: `stages.filter.statistics`.
 """
@@ -16,7 +15,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from stages.kernels import sealed
+from stages.kernels import marks, sealed
 from stages.kernels.token_kinds import ALPHABETIC, ENDS, IS_MARK, IS_WORD
 from stages.kernels.words import load_word
 
@@ -25,11 +24,12 @@ Keys: TypeAlias = NDArray[np.uint64]
 Integers: TypeAlias = NDArray[np.int32]
 
 # numba keeps compiled code until this file changes, so every value that is compiled in stands in this file.
-sealed("token_kinds.py", "33c6e6ec0b2b")
+sealed("token_kinds.py", "97c051f0b6f2")
 sealed("words.py", "72f0a07d65e1")
 BASIS, PRIME, HALF = np.uint64(0xCBF29CE484222325), np.uint64(0xD6E8FEB86659FD93), np.uint64(32)  # as english.hash_of
 ONE, SIX, LAST = np.uint64(1), np.uint64(6), np.uint64(63)
-MARKED, LINE_PART = 1, 2  # as in stages.kernels.marks
+MARKED, LINE_PART = 1, 2
+assert (marks.MARKED, marks.LINE_PART) == (MARKED, LINE_PART)
 SENTENCE_ENDS = np.uint64(sum(1 << ord(mark) for mark in ".!?"))  # by byte below 64
 
 TOKENS, WORDS, WORD_CHARACTERS, ALPHABETIC_TOKENS, STOP_WORDS = range(5)  # counts of a text
