@@ -180,6 +180,12 @@ def test_statistics_do_not_depend_on_where_64_bytes_end(pushed, text, filling):
     assert not different
 
 
+def test_a_word_beside_white_space_beyond_ascii_is_cut_as_beside_a_space():
+    """`im` is an exception of the tokenizer: two tokens."""
+    measured = measure(pa.chunked_array([["a im", "a\u00a0im", "a\u3000im"]])).measured
+    assert measured["tokens"].tolist() == [3, 3, 3]
+
+
 @pytest.mark.parametrize(("first", "count"), [(0, 33), (ord("a"), 26), (0x80, 0x40), (0x80, 0x80), (10, 1)])
 def test_bytes_within_compares_every_byte(first, count):
     from numba import njit
