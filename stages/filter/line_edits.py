@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from manifests.config import config
 
 LOREM, JAVASCRIPT, POLICY, CART = 1, 2, 4, 8  # bits, as in stages.kernels.lines
-# Each phrase with the pair of its letters that is rarest in English text; the kernel looks for these
-# pairs first, and has them written in.
+# Each phrase with the pair of its letters that is rarest in English text; in lines with four letters that are rarer still
+# (`look_over` in stages.kernels.furniture), the kernel looks for these pairs. It has both written in.
 PHRASES: Final = (
     ("lorem ipsum", "ps", LOREM),
     ("javascript", "va", JAVASCRIPT),

@@ -1,6 +1,6 @@
 """Measure texts: the kernels of `stages.kernels`, one after the other, over blocks of texts that fit the processor's caches.
 
-bytes -> parts and lines -> cut into tokens -> words and sentences -> repeated runs; lines edited, copied, measured
+bytes -> bits, parts and lines -> hashes -> cut into tokens -> words and sentences -> repeated runs; lines edited, copied, measured
 """
 
 import threading
@@ -28,7 +28,7 @@ STOP_WORDS: Final = (
     "have",
     "with",
 )  # Gopher (arXiv:2112.11446), appendix A.1.1
-BLOCK_BYTES: Final = 256 << 10  # of text at a time, so that what passes between the kernels stays in the caches
+BLOCK_BYTES: Final = 512 << 10  # of text at a time, so that what passes between the kernels stays in the caches
 
 _thread = (
     threading.local()
@@ -36,11 +36,21 @@ _thread = (
 
 StopWords = Mapping[str, Sequence[str]]
 # Rows of counts, in the order of the kernels' own constants.
-_PARTS = ("characters", "part_characters", "uppercase", "digits", "symbols", "alphabetic_parts", "longest_part")
-_TOKENS = (
-    *("tokens", "words", "word_characters", "alphabetic_tokens", "stop_words", "hash_signs", "ellipses"),
-    *("parentheses", "url_characters"),
+_MARKS = (
+    *(
+        "characters",
+        "part_characters",
+        "uppercase",
+        "digits",
+        "symbols",
+        "alphabetic_parts",
+        "parentheses",
+        "hash_signs",
+    ),
 )
+_LONGEST = ("longest_part",)
+_CUTS = ("ellipses", "url_characters")
+_TOKENS = ("tokens", "words", "word_characters", "alphabetic_tokens", "stop_words")
 _NGRAMS = (*(f"top_{n}" for n in (2, 3, 4)), *(f"duplicate_{n}" for n in range(5, 11)))
 _LINES = (
     *("lines", "bullets", "ellipsis_ends", "filled_lines", "repeated_lines", "repeated_line_characters"),
@@ -57,7 +67,7 @@ _LINES = (
     *("removed_long_word", "removed_unpunctuated", "removed_few_words", "removed_javascript", "removed_policy"),
     *("removed_uppercase", "removed_numeric", "removed_counter", "removed_single_word", "removed_emptied"),
 )
-_COUNTS = (*_PARTS, *_TOKENS, *_NGRAMS, *_LINES)
+_COUNTS = (*_MARKS, *_LONGEST, *_CUTS, *_TOKENS, *_NGRAMS, *_LINES)
 
 
 @dataclass(frozen=True)
@@ -107,10 +117,12 @@ class _Kernels:
         from stages.kernels.english import exception_shapes, exception_sieve, exception_table, perfect_tables
 
         self.edits, self.copies, self.refinedweb = edits, copies, refinedweb
-        self.classes, self.sieve, self.units = character_table(), exception_sieve(), unit_keys()
-        self.exceptions, self.shapes = exception_table(), exception_shapes()
+        # Copies, because numba takes ten times as long to see what a read-only array is.
+        self.classes, self.sieve, self.units = character_table().copy(), exception_sieve().copy(), unit_keys().copy()
+        self.exceptions = tuple(table.copy() for table in exception_table())
+        self.shapes, self.phrases = exception_shapes().copy(), tuple(table.copy() for table in phrase_tables())
         self.groups = {language: index for index, language in enumerate(stop_words)}
-        self.stops, self.stop_tables = perfect_tables(list(stop_words.values()))
+        self.stops, self.stop_tables = (table.copy() for table in perfect_tables(list(stop_words.values())))
 
     def run(
         self,
@@ -142,47 +154,50 @@ class _Kernels:
         """Measure the texts of one block; returns how many bytes of them the edits leave."""
         from stages.kernels.cut import cut_parts
         from stages.kernels.lines import edit_lines
+        from stages.kernels.marks import lay_out, mark_bytes
         from stages.kernels.ngrams import measure_ngrams
-        from stages.kernels.parts import find_parts
+        from stages.kernels.parts import hash_lines, hash_parts
         from stages.kernels.tokens import measure_tokens
 
-        texts, size = offsets.size - 1, int(offsets[-1] - offsets[0])
-        block = self._array("bytes", np.uint8, size)  # with room behind it: kernels load eight bytes at a time
-        block[:size], block[size : size + 80] = data[offsets[0] : offsets[-1]], 0
-        data, offsets = block, offsets - offsets[0]
-        parts, kinds = self._array("parts", np.int32, 2, size), self._array("kinds", np.uint8, size)
-        hashes, hard = self._array("hashes", np.uint64, size), self._array("hard", np.int32, size)
-        cuts = self._array("cuts", np.int32, 2 * size)
-        lines, line_hashes = (
-            self._array("lines", np.int32, 5, size + texts),
-            self._array("keys", np.uint64, size + texts),
+        texts, sizes = offsets.size - 1, np.diff(offsets)
+        begins = np.concatenate([[0], np.cumsum((sizes // 64 + 1) * 64)])
+        size = int(begins[-1])
+        block = self._array("bytes", np.uint8, size)  # with room behind it: kernels load more than one byte at a time
+        lay_out(data, offsets, begins, block)
+        data, bits = block, self._array("bits", np.uint64, 5, size // 64)
+        edges, hard = self._array("edges", np.int32, size), self._array("hard", np.int32, size)
+        hashes, sums = self._array("hashes", np.uint64, size), self._array("sums", np.uint64, size)
+        cuts, kinds = self._array("cuts", np.int32, 2 * size), self._array("kinds", np.int32, 2 * size)
+        lines, line_hashes = self._array("lines", np.int32, 4, size), self._array("keys", np.uint64, size)
+        line_counts = self._array("line_counts", np.int32, 2, size)
+        tokens, reach = self._array("tokens", np.uint64, size), self._array("reach", np.int32, size)
+        text_lines, text_tokens = (np.empty(texts + 1, np.int32) for _ in range(2))
+        marks, longest, cut_counts, token_counts, ngrams, line_rows = (
+            np.zeros((len(names), texts), np.int64) for names in (_MARKS, _LONGEST, _CUTS, _TOKENS, _NGRAMS, _LINES)
         )
-        line_counts = self._array("line_counts", np.int32, 2, size + texts)
-        tokens, reach = self._array("tokens", np.uint64, size), self._array("reach", np.int32, size + texts)
-        text_lines, text_hard, text_tokens = (np.empty(texts + 1, np.int32) for _ in range(3))
-        rows = [np.zeros((len(names), texts), np.int64) for names in (_PARTS, _TOKENS, _NGRAMS, _LINES)]
-        find_parts(
-            data, offsets, self.classes, self.sieve, parts, kinds, hashes, hard, lines, line_hashes, text_lines, text_hard, rows[0]
-        )  # fmt: skip
+        mark_bytes(data, begins, sizes, self.classes, bits, edges, lines, text_lines, marks)
+        n_parts = int(lines[2, text_lines[-1]])
+        n_hard = hash_parts(data, bits, edges, n_parts, self.sieve, hashes, sums, hard)
+        hash_lines(bits, edges, sums, text_lines, lines, line_hashes, longest[0])
         cut_parts(
-            data, self.classes, parts, kinds, hashes, hard, text_hard, by_character, *self.exceptions, self.shapes, self.units,
-            self._known(), cuts,
+            data, bits, self.classes, edges, hashes, hard[:n_hard], lines, text_lines, by_character, *self.exceptions, self.shapes,
+            self.units, self._known(), cuts, kinds, cut_counts,
         )  # fmt: skip
         measure_tokens(
-            data, self.classes, parts, kinds, hashes, lines, text_lines, cuts, self.stops, self.stop_tables, groups, tokens, reach,
-            text_tokens, line_counts, rows[1],
+            data, bits, edges, hashes, hard, lines, text_lines, cuts, kinds, self.stops, self.stop_tables, groups, tokens, reach,
+            text_tokens, line_counts, token_counts,
         )  # fmt: skip
-        measure_ngrams(tokens, reach, text_tokens, rows[2])
+        measure_ngrams(tokens, reach, text_tokens, ngrams)
         edited_offsets = np.empty(texts + 1, np.int32)
         edits = self.edits
         edit_lines(
-            data, self.classes, parts, lines, line_hashes, text_lines, line_counts, spared, *phrase_tables(),
+            data, self.classes, bits, edges, lines, line_hashes, text_lines, longest[0], line_counts, spared, *self.phrases,
             self._array("groups", np.uint8, size // 64 + 1),
             edits.minimum_words, edits.longest_word, edits.terminal_punctuation, edits.phrases, edits.citations, self.refinedweb,
-            edited, edited_offsets, rows[3],
+            edited, edited_offsets, line_rows,
         )  # fmt: skip
         ends[:] = edited_offsets[1:] + np.int64(written)
-        np.concatenate(rows, out=counts)
+        np.concatenate((marks, longest, cut_counts, token_counts, ngrams, line_rows), out=counts)
         return int(edited_offsets[-1])
 
     def _known(self) -> NDArray[np.uint64]:
@@ -197,15 +212,16 @@ class _Kernels:
         *rows, length = shape
         room = _thread.__dict__.setdefault("room", {})
         if name not in room or room[name].shape[-1] < length + 128:
-            room[name] = np.empty((*rows, max(length + 128, 2 * BLOCK_BYTES)), dtype)
+            room[name] = np.empty((*rows, max(length + 128, 2 * BLOCK_BYTES + 192)), dtype)
         return room[name]
 
 
 def _blocks(offsets: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-    """Runs of texts of about BLOCK_BYTES; a longer text is a run of its own."""
+    """Runs of texts of about BLOCK_BYTES, with what `lay_out` puts between them; a longer text is a run of its own."""
     first, texts = 0, offsets.size - 1
+    places = offsets + 64 * np.arange(offsets.size)
     while first < texts:
-        last = int(np.searchsorted(offsets, offsets[first] + BLOCK_BYTES, side="right")) - 1
+        last = int(np.searchsorted(places, places[first] + BLOCK_BYTES, side="right")) - 1
         last = min(max(last, first + 1), texts)
         yield first, last
         first = last

@@ -1,10 +1,12 @@
 """The kernel that cuts parts into tokens as spaCy's English tokenizer does (3.8, `spacy.tokenizer`, `spacy.lang.punctuation`).
 
 While anything is left of a part: it is kept if it is an exception, else a prefix and a suffix are taken off. What remains is an
-exception, a
-URL, or is cut at infixes. A text of a script without spaces may be read by character instead: then each such character is a token.
-datatrove's filters count these tokens, so that theirs and ours agree. Plain words pass through, unless they are exceptions.
+exception, a URL, or is cut at infixes. A text of a script without spaces may be read by character instead: then each such character
+is a token. datatrove's filters count these tokens, so that theirs and ours agree. Plain words pass through, unless they are exceptions.
 """
+
+# numba tells 64-bit integers from Python's and needs to; to a reader they are the same.
+# mypy: disable-error-code="assignment,return-value"
 
 from typing import Any, TypeAlias
 
@@ -12,12 +14,12 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from stages.kernels import parts as part_kinds
-from stages.kernels import sealed
+from stages.kernels import marks, sealed
 from stages.kernels.affixes import class_at, infix_of, is_alnum, is_digit, is_url, prefix_of, suffix_of
 from stages.kernels.characters import FLAGS
 from stages.kernels.english import LONGEST_EXCEPTION
-from stages.kernels.words import load_word
+from stages.kernels.token_kinds import add_counts, measure_part
+from stages.kernels.words import load_word, prefetch
 
 Bytes: TypeAlias = NDArray[np.uint8]
 Keys: TypeAlias = NDArray[np.uint64]
@@ -26,28 +28,37 @@ Flags: TypeAlias = NDArray[np.uint16]
 Maybe: TypeAlias = NDArray[np.bool_]
 
 # numba keeps compiled code until this file changes, so every value that is compiled in stands in this file.
-UNSPACED, COMBINING, LONGEST, WIDE, WIDE_WORD, DOT = 16384, 32768, 16, 3, 4, ord(".")
+UNSPACED, COMBINING, LONGEST = 16384, 32768, 16
 assert (FLAGS["UNSPACED"], FLAGS["COMBINING"]) == (UNSPACED, COMBINING), "the table of characters has changed"
-assert (LONGEST_EXCEPTION, part_kinds.WIDE, part_kinds.WIDE_WORD) == (LONGEST, WIDE, WIDE_WORD)
+assert LONGEST_EXCEPTION == LONGEST
 sealed("affixes.py", "d6b0a64f46d8")
+sealed("token_kinds.py", "97c051f0b6f2")
+sealed("words.py", "72f0a07d65e1")
 BASIS, PRIME, HALF = np.uint64(0xCBF29CE484222325), np.uint64(0xD6E8FEB86659FD93), np.uint64(32)  # as english.hash_of
-KNOWN_BITS, ONE = 17, np.uint64(1)
+WIDE, MIXED, LINE_PART = 2, 3, 2
+assert (marks.WIDE, marks.MIXED, marks.LINE_PART) == (WIDE, MIXED, LINE_PART)
+AHEAD = 8  # parts; so many before one is looked up, its place in what is known is brought into the cache
+KNOWN_BITS, ONE, SIX, LAST = 17, np.uint64(1), np.uint64(6), np.uint64(63)
+FOUR, EIGHT, COUNT_PLACE, FLAG_BITS, BYTE_BITS = (np.uint64(number) for number in (4, 8, 28, 15, 255))
 
 
 def nothing_known() -> Keys:
     """Room for the parts that were cut before, empty."""
-    return np.zeros(2 << KNOWN_BITS, np.uint64)
+    room = np.zeros((4 << KNOWN_BITS) + 8, np.uint64)
+    first = -room.ctypes.data // 8 % 8  # so that no entry lies in two lines of the cache
+    return room[first : first + (4 << KNOWN_BITS)].reshape(-1, 4)
 
 
 @njit(cache=True)
 def cut_parts(
     data: Bytes,
+    bits: Keys,
     classes: Flags,
-    parts: Integers,
-    kinds: Bytes,
+    edges: Integers,
     hashes: Keys,
     hard: Integers,
-    text_hard: Integers,
+    lines: Integers,
+    text_lines: Integers,
     by_character: NDArray[np.bool_],
     keys: Keys,
     values: Integers,
@@ -55,47 +66,88 @@ def cut_parts(
     units: Keys,
     known: Keys,
     cuts: Integers,
+    kinds: Integers,
+    counts: NDArray[np.int64],
 ) -> None:
-    """Cut the parts that `parts.find_parts` listed as hard.
+    """Cut the parts that `parts.hash_parts` listed as hard.
 
-    by_character: by text: whether scripts without spaces are read by character. known: parts that were cut before a hash and the
-    lengths of the tokens, a byte
-    each, one after the other; language repeats itself, so this saves more than half of the work. cuts: the bytes behind each token
-    of the hard parts, one
-    after the other; a part's last is its own end.
+    bits, edges, lines, text_lines: of `marks.mark_bytes`. by_character: by text: whether scripts without spaces are read by character.
+    known: parts that were cut before, see `_keep`; language repeats itself, so this saves more than half of the work.
+    cuts: the bytes behind each token of the hard parts, one after the other; a part's last is its own end. kinds: of the same tokens, as
+    `token_kinds` says. counts: by text, of its hard parts, the rows that `token_kinds` names.
     """
-    n = 0
-    for text in range(text_hard.size - 1):
-        for index in range(text_hard[text], text_hard[text + 1]):
+    n = index = 0
+    for text in range(text_lines.size - 1):
+        row, last_part = counts[:, text], lines[LINE_PART, text_lines[text + 1]]
+        while index < hard.size and hard[np.uint64(index)] < last_part:
+            ahead = _key(data, edges, hashes, np.uint64(hard[np.uint64(min(index + AHEAD, hard.size - 1))]))
+            prefetch(known, np.int64(ahead >> np.uint64(64 - KNOWN_BITS)) << 2)
             part = np.uint64(hard[np.uint64(index)])
-            begin, end = np.int64(parts[0, part]), np.int64(parts[1, part])
-            if kinds[part] >= WIDE and by_character[text]:
-                n = _cut_by_character(data, begin, end, classes, keys, values, maybe, units, cuts, n)
-                continue
-            if kinds[part] == WIDE_WORD:
-                cuts[n] = end
-                n += 1
-                continue
-            # The hash of a word with a mark leaves the mark out.
-            key = (hashes[part] ^ np.uint64((end - begin) << 8) ^ np.uint64(data[np.uint64(end - 1)])) * PRIME
-            slot = key >> np.uint64(64 - KNOWN_BITS) << ONE
-            lengths = known[slot + ONE]
-            if known[slot] == key and lengths != 0:
-                while lengths != 0:
-                    begin += np.int64(lengths & np.uint64(255))
-                    cuts[np.uint64(n)] = begin
-                    n += 1
-                    lengths >>= np.uint64(8)
+            index += 1
+            begin, end = np.int64(edges[part << ONE]), np.int64(edges[part << ONE | ONE])
+            key = _key(data, edges, hashes, part)
+            slot = key >> np.uint64(64 - KNOWN_BITS)
+            block, shift = np.uint64(end) >> SIX, np.uint64(end) & LAST
+            is_wide = bits[WIDE, block] >> shift & ONE != 0
+            one_by_one = is_wide and by_character[text]
+            if known[slot, 0] == key and not one_by_one:
+                n = _recall(known, slot, begin, cuts, kinds, n, row)
                 continue
             first = n
-            n = _cut(data, begin, end, classes, keys, values, maybe, units, cuts, n)
-            if n - first <= 8 and end - begin < 256:
-                lengths, at = np.uint64(0), end
-                for cut in range(n - 1, first - 1, -1):
-                    before = np.int64(cuts[cut - 1]) if cut > first else begin
-                    lengths = lengths << np.uint64(8) | np.uint64(at - before)
-                    at = before
-                known[slot], known[slot + ONE] = key, lengths
+            if one_by_one:
+                n = _cut_by_character(data, begin, end, classes, keys, values, maybe, units, cuts, n)
+            elif is_wide and bits[MIXED, block] >> shift & ONE == 0:
+                cuts[n] = end
+                n += 1
+            else:
+                n = _cut(data, begin, end, classes, keys, values, maybe, units, cuts, n)
+            about = measure_part(data, classes, begin, cuts, kinds, first, n, row)
+            if n - first <= 7 and end - begin < 256 and not one_by_one:
+                _keep(known, slot, key, begin, cuts, kinds, first, n, about)
+
+
+@njit(cache=True, inline="always")
+def _key(data: Bytes, edges: Integers, hashes: Keys, part: int) -> Any:
+    """A hash of all of a part, since its own leaves a mark at the end out; never 0, which is an empty entry."""
+    begin, end = np.int64(edges[part << ONE]), np.int64(edges[part << ONE | ONE])
+    return (hashes[part] ^ np.uint64((end - begin) << 8) ^ np.uint64(data[np.uint64(end - 1)])) * PRIME | ONE
+
+
+@njit(cache=True)
+def _keep(
+    known: Keys, slot: int, key: int, begin: int, cuts: Integers, kinds: Integers, first: int, last: int, about: int
+) -> None:
+    """Keep a part of at most seven tokens and 255 bytes: its key; the bytes of each token, eight bits each; the characters likewise; and
+    the kind of each token, four bits each, below how many there are and the counts of the part."""
+    lengths, characters, flags = np.uint64(0), np.uint64(0), np.uint64(last - first)
+    for cut in range(last - 1, first - 1, -1):
+        before = np.int64(cuts[cut - 1]) if cut > first else begin
+        lengths = lengths << EIGHT | np.uint64(cuts[cut] - before)
+        characters = characters << EIGHT | np.uint64(kinds[cut]) >> FOUR
+    for cut in range(first + 6, first - 1, -1):
+        flags = flags << FOUR | (np.uint64(kinds[cut]) & FLAG_BITS if cut < last else np.uint64(0))
+    known[slot, 0], known[slot, 1], known[slot, 2], known[slot, 3] = key, lengths, characters, flags | about << HALF
+
+
+@njit(cache=True, inline="always")
+def _recall(
+    known: Keys, slot: int, begin: int, cuts: Integers, kinds: Integers, n: int, row: NDArray[np.int64]
+) -> int:
+    """Cut a part as before; returns how many cuts there are then. Four tokens are written at least, whatever there are: to ask would cost
+    more."""
+    lengths, characters, about = known[slot, 1], known[slot, 2], known[slot, 3]
+    flags, count = about, np.int64(about >> COUNT_PLACE & FLAG_BITS)
+    for first in range(n, n + count, 4):
+        for index in range(4):
+            begin += np.int64(lengths & BYTE_BITS)
+            cuts[np.uint64(first + index)] = begin
+            kinds[np.uint64(first + index)] = np.int64((characters & BYTE_BITS) << FOUR | flags & FLAG_BITS)
+            lengths >>= EIGHT
+            characters >>= EIGHT
+            flags >>= FOUR
+    if about >> HALF != 0:
+        add_counts(about >> HALF, row)
+    return n + count
 
 
 @njit(cache=True)

@@ -157,6 +157,11 @@ def perfect_tables(words: Sequence[Sequence[str]]) -> tuple[NDArray[np.uint64], 
 
     Returns the keys of all tables (0 is an empty slot) and by table its first slot, multiplier and shift (3 x tables).
     """
+    return _perfect_tables(tuple(tuple(group) for group in words))
+
+
+@functools.lru_cache(maxsize=8)
+def _perfect_tables(words: tuple[tuple[str, ...], ...]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
     tables, about, begin = [], np.zeros((3, len(words)), np.uint64), 0
     for index, group in enumerate(words):
         hashes = np.array(sorted({hash_of(word.encode()) for word in group}), np.uint64)
@@ -172,4 +177,6 @@ def perfect_tables(words: Sequence[Sequence[str]]) -> tuple[NDArray[np.uint64], 
         tables.append(table)
         about[:, index] = begin, multiplier, 64 - bits
         begin += 1 << bits
-    return np.concatenate(tables), about
+    keys = np.concatenate(tables)
+    keys.flags.writeable = about.flags.writeable = False
+    return keys, about

@@ -35,6 +35,38 @@ COUNTED_BEGINS = np.cumsum([0, *map(len, _COUNTED)])
 PAIRS = np.array(
     [(first, second) in {(11, 9), (3, 25), (22, 1), (13, 19), (16, 19)} for first in range(32) for second in range(32)]
 )
+CURLY, LETTERS, OPENS, BRACES = ord("{"), 1, 2, 4  # the last three: what a group of bytes may hold
+GROUP, ONE, TWO, THREE, SMALL = 64, np.uint64(1), np.uint64(2), np.uint64(3), np.uint8(32)
+A, C, E, I, K, M, O, P, R, S, T, U, V, Y = (ord(letter) for letter in "aceikmoprstuvy")  # noqa: E741
+
+
+@njit(cache=True)
+def look_over(data: Bytes, size: int, groups: Bytes) -> None:
+    """By group of GROUP bytes: whether four letters that a phrase has begin there, and brackets. The compiler makes vectors of it."""
+    for group in range((size + GROUP - 1) // GROUP):
+        rare = opens = braces = False
+        for index in range(group * GROUP, (group + 1) * GROUP):
+            at = np.uint64(index)  # unsigned, or the compiler minds negative places and makes no vectors
+            first, second, third, fourth = data[at], data[at + ONE], data[at + TWO], data[at + THREE]
+            opens |= first == OPENING
+            braces |= first == CURLY
+            first, second, third, fourth = first | SMALL, second | SMALL, third | SMALL, fourth | SMALL
+            rare |= (first == I) & (second == P) & (third == S) & (fourth == U)  # lorem ipsum
+            rare |= (first == V) & (second == A) & (third == S) & (fourth == C)  # javascript
+            rare |= (first == V) & (second == A) & (third == C) & (fourth == Y)  # privacy policy
+            rare |= (first == O) & (second == K) & (third == I) & (fourth == E)  # cookie
+            rare |= (second == E) & (third == M) & (fourth == S) & (first == T)  # items in cart
+            rare |= (second == R) & (third == M) & (fourth == S) & (first == E)  # terms of use
+        groups[group] = rare | opens << 1 | braces << 2
+
+
+@njit(cache=True)
+def noticed_in(groups: Bytes, begin: int, end: int) -> int:
+    """What was noticed in the groups of a line, and so perhaps beside it, which does no harm."""
+    noticed = 0
+    for group in range(begin // GROUP, (end - 1) // GROUP + 1):
+        noticed |= groups[group]
+    return noticed
 
 
 @njit(cache=True)

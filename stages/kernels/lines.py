@@ -1,8 +1,8 @@
 """The kernel that measures lines, takes out those that the line edits take out, and copies what stays.
 
 Gopher's rules see the lines as they came; C4's and FineWeb's those that the edits leave, stripped. A line is told from another by
-the hashes of its parts and
-its length. Phrases are looked for at their rarest pair of letters, in any case (ASCII).
+the hashes of its parts and its length. Phrases are looked for where four letters in a row stand that few other words have, in any
+case (ASCII).
 
 Definitions: `stages.filter.statistics`; edits: `stages.filter.line_edits`.
 """
@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 from stages.kernels import sealed
 from stages.kernels.furniture import (
+    BRACES,
+    LETTERS,
+    OPENS,
     call_to_act,
     citation_at,
     ends_in_ellipsis,
@@ -25,8 +28,11 @@ from stages.kernels.furniture import (
     holds,
     is_all_marks,
     is_bullet,
+    look_over,
+    noticed_in,
     phrases_in,
 )
+from stages.kernels.parts import longest_part
 
 Bytes: TypeAlias = NDArray[np.uint8]
 Keys: TypeAlias = NDArray[np.uint64]
@@ -54,22 +60,23 @@ SHORT_WORDS = 10  # a line of at most so many may lose a phrase; RefinedWeb
 )
 COUNTS = 33
 
-sealed("furniture.py", "725e5b3853e2")
+sealed("parts.py", "1ab5399be5c3")
+sealed("furniture.py", "fca0a81c0b4e")
 
 # What phrases there are, as bits; phrases are given with these numbers.
 LOREM, SCRIPT, POLICIES, CART = 1, 2, 4, 8
-PAIRS, OPENS, BRACES = 1, 2, 4  # what a group of bytes may hold
-GROUP, ONE = 64, np.uint64(1)
 
 
 @njit(cache=True)
 def edit_lines(
     data: Bytes,
     classes: NDArray[np.uint16],
-    parts: Integers,
+    bits: Keys,
+    edges: Integers,
     lines: Integers,
     line_hashes: Keys,
     text_lines: Integers,
+    longest: NDArray[np.int64],
     line_counts: Integers,
     spared: NDArray[np.bool_],
     phrases: Bytes,
@@ -88,7 +95,7 @@ def edit_lines(
     """Measure the lines of each text, and write what the edits leave of it into `edited` (as large as `data`; empty if nothing is
     edited).
 
-    parts, lines, line_hashes, text_lines: of `parts.find_parts`. line_counts: of `tokens.measure_tokens`.
+    bits, edges, lines, text_lines: of `marks.mark_bytes`. line_hashes, longest: of `parts`. line_counts: of `tokens.measure_tokens`.
     phrases, phrase_table: lower-case ASCII; by phrase where it begins, its size, the place of the second letter of its rarest
     pair, its bit
     (4 x phrases). groups: room for a byte per GROUP bytes. minimum_words, longest_word: 0 switches the edit off.
@@ -103,10 +110,11 @@ def edit_lines(
     paragraphs, paragraph_lengths = np.empty(most, np.uint64), np.empty(most, np.int64)
     slots = np.empty(4 * most + 4, np.int32)
     copies = edited.size > 0
-    _look_over(data, lines[1, text_lines[-1] - 1], groups)
+    look_over(data, lines[1, text_lines[-1] - 1], groups)
     write = np.int64(0)
     for text in range(text_lines.size - 1):
         row, edits = counts[:, text], not spared[text]
+        watch_length = edits and 0 < longest_word < longest[text]
         edited_offsets[text] = text_begin = last_kept = write
         first, last = text_lines[text], text_lines[text + 1]
         n = n_kept = n_paragraphs = 0
@@ -119,7 +127,7 @@ def edit_lines(
             n_parts = last_part - first_part
             if end > begin:
                 key = line_hashes[line]
-                length = end - begin - lines[4, line]
+                length = end - begin - lines[3, line]
                 keys[n], lengths[n] = key, length
                 n += 1
                 paragraph_length += length + (paragraph != OFFSET_BASIS)
@@ -137,19 +145,19 @@ def edit_lines(
                     last_was_blank = True
                 continue
 
-            begin_text, end_text = np.int64(parts[0, first_part]), np.int64(parts[1, last_part - 1])
+            begin_text, end_text = np.int64(edges[2 * first_part]), np.int64(edges[2 * last_part - 1])
             row[TEXT_LINES] += 1
             row[PARTS] += n_parts
             row[BULLETS] += is_bullet(data, begin_text, end_text)
             row[ELLIPSIS_ENDS] += ends_in_ellipsis(data, begin_text, end_text)
-            noticed = _noticed(groups, begin_text, end_text)
-            found = phrases_in(data, begin_text, end_text, phrases, phrase_table) if noticed & PAIRS else 0
+            noticed = noticed_in(groups, begin_text, end_text)
+            found = phrases_in(data, begin_text, end_text, phrases, phrase_table) if noticed & LETTERS else 0
             row[BOILERPLATE_LINES] += found & POLICIES != 0
             row[BOILERPLATE_LINES] += found & (POLICIES | LOREM) == LOREM
             # The edits in C4's order, which decides what is counted.
             fate = 0
             marked = edits and citations and noticed & OPENS != 0 and holds(data, begin_text, end_text, OPENING)
-            if edits and longest_word > 0 and lines[3, line] > longest_word:
+            if watch_length and longest_part(bits, edges, first_part, last_part) > longest_word:
                 fate = LONG_WORD
             elif edits and terminal_punctuation and not ends_well(data, begin_text, end_text, marked):
                 fate = UNPUNCTUATED
@@ -196,7 +204,7 @@ def edit_lines(
                         run, run_write = begin, write
                     last_kept = stop
                     write = stop + (line < last - 1)
-            length = stop - start - (begin_text - begin) - (end - end_text) - lines[4, line]
+            length = stop - start - (begin_text - begin) - (end - end_text) - lines[3, line]
             length += _continuations(data, begin, begin_text) + _continuations(data, end_text, end)
             last_was_blank = drop_blanks = False
             row[KEPT_CHARACTERS] += length
@@ -260,33 +268,6 @@ def _copy(
         write += 1
         begin += 1
     return write
-
-
-@njit(cache=True)
-def _look_over(data: Bytes, size: int, groups: Bytes) -> None:
-    """By group of GROUP bytes: whether one of the phrases' rare pairs may end there, and brackets. The compiler makes vectors of it."""
-    for group in range((size + GROUP - 1) // GROUP):
-        pairs = opens = braces = False
-        for index in range(group * GROUP, (group + 1) * GROUP):
-            at = np.uint64(index)  # unsigned, or the compiler minds negative places and makes no vectors
-            first, second = data[at], data[at + ONE]
-            pairs |= ((first == 107) | (first == 75)) & ((second == 105) | (second == 73))  # ki
-            pairs |= ((first == 99) | (first == 67)) & ((second == 121) | (second == 89))  # cy
-            pairs |= ((first == 118) | (first == 86)) & ((second == 97) | (second == 65))  # va
-            pairs |= ((first == 109) | (first == 77)) & ((second == 115) | (second == 83))  # ms
-            pairs |= ((first == 112) | (first == 80)) & ((second == 115) | (second == 83))  # ps
-            opens |= first == OPENING
-            braces |= first == CURLY
-        groups[group] = pairs | opens << 1 | braces << 2
-
-
-@njit(cache=True)
-def _noticed(groups: Bytes, begin: int, end: int) -> int:
-    """What was noticed in the groups of a line; the pair before its first byte counts too, which does no harm."""
-    noticed = 0
-    for group in range(begin // GROUP, (end - 1) // GROUP + 1):
-        noticed |= groups[group]
-    return noticed
 
 
 @njit(cache=True)

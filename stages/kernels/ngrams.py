@@ -18,13 +18,14 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+Bytes: TypeAlias = NDArray[np.uint8]
 Keys: TypeAlias = NDArray[np.uint64]
 Integers: TypeAlias = NDArray[np.int32]
 
 FIRST_TOP, LAST_TOP, FIRST_DUPLICATE, LAST_DUPLICATE = 2, 4, 5, 10
 COUNTS = 9  # of a text: characters in the most frequent runs of 2, 3, 4 tokens; in repeated runs of 5 to 10
 SPREAD, NEXT = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)  # odd multipliers
-ONE = np.uint64(1)
+ONE, MOST_HITS = np.uint64(1), 255
 
 
 @njit(cache=True)
@@ -33,20 +34,23 @@ def measure_ngrams(tokens: Keys, reach: Integers, text_tokens: Integers, counts:
     most = 1
     for text in range(text_tokens.size - 1):
         most = max(most, text_tokens[text + 1] - text_tokens[text])
-    keys, places, hits = np.empty(most, np.uint64), np.empty(most, np.int32), np.empty(most, np.uint16)
+    keys, places, hits = np.empty(most, np.uint64), np.empty(most, np.int32), np.empty(most, np.uint8)
     top_keys, top_places = np.empty(most, np.uint64), np.empty(most, np.int32)
     names, times = np.empty(most, np.int32), np.empty(most, np.int32)
     seen = np.empty(most, np.bool_)
-    sieve = np.empty(1 << _bits(8 * most), np.uint16)
+    sieve = np.empty(1 << _bits(8 * most), np.uint8)
     slots = np.empty(1 << _bits(2 * most), np.int32)
     for text in range(text_tokens.size - 1):
         first, last = np.int64(text_tokens[text]), np.int64(text_tokens[text + 1])
         words, ends = tokens[first:last], reach[first + text : last + text + 1]
         left = 0
         for n in range(FIRST_TOP, LAST_DUPLICATE + 1):
-            left = _pairs(words, keys, places) if n == FIRST_TOP else _lengthen(words, n, left, keys, places)
+            first_run = n == FIRST_TOP
+            left = (
+                _sift_pairs(words, keys, places, hits, sieve) if first_run else _lengthen(words, n, left, keys, places)
+            )
             if n <= LAST_TOP:
-                left = _sift(left, keys, places, hits, sieve)
+                left = left if first_run else _sift(left, keys, places, hits, sieve)
                 times_most, where = _most_frequent(left, keys, places, hits, top_keys, top_places, slots, names, times)
                 if last - first >= n:  # where no run occurs twice the text's first one counts, as in datatrove
                     counts[n - FIRST_TOP, text] = times_most * (ends[where + n] - ends[where] + n - 1)
@@ -64,24 +68,36 @@ def measure_ngrams(tokens: Keys, reach: Integers, text_tokens: Integers, counts:
 
 
 @njit(cache=True)
-def _pairs(tokens: Keys, keys: Keys, places: Integers) -> int:
-    """Every pair of tokens: its hash and its place; returns how many."""
+def _sift_pairs(tokens: Keys, keys: Keys, places: Integers, hits: Bytes, sieve: Bytes) -> int:
+    """The pairs of tokens whose slot of the sieve was hit twice and more: their hashes, places, and how often it was hit (at most
+    MOST_HITS); returns how many."""
     count = max(tokens.size - 1, 0)
+    bits = _bits(8 * max(count, 1))
+    shift = np.uint64(64 - bits)
+    sieve[: 1 << bits] = 0
     for index in range(count):
         at = np.uint64(index)
-        keys[at], places[at] = tokens[at] * NEXT + tokens[at + ONE], index
-    return count
+        slot = ((tokens[at] * NEXT + tokens[at + ONE]) * SPREAD) >> shift
+        sieve[slot] += sieve[slot] < MOST_HITS
+    left = 0
+    for index in range(count):
+        at, to = np.uint64(index), np.uint64(left)
+        key = tokens[at] * NEXT + tokens[at + ONE]
+        hit = sieve[(key * SPREAD) >> shift]
+        keys[to], places[to], hits[to] = key, index, hit
+        left += hit > 1
+    return left
 
 
 @njit(cache=True)
-def _sift(count: int, keys: Keys, places: Integers, hits: NDArray[np.uint16], sieve: NDArray[np.uint16]) -> int:
-    """Keep the runs whose slot of the sieve was hit twice and more, and how often it was (at most 65535); returns how many."""
+def _sift(count: int, keys: Keys, places: Integers, hits: Bytes, sieve: Bytes) -> int:
+    """The same of longer runs."""
     bits = _bits(8 * max(count, 1))
     shift = np.uint64(64 - bits)
     sieve[: 1 << bits] = 0
     for index in range(count):
         slot = (keys[np.uint64(index)] * SPREAD) >> shift
-        sieve[slot] += sieve[slot] < 65535
+        sieve[slot] += sieve[slot] < MOST_HITS
     left = 0
     for index in range(count):
         at, to = np.uint64(index), np.uint64(left)
@@ -106,7 +122,7 @@ def _lengthen(tokens: Keys, n: int, left: int, keys: Keys, places: Integers) -> 
 
 @njit(cache=True)
 def _most_frequent(
-    left: int, keys: Keys, places: Integers, hits: NDArray[np.uint16], top_keys: Keys, top_places: Integers, slots: Integers,
+    left: int, keys: Keys, places: Integers, hits: Bytes, top_keys: Keys, top_places: Integers, slots: Integers,
     names: Integers, times: Integers,
 ) -> tuple[int, int]:  # fmt: skip
     """How often the most frequent run occurs and where it does first; of equals, the first in the text.
@@ -133,7 +149,7 @@ def _most_frequent(
                 most, where = often, top_places[np.uint64(index)]
         if most >= at_least:
             break
-        at_least = min(most, 65535)
+        at_least = min(most, MOST_HITS)
     return most, where
 
 

@@ -1,8 +1,7 @@
 """The kernel that measures tokens and sentences, and leaves each token's hash and length for the n-grams.
 
 Sentences are those of spaCy's sentencizer: one begins with a line, and with the first token that is no punctuation behind a token
-of terminal
-punctuation.
+of terminal punctuation.
 
 Definitions: `stages.filter.statistics`.
 """
@@ -16,61 +15,37 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from stages.kernels import sealed
-from stages.kernels.characters import FLAGS
-from stages.kernels.characters import IDEOGRAPH as HAN
-from stages.kernels.parts import WORD, WORD_AND_MARK
-from stages.kernels.utf8 import decode
+from stages.kernels import marks, sealed
+from stages.kernels.token_kinds import ALPHABETIC, ENDS, IS_MARK, IS_WORD
 from stages.kernels.words import load_word
 
 Bytes: TypeAlias = NDArray[np.uint8]
 Keys: TypeAlias = NDArray[np.uint64]
 Integers: TypeAlias = NDArray[np.int32]
-Flags: TypeAlias = NDArray[np.uint16]
 
 # numba keeps compiled code until this file changes, so every value that is compiled in stands in this file.
-LETTER, LOWER, UPPER, UNSPACED, PUNCTUATION, MARK_OF_TEXT, TERMINAL, TABLE_SIZE = (
-    2,
-    8,
-    16,
-    16384,
-    1024,
-    2048,
-    4096,
-    0x20000,
-)
-IDEOGRAPH = LETTER | LOWER | UPPER | UNSPACED
-_NAMES = "LETTER LOWER UPPER UNSPACED PUNCTUATION MARK_OF_TEXT TERMINAL TABLE_SIZE"
-_VALUES = (LETTER, LOWER, UPPER, UNSPACED, PUNCTUATION, MARK_OF_TEXT, TERMINAL, TABLE_SIZE)
-assert tuple(FLAGS[name] for name in _NAMES.split()) == _VALUES, "the table of characters has changed"
-assert (HAN, WORD, WORD_AND_MARK) == (IDEOGRAPH, 0, 1)
-sealed("utf8.py", "5414eea1fb29")
+sealed("token_kinds.py", "97c051f0b6f2")
+sealed("words.py", "72f0a07d65e1")
 BASIS, PRIME, HALF = np.uint64(0xCBF29CE484222325), np.uint64(0xD6E8FEB86659FD93), np.uint64(32)  # as english.hash_of
-ONE, EVERY = np.uint64(1), 0x0101010101010101  # times a byte: that byte eight times
-HIGH, CASE, SEVEN, FROM_A, ABOVE_Z = (
-    np.uint64(EVERY * byte) for byte in (0x80, 0x20, 0x7F, 0x80 - ord("a"), 0x80 - ord("{"))
-)
-DOT, EXCLAMATION, QUESTION, HASH, OPENING, CLOSING, COLON, SLASH, SMALL_H, SMALL_S = (
-    ord(sign) for sign in ".!?#():/hs"
-)
-ELLIPSIS = ord("…")
+ONE, SIX, LAST = np.uint64(1), np.uint64(6), np.uint64(63)
+MARKED, LINE_PART = 1, 2
+assert (marks.MARKED, marks.LINE_PART) == (MARKED, LINE_PART)
+SENTENCE_ENDS = np.uint64(sum(1 << ord(mark) for mark in ".!?"))  # by byte below 64
 
-(TOKENS, WORDS, WORD_CHARACTERS, ALPHABETIC_TOKENS, STOP_WORDS, HASH_SIGNS, ELLIPSES, PARENTHESES, URL_CHARACTERS) = (
-    range(9)
-)
-COUNTS = 9  # of a text, in this order
+TOKENS, WORDS, WORD_CHARACTERS, ALPHABETIC_TOKENS, STOP_WORDS = range(5)  # counts of a text
 
 
 @njit(cache=True)
 def measure_tokens(
     data: Bytes,
-    classes: Flags,
-    parts: Integers,
-    kinds: Bytes,
+    bits: Keys,
+    edges: Integers,
     hashes: Keys,
+    hard: Integers,
     lines: Integers,
     text_lines: Integers,
     cuts: Integers,
+    kinds: Integers,
     stops: Keys,
     stop_tables: Keys,
     groups: Integers,
@@ -80,113 +55,79 @@ def measure_tokens(
     line_counts: Integers,
     counts: NDArray[np.int64],
 ) -> None:
-    """Measure the tokens of parts that `parts.find_parts` found and `cut.cut_parts` cut.
+    """Measure the tokens of parts that `parts.hash_parts` hashed and `cut.cut_parts` cut.
 
+    bits: of `marks.mark_bytes`. cuts, kinds: of the tokens of hard parts; the others are words, or words and a mark.
     stops, stop_tables: `english.perfect_tables` of the stop words of each group of texts. groups: the group of each text.
     tokens: the hash of each token. text_tokens: the first token of each text. reach: the characters of a text's tokens up to each
-    of them;
-    text t's begin with a 0 at text_tokens[t] + t. line_counts: tokens and sentences by line (2 x lines). counts: COUNTS x texts, zero.
+    of them; text t's begin with a 0 at text_tokens[t] + t. line_counts: tokens and sentences by line (2 x lines).
+    counts: by text, the rows named above, zero.
     """
     nowhere = np.uint64(stops.size)
-    seen = np.full(
-        stops.size + 1, -1, np.int32
-    )  # by slot: the last text that had the stop word; the last is for other tokens
-    n = n_cuts = 0
+    # By slot: the last text that had the stop word; the last slot is for other tokens.
+    seen = np.full(stops.size + 1, -1, np.int32)
+    n = n_cuts = n_hard = 0
     for text in range(text_lines.size - 1):
         text_tokens[text] = n
-        length = 0
-        reach[n + text] = 0
-        row = counts[:, text]
-        first_slot, multiplier, shift = (
-            stop_tables[0, groups[text]],
-            stop_tables[1, groups[text]],
-            stop_tables[2, groups[text]],
-        )
-        words = word_characters = alphabetic = 0
+        reach[n + text] = length = 0
+        group = groups[text]
+        first_slot, multiplier, shift = stop_tables[0, group], stop_tables[1, group], stop_tables[2, group]
+        words = other_characters = alphabetic = 0
         for line in range(text_lines[text], text_lines[text + 1]):
-            first, sentences, ended = n, 1, False
-            for index in range(lines[2, line], lines[2, line + 1]):
-                part = np.uint64(index)
-                begin, end, kind, value = np.int64(parts[0, part]), np.int64(parts[1, part]), kinds[part], hashes[part]
-                if kind <= WORD_AND_MARK:
-                    marked = np.int64(kind)
-                    size, last = end - begin - marked, data[np.uint64(end - 1)]
-                    mark = (BASIS ^ np.uint64(last)) * PRIME
+            first, sentences, ended = n, 1, 0
+            start, stop = lines[LINE_PART, line], lines[LINE_PART, line + 1]
+            while start < stop:
+                until, before = min(hard[np.uint64(n_hard)], stop), n
+                for index in range(start, until):
+                    part = np.uint64(index)
+                    begin, end, value = np.int64(edges[part << ONE]), np.int64(edges[part << ONE | ONE]), hashes[part]
+                    marked = np.int64(bits[MARKED, np.uint64(end) >> SIX] >> (np.uint64(end) & LAST) & ONE)
+                    size, last = end - begin - marked, np.uint64(data[np.uint64(end - 1)])
+                    mark = (BASIS ^ last) * PRIME
                     to, after = np.uint64(n), np.uint64(n + text + 1)
                     tokens[to], tokens[to + ONE] = value, mark ^ mark >> HALF
                     reach[after], reach[after + ONE] = length + size, length + size + 1
                     n += 1 + marked
                     length += size + marked
-                    words += 1
-                    word_characters += size
-                    alphabetic += 1
                     sentences += ended
-                    ended = marked > 0 and last in (DOT, EXCLAMATION, QUESTION)
-                    row[PARENTHESES] += marked & (last == CLOSING)
+                    ended = marked & np.int64(SENTENCE_ENDS >> (last & LAST))
                     slot = first_slot + (value * multiplier >> shift)
                     seen[slot if stops[slot] == value else nowhere] = text
-                    continue
-                before = length
-                dots = 0
-                at = begin
+                words += until - start
+                alphabetic += until - start
+                other_characters += n - before - (until - start)  # the marks
+                start = until
+                if until == stop:
+                    break
+                at, end = np.int64(edges[2 * start]), np.int64(edges[2 * start + 1])
                 while at < end:
-                    characters, any_of, all_of = 0, 0, -1
-                    cut = np.int64(cuts[np.uint64(n_cuts)])
+                    cut, kind = np.int64(cuts[np.uint64(n_cuts)]), np.int64(kinds[np.uint64(n_cuts)])
                     n_cuts += 1
                     value = _hash(data, at, cut)
-                    if cut - at <= 8 and _is_word(data, at, cut):
-                        any_of = all_of = LETTER
-                        characters = cut - at
-                        at, dots = cut, 0
-                    while at < cut:
-                        code, width = decode(data, at)
-                        about = np.int64(classes[code]) if code < TABLE_SIZE else IDEOGRAPH
-                        any_of |= about
-                        all_of &= about
-                        characters += 1
-                        at += width
-                        if about & LETTER:
-                            dots = 0
-                        elif code == DOT:
-                            dots += 1
-                            row[ELLIPSES] += dots % 3 == 0
-                        else:
-                            dots = 0
-                            row[ELLIPSES] += code == ELLIPSIS
-                            row[HASH_SIGNS] += code == HASH
-                            row[PARENTHESES] += code in (OPENING, CLOSING)
-                    tokens[n] = value
-                    length += characters
+                    at = cut
+                    characters = kind >> 4
+                    tokens[np.uint64(n)] = value
                     n += 1
-                    reach[n + text] = length
-                    alphabetic += any_of & LETTER != 0
-                    if all_of & PUNCTUATION == 0:
-                        words += 1
-                        word_characters += characters
-                    if characters == 1 and all_of & TERMINAL != 0:
-                        ended = True
-                    elif all_of & MARK_OF_TEXT == 0:
-                        sentences += ended
-                        ended = False
+                    length += characters
+                    reach[np.uint64(n + text)] = length
+                    is_word = np.int64(kind & IS_WORD != 0)
+                    alphabetic += kind & ALPHABETIC != 0
+                    words += is_word
+                    other_characters += characters & (is_word - 1)
+                    # A sentence begins with what is no mark; one mark more may stand between.
+                    begins = np.int64(kind & (ENDS | IS_MARK) == 0)
+                    sentences += ended & begins
+                    ended = np.int64(kind & ENDS != 0) | ended & (1 - begins)
                     slot = first_slot + (value * multiplier >> shift)
                     seen[slot if stops[slot] == value else nowhere] = text
-                if _is_address(data, begin, end):
-                    row[URL_CHARACTERS] += length - before
+                start += 1
+                n_hard += 1
             line_counts[0, line], line_counts[1, line] = n - first, sentences if n > first else 0
-        row[TOKENS], row[WORDS], row[WORD_CHARACTERS] = n - text_tokens[text], words, word_characters
-        row[ALPHABETIC_TOKENS] = alphabetic
-        for slot in range(first_slot, first_slot + (np.uint64(1) << (np.uint64(64) - shift))):
-            row[STOP_WORDS] += seen[slot] == text
+        counts[TOKENS, text], counts[WORDS, text] = n - text_tokens[text], words
+        counts[WORD_CHARACTERS, text], counts[ALPHABETIC_TOKENS, text] = length - other_characters, alphabetic
+        for slot in range(first_slot, first_slot + (ONE << (np.uint64(64) - shift))):
+            counts[STOP_WORDS, text] += seen[slot] == text
     text_tokens[text_lines.size - 1] = n
-
-
-@njit(cache=True)
-def _is_word(data: Bytes, begin: int, end: int) -> bool:
-    """Whether at most eight bytes are ASCII letters: all at once, as in stages.kernels.parts."""
-    mask = ~np.uint64(0) >> np.uint64(64 - 8 * (end - begin))
-    word = load_word(data, begin) & mask
-    low = (word & SEVEN) | CASE
-    return (low + FROM_A) & ~(low + ABOVE_Z) & ~word & HIGH == HIGH & mask
 
 
 @njit(cache=True)
@@ -199,13 +140,3 @@ def _hash(data: Bytes, begin: int, end: int) -> int:
         value ^= value >> HALF
         begin += count
     return value
-
-
-@njit(cache=True)
-def _is_address(data: Bytes, begin: int, end: int) -> bool:
-    """Whether a part begins with http:// or https://."""
-    if end - begin < 8 or data[begin] != SMALL_H:
-        return False
-    at = begin + 5 if data[begin + 4] == SMALL_S else begin + 4
-    is_http = data[begin + 1] == 116 and data[begin + 2] == 116 and data[begin + 3] == 112
-    return is_http and data[at] == COLON and data[at + 1] == SLASH and data[at + 2] == SLASH
