@@ -227,15 +227,18 @@ def demo(
 @app.command(rich_help_panel="Looking")
 def inspect(root: Root, as_json: Json = False) -> None:
     """Show the funnel: what went into each stage, what was kept, what was dropped and why."""
-    from manifests.inspect import inspect as inspect_run
+    from manifests.inspect import funnel
 
-    rows = inspect_run(root)
+    found = funnel(root)
     if as_json:
-        typer.echo(json.dumps({"stages": [row.as_json() for row in rows]}, ensure_ascii=False))
+        typer.echo(json.dumps(found.as_json(), ensure_ascii=False))
         return
-    from manifests.tables import funnel_table, print_table
+    from manifests.tables import funnel_table, print_table, remarks
 
-    print_table(funnel_table(rows))
+    if found.rows:
+        print_table(funnel_table(found.rows))
+    for remark in remarks(found):
+        typer.echo(remark)
 
 
 @app.command(rich_help_panel="Looking")

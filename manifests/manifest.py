@@ -51,7 +51,9 @@ class Manifest:
         record = asdict(self)
         del record["timing"], record["folder"]
         for counts in record["totals"]:
-            counts.pop("seconds")
+            del counts["seconds"]
+            if not counts["failures"]:  # older manifests lack them
+                del counts["failures"]
         for artifact in record["outputs"]:
             artifact.pop("path")
         for parent in record["parents"]:
@@ -99,47 +101,13 @@ def read_manifest(folder: str) -> Manifest:
         ]
         record["totals"] = [Counts(**item) for item in record["totals"]]
         return Manifest(**record, folder=folder)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} is damaged ({error})", "run the stage again; finished shards are kept") from error
 
 
 def claimed_digest(folder: str) -> str:
     """The digest that the manifest file says it has."""
     return str(json.loads(storage.read_bytes(storage.join(folder, MANIFEST))).get("digest"))
-
-
-def find_manifests(root: str) -> list[str]:
-    """The stage folders at or directly below `root`, sorted so that parents come before the stages that read them."""
-    candidates = [root] if has_manifest(root) else []
-    if not candidates:
-        if storage.is_remote(root):
-            store, inner = storage.filesystem(root)
-            names = (
-                [path.rstrip("/").rsplit("/", 1)[-1] for path in store.ls(inner, detail=False)]
-                if store.exists(inner)
-                else []
-            )
-        else:
-            here = storage.local(root)
-            names = os.listdir(here) if os.path.isdir(here) else []
-        candidates = [storage.join(root, name) for name in sorted(names) if has_manifest(storage.join(root, name))]
-    if not candidates:
-        raise InputError(f"{root} holds no finished stage", "give the output folder of a run or of one stage")
-    manifests = {folder: read_manifest(folder) for folder in candidates}
-    folder_of = {storage.absolute(folder): folder for folder in candidates}
-    ordered: list[str] = []
-
-    def visit(folder: str) -> None:
-        if folder in ordered:
-            return
-        for parent in manifests[folder].parents:
-            if folder_of.get(parent.path, folder) != folder:
-                visit(folder_of[parent.path])
-        ordered.append(folder)
-
-    for folder in candidates:
-        visit(folder)
-    return ordered
 
 
 def _relative_to(path: str, folder: str) -> str:

@@ -6,6 +6,7 @@ state but the files, does not depend on how many workers run, and notices a chan
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -16,7 +17,8 @@ from manifests.storage import Artifact
 
 @dataclass
 class Counts:
-    """One stage's account of one shard. Conservation: rows_in == kept + sum(excluded) + failed."""
+    """One stage's account of one shard. Conservation: rows_in == kept + sum(excluded) + failed. failures: the reasons of failed rows, as
+    far as the stage tells them apart."""
 
     stage: str
     rows_in: int = 0
@@ -26,6 +28,7 @@ class Counts:
     text_bytes: int = 0  # of the kept rows
     tokens: int = 0
     seconds: float = 0.0
+    failures: dict[str, int] = field(default_factory=dict)
 
     @property
     def conserved(self) -> bool:
@@ -35,8 +38,9 @@ class Counts:
         """Sum another shard's account of the same stage into this one."""
         self.rows_in += other.rows_in
         self.kept += other.kept
-        for reason, rows in other.excluded.items():
-            self.excluded[reason] = self.excluded.get(reason, 0) + rows
+        for mine, others in ((self.excluded, other.excluded), (self.failures, other.failures)):
+            for reason, rows in others.items():
+                mine[reason] = mine.get(reason, 0) + rows
         self.failed += other.failed
         self.text_bytes += other.text_bytes
         self.tokens += other.tokens
@@ -70,18 +74,16 @@ class Receipt:
         return (json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
     @classmethod
-    def from_json(cls, data: bytes, folder: str) -> "Receipt":
-        """Raises CorpusmillError if the bytes are no receipt."""
+    def from_json(cls, data: bytes, folder: str, path: str) -> "Receipt":
+        """The receipt of the stage's `folder` that the file at `path` holds. Raises CorpusmillError if the bytes are no receipt."""
         try:
             record: dict[str, Any] = json.loads(data)
             record["inputs"] = [_artifact(item, folder) for item in record["inputs"]]
             record["outputs"] = [_artifact(item, folder) for item in record["outputs"]]
             record["counts"] = [Counts(**item) for item in record["counts"]]
             return cls(**record)
-        except (ValueError, KeyError, TypeError) as error:
-            raise CorpusmillError(
-                f"a receipt under {folder} is damaged ({error})", "run the same command again"
-            ) from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise CorpusmillError(f"{path} is damaged ({error})", "run the same command again") from error
 
 
 def plan_hash(plan: dict[str, Any]) -> str:
@@ -103,7 +105,7 @@ def read_receipt(folder: str, pass_name: str, shard: str) -> Receipt | None:
     if not storage.exists(path):
         return None
     try:
-        return Receipt.from_json(storage.read_bytes(path), folder)
+        return Receipt.from_json(storage.read_bytes(path), folder, path)
     except CorpusmillError:
         return None
 
@@ -111,18 +113,25 @@ def read_receipt(folder: str, pass_name: str, shard: str) -> Receipt | None:
 def list_receipts(folder: str, pass_name: str = "", drop_unreadable: bool = False) -> list[Receipt]:
     """All receipts of a stage's folder (of one pass), sorted by pass and shard. drop_unreadable: delete damaged ones, for whoever owns the
     folder; otherwise they raise."""
-    below = storage.join(folder, "receipts", pass_name)
-    if not storage.exists(below):
-        return []
     found = []
-    for path in storage.list_files(below, ".json"):
-        try:
-            found.append(Receipt.from_json(storage.read_bytes(path), folder))
-        except CorpusmillError:
-            if not drop_unreadable:
-                raise
+    for path, receipt in scan_receipts(folder, pass_name):
+        if isinstance(receipt, Receipt):
+            found.append(receipt)
+        elif drop_unreadable:
             storage.remove(path)
+        else:
+            raise receipt
     return found
+
+
+def scan_receipts(folder: str, pass_name: str = "") -> Iterator[tuple[str, Receipt | CorpusmillError]]:
+    """Every receipt file of a stage's folder (of one pass) in order: its path, and what it holds or why that cannot be read."""
+    below = storage.join(folder, "receipts", pass_name)
+    for path in storage.list_files(below, ".json") if storage.exists(below) else ():
+        try:
+            yield path, Receipt.from_json(storage.read_bytes(path), folder, path)
+        except CorpusmillError as error:
+            yield path, error
 
 
 def is_done(receipt: Receipt | None, expected_plan_hash: str) -> bool:

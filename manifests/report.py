@@ -15,9 +15,10 @@ import pyarrow.compute as pc
 
 from manifests import storage
 from manifests.charts import bars, histogram, line_chart
+from manifests.find import finished_stages
 from manifests.inspect import StageRow, inspect
 from manifests.loss_curve import read_losses
-from manifests.manifest import Manifest, find_manifests, read_manifest
+from manifests.manifest import Manifest
 from manifests.shard import read_parquet
 from manifests.tables import reasons_text, size_text
 
@@ -30,7 +31,6 @@ SAMPLE_CHARACTERS = 700
 class StageSample:
     """A bounded read of one stage: its numeric columns, and some rows."""
 
-    folder: str
     name: str
     verb: str
     numbers: dict[str, list[float]] = field(default_factory=dict)
@@ -48,12 +48,12 @@ def write_report(root: str) -> str:
 def render(root: str) -> str:
     """The page as text."""
     rows = inspect(root)
-    folders = find_manifests(root)
-    samples = [_sample(folder, read_manifest(folder)) for folder in folders]
+    manifests = finished_stages(root)
+    samples = list(map(_sample, manifests))
     parts = [
         f"<h1>corpusmill report: {html.escape(root.rstrip('/').rsplit('/', 1)[-1])}</h1>",
         _funnel(rows),
-        _loss(folders),
+        _loss(manifests),
         *(section for sample in samples if (section := _histograms(sample))),
         _before_and_after(samples),
         *(section for sample in samples if (section := _dropped(sample))),
@@ -73,7 +73,7 @@ def _funnel(rows: list[StageRow]) -> str:
             f"<td{' class=words' if number == len(heads) - 1 else ''}>{html.escape(str(cell))}</td>"
             for number, cell in enumerate(
                 (
-                    row.stage,
+                    row.name,
                     f"{row.rows_in:,}",
                     f"{row.kept:,}",
                     f"{sum(row.excluded.values()):,}",
@@ -81,7 +81,7 @@ def _funnel(rows: list[StageRow]) -> str:
                     size_text(row.text_bytes),
                     f"{row.tokens:,}" if row.tokens else "",
                     f"{row.seconds:,.1f}",
-                    reasons_text(row.excluded, 6),
+                    reasons_text(row.excluded, row.failures, 6),
                 )
             )
         )
@@ -89,14 +89,14 @@ def _funnel(rows: list[StageRow]) -> str:
         for row in rows
     )
     head = "".join(f"<th>{name}</th>" for name in heads)
-    chart = bars([(row.stage, row.kept, sum(row.excluded.values()) + row.failed) for row in rows])
+    chart = bars([(row.name, row.kept, sum(row.excluded.values()) + row.failed) for row in rows])
     return f"<h2>Funnel</h2>{chart}<table><tr>{head}</tr>{body}</table>"
 
 
-def _loss(folders: list[str]) -> str:
+def _loss(manifests: list[Manifest]) -> str:
     charts = []
-    for folder in folders:
-        log = storage.join(folder, "log.jsonl")
+    for manifest in manifests:
+        log = storage.join(manifest.folder, "log.jsonl")
         if storage.exists(log):
             charts.append(
                 f"<figure>{line_chart(read_losses(log))}<figcaption>loss (nats a token) by step</figcaption></figure>"
@@ -147,8 +147,8 @@ def _pre(text: str, kind: str = "") -> str:
     return f"<pre{f' class={kind}' if kind else ''}>{html.escape(cut)}</pre>"
 
 
-def _sample(folder: str, manifest: Manifest) -> StageSample:
-    sample = StageSample(folder, manifest.stages[-1], manifest.verbs[-1])
+def _sample(manifest: Manifest) -> StageSample:
+    sample = StageSample(manifest.stages[-1], manifest.verbs[-1])
     read = 0
     for table in _tables(manifest.documents()):
         for name in table.column_names:

@@ -1,8 +1,9 @@
-"""Manifests as text for a terminal: the funnel table and the one line that a finished stage prints."""
+"""Manifests as text for a terminal: the funnel table, remarks on it, and the one line that a finished stage prints."""
 
+from collections.abc import Iterator
 from typing import Any
 
-from manifests.inspect import StageRow
+from manifests.inspect import Funnel, StageRow, Unfinished, stage_rows
 from manifests.manifest import Manifest
 
 
@@ -25,7 +26,7 @@ def funnel_table(rows: list[StageRow]) -> Any:
         table.add_column(name, justify=justify, no_wrap=name != "reasons", overflow="fold")  # type: ignore[arg-type]
     for row in rows:
         table.add_row(
-            row.stage,
+            row.name,
             f"{row.rows_in:,}",
             f"{row.kept:,}",
             f"{sum(row.excluded.values()):,}",
@@ -33,7 +34,7 @@ def funnel_table(rows: list[StageRow]) -> Any:
             size_text(row.text_bytes),
             f"{row.tokens:,}" if row.tokens else "",
             f"{row.seconds:,.1f}",
-            reasons_text(row.excluded),
+            reasons_text(row.excluded, row.failures),
         )
     return table
 
@@ -47,11 +48,49 @@ def print_table(table: Any) -> None:
     Console(width=None if sys.stdout.isatty() else 140, soft_wrap=False, highlight=False).print(table)
 
 
-def reasons_text(excluded: dict[str, int], most: int = 4) -> str:
-    """The most frequent reasons with their counts, e.g. `http.status 12, page.empty 3, and 2 more`."""
-    shown = [f"{reason} {rows:,}" for reason, rows in list(excluded.items())[:most]]
-    rest = len(excluded) - most
-    return ", ".join(shown) + (f", and {rest} more" if rest > 0 else "")
+def reasons_text(excluded: dict[str, int], failures: dict[str, int], most: int = 4) -> str:
+    """The most frequent reasons of drops and then of failures with their counts, e.g. `http.status 12, page.empty 3, and 2 more`."""
+    parts = []
+    for reasons in (excluded, failures):
+        parts += [f"{reason} {rows:,}" for reason, rows in list(reasons.items())[:most]]
+        if len(reasons) > most:
+            parts.append(f"and {len(reasons) - most} more")
+    return ", ".join(parts)
+
+
+def remarks(funnel: Funnel) -> Iterator[str]:
+    """What the table does not show, a line each: empty results, quarantined shards, unfinished and damaged stages."""
+    for row in funnel.rows:
+        yield from row_remarks(row)
+    for item in funnel.unfinished:
+        yield unfinished_text(item)
+        yield from quarantined_lines(item.folder, item.quarantined)
+    yield from funnel.damaged
+
+
+def row_remarks(row: StageRow) -> Iterator[str]:
+    """That a stage kept nothing, and its quarantined shards."""
+    if not row.kept:
+        why = reasons_text(row.excluded, row.failures) if row.rows_in else "it was given none"
+        yield f"warning: {row.name} kept no document ({why})"
+    yield from quarantined_lines(row.name, row.quarantined)
+
+
+def quarantined_lines(stage: str, shards: dict[str, str], most: int = 5) -> Iterator[str]:
+    """The first of the quarantined `shards` (shard -> error), a line each, and how many more there are."""
+    for shard, error in list(shards.items())[:most]:
+        yield f"quarantined: shard {shard} of {stage}: {error}"
+    if len(shards) > most:
+        yield f"quarantined: {len(shards) - most:,} more shards of {stage}"
+
+
+def unfinished_text(item: Unfinished) -> str:
+    """E.g. `out/dedup is not finished: 12 shards done (signatures 8, edges 4); run the same command again to go on`."""
+    passes = ", ".join(f"{name} {shards:,}" for name, shards in item.done.items())
+    parts = [f"{sum(item.done.values()):,} shards done" + (f" ({passes})" if len(item.done) > 1 else "")]
+    parts += [f"{len(item.quarantined):,} quarantined"] if item.quarantined else []
+    parts += [f"{item.damaged:,} receipts damaged"] if item.damaged else []
+    return f"{item.folder} is not finished: {', '.join(parts)}; run the same command again to go on"
 
 
 def size_text(size: int) -> str:
@@ -65,7 +104,7 @@ def size_text(size: int) -> str:
 
 
 def stage_line(folder: str, manifest: Manifest) -> str:
-    """What a finished stage prints, e.g. `dedup     1,204 in, 1,010 kept, 194 dropped, 0 failed, 3.2 s`."""
+    """What a finished stage prints, e.g. `dedup     1,204 in, 1,010 kept, 194 dropped, 0 failed, 3.2 s`, and its remarks below."""
     name = "+".join(manifest.stages)
     first, last = manifest.totals[0], manifest.totals[-1]
     dropped = sum(sum(counts.excluded.values()) for counts in manifest.totals)
@@ -74,6 +113,4 @@ def stage_line(folder: str, manifest: Manifest) -> str:
         f"{name:<16} {first.rows_in:>9,} in {last.kept:>9,} kept {dropped:>9,} dropped {failed:>5,} failed "
         f"{sum(manifest.timing.values()):>8.1f} s  {folder}"
     )
-    for item in manifest.quarantined:
-        line += f"\n  quarantined shard {item['shard']}: {item['error']}"
-    return line
+    return "\n  ".join([line, *row_remarks(stage_rows(manifest)[-1])])

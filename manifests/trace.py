@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from manifests.errors import InputError
-from manifests.manifest import find_manifests, read_manifest
+from manifests.find import finished_stages
+from manifests.manifest import Manifest
 from manifests.receipt import list_receipts
 from manifests.shard import read_parquet, schema_of
 
@@ -47,8 +48,8 @@ def trace(root: str, document: str) -> Trace:
     if len(document) < 6:
         raise InputError(f"{document!r} is too short for an id", "give at least its first 6 characters")
     found = Trace(document)
-    for folder in find_manifests(root):
-        found.sightings += _sightings(folder, document)
+    for manifest in finished_stages(root):
+        found.sightings += _sightings(manifest, document)
     ids = {sighting.row["id"] for sighting in found.sightings}
     if not ids:
         raise InputError(f"no document {document} below {root}", "ids are in the `id` column of the shards")
@@ -73,8 +74,8 @@ def sources(root: str, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
     """
     wanted = set(ids)
     found: dict[str, dict[str, Any]] = {}
-    for folder in find_manifests(root):
-        for output in read_manifest(folder).documents():
+    for manifest in finished_stages(root):
+        for output in manifest.documents():
             missing = wanted - found.keys()
             if not missing:
                 return found
@@ -89,8 +90,8 @@ def sources(root: str, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _sightings(folder: str, document: str) -> Iterator[Sighting]:
-    stage = read_manifest(folder).stages[-1]
+def _sightings(manifest: Manifest, document: str) -> Iterator[Sighting]:
+    folder, stage = manifest.folder, manifest.stages[-1]
     for receipt in list_receipts(folder):
         for output in receipt.outputs:
             inner = output.path.removeprefix(folder).lstrip("/")

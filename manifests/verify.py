@@ -1,8 +1,8 @@
 """Check that a run is what its manifests say: every byte, every count, every parent.
 
-For each stage folder: outputs hash to their digests; receipts and manifest agree; in = kept + excluded + failed; the rows on disk
-are as many as the counts say; no id appears twice in one shard; nothing lies in `documents/` that no receipt knows; parents
-still have the digest that was read.
+For each stage folder: it has a manifest; outputs hash to their digests; receipts and manifest agree; in = kept + excluded + failed; the
+rows on disk are as many as the counts say; no id appears twice in one shard; nothing lies in `documents/` that no receipt knows; parents
+still have the digest that was read. Whatever does not hold is a problem in the list, and the check goes on.
 """
 
 from collections.abc import Iterator
@@ -10,9 +10,10 @@ from collections.abc import Iterator
 import pyarrow.compute as pc
 
 from manifests import storage
-from manifests.errors import CorpusmillError
-from manifests.manifest import Manifest, Parent, claimed_digest, find_manifests, has_manifest, read_manifest
-from manifests.receipt import list_receipts
+from manifests.errors import CorpusmillError, InputError
+from manifests.find import find_stages, is_stage
+from manifests.manifest import MANIFEST, Manifest, Parent, claimed_digest, has_manifest, read_manifest
+from manifests.receipt import Receipt, scan_receipts
 from manifests.shard import read_parquet, schema_of
 from manifests.storage import Artifact
 
@@ -22,31 +23,51 @@ ONE_TO_ONE = ("filter", "dedup", "classify")
 
 def verify(root: str) -> tuple[int, list[str]]:
     """(number of files checked, problems found). No problem means that the run holds."""
+    found = find_stages(root)
+    problems = list(map(str, found.damaged))
+    problems += [
+        f"{' reads '.join([*cycle, cycle[0]])}: the manifests go round in a circle; run these stages again"
+        for cycle in found.cycles
+    ]
     checked = 0
-    problems: list[str] = []
-    for folder in find_manifests(root):
-        manifest = read_manifest(folder)
-        known: dict[str, Artifact] = {}
-        for receipt in list_receipts(folder):
-            for output in receipt.outputs:
-                known[storage.absolute(output.path)] = output
-                checked += 1
-                problems += _check_file(output)
-            problems += [
-                f"{folder}: shard {receipt.shard} of {counts.stage} lost rows (in {counts.rows_in}, out otherwise)"
-                for counts in receipt.counts
-                if not counts.conserved
-            ]
-        problems += _check_manifest(folder, manifest, known)
-        problems += _check_parents(folder, manifest)
+    for folder in found.unfinished:
+        problems.append(f"{folder} has receipts but no {MANIFEST}; run the stage that writes it again")
+        known = _check_receipts(folder, problems)
+        checked += len(known)
+    for manifest in found.manifests:
+        known = _check_receipts(manifest.folder, problems)
+        checked += len(known)
+        problems += _check_manifest(manifest.folder, manifest, known)
+        problems += _check_parents(manifest.folder, manifest)
     return checked, problems
 
 
+def _check_receipts(folder: str, problems: list[str]) -> dict[str, Artifact]:
+    """The outputs that the folder's receipts vouch for, by absolute path; what does not hold is added to `problems`."""
+    known: dict[str, Artifact] = {}
+    for _, receipt in scan_receipts(folder):
+        if not isinstance(receipt, Receipt):
+            problems.append(str(receipt))
+            continue
+        for output in receipt.outputs:
+            known[storage.absolute(output.path)] = output
+            problems += _check_file(output)
+        problems += [
+            f"{folder}: shard {receipt.shard} of {counts.stage} lost rows (in {counts.rows_in}, out otherwise)"
+            for counts in receipt.counts
+            if not counts.conserved
+        ]
+    return known
+
+
 def _check_file(artifact: Artifact) -> Iterator[str]:
-    if not storage.exists(artifact.path):
-        yield f"{artifact.path} is missing; run the same command again"
-    elif not storage.matches(artifact):
-        yield f"{artifact.path} has changed since it was written; run the same command again to restore it"
+    try:
+        if not storage.exists(artifact.path):
+            yield f"{artifact.path} is missing; run the same command again"
+        elif not storage.matches(artifact):
+            yield f"{artifact.path} has changed since it was written; run the same command again to restore it"
+    except InputError as error:
+        yield str(error)
 
 
 def _check_manifest(folder: str, manifest: Manifest, known: dict[str, Artifact]) -> Iterator[str]:
@@ -107,7 +128,10 @@ def _check_parents(folder: str, manifest: Manifest) -> Iterator[str]:
     for parent in manifest.parents:
         yield from _check_parent(folder, parent)
     if manifest.totals and manifest.verbs[0] in ONE_TO_ONE:
-        before = [read_manifest(parent.path) for parent in manifest.parents if has_manifest(parent.path)]
+        try:
+            before = [read_manifest(parent.path) for parent in manifest.parents if has_manifest(parent.path)]
+        except InputError:
+            return  # said already
         if len(before) < len(manifest.parents):
             return  # raw files beside stages: how many documents they hold is not written down
         rows = sum(output.rows for stage in before for output in stage.documents())
@@ -117,10 +141,15 @@ def _check_parents(folder: str, manifest: Manifest) -> Iterator[str]:
 
 
 def _check_parent(folder: str, parent: Parent) -> Iterator[str]:
-    if has_manifest(parent.path):
-        if read_manifest(parent.path).digest != parent.digest:
-            yield f"{folder}: its input {parent.path} was made anew since; run this stage again"
-    elif not storage.exists(parent.path):
-        yield f"{folder}: its input {parent.path} is gone (lineage cannot be followed below it)"
-    elif not storage.is_remote(parent.path) and storage.digest_of(parent.path) != parent.digest:
-        yield f"{folder}: its input {parent.path} has changed since it was read"
+    try:
+        if has_manifest(parent.path):
+            if read_manifest(parent.path).digest != parent.digest:
+                yield f"{folder}: its input {parent.path} was made anew since; run this stage again"
+        elif is_stage(parent.path):
+            yield f"{folder}: its input {parent.path} has no {MANIFEST}; run the stage that writes it again"
+        elif not storage.exists(parent.path):
+            yield f"{folder}: its input {parent.path} is gone (lineage cannot be followed below it)"
+        elif not storage.is_remote(parent.path) and storage.digest_of(parent.path) != parent.digest:
+            yield f"{folder}: its input {parent.path} has changed since it was read"
+    except InputError as error:
+        yield f"{folder}: its input cannot be read ({error})"

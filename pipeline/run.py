@@ -3,13 +3,16 @@
 Consecutive map stages of a recipe become one fused step whose folder bears the last one's name.
 """
 
+import itertools
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from manifests import storage
 from manifests.errors import RecipeError
-from manifests.manifest import Manifest, Parent, read_manifest
+from manifests.manifest import Manifest, Parent, has_manifest, read_manifest
 from manifests.storage import Artifact
 from pipeline.catalogue import STAGES, stage_class
 from pipeline.execute import Job, execute
@@ -83,8 +86,9 @@ def run_group(
         named[name], more = expand_inputs(paths, folder, runner)
         all_parents += [parent for parent in more if parent not in all_parents]
     for step in group.steps:
-        more = tuple(_parent(folder_of(name)) for name in sorted(set(_referred(dict(step.settings)))))
-        all_parents += [parent for parent in more if parent not in all_parents]
+        settings = dict(step.settings)
+        folders = [*map(folder_of, sorted(set(_referred(settings)))), *sorted(set(_stages_named(settings)))]
+        all_parents += [parent for parent in map(_parent, folders) if parent not in all_parents]
     job = Job(
         stage=stage,
         names=names,
@@ -106,13 +110,28 @@ def run_step(step: Step, inputs: tuple[str, ...], output: str, runner: Runner) -
 
 def _referred(settings: Any) -> Iterator[str]:
     """The steps that settings name as `step:NAME/...`: a trained classifier or a tokenizer is as much a parent as documents are."""
+    for text in _texts(settings):
+        if text.startswith("step:"):
+            yield text.removeprefix("step:").partition("/")[0]
+
+
+def _stages_named(settings: Any) -> Iterator[str]:
+    """The finished stage folders that settings name a local file or folder of, e.g. `out/quality` by `out/quality/models/fasttext.bin`."""
+    for text in _texts(settings):
+        if "/" in text and os.path.exists(storage.local(text)):
+            above = [storage.absolute(text), *map(str, Path(storage.absolute(text)).parents)]
+            stages = (folder for folder in above if has_manifest(folder) and storage.exists(f"{folder}/receipts"))
+            yield from itertools.islice(stages, 1)
+
+
+def _texts(settings: Any) -> Iterator[str]:
     if isinstance(settings, dict):
         settings = list(settings.values())
     if isinstance(settings, (list, tuple)):
         for item in settings:
-            yield from _referred(item)
-    elif isinstance(settings, str) and settings.startswith("step:"):
-        yield settings.removeprefix("step:").partition("/")[0]
+            yield from _texts(item)
+    elif isinstance(settings, str):
+        yield settings
 
 
 def _parent(folder: str) -> Parent:

@@ -15,7 +15,8 @@ from typing import Any, ClassVar, Literal
 from manifests import storage
 from manifests.config import config
 from manifests.errors import InputError, ModelError
-from manifests.manifest import find_manifests, read_manifest
+from manifests.find import finished_stages
+from manifests.manifest import read_manifest
 from manifests.receipt import Counts
 from manifests.shard import Shard
 from manifests.trace import sources
@@ -138,10 +139,10 @@ def trace_sequence(root: str, number: str) -> dict[str, Any]:
 
     if not number.isdigit():
         raise InputError(f"sequence:{number} is no number", "write sequence:0, sequence:1, ...")
-    folders = [folder for folder in find_manifests(root) if read_manifest(folder).verbs[-1] == "train"]
-    if not folders:
+    trained = [manifest for manifest in finished_stages(root) if manifest.verbs[-1] == "train"]
+    if not trained:
         raise InputError(f"{root} holds no trained model", "give the output folder of a run that trains")
-    manifest = read_manifest(folders[0])
+    manifest = trained[0]
     settings = train_config_from(next(iter(manifest.config.values())))
     packed = [artifact for parent in manifest.parents for artifact in read_manifest(parent.path).documents()]
     with tempfile.TemporaryDirectory() as temporary:

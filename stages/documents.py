@@ -63,6 +63,7 @@ def count_reasons(account: Counts, reasons: list[str]) -> None:
     for reason in reasons:
         if reason.startswith(FAILED_PREFIX):
             account.failed += 1
+            account.failures[reason] = account.failures.get(reason, 0) + 1
         else:
             account.excluded[reason] = account.excluded.get(reason, 0) + 1
 

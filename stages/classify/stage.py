@@ -42,7 +42,7 @@ from manifests.schema import EXCLUSION, LEVELS, conform, excluded, extended
 from manifests.shard import ParquetOutput, Shard, read_parquet, schema_of
 from manifests.storage import Artifact
 from stages.contract import DOCUMENTS, EXCLUDED, Inputs, Pass, Passes
-from stages.documents import input_shards
+from stages.documents import count_reasons, input_shards
 
 BATCH_ROWS = 1024
 LEVEL_ROW_GROUP_BYTES = 16 << 20  # five files are open at a time
@@ -229,7 +229,7 @@ def _assign(config: Classify, shard: Shard) -> list[Counts]:
             account.rows_in += group.num_rows
             kept, dropped = _split(config, group, here)
             excluded_output.write(dropped)
-            account.failed += dropped.num_rows
+            count_reasons(account, dropped["reason"].to_pylist())
             kept = _with_quality(config, kept, edges)
             synthetic = pc.fill_null(pc.equal(kept["kind"], KINDS[1]), False)
             for kind, rows in ((KINDS[0], kept.filter(pc.invert(synthetic))), (KINDS[1], kept.filter(synthetic))):

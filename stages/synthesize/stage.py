@@ -24,12 +24,13 @@ import pyarrow.compute as pc
 from manifests.config import config
 from manifests.errors import RecipeError
 from manifests.receipt import Counts
-from manifests.schema import DOCUMENT, EXCLUSION, FAILED_PREFIX, LEVELS, conform, extended, seed_for
+from manifests.schema import DOCUMENT, EXCLUSION, LEVELS, conform, extended, seed_for
 from manifests.shard import ParquetOutput, Shard, read_parquet
 from manifests.storage import Artifact
 from prompts import loader
 from prompts.loader import Prompt
 from stages.contract import DOCUMENTS, EXCLUDED, Inputs, Pass, Passes
+from stages.documents import count_reasons
 from stages.engines import EngineConfig
 from stages.engines.transformers import TransformersEngine
 from stages.synthesize import postfilters
@@ -246,10 +247,7 @@ def _write(
             counts.tokens += item.text_tokens
             continue
         excluded.append({**item.row, "stage": Synthesize.name, "reason": rejection.reason, "detail": rejection.detail})
-        if rejection.reason.startswith(FAILED_PREFIX):
-            counts.failed += 1
-        else:
-            counts.excluded[rejection.reason] = counts.excluded.get(rejection.reason, 0) + 1
+        count_reasons(counts, [rejection.reason])
     for place, rows in kept.items():
         outputs[place].write(pa.Table.from_pylist(rows, schema=SCHEMA))
     if excluded:
