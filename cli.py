@@ -16,16 +16,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from manifests.errors import CorpusmillError
+from manifests.errors import CorpusmillError, Interrupted
 from pipeline.catalogue import STAGES
 
 if TYPE_CHECKING:
     from manifests.manifest import Manifest
 
-UsageError: Any = typer.BadParameter.__bases__[
-    0
-]  # the base of what the parser refuses; typer does not export it by name
-
+UsageError: Any = typer.BadParameter.__bases__[0]  # what the parser raises; typer does not export it by name
 USER_ERROR, QUARANTINED, NOT_VERIFIED, INTERRUPTED = 2, 3, 4, 130
 
 
@@ -61,11 +58,24 @@ Root = Annotated[str, typer.Argument(metavar="OUT", help="The output folder of a
 app = typer.Typer(
     name="corpusmill",
     help="From web crawl to a trained hybrid language model. `corpusmill demo` shows the whole way on a small sample.",
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from pipeline.execute import version
+
+        typer.echo(f"corpusmill {version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_print_version, help="Print the version.")] = False,
+) -> None: ...
 
 
 class StageCommand(TyperCommand):
@@ -128,23 +138,13 @@ def _run_stage(
     ray_address: str | None,
     workers: int | None,
 ) -> None:
-    from manifests.errors import RecipeError
-    from pipeline.recipe import Recipe, Step, load_recipe, override
+    from pipeline.recipe import step_alone
     from pipeline.run import run_step
-    from pipeline.runner import make_runner
+    from pipeline.runner import opened
 
-    step = Step(verb, verb)
-    if config:
-        found = load_recipe(config).step(verb)
-        if found is None:
-            raise RecipeError(f"{config} has no {verb} stage", "leave --config out, or name a recipe that has one")
-        step = found
-    step = override(Recipe(verb, (), (step,)), assignments).steps[0]
-    runner = make_runner(runner_kind.value, ray_address, workers)
-    try:
+    step = step_alone(verb, config, assignments)
+    with opened(output, runner_kind.value, ray_address, workers) as runner:
         manifest = run_step(step, inputs, output, runner)
-    finally:
-        runner.close()
     _say(output, manifest)
     if manifest.quarantined:
         raise typer.Exit(QUARANTINED)
@@ -185,16 +185,12 @@ def _run_recipe(
     from manifests.report import write_report
     from pipeline.recipe import load_recipe, override
     from pipeline.run import run_recipe
-    from pipeline.runner import make_runner
+    from pipeline.runner import opened
 
     recipe = override(load_recipe(path), assignments)
-    if inputs:
-        recipe = replace(recipe, inputs=inputs)
-    runner = make_runner(runner_kind.value, ray_address, workers)
-    try:
+    recipe = replace(recipe, inputs=inputs or recipe.inputs)
+    with opened(output, runner_kind.value, ray_address, workers) as runner:
         manifests = run_recipe(recipe, output, runner, on_done=_say)
-    finally:
-        runner.close()
     write_report(output)
     return sum(len(manifest.quarantined) for manifest in manifests)
 
@@ -206,20 +202,12 @@ def demo(
     workers: Workers = None,
 ) -> None:
     """Run the whole recipe on the sample that travels with corpusmill: about five minutes on two cores, no network."""
-    from manifests import storage
-    from manifests.loss_curve import sparkline
+    from manifests.tables import demo_text
 
     quarantined = _run_recipe("package:recipes/demo.yaml", output, (), [], runner, None, workers)
     typer.echo("")
     inspect(output)
-    typer.echo("")
-    typer.echo(f"loss     {sparkline(storage.join(output, 'train', 'log.jsonl'))}")
-    typer.echo(f"report   {storage.join(output, 'report.html')}")
-    typer.echo(f"model    {storage.join(output, 'export')} (transformers and vLLM load it)")
-    typer.echo("")
-    typer.echo("next     corpusmill verify " + output)
-    typer.echo("         corpusmill trace " + output + " ID      (ids are in the shards' id column)")
-    typer.echo("         corpusmill run recipes/nemotron_cc.yaml --input 'crawl/*.warc.gz' --output OUT")
+    typer.echo(demo_text(output))
     if quarantined:
         raise typer.Exit(QUARANTINED)
 
@@ -250,11 +238,8 @@ def verify(root: Root, as_json: Json = False) -> None:
     if as_json:
         typer.echo(json.dumps({"files": checked, "problems": problems}, ensure_ascii=False))
     else:
-        for problem in problems:
-            typer.echo(problem)
-        typer.echo(
-            f"{checked} files checked, {len(problems)} problems" if problems else f"{checked} files checked, all hold"
-        )
+        summary = f"{len(problems)} problems" if problems else "all hold"
+        typer.echo("\n".join([*problems, f"{checked} files checked, {summary}"]))
     if problems:
         raise typer.Exit(NOT_VERIFIED)
 
@@ -300,17 +285,17 @@ def _say(folder: str, manifest: "Manifest") -> None:
 def main() -> None:
     """The `corpusmill` command."""
     try:
-        sys.exit(app(standalone_mode=False) or 0)
+        code = app(sys.argv[1:] or ["--help"], standalone_mode=False) or 0
+        if code == INTERRUPTED:  # typer's answer to Ctrl-C, without a word
+            print("corpusmill: interrupted; run the same command again", file=sys.stderr)
+        sys.exit(code)
     except UsageError as error:
         command = error.ctx.command_path if error.ctx else "corpusmill"
         print(f"corpusmill: {error.format_message()}; see {command} --help", file=sys.stderr)
         sys.exit(USER_ERROR)
     except CorpusmillError as error:
         print(f"corpusmill: {error}", file=sys.stderr)
-        sys.exit(USER_ERROR)
-    except (KeyboardInterrupt, typer.Abort):
-        print("corpusmill: interrupted; run the same command again to go on", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+        sys.exit(INTERRUPTED if isinstance(error, Interrupted) else USER_ERROR)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,10 @@ class CorpusmillError(Exception):
         return f"{self.what}; {self.mend}" if self.mend else self.what
 
 
+class Interrupted(CorpusmillError):
+    """The user stopped the run. what: what is finished."""
+
+
 class RecipeError(CorpusmillError):
     """A recipe, a `--set` or a stage's configuration cannot be used. Nothing was started."""
 

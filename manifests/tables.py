@@ -3,7 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
-from manifests.inspect import Funnel, StageRow, Unfinished, stage_rows
+from manifests import storage
+from manifests.errors import InputError
+from manifests.inspect import Funnel, StageRow, Unfinished, funnel, stage_rows
+from manifests.loss_curve import sparkline
 from manifests.manifest import Manifest
 
 
@@ -58,14 +61,14 @@ def reasons_text(excluded: dict[str, int], failures: dict[str, int], most: int =
     return ", ".join(parts)
 
 
-def remarks(funnel: Funnel) -> Iterator[str]:
+def remarks(found: Funnel) -> Iterator[str]:
     """What the table does not show, a line each: empty results, quarantined shards, unfinished and damaged stages."""
-    for row in funnel.rows:
+    for row in found.rows:
         yield from row_remarks(row)
-    for item in funnel.unfinished:
+    for item in found.unfinished:
         yield unfinished_text(item)
         yield from quarantined_lines(item.folder, item.quarantined)
-    yield from funnel.damaged
+    yield from found.damaged
 
 
 def row_remarks(row: StageRow) -> Iterator[str]:
@@ -82,6 +85,32 @@ def quarantined_lines(stage: str, shards: dict[str, str], most: int = 5) -> Iter
         yield f"quarantined: shard {shard} of {stage}: {error}"
     if len(shards) > most:
         yield f"quarantined: {len(shards) - most:,} more shards of {stage}"
+
+
+def demo_text(root: str) -> str:
+    """What the demo made and what to try next."""
+    return f"""
+loss     {sparkline(storage.join(root, "train", "log.jsonl"))}
+report   {storage.join(root, "report.html")}
+model    {storage.join(root, "export")} (transformers and vLLM load it)
+
+next     corpusmill verify {root}
+         corpusmill trace {root} ID      (ids are in the shards' id column)
+         corpusmill run recipes/nemotron_cc.yaml --input 'crawl/*.warc.gz' --output OUT"""
+
+
+def finished_text(root: str) -> str:
+    """What an interrupted run has done, e.g. `filter, dedup finished, classify has 12 shards`."""
+    try:
+        found = funnel(root)
+    except InputError:
+        return "nothing is finished yet"
+    finished = ", ".join(dict.fromkeys(row.step or row.stage for row in found.rows))
+    begun = [
+        f"{item.folder.rstrip('/').rsplit('/', 1)[-1]} has {sum(item.done.values()):,} shards"
+        for item in found.unfinished
+    ]
+    return ", ".join([f"{finished} finished"] * bool(finished) + begun)
 
 
 def unfinished_text(item: Unfinished) -> str:

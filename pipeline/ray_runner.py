@@ -6,7 +6,9 @@ task, which the executor tries once more; an engine actor that dies is replaced.
 
 import logging
 import os
+import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from manifests.errors import CorpusmillError, EngineError
@@ -27,17 +29,14 @@ class RayRunner:
         import ray
 
         self._ray: Any = ray
+        local: dict[str, Any] = {"num_cpus": workers, "include_dashboard": False, "object_store_memory": 256 << 20}
         try:
-            if address:
-                ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-            else:
+            with interrupts_deferred():
                 ray.init(
-                    address="local",
-                    num_cpus=workers,
-                    include_dashboard=False,
+                    address=address or "local",
                     log_to_driver=False,
                     logging_level=logging.ERROR,
-                    object_store_memory=256 << 20,
+                    **({} if address else local),
                 )
         except (ConnectionError, ValueError, RuntimeError) as error:
             where = f"at {address}" if address else "on this machine"
@@ -72,7 +71,8 @@ class RayRunner:
                 raise error.cause if isinstance(error.cause, CorpusmillError | OSError) else error from None
 
     def close(self) -> None:
-        self._ray.shutdown()
+        with interrupts_deferred():
+            self._ray.shutdown()
 
     def _look(self) -> None:
         """What the cluster has at the moment: it may grow and shrink between passes."""
@@ -140,6 +140,30 @@ class RayRunner:
                 yield task, result
         for actor in idle:
             self._ray.kill(actor)
+
+
+@contextmanager
+def interrupts_deferred() -> Iterator[None]:
+    """Ctrl-C takes effect when the block ends; pressed twice, at once. Ray's start and end are native code that an interrupt halfway has
+    crashed (SIGSEGV)."""
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:  # ignored, or somebody else's
+        yield
+        return
+    presses = 0
+
+    def press(number: int, frame: object) -> None:
+        nonlocal presses
+        presses += 1
+        if presses > 1:
+            raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, press)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if presses:
+        raise KeyboardInterrupt
 
 
 def _map(function: Callable[[T], R], items: list[T]) -> list[R]:

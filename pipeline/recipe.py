@@ -115,6 +115,16 @@ def override(recipe: Recipe, assignments: list[str]) -> Recipe:
     return Recipe(recipe.name, recipe.inputs, tuple(steps.values()))
 
 
+def step_alone(verb: str, path: str | None, assignments: list[str]) -> Step:
+    """The step of a verb that is run by itself, with its settings from the recipe at `path` if there is one, and `--set` applied."""
+    step: Step | None = Step(verb, verb)
+    if path:
+        step = load_recipe(path).step(verb)
+    if step is None:
+        raise RecipeError(f"{path} has no {verb} stage", "leave --config out, or name a recipe that has one")
+    return override(Recipe(verb, (), (step,)), assignments).steps[0]
+
+
 def build_stage(step: Step, folder_of: Callable[[str], str]) -> Any:
     """The step's configuration object. folder_of: name of an earlier step -> its folder.
 

@@ -3,11 +3,14 @@
 `InlineRunner` runs them here, one after the other: for debugging, and where Ray is too much. `pipeline.ray_runner` is the other one.
 """
 
+import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from typing import Protocol, TypeVar
 
-from manifests.errors import RecipeError
+from manifests.errors import Interrupted, RecipeError
 from manifests.receipt import Receipt
+from manifests.tables import finished_text
 from pipeline.task import Failure, Task, run_task
 
 T = TypeVar("T")
@@ -38,6 +41,18 @@ class InlineRunner:
 
     def close(self) -> None:
         pass
+
+
+@contextmanager
+def opened(output: str, kind: str, ray_address: str | None = None, workers: int | None = None) -> Iterator[Runner]:
+    """A runner (see `make_runner`) for work below `output`, closed when the block ends. Ctrl-C ends it with Interrupted, which says what
+    is finished."""
+    try:
+        with closing(make_runner(kind, ray_address, workers)) as runner:
+            yield runner
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is ending; pressed again, Ctrl-C would only add a traceback
+        raise Interrupted(f"interrupted; {finished_text(output)}", "run the same command again to go on") from None
 
 
 def make_runner(kind: str, ray_address: str | None = None, workers: int | None = None) -> Runner:

@@ -6,6 +6,7 @@ import pytest
 
 from manifests.schema import DOCUMENT, actual_id, conform
 from manifests.shard import Shard
+from pipeline.execute import version
 from tests.command_line import corpusmill
 
 
@@ -114,3 +115,14 @@ def test_every_verbs_help_lists_its_settings(verb, tmp_path):
     result = corpusmill(verb, "--help", cwd=tmp_path)
     assert result.returncode == 0
     assert f"{verb}." in result.stdout
+
+
+def test_the_version_is_told(tmp_path):
+    result = corpusmill("--version", cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (0, f"corpusmill {version()}\n")
+
+
+def test_without_a_verb_the_help_is_shown(tmp_path):
+    result = corpusmill(cwd=tmp_path)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith("Usage:")

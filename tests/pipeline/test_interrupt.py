@@ -1,0 +1,75 @@
+"""Ctrl-C: one line that says what is finished, exit code 130, no traceback; the same command goes on."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from manifests.errors import Interrupted
+from pipeline.execute import execute
+from pipeline.ray_runner import interrupts_deferred
+from pipeline.runner import InlineRunner, opened
+from tests.command_line import ROOT
+from tests.pipeline.sample_stages import CountAndCopy, write_documents
+from tests.pipeline.test_execute import job
+
+
+@pytest.fixture(autouse=True)
+def handler():
+    """The handler of SIGINT is this process's again after a test."""
+    before = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interrupted_run_says_what_is_finished(tmp_path):
+    documents = write_documents(tmp_path, {"a": ["one"], "b": ["two"]})
+
+    class Stopped(InlineRunner):
+        def run(self, tasks, *, holds_engine):
+            yield next(super().run(tasks, holds_engine=holds_engine))
+            raise KeyboardInterrupt
+
+    nothing = pytest.raises(Interrupted, match="nothing is finished yet; run the same command again to go on")
+    with nothing, opened(str(tmp_path / "out"), "inline"):
+        raise KeyboardInterrupt
+    execute(job(CountAndCopy(), tmp_path / "out" / "one", documents), InlineRunner())
+    something = pytest.raises(Interrupted, match="one finished, two has 1 shards; run the same command again to go on")
+    with something, opened(str(tmp_path / "out"), "inline"):
+        execute(job(CountAndCopy(), tmp_path / "out" / "two", documents), Stopped())
+
+
+def test_ctrl_c_is_one_line_and_exit_code_130(tmp_path):
+    os.mkfifo(tmp_path / "in.jsonl")
+    process = subprocess.Popen(
+        [sys.executable, ROOT / "cli.py", *("extract", "-i", "in.jsonl", "-o", "out", "--runner", "inline")],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with open(tmp_path / "in.jsonl", "w"):  # opens when the command does, which then waits for a line
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said == "corpusmill: interrupted; nothing is finished yet; run the same command again to go on\n"
+
+
+def test_an_interrupt_waits_for_the_end_of_what_must_not_be_cut():
+    done = []
+
+    def press(*times):
+        with interrupts_deferred():
+            for time in times:
+                signal.raise_signal(signal.SIGINT)
+                done.append(time)
+
+    with pytest.raises(KeyboardInterrupt):
+        press("once")
+    with pytest.raises(KeyboardInterrupt):
+        press("once", "twice")
+    assert done == ["once", "once"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
