@@ -7,10 +7,13 @@ scratch folder, so an interrupted run goes on from the last one; the last checkp
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from manifests import storage
 from manifests.config import config
@@ -18,10 +21,10 @@ from manifests.errors import InputError, ModelError
 from manifests.find import finished_stages
 from manifests.manifest import read_manifest
 from manifests.receipt import Counts
-from manifests.shard import Shard
+from manifests.shard import Shard, read_parquet
 from manifests.trace import sources
 from stages.contract import Inputs, Pass, Passes
-from trainer.config import TrainConfig, train_config_from
+from trainer.config import TrainConfig
 
 CHECKPOINT = "checkpoint"
 LOG = "log.jsonl"
@@ -134,16 +137,19 @@ def _export(settings: Export, shard: Shard) -> list[Counts]:
 
 
 def trace_sequence(root: str, number: str) -> dict[str, Any]:
-    """The documents (id, token span, source, origin) of training sequence `number`. Raises InputError if `root` trained no model."""
+    """The documents (id, token span, source, origin) of training sequence `number`. Raises InputError if `root` trained no model or not
+    on so many sequences."""
+    from pipeline.recipe import Step, build_stage
     from trainer.data import PackedStream, catalogue
 
-    if not number.isdigit():
+    if not number.isdecimal():
         raise InputError(f"sequence:{number} is no number", "write sequence:0, sequence:1, ...")
     trained = [manifest for manifest in finished_stages(root) if manifest.verbs[-1] == "train"]
     if not trained:
         raise InputError(f"{root} holds no trained model", "give the output folder of a run that trains")
     manifest = trained[0]
-    settings = train_config_from(next(iter(manifest.config.values())))
+    name, given = next(iter(manifest.config.items()))
+    settings = build_stage(Step("train", name, (), given), lambda step: storage.join(root, step))
     packed = [artifact for parent in manifest.parents for artifact in read_manifest(parent.path).documents()]
     with tempfile.TemporaryDirectory() as temporary:
         shards = [
@@ -151,17 +157,36 @@ def trace_sequence(root: str, number: str) -> dict[str, Any]:
         ]
         corpus = catalogue(shards, settings.sequence_length, settings.eval_fraction)
         stream = PackedStream(corpus, settings.seed, settings.pack, settings.shuffle_window)
+        trained_on = settings.step_count(stream.epoch_rows) * settings.batch_size
+        if int(number) >= trained_on:
+            raise InputError(
+                f"there is no sequence:{number}: the model was trained on {trained_on:,} sequences",
+                f"give sequence:0 to sequence:{trained_on - 1}",
+            )
         spans = stream.documents_of(int(number))
-    found = sources(root, {span.id for span in spans})
+    ids = {span.id for span in spans}
+    found = sources(root, ids)
+    names = _packed_sources(packed, ids)
     parents = sources(root, {source["parent"] for source in found.values() if "parent" in source})
     documents = []
     for span in spans:
         source = found.get(span.id, {})
-        document = {"id": span.id, "start": span.span[0], "end": span.span[1], **source}
+        document = {"id": span.id, "start": span.span[0], "end": span.span[1], **source, "source": names.get(span.id)}
         if "parent" in source:
             document["parent"] = {"id": source["parent"], **parents.get(source["parent"], {})}
         documents.append(document)
     return {"sequence": int(number), "documents": documents}
+
+
+def _packed_sources(packed: Iterable[storage.Artifact], ids: set[str]) -> dict[str, str]:
+    """id -> the name under which the document was packed: the blend's source, or else the document's own."""
+    wanted = pa.array(sorted(ids), pa.string())
+    found: dict[str, str] = {}
+    for artifact in packed:
+        for table in read_parquet(artifact, ["id", "source"]):
+            rows = table.filter(pc.is_in(table["id"], value_set=wanted))
+            found.update(zip(rows["id"].to_pylist(), rows["source"].to_pylist(), strict=True))
+    return found
 
 
 def _local_scratch(shard: Shard) -> Path:

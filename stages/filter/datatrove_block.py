@@ -26,8 +26,12 @@ from stages.filter.rules import nearest
 RECORD_ERRORS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
 
+DETAIL_CHARACTERS = 300
+
+
 class Verdict(NamedTuple):
-    """reason: empty if the document stays. text: as the block left it."""
+    """reason: empty if the document stays. detail: the filter's own words, what it measured where it tells, and its arguments. text: as the
+    block left it."""
 
     reason: str
     detail: str
@@ -108,7 +112,7 @@ def judge(block: Block, row: Mapping[str, Any]) -> Verdict:
 
     instance = load(block)
     metadata = {name: value for name, value in row.items() if name not in ("id", "text") and value is not None}
-    document = Document(text=row["text"] or "", id=row["id"], metadata=metadata)
+    document = Document(text=row["text"] or "", id=row["id"], metadata=dict(metadata))
     _reseed(instance, block, row["id"])
     try:
         result = instance.filter(document)
@@ -119,7 +123,10 @@ def judge(block: Block, row: Mapping[str, Any]) -> Verdict:
     if keep:
         return Verdict("", "", document.text)
     code = re.sub(r"\W+", "_", str(reason or "dropped")).strip("_").lower()
-    return Verdict(f"datatrove.{block.class_name}.{code}", str(reason or ""), document.text)
+    measured = {name: value for name, value in document.metadata.items() if metadata.get(name) != value}
+    told = ", ".join(f"{name} {value}" for name, value in {**measured, **json.loads(block.arguments)}.items())
+    detail = f"{reason or ''} ({told[:DETAIL_CHARACTERS]})".strip() if told else str(reason or "")
+    return Verdict(f"datatrove.{block.class_name}.{code}", detail, document.text)
 
 
 def _reseed(instance: Any, block: Block, document_id: str) -> None:

@@ -37,7 +37,21 @@ def test_a_filter_without_reasons_drops_with_a_reason_all_the_same():
 
 
 def test_arguments_reach_the_filter():
-    assert judge(block("GopherQualityFilter", min_doc_words=1000), row(PROSE)).reason.endswith("gopher_short_doc")
+    verdict = judge(block("GopherQualityFilter", min_doc_words=1000), row(PROSE))
+    assert verdict.reason.endswith("gopher_short_doc")
+    assert verdict.detail == "gopher_short_doc (min_doc_words 1000)"
+
+
+def test_the_detail_has_what_the_filter_measured_where_it_tells(monkeypatch):
+    measuring = block("LambdaFilter", filter_function="unused")
+
+    def filter(document):
+        document.metadata["score"] = 0.25
+        return False, "low_score"
+
+    monkeypatch.setattr(load(measuring), "filter", filter)
+    verdict = judge(measuring, row(PROSE, url="kept"))
+    assert verdict.detail == "low_score (score 0.25, filter_function unused)"
 
 
 def test_a_filter_may_edit_the_text():
