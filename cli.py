@@ -26,10 +26,7 @@ UsageError: Any = typer.BadParameter.__bases__[0]  # what the parser raises; typ
 USER_ERROR, QUARANTINED, NOT_VERIFIED, INTERRUPTED = 2, 3, 4, 130
 
 
-class RunnerKind(StrEnum):
-    ray = "ray"
-    inline = "inline"
-
+RunnerKind = StrEnum("RunnerKind", ["ray", "inline"])
 
 Input = Annotated[
     list[str] | None, typer.Option("--input", "-i", help="A stage's output folder, files, globs or URLs. Repeatable.")

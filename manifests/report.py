@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from manifests import storage
-from manifests.charts import bars, histogram, line_chart
+from manifests.charts import bars, line_chart
+from manifests.distributions import Distributions
 from manifests.find import finished_stages
 from manifests.inspect import StageRow, inspect
 from manifests.loss_curve import read_losses
@@ -29,11 +29,11 @@ SAMPLE_CHARACTERS = 700
 
 @dataclass
 class StageSample:
-    """A bounded read of one stage: its numeric columns, and some rows."""
+    """A bounded read of one stage: its numeric columns, its rows, and one dropped row a reason."""
 
     name: str
     verb: str
-    numbers: dict[str, list[float]] = field(default_factory=dict)
+    numbers: Distributions
     rows: list[dict[str, Any]] = field(default_factory=list)
     dropped: list[dict[str, Any]] = field(default_factory=list)
 
@@ -49,14 +49,16 @@ def render(root: str) -> str:
     """The page as text."""
     rows = inspect(root)
     manifests = finished_stages(root)
-    samples = list(map(_sample, manifests))
+    samples: list[StageSample] = []
+    for manifest in manifests:  # each column once, at the stage that measured it
+        samples.append(_sample(manifest, {name for sample in samples for name in sample.numbers.columns}))
     parts = [
         f"<h1>corpusmill report: {html.escape(root.rstrip('/').rsplit('/', 1)[-1])}</h1>",
         _funnel(rows),
         _loss(manifests),
-        *(section for sample in samples if (section := _histograms(sample))),
+        _measured(samples),
         _before_and_after(samples),
-        *(section for sample in samples if (section := _dropped(sample))),
+        *map(_dropped, samples),
     ]
     style = importlib.resources.files("manifests").joinpath("report.css").read_text("utf-8")
     return (
@@ -104,15 +106,10 @@ def _loss(manifests: list[Manifest]) -> str:
     return f"<h2>Training</h2>{''.join(charts)}" if charts else ""
 
 
-def _histograms(sample: StageSample) -> str:
-    figures = [
-        f"<figure>{histogram(values)}<figcaption>{html.escape(name)}</figcaption></figure>"
-        for name, values in sorted(sample.numbers.items())
-        if len(set(values)) > 1
-    ]
-    if not figures:
-        return ""
-    return f"<h2>{html.escape(sample.name)}: kept documents</h2><div class=grid>{''.join(figures)}</div>"
+def _measured(samples: list[StageSample]) -> str:
+    sections = "".join(sample.numbers.section(sample.name) for sample in samples)
+    note = "Documents kept and, in the other colour, dropped; dashed: the threshold of a rule that dropped some."
+    return f"<h2>What the stages measured</h2><p class=note>{note}</p>{sections}" if sections else ""
 
 
 def _before_and_after(samples: list[StageSample]) -> str:
@@ -147,36 +144,31 @@ def _pre(text: str, kind: str = "") -> str:
     return f"<pre{f' class={kind}' if kind else ''}>{html.escape(cut)}</pre>"
 
 
-def _sample(manifest: Manifest) -> StageSample:
-    sample = StageSample(manifest.stages[-1], manifest.verbs[-1])
-    read = 0
+def _sample(manifest: Manifest, but: set[str]) -> StageSample:
+    """A bounded read of the stage's shards. but: columns to leave out of its histograms."""
+    sample = StageSample(manifest.stages[-1], manifest.verbs[-1], Distributions(but))
     for table in _tables(manifest.documents()):
-        for name in table.column_names:
-            kind = table.schema.field(name).type
-            if pa.types.is_floating(kind) or pa.types.is_integer(kind):
-                values = pc.drop_null(table[name]).cast(pa.float64()).to_pylist()
-                sample.numbers.setdefault(name, []).extend(value for value in values if value == value)
+        sample.numbers.add(table, dropped=False)
         if "text" in table.column_names and "id" in table.column_names:
             sample.rows += table.select(
                 [name for name in ("id", "text", "prompt", "lineage") if name in table.column_names]
             ).to_pylist()
-        read += table.num_rows
-        if read >= ROWS_READ:
-            break
     reasons: set[str] = set()
-    read = 0
     for table in _tables(manifest.documents("excluded")):
+        sample.numbers.add(table, dropped=True)
         for row in table.slice(0, 500).to_pylist():
             if row["reason"] not in reasons and len(sample.dropped) < SAMPLES:
                 reasons.add(row["reason"])
                 sample.dropped.append(row)
-        read += table.num_rows
-        if len(sample.dropped) == SAMPLES or read >= ROWS_READ:
-            break
     return sample
 
 
 def _tables(artifacts: list[storage.Artifact]) -> Iterator[pa.Table]:
+    """The first row groups of the shards, until they hold `ROWS_READ` rows."""
+    read = 0
     for artifact in artifacts:
-        if artifact.path.endswith(".parquet") and artifact.rows:
-            yield from read_parquet(artifact)
+        for table in read_parquet(artifact) if artifact.path.endswith(".parquet") and artifact.rows else ():
+            yield table
+            read += table.num_rows
+            if read >= ROWS_READ:
+                return
