@@ -55,6 +55,9 @@ RayAddress = Annotated[
 Workers = Annotated[
     int | None, typer.Option("--workers", min=1, help="Processors of this machine to use; without it, all.")
 ]
+Replace = Annotated[
+    bool, typer.Option("--replace", help="Make anew what --output holds of other settings or inputs; refused without.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Root = Annotated[str, typer.Argument(metavar="OUT", help="The output folder of a run, or of one stage.")]
 
@@ -88,8 +91,9 @@ def _stage_command(verb: str) -> Callable[..., None]:
         runner: RunnerOption = RunnerKind.ray,
         ray_address: RayAddress = None,
         workers: Workers = None,
+        replace: Replace = False,
     ) -> None:
-        _run_stage(verb, output, tuple(input or ()), config, set_ or [], runner, ray_address, workers)
+        _run_stage(verb, output, tuple(input or ()), config, set_ or [], runner, ray_address, workers, replace)
 
     return command
 
@@ -102,6 +106,7 @@ def _dedup_command(
     runner: RunnerOption = RunnerKind.ray,
     ray_address: RayAddress = None,
     workers: Workers = None,
+    replace: Replace = False,
     explain: Annotated[
         str | None,
         typer.Option("--explain", metavar="ID", help="Run nothing: tell what happened to a document of --output."),
@@ -109,7 +114,7 @@ def _dedup_command(
     as_json: Json = False,
 ) -> None:
     if explain is None:
-        _run_stage("dedup", output, tuple(input or ()), config, set_ or [], runner, ray_address, workers)
+        _run_stage("dedup", output, tuple(input or ()), config, set_ or [], runner, ray_address, workers, replace)
         return
     from stages.dedup.explain import explain as explain_document
     from stages.dedup.explain import explanation_text
@@ -127,6 +132,7 @@ def _run_stage(
     runner_kind: RunnerKind,
     ray_address: str | None,
     workers: int | None,
+    replace: bool,
 ) -> None:
     from manifests.errors import RecipeError
     from pipeline.recipe import Recipe, Step, load_recipe, override
@@ -142,7 +148,7 @@ def _run_stage(
     step = override(Recipe(verb, (), (step,)), assignments).steps[0]
     runner = make_runner(runner_kind.value, ray_address, workers)
     try:
-        manifest = run_step(step, inputs, output, runner)
+        manifest = run_step(step, inputs, output, runner, replace)
     finally:
         runner.close()
     _say(output, manifest)
@@ -164,9 +170,10 @@ def run(
     runner: RunnerOption = RunnerKind.ray,
     ray_address: RayAddress = None,
     workers: Workers = None,
+    replace: Replace = False,
 ) -> None:
     """Run a whole recipe, from WARC to checkpoint. The same command resumes an interrupted run."""
-    if _run_recipe(recipe, output, tuple(input or ()), set_ or [], runner, ray_address, workers):
+    if _run_recipe(recipe, output, tuple(input or ()), set_ or [], runner, ray_address, workers, replace):
         raise typer.Exit(QUARANTINED)
 
 
@@ -178,9 +185,10 @@ def _run_recipe(
     runner_kind: RunnerKind,
     ray_address: str | None,
     workers: int | None,
+    replace: bool,
 ) -> int:
     """The number of quarantined shards."""
-    from dataclasses import replace
+    import dataclasses
 
     from manifests.report import write_report
     from pipeline.recipe import load_recipe, override
@@ -189,10 +197,10 @@ def _run_recipe(
 
     recipe = override(load_recipe(path), assignments)
     if inputs:
-        recipe = replace(recipe, inputs=inputs)
+        recipe = dataclasses.replace(recipe, inputs=inputs)
     runner = make_runner(runner_kind.value, ray_address, workers)
     try:
-        manifests = run_recipe(recipe, output, runner, on_done=_say)
+        manifests = run_recipe(recipe, output, runner, _say, replace)
     finally:
         runner.close()
     write_report(output)
@@ -204,12 +212,13 @@ def demo(
     output: Annotated[str, typer.Option("--output", "-o", help="Folder to write.")] = "demo-output",
     runner: RunnerOption = RunnerKind.ray,
     workers: Workers = None,
+    replace: Replace = False,
 ) -> None:
     """Run the whole recipe on the sample that travels with corpusmill: about five minutes on two cores, no network."""
     from manifests import storage
     from manifests.loss_curve import sparkline
 
-    quarantined = _run_recipe("package:recipes/demo.yaml", output, (), [], runner, None, workers)
+    quarantined = _run_recipe("package:recipes/demo.yaml", output, (), [], runner, None, workers, replace)
     typer.echo("")
     inspect(output)
     typer.echo("")

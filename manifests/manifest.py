@@ -1,6 +1,6 @@
 """Stage manifests: one `manifest.json` a stage, chained to the manifests of the stages it read.
 
-A manifest says what the stage was (config, version), which shards it wrote, what it counted, and from what: its parents, each by
+A manifest says what the stage was (config, versions), which shards it wrote, what it counted, and from what: its parents, each by
 path and digest. Following parents leads from a trainer's checkpoint down to the WARC files. Times and worker names are kept out of
 the digest (they live under `timing`), so that two runs with the same result have the same manifest digest.
 """
@@ -30,10 +30,10 @@ class Parent:
 @dataclass
 class Manifest:
     """stages: the steps that the folder's documents went through (several when map stages were fused into one task); verbs: what each
-    of them is. folder: where the manifest was read or is written; no part of it."""
+    of them is. software: name -> version of what decides the bytes. folder: where the manifest was read or is written; no part of it."""
 
     stages: list[str]
-    version: str
+    software: dict[str, str]
     config: dict[str, Any]
     plan_hash: str
     parents: list[Parent] = field(default_factory=list)
@@ -64,7 +64,7 @@ class Manifest:
         return [output for output in self.outputs if output.path.startswith(below)]
 
 
-def write_manifest(manifest: Manifest, folder: str) -> Artifact:
+def write_manifest(manifest: Manifest, folder: str, name: str = MANIFEST) -> Artifact:
     record = asdict(manifest)
     del record["folder"]
     for artifact in record["outputs"]:
@@ -73,16 +73,16 @@ def write_manifest(manifest: Manifest, folder: str) -> Artifact:
         parent["path"] = _relative_to(parent["path"], folder)
     record["digest"] = manifest.digest
     data = (json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
-    return storage.write_bytes(storage.join(folder, MANIFEST), data)
+    return storage.write_bytes(storage.join(folder, name), data)
 
 
 def has_manifest(folder: str) -> bool:
     return storage.exists(storage.join(folder, MANIFEST))
 
 
-def read_manifest(folder: str) -> Manifest:
+def read_manifest(folder: str, name: str = MANIFEST) -> Manifest:
     """Raises InputError if the folder holds no readable manifest."""
-    path = storage.join(folder, MANIFEST)
+    path = storage.join(folder, name)
     if not storage.exists(path):
         raise InputError(
             f"{folder} is no finished stage folder (it has no {MANIFEST})", "run the stage that writes it first"

@@ -76,6 +76,7 @@ def quarantine(task: Task, failure: Failure) -> Receipt:
         task.stage, task.pass_name, task.shard, task.plan_hash, status="quarantined", inputs=list(task.inputs)
     )
     receipt.error = failure.message + (f"\n{failure.detail}" if failure.detail else "")
+    _remove_outputs(there, but=receipt)
     write_receipt(receipt, task.folder)
     return receipt
 
@@ -93,8 +94,6 @@ def _check_inputs(inputs: tuple[Artifact, ...]) -> None:
 
 
 def _do(task: Task, old: Receipt | None) -> Receipt:
-    for output in old.outputs if old else ():
-        storage.remove(output.path)
     shard = Shard(task.shard, task.inputs, task.folder, task.plan_hash)
     started = time.perf_counter()
     try:
@@ -116,9 +115,18 @@ def _do(task: Task, old: Receipt | None) -> Receipt:
         seconds=round(time.perf_counter() - started, 3),
         worker=f"{platform.node()}:{os.getpid()}",
     )
+    _remove_outputs(old, but=receipt)
     write_receipt(receipt, task.folder)
     _remove_scratch(task)
     return receipt
+
+
+def _remove_outputs(old: Receipt | None, but: Receipt) -> None:
+    """Remove what an earlier attempt wrote, only now that there is something in its place."""
+    kept = {output.path for output in but.outputs}
+    for output in old.outputs if old else ():
+        if output.path not in kept:
+            storage.remove(output.path)
 
 
 def _remove_scratch(task: Task) -> None:

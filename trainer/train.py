@@ -104,10 +104,7 @@ def train(
         )
     stream = PackedStream(corpus, config.seed, config.pack, config.shuffle_window)
     steps = config.step_count(stream.epoch_rows)
-    if config.warmup_steps >= steps and steps > 1:
-        raise CorpusmillError(
-            f"warmup_steps {config.warmup_steps} leaves nothing of {steps} steps", "lower warmup_steps or train longer"
-        )
+    config.refuse_long_warmup(steps)
 
     model = _build_model(config, device)
     optimizer = adamw(model, 0.0, (config.beta1, config.beta2), config.epsilon, config.weight_decay)
