@@ -117,7 +117,7 @@ def _do(task: Task, old: Receipt | None) -> Receipt:
     )
     _remove_outputs(old, but=receipt)
     write_receipt(receipt, task.folder)
-    _remove_scratch(task)
+    _remove_scratch(shard)
     return receipt
 
 
@@ -129,12 +129,14 @@ def _remove_outputs(old: Receipt | None, but: Receipt) -> None:
             storage.remove(output.path)
 
 
-def _remove_scratch(task: Task) -> None:
-    above = storage.local(storage.join(task.folder, "work", "scratch"))
-    if storage.is_remote(task.folder) or not os.path.isdir(above):
+def _remove_scratch(shard: Shard) -> None:
+    """Remove the shard's unfinished work, also that of other plans."""
+    above = os.path.dirname(shard.scratch)
+    if storage.is_remote(shard.folder) or not os.path.isdir(above):
+        shutil.rmtree(shard.scratch, ignore_errors=True)
         return
     for name in os.listdir(above):
-        if name.rpartition("-")[0] == task.shard:
+        if name.rpartition("-")[0] == shard.name:
             shutil.rmtree(os.path.join(above, name))
     if not os.listdir(above):
         os.rmdir(above)
