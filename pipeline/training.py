@@ -133,7 +133,8 @@ def _export(settings: Export, shard: Shard) -> list[Counts]:
 
 def trace_sequence(root: str, number: str) -> dict[str, Any]:
     """The documents (id, token span, source, origin) of training sequence `number`. Raises InputError if `root` trained no model."""
-    from trainer.data import PackedStream, catalogue
+    from trainer.data import PackedStream
+    from trainer.token_shards import catalogue
 
     if not number.isdigit():
         raise InputError(f"sequence:{number} is no number", "write sequence:0, sequence:1, ...")

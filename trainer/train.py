@@ -21,11 +21,12 @@ from torch import Tensor
 from manifests.errors import CorpusmillError
 from trainer import checkpoint
 from trainer.config import TrainConfig
-from trainer.data import PackedStream, catalogue
+from trainer.data import PackedStream
 from trainer.loader import Batch, BatchLoader, collate
 from trainer.model import HybridModel, initialise
 from trainer.optim import adamw, set_learning_rate
 from trainer.schedule import learning_rate_at
+from trainer.token_shards import catalogue
 
 
 @dataclass(frozen=True)
