@@ -8,6 +8,7 @@ the digest (they live under `timing`), so that two runs with the same result hav
 import hashlib
 import json
 import os
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -17,6 +18,7 @@ from manifests.receipt import Counts
 from manifests.storage import Artifact
 
 MANIFEST = "manifest.json"
+STARTED = "work/started.json"  # a manifest without outputs: what a folder was begun for that is not finished
 
 
 @dataclass
@@ -30,7 +32,8 @@ class Parent:
 @dataclass
 class Manifest:
     """stages: the steps that the folder's documents went through (several when map stages were fused into one task); verbs: what each
-    of them is. software: name -> version of what decides the bytes. folder: where the manifest was read or is written; no part of it."""
+    of them is. software: name -> version of what decides the bytes. free: the settings, as step.key, that decide none; their values are
+    no part of the digest. folder: where the manifest was read or is written; no part of it."""
 
     stages: list[str]
     software: dict[str, str]
@@ -44,12 +47,19 @@ class Manifest:
     conserved: bool = True
     timing: dict[str, float] = field(default_factory=dict)
     verbs: list[str] = field(default_factory=list)
+    free: list[str] = field(default_factory=list)
     folder: str = ""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """step.key -> value of the settings that decide the output, nested keys joined with dots."""
+        return {key: value for key, value in _flat(self.config) if key not in self.free}
 
     @property
     def digest(self) -> str:
         record = asdict(self)
-        del record["timing"], record["folder"]
+        record["config"] = self.settings
+        del record["timing"], record["folder"], record["free"]
         for counts in record["totals"]:
             counts.pop("seconds")
         for artifact in record["outputs"]:
@@ -140,6 +150,14 @@ def find_manifests(root: str) -> list[str]:
     for folder in candidates:
         visit(folder)
     return ordered
+
+
+def _flat(config: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in config.items():
+        if isinstance(value, Mapping) and (value or not above):
+            yield from _flat(value, f"{above}{key}.")
+        else:
+            yield above + str(key), value
 
 
 def _relative_to(path: str, folder: str) -> str:

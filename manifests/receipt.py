@@ -125,6 +125,18 @@ def list_receipts(folder: str, pass_name: str = "", drop_unreadable: bool = Fals
     return found
 
 
+def has_done(folder: str) -> bool:
+    """Whether any shard of the folder is done, by its receipt."""
+    below = storage.join(folder, "receipts")
+    for path in storage.list_files(below, ".json") if storage.exists(below) else ():
+        try:
+            if Receipt.from_json(storage.read_bytes(path), folder).status == "done":
+                return True
+        except CorpusmillError:
+            continue
+    return False
+
+
 def is_done(receipt: Receipt | None, expected_plan_hash: str) -> bool:
     """Whether the receipt is of today's plan and every output is there with the bytes it had."""
     return (

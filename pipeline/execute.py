@@ -16,7 +16,7 @@ from manifests import storage
 from manifests.errors import CorpusmillError, InputError
 from manifests.manifest import Manifest, Parent
 from manifests.receipt import Counts, Receipt, list_receipts, plan_hash, receipt_path
-from pipeline.claim import claim, decisive, finish
+from pipeline.claim import claim, finish
 from pipeline.progress import watch
 from pipeline.runner import Runner
 from pipeline.task import Failure, Task, quarantine
@@ -39,20 +39,22 @@ class Job:
     verbs: tuple[str, ...] = ()
     replace: bool = False
 
-    @property
-    def free(self) -> set[str]:
-        """The settings, as step.key, that decide no byte of the output: a run may go on with other values."""
-        return {f"{self.names[-1]}.{key}" for key in getattr(self.stage, "free_settings", ())}
-
     def begun(self) -> Manifest:
         """The manifest as far as it is known before any work."""
+        stages = getattr(self.stage, "stages", (self.stage,))  # those that are fused
         return Manifest(
             stages=list(self.names),
-            software={"corpusmill": version(), "pyarrow": pa.__version__, "format": FORMAT},
+            software={
+                "corpusmill": version(),
+                "pyarrow": pa.__version__,
+                "format": FORMAT,
+                **{f"stage {stage.name}": str(stage.version) for stage in stages},
+            },
             config=dict(self.config),
             plan_hash="",
             parents=list(self.parents),
             verbs=list(self.verbs or self.names),
+            free=[f"{self.names[-1]}.{key}" for key in getattr(self.stage, "free_settings", ())],
             folder=self.inputs.folder,
         )
 
@@ -64,12 +66,11 @@ def execute(job: Job, runner: Runner) -> Manifest:
     stage_plan = {
         "software": begun.software,
         "stages": begun.stages,
-        "stage_version": job.stage.version,
-        "config": decisive(job.config, job.free),
+        "config": begun.settings,
         "depends_on": job.stage.depends_on(),
     }
     begun.plan_hash = plan_hash(stage_plan)
-    claim(begun, job.replace, job.free)
+    claim(begun, job.replace)
     current: dict[tuple[str, str], Receipt] = {}
     quarantined: list[Receipt] = []
     totals: dict[str, Counts] = {}

@@ -49,7 +49,7 @@ def run_recipe(
             stage.depends_on()
     for group in groups:
         job = _job(group, storage.join(output, group.name), folder_of, replace)
-        refuse_other(job.begun(), replace, job.free)
+        refuse_other(job.begun(), replace)
     manifests = []
     previous: str | None = None
     for group in groups:
@@ -73,6 +73,7 @@ def run_group(
 ) -> Manifest:
     """Run one group into `folder`, reading its own inputs or else `default_inputs`."""
     job = _job(group, folder, folder_of, replace)
+    refuse_other(job.begun(), replace)
     first = group.steps[0]
     patterns = tuple(_resolve(path, folder_of) for path in first.inputs) or default_inputs
     named_patterns = job.stage.named_inputs()

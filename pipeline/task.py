@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from manifests import storage
 from manifests.errors import CorpusmillError, InputError, StorageError
+from manifests.manifest import MANIFEST
 from manifests.receipt import Counts, Receipt, is_done, read_receipt, write_receipt
 from manifests.shard import Shard
 from manifests.storage import Artifact
@@ -94,6 +95,7 @@ def _check_inputs(inputs: tuple[Artifact, ...]) -> None:
 
 
 def _do(task: Task, old: Receipt | None) -> Receipt:
+    storage.remove(storage.join(task.folder, MANIFEST))  # it vouches for the shard that is now made anew
     shard = Shard(task.shard, task.inputs, task.folder, task.plan_hash)
     started = time.perf_counter()
     try:

@@ -20,7 +20,7 @@ from manifests.receipt import Counts
 from manifests.shard import Shard
 from manifests.trace import sources
 from stages.contract import Inputs, Pass, Passes
-from trainer.config import FREE_ON_RESUME, TrainConfig, train_config_from
+from trainer.config import TrainConfig, train_config_from
 
 CHECKPOINT = "checkpoint"
 LOG = "log.jsonl"
@@ -32,7 +32,7 @@ class Train(TrainConfig):
 
     name: ClassVar[str] = "train"
     version: ClassVar[int] = 1
-    free_settings: ClassVar[tuple[str, ...]] = FREE_ON_RESUME
+    free_settings: ClassVar[tuple[str, ...]] = ("checkpoint_every", "keep", "log_every")
 
     def depends_on(self) -> str:
         return ""

@@ -66,10 +66,7 @@ class Synthesize:
     version: ClassVar[int] = 1
     free_settings: ClassVar[tuple[str, ...]] = tuple(
         f"engine.{key}"
-        for key in (
-            *("url", "api_key_variable", "in_flight", "timeout_seconds", "attempts", "backoff_seconds"),
-            *("gpu_memory_utilization", "kv_cache_gib", "cpus"),
-        )
+        for key in ("url", "api_key_variable", "in_flight", "gpu_memory_utilization", "kv_cache_gib", "cpus")
     )
 
     def depends_on(self) -> str:

@@ -6,10 +6,11 @@ import pytest
 
 from manifests import storage
 from manifests.errors import CorpusmillError
-from manifests.manifest import Parent, has_manifest, read_manifest
-from pipeline.claim import STARTED
+from manifests.manifest import STARTED, Parent, has_manifest, read_manifest
+from pipeline.claim import claim
 from pipeline.execute import Job, execute
 from pipeline.fused import Fused
+from pipeline.inputs import expand_inputs
 from pipeline.recipe import Recipe, Step
 from pipeline.run import run_recipe
 from pipeline.runner import InlineRunner
@@ -117,6 +118,70 @@ def test_settings_that_decide_no_byte_may_change(tmp_path):
     assert execute(other, InlineRunner()).plan_hash == first.plan_hash
     with pytest.raises(CorpusmillError, match=r"count_and_copy.depth was not set, is 3"):
         execute(dataclasses.replace(one, config={"count_and_copy": {"depth": 3}}), InlineRunner())
+
+
+def test_settings_that_decide_no_byte_are_no_part_of_the_manifests_digest(finished):
+    manifest = read_manifest(str(finished[0]))
+    one = dataclasses.replace(manifest, config={"s": {"engine": {"url": "a", "model": "m"}}}, free=["s.engine.url"])
+    other = dataclasses.replace(one, config={"s": {"engine": {"url": "b", "model": "m"}}})
+    assert one.digest == other.digest != dataclasses.replace(one, free=[]).digest
+
+
+def test_null_is_another_setting_than_none_at_all(finished):
+    folder, documents = finished
+    one = job(folder, documents)
+    with pytest.raises(CorpusmillError, match=r"drop_short.limit was not set, is null"):
+        execute(dataclasses.replace(one, config={"drop_short": {"minimum": 2, "limit": None}}), InlineRunner())
+
+
+def test_the_same_input_elsewhere_is_the_same_input(finished):
+    folder, documents = finished
+    moved = job(folder, documents)
+    parents = tuple(Parent(f"{parent.path}.moved", parent.digest) for parent in moved.parents)
+    execute(dataclasses.replace(moved, parents=parents), InlineRunner())
+
+
+def test_a_folder_in_which_every_shard_failed_holds_nothing_to_keep(tmp_path, monkeypatch):
+    documents = write_documents(tmp_path, TEXTS)
+    with monkeypatch.context() as broken:
+        broken.setattr(DropShort, "adds", lambda self: 1 / 0)
+        with pytest.raises(CorpusmillError, match="every shard of drop_short failed"):
+            execute(job(tmp_path / "out", documents), InlineRunner())
+    assert execute(job(tmp_path / "out", documents, minimum=4), InlineRunner()).totals[0].kept == 2
+
+
+def test_no_manifest_vouches_for_a_shard_while_it_is_made_anew(finished, monkeypatch):
+    folder, documents = finished
+    (folder / "documents" / "a.parquet").unlink()
+    apply, seen = DropShort.apply, []
+
+    def looking(self, table):
+        seen.append(has_manifest(str(folder)))
+        return apply(self, table)
+
+    monkeypatch.setattr(DropShort, "apply", looking)
+    execute(job(folder, documents), InlineRunner())
+    assert seen == [False]
+    assert has_manifest(str(folder))
+
+
+def test_of_two_runs_with_other_settings_at_once_one_gives_up(tmp_path, monkeypatch):
+    documents = write_documents(tmp_path, TEXTS)
+    out = tmp_path / "out"
+
+    class Late(InlineRunner):
+        def run(self, tasks, *, holds_engine):
+            yield from super().run(tasks, holds_engine=holds_engine)
+            claim(job(out, documents, minimum=4).begun(), replace=True)
+
+    with pytest.raises(CorpusmillError, match="another run"):
+        execute(job(out, documents), Late())
+
+
+def test_a_folder_that_was_only_begun_is_no_input(tmp_path):
+    claim(job(tmp_path / "out", write_documents(tmp_path, TEXTS)).begun(), replace=False)
+    with pytest.raises(CorpusmillError, match="not finished"):
+        expand_inputs([str(tmp_path / "out")], str(tmp_path / "next"), InlineRunner())
 
 
 def test_a_recipe_that_must_be_refused_is_refused_before_its_first_stage(tmp_path):
