@@ -29,25 +29,20 @@ USER_ERROR, QUARANTINED, NOT_VERIFIED, INTERRUPTED = 2, 3, 4, 130
 RunnerKind = StrEnum("RunnerKind", ["ray", "inline"])
 
 Input = Annotated[
-    list[str] | None, typer.Option("--input", "-i", help="A stage's output folder, files, globs or URLs. Repeatable.")
+    list[str] | None, typer.Option("--input", "-i", help="Stage folders, files, globs, URLs. Repeatable.")
 ]
-Output = Annotated[
-    str, typer.Option("--output", "-o", help="Folder (or fsspec URL) to write; the same command resumes there.")
-]
+Output = Annotated[str, typer.Option("--output", "-o", help="Folder or URL to write; the same command resumes there.")]
 Config = Annotated[
     str | None, typer.Option("--config", "-c", metavar="RECIPE", help="Take this stage's settings from a recipe.")
 ]
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="STAGE.KEY=VALUE", help="Override one setting. Repeatable.")
 ]
-RunnerOption = Annotated[
-    RunnerKind, typer.Option("--runner", help="ray: parallel; inline: in this process, for debugging.")
-]
-RayAddress = Annotated[
-    str | None, typer.Option("--ray-address", help="A running Ray cluster; without it, one on this machine.")
-]
-Workers = Annotated[
-    int | None, typer.Option("--workers", min=1, help="Processors of this machine to use; without it, all.")
+RunnerOption = Annotated[RunnerKind, typer.Option(help="ray: parallel; inline: in this process, for debugging.")]
+RayAddress = Annotated[str | None, typer.Option(help="A running Ray cluster; without it, one on this machine.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Processors of this machine to use; without it, all.")]
+Replace = Annotated[
+    bool, typer.Option("--replace", help="Make anew what --output holds of other settings or inputs; refused without.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Root = Annotated[str, typer.Argument(metavar="OUT", help="The output folder of a run, or of one stage.")]
@@ -95,8 +90,9 @@ def _stage_command(verb: str) -> Callable[..., None]:
         runner: RunnerOption = RunnerKind.ray,
         ray_address: RayAddress = None,
         workers: Workers = None,
+        replace: Replace = False,
     ) -> None:
-        _run_stage(verb, output, tuple(input or ()), config, set_ or [], runner, ray_address, workers)
+        _run_stage(verb, output, tuple(input or ()), config, set_ or [], runner, ray_address, workers, replace)
 
     return command
 
@@ -109,6 +105,7 @@ def _dedup_command(
     runner: RunnerOption = RunnerKind.ray,
     ray_address: RayAddress = None,
     workers: Workers = None,
+    replace: Replace = False,
     explain: Annotated[
         str | None,
         typer.Option("--explain", metavar="ID", help="Run nothing: tell what happened to a document of --output."),
@@ -116,7 +113,7 @@ def _dedup_command(
     as_json: Json = False,
 ) -> None:
     if explain is None:
-        _run_stage("dedup", output, tuple(input or ()), config, set_ or [], runner, ray_address, workers)
+        _run_stage("dedup", output, tuple(input or ()), config, set_ or [], runner, ray_address, workers, replace)
         return
     from stages.dedup.explain import explain as explain_document
     from stages.dedup.explain import explanation_text
@@ -134,6 +131,7 @@ def _run_stage(
     runner_kind: RunnerKind,
     ray_address: str | None,
     workers: int | None,
+    replace: bool,
 ) -> None:
     from pipeline.recipe import step_alone
     from pipeline.run import run_step
@@ -141,7 +139,7 @@ def _run_stage(
 
     step = step_alone(verb, config, assignments)
     with opened(output, runner_kind.value, ray_address, workers) as runner:
-        manifest = run_step(step, inputs, output, runner)
+        manifest = run_step(step, inputs, output, runner, replace)
     _say(output, manifest)
     if manifest.quarantined:
         raise typer.Exit(QUARANTINED)
@@ -161,9 +159,10 @@ def run(
     runner: RunnerOption = RunnerKind.ray,
     ray_address: RayAddress = None,
     workers: Workers = None,
+    replace: Replace = False,
 ) -> None:
     """Run a whole recipe, from WARC to checkpoint. The same command resumes an interrupted run."""
-    if _run_recipe(recipe, output, tuple(input or ()), set_ or [], runner, ray_address, workers):
+    if _run_recipe(recipe, output, tuple(input or ()), set_ or [], runner, ray_address, workers, replace):
         raise typer.Exit(QUARANTINED)
 
 
@@ -175,9 +174,10 @@ def _run_recipe(
     runner_kind: RunnerKind,
     ray_address: str | None,
     workers: int | None,
+    replace: bool,
 ) -> int:
     """The number of quarantined shards."""
-    from dataclasses import replace
+    import dataclasses
 
     from manifests.report import write_report
     from pipeline.recipe import load_recipe, override
@@ -185,9 +185,9 @@ def _run_recipe(
     from pipeline.runner import opened
 
     recipe = override(load_recipe(path), assignments)
-    recipe = replace(recipe, inputs=inputs or recipe.inputs)
+    recipe = dataclasses.replace(recipe, inputs=inputs or recipe.inputs)
     with opened(output, runner_kind.value, ray_address, workers) as runner:
-        manifests = run_recipe(recipe, output, runner, on_done=_say)
+        manifests = run_recipe(recipe, output, runner, _say, replace)
     write_report(output)
     return sum(len(manifest.quarantined) for manifest in manifests)
 
@@ -197,11 +197,12 @@ def demo(
     output: Annotated[str, typer.Option("--output", "-o", help="Folder to write.")] = "demo-output",
     runner: RunnerOption = RunnerKind.ray,
     workers: Workers = None,
+    replace: Replace = False,
 ) -> None:
     """Run the whole recipe on the sample that travels with corpusmill: about five minutes on two cores, no network."""
     from manifests.tables import demo_text
 
-    quarantined = _run_recipe("package:recipes/demo.yaml", output, (), [], runner, None, workers)
+    quarantined = _run_recipe("package:recipes/demo.yaml", output, (), [], runner, None, workers, replace)
     typer.echo("")
     inspect(output)
     typer.echo(demo_text(output))

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 
 from manifests import storage
 from manifests.errors import InputError
-from manifests.manifest import Manifest, has_manifest, read_manifest
+from manifests.manifest import MANIFEST, STARTED, Manifest, has_manifest, read_manifest
 
 
 @dataclass
 class Found:
     """manifests: of the finished stages, parents before the stages that read them. damaged: why a manifest cannot be read, one each.
-    unfinished: folders with receipts but without a manifest. cycles: folders whose manifests name each other as parents."""
+    unfinished: folders that a stage began, without a manifest. cycles: folders whose manifests name each other as parents."""
 
     manifests: list[Manifest] = field(default_factory=list)
     damaged: list[InputError] = field(default_factory=list)
@@ -49,7 +49,7 @@ def finished_stages(root: str) -> list[Manifest]:
 
 def is_stage(folder: str) -> bool:
     """Whether a stage writes or has written there."""
-    return has_manifest(folder) or storage.exists(storage.join(folder, "receipts"))
+    return any(storage.exists(storage.join(folder, name)) for name in (MANIFEST, STARTED, "receipts"))
 
 
 def _folders(root: str) -> list[str]:

@@ -49,8 +49,8 @@ class StageRow:
 
 @dataclass
 class Unfinished:
-    """A folder that has receipts but no manifest. done: pass -> finished shards; quarantined: shard -> error; damaged: receipts that cannot
-    be read."""
+    """A folder that a stage began, without a manifest. done: pass -> finished shards; quarantined: shard -> error; damaged: receipts that
+    cannot be read."""
 
     folder: str
     done: dict[str, int] = field(default_factory=dict)

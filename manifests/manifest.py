@@ -1,6 +1,6 @@
 """Stage manifests: one `manifest.json` a stage, chained to the manifests of the stages it read.
 
-A manifest says what the stage was (config, version), which shards it wrote, what it counted, and from what: its parents, each by
+A manifest says what the stage was (config, versions), which shards it wrote, what it counted, and from what: its parents, each by
 path and digest. Following parents leads from a trainer's checkpoint down to the WARC files. Times and worker names are kept out of
 the digest (they live under `timing`), so that two runs with the same result have the same manifest digest.
 """
@@ -8,6 +8,7 @@ the digest (they live under `timing`), so that two runs with the same result hav
 import hashlib
 import json
 import os
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -17,6 +18,7 @@ from manifests.receipt import Counts
 from manifests.storage import Artifact
 
 MANIFEST = "manifest.json"
+STARTED = "work/started.json"  # a manifest without outputs: what a folder was begun for that is not finished
 
 
 @dataclass
@@ -30,10 +32,11 @@ class Parent:
 @dataclass
 class Manifest:
     """stages: the steps that the folder's documents went through (several when map stages were fused into one task); verbs: what each
-    of them is. folder: where the manifest was read or is written; no part of it."""
+    of them is. software: name -> version of what decides the bytes. free: the settings, as step.key, that decide none; their values are
+    no part of the digest. folder: where the manifest was read or is written; no part of it."""
 
     stages: list[str]
-    version: str
+    software: dict[str, str]
     config: dict[str, Any]
     plan_hash: str
     parents: list[Parent] = field(default_factory=list)
@@ -44,12 +47,19 @@ class Manifest:
     conserved: bool = True
     timing: dict[str, float] = field(default_factory=dict)
     verbs: list[str] = field(default_factory=list)
+    free: list[str] = field(default_factory=list)
     folder: str = ""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """step.key -> value of the settings that decide the output, nested keys joined with dots."""
+        return {key: value for key, value in _flat(self.config) if key not in self.free}
 
     @property
     def digest(self) -> str:
         record = asdict(self)
-        del record["timing"], record["folder"]
+        record["config"] = self.settings
+        del record["timing"], record["folder"], record["free"]
         for counts in record["totals"]:
             del counts["seconds"]
             if not counts["failures"]:  # older manifests lack them
@@ -66,7 +76,7 @@ class Manifest:
         return [output for output in self.outputs if output.path.startswith(below)]
 
 
-def write_manifest(manifest: Manifest, folder: str) -> Artifact:
+def write_manifest(manifest: Manifest, folder: str, name: str = MANIFEST) -> Artifact:
     record = asdict(manifest)
     del record["folder"]
     for artifact in record["outputs"]:
@@ -75,16 +85,16 @@ def write_manifest(manifest: Manifest, folder: str) -> Artifact:
         parent["path"] = _relative_to(parent["path"], folder)
     record["digest"] = manifest.digest
     data = (json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
-    return storage.write_bytes(storage.join(folder, MANIFEST), data)
+    return storage.write_bytes(storage.join(folder, name), data)
 
 
 def has_manifest(folder: str) -> bool:
     return storage.exists(storage.join(folder, MANIFEST))
 
 
-def read_manifest(folder: str) -> Manifest:
+def read_manifest(folder: str, name: str = MANIFEST) -> Manifest:
     """Raises InputError if the folder holds no readable manifest."""
-    path = storage.join(folder, MANIFEST)
+    path = storage.join(folder, name)
     if not storage.exists(path):
         raise InputError(
             f"{folder} is no finished stage folder (it has no {MANIFEST})", "run the stage that writes it first"
@@ -108,6 +118,14 @@ def read_manifest(folder: str) -> Manifest:
 def claimed_digest(folder: str) -> str:
     """The digest that the manifest file says it has."""
     return str(json.loads(storage.read_bytes(storage.join(folder, MANIFEST))).get("digest"))
+
+
+def _flat(config: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in config.items():
+        if isinstance(value, Mapping) and (value or not above):
+            yield from _flat(value, f"{above}{key}.")
+        else:
+            yield above + str(key), value
 
 
 def _relative_to(path: str, folder: str) -> str:

@@ -7,6 +7,7 @@ receipt knows each output's rows, bytes, tokens and SHA-256 without reading it a
 import itertools
 import json
 import os
+import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -156,8 +157,13 @@ class Shard:
 
     @property
     def scratch(self) -> str:
-        """A folder for this shard's own unfinished work; it changes with the plan, so stale work is never taken up."""
-        return storage.join(self.folder, "work", "scratch", f"{self.name}-{self.plan_hash[:12]}")
+        """A local folder for this shard's own unfinished work; it changes with the plan, so stale work is never taken up.
+
+        Where the output is remote it lies in this machine's temporary folder: only this machine can then go on after an interruption.
+        """
+        if storage.is_remote(self.folder):
+            return os.path.join(tempfile.gettempdir(), f"corpusmill-{self.name}-{self.plan_hash}")
+        return storage.join(storage.local(self.folder), "work", "scratch", f"{self.name}-{self.plan_hash[:12]}")
 
 
 def read_parquet(artifact: Artifact | str, columns: list[str] | None = None) -> Iterator[pa.Table]:

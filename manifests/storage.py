@@ -15,7 +15,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -269,14 +269,14 @@ def matches(artifact: Artifact) -> bool:
 
 
 def remove(path: str) -> None:
-    """Remove a file if it is there."""
-    if not is_remote(path):
-        if os.path.lexists(local(path)):
+    """Remove a file if it is there; another process may be removing it, too."""
+    with suppress(FileNotFoundError, NotADirectoryError):
+        if not is_remote(path):
             os.unlink(local(path))
-        return
-    store, inner = filesystem(path)
-    if store.exists(inner):
-        store.rm_file(inner)
+            return
+        store, inner = filesystem(path)
+        if store.exists(inner):
+            store.rm_file(inner)
 
 
 def list_files(folder: str, suffix: str = "") -> list[str]:

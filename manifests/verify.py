@@ -31,7 +31,7 @@ def verify(root: str) -> tuple[int, list[str]]:
     ]
     checked = 0
     for folder in found.unfinished:
-        problems.append(f"{folder} has receipts but no {MANIFEST}; run the stage that writes it again")
+        problems.append(f"{folder} was begun but has no {MANIFEST}; run the stage that writes it again")
         known = _check_receipts(folder, problems)
         checked += len(known)
     for manifest in found.manifests:

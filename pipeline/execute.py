@@ -7,50 +7,70 @@ with everything finished so far kept; leftovers of an earlier plan are removed w
 
 import importlib.metadata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
 
 from manifests import storage
 from manifests.errors import CorpusmillError, InputError
-from manifests.manifest import MANIFEST, Manifest, Parent, has_manifest, read_manifest, write_manifest
+from manifests.manifest import Manifest, Parent
 from manifests.receipt import Counts, Receipt, list_receipts, plan_hash, receipt_path
+from pipeline.claim import claim, finish
 from pipeline.progress import watch
 from pipeline.runner import Runner
 from pipeline.task import Failure, Task, quarantine
 from stages.contract import GlobalStage, Inputs, Pass, PassResult
 
-FORMAT = 1  # of the files on disk; a change redoes everything
+FORMAT = "1"  # of the files on disk; a change redoes everything
 
 
 @dataclass(frozen=True)
 class Job:
     """A stage to run. names: the steps that its documents went through, which are of the `verbs`. config: their settings as the recipe
-    gives them: they and the inputs' digests decide the plan hash, never the output folder's path."""
+    gives them: they and the inputs' digests decide the plan hash, never the output folder's path. replace: whether finished work of
+    other settings may go."""
 
     stage: GlobalStage
     names: tuple[str, ...]
     config: Mapping[str, Any]
     inputs: Inputs
-    parents: tuple[Parent, ...]
+    parents: tuple[Parent, ...] = ()
     verbs: tuple[str, ...] = ()
+    replace: bool = False
+
+    def begun(self) -> Manifest:
+        """The manifest as far as it is known before any work."""
+        stages = getattr(self.stage, "stages", (self.stage,))  # those that are fused
+        return Manifest(
+            stages=list(self.names),
+            software={
+                "corpusmill": version(),
+                "pyarrow": pa.__version__,
+                "format": FORMAT,
+                **{f"stage {stage.name}": str(stage.version) for stage in stages},
+            },
+            config=dict(self.config),
+            plan_hash="",
+            parents=list(self.parents),
+            verbs=list(self.verbs or self.names),
+            free=[f"{self.names[-1]}.{key}" for key in getattr(self.stage, "free_settings", ())],
+            folder=self.inputs.folder,
+        )
 
 
 def execute(job: Job, runner: Runner) -> Manifest:
     """Run the job to its manifest. Raises the CorpusmillError that stopped it."""
     folder = job.inputs.folder
-    _refuse_foreign(folder, job.names)
+    begun = job.begun()
     stage_plan = {
-        "format": FORMAT,
-        "version": version(),
-        "pyarrow": pa.__version__,
-        "stages": list(job.names),
-        "stage_version": job.stage.version,
-        "config": job.config,
+        "software": begun.software,
+        "stages": begun.stages,
+        "config": begun.settings,
         "depends_on": job.stage.depends_on(),
     }
-    _retire_manifest(folder, plan_hash(stage_plan), job.parents)
+    begun.plan_hash = plan_hash(stage_plan)
+    claim(begun, job.replace)
     current: dict[tuple[str, str], Receipt] = {}
     quarantined: list[Receipt] = []
     totals: dict[str, Counts] = {}
@@ -75,12 +95,8 @@ def execute(job: Job, runner: Runner) -> Manifest:
         except StopIteration:
             step = None
     _remove_leftovers(folder, current, quarantined)
-    manifest = Manifest(
-        stages=list(job.names),
-        version=version(),
-        config=dict(job.config),
-        plan_hash=plan_hash(stage_plan),
-        parents=list(job.parents),
+    manifest = replace(
+        begun,
         outputs=outputs,
         totals=list(totals.values()),
         shards=shards,
@@ -90,10 +106,8 @@ def execute(job: Job, runner: Runner) -> Manifest:
         ],
         conserved=all(counts.conserved for counts in totals.values()),
         timing={f"{name}_seconds": value for name, value in seconds.items()},
-        verbs=list(job.verbs or job.names),
-        folder=folder,
     )
-    write_manifest(manifest, folder)
+    finish(manifest)
     return manifest
 
 
@@ -164,29 +178,6 @@ def _task(step: Pass, shard: str, stage_plan: dict[str, Any], job: Job) -> Task:
         cpus=step.cpus,
         gpus=step.gpus,
     )
-
-
-def _refuse_foreign(folder: str, names: tuple[str, ...]) -> None:
-    """A folder belongs to one stage: writing another stage's shards among them would mix the two."""
-    if not has_manifest(folder):
-        return
-    try:
-        there = read_manifest(folder).stages
-    except InputError:  # damaged: it vouches for nothing, and this run writes another
-        storage.remove(storage.join(folder, MANIFEST))
-        return
-    if there[-1] != names[-1]:
-        raise CorpusmillError(
-            f"{folder} holds the output of {there[-1]}, not of {names[-1]}", "choose another --output"
-        )
-
-
-def _retire_manifest(folder: str, today: str, parents: tuple[Parent, ...]) -> None:
-    """Remove a manifest of another plan or of other inputs: while shards are replaced it must vouch for none of them."""
-    if has_manifest(folder):
-        there = read_manifest(folder)
-        if there.plan_hash != today or [item.digest for item in there.parents] != [item.digest for item in parents]:
-            storage.remove(storage.join(folder, MANIFEST))
 
 
 def _remove_leftovers(folder: str, current: dict[tuple[str, str], Receipt], quarantined: list[Receipt]) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from manifests import storage
 from manifests.errors import InputError
-from manifests.manifest import Parent, has_manifest, read_manifest
+from manifests.manifest import STARTED, Parent, has_manifest, read_manifest
 from manifests.storage import Artifact
 from pipeline.runner import Runner
 
@@ -37,8 +37,8 @@ def expand_inputs(
         files = storage.expand([path])
         if any(name.endswith("/manifest.json") for name in files):
             raise InputError(f"{path} holds several stages", f"name one of them, e.g. {path}/filter")
-        if any("/receipts/" in name.removeprefix(path) for name in files):
-            raise InputError(f"{path} is not finished: it has receipts but no manifest", "run its command again first")
+        if any("/receipts/" in name.removeprefix(path) or name == storage.join(path, STARTED) for name in files):
+            raise InputError(f"{path} is not finished: it has no manifest yet", "run its command again first")
         raw += map(storage.absolute, files)  # ids come from paths: however a file is named, it is the same
     measured = _measure(sorted(set(raw)), folder, runner)
     return tuple(artifacts + measured), (

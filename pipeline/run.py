@@ -3,6 +3,7 @@
 Consecutive map stages of a recipe become one fused step whose folder bears the last one's name.
 """
 
+import dataclasses
 import itertools
 import os
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from manifests.errors import RecipeError
 from manifests.manifest import Manifest, Parent, has_manifest, read_manifest
 from manifests.storage import Artifact
 from pipeline.catalogue import STAGES, stage_class
+from pipeline.claim import refuse_other
 from pipeline.execute import Job, execute
 from pipeline.fused import Fused
 from pipeline.inputs import expand_inputs
@@ -35,9 +37,9 @@ class Group:
 
 
 def run_recipe(
-    recipe: Recipe, output: str, runner: Runner, on_done: Callable[[str, Manifest], None]
+    recipe: Recipe, output: str, runner: Runner, on_done: Callable[[str, Manifest], None], replace: bool = False
 ) -> list[Manifest]:
-    """Run every step into `<output>/<step>/`. on_done is told each folder and manifest as it is finished.
+    """Run every step into `<output>/<step>/`. on_done is told each folder and manifest as it is finished. replace: as for run_step.
 
     Everything that can be checked is checked before the first document is read.
     """
@@ -48,12 +50,15 @@ def run_recipe(
         stage = build_stage(step, folder_of)
         if not any(_referred(dict(step.settings))):
             stage.depends_on()
+    for group in groups:
+        job = _job(group, storage.join(output, group.name), folder_of, replace)
+        refuse_other(job.begun(), replace)
     manifests = []
     previous: str | None = None
     for group in groups:
         folder = storage.join(output, group.name)
         default = (previous,) if previous else tuple(resolve_data(path) for path in recipe.inputs)
-        manifest = run_group(group, default, folder, folder_of, runner)
+        manifest = run_group(group, default, folder, folder_of, runner, replace)
         on_done(folder, manifest)
         manifests.append(manifest)
         if STAGES[group.steps[-1].verb].passes_on:
@@ -62,15 +67,19 @@ def run_recipe(
 
 
 def run_group(
-    group: Group, default_inputs: tuple[str, ...], folder: str, folder_of: Callable[[str], str], runner: Runner
+    group: Group,
+    default_inputs: tuple[str, ...],
+    folder: str,
+    folder_of: Callable[[str], str],
+    runner: Runner,
+    replace: bool,
 ) -> Manifest:
     """Run one group into `folder`, reading its own inputs or else `default_inputs`."""
-    stages = tuple(build_stage(step, folder_of) for step in group.steps)
-    names = tuple(step.name for step in group.steps)
-    stage: Any = Fused(stages, names) if isinstance(stages[0], MapStage) else stages[0]
+    job = _job(group, folder, folder_of, replace)
+    refuse_other(job.begun(), replace)
     first = group.steps[0]
     patterns = tuple(_resolve(path, folder_of) for path in first.inputs) or default_inputs
-    named_patterns = stage.named_inputs()
+    named_patterns = job.stage.named_inputs()
     if not STAGES[first.verb].reads_previous:
         if first.inputs:
             raise RecipeError(
@@ -89,23 +98,34 @@ def run_group(
         settings = dict(step.settings)
         folders = [*map(folder_of, sorted(set(_referred(settings)))), *sorted(set(_stages_named(settings)))]
         all_parents += [parent for parent in map(_parent, folders) if parent not in all_parents]
-    job = Job(
+    job = dataclasses.replace(job, inputs=Inputs(folder, documents, named), parents=tuple(all_parents))
+    return execute(job, runner)
+
+
+def _job(group: Group, folder: str, folder_of: Callable[[str], str], replace: bool) -> Job:
+    """The group's job, without its inputs."""
+    stages = tuple(build_stage(step, folder_of) for step in group.steps)
+    names = tuple(step.name for step in group.steps)
+    stage: Any = Fused(stages, names) if isinstance(stages[0], MapStage) else stages[0]
+    return Job(
         stage=stage,
         names=names,
         verbs=tuple(step.verb for step in group.steps),
         config={step.name: dict(step.settings) for step in group.steps},
-        inputs=Inputs(folder=folder, documents=documents, named=named),
-        parents=tuple(all_parents),
+        inputs=Inputs(folder),
+        replace=replace,
     )
-    return execute(job, runner)
 
 
-def run_step(step: Step, inputs: tuple[str, ...], output: str, runner: Runner) -> Manifest:
-    """Run one stage by itself into `output`; `step:NAME` in its settings means the folder NAME beside `output`."""
+def run_step(step: Step, inputs: tuple[str, ...], output: str, runner: Runner, replace: bool = False) -> Manifest:
+    """Run one stage by itself into `output`; `step:NAME` in its settings means the folder NAME beside `output`.
+
+    replace: whether finished work of other settings or inputs may go; without it such a folder is refused.
+    """
     folder = storage.absolute(output)
     beside = folder.rsplit("/", 1)[0]
     step = Step(step.verb, step.name, inputs or step.inputs, step.settings)
-    return run_group(Group((step,)), (), folder, lambda name: storage.join(beside, name), runner)
+    return run_group(Group((step,)), (), folder, lambda name: storage.join(beside, name), runner, replace)
 
 
 def _referred(settings: Any) -> Iterator[str]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from manifests import storage
 from manifests.errors import CorpusmillError, InputError, StorageError
+from manifests.manifest import MANIFEST
 from manifests.receipt import Counts, Receipt, is_done, read_receipt, write_receipt
 from manifests.shard import Shard
 from manifests.storage import Artifact
@@ -76,6 +77,7 @@ def quarantine(task: Task, failure: Failure) -> Receipt:
         task.stage, task.pass_name, task.shard, task.plan_hash, status="quarantined", inputs=list(task.inputs)
     )
     receipt.error = failure.message + (f"\n{failure.detail}" if failure.detail else "")
+    _remove_outputs(there, but=receipt)
     write_receipt(receipt, task.folder)
     return receipt
 
@@ -93,8 +95,7 @@ def _check_inputs(inputs: tuple[Artifact, ...]) -> None:
 
 
 def _do(task: Task, old: Receipt | None) -> Receipt:
-    for output in old.outputs if old else ():
-        storage.remove(output.path)
+    storage.remove(storage.join(task.folder, MANIFEST))  # it vouches for the shard that is now made anew
     shard = Shard(task.shard, task.inputs, task.folder, task.plan_hash)
     started = time.perf_counter()
     try:
@@ -116,17 +117,28 @@ def _do(task: Task, old: Receipt | None) -> Receipt:
         seconds=round(time.perf_counter() - started, 3),
         worker=f"{platform.node()}:{os.getpid()}",
     )
+    _remove_outputs(old, but=receipt)
     write_receipt(receipt, task.folder)
-    _remove_scratch(task)
+    _remove_scratch(shard)
     return receipt
 
 
-def _remove_scratch(task: Task) -> None:
-    above = storage.local(storage.join(task.folder, "work", "scratch"))
-    if storage.is_remote(task.folder) or not os.path.isdir(above):
+def _remove_outputs(old: Receipt | None, but: Receipt) -> None:
+    """Remove what an earlier attempt wrote, only now that there is something in its place."""
+    kept = {output.path for output in but.outputs}
+    for output in old.outputs if old else ():
+        if output.path not in kept:
+            storage.remove(output.path)
+
+
+def _remove_scratch(shard: Shard) -> None:
+    """Remove the shard's unfinished work, also that of other plans."""
+    above = os.path.dirname(shard.scratch)
+    if storage.is_remote(shard.folder) or not os.path.isdir(above):
+        shutil.rmtree(shard.scratch, ignore_errors=True)
         return
     for name in os.listdir(above):
-        if name.rpartition("-")[0] == task.shard:
+        if name.rpartition("-")[0] == shard.name:
             shutil.rmtree(os.path.join(above, name))
     if not os.listdir(above):
         os.rmdir(above)

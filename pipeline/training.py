@@ -36,6 +36,7 @@ class Train(TrainConfig):
 
     name: ClassVar[str] = "train"
     version: ClassVar[int] = 1
+    free_settings: ClassVar[tuple[str, ...]] = ("checkpoint_every", "keep", "log_every")
 
     def depends_on(self) -> str:
         return ""
@@ -94,9 +95,9 @@ class Export:
 def _train(settings: Train, shard: Shard) -> list[Counts]:
     from trainer.train import StepRecord, train
 
-    scratch = _local_scratch(shard)
+    scratch = Path(shard.scratch)
     shards = [
-        _local_copy(artifact.path, scratch / "shards" / f"{number:06d}")
+        _local_copy(artifact.path, scratch / "shards" / f"{number:06d}", artifact.size)
         for number, artifact in enumerate(shard.inputs)
     ]
     rows = sum(artifact.rows for artifact in shard.inputs)
@@ -111,8 +112,6 @@ def _train(settings: Train, shard: Shard) -> list[Counts]:
         storage.join(shard.folder, LOG)
     ) as log:  # speeds differ from run to run: no part of the receipt
         log.write(result.log.read_bytes())
-    if storage.is_remote(shard.folder):
-        shutil.rmtree(scratch)
     return [Counts("train", rows_in=rows, kept=rows, tokens=result.tokens)]
 
 
@@ -140,7 +139,8 @@ def trace_sequence(root: str, number: str) -> dict[str, Any]:
     """The documents (id, token span, source, origin) of training sequence `number`. Raises InputError if `root` trained no model or not
     on so many sequences."""
     from pipeline.recipe import Step, build_stage
-    from trainer.data import PackedStream, catalogue
+    from trainer.data import PackedStream
+    from trainer.token_shards import catalogue
 
     if not number.isdecimal():
         raise InputError(f"sequence:{number} is no number", "write sequence:0, sequence:1, ...")
@@ -189,29 +189,27 @@ def _packed_sources(packed: Iterable[storage.Artifact], ids: set[str]) -> dict[s
     return found
 
 
-def _local_scratch(shard: Shard) -> Path:
-    """The scratch folder, on this machine where the output is remote (then only this machine can go on after an interruption)."""
-    if not storage.is_remote(shard.folder):
-        return Path(storage.local(shard.scratch))
-    return Path(tempfile.gettempdir()) / f"corpusmill-train-{shard.plan_hash[:16]}"
+def _local_copy(path: str, folder: Path, size: int = -1) -> Path:
+    """`path` where local programs can open it by its own name in `folder`: a link to a local file, a copy of a remote one.
 
-
-def _local_copy(path: str, folder: Path) -> Path:
-    """`path` where local programs can open it by its own name in `folder`: a link to a local file, a copy of a remote one."""
+    size: in bytes; a copy that has it, from an earlier attempt, is not fetched again.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / path.rsplit("/", 1)[-1]
-    if target.is_symlink() or target.exists():
-        target.unlink()
-    if storage.is_remote(path):
-        target.write_bytes(storage.read_bytes(path))
-    else:
+    if not storage.is_remote(path):
+        target.unlink(missing_ok=True)
         target.symlink_to(Path(storage.local(path)).resolve())
+    elif not target.exists() or target.stat().st_size != size:
+        _copy(path, str(target))
     return target
 
 
 def _keep(shard: Shard, path: Path, where: str) -> None:
     """Copy a finished local file into the stage's folder and vouch for it."""
-    target = storage.join(shard.folder, where, path.name)
-    with storage.atomic_writer(target) as sink, path.open("rb") as source:
+    shard.outputs.append(_copy(str(path), storage.join(shard.folder, where, path.name)))
+
+
+def _copy(path: str, target: str) -> storage.Artifact:
+    with storage.atomic_writer(target) as sink, storage.open_read(path) as source:
         shutil.copyfileobj(source, sink, 8 << 20)  # type: ignore[misc]
-    shard.outputs.append(storage.Artifact(target, sink.digest, sink.size))
+    return storage.Artifact(target, sink.digest, sink.size)

@@ -101,8 +101,14 @@ Passes = Generator[Pass, PassResult, None]
 
 @runtime_checkable
 class GlobalStage(Protocol):
-    name: ClassVar[str]
-    version: ClassVar[int]
+    """May have `free_settings`, too: the keys (nested ones with dots) that decide no byte of its output, such as a server's address. A run
+    goes on with other values of them."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def version(self) -> int: ...
 
     def depends_on(self) -> str:
         """As for a map stage: digests of the models and prompts that decide the output."""

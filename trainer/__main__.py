@@ -13,7 +13,7 @@ import yaml
 
 from manifests.errors import CorpusmillError
 from trainer.config import TrainConfig, train_config_from
-from trainer.data import find_shards
+from trainer.token_shards import find_shards
 from trainer.train import StepRecord, train
 
 

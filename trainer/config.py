@@ -150,8 +150,18 @@ class TrainConfig:
         for name in ("eval_fraction", "floor", "decay_fraction"):
             if not 0 <= getattr(self, name) <= 1:
                 raise RecipeError(f"{name} is {getattr(self, name)}", "give a fraction between 0 and 1")
+        if self.steps is not None or self.tokens is not None:
+            self.refuse_long_warmup(self.step_count(0))
         if self.eval_every is not None and self.eval_fraction == 0:
             raise RecipeError("eval_every is set but nothing is held out", "set eval_fraction, say to 0.01")
+
+    def refuse_long_warmup(self, steps: int) -> None:
+        """Raises RecipeError if the learning rate would still be rising in the last of so many steps."""
+        if self.warmup_steps >= steps > 1:
+            raise RecipeError(
+                f"warmup_steps {self.warmup_steps} leaves nothing of {steps} steps",
+                "lower warmup_steps or train longer",
+            )
 
     @property
     def rows_in_memory(self) -> int:

@@ -1,6 +1,5 @@
 """From token shards to training batches: one global stream of fixed-length rows that is a pure function of its inputs.
 
-Shards are Parquet files as the pack stage writes them: `id: string, tokens: list<int32>, n_prompt: int32, source: string`.
 The order is set by (seed, shard list) alone: every epoch permutes all row groups, then permutes the documents inside each
 window of a few row groups. Row k of the stream can be computed on its own, so the whole state of a loader is one integer,
 resuming is exact at every step, and rank r of W simply takes the rows r mod W, whatever W was before.
@@ -16,23 +15,21 @@ is stored. Letters in tensor names: B rows, T time.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from manifests.errors import CorpusmillError, InputError
+from manifests.errors import CorpusmillError
 from trainer.config import Packing
+from trainer.token_shards import Catalogue, RowGroup, held_out_mask, open_shard, padded_rows, read_group
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-COLUMNS = {"id": pa.string(), "tokens": pa.list_(pa.int32()), "n_prompt": pa.int32()}
 WINDOWS_KEPT = 2  # decoded windows in memory: the current one and the one a row may straddle into
 
 
@@ -54,31 +51,6 @@ class Row:
 
 
 @dataclass(frozen=True)
-class RowGroup:
-    """One Parquet row group after the held-out split: what the stream must know to find any row without decoding."""
-
-    shard: int
-    ordinal: int
-    documents: int
-    tokens: int
-    longest: int
-    padded_rows: int
-
-
-@dataclass(frozen=True)
-class Catalogue:
-    """All shards of a corpus: their files in order, their digest, and their row groups for both sides of the split."""
-
-    shards: tuple[Path, ...]
-    digest: str
-    largest_token: int
-    training: tuple[RowGroup, ...]
-    held_out: tuple[RowGroup, ...]
-    sequence_length: int
-    eval_fraction: float
-
-
-@dataclass(frozen=True)
 class _Window:
     """The documents of one window in their shuffled order, tokens end to end."""
 
@@ -87,54 +59,6 @@ class _Window:
     starts: "NDArray[np.int64]"  # of each document in `tokens`, and the end
     prompts: "NDArray[np.int64]"
     row_starts: "NDArray[np.int64]"  # packing pad: first row of each document, and the end
-
-
-def is_held_out(document_id: str, eval_fraction: float) -> bool:
-    """Whether a document belongs to the held-out part: a hash of its id, so it never depends on order or shards."""
-    if eval_fraction <= 0:
-        return False
-    hashed = hashlib.blake2b(document_id.encode(), digest_size=8).digest()
-    return int.from_bytes(hashed, "big") < eval_fraction * 2.0**64
-
-
-def catalogue(shards: Sequence[Path], sequence_length: int, eval_fraction: float = 0.0) -> Catalogue:
-    """Read every shard once: digest, largest token, and how many documents, tokens and padded rows each row group has.
-
-    Raises InputError for files that are not token shards, CorpusmillError when there is nothing to train or evaluate on.
-    """
-    paths = tuple(sorted((Path(shard) for shard in shards), key=lambda path: path.as_posix()))
-    if not paths:
-        raise CorpusmillError("there are no token shards to read", "give the Parquet files that the pack stage wrote")
-    digest = hashlib.sha256()
-    sides: tuple[list[RowGroup], list[RowGroup]] = ([], [])
-    largest = 0
-    for shard, path in enumerate(paths):
-        with _open(path) as file:
-            for ordinal in range(file.num_row_groups):
-                table = _read_group(file, path, ordinal)
-                lengths = pc.list_value_length(table["tokens"]).to_numpy().astype(np.int64)
-                largest = max(largest, pc.max(pc.list_flatten(table["tokens"])).as_py() or 0)
-                held = _held_out_mask(table["id"], eval_fraction)
-                for side, chosen in zip(sides, (lengths[~held], lengths[held]), strict=True):
-                    if chosen.size:
-                        rows = int(_padded_rows(chosen, sequence_length).sum())
-                        total, longest = int(chosen.sum()), int(chosen.max())
-                        side.append(RowGroup(shard, ordinal, chosen.size, total, longest, rows))
-        with path.open("rb") as raw:
-            digest.update(hashlib.file_digest(raw, "sha256").digest())
-    training, held_out = sides
-    if not any(group.longest > 1 for group in training):
-        raise CorpusmillError(
-            f"the {len(paths)} token shards hold nothing to train on", "check the pack stage, or lower eval_fraction"
-        )
-    if eval_fraction > 0 and not any(group.longest > 1 for group in held_out):
-        raise CorpusmillError(
-            f"no document falls into the held-out fraction {eval_fraction}",
-            "raise eval_fraction, or set it to 0 to train without a held-out loss",
-        )
-    return Catalogue(
-        paths, digest.hexdigest(), largest, tuple(training), tuple(held_out), sequence_length, eval_fraction
-    )
 
 
 class PackedStream:
@@ -255,15 +179,15 @@ class PackedStream:
         tables = []
         for group in groups:
             path = self.corpus.shards[group.shard]
-            with _open(path) as file:
-                table = _read_group(file, path, group.ordinal)
-            held = _held_out_mask(table["id"], self.corpus.eval_fraction)
+            with open_shard(path) as file:
+                table = read_group(file, path, group.ordinal)
+            held = held_out_mask(table["id"], self.corpus.eval_fraction)
             tables.append(table.filter(pa.array(held if self.held_out else ~held)))
         table = pa.concat_tables(tables)
         table = table.take(pa.array(_permutation(table.num_rows, self.seed, epoch, number + 1)))
         lists = table["tokens"].combine_chunks()
         lengths = pc.list_value_length(lists).to_numpy().astype(np.int64)
-        rows = _padded_rows(lengths, self.corpus.sequence_length)
+        rows = padded_rows(lengths, self.corpus.sequence_length)
         return _Window(
             ids=table["id"].combine_chunks(),
             tokens=lists.flatten().to_numpy(),
@@ -287,42 +211,6 @@ def rows_of_step(
         )
     for index in range(step * batch_size + rank, (step + 1) * batch_size, world_size):
         yield stream.row(index)
-
-
-def find_shards(folder: Path) -> list[Path]:
-    """All Parquet files under a folder (the pack stage's output), in name order; what a stage set aside is not among them."""
-    if not folder.is_dir():
-        raise CorpusmillError(f"{folder} is not a folder", "give the output folder of the pack stage")
-    shards = sorted(path for path in folder.rglob("*.parquet") if "excluded" not in path.relative_to(folder).parts)
-    if not shards:
-        raise CorpusmillError(f"{folder} holds no Parquet files", "run the pack stage first")
-    return shards
-
-
-def _open(path: Path) -> pq.ParquetFile:
-    try:
-        return pq.ParquetFile(path, memory_map=True)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise InputError(f"{path} cannot be read as Parquet ({error})", "run the pack stage again") from error
-
-
-def _read_group(file: pq.ParquetFile, path: Path, ordinal: int) -> pa.Table:
-    missing = sorted(set(COLUMNS) - set(file.schema_arrow.names))
-    if missing:
-        raise InputError(f"{path} has no column {', '.join(missing)}", "give shards that the pack stage wrote")
-    table = file.read_row_group(ordinal, columns=list(COLUMNS), use_threads=False)
-    return table.select(list(COLUMNS)).cast(pa.schema(COLUMNS))
-
-
-def _held_out_mask(ids: pa.ChunkedArray, eval_fraction: float) -> "NDArray[np.bool_]":
-    if eval_fraction <= 0:
-        return np.zeros(len(ids), dtype=np.bool_)
-    return np.array([is_held_out(document_id, eval_fraction) for document_id in ids.to_pylist()], dtype=np.bool_)
-
-
-def _padded_rows(lengths: "NDArray[np.int64]", sequence_length: int) -> "NDArray[np.int64]":
-    """Rows each document needs when it starts on its own: its targets (tokens but the first) in pieces; never none."""
-    return np.maximum(1, -(-(lengths - 1) // sequence_length))
 
 
 def _permutation(size: int, seed: int, epoch: int, stream: int) -> "NDArray[np.int64]":

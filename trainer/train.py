@@ -21,11 +21,12 @@ from torch import Tensor
 from manifests.errors import CorpusmillError
 from trainer import checkpoint
 from trainer.config import TrainConfig
-from trainer.data import PackedStream, catalogue
+from trainer.data import PackedStream
 from trainer.loader import Batch, BatchLoader, collate
 from trainer.model import HybridModel, initialise
 from trainer.optim import adamw, set_learning_rate
 from trainer.schedule import learning_rate_at
+from trainer.token_shards import catalogue
 
 
 @dataclass(frozen=True)
@@ -104,10 +105,7 @@ def train(
         )
     stream = PackedStream(corpus, config.seed, config.pack, config.shuffle_window)
     steps = config.step_count(stream.epoch_rows)
-    if config.warmup_steps >= steps and steps > 1:
-        raise CorpusmillError(
-            f"warmup_steps {config.warmup_steps} leaves nothing of {steps} steps", "lower warmup_steps or train longer"
-        )
+    config.refuse_long_warmup(steps)
 
     model = _build_model(config, device)
     optimizer = adamw(model, 0.0, (config.beta1, config.beta2), config.epsilon, config.weight_decay)

@@ -28,6 +28,7 @@ STOP_WORDS: Final = (
     "have",
     "with",
 )  # Gopher (arXiv:2112.11446), appendix A.1.1
+LONGEST_TEXT: Final = 256 << 20  # bytes
 BLOCK_BYTES: Final = 512 << 10  # of text at a time, so that what passes between the kernels stays in the caches
 
 _thread = (
@@ -132,7 +133,12 @@ class _Kernels:
         spared: NDArray[np.bool_],
         counts: NDArray[np.int64],
     ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """Measure the texts into `counts`; returns bytes and offsets of the edited ones (empty if nothing is edited)."""  # fmt: skip
+        """Measure the texts into `counts`; returns bytes and offsets of the edited ones (empty if nothing is edited).
+
+        Raises ValueError for a text of more than LONGEST_TEXT bytes: the kernels' tables take some 90 times as much.
+        """  # fmt: skip
+        if np.diff(offsets).max(initial=0) > LONGEST_TEXT:
+            raise ValueError(f"a text of more than {LONGEST_TEXT >> 20} MiB")
         edited = np.empty(offsets[-1] - offsets[0] if self.copies else 0, np.uint8)
         ends = np.zeros(offsets.size, np.int64)
         others = self.groups.get("", 0)
@@ -208,8 +214,10 @@ class _Kernels:
         return _thread.known
 
     def _array(self, name: str, dtype: Any, *shape: int) -> NDArray[Any]:
-        """An array of that shape and some more; what stands in it is left from before."""
+        """An array of that shape and some more; what stands in it is left from before. Room for what is larger than a block is not kept."""
         *rows, length = shape
+        if length > 8 * BLOCK_BYTES:
+            return np.empty((*rows, length + 128), dtype)
         room = _thread.__dict__.setdefault("room", {})
         if name not in room or room[name].shape[-1] < length + 128:
             room[name] = np.empty((*rows, max(length + 128, 2 * BLOCK_BYTES + 192)), dtype)

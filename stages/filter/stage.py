@@ -48,7 +48,7 @@ class Filter:
     blocks: datatrove filters, `{class: module:Class, arguments: {...}}`."""
 
     name: ClassVar[str] = "filter"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reads: ClassVar[str] = DOCUMENTS
 
     families: tuple[str, ...] = DEFAULT

@@ -38,15 +38,15 @@ BASIS, PRIME, HALF = np.uint64(0xCBF29CE484222325), np.uint64(0xD6E8FEB86659FD93
 WIDE, MIXED, LINE_PART = 2, 3, 2
 assert (marks.WIDE, marks.MIXED, marks.LINE_PART) == (WIDE, MIXED, LINE_PART)
 AHEAD = 8  # parts; so many before one is looked up, its place in what is known is brought into the cache
-KNOWN_BITS, ONE, SIX, LAST = 17, np.uint64(1), np.uint64(6), np.uint64(63)
-FOUR, EIGHT, COUNT_PLACE, FLAG_BITS, BYTE_BITS = (np.uint64(number) for number in (4, 8, 28, 15, 255))
+KNOWN_BITS, LONGEST_KNOWN, ONE, SIX, LAST = 17, 32, np.uint64(1), np.uint64(6), np.uint64(63)
+FOUR, EIGHT, COUNT_PLACE, SIZE_PLACE, FLAG_BITS, BYTE_BITS = (np.uint64(number) for number in (4, 8, 28, 56, 15, 255))
 
 
 def nothing_known() -> Keys:
     """Room for the parts that were cut before, empty."""
-    room = np.zeros((4 << KNOWN_BITS) + 8, np.uint64)
-    first = -room.ctypes.data // 8 % 8  # so that no entry lies in two lines of the cache
-    return room[first : first + (4 << KNOWN_BITS)].reshape(-1, 4)
+    room = np.zeros((8 << KNOWN_BITS) + 8, np.uint64)
+    first = -room.ctypes.data // 8 % 8  # so that every entry is a line of the cache
+    return room[first : first + (8 << KNOWN_BITS)].reshape(-1, 8)
 
 
 @njit(cache=True)
@@ -81,7 +81,7 @@ def cut_parts(
         row, last_part = counts[:, text], lines[LINE_PART, text_lines[text + 1]]
         while index < hard.size and hard[np.uint64(index)] < last_part:
             ahead = _key(data, edges, hashes, np.uint64(hard[np.uint64(min(index + AHEAD, hard.size - 1))]))
-            prefetch(known, np.int64(ahead >> np.uint64(64 - KNOWN_BITS)) << 2)
+            prefetch(known, np.int64(ahead >> np.uint64(64 - KNOWN_BITS)) << 3)
             part = np.uint64(hard[np.uint64(index)])
             index += 1
             begin, end = np.int64(edges[part << ONE]), np.int64(edges[part << ONE | ONE])
@@ -90,7 +90,7 @@ def cut_parts(
             block, shift = np.uint64(end) >> SIX, np.uint64(end) & LAST
             is_wide = bits[WIDE, block] >> shift & ONE != 0
             one_by_one = is_wide and by_character[text]
-            if known[slot, 0] == key and not one_by_one:
+            if known[slot, 0] == key and not one_by_one and _is_known(known, slot, data, begin, end - begin):
                 n = _recall(known, slot, begin, cuts, kinds, n, row)
                 continue
             first = n
@@ -102,8 +102,8 @@ def cut_parts(
             else:
                 n = _cut(data, begin, end, classes, keys, values, maybe, units, cuts, n)
             about = measure_part(data, classes, begin, cuts, kinds, first, n, row)
-            if n - first <= 7 and end - begin < 256 and not one_by_one:
-                _keep(known, slot, key, begin, cuts, kinds, first, n, about)
+            if n - first <= 7 and end - begin <= LONGEST_KNOWN and not one_by_one:
+                _keep(known, slot, key, data, begin, cuts, kinds, first, n, about)
 
 
 @njit(cache=True, inline="always")
@@ -115,18 +115,47 @@ def _key(data: Bytes, edges: Integers, hashes: Keys, part: int) -> Any:
 
 @njit(cache=True)
 def _keep(
-    known: Keys, slot: int, key: int, begin: int, cuts: Integers, kinds: Integers, first: int, last: int, about: int
+    known: Keys,
+    slot: int,
+    key: int,
+    data: Bytes,
+    begin: int,
+    cuts: Integers,
+    kinds: Integers,
+    first: int,
+    last: int,
+    about: int,
 ) -> None:
-    """Keep a part of at most seven tokens and 255 bytes: its key; the bytes of each token, eight bits each; the characters likewise; and
-    the kind of each token, four bits each, below how many there are and the counts of the part."""
-    lengths, characters, flags = np.uint64(0), np.uint64(0), np.uint64(last - first)
-    for cut in range(last - 1, first - 1, -1):
-        before = np.int64(cuts[cut - 1]) if cut > first else begin
-        lengths = lengths << EIGHT | np.uint64(cuts[cut] - before)
-        characters = characters << EIGHT | np.uint64(kinds[cut]) >> FOUR
+    """Keep a part of at most seven tokens and LONGEST_KNOWN bytes: its key; the bytes of each token, eight bits each, and above them those
+    of the part; the characters likewise; the kind of each token, four bits each, below how many there are and the counts of the part; and
+    the part itself."""
+    end = np.int64(cuts[last - 1])
+    lengths, characters, flags = np.uint64(end - begin), np.uint64(0), np.uint64(last - first)
     for cut in range(first + 6, first - 1, -1):
+        before = np.int64(cuts[cut - 1]) if cut > first else begin
+        lengths = lengths << EIGHT | (np.uint64(cuts[cut] - before) if cut < last else np.uint64(0))
+        characters = characters << EIGHT | (np.uint64(kinds[cut]) >> FOUR if cut < last else np.uint64(0))
         flags = flags << FOUR | (np.uint64(kinds[cut]) & FLAG_BITS if cut < last else np.uint64(0))
     known[slot, 0], known[slot, 1], known[slot, 2], known[slot, 3] = key, lengths, characters, flags | about << HALF
+    for at in range(0, end - begin, 8):
+        known[slot, 4 + (at >> 3)] = _word(data, begin + at, end)
+
+
+@njit(cache=True, inline="always")
+def _is_known(known: Keys, slot: int, data: Bytes, begin: int, size: int) -> bool:
+    """Whether the entry is of this part. Its key alone does not say so: who writes a page may choose parts of one key."""
+    if known[slot, 1] >> SIZE_PLACE != np.uint64(size):
+        return False
+    other = np.uint64(0)
+    for at in range(0, size, 8):
+        other |= known[slot, 4 + (at >> 3)] ^ _word(data, begin + at, begin + size)
+    return other == 0
+
+
+@njit(cache=True, inline="always")
+def _word(data: Bytes, at: int, end: int) -> Any:
+    """The eight bytes from `at` on, those from `end` on as 0."""
+    return load_word(data, at) & ~np.uint64(0) >> np.uint64(64 - 8 * min(end - at, 8))
 
 
 @njit(cache=True, inline="always")
@@ -261,11 +290,12 @@ def _cut_by_character(
 @njit(cache=True)
 def _exception_cuts(cuts: Integers, n: int, begin: int, end: int, cut: int) -> int:
     """The cuts of an exception. cut: as in `english.exception_table`."""
-    if cut & 0xFF:
-        cuts[n] = begin + (cut & 0xFF)
+    one, two = cut & 0xFF, cut >> 8 & 0xFF
+    if one:
+        cuts[n] = begin + one
         n += 1
-    if cut >> 8:
-        cuts[n] = begin + (cut & 0xFF) + (cut >> 8)
+    if two:
+        cuts[n] = begin + one + two
         n += 1
     cuts[n] = end
     return n + 1
@@ -277,12 +307,11 @@ def _exception(data: Bytes, begin: int, end: int, keys: Keys, values: Integers, 
     if end - begin > LONGEST or begin >= end or not maybe[data[begin], end - begin]:
         return -1
     value = BASIS
-    while begin < end:
-        count = min(end - begin, 8)
-        value = (value ^ (load_word(data, begin) & (~np.uint64(0) >> np.uint64(64 - 8 * count)))) * PRIME
+    for at in range(begin, end, 8):
+        value = (value ^ _word(data, at, end)) * PRIME
         value ^= value >> HALF
-        begin += count
-    return _find(keys, values, value)
+    found = _find(keys, values, value)
+    return found if found >> 16 == end - begin else -1  # others may have its hash
 
 
 @njit(cache=True, inline="always")

@@ -95,15 +95,14 @@ def exceptions() -> dict[str, tuple[str, ...]]:
 
 @functools.lru_cache(maxsize=1)
 def exception_table() -> tuple[NDArray[np.uint64], NDArray[np.int32]]:
-    """For kernels: the exceptions by the hash of their bytes (see `hash_table`). A value has the byte lengths of the first and the second
-    token, the second in the higher byte; 0 is one token."""
+    """For kernels: the exceptions by the hash of their bytes (see `hash_table`). A value has, a byte each from the lowest on, the byte
+    lengths of the first token (0: there is one only), of the second (0: there are two only), and of the exception."""
     entries = {}
     for part, tokens in exceptions().items():
         lengths = [len(token.encode()) for token in tokens]
-        assert len(part.encode()) <= LONGEST_EXCEPTION
-        entries[hash_of(part.encode())] = (lengths[0] if len(lengths) > 1 else 0) | (
-            lengths[1] << 8 if len(lengths) > 2 else 0
-        )
+        assert sum(lengths) == len(part.encode()) <= LONGEST_EXCEPTION
+        one, two = (lengths[0] if len(lengths) > 1 else 0), (lengths[1] if len(lengths) > 2 else 0)
+        entries[hash_of(part.encode())] = one | two << 8 | sum(lengths) << 16
     return hash_table(entries)
 
 

@@ -42,7 +42,7 @@ Row: TypeAlias = NDArray[np.int64]
 # numba keeps compiled code until this file changes, so every value that is compiled in stands in this file.
 OFFSET_BASIS, PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)  # FNV-1a
 SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio (Knuth 6.4)
-NEWLINE, OPENING, CURLY = (ord(sign) for sign in "\n[{")
+OPENING, CURLY = (ord(sign) for sign in "[{")
 SHORT_LINE = 30  # characters; FineWeb
 SHORT_WORDS = 10  # a line of at most so many may lose a phrase; RefinedWeb
 

@@ -65,6 +65,10 @@ class Synthesize:
 
     name: ClassVar[str] = "synthesize"
     version: ClassVar[int] = 1
+    free_settings: ClassVar[tuple[str, ...]] = tuple(
+        f"engine.{key}"
+        for key in ("url", "api_key_variable", "in_flight", "gpu_memory_utilization", "kv_cache_gib", "cpus")
+    )
 
     def depends_on(self) -> str:
         """The model, its tokenizer and the prompts. Raises CorpusmillError for what cannot work, before the first request."""

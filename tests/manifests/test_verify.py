@@ -30,7 +30,7 @@ def test_a_stage_that_lost_its_manifest_is_a_problem_of_it_and_of_its_reader(run
     (run / "b" / "documents" / "x.parquet").unlink()
     checked, problems = verify(str(run))
     assert checked > 0
-    assert f"{run}/a has receipts but no manifest.json; run the stage that writes it again" in problems
+    assert f"{run}/a was begun but has no manifest.json; run the stage that writes it again" in problems
     assert f"{run}/b: its input {run}/a has no manifest.json; run the stage that writes it again" in problems
     assert f"{run}/b/documents/x.parquet is missing; run the same command again" in problems
 
@@ -49,7 +49,7 @@ def test_a_circle_of_parents_is_a_problem(tmp_path):
     places = [tmp_path / "run" / name for name in "abc"]
     for number, place in enumerate(places):
         parent = Parent(str(places[number - 1]), "0")
-        write_manifest(Manifest(["filter"], "0", {}, "0", [parent], verbs=["filter"]), str(place))
+        write_manifest(Manifest(["filter"], {}, {}, "0", [parent], verbs=["filter"]), str(place))
     problems = verify(str(tmp_path / "run"))[1]
     a, b, c = map(str, places)
     assert f"{a} reads {c} reads {b} reads {a}: the manifests go round in a circle; run these stages again" in problems

@@ -100,13 +100,6 @@ def test_a_damaged_output_is_made_again(tmp_path, damage):
     assert verify(str(tmp_path / "out"))[1] == []
 
 
-def test_a_changed_setting_redoes_the_shards(tmp_path):
-    documents = write_documents(tmp_path, TEXTS)
-    execute(job(Fused((DropShort(),)), tmp_path / "out", documents, minimum=3), InlineRunner())
-    manifest = execute(job(Fused((DropShort(minimum=4),)), tmp_path / "out", documents, minimum=4), InlineRunner())
-    assert manifest.totals[0].kept == 2
-
-
 def test_shards_that_left_the_plan_leave_the_folder(tmp_path):
     documents = write_documents(tmp_path, TEXTS)
     execute(job(CountAndCopy(), tmp_path / "out", documents), InlineRunner())

@@ -57,7 +57,7 @@ def test_a_manifest_does_not_outlive_its_plan(texts, tmp_path, monkeypatch):
 
     step = Step("extract", "extract", (), {"min_text_chars": 200})
     with pytest.raises(KeyboardInterrupt):
-        run_step(step, (str(texts),), str(tmp_path / "extract"), Interrupted())
+        run_step(step, (str(texts),), str(tmp_path / "extract"), Interrupted(), replace=True)
     with pytest.raises(InputError, match="not finished"):
         keep(tmp_path / "extract", tmp_path / "kept")
 

@@ -8,7 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from manifests.errors import CorpusmillError, InputError
-from trainer.data import DocumentSpan, PackedStream, catalogue, find_shards, is_held_out, rows_of_step
+from trainer.data import DocumentSpan, PackedStream, rows_of_step
+from trainer.token_shards import catalogue, find_shards, is_held_out
 
 LENGTH = 16
 

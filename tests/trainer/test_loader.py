@@ -5,8 +5,9 @@ import threading
 import pytest
 import torch
 
-from trainer.data import PackedStream, catalogue
+from trainer.data import PackedStream
 from trainer.loader import BatchLoader, collate
+from trainer.token_shards import catalogue
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ import torch
 
 from manifests.errors import CorpusmillError
 from trainer import checkpoint
-from trainer.data import PackedStream, catalogue
+from trainer.data import PackedStream
+from trainer.token_shards import catalogue
 from trainer.train import StepRecord, train
 
 

@@ -18,7 +18,7 @@ from stages.filter.languages import LANGUAGES
 from stages.filter.line_edits import LineEdits
 from stages.filter.measure import STOP_WORDS, check_stop_words, measure
 from stages.filter.statistics import STATISTICS, fields
-from stages.kernels.english import exceptions, perfect_tables
+from stages.kernels.english import exceptions, hash_of, perfect_tables
 from tests.stages.filter.plain_statistics import cut, duplicate_grams, plain
 
 EDITS = {
@@ -277,6 +277,33 @@ def test_scripts_without_spaces_are_read_by_character_where_the_language_says_so
 
 
 # --- details
+
+
+def key_in_memory(part):
+    """The key by which `stages.kernels.cut` looks for a part that it cut before, for parts without a mark behind them."""
+    return hash_of(part.encode()) ^ len(part) << 8 ^ ord(part[-1])
+
+
+@pytest.mark.parametrize(("part", "twin"), [("a123456x", "fyrfbw7kqYy0N-9m"), ("fyrfbw7kqYy0N-9m", "a123456x")])
+def test_a_part_made_to_be_taken_for_another_is_not(part, twin):
+    assert key_in_memory(part) == key_in_memory(twin)
+    assert_same(part)
+    assert_same(twin)
+    assert_same(f"{part} {twin} {twin} {part}")
+
+
+def test_a_part_made_to_be_taken_for_an_exception_is_not():
+    part = "Mf1<37hz0y"
+    assert hash_of(part.encode()) == hash_of(b"Id")
+    assert_same(part)
+    assert_same(f"Id {part}")
+
+
+def test_a_text_that_is_too_long_is_refused(monkeypatch):
+    monkeypatch.setattr(module, "LONGEST_TEXT", 100)
+    one("a" * 100)
+    with pytest.raises(ValueError, match="a text of more than"):
+        one("a" * 101)
 
 
 def test_a_large_string_column_measures_as_a_string_column():

@@ -1,0 +1,88 @@
+"""The trainer as a stage whose input and output are remote: what this machine has of it is kept until the receipt is written."""
+
+import tempfile
+
+import pytest
+
+from manifests import storage
+from manifests.shard import Shard
+from pipeline import task, training
+from pipeline.recipe import Step
+from pipeline.run import run_step
+from pipeline.runner import InlineRunner
+
+MODEL = {
+    "pattern": "M-*-",
+    "hidden_size": 32,
+    "ffn_size": 48,
+    "attention_heads": 2,
+    "key_value_heads": 1,
+    "head_dim": 16,
+    "mamba_heads": 4,
+    "mamba_head_dim": 16,
+    "mamba_groups": 1,
+    "mamba_state": 8,
+    "vocab_size": 4096,
+    "chunk_size": 32,
+}
+SETTINGS = {
+    "model": MODEL,
+    "sequence_length": 64,
+    "batch_size": 2,
+    "steps": 4,
+    "warmup_steps": 1,
+    "checkpoint_every": 2,
+    "threads": 1,
+}
+
+
+@pytest.fixture
+def packed(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "local"))
+    (tmp_path / "local").mkdir()
+    rows = "".join(f'{{"id": "d{i}", "text": "{"one two three four five " * 20}{i}"}}\n' for i in range(40))
+    (tmp_path / "in.jsonl").write_text(rows)
+    bucket = f"memory://{tmp_path.name}"
+    run_step(Step("extract", "extract"), (str(tmp_path / "in.jsonl"),), f"{bucket}/extract", InlineRunner())
+    pack = Step("pack", "pack", (), {"tokenizer": "package:models/tiny"})
+    run_step(pack, (f"{bucket}/extract",), f"{bucket}/pack", InlineRunner())
+    return bucket
+
+
+def test_a_run_killed_before_its_receipt_neither_fetches_nor_trains_again(packed, tmp_path, monkeypatch):
+    local = tmp_path / "local"
+    trained, fetched = [], []
+    report, copy = Shard.report, training._copy
+
+    def reporting(shard, done, *rest):
+        trained.append(done)
+        report(shard, done, *rest)
+
+    def copying(path, target):
+        fetched.append(path)
+        return copy(path, target)
+
+    def run():
+        trained.clear()
+        fetched.clear()
+        run_step(Step("train", "train", (), SETTINGS), (f"{packed}/pack",), f"{packed}/train", InlineRunner())
+
+    monkeypatch.setattr(Shard, "report", reporting)
+    monkeypatch.setattr(training, "_copy", copying)
+    with monkeypatch.context() as killed:
+        killed.setattr(task, "write_receipt", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            run()
+    assert trained == [1, 2, 3, 4]
+    assert any(path.startswith("memory://") for path in fetched)
+    assert list(local.glob("corpusmill-*"))
+
+    run()
+    assert trained == []
+    assert not any(path.startswith("memory://") for path in fetched)
+    assert storage.exists(f"{packed}/train/checkpoint/state.json")
+    assert not list(local.glob("corpusmill-*"))
+
+
+def interrupt(*_):
+    raise KeyboardInterrupt

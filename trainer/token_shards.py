@@ -1,0 +1,134 @@
+"""Token shards: the Parquet files that the pack stage writes, their row groups, and which documents are held out of training.
+
+Their columns: `id: string, tokens: list<int32>, n_prompt: int32, source: string`.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from manifests.errors import CorpusmillError, InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+COLUMNS = {"id": pa.string(), "tokens": pa.list_(pa.int32()), "n_prompt": pa.int32()}
+
+
+@dataclass(frozen=True)
+class RowGroup:
+    """One Parquet row group after the held-out split: what the stream must know to find any row without decoding."""
+
+    shard: int
+    ordinal: int
+    documents: int
+    tokens: int
+    longest: int
+    padded_rows: int
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """All shards of a corpus: their files in order, their digest, and their row groups for both sides of the split."""
+
+    shards: tuple[Path, ...]
+    digest: str
+    largest_token: int
+    training: tuple[RowGroup, ...]
+    held_out: tuple[RowGroup, ...]
+    sequence_length: int
+    eval_fraction: float
+
+
+def is_held_out(document_id: str, eval_fraction: float) -> bool:
+    """Whether a document belongs to the held-out part: a hash of its id, so it never depends on order or shards."""
+    if eval_fraction <= 0:
+        return False
+    hashed = hashlib.blake2b(document_id.encode(), digest_size=8).digest()
+    return int.from_bytes(hashed, "big") < eval_fraction * 2.0**64
+
+
+def catalogue(shards: Sequence[Path], sequence_length: int, eval_fraction: float = 0.0) -> Catalogue:
+    """Read every shard once: digest, largest token, and how many documents, tokens and padded rows each row group has.
+
+    Raises InputError for files that are not token shards, CorpusmillError when there is nothing to train or evaluate on.
+    """
+    paths = tuple(sorted((Path(shard) for shard in shards), key=lambda path: path.as_posix()))
+    if not paths:
+        raise CorpusmillError("there are no token shards to read", "give the Parquet files that the pack stage wrote")
+    digest = hashlib.sha256()
+    sides: tuple[list[RowGroup], list[RowGroup]] = ([], [])
+    largest = 0
+    for shard, path in enumerate(paths):
+        with open_shard(path) as file:
+            for ordinal in range(file.num_row_groups):
+                table = read_group(file, path, ordinal)
+                lengths = pc.list_value_length(table["tokens"]).to_numpy().astype(np.int64)
+                largest = max(largest, pc.max(pc.list_flatten(table["tokens"])).as_py() or 0)
+                held = held_out_mask(table["id"], eval_fraction)
+                for side, chosen in zip(sides, (lengths[~held], lengths[held]), strict=True):
+                    if chosen.size:
+                        rows = int(padded_rows(chosen, sequence_length).sum())
+                        total, longest = int(chosen.sum()), int(chosen.max())
+                        side.append(RowGroup(shard, ordinal, chosen.size, total, longest, rows))
+        with path.open("rb") as raw:
+            digest.update(hashlib.file_digest(raw, "sha256").digest())
+    training, held_out = sides
+    if not any(group.longest > 1 for group in training):
+        raise CorpusmillError(
+            f"the {len(paths)} token shards hold nothing to train on", "check the pack stage, or lower eval_fraction"
+        )
+    if eval_fraction > 0 and not any(group.longest > 1 for group in held_out):
+        raise CorpusmillError(
+            f"no document falls into the held-out fraction {eval_fraction}",
+            "raise eval_fraction, or set it to 0 to train without a held-out loss",
+        )
+    return Catalogue(
+        paths, digest.hexdigest(), largest, tuple(training), tuple(held_out), sequence_length, eval_fraction
+    )
+
+
+def find_shards(folder: Path) -> list[Path]:
+    """All Parquet files under a folder (the pack stage's output), in name order; what a stage set aside is not among them."""
+    if not folder.is_dir():
+        raise CorpusmillError(f"{folder} is not a folder", "give the output folder of the pack stage")
+    shards = sorted(path for path in folder.rglob("*.parquet") if "excluded" not in path.relative_to(folder).parts)
+    if not shards:
+        raise CorpusmillError(f"{folder} holds no Parquet files", "run the pack stage first")
+    return shards
+
+
+def open_shard(path: Path) -> pq.ParquetFile:
+    """The shard, mapped into memory. Raises InputError if it is no Parquet file."""
+    try:
+        return pq.ParquetFile(path, memory_map=True)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise InputError(f"{path} cannot be read as Parquet ({error})", "run the pack stage again") from error
+
+
+def read_group(file: pq.ParquetFile, path: Path, ordinal: int) -> pa.Table:
+    """The row group's COLUMNS. Raises InputError if the file has not all of them."""
+    missing = sorted(set(COLUMNS) - set(file.schema_arrow.names))
+    if missing:
+        raise InputError(f"{path} has no column {', '.join(missing)}", "give shards that the pack stage wrote")
+    table = file.read_row_group(ordinal, columns=list(COLUMNS), use_threads=False)
+    return table.select(list(COLUMNS)).cast(pa.schema(COLUMNS))
+
+
+def held_out_mask(ids: pa.ChunkedArray, eval_fraction: float) -> "NDArray[np.bool_]":
+    """For each document, whether it is held out."""
+    if eval_fraction <= 0:
+        return np.zeros(len(ids), dtype=np.bool_)
+    return np.array([is_held_out(document_id, eval_fraction) for document_id in ids.to_pylist()], dtype=np.bool_)
+
+
+def padded_rows(lengths: "NDArray[np.int64]", sequence_length: int) -> "NDArray[np.int64]":
+    """Rows each document needs when it starts on its own: its targets (tokens but the first) in pieces; never none."""
+    return np.maximum(1, -(-(lengths - 1) // sequence_length))
