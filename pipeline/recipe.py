@@ -15,16 +15,14 @@ a file inside any installed Python package.
 import importlib.resources
 import importlib.util
 import os
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
-import yaml
-
 from manifests import storage
 from manifests.errors import RecipeError
+from manifests.yaml_text import parse_yaml
 from pipeline.catalogue import stage_class
 
 RESERVED = ("name", "input")
@@ -51,26 +49,13 @@ class Recipe:
         return next((step for step in self.steps if step.verb == verb), None)
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML 1.2's booleans only: `off`, `on`, `yes` and `no` are words, so that a key may be called `off`."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    letter: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
-    for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
-)
-
-
 def load_recipe(path: str) -> Recipe:
     """Read and check a recipe's shape. Raises RecipeError naming file, key and mend; stage settings are checked by `build_stage`."""
     path = resolve_data(path)
     try:
-        document = yaml.load(storage.read_bytes(path).decode(), _Loader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path} is not readable YAML ({' '.join(str(error).split())})", "mend the file") from error
+        document = parse_yaml(storage.read_bytes(path).decode())
+    except ValueError as error:
+        raise RecipeError(f"{path} is not readable YAML ({error})", "mend the file") from error
     if not isinstance(document, dict) or not isinstance(document.get("stages"), list):
         raise RecipeError(f"{path} is no recipe", "a recipe is a mapping with name, inputs and a list of stages")
     _refuse_unknown(document, ("name", "description", "inputs", "stages"), path)
@@ -104,10 +89,9 @@ def override(recipe: Recipe, assignments: list[str]) -> Recipe:
         if name not in steps:
             raise RecipeError(f"--set {assignment}: there is no step {name!r}", _nearest(name, steps))
         try:
-            step, parsed = steps[name], yaml.load(value, _Loader)
-        except yaml.YAMLError as error:
-            what = " ".join(str(error).split())[:200]
-            raise RecipeError(f"--set {assignment} is no readable YAML ({what})", "quote the value") from error
+            step, parsed = steps[name], parse_yaml(value)
+        except ValueError as error:
+            raise RecipeError(f"--set {assignment} is no readable YAML ({error})", "quote the value") from error
         if keys == ["input"]:
             steps[name] = Step(step.verb, name, _as_tuple(parsed), step.settings)
         else:

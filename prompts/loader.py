@@ -137,18 +137,16 @@ def _parse(path: str, data: bytes) -> Prompt:
 
 
 def _front_matter(path: str, text: str) -> tuple[dict[str, Any], str]:
-    import yaml
+    from manifests.yaml_text import parse_yaml
 
     lines = text.splitlines()
     if not lines or lines[0].strip() != _FENCE or _FENCE not in (line.strip() for line in lines[1:]):
         raise RecipeError(f"{path} has no front matter", "begin it with `---`, the settings as YAML, and `---`")
     end = next(number for number, line in enumerate(lines) if number and line.strip() == _FENCE)
     try:
-        settings = yaml.safe_load("\n".join(lines[1:end]))
-    except yaml.YAMLError as error:
-        raise RecipeError(
-            f"{path}: the front matter is not readable YAML ({' '.join(str(error).split())})", "mend it"
-        ) from error
+        settings = parse_yaml("\n".join(lines[1:end]))
+    except ValueError as error:
+        raise RecipeError(f"{path}: the front matter is not readable YAML ({error})", "mend it") from error
     if not isinstance(settings, Mapping):
         raise RecipeError(f"{path}: the front matter is no mapping", "write `key: value` lines")
     return dict(settings), "\n".join(lines[end + 1 :]).strip()
