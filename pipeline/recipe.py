@@ -17,13 +17,13 @@ import importlib.util
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any
 
 from manifests import storage
-from manifests.errors import RecipeError
+from manifests.errors import RecipeError, nearest, short
 from manifests.yaml_text import parse_yaml
 from pipeline.catalogue import stage_class
+from pipeline.settings import build_settings
 
 RESERVED = ("name", "input")
 
@@ -87,7 +87,7 @@ def override(recipe: Recipe, assignments: list[str]) -> Recipe:
         if not equals or not keys or not all(keys):
             raise RecipeError(f"--set {assignment} cannot be read", "write --set stage.key=value")
         if name not in steps:
-            raise RecipeError(f"--set {assignment}: there is no step {name!r}", _nearest(name, steps))
+            raise RecipeError(f"--set {assignment}: there is no step {name!r}", nearest(name, steps))
         try:
             step, parsed = steps[name], parse_yaml(value)
         except ValueError as error:
@@ -104,23 +104,8 @@ def build_stage(step: Step, folder_of: Callable[[str], str]) -> Any:
 
     Raises RecipeError naming the step, the key and the mend for unknown keys and wrong types.
     """
-    from pydantic import TypeAdapter, ValidationError
-
     resolved = resolve_references(dict(step.settings), folder_of)
-    cls = stage_class(step.verb)
-    try:
-        return TypeAdapter(cls).validate_python(resolved)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join([step.name, *(str(part) for part in first["loc"])])
-        known = list(getattr(cls, "__dataclass_fields__", {}))
-        if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-            nearest = get_close_matches(str(first["loc"][-1]), known, n=1)
-            mend = f"did you mean {nearest[0]!r}?" if nearest else f"known keys: {', '.join(known) or 'none'}"
-            raise RecipeError(f"unknown key {key}", mend) from error
-        raise RecipeError(
-            f"{key}: {first['msg']} (got {_short(first['input'])})", "mend the recipe or the --set"
-        ) from error
+    return build_settings(stage_class(step.verb), resolved, step.name)
 
 
 def resolve_references(value: Any, folder_of: Callable[[str], str]) -> Any:
@@ -167,7 +152,7 @@ def _nested(settings: dict[str, Any], keys: list[str], value: Any) -> dict[str, 
         return {**settings, head: value}
     inner = settings.get(head) or {}
     if not isinstance(inner, dict):
-        raise RecipeError(f"--set: {head!r} holds {_short(inner)}, not a mapping", "set the whole key instead")
+        raise RecipeError(f"--set: {head!r} holds {short(inner)}, not a mapping", "set the whole key instead")
     return {**settings, head: _nested(dict(inner), rest, value)}
 
 
@@ -175,21 +160,11 @@ def _as_tuple(value: Any) -> tuple[str, ...]:
     """Raises RecipeError unless `value` is a path or a list of paths."""
     items = [value] if isinstance(value, str) else value or ()
     if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
-        raise RecipeError(f"the input {_short(value)} is no path", "give a path, a glob or a list of them")
+        raise RecipeError(f"the input {short(value)} is no path", "give a path, a glob or a list of them")
     return tuple(items)
 
 
 def _refuse_unknown(mapping: Mapping[str, Any], known: tuple[str, ...], path: str) -> None:
     for key in mapping:
         if key not in known:
-            raise RecipeError(f"{path}: unknown key {key!r}", _nearest(key, known))
-
-
-def _nearest(word: str, known: Any) -> str:
-    close = get_close_matches(word, list(known), n=1)
-    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+            raise RecipeError(f"{path}: unknown key {key!r}", nearest(key, known))

@@ -19,8 +19,9 @@ from manifests.manifest import find_manifests, read_manifest
 from manifests.receipt import Counts
 from manifests.shard import Shard
 from manifests.trace import sources
+from pipeline.settings import build_settings
 from stages.contract import Inputs, Pass, Passes
-from trainer.config import TrainConfig, train_config_from
+from trainer.config import TrainConfig
 
 CHECKPOINT = "checkpoint"
 LOG = "log.jsonl"
@@ -142,7 +143,7 @@ def trace_sequence(root: str, number: str) -> dict[str, Any]:
     if not folders:
         raise InputError(f"{root} holds no trained model", "give the output folder of a run that trains")
     manifest = read_manifest(folders[0])
-    settings = train_config_from(next(iter(manifest.config.values())))
+    settings = build_settings(Train, next(iter(manifest.config.values())), "train")
     packed = [artifact for parent in manifest.parents for artifact in read_manifest(parent.path).documents()]
     with tempfile.TemporaryDirectory() as temporary:
         shards = [
