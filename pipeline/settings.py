@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from manifests.errors import RecipeError, nearest, short
-from pipeline.settings_help import fields_of, members, plain, type_name
+from pipeline.setting_types import fields_of, members, plain, type_name
 
 _KEY = "[key]"  # pydantic's mark for an error in a mapping's key
 _UNKNOWN = ("unexpected_keyword_argument", "extra_forbidden", "dataclass_type_extra")

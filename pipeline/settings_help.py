@@ -1,14 +1,11 @@
-"""A stage's settings as text: name, type and default, read from its configuration class; what a type may hold, for help and messages."""
+"""A stage's settings as help text: name, type and default, read from its configuration class."""
 
 import dataclasses
 import types
 import typing
-from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipeline.catalogue import stage_class
-
-_NAMES: dict[Any, str] = {str: "text", int: "whole number", float: "number", bool: "true | false", Any: "anything"}
 
 
 def settings_help(verb: str) -> list[tuple[str, str]]:
@@ -16,61 +13,29 @@ def settings_help(verb: str) -> list[tuple[str, str]]:
     return list(_settings(stage_class(verb), f"{verb}."))
 
 
-def type_name(hint: Any) -> str:
-    """What a setting of this type may hold, in the words of YAML."""
-    hint, arguments = plain(hint)
-    if dataclasses.is_dataclass(hint):
-        return f"mapping with {', '.join(fields_of(hint))}"
-    if kinds := members(hint):
-        return f"mapping with kind: {' | '.join(kinds)}"
-    origin = typing.get_origin(hint)
-    if origin is typing.Literal:
-        return " | ".join(map(str, arguments))
-    if origin in (typing.Union, types.UnionType):
-        return " | ".join(type_name(item) for item in arguments)
-    if origin is tuple:
-        return (
-            f"list of {type_name(arguments[0])}"
-            if Ellipsis in arguments
-            else f"[{', '.join(map(type_name, arguments))}]"
-        )
-    if origin is not None:
-        return f"mapping of {' to '.join(map(type_name, arguments))}"
-    return _NAMES.get(hint, str(hint))
-
-
-def fields_of(cls: Any) -> dict[str, Any]:
-    """The settings of a configuration class, each with its type."""
-    hints = typing.get_type_hints(cls, include_extras=True)
-    return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
-
-
-def members(hint: Any) -> Mapping[str, Any]:
-    """The classes of a union that a setting `kind` chooses between, by its values; nothing for any other type."""
-    classes = [plain(item)[0] for item in plain(hint)[1]]
-    if not classes or not all(map(dataclasses.is_dataclass, classes)):
-        return {}
-    return {kind: cls for cls in classes for kind in typing.get_args(fields_of(cls).get("kind"))}
-
-
-def plain(hint: Any) -> tuple[Any, tuple[Any, ...]]:
-    """A type without its annotations and without None beside it, and what it is made of."""
-    if typing.get_origin(hint) is typing.Annotated:
-        return plain(typing.get_args(hint)[0])
-    arguments = typing.get_args(hint)
-    if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        arguments = tuple(item for item in arguments if item is not type(None))
-        if len(arguments) == 1:
-            return plain(arguments[0])
-    return hint, arguments
-
-
-def _settings(cls: Any, prefix: str) -> Iterator[tuple[str, str]]:
-    for field, hint in zip(dataclasses.fields(cls), fields_of(cls).values(), strict=True):
+def _settings(cls: Any, prefix: str) -> typing.Iterator[tuple[str, str]]:
+    hints = typing.get_type_hints(cls)
+    for field in dataclasses.fields(cls):
+        hint = hints[field.name]
         if dataclasses.is_dataclass(hint):
             yield from _settings(hint, f"{prefix}{field.name}.")
             continue
-        yield prefix + field.name, f"{type_name(hint)}, {_default(field)}"
+        yield prefix + field.name, f"{_type_name(hint)}, {_default(field)}"
+
+
+def _type_name(hint: Any) -> str:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Annotated:
+        return _type_name(arguments[0])
+    if origin is typing.Literal:
+        return " | ".join(map(str, arguments))
+    if origin in (typing.Union, types.UnionType):
+        return " | ".join(_type_name(item) for item in arguments if item is not type(None))
+    if origin in (tuple, list):
+        return f"list of {_type_name(arguments[0])}"
+    if origin is not None:
+        return "mapping"
+    return getattr(hint, "__name__", str(hint))
 
 
 def _default(field: Any) -> str:
