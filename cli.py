@@ -43,6 +43,10 @@ Output = Annotated[
 Config = Annotated[
     str | None, typer.Option("--config", "-c", metavar="RECIPE", help="Take this stage's settings from a recipe.")
 ]
+StepName = Annotated[
+    str | None,
+    typer.Option("--step", metavar="NAME", help="The step of --config, where it has several of this stage."),
+]
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="STAGE.KEY=VALUE", help="Override one setting. Repeatable.")
 ]
@@ -88,8 +92,9 @@ def _stage_command(verb: str) -> Callable[..., None]:
         runner: RunnerOption = RunnerKind.ray,
         ray_address: RayAddress = None,
         workers: Workers = None,
+        step: StepName = None,
     ) -> None:
-        _run_stage(verb, output, tuple(input or ()), config, set_ or [], runner, ray_address, workers)
+        _run_stage(verb, output, tuple(input or ()), config, set_ or [], runner, ray_address, workers, step)
 
     return command
 
@@ -102,6 +107,7 @@ def _dedup_command(
     runner: RunnerOption = RunnerKind.ray,
     ray_address: RayAddress = None,
     workers: Workers = None,
+    step: StepName = None,
     explain: Annotated[
         str | None,
         typer.Option("--explain", metavar="ID", help="Run nothing: tell what happened to a document of --output."),
@@ -109,7 +115,7 @@ def _dedup_command(
     as_json: Json = False,
 ) -> None:
     if explain is None:
-        _run_stage("dedup", output, tuple(input or ()), config, set_ or [], runner, ray_address, workers)
+        _run_stage("dedup", output, tuple(input or ()), config, set_ or [], runner, ray_address, workers, step)
         return
     from stages.dedup.explain import explain as explain_document
     from stages.dedup.explain import explanation_text
@@ -127,6 +133,7 @@ def _run_stage(
     runner_kind: RunnerKind,
     ray_address: str | None,
     workers: int | None,
+    step_name: str | None,
 ) -> None:
     from manifests.errors import RecipeError
     from pipeline.recipe import Recipe, Step, load_recipe, override
@@ -135,10 +142,9 @@ def _run_stage(
 
     step = Step(verb, verb)
     if config:
-        found = load_recipe(config).step(verb)
-        if found is None:
-            raise RecipeError(f"{config} has no {verb} stage", "leave --config out, or name a recipe that has one")
-        step = found
+        step = load_recipe(config).step(verb, step_name)
+    elif step_name:
+        raise RecipeError("--step chooses a step of a recipe", "name the recipe with --config")
     step = override(Recipe(verb, (), (step,)), assignments).steps[0]
     runner = make_runner(runner_kind.value, ray_address, workers)
     try:

@@ -3,19 +3,20 @@
 Consecutive map stages of a recipe become one fused step whose folder bears the last one's name.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from manifests import storage
-from manifests.errors import RecipeError
+from manifests.errors import RecipeError, StorageError, nearest
 from manifests.manifest import Manifest, Parent, read_manifest
 from manifests.storage import Artifact
 from pipeline.catalogue import STAGES, stage_class
 from pipeline.execute import Job, execute
 from pipeline.fused import Fused
 from pipeline.inputs import expand_inputs
-from pipeline.recipe import Recipe, Step, build_stage, resolve_data
+from pipeline.recipe import Recipe, Step, build_stage, check_references, named_steps, resolve_data
 from pipeline.runner import Runner
 from stages.contract import Inputs, MapStage
 
@@ -38,12 +39,16 @@ def run_recipe(
 
     Everything that can be checked is checked before the first document is read.
     """
+    check_references(recipe)
     output = storage.absolute(output)
+    _refuse_unwritable(output)
     folder_of = _folder_of(recipe, output)
     groups = list(_groups(recipe))
     for step in recipe.steps:
+        for path in step.inputs:
+            _resolve(path, folder_of)
         stage = build_stage(step, folder_of)
-        if not any(_referred(dict(step.settings))):
+        if not any(named_steps(step.settings)):
             stage.depends_on()
     manifests = []
     previous: str | None = None
@@ -83,7 +88,7 @@ def run_group(
         named[name], more = expand_inputs(paths, folder, runner)
         all_parents += [parent for parent in more if parent not in all_parents]
     for step in group.steps:
-        more = tuple(_parent(folder_of(name)) for name in sorted(set(_referred(dict(step.settings)))))
+        more = tuple(_parent(folder_of(name)) for name in sorted(set(named_steps(step.settings))))
         all_parents += [parent for parent in more if parent not in all_parents]
     job = Job(
         stage=stage,
@@ -99,20 +104,23 @@ def run_group(
 def run_step(step: Step, inputs: tuple[str, ...], output: str, runner: Runner) -> Manifest:
     """Run one stage by itself into `output`; `step:NAME` in its settings means the folder NAME beside `output`."""
     folder = storage.absolute(output)
+    _refuse_unwritable(folder)
     beside = folder.rsplit("/", 1)[0]
     step = Step(step.verb, step.name, inputs or step.inputs, step.settings)
     return run_group(Group((step,)), (), folder, lambda name: storage.join(beside, name), runner)
 
 
-def _referred(settings: Any) -> Iterator[str]:
-    """The steps that settings name as `step:NAME/...`: a trained classifier or a tokenizer is as much a parent as documents are."""
-    if isinstance(settings, dict):
-        settings = list(settings.values())
-    if isinstance(settings, (list, tuple)):
-        for item in settings:
-            yield from _referred(item)
-    elif isinstance(settings, str) and settings.startswith("step:"):
-        yield settings.removeprefix("step:").partition("/")[0]
+def _refuse_unwritable(folder: str) -> None:
+    """Raises StorageError if a local folder cannot be made or written: nothing has been read yet."""
+    if storage.is_remote(folder):
+        return
+    there = folder
+    while not os.path.lexists(there):
+        there = os.path.dirname(there)
+    if not os.path.isdir(there):
+        raise StorageError(f"{there} is no folder", "choose another --output")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise StorageError(f"{there} may not be written", "mend its permissions or choose another --output")
 
 
 def _parent(folder: str) -> Parent:
@@ -121,7 +129,7 @@ def _parent(folder: str) -> Parent:
 
 def _groups(recipe: Recipe) -> Iterator[Group]:
     """Map stages that follow each other are one group, which ends where another step refers to: that folder has to be there."""
-    referred = {name for step in recipe.steps for name in (*_referred(dict(step.settings)), *_referred(step.inputs))}
+    referred = {name for step in recipe.steps for name in (*named_steps(step.settings), *named_steps(step.inputs))}
     waiting: list[Step] = []
     for step in recipe.steps:
         fits = hasattr(stage_class(step.verb), "apply")
@@ -144,7 +152,7 @@ def _folder_of(recipe: Recipe, output: str) -> Callable[[str], str]:
 
     def folder_of(name: str) -> str:
         if name not in grouped:
-            raise RecipeError(f"step:{name} names no step of the recipe", f"the steps are {', '.join(grouped)}")
+            raise RecipeError(f"step:{name} names no step of the recipe", nearest(name, grouped, "the steps are"))
         return storage.join(output, grouped[name])
 
     return folder_of

@@ -63,7 +63,7 @@ def _example(value: Any, wanted: str) -> str:
     """How to write the same value as what is wanted, where that is certain."""
     if wanted.startswith("list of") and isinstance(value, str) and re.fullmatch(r"[\w./-]+", value):
         return f", as in [{value}]"
-    return f", as in '{short(value)}'" if wanted == "text" and isinstance(value, int | float) else ""
+    return f", as in '{short(value)}'" if wanted.startswith("text") and isinstance(value, int | float) else ""
 
 
 def _located(hint: Any, loc: tuple[str | int, ...]) -> tuple[list[str], Any]:

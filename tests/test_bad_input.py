@@ -204,6 +204,17 @@ def test_a_model_folder_without_a_tokenizer_is_one_line_with_the_folder(tmp_path
 # --- the disk
 
 
+@pytest.mark.parametrize(
+    ("output", "named"), [("file", "file is no folder"), ("file/out", "file is no folder"), ("/proc/out", "/proc/out")]
+)
+def test_an_output_that_can_be_no_folder_is_refused(tmp_path, output, named):
+    documents(tmp_path / "in" / "a.parquet")
+    (tmp_path / "file").write_text("mine")
+    line = refused(corpusmill("filter", "-i", "in", "-o", output, "--runner", "inline", cwd=tmp_path))
+    assert named in line
+    assert "choose another --output" in line
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     """A command prefix that runs a command where `tmp_path/small` is a disk of one megabyte."""

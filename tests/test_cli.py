@@ -114,3 +114,15 @@ def test_every_verbs_help_lists_its_settings(verb, tmp_path):
     result = corpusmill(verb, "--help", cwd=tmp_path)
     assert result.returncode == 0
     assert f"{verb}." in result.stdout
+
+
+def test_a_step_of_a_recipe_is_chosen_by_its_name(deduplicated):
+    steps = "[{dedup: {name: loose, verify_threshold: 0.5}}, {dedup: {name: strict, fuzzy: false}}]"
+    (deduplicated / "two.yaml").write_text(f"stages: {steps}\n")
+    command = ("dedup", "-i", "raw", "-o", "chosen", "--runner", "inline", "--config", "two.yaml")
+    refused = corpusmill(*command, cwd=deduplicated)
+    assert refused.returncode == 2
+    assert "--step: loose, strict" in refused.stderr
+    assert corpusmill(*command, "--step", "strict", cwd=deduplicated).returncode == 0
+    manifest = json.loads((deduplicated / "chosen/manifest.json").read_text())
+    assert manifest["config"] == {"strict": {"fuzzy": False}}
