@@ -81,7 +81,7 @@ def run_group(
         patterns = ()
     elif not patterns:
         raise RecipeError(f"{first.name} has no input", "give --input, or `input:` or `inputs:` in the recipe")
-    documents, parents = expand_inputs(patterns, folder, runner)
+    documents, parents = expand_inputs(patterns, folder, runner, getattr(stage, "reads", "records"))
     named: dict[str, tuple[Artifact, ...]] = {}
     all_parents: list[Parent] = list(parents)
     for name, paths in named_patterns.items():

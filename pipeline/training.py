@@ -33,6 +33,7 @@ class Train(TrainConfig):
 
     name: ClassVar[str] = "train"
     version: ClassVar[int] = 1
+    reads: ClassVar[str] = "tokens"
 
     def depends_on(self) -> str:
         return ""

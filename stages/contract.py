@@ -101,6 +101,8 @@ Passes = Generator[Pass, PassResult, None]
 
 @runtime_checkable
 class GlobalStage(Protocol):
+    """May have `reads`, too: `documents` where its main input is Parquet document shards only, `tokens` where it is those of pack."""
+
     name: ClassVar[str]
     version: ClassVar[int]
 

@@ -41,7 +41,7 @@ def excluded(folder):
 
 def documents(path, **columns):
     rows = {"id": [actual_id("test", str(path), row) for row in range(2)], "text": [PROSE * 3, PROSE * 4]} | columns
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(conform(pa.table(rows), DOCUMENT), path)
     return path
 
@@ -125,6 +125,24 @@ def test_a_column_of_the_wrong_type_is_one_line_with_the_column(tmp_path):
     pq.write_table(wrong, tmp_path / "wrong.parquet")
     line = refused(corpusmill("filter", "-i", "wrong.parquet", "-o", "out", "--runner", "inline", cwd=tmp_path))
     assert "text" in line
+
+
+@pytest.mark.parametrize("verb", ["filter", "dedup", "substring", "synthesize"])
+@pytest.mark.parametrize(("name", "what"), [("pages.warc.gz", "a WARC file"), ("rows.jsonl", "JSON lines")])
+def test_a_file_that_goes_through_extract_first_is_refused_with_the_command(tmp_path, verb, name, what):
+    (tmp_path / name).write_bytes(b"".join(pages(2)) if "warc" in name else b'{"text": "a"}\n')
+    line = refused(corpusmill(verb, "-i", name, "-o", "out", "--runner", "inline", cwd=tmp_path))
+    assert f"{name} is {what}, not Parquet; run `corpusmill extract` on it first" in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_a_stage_dropped_is_no_input_of_the_next(tmp_path):
+    documents(tmp_path / "old" / "documents" / "a.parquet")
+    documents(tmp_path / "old" / "excluded" / "a.parquet")
+    command = ("filter", "-o", "out", "--runner", "inline", "-i")
+    line = refused(corpusmill(*command, "old", cwd=tmp_path))
+    assert "old looks like a stage's output but has no manifest.json and no receipts" in line
+    assert corpusmill(*command, "old/documents", cwd=tmp_path).returncode == 0
 
 
 def test_one_unreadable_file_among_good_ones_is_quarantined(tmp_path):

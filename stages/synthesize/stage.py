@@ -64,6 +64,7 @@ class Synthesize:
 
     name: ClassVar[str] = "synthesize"
     version: ClassVar[int] = 1
+    reads: ClassVar[str] = "documents"
 
     def depends_on(self) -> str:
         """The model, its tokenizer and the prompts. Raises CorpusmillError for what cannot work, before the first request."""
