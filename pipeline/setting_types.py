@@ -28,7 +28,7 @@ def type_name(hint: Any) -> str:
         return f"list of {type_name(arguments[0])}"
     if origin is not None:
         return f"mapping of {type_name(arguments[0])} to {type_name(arguments[1])}"
-    return _NAMES.get(hint) or getattr(hint, "__name__", str(hint))
+    return str(_NAMES.get(hint) or getattr(hint, "__name__", hint))
 
 
 def fields_of(cls: Any) -> dict[str, Any]:
