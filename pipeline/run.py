@@ -3,6 +3,7 @@
 Consecutive map stages of a recipe become one fused step whose folder bears the last one's name.
 """
 
+import itertools
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -45,9 +46,11 @@ def run_recipe(
     folder_of = _folder_of(recipe, output)
     groups = list(_groups(recipe))
     for step in recipe.steps:
-        for path in step.inputs:
-            _resolve(path, folder_of)
         stage = build_stage(step, folder_of)
+        named = {} if isinstance(stage, MapStage) else stage.named_inputs()
+        for path in (*(_resolve(path, folder_of) for path in step.inputs), *itertools.chain(*named.values())):
+            if not storage.absolute(path).startswith(f"{output}/"):  # what this run makes is not there yet
+                storage.expand([path])
         if not any(named_steps(step.settings)):
             stage.depends_on()
     manifests = []

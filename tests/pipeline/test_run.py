@@ -116,6 +116,17 @@ def test_the_funnel_is_in_order_below_a_relative_root(texts, tmp_path, monkeypat
     assert [row.stage for row in inspect("out")] == ["extract", "filter"]
 
 
+def test_an_input_of_a_late_step_that_matches_no_file_is_refused_before_the_first(texts, tmp_path):
+    sources = {
+        "web": {"input": "step:extract", "weight": 1},
+        "math": {"input": str(tmp_path / "math/*.jsonl"), "weight": 1},
+    }
+    recipe = Recipe("r", (str(texts),), (Step("extract", "extract"), Step("blend", "blend", (), {"sources": sources})))
+    with pytest.raises(InputError, match="matches no file"):
+        run_recipe(recipe, str(tmp_path / "out"), InlineRunner(), on_done=lambda *_: None)
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("assignment", "mend"),
     [

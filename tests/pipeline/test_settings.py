@@ -31,6 +31,7 @@ def refusal(*assignments):
         ("classify.scorers={a: {kind: fasttext}}", "classify.scorers.a.model is missing; add it: text"),
         ("synthesize.engine=5", "synthesize.engine is 5; wanted: mapping with kind: transformers | openai | vllm"),
         ("blend.sources={a: {input: [5], weight: 1}}", "blend.sources.a.input is [5]; wanted: text | list of text"),
+        ("blend.sources={a: {input: x, weight: 1, kinds: [real]}}", "blend.sources.a.kinds.0 is 'real'; wanted: actual | synthetic"),
         ("train.model.hidden_size=big", "train.model.hidden_size is 'big'; wanted: int"),
     ],
 )  # fmt: skip
