@@ -35,6 +35,10 @@ Output = Annotated[str, typer.Option("--output", "-o", help="Folder or URL to wr
 Config = Annotated[
     str | None, typer.Option("--config", "-c", metavar="RECIPE", help="Take this stage's settings from a recipe.")
 ]
+StepName = Annotated[
+    str | None,
+    typer.Option("--step", metavar="NAME", help="The step of --config, where it has several of this stage."),
+]
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="STAGE.KEY=VALUE", help="Override one setting. Repeatable.")
 ]
@@ -91,8 +95,9 @@ def _stage_command(verb: str) -> Callable[..., None]:
         ray_address: RayAddress = None,
         workers: Workers = None,
         replace: Replace = False,
+        step: StepName = None,
     ) -> None:
-        _run_stage(verb, output, tuple(input or ()), config, set_ or [], runner, ray_address, workers, replace)
+        _run_stage(verb, output, tuple(input or ()), config, set_ or [], runner, ray_address, workers, replace, step)
 
     return command
 
@@ -106,6 +111,7 @@ def _dedup_command(
     ray_address: RayAddress = None,
     workers: Workers = None,
     replace: Replace = False,
+    step: StepName = None,
     explain: Annotated[
         str | None,
         typer.Option("--explain", metavar="ID", help="Run nothing: tell what happened to a document of --output."),
@@ -113,7 +119,9 @@ def _dedup_command(
     as_json: Json = False,
 ) -> None:
     if explain is None:
-        _run_stage("dedup", output, tuple(input or ()), config, set_ or [], runner, ray_address, workers, replace)
+        _run_stage(
+            "dedup", output, tuple(input or ()), config, set_ or [], runner, ray_address, workers, replace, step
+        )
         return
     from stages.dedup.explain import explain as explain_document
     from stages.dedup.explain import explanation_text
@@ -132,12 +140,13 @@ def _run_stage(
     ray_address: str | None,
     workers: int | None,
     replace: bool,
+    step_name: str | None,
 ) -> None:
     from pipeline.recipe import step_alone
     from pipeline.run import run_step
     from pipeline.runner import opened
 
-    step = step_alone(verb, config, assignments)
+    step = step_alone(verb, config, assignments, step_name)
     with opened(output, runner_kind.value, ray_address, workers) as runner:
         manifest = run_step(step, inputs, output, runner, replace)
     _say(output, manifest)

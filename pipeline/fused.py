@@ -39,6 +39,10 @@ class Fused:
         """The steps' names: the stages' own where no recipe named them."""
         return self.names or tuple(stage.name for stage in self.stages)
 
+    @property
+    def reads(self) -> str:
+        return self.stages[0].reads
+
     def depends_on(self) -> str:
         return "+".join(f"{stage.name}@{stage.version}:{stage.depends_on()}" for stage in self.stages)
 

@@ -16,18 +16,17 @@ import importlib.resources
 import importlib.util
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any
 
-import yaml
-
 from manifests import storage
-from manifests.errors import RecipeError
+from manifests.errors import RecipeError, nearest, short
+from manifests.yaml_text import parse_yaml
 from pipeline.catalogue import stage_class
+from pipeline.settings import build_settings
 
-RESERVED = ("name", "input")
+KEYS = ("name", "description", "inputs", "stages")
 
 
 @dataclass(frozen=True)
@@ -46,51 +45,93 @@ class Recipe:
     inputs: tuple[str, ...]
     steps: tuple[Step, ...]
 
-    def step(self, verb: str) -> Step | None:
-        """The first step of that stage."""
-        return next((step for step in self.steps if step.verb == verb), None)
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML 1.2's booleans only: `off`, `on`, `yes` and `no` are words, so that a key may be called `off`."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    letter: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
-    for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
-)
+    def step(self, verb: str, name: str | None = None) -> Step:
+        """The step of that stage, by its name where there are several. Raises RecipeError if that is not one step."""
+        found = [step for step in self.steps if step.verb == verb and name in (None, step.name)]
+        names = ", ".join(step.name for step in self.steps if step.verb == verb)
+        if not names:
+            raise RecipeError(f"the recipe has no {verb} stage", "leave --config out, or name a recipe that has one")
+        if not found:
+            raise RecipeError(f"the recipe has no {verb} stage {name!r}", f"its {verb} stages are {names}")
+        if len(found) > 1:
+            raise RecipeError(f"the recipe has several {verb} stages", f"choose one with --step: {names}")
+        return found[0]
 
 
 def load_recipe(path: str) -> Recipe:
     """Read and check a recipe's shape. Raises RecipeError naming file, key and mend; stage settings are checked by `build_stage`."""
     path = resolve_data(path)
     try:
-        document = yaml.load(storage.read_bytes(path).decode(), _Loader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path} is not readable YAML ({' '.join(str(error).split())})", "mend the file") from error
-    if not isinstance(document, dict) or not isinstance(document.get("stages"), list):
-        raise RecipeError(f"{path} is no recipe", "a recipe is a mapping with name, inputs and a list of stages")
-    _refuse_unknown(document, ("name", "description", "inputs", "stages"), path)
+        document = parse_yaml(storage.read_bytes(path).decode())
+    except ValueError as error:
+        raise RecipeError(f"{path} is not readable YAML ({error})", "mend the file") from error
+    try:
+        recipe = _recipe(document)
+        check_references(recipe)
+    except RecipeError as error:
+        raise RecipeError(f"{path}: {error.what}", error.mend) from error
+    return recipe
+
+
+def _recipe(document: Any) -> Recipe:
+    if not isinstance(document, dict):
+        raise RecipeError("this is no recipe", "a recipe is a mapping with name, inputs and a list of stages")
+    for key in document:
+        if key not in KEYS:
+            raise RecipeError(f"unknown key {key!r}", nearest(str(key), KEYS, "known keys"))
+    items = document.get("stages")
+    if not isinstance(items, list) or not items:
+        raise RecipeError("the recipe has no stages", "give `stages:`, a list of stages")
     steps: list[Step] = []
-    for number, item in enumerate(document["stages"], start=1):
-        if isinstance(item, str):
-            item = {item: {}}
-        if not isinstance(item, dict) or len(item) != 1:
-            raise RecipeError(f"{path}: stage {number} must be one `verb: settings` pair", f"found {item!r}")
-        verb, settings = next(iter(item.items()))
-        if not isinstance(verb, str) or not isinstance(settings, dict | None):
-            raise RecipeError(f"{path}: stage {number} must be one `verb: settings` pair", f"found {item!r}")
-        stage_class(verb)
-        settings = dict(settings or {})
-        name = str(settings.pop("name", verb))
-        inputs = _as_tuple(settings.pop("input", ()))
-        if name in {step.name for step in steps}:
-            raise RecipeError(f"{path}: two steps are named {name!r}", "give one of them another `name:`")
-        steps.append(Step(verb, name, inputs, settings))
-    return Recipe(str(document.get("name", "recipe")), _as_tuple(document.get("inputs", ())), tuple(steps))
+    for number, item in enumerate(items, start=1):
+        step = _step(number, item)
+        if step.name in {earlier.name for earlier in steps}:
+            raise RecipeError(f"two steps are named {step.name!r}", "give one of them another `name:`")
+        steps.append(step)
+    return Recipe(str(document.get("name", "recipe")), _paths(document.get("inputs"), "inputs"), tuple(steps))
+
+
+def _step(number: int, item: Any) -> Step:
+    verb, settings = next(iter(item.items())) if isinstance(item, dict) and len(item) == 1 else (item, None)
+    if not isinstance(verb, str) or not isinstance(settings, dict | None):
+        raise RecipeError(f"stage {number} must be one `verb: settings` pair", f"found {short(item)}")
+    stage_class(verb)
+    settings = dict(settings or {})
+    name = settings.pop("name", verb)
+    if not isinstance(name, str) or not re.fullmatch(r"\w[\w-]*", name):
+        raise RecipeError(
+            f"stage {number} has the name {short(name)}", "a name becomes a folder: take letters, digits, _ and -"
+        )
+    return Step(verb, name, _paths(settings.pop("input", None), f"{name}.input"), settings)
+
+
+def check_references(recipe: Recipe) -> None:
+    """Raises RecipeError where a step names itself or a later one: there would be nothing to read yet.
+
+    A name of no step at all is refused by a run only: a stage that runs alone finds that folder beside its own.
+    """
+    names = [step.name for step in recipe.steps]
+    for place, step in enumerate(recipe.steps):
+        for name in (*named_steps(step.inputs), *named_steps(step.settings)):
+            if name in names[place:]:
+                which = "itself" if name == step.name else f"the later step {name}"
+                raise RecipeError(f"{step.name} reads {which}", "name a step that comes before it")
+
+
+def named_steps(settings: Any) -> Iterator[str]:
+    """The steps that settings name as `step:NAME/...`: a trained classifier or a tokenizer is as much a parent as documents are."""
+    return (text.removeprefix("step:").partition("/")[0] for text in texts(settings) if text.startswith("step:"))
+
+
+def texts(settings: Any) -> Iterator[str]:
+    """All strings among the values of settings, nested ones too."""
+    if isinstance(settings, Mapping):
+        settings = list(settings.values())
+    if isinstance(settings, (list, tuple)):
+        for item in settings:
+            yield from texts(item)
+    elif isinstance(settings, str):
+        yield settings
 
 
 def override(recipe: Recipe, assignments: list[str]) -> Recipe:
@@ -102,26 +143,24 @@ def override(recipe: Recipe, assignments: list[str]) -> Recipe:
         if not equals or not keys or not all(keys):
             raise RecipeError(f"--set {assignment} cannot be read", "write --set stage.key=value")
         if name not in steps:
-            raise RecipeError(f"--set {assignment}: there is no step {name!r}", _nearest(name, steps))
+            raise RecipeError(f"--set {assignment}: there is no step {name!r}", nearest(name, steps))
         try:
-            step, parsed = steps[name], yaml.load(value, _Loader)
-        except yaml.YAMLError as error:
-            what = " ".join(str(error).split())[:200]
-            raise RecipeError(f"--set {assignment} is no readable YAML ({what})", "quote the value") from error
+            step, parsed = steps[name], parse_yaml(value)
+        except ValueError as error:
+            raise RecipeError(f"--set {assignment} is no readable YAML ({error})", "quote the value") from error
         if keys == ["input"]:
-            steps[name] = Step(step.verb, name, _as_tuple(parsed), step.settings)
+            steps[name] = Step(step.verb, name, _paths(parsed, f"{name}.input"), step.settings)
         else:
             steps[name] = Step(step.verb, name, step.inputs, _nested(dict(step.settings), keys, parsed))
     return Recipe(recipe.name, recipe.inputs, tuple(steps.values()))
 
 
-def step_alone(verb: str, path: str | None, assignments: list[str]) -> Step:
-    """The step of a verb that is run by itself, with its settings from the recipe at `path` if there is one, and `--set` applied."""
-    step: Step | None = Step(verb, verb)
-    if path:
-        step = load_recipe(path).step(verb)
-    if step is None:
-        raise RecipeError(f"{path} has no {verb} stage", "leave --config out, or name a recipe that has one")
+def step_alone(verb: str, path: str | None, assignments: list[str], name: str | None = None) -> Step:
+    """The step of a verb that is run by itself, with its settings from the recipe at `path` if there is one, and `--set` applied. name:
+    of the step, where the recipe has several of the verb."""
+    if name and not path:
+        raise RecipeError("--step chooses a step of a recipe", "name the recipe with --config")
+    step = load_recipe(path).step(verb, name) if path else Step(verb, verb)
     return override(Recipe(verb, (), (step,)), assignments).steps[0]
 
 
@@ -130,23 +169,8 @@ def build_stage(step: Step, folder_of: Callable[[str], str]) -> Any:
 
     Raises RecipeError naming the step, the key and the mend for unknown keys and wrong types.
     """
-    from pydantic import TypeAdapter, ValidationError
-
     resolved = resolve_references(dict(step.settings), folder_of)
-    cls = stage_class(step.verb)
-    try:
-        return TypeAdapter(cls).validate_python(resolved)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join([step.name, *(str(part) for part in first["loc"])])
-        known = list(getattr(cls, "__dataclass_fields__", {}))
-        if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-            nearest = get_close_matches(str(first["loc"][-1]), known, n=1)
-            mend = f"did you mean {nearest[0]!r}?" if nearest else f"known keys: {', '.join(known) or 'none'}"
-            raise RecipeError(f"unknown key {key}", mend) from error
-        raise RecipeError(
-            f"{key}: {first['msg']} (got {_short(first['input'])})", "mend the recipe or the --set"
-        ) from error
+    return build_settings(stage_class(step.verb), resolved, step.name)
 
 
 def resolve_references(value: Any, folder_of: Callable[[str], str]) -> Any:
@@ -193,29 +217,13 @@ def _nested(settings: dict[str, Any], keys: list[str], value: Any) -> dict[str, 
         return {**settings, head: value}
     inner = settings.get(head) or {}
     if not isinstance(inner, dict):
-        raise RecipeError(f"--set: {head!r} holds {_short(inner)}, not a mapping", "set the whole key instead")
+        raise RecipeError(f"--set: {head!r} holds {short(inner)}, not a mapping", "set the whole key instead")
     return {**settings, head: _nested(dict(inner), rest, value)}
 
 
-def _as_tuple(value: Any) -> tuple[str, ...]:
-    """Raises RecipeError unless `value` is a path or a list of paths."""
+def _paths(value: Any, key: str) -> tuple[str, ...]:
+    """The paths under `key`; null is none. Raises RecipeError unless `value` is a path or a list of paths."""
     items = [value] if isinstance(value, str) else value or ()
     if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
-        raise RecipeError(f"the input {_short(value)} is no path", "give a path, a glob or a list of them")
+        raise RecipeError(f"{key} is {short(value)}", "wanted: a path, a glob or a list of them")
     return tuple(items)
-
-
-def _refuse_unknown(mapping: Mapping[str, Any], known: tuple[str, ...], path: str) -> None:
-    for key in mapping:
-        if key not in known:
-            raise RecipeError(f"{path}: unknown key {key!r}", _nearest(key, known))
-
-
-def _nearest(word: str, known: Any) -> str:
-    close = get_close_matches(word, list(known), n=1)
-    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from manifests import storage
-from manifests.errors import RecipeError
+from manifests.errors import RecipeError, StorageError, nearest
 from manifests.manifest import Manifest, Parent, has_manifest, read_manifest
 from manifests.storage import Artifact
 from pipeline.catalogue import STAGES, stage_class
@@ -20,7 +20,7 @@ from pipeline.claim import refuse_other
 from pipeline.execute import Job, execute
 from pipeline.fused import Fused
 from pipeline.inputs import expand_inputs
-from pipeline.recipe import Recipe, Step, build_stage, resolve_data
+from pipeline.recipe import Recipe, Step, build_stage, check_references, named_steps, resolve_data, texts
 from pipeline.runner import Runner
 from stages.contract import Inputs, MapStage
 
@@ -43,12 +43,18 @@ def run_recipe(
 
     Everything that can be checked is checked before the first document is read.
     """
+    check_references(recipe)
     output = storage.absolute(output)
+    _refuse_unwritable(output)
     folder_of = _folder_of(recipe, output)
     groups = list(_groups(recipe))
     for step in recipe.steps:
         stage = build_stage(step, folder_of)
-        if not any(_referred(dict(step.settings))):
+        named = {} if isinstance(stage, MapStage) else stage.named_inputs()
+        for path in (*(_resolve(path, folder_of) for path in step.inputs), *itertools.chain(*named.values())):
+            if not storage.absolute(path).startswith(f"{output}/"):  # what this run makes is not there yet
+                storage.expand([path])
+        if not any(named_steps(step.settings)):
             stage.depends_on()
     for group in groups:
         job = _job(group, storage.join(output, group.name), folder_of, replace)
@@ -88,7 +94,7 @@ def run_group(
         patterns = ()
     elif not patterns:
         raise RecipeError(f"{first.name} has no input", "give --input, or `input:` or `inputs:` in the recipe")
-    documents, parents = expand_inputs(patterns, folder, runner)
+    documents, parents = expand_inputs(patterns, folder, runner, getattr(job.stage, "reads", "records"))
     named: dict[str, tuple[Artifact, ...]] = {}
     all_parents: list[Parent] = list(parents)
     for name, paths in named_patterns.items():
@@ -96,7 +102,7 @@ def run_group(
         all_parents += [parent for parent in more if parent not in all_parents]
     for step in group.steps:
         settings = dict(step.settings)
-        folders = [*map(folder_of, sorted(set(_referred(settings)))), *sorted(set(_stages_named(settings)))]
+        folders = [*map(folder_of, sorted(set(named_steps(settings)))), *sorted(set(_stages_named(settings)))]
         all_parents += [parent for parent in map(_parent, folders) if parent not in all_parents]
     job = dataclasses.replace(job, inputs=Inputs(folder, documents, named), parents=tuple(all_parents))
     return execute(job, runner)
@@ -123,35 +129,32 @@ def run_step(step: Step, inputs: tuple[str, ...], output: str, runner: Runner, r
     replace: whether finished work of other settings or inputs may go; without it such a folder is refused.
     """
     folder = storage.absolute(output)
+    _refuse_unwritable(folder)
     beside = folder.rsplit("/", 1)[0]
     step = Step(step.verb, step.name, inputs or step.inputs, step.settings)
     return run_group(Group((step,)), (), folder, lambda name: storage.join(beside, name), runner, replace)
 
 
-def _referred(settings: Any) -> Iterator[str]:
-    """The steps that settings name as `step:NAME/...`: a trained classifier or a tokenizer is as much a parent as documents are."""
-    for text in _texts(settings):
-        if text.startswith("step:"):
-            yield text.removeprefix("step:").partition("/")[0]
-
-
 def _stages_named(settings: Any) -> Iterator[str]:
     """The finished stage folders that settings name a local file or folder of, e.g. `out/quality` by `out/quality/models/fasttext.bin`."""
-    for text in _texts(settings):
+    for text in texts(settings):
         if "/" in text and os.path.exists(storage.local(text)):
             above = [storage.absolute(text), *map(str, Path(storage.absolute(text)).parents)]
             stages = (folder for folder in above if has_manifest(folder) and storage.exists(f"{folder}/receipts"))
             yield from itertools.islice(stages, 1)
 
 
-def _texts(settings: Any) -> Iterator[str]:
-    if isinstance(settings, dict):
-        settings = list(settings.values())
-    if isinstance(settings, (list, tuple)):
-        for item in settings:
-            yield from _texts(item)
-    elif isinstance(settings, str):
-        yield settings
+def _refuse_unwritable(folder: str) -> None:
+    """Raises StorageError if a local folder cannot be made or written: nothing has been read yet."""
+    if storage.is_remote(folder):
+        return
+    there = folder
+    while not os.path.lexists(there):
+        there = os.path.dirname(there)
+    if not os.path.isdir(there):
+        raise StorageError(f"{there} is no folder", "choose another --output")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise StorageError(f"{there} may not be written", "mend its permissions or choose another --output")
 
 
 def _parent(folder: str) -> Parent:
@@ -160,7 +163,7 @@ def _parent(folder: str) -> Parent:
 
 def _groups(recipe: Recipe) -> Iterator[Group]:
     """Map stages that follow each other are one group, which ends where another step refers to: that folder has to be there."""
-    referred = {name for step in recipe.steps for name in (*_referred(dict(step.settings)), *_referred(step.inputs))}
+    referred = {name for step in recipe.steps for name in (*named_steps(step.settings), *named_steps(step.inputs))}
     waiting: list[Step] = []
     for step in recipe.steps:
         fits = hasattr(stage_class(step.verb), "apply")
@@ -183,7 +186,7 @@ def _folder_of(recipe: Recipe, output: str) -> Callable[[str], str]:
 
     def folder_of(name: str) -> str:
         if name not in grouped:
-            raise RecipeError(f"step:{name} names no step of the recipe", f"the steps are {', '.join(grouped)}")
+            raise RecipeError(f"step:{name} names no step of the recipe", nearest(name, grouped, "the steps are"))
         return storage.join(output, grouped[name])
 
     return folder_of

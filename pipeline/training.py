@@ -23,6 +23,7 @@ from manifests.manifest import read_manifest
 from manifests.receipt import Counts
 from manifests.shard import Shard, read_parquet
 from manifests.trace import sources
+from pipeline.settings import build_settings
 from stages.contract import Inputs, Pass, Passes
 from trainer.config import TrainConfig
 
@@ -36,6 +37,7 @@ class Train(TrainConfig):
 
     name: ClassVar[str] = "train"
     version: ClassVar[int] = 1
+    reads: ClassVar[str] = "tokens"
     free_settings: ClassVar[tuple[str, ...]] = ("checkpoint_every", "keep", "log_every")
 
     def depends_on(self) -> str:
@@ -138,7 +140,6 @@ def _export(settings: Export, shard: Shard) -> list[Counts]:
 def trace_sequence(root: str, number: str) -> dict[str, Any]:
     """The documents (id, token span, source, origin) of training sequence `number`. Raises InputError if `root` trained no model or not
     on so many sequences."""
-    from pipeline.recipe import Step, build_stage
     from trainer.data import PackedStream
     from trainer.token_shards import catalogue
 
@@ -148,8 +149,7 @@ def trace_sequence(root: str, number: str) -> dict[str, Any]:
     if not trained:
         raise InputError(f"{root} holds no trained model", "give the output folder of a run that trains")
     manifest = trained[0]
-    name, given = next(iter(manifest.config.items()))
-    settings = build_stage(Step("train", name, (), given), lambda step: storage.join(root, step))
+    settings = build_settings(Train, next(iter(manifest.config.values())), "train")
     packed = [artifact for parent in manifest.parents for artifact in read_manifest(parent.path).documents()]
     with tempfile.TemporaryDirectory() as temporary:
         shards = [

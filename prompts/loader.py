@@ -16,12 +16,11 @@ import dataclasses
 import hashlib
 import importlib.resources
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Any
 
 from manifests import storage
 from manifests.config import config
-from manifests.errors import RecipeError
+from manifests.errors import RecipeError, nearest
 
 PLACEHOLDER = "{document}"
 _FENCE = "---"
@@ -88,13 +87,8 @@ def load(name_or_path: str) -> Prompt:
             raise RecipeError(f"there is no prompt file {name_or_path}", "check the path")
         return _parse(name_or_path, storage.read_bytes(name_or_path))
     if name_or_path not in shipped():
-        close = get_close_matches(name_or_path, shipped(), n=1)
-        raise RecipeError(
-            f"there is no prompt {name_or_path!r}",
-            f"did you mean {close[0]!r}?"
-            if close
-            else f"shipped: {', '.join(shipped())}; or give a path ending in .md",
-        )
+        mend = nearest(name_or_path, shipped(), "give a path ending in .md, or one that is shipped")
+        raise RecipeError(f"there is no prompt {name_or_path!r}", mend)
     entry = importlib.resources.files("prompts") / f"{name_or_path}.md"
     return _parse(f"prompts/{name_or_path}.md", entry.read_bytes())
 
@@ -115,8 +109,7 @@ def _parse(path: str, data: bytes) -> Prompt:
     known = {field.name for field in dataclasses.fields(Prompt)} - {"template", "digest", "path"}
     for key in settings:
         if key not in known:
-            close = get_close_matches(str(key), known, n=1)
-            mend = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(sorted(known))}"
+            mend = nearest(str(key), sorted(known), "known keys")
             raise RecipeError(f"{path}: unknown front-matter key {key!r}", mend)
     try:
         prompt = TypeAdapter(Prompt).validate_python(
@@ -137,18 +130,16 @@ def _parse(path: str, data: bytes) -> Prompt:
 
 
 def _front_matter(path: str, text: str) -> tuple[dict[str, Any], str]:
-    import yaml
+    from manifests.yaml_text import parse_yaml
 
     lines = text.splitlines()
     if not lines or lines[0].strip() != _FENCE or _FENCE not in (line.strip() for line in lines[1:]):
         raise RecipeError(f"{path} has no front matter", "begin it with `---`, the settings as YAML, and `---`")
     end = next(number for number, line in enumerate(lines) if number and line.strip() == _FENCE)
     try:
-        settings = yaml.safe_load("\n".join(lines[1:end]))
-    except yaml.YAMLError as error:
-        raise RecipeError(
-            f"{path}: the front matter is not readable YAML ({' '.join(str(error).split())})", "mend it"
-        ) from error
+        settings = parse_yaml("\n".join(lines[1:end]))
+    except ValueError as error:
+        raise RecipeError(f"{path}: the front matter is not readable YAML ({error})", "mend it") from error
     if not isinstance(settings, Mapping):
         raise RecipeError(f"{path}: the front matter is no mapping", "write `key: value` lines")
     return dict(settings), "\n".join(lines[end + 1 :]).strip()

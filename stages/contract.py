@@ -101,8 +101,9 @@ Passes = Generator[Pass, PassResult, None]
 
 @runtime_checkable
 class GlobalStage(Protocol):
-    """May have `free_settings`, too: the keys (nested ones with dots) that decide no byte of its output, such as a server's address. A run
-    goes on with other values of them."""
+    """May have `reads`, too: `documents` where its main input is Parquet document shards only, `tokens` where it is those of pack. And
+    `free_settings`: the keys (nested ones with dots) that decide no byte of its output, such as a server's address; a run goes on with
+    other values of them."""
 
     @property
     def name(self) -> str: ...

@@ -41,7 +41,7 @@ def excluded(folder):
 
 def documents(path, **columns):
     rows = {"id": [actual_id("test", str(path), row) for row in range(2)], "text": [PROSE * 3, PROSE * 4]} | columns
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(conform(pa.table(rows), DOCUMENT), path)
     return path
 
@@ -127,6 +127,24 @@ def test_a_column_of_the_wrong_type_is_one_line_with_the_column(tmp_path):
     assert "text" in line
 
 
+@pytest.mark.parametrize("verb", ["filter", "dedup", "substring", "synthesize"])
+@pytest.mark.parametrize(("name", "what"), [("pages.warc.gz", "a WARC file"), ("rows.jsonl", "JSON lines")])
+def test_a_file_that_goes_through_extract_first_is_refused_with_the_command(tmp_path, verb, name, what):
+    (tmp_path / name).write_bytes(b"".join(pages(2)) if "warc" in name else b'{"text": "a"}\n')
+    line = refused(corpusmill(verb, "-i", name, "-o", "out", "--runner", "inline", cwd=tmp_path))
+    assert f"{name} is {what}, not Parquet; run `corpusmill extract` on it first" in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_a_stage_dropped_is_no_input_of_the_next(tmp_path):
+    documents(tmp_path / "old" / "documents" / "a.parquet")
+    documents(tmp_path / "old" / "excluded" / "a.parquet")
+    command = ("filter", "-o", "out", "--runner", "inline", "-i")
+    line = refused(corpusmill(*command, "old", cwd=tmp_path))
+    assert "old looks like a stage's output but has no manifest.json and no receipts" in line
+    assert corpusmill(*command, "old/documents", cwd=tmp_path).returncode == 0
+
+
 def test_one_unreadable_file_among_good_ones_is_quarantined(tmp_path):
     documents(tmp_path / "in" / "good.parquet")
     (tmp_path / "in" / "bad.parquet").write_bytes(b"PAR1 and then nothing")
@@ -202,6 +220,17 @@ def test_a_model_folder_without_a_tokenizer_is_one_line_with_the_folder(tmp_path
 
 
 # --- the disk
+
+
+@pytest.mark.parametrize(
+    ("output", "named"), [("file", "file is no folder"), ("file/out", "file is no folder"), ("/proc/out", "/proc/out")]
+)
+def test_an_output_that_can_be_no_folder_is_refused(tmp_path, output, named):
+    documents(tmp_path / "in" / "a.parquet")
+    (tmp_path / "file").write_text("mine")
+    line = refused(corpusmill("filter", "-i", "in", "-o", output, "--runner", "inline", cwd=tmp_path))
+    assert named in line
+    assert "choose another --output" in line
 
 
 @pytest.fixture

@@ -126,3 +126,15 @@ def test_without_a_verb_the_help_is_shown(tmp_path):
     result = corpusmill(cwd=tmp_path)
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.startswith("Usage:")
+
+
+def test_a_step_of_a_recipe_is_chosen_by_its_name(deduplicated):
+    steps = "[{dedup: {name: loose, verify_threshold: 0.5}}, {dedup: {name: strict, fuzzy: false}}]"
+    (deduplicated / "two.yaml").write_text(f"stages: {steps}\n")
+    command = ("dedup", "-i", "raw", "-o", "chosen", "--runner", "inline", "--config", "two.yaml")
+    refused = corpusmill(*command, cwd=deduplicated)
+    assert refused.returncode == 2
+    assert "--step: loose, strict" in refused.stderr
+    assert corpusmill(*command, "--step", "strict", cwd=deduplicated).returncode == 0
+    manifest = json.loads((deduplicated / "chosen/manifest.json").read_text())
+    assert manifest["config"] == {"strict": {"fuzzy": False}}

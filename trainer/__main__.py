@@ -9,9 +9,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
-
 from manifests.errors import CorpusmillError
+from manifests.yaml_text import parse_yaml
 from trainer.config import TrainConfig, train_config_from
 from trainer.token_shards import find_shards
 from trainer.train import StepRecord, train
@@ -20,8 +19,8 @@ from trainer.train import StepRecord, train
 def read_config(path: Path, changes: Sequence[str] = ()) -> TrainConfig:
     """The configuration in a YAML file, with `KEY=VALUE` changes (dots reach into `model`). Raises CorpusmillError."""
     try:
-        mapping = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+        mapping = parse_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise CorpusmillError(
             f"{path} cannot be read ({error})", "give a file like trainer/configs/tiny.yaml"
         ) from error
@@ -32,8 +31,13 @@ def read_config(path: Path, changes: Sequence[str] = ()) -> TrainConfig:
         *parents, last = key.split(".")
         inner = mapping
         for parent in parents:
-            inner = inner.setdefault(parent, {})
-        inner[last] = yaml.safe_load(value)
+            inner = inner.setdefault(parent, {}) if isinstance(inner, dict) else None
+        if not isinstance(inner, dict):
+            raise CorpusmillError(f"--set {change}: what holds {last!r} is no mapping", "set the whole key instead")
+        try:
+            inner[last] = parse_yaml(value)
+        except ValueError as error:
+            raise CorpusmillError(f"--set {change} is no readable YAML ({error})", "quote the value") from error
     return train_config_from(mapping)
 
 

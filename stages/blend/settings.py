@@ -1,6 +1,7 @@
 """The settings of a blend and of its sources."""
 
 from dataclasses import field
+from typing import Literal
 
 from manifests.config import config
 from manifests.errors import RecipeError
@@ -17,7 +18,7 @@ class BlendSource:
     max_epochs: float | None = 1.0  # None: no cap. Up to 4 costs little (arXiv 2305.16264)
     category: str = ""  # web, math, code, academic, ...: sums in the plan
     levels: tuple[str, ...] = ()
-    kinds: tuple[str, ...] = ()
+    kinds: tuple[Literal["actual", "synthetic"], ...] = ()
     prompts: tuple[str, ...] = ()
     reader: ReaderSettings = field(default_factory=ReaderSettings)
 

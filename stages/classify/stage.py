@@ -62,6 +62,7 @@ class Classify:
 
     name: ClassVar[str] = "classify"
     version: ClassVar[int] = 1
+    reads: ClassVar[str] = "documents"
 
     scorers: dict[str, ScorerConfig]
     borders: tuple[int, int, int, int] = LEVEL_BORDERS

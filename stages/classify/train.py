@@ -3,7 +3,7 @@
 Either `positive` and `negative` name two collections (reference corpora against crawl, as DCLM trains its fastText classifier,
 arXiv 2406.11794, section 4.4), or `labelled` names text with a label column: 0 and 1, or grades such as the 0-5 of FineWeb-Edu
 (arXiv 2406.17557, section 4). Passes: `count` and `select` draw a sample (see `stages.classify.training_sample`), `embed` turns it
-into vectors where an encoder is set, `classify_train` trains and evaluates:
+into vectors where an encoder is set, `classify-train` trains and evaluates:
 
     models/fasttext.bin   models/embedding.safetensors   models/statistics.safetensors   models/report.json
 
@@ -76,12 +76,12 @@ class ClassifyTrain:
     def __post_init__(self) -> None:
         if bool(self.labelled) == bool(self.positive or self.negative):
             raise RecipeError(
-                "classify_train needs text to learn from", "set `positive` and `negative`, or `labelled`"
+                "classify-train needs text to learn from", "set `positive` and `negative`, or `labelled`"
             )
         if not self.labelled and not (self.positive and self.negative):
-            raise RecipeError("classify_train has only one side", "set both `positive` and `negative`")
+            raise RecipeError("classify-train has only one side", "set both `positive` and `negative`")
         if not (self.fasttext or self.embedding or self.statistics):
-            raise RecipeError("classify_train has nothing to train", "set fasttext, embedding or statistics")
+            raise RecipeError("classify-train has nothing to train", "set fasttext, embedding or statistics")
         if not 0 < self.held_out < 1 or self.documents_per_label < 1:
             raise RecipeError(
                 f"held_out is {self.held_out} and documents_per_label {self.documents_per_label}",
@@ -99,7 +99,7 @@ class ClassifyTrain:
         files = {
             f"{role}-{name}": (role, artifact)
             for role in self.named_inputs()
-            for name, artifact in input_shards(inputs.named[role], self.name).items()
+            for name, artifact in input_shards(inputs.named[role], "classify-train").items()
         }
         shards = {name: (artifact,) for name, (_, artifact) in files.items()}
         counting = yield Pass(name="count", shards=shards, work=partial(_count, self))

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from manifests.errors import InputError
 from manifests.manifest import read_manifest
 from manifests.shard import read_parquet, schema_of
-from stages.contract import DOCUMENTS
+from stages.contract import DOCUMENTS, EXCLUDED
 from stages.kernels.word_rule import DROPPED, SPACE, UNSPACED_CHARACTER, word_tables
 
 SHOWN_MEMBERS, SHOWN_PASSAGES, SHOWN_CHARACTERS = 20, 5, 400
@@ -58,14 +58,16 @@ class Explanation:
 
 
 def explain(folder: str, document: str) -> Explanation:
-    """What happened to a document in the dedup run below `folder`. Raises InputError if it is not there."""
+    """What happened to a document in the dedup run below `folder`. document: its id, or the beginning of one that no other has.
+
+    Raises InputError if it is not there, or not the only one.
+    """
     manifest = read_manifest(folder)
-    if manifest.stages[-1] != "dedup":
+    if manifest.verbs[-1] != "dedup":
         raise InputError(f"{folder} is the output of {manifest.stages[-1]}, not of dedup", "name a dedup folder")
-    shards = [artifact.path for artifact in manifest.outputs]
-    own = next((row for path in shards for row in _rows(path, "id", document)), None)
-    if own is None:
-        raise InputError(f"{folder} has no document {document}", "ids are in the id column of its shards")
+    shards = [artifact.path for artifact in (*manifest.documents(), *manifest.documents(EXCLUDED))]
+    document = _whole_id(folder, shards, document)
+    own = next(row for path in shards for row in _rows(path, "id", document))
     rows = [row for path in shards for row in _rows(path, "cluster_id", own["cluster_id"])]
     rows.sort(key=lambda row: (row["reason"] is not None, -row["cluster_similarity"], row["id"]))
     own = next(row for row in rows if row["id"] == document)
@@ -144,6 +146,19 @@ def _words(text: str) -> tuple[list[str], list[tuple[int, int]]]:
     return words, spans
 
 
+def _whole_id(folder: str, shards: list[str], beginning: str) -> str:
+    """The one id that begins so, or is it."""
+    found: set[str] = set()
+    for path in shards:
+        for table in read_parquet(path, columns=["id"]):
+            found.update(table["id"].filter(pc.starts_with(table["id"], beginning)).to_pylist())
+    if not found:
+        raise InputError(f"{folder} has no document {beginning}", "ids are in the id column of its shards")
+    if beginning not in found and len(found) > 1:
+        raise InputError(f"{beginning} is the beginning of {len(found)} ids", "give more of it")
+    return beginning if beginning in found else found.pop()
+
+
 def _rows(path: str, column: str, value: str) -> Iterator[dict[str, Any]]:
     """The narrow columns of the rows of a shard whose `column` is `value`, and where they lie."""
     columns = [name for name in schema_of(path).names if name in _NARROW]
@@ -165,6 +180,6 @@ def _text(row: dict[str, Any]) -> str:
 
 
 def _member(row: dict[str, Any]) -> Member:
-    where = DOCUMENTS if row["reason"] is None else "excluded"
+    where = DOCUMENTS if row["reason"] is None else EXCLUDED
     shard = f"{where}/{row['path'].rsplit('/', 1)[-1]}"
     return Member(row["id"], row["cluster_similarity"], row["reason"], shard, row["url"])

@@ -1,5 +1,6 @@
 """The settings of dedup, and the columns that it adds."""
 
+import re
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import pyarrow as pa
@@ -78,6 +79,13 @@ class DedupSettings:
             raise RecipeError(f"dedup.miss_weight is {self.miss_weight}", "give a number from 0 to 1")
         if not 0 <= self.seed < 2**64:
             raise RecipeError(f"dedup.seed is {self.seed}", "give a whole number from 0 to 2**64 - 1")
+        for pattern in self.template:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise RecipeError(
+                    f"dedup.template holds {pattern!r}, which is no regular expression ({error})", "mend it"
+                ) from error
         if self.threshold is not None and (self.bands or self.rows):
             raise RecipeError("dedup has both a threshold and bands or rows", "leave one of them out")
         if not (self.exact or self.fuzzy):

@@ -19,6 +19,7 @@ from manifests import storage
 from manifests.errors import InputError
 from manifests.shard import ParquetOutput
 from manifests.storage import Artifact
+from manifests.watched import Watched
 
 ROW_BITS = 40  # rows of a shard; 24 bits are left for shards
 NODE_GROUP_ROWS = 1 << 18
@@ -70,7 +71,8 @@ def run_starts(values: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:
 
 
 def _groups(artifact: Artifact, column: str, first: int, end: int, names: list[str]) -> Iterator[pa.Table]:
-    with storage.open_read(artifact.path) as source:
+    with storage.open_read(artifact.path) as opened:
+        source = Watched(opened)
         try:
             file = pq.ParquetFile(source)
             place = file.schema_arrow.get_field_index(column)
@@ -83,6 +85,7 @@ def _groups(artifact: Artifact, column: str, first: int, end: int, names: list[s
                 start, stop = np.searchsorted(values, np.array([first, end], dtype=values.dtype))
                 yield table.slice(start, stop - start)
         except (pa.ArrowInvalid, OSError) as error:
+            source.check()
             raise InputError(
                 f"{artifact.path} is damaged ({str(error).splitlines()[0]})", "run the same command again"
             ) from error

@@ -51,6 +51,7 @@ class Dedup(DedupSettings):
     """Remove exact and near duplicates."""
 
     version: ClassVar[int] = 2
+    reads: ClassVar[str] = "documents"
 
     def adds(self) -> tuple[pa.Field, ...]:
         return CLUSTER_COLUMNS

@@ -44,6 +44,12 @@ def identify(texts: Sequence[str], model_path: str = "") -> list[Language]:
     ]
 
 
+def codes(model_path: str = "") -> list[str]:
+    """The languages that the model tells apart, sorted. Raises ModelError if it cannot be loaded."""
+    labels = load_model(model_path or shipped_model()).get_labels()
+    return sorted(label.removeprefix(_LABEL) for label in labels)
+
+
 def hygienic(text: str) -> str:
     """What fastText may see of a text: one line of limited length, without anything that it would take for a label."""
     return _LINE_BREAKS.sub(" ", text[:SAMPLE_CHARACTERS]).replace(_LABEL, " label ").strip()

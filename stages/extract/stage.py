@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 import pyarrow as pa
 
 from manifests.config import config
-from manifests.errors import CorpusmillError
+from manifests.errors import CorpusmillError, RecipeError, nearest
 from manifests.schema import DOCUMENT, EXCLUSION, FAILED_PREFIX, conform, extended
 from stages.contract import Outcome
 from stages.extract import html, language, sandbox
@@ -49,7 +49,7 @@ class Extract:
 
     reader: how files are read. extractor: main_content (our own), union (it and what others add), resiliparse (DCLM, Dolma 3), justext
     (Nemotron-CC) or trafilatura (FineWeb).
-    statuses: lowest and highest HTTP status that is kept. mimes: kept MIME types; where the header gives none, the content decides.
+    statuses: the lowest and the highest HTTP status that is kept. mimes: kept MIME types; where the header gives none, the content decides.
     page_seconds, page_memory_mb: processor time that one page may take, and memory that the process for extraction may hold; with 0
     seconds there is no such process and no limit.
     max_page_bytes: a longer page (decoded) is excluded. min_text_chars: shorter texts are excluded.
@@ -80,18 +80,37 @@ class Extract:
     repair: Repair = Repair()
 
     def __post_init__(self) -> None:
-        if not all(0 <= threshold <= 1 for threshold in (self.language_threshold, *self.language_thresholds.values())):
-            raise ValueError("language_threshold and language_thresholds are scores from 0 to 1")
+        for threshold in (self.language_threshold, *self.language_thresholds.values()):
+            if not 0 <= threshold <= 1:
+                raise RecipeError(f"extract has the language threshold {threshold}", "give a score from 0 to 1")
         if unwanted := [code for code in self.language_thresholds if self.languages and code not in self.languages]:
-            raise ValueError(f"language_thresholds names {', '.join(unwanted)}, which `languages` does not keep")
-        if self.page_seconds < 0 or self.page_memory_mb < 512:
-            raise ValueError("page_seconds is at least 0 and page_memory_mb at least 512")
+            raise RecipeError(
+                f"extract.language_thresholds names {', '.join(unwanted)}, which extract.languages does not keep",
+                "name the language in both, or in neither",
+            )
+        lowest, highest = self.statuses
+        if not 100 <= lowest <= highest <= 599:
+            raise RecipeError(
+                f"extract.statuses is [{lowest}, {highest}]",
+                "give the lowest and the highest status, as in [200, 299]",
+            )
+        for key, least in (("page_seconds", 0), ("page_memory_mb", 512), ("max_page_bytes", 1), ("min_text_chars", 0)):
+            if getattr(self, key) < least:
+                raise RecipeError(f"extract.{key} is {getattr(self, key)}", f"give at least {least}")
 
     def adds(self) -> tuple[pa.Field, ...]:
         return ()
 
     def depends_on(self) -> str:
-        """The language model's digest, the extractor's version and the repairer's: they decide the text and what is kept."""
+        """The language model's digest, the extractor's version and the repairer's: they decide the text and what is kept.
+
+        Raises ModelError for a model that cannot be used, RecipeError for a language that it does not know: no document would be in it.
+        """
+        if not self.trust_language:  # what records say of themselves is anybody's code
+            known = language.codes(self.language_model)
+            for code in (*self.languages, *self.language_thresholds):
+                if code not in known:
+                    raise RecipeError(f"the language model knows no language {code!r}", nearest(code, known))
         extractor = html.extractor_version(self.extractor)
         return " ".join([language.model_digest(self.language_model), extractor, *repairer_versions(self.repair)])
 

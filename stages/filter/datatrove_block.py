@@ -18,9 +18,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from manifests.errors import RecipeError
+from manifests.errors import RecipeError, nearest
 from manifests.schema import seed_for
-from stages.filter.rules import nearest
 
 # What a filter may raise over one strange document. Others (a missing file, no network, no memory) concern the machine and end the shard.
 RECORD_ERRORS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)

@@ -16,8 +16,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from manifests.errors import RecipeError
-from stages.filter.rules import Rule, by_code, nearest
+from manifests.errors import RecipeError, nearest
+from stages.filter.rules import Rule, by_code
 
 NaN: Final = float("nan")
 # Languages written without spaces: their words are counted by character.

@@ -8,7 +8,6 @@ freshly measured documents and over columns read back from Parquet.
 """
 
 import dataclasses
-import difflib
 import operator
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manifests.config import config
-from manifests.errors import RecipeError
+from manifests.errors import RecipeError, nearest
 from stages.filter.statistics import NAMES, Measured
 
 COMPARISONS: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
@@ -116,18 +115,11 @@ def failing(measured: Measured, thresholds: NDArray[np.float64], rules: Sequence
     return verdicts
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """The mend for a word that nobody knows: the nearest known one, or all of them."""
-    names = sorted(known)
-    close = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
-    return f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(names) or 'none'}"
-
-
 def _check(rule: Rule) -> None:
     if rule.statistic not in NAMES:
         raise RecipeError(
             f"rule {rule.code} names the statistic {rule.statistic!r}, which is not measured",
-            nearest(rule.statistic, NAMES),
+            nearest(rule.statistic, sorted(NAMES)),
         )
     if rule.comparison not in COMPARISONS:
         raise RecipeError(

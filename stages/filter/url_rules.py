@@ -26,8 +26,7 @@ from numpy.typing import NDArray
 
 from manifests import storage
 from manifests.config import config
-from manifests.errors import InputError, RecipeError
-from stages.filter.rules import nearest
+from manifests.errors import InputError, RecipeError, nearest
 
 PACKAGED: Final = "datatrove:"
 PACKAGED_LISTS: Final = {  # name -> asset file of the datatrove wheel, and the member if it is an archive

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 from manifests import storage
 from manifests.errors import InputError
 from manifests.storage import Artifact
+from manifests.watched import Watched
 from stages.readers.record import BATCH_ROWS, DEFAULTS, TOO_LARGE, Place, ReaderSettings, Record, source_of
-from stages.readers.streams import Watched
 
 
 def read_parquet_records(artifact: Artifact, settings: ReaderSettings) -> Iterator[Record]:

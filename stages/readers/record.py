@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from manifests import storage
 from manifests.config import config
+from manifests.errors import RecipeError
 from manifests.schema import ORIGIN, actual_id
 
 RECORD = pa.schema(
@@ -65,7 +66,7 @@ class ReaderSettings:
 
     def __post_init__(self) -> None:
         if self.max_payload_bytes <= 0:
-            raise ValueError("max_payload_bytes must be positive")
+            raise RecipeError(f"max_payload_bytes is {self.max_payload_bytes}", "give a positive number")
 
 
 DEFAULTS = {item.name: item.default for item in dataclasses.fields(ReaderSettings)}

@@ -16,9 +16,10 @@ from typing import Any
 from manifests import storage
 from manifests.errors import InputError
 from manifests.storage import Artifact
+from manifests.watched import Watched
 from stages.readers import http
 from stages.readers.record import TOO_LARGE, Place, ReaderSettings, Record, source_of
-from stages.readers.streams import Inflated, Plain, Watched, compression_of, find
+from stages.readers.streams import Inflated, Plain, compression_of, find
 from stages.readers.warc_record import HEADER_END, MAX_HEADER, TYPES, filled, is_document, stream_at
 
 WARC_START = b"WARC/"

@@ -44,7 +44,10 @@ class Redact:
 
     def __post_init__(self) -> None:
         if not self.kinds or len(set(self.kinds)) < len(self.kinds):
-            raise ValueError(f"kinds names each of {', '.join(KINDS)} at most once, and at least one of them")
+            raise RecipeError(
+                f"redact.kinds is [{', '.join(self.kinds)}]",
+                f"name each of {', '.join(KINDS)} at most once, at least one",
+            )
 
     def adds(self) -> tuple[pa.Field, ...]:
         return tuple(pa.field(PREFIX + kind, pa.int32()) for kind in self.kinds)

@@ -34,6 +34,7 @@ class Substring(SubstringSettings):
     """Cut passages that other documents have."""
 
     version: ClassVar[int] = 2
+    reads: ClassVar[str] = "documents"
 
     def adds(self) -> tuple[pa.Field, ...]:
         return SUBSTRING_COLUMNS

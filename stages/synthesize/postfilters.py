@@ -12,10 +12,9 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from inspect import signature
 
-from manifests.errors import RecipeError
+from manifests.errors import RecipeError, nearest
 from prompts.loader import Prompt
 from stages.synthesize.markdown import without_markdown
 
@@ -61,9 +60,7 @@ def check(prompt: Prompt) -> None:
     """Raises RecipeError if the prompt names a post-filter or an argument that there is not."""
     for name, arguments in prompt.postfilters:
         if name not in FILTERS:
-            close = get_close_matches(name, FILTERS, n=1)
-            mend = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(FILTERS)}"
-            raise RecipeError(f"{prompt.path}: there is no post-filter {name!r}", mend)
+            raise RecipeError(f"{prompt.path}: there is no post-filter {name!r}", nearest(name, FILTERS))
         known = list(signature(FILTERS[name]).parameters)[2:]
         for argument in arguments:
             if argument not in known:

@@ -65,6 +65,7 @@ class Synthesize:
 
     name: ClassVar[str] = "synthesize"
     version: ClassVar[int] = 1
+    reads: ClassVar[str] = "documents"
     free_settings: ClassVar[tuple[str, ...]] = tuple(
         f"engine.{key}"
         for key in ("url", "api_key_variable", "in_flight", "gpu_memory_utilization", "kv_cache_gib", "cpus")

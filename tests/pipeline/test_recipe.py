@@ -44,6 +44,59 @@ def test_a_broken_recipe_is_refused_with_the_mend(tmp_path, text, mend):
         recipe(tmp_path, text)
 
 
+@pytest.mark.parametrize(
+    ("text", "mend"),
+    [
+        ("", "a mapping with name"),
+        ("- filter\n", "a mapping with name"),
+        ("stages: []\n", "a list of stages"),
+        ("stages: {filter: {}}\n", "a list of stages"),
+        ("stages: [5]\n", "stage 1 must be one"),
+        ("stages: [{filter: 5}]\n", "stage 1 must be one"),
+        ("stages: [filter]\ninputs: 5\n", "inputs is 5; wanted: a path"),
+        ("stages:\n  - filter: {input: {a: b}}\n", "filter.input is"),
+        ("stages:\n\t- filter\n", "line 2, column 1: a tab"),
+        ("stages:\n  - filter: {off: [], off: []}\n", "'off' stands twice"),
+    ],
+)
+def test_what_is_no_recipe_is_refused_with_its_file(tmp_path, text, mend):
+    with pytest.raises(RecipeError, match=mend) as raised:
+        recipe(tmp_path, text)
+    assert "recipe.yaml" in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", ".hidden", "two words", '""', "a.b", "-x", "5", "null", "[a]"])
+def test_a_name_that_makes_no_folder_is_refused(tmp_path, name):
+    with pytest.raises(RecipeError, match=r"stage 1 has the name .*a name becomes a folder"):
+        recipe(tmp_path, f"stages:\n  - filter: {{name: {name}}}\n")
+
+
+@pytest.mark.parametrize(
+    ("steps", "which"),
+    [
+        ("[{filter: {input: step:dedup}}, dedup]", "filter reads the later step dedup"),
+        ("[{filter: {input: [x, step:filter]}}]", "filter reads itself"),
+        ("[{pack: {tokenizer: step:tokenizer/tokenizer}}, tokenizer]", "pack reads the later step tokenizer"),
+        ("[{blend: {sources: {a: {input: step:blend, weight: 1}}}}]", "blend reads itself"),
+    ],
+)
+def test_a_step_reads_only_what_comes_before_it(tmp_path, steps, which):
+    with pytest.raises(RecipeError, match=f"{which}; name a step that comes before it"):
+        recipe(tmp_path, f"stages: {steps}\n")
+
+
+def test_of_several_steps_of_a_stage_one_has_to_be_named(tmp_path):
+    loaded = recipe(tmp_path, "stages:\n  - filter\n  - dedup\n  - filter: {name: late}\n")
+    assert loaded.step("dedup").name == "dedup"
+    assert loaded.step("filter", "late").name == "late"
+    with pytest.raises(RecipeError, match="several filter stages; choose one with --step: filter, late"):
+        loaded.step("filter")
+    with pytest.raises(RecipeError, match="no filter stage 'lat'; its filter stages are filter, late"):
+        loaded.step("filter", "lat")
+    with pytest.raises(RecipeError, match="no pack stage; leave --config out"):
+        loaded.step("pack")
+
+
 def test_an_unknown_key_names_the_nearest(tmp_path):
     loaded = recipe(tmp_path, "stages:\n  - dedup: {verify_treshold: 0.7}\n")
     with pytest.raises(RecipeError, match=r"unknown key dedup\.verify_treshold; did you mean 'verify_threshold'"):

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from manifests.errors import InputError
+from manifests.errors import InputError, RecipeError
 from manifests.inspect import inspect
 from manifests.manifest import read_manifest
 from manifests.verify import verify
-from pipeline.recipe import Recipe, Step
+from pipeline.recipe import Recipe, Step, override
 from pipeline.run import _groups, run_recipe, run_step
 from pipeline.runner import InlineRunner
 
@@ -114,3 +114,29 @@ def test_the_funnel_is_in_order_below_a_relative_root(texts, tmp_path, monkeypat
     extract("in", "out/z-first")
     keep("out/z-first", "out/a-second")
     assert [row.stage for row in inspect("out")] == ["extract", "filter"]
+
+
+def test_an_input_of_a_late_step_that_matches_no_file_is_refused_before_the_first(texts, tmp_path):
+    sources = {
+        "web": {"input": "step:extract", "weight": 1},
+        "math": {"input": str(tmp_path / "math/*.jsonl"), "weight": 1},
+    }
+    recipe = Recipe("r", (str(texts),), (Step("extract", "extract"), Step("blend", "blend", (), {"sources": sources})))
+    with pytest.raises(InputError, match="matches no file"):
+        run_recipe(recipe, str(tmp_path / "out"), InlineRunner(), on_done=lambda *_: None)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("assignment", "mend"),
+    [
+        ("filter.input=step:extrct", "step:extrct names no step of the recipe; did you mean 'extract'"),
+        ("filter.input=step:dedup", "filter reads the later step dedup"),
+    ],
+)
+def test_a_reference_that_leads_nowhere_is_refused_before_anything_is_read(texts, tmp_path, assignment, mend):
+    steps = (Step("extract", "extract"), Step("filter", "filter"), Step("dedup", "dedup"))
+    recipe = override(Recipe("r", (str(texts),), steps), [assignment])
+    with pytest.raises(RecipeError, match=mend):
+        run_recipe(recipe, str(tmp_path / "out"), InlineRunner(), on_done=lambda *_: None)
+    assert not (tmp_path / "out").exists()

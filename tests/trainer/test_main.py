@@ -10,7 +10,7 @@ import yaml
 
 from manifests.config import as_plain
 from trainer import checkpoint
-from trainer.__main__ import main
+from trainer.__main__ import main, read_config
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,6 +39,21 @@ def test_errors_are_one_line_with_the_mend(arguments, capsys):
 def test_a_missing_configuration_is_an_error_not_a_traceback(arguments, capsys):
     assert main(["nowhere.yaml", *arguments[1:]]) == 1
     assert "nowhere.yaml cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "mend"),
+    [("steps", "key=value"), ("steps=[", "quote the value"), ("steps.a=1", "whole key")],
+)
+def test_a_change_that_cannot_be_made_is_one_line(arguments, capsys, change, mend):
+    assert main([*arguments, "--set", change]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert mend in line
+
+
+def test_an_exponent_without_a_dot_is_a_number(arguments):
+    config = read_config(Path(arguments[0]), ["learning_rate=1e-4"])
+    assert config.learning_rate == 1e-4
 
 
 @pytest.mark.slow

@@ -57,6 +57,18 @@ def test_an_unknown_document_is_an_error_that_says_where_ids_are(run):
         explain(str(result.folder), "nowhere")
 
 
+def test_the_beginning_of_an_id_will_do_where_no_other_begins_so(tmp_path):
+    text = " ".join(words(1))
+    shards = [document("twin-1", text), document("twin-2", text)], [document("twin", text)]
+    folder = str(dedup(tmp_path, *shards, signatures=True).folder)
+    assert explain(folder, "twin-1").document.id == "twin-1"
+    assert explain(folder, "twin").document.id == "twin"  # an id of its own, though others begin so
+    with pytest.raises(InputError, match="twi is the beginning of 3 ids; give more of it"):
+        explain(folder, "twi")
+    folder = str(dedup(tmp_path / "other", [document("lonely", text)]).folder)
+    assert explain(folder, "lone").document.id == "lonely"
+
+
 def test_passages_do_not_see_case_and_punctuation_and_end_where_words_differ():
     left = "Well: one, two THREE four five six; seven. Then something else"
     right = "so one two three four five -- six seven eight"

@@ -5,7 +5,7 @@ import time
 import pyarrow as pa
 import pytest
 
-from manifests.errors import ModelError
+from manifests.errors import ModelError, RecipeError
 from manifests.schema import DOCUMENT, EXCLUSION, extended
 from stages.contract import MapStage
 from stages.extract import html
@@ -141,6 +141,12 @@ def test_a_language_may_have_a_threshold_of_its_own(tmp_path):
 def test_a_threshold_for_a_language_that_is_not_kept_is_refused():
     with pytest.raises(ValueError, match="names fr, which"):
         Extract(language_thresholds={"fr": 0.5})
+
+
+def test_a_language_that_the_model_does_not_know_is_refused_unless_records_say_theirs():
+    with pytest.raises(RecipeError, match="no language 'xx'; there are: af, als"):
+        Extract(languages=("en", "xx")).depends_on()
+    assert Extract(languages=("xx",), trust_language=True).depends_on()
 
 
 def test_records_that_hold_text_skip_the_page_steps():
