@@ -114,3 +114,9 @@ def test_every_verbs_help_lists_its_settings(verb, tmp_path):
     result = corpusmill(verb, "--help", cwd=tmp_path)
     assert result.returncode == 0
     assert f"{verb}." in result.stdout
+
+
+def test_the_list_of_verbs_cuts_no_help_short(tmp_path):
+    result = corpusmill("--help", cwd=tmp_path, COLUMNS="80")
+    assert result.returncode == 0
+    assert "..." not in result.stdout.partition("Commands:")[2]
