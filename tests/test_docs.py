@@ -1,12 +1,15 @@
-"""Pages lead where they say: every relative link resolves, every page is reachable, and every verb and option that they name exists."""
+"""Pages lead where they say: every relative link resolves, every page is reachable, and every command that they name can be given."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 from typer.main import get_command
 
 from cli import app
+from pipeline.catalogue import STAGES
+from pipeline.recipe import Recipe, Step, build_stage, override
 
 ROOT = Path(__file__).parent.parent
 PAGES = [
@@ -27,11 +30,26 @@ def test_the_readme_names_every_page():
     assert [page.name for page in (ROOT / "docs").glob("*.md") if f"docs/{page.name}" not in readme] == []
 
 
+def commands_of(page):
+    """The `corpusmill ...` lines of a page's indented blocks, as lists of arguments."""
+    return [
+        shlex.split(line, comments=True)
+        for line in re.findall(r"^    corpusmill +(.*)$", page.read_text(), re.MULTILINE)
+    ]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_command_exists(page):
     commands = get_command(app).commands  # type: ignore[attr-defined]
-    for line in re.findall(r"^    corpusmill +(.*)$", page.read_text(), re.MULTILINE):
-        verb, _, rest = line.partition(" ")
-        assert verb in commands, line
-        known = {option for parameter in commands[verb].params for option in parameter.opts} | {"--help"}
-        assert set(re.findall(r"(?<!\S)(--[a-z-]+)", rest.partition("#")[0])) <= known, line
+    for verb, *arguments in commands_of(page):
+        assert verb in commands
+        known = {option for parameter in commands[verb].params for option in parameter.opts}
+        assert {argument for argument in arguments if argument.startswith("-")} <= known, (verb, arguments)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_setting_on_a_command_line_is_accepted(page):
+    for verb, *arguments in commands_of(page):
+        assignments = [value for option, value in zip(arguments, arguments[1:], strict=False) if option == "--set"]
+        if verb in STAGES and assignments and "--config" not in arguments:
+            build_stage(override(Recipe(verb, (), (Step(verb, verb),)), assignments).steps[0], str)
