@@ -1,5 +1,6 @@
 """Pages lead where they say: every relative link resolves, every page is reachable, and every command that they name can be given."""
 
+import itertools
 import re
 import shlex
 from pathlib import Path
@@ -50,6 +51,6 @@ def test_every_command_exists(page):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_setting_on_a_command_line_is_accepted(page):
     for verb, *arguments in commands_of(page):
-        assignments = [value for option, value in zip(arguments, arguments[1:], strict=False) if option == "--set"]
+        assignments = [value for option, value in itertools.pairwise(arguments) if option == "--set"]
         if verb in STAGES and assignments and "--config" not in arguments:
             build_stage(override(Recipe(verb, (), (Step(verb, verb),)), assignments).steps[0], str)
