@@ -81,8 +81,11 @@ class StageCommand(TyperCommand):
         super().format_help(ctx, formatter)
         from pipeline.settings_help import settings_help
 
-        with formatter.section("Settings (in a recipe, or --set)"):
-            formatter.write_dl(settings_help(ctx.info_name))
+        with formatter.section("Settings (in a recipe, or --set KEY=VALUE; what stands behind = is the default)"):
+            for setting in settings_help(ctx.info_name):
+                formatter.write_text(setting.head)
+                with formatter.indentation(), formatter.indentation():
+                    formatter.write_text(setting.text)
 
 
 def _stage_command(verb: str) -> Callable[..., None]:
@@ -208,7 +211,7 @@ def demo(
     workers: Workers = None,
     replace: Replace = False,
 ) -> None:
-    """Run the whole recipe on the sample that travels with corpusmill: about five minutes on two cores, no network."""
+    """Run the whole recipe on the sample that ships. About five minutes on two cores, no network."""
     from manifests.tables import demo_text
 
     quarantined = _run_recipe("package:recipes/demo.yaml", output, (), [], runner, None, workers, replace)
@@ -221,7 +224,7 @@ def demo(
 
 @app.command(rich_help_panel="Looking")
 def inspect(root: Root, as_json: Json = False) -> None:
-    """Show the funnel: what went into each stage, what was kept, what was dropped and why."""
+    """Show the funnel of a run. What went into each stage, what was kept, what was dropped and why."""
     from manifests.inspect import funnel
 
     found = funnel(root)
@@ -259,7 +262,7 @@ def trace(
     ],
     as_json: Json = False,
 ) -> None:
-    """Follow a document, a synthetic row or a training sequence back to its source."""
+    """Follow a document back to its source. Also a synthetic row, or a training sequence."""
     from manifests.trace_text import sequence_text, trace_text
 
     if document.startswith("sequence:"):
@@ -276,7 +279,7 @@ def trace(
 
 @app.command(rich_help_panel="Looking")
 def report(root: Root) -> None:
-    """Write one self-contained HTML page: the funnel, histograms, and documents before and after."""
+    """Write one HTML page about a run. The funnel, histograms, and documents before and after."""
     from manifests.report import write_report
 
     typer.echo(write_report(root))

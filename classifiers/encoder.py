@@ -40,10 +40,11 @@ _FETCHED = ["*.json", "*.txt", "*.model", "*.safetensors"]
 
 @config
 class EncoderSettings:
-    """encoder: a local folder, or a name on the Hugging Face hub (with `revision`, a commit, if it must not move).
+    """encoder: a local folder, or a name on the Hugging Face hub. revision: a commit of the hub's, if the encoder must not move.
     pooling: `mean` over the tokens, or the first token's vector (`cls`; Snowflake's arctic-embed models want this). normalise: to length 1.
     max_tokens: of each text's beginning, 512 in Nemotron-CC's classifiers. batch_tokens: in one forward pass, padding
-    included; by default 1,024 on a CPU, where small batches stay in its caches, and 65,536 on CUDA."""
+    included; by default 1,024 on a CPU, where small batches stay in its caches, and 65,536 on CUDA.
+    device: auto takes CUDA where there is a GPU."""
 
     encoder: str
     revision: str | None = None

@@ -63,9 +63,13 @@ class FastTextScorer:
 
 @config
 class FastTextTraining:
-    """Settings of a classifier to train. Bigrams as in DCLM; a small dimension is enough for two labels and keeps the file small
-    (dimension x (bucket + words) x 4 bytes). epochs: by default as many as make about 40,000 steps, within 5 and 25: with fewer steps the
-    probabilities stay near one half. max_chars: only the beginning of a longer text is learned from.
+    """Settings of a classifier to train.
+
+    dimension: of the word vectors; a small one is enough for two labels and keeps the file small (dimension x (bucket + words) x 4 bytes).
+    word_ngrams: longest n-gram of words, 2 as in DCLM. bucket: hash places of the n-grams. min_count: rarer words are left out.
+    epochs: by default as many as make about 40,000 steps, within 5 and 25; with fewer steps the probabilities stay near one half.
+    learning_rate: at the first step; it falls to 0. max_chars: only the beginning of a longer text is learned from.
+    seed: of fastText's draws.
 
     The smallest allowed matrix is for repeatability: fastText 0.9.2 with n threads sets only n tenths of it to its seeded start values
     and leaves the rest as the memory came. Above 32 MB memory always comes fresh from the system, that is zero; below, it is what

@@ -1,46 +1,122 @@
-"""A stage's settings as help text: name, type and default, read from its configuration class."""
+"""A stage's settings as help text: key, default, type and meaning, read from its configuration class.
+
+What a setting means is said once, beside it: in the docstring of its class as `key: meaning.` (`key, other: meaning.` for two), or
+in the comment behind it. Configurations within configurations are followed to their keys.
+"""
 
 import dataclasses
+import inspect
+import re
 import types
 import typing
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+import yaml
+
+from manifests.config import as_plain
 from pipeline.catalogue import stage_class
 
-
-def settings_help(verb: str) -> list[tuple[str, str]]:
-    """(key, "type, default; meaning") for every setting of the stage."""
-    return list(_settings(stage_class(verb), f"{verb}."))
+LONGEST_DEFAULT = 100  # characters
+_COMMENT = re.compile(r"^    (\w+): [^#\n]*  # (.+)$", re.MULTILINE)
 
 
-def _settings(cls: Any, prefix: str) -> typing.Iterator[tuple[str, str]]:
-    hints = typing.get_type_hints(cls)
+class Setting(typing.NamedTuple):
+    """key: as `--set` takes it; `NAME` stands for a name of one's own, `[]` for each item of a list. head: the key and its default.
+    text: type and meaning."""
+
+    key: str
+    head: str
+    text: str
+
+
+def settings_help(verb: str) -> list[Setting]:
+    """Every setting of the stage, nested ones included, in the order of its configuration class."""
+    return list(_settings(stage_class(verb), verb))
+
+
+def _settings(cls: Any, prefix: str) -> Iterator[Setting]:
+    hints, meaning_of = typing.get_type_hints(cls, include_extras=True), _meanings(cls)
     for field in dataclasses.fields(cls):
-        hint = hints[field.name]
-        if dataclasses.is_dataclass(hint):
-            yield from _settings(hint, f"{prefix}{field.name}.")
-            continue
-        yield prefix + field.name, f"{_type_name(hint)}, {_default(field)}"
+        hint, key = hints[field.name], f"{prefix}.{field.name}"
+        inner = list(_configurations(hint))
+        if field.name == "kind" and typing.get_origin(hint) is typing.Literal:
+            continue  # told by the heading of this kind's settings
+        if not dataclasses.is_dataclass(hint):
+            text = ": ".join(filter(None, [_type_name(hint), meaning_of.get(field.name)]))
+            yield Setting(key, f"{key}{_default(field)}", text)
+        for suffix, nested in inner:
+            if len(inner) > 1:
+                kind = f"{key}{suffix}.kind"
+                yield Setting(kind, f"{kind}={nested.kind}", "with these settings:")
+            yield from _settings(nested, key + suffix)
+
+
+def _configurations(hint: Any) -> Iterator[tuple[str, Any]]:
+    """The configuration classes that a value of this type holds, each with what its keys have before them."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if dataclasses.is_dataclass(hint):
+        yield "", hint
+    elif origin is typing.Annotated:
+        yield from _configurations(arguments[0])
+    elif origin in (typing.Union, types.UnionType):
+        for item in arguments:
+            yield from _configurations(item)
+    elif origin in (tuple, list) or _is_mapping(origin):
+        step = ".NAME" if _is_mapping(origin) else "[]"
+        for item in arguments:
+            yield from ((step + suffix, cls) for suffix, cls in _configurations(item))
+
+
+def _is_mapping(origin: Any) -> bool:
+    return isinstance(origin, type) and issubclass(origin, Mapping)
 
 
 def _type_name(hint: Any) -> str:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if hint is type(None):
+        return "null"
     if origin is typing.Annotated:
         return _type_name(arguments[0])
     if origin is typing.Literal:
         return " | ".join(map(str, arguments))
     if origin in (typing.Union, types.UnionType):
-        return " | ".join(_type_name(item) for item in arguments if item is not type(None))
+        return " | ".join(dict.fromkeys(map(_type_name, arguments)))
     if origin in (tuple, list):
         return f"list of {_type_name(arguments[0])}"
-    if origin is not None:
+    if _is_mapping(origin):
+        return f"mapping of {_type_name(arguments[0])} to {_type_name(arguments[1])}"
+    if dataclasses.is_dataclass(hint):
         return "mapping"
-    return getattr(hint, "__name__", str(hint))
+    return {"str": "text", "Any": "anything"}.get(name := getattr(hint, "__name__", str(hint)), name)
 
 
 def _default(field: Any) -> str:
+    """`=VALUE` in YAML, or that there is none."""
     if field.default is not dataclasses.MISSING:
-        return f"default {field.default!r}" if not dataclasses.is_dataclass(field.default) else "has defaults"
-    if field.default_factory is not dataclasses.MISSING:
-        return f"default {str(field.default_factory())[:60]}"
-    return "required"
+        value = field.default
+    elif field.default_factory is not dataclasses.MISSING:
+        value = field.default_factory()
+    else:
+        return " (required)"
+    if dataclasses.is_dataclass(value):  # its keys follow with theirs
+        value = {"kind": value.kind} if hasattr(value, "kind") else {}
+    plain = yaml.safe_dump(as_plain(value), default_flow_style=True, width=10_000, sort_keys=False, allow_unicode=True)
+    text = plain.removesuffix("\n").removesuffix("\n...")
+    return "=" + (text if len(text) <= LONGEST_DEFAULT else text[: LONGEST_DEFAULT - 3] + "...")
+
+
+def _meanings(cls: Any) -> dict[str, str]:
+    """Field -> what the docstrings of the class and its bases say of it, or else the comment behind it."""
+    names = "|".join(field.name for field in dataclasses.fields(cls))
+    entry = re.compile(rf"(?:^|(?<=[.;)]) )((?:{names})(?:(?:, | and )(?:{names}))*): ")
+    found: dict[str, str] = {}
+    for base in [base for base in reversed(cls.__mro__) if hasattr(base, "__dataclass_fields__")]:
+        comments = dict(_COMMENT.findall(inspect.getsource(base)))
+        documented: dict[str, str] = {}
+        for paragraph in re.split(r"\n\s*\n", inspect.cleandoc(base.__doc__ or "")):
+            _, *parts = entry.split(" ".join(paragraph.split()))
+            for keys, meaning in zip(parts[::2], parts[1::2], strict=True):
+                documented.update(dict.fromkeys(re.split(", | and ", keys), meaning.rstrip(" .;")))
+        found |= comments | documented
+    return found

@@ -62,7 +62,8 @@ class Train(TrainConfig):
 class Export:
     """Write a checkpoint as a folder that transformers and vLLM load as NemotronHForCausalLM.
 
-    tokenizer: the folder of the tokenizer that the data was packed with (`step:pack/tokenizer`).
+    tokenizer: the folder of the tokenizer that the data was packed with (`step:pack/tokenizer`). dtype: of the weights that are written.
+    context_length: the longest input that readers expect; the training length by default.
     """
 
     tokenizer: str

@@ -138,3 +138,9 @@ def test_a_step_of_a_recipe_is_chosen_by_its_name(deduplicated):
     assert corpusmill(*command, "--step", "strict", cwd=deduplicated).returncode == 0
     manifest = json.loads((deduplicated / "chosen/manifest.json").read_text())
     assert manifest["config"] == {"strict": {"fuzzy": False}}
+
+
+def test_the_list_of_verbs_cuts_no_help_short(tmp_path):
+    result = corpusmill("--help", cwd=tmp_path, COLUMNS="80")
+    assert result.returncode == 0
+    assert "..." not in result.stdout.partition("Commands:")[2]

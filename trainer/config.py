@@ -22,9 +22,16 @@ FREE_ON_RESUME = ("checkpoint_every", "keep", "log_every", "threads", "device", 
 
 @config
 class HybridConfig:
-    """The shape of a hybrid model. Defaults are what all published Nemotron-H sizes share."""
+    """The shape of a hybrid model. Defaults are what all published Nemotron-H sizes share.
 
-    pattern: str  # one symbol a layer: M Mamba-2, - FFN, * attention
+    pattern: one symbol a layer: M Mamba-2, - FFN, * attention. hidden_size: width of the residual stream.
+    ffn_size: width inside an FFN. attention_heads: query heads. key_value_heads: of grouped-query attention; divides attention_heads.
+    mamba_heads: of a Mamba-2 layer. mamba_state: values of state kept for each channel. mamba_head_dim: channels in a Mamba head.
+    mamba_groups: sets of B and C; divides mamba_heads. head_dim: of an attention head. conv_kernel: tokens that a convolution sees.
+    vocab_size: rows of the embedding and of the head; at least the tokenizer's. norm_epsilon: of every RMS norm.
+    """
+
+    pattern: str
     hidden_size: int
     ffn_size: int
     attention_heads: int
@@ -38,7 +45,7 @@ class HybridConfig:
     chunk_size: int = 128  # speed only, the result does not depend on it
     vocab_size: int = 131072
     norm_epsilon: float = 1e-5
-    init_std: float | None = None  # None: 0.014 * sqrt(4096 / hidden_size), which gives 0.014 (8B) and 0.0099 (56B)
+    init_std: float | None = None  # null: 0.014 * sqrt(4096 / hidden_size), which gives 0.014 (8B) and 0.0099 (56B)
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.pattern) - set("M-*"))
@@ -89,12 +96,18 @@ class TrainConfig:
     """One training run: the model, the data's form, the length of the run and the optimiser.
 
     Exactly one of `steps`, `tokens` and `epochs` sets the length.
+
+    steps: length in optimiser steps. tokens: length in training tokens. epochs: length in passes over the data, also parts of one.
+    schedule: cosine (warm up, then fall) or wsd (warm up, stay, fall at the end). warmup_steps: in which the rate rises from 0 to the peak.
+    weight_decay: of matrices only. beta1, beta2, epsilon: of AdamW. seed: of the first weights and of the data order.
+    dtype: of the computation; auto is bfloat16 on GPUs and float32 on CPUs. Master weights are float32 always.
+    threads: of the CPU; a fixed number makes CPU runs reproducible to the bit on one kind of machine.
     """
 
     model: HybridConfig
-    sequence_length: int = 8192  # tokens
+    sequence_length: int = 8192  # tokens of a training sequence
     batch_size: int = 768  # sequences per optimiser step
-    micro_batch_size: int | None = None  # sequences in memory at a time; None: the whole batch
+    micro_batch_size: int | None = None  # sequences in memory at a time; null: the whole batch
     steps: int | None = None
     tokens: int | None = None
     epochs: float | None = None
@@ -103,10 +116,10 @@ class TrainConfig:
     reset_at_documents: bool = False  # no layer reads across a document boundary
     shuffle_window: int = 8  # row groups whose documents are mixed
     eval_fraction: float = 0.0  # of the documents, held out of training
-    eval_every: int | None = None  # steps; None: only after the last one
-    eval_sequences: int = 256  # at most
+    eval_every: int | None = None  # steps between evaluations; null: only after the last one
+    eval_sequences: int = 256  # of the held out, evaluated at most
 
-    learning_rate: float = 8e-4  # peak
+    learning_rate: float = 8e-4  # the peak
     schedule: Schedule = "cosine"
     warmup_steps: int = 100
     floor: float = 0.01  # last learning rate, as a fraction of the peak
@@ -119,15 +132,11 @@ class TrainConfig:
 
     seed: int = 0
     device: str = "auto"  # auto: the first GPU, else the CPU
-    dtype: Literal["auto", "float32", "bfloat16"] = (
-        "auto"  # of the computation; auto: bfloat16 on GPUs, float32 on CPUs
-    )
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     compile: bool = False  # torch.compile every layer: fast on GPUs, needs a C++ compiler on CPUs
-    threads: int | None = (
-        None  # CPU threads; a fixed number makes CPU runs reproducible to the bit on one kind of machine
-    )
-    checkpoint_every: int = 1000  # steps
-    keep: int = 2  # checkpoints
+    threads: int | None = None
+    checkpoint_every: int = 1000  # steps between checkpoints
+    keep: int = 2  # checkpoints that stay
     log_every: int = 10  # steps between writes of the log; every step has its record
 
     def __post_init__(self) -> None:

@@ -11,11 +11,12 @@ from stages.readers import ReaderSettings
 
 @config
 class BlendSource:
-    """input: stage folders, files or globs. levels, kinds, prompts: take only these (empty: all)."""
+    """input: stage folders, files or globs. weight: share of the blend's tokens, of any scale. levels, kinds, prompts: take only these
+    (empty: all). reader: how raw files are read."""
 
     input: str | tuple[str, ...]
     weight: float
-    max_epochs: float | None = 1.0  # None: no cap. Up to 4 costs little (arXiv 2305.16264)
+    max_epochs: float | None = 1.0  # null: no cap. Up to 4 costs little (arXiv 2305.16264)
     category: str = ""  # web, math, code, academic, ...: sums in the plan
     levels: tuple[str, ...] = ()
     kinds: tuple[Literal["actual", "synthetic"], ...] = ()
@@ -39,9 +40,11 @@ class BlendSource:
 
 @config
 class BlendSettings:
-    """tokens: size of the whole blend; null takes the most that keeps every share exact and no source above its cap.
+    """sources: a name of your choice -> a corpus and its weight. tokens: size of the whole blend; null takes the most that keeps every
+    share exact and no source above its cap.
 
-    tokenizer: counts the tokens of documents that come without a count (recount: of all of them). bos and eos are not counted.
+    tokenizer: counts the tokens of documents that come without a count; bos and eos are not counted. recount: counts those of all.
+    seed: of the draw of documents.
     """
 
     sources: dict[str, BlendSource]

@@ -52,9 +52,10 @@ ROLES = (POSITIVE, NEGATIVE, LABELLED)
 @config
 class ClassifyTrain:
     """positive, negative: stage folders, files or globs (JSON lines, Parquet, text). labelled: instead of the two, files with
-    `label_column`. threshold: the grade from which a document is positive; by default 0.5 for labels 0 and 1, 3 for grades, as in
-    FineWeb-Edu. documents_per_label: at most so many; with two labels, equally many of both. held_out: the share kept for evaluation.
-    max_chars: of each text's beginning. fasttext, embedding, statistics: what to train; null or false leaves one out."""
+    `label_column`. label_column: the column of `labelled` that holds the label or grade. threshold: the grade from which a document is
+    positive; by default 0.5 for labels 0 and 1, 3 for grades, as in FineWeb-Edu. documents_per_label: at most so many; with two labels,
+    equally many of both. held_out: the share kept for evaluation. max_chars: of each text's beginning. fasttext, embedding, statistics:
+    what to train; null or false leaves one out. reader: how raw files are read. seed: of the draw of documents and of the split."""
 
     name: ClassVar[str] = "classify_train"
     version: ClassVar[int] = 1

@@ -30,16 +30,16 @@ class DedupSettings:
     ngram: words in a shingle (FineWeb: 5).
     preset: the banding: fineweb (14 x 8, candidates from about 0.72 similarity), nemotron_cc (20 x 13, about 0.79) or dolma (26 x 11,
     about 0.74). bands, rows: instead of the preset's.
-    threshold: choose bands and rows for this similarity instead, as datasketch does, out of `hashes` values; miss_weight: of missed pairs
-    against needless candidates, in [0, 1]. scheme: of the signatures: one_permutation (fast) or classic (datasketch's, bit for bit).
-    seed: of the permutations.
+    threshold: choose bands and rows for this similarity instead, as datasketch does, out of `hashes` values. hashes: of a signature, only
+    with `threshold`. miss_weight: of missed pairs against needless candidates, in [0, 1].
+    scheme: of the signatures: one_permutation (fast) or classic (datasketch's, bit for bit). seed: of the permutations.
     verify_threshold: least Jaccard similarity of the shingle sets of a removed document and its survivor (Dolma 3: 0.8).
     survivor: which document of a cluster stays: the longest, the first (smallest id), the newest (largest `date`, compared as text;
     undated ones last) or the one of best `quality` (unscored ones last). Ties go to the smallest id.
     template: regular expressions; what matches them in a synthetic row is not compared (tags and lead-ins of the prompt). Synthetic rows
     are compared only with others of the same parent.
-    signatures: leave the signatures of what is kept below `signatures/`, for later runs. against: folders of earlier runs that did: their
-    documents count as there already, and always win.
+    signatures: leave the signatures of what is kept below `signatures/`, for later runs. against: folders of earlier runs with
+    `signatures`: their documents count as there already, and always win.
     partitions: of keys and of clusters; by default one for each GiB of text or million documents. More of them need less memory each.
     max_comparisons: most similarity checks spent on one document, so that the work on a cluster of any size grows with its size and
     not with its square. A document that finds no survivor within them is kept.

@@ -29,9 +29,12 @@ _GIVEN_UP_IN_A_ROW = 8  # so many requests given up with no answer in between: i
 @config
 class OpenAIEngine:
     """url: up to and including `/v1`. model: the name that the server serves. revision: which weights, where the name alone does not say
-    (they cannot be seen from here; it goes into ids and lineage). tokenizer: folder or hub name of the served model's tokenizer.
+    (they cannot be seen from here; it goes into ids and lineage). tokenizer_name: folder or hub name of the served model's tokenizer;
+    empty is `model`.
     api: `completions` sends token ids, so that what was counted is what is read; `chat` sends messages, for servers without the former.
     api_key_variable: the environment variable that holds the key. context: tokens of prompt and answer that the server accepts.
+    in_flight: requests at a time. timeout_seconds: for one answer. attempts: tries of one request. backoff_seconds: before the second try;
+    it doubles with every further one. template_arguments: further variables of the model's chat template.
     extra: further fields of the request body."""
 
     kind: Literal["openai"] = "openai"

@@ -19,7 +19,8 @@ from stages.engines.contract import Completion, Request, failed
 class TransformersEngine:
     """model: a folder, OWNER/NAME on the hub, or package:models/NAME. context: tokens of prompt and answer, by default what the model
     declares. batch_size: rows generated together. threads: of one worker on the CPU; sums are added in an order that depends on it,
-    so it is part of what makes a run repeatable. device and dtype: auto is CUDA and bfloat16 where there is a GPU, else CPU and float32."""
+    so it is part of what makes a run repeatable. device and dtype: auto is CUDA and bfloat16 where there is a GPU, else CPU and float32.
+    template_arguments: further variables of the model's chat template."""
 
     kind: Literal["transformers"] = "transformers"
     model: str = "package:models/tiny"

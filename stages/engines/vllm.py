@@ -20,7 +20,10 @@ from stages.engines.contract import Completion, Request, failed
 @config
 class VLLMEngine:
     """model: a folder or OWNER/NAME on the hub. context: tokens of prompt and answer, by default what the model declares.
-    gpu_memory_utilization: share of a GPU that vLLM may fill. kv_cache_gib and cpus: for vLLM's CPU build only.
+    dtype: of the weights; auto is what the model declares. gpu_memory_utilization: share of a GPU that vLLM may fill.
+    tensor_parallel_size: GPUs that one engine takes. enforce_eager: no CUDA graphs, no compilation. prefix_caching: keep what requests have
+    in common; off, because it is broken for hybrids on CPUs. kv_cache_gib and cpus: for vLLM's CPU build only.
+    template_arguments: further variables of the model's chat template.
     arguments: further keyword arguments of `vllm.LLM`, as its documentation names them."""
 
     kind: Literal["vllm"] = "vllm"

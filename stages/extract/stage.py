@@ -50,8 +50,8 @@ class Extract:
     reader: how files are read. extractor: main_content (our own), union (it and what others add), resiliparse (DCLM, Dolma 3), justext
     (Nemotron-CC) or trafilatura (FineWeb).
     statuses: the lowest and the highest HTTP status that is kept. mimes: kept MIME types; where the header gives none, the content decides.
-    page_seconds, page_memory_mb: processor time that one page may take, and memory that the process for extraction may hold; with 0
-    seconds there is no such process and no limit.
+    page_seconds: processor time that one page may take; 0 extracts in the worker itself, without limits. page_memory_mb: memory that the
+    process for extraction may hold.
     max_page_bytes: a longer page (decoded) is excluded. min_text_chars: shorter texts are excluded.
     languages: codes to keep; empty keeps all. language_threshold: lowest score kept (Nemotron-CC 0.3, FineWeb 0.65).
     language_thresholds: language -> a threshold of its own, in place of that.

@@ -36,9 +36,11 @@ PHRASES: Final = (
 
 @config
 class LineEdits:
-    """Which lines go: shorter than `minimum_words` words (between white space), with a word of more than `longest_word` characters,
-    not ending in terminal punctuation, speaking of JavaScript or of a site's policies. 0 switches a number off. `citations`
-    takes out marks such as `[12]` and `[edit]` instead."""
+    """Which lines go; 0 switches a number off.
+
+    minimum_words: lines of fewer words (between white space) go. longest_word: lines with a word of more characters go.
+    terminal_punctuation: lines that do not end in it go. javascript: lines that speak of JavaScript go. policy: lines that speak of a
+    site's policies go. citations: marks such as `[12]` and `[edit]` go, the line stays."""
 
     minimum_words: int = 3
     longest_word: int = 1000

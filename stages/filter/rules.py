@@ -36,7 +36,9 @@ Thresholds = Mapping[str, Mapping[str, float]]
 class Rule:
     """Drop a document when `statistic comparison threshold` holds.
 
-    name: snake case, unique within its family; `<family>.<name>` is the reason code. citation: where the threshold comes from.
+    name: snake case, unique within its family; `<family>.<name>` is the reason code. statistic: what is measured, by its name in
+    docs/filters.md. comparison, threshold: what drops a document. family: first part of the reason code.
+    citation: where the threshold comes from.
     """
 
     name: str

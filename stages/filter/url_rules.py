@@ -40,15 +40,17 @@ PACKAGED_LISTS: Final = {  # name -> asset file of the datatrove wheel, and the 
 
 @config
 class UrlRules:
-    """Block lists, each a text file or `datatrove:<list>`. A URL is blocked when its host or a domain above it is among `domains`,
-    when it is among `urls` (scheme, `www.` and a closing slash do not matter), when one of `words` is a word of it, when at
-    least `soft_word_count` of `soft_words` are, or when one of `subwords` stands anywhere in its letters and digits."""
+    """Block lists, each a text file or `datatrove:<list>`. A URL that one of them names is blocked.
+
+    domains: the host or a domain above it. urls: the whole URL; scheme, `www.` and a closing slash do not matter. words: a word of the URL.
+    soft_words: words of which `soft_word_count` together block. soft_word_count: so many (RefinedWeb and FineWeb: 2).
+    subwords: anywhere in the URL's letters and digits."""
 
     domains: tuple[str, ...] = ()
     urls: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
     soft_words: tuple[str, ...] = ()
-    soft_word_count: int = 2  # RefinedWeb and FineWeb
+    soft_word_count: int = 2
     subwords: tuple[str, ...] = ()
 
     @property

@@ -51,7 +51,9 @@ PACKING = "packing.json"
 
 @config
 class Pack:
-    """tokenizer: a folder or a name on the Hugging Face hub. row_group_tokens: 1-2 M read in about 20 ms."""
+    """tokenizer: a folder or a name on the Hugging Face hub. add_bos: begin every document with bos. add_eos: end it with eos.
+    max_document_tokens: a longer document becomes several rows. row_group_tokens: of a row group; 1-2 M read in about 20 ms.
+    reader: how raw files are read."""
 
     name: ClassVar[str] = "pack"
     version: ClassVar[int] = 1

@@ -56,7 +56,9 @@ MEASURED_BYTES = 4 << 20  # of the sample, for the report's bytes per token
 
 @config
 class Tokenizer:
-    """vocab_size: with special tokens; 131,072 as Nemotron-H (a multiple of 128 suits GPUs). sample_bytes: of text to train on."""
+    """vocab_size: with special tokens; 131,072 as Nemotron-H (a multiple of 128 suits GPUs). sample_bytes: of text to train on.
+    chat_template: Jinja, for models trained with this tokenizer. model_max_length: noted for those who load it; it cuts nothing here.
+    reader: how raw files are read. seed: of the sample."""
 
     name: ClassVar[str] = "tokenizer"
     version: ClassVar[int] = 1

@@ -49,8 +49,8 @@ class ReaderSettings:
 
     format: `auto` tells WARC/WET, ARC, JSON lines, Parquet and plain text apart by name and content.
     source: the name of the collection, part of every id; empty means each file's name without its suffixes.
-    text_column, id_column, url_column: JSON lines and Parquet. The text column must be there. The id and URL columns may be absent as
-    long as they are left at their defaults. An id is unique within its source; without one, a document's id hashes its file and row.
+    text_column: of JSON lines and Parquet; it must be there. id_column: of them; may be absent if left at its default. An id is unique
+    within its source; without one, a document's id hashes its file and row. url_column: of them; may be absent if left at its default.
     date_columns, language_columns: the first one present counts.
     max_payload_bytes: a body, line or file longer than this is not read into memory; its row says `page.too_large`.
     """

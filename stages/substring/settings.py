@@ -37,7 +37,7 @@ class SubstringSettings:
     boundary: what spans are trimmed to: whole lines, paragraphs (between empty lines), words or characters.
     keeper: which document is read first, and so keeps what it shares with others: the longest, the first (smallest id), the newest
     (largest `date`, compared as text; undated ones last) or the one of best `quality` (unscored ones last). Ties go to the smallest id.
-    min_text_chars: a document with less text left is dropped; so is one that loses more than `max_removed_share` of its bytes.
+    min_text_chars: a document with less text left is dropped. max_removed_share: one that loses a larger share of its bytes is too.
     parts_by: what decides a document's part: the host of its URL (its id where there is none) or its id alone.
     part_bytes: text in a part, about; a worker needs some 12 bytes for each.
     """

@@ -50,10 +50,10 @@ def published_routes() -> dict[str, tuple[str, ...]]:
 
 @config
 class Synthesize:
-    """routes: level -> prompts, by shipped name or path to a prompt file; `unscored` routes documents without a level. samples: answers
-    for each request. seed: moves every draw. batch_size: requests handed to the engine at a time. min_joined_share: share of a
-    document's tokens that must have been answered usably before its joined answers are kept. max_documents: ask about no more
-    documents than that, drawn by a seeded hash over all shards."""
+    """engine: the model that writes. routes: level -> prompts, by shipped name or path to a prompt file; `unscored` routes documents
+    without a level. samples: answers for each request. seed: moves every draw. batch_size: requests handed to the engine at a time.
+    min_joined_share: share of a document's tokens that must have been answered usably before its joined answers are kept.
+    max_documents: ask about no more documents than that, drawn by a seeded hash over all shards."""
 
     engine: EngineConfig = TransformersEngine()
     routes: dict[str, tuple[str, ...]] = field(default_factory=published_routes)
