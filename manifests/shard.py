@@ -161,14 +161,8 @@ class Shard:
         return storage.join(self.folder, "work", "scratch", f"{self.name}-{self.plan_hash[:12]}")
 
 
-def read_parquet(
-    artifact: Artifact | str, columns: list[str] | None = None, rows: int | None = None
-) -> Iterator[pa.Table]:
-    """The row groups of a Parquet file, one table each, or piece by piece: tables of at most `rows` rows, none across row groups.
-
-    Pieces that fit the processor's cache spare most of the time that memory takes. Raises InputError if the file is no readable Parquet
-    or lacks a column.
-    """
+def read_parquet(artifact: Artifact | str, columns: list[str] | None = None) -> Iterator[pa.Table]:
+    """The row groups of a Parquet file, one table each. Raises InputError if the file is no readable Parquet or lacks a column."""
     path = artifact if isinstance(artifact, str) else artifact.path
     with storage.open_read(path) as source:
         try:
@@ -182,11 +176,7 @@ def read_parquet(
             raise InputError(f"{path} has no column {', '.join(missing)}", "check which stage wrote it")
         for group in range(file.num_row_groups):
             try:
-                if rows is None:
-                    yield file.read_row_group(group, columns=columns)
-                    continue
-                for batch in file.iter_batches(rows, row_groups=[group], columns=columns):
-                    yield pa.Table.from_batches([batch])
+                yield file.read_row_group(group, columns=columns)
             except (pa.ArrowInvalid, OSError) as error:
                 raise InputError(f"{path} is damaged ({str(error).splitlines()[0]})", "make it again") from error
 

@@ -18,7 +18,7 @@ from stages.dedup.components import EDGES, write_edges
 from stages.dedup.settings import DedupSettings
 from stages.dedup.shuffle import UNBOUNDED, home_of, node_range, read_range, run_starts, write_by_partition
 from stages.dedup.synthetic import columns_of, compared_texts, parent_hashes
-from stages.dedup.texts import TEXT_ROWS, text_buffers
+from stages.dedup.texts import text_buffers
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -37,6 +37,7 @@ LOCAL = pa.schema(  # one row per document that is linked with another of its sh
 EXACT = pa.schema(  # one row per document of the shard: the 128-bit hash of its whole text
     [pa.field("exact_high", pa.uint64(), nullable=False), pa.field("exact_low", pa.uint64(), nullable=False)]
 )
+SIGN_ROWS = 8192  # documents whose text is looked at in one go
 
 
 def sign(settings: DedupSettings, partitions: int, shard: Shard) -> list[Counts]:
@@ -44,13 +45,15 @@ def sign(settings: DedupSettings, partitions: int, shard: Shard) -> list[Counts]
     `work/exact`: the hashes of its whole texts (`EXACT`)."""
     keys, rows, seen = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint64)], 0
     with shard.parquet("work/exact", EXACT, passing=True) as output:
-        for table in read_parquet(shard.inputs[0], columns_of(shard.inputs[0]), TEXT_ROWS):
-            found, document, exact = _keys(settings, table)
-            keys.append(found)
-            rows.append(document + np.uint64(seen))
-            output.write(pa.table([exact[:, 0], exact[:, 1]], schema=EXACT))
-            seen += table.num_rows
-            shard.report(seen)
+        for table in read_parquet(shard.inputs[0], columns=columns_of(shard.inputs[0])):
+            for start in range(0, table.num_rows, SIGN_ROWS):
+                batch = table.slice(start, SIGN_ROWS)
+                found, document, exact = _keys(settings, batch)
+                keys.append(found)
+                rows.append(document + np.uint64(seen))
+                output.write(pa.table([exact[:, 0], exact[:, 1]], schema=EXACT))
+                seen += len(batch)
+                shard.report(seen)
     write_keys(shard, np.concatenate(keys), np.concatenate(rows), partitions)
     return []
 

@@ -27,7 +27,7 @@ from stages.dedup.shuffle import (
     write_by_partition,
 )
 from stages.dedup.synthetic import columns_of, compared_texts, parent_hashes
-from stages.dedup.texts import TEXT_ROWS, text_buffers
+from stages.dedup.texts import text_buffers
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -97,7 +97,7 @@ def gather(settings: DedupSettings, partitions: int, shard: Shard) -> list[Count
     wanted = {"newest": ["date"], "best_quality": ["quality"]}.get(settings.survivor, [])
     exact = pa.concat_tables(read_parquet(hashes)).take(pa.array(row)) if len(row) else EXACT.empty_table()
     found, begin = [], 0
-    for table in read_parquet(document, columns_of(document, *wanted), TEXT_ROWS) if len(row) else ():
+    for table in read_parquet(document, columns=columns_of(document, *wanted)) if len(row) else ():
         start, stop = np.searchsorted(row, np.array([begin, begin + table.num_rows], np.uint64))
         if stop > start:
             rows = table.take(pa.array(row[start:stop] - np.uint64(begin)))

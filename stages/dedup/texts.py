@@ -9,8 +9,6 @@ import pyarrow.compute as pc
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-TEXT_ROWS = 1024  # documents that are read in one go: some MB of text, which stay in the processor's cache while they are worked on
-
 
 def text_buffers(texts: pa.ChunkedArray) -> "tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]":
     """Offsets and bytes of a string column, for the kernels; null counts as empty."""
