@@ -120,10 +120,11 @@ class Shard:
     ) -> Iterator[ParquetOutput]:
         """Write `<folder>/<where>/<name or shard name>.parquet`; it appears when the block ends without an error.
 
-        passing: what one pass hands to the next and nobody keeps: quick to write and read rather than small. level: of Zstandard else.
+        passing: what one pass hands to the next and nobody keeps: quick to write and read rather than small, and not synced (the
+        receipt's digest tells whether it survived a power cut). level: of Zstandard else.
         """
         path = storage.join(self.folder, where, f"{name or self.name}.parquet")
-        with storage.atomic_writer(path) as sink:
+        with storage.atomic_writer(path, passing) as sink:
             output = ParquetOutput(sink, schema, row_group_bytes, passing, level)
             yield output
             output.close()

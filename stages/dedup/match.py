@@ -88,7 +88,7 @@ def match(partitions: int, shard: Shard) -> list[Counts]:
     table = read_range(shard.inputs, "partition", partition, partition + 1, KEYS)
     key, node = table["key"].to_numpy(), table["node"].to_numpy()
     del table
-    key, node = sort_hashes(_stretched(key), node)
+    key, node = sort_hashes(stretched(key), node)
     starts = run_starts(key)
     first = np.repeat(node[starts], np.diff(starts, append=len(key)))
     linked = node != first
@@ -117,18 +117,18 @@ def clustered(
     return node, np.where(roots[place] == stands, component[place], stands)
 
 
-def partition_of(key: "npt.NDArray[np.uint64]", partitions: int) -> "npt.NDArray[np.uint32]":
-    """Partitions are equal ranges of keys, so that rows sorted by key are sorted by partition."""
-    return (((key >> np.uint64(32)) * np.uint64(partitions)) >> np.uint64(32)).astype(np.uint32)
-
-
-def _stretched(key: "npt.NDArray[np.uint64]") -> "npt.NDArray[np.uint64]":
+def stretched(key: "npt.NDArray[np.uint64]") -> "npt.NDArray[np.uint64]":
     """The keys of a partition, a narrow range, even over 64 bits again and in the same order: files come sorted, and sorting a few sorted
     runs by ranges writes to as few places at a time."""
     if not len(key):
         return key
     least = key.min()
-    return (key - least) * np.uint64((2**64 - 1) // (int(key.max() - least) + 1))
+    return (key - least) * np.uint64(max(1, (2**64 - 1) // (int(key.max() - least) + 1)))
+
+
+def partition_of(key: "npt.NDArray[np.uint64]", partitions: int) -> "npt.NDArray[np.uint32]":
+    """Partitions are equal ranges of keys, so that rows sorted by key are sorted by partition."""
+    return (((key >> np.uint64(32)) * np.uint64(partitions)) >> np.uint64(32)).astype(np.uint32)
 
 
 def _keys(

@@ -186,7 +186,7 @@ def _first_equal(members: pa.Table) -> "Rows":
 
 
 def _heads(settings: DedupSettings, members: pa.Table) -> tuple[pa.Table, pa.Table]:
-    """Of each text the member that ranks first, with how many have it; and the others, with whom they follow. Both in the order of nodes."""
+    """Of each text the member that ranks first, with how many have it; and the others, with whom they follow. Both by node."""
     if len(np.unique(members["exact_high"].to_numpy())) == members.num_rows:
         return members, COPIES.empty_table()
     order = _ranking(settings, members, []).to_numpy()

@@ -66,7 +66,7 @@ def shingle_sets(offsets: Offsets, data: Bytes, ngram: int, chosen: npt.NDArray[
     """The set of shingles of each text, as sorted distinct 64-bit hashes. chosen: of which texts, in this order; by default of all."""
     chosen = np.arange(len(offsets) - 1) if chosen is None else chosen
     starts, stops = offsets[:-1][chosen], offsets[1:][chosen]
-    room = int((stops - starts).sum()) // 2 + 2 * len(offsets)  # at most a word every two bytes
+    room = int((stops - starts).sum()) // 2 + 2 * (len(chosen) + 1)  # at most a word every two bytes
     sets = np.empty(room, dtype=np.uint64)
     bounds = np.zeros(len(chosen) + 1, dtype=np.int64)
     _shingle_all(starts, stops, data, *word_tables(), ngram, sets, bounds)
