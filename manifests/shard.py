@@ -192,5 +192,27 @@ def schema_of(artifact: Artifact | str) -> pa.Schema:
             raise _unreadable(path, error) from error
 
 
+def may_hold(artifact: Artifact | str, column: str, value: str) -> bool:
+    """Whether some row of a Parquet shard may have this value in a top-level string column, as far as the file's footer tells.
+
+    Raises InputError if the file is no readable Parquet.
+    """
+    path = artifact if isinstance(artifact, str) else artifact.path
+    with storage.open_read(path) as source:
+        try:
+            footer = pq.read_metadata(source)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise _unreadable(path, error) from error
+    places = [place for place in range(footer.num_columns) if footer.schema.column(place).path == column]
+    for group in range(footer.num_row_groups) if places else ():
+        bounds = footer.row_group(group).column(places[0]).statistics
+        if bounds is None or not bounds.has_min_max:
+            if bounds is None or bounds.num_values > 0:
+                return True
+        elif bounds.min <= value <= bounds.max:
+            return True
+    return False
+
+
 def _unreadable(path: str, error: Exception) -> InputError:
     return InputError(f"{path} is not a readable Parquet file ({str(error).splitlines()[0]})", "make it again")

@@ -28,7 +28,7 @@ def test_an_atomic_write_hashes_what_it_writes(tmp_path):
 
 @pytest.mark.parametrize(("passing", "synced"), [(False, 1), (True, 0)])
 def test_what_is_kept_waits_for_the_disk_and_what_passes_on_does_not(tmp_path, monkeypatch, passing, synced):
-    calls = []
+    calls: list[int] = []
     monkeypatch.setattr(os, "fsync", calls.append)
     with storage.atomic_writer(str(tmp_path / "file.bin"), passing) as file:
         file.write(b"some bytes")
