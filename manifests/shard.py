@@ -25,6 +25,7 @@ from manifests.watched import Watched
 
 ROW_GROUP_BYTES = 64 << 20
 COMPRESSION_LEVEL = 3
+READ_BUFFER = 1 << 20  # bytes of a column that are read at a time from a local file
 UNIQUE = ("id", "text", "url")  # columns whose values hardly repeat: a dictionary of them would be work for nothing
 
 
@@ -121,10 +122,11 @@ class Shard:
     ) -> Iterator[ParquetOutput]:
         """Write `<folder>/<where>/<name or shard name>.parquet`; it appears when the block ends without an error.
 
-        passing: what one pass hands to the next and nobody keeps: quick to write and read rather than small. level: of Zstandard else.
+        passing: what one pass hands to the next and nobody keeps: quick to write and read rather than small, and not synced (the
+        receipt's digest tells whether it survived a power cut). level: of Zstandard else.
         """
         path = storage.join(self.folder, where, f"{name or self.name}.parquet")
-        with storage.atomic_writer(path) as sink:
+        with storage.atomic_writer(path, passing) as sink:
             output = ParquetOutput(sink, schema, row_group_bytes, passing, level)
             yield output
             output.close()
@@ -175,7 +177,8 @@ def read_parquet(artifact: Artifact | str, columns: list[str] | None = None) -> 
         source = Watched(opened)
         try:
             # reading ahead pays for remote files; for local ones it only leaves threads at work on a file that turns out damaged
-            file = pq.ParquetFile(source, pre_buffer=storage.is_remote(path))
+            ahead = storage.is_remote(path)
+            file = pq.ParquetFile(source, pre_buffer=ahead, buffer_size=0 if ahead else READ_BUFFER)
         except (pa.ArrowInvalid, OSError) as error:
             source.check()
             raise _unreadable(path, error) from error
@@ -200,6 +203,28 @@ def schema_of(artifact: Artifact | str) -> pa.Schema:
         except (pa.ArrowInvalid, OSError) as error:
             source.check()
             raise _unreadable(path, error) from error
+
+
+def may_hold(artifact: Artifact | str, column: str, value: str) -> bool:
+    """Whether some row of a Parquet shard may have this value in a top-level string column, as far as the file's footer tells.
+
+    Raises InputError if the file is no readable Parquet.
+    """
+    path = artifact if isinstance(artifact, str) else artifact.path
+    with storage.open_read(path) as source:
+        try:
+            footer = pq.read_metadata(source)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise _unreadable(path, error) from error
+    places = [place for place in range(footer.num_columns) if footer.schema.column(place).path == column]
+    for group in range(footer.num_row_groups) if places else ():
+        bounds = footer.row_group(group).column(places[0]).statistics
+        if bounds is None or not bounds.has_min_max:
+            if bounds is None or bounds.num_values > 0:
+                return True
+        elif bounds.min <= value <= bounds.max:
+            return True
+    return False
 
 
 def _unreadable(path: str, error: Exception) -> InputError:

@@ -164,13 +164,14 @@ class HashingWriter:
 
 
 @contextmanager
-def atomic_writer(path: str) -> Iterator[HashingWriter]:
+def atomic_writer(path: str, passing: bool = False) -> Iterator[HashingWriter]:
     """Write `path` whole or not at all: it appears under its name when the block ends without an error.
 
+    passing: do not wait until the disk has it; after a power cut the file may be damaged, which its receipt's digest tells.
     Raises StorageError when the storage refuses (disk full, no permission).
     """
     try:
-        with _remote_spool(path) if is_remote(path) else _local_partial(local(path)) as file:
+        with _remote_spool(path) if is_remote(path) else _local_partial(local(path), not passing) as file:
             writer = HashingWriter(file)
             try:
                 yield writer
@@ -187,7 +188,7 @@ def atomic_writer(path: str) -> Iterator[HashingWriter]:
 
 
 @contextmanager
-def _local_partial(target: str) -> Iterator[IO[bytes]]:
+def _local_partial(target: str, synced: bool) -> Iterator[IO[bytes]]:
     folder, name = os.path.dirname(target) or ".", os.path.basename(target)
     try:
         os.makedirs(folder, exist_ok=True)
@@ -201,7 +202,8 @@ def _local_partial(target: str) -> Iterator[IO[bytes]]:
         with open(partial, "wb") as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            if synced:
+                os.fsync(file.fileno())
         os.replace(partial, target)
     except BaseException:
         if os.path.exists(partial):

@@ -34,21 +34,26 @@ KEYS = pa.schema(  # one row per key of the shard, sorted by key, and so by part
 LOCAL = pa.schema(  # one row per document that is linked with another of its shard, sorted by row
     [pa.field("row", pa.uint64(), nullable=False), pa.field("first", pa.uint64(), nullable=False)]
 )
-SPREAD = np.uint64(0x9E3779B97F4A7C15)  # makes the keys of a partition, a narrow range, even over 64 bits again
+EXACT = pa.schema(  # one row per document of the shard: the 128-bit hash of its whole text
+    [pa.field("exact_high", pa.uint64(), nullable=False), pa.field("exact_low", pa.uint64(), nullable=False)]
+)
 SIGN_ROWS = 8192  # documents whose text is looked at in one go
 
 
 def sign(settings: DedupSettings, partitions: int, shard: Shard) -> list[Counts]:
-    """Read one document shard's texts; write `work/sign`: its keys (`KEYS`), and `work/local`: its links within itself (`LOCAL`)."""
+    """Read one document shard's texts; write `work/sign`: its keys (`KEYS`), `work/local`: its links within itself (`LOCAL`), and
+    `work/exact`: the hashes of its whole texts (`EXACT`)."""
     keys, rows, seen = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint64)], 0
-    for table in read_parquet(shard.inputs[0], columns=columns_of(shard.inputs[0])):
-        for start in range(0, table.num_rows, SIGN_ROWS):
-            batch = table.slice(start, SIGN_ROWS)
-            found, document = _keys(settings, batch)
-            keys.append(found)
-            rows.append(document + np.uint64(seen))
-            seen += len(batch)
-            shard.report(seen)
+    with shard.parquet("work/exact", EXACT, passing=True) as output:
+        for table in read_parquet(shard.inputs[0], columns=columns_of(shard.inputs[0])):
+            for start in range(0, table.num_rows, SIGN_ROWS):
+                batch = table.slice(start, SIGN_ROWS)
+                found, document, exact = _keys(settings, batch)
+                keys.append(found)
+                rows.append(document + np.uint64(seen))
+                output.write(pa.table([exact[:, 0], exact[:, 1]], schema=EXACT))
+                seen += len(batch)
+                shard.report(seen)
     write_keys(shard, np.concatenate(keys), np.concatenate(rows), partitions)
     return []
 
@@ -65,12 +70,9 @@ def write_keys(
     least = row[starts]  # rows came in order
     first = np.repeat(least, np.diff(starts, append=len(key)))
     linked, firsts = forest(row[row != first], first[row != first])
-    key, row = key[starts], least
-    place = np.searchsorted(linked, row)
-    inside = place < len(linked)
-    inside[inside] = linked[place[inside]] == row[inside]
-    row[inside] = firsts[place[inside]]
-    node = row + np.uint64(node_range(home_of(shard.name))[0])
+    stands = np.arange(int(row.max(initial=0)) + 1, dtype=np.uint64)
+    stands[linked] = firsts
+    key, node = key[starts], stands[least] + np.uint64(node_range(home_of(shard.name))[0])
     with shard.parquet(f"work/sign{whose}", KEYS, row_group_bytes=UNBOUNDED, passing=True) as output:
         write_by_partition(output, pa.table([partition_of(key, partitions), key, node], schema=KEYS), partitions)
     with shard.parquet(f"work/local{whose}", LOCAL, passing=True) as output:
@@ -86,7 +88,7 @@ def match(partitions: int, shard: Shard) -> list[Counts]:
     table = read_range(shard.inputs, "partition", partition, partition + 1, KEYS)
     key, node = table["key"].to_numpy(), table["node"].to_numpy()
     del table
-    key, node = sort_hashes(key * SPREAD, node)  # equal keys side by side, in whatever order
+    key, node = sort_hashes(stretched(key), node)
     starts = run_starts(key)
     first = np.repeat(node[starts], np.diff(starts, append=len(key)))
     linked = node != first
@@ -115,13 +117,24 @@ def clustered(
     return node, np.where(roots[place] == stands, component[place], stands)
 
 
+def stretched(key: "npt.NDArray[np.uint64]") -> "npt.NDArray[np.uint64]":
+    """The keys of a partition, a narrow range, even over 64 bits again and in the same order: files come sorted, and sorting a few sorted
+    runs by ranges writes to as few places at a time."""
+    if not len(key):
+        return key
+    least = key.min()
+    return (key - least) * np.uint64(max(1, (2**64 - 1) // (int(key.max() - least) + 1)))
+
+
 def partition_of(key: "npt.NDArray[np.uint64]", partitions: int) -> "npt.NDArray[np.uint32]":
     """Partitions are equal ranges of keys, so that rows sorted by key are sorted by partition."""
     return (((key >> np.uint64(32)) * np.uint64(partitions)) >> np.uint64(32)).astype(np.uint32)
 
 
-def _keys(settings: DedupSettings, table: pa.Table) -> "tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]":
-    """(key, document) pairs, ordered by document."""
+def _keys(
+    settings: DedupSettings, table: pa.Table
+) -> "tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64], npt.NDArray[np.uint64]]":
+    """Keys and the documents that have them, ordered by document; and the exact hashes of all: uint64[documents, 2]."""
     from stages.kernels import minhash
     from stages.kernels.shingles import exact_hashes
 
@@ -143,4 +156,4 @@ def _keys(settings: DedupSettings, table: pa.Table) -> "tuple[npt.NDArray[np.uin
         wanted = np.concatenate([np.ones((len(texts), 1), bool), wanted], axis=1)
     found ^= parent_hashes(table)[:, None]
     document = np.repeat(np.arange(len(texts), dtype=np.uint64)[:, None], found.shape[1], axis=1)
-    return found[wanted], document[wanted]
+    return found[wanted], document[wanted], exact

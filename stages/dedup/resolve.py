@@ -15,7 +15,7 @@ from manifests.receipt import Counts
 from manifests.shard import Shard, read_parquet
 from stages.dedup.components import CLUSTERS, partition_of_node
 from stages.dedup.earlier import EARLIER, fall_to_earlier
-from stages.dedup.match import clustered
+from stages.dedup.match import EXACT, clustered
 from stages.dedup.settings import DedupSettings
 from stages.dedup.shuffle import (
     UNBOUNDED,
@@ -31,6 +31,8 @@ from stages.dedup.texts import text_buffers
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+    from stages.kernels.shingles import Shingles
 
     Rows = npt.NDArray[np.int64]
 
@@ -88,21 +90,24 @@ class Fates:
 def gather(settings: DedupSettings, partitions: int, shard: Shard) -> list[Counts]:
     """Read one document shard (and which of its rows are in clusters); write `work/gather`: their texts (`MEMBERS`), and
     `work/copies`: who shares one (`COPIES`)."""
-    document, local, *clusters = shard.inputs
+    document, local, hashes, *clusters = shard.inputs
     first, end = node_range(home_of(shard.name))
     node, component = clustered(local, read_range(clusters, "node", first, end, CLUSTERS).sort_by("node"), first)
     row = node - np.uint64(first)
     wanted = {"newest": ["date"], "best_quality": ["quality"]}.get(settings.survivor, [])
+    exact = pa.concat_tables(read_parquet(hashes)).take(pa.array(row)) if len(row) else EXACT.empty_table()
     found, begin = [], 0
     for table in read_parquet(document, columns=columns_of(document, *wanted)) if len(row) else ():
         start, stop = np.searchsorted(row, np.array([begin, begin + table.num_rows], np.uint64))
         if stop > start:
             rows = table.take(pa.array(row[start:stop] - np.uint64(begin)))
-            found.append(_members(settings, rows, node[start:stop], component[start:stop], partitions))
+            here = exact.slice(start, stop - start)
+            found.append(_members(settings, rows, here, node[start:stop], component[start:stop], partitions))
         begin += table.num_rows
     members = pa.concat_tables([MEMBERS.empty_table(), *found])
     members, copies = _heads(settings, members) if settings.exact else (members, COPIES.empty_table())
-    members = members.sort_by([("partition", "ascending"), ("node", "ascending")])
+    if partitions > 1:  # one partition's are in order as they are
+        members = members.take(pa.array(np.argsort(members["partition"].to_numpy(), kind="stable")))
     with shard.parquet("work/gather", MEMBERS, row_group_bytes=UNBOUNDED, passing=True) as output:
         write_by_partition(output, members, partitions)
     with shard.parquet("work/copies", COPIES, passing=True) as output:
@@ -115,18 +120,20 @@ def resolve(settings: DedupSettings, gathered: int, shard: Shard) -> list[Counts
 
     The inputs are `gathered` files of `MEMBERS`, then files of `earlier.EARLIER`.
     """
+    from stages.kernels.shingles import shingle_sets
+
     partition = int(shard.name)
     members = read_range(shard.inputs[:gathered], "partition", partition, partition + 1, MEMBERS)
     earlier = read_range(shard.inputs[gathered:], "partition", partition, partition + 1, EARLIER).sort_by("component")
     order = _ranking(settings, members, [("component", "ascending")])
-    texts, members = members["text"], members.drop_columns(["text"]).take(order)
+    texts, members = text_buffers(members["text"]), members.drop_columns(["text"]).take(order)
     twin = _first_equal(members) if settings.exact else np.arange(members.num_rows)
     decided = [DECISIONS.empty_table()]
     for start, stop in _blocks(members):
         block, equal = members.slice(start, stop - start), twin[start:stop] - start
         heads = np.flatnonzero(equal == np.arange(stop - start))  # one for each text; the others go where it goes
-        compared = texts.take(order.slice(start, stop - start).take(pa.array(heads)))
-        fates = _fates(settings, block.take(pa.array(heads)), compared, _of_clusters(earlier, block))
+        shingles = shingle_sets(*texts, settings.ngram, order.to_numpy()[start:stop][heads].astype(np.int64))
+        fates = _fates(settings, block.take(pa.array(heads)), shingles, _of_clusters(earlier, block))
         decided.append(_decisions(block, equal, np.searchsorted(heads, equal), heads, fates))
     with shard.parquet("work/resolve", DECISIONS, row_group_bytes=UNBOUNDED, passing=True) as output:
         write_by_node(output, pa.concat_tables(decided).sort_by("node"))
@@ -136,14 +143,12 @@ def resolve(settings: DedupSettings, gathered: int, shard: Shard) -> list[Counts
 def _members(
     settings: DedupSettings,
     rows: pa.Table,
+    exact: pa.Table,
     node: "npt.NDArray[np.uint64]",
     component: "npt.NDArray[np.uint64]",
     partitions: int,
 ) -> pa.Table:
-    from stages.kernels.shingles import exact_hashes
-
     parents = parent_hashes(rows)
-    exact = exact_hashes(*text_buffers(rows["text"])) ^ parents[:, None]
     compared = compared_texts(rows, settings.template)
     texts = rows["text"] if compared is None else compared
     columns = {
@@ -151,8 +156,8 @@ def _members(
         "component": pa.array(component),
         "node": pa.array(node),
         "id": rows["id"],
-        "exact_high": pa.array(exact[:, 0]),
-        "exact_low": pa.array(exact[:, 1]),
+        "exact_high": pa.array(exact["exact_high"].to_numpy() ^ parents),
+        "exact_low": pa.array(exact["exact_low"].to_numpy() ^ parents),
         "parent": pa.array(parents),
         "documents": pa.array(np.ones(len(node), np.int32)),
         "text_bytes": pc.fill_null(pc.binary_length(rows["text"]), 0),
@@ -181,17 +186,18 @@ def _first_equal(members: pa.Table) -> "Rows":
 
 
 def _heads(settings: DedupSettings, members: pa.Table) -> tuple[pa.Table, pa.Table]:
-    """Of each text the member that ranks first, with how many have it; and the others, with whom they follow."""
+    """Of each text the member that ranks first, with how many have it; and the others, with whom they follow. Both by node."""
     if len(np.unique(members["exact_high"].to_numpy())) == members.num_rows:
         return members, COPIES.empty_table()
-    members = members.take(_ranking(settings, members, []))
-    first = _first_equal(members)
+    order = _ranking(settings, members, []).to_numpy()
+    first = np.empty(len(order), dtype=np.int64)
+    first[order] = order[_first_equal(members.drop_columns(["text"]).take(pa.array(order)))]
     is_head = first == np.arange(len(first))
     node = members["node"].to_numpy()
     place = members.schema.get_field_index("documents")
     counts = pa.array(np.bincount(first, minlength=len(first)).astype(np.int32))
     members = members.set_column(place, MEMBERS.field(place), counts)
-    copies = pa.table([node[~is_head], node[first[~is_head]]], schema=COPIES).sort_by("node")
+    copies = pa.table([node[~is_head], node[first[~is_head]]], schema=COPIES)
     return members.filter(pa.array(is_head)), copies
 
 
@@ -214,16 +220,15 @@ def _of_clusters(earlier: pa.Table, block: pa.Table) -> pa.Table:
     return earlier.slice(start, stop - start)
 
 
-def _fates(settings: DedupSettings, heads: pa.Table, texts: pa.ChunkedArray, earlier: pa.Table) -> Fates:
+def _fates(settings: DedupSettings, heads: pa.Table, shingles: "Shingles", earlier: pa.Table) -> Fates:
     """What becomes of the distinct texts of some whole clusters, which come in the order of the survivor rule."""
     from stages.dedup.clusters import choose_survivors
     from stages.kernels.minhash import keys_of_signatures, signatures
-    from stages.kernels.shingles import shingle_sets
 
     number = np.arange(heads.num_rows)
     survivor, similarity = number, np.ones(len(number))
     outside, equal = np.full(len(number), -1), np.zeros(len(number), bool)
-    shingles, scheme = shingle_sets(*text_buffers(texts), settings.ngram), settings.make_scheme()
+    scheme = settings.make_scheme()
     component = heads["component"].to_numpy()
     if earlier.num_rows:
         exact = np.stack([heads["exact_high"].to_numpy(), heads["exact_low"].to_numpy()], axis=1)

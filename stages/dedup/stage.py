@@ -50,7 +50,7 @@ MOST_PARTITIONS = 1 << 16
 class Dedup(DedupSettings):
     """Remove exact and near duplicates."""
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reads: ClassVar[str] = "documents"
 
     def adds(self) -> tuple[pa.Field, ...]:
@@ -84,7 +84,12 @@ class Dedup(DedupSettings):
         found = yield from candidate_clusters(keys, partitions, homes)
 
         gathering = {  # a shard that could not be read is in quarantine and goes no further
-            name: (documents[name], *_outputs_of(signed, name, "work/local"), *found(home_of(name)))
+            name: (
+                documents[name],
+                *_outputs_of(signed, name, "work/local"),
+                *_outputs_of(signed, name, "work/exact"),
+                *found(home_of(name)),
+            )
             for name in signed.receipts
         }
         gathered = yield Pass("gather", gathering, partial(gather, self, partitions), depends_on=cut)

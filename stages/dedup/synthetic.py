@@ -12,27 +12,30 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from manifests.shard import schema_of
+from manifests.shard import may_hold, schema_of
 from manifests.storage import Artifact
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-COLUMNS = ("id", "text", "kind", "lineage")
+ACTUAL_COLUMNS = ("id", "text")
+COLUMNS = (*ACTUAL_COLUMNS, "kind", "lineage")
+SYNTHETIC = "synthetic"
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
 def columns_of(artifact: Artifact, *further: str) -> list[str]:
-    """Those of the columns that comparing needs, and of `further`, that the shard has."""
+    """Those of the columns that comparing needs, and of `further`, that the shard has. Where no row is synthetic, fewer are needed."""
     names = schema_of(artifact).names
-    return [name for name in (*COLUMNS, *further) if name in names or name in ("id", "text")]
+    wanted = COLUMNS if may_hold(artifact, "kind", SYNTHETIC) else ACTUAL_COLUMNS
+    return [name for name in (*wanted, *further) if name in names or name in ACTUAL_COLUMNS]
 
 
 def synthetic_rows(table: pa.Table) -> pa.ChunkedArray | None:
     """Which rows are synthetic, or None if none is."""
     if "kind" not in table.column_names:
         return None
-    found = pc.fill_null(pc.equal(table["kind"], "synthetic"), False)
+    found = pc.fill_null(pc.equal(table["kind"], SYNTHETIC), False)
     return found if pc.any(found).as_py() else None
 
 

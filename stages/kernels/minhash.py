@@ -193,7 +193,7 @@ def _sign_all(
     exact: Any,
     counts: Any,
 ) -> None:
-    words = np.empty(most_words(offsets), dtype=np.uint64)
+    words = np.empty(most_words(offsets[:-1], offsets[1:]), dtype=np.uint64)
     shingles = np.empty(len(words), dtype=np.uint64)
     minima = np.empty(len(multiplier), dtype=np.uint32)
     full = np.empty(len(multiplier), dtype=np.int64)

@@ -62,12 +62,14 @@ def sort_hashes(hashes: UInt64Array, payload: UInt64Array) -> tuple[UInt64Array,
     return ordered, carried
 
 
-def shingle_sets(offsets: Offsets, data: Bytes, ngram: int) -> Shingles:
-    """The set of shingles of each text, as sorted distinct 64-bit hashes."""
-    room = int(offsets[-1] - offsets[0]) // 2 + 2 * len(offsets)  # at most a word every two bytes
+def shingle_sets(offsets: Offsets, data: Bytes, ngram: int, chosen: npt.NDArray[np.int64] | None = None) -> Shingles:
+    """The set of shingles of each text, as sorted distinct 64-bit hashes. chosen: of which texts, in this order; by default of all."""
+    chosen = np.arange(len(offsets) - 1) if chosen is None else chosen
+    starts, stops = offsets[:-1][chosen], offsets[1:][chosen]
+    room = int((stops - starts).sum()) // 2 + 2 * (len(chosen) + 1)  # at most a word every two bytes
     sets = np.empty(room, dtype=np.uint64)
-    bounds = np.zeros(len(offsets), dtype=np.int64)
-    _shingle_all(offsets, data, *word_tables(), ngram, sets, bounds)
+    bounds = np.zeros(len(chosen) + 1, dtype=np.int64)
+    _shingle_all(starts, stops, data, *word_tables(), ngram, sets, bounds)
     return Shingles(sets[: bounds[-1]], bounds)  # pages of the rest were never touched
 
 
@@ -168,11 +170,11 @@ def hash_shingles(words: Any, count: int, ngram: int, out: Any) -> int:
 
 
 @numba.njit(cache=True, nogil=True)
-def most_words(offsets: Any) -> int:
+def most_words(starts: Any, stops: Any) -> int:
     """Room for the words of the longest text."""
     longest = 0
-    for i in range(len(offsets) - 1):
-        longest = max(longest, offsets[i + 1] - offsets[i])
+    for i in range(len(starts)):
+        longest = max(longest, stops[i] - starts[i])
     return longest // 2 + 2
 
 
@@ -191,20 +193,22 @@ def jaccard(left: Any, right: Any) -> float:
 
 @numba.njit(cache=True, nogil=True)
 def _exact_all(offsets: Any, data: Any, kinds: Any, lower: Any, exact: Any) -> None:
-    words = np.empty(most_words(offsets), dtype=np.uint64)
+    words = np.empty(most_words(offsets[:-1], offsets[1:]), dtype=np.uint64)
     for i in range(len(offsets) - 1):
         hash_words(data, offsets[i], offsets[i + 1], kinds, lower, words, exact[i])
 
 
 @numba.njit(cache=True, nogil=True)
-def _shingle_all(offsets: Any, data: Any, kinds: Any, lower: Any, ngram: int, sets: Any, bounds: Any) -> None:
-    words = np.empty(most_words(offsets), dtype=np.uint64)
+def _shingle_all(
+    starts: Any, stops: Any, data: Any, kinds: Any, lower: Any, ngram: int, sets: Any, bounds: Any
+) -> None:
+    words = np.empty(most_words(starts, stops), dtype=np.uint64)
     shingles = np.empty(len(words), dtype=np.uint64)
     exact = np.empty(2, dtype=np.uint64)
     ends = np.empty(len(words) + 1, dtype=np.int64)
     end = 0
-    for i in range(len(offsets) - 1):
-        count = hash_words(data, offsets[i], offsets[i + 1], kinds, lower, words, exact)
+    for i in range(len(starts)):
+        count = hash_words(data, starts[i], stops[i], kinds, lower, words, exact)
         found = hash_shingles(words, count, ngram, shingles)
         end += _sort_distinct(shingles[:found], sets[end : end + found], ends)
         bounds[i + 1] = end

@@ -26,6 +26,16 @@ def test_an_atomic_write_hashes_what_it_writes(tmp_path):
     assert storage.list_files(str(tmp_path)) == [path]
 
 
+@pytest.mark.parametrize(("passing", "synced"), [(False, 1), (True, 0)])
+def test_what_is_kept_waits_for_the_disk_and_what_passes_on_does_not(tmp_path, monkeypatch, passing, synced):
+    calls: list[int] = []
+    monkeypatch.setattr(os, "fsync", calls.append)
+    with storage.atomic_writer(str(tmp_path / "file.bin"), passing) as file:
+        file.write(b"some bytes")
+    assert len(calls) == synced
+    assert (tmp_path / "file.bin").read_bytes() == b"some bytes"
+
+
 def test_a_failed_write_leaves_the_old_file_and_no_partial(tmp_path):
     path = str(tmp_path / "file.bin")
     storage.write_bytes(path, b"old")

@@ -90,6 +90,14 @@ def test_whole_text_hash_sees_case_punctuation_and_where_words_are_cut():
     assert len(set(exact_of(["a b", "A b", "a, b", "ab", "b a", "a b b", ""]))) == 7
 
 
+def test_chosen_texts_come_in_the_order_asked_for():
+    texts = ["one two three four five six", "", "a b c d e f g", "one two"]
+    offsets, data = text_buffers(pa.chunked_array([pa.array(texts)]))
+    found = shingles.shingle_sets(offsets, data, 5, np.array([2, 0]))
+    assert found.offsets.tolist() == [0, 3, 5]
+    assert found.hashes.tolist() == [*sets_of(texts)[2], *sets_of(texts)[0]]
+
+
 def test_case_and_punctuation_do_not_change_shingles():
     one, other = sets_of(["The quick, brown fox -- JUMPS over!", "the Quick brown fox jumps “over”"])
     assert one.tolist() == other.tolist()
