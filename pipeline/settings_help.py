@@ -16,6 +16,7 @@ import yaml
 
 from manifests.config import as_plain
 from pipeline.catalogue import stage_class
+from pipeline.setting_types import type_name
 
 LONGEST_DEFAULT = 100  # characters
 _COMMENT = re.compile(r"^    (\w+): [^#\n]*  # (.+)$", re.MULTILINE)
@@ -43,7 +44,7 @@ def _settings(cls: Any, prefix: str) -> Iterator[Setting]:
         if field.name == "kind" and typing.get_origin(hint) is typing.Literal:
             continue  # told by the heading of this kind's settings
         if not dataclasses.is_dataclass(hint):
-            text = ": ".join(filter(None, [_type_name(hint), meaning_of.get(field.name)]))
+            text = ": ".join(filter(None, [type_name(hint), meaning_of.get(field.name)]))
             yield Setting(key, f"{key}{_default(field)}", text)
         for suffix, nested in inner:
             if len(inner) > 1:
@@ -70,25 +71,6 @@ def _configurations(hint: Any) -> Iterator[tuple[str, Any]]:
 
 def _is_mapping(origin: Any) -> bool:
     return isinstance(origin, type) and issubclass(origin, Mapping)
-
-
-def _type_name(hint: Any) -> str:
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if hint is type(None):
-        return "null"
-    if origin is typing.Annotated:
-        return _type_name(arguments[0])
-    if origin is typing.Literal:
-        return " | ".join(map(str, arguments))
-    if origin in (typing.Union, types.UnionType):
-        return " | ".join(dict.fromkeys(map(_type_name, arguments)))
-    if origin in (tuple, list):
-        return f"list of {_type_name(arguments[0])}"
-    if _is_mapping(origin):
-        return f"mapping of {_type_name(arguments[0])} to {_type_name(arguments[1])}"
-    if dataclasses.is_dataclass(hint):
-        return "mapping"
-    return {"str": "text", "Any": "anything"}.get(name := getattr(hint, "__name__", str(hint)), name)
 
 
 def _default(field: Any) -> str:
