@@ -3,7 +3,7 @@
 While the files are few, a task opens each and reads its row groups. With F files and R readers that is F x R small reads, and a file cut
 for R readers has a footer as long as R: at a billion documents it is the footers that are read. So above `FAN_IN` files a pass `collect-X`
 comes between: a task takes `FAN_IN` files and a range of readers, and writes one file, sorted and cut for these readers. Then a
-reader opens F / FAN_IN files, the first pass cuts its files coarsely, and no read is small. Rows travel twice; files number as many
+reader opens F / `FAN_IN` files, the first pass cuts its files coarsely, and no read is small. Rows travel twice; files number as many
 as there are times `COLLECT_BYTES` in them.
 """
 

@@ -22,8 +22,9 @@ from manifests.storage import Artifact
 from manifests.watched import Watched
 
 ROW_BITS = 40  # rows of a shard; 24 bits are left for shards
-NODE_GROUP_ROWS = 1 << 18
-FAN_IN = 256  # files that a reader opens, and row groups that a file is cut into
+FAN_IN = 512  # files that a reader opens
+MOST_GROUPS = 256  # row groups that a file is cut into
+LEAST_NODE_ROWS = 1 << 12  # of a row group; a smaller one would cost more to find than to read
 UNBOUNDED = 1 << 62  # row groups end where the writer says, not at a size
 
 
@@ -48,8 +49,8 @@ def read_range(artifacts: Sequence[Artifact], column: str, first: int, end: int,
 
 def write_by_partition(output: ParquetOutput, table: pa.Table, partitions: int) -> None:
     """Write rows sorted by their `partition` column, one row group for each partition, or for some neighbouring ones if there are more
-    than `FAN_IN` of them."""
-    group = table["partition"].to_numpy() // np.uint32(-(-partitions // FAN_IN))
+    than `MOST_GROUPS` of them."""
+    group = table["partition"].to_numpy() // np.uint32(-(-partitions // MOST_GROUPS))
     starts = run_starts(group)
     for start, length in zip(starts, np.diff(starts, append=table.num_rows), strict=True):
         output.write(table.slice(start, length))
@@ -57,9 +58,11 @@ def write_by_partition(output: ParquetOutput, table: pa.Table, partitions: int) 
 
 
 def write_by_node(output: ParquetOutput, table: pa.Table) -> None:
-    """Write rows sorted by their `node` column, in row groups small enough that a shard's reader skips most of them."""
-    for start in range(0, table.num_rows, NODE_GROUP_ROWS):
-        output.write(table.slice(start, NODE_GROUP_ROWS))
+    """Write rows sorted by their `node` column, in row groups small enough that a shard's reader skips most of them: it opens every file,
+    so what it reads in vain grows with the corpus."""
+    rows = max(LEAST_NODE_ROWS, -(-table.num_rows // MOST_GROUPS))
+    for start in range(0, table.num_rows, rows):
+        output.write(table.slice(start, rows))
         output.flush()
 
 
