@@ -61,7 +61,7 @@ def parse_headers(lines: list[bytes]) -> dict[str, str]:
             headers[last] += " " + line.strip().decode("latin-1")
             continue
         name, colon, value = line.partition(b":")
-        last = name.strip().lower().decode("latin-1") if colon else ""
+        last = name.strip().decode("latin-1").lower() if colon else ""
         if last in headers:
             last = ""
         elif last:
