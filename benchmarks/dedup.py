@@ -35,6 +35,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks import dedup_corpus  # noqa: E402 - the checkout is the package
+from benchmarks.memory import peak_mb  # noqa: E402
 
 THRESHOLD = 0.8
 CHECKED = 20_000
@@ -96,12 +97,6 @@ def only_dedup(output: str, paths: list[str]) -> None:
     run_step(step, tuple(paths), f"{output}/dedup", InlineRunner())
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     print(json.dumps({"cpu": cpu, "wall": wall, "peak_mb": peak_mb()}))
-
-
-def peak_mb() -> float:
-    """Of this process alone: what getrusage tells of a child includes its parent at the time of the fork."""
-    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
-    return int(line.split()[1]) / 1024
 
 
 def quality(output: Path, pairs: list[dedup_corpus.Pair], paired: dict[str, str]) -> tuple[float, float, list[str]]:

@@ -12,7 +12,6 @@ Prints each pass, checks the clusters against those that were planted, and print
 
 import argparse
 import json
-import resource
 import sys
 import tempfile
 import time
@@ -26,7 +25,8 @@ import pyarrow.parquet as pq
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from manifests.receipt import Counts  # noqa: E402 - the checkout is the package
+from benchmarks.memory import peak_mb  # noqa: E402 - the checkout is the package
+from manifests.receipt import Counts  # noqa: E402
 from manifests.shard import Shard  # noqa: E402
 from pipeline.execute import Job, execute  # noqa: E402
 from pipeline.runner import InlineRunner  # noqa: E402
@@ -115,10 +115,6 @@ class Watching(InlineRunner):
             seconds = time.process_time() - started
             line = f"{todo[0].pass_name:14} {len(todo):5} tasks {seconds:8.1f} CPU s {written / 1e6:9.0f} MB {files:6} files"
             print(f"{line}  peak {peak_mb():6.0f} MB", flush=True)
-
-
-def peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def check(stage: Matching, folder: Path) -> tuple[int, int]:

@@ -10,7 +10,6 @@ does nothing but one part, less what it held before it had the texts. The last l
 import argparse
 import io
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -20,6 +19,8 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
+
+from benchmarks.memory import peak_mb  # noqa: E402 - the checkout is the package
 
 PATHOLOGIES = ("one letter", "one line", "one page")
 
@@ -92,10 +93,6 @@ def timed(work: Callable[[Any], Any], argument: Any) -> tuple[Any, float]:
     started = time.process_time()
     result = work(argument)
     return result, time.process_time() - started
-
-
-def peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
 
 def real_texts(folder: Path, size: int) -> Iterator[str]:

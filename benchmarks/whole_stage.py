@@ -7,14 +7,13 @@ C4QualityFilter, FineWebQualityFilter, ParquetWriter, one task. Both read the sa
 time, processes that they start included. datatrove downloads its language model when it starts; here it is given the lid.176 that ships
 with corpusmill (`LocalLanguageFilter`), the same model that ours uses.
 
-Memory: the peak of a process that runs ours over a generated WARC of 2 GB (--quick: 256 MB), real pages repeated with other URLs. The
-last line is JSON: `stage_mb_s.NAME`, `peak_mb`.
+Memory: the peak of a process that runs ours over a generated WARC of 2 GB (--quick: 256 MB), real pages repeated with other URLs, plus
+that of the process in which pages are extracted. The last line is JSON: `stage_mb_s.NAME`, `peak_mb`.
 """
 
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
+
+from benchmarks.memory import peak_mb_with_children  # noqa: E402 - the checkout is the package
 
 FULL, QUICK = 2 << 30, 256 << 20  # bytes of the generated WARC
 PAGES = 150
@@ -173,7 +174,7 @@ def peak_of_generated(data: Path, folder: Path, size: int) -> float:
 
 def main_of_child(warc: Path, folder: Path) -> None:
     run_ours(warc, folder)
-    print(round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
+    print(round(peak_mb_with_children()))
 
 
 def main() -> None:
