@@ -241,17 +241,20 @@ def inspect(root: Root, as_json: Json = False) -> None:
 
 @app.command(rich_help_panel="Looking")
 def verify(root: Root, as_json: Json = False) -> None:
-    """Check every file, count and parent against the manifests. Exit code 4 if something does not hold."""
+    """Check every file, count and parent against the manifests. Exit code 4 if something does not hold, 3 if all does but shards are
+    quarantined."""
+    from manifests.tables import verdict_line
     from manifests.verify import verify as verify_run
 
-    checked, problems = verify_run(root)
+    verdict = verify_run(root)
     if as_json:
-        typer.echo(json.dumps({"files": checked, "problems": problems}, ensure_ascii=False))
+        typer.echo(json.dumps(vars(verdict), ensure_ascii=False))
     else:
-        summary = f"{len(problems)} problems" if problems else "all hold"
-        typer.echo("\n".join([*problems, f"{checked} files checked, {summary}"]))
-    if problems:
+        typer.echo("\n".join([*verdict.problems, *verdict.quarantined, verdict_line(verdict)]))
+    if verdict.problems:
         raise typer.Exit(NOT_VERIFIED)
+    if verdict.quarantined:
+        raise typer.Exit(QUARANTINED)
 
 
 @app.command(rich_help_panel="Looking")

@@ -23,7 +23,7 @@ def find_stages(root: str) -> Found:
     """What lies at `root` (a stage's folder) or directly below it (a run's). Raises InputError if that is no stage, finished or begun."""
     found = Found()
     manifests = []
-    for folder in [root] if is_stage(root) else sorted(filter(is_stage, _folders(root))):
+    for folder in [root] if is_stage(root) else sorted(filter(is_stage, folders_in(root))):
         if not has_manifest(folder):
             found.unfinished.append(folder)
             continue
@@ -52,7 +52,8 @@ def is_stage(folder: str) -> bool:
     return any(storage.exists(storage.join(folder, name)) for name in (MANIFEST, STARTED, "receipts"))
 
 
-def _folders(root: str) -> list[str]:
+def folders_in(root: str) -> list[str]:
+    """What lies directly in `root`: folders, and files too. Empty if there is no such folder."""
     if storage.is_remote(root):
         store, inner = storage.filesystem(root)
         names = (

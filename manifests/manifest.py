@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from manifests import storage
@@ -19,6 +19,10 @@ from manifests.storage import Artifact
 
 MANIFEST = "manifest.json"
 STARTED = "work/started.json"  # a manifest without outputs: what a folder was begun for that is not finished
+
+
+class OtherVersion(InputError):
+    """A manifest that another version of corpusmill wrote, in a form that this one does not know."""
 
 
 @dataclass
@@ -76,6 +80,10 @@ class Manifest:
         return [output for output in self.outputs if output.path.startswith(below)]
 
 
+_FIELDS = {item.name for item in fields(Manifest)} - {"folder"}
+_REQUIRED = {"stages", "software", "config", "digest"}
+
+
 def write_manifest(manifest: Manifest, folder: str, name: str = MANIFEST) -> Artifact:
     record = asdict(manifest)
     del record["folder"]
@@ -93,7 +101,7 @@ def has_manifest(folder: str) -> bool:
 
 
 def read_manifest(folder: str, name: str = MANIFEST) -> Manifest:
-    """Raises InputError if the folder holds no readable manifest."""
+    """Raises InputError if the folder holds no readable manifest, OtherVersion if it is not in today's form."""
     path = storage.join(folder, name)
     if not storage.exists(path):
         raise InputError(
@@ -101,6 +109,7 @@ def read_manifest(folder: str, name: str = MANIFEST) -> Manifest:
         )
     try:
         record = json.loads(storage.read_bytes(path))
+        _refuse_other_version(record, folder)
         record.pop("digest")
         record.setdefault("verbs", record["stages"])
         record["outputs"] = [
@@ -113,6 +122,17 @@ def read_manifest(folder: str, name: str = MANIFEST) -> Manifest:
         return Manifest(**record, folder=folder)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} is damaged ({error})", "run the stage again; finished shards are kept") from error
+
+
+def _refuse_other_version(record: Any, folder: str) -> None:
+    if not isinstance(record, dict) or "plan_hash" not in record:
+        raise ValueError("it is no manifest of a stage")
+    odd = sorted((_REQUIRED - record.keys()) | (record.keys() - _FIELDS - {"digest"}))
+    if odd:
+        raise OtherVersion(
+            f"{folder} was written by another version of corpusmill (its manifest differs in {', '.join(odd)})",
+            "read it with that version, or make it anew: the stage's command with --replace",
+        )
 
 
 def claimed_digest(folder: str) -> str:

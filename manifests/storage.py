@@ -44,7 +44,7 @@ class Artifact:
 
     @property
     def name(self) -> str:
-        return self.path.rstrip("/").rsplit("/", 1)[-1]
+        return name_of(self.path)
 
     @property
     def stem(self) -> str:
@@ -52,9 +52,14 @@ class Artifact:
         return stem_of(self.path)
 
 
+def name_of(path: str) -> str:
+    """The last part of a path: the name of the file or folder itself."""
+    return path.rstrip("/").rsplit("/", 1)[-1]
+
+
 def stem_of(path: str) -> str:
     """The name of the file at `path` without known suffixes."""
-    name = path.rstrip("/").rsplit("/", 1)[-1]
+    name = name_of(path)
     while (cut := name.rpartition("."))[0] and cut[2].lower() in _SUFFIXES:
         name = cut[0]
     return name

@@ -8,6 +8,7 @@ from manifests.errors import InputError
 from manifests.inspect import Funnel, StageRow, Unfinished, funnel, stage_rows
 from manifests.loss_curve import sparkline
 from manifests.manifest import Manifest
+from manifests.verify import Verdict
 
 
 def funnel_table(rows: list[StageRow]) -> Any:
@@ -33,7 +34,7 @@ def funnel_table(rows: list[StageRow]) -> Any:
             f"{row.rows_in:,}",
             f"{row.kept:,}",
             f"{sum(row.excluded.values()):,}",
-            f"{row.failed:,}" + (f" (+{row.quarantined} shards)" if row.quarantined else ""),
+            f"{row.failed:,}" + (f" (+{len(row.quarantined):,} shards)" if row.quarantined else ""),
             size_text(row.text_bytes),
             f"{row.tokens:,}" if row.tokens else "",
             f"{row.seconds:,.1f}",
@@ -85,6 +86,17 @@ def quarantined_lines(stage: str, shards: dict[str, str], most: int = 5) -> Iter
         yield f"quarantined: shard {shard} of {stage}: {error}"
     if len(shards) > most:
         yield f"quarantined: {len(shards) - most:,} more shards of {stage}"
+
+
+def verdict_line(verdict: Verdict) -> str:
+    """E.g. `208 files checked, all hold; 1 shard is quarantined: run the stage again to try it`."""
+    line = f"{verdict.files:,} files checked, " + (
+        f"{len(verdict.problems):,} problems" if verdict.problems else "all hold"
+    )
+    if not verdict.quarantined:
+        return line
+    shards = "1 shard is" if len(verdict.quarantined) == 1 else f"{len(verdict.quarantined):,} shards are"
+    return f"{line}; {shards} quarantined: run the stage again to try them anew"
 
 
 def demo_text(root: str) -> str:

@@ -12,34 +12,45 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from manifests import storage
 from manifests.errors import InputError
-from manifests.find import finished_stages
+from manifests.find import find_stages, finished_stages
 from manifests.manifest import Manifest
-from manifests.receipt import list_receipts
+from manifests.receipt import Receipt, scan_receipts
 from manifests.shard import read_parquet, schema_of
 
 
 @dataclass
 class Sighting:
-    """One stage's row for the document. outcome: kept, or the reason code of its exclusion."""
+    """One stage's row for the document. step: its folder, where the stage bears another name. outcome: kept, or the reason of exclusion."""
 
     stage: str
+    step: str
     file: str
     outcome: str
     row: dict[str, Any]
 
+    @property
+    def name(self) -> str:
+        """What tells the stage from others, e.g. `dedup`, or `exact (dedup)`."""
+        return f"{self.step} ({self.stage})" if self.step else self.stage
+
 
 @dataclass
 class Trace:
+    """parent: of a synthetic document. unread: what could not be looked into, and the mend."""
+
     id: str
     sightings: list[Sighting] = field(default_factory=list)
     parent: "Trace | None" = None
+    unread: list[str] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
         return {
             "id": self.id,
             "sightings": [vars(sighting) for sighting in self.sightings],
             "parent": self.parent.as_json() if self.parent else None,
+            **({"unread": self.unread} if self.unread else {}),
         }
 
 
@@ -48,11 +59,14 @@ def trace(root: str, document: str) -> Trace:
     if len(document) < 6:
         raise InputError(f"{document!r} is too short for an id", "give at least its first 6 characters")
     found = Trace(document)
-    for manifest in finished_stages(root):
-        found.sightings += _sightings(manifest, document)
+    stages = find_stages(root)
+    found.unread += [*map(str, stages.damaged), *(f"{folder} is not finished" for folder in stages.unfinished)]
+    for manifest in stages.manifests:
+        found.sightings += _sightings(manifest, document, found.unread)
     ids = {sighting.row["id"] for sighting in found.sightings}
     if not ids:
-        raise InputError(f"no document {document} below {root}", "ids are in the `id` column of the shards")
+        unread = f" ({len(found.unread)} places could not be read: {found.unread[0]})" if found.unread else ""
+        raise InputError(f"no document {document} below {root}{unread}", "ids are in the `id` column of the shards")
     if len(ids) > 1:
         raise InputError(f"{document} is the beginning of {len(ids)} ids", "give more of it")
     found.id = ids.pop()
@@ -90,24 +104,36 @@ def sources(root: str, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _sightings(manifest: Manifest, document: str) -> Iterator[Sighting]:
+def _sightings(manifest: Manifest, document: str, unread: list[str]) -> Iterator[Sighting]:
+    """The document's rows in a stage's shards. What cannot be read is added to `unread`."""
+    for _, receipt in scan_receipts(manifest.folder):
+        if not isinstance(receipt, Receipt):
+            unread.append(str(receipt))
+            continue
+        try:
+            yield from _in_shard(manifest, receipt, document)
+        except InputError as error:
+            unread.append(str(error))
+
+
+def _in_shard(manifest: Manifest, receipt: Receipt, document: str) -> Iterator[Sighting]:
     folder, stage = manifest.folder, manifest.stages[-1]
-    for receipt in list_receipts(folder):
-        for output in receipt.outputs:
-            inner = output.path.removeprefix(folder).lstrip("/")
-            if not inner.startswith(("documents/", "excluded/")) or not inner.endswith(".parquet"):
+    for output in receipt.outputs:
+        inner = output.path.removeprefix(folder).lstrip("/")
+        if not inner.startswith(("documents/", "excluded/")) or not inner.endswith(".parquet"):
+            continue
+        if "id" not in schema_of(output).names:
+            continue
+        for number, ids in enumerate(read_parquet(output, ["id"])):
+            if not pc.any(pc.starts_with(ids["id"], document)).as_py():
                 continue
-            if "id" not in schema_of(output).names:
-                continue
-            for number, ids in enumerate(read_parquet(output, ["id"])):
-                if not pc.any(pc.starts_with(ids["id"], document)).as_py():
-                    continue
-                table = next(group for index, group in enumerate(read_parquet(output)) if index == number)
-                for row in table.filter(pc.starts_with(table["id"], document)).to_pylist():
-                    kept = inner.startswith("documents/")
-                    yield Sighting(
-                        stage=stage if kept else row.get("stage") or stage,
-                        file=output.path,
-                        outcome="kept" if kept else str(row.get("reason")),
-                        row={name: value for name, value in row.items() if value is not None},
-                    )
+            table = next(group for index, group in enumerate(read_parquet(output)) if index == number)
+            for row in table.filter(pc.starts_with(table["id"], document)).to_pylist():
+                kept = inner.startswith("documents/")
+                yield Sighting(
+                    stage=stage if kept else row.get("stage") or stage,
+                    step="" if storage.name_of(folder) in manifest.stages else storage.name_of(folder),
+                    file=output.path,
+                    outcome="kept" if kept else str(row.get("reason")),
+                    row={name: value for name, value in row.items() if value is not None},
+                )

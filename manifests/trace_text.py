@@ -4,6 +4,7 @@ from typing import Any
 
 from manifests.trace import Trace
 
+STATISTIC = "stat_"  # how the columns that filter measures begin
 _SHORT = 300
 _SKIPPED = {"id", "text", "tokens", "origin", "lineage", "stage", "reason", "detail"}
 
@@ -14,7 +15,7 @@ def trace_text(trace: Trace, indent: str = "") -> str:
     for sighting in trace.sightings:
         row = sighting.row
         lines.append(
-            f"{indent}  {sighting.stage}: {sighting.outcome}" + (f" ({row['detail']})" if row.get("detail") else "")
+            f"{indent}  {sighting.name}: {sighting.outcome}" + (f" ({row['detail']})" if row.get("detail") else "")
         )
         lines.append(f"{indent}    in {sighting.file}")
         if origin := row.get("origin"):
@@ -24,12 +25,16 @@ def trace_text(trace: Trace, indent: str = "") -> str:
                 f"{indent}    made by "
                 + ", ".join(f"{key} {value}" for key, value in lineage.items() if value is not None)
             )
-        values = [f"{key}={_value(value)}" for key, value in row.items() if key not in _SKIPPED]
+        statistics = [key for key in row if key.startswith(STATISTIC)]
+        values = [f"{key}={_value(value)}" for key, value in row.items() if key not in {*_SKIPPED, *statistics}]
+        if statistics:
+            values.append(f"and {len(statistics)} statistics (--json shows them)")
         if values:
             lines.append(f"{indent}    " + " ".join(values))
         if text := row.get("text"):
             shown = " ".join(str(text)[:_SHORT].split())
             lines.append(f"{indent}    | {shown}{'...' if len(str(text)) > _SHORT else ''}")
+    lines += [f"{indent}  not looked into: {problem}" for problem in trace.unread]
     if trace.parent:
         lines.append(f"{indent}  parent:")
         lines.append(trace_text(trace.parent, indent + "    "))
@@ -38,7 +43,9 @@ def trace_text(trace: Trace, indent: str = "") -> str:
 
 def sequence_text(sequence: dict[str, Any]) -> str:
     """One line a document of a training sequence, and one for where it came from; a synthetic one's parent below it."""
-    lines = [f"training sequence {sequence['sequence']} holds"]
+    lines = [
+        f"training sequence {sequence['sequence']} holds {sequence['tokens']:,} tokens, and the one that is predicted last",
+    ]
     for part in sequence["documents"]:
         lines.append(f"  {part['id']}  tokens {part['start']}-{part['end']}  {part.get('source', '')}")
         place = part

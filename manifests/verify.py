@@ -6,6 +6,7 @@ still have the digest that was read. Whatever does not hold is a problem in the 
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pyarrow.compute as pc
 
@@ -21,8 +22,18 @@ from manifests.storage import Artifact
 ONE_TO_ONE = ("filter", "dedup", "classify")
 
 
-def verify(root: str) -> tuple[int, list[str]]:
-    """(number of files checked, problems found). No problem means that the run holds."""
+@dataclass(frozen=True)
+class Verdict:
+    """files: how many were checked. problems: what does not hold; none means that the run does. quarantined: shards that failed and are
+    missing, as the manifests themselves say."""
+
+    files: int
+    problems: list[str]
+    quarantined: list[str]
+
+
+def verify(root: str) -> Verdict:
+    """Check all that lies at `root`, a run's output or one stage's folder. Raises InputError if that is nothing."""
     found = find_stages(root)
     problems = list(map(str, found.damaged))
     problems += [
@@ -39,7 +50,12 @@ def verify(root: str) -> tuple[int, list[str]]:
         checked += len(known)
         problems += _check_manifest(manifest.folder, manifest, known)
         problems += _check_parents(manifest.folder, manifest)
-    return checked, problems
+    quarantined = [
+        f"shard {item['shard']} of {manifest.stages[-1]} ({manifest.folder}) is quarantined: {item['error']}"
+        for manifest in found.manifests
+        for item in manifest.quarantined
+    ]
+    return Verdict(checked, problems, quarantined)
 
 
 def _check_receipts(folder: str, problems: list[str]) -> dict[str, Artifact]:
@@ -86,7 +102,7 @@ def _check_manifest(folder: str, manifest: Manifest, known: dict[str, Artifact])
         if storage.exists(place):
             for path in storage.list_files(place):
                 if storage.absolute(path) not in known:
-                    yield f"{path} belongs to no shard; remove it"
+                    yield f"{path} belongs to no shard; move it elsewhere, or remove it"
     shards = [output for output in manifest.documents() if output.path.endswith(".parquet")]
     if manifest.totals and shards:
         rows = sum(output.rows for output in shards)

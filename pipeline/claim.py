@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from manifests import storage
 from manifests.errors import CorpusmillError, InputError
-from manifests.manifest import MANIFEST, STARTED, Manifest, has_manifest, read_manifest, write_manifest
+from manifests.manifest import MANIFEST, STARTED, Manifest, OtherVersion, has_manifest, read_manifest, write_manifest
 from manifests.receipt import has_done
 
 SHOWN = 3
@@ -20,7 +20,7 @@ def refuse_other(today: Manifest, replace: bool) -> None:
 
     today: without outputs yet; where its inputs are not known yet, without parents.
     """
-    there = _read(today.folder)
+    there = _read(today.folder, replace)
     if there is None:
         return
     foreign = there.stages[-1] != today.stages[-1]
@@ -43,7 +43,7 @@ def claim(today: Manifest, replace: bool) -> None:
     """Make the folder today's, or raise as `refuse_other` does. A manifest of another plan or of other inputs goes: while shards are
     replaced it must vouch for none of them. (One of this plan goes when the first shard is made anew, see `pipeline.task`.)"""
     refuse_other(today, replace)
-    there = _read(today.folder)
+    there = _read(today.folder, replace)
     write_manifest(today, today.folder, STARTED)
     if there is None or _identity(there) != _identity(today):
         storage.remove(storage.join(today.folder, MANIFEST))
@@ -65,12 +65,18 @@ def _identity(manifest: Manifest) -> tuple[str, list[str]]:
     return manifest.plan_hash, [parent.digest for parent in manifest.parents]
 
 
-def _read(folder: str) -> Manifest | None:
-    """What the folder's manifest says, or what it was begun for. One that is damaged vouches for nothing."""
+def _read(folder: str, replace: bool) -> Manifest | None:
+    """What the folder's manifest says, or what it was begun for. One that is damaged vouches for nothing.
+
+    Raises OtherVersion where another version of corpusmill wrote it, unless `replace`.
+    """
     for name in (MANIFEST, STARTED):
         if storage.exists(storage.join(folder, name)):
             try:
                 return read_manifest(folder, name)
+            except OtherVersion:
+                if not replace:
+                    raise
             except InputError:
                 continue
     return None

@@ -15,6 +15,7 @@ from manifests import storage
 from manifests.errors import InputError
 from manifests.manifest import STARTED, Parent, has_manifest, read_manifest
 from manifests.storage import Artifact
+from pipeline.output_folder import refuse_files
 from pipeline.runner import Runner
 
 REMEMBERED = "work/inputs.json"
@@ -53,6 +54,7 @@ def expand_inputs(
                 f"copy them too, or name what is to be read: {path}/documents",
             )
         raw += map(storage.absolute, files)  # ids come from paths: however a file is named, it is the same
+    refuse_files(folder, raw)
     if reads in _MENDS:
         _refuse_raw(raw, reads)
     measured = _measure(sorted(set(raw)), folder, runner)

@@ -9,6 +9,7 @@ import os
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 from manifests.errors import CorpusmillError, EngineError
@@ -25,32 +26,47 @@ class RayRunner:
     of this machine it may use; None: all."""
 
     def __init__(self, address: str | None = None, workers: int | None = None) -> None:
+        self._address = address
+        self._workers = workers
+
+    @cached_property
+    def _ray(self) -> Any:
+        """Ray, started when there is something to run: what is wrong with a command is told before that takes its seconds.
+
+        Raises EngineError if it cannot be reached.
+        """
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         import ray
 
-        self._ray: Any = ray
-        local: dict[str, Any] = {"num_cpus": workers, "include_dashboard": False, "object_store_memory": 256 << 20}
+        local: dict[str, Any] = {
+            "num_cpus": self._workers,
+            "include_dashboard": False,
+            "object_store_memory": 256 << 20,
+        }
         try:
             with interrupts_deferred():
                 ray.init(
-                    address=address or "local",
+                    address=self._address or "local",
                     log_to_driver=False,
                     logging_level=logging.ERROR,
-                    **({} if address else local),
+                    **({} if self._address else local),
                 )
         except (ConnectionError, ValueError, RuntimeError) as error:
-            where = f"at {address}" if address else "on this machine"
+            where = f"at {self._address}" if self._address else "on this machine"
             raise EngineError(
                 f"Ray could not be reached {where} ({_first_line(error)})",
-                "check --ray-address, or use --runner inline",
+                "check --ray-address (and RAY_AUTH_MODE, RAY_AUTH_TOKEN where the cluster asks for a token), or use --runner inline",
             ) from error
-        self._look()
+        return ray
 
     def run(self, tasks: Iterable[Task], *, holds_engine: bool) -> Iterator[tuple[Task, Receipt | Failure]]:
         self._look()
         return self._run_on_actors(tasks) if holds_engine else self._run_as_tasks(tasks)
 
     def map(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
+        if not items:
+            return []
+        self._look()
         remote = self._ray.remote(_map)
         flying: dict[Any, int] = {}
         done: dict[int, list[R]] = {}
@@ -71,8 +87,9 @@ class RayRunner:
                 raise error.cause if isinstance(error.cause, CorpusmillError | OSError) else error from None
 
     def close(self) -> None:
-        with interrupts_deferred():
-            self._ray.shutdown()
+        if "_ray" in vars(self):
+            with interrupts_deferred():
+                self._ray.shutdown()
 
     def _look(self) -> None:
         """What the cluster has at the moment: it may grow and shrink between passes."""

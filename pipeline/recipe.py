@@ -63,6 +63,10 @@ def load_recipe(path: str) -> Recipe:
     path = resolve_data(path)
     try:
         document = parse_yaml(storage.read_bytes(path).decode())
+    except UnicodeDecodeError as error:
+        raise RecipeError(
+            f"{path} is no recipe: it is no text", "name the recipe first, and what it reads with --input"
+        ) from error
     except ValueError as error:
         raise RecipeError(f"{path} is not readable YAML ({error})", "mend the file") from error
     try:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from manifests import storage
-from manifests.errors import RecipeError, StorageError, nearest
+from manifests.errors import RecipeError, nearest
 from manifests.manifest import Manifest, Parent, has_manifest, read_manifest
 from manifests.storage import Artifact
 from pipeline.catalogue import STAGES, stage_class
@@ -20,9 +20,21 @@ from pipeline.claim import refuse_other
 from pipeline.execute import Job, execute
 from pipeline.fused import Fused
 from pipeline.inputs import expand_inputs
-from pipeline.recipe import Recipe, Step, build_stage, check_references, named_steps, resolve_data, texts
+from pipeline.output_folder import named_folder, refuse_inside, refuse_output, refuse_unwritable
+from pipeline.recipe import (
+    Recipe,
+    Step,
+    build_stage,
+    check_references,
+    named_steps,
+    resolve_data,
+    resolve_references,
+    texts,
+)
 from pipeline.runner import Runner
 from stages.contract import Inputs, MapStage
+
+FolderOf = Callable[[str], str]  # a step's name -> its folder
 
 
 @dataclass(frozen=True)
@@ -36,6 +48,25 @@ class Group:
         return self.steps[-1].name
 
 
+@dataclass(frozen=True)
+class Planned:
+    """A group that can be run. job: without its inputs. patterns: its main input; named: its further ones by name."""
+
+    group: Group
+    job: Job
+    patterns: tuple[str, ...]
+    named: dict[str, tuple[str, ...]]
+    folder_of: FolderOf
+
+    @property
+    def folder(self) -> str:
+        return self.job.inputs.folder
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return (*self.patterns, *itertools.chain(*self.named.values()))
+
+
 def run_recipe(
     recipe: Recipe, output: str, runner: Runner, on_done: Callable[[str, Manifest], None], replace: bool = False
 ) -> list[Manifest]:
@@ -44,83 +75,28 @@ def run_recipe(
     Everything that can be checked is checked before the first document is read.
     """
     check_references(recipe)
-    output = storage.absolute(output)
-    _refuse_unwritable(output)
+    output = named_folder(output)
+    refuse_unwritable(output)
+    refuse_inside(storage.join(output, recipe.steps[0].name))
     folder_of = _folder_of(recipe, output)
-    groups = list(_groups(recipe))
-    for step in recipe.steps:
-        stage = build_stage(step, folder_of)
-        named = {} if isinstance(stage, MapStage) else stage.named_inputs()
-        for path in (*(_resolve(path, folder_of) for path in step.inputs), *itertools.chain(*named.values())):
-            if not storage.absolute(path).startswith(f"{output}/"):  # what this run makes is not there yet
-                storage.expand([path])
-        if not any(named_steps(step.settings)):
-            stage.depends_on()
-    for group in groups:
-        job = _job(group, storage.join(output, group.name), folder_of, replace)
-        refuse_other(job.begun(), replace)
-    manifests = []
-    previous: str | None = None
-    for group in groups:
-        folder = storage.join(output, group.name)
-        default = (previous,) if previous else tuple(resolve_data(path) for path in recipe.inputs)
-        manifest = run_group(group, default, folder, folder_of, runner, replace)
-        on_done(folder, manifest)
-        manifests.append(manifest)
+    default = given = tuple(map(resolve_data, recipe.inputs))
+    planned = []
+    for group in _groups(recipe):
+        planned.append(_plan(group, default, storage.join(output, group.name), folder_of, replace))
         if STAGES[group.steps[-1].verb].passes_on:
-            previous = folder
+            default = (planned[-1].folder,)
+    if given and not any(given == item.patterns for item in planned):
+        raise RecipeError(
+            f"no step reads the recipe's input ({', '.join(given)}): each has its own or needs none",
+            "leave it out, or the `input:` of the step that is to read it",
+        )
+    for item in planned:
+        _check(item, [other.folder for other in planned])
+    manifests = []
+    for item in planned:
+        manifests.append(_run(item, runner))
+        on_done(item.folder, manifests[-1])
     return manifests
-
-
-def run_group(
-    group: Group,
-    default_inputs: tuple[str, ...],
-    folder: str,
-    folder_of: Callable[[str], str],
-    runner: Runner,
-    replace: bool,
-) -> Manifest:
-    """Run one group into `folder`, reading its own inputs or else `default_inputs`."""
-    job = _job(group, folder, folder_of, replace)
-    refuse_other(job.begun(), replace)
-    first = group.steps[0]
-    patterns = tuple(_resolve(path, folder_of) for path in first.inputs) or default_inputs
-    named_patterns = job.stage.named_inputs()
-    if not STAGES[first.verb].reads_previous:
-        if first.inputs:
-            raise RecipeError(
-                f"{first.name} has no main input", f"name its inputs in its settings: {', '.join(named_patterns)}"
-            )
-        patterns = ()
-    elif not patterns:
-        raise RecipeError(f"{first.name} has no input", "give --input, or `input:` or `inputs:` in the recipe")
-    documents, parents = expand_inputs(patterns, folder, runner, getattr(job.stage, "reads", "records"))
-    named: dict[str, tuple[Artifact, ...]] = {}
-    all_parents: list[Parent] = list(parents)
-    for name, paths in named_patterns.items():
-        named[name], more = expand_inputs(paths, folder, runner)
-        all_parents += [parent for parent in more if parent not in all_parents]
-    for step in group.steps:
-        settings = dict(step.settings)
-        folders = [*map(folder_of, sorted(set(named_steps(settings)))), *sorted(set(_stages_named(settings)))]
-        all_parents += [parent for parent in map(_parent, folders) if parent not in all_parents]
-    job = dataclasses.replace(job, inputs=Inputs(folder, documents, named), parents=tuple(all_parents))
-    return execute(job, runner)
-
-
-def _job(group: Group, folder: str, folder_of: Callable[[str], str], replace: bool) -> Job:
-    """The group's job, without its inputs."""
-    stages = tuple(build_stage(step, folder_of) for step in group.steps)
-    names = tuple(step.name for step in group.steps)
-    stage: Any = Fused(stages, names) if isinstance(stages[0], MapStage) else stages[0]
-    return Job(
-        stage=stage,
-        names=names,
-        verbs=tuple(step.verb for step in group.steps),
-        config={step.name: dict(step.settings) for step in group.steps},
-        inputs=Inputs(folder),
-        replace=replace,
-    )
 
 
 def run_step(step: Step, inputs: tuple[str, ...], output: str, runner: Runner, replace: bool = False) -> Manifest:
@@ -128,11 +104,69 @@ def run_step(step: Step, inputs: tuple[str, ...], output: str, runner: Runner, r
 
     replace: whether finished work of other settings or inputs may go; without it such a folder is refused.
     """
-    folder = storage.absolute(output)
-    _refuse_unwritable(folder)
+    folder = named_folder(output)
     beside = folder.rsplit("/", 1)[0]
     step = Step(step.verb, step.name, inputs or step.inputs, step.settings)
-    return run_group(Group((step,)), (), folder, lambda name: storage.join(beside, name), runner, replace)
+    planned = _plan(Group((step,)), (), folder, lambda name: storage.join(beside, name), replace)
+    _check(planned)
+    return _run(planned, runner)
+
+
+def _plan(group: Group, default: tuple[str, ...], folder: str, folder_of: FolderOf, replace: bool) -> Planned:
+    """The group as it will run, reading its own inputs or else `default`. Raises RecipeError for settings that cannot be used."""
+    stages = tuple(build_stage(step, folder_of) for step in group.steps)
+    names = tuple(step.name for step in group.steps)
+    stage: Any = Fused(stages, names) if isinstance(stages[0], MapStage) else stages[0]
+    first, named = group.steps[0], dict(stage.named_inputs())
+    patterns = tuple(resolve_references(path, folder_of) for path in first.inputs) or default
+    if not STAGES[first.verb].reads_previous:
+        if first.inputs:
+            raise RecipeError(
+                f"{first.name} has no main input", f"name its inputs in its settings: {', '.join(named)}"
+            )
+        patterns = ()
+    elif not patterns:
+        raise RecipeError(f"{first.name} has no input", "give --input, or `input:` or `inputs:` in the recipe")
+    job = Job(
+        stage=stage,
+        names=names,
+        verbs=tuple(step.verb for step in group.steps),
+        config={step.name: dict(step.settings) for step in group.steps},
+        inputs=Inputs(folder),
+        replace=replace,
+    )
+    return Planned(group, job, patterns, named, folder_of)
+
+
+def _check(planned: Planned, made: list[str] | None = None) -> None:
+    """Raises CorpusmillError if the group cannot run or may not write where it would. made: the folders that are made before it."""
+    job = planned.job
+    refuse_output(planned.folder, planned.reads, job.replace)
+    refuse_other(job.begun(), job.replace)
+    for path in planned.reads:
+        place = storage.absolute(path)
+        if not any(place == folder or place.startswith(f"{folder}/") for folder in made or ()):
+            storage.expand([path])
+    for step, stage in zip(planned.group.steps, getattr(job.stage, "stages", (job.stage,)), strict=True):
+        if not any(named_steps(step.settings)):
+            stage.depends_on()
+
+
+def _run(planned: Planned, runner: Runner) -> Manifest:
+    job, folder = planned.job, planned.folder
+    documents, parents = expand_inputs(planned.patterns, folder, runner, getattr(job.stage, "reads", "records"))
+    named: dict[str, tuple[Artifact, ...]] = {}
+    all_parents: list[Parent] = list(parents)
+    for name, paths in planned.named.items():
+        named[name], more = expand_inputs(paths, folder, runner)
+        all_parents += [parent for parent in more if parent not in all_parents]
+    for step in planned.group.steps:
+        settings = dict(step.settings)
+        folders = [*map(planned.folder_of, sorted(set(named_steps(settings)))), *sorted(set(_stages_named(settings)))]
+        all_parents += [parent for parent in map(_parent, folders) if parent not in all_parents]
+    return execute(
+        dataclasses.replace(job, inputs=Inputs(folder, documents, named), parents=tuple(all_parents)), runner
+    )
 
 
 def _stages_named(settings: Any) -> Iterator[str]:
@@ -142,19 +176,6 @@ def _stages_named(settings: Any) -> Iterator[str]:
             above = [storage.absolute(text), *map(str, Path(storage.absolute(text)).parents)]
             stages = (folder for folder in above if has_manifest(folder) and storage.exists(f"{folder}/receipts"))
             yield from itertools.islice(stages, 1)
-
-
-def _refuse_unwritable(folder: str) -> None:
-    """Raises StorageError if a local folder cannot be made or written: nothing has been read yet."""
-    if storage.is_remote(folder):
-        return
-    there = folder
-    while not os.path.lexists(there):
-        there = os.path.dirname(there)
-    if not os.path.isdir(there):
-        raise StorageError(f"{there} is no folder", "choose another --output")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise StorageError(f"{there} may not be written", "mend its permissions or choose another --output")
 
 
 def _parent(folder: str) -> Parent:
@@ -181,7 +202,7 @@ def _groups(recipe: Recipe) -> Iterator[Group]:
         yield Group(tuple(waiting))
 
 
-def _folder_of(recipe: Recipe, output: str) -> Callable[[str], str]:
+def _folder_of(recipe: Recipe, output: str) -> FolderOf:
     grouped = {step.name: group.name for group in _groups(recipe) for step in group.steps}
 
     def folder_of(name: str) -> str:
@@ -190,10 +211,3 @@ def _folder_of(recipe: Recipe, output: str) -> Callable[[str], str]:
         return storage.join(output, grouped[name])
 
     return folder_of
-
-
-def _resolve(path: str, folder_of: Callable[[str], str]) -> str:
-    if path.startswith("step:"):
-        name, _, inner = path.removeprefix("step:").partition("/")
-        return storage.join(folder_of(name), inner)
-    return resolve_data(path)

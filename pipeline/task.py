@@ -1,6 +1,7 @@
 """One shard's work as a task: skip it if its receipt holds, do it, write its receipt last. Runs in whatever process the runner chose."""
 
 import errno
+import functools
 import os
 import platform
 import shutil
@@ -50,7 +51,7 @@ def run_task(task: Task) -> Receipt | Failure:
         old = read_receipt(task.folder, task.pass_name, task.shard)
         if old is not None and is_done(old, task.plan_hash):
             return replace(old, reused=True)
-        _check_inputs(task.inputs)
+        _check_inputs(task)
         return _do(task, old)
     except InputError as error:
         return Failure(str(error), error=error)
@@ -82,16 +83,31 @@ def quarantine(task: Task, failure: Failure) -> Receipt:
     return receipt
 
 
-def _check_inputs(inputs: tuple[Artifact, ...]) -> None:
-    """Raises InputError if a local input is not the file that its manifest speaks of, told by its size alone: that is checked each time."""
-    for artifact in inputs:
-        if not storage.is_remote(artifact.path) and storage.exists(artifact.path):
-            size = storage.size_of(artifact.path)
-            if size != artifact.size:
-                raise InputError(
-                    f"{artifact.path} has {size} bytes where {artifact.size} were promised",
-                    "run the stage that writes it to its end, then this one",
-                )
+def _check_inputs(task: Task) -> None:
+    """Raises InputError if a local input is not the file that was promised. Its size is looked at each time; its bytes once a process,
+    and not where this very stage has just written them (a shard of dedup may read hundreds of those)."""
+    for artifact in task.inputs:
+        if storage.is_remote(artifact.path) or not storage.exists(artifact.path):
+            continue
+        stat = os.stat(storage.local(artifact.path))
+        if stat.st_size != artifact.size:
+            raise InputError(
+                f"{artifact.path} has {stat.st_size} bytes where {artifact.size} were promised",
+                "run the stage that writes it to its end, then this one",
+            )
+        if (
+            not artifact.path.startswith(f"{task.folder}/")
+            and _digest(artifact.path, stat.st_mtime_ns) != artifact.digest
+        ):
+            raise InputError(
+                f"{artifact.path} has changed since it was written",
+                "run the stage that writes it again, then this one (`touch` it if no stage does)",
+            )
+
+
+@functools.lru_cache(maxsize=100_000)
+def _digest(path: str, _changed: int) -> str:
+    return storage.digest_of(path)
 
 
 def _do(task: Task, old: Receipt | None) -> Receipt:

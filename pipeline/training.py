@@ -115,7 +115,9 @@ def _train(settings: Train, shard: Shard) -> list[Counts]:
         storage.join(shard.folder, LOG)
     ) as log:  # speeds differ from run to run: no part of the receipt
         log.write(result.log.read_bytes())
-    return [Counts("train", rows_in=rows, kept=rows, tokens=result.tokens)]
+    unused = {"held_out": result.held_out, "not_reached": rows - result.documents - result.held_out}
+    excluded = {reason: number for reason, number in unused.items() if number}
+    return [Counts("train", rows_in=rows, kept=result.documents, excluded=excluded, tokens=result.tokens)]
 
 
 def _export(settings: Export, shard: Shard) -> list[Counts]:
@@ -145,7 +147,7 @@ def trace_sequence(root: str, number: str) -> dict[str, Any]:
     from trainer.token_shards import catalogue
 
     if not number.isdecimal():
-        raise InputError(f"sequence:{number} is no number", "write sequence:0, sequence:1, ...")
+        raise InputError(f"{number!r} is no number of a sequence", "write sequence:0, sequence:1, ...")
     trained = [manifest for manifest in finished_stages(root) if manifest.verbs[-1] == "train"]
     if not trained:
         raise InputError(f"{root} holds no trained model", "give the output folder of a run that trains")
@@ -176,7 +178,7 @@ def trace_sequence(root: str, number: str) -> dict[str, Any]:
         if "parent" in source:
             document["parent"] = {"id": source["parent"], **parents.get(source["parent"], {})}
         documents.append(document)
-    return {"sequence": int(number), "documents": documents}
+    return {"sequence": int(number), "tokens": settings.sequence_length, "documents": documents}
 
 
 def _packed_sources(packed: Iterable[storage.Artifact], ids: set[str]) -> dict[str, str]:

@@ -93,6 +93,11 @@ def test_verify_tells_damage_by_its_exit_code(deduplicated, tmp_path):
         (["dedup", "--input", "raw", "--output", "x", "--set", "dedup.bands=many"], "dedup.bands"),
         (["filter", "--input", "raw", "--output", "out/dedup"], "choose another --output"),
         (["run", "none.yaml", "--output", "x"], "none.yaml does not exist"),
+        (
+            ["run", "raw/a.parquet", "--output", "x"],
+            "raw/a.parquet is no recipe: it is no text; name the recipe first",
+        ),
+        (["filter", "--input", "raw", "--output", ""], "--output is empty"),
         (["inspect", "nowhere"], "holds no finished stage"),
         (["trace", "out", "ffffffffffff"], "no document"),
         (["export", "--input", "raw", "--output", "x", "--set", "export.tokenizer=raw"], "holds no tokenizer.json"),

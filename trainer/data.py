@@ -100,6 +100,22 @@ class PackedStream:
         """Which pieces of which documents are in row `sequence_index`, in order."""
         return list(self.row(sequence_index).documents)
 
+    def documents_before(self, row: int) -> int:
+        """How many different documents the rows before `row` hold something of."""
+        if row <= 0:
+            return 0
+        epoch, offset = divmod(
+            row if self.pack == "pad" else row * self.corpus.sequence_length, int(self._sizes.sum())
+        )
+        if epoch:
+            return sum(group.documents for group in self.groups)
+        order, _ = self._plan(0)
+        number, window, inside = self._locate(0, offset)
+        earlier = sum(self.groups[group].documents for group in order[: number * self.shuffle_window])
+        starts = window.row_starts if self.pack == "pad" else window.starts
+        last_target = 0 if self.pack == "pad" else 1  # of the row before: the first token of this one
+        return earlier + int(np.searchsorted(starts[:-1], inside + last_target, side="left"))
+
     def _concatenated_row(self, index: int) -> Row:
         length = self.corpus.sequence_length
         epoch, offset = divmod(index * length, int(self._sizes.sum()))

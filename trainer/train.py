@@ -47,10 +47,13 @@ class StepRecord:
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What a finished run left behind. last: the last step's record (None if the log was removed), with the held-out loss."""
+    """What a finished run left behind. documents: how many it trained on; held_out: how many it may only evaluate on. last: the last
+    step's record (None if the log was removed), with the held-out loss."""
 
     steps: int
     tokens: int
+    documents: int
+    held_out: int
     checkpoint: Path
     log: Path
     last: StepRecord | None
@@ -143,7 +146,9 @@ def train(
                 start = checkpoint.save(checkpoints, model, optimizer, config, done, corpus.digest, names)
     assert start is not None
     tokens = steps * config.batch_size * config.sequence_length
-    return TrainResult(steps, tokens, start, log, records.last)
+    documents = stream.documents_before(steps * config.batch_size)
+    set_aside = sum(group.documents for group in corpus.held_out)
+    return TrainResult(steps, tokens, documents, set_aside, start, log, records.last)
 
 
 @torch.no_grad()

@@ -54,7 +54,7 @@ def test_a_stage_that_a_path_in_the_settings_leads_to_comes_first(texts):
     run(texts, "tokenizer", "out/extract", "out/zz", vocab_size=270)
     run(texts, "pack", "out/extract", "out/aa", tokenizer=str(texts / "out" / "zz" / "tokenizer"))
     assert [row.name for row in funnel(str(texts / "out")).rows] == ["extract", "zz (tokenizer)", "aa (pack)"]
-    assert verify(str(texts / "out"))[1] == []
+    assert verify(str(texts / "out")).problems == []
 
 
 def test_a_stage_that_kept_nothing_says_so(texts):
@@ -64,6 +64,20 @@ def test_a_stage_that_kept_nothing_says_so(texts):
     assert list(remarks(funnel(str(texts / "out")))) == [warning]
     after = run(texts, "dedup", "out/extract", "out/dedup")
     assert "dedup kept no document (it was given none)" in stage_line("out", after)
+
+
+def test_quarantined_shards_are_counted_by_inspect_and_named_by_verify(texts):
+    (texts / "in" / "z.parquet").write_bytes(b"no parquet")
+    arguments = ["--input", "in", "--output", "out/extract", "--runner", "inline"]
+    assert corpusmill("extract", *arguments, cwd=texts).returncode == 3
+    table = corpusmill("inspect", "out", cwd=texts).stdout
+    assert "1 (+1 shards)" in table
+    assert "quarantined: shard z of extract: " in table
+    verified = corpusmill("verify", "out", cwd=texts)
+    assert verified.returncode == 3
+    named, line = verified.stdout.splitlines()
+    assert named.startswith("shard z of extract (out/extract) is quarantined: ")
+    assert line.endswith("all hold; 1 shard is quarantined: run the stage again to try them anew")
 
 
 def test_an_interrupted_stage_is_told_with_what_is_done(texts):

@@ -21,15 +21,16 @@ def run(tmp_path):
     for verb, read, written in (("extract", "in", "run/a"), ("dedup", "run/a", "run/b")):
         run_step(Step(verb, verb), (str(tmp_path / read),), str(tmp_path / written), InlineRunner())
     root = tmp_path / "run"
-    assert verify(str(root))[1] == []
+    assert verify(str(root)).problems == []
     return root
 
 
 def test_a_stage_that_lost_its_manifest_is_a_problem_of_it_and_of_its_reader(run):
     (run / "a" / "manifest.json").unlink()
     (run / "b" / "documents" / "x.parquet").unlink()
-    checked, problems = verify(str(run))
-    assert checked > 0
+    verdict = verify(str(run))
+    problems = verdict.problems
+    assert verdict.files > 0
     assert f"{run}/a was begun but has no manifest.json; run the stage that writes it again" in problems
     assert f"{run}/b: its input {run}/a has no manifest.json; run the stage that writes it again" in problems
     assert f"{run}/b/documents/x.parquet is missing; run the same command again" in problems
@@ -40,7 +41,7 @@ def test_a_stage_that_lost_its_manifest_is_a_problem_of_it_and_of_its_reader(run
 def test_a_damaged_manifest_or_receipt_is_named(run, name, content):
     (run / "a" / name).write_text(content)
     (run / "b" / "documents" / "x.parquet").unlink()
-    problems = verify(str(run))[1]
+    problems = verify(str(run)).problems
     assert any(problem.startswith(f"{run}/a/{name} is damaged") for problem in problems)
     assert any("documents/x.parquet is missing" in problem for problem in problems)
 
@@ -50,7 +51,7 @@ def test_a_circle_of_parents_is_a_problem(tmp_path):
     for number, place in enumerate(places):
         parent = Parent(str(places[number - 1]), "0")
         write_manifest(Manifest(["filter"], {}, {}, "0", [parent], verbs=["filter"]), str(place))
-    problems = verify(str(tmp_path / "run"))[1]
+    problems = verify(str(tmp_path / "run")).problems
     a, b, c = map(str, places)
     assert f"{a} reads {c} reads {b} reads {a}: the manifests go round in a circle; run these stages again" in problems
     assert inspect(str(tmp_path / "run")) == []

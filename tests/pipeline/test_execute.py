@@ -10,7 +10,7 @@ from manifests.errors import CorpusmillError, InputError, StorageError
 from manifests.manifest import read_manifest
 from manifests.receipt import Receipt, list_receipts, read_receipt
 from manifests.shard import read_parquet
-from manifests.verify import verify
+from manifests.verify import Verdict, verify
 from pipeline.execute import Job, execute
 from pipeline.fused import Fused
 from pipeline.ray_runner import RayRunner
@@ -43,7 +43,7 @@ def test_a_map_stage_keeps_excludes_and_accounts_for_every_row(tmp_path):
     assert sum(output.rows for output in manifest.documents()) == 3
     (row,) = [row for table in read_parquet(manifest.documents("excluded")[1]) for row in table.to_pylist()]
     assert (row["text"], row["stage"], row["reason"], row["length"]) == ("x", "drop_short", "short", 1)
-    assert verify(str(tmp_path / "out")) == (6, [])
+    assert verify(str(tmp_path / "out")) == Verdict(6, [], [])
 
 
 def test_a_record_that_breaks_the_stage_costs_only_itself(tmp_path):
@@ -94,10 +94,10 @@ def test_a_damaged_output_is_made_again(tmp_path, damage):
             file.write(b"!!")
     else:
         storage.remove(path)
-    assert verify(str(tmp_path / "out"))[1]
+    assert verify(str(tmp_path / "out")).problems
     execute(job(CountAndCopy(), tmp_path / "out", documents), InlineRunner())
     assert data_files(tmp_path / "out") == before
-    assert verify(str(tmp_path / "out"))[1] == []
+    assert verify(str(tmp_path / "out")).problems == []
 
 
 def test_shards_that_left_the_plan_leave_the_folder(tmp_path):
@@ -105,7 +105,7 @@ def test_shards_that_left_the_plan_leave_the_folder(tmp_path):
     execute(job(CountAndCopy(), tmp_path / "out", documents), InlineRunner())
     execute(job(CountAndCopy(), tmp_path / "out", documents[:1]), InlineRunner())
     assert sorted(data_files(tmp_path / "out")) == ["/documents/a.parquet", "/work/count/a.txt"]
-    assert verify(str(tmp_path / "out"))[1] == []
+    assert verify(str(tmp_path / "out")).problems == []
 
 
 def test_both_runners_write_the_same_bytes(tmp_path):
@@ -139,7 +139,7 @@ def test_a_shard_that_fails_twice_is_quarantined_and_the_run_goes_on(tmp_path):
     receipt = read_receipt(str(tmp_path / "out"), "copy", "bad")
     assert receipt is not None
     assert receipt.status == "quarantined"
-    assert verify(str(tmp_path / "out"))[1] == []
+    assert verify(str(tmp_path / "out")).problems == []
 
 
 def test_when_every_shard_fails_the_run_stops_with_the_first_reason(tmp_path):
@@ -165,7 +165,7 @@ def test_a_whole_stage_runs_on_an_object_store(tmp_path):
     documents = write_documents(tmp_path, TEXTS)
     manifest = execute(job(Fused((DropShort(),)), "memory://lake/out", documents), InlineRunner())
     assert read_manifest("memory://lake/out").digest == manifest.digest
-    assert verify("memory://lake/out") == (6, [])
+    assert verify("memory://lake/out") == Verdict(6, [], [])
 
 
 def test_a_damaged_receipt_counts_as_not_done(tmp_path):
@@ -199,11 +199,11 @@ def test_an_unreadable_receipt_or_manifest_is_mended_by_the_next_run(tmp_path, w
     first = execute(job(CountAndCopy(), tmp_path / "out", documents), InlineRunner())
     storage.write_bytes(str(tmp_path / "out" / which), b'{"half')
     assert execute(job(CountAndCopy(), tmp_path / "out", documents), InlineRunner()).digest == first.digest
-    assert verify(str(tmp_path / "out"))[1] == []
+    assert verify(str(tmp_path / "out")).problems == []
 
 
 def test_verify_names_a_shard_that_is_no_parquet_any_more(tmp_path):
     manifest = execute(job(CountAndCopy(), tmp_path / "out", write_documents(tmp_path, TEXTS)), InlineRunner())
     path = manifest.documents()[0].path
     storage.write_bytes(path, b"PAR1")
-    assert any(path in problem for problem in verify(str(tmp_path / "out"))[1])
+    assert any(path in problem for problem in verify(str(tmp_path / "out")).problems)

@@ -68,7 +68,7 @@ def test_a_shard_made_anew_behind_its_manifest_is_noticed(texts, tmp_path):
     record = json.loads(path.read_text())
     record["outputs"][0]["rows"] += 1
     path.write_text(json.dumps(record))
-    problems = verify(str(tmp_path / "extract"))[1]
+    problems = verify(str(tmp_path / "extract")).problems
     assert any("made anew" in problem for problem in problems)
     assert any("not what it was" in problem for problem in problems)
 
@@ -105,7 +105,7 @@ def test_two_steps_of_one_stage_have_an_account_each(texts, tmp_path):
     run_recipe(Recipe("r", (str(texts),), steps), str(tmp_path / "out"), InlineRunner(), lambda folder, manifest: None)
     rows = {row.stage: (row.rows_in, row.kept) for row in inspect(str(tmp_path / "out"))}
     assert rows == {"extract": (8, 8), "first": (8, 8), "second": (8, 8)}
-    assert verify(str(tmp_path / "out"))[1] == []
+    assert verify(str(tmp_path / "out")).problems == []
     assert read_manifest(str(tmp_path / "out" / "second")).verbs == ["extract", "filter", "filter"]
 
 

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from manifests.errors import InputError
+from manifests.manifest import read_manifest
 from manifests.trace_text import sequence_text
 from pipeline.recipe import Recipe, Step
 from pipeline.run import run_recipe
@@ -55,3 +56,18 @@ def test_a_document_is_named_by_its_source_in_the_blend(trained):
 def test_a_sequence_that_was_never_trained_on_is_refused_with_how_many_there_are(trained, number):
     with pytest.raises(InputError, match="trained on 4 sequences; give sequence:0 to sequence:3"):
         trace_sequence(trained, number)
+
+
+def test_the_token_that_is_only_predicted_is_explained(trained):
+    found = trace_sequence(trained, "0")
+    assert found["tokens"] == 32
+    assert sum(document["end"] - document["start"] for document in found["documents"]) == 33
+    assert sequence_text(found).startswith("training sequence 0 holds 32 tokens, and the one that is predicted last\n")
+
+
+def test_train_counts_the_documents_that_it_reached(trained):
+    counts = read_manifest(f"{trained}/train").totals[0]
+    reached = {document["id"] for number in range(4) for document in trace_sequence(trained, str(number))["documents"]}
+    assert (counts.rows_in, counts.kept) == (8, len(reached))
+    assert counts.excluded == {"not_reached": 8 - len(reached)}
+    assert len(reached) < 8

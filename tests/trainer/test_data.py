@@ -51,6 +51,16 @@ def test_documents_of_names_the_very_tokens_of_the_row(stream, random_documents,
             assert row.document_ids.tolist() == [n for n, piece in enumerate(pieces) for _ in piece][:-1]
 
 
+@pytest.mark.parametrize("held_out", [False, True])
+@pytest.mark.parametrize("pack", ["concat", "pad"])
+def test_documents_before_a_row_are_those_that_earlier_rows_hold(stream, pack, held_out):
+    s = stream(pack, eval_fraction=0.3, held_out=held_out)
+    seen: set[str] = set()
+    for i in range(s.epoch_rows + 2):
+        assert s.documents_before(i) == len(seen)
+        seen |= {document.id for document in s.documents_of(i)}
+
+
 def test_every_token_but_a_documents_first_is_a_counted_target_exactly_once_an_epoch(stream, random_documents):
     wanted = Counter((f"doc-{i}", p) for i, tokens in enumerate(random_documents) for p in range(1, len(tokens)))
     s = stream("pad")

@@ -151,7 +151,7 @@ def test_a_stage_runs_on_it_and_runs_again_without_asking(engine, tmp_path):
     )
     manifest = execute(job, InlineRunner())
     assert (manifest.totals[0].rows_in, manifest.totals[0].failed) == (12, 0)
-    assert verify(str(tmp_path / "out"))[1] == []
+    assert verify(str(tmp_path / "out")).problems == []
     kept = [
         row
         for path in sorted(Path(tmp_path / "out" / "documents").rglob("*.parquet"))

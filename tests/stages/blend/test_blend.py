@@ -114,7 +114,7 @@ def test_a_document_wanted_by_two_sources_is_in_both_shares(tmp_path):
     rows = rows_of(tmp_path / "blend")
     assert Counter(row["blend_source"] for row in rows) == {"all": 50, "high": 50}
     assert len({(row["id"], row["epoch"]) for row in rows}) == 100
-    assert verify(str(tmp_path / "blend"))[1] == []
+    assert verify(str(tmp_path / "blend")).problems == []
 
 
 def test_an_id_that_occurs_twice_in_a_source_is_taken_twice_and_told_apart_by_epoch(tmp_path):
@@ -124,7 +124,7 @@ def test_an_id_that_occurs_twice_in_a_source_is_taken_twice_and_told_apart_by_ep
     rows = rows_of(tmp_path / "blend")
     assert {row["text"] for row in rows} == {"eins", "zwei"}
     assert {row["epoch"] for row in rows} == {0, 1}
-    assert verify(str(tmp_path / "blend"))[1] == []
+    assert verify(str(tmp_path / "blend")).problems == []
 
 
 def test_every_document_is_accounted_for_and_what_is_left_out_says_why(tmp_path, web):
@@ -139,7 +139,7 @@ def test_every_document_is_accounted_for_and_what_is_left_out_says_why(tmp_path,
     assert Counter(row["reason"] for row in dropped) == counts.excluded
     left = next(row for row in dropped if row["reason"] == "blend.over_quota")
     assert (left["text"], left["stage"], left["detail"]) == (None, "blend", "source=web")
-    assert verify(str(tmp_path / "blend"))[1] == []
+    assert verify(str(tmp_path / "blend")).problems == []
 
 
 def test_a_larger_blend_contains_the_smaller(tmp_path, web):

@@ -118,7 +118,7 @@ def test_every_shard_writes_every_level_even_an_empty_one(models, tmp_path):
         str(path.relative_to(tmp_path / "out/documents")) for path in (tmp_path / "out/documents").rglob("*.parquet")
     }
     assert written == {f"level={level}/kind=actual/{name}.parquet" for level in LEVELS for name in ("a", "none")}
-    assert verify(str(tmp_path / "out"))[1] == []
+    assert verify(str(tmp_path / "out")).problems == []
 
 
 def test_nothing_but_empty_shards_is_fine(models, tmp_path):
@@ -240,7 +240,7 @@ def test_columns_of_earlier_stages_stay_and_scores_can_be_renewed(models, tmp_pa
         assert item["stat_words"] == int(item["id"][-3:])
         assert item["text"] == page(item["stat_words"])
     assert len(rows_below(tmp_path / "second/documents")) == 30
-    assert verify(str(tmp_path))[1] == []
+    assert verify(str(tmp_path)).problems == []
 
 
 def test_a_table_from_elsewhere_needs_no_more_than_id_and_text(models, tmp_path):

@@ -75,7 +75,7 @@ def test_three_scorers_learn_to_tell_the_collections_apart(data, tmp_path):
     (counts,) = manifest.totals
     assert (counts.rows_in, counts.kept) == (320, 240)
     assert counts.excluded == {"classify_train.not_sampled": 80}
-    assert verify(str(tmp_path))[1] == []
+    assert verify(str(tmp_path)).problems == []
 
 
 def test_what_is_trained_can_be_used_by_classify(data, tmp_path):
@@ -98,7 +98,7 @@ def test_what_is_trained_can_be_used_by_classify(data, tmp_path):
         Step("classify", "classify", (), {"scorers": scorers}), (path,), str(tmp_path / "classify"), InlineRunner()
     )
     assert manifest.totals[0].kept == 40
-    assert verify(str(tmp_path / "classify"))[1] == []
+    assert verify(str(tmp_path / "classify")).problems == []
 
 
 def test_training_again_in_another_order_gives_the_same_bytes(data, tmp_path):

@@ -72,7 +72,7 @@ def test_a_long_document_continues_in_parts_of_nearly_equal_length(tmp_path, tok
     assert (joined[0], joined[-1], joined.count(1), joined.count(2)) == (1, 2, 1, 1)
     assert tokens.load(tokenizer).decode(joined[1:-1]) == rows[0]["text"]
     assert manifest.totals[0].kept == len(parts)
-    assert verify(str(tmp_path / "pack"))[1] == []
+    assert verify(str(tmp_path / "pack")).problems == []
 
 
 @given(st.integers(1, 500), st.integers(1, 60))
@@ -112,7 +112,7 @@ def test_copies_of_a_blend_keep_their_source_and_epoch(tmp_path, tokenizer):
         first, second = copies
         assert (first["epoch"], second["epoch"], first["source"]) == (0, 1, "twice")
         assert first["tokens"] == second["tokens"]
-    assert verify(str(tmp_path))[1] == []
+    assert verify(str(tmp_path)).problems == []
 
 
 def test_the_folder_carries_the_tokenizer_and_says_which_it_is(tmp_path, tokenizer):

@@ -111,7 +111,7 @@ def test_the_sample_is_bounded_in_bytes(tmp_path):
     assert report["documents"] == manifest.totals[0].kept < 300
     assert report["vocabulary_size"] == 400
     assert 1 < report["bytes_per_token"] < 8
-    assert verify(str(tmp_path / "out"))[1] == []
+    assert verify(str(tmp_path / "out")).problems == []
 
 
 def test_raw_text_can_be_trained_on(tmp_path):

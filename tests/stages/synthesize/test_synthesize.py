@@ -116,7 +116,7 @@ def test_every_routed_prompt_has_its_folder_and_empty_files_are_there(tmp_path, 
         "/documents/level=low/kind=synthetic/prompt=rephrase/00.parquet"
     }
     assert manifest.conserved
-    assert verify(str(tmp_path / "out"))[1] == []
+    assert verify(str(tmp_path / "out")).problems == []
 
 
 def test_a_row_says_everything_that_made_it(tmp_path, tokenizer_folder):
@@ -305,7 +305,7 @@ def test_each_bad_answer_costs_its_row_and_says_why(tmp_path, tokenizer_folder):
     assert "too long" in reasons["refused"][1]
     counts = manifest.totals[0]
     assert (counts.rows_in, counts.kept, counts.failed, sum(counts.excluded.values())) == (11, 1, 3, 7)
-    assert verify(str(tmp_path / "out"))[1] == []
+    assert verify(str(tmp_path / "out")).problems == []
 
 
 def test_the_excluded_row_keeps_the_raw_answer_and_the_lineage(tmp_path, tokenizer_folder):
