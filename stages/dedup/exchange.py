@@ -22,10 +22,8 @@ from stages.contract import Pass, PassResult
 from stages.dedup.shuffle import FAN_IN, UNBOUNDED, read_range, write_by_node, write_by_partition
 
 COLLECT_BYTES = 256 << 20  # that a collecting task reads, and so about what it holds
-MANY_READS, SMALL_READ = (
-    1 << 10,
-    16 << 10,
-)  # so many of so few bytes: opening the files costs many times what reading them does
+MANY_READS = 1 << 10  # of fewer than SMALL_READ bytes each: opening the files costs many times what reading them does
+SMALL_READ = 16 << 10
 COLLECT_FILES = 8  # files of small reads for which there is one collecting task, so that a few workers share the work
 Reads = Callable[[int], tuple[Artifact, ...]]  # what a reader has to open
 
