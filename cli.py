@@ -21,6 +21,7 @@ from pipeline.catalogue import STAGES
 
 if TYPE_CHECKING:
     from manifests.manifest import Manifest
+    from pipeline.runner import Where
 
 UsageError: Any = typer.BadParameter.__bases__[0]  # what the parser raises; typer does not export it by name
 USER_ERROR, QUARANTINED, NOT_VERIFIED, INTERRUPTED = 2, 3, 4, 130
@@ -100,7 +101,8 @@ def _stage_command(verb: str) -> Callable[..., None]:
         replace: Replace = False,
         step: StepName = None,
     ) -> None:
-        _run_stage(verb, output, tuple(input or ()), config, set_ or [], runner, ray_address, workers, replace, step)
+        where = _where(runner, ray_address, workers)
+        _run_stage(verb, output, tuple(input or ()), config, set_ or [], where, replace, step)
 
     return command
 
@@ -122,9 +124,8 @@ def _dedup_command(
     as_json: Json = False,
 ) -> None:
     if explain is None:
-        _run_stage(
-            "dedup", output, tuple(input or ()), config, set_ or [], runner, ray_address, workers, replace, step
-        )
+        where = _where(runner, ray_address, workers)
+        _run_stage("dedup", output, tuple(input or ()), config, set_ or [], where, replace, step)
         return
     from stages.dedup.explain import explain as explain_document
     from stages.dedup.explain import explanation_text
@@ -133,15 +134,19 @@ def _dedup_command(
     typer.echo(json.dumps(found.as_json(), ensure_ascii=False) if as_json else explanation_text(found))
 
 
+def _where(kind: RunnerKind, address: str | None, workers: int | None) -> "Where":
+    from pipeline.runner import Where
+
+    return Where(kind.value, address, workers)
+
+
 def _run_stage(
     verb: str,
     output: str,
     inputs: tuple[str, ...],
     config: str | None,
     assignments: list[str],
-    runner_kind: RunnerKind,
-    ray_address: str | None,
-    workers: int | None,
+    where: "Where",
     replace: bool,
     step_name: str | None,
 ) -> None:
@@ -150,7 +155,7 @@ def _run_stage(
     from pipeline.runner import opened
 
     step = step_alone(verb, config, assignments, step_name)
-    with opened(output, runner_kind.value, ray_address, workers) as runner:
+    with opened(output, where) as runner:
         manifest = run_step(step, inputs, output, runner, replace)
     _say(output, manifest)
     if manifest.quarantined:
@@ -174,7 +179,8 @@ def run(
     replace: Replace = False,
 ) -> None:
     """Run a whole recipe, from WARC to checkpoint. The same command resumes an interrupted run."""
-    if _run_recipe(recipe, output, tuple(input or ()), set_ or [], runner, ray_address, workers, replace):
+    where = _where(runner, ray_address, workers)
+    if _run_recipe(recipe, output, tuple(input or ()), set_ or [], where, replace):
         raise typer.Exit(QUARANTINED)
 
 
@@ -183,9 +189,7 @@ def _run_recipe(
     output: str,
     inputs: tuple[str, ...],
     assignments: list[str],
-    runner_kind: RunnerKind,
-    ray_address: str | None,
-    workers: int | None,
+    where: "Where",
     replace: bool,
 ) -> int:
     """The number of quarantined shards."""
@@ -198,7 +202,7 @@ def _run_recipe(
 
     recipe = override(load_recipe(path), assignments)
     recipe = dataclasses.replace(recipe, inputs=inputs or recipe.inputs)
-    with opened(output, runner_kind.value, ray_address, workers) as runner:
+    with opened(output, where) as runner:
         manifests = run_recipe(recipe, output, runner, _say, replace)
     write_report(output)
     return sum(len(manifest.quarantined) for manifest in manifests)
@@ -214,7 +218,7 @@ def demo(
     """Run the whole recipe on the sample that ships. About five minutes on two cores, no network."""
     from manifests.tables import demo_text
 
-    quarantined = _run_recipe("package:recipes/demo.yaml", output, (), [], runner, None, workers, replace)
+    quarantined = _run_recipe("package:recipes/demo.yaml", output, (), [], _where(runner, None, workers), replace)
     typer.echo("")
     inspect(output)
     typer.echo(demo_text(output))
@@ -241,8 +245,7 @@ def inspect(root: Root, as_json: Json = False) -> None:
 
 @app.command(rich_help_panel="Looking")
 def verify(root: Root, as_json: Json = False) -> None:
-    """Check every file, count and parent against the manifests. Exit code 4 if something does not hold, 3 if all does but shards are
-    quarantined."""
+    """Check every file, count and parent against the manifests. Exit code 4 if something does not hold."""
     from manifests.tables import verdict_line
     from manifests.verify import verify as verify_run
 
@@ -253,8 +256,6 @@ def verify(root: Root, as_json: Json = False) -> None:
         typer.echo("\n".join([*verdict.problems, *verdict.quarantined, verdict_line(verdict)]))
     if verdict.problems:
         raise typer.Exit(NOT_VERIFIED)
-    if verdict.quarantined:
-        raise typer.Exit(QUARANTINED)
 
 
 @app.command(rich_help_panel="Looking")

@@ -6,6 +6,7 @@
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from manifests.errors import Interrupted, RecipeError
@@ -43,26 +44,34 @@ class InlineRunner:
         pass
 
 
+@dataclass(frozen=True)
+class Where:
+    """Where to run. kind: `ray` or `inline`. address: of a running Ray cluster; None: Ray on this machine. workers: how many of its
+    processors that may use; None: all."""
+
+    kind: str = "ray"
+    address: str | None = None
+    workers: int | None = None
+
+
 @contextmanager
-def opened(output: str, kind: str, ray_address: str | None = None, workers: int | None = None) -> Iterator[Runner]:
-    """A runner (see `make_runner`) for work below `output`, closed when the block ends. Ctrl-C ends it with Interrupted, which says what
-    is finished."""
+def opened(output: str, where: Where) -> Iterator[Runner]:
+    """A runner for work below `output`, closed when the block ends. Ctrl-C ends it with Interrupted, which says what is finished."""
     try:
-        with closing(make_runner(kind, ray_address, workers)) as runner:
+        with closing(_runner(where)) as runner:
             yield runner
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is ending; pressed again, Ctrl-C would only add a traceback
         raise Interrupted(f"interrupted; {finished_text(output)}", "run the same command again to go on") from None
 
 
-def make_runner(kind: str, ray_address: str | None = None, workers: int | None = None) -> Runner:
-    """kind: `ray` (local by default, or the cluster at ray_address) or `inline`. workers: how many processors a local Ray may use."""
-    if kind == "inline":
+def _runner(where: Where) -> Runner:
+    if where.kind == "inline":
         return InlineRunner()
-    if ray_address and workers:
+    if where.address and where.workers:
         raise RecipeError(
             "--workers is for Ray on this machine; with --ray-address the cluster decides", "leave one of them out"
         )
     from pipeline.ray_runner import RayRunner
 
-    return RayRunner(ray_address, workers)
+    return RayRunner(where.address, where.workers)

@@ -11,33 +11,28 @@ fastText and logistic regression learn positive against the rest; with grades, t
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, ClassVar
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from classifiers.embedding import EmbeddingTraining
 from classifiers.encoder import embed, encoder_digest
-from classifiers.evaluation import evaluate
-from classifiers.fasttext_model import FastTextScorer, FastTextTraining, trained
-from classifiers.linear import LinearModel, fit_logistic, fit_ridge
-from classifiers.statistics_model import FEATURES, measure
+from classifiers.fasttext_model import FastTextTraining
 from manifests import storage
 from manifests.config import config
-from manifests.errors import ModelError, RecipeError
+from manifests.errors import RecipeError
 from manifests.receipt import Counts
 from manifests.shard import Shard, read_parquet
 from manifests.storage import Artifact
-from stages.classify.training_sample import LABELLED, NEGATIVE, POSITIVE, count, merged_rows, select, share_out
+from stages.classify.fitting import BATCH_ROWS, MODELS, Sample, train_embedding, train_fasttext, train_statistics
+from stages.classify.training_sample import LABELLED, NEGATIVE, POSITIVE, count, select, share_out
 from stages.contract import Inputs, Pass, Passes
 from stages.documents import input_shards
 from stages.readers import ReaderSettings
 
-MODELS = "models"
-BATCH_ROWS = 512
 VECTORS = pa.schema(
     [
         ("rank", pa.int64()),
@@ -58,7 +53,7 @@ class ClassifyTrain:
     what to train; null or false leaves one out. reader: how raw files are read. seed: of the draw of documents and of the split."""
 
     name: ClassVar[str] = "classify_train"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     positive: tuple[str, ...] = ()
     negative: tuple[str, ...] = ()
@@ -174,132 +169,37 @@ def _embed(settings: EmbeddingTraining, shard: Shard) -> list[Counts]:
 
 
 def _train(config: ClassifyTrain, shard: Shard) -> list[Counts]:
-    sample = tuple(item for item in shard.inputs if "/work/select/" in item.path)
-    vectors = tuple(item for item in shard.inputs if "/work/embed/" in item.path)
-    counted = [json.loads(storage.read_bytes(item.path)) for item in shard.inputs if "/work/count/" in item.path]
-    labels, held_out = _labels(sample)
-    binary = set(np.unique(labels.round())) == {0.0, 1.0}
-    threshold = config.threshold if config.threshold is not None else (0.5 if binary else 3.0)
-    truth = labels >= threshold
-    for side, part in (("to learn from", truth[~held_out]), ("to evaluate on", truth[held_out])):
-        if part.all() or not part.any():
-            raise ModelError(
-                f"the sample has no {'negative' if part.all() and len(part) else 'positive'} document {side}",
-                "give more text, raise held_out, or set the threshold within the grades",
-            )
+    """The models and their report. The shard reads what `select`, `embed` and `count` wrote."""
+    by_pass = {
+        name: tuple(item for item in shard.inputs if f"/work/{name}/" in item.path)
+        for name in ("select", "embed", "count")
+    }
+    sample = Sample(by_pass["select"], config.threshold)
+    sample.check()
     report: dict[str, Any] = {}
     if config.fasttext:
-        report["fasttext"] = _train_fasttext(config.fasttext, sample, truth, held_out, shard)
+        report["fasttext"] = train_fasttext(config.fasttext, sample, shard)
     if config.embedding:
-        about = {"trained_on": "grades" if not binary else "two labels", **config.embedding.features()}
-        matrix = np.stack([np.array(row["vector"], np.float32) for row in merged_rows(vectors, "vector")])
-        report["embedding"] = _train_linear(
-            "embedding", partial(fit_ridge, about=about), matrix, labels, held_out, threshold, shard
-        )
+        report["embedding"] = train_embedding(config.embedding, by_pass["embed"], sample, shard)
     if config.statistics:
-        fit = partial(fit_logistic if binary else fit_ridge, about={"features": list(FEATURES)})
-        matrix = np.concatenate([measure(texts) for texts in _texts(sample)])
-        report["statistics"] = _train_linear("statistics", fit, matrix, labels, held_out, threshold, shard)
-    summary = {"models": report, "labels": _summary(labels, held_out), "threshold": threshold, "seed": config.seed}
+        report["statistics"] = train_statistics(sample, shard)
+    summary = {"models": report, "labels": sample.summary(), "threshold": sample.threshold, "seed": config.seed}
     shard.file(MODELS, "report.json", (json.dumps(summary, indent=1, sort_keys=True) + "\n").encode())
-    return [_account(config, len(labels), counted)]
-
-
-def _train_fasttext(
-    settings: FastTextTraining,
-    sample: tuple[Artifact, ...],
-    truth: npt.NDArray[np.bool_],
-    held_out: npt.NDArray[np.bool_],
-    shard: Shard,
-) -> dict[str, Any]:
-    examples = (
-        (text, bool(positive))
-        for text, positive, apart in zip(_each_text(sample), truth, held_out, strict=True)
-        if not apart
-    )
-    with trained(examples, settings) as path:
-        target = storage.join(shard.folder, MODELS, "fasttext.bin")
-        with open(path, "rb") as source, storage.atomic_writer(target) as sink:
-            while chunk := source.read(8 << 20):
-                sink.write(chunk)
-        shard.outputs.append(Artifact(target, sink.digest, sink.size))
-        scorer = FastTextScorer(model=path)
-        scores = np.concatenate(
-            [scorer.score(batch) for batch in _batched(_held_out_texts(sample, held_out), BATCH_ROWS)]
-        )
-    return {"file": "fasttext.bin", "held_out": evaluate(scores, truth[held_out], 0.5)}
-
-
-def _train_linear(
-    kind: str,
-    fit: Callable[..., LinearModel],
-    matrix: npt.NDArray[np.float32],
-    labels: npt.NDArray[np.float32],
-    held_out: npt.NDArray[np.bool_],
-    threshold: float,
-    shard: Shard,
-) -> dict[str, Any]:
-    model = fit(matrix[~held_out], labels[~held_out].astype(np.float64))
-    shard.file(MODELS, f"{kind}.safetensors", model.to_bytes())
-    scores = model.score(matrix[held_out])
-    found: dict[str, Any] = {
-        "file": f"{kind}.safetensors",
-        "held_out": evaluate(scores, labels[held_out] >= threshold, threshold),
-        "mean_squared_error": round(float(((scores - labels[held_out]) ** 2).mean()), 6),
-        "penalty": model.about["penalty"],
-    }
-    if kind == "statistics":  # few enough to be read: which way each number pulls
-        found["weights"] = {
-            name: round(float(weight), 4) for name, weight in zip(FEATURES, model.weights, strict=True)
-        }
-    return found
-
-
-def _labels(sample: tuple[Artifact, ...]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
-    """(labels, whether held out) of the sample, in the order of `merged_rows`."""
-    rows = [(row["label"], row["held_out"]) for row in merged_rows(sample, "label", "held_out")]
-    return np.array([row[0] for row in rows], dtype=np.float32), np.array([row[1] for row in rows], dtype=bool)
-
-
-def _each_text(sample: tuple[Artifact, ...]) -> Iterator[str]:
-    return (row["text"] for row in merged_rows(sample, "text"))
-
-
-def _texts(sample: tuple[Artifact, ...]) -> Iterator[list[str]]:
-    return _batched(_each_text(sample), BATCH_ROWS)
-
-
-def _held_out_texts(sample: tuple[Artifact, ...], held_out: npt.NDArray[np.bool_]) -> Iterator[str]:
-    return (text for text, apart in zip(_each_text(sample), held_out, strict=True) if apart)
-
-
-def _batched(texts: Iterator[str], size: int) -> Iterator[list[str]]:
-    batch: list[str] = []
-    for text in texts:
-        batch.append(text)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
-def _summary(labels: npt.NDArray[np.float32], held_out: npt.NDArray[np.bool_]) -> dict[str, dict[str, int]]:
-    return {
-        str(label): {
-            "documents": int((labels.round() == label).sum()),
-            "held_out": int(((labels.round() == label) & held_out).sum()),
-        }
-        for label in sorted({int(value) for value in labels.round()})
-    }
+    counted = [json.loads(storage.read_bytes(item.path)) for item in by_pass["count"]]
+    return [_account(config, len(sample.labels), counted)]
 
 
 def _account(config: ClassifyTrain, sampled: int, counted: list[dict[str, Any]]) -> Counts:
     """Every record that was read: sampled, left out of the sample, without text or label, or unreadable."""
     available = sum(sum(record["labels"].values()) for record in counted)
     unusable = sum(record["unusable"] for record in counted)
-    failed = sum(record["failed"] for record in counted)
+    failures = sum((Counter(record["failures"]) for record in counted), Counter[str]())
     excluded = {"classify_train.not_sampled": available - sampled, "classify_train.no_text_or_label": unusable}
     return Counts(
-        config.name, available + unusable + failed, sampled, {key: n for key, n in excluded.items() if n}, failed
+        config.name,
+        rows_in=available + unusable + failures.total(),
+        kept=sampled,
+        excluded={reason: rows for reason, rows in excluded.items() if rows},
+        failed=failures.total(),
+        failures=dict(failures),
     )

@@ -9,6 +9,7 @@ stand on both sides.
 import heapq
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -45,17 +46,18 @@ Quotas = Mapping[str, Mapping[str, int]]  # file -> label -> documents to take
 
 @dataclass(frozen=True)
 class Labelled:
-    """One record: text is None where there is none; label is None where it is absent or no number."""
+    """One record: text is None where there is none; label is None where it is absent or no number. failure: the reason, if it could not
+    be read."""
 
     id: str
     text: str | None
     label: float | None
-    failed: bool = False
+    failure: str = ""
 
     @property
     def stratum(self) -> str | None:
         """The label as a whole number, as text; None for a record that cannot be learned from."""
-        if self.failed or self.label is None or not self.text or self.text.isspace():
+        if self.failure or self.label is None or not self.text or self.text.isspace():
             return None
         return str(round(self.label))
 
@@ -70,11 +72,11 @@ def labelled_records(
     if role != LABELLED:
         fixed = 1.0 if role == POSITIVE else 0.0
         for table in read_documents(artifact, reader, stage):
-            failed = table["reason"].is_valid().to_pylist()
-            for identity, text, bad in zip(
-                table["id"].to_pylist(), readable_texts(table["text"]), failed, strict=True
+            failures = table["reason"].to_pylist()
+            for identity, text, failure in zip(
+                table["id"].to_pylist(), readable_texts(table["text"]), failures, strict=True
             ):
-                yield Labelled(identity, text, fixed, bad)
+                yield Labelled(identity, text, fixed, failure or "")
     elif artifact.name.endswith(".parquet"):
         columns = [reader.text_column, label_column]
         identities = [reader.id_column] if reader.id_column in schema_of(artifact).names else []
@@ -86,20 +88,23 @@ def labelled_records(
                 yield Labelled(_id(artifact, identity, row), text, _number(label))
                 row += 1
     else:
-        for row, line in enumerate(_lines(artifact, reader.max_payload_bytes)):
-            yield _from_json(artifact, row, line, label_column, reader)
+        for row, (line, failure) in enumerate(_lines(artifact, reader.max_payload_bytes)):
+            yield _from_json(artifact, row, line, failure, label_column, reader)
 
 
 def count(role: str, label_column: str, reader: ReaderSettings, stage: str, shard: Shard) -> None:
     """Write `work/count/<shard>.json`: how many records of each label the file holds, and how many cannot be learned from."""
-    counted: dict[str, int] = {}
-    unusable = failed = 0
+    counted: Counter[str] = Counter()
+    failures: Counter[str] = Counter()
+    unusable = 0
     for record in labelled_records(shard.inputs[0], role, label_column, reader, stage):
         if record.stratum is not None:
-            counted[record.stratum] = counted.get(record.stratum, 0) + 1
-        failed += record.failed
-        unusable += record.stratum is None and not record.failed
-    found = {"labels": counted, "unusable": unusable, "failed": failed}
+            counted[record.stratum] += 1
+        elif record.failure:
+            failures[record.failure] += 1
+        else:
+            unusable += 1
+    found = {"labels": counted, "unusable": unusable, "failures": failures}
     shard.file("work/count", f"{shard.name}.json", json.dumps(found, sort_keys=True).encode())
 
 
@@ -205,26 +210,26 @@ def _cut(record: Labelled, max_chars: int) -> Labelled:
     return Labelled(record.id, (record.text or "")[:max_chars], record.label)
 
 
-def _lines(artifact: Artifact, limit: int) -> Iterator[bytes | None]:
-    """The lines of a plain or compressed file that are not blank; None for one longer than `limit`, and for what damage took."""
+def _lines(artifact: Artifact, limit: int) -> Iterator[tuple[bytes, str]]:
+    """The lines of a plain or compressed file that are not blank, each with a reason if it is longer than `limit` or lost to damage."""
     with open_read(artifact.path) as file:
         stream = open_lines(file)
         for line, length in lines(stream, limit):
             if line.strip():
-                yield line if length <= limit else None
+                yield line, "" if length <= limit else "page.too_large"
         if stream.damage is not None:
-            yield None
+            yield b"", f"error_read.{stream.damage.kind}"
 
 
 def _from_json(
-    artifact: Artifact, row: int, line: bytes | None, label_column: str, reader: ReaderSettings
+    artifact: Artifact, row: int, line: bytes, failure: str, label_column: str, reader: ReaderSettings
 ) -> Labelled:
     try:
-        record = None if line is None else json.loads(line)
+        record = None if failure else json.loads(line)
     except (ValueError, RecursionError):
         record = None
     if not isinstance(record, dict):
-        return Labelled(_id(artifact, None, row), None, None, failed=True)
+        return Labelled(_id(artifact, None, row), None, None, failure or "error_read.json")
     text = record.get(reader.text_column)
     return Labelled(
         _id(artifact, record.get(reader.id_column), row),

@@ -207,7 +207,7 @@ class _Kernels:
         return int(edited_offsets[-1])
 
     def _known(self) -> NDArray[np.uint64]:
-        from stages.kernels.cut import nothing_known
+        from stages.kernels.known_parts import nothing_known
 
         if not hasattr(_thread, "known"):
             _thread.known = nothing_known()

@@ -14,12 +14,13 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from stages.kernels import marks, sealed
+from stages.kernels import known_parts, marks, sealed
 from stages.kernels.affixes import class_at, infix_of, is_alnum, is_digit, is_url, prefix_of, suffix_of
 from stages.kernels.characters import FLAGS
 from stages.kernels.english import LONGEST_EXCEPTION
-from stages.kernels.token_kinds import add_counts, measure_part
-from stages.kernels.words import load_word, prefetch
+from stages.kernels.known_parts import is_known, keep, key_of, recall, word_until
+from stages.kernels.token_kinds import measure_part
+from stages.kernels.words import prefetch
 
 Bytes: TypeAlias = NDArray[np.uint8]
 Keys: TypeAlias = NDArray[np.uint64]
@@ -32,6 +33,7 @@ UNSPACED, COMBINING, LONGEST = 16384, 32768, 16
 assert (FLAGS["UNSPACED"], FLAGS["COMBINING"]) == (UNSPACED, COMBINING), "the table of characters has changed"
 assert LONGEST_EXCEPTION == LONGEST
 sealed("affixes.py", "d6b0a64f46d8")
+sealed("known_parts.py", "0b1f8c945235")
 sealed("token_kinds.py", "97c051f0b6f2")
 sealed("words.py", "72f0a07d65e1")
 BASIS, PRIME, HALF = np.uint64(0xCBF29CE484222325), np.uint64(0xD6E8FEB86659FD93), np.uint64(32)  # as english.hash_of
@@ -39,14 +41,7 @@ WIDE, MIXED, LINE_PART = 2, 3, 2
 assert (marks.WIDE, marks.MIXED, marks.LINE_PART) == (WIDE, MIXED, LINE_PART)
 AHEAD = 8  # parts; so many before one is looked up, its place in what is known is brought into the cache
 KNOWN_BITS, LONGEST_KNOWN, ONE, SIX, LAST = 17, 32, np.uint64(1), np.uint64(6), np.uint64(63)
-FOUR, EIGHT, COUNT_PLACE, SIZE_PLACE, FLAG_BITS, BYTE_BITS = (np.uint64(number) for number in (4, 8, 28, 56, 15, 255))
-
-
-def nothing_known() -> Keys:
-    """Room for the parts that were cut before, empty."""
-    room = np.zeros((8 << KNOWN_BITS) + 8, np.uint64)
-    first = -room.ctypes.data // 8 % 8  # so that every entry is a line of the cache
-    return room[first : first + (8 << KNOWN_BITS)].reshape(-1, 8)
+assert (known_parts.KNOWN_BITS, known_parts.LONGEST_KNOWN) == (KNOWN_BITS, LONGEST_KNOWN)
 
 
 @njit(cache=True)
@@ -72,7 +67,7 @@ def cut_parts(
     """Cut the parts that `parts.hash_parts` listed as hard.
 
     bits, edges, lines, text_lines: of `marks.mark_bytes`. by_character: by text: whether scripts without spaces are read by character.
-    known: parts that were cut before, see `_keep`; language repeats itself, so this saves more than half of the work.
+    known: parts that were cut before, see `known_parts.keep`; language repeats itself, so this saves more than half of the work.
     cuts: the bytes behind each token of the hard parts, one after the other; a part's last is its own end. kinds: of the same tokens, as
     `token_kinds` says. counts: by text, of its hard parts, the rows that `token_kinds` names.
     """
@@ -80,18 +75,18 @@ def cut_parts(
     for text in range(text_lines.size - 1):
         row, last_part = counts[:, text], lines[LINE_PART, text_lines[text + 1]]
         while index < hard.size and hard[np.uint64(index)] < last_part:
-            ahead = _key(data, edges, hashes, np.uint64(hard[np.uint64(min(index + AHEAD, hard.size - 1))]))
+            ahead = key_of(data, edges, hashes, np.uint64(hard[np.uint64(min(index + AHEAD, hard.size - 1))]))
             prefetch(known, np.int64(ahead >> np.uint64(64 - KNOWN_BITS)) << 3)
             part = np.uint64(hard[np.uint64(index)])
             index += 1
             begin, end = np.int64(edges[part << ONE]), np.int64(edges[part << ONE | ONE])
-            key = _key(data, edges, hashes, part)
+            key = key_of(data, edges, hashes, part)
             slot = key >> np.uint64(64 - KNOWN_BITS)
             block, shift = np.uint64(end) >> SIX, np.uint64(end) & LAST
             is_wide = bits[WIDE, block] >> shift & ONE != 0
             one_by_one = is_wide and by_character[text]
-            if known[slot, 0] == key and not one_by_one and _is_known(known, slot, data, begin, end - begin):
-                n = _recall(known, slot, begin, cuts, kinds, n, row)
+            if known[slot, 0] == key and not one_by_one and is_known(known, slot, data, begin, end - begin):
+                n = recall(known, slot, begin, cuts, kinds, n, row)
                 continue
             first = n
             if one_by_one:
@@ -103,80 +98,7 @@ def cut_parts(
                 n = _cut(data, begin, end, classes, keys, values, maybe, units, cuts, n)
             about = measure_part(data, classes, begin, cuts, kinds, first, n, row)
             if n - first <= 7 and end - begin <= LONGEST_KNOWN and not one_by_one:
-                _keep(known, slot, key, data, begin, cuts, kinds, first, n, about)
-
-
-@njit(cache=True, inline="always")
-def _key(data: Bytes, edges: Integers, hashes: Keys, part: int) -> Any:
-    """A hash of all of a part, since its own leaves a mark at the end out; never 0, which is an empty entry."""
-    begin, end = np.int64(edges[part << ONE]), np.int64(edges[part << ONE | ONE])
-    return (hashes[part] ^ np.uint64((end - begin) << 8) ^ np.uint64(data[np.uint64(end - 1)])) * PRIME | ONE
-
-
-@njit(cache=True)
-def _keep(
-    known: Keys,
-    slot: int,
-    key: int,
-    data: Bytes,
-    begin: int,
-    cuts: Integers,
-    kinds: Integers,
-    first: int,
-    last: int,
-    about: int,
-) -> None:
-    """Keep a part of at most seven tokens and LONGEST_KNOWN bytes: its key; the bytes of each token, eight bits each, and above them those
-    of the part; the characters likewise; the kind of each token, four bits each, below how many there are and the counts of the part; and
-    the part itself."""
-    end = np.int64(cuts[last - 1])
-    lengths, characters, flags = np.uint64(end - begin), np.uint64(0), np.uint64(last - first)
-    for cut in range(first + 6, first - 1, -1):
-        before = np.int64(cuts[cut - 1]) if cut > first else begin
-        lengths = lengths << EIGHT | (np.uint64(cuts[cut] - before) if cut < last else np.uint64(0))
-        characters = characters << EIGHT | (np.uint64(kinds[cut]) >> FOUR if cut < last else np.uint64(0))
-        flags = flags << FOUR | (np.uint64(kinds[cut]) & FLAG_BITS if cut < last else np.uint64(0))
-    known[slot, 0], known[slot, 1], known[slot, 2], known[slot, 3] = key, lengths, characters, flags | about << HALF
-    for at in range(0, end - begin, 8):
-        known[slot, 4 + (at >> 3)] = _word(data, begin + at, end)
-
-
-@njit(cache=True, inline="always")
-def _is_known(known: Keys, slot: int, data: Bytes, begin: int, size: int) -> bool:
-    """Whether the entry is of this part. Its key alone does not say so: who writes a page may choose parts of one key."""
-    if known[slot, 1] >> SIZE_PLACE != np.uint64(size):
-        return False
-    other = np.uint64(0)
-    for at in range(0, size, 8):
-        other |= known[slot, 4 + (at >> 3)] ^ _word(data, begin + at, begin + size)
-    return other == 0
-
-
-@njit(cache=True, inline="always")
-def _word(data: Bytes, at: int, end: int) -> Any:
-    """The eight bytes from `at` on, those from `end` on as 0."""
-    return load_word(data, at) & ~np.uint64(0) >> np.uint64(64 - 8 * min(end - at, 8))
-
-
-@njit(cache=True, inline="always")
-def _recall(
-    known: Keys, slot: int, begin: int, cuts: Integers, kinds: Integers, n: int, row: NDArray[np.int64]
-) -> int:
-    """Cut a part as before; returns how many cuts there are then. Four tokens are written at least, whatever there are: to ask would cost
-    more."""
-    lengths, characters, about = known[slot, 1], known[slot, 2], known[slot, 3]
-    flags, count = about, np.int64(about >> COUNT_PLACE & FLAG_BITS)
-    for first in range(n, n + count, 4):
-        for index in range(4):
-            begin += np.int64(lengths & BYTE_BITS)
-            cuts[np.uint64(first + index)] = begin
-            kinds[np.uint64(first + index)] = np.int64((characters & BYTE_BITS) << FOUR | flags & FLAG_BITS)
-            lengths >>= EIGHT
-            characters >>= EIGHT
-            flags >>= FOUR
-    if about >> HALF != 0:
-        add_counts(about >> HALF, row)
-    return n + count
+                keep(known, slot, key, data, begin, cuts, kinds, first, n, about)
 
 
 @njit(cache=True)
@@ -308,7 +230,7 @@ def _exception(data: Bytes, begin: int, end: int, keys: Keys, values: Integers, 
         return -1
     value = BASIS
     for at in range(begin, end, 8):
-        value = (value ^ _word(data, at, end)) * PRIME
+        value = (value ^ word_until(data, at, end)) * PRIME
         value ^= value >> HALF
     found = _find(keys, values, value)
     return found if found >> 16 == end - begin else -1  # others may have its hash

@@ -13,18 +13,20 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import IO, Any
 
 import zstandard
 
+from stages.readers.zstd_frames import HEADER, ZSTD_MAGIC, decoder, dictionary_of, is_skippable, skippable_length
+
 GZIP_MAGIC = b"\x1f\x8b\x08"
-ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _CHUNK = 16 << 10  # small, since zstandard decodes all it is given: 16 KB become 512 MB at the very worst
 _GZIP_WINDOW = 31  # zlib: gzip framing with the largest window
 
 DECODERS: dict[bytes, Callable[[], Any]] = {  # magic number of a compression -> a decoder of one member
     GZIP_MAGIC: lambda: zlib.decompressobj(_GZIP_WINDOW),
-    ZSTD_MAGIC: lambda: zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj(),
+    ZSTD_MAGIC: decoder,
     b"BZh": bz2.BZ2Decompressor,
     b"\xfd7zXZ\x00": lzma.LZMADecompressor,
 }
@@ -33,6 +35,8 @@ _DECODING_ERRORS = (zlib.error, zstandard.ZstdError, OSError, lzma.LZMAError, EO
 
 def magic_of(start: bytes) -> bytes | None:
     """The magic number of a known compression that `start` begins with."""
+    if is_skippable(start):
+        return ZSTD_MAGIC
     return next((magic for magic in DECODERS if start.startswith(magic)), None)
 
 
@@ -67,9 +71,9 @@ class Inflated:
     """A file object over a compressed file from `offset` on. Reads stop at the end of the file or at the first damage."""
 
     def __init__(self, file: IO[bytes], offset: int, magic: bytes) -> None:
-        file.seek(offset)
         self._file = file
         self._magic = magic
+        self._new_decoder = DECODERS[magic]
         self._decoder: Any = None
         self._waiting = b""  # compressed bytes read but not yet given to a decoder
         self._at = offset  # file offset of the first byte of `_waiting`
@@ -78,6 +82,12 @@ class Inflated:
         self._ended = False
         self.damage: Damage | None = None
         self.members: deque[Member] = deque()
+        if magic == ZSTD_MAGIC:
+            try:
+                self._new_decoder = partial(decoder, dictionary_of(file))
+            except zstandard.ZstdError as error:
+                self._stop("corrupt", 0, f"the dictionary cannot be used ({error})")
+        file.seek(offset)
 
     def read(self, size: int = -1) -> bytes:
         """At most `size` bytes (all, if negative); empty at the end or at damage."""
@@ -127,11 +137,26 @@ class Inflated:
             self._waiting += self._file.read(_CHUNK)
         if not self._waiting:
             self._ended = True
+        elif self._magic == ZSTD_MAGIC and is_skippable(self._waiting):
+            self._skip_frame()
         elif not self._waiting.startswith(self._magic):
             self._stop("garbage", self._at, f"no compressed member begins here ({self._waiting[:16]!r})")
         else:
-            self._decoder = DECODERS[self._magic]()
+            self._decoder = self._new_decoder()
             self.members.append(Member(self._decoded, self._at))
+
+    def _skip_frame(self) -> None:
+        """Pass over a skippable frame of Zstandard."""
+        if len(self._waiting) < HEADER:
+            self._waiting += self._file.read(_CHUNK)
+        begin, left = self._at, HEADER + skippable_length(self._waiting)
+        while left and self._waiting:
+            passed = self._waiting[:left]
+            left -= len(passed)
+            self._at += len(passed)
+            self._waiting = self._waiting[len(passed) :] or self._file.read(_CHUNK)
+        if left:
+            self._stop("truncated", begin, "the file ends inside a skippable frame")
 
     def _decode(self, size: int) -> bytes:
         """Some decoded bytes, perhaps none; ends the member, or the stream where the member is damaged."""

@@ -10,7 +10,7 @@ import pytest
 from manifests.errors import Interrupted
 from pipeline.execute import execute
 from pipeline.ray_runner import interrupts_deferred
-from pipeline.runner import InlineRunner, opened
+from pipeline.runner import InlineRunner, Where, opened
 from tests.command_line import ROOT
 from tests.pipeline.sample_stages import CountAndCopy, write_documents
 from tests.pipeline.test_execute import job
@@ -34,11 +34,11 @@ def test_an_interrupted_run_says_what_is_finished(tmp_path):
             raise KeyboardInterrupt
 
     nothing = pytest.raises(Interrupted, match="nothing is finished yet; run the same command again to go on")
-    with nothing, opened(str(tmp_path / "out"), "inline"):
+    with nothing, opened(str(tmp_path / "out"), Where("inline")):
         raise KeyboardInterrupt
     execute(job(CountAndCopy(), tmp_path / "out" / "one", documents), InlineRunner())
     something = pytest.raises(Interrupted, match="one finished, two has 1 shards; run the same command again to go on")
-    with something, opened(str(tmp_path / "out"), "inline"):
+    with something, opened(str(tmp_path / "out"), Where("inline")):
         execute(job(CountAndCopy(), tmp_path / "out" / "two", documents), Stopped())
 
 

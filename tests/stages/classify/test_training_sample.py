@@ -107,7 +107,7 @@ def test_counting_tells_labels_from_what_cannot_be_learned_from(tmp_path):
     shard = Shard("labelled-a", (write_jsonl(tmp_path / "a.jsonl.zst", rows),), str(tmp_path / "out"))
     count(LABELLED, "label", READER, "test", shard)
     found = json.loads((tmp_path / "out/work/count/labelled-a.json").read_text())
-    assert found == {"labels": {"5": 1, "0": 1, "1": 1}, "unusable": 5, "failed": 2}
+    assert found == {"labels": {"5": 1, "0": 1, "1": 1}, "unusable": 5, "failures": {"error_read.json": 2}}
 
 
 def test_a_truncated_file_gives_what_it_holds_and_one_failure(tmp_path):
@@ -118,7 +118,7 @@ def test_a_truncated_file_gives_what_it_holds_and_one_failure(tmp_path):
             writer.write(json.dumps({"text": f"text {number * 7919 % 20_011}", "label": number % 2}).encode() + b"\n")
     path.write_bytes(whole.getvalue()[:-2000])
     records = list(labelled_records(artifact_of(str(path)), LABELLED, "label", READER, "test"))
-    assert records[-1].failed
+    assert records[-1].failure.startswith("error_read.")
     assert 0 < len(records) < 20_000
     assert sum(record.stratum is None for record in records) <= 2
 
