@@ -101,12 +101,14 @@ def shard_names(artifacts: Iterable[Artifact]) -> dict[str, Artifact]:
 
 @dataclass
 class Shard:
-    """name: unique within the pass. inputs: what to read. folder: the stage's output folder. plan_hash: of this shard's plan."""
+    """name: unique within the pass. inputs: what to read. folder: the stage's output folder. plan_hash: of this shard's plan. told: what
+    the stage says to this shard alone, empty if nothing."""
 
     name: str
     inputs: tuple[Artifact, ...]
     folder: str
     plan_hash: str = ""
+    told: str = ""
     outputs: list[Artifact] = field(default_factory=list)
     _reported: float = float("-inf")
 

@@ -168,6 +168,9 @@ def _task(step: Pass, shard: str, stage_plan: dict[str, Any], job: Job) -> Task:
         "shard": shard,
         "inputs": [[artifact.name, artifact.digest] for artifact in inputs],
     }
+    told = step.told.get(shard, "")
+    if told:
+        plan["told"] = told
     return Task(
         stage=job.names[-1],
         pass_name=step.name,
@@ -178,6 +181,7 @@ def _task(step: Pass, shard: str, stage_plan: dict[str, Any], job: Job) -> Task:
         work=step.work,
         cpus=step.cpus,
         gpus=step.gpus,
+        told=told,
     )
 
 
