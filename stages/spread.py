@@ -44,13 +44,13 @@ class Spread:
         """
         read = (_read(artifact, readers) for artifact in shard.inputs)
         tables = [table for table in read if table is not None]
-        bounds = [np.searchsorted(table[DESTINATION].to_numpy(), _bounds(readers)) for table in tables]
-        streams = (
-            [table.slice(at[stream], at[stream + 1] - at[stream]) for table, at in zip(tables, bounds, strict=True)]
-            for stream in range(len(_bounds(readers)) - 1)
-        )
+        pieces: list[list[pa.Table]] = [[] for _ in _bounds(readers)[1:]]  # of each stream
+        for table in tables:
+            bounds = np.searchsorted(table[DESTINATION].to_numpy(), _bounds(readers))
+            for stream in np.flatnonzero(np.diff(bounds)).tolist():
+                pieces[stream].append(table.slice(bounds[stream], bounds[stream + 1] - bounds[stream]))
         path = storage.join(shard.folder, where, f"{shard.name}.spread")
-        shard.outputs.append(_write(path, map(_merged, streams), readers))
+        shard.outputs.append(_write(path, map(_merged, pieces), readers))
 
 
 class Spreader:
@@ -82,7 +82,7 @@ class Spreader:
         self._held, self._held_bytes = [], 0
         self._runs += 1
 
-    def _streams(self) -> Iterator[pa.Table]:
+    def _streams(self) -> Iterator[pa.Table | None]:
         if not self._held:
             return
         rows = pa.concat_tables(self._held).select(self._schema.names).cast(self._schema)
@@ -90,7 +90,7 @@ class Spreader:
         order = target.argsort(kind="stable")
         bounds = target[order].searchsorted(_bounds(self._destinations)).tolist()
         for start, end in itertools.pairwise(bounds):
-            yield rows.take(pa.array(order[start:end]))
+            yield rows.take(pa.array(order[start:end])) if end > start else None
 
 
 def read_spread(artifact: Artifact, destination: int) -> pa.Table | None:
@@ -151,22 +151,21 @@ def _step(destinations: range) -> int:
     return max(1, -(-len(destinations) // MOST_STREAMS))
 
 
-def _merged(pieces: list[pa.Table]) -> pa.Table:
+def _merged(pieces: list[pa.Table]) -> pa.Table | None:
     """The rows of tables sorted by destination, sorted by it; those of one destination table after table."""
-    pieces = [piece for piece in pieces if piece.num_rows]
     if not pieces:
-        return pa.table({})
+        return None
     rows = pa.concat_tables(pieces, promote_options="default")
     target = rows[DESTINATION].to_numpy()
     return rows if (target[:-1] <= target[1:]).all() else rows.take(pa.array(target.argsort(kind="stable")))
 
 
-def _write(path: str, streams: Iterable[pa.Table], destinations: range) -> Artifact:
-    """Write one spread file: streams in the order of their destinations; those that are not given are empty."""
+def _write(path: str, streams: Iterable[pa.Table | None], destinations: range) -> Artifact:
+    """Write one spread file: streams in the order of their destinations; None and those that are not given are empty."""
     offsets, rows = [0], 0
     with storage.atomic_writer(path, passing=True) as sink:
         for table in streams:
-            if table.num_rows:
+            if table is not None:
                 sink.write(_stream(table))
                 rows += table.num_rows
             offsets.append(sink.tell())
