@@ -6,7 +6,7 @@ state but the files, does not depend on how many workers run, and notices a chan
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -110,11 +110,13 @@ def read_receipt(folder: str, pass_name: str, shard: str) -> Receipt | None:
         return None
 
 
-def list_receipts(folder: str, pass_name: str = "", drop_unreadable: bool = False) -> list[Receipt]:
+def list_receipts(
+    folder: str, pass_name: str = "", drop_unreadable: bool = False, but: Container[str] = ()
+) -> list[Receipt]:
     """All receipts of a stage's folder (of one pass), sorted by pass and shard. drop_unreadable: delete damaged ones, for whoever owns the
-    folder; otherwise they raise."""
+    folder; otherwise they raise. but: paths of receipts that are not to be read."""
     found = []
-    for path, receipt in scan_receipts(folder, pass_name):
+    for path, receipt in scan_receipts(folder, pass_name, but):
         if isinstance(receipt, Receipt):
             found.append(receipt)
         elif drop_unreadable:
@@ -124,10 +126,15 @@ def list_receipts(folder: str, pass_name: str = "", drop_unreadable: bool = Fals
     return found
 
 
-def scan_receipts(folder: str, pass_name: str = "") -> Iterator[tuple[str, Receipt | CorpusmillError]]:
-    """Every receipt file of a stage's folder (of one pass) in order: its path, and what it holds or why that cannot be read."""
+def scan_receipts(
+    folder: str, pass_name: str = "", but: Container[str] = ()
+) -> Iterator[tuple[str, Receipt | CorpusmillError]]:
+    """Every receipt file of a stage's folder (of one pass) in order: its path, and what it holds or why that cannot be read. but: paths
+    to pass over."""
     below = storage.join(folder, "receipts", pass_name)
     for path in storage.list_files(below, ".json") if storage.exists(below) else ():
+        if path in but:
+            continue
         try:
             yield path, Receipt.from_json(storage.read_bytes(path), folder, path)
         except CorpusmillError as error:

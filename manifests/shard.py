@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from manifests import storage
 from manifests.errors import InputError
+from manifests.partials import HashingWriter
 from manifests.schema import conform
 from manifests.storage import Artifact
 from manifests.watched import Watched
@@ -33,7 +34,7 @@ class ParquetOutput:
     """A Parquet shard being written: tables are gathered into row groups of about `row_group_bytes` (or `row_group_rows`)."""
 
     def __init__(
-        self, sink: storage.HashingWriter, schema: pa.Schema, row_group_bytes: int, passing: bool, level: int
+        self, sink: HashingWriter, schema: pa.Schema, row_group_bytes: int, passing: bool, level: int
     ) -> None:
         self._schema = schema
         self._writer = pq.ParquetWriter(
@@ -101,12 +102,14 @@ def shard_names(artifacts: Iterable[Artifact]) -> dict[str, Artifact]:
 
 @dataclass
 class Shard:
-    """name: unique within the pass. inputs: what to read. folder: the stage's output folder. plan_hash: of this shard's plan."""
+    """name: unique within the pass. inputs: what to read. folder: the stage's output folder. plan_hash: of this shard's plan. told: what
+    the stage says to this shard alone, empty if nothing."""
 
     name: str
     inputs: tuple[Artifact, ...]
     folder: str
     plan_hash: str = ""
+    told: str = ""
     outputs: list[Artifact] = field(default_factory=list)
     _reported: float = float("-inf")
 

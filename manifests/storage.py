@@ -1,33 +1,27 @@
 """Files, wherever they live: any fsspec URL, written whole or not at all, each with its SHA-256.
 
-A local file is written beside its place under a temporary name, synced, and renamed; for an object store it is written to a
-temporary file here and uploaded when complete. So a reader never sees half a file, and a killed writer leaves at most a
-`.partial` that the next writer of the same file removes.
+A local file is written beside its place and renamed (`manifests.partials`); for an object store it is written to a temporary file here
+and uploaded when complete. So a reader never sees half a file.
 """
 
 import errno
 import glob
 import hashlib
 import os
-import platform
-import re
 import tempfile
-import time
-import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, Any
 
 from manifests.errors import InputError, StorageError
+from manifests.partials import PARTIAL, HashingWriter, written_whole
 
-PARTIAL = ".partial"
 _CHUNK = 8 << 20
 _SUFFIXES = {
     *("gz", "zst", "bz2", "xz", "warc", "wet", "wat", "arc", "jsonl", "ndjson", "json", "parquet", "csv", "tsv"),
     *("txt", "text", "md", "rst", "tex", "html", "htm", "xhtml"),
 }
-_ABANDONED_SECONDS = 24 * 3600
 _REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST}
 
 
@@ -126,48 +120,6 @@ def read_bytes(path: str) -> bytes:
         return file.read()
 
 
-class HashingWriter:
-    """A write-only file object that hashes and counts what passes through it."""
-
-    def __init__(self, inner: Any) -> None:
-        self._inner = inner
-        self._hash = hashlib.sha256()
-        self.size = 0
-        self.closed = False
-        self.abandoned = False  # the write failed: what a library still flushes as it is torn down goes nowhere
-
-    def write(self, data: Any) -> int:
-        view = memoryview(data).cast("B")
-        if self.abandoned:
-            return view.nbytes
-        self._hash.update(view)
-        self.size += view.nbytes
-        self._inner.write(view)
-        return view.nbytes
-
-    def tell(self) -> int:
-        return self.size
-
-    def flush(self) -> None:
-        self._inner.flush()
-
-    def writable(self) -> bool:
-        return True
-
-    def readable(self) -> bool:
-        return False
-
-    def seekable(self) -> bool:
-        return False
-
-    def close(self) -> None:  # the context manager below owns the inner file
-        self.closed = True
-
-    @property
-    def digest(self) -> str:
-        return self._hash.hexdigest()
-
-
 @contextmanager
 def atomic_writer(path: str, passing: bool = False) -> Iterator[HashingWriter]:
     """Write `path` whole or not at all: it appears under its name when the block ends without an error.
@@ -176,7 +128,7 @@ def atomic_writer(path: str, passing: bool = False) -> Iterator[HashingWriter]:
     Raises StorageError when the storage refuses (disk full, no permission).
     """
     try:
-        with _remote_spool(path) if is_remote(path) else _local_partial(local(path), not passing) as file:
+        with _remote_spool(path) if is_remote(path) else written_whole(local(path), not passing) as file:
             writer = HashingWriter(file)
             try:
                 yield writer
@@ -190,50 +142,6 @@ def atomic_writer(path: str, passing: bool = False) -> Iterator[HashingWriter]:
                 "free space, mend permissions or choose another place, then run the same command again",
             ) from error
         raise
-
-
-@contextmanager
-def _local_partial(target: str, synced: bool) -> Iterator[IO[bytes]]:
-    folder, name = os.path.dirname(target) or ".", os.path.basename(target)
-    try:
-        os.makedirs(folder, exist_ok=True)
-    except FileNotFoundError as error:  # /proc and its like: there are folders in which none can be made
-        raise StorageError(f"no folder can be made at {folder}", "choose another --output") from error
-    for stale in glob.glob(f"{glob.escape(folder)}/.{glob.escape(name)}.*{PARTIAL}"):
-        if _is_abandoned(stale):
-            os.unlink(stale)
-    partial = os.path.join(folder, f".{name}.{platform.node()}-{os.getpid()}-{uuid.uuid4().hex[:8]}{PARTIAL}")
-    try:
-        with open(partial, "wb") as file:
-            yield file
-            file.flush()
-            if synced:
-                os.fsync(file.fileno())
-        os.replace(partial, target)
-    except BaseException:
-        if os.path.exists(partial):
-            os.unlink(partial)
-        raise
-
-
-def _is_abandoned(partial: str) -> bool:
-    """Whether the writer of a partial file is gone: its process on this machine, or anyone's for a day."""
-    written = re.search(rf"\.{re.escape(platform.node())}-(\d+)-[0-9a-f]+{re.escape(PARTIAL)}$", partial)
-    if written:
-        return not _is_alive(int(written[1]))
-    return time.time() - os.stat(partial).st_mtime > _ABANDONED_SECONDS
-
-
-def _is_alive(process: int) -> bool:
-    if process == os.getpid():
-        return False  # this very process writes a file once: what is there is from a write that failed
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 @contextmanager

@@ -15,6 +15,7 @@ import pyarrow as pa
 from manifests import storage
 from manifests.errors import CorpusmillError, InputError
 from manifests.manifest import Manifest, Parent
+from manifests.partials import remove_partials
 from manifests.receipt import Counts, Receipt, list_receipts, plan_hash, receipt_path
 from pipeline.claim import claim, finish
 from pipeline.progress import watch
@@ -167,6 +168,9 @@ def _task(step: Pass, shard: str, stage_plan: dict[str, Any], job: Job) -> Task:
         "shard": shard,
         "inputs": [[artifact.name, artifact.digest] for artifact in inputs],
     }
+    told = step.told.get(shard, "")
+    if told:
+        plan["told"] = told
     return Task(
         stage=job.names[-1],
         pass_name=step.name,
@@ -177,18 +181,24 @@ def _task(step: Pass, shard: str, stage_plan: dict[str, Any], job: Job) -> Task:
         work=step.work,
         cpus=step.cpus,
         gpus=step.gpus,
+        told=told,
     )
 
 
 def _remove_leftovers(folder: str, current: dict[tuple[str, str], Receipt], quarantined: list[Receipt]) -> None:
-    """Remove receipts of shards that are in the plan no more, and the files that only they wrote."""
+    """Remove receipts of shards that are in the plan no more, the files that only they wrote, and what killed writers left.
+
+    Receipts of the plan are known; of the files only the others are read."""
+    known = {*current, *((receipt.pass_name, receipt.shard) for receipt in quarantined)}
+    paths = {receipt_path(folder, *key) for key in known}
     kept_paths = {output.path for receipt in current.values() for output in receipt.outputs}
-    quarantined_names = {(receipt.pass_name, receipt.shard) for receipt in quarantined}
-    for receipt in list_receipts(folder, drop_unreadable=True):
+    for receipt in list_receipts(folder, drop_unreadable=True, but=paths):
         key = (receipt.pass_name, receipt.shard)
-        if key in current or key in quarantined_names:
+        if key in known:
             continue
         for output in receipt.outputs:
             if output.path not in kept_paths:
                 storage.remove(output.path)
-        storage.remove(receipt_path(folder, receipt.pass_name, receipt.shard))
+        storage.remove(receipt_path(folder, *key))
+    if not storage.is_remote(folder):
+        remove_partials(storage.local(folder))

@@ -33,6 +33,7 @@ class Task:
     work: Callable[[Shard], list[Counts]]
     cpus: float = 1
     gpus: float = 0
+    told: str = ""
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ def _digest(path: str, _changed: int) -> str:
 
 def _do(task: Task, old: Receipt | None) -> Receipt:
     storage.remove(storage.join(task.folder, MANIFEST))  # it vouches for the shard that is now made anew
-    shard = Shard(task.shard, task.inputs, task.folder, task.plan_hash)
+    shard = Shard(task.shard, task.inputs, task.folder, task.plan_hash, task.told)
     started = time.perf_counter()
     try:
         counts = task.work(shard)

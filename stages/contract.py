@@ -68,7 +68,8 @@ class Inputs:
 class Pass:
     """One shard-in, shard-out step. shards: shard name -> what it reads. work: picklable; writes through the Shard and returns its
     account. final: whether its counts are the stage's account. holds_engine: whether workers keep a model between shards.
-    cpus, gpus: what one worker needs (gpus are taken only where the cluster has some)."""
+    cpus, gpus: what one worker needs (gpus are taken only where the cluster has some). told: what one shard alone has to know besides its
+    inputs (`Shard.told`), by shard name; what all of them have to know belongs into `work`, which goes into every task."""
 
     name: str
     shards: Mapping[str, tuple[Artifact, ...]]
@@ -78,6 +79,7 @@ class Pass:
     depends_on: str = ""  # further text that decides the output, e.g. digests of models and prompts
     cpus: float = 1
     gpus: float = 0
+    told: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -101,13 +101,13 @@ def _copies(
     return pa.table([columns[name] for name in SPREAD.names], schema=SPREAD)
 
 
-def merge(shards: int, shard: Shard) -> list[Counts]:
+def merge(shard: Shard) -> list[Counts]:
     """Write one output shard: what was sent to it, in the order of the hash."""
     account = Counts(NAME)
     if shard.name == "plan":
         shard.file("", PLAN, storage.read_bytes(shard.inputs[0].path))
         return [account]
-    parts = [read_spread(artifact, int(shard.name), shards) for artifact in shard.inputs]
+    parts = [read_spread(artifact, int(shard.name)) for artifact in shard.inputs]
     # A shard may hold more than 2 GB of text; and an id may repeat, whose rows need an order all the same.
     wide = SPREAD.set(SPREAD.get_field_index("text"), pa.field("text", pa.large_string()))
     table = pa.concat_tables([wide.empty_table(), *(part.cast(wide) for part in parts if part is not None)])

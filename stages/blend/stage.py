@@ -7,8 +7,10 @@ Documents are taken whole. One that is taken e times appears in epochs 0 to e-1;
 
     measure  each input file: tokens and key of every document, which sources claim it          (narrow tables)
     plan     quotas from the sums, then for each source the exact key at which its quota ends    (plan.json)
-    spread   each input file: copies of its documents, sent to output shards by hash          (a stream for each)
+    spread   each input file: copies of its documents, sorted by the output shard that a hash names  (`stages.spread`)
     blend    each output shard: its rows from everywhere, in the order of a hash
+
+Above 512 spread files a pass `collect-spread` comes between, so that no output shard opens them all (`stages.exchange`).
 
 The account: `rows_in` counts a document once for each copy taken and once if none is; a document that no source wants
 (`blend.not_selected`), that is over its source's quota (`blend.over_quota`) or has no text (`blend.empty`) is excluded. Excluded rows
@@ -39,6 +41,8 @@ from stages.blend.settings import BlendSettings, BlendSource
 from stages.contract import Inputs, Pass, Passes
 from stages.documents import count_reasons
 from stages.draw import WEIGHED, keys_of
+from stages.exchange import exchange
+from stages.spread import Spread
 
 
 @config
@@ -82,12 +86,13 @@ class Blend(BlendSettings):
             name="spread",
             shards={name: (named[name], weighed[name], plan) for name in weighed},
             work=partial(spread_copies, self, claimants),
+            depends_on=f"shards={shards}",
         )
-        parts = spread.outputs()
+        parts = yield from exchange("spread", spread.outputs(), Spread(shards))
         yield Pass(
             name="blend",
-            shards={"plan": (plan,), **{f"{shard:05d}": parts for shard in range(shards)}},
-            work=partial(merge, shards),
+            shards={"plan": (plan,), **{f"{shard:05d}": parts(shard) for shard in range(shards)}},
+            work=merge,
             final=True,
         )
 

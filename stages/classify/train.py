@@ -109,8 +109,8 @@ class ClassifyTrain:
         selected = yield Pass(
             name="select",
             shards={name: shards[name] for name in counted},
-            work=partial(_select, self, quotas),
-            depends_on=json.dumps(quotas, sort_keys=True),
+            work=partial(_select, self),
+            told={name: json.dumps(quota, sort_keys=True) for name, quota in quotas.items()},
         )
         sample = selected.outputs()
         vectors: tuple[Artifact, ...] = ()
@@ -140,13 +140,13 @@ def _count(config: ClassifyTrain, shard: Shard) -> list[Counts]:
     return []
 
 
-def _select(config: ClassifyTrain, quotas: Mapping[str, Mapping[str, int]], shard: Shard) -> list[Counts]:
+def _select(config: ClassifyTrain, shard: Shard) -> list[Counts]:
     select(
         _role(shard),
         config.label_column,
         config.reader,
         config.name,
-        quotas,
+        json.loads(shard.told),
         config.held_out,
         config.max_chars,
         config.seed,

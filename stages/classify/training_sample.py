@@ -41,8 +41,6 @@ ROW_GROUP_BYTES = 1 << 20
 MERGED_ROWS = 1024
 POSITIVE, NEGATIVE, LABELLED = "positive", "negative", "labelled"
 
-Quotas = Mapping[str, Mapping[str, int]]  # file -> label -> documents to take
-
 
 @dataclass(frozen=True)
 class Labelled:
@@ -159,14 +157,14 @@ def select(
     label_column: str,
     reader: ReaderSettings,
     stage: str,
-    quotas: Quotas,
+    wanted: Mapping[str, int],
     held_out: float,
     max_chars: int,
     seed: int,
     shard: Shard,
 ) -> None:
-    """Write `work/select/<shard>.parquet` (`SAMPLE`, sorted by rank): the file's share. Holds no more than that in memory."""
-    wanted = quotas.get(shard.name, {})
+    """Write `work/select/<shard>.parquet` (`SAMPLE`, sorted by rank): the file's share. Holds no more than that in memory. wanted: how many
+    documents of each label that is."""
     heaps: dict[str, list[tuple[int, int, Labelled]]] = {label: [] for label, number in wanted.items() if number}
     for place, record in enumerate(labelled_records(shard.inputs[0], role, label_column, reader, stage)):
         if record.stratum is None or record.stratum not in heaps:

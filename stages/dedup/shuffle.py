@@ -10,6 +10,7 @@ It needs no dictionary of ids, and a shard's documents are one range of nodes.
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -18,15 +19,35 @@ import pyarrow.parquet as pq
 
 from manifests import storage
 from manifests.errors import InputError
-from manifests.shard import ParquetOutput
+from manifests.shard import ParquetOutput, Shard
 from manifests.storage import Artifact
 from manifests.watched import Watched
 
 ROW_BITS = 40  # rows of a shard; 24 bits are left for shards
-FAN_IN = 512  # files that a reader opens
 MOST_GROUPS = 256  # row groups that a file is cut into
 LEAST_NODE_ROWS = 1 << 12  # of a row group; a smaller one would cost more to find than to read
 UNBOUNDED = 1 << 62  # row groups end where the writer says, not at a size
+
+
+@dataclass(frozen=True)
+class Sorted:
+    """Sorted Parquet files for `stages.exchange`: by this column; reader r gets the rows from r << shift to below (r + 1) << shift."""
+
+    schema: pa.Schema
+    column: str
+    readers: int
+    shift: int = 0
+
+    def collect(self, readers: range, where: str, shard: Shard) -> None:
+        """Read one range of the column from some files; write it as one file, sorted and cut for its readers."""
+        first, end = readers.start << self.shift, readers.stop << self.shift
+        table = read_range(shard.inputs, self.column, first, end, self.schema)
+        table = table.take(pa.array(np.argsort(table[self.column].to_numpy(), kind="stable")))
+        with shard.parquet(where, self.schema, row_group_bytes=UNBOUNDED, passing=True) as output:
+            if self.shift:
+                write_by_node(output, table)
+            else:
+                write_by_partition(output, table, 1)
 
 
 def node_range(home: int) -> tuple[int, int]:

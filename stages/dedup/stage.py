@@ -34,12 +34,12 @@ from manifests.storage import Artifact
 from stages.contract import DOCUMENTS, Inputs, Pass, Passes, PassResult
 from stages.dedup.components import CLUSTERS, EDGES, UNSETTLED, clusters, unite
 from stages.dedup.earlier import EARLIER, check_kind, gather_earlier, sign_earlier, write_signatures
-from stages.dedup.exchange import Reads, Sorted, exchange, refuse_loss
 from stages.dedup.match import KEYS, match, sign
 from stages.dedup.remove import remove
 from stages.dedup.resolve import DECISIONS, MEMBERS, gather, resolve
 from stages.dedup.settings import CLUSTER_COLUMNS, DedupSettings
-from stages.dedup.shuffle import ROW_BITS, home_of
+from stages.dedup.shuffle import ROW_BITS, Sorted, home_of
+from stages.exchange import Reads, exchange, refuse_loss
 
 PARTITION_BYTES = 1 << 30
 PARTITION_ROWS = 1 << 20

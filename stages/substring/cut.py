@@ -27,11 +27,11 @@ READ_FIRST = {  # what decides who is read first before the id does
 WRITE_ROWS = 1024
 
 
-def cut_part(settings: SubstringSettings, parts: int, shard: Shard) -> list[Counts]:
+def cut_part(settings: SubstringSettings, shard: Shard) -> list[Counts]:
     """Read what was sent to one part; write its kept rows, cut, and its excluded rows, whole."""
     started = time.perf_counter()
     schema = schema_of(shard.inputs[0])
-    rows = read_part(shard, parts, schema)
+    rows = read_part(shard, schema)
     schema = extended(*SUBSTRING_COLUMNS, of=schema)
     counts = Counts(settings.name, rows_in=rows.num_rows)
     with (
@@ -66,9 +66,9 @@ def cut_documents(settings: SubstringSettings, rows: pa.Table) -> Iterator[Outco
         yield Outcome(kept, excluded(whole.filter(gone), settings.name, codes, detail))
 
 
-def read_part(shard: Shard, parts: int, schema: pa.Schema) -> pa.Table:
+def read_part(shard: Shard, schema: pa.Schema) -> pa.Table:
     """The rows that were sent to this part; the first input tells the columns, the others are what was spread."""
-    sent = [read_spread(artifact, int(shard.name), parts) for artifact in shard.inputs[1:]]
+    sent = [read_spread(artifact, int(shard.name)) for artifact in shard.inputs[1:]]
     return pa.concat_tables(
         [schema.empty_table(), *(table for table in sent if table is not None)], promote_options="default"
     )

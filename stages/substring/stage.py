@@ -8,6 +8,8 @@ fixed order, and what was read before is cut: one copy stays, where it was read 
     spread     per document shard: its rows, sent to their parts
     substring  per part: suffix array, windows that repeat, cuts; kept and excluded documents
 
+Above 512 spread files a pass `collect-spread` comes between, so that no part opens them all (`stages.exchange`).
+
 Only repeats within a part are seen. What is cut depends on the documents and the settings alone, not on shards or workers.
 
 Sources: Lee et al. 2022, "Deduplicating training data makes language models better" (arXiv:2107.06499), section 4.1 (exact substrings
@@ -24,6 +26,8 @@ import pyarrow as pa
 from manifests.config import config
 from stages.contract import Inputs, Pass, Passes
 from stages.documents import input_shards
+from stages.exchange import exchange
+from stages.spread import Spread
 from stages.substring.cut import cut_part
 from stages.substring.parts import key_ranges, measure, parts_in, plan_parts, send
 from stages.substring.settings import SUBSTRING_COLUMNS, SubstringSettings
@@ -66,11 +70,13 @@ class Substring(SubstringSettings):
             name="spread",
             shards={name: (documents[name], plan) for name in names},
             work=partial(send, self, ranges, parts),
+            depends_on=f"parts={parts}",
         )
+        sent = yield from exchange("spread", spread.outputs(), Spread(parts))
         yield Pass(
             name=self.name,
-            shards={f"{part:05d}": (schema, *spread.outputs()) for part in range(parts)},
-            work=partial(cut_part, self, parts),
+            shards={f"{part:05d}": (schema, *sent(part)) for part in range(parts)},
+            work=partial(cut_part, self),
             depends_on=f"parts={parts}",
             final=True,
         )

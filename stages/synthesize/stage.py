@@ -87,7 +87,7 @@ class Synthesize:
 
     def passes(self, inputs: Inputs) -> Passes:
         shards = _shards(inputs.documents)
-        quotas: dict[str, int] | None = None
+        quotas: dict[str, int] = {}
         if self.max_documents is not None:
             counted = yield Pass(name="count", shards=shards, work=partial(count_routed, self))
             available = {name: receipt.counts[0].kept for name, receipt in counted.receipts.items()}
@@ -95,10 +95,11 @@ class Synthesize:
         yield Pass(
             name=self.name,
             shards=shards,
-            work=partial(synthesize, self, quotas),
+            work=partial(synthesize, self),
             final=True,
             holds_engine=True,
-            depends_on=json.dumps(quotas, sort_keys=True),
+            depends_on=json.dumps(self.max_documents),
+            told={name: str(quotas.get(name, 0)) for name in shards} if self.max_documents is not None else {},
             cpus=self.engine.cpus,
             gpus=self.engine.gpus,
         )
@@ -135,14 +136,14 @@ def count_routed(settings: Synthesize, shard: Shard) -> list[Counts]:
     return [Counts(settings.name, rows_in=routed, kept=routed)]
 
 
-def synthesize(settings: Synthesize, quotas: Mapping[str, int] | None, shard: Shard) -> list[Counts]:
-    """The work of one shard. quotas: shard name -> documents to take of it; None takes all."""
+def synthesize(settings: Synthesize, shard: Shard) -> list[Counts]:
+    """The work of one shard. It is told how many documents to take of it; if nothing, it takes all."""
     prompts, planner, model = settings.prompts(), settings.planner(), settings.engine.identity()
     taken = None
-    if quotas is not None:
+    if shard.told:
         taken = set(
             heapq.nsmallest(
-                quotas.get(shard.name, 0),
+                int(shard.told),
                 _routed_ids(settings, shard),
                 key=lambda name: (seed_for(name, settings.seed), name),
             )

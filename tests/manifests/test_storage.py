@@ -10,6 +10,7 @@ import pytest
 
 from manifests import storage
 from manifests.errors import InputError, StorageError
+from manifests.partials import remove_partials
 
 
 def write_half(path):
@@ -63,6 +64,49 @@ def test_the_partial_of_a_writer_at_work_is_left_to_it(tmp_path, writer):
         os.utime(partial, (0, 0))  # nobody writes one file for years
         storage.write_bytes(str(tmp_path / "file.bin"), b"again")
         assert not partial.exists()
+
+
+def killed_partial(folder, name):
+    """What a writer that is dead left of the file."""
+    killed = subprocess.Popen(["true"])
+    killed.wait()
+    left = folder / f".{name}.{platform.node()}-{killed.pid}-deadbeef.partial"
+    left.write_bytes(b"half")
+    return left
+
+
+def test_a_folder_is_read_once_however_many_files_are_written(tmp_path, monkeypatch):
+    left = [killed_partial(tmp_path, f"{number}.bin") for number in (0, 3)]
+    read: list[str] = []
+    listdir = os.listdir
+
+    def recorded(folder):
+        read.append(folder)
+        return listdir(folder)
+
+    monkeypatch.setattr(os, "listdir", recorded)
+    for number in range(5):
+        storage.write_bytes(str(tmp_path / f"{number}.bin"), b"whole")
+    assert read == [str(tmp_path)]
+    assert not any(path.exists() for path in left)
+
+
+def test_a_partial_that_somebody_else_removes_is_gone(tmp_path):
+    partial = tmp_path / ".file.bin.elsewhere-1-deadbeef.partial"
+    partial.write_bytes(b"half")
+    storage.write_bytes(str(tmp_path / "file.bin"), b"whole")
+    partial.unlink()
+    assert storage.write_bytes(str(tmp_path / "file.bin"), b"again").size == 5
+
+
+def test_what_killed_writers_left_anywhere_below_a_folder_is_found(tmp_path):
+    storage.write_bytes(str(tmp_path / "a/b/file.bin"), b"whole")
+    left = killed_partial(tmp_path / "a/b", "other.bin")
+    at_work = tmp_path / f"a/.file.bin.{platform.node()}-{os.getppid()}-deadbeef.partial"
+    at_work.write_bytes(b"half")
+    remove_partials(str(tmp_path))
+    assert (left.exists(), at_work.exists()) == (False, True)
+    assert (tmp_path / "a/b/file.bin").read_bytes() == b"whole"
 
 
 @pytest.mark.parametrize(

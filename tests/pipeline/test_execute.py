@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 
 import pytest
 
@@ -175,6 +176,48 @@ def test_a_damaged_receipt_counts_as_not_done(tmp_path):
     path.write_text(path.read_text()[:40])
     assert execute(job(CountAndCopy(), tmp_path / "out", documents), InlineRunner()).digest == manifest.digest
     assert json.loads(path.read_text())["status"] == "done"
+
+
+class KillsAWriter(InlineRunner):
+    """Leaves, when the first shard is done, what a worker leaves that is killed while it writes another."""
+
+    def __init__(self, folder):
+        self.left = folder / "documents" / ".z.parquet.nowhere-1-deadbeef.partial"
+
+    def run(self, tasks, *, holds_engine):
+        for found in super().run(tasks, holds_engine=holds_engine):
+            if self.left.parent.exists() and not self.left.exists():
+                self.left.write_bytes(b"PAR1")
+                os.utime(self.left, (0, 0))
+            yield found
+
+
+def test_the_end_of_a_stage_removes_what_a_killed_worker_left(tmp_path):
+    runner = KillsAWriter(tmp_path / "out")
+    execute(job(CountAndCopy(), tmp_path / "out", write_documents(tmp_path, TEXTS)), runner)
+    assert sorted(path.name for path in runner.left.parent.iterdir()) == ["a.parquet", "b.parquet", "c.parquet"]
+
+
+def test_of_the_receipts_only_those_of_shards_that_are_gone_are_read_at_the_end(tmp_path, monkeypatch):
+    documents = write_documents(tmp_path, TEXTS)
+    execute(job(CountAndCopy(), tmp_path / "out", documents), InlineRunner())
+    read: list[str] = []
+    monkeypatch.setattr(Receipt, "from_json", recording(read, Receipt.from_json))
+    execute(job(CountAndCopy(), tmp_path / "out", documents[:2]), InlineRunner())
+    names = [path.removeprefix(f"{tmp_path}/out/receipts/") for path in read]
+    assert sorted(names) == sorted(f"{step}/{name}.json" for step in ("count", "copy") for name in "abc")
+    assert not (tmp_path / "out/receipts/copy/c.json").exists()
+    assert not (tmp_path / "out/documents/c.parquet").exists()
+
+
+def recording(read, from_json):
+    """`from_json`, which also writes down the path of each receipt that it is given."""
+
+    def record(data, folder, path):
+        read.append(path)
+        return from_json(data, folder, path)
+
+    return record
 
 
 class LosesSight(InlineRunner):

@@ -41,7 +41,7 @@ def write_jsonl(path, rows):
 
 def selected(tmp_path, artifact, quota, seed=0, held_out=0.3, name="positive-a"):
     shard = Shard(name, (artifact,), str(tmp_path / f"out{seed}{quota}"))
-    select(POSITIVE, "label", READER, "test", {name: {"1": quota}}, held_out, 100, seed, shard)
+    select(POSITIVE, "label", READER, "test", {"1": quota}, held_out, 100, seed, shard)
     return shard.outputs[0]
 
 

@@ -5,10 +5,11 @@ import pytest
 
 from manifests.receipt import Receipt
 from manifests.shard import Shard
+from stages import exchange as exchanging
 from stages.contract import PassResult
-from stages.dedup import exchange as exchanging
 from stages.dedup import shuffle
-from stages.dedup.exchange import Sorted, exchange
+from stages.dedup.shuffle import Sorted
+from stages.exchange import exchange
 from tests.stages.dedup.corpus import mixed_rows, output_digests, run, write_shards
 from tests.stages.dedup.test_earlier import against, first_snapshot
 
@@ -16,8 +17,7 @@ from tests.stages.dedup.test_earlier import against, first_snapshot
 @pytest.fixture
 def few(monkeypatch):
     """Three files are many, and two hundred bytes are much."""
-    for module in (exchanging, shuffle):
-        monkeypatch.setattr(module, "FAN_IN", 2)
+    monkeypatch.setattr(exchanging, "FAN_IN", 2)
     monkeypatch.setattr(exchanging, "COLLECT_BYTES", 200)
 
 

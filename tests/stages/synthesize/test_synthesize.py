@@ -363,6 +363,26 @@ def test_max_documents_is_exact_over_all_shards_and_spread_over_them(tmp_path, t
     assert (files.count("00.parquet"), files.count("01.parquet")) == (6, 2)
 
 
+def test_another_shard_makes_none_anew_whose_share_stays(tmp_path, tokenizer_folder):
+    documents = write_shards(
+        tmp_path,
+        {
+            "in/00.parquet": [document(f"a{number}") for number in range(6)],
+            "in/01.parquet": [document(f"b{number}") for number in range(6)],
+            "in/02.parquet": [document("c", level="medium")],
+        },
+    )
+    with serving(echo) as server:
+        stage = stage_at(server, tokenizer_folder, max_documents=4)
+        run(stage, documents[:2], tmp_path / "out")
+        asked = len(server.seen)
+        manifest = run(stage, documents, tmp_path / "out")
+        assert len(server.seen) == asked > 0
+        assert (manifest.shards, manifest.totals[0].rows_in) == (3, 4)
+        run(stage_at(server, tokenizer_folder, max_documents=5), documents, tmp_path / "more")
+        assert len(server.seen) > asked
+
+
 def test_shares_are_exact_and_proportional():
     assert share_out({"a": 12, "b": 4, "c": 0}, 8) == {"a": 6, "b": 2, "c": 0}
     assert share_out({"a": 1, "b": 1, "c": 1}, 2) == {"a": 1, "b": 1, "c": 0}
