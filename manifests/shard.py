@@ -43,6 +43,7 @@ class ParquetOutput:
             compression="lz4" if passing else "zstd",
             compression_level=None if passing else level,
             use_dictionary=False if passing else [name for name in schema.names if name not in UNIQUE],
+            write_statistics=schema.names[:1] if passing else True,  # of texts they would be most of a footer
         )
         self._limit = row_group_bytes
         self._waiting: list[pa.Table] = []
@@ -125,8 +126,8 @@ class Shard:
     ) -> Iterator[ParquetOutput]:
         """Write `<folder>/<where>/<name or shard name>.parquet`; it appears when the block ends without an error.
 
-        passing: what one pass hands to the next and nobody keeps: quick to write and read rather than small, and not synced (the
-        receipt's digest tells whether it survived a power cut). level: of Zstandard else.
+        passing: what one pass hands to the next and nobody keeps: quick to write and read rather than small, with statistics of the
+        first column only, and not synced (the receipt's digest tells whether it survived a power cut). level: of Zstandard else.
         """
         path = storage.join(self.folder, where, f"{name or self.name}.parquet")
         with storage.atomic_writer(path, passing) as sink:

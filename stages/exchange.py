@@ -2,9 +2,10 @@
 
 While the files are few, a task opens each and reads its part. With F files and R readers that is F x R small reads and as many names in
 receipts, and a file cut for R readers has an index as long as R: in a large corpus it is names and indexes that are read. So above
-`FAN_IN` files a pass `collect-X` comes between: a task takes `FAN_IN` files and a range of readers, and writes one file, sorted and cut
-for these readers. Then a reader opens F / `FAN_IN` files, the first pass cuts its files coarsely, and no read is small. Rows travel
-twice; files number as many as there are times `COLLECT_BYTES` in them.
+`FAN_IN` files, and where there would be `MANY_READS` of less than `SMALL_READ` bytes each, a pass `collect-X` comes between: a task takes
+`FAN_IN` files and a range of readers, and writes one file, sorted and cut for these readers. Then a reader opens F / `FAN_IN` files, the
+first pass cuts its files coarsely, and no read is small. Rows travel twice; files number as many as there are times `COLLECT_BYTES` in
+them.
 """
 
 from collections.abc import Callable, Generator, Mapping
@@ -19,6 +20,9 @@ from stages.contract import Pass, PassResult
 
 FAN_IN = 512  # files that a reader opens
 COLLECT_BYTES = 256 << 20  # that a collecting task reads, and so about what it holds
+MANY_READS = 1 << 10  # of fewer than SMALL_READ bytes each: opening the files costs many times what reading them does
+SMALL_READ = 16 << 10
+COLLECT_FILES = 8  # files of small reads for which there is one collecting task, so that a few workers share the work
 Reads = Callable[[int], tuple[Artifact, ...]]  # what a reader has to open
 
 
@@ -42,11 +46,13 @@ def exchange(name: str, files: tuple[Artifact, ...], by: Sorting) -> Generator[P
 
     Raises CorpusmillError if something could not be collected.
     """
-    if len(files) <= FAN_IN:
+    reads = len(files) * by.readers
+    if len(files) <= FAN_IN and (reads < MANY_READS or sum(file.size for file in files) >= reads * SMALL_READ):
         return lambda reader: files
     groups = [files[start : start + FAN_IN] for start in range(0, len(files), FAN_IN)]
     size = max(sum(file.size for file in group) for group in groups)
-    ranges = min(by.readers, max(1, -(-size // COLLECT_BYTES)))
+    least = -(-len(files) // COLLECT_FILES) if len(files) <= FAN_IN else 1
+    ranges = min(by.readers, max(least, -(-size // COLLECT_BYTES)))
     width = -(-by.readers // ranges)
     shards = {
         f"{number:06d}-{part:06d}": group

@@ -79,8 +79,9 @@ def write_keys(
         output.write(pa.table([linked, firsts], schema=LOCAL))
 
 
-def match(partitions: int, shard: Shard) -> list[Counts]:
-    """Read one partition of all shards' keys; write `work/match`: the links between documents that share one, as `EDGES`."""
+def match(link_partitions: int, shard: Shard) -> list[Counts]:
+    """Read one partition of all shards' keys; write `work/match`: the links between documents that share one, as `EDGES` in
+    `link_partitions` partitions."""
     from stages.dedup.clusters import forest
     from stages.kernels.shingles import sort_hashes
 
@@ -93,7 +94,7 @@ def match(partitions: int, shard: Shard) -> list[Counts]:
     first = np.repeat(node[starts], np.diff(starts, append=len(key)))
     linked = node != first
     with shard.parquet("work/match", EDGES, row_group_bytes=UNBOUNDED, passing=True) as output:
-        write_edges(output, *forest(node[linked], first[linked]), partitions)
+        write_edges(output, *forest(node[linked], first[linked]), link_partitions)
     return []
 
 

@@ -40,7 +40,8 @@ class DedupSettings:
     are compared only with others of the same parent.
     signatures: leave the signatures of what is kept below `signatures/`, for later runs. against: folders of earlier runs with
     `signatures`: their documents count as there already, and always win.
-    partitions: of keys and of clusters; by default one for each GiB of text or million documents. More of them need less memory each.
+    partitions: of keys and of clusters; by default one for each GiB of text or million documents, and for less text up to four of at
+    least 48 MiB, for as many workers. More of them need less memory each.
     max_comparisons: most similarity checks spent on one document, so that the work on a cluster of any size grows with its size and
     not with its square. A document that finds no survivor within them is kept.
     """

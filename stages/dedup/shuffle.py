@@ -8,6 +8,7 @@ A **node** stands for a document between passes: the position of its shard among
 It needs no dictionary of ids, and a shard's documents are one range of nodes.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -99,12 +100,12 @@ def _groups(artifact: Artifact, column: str, first: int, end: int, names: list[s
         source = Watched(opened)
         try:
             file = pq.ParquetFile(source)
-            place = file.schema_arrow.get_field_index(column)
-            for group in range(file.num_row_groups):
-                bounds = file.metadata.row_group(group).column(place).statistics
-                if bounds is not None and (bounds.max < first or bounds.min >= end):
-                    continue
-                table = file.read_row_group(group, columns=names)
+            footer, place = file.metadata, file.schema_arrow.get_field_index(column)
+            groups = range(footer.num_row_groups)
+            for group in groups[bisect_left(groups, first, key=lambda group: _bounds(footer, group, place)[1]) :]:
+                if _bounds(footer, group, place)[0] >= end:
+                    break
+                table = file.read_row_group(group, columns=names, use_threads=False)
                 values = table[column].to_numpy()
                 start, stop = np.searchsorted(values, np.array([first, end], dtype=values.dtype))
                 yield table.slice(start, stop - start)
@@ -113,3 +114,9 @@ def _groups(artifact: Artifact, column: str, first: int, end: int, names: list[s
             raise InputError(
                 f"{artifact.path} is damaged ({str(error).splitlines()[0]})", "run the same command again"
             ) from error
+
+
+def _bounds(footer: pq.FileMetaData, group: int, place: int) -> tuple[int, int]:
+    """The least and the greatest value of a column in a row group."""
+    statistics = footer.row_group(group).column(place).statistics
+    return statistics.min, statistics.max

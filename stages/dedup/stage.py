@@ -44,6 +44,8 @@ from stages.exchange import Reads, exchange, refuse_loss
 PARTITION_BYTES = 1 << 30
 PARTITION_ROWS = 1 << 20
 MOST_PARTITIONS = 1 << 16
+SPREAD = 4  # partitions of keys and texts that a small corpus has if it can, to keep as many workers busy
+SPREAD_BYTES = 48 << 20  # of text for such a partition, at least
 
 
 @config
@@ -65,7 +67,8 @@ class Dedup(DedupSettings):
         return {"against": folders} if folders else {}
 
     def passes(self, inputs: Inputs) -> Passes:
-        partitions = self.partitions or default_partitions(inputs.documents)
+        link_partitions = self.partitions or default_partitions(inputs.documents)
+        partitions = self.partitions or spread_partitions(inputs.documents)
         cut = f"partitions={partitions}"
         documents = _placed(shard_names(inputs.documents), 0)
         earlier = _placed(shard_names(inputs.named.get("against", ())), len(documents))
@@ -81,7 +84,7 @@ class Dedup(DedupSettings):
             known = yield Pass("sign-earlier", knowing, partial(sign_earlier, self, partitions), depends_on=cut)
             refuse_loss(known, knowing, "sign-earlier")
             keys += known.outputs("work/sign-earlier")
-        found = yield from candidate_clusters(keys, partitions, homes)
+        found = yield from candidate_clusters(keys, partitions, homes, link_partitions)
 
         gathering = {  # a shard that could not be read is in quarantine and goes no further
             name: (
@@ -121,24 +124,32 @@ class Dedup(DedupSettings):
             yield Pass("signatures", kept, partial(write_signatures, self))
 
 
-def candidate_clusters(keys: tuple[Artifact, ...], partitions: int, homes: int) -> Generator[Pass, PassResult, Reads]:
-    """The passes from the shards' keys to the clusters of linked documents: what a shard at a position has to open to find its own."""
+def candidate_clusters(
+    keys: tuple[Artifact, ...], partitions: int, homes: int, link_partitions: int | None = None
+) -> Generator[Pass, PassResult, Reads]:
+    """The passes from the shards' keys to the clusters of linked documents: what a shard at a position has to open to find its own.
+
+    partitions: of the keys. link_partitions: of the links, which are much smaller; by default as many.
+    """
+    links = link_partitions or partitions
     by_key = Sorted(KEYS, "partition", partitions)
     reads = yield from exchange("sign", keys, by_key)
-    name, work = "match", partial(match, partitions)
+    shards = _each_partition(partitions, reads)
+    name, work = "match", partial(match, links)
     number, unsettled = 0, True
     while unsettled:
-        shards = _each_partition(partitions, reads)
-        result = yield Pass(name, shards, work, depends_on=f"partitions={partitions}")
+        result = yield Pass(name, shards, work, depends_on=f"partitions={partitions} links={links}")
         refuse_loss(result, shards, name)
-        reads = yield from exchange(name, result.outputs(), Sorted(EDGES, "partition", partitions))
+        reads = yield from exchange(name, result.outputs(), Sorted(EDGES, "partition", links))
         # one partition sees every edge, so the pass `clusters` does all; else rounds go on while one of them changes anything
-        unsettled = partitions > 1 and (number == 0 or any(map(_changed, result.receipts.values())))
+        unsettled = links > 1 and (number == 0 or any(map(_changed, result.receipts.values())))
         number += 1
         name = f"components-{number}"
-        work = partial(unite, partitions, f"work/{name}")
-    shards = _each_partition(partitions, reads)
-    result = yield Pass("clusters", shards, partial(clusters, partitions), depends_on=f"partitions={partitions}")
+        work = partial(unite, links, f"work/{name}")
+        shards = _each_partition(links, reads)
+    result = yield Pass(
+        "clusters", shards, partial(clusters, links), depends_on=f"partitions={partitions} links={links}"
+    )
     refuse_loss(result, shards, "clusters")
     return (yield from exchange("clusters", result.outputs(), Sorted(CLUSTERS, "node", homes, ROW_BITS)))
 
@@ -146,9 +157,17 @@ def candidate_clusters(keys: tuple[Artifact, ...], partitions: int, homes: int) 
 def default_partitions(documents: tuple[Artifact, ...]) -> int:
     """One partition for each GiB of text or each 2**20 documents, whichever makes more; where nobody counted the text, a compressed
     byte is taken for four."""
-    text_bytes = sum(document.text_bytes or 4 * document.size for document in documents)
-    rows = sum(document.rows for document in documents)
+    text_bytes, rows = _text_bytes(documents), sum(document.rows for document in documents)
     return min(MOST_PARTITIONS, max(1, -(-text_bytes // PARTITION_BYTES), -(-rows // PARTITION_ROWS)))
+
+
+def spread_partitions(documents: tuple[Artifact, ...]) -> int:
+    """Those, or for a small corpus more: match and resolve would else have work for one worker only."""
+    return max(default_partitions(documents), min(SPREAD, _text_bytes(documents) // SPREAD_BYTES))
+
+
+def _text_bytes(documents: tuple[Artifact, ...]) -> int:
+    return sum(document.text_bytes or 4 * document.size for document in documents)
 
 
 def _placed(shards: Mapping[str, Artifact], first: int) -> dict[str, Artifact]:

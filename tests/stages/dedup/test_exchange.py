@@ -31,6 +31,19 @@ def test_collecting_on_the_way_does_not_change_a_byte(tmp_path, few, monkeypatch
     assert output_digests(collected) == output_digests(run(paths, tmp_path / "straight", partitions=1))
 
 
+def test_many_small_reads_are_collected_too(tmp_path, monkeypatch):
+    rows = mixed_rows()
+    paths = write_shards(tmp_path / "in", *(rows[start : start + 30] for start in range(0, len(rows), 30)))
+    straight = run(paths, tmp_path / "straight", partitions=7)
+    monkeypatch.setattr(exchanging, "MANY_READS", 5 * 7)
+    monkeypatch.setattr(exchanging, "COLLECT_FILES", 3)
+    collected = run(paths, tmp_path / "collected", partitions=7)
+    passes = {path.name: len(list(path.iterdir())) for path in (collected.folder / "receipts").iterdir()}
+    assert passes["collect-clusters"] == 3
+    assert passes["collect-resolve"] == 3
+    assert output_digests(straight) == output_digests(collected)
+
+
 def test_earlier_signatures_are_collected_too(tmp_path, few, monkeypatch):
     rows = mixed_rows()
     earlier = first_snapshot(tmp_path, rows[::3])

@@ -7,6 +7,7 @@ import pytest
 from manifests import storage
 from pipeline.ray_runner import RayRunner
 from stages.contract import Inputs, Pass
+from stages.dedup import stage
 from stages.dedup.stage import Dedup
 from tests.stages.dedup.corpus import Result, document, mixed_rows, output_digests, run, write_shards
 
@@ -26,6 +27,19 @@ def test_partitions_do_not_change_a_byte(tmp_path, partitions):
     paths = write_shards(tmp_path / "in", rows[:50], rows[50:])
     whole = run(paths, tmp_path / "whole", partitions=1)
     assert output_digests(whole) == output_digests(run(paths, tmp_path / "cut", partitions=partitions))
+
+
+def test_more_partitions_of_keys_than_of_links_do_not_change_a_byte(tmp_path, monkeypatch):
+    rows = mixed_rows()
+    paths = write_shards(tmp_path / "in", rows[:50], rows[50:])
+    whole = run(paths, tmp_path / "whole")
+    monkeypatch.setattr(stage, "SPREAD_BYTES", 1000)
+    spread = run(paths, tmp_path / "spread")
+    tasks = {
+        name: len(list((spread.folder / "receipts" / name).iterdir())) for name in ("match", "clusters", "resolve")
+    }
+    assert tasks == {"match": 4, "clusters": 1, "resolve": 4}
+    assert output_digests(whole) == output_digests(spread)
 
 
 @pytest.mark.parametrize("partitions", [1, 3])

@@ -5,7 +5,7 @@ import pytest
 from manifests import storage
 from manifests.errors import RecipeError
 from pipeline.recipe import Step, build_stage
-from stages.dedup.stage import Dedup, default_partitions
+from stages.dedup.stage import SPREAD_BYTES, Dedup, default_partitions, spread_partitions
 
 
 def test_a_threshold_chooses_bands_and_rows():
@@ -53,3 +53,12 @@ def test_partitions_follow_the_size_of_the_input():
     assert default_partitions((artifact(3 << 30), artifact(1))) == 4
     assert default_partitions((artifact(0, size=1 << 30),)) == 4
     assert default_partitions((artifact(1 << 50),)) == 1 << 16
+
+
+def test_a_small_corpus_has_partitions_for_a_few_workers_if_each_is_worth_it():
+    def spread(text_bytes: int, rows: int = 1) -> int:
+        return spread_partitions((storage.Artifact("x.parquet", "", 0, rows, text_bytes),))
+
+    assert [spread(SPREAD_BYTES * n // 10) for n in (0, 19, 20, 35, 99)] == [1, 1, 2, 3, 4]
+    assert spread(9 << 30) == 9
+    assert spread(1, rows=7 << 20) == 7
