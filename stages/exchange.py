@@ -2,10 +2,10 @@
 
 While the files are few, a task opens each and reads its part. With F files and R readers that is F x R small reads and as many names in
 receipts, and a file cut for R readers has an index as long as R: in a large corpus it is names and indexes that are read. So above
-`FAN_IN` files, and where there would be `MANY_READS` of less than `SMALL_READ` bytes each, a pass `collect-X` comes between: a task
-takes `FAN_IN` files and a range of readers, and writes one file, sorted and cut for these readers. Then a reader opens F / `FAN_IN`
-files, the first pass cuts its files coarsely, and no read is small. Rows travel twice; files number as many as there are times
-`COLLECT_BYTES` in them.
+`FAN_IN` files, and where there would be `MANY_READS` of less than `SMALL_READ` bytes each, a pass `collect-X` comes between: a task takes
+`FAN_IN` files and a range of readers, and writes one file, sorted and cut for these readers. Then a reader opens F / `FAN_IN` files, the
+first pass cuts its files coarsely, and no read is small. Rows travel twice; files number as many as there are times `COLLECT_BYTES` in
+them.
 """
 
 from collections.abc import Callable, Generator, Mapping

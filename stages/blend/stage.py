@@ -10,7 +10,7 @@ Documents are taken whole. One that is taken e times appears in epochs 0 to e-1;
     spread   each input file: copies of its documents, sorted by the output shard that a hash names  (`stages.spread`)
     blend    each output shard: its rows from everywhere, in the order of a hash
 
-Above 512 spread files a pass `collect-spread` comes between, so that no output shard opens them all (`stages.exchange`).
+Where these are many a pass `collect-spread` comes between, so that no output shard opens them all (`stages.exchange`).
 
 The account: `rows_in` counts a document once for each copy taken and once if none is; a document that no source wants
 (`blend.not_selected`), that is over its source's quota (`blend.over_quota`) or has no text (`blend.empty`) is excluded. Excluded rows

@@ -8,7 +8,7 @@ fixed order, and what was read before is cut: one copy stays, where it was read 
     spread     per document shard: its rows, sent to their parts
     substring  per part: suffix array, windows that repeat, cuts; kept and excluded documents
 
-Above 512 spread files a pass `collect-spread` comes between, so that no part opens them all (`stages.exchange`).
+Where spread files are many a pass `collect-spread` comes between, so that no part opens them all (`stages.exchange`).
 
 Only repeats within a part are seen. What is cut depends on the documents and the settings alone, not on shards or workers.
 

@@ -75,6 +75,21 @@ def test_collecting_on_the_way_does_not_change_a_byte(tmp_path, few, monkeypatch
 
 
 @pytest.mark.parametrize("stage", [blend, substring])
+def test_many_small_reads_are_collected_too(tmp_path, monkeypatch, stage):
+    run_into = stage(tmp_path)
+    monkeypatch.setattr(exchange, "MANY_READS", SHARDS * 5)
+    monkeypatch.setattr(exchange, "COLLECT_FILES", 3)
+    run_into(tmp_path / "collected")
+    assert len(list((tmp_path / "collected/receipts/collect-spread").iterdir())) > 1
+    opened = [len(receipt.inputs) for receipt in list_receipts(str(tmp_path / "collected"), stage.__name__)]
+    assert max(opened) <= 2  # one of what was sent; substring reads the schema, too
+    monkeypatch.undo()
+    run_into(tmp_path / "straight")
+    straight, found = (bytes_of(tmp_path / name, "documents", "excluded") for name in ("straight", "collected"))
+    assert straight == found
+
+
+@pytest.mark.parametrize("stage", [blend, substring])
 def test_what_cannot_be_collected_ends_the_stage(tmp_path, few, monkeypatch, stage):
     collect = Spread.collect
 
