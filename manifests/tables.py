@@ -10,6 +10,8 @@ from manifests.loss_curve import sparkline
 from manifests.manifest import Manifest
 from manifests.verify import Verdict
 
+TRAINING = ("train", "classify_train")  # whose dropped documents are none that anybody loses
+
 
 def funnel_table(rows: list[StageRow]) -> Any:
     """A rich table, one row a stage."""
@@ -154,4 +156,6 @@ def stage_line(folder: str, manifest: Manifest) -> str:
         f"{name:<16} {first.rows_in:>9,} in {last.kept:>9,} kept {dropped:>9,} dropped {failed:>5,} failed "
         f"{sum(manifest.timing.values()):>8.1f} s  {folder}"
     )
-    return "\n  ".join([line, *row_remarks(stage_rows(manifest)[-1])])
+    row = stage_rows(manifest)[-1]
+    why = [f"not used: {reasons_text(row.excluded, {})}"] if row.stage in TRAINING and row.excluded else []
+    return "\n  ".join([line, *why, *row_remarks(row)])

@@ -1,7 +1,7 @@
 """Check that a run is what its manifests say: every byte, every count, every parent.
 
 For each stage folder: it has a manifest; outputs hash to their digests; receipts and manifest agree; in = kept + excluded + failed; the
-rows on disk are as many as the counts say; no id appears twice in one shard; nothing lies in `documents/` that no receipt knows; parents
+rows on disk are as many as the counts say; no id appears twice; nothing lies in `documents/` that no receipt knows; parents
 still have the digest that was read. Whatever does not hold is a problem in the list, and the check goes on.
 """
 
@@ -17,6 +17,9 @@ from manifests.manifest import MANIFEST, Manifest, Parent, claimed_digest, has_m
 from manifests.receipt import Receipt, scan_receipts
 from manifests.shard import read_parquet, schema_of
 from manifests.storage import Artifact
+
+IDS_HELD = 2_000_000  # of documents that are compared over all shards of a stage
+_UNIQUE = "give the files that they come from ids of their own (another `id_column`, or `source` of the reader) and make the stage again"
 
 # These stages look at every document of their one parent exactly once; the others count in units of their own.
 ONE_TO_ONE = ("filter", "dedup", "classify")
@@ -114,11 +117,28 @@ def _check_manifest(folder: str, manifest: Manifest, known: dict[str, Artifact])
         counted = sum(sum(counts.excluded.values()) + counts.failed for counts in manifest.totals)
         if rows != counted:
             yield f"{folder}: {counted} rows were excluded but excluded/ holds {rows}"
-    for output in shards:
-        yield from _check_ids(output)
+    yield from _check_ids(shards)
 
 
-def _check_ids(artifact: Artifact) -> Iterator[str]:
+def _check_ids(shards: list[Artifact]) -> Iterator[str]:
+    """Every document of a shard has an id that no other one has; over all shards, so have as many documents as memory allows to look at:
+    those whose ids begin alike."""
+    rows, alike = sum(shard.rows for shard in shards), ""
+    while rows > IDS_HELD << 4 * len(alike):
+        alike += "0"
+    elsewhere: dict[tuple[object, ...], str] = {}
+    for shard in shards:
+        found: set[tuple[object, ...]] = set()
+        yield from _check_shards_ids(shard, alike, found)
+        shared = next((key for key in sorted(found, key=str) if key in elsewhere), None)
+        if shared:
+            yield f"{elsewhere[shared]} and {shard.path} both hold document {shared[0]}; {_UNIQUE}"
+            return
+        elsewhere.update(dict.fromkeys(found, shard.path))
+
+
+def _check_shards_ids(artifact: Artifact, alike: str, found: set[tuple[object, ...]]) -> Iterator[str]:
+    """found: takes up the keys of the documents whose ids begin with `alike`."""
     if not storage.exists(artifact.path):
         return
     try:
@@ -129,13 +149,15 @@ def _check_ids(artifact: Artifact) -> Iterator[str]:
         seen: set[tuple[object, ...]] = set()
         for table in read_parquet(artifact, keys):
             if table["id"].null_count or pc.any(pc.equal(table["id"], "")).as_py():
-                yield f"{artifact.path} has a document without an id"
+                yield f"{artifact.path} has a document without an id; make it again with the reader's `id_column`"
                 return
             for key in zip(*(table[name].to_pylist() for name in keys), strict=True):
                 if key in seen:
-                    yield f"{artifact.path} holds document {key[0]} twice"
+                    yield f"{artifact.path} holds document {key[0]} twice; {_UNIQUE}"
                     return
                 seen.add(key)
+                if str(key[0]).startswith(alike):
+                    found.add(key)
     except CorpusmillError as error:
         yield str(error)
 

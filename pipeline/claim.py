@@ -49,6 +49,12 @@ def claim(today: Manifest, replace: bool) -> None:
         storage.remove(storage.join(today.folder, MANIFEST))
 
 
+def abandon(folder: str) -> None:
+    """Nothing came of a stage that was begun: where no shard is done, its folder is no stage's folder."""
+    if not has_manifest(folder) and not has_done(folder):
+        storage.remove(storage.join(folder, STARTED))
+
+
 def finish(manifest: Manifest) -> None:
     """The folder is complete, and says so from now on. Raises CorpusmillError if another run has begun it anew meanwhile."""
     started = storage.join(manifest.folder, STARTED)

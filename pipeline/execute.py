@@ -17,7 +17,7 @@ from manifests.errors import CorpusmillError, InputError
 from manifests.manifest import Manifest, Parent
 from manifests.partials import remove_partials
 from manifests.receipt import Counts, Receipt, list_receipts, plan_hash, receipt_path
-from pipeline.claim import claim, finish
+from pipeline.claim import abandon, claim, finish
 from pipeline.progress import watch
 from pipeline.runner import Runner
 from pipeline.task import Failure, Task, quarantine
@@ -72,6 +72,17 @@ def execute(job: Job, runner: Runner) -> Manifest:
     }
     begun.plan_hash = plan_hash(stage_plan)
     claim(begun, job.replace)
+    try:
+        manifest = _run_passes(job, begun, stage_plan, runner)
+    except CorpusmillError:
+        abandon(folder)
+        raise
+    finish(manifest)
+    return manifest
+
+
+def _run_passes(job: Job, begun: Manifest, stage_plan: dict[str, Any], runner: Runner) -> Manifest:
+    """Every pass over its shards. Returns the stage's manifest; what no shard of today's plan vouches for is gone from the folder."""
     current: dict[tuple[str, str], Receipt] = {}
     quarantined: list[Receipt] = []
     totals: dict[str, Counts] = {}
@@ -95,8 +106,8 @@ def execute(job: Job, runner: Runner) -> Manifest:
             step = passes.send(PassResult(receipts))
         except StopIteration:
             step = None
-    _remove_leftovers(folder, current, quarantined)
-    manifest = replace(
+    _remove_leftovers(job.inputs.folder, current, quarantined)
+    return replace(
         begun,
         outputs=outputs,
         totals=list(totals.values()),
@@ -108,8 +119,6 @@ def execute(job: Job, runner: Runner) -> Manifest:
         conserved=all(counts.conserved for counts in totals.values()),
         timing={f"{name}_seconds": value for name, value in seconds.items()},
     )
-    finish(manifest)
-    return manifest
 
 
 def version() -> str:

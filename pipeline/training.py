@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from manifests import storage
 from manifests.config import config
-from manifests.errors import InputError, ModelError
+from manifests.errors import InputError, ModelError, RecipeError
 from manifests.find import finished_stages
 from manifests.manifest import read_manifest
 from manifests.receipt import Counts
@@ -72,6 +72,10 @@ class Export:
 
     name: ClassVar[str] = "export"
     version: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        if self.context_length is not None and self.context_length < 1:
+            raise RecipeError(f"context_length is {self.context_length}", "give a positive number or leave it out")
 
     def depends_on(self) -> str:
         return hashlib.sha256("".join(map(storage.digest_of, self.tokenizer_files())).encode()).hexdigest()

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from manifests.errors import RecipeError
+from manifests.errors import InputError, RecipeError
 from manifests.receipt import Counts
 from manifests.schema import DOCUMENT, EXCLUSION, FAILED_PREFIX, conform, extended
 from manifests.shard import read_parquet, schema_of, shard_names
@@ -42,6 +42,11 @@ def read_documents(
                 yield _with_kind(group.slice(start, BATCH_ROWS))
         return
     for records in read_records(artifact, reader):
+        if records["payload"].null_count < records.num_rows:
+            raise InputError(
+                f"{artifact.path} holds pages, not text",
+                "run `corpusmill extract` on it first and give its output folder",
+            )
         error = records["error"]
         columns = {name: records[name] for name in records.column_names if name in schema.names} | {
             "stage": pc.if_else(pc.is_valid(error), stage, pa.scalar(None, pa.string())),

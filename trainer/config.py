@@ -156,6 +156,9 @@ class TrainConfig:
                 f"micro_batch_size {self.micro_batch_size} does not divide batch_size {self.batch_size}",
                 "choose a divisor",
             )
+        for name in ("warmup_steps", "seed"):
+            if getattr(self, name) < 0:
+                raise RecipeError(f"{name} is {getattr(self, name)}", "give 0 or more")
         for name in ("eval_fraction", "floor", "decay_fraction"):
             if not 0 <= getattr(self, name) <= 1:
                 raise RecipeError(f"{name} is {getattr(self, name)}", "give a fraction between 0 and 1")

@@ -50,7 +50,7 @@ class Blend(BlendSettings):
     """Mix corpora by weights."""
 
     name: ClassVar[str] = "blend"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     def depends_on(self) -> str:
         return tokens.load(self.tokenizer).digest if self.tokenizer else ""

@@ -61,7 +61,7 @@ class Extract:
     """
 
     name: ClassVar[str] = "extract"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reads: ClassVar[str] = "records"
 
     reader: ReaderSettings = dataclasses.field(default_factory=ReaderSettings)

@@ -8,6 +8,7 @@ freshly measured documents and over columns read back from Parquet.
 """
 
 import dataclasses
+import math
 import operator
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -73,6 +74,8 @@ def rules_in_force(
     for family in chosen:
         if family not in families:
             raise RecipeError(f"there is no rule family {family!r}", nearest(family, families))
+        if chosen.count(family) > 1:
+            raise RecipeError(f"the family {family} is named twice", "name it once")
         rules.update({rule.code: rule for rule in families[family]})
     published = {rule.code for family in families.values() for rule in family}
     for rule in own:
@@ -86,6 +89,11 @@ def rules_in_force(
             raise RecipeError(f"rule {code} is not in force", f"add {code.split('.')[0]} to the families")
         if code not in rules:
             raise RecipeError(f"there is no rule {code!r}", nearest(code, rules))
+    for code, threshold in changed.items():
+        if math.isnan(threshold):
+            raise RecipeError(
+                f"the threshold of {code} is {threshold}", f"give a number, or switch it off: off: [{code}]"
+            )
     return tuple(
         dataclasses.replace(rule, threshold=changed[code], citation=f"recipe (published: {rule.threshold:g})")
         if code in changed

@@ -56,7 +56,7 @@ class Pack:
     reader: how raw files are read."""
 
     name: ClassVar[str] = "pack"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     tokenizer: str
     add_bos: bool = False

@@ -61,7 +61,7 @@ class Tokenizer:
     reader: how raw files are read. seed: of the sample."""
 
     name: ClassVar[str] = "tokenizer"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     vocab_size: int = 131072
     special_tokens: tuple[str, ...] = ("<pad>", "<s>", "</s>", *RESERVED)  # the first three are pad, bos, eos
@@ -203,8 +203,8 @@ def _plan(settings: Tokenizer, shard: Shard) -> list[Counts]:
     drawn = draw(read, {0: settings.sample_bytes})[0]
     if not drawn.documents:
         raise RecipeError(
-            f"no document fits into a sample of {settings.sample_bytes} bytes",
-            "raise sample_bytes, or check the input",
+            f"there is no document to learn from, or none that fits into a sample of {settings.sample_bytes} bytes",
+            "check the input (`corpusmill inspect`), or raise sample_bytes",
         )
     plan = {"documents": drawn.documents, "text_bytes": drawn.weight, "threshold": f"{drawn.threshold:x}"}
     shard.file("work/plan", REPORT, _as_json(plan))

@@ -11,7 +11,16 @@ from typing import IO, Any
 from manifests import storage
 from manifests.errors import InputError
 from manifests.storage import Artifact
-from stages.readers.record import DEFAULTS, TOO_LARGE, Place, ReaderSettings, Record, source_of, without_surrogates
+from stages.readers.record import (
+    DEFAULTS,
+    TOO_LARGE,
+    OwnIds,
+    Place,
+    ReaderSettings,
+    Record,
+    source_of,
+    without_surrogates,
+)
 from stages.readers.streams import Inflated, Plain, lines, magic_of
 
 _LOOK_AHEAD = 1000  # lines without the text column before the file is refused
@@ -24,13 +33,14 @@ def read_jsonl(artifact: Artifact, settings: ReaderSettings) -> Iterator[Record]
         stream = open_lines(file)
         waiting: list[Record] = []
         seen_columns: set[str] = set()
+        own_ids = OwnIds(artifact.path, settings)
         objects = 0
         row = -1
         for line, length in lines(stream, settings.max_payload_bytes):
             row += 1
             if not line.strip() and length == len(line):
                 continue
-            record, columns = _parsed(line, length, _blank(artifact, settings, row), settings)
+            record, columns = _parsed(line, length, _blank(artifact, settings, row), settings, own_ids)
             objects += columns is not None
             seen_columns |= columns or set()
             if settings.text_column in seen_columns and not waiting:
@@ -75,7 +85,9 @@ def _blank(artifact: Artifact, settings: ReaderSettings, row: int) -> Record:
     )
 
 
-def _parsed(line: bytes, length: int, blank: Record, settings: ReaderSettings) -> tuple[Record, set[str] | None]:
+def _parsed(
+    line: bytes, length: int, blank: Record, settings: ReaderSettings, own_ids: OwnIds
+) -> tuple[Record, set[str] | None]:
     """The record of one line, and the object's columns (None if it is no object)."""
     if length > len(line):
         return blank.failed(TOO_LARGE, f"the line has {length} bytes > {settings.max_payload_bytes}"), None
@@ -101,7 +113,7 @@ def _parsed(line: bytes, length: int, blank: Record, settings: ReaderSettings) -
     blank.language = next((_scalar(value[name]) for name in settings.language_columns if value.get(name)), None)
     own_id = _scalar(value.get(settings.id_column))
     if own_id is not None:
-        blank.key = (own_id,)
+        blank.key = own_ids.key(own_id, blank.place.row or 0)
     return blank, columns
 
 

@@ -11,7 +11,7 @@ from manifests import storage
 from manifests.errors import InputError
 from manifests.storage import Artifact
 from manifests.watched import Watched
-from stages.readers.record import BATCH_ROWS, DEFAULTS, TOO_LARGE, Place, ReaderSettings, Record, source_of
+from stages.readers.record import BATCH_ROWS, DEFAULTS, TOO_LARGE, OwnIds, Place, ReaderSettings, Record, source_of
 
 
 def read_parquet_records(artifact: Artifact, settings: ReaderSettings) -> Iterator[Record]:
@@ -28,13 +28,14 @@ def read_parquet_records(artifact: Artifact, settings: ReaderSettings) -> Iterat
             what = str(error).splitlines()[0]
             raise InputError(f"{path} is not a readable Parquet file ({what})", "make it again") from error
         columns = _wanted_columns(path, file.schema_arrow, settings)
+        own_ids = OwnIds(path, settings)
         first_row = 0
         for group in range(file.num_row_groups):
             rows = file.metadata.row_group(group).num_rows
             done = 0
             try:
                 for batch in file.iter_batches(BATCH_ROWS, row_groups=[group], columns=sorted(set(columns.values()))):
-                    yield from _records(path, batch, first_row + done, columns, settings)
+                    yield from _records(path, batch, first_row + done, columns, settings, own_ids)
                     done += batch.num_rows
             except (pa.ArrowInvalid, OSError) as error:
                 source.check()
@@ -76,7 +77,12 @@ def _wanted_columns(path: str, schema: pa.Schema, settings: ReaderSettings) -> d
 
 
 def _records(
-    path: str, batch: pa.RecordBatch, first_row: int, columns: dict[str, str], settings: ReaderSettings
+    path: str,
+    batch: pa.RecordBatch,
+    first_row: int,
+    columns: dict[str, str],
+    settings: ReaderSettings,
+    own_ids: OwnIds,
 ) -> Iterator[Record]:
     values = {role: batch.column(name) for role, name in columns.items()}
     for index in range(batch.num_rows):
@@ -94,7 +100,7 @@ def _records(
         record.url, record.date, record.language = (_scalar(row.get(role)) for role in ("url", "date", "language"))
         own_id = _scalar(row.get("id"))
         if own_id is not None:
-            record.key = (own_id,)
+            record.key = own_ids.key(own_id, first_row + index)
         yield record
 
 

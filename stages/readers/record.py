@@ -7,6 +7,7 @@ The two columns are not called `reason` and `detail`, because an excluded record
 """
 
 import dataclasses
+import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -69,6 +70,7 @@ class ReaderSettings:
             raise RecipeError(f"max_payload_bytes is {self.max_payload_bytes}", "give a positive number")
 
 
+OWN_IDS = 4_000_000  # of a file that are held in memory, some 70 bytes each
 DEFAULTS = {item.name: item.default for item in dataclasses.fields(ReaderSettings)}
 
 
@@ -122,6 +124,26 @@ class Record:
     @property
     def size(self) -> int:
         return len(self.payload or b"") + len(self.text or "")
+
+
+class OwnIds:
+    """What makes the ids of rows that bear one of their own: that, within the file they stand in, or within the source if the reader has
+    one set (so the ids then outlive a move of the files, and must be unique in it). Of rows that share one, the first is told by it and
+    the others by their place too; that is looked after for the first `OWN_IDS` rows of a file."""
+
+    def __init__(self, path: str, settings: "ReaderSettings") -> None:
+        self._path = path
+        self._within = () if settings.source else (path,)
+        self._seen: set[int] = set()
+
+    def key(self, own: str, row: int) -> tuple[str | int, ...]:
+        """The key of the row that bears the id `own`."""
+        hashed = int.from_bytes(hashlib.blake2b(own.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
+        if hashed in self._seen:
+            return own, self._path, row
+        if len(self._seen) < OWN_IDS:
+            self._seen.add(hashed)
+        return own, *self._within
 
 
 def source_of(path: str, settings: ReaderSettings) -> str:

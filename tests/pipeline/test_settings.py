@@ -28,7 +28,7 @@ def refusal(*assignments):
         ("dedup.exact=maybe", "dedup.exact is 'maybe'; wanted: true | false"),
         ("classify.scorers={a: {kind: foo}}", "classify.scorers.a.kind is 'foo'; wanted: fasttext | embedding | statistics"),
         ("classify.scorers={a: {}}", "classify.scorers.a.kind is missing; wanted: fasttext | embedding | statistics"),
-        ("classify.scorers={a: {kind: fasttext}}", "classify.scorers.a.model is missing; add it: text"),
+        ("classify.scorers={a: {kind: fasttext}}", "classify.scorers.a.model is missing; give it in the recipe or by --set classify.scorers.a.model=...: text"),
         ("synthesize.engine=5", "synthesize.engine is 5; wanted: mapping with kind: transformers | openai | vllm"),
         ("blend.sources={a: {input: [5], weight: 1}}", "blend.sources.a.input is [5]; wanted: text | list of text"),
         ("blend.sources={a: {input: x, weight: 1, kinds: [real]}}", "blend.sources.a.kinds.0 is 'real'; wanted: actual | synthetic"),
