@@ -43,7 +43,7 @@ def _first_refusal(cls: type[Any], step: str, errors: list[Any]) -> RecipeError:
     keys, hint = _located(cls, loc)
     key = ".".join([step, *keys])
     if kind == "missing":
-        return RecipeError(f"{key} is missing", f"give it in the recipe or by --set {key}=...: {type_name(hint)}")
+        return RecipeError(f"{key} is missing", f"give --set {key}=...: {type_name(hint)}")
     if kind == "value_error":
         return _placed(first["ctx"]["error"], key)
     if kind.startswith("union_tag") and isinstance(value, Mapping):

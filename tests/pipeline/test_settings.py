@@ -28,7 +28,7 @@ def refusal(*assignments):
         ("dedup.exact=maybe", "dedup.exact is 'maybe'; wanted: true | false"),
         ("classify.scorers={a: {kind: foo}}", "classify.scorers.a.kind is 'foo'; wanted: fasttext | embedding | statistics"),
         ("classify.scorers={a: {}}", "classify.scorers.a.kind is missing; wanted: fasttext | embedding | statistics"),
-        ("classify.scorers={a: {kind: fasttext}}", "classify.scorers.a.model is missing; give it in the recipe or by --set classify.scorers.a.model=...: text"),
+        ("classify.scorers={a: {kind: fasttext}}", "classify.scorers.a.model is missing; give --set classify.scorers.a.model=...: text"),
         ("synthesize.engine=5", "synthesize.engine is 5; wanted: mapping with kind: transformers | openai | vllm"),
         ("blend.sources={a: {input: [5], weight: 1}}", "blend.sources.a.input is [5]; wanted: text | list of text"),
         ("blend.sources={a: {input: x, weight: 1, kinds: [real]}}", "blend.sources.a.kinds.0 is 'real'; wanted: actual | synthetic"),
@@ -81,3 +81,16 @@ def test_borders_are_refused_in_the_words_of_the_key():
     wanted = "[int, int, int, int]"
     assert refusal("classify.borders=[1, 2]", scorers) == f"classify.borders is [1, 2]; wanted: {wanted}"
     assert "give four ascending buckets" in refusal("classify.borders=[5, 4, 3, 2]", scorers)
+
+
+def test_a_context_length_is_positive():
+    message = refusal("export.tokenizer=x", "export.context_length=-5")
+    assert "context_length is -5; give a positive number or leave it out" in message
+
+
+def test_a_rule_family_is_named_once_and_a_threshold_is_a_number():
+    for assignment, message in (
+        ("filter.families=[c4,c4]", "the family c4 is named twice"),
+        ("filter.thresholds={c4: {few_sentences: .nan}}", "the threshold of c4.few_sentences is nan"),
+    ):
+        assert message in refusal(assignment)

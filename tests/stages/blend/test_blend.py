@@ -15,6 +15,7 @@ from pipeline.runner import InlineRunner
 from stages.blend.settings import BlendSource
 from stages.blend.stage import Blend
 from tests.stages.small_corpus import bytes_of, documents, rows_of, run, small_tokenizer, write_shard
+from tests.stages.warc_bytes import pages
 
 SOURCES = {"web": BlendSource(input="somewhere", weight=1.0)}
 
@@ -265,3 +266,14 @@ def test_documents_without_a_count_and_no_tokenizer_are_refused_with_the_mend(tm
 def test_a_selection_that_finds_nothing_is_refused_by_name(tmp_path, web):
     with pytest.raises(RecipeError, match=r"source best has no tokens.*levels"):
         blend(tmp_path / "blend", sources={"best": {"input": web, "weight": 1, "levels": ["high"]}})
+
+
+def test_pages_are_no_text_that_could_be_blended(tmp_path, web):
+    crawl = tmp_path / "a.warc.gz"
+    crawl.write_bytes(b"".join(pages(3)))
+    sources = {"a": {"input": [web, str(crawl)], "weight": 1}}
+    manifest = run(
+        "blend", {"tokenizer": small_tokenizer(tmp_path / "tokenizer"), "sources": sources}, tmp_path / "out"
+    )
+    (quarantined,) = manifest.quarantined
+    assert "a.warc.gz holds pages, not text; run `corpusmill extract` on it first" in quarantined["error"]
