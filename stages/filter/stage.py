@@ -48,7 +48,7 @@ class Filter:
     blocks: datatrove filters, `{class: module:Class, arguments: {...}}`."""
 
     name: ClassVar[str] = "filter"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     reads: ClassVar[str] = DOCUMENTS
 
     families: tuple[str, ...] = DEFAULT

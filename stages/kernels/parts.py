@@ -67,7 +67,7 @@ def hash_parts(
             value = _hash(data, begin + 16, begin + size, value)
         hashes[part] = value
         sums[part] = total
-        total = total * PRIME + (value + np.uint64(data[np.uint64(end - 1)]))
+        total = total * PRIME + (value + np.uint64(data[np.uint64(end - 1)]) + np.uint64((end - begin) << 8))
         hard[np.uint64(n_hard)] = index
         n_hard += np.int64((bits[HARD, block] >> shift | np.uint64(sieve[value >> np.uint64(51)])) & ONE)
     hard[n_hard], sums[n_parts] = NO_PART, total
@@ -102,7 +102,8 @@ def hash_lines(
     """line_hashes: of each line's parts and of the number of its bytes. longest: by text, the characters of its longest part.
 
     The sum of parts a, b, c is a * P**2 + b * P + c (P is PRIME; Rabin and Karp's fingerprints are such sums). So a line's is the sum up to
-    its end, less the sum up to its beginning times P to the power of how many parts it has. A part's hash has its last byte added.
+    its end, less the sum up to its beginning times P to the power of how many parts it has. A part counts with its hash, its last byte and
+    its length.
     """
     powers = np.empty(64, np.uint64)
     powers[0] = 1

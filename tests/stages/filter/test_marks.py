@@ -152,6 +152,7 @@ def test_continuation_bits_are_the_bytes_that_begin_no_character(text):
 @settings(max_examples=100, deadline=None)
 @given(st.lists(TEXTS.map(lambda text: text.replace("\n", " ")), max_size=8))
 @example(["a(", "a()", "a().", "a.)"])
+@example(["a ..", "a . ", "a .", ".. a", ". a "])
 @example(["a. b,", "a, b.", "a . b,", "a.b ,", "word " * 100, "word " * 99 + "words"])
 @example(["http://a.org/a/very/long/address/1", "http://a.org/a/very/long/address/2"])
 def test_two_lines_have_the_same_hash_where_their_parts_and_length_are_the_same(lines):
