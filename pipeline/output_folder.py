@@ -68,7 +68,11 @@ def refuse_inside(folder: str) -> None:
 
 
 def refuse_unwritable(folder: str) -> None:
-    """Raises StorageError if a local folder cannot be made or written: nothing has been read yet."""
+    """Raises StorageError if a folder cannot be made or written, as far as that shows: nothing has been read yet."""
+    if folder.startswith(("http://", "https://")):
+        raise StorageError(
+            f"{folder} can be read only", "write to a folder or to an object store, e.g. s3://BUCKET/FOLDER"
+        )
     if storage.is_remote(folder):
         return
     there = folder

@@ -156,8 +156,8 @@ class TrainConfig:
                 f"micro_batch_size {self.micro_batch_size} does not divide batch_size {self.batch_size}",
                 "choose a divisor",
             )
-        for name in ("warmup_steps", "seed"):
-            if getattr(self, name) < 0:
+        for name in ("warmup_steps", "seed", "weight_decay"):
+            if not getattr(self, name) >= 0:
                 raise RecipeError(f"{name} is {getattr(self, name)}", "give 0 or more")
         for name in ("eval_fraction", "floor", "decay_fraction"):
             if not 0 <= getattr(self, name) <= 1:

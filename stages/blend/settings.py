@@ -1,5 +1,6 @@
 """The settings of a blend and of its sources."""
 
+import math
 from dataclasses import field
 from typing import Literal
 
@@ -28,7 +29,8 @@ class BlendSource:
         return (self.input,) if isinstance(self.input, str) else self.input
 
     def __post_init__(self) -> None:
-        if self.weight < 0 or (self.max_epochs is not None and self.max_epochs <= 0):
+        cap = 1.0 if self.max_epochs is None else self.max_epochs
+        if not (0 <= self.weight < math.inf and 0 < cap < math.inf):
             raise RecipeError(
                 f"a blend source has weight {self.weight} and max_epochs {self.max_epochs}",
                 "weights are 0 or more, max_epochs is above 0 or null for no cap",

@@ -87,6 +87,11 @@ def test_an_empty_output_is_refused(out, output):
         stage("extract", "crawl", output)
 
 
+def test_an_output_that_can_only_be_read_is_refused(out):
+    with pytest.raises(CorpusmillError, match="http://localhost:1/x can be read only"):
+        stage("extract", "crawl", "http://localhost:1/x")
+
+
 @pytest.mark.parametrize("name", ["manifest.json", "documents/mine.parquet", "excluded/notes.txt"])
 def test_somebody_elses_files_are_not_written_over_unasked(out, name):
     mine = out.parent / "mine" / name

@@ -248,6 +248,8 @@ def test_settings_that_make_no_sense_are_refused(settings, message):
     ("settings", "message"),
     [
         ({"weight": -1.0}, "weights are 0 or more"),
+        ({"weight": float("inf")}, "weights are 0 or more"),
+        ({"weight": 1.0, "max_epochs": float("nan")}, "max_epochs is above 0"),
         ({"weight": 1.0, "max_epochs": 0.0}, "max_epochs is above 0"),
         ({"weight": 1.0, "levels": ("top",)}, "no level 'top'.*medium_low"),
     ],
