@@ -14,7 +14,8 @@ $(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV) || (echo "cannot make $(VENV): install your system's python3-venv package" && exit 1)
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c $(CONSTRAINTS) torch==2.13.0
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c $(CONSTRAINTS) -e '.[dev]'
-	$(BIN)/python -m pipeline.compile_kernels
+	mkdir -p $(VENV)/mypy && ln -sfn ../.. $(VENV)/mypy/corpusmill  # where mypy finds the package by its name
+	$(BIN)/python -m corpusmill.pipeline.compile_kernels
 	touch $@
 
 demo: install

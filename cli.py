@@ -14,43 +14,66 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from corpusmill.manifests.errors import CorpusmillError, Interrupted
+from corpusmill.pipeline.catalogue import STAGES
 from typer.core import TyperCommand
 
-from manifests.errors import CorpusmillError, Interrupted
-from pipeline.catalogue import STAGES
-
 if TYPE_CHECKING:
-    from manifests.manifest import Manifest
-    from pipeline.runner import Where
+    from corpusmill.manifests.manifest import Manifest
+    from corpusmill.pipeline.runner import Where
 
-UsageError: Any = typer.BadParameter.__bases__[0]  # what the parser raises; typer does not export it by name
+UsageError: Any = typer.BadParameter.__bases__[
+    0
+]  # what the parser raises; typer does not export it by name
 USER_ERROR, QUARANTINED, NOT_VERIFIED, INTERRUPTED = 2, 3, 4, 130
 
 
 RunnerKind = StrEnum("RunnerKind", ["ray", "inline"])
 
 Input = Annotated[
-    list[str] | None, typer.Option("--input", "-i", help="Stage folders, files, globs, URLs. Repeatable.")
+    list[str] | None,
+    typer.Option("--input", "-i", help="Stage folders, files, globs, URLs. Repeatable."),
 ]
-Output = Annotated[str, typer.Option("--output", "-o", help="Folder or URL to write; the same command resumes there.")]
+Output = Annotated[
+    str,
+    typer.Option("--output", "-o", help="Folder or URL to write; the same command resumes there."),
+]
 Config = Annotated[
-    str | None, typer.Option("--config", "-c", metavar="RECIPE", help="Take this stage's settings from a recipe.")
+    str | None,
+    typer.Option(
+        "--config", "-c", metavar="RECIPE", help="Take this stage's settings from a recipe."
+    ),
 ]
 StepName = Annotated[
     str | None,
-    typer.Option("--step", metavar="NAME", help="The step of --config, where it has several of this stage."),
+    typer.Option(
+        "--step", metavar="NAME", help="The step of --config, where it has several of this stage."
+    ),
 ]
 Set = Annotated[
-    list[str] | None, typer.Option("--set", metavar="STAGE.KEY=VALUE", help="Override one setting. Repeatable.")
+    list[str] | None,
+    typer.Option("--set", metavar="STAGE.KEY=VALUE", help="Override one setting. Repeatable."),
 ]
-RunnerOption = Annotated[RunnerKind, typer.Option(help="ray: parallel; inline: in this process, for debugging.")]
-RayAddress = Annotated[str | None, typer.Option(help="A running Ray cluster; without it, one on this machine.")]
-Workers = Annotated[int | None, typer.Option(min=1, help="Processors of this machine to use; without it, all.")]
+RunnerOption = Annotated[
+    RunnerKind, typer.Option(help="ray: parallel; inline: in this process, for debugging.")
+]
+RayAddress = Annotated[
+    str | None, typer.Option(help="A running Ray cluster; without it, one on this machine.")
+]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Processors of this machine to use; without it, all.")
+]
 Replace = Annotated[
-    bool, typer.Option("--replace", help="Make anew what --output holds of other settings or inputs; refused without.")
+    bool,
+    typer.Option(
+        "--replace",
+        help="Make anew what --output holds of other settings or inputs; refused without.",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-Root = Annotated[str, typer.Argument(metavar="OUT", help="The output folder of a run, or of one stage.")]
+Root = Annotated[
+    str, typer.Argument(metavar="OUT", help="The output folder of a run, or of one stage.")
+]
 
 app = typer.Typer(
     name="corpusmill",
@@ -63,7 +86,7 @@ app = typer.Typer(
 
 def _print_version(asked: bool) -> None:
     if asked:
-        from pipeline.execute import version
+        from corpusmill.pipeline.execute import version
 
         typer.echo(f"corpusmill {version()}")
         raise typer.Exit
@@ -71,7 +94,9 @@ def _print_version(asked: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[bool, typer.Option("--version", callback=_print_version, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, help="Print the version.")
+    ] = False,
 ) -> None: ...
 
 
@@ -80,9 +105,11 @@ class StageCommand(TyperCommand):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         super().format_help(ctx, formatter)
-        from pipeline.settings_help import settings_help
+        from corpusmill.pipeline.settings_help import settings_help
 
-        with formatter.section("Settings (in a recipe, or --set KEY=VALUE; what stands behind = is the default)"):
+        with formatter.section(
+            "Settings (in a recipe, or --set KEY=VALUE; what stands behind = is the default)"
+        ):
             for setting in settings_help(ctx.info_name):
                 formatter.write_text(setting.head)
                 with formatter.indentation(), formatter.indentation():
@@ -119,7 +146,11 @@ def _dedup_command(
     step: StepName = None,
     explain: Annotated[
         str | None,
-        typer.Option("--explain", metavar="ID", help="Run nothing: tell what happened to a document of --output."),
+        typer.Option(
+            "--explain",
+            metavar="ID",
+            help="Run nothing: tell what happened to a document of --output.",
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -127,15 +158,17 @@ def _dedup_command(
         where = _where(runner, ray_address, workers)
         _run_stage("dedup", output, tuple(input or ()), config, set_ or [], where, replace, step)
         return
-    from stages.dedup.explain import explain as explain_document
-    from stages.dedup.explain import explanation_text
+    from corpusmill.stages.dedup.explain import explain as explain_document
+    from corpusmill.stages.dedup.explain import explanation_text
 
     found = explain_document(output, explain)
-    typer.echo(json.dumps(found.as_json(), ensure_ascii=False) if as_json else explanation_text(found))
+    typer.echo(
+        json.dumps(found.as_json(), ensure_ascii=False) if as_json else explanation_text(found)
+    )
 
 
 def _where(kind: RunnerKind, address: str | None, workers: int | None) -> "Where":
-    from pipeline.runner import Where
+    from corpusmill.pipeline.runner import Where
 
     return Where(kind.value, address, workers)
 
@@ -150,9 +183,9 @@ def _run_stage(
     replace: bool,
     step_name: str | None,
 ) -> None:
-    from pipeline.recipe import step_alone
-    from pipeline.run import run_step
-    from pipeline.runner import opened
+    from corpusmill.pipeline.recipe import step_alone
+    from corpusmill.pipeline.run import run_step
+    from corpusmill.pipeline.runner import opened
 
     step = step_alone(verb, config, assignments, step_name)
     with opened(output, where) as runner:
@@ -169,7 +202,9 @@ for _verb, _entry in STAGES.items():
 
 @app.command(rich_help_panel="Recipes")
 def run(
-    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A YAML recipe, e.g. recipes/nemotron_cc.yaml.")],
+    recipe: Annotated[
+        str, typer.Argument(metavar="RECIPE", help="A YAML recipe, e.g. recipes/nemotron_cc.yaml.")
+    ],
     output: Output,
     input: Input = None,
     set_: Set = None,
@@ -195,10 +230,10 @@ def _run_recipe(
     """The number of quarantined shards."""
     import dataclasses
 
-    from manifests.report import write_report
-    from pipeline.recipe import load_recipe, override
-    from pipeline.run import run_recipe
-    from pipeline.runner import opened
+    from corpusmill.manifests.looking.report import write_report
+    from corpusmill.pipeline.recipe import load_recipe, override
+    from corpusmill.pipeline.run import run_recipe
+    from corpusmill.pipeline.runner import opened
 
     recipe = override(load_recipe(path), assignments)
     recipe = dataclasses.replace(recipe, inputs=inputs or recipe.inputs)
@@ -216,9 +251,11 @@ def demo(
     replace: Replace = False,
 ) -> None:
     """Run the whole recipe on the sample that ships. About five minutes on two cores, no network."""
-    from manifests.tables import demo_text
+    from corpusmill.manifests.looking.tables import demo_text
 
-    quarantined = _run_recipe("package:recipes/demo.yaml", output, (), [], _where(runner, None, workers), replace)
+    quarantined = _run_recipe(
+        "package:recipes/demo.yaml", output, (), [], _where(runner, None, workers), replace
+    )
     typer.echo("")
     inspect(output)
     typer.echo(demo_text(output))
@@ -229,13 +266,13 @@ def demo(
 @app.command(rich_help_panel="Looking")
 def inspect(root: Root, as_json: Json = False) -> None:
     """Show the funnel of a run. What went into each stage, what was kept, what was dropped and why."""
-    from manifests.inspect import funnel
+    from corpusmill.manifests.looking.inspect import funnel
 
     found = funnel(root)
     if as_json:
         typer.echo(json.dumps(found.as_json(), ensure_ascii=False))
         return
-    from manifests.tables import funnel_table, print_table, remarks
+    from corpusmill.manifests.looking.tables import funnel_table, print_table, remarks
 
     if found.rows:
         print_table(funnel_table(found.rows))
@@ -246,8 +283,8 @@ def inspect(root: Root, as_json: Json = False) -> None:
 @app.command(rich_help_panel="Looking")
 def verify(root: Root, as_json: Json = False) -> None:
     """Check every file, count and parent against the manifests. Exit code 4 if something does not hold."""
-    from manifests.tables import verdict_line
-    from manifests.verify import verify as verify_run
+    from corpusmill.manifests.looking.tables import verdict_line
+    from corpusmill.manifests.looking.verify import verify as verify_run
 
     verdict = verify_run(root)
     if as_json:
@@ -262,36 +299,47 @@ def verify(root: Root, as_json: Json = False) -> None:
 def trace(
     root: Root,
     document: Annotated[
-        str, typer.Argument(metavar="ID", help="A document's id, or `sequence:N` for a training sequence.")
+        str,
+        typer.Argument(
+            metavar="ID", help="A document's id, or `sequence:N` for a training sequence."
+        ),
     ],
     as_json: Json = False,
 ) -> None:
     """Follow a document back to its source. Also a synthetic row, or a training sequence."""
-    from manifests.trace_text import sequence_text, trace_text
+    from corpusmill.manifests.looking.trace_text import sequence_text, trace_text
 
     if document.startswith("sequence:"):
-        from pipeline.training import trace_sequence
+        from corpusmill.stages.train.sequence import trace_sequence
 
         sequence = trace_sequence(root, document.removeprefix("sequence:"))
-        typer.echo(json.dumps(sequence, ensure_ascii=False, default=str) if as_json else sequence_text(sequence))
+        typer.echo(
+            json.dumps(sequence, ensure_ascii=False, default=str)
+            if as_json
+            else sequence_text(sequence)
+        )
         return
-    from manifests.trace import trace as trace_document
+    from corpusmill.manifests.looking.trace import trace as trace_document
 
     found = trace_document(root, document)
-    typer.echo(json.dumps(found.as_json(), ensure_ascii=False, default=str) if as_json else trace_text(found))
+    typer.echo(
+        json.dumps(found.as_json(), ensure_ascii=False, default=str)
+        if as_json
+        else trace_text(found)
+    )
 
 
 @app.command(rich_help_panel="Looking")
 def report(root: Root) -> None:
     """Write one HTML page about a run. The funnel, histograms, and documents before and after."""
-    from manifests.report import write_report
+    from corpusmill.manifests.looking.report import write_report
 
     typer.echo(write_report(root))
 
 
 def _say(folder: str, manifest: "Manifest") -> None:
     """One line a finished stage."""
-    from manifests.tables import stage_line
+    from corpusmill.manifests.looking.tables import stage_line
 
     typer.echo(stage_line(folder, manifest))
 

@@ -47,13 +47,17 @@ def table(found: dict[str, float]) -> str:
         }
         lines.append(
             f"{measure:14}"
-            + "".join(f"{system + ' ' if system else ''}{value:<12g}" for system, value in systems.items())
+            + "".join(
+                f"{system + ' ' if system else ''}{value:<12g}" for system, value in systems.items()
+            )
         )
     return "\n".join(lines)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--quick", action="store_true", help="fewer documents, a smaller file")
     arguments = parser.parse_args()

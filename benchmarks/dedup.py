@@ -52,14 +52,16 @@ def true_shingles(text: str) -> set[tuple[str, ...]]:
 
 def true_similarity(left: str, right: str) -> float:
     one, other = true_shingles(left), true_shingles(right)
-    return len(one & other) / len(one | other) if one | other else float(left.split() == right.split())
+    return (
+        len(one & other) / len(one | other) if one | other else float(left.split() == right.split())
+    )
 
 
 def sign_speed(texts: list[str]) -> float:
     """Text in Arrow to band keys and exact hashes with the default settings: MB/s, the median of some runs."""
-    from stages.dedup.settings import DedupSettings
-    from stages.dedup.texts import text_buffers
-    from stages.kernels.minhash import band_keys
+    from corpusmill.stages.dedup.settings import DedupSettings
+    from corpusmill.stages.dedup.signatures.minhash import band_keys
+    from corpusmill.stages.dedup.texts import text_buffers
 
     settings = DedupSettings()
     column = pa.chunked_array([pa.array(texts)])
@@ -81,15 +83,19 @@ def dedup(paths: list[Path], output: Path) -> dict[str, float]:
 
 def only_dedup(output: str, paths: list[str]) -> None:
     """In the subprocess: warm up on a few rows, then run the stage and print what it cost."""
-    from pipeline.recipe import Step
-    from pipeline.run import run_step
-    from pipeline.runner import InlineRunner
+    from corpusmill.pipeline.recipe import Step
+    from corpusmill.pipeline.run import run_step
+    from corpusmill.pipeline.runner import InlineRunner
 
     few = Path(output) / "few.parquet"
     few.parent.mkdir(parents=True)
     rows = pq.read_table(paths[0]).slice(0, 200)
-    near = pc.binary_join_element_wise(rows["text"], "and some more words", " ")  # so that all kernels have work
-    copies = rows.set_column(0, rows.schema.field(0), pc.binary_join_element_wise(rows["id"], "copy", "-"))
+    near = pc.binary_join_element_wise(
+        rows["text"], "and some more words", " "
+    )  # so that all kernels have work
+    copies = rows.set_column(
+        0, rows.schema.field(0), pc.binary_join_element_wise(rows["id"], "copy", "-")
+    )
     pq.write_table(pa.concat_tables([rows, copies.set_column(1, rows.schema.field(1), near)]), few)
     step = Step("dedup", "dedup")
     run_step(step, (str(few),), f"{output}/warm", InlineRunner())
@@ -99,33 +105,51 @@ def only_dedup(output: str, paths: list[str]) -> None:
     print(json.dumps({"cpu": cpu, "wall": wall, "peak_mb": peak_mb()}))
 
 
-def quality(output: Path, pairs: list[dedup_corpus.Pair], paired: dict[str, str]) -> tuple[float, float, list[str]]:
+def quality(
+    output: Path, pairs: list[dedup_corpus.Pair], paired: dict[str, str]
+) -> tuple[float, float, list[str]]:
     """(recall, precision, lines of the table)."""
     columns = ["id", "text", "cluster_id"]
-    kept = pa.concat_tables(pq.read_table(path, columns=columns) for path in sorted(output.glob("documents/*")))
-    gone = pa.concat_tables(pq.read_table(path, columns=columns) for path in sorted(output.glob("excluded/*")))
+    kept = pa.concat_tables(
+        pq.read_table(path, columns=columns) for path in sorted(output.glob("documents/*"))
+    )
+    gone = pa.concat_tables(
+        pq.read_table(path, columns=columns) for path in sorted(output.glob("excluded/*"))
+    )
     cluster = {
         name: stands
         for table in (kept, gone)
-        for name, stands in zip(table["id"].to_pylist(), table["cluster_id"].to_pylist(), strict=True)
+        for name, stands in zip(
+            table["id"].to_pylist(), table["cluster_id"].to_pylist(), strict=True
+        )
     }
     found: dict[str, list[bool]] = {}
     for pair in pairs:
         if true_similarity(paired[pair.original], paired[pair.copy]) >= THRESHOLD:
-            found.setdefault(f"{pair.kind} {pair.rate}", []).append(cluster[pair.original] == cluster[pair.copy])
-    lines = [f"  {edit:18} {len(hits):6} pairs  {sum(hits) / len(hits):.4f}" for edit, hits in sorted(found.items())]
+            found.setdefault(f"{pair.kind} {pair.rate}", []).append(
+                cluster[pair.original] == cluster[pair.copy]
+            )
+    lines = [
+        f"  {edit:18} {len(hits):6} pairs  {sum(hits) / len(hits):.4f}"
+        for edit, hits in sorted(found.items())
+    ]
     every = [hit for hits in found.values() for hit in hits]
     texts = dict(zip(kept["id"].to_pylist(), kept["text"].to_pylist(), strict=True))
     removed = gone.to_pylist()
     random.Random(1).shuffle(removed)
-    right = [true_similarity(row["text"], texts[row["cluster_id"]]) >= THRESHOLD for row in removed[:CHECKED]]
+    right = [
+        true_similarity(row["text"], texts[row["cluster_id"]]) >= THRESHOLD
+        for row in removed[:CHECKED]
+    ]
     return sum(every) / len(every), sum(right) / len(right), lines
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--docs", type=int, default=100_000)
-    parser.add_argument("--scale", type=int, default=1_000_000, help="documents of the larger scaling run; 0: none")
+    parser.add_argument(
+        "--scale", type=int, default=1_000_000, help="documents of the larger scaling run; 0: none"
+    )
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--work", type=Path, help="where to write; by default a temporary folder")
     parser.add_argument("--no-peers", action="store_true")
@@ -145,14 +169,21 @@ def measure(options: argparse.Namespace, work: Path) -> dict[str, float | None]:
     sample = pq.read_table(paths[0], columns=["text"])["text"].to_pylist()
     size = sum(pq.read_metadata(path).num_rows for path in paths)
     megabytes = (
-        sum(len(t.encode()) for path in paths for t in pq.read_table(path, columns=["text"])["text"].to_pylist()) / 1e6
+        sum(
+            len(t.encode())
+            for path in paths
+            for t in pq.read_table(path, columns=["text"])["text"].to_pylist()
+        )
+        / 1e6
     )
     print(f"corpus: {size} documents, {megabytes:.0f} MB of text, {len(pairs)} planted pairs")
 
     result: dict[str, float | None] = {"sign_mb_s.corpusmill": sign_speed(sample)}
     few = work / "few.parquet"
     pq.write_table(pq.read_table(paths[0]).slice(0, 200), few)
-    dedup([few], work / "compiled")  # numba compiles into its cache, which takes more memory than the work
+    dedup(
+        [few], work / "compiled"
+    )  # numba compiles into its cache, which takes more memory than the work
     cost = dedup(paths, work / "out")
     result["dedup_mb_s.corpusmill"] = megabytes / cost["cpu"]
     recall, precision, lines = quality(work / "out" / "dedup", pairs, paired)
@@ -160,13 +191,22 @@ def measure(options: argparse.Namespace, work: Path) -> dict[str, float | None]:
     if not options.no_peers:
         from benchmarks import dedup_peers
 
-        signing, whole = dedup_peers.datatrove(sample[: PEER_TEXTS["datatrove"]], work / "datatrove")
+        signing, whole = dedup_peers.datatrove(
+            sample[: PEER_TEXTS["datatrove"]], work / "datatrove"
+        )
         sketches = dedup_peers.datasketch(sample[: PEER_TEXTS["datasketch"]])
         result["sign_mb_s.datatrove"], result["dedup_mb_s.datatrove"] = signing, whole
         result["sign_mb_s.datasketch"] = max(sketches.values())
         result["sign_mb_s.rensa"] = dedup_peers.rensa(sample[: PEER_TEXTS["rensa"]])
-        print("datasketch:", ", ".join(f"{name} {speed:.2f} MB/s" for name, speed in sketches.items()))
-    result |= {"recall": recall, "precision": precision, "scaling_ratio": None, "peak_mb": cost["peak_mb"]}
+        print(
+            "datasketch:", ", ".join(f"{name} {speed:.2f} MB/s" for name, speed in sketches.items())
+        )
+    result |= {
+        "recall": recall,
+        "precision": precision,
+        "scaling_ratio": None,
+        "peak_mb": cost["peak_mb"],
+    }
     if options.scale:
         each = {}
         for documents in (options.docs, options.scale):
@@ -176,7 +216,9 @@ def measure(options: argparse.Namespace, work: Path) -> dict[str, float | None]:
                 f"{documents} documents: {each[documents]['cpu'] / documents * 1e6:.1f} CPU seconds a million, "
                 f"peak {each[documents]['peak_mb']:.0f} MB"
             )
-        ratio = (each[options.scale]["cpu"] / options.scale) / (each[options.docs]["cpu"] / options.docs)
+        ratio = (each[options.scale]["cpu"] / options.scale) / (
+            each[options.docs]["cpu"] / options.docs
+        )
         result["scaling_ratio"] = ratio
     return table(result)
 

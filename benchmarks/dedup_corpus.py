@@ -19,8 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import zstandard
-
-from manifests.schema import DOCUMENT, conform
+from corpusmill.manifests.schema import DOCUMENT, conform
 
 LONGEST = 6000  # characters of a document
 SHORTEST = 200
@@ -30,7 +29,10 @@ SENTENCES = (10, 42)  # of a document that is put together
 FOLDERS = ("reference", "academic", "math")
 
 EDITS = (  # kind and rate: of words replaced, sentences dropped, or words of boilerplate added
-    *(("words", rate) for rate in (0.001, 0.0025, 0.005, 0.0075, 0.01, 0.0125, 0.015, 0.0175, 0.02, 0.03, 0.05)),
+    *(
+        ("words", rate)
+        for rate in (0.001, 0.0025, 0.005, 0.0075, 0.01, 0.0125, 0.015, 0.0175, 0.02, 0.03, 0.05)
+    ),
     *(("drop", rate) for rate in (0.05, 0.1, 0.15, 0.2, 0.3)),
     *(("boilerplate", rate) for rate in (0.02, 0.05, 0.1, 0.15, 0.2, 0.4)),
 )
@@ -80,7 +82,9 @@ def write_corpus(
         paired[f"o{at}"], paired[f"c{at}"] = original, copy
         copies.append(copy)
     ids = pa.array([*(f"o{i}" for i in range(originals)), *(pair.copy for pair in pairs)])
-    table = pa.table({"id": ids, "text": pa.concat_arrays([source, pa.array(copies, pa.large_string())])})
+    table = pa.table(
+        {"id": ids, "text": pa.concat_arrays([source, pa.array(copies, pa.large_string())])}
+    )
     order = np.random.default_rng(seed).permutation(documents)
     paths = []
     for start in range(0, documents, SHARD_ROWS):
@@ -101,18 +105,26 @@ def edited(text: str, kind: str, rate: float, dice: random.Random) -> str:
         return "".join(pieces)
     if kind == "drop":
         sentences = _sentences(text)
-        gone = set(dice.sample(range(len(sentences)), min(len(sentences) - 1, round(rate * len(sentences)))))
+        gone = set(
+            dice.sample(
+                range(len(sentences)), min(len(sentences) - 1, round(rate * len(sentences)))
+            )
+        )
         return " ".join(sentence for i, sentence in enumerate(sentences) if i not in gone)
     words = text.split()
     count = max(1, round(rate * len(words)))
     line = " ".join(f"{dice.choice(words)}{dice.randrange(100)}" for _ in range(count))
-    return f"Home | About | {line}\n\n{text}" if dice.random() < 0.5 else f"{text}\n\nShare this: {line}"
+    return (
+        f"Home | About | {line}\n\n{text}"
+        if dice.random() < 0.5
+        else f"{text}\n\nShare this: {line}"
+    )
 
 
 def _web_texts(data: Path, work: Path) -> Iterator[str]:
-    from pipeline.recipe import Step
-    from pipeline.run import run_step
-    from pipeline.runner import InlineRunner
+    from corpusmill.pipeline.recipe import Step
+    from corpusmill.pipeline.run import run_step
+    from corpusmill.pipeline.runner import InlineRunner
 
     paths = tuple(str(path) for path in sorted((data / "web").glob("crawl-*.warc.gz"))[:2])
     manifest = run_step(Step("extract", "extract"), paths, str(work / "extract"), InlineRunner())
@@ -146,7 +158,9 @@ def _put_together(texts: list[str], documents: int, seed: int) -> pa.Array:
     return pa.concat_arrays([part for part, _ in _drawn(pool, documents, source)])
 
 
-def write_scaling_corpus(texts: list[str], documents: int, folder: Path, seed: int = 2) -> list[Path]:
+def write_scaling_corpus(
+    texts: list[str], documents: int, folder: Path, seed: int = 2
+) -> list[Path]:
     """Shards of put-together documents of which one in seven is another with a twentieth of its sentences exchanged."""
     folder.mkdir(parents=True, exist_ok=True)
     pool, source = _pool(texts), np.random.default_rng(seed)
@@ -161,19 +175,25 @@ def write_scaling_corpus(texts: list[str], documents: int, folder: Path, seed: i
         ((text, drawn),) = _drawn(pool, rows - copies, source)
         counts = before[0][:copies]
         same = before[1][: counts.sum()]
-        near = np.where(source.random(len(same)) < 0.05, source.integers(0, len(pool), len(same)), same)
+        near = np.where(
+            source.random(len(same)) < 0.05, source.integers(0, len(pool), len(same)), same
+        )
         ids = pa.array([f"d{start + i}" for i in range(rows)])
         table = pa.table({"id": ids, "text": pa.concat_arrays([text, _joined(pool, counts, near)])})
         paths.append(folder / f"part-{len(paths):05d}.parquet")
         pq.write_table(
-            conform(table.take(pa.array(source.permutation(rows))), DOCUMENT), paths[-1], compression="zstd"
+            conform(table.take(pa.array(source.permutation(rows))), DOCUMENT),
+            paths[-1],
+            compression="zstd",
         )
         before = drawn
     return paths
 
 
 def _pool(texts: list[str]) -> pa.Array:
-    return pa.array([s for text in texts for s in _sentences(text) if 30 <= len(s) <= 300 and s.isascii()])
+    return pa.array(
+        [s for text in texts for s in _sentences(text) if 30 <= len(s) <= 300 and s.isascii()]
+    )
 
 
 def _drawn(

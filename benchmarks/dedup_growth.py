@@ -29,13 +29,14 @@ import pyarrow.parquet as pq
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
+from corpusmill.manifests.receipt import Receipt  # noqa: E402
+from corpusmill.pipeline.recipe import Step  # noqa: E402
+from corpusmill.pipeline.run import run_step  # noqa: E402
+from corpusmill.pipeline.runner import InlineRunner  # noqa: E402
+from corpusmill.pipeline.task import Failure, Task, run_task  # noqa: E402
+
 from benchmarks import dedup_corpus  # noqa: E402 - the checkout is the package
 from benchmarks.memory import peak_mb  # noqa: E402
-from manifests.receipt import Receipt  # noqa: E402
-from pipeline.recipe import Step  # noqa: E402
-from pipeline.run import run_step  # noqa: E402
-from pipeline.runner import InlineRunner  # noqa: E402
-from pipeline.task import Failure, Task, run_task  # noqa: E402
 
 
 class Timed(InlineRunner):
@@ -45,17 +46,24 @@ class Timed(InlineRunner):
         self.seconds: dict[str, float] = {}
         self._between = between
 
-    def run(self, tasks: Iterable[Task], *, holds_engine: bool) -> Iterator[tuple[Task, Receipt | Failure]]:
+    def run(
+        self, tasks: Iterable[Task], *, holds_engine: bool
+    ) -> Iterator[tuple[Task, Receipt | Failure]]:
         for task in tasks:
             started = time.process_time()
             done = run_task(task)
-            self.seconds[task.pass_name] = self.seconds.get(task.pass_name, 0.0) + time.process_time() - started
+            self.seconds[task.pass_name] = (
+                self.seconds.get(task.pass_name, 0.0) + time.process_time() - started
+            )
             yield task, done
             self._between()
 
 
 def measure(
-    paths: list[str], folder: Path, partitions: int | None, between: Callable[[], None] = lambda: None
+    paths: list[str],
+    folder: Path,
+    partitions: int | None,
+    between: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
     """Run the stage over the shards; CPU seconds in all and by pass, and the peak of resident memory in MiB. Leaves nothing in `folder`."""
     step = Step("dedup", "dedup", settings={"partitions": partitions} if partitions else {})
@@ -117,8 +125,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--docs", type=int, default=10_000_000)
     parser.add_argument("--small", type=int, default=100_000)
-    parser.add_argument("--every", type=float, default=30, help="CPU seconds of the large run between two small ones")
-    parser.add_argument("--partitions", type=int, help="of the large run; by default what the stage chooses")
+    parser.add_argument(
+        "--every",
+        type=float,
+        default=30,
+        help="CPU seconds of the large run between two small ones",
+    )
+    parser.add_argument(
+        "--partitions", type=int, help="of the large run; by default what the stage chooses"
+    )
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--work", type=Path, help="where to write; by default a temporary folder")
     parser.add_argument("--only", nargs="+", help=argparse.SUPPRESS)

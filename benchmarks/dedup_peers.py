@@ -38,9 +38,13 @@ def datatrove(texts: list[str], folder: Path) -> tuple[float, float]:
     signing.run(_documents(texts), rank=0, world_size=1)
     signed = time.process_time()
     for bucket in range(config.num_buckets):
-        step = MinhashDedupBuckets(str(folder / "signatures"), str(folder / "buckets"), config=config)
+        step = MinhashDedupBuckets(
+            str(folder / "signatures"), str(folder / "buckets"), config=config
+        )
         step.run(None, bucket, config.num_buckets)
-    MinhashDedupCluster(str(folder / "buckets"), str(folder / "remove"), config=config).run(None, 0, 1)
+    MinhashDedupCluster(str(folder / "buckets"), str(folder / "remove"), config=config).run(
+        None, 0, 1
+    )
     kept = MinhashDedupFilter(str(folder / "remove")).run(_documents(texts), rank=0, world_size=1)
     for _ in JsonlWriter(str(folder / "kept")).run(kept, rank=0, world_size=1):
         pass
@@ -69,11 +73,15 @@ def datasketch(texts: list[str]) -> dict[str, float]:
     few = texts[: len(texts) // 10]
     return {
         "update": _speed(few, lambda: deque(map(update, few), 0)),
-        "update_batch": _speed(texts, lambda: [template.copy().update_batch(items(text)) for text in texts]),
+        "update_batch": _speed(
+            texts, lambda: [template.copy().update_batch(items(text)) for text in texts]
+        ),
         "bulk": _speed(
             texts,
             lambda: MinHash.bulk(
-                (items(text) for text in texts), num_perm=PERMUTATIONS, hashfunc=xxhash.xxh32_intdigest
+                (items(text) for text in texts),
+                num_perm=PERMUTATIONS,
+                hashfunc=xxhash.xxh32_intdigest,
             ),
         ),
     }

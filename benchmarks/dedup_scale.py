@@ -25,16 +25,17 @@ import pyarrow.parquet as pq
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
+from corpusmill.manifests.receipt import Counts  # noqa: E402
+from corpusmill.manifests.shard import Shard  # noqa: E402
+from corpusmill.pipeline.execute import Job, execute  # noqa: E402
+from corpusmill.pipeline.runner import InlineRunner  # noqa: E402
+from corpusmill.pipeline.task import Task  # noqa: E402
+from corpusmill.stages.contract import Inputs, Pass, Passes  # noqa: E402
+from corpusmill.stages.dedup.match import write_keys  # noqa: E402
+from corpusmill.stages.dedup.stage import PARTITION_ROWS, candidate_clusters  # noqa: E402
+from corpusmill.stages.shuffle.row_groups import ROW_BITS  # noqa: E402
+
 from benchmarks.memory import peak_mb  # noqa: E402 - the checkout is the package
-from manifests.receipt import Counts  # noqa: E402
-from manifests.shard import Shard  # noqa: E402
-from pipeline.execute import Job, execute  # noqa: E402
-from pipeline.runner import InlineRunner  # noqa: E402
-from pipeline.task import Task  # noqa: E402
-from stages.contract import Inputs, Pass, Passes  # noqa: E402
-from stages.dedup.match import write_keys  # noqa: E402
-from stages.dedup.shuffle import ROW_BITS  # noqa: E402
-from stages.dedup.stage import PARTITION_ROWS, candidate_clusters  # noqa: E402
 
 BANDS = 14
 SAME_PAGE = 0.001
@@ -54,7 +55,9 @@ def planted(documents: int, shard: int, rows: int) -> np.ndarray:
     source = np.random.default_rng([1, shard])
     kind = source.random(rows)
     clusters = max(1, int(0.3 * documents / MEAN_SIZE))
-    grouped = 1 + (clusters * source.random(rows) ** 1.5).astype(np.uint64)  # early clusters are larger
+    grouped = 1 + (clusters * source.random(rows) ** 1.5).astype(
+        np.uint64
+    )  # early clusters are larger
     alone = np.uint64(1 << 40) + np.uint64(shard << 24) + np.arange(rows, dtype=np.uint64)
     return np.where(kind < SAME_PAGE, np.uint64(0), np.where(kind < 0.3, grouped, alone))
 
@@ -64,13 +67,17 @@ def make_keys(documents: int, partitions: int, shard: Shard) -> list[Counts]:
     number, rows = (int(part) for part in shard.name.split("-"))
     cluster = planted(documents, number, rows)
     source = np.random.default_rng([2, number])
-    own = (np.uint64(number << 24) + np.arange(rows, dtype=np.uint64) + np.uint64(1)) << np.uint64(5)
+    own = (np.uint64(number << 24) + np.arange(rows, dtype=np.uint64) + np.uint64(1)) << np.uint64(
+        5
+    )
     keys = np.empty((rows, 1 + BANDS), np.uint64)
     same = cluster == 0
     keys[:, 0] = np.where(same, np.uint64(7), mixed(own))
     for band in range(1, 1 + BANDS):
         shared = (source.random(rows, np.float32) < SHARED_KEY) | same
-        keys[:, band] = mixed(np.where(shared, (cluster << np.uint64(5)) ^ np.uint64(1 << 63), own) + np.uint64(band))
+        keys[:, band] = mixed(
+            np.where(shared, (cluster << np.uint64(5)) ^ np.uint64(1 << 63), own) + np.uint64(band)
+        )
     row = np.repeat(np.arange(rows, dtype=np.uint64), 1 + BANDS)
     write_keys(shard, keys.reshape(-1), row, partitions)
     return []
@@ -83,7 +90,11 @@ class Matching:
     version: ClassVar[int] = 1
 
     def __init__(self, documents: int, shard_documents: int, partitions: int) -> None:
-        self.documents, self.shard_documents, self.partitions = documents, shard_documents, partitions
+        self.documents, self.shard_documents, self.partitions = (
+            documents,
+            shard_documents,
+            partitions,
+        )
 
     def depends_on(self) -> str:
         return ""
@@ -122,14 +133,19 @@ def check(stage: Matching, folder: Path) -> tuple[int, int]:
     found = [pq.read_table(path) for path in sorted(folder.glob("work/clusters/*.parquet"))]
     node = np.concatenate([table["node"].to_numpy() for table in found])
     component = np.concatenate([table["component"].to_numpy() for table in found])
-    home, row = (node >> np.uint64(ROW_BITS)).astype(int), (node & np.uint64((1 << ROW_BITS) - 1)).astype(int)
+    home, row = (
+        (node >> np.uint64(ROW_BITS)).astype(int),
+        (node & np.uint64((1 << ROW_BITS) - 1)).astype(int),
+    )
     truth = np.empty(len(node), np.uint64)
     for number, start in enumerate(range(0, stage.documents, stage.shard_documents)):
         here = home == number
         rows = min(stage.shard_documents, stage.documents - start)
         truth[here] = planted(stage.documents, number, rows)[row[here]]
     order = np.argsort(component, kind="stable")
-    mixed_up = (component[order][1:] == component[order][:-1]) & (truth[order][1:] != truth[order][:-1])
+    mixed_up = (component[order][1:] == component[order][:-1]) & (
+        truth[order][1:] != truth[order][:-1]
+    )
     return len(node), int(mixed_up.sum())
 
 

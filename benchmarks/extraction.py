@@ -20,9 +20,17 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from models.wcxb import HELD_OUT, TUNING, ReferencePage, Score, mean, reference_pages, score  # noqa: E402
-from stages.extract import html, language  # noqa: E402
-from stages.readers.charset import decoded  # noqa: E402
+from corpusmill.stages.extract import html, language  # noqa: E402
+from corpusmill.stages.readers.charset import decoded  # noqa: E402
+from corpusmill.tools.wcxb import (  # noqa: E402
+    HELD_OUT,
+    TUNING,
+    ReferencePage,
+    Score,
+    mean,
+    reference_pages,
+    score,
+)
 
 Extract = Callable[[ReferencePage], str]
 
@@ -48,7 +56,10 @@ def measure_extraction(data: Path, pages: int | None) -> dict[str, float]:
 def compared(pages: Sequence[ReferencePage]) -> dict[str, Measured]:
     """Each extractor with its best setting."""
     return {
-        name: max((measured(setting, extract, pages) for setting, extract in settings.items()), key=lambda one: one.f1)
+        name: max(
+            (measured(setting, extract, pages) for setting, extract in settings.items()),
+            key=lambda one: one.f1,
+        )
         for name, settings in extractors().items()
     }
 
@@ -65,15 +76,21 @@ def extractors() -> dict[str, dict[str, Extract]]:
         return decoded(page.payload, page.charset)[0]
 
     def ours(page: ReferencePage) -> str:
-        return html.main_text(text_of(page), "main_content", lambda text: language.identify([text])[0].code)
+        return html.main_text(
+            text_of(page), "main_content", lambda text: language.identify([text])[0].code
+        )
 
     def with_trafilatura(**options: bool) -> Extract:
-        return lambda page: trafilatura.extract(page.payload, include_comments=False, **options) or ""
+        return lambda page: (
+            trafilatura.extract(page.payload, include_comments=False, **options) or ""
+        )
 
     def with_justext(**options: float) -> Extract:
         def extract(page: ReferencePage) -> str:
             found = justext.justext(page.payload, english, **options)
-            return "\n\n".join(paragraph.text for paragraph in found if not paragraph.is_boilerplate)
+            return "\n\n".join(
+                paragraph.text for paragraph in found if not paragraph.is_boilerplate
+            )
 
         return extract
 
@@ -90,7 +107,9 @@ def extractors() -> dict[str, dict[str, Extract]]:
         "resiliparse": {"main_content": with_resiliparse},
         "justext": {
             "defaults": with_justext(),
-            "nemotron_cc": with_justext(length_high=200, max_link_density=0.2, stopwords_low=0.3, stopwords_high=0.32),
+            "nemotron_cc": with_justext(
+                length_high=200, max_link_density=0.2, stopwords_low=0.3, stopwords_high=0.32
+            ),
         },
     }
 
@@ -114,7 +133,11 @@ def figures(found: Mapping[str, Measured], pages: Sequence[ReferencePage]) -> di
     result: dict[str, float] = {}
     for name, one in found.items():
         total, held_out = mean(one.scores), mean(of_half(one, pages, HELD_OUT))
-        result |= {f"f1.{name}": total.f1, f"recall.{name}": total.recall, f"precision.{name}": total.precision}
+        result |= {
+            f"f1.{name}": total.f1,
+            f"recall.{name}": total.recall,
+            f"precision.{name}": total.precision,
+        }
         result |= {f"f1_held_out.{name}": held_out.f1, f"recall_held_out.{name}": held_out.recall}
         result[f"pages_s.{name}"] = one.pages_per_second
     return {name: round(value, 4) for name, value in result.items()}
@@ -134,7 +157,8 @@ def table(found: Mapping[str, Measured], pages: Sequence[ReferencePage]) -> str:
     ]
     for name, one in found.items():
         total, tuning, held_out = (
-            mean(scores) for scores in (one.scores, *(of_half(one, pages, half) for half in (TUNING, HELD_OUT)))
+            mean(scores)
+            for scores in (one.scores, *(of_half(one, pages, half) for half in (TUNING, HELD_OUT)))
         )
         lines.append(
             f"| {name} | {one.setting} | {total.f1:.3f} | {total.precision:.3f} | {total.recall:.3f} | {tuning.f1:.3f} "
@@ -148,8 +172,12 @@ def table(found: Mapping[str, Measured], pages: Sequence[ReferencePage]) -> str:
         "|---" * (len(found) + 2) + "|",
     ]
     for kind in kinds:
-        places = [place for place, page in enumerate(pages) if page.kind == kind and page.half == HELD_OUT]
-        by_name = (f"{mean([one.scores[place] for place in places]).f1:.3f}" for one in found.values())
+        places = [
+            place for place, page in enumerate(pages) if page.kind == kind and page.half == HELD_OUT
+        ]
+        by_name = (
+            f"{mean([one.scores[place] for place in places]).f1:.3f}" for one in found.values()
+        )
         lines.append(f"| {kind} | {len(places)} | {' | '.join(by_name)} |")
     return "\n".join(lines)
 
@@ -157,7 +185,10 @@ def table(found: Mapping[str, Measured], pages: Sequence[ReferencePage]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument(
-        "--data", type=Path, default=ROOT.parent / "shared" / "data", help="the folder that holds web/"
+        "--data",
+        type=Path,
+        default=ROOT.parent / "shared" / "data",
+        help="the folder that holds web/",
     )
     parser.add_argument("--pages", type=int, help="how many pages, spread evenly (default: all)")
     arguments = parser.parse_args()

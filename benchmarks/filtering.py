@@ -24,18 +24,15 @@ sys.path.insert(0, str(ROOT))
 import numpy as np  # noqa: E402
 import pyarrow as pa  # noqa: E402
 import zstandard  # noqa: E402
+from corpusmill.manifests.schema import DOCUMENT, conform  # noqa: E402
+from corpusmill.stages.filter.families import DEFAULT, FAMILIES  # noqa: E402
+from corpusmill.stages.filter.line_edits import LineEdits  # noqa: E402
+from corpusmill.stages.filter.measure.texts import measure  # noqa: E402
+from corpusmill.stages.filter.rules import failing  # noqa: E402
+from corpusmill.stages.filter.stage import Filter  # noqa: E402
+from corpusmill.stages.filter.url_rules import UrlRules, compiled, judge_all  # noqa: E402
 
-from manifests.schema import DOCUMENT, conform  # noqa: E402
-from stages.filter.families import DEFAULT, FAMILIES  # noqa: E402
-from stages.filter.line_edits import LineEdits  # noqa: E402
-from stages.filter.measure import measure  # noqa: E402
-from stages.filter.rules import failing  # noqa: E402
-from stages.filter.stage import Filter  # noqa: E402
-from stages.filter.url_rules import UrlRules, compiled, judge_all  # noqa: E402
-
-LONGEST = (
-    40_000  # characters: longer documents are left out of the agreement, since datatrove reads 15 kB a second here
-)
+LONGEST = 40_000  # characters: longer documents are left out of the agreement, since datatrove reads 15 kB a second here
 REFERENCE = {  # file -> every how many-th record
     "reference/reference": 5,
     "reference/kubernetes_keps": 10,
@@ -64,15 +61,16 @@ def measure_filtering(data: Path, documents: int | None) -> dict[str, float]:
 
 def web_texts(data: Path) -> list[str]:
     """The main text of every second crawled page."""
+    from corpusmill.stages.readers.charset import decoded
     from fastwarc.warc import ArchiveIterator, WarcRecordType
     from resiliparse.extract.html2text import extract_plain_text
-
-    from stages.readers.charset import decoded
 
     texts = []
     for path in sorted((data / "web").glob("crawl-*.warc.gz")):
         with path.open("rb") as stream:
-            for number, record in enumerate(ArchiveIterator(stream, record_types=WarcRecordType.response)):
+            for number, record in enumerate(
+                ArchiveIterator(stream, record_types=WarcRecordType.response)
+            ):
                 if number % 2 == 0:
                     text = extract_plain_text(
                         decoded(record.reader.read(), None)[0], main_content=True, alt_texts=False
@@ -93,7 +91,8 @@ def reference_texts(data: Path) -> list[str]:
 def records(path: Path) -> Iterator[dict[str, Any]]:
     with path.open("rb") as stream:
         yield from map(
-            json.loads, io.TextIOWrapper(zstandard.ZstdDecompressor().stream_reader(stream), encoding="utf-8")
+            json.loads,
+            io.TextIOWrapper(zstandard.ZstdDecompressor().stream_reader(stream), encoding="utf-8"),
         )
 
 
@@ -169,7 +168,8 @@ def datatrove_verdicts(texts: Sequence[str]) -> dict[str, np.ndarray]:
         for code, (block, reasons) in rules.items():
             found = block.filter(Document(text=text, id=""))
             verdicts[code].append(
-                found is False or (isinstance(found, tuple) and (not reasons or found[1] in reasons))
+                found is False
+                or (isinstance(found, tuple) and (not reasons or found[1] in reasons))
             )
     for module in modules:
         module.split_into_words = kept.__wrapped__
@@ -184,12 +184,19 @@ def datatrove_rules() -> Mapping[str, tuple[Any, tuple[str, ...]]]:
         off: dict[str, Any] = dict.fromkeys(
             ("dup_line_frac", "dup_para_frac", "dup_line_char_frac", "dup_para_char_frac")
         )
-        return filters.GopherRepetitionFilter(**{**off, "top_n_grams": (), "dup_n_grams": (), **rule}), ()
+        return filters.GopherRepetitionFilter(
+            **{**off, "top_n_grams": (), "dup_n_grams": (), **rule}
+        ), ()
 
     def quality(*reasons: str, **rule: Any) -> tuple[Any, tuple[str, ...]]:
         names = "min_doc_words max_doc_words min_avg_word_length max_avg_word_length max_symbol_word_ratio max_bullet_lines_ratio"
         off = dict.fromkeys(
-            (*names.split(), "max_ellipsis_lines_ratio", "max_non_alpha_words_ratio", "min_stop_words")
+            (
+                *names.split(),
+                "max_ellipsis_lines_ratio",
+                "max_non_alpha_words_ratio",
+                "min_stop_words",
+            )
         )
         return filters.GopherQualityFilter(**{**off, **rule}), reasons
 
@@ -198,7 +205,12 @@ def datatrove_rules() -> Mapping[str, tuple[Any, tuple[str, ...]]]:
         return filters.C4QualityFilter(**{**off, "filter_no_terminal_punct": False, **rule}), ()
 
     def fineweb(**rule: Any) -> tuple[Any, tuple[str, ...]]:
-        off = {"line_punct_thr": -1, "short_line_thr": 9, "char_duplicates_ratio": 9, "new_line_ratio": 1e9}
+        off = {
+            "line_punct_thr": -1,
+            "short_line_thr": 9,
+            "char_duplicates_ratio": 9,
+            "new_line_ratio": 1e9,
+        }
         return filters.FineWebQualityFilter(**{**off, **rule}), ()
 
     return {
@@ -237,7 +249,10 @@ def datatrove_rules() -> Mapping[str, tuple[Any, tuple[str, ...]]]:
 def url_speed(data: Path) -> float:
     """URLs a second judged by the UT1 list of domains (4.6 million), real addresses repeated."""
     urls = [record["url"] for record in records(data / "web" / "index.jsonl.zst")] * 100
-    column, lists = pa.chunked_array([pa.array(urls)]), compiled(UrlRules(domains=("datatrove:domains",)))
+    column, lists = (
+        pa.chunked_array([pa.array(urls)]),
+        compiled(UrlRules(domains=("datatrove:domains",))),
+    )
     judge_all(column.slice(0, 1000), lists)
     return round(len(urls) / median_seconds(lambda: judge_all(column, lists), 3))
 
@@ -257,16 +272,22 @@ def size_of(texts: Sequence[str]) -> float:
 
 
 def table(agreed: Mapping[str, tuple[float, int, int, int]], documents: int) -> str:
-    lines = [f"{'agreement with datatrove, ' + str(documents) + ' documents':50} share   ours  theirs   both"]
+    lines = [
+        f"{'agreement with datatrove, ' + str(documents) + ' documents':50} share   ours  theirs   both"
+    ]
     for code, (share, ours, theirs, both) in agreed.items():
         lines.append(f"{code:50} {share:.4f} {ours:6} {theirs:7} {both:6}")
     return "\n".join(lines)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
-    parser.add_argument("--documents", type=int, help="measure the agreement on so many; default: all")
+    parser.add_argument(
+        "--documents", type=int, help="measure the agreement on so many; default: all"
+    )
     arguments = parser.parse_args()
     print(json.dumps(measure_filtering(arguments.data, arguments.documents)))
 

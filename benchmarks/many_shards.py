@@ -25,13 +25,27 @@ import pyarrow.parquet as pq
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from manifests.schema import DOCUMENT  # noqa: E402 - the checkout is the package
-from pipeline.recipe import Step  # noqa: E402
-from pipeline.run import run_step  # noqa: E402
-from pipeline.runner import InlineRunner  # noqa: E402
+from corpusmill.manifests.schema import DOCUMENT  # noqa: E402 - the checkout is the package
+from corpusmill.pipeline.recipe import Step  # noqa: E402
+from corpusmill.pipeline.run import run_step  # noqa: E402
+from corpusmill.pipeline.runner import InlineRunner  # noqa: E402
 
 DOCUMENTS = 5
-WORDS = ("shard", "receipt", "of", "the", "corpus", "a", "page", "window", "who", "reads", "each", "file", "again")
+WORDS = (
+    "shard",
+    "receipt",
+    "of",
+    "the",
+    "corpus",
+    "a",
+    "page",
+    "window",
+    "who",
+    "reads",
+    "each",
+    "file",
+    "again",
+)
 
 
 def write_shards(folder: Path, shards: int) -> None:
@@ -48,7 +62,9 @@ def write_shards(folder: Path, shards: int) -> None:
             }
             for row in range(DOCUMENTS)
         ]
-        pq.write_table(pa.Table.from_pylist(rows, schema=DOCUMENT), folder / f"{number:06d}.parquet")
+        pq.write_table(
+            pa.Table.from_pylist(rows, schema=DOCUMENT), folder / f"{number:06d}.parquet"
+        )
 
 
 def settings_of(stage: str, source: str, shards: int) -> Mapping[str, Any]:
@@ -68,8 +84,12 @@ def measure(stage: str, source: str, shards: int, output: Path) -> dict[str, Any
     }
     print(f"{stage}: {shards} shards read, {manifest.shards} written, {seconds:.1f} s")
     for name, size in receipts.items():
-        print(f"  {name:16} {manifest.timing[f'{name}_seconds']:8.1f} s of work {size / 1e6:9.2f} MB of receipts")
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sorted((output / "documents").iterdir())))
+        print(
+            f"  {name:16} {manifest.timing[f'{name}_seconds']:8.1f} s of work {size / 1e6:9.2f} MB of receipts"
+        )
+    digest = hashlib.sha256(
+        b"".join(path.read_bytes() for path in sorted((output / "documents").iterdir()))
+    )
     return {
         "stage": stage,
         "shards": shards,
@@ -81,7 +101,9 @@ def measure(stage: str, source: str, shards: int, output: Path) -> dict[str, Any
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--shards", type=int, default=2000)
     parser.add_argument("--stage", choices=("blend", "substring"), action="append")
     parser.add_argument("--work", type=Path)

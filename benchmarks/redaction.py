@@ -30,12 +30,12 @@ import zstandard
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from manifests.storage import Artifact
-from stages.extract.language import identify
-from stages.readers import ReaderSettings, charset, read_records
-from stages.redact.find import KINDS, Kind, find, find_in_column
-from stages.redact.numbers import IBAN_LENGTHS
-from stages.redact.stage import Redact
+from corpusmill.manifests.storage import Artifact
+from corpusmill.stages.extract.language import identify
+from corpusmill.stages.readers import ReaderSettings, charset, read_records
+from corpusmill.stages.redact.find import KINDS, Kind, find, find_in_column
+from corpusmill.stages.redact.numbers import IBAN_LENGTHS
+from corpusmill.stages.redact.stage import Redact
 
 Counts: TypeAlias = tuple[Counter[str], Counter[str], Counter[str]]
 
@@ -59,7 +59,12 @@ def pages(data: Path) -> dict[str, tuple[str, str]]:
                 html, _ = charset.decoded(row["payload"] or b"", row["charset"])
                 whole, main = (
                     extract_plain_text(
-                        html, main_content=main, alt_texts=False, links=False, form_fields=False, noscript=False
+                        html,
+                        main_content=main,
+                        alt_texts=False,
+                        links=False,
+                        form_fields=False,
+                        noscript=False,
                     )
                     for main in (False, True)
                 )
@@ -76,7 +81,9 @@ def measured_speed(texts: list[str], rounds: int = 5) -> dict[str, float]:
     from datatrove.pipeline.formatters.pii import PIIFormatter
 
     size = sum(len(text.encode()) for text in texts) / 1e6
-    table = pa.table({"id": [str(n) for n in range(len(texts))], "text": texts, "language": ["en"] * len(texts)})
+    table = pa.table(
+        {"id": [str(n) for n in range(len(texts))], "text": texts, "language": ["en"] * len(texts)}
+    )
     stage, peer = Redact(), PIIFormatter()
     stage.apply(table.slice(0, 10))
     seconds: dict[str, list[float]] = defaultdict(list)
@@ -103,13 +110,17 @@ def quality(texts: dict[str, tuple[str, str]], half: str) -> Counts:
     peer = PIIFormatter(email_replacement="\x01e\x02", ip_replacement="\x01i\x02")
     labels = [json.loads(line) for line in LABELS.read_text().splitlines()]
     labels = [label for label in labels if label["half"] == half and label["id"] in texts]
-    languages = [language.code for language in identify([texts[label["id"]][0] for label in labels])]
+    languages = [
+        language.code for language in identify([texts[label["id"]][0] for label in labels])
+    ]
     for label, language in zip(labels, languages, strict=True):
         text = texts[label["id"]][0]
         wanted = Counter((kind, spelled) for kind, spelled in label["spans"])
         data = text.encode()
         spans = find(text, language=language)
-        got = Counter((span.kind, digest(span.kind, data[span.begin : span.end].decode())) for span in spans)
+        got = Counter(
+            (span.kind, digest(span.kind, data[span.begin : span.end].decode())) for span in spans
+        )
         for (kind, _), times in wanted.items():
             truth[kind] += times
         for (kind, spelled), times in got.items():
@@ -134,10 +145,16 @@ def generated(sentences: list[str], count: int = 400) -> Counts:
             before, after = chosen.choice(sentences), chosen.choice(sentences)
             text = f"{before} {spelled}{chosen.choice(('.', ',', ' ', ')', chr(10)))} {after}"
             at = len(before.encode()) + 1
-            hits = [span for span in find(text, kinds=[kind]) if span.begin < at + len(spelled) and at < span.end]
+            hits = [
+                span
+                for span in find(text, kinds=[kind])
+                if span.begin < at + len(spelled) and at < span.end
+            ]
             truth[kind] += valid
             found[kind] += len(hits)
-            right[kind] += valid and [(span.begin, span.end) for span in hits] == [(at, at + len(spelled))]
+            right[kind] += valid and [(span.begin, span.end) for span in hits] == [
+                (at, at + len(spelled))
+            ]
     return truth, found, right
 
 
@@ -150,7 +167,9 @@ def _card(chosen: random.Random, valid: bool) -> str:
     digits += chosen.choice(checks)
     groups = {16: (4, 4, 4, 4), 15: (4, 6, 5), 14: (4, 6, 4)}[length]
     ends = [sum(groups[: n + 1]) for n in range(len(groups))]
-    return chosen.choice(("", " ", "-")).join(digits[end - size : end] for size, end in zip(groups, ends, strict=True))
+    return chosen.choice(("", " ", "-")).join(
+        digits[end - size : end] for size, end in zip(groups, ends, strict=True)
+    )
 
 
 def _luhn(digits: str) -> bool:
@@ -169,9 +188,17 @@ def _iban(chosen: random.Random, valid: bool) -> str:
 
 
 def _ipv6(chosen: random.Random, valid: bool) -> str:
-    first = chosen.choice(("2a00", "2600", "2409")) if valid else chosen.choice(("fe80", "fd12", "2001:db8"))
+    first = (
+        chosen.choice(("2a00", "2600", "2409"))
+        if valid
+        else chosen.choice(("fe80", "fd12", "2001:db8"))
+    )
     groups = [f"{chosen.randint(0, 0xFFFF):x}" for _ in range(7 if ":" not in first else 6)]
-    return f"{first}:{':'.join(groups)}" if chosen.random() < 0.5 else f"{first}:{groups[0]}::{groups[1]}"
+    return (
+        f"{first}:{':'.join(groups)}"
+        if chosen.random() < 0.5
+        else f"{first}:{groups[0]}::{groups[1]}"
+    )
 
 
 def false_alarms(data: Path) -> dict[str, int]:
@@ -179,9 +206,13 @@ def false_alarms(data: Path) -> dict[str, int]:
     path = data / "labelled" / "enterprise_pii.jsonl.zst"
     if not path.exists():
         return {}
-    lines = io.TextIOWrapper(zstandard.ZstdDecompressor().stream_reader(path.open("rb")), encoding="utf-8")
+    lines = io.TextIOWrapper(
+        zstandard.ZstdDecompressor().stream_reader(path.open("rb")), encoding="utf-8"
+    )
     texts = pa.chunked_array([pa.array([json.loads(line)["text"] for line in lines])])
-    spans = [span for chunk in find_in_column(texts) for items in chunk.spans.values() for span in items]
+    spans = [
+        span for chunk in find_in_column(texts) for items in chunk.spans.values() for span in items
+    ]
     return dict(Counter(span.kind for span in spans))
 
 
@@ -193,11 +224,20 @@ def main() -> None:
     result: dict[str, object] = {}
     speed = measured_speed([main for _, main in texts.values()])
     print(
-        f"main text of {len(texts)} pages: " + ", ".join(f"{name} {value:.1f} MB/s" for name, value in speed.items())
+        f"main text of {len(texts)} pages: "
+        + ", ".join(f"{name} {value:.1f} MB/s" for name, value in speed.items())
     )
     speed_whole = measured_speed([whole for whole, _ in texts.values()])
-    print("whole text of the same: " + ", ".join(f"{name} {value:.1f} MB/s" for name, value in speed_whole.items()))
-    sentences = [line for _, text in list(texts.values())[:300] for line in text.split("\n") if 30 < len(line) < 200]
+    print(
+        "whole text of the same: "
+        + ", ".join(f"{name} {value:.1f} MB/s" for name, value in speed_whole.items())
+    )
+    sentences = [
+        line
+        for _, text in list(texts.values())[:300]
+        for line in text.split("\n")
+        if 30 < len(line) < 200
+    ]
     rows = [(half, quality(texts, half)) for half in ("read while tuning", "held out")]
     rows.append(("generated", generated([s for s in sentences if not find(s)])))
     print(f"{'set':18} {'kind':6} {'true':>5} {'found':>5} {'precision':>9} {'recall':>7}")

@@ -34,44 +34,67 @@ def main() -> None:
     if given.part_only:
         print(json.dumps(part_cost(given.part_only, given.data, given.mb << 20)))
         return
-    print(f"{'':22}{'MB':>8}{'sort MB/s':>11}{'substring MB/s':>16}{'peak MB':>9}{'bytes/byte':>12}{'cut':>8}")
+    print(
+        f"{'':22}{'MB':>8}{'sort MB/s':>11}{'substring MB/s':>16}{'peak MB':>9}{'bytes/byte':>12}{'cut':>8}"
+    )
     costs = {}
     for name in ("real text", *PATHOLOGIES):
-        command = [sys.executable, __file__, "--data", str(given.data), "--mb", str(given.mb), "--part-only", name]
-        costs[name] = cost = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        command = [
+            sys.executable,
+            __file__,
+            "--data",
+            str(given.data),
+            "--mb",
+            str(given.mb),
+            "--part-only",
+            name,
+        ]
+        costs[name] = cost = json.loads(
+            subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        )
         print(
             f"{name:22}{cost['mb']:8.1f}{cost['sort_mb_s']:11.2f}{cost['substring_mb_s']:16.2f}{cost['peak_mb']:9.0f}"
             f"{cost['bytes_per_byte']:12.1f}{cost['cut']:8.3f}",
             flush=True,
         )
     real = costs["real text"]
-    figures = {key: real[key] for key in ("substring_mb_s", "sort_mb_s", "peak_mb", "bytes_per_byte")}
+    figures = {
+        key: real[key] for key in ("substring_mb_s", "sort_mb_s", "peak_mb", "bytes_per_byte")
+    }
     figures |= {"ratio": real["substring_mb_s"] / real["sort_mb_s"]}
-    figures |= {f"{name.replace(' ', '_')}_mb_s": costs[name]["substring_mb_s"] for name in PATHOLOGIES}
+    figures |= {
+        f"{name.replace(' ', '_')}_mb_s": costs[name]["substring_mb_s"] for name in PATHOLOGIES
+    }
     print(json.dumps({key: round(value, 3) for key, value in figures.items()}))
 
 
 def part_cost(name: str, data: Path, size: int) -> dict[str, float]:
     """Run one part in this process."""
     import pyarrow as pa
-
-    from manifests.schema import DOCUMENT
-    from stages.kernels.repeats import suffix_array
-    from stages.substring.cut import cut_documents, text_of
-    from stages.substring.settings import SubstringSettings
+    from corpusmill.manifests.schema import DOCUMENT
+    from corpusmill.stages.substring.cut import cut_documents, text_of
+    from corpusmill.stages.substring.settings import SubstringSettings
+    from corpusmill.stages.substring.suffixes.repeats import suffix_array
 
     settings = SubstringSettings(max_removed_share=1.0, min_text_chars=0)
 
     def cut(rows: pa.Table) -> int:
         return sum(
-            sum(outcome.kept["substring_removed_bytes"].to_pylist()) for outcome in cut_documents(settings, rows)
+            sum(outcome.kept["substring_removed_bytes"].to_pylist())
+            for outcome in cut_documents(settings, rows)
         )
 
-    cut(pa.Table.from_pylist([{"id": "a", "text": "warm"}], schema=DOCUMENT))  # loads or compiles the kernels
+    cut(
+        pa.Table.from_pylist([{"id": "a", "text": "warm"}], schema=DOCUMENT)
+    )  # loads or compiles the kernels
     before = peak_mb()
-    texts = list(real_texts(data, size) if name == "real text" else pathological_texts(name, data, size))
+    texts = list(
+        real_texts(data, size) if name == "real text" else pathological_texts(name, data, size)
+    )
     ids = [f"{number:08d}" for number in range(len(texts))]
-    rows = pa.table({"id": ids, "text": texts}, schema=pa.schema([DOCUMENT.field("id"), DOCUMENT.field("text")]))
+    rows = pa.table(
+        {"id": ids, "text": texts}, schema=pa.schema([DOCUMENT.field("id"), DOCUMENT.field("text")])
+    )
     for field in list(DOCUMENT)[2:]:
         rows = rows.append_column(field, pa.nulls(len(ids), field.type))
     del texts, ids
@@ -101,8 +124,12 @@ def real_texts(folder: Path, size: int) -> Iterator[str]:
 
     def read(path: Path) -> Iterator[str]:
         with path.open("rb") as file:
-            lines = io.TextIOWrapper(zstandard.ZstdDecompressor().stream_reader(file), encoding="utf-8")
-            yield from (text for line in lines if isinstance(text := json.loads(line).get("text"), str))
+            lines = io.TextIOWrapper(
+                zstandard.ZstdDecompressor().stream_reader(file), encoding="utf-8"
+            )
+            yield from (
+                text for line in lines if isinstance(text := json.loads(line).get("text"), str)
+            )
 
     waiting = [read(path) for path in sorted(folder.rglob("*.jsonl.zst"))]
     while waiting:

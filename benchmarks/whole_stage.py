@@ -30,7 +30,9 @@ FULL, QUICK = 2 << 30, 256 << 20  # bytes of the generated WARC
 PAGES = 150
 
 
-def measure_whole_stage(data: Path, pages: int = PAGES, generated_bytes: int = FULL) -> dict[str, float]:
+def measure_whole_stage(
+    data: Path, pages: int = PAGES, generated_bytes: int = FULL
+) -> dict[str, float]:
     """All figures of this file. pages: of the WARC that both read."""
     with tempfile.TemporaryDirectory() as folder:
         warc, megabytes = Path(folder) / "pages.warc", 0.0
@@ -40,7 +42,9 @@ def measure_whole_stage(data: Path, pages: int = PAGES, generated_bytes: int = F
                 megabytes += len(page) / 1e6
         run_ours(warc, Path(folder) / "compiled")  # what numba has not cached yet
         results = {
-            "stage_mb_s.corpusmill": round(megabytes / cpu_seconds(lambda: run_ours(warc, Path(folder) / "ours")), 2),
+            "stage_mb_s.corpusmill": round(
+                megabytes / cpu_seconds(lambda: run_ours(warc, Path(folder) / "ours")), 2
+            ),
             "stage_mb_s.datatrove": round(
                 megabytes / cpu_seconds(lambda: run_datatrove(warc, Path(folder) / "theirs")), 3
             ),
@@ -78,18 +82,20 @@ def warc_record(url: str, page: bytes) -> bytes:
 
 def run_ours(warc: Path, folder: Path) -> None:
     """`extract` and `filter` with their defaults, fused, in this process."""
-    from pipeline.execute import Job, execute
-    from pipeline.fused import Fused
-    from pipeline.inputs import expand_inputs
-    from pipeline.runner import InlineRunner
-    from stages.contract import Inputs
-    from stages.extract.stage import Extract
-    from stages.filter.stage import Filter
+    from corpusmill.pipeline.execute import Job, execute
+    from corpusmill.pipeline.fused import Fused
+    from corpusmill.pipeline.inputs import expand_inputs
+    from corpusmill.pipeline.runner import InlineRunner
+    from corpusmill.stages.contract import Inputs
+    from corpusmill.stages.extract.stage import Extract
+    from corpusmill.stages.filter.stage import Filter
 
     runner = InlineRunner()
     documents, parents = expand_inputs([str(warc)], str(folder), runner)
     stages: Any = Fused((Extract(), Filter()))
-    manifest = execute(Job(stages, ("extract", "filter"), {}, Inputs(str(folder), documents), parents), runner)
+    manifest = execute(
+        Job(stages, ("extract", "filter"), {}, Inputs(str(folder), documents), parents), runner
+    )
     assert manifest.conserved
 
 
@@ -120,11 +126,10 @@ def run_datatrove(warc: Path, folder: Path) -> None:
 def local_language_filter() -> Any:
     """datatrove's LanguageFilter, with the language model that travels with corpusmill, loaded when the first page comes, as
     theirs is."""
+    from corpusmill.stages.extract.language import shipped_model
     from datatrove.pipeline.filters import LanguageFilter
     from datatrove.utils.lid import FT176LID
     from fasttext.FastText import _FastText
-
-    from stages.extract.language import shipped_model
 
     class ShippedModel(FT176LID):
         @property
@@ -152,11 +157,15 @@ def cpu_seconds(work: Callable[[], None]) -> float:
 def peak_of_generated(data: Path, folder: Path, size: int) -> float:
     """MB that a process needs at most to run ours over a generated WARC, which is deleted again."""
     warc, written, round_number = folder / "generated.warc", 0, 0
-    pages = [page for path in sorted((data / "web").glob("crawl-*.warc.gz")) for page in pages_of(path)]
+    pages = [
+        page for path in sorted((data / "web").glob("crawl-*.warc.gz")) for page in pages_of(path)
+    ]
     with warc.open("wb") as output:
         while written < size:
             for url, page in pages:
-                written += output.write(warc_record(f"{url}{'&' if '?' in url else '?'}copy={round_number}", page))
+                written += output.write(
+                    warc_record(f"{url}{'&' if '?' in url else '?'}copy={round_number}", page)
+                )
                 if written >= size:
                     break
             round_number += 1
@@ -178,12 +187,18 @@ def main_of_child(warc: Path, folder: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--pages", type=int, default=PAGES)
     parser.add_argument("--quick", action="store_true", help="measure the memory on a smaller file")
     arguments = parser.parse_args()
-    print(json.dumps(measure_whole_stage(arguments.data, arguments.pages, QUICK if arguments.quick else FULL)))
+    print(
+        json.dumps(
+            measure_whole_stage(arguments.data, arguments.pages, QUICK if arguments.quick else FULL)
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -15,12 +15,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-
-from classifiers.linear import Scores
+from corpusmill.classifiers.linear import Scores
 
 BUCKETS = 20
 BITS = 24
-LEVEL_BORDERS = (7, 12, 18, 19)  # lowest bucket of medium_low, medium, medium_high, high: Nemotron-CC's table
+LEVEL_BORDERS = (
+    7,
+    12,
+    18,
+    19,
+)  # lowest bucket of medium_low, medium, medium_high, high: Nemotron-CC's table
 
 Bins = npt.NDArray[np.uint32]
 Whole = npt.NDArray[np.int64]
@@ -38,7 +42,11 @@ def lowest_of(bins: Bins) -> Scores:
     """The lowest score that falls into each bin."""
     image = bins.astype(np.uint32) << np.uint32(32 - BITS)
     negative = image < np.uint32(1 << 31)
-    return np.where(negative, ~image, image & np.uint32((1 << 31) - 1)).astype(np.uint32).view(np.float32)
+    return (
+        np.where(negative, ~image, image & np.uint32((1 << 31) - 1))
+        .astype(np.uint32)
+        .view(np.float32)
+    )
 
 
 @dataclass(frozen=True)
@@ -69,7 +77,9 @@ def merged(parts: Sequence[Histogram]) -> Histogram:
     return Histogram(bins.astype(np.uint32), documents, text_bytes)
 
 
-EMPTY = Histogram(np.zeros(0, dtype=np.uint32), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
+EMPTY = Histogram(
+    np.zeros(0, dtype=np.uint32), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+)
 
 
 def edges_of(counted: Histogram) -> list[float | None]:
@@ -84,7 +94,9 @@ def edges_of(counted: Histogram) -> list[float | None]:
     lowest = lowest_of(counted.bins)
     for place in range(len(counted.bins)):  # Python's whole numbers: the products pass 64 bits
         weight, documents = int(weights[place]), int(counted.documents[place])
-        reached = min(BUCKETS * (2 * documents * below + weight) // (2 * documents * total), BUCKETS - 1)
+        reached = min(
+            BUCKETS * (2 * documents * below + weight) // (2 * documents * total), BUCKETS - 1
+        )
         edges += [float(lowest[place])] * (reached - len(edges))
         below += weight
     return edges + [None] * (BUCKETS - 1 - len(edges))
@@ -96,6 +108,8 @@ def bucket_of(scores: Scores, edges: Sequence[float | None]) -> npt.NDArray[np.u
     return np.searchsorted(reached, scores, side="right").astype(np.uint8)
 
 
-def level_of(buckets: npt.NDArray[np.uint8], borders: Sequence[int] = LEVEL_BORDERS) -> npt.NDArray[np.int64]:
+def level_of(
+    buckets: npt.NDArray[np.uint8], borders: Sequence[int] = LEVEL_BORDERS
+) -> npt.NDArray[np.int64]:
     """The place in `schema.LEVELS` of each bucket's level."""
     return np.searchsorted(np.array(borders), buckets, side="right")

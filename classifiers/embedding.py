@@ -10,12 +10,18 @@ from functools import lru_cache
 from typing import Literal
 
 import numpy as np
-
-from classifiers import model_file
-from classifiers.encoder import EncoderSettings, embed, encoder_digest, encoder_folder, grade, has_classification_head
-from classifiers.linear import LinearModel, Scores, load_linear
-from manifests.config import config
-from manifests.errors import ModelError
+from corpusmill.classifiers import model_file
+from corpusmill.classifiers.encoder import (
+    EncoderSettings,
+    embed,
+    encoder_digest,
+    encoder_folder,
+    grade,
+    has_classification_head,
+)
+from corpusmill.classifiers.linear import LinearModel, Scores, load_linear
+from corpusmill.manifests.config import config
+from corpusmill.manifests.errors import ModelError
 
 GRADES = (0.0, 5.0)
 
@@ -41,9 +47,14 @@ class EmbeddingScorer(EncoderSettings):
         head = _load_head(self.head, model_file.mark(self.head))
         for key, value in self.features().items():
             if head.about.get(key) != value:
-                what = "another encoder" if key == "encoder" else f"{key} {head.about.get(key)}, not {value}"
+                what = (
+                    "another encoder"
+                    if key == "encoder"
+                    else f"{key} {head.about.get(key)}, not {value}"
+                )
                 raise ModelError(
-                    f"the head {self.head} was trained with {what}", "use the settings that it was trained with"
+                    f"the head {self.head} was trained with {what}",
+                    "use the settings that it was trained with",
                 )
         return f"{digest}+{model_file.digest(self.head)}"
 
@@ -64,6 +75,7 @@ def _load_head(path: str, _mark: str) -> LinearModel:
     model = load_linear(path)
     if "encoder" not in model.about:
         raise ModelError(
-            f"{path} is no head of an encoder", "name the embedding.safetensors that classify-train wrote"
+            f"{path} is no head of an encoder",
+            "name the embedding.safetensors that classify-train wrote",
         )
     return model

@@ -15,15 +15,16 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-
-from classifiers import model_file
-from manifests import storage
-from manifests.config import config
-from manifests.errors import ModelError
+from corpusmill.classifiers import model_file
+from corpusmill.manifests import storage
+from corpusmill.manifests.config import config
+from corpusmill.manifests.errors import ModelError
 
 Embeddings = npt.NDArray[np.float32]
 
-CHARACTERS_PER_TOKEN = 32  # far above any real text: what lies beyond max_tokens times this is not even tokenised
+CHARACTERS_PER_TOKEN = (
+    32  # far above any real text: what lies beyond max_tokens times this is not even tokenised
+)
 _BLOCK = 512  # texts tokenised at a time
 _BATCH_TOKENS = {"cpu": 1024, "cuda": 65536}
 _TOKENIZER_FILES = (
@@ -93,7 +94,12 @@ def grade(settings: EncoderSettings, texts: Sequence[str]) -> npt.NDArray[np.flo
 
 
 def run_batches(
-    settings: EncoderSettings, texts: Sequence[str], tokenizer: Any, device: str, forward: Any, width: int
+    settings: EncoderSettings,
+    texts: Sequence[str],
+    tokenizer: Any,
+    device: str,
+    forward: Any,
+    width: int,
 ) -> Embeddings:
     """`forward` over length-sorted batches, its rows back in the order of `texts`."""
     import torch
@@ -101,11 +107,16 @@ def run_batches(
     found = np.empty((len(texts), width), dtype=np.float32)
     with torch.inference_mode(), one_thread(device):
         for first in range(0, len(texts), _BLOCK):
-            cut = [text[: settings.max_tokens * CHARACTERS_PER_TOKEN] for text in texts[first : first + _BLOCK]]
+            cut = [
+                text[: settings.max_tokens * CHARACTERS_PER_TOKEN]
+                for text in texts[first : first + _BLOCK]
+            ]
             tokens = tokenizer(cut, truncation=True, max_length=settings.max_tokens)["input_ids"]
             order = sorted(range(len(tokens)), key=lambda place: (len(tokens[place]), place))
             for batch in _batches(order, tokens, settings.batch_tokens or _BATCH_TOKENS[device]):
-                padded = tokenizer.pad({"input_ids": [tokens[place] for place in batch]}, return_tensors="pt")
+                padded = tokenizer.pad(
+                    {"input_ids": [tokens[place] for place in batch]}, return_tensors="pt"
+                )
                 inputs = {key: padded[key].to(device) for key in ("input_ids", "attention_mask")}
                 found[[first + place for place in batch]] = forward(inputs).cpu().numpy()
     return found
@@ -142,7 +153,8 @@ def encoder_folder(encoder: str, revision: str | None = None) -> str:
         return storage.local(encoder)
     if storage.is_remote(encoder) or encoder.startswith((".", "/", "~")) or encoder.count("/") > 1:
         raise ModelError(
-            f"the encoder folder {encoder} does not exist", "name a local folder or a hub name such as ORG/NAME"
+            f"the encoder folder {encoder} does not exist",
+            "name a local folder or a hub name such as ORG/NAME",
         )
     return _fetched(encoder, revision)
 
@@ -155,7 +167,13 @@ def _fetched(name: str, revision: str | None) -> str:
 
     try:
         return snapshot_download(name, revision=revision, allow_patterns=_FETCHED)
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, httpx.HTTPError, OSError) as error:
+    except (
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        httpx.HTTPError,
+        OSError,
+    ) as error:
         raise ModelError(
             f"the encoder {name} is no folder and could not be fetched from the hub ({str(error).splitlines()[0]})",
             "check the name and the network, or download it and name the folder",
@@ -165,19 +183,30 @@ def _fetched(name: str, revision: str | None) -> str:
 def encoder_digest(encoder: str, revision: str | None = None) -> str:
     """One digest over the encoder's configuration, tokenizer and weights. Raises ModelError naming what is missing."""
     folder = encoder_folder(encoder, revision)
-    names = sorted(name for name in os.listdir(folder) if os.path.isfile(os.path.join(folder, name)))
+    names = sorted(
+        name for name in os.listdir(folder) if os.path.isfile(os.path.join(folder, name))
+    )
     if "config.json" not in names:
         raise ModelError(
-            f"{folder} has no config.json, so it is no encoder", "name the folder of a transformers model"
+            f"{folder} has no config.json, so it is no encoder",
+            "name the folder of a transformers model",
         )
     if not any(name in names for name in _TOKENIZER_FILES):
-        raise ModelError(f"{folder} has no tokenizer", "save the encoder's tokenizer there (tokenizer.json)")
+        raise ModelError(
+            f"{folder} has no tokenizer", "save the encoder's tokenizer there (tokenizer.json)"
+        )
     weights = [name for name in names if name.endswith(_WEIGHT_SUFFIXES)]
     if not weights:
         raise ModelError(f"{folder} has no weights", "save the encoder's model.safetensors there")
-    read = [name for name in names if name in weights or name.endswith((".txt", ".model")) or _is_setting(name)]
+    read = [
+        name
+        for name in names
+        if name in weights or name.endswith((".txt", ".model")) or _is_setting(name)
+    ]
     return hashlib.sha256(
-        "\n".join(f"{name} {model_file.digest(os.path.join(folder, name))}" for name in read).encode()
+        "\n".join(
+            f"{name} {model_file.digest(os.path.join(folder, name))}" for name in read
+        ).encode()
     ).hexdigest()
 
 
@@ -191,11 +220,19 @@ def has_classification_head(folder: str) -> bool:
         raise ModelError(f"{path} is not readable JSON", "save the model again") from error
     labels = described.get("num_labels", len(described.get("id2label") or ("", "")))
     architectures = described.get("architectures") or []
-    return labels == 1 and any(str(name).endswith("ForSequenceClassification") for name in architectures)
+    return labels == 1 and any(
+        str(name).endswith("ForSequenceClassification") for name in architectures
+    )
 
 
 def _is_setting(name: str) -> bool:
-    return name in ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json")
+    return name in (
+        "config.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "special_tokens_map.json",
+        "vocab.json",
+    )
 
 
 def load_encoder(settings: EncoderSettings, *, head: bool) -> tuple[Any, Any, str]:
@@ -208,7 +245,10 @@ def load_encoder(settings: EncoderSettings, *, head: bool) -> tuple[Any, Any, st
     if device == "cuda" and not torch.cuda.is_available():
         raise ModelError("device is cuda but there is no CUDA device here", "set device: auto")
     folder = encoder_folder(settings.encoder, settings.revision)
-    return (*_load(folder, head, device, model_file.mark(os.path.join(folder, "config.json"))), device)
+    return (
+        *_load(folder, head, device, model_file.mark(os.path.join(folder, "config.json"))),
+        device,
+    )
 
 
 @lru_cache(maxsize=2)
@@ -231,6 +271,7 @@ def _load(folder: str, head: bool, device: str, _mark: str) -> tuple[Any, Any]:
         ) from error
     if tokenizer.pad_token is None:
         raise ModelError(
-            f"the tokenizer in {folder} has no padding token", "set pad_token in its tokenizer_config.json"
+            f"the tokenizer in {folder} has no padding token",
+            "set pad_token in its tokenizer_config.json",
         )
     return model.to(device).eval(), tokenizer

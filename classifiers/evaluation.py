@@ -34,7 +34,9 @@ def evaluate(scores: Values, positive: Values, threshold: float) -> dict[str, fl
         "precision": _rounded(precision),
         "recall": _rounded(recall),
         "f1": _rounded(
-            2 * hits / (int(called.sum()) + int(positive.sum())) if called.any() or positive.any() else None
+            2 * hits / (int(called.sum()) + int(positive.sum()))
+            if called.any() or positive.any()
+            else None
         ),
         "auc": _rounded(area_under_curve(np.nan_to_num(scores, nan=-np.inf), positive)),
     }

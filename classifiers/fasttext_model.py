@@ -15,11 +15,10 @@ from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
-
-from classifiers import model_file
-from classifiers.linear import Scores
-from manifests.config import config
-from manifests.errors import ModelError, RecipeError
+from corpusmill.classifiers import model_file
+from corpusmill.classifiers.linear import Scores
+from corpusmill.manifests.config import config
+from corpusmill.manifests.errors import ModelError, RecipeError
 
 PREFIX = "__label__"
 POSITIVE = PREFIX + "positive"
@@ -27,7 +26,9 @@ NEGATIVE = PREFIX + "negative"
 STEPS = 40_000
 SMALLEST_MATRIX = 9_000_000  # numbers, 36 MB: see FastTextTraining
 _WORD = re.compile(r"[^\W\d_]+")
-_ADDED = 1e-5  # fastText adds this to every probability; taken off, so that confident scores stay apart
+_ADDED = (
+    1e-5  # fastText adds this to every probability; taken off, so that confident scores stay apart
+)
 
 
 @config
@@ -51,10 +52,16 @@ class FastTextScorer:
     def score(self, texts: Sequence[str]) -> Scores:
         """Probability in [0, 1]; NaN for a text of which the model knows no word."""
         model, label, prefix = _load(self.model, self.positive, model_file.mark(self.model))
-        words = self.text == "words" or (self.text == "auto" and sorted(model.labels) == [NEGATIVE, POSITIVE])
+        words = self.text == "words" or (
+            self.text == "auto" and sorted(model.labels) == [NEGATIVE, POSITIVE]
+        )
         scores = np.full(len(texts), np.nan, dtype=np.float32)
         for place, text in enumerate(texts):
-            line = words_of(text[: self.max_chars]) if words else one_line(text[: self.max_chars], prefix)
+            line = (
+                words_of(text[: self.max_chars])
+                if words
+                else one_line(text[: self.max_chars], prefix)
+            )
             for probability, found in model.f.predict(line + "\n", -1, 0.0, "strict"):
                 if found == label:
                     scores[place] = min(max(probability - _ADDED, 0.0), 1.0)
@@ -88,7 +95,8 @@ class FastTextTraining:
     def __post_init__(self) -> None:
         if self.word_ngrams < 2:
             raise RecipeError(
-                f"word_ngrams is {self.word_ngrams}", "take 2 or more: without n-grams fastText uses no buckets"
+                f"word_ngrams is {self.word_ngrams}",
+                "take 2 or more: without n-grams fastText uses no buckets",
             )
         if self.dimension * self.bucket < SMALLEST_MATRIX:
             raise RecipeError(
@@ -122,7 +130,9 @@ def trained(examples: Iterable[tuple[str, bool]], settings: FastTextTraining) ->
         with open(lines, "w", encoding="utf-8") as file:
             for text, positive in examples:
                 number += 1
-                file.write(f"{POSITIVE if positive else NEGATIVE} {words_of(text[: settings.max_chars])}\n")
+                file.write(
+                    f"{POSITIVE if positive else NEGATIVE} {words_of(text[: settings.max_chars])}\n"
+                )
         try:
             model = fasttext.train_supervised(
                 input=lines,
@@ -155,7 +165,9 @@ def _load(path: str, positive: str, _mark: str) -> tuple[Any, str, str]:
         try:
             model = fasttext.load_model(local)
         except (ValueError, RuntimeError, MemoryError) as error:
-            raise ModelError(f"{path} is not a fastText model", "name a .bin or .ftz file") from error
+            raise ModelError(
+                f"{path} is not a fastText model", "name a .bin or .ftz file"
+            ) from error
     settings = model.f.getArgs()
     if settings.model.name != "supervised":
         raise ModelError(

@@ -11,9 +11,8 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-
-from manifests import storage
-from manifests.errors import InputError, ModelError
+from corpusmill.manifests import storage
+from corpusmill.manifests.errors import InputError, ModelError
 
 Scores = npt.NDArray[np.float32]
 Matrix = npt.NDArray[np.float64]
@@ -39,14 +38,21 @@ class LinearModel:
     def score(self, inputs: npt.NDArray[Any]) -> Scores:
         """inputs [N, D] -> float32 [N]."""
         values = _standardised(inputs, self.mean, self.scale) @ self.weights + self.bias
-        with np.errstate(over="ignore"):  # a value beyond float32 becomes infinite, which callers treat as no score
+        with np.errstate(
+            over="ignore"
+        ):  # a value beyond float32 becomes infinite, which callers treat as no score
             return (_sigmoid(values) if self.link == "logistic" else values).astype(np.float32)
 
     def to_bytes(self) -> bytes:
         """The model as a safetensors file; equal models give equal bytes."""
         from safetensors.numpy import save
 
-        tensors = {"weights": self.weights, "mean": self.mean, "scale": self.scale, "bias": np.array([self.bias])}
+        tensors = {
+            "weights": self.weights,
+            "mean": self.mean,
+            "scale": self.scale,
+            "bias": np.array([self.bias]),
+        }
         about = json.dumps({"link": self.link, "about": dict(self.about)}, sort_keys=True)
         return save(tensors, metadata={_KEY: about})
 
@@ -101,7 +107,14 @@ def fit_ridge(inputs: npt.NDArray[Any], labels: Vector, about: Mapping[str, Any]
             best = (loss, penalty)
     penalty = best[1] if best else _PENALTIES[-1]
     weights = vectors @ (projected / (eigenvalues + penalty * documents))
-    return LinearModel(weights, mean, scale, bias - float(centre @ weights), "identity", {**about, "penalty": penalty})
+    return LinearModel(
+        weights,
+        mean,
+        scale,
+        bias - float(centre @ weights),
+        "identity",
+        {**about, "penalty": penalty},
+    )
 
 
 def fit_logistic(
@@ -125,7 +138,9 @@ def fit_logistic(
         )  # far from the optimum a full Newton step overshoots
         if longest < 1e-9:
             break
-    return LinearModel(weights[:-1], mean, scale, float(weights[-1]), "logistic", {**about, "penalty": penalty})
+    return LinearModel(
+        weights[:-1], mean, scale, float(weights[-1]), "logistic", {**about, "penalty": penalty}
+    )
 
 
 def _moments(inputs: npt.NDArray[Any]) -> tuple[Vector, Vector]:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 
-from manifests import storage
-from manifests.errors import InputError, ModelError
+from corpusmill.manifests import storage
+from corpusmill.manifests.errors import InputError, ModelError
 
 _CHUNK = 8 << 20
 

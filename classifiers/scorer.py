@@ -12,12 +12,11 @@ from collections.abc import Sequence
 from typing import Annotated, Protocol
 
 import pyarrow as pa
+from corpusmill.classifiers.embedding import EmbeddingScorer
+from corpusmill.classifiers.fasttext_model import FastTextScorer
+from corpusmill.classifiers.linear import Scores
+from corpusmill.classifiers.statistics_model import StatisticsScorer
 from pydantic import Field
-
-from classifiers.embedding import EmbeddingScorer
-from classifiers.fasttext_model import FastTextScorer
-from classifiers.linear import Scores
-from classifiers.statistics_model import StatisticsScorer
 
 
 class Scorer(Protocol):
@@ -32,7 +31,9 @@ class Scorer(Protocol):
         ...
 
 
-ScorerConfig = Annotated[FastTextScorer | EmbeddingScorer | StatisticsScorer, Field(discriminator="kind")]
+ScorerConfig = Annotated[
+    FastTextScorer | EmbeddingScorer | StatisticsScorer, Field(discriminator="kind")
+]
 
 
 def readable_texts(column: pa.ChunkedArray | pa.Array) -> list[str | None]:

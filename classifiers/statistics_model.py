@@ -14,11 +14,10 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-
-from classifiers import model_file
-from classifiers.linear import LinearModel, Scores, load_linear
-from manifests.config import config
-from manifests.errors import ModelError
+from corpusmill.classifiers import model_file
+from corpusmill.classifiers.linear import LinearModel, Scores, load_linear
+from corpusmill.manifests.config import config
+from corpusmill.manifests.errors import ModelError
 
 FEATURES = (
     "upper_share",  # of ASCII letters
@@ -109,7 +108,9 @@ def measure(texts: Sequence[str]) -> npt.NDArray[np.float32]:
 
 
 def _measure_block(texts: list[bytes]) -> npt.NDArray[np.float32]:
-    data = np.frombuffer(b"\n".join(texts) + b"\n", dtype=np.uint8)  # so that no line or word spans two documents
+    data = np.frombuffer(
+        b"\n".join(texts) + b"\n", dtype=np.uint8
+    )  # so that no line or word spans two documents
     starts = np.concatenate([[0], np.cumsum([len(text) + 1 for text in texts])])
     sizes, starts = np.diff(starts), starts[:-1]
     classes = _CLASS_OF[data]
@@ -128,13 +129,17 @@ def _measure_block(texts: list[bytes]) -> npt.NDArray[np.float32]:
     place = np.minimum(np.searchsorted(_KNOWN_CODES, codes), len(_KNOWN_CODES) - 1)
     known = np.where(_KNOWN_CODES[place] == codes, _KNOWN_LISTS[place], 0)
     order = np.lexsort((codes, document))
-    new = np.append(True, (np.diff(codes[order]) != 0) | (np.diff(document[order]) != 0))[: len(order)]
+    new = np.append(True, (np.diff(codes[order]) != 0) | (np.diff(document[order]) != 0))[
+        : len(order)
+    ]
     words, distinct = np.bincount(document, minlength=len(texts)), per_document(order[new])
     letters = counted[_LOWER] + counted[_UPPER]
     menu = _pairs(
         data, (data[1:] == 0xBB) | (data[1:] == 0xA9), 0xC2, starts
     )  # the UTF-8 of ">>" as one mark and of (c)
-    menu += _pairs(data, (data[1:] == ord(".")) & (np.append(data[2:], 0) == ord(".")), ord("."), starts)
+    menu += _pairs(
+        data, (data[1:] == ord(".")) & (np.append(data[2:], 0) == ord(".")), ord("."), starts
+    )
     values = {
         "upper_share": _share(counted[_UPPER], letters),
         "digit_share": _share(counted[_DIGIT], characters),
@@ -184,7 +189,9 @@ def _marks(data: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
     return found
 
 
-def _pairs(data: npt.NDArray[np.uint8], second: npt.NDArray[np.bool_], first: int, starts: Whole) -> Whole:
+def _pairs(
+    data: npt.NDArray[np.uint8], second: npt.NDArray[np.bool_], first: int, starts: Whole
+) -> Whole:
     """How often a byte equal to `first` stands before a byte for which `second` holds."""
     return _sums(np.append((data[:-1] == first) & second, False), starts)
 
@@ -202,6 +209,7 @@ def _load(path: str, _mark: str) -> LinearModel:
     model = load_linear(path)
     if tuple(model.about.get("features", ())) != FEATURES:
         raise ModelError(
-            f"{path} was not trained on these text statistics", "train it again with `corpusmill classify-train`"
+            f"{path} was not trained on these text statistics",
+            "train it again with `corpusmill classify-train`",
         )
     return model

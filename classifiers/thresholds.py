@@ -9,9 +9,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from classifiers.buckets import BUCKETS
-from manifests import storage
-from manifests.errors import InputError, ModelError
+from corpusmill.classifiers.buckets import BUCKETS
+from corpusmill.manifests import storage
+from corpusmill.manifests.errors import InputError, ModelError
 
 FILE_NAME = "thresholds.json"
 
@@ -27,7 +27,10 @@ class Thresholds:
 
 
 def to_bytes(thresholds: Mapping[str, Thresholds]) -> bytes:
-    record = {"weighted_by": "text_bytes", "scorers": {name: asdict(item) for name, item in thresholds.items()}}
+    record = {
+        "weighted_by": "text_bytes",
+        "scorers": {name: asdict(item) for name, item in thresholds.items()},
+    }
     return (json.dumps(record, indent=1, sort_keys=True) + "\n").encode()
 
 
@@ -55,7 +58,9 @@ def read_thresholds(path: str) -> dict[str, Thresholds]:
             or reached != sorted(reached)
             or any(edge is not None for edge in item.edges[len(reached) :])
         ):
-            raise ModelError(f"the thresholds of {name} in {path} are not {BUCKETS - 1} ascending scores", _MEND)
+            raise ModelError(
+                f"the thresholds of {name} in {path} are not {BUCKETS - 1} ascending scores", _MEND
+            )
     return found
 
 

@@ -11,7 +11,9 @@ from typing import Any, TypeVar, dataclass_transform
 Class = TypeVar("Class")
 
 
-@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(dataclasses.field,))
+@dataclass_transform(
+    frozen_default=True, kw_only_default=True, field_specifiers=(dataclasses.field,)
+)
 def config(cls: type[Class]) -> type[Class]:
     """Turn `cls` into a frozen, keyword-only dataclass that refuses unknown keys when built from a recipe."""
     cls.__pydantic_config__ = {"extra": "forbid"}  # type: ignore[attr-defined]

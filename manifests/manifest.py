@@ -12,10 +12,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from manifests import storage
-from manifests.errors import InputError
-from manifests.receipt import Counts
-from manifests.storage import Artifact
+from corpusmill.manifests import storage
+from corpusmill.manifests.errors import InputError
+from corpusmill.manifests.receipt import Counts
+from corpusmill.manifests.storage import Artifact
 
 MANIFEST = "manifest.json"
 STARTED = "work/started.json"  # a manifest without outputs: what a folder was begun for that is not finished
@@ -72,7 +72,9 @@ class Manifest:
             artifact.pop("path")
         for parent in record["parents"]:
             parent.pop("path")
-        return hashlib.sha256(json.dumps(record, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+        return hashlib.sha256(
+            json.dumps(record, sort_keys=True, ensure_ascii=False).encode()
+        ).hexdigest()
 
     def documents(self, prefix: str = "documents") -> list[Artifact]:
         """The outputs below `<folder>/<prefix>/`: what the next stage reads."""
@@ -105,7 +107,8 @@ def read_manifest(folder: str, name: str = MANIFEST) -> Manifest:
     path = storage.join(folder, name)
     if not storage.exists(path):
         raise InputError(
-            f"{folder} is no finished stage folder (it has no {MANIFEST})", "run the stage that writes it first"
+            f"{folder} is no finished stage folder (it has no {MANIFEST})",
+            "run the stage that writes it first",
         )
     try:
         record = json.loads(storage.read_bytes(path))
@@ -113,15 +116,19 @@ def read_manifest(folder: str, name: str = MANIFEST) -> Manifest:
         record.pop("digest")
         record.setdefault("verbs", record["stages"])
         record["outputs"] = [
-            Artifact(**{**item, "path": storage.join(folder, item["path"])}) for item in record["outputs"]
+            Artifact(**{**item, "path": storage.join(folder, item["path"])})
+            for item in record["outputs"]
         ]
         record["parents"] = [
-            Parent(_absolute_from(item["path"], folder), item["digest"]) for item in record["parents"]
+            Parent(_absolute_from(item["path"], folder), item["digest"])
+            for item in record["parents"]
         ]
         record["totals"] = [Counts(**item) for item in record["totals"]]
         return Manifest(**record, folder=folder)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path} is damaged ({error})", "run the stage again; finished shards are kept") from error
+        raise InputError(
+            f"{path} is damaged ({error})", "run the stage again; finished shards are kept"
+        ) from error
 
 
 def _refuse_other_version(record: Any, folder: str) -> None:

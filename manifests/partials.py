@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any
 
-from manifests.errors import StorageError
+from corpusmill.manifests.errors import StorageError
 
 PARTIAL = ".partial"
 _ABANDONED_SECONDS = 24 * 3600
@@ -30,7 +30,9 @@ class HashingWriter:
         self._hash = hashlib.sha256()
         self.size = 0
         self.closed = False
-        self.abandoned = False  # the write failed: what a library still flushes as it is torn down goes nowhere
+        self.abandoned = (
+            False  # the write failed: what a library still flushes as it is torn down goes nowhere
+        )
 
     def write(self, data: Any) -> int:
         view = memoryview(data).cast("B")
@@ -73,10 +75,16 @@ def written_whole(target: str, synced: bool) -> Iterator[IO[bytes]]:
     folder, name = os.path.dirname(target) or ".", os.path.basename(target)
     try:
         os.makedirs(folder, exist_ok=True)
-    except FileNotFoundError as error:  # /proc and its like: there are folders in which none can be made
-        raise StorageError(f"no folder can be made at {folder}", "choose another --output") from error
+    except (
+        FileNotFoundError
+    ) as error:  # /proc and its like: there are folders in which none can be made
+        raise StorageError(
+            f"no folder can be made at {folder}", "choose another --output"
+        ) from error
     _remove_abandoned(folder, name)
-    partial = os.path.join(folder, f".{name}.{platform.node()}-{os.getpid()}-{uuid.uuid4().hex[:8]}{PARTIAL}")
+    partial = os.path.join(
+        folder, f".{name}.{platform.node()}-{os.getpid()}-{uuid.uuid4().hex[:8]}{PARTIAL}"
+    )
     try:
         with open(partial, "wb") as file:
             yield file
@@ -128,7 +136,9 @@ def _is_partial(name: str) -> bool:
 
 def _is_abandoned(partial: str) -> bool:
     """Whether the writer of a partial file is gone: its process on this machine, or anyone's for a day."""
-    written = re.search(rf"\.{re.escape(platform.node())}-(\d+)-[0-9a-f]+{re.escape(PARTIAL)}$", partial)
+    written = re.search(
+        rf"\.{re.escape(platform.node())}-(\d+)-[0-9a-f]+{re.escape(PARTIAL)}$", partial
+    )
     if written:
         return not _is_alive(int(written[1]))
     return time.time() - os.stat(partial).st_mtime > _ABANDONED_SECONDS
@@ -136,7 +146,9 @@ def _is_abandoned(partial: str) -> bool:
 
 def _is_alive(process: int) -> bool:
     if process == os.getpid():
-        return False  # this very process writes a file once: what is there is from a write that failed
+        return (
+            False  # this very process writes a file once: what is there is from a write that failed
+        )
     try:
         os.kill(process, 0)
     except ProcessLookupError:

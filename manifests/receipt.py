@@ -10,9 +10,9 @@ from collections.abc import Container, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from manifests import storage
-from manifests.errors import CorpusmillError
-from manifests.storage import Artifact
+from corpusmill.manifests import storage
+from corpusmill.manifests.errors import CorpusmillError
+from corpusmill.manifests.storage import Artifact
 
 
 @dataclass
@@ -83,7 +83,9 @@ class Receipt:
             record["counts"] = [Counts(**item) for item in record["counts"]]
             return cls(**record)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise CorpusmillError(f"{path} is damaged ({error})", "run the same command again") from error
+            raise CorpusmillError(
+                f"{path} is damaged ({error})", "run the same command again"
+            ) from error
 
 
 def plan_hash(plan: dict[str, Any]) -> str:
@@ -96,7 +98,9 @@ def receipt_path(folder: str, pass_name: str, shard: str) -> str:
 
 
 def write_receipt(receipt: Receipt, folder: str) -> None:
-    storage.write_bytes(receipt_path(folder, receipt.pass_name, receipt.shard), receipt.to_json(folder))
+    storage.write_bytes(
+        receipt_path(folder, receipt.pass_name, receipt.shard), receipt.to_json(folder)
+    )
 
 
 def read_receipt(folder: str, pass_name: str, shard: str) -> Receipt | None:
@@ -143,7 +147,10 @@ def scan_receipts(
 
 def has_done(folder: str) -> bool:
     """Whether any shard of the folder is done, by its receipt."""
-    return any(isinstance(receipt, Receipt) and receipt.status == "done" for _, receipt in scan_receipts(folder))
+    return any(
+        isinstance(receipt, Receipt) and receipt.status == "done"
+        for _, receipt in scan_receipts(folder)
+    )
 
 
 def is_done(receipt: Receipt | None, expected_plan_hash: str) -> bool:
@@ -163,4 +170,6 @@ def _relative(path: str, folder: str) -> str:
 
 def _artifact(record: dict[str, Any], folder: str) -> Artifact:
     path = record["path"]
-    return Artifact(**{**record, "path": storage.join(folder, path[2:]) if path.startswith("./") else path})
+    return Artifact(
+        **{**record, "path": storage.join(folder, path[2:]) if path.startswith("./") else path}
+    )

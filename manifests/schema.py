@@ -12,8 +12,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
-
-from manifests.errors import InputError
+from corpusmill.manifests.errors import InputError
 
 ORIGIN = pa.struct(
     [
@@ -57,7 +56,11 @@ DOCUMENT = pa.schema(
     ]
 )
 
-EXCLUSION = (pa.field("stage", pa.string()), pa.field("reason", pa.string()), pa.field("detail", pa.string()))
+EXCLUSION = (
+    pa.field("stage", pa.string()),
+    pa.field("reason", pa.string()),
+    pa.field("detail", pa.string()),
+)
 
 LEVELS = ("low", "medium_low", "medium", "medium_high", "high")
 FAILED_PREFIX = "error_"
@@ -91,7 +94,9 @@ def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
     return pa.table(columns, schema=schema)
 
 
-def excluded(rows: pa.Table, stage: str, reasons: Sequence[str], details: Sequence[str | None]) -> pa.Table:
+def excluded(
+    rows: pa.Table, stage: str, reasons: Sequence[str], details: Sequence[str | None]
+) -> pa.Table:
     """`rows` with the exclusion columns: one reason code and one detail a row."""
     for field, values in zip(EXCLUSION, ([stage] * rows.num_rows, reasons, details), strict=True):
         rows = rows.append_column(field, pa.array(values, type=field.type))
@@ -104,10 +109,29 @@ def actual_id(source: str, *origin: str | int) -> str:
 
 
 def synthetic_id(
-    parent: str, start: int, end: int, prompt_hash: str, model: str, sampling: str, sample: int, part: int = 0
+    parent: str,
+    start: int,
+    end: int,
+    prompt_hash: str,
+    model: str,
+    sampling: str,
+    sample: int,
+    part: int = 0,
 ) -> str:
     """The id of a synthetic document: a hash of everything that made it, so that the same request has the same id."""
-    return _hashed(["synthetic", parent, str(start), str(end), prompt_hash, model, sampling, str(sample), str(part)])
+    return _hashed(
+        [
+            "synthetic",
+            parent,
+            str(start),
+            str(end),
+            prompt_hash,
+            model,
+            sampling,
+            str(sample),
+            str(part),
+        ]
+    )
 
 
 def seed_for(*parts: str | int) -> int:

@@ -12,29 +12,38 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-
-from manifests import storage
-from manifests.errors import InputError
-from manifests.partials import HashingWriter
-from manifests.schema import conform
-from manifests.storage import Artifact
-from manifests.watched import Watched
+from corpusmill.manifests import storage
+from corpusmill.manifests.errors import InputError
+from corpusmill.manifests.partials import HashingWriter
+from corpusmill.manifests.schema import conform
+from corpusmill.manifests.storage import Artifact
+from corpusmill.manifests.watched import Watched
 
 ROW_GROUP_BYTES = 64 << 20
 COMPRESSION_LEVEL = 3
 READ_BUFFER = 1 << 20  # bytes of a column that are read at a time from a local file
-UNIQUE = ("id", "text", "url")  # columns whose values hardly repeat: a dictionary of them would be work for nothing
+UNIQUE = (
+    "id",
+    "text",
+    "url",
+)  # columns whose values hardly repeat: a dictionary of them would be work for nothing
 
 
 class ParquetOutput:
     """A Parquet shard being written: tables are gathered into row groups of about `row_group_bytes` (or `row_group_rows`)."""
 
     def __init__(
-        self, sink: HashingWriter, schema: pa.Schema, row_group_bytes: int, passing: bool, level: int
+        self,
+        sink: HashingWriter,
+        schema: pa.Schema,
+        row_group_bytes: int,
+        passing: bool,
+        level: int,
     ) -> None:
         self._schema = schema
         self._writer = pq.ParquetWriter(
@@ -42,8 +51,12 @@ class ParquetOutput:
             schema,
             compression="lz4" if passing else "zstd",
             compression_level=None if passing else level,
-            use_dictionary=False if passing else [name for name in schema.names if name not in UNIQUE],
-            write_statistics=schema.names[:1] if passing else True,  # of texts they would be most of a footer
+            use_dictionary=False
+            if passing
+            else [name for name in schema.names if name not in UNIQUE],
+            write_statistics=schema.names[:1]
+            if passing
+            else True,  # of texts they would be most of a footer
         )
         self._limit = row_group_bytes
         self._waiting: list[pa.Table] = []
@@ -90,7 +103,11 @@ def shard_names(artifacts: Iterable[Artifact]) -> dict[str, Artifact]:
     tried: dict[str, int] = {}
     for group in rivals.values():
         distinct = len({parts for parts, _ in group})
-        depth = next(depth for depth in itertools.count(1) if len({parts[-depth:] for parts, _ in group}) == distinct)
+        depth = next(
+            depth
+            for depth in itertools.count(1)
+            if len({parts[-depth:] for parts, _ in group}) == distinct
+        )
         for parts, artifact in group:
             name = wanted = "-".join(parts[-depth:])
             while name in named:  # a number may be another file's own name
@@ -134,7 +151,9 @@ class Shard:
             output = ParquetOutput(sink, schema, row_group_bytes, passing, level)
             yield output
             output.close()
-        self.outputs.append(Artifact(path, sink.digest, sink.size, output.rows, output.text_bytes, output.tokens))
+        self.outputs.append(
+            Artifact(path, sink.digest, sink.size, output.rows, output.text_bytes, output.tokens)
+        )
 
     def file(self, where: str, name: str, data: bytes) -> Artifact:
         """Write `data` as `<folder>/<where>/<name>`."""
@@ -142,9 +161,9 @@ class Shard:
         self.outputs.append(artifact)
         return artifact
 
-    def adopt(self, path: str) -> Artifact:
-        """Take a file that the work wrote by other means (a model, a checkpoint) among the outputs."""
-        artifact = storage.artifact_of(path)
+    def keep(self, path: Path, where: str) -> Artifact:
+        """Copy a finished local file to `<folder>/<where>/<its name>` (a model, a checkpoint)."""
+        artifact = storage.copy(str(path), storage.join(self.folder, where, path.name))
         self.outputs.append(artifact)
         return artifact
 
@@ -170,7 +189,9 @@ class Shard:
         """
         if storage.is_remote(self.folder):
             return os.path.join(tempfile.gettempdir(), f"corpusmill-{self.name}-{self.plan_hash}")
-        return storage.join(storage.local(self.folder), "work", "scratch", f"{self.name}-{self.plan_hash[:12]}")
+        return storage.join(
+            storage.local(self.folder), "work", "scratch", f"{self.name}-{self.plan_hash[:12]}"
+        )
 
 
 def read_parquet(artifact: Artifact | str, columns: list[str] | None = None) -> Iterator[pa.Table]:
@@ -188,13 +209,17 @@ def read_parquet(artifact: Artifact | str, columns: list[str] | None = None) -> 
             raise _unreadable(path, error) from error
         missing = sorted(set(columns or ()) - set(file.schema_arrow.names))
         if missing:
-            raise InputError(f"{path} has no column {', '.join(missing)}", "check which stage wrote it")
+            raise InputError(
+                f"{path} has no column {', '.join(missing)}", "check which stage wrote it"
+            )
         for group in range(file.num_row_groups):
             try:
                 yield file.read_row_group(group, columns=columns)
             except (pa.ArrowInvalid, OSError) as error:
                 source.check()
-                raise InputError(f"{path} is damaged ({str(error).splitlines()[0]})", "make it again") from error
+                raise InputError(
+                    f"{path} is damaged ({str(error).splitlines()[0]})", "make it again"
+                ) from error
 
 
 def schema_of(artifact: Artifact | str) -> pa.Schema:
@@ -220,7 +245,9 @@ def may_hold(artifact: Artifact | str, column: str, value: str) -> bool:
             footer = pq.read_metadata(source)
         except (pa.ArrowInvalid, OSError) as error:
             raise _unreadable(path, error) from error
-    places = [place for place in range(footer.num_columns) if footer.schema.column(place).path == column]
+    places = [
+        place for place in range(footer.num_columns) if footer.schema.column(place).path == column
+    ]
     for group in range(footer.num_row_groups) if places else ():
         bounds = footer.row_group(group).column(places[0]).statistics
         if bounds is None or not bounds.has_min_max:
@@ -232,4 +259,6 @@ def may_hold(artifact: Artifact | str, column: str, value: str) -> bool:
 
 
 def _unreadable(path: str, error: Exception) -> InputError:
-    return InputError(f"{path} is not a readable Parquet file ({str(error).splitlines()[0]})", "make it again")
+    return InputError(
+        f"{path} is not a readable Parquet file ({str(error).splitlines()[0]})", "make it again"
+    )

@@ -8,21 +8,46 @@ import errno
 import glob
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Any
 
-from manifests.errors import InputError, StorageError
-from manifests.partials import PARTIAL, HashingWriter, written_whole
+from corpusmill.manifests.errors import InputError, StorageError
+from corpusmill.manifests.partials import PARTIAL, HashingWriter, written_whole
 
 _CHUNK = 8 << 20
 _SUFFIXES = {
-    *("gz", "zst", "bz2", "xz", "warc", "wet", "wat", "arc", "jsonl", "ndjson", "json", "parquet", "csv", "tsv"),
+    *(
+        "gz",
+        "zst",
+        "bz2",
+        "xz",
+        "warc",
+        "wet",
+        "wat",
+        "arc",
+        "jsonl",
+        "ndjson",
+        "json",
+        "parquet",
+        "csv",
+        "tsv",
+    ),
     *("txt", "text", "md", "rst", "tex", "html", "htm", "xhtml"),
 }
-_REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST}
+_REFUSALS = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENOTDIR,
+    errno.EEXIST,
+}
 
 
 @dataclass(frozen=True)
@@ -112,7 +137,9 @@ def open_read(path: str) -> IO[bytes]:
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist", "check the path") from error
     except (IsADirectoryError, PermissionError) as error:
-        raise InputError(f"{path} cannot be read ({error.strerror})", "check the path and its permissions") from error
+        raise InputError(
+            f"{path} cannot be read ({error.strerror})", "check the path and its permissions"
+        ) from error
 
 
 def read_bytes(path: str) -> bytes:
@@ -128,7 +155,11 @@ def atomic_writer(path: str, passing: bool = False) -> Iterator[HashingWriter]:
     Raises StorageError when the storage refuses (disk full, no permission).
     """
     try:
-        with _remote_spool(path) if is_remote(path) else written_whole(local(path), not passing) as file:
+        with (
+            _remote_spool(path)
+            if is_remote(path)
+            else written_whole(local(path), not passing) as file
+        ):
             writer = HashingWriter(file)
             try:
                 yield writer
@@ -205,7 +236,11 @@ def list_files(folder: str, suffix: str = "") -> list[str]:
         found = [f"{protocol}://{path.lstrip('/')}" for path in store.find(inner)]
     else:
         found = list(_walk(local(folder)))
-    return sorted(path for path in found if path.endswith(suffix) and not path.rsplit("/", 1)[-1].startswith("."))
+    return sorted(
+        path
+        for path in found
+        if path.endswith(suffix) and not path.rsplit("/", 1)[-1].startswith(".")
+    )
 
 
 def _walk(folder: str) -> Iterator[str]:
@@ -230,14 +265,48 @@ def expand(patterns: Iterable[str]) -> list[str]:
                 protocol = pattern.split("://", 1)[0]
                 matched = [f"{protocol}://{path.lstrip('/')}" for path in store.glob(inner)]
             else:
-                matched = [path for path in glob.glob(local(pattern), recursive=True) if os.path.isfile(path)]
+                matched = [
+                    path
+                    for path in glob.glob(local(pattern), recursive=True)
+                    if os.path.isfile(path)
+                ]
         elif is_remote(pattern):
             store, inner = filesystem(pattern)
-            matched = list_files(pattern) if store.isdir(inner) else [pattern] if store.exists(inner) else []
+            matched = (
+                list_files(pattern)
+                if store.isdir(inner)
+                else [pattern]
+                if store.exists(inner)
+                else []
+            )
         else:
             path = local(pattern)
-            matched = list_files(path) if os.path.isdir(path) else [path] if os.path.exists(path) else []
+            matched = (
+                list_files(path) if os.path.isdir(path) else [path] if os.path.exists(path) else []
+            )
         if not matched:
             raise InputError(f"input {pattern} matches no file", "check the path or the glob")
         found.update(matched)
     return sorted(found)
+
+
+def local_copy(path: str, folder: Path, size: int = -1) -> Path:
+    """`path` where local programs can open it by its own name in `folder`: a link to a local file, a copy of a remote one.
+
+    size: in bytes; a copy that has it, from an earlier attempt, is not fetched again.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / path.rsplit("/", 1)[-1]
+    if not is_remote(path):
+        target.unlink(missing_ok=True)
+        target.symlink_to(Path(local(path)).resolve())
+    elif not target.exists() or target.stat().st_size != size:
+        copy(path, str(target))
+    return target
+
+
+def copy(path: str, target: str) -> Artifact:
+    """Copy a file to `target`, whole or not at all."""
+    with atomic_writer(target) as sink, open_read(path) as source:
+        shutil.copyfileobj(source, sink, 8 << 20)  # type: ignore[misc]
+    return Artifact(target, sink.digest, sink.size)

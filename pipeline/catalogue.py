@@ -4,7 +4,7 @@ import importlib
 from dataclasses import dataclass
 from typing import Any
 
-from manifests.errors import RecipeError, nearest
+from corpusmill.manifests.errors import RecipeError, nearest
 
 
 @dataclass(frozen=True)
@@ -20,40 +20,60 @@ class Entry:
 
 STAGES: dict[str, Entry] = {
     "extract": Entry(
-        "stages.extract.stage:Extract",
+        "corpusmill.stages.extract.stage:Extract",
         "Read crawl files and keep the text of their pages. Reads WARC, WET, ARC, JSON lines, Parquet and text files; turns HTML into "
         "text; identifies the language.",
     ),
     "filter": Entry(
-        "stages.filter.stage:Filter",
+        "corpusmill.stages.filter.stage:Filter",
         "Drop documents that break the quality rules. Every document is measured, and every drop has its reason.",
     ),
     "redact": Entry(
-        "stages.redact.stage:Redact",
+        "corpusmill.stages.redact.stage:Redact",
         "Replace personal data by tags, and count it. E-mail and IP addresses, telephone numbers, cards and IBANs.",
     ),
     "dedup": Entry(
-        "stages.dedup.stage:Dedup", "Remove exact and near duplicates over all shards. Every removal is verified."
+        "corpusmill.stages.dedup.stage:Dedup",
+        "Remove exact and near duplicates over all shards. Every removal is verified.",
     ),
     "substring": Entry(
-        "stages.substring.stage:Substring", "Cut passages that other documents have. By suffix array; one copy stays."
+        "corpusmill.stages.substring.stage:Substring",
+        "Cut passages that other documents have. By suffix array; one copy stays.",
     ),
     "classify-train": Entry(
-        "stages.classify.train:ClassifyTrain", "Train quality scorers on labelled text.", False, False
+        "corpusmill.stages.classify_train.stage:ClassifyTrain",
+        "Train quality scorers on labelled text.",
+        False,
+        False,
     ),
     "classify": Entry(
-        "stages.classify.stage:Classify",
+        "corpusmill.stages.classify.stage:Classify",
         "Score quality and give every document a level. By an ensemble of scorers; buckets 0-19, five levels.",
     ),
     "synthesize": Entry(
-        "stages.synthesize.stage:Synthesize",
+        "corpusmill.stages.synthesize.stage:Synthesize",
         "Rephrase and expand documents with a language model. Prompts are chosen by level.",
     ),
-    "blend": Entry("stages.blend.stage:Blend", "Mix corpora by weights with an epoch cap for each source.", False),
-    "tokenizer": Entry("stages.pack.tokenizer:Tokenizer", "Train a byte-level BPE tokenizer.", passes_on=False),
-    "pack": Entry("stages.pack.stage:Pack", "Tokenise documents into the trainer's token shards."),
-    "train": Entry("pipeline.training:Train", "Train a Mamba-2/attention/FFN hybrid on token shards."),
-    "export": Entry("pipeline.training:Export", "Write the model as transformers and vLLM load it."),
+    "blend": Entry(
+        "corpusmill.stages.blend.stage:Blend",
+        "Mix corpora by weights with an epoch cap for each source.",
+        False,
+    ),
+    "tokenizer": Entry(
+        "corpusmill.stages.tokenizer.stage:Tokenizer",
+        "Train a byte-level BPE tokenizer.",
+        passes_on=False,
+    ),
+    "pack": Entry(
+        "corpusmill.stages.pack.stage:Pack", "Tokenise documents into the trainer's token shards."
+    ),
+    "train": Entry(
+        "corpusmill.stages.train.stage:Train",
+        "Train a Mamba-2/attention/FFN hybrid on token shards.",
+    ),
+    "export": Entry(
+        "corpusmill.stages.export.stage:Export", "Write the model as transformers and vLLM load it."
+    ),
 }
 
 

@@ -7,10 +7,18 @@ anything is touched, unless it was told to replace.
 
 from collections.abc import Iterator
 
-from manifests import storage
-from manifests.errors import CorpusmillError, InputError
-from manifests.manifest import MANIFEST, STARTED, Manifest, OtherVersion, has_manifest, read_manifest, write_manifest
-from manifests.receipt import has_done
+from corpusmill.manifests import storage
+from corpusmill.manifests.errors import CorpusmillError, InputError
+from corpusmill.manifests.manifest import (
+    MANIFEST,
+    STARTED,
+    Manifest,
+    OtherVersion,
+    has_manifest,
+    read_manifest,
+    write_manifest,
+)
+from corpusmill.manifests.receipt import has_done
 
 SHOWN = 3
 
@@ -25,7 +33,9 @@ def refuse_other(today: Manifest, replace: bool) -> None:
         return
     foreign = there.stages[-1] != today.stages[-1]
     found = [] if foreign else list(_differences(there, today))
-    if not (foreign or (found and not replace)) or not (has_manifest(today.folder) or has_done(today.folder)):
+    if not (foreign or (found and not replace)) or not (
+        has_manifest(today.folder) or has_done(today.folder)
+    ):
         return
     if foreign:
         raise CorpusmillError(
@@ -58,7 +68,9 @@ def abandon(folder: str) -> None:
 def finish(manifest: Manifest) -> None:
     """The folder is complete, and says so from now on. Raises CorpusmillError if another run has begun it anew meanwhile."""
     started = storage.join(manifest.folder, STARTED)
-    if storage.exists(started) and _identity(read_manifest(manifest.folder, STARTED)) != _identity(manifest):
+    if storage.exists(started) and _identity(read_manifest(manifest.folder, STARTED)) != _identity(
+        manifest
+    ):
         raise CorpusmillError(
             f"another run with other settings or inputs began in {manifest.folder} meanwhile",
             "let one of the two run alone: run the same command again when the other has ended",

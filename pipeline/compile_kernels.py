@@ -1,4 +1,4 @@
-"""Compile the text kernels for this machine: `python -m pipeline.compile_kernels`, part of `make install`.
+"""Compile the text kernels for this machine: `python -m corpusmill.pipeline.compile_kernels`, part of `make install`.
 
 numba compiles a kernel when it is first called and keeps the result in its cache. Somebody waits for that, and where many workers start at
 once each of them compiles for itself. So call every kernel once, by running the stages on the sample, with a process for the
@@ -8,10 +8,10 @@ page walk and one for all others.
 import tempfile
 from multiprocessing import get_context
 
-from manifests import storage
-from pipeline.recipe import Step, resolve_data
-from pipeline.run import run_step
-from pipeline.runner import InlineRunner
+from corpusmill.manifests import storage
+from corpusmill.pipeline.recipe import Step, resolve_data
+from corpusmill.pipeline.run import run_step
+from corpusmill.pipeline.runner import InlineRunner
 
 CHAINS = (
     ("package:samples/crawl", ("extract",)),

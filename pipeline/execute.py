@@ -11,17 +11,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
-
-from manifests import storage
-from manifests.errors import CorpusmillError, InputError
-from manifests.manifest import Manifest, Parent
-from manifests.partials import remove_partials
-from manifests.receipt import Counts, Receipt, list_receipts, plan_hash, receipt_path
-from pipeline.claim import abandon, claim, finish
-from pipeline.progress import watch
-from pipeline.runner import Runner
-from pipeline.task import Failure, Task, quarantine
-from stages.contract import GlobalStage, Inputs, Pass, PassResult
+from corpusmill.manifests import storage
+from corpusmill.manifests.errors import CorpusmillError, InputError
+from corpusmill.manifests.manifest import Manifest, Parent
+from corpusmill.manifests.partials import remove_partials
+from corpusmill.manifests.receipt import Counts, Receipt, list_receipts, plan_hash, receipt_path
+from corpusmill.pipeline.claim import abandon, claim, finish
+from corpusmill.pipeline.progress import watch
+from corpusmill.pipeline.runner import Runner
+from corpusmill.pipeline.task import Failure, Task, quarantine
+from corpusmill.stages.contract import GlobalStage, Inputs, Pass, PassResult
 
 FORMAT = "1"  # of the files on disk; a change redoes everything
 
@@ -113,7 +112,11 @@ def _run_passes(job: Job, begun: Manifest, stage_plan: dict[str, Any], runner: R
         totals=list(totals.values()),
         shards=shards,
         quarantined=[
-            {"pass": receipt.pass_name, "shard": receipt.shard, "error": receipt.error.splitlines()[0]}
+            {
+                "pass": receipt.pass_name,
+                "shard": receipt.shard,
+                "error": receipt.error.splitlines()[0],
+            }
             for receipt in quarantined
         ],
         conserved=all(counts.conserved for counts in totals.values()),
@@ -194,7 +197,9 @@ def _task(step: Pass, shard: str, stage_plan: dict[str, Any], job: Job) -> Task:
     )
 
 
-def _remove_leftovers(folder: str, current: dict[tuple[str, str], Receipt], quarantined: list[Receipt]) -> None:
+def _remove_leftovers(
+    folder: str, current: dict[tuple[str, str], Receipt], quarantined: list[Receipt]
+) -> None:
     """Remove receipts of shards that are in the plan no more, the files that only they wrote, and what killed writers left.
 
     Receipts of the plan are known; of the files only the others are read."""

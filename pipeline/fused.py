@@ -12,14 +12,13 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
-
-from manifests.errors import CorpusmillError, InputError
-from manifests.receipt import Counts
-from manifests.schema import DOCUMENT, EXCLUSION, FAILED_PREFIX, excluded, extended
-from manifests.shard import Shard, read_parquet, schema_of, shard_names
-from manifests.storage import Artifact
-from stages.contract import DOCUMENTS, EXCLUDED, Inputs, MapStage, Outcome, Pass, Passes
-from stages.documents import count_reasons
+from corpusmill.manifests.errors import CorpusmillError, InputError
+from corpusmill.manifests.receipt import Counts
+from corpusmill.manifests.schema import DOCUMENT, EXCLUSION, FAILED_PREFIX, excluded, extended
+from corpusmill.manifests.shard import Shard, read_parquet, schema_of, shard_names
+from corpusmill.manifests.storage import Artifact
+from corpusmill.stages.contract import DOCUMENTS, EXCLUDED, Inputs, MapStage, Outcome, Pass, Passes
+from corpusmill.stages.readers.documents import count_reasons
 
 
 @dataclass(frozen=True)
@@ -44,17 +43,26 @@ class Fused:
         return self.stages[0].reads
 
     def depends_on(self) -> str:
-        return "+".join(f"{stage.name}@{stage.version}:{stage.depends_on()}" for stage in self.stages)
+        return "+".join(
+            f"{stage.name}@{stage.version}:{stage.depends_on()}" for stage in self.stages
+        )
 
     def named_inputs(self) -> Mapping[str, tuple[str, ...]]:
         return {}
 
     def passes(self, inputs: Inputs) -> Passes:
         shards = {name: (artifact,) for name, artifact in shard_names(inputs.documents).items()}
-        yield Pass(name=self.name, shards=shards, work=partial(run_map_stages, self.stages, self.accounts), final=True)
+        yield Pass(
+            name=self.name,
+            shards=shards,
+            work=partial(run_map_stages, self.stages, self.accounts),
+            final=True,
+        )
 
 
-def run_map_stages(stages: tuple[MapStage, ...], names: tuple[str, ...], shard: Shard) -> list[Counts]:
+def run_map_stages(
+    stages: tuple[MapStage, ...], names: tuple[str, ...], shard: Shard
+) -> list[Counts]:
     """The work of one shard: every stage over every batch. Returns one account per step."""
     accounts = [Counts(name) for name in names]
     schema = _output_schema(stages, shard)
@@ -68,12 +76,16 @@ def run_map_stages(stages: tuple[MapStage, ...], names: tuple[str, ...], shard: 
             seen += table.num_rows
             for stage, account in zip(stages, accounts, strict=True):
                 started = time.perf_counter()
-                account.seconds += started - clock if account is accounts[0] else 0.0  # reading belongs to the first
+                account.seconds += (
+                    started - clock if account is accounts[0] else 0.0
+                )  # reading belongs to the first
                 account.rows_in += table.num_rows
                 outcome = apply_isolating(stage, table)
                 table = outcome.kept
                 account.kept += table.num_rows
-                account.text_bytes += pc.sum(pc.binary_length(table["text"])).as_py() or 0 if table.num_rows else 0
+                account.text_bytes += (
+                    pc.sum(pc.binary_length(table["text"])).as_py() or 0 if table.num_rows else 0
+                )
                 count_reasons(account, outcome.excluded["reason"].to_pylist())
                 excluded_output.write(outcome.excluded)
                 clock = time.perf_counter()
@@ -97,11 +109,15 @@ def apply_isolating(stage: MapStage, table: pa.Table) -> Outcome:
             kept = table.slice(0, 0)
             for added in stage.adds():
                 kept = (
-                    kept.append_column(added, pa.nulls(0, added.type)) if added.name not in kept.column_names else kept
+                    kept.append_column(added, pa.nulls(0, added.type))
+                    if added.name not in kept.column_names
+                    else kept
                 )
             return Outcome(kept, excluded(table, stage.name, [reason], [str(error)[:500]]))
         half = table.num_rows // 2
-        outcomes = [apply_isolating(stage, part) for part in (table.slice(0, half), table.slice(half))]
+        outcomes = [
+            apply_isolating(stage, part) for part in (table.slice(0, half), table.slice(half))
+        ]
         return Outcome(
             pa.concat_tables([outcome.kept for outcome in outcomes], promote_options="default"),
             pa.concat_tables([outcome.excluded for outcome in outcomes], promote_options="default"),
@@ -111,7 +127,7 @@ def apply_isolating(stage: MapStage, table: pa.Table) -> Outcome:
 def _batches(first: MapStage, shard: Shard) -> Iterator[pa.Table]:
     for artifact in shard.inputs:
         if first.reads == "records":
-            from stages.readers import read_records
+            from corpusmill.stages.readers import read_records
 
             settings: Any = first
             yield from read_records(artifact, settings.reader)
@@ -130,7 +146,9 @@ def _check_columns(artifact: Artifact) -> None:
     for field in DOCUMENT:
         if field.name in found.names and found.field(field.name).type != field.type:
             there = found.field(field.name).type
-            raise InputError(f"{artifact.path}: column {field.name!r} is {there}, not {field.type}", mend)
+            raise InputError(
+                f"{artifact.path}: column {field.name!r} is {there}, not {field.type}", mend
+            )
 
 
 def _output_schema(stages: tuple[MapStage, ...], shard: Shard) -> pa.Schema:

@@ -11,12 +11,12 @@ import json
 import os
 from collections.abc import Iterable
 
-from manifests import storage
-from manifests.errors import InputError
-from manifests.manifest import STARTED, Parent, has_manifest, read_manifest
-from manifests.storage import Artifact
-from pipeline.output_folder import refuse_files
-from pipeline.runner import Runner
+from corpusmill.manifests import storage
+from corpusmill.manifests.errors import InputError
+from corpusmill.manifests.manifest import STARTED, Parent, has_manifest, read_manifest
+from corpusmill.manifests.storage import Artifact
+from corpusmill.pipeline.output_folder import refuse_files
+from corpusmill.pipeline.runner import Runner
 
 REMEMBERED = "work/inputs.json"
 _FORMATS = {"warc": "a WARC file", "arc": "an ARC file", "jsonl": "JSON lines", "text": "text"}
@@ -45,15 +45,26 @@ def expand_inputs(
             continue
         files = storage.expand([path])
         if any(name.endswith("/manifest.json") for name in files):
-            raise InputError(f"{path} holds several stages", f"name one of them, e.g. {path}/filter")
-        if any("/receipts/" in name.removeprefix(path) or name == storage.join(path, STARTED) for name in files):
-            raise InputError(f"{path} is not finished: it has no manifest yet", "run its command again first")
-        if {"documents", "excluded"} <= {name.removeprefix(path).lstrip("/").split("/")[0] for name in files}:
+            raise InputError(
+                f"{path} holds several stages", f"name one of them, e.g. {path}/filter"
+            )
+        if any(
+            "/receipts/" in name.removeprefix(path) or name == storage.join(path, STARTED)
+            for name in files
+        ):
+            raise InputError(
+                f"{path} is not finished: it has no manifest yet", "run its command again first"
+            )
+        if {"documents", "excluded"} <= {
+            name.removeprefix(path).lstrip("/").split("/")[0] for name in files
+        }:
             raise InputError(
                 f"{path} looks like a stage's output but has no manifest.json and no receipts",
                 f"copy them too, or name what is to be read: {path}/documents",
             )
-        raw += map(storage.absolute, files)  # ids come from paths: however a file is named, it is the same
+        raw += map(
+            storage.absolute, files
+        )  # ids come from paths: however a file is named, it is the same
     refuse_files(folder, raw)
     if reads in _MENDS:
         _refuse_raw(raw, reads)
@@ -66,7 +77,7 @@ def expand_inputs(
 
 def _refuse_raw(paths: list[str], reads: str) -> None:
     """Raises InputError for a file that is no Parquet. What a name promises is not looked into: damage costs one shard, not the run."""
-    from stages.readers import format_of
+    from corpusmill.stages.readers import format_of
 
     for path in paths:
         if path.endswith(".parquet"):
@@ -76,7 +87,9 @@ def _refuse_raw(paths: list[str], reads: str) -> None:
         except InputError:
             found = "auto"
         if found != "parquet":
-            raise InputError(f"{path} is {_FORMATS.get(found, 'something else')}, not Parquet", _MENDS[reads])
+            raise InputError(
+                f"{path} is {_FORMATS.get(found, 'something else')}, not Parquet", _MENDS[reads]
+            )
 
 
 def _measure(paths: list[str], folder: str, runner: Runner) -> list[Artifact]:
@@ -95,7 +108,8 @@ def _measure(paths: list[str], folder: str, runner: Runner) -> list[Artifact]:
     }
     if record and record != remembered:
         storage.write_bytes(
-            storage.join(folder, REMEMBERED), (json.dumps({**remembered, **record}, sort_keys=True) + "\n").encode()
+            storage.join(folder, REMEMBERED),
+            (json.dumps({**remembered, **record}, sort_keys=True) + "\n").encode(),
         )
     return [found[path] for path in paths]
 

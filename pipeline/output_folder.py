@@ -7,12 +7,16 @@ at a run as a folder of stage folders, none of these lies in another.
 import os
 from collections.abc import Iterable
 
-from manifests import storage
-from manifests.errors import CorpusmillError, InputError, RecipeError, StorageError
-from manifests.find import folders_in, is_stage
-from manifests.manifest import MANIFEST, OtherVersion, has_manifest, read_manifest
+from corpusmill.manifests import storage
+from corpusmill.manifests.errors import CorpusmillError, InputError, RecipeError, StorageError
+from corpusmill.manifests.looking.find import folders_in, is_stage
+from corpusmill.manifests.manifest import MANIFEST, OtherVersion, has_manifest, read_manifest
 
-OWN = (MANIFEST, "documents", "excluded")  # what a stage writes that somebody else's folder may hold, too
+OWN = (
+    MANIFEST,
+    "documents",
+    "excluded",
+)  # what a stage writes that somebody else's folder may hold, too
 
 
 def named_folder(output: str) -> str:
@@ -29,7 +33,9 @@ def refuse_output(folder: str, inputs: Iterable[str], replace: bool) -> None:
     """
     refuse_unwritable(folder)
     for path in inputs:
-        if not any(sign in path for sign in "*?["):  # the files of a glob are looked at one by one, see `refuse_files`
+        if not any(
+            sign in path for sign in "*?["
+        ):  # the files of a glob are looked at one by one, see `refuse_files`
             _refuse_overlap(folder, path)
     refuse_inside(folder)
     inner = sorted(filter(is_stage, folders_in(folder)))
@@ -53,7 +59,8 @@ def refuse_files(folder: str, files: Iterable[str]) -> None:
     for path in files:
         if path.startswith(f"{folder}/"):
             raise InputError(
-                f"{path} is read but lies in the folder that is written ({folder})", "choose another --output"
+                f"{path} is read but lies in the folder that is written ({folder})",
+                "choose another --output",
             )
 
 
@@ -71,7 +78,8 @@ def refuse_unwritable(folder: str) -> None:
     """Raises StorageError if a folder cannot be made or written, as far as that shows: nothing has been read yet."""
     if folder.startswith(("http://", "https://")):
         raise StorageError(
-            f"{folder} can be read only", "write to a folder or to an object store, e.g. s3://BUCKET/FOLDER"
+            f"{folder} can be read only",
+            "write to a folder or to an object store, e.g. s3://BUCKET/FOLDER",
         )
     if storage.is_remote(folder):
         return
@@ -81,7 +89,9 @@ def refuse_unwritable(folder: str) -> None:
     if not os.path.isdir(there):
         raise StorageError(f"{there} is no folder", "choose another --output")
     if not os.access(there, os.W_OK | os.X_OK):
-        raise StorageError(f"{there} may not be written", "mend its permissions or choose another --output")
+        raise StorageError(
+            f"{there} may not be written", "mend its permissions or choose another --output"
+        )
 
 
 def is_stage_of_ours(folder: str) -> bool:
@@ -103,7 +113,8 @@ def _refuse_overlap(folder: str, path: str) -> None:
         raise CorpusmillError(f"{folder} is read and written", "choose another --output")
     if read.startswith(f"{written}/"):
         raise CorpusmillError(
-            f"{path} is read but lies in the folder that is written ({folder})", "choose another --output"
+            f"{path} is read but lies in the folder that is written ({folder})",
+            "choose another --output",
         )
     if written.startswith(f"{read}/"):
         raise CorpusmillError(

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from manifests import storage
-from manifests.receipt import Receipt
+from corpusmill.manifests import storage
+from corpusmill.manifests.receipt import Receipt
 
 
 class Watcher(Protocol):

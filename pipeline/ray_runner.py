@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
-from manifests.errors import CorpusmillError, EngineError
-from manifests.receipt import Receipt
-from pipeline.runner import R, T
-from pipeline.task import Failure, Task, run_task
+from corpusmill.manifests.errors import CorpusmillError, EngineError
+from corpusmill.manifests.receipt import Receipt
+from corpusmill.pipeline.runner import R, T
+from corpusmill.pipeline.task import Failure, Task, run_task
 
 IN_FLIGHT_PER_CPU = 2  # enough to hide scheduling, few enough to keep the driver's memory flat
 MAPPED_PER_TASK = 4
@@ -59,7 +59,9 @@ class RayRunner:
             ) from error
         return ray
 
-    def run(self, tasks: Iterable[Task], *, holds_engine: bool) -> Iterator[tuple[Task, Receipt | Failure]]:
+    def run(
+        self, tasks: Iterable[Task], *, holds_engine: bool
+    ) -> Iterator[tuple[Task, Receipt | Failure]]:
         self._look()
         return self._run_on_actors(tasks) if holds_engine else self._run_as_tasks(tasks)
 
@@ -84,7 +86,9 @@ class RayRunner:
             try:
                 done[flying.pop(reference)] = self._ray.get(reference)
             except self._ray.exceptions.RayTaskError as error:
-                raise error.cause if isinstance(error.cause, CorpusmillError | OSError) else error from None
+                raise (
+                    error.cause if isinstance(error.cause, CorpusmillError | OSError) else error
+                ) from None
 
     def close(self) -> None:
         if "_ray" in vars(self):
@@ -128,7 +132,11 @@ class RayRunner:
         if not waiting:
             return
         options = self._options(waiting[0])
-        room = self._gpus / options["num_gpus"] if options["num_gpus"] else self._cpus / max(options["num_cpus"], 1)
+        room = (
+            self._gpus / options["num_gpus"]
+            if options["num_gpus"]
+            else self._cpus / max(options["num_cpus"], 1)
+        )
         actor_class = self._ray.remote(_EngineWorker)
         idle: list[Any] = []
         actors = 0
@@ -163,7 +171,9 @@ class RayRunner:
 def interrupts_deferred() -> Iterator[None]:
     """Ctrl-C takes effect when the block ends; pressed twice, at once. Ray's start and end are native code that an interrupt halfway has
     crashed (SIGSEGV)."""
-    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:  # ignored, or somebody else's
+    if (
+        signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+    ):  # ignored, or somebody else's
         yield
         return
     presses = 0

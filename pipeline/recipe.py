@@ -12,7 +12,6 @@ Each stage reads the one before it unless it says `input:`. `name:` renames a st
 a file inside any installed Python package.
 """
 
-import importlib.resources
 import importlib.util
 import os
 import re
@@ -20,11 +19,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from manifests import storage
-from manifests.errors import RecipeError, nearest, short
-from manifests.yaml_text import parse_yaml
-from pipeline.catalogue import stage_class
-from pipeline.settings import build_settings
+from corpusmill.manifests import storage
+from corpusmill.manifests.errors import RecipeError, nearest, short
+from corpusmill.manifests.package_data import ROOMS, package_file
+from corpusmill.manifests.settings import build_settings
+from corpusmill.manifests.yaml_text import parse_yaml
+from corpusmill.pipeline.catalogue import stage_class
 
 KEYS = ("name", "description", "inputs", "stages")
 
@@ -50,11 +50,18 @@ class Recipe:
         found = [step for step in self.steps if step.verb == verb and name in (None, step.name)]
         names = ", ".join(step.name for step in self.steps if step.verb == verb)
         if not names:
-            raise RecipeError(f"the recipe has no {verb} stage", "leave --config out, or name a recipe that has one")
+            raise RecipeError(
+                f"the recipe has no {verb} stage",
+                "leave --config out, or name a recipe that has one",
+            )
         if not found:
-            raise RecipeError(f"the recipe has no {verb} stage {name!r}", f"its {verb} stages are {names}")
+            raise RecipeError(
+                f"the recipe has no {verb} stage {name!r}", f"its {verb} stages are {names}"
+            )
         if len(found) > 1:
-            raise RecipeError(f"the recipe has several {verb} stages", f"choose one with --step: {names}")
+            raise RecipeError(
+                f"the recipe has several {verb} stages", f"choose one with --step: {names}"
+            )
         return found[0]
 
 
@@ -65,7 +72,8 @@ def load_recipe(path: str) -> Recipe:
         document = parse_yaml(storage.read_bytes(path).decode())
     except UnicodeDecodeError as error:
         raise RecipeError(
-            f"{path} is no recipe: it is no text", "name the recipe first, and what it reads with --input"
+            f"{path} is no recipe: it is no text",
+            "name the recipe first, and what it reads with --input",
         ) from error
     except ValueError as error:
         raise RecipeError(f"{path} is not readable YAML ({error})", "mend the file") from error
@@ -79,7 +87,9 @@ def load_recipe(path: str) -> Recipe:
 
 def _recipe(document: Any) -> Recipe:
     if not isinstance(document, dict):
-        raise RecipeError("this is no recipe", "a recipe is a mapping with name, inputs and a list of stages")
+        raise RecipeError(
+            "this is no recipe", "a recipe is a mapping with name, inputs and a list of stages"
+        )
     for key in document:
         if key not in KEYS:
             raise RecipeError(f"unknown key {key!r}", nearest(str(key), KEYS, "known keys"))
@@ -90,21 +100,30 @@ def _recipe(document: Any) -> Recipe:
     for number, item in enumerate(items, start=1):
         step = _step(number, item)
         if step.name in {earlier.name for earlier in steps}:
-            raise RecipeError(f"two steps are named {step.name!r}", "give one of them another `name:`")
+            raise RecipeError(
+                f"two steps are named {step.name!r}", "give one of them another `name:`"
+            )
         steps.append(step)
-    return Recipe(str(document.get("name", "recipe")), _paths(document.get("inputs"), "inputs"), tuple(steps))
+    return Recipe(
+        str(document.get("name", "recipe")), _paths(document.get("inputs"), "inputs"), tuple(steps)
+    )
 
 
 def _step(number: int, item: Any) -> Step:
-    verb, settings = next(iter(item.items())) if isinstance(item, dict) and len(item) == 1 else (item, None)
+    verb, settings = (
+        next(iter(item.items())) if isinstance(item, dict) and len(item) == 1 else (item, None)
+    )
     if not isinstance(verb, str) or not isinstance(settings, dict | None):
-        raise RecipeError(f"stage {number} must be one `verb: settings` pair", f"found {short(item)}")
+        raise RecipeError(
+            f"stage {number} must be one `verb: settings` pair", f"found {short(item)}"
+        )
     stage_class(verb)
     settings = dict(settings or {})
     name = settings.pop("name", verb)
     if not isinstance(name, str) or not re.fullmatch(r"\w[\w-]*", name):
         raise RecipeError(
-            f"stage {number} has the name {short(name)}", "a name becomes a folder: take letters, digits, _ and -"
+            f"stage {number} has the name {short(name)}",
+            "a name becomes a folder: take letters, digits, _ and -",
         )
     return Step(verb, name, _paths(settings.pop("input", None), f"{name}.input"), settings)
 
@@ -124,7 +143,11 @@ def check_references(recipe: Recipe) -> None:
 
 def named_steps(settings: Any) -> Iterator[str]:
     """The steps that settings name as `step:NAME/...`: a trained classifier or a tokenizer is as much a parent as documents are."""
-    return (text.removeprefix("step:").partition("/")[0] for text in texts(settings) if text.startswith("step:"))
+    return (
+        text.removeprefix("step:").partition("/")[0]
+        for text in texts(settings)
+        if text.startswith("step:")
+    )
 
 
 def texts(settings: Any) -> Iterator[str]:
@@ -147,19 +170,27 @@ def override(recipe: Recipe, assignments: list[str]) -> Recipe:
         if not equals or not keys or not all(keys):
             raise RecipeError(f"--set {assignment} cannot be read", "write --set stage.key=value")
         if name not in steps:
-            raise RecipeError(f"--set {assignment}: there is no step {name!r}", nearest(name, steps))
+            raise RecipeError(
+                f"--set {assignment}: there is no step {name!r}", nearest(name, steps)
+            )
         try:
             step, parsed = steps[name], parse_yaml(value)
         except ValueError as error:
-            raise RecipeError(f"--set {assignment} is no readable YAML ({error})", "quote the value") from error
+            raise RecipeError(
+                f"--set {assignment} is no readable YAML ({error})", "quote the value"
+            ) from error
         if keys == ["input"]:
             steps[name] = Step(step.verb, name, _paths(parsed, f"{name}.input"), step.settings)
         else:
-            steps[name] = Step(step.verb, name, step.inputs, _nested(dict(step.settings), keys, parsed))
+            steps[name] = Step(
+                step.verb, name, step.inputs, _nested(dict(step.settings), keys, parsed)
+            )
     return Recipe(recipe.name, recipe.inputs, tuple(steps.values()))
 
 
-def step_alone(verb: str, path: str | None, assignments: list[str], name: str | None = None) -> Step:
+def step_alone(
+    verb: str, path: str | None, assignments: list[str], name: str | None = None
+) -> Step:
     """The step of a verb that is run by itself, with its settings from the recipe at `path` if there is one, and `--set` applied. name:
     of the step, where the recipe has several of the verb."""
     if name and not path:
@@ -195,12 +226,9 @@ def resolve_data(path: str) -> str:
     """A path to data that travels with corpusmill (`package:`) or with an installed package (`python:`); other paths as they are."""
     if path.startswith("package:"):
         room, _, inner = path.removeprefix("package:").partition("/")
-        try:
-            return os.path.join(str(importlib.resources.files(room)), inner)
-        except (ModuleNotFoundError, ValueError) as error:
-            raise RecipeError(
-                f"{path}: corpusmill has no room {room!r}", "use prompts, recipes, samples or models"
-            ) from error
+        if room not in ROOMS:
+            raise RecipeError(f"{path}: corpusmill has no room {room!r}", f"use {', '.join(ROOMS)}")
+        return str(package_file(room, inner))
     if path.startswith("python:"):
         package, _, inner = path.removeprefix("python:").partition("/")
         try:
@@ -209,7 +237,8 @@ def resolve_data(path: str) -> str:
             spec = None
         if spec is None or not spec.submodule_search_locations:
             raise RecipeError(
-                f"{path}: the Python package {package} is not installed", f"pip install {package.replace('_', '-')}"
+                f"{path}: the Python package {package} is not installed",
+                f"pip install {package.replace('_', '-')}",
             )
         return os.path.join(next(iter(spec.submodule_search_locations)), inner)
     return path
@@ -221,7 +250,9 @@ def _nested(settings: dict[str, Any], keys: list[str], value: Any) -> dict[str, 
         return {**settings, head: value}
     inner = settings.get(head) or {}
     if not isinstance(inner, dict):
-        raise RecipeError(f"--set: {head!r} holds {short(inner)}, not a mapping", "set the whole key instead")
+        raise RecipeError(
+            f"--set: {head!r} holds {short(inner)}, not a mapping", "set the whole key instead"
+        )
     return {**settings, head: _nested(dict(inner), rest, value)}
 
 

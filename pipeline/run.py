@@ -11,17 +11,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from manifests import storage
-from manifests.errors import RecipeError, nearest
-from manifests.manifest import Manifest, Parent, has_manifest, read_manifest
-from manifests.storage import Artifact
-from pipeline.catalogue import STAGES, stage_class
-from pipeline.claim import refuse_other
-from pipeline.execute import Job, execute
-from pipeline.fused import Fused
-from pipeline.inputs import expand_inputs
-from pipeline.output_folder import named_folder, refuse_inside, refuse_output, refuse_unwritable
-from pipeline.recipe import (
+from corpusmill.manifests import storage
+from corpusmill.manifests.errors import RecipeError, nearest
+from corpusmill.manifests.manifest import Manifest, Parent, has_manifest, read_manifest
+from corpusmill.manifests.storage import Artifact
+from corpusmill.pipeline.catalogue import STAGES, stage_class
+from corpusmill.pipeline.claim import refuse_other
+from corpusmill.pipeline.execute import Job, execute
+from corpusmill.pipeline.fused import Fused
+from corpusmill.pipeline.inputs import expand_inputs
+from corpusmill.pipeline.output_folder import (
+    named_folder,
+    refuse_inside,
+    refuse_output,
+    refuse_unwritable,
+)
+from corpusmill.pipeline.recipe import (
     Recipe,
     Step,
     build_stage,
@@ -31,8 +36,8 @@ from pipeline.recipe import (
     resolve_references,
     texts,
 )
-from pipeline.runner import Runner
-from stages.contract import Inputs, MapStage
+from corpusmill.pipeline.runner import Runner
+from corpusmill.stages.contract import Inputs, MapStage
 
 FolderOf = Callable[[str], str]  # a step's name -> its folder
 
@@ -68,7 +73,11 @@ class Planned:
 
 
 def run_recipe(
-    recipe: Recipe, output: str, runner: Runner, on_done: Callable[[str, Manifest], None], replace: bool = False
+    recipe: Recipe,
+    output: str,
+    runner: Runner,
+    on_done: Callable[[str, Manifest], None],
+    replace: bool = False,
 ) -> list[Manifest]:
     """Run every step into `<output>/<step>/`. on_done is told each folder and manifest as it is finished. replace: as for run_step.
 
@@ -99,7 +108,9 @@ def run_recipe(
     return manifests
 
 
-def run_step(step: Step, inputs: tuple[str, ...], output: str, runner: Runner, replace: bool = False) -> Manifest:
+def run_step(
+    step: Step, inputs: tuple[str, ...], output: str, runner: Runner, replace: bool = False
+) -> Manifest:
     """Run one stage by itself into `output`; `step:NAME` in its settings means the folder NAME beside `output`.
 
     replace: whether finished work of other settings or inputs may go; without it such a folder is refused.
@@ -112,7 +123,9 @@ def run_step(step: Step, inputs: tuple[str, ...], output: str, runner: Runner, r
     return _run(planned, runner)
 
 
-def _plan(group: Group, default: tuple[str, ...], folder: str, folder_of: FolderOf, replace: bool) -> Planned:
+def _plan(
+    group: Group, default: tuple[str, ...], folder: str, folder_of: FolderOf, replace: bool
+) -> Planned:
     """The group as it will run, reading its own inputs or else `default`. Raises RecipeError for settings that cannot be used."""
     stages = tuple(build_stage(step, folder_of) for step in group.steps)
     names = tuple(step.name for step in group.steps)
@@ -122,11 +135,14 @@ def _plan(group: Group, default: tuple[str, ...], folder: str, folder_of: Folder
     if not STAGES[first.verb].reads_previous:
         if first.inputs:
             raise RecipeError(
-                f"{first.name} has no main input", f"name its inputs in its settings: {', '.join(named)}"
+                f"{first.name} has no main input",
+                f"name its inputs in its settings: {', '.join(named)}",
             )
         patterns = ()
     elif not patterns:
-        raise RecipeError(f"{first.name} has no input", "give --input, or `input:` or `inputs:` in the recipe")
+        raise RecipeError(
+            f"{first.name} has no input", "give --input, or `input:` or `inputs:` in the recipe"
+        )
     job = Job(
         stage=stage,
         names=names,
@@ -147,14 +163,18 @@ def _check(planned: Planned, made: list[str] | None = None) -> None:
         place = storage.absolute(path)
         if not any(place == folder or place.startswith(f"{folder}/") for folder in made or ()):
             storage.expand([path])
-    for step, stage in zip(planned.group.steps, getattr(job.stage, "stages", (job.stage,)), strict=True):
+    for step, stage in zip(
+        planned.group.steps, getattr(job.stage, "stages", (job.stage,)), strict=True
+    ):
         if not any(named_steps(step.settings)):
             stage.depends_on()
 
 
 def _run(planned: Planned, runner: Runner) -> Manifest:
     job, folder = planned.job, planned.folder
-    documents, parents = expand_inputs(planned.patterns, folder, runner, getattr(job.stage, "reads", "records"))
+    documents, parents = expand_inputs(
+        planned.patterns, folder, runner, getattr(job.stage, "reads", "records")
+    )
     named: dict[str, tuple[Artifact, ...]] = {}
     all_parents: list[Parent] = list(parents)
     for name, paths in planned.named.items():
@@ -162,10 +182,16 @@ def _run(planned: Planned, runner: Runner) -> Manifest:
         all_parents += [parent for parent in more if parent not in all_parents]
     for step in planned.group.steps:
         settings = dict(step.settings)
-        folders = [*map(planned.folder_of, sorted(set(named_steps(settings)))), *sorted(set(_stages_named(settings)))]
+        folders = [
+            *map(planned.folder_of, sorted(set(named_steps(settings)))),
+            *sorted(set(_stages_named(settings))),
+        ]
         all_parents += [parent for parent in map(_parent, folders) if parent not in all_parents]
     return execute(
-        dataclasses.replace(job, inputs=Inputs(folder, documents, named), parents=tuple(all_parents)), runner
+        dataclasses.replace(
+            job, inputs=Inputs(folder, documents, named), parents=tuple(all_parents)
+        ),
+        runner,
     )
 
 
@@ -174,7 +200,11 @@ def _stages_named(settings: Any) -> Iterator[str]:
     for text in texts(settings):
         if "/" in text and os.path.exists(storage.local(text)):
             above = [storage.absolute(text), *map(str, Path(storage.absolute(text)).parents)]
-            stages = (folder for folder in above if has_manifest(folder) and storage.exists(f"{folder}/receipts"))
+            stages = (
+                folder
+                for folder in above
+                if has_manifest(folder) and storage.exists(f"{folder}/receipts")
+            )
             yield from itertools.islice(stages, 1)
 
 
@@ -184,7 +214,11 @@ def _parent(folder: str) -> Parent:
 
 def _groups(recipe: Recipe) -> Iterator[Group]:
     """Map stages that follow each other are one group, which ends where another step refers to: that folder has to be there."""
-    referred = {name for step in recipe.steps for name in (*named_steps(step.settings), *named_steps(step.inputs))}
+    referred = {
+        name
+        for step in recipe.steps
+        for name in (*named_steps(step.settings), *named_steps(step.inputs))
+    }
     waiting: list[Step] = []
     for step in recipe.steps:
         fits = hasattr(stage_class(step.verb), "apply")
@@ -207,7 +241,9 @@ def _folder_of(recipe: Recipe, output: str) -> FolderOf:
 
     def folder_of(name: str) -> str:
         if name not in grouped:
-            raise RecipeError(f"step:{name} names no step of the recipe", nearest(name, grouped, "the steps are"))
+            raise RecipeError(
+                f"step:{name} names no step of the recipe", nearest(name, grouped, "the steps are")
+            )
         return storage.join(output, grouped[name])
 
     return folder_of

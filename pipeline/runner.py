@@ -9,17 +9,19 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from manifests.errors import Interrupted, RecipeError
-from manifests.receipt import Receipt
-from manifests.tables import finished_text
-from pipeline.task import Failure, Task, run_task
+from corpusmill.manifests.errors import Interrupted, RecipeError
+from corpusmill.manifests.looking.tables import finished_text
+from corpusmill.manifests.receipt import Receipt
+from corpusmill.pipeline.task import Failure, Task, run_task
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
 class Runner(Protocol):
-    def run(self, tasks: Iterable[Task], *, holds_engine: bool) -> Iterator[tuple[Task, Receipt | Failure]]:
+    def run(
+        self, tasks: Iterable[Task], *, holds_engine: bool
+    ) -> Iterator[tuple[Task, Receipt | Failure]]:
         """Run every task once. holds_engine: keep the workers between tasks, because they hold a loaded model."""
         ...
 
@@ -33,7 +35,9 @@ class Runner(Protocol):
 class InlineRunner:
     """Everything in this process, in order."""
 
-    def run(self, tasks: Iterable[Task], *, holds_engine: bool) -> Iterator[tuple[Task, Receipt | Failure]]:
+    def run(
+        self, tasks: Iterable[Task], *, holds_engine: bool
+    ) -> Iterator[tuple[Task, Receipt | Failure]]:
         for task in tasks:
             yield task, run_task(task)
 
@@ -61,8 +65,12 @@ def opened(output: str, where: Where) -> Iterator[Runner]:
         with closing(_runner(where)) as runner:
             yield runner
     except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is ending; pressed again, Ctrl-C would only add a traceback
-        raise Interrupted(f"interrupted; {finished_text(output)}", "run the same command again to go on") from None
+        signal.signal(
+            signal.SIGINT, signal.SIG_IGN
+        )  # it is ending; pressed again, Ctrl-C would only add a traceback
+        raise Interrupted(
+            f"interrupted; {finished_text(output)}", "run the same command again to go on"
+        ) from None
 
 
 def _runner(where: Where) -> Runner:
@@ -70,8 +78,9 @@ def _runner(where: Where) -> Runner:
         return InlineRunner()
     if where.address and where.workers:
         raise RecipeError(
-            "--workers is for Ray on this machine; with --ray-address the cluster decides", "leave one of them out"
+            "--workers is for Ray on this machine; with --ray-address the cluster decides",
+            "leave one of them out",
         )
-    from pipeline.ray_runner import RayRunner
+    from corpusmill.pipeline.ray_runner import RayRunner
 
     return RayRunner(where.address, where.workers)

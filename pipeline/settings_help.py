@@ -13,10 +13,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import yaml
-
-from manifests.config import as_plain
-from pipeline.catalogue import stage_class
-from pipeline.setting_types import type_name
+from corpusmill.manifests.config import as_plain
+from corpusmill.manifests.setting_types import type_name
+from corpusmill.pipeline.catalogue import stage_class
 
 LONGEST_DEFAULT = 100  # characters
 _COMMENT = re.compile(r"^    (\w+): [^#\n]*  # (.+)$", re.MULTILINE)
@@ -83,7 +82,9 @@ def _default(field: Any) -> str:
         return " (required)"
     if dataclasses.is_dataclass(value):  # its keys follow with theirs
         value = {"kind": value.kind} if hasattr(value, "kind") else {}
-    plain = yaml.safe_dump(as_plain(value), default_flow_style=True, width=10_000, sort_keys=False, allow_unicode=True)
+    plain = yaml.safe_dump(
+        as_plain(value), default_flow_style=True, width=10_000, sort_keys=False, allow_unicode=True
+    )
     text = plain.removesuffix("\n").removesuffix("\n...")
     return "=" + (text if len(text) <= LONGEST_DEFAULT else text[: LONGEST_DEFAULT - 3] + "...")
 

@@ -10,12 +10,12 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from manifests import storage
-from manifests.errors import CorpusmillError, InputError, StorageError
-from manifests.manifest import MANIFEST
-from manifests.receipt import Counts, Receipt, is_done, read_receipt, write_receipt
-from manifests.shard import Shard
-from manifests.storage import Artifact
+from corpusmill.manifests import storage
+from corpusmill.manifests.errors import CorpusmillError, InputError, StorageError
+from corpusmill.manifests.manifest import MANIFEST
+from corpusmill.manifests.receipt import Counts, Receipt, is_done, read_receipt, write_receipt
+from corpusmill.manifests.shard import Shard
+from corpusmill.manifests.storage import Artifact
 
 # libgomp's threads wait for each other by spinning. Where cores are shared, spinning threads hold up the very ones that they wait for:
 # with four busy processes on two cores a small model ran at a third of the speed. Set here because libgomp reads it when it is loaded.
@@ -61,7 +61,8 @@ def run_task(task: Task) -> Receipt | Failure:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             full = StorageError(
-                f"no space left while writing below {task.folder}", "free space, then run the same command again"
+                f"no space left while writing below {task.folder}",
+                "free space, then run the same command again",
             )
             return Failure(str(full), fatal=True, error=full)
         return Failure(_one_line(error), traceback.format_exc())
@@ -76,7 +77,12 @@ def quarantine(task: Task, failure: Failure) -> Receipt:
         assert there is not None
         return there
     receipt = Receipt(
-        task.stage, task.pass_name, task.shard, task.plan_hash, status="quarantined", inputs=list(task.inputs)
+        task.stage,
+        task.pass_name,
+        task.shard,
+        task.plan_hash,
+        status="quarantined",
+        inputs=list(task.inputs),
     )
     receipt.error = failure.message + (f"\n{failure.detail}" if failure.detail else "")
     _remove_outputs(there, but=receipt)
@@ -112,7 +118,9 @@ def _digest(path: str, _changed: int) -> str:
 
 
 def _do(task: Task, old: Receipt | None) -> Receipt:
-    storage.remove(storage.join(task.folder, MANIFEST))  # it vouches for the shard that is now made anew
+    storage.remove(
+        storage.join(task.folder, MANIFEST)
+    )  # it vouches for the shard that is now made anew
     shard = Shard(task.shard, task.inputs, task.folder, task.plan_hash, task.told)
     started = time.perf_counter()
     try:

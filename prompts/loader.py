@@ -14,13 +14,13 @@ naming another file in the recipe, and the file's hash stands in every row that 
 
 import dataclasses
 import hashlib
-import importlib.resources
 from collections.abc import Mapping
 from typing import Any
 
-from manifests import storage
-from manifests.config import config
-from manifests.errors import RecipeError, nearest
+from corpusmill.manifests import storage
+from corpusmill.manifests.config import config
+from corpusmill.manifests.errors import RecipeError, nearest
+from corpusmill.manifests.package_data import package_file
 
 PLACEHOLDER = "{document}"
 _FENCE = "---"
@@ -73,7 +73,7 @@ class Prompt:
 
 def shipped() -> list[str]:
     """Names of the prompts that travel with corpusmill."""
-    names = (entry.name for entry in importlib.resources.files("prompts").iterdir())
+    names = (entry.name for entry in package_file("prompts").iterdir())
     return sorted(name.removesuffix(".md") for name in names if name.endswith(".md"))
 
 
@@ -89,7 +89,7 @@ def load(name_or_path: str) -> Prompt:
     if name_or_path not in shipped():
         mend = nearest(name_or_path, shipped(), "give a path ending in .md, or one that is shipped")
         raise RecipeError(f"there is no prompt {name_or_path!r}", mend)
-    entry = importlib.resources.files("prompts") / f"{name_or_path}.md"
+    entry = package_file("prompts", f"{name_or_path}.md")
     return _parse(f"prompts/{name_or_path}.md", entry.read_bytes())
 
 
@@ -130,16 +130,24 @@ def _parse(path: str, data: bytes) -> Prompt:
 
 
 def _front_matter(path: str, text: str) -> tuple[dict[str, Any], str]:
-    from manifests.yaml_text import parse_yaml
+    from corpusmill.manifests.yaml_text import parse_yaml
 
     lines = text.splitlines()
-    if not lines or lines[0].strip() != _FENCE or _FENCE not in (line.strip() for line in lines[1:]):
-        raise RecipeError(f"{path} has no front matter", "begin it with `---`, the settings as YAML, and `---`")
+    if (
+        not lines
+        or lines[0].strip() != _FENCE
+        or _FENCE not in (line.strip() for line in lines[1:])
+    ):
+        raise RecipeError(
+            f"{path} has no front matter", "begin it with `---`, the settings as YAML, and `---`"
+        )
     end = next(number for number, line in enumerate(lines) if number and line.strip() == _FENCE)
     try:
         settings = parse_yaml("\n".join(lines[1:end]))
     except ValueError as error:
-        raise RecipeError(f"{path}: the front matter is not readable YAML ({error})", "mend it") from error
+        raise RecipeError(
+            f"{path}: the front matter is not readable YAML ({error})", "mend it"
+        ) from error
     if not isinstance(settings, Mapping):
         raise RecipeError(f"{path}: the front matter is no mapping", "write `key: value` lines")
     return dict(settings), "\n".join(lines[end + 1 :]).strip()
@@ -153,12 +161,17 @@ def _postfilters(path: str, value: Any) -> list[tuple[str, dict[str, Any]]]:
     for item in value:
         if isinstance(item, str):
             calls.append((item, {}))
-        elif isinstance(item, Mapping) and len(item) == 1 and isinstance(next(iter(item.values())) or {}, Mapping):
+        elif (
+            isinstance(item, Mapping)
+            and len(item) == 1
+            and isinstance(next(iter(item.values())) or {}, Mapping)
+        ):
             name, arguments = next(iter(item.items()))
             calls.append((str(name), dict(arguments or {})))
         else:
             raise RecipeError(
-                f"{path}: post-filter {item!r} cannot be read", "write `- name` or `- name: {key: value}`"
+                f"{path}: post-filter {item!r} cannot be read",
+                "write `- name` or `- name: {key: value}`",
             )
     return calls
 
@@ -167,8 +180,11 @@ def _check_values(prompt: Prompt) -> None:
     limits, sampling = prompt.limits, prompt.sampling
     for key in ("max_input_tokens", "max_output_tokens"):
         if getattr(limits, key) < 1:
-            raise RecipeError(f"{prompt.path}: limits.{key} must be at least 1", "give a number of tokens")
+            raise RecipeError(
+                f"{prompt.path}: limits.{key} must be at least 1", "give a number of tokens"
+            )
     if not 0 <= sampling.temperature <= 2 or not 0 < sampling.top_p <= 1:
         raise RecipeError(
-            f"{prompt.path}: temperature must be from 0 to 2 and top_p above 0 up to 1", "mend `sampling:`"
+            f"{prompt.path}: temperature must be from 0 to 2 and top_p above 0 up to 1",
+            "mend `sampling:`",
         )

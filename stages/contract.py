@@ -14,10 +14,9 @@ from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import pyarrow as pa
-
-from manifests.receipt import Counts, Receipt
-from manifests.shard import Shard
-from manifests.storage import Artifact
+from corpusmill.manifests.receipt import Counts, Receipt
+from corpusmill.manifests.shard import Shard
+from corpusmill.manifests.storage import Artifact
 
 DOCUMENTS = "documents"
 EXCLUDED = "excluded"

@@ -10,11 +10,10 @@ ROOT = Path(__file__).parent.parent
 
 def corpusmill(*arguments, cwd, prefix=(), **environment):
     """Run `corpusmill ARGUMENTS` in `cwd`, below the command `prefix` if there is one."""
-    modules = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     return subprocess.run(
-        [*prefix, sys.executable, str(ROOT / "cli.py"), *map(str, arguments)],
+        [*prefix, sys.executable, "-m", "corpusmill.cli", *map(str, arguments)],
         cwd=cwd,
-        env={**os.environ, "PYTHONPATH": modules, "HF_HUB_OFFLINE": "1", **environment},
+        env={**os.environ, "HF_HUB_OFFLINE": "1", **environment},
         capture_output=True,
         text=True,
         timeout=240,

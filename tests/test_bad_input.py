@@ -11,12 +11,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from corpusmill.manifests.schema import DOCUMENT, actual_id, conform
 
-from manifests.schema import DOCUMENT, actual_id, conform
 from tests.command_line import ROOT, corpusmill
 from tests.stages.engines.scripted_server import answer as completion
 from tests.stages.engines.scripted_server import serving
-from tests.stages.warc_bytes import PROSE, answer, page, pages, record
+from tests.stages.readers.warc_bytes import PROSE, answer, page, pages, record
 
 CLEAN = (
     "The river rose during the night and covered the lower fields. In the morning many people walked to the bridge to see it. "
@@ -35,12 +35,17 @@ def refused(result):
 
 def excluded(folder):
     return [
-        row for path in sorted((folder / "excluded").rglob("*.parquet")) for row in pq.read_table(path).to_pylist()
+        row
+        for path in sorted((folder / "excluded").rglob("*.parquet"))
+        for row in pq.read_table(path).to_pylist()
     ]
 
 
 def documents(path, **columns):
-    rows = {"id": [actual_id("test", str(path), row) for row in range(2)], "text": [PROSE * 3, PROSE * 4]} | columns
+    rows = {
+        "id": [actual_id("test", str(path), row) for row in range(2)],
+        "text": [PROSE * 3, PROSE * 4],
+    } | columns
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(conform(pa.table(rows), DOCUMENT), path)
     return path
@@ -66,22 +71,38 @@ def damaged(tmp_path_factory):
         "one-line.warc": record(1, answer(page("word " * 10_000_000))),
         "not-utf8.warc": record(1, answer(page(PROSE * 3).replace(b"river", b"r\xff\xfe\xe9ver"))),
         "nul.warc": record(1, answer(page(PROSE * 3).replace(b"river", b"ri\x00ver"))),
-        "bomb.warc": record(1, answer(b"<html><body>" + b"<div>" * 100_000 + PROSE.encode())) + plain,
+        "bomb.warc": record(1, answer(b"<html><body>" + b"<div>" * 100_000 + PROSE.encode()))
+        + plain,
     }
     for name, data in files.items():
         (crawl / name).write_bytes(data)
     (folder / "recipe.yaml").write_text(
         "stages:\n- extract: {languages: [en]}\n- filter: {families: []}\n", encoding="utf-8"
     )
-    result = corpusmill("run", "recipe.yaml", "--input", "crawl", "--output", "out", "--runner", "inline", cwd=folder)
+    result = corpusmill(
+        "run",
+        "recipe.yaml",
+        "--input",
+        "crawl",
+        "--output",
+        "out",
+        "--runner",
+        "inline",
+        cwd=folder,
+    )
     return folder, result
 
 
 def test_a_damaged_crawl_costs_its_damaged_parts_only(damaged):
     folder, result = damaged
-    assert result.returncode == 3, result.stderr  # one file is no archive: quarantined, and said by the exit code
+    assert result.returncode == 3, (
+        result.stderr
+    )  # one file is no archive: quarantined, and said by the exit code
     assert "Traceback" not in result.stderr
-    kept = {path.stem: pq.read_table(path).num_rows for path in (folder / "out/filter/documents").glob("*.parquet")}
+    kept = {
+        path.stem: pq.read_table(path).num_rows
+        for path in (folder / "out/filter/documents").glob("*.parquet")
+    }
     assert kept == {
         "good": 3, "truncated": 2, "cut": 2, "empty": 0, "one-line": 0, "not-utf8": 1, "nul": 1, "bomb": 4,
     }  # fmt: skip
@@ -89,10 +110,17 @@ def test_a_damaged_crawl_costs_its_damaged_parts_only(damaged):
 
 def test_each_damage_is_a_row_with_its_reason(damaged):
     folder, _ = damaged
-    found = {(Path(row["origin"]["file"]).name, row["reason"]) for row in excluded(folder / "out/filter")}
-    assert {name for name, reason in found if reason.startswith("error_read.")} >= {"truncated.warc.gz", "cut.warc"}
+    found = {
+        (Path(row["origin"]["file"]).name, row["reason"]) for row in excluded(folder / "out/filter")
+    }
+    assert {name for name, reason in found if reason.startswith("error_read.")} >= {
+        "truncated.warc.gz",
+        "cut.warc",
+    }
     assert ("one-line.warc", "page.too_large") in found
-    assert not any(name == "bomb.warc" for name, _ in found)  # 100,000 nested tags are read like any page
+    assert not any(
+        name == "bomb.warc" for name, _ in found
+    )  # 100,000 nested tags are read like any page
 
 
 def test_the_file_that_is_no_archive_is_named_in_its_receipt(damaged):
@@ -114,7 +142,9 @@ def test_verify_holds_over_a_damaged_crawl(damaged):
 
 def test_a_missing_column_is_one_line_with_the_file_and_the_column(tmp_path):
     pq.write_table(pa.table({"id": ["a"], "content": ["text"]}), tmp_path / "other.parquet")
-    line = refused(corpusmill("filter", "-i", "other.parquet", "-o", "out", "--runner", "inline", cwd=tmp_path))
+    line = refused(
+        corpusmill("filter", "-i", "other.parquet", "-o", "out", "--runner", "inline", cwd=tmp_path)
+    )
     assert "other.parquet" in line
     assert "text" in line
 
@@ -123,13 +153,19 @@ def test_a_column_of_the_wrong_type_is_one_line_with_the_column(tmp_path):
     table = pq.read_table(documents(tmp_path / "in" / "a.parquet"))
     wrong = table.set_column(table.schema.get_field_index("text"), "text", pa.array([[1], [2]]))
     pq.write_table(wrong, tmp_path / "wrong.parquet")
-    line = refused(corpusmill("filter", "-i", "wrong.parquet", "-o", "out", "--runner", "inline", cwd=tmp_path))
+    line = refused(
+        corpusmill("filter", "-i", "wrong.parquet", "-o", "out", "--runner", "inline", cwd=tmp_path)
+    )
     assert "text" in line
 
 
 @pytest.mark.parametrize("verb", ["filter", "dedup", "substring", "synthesize"])
-@pytest.mark.parametrize(("name", "what"), [("pages.warc.gz", "a WARC file"), ("rows.jsonl", "JSON lines")])
-def test_a_file_that_goes_through_extract_first_is_refused_with_the_command(tmp_path, verb, name, what):
+@pytest.mark.parametrize(
+    ("name", "what"), [("pages.warc.gz", "a WARC file"), ("rows.jsonl", "JSON lines")]
+)
+def test_a_file_that_goes_through_extract_first_is_refused_with_the_command(
+    tmp_path, verb, name, what
+):
     (tmp_path / name).write_bytes(b"".join(pages(2)) if "warc" in name else b'{"text": "a"}\n')
     line = refused(corpusmill(verb, "-i", name, "-o", "out", "--runner", "inline", cwd=tmp_path))
     assert f"{name} is {what}, not Parquet; run `corpusmill extract` on it first" in line
@@ -160,12 +196,28 @@ def synthesize(folder, *settings, **environment):
     documents(folder / "in" / "a.parquet", level=["low", "low"])
     assignments = [part for setting in settings for part in ("--set", f"synthesize.{setting}")]
     return corpusmill(
-        "synthesize", "-i", "in", "-o", "out", "--runner", "inline", *assignments, cwd=folder, **environment
+        "synthesize",
+        "-i",
+        "in",
+        "-o",
+        "out",
+        "--runner",
+        "inline",
+        *assignments,
+        cwd=folder,
+        **environment,
     )
 
 
 def engine(url, **more):
-    fields = {"kind": "openai", "url": url, "model": "m", "tokenizer_name": str(TINY_MODEL), "context": 2048, **more}
+    fields = {
+        "kind": "openai",
+        "url": url,
+        "model": "m",
+        "tokenizer_name": str(TINY_MODEL),
+        "context": 2048,
+        **more,
+    }
     return f"engine={json.dumps(fields)}"
 
 
@@ -194,13 +246,17 @@ def test_a_server_that_was_busy_at_first_costs_nothing(tmp_path):
 
 
 def test_garbage_from_a_server_is_excluded_rows(tmp_path):
-    with serving(lambda prompt, attempt: (200, {"content-type": "application/json"}, b"<html>busy</html>")) as server:
+    with serving(
+        lambda prompt, attempt: (200, {"content-type": "application/json"}, b"<html>busy</html>")
+    ) as server:
         result = synthesize(tmp_path, engine(server.url, attempts=2, backoff_seconds=0.01))
     assert "Traceback" not in result.stderr
     if result.returncode == 2:  # nobody ever got an answer: the server is named
         assert server.url in refused(result)
     else:
-        assert {row["reason"].split(".")[0] for row in excluded(tmp_path / "out")} == {"error_synthesize"}
+        assert {row["reason"].split(".")[0] for row in excluded(tmp_path / "out")} == {
+            "error_synthesize"
+        }
 
 
 def test_a_prompt_without_its_placeholder_is_one_line_with_the_file(tmp_path):
@@ -223,12 +279,15 @@ def test_a_model_folder_without_a_tokenizer_is_one_line_with_the_folder(tmp_path
 
 
 @pytest.mark.parametrize(
-    ("output", "named"), [("file", "file is no folder"), ("file/out", "file is no folder"), ("/proc/out", "/proc/out")]
+    ("output", "named"),
+    [("file", "file is no folder"), ("file/out", "file is no folder"), ("/proc/out", "/proc/out")],
 )
 def test_an_output_that_can_be_no_folder_is_refused(tmp_path, output, named):
     documents(tmp_path / "in" / "a.parquet")
     (tmp_path / "file").write_text("mine")
-    line = refused(corpusmill("filter", "-i", "in", "-o", output, "--runner", "inline", cwd=tmp_path))
+    line = refused(
+        corpusmill("filter", "-i", "in", "-o", output, "--runner", "inline", cwd=tmp_path)
+    )
     assert named in line
     assert "choose another --output" in line
 
@@ -239,12 +298,17 @@ def small_disk(tmp_path):
     (tmp_path / "small").mkdir()
     prefix = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
     mount = f"mount -t tmpfs -o size=1m none {tmp_path}/small"
-    if not shutil.which("unshare") or subprocess.run([*prefix, mount], capture_output=True).returncode:
+    if (
+        not shutil.which("unshare")
+        or subprocess.run([*prefix, mount], capture_output=True).returncode
+    ):
         pytest.skip("this machine lets nobody mount a small disk")
     return [*prefix, f'{mount} && exec "$@"', "sh"]
 
 
-def test_a_full_disk_is_one_line_and_the_same_command_goes_on_when_there_is_room(tmp_path, small_disk):
+def test_a_full_disk_is_one_line_and_the_same_command_goes_on_when_there_is_room(
+    tmp_path, small_disk
+):
     rows = 400
     noise = [os.urandom(3000).hex() for _ in range(rows)]  # a megabyte even when compressed
     table = pa.table({"id": [actual_id("test", "disk", row) for row in range(rows)], "text": noise})

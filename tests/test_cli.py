@@ -3,10 +3,10 @@
 import json
 
 import pytest
+from corpusmill.manifests.schema import DOCUMENT, actual_id, conform
+from corpusmill.manifests.shard import Shard
+from corpusmill.pipeline.execute import version
 
-from manifests.schema import DOCUMENT, actual_id, conform
-from manifests.shard import Shard
-from pipeline.execute import version
 from tests.command_line import corpusmill
 
 
@@ -24,21 +24,40 @@ def deduplicated(tmp_path_factory):
         with shard.parquet("raw", DOCUMENT) as output:
             ids = [actual_id("test", name, row) for row in range(2)]
             output.write(conform(pa.table({"id": ids, "text": texts}), DOCUMENT))
-    result = corpusmill("dedup", "--input", "raw", "--output", "out/dedup", "--runner", "inline", cwd=folder)
+    result = corpusmill(
+        "dedup", "--input", "raw", "--output", "out/dedup", "--runner", "inline", cwd=folder
+    )
     assert result.returncode == 0, result.stderr
     return folder
 
 
 def test_a_stage_says_what_it_did_in_one_line(deduplicated):
-    result = corpusmill("dedup", "--input", "raw", "--output", "out/dedup", "--runner", "inline", cwd=deduplicated)
-    assert result.stdout.split()[:9] == ["dedup", "4", "in", "2", "kept", "2", "dropped", "0", "failed"]
+    result = corpusmill(
+        "dedup", "--input", "raw", "--output", "out/dedup", "--runner", "inline", cwd=deduplicated
+    )
+    assert result.stdout.split()[:9] == [
+        "dedup",
+        "4",
+        "in",
+        "2",
+        "kept",
+        "2",
+        "dropped",
+        "0",
+        "failed",
+    ]
     assert result.stderr == ""
 
 
 def test_inspect_prints_the_promised_json(deduplicated):
     (row,) = json.loads(corpusmill("inspect", "out", "--json", cwd=deduplicated).stdout)["stages"]
     assert set(row) == {"stage", "in", "kept", "excluded", "failed", "bytes", "tokens", "seconds"}
-    assert (row["stage"], row["in"], row["kept"], row["excluded"]) == ("dedup", 4, 2, {"dedup.exact": 2})
+    assert (row["stage"], row["in"], row["kept"], row["excluded"]) == (
+        "dedup",
+        4,
+        2,
+        {"dedup.exact": 2},
+    )
 
 
 def test_trace_follows_a_document_to_its_exclusion(deduplicated):
@@ -46,9 +65,9 @@ def test_trace_follows_a_document_to_its_exclusion(deduplicated):
     outcomes = {
         sighting["outcome"]
         for document in ids
-        for sighting in json.loads(corpusmill("trace", "out", document, "--json", cwd=deduplicated).stdout)[
-            "sightings"
-        ]
+        for sighting in json.loads(
+            corpusmill("trace", "out", document, "--json", cwd=deduplicated).stdout
+        )["sightings"]
     }
     assert outcomes == {"kept", "dedup.exact"}
 
@@ -56,8 +75,14 @@ def test_trace_follows_a_document_to_its_exclusion(deduplicated):
 def test_dedup_explains_what_happened_to_a_document(deduplicated):
     first, second = sorted(actual_id("test", name, 0) for name in ("a", "b"))
     result = corpusmill("dedup", "--explain", second, "--output", "out/dedup", cwd=deduplicated)
-    assert result.stdout.startswith(f"{second} was removed (dedup.exact): its text is the survivor's")
-    found = json.loads(corpusmill("dedup", "--explain", second, "-o", "out/dedup", "--json", cwd=deduplicated).stdout)
+    assert result.stdout.startswith(
+        f"{second} was removed (dedup.exact): its text is the survivor's"
+    )
+    found = json.loads(
+        corpusmill(
+            "dedup", "--explain", second, "-o", "out/dedup", "--json", cwd=deduplicated
+        ).stdout
+    )
     assert (found["document"]["id"], found["survivor"]["reason"]) == (second, None)
     assert found["survivor"]["id"] == first
 
@@ -89,7 +114,10 @@ def test_verify_tells_damage_by_its_exit_code(deduplicated, tmp_path):
     [
         (["filter", "--input", "nowhere", "--output", "x"], "matches no file"),
         (["filter", "--output", "x"], "has no input"),
-        (["dedup", "--input", "raw", "--output", "x", "--set", "dedup.bandz=3"], "did you mean 'bands'"),
+        (
+            ["dedup", "--input", "raw", "--output", "x", "--set", "dedup.bandz=3"],
+            "did you mean 'bands'",
+        ),
         (["dedup", "--input", "raw", "--output", "x", "--set", "dedup.bands=many"], "dedup.bands"),
         (["filter", "--input", "raw", "--output", "out/dedup"], "choose another --output"),
         (["run", "none.yaml", "--output", "x"], "none.yaml does not exist"),
@@ -100,7 +128,10 @@ def test_verify_tells_damage_by_its_exit_code(deduplicated, tmp_path):
         (["filter", "--input", "raw", "--output", ""], "--output is empty"),
         (["inspect", "nowhere"], "holds no finished stage"),
         (["trace", "out", "ffffffffffff"], "no document"),
-        (["export", "--input", "raw", "--output", "x", "--set", "export.tokenizer=raw"], "holds no tokenizer.json"),
+        (
+            ["export", "--input", "raw", "--output", "x", "--set", "export.tokenizer=raw"],
+            "holds no tokenizer.json",
+        ),
         (["dedup", "--no-such-option"], "--help"),
         (["dedupe"], "--help"),
     ],
@@ -114,7 +145,8 @@ def test_a_users_mistake_is_one_line_that_says_how_to_mend_it(deduplicated, argu
 
 
 @pytest.mark.parametrize(
-    "verb", ["extract", "filter", "dedup", "classify", "synthesize", "blend", "pack", "train", "export"]
+    "verb",
+    ["extract", "filter", "dedup", "classify", "synthesize", "blend", "pack", "train", "export"],
 )
 def test_every_verbs_help_lists_its_settings(verb, tmp_path):
     result = corpusmill(verb, "--help", cwd=tmp_path)

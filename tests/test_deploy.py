@@ -3,12 +3,12 @@
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from corpusmill.cli import app
 from typer.main import get_command
-
-from cli import app
 
 DEPLOY = Path(__file__).parent.parent / "deploy"
 
@@ -30,7 +30,8 @@ def test_the_manifest_is_a_rayjob_of_fixed_size():
 
 @pytest.mark.parametrize("path", sorted(DEPLOY.iterdir()), ids=lambda path: path.name)
 def test_options_of_corpusmill_in_job_files_exist(path):
-    known = {option for parameter in get_command(app).commands["run"].params for option in parameter.opts}  # type: ignore[attr-defined]
+    command: Any = get_command(app)
+    known = {option for parameter in command.commands["run"].params for option in parameter.opts}
     for line in re.findall(r"(?:corpusmill\"?|cli\.py) run (.*)", path.read_text()):
         assert set(re.findall(r"(?<!\S)(--[a-z-]+)", line)) <= known
 
@@ -44,6 +45,8 @@ def test_nightly_runs_and_verifies_and_leaves_a_running_one_alone(tmp_path):
     assert subprocess.run(nightly, env=environment).returncode == 0
     calls = [f"run mine.yaml --output {tmp_path}/out --workers 1", f"verify {tmp_path}/out"]
     assert (tmp_path / "calls").read_text().splitlines() == calls
-    held = subprocess.run(["flock", tmp_path / "out.lock", *nightly], env=environment, capture_output=True, text=True)
+    held = subprocess.run(
+        ["flock", tmp_path / "out.lock", *nightly], env=environment, capture_output=True, text=True
+    )
     assert (held.returncode, "still running" in held.stdout) == (0, True)
     assert (tmp_path / "calls").read_text().splitlines() == calls

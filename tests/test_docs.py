@@ -6,15 +6,17 @@ import shlex
 from pathlib import Path
 
 import pytest
+from corpusmill.cli import app
+from corpusmill.pipeline.catalogue import STAGES
+from corpusmill.pipeline.recipe import Recipe, Step, build_stage, override
 from typer.main import get_command
-
-from cli import app
-from pipeline.catalogue import STAGES
-from pipeline.recipe import Recipe, Step, build_stage, override
 
 ROOT = Path(__file__).parent.parent
 PAGES = [
-    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "deploy/README.md", "samples/README.md")),
+    *(
+        ROOT / name
+        for name in ("README.md", "CONTRIBUTING.md", "deploy/README.md", "samples/README.md")
+    ),
     *sorted((ROOT / "docs").glob("*.md")),
 ]
 LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
@@ -28,7 +30,9 @@ def test_every_relative_link_resolves(page):
 
 def test_the_readme_names_every_page():
     readme = (ROOT / "README.md").read_text()
-    assert [page.name for page in (ROOT / "docs").glob("*.md") if f"docs/{page.name}" not in readme] == []
+    assert [
+        page.name for page in (ROOT / "docs").glob("*.md") if f"docs/{page.name}" not in readme
+    ] == []
 
 
 def commands_of(page):
@@ -45,12 +49,17 @@ def test_every_command_exists(page):
     for verb, *arguments in commands_of(page):
         assert verb in commands
         known = {option for parameter in commands[verb].params for option in parameter.opts}
-        assert {argument for argument in arguments if argument.startswith("-")} <= known, (verb, arguments)
+        assert {argument for argument in arguments if argument.startswith("-")} <= known, (
+            verb,
+            arguments,
+        )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_setting_on_a_command_line_is_accepted(page):
     for verb, *arguments in commands_of(page):
-        assignments = [value for option, value in itertools.pairwise(arguments) if option == "--set"]
+        assignments = [
+            value for option, value in itertools.pairwise(arguments) if option == "--set"
+        ]
         if verb in STAGES and assignments and "--config" not in arguments:
             build_stage(override(Recipe(verb, (), (Step(verb, verb),)), assignments).steps[0], str)

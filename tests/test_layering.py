@@ -11,28 +11,46 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 # What each room may import; `cli` may import every room.
-ALLOWED = {
+ALLOWED: dict[str, set[str]] = {
     "manifests": set(),
     "prompts": {"manifests"},
     "classifiers": {"manifests"},
-    "stages": {"manifests", "prompts", "classifiers"},
     "trainer": {"manifests"},
-    "models": {"manifests", "prompts", "stages", "trainer"},
-    "samples": {"manifests", "stages"},
-    "pipeline": {"manifests", "stages", "trainer"},
+    "stages": {"manifests", "prompts", "classifiers", "trainer"},
+    "pipeline": {"manifests", "stages"},
+    "tools": {"manifests", "prompts", "stages", "trainer", "pipeline"},
 }
-ROOMS = {*ALLOWED, "cli", "recipes"}
+ROOMS = {*ALLOWED, "cli", "models", "recipes", "samples", "tests", "benchmarks"}
 
 
-def imported_rooms(path: Path) -> set[str]:
+def imported_modules(path: Path) -> set[str]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     names = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            names |= {alias.name.split(".")[0] for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            names.add(node.module.split(".")[0])
-    return names & ROOMS
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def imported_rooms(path: Path) -> set[str]:
+    ours = [name.split(".") for name in imported_modules(path) if name.startswith("corpusmill.")]
+    return {parts[1] for parts in ours} & ROOMS
+
+
+def test_everything_is_imported_as_corpusmill():
+    """The folders are no top-level packages: a user's own `pipeline.py` must not come between."""
+    wrong = {
+        str(path.relative_to(ROOT)): tops
+        for room in (*ALLOWED, "tests", "benchmarks")
+        for path in (ROOT / room).rglob("*.py")
+        if (
+            tops := {name.split(".")[0] for name in imported_modules(path)}
+            & (ROOMS - {"tests", "benchmarks"})
+        )
+    }
+    assert not wrong
 
 
 @pytest.mark.parametrize("room", sorted(ALLOWED))
@@ -62,14 +80,24 @@ def test_one_file_knows_ray():
 
 
 def test_help_answers_at_once_and_loads_nothing_heavy():
-    command = [sys.executable, "-X", "importtime", "cli.py", "--help"]
+    command = [sys.executable, "-X", "importtime", "-m", "corpusmill.cli", "--help"]
     best = 60.0
     for _ in range(3):
         started = time.perf_counter()
         result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
         best = min(best, time.perf_counter() - started)
     assert "synthesize" in result.stdout
-    heavy = {"torch", "transformers", "ray", "pyarrow", "numba", "numpy", "pydantic", "fasttext", "yaml"}
+    heavy = {
+        "torch",
+        "transformers",
+        "ray",
+        "pyarrow",
+        "numba",
+        "numpy",
+        "pydantic",
+        "fasttext",
+        "yaml",
+    }
     loaded = {line.rsplit("|", 1)[-1].strip().split(".")[0] for line in result.stderr.splitlines()}
     assert not loaded & heavy
     assert best < 0.7

@@ -1,4 +1,4 @@
-"""`python -m trainer CONFIG.yaml --data FOLDER --output FOLDER`: train where only torch, pyarrow and PyYAML are installed.
+"""`python -m corpusmill.trainer CONFIG.yaml --data FOLDER --output FOLDER`: train where only torch, pyarrow and PyYAML are installed.
 
 The same run as `corpusmill train`, without the command line's dependencies: for a GPU machine that gets just this folder,
 `manifests/` and the token shards.
@@ -9,11 +9,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from manifests.errors import CorpusmillError
-from manifests.yaml_text import parse_yaml
-from trainer.config import TrainConfig, train_config_from
-from trainer.token_shards import find_shards
-from trainer.train import StepRecord, train
+from corpusmill.manifests.errors import CorpusmillError
+from corpusmill.manifests.yaml_text import parse_yaml
+from corpusmill.trainer.config import TrainConfig, train_config_from
+from corpusmill.trainer.token_shards import find_shards
+from corpusmill.trainer.train import StepRecord, train
 
 
 def read_config(path: Path, changes: Sequence[str] = ()) -> TrainConfig:
@@ -33,11 +33,15 @@ def read_config(path: Path, changes: Sequence[str] = ()) -> TrainConfig:
         for parent in parents:
             inner = inner.setdefault(parent, {}) if isinstance(inner, dict) else None
         if not isinstance(inner, dict):
-            raise CorpusmillError(f"--set {change}: what holds {last!r} is no mapping", "set the whole key instead")
+            raise CorpusmillError(
+                f"--set {change}: what holds {last!r} is no mapping", "set the whole key instead"
+            )
         try:
             inner[last] = parse_yaml(value)
         except ValueError as error:
-            raise CorpusmillError(f"--set {change} is no readable YAML ({error})", "quote the value") from error
+            raise CorpusmillError(
+                f"--set {change} is no readable YAML ({error})", "quote the value"
+            ) from error
     return train_config_from(mapping)
 
 
@@ -53,11 +57,19 @@ def print_record(record: StepRecord) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse, train, report. Returns the exit code: 0, or 1 after an error the user can mend."""
-    parser = argparse.ArgumentParser(prog="python -m trainer", description="Pre-train a hybrid model on token shards.")
-    parser.add_argument("config", type=Path, help="YAML file, for example trainer/configs/small-12m.yaml")
+    parser = argparse.ArgumentParser(
+        prog="python -m corpusmill.trainer", description="Pre-train a hybrid model on token shards."
+    )
+    parser.add_argument(
+        "config", type=Path, help="YAML file, for example trainer/configs/small-12m.yaml"
+    )
     parser.add_argument("--data", type=Path, required=True, help="output folder of the pack stage")
-    parser.add_argument("--output", type=Path, required=True, help="folder for checkpoints and the log")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one value")
+    parser.add_argument(
+        "--output", type=Path, required=True, help="folder for checkpoints and the log"
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="change one value"
+    )
     options = parser.parse_args(arguments)
     try:
         config = read_config(options.config, options.set)

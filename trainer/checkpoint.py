@@ -20,15 +20,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from corpusmill.manifests.config import as_plain
+from corpusmill.manifests.errors import CorpusmillError, StorageError
+from corpusmill.trainer.config import TrainConfig, differences, train_config_from
+from corpusmill.trainer.model import HybridModel
+from corpusmill.trainer.optim import moments, restore_moments
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-
-from manifests.config import as_plain
-from manifests.errors import CorpusmillError, StorageError
-from trainer.config import TrainConfig, differences, train_config_from
-from trainer.model import HybridModel
-from trainer.optim import moments, restore_moments
 
 FORMAT = 1
 _NAME = re.compile(r"step-(\d{8,})")
@@ -69,7 +68,9 @@ def save(
         _write_tensors(partial / "optimizer.safetensors", moments(model, optimizer))
         _write_tensors(partial / "random.safetensors", _random_states())
         record = {"format": FORMAT, **as_plain(state)}
-        (partial / "state.json").write_text(json.dumps(record, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        (partial / "state.json").write_text(
+            json.dumps(record, indent=2, sort_keys=True) + "\n", encoding="utf-8"
+        )
         for path in (*sorted(partial.iterdir()), partial):
             _flush(path)
         _discard(final)
@@ -78,7 +79,9 @@ def save(
         for old in found(folder)[: -config.keep]:
             _discard(old)
     except OSError as error:
-        raise StorageError(f"checkpoint {final} cannot be written ({error})", "make room, then run again") from error
+        raise StorageError(
+            f"checkpoint {final} cannot be written ({error})", "make room, then run again"
+        ) from error
     return final
 
 
@@ -87,7 +90,8 @@ def found(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
     return sorted(
-        (path for path in folder.iterdir() if _NAME.fullmatch(path.name)), key=lambda path: int(path.name[5:])
+        (path for path in folder.iterdir() if _NAME.fullmatch(path.name)),
+        key=lambda path: int(path.name[5:]),
     )
 
 
@@ -111,14 +115,19 @@ def read_state(checkpoint: Path) -> CheckpointState:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         if record.pop("format", None) != FORMAT:
-            raise CorpusmillError(f"{checkpoint} has another checkpoint format", "use the version that wrote it")
+            raise CorpusmillError(
+                f"{checkpoint} has another checkpoint format", "use the version that wrote it"
+            )
         return CheckpointState(**record)
     except FileNotFoundError as error:
         raise CorpusmillError(
-            f"{checkpoint} is not a checkpoint (no state.json)", "give a folder like OUTPUT/checkpoints/step-00001000"
+            f"{checkpoint} is not a checkpoint (no state.json)",
+            "give a folder like OUTPUT/checkpoints/step-00001000",
         ) from error
     except (json.JSONDecodeError, TypeError) as error:
-        raise CorpusmillError(f"{path} is damaged ({error})", f"remove {checkpoint} and run again") from error
+        raise CorpusmillError(
+            f"{path} is damaged ({error})", f"remove {checkpoint} and run again"
+        ) from error
 
 
 def resume(
@@ -141,10 +150,13 @@ def resume(
         )
     if state.data_digest != data_digest:
         raise CorpusmillError(
-            f"{checkpoint} was trained on other data", "give the same shards, or another output folder to start anew"
+            f"{checkpoint} was trained on other data",
+            "give the same shards, or another output folder to start anew",
         )
     load_weights(checkpoint, model)
-    restore_moments(model, optimizer, _read_tensors(checkpoint / "optimizer.safetensors"), state.step)
+    restore_moments(
+        model, optimizer, _read_tensors(checkpoint / "optimizer.safetensors"), state.step
+    )
     _restore_random(_read_tensors(checkpoint / "random.safetensors"))
     return state.step
 
@@ -155,7 +167,9 @@ def load_weights(checkpoint: Path, model: HybridModel) -> None:
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if name not in weights or weights[name].shape != parameter.shape:
-                raise CorpusmillError(f"{checkpoint} does not fit the model at {name}", "remove it and run again")
+                raise CorpusmillError(
+                    f"{checkpoint} does not fit the model at {name}", "remove it and run again"
+                )
             parameter.copy_(weights[name])
 
 
@@ -181,14 +195,20 @@ def _restore_random(states: dict[str, Tensor]) -> None:
 
 
 def _write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
-    save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, path, metadata={"format": "pt"})
+    save_file(
+        {name: tensor.cpu().contiguous() for name, tensor in tensors.items()},
+        path,
+        metadata={"format": "pt"},
+    )
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:
-        raise CorpusmillError(f"{path} is damaged ({error})", f"remove {path.parent} and run again") from error
+        raise CorpusmillError(
+            f"{path} is damaged ({error})", f"remove {path.parent} and run again"
+        ) from error
 
 
 def _flush(path: Path) -> None:

@@ -10,8 +10,8 @@ import typing
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from manifests.config import as_plain, config
-from manifests.errors import RecipeError
+from corpusmill.manifests.config import as_plain, config
+from corpusmill.manifests.errors import RecipeError
 
 Schedule = Literal["cosine", "wsd"]
 Packing = Literal["concat", "pad"]
@@ -45,7 +45,7 @@ class HybridConfig:
     chunk_size: int = 128  # speed only, the result does not depend on it
     vocab_size: int = 131072
     norm_epsilon: float = 1e-5
-    init_std: float | None = None  # null: 0.014 * sqrt(4096 / hidden_size), which gives 0.014 (8B) and 0.0099 (56B)
+    init_std: float | None = None  # null: 0.014 * sqrt(4096 / hidden_size), 0.014 for the 8B
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.pattern) - set("M-*"))
@@ -59,8 +59,22 @@ class HybridConfig:
                 f"the layer pattern {self.pattern!r} has no attention layer",
                 "put at least one * into it: other tools cannot load a NemotronH model without one",
             )
-        sizes = ("hidden_size", "ffn_size", "vocab_size", "attention_heads", "key_value_heads", "head_dim")
-        mamba_sizes = ("mamba_heads", "mamba_groups", "mamba_head_dim", "mamba_state", "conv_kernel", "chunk_size")
+        sizes = (
+            "hidden_size",
+            "ffn_size",
+            "vocab_size",
+            "attention_heads",
+            "key_value_heads",
+            "head_dim",
+        )
+        mamba_sizes = (
+            "mamba_heads",
+            "mamba_groups",
+            "mamba_head_dim",
+            "mamba_state",
+            "conv_kernel",
+            "chunk_size",
+        )
         for name in sizes + mamba_sizes:
             if getattr(self, name) < 1:
                 raise RecipeError(f"{name} is {getattr(self, name)}", "give a positive number")
@@ -88,7 +102,9 @@ class HybridConfig:
     @property
     def standard_deviation(self) -> float:
         """Spread of the initial weights."""
-        return 0.014 * math.sqrt(4096 / self.hidden_size) if self.init_std is None else self.init_std
+        return (
+            0.014 * math.sqrt(4096 / self.hidden_size) if self.init_std is None else self.init_std
+        )
 
 
 @config
@@ -112,7 +128,7 @@ class TrainConfig:
     tokens: int | None = None
     epochs: float | None = None
 
-    pack: Packing = "concat"  # concat: documents end to end; pad: every document on a row of its own
+    pack: Packing = "concat"  # concat: documents end to end; pad: every document on its own row
     reset_at_documents: bool = False  # no layer reads across a document boundary
     shuffle_window: int = 8  # row groups whose documents are mixed
     eval_fraction: float = 0.0  # of the documents, held out of training
@@ -140,17 +156,30 @@ class TrainConfig:
     log_every: int = 10  # steps between writes of the log; every step has its record
 
     def __post_init__(self) -> None:
-        lengths = [name for name in ("steps", "tokens", "epochs") if getattr(self, name) is not None]
+        lengths = [
+            name for name in ("steps", "tokens", "epochs") if getattr(self, name) is not None
+        ]
         if len(lengths) != 1:
             found = " and ".join(lengths) or "none of them"
-            raise RecipeError(f"training length: {found} given", "set exactly one of steps, tokens and epochs")
-        positive = (*lengths, "sequence_length", "batch_size", "shuffle_window", "eval_sequences", "learning_rate")
+            raise RecipeError(
+                f"training length: {found} given", "set exactly one of steps, tokens and epochs"
+            )
+        positive = (
+            *lengths,
+            "sequence_length",
+            "batch_size",
+            "shuffle_window",
+            "eval_sequences",
+            "learning_rate",
+        )
         for name in (*positive, "clip", "checkpoint_every", "keep", "log_every"):
             if getattr(self, name) <= 0:
                 raise RecipeError(f"{name} is {getattr(self, name)}", "give a positive number")
         for name in ("micro_batch_size", "eval_every", "threads"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise RecipeError(f"{name} is {getattr(self, name)}", "give a positive number or leave it out")
+                raise RecipeError(
+                    f"{name} is {getattr(self, name)}", "give a positive number or leave it out"
+                )
         if self.batch_size % (self.micro_batch_size or self.batch_size):
             raise RecipeError(
                 f"micro_batch_size {self.micro_batch_size} does not divide batch_size {self.batch_size}",
@@ -161,11 +190,15 @@ class TrainConfig:
                 raise RecipeError(f"{name} is {getattr(self, name)}", "give 0 or more")
         for name in ("eval_fraction", "floor", "decay_fraction"):
             if not 0 <= getattr(self, name) <= 1:
-                raise RecipeError(f"{name} is {getattr(self, name)}", "give a fraction between 0 and 1")
+                raise RecipeError(
+                    f"{name} is {getattr(self, name)}", "give a fraction between 0 and 1"
+                )
         if self.steps is not None or self.tokens is not None:
             self.refuse_long_warmup(self.step_count(0))
         if self.eval_every is not None and self.eval_fraction == 0:
-            raise RecipeError("eval_every is set but nothing is held out", "set eval_fraction, say to 0.01")
+            raise RecipeError(
+                "eval_every is set but nothing is held out", "set eval_fraction, say to 0.01"
+            )
 
     def refuse_long_warmup(self, steps: int) -> None:
         """Raises RecipeError if the learning rate would still be rising in the last of so many steps."""
@@ -210,7 +243,9 @@ def _differences(stored: Any, now: Any, name: str) -> typing.Iterator[str]:
 
 def _build(kind: type, mapping: Any, name: str) -> Any:
     if not isinstance(mapping, Mapping):
-        raise RecipeError(f"{name or 'the training configuration'} is not a mapping", "write key: value lines")
+        raise RecipeError(
+            f"{name or 'the training configuration'} is not a mapping", "write key: value lines"
+        )
     hints = typing.get_type_hints(kind)
     fields = {field.name: field for field in dataclasses.fields(kind)}
     prefix = f"{name}." if name else ""
@@ -220,7 +255,9 @@ def _build(kind: type, mapping: Any, name: str) -> Any:
     for key, field in fields.items():
         if key not in mapping and field.default is dataclasses.MISSING:
             raise RecipeError(f"{prefix}{key} is missing", "add it")
-    return kind(**{key: _checked(hints[key], value, prefix + key) for key, value in mapping.items()})
+    return kind(
+        **{key: _checked(hints[key], value, prefix + key) for key, value in mapping.items()}
+    )
 
 
 def _checked(hint: Any, value: Any, name: str) -> Any:
@@ -235,10 +272,15 @@ def _checked(hint: Any, value: Any, name: str) -> Any:
         return _checked(hint, value, name)
     if origin is Literal:
         if value not in typing.get_args(hint):
-            raise RecipeError(f"{name} is {value!r}", f"choose one of {', '.join(map(str, typing.get_args(hint)))}")
+            raise RecipeError(
+                f"{name} is {value!r}",
+                f"choose one of {', '.join(map(str, typing.get_args(hint)))}",
+            )
         return value
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
-        raise RecipeError(f"{name} is {value!r}", f"give a value of type {hint.__name__} (numbers like 3.0e-4)")
+        raise RecipeError(
+            f"{name} is {value!r}", f"give a value of type {hint.__name__} (numbers like 3.0e-4)"
+        )
     return value

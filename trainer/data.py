@@ -22,10 +22,16 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-
-from manifests.errors import CorpusmillError
-from trainer.config import Packing
-from trainer.token_shards import Catalogue, RowGroup, held_out_mask, open_shard, padded_rows, read_group
+from corpusmill.manifests.errors import CorpusmillError
+from corpusmill.trainer.config import Packing
+from corpusmill.trainer.token_shards import (
+    Catalogue,
+    RowGroup,
+    held_out_mask,
+    open_shard,
+    padded_rows,
+    read_group,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -82,7 +88,9 @@ class PackedStream:
         self.groups = corpus.held_out if held_out else corpus.training
         self.shuffle_window = shuffle_window
         self.epoch_tokens = sum(group.tokens for group in self.groups)
-        self._sizes = np.array([g.tokens if pack == "concat" else g.padded_rows for g in self.groups], dtype=np.int64)
+        self._sizes = np.array(
+            [g.tokens if pack == "concat" else g.padded_rows for g in self.groups], dtype=np.int64
+        )
         self._plans: dict[int, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
         self._windows: dict[tuple[int, int], _Window] = {}
 
@@ -111,9 +119,13 @@ class PackedStream:
             return sum(group.documents for group in self.groups)
         order, _ = self._plan(0)
         number, window, inside = self._locate(0, offset)
-        earlier = sum(self.groups[group].documents for group in order[: number * self.shuffle_window])
+        earlier = sum(
+            self.groups[group].documents for group in order[: number * self.shuffle_window]
+        )
         starts = window.row_starts if self.pack == "pad" else window.starts
-        last_target = 0 if self.pack == "pad" else 1  # of the row before: the first token of this one
+        last_target = (
+            0 if self.pack == "pad" else 1
+        )  # of the row before: the first token of this one
         return earlier + int(np.searchsorted(starts[:-1], inside + last_target, side="left"))
 
     def _concatenated_row(self, index: int) -> Row:
@@ -134,7 +146,9 @@ class PackedStream:
                     first = offset - start
                     here = slice(filled, filled + taken)
                     tokens[here] = window.tokens[offset : offset + taken]
-                    counted[here] = np.arange(first, first + taken) >= max(1, window.prompts[document])
+                    counted[here] = np.arange(first, first + taken) >= max(
+                        1, window.prompts[document]
+                    )
                     owners[here] = len(spans)
                     spans.append(DocumentSpan(window.ids[document].as_py(), (first, first + taken)))
                 filled, offset, document = filled + taken, offset + taken, document + 1
@@ -153,7 +167,9 @@ class PackedStream:
         tokens[:taken] = window.tokens[start + first : start + first + taken]
         position = np.arange(first, first + length + 1)
         counted = (position >= max(1, window.prompts[document])) & (position < first + taken)
-        owners = (position >= first + taken).astype(np.int32)  # padding counts as a document of its own
+        owners = (position >= first + taken).astype(
+            np.int32
+        )  # padding counts as a document of its own
         return Row(
             tokens,
             counted[1:],
@@ -165,7 +181,9 @@ class PackedStream:
         """The order of row groups in an epoch, and where each window begins (in tokens, or in rows when padding)."""
         if epoch not in self._plans:
             order = _permutation(len(self.groups), self.seed, epoch, 0)
-            sums = np.add.reduceat(self._sizes[order], np.arange(0, len(order), self.shuffle_window))
+            sums = np.add.reduceat(
+                self._sizes[order], np.arange(0, len(order), self.shuffle_window)
+            )
             self._plans = {key: plan for key, plan in self._plans.items() if key == epoch - 1}
             self._plans[epoch] = order, np.concatenate([[0], np.cumsum(sums)])
         return self._plans[epoch]

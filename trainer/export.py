@@ -17,11 +17,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from corpusmill.manifests.errors import ModelError
+from corpusmill.trainer import checkpoint
+from corpusmill.trainer.config import HybridConfig, TrainConfig
 from safetensors.torch import save_file
-
-from manifests.errors import ModelError
-from trainer import checkpoint
-from trainer.config import HybridConfig, TrainConfig
 
 ALWAYS_FP32 = ("A_log", "D", "dt_bias")
 LAYER_TYPES = {"M": "linear_attention", "*": "full_attention", "-": "mlp"}
@@ -136,7 +135,10 @@ def _special_tokens(folder: Path, vocab_size: int) -> dict[str, int | None]:
 
     path = folder / "tokenizer.json"
     if not path.exists():
-        raise ModelError(f"{folder} holds no tokenizer.json", "give the tokenizer folder that the pack stage used")
+        raise ModelError(
+            f"{folder} holds no tokenizer.json",
+            "give the tokenizer folder that the pack stage used",
+        )
     tokenizer = Tokenizer.from_file(str(path))
     known = 1 + max(tokenizer.get_vocab(with_added_tokens=True).values())
     if known > vocab_size:

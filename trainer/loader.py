@@ -13,9 +13,8 @@ from types import TracebackType
 
 import numpy as np
 import torch
+from corpusmill.trainer.data import PackedStream, Row, rows_of_step
 from torch import Tensor
-
-from trainer.data import PackedStream, Row, rows_of_step
 
 BATCHES_AHEAD = 32  # enough to train on while the next window of documents is decoded
 
@@ -36,7 +35,12 @@ class Batch:
 
     def micro_batches(self, rows: int) -> "Iterator[Batch]":
         """The batch in pieces of `rows` rows, each with the number of targets of the whole batch."""
-        pieces = zip(self.tokens.split(rows), self.loss_mask.split(rows), self.document_ids.split(rows), strict=True)
+        pieces = zip(
+            self.tokens.split(rows),
+            self.loss_mask.split(rows),
+            self.document_ids.split(rows),
+            strict=True,
+        )
         for tokens, loss_mask, document_ids in pieces:
             yield Batch(tokens, loss_mask, document_ids, self.targets)
 
@@ -60,7 +64,9 @@ class BatchLoader:
     A context manager: leaving it stops the thread. What goes wrong in the thread is raised where its batch is taken.
     """
 
-    def __init__(self, stream: PackedStream, batch_size: int, first: int, last: int, pin: bool = False) -> None:
+    def __init__(
+        self, stream: PackedStream, batch_size: int, first: int, last: int, pin: bool = False
+    ) -> None:
         self._steps = iter(range(first, last))
         self._make = lambda step: collate(rows_of_step(stream, step, batch_size), pin)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches")
@@ -70,7 +76,10 @@ class BatchLoader:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._thread.shutdown(cancel_futures=True)
 

@@ -15,10 +15,9 @@ import math
 
 import torch
 import torch.nn.functional as F
+from corpusmill.trainer.config import HybridConfig
+from corpusmill.trainer.ssd import ssd
 from torch import Tensor, nn
-
-from trainer.config import HybridConfig
-from trainer.ssd import ssd
 
 DT_RANGE = (1e-3, 1e-1)  # initial step sizes of Mamba heads, log-uniform
 DT_FLOOR = 1e-4
@@ -102,7 +101,9 @@ class MambaMixer(nn.Module):
     def forward(self, x_BTD: Tensor, document_ids_BT: Tensor | None) -> Tensor:
         config = self.config
         inner, maps = config.mamba_inner, config.mamba_groups * config.mamba_state
-        z, xBC, dt = self.in_proj(x_BTD).split([inner, config.conv_channels, config.mamba_heads], dim=-1)
+        z, xBC, dt = self.in_proj(x_BTD).split(
+            [inner, config.conv_channels, config.mamba_heads], dim=-1
+        )
         x, B, C = self.conv1d(xBC, document_ids_BT).split([inner, maps, maps], dim=-1)
         y_BTHP = ssd(
             x.unflatten(-1, (config.mamba_heads, config.mamba_head_dim)),
@@ -139,7 +140,9 @@ class AttentionMixer(nn.Module):
         else:
             same = document_ids_BT.unsqueeze(-1) == document_ids_BT.unsqueeze(-2)
             repeats = self.config.attention_heads // self.config.key_value_heads
-            k, v = (tensor.repeat_interleave(repeats, dim=1) for tensor in (k, v))  # masked kernels take no groups
+            k, v = (
+                tensor.repeat_interleave(repeats, dim=1) for tensor in (k, v)
+            )  # masked kernels take no groups
             y = F.scaled_dot_product_attention(q, k, v, attn_mask=same.tril().unsqueeze(1))
         return self.o_proj(y.transpose(1, 2).flatten(-2))
 

@@ -24,7 +24,9 @@ def adamw(
     weight_decay: float = 0.1,
 ) -> torch.optim.AdamW:
     """AdamW over all parameters of a model, in two groups (decayed, not decayed); the fused form where the device has it."""
-    named = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
+    named = [
+        (name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad
+    ]
     groups: list[dict[str, Any]] = [
         {"params": [p for name, p in named if is_decayed(name, p)], "weight_decay": weight_decay},
         {"params": [p for name, p in named if not is_decayed(name, p)], "weight_decay": 0.0},
@@ -48,11 +50,14 @@ def moments(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Ten
     return stored
 
 
-def restore_moments(model: nn.Module, optimizer: torch.optim.Optimizer, stored: dict[str, Tensor], steps: int) -> None:
+def restore_moments(
+    model: nn.Module, optimizer: torch.optim.Optimizer, stored: dict[str, Tensor], steps: int
+) -> None:
     """Put stored averages back after `steps` optimiser steps."""
     for name, parameter in model.named_parameters():
         state: dict[str, Any] = {
-            key: stored[f"{key}.{name}"].to(parameter.device, parameter.dtype) for key in ("exp_avg", "exp_avg_sq")
+            key: stored[f"{key}.{name}"].to(parameter.device, parameter.dtype)
+            for key in ("exp_avg", "exp_avg_sq")
         }
         device = parameter.device if optimizer.param_groups[0]["fused"] else torch.device("cpu")
         state["step"] = torch.tensor(float(steps), dtype=torch.float32, device=device)

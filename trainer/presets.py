@@ -3,15 +3,25 @@
 Sources: arXiv 2504.03624, table 1 and section 3.5 (4B and 47B are compressed from 8B and 56B); layer patterns as released.
 """
 
-from trainer.config import HybridConfig
+from corpusmill.trainer.config import HybridConfig
 
 _PATTERN_52 = "M-M-M-M*-" + "M-M-M-M-M*-" * 3 + "M-M-M-M-M-"
 
 NEMOTRON_H_8B = HybridConfig(
-    pattern=_PATTERN_52, hidden_size=4096, ffn_size=21504, attention_heads=32, key_value_heads=8, mamba_heads=128
+    pattern=_PATTERN_52,
+    hidden_size=4096,
+    ffn_size=21504,
+    attention_heads=32,
+    key_value_heads=8,
+    mamba_heads=128,
 )
 NEMOTRON_H_4B = HybridConfig(
-    pattern=_PATTERN_52, hidden_size=3072, ffn_size=12288, attention_heads=32, key_value_heads=8, mamba_heads=112
+    pattern=_PATTERN_52,
+    hidden_size=3072,
+    ffn_size=12288,
+    attention_heads=32,
+    key_value_heads=8,
+    mamba_heads=112,
 )
 NEMOTRON_H_56B = HybridConfig(
     pattern="M-M-M-M*-" + "M-M-M-M-M*-" * 9 + "M-M-M-M-M-",

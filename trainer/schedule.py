@@ -5,7 +5,7 @@ Sources: arXiv 2504.03624, section 2.4 (cosine, floor 1% of the peak); arXiv 250
 
 import math
 
-from trainer.config import Schedule
+from corpusmill.trainer.config import Schedule
 
 
 def learning_rate_at(

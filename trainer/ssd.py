@@ -20,7 +20,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-ScanFunction = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, int, Tensor | None], Tensor]
+ScanFunction = Callable[
+    [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, int, Tensor | None], Tensor
+]
 
 # Faster scans may be entered here by device type ("cuda"); they take the arguments of `chunked_ssd` and must agree with it.
 KERNELS: dict[str, ScanFunction] = {}
@@ -76,11 +78,17 @@ def chunked_ssd(
     B_BKQGN = B.view(batch, chunks, chunk_size, groups, state)
     C_BKQGN = C.view(batch, chunks, chunk_size, groups, state)
     decay_BKGRQ = (dt_BKQGR * A_H.to(wide).view(groups, -1)).permute(0, 1, 3, 4, 2).cumsum(-1)
-    inside_QQ, entering_BKQ, leaving_BKQ, between_BKK = _reach(document_ids_BT, batch, chunks, chunk_size, padding, x)
+    inside_QQ, entering_BKQ, leaving_BKQ, between_BKK = _reach(
+        document_ids_BT, batch, chunks, chunk_size, padding, x
+    )
 
     # 1. Inside each chunk: token q reads token s <= q through C_q . B_s, faded by the decay between them.
     dtx_BKQGRP = (x_BKQGRP * dt_BKQGR.unsqueeze(-1)).to(dtype)
-    fade_BKGRQQ = (decay_BKGRQ.unsqueeze(-1) - decay_BKGRQ.unsqueeze(-2)).masked_fill(~inside_QQ, -torch.inf).exp()
+    fade_BKGRQQ = (
+        (decay_BKGRQ.unsqueeze(-1) - decay_BKGRQ.unsqueeze(-2))
+        .masked_fill(~inside_QQ, -torch.inf)
+        .exp()
+    )
     scores_BKGQQ = torch.einsum("bkqgn,bksgn->bkgqs", C_BKQGN, B_BKQGN)
     mixing_BKGRQQ = (scores_BKGQQ.unsqueeze(3) * fade_BKGRQQ).to(dtype)
     y_BKQGRP = torch.einsum("bkgrqs,bksgrp->bkqgrp", mixing_BKGRQQ, dtx_BKQGRP)
@@ -108,7 +116,12 @@ def chunked_ssd(
 
 
 def _reach(
-    document_ids_BT: Tensor | None, batch: int, chunks: int, chunk_size: int, padding: int, like: Tensor
+    document_ids_BT: Tensor | None,
+    batch: int,
+    chunks: int,
+    chunk_size: int,
+    padding: int,
+    like: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Who may read whom, as masks: inside a chunk (q, s), the entering state (q), the leaving state (q), chunk to chunk.
 
@@ -121,14 +134,23 @@ def _reach(
         everyone = torch.ones(1, 1, 1, dtype=torch.bool, device=like.device)
         return causal_QQ, everyone, everyone, earlier_KK.unsqueeze(0)
     if padding:
-        document_ids_BT = torch.cat([document_ids_BT, document_ids_BT[:, -1:].expand(-1, padding)], dim=1)
+        document_ids_BT = torch.cat(
+            [document_ids_BT, document_ids_BT[:, -1:].expand(-1, padding)], dim=1
+        )
     document_BKQ = document_ids_BT.view(batch, chunks, chunk_size)
     last_BK = document_BKQ[..., -1]
-    before_BK = torch.cat([last_BK[:, :1] - 1, last_BK[:, :-1]], dim=1)  # nothing enters the first chunk
+    before_BK = torch.cat(
+        [last_BK[:, :1] - 1, last_BK[:, :-1]], dim=1
+    )  # nothing enters the first chunk
     same_BKQQ = document_BKQ.unsqueeze(-1) == document_BKQ.unsqueeze(-2)
     inside = (same_BKQQ & causal_QQ)[:, :, None, None]
     between_BKK = earlier_KK & (before_BK.unsqueeze(-1) == last_BK.unsqueeze(-2))
-    return inside, document_BKQ == before_BK.unsqueeze(-1), document_BKQ == last_BK.unsqueeze(-1), between_BKK
+    return (
+        inside,
+        document_BKQ == before_BK.unsqueeze(-1),
+        document_BKQ == last_BK.unsqueeze(-1),
+        between_BKK,
+    )
 
 
 def recurrent_ssd(
@@ -154,5 +176,7 @@ def recurrent_ssd(
         decay_BH = torch.exp(dt[:, t] * A)
         taken_BHPN = torch.einsum("bhp,bhn->bhpn", x[:, t] * dt[:, t].unsqueeze(-1), B_BTHN[:, t])
         state_BHPN = state_BHPN * decay_BH[..., None, None] + taken_BHPN
-        outputs.append(torch.einsum("bhpn,bhn->bhp", state_BHPN, C_BTHN[:, t]) + x[:, t] * D.unsqueeze(-1))
+        outputs.append(
+            torch.einsum("bhpn,bhn->bhp", state_BHPN, C_BTHN[:, t]) + x[:, t] * D.unsqueeze(-1)
+        )
     return torch.stack(outputs, dim=1)

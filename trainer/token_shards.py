@@ -13,8 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-
-from manifests.errors import CorpusmillError, InputError
+from corpusmill.manifests.errors import CorpusmillError, InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -55,14 +54,18 @@ def is_held_out(document_id: str, eval_fraction: float) -> bool:
     return int.from_bytes(hashed, "big") < eval_fraction * 2.0**64
 
 
-def catalogue(shards: Sequence[Path], sequence_length: int, eval_fraction: float = 0.0) -> Catalogue:
+def catalogue(
+    shards: Sequence[Path], sequence_length: int, eval_fraction: float = 0.0
+) -> Catalogue:
     """Read every shard once: digest, largest token, and how many documents, tokens and padded rows each row group has.
 
     Raises InputError for files that are not token shards, CorpusmillError when there is nothing to train or evaluate on.
     """
     paths = tuple(sorted((Path(shard) for shard in shards), key=lambda path: path.as_posix()))
     if not paths:
-        raise CorpusmillError("there are no token shards to read", "give the Parquet files that the pack stage wrote")
+        raise CorpusmillError(
+            "there are no token shards to read", "give the Parquet files that the pack stage wrote"
+        )
     digest = hashlib.sha256()
     sides: tuple[list[RowGroup], list[RowGroup]] = ([], [])
     largest = 0
@@ -83,7 +86,8 @@ def catalogue(shards: Sequence[Path], sequence_length: int, eval_fraction: float
     training, held_out = sides
     if not any(group.longest > 1 for group in training):
         raise CorpusmillError(
-            f"the {len(paths)} token shards hold nothing to train on", "check the pack stage, or lower eval_fraction"
+            f"the {len(paths)} token shards hold nothing to train on",
+            "check the pack stage, or lower eval_fraction",
         )
     if eval_fraction > 0 and not any(group.longest > 1 for group in held_out):
         raise CorpusmillError(
@@ -91,15 +95,27 @@ def catalogue(shards: Sequence[Path], sequence_length: int, eval_fraction: float
             "raise eval_fraction, or set it to 0 to train without a held-out loss",
         )
     return Catalogue(
-        paths, digest.hexdigest(), largest, tuple(training), tuple(held_out), sequence_length, eval_fraction
+        paths,
+        digest.hexdigest(),
+        largest,
+        tuple(training),
+        tuple(held_out),
+        sequence_length,
+        eval_fraction,
     )
 
 
 def find_shards(folder: Path) -> list[Path]:
     """All Parquet files under a folder (the pack stage's output), in name order; what a stage set aside is not among them."""
     if not folder.is_dir():
-        raise CorpusmillError(f"{folder} is not a folder", "give the output folder of the pack stage")
-    shards = sorted(path for path in folder.rglob("*.parquet") if "excluded" not in path.relative_to(folder).parts)
+        raise CorpusmillError(
+            f"{folder} is not a folder", "give the output folder of the pack stage"
+        )
+    shards = sorted(
+        path
+        for path in folder.rglob("*.parquet")
+        if "excluded" not in path.relative_to(folder).parts
+    )
     if not shards:
         raise CorpusmillError(f"{folder} holds no Parquet files", "run the pack stage first")
     return shards
@@ -110,14 +126,18 @@ def open_shard(path: Path) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(path, memory_map=True)
     except (OSError, pa.ArrowInvalid) as error:
-        raise InputError(f"{path} cannot be read as Parquet ({error})", "run the pack stage again") from error
+        raise InputError(
+            f"{path} cannot be read as Parquet ({error})", "run the pack stage again"
+        ) from error
 
 
 def read_group(file: pq.ParquetFile, path: Path, ordinal: int) -> pa.Table:
     """The row group's COLUMNS. Raises InputError if the file has not all of them."""
     missing = sorted(set(COLUMNS) - set(file.schema_arrow.names))
     if missing:
-        raise InputError(f"{path} has no column {', '.join(missing)}", "give shards that the pack stage wrote")
+        raise InputError(
+            f"{path} has no column {', '.join(missing)}", "give shards that the pack stage wrote"
+        )
     table = file.read_row_group(ordinal, columns=list(COLUMNS), use_threads=False)
     return table.select(list(COLUMNS)).cast(pa.schema(COLUMNS))
 
@@ -126,7 +146,9 @@ def held_out_mask(ids: pa.ChunkedArray, eval_fraction: float) -> "NDArray[np.boo
     """For each document, whether it is held out."""
     if eval_fraction <= 0:
         return np.zeros(len(ids), dtype=np.bool_)
-    return np.array([is_held_out(document_id, eval_fraction) for document_id in ids.to_pylist()], dtype=np.bool_)
+    return np.array(
+        [is_held_out(document_id, eval_fraction) for document_id in ids.to_pylist()], dtype=np.bool_
+    )
 
 
 def padded_rows(lengths: "NDArray[np.int64]", sequence_length: int) -> "NDArray[np.int64]":

@@ -16,17 +16,16 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from corpusmill.manifests.errors import CorpusmillError
+from corpusmill.trainer import checkpoint
+from corpusmill.trainer.config import TrainConfig
+from corpusmill.trainer.data import PackedStream
+from corpusmill.trainer.loader import Batch, BatchLoader, collate
+from corpusmill.trainer.model import HybridModel, initialise
+from corpusmill.trainer.optim import adamw, set_learning_rate
+from corpusmill.trainer.schedule import learning_rate_at
+from corpusmill.trainer.token_shards import catalogue
 from torch import Tensor
-
-from manifests.errors import CorpusmillError
-from trainer import checkpoint
-from trainer.config import TrainConfig
-from trainer.data import PackedStream
-from trainer.loader import Batch, BatchLoader, collate
-from trainer.model import HybridModel, initialise
-from trainer.optim import adamw, set_learning_rate
-from trainer.schedule import learning_rate_at
-from trainer.token_shards import catalogue
 
 
 @dataclass(frozen=True)
@@ -76,10 +75,14 @@ class SummedLoss:
     def __call__(self, batch: Batch) -> Tensor:
         document_ids = batch.document_ids if self.reset_at_documents else None
         hidden_BTD = self.model.hidden(batch.tokens[:, :-1], document_ids)
-        return self._head(hidden_BTD, self.model.lm_head.weight, batch.tokens[:, 1:], batch.loss_mask)
+        return self._head(
+            hidden_BTD, self.model.lm_head.weight, batch.tokens[:, 1:], batch.loss_mask
+        )
 
 
-def _head_loss(hidden_BTD: Tensor, weight: Tensor, targets_BT: Tensor, loss_mask_BT: Tensor) -> Tensor:
+def _head_loss(
+    hidden_BTD: Tensor, weight: Tensor, targets_BT: Tensor, loss_mask_BT: Tensor
+) -> Tensor:
     logits = F.linear(hidden_BTD, weight.to(hidden_BTD.dtype)).float()
     losses = F.cross_entropy(logits.flatten(0, 1), targets_BT.flatten(), reduction="none")
     return (losses * loss_mask_BT.flatten()).sum()
@@ -136,14 +139,20 @@ def train(
             loss, norm = _optimise(model, optimizer, summed_loss, batch.to(device), config)
             done = step + 1
             records.add(done, rate, loss, norm)
-            evaluate_now = done == steps or (config.eval_every is not None and done % config.eval_every == 0)
-            held_out_loss = mean_loss(summed_loss, held_out, device) if held_out and evaluate_now else None
+            evaluate_now = done == steps or (
+                config.eval_every is not None and done % config.eval_every == 0
+            )
+            held_out_loss = (
+                mean_loss(summed_loss, held_out, device) if held_out and evaluate_now else None
+            )
             save_now = done == steps or done % config.checkpoint_every == 0
             if save_now or held_out_loss is not None or done % config.log_every == 0:
                 records.write(held_out_loss)
             if save_now:
                 names = [path.name for path in corpus.shards]
-                start = checkpoint.save(checkpoints, model, optimizer, config, done, corpus.digest, names)
+                start = checkpoint.save(
+                    checkpoints, model, optimizer, config, done, corpus.digest, names
+                )
     assert start is not None
     tokens = steps * config.batch_size * config.sequence_length
     documents = stream.documents_before(steps * config.batch_size)
@@ -154,13 +163,22 @@ def train(
 @torch.no_grad()
 def mean_loss(summed_loss: SummedLoss, batches: Sequence[Batch], device: torch.device) -> float:
     """The mean loss in nats per counted target over some batches. Waits for the device."""
-    sums = torch.stack([torch.stack([summed_loss(batch.to(device)), batch.targets.to(device)]) for batch in batches])
+    sums = torch.stack(
+        [
+            torch.stack([summed_loss(batch.to(device)), batch.targets.to(device)])
+            for batch in batches
+        ]
+    )
     total, targets = sums.sum(0).tolist()
     return total / max(1.0, targets)
 
 
 def _optimise(
-    model: HybridModel, optimizer: torch.optim.Optimizer, summed_loss: SummedLoss, batch: Batch, config: TrainConfig
+    model: HybridModel,
+    optimizer: torch.optim.Optimizer,
+    summed_loss: SummedLoss,
+    batch: Batch,
+    config: TrainConfig,
 ) -> tuple[Tensor, Tensor]:
     """One optimiser step; loss and gradient norm as scalars on the device.
 
@@ -179,7 +197,11 @@ def _optimise(
 
 
 def _build_model(config: TrainConfig, device: torch.device) -> HybridModel:
-    dtype = config.dtype if config.dtype != "auto" else ("bfloat16" if device.type == "cuda" else "float32")
+    dtype = (
+        config.dtype
+        if config.dtype != "auto"
+        else ("bfloat16" if device.type == "cuda" else "float32")
+    )
     with torch.device("meta"):
         model = HybridModel(config.model, getattr(torch, dtype))
     model.to_empty(device=device)
@@ -199,10 +221,14 @@ def _held_out_batches(config: TrainConfig, corpus_stream: PackedStream) -> list[
     """The held-out rows in batches of the training shape (one compiled form serves both); always the same rows."""
     if config.eval_fraction == 0:
         return []
-    stream = PackedStream(corpus_stream.corpus, config.seed, config.pack, config.shuffle_window, held_out=True)
+    stream = PackedStream(
+        corpus_stream.corpus, config.seed, config.pack, config.shuffle_window, held_out=True
+    )
     rows = config.rows_in_memory
     count = max(1, min(config.eval_sequences, stream.epoch_rows) // rows)
-    return [collate(stream.row(batch * rows + row) for row in range(rows)) for batch in range(count)]
+    return [
+        collate(stream.row(batch * rows + row) for row in range(rows)) for batch in range(count)
+    ]
 
 
 class _Records:
@@ -225,7 +251,11 @@ class _Records:
         self._since = time.perf_counter()
         kept = []
         if path.exists():
-            kept = [line for line in path.read_text(encoding="utf-8").splitlines() if _step_of(line) <= first]
+            kept = [
+                line
+                for line in path.read_text(encoding="utf-8").splitlines()
+                if _step_of(line) <= first
+            ]
         rewritten = path.with_suffix(".rewritten")
         rewritten.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
         rewritten.replace(path)
@@ -249,7 +279,9 @@ class _Records:
                         "checkpoints up to here are sound",
                     )
                 last = step == self._waiting[-1][0]
-                self.last = StepRecord(step, self.steps, loss, rate, norm, speed, held_out_loss if last else None)
+                self.last = StepRecord(
+                    step, self.steps, loss, rate, norm, speed, held_out_loss if last else None
+                )
                 file.write(json.dumps(asdict(self.last)) + "\n")
                 if self.on_step is not None:
                     self.on_step(self.last)

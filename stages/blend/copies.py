@@ -9,18 +9,17 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from corpusmill.manifests import storage
+from corpusmill.manifests.receipt import Counts
+from corpusmill.manifests.schema import DOCUMENT, EXCLUSION, extended, seed_for
+from corpusmill.manifests.shard import Shard, read_parquet
+from corpusmill.stages.blend.plan import PLAN
+from corpusmill.stages.blend.settings import BlendSettings
+from corpusmill.stages.contract import DOCUMENTS, EXCLUDED
+from corpusmill.stages.quota import WEIGHED
+from corpusmill.stages.readers.documents import count_reasons, read_documents
+from corpusmill.stages.shuffle.streams import DESTINATION, Spreader, read_spread
 from numpy.typing import NDArray
-
-from manifests import storage
-from manifests.receipt import Counts
-from manifests.schema import DOCUMENT, EXCLUSION, extended, seed_for
-from manifests.shard import Shard, read_parquet
-from stages.blend.plan import PLAN
-from stages.blend.settings import BlendSettings
-from stages.contract import DOCUMENTS, EXCLUDED
-from stages.documents import count_reasons, read_documents
-from stages.draw import WEIGHED
-from stages.spread import DESTINATION, Spreader, read_spread
 
 BLEND_SOURCE = pa.field("blend_source", pa.string())
 EPOCH = pa.field("epoch", pa.int16())  # tells the copies of a document apart
@@ -50,7 +49,9 @@ def spread_copies(config: BlendSettings, claimants: Claimants, shard: Shard) -> 
     names = sorted(config.sources)
     label = pa.array([*names, None], pa.string())  # the last is also the place of group -1
     whole = np.array([*(plan["sources"][name]["whole_epochs"] for name in names), 0])
-    threshold = np.array([*(int(plan["sources"][name]["threshold"], 16) for name in names), 0], dtype=np.uint64)
+    threshold = np.array(
+        [*(int(plan["sources"][name]["threshold"], 16) for name in names), 0], dtype=np.uint64
+    )
     weighed = pa.concat_tables([WEIGHED.empty_table(), *read_parquet(shard.inputs[1])])
     row_of = weighed["row"].to_numpy()
     account = Counts(NAME)
@@ -67,9 +68,13 @@ def spread_copies(config: BlendSettings, claimants: Claimants, shard: Shard) -> 
         for start in range(0, len(rows), COPIES_AT_ONCE):
             some = slice(start, start + COPIES_AT_ONCE)
             taken = claims.take(pa.array(rows[some]))
-            documents = table.select(DOCUMENT.names).take(pa.array(taken["row"].to_numpy() - offset))
+            documents = table.select(DOCUMENT.names).take(
+                pa.array(taken["row"].to_numpy() - offset)
+            )
             source = label.take(pa.array(group[rows[some]] % len(label)))
-            copied = _copies(documents, taken, source, copy[some], pa.array(~drawn[some]), config.seed)
+            copied = _copies(
+                documents, taken, source, copy[some], pa.array(~drawn[some]), config.seed
+            )
             target = (copied["order"].to_numpy() % plan["shards"]).astype(np.int32)
             output.write(copied.append_column(DESTINATION, pa.array(target)))
         account.rows_in += len(rows)
@@ -81,11 +86,18 @@ def spread_copies(config: BlendSettings, claimants: Claimants, shard: Shard) -> 
 
 
 def _copies(
-    documents: pa.Table, claims: pa.Table, source: pa.Array, copy: NDArray[np.int64], dropped: pa.Array, seed: int
+    documents: pa.Table,
+    claims: pa.Table,
+    source: pa.Array,
+    copy: NDArray[np.int64],
+    dropped: pa.Array,
+    seed: int,
 ) -> pa.Table:
     """Rows of `SPREAD`: one for each copy, with its epoch and its place in the order, or for a dropped document its reason."""
     identity = zip(source.to_pylist(), documents["id"].to_pylist(), copy.tolist(), strict=True)
-    order = np.fromiter((seed_for("order", seed, str(name), *rest) for name, *rest in identity), dtype=np.int64)
+    order = np.fromiter(
+        (seed_for("order", seed, str(name), *rest) for name, *rest in identity), dtype=np.int64
+    )
     wanted_by = pc.if_else(dropped, pc.binary_join_element_wise("source=", source, ""), None)
     columns = {name: documents[name] for name in DOCUMENT.names} | {
         "text": pc.if_else(dropped, None, documents["text"]),
@@ -95,7 +107,9 @@ def _copies(
         "epoch": pc.if_else(dropped, None, pa.array(copy.astype(np.int16))),
         "order": order,
         "stage": pc.if_else(dropped, pa.scalar(NAME), None),
-        "reason": pc.if_else(dropped, pc.coalesce(claims["reason"], pa.scalar(f"{NAME}.over_quota")), None),
+        "reason": pc.if_else(
+            dropped, pc.coalesce(claims["reason"], pa.scalar(f"{NAME}.over_quota")), None
+        ),
         "detail": pc.coalesce(claims["detail"], wanted_by),
     }
     return pa.table([columns[name] for name in SPREAD.names], schema=SPREAD)
@@ -110,7 +124,9 @@ def merge(shard: Shard) -> list[Counts]:
     parts = [read_spread(artifact, int(shard.name)) for artifact in shard.inputs]
     # A shard may hold more than 2 GB of text; and an id may repeat, whose rows need an order all the same.
     wide = SPREAD.set(SPREAD.get_field_index("text"), pa.field("text", pa.large_string()))
-    table = pa.concat_tables([wide.empty_table(), *(part.cast(wide) for part in parts if part is not None)])
+    table = pa.concat_tables(
+        [wide.empty_table(), *(part.cast(wide) for part in parts if part is not None)]
+    )
     table = table.combine_chunks()
     keys = ("order", "blend_source", "id", "epoch", "text", "url")
     seen: set[tuple[str, int]] = set()

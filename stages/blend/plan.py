@@ -4,14 +4,16 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from manifests.receipt import Counts
-from manifests.shard import Shard, read_parquet
-from stages.blend.quotas import Quota, Supply, exact
-from stages.blend.settings import BlendSettings
-from stages.draw import Weights, draw
+from corpusmill.manifests.receipt import Counts
+from corpusmill.manifests.shard import Shard, read_parquet
+from corpusmill.stages.blend.quotas import Quota, Supply, exact
+from corpusmill.stages.blend.settings import BlendSettings
+from corpusmill.stages.quota import Weights, draw
 
 PLAN = "plan.json"
-SHARD_BYTES = 256 << 20  # of text in an output shard, unless the blend says how many shards there are
+SHARD_BYTES = (
+    256 << 20
+)  # of text in an output shard, unless the blend says how many shards there are
 
 
 def supplies_of(config: BlendSettings, counted: Mapping[str, Counts]) -> dict[str, Supply]:
@@ -41,7 +43,12 @@ def write_plan(
     draws = draw(read, {group: epochs[name][1] for group, name in enumerate(names)})
     sources: dict[str, dict[str, Any]] = {}
     for group, name in enumerate(names):
-        source, available, (whole, _), drawn = config.sources[name], supply[name], epochs[name], draws[group]
+        source, available, (whole, _), drawn = (
+            config.sources[name],
+            supply[name],
+            epochs[name],
+            draws[group],
+        )
         taken = whole * available.tokens + drawn.weight
         sources[name] = {
             "category": source.category,
@@ -62,7 +69,9 @@ def write_plan(
     categories: dict[str, dict[str, Any]] = {}
     for record in sources.values():
         record["share"] = record["tokens"] / total if total else 0.0
-        sums = categories.setdefault(record["category"], {"tokens": 0, "asked_share": 0.0, "share": 0.0})
+        sums = categories.setdefault(
+            record["category"], {"tokens": 0, "asked_share": 0.0, "share": 0.0}
+        )
         for key in sums:
             sums[key] += record[key]
     plan = {
@@ -74,5 +83,9 @@ def write_plan(
         "sources": sources,
         "categories": categories,
     }
-    shard.file("work/plan", PLAN, (json.dumps(plan, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())
+    shard.file(
+        "work/plan",
+        PLAN,
+        (json.dumps(plan, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode(),
+    )
     return [Counts("blend")]

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from manifests.errors import RecipeError
+from corpusmill.manifests.errors import RecipeError
 
 MOST_EPOCHS = 30_000  # the epoch column is narrow
 
@@ -69,7 +69,9 @@ def allot(supplies: Mapping[str, Supply], tokens: int | None) -> dict[str, Quota
     """
     weights = sum((supply.weight for supply in supplies.values()), Fraction(0))
     if not weights:
-        raise RecipeError("every weight of the blend is 0", "give at least one source a weight above 0")
+        raise RecipeError(
+            "every weight of the blend is 0", "give at least one source a weight above 0"
+        )
     for name, supply in supplies.items():
         if supply.weight and not supply.tokens:
             raise RecipeError(
@@ -77,15 +79,25 @@ def allot(supplies: Mapping[str, Supply], tokens: int | None) -> dict[str, Quota
                 "check its input and its levels, kinds and prompts, or set its weight to 0",
             )
     remaining = largest_total(supplies) if tokens is None else Fraction(tokens)
-    given: dict[str, Fraction] = {name: Fraction(0) for name, supply in supplies.items() if not supply.weight}
+    given: dict[str, Fraction] = {
+        name: Fraction(0) for name, supply in supplies.items() if not supply.weight
+    }
     capped: set[str] = set()
     while len(given) < len(supplies):
-        open_weight = sum((supply.weight for name, supply in supplies.items() if name not in given), Fraction(0))
+        open_weight = sum(
+            (supply.weight for name, supply in supplies.items() if name not in given), Fraction(0)
+        )
         asked = {
-            name: remaining * supply.weight / open_weight for name, supply in supplies.items() if name not in given
+            name: remaining * supply.weight / open_weight
+            for name, supply in supplies.items()
+            if name not in given
         }
         limits = {name: supplies[name].limit for name in asked}
-        over = {name: limit for name, limit in limits.items() if limit is not None and asked[name] > limit}
+        over = {
+            name: limit
+            for name, limit in limits.items()
+            if limit is not None and asked[name] > limit
+        }
         given |= over or asked
         capped |= set(over)
         remaining -= sum(over.values(), Fraction(0))
@@ -96,5 +108,6 @@ def allot(supplies: Mapping[str, Supply], tokens: int | None) -> dict[str, Quota
                 f"set its max_epochs, or ask for fewer tokens: at most {MOST_EPOCHS} epochs are possible",
             )
     return {
-        name: Quota(supply.weight / weights, int(given[name]), name in capped) for name, supply in supplies.items()
+        name: Quota(supply.weight / weights, int(given[name]), name in capped)
+        for name, supply in supplies.items()
     }

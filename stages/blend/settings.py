@@ -4,10 +4,10 @@ import math
 from dataclasses import field
 from typing import Literal
 
-from manifests.config import config
-from manifests.errors import RecipeError
-from manifests.schema import LEVELS
-from stages.readers import ReaderSettings
+from corpusmill.manifests.config import config
+from corpusmill.manifests.errors import RecipeError
+from corpusmill.manifests.schema import LEVELS
+from corpusmill.stages.readers import ReaderSettings
 
 
 @config
@@ -37,7 +37,9 @@ class BlendSource:
             )
         unknown = sorted(set(self.levels) - set(LEVELS))
         if unknown:
-            raise RecipeError(f"there is no level {unknown[0]!r}", f"the levels are {', '.join(LEVELS)}")
+            raise RecipeError(
+                f"there is no level {unknown[0]!r}", f"the levels are {', '.join(LEVELS)}"
+            )
 
 
 @config
@@ -59,7 +61,9 @@ class BlendSettings:
     def __post_init__(self) -> None:
         if not self.sources:
             raise RecipeError("the blend has no sources", "name at least one under sources")
-        if (self.tokens is not None and self.tokens < 1) or (self.shards is not None and self.shards < 1):
+        if (self.tokens is not None and self.tokens < 1) or (
+            self.shards is not None and self.shards < 1
+        ):
             raise RecipeError(
                 f"the blend has tokens {self.tokens} and shards {self.shards}",
                 "give positive numbers, or leave them out",

@@ -7,10 +7,10 @@ Documents are taken whole. One that is taken e times appears in epochs 0 to e-1;
 
     measure  each input file: tokens and key of every document, which sources claim it          (narrow tables)
     plan     quotas from the sums, then for each source the exact key at which its quota ends    (plan.json)
-    spread   each input file: copies of its documents, sorted by the output shard that a hash names  (`stages.spread`)
+    spread   each input file: copies of its documents, sorted by the output shard that a hash names  (`stages.shuffle.streams`)
     blend    each output shard: its rows from everywhere, in the order of a hash
 
-Where these are many a pass `collect-spread` comes between, so that no output shard opens them all (`stages.exchange`).
+Where these are many a pass `collect-spread` comes between, so that no output shard opens them all (`stages.shuffle.exchange`).
 
 The account: `rows_in` counts a document once for each copy taken and once if none is; a document that no source wants
 (`blend.not_selected`), that is over its source's quota (`blend.over_quota`) or has no text (`blend.empty`) is excluded. Excluded rows
@@ -25,24 +25,23 @@ from typing import Any, ClassVar
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from corpusmill.manifests import storage
+from corpusmill.manifests.config import config
+from corpusmill.manifests.errors import RecipeError
+from corpusmill.manifests.receipt import Counts
+from corpusmill.manifests.shard import Shard
+from corpusmill.manifests.storage import Artifact
+from corpusmill.stages.blend.copies import UNCLAIMED, Claimants, merge, read_claimed, spread_copies
+from corpusmill.stages.blend.plan import supplies_of, write_plan
+from corpusmill.stages.blend.quotas import allot
+from corpusmill.stages.blend.settings import BlendSettings, BlendSource
+from corpusmill.stages.contract import Inputs, Pass, Passes
+from corpusmill.stages.quota import WEIGHED, keys_of
+from corpusmill.stages.readers.documents import count_reasons
+from corpusmill.stages.shuffle.exchange import exchange
+from corpusmill.stages.shuffle.streams import Spread
+from corpusmill.stages.tokenizer import loaded as tokens
 from numpy.typing import NDArray
-
-from manifests import storage
-from manifests.config import config
-from manifests.errors import RecipeError
-from manifests.receipt import Counts
-from manifests.shard import Shard
-from manifests.storage import Artifact
-from stages import tokens
-from stages.blend.copies import UNCLAIMED, Claimants, merge, read_claimed, spread_copies
-from stages.blend.plan import supplies_of, write_plan
-from stages.blend.quotas import allot
-from stages.blend.settings import BlendSettings, BlendSource
-from stages.contract import Inputs, Pass, Passes
-from stages.documents import count_reasons
-from stages.draw import WEIGHED, keys_of
-from stages.exchange import exchange
-from stages.spread import Spread
 
 
 @config
@@ -61,7 +60,10 @@ class Blend(BlendSettings):
     def passes(self, inputs: Inputs) -> Passes:
         files = _files(self, inputs)
         claimants = tuple(sorted({names for _, names in files.values()}))
-        named = {f"{claimants.index(names)}-{name}": artifact for name, (artifact, names) in files.items()}
+        named = {
+            f"{claimants.index(names)}-{name}": artifact
+            for name, (artifact, names) in files.items()
+        }
         measured = yield Pass(
             name="measure",
             shards={name: (artifact,) for name, artifact in named.items()},
@@ -125,7 +127,9 @@ def _measure(config: Blend, claimants: Claimants, shard: Shard) -> list[Counts]:
         for table in tables:
             sizes = pc.fill_null(pc.binary_length(table["text"]), 0).to_numpy().astype(np.int64)
             usable = pc.is_null(table["reason"]).to_numpy() & (sizes > 0)
-            claims = {group_of[name]: usable & _wanted(config.sources[name], table) for name in names}
+            claims = {
+                group_of[name]: usable & _wanted(config.sources[name], table) for name in names
+            }
             claimed = np.logical_or.reduce(list(claims.values()))
             counts = _token_counts(config, table, claimed)
             keys = keys_of(table["id"].to_pylist(), config.seed)
@@ -143,16 +147,23 @@ def _measure(config: Blend, claimants: Claimants, shard: Shard) -> list[Counts]:
                 account = accounts[group]
                 account.rows_in += len(rows)
                 if group == UNCLAIMED:
-                    reasons = [_reason(table["reason"][row].as_py(), sizes[row]) for row in rows.tolist()]
+                    reasons = [
+                        _reason(table["reason"][row].as_py(), sizes[row]) for row in rows.tolist()
+                    ]
                     columns |= {"reason": reasons, "detail": table["detail"].take(pa.array(rows))}
                     count_reasons(account, reasons)
                 else:
                     account.kept += len(rows)
                     account.tokens += int(counts[rows].sum(dtype=np.int64))
                     account.text_bytes += int(sizes[rows].sum())
-                part = {field.name: columns.get(field.name, pa.nulls(len(rows), field.type)) for field in WEIGHED}
+                part = {
+                    field.name: columns.get(field.name, pa.nulls(len(rows), field.type))
+                    for field in WEIGHED
+                }
                 written.append(pa.table(part, schema=WEIGHED))
-            output.write(pa.concat_tables(written).sort_by([("row", "ascending"), ("group", "ascending")]))
+            output.write(
+                pa.concat_tables(written).sort_by([("row", "ascending"), ("group", "ascending")])
+            )
             offset += table.num_rows
             shard.report(offset)
     return list(accounts.values())
@@ -160,7 +171,11 @@ def _measure(config: Blend, claimants: Claimants, shard: Shard) -> list[Counts]:
 
 def _wanted(source: BlendSource, table: pa.Table) -> NDArray[np.bool_]:
     wanted = np.ones(table.num_rows, dtype=bool)
-    for column, choice in (("level", source.levels), ("kind", source.kinds), ("prompt", source.prompts)):
+    for column, choice in (
+        ("level", source.levels),
+        ("kind", source.kinds),
+        ("prompt", source.prompts),
+    ):
         if choice:
             wanted &= pc.is_in(table[column], value_set=pa.array(choice)).to_numpy()
     return wanted
@@ -185,5 +200,7 @@ def _token_counts(config: Blend, table: pa.Table, wanted: NDArray[np.bool_]) -> 
                 f"document {table['id'][int(rows[0])]} has no n_tokens",
                 "set the blend's tokenizer: weights are shares of tokens",
             )
-        counts[rows] = tokens.load(config.tokenizer).count(table["text"].take(pa.array(rows)).to_pylist())
+        counts[rows] = tokens.load(config.tokenizer).count(
+            table["text"].take(pa.array(rows)).to_pylist()
+        )
     return counts

@@ -20,9 +20,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-
-from classifiers import model_file
-from classifiers.buckets import (
+from corpusmill.classifiers import model_file
+from corpusmill.classifiers.buckets import (
     LEVEL_BORDERS,
     Histogram,
     bucket_of,
@@ -31,18 +30,18 @@ from classifiers.buckets import (
     level_of,
     merged,
 )
-from classifiers.embedding import EmbeddingScorer
-from classifiers.scorer import ScorerConfig, readable_texts
-from classifiers.thresholds import FILE_NAME, Thresholds, read_thresholds, to_bytes
-from manifests import storage
-from manifests.config import config
-from manifests.errors import ModelError, RecipeError
-from manifests.receipt import Counts
-from manifests.schema import EXCLUSION, LEVELS, conform, excluded, extended
-from manifests.shard import ParquetOutput, Shard, read_parquet, schema_of
-from manifests.storage import Artifact
-from stages.contract import DOCUMENTS, EXCLUDED, Inputs, Pass, Passes
-from stages.documents import count_reasons, input_shards
+from corpusmill.classifiers.embedding import EmbeddingScorer
+from corpusmill.classifiers.scorer import ScorerConfig, readable_texts
+from corpusmill.classifiers.thresholds import FILE_NAME, Thresholds, read_thresholds, to_bytes
+from corpusmill.manifests import storage
+from corpusmill.manifests.config import config
+from corpusmill.manifests.errors import ModelError, RecipeError
+from corpusmill.manifests.receipt import Counts
+from corpusmill.manifests.schema import EXCLUSION, LEVELS, conform, excluded, extended
+from corpusmill.manifests.shard import ParquetOutput, Shard, read_parquet, schema_of
+from corpusmill.manifests.storage import Artifact
+from corpusmill.stages.contract import DOCUMENTS, EXCLUDED, Inputs, Pass, Passes
+from corpusmill.stages.readers.documents import count_reasons, input_shards
 
 BATCH_ROWS = 1024
 LEVEL_ROW_GROUP_BYTES = 16 << 20  # five files are open at a time
@@ -51,7 +50,12 @@ KINDS = ("actual", "synthetic")
 MERGED_AT_ONCE = 64
 
 HISTOGRAM_SCHEMA = pa.schema(
-    [("scorer", pa.string()), ("bin", pa.uint32()), ("documents", pa.int64()), ("text_bytes", pa.int64())]
+    [
+        ("scorer", pa.string()),
+        ("bin", pa.uint32()),
+        ("documents", pa.int64()),
+        ("text_bytes", pa.int64()),
+    ]
 )
 
 
@@ -73,10 +77,16 @@ class Classify:
             raise RecipeError("classify has no scorers", "name at least one under `scorers:`")
         for name in self.scorers:
             if not (name.isidentifier() and name.islower() and name.isascii()):
-                raise RecipeError(f"a scorer is named {name!r}", "use lower-case letters, digits and underscores")
-        if list(self.borders) != sorted(set(self.borders)) or not 0 < self.borders[0] <= self.borders[-1] < 20:
+                raise RecipeError(
+                    f"a scorer is named {name!r}", "use lower-case letters, digits and underscores"
+                )
+        if (
+            list(self.borders) != sorted(set(self.borders))
+            or not 0 < self.borders[0] <= self.borders[-1] < 20
+        ):
             raise RecipeError(
-                f"classify.borders are {list(self.borders)}", "give four ascending buckets within 1 to 19"
+                f"classify.borders are {list(self.borders)}",
+                "give four ascending buckets within 1 to 19",
             )
 
     def adds(self) -> tuple[pa.Field, ...]:
@@ -84,7 +94,10 @@ class Classify:
         return tuple(
             field
             for name in self.scorers
-            for field in (pa.field(f"score_{name}", pa.float32()), pa.field(f"bucket_{name}", pa.uint8()))
+            for field in (
+                pa.field(f"score_{name}", pa.float32()),
+                pa.field(f"bucket_{name}", pa.uint8()),
+            )
         )
 
     def depends_on(self) -> str:
@@ -112,7 +125,10 @@ class Classify:
 
     def passes(self, inputs: Inputs) -> Passes:
         documents = input_shards(inputs.documents, self.name)
-        encodes = any(isinstance(item, EmbeddingScorer) and item.device != "cpu" for item in self.scorers.values())
+        encodes = any(
+            isinstance(item, EmbeddingScorer) and item.device != "cpu"
+            for item in self.scorers.values()
+        )
         scored = yield Pass(
             name="score",
             shards={name: (artifact,) for name, artifact in documents.items()},
@@ -126,13 +142,20 @@ class Classify:
             cut = yield Pass(
                 name="thresholds",
                 shards={"thresholds": scored.outputs(HISTOGRAM)},
-                work=partial(_thresholds, {name: scorer.depends_on() for name, scorer in self.scorers.items()}),
+                work=partial(
+                    _thresholds,
+                    {name: scorer.depends_on() for name, scorer in self.scorers.items()},
+                ),
             )
             (thresholds,) = cut.outputs()
         yield Pass(
             name=self.name,
             shards={
-                name: (documents[name], *(item for item in receipt.outputs if f"/{SCORE}/" in item.path), thresholds)
+                name: (
+                    documents[name],
+                    *(item for item in receipt.outputs if f"/{SCORE}/" in item.path),
+                    thresholds,
+                )
                 for name, receipt in scored.receipts.items()
             },
             work=partial(_assign, self),
@@ -152,7 +175,9 @@ def _score(config: Classify, shard: Shard) -> list[Counts]:
             sizes = pc.fill_null(pc.binary_length(table["text"]), 0).to_numpy().astype(np.int64)
             for name, values in scores.items():
                 counted[name] = _gathered([*counted[name], histogram(values[whole], sizes[whole])])
-            columns = {name: pa.array(values, mask=~np.isfinite(values)) for name, values in scores.items()}
+            columns = {
+                name: pa.array(values, mask=~np.isfinite(values)) for name, values in scores.items()
+            }
             output.write(pa.table({"id": table["id"], **columns}))
             shard.report(output.rows, documents.rows or None)
     with shard.parquet(HISTOGRAM, HISTOGRAM_SCHEMA) as histograms:
@@ -191,7 +216,9 @@ def _thresholds(models: Mapping[str, str], shard: Shard) -> list[Counts]:
         for table in read_parquet(artifact):
             for name in models:
                 rows = table.filter(pc.equal(table["scorer"], name))
-                part = Histogram(*(rows[column].to_numpy() for column in ("bin", "documents", "text_bytes")))
+                part = Histogram(
+                    *(rows[column].to_numpy() for column in ("bin", "documents", "text_bytes"))
+                )
                 counted[name] = _gathered([*counted[name], part])
     found = {}
     for name, model in models.items():
@@ -233,7 +260,10 @@ def _assign(config: Classify, shard: Shard) -> list[Counts]:
             count_reasons(account, dropped["reason"].to_pylist())
             kept = _with_quality(config, kept, edges)
             synthetic = pc.fill_null(pc.equal(kept["kind"], KINDS[1]), False)
-            for kind, rows in ((KINDS[0], kept.filter(pc.invert(synthetic))), (KINDS[1], kept.filter(synthetic))):
+            for kind, rows in (
+                (KINDS[0], kept.filter(pc.invert(synthetic))),
+                (KINDS[1], kept.filter(synthetic)),
+            ):
                 if rows.num_rows and (kind, LEVELS[0]) not in outputs:
                     outputs |= _open_levels(shard, schema, stack, kind)
                 for level in LEVELS if rows.num_rows else ():
@@ -245,10 +275,16 @@ def _assign(config: Classify, shard: Shard) -> list[Counts]:
     return [account]
 
 
-def _open_levels(shard: Shard, schema: pa.Schema, stack: ExitStack, kind: str) -> dict[tuple[str, str], ParquetOutput]:
+def _open_levels(
+    shard: Shard, schema: pa.Schema, stack: ExitStack, kind: str
+) -> dict[tuple[str, str], ParquetOutput]:
     return {
         (kind, level): stack.enter_context(
-            shard.parquet(f"{DOCUMENTS}/level={level}/kind={kind}", schema, row_group_bytes=LEVEL_ROW_GROUP_BYTES)
+            shard.parquet(
+                f"{DOCUMENTS}/level={level}/kind={kind}",
+                schema,
+                row_group_bytes=LEVEL_ROW_GROUP_BYTES,
+            )
         )
         for level in LEVELS
     }
@@ -258,11 +294,15 @@ def _split(config: Classify, table: pa.Table, scored: pa.Table) -> tuple[pa.Tabl
     """(documents with all their scores, excluded rows)."""
     for name in config.scorers:
         table = _with(table, f"score_{name}", scored[name])
-    failed = pa.array(np.any([scored[name].is_null().to_numpy() for name in config.scorers], axis=0))
+    failed = pa.array(
+        np.any([scored[name].is_null().to_numpy() for name in config.scorers], axis=0)
+    )
     dropped = table.filter(failed)
     reasons, details = [], []
     for row, text in enumerate(readable_texts(dropped["text"])):
-        failing = next(name for name in config.scorers if not dropped[f"score_{name}"][row].is_valid)
+        failing = next(
+            name for name in config.scorers if not dropped[f"score_{name}"][row].is_valid
+        )
         if text is None:
             reasons.append("error_classify.no_text")
             details.append("the text is missing or is not UTF-8")
@@ -272,7 +312,9 @@ def _split(config: Classify, table: pa.Table, scored: pa.Table) -> tuple[pa.Tabl
     return table.filter(pc.invert(failed)), excluded(dropped, Classify.name, reasons, details)
 
 
-def _with_quality(config: Classify, table: pa.Table, edges: Mapping[str, tuple[float | None, ...]]) -> pa.Table:
+def _with_quality(
+    config: Classify, table: pa.Table, edges: Mapping[str, tuple[float | None, ...]]
+) -> pa.Table:
     quality = np.zeros(table.num_rows, dtype=np.uint8)
     for name in config.scorers:
         buckets = bucket_of(table[f"score_{name}"].to_numpy(), edges[name])

@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
-
-from stages.kernels.minhash import Scheme, keys_of_signatures, signatures
-from stages.kernels.shingles import Shingles, jaccard
+from corpusmill.stages.columns.compiled import njit
+from corpusmill.stages.dedup.signatures.minhash import Scheme, keys_of_signatures, signatures
+from corpusmill.stages.dedup.signatures.shingles import Shingles, jaccard
 
 UInt64Array = npt.NDArray[np.uint64]
 # A check is not worth its while where the signatures' estimate lies this many standard deviations below the threshold.
@@ -79,7 +78,7 @@ def choose_survivors(
     return Choice(survivor, similarity, int(comparisons))
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _find(parents: Any, node: int) -> int:
     while parents[node] != node:
         parents[node] = parents[parents[node]]
@@ -87,7 +86,7 @@ def _find(parents: Any, node: int) -> int:
     return node
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _unite(left: Any, right: Any, parents: Any) -> None:
     """Union-find with path halving; the least node of a component becomes its root."""
     for i in range(len(left)):
@@ -100,7 +99,7 @@ def _unite(left: Any, right: Any, parents: Any) -> None:
         parents[i] = _find(parents, i)
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _agreement(left: Any, right: Any) -> int:
     same = 0
     for i in range(len(left)):
@@ -108,7 +107,7 @@ def _agreement(left: Any, right: Any) -> int:
     return same
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _choose(
     starts: Any,
     offsets: Any,
@@ -150,7 +149,9 @@ def _choose(
                     seen_by[leaders[place]] = document
                     candidates[found] = leaders[place]
                     found += 1
-            ranks = np.empty(found, dtype=np.int64)  # most agreement first, then the order of survivors
+            ranks = np.empty(
+                found, dtype=np.int64
+            )  # most agreement first, then the order of survivors
             for place in range(found):
                 agreed = _agreement(minima[document], minima[candidates[place]])
                 ranks[place] = (k - agreed) * documents + candidates[place]
@@ -164,7 +165,8 @@ def _choose(
                     continue
                 comparisons += 1
                 similar = jaccard(
-                    hashes[offsets[document] : offsets[document + 1]], hashes[offsets[other] : offsets[other + 1]]
+                    hashes[offsets[document] : offsets[document + 1]],
+                    hashes[offsets[other] : offsets[other + 1]],
                 )
                 if similar >= threshold:
                     survivor[document], similarity[document] = other, similar

@@ -14,10 +14,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-
-from manifests.receipt import Counts
-from manifests.shard import ParquetOutput, Shard
-from stages.dedup.shuffle import UNBOUNDED, read_range, write_by_node, write_by_partition
+from corpusmill.manifests.receipt import Counts
+from corpusmill.manifests.shard import ParquetOutput, Shard
+from corpusmill.stages.shuffle.row_groups import (
+    UNBOUNDED,
+    read_range,
+    write_by_node,
+    write_by_partition,
+)
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -32,7 +36,10 @@ EDGES = pa.schema(  # one row per edge and partition that one of its ends belong
     ]
 )
 CLUSTERS = pa.schema(  # every node of a component; sorted by node
-    [pa.field("node", pa.uint64(), nullable=False), pa.field("component", pa.uint64(), nullable=False)]
+    [
+        pa.field("node", pa.uint64(), nullable=False),
+        pa.field("component", pa.uint64(), nullable=False),
+    ]
 )
 UNSETTLED = "unsettled"
 _MIX_1, _MIX_2 = np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53)
@@ -43,7 +50,7 @@ def unite(partitions: int, where: str, shard: Shard) -> list[Counts]:
 
     The account says how many edges it read, and how many of them did not lead to the least node in sight (`UNSETTLED`).
     """
-    from stages.dedup.clusters import forest
+    from corpusmill.stages.dedup.clusters import forest
 
     node, root = _edges(shard)
     nodes, roots = forest(node, root)
@@ -55,11 +62,13 @@ def unite(partitions: int, where: str, shard: Shard) -> list[Counts]:
 
 def clusters(partitions: int, shard: Shard) -> list[Counts]:
     """Read one partition's settled edges; write `work/clusters`: its nodes and their components (`CLUSTERS`)."""
-    from stages.dedup.clusters import forest
+    from corpusmill.stages.dedup.clusters import forest
 
     nodes, roots = forest(*_edges(shard))
     own = partition_of_node(nodes, partitions) == np.uint32(int(shard.name))
-    with shard.parquet("work/clusters", CLUSTERS, row_group_bytes=UNBOUNDED, passing=True) as output:
+    with shard.parquet(
+        "work/clusters", CLUSTERS, row_group_bytes=UNBOUNDED, passing=True
+    ) as output:
         write_by_node(output, pa.table([nodes[own], roots[own]], schema=CLUSTERS))
     return []
 

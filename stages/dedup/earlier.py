@@ -17,25 +17,29 @@ import json
 import unicodedata
 from typing import TYPE_CHECKING, Any
 
-import numba
 import numpy as np
 import pyarrow as pa
-
-from manifests.errors import RecipeError
-from manifests.receipt import Counts
-from manifests.shard import Shard, read_parquet, schema_of
-from manifests.storage import Artifact
-from stages.dedup.components import CLUSTERS, partition_of_node
-from stages.dedup.match import clustered, write_keys
-from stages.dedup.settings import DedupSettings
-from stages.dedup.shuffle import UNBOUNDED, home_of, node_range, read_range, write_by_partition
-from stages.dedup.synthetic import columns_of, compared_texts, parent_hashes
-from stages.dedup.texts import text_buffers
+from corpusmill.manifests.errors import RecipeError
+from corpusmill.manifests.receipt import Counts
+from corpusmill.manifests.shard import Shard, read_parquet, schema_of
+from corpusmill.manifests.storage import Artifact
+from corpusmill.stages.columns.compiled import njit
+from corpusmill.stages.dedup.components import CLUSTERS, partition_of_node
+from corpusmill.stages.dedup.match import clustered, write_keys
+from corpusmill.stages.dedup.settings import DedupSettings
+from corpusmill.stages.dedup.synthetic import columns_of, compared_texts, parent_hashes
+from corpusmill.stages.dedup.texts import text_buffers
+from corpusmill.stages.shuffle.row_groups import (
+    UNBOUNDED,
+    home_of,
+    node_range,
+    read_range,
+    write_by_partition,
+)
 
 if TYPE_CHECKING:
     import numpy.typing as npt
-
-    from stages.kernels.shingles import Shingles
+    from corpusmill.stages.dedup.signatures.shingles import Shingles
 
 SKETCH = 1024
 SIGNATURES = pa.schema(  # one row per kept document
@@ -43,7 +47,9 @@ SIGNATURES = pa.schema(  # one row per kept document
         pa.field("id", pa.string(), nullable=False),
         pa.field("exact_high", pa.uint64(), nullable=False),
         pa.field("exact_low", pa.uint64(), nullable=False),
-        pa.field("keys", pa.large_list(pa.uint64()), nullable=False),  # of the bands; none where there are no shingles
+        pa.field(
+            "keys", pa.large_list(pa.uint64()), nullable=False
+        ),  # of the bands; none where there are no shingles
         pa.field("shingles", pa.int32(), nullable=False),  # distinct ones
         pa.field("sketch", pa.large_list(pa.uint32()), nullable=False),  # sorted
     ]
@@ -60,7 +66,14 @@ _KIND = b"corpusmill.dedup"
 
 def kind_of(settings: DedupSettings) -> bytes:
     """What two runs must share for their signatures to be compared."""
-    kind = [settings.ngram, *settings.banding, settings.seed, settings.scheme, SKETCH, unicodedata.unidata_version]
+    kind = [
+        settings.ngram,
+        *settings.banding,
+        settings.seed,
+        settings.scheme,
+        SKETCH,
+        unicodedata.unidata_version,
+    ]
     return json.dumps(kind).encode()
 
 
@@ -76,16 +89,20 @@ def check_kind(settings: DedupSettings, signatures: tuple[Artifact, ...]) -> Non
 
 def write_signatures(settings: DedupSettings, shard: Shard) -> list[Counts]:
     """Read one shard of kept documents; write `signatures`: what later runs need of them (`SIGNATURES`)."""
-    from stages.kernels.minhash import keys_of_signatures, signatures
-    from stages.kernels.shingles import exact_hashes, shingle_sets
+    from corpusmill.stages.dedup.signatures.minhash import keys_of_signatures, signatures
+    from corpusmill.stages.dedup.signatures.shingles import exact_hashes, shingle_sets
 
     scheme = settings.make_scheme()
-    with shard.parquet("signatures", SIGNATURES.with_metadata({_KIND: kind_of(settings)})) as output:
+    with shard.parquet(
+        "signatures", SIGNATURES.with_metadata({_KIND: kind_of(settings)})
+    ) as output:
         for table in read_parquet(shard.inputs[0], columns=columns_of(shard.inputs[0])):
             parents = parent_hashes(table)
             exact = exact_hashes(*text_buffers(table["text"])) ^ parents[:, None]
             compared = compared_texts(table, settings.template)
-            sets = shingle_sets(*text_buffers(table["text"] if compared is None else compared), settings.ngram)
+            sets = shingle_sets(
+                *text_buffers(table["text"] if compared is None else compared), settings.ngram
+            )
             keys = keys_of_signatures(signatures(sets, scheme), scheme) ^ parents[:, None]
             size = np.diff(sets.offsets)
             bands = np.concatenate([[0], np.cumsum(np.where(size > 0, scheme.bands, 0))])
@@ -162,7 +179,9 @@ def fall_to_earlier(
         first = {}
         for place in np.lexsort((ids, low, high))[::-1].tolist():
             first[int(high[place]), int(low[place])] = place
-        chosen = np.array([first.get((one, other), -1) for one, other in exact.tolist()], np.int64).reshape(-1)
+        chosen = np.array(
+            [first.get((one, other), -1) for one, other in exact.tolist()], np.int64
+        ).reshape(-1)
     equal = chosen >= 0
     if settings.fuzzy:
         own = np.repeat(np.arange(documents), keys.shape[1])
@@ -177,7 +196,9 @@ def fall_to_earlier(
         order = np.lexsort((rank[pair[1]], -times, pair[0]))
         left, right = pair[0][order], pair[1][order]
         limits = settings.verify_threshold, settings.max_comparisons
-        _fall(left, right, sets.offsets, sets.hashes, *arrays, shingles, *limits, chosen, similarity)
+        _fall(
+            left, right, sets.offsets, sets.hashes, *arrays, shingles, *limits, chosen, similarity
+        )
     return chosen, similarity, equal
 
 
@@ -193,7 +214,7 @@ def _pairs(
     return np.repeat(left_row, counts), right_row[np.repeat(start, counts) + inside]
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _fall(
     left: Any,
     right: Any,
@@ -218,12 +239,14 @@ def _fall(
             continue
         compared += 1
         known = sketches[sketch_offsets[other] : sketch_offsets[other + 1]]
-        found = sketch_similarity(hashes[offsets[document] : offsets[document + 1]], known, shingles[other])
+        found = sketch_similarity(
+            hashes[offsets[document] : offsets[document + 1]], known, shingles[other]
+        )
         if found >= threshold:
             chosen[document], similarity[document] = other, found
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True)
 def sketch_similarity(hashes: Any, sketch: Any, shingles: int) -> float:
     """Jaccard similarity of a set of sorted hashes and one of which `sketch` holds the upper halves, of the least only if it is large."""
     most = len(hashes) + shingles if shingles <= len(sketch) else len(sketch)

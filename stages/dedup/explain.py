@@ -1,7 +1,7 @@
 """Why a document stayed or went: its cluster, its survivor, their similarity, and the passages that the two share.
 
 Everything is read from the stage's own files, `documents/` and `excluded/`; nothing is computed from other documents. The shared passages
-are maximal runs of equal words (as `stages.kernels.word_rule` sees them: case and punctuation do not count) of at least the n-gram's
+are maximal runs of equal words (as `stages.columns.word_rule` sees them: case and punctuation do not count) of at least the n-gram's
 length, longest first, shown as the document has them.
 """
 
@@ -11,16 +11,24 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import pyarrow.compute as pc
-
-from manifests.errors import InputError
-from manifests.manifest import read_manifest
-from manifests.shard import read_parquet, schema_of
-from stages.contract import DOCUMENTS, EXCLUDED
-from stages.kernels.word_rule import DROPPED, SPACE, UNSPACED_CHARACTER, word_tables
+from corpusmill.manifests.errors import InputError
+from corpusmill.manifests.manifest import read_manifest
+from corpusmill.manifests.shard import read_parquet, schema_of
+from corpusmill.stages.columns.word_rule import DROPPED, SPACE, UNSPACED_CHARACTER, word_tables
+from corpusmill.stages.contract import DOCUMENTS, EXCLUDED
 
 SHOWN_MEMBERS, SHOWN_PASSAGES, SHOWN_CHARACTERS = 20, 5, 400
 EARLIER_RUN = "kept by an earlier run"
-_NARROW = ("id", "cluster_id", "cluster_size", "cluster_similarity", "reason", "url", "date", "source")
+_NARROW = (
+    "id",
+    "cluster_id",
+    "cluster_size",
+    "cluster_similarity",
+    "reason",
+    "url",
+    "date",
+    "source",
+)
 
 
 @dataclass(frozen=True)
@@ -64,7 +72,9 @@ def explain(folder: str, document: str) -> Explanation:
     """
     manifest = read_manifest(folder)
     if manifest.verbs[-1] != "dedup":
-        raise InputError(f"{folder} is the output of {manifest.stages[-1]}, not of dedup", "name a dedup folder")
+        raise InputError(
+            f"{folder} is the output of {manifest.stages[-1]}, not of dedup", "name a dedup folder"
+        )
     shards = [artifact.path for artifact in (*manifest.documents(), *manifest.documents(EXCLUDED))]
     document = _whole_id(folder, shards, document)
     own = next(row for path in shards for row in _rows(path, "id", document))
@@ -78,7 +88,9 @@ def explain(folder: str, document: str) -> Explanation:
     else:
         survivor = members[0]
         shared = [] if own is rows[0] else shared_passages(_text(own), _text(rows[0]))
-    return Explanation(_member(own), survivor, own["cluster_size"], members, shared[:SHOWN_PASSAGES])
+    return Explanation(
+        _member(own), survivor, own["cluster_size"], members, shared[:SHOWN_PASSAGES]
+    )
 
 
 def explanation_text(found: Explanation) -> str:
@@ -88,14 +100,18 @@ def explanation_text(found: Explanation) -> str:
         lines = [f"{document.id} stays; {found.size - 1} documents were removed for it"]
     else:
         how = (
-            "its text is the survivor's" if document.reason.endswith("exact") else f"Jaccard {document.similarity:.3f}"
+            "its text is the survivor's"
+            if document.reason.endswith("exact")
+            else f"Jaccard {document.similarity:.3f}"
         )
         lines = [
             f"{document.id} was removed ({document.reason}): {how}",
             f"survivor  {survivor.id}  {f'({EARLIER_RUN})' if survivor.shard == EARLIER_RUN else survivor.url or ''}",
         ]
     lines += ["", f"cluster of {found.size}"]
-    lines += [f"  {m.id}  {m.similarity:.3f}  {m.reason or 'stays':12}  {m.shard}" for m in found.members]
+    lines += [
+        f"  {m.id}  {m.similarity:.3f}  {m.reason or 'stays':12}  {m.shard}" for m in found.members
+    ]
     if found.size > len(found.members):
         lines.append(f"  and {found.size - len(found.members)} more")
     for passage in found.shared:
@@ -117,7 +133,11 @@ def shared_passages(left: str, right: str, ngram: int = 5) -> list[Passage]:
         longest = 0
         for place in places.get(tuple(words[i : i + ngram]), ())[:SHOWN_MEMBERS]:
             length = ngram
-            while words[i + length : i + length + 1] == other[place + length : place + length + 1] != []:
+            while (
+                words[i + length : i + length + 1]
+                == other[place + length : place + length + 1]
+                != []
+            ):
                 length += 1
             longest = max(longest, length)
         if longest:
@@ -153,7 +173,9 @@ def _whole_id(folder: str, shards: list[str], beginning: str) -> str:
         for table in read_parquet(path, columns=["id"]):
             found.update(table["id"].filter(pc.starts_with(table["id"], beginning)).to_pylist())
     if not found:
-        raise InputError(f"{folder} has no document {beginning}", "ids are in the id column of its shards")
+        raise InputError(
+            f"{folder} has no document {beginning}", "ids are in the id column of its shards"
+        )
     if beginning not in found and len(found) > 1:
         raise InputError(f"{beginning} is the beginning of {len(found)} ids", "give more of it")
     return beginning if beginning in found else found.pop()

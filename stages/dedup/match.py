@@ -10,15 +10,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-
-from manifests.receipt import Counts
-from manifests.shard import Shard, read_parquet
-from manifests.storage import Artifact
-from stages.dedup.components import EDGES, write_edges
-from stages.dedup.settings import DedupSettings
-from stages.dedup.shuffle import UNBOUNDED, home_of, node_range, read_range, run_starts, write_by_partition
-from stages.dedup.synthetic import columns_of, compared_texts, parent_hashes
-from stages.dedup.texts import text_buffers
+from corpusmill.manifests.receipt import Counts
+from corpusmill.manifests.shard import Shard, read_parquet
+from corpusmill.manifests.storage import Artifact
+from corpusmill.stages.dedup.components import EDGES, write_edges
+from corpusmill.stages.dedup.settings import DedupSettings
+from corpusmill.stages.dedup.synthetic import columns_of, compared_texts, parent_hashes
+from corpusmill.stages.dedup.texts import text_buffers
+from corpusmill.stages.shuffle.row_groups import (
+    UNBOUNDED,
+    home_of,
+    node_range,
+    read_range,
+    run_starts,
+    write_by_partition,
+)
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -28,14 +34,19 @@ KEYS = pa.schema(  # one row per key of the shard, sorted by key, and so by part
     [
         pa.field("partition", pa.uint32(), nullable=False),
         pa.field("key", pa.uint64(), nullable=False),
-        pa.field("node", pa.uint64(), nullable=False),  # the first of the linked documents of the shard that have it
+        pa.field(
+            "node", pa.uint64(), nullable=False
+        ),  # the first of the linked documents of the shard that have it
     ]
 )
 LOCAL = pa.schema(  # one row per document that is linked with another of its shard, sorted by row
     [pa.field("row", pa.uint64(), nullable=False), pa.field("first", pa.uint64(), nullable=False)]
 )
 EXACT = pa.schema(  # one row per document of the shard: the 128-bit hash of its whole text
-    [pa.field("exact_high", pa.uint64(), nullable=False), pa.field("exact_low", pa.uint64(), nullable=False)]
+    [
+        pa.field("exact_high", pa.uint64(), nullable=False),
+        pa.field("exact_low", pa.uint64(), nullable=False),
+    ]
 )
 SIGN_ROWS = 8192  # documents whose text is looked at in one go
 
@@ -59,11 +70,15 @@ def sign(settings: DedupSettings, partitions: int, shard: Shard) -> list[Counts]
 
 
 def write_keys(
-    shard: Shard, key: "npt.NDArray[np.uint64]", row: "npt.NDArray[np.uint64]", partitions: int, whose: str = ""
+    shard: Shard,
+    key: "npt.NDArray[np.uint64]",
+    row: "npt.NDArray[np.uint64]",
+    partitions: int,
+    whose: str = "",
 ) -> None:
     """Write a shard's keys and its links within itself. key[i] is one of document row[i]'s; rows come in order."""
-    from stages.dedup.clusters import forest
-    from stages.kernels.shingles import sort_hashes
+    from corpusmill.stages.dedup.clusters import forest
+    from corpusmill.stages.dedup.signatures.shingles import sort_hashes
 
     key, row = sort_hashes(key, row)
     starts = run_starts(key)
@@ -73,8 +88,12 @@ def write_keys(
     stands = np.arange(int(row.max(initial=0)) + 1, dtype=np.uint64)
     stands[linked] = firsts
     key, node = key[starts], stands[least] + np.uint64(node_range(home_of(shard.name))[0])
-    with shard.parquet(f"work/sign{whose}", KEYS, row_group_bytes=UNBOUNDED, passing=True) as output:
-        write_by_partition(output, pa.table([partition_of(key, partitions), key, node], schema=KEYS), partitions)
+    with shard.parquet(
+        f"work/sign{whose}", KEYS, row_group_bytes=UNBOUNDED, passing=True
+    ) as output:
+        write_by_partition(
+            output, pa.table([partition_of(key, partitions), key, node], schema=KEYS), partitions
+        )
     with shard.parquet(f"work/local{whose}", LOCAL, passing=True) as output:
         output.write(pa.table([linked, firsts], schema=LOCAL))
 
@@ -82,8 +101,8 @@ def write_keys(
 def match(link_partitions: int, shard: Shard) -> list[Counts]:
     """Read one partition of all shards' keys; write `work/match`: the links between documents that share one, as `EDGES` in
     `link_partitions` partitions."""
-    from stages.dedup.clusters import forest
-    from stages.kernels.shingles import sort_hashes
+    from corpusmill.stages.dedup.clusters import forest
+    from corpusmill.stages.dedup.signatures.shingles import sort_hashes
 
     partition = int(shard.name)
     table = read_range(shard.inputs, "partition", partition, partition + 1, KEYS)
@@ -108,8 +127,12 @@ def clustered(
     """
     inside = pa.concat_tables([LOCAL.empty_table(), *read_parquet(local)])
     node = np.concatenate([inside["row"].to_numpy() + np.uint64(first), linked["node"].to_numpy()])
-    stands = np.concatenate([inside["first"].to_numpy() + np.uint64(first), linked["node"].to_numpy()])
-    node, places = np.unique(node, return_index=True)  # a node in both is the first of its local component
+    stands = np.concatenate(
+        [inside["first"].to_numpy() + np.uint64(first), linked["node"].to_numpy()]
+    )
+    node, places = np.unique(
+        node, return_index=True
+    )  # a node in both is the first of its local component
     stands = stands[places]
     roots, component = linked["node"].to_numpy(), linked["component"].to_numpy()
     if not len(roots):
@@ -136,15 +159,17 @@ def _keys(
     settings: DedupSettings, table: pa.Table
 ) -> "tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64], npt.NDArray[np.uint64]]":
     """Keys and the documents that have them, ordered by document; and the exact hashes of all: uint64[documents, 2]."""
-    from stages.kernels import minhash
-    from stages.kernels.shingles import exact_hashes
+    from corpusmill.stages.dedup.signatures import minhash
+    from corpusmill.stages.dedup.signatures.shingles import exact_hashes
 
     texts = table["text"]
     compared = compared_texts(table, settings.template)
     bands, _ = settings.banding
     if settings.fuzzy:
         found, exact, counts = minhash.band_keys(
-            *text_buffers(texts if compared is None else compared), settings.ngram, settings.make_scheme()
+            *text_buffers(texts if compared is None else compared),
+            settings.ngram,
+            settings.make_scheme(),
         )
         if compared is not None:
             exact = exact_hashes(*text_buffers(texts))
@@ -153,7 +178,9 @@ def _keys(
         found, exact = np.zeros((len(texts), 0), np.uint64), exact_hashes(*text_buffers(texts))
         wanted = np.zeros((len(texts), 0), bool)
     if settings.exact:
-        found = np.concatenate([exact[:, :1], found], axis=1)  # half the hash finds them, the whole of it decides
+        found = np.concatenate(
+            [exact[:, :1], found], axis=1
+        )  # half the hash finds them, the whole of it decides
         wanted = np.concatenate([np.ones((len(texts), 1), bool), wanted], axis=1)
     found ^= parent_hashes(table)[:, None]
     document = np.repeat(np.arange(len(texts), dtype=np.uint64)[:, None], found.shape[1], axis=1)

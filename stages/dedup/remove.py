@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-
-from manifests.receipt import Counts
-from manifests.schema import EXCLUSION, excluded, extended
-from manifests.shard import Shard, read_parquet, schema_of
-from manifests.storage import Artifact
-from stages.contract import DOCUMENTS, EXCLUDED
-from stages.dedup.resolve import COPIES, DECISIONS, EXACT_REASON
-from stages.dedup.settings import CLUSTER_COLUMNS, DedupSettings
-from stages.dedup.shuffle import home_of, node_range, read_range
+from corpusmill.manifests.receipt import Counts
+from corpusmill.manifests.schema import EXCLUSION, excluded, extended
+from corpusmill.manifests.shard import Shard, read_parquet, schema_of
+from corpusmill.manifests.storage import Artifact
+from corpusmill.stages.contract import DOCUMENTS, EXCLUDED
+from corpusmill.stages.dedup.resolve import COPIES, DECISIONS, EXACT_REASON
+from corpusmill.stages.dedup.settings import CLUSTER_COLUMNS, DedupSettings
+from corpusmill.stages.shuffle.row_groups import home_of, node_range, read_range
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -32,13 +31,17 @@ def remove(settings: DedupSettings, shard: Shard) -> list[Counts]:
     document, copies, *resolved = shard.inputs
     first, end = node_range(home_of(shard.name))
     name = shard.name.split("-", 1)[1]
-    decisions = _for_every_copy(read_range(resolved, "node", first, end, DECISIONS).sort_by("node"), copies)
+    decisions = _for_every_copy(
+        read_range(resolved, "node", first, end, DECISIONS).sort_by("node"), copies
+    )
     row = decisions["node"].to_numpy() - np.uint64(first)
     schema = extended(*CLUSTER_COLUMNS, of=schema_of(document))
     counts = Counts(settings.name)
     with (
         shard.parquet(DOCUMENTS, schema, name=name, level=LEVEL) as kept_output,
-        shard.parquet(EXCLUDED, extended(*EXCLUSION, of=schema), name=name, level=LEVEL) as excluded_output,
+        shard.parquet(
+            EXCLUDED, extended(*EXCLUSION, of=schema), name=name, level=LEVEL
+        ) as excluded_output,
     ):
         for table in read_parquet(document):
             begin = counts.rows_in
@@ -51,7 +54,9 @@ def remove(settings: DedupSettings, shard: Shard) -> list[Counts]:
             kept_output.write(kept)
             counts.kept += kept.num_rows
             counts.text_bytes += pc.sum(pc.binary_length(kept["text"])).as_py() or 0
-            counts.tokens += (pc.sum(kept["n_tokens"]).as_py() or 0) if "n_tokens" in kept.column_names else 0
+            counts.tokens += (
+                (pc.sum(kept["n_tokens"]).as_py() or 0) if "n_tokens" in kept.column_names else 0
+            )
             reasons = reason.drop_null().to_pylist()
             for code, number in sorted(Counter(reasons).items()):
                 counts.excluded[code] = counts.excluded.get(code, 0) + number
@@ -68,12 +73,16 @@ def _for_every_copy(decisions: pa.Table, copies: Artifact) -> pa.Table:
         return decisions
     place = np.searchsorted(decisions["node"].to_numpy(), followers["head"].to_numpy())
     same = decisions.take(pa.array(place)).set_column(0, DECISIONS.field("node"), followers["node"])
-    reason = pc.coalesce(same["reason"], pa.scalar(EXACT_REASON))  # where the head stays, it stays for its copies too
+    reason = pc.coalesce(
+        same["reason"], pa.scalar(EXACT_REASON)
+    )  # where the head stays, it stays for its copies too
     same = same.set_column(DECISIONS.get_field_index("reason"), DECISIONS.field("reason"), reason)
     return pa.concat_tables([decisions, same.cast(DECISIONS)]).sort_by("node")
 
 
-def _decided(table: pa.Table, decisions: pa.Table, row: "npt.NDArray[np.uint64]") -> tuple[pa.Table, pa.ChunkedArray]:
+def _decided(
+    table: pa.Table, decisions: pa.Table, row: "npt.NDArray[np.uint64]"
+) -> tuple[pa.Table, pa.ChunkedArray]:
     """The table with its cluster columns, and the reason of each row; row: which rows the decisions are about."""
     place = np.full(table.num_rows, -1, dtype=np.int64)
     place[row.astype(np.int64)] = np.arange(len(row))
@@ -85,7 +94,11 @@ def _decided(table: pa.Table, decisions: pa.Table, row: "npt.NDArray[np.uint64]"
     }
     for name, values in columns.items():
         index = table.schema.get_field_index(name)
-        table = table.append_column(name, values) if index < 0 else table.set_column(index, name, values)
+        table = (
+            table.append_column(name, values)
+            if index < 0
+            else table.set_column(index, name, values)
+        )
     return table, taken["reason"]
 
 

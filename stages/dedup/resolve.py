@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-
-from manifests.receipt import Counts
-from manifests.shard import Shard, read_parquet
-from stages.dedup.components import CLUSTERS, partition_of_node
-from stages.dedup.earlier import EARLIER, fall_to_earlier
-from stages.dedup.match import EXACT, clustered
-from stages.dedup.settings import DedupSettings
-from stages.dedup.shuffle import (
+from corpusmill.manifests.receipt import Counts
+from corpusmill.manifests.shard import Shard, read_parquet
+from corpusmill.stages.dedup.components import CLUSTERS, partition_of_node
+from corpusmill.stages.dedup.earlier import EARLIER, fall_to_earlier
+from corpusmill.stages.dedup.match import EXACT, clustered
+from corpusmill.stages.dedup.settings import DedupSettings
+from corpusmill.stages.dedup.synthetic import columns_of, compared_texts, parent_hashes
+from corpusmill.stages.dedup.texts import text_buffers
+from corpusmill.stages.shuffle.row_groups import (
     UNBOUNDED,
     home_of,
     node_range,
@@ -26,43 +27,48 @@ from stages.dedup.shuffle import (
     write_by_node,
     write_by_partition,
 )
-from stages.dedup.synthetic import columns_of, compared_texts, parent_hashes
-from stages.dedup.texts import text_buffers
 
 if TYPE_CHECKING:
     import numpy.typing as npt
-
-    from stages.kernels.shingles import Shingles
+    from corpusmill.stages.dedup.signatures.shingles import Shingles
 
     Rows = npt.NDArray[np.int64]
 
-MEMBERS = pa.schema(  # one row per distinct text of a candidate cluster and shard, sorted by partition
-    [
-        pa.field("partition", pa.uint32(), nullable=False),
-        pa.field("component", pa.uint64(), nullable=False),
-        pa.field("node", pa.uint64(), nullable=False),
-        pa.field("id", pa.string(), nullable=False),
-        pa.field("exact_high", pa.uint64(), nullable=False),  # the 128-bit hash of the whole text
-        pa.field("exact_low", pa.uint64(), nullable=False),
-        pa.field("parent", pa.uint64(), nullable=False),  # of a synthetic row; part of its exact hash and of its keys
-        pa.field("documents", pa.int32(), nullable=False),  # of the shard that have this text
-        pa.field("text_bytes", pa.int64(), nullable=False),
-        pa.field("date", pa.string()),
-        pa.field("quality", pa.uint8()),
-        pa.field("text", pa.large_string()),  # as it is compared; null where nobody will
-    ]
+MEMBERS = (
+    pa.schema(  # one row per distinct text of a candidate cluster and shard, sorted by partition
+        [
+            pa.field("partition", pa.uint32(), nullable=False),
+            pa.field("component", pa.uint64(), nullable=False),
+            pa.field("node", pa.uint64(), nullable=False),
+            pa.field("id", pa.string(), nullable=False),
+            pa.field(
+                "exact_high", pa.uint64(), nullable=False
+            ),  # the 128-bit hash of the whole text
+            pa.field("exact_low", pa.uint64(), nullable=False),
+            pa.field(
+                "parent", pa.uint64(), nullable=False
+            ),  # of a synthetic row; part of its exact hash and of its keys
+            pa.field("documents", pa.int32(), nullable=False),  # of the shard that have this text
+            pa.field("text_bytes", pa.int64(), nullable=False),
+            pa.field("date", pa.string()),
+            pa.field("quality", pa.uint8()),
+            pa.field("text", pa.large_string()),  # as it is compared; null where nobody will
+        ]
+    )
 )
 COPIES = pa.schema(  # one row per document that goes where an equal one of its shard goes, sorted by node
     [pa.field("node", pa.uint64(), nullable=False), pa.field("head", pa.uint64(), nullable=False)]
 )
-DECISIONS = pa.schema(  # one row per text that is removed or that others were removed for, sorted by node
-    [
-        pa.field("node", pa.uint64(), nullable=False),
-        pa.field("survivor", pa.string(), nullable=False),
-        pa.field("size", pa.int32(), nullable=False),
-        pa.field("similarity", pa.float32(), nullable=False),
-        pa.field("reason", pa.string()),  # null: stays
-    ]
+DECISIONS = (
+    pa.schema(  # one row per text that is removed or that others were removed for, sorted by node
+        [
+            pa.field("node", pa.uint64(), nullable=False),
+            pa.field("survivor", pa.string(), nullable=False),
+            pa.field("size", pa.int32(), nullable=False),
+            pa.field("similarity", pa.float32(), nullable=False),
+            pa.field("reason", pa.string()),  # null: stays
+        ]
+    )
 )
 RANKING = {  # what decides within a cluster before the id does
     "longest": [("text_bytes", "descending")],
@@ -92,20 +98,30 @@ def gather(settings: DedupSettings, partitions: int, shard: Shard) -> list[Count
     `work/copies`: who shares one (`COPIES`)."""
     document, local, hashes, *clusters = shard.inputs
     first, end = node_range(home_of(shard.name))
-    node, component = clustered(local, read_range(clusters, "node", first, end, CLUSTERS).sort_by("node"), first)
+    node, component = clustered(
+        local, read_range(clusters, "node", first, end, CLUSTERS).sort_by("node"), first
+    )
     row = node - np.uint64(first)
     wanted = {"newest": ["date"], "best_quality": ["quality"]}.get(settings.survivor, [])
-    exact = pa.concat_tables(read_parquet(hashes)).take(pa.array(row)) if len(row) else EXACT.empty_table()
+    exact = (
+        pa.concat_tables(read_parquet(hashes)).take(pa.array(row))
+        if len(row)
+        else EXACT.empty_table()
+    )
     found, begin = [], 0
     for table in read_parquet(document, columns=columns_of(document, *wanted)) if len(row) else ():
         start, stop = np.searchsorted(row, np.array([begin, begin + table.num_rows], np.uint64))
         if stop > start:
             rows = table.take(pa.array(row[start:stop] - np.uint64(begin)))
             here = exact.slice(start, stop - start)
-            found.append(_members(settings, rows, here, node[start:stop], component[start:stop], partitions))
+            found.append(
+                _members(settings, rows, here, node[start:stop], component[start:stop], partitions)
+            )
         begin += table.num_rows
     members = pa.concat_tables([MEMBERS.empty_table(), *found])
-    members, copies = _heads(settings, members) if settings.exact else (members, COPIES.empty_table())
+    members, copies = (
+        _heads(settings, members) if settings.exact else (members, COPIES.empty_table())
+    )
     if partitions > 1:  # one partition's are in order as they are
         members = members.take(pa.array(np.argsort(members["partition"].to_numpy(), kind="stable")))
     with shard.parquet("work/gather", MEMBERS, row_group_bytes=UNBOUNDED, passing=True) as output:
@@ -120,22 +136,32 @@ def resolve(settings: DedupSettings, gathered: int, shard: Shard) -> list[Counts
 
     The inputs are `gathered` files of `MEMBERS`, then files of `earlier.EARLIER`.
     """
-    from stages.kernels.shingles import shingle_sets
+    from corpusmill.stages.dedup.signatures.shingles import shingle_sets
 
     partition = int(shard.name)
     members = read_range(shard.inputs[:gathered], "partition", partition, partition + 1, MEMBERS)
-    earlier = read_range(shard.inputs[gathered:], "partition", partition, partition + 1, EARLIER).sort_by("component")
+    earlier = read_range(
+        shard.inputs[gathered:], "partition", partition, partition + 1, EARLIER
+    ).sort_by("component")
     order = _ranking(settings, members, [("component", "ascending")])
     texts, members = text_buffers(members["text"]), members.drop_columns(["text"]).take(order)
     twin = _first_equal(members) if settings.exact else np.arange(members.num_rows)
     decided = [DECISIONS.empty_table()]
     for start, stop in _blocks(members):
         block, equal = members.slice(start, stop - start), twin[start:stop] - start
-        heads = np.flatnonzero(equal == np.arange(stop - start))  # one for each text; the others go where it goes
-        shingles = shingle_sets(*texts, settings.ngram, order.to_numpy()[start:stop][heads].astype(np.int64))
-        fates = _fates(settings, block.take(pa.array(heads)), shingles, _of_clusters(earlier, block))
+        heads = np.flatnonzero(
+            equal == np.arange(stop - start)
+        )  # one for each text; the others go where it goes
+        shingles = shingle_sets(
+            *texts, settings.ngram, order.to_numpy()[start:stop][heads].astype(np.int64)
+        )
+        fates = _fates(
+            settings, block.take(pa.array(heads)), shingles, _of_clusters(earlier, block)
+        )
         decided.append(_decisions(block, equal, np.searchsorted(heads, equal), heads, fates))
-    with shard.parquet("work/resolve", DECISIONS, row_group_bytes=UNBOUNDED, passing=True) as output:
+    with shard.parquet(
+        "work/resolve", DECISIONS, row_group_bytes=UNBOUNDED, passing=True
+    ) as output:
         write_by_node(output, pa.concat_tables(decided).sort_by("node"))
     return []
 
@@ -164,7 +190,11 @@ def _members(
         "text": texts if settings.fuzzy else pa.nulls(len(node), pa.large_string()),
     }
     for name in ("date", "quality"):
-        columns[name] = rows[name] if name in rows.column_names else pa.nulls(len(node), MEMBERS.field(name).type)
+        columns[name] = (
+            rows[name]
+            if name in rows.column_names
+            else pa.nulls(len(node), MEMBERS.field(name).type)
+        )
     return pa.table([columns[name] for name in MEMBERS.names], names=MEMBERS.names).cast(MEMBERS)
 
 
@@ -209,7 +239,10 @@ def _blocks(members: pa.Table) -> "list[tuple[int, int]]":
     size = np.cumsum(members["text_bytes"].to_numpy())
     before = np.concatenate([[0], size[starts[1:] - 1]])
     firsts = starts[run_starts(before // BLOCK_BYTES)]
-    return [(int(start), int(stop)) for start, stop in zip(firsts, [*firsts[1:], members.num_rows], strict=True)]
+    return [
+        (int(start), int(stop))
+        for start, stop in zip(firsts, [*firsts[1:], members.num_rows], strict=True)
+    ]
 
 
 def _of_clusters(earlier: pa.Table, block: pa.Table) -> pa.Table:
@@ -220,10 +253,12 @@ def _of_clusters(earlier: pa.Table, block: pa.Table) -> pa.Table:
     return earlier.slice(start, stop - start)
 
 
-def _fates(settings: DedupSettings, heads: pa.Table, shingles: "Shingles", earlier: pa.Table) -> Fates:
+def _fates(
+    settings: DedupSettings, heads: pa.Table, shingles: "Shingles", earlier: pa.Table
+) -> Fates:
     """What becomes of the distinct texts of some whole clusters, which come in the order of the survivor rule."""
-    from stages.dedup.clusters import choose_survivors
-    from stages.kernels.minhash import keys_of_signatures, signatures
+    from corpusmill.stages.dedup.clusters import choose_survivors
+    from corpusmill.stages.dedup.signatures.minhash import keys_of_signatures, signatures
 
     number = np.arange(heads.num_rows)
     survivor, similarity = number, np.ones(len(number))
@@ -232,24 +267,34 @@ def _fates(settings: DedupSettings, heads: pa.Table, shingles: "Shingles", earli
     component = heads["component"].to_numpy()
     if earlier.num_rows:
         exact = np.stack([heads["exact_high"].to_numpy(), heads["exact_low"].to_numpy()], axis=1)
-        keys = keys_of_signatures(signatures(shingles, scheme), scheme) ^ heads["parent"].to_numpy()[:, None]
+        keys = (
+            keys_of_signatures(signatures(shingles, scheme), scheme)
+            ^ heads["parent"].to_numpy()[:, None]
+        )
         outside, similarity, equal = fall_to_earlier(settings, exact, keys, shingles, earlier)
     if settings.fuzzy:
         starts = np.append(run_starts(component), len(number))
         limits = settings.verify_threshold, settings.max_comparisons
         choice = choose_survivors(starts, shingles, scheme, *limits, outside >= 0)
-        survivor, similarity = choice.survivor, np.where(outside >= 0, similarity, choice.similarity)
+        survivor, similarity = (
+            choice.survivor,
+            np.where(outside >= 0, similarity, choice.similarity),
+        )
     names = heads["id"].to_numpy()[survivor]
     names[outside >= 0] = earlier["id"].to_numpy()[outside[outside >= 0]]
     return Fates(survivor, outside, similarity, equal, names)
 
 
-def _decisions(members: pa.Table, twin: "Rows", head_of: "Rows", heads: "Rows", fates: Fates) -> pa.Table:
+def _decisions(
+    members: pa.Table, twin: "Rows", head_of: "Rows", heads: "Rows", fates: Fates
+) -> pa.Table:
     """Of the members of some whole clusters. twin: the first with the same text; head_of: its place among the heads."""
     documents = members["documents"].to_numpy()
     inside = fates.outside[head_of] < 0
     # clusters are counted by who stands for them: a member of this run, or an earlier document, which counts as well
-    stands = np.where(inside, heads[fates.survivor[head_of]], members.num_rows + fates.outside[head_of])
+    stands = np.where(
+        inside, heads[fates.survivor[head_of]], members.num_rows + fates.outside[head_of]
+    )
     size = np.bincount(stands, weights=documents)[stands].astype(np.int32) + ~inside
     stays = inside & (stands == np.arange(members.num_rows))
     equal = np.where(inside, stands == twin, fates.equal[head_of])

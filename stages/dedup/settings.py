@@ -4,17 +4,22 @@ import re
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import pyarrow as pa
-
-from manifests.config import config
-from manifests.errors import RecipeError
+from corpusmill.manifests.config import config
+from corpusmill.manifests.errors import RecipeError
 
 if TYPE_CHECKING:
-    from stages.kernels.minhash import Scheme
+    from corpusmill.stages.dedup.signatures.minhash import Scheme
 
 CLUSTER_COLUMNS = (
-    pa.field("cluster_id", pa.string()),  # id of the document that stands for the cluster; a kept row's own id
-    pa.field("cluster_size", pa.int32()),  # the survivor and what was removed for it; 1 for one without duplicates
-    pa.field("cluster_similarity", pa.float32()),  # with the document that stands for the cluster; 1 for itself
+    pa.field(
+        "cluster_id", pa.string()
+    ),  # id of the document that stands for the cluster; a kept row's own id
+    pa.field(
+        "cluster_size", pa.int32()
+    ),  # the survivor and what was removed for it; 1 for one without duplicates
+    pa.field(
+        "cluster_similarity", pa.float32()
+    ),  # with the document that stands for the cluster; 1 for itself
 )
 TEMPLATE = (
     r"(?i)^\s*(here (is|are)|questions and answers|the following)\b[^\n]{0,120}:",  # a lead-in
@@ -77,25 +82,34 @@ class DedupSettings:
             if value is not None and not 0 < value <= 1:
                 raise RecipeError(f"dedup.{key} is {value}", "give a number above 0, at most 1")
         if not 0 <= self.miss_weight <= 1:
-            raise RecipeError(f"dedup.miss_weight is {self.miss_weight}", "give a number from 0 to 1")
+            raise RecipeError(
+                f"dedup.miss_weight is {self.miss_weight}", "give a number from 0 to 1"
+            )
         if not 0 <= self.seed < 2**64:
-            raise RecipeError(f"dedup.seed is {self.seed}", "give a whole number from 0 to 2**64 - 1")
+            raise RecipeError(
+                f"dedup.seed is {self.seed}", "give a whole number from 0 to 2**64 - 1"
+            )
         for pattern in self.template:
             try:
                 re.compile(pattern)
             except re.error as error:
                 raise RecipeError(
-                    f"dedup.template holds {pattern!r}, which is no regular expression ({error})", "mend it"
+                    f"dedup.template holds {pattern!r}, which is no regular expression ({error})",
+                    "mend it",
                 ) from error
         if self.threshold is not None and (self.bands or self.rows):
-            raise RecipeError("dedup has both a threshold and bands or rows", "leave one of them out")
+            raise RecipeError(
+                "dedup has both a threshold and bands or rows", "leave one of them out"
+            )
         if not (self.exact or self.fuzzy):
-            raise RecipeError("dedup has neither exact nor fuzzy", "switch one of them on, or leave the stage out")
+            raise RecipeError(
+                "dedup has neither exact nor fuzzy", "switch one of them on, or leave the stage out"
+            )
 
     @property
     def banding(self) -> tuple[int, int]:
         """(bands, rows a band)."""
-        from stages.dedup.banding import PRESETS, best_banding
+        from corpusmill.stages.dedup.banding import PRESETS, best_banding
 
         if self.threshold is not None:
             return best_banding(self.threshold, self.hashes, self.miss_weight)
@@ -104,6 +118,6 @@ class DedupSettings:
 
     def make_scheme(self) -> "Scheme":
         """How texts are signed."""
-        from stages.kernels.minhash import make_scheme
+        from corpusmill.stages.dedup.signatures.minhash import make_scheme
 
         return make_scheme(*self.banding, self.seed, self.scheme == "one_permutation")

@@ -26,20 +26,25 @@ from functools import partial
 from typing import ClassVar
 
 import pyarrow as pa
-
-from manifests.config import config
-from manifests.receipt import Receipt
-from manifests.shard import shard_names
-from manifests.storage import Artifact
-from stages.contract import DOCUMENTS, Inputs, Pass, Passes, PassResult
-from stages.dedup.components import CLUSTERS, EDGES, UNSETTLED, clusters, unite
-from stages.dedup.earlier import EARLIER, check_kind, gather_earlier, sign_earlier, write_signatures
-from stages.dedup.match import KEYS, match, sign
-from stages.dedup.remove import remove
-from stages.dedup.resolve import DECISIONS, MEMBERS, gather, resolve
-from stages.dedup.settings import CLUSTER_COLUMNS, DedupSettings
-from stages.dedup.shuffle import ROW_BITS, Sorted, home_of
-from stages.exchange import Reads, exchange, refuse_loss
+from corpusmill.manifests.config import config
+from corpusmill.manifests.receipt import Receipt
+from corpusmill.manifests.shard import shard_names
+from corpusmill.manifests.storage import Artifact
+from corpusmill.stages.contract import DOCUMENTS, Inputs, Pass, Passes, PassResult
+from corpusmill.stages.dedup.components import CLUSTERS, EDGES, UNSETTLED, clusters, unite
+from corpusmill.stages.dedup.earlier import (
+    EARLIER,
+    check_kind,
+    gather_earlier,
+    sign_earlier,
+    write_signatures,
+)
+from corpusmill.stages.dedup.match import KEYS, match, sign
+from corpusmill.stages.dedup.remove import remove
+from corpusmill.stages.dedup.resolve import DECISIONS, MEMBERS, gather, resolve
+from corpusmill.stages.dedup.settings import CLUSTER_COLUMNS, DedupSettings
+from corpusmill.stages.shuffle.exchange import Reads, exchange, refuse_loss
+from corpusmill.stages.shuffle.row_groups import ROW_BITS, Sorted, home_of
 
 PARTITION_BYTES = 1 << 30
 PARTITION_ROWS = 1 << 20
@@ -81,7 +86,9 @@ class Dedup(DedupSettings):
         known = PassResult({})
         if earlier:
             knowing = {name: (signatures,) for name, signatures in earlier.items()}
-            known = yield Pass("sign-earlier", knowing, partial(sign_earlier, self, partitions), depends_on=cut)
+            known = yield Pass(
+                "sign-earlier", knowing, partial(sign_earlier, self, partitions), depends_on=cut
+            )
             refuse_loss(known, knowing, "sign-earlier")
             keys += known.outputs("work/sign-earlier")
         found = yield from candidate_clusters(keys, partitions, homes, link_partitions)
@@ -95,32 +102,53 @@ class Dedup(DedupSettings):
             )
             for name in signed.receipts
         }
-        gathered = yield Pass("gather", gathering, partial(gather, self, partitions), depends_on=cut)
+        gathered = yield Pass(
+            "gather", gathering, partial(gather, self, partitions), depends_on=cut
+        )
         by_cluster = Sorted(MEMBERS, "partition", partitions)
         members = yield from exchange("gather", gathered.outputs("work/gather"), by_cluster)
         recalled = PassResult({})
         if earlier:
             recalling = {
-                name: (earlier[name], *_outputs_of(known, name, "work/local-earlier"), *found(home_of(name)))
+                name: (
+                    earlier[name],
+                    *_outputs_of(known, name, "work/local-earlier"),
+                    *found(home_of(name)),
+                )
                 for name in earlier
             }
-            recalled = yield Pass("gather-earlier", recalling, partial(gather_earlier, partitions), depends_on=cut)
+            recalled = yield Pass(
+                "gather-earlier", recalling, partial(gather_earlier, partitions), depends_on=cut
+            )
             refuse_loss(recalled, recalling, "gather-earlier")
         by_cluster = Sorted(EARLIER, "partition", partitions)
         others = yield from exchange("gather-earlier", recalled.outputs("work/earlier"), by_cluster)
 
-        resolving = _each_partition(partitions, lambda partition: (*members(partition), *others(partition)))
-        resolved = yield Pass("resolve", resolving, partial(resolve, self, len(members(0))), depends_on=cut)
+        resolving = _each_partition(
+            partitions, lambda partition: (*members(partition), *others(partition))
+        )
+        resolved = yield Pass(
+            "resolve", resolving, partial(resolve, self, len(members(0))), depends_on=cut
+        )
         refuse_loss(resolved, resolving, "resolve")
-        decisions = yield from exchange("resolve", resolved.outputs(), Sorted(DECISIONS, "node", homes, ROW_BITS))
+        decisions = yield from exchange(
+            "resolve", resolved.outputs(), Sorted(DECISIONS, "node", homes, ROW_BITS)
+        )
 
         removing = {
-            name: (documents[name], *_outputs_of(gathered, name, "work/copies"), *decisions(home_of(name)))
+            name: (
+                documents[name],
+                *_outputs_of(gathered, name, "work/copies"),
+                *decisions(home_of(name)),
+            )
             for name in gathered.receipts
         }
         removed = yield Pass(self.name, removing, partial(remove, self), final=True)
         if self.signatures:
-            kept = {name.split("-", 1)[1]: _outputs_of(removed, name, DOCUMENTS) for name in removed.receipts}
+            kept = {
+                name.split("-", 1)[1]: _outputs_of(removed, name, DOCUMENTS)
+                for name in removed.receipts
+            }
             yield Pass("signatures", kept, partial(write_signatures, self))
 
 
@@ -148,17 +176,24 @@ def candidate_clusters(
         work = partial(unite, links, f"work/{name}")
         shards = _each_partition(links, reads)
     result = yield Pass(
-        "clusters", shards, partial(clusters, links), depends_on=f"partitions={partitions} links={links}"
+        "clusters",
+        shards,
+        partial(clusters, links),
+        depends_on=f"partitions={partitions} links={links}",
     )
     refuse_loss(result, shards, "clusters")
-    return (yield from exchange("clusters", result.outputs(), Sorted(CLUSTERS, "node", homes, ROW_BITS)))
+    return (
+        yield from exchange("clusters", result.outputs(), Sorted(CLUSTERS, "node", homes, ROW_BITS))
+    )
 
 
 def default_partitions(documents: tuple[Artifact, ...]) -> int:
     """One partition for each GiB of text or each 2**20 documents, whichever makes more; where nobody counted the text, a compressed
     byte is taken for four."""
     text_bytes, rows = _text_bytes(documents), sum(document.rows for document in documents)
-    return min(MOST_PARTITIONS, max(1, -(-text_bytes // PARTITION_BYTES), -(-rows // PARTITION_ROWS)))
+    return min(
+        MOST_PARTITIONS, max(1, -(-text_bytes // PARTITION_BYTES), -(-rows // PARTITION_ROWS))
+    )
 
 
 def spread_partitions(documents: tuple[Artifact, ...]) -> int:
@@ -172,7 +207,10 @@ def _text_bytes(documents: tuple[Artifact, ...]) -> int:
 
 def _placed(shards: Mapping[str, Artifact], first: int) -> dict[str, Artifact]:
     """The shards by names that begin with their positions, which are part of their documents' nodes."""
-    return {f"{home:06d}-{name}": artifact for home, (name, artifact) in enumerate(shards.items(), first)}
+    return {
+        f"{home:06d}-{name}": artifact
+        for home, (name, artifact) in enumerate(shards.items(), first)
+    }
 
 
 def _each_partition(partitions: int, reads: Reads) -> dict[str, tuple[Artifact, ...]]:
@@ -186,4 +224,6 @@ def _changed(receipt: Receipt) -> bool:
 def _outputs_of(result: PassResult, shard: str, where: str) -> tuple[Artifact, ...]:
     """What one shard of the pass wrote in the folder `where`."""
     outputs = result.receipts[shard].outputs
-    return tuple(output for output in outputs if output.path.rsplit("/", 1)[0].endswith(f"/{where}"))
+    return tuple(
+        output for output in outputs if output.path.rsplit("/", 1)[0].endswith(f"/{where}")
+    )

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-
-from manifests.shard import may_hold, schema_of
-from manifests.storage import Artifact
+from corpusmill.manifests.shard import may_hold, schema_of
+from corpusmill.manifests.storage import Artifact
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -53,8 +52,8 @@ def compared_texts(table: pa.Table, template: tuple[str, ...]) -> pa.ChunkedArra
 
 def parent_hashes(table: pa.Table) -> "npt.NDArray[np.uint64]":
     """A number for each row's parent, to be mixed into its keys: zero for actual documents."""
-    from stages.dedup.texts import text_buffers
-    from stages.kernels.shingles import exact_hashes
+    from corpusmill.stages.dedup.signatures.shingles import exact_hashes
+    from corpusmill.stages.dedup.texts import text_buffers
 
     synthetic = synthetic_rows(table)
     if synthetic is None:

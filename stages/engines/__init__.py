@@ -3,17 +3,20 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
+from corpusmill.stages.engines.openai import OpenAIEngine
+from corpusmill.stages.engines.transformers import TransformersEngine
+from corpusmill.stages.engines.vllm import VLLMEngine
 from pydantic import Discriminator, Tag
-
-from stages.engines.openai import OpenAIEngine
-from stages.engines.transformers import TransformersEngine
-from stages.engines.vllm import VLLMEngine
 
 DEFAULT_KIND = "transformers"
 
 
 def _kind(value: Any) -> str:
-    return str(value.get("kind", DEFAULT_KIND)) if isinstance(value, Mapping) else str(getattr(value, "kind", ""))
+    return (
+        str(value.get("kind", DEFAULT_KIND))
+        if isinstance(value, Mapping)
+        else str(getattr(value, "kind", ""))
+    )
 
 
 EngineConfig = Annotated[

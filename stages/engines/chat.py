@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from manifests.errors import ModelError
-from stages import tokens
+from corpusmill.manifests.errors import ModelError
+from corpusmill.stages.tokenizer import loaded as tokens
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,9 @@ class ChatTokenizer:
     def defuse(self, text: str) -> str:
         """`text` with a space inside everything that spells a special token."""
         pattern = _special_tokens(self._hugging_face)
-        return pattern.sub(lambda found: found[0][0] + " " + found[0][1:], text) if pattern else text
+        return (
+            pattern.sub(lambda found: found[0][0] + " " + found[0][1:], text) if pattern else text
+        )
 
     def count(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text by itself."""
@@ -73,14 +75,21 @@ class ChatTokenizer:
         """The character at which each token of `text` begins, ascending. Raises ModelError for a tokenizer that cannot tell."""
         if not self._hugging_face.is_fast:
             raise ModelError(
-                f"the tokenizer {self.name} does not say where its tokens lie", "use one with a tokenizer.json"
+                f"the tokenizer {self.name} does not say where its tokens lie",
+                "use one with a tokenizer.json",
             )
-        encoded = self._hugging_face(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+        encoded = self._hugging_face(
+            text, add_special_tokens=False, return_offsets_mapping=True, verbose=False
+        )
         return [start for start, _ in encoded["offset_mapping"]]
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of generated ids, special tokens left out."""
-        return str(self._hugging_face.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
+        return str(
+            self._hugging_face.decode(
+                list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
+            )
+        )
 
 
 def load(name: str, template_arguments: Mapping[str, Any] | None = None) -> ChatTokenizer:
@@ -108,6 +117,10 @@ def _loaded(folder: str, digest: str) -> Any:
 def _special_tokens(hugging_face: Any) -> re.Pattern[str] | None:
     """Matches what the tokenizer would read as one of its control tokens. One-character tokens cannot be broken and are left alone."""
     spelled = {str(token) for token in hugging_face.all_special_tokens}
-    spelled |= {str(token) for token in getattr(hugging_face, "added_tokens_decoder", {}).values() if token.special}
+    spelled |= {
+        str(token)
+        for token in getattr(hugging_face, "added_tokens_decoder", {}).values()
+        if token.special
+    }
     longest_first = sorted((token for token in spelled if len(token) > 1), key=len, reverse=True)
     return re.compile("|".join(map(re.escape, longest_first))) if longest_first else None

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from stages.engines.chat import ChatTokenizer
+from corpusmill.stages.engines.chat import ChatTokenizer
 
 Message = dict[str, str]
 

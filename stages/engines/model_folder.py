@@ -2,12 +2,12 @@
 
 import functools
 import hashlib
-import importlib.resources
 import json
 import os
 
-from manifests import storage
-from manifests.errors import ModelError
+from corpusmill.manifests import storage
+from corpusmill.manifests.errors import ModelError
+from corpusmill.manifests.package_data import package_file
 
 _WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".gguf")
 _DIGEST_SHOWN = 12
@@ -19,7 +19,8 @@ def local_folder(model: str) -> str:
     if os.path.isdir(path):
         if not os.path.isfile(os.path.join(path, "config.json")):
             raise ModelError(
-                f"{model} holds no config.json", "name a folder made by `corpusmill export` or save_pretrained"
+                f"{model} holds no config.json",
+                "name a folder made by `corpusmill export` or save_pretrained",
             )
         return path
     if storage.is_remote(model) or path.startswith((".", "/", "~")) or path.count("/") != 1:
@@ -37,7 +38,9 @@ def identity(model: str) -> str:
     """
     folder = local_folder(model)
     files = sorted(
-        name for name in os.listdir(folder) if name.endswith(_WEIGHTS) or name in ("config.json", "tokenizer.json")
+        name
+        for name in os.listdir(folder)
+        if name.endswith(_WEIGHTS) or name in ("config.json", "tokenizer.json")
     )
     if not any(name.endswith(_WEIGHTS) for name in files):
         raise ModelError(f"{model} holds no weights", "name a folder with *.safetensors")
@@ -68,7 +71,7 @@ def _path(model: str) -> str:
     """A recipe's `package:` references arrive resolved; the default of a setting does not."""
     if model.startswith("package:"):
         room, _, inner = model.removeprefix("package:").partition("/")
-        return os.path.join(str(importlib.resources.files(room)), inner)
+        return str(package_file(room, inner))
     return storage.local(model)
 
 
@@ -91,7 +94,11 @@ def _snapshot(model: str) -> str:
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
-        return str(snapshot_download(model, allow_patterns=["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"]))
+        return str(
+            snapshot_download(
+                model, allow_patterns=["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"]
+            )
+        )
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
         raise ModelError(
             f"{model} is neither a folder here nor a model that the hub gives ({str(error).splitlines()[0]})",

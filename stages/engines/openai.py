@@ -15,15 +15,17 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 
-from manifests.config import config
-from manifests.errors import EngineError, ModelError
-from stages.engines import chat
-from stages.engines.contract import Completion, Request, failed
+from corpusmill.manifests.config import config
+from corpusmill.manifests.errors import EngineError, ModelError
+from corpusmill.stages.engines import chat
+from corpusmill.stages.engines.contract import Completion, Request, failed
 
 _BUSY = {408, 409, 425, 429, 500, 502, 503, 504, 529}
 _MISPLACED = {401, 403, 404, 405}  # wrong key, wrong path, no such model: no request can succeed
 _LONGEST_WAIT = 120.0
-_GIVEN_UP_IN_A_ROW = 8  # so many requests given up with no answer in between: it is the server, not the requests
+_GIVEN_UP_IN_A_ROW = (
+    8  # so many requests given up with no answer in between: it is the server, not the requests
+)
 
 
 @config
@@ -83,7 +85,9 @@ class OpenAIEngine:
         import httpx
 
         key = os.environ.get(self.api_key_variable, "")
-        limits = httpx.Limits(max_connections=self.in_flight, max_keepalive_connections=self.in_flight)
+        limits = httpx.Limits(
+            max_connections=self.in_flight, max_keepalive_connections=self.in_flight
+        )
         async with httpx.AsyncClient(
             headers={"Authorization": f"Bearer {key}"} if key else {},
             timeout=httpx.Timeout(self.timeout_seconds, connect=10.0),
@@ -98,7 +102,9 @@ class OpenAIEngine:
                 for index, request in waiting:
                     completions[index] = await self._complete(client, request, health)
 
-            workers = [asyncio.create_task(serve()) for _ in range(min(self.in_flight, len(requests)))]
+            workers = [
+                asyncio.create_task(serve()) for _ in range(min(self.in_flight, len(requests)))
+            ]
             try:
                 await asyncio.gather(*workers)
             finally:
@@ -107,7 +113,11 @@ class OpenAIEngine:
                 await asyncio.gather(*workers, return_exceptions=True)
         if not health.answered and health.given_up > 1:
             raise self._away(health.reason)
-        errors = [completion.error for completion in completions.values() if completion.finish_reason == "error"]
+        errors = [
+            completion.error
+            for completion in completions.values()
+            if completion.finish_reason == "error"
+        ]
         if len(errors) == len(requests) >= _GIVEN_UP_IN_A_ROW:
             raise EngineError(
                 f"the server at {self.url} answers no request as it should ({errors[0]})",
@@ -151,11 +161,15 @@ class OpenAIEngine:
         except httpx.ReadError as error:
             return _Busy(f"the connection was cut: {error or type(error).__name__}")
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-            raise EngineError(f"engine.url {self.url} is no address ({error})", "write http://HOST:PORT/v1") from error
+            raise EngineError(
+                f"engine.url {self.url} is no address ({error})", "write http://HOST:PORT/v1"
+            ) from error
         except httpx.TransportError as error:
             return _Busy(f"{type(error).__name__}: {error}", reached=False)
         if response.status_code in _BUSY:
-            return _Busy(_said(response), retry_after=_retry_after(response.headers.get("retry-after")))
+            return _Busy(
+                _said(response), retry_after=_retry_after(response.headers.get("retry-after"))
+            )
         if response.status_code in _MISPLACED:
             raise EngineError(
                 f"the server at {self.url} refuses every request ({_said(response)})",
@@ -166,7 +180,9 @@ class OpenAIEngine:
         return _read(response.content, self.api)
 
     def _address(self) -> str:
-        return self.url.rstrip("/") + ("/completions" if self.api == "completions" else "/chat/completions")
+        return self.url.rstrip("/") + (
+            "/completions" if self.api == "completions" else "/chat/completions"
+        )
 
     def _body(self, request: Request) -> dict[str, Any]:
         body: dict[str, Any] = {
@@ -211,11 +227,16 @@ def _read(content: bytes, api: str) -> Completion:
         choice = record["choices"][0]
         text = choice["text"] if api == "completions" else choice["message"]["content"]
         usage = record.get("usage") or {}
-        n_prompt, n_output = int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0)
+        n_prompt, n_output = (
+            int(usage.get("prompt_tokens") or 0),
+            int(usage.get("completion_tokens") or 0),
+        )
         reason = choice["finish_reason"]
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         excerpt = content[:120].decode("utf-8", "replace")
-        return failed(f"the answer is not what the protocol says ({type(error).__name__}: {error}): {excerpt}")
+        return failed(
+            f"the answer is not what the protocol says ({type(error).__name__}: {error}): {excerpt}"
+        )
     if not isinstance(text, str) or reason not in ("stop", "length"):
         return failed(f"the server ended with finish_reason {reason!r}")
     return Completion(text, reason, n_prompt, n_output)

@@ -16,10 +16,18 @@ class SeededSampling:
     """A logits processor for greedy `generate`. One entry a row: temperature (0: greedy), top_p, seed."""
 
     def __init__(
-        self, temperatures: Sequence[float], top_ps: Sequence[float], seeds: Sequence[int], device: Any
+        self,
+        temperatures: Sequence[float],
+        top_ps: Sequence[float],
+        seeds: Sequence[int],
+        device: Any,
     ) -> None:
-        self._greedy = torch.tensor([temperature == 0 for temperature in temperatures], device=device)
-        self._temperatures = torch.tensor([temperature or 1.0 for temperature in temperatures], device=device)
+        self._greedy = torch.tensor(
+            [temperature == 0 for temperature in temperatures], device=device
+        )
+        self._temperatures = torch.tensor(
+            [temperature or 1.0 for temperature in temperatures], device=device
+        )
         self._top_ps = torch.tensor(list(top_ps), device=device)
         self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
 

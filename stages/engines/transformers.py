@@ -9,10 +9,10 @@ import functools
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from manifests.config import config
-from manifests.errors import EngineError, ModelError
-from stages.engines import chat, model_folder
-from stages.engines.contract import Completion, Request, failed
+from corpusmill.manifests.config import config
+from corpusmill.manifests.errors import EngineError, ModelError
+from corpusmill.stages.engines import chat, model_folder
+from corpusmill.stages.engines.contract import Completion, Request, failed
 
 
 @config
@@ -43,7 +43,9 @@ class TransformersEngine:
         return chat.load(model_folder.local_folder(self.model), self.template_arguments)
 
     def context_length(self) -> int | None:
-        return self.context if self.context is not None else model_folder.declared_context(self.model)
+        return (
+            self.context if self.context is not None else model_folder.declared_context(self.model)
+        )
 
     def identity(self) -> str:
         return model_folder.identity(self.model)
@@ -59,10 +61,14 @@ class TransformersEngine:
             if not request.token_ids:
                 completions[index] = failed("the prompt is empty")
             elif context is not None and needed > context:
-                completions[index] = failed(f"prompt and answer need {needed} tokens, the model has {context}")
+                completions[index] = failed(
+                    f"prompt and answer need {needed} tokens, the model has {context}"
+                )
             else:
                 fitting.append(index)
-        fitting.sort(key=lambda index: (len(requests[index].token_ids), requests[index].max_tokens, index))
+        fitting.sort(
+            key=lambda index: (len(requests[index].token_ids), requests[index].max_tokens, index)
+        )
         for start in range(0, len(fitting), self.batch_size):
             batch = fitting[start : start + self.batch_size]
             answers = _generate_batch(model, tokenizer, [requests[index] for index in batch])
@@ -70,11 +76,12 @@ class TransformersEngine:
         return [completions[index] for index in range(len(requests))]
 
 
-def _generate_batch(model: Any, tokenizer: chat.ChatTokenizer, requests: Sequence[Request]) -> list[Completion]:
+def _generate_batch(
+    model: Any, tokenizer: chat.ChatTokenizer, requests: Sequence[Request]
+) -> list[Completion]:
     import torch
+    from corpusmill.stages.engines.sampling import SeededSampling
     from transformers import LogitsProcessorList
-
-    from stages.engines.sampling import SeededSampling
 
     stops = _stop_ids(model, tokenizer)
     padding = tokenizer.pad if tokenizer.pad is not None else next(iter(stops), 0)
@@ -112,7 +119,9 @@ def _generate_batch(model: Any, tokenizer: chat.ChatTokenizer, requests: Sequenc
     ]
 
 
-def _completion(request: Request, ids: list[int], stops: set[int], tokenizer: chat.ChatTokenizer) -> Completion:
+def _completion(
+    request: Request, ids: list[int], stops: set[int], tokenizer: chat.ChatTokenizer
+) -> Completion:
     ids = ids[: request.max_tokens]
     end = next((place for place, token in enumerate(ids) if token in stops), None)
     text = tokenizer.decode(ids if end is None else ids[:end])
@@ -120,7 +129,9 @@ def _completion(request: Request, ids: list[int], stops: set[int], tokenizer: ch
     cuts = [text.find(stop) for stop in request.stop if stop and stop in text]
     if cuts:
         text = text[: min(cuts)]
-    return Completion(text, "length" if end is None and not cuts else "stop", len(request.token_ids), n_output)
+    return Completion(
+        text, "length" if end is None and not cuts else "stop", len(request.token_ids), n_output
+    )
 
 
 def _stop_ids(model: Any, tokenizer: chat.ChatTokenizer) -> set[int]:

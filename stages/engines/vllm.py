@@ -11,10 +11,10 @@ import os
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from manifests.config import config
-from manifests.errors import EngineError, ModelError
-from stages.engines import chat, model_folder
-from stages.engines.contract import Completion, Request, failed
+from corpusmill.manifests.config import config
+from corpusmill.manifests.errors import EngineError, ModelError
+from corpusmill.stages.engines import chat, model_folder
+from corpusmill.stages.engines.contract import Completion, Request, failed
 
 
 @config
@@ -47,7 +47,9 @@ class VLLMEngine:
         return chat.load(model_folder.local_folder(self.model), self.template_arguments)
 
     def context_length(self) -> int | None:
-        return self.context if self.context is not None else model_folder.declared_context(self.model)
+        return (
+            self.context if self.context is not None else model_folder.declared_context(self.model)
+        )
 
     def identity(self) -> str:
         return model_folder.identity(self.model)
@@ -63,7 +65,9 @@ class VLLMEngine:
             needed = len(request.token_ids) + request.max_tokens
             if not request.token_ids or (context is not None and needed > context):
                 # vLLM would refuse the whole call for one such request.
-                completions[index] = failed(f"prompt and answer need {needed} tokens, the model has {context}")
+                completions[index] = failed(
+                    f"prompt and answer need {needed} tokens, the model has {context}"
+                )
                 continue
             prompts.append({"prompt_token_ids": list(request.token_ids)})
             sampling.append(
@@ -107,7 +111,9 @@ def _completion(output: Any) -> Completion:
     answer = output.outputs[0]
     if answer.finish_reason not in ("stop", "length"):
         return failed(f"vLLM ended with finish_reason {answer.finish_reason!r}")
-    return Completion(answer.text, answer.finish_reason, len(output.prompt_token_ids), len(answer.token_ids))
+    return Completion(
+        answer.text, answer.finish_reason, len(output.prompt_token_ids), len(answer.token_ids)
+    )
 
 
 @functools.lru_cache(maxsize=1)
@@ -120,7 +126,8 @@ def _load(arguments: str, kv_cache_gib: int) -> Any:
         from vllm.platforms import current_platform
     except ImportError as error:
         raise EngineError(
-            f"vLLM cannot be imported ({error})", "install it (docs/synthesis.md), or use another engine.kind"
+            f"vLLM cannot be imported ({error})",
+            "install it (docs/synthesis.md), or use another engine.kind",
         ) from error
     settings = json.loads(arguments)
     if current_platform.is_cpu():

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Literal
 
-from stages.extract import justext, main_content, resiliparse, trafilatura, union
+from corpusmill.stages.extract import justext, main_content, resiliparse, trafilatura, union
 
 Extractor = Literal["main_content", "union", "resiliparse", "justext", "trafilatura"]
 
@@ -43,7 +43,9 @@ def main_text(html: str, extractor: Extractor, language_of: Callable[[str], str]
         return main_content.main_content(
             html, language_of
         )  # clean and tidy as it is made, and its code keeps its blank lines
-    html = _XML_DECLARATION.sub("", html, count=1)  # lxml refuses characters that declare an encoding
+    html = _XML_DECLARATION.sub(
+        "", html, count=1
+    )  # lxml refuses characters that declare an encoding
     if extractor == "union":
         text = union.union(html, language_of)
     elif extractor == "resiliparse":

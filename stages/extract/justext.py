@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from stages.extract.resiliparse import all_text
-from stages.extract.stop_lists import stop_list
+from corpusmill.stages.extract.resiliparse import all_text
+from corpusmill.stages.extract.stop_lists import stop_list
 
 
 def paragraphs(html: str, language_of: Callable[[str], str]) -> list[str]:
@@ -15,11 +15,19 @@ def paragraphs(html: str, language_of: Callable[[str], str]) -> list[str]:
     stop_words = stop_list(language_of(all_text(html)))
     # By way of NeMo Curator: lengths 70 and 200, stop-word shares 0.30 and 0.32, link density 0.2, heading distance 200.
     shares: dict[str, Any] = (
-        {"stopwords_low": 0.30, "stopwords_high": 0.32} if stop_words else {"stopwords_low": 0, "stopwords_high": 0}
+        {"stopwords_low": 0.30, "stopwords_high": 0.32}
+        if stop_words
+        else {"stopwords_low": 0, "stopwords_high": 0}
     )
     try:
         found = justext.justext(
-            html, stop_words, length_low=70, length_high=200, max_link_density=0.2, max_heading_distance=200, **shares
+            html,
+            stop_words,
+            length_low=70,
+            length_high=200,
+            max_link_density=0.2,
+            max_heading_distance=200,
+            **shares,
         )
     except ParserError:  # lxml's word for a page without any element
         return []

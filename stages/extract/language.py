@@ -6,17 +6,15 @@ FineWeb from 0.65 (arXiv:2406.17557). The model ships in `models/lid.176` under 
 
 import functools
 import hashlib
-import importlib.resources
 import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from manifests import storage
-from manifests.errors import ModelError
+from corpusmill.manifests import storage
+from corpusmill.manifests.errors import ModelError
+from corpusmill.manifests.package_data import package_file
 
-SAMPLE_CHARACTERS = (
-    5_000  # a longer text is judged by its beginning: prediction costs 0.2 ms a kilobyte and gains nothing more
-)
+SAMPLE_CHARACTERS = 5_000  # a longer text is judged by its beginning: prediction costs 0.2 ms a kilobyte and gains nothing more
 _LABEL = "__label__"
 _LINE_BREAKS = re.compile(r"[\s\0]+")
 
@@ -30,16 +28,20 @@ class Language(NamedTuple):
 
 def shipped_model() -> str:
     """The path of the model that travels with corpusmill."""
-    return str(importlib.resources.files("models") / "lid.176" / "lid.176.ftz")
+    return str(package_file("models", "lid.176", "lid.176.ftz"))
 
 
 def identify(texts: Sequence[str], model_path: str = "") -> list[Language]:
     """The most probable language of each text. Raises ModelError if the model cannot be loaded."""
     if not texts:
         return []
-    labels, scores = load_model(model_path or shipped_model()).predict([hygienic(text) for text in texts], k=1)
+    labels, scores = load_model(model_path or shipped_model()).predict(
+        [hygienic(text) for text in texts], k=1
+    )
     return [
-        Language(label[0].removeprefix(_LABEL), min(1.0, float(score[0]))) if label else Language("und", 0.0)
+        Language(label[0].removeprefix(_LABEL), min(1.0, float(score[0])))
+        if label
+        else Language("und", 0.0)
         for label, score in zip(labels, scores, strict=True)
     ]
 
@@ -70,7 +72,8 @@ def load_model(path: str) -> Any:
         return fasttext.load_model(storage.local(_existing(path)))
     except ValueError as error:
         raise ModelError(
-            f"{path} is no fastText model ({error})", "leave `language_model` empty or name a .bin or .ftz file"
+            f"{path} is no fastText model ({error})",
+            "leave `language_model` empty or name a .bin or .ftz file",
         ) from error
 
 
@@ -82,10 +85,12 @@ def _digest(path: str, size: int) -> str:
 def _existing(path: str) -> str:
     if storage.is_remote(path):
         raise ModelError(
-            f"{path} is not on this machine", "copy the language model to a local path that every worker sees"
+            f"{path} is not on this machine",
+            "copy the language model to a local path that every worker sees",
         )
     if not storage.exists(path):
         raise ModelError(
-            f"the language model {path} does not exist", "leave `language_model` empty to use the one that ships"
+            f"the language model {path} does not exist",
+            "leave `language_model` empty to use the one that ships",
         )
     return path

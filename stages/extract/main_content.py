@@ -4,32 +4,34 @@
           -> the set of blocks with the best expected F1 -> text (stages.extract.rendering)
 
 The idea is jusText's (Pomikalek 2011): classify blocks by stop words, links, length and neighbours. Instead of thresholds there is a
-small gradient-boosted forest, trained by `models/make_main_content.py` on half of the sites of WCXB; `models/main_content/NOTICE` says
+small gradient-boosted forest, trained by `tools/make_main_content.py` on half of the sites of WCXB; `models/main_content/NOTICE` says
 more. A second forest that also saw the first one's scores round about (auto-context) gained nothing and went.
 Nothing but the page decides: no page before it, no address, no network.
 """
 
 import functools
 import hashlib
-import importlib.resources
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from corpusmill.manifests.package_data import package_file
+from corpusmill.stages.columns.word_rule import word_tables
+from corpusmill.stages.extract.page import block_places, block_text
+from corpusmill.stages.extract.page import page as html_page
+from corpusmill.stages.extract.page.blocks import walk
+from corpusmill.stages.extract.page.character_kinds import character_table
+from corpusmill.stages.extract.page.hashing import HashTable, hash_table
+from corpusmill.stages.extract.page.names import REGIONS
+from corpusmill.stages.extract.page.trees import Forest, probabilities
+from corpusmill.stages.extract.rendering import rendered
+from corpusmill.stages.extract.stop_lists import stop_list
 from numpy.typing import NDArray
 
-from stages.extract.rendering import rendered
-from stages.extract.stop_lists import stop_list
-from stages.kernels import block_places, block_text, html_page
-from stages.kernels.character_kinds import character_table
-from stages.kernels.hashing import HashTable, hash_table
-from stages.kernels.html_blocks import walk
-from stages.kernels.html_names import REGIONS
-from stages.kernels.trees import Forest, probabilities
-from stages.kernels.word_rule import word_tables
-
 FEATURES = (*block_text.MEASURES, *block_places.PLACES, *REGIONS)
-SURELY_ENGLISH = 0.4  # share of stop words; other languages share a few words, such as `in`, `was`, `he`
+SURELY_ENGLISH = (
+    0.4  # share of stop words; other languages share a few words, such as `in`, `was`, `he`
+)
 LANGUAGE_SAMPLE = 200  # bytes of text that the language is told from, the longest blocks first
 
 Floats = NDArray[np.float32]
@@ -67,9 +69,16 @@ def blocks_of(html: str) -> Blocks:
     walk(page, html_page.names())
     count, elements = int(page.state[html_page.BLOCKS]), int(page.state[html_page.ELEMENTS])
     if html_page.TOO_MANY in (count, elements):
-        raise TooManyBlocks(f"more than {html_page.MAX_BLOCKS} blocks or {html_page.MAX_ELEMENTS} elements")
+        raise TooManyBlocks(
+            f"more than {html_page.MAX_BLOCKS} blocks or {html_page.MAX_ELEMENTS} elements"
+        )
     written = int(page.blocks[count - 1, html_page.END]) if count else 0
-    return Blocks(page.text[:written].tobytes(), page.blocks[:count], page.levels[:count], page.elements[:elements])
+    return Blocks(
+        page.text[:written].tobytes(),
+        page.blocks[:count],
+        page.levels[:count],
+        page.elements[:elements],
+    )
 
 
 def language_sample(page: Blocks) -> str:
@@ -100,9 +109,13 @@ def features_of(page: Blocks, language: str) -> Floats:
     places = np.zeros((count, len(block_places.PLACES)), np.float32)
     text = np.frombuffer(page.text, np.uint8)
     hashes = np.zeros(count, np.uint64)
-    block_text.measure_blocks(text, page.blocks, _character_tables(), _stop_words(language), measures, hashes)
+    block_text.measure_blocks(
+        text, page.blocks, _character_tables(), _stop_words(language), measures, hashes
+    )
     block_text.count_repeats(hashes, measures)
-    block_places.describe_places(page.blocks, page.levels, page.elements, block_places.tag_kinds(), measures, places)
+    block_places.describe_places(
+        page.blocks, page.levels, page.elements, block_places.tag_kinds(), measures, places
+    )
     return np.hstack((measures, places, page.levels.astype(np.float32)))
 
 
@@ -141,7 +154,7 @@ def forest() -> Forest:
 
 
 def _model_bytes() -> bytes:
-    return (importlib.resources.files("models") / "main_content" / "forest.safetensors").read_bytes()
+    return package_file("models", "main_content", "forest.safetensors").read_bytes()
 
 
 @functools.lru_cache(maxsize=1)

@@ -9,9 +9,7 @@ from collections.abc import Iterator
 from itertools import groupby
 
 import numpy as np
-from numpy.typing import NDArray
-
-from stages.kernels.html_page import (
+from corpusmill.stages.extract.page.page import (
     BEGIN,
     CELL,
     END,
@@ -22,13 +20,16 @@ from stages.kernels.html_page import (
     PREFORMATTED,
     ROW,
 )
+from numpy.typing import NDArray
 
 LONG_CELL = 400  # bytes: a row with a longer block is layout, and its blocks are paragraphs
 DEEPEST_LIST = 8
 FENCE = "```"
 
 
-def rendered(text: bytes, blocks: NDArray[np.int32], elements: NDArray[np.int32], chosen: NDArray[np.bool_]) -> str:
+def rendered(
+    text: bytes, blocks: NDArray[np.int32], elements: NDArray[np.int32], chosen: NDArray[np.bool_]
+) -> str:
     """The chosen blocks as text. Columns as in `html_page`."""
     parts: list[str] = []
     before = ""  # what sort of line came before
@@ -36,10 +37,16 @@ def rendered(text: bytes, blocks: NDArray[np.int32], elements: NDArray[np.int32]
     for row, members in groupby(blocks[chosen].tolist(), key=lambda block: block[ROW]):
         group = list(members)
         is_row = row and all(
-            block[END] - block[BEGIN] <= LONG_CELL and not block[HEADING] and not block[PREFORMATTED]
+            block[END] - block[BEGIN] <= LONG_CELL
+            and not block[HEADING]
+            and not block[PREFORMATTED]
             for block in group
         )
-        lines = [("row", _row(text, group))] if is_row else (_line(text, block, elements, items) for block in group)
+        lines = (
+            [("row", _row(text, group))]
+            if is_row
+            else (_line(text, block, elements, items) for block in group)
+        )
         for sort, line in lines:
             if parts:
                 parts.append("\n" if sort == before and sort in ("row", "item") else "\n\n")
@@ -57,7 +64,9 @@ def _row(text: bytes, blocks: list[list[int]]) -> str:
     return " | ".join(cells)
 
 
-def _line(text: bytes, block: list[int], elements: NDArray[np.int32], items: set[int]) -> tuple[str, str]:
+def _line(
+    text: bytes, block: list[int], elements: NDArray[np.int32], items: set[int]
+) -> tuple[str, str]:
     """What sort of line a block is (item, or the empty string), and the line with its marks."""
     words = _text(text, block)
     if block[PREFORMATTED]:

@@ -1,7 +1,7 @@
 """Repair of text that was damaged before it reached us: text decoded with the wrong charset (mojibake), entities escaped twice, ligatures.
 
 ftfy (Speer, github.com/rspeer/python-ftfy) is the repairer. It looks at every line with regular expressions and reads 1.5 MB/s;
-nearly no line needs it. So a kernel first finds the lines that ftfy could change (`stages.kernels.suspicious_lines`), and only those
+nearly no line needs it. So a kernel first finds the lines that ftfy could change (`stages.extract.suspicious_lines`), and only those
 are given to it. The gate's classes of characters are read off ftfy's own tables, and it lets a line pass only where ftfy changes
 nothing: the result is ftfy's.
 
@@ -19,9 +19,8 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 import numpy as np
+from corpusmill.manifests.config import config
 from numpy.typing import NDArray
-
-from manifests.config import config
 
 _C1 = re.compile("[\x80-\x9f]")
 _MOST_LINES = 1024  # with more of them, a text is given to ftfy from there on as a whole
@@ -44,13 +43,15 @@ class Repair:
 def repairer_versions(settings: Repair) -> tuple[str, ...]:
     """What decides the repair besides the settings."""
     return (
-        (f"ftfy {importlib.metadata.version('ftfy')}", f"unicode {unicodedata.unidata_version}") if settings.on else ()
+        (f"ftfy {importlib.metadata.version('ftfy')}", f"unicode {unicodedata.unidata_version}")
+        if settings.on
+        else ()
     )
 
 
 def repaired(text: str, settings: Repair) -> str:
     """`text` as ftfy repairs it, line by line."""
-    from stages.kernels.suspicious_lines import find_suspicious_lines
+    from corpusmill.stages.extract.suspicious_lines import find_suspicious_lines
 
     if not settings.on or not text:
         return text
@@ -104,12 +105,15 @@ def _ftfy_settings(settings: Repair, entities: bool) -> Any:
 @functools.lru_cache(maxsize=16)
 def character_classes(settings: Repair) -> NDArray[np.uint8]:
     """The class of every character, for the kernel."""
+    from corpusmill.stages.extract.suspicious_lines import ALONE
     from ftfy.chardata import CONTROL_CHARS, LIGATURES, WIDTH_MAP
 
-    from stages.kernels.suspicious_lines import ALONE
-
     classes = _mojibake_classes().copy()
-    _mark(classes, [*CONTROL_CHARS, 0x0C, 0x0D, 0x1B, 0x85, 0x2028, 0x2029, *range(0xD800, 0xE000)], ALONE)
+    _mark(
+        classes,
+        [*CONTROL_CHARS, 0x0C, 0x0D, 0x1B, 0x85, 0x2028, 0x2029, *range(0xD800, 0xE000)],
+        ALONE,
+    )
     if settings.ligatures:
         _mark(classes, LIGATURES, ALONE)
     if settings.narrow:
@@ -128,9 +132,15 @@ def _mojibake_classes() -> NDArray[np.uint8]:
     It asks for two neighbours beyond ASCII of its categories; its few longer or shorter patterns are STARTER, OPEN and ALONE here. Two
     letters, and the "common" signs (dashes, the apostrophe...) after anything but a starter, are never a match.
     """
+    from corpusmill.stages.extract.suspicious_lines import (
+        ALONE,
+        LETTER,
+        OPEN,
+        STARTER,
+        SUSPECT,
+        TABLE_SIZE,
+    )
     from ftfy.badness import MOJIBAKE_CATEGORIES
-
-    from stages.kernels.suspicious_lines import ALONE, LETTER, OPEN, STARTER, SUSPECT, TABLE_SIZE
 
     classes = np.zeros(TABLE_SIZE, np.uint8)
     every = "".join(map(chr, (*range(0x80, 0xD800), *range(0xE000, 0x10000))))
@@ -141,7 +151,11 @@ def _mojibake_classes() -> NDArray[np.uint8]:
         elif category != "common":
             _mark(classes, map(ord, members), SUSPECT)
         if category in ("lower_common", "upper_common", "lower_accented", "kaomoji"):
-            _mark(classes, (ord(member) for member in members if member.isalpha() and member != "Ђ"), LETTER)
+            _mark(
+                classes,
+                (ord(member) for member in members if member.isalpha() and member != "Ђ"),
+                LETTER,
+            )
     _mark(classes, map(ord, "ŸŠŽ"), SUSPECT)
     _mark(classes, map(ord, "ÂÃÎÐØÙ√"), STARTER)
     _mark(classes, map(ord, "ÂÃŒœ"), OPEN)
@@ -162,9 +176,14 @@ def _changed_by(form: Literal["NFC", "NFKC"], size: int) -> frozenset[int]:
             *(
                 point
                 for point in points
-                if unicodedata.combining(chr(point)) or not unicodedata.is_normalized(form, chr(point))
+                if unicodedata.combining(chr(point))
+                or not unicodedata.is_normalized(form, chr(point))
             ),
-            *(int(found[1], 16) for found in parts if len(found) == 2 and not found[0].startswith("<")),
+            *(
+                int(found[1], 16)
+                for found in parts
+                if len(found) == 2 and not found[0].startswith("<")
+            ),
             *range(0x1161, 0x1176),  # Hangul vowels and finals
             *range(0x11A8, 0x11C3),
         }

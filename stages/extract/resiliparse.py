@@ -37,5 +37,10 @@ def _plain_text(html: str, main_content: bool) -> str:
     from resiliparse.extract.html2text import extract_plain_text
 
     return extract_plain_text(
-        html, main_content=main_content, alt_texts=False, links=False, form_fields=False, noscript=False
+        html,
+        main_content=main_content,
+        alt_texts=False,
+        links=False,
+        form_fields=False,
+        noscript=False,
     )

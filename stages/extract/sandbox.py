@@ -39,7 +39,7 @@ WALL = 10  # real time that a page may take, in multiples of its processor time:
 LONGEST = 600  # seconds of real time, unless the limit itself is longer
 START_SECONDS = 300  # for loading libraries and compiling kernels
 _FRAME = struct.Struct("<Qd")  # length of what follows, and the child's processor seconds so far
-_START = "import sys; sys.path[:] = {path!r}; from stages.extract.sandbox import serve; serve(*{handles!r})"
+_START = "import sys; sys.path[:] = {path!r}; from corpusmill.stages.extract.sandbox import serve; serve(*{handles!r})"
 _PR_SET_PDEATHSIG = 1
 
 
@@ -54,7 +54,9 @@ class Stopped(Exception):
 @dataclass
 class _Child:
     process: "subprocess.Popen[bytes]"
-    orders: int  # file handles: the parent writes orders and reads answers; `memory` holds the pages
+    orders: (
+        int  # file handles: the parent writes orders and reads answers; `memory` holds the pages
+    )
     answers: int
     memory: int
     inherited: int  # MB: the mark that Linux hands on from the parent; only above it does the mark speak of the child
@@ -70,7 +72,10 @@ class Sandbox:
         self._owner = os.getpid()
 
     def run(
-        self, function: Callable[..., Any], arguments: Sequence[tuple[Any, ...]], warm_up: tuple[Any, ...]
+        self,
+        function: Callable[..., Any],
+        arguments: Sequence[tuple[Any, ...]],
+        warm_up: tuple[Any, ...],
     ) -> list[Any]:
         """For each tuple of arguments what `function` returns, the exception that it raises, or Stopped. All of them are pickled.
 
@@ -78,7 +83,9 @@ class Sandbox:
         Raises RuntimeError if the child cannot be started.
         """
         results: list[Any] = []
-        tried: int | None = None  # the call that has failed once: in a fresh child nothing but itself can be the cause
+        tried: int | None = (
+            None  # the call that has failed once: in a fresh child nothing but itself can be the cause
+        )
         while len(results) < len(arguments):
             child = self._running(function, warm_up)
             self._order(child, function, arguments[len(results) :])
@@ -117,10 +124,14 @@ class Sandbox:
                 self._answer(self._child, START_SECONDS)
             except Stopped as stopped:
                 self.stop()
-                raise RuntimeError(f"the process for extraction does not start: {stopped.detail}") from stopped
+                raise RuntimeError(
+                    f"the process for extraction does not start: {stopped.detail}"
+                ) from stopped
         return self._child
 
-    def _order(self, child: _Child, function: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]) -> None:
+    def _order(
+        self, child: _Child, function: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]
+    ) -> None:
         """Put the calls into shared memory, then say how long they are: a few bytes, which no pipe blocks on."""
         data = pickle.dumps((function, arguments), pickle.HIGHEST_PROTOCOL)
         os.ftruncate(child.memory, len(data))
@@ -128,7 +139,9 @@ class Sandbox:
         written = 0
         while written < len(data):
             written += os.pwrite(child.memory, view[written:], written)
-        with contextlib.suppress(BrokenPipeError):  # it died since we looked: reading its answer will say so
+        with contextlib.suppress(
+            BrokenPipeError
+        ):  # it died since we looked: reading its answer will say so
             os.write(child.orders, _FRAME.pack(len(data), 0.0))
 
     def _answer(self, child: _Child, limit: float) -> Any:

@@ -16,15 +16,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import pyarrow as pa
-
-from manifests.config import config
-from manifests.errors import CorpusmillError, RecipeError, nearest
-from manifests.schema import DOCUMENT, EXCLUSION, FAILED_PREFIX, conform, extended
-from stages.contract import Outcome
-from stages.extract import html, language, sandbox
-from stages.extract.repair import Repair, repaired, repaired_page, repairer_versions
-from stages.readers import charset
-from stages.readers.record import TOO_LARGE, ReaderSettings
+from corpusmill.manifests.config import config
+from corpusmill.manifests.errors import CorpusmillError, RecipeError, nearest
+from corpusmill.manifests.schema import DOCUMENT, EXCLUSION, FAILED_PREFIX, conform, extended
+from corpusmill.stages.contract import Outcome
+from corpusmill.stages.extract import html, language, sandbox
+from corpusmill.stages.extract.repair import Repair, repaired, repaired_page, repairer_versions
+from corpusmill.stages.readers import charset
+from corpusmill.stages.readers.record import TOO_LARGE, ReaderSettings
 
 _EXCLUDED = extended(*EXCLUSION)
 _WARM_UP = (
@@ -82,8 +81,14 @@ class Extract:
     def __post_init__(self) -> None:
         for threshold in (self.language_threshold, *self.language_thresholds.values()):
             if not 0 <= threshold <= 1:
-                raise RecipeError(f"extract has the language threshold {threshold}", "give a score from 0 to 1")
-        if unwanted := [code for code in self.language_thresholds if self.languages and code not in self.languages]:
+                raise RecipeError(
+                    f"extract has the language threshold {threshold}", "give a score from 0 to 1"
+                )
+        if unwanted := [
+            code
+            for code in self.language_thresholds
+            if self.languages and code not in self.languages
+        ]:
             raise RecipeError(
                 f"extract.language_thresholds names {', '.join(unwanted)}, which extract.languages does not keep",
                 "name the language in both, or in neither",
@@ -94,9 +99,16 @@ class Extract:
                 f"extract.statuses is [{lowest}, {highest}]",
                 "give the lowest and the highest status, as in [200, 299]",
             )
-        for key, least in (("page_seconds", 0), ("page_memory_mb", 512), ("max_page_bytes", 1), ("min_text_chars", 0)):
+        for key, least in (
+            ("page_seconds", 0),
+            ("page_memory_mb", 512),
+            ("max_page_bytes", 1),
+            ("min_text_chars", 0),
+        ):
             if getattr(self, key) < least:
-                raise RecipeError(f"extract.{key} is {getattr(self, key)}", f"give at least {least}")
+                raise RecipeError(
+                    f"extract.{key} is {getattr(self, key)}", f"give at least {least}"
+                )
 
     def adds(self) -> tuple[pa.Field, ...]:
         return ()
@@ -110,9 +122,13 @@ class Extract:
             known = language.codes(self.language_model)
             for code in (*self.languages, *self.language_thresholds):
                 if code not in known:
-                    raise RecipeError(f"the language model knows no language {code!r}", nearest(code, known))
+                    raise RecipeError(
+                        f"the language model knows no language {code!r}", nearest(code, known)
+                    )
         extractor = html.extractor_version(self.extractor)
-        return " ".join([language.model_digest(self.language_model), extractor, *repairer_versions(self.repair)])
+        return " ".join(
+            [language.model_digest(self.language_model), extractor, *repairer_versions(self.repair)]
+        )
 
     def apply(self, table: pa.Table) -> Outcome:
         """table: rows of `readers.RECORD`. Returns documents, and excluded rows with their text where there was one.
@@ -130,7 +146,9 @@ class Extract:
                     self._check_length(row["text"])
                     waiting.append((row, record["language"] if self.trust_language else None))
                 except _Drop as drop:
-                    dropped.append({**row, "stage": self.name, "reason": drop.reason, "detail": drop.detail})
+                    dropped.append(
+                        {**row, "stage": self.name, "reason": drop.reason, "detail": drop.detail}
+                    )
         unknown = [row["text"] for row, trusted in waiting if not trusted]
         identified = iter(language.identify(unknown, self.language_model))
         for row, trusted in waiting:
@@ -140,7 +158,9 @@ class Extract:
                 self._check_language(found)
                 kept.append({**row, "kind": "actual"})
             except _Drop as drop:
-                dropped.append({**row, "stage": self.name, "reason": drop.reason, "detail": drop.detail})
+                dropped.append(
+                    {**row, "stage": self.name, "reason": drop.reason, "detail": drop.detail}
+                )
         return Outcome(_table(kept, DOCUMENT), _table(dropped, _EXCLUDED))
 
     def _texts(self, records: Sequence[dict[str, Any]]) -> list[Any]:
@@ -151,7 +171,12 @@ class Extract:
             try:
                 texts.append(self._own_text(record))
                 if texts[-1] is None:
-                    pages.append((len(texts) - 1, (record["payload"] or b"", record["charset"], record["mime"])))
+                    pages.append(
+                        (
+                            len(texts) - 1,
+                            (record["payload"] or b"", record["charset"], record["mime"]),
+                        )
+                    )
             except _Drop as drop:
                 texts.append(drop)
         arguments = [page for _, page in pages]
@@ -217,7 +242,9 @@ class Extract:
 
     def _check_language(self, found: language.Language) -> None:
         if self.languages and found.code not in self.languages:
-            raise _Drop("language.unwanted", f"language={found.code} language_score={found.score:.3f}")
+            raise _Drop(
+                "language.unwanted", f"language={found.code} language_score={found.score:.3f}"
+            )
         threshold = self.language_thresholds.get(found.code, self.language_threshold)
         if found.score < threshold:
             what = f"language_score={found.score:.3f} < {threshold} ({found.code})"

@@ -7,5 +7,10 @@ import logging
 def main_text(html: str) -> str:
     import trafilatura
 
-    logging.getLogger("trafilatura").setLevel(logging.CRITICAL)  # it logs every page without text as an error
-    return trafilatura.extract(html, favor_precision=True, include_comments=False, deduplicate=False) or ""
+    logging.getLogger("trafilatura").setLevel(
+        logging.CRITICAL
+    )  # it logs every page without text as an error
+    return (
+        trafilatura.extract(html, favor_precision=True, include_comments=False, deduplicate=False)
+        or ""
+    )

@@ -7,8 +7,8 @@ A paragraph that another extractor adds goes behind the last of its own paragrap
 import re
 from collections.abc import Callable, Iterable
 
-from stages.extract import justext, resiliparse
-from stages.extract.main_content import main_content
+from corpusmill.stages.extract import justext, resiliparse
+from corpusmill.stages.extract.main_content import main_content
 
 GRAM = 4  # words in sequence that tell whether a paragraph is there
 ENOUGH = 0.5  # of a paragraph's sequences
@@ -17,14 +17,20 @@ _WORD = re.compile(r"\w+")
 
 def union(html: str, language_of: Callable[[str], str]) -> str:
     """The main content and what jusText and Resiliparse add to it. Raises what they raise."""
-    text = merged(main_content(html, language_of).split("\n\n"), justext.paragraphs(html, language_of))
+    text = merged(
+        main_content(html, language_of).split("\n\n"), justext.paragraphs(html, language_of)
+    )
     return "\n\n".join(merged(text, resiliparse.main_text(html).split("\n")))
 
 
 def merged(paragraphs: Iterable[str], others: Iterable[str]) -> list[str]:
     """The paragraphs, and those of the others that they do not contain yet."""
     known = [paragraph for paragraph in paragraphs if paragraph.strip()]
-    place_of = {gram: place for place, paragraph in reversed(list(enumerate(known))) for gram in _grams(paragraph)}
+    place_of = {
+        gram: place
+        for place, paragraph in reversed(list(enumerate(known)))
+        for gram in _grams(paragraph)
+    }
     added: dict[int, list[str]] = {}
     last = -1
     for other in others:
@@ -43,4 +49,8 @@ def merged(paragraphs: Iterable[str], others: Iterable[str]) -> list[str]:
 
 def _grams(paragraph: str) -> set[tuple[str, ...]]:
     words = _WORD.findall(paragraph.lower())
-    return {tuple(words[begin : begin + GRAM]) for begin in range(max(len(words) - GRAM + 1, 1))} if words else set()
+    return (
+        {tuple(words[begin : begin + GRAM]) for begin in range(max(len(words) - GRAM + 1, 1))}
+        if words
+        else set()
+    )

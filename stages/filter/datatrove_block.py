@@ -17,12 +17,19 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-
-from manifests.errors import RecipeError, nearest
-from manifests.schema import seed_for
+from corpusmill.manifests.errors import RecipeError, nearest
+from corpusmill.manifests.schema import seed_for
 
 # What a filter may raise over one strange document. Others (a missing file, no network, no memory) concern the machine and end the shard.
-RECORD_ERRORS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+RECORD_ERRORS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 
 
 DETAIL_CHARACTERS = 300
@@ -54,17 +61,22 @@ def parse(block: Mapping[str, Any]) -> Block:
     unknown = set(block) - {"class", "arguments"}
     if unknown:
         raise RecipeError(
-            f"a block has no key {sorted(unknown)[0]!r}", nearest(sorted(unknown)[0], ("class", "arguments"))
+            f"a block has no key {sorted(unknown)[0]!r}",
+            nearest(sorted(unknown)[0], ("class", "arguments")),
         )
     path, arguments = block.get("class"), block.get("arguments") or {}
     if not isinstance(path, str) or not re.fullmatch(r"[\w.]+:\w+", path):
         raise RecipeError(
-            f"a block's class is {path!r}", "write module:Class, e.g. datatrove.pipeline.filters:GopherQualityFilter"
+            f"a block's class is {path!r}",
+            "write module:Class, e.g. datatrove.pipeline.filters:GopherQualityFilter",
         )
     if not isinstance(arguments, Mapping):
         raise RecipeError(f"the arguments of {path} are no mapping", "write name: value pairs")
     if "exclusion_writer" in arguments:
-        raise RecipeError(f"{path} is given an exclusion_writer", "leave it out: the stage keeps excluded rows itself")
+        raise RecipeError(
+            f"{path} is given an exclusion_writer",
+            "leave it out: the stage keeps excluded rows itself",
+        )
     try:
         return Block(path, json.dumps(arguments, sort_keys=True))
     except TypeError as error:
@@ -89,10 +101,13 @@ def load(block: Block) -> Any:
     found = getattr(module, block.class_name, None)
     if not (isinstance(found, type) and issubclass(found, BaseFilter)):
         filters = [
-            name for name, thing in vars(module).items() if isinstance(thing, type) and issubclass(thing, BaseFilter)
+            name
+            for name, thing in vars(module).items()
+            if isinstance(thing, type) and issubclass(thing, BaseFilter)
         ]
         raise RecipeError(
-            f"{module_name} has no datatrove filter {block.class_name!r}", nearest(block.class_name, filters)
+            f"{module_name} has no datatrove filter {block.class_name!r}",
+            nearest(block.class_name, filters),
         )
     try:
         return found(**json.loads(block.arguments))
@@ -110,20 +125,32 @@ def judge(block: Block, row: Mapping[str, Any]) -> Verdict:
     from datatrove.data import Document
 
     instance = load(block)
-    metadata = {name: value for name, value in row.items() if name not in ("id", "text") and value is not None}
+    metadata = {
+        name: value
+        for name, value in row.items()
+        if name not in ("id", "text") and value is not None
+    }
     document = Document(text=row["text"] or "", id=row["id"], metadata=dict(metadata))
     _reseed(instance, block, row["id"])
     try:
         result = instance.filter(document)
     except RECORD_ERRORS as error:
         first_line = (str(error).splitlines() or [""])[0][:200]
-        return Verdict(f"error_datatrove.{block.class_name}", f"{type(error).__name__}: {first_line}", document.text)
+        return Verdict(
+            f"error_datatrove.{block.class_name}",
+            f"{type(error).__name__}: {first_line}",
+            document.text,
+        )
     keep, reason = result if isinstance(result, tuple) else (result, None)
     if keep:
         return Verdict("", "", document.text)
     code = re.sub(r"\W+", "_", str(reason or "dropped")).strip("_").lower()
-    measured = {name: value for name, value in document.metadata.items() if metadata.get(name) != value}
-    told = ", ".join(f"{name} {value}" for name, value in {**measured, **json.loads(block.arguments)}.items())
+    measured = {
+        name: value for name, value in document.metadata.items() if metadata.get(name) != value
+    }
+    told = ", ".join(
+        f"{name} {value}" for name, value in {**measured, **json.loads(block.arguments)}.items()
+    )
     detail = f"{reason or ''} ({told[:DETAIL_CHARACTERS]})".strip() if told else str(reason or "")
     return Verdict(f"datatrove.{block.class_name}.{code}", detail, document.text)
 

@@ -8,13 +8,15 @@ follow datatrove's filters for the four families that it has, so that a rule doe
 from collections.abc import Mapping
 from typing import Any, Final
 
-from stages.filter.rules import Rule
+from corpusmill.stages.filter.rules import Rule
 
 GOPHER_QUALITY = "Rae et al. 2021 (arXiv:2112.11446), appendix A.1.1"
 GOPHER_REPETITION = "Rae et al. 2021 (arXiv:2112.11446), appendix A.1.1, table A1"
 C4 = "Raffel et al. 2020 (JMLR 21/140), 2.2"
 FINEWEB = "Penedo et al. 2024 (arXiv:2406.17557)"
-REFINEDWEB = "Penedo et al. 2023 (arXiv:2306.01116), appendix G.2; Li et al. 2024 (arXiv:2406.11794)"
+REFINEDWEB = (
+    "Penedo et al. 2023 (arXiv:2306.01116), appendix G.2; Li et al. 2024 (arXiv:2406.11794)"
+)
 NEMOTRON = "NeMo Curator, English heuristic filters of Nemotron-CC (arXiv:2412.02595)"
 
 DEFAULT: Final = ("gopher_repetition", "gopher_quality", "c4", "fineweb")
@@ -35,7 +37,8 @@ def _rules(family: str, citation: str, *rows: tuple[str, str, Any, float]) -> tu
 
 
 _TOP_NGRAMS = tuple(
-    (f"top_{n}_gram", f"top_{n}_gram_ratio", ">", limit) for n, limit in ((2, 0.20), (3, 0.18), (4, 0.16))
+    (f"top_{n}_gram", f"top_{n}_gram_ratio", ">", limit)
+    for n, limit in ((2, 0.20), (3, 0.18), (4, 0.16))
 )
 _DUPLICATE_NGRAMS = tuple(
     (f"duplicate_{n}_grams", f"duplicate_{n}_gram_ratio", ">", limit)
@@ -79,7 +82,12 @@ FAMILIES: Final[Mapping[str, tuple[Rule, ...]]] = {
         FINEWEB,
         ("few_punctuated_lines", "punctuation_line_ratio", "<", 0.12),
         ("short_lines", "short_line_ratio", ">", 0.67),
-        ("duplicate_line_characters", "kept_duplicate_line_character_ratio", ">", 0.01),  # FineWeb 2: 0.1
+        (
+            "duplicate_line_characters",
+            "kept_duplicate_line_character_ratio",
+            ">",
+            0.01,
+        ),  # FineWeb 2: 0.1
         ("newlines", "newline_ratio", ">", 0.3),
     ),
     "refinedweb": _rules(  # and the line edits of RefinedWeb
@@ -100,7 +108,12 @@ FAMILIES: Final[Mapping[str, tuple[Rule, ...]]] = {
         ("boilerplate", "boilerplate_line_ratio", ">", 0.4),
         ("few_words", "parts", "<", 50),
         ("many_words", "parts", ">", 100_000),
-        ("few_punctuated_lines", "punctuation_line_ratio", "<", 0.15),  # "sentences without an end mark" over 0.85
+        (
+            "few_punctuated_lines",
+            "punctuation_line_ratio",
+            "<",
+            0.15,
+        ),  # "sentences without an end mark" over 0.85
         ("few_alphabetic_words", "alphabetic_part_ratio", "<", 0.8),
         ("few_common_words", "stop_words", "<", 2),
         ("short_words", "mean_part_length", "<", 3),

@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from corpusmill.manifests.errors import RecipeError, nearest
+from corpusmill.stages.filter.rules import Rule, by_code
 from numpy.typing import NDArray
-
-from manifests.errors import RecipeError, nearest
-from stages.filter.rules import Rule, by_code
 
 NaN: Final = float("nan")
 # Languages written without spaces: their words are counted by character.
@@ -126,7 +125,9 @@ def published(language: Language) -> dict[str, float]:
         "gopher_quality.short_words": NaN if by_character else language.min_avg_word_length,
         "gopher_quality.long_words": NaN if by_character else language.max_avg_word_length,
         "gopher_quality.few_alphabetic_words": language.max_non_alpha_words_ratio,
-        "gopher_quality.few_stop_words": NaN if by_character and language.code not in ("zh", "ja") else 2,
+        "gopher_quality.few_stop_words": NaN
+        if by_character and language.code not in ("zh", "ja")
+        else 2,
         "c4.lorem_ipsum": NaN,
         "c4.curly_bracket": NaN,
         "c4.few_sentences": NaN,
@@ -147,7 +148,11 @@ def threshold_table(
 
     codes: language codes, in any order. own: the recipe's: language -> family -> rule name -> threshold, None for a rule that is off.
     """
-    table = np.repeat(np.array([[rule.threshold] for rule in rules], np.float64).reshape(-1, 1), len(codes), axis=1)
+    table = np.repeat(
+        np.array([[rule.threshold] for rule in rules], np.float64).reshape(-1, 1),
+        len(codes),
+        axis=1,
+    )
     for column, code in enumerate(codes):
         changes: dict[str, float | None] = (
             dict(published(LANGUAGES[code])) if use_published and code in LANGUAGES else {}
@@ -160,12 +165,15 @@ def threshold_table(
     return table
 
 
-def check(own: Mapping[str, Mapping[str, Mapping[str, float | None]]], rules: Iterable[Rule]) -> None:
+def check(
+    own: Mapping[str, Mapping[str, Mapping[str, float | None]]], rules: Iterable[Rule]
+) -> None:
     """Raises RecipeError for a threshold of a language whose rule is not in force."""
     known = {rule.code for rule in rules}
     for language, families in own.items():
         for code in by_code(families):
             if code not in known:
                 raise RecipeError(
-                    f"language {language} has a threshold for {code}, which is not in force", nearest(code, known)
+                    f"language {language} has a threshold for {code}, which is not in force",
+                    nearest(code, known),
                 )

@@ -7,20 +7,19 @@ removes about 30 % of the tokens and turned it off, so it is off here. RefinedWe
 G.2, as DCLM
 (arXiv:2406.11794) runs it. Blank lines stay, so that paragraphs survive; where lines were taken out, no run of blank lines is left.
 
-The work itself is in `stages.kernels.lines`.
+The work itself is in `stages.filter.measure.lines`.
 """
 
 import functools
 from typing import Final
 
 import numpy as np
+from corpusmill.manifests.config import config
 from numpy.typing import NDArray
 
-from manifests.config import config
-
-LOREM, JAVASCRIPT, POLICY, CART = 1, 2, 4, 8  # bits, as in stages.kernels.lines
+LOREM, JAVASCRIPT, POLICY, CART = 1, 2, 4, 8  # bits, as in stages.filter.measure.lines
 # Each phrase with the pair of its letters that is rarest in English text; in lines with four letters that are rarer still
-# (`look_over` in stages.kernels.furniture), the kernel looks for these pairs. It has both written in.
+# (`look_over` in stages.filter.measure.furniture), the kernel looks for these pairs. It has both written in.
 PHRASES: Final = (
     ("lorem ipsum", "ps", LOREM),
     ("javascript", "va", JAVASCRIPT),
@@ -54,7 +53,9 @@ class LineEdits:
         return (JAVASCRIPT if self.javascript else 0) | (POLICY if self.policy else 0)
 
 
-NO_EDITS: Final = LineEdits(minimum_words=0, longest_word=0, javascript=False, policy=False, citations=False)
+NO_EDITS: Final = LineEdits(
+    minimum_words=0, longest_word=0, javascript=False, policy=False, citations=False
+)
 
 
 @functools.lru_cache(maxsize=1)

@@ -15,11 +15,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Literal
 
 import numpy as np
+from corpusmill.manifests.config import config
+from corpusmill.manifests.errors import RecipeError, nearest
+from corpusmill.stages.filter.statistics import NAMES, Measured
 from numpy.typing import NDArray
-
-from manifests.config import config
-from manifests.errors import RecipeError, nearest
-from stages.filter.statistics import NAMES, Measured
 
 COMPARISONS: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
     "<": operator.lt,
@@ -81,21 +80,29 @@ def rules_in_force(
     for rule in own:
         _check(rule)
         if rule.code in rules or rule.code in published:
-            raise RecipeError(f"rule {rule.code} is there already", "give it another name, or change its threshold")
+            raise RecipeError(
+                f"rule {rule.code} is there already",
+                "give it another name, or change its threshold",
+            )
         rules[rule.code] = rule
     changed, silenced = by_code(thresholds), set(off)
     for code in [*changed, *sorted(silenced)]:
         if code in published and code not in rules:
-            raise RecipeError(f"rule {code} is not in force", f"add {code.split('.')[0]} to the families")
+            raise RecipeError(
+                f"rule {code} is not in force", f"add {code.split('.')[0]} to the families"
+            )
         if code not in rules:
             raise RecipeError(f"there is no rule {code!r}", nearest(code, rules))
     for code, threshold in changed.items():
         if math.isnan(threshold):
             raise RecipeError(
-                f"the threshold of {code} is {threshold}", f"give a number, or switch it off: off: [{code}]"
+                f"the threshold of {code} is {threshold}",
+                f"give a number, or switch it off: off: [{code}]",
             )
     return tuple(
-        dataclasses.replace(rule, threshold=changed[code], citation=f"recipe (published: {rule.threshold:g})")
+        dataclasses.replace(
+            rule, threshold=changed[code], citation=f"recipe (published: {rule.threshold:g})"
+        )
         if code in changed
         else rule
         for code, rule in rules.items()
@@ -105,10 +112,16 @@ def rules_in_force(
 
 def by_code(thresholds: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Reason code -> threshold, of family -> rule name -> threshold."""
-    return {f"{family}.{name}": value for family, names in thresholds.items() for name, value in names.items()}
+    return {
+        f"{family}.{name}": value
+        for family, names in thresholds.items()
+        for name, value in names.items()
+    }
 
 
-def failing(measured: Measured, thresholds: NDArray[np.float64], rules: Sequence[Rule]) -> NDArray[np.bool_]:
+def failing(
+    measured: Measured, thresholds: NDArray[np.float64], rules: Sequence[Rule]
+) -> NDArray[np.bool_]:
     """Which rules drop which documents (rules x documents).
 
     measured: statistic -> its values, one a document. thresholds: rules x documents, or rules x 1 where they are the same for all; NaN
@@ -118,7 +131,11 @@ def failing(measured: Measured, thresholds: NDArray[np.float64], rules: Sequence
     verdicts = np.zeros((len(rules), rows), np.bool_)
     for index, rule in enumerate(rules):
         values = measured[rule.statistic]
-        limits = thresholds[index].astype(np.float32) if values.dtype == np.float32 else thresholds[index]
+        limits = (
+            thresholds[index].astype(np.float32)
+            if values.dtype == np.float32
+            else thresholds[index]
+        )
         verdicts[index] = COMPARISONS[rule.comparison](values, limits)
         if rule.comparison == "!=":
             verdicts[index] &= ~np.isnan(limits)
@@ -133,9 +150,12 @@ def _check(rule: Rule) -> None:
         )
     if rule.comparison not in COMPARISONS:
         raise RecipeError(
-            f"rule {rule.code} has the comparison {rule.comparison!r}", f"take one of {' '.join(COMPARISONS)}"
+            f"rule {rule.code} has the comparison {rule.comparison!r}",
+            f"take one of {' '.join(COMPARISONS)}",
         )
-    if not re.fullmatch(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*", rule.code) or rule.family.startswith("error_"):
+    if not re.fullmatch(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*", rule.code) or rule.family.startswith(
+        "error_"
+    ):
         raise RecipeError(
             f"{rule.code!r} cannot be a reason code",
             "name rule and family in snake case, the family not beginning with error_",

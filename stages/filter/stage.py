@@ -21,19 +21,23 @@ from typing import Any, ClassVar
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from corpusmill.manifests.config import config
+from corpusmill.manifests.schema import excluded
+from corpusmill.stages.contract import DOCUMENTS, Outcome
+from corpusmill.stages.filter import datatrove_block, languages, url_rules
+from corpusmill.stages.filter.families import DEFAULT, FAMILIES
+from corpusmill.stages.filter.languages import LANGUAGES
+from corpusmill.stages.filter.line_edits import LineEdits
+from corpusmill.stages.filter.measure.texts import (
+    STOP_WORDS,
+    Measurement,
+    check_stop_words,
+    measure,
+)
+from corpusmill.stages.filter.rules import Rule, failing, rules_in_force
+from corpusmill.stages.filter.statistics import STATISTICS, Measured, fields
+from corpusmill.stages.filter.url_rules import UrlRules
 from numpy.typing import NDArray
-
-from manifests.config import config
-from manifests.schema import excluded
-from stages.contract import DOCUMENTS, Outcome
-from stages.filter import datatrove_block, languages, url_rules
-from stages.filter.families import DEFAULT, FAMILIES
-from stages.filter.languages import LANGUAGES
-from stages.filter.line_edits import LineEdits
-from stages.filter.measure import STOP_WORDS, Measurement, check_stop_words, measure
-from stages.filter.rules import Rule, failing, rules_in_force
-from stages.filter.statistics import STATISTICS, Measured, fields
-from stages.filter.url_rules import UrlRules
 
 FAILED_RULES = pa.field("failed_rules", pa.list_(pa.string()))
 
@@ -58,7 +62,9 @@ class Filter:
     lines: LineEdits = LineEdits()
     stop_words: tuple[str, ...] = STOP_WORDS
     published_languages: bool = True
-    language_thresholds: Mapping[str, Mapping[str, Mapping[str, float | None]]] = field(default_factory=dict)
+    language_thresholds: Mapping[str, Mapping[str, Mapping[str, float | None]]] = field(
+        default_factory=dict
+    )
     urls: UrlRules = UrlRules()
     blocks: tuple[Mapping[str, Any], ...] = ()
 
@@ -77,7 +83,7 @@ class Filter:
 
     def depends_on(self) -> str:
         """Digests of the block lists, and the versions of what is not ours. Raises RecipeError if a list or a block does not fit."""
-        from stages.kernels.characters import unicode_version
+        from corpusmill.stages.filter.measure.characters import unicode_version
 
         parts = [f"unicode {unicode_version()}", url_rules.digests(self.urls)]
         if self.blocks:
@@ -85,7 +91,9 @@ class Filter:
 
             for block in self.blocks:
                 datatrove_block.load(datatrove_block.parse(block))
-            parts += [f"{name} {importlib.metadata.version(name)}" for name in ("datatrove", "spacy")]
+            parts += [
+                f"{name} {importlib.metadata.version(name)}" for name in ("datatrove", "spacy")
+            ]
         return "\n".join(part for part in parts if part)
 
     def apply(self, table: pa.Table) -> Outcome:
@@ -96,7 +104,9 @@ class Filter:
         codes, rows = _languages(table)
         found = self._measure(table["text"], codes, rows)
         rules = self.in_force()
-        limits = languages.threshold_table(rules, codes, self.published_languages, self.language_thresholds)
+        limits = languages.threshold_table(
+            rules, codes, self.published_languages, self.language_thresholds
+        )
         verdicts = failing(found.measured, limits[:, rows], rules)
         drops = self._drops(table, found.measured, limits, rows, rules, verdicts)
         original = table["text"]
@@ -112,16 +122,26 @@ class Filter:
         reasons = [drops[row] for row in np.flatnonzero(dropped)]
         return Outcome(
             table.filter(pa.array(~dropped)),
-            excluded(out, self.name, [reason for reason, _ in reasons], [detail for _, detail in reasons]),
+            excluded(
+                out, self.name, [reason for reason, _ in reasons], [detail for _, detail in reasons]
+            ),
         )
 
     def _stop_words(self) -> dict[str, tuple[str, ...]]:
         """By language; those under "" are for all others."""
-        tuned = {code: language.stopwords for code, language in LANGUAGES.items()} if self.published_languages else {}
+        tuned = (
+            {code: language.stopwords for code, language in LANGUAGES.items()}
+            if self.published_languages
+            else {}
+        )
         return {**tuned, "": self.stop_words}
 
-    def _measure(self, texts: pa.ChunkedArray, codes: Sequence[str], rows: NDArray[np.int64]) -> Measurement:
-        tuned = np.array([self.published_languages and code in LANGUAGES for code in codes], np.bool_)
+    def _measure(
+        self, texts: pa.ChunkedArray, codes: Sequence[str], rows: NDArray[np.int64]
+    ) -> Measurement:
+        tuned = np.array(
+            [self.published_languages and code in LANGUAGES for code in codes], np.bool_
+        )
         return measure(
             texts,
             self.lines if "c4" in self.families else None,
@@ -144,10 +164,15 @@ class Filter:
         drops = {}
         failed = np.flatnonzero(verdicts.any(axis=0))
         for row, index in zip(
-            failed.tolist(), verdicts[:, failed].argmax(axis=0).tolist() if rules else [], strict=True
+            failed.tolist(),
+            verdicts[:, failed].argmax(axis=0).tolist() if rules else [],
+            strict=True,
         ):
             rule = rules[index]
-            drops[row] = rule.code, rule.detail(measured[rule.statistic][row].item(), limits[index, rows[row]])
+            drops[row] = (
+                rule.code,
+                rule.detail(measured[rule.statistic][row].item(), limits[index, rows[row]]),
+            )
         if self.urls.lists:
             drops |= url_rules.judge_all(table["url"], url_rules.compiled(self.urls))
         return drops
@@ -178,8 +203,12 @@ class Filter:
         if not edited:
             return table, found
         column = pa.chunked_array([pa.array(texts, table.schema.field("text").type)])
-        again = measure(column, None, False, self._stop_words(), [codes[row] for row in languages_of_rows])
-        removed = {name: values for name, values in found.measured.items() if name.startswith("removed_")}
+        again = measure(
+            column, None, False, self._stop_words(), [codes[row] for row in languages_of_rows]
+        )
+        removed = {
+            name: values for name, values in found.measured.items() if name.startswith("removed_")
+        }
         return (
             _with_column(table, table.schema.field("text"), column),
             Measurement({**again.measured, **removed}, column),
@@ -208,4 +237,6 @@ def _with_column(table: pa.Table, field: pa.Field, values: pa.Array | pa.Chunked
     if isinstance(values, pa.ChunkedArray) and values.type != field.type:
         values = values.cast(field.type)
     index = table.schema.get_field_index(field.name)
-    return table.append_column(field, values) if index < 0 else table.set_column(index, field, values)
+    return (
+        table.append_column(field, values) if index < 0 else table.set_column(index, field, values)
+    )

@@ -54,14 +54,23 @@ AS_IT_CAME: tuple[Statistic, ...] = (
     _ratio("mean_word_length", "characters in words / words", "word_characters", "words"),
     _ratio("mean_part_length", "characters in parts / parts", "part_characters", "parts"),
     _count("longest_part", "characters of the longest part"),
-    _ratio("alphabetic_token_ratio", "tokens with a letter / tokens", "alphabetic_tokens", "tokens"),
+    _ratio(
+        "alphabetic_token_ratio", "tokens with a letter / tokens", "alphabetic_tokens", "tokens"
+    ),
     _ratio("alphabetic_part_ratio", "parts with a letter / parts", "alphabetic_parts", "parts"),
     _ratio("hash_ratio", "hash signs / tokens", "hash_signs", "tokens"),
-    _ratio("ellipsis_ratio", "ellipses (the character, or three full stops) / tokens", "ellipses", "tokens"),
+    _ratio(
+        "ellipsis_ratio",
+        "ellipses (the character, or three full stops) / tokens",
+        "ellipses",
+        "tokens",
+    ),
     _count("stop_words", "how many of the stop words occur as tokens"),
     _count("lines", "lines, empty ones too, but for one after a last line feed"),
     _ratio("bullet_line_ratio", "lines that begin with • or - / lines", "bullets", "lines"),
-    _ratio("ellipsis_line_ratio", "lines that end in an ellipsis / lines", "ellipsis_ends", "lines"),
+    _ratio(
+        "ellipsis_line_ratio", "lines that end in an ellipsis / lines", "ellipsis_ends", "lines"
+    ),
     _ratio(
         "duplicate_line_ratio",
         "lines that occurred before / lines that are not empty",
@@ -106,7 +115,12 @@ AS_IT_CAME: tuple[Statistic, ...] = (
     ),
     _ratio("whitespace_ratio", "white space and controls / characters", "whitespace", "characters"),
     _ratio("digit_ratio", "numbers / characters", "digits", "characters"),
-    _ratio("symbol_character_ratio", "what is no letter, number or white space / characters", "symbols", "characters"),
+    _ratio(
+        "symbol_character_ratio",
+        "what is no letter, number or white space / characters",
+        "symbols",
+        "characters",
+    ),
     _ratio("uppercase_ratio", "capitals / letters", "uppercase", "letters"),
     _ratio("parenthesis_ratio", "round brackets / characters", "parentheses", "characters"),
     _ratio(
@@ -125,8 +139,15 @@ AS_IT_CAME: tuple[Statistic, ...] = (
 EDITED: tuple[Statistic, ...] = (
     _count("kept_lines", "lines with a part that stay"),
     _count("sentences", "sentences in them", "kept_sentences"),
-    _ratio("punctuation_line_ratio", "of them those that end in terminal punctuation", "kept_ends", "kept_lines"),
-    _ratio("short_line_ratio", "of them those of at most 30 characters", "kept_short", "kept_lines"),
+    _ratio(
+        "punctuation_line_ratio",
+        "of them those that end in terminal punctuation",
+        "kept_ends",
+        "kept_lines",
+    ),
+    _ratio(
+        "short_line_ratio", "of them those of at most 30 characters", "kept_short", "kept_lines"
+    ),
     _ratio(
         "kept_duplicate_line_character_ratio",
         "characters of those that occurred before / characters in them",
@@ -142,7 +163,12 @@ EDITED: tuple[Statistic, ...] = (
     _count("lorem_ipsum", "lines with 'lorem ipsum', of those that C4 looks at"),
     _count("curly_brackets", "lines with an opening curly bracket, of those that C4 looks at"),
     _count("removed_lines", "lines that the edits took out"),
-    _ratio("removed_part_ratio", "parts that RefinedWeb's edits took out / parts", "removed_parts", "parts"),
+    _ratio(
+        "removed_part_ratio",
+        "parts that RefinedWeb's edits took out / parts",
+        "removed_parts",
+        "parts",
+    ),
     _count("removed_long_word", "lines taken out for a part that is too long"),
     _count("removed_unpunctuated", "for want of terminal punctuation"),
     _count("removed_few_words", "for too few parts"),

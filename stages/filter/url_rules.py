@@ -7,7 +7,7 @@ scheme of domains, words, soft words and sub-words is RefinedWeb's (arXiv:2306.0
 
 A domain blocks the host of that name and every host below it. The UT1 list has 4.6 million entries, so entries are kept as sorted
 64-bit hashes, 8 bytes each; a host that is not listed matches by accident once in about 10**12 times. A column of URLs is sifted by a
-kernel first (`stages.kernels.urls`), at millions a second; what it does not clear is judged here, one by one.
+kernel first (`stages.filter.measure.urls`), at millions a second; what it does not clear is judged here, one by one.
 """
 
 import functools
@@ -22,11 +22,10 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pyarrow as pa
+from corpusmill.manifests import storage
+from corpusmill.manifests.config import config
+from corpusmill.manifests.errors import InputError, RecipeError, nearest
 from numpy.typing import NDArray
-
-from manifests import storage
-from manifests.config import config
-from manifests.errors import InputError, RecipeError, nearest
 
 PACKAGED: Final = "datatrove:"
 PACKAGED_LISTS: Final = {  # name -> asset file of the datatrove wheel, and the member if it is an archive
@@ -120,8 +119,8 @@ def compiled(rules: UrlRules) -> Compiled:
 
 def judge_all(urls: pa.ChunkedArray, lists: Compiled) -> dict[int, Verdict]:
     """The verdict on every URL of a column that is blocked, by its row. A null is not judged."""
-    from stages.filter.measure import string_buffers
-    from stages.kernels.urls import sift
+    from corpusmill.stages.filter.measure.texts import string_buffers
+    from corpusmill.stages.filter.measure.urls import sift
 
     verdicts, start = {}, 0
     words, soft_words = lists.word_hashes, lists.soft_word_hashes
@@ -156,7 +155,8 @@ def judge(url: str, lists: Compiled) -> Verdict | None:
         soft = words & lists.soft_words
         if len(soft) >= lists.soft_word_count:
             return Verdict(
-                "url.soft_words", f"soft_words={len(soft)} >= {lists.soft_word_count}: {' '.join(sorted(soft))}"
+                "url.soft_words",
+                f"soft_words={len(soft)} >= {lists.soft_word_count}: {' '.join(sorted(soft))}",
             )
     if lists.subwords and (found := lists.subwords.search(_joined(lower))):
         return Verdict("url.blocked_subword", f"subword={found.group()}")
@@ -200,7 +200,9 @@ def _text(name: str) -> bytes:
     try:
         return content.decode().lower().encode()
     except UnicodeDecodeError as error:
-        raise InputError(f"block list {name} is not UTF-8 ({error.reason})", "convert it") from error
+        raise InputError(
+            f"block list {name} is not UTF-8 ({error.reason})", "convert it"
+        ) from error
 
 
 def _content(name: str) -> bytes:
@@ -227,30 +229,34 @@ def _asset(name: str) -> str:
 
 
 def _hashes(names: Sequence[str], *, backwards: bool) -> Hashes:
-    from stages.kernels.urls import MAP_BITS, hash_lines
+    from corpusmill.stages.filter.measure.urls import MAP_BITS, hash_lines
 
     found = [np.zeros(0, np.uint64)]
     for name in names:
         text = _text(name)
         if not backwards:
-            text = "\n".join(_bare(line.strip()) for line in text.decode().split("\n") if line[:1] != "#").encode()
+            text = "\n".join(
+                _bare(line.strip()) for line in text.decode().split("\n") if line[:1] != "#"
+            ).encode()
         hashes = np.empty(text.count(b"\n") + 1, np.uint64)
         found.append(hashes[: hash_lines(np.frombuffer(text, np.uint8), backwards, hashes)])
     return _mapped(np.concatenate(found), MAP_BITS)
 
 
 def _mapped(hashes: NDArray[np.uint64], map_bits: int) -> Hashes:
-    from stages.kernels.urls import fill_map
+    from corpusmill.stages.filter.measure.urls import fill_map
 
     entries = np.sort(hashes)  # np.unique takes fifty times as long
-    entries = entries[np.concatenate([[True], entries[1:] != entries[:-1]])] if entries.size else entries
+    entries = (
+        entries[np.concatenate([[True], entries[1:] != entries[:-1]])] if entries.size else entries
+    )
     bits = np.zeros(1 << (map_bits - 6) if entries.size else 0, np.uint64)
     fill_map(entries, bits)
     return Hashes(entries, bits)
 
 
 def _hash(entry: str, *, backwards: bool) -> int:
-    from stages.kernels.urls import hash_of
+    from corpusmill.stages.filter.measure.urls import hash_of
 
     return hash_of(np.frombuffer(entry.encode(), np.uint8), backwards)
 
@@ -259,7 +265,9 @@ def _word_hashes(words: Iterable[str]) -> Hashes:
     return _mapped(np.array([_hash(word, backwards=False) for word in words], np.uint64), 16)
 
 
-def _subword_tables(subwords: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.int32], NDArray[np.int32]]:
+def _subword_tables(
+    subwords: Sequence[str],
+) -> tuple[NDArray[np.uint8], NDArray[np.int32], NDArray[np.int32]]:
     """The entries' characters as numbers from 0 to 35; where each begins; by pair of first characters the first entry with it, or -1."""
     begins = np.cumsum([0, *map(len, subwords)], dtype=np.int32)
     pairs = np.full(36 * 36, -1, np.int32)

@@ -18,20 +18,19 @@ from typing import ClassVar
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from corpusmill.manifests.config import config
+from corpusmill.manifests.errors import ModelError, RecipeError
+from corpusmill.manifests.receipt import Counts
+from corpusmill.manifests.schema import DOCUMENT, EXCLUSION, excluded, extended
+from corpusmill.manifests.shard import Shard
+from corpusmill.manifests.storage import Artifact
+from corpusmill.stages.blend.copies import BLEND_SOURCE, EPOCH
+from corpusmill.stages.contract import DOCUMENTS, EXCLUDED, Inputs, Pass, Passes
+from corpusmill.stages.readers import ReaderSettings
+from corpusmill.stages.readers.documents import count_reasons, input_shards, read_documents
+from corpusmill.stages.tokenizer import loaded as tokens
+from corpusmill.stages.tokenizer.loaded import LoadedTokenizer
 from numpy.typing import NDArray
-
-from manifests.config import config
-from manifests.errors import ModelError, RecipeError
-from manifests.receipt import Counts
-from manifests.schema import DOCUMENT, EXCLUSION, excluded, extended
-from manifests.shard import Shard
-from manifests.storage import Artifact
-from stages import tokens
-from stages.blend.copies import BLEND_SOURCE, EPOCH
-from stages.contract import DOCUMENTS, EXCLUDED, Inputs, Pass, Passes
-from stages.documents import count_reasons, input_shards, read_documents
-from stages.readers import ReaderSettings
-from stages.tokens import LoadedTokenizer
 
 TOKENS = pa.schema(
     [
@@ -80,7 +79,8 @@ class Pack:
 
     def passes(self, inputs: Inputs) -> Passes:
         shards: dict[str, tuple[Artifact, ...]] = {
-            name: (artifact,) for name, artifact in input_shards(inputs.documents, self.name).items()
+            name: (artifact,)
+            for name, artifact in input_shards(inputs.documents, self.name).items()
         }
         yield Pass(name="pack", shards=shards | {COPY: ()}, work=partial(_pack, self), final=True)
 
@@ -93,7 +93,10 @@ def split_evenly(ids: NDArray[np.int32], limit: int) -> list[NDArray[np.int32]]:
 def _checked(config: Pack) -> LoadedTokenizer:
     """The tokenizer. Raises ModelError if it lacks a token that the settings ask for."""
     tokenizer = tokens.load(config.tokenizer)
-    for wanted, token, key in ((config.add_eos, tokenizer.eos, "eos"), (config.add_bos, tokenizer.bos, "bos")):
+    for wanted, token, key in (
+        (config.add_eos, tokenizer.eos, "eos"),
+        (config.add_bos, tokenizer.bos, "bos"),
+    ):
         if wanted and token is None:
             raise ModelError(
                 f"the tokenizer {config.tokenizer} has no {key} token",
@@ -110,11 +113,15 @@ def _pack(config: Pack, shard: Shard) -> list[Counts]:
         _write_tokenizer(tokenizer, shard)
         return [account]
     with (
-        shard.parquet(DOCUMENTS, TOKENS, row_group_bytes=1 << 62) as output,  # row groups end below, by tokens
+        shard.parquet(
+            DOCUMENTS, TOKENS, row_group_bytes=1 << 62
+        ) as output,  # row groups end below, by tokens
         shard.parquet(EXCLUDED, extended(*EXCLUSION)) as excluded_output,
     ):
         waiting = documents = 0
-        for table in read_documents(shard.inputs[0], config.reader, Pack.name, also=(BLEND_SOURCE, EPOCH)):
+        for table in read_documents(
+            shard.inputs[0], config.reader, Pack.name, also=(BLEND_SOURCE, EPOCH)
+        ):
             readable = table.filter(pc.is_null(table["reason"]))
             unreadable = table.filter(pc.is_valid(table["reason"]))
             excluded_output.write(unreadable)
@@ -135,7 +142,9 @@ def _pack(config: Pack, shard: Shard) -> list[Counts]:
     return [account]
 
 
-def _token_rows(config: Pack, tokenizer: LoadedTokenizer, table: pa.Table) -> Iterator[tuple[pa.Table, pa.Table]]:
+def _token_rows(
+    config: Pack, tokenizer: LoadedTokenizer, table: pa.Table
+) -> Iterator[tuple[pa.Table, pa.Table]]:
     """Batches of (rows of `TOKENS`, documents that gave no token)."""
     before = [tokenizer.bos] if config.add_bos else []
     after = [tokenizer.eos] if config.add_eos else []
@@ -149,7 +158,9 @@ def _token_rows(config: Pack, tokenizer: LoadedTokenizer, table: pa.Table) -> It
         numbers: list[int] = []
         for row, ids in enumerate(encoded):
             if ids:
-                pieces = split_evenly(np.array([*before, *ids, *after], dtype=np.int32), config.max_document_tokens)
+                pieces = split_evenly(
+                    np.array([*before, *ids, *after], dtype=np.int32), config.max_document_tokens
+                )
                 parts += pieces
                 rows += [row] * len(pieces)
                 numbers += range(len(pieces))
@@ -166,9 +177,14 @@ def _token_rows(config: Pack, tokenizer: LoadedTokenizer, table: pa.Table) -> It
             "part": np.array(numbers, np.int32),
             "n_tokens": lengths,
         }
-        empty = batch.filter(pa.array([not ids for ids in encoded], pa.bool_())).select(DOCUMENT.names)
+        empty = batch.filter(pa.array([not ids for ids in encoded], pa.bool_())).select(
+            DOCUMENT.names
+        )
         reasons = ["pack.empty"] * empty.num_rows
-        yield pa.table(columns, schema=TOKENS), excluded(empty, Pack.name, reasons, [None] * empty.num_rows)
+        yield (
+            pa.table(columns, schema=TOKENS),
+            excluded(empty, Pack.name, reasons, [None] * empty.num_rows),
+        )
 
 
 def _write_tokenizer(tokenizer: LoadedTokenizer, shard: Shard) -> None:

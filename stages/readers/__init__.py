@@ -9,13 +9,19 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
-
-from manifests import storage
-from manifests.errors import InputError
-from manifests.storage import Artifact
-from stages.readers.plain import HTML_SUFFIXES, TEXT_SUFFIXES, read_plain
-from stages.readers.record import BATCH_BYTES, BATCH_ROWS, RECORD, Format, ReaderSettings, in_batches
-from stages.readers.streams import Inflated, magic_of
+from corpusmill.manifests import storage
+from corpusmill.manifests.errors import InputError
+from corpusmill.manifests.storage import Artifact
+from corpusmill.stages.readers.plain import HTML_SUFFIXES, TEXT_SUFFIXES, read_plain
+from corpusmill.stages.readers.record import (
+    BATCH_BYTES,
+    BATCH_ROWS,
+    RECORD,
+    Format,
+    ReaderSettings,
+    in_batches,
+)
+from corpusmill.stages.readers.streams import Inflated, magic_of
 
 __all__ = ["RECORD", "ReaderSettings", "format_of", "locate", "read_records"]
 
@@ -30,16 +36,19 @@ _COMPRESSED = (".gz", ".zst", ".bz2", ".xz")
 
 
 def read_records(
-    artifact: Artifact, settings: ReaderSettings, batch_rows: int = BATCH_ROWS, batch_bytes: int = BATCH_BYTES
+    artifact: Artifact,
+    settings: ReaderSettings,
+    batch_rows: int = BATCH_ROWS,
+    batch_bytes: int = BATCH_BYTES,
 ) -> Iterator[pa.Table]:
     """The records of one file, in its order, as tables of `RECORD`. An empty file has none.
 
     Records that cannot be read are rows with `error` set. Raises InputError if the file cannot be read at all.
     """
-    from stages.readers.arc import read_arc
-    from stages.readers.jsonl import read_jsonl
-    from stages.readers.parquet import read_parquet_records
-    from stages.readers.warc import read_warc
+    from corpusmill.stages.readers.arc import read_arc
+    from corpusmill.stages.readers.jsonl import read_jsonl
+    from corpusmill.stages.readers.parquet import read_parquet_records
+    from corpusmill.stages.readers.warc import read_warc
 
     if storage.exists(artifact.path) and storage.size_of(artifact.path) == 0:
         return
@@ -77,7 +86,9 @@ def format_of(path: str) -> Format:
         return "jsonl"
     if b"\0" not in start and _is_utf8(start):
         return "text"
-    raise InputError(f"{path} is of no known format (it begins with {start[:16]!r})", "set the reader's `format`")
+    raise InputError(
+        f"{path} is of no known format (it begins with {start[:16]!r})", "set the reader's `format`"
+    )
 
 
 def locate(origin: Mapping[str, Any]) -> bytes:
@@ -85,11 +96,13 @@ def locate(origin: Mapping[str, Any]) -> bytes:
 
     origin: as in `schema.ORIGIN`. Raises InputError if the file is gone or has no such record.
     """
-    from stages.readers import arc, jsonl, parquet, warc_record
+    from corpusmill.stages.readers import arc, jsonl, parquet, warc_record
 
     path = origin.get("file")
     if not path:
-        raise InputError("the document names no file as its origin", "trace the document that it was made from")
+        raise InputError(
+            "the document names no file as its origin", "trace the document that it was made from"
+        )
     offset, row = origin.get("offset"), origin.get("row")
     with storage.open_read(path) as file:
         found = format_of(path)
@@ -98,7 +111,9 @@ def locate(origin: Mapping[str, Any]) -> bytes:
         if offset is not None and found == "arc":
             return arc.record_at(file, offset, row)
         if found == "parquet":
-            return json.dumps(parquet.row_at(file, row or 0), ensure_ascii=False, default=str).encode()
+            return json.dumps(
+                parquet.row_at(file, row or 0), ensure_ascii=False, default=str
+            ).encode()
         if found == "jsonl":
             return jsonl.line_at(file, row or 0)
         return file.read()

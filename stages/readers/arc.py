@@ -12,12 +12,12 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import IO
 
-from manifests import storage
-from manifests.errors import InputError
-from manifests.storage import Artifact
-from stages.readers.record import TOO_LARGE, Place, ReaderSettings, Record, source_of
-from stages.readers.streams import Inflated, Plain, compression_of, find, magic_of
-from stages.readers.warc_record import filled_by_answer, stream_at
+from corpusmill.manifests import storage
+from corpusmill.manifests.errors import InputError
+from corpusmill.manifests.storage import Artifact
+from corpusmill.stages.readers.record import TOO_LARGE, Place, ReaderSettings, Record, source_of
+from corpusmill.stages.readers.streams import Inflated, Plain, compression_of, find, magic_of
+from corpusmill.stages.readers.warc_record import filled_by_answer, stream_at
 
 _LONGEST_HEADER = 64 << 10
 _READ = 1 << 20
@@ -88,7 +88,10 @@ def read_arc(artifact: Artifact, settings: ReaderSettings) -> Iterator[Record]:
         while position is not None:
             position = yield from reader.read_from(position)
         if not reader.records and reader.lost:
-            raise InputError(f"{artifact.path} holds no ARC record", "check the file, or set the reader's `format`")
+            raise InputError(
+                f"{artifact.path} holds no ARC record",
+                "check the file, or set the reader's `format`",
+            )
 
 
 class _Reader:
@@ -112,8 +115,12 @@ class _Reader:
             place = _place(data.stream, start, place)
             header = parsed(line)
             if header is None:
-                yield self._lost(place, "error_read.arc", f"no ARC record begins here ({line[:32]!r})")
-                return self._resume(data.stream.damage.offset + 1 if data.stream.damage else _after(place))
+                yield self._lost(
+                    place, "error_read.arc", f"no ARC record begins here ({line[:32]!r})"
+                )
+                return self._resume(
+                    data.stream.damage.offset + 1 if data.stream.damage else _after(place)
+                )
             self.records += 1
             row = None if header.url.startswith("filedesc:") else self._row(header, place)
             too_large = header.length > self.settings.max_payload_bytes
@@ -121,7 +128,11 @@ class _Reader:
             size = len(block) or data.skip(header.length)
             if size < header.length:
                 damage = data.stream.damage
-                kind, what = (damage.kind, damage.what) if damage else ("truncated", "the file ends inside the record")
+                kind, what = (
+                    (damage.kind, damage.what)
+                    if damage
+                    else ("truncated", "the file ends inside the record")
+                )
                 yield (row or self._row(header, place)).failed(f"error_read.{kind}", what)
                 return self._resume(_after(place))
             line = data.line()  # which shows where this record ended
@@ -149,7 +160,9 @@ class _Reader:
         if (header.url, header.date) in self._seen:
             key = (*key, place.offset or 0, place.row or 0)
         self._seen.add((header.url, header.date))
-        return Record(self.path, self.source, place, key, url=header.url, date=iso_date(header.date))
+        return Record(
+            self.path, self.source, place, key, url=header.url, date=iso_date(header.date)
+        )
 
     def _end(self, stream: Inflated | Plain, start: int, header: _Header) -> int:
         """Where the record that begins at `start` of the stream ends in the file."""
@@ -162,9 +175,9 @@ class _Reader:
 
     def _lost(self, place: Place, error: str, what: str) -> Record:
         self.lost += 1
-        return Record(self.path, self.source, place, (self.path, "lost", place.offset or 0, place.row or 0)).failed(
-            error, what
-        )
+        return Record(
+            self.path, self.source, place, (self.path, "lost", place.offset or 0, place.row or 0)
+        ).failed(error, what)
 
     def _header_at(self, offset: int) -> _Header | None:
         """The fields of a damaged gzip member, as far as small steps up to the damage give them."""
@@ -180,7 +193,10 @@ class _Reader:
             found = find(self.file, _RECORD_START, offset, overlap=5000)
             return None if found is None else found + 1
         found = find(self.file, re.compile(re.escape(self.magic)), offset)
-        while found is not None and parsed(_Bytes(stream_at(self.file, found, self.magic)).line()) is None:
+        while (
+            found is not None
+            and parsed(_Bytes(stream_at(self.file, found, self.magic)).line()) is None
+        ):
             found = find(self.file, re.compile(re.escape(self.magic)), found + 1)
         return found
 
@@ -191,7 +207,9 @@ def parsed(line: bytes) -> _Header | None:
     if found is None:
         return None
     texts = {name: value.decode("latin-1") for name, value in found.groupdict().items()}
-    return _Header(texts["url"], texts["date"], texts["mime"].lower(), int(texts["length"]), len(line))
+    return _Header(
+        texts["url"], texts["date"], texts["mime"].lower(), int(texts["length"]), len(line)
+    )
 
 
 def filled(row: Record, header: _Header, block: bytes, limit: int) -> Record:

@@ -8,9 +8,17 @@ import codecs
 import functools
 import re
 
-_BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
-_META_CHARSET = re.compile(rb"<meta[^>]{1,400}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:-]{2,40})", re.IGNORECASE)
-_XML_ENCODING = re.compile(rb"^\s*<\?xml[^>]{1,200}?encoding\s*=\s*[\"']([A-Za-z0-9_.:-]{2,40})", re.IGNORECASE)
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_META_CHARSET = re.compile(
+    rb"<meta[^>]{1,400}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:-]{2,40})", re.IGNORECASE
+)
+_XML_ENCODING = re.compile(
+    rb"^\s*<\?xml[^>]{1,200}?encoding\s*=\s*[\"']([A-Za-z0-9_.:-]{2,40})", re.IGNORECASE
+)
 _META_REACH = 4096
 # Resiliparse maps labels as the WHATWG standard does, but to Python's narrow codecs; pages use the vendors' supersets of them.
 _CODECS = {
@@ -22,7 +30,9 @@ _CODECS = {
     "x-mac-cyrillic": "mac_cyrillic",
 }
 # Text encodings of Python that no browser knows: they fail on bytes, or make surrogates and markup out of ASCII.
-_NOT_FOR_PAGES = frozenset(("idna", "punycode", "undefined", "utf-7", "unicode-escape", "raw-unicode-escape"))
+_NOT_FOR_PAGES = frozenset(
+    ("idna", "punycode", "undefined", "utf-7", "unicode-escape", "raw-unicode-escape")
+)
 _HTML_START = re.compile(  # possessive, so that a page of comments costs no more than its length
     rb"\s*+(?:<!--(?>.{0,2000}?-->)\s*+)*+<(?:!doctype\s+html|html|head|body|title|script|style|table|div|h1|p|br|a|b|font|iframe)[\s>]",
     re.IGNORECASE | re.DOTALL,
@@ -84,14 +94,18 @@ def decoded(payload: bytes, declared: str | None) -> tuple[str, str]:
             as_utf8 = payload.decode("utf-8", "replace")
             broken = as_utf8.count("\ufffd")
             if 10 * broken <= len(as_utf8) - len(as_utf8.encode("ascii", "ignore")) - broken:
-                return as_utf8.replace("\0", ""), "utf-8"  # UTF-8 with a few broken bytes, not another charset
+                return as_utf8.replace(
+                    "\0", ""
+                ), "utf-8"  # UTF-8 with a few broken bytes, not another charset
             codec = _detected(payload)
     return payload.decode(codec, "replace").replace("\0", ""), codec
 
 
 def _codec_in_page(payload: bytes) -> str | None:
     """What `<meta>` or the XML declaration says near the beginning."""
-    found = _META_CHARSET.search(payload, 0, _META_REACH) or _XML_ENCODING.match(payload[:_META_REACH])
+    found = _META_CHARSET.search(payload, 0, _META_REACH) or _XML_ENCODING.match(
+        payload[:_META_REACH]
+    )
     codec = _codec(found[1].decode("ascii")) if found else None
     # A declaration that could be read as ASCII cannot be UTF-16 (HTML standard, 13.2.3.2).
     return "utf-8" if codec and codec.startswith("utf-16") else codec

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import zstandard
-
-from stages.readers.streams import DECODERS, GZIP_MAGIC, ZSTD_MAGIC
+from corpusmill.stages.readers.streams import DECODERS, GZIP_MAGIC, ZSTD_MAGIC
 
 _STATUS_LINE = re.compile(rb"HTTP/\d(?:\.\d)?\s+(\d{3})(?:\s|$)")
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n")
@@ -74,7 +73,10 @@ def parse_mime(value: str | None) -> tuple[str | None, str | None]:
     if not value:
         return None, None
     mime, *parameters = [part.strip().lower() for part in value.split(";")]
-    charset = next((part.partition("=")[2].strip(" \"'") for part in parameters if part.startswith("charset")), "")
+    charset = next(
+        (part.partition("=")[2].strip(" \"'") for part in parameters if part.startswith("charset")),
+        "",
+    )
     return mime.split(",")[0].strip() or None, charset or None
 
 
@@ -105,7 +107,9 @@ def unchunked(body: bytes) -> bytes:
         if size == 0:
             return b"".join(parts)
         if at + size > len(body):
-            raise BodyError(f"the chunked body breaks off: a chunk of {size} bytes has {len(body) - at}")
+            raise BodyError(
+                f"the chunked body breaks off: a chunk of {size} bytes has {len(body) - at}"
+            )
         parts.append(body[at : at + size])
         at += size
         at += 2 if body[at : at + 2] == b"\r\n" else 1 if body[at : at + 1] == b"\n" else 0
@@ -115,7 +119,11 @@ def _decoded(body: bytes, coding: str, limit: int) -> bytes:
     if coding in ("", "identity", "none", "utf-8", "aws-chunked") or not body:
         return body
     if coding in ("gzip", "x-gzip"):
-        return _joined(body, DECODERS[GZIP_MAGIC], zlib.error, limit) if body.startswith(GZIP_MAGIC[:2]) else body
+        return (
+            _joined(body, DECODERS[GZIP_MAGIC], zlib.error, limit)
+            if body.startswith(GZIP_MAGIC[:2])
+            else body
+        )
     if coding == "deflate":
         if _LOOKS_LIKE_TEXT.match(body):
             return body
@@ -125,14 +133,22 @@ def _decoded(body: bytes, coding: str, limit: int) -> bytes:
     if coding == "br":
         return _unbrotlied(body, limit)
     if coding == "zstd":
-        return _joined(body, DECODERS[ZSTD_MAGIC], zstandard.ZstdError, limit) if body.startswith(ZSTD_MAGIC) else body
+        return (
+            _joined(body, DECODERS[ZSTD_MAGIC], zstandard.ZstdError, limit)
+            if body.startswith(ZSTD_MAGIC)
+            else body
+        )
     if _LOOKS_LIKE_TEXT.match(body):
         return body
     raise BodyError(f"the content encoding {coding!r} is not known")
 
 
 def _joined(
-    body: bytes, decoder_of: Callable[[], Any], failure: type[Exception], limit: int, most: int | None = None
+    body: bytes,
+    decoder_of: Callable[[], Any],
+    failure: type[Exception],
+    limit: int,
+    most: int | None = None,
 ) -> bytes:
     """What a body's compressed members hold (the first `most` of them), one after the other; zero bytes behind the last one are padding.
     Rubbish after a whole gzip member is ignored, as browsers do. Linear in the body's length."""
@@ -178,7 +194,9 @@ def _unbrotlied(body: bytes, limit: int) -> bytes:
             if not parts[-1] and decoder.can_accept_more_data():
                 raise BodyError("the compressed body breaks off")
     except brotli.error as error:
-        if _LOOKS_LIKE_TEXT.match(body):  # brotli has no magic number; such a body was decoded by the crawler
+        if _LOOKS_LIKE_TEXT.match(
+            body
+        ):  # brotli has no magic number; such a body was decoded by the crawler
             return body
         raise BodyError(f"the compressed body does not decode ({error})") from error
     return b"".join(parts)

@@ -8,10 +8,10 @@ import json
 from collections.abc import Iterator
 from typing import IO, Any
 
-from manifests import storage
-from manifests.errors import InputError
-from manifests.storage import Artifact
-from stages.readers.record import (
+from corpusmill.manifests import storage
+from corpusmill.manifests.errors import InputError
+from corpusmill.manifests.storage import Artifact
+from corpusmill.stages.readers.record import (
     DEFAULTS,
     TOO_LARGE,
     OwnIds,
@@ -21,7 +21,7 @@ from stages.readers.record import (
     source_of,
     without_surrogates,
 )
-from stages.readers.streams import Inflated, Plain, lines, magic_of
+from corpusmill.stages.readers.streams import Inflated, Plain, lines, magic_of
 
 _LOOK_AHEAD = 1000  # lines without the text column before the file is refused
 
@@ -40,7 +40,9 @@ def read_jsonl(artifact: Artifact, settings: ReaderSettings) -> Iterator[Record]
             row += 1
             if not line.strip() and length == len(line):
                 continue
-            record, columns = _parsed(line, length, _blank(artifact, settings, row), settings, own_ids)
+            record, columns = _parsed(
+                line, length, _blank(artifact, settings, row), settings, own_ids
+            )
             objects += columns is not None
             seen_columns |= columns or set()
             if settings.text_column in seen_columns and not waiting:
@@ -76,12 +78,18 @@ def line_at(file: IO[bytes], row: int) -> bytes:
     for number, (line, _) in enumerate(lines(open_lines(file), 1 << 30)):
         if number == row:
             return line
-    raise InputError(f"the file has no line {row}", "check that it is the file the document came from")
+    raise InputError(
+        f"the file has no line {row}", "check that it is the file the document came from"
+    )
 
 
 def _blank(artifact: Artifact, settings: ReaderSettings, row: int) -> Record:
     return Record(
-        artifact.path, source_of(artifact.path, settings), Place(row=row), (artifact.path, row), mime="text/plain"
+        artifact.path,
+        source_of(artifact.path, settings),
+        Place(row=row),
+        (artifact.path, row),
+        mime="text/plain",
     )
 
 
@@ -90,27 +98,40 @@ def _parsed(
 ) -> tuple[Record, set[str] | None]:
     """The record of one line, and the object's columns (None if it is no object)."""
     if length > len(line):
-        return blank.failed(TOO_LARGE, f"the line has {length} bytes > {settings.max_payload_bytes}"), None
+        return blank.failed(
+            TOO_LARGE, f"the line has {length} bytes > {settings.max_payload_bytes}"
+        ), None
     try:
         value = json.loads(line)
     except UnicodeDecodeError as error:
-        return blank.failed("error_read.utf8", f"the line is not UTF-8 ({error.reason} at byte {error.start})"), None
+        return blank.failed(
+            "error_read.utf8", f"the line is not UTF-8 ({error.reason} at byte {error.start})"
+        ), None
     except (ValueError, RecursionError) as error:
         return blank.failed("error_read.json", f"the line is not JSON ({error})"), None
     if not isinstance(value, dict):
-        return blank.failed("error_read.json", f"the line is {type(value).__name__}, not an object"), None
+        return blank.failed(
+            "error_read.json", f"the line is {type(value).__name__}, not an object"
+        ), None
     columns = set(value)
     text = value.get(settings.text_column)
     if not isinstance(text, str):
         if settings.text_column not in value:
-            return blank.failed("error_read.column", f"there is no column {settings.text_column!r}"), columns
+            return blank.failed(
+                "error_read.column", f"there is no column {settings.text_column!r}"
+            ), columns
         if text is not None:
             what = f"column {settings.text_column!r} holds {type(text).__name__}, not text"
             return blank.failed("error_read.type", what), columns
     blank.text = without_surrogates(text or "")
     blank.url = _scalar(value.get(settings.url_column))
-    blank.date = next((_scalar(value[name]) for name in settings.date_columns if value.get(name) is not None), None)
-    blank.language = next((_scalar(value[name]) for name in settings.language_columns if value.get(name)), None)
+    blank.date = next(
+        (_scalar(value[name]) for name in settings.date_columns if value.get(name) is not None),
+        None,
+    )
+    blank.language = next(
+        (_scalar(value[name]) for name in settings.language_columns if value.get(name)), None
+    )
     own_id = _scalar(value.get(settings.id_column))
     if own_id is not None:
         blank.key = own_ids.key(own_id, blank.place.row or 0)

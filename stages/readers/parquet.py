@@ -6,12 +6,20 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-
-from manifests import storage
-from manifests.errors import InputError
-from manifests.storage import Artifact
-from manifests.watched import Watched
-from stages.readers.record import BATCH_ROWS, DEFAULTS, TOO_LARGE, OwnIds, Place, ReaderSettings, Record, source_of
+from corpusmill.manifests import storage
+from corpusmill.manifests.errors import InputError
+from corpusmill.manifests.storage import Artifact
+from corpusmill.manifests.watched import Watched
+from corpusmill.stages.readers.record import (
+    BATCH_ROWS,
+    DEFAULTS,
+    TOO_LARGE,
+    OwnIds,
+    Place,
+    ReaderSettings,
+    Record,
+    source_of,
+)
 
 
 def read_parquet_records(artifact: Artifact, settings: ReaderSettings) -> Iterator[Record]:
@@ -26,7 +34,9 @@ def read_parquet_records(artifact: Artifact, settings: ReaderSettings) -> Iterat
         except (pa.ArrowInvalid, OSError) as error:
             source.check()
             what = str(error).splitlines()[0]
-            raise InputError(f"{path} is not a readable Parquet file ({what})", "make it again") from error
+            raise InputError(
+                f"{path} is not a readable Parquet file ({what})", "make it again"
+            ) from error
         columns = _wanted_columns(path, file.schema_arrow, settings)
         own_ids = OwnIds(path, settings)
         first_row = 0
@@ -34,7 +44,9 @@ def read_parquet_records(artifact: Artifact, settings: ReaderSettings) -> Iterat
             rows = file.metadata.row_group(group).num_rows
             done = 0
             try:
-                for batch in file.iter_batches(BATCH_ROWS, row_groups=[group], columns=sorted(set(columns.values()))):
+                for batch in file.iter_batches(
+                    BATCH_ROWS, row_groups=[group], columns=sorted(set(columns.values()))
+                ):
                     yield from _records(path, batch, first_row + done, columns, settings, own_ids)
                     done += batch.num_rows
             except (pa.ArrowInvalid, OSError) as error:
@@ -58,7 +70,9 @@ def _wanted_columns(path: str, schema: pa.Schema, settings: ReaderSettings) -> d
                 f"set the reader's `{role}_column` to the right one",
             )
     for role in ("date", "language"):
-        found = next((name for name in getattr(settings, f"{role}_columns") if name in schema.names), None)
+        found = next(
+            (name for name in getattr(settings, f"{role}_columns") if name in schema.names), None
+        )
         if found:
             columns[role] = found
     kind = schema.field(columns["text"]).type
@@ -90,14 +104,20 @@ def _records(
         try:
             row = {role: column[index].as_py() for role, column in values.items()}
         except UnicodeDecodeError as error:
-            yield record.failed("error_read.utf8", f"a column is not UTF-8 ({error.reason} at byte {error.start})")
+            yield record.failed(
+                "error_read.utf8", f"a column is not UTF-8 ({error.reason} at byte {error.start})"
+            )
             continue
         text = row["text"] or ""
         if len(text) > settings.max_payload_bytes:
-            yield record.failed(TOO_LARGE, f"the text has {len(text)} characters > {settings.max_payload_bytes}")
+            yield record.failed(
+                TOO_LARGE, f"the text has {len(text)} characters > {settings.max_payload_bytes}"
+            )
             continue
         record.text = text
-        record.url, record.date, record.language = (_scalar(row.get(role)) for role in ("url", "date", "language"))
+        record.url, record.date, record.language = (
+            _scalar(row.get(role)) for role in ("url", "date", "language")
+        )
         own_id = _scalar(row.get("id"))
         if own_id is not None:
             record.key = own_ids.key(own_id, first_row + index)
@@ -122,4 +142,8 @@ def _blank(path: str, settings: ReaderSettings, row: int) -> Record:
 def _scalar(value: Any) -> str | None:
     if isinstance(value, (datetime.datetime, datetime.date)):
         return value.isoformat()
-    return str(value) if isinstance(value, (str, int, float)) and value != "" and not isinstance(value, bool) else None
+    return (
+        str(value)
+        if isinstance(value, (str, int, float)) and value != "" and not isinstance(value, bool)
+        else None
+    )

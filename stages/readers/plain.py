@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from manifests import storage
-from manifests.storage import Artifact
-from stages.readers.charset import decoded
-from stages.readers.record import TOO_LARGE, Place, ReaderSettings, Record, source_of
+from corpusmill.manifests import storage
+from corpusmill.manifests.storage import Artifact
+from corpusmill.stages.readers.charset import decoded
+from corpusmill.stages.readers.record import TOO_LARGE, Place, ReaderSettings, Record, source_of
 
 HTML_SUFFIXES = (".html", ".htm", ".xhtml")
 TEXT_SUFFIXES = (".txt", ".text", ".md", ".rst", ".tex")

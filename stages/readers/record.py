@@ -13,11 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import pyarrow as pa
-
-from manifests import storage
-from manifests.config import config
-from manifests.errors import RecipeError
-from manifests.schema import ORIGIN, actual_id
+from corpusmill.manifests import storage
+from corpusmill.manifests.config import config
+from corpusmill.manifests.errors import RecipeError
+from corpusmill.manifests.schema import ORIGIN, actual_id
 
 RECORD = pa.schema(
     [
@@ -67,7 +66,9 @@ class ReaderSettings:
 
     def __post_init__(self) -> None:
         if self.max_payload_bytes <= 0:
-            raise RecipeError(f"max_payload_bytes is {self.max_payload_bytes}", "give a positive number")
+            raise RecipeError(
+                f"max_payload_bytes is {self.max_payload_bytes}", "give a positive number"
+            )
 
 
 OWN_IDS = 4_000_000  # of a file that are held in memory, some 70 bytes each
@@ -118,7 +119,12 @@ class Record:
 
     def as_row(self) -> dict[str, Any]:
         row = {name: getattr(self, name) for name in RECORD.names if name not in ("id", "origin")}
-        origin = {"file": self.path, "offset": self.place.offset, "length": self.place.length, "row": self.place.row}
+        origin = {
+            "file": self.path,
+            "offset": self.place.offset,
+            "length": self.place.length,
+            "row": self.place.row,
+        }
         return {"id": actual_id(self.source, *self.key), "origin": origin, **row}
 
     @property
@@ -138,7 +144,9 @@ class OwnIds:
 
     def key(self, own: str, row: int) -> tuple[str | int, ...]:
         """The key of the row that bears the id `own`."""
-        hashed = int.from_bytes(hashlib.blake2b(own.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
+        hashed = int.from_bytes(
+            hashlib.blake2b(own.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big"
+        )
         if hashed in self._seen:
             return own, self._path, row
         if len(self._seen) < OWN_IDS:

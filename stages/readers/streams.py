@@ -17,14 +17,24 @@ from functools import partial
 from typing import IO, Any
 
 import zstandard
-
-from stages.readers.zstd_frames import HEADER, ZSTD_MAGIC, decoder, dictionary_of, is_skippable, skippable_length
+from corpusmill.stages.readers.zstd_frames import (
+    HEADER,
+    ZSTD_MAGIC,
+    decoder,
+    dictionary_of,
+    is_skippable,
+    skippable_length,
+)
 
 GZIP_MAGIC = b"\x1f\x8b\x08"
-_CHUNK = 16 << 10  # small, since zstandard decodes all it is given: 16 KB become 512 MB at the very worst
+_CHUNK = (
+    16 << 10
+)  # small, since zstandard decodes all it is given: 16 KB become 512 MB at the very worst
 _GZIP_WINDOW = 31  # zlib: gzip framing with the largest window
 
-DECODERS: dict[bytes, Callable[[], Any]] = {  # magic number of a compression -> a decoder of one member
+DECODERS: dict[
+    bytes, Callable[[], Any]
+] = {  # magic number of a compression -> a decoder of one member
     GZIP_MAGIC: lambda: zlib.decompressobj(_GZIP_WINDOW),
     ZSTD_MAGIC: decoder,
     b"BZh": bz2.BZ2Decompressor,
@@ -46,7 +56,11 @@ def compression_of(path: str, start: bytes, plain: bytes) -> bytes | None:
     start: its first bytes. plain: how it begins if it is not compressed.
     """
     found = magic_of(start)
-    return GZIP_MAGIC if found is None and path.endswith(".gz") and not start.startswith(plain) else found
+    return (
+        GZIP_MAGIC
+        if found is None and path.endswith(".gz") and not start.startswith(plain)
+        else found
+    )
 
 
 @dataclass
@@ -140,7 +154,9 @@ class Inflated:
         elif self._magic == ZSTD_MAGIC and is_skippable(self._waiting):
             self._skip_frame()
         elif not self._waiting.startswith(self._magic):
-            self._stop("garbage", self._at, f"no compressed member begins here ({self._waiting[:16]!r})")
+            self._stop(
+                "garbage", self._at, f"no compressed member begins here ({self._waiting[:16]!r})"
+            )
         else:
             self._decoder = self._new_decoder()
             self.members.append(Member(self._decoded, self._at))
@@ -160,23 +176,33 @@ class Inflated:
 
     def _decode(self, size: int) -> bytes:
         """Some decoded bytes, perhaps none; ends the member, or the stream where the member is damaged."""
-        held = getattr(self._decoder, "unconsumed_tail", b"")  # zlib hands back what the size limit kept it from using
+        held = getattr(
+            self._decoder, "unconsumed_tail", b""
+        )  # zlib hands back what the size limit kept it from using
         if not held and not self._waiting and getattr(self._decoder, "needs_input", True):
             self._waiting = self._file.read(_CHUNK)
         given, self._waiting = self._waiting, b""
         self._at += len(given)
-        limits = () if self._magic == ZSTD_MAGIC else (size,)  # zstandard's object has no size limit
+        limits = (
+            () if self._magic == ZSTD_MAGIC else (size,)
+        )  # zstandard's object has no size limit
         try:
             data = self._decoder.decompress(held + given, *limits)
         except _DECODING_ERRORS as error:
-            self._stop("corrupt", self.members[-1].offset, f"the compressed member does not decode ({error})")
+            self._stop(
+                "corrupt",
+                self.members[-1].offset,
+                f"the compressed member does not decode ({error})",
+            )
             return b""
         if self._decoder.eof:
             self._waiting = self._decoder.unused_data
             self._at -= len(self._waiting)
             self._decoder = None
         elif not data and not held and not given and getattr(self._decoder, "needs_input", True):
-            self._stop("truncated", self.members[-1].offset, "the file ends inside a compressed member")
+            self._stop(
+                "truncated", self.members[-1].offset, "the file ends inside a compressed member"
+            )
         return data
 
     def _stop(self, kind: str, offset: int, what: str) -> None:

@@ -13,14 +13,21 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from manifests import storage
-from manifests.errors import InputError
-from manifests.storage import Artifact
-from manifests.watched import Watched
-from stages.readers import http
-from stages.readers.record import TOO_LARGE, Place, ReaderSettings, Record, source_of
-from stages.readers.streams import Inflated, Plain, compression_of, find
-from stages.readers.warc_record import HEADER_END, MAX_HEADER, TYPES, filled, is_document, stream_at
+from corpusmill.manifests import storage
+from corpusmill.manifests.errors import InputError
+from corpusmill.manifests.storage import Artifact
+from corpusmill.manifests.watched import Watched
+from corpusmill.stages.readers import http
+from corpusmill.stages.readers.record import TOO_LARGE, Place, ReaderSettings, Record, source_of
+from corpusmill.stages.readers.streams import Inflated, Plain, compression_of, find
+from corpusmill.stages.readers.warc_record import (
+    HEADER_END,
+    MAX_HEADER,
+    TYPES,
+    filled,
+    is_document,
+    stream_at,
+)
 
 WARC_START = b"WARC/"
 _RECORD_START = re.compile(rb"(?<![^\n])WARC/[01]\.\d+\r?\n[A-Za-z-]+:")
@@ -50,9 +57,9 @@ def read_warc(artifact: Artifact, settings: ReaderSettings) -> Iterator[Record]:
             position = yield from reader.read_from(position)
         if reader.metadata_as_json and not reader.documents:
             what = f"a WAT file: {reader.metadata_as_json} records of metadata and no page; give the WARC or WET file instead"
-            yield Record(artifact.path, reader.source, Place(offset=0), (artifact.path, "wat")).failed(
-                "record.wat", what
-            )
+            yield Record(
+                artifact.path, reader.source, Place(offset=0), (artifact.path, "wat")
+            ).failed("record.wat", what)
         if not reader.records and not reader.is_empty:
             raise InputError(
                 f"{artifact.path} holds no WARC record ({reader.first_failure})",
@@ -76,7 +83,9 @@ class _Reader:
         from fastwarc.warc import ArchiveIterator
 
         stream = stream_at(self.file, offset, self.magic)
-        records = ArchiveIterator(stream, parse_http=False, stream_detect=False, max_header_len=MAX_HEADER)
+        records = ArchiveIterator(
+            stream, parse_http=False, stream_detect=False, max_header_len=MAX_HEADER
+        )
         last: _Last | None = None
         failure = ""
         while True:
@@ -122,7 +131,9 @@ class _Reader:
         claimed = record.content_length
         if not (record.headers.get("Content-Length") or "").strip().isdecimal():
             blank = self._blank(record, place)
-            return _Last(record.stream_pos, 0, place, blank, False, "its header has no usable Content-Length")
+            return _Last(
+                record.stream_pos, 0, place, blank, False, "its header has no usable Content-Length"
+            )
         wanted = is_document(record)
         block, size = b"", 0
         if wanted and claimed <= self.settings.max_payload_bytes:
@@ -135,20 +146,29 @@ class _Reader:
         row = self._row(record, place, claimed, block, size == claimed)
         return _Last(record.stream_pos, claimed, place, row, size == claimed)
 
-    def _row(self, record: Any, place: Place, claimed: int, block: bytes, complete: bool) -> Record | None:
+    def _row(
+        self, record: Any, place: Place, claimed: int, block: bytes, complete: bool
+    ) -> Record | None:
         """The record's row; None if it is no document. All rows share `place`, whose length is known when the next record begins."""
         if is_document(record):
             self.documents += 1
             blank = self._blank(record, place)
             if claimed > self.settings.max_payload_bytes:
-                return blank.failed(TOO_LARGE, f"{claimed} bytes > {self.settings.max_payload_bytes}")
-            return filled(blank, record, block, self.settings.max_payload_bytes) if complete else blank
+                return blank.failed(
+                    TOO_LARGE, f"{claimed} bytes > {self.settings.max_payload_bytes}"
+                )
+            return (
+                filled(blank, record, block, self.settings.max_payload_bytes) if complete else blank
+            )
         kind = (record.headers.get("WARC-Type") or "").strip().lower()
         self.metadata_as_json += (
-            kind == "metadata" and http.parse_mime(record.headers.get("Content-Type"))[0] == "application/json"
+            kind == "metadata"
+            and http.parse_mime(record.headers.get("Content-Type"))[0] == "application/json"
         )
         if kind not in TYPES:
-            return self._blank(record, place).failed("error_read.warc", f"there is no WARC record type {kind!r}")
+            return self._blank(record, place).failed(
+                "error_read.warc", f"there is no WARC record type {kind!r}"
+            )
         return None
 
     def _blank(self, record: Any, place: Place) -> Record:
@@ -195,7 +215,10 @@ class _Reader:
                 elif last.fault:
                     kind, what = "warc", last.fault
                 else:
-                    kind, what = "truncated", f"the record claims {last.claimed} bytes and the file ends before"
+                    kind, what = (
+                        "truncated",
+                        f"the record claims {last.claimed} bytes and the file ends before",
+                    )
                 yield self._lost(last.place, f"error_read.{kind}", what, last.row)
                 return self._resume(damage.offset + 1 if damage else beyond)
             if damage and damage.kind == "corrupt" and damage.offset == last.place.offset:
@@ -210,11 +233,15 @@ class _Reader:
         at = last.place.offset if last is not None and last.place.offset is not None else offset
         where = "after this record" if last is not None else "here"
         yield self._lost(
-            Place(offset=at), "error_read.warc", f"{where} something follows that is no WARC record ({failure})"
+            Place(offset=at),
+            "error_read.warc",
+            f"{where} something follows that is no WARC record ({failure})",
         )
         return beyond if last is not None else self._resume(offset + 1)
 
-    def _final_row(self, last: _Last | None, stream: Inflated | Plain, end: int | None) -> Iterator[Record]:
+    def _final_row(
+        self, last: _Last | None, stream: Inflated | Plain, end: int | None
+    ) -> Iterator[Record]:
         if last is not None:
             self._set_length(last, end, stream)
             if last.row is not None:
@@ -226,7 +253,9 @@ class _Reader:
         if isinstance(stream, Inflated):
             while (following := stream.member_after(last.position)) is None and stream.read(_READ):
                 pass  # fastwarc may have stopped short of the next member
-            overrun = following is not None and last.position + header + last.claimed > following.start
+            overrun = (
+                following is not None and last.position + header + last.claimed > following.start
+            )
             return (self._resume(following.offset) if following else None), overrun
         beyond = self._resume(last.position + header)
         return beyond, beyond is not None and beyond < last.position + header + last.claimed
@@ -237,7 +266,11 @@ class _Reader:
             return 0  # inside a shared member: not found again cheaply, and only a bound is needed
         again = stream_at(self.file, place.offset, self.magic)
         start = b""
-        while (end := HEADER_END.search(start)) is None and len(start) < MAX_HEADER and (more := again.read(64 << 10)):
+        while (
+            (end := HEADER_END.search(start)) is None
+            and len(start) < MAX_HEADER
+            and (more := again.read(64 << 10))
+        ):
             start += more
         return end.end() if end else len(start)
 
@@ -249,7 +282,10 @@ class _Reader:
             return find(self.file, _RECORD_START, offset)
         pattern = re.compile(re.escape(self.magic))
         found = find(self.file, pattern, offset)
-        while found is not None and Inflated(self.file, found, self.magic).read(len(WARC_START)) != WARC_START:
+        while (
+            found is not None
+            and Inflated(self.file, found, self.magic).read(len(WARC_START)) != WARC_START
+        ):
             found = find(self.file, pattern, found + 1)
         return found
 
@@ -269,7 +305,9 @@ class _Reader:
         assert place.offset is not None
         stream = stream_at(self.file, place.offset, self.magic)
         start = b""
-        while not HEADER_END.search(start) and len(start) < MAX_HEADER and (more := stream.read(64)):
+        while (
+            not HEADER_END.search(start) and len(start) < MAX_HEADER and (more := stream.read(64))
+        ):
             start += more
         end = HEADER_END.search(start)
         whole = start[: end.start()] if end else start.rpartition(b"\n")[0]

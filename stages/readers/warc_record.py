@@ -3,12 +3,21 @@
 import re
 from typing import IO, Any
 
-from stages.readers import http
-from stages.readers.record import TOO_LARGE, Record
-from stages.readers.streams import Inflated, Plain, magic_of
+from corpusmill.stages.readers import http
+from corpusmill.stages.readers.record import TOO_LARGE, Record
+from corpusmill.stages.readers.streams import Inflated, Plain, magic_of
 
 TEXT_RESOURCES = ("text/html", "application/xhtml+xml", "text/plain")
-TYPES = ("warcinfo", "response", "resource", "request", "metadata", "revisit", "conversion", "continuation")
+TYPES = (
+    "warcinfo",
+    "response",
+    "resource",
+    "request",
+    "metadata",
+    "revisit",
+    "conversion",
+    "continuation",
+)
 HEADER_END = re.compile(rb"\r?\n\r?\n")
 MAX_HEADER = 1 << 20
 _READ = 1 << 20
@@ -75,7 +84,9 @@ def record_at(file: IO[bytes], offset: int, row: int | None) -> bytes:
     stream = stream_at(file, offset, magic)
     start, claimed = stream.tell(), 0
     try:
-        records = ArchiveIterator(stream, parse_http=False, stream_detect=False, max_header_len=MAX_HEADER)
+        records = ArchiveIterator(
+            stream, parse_http=False, stream_detect=False, max_header_len=MAX_HEADER
+        )
         for _, record in zip(range((row or 0) + 1), records, strict=False):
             start, claimed = record.stream_pos, record.content_length
     except OSError:  # a damaged record: show what there is
@@ -85,7 +96,11 @@ def record_at(file: IO[bytes], offset: int, row: int | None) -> bytes:
     while skipped < start and (piece := stream.read(min(_READ, start - skipped))):
         skipped += len(piece)
     data = b""
-    while (end := HEADER_END.search(data)) is None and len(data) < MAX_HEADER and (piece := stream.read(_READ)):
+    while (
+        (end := HEADER_END.search(data)) is None
+        and len(data) < MAX_HEADER
+        and (piece := stream.read(_READ))
+    ):
         data += piece
     wanted = (end.end() if end else 0) + claimed
     while len(data) < wanted and (piece := stream.read(wanted - len(data))):

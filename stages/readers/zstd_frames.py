@@ -39,7 +39,9 @@ def dictionary_of(file: IO[bytes]) -> zstandard.ZstdCompressionDict | None:
         raise zstandard.ZstdError(f"its dictionary has {skippable_length(header):,} bytes")
     data = file.read(skippable_length(header))
     if data.startswith(ZSTD_MAGIC):
-        with zstandard.ZstdDecompressor(max_window_size=_MOST).stream_reader(io.BytesIO(data)) as unpacked:
+        with zstandard.ZstdDecompressor(max_window_size=_MOST).stream_reader(
+            io.BytesIO(data)
+        ) as unpacked:
             data = unpacked.read(_MOST)
     return zstandard.ZstdCompressionDict(data)
 

@@ -25,7 +25,8 @@ _SPELLED_AFTER = re.compile(rb" ?(?:%s%s){1,8}[A-Za-z]{2,18}(?![A-Za-z0-9_@])" %
 _LONGEST_LOCAL, _LONGEST_DOMAIN = 64, 255
 
 _NOBODYS_DOMAINS = re.compile(
-    rb"(?:^|\.)(?:example\.(?:com|net|org|edu)|example|test|invalid|localhost|local|onion|alt)$", re.IGNORECASE
+    rb"(?:^|\.)(?:example\.(?:com|net|org|edu)|example|test|invalid|localhost|local|onion|alt)$",
+    re.IGNORECASE,
 )
 _FILES = re.compile(
     rb"\.(?:png|jpe?g|gif|svg|webp|avif|bmp|ico|css|js|mjs|ts|tsx|jsx|json|html?|php|py|rb|java|md|txt|xml|ya?ml|toml|pdf|zip|gz|jar|exe|dll|so"
@@ -57,14 +58,23 @@ _NOT_ROUTED = (
 def email_span(data: bytes, begin: int, end: int, at: int, after: int) -> tuple[int, int] | None:
     """The bytes of an e-mail address around the at sign at `data[at:after]`, within the line `data[begin:end]`; None if it is none."""
     spelled = after - at > 1
-    before = (_SPELLED_BEFORE if spelled else _BEFORE_AT).search(data[max(begin, at - _LONGEST_LOCAL - 2) : at])
-    domain = (_SPELLED_AFTER if spelled else _AFTER_AT).match(data, after, min(end, after + _LONGEST_DOMAIN))
+    before = (_SPELLED_BEFORE if spelled else _BEFORE_AT).search(
+        data[max(begin, at - _LONGEST_LOCAL - 2) : at]
+    )
+    domain = (_SPELLED_AFTER if spelled else _AFTER_AT).match(
+        data, after, min(end, after + _LONGEST_DOMAIN)
+    )
     if before is None or domain is None:
         return None
     local, name = before["local"], domain[0]
     if spelled:
         name = re.sub(rb"\s|[\[(]|[\])]", b"", re.sub(_DOT, b".", name))
-    if b".." in local or local.endswith(b".") or _NOBODYS_DOMAINS.search(name) or _FILES.search(name):
+    if (
+        b".." in local
+        or local.endswith(b".")
+        or _NOBODYS_DOMAINS.search(name)
+        or _FILES.search(name)
+    ):
         return None
     if local in _MACHINES and data[domain.end() : domain.end() + 1] in (b":", b"/"):
         return None
@@ -92,4 +102,6 @@ def is_routed(spelled: str) -> bool:
     except ValueError:
         return False
     networks = map(ipaddress.ip_network, _NOT_ROUTED)
-    return not any(network.version == address.version and address in network for network in networks)
+    return not any(
+        network.version == address.version and address in network for network in networks
+    )

@@ -6,13 +6,18 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+from corpusmill.stages.filter.measure.texts import string_buffers
+from corpusmill.stages.redact import addresses, numbers, phone
 from numpy.typing import NDArray
 
-from stages.filter.measure import string_buffers
-from stages.redact import addresses, numbers, phone
-
 Kind = Literal["email", "ip", "phone", "card", "iban"]
-KINDS: tuple[Kind, ...] = ("email", "ip", "phone", "card", "iban")  # in the order of the kernel's numbers
+KINDS: tuple[Kind, ...] = (
+    "email",
+    "ip",
+    "phone",
+    "card",
+    "iban",
+)  # in the order of the kernel's numbers
 _RANK: dict[Kind, int] = {
     "email": 0,
     "iban": 1,
@@ -40,25 +45,43 @@ class Chunk(NamedTuple):
 
 
 def find_in_column(
-    texts: pa.ChunkedArray, kinds: Collection[Kind] = KINDS, languages: Sequence[str | None] | None = None
+    texts: pa.ChunkedArray,
+    kinds: Collection[Kind] = KINDS,
+    languages: Sequence[str | None] | None = None,
 ) -> Iterable[Chunk]:
     """The spans of every text, chunk by chunk. languages: of each text, null where unknown; only telephone numbers ask for it."""
-    from stages.kernels.candidates import find_candidates
+    from corpusmill.stages.redact.candidates import find_candidates
 
     first = 0
     for data, offsets in string_buffers(texts):
-        size = int(offsets[-1] - offsets[0]) + 1  # memory that no candidate reaches is never really taken
-        found = np.empty(size, np.uint8), np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int64)
+        size = (
+            int(offsets[-1] - offsets[0]) + 1
+        )  # memory that no candidate reaches is never really taken
+        found = (
+            np.empty(size, np.uint8),
+            np.empty(size, np.int64),
+            np.empty(size, np.int64),
+            np.empty(size, np.int64),
+        )
         count = find_candidates(data, offsets, *found)
         spans: dict[int, list[Span]] = defaultdict(list)
         phone_before = -1  # where the telephone number found last ends
         whole = data.data
-        for number, row, begin, end in zip(*(column[:count].tolist() for column in found), strict=True):
+        for number, row, begin, end in zip(
+            *(column[:count].tolist() for column in found), strict=True
+        ):
             kind = KINDS[number]
             if kind in kinds:
                 language = languages[first + row] if languages is not None else None
                 span = _verified(
-                    whole, int(offsets[row]), int(offsets[row + 1]), kind, begin, end, language, phone_before
+                    whole,
+                    int(offsets[row]),
+                    int(offsets[row + 1]),
+                    kind,
+                    begin,
+                    end,
+                    language,
+                    phone_before,
                 )
                 if span:
                     spans[row].append(span)
@@ -76,14 +99,23 @@ def find(text: str, kinds: Collection[Kind] = KINDS, language: str | None = None
 def without_overlaps(spans: Sequence[Span]) -> list[Span]:
     """The spans in their order; of two that overlap the surer kind, then the longer."""
     kept: list[Span] = []
-    for span in sorted(spans, key=lambda span: (_RANK[span.kind], span.begin - span.end, span.begin)):
+    for span in sorted(
+        spans, key=lambda span: (_RANK[span.kind], span.begin - span.end, span.begin)
+    ):
         if all(span.end <= other.begin or other.end <= span.begin for other in kept):
             kept.append(span)
     return sorted(kept, key=lambda span: span.begin)
 
 
 def _verified(
-    whole: memoryview, first: int, last: int, kind: Kind, begin: int, end: int, language: str | None, phone_before: int
+    whole: memoryview,
+    first: int,
+    last: int,
+    kind: Kind,
+    begin: int,
+    end: int,
+    language: str | None,
+    phone_before: int,
 ) -> Span | None:
     """The span of a candidate at bytes `begin` to `end` of the text `first` to `last`; None if it is no personal data."""
     reach = max(first, begin - _LINE)
@@ -98,7 +130,10 @@ def _verified(
     elif kind == "ip":
         span = span if addresses.is_public_ip(window, line, at, after) else None
     elif kind == "phone":
-        follows_phone = phone_before > reach and phone.JOINED.fullmatch(window, phone_before - reach, at) is not None
+        follows_phone = (
+            phone_before > reach
+            and phone.JOINED.fullmatch(window, phone_before - reach, at) is not None
+        )
         span = phone.phone_span(window, line, at, after, language, follows_phone)
     elif kind == "card":
         span = span if numbers.is_card(window, line, at, after, line_end) else None

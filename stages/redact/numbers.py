@@ -26,7 +26,8 @@ _GROUPS = {
 }
 _GROUP = re.compile(rb"\d+")
 _PART_OF_SOMETHING = re.compile(
-    rb"[/=&%#.,:_+-]\Z|(?:isbn|issn|ean|gtin|upc|imei|doi|oclc|orcid|\bid)[\s:#.()]{0,3}\Z", re.IGNORECASE
+    rb"[/=&%#.,:_+-]\Z|(?:isbn|issn|ean|gtin|upc|imei|doi|oclc|orcid|\bid)[\s:#.()]{0,3}\Z",
+    re.IGNORECASE,
 )
 _CONTINUES = re.compile(rb"[-/=&%_]|[.,]\d| \d{4}(?!\d)")  # the last: a row of four-digit numbers
 

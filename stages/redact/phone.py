@@ -36,7 +36,8 @@ _NEVER_AFTER = re.compile(
     re.IGNORECASE,
 )
 JOINED = re.compile(
-    rb"(?:\s|\xc2\xa0|[,;/|&(]|\b(?:or|and|oder|und|o|y|e|et|ou|lub|\xe6\x88\x96)\b){1,8}", re.IGNORECASE
+    rb"(?:\s|\xc2\xa0|[,;/|&(]|\b(?:or|and|oder|und|o|y|e|et|ou|lub|\xe6\x88\x96)\b){1,8}",
+    re.IGNORECASE,
 )
 _GLUED_BEFORE = re.compile(r"[A-Za-z0-9_/=&%#$.,~^*-]\Z")
 _MEANS_A_SUM = frozenset(bytes([sign]) for sign in b"0123456789_=&%#$^*~-+)]")
@@ -57,10 +58,14 @@ _DATE = re.compile(
     rb"(?<!\d)(?:(?:19|20)\d\d%(gap)s%(day)s%(gap)s%(day)s|%(day)s%(gap)s%(day)s%(gap)s(?:19|20)\d\d)(?!\d)"
     % {b"day": _DAY, b"gap": _BETWEEN}
 )
-_SHORT_DATE = re.compile(rb"%(day)s%(gap)s%(day)s%(gap)s\d\d(?!\d)" % {b"day": _DAY, b"gap": _BETWEEN})
+_SHORT_DATE = re.compile(
+    rb"%(day)s%(gap)s%(day)s%(gap)s\d\d(?!\d)" % {b"day": _DAY, b"gap": _BETWEEN}
+)
 _YEARS = re.compile(rb"\(?(?:1[5-9]|20)\d\d\)?(?:\D{1,5}\(?(?:1[5-9]|20)\d\d\)?)+\Z")
 _APART = re.compile(rb"\s[-/]\s|\s\s")
-_TRUNK = re.compile(rb"\(?0(?!\.|\D{0,2}\d+\Z)(?!.*  )")  # no fraction, no lone 0 before another number, no columns
+_TRUNK = re.compile(
+    rb"\(?0(?!\.|\D{0,2}\d+\Z)(?!.*  )"
+)  # no fraction, no lone 0 before another number, no columns
 _RUSSIAN_TRUNK = re.compile(rb"8(?:[ -]|\xc2\xa0)?\(?[3489]\d\d\)?")
 _SPACES = (b" ", b"\xc2\xa0")
 # fmt: off
@@ -93,18 +98,34 @@ def phone_span(
         return at + american.start(), at + american.end()
     groups = _GROUP.findall(spelled)
     digits = _digits(spelled)
-    if named and digits > _MOST and all(_LEAST <= _digits(part) <= _MOST for part in _APART.split(spelled)):
+    if (
+        named
+        and digits > _MOST
+        and all(_LEAST <= _digits(part) <= _MOST for part in _APART.split(spelled))
+    ):
         return at, after
-    if digits > _MOST or _DATE.search(spelled) or _YEARS.match(spelled) or digits < 2 * len(groups) - 1:
+    if (
+        digits > _MOST
+        or _DATE.search(spelled)
+        or _YEARS.match(spelled)
+        or digits < 2 * len(groups) - 1
+    ):
         return None  # too long, a date, years, or digits one by one
     if named:
         return at, after
-    if len(groups) < 2 or _SHORT_DATE.match(spelled) or _NEVER_AFTER.search(before) or _glued_after(data, after):
+    if (
+        len(groups) < 2
+        or _SHORT_DATE.match(spelled)
+        or _NEVER_AFTER.search(before)
+        or _glued_after(data, after)
+    ):
         return None
     if _TRUNK.match(spelled) or (language == "ru" and _RUSSIAN_TRUNK.match(spelled)):
         least = 8 if spelled.startswith(b"(") else 9
         plain = b"".join(groups).decode()
-        if digits >= least and any(_has_number(plain, region) for region in _REGIONS.get(language or "", ())):
+        if digits >= least and any(
+            _has_number(plain, region) for region in _REGIONS.get(language or "", ())
+        ):
             return at, after
     return None
 
@@ -115,20 +136,32 @@ def _international(data: bytes, at: int, after: int, named: bool) -> tuple[int, 
         return None
     for group in reversed(list(_GROUP.finditer(data, at, after))):
         digits = b"".join(_GROUP.findall(data[at : group.end()]))
-        if _LEAST <= len(digits) <= _MOST + 1 and _has_number("+" + digits.decode(), None):  # `+49 (0)30`: one more
+        if _LEAST <= len(digits) <= _MOST + 1 and _has_number(
+            "+" + digits.decode(), None
+        ):  # `+49 (0)30`: one more
             return at, group.end()
     return (at, after) if named and _LEAST <= _digits(data[at:after]) <= _MOST else None
 
 
-def _is_american(found: re.Match[bytes], spelled: bytes, before: str, following: bytes, named: bool) -> bool:
+def _is_american(
+    found: re.Match[bytes], spelled: bytes, before: str, following: bytes, named: bool
+) -> bool:
     if named and found.start() == 0:
         return True
     bracketed = b"(" in found[0]
-    if found.start() == 0 and _GLUED_BEFORE.search(before) and not (bracketed and before[-1:].isalpha()):
+    if (
+        found.start() == 0
+        and _GLUED_BEFORE.search(before)
+        and not (bracketed and before[-1:].isalpha())
+    ):
         return False
     if found.end() == len(spelled) and following.isalnum() and not bracketed:
         return False
-    if not bracketed and found["second"] != b"-" and (found["gap"] != found["second"] or found["gap"] in _SPACES):
+    if (
+        not bracketed
+        and found["second"] != b"-"
+        and (found["gap"] != found["second"] or found["gap"] in _SPACES)
+    ):
         return False
     return _has_number(b"".join(_GROUP.findall(found[0])).decode(), "US")
 

@@ -1,7 +1,7 @@
 """The redact stage: personal data leaves the text, a tag of its kind stays.
 
 Kinds: e-mail addresses, public IP addresses (v4 and v6), telephone numbers, payment cards, IBANs. What is one of them: `addresses`,
-`phone`, `numbers`. A kernel finds the few places where one could stand (`stages.kernels.candidates`); only those are looked at in Python.
+`phone`, `numbers`. A kernel finds the few places where one could stand (`stages.redact.candidates`); only those are looked at in Python.
 
 No document is dropped. The columns `pii_<kind>` say how many were found in the text as it came in; running the stage again finds
 none, since tags are no personal data.
@@ -14,13 +14,12 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
+from corpusmill.manifests.config import config
+from corpusmill.manifests.errors import RecipeError
+from corpusmill.manifests.schema import excluded
+from corpusmill.stages.contract import DOCUMENTS, Outcome
+from corpusmill.stages.redact.find import KINDS, Chunk, Kind, find, find_in_column
 from numpy.typing import NDArray
-
-from manifests.config import config
-from manifests.errors import RecipeError
-from manifests.schema import excluded
-from stages.contract import DOCUMENTS, Outcome
-from stages.redact.find import KINDS, Chunk, Kind, find, find_in_column
 
 PREFIX = "pii_"
 TAGS: Mapping[Kind, str] = {kind: f"<{kind.upper()}>" for kind in KINDS}
@@ -56,8 +55,15 @@ class Redact:
         """The version of the telephone plans, where they are used. Raises RecipeError for a tag that is itself personal data."""
         for kind, tag in self.tags.items():
             if find(f"Call {tag} "):
-                raise RecipeError(f"the tag {tag!r} of {kind} would be taken for personal data", "take another tag")
-        return f"phonenumbers {importlib.metadata.version('phonenumbers')}" if "phone" in self.kinds else ""
+                raise RecipeError(
+                    f"the tag {tag!r} of {kind} would be taken for personal data",
+                    "take another tag",
+                )
+        return (
+            f"phonenumbers {importlib.metadata.version('phonenumbers')}"
+            if "phone" in self.kinds
+            else ""
+        )
 
     def apply(self, table: pa.Table) -> Outcome:
         """Every row of `table`, counted and redacted. Needs the columns `id` and `text`; telephone numbers gain from `language`."""
@@ -67,16 +73,22 @@ class Redact:
         counts = {kind: np.zeros(table.num_rows, np.int32) for kind in self.kinds}
         parts: list[pa.Array] = []
         first = 0
-        for original, chunk in zip(texts.chunks, find_in_column(texts, self.kinds, languages), strict=True):
+        for original, chunk in zip(
+            texts.chunks, find_in_column(texts, self.kinds, languages), strict=True
+        ):
             for row, spans in chunk.spans.items():
                 for span in spans:
                     counts[span.kind][first + row] += 1
             parts.append(replaced(original, chunk, tags) if chunk.spans else original)
             first += len(original)
         if self.mode == "replace":
-            table = _with_column(table, table.schema.field("text"), pa.chunked_array(parts, type=texts.type))
+            table = _with_column(
+                table, table.schema.field("text"), pa.chunked_array(parts, type=texts.type)
+            )
         for column in self.adds():
-            table = _with_column(table, column, pa.array(counts[column.name.removeprefix(PREFIX)], column.type))  # type: ignore[index]
+            table = _with_column(
+                table, column, pa.array(counts[column.name.removeprefix(PREFIX)], column.type)
+            )  # type: ignore[index]
         return Outcome(table, excluded(table.slice(0, 0), self.name, [], []))
 
 
@@ -109,4 +121,8 @@ def replaced(original: pa.Array, chunk: Chunk, tags: Mapping[Kind, bytes]) -> pa
 def _with_column(table: pa.Table, column: pa.Field, values: Any) -> pa.Table:
     """`table` with the column in its old place, or at the end if it is new."""
     index = table.schema.get_field_index(column.name)
-    return table.append_column(column, values) if index < 0 else table.set_column(index, column, values)
+    return (
+        table.append_column(column, values)
+        if index < 0
+        else table.set_column(index, column, values)
+    )

@@ -6,17 +6,21 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from corpusmill.manifests.receipt import Counts
+from corpusmill.manifests.schema import EXCLUSION, excluded, extended
+from corpusmill.manifests.shard import Shard, schema_of
+from corpusmill.stages.contract import DOCUMENTS, EXCLUDED, Outcome
+from corpusmill.stages.readers.documents import count_reasons
+from corpusmill.stages.shuffle.streams import read_spread
+from corpusmill.stages.substring.find import Found, find
+from corpusmill.stages.substring.record import record
+from corpusmill.stages.substring.settings import (
+    CUTS,
+    REMOVED_BYTES,
+    SUBSTRING_COLUMNS,
+    SubstringSettings,
+)
 from numpy.typing import NDArray
-
-from manifests.receipt import Counts
-from manifests.schema import EXCLUSION, excluded, extended
-from manifests.shard import Shard, schema_of
-from stages.contract import DOCUMENTS, EXCLUDED, Outcome
-from stages.documents import count_reasons
-from stages.spread import read_spread
-from stages.substring.find import Found, find
-from stages.substring.record import record
-from stages.substring.settings import CUTS, REMOVED_BYTES, SUBSTRING_COLUMNS, SubstringSettings
 
 READ_FIRST = {  # what decides who is read first before the id does
     "longest": [("text_bytes", "descending")],
@@ -43,7 +47,11 @@ def cut_part(settings: SubstringSettings, shard: Shard) -> list[Counts]:
             excluded_output.write(outcome.excluded)
             count_reasons(counts, outcome.excluded["reason"].to_pylist())
             shard.report(kept_output.rows + excluded_output.rows, rows.num_rows)
-    counts.kept, counts.text_bytes, counts.tokens = kept_output.rows, kept_output.text_bytes, kept_output.tokens
+    counts.kept, counts.text_bytes, counts.tokens = (
+        kept_output.rows,
+        kept_output.text_bytes,
+        kept_output.tokens,
+    )
     counts.seconds = time.perf_counter() - started
     return [counts]
 
@@ -70,7 +78,8 @@ def read_part(shard: Shard, schema: pa.Schema) -> pa.Table:
     """The rows that were sent to this part; the first input tells the columns, the others are what was spread."""
     sent = [read_spread(artifact, int(shard.name)) for artifact in shard.inputs[1:]]
     return pa.concat_tables(
-        [schema.empty_table(), *(table for table in sent if table is not None)], promote_options="default"
+        [schema.empty_table(), *(table for table in sent if table is not None)],
+        promote_options="default",
     )
 
 
@@ -78,7 +87,9 @@ def in_order(settings: SubstringSettings, rows: pa.Table) -> pa.Table:
     """The rows in the order in which they are read: keepers first. Rows with the same id are told apart by what they hold."""
     keyed = rows.append_column("text_bytes", pc.fill_null(pc.binary_length(rows["text"]), 0))
     keys = [*READ_FIRST[settings.keeper], *((name, "ascending") for name in ("id", "text", "url"))]
-    return rows.take(pc.sort_indices(keyed, sort_keys=keys))  # nulls come last, whatever the direction
+    return rows.take(
+        pc.sort_indices(keyed, sort_keys=keys)
+    )  # nulls come last, whatever the direction
 
 
 def text_of(rows: pa.Table) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -93,18 +104,22 @@ def text_of(rows: pa.Table) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         if offsets[end] > offsets[row]:
             _, places, data = array.buffers()
             begin = np.frombuffer(places, np.int32)[array.offset]
-            text[offsets[row] : offsets[end]] = np.frombuffer(data, np.uint8, offsets[end] - offsets[row], begin)
+            text[offsets[row] : offsets[end]] = np.frombuffer(
+                data, np.uint8, offsets[end] - offsets[row], begin
+            )
         row = end
     return text, offsets
 
 
 def _edited(found: Found, text: NDArray[np.uint8], offsets: NDArray[np.int64]) -> pa.Array:
     """The texts without their cuts, made within the memory of `text`."""
-    from stages.kernels.cuts import close_gaps
+    from corpusmill.stages.substring.suffixes.cuts import close_gaps
 
     new_offsets = np.zeros_like(offsets)
     close_gaps(text, offsets, found.begins, found.ends, found.offsets, found.verdicts, new_offsets)
-    return pa.LargeStringArray.from_buffers(len(offsets) - 1, pa.py_buffer(new_offsets), pa.py_buffer(text))
+    return pa.LargeStringArray.from_buffers(
+        len(offsets) - 1, pa.py_buffer(new_offsets), pa.py_buffer(text)
+    )
 
 
 def _cut_rows(rows: pa.Table, edited: pa.Array) -> pa.Table:
@@ -114,12 +129,16 @@ def _cut_rows(rows: pa.Table, edited: pa.Array) -> pa.Table:
     text = pc.if_else(was_cut, edited.cast(field.type), rows["text"])
     rows = rows.set_column(rows.column_names.index("text"), field, text)
     place = rows.column_names.index("n_tokens")
-    return rows.set_column(place, rows.schema.field("n_tokens"), pc.if_else(was_cut, None, rows["n_tokens"]))
+    return rows.set_column(
+        place, rows.schema.field("n_tokens"), pc.if_else(was_cut, None, rows["n_tokens"])
+    )
 
 
-def _exclusions(found: Found, offsets: NDArray[np.int64], ids: pa.ChunkedArray) -> tuple[pa.Array, pa.Array]:
+def _exclusions(
+    found: Found, offsets: NDArray[np.int64], ids: pa.ChunkedArray
+) -> tuple[pa.Array, pa.Array]:
     """For each document the reason why it is dropped, null if it stays, and which document has most of what it repeats."""
-    from stages.kernels.cuts import MOSTLY_REPEATED, TOO_SHORT
+    from corpusmill.stages.substring.suffixes.cuts import MOSTLY_REPEATED, TOO_SHORT
 
     names = {TOO_SHORT: "substring.too_short", MOSTLY_REPEATED: "substring.mostly_repeated"}
     reasons: list[str | None] = [None] * len(found.verdicts)
@@ -151,4 +170,6 @@ def _main_keeper(found: Found, offsets: NDArray[np.int64], document: int) -> int
 
 def _with_column(table: pa.Table, field: pa.Field, values: pa.Array) -> pa.Table:
     place = table.schema.get_field_index(field.name)
-    return table.append_column(field, values) if place < 0 else table.set_column(place, field, values)
+    return (
+        table.append_column(field, values) if place < 0 else table.set_column(place, field, values)
+    )

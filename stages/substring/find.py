@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from corpusmill.manifests.errors import CorpusmillError
+from corpusmill.stages.substring.settings import SubstringSettings
 from numpy.typing import NDArray
-
-from manifests.errors import CorpusmillError
-from stages.substring.settings import SubstringSettings
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,7 @@ class Pieces:
 
 @dataclass(frozen=True)
 class Found:
-    """begins, ends: the cuts; those of document d are offsets[d]:offsets[d + 1]. verdicts: as in `stages.kernels.cuts`."""
+    """begins, ends: the cuts; those of document d are offsets[d]:offsets[d + 1]. verdicts: as in `stages.substring.suffixes.cuts`."""
 
     offsets: NDArray[np.int64]
     begins: NDArray[np.int64]
@@ -32,7 +31,7 @@ class Found:
 
     @property
     def was_cut(self) -> NDArray[np.bool_]:
-        from stages.kernels.cuts import CUT
+        from corpusmill.stages.substring.suffixes.cuts import CUT
 
         return self.verdicts == CUT
 
@@ -48,11 +47,12 @@ def find(settings: SubstringSettings, text: NDArray[np.uint8], offsets: NDArray[
 
     Nine bytes for each of `text` are held, itself included. Raises CorpusmillError if the text is too long for 32-bit positions.
     """
-    from stages.kernels import cuts, repeats
+    from corpusmill.stages.substring.suffixes import cuts, repeats
 
     if len(text) > repeats.LONGEST_TEXT:
         raise CorpusmillError(
-            f"a part of {len(text)} bytes is too long for substring", "set a smaller substring.part_bytes"
+            f"a part of {len(text)} bytes is too long for substring",
+            "set a smaller substring.part_bytes",
         )
     length, documents = settings.min_bytes, len(offsets) - 1
     classes, first = repeats.window_classes(text, offsets, repeats.suffix_array(text), length)
@@ -84,7 +84,11 @@ def find(settings: SubstringSettings, text: NDArray[np.uint8], offsets: NDArray[
     begins, ends = begins[: cut_offsets[-1]], ends[: cut_offsets[-1]]
 
     room = 6 * (len(text) // length + 1)
-    piece_begins, piece_ends, sources = np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.int64)
+    piece_begins, piece_ends, sources = (
+        np.empty(room, np.int64),
+        np.empty(room, np.int64),
+        np.empty(room, np.int64),
+    )
     piece_offsets = np.zeros(documents + 1, np.int64)
     cuts.find_sources(
         text,
@@ -102,16 +106,26 @@ def find(settings: SubstringSettings, text: NDArray[np.uint8], offsets: NDArray[
         sources,
     )
     count = piece_offsets[-1]
-    pieces = Pieces(piece_offsets, piece_begins[:count].copy(), piece_ends[:count].copy(), sources[:count].copy())
+    pieces = Pieces(
+        piece_offsets,
+        piece_begins[:count].copy(),
+        piece_ends[:count].copy(),
+        sources[:count].copy(),
+    )
     return Found(cut_offsets, begins.copy(), ends.copy(), verdicts, pieces)
 
 
 @lru_cache(maxsize=4)
 def boundary_table(boundary: str) -> NDArray[np.uint8]:
-    """What each character is to the boundaries of cuts: JOINED, SEPARATOR or FREE (`stages.kernels.cuts`)."""
-    from stages.kernels.cuts import BOUNDARY_TABLE_SIZE, FREE, JOINED, SEPARATOR
-    from stages.kernels.word_rule import SPACE as WORD_SPACE
-    from stages.kernels.word_rule import UNSPACED, word_tables
+    """What each character is to the boundaries of cuts: JOINED, SEPARATOR or FREE (`stages.substring.suffixes.cuts`)."""
+    from corpusmill.stages.columns.word_rule import SPACE as WORD_SPACE
+    from corpusmill.stages.columns.word_rule import UNSPACED, word_tables
+    from corpusmill.stages.substring.suffixes.cuts import (
+        BOUNDARY_TABLE_SIZE,
+        FREE,
+        JOINED,
+        SEPARATOR,
+    )
 
     table = np.full(BOUNDARY_TABLE_SIZE, FREE if boundary == "character" else JOINED, np.uint8)
     if boundary in ("line", "paragraph"):

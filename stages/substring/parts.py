@@ -13,15 +13,14 @@ from collections.abc import Iterable
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from corpusmill.manifests.errors import InputError
+from corpusmill.manifests.receipt import Counts
+from corpusmill.manifests.schema import seed_for
+from corpusmill.manifests.shard import Shard, read_parquet, schema_of
+from corpusmill.manifests.storage import Artifact
+from corpusmill.stages.shuffle.streams import DESTINATION, Spreader
+from corpusmill.stages.substring.settings import SubstringSettings
 from numpy.typing import NDArray
-
-from manifests.errors import InputError
-from manifests.receipt import Counts
-from manifests.schema import seed_for
-from manifests.shard import Shard, read_parquet, schema_of
-from manifests.storage import Artifact
-from stages.spread import DESTINATION, Spreader
-from stages.substring.settings import SubstringSettings
 
 RANGES_A_PART = 16
 SEND_ROWS = 1024
@@ -67,7 +66,9 @@ def plan_parts(settings: SubstringSettings, measured: int, shard: Shard) -> list
     number, size = _sums(total["range"].to_numpy(), total["text_bytes"].to_numpy())
     part, splits = pack(size, settings.part_bytes)
     with shard.parquet("work/plan", PLAN) as output:
-        output.write(pa.table([number, part.astype(np.int32), splits.astype(np.int32)], schema=PLAN))
+        output.write(
+            pa.table([number, part.astype(np.int32), splits.astype(np.int32)], schema=PLAN)
+        )
     try:
         schema = pa.unify_schemas([schema_of(document) for document in shard.inputs[measured:]])
     except pa.ArrowTypeError as error:
@@ -98,7 +99,9 @@ def pack(sizes: NDArray[np.int64], part_bytes: int) -> tuple[NDArray[np.int64], 
 
 def parts_in(plan: Artifact) -> int:
     """How many parts the plan has."""
-    ends = [pc.max(pc.add(table["part"], table["splits"])).as_py() or 0 for table in read_parquet(plan)]
+    ends = [
+        pc.max(pc.add(table["part"], table["splits"])).as_py() or 0 for table in read_parquet(plan)
+    ]
     return max(ends, default=1)
 
 
@@ -141,7 +144,9 @@ def _keys(values: pa.ChunkedArray, purpose: str) -> NDArray[np.int64]:
     return np.array(hashes, np.int64)[encoded.indices.to_numpy()]
 
 
-def _sums(number: NDArray[np.int64], size: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _sums(
+    number: NDArray[np.int64], size: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The distinct numbers, ascending, and the sum of the sizes of each."""
     distinct, place = np.unique(number, return_inverse=True)
     sums = np.zeros(len(distinct), np.int64)

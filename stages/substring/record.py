@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from corpusmill.stages.substring.find import Found
+from corpusmill.stages.substring.settings import CUTS
 from numpy.typing import NDArray
 
-from stages.substring.find import Found
-from stages.substring.settings import CUTS
 
-
-def record(found: Found, text: NDArray[np.uint8], offsets: NDArray[np.int64], ids: pa.ChunkedArray) -> pa.Array:
+def record(
+    found: Found, text: NDArray[np.uint8], offsets: NDArray[np.int64], ids: pa.ChunkedArray
+) -> pa.Array:
     """The column `substring_cuts`: the pieces of each document that was cut, null for the others.
 
     text: still whole, documents at `offsets`, whose ids are `ids`.
@@ -40,10 +41,14 @@ def record(found: Found, text: NDArray[np.uint8], offsets: NDArray[np.int64], id
     values = pa.StructArray.from_arrays(columns, fields=list(CUTS.type.value_type))
     lengths = np.where(found.was_cut, np.diff(pieces.offsets), 0)
     bounds = np.concatenate(([0], np.cumsum(lengths))).astype(np.int32)
-    return pa.ListArray.from_arrays(pa.array(bounds), values, mask=pa.array(~found.was_cut)).cast(CUTS.type)
+    return pa.ListArray.from_arrays(pa.array(bounds), values, mask=pa.array(~found.was_cut)).cast(
+        CUTS.type
+    )
 
 
-def restore(text: str, cuts: Sequence[Mapping[str, Any]] | None, itself: str, text_of: Callable[[str], str]) -> str:
+def restore(
+    text: str, cuts: Sequence[Mapping[str, Any]] | None, itself: str, text_of: Callable[[str], str]
+) -> str:
     """The text before the cuts. itself: the document's id. text_of: the text before its cuts of another document, by id."""
     whole = bytearray()
     rest = memoryview(text.encode())
@@ -54,7 +59,9 @@ def restore(text: str, cuts: Sequence[Mapping[str, Any]] | None, itself: str, te
         if piece["keeper"] is None:
             whole += piece["text"].encode()
         elif piece["keeper"] == itself:
-            for place in range(piece["keeper_start"], piece["keeper_start"] + piece["length"]):  # may overlap itself
+            for place in range(
+                piece["keeper_start"], piece["keeper_start"] + piece["length"]
+            ):  # may overlap itself
                 whole.append(whole[place])
         else:
             source = text_of(piece["keeper"]).encode()

@@ -3,15 +3,17 @@
 from typing import ClassVar, Literal
 
 import pyarrow as pa
-
-from manifests.config import config
-from manifests.errors import RecipeError
+from corpusmill.manifests.config import config
+from corpusmill.manifests.errors import RecipeError
 
 PIECE = pa.struct(
     [
         ("start", pa.int32()),  # bytes of UTF-8 into the text before the cut
         ("length", pa.int32()),  # bytes
-        ("keeper", pa.string()),  # id of the document that has the same bytes before; null for what was bridged
+        (
+            "keeper",
+            pa.string(),
+        ),  # id of the document that has the same bytes before; null for what was bridged
         ("keeper_start", pa.int32()),  # bytes into the keeper's text before its own cuts
         ("text", pa.string()),  # what was bridged: it stands nowhere else
     ]
@@ -20,7 +22,9 @@ CUTS = pa.field("substring_cuts", pa.list_(PIECE))  # in order; null where nothi
 REMOVED_BYTES = pa.field("substring_removed_bytes", pa.int32())
 SUBSTRING_COLUMNS = (CUTS, REMOVED_BYTES)
 
-MOST_PART_BYTES = 1 << 30  # a part's largest allowed target, so that real parts stay within 32-bit positions
+MOST_PART_BYTES = (
+    1 << 30
+)  # a part's largest allowed target, so that real parts stay within 32-bit positions
 
 
 @config
@@ -56,15 +60,24 @@ class SubstringSettings:
     part_bytes: int = 96 << 20
 
     def __post_init__(self) -> None:
-        for key, least in (("min_bytes", 1), ("bridge_bytes", 0), ("min_words", 0), ("min_text_chars", 0)):
+        for key, least in (
+            ("min_bytes", 1),
+            ("bridge_bytes", 0),
+            ("min_words", 0),
+            ("min_text_chars", 0),
+        ):
             value = getattr(self, key)
             if value < least:
-                raise RecipeError(f"substring.{key} is {value}", f"give a whole number of at least {least}")
+                raise RecipeError(
+                    f"substring.{key} is {value}", f"give a whole number of at least {least}"
+                )
         if not 0 < self.max_removed_share <= 1:
             raise RecipeError(
-                f"substring.max_removed_share is {self.max_removed_share}", "give a number above 0, at most 1"
+                f"substring.max_removed_share is {self.max_removed_share}",
+                "give a number above 0, at most 1",
             )
         if not 1 <= self.part_bytes <= MOST_PART_BYTES:
             raise RecipeError(
-                f"substring.part_bytes is {self.part_bytes}", f"give a whole number from 1 to {MOST_PART_BYTES}"
+                f"substring.part_bytes is {self.part_bytes}",
+                f"give a whole number from 1 to {MOST_PART_BYTES}",
             )

@@ -8,7 +8,7 @@ fixed order, and what was read before is cut: one copy stays, where it was read 
     spread     per document shard: its rows, sent to their parts
     substring  per part: suffix array, windows that repeat, cuts; kept and excluded documents
 
-Where spread files are many a pass `collect-spread` comes between, so that no part opens them all (`stages.exchange`).
+Where spread files are many a pass `collect-spread` comes between, so that no part opens them all (`stages.shuffle.exchange`).
 
 Only repeats within a part are seen. What is cut depends on the documents and the settings alone, not on shards or workers.
 
@@ -22,15 +22,14 @@ from functools import partial
 from typing import ClassVar
 
 import pyarrow as pa
-
-from manifests.config import config
-from stages.contract import Inputs, Pass, Passes
-from stages.documents import input_shards
-from stages.exchange import exchange
-from stages.spread import Spread
-from stages.substring.cut import cut_part
-from stages.substring.parts import key_ranges, measure, parts_in, plan_parts, send
-from stages.substring.settings import SUBSTRING_COLUMNS, SubstringSettings
+from corpusmill.manifests.config import config
+from corpusmill.stages.contract import Inputs, Pass, Passes
+from corpusmill.stages.readers.documents import input_shards
+from corpusmill.stages.shuffle.exchange import exchange
+from corpusmill.stages.shuffle.streams import Spread
+from corpusmill.stages.substring.cut import cut_part
+from corpusmill.stages.substring.parts import key_ranges, measure, parts_in, plan_parts, send
+from corpusmill.stages.substring.settings import SUBSTRING_COLUMNS, SubstringSettings
 
 
 @config
@@ -58,7 +57,9 @@ class Substring(SubstringSettings):
             work=partial(measure, self, ranges),
             depends_on=f"ranges={ranges}",
         )
-        names = sorted(measured.receipts)  # a shard that cannot be read is in quarantine and goes no further
+        names = sorted(
+            measured.receipts
+        )  # a shard that cannot be read is in quarantine and goes no further
         planned = yield Pass(
             name="plan",
             shards={"plan": (*measured.outputs(), *(documents[name] for name in names))},

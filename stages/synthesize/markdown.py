@@ -78,7 +78,9 @@ def _without_emphasis(text: str) -> str:
             while left and stack:
                 opened = stack[-1]
                 marks = min(left, opened[1] - opened[0])
-                if not (sign == "_" and marks > 1 and text[opened[1] : start].isidentifier()):  # __init__
+                if not (
+                    sign == "_" and marks > 1 and text[opened[1] : start].isidentifier()
+                ):  # __init__
                     removed += [(opened[1] - marks, opened[1]), (end - left, end - left + marks)]
                 opened[1] -= marks
                 left -= marks

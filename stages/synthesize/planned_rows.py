@@ -11,20 +11,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
-
-from manifests.errors import RecipeError
-from manifests.schema import extended, seed_for, synthetic_id
-from prompts.loader import Prompt
-from stages.engines.chat import ChatTokenizer
-from stages.engines.contract import Completion, Request
-from stages.synthesize.postfilters import Context, Rejection, clean, excerpt
-from stages.synthesize.segments import Segment, segment
+from corpusmill.manifests.errors import RecipeError
+from corpusmill.manifests.schema import extended, seed_for, synthetic_id
+from corpusmill.prompts.loader import Prompt
+from corpusmill.stages.engines.chat import ChatTokenizer
+from corpusmill.stages.engines.contract import Completion, Request
+from corpusmill.stages.synthesize.postfilters import Context, Rejection, clean, excerpt
+from corpusmill.stages.synthesize.segments import Segment, segment
 
 SCHEMA = extended(
     pa.field("prompt_tokens", pa.int32()),  # of all requests of the row, as the engine counts
     pa.field("output_tokens", pa.int32()),  # generated for the row, before the post-filters
     pa.field("segments", pa.int32()),  # how many segments the row was made of
-    pa.field("segments_lost", pa.int32()),  # of these, how many gave no usable answer (prompts that join segments)
+    pa.field(
+        "segments_lost", pa.int32()
+    ),  # of these, how many gave no usable answer (prompts that join segments)
 )
 INHERITED = ("url", "source", "date", "language", "language_score", "quality", "level")
 _SEED_BITS = 0x7FFFFFFF  # what every server accepts as a seed
@@ -102,13 +103,17 @@ class Planner:
         for prompt in prompts:
             yield from self._plan(document, prompt, text, starts)
 
-    def _plan(self, document: Mapping[str, Any], prompt: Prompt, text: str, starts: list[int]) -> Iterator[PlannedRow]:
+    def _plan(
+        self, document: Mapping[str, Any], prompt: Prompt, text: str, starts: list[int]
+    ) -> Iterator[PlannedRow]:
         least = max(1, prompt.limits.min_document_tokens)
         segments: list[Segment] = []
         rendered: dict[str, list[int]] = {}
         too_short = None
         if len(starts) < least or not text.strip():
-            too_short = Rejection("synthesize.document_too_short", f"n_tokens={len(starts)} < {least}")
+            too_short = Rejection(
+                "synthesize.document_too_short", f"n_tokens={len(starts)} < {least}"
+            )
         else:
 
             def excess(inner: str) -> int:
@@ -124,13 +129,23 @@ class Planner:
                 continue
             requests = [
                 self._request(
-                    prompt, rendered[text[piece.start : piece.end]], text, piece, (seed + number) & _SEED_BITS
+                    prompt,
+                    rendered[text[piece.start : piece.end]],
+                    text,
+                    piece,
+                    (seed + number) & _SEED_BITS,
                 )
                 for number, piece in enumerate(segments)
             ]
             if prompt.join_segments:
                 yield PlannedRow(
-                    document, prompt, sample, seed, segments, requests, _all_too_short(requests, segments, prompt)
+                    document,
+                    prompt,
+                    sample,
+                    seed,
+                    segments,
+                    requests,
+                    _all_too_short(requests, segments, prompt),
                 )
                 continue
             for number, (piece, request) in enumerate(zip(segments, requests, strict=True)):
@@ -144,7 +159,9 @@ class Planner:
                     _all_too_short([request], [piece], prompt),
                 )
 
-    def _request(self, prompt: Prompt, ids: list[int], text: str, piece: Segment, seed: int) -> Request | None:
+    def _request(
+        self, prompt: Prompt, ids: list[int], text: str, piece: Segment, seed: int
+    ) -> Request | None:
         if piece.n_tokens < prompt.limits.min_segment_tokens:
             return None
         room = prompt.limits.max_output_tokens if self.context is None else self.context - len(ids)
@@ -173,7 +190,9 @@ class Planner:
         row["text"] = "\n\n".join(answer.text for answer in planned.answers)
         kept, lost, covered = self._cleaned(planned)
         row["segments_lost"] = len(planned.segments) - len(kept)
-        if lost and (not kept or covered < least_covered * sum(piece.n_tokens for piece in planned.segments)):
+        if lost and (
+            not kept or covered < least_covered * sum(piece.n_tokens for piece in planned.segments)
+        ):
             return Finished(row, rejection=lost[0])
         text = "\n\n".join(kept)
         n_tokens = self.tokenizer.count([text])[0]
@@ -195,7 +214,9 @@ class Planner:
             if request is None:
                 continue
             answer = next(answers)
-            context = Context(text[piece.start : piece.end], piece.n_tokens, planned.prompt.lead_in, request.seed)
+            context = Context(
+                text[piece.start : piece.end], piece.n_tokens, planned.prompt.lead_in, request.seed
+            )
             result = _usable(answer, planned.prompt, context)
             if isinstance(result, Rejection):
                 lost.append(result)
@@ -216,7 +237,9 @@ class Planner:
             }
         )
         return {
-            "id": synthetic_id(document["id"], start, end, prompt.digest, model, sampling, planned.sample),
+            "id": synthetic_id(
+                document["id"], start, end, prompt.digest, model, sampling, planned.sample
+            ),
             **{name: document[name] for name in INHERITED},
             "kind": "synthetic",
             "prompt": prompt.name,
@@ -239,7 +262,9 @@ def _usable(answer: Completion, prompt: Prompt, context: Context) -> str | Rejec
     if answer.finish_reason == "error":
         return Rejection("error_synthesize.request", answer.error)
     if answer.finish_reason == "length":
-        return Rejection("synthesize.cut_off", f"output_tokens={answer.n_output_tokens}: {excerpt(answer.text)}")
+        return Rejection(
+            "synthesize.cut_off", f"output_tokens={answer.n_output_tokens}: {excerpt(answer.text)}"
+        )
     return clean(answer.text, prompt, context)
 
 
@@ -249,7 +274,9 @@ def _all_too_short(
     if any(requests):
         return None
     longest = max(piece.n_tokens for piece in segments)
-    return Rejection("synthesize.segment_too_short", f"n_tokens={longest} < {prompt.limits.min_segment_tokens}")
+    return Rejection(
+        "synthesize.segment_too_short", f"n_tokens={longest} < {prompt.limits.min_segment_tokens}"
+    )
 
 
 def _worst(answers: Sequence[Completion]) -> str:

@@ -14,9 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import signature
 
-from manifests.errors import RecipeError, nearest
-from prompts.loader import Prompt
-from stages.synthesize.markdown import without_markdown
+from corpusmill.manifests.errors import RecipeError, nearest
+from corpusmill.prompts.loader import Prompt
+from corpusmill.stages.synthesize.markdown import without_markdown
 
 _EXCERPT = 300
 
@@ -60,7 +60,9 @@ def check(prompt: Prompt) -> None:
     """Raises RecipeError if the prompt names a post-filter or an argument that there is not."""
     for name, arguments in prompt.postfilters:
         if name not in FILTERS:
-            raise RecipeError(f"{prompt.path}: there is no post-filter {name!r}", nearest(name, FILTERS))
+            raise RecipeError(
+                f"{prompt.path}: there is no post-filter {name!r}", nearest(name, FILTERS)
+            )
         known = list(signature(FILTERS[name]).parameters)[2:]
         for argument in arguments:
             if argument not in known:
@@ -69,7 +71,9 @@ def check(prompt: Prompt) -> None:
                     f"it has {', '.join(known)}" if known else "it takes none",
                 )
         if name == "lead_in" and not prompt.lead_in:
-            raise RecipeError(f"{prompt.path}: post-filter lead_in needs a lead-in line", "add `lead_in:`")
+            raise RecipeError(
+                f"{prompt.path}: post-filter lead_in needs a lead-in line", "add `lead_in:`"
+            )
 
 
 def excerpt(text: str) -> str:
@@ -123,7 +127,9 @@ def lead_in(text: str, context: Context, required: bool = True) -> Result:
 
 def _after_lead_in(text: str, line: str) -> str | None:
     words = [re.escape(word) for word in line.rstrip(":").split()]
-    found = re.match(r"[\"'“‘*_#\s]*" + r"\s+".join(words) + r"[*_]*\s*:[\"'”’*_]*(?=\s|$)", text, re.IGNORECASE)
+    found = re.match(
+        r"[\"'“‘*_#\s]*" + r"\s+".join(words) + r"[*_]*\s*:[\"'”’*_]*(?=\s|$)", text, re.IGNORECASE
+    )
     return text[found.end() :] if found else None
 
 
@@ -150,7 +156,9 @@ def outer_quotes(text: str, context: Context) -> Result:
 _WORD = re.compile(r"\w+|[^\w\s]")
 
 
-def repetition(text: str, context: Context, most: float = 0.3, window: int = 8, fewest: int = 40) -> Result:
+def repetition(
+    text: str, context: Context, most: float = 0.3, window: int = 8, fewest: int = 40
+) -> Result:
     """Drop runaway answers: more than `most` of the `window`-word runs have stood before. Answers below `fewest` words are let pass.
 
     The threshold is this project's: prose and question-answer sets lie below 0.05, a loop goes towards 1.
@@ -164,11 +172,15 @@ def repetition(text: str, context: Context, most: float = 0.3, window: int = 8, 
     runs = Counter(tuple(words[place : place + window]) for place in range(total))
     share = 1 - len(runs) / total
     if share > most:
-        return Rejection("synthesize.repetition", f"repeated={share:.2f} > {most:g}: {excerpt(text)}")
+        return Rejection(
+            "synthesize.repetition", f"repeated={share:.2f} > {most:g}: {excerpt(text)}"
+        )
     return text
 
 
-_LABEL = re.compile(r"(?i)^[ \t]*(?:the[ \t]+)?(?:passage|section|textbook section|text)[ \t]*(?:\d+)?[ \t]*:[ \t]*")
+_LABEL = re.compile(
+    r"(?i)^[ \t]*(?:the[ \t]+)?(?:passage|section|textbook section|text)[ \t]*(?:\d+)?[ \t]*:[ \t]*"
+)
 
 
 def passage_labels(text: str, context: Context) -> Result:
@@ -204,7 +216,9 @@ def bullets(text: str, context: Context) -> Result:
     return "\n".join(once.values()) if once else Rejection("synthesize.no_bullets", excerpt(text))
 
 
-_MARK = re.compile(r"(?i)^[ \t]*(?:[-*•][ \t]+|\(?\d{1,2}[.)][ \t]*)?(question|answer)[ \t]*\d{0,2}[ \t]*:[ \t]*")
+_MARK = re.compile(
+    r"(?i)^[ \t]*(?:[-*•][ \t]+|\(?\d{1,2}[.)][ \t]*)?(question|answer)[ \t]*\d{0,2}[ \t]*:[ \t]*"
+)
 
 
 def question_answer(
@@ -236,7 +250,9 @@ def question_answer_pairs(text: str) -> list[tuple[str, str]]:
             parts[-1][1].append(line.strip())
     pairs: dict[str, tuple[str, str]] = {}
     for (first, question_lines), (second, answer_lines) in itertools.pairwise(parts):
-        question, answer = ("\n".join(filter(None, lines)) for lines in (question_lines, answer_lines))
+        question, answer = (
+            "\n".join(filter(None, lines)) for lines in (question_lines, answer_lines)
+        )
         if (first, second) == ("question", "answer") and question and answer:
             pairs.setdefault(" ".join(question.casefold().split()), (question, answer))
     return list(pairs.values())

@@ -14,7 +14,7 @@ from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from stages.engines.chat import ChatTokenizer
+from corpusmill.stages.engines.chat import ChatTokenizer
 
 # After a sentence's final mark and its closing quotes or brackets; for scripts without spaces, right after the mark.
 _SENTENCE_END = re.compile(r"[.!?…]+[\"'”’)\]]*\s+|[。！？]+[」』”）]*\s*")
@@ -55,7 +55,12 @@ def segment(
 
 
 def _checked(
-    text: str, start: int, end: int, budget: int, tokenizer: ChatTokenizer, fits: Callable[[str], int] | None
+    text: str,
+    start: int,
+    end: int,
+    budget: int,
+    tokenizer: ChatTokenizer,
+    fits: Callable[[str], int] | None,
 ) -> list[Segment]:
     start, end = _stripped(text, start, end)
     if start >= end:
@@ -76,7 +81,9 @@ def _checked(
     return [
         piece
         for inner_start, inner_end in spans
-        for piece in _checked(text, start + inner_start, start + inner_end, smaller, tokenizer, fits)
+        for piece in _checked(
+            text, start + inner_start, start + inner_end, smaller, tokenizer, fits
+        )
     ]
 
 
@@ -96,7 +103,9 @@ def _units(text: str, starts: list[int], budget: int) -> list[tuple[int, int]]:
     return units
 
 
-def _token_runs(text: str, starts: list[int], span: tuple[int, int], budget: int) -> list[tuple[int, int]]:
+def _token_runs(
+    text: str, starts: list[int], span: tuple[int, int], budget: int
+) -> list[tuple[int, int]]:
     """Cut every `budget` tokens, at the last white space before it if there is one in the run's second half."""
     start, end = span
     runs = []
@@ -115,7 +124,9 @@ def _token_runs(text: str, starts: list[int], span: tuple[int, int], budget: int
     return runs
 
 
-def _balanced(units: list[tuple[int, int]], starts: list[int], budget: int) -> list[tuple[int, int]]:
+def _balanced(
+    units: list[tuple[int, int]], starts: list[int], budget: int
+) -> list[tuple[int, int]]:
     """Join neighbours up to the budget, ending a segment as soon as it holds its share of the document."""
     total = sum(_tokens(starts, *unit) for unit in units)
     share = -(-total // max(1, -(-total // budget)))

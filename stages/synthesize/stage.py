@@ -20,21 +20,20 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
-
-from manifests.config import config
-from manifests.errors import RecipeError
-from manifests.receipt import Counts
-from manifests.schema import DOCUMENT, EXCLUSION, LEVELS, conform, extended, seed_for
-from manifests.shard import ParquetOutput, Shard, read_parquet
-from manifests.storage import Artifact
-from prompts import loader
-from prompts.loader import Prompt
-from stages.contract import DOCUMENTS, EXCLUDED, Inputs, Pass, Passes
-from stages.documents import count_reasons
-from stages.engines import EngineConfig
-from stages.engines.transformers import TransformersEngine
-from stages.synthesize import postfilters
-from stages.synthesize.planned_rows import SCHEMA, Finished, PlannedRow, Planner
+from corpusmill.manifests.config import config
+from corpusmill.manifests.errors import RecipeError
+from corpusmill.manifests.receipt import Counts
+from corpusmill.manifests.schema import DOCUMENT, EXCLUSION, LEVELS, conform, extended, seed_for
+from corpusmill.manifests.shard import ParquetOutput, Shard, read_parquet
+from corpusmill.manifests.storage import Artifact
+from corpusmill.prompts import loader
+from corpusmill.prompts.loader import Prompt
+from corpusmill.stages.contract import DOCUMENTS, EXCLUDED, Inputs, Pass, Passes
+from corpusmill.stages.engines import EngineConfig
+from corpusmill.stages.engines.transformers import TransformersEngine
+from corpusmill.stages.readers.documents import count_reasons
+from corpusmill.stages.synthesize import postfilters
+from corpusmill.stages.synthesize.planned_rows import SCHEMA, Finished, PlannedRow, Planner
 
 UNSCORED = "unscored"  # the route of documents that no classifier has given a level
 _NAME = re.compile(r"[a-z0-9_]+")
@@ -68,18 +67,28 @@ class Synthesize:
     reads: ClassVar[str] = "documents"
     free_settings: ClassVar[tuple[str, ...]] = tuple(
         f"engine.{key}"
-        for key in ("url", "api_key_variable", "in_flight", "gpu_memory_utilization", "kv_cache_gib", "cpus")
+        for key in (
+            "url",
+            "api_key_variable",
+            "in_flight",
+            "gpu_memory_utilization",
+            "kv_cache_gib",
+            "cpus",
+        )
     )
 
     def depends_on(self) -> str:
         """The model, its tokenizer and the prompts. Raises CorpusmillError for what cannot work, before the first request."""
         planner = self.planner()
         prompts = self.prompts()
-        for prompt in {prompt.name: prompt for routed in prompts.values() for prompt in routed}.values():
+        for prompt in {
+            prompt.name: prompt for routed in prompts.values() for prompt in routed
+        }.values():
             planner.room(prompt)
         digests = {level: [prompt.digest for prompt in routed] for level, routed in prompts.items()}
         return json.dumps(
-            [self.engine.kind, self.engine.identity(), planner.tokenizer.digest, digests], sort_keys=True
+            [self.engine.kind, self.engine.identity(), planner.tokenizer.digest, digests],
+            sort_keys=True,
         )
 
     def named_inputs(self) -> Mapping[str, tuple[str, ...]]:
@@ -99,7 +108,9 @@ class Synthesize:
             final=True,
             holds_engine=True,
             depends_on=json.dumps(self.max_documents),
-            told={name: str(quotas.get(name, 0)) for name in shards} if self.max_documents is not None else {},
+            told={name: str(quotas.get(name, 0)) for name in shards}
+            if self.max_documents is not None
+            else {},
             cpus=self.engine.cpus,
             gpus=self.engine.gpus,
         )
@@ -111,23 +122,30 @@ class Synthesize:
         for level, names in self.routes.items():
             if level not in (*LEVELS, UNSCORED):
                 raise RecipeError(
-                    f"synthesize.routes: there is no level {level!r}", f"levels are {', '.join(LEVELS)} and {UNSCORED}"
+                    f"synthesize.routes: there is no level {level!r}",
+                    f"levels are {', '.join(LEVELS)} and {UNSCORED}",
                 )
             routed[level] = [loader.load(name) for name in dict.fromkeys(names)]
             for prompt in routed[level]:
                 postfilters.check(prompt)
                 if not _NAME.fullmatch(prompt.name):
                     raise RecipeError(
-                        f"{prompt.path}: the name {prompt.name!r} cannot name a folder", "use a-z, 0-9 and _ only"
+                        f"{prompt.path}: the name {prompt.name!r} cannot name a folder",
+                        "use a-z, 0-9 and _ only",
                     )
                 if files.setdefault(prompt.name, prompt.digest) != prompt.digest:
-                    raise RecipeError(f"two routed prompts are named {prompt.name!r}", "give one of them another name")
+                    raise RecipeError(
+                        f"two routed prompts are named {prompt.name!r}",
+                        "give one of them another name",
+                    )
         if not any(routed.values()):
             raise RecipeError("synthesize.routes names no prompt", "route at least one level")
         return routed
 
     def planner(self) -> Planner:
-        return Planner(self.engine.tokenizer(), self.engine.context_length(), self.samples, self.seed)
+        return Planner(
+            self.engine.tokenizer(), self.engine.context_length(), self.samples, self.seed
+        )
 
 
 def count_routed(settings: Synthesize, shard: Shard) -> list[Counts]:
@@ -152,7 +170,9 @@ def synthesize(settings: Synthesize, shard: Shard) -> list[Counts]:
     with ExitStack() as stack:
         outputs = {
             (level, prompt.name): stack.enter_context(
-                shard.parquet(f"{DOCUMENTS}/level={level}/kind=synthetic/prompt={prompt.name}", SCHEMA)
+                shard.parquet(
+                    f"{DOCUMENTS}/level={level}/kind=synthetic/prompt={prompt.name}", SCHEMA
+                )
             )
             for level, routed in prompts.items()
             for prompt in routed
@@ -165,12 +185,17 @@ def synthesize(settings: Synthesize, shard: Shard) -> list[Counts]:
             while planned := upcoming.result():
                 done, window = planned
                 upcoming = ahead.submit(next, windows, None)
-                completions = iter(settings.engine.generate([request for row in window for request in row.asked]))
+                completions = iter(
+                    settings.engine.generate([request for row in window for request in row.asked])
+                )
                 wait([upcoming])
                 for row in window:
                     row.answers = [next(completions) for _ in row.asked]
                 _write(
-                    [planner.finish(row, model, settings.min_joined_share) for row in window], outputs, dropped, counts
+                    [planner.finish(row, model, settings.min_joined_share) for row in window],
+                    outputs,
+                    dropped,
+                    counts,
                 )
                 shard.report(done)
     return [counts]
@@ -189,7 +214,11 @@ def share_out(available: Mapping[str, int], most: int) -> dict[str, int]:
 
 
 def _windows(
-    settings: Synthesize, prompts: Mapping[str, list[Prompt]], planner: Planner, shard: Shard, taken: set[str] | None
+    settings: Synthesize,
+    prompts: Mapping[str, list[Prompt]],
+    planner: Planner,
+    shard: Shard,
+    taken: set[str] | None,
 ) -> Iterator[tuple[int, list[PlannedRow]]]:
     """Planned rows in document order, about `batch_size` requests at a time, and how many documents have been looked at."""
     window: list[PlannedRow] = []
@@ -199,14 +228,18 @@ def _windows(
         for planned in planner.plan(document, prompts[document["level"] or UNSCORED]):
             window.append(planned)
             requests += len(planned.asked)
-            if max(requests, len(window)) >= settings.batch_size:  # rows that need no request take memory too
+            if (
+                max(requests, len(window)) >= settings.batch_size
+            ):  # rows that need no request take memory too
                 yield seen, window
                 window, requests = [], 0
     if window:
         yield seen, window
 
 
-def _documents(prompts: Mapping[str, list[Prompt]], shard: Shard, taken: set[str] | None) -> Iterator[dict[str, Any]]:
+def _documents(
+    prompts: Mapping[str, list[Prompt]], shard: Shard, taken: set[str] | None
+) -> Iterator[dict[str, Any]]:
     wanted = [level for level, routed in prompts.items() if routed]
     columns = [name for name in DOCUMENT.names if name not in ("origin", "lineage")]
     for artifact in shard.inputs:
@@ -216,7 +249,9 @@ def _documents(prompts: Mapping[str, list[Prompt]], shard: Shard, taken: set[str
             group = conform(group, DOCUMENT).select(columns)
             chosen = pc.is_in(pc.fill_null(group["level"], UNSCORED), pa.array(wanted))
             if taken is not None:
-                chosen = pc.and_(chosen, pc.is_in(group["id"], pa.array(sorted(taken), pa.string())))
+                chosen = pc.and_(
+                    chosen, pc.is_in(group["id"], pa.array(sorted(taken), pa.string()))
+                )
             for batch in group.filter(chosen).to_batches(max_chunksize=256):
                 yield from batch.to_pylist()
 
@@ -232,13 +267,18 @@ def _levels(artifact: Artifact) -> set[str]:
 def _routed_ids(settings: Synthesize, shard: Shard) -> Iterator[str]:
     for artifact in shard.inputs:
         for table in read_parquet(artifact, ["id", "level"]):
-            for name, level in zip(table["id"].to_pylist(), table["level"].to_pylist(), strict=True):
+            for name, level in zip(
+                table["id"].to_pylist(), table["level"].to_pylist(), strict=True
+            ):
                 if settings.routes.get(level or UNSCORED):
                     yield name
 
 
 def _write(
-    finished: list[Finished], outputs: Mapping[tuple[str, str], ParquetOutput], dropped: ParquetOutput, counts: Counts
+    finished: list[Finished],
+    outputs: Mapping[tuple[str, str], ParquetOutput],
+    dropped: ParquetOutput,
+    counts: Counts,
 ) -> None:
     """Write a window's rows, each to its level and prompt or among the excluded, and enter them in the account."""
     kept: dict[tuple[str, str], list[dict[str, Any]]] = {}
@@ -247,12 +287,21 @@ def _write(
         counts.rows_in += 1
         rejection = item.rejection
         if rejection is None:
-            kept.setdefault((item.row["level"] or UNSCORED, item.row["prompt"]), []).append(item.row)
+            kept.setdefault((item.row["level"] or UNSCORED, item.row["prompt"]), []).append(
+                item.row
+            )
             counts.kept += 1
             counts.text_bytes += len(item.row["text"].encode())
             counts.tokens += item.text_tokens
             continue
-        excluded.append({**item.row, "stage": Synthesize.name, "reason": rejection.reason, "detail": rejection.detail})
+        excluded.append(
+            {
+                **item.row,
+                "stage": Synthesize.name,
+                "reason": rejection.reason,
+                "detail": rejection.detail,
+            }
+        )
         count_reasons(counts, [rejection.reason])
     for place, rows in kept.items():
         outputs[place].write(pa.Table.from_pylist(rows, schema=SCHEMA))
@@ -267,9 +316,12 @@ def _shards(artifacts: tuple[Artifact, ...]) -> dict[str, tuple[Artifact, ...]]:
     """
     if not artifacts:
         raise RecipeError(
-            "synthesize has nothing to read", "give it the folder of a finished stage, e.g. OUT/classify"
+            "synthesize has nothing to read",
+            "give it the folder of a finished stage, e.g. OUT/classify",
         )
     shards: dict[str, list[Artifact]] = {}
-    for artifact in sorted(artifacts, key=lambda item: (item.path.rpartition(f"/{DOCUMENTS}/")[2], item.digest)):
+    for artifact in sorted(
+        artifacts, key=lambda item: (item.path.rpartition(f"/{DOCUMENTS}/")[2], item.digest)
+    ):
         shards.setdefault(artifact.stem or "shard", []).append(artifact)
     return {name: tuple(files) for name, files in sorted(shards.items())}

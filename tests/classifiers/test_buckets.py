@@ -2,18 +2,28 @@
 
 import numpy as np
 import pytest
+from corpusmill.classifiers.buckets import (
+    EMPTY,
+    bins_of,
+    bucket_of,
+    edges_of,
+    histogram,
+    level_of,
+    lowest_of,
+    merged,
+)
+from corpusmill.manifests.schema import LEVELS
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from classifiers.buckets import EMPTY, bins_of, bucket_of, edges_of, histogram, level_of, lowest_of, merged
-from manifests.schema import LEVELS
 
 finite = st.floats(allow_nan=False, allow_infinity=False, width=32)
 weighted = st.lists(st.tuples(finite, st.integers(0, 1 << 40)), min_size=1, max_size=60)
 
 
 def arrays(pairs):
-    return np.array([score for score, _ in pairs], np.float32), np.array([size for _, size in pairs], np.int64)
+    return np.array([score for score, _ in pairs], np.float32), np.array(
+        [size for _, size in pairs], np.int64
+    )
 
 
 def buckets(scores, sizes=None):
@@ -48,7 +58,9 @@ def test_minus_zero_and_zero_share_a_bin():
 @given(weighted, st.integers(1, 10), st.randoms())
 def test_merging_in_parts_and_in_any_order_gives_the_histogram_of_the_whole(pairs, size, order):
     whole = histogram(*arrays(pairs))
-    parts = [histogram(*arrays(pairs[start : start + size])) for start in range(0, len(pairs), size)]
+    parts = [
+        histogram(*arrays(pairs[start : start + size])) for start in range(0, len(pairs), size)
+    ]
     order.shuffle(parts)
     found = merged([EMPTY, merged(parts[: len(parts) // 2]), *parts[len(parts) // 2 :]])
     for name in ("bins", "documents", "text_bytes"):
@@ -102,7 +114,13 @@ def test_an_empty_corpus_has_no_edges_and_leaves_every_later_score_at_the_bottom
 def test_edges_of_one_corpus_sort_the_scores_of_another():
     scores = np.linspace(0, 1, 1000, dtype=np.float32)
     edges = edges_of(histogram(scores, np.ones(1000, np.int64)))
-    assert bucket_of(np.array([-9, 0.024, 0.526, 0.976, 9], np.float32), edges).tolist() == [0, 0, 10, 19, 19]
+    assert bucket_of(np.array([-9, 0.024, 0.526, 0.976, 9], np.float32), edges).tolist() == [
+        0,
+        0,
+        10,
+        19,
+        19,
+    ]
 
 
 def test_sizes_whose_products_pass_64_bits_are_exact():

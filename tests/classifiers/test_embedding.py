@@ -6,14 +6,21 @@ import json
 
 import numpy as np
 import pytest
+from corpusmill.classifiers.embedding import EmbeddingScorer
+from corpusmill.classifiers.encoder import EncoderSettings, embed, encoder_digest
+from corpusmill.classifiers.linear import fit_ridge
+from corpusmill.manifests.errors import ModelError
 
-from classifiers.embedding import EmbeddingScorer
-from classifiers.encoder import EncoderSettings, embed, encoder_digest
-from classifiers.linear import fit_ridge
-from manifests.errors import ModelError
 from tests.classifiers.tiny_encoders import WORDS, write_encoder
 
-TEXTS = ["the cat sat on the mat", "buy now", "theorem and proof of energy " * 5, "", "dog", "the cell is a cell"] * 3
+TEXTS = [
+    "the cat sat on the mat",
+    "buy now",
+    "theorem and proof of energy " * 5,
+    "",
+    "dog",
+    "the cell is a cell",
+] * 3
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +68,9 @@ def test_mean_pooling_is_the_mean_over_the_tokens_and_cls_the_first(encoder):
     inputs = AutoTokenizer.from_pretrained(encoder)("the cat sat", return_tensors="pt")
     with torch.inference_mode():
         model = AutoModel.from_pretrained(encoder).eval()
-        states = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"]).last_hidden_state[0]
+        states = model(
+            input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"]
+        ).last_hidden_state[0]
     mean = EncoderSettings(encoder=encoder, max_tokens=32, normalise=False)
     first = EncoderSettings(encoder=encoder, max_tokens=32, normalise=False, pooling="cls")
     np.testing.assert_allclose(embed(mean, ["the cat sat"])[0], states.mean(0).numpy(), atol=1e-5)
@@ -71,23 +80,31 @@ def test_mean_pooling_is_the_mean_over_the_tokens_and_cls_the_first(encoder):
 def test_only_the_first_tokens_count(encoder):
     settings = EncoderSettings(encoder=encoder, max_tokens=8)
     long = " ".join(WORDS)
-    np.testing.assert_allclose(embed(settings, [long]), embed(settings, [long + " sale" * 5000]), atol=1e-6)
+    np.testing.assert_allclose(
+        embed(settings, [long]), embed(settings, [long + " sale" * 5000]), atol=1e-6
+    )
 
 
 def test_a_head_gives_the_value_that_it_was_trained_for(encoder, tmp_path):
     settings = EncoderSettings(encoder=encoder, max_tokens=32)
-    scorer = EmbeddingScorer(encoder=encoder, max_tokens=32, head=head_for(settings, tmp_path / "h.safetensors"))
+    scorer = EmbeddingScorer(
+        encoder=encoder, max_tokens=32, head=head_for(settings, tmp_path / "h.safetensors")
+    )
     assert scorer.depends_on().startswith(encoder_digest(encoder) + "+")
     found = scorer.score(TEXTS)
     assert found.dtype == np.float32
     assert np.isfinite(found).all()
 
 
-@pytest.mark.parametrize(("key", "value"), [("pooling", "cls"), ("max_tokens", 16), ("normalise", False)])
+@pytest.mark.parametrize(
+    ("key", "value"), [("pooling", "cls"), ("max_tokens", 16), ("normalise", False)]
+)
 def test_a_head_is_refused_by_settings_that_it_was_not_trained_with(encoder, tmp_path, key, value):
     head = head_for(EncoderSettings(encoder=encoder, max_tokens=32), tmp_path / "h.safetensors")
     with pytest.raises(ModelError, match=key):
-        EmbeddingScorer(**{"encoder": encoder, "max_tokens": 32, "head": head, key: value}).depends_on()
+        EmbeddingScorer(
+            **{"encoder": encoder, "max_tokens": 32, "head": head, key: value}
+        ).depends_on()
 
 
 def test_a_head_is_refused_with_another_encoder(encoder, tmp_path):
@@ -101,7 +118,9 @@ def test_a_checkpoint_with_one_output_grades_by_itself_within_0_and_5(checkpoint
     found = EmbeddingScorer(encoder=checkpoint, max_tokens=32).score(TEXTS)
     assert len(set(found.tolist())) > 1
     assert ((found > 0) & (found < 5)).all()
-    above = EmbeddingScorer(encoder=write_encoder(tmp_path / "above", outputs=1, bias=100.0), max_tokens=32)
+    above = EmbeddingScorer(
+        encoder=write_encoder(tmp_path / "above", outputs=1, bias=100.0), max_tokens=32
+    )
     assert set(above.score(TEXTS).tolist()) == {5.0}
 
 
@@ -114,7 +133,11 @@ def test_an_encoder_without_an_output_of_its_own_needs_a_head(encoder, tmp_path)
 
 @pytest.mark.parametrize(
     ("removed", "message"),
-    [("tokenizer.json", "no tokenizer"), ("model.safetensors", "no weights"), ("config.json", r"no config\.json")],
+    [
+        ("tokenizer.json", "no tokenizer"),
+        ("model.safetensors", "no weights"),
+        ("config.json", r"no config\.json"),
+    ],
 )
 def test_an_incomplete_folder_is_named_with_what_it_lacks(tmp_path, removed, message):
     folder = write_encoder(tmp_path / "encoder", outputs=1)
@@ -135,7 +158,9 @@ def test_a_folder_that_is_not_there_is_not_sought_on_the_hub(tmp_path):
         EmbeddingScorer(encoder=str(tmp_path / "none")).depends_on()
 
 
-def test_the_digest_changes_with_weights_tokenizer_and_configuration_and_with_nothing_else(tmp_path):
+def test_the_digest_changes_with_weights_tokenizer_and_configuration_and_with_nothing_else(
+    tmp_path,
+):
     folder = write_encoder(tmp_path / "encoder")
     found = {encoder_digest(folder)}
     (tmp_path / "encoder" / "README.md").write_text("about")
@@ -157,7 +182,11 @@ def test_a_real_sentence_encoder_puts_like_beside_like():
     folder = f"{next(iter(spec.submodule_search_locations))}/model"
     vectors = embed(
         EncoderSettings(encoder=folder),
-        ["Heat flows from the warm body to the cold one.", "Thermodynamics governs energy.", "Cheap shoes, buy now!"],
+        [
+            "Heat flows from the warm body to the cold one.",
+            "Thermodynamics governs energy.",
+            "Cheap shoes, buy now!",
+        ],
     )
     likeness = vectors @ vectors.T
     assert np.allclose(np.diag(likeness), 1, atol=1e-4)

@@ -4,10 +4,9 @@ import itertools
 
 import numpy as np
 import pytest
+from corpusmill.classifiers.evaluation import area_under_curve, evaluate
 from hypothesis import given
 from hypothesis import strategies as st
-
-from classifiers.evaluation import area_under_curve, evaluate
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=2, max_size=30))
@@ -18,7 +17,9 @@ def test_the_area_is_the_share_of_pairs_in_the_right_order(rows):
     if not pairs:
         assert found is None
     else:
-        assert found == pytest.approx(np.mean([(good > bad) + 0.5 * (good == bad) for good, bad in pairs]))
+        assert found == pytest.approx(
+            np.mean([(good > bad) + 0.5 * (good == bad) for good, bad in pairs])
+        )
 
 
 def test_accuracy_precision_recall_and_f1_at_the_threshold():

@@ -8,9 +8,14 @@ import shutil
 import fasttext
 import numpy as np
 import pytest
-
-from classifiers.fasttext_model import SMALLEST_MATRIX, FastTextScorer, FastTextTraining, one_line, trained
-from manifests.errors import ModelError, RecipeError
+from corpusmill.classifiers.fasttext_model import (
+    SMALLEST_MATRIX,
+    FastTextScorer,
+    FastTextTraining,
+    one_line,
+    trained,
+)
+from corpusmill.manifests.errors import ModelError, RecipeError
 
 GOOD = ["theorem", "proof", "energy", "cell", "entropy", "lemma", "integral"]
 BAD = ["buy", "sale", "price", "cart", "shipping", "offer", "discount"]
@@ -41,8 +46,13 @@ def test_good_text_scores_above_bad_text(model):
 def test_training_twice_gives_the_same_bytes_and_another_seed_does_not():
     digests = []
     for seed in (1, 1, 1, 2):
-        np.full(5_000_000, np.nan, np.float32).sum()  # leaves memory behind that is anything but zero
-        with trained(examples(), dataclasses.replace(SMALL, seed=seed)) as path, open(path, "rb") as file:
+        np.full(
+            5_000_000, np.nan, np.float32
+        ).sum()  # leaves memory behind that is anything but zero
+        with (
+            trained(examples(), dataclasses.replace(SMALL, seed=seed)) as path,
+            open(path, "rb") as file,
+        ):
             digests.append(hashlib.sha256(file.read()).hexdigest())
     assert digests[0] == digests[1] == digests[2] != digests[3]
 
@@ -74,14 +84,22 @@ def test_the_end_of_line_word_does_not_cut_the_text(model):
 
 def test_models_trained_here_see_words_only(model):
     plain = FastTextScorer(model=model).score(["theorem proof"])
-    assert FastTextScorer(model=model).score(["| Theorem - 12 (PROOF) |"]).tolist() == plain.tolist()
-    assert FastTextScorer(model=model, text="raw").score(["| Theorem - 12 (PROOF) |"]).tolist() != plain.tolist()
+    assert (
+        FastTextScorer(model=model).score(["| Theorem - 12 (PROOF) |"]).tolist() == plain.tolist()
+    )
+    assert (
+        FastTextScorer(model=model, text="raw").score(["| Theorem - 12 (PROOF) |"]).tolist()
+        != plain.tolist()
+    )
 
 
 def test_a_label_in_the_text_is_a_word_like_any_other():
     assert "__label__" not in one_line("see __label__positive and __label____label__negative")
     with trained([*examples(), (f"{' '.join(BAD)} __label__positive", False)], SMALL) as path:
-        assert sorted(fasttext.load_model(path).labels) == ["__label__negative", "__label__positive"]
+        assert sorted(fasttext.load_model(path).labels) == [
+            "__label__negative",
+            "__label__positive",
+        ]
 
 
 def test_a_text_of_which_the_model_knows_no_word_has_no_score_or_a_finite_one(model):
@@ -91,23 +109,34 @@ def test_a_text_of_which_the_model_knows_no_word_has_no_score_or_a_finite_one(mo
 
 def test_only_the_beginning_of_a_long_text_is_read(model):
     scorer = FastTextScorer(model=model, max_chars=14)
-    assert scorer.score(["theorem proof " + "sale " * 1000]).tolist() == scorer.score(["theorem proof "]).tolist()
+    assert (
+        scorer.score(["theorem proof " + "sale " * 1000]).tolist()
+        == scorer.score(["theorem proof "]).tolist()
+    )
 
 
 def test_the_models_of_others_work_by_the_name_of_their_label(tmp_path, model):
     lines = tmp_path / "lines.txt"
-    lines.write_text("".join(f"__label__{'hq' if good else 'cc'} {text}\n" for text, good in examples()))
-    foreign = fasttext.train_supervised(str(lines), dim=8, epoch=20, lr=0.5, bucket=100, thread=10, verbose=0)
+    lines.write_text(
+        "".join(f"__label__{'hq' if good else 'cc'} {text}\n" for text, good in examples())
+    )
+    foreign = fasttext.train_supervised(
+        str(lines), dim=8, epoch=20, lr=0.5, bucket=100, thread=10, verbose=0
+    )
     path = str(tmp_path / "foreign.bin")
     foreign.save_model(path)
-    short, full = FastTextScorer(model=path, positive="hq"), FastTextScorer(model=path, positive="__label__hq")
+    short, full = (
+        FastTextScorer(model=path, positive="hq"),
+        FastTextScorer(model=path, positive="__label__hq"),
+    )
     assert short.score(["theorem proof"]).tolist() == full.score(["theorem proof"]).tolist()
     assert short.score(["theorem proof"])[0] > 0.9
     assert short.score(["theorem proof"])[0] != short.score(["THEOREM PROOF"])[0], (
         "models of others see the text as it is"
     )
     with pytest.raises(
-        ModelError, match=r"no label __label__positive; it has __label__\w+, __label__\w+; set `positive`"
+        ModelError,
+        match=r"no label __label__positive; it has __label__\w+, __label__\w+; set `positive`",
     ):
         FastTextScorer(model=path).depends_on()
 

@@ -4,15 +4,16 @@ import hashlib
 
 import numpy as np
 import pytest
-
-from classifiers.evaluation import area_under_curve
-from classifiers.linear import LinearModel, fit_logistic, fit_ridge, load_linear
-from manifests.errors import ModelError
+from corpusmill.classifiers.evaluation import area_under_curve
+from corpusmill.classifiers.linear import LinearModel, fit_logistic, fit_ridge, load_linear
+from corpusmill.manifests.errors import ModelError
 
 
 def sample(documents=400, width=12, noise=0.1, seed=0):
     chosen = np.random.default_rng(seed)
-    x = chosen.normal(size=(documents, width)) * chosen.uniform(0.1, 10, width) + chosen.normal(size=width)
+    x = chosen.normal(size=(documents, width)) * chosen.uniform(0.1, 10, width) + chosen.normal(
+        size=width
+    )
     truth = chosen.normal(size=width) / x.std(axis=0)
     return x, x @ truth + 3 + noise * chosen.normal(size=documents)
 
@@ -58,7 +59,9 @@ def test_no_single_outlying_number_decides_a_score():
     model = fit_ridge(x, y, {})
     wild = x[:1].copy()
     wild[0, 3] = 1e12
-    assert abs(float(model.score(wild)[0] - model.score(x[:1])[0])) <= 6 * np.abs(model.weights).max()
+    assert (
+        abs(float(model.score(wild)[0] - model.score(x[:1])[0])) <= 6 * np.abs(model.weights).max()
+    )
 
 
 def test_a_written_model_scores_as_before_and_equal_models_give_equal_bytes(tmp_path):

@@ -2,24 +2,32 @@
 
 import pyarrow as pa
 import pytest
+from corpusmill.classifiers.embedding import EmbeddingScorer
+from corpusmill.classifiers.fasttext_model import FastTextScorer
+from corpusmill.classifiers.scorer import ScorerConfig, readable_texts
+from corpusmill.classifiers.statistics_model import StatisticsScorer
 from pydantic import TypeAdapter, ValidationError
-
-from classifiers.embedding import EmbeddingScorer
-from classifiers.fasttext_model import FastTextScorer
-from classifiers.scorer import ScorerConfig, readable_texts
-from classifiers.statistics_model import StatisticsScorer
 
 ADAPTER = TypeAdapter(ScorerConfig)
 
 
 def test_the_kind_chooses_the_class():
     assert ADAPTER.validate_python({"kind": "fasttext", "model": "m"}) == FastTextScorer(model="m")
-    assert ADAPTER.validate_python({"kind": "embedding", "encoder": "e"}) == EmbeddingScorer(encoder="e")
-    assert ADAPTER.validate_python({"kind": "statistics", "model": "m"}) == StatisticsScorer(model="m")
+    assert ADAPTER.validate_python({"kind": "embedding", "encoder": "e"}) == EmbeddingScorer(
+        encoder="e"
+    )
+    assert ADAPTER.validate_python({"kind": "statistics", "model": "m"}) == StatisticsScorer(
+        model="m"
+    )
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"model": "m"}, {"kind": "magic", "model": "m"}, {"kind": "statistics", "model": "m", "encoder": "e"}]
+    "wrong",
+    [
+        {"model": "m"},
+        {"kind": "magic", "model": "m"},
+        {"kind": "statistics", "model": "m", "encoder": "e"},
+    ],
 )
 def test_no_kind_an_unknown_kind_and_another_kinds_keys_are_refused(wrong):
     with pytest.raises(ValidationError):

@@ -2,13 +2,12 @@
 
 import numpy as np
 import pytest
+from corpusmill.classifiers import statistics_model
+from corpusmill.classifiers.linear import fit_logistic
+from corpusmill.classifiers.statistics_model import FEATURES, StatisticsScorer, measure
+from corpusmill.manifests.errors import ModelError
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from classifiers import statistics_model
-from classifiers.linear import fit_logistic
-from classifiers.statistics_model import FEATURES, StatisticsScorer, measure
-from manifests.errors import ModelError
 
 
 def values(text):
@@ -45,7 +44,11 @@ def test_menu_marks_and_words_that_pages_say_of_themselves():
 
 
 def test_variety_tells_repetition_from_text():
-    assert values("spam " * 100)["variety"] < 0.5 < values("each of these words stands here just once")["variety"]
+    assert (
+        values("spam " * 100)["variety"]
+        < 0.5
+        < values("each of these words stands here just once")["variety"]
+    )
 
 
 def test_the_same_words_in_other_lines_have_the_same_statistics():
@@ -77,7 +80,8 @@ def test_no_texts_give_no_rows():
 
 def test_the_scorer_applies_the_trained_model(tmp_path):
     prose = [
-        f"The law of energy, which is old, was found in {year} by those who worked with heat." for year in range(50)
+        f"The law of energy, which is old, was found in {year} by those who worked with heat."
+        for year in range(50)
     ]
     menus = [f"Home » Login » Cart © {year} CLICK HERE!! Share..." for year in range(50)]
     x, y = measure(prose + menus), np.repeat([1.0, 0.0], 50)
@@ -94,6 +98,8 @@ def test_the_scorer_applies_the_trained_model(tmp_path):
 
 def test_a_model_over_other_statistics_is_refused(tmp_path):
     path = tmp_path / "other.safetensors"
-    path.write_bytes(fit_logistic(np.eye(4), np.array([0, 1.0, 0, 1]), {"features": ["a"]}).to_bytes())
+    path.write_bytes(
+        fit_logistic(np.eye(4), np.array([0, 1.0, 0, 1]), {"features": ["a"]}).to_bytes()
+    )
     with pytest.raises(ModelError, match="train it again"):
         StatisticsScorer(model=str(path)).depends_on()

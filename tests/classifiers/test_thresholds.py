@@ -4,9 +4,8 @@ import json
 
 import numpy as np
 import pytest
-
-from classifiers.thresholds import Thresholds, read_thresholds, to_bytes
-from manifests.errors import ModelError
+from corpusmill.classifiers.thresholds import Thresholds, read_thresholds, to_bytes
+from corpusmill.manifests.errors import ModelError
 
 
 def write(path, data):
@@ -27,12 +26,32 @@ def test_what_is_written_is_read_again_to_the_last_bit(tmp_path):
         [],
         {"scorers": {"words": {"edges": [1.0]}}},
         {"scorers": {"words": {"model": "m", "edges": [1.0], "documents": 1, "text_bytes": 1}}},
-        {"scorers": {"words": {"model": "m", "edges": [2.0, 1.0] + [3.0] * 17, "documents": 1, "text_bytes": 1}}},
-        {"scorers": {"words": {"model": "m", "edges": [None] + [3.0] * 18, "documents": 1, "text_bytes": 1}}},
+        {
+            "scorers": {
+                "words": {
+                    "model": "m",
+                    "edges": [2.0, 1.0] + [3.0] * 17,
+                    "documents": 1,
+                    "text_bytes": 1,
+                }
+            }
+        },
+        {
+            "scorers": {
+                "words": {
+                    "model": "m",
+                    "edges": [None] + [3.0] * 18,
+                    "documents": 1,
+                    "text_bytes": 1,
+                }
+            }
+        },
     ],
 )
 def test_another_file_is_refused_with_the_mend(tmp_path, wrong):
-    with pytest.raises(ModelError, match=r"work/thresholds/thresholds\.json of an earlier classify"):
+    with pytest.raises(
+        ModelError, match=r"work/thresholds/thresholds\.json of an earlier classify"
+    ):
         read_thresholds(write(tmp_path / "thresholds.json", wrong))
 
 

@@ -2,7 +2,11 @@
 
 from pathlib import Path
 
-TOPICS = ("the a cat dog sat ran on mat", "theorem proof energy of and is cell", "price sale buy now")
+TOPICS = (
+    "the a cat dog sat ran on mat",
+    "theorem proof energy of and is cell",
+    "price sale buy now",
+)
 WORDS = [word for topic in TOPICS for word in topic.split()]
 
 
@@ -10,18 +14,26 @@ def write_tokenizer(folder: Path) -> None:
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
-    vocabulary = {word: place for place, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *WORDS])}
+    vocabulary = {
+        word: place for place, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *WORDS])
+    }
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
     PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]"
+        tokenizer_object=tokenizer,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
     ).save_pretrained(folder)
 
 
-def write_encoder(folder: Path, *, outputs: int | None = None, bias: float = 0.0, seed: int = 0) -> str:
+def write_encoder(
+    folder: Path, *, outputs: int | None = None, bias: float = 0.0, seed: int = 0
+) -> str:
     """A random BERT of width 16. outputs: with a classification head of so many outputs, shifted by `bias`."""
     import torch
     from transformers import BertConfig, BertForSequenceClassification, BertModel

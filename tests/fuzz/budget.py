@@ -17,5 +17,9 @@ def fuzz(examples: int = 40) -> settings:
         max_examples=LONG or examples,
         derandomize=not LONG,
         deadline=20_000 if LONG else None,  # ms: no input may hang a target
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture],
+        suppress_health_check=[
+            HealthCheck.too_slow,
+            HealthCheck.data_too_large,
+            HealthCheck.function_scoped_fixture,
+        ],
     )

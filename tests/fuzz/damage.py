@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from tests.stages.warc_bytes import PROSE
+from tests.stages.readers.warc_bytes import PROSE
 
 KEY_BYTES = [
     b"\r\n",
@@ -124,7 +124,10 @@ PIECES = st.one_of(
     TEXTS,
     st.text(max_size=20),
     st.tuples(
-        st.sampled_from(["<", "</", "<!"]), st.sampled_from(TAGS), ATTRIBUTES, st.sampled_from([">", "/>", "", " "])
+        st.sampled_from(["<", "</", "<!"]),
+        st.sampled_from(TAGS),
+        ATTRIBUTES,
+        st.sampled_from([">", "/>", "", " "]),
     ).map("".join),
     st.sampled_from(
         [

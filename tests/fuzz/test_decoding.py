@@ -5,14 +5,21 @@ import zlib
 
 import brotli
 import zstandard
+from corpusmill.stages.readers import charset
+from corpusmill.stages.readers.http import (
+    BodyError,
+    BodyTooLarge,
+    decode_body,
+    parse_answer,
+    parse_headers,
+    parse_mime,
+)
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from stages.readers import charset
-from stages.readers.http import BodyError, BodyTooLarge, decode_body, parse_answer, parse_headers, parse_mime
 from tests.fuzz.budget import fuzz
 from tests.fuzz.damage import KEY_BYTES, damaged
-from tests.stages.warc_bytes import answer, page
+from tests.stages.readers.warc_bytes import answer, page
 
 LIMIT = 100_000
 PACKED = [
@@ -25,7 +32,19 @@ PACKED = [
 ]
 PACKED += [zstandard.compress(bytes(10**7)), b"5\r\nhello\r\n0\r\n\r\n", page()]
 CODINGS = st.sampled_from(
-    ["gzip", "deflate", "br", "zstd", "chunked", "identity", "", "rot13", "gzip, br", ",", "x-gzip;q=1"]
+    [
+        "gzip",
+        "deflate",
+        "br",
+        "zstd",
+        "chunked",
+        "identity",
+        "",
+        "rot13",
+        "gzip, br",
+        ",",
+        "x-gzip;q=1",
+    ]
 )
 
 
@@ -33,7 +52,9 @@ CODINGS = st.sampled_from(
 @given(damaged(st.sampled_from(PACKED) | st.binary(max_size=200)), CODINGS, CODINGS)
 def test_a_body_is_decoded_within_the_limit_or_refused(body, transfer, content):
     try:
-        decoded = decode_body(body, {"transfer-encoding": transfer, "content-encoding": content}, LIMIT)
+        decoded = decode_body(
+            body, {"transfer-encoding": transfer, "content-encoding": content}, LIMIT
+        )
     except (BodyError, BodyTooLarge):
         return
     assert len(decoded) <= LIMIT
@@ -49,7 +70,9 @@ def test_an_answer_is_taken_apart_whatever_it_is(block):
 
 
 @fuzz(60)
-@given(st.lists(st.sampled_from(KEY_BYTES) | st.binary(max_size=30), max_size=8), st.text(max_size=40))
+@given(
+    st.lists(st.sampled_from(KEY_BYTES) | st.binary(max_size=30), max_size=8), st.text(max_size=40)
+)
 def test_headers_and_types_never_fail(lines, value):
     assert isinstance(parse_headers(lines), dict)
     assert len(parse_mime(value)) == 2
@@ -70,7 +93,18 @@ def test_headers_and_types_never_fail(lines, value):
     ),
     st.none()
     | st.sampled_from(
-        ["utf-8", "utf-16", "idna", "base64", "rot13", "utf-7", "gb18030", "no such", "unicode_escape", "ï»¿"]
+        [
+            "utf-8",
+            "utf-16",
+            "idna",
+            "base64",
+            "rot13",
+            "utf-7",
+            "gb18030",
+            "no such",
+            "unicode_escape",
+            "ï»¿",
+        ]
     )
     | st.text(max_size=10),
 )

@@ -4,15 +4,15 @@ from typing import get_args
 
 import pyarrow as pa
 import pytest
+from corpusmill.stages.extract import html
+from corpusmill.stages.extract.stage import Extract
+from corpusmill.stages.readers import RECORD
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.extract import html
-from stages.extract.stage import Extract
-from stages.readers import RECORD
 from tests.fuzz.budget import fuzz
 from tests.fuzz.damage import PAGES, damaged
-from tests.stages.warc_bytes import page
+from tests.stages.readers.warc_bytes import page
 
 EXTRACTORS = get_args(html.Extractor)
 BROKEN = damaged(PAGES.map(lambda text: text.encode("utf-8", "replace")) | st.just(page()))

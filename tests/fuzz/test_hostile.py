@@ -15,11 +15,11 @@ from typing import get_args
 
 import pyarrow as pa
 import pytest
+from corpusmill.stages.extract import html
+from corpusmill.stages.extract.stage import Extract
+from corpusmill.stages.readers import RECORD
 
-from stages.extract import html
-from stages.extract.stage import Extract
-from stages.readers import RECORD
-from tests.stages.warc_bytes import PROSE, page
+from tests.stages.readers.warc_bytes import PROSE, page
 
 SECRET = "the-secret-that-no-page-may-read"
 EXTRACTORS = get_args(html.Extractor)
@@ -43,7 +43,9 @@ def _audit(event: str, arguments: tuple) -> None:
         _watching.append((event, repr(arguments)))
 
 
-sys.addaudithook(_audit)  # a hook stays for the life of the process, so it does nothing unless a test watches
+sys.addaudithook(
+    _audit
+)  # a hook stays for the life of the process, so it does nothing unless a test watches
 
 
 @contextmanager
@@ -105,11 +107,16 @@ def test_no_page_makes_an_extractor_open_start_or_connect(tmp_path, extractor):
     listener = socket.create_server(("127.0.0.1", 0))
     listener.setblocking(False)
     pages = hostile(secret, listener.getsockname()[1])
-    rows = [{"id": name, "status": 200, "mime": "text/html", "payload": text.encode()} for name, text in pages.items()]
+    rows = [
+        {"id": name, "status": 200, "mime": "text/html", "payload": text.encode()}
+        for name, text in pages.items()
+    ]
     table = pa.Table.from_pylist(rows, schema=RECORD)
     settings = Extract(extractor=extractor, languages=(), language_threshold=0, page_seconds=0)
     settings.apply(
-        pa.Table.from_pylist([{"id": "warm", "status": 200, "mime": "text/html", "payload": page()}], schema=RECORD)
+        pa.Table.from_pylist(
+            [{"id": "warm", "status": 200, "mime": "text/html", "payload": page()}], schema=RECORD
+        )
     )
     settings.apply(table)  # a library may load its own data at first need
     with opens_of(secret) as opened, watched() as events:
@@ -126,7 +133,9 @@ def test_no_page_makes_an_extractor_open_start_or_connect(tmp_path, extractor):
 
 
 def test_templates_stay_the_text_that_they_are():
-    text = "<html><body><p>{{7*7}} and ${7*7} are marks of templates. " + PROSE + "</p></body></html>"
+    text = (
+        "<html><body><p>{{7*7}} and ${7*7} are marks of templates. " + PROSE + "</p></body></html>"
+    )
     rows = [{"id": "0", "status": 200, "mime": "text/html", "payload": text.encode()}]
     (row,) = Extract().apply(pa.Table.from_pylist(rows, schema=RECORD)).kept.to_pylist()
     assert row["text"].startswith("{{7*7}} and ${7*7} are marks")

@@ -3,15 +3,15 @@
 import gzip
 
 import pytest
+from corpusmill.manifests.errors import InputError
+from corpusmill.stages.readers import RECORD, locate
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manifests.errors import InputError
-from stages.readers import RECORD, locate
 from tests.fuzz.budget import fuzz
 from tests.fuzz.damage import damaged
-from tests.stages import arc_bytes, warc_bytes
-from tests.stages.warc_bytes import answer, page, put, record, rows_of, table_of
+from tests.stages.readers import arc_bytes, warc_bytes
+from tests.stages.readers.warc_bytes import answer, page, put, record, rows_of, table_of
 
 WARC = [
     record(0, answer(page())),
@@ -25,7 +25,9 @@ ARC = arc_bytes.pages(3)
 
 def whole_files(records):
     """Some of the records, plain, a gzip member each, or as one member."""
-    return st.tuples(st.lists(st.sampled_from(records), max_size=5), st.sampled_from(["plain", "each", "one"])).map(
+    return st.tuples(
+        st.lists(st.sampled_from(records), max_size=5), st.sampled_from(["plain", "each", "one"])
+    ).map(
         lambda drawn: (
             b"".join(gzip.compress(item, 1) if drawn[1] == "each" else item for item in drawn[0])
             if drawn[1] != "one"
@@ -57,7 +59,11 @@ def test_any_bytes_are_rows_or_a_refusal(tmp_path, name, records):
 
 @pytest.mark.parametrize("kind", ["warc", "arc"])
 def test_members_that_the_damage_does_not_touch_are_read(tmp_path, kind):
-    made = warc_bytes.pages(5) if kind == "warc" else [gzip.compress(item) for item in arc_bytes.pages(5)[1:]]
+    made = (
+        warc_bytes.pages(5)
+        if kind == "warc"
+        else [gzip.compress(item) for item in arc_bytes.pages(5)[1:]]
+    )
     head = [] if kind == "warc" else [gzip.compress(arc_bytes.FILEDESC)]
 
     @fuzz(30)

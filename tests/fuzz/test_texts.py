@@ -2,16 +2,16 @@
 
 import numpy as np
 import pyarrow as pa
+from corpusmill.stages.extract.repair import Repair, by_ftfy, repaired
+from corpusmill.stages.filter.measure.texts import measure
+from corpusmill.stages.filter.statistics import STATISTICS
+from corpusmill.stages.redact.find import find
+from corpusmill.stages.redact.stage import Redact
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.extract.repair import Repair, by_ftfy, repaired
-from stages.filter.measure import measure
-from stages.filter.statistics import STATISTICS
-from stages.redact.find import find
-from stages.redact.stage import Redact
 from tests.fuzz.budget import fuzz
-from tests.stages.warc_bytes import PROSE
+from tests.stages.readers.warc_bytes import PROSE
 
 PIECES = st.one_of(
     st.text(max_size=30),
@@ -82,7 +82,9 @@ def test_statistics_are_finite_and_a_texts_own(texts):
 @fuzz(60)
 @given(st.lists(TEXTS, max_size=5))
 def test_redaction_conserves_rows_and_what_is_no_span(texts):
-    table = pa.table({"id": [str(n) for n in range(len(texts))], "text": pa.array(texts, pa.string())})
+    table = pa.table(
+        {"id": [str(n) for n in range(len(texts))], "text": pa.array(texts, pa.string())}
+    )
     kept, excluded = Redact().apply(table)
     kept.validate(full=True)
     assert (kept.num_rows, excluded.num_rows) == (len(texts), 0)

@@ -2,11 +2,18 @@
 
 import pyarrow as pa
 import pytest
+from corpusmill.manifests.errors import InputError
+from corpusmill.manifests.schema import (
+    DOCUMENT,
+    actual_id,
+    conform,
+    excluded,
+    extended,
+    seed_for,
+    synthetic_id,
+)
 from hypothesis import given
 from hypothesis import strategies as st
-
-from manifests.errors import InputError
-from manifests.schema import DOCUMENT, actual_id, conform, excluded, extended, seed_for, synthetic_id
 
 
 def test_ids_are_golden():
@@ -50,6 +57,8 @@ def test_a_column_of_the_wrong_type_is_named():
 
 
 def test_excluded_rows_carry_stage_reason_and_detail():
-    rows = excluded(conform(pa.table({"id": ["x"]}), DOCUMENT), "filter", ["c4.lorem_ipsum"], [None])
+    rows = excluded(
+        conform(pa.table({"id": ["x"]}), DOCUMENT), "filter", ["c4.lorem_ipsum"], [None]
+    )
     assert rows.schema.names[-3:] == ["stage", "reason", "detail"]
     assert extended(pa.field("id", pa.string())) == DOCUMENT

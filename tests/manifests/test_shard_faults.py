@@ -5,11 +5,10 @@ import io
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-
-from manifests import storage
-from manifests.errors import InputError
-from manifests.shard import read_parquet, schema_of
-from stages.dedup.shuffle import read_range
+from corpusmill.manifests import storage
+from corpusmill.manifests.errors import InputError
+from corpusmill.manifests.shard import read_parquet, schema_of
+from corpusmill.stages.shuffle.row_groups import read_range
 
 
 def parquet():
@@ -31,7 +30,9 @@ class Fails(io.BytesIO):
 
 
 def ranged(path):
-    return [read_range([storage.artifact_of(path)], "node", 0, 9000, pa.schema([("node", pa.int64())]))]
+    return [
+        read_range([storage.artifact_of(path)], "node", 0, 9000, pa.schema([("node", pa.int64())]))
+    ]
 
 
 @pytest.mark.parametrize("read", [read_parquet, schema_of, ranged])

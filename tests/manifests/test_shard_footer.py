@@ -3,9 +3,8 @@
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-
-from manifests.errors import InputError
-from manifests.shard import may_hold
+from corpusmill.manifests.errors import InputError
+from corpusmill.manifests.shard import may_hold
 
 
 @pytest.mark.parametrize(
@@ -28,7 +27,9 @@ def test_a_footer_tells_where_a_value_cannot_be(tmp_path, groups, expected):
 
 
 def test_without_statistics_every_value_may_be_there(tmp_path):
-    pq.write_table(pa.table({"kind": ["actual"]}), tmp_path / "shard.parquet", write_statistics=False)
+    pq.write_table(
+        pa.table({"kind": ["actual"]}), tmp_path / "shard.parquet", write_statistics=False
+    )
     assert may_hold(str(tmp_path / "shard.parquet"), "kind", "synthetic")
 
 

@@ -2,14 +2,16 @@
 
 import time
 
-from manifests.shard import shard_names
-from manifests.storage import Artifact
+from corpusmill.manifests.shard import shard_names
+from corpusmill.manifests.storage import Artifact
 
 
 def names(*paths):
     return [
         (name, artifact.path)
-        for name, artifact in shard_names(tuple(Artifact(path, "0" * 64, 1) for path in paths)).items()
+        for name, artifact in shard_names(
+            tuple(Artifact(path, "0" * 64, 1) for path in paths)
+        ).items()
     ]
 
 
@@ -21,7 +23,9 @@ def test_a_file_name_without_suffixes_is_enough():
 
 
 def test_equal_file_names_are_told_apart_by_the_folders_that_differ():
-    assert names("/o/level=high/kind=actual/x.parquet", "/o/level=low/kind=actual/x.parquet", "/o/y.parquet") == [
+    assert names(
+        "/o/level=high/kind=actual/x.parquet", "/o/level=low/kind=actual/x.parquet", "/o/y.parquet"
+    ) == [
         ("level-high-kind-actual-x", "/o/level=high/kind=actual/x.parquet"),
         ("level-low-kind-actual-x", "/o/level=low/kind=actual/x.parquet"),
         ("y", "/o/y.parquet"),
@@ -38,7 +42,16 @@ def test_equal_paths_get_a_number_and_a_hundred_thousand_names_take_no_time():
     assert [name for name, _ in names("/a/x.jsonl", "/a/x.jsonl")] == ["x", "x-1"]
     started = time.process_time()
     assert (
-        len(names(*(f"/o/{folder}/part-{number}.parquet" for folder in "ab" for number in range(50_000)))) == 100_000
+        len(
+            names(
+                *(
+                    f"/o/{folder}/part-{number}.parquet"
+                    for folder in "ab"
+                    for number in range(50_000)
+                )
+            )
+        )
+        == 100_000
     )
     assert time.process_time() - started < 10
 

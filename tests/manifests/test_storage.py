@@ -7,10 +7,9 @@ import platform
 import subprocess
 
 import pytest
-
-from manifests import storage
-from manifests.errors import InputError, StorageError
-from manifests.partials import remove_partials
+from corpusmill.manifests import storage
+from corpusmill.manifests.errors import InputError, StorageError
+from corpusmill.manifests.partials import remove_partials
 
 
 def write_half(path):
@@ -28,7 +27,9 @@ def test_an_atomic_write_hashes_what_it_writes(tmp_path):
 
 
 @pytest.mark.parametrize(("passing", "synced"), [(False, 1), (True, 0)])
-def test_what_is_kept_waits_for_the_disk_and_what_passes_on_does_not(tmp_path, monkeypatch, passing, synced):
+def test_what_is_kept_waits_for_the_disk_and_what_passes_on_does_not(
+    tmp_path, monkeypatch, passing, synced
+):
     calls: list[int] = []
     monkeypatch.setattr(os, "fsync", calls.append)
     with storage.atomic_writer(str(tmp_path / "file.bin"), passing) as file:
@@ -158,7 +159,9 @@ def test_a_failed_remote_write_publishes_nothing():
 def test_expand_takes_folders_files_and_globs_and_names_what_matches_nothing(tmp_path):
     for name in ("a.txt", "b.txt", ".hidden"):
         (tmp_path / name).write_text("x")
-    assert [path.rsplit("/", 1)[-1] for path in storage.expand([str(tmp_path), str(tmp_path / "a*")])] == [
+    assert [
+        path.rsplit("/", 1)[-1] for path in storage.expand([str(tmp_path), str(tmp_path / "a*")])
+    ] == [
         "a.txt",
         "b.txt",
     ]

@@ -3,8 +3,7 @@
 import math
 
 import pytest
-
-from manifests.yaml_text import parse_yaml
+from corpusmill.manifests.yaml_text import parse_yaml
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,12 @@ from typing import ClassVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
-
-from manifests.errors import InputError, StorageError
-from manifests.receipt import Counts
-from manifests.schema import DOCUMENT, actual_id, conform, excluded
-from manifests.shard import Shard, read_parquet
-from manifests.storage import Artifact, artifact_of
-from stages.contract import Inputs, Outcome, Pass, Passes
+from corpusmill.manifests.errors import InputError, StorageError
+from corpusmill.manifests.receipt import Counts
+from corpusmill.manifests.schema import DOCUMENT, actual_id, conform, excluded
+from corpusmill.manifests.shard import Shard, read_parquet
+from corpusmill.manifests.storage import Artifact, artifact_of
+from corpusmill.stages.contract import Inputs, Outcome, Pass, Passes
 
 
 def write_documents(folder, shards: Mapping[str, list[str]]) -> tuple[Artifact, ...]:
@@ -48,9 +47,9 @@ class DropShort:
         if pc.any(pc.equal(table["text"], "poison")).as_py():
             raise ValueError("a poisonous record")
         lengths = pc.cast(pc.utf8_length(table["text"]), pa.int32())
-        table = table.drop_columns([name for name in ("length",) if name in table.column_names]).append_column(
-            "length", lengths
-        )
+        table = table.drop_columns(
+            [name for name in ("length",) if name in table.column_names]
+        ).append_column("length", lengths)
         mask = pc.greater_equal(lengths, self.minimum)
         dropped = table.filter(pc.invert(mask))
         return Outcome(

@@ -3,18 +3,18 @@
 import dataclasses
 
 import pytest
+from corpusmill.manifests import storage
+from corpusmill.manifests.errors import CorpusmillError
+from corpusmill.manifests.manifest import STARTED, Parent, has_manifest, read_manifest
+from corpusmill.pipeline.claim import claim
+from corpusmill.pipeline.execute import Job, execute
+from corpusmill.pipeline.fused import Fused
+from corpusmill.pipeline.inputs import expand_inputs
+from corpusmill.pipeline.recipe import Recipe, Step
+from corpusmill.pipeline.run import run_recipe
+from corpusmill.pipeline.runner import InlineRunner
+from corpusmill.stages.contract import Inputs
 
-from manifests import storage
-from manifests.errors import CorpusmillError
-from manifests.manifest import STARTED, Parent, has_manifest, read_manifest
-from pipeline.claim import claim
-from pipeline.execute import Job, execute
-from pipeline.fused import Fused
-from pipeline.inputs import expand_inputs
-from pipeline.recipe import Recipe, Step
-from pipeline.run import run_recipe
-from pipeline.runner import InlineRunner
-from stages.contract import Inputs
 from tests.pipeline.sample_stages import CountAndCopy, DropShort, write_documents
 
 TEXTS = {"a": ["one", "no", "three"], "b": ["four", "x"]}
@@ -63,7 +63,10 @@ def test_an_input_less_is_refused_and_one_more_is_not(finished):
 
 def test_replace_makes_it_anew_and_the_same_command_then_goes_on(finished):
     folder, documents = finished
-    assert execute(job(folder, documents[:1], minimum=4, replace=True), InlineRunner()).totals[0].kept == 1
+    assert (
+        execute(job(folder, documents[:1], minimum=4, replace=True), InlineRunner()).totals[0].kept
+        == 1
+    )
     assert len(read_manifest(str(folder)).documents()) == 1
     assert execute(job(folder, documents[:1], minimum=4), InlineRunner()).totals[0].kept == 1
 
@@ -122,7 +125,9 @@ def test_settings_that_decide_no_byte_may_change(tmp_path):
 
 def test_settings_that_decide_no_byte_are_no_part_of_the_manifests_digest(finished):
     manifest = read_manifest(str(finished[0]))
-    one = dataclasses.replace(manifest, config={"s": {"engine": {"url": "a", "model": "m"}}}, free=["s.engine.url"])
+    one = dataclasses.replace(
+        manifest, config={"s": {"engine": {"url": "a", "model": "m"}}}, free=["s.engine.url"]
+    )
     other = dataclasses.replace(one, config={"s": {"engine": {"url": "b", "model": "m"}}})
     assert one.digest == other.digest != dataclasses.replace(one, free=[]).digest
 
@@ -131,7 +136,10 @@ def test_null_is_another_setting_than_none_at_all(finished):
     folder, documents = finished
     one = job(folder, documents)
     with pytest.raises(CorpusmillError, match=r"drop_short.limit was not set, is null"):
-        execute(dataclasses.replace(one, config={"drop_short": {"minimum": 2, "limit": None}}), InlineRunner())
+        execute(
+            dataclasses.replace(one, config={"drop_short": {"minimum": 2, "limit": None}}),
+            InlineRunner(),
+        )
 
 
 def test_the_same_input_elsewhere_is_the_same_input(finished):
@@ -198,7 +206,12 @@ def test_a_recipe_that_must_be_refused_is_refused_before_its_first_stage(tmp_pat
     (tmp_path / "out" / "extract" / "manifest.json").unlink()
     changed, done = recipe(verify_threshold=0.9), []
     with pytest.raises(CorpusmillError, match=r"dedup.verify_threshold was not set, is 0.9"):
-        run_recipe(changed, str(tmp_path / "out"), InlineRunner(), lambda folder, manifest: done.append(folder))
+        run_recipe(
+            changed,
+            str(tmp_path / "out"),
+            InlineRunner(),
+            lambda folder, manifest: done.append(folder),
+        )
     assert not done
     del before[str(tmp_path / "out" / "extract" / "manifest.json")]
     assert files(tmp_path / "out") == before

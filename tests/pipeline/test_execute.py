@@ -5,19 +5,19 @@ import json
 import os
 
 import pytest
+from corpusmill.manifests import storage
+from corpusmill.manifests.errors import CorpusmillError, InputError, StorageError
+from corpusmill.manifests.looking.verify import Verdict, verify
+from corpusmill.manifests.manifest import read_manifest
+from corpusmill.manifests.receipt import Receipt, list_receipts, read_receipt
+from corpusmill.manifests.shard import read_parquet
+from corpusmill.pipeline.execute import Job, execute
+from corpusmill.pipeline.fused import Fused
+from corpusmill.pipeline.ray_runner import RayRunner
+from corpusmill.pipeline.runner import InlineRunner
+from corpusmill.pipeline.task import Failure
+from corpusmill.stages.contract import Inputs
 
-from manifests import storage
-from manifests.errors import CorpusmillError, InputError, StorageError
-from manifests.manifest import read_manifest
-from manifests.receipt import Receipt, list_receipts, read_receipt
-from manifests.shard import read_parquet
-from manifests.verify import Verdict, verify
-from pipeline.execute import Job, execute
-from pipeline.fused import Fused
-from pipeline.ray_runner import RayRunner
-from pipeline.runner import InlineRunner
-from pipeline.task import Failure
-from stages.contract import Inputs
 from tests.pipeline.sample_stages import CountAndCopy, DropShort, Failing, write_documents
 
 TEXTS = {"a": ["one", "no", "three"], "b": ["four", "x"], "c": []}
@@ -37,13 +37,25 @@ def data_files(folder):
 
 
 def test_a_map_stage_keeps_excludes_and_accounts_for_every_row(tmp_path):
-    manifest = execute(job(Fused((DropShort(),)), tmp_path / "out", write_documents(tmp_path, TEXTS)), InlineRunner())
+    manifest = execute(
+        job(Fused((DropShort(),)), tmp_path / "out", write_documents(tmp_path, TEXTS)),
+        InlineRunner(),
+    )
     (counts,) = manifest.totals
     assert (counts.rows_in, counts.kept, counts.excluded, counts.failed) == (5, 3, {"short": 2}, 0)
     assert manifest.conserved
     assert sum(output.rows for output in manifest.documents()) == 3
-    (row,) = [row for table in read_parquet(manifest.documents("excluded")[1]) for row in table.to_pylist()]
-    assert (row["text"], row["stage"], row["reason"], row["length"]) == ("x", "drop_short", "short", 1)
+    (row,) = [
+        row
+        for table in read_parquet(manifest.documents("excluded")[1])
+        for row in table.to_pylist()
+    ]
+    assert (row["text"], row["stage"], row["reason"], row["length"]) == (
+        "x",
+        "drop_short",
+        "short",
+        1,
+    )
     assert verify(str(tmp_path / "out")) == Verdict(6, [], [])
 
 
@@ -51,11 +63,16 @@ def test_a_record_that_breaks_the_stage_costs_only_itself(tmp_path):
     texts = [f"text {number}" for number in range(20)]
     texts[7] = "poison"
     manifest = execute(
-        job(Fused((DropShort(),)), tmp_path / "out", write_documents(tmp_path, {"a": texts})), InlineRunner()
+        job(Fused((DropShort(),)), tmp_path / "out", write_documents(tmp_path, {"a": texts})),
+        InlineRunner(),
     )
     (counts,) = manifest.totals
     assert (counts.kept, counts.failed) == (19, 1)
-    (row,) = [row for table in read_parquet(manifest.documents("excluded")[0]) for row in table.to_pylist()]
+    (row,) = [
+        row
+        for table in read_parquet(manifest.documents("excluded")[0])
+        for row in table.to_pylist()
+    ]
     assert row["reason"] == "error_drop_short.ValueError"
     assert row["detail"] == "a poisonous record"
 
@@ -65,7 +82,9 @@ def test_fused_stages_each_have_their_account(tmp_path):
         name = "drop_shorter"
 
     fused = Fused((DropShort(), Again(minimum=5)))
-    manifest = execute(job(fused, tmp_path / "out", write_documents(tmp_path, TEXTS)), InlineRunner())
+    manifest = execute(
+        job(fused, tmp_path / "out", write_documents(tmp_path, TEXTS)), InlineRunner()
+    )
     assert [(counts.stage, counts.rows_in, counts.kept) for counts in manifest.totals] == [
         ("drop_short", 5, 3),
         ("drop_shorter", 3, 1),
@@ -120,7 +139,9 @@ def test_both_runners_write_the_same_bytes(tmp_path):
             assert data_files(here) == data_files(there)
         lost = write_documents(tmp_path / "dying", {"dies": ["gone"], "good": ["stays"]})
         manifest = execute(job(Failing(), tmp_path / "lost", lost), runner)
-        assert manifest.totals[0].kept == 2  # the worker that died was replaced and its shard done by another
+        assert (
+            manifest.totals[0].kept == 2
+        )  # the worker that died was replaced and its shard done by another
     finally:
         runner.close()
 
@@ -135,7 +156,9 @@ def test_a_passing_fault_is_tried_again(tmp_path):
 def test_a_shard_that_fails_twice_is_quarantined_and_the_run_goes_on(tmp_path):
     documents = write_documents(tmp_path, {"bad": ["text"], "good": ["text"]})
     manifest = execute(job(Failing(), tmp_path / "out", documents), InlineRunner())
-    assert manifest.quarantined == [{"pass": "copy", "shard": "bad", "error": "bad.parquet is damaged; make it again"}]
+    assert manifest.quarantined == [
+        {"pass": "copy", "shard": "bad", "error": "bad.parquet is damaged; make it again"}
+    ]
     assert manifest.totals[0].kept == 1
     receipt = read_receipt(str(tmp_path / "out"), "copy", "bad")
     assert receipt is not None
@@ -145,7 +168,10 @@ def test_a_shard_that_fails_twice_is_quarantined_and_the_run_goes_on(tmp_path):
 
 def test_when_every_shard_fails_the_run_stops_with_the_first_reason(tmp_path):
     with pytest.raises(InputError, match="is damaged"):
-        execute(job(Failing(), tmp_path / "out", write_documents(tmp_path, {"bad": ["text"]})), InlineRunner())
+        execute(
+            job(Failing(), tmp_path / "out", write_documents(tmp_path, {"bad": ["text"]})),
+            InlineRunner(),
+        )
 
 
 def test_a_full_disk_stops_the_run_and_keeps_what_is_done(tmp_path):
@@ -174,7 +200,10 @@ def test_a_damaged_receipt_counts_as_not_done(tmp_path):
     manifest = execute(job(CountAndCopy(), tmp_path / "out", documents), InlineRunner())
     path = tmp_path / "out" / "receipts" / "copy" / "a.json"
     path.write_text(path.read_text()[:40])
-    assert execute(job(CountAndCopy(), tmp_path / "out", documents), InlineRunner()).digest == manifest.digest
+    assert (
+        execute(job(CountAndCopy(), tmp_path / "out", documents), InlineRunner()).digest
+        == manifest.digest
+    )
     assert json.loads(path.read_text())["status"] == "done"
 
 
@@ -195,17 +224,25 @@ class KillsAWriter(InlineRunner):
 def test_the_end_of_a_stage_removes_what_a_killed_worker_left(tmp_path):
     runner = KillsAWriter(tmp_path / "out")
     execute(job(CountAndCopy(), tmp_path / "out", write_documents(tmp_path, TEXTS)), runner)
-    assert sorted(path.name for path in runner.left.parent.iterdir()) == ["a.parquet", "b.parquet", "c.parquet"]
+    assert sorted(path.name for path in runner.left.parent.iterdir()) == [
+        "a.parquet",
+        "b.parquet",
+        "c.parquet",
+    ]
 
 
-def test_of_the_receipts_only_those_of_shards_that_are_gone_are_read_at_the_end(tmp_path, monkeypatch):
+def test_of_the_receipts_only_those_of_shards_that_are_gone_are_read_at_the_end(
+    tmp_path, monkeypatch
+):
     documents = write_documents(tmp_path, TEXTS)
     execute(job(CountAndCopy(), tmp_path / "out", documents), InlineRunner())
     read: list[str] = []
     monkeypatch.setattr(Receipt, "from_json", recording(read, Receipt.from_json))
     execute(job(CountAndCopy(), tmp_path / "out", documents[:2]), InlineRunner())
     names = [path.removeprefix(f"{tmp_path}/out/receipts/") for path in read]
-    assert sorted(names) == sorted(f"{step}/{name}.json" for step in ("count", "copy") for name in "abc")
+    assert sorted(names) == sorted(
+        f"{step}/{name}.json" for step in ("count", "copy") for name in "abc"
+    )
     assert not (tmp_path / "out/receipts/copy/c.json").exists()
     assert not (tmp_path / "out/documents/c.parquet").exists()
 
@@ -241,12 +278,17 @@ def test_an_unreadable_receipt_or_manifest_is_mended_by_the_next_run(tmp_path, w
     documents = write_documents(tmp_path, TEXTS)
     first = execute(job(CountAndCopy(), tmp_path / "out", documents), InlineRunner())
     storage.write_bytes(str(tmp_path / "out" / which), b'{"half')
-    assert execute(job(CountAndCopy(), tmp_path / "out", documents), InlineRunner()).digest == first.digest
+    assert (
+        execute(job(CountAndCopy(), tmp_path / "out", documents), InlineRunner()).digest
+        == first.digest
+    )
     assert verify(str(tmp_path / "out")).problems == []
 
 
 def test_verify_names_a_shard_that_is_no_parquet_any_more(tmp_path):
-    manifest = execute(job(CountAndCopy(), tmp_path / "out", write_documents(tmp_path, TEXTS)), InlineRunner())
+    manifest = execute(
+        job(CountAndCopy(), tmp_path / "out", write_documents(tmp_path, TEXTS)), InlineRunner()
+    )
     path = manifest.documents()[0].path
     storage.write_bytes(path, b"PAR1")
     assert any(path in problem for problem in verify(str(tmp_path / "out")).problems)

@@ -6,12 +6,11 @@ import subprocess
 import sys
 
 import pytest
+from corpusmill.manifests.errors import Interrupted
+from corpusmill.pipeline.execute import execute
+from corpusmill.pipeline.ray_runner import interrupts_deferred
+from corpusmill.pipeline.runner import InlineRunner, Where, opened
 
-from manifests.errors import Interrupted
-from pipeline.execute import execute
-from pipeline.ray_runner import interrupts_deferred
-from pipeline.runner import InlineRunner, Where, opened
-from tests.command_line import ROOT
 from tests.pipeline.sample_stages import CountAndCopy, write_documents
 from tests.pipeline.test_execute import job
 
@@ -33,11 +32,15 @@ def test_an_interrupted_run_says_what_is_finished(tmp_path):
             yield next(super().run(tasks, holds_engine=holds_engine))
             raise KeyboardInterrupt
 
-    nothing = pytest.raises(Interrupted, match="nothing is finished yet; run the same command again to go on")
+    nothing = pytest.raises(
+        Interrupted, match="nothing is finished yet; run the same command again to go on"
+    )
     with nothing, opened(str(tmp_path / "out"), Where("inline")):
         raise KeyboardInterrupt
     execute(job(CountAndCopy(), tmp_path / "out" / "one", documents), InlineRunner())
-    something = pytest.raises(Interrupted, match="one finished, two has 1 shards; run the same command again to go on")
+    something = pytest.raises(
+        Interrupted, match="one finished, two has 1 shards; run the same command again to go on"
+    )
     with something, opened(str(tmp_path / "out"), Where("inline")):
         execute(job(CountAndCopy(), tmp_path / "out" / "two", documents), Stopped())
 
@@ -45,17 +48,26 @@ def test_an_interrupted_run_says_what_is_finished(tmp_path):
 def test_ctrl_c_is_one_line_and_exit_code_130(tmp_path):
     os.mkfifo(tmp_path / "in.jsonl")
     process = subprocess.Popen(
-        [sys.executable, ROOT / "cli.py", *("extract", "-i", "in.jsonl", "-o", "out", "--runner", "inline")],
+        [
+            sys.executable,
+            "-m",
+            "corpusmill.cli",
+            *("extract", "-i", "in.jsonl", "-o", "out", "--runner", "inline"),
+        ],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
         stderr=subprocess.PIPE,
         text=True,
     )
-    with open(tmp_path / "in.jsonl", "w"):  # opens when the command does, which then waits for a line
+    with open(
+        tmp_path / "in.jsonl", "w"
+    ):  # opens when the command does, which then waits for a line
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert said == "corpusmill: interrupted; nothing is finished yet; run the same command again to go on\n"
+    assert (
+        said
+        == "corpusmill: interrupted; nothing is finished yet; run the same command again to go on\n"
+    )
 
 
 def test_an_interrupt_waits_for_the_end_of_what_must_not_be_cut():

@@ -13,10 +13,9 @@ import time
 from pathlib import Path
 
 import pytest
-
-from manifests.inspect import inspect
-from manifests.trace_text import sequence_text
-from pipeline.training import trace_sequence
+from corpusmill.manifests.looking.inspect import inspect
+from corpusmill.manifests.looking.trace_text import sequence_text
+from corpusmill.stages.train.sequence import trace_sequence
 
 ROOT = Path(__file__).parent.parent.parent
 KILLS = 10
@@ -26,14 +25,19 @@ RUNNERS = ("inline", "inline", "ray")  # of one run after the other, over and ov
 
 def command(output, runner):
     return [
-        *(sys.executable, str(ROOT / "cli.py"), "run", str(ROOT / "tests" / "pipeline" / "kill.yaml")),
+        *(
+            sys.executable,
+            "-m",
+            "corpusmill.cli",
+            "run",
+            str(ROOT / "tests" / "pipeline" / "kill.yaml"),
+        ),
         *("--output", str(output), "--runner", runner),
     ]
 
 
 def environment():
-    modules = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    return {**os.environ, "PYTHONPATH": modules, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+    return {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
 def contents(output):
@@ -47,20 +51,29 @@ def contents(output):
         if name.endswith("log.jsonl"):
             lines = [json.loads(line) for line in data.decode().splitlines()]
             data = json.dumps(
-                [{key: value for key, value in line.items() if key != "tokens_per_second"} for line in lines]
+                [
+                    {key: value for key, value in line.items() if key != "tokens_per_second"}
+                    for line in lines
+                ]
             ).encode()
         elif name.endswith("work/inputs.json"):
             data = b""
         elif "/receipts/" in name or name.endswith("manifest.json"):
             plain = json.dumps(without_times(json.loads(data)), sort_keys=True)
-            data = plain.replace(str(output), "OUTPUT").encode()  # receipts name what they read by its path
+            data = plain.replace(
+                str(output), "OUTPUT"
+            ).encode()  # receipts name what they read by its path
         found[name] = data
     return found
 
 
 def without_times(value):
     if isinstance(value, dict):
-        return {key: without_times(item) for key, item in value.items() if key not in ("seconds", "worker", "timing")}
+        return {
+            key: without_times(item)
+            for key, item in value.items()
+            if key not in ("seconds", "worker", "timing")
+        }
     if isinstance(value, list):
         return [without_times(item) for item in value]
     return value
@@ -68,7 +81,9 @@ def without_times(value):
 
 def run_to_the_end(output, runner):
     started = time.monotonic()
-    subprocess.run(command(output, runner), env=environment(), check=True, capture_output=True, timeout=280)
+    subprocess.run(
+        command(output, runner), env=environment(), check=True, capture_output=True, timeout=280
+    )
     return time.monotonic() - started
 
 
@@ -112,7 +127,12 @@ def test_a_training_sequence_leads_to_its_sources(uninterrupted):
 def test_the_funnel_lists_side_products_before_the_stages_that_use_them(uninterrupted):
     stages = [row.stage for row in inspect(str(uninterrupted[0]))]
     assert stages.index("classify_train") < stages.index("classify")
-    assert stages.index("tokenizer") < stages.index("blend") < stages.index("pack") < stages.index("train")
+    assert (
+        stages.index("tokenizer")
+        < stages.index("blend")
+        < stages.index("pack")
+        < stages.index("train")
+    )
 
 
 @pytest.mark.timeout(900)
@@ -138,7 +158,9 @@ def test_ten_kills_change_no_byte(uninterrupted, tmp_path):
             killed += 1
         run_to_the_end(output, runner)
         found = contents(output)
-        differing = [name for name in sorted({*found, *expected}) if found.get(name) != expected.get(name)]
+        differing = [
+            name for name in sorted({*found, *expected}) if found.get(name) != expected.get(name)
+        ]
         assert not differing, "\n".join(log)
     print("\n".join(log))
     assert killed >= KILLS

@@ -5,21 +5,22 @@ import os
 import shutil
 
 import pytest
-
-from manifests import storage
-from manifests.errors import CorpusmillError
-from manifests.manifest import OtherVersion, read_manifest
-from manifests.verify import verify
-from pipeline.recipe import Recipe, Step
-from pipeline.run import run_recipe, run_step
-from pipeline.runner import InlineRunner
+from corpusmill.manifests import storage
+from corpusmill.manifests.errors import CorpusmillError
+from corpusmill.manifests.looking.verify import verify
+from corpusmill.manifests.manifest import OtherVersion, read_manifest
+from corpusmill.pipeline.recipe import Recipe, Step
+from corpusmill.pipeline.run import run_recipe, run_step
+from corpusmill.pipeline.runner import InlineRunner
 
 
 @pytest.fixture
 def out(tmp_path, monkeypatch):
     """`crawl/a.jsonl`, read into `out/extract`; the tests run in the folder that holds both."""
     (tmp_path / "crawl").mkdir()
-    rows = [json.dumps({"id": f"a{number}", "text": f"{number} some text " * 20}) for number in range(4)]
+    rows = [
+        json.dumps({"id": f"a{number}", "text": f"{number} some text " * 20}) for number in range(4)
+    ]
     (tmp_path / "crawl" / "a.jsonl").write_text("\n".join(rows) + "\n")
     monkeypatch.chdir(tmp_path)
     stage("extract", "crawl", "out/extract")
@@ -73,10 +74,14 @@ def test_a_recipe_does_not_write_into_what_it_reads(out):
 
 def test_other_stages_folders_are_no_stages_folder(out):
     before = files(out)
-    with pytest.raises(CorpusmillError, match=r"holds the folders of other stages \(extract\).*out/NAME"):
+    with pytest.raises(
+        CorpusmillError, match=r"holds the folders of other stages \(extract\).*out/NAME"
+    ):
         stage("extract", "crawl", "out")
     stage("filter", "out/extract", "out/filter")
-    with pytest.raises(CorpusmillError, match=r"lies in the folder of another stage.*out/filter-dedup"):
+    with pytest.raises(
+        CorpusmillError, match=r"lies in the folder of another stage.*out/filter-dedup"
+    ):
         stage("dedup", "out/extract", "out/filter/dedup")
     assert before.items() <= files(out).items()
 
@@ -97,7 +102,9 @@ def test_somebody_elses_files_are_not_written_over_unasked(out, name):
     mine = out.parent / "mine" / name
     mine.parent.mkdir(parents=True)
     mine.write_text('{"name": "my app"}')
-    with pytest.raises(CorpusmillError, match=f"holds a {name.split('/')[0]} that no stage wrote.*--replace"):
+    with pytest.raises(
+        CorpusmillError, match=f"holds a {name.split('/')[0]} that no stage wrote.*--replace"
+    ):
         stage("extract", "crawl", "mine")
     assert mine.read_text() == '{"name": "my app"}'
     assert stage("extract", "crawl", "mine", replace=True).totals[0].kept == 4
@@ -110,7 +117,8 @@ def test_work_of_another_version_is_named_and_not_thrown_away_unasked(out):
     path.write_text(json.dumps({**record, "version": "0.0.1"}))
     before = files(out)
     with pytest.raises(
-        OtherVersion, match=r"another version of corpusmill \(its manifest differs in software, version\)"
+        OtherVersion,
+        match=r"another version of corpusmill \(its manifest differs in software, version\)",
     ):
         stage("extract", "crawl", "out/extract")
     assert files(out) == before
@@ -137,5 +145,7 @@ def test_an_input_that_changed_without_changing_its_size_is_not_read(out):
 
 def test_an_input_that_no_step_reads_is_refused(out):
     recipe = Recipe("r", ("crawl/*.jsonl",), (Step("extract", "extract", ("out/extract",)),))
-    with pytest.raises(CorpusmillError, match=r"no step reads the recipe's input \(crawl/\*.jsonl\)"):
+    with pytest.raises(
+        CorpusmillError, match=r"no step reads the recipe's input \(crawl/\*.jsonl\)"
+    ):
         run_recipe(recipe, "run", InlineRunner(), lambda *_: None)

@@ -1,10 +1,9 @@
 """A recipe is checked key by key before anything runs, and every refusal says how to mend it."""
 
 import pytest
-
-from manifests.errors import RecipeError
-from pipeline.recipe import build_stage, load_recipe, override, resolve_data
-from pipeline.run import _groups
+from corpusmill.manifests.errors import RecipeError
+from corpusmill.pipeline.recipe import build_stage, load_recipe, override, resolve_data
+from corpusmill.pipeline.run import _groups
 
 
 def recipe(tmp_path, text):
@@ -65,7 +64,9 @@ def test_what_is_no_recipe_is_refused_with_its_file(tmp_path, text, mend):
     assert "recipe.yaml" in str(raised.value)
 
 
-@pytest.mark.parametrize("name", ["a/b", "..", ".hidden", "two words", '""', "a.b", "-x", "5", "null", "[a]"])
+@pytest.mark.parametrize(
+    "name", ["a/b", "..", ".hidden", "two words", '""', "a.b", "-x", "5", "null", "[a]"]
+)
 def test_a_name_that_makes_no_folder_is_refused(tmp_path, name):
     with pytest.raises(RecipeError, match=r"stage 1 has the name .*a name becomes a folder"):
         recipe(tmp_path, f"stages:\n  - filter: {{name: {name}}}\n")
@@ -76,7 +77,10 @@ def test_a_name_that_makes_no_folder_is_refused(tmp_path, name):
     [
         ("[{filter: {input: step:dedup}}, dedup]", "filter reads the later step dedup"),
         ("[{filter: {input: [x, step:filter]}}]", "filter reads itself"),
-        ("[{pack: {tokenizer: step:tokenizer/tokenizer}}, tokenizer]", "pack reads the later step tokenizer"),
+        (
+            "[{pack: {tokenizer: step:tokenizer/tokenizer}}, tokenizer]",
+            "pack reads the later step tokenizer",
+        ),
         ("[{blend: {sources: {a: {input: step:blend, weight: 1}}}}]", "blend reads itself"),
     ],
 )
@@ -89,9 +93,13 @@ def test_of_several_steps_of_a_stage_one_has_to_be_named(tmp_path):
     loaded = recipe(tmp_path, "stages:\n  - filter\n  - dedup\n  - filter: {name: late}\n")
     assert loaded.step("dedup").name == "dedup"
     assert loaded.step("filter", "late").name == "late"
-    with pytest.raises(RecipeError, match="several filter stages; choose one with --step: filter, late"):
+    with pytest.raises(
+        RecipeError, match="several filter stages; choose one with --step: filter, late"
+    ):
         loaded.step("filter")
-    with pytest.raises(RecipeError, match="no filter stage 'lat'; its filter stages are filter, late"):
+    with pytest.raises(
+        RecipeError, match="no filter stage 'lat'; its filter stages are filter, late"
+    ):
         loaded.step("filter", "lat")
     with pytest.raises(RecipeError, match="no pack stage; leave --config out"):
         loaded.step("pack")
@@ -99,7 +107,9 @@ def test_of_several_steps_of_a_stage_one_has_to_be_named(tmp_path):
 
 def test_an_unknown_key_names_the_nearest(tmp_path):
     loaded = recipe(tmp_path, "stages:\n  - dedup: {verify_treshold: 0.7}\n")
-    with pytest.raises(RecipeError, match=r"unknown key dedup\.verify_treshold; did you mean 'verify_threshold'"):
+    with pytest.raises(
+        RecipeError, match=r"unknown key dedup\.verify_treshold; did you mean 'verify_threshold'"
+    ):
         build_stage(loaded.steps[0], folder_of)
 
 
@@ -130,7 +140,9 @@ def test_references_become_paths(tmp_path):
 
 
 def test_consecutive_map_stages_are_one_group(tmp_path):
-    loaded = recipe(tmp_path, "stages:\n  - extract\n  - filter\n  - dedup\n  - filter: {name: late}\n")
+    loaded = recipe(
+        tmp_path, "stages:\n  - extract\n  - filter\n  - dedup\n  - filter: {name: late}\n"
+    )
     assert [[step.name for step in group.steps] for group in _groups(loaded)] == [
         ["extract", "filter"],
         ["dedup"],

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from corpusmill.manifests.manifest import read_manifest
+from corpusmill.manifests.shard import read_parquet
+from corpusmill.pipeline.recipe import build_stage, load_recipe, override
+from corpusmill.pipeline.run import run_recipe
+from corpusmill.pipeline.runner import InlineRunner
 
-from manifests.manifest import read_manifest
-from manifests.shard import read_parquet
-from pipeline.recipe import build_stage, load_recipe, override
-from pipeline.run import run_recipe
-from pipeline.runner import InlineRunner
 from tests.stages.engines.scripted_server import answer, serving
 
 ROOT = Path(__file__).parents[2]
@@ -19,7 +19,9 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").g
 BLOCKS = {
     f"{page.name}-{number}": block
     for page in PAGES
-    for number, block in enumerate(re.findall(r"^```yaml\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE), 1)
+    for number, block in enumerate(
+        re.findall(r"^```yaml\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE), 1
+    )
 }
 ENGLISH = (
     "The river rises in the hills and runs to the sea through a wide valley. In spring the snow melts and the water is high. "
@@ -53,7 +55,11 @@ def corpora(tmp_path, monkeypatch):
     """A folder with the inputs that the examples name."""
     monkeypatch.chdir(tmp_path)
     files = {
-        "crawls/english/pages.jsonl": [{"text": ENGLISH}, {"text": ENGLISH}, {"text": "Too short."}],
+        "crawls/english/pages.jsonl": [
+            {"text": ENGLISH},
+            {"text": ENGLISH},
+            {"text": "Too short."},
+        ],
         "crawls/german/pages.jsonl": [{"text": GERMAN}, {"text": ENGLISH}],
         "corpora/manuals/a.jsonl": [
             {"content": f"Turn screw {number} by hand until it stops."} for number in range(20)
@@ -72,7 +78,10 @@ def run(tmp_path, name, *assignments):
     """Run the example of that name; step -> its manifest."""
     (block,) = (block for block in BLOCKS.values() if f"\nname: {name}\n" in f"\n{block}")
     recipe = override(read(tmp_path, block), list(assignments))
-    return {manifest.stages[-1]: manifest for manifest in run_recipe(recipe, "OUT", InlineRunner(), lambda *_: None)}
+    return {
+        manifest.stages[-1]: manifest
+        for manifest in run_recipe(recipe, "OUT", InlineRunner(), lambda *_: None)
+    }
 
 
 def reasons(manifest):
@@ -82,24 +91,36 @@ def reasons(manifest):
 def test_two_crawls_in_different_languages(corpora):
     done = run(corpora, "two_crawls")
     assert list(done) == ["english_clean", "german_clean", "dedup"]
-    assert sorted(path.name for path in (corpora / "OUT").iterdir()) == ["dedup", "english_clean", "german_clean"]
+    assert sorted(path.name for path in (corpora / "OUT").iterdir()) == [
+        "dedup",
+        "english_clean",
+        "german_clean",
+    ]
     assert list(reasons(done["german_clean"])) == ["german"]
     assert sorted(path.name for path in (corpora / "OUT/dedup").iterdir()) == [
         *("documents", "excluded", "manifest.json", "receipts", "work"),
     ]
-    texts = [text for part in read_manifest("OUT/dedup").documents() for text in _column(part, "text")]
+    texts = [
+        text for part in read_manifest("OUT/dedup").documents() for text in _column(part, "text")
+    ]
     assert sorted(text[:3] for text in texts) == ["Der", "The"]
 
 
 def test_a_filter_of_datatroves(corpora):
     done = run(corpora, "with_datatrove")
-    assert reasons(done["filter"])["filter"] == {"datatrove.GopherQualityFilter.gopher_short_doc": 1}
+    assert reasons(done["filter"])["filter"] == {
+        "datatrove.GopherQualityFilter.gopher_short_doc": 1
+    }
 
 
 def test_a_real_model_for_synthesis(corpora):
     with serving(lambda prompt, attempt: answer(f"Rewritten text:\n{ENGLISH}")) as server:
         settings = {"url": server.url, "tokenizer_name": "package:models/tiny"}
-        done = run(corpora, "rephrased", *(f"synthesize.engine.{key}={value}" for key, value in settings.items()))
+        done = run(
+            corpora,
+            "rephrased",
+            *(f"synthesize.engine.{key}={value}" for key, value in settings.items()),
+        )
     assert {body["model"] for _, _, body in server.seen} == {"mistralai/Mistral-Nemo-Instruct-2407"}
     assert done["synthesize"].totals[0].kept > 0
 
@@ -107,7 +128,11 @@ def test_a_real_model_for_synthesis(corpora):
 def test_corpora_of_ones_own_in_the_blend(corpora):
     done = run(corpora, "own_corpora", "tokenizer.vocab_size=400")
     plan = json.loads((corpora / "OUT/blend/plan.json").read_text())
-    assert {name for name, source in plan["sources"].items() if source["tokens"]} == {"web", "manuals", "notes"}
+    assert {name for name, source in plan["sources"].items() if source["tokens"]} == {
+        "web",
+        "manuals",
+        "notes",
+    }
     assert done["pack"].totals[0].tokens > 0
 
 

@@ -3,16 +3,17 @@
 import json
 
 import pytest
+from corpusmill.manifests.errors import InputError, RecipeError
+from corpusmill.manifests.looking.inspect import inspect
+from corpusmill.manifests.looking.verify import verify
+from corpusmill.manifests.manifest import read_manifest
+from corpusmill.pipeline.recipe import Recipe, Step, override
+from corpusmill.pipeline.run import _groups, run_recipe, run_step
+from corpusmill.pipeline.runner import InlineRunner
 
-from manifests.errors import InputError, RecipeError
-from manifests.inspect import inspect
-from manifests.manifest import read_manifest
-from manifests.verify import verify
-from pipeline.recipe import Recipe, Step, override
-from pipeline.run import _groups, run_recipe, run_step
-from pipeline.runner import InlineRunner
-
-PROSE = "The river had risen in the night and the people of the town went to the bridge to look at it. "
+PROSE = (
+    "The river had risen in the night and the people of the town went to the bridge to look at it. "
+)
 
 
 @pytest.fixture
@@ -21,16 +22,22 @@ def texts(tmp_path):
     folder.mkdir()
     for name in ("a", "b"):
         rows = [{"id": f"{name}{number}", "text": PROSE * number} for number in range(1, 5)]
-        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        (folder / f"{name}.jsonl").write_text(
+            "".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8"
+        )
     return folder
 
 
 def extract(inputs, output, **settings):
-    return run_step(Step("extract", "extract", (), settings), (str(inputs),), str(output), InlineRunner())
+    return run_step(
+        Step("extract", "extract", (), settings), (str(inputs),), str(output), InlineRunner()
+    )
 
 
 def keep(inputs, output):
-    return run_step(Step("filter", "filter", (), {"families": []}), (str(inputs),), str(output), InlineRunner())
+    return run_step(
+        Step("filter", "filter", (), {"families": []}), (str(inputs),), str(output), InlineRunner()
+    )
 
 
 def test_what_was_dropped_is_no_input_wherever_the_output_lies(texts, tmp_path):
@@ -52,7 +59,10 @@ def test_a_manifest_does_not_outlive_its_plan(texts, tmp_path, monkeypatch):
 
     class Interrupted(InlineRunner):
         def run(self, tasks, *, holds_engine):
-            yield from ((task, result) for task, result in super().run(list(tasks)[:1], holds_engine=holds_engine))
+            yield from (
+                (task, result)
+                for task, result in super().run(list(tasks)[:1], holds_engine=holds_engine)
+            )
             raise KeyboardInterrupt
 
     step = Step("extract", "extract", (), {"min_text_chars": 200})
@@ -76,7 +86,10 @@ def test_a_shard_made_anew_behind_its_manifest_is_noticed(texts, tmp_path):
 def test_ids_do_not_depend_on_how_a_file_was_named(texts, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for path in texts.iterdir():
-        path.write_text("".join(json.dumps({"text": PROSE * number}) + "\n" for number in (1, 2)), encoding="utf-8")
+        path.write_text(
+            "".join(json.dumps({"text": PROSE * number}) + "\n" for number in (1, 2)),
+            encoding="utf-8",
+        )
     one, other = extract("in/*.jsonl", "one"), extract(tmp_path / "in", "other")
     assert [item.digest for item in one.documents()] == [item.digest for item in other.documents()]
 
@@ -102,7 +115,12 @@ def test_two_steps_of_one_stage_have_an_account_each(texts, tmp_path):
         Step("filter", "first", (), settings),
         Step("filter", "second", (), settings),
     )
-    run_recipe(Recipe("r", (str(texts),), steps), str(tmp_path / "out"), InlineRunner(), lambda folder, manifest: None)
+    run_recipe(
+        Recipe("r", (str(texts),), steps),
+        str(tmp_path / "out"),
+        InlineRunner(),
+        lambda folder, manifest: None,
+    )
     rows = {row.stage: (row.rows_in, row.kept) for row in inspect(str(tmp_path / "out"))}
     assert rows == {"extract": (8, 8), "first": (8, 8), "second": (8, 8)}
     assert verify(str(tmp_path / "out")).problems == []
@@ -121,7 +139,11 @@ def test_an_input_of_a_late_step_that_matches_no_file_is_refused_before_the_firs
         "web": {"input": "step:extract", "weight": 1},
         "math": {"input": str(tmp_path / "math/*.jsonl"), "weight": 1},
     }
-    recipe = Recipe("r", (str(texts),), (Step("extract", "extract"), Step("blend", "blend", (), {"sources": sources})))
+    recipe = Recipe(
+        "r",
+        (str(texts),),
+        (Step("extract", "extract"), Step("blend", "blend", (), {"sources": sources})),
+    )
     with pytest.raises(InputError, match="matches no file"):
         run_recipe(recipe, str(tmp_path / "out"), InlineRunner(), on_done=lambda *_: None)
     assert not (tmp_path / "out").exists()
@@ -130,11 +152,16 @@ def test_an_input_of_a_late_step_that_matches_no_file_is_refused_before_the_firs
 @pytest.mark.parametrize(
     ("assignment", "mend"),
     [
-        ("filter.input=step:extrct", "step:extrct names no step of the recipe; did you mean 'extract'"),
+        (
+            "filter.input=step:extrct",
+            "step:extrct names no step of the recipe; did you mean 'extract'",
+        ),
         ("filter.input=step:dedup", "filter reads the later step dedup"),
     ],
 )
-def test_a_reference_that_leads_nowhere_is_refused_before_anything_is_read(texts, tmp_path, assignment, mend):
+def test_a_reference_that_leads_nowhere_is_refused_before_anything_is_read(
+    texts, tmp_path, assignment, mend
+):
     steps = (Step("extract", "extract"), Step("filter", "filter"), Step("dedup", "dedup"))
     recipe = override(Recipe("r", (str(texts),), steps), [assignment])
     with pytest.raises(RecipeError, match=mend):

@@ -1,9 +1,8 @@
 """A setting that cannot be used is refused with its whole key and what the key may hold, whatever its depth."""
 
 import pytest
-
-from manifests.errors import RecipeError
-from pipeline.recipe import Recipe, Step, build_stage, override
+from corpusmill.manifests.errors import RecipeError
+from corpusmill.pipeline.recipe import Recipe, Step, build_stage, override
 
 
 def refusal(*assignments):
@@ -40,7 +39,9 @@ def test_a_wrong_value_names_its_key_and_what_is_wanted(assignment, message):
 
 
 def test_a_scalar_in_place_of_a_mapping_names_the_mapping_s_keys():
-    assert refusal("extract.repair=false").startswith("extract.repair is false; wanted: mapping with on, entities,")
+    assert refusal("extract.repair=false").startswith(
+        "extract.repair is false; wanted: mapping with on, entities,"
+    )
 
 
 @pytest.mark.parametrize(
@@ -62,10 +63,16 @@ def test_an_unknown_key_names_the_keys_of_its_own_level(assignment, message):
 @pytest.mark.parametrize(
     ("assignment", "message"),
     [
-        ("extract.statuses=[299, 200]", "extract.statuses is [299, 200]; give the lowest and the highest"),
+        (
+            "extract.statuses=[299, 200]",
+            "extract.statuses is [299, 200]; give the lowest and the highest",
+        ),
         ("extract.page_memory_mb=1", "extract.page_memory_mb is 1; give at least 512"),
         ("extract.language_threshold=5", "extract has the language threshold 5.0; give a score"),
-        ("extract.reader.max_payload_bytes=0", "extract.reader: max_payload_bytes is 0; give a positive number"),
+        (
+            "extract.reader.max_payload_bytes=0",
+            "extract.reader: max_payload_bytes is 0; give a positive number",
+        ),
         ("dedup.template=['(']", "dedup.template holds '(', which is no regular expression"),
         ("blend.sources={a: {input: x, weight: -1}}", "blend.sources.a: a blend source has weight"),
         ("classify-train.positive=[x]", "classify-train has only one side"),
@@ -79,7 +86,10 @@ def test_what_a_stage_itself_refuses_has_its_key_too(assignment, message):
 def test_borders_are_refused_in_the_words_of_the_key():
     scorers = "classify.scorers={a: {kind: statistics, model: x}}"
     wanted = "[int, int, int, int]"
-    assert refusal("classify.borders=[1, 2]", scorers) == f"classify.borders is [1, 2]; wanted: {wanted}"
+    assert (
+        refusal("classify.borders=[1, 2]", scorers)
+        == f"classify.borders is [1, 2]; wanted: {wanted}"
+    )
     assert "give four ascending buckets" in refusal("classify.borders=[5, 4, 3, 2]", scorers)
 
 
@@ -91,6 +101,9 @@ def test_a_context_length_is_positive():
 def test_a_rule_family_is_named_once_and_a_threshold_is_a_number():
     for assignment, message in (
         ("filter.families=[c4,c4]", "the family c4 is named twice"),
-        ("filter.thresholds={c4: {few_sentences: .nan}}", "the threshold of c4.few_sentences is nan"),
+        (
+            "filter.thresholds={c4: {few_sentences: .nan}}",
+            "the threshold of c4.few_sentences is nan",
+        ),
     ):
         assert message in refusal(assignment)

@@ -1,9 +1,8 @@
 """The help of a verb names every key that its recipe entry may have, with default and meaning."""
 
 import pytest
-
-from pipeline.catalogue import STAGES
-from pipeline.settings_help import settings_help
+from corpusmill.pipeline.catalogue import STAGES
+from corpusmill.pipeline.settings_help import settings_help
 
 
 @pytest.mark.parametrize("verb", STAGES)

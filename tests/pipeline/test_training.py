@@ -3,13 +3,12 @@
 import tempfile
 
 import pytest
-
-from manifests import storage
-from manifests.shard import Shard
-from pipeline import task, training
-from pipeline.recipe import Step
-from pipeline.run import run_step
-from pipeline.runner import InlineRunner
+from corpusmill.manifests import storage
+from corpusmill.manifests.shard import Shard
+from corpusmill.pipeline import task
+from corpusmill.pipeline.recipe import Step
+from corpusmill.pipeline.run import run_step
+from corpusmill.pipeline.runner import InlineRunner
 
 MODEL = {
     "pattern": "M-*-",
@@ -40,19 +39,28 @@ SETTINGS = {
 def packed(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "local"))
     (tmp_path / "local").mkdir()
-    rows = "".join(f'{{"id": "d{i}", "text": "{"one two three four five " * 20}{i}"}}\n' for i in range(40))
+    rows = "".join(
+        f'{{"id": "d{i}", "text": "{"one two three four five " * 20}{i}"}}\n' for i in range(40)
+    )
     (tmp_path / "in.jsonl").write_text(rows)
     bucket = f"memory://{tmp_path.name}"
-    run_step(Step("extract", "extract"), (str(tmp_path / "in.jsonl"),), f"{bucket}/extract", InlineRunner())
+    run_step(
+        Step("extract", "extract"),
+        (str(tmp_path / "in.jsonl"),),
+        f"{bucket}/extract",
+        InlineRunner(),
+    )
     pack = Step("pack", "pack", (), {"tokenizer": "package:models/tiny"})
     run_step(pack, (f"{bucket}/extract",), f"{bucket}/pack", InlineRunner())
     return bucket
 
 
-def test_a_run_killed_before_its_receipt_neither_fetches_nor_trains_again(packed, tmp_path, monkeypatch):
+def test_a_run_killed_before_its_receipt_neither_fetches_nor_trains_again(
+    packed, tmp_path, monkeypatch
+):
     local = tmp_path / "local"
     trained, fetched = [], []
-    report, copy = Shard.report, training._copy
+    report, copy = Shard.report, storage.copy
 
     def reporting(shard, done, *rest):
         trained.append(done)
@@ -65,10 +73,15 @@ def test_a_run_killed_before_its_receipt_neither_fetches_nor_trains_again(packed
     def run():
         trained.clear()
         fetched.clear()
-        run_step(Step("train", "train", (), SETTINGS), (f"{packed}/pack",), f"{packed}/train", InlineRunner())
+        run_step(
+            Step("train", "train", (), SETTINGS),
+            (f"{packed}/pack",),
+            f"{packed}/train",
+            InlineRunner(),
+        )
 
     monkeypatch.setattr(Shard, "report", reporting)
-    monkeypatch.setattr(training, "_copy", copying)
+    monkeypatch.setattr(storage, "copy", copying)
     with monkeypatch.context() as killed:
         killed.setattr(task, "write_receipt", interrupt)
         with pytest.raises(KeyboardInterrupt):

@@ -4,9 +4,8 @@ import hashlib
 from pathlib import Path
 
 import pytest
-
-from manifests.errors import RecipeError
-from prompts import loader
+from corpusmill.manifests.errors import RecipeError
+from corpusmill.prompts import loader
 
 ROOT = Path(__file__).parents[2]
 NEMOTRON_CC_LIMITS = {  # input with prompt, output, document, segment, row (Nemotron-CC section 2.3 and its public recipe)
@@ -65,7 +64,9 @@ def test_messages_hold_the_document_as_it_is():
 
 
 def test_a_prompt_without_system_text_is_one_turn(tmp_path):
-    assert loader.load(write(tmp_path, FRONT)).messages("x") == [{"role": "user", "content": "Say it again: x"}]
+    assert loader.load(write(tmp_path, FRONT)).messages("x") == [
+        {"role": "user", "content": "Say it again: x"}
+    ]
 
 
 def test_the_digest_is_of_the_whole_file(tmp_path):
@@ -77,7 +78,9 @@ def test_the_digest_is_of_the_whole_file(tmp_path):
 
 
 def test_postfilters_may_have_arguments(tmp_path):
-    prompt = loader.load(write(tmp_path, FRONT + "\npostfilters: [refusal, {lead_in: {required: false}}]"))
+    prompt = loader.load(
+        write(tmp_path, FRONT + "\npostfilters: [refusal, {lead_in: {required: false}}]")
+    )
     assert prompt.postfilters == (("refusal", {}), ("lead_in", {"required": False}))
 
 
@@ -96,7 +99,11 @@ def test_an_absent_file_is_named(tmp_path):
     [
         (FRONT, "no place for it", r"mine\.md: the template has 0 \{document\} placeholders"),
         (FRONT, "{document} {document}", r"has 2 \{document\} placeholders"),
-        (FRONT + "\nleadin: x", "{document}", r"unknown front-matter key 'leadin'; did you mean 'lead_in'"),
+        (
+            FRONT + "\nleadin: x",
+            "{document}",
+            r"unknown front-matter key 'leadin'; did you mean 'lead_in'",
+        ),
         ("name: mine", "{document}", r"mine\.md: limits"),
         (FRONT.replace("100", "many"), "{document}", r"mine\.md: limits\.max_input_tokens"),
         (FRONT.replace("50", "0"), "{document}", r"limits\.max_output_tokens must be at least 1"),

@@ -7,14 +7,13 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-
-from manifests.manifest import Manifest
-from manifests.schema import DOCUMENT
-from manifests.shard import read_parquet
-from pipeline.recipe import Step
-from pipeline.run import run_step
-from pipeline.runner import InlineRunner
-from stages.pack.tokenizer import Tokenizer, tokenizer_files, train_bpe
+from corpusmill.manifests.manifest import Manifest
+from corpusmill.manifests.schema import DOCUMENT
+from corpusmill.manifests.shard import read_parquet
+from corpusmill.pipeline.recipe import Step
+from corpusmill.pipeline.run import run_step
+from corpusmill.pipeline.runner import InlineRunner
+from corpusmill.stages.tokenizer.stage import Tokenizer, tokenizer_files, train_bpe
 
 SYLLABLES = ("ka", "no", "ri", "tel", "mos", "ab", "ün", "sta", "wö", "pe", "lin", "qu")
 
@@ -22,7 +21,8 @@ SYLLABLES = ("ka", "no", "ri", "tel", "mos", "ab", "ün", "sta", "wö", "pe", "l
 def text(seed: int, words: int) -> str:
     chosen = random.Random(seed)
     return " ".join(
-        "".join(chosen.choices(SYLLABLES, k=chosen.randint(1, 4))) + chosen.choice(("", "", ",", ".\n", " 17"))
+        "".join(chosen.choices(SYLLABLES, k=chosen.randint(1, 4)))
+        + chosen.choice(("", "", ",", ".\n", " 17"))
         for _ in range(words)
     )
 

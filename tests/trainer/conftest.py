@@ -8,11 +8,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-
-from trainer.config import HybridConfig, TrainConfig
+from corpusmill.trainer.config import HybridConfig, TrainConfig
 
 SCHEMA = pa.schema(
-    [("id", pa.string()), ("tokens", pa.list_(pa.int32())), ("n_prompt", pa.int32()), ("source", pa.string())]
+    [
+        ("id", pa.string()),
+        ("tokens", pa.list_(pa.int32())),
+        ("n_prompt", pa.int32()),
+        ("source", pa.string()),
+    ]
 )
 
 
@@ -49,14 +53,21 @@ def write_shards(tmp_path: Path) -> Callable[..., list[Path]]:
         target = tmp_path / folder
         target.mkdir(exist_ok=True)
         rows = [
-            {"id": f"doc-{i}", "tokens": tokens, "n_prompt": prompts[i] if prompts else 0, "source": "test"}
+            {
+                "id": f"doc-{i}",
+                "tokens": tokens,
+                "n_prompt": prompts[i] if prompts else 0,
+                "source": "test",
+            }
             for i, tokens in enumerate(documents)
         ]
         paths = []
         for shard in range(shards):
             path = target / f"shard-{shard:03d}.parquet"
             part = rows[shard * len(rows) // shards : (shard + 1) * len(rows) // shards]
-            pq.write_table(pa.Table.from_pylist(part, SCHEMA), path, row_group_size=documents_per_row_group)
+            pq.write_table(
+                pa.Table.from_pylist(part, SCHEMA), path, row_group_size=documents_per_row_group
+            )
             paths.append(path)
         return paths
 

@@ -4,12 +4,11 @@ import json
 
 import pytest
 import torch
-
-from manifests.errors import CorpusmillError, StorageError
-from trainer import checkpoint
-from trainer.config import TrainConfig
-from trainer.model import HybridModel, initialise
-from trainer.optim import adamw
+from corpusmill.manifests.errors import CorpusmillError, StorageError
+from corpusmill.trainer import checkpoint
+from corpusmill.trainer.config import TrainConfig
+from corpusmill.trainer.model import HybridModel, initialise
+from corpusmill.trainer.optim import adamw
 
 Trained = tuple[HybridModel, torch.optim.Optimizer]
 
@@ -29,7 +28,9 @@ def trained(small_model):
 
 @pytest.fixture
 def saved(trained: Trained, make_config, tmp_path):
-    return checkpoint.save(tmp_path / "checkpoints", *trained, make_config(), 2, "digest", ["a.parquet"])
+    return checkpoint.save(
+        tmp_path / "checkpoints", *trained, make_config(), 2, "digest", ["a.parquet"]
+    )
 
 
 def fresh(config: TrainConfig) -> Trained:
@@ -38,7 +39,9 @@ def fresh(config: TrainConfig) -> Trained:
     return model, adamw(model, 1e-3)
 
 
-def test_a_checkpoint_brings_back_weights_step_and_random_state(saved, trained: Trained, make_config):
+def test_a_checkpoint_brings_back_weights_step_and_random_state(
+    saved, trained: Trained, make_config
+):
     expected = torch.rand(3)  # what comes next after saving
     torch.manual_seed(123)
     model, optimizer = fresh(make_config())
@@ -52,14 +55,21 @@ def test_a_checkpoint_brings_back_weights_step_and_random_state(saved, trained: 
 def test_equal_states_give_equal_bytes(saved, trained: Trained, make_config, tmp_path):
     again = checkpoint.save(tmp_path / "again", *trained, make_config(), 2, "digest", ["a.parquet"])
     files = sorted(path.name for path in saved.iterdir())
-    assert files == ["model.safetensors", "optimizer.safetensors", "random.safetensors", "state.json"]
+    assert files == [
+        "model.safetensors",
+        "optimizer.safetensors",
+        "random.safetensors",
+        "state.json",
+    ]
     for name in files:
         assert (saved / name).read_bytes() == (again / name).read_bytes(), name
 
 
 def test_another_configuration_is_refused_and_named(saved, make_config):
     config = make_config(learning_rate=1e-4)
-    with pytest.raises(CorpusmillError, match=r"learning_rate was 0.003 and is now 0.0001.*another output folder"):
+    with pytest.raises(
+        CorpusmillError, match=r"learning_rate was 0.003 and is now 0.0001.*another output folder"
+    ):
         checkpoint.resume(saved, *fresh(config), config, "digest")
 
 
@@ -76,11 +86,17 @@ def test_other_data_is_refused(saved, make_config):
 def test_only_the_latest_are_kept(trained: Trained, make_config, tmp_path):
     for step in (2, 4, 100_000_000, 6):
         checkpoint.save(tmp_path, *trained, make_config(keep=3), step, "digest", [])
-    assert [path.name for path in checkpoint.found(tmp_path)] == ["step-00000004", "step-00000006", "step-100000000"]
+    assert [path.name for path in checkpoint.found(tmp_path)] == [
+        "step-00000004",
+        "step-00000006",
+        "step-100000000",
+    ]
     assert checkpoint.latest(tmp_path) == tmp_path / "step-100000000"
 
 
-def test_half_written_folders_are_never_taken_and_are_cleaned_away(saved, trained: Trained, make_config):
+def test_half_written_folders_are_never_taken_and_are_cleaned_away(
+    saved, trained: Trained, make_config
+):
     folder = saved.parent
     (folder / ".writing-step-00000099").mkdir()
     (folder / ".removing-step-00000001").mkdir()
@@ -89,7 +105,9 @@ def test_half_written_folders_are_never_taken_and_are_cleaned_away(saved, traine
     assert sorted(path.name for path in folder.iterdir()) == ["step-00000002", "step-00000004"]
 
 
-def test_a_save_that_fails_leaves_the_earlier_checkpoint(saved, trained: Trained, make_config, monkeypatch):
+def test_a_save_that_fails_leaves_the_earlier_checkpoint(
+    saved, trained: Trained, make_config, monkeypatch
+):
     def no_space(*_arguments, **_options):
         raise OSError(28, "No space left on device")
 

@@ -5,12 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from manifests.config import as_plain
-from manifests.errors import RecipeError
-from trainer.__main__ import read_config
-from trainer.config import differences, train_config_from
-from trainer.model import parameter_count
+from corpusmill.manifests.config import as_plain
+from corpusmill.manifests.errors import RecipeError
+from corpusmill.trainer.__main__ import read_config
+from corpusmill.trainer.config import differences, train_config_from
+from corpusmill.trainer.model import parameter_count
 
 CONFIGS = Path(__file__).parents[2] / "trainer" / "configs"
 
@@ -74,7 +73,9 @@ def test_a_missing_key_is_named(make_config):
         train_config_from(mapping)
 
 
-def test_differences_name_nested_values_and_leave_out_those_free_on_resume(make_config, small_model):
+def test_differences_name_nested_values_and_leave_out_those_free_on_resume(
+    make_config, small_model
+):
     stored = as_plain(make_config(log_every=3))
     stored["model"]["ffn_size"] = 128
     assert differences(stored, make_config(log_every=5)) == ["model.ffn_size was 128 and is now 64"]
@@ -91,7 +92,9 @@ def test_shipped_configurations_build_and_stay_within_their_size(name, most):
 
 
 def test_a_change_reaches_into_the_model():
-    config = read_config(CONFIGS / "tiny.yaml", ["model.hidden_size=32", "steps=null", "tokens=1000"])
+    config = read_config(
+        CONFIGS / "tiny.yaml", ["model.hidden_size=32", "steps=null", "tokens=1000"]
+    )
     assert (config.model.hidden_size, config.steps, config.tokens) == (32, None, 1000)
 
 

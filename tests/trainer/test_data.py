@@ -6,10 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-
-from manifests.errors import CorpusmillError, InputError
-from trainer.data import DocumentSpan, PackedStream, rows_of_step
-from trainer.token_shards import catalogue, find_shards, is_held_out
+from corpusmill.manifests.errors import CorpusmillError, InputError
+from corpusmill.trainer.data import DocumentSpan, PackedStream, rows_of_step
+from corpusmill.trainer.token_shards import catalogue, find_shards, is_held_out
 
 LENGTH = 16
 
@@ -17,8 +16,12 @@ LENGTH = 16
 @pytest.fixture
 def stream(write_shards, random_documents):
     def make(pack="concat", seed=1, **options):
-        corpus = catalogue(write_shards(random_documents), LENGTH, options.pop("eval_fraction", 0.0))
-        return PackedStream(corpus, seed, pack, shuffle_window=options.pop("shuffle_window", 2), **options)
+        corpus = catalogue(
+            write_shards(random_documents), LENGTH, options.pop("eval_fraction", 0.0)
+        )
+        return PackedStream(
+            corpus, seed, pack, shuffle_window=options.pop("shuffle_window", 2), **options
+        )
 
     return make
 
@@ -29,7 +32,9 @@ def test_concat_takes_every_token_of_an_epoch_once(stream, random_documents):
     tokens = np.concatenate([s.row(i).tokens[:-1] for i in range(s.epoch_rows)])[:total]
     assert s.epoch_tokens == total
     assert s.epoch_rows == -(-total // LENGTH)
-    assert Counter(tokens.tolist()) == Counter(token for document in random_documents for token in document)
+    assert Counter(tokens.tolist()) == Counter(
+        token for document in random_documents for token in document
+    )
 
 
 def test_a_rows_last_target_is_the_next_rows_first_input(stream):
@@ -43,12 +48,18 @@ def test_documents_of_names_the_very_tokens_of_the_row(stream, random_documents,
     s = stream(pack)
     for i in range(2 * s.epoch_rows):
         row = s.row(i)
-        pieces = [random_documents[int(d.id.removeprefix("doc-"))][slice(*d.span)] for d in s.documents_of(i)]
+        pieces = [
+            random_documents[int(d.id.removeprefix("doc-"))][slice(*d.span)]
+            for d in s.documents_of(i)
+        ]
         joined = [token for piece in pieces for token in piece]
         assert row.tokens[: len(joined)].tolist() == joined
         if pack == "concat":
             assert len(joined) == LENGTH + 1
-            assert row.document_ids.tolist() == [n for n, piece in enumerate(pieces) for _ in piece][:-1]
+            assert (
+                row.document_ids.tolist()
+                == [n for n, piece in enumerate(pieces) for _ in piece][:-1]
+            )
 
 
 @pytest.mark.parametrize("held_out", [False, True])
@@ -61,13 +72,19 @@ def test_documents_before_a_row_are_those_that_earlier_rows_hold(stream, pack, h
         seen |= {document.id for document in s.documents_of(i)}
 
 
-def test_every_token_but_a_documents_first_is_a_counted_target_exactly_once_an_epoch(stream, random_documents):
-    wanted = Counter((f"doc-{i}", p) for i, tokens in enumerate(random_documents) for p in range(1, len(tokens)))
+def test_every_token_but_a_documents_first_is_a_counted_target_exactly_once_an_epoch(
+    stream, random_documents
+):
+    wanted = Counter(
+        (f"doc-{i}", p) for i, tokens in enumerate(random_documents) for p in range(1, len(tokens))
+    )
     s = stream("pad")
     assert counted_targets(s, s.epoch_rows) == wanted
     s = stream("concat")
     epochs = LENGTH  # after this many epochs, rows and epochs end together
-    assert counted_targets(s, epochs * s.epoch_tokens // LENGTH) == Counter(dict.fromkeys(wanted, epochs))
+    assert counted_targets(s, epochs * s.epoch_tokens // LENGTH) == Counter(
+        dict.fromkeys(wanted, epochs)
+    )
 
 
 def counted_targets(s, rows):
@@ -75,7 +92,9 @@ def counted_targets(s, rows):
     for i in range(rows):
         row = s.row(i)
         owners = [(d.id, position) for d in row.documents for position in range(*d.span)]
-        found.update(owner for owner, counts in zip(owners[1:], row.loss_mask, strict=False) if counts)
+        found.update(
+            owner for owner, counts in zip(owners[1:], row.loss_mask, strict=False) if counts
+        )
     return found
 
 
@@ -83,7 +102,9 @@ def counted_targets(s, rows):
 def test_prompt_tokens_are_inputs_but_never_targets(write_shards, pack):
     documents = [[i] * 4 + list(range(10, 30)) for i in range(6)]
     s = PackedStream(catalogue(write_shards(documents, prompts=[4] * 6), LENGTH), 0, pack)
-    targets = [t for i in range(s.epoch_rows) for t in s.row(i).tokens[1:][s.row(i).loss_mask].tolist()]
+    targets = [
+        t for i in range(s.epoch_rows) for t in s.row(i).tokens[1:][s.row(i).loss_mask].tolist()
+    ]
     assert set(targets) == set(range(10, 30))
 
 
@@ -145,7 +166,8 @@ def test_documents_of_different_row_groups_are_mixed_inside_a_window(stream):
 def test_held_out_documents_never_reach_training(stream, random_documents):
     train, held = stream(eval_fraction=0.3), stream(eval_fraction=0.3, held_out=True)
     seen = {
-        name: {d.id for i in range(s.epoch_rows) for d in s.documents_of(i)} for name, s in (("t", train), ("h", held))
+        name: {d.id for i in range(s.epoch_rows) for d in s.documents_of(i)}
+        for name, s in (("t", train), ("h", held))
     }
     assert seen["t"] | seen["h"] == {f"doc-{i}" for i in range(30)}
     assert not seen["t"] & seen["h"]
@@ -176,7 +198,9 @@ def test_empty_documents_and_single_tokens_do_no_harm(write_shards):
     documents = [[], [5], [], [6, 7, 8], []]
     for pack in ("concat", "pad"):
         s = PackedStream(catalogue(write_shards(documents, shards=1), LENGTH), 0, pack)
-        targets = Counter(t for i in range(s.epoch_rows) for t in s.row(i).tokens[1:][s.row(i).loss_mask].tolist())
+        targets = Counter(
+            t for i in range(s.epoch_rows) for t in s.row(i).tokens[1:][s.row(i).loss_mask].tolist()
+        )
         assert set(targets) == {7, 8}
 
 

@@ -5,13 +5,12 @@ from typing import Any
 
 import pytest
 import torch
+from corpusmill.manifests.errors import CorpusmillError, ModelError
+from corpusmill.trainer import checkpoint
+from corpusmill.trainer.export import export
+from corpusmill.trainer.train import train
 from safetensors.torch import load_file
 from tokenizers import Tokenizer, models
-
-from manifests.errors import CorpusmillError, ModelError
-from trainer import checkpoint
-from trainer.export import export
-from trainer.train import train
 
 
 @pytest.fixture
@@ -33,13 +32,17 @@ def tokenizer(tmp_path):
 @pytest.fixture
 def run(write_shards, random_documents, make_config, tmp_path):
     """The output of a short training run, with weights well away from their initial values."""
-    return train(make_config(learning_rate=2e-2, steps=20), write_shards(random_documents), tmp_path / "run")
+    return train(
+        make_config(learning_rate=2e-2, steps=20), write_shards(random_documents), tmp_path / "run"
+    )
 
 
 def load(folder):
     from transformers import AutoModelForCausalLM
 
-    loaded: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, output_loading_info=True)
+    loaded: Any = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=torch.float32, output_loading_info=True
+    )
     model, info = loaded
     assert not info["missing_keys"]
     assert not info["unexpected_keys"]
@@ -70,17 +73,23 @@ def test_transformers_generates_the_models_own_greedy_continuation(run, tokenize
     for _ in range(12):
         expected = torch.cat([expected, ours(expected)[:, -1:].argmax(-1)], dim=1)
     everything = torch.ones_like(prompt)  # token 0 is no padding here
-    found = theirs.generate(prompt, attention_mask=everything, max_new_tokens=12, do_sample=False, eos_token_id=None)
+    found = theirs.generate(
+        prompt, attention_mask=everything, max_new_tokens=12, do_sample=False, eos_token_id=None
+    )
     assert found.tolist() == expected.tolist()
 
 
 def test_small_time_steps_are_not_clamped(run, tokenizer, tmp_path):
-    config = json.loads((export(run.checkpoint, tokenizer, tmp_path / "hf") / "config.json").read_text())
+    config = json.loads(
+        (export(run.checkpoint, tokenizer, tmp_path / "hf") / "config.json").read_text()
+    )
     assert 0 < config["time_step_min"] <= 1e-6
 
 
 def test_the_configuration_speaks_every_readers_dialect(run, tokenizer, tmp_path):
-    config = json.loads((export(run.checkpoint, tokenizer, tmp_path / "hf") / "config.json").read_text())
+    config = json.loads(
+        (export(run.checkpoint, tokenizer, tmp_path / "hf") / "config.json").read_text()
+    )
     assert config["hybrid_override_pattern"] == "M*-"
     assert config["layers_block_type"] == ["linear_attention", "full_attention", "mlp"]
     assert config["head_dim"] == config["attention_head_dim"] == 16

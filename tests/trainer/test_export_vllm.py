@@ -5,15 +5,20 @@ from pathlib import Path
 
 import pytest
 import torch
-
-from trainer import checkpoint
-from trainer.__main__ import read_config
-from trainer.config import TrainConfig
-from trainer.export import export
-from trainer.train import train
+from corpusmill.trainer import checkpoint
+from corpusmill.trainer.__main__ import read_config
+from corpusmill.trainer.config import TrainConfig
+from corpusmill.trainer.export import export
+from corpusmill.trainer.train import train
 
 CONFIGS = Path(__file__).parents[2] / "trainer" / "configs"
-CHANGES = ["model.vocab_size=64", "sequence_length=32", "steps=80", "eval_fraction=0", "checkpoint_every=80"]
+CHANGES = [
+    "model.vocab_size=64",
+    "sequence_length=32",
+    "steps=80",
+    "eval_fraction=0",
+    "checkpoint_every=80",
+]
 
 
 @pytest.fixture
@@ -33,11 +38,19 @@ def test_vllm_continues_as_the_model_does(config, write_shards, tmp_path, monkey
 
     cycle = [5, 9, 17, 33, 2, 40, 21, 58]
     with torch.enable_grad():
-        run = train(config, write_shards([[0, *cycle[i:], *(cycle * 5), 1] for i in range(8)]), tmp_path / "run")
+        run = train(
+            config,
+            write_shards([[0, *cycle[i:], *(cycle * 5), 1] for i in range(8)]),
+            tmp_path / "run",
+        )
     folder = tmp_path / "tokenizer"
     folder.mkdir()
-    Tokenizer(models.WordLevel({f"t{i}": i for i in range(64)}, unk_token="t2")).save(str(folder / "tokenizer.json"))
-    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "PreTrainedTokenizerFast"}))
+    Tokenizer(models.WordLevel({f"t{i}": i for i in range(64)}, unk_token="t2")).save(
+        str(folder / "tokenizer.json")
+    )
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps({"tokenizer_class": "PreTrainedTokenizerFast"})
+    )
     exported = export(run.checkpoint, folder, tmp_path / "exported", context_length=128)
 
     ours, _ = checkpoint.load_model(run.checkpoint)

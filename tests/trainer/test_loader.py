@@ -4,10 +4,9 @@ import threading
 
 import pytest
 import torch
-
-from trainer.data import PackedStream
-from trainer.loader import BatchLoader, collate
-from trainer.token_shards import catalogue
+from corpusmill.trainer.data import PackedStream
+from corpusmill.trainer.loader import BatchLoader, collate
+from corpusmill.trainer.token_shards import catalogue
 
 
 @pytest.fixture
@@ -43,7 +42,10 @@ def test_what_goes_wrong_in_the_thread_is_raised_in_the_loop(stream, monkeypatch
         raise OSError("the disk went away")
 
     monkeypatch.setattr(stream, "row", fail)
-    with BatchLoader(stream, 4, 0, 10) as batches, pytest.raises(OSError, match="the disk went away"):
+    with (
+        BatchLoader(stream, 4, 0, 10) as batches,
+        pytest.raises(OSError, match="the disk went away"),
+    ):
         next(iter(batches))
 
 

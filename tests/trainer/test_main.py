@@ -1,4 +1,4 @@
-"""`python -m trainer`."""
+"""`python -m corpusmill.trainer`."""
 
 import os
 import subprocess
@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-
-from manifests.config import as_plain
-from trainer import checkpoint
-from trainer.__main__ import main, read_config
+from corpusmill.manifests.config import as_plain
+from corpusmill.trainer import checkpoint
+from corpusmill.trainer.__main__ import main, read_config
 
 ROOT = Path(__file__).parents[2]
 
@@ -62,10 +61,15 @@ def test_it_needs_only_torch_pyarrow_yaml_numpy_and_safetensors(arguments):
 import sys
 for name in ("pydantic", "ray", "transformers", "tokenizers", "typer", "rich", "zstandard", "numba"):
     sys.modules[name] = None
-from trainer.__main__ import main
+from corpusmill.trainer.__main__ import main
 sys.exit(main({arguments!r}))
 """
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, env=os.environ, capture_output=True, text=True, check=False
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env=os.environ,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -5,10 +5,15 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-
-from trainer.config import HybridConfig
-from trainer.model import CausalConv1d, GatedRMSNorm, HybridModel, initialise, parameter_count
-from trainer.presets import NEMOTRON_H_4B, NEMOTRON_H_8B, NEMOTRON_H_47B, NEMOTRON_H_56B
+from corpusmill.trainer.config import HybridConfig
+from corpusmill.trainer.model import (
+    CausalConv1d,
+    GatedRMSNorm,
+    HybridModel,
+    initialise,
+    parameter_count,
+)
+from corpusmill.trainer.presets import NEMOTRON_H_4B, NEMOTRON_H_8B, NEMOTRON_H_47B, NEMOTRON_H_56B
 
 
 @pytest.fixture
@@ -72,13 +77,21 @@ def test_no_token_sees_the_future(model):
 
 
 def test_documents_packed_in_a_row_equal_documents_alone(model):
-    lengths = [7, 1, 18, 3, 11]  # boundaries inside chunks of 16, and documents shorter than the convolution
+    lengths = [
+        7,
+        1,
+        18,
+        3,
+        11,
+    ]  # boundaries inside chunks of 16, and documents shorter than the convolution
     tokens = torch.randint(0, 64, (1, sum(lengths)), generator=torch.Generator().manual_seed(1))
     ids = torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths))[None]
     packed = model(tokens, ids)
     alone = torch.cat([model(part) for part in tokens.split(lengths, dim=1)], dim=1)
     torch.testing.assert_close(packed, alone, rtol=1e-4, atol=1e-5)
-    assert (model(tokens) - alone).abs().max() > 1e-2  # without the ids, documents do read each other
+    assert (
+        model(tokens) - alone
+    ).abs().max() > 1e-2  # without the ids, documents do read each other
 
 
 def test_the_convolution_is_the_causal_depthwise_one():
@@ -86,7 +99,9 @@ def test_the_convolution_is_the_causal_depthwise_one():
     torch.nn.init.normal_(conv.weight)
     torch.nn.init.normal_(conv.bias)
     x = torch.randn(2, 9, 6)
-    expected = F.conv1d(F.pad(x.transpose(1, 2), (3, 0)), conv.weight, conv.bias, groups=6).transpose(1, 2)
+    expected = F.conv1d(
+        F.pad(x.transpose(1, 2), (3, 0)), conv.weight, conv.bias, groups=6
+    ).transpose(1, 2)
     torch.testing.assert_close(conv(x), F.silu(expected))
 
 
@@ -129,8 +144,14 @@ def test_initial_weights_follow_megatron():
     mamba = "backbone.layers.0.mixer."
     assert weights["backbone.embeddings.weight"].std().item() == pytest.approx(std, rel=0.03)
     assert weights[mamba + "in_proj.weight"].std().item() == pytest.approx(std, rel=0.03)
-    for name in (mamba + "out_proj", "backbone.layers.1.mixer.down_proj", "backbone.layers.3.mixer.o_proj"):
-        assert weights[name + ".weight"].std().item() == pytest.approx(std / math.sqrt(5), rel=0.03), name
+    for name in (
+        mamba + "out_proj",
+        "backbone.layers.1.mixer.down_proj",
+        "backbone.layers.3.mixer.o_proj",
+    ):
+        assert weights[name + ".weight"].std().item() == pytest.approx(
+            std / math.sqrt(5), rel=0.03
+        ), name
     rates = weights[mamba + "A_log"].exp()
     assert 1 <= rates.min() < 3
     assert 14 < rates.max() <= 16
@@ -147,7 +168,11 @@ def test_the_initial_spread_is_the_published_one_at_the_published_widths():
 
 
 def test_a_seed_fixes_the_weights(small_model):
-    first, second, other = HybridModel(small_model), HybridModel(small_model), HybridModel(small_model)
+    first, second, other = (
+        HybridModel(small_model),
+        HybridModel(small_model),
+        HybridModel(small_model),
+    )
     for model, seed in ((first, 3), (second, 3), (other, 4)):
         initialise(model, seed)
     assert torch.equal(first.lm_head.weight, second.lm_head.weight)

@@ -1,13 +1,14 @@
 """AdamW's groups and its stored moments."""
 
 import torch
-
-from trainer.model import HybridModel, initialise
-from trainer.optim import adamw, is_decayed, moments, restore_moments
+from corpusmill.trainer.model import HybridModel, initialise
+from corpusmill.trainer.optim import adamw, is_decayed, moments, restore_moments
 
 
 def test_only_matrices_are_decayed(small_model):
-    decayed = {name for name, p in HybridModel(small_model).named_parameters() if is_decayed(name, p)}
+    decayed = {
+        name for name, p in HybridModel(small_model).named_parameters() if is_decayed(name, p)
+    }
     mixers = "backbone.layers.{}.mixer.{}.weight"
     assert decayed == {
         "backbone.embeddings.weight",
@@ -46,7 +47,9 @@ def test_restored_moments_continue_exactly(small_model):
     second = HybridModel(small_model)
     second.load_state_dict(first.state_dict())
     other = adamw(second, 1e-2)
-    restore_moments(second, other, {name: t.clone() for name, t in moments(first, optimizer).items()}, steps=2)
+    restore_moments(
+        second, other, {name: t.clone() for name, t in moments(first, optimizer).items()}, steps=2
+    )
     step(first, optimizer)
     step(second, other)
     for (name, one), two in zip(first.named_parameters(), second.parameters(), strict=True):

@@ -1,12 +1,13 @@
 """Golden values of the schedules."""
 
 import pytest
-
-from trainer.schedule import learning_rate_at
+from corpusmill.trainer.schedule import learning_rate_at
 
 
 def rates(schedule, steps=10, warmup=2, **options):
-    return [learning_rate_at(step, steps, 1.0, warmup, schedule, **options) for step in range(steps)]
+    return [
+        learning_rate_at(step, steps, 1.0, warmup, schedule, **options) for step in range(steps)
+    ]
 
 
 def test_cosine_rises_linearly_and_falls_to_one_percent():

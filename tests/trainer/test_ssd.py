@@ -3,10 +3,9 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from corpusmill.trainer import ssd as module
+from corpusmill.trainer.ssd import chunked_ssd, recurrent_ssd, ssd
 from torch import Tensor
-
-from trainer import ssd as module
-from trainer.ssd import chunked_ssd, recurrent_ssd, ssd
 
 Inputs = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
 
@@ -26,13 +25,19 @@ def scan_inputs(batch: int = 2, length: int = 77, dtype: torch.dtype = torch.flo
 
 def documents(batch: int, length: int) -> Tensor:
     """Random document numbers, never decreasing along a row."""
-    return torch.randint(0, 6, (batch, length), generator=torch.Generator().manual_seed(3)).sort(dim=1).values
+    return (
+        torch.randint(0, 6, (batch, length), generator=torch.Generator().manual_seed(3))
+        .sort(dim=1)
+        .values
+    )
 
 
 def relative(actual: Tensor | None, expected: Tensor | None) -> float:
     assert actual is not None
     assert expected is not None
-    return ((actual.double() - expected.double()).abs().max() / expected.double().abs().max()).item()
+    return (
+        (actual.double() - expected.double()).abs().max() / expected.double().abs().max()
+    ).item()
 
 
 @pytest.mark.parametrize("length", [1, 5, 64, 77, 130])

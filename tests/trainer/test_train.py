@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pytest
 import torch
-
-from manifests.errors import CorpusmillError
-from trainer import checkpoint
-from trainer.data import PackedStream
-from trainer.token_shards import catalogue
-from trainer.train import StepRecord, train
+from corpusmill.manifests.errors import CorpusmillError
+from corpusmill.trainer import checkpoint
+from corpusmill.trainer.data import PackedStream
+from corpusmill.trainer.token_shards import catalogue
+from corpusmill.trainer.train import StepRecord, train
 
 
 class Interrupted(Exception):
@@ -29,7 +28,9 @@ def files(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_the_loss_falls_far_below_the_start_on_a_repetitive_corpus(write_shards, make_config, tmp_path):
+def test_the_loss_falls_far_below_the_start_on_a_repetitive_corpus(
+    write_shards, make_config, tmp_path
+):
     shards = write_shards([[1, *([5, 9, 17, 33, 2] * 8), 3] for _ in range(16)])
     config = make_config(steps=120, learning_rate=1e-2, checkpoint_every=1000, sequence_length=32)
     result = train(config, shards, tmp_path / "run")
@@ -45,7 +46,9 @@ def test_golden_losses_of_the_first_steps(write_shards, random_documents, make_c
     assert losses(result.log) == pytest.approx(golden, abs=2e-4)
 
 
-@pytest.mark.parametrize("options", [{}, {"pack": "pad", "reset_at_documents": True, "micro_batch_size": 2}])
+@pytest.mark.parametrize(
+    "options", [{}, {"pack": "pad", "reset_at_documents": True, "micro_batch_size": 2}]
+)
 @pytest.mark.parametrize("lost_at", [1, 3, 5])
 def test_an_interrupted_run_ends_in_the_same_bytes(
     write_shards, random_documents, make_config, tmp_path, options, lost_at
@@ -66,15 +69,17 @@ def test_an_interrupted_run_ends_in_the_same_bytes(
 
 
 @pytest.mark.slow
-def test_a_killed_process_resumes_to_the_same_bytes(write_shards, random_documents, make_config, tmp_path):
+def test_a_killed_process_resumes_to_the_same_bytes(
+    write_shards, random_documents, make_config, tmp_path
+):
     shards, config = write_shards(random_documents), make_config(steps=8, checkpoint_every=3)
     whole = train(config, shards, tmp_path / "whole")
     program = f"""
 import os, signal
 from pathlib import Path
-from trainer.checkpoint import read_state
-from trainer.config import train_config_from
-from trainer.train import train
+from corpusmill.trainer.checkpoint import read_state
+from corpusmill.trainer.config import train_config_from
+from corpusmill.trainer.train import train
 config = train_config_from(read_state(Path({str(whole.checkpoint)!r})).config)
 shards = [Path(path) for path in {[str(path) for path in shards]!r}]
 train(config, shards, Path({str(tmp_path / "killed")!r}),
@@ -89,7 +94,9 @@ train(config, shards, Path({str(tmp_path / "killed")!r}),
     assert files(train(config, shards, tmp_path / "killed").checkpoint) == files(whole.checkpoint)
 
 
-def test_log_lines_after_the_checkpoint_are_dropped_on_resume(write_shards, random_documents, make_config, tmp_path):
+def test_log_lines_after_the_checkpoint_are_dropped_on_resume(
+    write_shards, random_documents, make_config, tmp_path
+):
     shards, config = write_shards(random_documents), make_config()
 
     def interrupt(record):
@@ -120,19 +127,23 @@ def test_micro_batches_change_nothing_but_memory(write_shards, make_config, tmp_
     documents = [[7, *range(10, 10 + 2 * n), 3] for n in range(1, 13)]
     shards = write_shards(documents, prompts=[2 * n if n % 2 else 1 for n in range(1, 13)])
     curves = [
-        losses(train(make_config(pack="pad", micro_batch_size=size), shards, tmp_path / str(size)).log)
+        losses(
+            train(make_config(pack="pad", micro_batch_size=size), shards, tmp_path / str(size)).log
+        )
         for size in (4, 2, 1)
     ]
     assert curves[1] == pytest.approx(curves[0], rel=1e-5)
     assert curves[2] == pytest.approx(curves[0], rel=1e-5)
 
 
-def test_the_loss_is_the_mean_over_counted_targets(write_shards, random_documents, make_config, tmp_path):
+def test_the_loss_is_the_mean_over_counted_targets(
+    write_shards, random_documents, make_config, tmp_path
+):
     shards = write_shards(random_documents, prompts=[3] * 30)
     config = make_config(steps=1, warmup_steps=0)
     result = train(config, shards, tmp_path / "run")
 
-    from trainer.model import HybridModel, initialise
+    from corpusmill.trainer.model import HybridModel, initialise
 
     model = HybridModel(config.model)
     initialise(model, config.seed)
@@ -152,7 +163,9 @@ def test_a_batch_without_any_target_does_no_harm(write_shards, make_config, tmp_
     assert losses(result.log) == [0.0] * 6
 
 
-def test_the_held_out_loss_is_reported_when_due_and_at_the_end(write_shards, random_documents, make_config, tmp_path):
+def test_the_held_out_loss_is_reported_when_due_and_at_the_end(
+    write_shards, random_documents, make_config, tmp_path
+):
     config = make_config(steps=5, eval_fraction=0.3, eval_every=2, eval_sequences=8)
     records: list[StepRecord] = []
     result = train(config, write_shards(random_documents), tmp_path / "run", records.append)
@@ -161,21 +174,27 @@ def test_the_held_out_loss_is_reported_when_due_and_at_the_end(write_shards, ran
     assert 3 < (records[-1].held_out_loss or 0) < 5
 
 
-def test_writing_the_log_seldom_loses_no_record(write_shards, random_documents, make_config, tmp_path):
+def test_writing_the_log_seldom_loses_no_record(
+    write_shards, random_documents, make_config, tmp_path
+):
     shards = write_shards(random_documents)
     often = train(make_config(), shards, tmp_path / "often")
     seldom = train(make_config(log_every=100, checkpoint_every=100), shards, tmp_path / "seldom")
     assert losses(seldom.log) == losses(often.log)
 
 
-def test_resetting_at_documents_changes_what_is_learnt(write_shards, random_documents, make_config, tmp_path):
+def test_resetting_at_documents_changes_what_is_learnt(
+    write_shards, random_documents, make_config, tmp_path
+):
     shards = write_shards(random_documents)
     plain = train(make_config(), shards, tmp_path / "plain")
     reset = train(make_config(reset_at_documents=True), shards, tmp_path / "reset")
     assert losses(plain.log)[0] != losses(reset.log)[0]
 
 
-def test_tokens_and_epochs_set_the_number_of_steps(write_shards, random_documents, make_config, tmp_path):
+def test_tokens_and_epochs_set_the_number_of_steps(
+    write_shards, random_documents, make_config, tmp_path
+):
     shards = write_shards(random_documents)
     total = sum(map(len, random_documents))
     by_tokens = train(make_config(steps=None, tokens=65 * 4), shards, tmp_path / "tokens")
@@ -212,7 +231,9 @@ def test_a_folder_of_another_run_is_refused(write_shards, random_documents, make
 
 
 @pytest.mark.slow
-def test_compiled_layers_train_to_the_same_losses(write_shards, random_documents, make_config, tmp_path):
+def test_compiled_layers_train_to_the_same_losses(
+    write_shards, random_documents, make_config, tmp_path
+):
     shards = write_shards(random_documents)
     plain = train(make_config(steps=3), shards, tmp_path / "plain")
     compiled = train(make_config(steps=3, compile=True), shards, tmp_path / "compiled")
@@ -220,7 +241,9 @@ def test_compiled_layers_train_to_the_same_losses(write_shards, random_documents
 
 
 @pytest.mark.gpu
-def test_a_gpu_trains_in_bf16_to_nearly_the_same_losses(write_shards, random_documents, make_config, tmp_path):
+def test_a_gpu_trains_in_bf16_to_nearly_the_same_losses(
+    write_shards, random_documents, make_config, tmp_path
+):
     shards = write_shards(random_documents)
     on_cpu = train(make_config(steps=5), shards, tmp_path / "cpu")
     on_gpu = train(make_config(steps=5, device="cuda", compile=True), shards, tmp_path / "gpu")

@@ -12,12 +12,12 @@ import httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from corpusmill.prompts import loader
+from corpusmill.stages.engines import chat
+from corpusmill.stages.engines import vllm as vllm_engine
+from corpusmill.stages.engines.vllm import VLLMEngine
+from corpusmill.stages.tokenizer import loaded as tokens
 
-from prompts import loader
-from stages import tokens
-from stages.engines import chat
-from stages.engines import vllm as vllm_engine
-from stages.engines.vllm import VLLMEngine
 from tests.stages.engines import tiny_model
 
 CONTEXT = 1024
@@ -33,9 +33,9 @@ ANSWER = "Rewritten text:\n" + " ".join(SENTENCES)
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory) -> Path:
     """A folder made by `trainer.export`: a hybrid that has learnt to answer any passage with the same four sentences."""
-    from trainer.config import HybridConfig, TrainConfig
-    from trainer.export import export
-    from trainer.train import train
+    from corpusmill.trainer.config import HybridConfig, TrainConfig
+    from corpusmill.trainer.export import export
+    from corpusmill.trainer.train import train
 
     folder = tmp_path_factory.mktemp("trained")
     tokenizer_folder = tiny_model.save_tokenizer(folder / "tokenizer")
@@ -46,12 +46,26 @@ def exported(tmp_path_factory) -> Path:
         passage = " ".join(tiny_model.CORPUS[(number + turn) % 4] for turn in range(1 + number % 3))
         ids = tokenizer.prompt_ids([prompt.messages(f"{number} {passage}")])[0]
         answer = tokens.load(str(tokenizer_folder)).encode([ANSWER])[0]
-        rows.append({"id": str(number), "tokens": [*ids, *answer, 2], "n_prompt": len(ids), "source": "test"})
+        rows.append(
+            {
+                "id": str(number),
+                "tokens": [*ids, *answer, 2],
+                "n_prompt": len(ids),
+                "source": "test",
+            }
+        )
     schema = pa.schema(
-        [("id", pa.string()), ("tokens", pa.list_(pa.int32())), ("n_prompt", pa.int32()), ("source", pa.string())]
+        [
+            ("id", pa.string()),
+            ("tokens", pa.list_(pa.int32())),
+            ("n_prompt", pa.int32()),
+            ("source", pa.string()),
+        ]
     )
     (folder / "pack").mkdir()
-    pq.write_table(pa.Table.from_pylist(rows, schema), folder / "pack" / "00.parquet", row_group_size=8)
+    pq.write_table(
+        pa.Table.from_pylist(rows, schema), folder / "pack" / "00.parquet", row_group_size=8
+    )
     config = TrainConfig(
         model=HybridConfig(
             pattern="M-M*-",
@@ -78,7 +92,11 @@ def exported(tmp_path_factory) -> Path:
     )
     train(config, [folder / "pack" / "00.parquet"], folder / "run")
     return export(
-        folder / "run", tokenizer_folder, folder / "exported-hybrid", dtype="float32", context_length=CONTEXT
+        folder / "run",
+        tokenizer_folder,
+        folder / "exported-hybrid",
+        dtype="float32",
+        context_length=CONTEXT,
     )
 
 
@@ -91,12 +109,28 @@ def server(exported, tmp_path_factory):
         port = probe.getsockname()[1]
     log = tmp_path_factory.mktemp("server") / "log.txt"
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(exported)]
-    command += ["--served-model-name", "hybrid", "--host", "127.0.0.1", "--port", str(port), "--dtype", "bfloat16"]
+    command += [
+        "--served-model-name",
+        "hybrid",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--dtype",
+        "bfloat16",
+    ]
     command += ["--max-model-len", str(CONTEXT), "--enforce-eager", "--no-enable-prefix-caching"]
     command += ["--no-enable-chunked-prefill"]
-    environment = {**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1", "HF_HUB_OFFLINE": "1"}
+    environment = {
+        **os.environ,
+        "VLLM_CPU_KVCACHE_SPACE": "1",
+        "VLLM_NO_USAGE_STATS": "1",
+        "HF_HUB_OFFLINE": "1",
+    }
     with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, env=environment, start_new_session=True)
+        process = subprocess.Popen(
+            command, stdout=output, stderr=output, env=environment, start_new_session=True
+        )
     url = f"http://127.0.0.1:{port}"
     try:
         for _ in range(240):
@@ -128,8 +162,16 @@ def embedded(exported):
     """
     pytest.importorskip("vllm", reason="needs the environment that `make test-vllm` makes")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(Path(__file__).parent / "without_avx512_bf16"), prepend=os.pathsep)
-        engine = VLLMEngine(model=str(exported), dtype="float32", context=CONTEXT, enforce_eager=True)
+        patch.setenv(
+            "PYTHONPATH", str(Path(__file__).parent / "without_avx512_bf16"), prepend=os.pathsep
+        )
+        engine = VLLMEngine(
+            model=str(exported), dtype="float32", context=CONTEXT, enforce_eager=True
+        )
         yield engine
-    if vllm_engine._load.cache_info().currsize:  # or its processes would outlive the log that they write to
-        vllm_engine._load(engine._arguments(), engine.kv_cache_gib).llm_engine.engine_core.shutdown()
+    if (
+        vllm_engine._load.cache_info().currsize
+    ):  # or its processes would outlive the log that they write to
+        vllm_engine._load(
+            engine._arguments(), engine.kv_cache_gib
+        ).llm_engine.engine_core.shutdown()

@@ -6,20 +6,20 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from corpusmill.manifests import storage
+from corpusmill.manifests.errors import EngineError
+from corpusmill.manifests.looking.verify import verify
+from corpusmill.manifests.schema import DOCUMENT, conform
+from corpusmill.pipeline.execute import Job, execute
+from corpusmill.pipeline.runner import InlineRunner
+from corpusmill.prompts import loader
+from corpusmill.stages.contract import Inputs
+from corpusmill.stages.engines import model_folder
+from corpusmill.stages.engines.contract import Engine, Request
+from corpusmill.stages.engines.openai import OpenAIEngine
+from corpusmill.stages.engines.transformers import TransformersEngine
+from corpusmill.stages.synthesize.stage import Synthesize
 
-from manifests import storage
-from manifests.errors import EngineError
-from manifests.schema import DOCUMENT, conform
-from manifests.verify import verify
-from pipeline.execute import Job, execute
-from pipeline.runner import InlineRunner
-from prompts import loader
-from stages.contract import Inputs
-from stages.engines import model_folder
-from stages.engines.contract import Engine, Request
-from stages.engines.openai import OpenAIEngine
-from stages.engines.transformers import TransformersEngine
-from stages.synthesize.stage import Synthesize
 from tests.stages.engines import tiny_model
 from tests.vllm.conftest import CONTEXT, SENTENCES
 
@@ -71,14 +71,20 @@ def test_the_seed_decides_a_sampled_answer(engine):
     requests = requests_of(engine, PASSAGES, temperature=2.0)
     first = engine.generate(requests)
     assert engine.generate(requests[::-1])[::-1] == first
-    others = engine.generate([dataclasses.replace(request, seed=request.seed + 1) for request in requests])
+    others = engine.generate(
+        [dataclasses.replace(request, seed=request.seed + 1) for request in requests]
+    )
     assert [completion.text for completion in others] != [completion.text for completion in first]
 
 
 def test_a_request_beyond_the_context_fails_alone(engine):
     passages = ["sea", " ".join(tiny_model.CORPUS * 40), "bread"]
     completions = engine.generate(requests_of(engine, passages))
-    assert [completion.finish_reason == "error" for completion in completions] == [False, True, False]
+    assert [completion.finish_reason == "error" for completion in completions] == [
+        False,
+        True,
+        False,
+    ]
     assert str(CONTEXT) in completions[1].error
 
 
@@ -105,15 +111,17 @@ def test_many_small_requests_are_in_flight_together(served):
 def test_logprobs_of_an_exported_hybrid_equal_those_of_transformers(embedded, stock):
     """Prompts of several lengths, not multiples of the chunk size; transformers is given the whole sequence at once."""
     import torch
+    from corpusmill.stages.engines import transformers as transformers_engine
+    from corpusmill.stages.engines import vllm as vllm_engine
     from vllm import SamplingParams
-
-    from stages.engines import transformers as transformers_engine
-    from stages.engines import vllm as vllm_engine
 
     model = vllm_engine._load(embedded._arguments(), embedded.kv_cache_gib)
     reference = transformers_engine._load(model_folder.local_folder(stock.model), "cpu", "auto", 2)
     generator = torch.Generator().manual_seed(0)
-    sequences = [torch.randint(3, 512, (length,), generator=generator).tolist() for length in (5, 63, 100, 257, 600)]
+    sequences = [
+        torch.randint(3, 512, (length,), generator=generator).tolist()
+        for length in (5, 63, 100, 257, 600)
+    ]
     outputs = model.generate(
         [{"prompt_token_ids": sequence} for sequence in sequences],
         SamplingParams(max_tokens=1, temperature=0.0, prompt_logprobs=0),
@@ -124,7 +132,10 @@ def test_logprobs_of_an_exported_hybrid_equal_those_of_transformers(embedded, st
             logits = reference(torch.tensor([sequence])).logits[0]
         expected = logits[:-1].log_softmax(-1).gather(1, torch.tensor(sequence[1:])[:, None])[:, 0]
         found = torch.tensor(
-            [entry[token].logprob for entry, token in zip(output.prompt_logprobs[1:], sequence[1:], strict=True)]
+            [
+                entry[token].logprob
+                for entry, token in zip(output.prompt_logprobs[1:], sequence[1:], strict=True)
+            ]
         )
         assert (found - expected).abs().max() < 1e-4
         assert output.outputs[0].token_ids[0] == int(logits[-1].argmax())
@@ -132,10 +143,17 @@ def test_logprobs_of_an_exported_hybrid_equal_those_of_transformers(embedded, st
 
 def test_a_stage_runs_on_it_and_runs_again_without_asking(engine, tmp_path):
     passages = [
-        f"{number} {tiny_model.CORPUS[number % 4]} {tiny_model.CORPUS[(number + 1) % 4]}" for number in range(12)
+        f"{number} {tiny_model.CORPUS[number % 4]} {tiny_model.CORPUS[(number + 1) % 4]}"
+        for number in range(12)
     ]
     rows = [
-        {"id": f"{number:032x}", "text": passage, "level": "low", "source": "crawl", "kind": "actual"}
+        {
+            "id": f"{number:032x}",
+            "text": passage,
+            "level": "low",
+            "source": "crawl",
+            "kind": "actual",
+        }
         for number, passage in enumerate(passages)
     ]
     source = tmp_path / "in" / "00.parquet"

@@ -5,17 +5,24 @@ import random
 from collections import Counter
 
 import pytest
+from corpusmill.manifests import storage
+from corpusmill.manifests.errors import CorpusmillError, RecipeError
+from corpusmill.manifests.looking.verify import verify
+from corpusmill.pipeline.recipe import Step
+from corpusmill.pipeline.run import run_step
+from corpusmill.pipeline.runner import InlineRunner
+from corpusmill.stages.blend.settings import BlendSource
+from corpusmill.stages.blend.stage import Blend
 
-from manifests import storage
-from manifests.errors import CorpusmillError, RecipeError
-from manifests.verify import verify
-from pipeline.recipe import Step
-from pipeline.run import run_step
-from pipeline.runner import InlineRunner
-from stages.blend.settings import BlendSource
-from stages.blend.stage import Blend
-from tests.stages.small_corpus import bytes_of, documents, rows_of, run, small_tokenizer, write_shard
-from tests.stages.warc_bytes import pages
+from tests.stages.readers.warc_bytes import pages
+from tests.stages.small_corpus import (
+    bytes_of,
+    documents,
+    rows_of,
+    run,
+    small_tokenizer,
+    write_shard,
+)
 
 SOURCES = {"web": BlendSource(input="somewhere", weight=1.0)}
 
@@ -43,7 +50,10 @@ def tokens_by_source(rows):
 
 
 def test_shares_are_met_to_within_a_document(tmp_path, web, math):
-    sources = {"web": {"input": web, "weight": 70}, "math": {"input": math, "weight": 30, "max_epochs": 4}}
+    sources = {
+        "web": {"input": web, "weight": 70},
+        "math": {"input": math, "weight": 30, "max_epochs": 4},
+    }
     _, plan = blend(tmp_path / "blend", sources=sources, tokens=4000)
     counted = tokens_by_source(rows_of(tmp_path / "blend"))
     assert 2800 - 40 < counted["web"] <= 2800
@@ -60,7 +70,9 @@ def test_a_fraction_of_an_epoch_repeats_nothing(tmp_path, web):
 
 
 def test_more_than_one_epoch_takes_every_document_and_some_again_with_another_epoch(tmp_path, math):
-    _, plan = blend(tmp_path / "blend", sources={"math": {"input": math, "weight": 1, "max_epochs": 2.5}})
+    _, plan = blend(
+        tmp_path / "blend", sources={"math": {"input": math, "weight": 1, "max_epochs": 2.5}}
+    )
     rows = rows_of(tmp_path / "blend")
     copies = Counter(row["id"] for row in rows)
     assert set(copies) == {row["id"] for row in documents("math", 60)}
@@ -99,7 +111,13 @@ def test_levels_kinds_and_prompts_choose_documents(tmp_path):
     ]
     path = write_shard(tmp_path / "in.parquet", rows)
     sources = {
-        "actual": {"input": path, "weight": 1, "levels": ["high"], "kinds": ["actual"], "max_epochs": None},
+        "actual": {
+            "input": path,
+            "weight": 1,
+            "levels": ["high"],
+            "kinds": ["actual"],
+            "max_epochs": None,
+        },
         "questions": {"input": path, "weight": 1, "prompts": ["diverse_qa"]},
     }
     manifest, _ = blend(tmp_path / "blend", sources=sources)
@@ -110,7 +128,10 @@ def test_levels_kinds_and_prompts_choose_documents(tmp_path):
 
 def test_a_document_wanted_by_two_sources_is_in_both_shares(tmp_path):
     path = write_shard(tmp_path / "in.parquet", documents("doc", 50, level="high"))
-    sources = {"all": {"input": path, "weight": 1}, "high": {"input": path, "weight": 1, "levels": ["high"]}}
+    sources = {
+        "all": {"input": path, "weight": 1},
+        "high": {"input": path, "weight": 1, "levels": ["high"]},
+    }
     blend(tmp_path / "blend", sources=sources, shards=1)
     rows = rows_of(tmp_path / "blend")
     assert Counter(row["blend_source"] for row in rows) == {"all": 50, "high": 50}
@@ -129,7 +150,9 @@ def test_an_id_that_occurs_twice_in_a_source_is_taken_twice_and_told_apart_by_ep
 
 
 def test_every_document_is_accounted_for_and_what_is_left_out_says_why(tmp_path, web):
-    empty = write_shard(tmp_path / "empty.parquet", [{"id": "blank-1", "text": ""}, {"id": "blank-2", "text": None}])
+    empty = write_shard(
+        tmp_path / "empty.parquet", [{"id": "blank-1", "text": ""}, {"id": "blank-2", "text": None}]
+    )
     sources = {"web": {"input": (web, empty), "weight": 1}}
     manifest, plan = blend(tmp_path / "blend", sources=sources, tokens=1000)
     (counts,) = manifest.totals
@@ -146,14 +169,21 @@ def test_every_document_is_accounted_for_and_what_is_left_out_says_why(tmp_path,
 def test_a_larger_blend_contains_the_smaller(tmp_path, web):
     for tokens in (500, 2000):
         blend(tmp_path / str(tokens), sources={"web": {"input": web, "weight": 1}}, tokens=tokens)
-    small, large = ({row["id"] for row in rows_of(tmp_path / str(tokens))} for tokens in (500, 2000))
+    small, large = (
+        {row["id"] for row in rows_of(tmp_path / str(tokens))} for tokens in (500, 2000)
+    )
     assert small < large
 
 
 def test_another_seed_draws_and_orders_otherwise(tmp_path, web):
     orders = []
     for seed in (0, 1):
-        blend(tmp_path / str(seed), sources={"web": {"input": web, "weight": 1}}, tokens=2000, seed=seed)
+        blend(
+            tmp_path / str(seed),
+            sources={"web": {"input": web, "weight": 1}},
+            tokens=2000,
+            seed=seed,
+        )
         orders.append([row["id"] for row in rows_of(tmp_path / str(seed))])
     assert set(orders[0]) != set(orders[1])
     assert orders[0] != sorted(orders[0])
@@ -175,7 +205,10 @@ def test_the_result_does_not_depend_on_how_the_input_is_cut_or_ordered(tmp_path)
 def test_the_output_may_be_any_fsspec_url(tmp_path, web):
     sources = {"web": {"input": web, "weight": 1, "max_epochs": 1.5}}
     run_step(
-        Step("blend", "blend", (), {"sources": sources, "shards": 2}), (), "memory://bucket/blend", InlineRunner()
+        Step("blend", "blend", (), {"sources": sources, "shards": 2}),
+        (),
+        "memory://bucket/blend",
+        InlineRunner(),
     )
     blend(tmp_path / "blend", sources=sources, shards=2)
     for path, data in bytes_of(tmp_path / "blend", "documents", "excluded").items():
@@ -183,7 +216,10 @@ def test_the_output_may_be_any_fsspec_url(tmp_path, web):
 
 
 def test_sources_are_mixed_in_every_output_shard(tmp_path, web, math):
-    sources = {"web": {"input": web, "weight": 1}, "math": {"input": math, "weight": 1, "max_epochs": None}}
+    sources = {
+        "web": {"input": web, "weight": 1},
+        "math": {"input": math, "weight": 1, "max_epochs": None},
+    }
     blend(tmp_path / "blend", sources=sources, tokens=6000)
     for shard in sorted((tmp_path / "blend/documents").iterdir()):
         (tmp_path / "one/documents").mkdir(parents=True, exist_ok=True)
@@ -194,7 +230,7 @@ def test_sources_are_mixed_in_every_output_shard(tmp_path, web, math):
 
 
 def test_the_number_of_shards_follows_the_size_unless_it_is_set(tmp_path, web, monkeypatch):
-    monkeypatch.setattr("stages.blend.plan.SHARD_BYTES", 10_000)
+    monkeypatch.setattr("corpusmill.stages.blend.plan.SHARD_BYTES", 10_000)
     size = sum(len(row["text"].encode()) for row in documents("web", 300))
     manifest = run("blend", {"sources": {"web": {"input": web, "weight": 1}}}, tmp_path / "blend")
     assert len(manifest.documents()) == round(size / 10_000)
@@ -219,9 +255,13 @@ def test_recount_replaces_counts_of_another_tokenizer(tmp_path):
 
 def test_raw_files_are_read_through_the_readers(tmp_path):
     raw = tmp_path / "notes.jsonl"
-    raw.write_text('{"body": "eins zwei drei"}\nthis is no JSON\n{"body": "vier"}\n', encoding="utf-8")
+    raw.write_text(
+        '{"body": "eins zwei drei"}\nthis is no JSON\n{"body": "vier"}\n', encoding="utf-8"
+    )
     sources = {"notes": {"input": str(raw), "weight": 1, "reader": {"text_column": "body"}}}
-    manifest, _ = blend(tmp_path / "blend", sources=sources, tokenizer=small_tokenizer(tmp_path / "tokenizer"))
+    manifest, _ = blend(
+        tmp_path / "blend", sources=sources, tokenizer=small_tokenizer(tmp_path / "tokenizer")
+    )
     rows = rows_of(tmp_path / "blend")
     assert {row["text"] for row in rows} == {"eins zwei drei", "vier"}
     assert {(row["source"], row["kind"]) for row in rows} == {("notes", "actual")}
@@ -275,7 +315,12 @@ def test_pages_are_no_text_that_could_be_blended(tmp_path, web):
     crawl.write_bytes(b"".join(pages(3)))
     sources = {"a": {"input": [web, str(crawl)], "weight": 1}}
     manifest = run(
-        "blend", {"tokenizer": small_tokenizer(tmp_path / "tokenizer"), "sources": sources}, tmp_path / "out"
+        "blend",
+        {"tokenizer": small_tokenizer(tmp_path / "tokenizer"), "sources": sources},
+        tmp_path / "out",
     )
     (quarantined,) = manifest.quarantined
-    assert "a.warc.gz holds pages, not text; run `corpusmill extract` on it first" in quarantined["error"]
+    assert (
+        "a.warc.gz holds pages, not text; run `corpusmill extract` on it first"
+        in quarantined["error"]
+    )

@@ -3,11 +3,10 @@
 from fractions import Fraction
 
 import pytest
+from corpusmill.manifests.errors import RecipeError
+from corpusmill.stages.blend.quotas import MOST_EPOCHS, Supply, allot, exact
 from hypothesis import given
 from hypothesis import strategies as st
-
-from manifests.errors import RecipeError
-from stages.blend.quotas import MOST_EPOCHS, Supply, allot, exact
 
 
 def supply(weight, tokens, max_epochs=1.0):
@@ -19,7 +18,10 @@ def tokens_of(supplies, total=None):
 
 
 def test_shares_follow_the_weights():
-    assert tokens_of({"web": supply(3, 1000), "math": supply(1, 1000)}, 400) == {"web": 300, "math": 100}
+    assert tokens_of({"web": supply(3, 1000), "math": supply(1, 1000)}, 400) == {
+        "web": 300,
+        "math": 100,
+    }
 
 
 def test_without_a_size_the_scarcest_source_is_used_up_to_its_cap_and_shares_stay_exact():
@@ -58,7 +60,11 @@ def test_a_weight_of_zero_takes_nothing():
     [
         ({"a": supply(1, 10, None)}, None, "no size.*set tokens, or max_epochs"),
         ({"a": supply(0, 10)}, 10, "every weight.*is 0"),
-        ({"a": supply(1, 10), "poor": supply(1, 0)}, 10, "source poor has no tokens.*check its input"),
+        (
+            {"a": supply(1, 10), "poor": supply(1, 0)},
+            10,
+            "source poor has no tokens.*check its input",
+        ),
         ({"a": supply(1, 1, None)}, MOST_EPOCHS + 1, "repeated 30001 times.*max_epochs"),
     ],
 )

@@ -8,30 +8,44 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from corpusmill.classifiers.fasttext_model import SMALLEST_MATRIX, FastTextTraining, trained
+from corpusmill.classifiers.linear import LinearModel, fit_logistic
+from corpusmill.classifiers.statistics_model import FEATURES, measure
+from corpusmill.manifests.errors import ModelError, RecipeError
+from corpusmill.manifests.looking.verify import verify
+from corpusmill.manifests.schema import DOCUMENT, LEVELS
+from corpusmill.pipeline.recipe import Step
+from corpusmill.pipeline.run import run_step
+from corpusmill.pipeline.runner import InlineRunner
+from corpusmill.stages.classify.stage import Classify
 
-from classifiers.fasttext_model import SMALLEST_MATRIX, FastTextTraining, trained
-from classifiers.linear import LinearModel, fit_logistic
-from classifiers.statistics_model import FEATURES, measure
-from manifests.errors import ModelError, RecipeError
-from manifests.schema import DOCUMENT, LEVELS
-from manifests.verify import verify
-from pipeline.recipe import Step
-from pipeline.run import run_step
-from pipeline.runner import InlineRunner
-from stages.classify.stage import Classify
-
-GOOD = ("the law of heat", "which is known", "a proof that", "was given by", "for all bodies", "in the theory of")
+GOOD = (
+    "the law of heat",
+    "which is known",
+    "a proof that",
+    "was given by",
+    "for all bodies",
+    "in the theory of",
+)
 BAD = ("CLICK HERE!", "Sale »", "$99 $49", "Login © Share...", "Cart", "Buy Now!!")
 
 
 def page(number: int) -> str:
     """Between junk (number 0) and prose (number 100)."""
     chosen = random.Random(number)
-    return " ".join(chosen.choice(GOOD if chosen.random() * 100 < number else BAD) for _ in range(40))
+    return " ".join(
+        chosen.choice(GOOD if chosen.random() * 100 < number else BAD) for _ in range(40)
+    )
 
 
 def row(number: int, **columns):
-    return {"id": f"document-{number:03d}", "text": page(number), "kind": "actual", "source": "test", **columns}
+    return {
+        "id": f"document-{number:03d}",
+        "text": page(number),
+        "kind": "actual",
+        "source": "test",
+        **columns,
+    }
 
 
 def write(path: Path, rows, schema=DOCUMENT) -> str:
@@ -65,7 +79,9 @@ def one_scorer(path: Path, feature: str, weight: float) -> dict:
     weights = np.zeros(len(FEATURES))
     weights[FEATURES.index(feature)] = weight
     nothing, one = np.zeros(len(FEATURES)), np.ones(len(FEATURES))
-    path.write_bytes(LinearModel(weights, nothing, one, 0.0, "identity", {"features": list(FEATURES)}).to_bytes())
+    path.write_bytes(
+        LinearModel(weights, nothing, one, 0.0, "identity", {"features": list(FEATURES)}).to_bytes()
+    )
     return {"only": {"kind": "statistics", "model": str(path)}}
 
 
@@ -75,13 +91,17 @@ def classify(output: Path, settings, *inputs: str):
 
 def rows_below(folder: Path) -> list[dict]:
     return [
-        row for path in sorted(folder.rglob("*.parquet")) for row in pq.read_table(path, partitioning=None).to_pylist()
+        row
+        for path in sorted(folder.rglob("*.parquet"))
+        for row in pq.read_table(path, partitioning=None).to_pylist()
     ]
 
 
 def test_better_pages_come_into_higher_levels(models, tmp_path):
     manifest = classify(
-        tmp_path / "out", {"scorers": scorers(models)}, write(tmp_path / "a.parquet", map(row, range(100)))
+        tmp_path / "out",
+        {"scorers": scorers(models)},
+        write(tmp_path / "a.parquet", map(row, range(100))),
     )
     (counts,) = manifest.totals
     assert (counts.rows_in, counts.kept, counts.failed) == (100, 100, 0)
@@ -96,7 +116,11 @@ def test_better_pages_come_into_higher_levels(models, tmp_path):
 
 
 def test_quality_is_the_highest_bucket_and_decides_the_level(models, tmp_path):
-    classify(tmp_path / "out", {"scorers": scorers(models)}, write(tmp_path / "a.parquet", map(row, range(100))))
+    classify(
+        tmp_path / "out",
+        {"scorers": scorers(models)},
+        write(tmp_path / "a.parquet", map(row, range(100))),
+    )
     for item in rows_below(tmp_path / "out" / "documents"):
         assert item["quality"] == max(item["bucket_shape"], item["bucket_words"])
         assert item["level"] == LEVELS[sum(item["quality"] >= border for border in (7, 12, 18, 19))]
@@ -112,17 +136,25 @@ def test_borders_can_be_moved(models, tmp_path):
 
 
 def test_every_shard_writes_every_level_even_an_empty_one(models, tmp_path):
-    inputs = [write(tmp_path / "in/a.parquet", map(row, range(30))), write(tmp_path / "in/none.parquet", [])]
+    inputs = [
+        write(tmp_path / "in/a.parquet", map(row, range(30))),
+        write(tmp_path / "in/none.parquet", []),
+    ]
     classify(tmp_path / "out", {"scorers": scorers(models)}, *inputs)
     written = {
-        str(path.relative_to(tmp_path / "out/documents")) for path in (tmp_path / "out/documents").rglob("*.parquet")
+        str(path.relative_to(tmp_path / "out/documents"))
+        for path in (tmp_path / "out/documents").rglob("*.parquet")
     }
-    assert written == {f"level={level}/kind=actual/{name}.parquet" for level in LEVELS for name in ("a", "none")}
+    assert written == {
+        f"level={level}/kind=actual/{name}.parquet" for level in LEVELS for name in ("a", "none")
+    }
     assert verify(str(tmp_path / "out")).problems == []
 
 
 def test_nothing_but_empty_shards_is_fine(models, tmp_path):
-    manifest = classify(tmp_path / "out", {"scorers": scorers(models)}, write(tmp_path / "none.parquet", []))
+    manifest = classify(
+        tmp_path / "out", {"scorers": scorers(models)}, write(tmp_path / "none.parquet", [])
+    )
     assert manifest.totals[0].rows_in == 0
     thresholds = json.loads((tmp_path / "out/work/thresholds/thresholds.json").read_text())
     assert thresholds["scorers"]["shape"]["edges"] == [None] * 19
@@ -147,7 +179,9 @@ def test_missing_and_undecodable_text_costs_only_its_row(models, tmp_path):
     manifest = classify(tmp_path / "out", {"scorers": scorers(models)}, str(tmp_path / "a.parquet"))
     (counts,) = manifest.totals
     assert (counts.rows_in, counts.kept, counts.failed) == (12, 10, 2)
-    found = pq.read_table(tmp_path / "out/excluded/a.parquet", columns=["id", "stage", "reason", "score_words"])
+    found = pq.read_table(
+        tmp_path / "out/excluded/a.parquet", columns=["id", "stage", "reason", "score_words"]
+    )
     assert found["id"].to_pylist() == ["document-003", "document-008"]
     assert set(found["reason"].to_pylist()) == {"error_classify.no_text"}
     assert found["score_words"].null_count == 2
@@ -159,9 +193,13 @@ def test_a_text_without_a_score_is_excluded_by_the_name_of_its_scorer(tmp_path):
     settings = {"scorers": one_scorer(tmp_path / "m.safetensors", "digit_share", 1e300)}
     manifest = classify(tmp_path / "out", settings, write(tmp_path / "a.parquet", rows))
     assert (manifest.totals[0].kept, manifest.totals[0].failed) == (5, 5)
-    assert {item["reason"] for item in rows_below(tmp_path / "out/excluded")} == {"error_classify.only"}
+    assert {item["reason"] for item in rows_below(tmp_path / "out/excluded")} == {
+        "error_classify.only"
+    }
     thresholds = json.loads((tmp_path / "out/work/thresholds/thresholds.json").read_text())
-    assert thresholds["scorers"]["only"]["documents"] == 5, "what one scorer cannot judge counts for none"
+    assert thresholds["scorers"]["only"]["documents"] == 5, (
+        "what one scorer cannot judge counts for none"
+    )
 
 
 def test_a_scorer_that_says_the_same_of_everything_lifts_nothing(models, tmp_path):
@@ -209,8 +247,15 @@ def test_two_runs_write_the_same_bytes(models, tmp_path):
 
 
 def test_thresholds_of_one_snapshot_sort_the_next(models, tmp_path):
-    classify(tmp_path / "old", {"scorers": scorers(models)}, write(tmp_path / "old.parquet", map(row, range(100))))
-    settings = {"scorers": scorers(models), "thresholds": str(tmp_path / "old/work/thresholds/thresholds.json")}
+    classify(
+        tmp_path / "old",
+        {"scorers": scorers(models)},
+        write(tmp_path / "old.parquet", map(row, range(100))),
+    )
+    settings = {
+        "scorers": scorers(models),
+        "thresholds": str(tmp_path / "old/work/thresholds/thresholds.json"),
+    }
     good = write(tmp_path / "good.parquet", map(row, range(90, 100)))
     classify(tmp_path / "new", settings, good)
     before = {item["id"]: item["quality"] for item in rows_below(tmp_path / "old/documents")}
@@ -220,14 +265,20 @@ def test_thresholds_of_one_snapshot_sort_the_next(models, tmp_path):
 
 
 def test_thresholds_of_other_models_or_scorers_are_refused(models, tmp_path):
-    classify(tmp_path / "old", {"scorers": scorers(models)}, write(tmp_path / "old.parquet", map(row, range(20))))
+    classify(
+        tmp_path / "old",
+        {"scorers": scorers(models)},
+        write(tmp_path / "old.parquet", map(row, range(20))),
+    )
     thresholds = str(tmp_path / "old/work/thresholds/thresholds.json")
     other = one_scorer(tmp_path / "m.safetensors", "digit_share", 1.0)
     path = write(tmp_path / "new.parquet", map(row, range(20)))
     with pytest.raises(ModelError, match="no thresholds for the scorer only; it has shape, words"):
         classify(tmp_path / "new", {"scorers": other, "thresholds": thresholds}, path)
     with pytest.raises(ModelError, match="another model of the scorer shape"):
-        classify(tmp_path / "new", {"scorers": {"shape": other["only"]}, "thresholds": thresholds}, path)
+        classify(
+            tmp_path / "new", {"scorers": {"shape": other["only"]}, "thresholds": thresholds}, path
+        )
 
 
 def test_columns_of_earlier_stages_stay_and_scores_can_be_renewed(models, tmp_path):
@@ -244,7 +295,10 @@ def test_columns_of_earlier_stages_stay_and_scores_can_be_renewed(models, tmp_pa
 
 
 def test_a_table_from_elsewhere_needs_no_more_than_id_and_text(models, tmp_path):
-    columns = {"id": pa.array(["a", "b"], pa.large_string()), "text": pa.array([page(5), page(95)], pa.large_string())}
+    columns = {
+        "id": pa.array(["a", "b"], pa.large_string()),
+        "text": pa.array([page(5), page(95)], pa.large_string()),
+    }
     pq.write_table(pa.table(columns), tmp_path / "a.parquet")
     classify(tmp_path / "out", {"scorers": scorers(models)}, str(tmp_path / "a.parquet"))
     quality = {item["id"]: item["quality"] for item in rows_below(tmp_path / "out/documents")}
@@ -263,7 +317,10 @@ def test_a_missing_model_stops_the_stage_before_anything_is_read(tmp_path):
     [
         ({"scorers": {}}, "name at least one"),
         ({"scorers": {"Two Words": {"kind": "statistics", "model": "m"}}}, "lower-case"),
-        ({"scorers": {"a": {"kind": "statistics", "model": "m"}}, "borders": [7, 7, 18, 19]}, "four ascending"),
+        (
+            {"scorers": {"a": {"kind": "statistics", "model": "m"}}, "borders": [7, 7, 18, 19]},
+            "four ascending",
+        ),
         ({"scorers": {"a": {"kind": "guess", "model": "m"}}}, "classify.scorers.a"),
         ({"scorers": {"a": {"kind": "fasttext", "path": "m"}}}, "classify.scorers.a"),
     ],
@@ -279,6 +336,6 @@ def test_the_stage_declares_its_columns():
 
 
 def one_config():
-    from classifiers.statistics_model import StatisticsScorer
+    from corpusmill.classifiers.statistics_model import StatisticsScorer
 
     return StatisticsScorer(model="m")

@@ -7,17 +7,18 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-
-from manifests import storage
-from manifests.manifest import Manifest
-from manifests.schema import DOCUMENT
-from pipeline.execute import Job, execute
-from pipeline.runner import InlineRunner, Runner
-from stages.contract import Inputs
-from stages.dedup.stage import Dedup
+from corpusmill.manifests import storage
+from corpusmill.manifests.manifest import Manifest
+from corpusmill.manifests.schema import DOCUMENT
+from corpusmill.pipeline.execute import Job, execute
+from corpusmill.pipeline.runner import InlineRunner, Runner
+from corpusmill.stages.contract import Inputs
+from corpusmill.stages.dedup.stage import Dedup
 
 VOCABULARY = [
-    f"{first}{last}" for first in "babedifogulaminoperisu" for last in ("nt", "rk", "st", "m", "lder", "x", "wn")
+    f"{first}{last}"
+    for first in "babedifogulaminoperisu"
+    for last in ("nt", "rk", "st", "m", "lder", "x", "wn")
 ]
 
 
@@ -58,7 +59,11 @@ def run(paths: list[Path], folder: Path, runner: Runner | None = None, **setting
     job = Job(Dedup(**settings), ("dedup",), settings, Inputs(str(folder), documents), ())
     manifest = execute(job, runner or InlineRunner())
     rows = {
-        where: [row for path in sorted((folder / where).glob("*.parquet")) for row in pq.read_table(path).to_pylist()]
+        where: [
+            row
+            for path in sorted((folder / where).glob("*.parquet"))
+            for row in pq.read_table(path).to_pylist()
+        ]
         for where in ("documents", "excluded")
     }
     return Result(folder, manifest, rows["documents"], rows["excluded"])
@@ -76,7 +81,9 @@ def edited(text: list[str], replacements: int, seed: int = 0) -> list[str]:
     """`text` with that many words replaced, far enough from each other that each costs five shingles."""
     changed = list(text)
     for number in range(replacements):
-        changed[(number * len(text) + len(text) // 2) // max(1, replacements)] = f"edit{seed}x{number}"
+        changed[(number * len(text) + len(text) // 2) // max(1, replacements)] = (
+            f"edit{seed}x{number}"
+        )
     return changed
 
 
@@ -87,7 +94,10 @@ def mixed_rows() -> list[dict[str, Any]]:
         text = words(number, 100)
         rows.append(document(f"o{number}", " ".join(text)))
         rows += [document(f"e{number}x{copy}", " ".join(text)) for copy in range(number % 3)]
-        rows += [document(f"n{number}x{copy}", " ".join(edited(text, 1 + copy, copy))) for copy in range(number % 4)]
+        rows += [
+            document(f"n{number}x{copy}", " ".join(edited(text, 1 + copy, copy)))
+            for copy in range(number % 4)
+        ]
     random.Random(5).shuffle(rows)
     return rows
 

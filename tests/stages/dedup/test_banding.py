@@ -1,9 +1,8 @@
 """Bands and rows for a threshold."""
 
 import pytest
+from corpusmill.stages.dedup.banding import best_banding, candidate_probability
 from datasketch.lsh import _optimal_param
-
-from stages.dedup.banding import best_banding, candidate_probability
 
 
 @pytest.mark.parametrize("threshold", [0.5, 0.7, 0.85])
@@ -20,4 +19,6 @@ def test_weight_on_missed_pairs_finds_more_of_them():
 
 
 def test_the_published_bandings_have_their_published_probabilities():
-    assert [round(candidate_probability(0.8, *pair), 2) for pair in ((14, 8), (20, 13), (26, 11))] == [0.92, 0.68, 0.9]
+    assert [
+        round(candidate_probability(0.8, *pair), 2) for pair in ((14, 8), (20, 13), (26, 11))
+    ] == [0.92, 0.68, 0.9]

@@ -5,18 +5,19 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from corpusmill.manifests.receipt import Receipt
+from corpusmill.manifests.shard import Shard
+from corpusmill.stages.contract import Pass, PassResult
+from corpusmill.stages.dedup.clusters import forest
+from corpusmill.stages.dedup.components import EDGES, write_edges
+from corpusmill.stages.dedup.match import KEYS
+from corpusmill.stages.dedup.stage import candidate_clusters
+from corpusmill.stages.shuffle.row_groups import UNBOUNDED
 
-from manifests.receipt import Receipt
-from manifests.shard import Shard
-from stages.contract import Pass, PassResult
-from stages.dedup.clusters import forest
-from stages.dedup.components import EDGES, write_edges
-from stages.dedup.match import KEYS
-from stages.dedup.shuffle import UNBOUNDED
-from stages.dedup.stage import candidate_clusters
 
-
-def components(folder: Path, left: np.ndarray, right: np.ndarray, partitions: int) -> tuple[dict[int, int], int]:
+def components(
+    folder: Path, left: np.ndarray, right: np.ndarray, partitions: int
+) -> tuple[dict[int, int], int]:
     """Node -> component through the passes, which are given links instead of keys; and the number of rounds."""
     folder.mkdir()
     keys = Shard("keys", (), str(folder))
@@ -30,18 +31,31 @@ def components(folder: Path, left: np.ndarray, right: np.ndarray, partitions: in
             shard = Shard(name, inputs, str(folder))
             if step.name == "match":
                 part = slice(number, None, partitions)
-                with shard.parquet("work/match", EDGES, row_group_bytes=UNBOUNDED, passing=True) as output:
-                    write_edges(output, np.maximum(left, right)[part], np.minimum(left, right)[part], partitions)
+                with shard.parquet(
+                    "work/match", EDGES, row_group_bytes=UNBOUNDED, passing=True
+                ) as output:
+                    write_edges(
+                        output,
+                        np.maximum(left, right)[part],
+                        np.minimum(left, right)[part],
+                        partitions,
+                    )
                 counts = []
             else:
                 counts = step.work(shard)
-            receipts[name] = Receipt("dedup", step.name, name, "", outputs=shard.outputs, counts=counts)
+            receipts[name] = Receipt(
+                "dedup", step.name, name, "", outputs=shard.outputs, counts=counts
+            )
         rounds += step.name.startswith("components")
         try:
             step = passes.send(PassResult(receipts))
         except StopIteration as done:
             tables = [pq.read_table(artifact.path) for artifact in done.value(0)]
-            found = [pair for table in tables for pair in zip(*(column.to_pylist() for column in table), strict=True)]
+            found = [
+                pair
+                for table in tables
+                for pair in zip(*(column.to_pylist() for column in table), strict=True)
+            ]
             return dict(found), rounds
 
 
@@ -76,5 +90,7 @@ def test_a_star_of_thousands_is_settled_at_once(tmp_path):
 
 
 def test_one_partition_needs_no_round(tmp_path):
-    found, rounds = components(tmp_path / "x", np.array([5, 9], np.uint64), np.array([2, 5], np.uint64), 1)
+    found, rounds = components(
+        tmp_path / "x", np.array([5, 9], np.uint64), np.array([2, 5], np.uint64), 1
+    )
     assert (found, rounds) == ({2: 2, 5: 2, 9: 2}, 0)

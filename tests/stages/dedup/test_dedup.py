@@ -6,13 +6,13 @@ import time
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from corpusmill.manifests import storage
+from corpusmill.manifests.errors import CorpusmillError
+from corpusmill.manifests.schema import DOCUMENT, EXCLUSION, extended
+from corpusmill.stages.contract import Inputs, PassResult
+from corpusmill.stages.dedup.settings import CLUSTER_COLUMNS
+from corpusmill.stages.dedup.stage import Dedup
 
-from manifests import storage
-from manifests.errors import CorpusmillError
-from manifests.schema import DOCUMENT, EXCLUSION, extended
-from stages.contract import Inputs, PassResult
-from stages.dedup.settings import CLUSTER_COLUMNS
-from stages.dedup.stage import Dedup
 from tests.stages.dedup.corpus import (
     dedup,
     document,
@@ -22,7 +22,7 @@ from tests.stages.dedup.corpus import (
     words,
     write_shards,
 )
-from tests.stages.test_minhash import plain_jaccard
+from tests.stages.dedup.signatures.test_minhash import plain_jaccard
 
 
 def test_unlike_documents_stay_each_its_own_cluster(tmp_path):
@@ -43,8 +43,14 @@ def test_exact_duplicates_are_found_across_shards_whatever_their_white_space(tmp
     )
     assert result.kept_ids == ["a", "x"]
     row = result.removed_row("c")
-    assert (row["stage"], row["reason"], row["detail"]) == ("dedup", "dedup.exact", "duplicate_of=a")
-    assert [(kept["id"], kept["cluster_size"]) for kept in result.kept if kept["id"] == "a"] == [("a", 3)]
+    assert (row["stage"], row["reason"], row["detail"]) == (
+        "dedup",
+        "dedup.exact",
+        "duplicate_of=a",
+    )
+    assert [(kept["id"], kept["cluster_size"]) for kept in result.kept if kept["id"] == "a"] == [
+        ("a", 3)
+    ]
 
 
 def test_a_near_duplicate_is_removed_with_its_survivor_and_their_similarity(tmp_path):
@@ -54,7 +60,10 @@ def test_a_near_duplicate_is_removed_with_its_survivor_and_their_similarity(tmp_
     assert result.kept_ids == ["long"]
     row = result.removed_row("near")
     similarity = plain_jaccard(near, text)
-    assert (row["reason"], row["detail"]) == ("dedup.fuzzy", f"duplicate_of=long jaccard={similarity:.3f}")
+    assert (row["reason"], row["detail"]) == (
+        "dedup.fuzzy",
+        f"duplicate_of=long jaccard={similarity:.3f}",
+    )
     assert (row["cluster_id"], row["cluster_size"]) == ("long", 2)
     assert row["cluster_similarity"] == pytest.approx(similarity)
     assert result.kept[0]["cluster_similarity"] == 1.0
@@ -70,14 +79,19 @@ def test_look_alikes_below_the_threshold_stay(tmp_path):
     text = words(1)
     near = edited(text, 8)
     assert 0.6 < plain_jaccard(" ".join(text), " ".join(near)) < 0.8
-    result = dedup(tmp_path, [document("a", " ".join(text)), document("b", " ".join(near))], bands=50, rows=2)
+    result = dedup(
+        tmp_path, [document("a", " ".join(text)), document("b", " ".join(near))], bands=50, rows=2
+    )
     assert result.kept_ids == ["a", "b"]
 
 
 def test_a_chain_of_look_alikes_does_not_swallow_its_far_end(tmp_path):
     """A is like B and B is like C, but A is unlike C: whoever goes first, A and C both stay."""
     middle = words(1)
-    left, right = edited(middle, 4, seed=1), [*edited(middle[:100], 0), *edited(middle[100:], 4, seed=2)]
+    left, right = (
+        edited(middle, 4, seed=1),
+        [*edited(middle[:100], 0), *edited(middle[100:], 4, seed=2)],
+    )
     texts = {"a": " ".join(left), "b": " ".join(middle), "c": " ".join(right)}
     assert plain_jaccard(texts["a"], texts["b"]) >= 0.8 <= plain_jaccard(texts["b"], texts["c"])
     assert plain_jaccard(texts["a"], texts["c"]) < 0.8
@@ -91,21 +105,31 @@ def test_a_chain_of_unverified_links_loses_only_what_is_like_the_survivor(tmp_pa
     for step in range(9):
         versions.append(
             [f"new{step}"] * 0
-            + [w if not 20 * step <= i < 20 * step + 3 else f"v{step}w{i}" for i, w in enumerate(versions[-1])]
+            + [
+                w if not 20 * step <= i < 20 * step + 3 else f"v{step}w{i}"
+                for i, w in enumerate(versions[-1])
+            ]
         )
     texts = {f"v{i}": " ".join(text) for i, text in enumerate(versions)}
     result = dedup(
-        tmp_path, [document(name, text) for name, text in texts.items()], survivor="first", bands=50, rows=2
+        tmp_path,
+        [document(name, text) for name, text in texts.items()],
+        survivor="first",
+        bands=50,
+        rows=2,
     )
     assert 1 < len(result.kept) < 10
     for row in result.removed:
         assert plain_jaccard(row["text"], texts[row["cluster_id"]]) >= 0.8
     kept = [texts[name] for name in result.kept_ids]
-    assert all(plain_jaccard(one, other) < 0.8 for one in kept for other in kept if one is not other)
+    assert all(
+        plain_jaccard(one, other) < 0.8 for one in kept for other in kept if one is not other
+    )
 
 
 @pytest.mark.parametrize(
-    ("rule", "expected"), [("longest", "d3"), ("first", "d1"), ("newest", "d4"), ("best_quality", "d2")]
+    ("rule", "expected"),
+    [("longest", "d3"), ("first", "d1"), ("newest", "d4"), ("best_quality", "d2")],
 )
 def test_the_survivor_rule_decides_who_stays(tmp_path, rule, expected):
     text = words(1)
@@ -142,7 +166,10 @@ def test_five_thousand_copies_end_quickly_and_leave_one(tmp_path):
 def test_a_giant_cluster_of_one_template_ends_quickly_and_loses_nothing(tmp_path):
     """3,000 texts share six tenths of their words; with single-row bands all are candidates, none is a duplicate."""
     template = words("template", 120)
-    rows = [document(f"d{number:04d}", " ".join([*template, *words(number, 50)])) for number in range(3000)]
+    rows = [
+        document(f"d{number:04d}", " ".join([*template, *words(number, 50)]))
+        for number in range(3000)
+    ]
     dedup(tmp_path / "warm", rows[:2])
     started = time.perf_counter()
     result = dedup(tmp_path, rows, bands=16, rows=1)
@@ -166,7 +193,9 @@ def test_empty_texts_are_exact_duplicates_of_each_other_only(tmp_path):
 def test_fuzzy_alone_finds_equal_texts_by_their_similarity(tmp_path):
     text = " ".join(words(1))
     result = dedup(
-        tmp_path, [document("a", text), document("b", text), document("c", ""), document("d", "")], exact=False
+        tmp_path,
+        [document("a", text), document("b", text), document("c", ""), document("d", "")],
+        exact=False,
     )
     assert result.kept_ids == ["a", "c", "d"]
     assert result.removed_row("b")["detail"] == "duplicate_of=a jaccard=1.000"
@@ -174,7 +203,11 @@ def test_fuzzy_alone_finds_equal_texts_by_their_similarity(tmp_path):
 
 def test_exact_alone_leaves_near_duplicates(tmp_path):
     text = words(1)
-    rows = [document("a", " ".join(text)), document("b", " ".join(text)), document("c", " ".join(edited(text, 1)))]
+    rows = [
+        document("a", " ".join(text)),
+        document("b", " ".join(text)),
+        document("c", " ".join(edited(text, 1))),
+    ]
     assert dedup(tmp_path, rows, fuzzy=False).kept_ids == ["a", "c"]
 
 
@@ -189,14 +222,22 @@ def test_a_copy_of_a_near_duplicate_goes_where_the_near_duplicate_goes(tmp_path)
 
 
 def test_short_documents_are_compared_as_one_sequence_of_words(tmp_path):
-    rows = [document("a", "Page not found."), document("b", "page NOT found"), document("c", "page found")]
+    rows = [
+        document("a", "Page not found."),
+        document("b", "page NOT found"),
+        document("c", "page found"),
+    ]
     assert dedup(tmp_path, rows, survivor="first").kept_ids == ["a", "c"]
 
 
 def test_near_duplicates_are_found_in_text_without_spaces(tmp_path):
     source = random.Random(4)
     text = "".join(chr(source.randint(0x4E00, 0x5FFF)) for _ in range(300))
-    rows = [document("a", text), document("b", text[:150] + "字" + text[150:]), document("c", text[::-1])]
+    rows = [
+        document("a", text),
+        document("b", text[:150] + "字" + text[150:]),
+        document("c", text[::-1]),
+    ]
     result = dedup(tmp_path, rows)
     assert result.kept_ids == ["b", "c"]
 
@@ -219,7 +260,9 @@ def test_further_columns_travel_and_the_clusters_come_last(tmp_path):
     schema = pq.read_schema(tmp_path / "out" / "documents" / "scored.parquet")
     expected = extended(*CLUSTER_COLUMNS, of=table.schema)
     assert schema.equals(expected)
-    assert pq.read_schema(tmp_path / "out" / "excluded" / "scored.parquet").equals(extended(*EXCLUSION, of=expected))
+    assert pq.read_schema(tmp_path / "out" / "excluded" / "scored.parquet").equals(
+        extended(*EXCLUSION, of=expected)
+    )
     assert result.removed_row("b")["edu_score"] == 0.25
 
 
@@ -230,7 +273,9 @@ def test_a_second_dedup_says_its_own_clusters(tmp_path):
 
 
 def test_a_damaged_shard_costs_itself_only(tmp_path):
-    paths = write_shards(tmp_path / "in", [document("a", "one"), document("b", "one")], [document("c", "two")])
+    paths = write_shards(
+        tmp_path / "in", [document("a", "one"), document("b", "one")], [document("c", "two")]
+    )
     paths[1].write_bytes(paths[1].read_bytes()[:100])
     result = run(paths, tmp_path / "out")
     assert result.kept_ids == ["a"]
@@ -239,7 +284,9 @@ def test_a_damaged_shard_costs_itself_only(tmp_path):
 
 def test_a_lost_partition_stops_the_stage_rather_than_leave_duplicates(tmp_path):
     (path,) = write_shards(tmp_path / "in", [document("a", "one")])
-    steps = Dedup(partitions=2).passes(Inputs(str(tmp_path / "out"), (storage.artifact_of(str(path)),)))
+    steps = Dedup(partitions=2).passes(
+        Inputs(str(tmp_path / "out"), (storage.artifact_of(str(path)),))
+    )
     assert next(steps).name == "sign"
     assert steps.send(PassResult({})).name == "match"
     with pytest.raises(CorpusmillError, match="finish 000000 of its pass 'match'"):

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from corpusmill.manifests.errors import RecipeError
+from corpusmill.pipeline.recipe import Step
+from corpusmill.pipeline.run import run_step
+from corpusmill.pipeline.runner import InlineRunner
+from corpusmill.stages.dedup.earlier import SKETCH, sketch_similarity
+from corpusmill.stages.dedup.explain import explain, explanation_text
 
-from manifests.errors import RecipeError
-from pipeline.recipe import Step
-from pipeline.run import run_step
-from pipeline.runner import InlineRunner
-from stages.dedup.earlier import SKETCH, sketch_similarity
-from stages.dedup.explain import explain, explanation_text
 from tests.stages.dedup.corpus import (
     Result,
     document,
@@ -23,13 +23,16 @@ from tests.stages.dedup.corpus import (
     words,
     write_shards,
 )
-from tests.stages.test_minhash import plain_jaccard
+from tests.stages.dedup.signatures.test_minhash import plain_jaccard
 
 
 def first_snapshot(tmp_path: Path, rows: list[dict], **settings) -> Path:
     """A finished run of which nothing but its signatures is left."""
     folder = run(
-        write_shards(tmp_path / "old", rows[::2], rows[1::2]), tmp_path / "first", signatures=True, **settings
+        write_shards(tmp_path / "old", rows[::2], rows[1::2]),
+        tmp_path / "first",
+        signatures=True,
+        **settings,
     ).folder
     shutil.rmtree(folder / "documents")
     shutil.rmtree(folder / "excluded")
@@ -43,7 +46,9 @@ def against(tmp_path: Path, earlier: Path, *shards: list[dict], **settings) -> R
     manifest = run_step(step, tuple(map(str, paths)), str(tmp_path / "second"), InlineRunner())
     rows = {
         where: [
-            row for path in sorted((tmp_path / "second" / where).glob("*")) for row in pq.read_table(path).to_pylist()
+            row
+            for path in sorted((tmp_path / "second" / where).glob("*"))
+            for row in pq.read_table(path).to_pylist()
         ]
         for where in ("documents", "excluded")
     }
@@ -53,7 +58,9 @@ def against(tmp_path: Path, earlier: Path, *shards: list[dict], **settings) -> R
 def test_documents_fall_to_earlier_ones_whose_text_is_gone(tmp_path):
     old = words(1)
     near = " ".join(edited(old, 2))
-    earlier = first_snapshot(tmp_path, [document("old", " ".join(old)), document("other", " ".join(words(2)))])
+    earlier = first_snapshot(
+        tmp_path, [document("old", " ".join(old)), document("other", " ".join(words(2)))]
+    )
     shards = (
         [document("again", " ".join(old)), document("new", " ".join(words(3)))],
         [document("near", f"{near} longer by far")],
@@ -63,16 +70,30 @@ def test_documents_fall_to_earlier_ones_whose_text_is_gone(tmp_path):
     assert result.removed_row("again")["detail"] == "duplicate_of=old"
     similarity = plain_jaccard(f"{near} longer by far", " ".join(old))
     row = result.removed_row("near")
-    assert (row["reason"], row["detail"]) == ("dedup.fuzzy", f"duplicate_of=old jaccard={similarity:.3f}")
-    assert (row["cluster_id"], row["cluster_size"]) == ("old", 3)  # the earlier one and two of this run
+    assert (row["reason"], row["detail"]) == (
+        "dedup.fuzzy",
+        f"duplicate_of=old jaccard={similarity:.3f}",
+    )
+    assert (row["cluster_id"], row["cluster_size"]) == (
+        "old",
+        3,
+    )  # the earlier one and two of this run
 
 
 def test_the_result_is_that_of_both_snapshots_together_with_the_old_one_first(tmp_path):
     rows = mixed_rows()
     old = [{**row, "id": f"a{row['id']}"} for row in rows[::3]]
     new = [{**row, "id": f"b{row['id']}"} for i, row in enumerate(rows) if i % 3]
-    result = against(tmp_path, first_snapshot(tmp_path, old, survivor="first"), new[:30], new[30:], survivor="first")
-    together = run(write_shards(tmp_path / "both", old, new), tmp_path / "together", survivor="first")
+    result = against(
+        tmp_path,
+        first_snapshot(tmp_path, old, survivor="first"),
+        new[:30],
+        new[30:],
+        survivor="first",
+    )
+    together = run(
+        write_shards(tmp_path / "both", old, new), tmp_path / "together", survivor="first"
+    )
     assert result.kept_ids == [name for name in together.kept_ids if name.startswith("b")]
     assert result.removed
 
@@ -103,8 +124,14 @@ def test_signatures_of_other_settings_are_refused(tmp_path):
 
 def test_explain_says_that_the_survivor_is_an_earlier_one(tmp_path):
     earlier = first_snapshot(tmp_path, [document("old", " ".join(words(1)))])
-    result = against(tmp_path, earlier, [document("again", " ".join(words(1))), document("new", " ".join(words(2)))])
-    assert "survivor  old  (kept by an earlier run)" in explanation_text(explain(str(result.folder), "again"))
+    result = against(
+        tmp_path,
+        earlier,
+        [document("again", " ".join(words(1))), document("new", " ".join(words(2)))],
+    )
+    assert "survivor  old  (kept by an earlier run)" in explanation_text(
+        explain(str(result.folder), "again")
+    )
 
 
 def halves(hashes: np.ndarray) -> np.ndarray:

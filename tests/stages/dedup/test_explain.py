@@ -1,11 +1,11 @@
 """What `corpusmill dedup --explain` says, from the stage's files alone."""
 
 import pytest
+from corpusmill.manifests.errors import InputError
+from corpusmill.stages.dedup.explain import explain, explanation_text, shared_passages
 
-from manifests.errors import InputError
-from stages.dedup.explain import explain, explanation_text, shared_passages
 from tests.stages.dedup.corpus import dedup, document, edited, words
-from tests.stages.test_minhash import plain_jaccard
+from tests.stages.dedup.signatures.test_minhash import plain_jaccard
 
 
 @pytest.fixture(scope="module")
@@ -14,7 +14,10 @@ def run(tmp_path_factory):
     near = " ".join(edited(text, 2))
     shards = (
         [document("near", near, url="http://near.example/"), document("alone", " ".join(words(2)))],
-        [document("best", " ".join([*text, "and more"]), url="http://best.example/"), document("copy", near)],
+        [
+            document("best", " ".join([*text, "and more"]), url="http://best.example/"),
+            document("copy", near),
+        ],
     )
     return dedup(tmp_path_factory.mktemp("explain"), *shards), near, " ".join([*text, "and more"])
 
@@ -40,7 +43,9 @@ def test_a_survivor_is_told_how_many_fell_for_it(run):
     assert explanation_text(explain(str(result.folder), "best")).startswith(
         "best stays; 2 documents were removed for it"
     )
-    assert explanation_text(explain(str(result.folder), "alone")).startswith("alone stays; 0 documents")
+    assert explanation_text(explain(str(result.folder), "alone")).startswith(
+        "alone stays; 0 documents"
+    )
 
 
 def test_the_text_names_survivor_similarity_and_passage(run):

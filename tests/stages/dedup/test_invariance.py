@@ -3,13 +3,20 @@
 from typing import Any
 
 import pytest
+from corpusmill.manifests import storage
+from corpusmill.pipeline.ray_runner import RayRunner
+from corpusmill.stages.contract import Inputs, Pass
+from corpusmill.stages.dedup import stage
+from corpusmill.stages.dedup.stage import Dedup
 
-from manifests import storage
-from pipeline.ray_runner import RayRunner
-from stages.contract import Inputs, Pass
-from stages.dedup import stage
-from stages.dedup.stage import Dedup
-from tests.stages.dedup.corpus import Result, document, mixed_rows, output_digests, run, write_shards
+from tests.stages.dedup.corpus import (
+    Result,
+    document,
+    mixed_rows,
+    output_digests,
+    run,
+    write_shards,
+)
 
 
 def test_the_order_of_shards_does_not_change_a_byte(tmp_path):
@@ -26,7 +33,9 @@ def test_partitions_do_not_change_a_byte(tmp_path, partitions):
     rows = mixed_rows()
     paths = write_shards(tmp_path / "in", rows[:50], rows[50:])
     whole = run(paths, tmp_path / "whole", partitions=1)
-    assert output_digests(whole) == output_digests(run(paths, tmp_path / "cut", partitions=partitions))
+    assert output_digests(whole) == output_digests(
+        run(paths, tmp_path / "cut", partitions=partitions)
+    )
 
 
 def test_more_partitions_of_keys_than_of_links_do_not_change_a_byte(tmp_path, monkeypatch):
@@ -36,7 +45,8 @@ def test_more_partitions_of_keys_than_of_links_do_not_change_a_byte(tmp_path, mo
     monkeypatch.setattr(stage, "SPREAD_BYTES", 1000)
     spread = run(paths, tmp_path / "spread")
     tasks = {
-        name: len(list((spread.folder / "receipts" / name).iterdir())) for name in ("match", "clusters", "resolve")
+        name: len(list((spread.folder / "receipts" / name).iterdir()))
+        for name in ("match", "clusters", "resolve")
     }
     assert tasks == {"match": 4, "clusters": 1, "resolve": 4}
     assert output_digests(whole) == output_digests(spread)
@@ -51,7 +61,9 @@ def test_how_documents_are_spread_over_shards_does_not_change_what_stays(tmp_pat
     four = run(write_shards(tmp_path / "four", *cut), tmp_path / "out4", partitions=partitions)
 
     def decisions(result: Result) -> list[tuple[Any, ...]]:
-        return sorted((row["id"], row["reason"], row["detail"], row["cluster_size"]) for row in result.removed)
+        return sorted(
+            (row["id"], row["reason"], row["detail"], row["cluster_size"]) for row in result.removed
+        )
 
     assert one.kept_ids == four.kept_ids
     assert decisions(one) == decisions(four)
@@ -93,7 +105,12 @@ def test_a_run_is_taken_up_where_it_stopped(tmp_path):
 
 def test_passes_take_the_shards_of_documents_one_by_one(tmp_path):
     paths = write_shards(tmp_path / "in", [document("a", "one")], [document("b", "two")])
-    steps = Dedup().passes(Inputs(str(tmp_path), tuple(storage.artifact_of(str(path)) for path in paths)))
+    steps = Dedup().passes(
+        Inputs(str(tmp_path), tuple(storage.artifact_of(str(path)) for path in paths))
+    )
     first = next(steps)
     assert isinstance(first, Pass)
-    assert {name: len(inputs) for name, inputs in first.shards.items()} == {"000000-part-0": 1, "000001-part-1": 1}
+    assert {name: len(inputs) for name, inputs in first.shards.items()} == {
+        "000000-part-0": 1,
+        "000001-part-1": 1,
+    }

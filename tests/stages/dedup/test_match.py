@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from corpusmill.stages.dedup.match import stretched
 
-from stages.dedup.match import stretched
 
-
-@pytest.mark.parametrize("keys", [[], [7], [5, 5, 6, 9], [0, 1, 2**64 - 1], [2**63, 2**63 + 2**40, 2**63 + 2**41]])
+@pytest.mark.parametrize(
+    "keys", [[], [7], [5, 5, 6, 9], [0, 1, 2**64 - 1], [2**63, 2**63 + 2**40, 2**63 + 2**41]]
+)
 def test_keys_are_stretched_in_their_order_and_no_two_become_one(keys):
     found = stretched(np.array(keys, np.uint64)).tolist()
     assert found == sorted(found)

@@ -12,7 +12,7 @@ from tests.stages.dedup.corpus import (
     edited,
     words,
 )
-from tests.stages.test_minhash import plain_jaccard, plain_words
+from tests.stages.dedup.signatures.test_minhash import plain_jaccard, plain_words
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,9 @@ def planted(tmp_path_factory) -> tuple[Result, dict[str, str], list[tuple[str, s
     for number in range(300):
         text = words(number, source.randint(80, 300))
         texts[f"o{number}"] = " ".join(text)
-        texts[f"c{number}"] = " ".join(edited(text, source.randint(1, len(text) // 25), seed=number))
+        texts[f"c{number}"] = " ".join(
+            edited(text, source.randint(1, len(text) // 25), seed=number)
+        )
         similarity = plain_jaccard(texts[f"o{number}"], texts[f"c{number}"])
         pairs.append((f"o{number}", f"c{number}", similarity))
     texts |= {f"u{number}": " ".join(words(f"u{number}", 150)) for number in range(100)}
@@ -58,7 +60,12 @@ def test_every_removed_document_is_like_a_survivor_that_was_kept(planted):
 
 def test_nothing_but_planted_copies_is_removed(planted):
     result, _, pairs = planted
-    below = {name for original, copy, similarity in pairs if similarity < 0.8 for name in (original, copy)}
+    below = {
+        name
+        for original, copy, similarity in pairs
+        if similarity < 0.8
+        for name in (original, copy)
+    }
     removed = {row["id"] for row in result.removed}
     assert not removed & below
     assert not {name for name in removed if name.startswith("u")}

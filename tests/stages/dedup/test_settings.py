@@ -1,11 +1,10 @@
 """Settings of dedup: bandings, presets, partitions, and what is refused."""
 
 import pytest
-
-from manifests import storage
-from manifests.errors import RecipeError
-from pipeline.recipe import Step, build_stage
-from stages.dedup.stage import SPREAD_BYTES, Dedup, default_partitions, spread_partitions
+from corpusmill.manifests import storage
+from corpusmill.manifests.errors import RecipeError
+from corpusmill.pipeline.recipe import Step, build_stage
+from corpusmill.stages.dedup.stage import SPREAD_BYTES, Dedup, default_partitions, spread_partitions
 
 
 def test_a_threshold_chooses_bands_and_rows():
@@ -15,7 +14,9 @@ def test_a_threshold_chooses_bands_and_rows():
 
 
 def test_presets_are_the_published_bandings():
-    bandings = {preset: Dedup(preset=preset).banding for preset in ("fineweb", "nemotron_cc", "dolma")}
+    bandings = {
+        preset: Dedup(preset=preset).banding for preset in ("fineweb", "nemotron_cc", "dolma")
+    }
     assert bandings == {"fineweb": (14, 8), "nemotron_cc": (20, 13), "dolma": (26, 11)}
     assert Dedup().banding == (14, 8)
     assert Dedup(preset="dolma", bands=30).banding == (30, 11)
@@ -39,7 +40,9 @@ def test_settings_that_make_no_sense_are_refused(settings):
 
 
 def test_a_recipe_builds_the_stage_and_unknown_keys_are_refused():
-    stage = build_stage(Step("dedup", "dedup", (), {"preset": "dolma", "survivor": "newest"}), lambda name: name)
+    stage = build_stage(
+        Step("dedup", "dedup", (), {"preset": "dolma", "survivor": "newest"}), lambda name: name
+    )
     assert (stage.banding, stage.survivor) == ((26, 11), "newest")
     with pytest.raises(RecipeError, match="verify_treshold"):
         build_stage(Step("dedup", "dedup", (), {"verify_treshold": 0.8}), lambda name: name)

@@ -1,10 +1,10 @@
 """Synthetic rows: compared without their template, and only within their parent."""
 
 import pyarrow as pa
+from corpusmill.manifests.schema import DOCUMENT
+from corpusmill.stages.dedup.settings import TEMPLATE, DedupSettings
+from corpusmill.stages.dedup.synthetic import compared_texts, parent_hashes
 
-from manifests.schema import DOCUMENT
-from stages.dedup.settings import TEMPLATE, DedupSettings
-from stages.dedup.synthetic import compared_texts, parent_hashes
 from tests.stages.dedup.corpus import dedup, document, edited, words
 
 
@@ -14,7 +14,9 @@ def synthetic(name: str, parent: str | None, text: str) -> dict:
 
 def questions(seed: int, answer_words: int = 6) -> str:
     """Short pairs in a long frame: most of the words are the template's."""
-    lead = "Here are some questions and answers about the passage that was given above, as asked for:"
+    lead = (
+        "Here are some questions and answers about the passage that was given above, as asked for:"
+    )
     return f"{lead}\nQuestion: {' '.join(words(seed, 5))}?\nAnswer: {' '.join(words(-seed, answer_words))}."
 
 
@@ -42,8 +44,13 @@ def test_rows_of_one_parent_that_say_the_same_are_duplicates(tmp_path):
 def test_the_template_does_not_make_rows_of_one_parent_alike(tmp_path):
     """Of the words of each row two thirds are template; without it the rows share nothing."""
     rows = [synthetic("a", "p1", questions(1, 3)), synthetic("b", "p1", questions(2, 3))]
-    assert dedup(tmp_path / "with", rows, bands=30, rows=1, verify_threshold=0.2).kept_ids == ["a", "b"]
-    assert dedup(tmp_path / "without", rows, bands=30, rows=1, verify_threshold=0.2, template=()).kept_ids != [
+    assert dedup(tmp_path / "with", rows, bands=30, rows=1, verify_threshold=0.2).kept_ids == [
+        "a",
+        "b",
+    ]
+    assert dedup(
+        tmp_path / "without", rows, bands=30, rows=1, verify_threshold=0.2, template=()
+    ).kept_ids != [
         "a",
         "b",
     ]

@@ -1,12 +1,15 @@
 """Chats as token ids, and text from the web that spells control tokens."""
 
 import pytest
+from corpusmill.manifests.errors import ModelError
+from corpusmill.stages.engines import chat
 
-from manifests.errors import ModelError
-from stages.engines import chat
 from tests.stages.engines import tiny_model
 
-TURNS = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "bread\n\nand water"}]
+TURNS = [
+    {"role": "system", "content": "Be kind."},
+    {"role": "user", "content": "bread\n\nand water"},
+]
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +41,13 @@ def test_template_arguments_reach_the_template(tmp_path):
 
 
 def test_a_template_that_refuses_the_chat_is_named_with_the_mend(tmp_path):
-    template = "{% if messages[0].role == 'system' %}{{ raise_exception('no system turn') }}{% endif %}"
+    template = (
+        "{% if messages[0].role == 'system' %}{{ raise_exception('no system turn') }}{% endif %}"
+    )
     tokenizer = chat.load(str(tiny_model.save_tokenizer(tmp_path, chat_template=template)))
-    with pytest.raises(ModelError, match=r"refuses the prompt \(no system turn\); .*without `system:`"):
+    with pytest.raises(
+        ModelError, match=r"refuses the prompt \(no system turn\); .*without `system:`"
+    ):
         tokenizer.render(TURNS)
 
 

@@ -4,10 +4,10 @@ import time
 from contextlib import ExitStack
 
 import pytest
+from corpusmill.manifests.errors import EngineError, ModelError
+from corpusmill.stages.engines.contract import Request
+from corpusmill.stages.engines.openai import OpenAIEngine, _retry_after
 
-from manifests.errors import EngineError, ModelError
-from stages.engines.contract import Request
-from stages.engines.openai import OpenAIEngine, _retry_after
 from tests.stages.engines import scripted_server
 from tests.stages.engines.scripted_server import Server, answer
 
@@ -77,20 +77,28 @@ def test_answers_come_back_in_order_with_many_in_flight(serving):
         return answer(f"answer {prompt}")
 
     server = serving(slow)
-    completions = engine_at(server, in_flight=16).generate([request(number) for number in range(60)])
-    assert [completion.text for completion in completions] == [f"answer {number}" for number in range(60)]
+    completions = engine_at(server, in_flight=16).generate(
+        [request(number) for number in range(60)]
+    )
+    assert [completion.text for completion in completions] == [
+        f"answer {number}" for number in range(60)
+    ]
     assert 8 <= server.most_busy <= 16
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_a_busy_server_is_asked_again(serving, status):
-    server = serving(lambda prompt, attempt: (status, {}, b"busy") if attempt < 3 else answer("at last"))
+    server = serving(
+        lambda prompt, attempt: (status, {}, b"busy") if attempt < 3 else answer("at last")
+    )
     assert engine_at(server).generate([request()])[0].text == "at last"
     assert len(server.seen) == 3
 
 
 def test_retry_after_is_honoured(serving):
-    server = serving(lambda prompt, attempt: (429, {"retry-after": "0.3"}, b"") if attempt == 1 else answer("x"))
+    server = serving(
+        lambda prompt, attempt: (429, {"retry-after": "0.3"}, b"") if attempt == 1 else answer("x")
+    )
     started = time.monotonic()
     engine_at(server, backoff_seconds=0.0).generate([request()])
     assert time.monotonic() - started >= 0.3
@@ -99,7 +107,14 @@ def test_retry_after_is_honoured(serving):
 def test_retry_after_may_be_a_date():
     assert _retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0.0
     assert (
-        3000 < (_retry_after(time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 3600))) or 0) <= 3600
+        3000
+        < (
+            _retry_after(
+                time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 3600))
+            )
+            or 0
+        )
+        <= 3600
     )
     assert _retry_after("soon") is None
 
@@ -115,8 +130,14 @@ def test_a_cut_connection_is_tried_again(serving):
         ((400, {}, b'{"error": "prompt is too long"}'), "HTTP 400.*too long"),
         ((200, {}, b"<html>gateway</html>"), "not what the protocol says.*<html>"),
         ((200, {}, b'{"choices": []}'), "not what the protocol says"),
-        ((200, {}, b'{"choices": [{"text": null, "finish_reason": "stop"}]}'), "finish_reason 'stop'"),
-        ((200, {}, b'{"choices": [{"text": "x", "finish_reason": "abort"}]}'), "finish_reason 'abort'"),
+        (
+            (200, {}, b'{"choices": [{"text": null, "finish_reason": "stop"}]}'),
+            "finish_reason 'stop'",
+        ),
+        (
+            (200, {}, b'{"choices": [{"text": "x", "finish_reason": "abort"}]}'),
+            "finish_reason 'abort'",
+        ),
         ((200, {}, b"[1, 2"), "not what the protocol says"),
     ],
 )
@@ -125,7 +146,9 @@ def test_one_bad_row_costs_itself_and_nothing_else(serving, reply, error):
 
     server = serving(lambda prompt, attempt: reply if prompt == 5 else answer("fine"))
     completions = engine_at(server).generate([request(number) for number in range(10)])
-    assert [completion.finish_reason for completion in completions] == ["stop"] * 5 + ["error"] + ["stop"] * 4
+    assert [completion.finish_reason for completion in completions] == ["stop"] * 5 + ["error"] + [
+        "stop"
+    ] * 4
     assert re.search(error, completions[5].error)
     assert server.attempts[5] == 1
 
@@ -149,13 +172,17 @@ def test_a_server_that_is_down_is_named_with_the_mend():
     url = down.url
     down.server_close()
     engine = OpenAIEngine(url=url, model="tiny", attempts=2, backoff_seconds=0.01)
-    with pytest.raises(EngineError, match=rf"the server at {url} stays away .*start it or mend engine\.url"):
+    with pytest.raises(
+        EngineError, match=rf"the server at {url} stays away .*start it or mend engine\.url"
+    ):
         engine.generate([request(), request(2)])
 
 
 def test_a_wrong_model_name_stops_at_once(serving):
     server = serving(lambda prompt, attempt: (404, {}, b"The model `tiny` does not exist"))
-    with pytest.raises(EngineError, match=r"refuses every request.*does not exist.*engine\.model \(tiny\)"):
+    with pytest.raises(
+        EngineError, match=r"refuses every request.*does not exist.*engine\.model \(tiny\)"
+    ):
         engine_at(server, in_flight=1).generate([request(number) for number in range(5)])
     assert len(server.seen) == 1
 

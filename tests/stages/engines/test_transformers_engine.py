@@ -4,12 +4,11 @@ import dataclasses
 
 import pytest
 import torch
-
-from manifests.errors import EngineError, ModelError
-from stages.engines import model_folder as folders
-from stages.engines.contract import Request
-from stages.engines.sampling import SeededSampling, keep_nucleus
-from stages.engines.transformers import TransformersEngine
+from corpusmill.manifests.errors import EngineError, ModelError
+from corpusmill.stages.engines import model_folder as folders
+from corpusmill.stages.engines.contract import Request
+from corpusmill.stages.engines.sampling import SeededSampling, keep_nucleus
+from corpusmill.stages.engines.transformers import TransformersEngine
 
 
 @pytest.fixture(scope="module")
@@ -26,11 +25,20 @@ def requests_of(engine, texts, **changes):
     ]
 
 
-TEXTS = ["bread", "the river rises in the hills", "a", "water and salt and yeast and flour " * 5, "1928", "sea"]
+TEXTS = [
+    "bread",
+    "the river rises in the hills",
+    "a",
+    "water and salt and yeast and flour " * 5,
+    "1928",
+    "sea",
+]
 
 
 @pytest.mark.parametrize("temperature", [0.0, 0.8])
-def test_a_hybrid_model_answers_a_batch_of_many_lengths_as_it_answers_each_alone(engine, temperature):
+def test_a_hybrid_model_answers_a_batch_of_many_lengths_as_it_answers_each_alone(
+    engine, temperature
+):
     requests = requests_of(engine, TEXTS, temperature=temperature)
     together = engine.generate(requests)
     alone = [engine.generate([request])[0] for request in requests]
@@ -42,18 +50,25 @@ def test_the_seed_decides_a_sampled_answer_and_the_order_of_requests_does_not(en
     requests = requests_of(engine, TEXTS)
     first = engine.generate(requests)
     assert engine.generate(requests[::-1])[::-1] == first
-    reseeded = engine.generate([dataclasses.replace(request, seed=request.seed + 1000) for request in requests])
+    reseeded = engine.generate(
+        [dataclasses.replace(request, seed=request.seed + 1000) for request in requests]
+    )
     assert sum(a.text != b.text for a, b in zip(first, reseeded, strict=True)) >= 5
 
 
 def test_each_row_is_cut_at_its_own_limit(engine):
     short, long = requests_of(engine, ["bread", "water"])
-    answers = engine.generate([dataclasses.replace(short, max_tokens=3), dataclasses.replace(long, max_tokens=9)])
-    assert [(answer.finish_reason, answer.n_output_tokens) for answer in answers] == [("length", 3), ("length", 9)]
+    answers = engine.generate(
+        [dataclasses.replace(short, max_tokens=3), dataclasses.replace(long, max_tokens=9)]
+    )
+    assert [(answer.finish_reason, answer.n_output_tokens) for answer in answers] == [
+        ("length", 3),
+        ("length", 9),
+    ]
 
 
 def test_an_end_token_ends_the_answer(engine, model_folder):
-    from stages.engines import transformers as module
+    from corpusmill.stages.engines import transformers as module
 
     model = module._load(str(model_folder), "cpu", "auto", 1)
     request = requests_of(engine, ["bread"], temperature=0.0)[0]
@@ -127,5 +142,8 @@ def test_seeded_sampling_draws_from_the_nucleus_in_proportion():
 
 def test_the_nucleus_is_the_smallest_set_that_reaches_top_p():
     logits = torch.tensor([[0.5, 0.3, 0.15, 0.05]]).log()
-    kept = [int(torch.isfinite(keep_nucleus(logits, torch.tensor([p]))).sum()) for p in (1e-6, 0.49, 0.6, 0.9, 1.0)]
+    kept = [
+        int(torch.isfinite(keep_nucleus(logits, torch.tensor([p]))).sum())
+        for p in (1e-6, 0.49, 0.6, 0.9, 1.0)
+    ]
     assert kept == [1, 1, 2, 3, 4]

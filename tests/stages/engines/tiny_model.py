@@ -30,9 +30,15 @@ def save_tokenizer(folder: Path, chat_template: str | None = TEMPLATE) -> Path:
     )
     tokenizer.train_from_iterator(CORPUS, trainer)
     fast = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>", chat_template=chat_template
+        tokenizer_object=tokenizer,
+        bos_token="<s>",
+        eos_token="</s>",
+        pad_token="<pad>",
+        chat_template=chat_template,
     )
-    fast.add_special_tokens({"additional_special_tokens": ["<SPECIAL_3>", "<SPECIAL_4>", "<SPECIAL_5>"]})
+    fast.add_special_tokens(
+        {"additional_special_tokens": ["<SPECIAL_3>", "<SPECIAL_4>", "<SPECIAL_5>"]}
+    )
     fast.save_pretrained(folder)
     return folder
 
@@ -66,7 +72,9 @@ def save_model(folder: Path, context: int = 2048, chat_template: str | None = TE
     )
     model = NemotronHForCausalLM(settings)
     for name, parameter in model.named_parameters():
-        if name.endswith("conv1d.bias"):  # zero by default, which would hide what padding does to the convolution
+        if name.endswith(
+            "conv1d.bias"
+        ):  # zero by default, which would hide what padding does to the convolution
             torch.nn.init.normal_(parameter)
     model.save_pretrained(folder)
     return folder

@@ -5,7 +5,7 @@ import os
 import sys
 import time
 
-from manifests.errors import ModelError
+from corpusmill.manifests.errors import ModelError
 
 
 def behave(what, value=None):

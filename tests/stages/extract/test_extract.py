@@ -4,14 +4,14 @@ import time
 
 import pyarrow as pa
 import pytest
+from corpusmill.manifests.errors import ModelError, RecipeError
+from corpusmill.manifests.schema import DOCUMENT, EXCLUSION, extended
+from corpusmill.stages.contract import MapStage
+from corpusmill.stages.extract import html
+from corpusmill.stages.extract.stage import Extract
+from corpusmill.stages.readers import RECORD
 
-from manifests.errors import ModelError, RecipeError
-from manifests.schema import DOCUMENT, EXCLUSION, extended
-from stages.contract import MapStage
-from stages.extract import html
-from stages.extract.stage import Extract
-from stages.readers import RECORD
-from tests.stages.warc_bytes import PROSE, answer, page, put, record, table_of
+from tests.stages.readers.warc_bytes import PROSE, answer, page, put, record, table_of
 
 GERMAN = (
     "Der Fluss war in der Nacht gestiegen, und am Morgen standen die unteren Felder unter Wasser. Die Leute gingen zur Brücke "
@@ -47,7 +47,11 @@ def test_a_page_becomes_a_document(tmp_path):
     assert excluded.schema == extended(*EXCLUSION)
     assert excluded.num_rows == 0
     assert row["text"] == (PROSE * 3).strip()
-    assert (row["url"], row["source"], row["date"]) == ("http://example.org/0", "crawl", "2024-05-01T12:00:00Z")
+    assert (row["url"], row["source"], row["date"]) == (
+        "http://example.org/0",
+        "crawl",
+        "2024-05-01T12:00:00Z",
+    )
     assert (row["language"], row["kind"]) == ("en", "actual")
     assert 0.3 < row["language_score"] <= 1
     assert row["origin"]["offset"] == 0
@@ -112,12 +116,16 @@ def test_fifty_megabytes_on_one_line_are_extracted_if_the_limit_allows():
 
 
 def test_a_text_shorter_than_wanted_is_excluded_with_its_length(tmp_path):
-    found = outcome_of(tmp_path, answer(page("Only a few words.")), settings=Extract(min_text_chars=50))
+    found = outcome_of(
+        tmp_path, answer(page("Only a few words.")), settings=Extract(min_text_chars=50)
+    )
     assert reasons(found) == [("page.too_short", "characters=17 < 50")]
 
 
 def test_no_languages_keeps_all_languages(tmp_path):
-    kept = outcome_of(tmp_path, answer(page()), answer(page(GERMAN * 3)), settings=Extract(languages=())).kept
+    kept = outcome_of(
+        tmp_path, answer(page()), answer(page(GERMAN * 3)), settings=Extract(languages=())
+    ).kept
     assert kept["language"].to_pylist() == ["en", "de"]
 
 
@@ -126,7 +134,9 @@ def test_the_threshold_is_inclusive_of_its_value_and_can_be_raised(tmp_path):
     assert outcome_of(
         tmp_path, answer(page()), settings=Extract(language_threshold=round(score - 0.01, 3))
     ).kept.num_rows
-    (found,) = reasons(outcome_of(tmp_path, answer(page()), settings=Extract(language_threshold=1.0)))
+    (found,) = reasons(
+        outcome_of(tmp_path, answer(page()), settings=Extract(language_threshold=1.0))
+    )
     assert found[0] == "language.below_threshold"
     assert found[1].endswith("< 1.0 (en)")
 
@@ -151,17 +161,26 @@ def test_a_language_that_the_model_does_not_know_is_refused_unless_records_say_t
 
 def test_records_that_hold_text_skip_the_page_steps():
     found = of_rows(
-        {"mime": "text/plain", "text": "    def f():\r\n        return '<p>'\x00  # an English comment about it"}
+        {
+            "mime": "text/plain",
+            "text": "    def f():\r\n        return '<p>'\x00  # an English comment about it",
+        }
     )
-    assert found.kept["text"].to_pylist() == ["    def f():\n        return '<p>'  # an English comment about it"]
+    assert found.kept["text"].to_pylist() == [
+        "    def f():\n        return '<p>'  # an English comment about it"
+    ]
 
 
 def test_a_language_that_a_record_brings_is_trusted_only_if_the_settings_say_so():
     row = {"text": PROSE, "language": "de"}
     assert of_rows(row).kept["language"].to_pylist() == ["en"]
-    found = of_rows(row, settings=Extract(trust_language=True, languages=("de",))).kept.to_pylist()[0]
+    found = of_rows(row, settings=Extract(trust_language=True, languages=("de",))).kept.to_pylist()[
+        0
+    ]
     assert (found["language"], found["language_score"]) == ("de", None)
-    assert of_rows({"text": PROSE}, settings=Extract(trust_language=True)).kept["language"].to_pylist() == ["en"]
+    assert of_rows({"text": PROSE}, settings=Extract(trust_language=True)).kept[
+        "language"
+    ].to_pylist() == ["en"]
 
 
 def test_what_the_reader_could_not_read_is_excluded_with_its_words():
@@ -181,16 +200,22 @@ def test_nul_bytes_and_invalid_utf8_do_not_reach_the_text(tmp_path):
     assert row["text"].startswith(PROSE.strip()[:50])
 
 
-def test_a_page_nested_too_deeply_for_its_extractor_is_a_failed_row_and_its_neighbours_live(tmp_path):
+def test_a_page_nested_too_deeply_for_its_extractor_is_a_failed_row_and_its_neighbours_live(
+    tmp_path,
+):
     bomb = answer(b"<html><body>" + b"<div>" * 100_000 + b"deep")
     start = time.monotonic()
-    found = outcome_of(tmp_path, answer(page()), bomb, answer(page()), settings=Extract(extractor="resiliparse"))
+    found = outcome_of(
+        tmp_path, answer(page()), bomb, answer(page()), settings=Extract(extractor="resiliparse")
+    )
     assert reasons(found) == [("error_html.NestedTooDeeply", "depth=100000 > 2000")]
     assert found.kept.num_rows == 2
     assert time.monotonic() - start < 30
 
 
-@pytest.mark.parametrize("error", [RecursionError("too deep"), ValueError("odd page\nsecond line"), AssertionError()])
+@pytest.mark.parametrize(
+    "error", [RecursionError("too deep"), ValueError("odd page\nsecond line"), AssertionError()]
+)
 def test_whatever_a_page_does_to_the_extractor_costs_that_page_only(tmp_path, monkeypatch, error):
     extract = html.main_text
 
@@ -201,10 +226,16 @@ def test_whatever_a_page_does_to_the_extractor_costs_that_page_only(tmp_path, mo
 
     monkeypatch.setattr(html, "main_text", fails_on_the_second)
     found = outcome_of(
-        tmp_path, answer(page()), answer(page("poison")), answer(page()), settings=Extract(page_seconds=0)
+        tmp_path,
+        answer(page()),
+        answer(page("poison")),
+        answer(page()),
+        settings=Extract(page_seconds=0),
     )
     assert found.kept.num_rows == 2
-    assert reasons(found) == [(f"error_html.{type(error).__name__}", (str(error).splitlines() or [""])[0])]
+    assert reasons(found) == [
+        (f"error_html.{type(error).__name__}", (str(error).splitlines() or [""])[0])
+    ]
 
 
 def test_a_missing_language_model_stops_the_stage_and_is_no_row(tmp_path):
@@ -214,7 +245,9 @@ def test_a_missing_language_model_stops_the_stage_and_is_no_row(tmp_path):
     for extractor in ("main_content", "resiliparse", "justext"):
         with pytest.raises(ModelError, match="does not exist"):
             outcome_of(
-                tmp_path, answer(page()), settings=Extract(extractor=extractor, language_model=settings.language_model)
+                tmp_path,
+                answer(page()),
+                settings=Extract(extractor=extractor, language_model=settings.language_model),
             )
 
 
@@ -227,7 +260,13 @@ def test_the_default_extractor_finds_a_list_in_a_menu_where_there_is_nothing_els
 
 
 def test_every_row_ends_in_exactly_one_table(tmp_path):
-    given = [answer(page()), answer(page(), status="500 Oops"), b"no http", answer(page(GERMAN * 2)), answer(b"")]
+    given = [
+        answer(page()),
+        answer(page(), status="500 Oops"),
+        b"no http",
+        answer(page(GERMAN * 2)),
+        answer(b""),
+    ]
     found = outcome_of(tmp_path, *given)
     assert found.kept.num_rows + found.excluded.num_rows == len(given)
     ids = found.kept["id"].to_pylist() + found.excluded["id"].to_pylist()
@@ -242,7 +281,9 @@ def test_no_rows_give_no_rows():
 def test_the_outcome_does_not_depend_on_the_batch(tmp_path):
     answers = [answer(page(f"Page {n}. {PROSE * (n % 3)}")) for n in range(12)]
     whole = outcome_of(tmp_path, *answers)
-    table = table_of(put(tmp_path, "crawl.warc", b"".join(record(n, item) for n, item in enumerate(answers))))
+    table = table_of(
+        put(tmp_path, "crawl.warc", b"".join(record(n, item) for n, item in enumerate(answers)))
+    )
     parts = [Extract().apply(table.slice(start, 5)).kept for start in range(0, 12, 5)]
     assert pa.concat_tables(parts).to_pylist() == whole.kept.to_pylist()
 

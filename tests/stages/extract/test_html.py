@@ -4,11 +4,10 @@ import codecs
 import time
 
 import pytest
-
-from stages.extract.html import clean, extractor_version, main_text, tidy
-from stages.extract.resiliparse import NestedTooDeeply, nesting
-from stages.extract.stop_lists import stop_list
-from stages.readers.charset import binary_mime, decoded, sniffed_mime
+from corpusmill.stages.extract.html import clean, extractor_version, main_text, tidy
+from corpusmill.stages.extract.resiliparse import NestedTooDeeply, nesting
+from corpusmill.stages.extract.stop_lists import stop_list
+from corpusmill.stages.readers.charset import binary_mime, decoded, sniffed_mime
 
 EXTRACTORS = ("main_content", "union", "resiliparse", "justext", "trafilatura")
 GERMAN = "Grüße aus Köln, wo größere Überschwemmungen drohen"
@@ -40,7 +39,12 @@ def in_english(_text):
         (JAPANESE.encode("euc-jp"), "euc-jp", JAPANESE, "euc_jp"),
         ("한국어".encode("cp949"), "EUC-KR", "한국어", "cp949"),
         ("汉字龍".encode("gb18030"), "gb2312", "汉字龍", "gb18030"),
-        ("똠방각하".encode("cp949"), "EUC-KR", "똠방각하", "cp949"),  # a syllable that EUC-KR proper does not have
+        (
+            "똠방각하".encode("cp949"),
+            "EUC-KR",
+            "똠방각하",
+            "cp949",
+        ),  # a syllable that EUC-KR proper does not have
         ("①㈱".encode("cp932"), "shift_jis", "①㈱", "cp932"),
         (RUSSIAN.encode("cp1251"), None, RUSSIAN, "cp1251"),
         (codecs.BOM_UTF8 + GERMAN.encode(), "iso-8859-1", GERMAN, "utf-8"),
@@ -54,7 +58,10 @@ def test_a_page_is_read_in_its_charset(payload, declared, text, codec):
 
 @pytest.mark.parametrize(
     "head",
-    ['<meta charset="windows-1251">', "<META http-equiv=Content-Type content='text/html; charset=windows-1251'>"],
+    [
+        '<meta charset="windows-1251">',
+        "<META http-equiv=Content-Type content='text/html; charset=windows-1251'>",
+    ],
 )
 def test_the_charset_of_a_meta_element_counts_where_the_header_says_nothing(head):
     assert decoded((head + RUSSIAN).encode("cp1251"), None) == (head + RUSSIAN, "cp1251")
@@ -86,13 +93,17 @@ def test_a_page_that_only_claims_to_be_utf8_is_detected():
     assert (text, codec) == (RUSSIAN * 3, "cp1251")
 
 
-@pytest.mark.parametrize("declared", ["", "none", "x-unknown", "base64", "utf-8,gzip", "\x00", "a" * 5000])
+@pytest.mark.parametrize(
+    "declared", ["", "none", "x-unknown", "base64", "utf-8,gzip", "\x00", "a" * 5000]
+)
 def test_a_charset_that_means_nothing_is_ignored(declared):
     assert decoded(GERMAN.encode(), declared) == (GERMAN, "utf-8")
 
 
 @pytest.mark.parametrize("payload", [b"", b"\xff", bytes(range(256)) * 4, b"\x80" * 1000])
-@pytest.mark.parametrize("declared", [None, "utf-8", "shift_jis", "gb18030", "utf-16", "iso-2022-jp"])
+@pytest.mark.parametrize(
+    "declared", [None, "utf-8", "shift_jis", "gb18030", "utf-16", "iso-2022-jp"]
+)
 def test_any_bytes_become_text_that_utf8_can_hold(payload, declared):
     text, _ = decoded(payload, declared)
     assert "\0" not in text
@@ -106,7 +117,10 @@ def test_any_bytes_become_text_that_utf8_can_hold(payload, declared):
         (b"<HTML>", "text/html"),
         ("<title>Grüße</title>".encode("latin-1"), "text/html"),
         (codecs.BOM_UTF16_LE + "<html>".encode("utf-16-le"), "text/html"),
-        (b'<?xml version="1.0"?><!DOCTYPE html><html xmlns="http://www.w3.org/1999/xhtml">', "application/xhtml+xml"),
+        (
+            b'<?xml version="1.0"?><!DOCTYPE html><html xmlns="http://www.w3.org/1999/xhtml">',
+            "application/xhtml+xml",
+        ),
         (b'<?xml version="1.0"?><rss>', "application/xml"),
         (b"%PDF-1.7\n", "application/pdf"),
         (b"just words", "text/plain"),
@@ -192,7 +206,9 @@ def test_jus_text_asks_for_the_language_and_uses_its_stop_words():
 
     german = main_text(ARTICLE, "justext", in_german)
     assert "moved his sheep" in asked[0]
-    assert german == ""  # English prose has no German stop words, so all of it looks like boilerplate
+    assert (
+        german == ""
+    )  # English prose has no German stop words, so all of it looks like boilerplate
 
 
 def test_a_language_without_stop_words_is_extracted_all_the_same():

@@ -4,9 +4,15 @@ import hashlib
 from pathlib import Path
 
 import pytest
-
-from manifests.errors import ModelError
-from stages.extract.language import SAMPLE_CHARACTERS, hygienic, identify, load_model, model_digest, shipped_model
+from corpusmill.manifests.errors import ModelError
+from corpusmill.stages.extract.language import (
+    SAMPLE_CHARACTERS,
+    hygienic,
+    identify,
+    load_model,
+    model_digest,
+    shipped_model,
+)
 
 SENTENCES = {
     "en": "The committee will meet again next week to decide how the money should be spent.",

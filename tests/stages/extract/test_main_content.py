@@ -4,19 +4,30 @@ import time
 
 import numpy as np
 import pytest
+from corpusmill.stages.extract import main_content
+from corpusmill.stages.extract.main_content import (
+    TooManyBlocks,
+    best_set,
+    blocks_of,
+    chosen,
+    features_of,
+    forest,
+)
+from corpusmill.stages.extract.page import page as html_page
+from corpusmill.stages.extract.page.block_text import MEASURES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.extract import main_content
-from stages.extract.main_content import TooManyBlocks, best_set, blocks_of, chosen, features_of, forest
-from stages.kernels import html_page
-from stages.kernels.block_text import MEASURES
-from tests.stages.warc_bytes import PROSE
+from tests.stages.readers.warc_bytes import PROSE
 
 MENU = "".join(
-    f"<li><a href=/{word}>{word}</a></li>" for word in ("Home", "News", "Shop", "Contact", "Careers", "Sitemap")
+    f"<li><a href=/{word}>{word}</a></li>"
+    for word in ("Home", "News", "Shop", "Contact", "Careers", "Sitemap")
 )
-TEASERS = "".join(f"<div class=card><a href=/{n}><h3>Ten odd things</h3><p>Read more</p></a></div>" for n in range(9))
+TEASERS = "".join(
+    f"<div class=card><a href=/{n}><h3>Ten odd things</h3><p>Read more</p></a></div>"
+    for n in range(9)
+)
 
 
 def page(body):
@@ -73,7 +84,8 @@ def asked_about(prose):
 
 def test_the_language_is_asked_once_and_from_running_text():
     (sample,) = asked_about(
-        "Der Fluss war in der Nacht gestiegen, und am Morgen standen die unteren Felder unter Wasser. " * 3
+        "Der Fluss war in der Nacht gestiegen, und am Morgen standen die unteren Felder unter Wasser. "
+        * 3
     )
     assert sample.startswith("Der Fluss war in der Nacht")
     assert len(sample.encode()) <= 2 * main_content.LANGUAGE_SAMPLE
@@ -101,7 +113,9 @@ def test_the_chosen_set_has_the_best_expected_f1_of_all_sets():
     def expected_f1(subset):
         return 2 * (scores * words)[subset].sum() / (words[subset].sum() + total)
 
-    subsets = [np.array([number >> place & 1 for place in range(5)], bool) for number in range(1, 32)]
+    subsets = [
+        np.array([number >> place & 1 for place in range(5)], bool) for number in range(1, 32)
+    ]
     best = max(subsets, key=expected_f1)
     assert best_set(scores.astype(np.float32), words).tolist() == best.tolist()
 
@@ -125,7 +139,10 @@ HOSTILE = {
     "ends": "</div></p></a></td></li>" * 50_000,
     "lists": "<ul><li>" * 100_000 + "item",
     "misnested": "<b><p><i><table><tr></b><td></p>" * 30_000 + "x",
-    "references": "&" * 300_000 + "&amp" * 100_000 + "&#99999999999999999999;" * 10_000 + "&notanentity" * 50_000,
+    "references": "&" * 300_000
+    + "&amp" * 100_000
+    + "&#99999999999999999999;" * 10_000
+    + "&notanentity" * 50_000,
     "nul": "\0<p>\0" * 200_000,
     "math": "<math alttext='x'>" * 30_000 + "<annotation encoding=tex>" * 30_000,
     "maths": "<math><mi>x</mi><annotation encoding=tex>y</math>" * 20_000,

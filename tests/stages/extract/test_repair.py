@@ -2,13 +2,19 @@
 
 import ftfy
 import pytest
+from corpusmill.stages.extract.repair import (
+    Repair,
+    by_ftfy,
+    character_classes,
+    repaired,
+    repaired_page,
+)
+from corpusmill.stages.extract.stage import Extract
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from stages.extract.repair import Repair, by_ftfy, character_classes, repaired, repaired_page
-from stages.extract.stage import Extract
 from tests.stages.extract.test_extract import outcome_of
-from tests.stages.warc_bytes import PROSE, answer, page
+from tests.stages.readers.warc_bytes import PROSE, answer, page
 
 DEFAULTS = Repair()
 
@@ -55,9 +61,15 @@ def test_each_choice_is_a_setting(choice, text, result):
 
 
 SUSPECTS = [
-    chr(point) for point in range(0x20000) if character_classes(DEFAULTS)[point] and not 0xD800 <= point < 0xE000
+    chr(point)
+    for point in range(0x20000)
+    if character_classes(DEFAULTS)[point] and not 0xD800 <= point < 0xE000
 ]
-ALPHABET = st.sampled_from(SUSPECTS) | st.sampled_from(list("aA z.\n1&;")) | st.characters(exclude_categories=["Cs"])
+ALPHABET = (
+    st.sampled_from(SUSPECTS)
+    | st.sampled_from(list("aA z.\n1&;"))
+    | st.characters(exclude_categories=["Cs"])
+)
 CHOICES = st.builds(
     Repair,
     entities=st.booleans(),
@@ -70,7 +82,13 @@ MOJIBAKE = st.text(max_size=8).flatmap(
     lambda text: st.sampled_from(
         [
             text.encode("utf-8", "replace").decode(codec, "replace")
-            for codec in ("latin-1", "sloppy-windows-1252", "sloppy-windows-1251", "macroman", "cp437")
+            for codec in (
+                "latin-1",
+                "sloppy-windows-1252",
+                "sloppy-windows-1251",
+                "macroman",
+                "cp437",
+            )
         ]
     )
 )
@@ -79,7 +97,10 @@ MOJIBAKE = st.text(max_size=8).flatmap(
 @settings(max_examples=400, deadline=None)
 @given(
     st.lists(
-        st.text(ALPHABET, max_size=10) | MOJIBAKE | st.sampled_from(["Ã ", "œ", "ГўВЂВ™s", "&lt;", "<"]), max_size=6
+        st.text(ALPHABET, max_size=10)
+        | MOJIBAKE
+        | st.sampled_from(["Ã ", "œ", "ГўВЂВ™s", "&lt;", "<"]),
+        max_size=6,
     ).map("".join),
     CHOICES,
 )
@@ -101,12 +122,16 @@ def test_a_text_of_more_damaged_lines_than_the_kernel_reports_is_mended_to_its_e
     assert repaired(text, DEFAULTS) == "Español\n\n" * 5000
 
 
-def test_a_page_that_was_encoded_twice_is_mended_before_extraction_drops_its_control_characters(tmp_path):
+def test_a_page_that_was_encoded_twice_is_mended_before_extraction_drops_its_control_characters(
+    tmp_path,
+):
     body = page(f"{PROSE} it’s “quoted”, naïve").decode().encode().decode("latin-1").encode()
     assert b"\xc2\x80" in body
     (row,) = outcome_of(tmp_path, answer(body)).kept.to_pylist()
     assert row["text"].endswith("it’s “quoted”, naïve")
-    (raw,) = outcome_of(tmp_path, answer(body), settings=Extract(repair=Repair(on=False))).kept.to_pylist()
+    (raw,) = outcome_of(
+        tmp_path, answer(body), settings=Extract(repair=Repair(on=False))
+    ).kept.to_pylist()
     assert "it’s" not in raw["text"]
 
 

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import psutil
 import pytest
+from corpusmill.manifests.errors import ModelError
+from corpusmill.stages.extract import sandbox
+from corpusmill.stages.extract.sandbox import Sandbox, Stopped
+from corpusmill.stages.extract.stage import Extract
 
-from manifests.errors import ModelError
-from stages.extract import sandbox
-from stages.extract.sandbox import Sandbox, Stopped
-from stages.extract.stage import Extract
 from tests.stages.extract.poison import behave
 from tests.stages.extract.test_extract import of_rows, outcome_of, reasons
-from tests.stages.warc_bytes import answer, page
+from tests.stages.readers.warc_bytes import answer, page
 
 WARM_UP = ("value", 0)
 ROOT = Path(__file__).parents[3]
@@ -84,7 +84,7 @@ def test_memory_that_c_code_asks_for_in_vain_is_told_from_another_crash():
     A shell stands between, because the mark outlives the start of another program.
     """
     script = (
-        "from stages.extract.sandbox import Sandbox; from tests.stages.extract.poison import behave\n"
+        "from corpusmill.stages.extract.sandbox import Sandbox; from tests.stages.extract.poison import behave\n"
         "limited = Sandbox(seconds=3, memory_mb=512)\n"
         "stopped, crashed = limited.run(behave, [('eat in C',), ('crash',)], ('value', 0))\n"
         "print(stopped.reason, crashed.reason)"
@@ -133,7 +133,9 @@ def test_a_child_that_does_not_start_is_an_error_and_no_verdict_about_pages(monk
 def test_it_serves_a_thread_of_a_pool():
     limited = Sandbox(seconds=5, memory_mb=512)
     for _ in range(3):
-        with ThreadPoolExecutor(1) as pool:  # the thread that started the child ends before the next run
+        with ThreadPoolExecutor(
+            1
+        ) as pool:  # the thread that started the child ends before the next run
             assert pool.submit(run, limited, ("value", 1)).result() == [1]
     limited.stop()
 
@@ -141,7 +143,7 @@ def test_it_serves_a_thread_of_a_pool():
 ORPHAN = """
 import sys, threading
 sys.path.insert(0, {root!r})
-from stages.extract.sandbox import Sandbox
+from corpusmill.stages.extract.sandbox import Sandbox
 from tests.stages.extract.poison import behave
 limited = Sandbox(3600, 512)
 print(limited.run(behave, [("process",)], ("value", 0))[0], flush=True)
@@ -159,7 +161,9 @@ print(limited.run(behave, [("process",)], ("value", 0))[0], flush=True)
 )
 def test_the_child_dies_with_its_parent_even_by_sigkill_and_even_while_it_hangs(then):
     code = ORPHAN.format(root=str(ROOT), then=then)
-    parent = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     assert parent.stdout is not None
     child = psutil.Process(int(parent.stdout.readline()))
     time.sleep(0.3)
@@ -182,7 +186,10 @@ def test_pages_with_and_without_it_give_the_same_documents(tmp_path):
         answer(page(), status="404 Not Found"),
         answer(b"plain", Content_Type="text/plain"),
     ]
-    inside, outside = (outcome_of(tmp_path, *answers, settings=Extract(page_seconds=seconds)) for seconds in (10, 0))
+    inside, outside = (
+        outcome_of(tmp_path, *answers, settings=Extract(page_seconds=seconds))
+        for seconds in (10, 0)
+    )
     assert inside.kept.equals(outside.kept)
     assert inside.excluded.equals(outside.excluded)
 
@@ -190,10 +197,13 @@ def test_pages_with_and_without_it_give_the_same_documents(tmp_path):
 @pytest.mark.parametrize("reason", ["timeout", "memory", "crashed"])
 def test_a_stopped_page_is_an_excluded_row_with_its_reason(monkeypatch, reason):
     monkeypatch.setattr(
-        sandbox.Sandbox, "run", lambda self, function, pages, warm_up: [Stopped(reason, "seen")] * len(pages)
+        sandbox.Sandbox,
+        "run",
+        lambda self, function, pages, warm_up: [Stopped(reason, "seen")] * len(pages),
     )
     found = of_rows(
-        {"status": 200, "mime": "text/html", "payload": page()}, {"text": "An English sentence of plain text."}
+        {"status": 200, "mime": "text/html", "payload": page()},
+        {"text": "An English sentence of plain text."},
     )
     assert reasons(found) == [(f"error_html.{reason}", "seen")]
     assert found.kept.num_rows == 1

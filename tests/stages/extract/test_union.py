@@ -1,7 +1,7 @@
 """The union of extractors: what another one adds goes in once, and in its place."""
 
-from stages.extract.html import main_text
-from stages.extract.union import merged
+from corpusmill.stages.extract.html import main_text
+from corpusmill.stages.extract.union import merged
 
 RIVER = "The river had risen during the night and the lower fields were under water."
 BRIDGE = "People walked up to the bridge to look at it, and talked about other years."
@@ -31,7 +31,9 @@ def test_nothing_and_something_is_something():
 
 
 def test_the_union_of_a_page_holds_what_each_of_its_extractors_finds():
-    comments = "".join(f"<li class=comment><p>{SHEEP} {number}. {BRIDGE}</p></li>" for number in range(3))
+    comments = "".join(
+        f"<li class=comment><p>{SHEEP} {number}. {BRIDGE}</p></li>" for number in range(3)
+    )
     page = f"<html><body><article><h1>Flood</h1><p>{RIVER * 3}</p></article><ul class=comments>{comments}</ul></body></html>"
     union = main_text(page, "union", lambda _text: "en")
     for extractor in ("main_content", "justext", "resiliparse"):

@@ -1,12 +1,14 @@
 """datatrove filters as blocks: real filters of the wheel, run on single documents."""
 
 import pytest
-
-from manifests.errors import RecipeError
-from stages.filter.datatrove_block import judge, load, parse
+from corpusmill.manifests.errors import RecipeError
+from corpusmill.stages.filter.datatrove_block import judge, load, parse
 
 FILTERS = "datatrove.pipeline.filters"
-PROSE = " ".join(["The quality of the text that people have to read with care is to be measured here and there."] * 6)
+PROSE = " ".join(
+    ["The quality of the text that people have to read with care is to be measured here and there."]
+    * 6
+)
 
 
 def block(name, **arguments):
@@ -29,11 +31,17 @@ def test_a_drop_carries_the_class_and_the_filters_own_reason():
 
 def test_a_reason_that_is_prose_becomes_a_code_and_stays_readable_in_the_detail():
     verdict = judge(block("C4ParagraphFilter"), row("One paragraph."))
-    assert (verdict.reason, verdict.detail) == ("datatrove.C4ParagraphFilter.3_paragraphs", "< 3 paragraphs")
+    assert (verdict.reason, verdict.detail) == (
+        "datatrove.C4ParagraphFilter.3_paragraphs",
+        "< 3 paragraphs",
+    )
 
 
 def test_a_filter_without_reasons_drops_with_a_reason_all_the_same():
-    assert judge(block("RegexFilter", regex_exp="spam"), row("spam")).reason == "datatrove.RegexFilter.dropped"
+    assert (
+        judge(block("RegexFilter", regex_exp="spam"), row("spam")).reason
+        == "datatrove.RegexFilter.dropped"
+    )
 
 
 def test_arguments_reach_the_filter():
@@ -96,8 +104,14 @@ def test_a_block_is_made_once_a_process():
         ({"arguments": {}}, "write module:Class"),
         ({"class": f"{FILTERS}:GopherQualityFilter", "argument": {}}, "did you mean 'arguments'"),
         ({"class": f"{FILTERS}:GopherQualityFilter", "arguments": [3]}, "name: value"),
-        ({"class": f"{FILTERS}:GopherQualityFilter", "arguments": {"exclusion_writer": None}}, "leave it out"),
-        ({"class": f"{FILTERS}:LambdaFilter", "arguments": {"filter_function": len}}, "plain values"),
+        (
+            {"class": f"{FILTERS}:GopherQualityFilter", "arguments": {"exclusion_writer": None}},
+            "leave it out",
+        ),
+        (
+            {"class": f"{FILTERS}:LambdaFilter", "arguments": {"filter_function": len}},
+            "plain values",
+        ),
     ],
 )
 def test_a_mistake_in_a_block_is_named_with_its_mend(recipe, message):

@@ -2,17 +2,16 @@
 
 import pyarrow as pa
 import pytest
-
-from manifests.errors import RecipeError
-from manifests.schema import DOCUMENT, conform
-from manifests.storage import artifact_of
-from pipeline.recipe import Step, build_stage
-from stages.contract import MapStage
-from stages.filter.line_edits import LineEdits
-from stages.filter.measure import measure
-from stages.filter.rules import Rule
-from stages.filter.stage import Filter
-from stages.filter.url_rules import UrlRules
+from corpusmill.manifests.errors import RecipeError
+from corpusmill.manifests.schema import DOCUMENT, conform
+from corpusmill.manifests.storage import artifact_of
+from corpusmill.pipeline.recipe import Step, build_stage
+from corpusmill.stages.contract import MapStage
+from corpusmill.stages.filter.line_edits import LineEdits
+from corpusmill.stages.filter.measure.texts import measure
+from corpusmill.stages.filter.rules import Rule
+from corpusmill.stages.filter.stage import Filter
+from corpusmill.stages.filter.url_rules import UrlRules
 
 SENTENCES = (
     "The river rises in the hills to the north of the town and runs to the sea.",
@@ -88,7 +87,10 @@ def test_statistics_stay_with_kept_and_excluded_rows_in_their_declared_types():
     for field in Filter().adds():
         assert outcome.kept.schema.field(field.name).type == field.type
         assert outcome.excluded.schema.field(field.name).type == field.type
-    assert outcome.kept["stat_words"].to_pylist() == measure(pa.chunked_array([[GOOD]])).measured["words"].tolist()
+    assert (
+        outcome.kept["stat_words"].to_pylist()
+        == measure(pa.chunked_array([[GOOD]])).measured["words"].tolist()
+    )
     assert outcome.excluded["stat_kept_lines"].to_pylist() == [0]  # the edits took its only line
 
 
@@ -146,12 +148,16 @@ def test_a_document_of_a_tuned_language_is_judged_by_its_thresholds_and_not_edit
     ].to_pylist() == ["gopher_quality.few_stop_words"]
     strict = Filter(language_thresholds={"de": {"gopher_quality": {"few_words": 1000}}})
     out = strict.apply(documents(german, GOOD, language=["de", "en"]))
-    assert out.excluded["detail"].to_pylist() == [f"words={tuned.kept['stat_words'][0].as_py()} < 1000"]
+    assert out.excluded["detail"].to_pylist() == [
+        f"words={tuned.kept['stat_words'][0].as_py()} < 1000"
+    ]
     assert out.kept["id"].to_pylist() == ["id1"]
 
 
 def test_a_page_without_spaces_between_words_is_judged_by_its_characters():
-    page = "\n".join(f"这是第{number}条河流的故事，人们在这里已经住了{number * 3}年了。" for number in range(12))
+    page = "\n".join(
+        f"这是第{number}条河流的故事，人们在这里已经住了{number * 3}年了。" for number in range(12)
+    )
     assert Filter().apply(documents(page, language=["zh"])).kept.num_rows == 1
     assert Filter().apply(documents(page, language=[None])).excluded.num_rows == 1
 
@@ -160,14 +166,25 @@ def test_a_page_without_spaces_between_words_is_judged_by_its_characters():
     ("family", "text", "reason"),
     [
         ("refinedweb", "Menu\nHome\n" + SENTENCES[3], "refinedweb.many_removed_words"),
-        ("nemotron", GOOD + "\n" + " ".join(str(number * 7919) for number in range(60)), "nemotron.digits"),
+        (
+            "nemotron",
+            GOOD + "\n" + " ".join(str(number * 7919) for number in range(60)),
+            "nemotron.digits",
+        ),
         ("nemotron", GOOD + "\nhttps://a.example/" + "x" * 300, "nemotron.urls"),
-        ("nemotron", "\n".join([*SENTENCES, *["We have a privacy policy here."] * 9]), "nemotron.boilerplate"),
+        (
+            "nemotron",
+            "\n".join([*SENTENCES, *["We have a privacy policy here."] * 9]),
+            "nemotron.boilerplate",
+        ),
     ],
 )
 def test_further_families_are_chosen_by_name(family, text, reason):
     assert reason_of(text) != reason
-    assert reason in Filter(families=(family,)).apply(documents(text)).excluded["failed_rules"].to_pylist()[0]
+    assert (
+        reason
+        in Filter(families=(family,)).apply(documents(text)).excluded["failed_rules"].to_pylist()[0]
+    )
 
 
 def test_without_the_c4_family_no_text_is_edited():
@@ -180,7 +197,9 @@ def test_filtering_excluded_rows_again_gives_what_filtering_them_first_would_hav
     table = documents(GOOD, f"Home\n{SENTENCES[0]}\n{SENTENCES[1]}", "Menu")
     lenient = Filter(thresholds={"gopher_quality": {"few_words": 20}, "c4": {"few_sentences": 2}})
     first = lenient.apply(table)
-    again = lenient.apply(Filter().apply(table).excluded.drop_columns(["stage", "reason", "detail"]))
+    again = lenient.apply(
+        Filter().apply(table).excluded.drop_columns(["stage", "reason", "detail"])
+    )
     assert again.kept.num_rows == 1
     assert again.kept.to_pylist() == first.kept.slice(1).to_pylist()
 
@@ -191,7 +210,10 @@ def test_thresholds_rules_switched_off_and_own_rules_change_the_verdict():
     relaxed = {"thresholds": {"gopher_quality": {"few_words": 10}}, "off": ("c4.few_sentences",)}
     assert reason_of(short, **relaxed) is None
     own = Rule(name="long_words", statistic="longest_part", comparison=">", threshold=8)
-    assert reason_of(short.replace("river", "waterways"), rules=(own,), **relaxed) == "recipe.long_words"
+    assert (
+        reason_of(short.replace("river", "waterways"), rules=(own,), **relaxed)
+        == "recipe.long_words"
+    )
 
 
 def test_a_rule_may_look_at_the_lines_that_were_removed():
@@ -203,7 +225,9 @@ def test_a_rule_may_look_at_the_lines_that_were_removed():
 def test_url_rules_come_before_all_others_and_spare_rows_without_a_url(tmp_path):
     (tmp_path / "domains").write_text("bad.example\n")
     stage = Filter(urls=UrlRules(domains=(str(tmp_path / "domains"),)))
-    table = documents(GOOD, GOOD, "short", url=["https://www.bad.example/", None, "http://bad.example/x"])
+    table = documents(
+        GOOD, GOOD, "short", url=["https://www.bad.example/", None, "http://bad.example/x"]
+    )
     outcome = stage.apply(table)
     assert outcome.kept["id"].to_pylist() == ["id1"]
     assert outcome.excluded["reason"].to_pylist() == ["url.blocked_domain"] * 2
@@ -212,9 +236,14 @@ def test_url_rules_come_before_all_others_and_spare_rows_without_a_url(tmp_path)
 
 def test_datatrove_blocks_judge_what_the_rules_left():
     block = {"class": "datatrove.pipeline.filters:RegexFilter", "arguments": {"regex_exp": "ferry"}}
-    outcome = Filter(blocks=(block,)).apply(documents(GOOD, GOOD.replace("ferry", "barge"), "a ferry"))
+    outcome = Filter(blocks=(block,)).apply(
+        documents(GOOD, GOOD.replace("ferry", "barge"), "a ferry")
+    )
     assert outcome.kept["id"].to_pylist() == ["id1"]
-    assert outcome.excluded["reason"].to_pylist() == ["datatrove.RegexFilter.dropped", "gopher_repetition.top_2_gram"]
+    assert outcome.excluded["reason"].to_pylist() == [
+        "datatrove.RegexFilter.dropped",
+        "gopher_repetition.top_2_gram",
+    ]
 
 
 def test_statistics_follow_when_a_datatrove_block_edits_the_text():
@@ -236,7 +265,10 @@ def test_the_outcome_does_not_depend_on_how_rows_are_batched():
     whole = Filter().apply(documents(*texts))
     parts = [Filter().apply(documents(*texts).slice(row, 1)) for row in range(len(texts))]
     assert pa.concat_tables([part.kept for part in parts]).to_pylist() == whole.kept.to_pylist()
-    assert pa.concat_tables([part.excluded for part in parts]).to_pylist() == whole.excluded.to_pylist()
+    assert (
+        pa.concat_tables([part.excluded for part in parts]).to_pylist()
+        == whole.excluded.to_pylist()
+    )
 
 
 def test_a_recipe_reaches_every_setting():
@@ -244,10 +276,14 @@ def test_a_recipe_reaches_every_setting():
         "families": ["gopher_quality"],
         "thresholds": {"gopher_quality": {"few_words": 20}},
         "off": ["gopher_quality.hash_signs"],
-        "rules": [{"name": "digits", "statistic": "digit_ratio", "comparison": ">", "threshold": 0.3}],
+        "rules": [
+            {"name": "digits", "statistic": "digit_ratio", "comparison": ">", "threshold": 0.3}
+        ],
         "lines": {"minimum_words": 2},
         "stop_words": ["der", "die"],
-        "blocks": [{"class": "datatrove.pipeline.filters:RegexFilter", "arguments": {"regex_exp": "x"}}],
+        "blocks": [
+            {"class": "datatrove.pipeline.filters:RegexFilter", "arguments": {"regex_exp": "x"}}
+        ],
     }
     stage = build_stage(Step("filter", "filter", (), settings), str)
     assert stage.lines == LineEdits(minimum_words=2)
@@ -258,8 +294,18 @@ def test_a_recipe_reaches_every_setting():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"rules": [{"name": "a", "statistic": "digits", "comparison": ">", "threshold": 1}]}, "digit_ratio"),
-        ({"rules": [{"name": "a", "statistic": "digit_ratio", "comparison": "=>", "threshold": 1}]}, "comparison"),
+        (
+            {"rules": [{"name": "a", "statistic": "digits", "comparison": ">", "threshold": 1}]},
+            "digit_ratio",
+        ),
+        (
+            {
+                "rules": [
+                    {"name": "a", "statistic": "digit_ratio", "comparison": "=>", "threshold": 1}
+                ]
+            },
+            "comparison",
+        ),
         ({"families": ["fine_web"]}, "did you mean 'fineweb'"),
         ({"thresholds": {"c4": {"sentences": 1}}}, "c4.few_sentences"),
         ({"stop_words": ["der die"]}, "der die"),
@@ -277,7 +323,11 @@ def test_a_mistake_in_the_recipe_is_found_when_the_stage_is_built(settings, mess
     "stage",
     [
         Filter(blocks=({"class": "datatrove.pipeline.filters:NoSuchFilter"},)),
-        Filter(blocks=({"class": "datatrove.pipeline.filters:RegexFilter", "arguments": {"regexp": "x"}},)),
+        Filter(
+            blocks=(
+                {"class": "datatrove.pipeline.filters:RegexFilter", "arguments": {"regexp": "x"}},
+            )
+        ),
         Filter(urls=UrlRules(words=("/nowhere/words.txt",))),
     ],
 )

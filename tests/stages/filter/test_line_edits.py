@@ -3,11 +3,10 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+from corpusmill.stages.filter.line_edits import LineEdits
+from corpusmill.stages.filter.measure.texts import measure
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from stages.filter.line_edits import LineEdits
-from stages.filter.measure import measure
 
 STAY = "This line stays."
 
@@ -93,7 +92,10 @@ def test_citation_marks_leave_the_line():
         "A fact and another one stand here.",
         0,
     )
-    assert edited("An array a[i] and a list [1, 2] stay.")[0] == "An array a[i] and a list [1, 2] stay."
+    assert (
+        edited("An array a[i] and a list [1, 2] stay.")[0]
+        == "An array a[i] and a list [1, 2] stay."
+    )
     assert edited("A fact[12] stays so.", citations=False)[0] == "A fact[12] stays so."
 
 
@@ -176,7 +178,9 @@ def test_the_share_of_removed_words_is_measured():
 
 
 def test_texts_that_are_spared_stay_as_they_are():
-    found = measure(pa.chunked_array([["menu", "menu"]]), LineEdits(), unedited=np.array([True, False]))
+    found = measure(
+        pa.chunked_array([["menu", "menu"]]), LineEdits(), unedited=np.array([True, False])
+    )
     assert found.texts.to_pylist() == ["menu", ""]
 
 

@@ -6,22 +6,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from manifests.errors import RecipeError
-from stages.filter.families import FAMILIES
-from stages.filter.languages import LANGUAGES, check, published, threshold_table
-from stages.filter.rules import Rule, failing, rules_in_force
-from stages.filter.statistics import NAMES
+from corpusmill.manifests.errors import RecipeError
+from corpusmill.stages.filter.families import FAMILIES
+from corpusmill.stages.filter.languages import LANGUAGES, check, published, threshold_table
+from corpusmill.stages.filter.rules import Rule, failing, rules_in_force
+from corpusmill.stages.filter.statistics import NAMES
 
 OWN = Rule(name="many_digits", statistic="digit_ratio", comparison=">", threshold=0.3)
 
 
 def in_force(families=("gopher_quality",), thresholds=None, off=(), own=()):
-    return {rule.code: rule for rule in rules_in_force(FAMILIES, families, thresholds or {}, off, own)}
+    return {
+        rule.code: rule for rule in rules_in_force(FAMILIES, families, thresholds or {}, off, own)
+    }
 
 
 def verdict(rule, value, dtype=np.float32):
-    return bool(failing({rule.statistic: np.array([value], dtype)}, thresholds_of([rule]), [rule])[0, 0])
+    return bool(
+        failing({rule.statistic: np.array([value], dtype)}, thresholds_of([rule]), [rule])[0, 0]
+    )
 
 
 def thresholds_of(rules):
@@ -133,7 +136,12 @@ def test_a_recipe_adds_a_rule_of_its_own_after_the_families():
 
 
 def test_the_threshold_of_an_own_rule_can_be_changed_too():
-    assert in_force(thresholds={"recipe": {"many_digits": 0.5}}, own=(OWN,))["recipe.many_digits"].threshold == 0.5
+    assert (
+        in_force(thresholds={"recipe": {"many_digits": 0.5}}, own=(OWN,))[
+            "recipe.many_digits"
+        ].threshold
+        == 0.5
+    )
 
 
 def test_a_detail_shows_the_value_beside_the_condition_of_the_drop():
@@ -144,11 +152,17 @@ def test_a_detail_shows_the_value_beside_the_condition_of_the_drop():
     ("arguments", "message"),
     [
         ({"families": ("gofer_quality",)}, "did you mean 'gopher_quality'"),
-        ({"thresholds": {"gopher_quality": {"few_word": 3}}}, "did you mean 'gopher_quality.few_words'"),
+        (
+            {"thresholds": {"gopher_quality": {"few_word": 3}}},
+            "did you mean 'gopher_quality.few_words'",
+        ),
         ({"thresholds": {"c4": {"few_sentences": 3}}}, "add c4 to the families"),
         ({"off": ("c4.few_sentences",)}, "add c4 to the families"),
         ({"off": ("gopher_quality.few_wrds",)}, "did you mean 'gopher_quality.few_words'"),
-        ({"own": (dataclasses.replace(OWN, statistic="digits_ratio"),)}, "did you mean 'digit_ratio'"),
+        (
+            {"own": (dataclasses.replace(OWN, statistic="digits_ratio"),)},
+            "did you mean 'digit_ratio'",
+        ),
         ({"own": (OWN, OWN)}, "there already"),
         ({"own": (dataclasses.replace(OWN, family="c4", name="few_sentences"),)}, "there already"),
         ({"own": (dataclasses.replace(OWN, name="Many digits"),)}, "snake case"),
@@ -162,16 +176,29 @@ def test_a_mistake_in_a_recipe_is_named_with_its_mend(arguments, message):
 
 @pytest.mark.parametrize(
     ("comparison", "below", "equal", "above"),
-    [("<", 1, 0, 0), ("<=", 1, 1, 0), (">", 0, 0, 1), (">=", 0, 1, 1), ("==", 0, 1, 0), ("!=", 1, 0, 1)],
+    [
+        ("<", 1, 0, 0),
+        ("<=", 1, 1, 0),
+        (">", 0, 0, 1),
+        (">=", 0, 1, 1),
+        ("==", 0, 1, 0),
+        ("!=", 1, 0, 1),
+    ],
 )
 def test_comparisons_drop_on_their_side_of_the_threshold(comparison, below, equal, above):
     rule = dataclasses.replace(OWN, comparison=comparison, threshold=0.3)
-    assert [verdict(rule, value) for value in (0.2, 0.3, 0.4)] == [bool(below), bool(equal), bool(above)]
+    assert [verdict(rule, value) for value in (0.2, 0.3, 0.4)] == [
+        bool(below),
+        bool(equal),
+        bool(above),
+    ]
 
 
 def test_verdicts_are_one_row_a_rule_and_one_column_a_document():
     rules = [OWN, dataclasses.replace(OWN, name="some_digits", threshold=0.1)]
-    verdicts = failing({"digit_ratio": np.array([0.0, 0.2, 0.4], np.float32)}, thresholds_of(rules), rules)
+    verdicts = failing(
+        {"digit_ratio": np.array([0.0, 0.2, 0.4], np.float32)}, thresholds_of(rules), rules
+    )
     assert verdicts.tolist() == [[False, False, True], [False, True, True]]
 
 
@@ -180,16 +207,26 @@ def test_a_language_has_its_published_thresholds_and_others_the_families():
     table = threshold_table(rules, ["en", "de", "th", "xx"], True, {})
     at = {rule.code: index for index, rule in enumerate(rules)}
     assert table[at["gopher_quality.long_words"]].tolist()[:2] == [10, 15]
-    assert np.isnan(table[at["gopher_quality.long_words"], 2])  # Thai words are single characters here
+    assert np.isnan(
+        table[at["gopher_quality.long_words"], 2]
+    )  # Thai words are single characters here
     assert np.isnan(table[at["c4.few_sentences"]]).tolist() == [False, True, True, False]
     assert (table[:, 3] == [rule.threshold for rule in rules]).all()
-    assert (threshold_table(rules, ["de"], False, {})[:, 0] == [rule.threshold for rule in rules]).all()
+    assert (
+        threshold_table(rules, ["de"], False, {})[:, 0] == [rule.threshold for rule in rules]
+    ).all()
 
 
 def test_a_recipes_threshold_for_a_language_wins_and_null_is_off():
     rules = rules_in_force(FAMILIES, ("gopher_quality",), {}, (), ())
     own = {"de": {"gopher_quality": {"long_words": 13, "few_words": None}}}
-    column = dict(zip([rule.name for rule in rules], threshold_table(rules, ["de"], True, own)[:, 0], strict=True))
+    column = dict(
+        zip(
+            [rule.name for rule in rules],
+            threshold_table(rules, ["de"], True, own)[:, 0],
+            strict=True,
+        )
+    )
     assert column["long_words"] == 13
     assert np.isnan(column["few_words"])
     assert column["short_words"] == 0
@@ -197,7 +234,10 @@ def test_a_recipes_threshold_for_a_language_wins_and_null_is_off():
 
 def test_a_language_threshold_for_a_rule_that_is_not_in_force_is_refused():
     with pytest.raises(RecipeError, match=r"language de .*c4\.few_sentences"):
-        check({"de": {"c4": {"few_sentences": 3}}}, rules_in_force(FAMILIES, ("gopher_quality",), {}, (), ()))
+        check(
+            {"de": {"c4": {"few_sentences": 3}}},
+            rules_in_force(FAMILIES, ("gopher_quality",), {}, (), ()),
+        )
 
 
 def test_every_published_language_threshold_is_one_of_a_published_rule():
@@ -208,7 +248,9 @@ def test_every_published_language_threshold_is_one_of_a_published_rule():
 @pytest.mark.parametrize("comparison", ["<", "<=", ">", ">=", "==", "!="])
 def test_a_rule_without_a_threshold_drops_nothing(comparison):
     rule = dataclasses.replace(OWN, comparison=comparison)
-    assert not failing({rule.statistic: np.array([0.5], np.float32)}, np.array([[np.nan]]), [rule]).any()
+    assert not failing(
+        {rule.statistic: np.array([0.5], np.float32)}, np.array([[np.nan]]), [rule]
+    ).any()
 
 
 def test_the_table_of_rules_in_the_documentation_is_the_one_in_force():
@@ -219,6 +261,10 @@ def test_the_table_of_rules_in_the_documentation_is_the_one_in_force():
             r"\| `(\w+)` \| `(\w+)` ([<>]=?) ([\d.]+) \|", section
         ):
             documented[f"{section.split()[0]}.{name}"] = (statistic, comparison, float(threshold))
-    in_code = {r.code: (r.statistic, r.comparison, r.threshold) for rules in FAMILIES.values() for r in rules}
+    in_code = {
+        r.code: (r.statistic, r.comparison, r.threshold)
+        for rules in FAMILIES.values()
+        for r in rules
+    }
     assert documented == in_code
     assert all(f"`{name}`" in text for name in NAMES if not re.search(r"_[36789]_gram", name))

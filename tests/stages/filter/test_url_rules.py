@@ -2,11 +2,10 @@
 
 import pyarrow as pa
 import pytest
+from corpusmill.manifests.errors import InputError, RecipeError
+from corpusmill.stages.filter.url_rules import UrlRules, compiled, digests, judge, judge_all
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from manifests.errors import InputError, RecipeError
-from stages.filter.url_rules import UrlRules, compiled, digests, judge, judge_all
 
 URL_PIECES = (
     *(
@@ -48,7 +47,9 @@ def reason(url, **lists):
     """The verdict on one URL; the same one when a column of them is judged at once."""
     compiled_lists = compiled(UrlRules(**lists))
     verdict = judge(url, compiled_lists)
-    assert judge_all(pa.chunked_array([[url, None]]), compiled_lists) == ({0: verdict} if verdict else {})
+    assert judge_all(pa.chunked_array([[url, None]]), compiled_lists) == (
+        {0: verdict} if verdict else {}
+    )
     return verdict.reason if verdict else None
 
 
@@ -119,7 +120,10 @@ def test_soft_words_block_only_when_two_different_ones_meet(written, url, blocke
 
 
 def test_the_number_of_soft_words_is_a_setting(written):
-    assert reason("https://hot.example/", soft_words=(written("hot"),), soft_word_count=1) == "url.soft_words"
+    assert (
+        reason("https://hot.example/", soft_words=(written("hot"),), soft_word_count=1)
+        == "url.soft_words"
+    )
 
 
 def test_a_subword_blocks_across_punctuation(written):
@@ -148,7 +152,10 @@ def test_the_word_lists_of_the_datatrove_wheel_can_be_named():
     lists = compiled(rules)
     assert len(lists.words) > 100
     assert judge("https://www.python.org/downloads/", lists) is None
-    assert judge(f"https://{min(lists.words)}.example/", lists) == ("url.blocked_word", f"word={min(lists.words)}")
+    assert judge(f"https://{min(lists.words)}.example/", lists) == (
+        "url.blocked_word",
+        f"word={min(lists.words)}",
+    )
 
 
 @pytest.mark.slow
@@ -165,7 +172,8 @@ def test_digests_change_with_the_content_of_a_list(written):
 
 
 @pytest.mark.parametrize(
-    ("name", "mend"), [("/nowhere/list.txt", "check the path"), ("datatrove:domain", "did you mean 'domains'")]
+    ("name", "mend"),
+    [("/nowhere/list.txt", "check the path"), ("datatrove:domain", "did you mean 'domains'")],
 )
 def test_a_list_that_is_not_there_is_refused_before_any_shard(name, mend):
     with pytest.raises(RecipeError, match=mend):

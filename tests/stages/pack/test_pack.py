@@ -6,14 +6,21 @@ from itertools import groupby
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from corpusmill.manifests.errors import ModelError, RecipeError
+from corpusmill.manifests.looking.verify import verify
+from corpusmill.stages.pack.stage import Pack, split_evenly
+from corpusmill.stages.tokenizer import loaded as tokens
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manifests.errors import ModelError, RecipeError
-from manifests.verify import verify
-from stages import tokens
-from stages.pack.stage import Pack, split_evenly
-from tests.stages.small_corpus import bytes_of, documents, rows_of, run, small_tokenizer, write_shard
+from tests.stages.small_corpus import (
+    bytes_of,
+    documents,
+    rows_of,
+    run,
+    small_tokenizer,
+    write_shard,
+)
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +94,12 @@ def test_documents_that_give_no_token_are_excluded(tmp_path, tokenizer):
     rows[1]["text"], rows[3]["text"] = "", None
     manifest = pack(tmp_path, rows, tokenizer)
     (counts,) = manifest.totals
-    assert (counts.rows_in, counts.kept, counts.excluded, counts.failed) == (4, 2, {"pack.empty": 2}, 0)
+    assert (counts.rows_in, counts.kept, counts.excluded, counts.failed) == (
+        4,
+        2,
+        {"pack.empty": 2},
+        0,
+    )
     assert [row["reason"] for row in rows_of(tmp_path / "pack", "excluded")] == ["pack.empty"] * 2
     assert counts.tokens == sum(row["n_tokens"] for row in rows_of(tmp_path / "pack"))
 
@@ -96,7 +108,10 @@ def test_row_groups_end_after_about_so_many_tokens(tmp_path, tokenizer):
     rows = documents("doc", 3000)
     pack(tmp_path, rows, tokenizer, row_group_tokens=50_000)
     file = pq.ParquetFile(tmp_path / "pack/documents/00000.parquet")
-    groups = [sum(file.read_row_group(group)["n_tokens"].to_pylist()) for group in range(file.num_row_groups)]
+    groups = [
+        sum(file.read_row_group(group)["n_tokens"].to_pylist())
+        for group in range(file.num_row_groups)
+    ]
     assert len(groups) > 2
     assert all(total >= 50_000 for total in groups[:-1])
 
@@ -135,7 +150,9 @@ def test_a_tokenizer_without_eos_is_refused_with_the_mend(tmp_path):
     folder = small_tokenizer(tmp_path / "tokenizer")
     for file in ("tokenizer_config.json", "special_tokens_map.json"):
         path = tmp_path / "tokenizer" / file
-        kept = {key: value for key, value in json.loads(path.read_text()).items() if key != "eos_token"}
+        kept = {
+            key: value for key, value in json.loads(path.read_text()).items() if key != "eos_token"
+        }
         path.write_text(json.dumps(kept))
     with pytest.raises(ModelError, match=r"no eos token.*add eos_token.*add_eos: false"):
         Pack(tokenizer=folder).depends_on()
@@ -153,7 +170,9 @@ def test_a_vocabulary_of_another_kind_packs_too(tmp_path):
     folder.mkdir()
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "ka", "no", "##ri"]
     (folder / "vocab.txt").write_text("\n".join(words) + "\n")
-    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "BertTokenizer", "eos_token": "[SEP]"}')
+    (folder / "tokenizer_config.json").write_text(
+        '{"tokenizer_class": "BertTokenizer", "eos_token": "[SEP]"}'
+    )
     rows = [{**documents("doc", 1)[0], "text": "Ka nori"}]
     pack(tmp_path, rows, str(folder))
     assert rows_of(tmp_path / "pack")[0]["tokens"] == [5, 6, 7, 3]

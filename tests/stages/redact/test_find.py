@@ -4,15 +4,16 @@ from itertools import pairwise
 
 import pyarrow as pa
 import pytest
+from corpusmill.stages.redact.find import KINDS, find, find_in_column
 from hypothesis import given
 from hypothesis import strategies as st
-
-from stages.redact.find import KINDS, find, find_in_column
 
 
 def found(text, language=None, kinds=KINDS):
     data = text.encode()
-    return [(span.kind, data[span.begin : span.end].decode()) for span in find(text, kinds, language)]
+    return [
+        (span.kind, data[span.begin : span.end].decode()) for span in find(text, kinds, language)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +103,9 @@ def test_private_addresses_networks_versions_and_times_are_no_addresses(text):
         ("(call 0900 4683643)", "0900 4683643", None),
     ],
 )
-def test_a_telephone_number_is_found_by_its_form_its_country_or_the_word_before(text, spelled, language):
+def test_a_telephone_number_is_found_by_its_form_its_country_or_the_word_before(
+    text, spelled, language
+):
     assert found(text, language) == [("phone", spelled)]
 
 
@@ -164,14 +167,25 @@ def test_two_cards_in_a_row_are_two():
 
 @pytest.mark.parametrize(
     "spelled",
-    ["DE89370400440532013000", "DE89 3704 0044 0532 0130 00", "GB82 WEST 1234 5698 7654 32", "NO9386011117947"],
+    [
+        "DE89370400440532013000",
+        "DE89 3704 0044 0532 0130 00",
+        "GB82 WEST 1234 5698 7654 32",
+        "NO9386011117947",
+    ],
 )
 def test_an_iban_has_its_countrys_length_and_the_right_check_digits(spelled):
     assert found(f"IBAN {spelled} BIC COBADEFF") == [("iban", spelled)]
 
 
 @pytest.mark.parametrize(
-    "text", ["DE88370400440532013000", "DE8937040044053201300", "XX89370400440532013000", "xDE89370400440532013000"]
+    "text",
+    [
+        "DE88370400440532013000",
+        "DE8937040044053201300",
+        "XX89370400440532013000",
+        "xDE89370400440532013000",
+    ],
 )
 def test_a_wrong_check_digit_length_or_country_is_no_iban(text):
     assert "iban" not in [kind for kind, _ in found(text)]
@@ -191,7 +205,23 @@ PIECES = st.sampled_from(
             "81.2.69.142",
             "2a00:1450::200e",
         ),
-        *("Tel. ", " or ", "(", "[at]", "\n", " ", "-", ".", "/", "@", "é", "电", "🙂", "2024-01-02", "x"),
+        *(
+            "Tel. ",
+            " or ",
+            "(",
+            "[at]",
+            "\n",
+            " ",
+            "-",
+            ".",
+            "/",
+            "@",
+            "é",
+            "电",
+            "🙂",
+            "2024-01-02",
+            "x",
+        ),
     ]
 )
 
@@ -201,7 +231,9 @@ def test_a_text_is_read_the_same_alone_and_among_others(texts):
     chunk = next(iter(find_in_column(pa.chunked_array([pa.array(texts, pa.string())]))))
     for row, text in enumerate(texts):
         start = int(chunk.offsets[row])
-        spans = [(span.kind, span.begin - start, span.end - start) for span in chunk.spans.get(row, [])]
+        spans = [
+            (span.kind, span.begin - start, span.end - start) for span in chunk.spans.get(row, [])
+        ]
         assert spans == [tuple(span) for span in find(text)]
         assert all(before[2] <= after[1] for before, after in pairwise(spans))
         assert all(0 <= begin < end <= len(text.encode()) for _, begin, end in spans)

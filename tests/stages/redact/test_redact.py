@@ -2,14 +2,14 @@
 
 import pyarrow as pa
 import pytest
+from corpusmill.manifests.errors import RecipeError
+from corpusmill.manifests.schema import DOCUMENT, EXCLUSION, extended
+from corpusmill.stages.contract import MapStage
+from corpusmill.stages.redact.find import find
+from corpusmill.stages.redact.stage import Redact
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manifests.errors import RecipeError
-from manifests.schema import DOCUMENT, EXCLUSION, extended
-from stages.contract import MapStage
-from stages.redact.find import find
-from stages.redact.stage import Redact
 from tests.stages.small_corpus import rows_of, run, write_shard
 
 TEXT = "Mail jo@host.de or (415) 766-4198, from 81.2.69.142. Card 4111 1111 1111 1111, IBAN DE89370400440532013000."
@@ -122,7 +122,9 @@ def test_a_text_is_replaced_where_its_spans_are_and_nowhere_else(texts):
 
 def test_it_runs_as_a_verb_and_passes_its_columns_on(tmp_path):
     write_shard(tmp_path / "in.parquet", [{"id": "a", "text": TEXT}, {"id": "b", "text": "plain"}])
-    manifest = run("redact", {"kinds": ["email", "phone"]}, tmp_path / "out", str(tmp_path / "in.parquet"))
+    manifest = run(
+        "redact", {"kinds": ["email", "phone"]}, tmp_path / "out", str(tmp_path / "in.parquet")
+    )
     assert manifest.totals[0].kept == 2
     rows = rows_of(tmp_path / "out")
     assert [row["pii_email"] for row in rows] == [1, 0]

@@ -25,12 +25,19 @@ def plain_spans(
             if window in seen or (own_repeats and window in own):
                 covered[place : place + length] = [True] * length
             own.add(window)
-        spans = [span for span in _bridged(_in_characters(data, covered), bridge) if span[1] - span[0] >= length]
+        spans = [
+            span
+            for span in _bridged(_in_characters(data, covered), bridge)
+            if span[1] - span[0] >= length
+        ]
         rest = b"".join(
-            data[end:begin] for (_, end), (begin, _) in zip([(0, 0), *spans], [*spans, (len(data), 0)], strict=True)
+            data[end:begin]
+            for (_, end), (begin, _) in zip([(0, 0), *spans], [*spans, (len(data), 0)], strict=True)
         )
         removed = len(data) - len(rest)
-        dropped = removed and (removed > max_removed_share * len(data) or len(rest.decode()) < min_characters)
+        dropped = removed and (
+            removed > max_removed_share * len(data) or len(rest.decode()) < min_characters
+        )
         found.append(None if dropped else spans)
         seen |= set() if dropped else own
     return found

@@ -5,23 +5,30 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from corpusmill.stages.substring.find import find
+from corpusmill.stages.substring.settings import SubstringSettings
+from corpusmill.stages.substring.suffixes import repeats
+from corpusmill.stages.substring.suffixes.cuts import CUT, UNTOUCHED
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from stages.kernels import repeats
-from stages.kernels.cuts import CUT, UNTOUCHED
-from stages.substring.find import find
-from stages.substring.settings import SubstringSettings
 from tests.stages.substring.plain import plain_spans
 
-TEXTS = st.lists(st.text(alphabet="ab \n", max_size=40) | st.text(alphabet="aé漢😀 \u0301", max_size=15), max_size=6)
-ANY_TEXTS = st.lists(st.text(alphabet=st.characters(codec="utf-8"), max_size=20), max_size=4).map(lambda t: t + t)
+TEXTS = st.lists(
+    st.text(alphabet="ab \n", max_size=40) | st.text(alphabet="aé漢😀 \u0301", max_size=15),
+    max_size=6,
+)
+ANY_TEXTS = st.lists(st.text(alphabet=st.characters(codec="utf-8"), max_size=20), max_size=4).map(
+    lambda t: t + t
+)
 PAGE = " ".join(f"word{number * 7919 % 1000}" for number in range(600))
 
 
 def laid_out(texts):
     data = [text.encode() for text in texts]
-    return np.frombuffer(bytearray(b"".join(data)), np.uint8), np.cumsum([0, *map(len, data)]).astype(np.int64)
+    return np.frombuffer(bytearray(b"".join(data)), np.uint8), np.cumsum(
+        [0, *map(len, data)]
+    ).astype(np.int64)
 
 
 def spans_of(texts, **changes):
@@ -31,7 +38,13 @@ def spans_of(texts, **changes):
     found = find(SubstringSettings(**{**plain, **changes}), text, offsets)
     cuts = [slice(*found.offsets[document : document + 2]) for document in range(len(texts))]
     return [
-        list(zip((found.begins[cut] - start).tolist(), (found.ends[cut] - start).tolist(), strict=True))
+        list(
+            zip(
+                (found.begins[cut] - start).tolist(),
+                (found.ends[cut] - start).tolist(),
+                strict=True,
+            )
+        )
         if verdict in (UNTOUCHED, CUT)
         else None
         for start, cut, verdict in zip(offsets, cuts, found.verdicts, strict=False)
@@ -43,7 +56,9 @@ def spans_of(texts, **changes):
 def test_the_suffix_array_is_the_sorted_suffixes(texts):
     text, _ = laid_out(texts)
     data = text.tobytes()
-    assert repeats.suffix_array(text).tolist() == sorted(range(len(data)), key=lambda place: data[place:])
+    assert repeats.suffix_array(text).tolist() == sorted(
+        range(len(data)), key=lambda place: data[place:]
+    )
 
 
 @settings(deadline=None)
@@ -61,7 +76,9 @@ def test_two_places_have_a_class_in_common_if_they_begin_the_same_window(texts, 
         place for place in range(len(text)) if times[windows.get(place, b"")] > 1
     ]
     pairs = {(classes[place], window) for place, window in windows.items() if times[window] > 1}
-    assert len(pairs) == len({number for number, _ in pairs}) == len({window for _, window in pairs})
+    assert (
+        len(pairs) == len({number for number, _ in pairs}) == len({window for _, window in pairs})
+    )
 
 
 @settings(max_examples=300, deadline=None)
@@ -75,7 +92,9 @@ def test_two_places_have_a_class_in_common_if_they_begin_the_same_window(texts, 
 )
 @example(["aaaa"], 1, True, 0, 0, 1.0)
 @example(["xabcde", "abcdey", "cdey"], 3, False, 0, 0, 1.0)
-def test_what_is_cut_is_what_was_read_before(texts, length, own_repeats, bridge, min_characters, share):
+def test_what_is_cut_is_what_was_read_before(
+    texts, length, own_repeats, bridge, min_characters, share
+):
     found = spans_of(
         texts,
         min_bytes=length,
@@ -92,7 +111,11 @@ def test_no_match_runs_over_the_end_of_a_document():
 
 
 def test_one_copy_stays_where_it_was_read_first():
-    assert spans_of(["start common middle", "common end", "a common"], min_bytes=6) == [[], [(0, 7)], [(1, 8)]]
+    assert spans_of(["start common middle", "common end", "a common"], min_bytes=6) == [
+        [],
+        [(0, 7)],
+        [(1, 8)],
+    ]
 
 
 def test_what_a_document_repeats_of_itself_stays_unless_asked_for():
@@ -156,14 +179,22 @@ def test_spans_of_few_words_stay():
         "1 words are here for all of them",
         "2 words are here for all of it",
     ]
-    assert [len(spans) for spans in spans_of(texts, min_bytes=10, min_words=6, boundary="word")] == [0, 1, 1]
-    assert [len(spans) for spans in spans_of(texts, min_bytes=10, min_words=7, boundary="word")] == [0, 0, 0]
+    assert [
+        len(spans) for spans in spans_of(texts, min_bytes=10, min_words=6, boundary="word")
+    ] == [0, 1, 1]
+    assert [
+        len(spans) for spans in spans_of(texts, min_bytes=10, min_words=7, boundary="word")
+    ] == [0, 0, 0]
 
 
 def test_words_are_counted_as_words_whatever_the_boundary():
     texts = [f"{number}\nsix words are in this line\n{number}" for number in (1, 2)]
-    assert [len(spans) for spans in spans_of(texts, min_bytes=10, min_words=6, boundary="line")] == [0, 1]
-    assert [len(spans) for spans in spans_of(texts, min_bytes=10, min_words=7, boundary="line")] == [0, 0]
+    assert [
+        len(spans) for spans in spans_of(texts, min_bytes=10, min_words=6, boundary="line")
+    ] == [0, 1]
+    assert [
+        len(spans) for spans in spans_of(texts, min_bytes=10, min_words=7, boundary="line")
+    ] == [0, 0]
 
 
 def test_nothing_is_cut_for_the_sake_of_a_document_that_does_not_stay():

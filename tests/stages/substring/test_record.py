@@ -5,13 +5,12 @@ from collections.abc import Callable
 from functools import cache
 
 import pyarrow as pa
+from corpusmill.manifests.schema import DOCUMENT
+from corpusmill.stages.substring.cut import cut_documents
+from corpusmill.stages.substring.record import restore
+from corpusmill.stages.substring.settings import SubstringSettings
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-
-from manifests.schema import DOCUMENT
-from stages.substring.cut import cut_documents
-from stages.substring.record import restore
-from stages.substring.settings import SubstringSettings
 
 TEXTS = st.lists(
     st.text(alphabet="ab \n", max_size=60)
@@ -57,9 +56,9 @@ def restorer(kept) -> Callable[[str], str]:
 def test_every_kept_text_can_be_restored_from_the_kept_texts_alone(texts, config):
     kept, excluded = cut(texts, config)
     text_of = restorer(kept)
-    assert {row["id"]: text_of(row["id"]) for row in kept} | {row["id"]: row["text"] for row in excluded} == {
-        f"d{number}": text for number, text in enumerate(texts)
-    }
+    assert {row["id"]: text_of(row["id"]) for row in kept} | {
+        row["id"]: row["text"] for row in excluded
+    } == {f"d{number}": text for number, text in enumerate(texts)}
 
 
 @settings(max_examples=100, deadline=None)
@@ -92,7 +91,9 @@ def test_the_record_says_what_is_gone(texts, config):
     st.booleans(),
 )
 @example(["a\n\n\n "], "paragraph", 1, 0, True)
-def test_no_line_and_no_word_is_left_in_part_or_grown_together(texts, boundary, length, bridge, own_repeats):
+def test_no_line_and_no_word_is_left_in_part_or_grown_together(
+    texts, boundary, length, bridge, own_repeats
+):
     config = SubstringSettings(
         min_bytes=length,
         boundary=boundary,
@@ -109,7 +110,10 @@ def test_no_line_and_no_word_is_left_in_part_or_grown_together(texts, boundary, 
 
 def test_a_piece_names_the_document_that_keeps_it_and_the_place_there():
     texts = ["long enough to be read first: shared words", "now shared words"]
-    kept, _ = cut(texts, SubstringSettings(min_bytes=8, boundary="word", min_text_chars=0, max_removed_share=1.0))
+    kept, _ = cut(
+        texts,
+        SubstringSettings(min_bytes=8, boundary="word", min_text_chars=0, max_removed_share=1.0),
+    )
     assert [row["text"] for row in kept] == [texts[0], "now"]
     piece = {"start": 3, "length": 13, "keeper": "d0", "keeper_start": 29, "text": None}
     assert [row["substring_cuts"] for row in kept] == [None, [piece]]
@@ -117,7 +121,9 @@ def test_a_piece_names_the_document_that_keeps_it_and_the_place_there():
 
 def test_what_was_bridged_is_in_the_record_itself():
     texts = ["published on Monday by the editors of it", "published on Friday by the editors"]
-    config = SubstringSettings(min_bytes=10, boundary="word", min_text_chars=0, max_removed_share=1.0, bridge_bytes=3)
+    config = SubstringSettings(
+        min_bytes=10, boundary="word", min_text_chars=0, max_removed_share=1.0, bridge_bytes=3
+    )
     kept, _ = cut(texts, config)
     assert kept[1]["text"] == ""
     assert [piece["text"] for piece in kept[1]["substring_cuts"]] == [None, "Fri", None]

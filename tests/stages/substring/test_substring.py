@@ -7,21 +7,34 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from corpusmill.manifests.errors import InputError, RecipeError
+from corpusmill.manifests.schema import DOCUMENT
+from corpusmill.manifests.shard import read_parquet
+from corpusmill.manifests.storage import Artifact
+from corpusmill.pipeline.recipe import Step, build_stage
+from corpusmill.stages.substring.parts import key_ranges, pack
 
-from manifests.errors import InputError, RecipeError
-from manifests.schema import DOCUMENT
-from manifests.shard import read_parquet
-from manifests.storage import Artifact
-from pipeline.recipe import Step, build_stage
-from stages.substring.parts import key_ranges, pack
 from tests.stages.small_corpus import bytes_of, rows_of, run, text, write_shard
 
 NOTICE = "This site uses small files to remember you.\nClosing this notice means that you agree with all of that.\n"
-WEB = ["https://one.example/a", "http://www.one.example/b", "https://user@ONE.example:80/c", "https://two.example/d"]
+WEB = [
+    "https://one.example/a",
+    "http://www.one.example/b",
+    "https://user@ONE.example:80/c",
+    "https://two.example/d",
+]
 
 
 def document(name, words, url=None, **columns):
-    return {"id": name, "text": words, "url": url, "source": "test", "kind": "actual", "n_tokens": 5, **columns}
+    return {
+        "id": name,
+        "text": words,
+        "url": url,
+        "source": "test",
+        "kind": "actual",
+        "n_tokens": 5,
+        **columns,
+    }
 
 
 def own(seed, words=60):
@@ -29,7 +42,10 @@ def own(seed, words=60):
 
 
 def substring(tmp_path, *shards, name="out", **settings):
-    paths = [write_shard(tmp_path / f"in-{name}" / f"part-{n}.parquet", rows) for n, rows in enumerate(shards)]
+    paths = [
+        write_shard(tmp_path / f"in-{name}" / f"part-{n}.parquet", rows)
+        for n, rows in enumerate(shards)
+    ]
     manifest = run("substring", {"min_text_chars": 0, **settings}, tmp_path / name, *paths)
     return manifest, rows_of(tmp_path / name), rows_of(tmp_path / name, "excluded")
 
@@ -41,7 +57,9 @@ def corpus(documents=90):
         site = number % 7
         passage = own(1000 + number % 11) if number % 3 == 0 else ""
         body = f"{NOTICE.replace('site', f'site {site}')}{own(number)}{passage}{own(-number - 1)}"
-        rows.append(document(f"id{number * 7919 % 1000:03d}", body, f"https://site{site}.example/{number}"))
+        rows.append(
+            document(f"id{number * 7919 % 1000:03d}", body, f"https://site{site}.example/{number}")
+        )
     return rows
 
 
@@ -87,7 +105,8 @@ def test_a_short_document_that_repeats_nothing_stays(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("rule", "expected"), [("longest", "d3"), ("first", "d1"), ("newest", "d4"), ("best_quality", "d2")]
+    ("rule", "expected"),
+    [("longest", "d3"), ("first", "d1"), ("newest", "d4"), ("best_quality", "d2")],
 )
 def test_the_keeper_rule_decides_which_copy_stays(tmp_path, rule, expected):
     pages = [
@@ -101,7 +120,9 @@ def test_the_keeper_rule_decides_which_copy_stays(tmp_path, rule, expected):
 
 
 def test_ties_go_to_the_smallest_id(tmp_path):
-    pages = [document(name, NOTICE + str(number) * 200) for number, name in enumerate(("m", "b", "z"))]
+    pages = [
+        document(name, NOTICE + str(number) * 200) for number, name in enumerate(("m", "b", "z"))
+    ]
     _, kept, _ = substring(tmp_path, pages)
     assert [row["id"] for row in kept if NOTICE in row["text"]] == ["b"]
 
@@ -142,10 +163,13 @@ def test_every_document_of_a_site_is_in_one_part_if_the_site_fits(tmp_path):
 
 
 def test_a_site_that_is_too_large_for_a_part_is_split(tmp_path):
-    pages = [document(f"p{number}", own(number), f"https://one.example/{number}") for number in range(60)]
+    pages = [
+        document(f"p{number}", own(number), f"https://one.example/{number}") for number in range(60)
+    ]
     manifest, _, _ = substring(tmp_path, pages, part_bytes=4000)
     sizes = [
-        sum(len(row["text"].encode()) for row in rows_of_part(tmp_path / "out", p)) for p in range(manifest.shards)
+        sum(len(row["text"].encode()) for row in rows_of_part(tmp_path / "out", p))
+        for p in range(manifest.shards)
     ]
     assert sum(sizes) == sum(len(page["text"].encode()) for page in pages)
     assert len(sizes) == -(-sum(sizes) // 4000)
@@ -164,7 +188,12 @@ def test_columns_of_all_shards_are_kept(tmp_path):
     for number, extra in enumerate(("cluster_size", "score")):
         table = pa.Table.from_pylist([document(f"d{number}", own(number))], schema=DOCUMENT)
         pq.write_table(table.append_column(extra, pa.array([3.0])), tmp_path / f"{number}.parquet")
-    run("substring", {}, tmp_path / "out", *(str(tmp_path / f"{number}.parquet") for number in (0, 1)))
+    run(
+        "substring",
+        {},
+        tmp_path / "out",
+        *(str(tmp_path / f"{number}.parquet") for number in (0, 1)),
+    )
     rows = sorted(rows_of(tmp_path / "out"), key=lambda row: row["id"])
     assert [(row["cluster_size"], row["score"]) for row in rows] == [(3.0, None), (None, 3.0)]
 
@@ -172,9 +201,16 @@ def test_columns_of_all_shards_are_kept(tmp_path):
 def test_a_column_of_two_types_is_refused(tmp_path):
     for number, value in enumerate((3.0, "three")):
         table = pa.Table.from_pylist([document(f"d{number}", own(number))], schema=DOCUMENT)
-        pq.write_table(table.append_column("score", pa.array([value])), tmp_path / f"{number}.parquet")
+        pq.write_table(
+            table.append_column("score", pa.array([value])), tmp_path / f"{number}.parquet"
+        )
     with pytest.raises(InputError, match="column of two types"):
-        run("substring", {}, tmp_path / "out", *(str(tmp_path / f"{number}.parquet") for number in (0, 1)))
+        run(
+            "substring",
+            {},
+            tmp_path / "out",
+            *(str(tmp_path / f"{number}.parquet") for number in (0, 1)),
+        )
 
 
 def test_a_repeated_id_is_no_reason_to_fail(tmp_path):
@@ -195,13 +231,21 @@ def test_ranges_are_packed_into_parts_and_large_ones_split():
 
 def test_there_are_many_ranges_of_keys_to_a_part():
     assert key_ranges([Artifact("a", "", 100, text_bytes=1000)], 100) == 256
-    assert key_ranges([Artifact("a", "", 250)], 100) == 256  # nobody counted: four bytes for each compressed one
+    assert (
+        key_ranges([Artifact("a", "", 250)], 100) == 256
+    )  # nobody counted: four bytes for each compressed one
     assert key_ranges([Artifact("a", "", 0)], 100) == 1
 
 
 @pytest.mark.parametrize(
     "settings",
-    [{"min_bytes": 0}, {"bridge_bytes": -1}, {"max_removed_share": 0.0}, {"part_bytes": 2**40}, {"min_words": -1}],
+    [
+        {"min_bytes": 0},
+        {"bridge_bytes": -1},
+        {"max_removed_share": 0.0},
+        {"part_bytes": 2**40},
+        {"min_words": -1},
+    ],
 )
 def test_settings_that_cannot_be_meant_are_refused(settings):
     with pytest.raises(RecipeError, match=next(iter(settings))):

@@ -3,8 +3,7 @@
 import time
 
 import pytest
-
-from stages.synthesize.markdown import without_markdown
+from corpusmill.stages.synthesize.markdown import without_markdown
 
 
 @pytest.mark.parametrize(
@@ -67,14 +66,19 @@ def test_marks_go_and_words_stay(text, plain):
 
 
 def test_code_keeps_every_character_but_its_fences():
-    assert without_markdown("Run:\n```python\n# a *b* `c`\n> x_1_\n```\n*done*") == "Run:\n# a *b* `c`\n> x_1_\ndone"
+    assert (
+        without_markdown("Run:\n```python\n# a *b* `c`\n> x_1_\n```\n*done*")
+        == "Run:\n# a *b* `c`\n> x_1_\ndone"
+    )
 
 
 def test_an_unclosed_fence_loses_nothing():
     assert without_markdown("```\n*a*") == "*a*"
 
 
-@pytest.mark.parametrize("piece", ["*", "*a ", "**a*b ", "_a", "[a", "[a](", "`a", "``a`", "- ", "<http:", "> "])
+@pytest.mark.parametrize(
+    "piece", ["*", "*a ", "**a*b ", "_a", "[a", "[a](", "`a", "``a`", "- ", "<http:", "> "]
+)
 def test_hostile_repetition_takes_linear_time(piece):
     started = time.perf_counter()
     without_markdown(piece * 3000)

@@ -3,11 +3,10 @@
 import dataclasses
 
 import pytest
-
-from manifests.errors import RecipeError
-from prompts import loader
-from stages.synthesize import postfilters
-from stages.synthesize.postfilters import Context, Rejection, clean
+from corpusmill.manifests.errors import RecipeError
+from corpusmill.prompts import loader
+from corpusmill.stages.synthesize import postfilters
+from corpusmill.stages.synthesize.postfilters import Context, Rejection, clean
 
 PASSAGE = "The river rises in the hills."
 
@@ -61,7 +60,9 @@ def test_the_announced_line_is_cut_however_it_is_dressed(answer):
     assert cleaned(answer, "rephrase") == PROSE
 
 
-@pytest.mark.parametrize("answer", [PROSE, f"Here is the rewritten text:\n{PROSE}", f"Rewritten textile: {PROSE}"])
+@pytest.mark.parametrize(
+    "answer", [PROSE, f"Here is the rewritten text:\n{PROSE}", f"Rewritten textile: {PROSE}"]
+)
 def test_an_answer_without_the_required_line_is_dropped_with_an_excerpt(answer):
     result = cleaned(answer, "rephrase")
     assert reason(result) == "synthesize.lead_in_missing"
@@ -139,7 +140,9 @@ def test_only_quotes_around_the_whole_are_stripped(text, bare):
 # Repetition
 
 
-@pytest.mark.parametrize("loop", ["the river flows to the sea and ", "no ", "very long. ", "\n- The same fact again."])
+@pytest.mark.parametrize(
+    "loop", ["the river flows to the sea and ", "no ", "very long. ", "\n- The same fact again."]
+)
 def test_a_runaway_answer_is_dropped_with_its_share(loop):
     result = postfilters.repetition(PROSE + " " + loop * 80, context())
     assert reason(result) == "synthesize.repetition"
@@ -148,7 +151,10 @@ def test_a_runaway_answer_is_dropped_with_its_share(loop):
 
 
 def test_a_runaway_answer_without_spaces_is_dropped():
-    assert reason(postfilters.repetition("同じことを言います。" * 40, context())) == "synthesize.repetition"
+    assert (
+        reason(postfilters.repetition("同じことを言います。" * 40, context()))
+        == "synthesize.repetition"
+    )
 
 
 def test_prose_and_short_answers_are_let_pass():
@@ -188,7 +194,7 @@ def test_the_seed_decides_which_pairs_and_in_what_order():
 
 def test_pairs_are_read_however_they_are_dressed():
     answer = "1. **Question:** Which is right?\nA) one\nB) two\n   **Answer:** B) two\n\n- question 2: Why?\n\nanswer: Because.\nSo it is."
-    from stages.synthesize.markdown import without_markdown
+    from corpusmill.stages.synthesize.markdown import without_markdown
 
     assert postfilters.question_answer_pairs(without_markdown(answer)) == [
         ("Which is right?\nA) one\nB) two", "B) two"),
@@ -204,7 +210,9 @@ def test_questions_without_answers_and_questions_asked_before_are_left_out():
     assert postfilters.question_answer_pairs(answer) == [("Two?", "2.")]
 
 
-@pytest.mark.parametrize("answer", ["The passage is about rivers.", "Question: Why?", "Question: Why?\nAnswer:"])
+@pytest.mark.parametrize(
+    "answer", ["The passage is about rivers.", "Question: Why?", "Question: Why?\nAnswer:"]
+)
 def test_an_answer_without_one_whole_pair_is_dropped(answer):
     assert reason(cleaned(answer, "diverse_qa")) == "synthesize.no_answered_question"
 
@@ -238,7 +246,10 @@ def test_passage_labels_go_and_passages_in_prose_stay():
     ("calls", "message"),
     [
         ((("markdwn", {}),), "no post-filter 'markdwn'; did you mean 'markdown'"),
-        ((("repetition", {"mots": 1}),), "repetition has no argument 'mots'; it has most, window, fewest"),
+        (
+            (("repetition", {"mots": 1}),),
+            "repetition has no argument 'mots'; it has most, window, fewest",
+        ),
         ((("refusal", {"x": 1}),), "it takes none"),
     ],
 )

@@ -1,11 +1,11 @@
 """Segments: by the engine's own tokens, nothing lost, nothing joined that was not adjacent."""
 
 import pytest
+from corpusmill.stages.engines import chat
+from corpusmill.stages.synthesize.segments import segment
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stages.engines import chat
-from stages.synthesize.segments import segment
 from tests.stages.engines import tiny_model
 
 
@@ -88,7 +88,9 @@ def test_no_room_is_an_error(tokenizer):
         segment("text", 0, tokenizer)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     text=st.text(alphabet=st.sampled_from('ab .!?\n\n\t,"é日。\u00a0\u2028😀1'), max_size=300),
     budget=st.integers(1, 40),

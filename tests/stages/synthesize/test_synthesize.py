@@ -9,20 +9,20 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from corpusmill.manifests import storage
+from corpusmill.manifests.errors import EngineError, RecipeError
+from corpusmill.manifests.looking.verify import verify
+from corpusmill.manifests.manifest import read_manifest
+from corpusmill.manifests.schema import DOCUMENT, conform, extended
+from corpusmill.pipeline.execute import Job, execute
+from corpusmill.pipeline.recipe import Step, build_stage
+from corpusmill.pipeline.runner import InlineRunner
+from corpusmill.prompts import loader
+from corpusmill.stages.contract import Inputs
+from corpusmill.stages.engines.openai import OpenAIEngine
+from corpusmill.stages.engines.transformers import TransformersEngine
+from corpusmill.stages.synthesize.stage import Synthesize, share_out
 
-from manifests import storage
-from manifests.errors import EngineError, RecipeError
-from manifests.manifest import read_manifest
-from manifests.schema import DOCUMENT, conform, extended
-from manifests.verify import verify
-from pipeline.execute import Job, execute
-from pipeline.recipe import Step, build_stage
-from pipeline.runner import InlineRunner
-from prompts import loader
-from stages.contract import Inputs
-from stages.engines.openai import OpenAIEngine
-from stages.engines.transformers import TransformersEngine
-from stages.synthesize.stage import Synthesize, share_out
 from tests.stages.engines import tiny_model
 from tests.stages.engines.scripted_server import answer, serving
 
@@ -53,7 +53,9 @@ def write_shards(folder: Path, rows_by_file: dict[str, list[dict]]) -> tuple[sto
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         schema = extended(pa.field("score_x", pa.float32()))
-        pq.write_table(conform(pa.Table.from_pylist(rows) if rows else pa.table({}), schema), target)
+        pq.write_table(
+            conform(pa.Table.from_pylist(rows) if rows else pa.table({}), schema), target
+        )
         artifacts.append(storage.artifact_of(str(target)))
     return tuple(artifacts)
 
@@ -73,12 +75,20 @@ def document(name: str, text: str = PROSE, level: str | None = "low") -> dict:
 
 
 def run(stage: Synthesize, documents: tuple[storage.Artifact, ...], folder: Path):
-    return execute(Job(stage, (stage.name,), {"synthesize": {}}, Inputs(str(folder), documents), ()), InlineRunner())
+    return execute(
+        Job(stage, (stage.name,), {"synthesize": {}}, Inputs(str(folder), documents), ()),
+        InlineRunner(),
+    )
 
 
 def stage_at(server, tokenizer_folder, **settings) -> Synthesize:
     engine = OpenAIEngine(
-        url=server.url, model="big", tokenizer_name=tokenizer_folder, api="chat", backoff_seconds=0.0, attempts=2
+        url=server.url,
+        model="big",
+        tokenizer_name=tokenizer_folder,
+        api="chat",
+        backoff_seconds=0.0,
+        attempts=2,
     )
     return Synthesize(engine=engine, **settings)
 
@@ -87,7 +97,10 @@ def rows_of(folder: Path, below: str) -> list[dict]:
     """The rows below a folder, each with the file it lies in."""
     rows: list[dict] = []
     for path in sorted((folder / below).rglob("*.parquet")):
-        rows += [{**row, "file": str(path.relative_to(folder))} for row in pq.ParquetFile(path).read().to_pylist()]
+        rows += [
+            {**row, "file": str(path.relative_to(folder))}
+            for row in pq.ParquetFile(path).read().to_pylist()
+        ]
     return rows
 
 
@@ -103,7 +116,9 @@ def test_every_routed_prompt_has_its_folder_and_empty_files_are_there(tmp_path, 
     documents = write_shards(tmp_path, {"in/00.parquet": [document("a")], "in/01.parquet": []})
     with serving(echo) as server:
         manifest = run(stage_at(server, tokenizer_folder), documents, tmp_path / "out")
-    files = {output.path.removeprefix(str(tmp_path / "out")): output.rows for output in manifest.outputs}
+    files = {
+        output.path.removeprefix(str(tmp_path / "out")): output.rows for output in manifest.outputs
+    }
     high = ("rephrase", "diverse_qa", "distill", "extract_knowledge", "knowledge_list")
     expected = {
         f"/documents/level={level}/kind=synthetic/prompt={prompt}/{shard}.parquet"
@@ -138,15 +153,31 @@ def test_a_row_says_everything_that_made_it(tmp_path, tokenizer_folder):
     lineage = row["lineage"]
     assert (lineage["parent"], lineage["start"], lineage["end"]) == (parent["id"], 0, len(PROSE))
     assert (lineage["prompt_hash"], lineage["model"]) == (prompt.digest, "big")
-    assert json.loads(lineage["sampling"]) == {"max_tokens": 512, "seed": 5, "temperature": 0.5, "top_p": 0.9}
+    assert json.loads(lineage["sampling"]) == {
+        "max_tokens": 512,
+        "seed": 5,
+        "temperature": 0.5,
+        "top_p": 0.9,
+    }
     assert lineage["finish_reason"] == "stop"
-    assert [body["seed"] for body in asked] == [lineage["seed"] + number for number in range(len(asked))]
+    assert [body["seed"] for body in asked] == [
+        lineage["seed"] + number for number in range(len(asked))
+    ]
     assert asked[0]["max_tokens"] == 512
-    assert (row["segments"], row["segments_lost"], row["prompt_tokens"]) == (len(asked), 0, 7 * len(asked))
+    assert (row["segments"], row["segments_lost"], row["prompt_tokens"]) == (
+        len(asked),
+        0,
+        7 * len(asked),
+    )
 
 
-def test_equal_input_gives_equal_bytes_whatever_the_folder_the_order_and_the_batch(tmp_path, tokenizer_folder):
-    rows = [document(f"d{number}", PROSE[number:], "low" if number % 2 else "high") for number in range(8)]
+def test_equal_input_gives_equal_bytes_whatever_the_folder_the_order_and_the_batch(
+    tmp_path, tokenizer_folder
+):
+    rows = [
+        document(f"d{number}", PROSE[number:], "low" if number % 2 else "high")
+        for number in range(8)
+    ]
     documents = write_shards(tmp_path, {"in/00.parquet": rows[:5], "in/01.parquet": rows[5:]})
     with serving(echo) as server:
         run(stage_at(server, tokenizer_folder), documents, tmp_path / "one")
@@ -166,27 +197,43 @@ def test_files_of_one_name_in_several_levels_are_one_shard(tmp_path, tokenizer_f
     documents = write_shards(
         tmp_path,
         {
-            f"classify/documents/level={level}/kind=actual/00.parquet": [document(level, level=level)]
+            f"classify/documents/level={level}/kind=actual/00.parquet": [
+                document(level, level=level)
+            ]
             for level in ("low", "medium", "high")
         },
     )
     with serving(echo) as server:
         manifest = run(
-            stage_at(server, tokenizer_folder, routes={"low": ("rephrase",), "high": ("rephrase",)}),
+            stage_at(
+                server, tokenizer_folder, routes={"low": ("rephrase",), "high": ("rephrase",)}
+            ),
             documents,
             tmp_path / "out",
         )
     assert manifest.shards == 1
-    assert [row["file"].split("/")[1] for row in rows_of(tmp_path / "out", "documents")] == ["level=high", "level=low"]
+    assert [row["file"].split("/")[1] for row in rows_of(tmp_path / "out", "documents")] == [
+        "level=high",
+        "level=low",
+    ]
 
 
 def test_medium_levels_and_documents_without_a_level_can_be_routed(tmp_path, tokenizer_folder):
     documents = write_shards(
-        tmp_path, {"in/00.parquet": [document("m", level="medium"), document("u", level=None), document("l")]}
+        tmp_path,
+        {
+            "in/00.parquet": [
+                document("m", level="medium"),
+                document("u", level=None),
+                document("l"),
+            ]
+        },
     )
     routes = {"medium": ("rephrase",), "unscored": ("rephrase",)}
     with serving(echo) as server:
-        manifest = run(stage_at(server, tokenizer_folder, routes=routes), documents, tmp_path / "out")
+        manifest = run(
+            stage_at(server, tokenizer_folder, routes=routes), documents, tmp_path / "out"
+        )
     assert manifest.totals[0].rows_in == 2
     assert {row["file"].split("/")[1] for row in rows_of(tmp_path / "out", "documents")} == {
         "level=medium",
@@ -195,7 +242,9 @@ def test_medium_levels_and_documents_without_a_level_can_be_routed(tmp_path, tok
 
 
 def test_samples_differ_in_seed_and_id(tmp_path, tokenizer_folder):
-    documents = write_shards(tmp_path, {"in/00.parquet": [document("a", f"{sentence(1)} {sentence(2)}")]})
+    documents = write_shards(
+        tmp_path, {"in/00.parquet": [document("a", f"{sentence(1)} {sentence(2)}")]}
+    )
     with serving(echo) as server:
         run(stage_at(server, tokenizer_folder, samples=3), documents, tmp_path / "out")
     rows = rows_of(tmp_path / "out", "documents")
@@ -207,9 +256,13 @@ def test_samples_differ_in_seed_and_id(tmp_path, tokenizer_folder):
 
 
 def test_no_prompt_exceeds_its_limit_and_no_text_is_left_unasked(tmp_path, tokenizer_folder):
-    from stages.engines import chat
+    from corpusmill.stages.engines import chat
 
-    text = "\n".join(map(sentence, range(150))) + "\n" + " ".join(random.Random(0).choices(WORDS, k=900))
+    text = (
+        "\n".join(map(sentence, range(150)))
+        + "\n"
+        + " ".join(random.Random(0).choices(WORDS, k=900))
+    )
     documents = write_shards(tmp_path, {"in/00.parquet": [document("long", text)]})
     with serving(echo) as server:
         run(stage_at(server, tokenizer_folder), documents, tmp_path / "out")
@@ -230,7 +283,11 @@ def test_unjoined_prompts_make_a_row_of_each_segment_with_its_span(tmp_path, tok
         return answer("Condensed text: " + prompt.rpartition("Text:\n")[2], chat=True)
 
     with serving(condense) as server:
-        run(stage_at(server, tokenizer_folder, routes={"high": ("distill",)}), documents, tmp_path / "out")
+        run(
+            stage_at(server, tokenizer_folder, routes={"high": ("distill",)}),
+            documents,
+            tmp_path / "out",
+        )
     rows = rows_of(tmp_path / "out", "documents")
     assert len(rows) > 1
     assert len({row["id"] for row in rows}) == len(rows)
@@ -246,7 +303,11 @@ def test_a_joined_document_survives_the_loss_of_a_minor_part(tmp_path, tokenizer
     def refuse_some(share):
         def behave(prompt, attempt):
             refused = int(prompt.split("In place ")[1].split()[0]) < 60 * share
-            return answer("I'm sorry, I can't do it.", "length", chat=True) if refused else echo(prompt, attempt)
+            return (
+                answer("I'm sorry, I can't do it.", "length", chat=True)
+                if refused
+                else echo(prompt, attempt)
+            )
 
         return behave
 
@@ -279,11 +340,15 @@ def test_each_bad_answer_costs_its_row_and_says_why(tmp_path, tokenizer_folder):
         "garbage": (200, {}, b"<html>"),
         "filtered": answer("x", "content_filter", chat=True),
     }
-    documents = write_shards(tmp_path, {"in/00.parquet": [document(name, f"{name} {PROSE}") for name in replies]})
+    documents = write_shards(
+        tmp_path, {"in/00.parquet": [document(name, f"{name} {PROSE}") for name in replies]}
+    )
     with serving(lambda prompt, attempt: replies[prompt.split("\n\n", 1)[1].split()[0]]) as server:
         manifest = run(stage_at(server, tokenizer_folder), documents, tmp_path / "out")
     names = {document(name)["id"]: name for name in replies}
-    assert [names[row["lineage"]["parent"]] for row in rows_of(tmp_path / "out", "documents")] == ["good"]
+    assert [names[row["lineage"]["parent"]] for row in rows_of(tmp_path / "out", "documents")] == [
+        "good"
+    ]
     reasons = {
         names[row["lineage"]["parent"]]: (row["reason"], row["detail"])
         for row in rows_of(tmp_path / "out", "excluded")
@@ -304,12 +369,19 @@ def test_each_bad_answer_costs_its_row_and_says_why(tmp_path, tokenizer_folder):
     assert reasons["cut"][1].startswith("output_tokens=3: Rewritten text: In place 0 the")
     assert "too long" in reasons["refused"][1]
     counts = manifest.totals[0]
-    assert (counts.rows_in, counts.kept, counts.failed, sum(counts.excluded.values())) == (11, 1, 3, 7)
+    assert (counts.rows_in, counts.kept, counts.failed, sum(counts.excluded.values())) == (
+        11,
+        1,
+        3,
+        7,
+    )
     assert verify(str(tmp_path / "out")).problems == []
 
 
 def test_the_excluded_row_keeps_the_raw_answer_and_the_lineage(tmp_path, tokenizer_folder):
-    documents = write_shards(tmp_path, {"in/00.parquet": [document("a", f"{sentence(1)} {sentence(2)}")]})
+    documents = write_shards(
+        tmp_path, {"in/00.parquet": [document("a", f"{sentence(1)} {sentence(2)}")]}
+    )
     with serving(lambda prompt, attempt: answer("raw\nanswer", chat=True)) as server:
         run(stage_at(server, tokenizer_folder), documents, tmp_path / "out")
     (row,) = rows_of(tmp_path / "out", "excluded")
@@ -323,15 +395,22 @@ def test_short_documents_are_never_asked_about(tmp_path, tokenizer_folder):
         tmp_path, {"in/00.parquet": [document(name, text, "high") for name, text in texts.items()]}
     )
     with serving(echo) as server:
-        run(stage_at(server, tokenizer_folder, routes={"high": ("distill",)}), documents, tmp_path / "out")
+        run(
+            stage_at(server, tokenizer_folder, routes={"high": ("distill",)}),
+            documents,
+            tmp_path / "out",
+        )
         assert server.seen == []
-    assert [(row["reason"], row["detail"].split(" < ")[1]) for row in rows_of(tmp_path / "out", "excluded")] == [
-        ("synthesize.document_too_short", "30")
-    ] * 3
+    assert [
+        (row["reason"], row["detail"].split(" < ")[1])
+        for row in rows_of(tmp_path / "out", "excluded")
+    ] == [("synthesize.document_too_short", "30")] * 3
 
 
 def test_a_server_that_is_away_stops_the_stage_and_a_second_run_goes_on(tmp_path, tokenizer_folder):
-    documents = write_shards(tmp_path, {f"in/0{number}.parquet": [document(f"d{number}")] for number in range(3)})
+    documents = write_shards(
+        tmp_path, {f"in/0{number}.parquet": [document(f"d{number}")] for number in range(3)}
+    )
     with serving(echo) as server:
         stage = stage_at(server, tokenizer_folder)
         run(stage, documents[:1], tmp_path / "out")
@@ -357,7 +436,9 @@ def test_max_documents_is_exact_over_all_shards_and_spread_over_them(tmp_path, t
         },
     )
     with serving(echo) as server:
-        manifest = run(stage_at(server, tokenizer_folder, max_documents=8), documents, tmp_path / "out")
+        manifest = run(
+            stage_at(server, tokenizer_folder, max_documents=8), documents, tmp_path / "out"
+        )
     assert manifest.totals[0].rows_in == 8
     files = [row["file"].rsplit("/", 1)[1] for row in rows_of(tmp_path / "out", "documents")]
     assert (files.count("00.parquet"), files.count("01.parquet")) == (6, 2)
@@ -400,9 +481,16 @@ def test_a_recipe_picks_the_engine_by_its_kind():
         return build_stage(Step("synthesize", "synthesize", (), settings), lambda name: name)
 
     assert isinstance(stage({}).engine, TransformersEngine)
-    assert isinstance(stage({"engine": {"model": "./m", "batch_size": 4}}).engine, TransformersEngine)
+    assert isinstance(
+        stage({"engine": {"model": "./m", "batch_size": 4}}).engine, TransformersEngine
+    )
     assert stage({"engine": {"kind": "openai", "model": "m", "in_flight": 7}}).engine.in_flight == 7
-    assert stage({"engine": {"kind": "vllm", "model": "m", "arguments": {"max_num_seqs": 4}}}).engine.kind == "vllm"
+    assert (
+        stage(
+            {"engine": {"kind": "vllm", "model": "m", "arguments": {"max_num_seqs": 4}}}
+        ).engine.kind
+        == "vllm"
+    )
     assert stage({"routes": {"medium": ["distill"]}}).routes == {"medium": ("distill",)}
 
 
@@ -435,13 +523,17 @@ def test_wrong_routes_are_refused_before_the_first_request(tokenizer_folder, set
 
 def test_a_prompt_that_fills_the_context_is_refused_with_both_numbers(tokenizer_folder):
     engine = OpenAIEngine(model="m", tokenizer_name=tokenizer_folder, context=256)
-    with pytest.raises(RecipeError, match=r"prompt diverse_qa leaves no room for text: it takes \d+ of 160"):
+    with pytest.raises(
+        RecipeError, match=r"prompt diverse_qa leaves no room for text: it takes \d+ of 160"
+    ):
         Synthesize(engine=engine, routes={"high": ("diverse_qa",)}).depends_on()
 
 
 def test_two_prompts_of_one_name_are_refused(tokenizer_folder, tmp_path):
     other = tmp_path / "other.md"
-    other.write_text("---\nname: rephrase\nlimits: {max_input_tokens: 100, max_output_tokens: 50}\n---\n{document}\n")
+    other.write_text(
+        "---\nname: rephrase\nlimits: {max_input_tokens: 100, max_output_tokens: 50}\n---\n{document}\n"
+    )
     stage = Synthesize(
         engine=OpenAIEngine(model="m", tokenizer_name=tokenizer_folder),
         routes={"low": ("rephrase",), "high": (str(other),)},
@@ -453,7 +545,9 @@ def test_two_prompts_of_one_name_are_refused(tokenizer_folder, tmp_path):
 def test_prompt_engine_and_tokenizer_decide_the_plan(tokenizer_folder):
     def plan(**changes):
         settings = {"model": "m", "tokenizer_name": tokenizer_folder, **changes}
-        return Synthesize(engine=OpenAIEngine(**settings), routes={"low": ("rephrase",)}).depends_on()
+        return Synthesize(
+            engine=OpenAIEngine(**settings), routes={"low": ("rephrase",)}
+        ).depends_on()
 
     assert plan() == plan(in_flight=3)
     assert len({plan(), plan(model="n"), plan(revision="2")}) == 3
@@ -474,7 +568,10 @@ def test_the_embedded_engine_gives_equal_bytes_however_requests_are_batched(tmp_
     prompt.write_text(
         "---\nname: short\nlimits: {max_input_tokens: 120, max_output_tokens: 10, min_output_tokens: 0}\n---\nSay: {document}\n"
     )
-    rows = [document(f"d{number}", " ".join(map(sentence, range(number, 2 * number + 1)))) for number in range(6)]
+    rows = [
+        document(f"d{number}", " ".join(map(sentence, range(number, 2 * number + 1))))
+        for number in range(6)
+    ]
     documents = write_shards(tmp_path, {"in/00.parquet": rows})
     texts = []
     for name, batch_size in (("one", 1), ("four", 4)):
@@ -492,6 +589,6 @@ def test_the_embedded_engine_gives_equal_bytes_however_requests_are_batched(tmp_
 
 
 def test_the_schema_begins_with_the_document_schema():
-    from stages.synthesize.planned_rows import SCHEMA
+    from corpusmill.stages.synthesize.planned_rows import SCHEMA
 
     assert SCHEMA.names[: len(DOCUMENT)] == DOCUMENT.names

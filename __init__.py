@@ -1,0 +1,1 @@
+"""corpusmill: from web crawl to a trained hybrid language model."""

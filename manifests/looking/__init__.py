@@ -1,0 +1,1 @@
+"""Look at what was made: inspect, verify, trace, report."""

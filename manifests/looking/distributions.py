@@ -1,0 +1,100 @@
+"""Histograms of a stage's numeric columns, kept documents beside dropped ones, with the thresholds of the rules that dropped them.
+
+A threshold is read from the detail of a drop (`words=12 < 50`), so that no stage needs to be known here. A filter's fifty columns would
+hide what matters: shown are the statistics that dropped a document and a few that everybody asks for, the others are folded away.
+"""
+
+import html
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from corpusmill.manifests.looking.charts import histogram
+
+SHOWN = ("characters", "words", "n_tokens", "language_score", "quality")
+FEW = 6  # columns, which are all shown
+PREFIX = "stat_"  # of the filter stage's columns
+_DETAIL = re.compile(r"(\w+)=\S+ ([<>=!]=?) (-?[\d.]+(?:e[+-]?\d+)?)(?: \(\w+\))?")
+
+
+@dataclass
+class Distribution:
+    """One column's values. rules: the conditions that dropped documents, as (comparison, threshold)."""
+
+    kept: list[float] = field(default_factory=list)
+    dropped: list[float] = field(default_factory=list)
+    rules: set[tuple[str, float]] = field(default_factory=set)
+
+
+class Distributions:
+    """The numeric columns of one stage, without those that an earlier stage has shown."""
+
+    def __init__(self, but: set[str]) -> None:
+        self._but = but
+        self.columns: dict[str, Distribution] = {}
+
+    def add(self, table: pa.Table, dropped: bool) -> None:
+        """Take the values of documents that were kept or dropped; of the latter also the rules that `detail` names."""
+        if "text" in table.column_names and PREFIX + "characters" not in table.column_names:
+            table = table.append_column("characters", pc.utf8_length(table["text"]))
+        for name in table.column_names:
+            kind = table.schema.field(name).type
+            if name in self._but or not (pa.types.is_floating(kind) or pa.types.is_integer(kind)):
+                continue
+            values = [
+                value
+                for value in pc.drop_null(table[name]).cast(pa.float64()).to_pylist()
+                if value == value
+            ]
+            if values:  # else the stage has not measured it
+                column = self.columns.setdefault(name, Distribution())
+                (column.dropped if dropped else column.kept).extend(values)
+        if dropped:
+            self._add_rules(table["detail"].drop_null().to_pylist())
+
+    def _add_rules(self, details: list[str]) -> None:
+        for statistic, comparison, threshold in (
+            rule.groups() for rule in map(_DETAIL.fullmatch, details) if rule
+        ):
+            for name in (PREFIX + statistic, statistic):
+                if name in self.columns:
+                    self.columns[name].rules.add((comparison, float(threshold)))
+
+    def section(self, title: str) -> str:
+        """The page's section, or "" if no column varies."""
+        varying = {
+            name: column
+            for name, column in sorted(self.columns.items())
+            if len({*column.kept, *column.dropped}) > 1
+        }
+        chosen = {
+            name: column
+            for name, column in varying.items()
+            if column.rules or name.removeprefix(PREFIX) in SHOWN or len(varying) <= FEW
+        }
+        folded = {name: column for name, column in varying.items() if name not in chosen}
+        if not varying:
+            return ""
+        more = (
+            f"<details><summary>{len(folded)} more</summary>{_grid(folded)}</details>"
+            if folded
+            else ""
+        )
+        return f"<h3>{html.escape(title)}</h3>{_grid(chosen)}{more}"
+
+
+def _grid(columns: Mapping[str, Distribution]) -> str:
+    return f"<div class=grid>{''.join(_figure(name, column) for name, column in columns.items())}</div>"
+
+
+def _figure(name: str, column: Distribution) -> str:
+    rules = ", ".join(
+        f"{comparison} {threshold:g}" for comparison, threshold in sorted(column.rules)
+    )
+    caption = html.escape(name.removeprefix(PREFIX) + (f": dropped where {rules}" if rules else ""))
+    drawn = histogram(
+        column.kept, column.dropped, [threshold for _, threshold in sorted(column.rules)]
+    )
+    return f"<figure>{drawn}<figcaption>{caption}</figcaption></figure>"

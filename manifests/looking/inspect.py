@@ -1,0 +1,151 @@
+"""What a run did, as numbers: one row a stage, from manifests and receipts alone (no document is read)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from corpusmill.manifests.looking.find import find_stages
+from corpusmill.manifests.manifest import Manifest
+from corpusmill.manifests.receipt import Counts, Receipt, scan_receipts
+
+
+@dataclass(frozen=True)
+class StageRow:
+    """One line of the funnel. step: the run's own name for the stage, where that is another one. failures: reasons of failed rows.
+    seconds: worker time, summed over shards. quarantined: shard -> error."""
+
+    folder: str
+    stage: str
+    step: str
+    rows_in: int
+    kept: int
+    excluded: dict[str, int]
+    failed: int
+    failures: dict[str, int]
+    text_bytes: int
+    tokens: int
+    seconds: float
+    quarantined: dict[str, str]
+
+    @property
+    def name(self) -> str:
+        """What tells the row from others, e.g. `dedup`, or `exact (dedup)`."""
+        return f"{self.step} ({self.stage})" if self.step else self.stage
+
+    def as_json(self) -> dict[str, object]:
+        """The promised keys, and `step`, `failures` and `quarantined` where there is something to say."""
+        return {
+            "stage": self.stage,
+            "in": self.rows_in,
+            "kept": self.kept,
+            "excluded": self.excluded,
+            "failed": self.failed,
+            "bytes": self.text_bytes,
+            "tokens": self.tokens,
+            "seconds": round(self.seconds, 3),
+            **{
+                key: value
+                for key in ("step", "failures", "quarantined")
+                if (value := getattr(self, key))
+            },
+        }
+
+
+@dataclass
+class Unfinished:
+    """A folder that a stage began, without a manifest. done: pass -> finished shards; quarantined: shard -> error; damaged: receipts that
+    cannot be read."""
+
+    folder: str
+    done: dict[str, int] = field(default_factory=dict)
+    quarantined: dict[str, str] = field(default_factory=dict)
+    damaged: int = 0
+
+
+@dataclass(frozen=True)
+class Funnel:
+    """rows: of the finished stages, in the order in which they feed each other. unfinished: what was interrupted. damaged: what cannot be
+    read, and the mend."""
+
+    rows: list[StageRow]
+    unfinished: list[Unfinished]
+    damaged: list[str]
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "stages": [row.as_json() for row in self.rows],
+            "unfinished": [vars(item) for item in self.unfinished],
+            "damaged": self.damaged,
+        }
+
+
+def funnel(root: str) -> Funnel:
+    """What there is below `root` (a run's output or one stage's folder). Raises InputError if that is nothing."""
+    found = find_stages(root)
+    rows = [
+        row
+        for manifest in found.manifests
+        for row in stage_rows(manifest, below=manifest.folder != root)
+    ]
+    return Funnel(rows, list(map(_unfinished, found.unfinished)), list(map(str, found.damaged)))
+
+
+def inspect(root: str) -> list[StageRow]:
+    """The rows of `funnel(root)`."""
+    return funnel(root).rows
+
+
+def stage_rows(manifest: Manifest, below: bool = False) -> list[StageRow]:
+    """One row an account. below: the folder lies beside other stages, so that its name tells it from them."""
+    outputs = sum(output.size for output in manifest.outputs)
+    spent = sum(manifest.timing.values())
+    measured = sum(counts.seconds for counts in manifest.totals)
+    rows = []
+    for counts in manifest.totals:
+        last = counts is manifest.totals[-1]
+        documents = manifest.documents() if last else []
+        rows.append(
+            StageRow(
+                folder=manifest.folder,
+                stage=counts.stage,
+                step=_step(manifest, counts, below),
+                rows_in=counts.rows_in,
+                kept=counts.kept,
+                excluded=_most_first(counts.excluded),
+                failed=counts.failed,
+                failures=_most_first(counts.failures),
+                text_bytes=counts.text_bytes
+                or sum(output.text_bytes for output in documents)
+                or (outputs if last else 0),
+                tokens=counts.tokens or sum(output.tokens for output in documents),
+                seconds=counts.seconds if len(manifest.totals) > 1 and measured else spent,
+                quarantined={item["shard"]: item["error"] for item in manifest.quarantined}
+                if last
+                else {},
+            )
+        )
+    return rows
+
+
+def _step(manifest: Manifest, counts: Counts, below: bool) -> str:
+    """The name of the step that the account is of, or "" where it is the account's own."""
+    if len(manifest.stages) > 1 or counts.stage != manifest.verbs[-1].replace("-", "_"):
+        return ""
+    step = manifest.folder.rstrip("/").rsplit("/", 1)[-1] if below else manifest.stages[-1]
+    return "" if step.replace("-", "_") == counts.stage else step
+
+
+def _most_first(reasons: Mapping[str, int]) -> dict[str, int]:
+    return dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _unfinished(folder: str) -> Unfinished:
+    found = Unfinished(folder)
+    for _, receipt in scan_receipts(folder):
+        if not isinstance(receipt, Receipt):
+            found.damaged += 1
+        elif receipt.status == "done":
+            found.done[receipt.pass_name] = found.done.get(receipt.pass_name, 0) + 1
+        else:
+            found.quarantined[receipt.shard] = receipt.error.split("\n", 1)[0]
+    return found

@@ -1,0 +1,173 @@
+"""Manifests as text for a terminal: the funnel table, remarks on it, and the one line that a finished stage prints."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from corpusmill.manifests import storage
+from corpusmill.manifests.errors import InputError
+from corpusmill.manifests.looking.inspect import Funnel, StageRow, Unfinished, funnel, stage_rows
+from corpusmill.manifests.looking.loss_curve import sparkline
+from corpusmill.manifests.looking.verify import Verdict
+from corpusmill.manifests.manifest import Manifest
+
+TRAINING = ("train", "classify_train")  # whose dropped documents are none that anybody loses
+
+
+def funnel_table(rows: list[StageRow]) -> Any:
+    """A rich table, one row a stage."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name, justify in (
+        ("stage", "left"),
+        ("in", "right"),
+        ("kept", "right"),
+        ("dropped", "right"),
+        ("failed", "right"),
+        ("size", "right"),
+        ("tokens", "right"),
+        ("seconds", "right"),
+        ("reasons", "left"),
+    ):
+        table.add_column(name, justify=justify, no_wrap=name != "reasons", overflow="fold")  # type: ignore[arg-type]
+    for row in rows:
+        table.add_row(
+            row.name,
+            f"{row.rows_in:,}",
+            f"{row.kept:,}",
+            f"{sum(row.excluded.values()):,}",
+            f"{row.failed:,}" + (f" (+{len(row.quarantined):,} shards)" if row.quarantined else ""),
+            size_text(row.text_bytes),
+            f"{row.tokens:,}" if row.tokens else "",
+            f"{row.seconds:,.1f}",
+            reasons_text(row.excluded, row.failures),
+        )
+    return table
+
+
+def print_table(table: Any) -> None:
+    """Print at the terminal's width, or at a fixed one where there is no terminal."""
+    import sys
+
+    from rich.console import Console
+
+    Console(width=None if sys.stdout.isatty() else 140, soft_wrap=False, highlight=False).print(
+        table
+    )
+
+
+def reasons_text(excluded: dict[str, int], failures: dict[str, int], most: int = 4) -> str:
+    """The most frequent reasons of drops and then of failures with their counts, e.g. `http.status 12, page.empty 3, and 2 more`."""
+    parts = []
+    for reasons in (excluded, failures):
+        parts += [f"{reason} {rows:,}" for reason, rows in list(reasons.items())[:most]]
+        if len(reasons) > most:
+            parts.append(f"and {len(reasons) - most} more")
+    return ", ".join(parts)
+
+
+def remarks(found: Funnel) -> Iterator[str]:
+    """What the table does not show, a line each: empty results, quarantined shards, unfinished and damaged stages."""
+    for row in found.rows:
+        yield from row_remarks(row)
+    for item in found.unfinished:
+        yield unfinished_text(item)
+        yield from quarantined_lines(item.folder, item.quarantined)
+    yield from found.damaged
+
+
+def row_remarks(row: StageRow) -> Iterator[str]:
+    """That a stage kept nothing, and its quarantined shards."""
+    if not row.kept:
+        why = reasons_text(row.excluded, row.failures) if row.rows_in else "it was given none"
+        yield f"warning: {row.name} kept no document ({why})"
+    yield from quarantined_lines(row.name, row.quarantined)
+
+
+def quarantined_lines(stage: str, shards: dict[str, str], most: int = 5) -> Iterator[str]:
+    """The first of the quarantined `shards` (shard -> error), a line each, and how many more there are."""
+    for shard, error in list(shards.items())[:most]:
+        yield f"quarantined: shard {shard} of {stage}: {error}"
+    if len(shards) > most:
+        yield f"quarantined: {len(shards) - most:,} more shards of {stage}"
+
+
+def verdict_line(verdict: Verdict) -> str:
+    """E.g. `208 files checked, all hold; 1 shard is quarantined: run the stage again to try it`."""
+    line = f"{verdict.files:,} files checked, " + (
+        f"{len(verdict.problems):,} problems" if verdict.problems else "all hold"
+    )
+    if not verdict.quarantined:
+        return line
+    shards = (
+        "1 shard is"
+        if len(verdict.quarantined) == 1
+        else f"{len(verdict.quarantined):,} shards are"
+    )
+    return f"{line}; {shards} quarantined: run the stage again to try them anew"
+
+
+def demo_text(root: str) -> str:
+    """What the demo made and what to try next."""
+    return f"""
+loss     {sparkline(storage.join(root, "train", "log.jsonl"))}
+report   {storage.join(root, "report.html")}
+model    {storage.join(root, "export")} (transformers and vLLM load it)
+
+next     corpusmill verify {root}
+         corpusmill trace {root} ID      (ids are in the shards' id column)
+         corpusmill run recipes/nemotron_cc.yaml --input 'crawl/*.warc.gz' --output OUT"""
+
+
+def finished_text(root: str) -> str:
+    """What an interrupted run has done, e.g. `filter, dedup finished, classify has 12 shards`."""
+    try:
+        found = funnel(root)
+    except InputError:
+        return "nothing is finished yet"
+    finished = ", ".join(dict.fromkeys(row.step or row.stage for row in found.rows))
+    begun = [
+        f"{item.folder.rstrip('/').rsplit('/', 1)[-1]} has {sum(item.done.values()):,} shards"
+        for item in found.unfinished
+    ]
+    return ", ".join([f"{finished} finished"] * bool(finished) + begun)
+
+
+def unfinished_text(item: Unfinished) -> str:
+    """E.g. `out/dedup is not finished: 12 shards done (signatures 8, edges 4); run the same command again to go on`."""
+    passes = ", ".join(f"{name} {shards:,}" for name, shards in item.done.items())
+    parts = [
+        f"{sum(item.done.values()):,} shards done" + (f" ({passes})" if len(item.done) > 1 else "")
+    ]
+    parts += [f"{len(item.quarantined):,} quarantined"] if item.quarantined else []
+    parts += [f"{item.damaged:,} receipts damaged"] if item.damaged else []
+    return f"{item.folder} is not finished: {', '.join(parts)}; run the same command again to go on"
+
+
+def size_text(size: int) -> str:
+    """Bytes as people read them, e.g. `3.4 MB` (powers of ten)."""
+    value = float(size)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"
+
+
+def stage_line(folder: str, manifest: Manifest) -> str:
+    """What a finished stage prints, e.g. `dedup     1,204 in, 1,010 kept, 194 dropped, 0 failed, 3.2 s`, and its remarks below."""
+    name = "+".join(manifest.stages)
+    first, last = manifest.totals[0], manifest.totals[-1]
+    dropped = sum(sum(counts.excluded.values()) for counts in manifest.totals)
+    failed = sum(counts.failed for counts in manifest.totals)
+    line = (
+        f"{name:<16} {first.rows_in:>9,} in {last.kept:>9,} kept {dropped:>9,} dropped {failed:>5,} failed "
+        f"{sum(manifest.timing.values()):>8.1f} s  {folder}"
+    )
+    row = stage_rows(manifest)[-1]
+    why = (
+        [f"not used: {reasons_text(row.excluded, {})}"]
+        if row.stage in TRAINING and row.excluded
+        else []
+    )
+    return "\n  ".join([line, *why, *row_remarks(row)])

@@ -1,0 +1,160 @@
+"""Where a document came from: every stage that saw it, down to the file and offset of its record.
+
+An id is looked up in each stage's shards (kept and excluded) by a filtered scan of the id column; a synthetic document is followed to
+its parent.
+"""
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from corpusmill.manifests import storage
+from corpusmill.manifests.errors import InputError
+from corpusmill.manifests.looking.find import find_stages, finished_stages
+from corpusmill.manifests.manifest import Manifest
+from corpusmill.manifests.receipt import Receipt, scan_receipts
+from corpusmill.manifests.shard import read_parquet, schema_of
+
+
+@dataclass
+class Sighting:
+    """One stage's row for the document. step: its folder, where the stage bears another name. outcome: kept, or the reason of exclusion."""
+
+    stage: str
+    step: str
+    file: str
+    outcome: str
+    row: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """What tells the stage from others, e.g. `dedup`, or `exact (dedup)`."""
+        return f"{self.step} ({self.stage})" if self.step else self.stage
+
+
+@dataclass
+class Trace:
+    """parent: of a synthetic document. unread: what could not be looked into, and the mend."""
+
+    id: str
+    sightings: list[Sighting] = field(default_factory=list)
+    parent: "Trace | None" = None
+    unread: list[str] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "sightings": [vars(sighting) for sighting in self.sightings],
+            "parent": self.parent.as_json() if self.parent else None,
+            **({"unread": self.unread} if self.unread else {}),
+        }
+
+
+def trace(root: str, document: str) -> Trace:
+    """Follow a document id (or an unambiguous beginning of one, of at least 6 characters). Raises InputError if it is nowhere."""
+    if len(document) < 6:
+        raise InputError(
+            f"{document!r} is too short for an id", "give at least its first 6 characters"
+        )
+    found = Trace(document)
+    stages = find_stages(root)
+    found.unread += [
+        *map(str, stages.damaged),
+        *(f"{folder} is not finished" for folder in stages.unfinished),
+    ]
+    for manifest in stages.manifests:
+        found.sightings += _sightings(manifest, document, found.unread)
+    ids = {sighting.row["id"] for sighting in found.sightings}
+    if not ids:
+        unread = (
+            f" ({len(found.unread)} places could not be read: {found.unread[0]})"
+            if found.unread
+            else ""
+        )
+        raise InputError(
+            f"no document {document} below {root}{unread}",
+            "ids are in the `id` column of the shards",
+        )
+    if len(ids) > 1:
+        raise InputError(f"{document} is the beginning of {len(ids)} ids", "give more of it")
+    found.id = ids.pop()
+    parents = [
+        lineage["parent"]
+        for sighting in found.sightings
+        if (lineage := sighting.row.get("lineage")) and lineage["parent"]
+    ]
+    if parents:
+        with contextlib.suppress(InputError):  # made by a stage that is not below this root
+            found.parent = trace(root, parents[0])
+    return found
+
+
+def sources(root: str, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Where documents came from: id -> `origin` (file and place in it), `url`, `source`, `kind`, and the `parent` of a synthetic one.
+
+    One scan of narrow columns per shard, from the first stage on, until all are found; ids that are nowhere are left out.
+    """
+    wanted = set(ids)
+    found: dict[str, dict[str, Any]] = {}
+    for manifest in finished_stages(root):
+        for output in manifest.documents():
+            missing = wanted - found.keys()
+            if not missing:
+                return found
+            if not output.path.endswith(".parquet") or not {"id", "origin"} <= set(
+                schema_of(output).names
+            ):
+                continue
+            for table in read_parquet(output, ["id", "url", "source", "origin", "kind", "lineage"]):
+                chosen = table.filter(
+                    pc.is_in(table["id"], value_set=pa.array(sorted(missing), table["id"].type))
+                )
+                for row in chosen.to_pylist():
+                    lineage = row.pop("lineage")
+                    parent = {"parent": lineage["parent"]} if lineage and lineage["parent"] else {}
+                    found[row.pop("id")] = {
+                        name: value for name, value in row.items() if value is not None
+                    } | parent
+    return found
+
+
+def _sightings(manifest: Manifest, document: str, unread: list[str]) -> Iterator[Sighting]:
+    """The document's rows in a stage's shards. What cannot be read is added to `unread`."""
+    for _, receipt in scan_receipts(manifest.folder):
+        if not isinstance(receipt, Receipt):
+            unread.append(str(receipt))
+            continue
+        try:
+            yield from _in_shard(manifest, receipt, document)
+        except InputError as error:
+            unread.append(str(error))
+
+
+def _in_shard(manifest: Manifest, receipt: Receipt, document: str) -> Iterator[Sighting]:
+    folder, stage = manifest.folder, manifest.stages[-1]
+    for output in receipt.outputs:
+        inner = output.path.removeprefix(folder).lstrip("/")
+        if not inner.startswith(("documents/", "excluded/")) or not inner.endswith(".parquet"):
+            continue
+        if "id" not in schema_of(output).names:
+            continue
+        for number, ids in enumerate(read_parquet(output, ["id"])):
+            if not pc.any(pc.starts_with(ids["id"], document)).as_py():
+                continue
+            table = next(
+                group for index, group in enumerate(read_parquet(output)) if index == number
+            )
+            for row in table.filter(pc.starts_with(table["id"], document)).to_pylist():
+                kept = inner.startswith("documents/")
+                yield Sighting(
+                    stage=stage if kept else row.get("stage") or stage,
+                    step=""
+                    if storage.name_of(folder) in manifest.stages
+                    else storage.name_of(folder),
+                    file=output.path,
+                    outcome="kept" if kept else str(row.get("reason")),
+                    row={name: value for name, value in row.items() if value is not None},
+                )

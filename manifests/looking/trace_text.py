@@ -1,0 +1,74 @@
+"""A trace as text for a terminal."""
+
+from typing import Any
+
+from corpusmill.manifests.looking.trace import Trace
+
+STATISTIC = "stat_"  # how the columns that filter measures begin
+_SHORT = 300
+_SKIPPED = {"id", "text", "tokens", "origin", "lineage", "stage", "reason", "detail"}
+
+
+def trace_text(trace: Trace, indent: str = "") -> str:
+    """One block a stage: outcome, origin, scores and the beginning of the text."""
+    lines = [f"{indent}{trace.id}"]
+    for sighting in trace.sightings:
+        row = sighting.row
+        lines.append(
+            f"{indent}  {sighting.name}: {sighting.outcome}"
+            + (f" ({row['detail']})" if row.get("detail") else "")
+        )
+        lines.append(f"{indent}    in {sighting.file}")
+        if origin := row.get("origin"):
+            lines.append(f"{indent}    from {_place(origin)}")
+        if lineage := row.get("lineage"):
+            lines.append(
+                f"{indent}    made by "
+                + ", ".join(f"{key} {value}" for key, value in lineage.items() if value is not None)
+            )
+        statistics = [key for key in row if key.startswith(STATISTIC)]
+        values = [
+            f"{key}={_value(value)}"
+            for key, value in row.items()
+            if key not in {*_SKIPPED, *statistics}
+        ]
+        if statistics:
+            values.append(f"and {len(statistics)} statistics (--json shows them)")
+        if values:
+            lines.append(f"{indent}    " + " ".join(values))
+        if text := row.get("text"):
+            shown = " ".join(str(text)[:_SHORT].split())
+            lines.append(f"{indent}    | {shown}{'...' if len(str(text)) > _SHORT else ''}")
+    lines += [f"{indent}  not looked into: {problem}" for problem in trace.unread]
+    if trace.parent:
+        lines.append(f"{indent}  parent:")
+        lines.append(trace_text(trace.parent, indent + "    "))
+    return "\n".join(lines)
+
+
+def sequence_text(sequence: dict[str, Any]) -> str:
+    """One line a document of a training sequence, and one for where it came from; a synthetic one's parent below it."""
+    lines = [
+        f"training sequence {sequence['sequence']} holds {sequence['tokens']:,} tokens, and the one that is predicted last",
+    ]
+    for part in sequence["documents"]:
+        lines.append(
+            f"  {part['id']}  tokens {part['start']}-{part['end']}  {part.get('source', '')}"
+        )
+        place = part
+        if parent := part.get("parent"):
+            lines.append(f"    made from {parent['id']}")
+            place = parent
+        if origin := place.get("origin"):
+            lines.append(
+                f"    from {_place(origin)}" + (f" ({place['url']})" if place.get("url") else "")
+            )
+    return "\n".join(lines)
+
+
+def _place(origin: dict[str, Any]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in origin.items() if value is not None)
+
+
+def _value(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,11 @@
+"""Data that ships with corpusmill: models, prompts, recipes and samples."""
+
+from pathlib import Path
+
+ROOMS = ("models", "prompts", "recipes", "samples")
+PACKAGE = Path(__file__).parent.parent
+
+
+def package_file(*parts: str) -> Path:
+    """The path of a shipped file or folder, e.g. `package_file("models", "tiny")`."""
+    return PACKAGE.joinpath(*parts)

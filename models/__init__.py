@@ -1,1 +1,0 @@
-"""Models that ship with the tool, and the scripts that made them."""

@@ -1,0 +1,265 @@
+"""A balanced sample of labelled text out of any number of files, drawn by seeded hashes: the same whatever the order or the workers.
+
+Files are read twice: once to count what each holds of each label, once to take from each file its share. Shares are filled like water:
+every file gives equally much until it is empty, so that one large file does not drown the others. Within a file, the documents
+whose ids hash lowest are taken; whether one is held out for evaluation is decided by a hash of its text, so that equal texts never
+stand on both sides.
+"""
+
+import heapq
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from corpusmill.classifiers.scorer import readable_texts
+from corpusmill.manifests.errors import ModelError
+from corpusmill.manifests.schema import seed_for
+from corpusmill.manifests.shard import Shard, read_parquet, schema_of
+from corpusmill.manifests.storage import Artifact, open_read
+from corpusmill.stages.readers import ReaderSettings
+from corpusmill.stages.readers.documents import read_documents
+from corpusmill.stages.readers.jsonl import open_lines
+from corpusmill.stages.readers.record import without_surrogates
+from corpusmill.stages.readers.streams import lines
+
+SAMPLE = pa.schema(
+    [
+        ("rank", pa.int64()),  # the hash that decides; files are sorted by it
+        ("id", pa.string()),
+        ("text", pa.string()),
+        ("label", pa.float32()),
+        ("held_out", pa.bool_()),
+    ]
+)
+ROW_GROUP_BYTES = 1 << 20
+MERGED_ROWS = 1024
+POSITIVE, NEGATIVE, LABELLED = "positive", "negative", "labelled"
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """One record: text is None where there is none; label is None where it is absent or no number. failure: the reason, if it could not
+    be read."""
+
+    id: str
+    text: str | None
+    label: float | None
+    failure: str = ""
+
+    @property
+    def stratum(self) -> str | None:
+        """The label as a whole number, as text; None for a record that cannot be learned from."""
+        if self.failure or self.label is None or not self.text or self.text.isspace():
+            return None
+        return str(round(self.label))
+
+
+def labelled_records(
+    artifact: Artifact, role: str, label_column: str, reader: ReaderSettings, stage: str
+) -> Iterator[Labelled]:
+    """The file's records. role: `positive` (label 1), `negative` (label 0), or `labelled` (the label is in `label_column`).
+
+    Raises InputError if the file cannot be read or has no such column.
+    """
+    if role != LABELLED:
+        fixed = 1.0 if role == POSITIVE else 0.0
+        for table in read_documents(artifact, reader, stage):
+            failures = table["reason"].to_pylist()
+            for identity, text, failure in zip(
+                table["id"].to_pylist(), readable_texts(table["text"]), failures, strict=True
+            ):
+                yield Labelled(identity, text, fixed, failure or "")
+    elif artifact.name.endswith(".parquet"):
+        columns = [reader.text_column, label_column]
+        identities = [reader.id_column] if reader.id_column in schema_of(artifact).names else []
+        row = 0
+        for table in read_parquet(artifact, columns + identities):
+            texts, labels = readable_texts(table[columns[0]]), table[label_column].to_pylist()
+            ids = table[identities[0]].to_pylist() if identities else [None] * len(texts)
+            for identity, text, label in zip(ids, texts, labels, strict=True):
+                yield Labelled(_id(artifact, identity, row), text, _number(label))
+                row += 1
+    else:
+        for row, (line, failure) in enumerate(_lines(artifact, reader.max_payload_bytes)):
+            yield _from_json(artifact, row, line, failure, label_column, reader)
+
+
+def count(role: str, label_column: str, reader: ReaderSettings, stage: str, shard: Shard) -> None:
+    """Write `work/count/<shard>.json`: how many records of each label the file holds, and how many cannot be learned from."""
+    counted: Counter[str] = Counter()
+    failures: Counter[str] = Counter()
+    unusable = 0
+    for record in labelled_records(shard.inputs[0], role, label_column, reader, stage):
+        if record.stratum is not None:
+            counted[record.stratum] += 1
+        elif record.failure:
+            failures[record.failure] += 1
+        else:
+            unusable += 1
+    found = {"labels": counted, "unusable": unusable, "failures": failures}
+    shard.file("work/count", f"{shard.name}.json", json.dumps(found, sort_keys=True).encode())
+
+
+def share_out(
+    counted: Mapping[str, Mapping[str, int]], documents_per_label: int, seed: int
+) -> dict[str, dict[str, int]]:
+    """file -> label -> documents to take, given what each file holds. With the two labels 0 and 1, equally many of both.
+
+    Raises ModelError if there are not two labels to tell apart.
+    """
+    totals: dict[str, int] = {}
+    for labels in counted.values():
+        for label, number in labels.items():
+            totals[label] = totals.get(label, 0) + number
+    if len(totals) < 2:
+        found = (
+            f"only documents labelled {next(iter(totals))}"
+            if totals
+            else "no document that has text and a label"
+        )
+        raise ModelError(
+            f"there is nothing to learn from: {found}",
+            "check the inputs: records need text (HTML must go through extract first), and `label_column` must name numbers, "
+            "0 and 1 or grades",
+        )
+    most = min([documents_per_label, *(totals.values() if set(totals) == {"0", "1"} else ())])
+    quotas: dict[str, dict[str, int]] = {name: {} for name in counted}
+    for label in sorted(totals):
+        available = {name: labels[label] for name, labels in counted.items() if label in labels}
+        for name, number in fill(available, most, seed).items():
+            quotas[name][label] = number
+    return quotas
+
+
+def fill(available: Mapping[str, int], wanted: int, seed: int) -> dict[str, int]:
+    """How many to take from each file so that all take equally many, as far as they have them, and `wanted` in all.
+
+    What cannot be shared evenly goes to the files whose names hash lowest.
+    """
+    taken: dict[str, int] = {}
+    left = min(wanted, sum(available.values()))
+    waiting = sorted(available, key=lambda name: (available[name], seed_for("share", seed, name)))
+    for place, name in enumerate(waiting):
+        share = left // (len(waiting) - place)
+        taken[name] = min(available[name], share)
+        left -= taken[name]
+    for name in sorted(waiting, key=lambda name: seed_for("share", seed, name)):
+        extra = min(left, 1, available[name] - taken[name])
+        taken[name] += extra
+        left -= extra
+    return taken
+
+
+def select(
+    role: str,
+    label_column: str,
+    reader: ReaderSettings,
+    stage: str,
+    wanted: Mapping[str, int],
+    held_out: float,
+    max_chars: int,
+    seed: int,
+    shard: Shard,
+) -> None:
+    """Write `work/select/<shard>.parquet` (`SAMPLE`, sorted by rank): the file's share. Holds no more than that in memory. wanted: how many
+    documents of each label that is."""
+    heaps: dict[str, list[tuple[int, int, Labelled]]] = {
+        label: [] for label, number in wanted.items() if number
+    }
+    for place, record in enumerate(
+        labelled_records(shard.inputs[0], role, label_column, reader, stage)
+    ):
+        if record.stratum is None or record.stratum not in heaps:
+            continue
+        heap = heaps[record.stratum]
+        rank = seed_for("sample", seed, record.id)
+        if len(heap) < wanted[record.stratum]:
+            heapq.heappush(heap, (-rank, -place, _cut(record, max_chars)))
+        elif (-rank, -place) > heap[0][:2]:
+            heapq.heapreplace(heap, (-rank, -place, _cut(record, max_chars)))
+    chosen = sorted(
+        (item for heap in heaps.values() for item in heap), key=lambda item: (-item[0], -item[1])
+    )
+    limit = int(held_out * 2**63)
+    with shard.parquet("work/select", SAMPLE, row_group_bytes=ROW_GROUP_BYTES) as output:
+        for start in range(0, len(chosen), 64):
+            rows = [
+                {
+                    "rank": -rank,
+                    "id": record.id,
+                    "text": record.text,
+                    "label": record.label,
+                    "held_out": seed_for("held_out", seed, record.text or "") < limit,
+                }
+                for rank, _, record in chosen[start : start + 64]
+            ]
+            output.write(pa.Table.from_pylist(rows, schema=SAMPLE))
+
+
+def merged_rows(artifacts: tuple[Artifact, ...], *columns: str) -> Iterator[dict[str, Any]]:
+    """The rows of all files by rank, equal ranks in the order of files and rows. The sample is bounded, so it is held as one table; files
+    are opened one after the other, however many there are."""
+    tables = [
+        table for artifact in artifacts for table in read_parquet(artifact, ["rank", *columns])
+    ]
+    if not tables:
+        return
+    table = pa.concat_tables(tables)
+    order = np.argsort(table["rank"].to_numpy(), kind="stable")
+    for start in range(0, len(order), MERGED_ROWS):
+        yield from table.take(pa.array(order[start : start + MERGED_ROWS])).to_pylist()
+
+
+def _cut(record: Labelled, max_chars: int) -> Labelled:
+    return Labelled(record.id, (record.text or "")[:max_chars], record.label)
+
+
+def _lines(artifact: Artifact, limit: int) -> Iterator[tuple[bytes, str]]:
+    """The lines of a plain or compressed file that are not blank, each with a reason if it is longer than `limit` or lost to damage."""
+    with open_read(artifact.path) as file:
+        stream = open_lines(file)
+        for line, length in lines(stream, limit):
+            if line.strip():
+                yield line, "" if length <= limit else "page.too_large"
+        if stream.damage is not None:
+            yield b"", f"error_read.{stream.damage.kind}"
+
+
+def _from_json(
+    artifact: Artifact,
+    row: int,
+    line: bytes,
+    failure: str,
+    label_column: str,
+    reader: ReaderSettings,
+) -> Labelled:
+    try:
+        record = None if failure else json.loads(line)
+    except (ValueError, RecursionError):
+        record = None
+    if not isinstance(record, dict):
+        return Labelled(_id(artifact, None, row), None, None, failure or "error_read.json")
+    text = record.get(reader.text_column)
+    return Labelled(
+        _id(artifact, record.get(reader.id_column), row),
+        without_surrogates(text) if isinstance(text, str) else None,
+        _number(record.get(label_column)),
+    )
+
+
+def _id(artifact: Artifact, found: object, row: int) -> str:
+    return f"{artifact.digest[:16]}:{row}" if found is None else str(found)
+
+
+def _number(value: object) -> float | None:
+    """The label as a finite number; texts that spell one count."""
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None

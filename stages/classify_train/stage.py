@@ -1,0 +1,243 @@
+"""Train quality scorers on text that is known to be good and text that is merely there, or on graded text.
+
+Either `positive` and `negative` name two collections (reference corpora against crawl, as DCLM trains its fastText classifier,
+arXiv 2406.11794, section 4.4), or `labelled` names text with a label column: 0 and 1, or grades such as the 0-5 of FineWeb-Edu
+(arXiv 2406.17557, section 4). Passes: `count` and `select` draw a sample (see `stages.classify_train.sample`), `embed` turns it
+into vectors where an encoder is set, `classify-train` trains and evaluates:
+
+    models/fasttext.bin   models/embedding.safetensors   models/statistics.safetensors   models/report.json
+
+fastText and logistic regression learn positive against the rest; with grades, the two linear models regress the grade itself.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, ClassVar
+
+import pyarrow as pa
+from corpusmill.classifiers.embedding import EmbeddingTraining
+from corpusmill.classifiers.encoder import embed, encoder_digest
+from corpusmill.classifiers.fasttext_model import FastTextTraining
+from corpusmill.manifests import storage
+from corpusmill.manifests.config import config
+from corpusmill.manifests.errors import RecipeError
+from corpusmill.manifests.receipt import Counts
+from corpusmill.manifests.shard import Shard, read_parquet
+from corpusmill.manifests.storage import Artifact
+from corpusmill.stages.classify_train.fitting import (
+    BATCH_ROWS,
+    MODELS,
+    Sample,
+    train_embedding,
+    train_fasttext,
+    train_statistics,
+)
+from corpusmill.stages.classify_train.sample import (
+    LABELLED,
+    NEGATIVE,
+    POSITIVE,
+    count,
+    select,
+    share_out,
+)
+from corpusmill.stages.contract import Inputs, Pass, Passes
+from corpusmill.stages.readers import ReaderSettings
+from corpusmill.stages.readers.documents import input_shards
+
+VECTORS = pa.schema(
+    [
+        ("rank", pa.int64()),
+        ("label", pa.float32()),
+        ("held_out", pa.bool_()),
+        ("vector", pa.list_(pa.float32())),
+    ]
+)
+ROLES = (POSITIVE, NEGATIVE, LABELLED)
+
+
+@config
+class ClassifyTrain:
+    """positive, negative: stage folders, files or globs (JSON lines, Parquet, text). labelled: instead of the two, files with
+    `label_column`. label_column: the column of `labelled` that holds the label or grade. threshold: the grade from which a document is
+    positive; by default 0.5 for labels 0 and 1, 3 for grades, as in FineWeb-Edu. documents_per_label: at most so many; with two labels,
+    equally many of both. held_out: the share kept for evaluation. max_chars: of each text's beginning. fasttext, embedding, statistics:
+    what to train; null or false leaves one out. reader: how raw files are read. seed: of the draw of documents and of the split."""
+
+    name: ClassVar[str] = "classify_train"
+    version: ClassVar[int] = 2
+
+    positive: tuple[str, ...] = ()
+    negative: tuple[str, ...] = ()
+    labelled: tuple[str, ...] = ()
+    label_column: str = "label"
+    threshold: float | None = None
+    documents_per_label: int = 20_000
+    held_out: float = 0.1
+    max_chars: int = 20_000
+    fasttext: FastTextTraining | None = FastTextTraining()
+    embedding: EmbeddingTraining | None = None
+    statistics: bool = True
+    reader: ReaderSettings = ReaderSettings()
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if bool(self.labelled) == bool(self.positive or self.negative):
+            raise RecipeError(
+                "classify-train needs text to learn from",
+                "set `positive` and `negative`, or `labelled`",
+            )
+        if not self.labelled and not (self.positive and self.negative):
+            raise RecipeError(
+                "classify-train has only one side", "set both `positive` and `negative`"
+            )
+        if not (self.fasttext or self.embedding or self.statistics):
+            raise RecipeError(
+                "classify-train has nothing to train", "set fasttext, embedding or statistics"
+            )
+        if not 0 < self.held_out < 1 or self.documents_per_label < 1:
+            raise RecipeError(
+                f"held_out is {self.held_out} and documents_per_label {self.documents_per_label}",
+                "give a share between 0 and 1, and at least one document",
+            )
+
+    def depends_on(self) -> str:
+        """Raises ModelError if the encoder cannot be used."""
+        return (
+            encoder_digest(self.embedding.encoder, self.embedding.revision)
+            if self.embedding
+            else ""
+        )
+
+    def named_inputs(self) -> Mapping[str, tuple[str, ...]]:
+        return {role: getattr(self, role) for role in ROLES if getattr(self, role)}
+
+    def passes(self, inputs: Inputs) -> Passes:
+        files = {
+            f"{role}-{name}": (role, artifact)
+            for role in self.named_inputs()
+            for name, artifact in input_shards(inputs.named[role], "classify-train").items()
+        }
+        shards = {name: (artifact,) for name, (_, artifact) in files.items()}
+        counting = yield Pass(name="count", shards=shards, work=partial(_count, self))
+        counted = {
+            name: json.loads(storage.read_bytes(receipt.outputs[0].path))
+            for name, receipt in counting.receipts.items()
+        }
+        quotas = share_out(
+            {name: record["labels"] for name, record in counted.items()},
+            self.documents_per_label,
+            self.seed,
+        )
+        selected = yield Pass(
+            name="select",
+            shards={name: shards[name] for name in counted},
+            work=partial(_select, self),
+            told={name: json.dumps(quota, sort_keys=True) for name, quota in quotas.items()},
+        )
+        sample = selected.outputs()
+        vectors: tuple[Artifact, ...] = ()
+        if self.embedding:
+            embedded = yield Pass(
+                name="embed",
+                shards={
+                    name: tuple(receipt.outputs) for name, receipt in selected.receipts.items()
+                },
+                work=partial(_embed, self.embedding),
+                holds_engine=True,
+                gpus=0 if self.embedding.device == "cpu" else 1,
+            )
+            vectors = embedded.outputs()
+        yield Pass(
+            name=self.name,
+            shards={MODELS: (*sample, *vectors, *counting.outputs())},
+            work=partial(_train, self),
+            final=True,
+        )
+
+
+def _role(shard: Shard) -> str:
+    return shard.name.split("-", 1)[0]
+
+
+def _count(config: ClassifyTrain, shard: Shard) -> list[Counts]:
+    count(_role(shard), config.label_column, config.reader, config.name, shard)
+    return []
+
+
+def _select(config: ClassifyTrain, shard: Shard) -> list[Counts]:
+    select(
+        _role(shard),
+        config.label_column,
+        config.reader,
+        config.name,
+        json.loads(shard.told),
+        config.held_out,
+        config.max_chars,
+        config.seed,
+        shard,
+    )
+    return []
+
+
+def _embed(settings: EmbeddingTraining, shard: Shard) -> list[Counts]:
+    """Write `work/embed/<shard>.parquet` (`VECTORS`): the sample's vectors, in its order."""
+    with shard.parquet("work/embed", VECTORS, row_group_bytes=1 << 20) as output:
+        for table in read_parquet(shard.inputs[0]):
+            for start in range(0, table.num_rows, BATCH_ROWS):
+                rows = table.slice(start, BATCH_ROWS)
+                found = embed(settings, rows["text"].to_pylist())
+                vectors = pa.array(list(found), type=VECTORS.field("vector").type)
+                output.write(
+                    rows.select(["rank", "label", "held_out"]).append_column("vector", vectors)
+                )
+                shard.report(output.rows, shard.inputs[0].rows)
+    return []
+
+
+def _train(config: ClassifyTrain, shard: Shard) -> list[Counts]:
+    """The models and their report. The shard reads what `select`, `embed` and `count` wrote."""
+    by_pass = {
+        name: tuple(item for item in shard.inputs if f"/work/{name}/" in item.path)
+        for name in ("select", "embed", "count")
+    }
+    sample = Sample(by_pass["select"], config.threshold)
+    sample.check()
+    report: dict[str, Any] = {}
+    if config.fasttext:
+        report["fasttext"] = train_fasttext(config.fasttext, sample, shard)
+    if config.embedding:
+        report["embedding"] = train_embedding(config.embedding, by_pass["embed"], sample, shard)
+    if config.statistics:
+        report["statistics"] = train_statistics(sample, shard)
+    summary = {
+        "models": report,
+        "labels": sample.summary(),
+        "threshold": sample.threshold,
+        "seed": config.seed,
+    }
+    shard.file(
+        MODELS, "report.json", (json.dumps(summary, indent=1, sort_keys=True) + "\n").encode()
+    )
+    counted = [json.loads(storage.read_bytes(item.path)) for item in by_pass["count"]]
+    return [_account(config, len(sample.labels), counted)]
+
+
+def _account(config: ClassifyTrain, sampled: int, counted: list[dict[str, Any]]) -> Counts:
+    """Every record that was read: sampled, left out of the sample, without text or label, or unreadable."""
+    available = sum(sum(record["labels"].values()) for record in counted)
+    unusable = sum(record["unusable"] for record in counted)
+    failures = sum((Counter(record["failures"]) for record in counted), Counter[str]())
+    excluded = {
+        "classify_train.not_sampled": available - sampled,
+        "classify_train.no_text_or_label": unusable,
+    }
+    return Counts(
+        config.name,
+        rows_in=available + unusable + failures.total(),
+        kept=sampled,
+        excluded={reason: rows for reason, rows in excluded.items() if rows},
+        failed=failures.total(),
+        failures=dict(failures),
+    )

@@ -1,0 +1,1 @@
+"""From texts to MinHash signatures and band keys: compiled kernels."""

@@ -1,0 +1,87 @@
+"""Export a trained model as a stage: a folder that transformers and vLLM load."""
+
+import hashlib
+import tempfile
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from corpusmill.manifests import storage
+from corpusmill.manifests.config import config
+from corpusmill.manifests.errors import ModelError, RecipeError
+from corpusmill.manifests.receipt import Counts
+from corpusmill.manifests.shard import Shard
+from corpusmill.stages.contract import Inputs, Pass, Passes
+
+
+@config
+class Export:
+    """Write a checkpoint as a folder that transformers and vLLM load as NemotronHForCausalLM.
+
+    tokenizer: the folder of the tokenizer that the data was packed with (`step:pack/tokenizer`). dtype: of the weights that are written.
+    context_length: the longest input that readers expect; the training length by default.
+    """
+
+    tokenizer: str
+    dtype: Literal["bfloat16", "float32"] = "bfloat16"
+    context_length: int | None = None
+
+    name: ClassVar[str] = "export"
+    version: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        if self.context_length is not None and self.context_length < 1:
+            raise RecipeError(
+                f"context_length is {self.context_length}", "give a positive number or leave it out"
+            )
+
+    def depends_on(self) -> str:
+        return hashlib.sha256(
+            "".join(map(storage.digest_of, self.tokenizer_files())).encode()
+        ).hexdigest()
+
+    def tokenizer_files(self) -> list[str]:
+        """The tokenizer's files that there are. Raises ModelError if tokenizer.json is not among them."""
+        from corpusmill.trainer.export import TOKENIZER_FILES
+
+        files = [storage.join(self.tokenizer, name) for name in TOKENIZER_FILES]
+        if not storage.exists(files[0]):
+            raise ModelError(
+                f"{self.tokenizer} holds no {TOKENIZER_FILES[0]}",
+                "name the folder of the tokenizer that packed the data",
+            )
+        return [path for path in files if storage.exists(path)]
+
+    def named_inputs(self) -> Mapping[str, tuple[str, ...]]:
+        return {}
+
+    def passes(self, inputs: Inputs) -> Passes:
+        yield Pass(
+            name="export",
+            shards={"model": inputs.documents},
+            work=partial(_export, self),
+            final=True,
+        )
+
+
+def _export(settings: Export, shard: Shard) -> list[Counts]:
+    from corpusmill.trainer.export import export
+
+    state = [artifact.path for artifact in shard.inputs if artifact.name == "state.json"]
+    if len(state) != 1:
+        raise ModelError(
+            "the input of export holds no checkpoint", "name the output folder of train"
+        )
+    with tempfile.TemporaryDirectory() as temporary:
+        work = Path(temporary)
+        checkpoint = work / "checkpoint"
+        for artifact in shard.inputs:
+            storage.local_copy(artifact.path, checkpoint)
+        tokenizer = work / "tokenizer"
+        for path in settings.tokenizer_files():
+            storage.local_copy(path, tokenizer)
+        export(checkpoint, tokenizer, work / "model", settings.dtype, settings.context_length)
+        for file in sorted((work / "model").iterdir()):
+            shard.keep(file, "")
+    return [Counts("export", rows_in=1, kept=1)]

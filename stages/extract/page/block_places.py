@@ -1,0 +1,392 @@
+"""Where each block stands: its neighbours, its distance from headings and paragraphs, the elements around it, the page as a whole.
+
+jusText looks at the blocks before and after (Pomikalek 2011), Readability at the element whose paragraphs weigh most, Boilerpipe at text
+density in a window (Kohlschütter, Fankhauser, Nejdl, WSDM 2010). Here all of these are numbers, and a trained model weighs them.
+"""
+
+from typing import Final
+
+import numpy as np
+from corpusmill.stages.columns.compiled import njit
+from corpusmill.stages.extract.page.block_text import (
+    FIRST_CHARACTER,
+    HEADING_LEVEL,
+    LAST_CHARACTER,
+    LINK_DENSITY,
+    STOP_DENSITY,
+    WORDS,
+)
+from corpusmill.stages.extract.page.names import FAR, TAG_NAMES, region
+from corpusmill.stages.extract.page.page import ELEMENT, LAST, LEVEL, PARENT, ROW, TAG, TITLE
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+REACH: Final = 3  # blocks before and after that a block is described by
+ANCESTORS: Final = 5  # elements above a block that are described, the innermost first
+LONG_WORDS: Final = 15  # words of a paragraph that counts as one
+LONG_LINKS: Final = 0.3  # and its highest link density
+FAR_AWAY: Final = 50  # blocks
+
+_NEIGHBOUR: Final = (
+    "words",
+    "link_density",
+    "stop_density",
+    "kind",
+    "last_character",
+    "first_character",
+)
+_ANCESTOR: Final = (
+    "words",
+    "link_density",
+    "blocks",
+    "paragraphs",
+    "paragraph_share",
+    "share",
+    "siblings",
+    "sibling_index",
+)
+_PAGE: Final = (
+    "words",
+    "link_density",
+    "blocks",
+    "paragraphs",
+    "paragraph_words",
+    "in_main",
+    "in_article",
+    "in_content",
+    "in_cells",
+)
+PLACES: Final = (
+    *(f"{name}_{offset:+}" for offset in (-3, -2, -1, 1, 2, 3) for name in _NEIGHBOUR),
+    *(
+        "kind",
+        "level",
+        "place",
+        "words_before",
+        "words_before_share",
+        "words_after",
+        "since_heading",
+        "heading_level",
+        "until_heading",
+    ),
+    *(
+        "since_paragraph",
+        "until_paragraph",
+        "near_words",
+        "wide_words",
+        "near_links",
+        "wide_links",
+        "same_element_before",
+    ),
+    *(f"{name}_of_{ancestor}" for ancestor in range(ANCESTORS) for name in _ANCESTOR),
+    *("below_best", "above_best", "after_best", "best_share"),
+    *(f"page_{name}" for name in _PAGE),
+)
+MAIN, ARTICLE, CONTENT, BODY, POST = (
+    region(name) for name in ("main", "article", "content", "body", "post")
+)
+N_TAGS = len(TAG_NAMES) + 1
+
+
+def tag_kinds() -> NDArray[np.int32]:
+    """The sort of block that each tag makes: 0 any other, 1 paragraph, 2 heading, 3 list item, 4 cell, 5 definition, 6 control, 7 caption,
+    8 code."""
+    groups = (
+        "p",
+        "h1 h2 h3 h4 h5 h6",
+        "li",
+        "td th",
+        "dt dd",
+        "button label legend option",
+        "figcaption caption",
+        "pre",
+    )
+    kinds = np.zeros(N_TAGS, np.int32)
+    for kind, names in enumerate(groups, 1):
+        for name in names.split():
+            kinds[TAG_NAMES.index(name)] = kind
+    return kinds
+
+
+@njit(cache=True)
+def describe_places(
+    blocks: NDArray[np.int32],
+    levels: NDArray[np.uint8],
+    elements: NDArray[np.int32],
+    kinds: NDArray[np.int32],
+    measures: Floats,
+    places: Floats,
+) -> None:
+    """Fill a row of `places` for each block. kinds: `tag_kinds`."""
+    count = blocks.shape[0]
+    kind = np.empty(count, np.float32)
+    links = np.empty(count, np.float32)  # words in links
+    is_paragraph = np.zeros(count, np.float32)
+    for number in range(count):
+        kind[number] = kinds[elements[blocks[number, ELEMENT], TAG]]
+        links[number] = measures[number, WORDS] * measures[number, LINK_DENSITY]
+        is_paragraph[number] = (
+            measures[number, WORDS] >= LONG_WORDS and measures[number, LINK_DENSITY] < LONG_LINKS
+        )
+    column = _neighbours(measures, kind, places)
+    column = _positions(blocks, elements, measures, kind, links, is_paragraph, places, column)
+    totals = _totals(blocks, elements, measures, links, is_paragraph)
+    column = _ancestors(blocks, elements, totals, places, column)
+    column = _best(blocks, elements, totals, places, column)
+    _page(blocks, levels, measures, links, is_paragraph, places, column)
+
+
+@njit(cache=True)
+def _neighbours(measures: Floats, kind: Floats, places: Floats) -> int:
+    count = measures.shape[0]
+    for number in range(count):
+        column = 0
+        for offset in range(-REACH, REACH + 1):
+            other = number + offset
+            if offset == 0:
+                continue
+            if 0 <= other < count:
+                row = measures[other]
+                places[number, column], places[number, column + 1] = row[WORDS], row[LINK_DENSITY]
+                places[number, column + 2], places[number, column + 3] = (
+                    row[STOP_DENSITY],
+                    kind[other],
+                )
+                places[number, column + 4], places[number, column + 5] = (
+                    row[LAST_CHARACTER],
+                    row[FIRST_CHARACTER],
+                )
+            else:
+                for step in range(6):
+                    places[number, column + step] = -1
+            column += 6
+    return 36
+
+
+@njit(cache=True)
+def _positions(
+    blocks: NDArray[np.int32],
+    elements: NDArray[np.int32],
+    measures: Floats,
+    kind: Floats,
+    links: Floats,
+    is_paragraph: Floats,
+    places: Floats,
+    column: int,
+) -> int:
+    count = blocks.shape[0]
+    words = np.zeros(count + 1, np.float64)
+    linked = np.zeros(count + 1, np.float64)
+    for number in range(count):
+        words[number + 1] = words[number] + measures[number, WORDS]
+        linked[number + 1] = linked[number] + links[number]
+    since_heading = since_paragraph = FAR_AWAY
+    heading_level = 0
+    for number in range(count):
+        row = places[number, column:]
+        row[0], row[1], row[2] = (
+            kind[number],
+            elements[blocks[number, ELEMENT], LEVEL],
+            number / count,
+        )
+        row[3], row[4], row[5] = (
+            words[number],
+            words[number] / max(words[count], 1),
+            words[count] - words[number + 1],
+        )
+        row[6], row[7], row[9] = since_heading, heading_level, since_paragraph
+        near, far = max(number - 4, 0), min(number + 5, count)
+        row[11], row[13] = (
+            words[far] - words[near],
+            (linked[far] - linked[near]) / max(words[far] - words[near], 1),
+        )
+        near, far = max(number - 15, 0), min(number + 16, count)
+        row[12], row[14] = (
+            words[far] - words[near],
+            (linked[far] - linked[near]) / max(words[far] - words[near], 1),
+        )
+        row[15] = number > 0 and blocks[number, ELEMENT] == blocks[number - 1, ELEMENT]
+        since_heading, since_paragraph = (
+            min(since_heading + 1, FAR_AWAY),
+            min(since_paragraph + 1, FAR_AWAY),
+        )
+        if measures[number, HEADING_LEVEL] > 0:
+            since_heading, heading_level = 0, measures[number, HEADING_LEVEL]
+        if is_paragraph[number]:
+            since_paragraph = 0
+    until_heading = until_paragraph = FAR_AWAY
+    for number in range(count - 1, -1, -1):
+        places[number, column + 8], places[number, column + 10] = until_heading, until_paragraph
+        until_heading, until_paragraph = (
+            min(until_heading + 1, FAR_AWAY),
+            min(until_paragraph + 1, FAR_AWAY),
+        )
+        if measures[number, HEADING_LEVEL] > 0:
+            until_heading = 0
+        if is_paragraph[number]:
+            until_paragraph = 0
+    return column + 16
+
+
+# Columns of the totals by element.
+T_WORDS, T_LINKS, T_BLOCKS, T_PARAGRAPHS, T_PARAGRAPH_WORDS, T_SCORE, T_SIBLINGS, T_INDEX = range(8)
+
+
+@njit(cache=True)
+def _totals(
+    blocks: NDArray[np.int32],
+    elements: NDArray[np.int32],
+    measures: Floats,
+    links: Floats,
+    is_paragraph: Floats,
+) -> Floats:
+    """What every element holds, itself and all within it. T_SCORE is Readability's: a paragraph's words count for its element's parent, and
+    half for its grandparent."""
+    totals = np.zeros((elements.shape[0], 8), np.float32)
+    for number in range(blocks.shape[0]):
+        if blocks[number, TITLE]:
+            continue
+        element = blocks[number, ELEMENT]
+        row = totals[element]
+        row[T_WORDS] += measures[number, WORDS]
+        row[T_LINKS] += links[number]
+        row[T_BLOCKS] += 1
+        if is_paragraph[number]:
+            row[T_PARAGRAPHS] += 1
+            row[T_PARAGRAPH_WORDS] += measures[number, WORDS] - links[number]
+            score = measures[number, WORDS] - links[number]
+            parent = elements[element, PARENT]
+            totals[parent, T_SCORE] += score
+            totals[elements[parent, PARENT], T_SCORE] += score / 2
+    # Siblings: children of one parent with the tag of the element before, counted in a run.
+    last_child = np.zeros(elements.shape[0], np.int32)
+    for element in range(1, elements.shape[0]):
+        parent = elements[element, PARENT]
+        before = last_child[parent]
+        if before and elements[before, TAG] == elements[element, TAG]:
+            totals[element, T_INDEX] = totals[before, T_INDEX] + 1
+        last_child[parent] = element
+    for element in range(elements.shape[0]):
+        last_child[element] = 0
+    for element in range(elements.shape[0] - 1, 0, -1):
+        parent = elements[element, PARENT]
+        for column in range(5):
+            totals[parent, column] += totals[element, column]
+        after = last_child[parent]
+        same = (
+            after and elements[after, TAG] == elements[element, TAG] and totals[after, T_INDEX] > 0
+        )
+        totals[element, T_SIBLINGS] = (
+            totals[after, T_SIBLINGS] if same else totals[element, T_INDEX] + 1
+        )
+        last_child[parent] = element
+    return totals
+
+
+@njit(cache=True)
+def _ancestors(
+    blocks: NDArray[np.int32],
+    elements: NDArray[np.int32],
+    totals: Floats,
+    places: Floats,
+    column: int,
+) -> int:
+    page_words = max(totals[0, T_WORDS], 1)
+    for number in range(blocks.shape[0]):
+        element = blocks[number, ELEMENT]
+        place = column
+        for _ in range(ANCESTORS):
+            total, row = totals[element], places[number, place : place + 8]
+            some = max(total[T_WORDS], 1)
+            row[0], row[1], row[2] = total[T_WORDS], total[T_LINKS] / some, total[T_BLOCKS]
+            row[3], row[4] = total[T_PARAGRAPHS], total[T_PARAGRAPH_WORDS] / some
+            row[5], row[6], row[7] = total[T_WORDS] / page_words, total[T_SIBLINGS], total[T_INDEX]
+            element = elements[element, PARENT]
+            place += 8
+    return column + 8 * ANCESTORS
+
+
+@njit(cache=True)
+def _best(
+    blocks: NDArray[np.int32],
+    elements: NDArray[np.int32],
+    totals: Floats,
+    places: Floats,
+    column: int,
+) -> int:
+    """How far each block is from the element whose paragraphs weigh most: levels down to the block and up from the best element
+    to what holds both."""
+    count = elements.shape[0]
+    best, best_score = 0, np.float32(0)
+    for element in range(count):
+        score = totals[element, T_SCORE] * (
+            1 - totals[element, T_LINKS] / max(totals[element, T_WORDS], 1)
+        )
+        if score > best_score:
+            best, best_score = element, score
+    on_path = np.zeros(count, np.bool_)
+    element = best
+    on_path[0] = True
+    while element > 0:
+        on_path[element] = True
+        element = elements[element, PARENT]
+    meeting = np.zeros(
+        count, np.int32
+    )  # the level where the path to the element leaves the path to the best
+    for element in range(1, count):
+        meeting[element] = (
+            elements[element, LEVEL] if on_path[element] else meeting[elements[element, PARENT]]
+        )
+    share = totals[best, T_WORDS] / max(totals[0, T_WORDS], 1)
+    for number in range(blocks.shape[0]):
+        element = blocks[number, ELEMENT]
+        row = places[number, column : column + 4]
+        row[0] = elements[element, LEVEL] - meeting[element]
+        row[1] = elements[best, LEVEL] - meeting[element]
+        row[2] = 0 if element < best else 2 if element > elements[best, LAST] else 1
+        row[3] = share
+    return column + 4
+
+
+@njit(cache=True)
+def _page(
+    blocks: NDArray[np.int32],
+    levels: NDArray[np.uint8],
+    measures: Floats,
+    links: Floats,
+    is_paragraph: Floats,
+    places: Floats,
+    column: int,
+) -> None:
+    words = linked = paragraphs = paragraph_words = in_main = in_article = in_content = in_cells = (
+        0.0
+    )
+    for number in range(blocks.shape[0]):
+        size = measures[number, WORDS]
+        words += size
+        linked += links[number]
+        paragraphs += is_paragraph[number]
+        paragraph_words += is_paragraph[number] * size
+        in_main += size * (levels[number, MAIN] < FAR)
+        in_article += size * (levels[number, ARTICLE] < FAR)
+        in_content += size * (
+            min(levels[number, CONTENT], levels[number, BODY], levels[number, POST]) < FAR
+        )
+        in_cells += size * (blocks[number, ROW] > 0)
+    some = max(words, 1)
+    for number in range(blocks.shape[0]):
+        row = places[number, column:]
+        row[0], row[1], row[2], row[3], row[4] = (
+            words,
+            linked / some,
+            blocks.shape[0],
+            paragraphs,
+            paragraph_words / some,
+        )
+        row[5], row[6], row[7], row[8] = (
+            in_main / some,
+            in_article / some,
+            in_content / some,
+            in_cells / some,
+        )

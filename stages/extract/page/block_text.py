@@ -1,0 +1,337 @@
+"""What the words of each block look like: one pass over a page's text.
+
+A word is a run of letters, digits and marks; an ideograph is a word by itself. Stop-word density and link density are jusText's measures
+(Pomikalek, Removing Boilerplate and Duplicate Content from Web Corpora, 2011); the rest is cheap to count on the way.
+"""
+
+from typing import Final, NamedTuple
+
+import numpy as np
+from corpusmill.stages.columns.compiled import njit
+from corpusmill.stages.extract.page import character_kinds
+from corpusmill.stages.extract.page.hashing import FNV_OFFSET, FNV_PRIME, HashTable, look_up
+from corpusmill.stages.extract.page.page import (
+    BEGIN,
+    CHARACTERS,
+    END,
+    HEADING,
+    IMAGES,
+    LINK_CHARACTERS,
+    LINKS,
+    LIST_DEPTH,
+    PREFORMATTED,
+    RULED,
+    STRONG_CHARACTERS,
+    TITLE,
+)
+from numpy.typing import NDArray
+
+SYMBOL, LETTER, DIGIT, MARK, IDEOGRAPH, KIND, TERMINAL, UPPER, TABLE_SIZE = (
+    1,
+    2,
+    3,
+    4,
+    5,
+    7,
+    8,
+    64,
+    0x20000,
+)
+assert (SYMBOL, LETTER, DIGIT, MARK, IDEOGRAPH) == (
+    character_kinds.SYMBOL,
+    character_kinds.LETTER,
+    character_kinds.DIGIT,
+    character_kinds.MARK,
+    character_kinds.IDEOGRAPH,
+)
+assert (KIND, TERMINAL, UPPER, TABLE_SIZE) == (
+    character_kinds.KIND,
+    character_kinds.TERMINAL,
+    character_kinds.UPPER,
+    character_kinds.TABLE_SIZE,
+)
+COMMA, COLON, COPYRIGHT, BAR, AT, NEWLINE, SPACE_BYTE = (ord(sign) for sign in ",:©|@\n ")
+LONG_TITLE: Final = 64
+
+# Columns of the result.
+MEASURES: Final = (
+    *(
+        "words",
+        "link_density",
+        "stop_density",
+        "upper_share",
+        "digit_share",
+        "symbol_share",
+        "stops_per_word",
+        "last_character",
+    ),
+    *(
+        "first_character",
+        "word_length",
+        "links",
+        "strong_share",
+        "images",
+        "heading",
+        "list_depth",
+        "preformatted",
+        "lines",
+    ),
+    *(
+        "repeats",
+        "repeated_before",
+        "in_title",
+        "of_title",
+        "ruled",
+        "sentences",
+        "signs",
+        "numbers",
+        "capitalised",
+    ),
+)
+(
+    WORDS,
+    LINK_DENSITY,
+    STOP_DENSITY,
+    UPPER_SHARE,
+    DIGIT_SHARE,
+    SYMBOL_SHARE,
+    STOPS_PER_WORD,
+    LAST_CHARACTER,
+) = range(8)
+(
+    FIRST_CHARACTER,
+    WORD_LENGTH,
+    LINK_COUNT,
+    STRONG_SHARE,
+    IMAGE_COUNT,
+    HEADING_LEVEL,
+    DEPTH_OF_LIST,
+    IS_CODE,
+    LINES,
+) = range(8, 17)
+(
+    REPEATS,
+    REPEATED_BEFORE,
+    IN_TITLE,
+    OF_TITLE,
+    AFTER_RULE,
+    SENTENCES,
+    SIGNS,
+    NUMBERS,
+    CAPITALISED,
+) = range(17, 26)
+
+
+class CharacterTables(NamedTuple):
+    """classes: `character_kinds.character_table`. lower: the lower-case form of each character of the basic plane."""
+
+    classes: NDArray[np.uint8]
+    lower: NDArray[np.uint16]
+
+
+@njit(cache=True)
+def measure_blocks(
+    text: NDArray[np.uint8],
+    blocks: NDArray[np.int32],
+    tables: CharacterTables,
+    stop_words: HashTable,
+    measures: NDArray[np.float32],
+    hashes: NDArray[np.uint64],
+) -> None:
+    """Fill a row of `measures` for each block, but for its repeats, and `hashes` with what tells the words of one block from another's."""
+    title_words = np.zeros(LONG_TITLE, np.uint64)
+    title_size = 0
+    for number in range(blocks.shape[0]):
+        block, row = blocks[number], measures[number]
+        is_title = block[TITLE] != 0
+        hashes[number] = _measure(
+            text, block, tables, stop_words, title_words, np.int64(title_size), row
+        )
+        if is_title and title_size == 0:
+            title_size = _words_of(text, block, tables, title_words)
+
+
+def count_repeats(hashes: NDArray[np.uint64], measures: NDArray[np.float32]) -> None:
+    """How many blocks of the page have the same words, and how many of them came before. (Not compiled: sorting is quick in numpy, and
+    slow to compile.)"""
+    order = np.argsort(hashes, kind="stable")
+    begins = np.flatnonzero(np.diff(hashes[order], prepend=~hashes[order[:1]]))
+    sizes = np.diff(begins, append=len(order))
+    measures[order, REPEATS] = np.repeat(sizes, sizes)
+    measures[order, REPEATED_BEFORE] = np.arange(len(order)) - np.repeat(begins, sizes)
+
+
+@njit(cache=True)
+def _next(text: NDArray[np.uint8], place: int, end: int) -> tuple[int, int]:
+    """The code point at `place` and the place after it. The text is well-formed UTF-8."""
+    byte = int(text[place])
+    if byte < 0x80:
+        return byte, place + 1
+    if byte < 0xE0:
+        return ((byte & 0x1F) << 6) | (text[place + 1] & 0x3F), place + 2
+    if byte < 0xF0:
+        return ((byte & 0x0F) << 12) | ((text[place + 1] & 0x3F) << 6) | (
+            text[place + 2] & 0x3F
+        ), place + 3
+    return 0x1F600 if byte > 0xF0 or text[place + 1] < 0xA0 else 0x20000, place + 4
+
+
+@njit(cache=True, inline="always")
+def _mixed(code: np.uint64, letter: int) -> np.uint64:
+    """The hash of a word and one letter more, in UTF-8 as `hashing.word_hash` takes it."""
+    if letter < 0x80:
+        return (code ^ np.uint64(letter)) * FNV_PRIME
+    if letter < 0x800:
+        code = (code ^ np.uint64(0xC0 | (letter >> 6))) * FNV_PRIME
+        return (code ^ np.uint64(0x80 | (letter & 0x3F))) * FNV_PRIME
+    code = (code ^ np.uint64(0xE0 | (letter >> 12))) * FNV_PRIME
+    code = (code ^ np.uint64(0x80 | ((letter >> 6) & 0x3F))) * FNV_PRIME
+    return (code ^ np.uint64(0x80 | (letter & 0x3F))) * FNV_PRIME
+
+
+@njit(cache=True)
+def _measure(
+    text: NDArray[np.uint8],
+    block: NDArray[np.int32],
+    tables: CharacterTables,
+    stop_words: HashTable,
+    title_words: NDArray[np.uint64],
+    title_size: int,
+    row: NDArray[np.float32],
+) -> np.uint64:
+    """Fill one row. Returns the hash of the block's words."""
+    words = stops = letters = uppers = digits = symbols = marks_of_sentence = lines = sentences = (
+        signs
+    ) = numbers = 0
+    titled = capitalised = 0
+    first = last = 0
+    place, end = np.int64(block[BEGIN]), np.int64(block[END])
+    code, in_word, has_digit, begins_upper = FNV_OFFSET, False, False, False
+    whole = FNV_OFFSET
+    title_seen = np.uint64(0)
+    while place <= end:
+        if place < end:
+            character, place = _next(text, place, end)
+        else:
+            character, place = 32, place + 1
+        entry = tables.classes[character] if character < TABLE_SIZE else np.uint8(IDEOGRAPH)
+        kind = entry & KIND
+        joins = kind in (LETTER, DIGIT, MARK)
+        if in_word and not joins:
+            words += 1
+            stops += look_up(stop_words, code) >= 0
+            numbers += has_digit
+            capitalised += begins_upper
+            whole = (whole ^ code) * FNV_PRIME
+            for index in range(title_size):
+                if title_words[index] == code:
+                    titled += 1
+                    title_seen |= np.uint64(1) << np.uint64(index)
+                    break
+            code, in_word, has_digit = FNV_OFFSET, False, False
+        if joins:
+            if not in_word:
+                begins_upper = entry & UPPER != 0
+            in_word = True
+            letters += kind == LETTER
+            digits += kind == DIGIT
+            has_digit = has_digit or kind == DIGIT
+            uppers += entry & UPPER != 0
+            letter = int(tables.lower[character]) if character < 0x10000 else 0xFFFD
+            code = _mixed(code, letter)
+        elif kind == IDEOGRAPH:
+            words += 1
+            letters += 1
+            whole = (whole ^ np.uint64(character)) * FNV_PRIME
+        elif kind == SYMBOL:
+            symbols += 1
+            terminal = int(entry & TERMINAL != 0)
+            marks_of_sentence += terminal | (character == COMMA)
+            if place >= end or text[place] == SPACE_BYTE:
+                sentences += terminal
+            signs += character in (COPYRIGHT, BAR, AT)
+        else:
+            lines += character == NEWLINE
+        if place <= end and character > 32:
+            last = character
+            if first == 0:
+                first = character
+    visible = max(block[CHARACTERS], 1)
+    some = max(words, 1)
+    seen = 0
+    for index in range(title_size):
+        seen += (title_seen >> np.uint64(index)) & np.uint64(1) != 0
+    row[WORDS], row[LINK_DENSITY], row[STOP_DENSITY] = (
+        words,
+        block[LINK_CHARACTERS] / visible,
+        stops / some,
+    )
+    row[UPPER_SHARE], row[DIGIT_SHARE], row[SYMBOL_SHARE] = (
+        uppers / max(letters, 1),
+        digits / visible,
+        symbols / visible,
+    )
+    row[STOPS_PER_WORD], row[WORD_LENGTH] = marks_of_sentence / some, (letters + digits) / some
+    row[LAST_CHARACTER], row[FIRST_CHARACTER] = _sort(tables, last), _sort(tables, first)
+    row[LINK_COUNT], row[STRONG_SHARE], row[IMAGE_COUNT] = (
+        block[LINKS],
+        block[STRONG_CHARACTERS] / visible,
+        block[IMAGES],
+    )
+    row[HEADING_LEVEL], row[DEPTH_OF_LIST], row[IS_CODE] = (
+        block[HEADING],
+        block[LIST_DEPTH],
+        block[PREFORMATTED],
+    )
+    row[LINES], row[SENTENCES], row[SIGNS], row[NUMBERS] = lines, sentences, signs, numbers / some
+    row[IN_TITLE], row[OF_TITLE], row[AFTER_RULE] = (
+        titled / some,
+        seen / max(title_size, 1),
+        block[RULED],
+    )
+    row[CAPITALISED] = capitalised / some
+    return whole
+
+
+@njit(cache=True)
+def _sort(tables: CharacterTables, character: int) -> int:
+    """0: none; 1: ends a sentence; 2: comma or colon; 3: letter; 4: capital; 5: digit; 6: anything else."""
+    if character == 0:
+        return 0
+    entry = tables.classes[character] if character < TABLE_SIZE else np.uint8(IDEOGRAPH)
+    if entry & TERMINAL:
+        return 1
+    if character in (COMMA, COLON):
+        return 2
+    if entry & UPPER:
+        return 4
+    kind = entry & KIND
+    return 3 if kind in (LETTER, IDEOGRAPH) else 5 if kind == DIGIT else 6
+
+
+@njit(cache=True)
+def _words_of(
+    text: NDArray[np.uint8],
+    block: NDArray[np.int32],
+    tables: CharacterTables,
+    words: NDArray[np.uint64],
+) -> int:
+    """Put the hashes of a block's words of more than three letters into `words`. Returns how many there are."""
+    place, end, count, length = np.int64(block[BEGIN]), np.int64(block[END]), 0, 0
+    code = FNV_OFFSET
+    while place <= end and count < words.size:
+        if place < end:
+            character, place = _next(text, place, end)
+        else:
+            character, place = 32, place + 1
+        entry = tables.classes[character] if character < TABLE_SIZE else np.uint8(IDEOGRAPH)
+        kind = entry & KIND
+        if kind in (LETTER, DIGIT, MARK):
+            code = _mixed(code, int(tables.lower[character]) if character < 0x10000 else 0xFFFD)
+            length += 1
+        else:
+            if length > 3:
+                words[count] = code
+                count += 1
+            code, length = FNV_OFFSET, 0
+    return count

@@ -1,0 +1,66 @@
+"""Words as 64-bit numbers (FNV-1a over their lower-case bytes) and small sets of them that kernels search.
+
+A table is an array of keys, a power of two long, with open addressing, and an array of values beside it; 0 is an empty place. What is
+looked up are tag names, attribute names, words of class attributes, names of entities, stop words: fixed vocabularies of a few
+thousand words, for which 64 bits leave no room for accidents (`hash_table` refuses two words of one hash).
+
+Source: Fowler, Noll and Vo, The FNV Non-Cryptographic Hash Algorithm (draft-eastlake-fnv).
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from corpusmill.stages.extract.page.compiled import compiled, inlined
+from numpy.typing import NDArray
+
+Keys: TypeAlias = NDArray[np.uint64]
+Values: TypeAlias = NDArray[np.int32]
+
+FNV_OFFSET = np.uint64(0xCBF29CE484222325)
+FNV_PRIME = np.uint64(0x100000001B3)
+
+
+class HashTable(NamedTuple):
+    keys: Keys
+    values: Values
+
+
+def word_hash(word: str) -> int:
+    """FNV-1a of the word's UTF-8 bytes as they stand; kernels hash byte by byte with `mix`."""
+    code = int(FNV_OFFSET)
+    for byte in word.encode():
+        code = ((code ^ byte) * int(FNV_PRIME)) & 0xFFFFFFFFFFFFFFFF
+    return code
+
+
+def hash_table(values: Mapping[str, int]) -> HashTable:
+    """The words and their values as a table that is at most half full."""
+    size = 1 << max(3, (2 * len(values) - 1).bit_length())
+    keys, places = np.zeros(size, np.uint64), np.zeros(size, np.int32)
+    for word, value in values.items():
+        code = word_hash(word)
+        place = code & (size - 1)
+        while keys[place]:
+            assert keys[place] != code, f"{word!r} has the hash of another word"
+            place = (place + 1) & (size - 1)
+        keys[place], places[place] = code, value
+    return HashTable(keys, places)
+
+
+@inlined
+def mix(code: np.uint64, byte: np.uint8) -> np.uint64:
+    """The hash of what `code` is the hash of, and one byte more."""
+    return (code ^ np.uint64(byte)) * FNV_PRIME
+
+
+@compiled
+def look_up(table: HashTable, code: np.uint64) -> int:
+    """The value of a hash, or -1."""
+    mask = table.keys.size - 1
+    place = np.int64(code & np.uint64(mask))
+    while table.keys[place] != 0:
+        if table.keys[place] == code:
+            return table.values[place]
+        place = (place + 1) & mask
+    return -1

@@ -1,0 +1,274 @@
+"""The names in a page that mean something to extraction: tags, attributes, and words of class attributes.
+
+**Tags** carry flags that say how they nest (HTML standard, 13.2.6: which end tags may be missing, what closes an open paragraph, what an
+end tag may not reach across) and whether they end a block of text.
+
+**Regions** are the kinds of places that text can stand in. A tag (`nav`) or a word of `class`, `id`, `role`, `itemprop` or `aria-label`
+(`sidebar`) opens one. A block of text later knows, for each region, how many levels above it the nearest one begins. The words are those
+that recur across unrelated sites; the regions group what one would want to treat alike, and leave the judgement to the model.
+"""
+
+import functools
+from typing import Final
+
+import numpy as np
+from corpusmill.stages.extract.page.hashing import HashTable, hash_table
+from numpy.typing import NDArray
+
+# How a tag behaves.
+VOID: Final = 1  # has no end tag
+BLOCK: Final = 2  # begins and ends a block of text; an inline end tag does not reach across it
+CLOSES_PARAGRAPH: Final = 4
+RAW: Final = 8  # its content is characters up to its end tag
+SKIPPED: Final = 16  # its content is not text of the page
+SCOPE: Final = 32  # a misplaced end tag does not reach across it
+IGNORED: Final = 64  # neither opened nor closed
+STRONG: Final = 128
+
+_P = CLOSES_PARAGRAPH | BLOCK
+_TAGS: Final = {
+    _P: "address article aside blockquote center details dialog dir div dl dd dt fieldset figcaption figure footer form h1 h2 h3 h4 h5 h6 "
+    "header hgroup li main menu nav ol p pre listing section search summary ul",
+    _P | VOID: "hr",
+    BLOCK: "button label legend option optgroup tbody thead tfoot colgroup tr noscript",
+    BLOCK | SCOPE: "td th caption",
+    _P | SCOPE: "table",
+    BLOCK | SKIPPED: "select datalist template object video audio canvas map",
+    SKIPPED | SCOPE: "svg",
+    SKIPPED: "mjx-math annotation-xml",
+    RAW | SKIPPED: "script style textarea iframe noembed noframes xmp plaintext",
+    BLOCK | RAW: "title",
+    VOID: "area base br col embed img input link meta param source track wbr frame",
+    IGNORED: "html head body",
+    STRONG: "b strong",
+    SCOPE: "math",
+    0: "a abbr acronym annotation bdi bdo big cite code del dfn em font i ins kbd mark nobr q rp rt ruby s samp small span strike sub sup "
+    "time tt u var picture data output slot",
+}
+TAG_NAMES: Final = tuple(name for names in _TAGS.values() for name in names.split())
+UNKNOWN_TAG: Final = len(TAG_NAMES)
+
+
+def tag(name: str) -> int:
+    """The number of a tag, for kernels to compile in."""
+    return TAG_NAMES.index(name)
+
+
+_ATTRIBUTES: Final = "class id role itemprop aria-label hidden aria-hidden style type alt alttext display encoding src"
+ATTRIBUTES: Final = tuple(_ATTRIBUTES.split())
+CLASS, ID, ROLE, ITEMPROP, ARIA_LABEL = range(5)
+ALT, ALTTEXT = ATTRIBUTES.index("alt"), ATTRIBUTES.index("alttext")
+
+# What a start tag's attributes may say, as the bits of a number: the attribute's value holds the word (spaces do not count).
+_FACT_WORDS: Final = {
+    "style": ("display:none", "visibility:hidden"),
+    "aria-hidden": ("true",),
+    "type": ("math/tex", "display"),
+    "encoding": ("tex",),
+    "display": ("block",),
+    "src": ("latex",),
+    "class": ("latex", "math-fallback-image", "katex-html", "mathjax", "tex"),
+    "hidden": ("",),
+}
+FACTS: Final = tuple((name, word) for name, words in _FACT_WORDS.items() for word in words)
+UNDISPLAYED: Final = 1 << 0 | 1 << 1 | 1 << 13
+UNSPOKEN, MATH_SCRIPT, DISPLAY_SCRIPT, TEX_ANNOTATION, DISPLAY_MATH = (
+    1 << bit for bit in range(2, 7)
+)
+MATH_IMAGE: Final = 1 << 7 | 1 << 8 | 1 << 9 | 1 << 12
+RENDERED_MATH: Final = 1 << 10 | 1 << 11
+
+# Region -> (tags that open it, words that open it).
+_REGIONS: Final = {
+    "navigation": ("nav", "nav navigation navbar topnav subnav navi sitenav menubar navbox"),
+    "menu": (
+        "menu",
+        "menu menus submenu dropdown megamenu mainmenu menuitem flyout offcanvas drawer hamburger",
+    ),
+    "header": ("header", "header masthead banner topbar siteheader pageheader head top"),
+    "footer": ("footer", "footer colophon bottom sitefooter pagefooter contentinfo footnav foot"),
+    "aside": ("aside", "aside complementary rail sidecolumn"),
+    "sidebar": (
+        "",
+        "sidebar sidebars side sidenav leftbar rightbar leftcol rightcol leftcolumn rightcolumn leftnav rightnav",
+    ),
+    "widget": ("", "widget widgets module panel portlet gadget"),
+    "main": ("main", "main maincontent primary maincontainer"),
+    "article": ("article", "article articles blogposting newsarticle hentry"),
+    "content": (
+        "",
+        "content contents contentarea pagecontent bodycontent richtext wysiwyg prose rte",
+    ),
+    "body": (
+        "",
+        "articlebody postbody entrycontent postcontent articlecontent storybody bodytext articletext storytext articlecopy body story",
+    ),
+    "post": ("", "post posts entry entries blog blogpost singlepost single"),
+    "text": (
+        "",
+        "text copy description desc paragraph excerpt summary intro lead lede standfirst teaser abstract",
+    ),
+    "comment": (
+        "",
+        "comment comments commentlist disqus respond commentform reply replies discussion commenter",
+    ),
+    "message": (
+        "",
+        "message messages messagetext thread topic question answer answers postcell votes mod qa",
+    ),
+    "share": (
+        "",
+        "share sharing social socials sharebar addtoany addthis sharethis sharedaddy facebook twitter whatsapp pinterest follow",
+    ),
+    "related": (
+        "",
+        "related recommended recommendations recommendation recommend similar more morefrom readmore popular trending latest recent "
+        "mostread next previous prev also suggested upsell crosssell outbrain taboola yarpp jp",
+    ),
+    "promotion": (
+        "",
+        "promo promotion ad ads advert advertisement adverts sponsor sponsored adsense advertising banner cta campaign offer offers deals",
+    ),
+    "newsletter": (
+        "",
+        "newsletter subscribe subscription signup optin mailchimp mailing register registration join",
+    ),
+    "consent": (
+        "",
+        "cookie cookies consent gdpr privacy ccpa onetrust notice disclaimer cookiebar",
+    ),
+    "overlay": (
+        "dialog",
+        "modal popup overlay lightbox dialog tooltip toast popover popups alertdialog",
+    ),
+    "breadcrumb": ("", "breadcrumb breadcrumbs crumbs crumb bread breadcrumblist path"),
+    "pagination": ("", "pagination pager paging pagenav paginator pages nextprev postnav"),
+    "author": ("", "author authors byline bio vcard writer contributor avatar profile signature"),
+    "metadata": (
+        "",
+        "meta metadata date time published timestamp dateline posted info infos pubdate updated datetime stats views",
+    ),
+    "tags": ("", "tag tags tagcloud taglist keywords category categories cat topics labels label"),
+    "title": ("", "title headline heading header subtitle pagetitle entrytitle name"),
+    "caption": (
+        "figure figcaption caption",
+        "caption wpcaption credit figure photo imagecaption image thumb thumbnail img picture",
+    ),
+    "contents_table": ("", "toc tableofcontents outline jump anchors"),
+    "search": (
+        "search",
+        "search searchbox searchform searchbar filter filters sort sorting facet facets",
+    ),
+    "form": (
+        "form fieldset label",
+        "form forms input field fields contact contactform login signin account password",
+    ),
+    "button": (
+        "button",
+        "button buttons btn btns action actions toolbar tools controls toggle click",
+    ),
+    "product": (
+        "",
+        "product products price prices cart shop item sku woocommerce buy basket checkout offer variant stock",
+    ),
+    "review": (
+        "",
+        "review reviews rating ratings testimonial testimonials stars feedback quote quotes",
+    ),
+    "card": (
+        "",
+        "card cards tile tiles box boxes block blocks feature features grid column columns",
+    ),
+    "list": ("", "list listing listings items results result feed archive archives directory loop"),
+    "slide": ("", "slider slide slides carousel gallery swiper slick hero jumbotron splash cover"),
+    "accordion": (
+        "details",
+        "accordion faq faqs collapse collapsible tab tabs tabpanel panel toggle expander",
+    ),
+    "section": ("section", "section sections region container wrapper row inner"),
+    "documentation": (
+        "",
+        "doc docs documentation document markdown rst sphinx manual guide reference api wiki mw parser",
+    ),
+    "code": ("pre code", "code highlight sourcecode snippet syntax codehilite prettyprint hljs"),
+    "quotation": ("blockquote", "blockquote pullquote pull"),
+    "hidden": (
+        "",
+        "hidden invisible hide sr only screenreader visuallyhidden offscreen skip skiplink noprint print assistive",
+    ),
+    "legal": ("", "copyright legal terms copyrights imprint credits licence license"),
+    "user": ("", "user users username member members userinfo postprofile online rank joined"),
+    "event": (
+        "",
+        "event events calendar schedule job jobs career careers team staff location locations map address hours",
+    ),
+    "ticker": ("", "live ticker breaking news weather stock score scores poll quiz"),
+    "edit": (
+        "",
+        "edit editsection permalink headerlink anchor tooltip print email download pdf report flag hnt lang languages language",
+    ),
+    "table": ("table", "table infobox datatable specs specification specifications"),
+    "references": (
+        "",
+        "reference references footnote footnotes reflist citation citations cite bibliography notes note",
+    ),
+    "item": ("li dd dt", ""),
+    "address": ("address", ""),
+    "no_script": ("noscript", "noscript"),
+    "not_shown": ("", ""),  # `hidden` or `display: none`
+    "not_spoken": ("", ""),  # `aria-hidden`
+}
+REGIONS: Final = tuple(_REGIONS)
+FAR: Final = 30  # levels: as far as no such region at all
+
+
+def region(name: str) -> int:
+    return REGIONS.index(name)
+
+
+@functools.lru_cache(maxsize=1)
+def tag_table() -> HashTable:
+    return hash_table({name: number for number, name in enumerate(TAG_NAMES)})
+
+
+@functools.lru_cache(maxsize=1)
+def tag_flags() -> NDArray[np.int32]:
+    flags = [flag for flag, names in _TAGS.items() for _ in names.split()]
+    return np.array([*flags, 0], np.int32)
+
+
+@functools.lru_cache(maxsize=1)
+def attribute_table() -> HashTable:
+    return hash_table({name: number for number, name in enumerate(ATTRIBUTES)})
+
+
+@functools.lru_cache(maxsize=1)
+def fact_words() -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+    """FACTS for kernels: attribute, begin and end of its word, by fact; and the words, one after the other."""
+    words = [word.encode() for _, word in FACTS]
+    ends = np.cumsum([len(word) for word in words])
+    rows = [
+        (ATTRIBUTES.index(name), end - len(word), end)
+        for (name, _), word, end in zip(FACTS, words, ends, strict=True)
+    ]
+    return np.array(rows, np.int32), np.frombuffer(b"".join(words), np.uint8)
+
+
+@functools.lru_cache(maxsize=1)
+def tag_regions() -> NDArray[np.int32]:
+    """The region that each tag opens, or -1."""
+    opened = np.full(len(TAG_NAMES) + 1, -1, np.int32)
+    for number, (tags, _) in enumerate(_REGIONS.values()):
+        for name in tags.split():
+            opened[tag(name)] = number
+    return opened
+
+
+@functools.lru_cache(maxsize=1)
+def region_words() -> HashTable:
+    """Word of a class attribute -> its region; a word that two regions list belongs to the first."""
+    words: dict[str, int] = {}
+    for number, (_, listed) in enumerate(_REGIONS.values()):
+        for word in listed.split():
+            words.setdefault(word, number)
+    return hash_table(words)

@@ -1,0 +1,148 @@
+"""What is known of a page while a kernel walks through it, and what is left when it is done: text, elements, blocks.
+
+A **block** is a run of text between two tags that break lines (a paragraph, a list item, a table cell, a line of a menu). An **element** is
+a tag that breaks lines; elements are numbered in the order in which they open, so that a parent comes before its children. Element 0
+is the page.
+"""
+
+import functools
+from typing import Final, NamedTuple
+
+import numpy as np
+from corpusmill.stages.extract.page.entities import Entities, entities
+from corpusmill.stages.extract.page.hashing import HashTable
+from corpusmill.stages.extract.page.names import (
+    ATTRIBUTES,
+    FAR,
+    REGIONS,
+    attribute_table,
+    fact_words,
+    region_words,
+    tag_flags,
+    tag_regions,
+    tag_table,
+)
+from corpusmill.stages.extract.page.nesting import implied_ends, reach
+from numpy.typing import NDArray
+
+MAX_DEPTH: Final = 256  # open tags; what lies deeper counts as lying there
+MAX_BLOCKS: Final = 100_000
+MAX_ELEMENTS: Final = 1_000_000
+TOO_MANY: Final = -1
+
+# Columns of `blocks`.
+(BEGIN, END, ELEMENT, LINK_CHARACTERS, CHARACTERS, LINKS, STRONG_CHARACTERS, IMAGES) = range(8)
+(LIST_ITEM, LIST_DEPTH, ROW, CELL, HEADING, PREFORMATTED, RULED, TITLE) = range(8, 16)
+BLOCK_COLUMNS: Final = 16
+# Columns of `elements`. ORDINAL: of a list item in an ordered list, from 1; 0 elsewhere. LAST: the last element inside.
+PARENT, TAG, ORDINAL, LAST, LEVEL = range(5)
+ELEMENT_COLUMNS: Final = 5
+# Columns of `stack`: what the innermost open tag has inherited.
+(
+    S_TAG,
+    S_ELEMENT,
+    S_ITEM,
+    S_LIST_DEPTH,
+    S_ROW,
+    S_CELL,
+    S_HEADING,
+    S_STRONG,
+    S_ORDERED,
+    S_COUNT,
+    S_LEVELS,
+) = range(11)
+STACK_COLUMNS: Final = 11
+# Places of `state`.
+(
+    WRITE,
+    DEPTH,
+    OVERFLOW,
+    ELEMENTS,
+    BLOCKS,
+    BLOCK_BEGIN,
+    PENDING,
+    IN_LINK,
+    SKIPPED_FROM,
+    PRE_FROM,
+) = range(10)
+(
+    MATH_FROM,
+    MATH_BEGIN,
+    MATH_PENDING,
+    MATH_DISPLAY,
+    ANNOTATION_FROM,
+    FORMULA_END,
+    TEXT_LINK_CHARACTERS,
+    TEXT_CHARACTERS,
+) = range(10, 18)
+(TEXT_LINKS, TEXT_STRONG, TEXT_IMAGES, RULE_SEEN, STATE_SIZE) = range(18, 23)
+
+
+class Names(NamedTuple):
+    """The tables that a kernel looks names up in."""
+
+    tags: HashTable
+    tag_flags: NDArray[np.int32]
+    tag_regions: NDArray[np.int32]
+    attributes: HashTable
+    words: HashTable
+    facts: NDArray[np.int32]
+    fact_words: NDArray[np.uint8]
+    implied_ends: NDArray[np.uint8]
+    reach: NDArray[np.uint8]
+    entities: Entities
+
+
+class Page(NamedTuple):
+    """data: the page's UTF-8. text: what is written. levels: by block, how many levels up each region begins (`FAR`: nowhere).
+
+    stack, stack_levels, open_count, state, buffer, spans: the walk's own.
+    """
+
+    data: NDArray[np.uint8]
+    text: NDArray[np.uint8]
+    blocks: NDArray[np.int32]
+    levels: NDArray[np.uint8]
+    elements: NDArray[np.int32]
+    stack: NDArray[np.int32]
+    stack_levels: NDArray[np.uint8]
+    open_count: NDArray[np.int32]
+    state: NDArray[np.int64]
+    buffer: NDArray[np.uint8]
+    spans: NDArray[np.int64]
+
+
+@functools.lru_cache(maxsize=1)
+def names() -> Names:
+    return Names(
+        *(
+            tag_table(),
+            tag_flags(),
+            tag_regions(),
+            attribute_table(),
+            region_words(),
+            *fact_words(),
+        ),
+        *(implied_ends(), reach(), entities()),
+    )
+
+
+def new_page(data: bytes) -> Page:
+    """Room for what a page of these bytes can hold, up to the limits. Memory that is never touched costs nothing."""
+    tags = data.count(b"<")
+    blocks, open_elements = min(tags + 2, MAX_BLOCKS), min(tags + 2, MAX_ELEMENTS)
+    return Page(
+        np.frombuffer(data, np.uint8),
+        np.empty(
+            len(data) + len(data) // 4 + 64, np.uint8
+        ),  # a reference of 5 bytes may stand for 6
+        np.empty((blocks, BLOCK_COLUMNS), np.int32),
+        np.empty((blocks, len(REGIONS)), np.uint8),
+        np.zeros((open_elements, ELEMENT_COLUMNS), np.int32),
+        np.zeros((MAX_DEPTH + 1, STACK_COLUMNS), np.int32),
+        np.full((MAX_DEPTH + 1, len(REGIONS)), FAR, np.uint8),
+        np.zeros(tag_flags().size, np.int32),
+        np.zeros(STATE_SIZE, np.int64),
+        np.zeros(8, np.uint8),
+        np.zeros((len(ATTRIBUTES), 2), np.int64),
+    )

@@ -1,0 +1,199 @@
+"""The tokens of a page: names, attributes, comments, the end of raw content. After the HTML standard, 13.2.5."""
+
+import numpy as np
+from corpusmill.stages.extract.page.compiled import compiled, inlined
+from corpusmill.stages.extract.page.hashing import FNV_OFFSET, look_up, mix
+from corpusmill.stages.extract.page.page import Names, Page
+from numpy.typing import NDArray
+
+GREATER, SLASH, EQUALS, QUOTE, APOSTROPHE, EXCLAMATION, HYPHEN, LESS = (
+    ord(sign) for sign in ">/=\"'!-<"
+)
+LONGEST_VALUE = 1000  # bytes of an attribute's value that are looked at
+LONGEST_TAG = 16  # longer names are unknown
+
+
+@inlined
+def is_letter(byte: int) -> bool:
+    return 97 <= (byte | 32) <= 122
+
+
+@inlined
+def is_space(byte: int) -> bool:
+    return byte == 32 or 9 <= byte <= 13
+
+
+@compiled
+def after_comment(data: NDArray[np.uint8], place: int) -> int:
+    """The place after a comment, declaration or processing instruction. place: after its first two characters."""
+    size = data.size
+    if not (
+        place + 1 < size
+        and data[place - 1] == EXCLAMATION
+        and data[place] == HYPHEN
+        and data[place + 1] == HYPHEN
+    ):
+        while place < size and data[place] != GREATER:
+            place += 1
+        return place + 1
+    place += 2
+    if place < size and data[place] == GREATER:
+        return place + 1
+    while place + 2 < size:
+        if data[place] == HYPHEN and data[place + 1] == HYPHEN:
+            if data[place + 2] == GREATER:
+                return place + 3
+            if data[place + 2] == EXCLAMATION and place + 3 < size and data[place + 3] == GREATER:
+                return place + 4
+        place += 1
+    return size
+
+
+@compiled
+def name_end(data: NDArray[np.uint8], place: int) -> int:
+    """The end of the tag name that begins at `place`."""
+    while (
+        place < data.size
+        and not is_space(data[place])
+        and data[place] != SLASH
+        and data[place] != GREATER
+    ):
+        place += 1
+    return place
+
+
+@compiled
+def name_hash(data: NDArray[np.uint8], begin: int, end: int) -> np.uint64:
+    """The hash of a name in lower case; of its first bytes only, if it is longer than any name that is known."""
+    code = FNV_OFFSET
+    for place in range(begin, min(end, begin + LONGEST_TAG)):
+        byte = data[place]
+        code = mix(code, byte | 32 if 65 <= byte <= 90 else byte)
+    return code
+
+
+@compiled
+def read_attributes(page: Page, names: Names, place: int) -> tuple[int, int]:
+    """Read a tag's attributes from `place`. Returns the place after its `>` (beyond the page's end if there is none) and which of the known
+    attributes it has, as bits. page.spans: begin and end of their values, by number. The first of two counts.
+    """
+    data, spans = page.data, page.spans
+    size = data.size
+    present = 0
+    while place < size:
+        byte = data[place]
+        if byte == GREATER:
+            return place + 1, present
+        if is_space(byte) or byte == SLASH:
+            place += 1
+            continue
+        name_begin = place
+        place += 1
+        while (
+            place < size
+            and not is_space(data[place])
+            and data[place] not in (EQUALS, GREATER, SLASH)
+        ):
+            place += 1
+        attribute = look_up(names.attributes, name_hash(data, name_begin, place))
+        while place < size and is_space(data[place]):
+            place += 1
+        begin = end = place
+        if place < size and data[place] == EQUALS:
+            begin, end, place = _value(data, place + 1)
+        if attribute >= 0 and not present >> attribute & 1:
+            present |= 1 << attribute
+            spans[attribute, 0], spans[attribute, 1] = begin, end
+    return size + 1, present
+
+
+@compiled
+def _value(data: NDArray[np.uint8], place: int) -> tuple[int, int, int]:
+    """Begin and end of the value that begins at `place` or after white space, and the place after it."""
+    size = data.size
+    while place < size and is_space(data[place]):
+        place += 1
+    if place < size and (data[place] == QUOTE or data[place] == APOSTROPHE):
+        quote, begin = data[place], place + 1
+        place += 1
+        while place < size and data[place] != quote:
+            place += 1
+        return begin, place, place + 1
+    begin = place
+    while place < size and not is_space(data[place]) and data[place] != GREATER:
+        place += 1
+    return begin, place, place
+
+
+@compiled
+def facts_of(page: Page, names: Names, present: int) -> int:
+    """Which of `html_names.FACTS` hold for the attributes just read, as bits."""
+    facts = 0
+    for fact in range(names.facts.shape[0]):
+        attribute = names.facts[fact, 0]
+        if present >> attribute & 1:
+            facts |= (
+                _holds(
+                    page, attribute, names.fact_words[names.facts[fact, 1] : names.facts[fact, 2]]
+                )
+                << fact
+            )
+    return facts
+
+
+@compiled
+def _holds(page: Page, attribute: int, word: NDArray[np.uint8]) -> int:
+    """1 if the value holds the lower-case word; spaces in the value do not count."""
+    begin = page.spans[attribute, 0]
+    end = min(page.spans[attribute, 1], begin + LONGEST_VALUE)
+    for start in range(begin, end):
+        place, matched = start, 0
+        while place < end and matched < word.size:
+            byte = page.data[place]
+            place += 1
+            if byte == 32 and matched > 0:
+                continue
+            if (byte | 32 if 65 <= byte <= 90 else byte) != word[matched]:
+                break
+            matched += 1
+        if matched == word.size:
+            return 1
+    return 1 if word.size == 0 else 0
+
+
+@compiled
+def mark_words(page: Page, names: Names, attribute: int, depth: int) -> None:
+    """Begin, at this depth, the regions that the words of an attribute's value open. A word ends at what is no letter and before a capital
+    (`postBody`)."""
+    begin = page.spans[attribute, 0]
+    end = min(page.spans[attribute, 1], begin + LONGEST_VALUE)
+    code, length, after_small = FNV_OFFSET, 0, False
+    for place in range(begin, end + 1):
+        byte = page.data[place] if place < end else np.uint8(32)
+        letter = is_letter(byte)
+        capital = letter and byte < 97
+        if length > 0 and (not letter or (capital and after_small)):
+            region = look_up(names.words, code)
+            if region >= 0:
+                page.stack_levels[depth, region] = 0
+            code, length = FNV_OFFSET, 0
+        if letter:
+            code = mix(code, byte | 32)
+            length += 1
+        after_small = letter and not capital
+
+
+@compiled
+def raw_end(data: NDArray[np.uint8], names: Names, place: int, number: int) -> tuple[int, int]:
+    """Where raw content that begins at `place` ends, and the place after its end tag. number: the tag that it must be."""
+    size = data.size
+    while place + 2 < size:
+        if data[place] == LESS and data[place + 1] == SLASH and is_letter(data[place + 2]):
+            after_name = name_end(data, place + 2)
+            if look_up(names.tags, name_hash(data, place + 2, after_name)) == number:
+                end = place
+                while after_name < size and data[after_name] != GREATER:
+                    after_name += 1
+                return end, after_name + 1
+        place += 1
+    return size, size

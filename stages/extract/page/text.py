@@ -1,0 +1,305 @@
+"""Writing a page's text: white space, character references, formulas, and where one block ends and the next begins."""
+
+from typing import Final
+
+import numpy as np
+from corpusmill.stages.extract.page.compiled import compiled
+from corpusmill.stages.extract.page.entities import decode_reference
+from corpusmill.stages.extract.page.names import tag
+from corpusmill.stages.extract.page.page import (
+    BEGIN,
+    BLOCK_BEGIN,
+    BLOCKS,
+    CELL,
+    CHARACTERS,
+    DEPTH,
+    ELEMENT,
+    END,
+    FORMULA_END,
+    HEADING,
+    IMAGES,
+    IN_LINK,
+    LINK_CHARACTERS,
+    LINKS,
+    LIST_DEPTH,
+    LIST_ITEM,
+    PENDING,
+    PRE_FROM,
+    PREFORMATTED,
+    ROW,
+    RULE_SEEN,
+    RULED,
+    S_CELL,
+    S_ELEMENT,
+    S_HEADING,
+    S_ITEM,
+    S_LEVELS,
+    S_LIST_DEPTH,
+    S_ROW,
+    S_STRONG,
+    S_TAG,
+    SKIPPED_FROM,
+    STRONG_CHARACTERS,
+    TEXT_CHARACTERS,
+    TEXT_IMAGES,
+    TEXT_LINK_CHARACTERS,
+    TEXT_LINKS,
+    TEXT_STRONG,
+    TITLE,
+    TOO_MANY,
+    WRITE,
+    Names,
+    Page,
+)
+from numpy.typing import NDArray
+
+Bytes = NDArray[np.uint8]
+
+NOTHING, SPACE, NEWLINE, RETURN, TAB = 0, 32, 10, 13, 9
+AMPERSAND, DOLLAR, BACKSLASH, ROUND, SQUARE = (ord(sign) for sign in "&$\\([")
+# Bytes that can only be part of visible characters, which is most of any text: no white space, no reference, no lead byte of a character
+# that `_blank` knows.
+PLAIN = np.array(
+    [byte > SPACE and byte not in (AMPERSAND, 0x7F, 0xC2, 0xE2, 0xE3, 0xEF) for byte in range(256)]
+)
+TITLE_TAG: Final = tag("title")
+
+
+@compiled
+def end_block(page: Page) -> None:
+    """What was written since the last block's end becomes a block, unless it is nothing."""
+    state = page.state
+    state[PENDING] = NOTHING
+    begin, end = state[BLOCK_BEGIN], state[WRITE]
+    while end > begin and page.text[end - 1] in (NEWLINE, SPACE):
+        end -= 1
+    state[WRITE] = end
+    if end > begin and state[BLOCKS] >= 0:
+        number = state[BLOCKS]
+        if number >= page.blocks.shape[0]:
+            state[BLOCKS] = TOO_MANY
+            return
+        block = page.blocks[number]
+        block[BEGIN], block[END] = begin, end
+        block[CHARACTERS], block[LINK_CHARACTERS] = (
+            state[TEXT_CHARACTERS],
+            state[TEXT_LINK_CHARACTERS],
+        )
+        block[LINKS], block[STRONG_CHARACTERS] = state[TEXT_LINKS], state[TEXT_STRONG]
+        block[IMAGES], block[RULED] = state[TEXT_IMAGES], state[RULE_SEEN]
+        state[TEXT_IMAGES] = state[RULE_SEEN] = 0
+        state[BLOCKS] += 1
+    state[BLOCK_BEGIN] = end
+    state[TEXT_CHARACTERS] = state[TEXT_LINK_CHARACTERS] = state[TEXT_LINKS] = state[
+        TEXT_STRONG
+    ] = 0
+
+
+@compiled
+def _begin_block(page: Page) -> None:
+    """The block that the first character is about to be written to takes what its place in the page is."""
+    number = page.state[BLOCKS]
+    if not 0 <= number < page.blocks.shape[0]:
+        return
+    block, top = page.blocks[number], page.stack[page.state[DEPTH]]
+    block[ELEMENT], block[LIST_ITEM], block[LIST_DEPTH] = (
+        top[S_ELEMENT],
+        top[S_ITEM],
+        top[S_LIST_DEPTH],
+    )
+    block[ROW], block[CELL], block[HEADING] = top[S_ROW], top[S_CELL], top[S_HEADING]
+    block[PREFORMATTED] = page.state[PRE_FROM] > 0
+    block[TITLE] = top[S_TAG] == TITLE_TAG
+    for region in range(page.levels.shape[1]):
+        page.levels[number, region] = page.stack_levels[top[S_LEVELS], region]
+
+
+@compiled
+def break_line(page: Page) -> None:
+    """`<br>`: a new line; two of them end the block, except in preformatted text."""
+    state = page.state
+    if state[SKIPPED_FROM] > 0:
+        return
+    if state[PRE_FROM] > 0:
+        page.text[state[WRITE]] = NEWLINE
+        state[WRITE] += 1
+    elif state[PENDING] == NEWLINE:
+        end_block(page)
+    else:
+        state[PENDING] = NEWLINE
+
+
+@compiled
+def new_line_in_code(page: Page) -> None:
+    """A tag that breaks lines, within preformatted text: a new line unless one has just begun."""
+    state = page.state
+    if state[WRITE] > state[BLOCK_BEGIN] and page.text[state[WRITE] - 1] != NEWLINE:
+        page.text[state[WRITE]] = NEWLINE
+        state[WRITE] += 1
+
+
+@compiled
+def _write_run(page: Page, begin: int, end: int) -> None:
+    """Write data[begin:end], plain bytes with single spaces between, as `_write_character` would one by one."""
+    data, text, state = page.data, page.text, page.state
+    if state[WRITE] == state[BLOCK_BEGIN]:
+        _begin_block(page)
+    elif state[PENDING] != NOTHING:
+        text[state[WRITE]] = state[PENDING]
+        state[WRITE] += 1
+    state[PENDING] = NOTHING
+    write, characters = state[WRITE], 0
+    for place in range(begin, end):
+        text[write] = data[place]
+        write += 1
+        characters += SPACE < data[place] < 0x80 or data[place] >= 0xC0
+    state[WRITE] = write
+    _count_characters(page, characters)
+
+
+@compiled
+def _count_characters(page: Page, characters: int) -> None:
+    state = page.state
+    state[TEXT_CHARACTERS] += characters
+    if state[IN_LINK] != 0:
+        state[TEXT_LINK_CHARACTERS] += characters
+        if state[IN_LINK] == 1:  # the first of a link
+            state[TEXT_LINKS] += 1
+            state[IN_LINK] = 2
+    state[TEXT_STRONG] += characters * page.stack[state[DEPTH], S_STRONG]
+
+
+@compiled
+def _write_character(page: Page, length: int) -> None:
+    """Write the visible character in `page.buffer`, after the white space that waited before it."""
+    state = page.state
+    if state[WRITE] == state[BLOCK_BEGIN]:
+        _begin_block(page)
+    elif state[PENDING] != NOTHING:
+        page.text[state[WRITE]] = state[PENDING]
+        state[WRITE] += 1
+    state[PENDING] = NOTHING
+    for offset in range(length):
+        page.text[state[WRITE]] = page.buffer[offset]
+        state[WRITE] += 1
+    _count_characters(page, 1)
+
+
+@compiled
+def _length(data: Bytes, begin: int, end: int) -> int:
+    """The bytes of the UTF-8 character that begins at `begin`."""
+    byte = data[begin]
+    length = 1 if byte < 0xC0 else 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
+    return min(length, end - begin)
+
+
+@compiled
+def _blank(character: Bytes, length: int) -> int:
+    """1: white space; 2: a character that has no place in text (soft hyphen, zero width, controls); 0: anything else."""
+    byte, second, third = character[0], character[1], character[2]
+    if length == 1:
+        if byte == SPACE or 9 <= byte <= 13:
+            return 1
+        return 2 if byte < SPACE or byte == 0x7F else 0
+    if length == 2 and byte == 0xC2:
+        if second == 0xA0 or second == 0x85:
+            return 1
+        return 2 if second == 0xAD or second < 0xA0 else 0
+    if length == 3:
+        if byte == 0xE2 and second == 0x80:
+            if 0x80 <= third <= 0x8A or third == 0xA8 or third == 0xA9 or third == 0xAF:
+                return 1
+            return 2 if third == 0x8B or third == 0x8E or third == 0x8F else 0
+        if byte == 0xE3 and second == 0x80 and third == 0x80:
+            return 1
+        if byte == 0xEF and second == 0xBB and third == 0xBF:
+            return 2
+    return 0
+
+
+@compiled
+def write_text(page: Page, names: Names, begin: int, end: int) -> None:
+    """Write data[begin:end], white space and character references resolved."""
+    data, state = page.data, page.state
+    if state[SKIPPED_FROM] > 0:
+        return
+    place = begin
+    while place < end:
+        if PLAIN[data[place]]:
+            run = place + 1
+            while run < end and (
+                PLAIN[data[run]] or (data[run] == SPACE and run + 1 < end and PLAIN[data[run + 1]])
+            ):
+                run += 1
+            _write_run(page, place, run)
+            place = run
+            continue
+        length = taken = _length(data, place, end)
+        referred = 0
+        if data[place] == AMPERSAND:
+            referred, length = decode_reference(data, place, end, names.entities, page.buffer)
+            taken, length = max(referred, 1), max(length, 1)
+        if referred == 0:
+            for offset in range(length):
+                page.buffer[offset] = data[place + offset]
+        blank = _blank(page.buffer, length)
+        if blank == 0:
+            _write_character(page, length)
+        elif blank == 1:
+            if state[PRE_FROM] > 0:
+                _write_code_space(page)
+            elif state[PENDING] == NOTHING and state[WRITE] > state[BLOCK_BEGIN]:
+                state[PENDING] = SPACE
+        place += taken
+
+
+@compiled
+def _write_code_space(page: Page) -> None:
+    """White space in preformatted text stays: line ends, tabs and spaces. A block does not begin with an empty line."""
+    state, byte = page.state, page.buffer[0]
+    if byte == RETURN:
+        return
+    if state[WRITE] == state[BLOCK_BEGIN]:
+        if byte == NEWLINE:
+            return
+        _begin_block(page)
+    page.text[state[WRITE]] = byte if byte in (NEWLINE, TAB) else SPACE
+    state[WRITE] += 1
+
+
+@compiled
+def write_formula(page: Page, names: Names, begin: int, end: int, display: bool) -> None:
+    """Write data[begin:end], which is TeX, as `$...$`, or as `$$...$$` if it stands on a line of its own."""
+    data = page.data
+    while begin < end and data[begin] <= SPACE:
+        begin += 1
+    while end > begin and data[end - 1] <= SPACE:
+        end -= 1
+    if begin == end:
+        return
+    following = data[begin + 1] if end - begin > 1 else 0
+    marked = data[begin] == DOLLAR or (data[begin] == BACKSLASH and (following in (ROUND, SQUARE)))
+    if not marked:
+        open_formula(page, display)
+    write_text(page, names, begin, end)
+    if not marked:
+        close_formula(page, display)
+    page.state[FORMULA_END] = page.state[WRITE]
+
+
+@compiled
+def open_formula(page: Page, display: bool) -> None:
+    if page.state[SKIPPED_FROM] == 0:
+        length = 2 if display else 1
+        for offset in range(length):
+            page.buffer[offset] = DOLLAR
+        _write_character(page, length)
+
+
+@compiled
+def close_formula(page: Page, display: bool) -> None:
+    if page.state[SKIPPED_FROM] == 0:
+        page.state[PENDING] = NOTHING
+        for _ in range(2 if display else 1):
+            page.text[page.state[WRITE]] = DOLLAR
+            page.state[WRITE] += 1

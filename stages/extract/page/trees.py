@@ -1,0 +1,69 @@
+"""Gradient-boosted decision trees: how a trained forest scores rows. Training needs scikit-learn and is not done here.
+
+A forest is a table of nodes, one tree after the other. An inner node sends a row to `left` if its feature is at most `threshold`,
+otherwise to the node after `left`. A leaf sends every row to itself (its threshold is infinite), so all rows can take as many steps as
+the tree is deep, without a branch, several rows at a time: a step waits for memory, and the waits overlap. A row's probability is the
+logistic function of the sum of its leaves' values.
+
+Source: Friedman, Greedy Function Approximation: A Gradient Boosting Machine, Annals of Statistics 29 (2001).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from corpusmill.stages.columns.compiled import njit
+from corpusmill.stages.extract.page.compiled import inlined
+from numpy.typing import NDArray
+
+
+class Forest(NamedTuple):
+    """roots, depths: the first node and the depth of each tree. features, thresholds, left, values: by node. bias: what the sum begins
+    with."""
+
+    roots: NDArray[np.int32]
+    depths: NDArray[np.int32]
+    features: NDArray[np.int32]
+    thresholds: NDArray[np.float32]
+    left: NDArray[np.int32]
+    values: NDArray[np.float32]
+    bias: float
+
+
+@njit(cache=True)
+def probabilities(forest: Forest, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The probability of each row."""
+    count, width = rows.shape
+    flat = rows.ravel()
+    sums = np.full(count, forest.bias, np.float64)
+    for tree in range(
+        forest.roots.size
+    ):  # trees outside, rows inside: one tree at a time stays in the cache
+        root, depth = np.uint64(forest.roots[tree]), forest.depths[tree]
+        for row in range(0, count - 3, 4):
+            first = np.uint64(row * width)  # unsigned: nothing to check for being negative
+            second = first + np.uint64(width)
+            third = second + np.uint64(width)
+            fourth = third + np.uint64(width)
+            a = b = c = d = root
+            for _ in range(depth):
+                a = _step(forest, flat, first, a)
+                b = _step(forest, flat, second, b)
+                c = _step(forest, flat, third, c)
+                d = _step(forest, flat, fourth, d)
+            sums[row] += forest.values[a]
+            sums[row + 1] += forest.values[b]
+            sums[row + 2] += forest.values[c]
+            sums[row + 3] += forest.values[d]
+        for row in range(count - count % 4, count):
+            a = root
+            for _ in range(depth):
+                a = _step(forest, flat, np.uint64(row * width), a)
+            sums[row] += forest.values[a]
+    return (1 / (1 + np.exp(-sums))).astype(np.float32)
+
+
+@inlined
+def _step(forest: Forest, flat: NDArray[np.float32], row: np.uint64, node: np.uint64) -> np.uint64:
+    """The node that a row goes to from a node."""
+    goes_right = flat[row + np.uint64(forest.features[node])] > forest.thresholds[node]
+    return np.uint64(forest.left[node]) + np.uint64(goes_right)

@@ -1,0 +1,114 @@
+"""What every character is, as flags: the table that the text kernels look characters up in.
+
+The flags are what the published filters ask of a character: Unicode's own classes (general category, Unicode Standard 4.5), the
+classes of
+spaCy's English tokenizer, which decides what a word is to datatrove's filters, and datatrove's own lists of punctuation. spaCy
+lists letters script by script; here its classes follow the general category, which differs in scripts that English text does not have.
+"""
+
+import functools
+import unicodedata
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+SPACE: Final = 1 << 0  # as `str.isspace`
+LETTER: Final = 1 << 1  # as `str.isalpha`
+NUMBER: Final = 1 << 2  # general category N
+LOWER: Final = (
+    1 << 3
+)  # lower case, or of a script without case, as is the next; capital = UPPER without LOWER
+UPPER: Final = 1 << 4
+PREFIX: Final = 1 << 5  # the tokenizer splits it off the beginning of a part
+SUFFIX: Final = 1 << 6  # and off the end
+QUOTE: Final = 1 << 7
+ICON: Final = 1 << 8  # other symbols: a token wherever they stand
+CURRENCY: Final = 1 << 9  # split off behind a digit
+PUNCTUATION: Final = (
+    1 << 10
+)  # a token of such characters only is no word to datatrove's Gopher filter
+MARK_OF_TEXT: Final = 1 << 11  # general category P: does not begin a sentence
+TERMINAL: Final = 1 << 12  # ends a sentence (spaCy's sentencizer)
+LINE_END: Final = 1 << 13  # ends a line well (datatrove's terminal punctuation)
+UNSPACED: Final = 1 << 14  # of a script that is written without spaces
+COMBINING: Final = (
+    1 << 15
+)  # general category M, and invisible format characters: belongs to what precedes it
+
+TABLE_SIZE: Final = 0x20000  # planes 0 and 1; in planes 2 and 3 lie ideographs
+IDEOGRAPH: Final = LETTER | LOWER | UPPER | UNSPACED
+
+# What kernels compile in. Each repeats what it uses and checks it, so that none goes on with compiled code of another layout.
+FLAGS: Final = {
+    name: value
+    for name, value in globals().items()
+    if name.isupper() and isinstance(value, int) and name != "FLAGS"
+}
+
+_QUOTES = "'\"”“`‘´’‚,„»«「」『』（）〔〕【】《》〈〉〈〉⟦⟧"
+_AFFIXES = "…,:;!?¿؟¡()[]{}<>_#*&。？！，、；：～·।،۔؛٪" + _QUOTES
+_CURRENCIES = "$£€¥฿₽﷼₴₠₡₢₣₤₥₦₧₨₩₪₫₭₮₯₰₱₲₳₵₶₷₸₹₺₻₼₾₿"
+# Sentence_Terminal of scripts in living use (Unicode PropList), without the ellipsis.
+_TERMINALS = ".!?։؟۔܀܁܂।॥၊။።፧፨᙮៕᠃᠉‼‽⁇⁈⁉⸮﹒﹖﹗！．？｡。"
+_LINE_ENDS = _TERMINALS + "។៖៚⸼"
+_PUNCTUATION = (
+    "/—”:％１〈&(、━【「」，】；《“„’∶´（–？！：～«〉》）。．…»►" + "!\"#$%'*+,-.;<=>?@[\\]^_`{|}~)"
+)
+_UNSPACED = (
+    (0x0E00, 0x0EFF),  # Thai, Lao
+    (0x1000, 0x109F),  # Burmese
+    (0x1780, 0x17FF),  # Khmer
+    (0x3005, 0x3007),  # ideographic iteration mark, closing mark, zero
+    (0x3040, 0x30FF),  # Hiragana, Katakana
+    (0x31F0, 0x31FF),  # Katakana extensions
+    (0x3400, 0x4DBF),  # Han extension A
+    (0x4E00, 0x9FFF),  # Han
+    (0xA9E0, 0xA9FF),  # Burmese extension B
+    (0xAA60, 0xAA7F),  # Burmese extension A
+    (0xF900, 0xFAFF),  # Han compatibility
+    (0xFF66, 0xFF9F),  # half-width Katakana
+)
+
+
+def unicode_version() -> str:
+    """The version of the Unicode data behind the table; it comes with Python and decides results, if hardly ever."""
+    return unicodedata.unidata_version
+
+
+@functools.lru_cache(maxsize=1)
+def character_table() -> NDArray[np.uint16]:
+    """The flags of every character below TABLE_SIZE, read-only."""
+    table = np.fromiter((_flags(chr(code)) for code in range(TABLE_SIZE)), np.uint16, TABLE_SIZE)
+    for characters, flags in (
+        (_QUOTES, PREFIX | SUFFIX | QUOTE),
+        (_AFFIXES, PREFIX | SUFFIX),
+        ("—–", PREFIX | SUFFIX),
+        ("§%=", PREFIX),
+        (_CURRENCIES, PREFIX | CURRENCY),
+        (_TERMINALS, TERMINAL),
+        (_LINE_ENDS, LINE_END),
+        (_PUNCTUATION, PUNCTUATION),
+    ):
+        for character in characters:
+            table[ord(character)] |= flags
+    for first, last in _UNSPACED:
+        table[first : last + 1][(table[first : last + 1] & LETTER) != 0] |= UNSPACED
+    table.flags.writeable = False
+    return table
+
+
+def _flags(character: str) -> int:
+    category = unicodedata.category(character)
+    if character.isspace():
+        return SPACE
+    if category[0] == "L":
+        return LETTER | {"Lu": UPPER, "Lt": UPPER, "Ll": LOWER}.get(category, UPPER | LOWER)
+    if category[0] == "M":
+        return COMBINING | UPPER | LOWER
+    return {
+        "N": NUMBER,
+        "P": MARK_OF_TEXT,
+        "S": ICON | PREFIX | SUFFIX if category == "So" else 0,
+        "C": PUNCTUATION if category == "Cc" else COMBINING if category == "Cf" else 0,
+    }.get(category[0], 0)

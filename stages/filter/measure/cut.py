@@ -1,0 +1,272 @@
+"""The kernel that cuts parts into tokens as spaCy's English tokenizer does (3.8, `spacy.tokenizer`, `spacy.lang.punctuation`).
+
+While anything is left of a part: it is kept if it is an exception, else a prefix and a suffix are taken off. What remains is an
+exception, a URL, or is cut at infixes. A text of a script without spaces may be read by character instead: then each such character
+is a token. datatrove's filters count these tokens, so that theirs and ours agree. Plain words pass through, unless they are exceptions.
+"""
+
+# numba tells 64-bit integers from Python's and needs to; to a reader they are the same.
+# mypy: disable-error-code="assignment,return-value"
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from corpusmill.stages.columns.compiled import njit
+from corpusmill.stages.filter.measure import known_parts, marks
+from corpusmill.stages.filter.measure.affixes import (
+    class_at,
+    infix_of,
+    is_alnum,
+    is_digit,
+    is_url,
+    prefix_of,
+    suffix_of,
+)
+from corpusmill.stages.filter.measure.characters import FLAGS
+from corpusmill.stages.filter.measure.english import LONGEST_EXCEPTION
+from corpusmill.stages.filter.measure.known_parts import is_known, keep, key_of, recall, word_until
+from corpusmill.stages.filter.measure.token_kinds import measure_part
+from corpusmill.stages.filter.measure.wide_bytes import prefetch
+from numpy.typing import NDArray
+
+Bytes: TypeAlias = NDArray[np.uint8]
+Keys: TypeAlias = NDArray[np.uint64]
+Integers: TypeAlias = NDArray[np.int32]
+Flags: TypeAlias = NDArray[np.uint16]
+Maybe: TypeAlias = NDArray[np.bool_]
+
+# numba keeps compiled code until this file changes, so every value that is compiled in stands in this file.
+UNSPACED, COMBINING, LONGEST = 16384, 32768, 16
+assert (FLAGS["UNSPACED"], FLAGS["COMBINING"]) == (UNSPACED, COMBINING), (
+    "the table of characters has changed"
+)
+assert LONGEST_EXCEPTION == LONGEST
+BASIS, PRIME, HALF = (
+    np.uint64(0xCBF29CE484222325),
+    np.uint64(0xD6E8FEB86659FD93),
+    np.uint64(32),
+)  # as english.hash_of
+WIDE, MIXED, LINE_PART = 2, 3, 2
+assert (marks.WIDE, marks.MIXED, marks.LINE_PART) == (WIDE, MIXED, LINE_PART)
+AHEAD = 8  # parts; so many before one is looked up, its place in what is known is brought into the cache
+KNOWN_BITS, LONGEST_KNOWN, ONE, SIX, LAST = 17, 32, np.uint64(1), np.uint64(6), np.uint64(63)
+assert (known_parts.KNOWN_BITS, known_parts.LONGEST_KNOWN) == (KNOWN_BITS, LONGEST_KNOWN)
+
+
+@njit(cache=True)
+def cut_parts(
+    data: Bytes,
+    bits: Keys,
+    classes: Flags,
+    edges: Integers,
+    hashes: Keys,
+    hard: Integers,
+    lines: Integers,
+    text_lines: Integers,
+    by_character: NDArray[np.bool_],
+    keys: Keys,
+    values: Integers,
+    maybe: Maybe,
+    units: Keys,
+    known: Keys,
+    cuts: Integers,
+    kinds: Integers,
+    counts: NDArray[np.int64],
+) -> None:
+    """Cut the parts that `parts.hash_parts` listed as hard.
+
+    bits, edges, lines, text_lines: of `marks.mark_bytes`. by_character: by text: whether scripts without spaces are read by character.
+    known: parts that were cut before, see `known_parts.keep`; language repeats itself, so this saves more than half of the work.
+    cuts: the bytes behind each token of the hard parts, one after the other; a part's last is its own end. kinds: of the same tokens, as
+    `token_kinds` says. counts: by text, of its hard parts, the rows that `token_kinds` names.
+    """
+    n = index = 0
+    for text in range(text_lines.size - 1):
+        row, last_part = counts[:, text], lines[LINE_PART, text_lines[text + 1]]
+        while index < hard.size and hard[np.uint64(index)] < last_part:
+            ahead = key_of(
+                data, edges, hashes, np.uint64(hard[np.uint64(min(index + AHEAD, hard.size - 1))])
+            )
+            prefetch(known, np.int64(ahead >> np.uint64(64 - KNOWN_BITS)) << 3)
+            part = np.uint64(hard[np.uint64(index)])
+            index += 1
+            begin, end = np.int64(edges[part << ONE]), np.int64(edges[part << ONE | ONE])
+            key = key_of(data, edges, hashes, part)
+            slot = key >> np.uint64(64 - KNOWN_BITS)
+            block, shift = np.uint64(end) >> SIX, np.uint64(end) & LAST
+            is_wide = bits[WIDE, block] >> shift & ONE != 0
+            one_by_one = is_wide and by_character[text]
+            if (
+                known[slot, 0] == key
+                and not one_by_one
+                and is_known(known, slot, data, begin, end - begin)
+            ):
+                n = recall(known, slot, begin, cuts, kinds, n, row)
+                continue
+            first = n
+            if one_by_one:
+                n = _cut_by_character(
+                    data, begin, end, classes, keys, values, maybe, units, cuts, n
+                )
+            elif is_wide and bits[MIXED, block] >> shift & ONE == 0:
+                cuts[n] = end
+                n += 1
+            else:
+                n = _cut(data, begin, end, classes, keys, values, maybe, units, cuts, n)
+            about = measure_part(data, classes, begin, cuts, kinds, first, n, row)
+            if n - first <= 7 and end - begin <= LONGEST_KNOWN and not one_by_one:
+                keep(known, slot, key, data, begin, cuts, kinds, first, n, about)
+
+
+@njit(cache=True)
+def _cut(
+    data: Bytes,
+    begin: int,
+    end: int,
+    classes: Flags,
+    keys: Keys,
+    values: Integers,
+    maybe: Maybe,
+    units: Keys,
+    cuts: Integers,
+    n: int,
+) -> int:
+    """Cut a part, or a piece of one; returns how many cuts there are then."""
+    # Suffixes are found from the end: their cuts wait at the far end of the room that the part has at most, and are moved at last.
+    room = n + end - begin + 1
+    wait = room
+    has_digit = has_sign = False
+    for index in range(begin, end):
+        has_digit |= is_digit(data[index])
+        has_sign |= data[index] >= 0x80 or not is_alnum(data[index])
+    if not has_sign and is_digit(data[end - 1]):  # a number
+        cuts[n] = end
+        return n + 1
+    while begin < end and _exception(data, begin, end, keys, values, maybe) < 0:
+        prefix = prefix_of(data, begin, end, classes)
+        if (
+            0 < prefix < end - begin
+            and _exception(data, begin + prefix, end, keys, values, maybe) >= 0
+        ):
+            begin += prefix
+            cuts[n] = begin
+            n += 1
+            break
+        suffix = suffix_of(data, begin + prefix, end, classes, units, has_digit)
+        if suffix > 0:
+            wait -= 1
+            cuts[wait] = end
+            if _exception(data, begin, end - suffix, keys, values, maybe) >= 0:
+                end -= suffix
+                break
+        elif prefix == 0:
+            break
+        if prefix > 0:
+            begin += prefix
+            cuts[n] = begin
+            n += 1
+        end -= suffix
+    if begin < end:
+        cut = _exception(data, begin, end, keys, values, maybe)
+        if cut >= 0:
+            n = _exception_cuts(cuts, n, begin, end, cut)
+        else:
+            first = begin
+            while first < end and data[first] < 0x80 and is_alnum(data[first]):
+                first += 1
+            if first < end and not is_url(data, begin, end, classes):
+                at = first
+                while at < end:
+                    if data[at] < 0x80 and is_alnum(data[at]):
+                        at += 1
+                        continue
+                    infix = infix_of(data, begin, at, end, classes)
+                    if infix == 0:
+                        at += class_at(data, at, classes)[1]
+                        continue
+                    if at > begin:
+                        if cuts[n - 1] != at or n == 0:
+                            cuts[n] = at
+                            n += 1
+                        cuts[n] = at + infix
+                        n += 1
+                    at += infix
+            cuts[n] = end
+            n += 1
+    for index in range(wait, room):
+        cuts[n] = cuts[index]
+        n += 1
+    return n
+
+
+@njit(cache=True)
+def _cut_by_character(
+    data: Bytes,
+    begin: int,
+    end: int,
+    classes: Flags,
+    keys: Keys,
+    values: Integers,
+    maybe: Maybe,
+    units: Keys,
+    cuts: Integers,
+    n: int,
+) -> int:
+    """Every character of a script without spaces is a token, with the marks on it; what stands between them is cut as always."""
+    at = begin
+    while at < end:
+        about, width = class_at(data, at, classes)
+        if about & UNSPACED == 0:
+            at += width
+            continue
+        if at > begin:
+            n = _cut(data, begin, at, classes, keys, values, maybe, units, cuts, n)
+        at += width
+        while at < end and class_at(data, at, classes)[0] & COMBINING:
+            at += class_at(data, at, classes)[1]
+        cuts[n] = begin = at
+        n += 1
+    return (
+        _cut(data, begin, end, classes, keys, values, maybe, units, cuts, n) if end > begin else n
+    )
+
+
+@njit(cache=True)
+def _exception_cuts(cuts: Integers, n: int, begin: int, end: int, cut: int) -> int:
+    """The cuts of an exception. cut: as in `english.exception_table`."""
+    one, two = cut & 0xFF, cut >> 8 & 0xFF
+    if one:
+        cuts[n] = begin + one
+        n += 1
+    if two:
+        cuts[n] = begin + one + two
+        n += 1
+    cuts[n] = end
+    return n + 1
+
+
+@njit(cache=True, inline="always")
+def _exception(
+    data: Bytes, begin: int, end: int, keys: Keys, values: Integers, maybe: Maybe
+) -> int:
+    """How these bytes are cut if they are an exception, else -1."""
+    if end - begin > LONGEST or begin >= end or not maybe[data[begin], end - begin]:
+        return -1
+    value = BASIS
+    for at in range(begin, end, 8):
+        value = (value ^ word_until(data, at, end)) * PRIME
+        value ^= value >> HALF
+    found = _find(keys, values, value)
+    return found if found >> 16 == end - begin else -1  # others may have its hash
+
+
+@njit(cache=True, inline="always")
+def _find(keys: Keys, values: Integers, key: int) -> Any:
+    """The value of a key, or -1."""
+    mask = np.uint64(keys.size - 1)
+    slot = key & mask
+    while keys[slot] != 0:
+        if keys[slot] == key:
+            return np.int64(values[slot])
+        slot = (slot + np.uint64(1)) & mask
+    return -1

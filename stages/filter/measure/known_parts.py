@@ -1,0 +1,122 @@
+"""What parts were cut into before: a table that the cutting kernel asks first, since language repeats itself.
+
+An entry is a line of the cache, 64 bytes: the part's key, its tokens and the part itself. The key alone says nothing for certain.
+"""
+
+# numba tells 64-bit integers from Python's and needs to; to a reader they are the same.
+# mypy: disable-error-code="assignment,return-value"
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from corpusmill.stages.columns.compiled import njit
+from corpusmill.stages.filter.measure.token_kinds import add_counts
+from corpusmill.stages.filter.measure.wide_bytes import load_word
+from numpy.typing import NDArray
+
+Bytes: TypeAlias = NDArray[np.uint8]
+Keys: TypeAlias = NDArray[np.uint64]
+Integers: TypeAlias = NDArray[np.int32]
+
+PRIME, HALF = np.uint64(0xD6E8FEB86659FD93), np.uint64(32)
+KNOWN_BITS, LONGEST_KNOWN, ONE = 17, 32, np.uint64(1)
+FOUR, EIGHT, COUNT_PLACE, SIZE_PLACE, FLAG_BITS, BYTE_BITS = (
+    np.uint64(number) for number in (4, 8, 28, 56, 15, 255)
+)
+
+
+def nothing_known() -> Keys:
+    """Room for the parts that were cut before, empty."""
+    room = np.zeros((8 << KNOWN_BITS) + 8, np.uint64)
+    first = -room.ctypes.data // 8 % 8  # so that every entry is a line of the cache
+    return room[first : first + (8 << KNOWN_BITS)].reshape(-1, 8)
+
+
+@njit(cache=True, inline="always")
+def key_of(data: Bytes, edges: Integers, hashes: Keys, part: int) -> Any:
+    """A hash of all of a part, since its own leaves a mark at the end out; never 0, which is an empty entry."""
+    begin, end = np.int64(edges[part << ONE]), np.int64(edges[part << ONE | ONE])
+    return (
+        hashes[part] ^ np.uint64((end - begin) << 8) ^ np.uint64(data[np.uint64(end - 1)])
+    ) * PRIME | ONE
+
+
+@njit(cache=True)
+def keep(
+    known: Keys,
+    slot: int,
+    key: int,
+    data: Bytes,
+    begin: int,
+    cuts: Integers,
+    kinds: Integers,
+    first: int,
+    last: int,
+    about: int,
+) -> None:
+    """Keep a part of at most seven tokens and LONGEST_KNOWN bytes: its key; the bytes of each token, eight bits each, and above them those
+    of the part; the characters likewise; the kind of each token, four bits each, below how many there are and the counts of the part; and
+    the part itself."""
+    end = np.int64(cuts[last - 1])
+    lengths, characters, flags = np.uint64(end - begin), np.uint64(0), np.uint64(last - first)
+    for cut in range(first + 6, first - 1, -1):
+        before = np.int64(cuts[cut - 1]) if cut > first else begin
+        lengths = lengths << EIGHT | (np.uint64(cuts[cut] - before) if cut < last else np.uint64(0))
+        characters = characters << EIGHT | (
+            np.uint64(kinds[cut]) >> FOUR if cut < last else np.uint64(0)
+        )
+        flags = flags << FOUR | (np.uint64(kinds[cut]) & FLAG_BITS if cut < last else np.uint64(0))
+    known[slot, 0], known[slot, 1], known[slot, 2], known[slot, 3] = (
+        key,
+        lengths,
+        characters,
+        flags | about << HALF,
+    )
+    for at in range(0, end - begin, 8):
+        known[slot, 4 + (at >> 3)] = word_until(data, begin + at, end)
+
+
+@njit(cache=True, inline="always")
+def is_known(known: Keys, slot: int, data: Bytes, begin: int, size: int) -> bool:
+    """Whether the entry is of this part. Its key alone does not say so: who writes a page may choose parts of one key."""
+    if known[slot, 1] >> SIZE_PLACE != np.uint64(size):
+        return False
+    other = np.uint64(0)
+    for at in range(0, size, 8):
+        other |= known[slot, 4 + (at >> 3)] ^ word_until(data, begin + at, begin + size)
+    return other == 0
+
+
+@njit(cache=True, inline="always")
+def word_until(data: Bytes, at: int, end: int) -> Any:
+    """The eight bytes from `at` on, those from `end` on as 0."""
+    return load_word(data, at) & ~np.uint64(0) >> np.uint64(64 - 8 * min(end - at, 8))
+
+
+@njit(cache=True, inline="always")
+def recall(
+    known: Keys,
+    slot: int,
+    begin: int,
+    cuts: Integers,
+    kinds: Integers,
+    n: int,
+    row: NDArray[np.int64],
+) -> int:
+    """Cut a part as before; returns how many cuts there are then. Four tokens are written at least, whatever there are: to ask would cost
+    more."""
+    lengths, characters, about = known[slot, 1], known[slot, 2], known[slot, 3]
+    flags, count = about, np.int64(about >> COUNT_PLACE & FLAG_BITS)
+    for first in range(n, n + count, 4):
+        for index in range(4):
+            begin += np.int64(lengths & BYTE_BITS)
+            cuts[np.uint64(first + index)] = begin
+            kinds[np.uint64(first + index)] = np.int64(
+                (characters & BYTE_BITS) << FOUR | flags & FLAG_BITS
+            )
+            lengths >>= EIGHT
+            characters >>= EIGHT
+            flags >>= FOUR
+    if about >> HALF != 0:
+        add_counts(about >> HALF, row)
+    return n + count

@@ -1,0 +1,155 @@
+"""The kernels that hash parts and lines, and list the parts that are to be cut into tokens.
+
+A part is what stands between white space; `stages.filter.measure.marks` found where parts begin and end and what they are made of. So most
+parts, plain words and words with a mark behind them, cost a few dozen instructions and no branch that a processor could guess wrong.
+
+Definitions: `stages.filter.statistics`.
+"""
+
+# numba tells 64-bit integers from Python's and needs to; to a reader they are the same.
+# mypy: disable-error-code="assignment,return-value"
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from corpusmill.stages.columns.compiled import njit
+from corpusmill.stages.filter.measure import marks
+from corpusmill.stages.filter.measure.wide_bytes import load_word, ones
+from numpy.typing import NDArray
+
+Bytes: TypeAlias = NDArray[np.uint8]
+Keys: TypeAlias = NDArray[np.uint64]
+Integers: TypeAlias = NDArray[np.int32]
+
+# numba keeps compiled code until this file changes, so every value that is compiled in stands in this file.
+BASIS, PRIME, HALF = (
+    np.uint64(0xCBF29CE484222325),
+    np.uint64(0xD6E8FEB86659FD93),
+    np.uint64(32),
+)  # as english.hash_of
+ONE, SIX, LAST, EVERY = np.uint64(1), np.uint64(6), np.uint64(63), ~np.uint64(0)
+HARD, MARKED, CONTINUATIONS = 0, 1, 4
+assert (marks.HARD, marks.MARKED, marks.CONTINUATIONS) == (HARD, MARKED, CONTINUATIONS)
+LINE_BEGIN, LINE_END, LINE_PART = range(3)
+NO_PART = 2**31 - 1
+
+
+@njit(cache=True)
+def hash_parts(
+    data: Bytes,
+    bits: Keys,
+    edges: Integers,
+    n_parts: int,
+    sieve: NDArray[np.bool_],
+    hashes: Keys,
+    sums: Keys,
+    hard: Integers,
+) -> int:
+    """data, bits, edges: of `marks.mark_bytes`. sieve: `english.exception_sieve`.
+
+    hashes: by part: of its bytes, as english.hash_of, without a mark behind it (see `marks.mark_bytes`). sums: of all parts before
+    each, and of all, as `hash_lines` says. hard: the parts that are to be cut, and NO_PART behind them; returns how many they are.
+
+    The second word is hashed whether it is there or not, and taken by a mask: parts of nine letters and more come too unexpectedly for a
+    branch.
+    """
+    n_hard = 0
+    total = np.uint64(0)
+    for index in range(n_parts):
+        part = np.uint64(index)
+        begin, end = np.int64(edges[part << ONE]), np.int64(edges[part << ONE | ONE])
+        block, shift = np.uint64(end) >> SIX, np.uint64(end) & LAST
+        size = end - begin - np.int64(bits[MARKED, block] >> shift & ONE)
+        value = (BASIS ^ load_word(data, begin) & _first_bytes(min(size, 8))) * PRIME
+        value ^= value >> HALF
+        second = (value ^ load_word(data, begin + 8) & _first_bytes(min(size - 8, 8))) * PRIME
+        second ^= second >> HALF
+        value ^= (value ^ second) & np.uint64((8 - size) >> 63)
+        if size > 16:
+            value = _hash(data, begin + 16, begin + size, value)
+        hashes[part] = value
+        sums[part] = total
+        total = total * PRIME + (
+            value + np.uint64(data[np.uint64(end - 1)]) + np.uint64((end - begin) << 8)
+        )
+        hard[np.uint64(n_hard)] = index
+        n_hard += np.int64(
+            (bits[HARD, block] >> shift | np.uint64(sieve[value >> np.uint64(51)])) & ONE
+        )
+    hard[n_hard], sums[n_parts] = NO_PART, total
+    return n_hard
+
+
+@njit(cache=True)
+def _hash(data: Bytes, begin: int, end: int, value: int) -> int:
+    """Go on with a hash."""
+    for at in range(begin, end, 8):
+        value = (value ^ load_word(data, at) & _first_bytes(min(end - at, 8))) * PRIME
+        value ^= value >> HALF
+    return value
+
+
+@njit(cache=True, inline="always")
+def _first_bytes(count: int) -> Any:
+    """A mask of the first 1 to 8 bytes of a word; of something for other counts."""
+    return EVERY >> (np.uint64(-8 * count) & LAST)
+
+
+@njit(cache=True)
+def hash_lines(
+    bits: Keys,
+    edges: Integers,
+    sums: Keys,
+    text_lines: Integers,
+    lines: Integers,
+    line_hashes: Keys,
+    longest: NDArray[np.int64],
+) -> None:
+    """line_hashes: of each line's parts and of the number of its bytes. longest: by text, the characters of its longest part.
+
+    The sum of parts a, b, c is a * P**2 + b * P + c (P is PRIME; Rabin and Karp's fingerprints are such sums). So a line's is the sum up to
+    its end, less the sum up to its beginning times P to the power of how many parts it has. A part counts with its hash, its last byte and
+    its length.
+    """
+    powers = np.empty(64, np.uint64)
+    powers[0] = 1
+    for exponent in range(1, 64):
+        powers[exponent] = powers[exponent - 1] * PRIME
+    for line in range(text_lines[-1]):
+        first, last = np.int64(lines[LINE_PART, line]), np.int64(lines[LINE_PART, line + 1])
+        before, left = sums[first], last - first
+        while left > 63:
+            before *= powers[63]
+            left -= 63
+        value = sums[last] - before * powers[left]
+        line_hashes[line] = value * PRIME ^ np.uint64(
+            lines[LINE_END, line] - lines[LINE_BEGIN, line]
+        )
+    for text in range(text_lines.size - 1):
+        first, last = lines[LINE_PART, text_lines[text]], lines[LINE_PART, text_lines[text + 1]]
+        longest[text] = longest_part(bits, edges, first, last)
+
+
+@njit(cache=True)
+def longest_part(bits: Keys, edges: Integers, first: int, last: int) -> int:
+    """The characters of the longest of some parts."""
+    longest = 0
+    for part in range(first, last):
+        begin, end = np.int64(edges[2 * part]), np.int64(edges[2 * part + 1])
+        if end - begin > longest:  # it has at most as many characters as bytes
+            characters = _characters(bits, begin, end)
+            longest = characters if characters > longest else longest
+    return longest
+
+
+@njit(cache=True)
+def _characters(bits: Keys, begin: int, end: int) -> int:
+    """How many characters begin among these bytes."""
+    count = end - begin
+    for at in range(begin, end, 64):
+        place, shift, left = np.uint64(at) >> SIX, np.uint64(at) & LAST, min(end - at, 64)
+        window = bits[CONTINUATIONS, place] >> shift | bits[CONTINUATIONS, place + ONE] << ONE << (
+            LAST - shift
+        )
+        count -= np.int64(ones(window & EVERY >> np.uint64(64 - left)))
+    return count

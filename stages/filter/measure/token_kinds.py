@@ -1,0 +1,107 @@
+"""What the tokens of a part that was cut are: their characters, and what of a document's counts they are.
+
+A token's kind is a number: its characters, times 16, and four flags. Of a part two things are counted: its ellipses, and its characters if
+it is an address. `stages.filter.measure.cut` keeps both with the parts that it knows.
+
+Definitions: `stages.filter.statistics`.
+"""
+
+# numba tells 64-bit integers from Python's and needs to; to a reader they are the same.
+# mypy: disable-error-code="assignment,return-value"
+
+from typing import TypeAlias
+
+import numpy as np
+from corpusmill.stages.columns.compiled import njit
+from corpusmill.stages.filter.measure.characters import FLAGS
+from corpusmill.stages.filter.measure.characters import IDEOGRAPH as HAN
+from corpusmill.stages.filter.measure.utf8 import decode
+from numpy.typing import NDArray
+
+Bytes: TypeAlias = NDArray[np.uint8]
+Integers: TypeAlias = NDArray[np.int32]
+Flags: TypeAlias = NDArray[np.uint16]
+
+# numba keeps compiled code until this file changes, so every value that is compiled in stands in this file.
+LETTER, LOWER, UPPER, PUNCTUATION, MARK_OF_TEXT, TERMINAL, UNSPACED, TABLE_SIZE = (
+    2,
+    8,
+    16,
+    1024,
+    2048,
+    4096,
+    16384,
+    0x20000,
+)
+IDEOGRAPH = LETTER | LOWER | UPPER | UNSPACED
+_NAMES = "LETTER LOWER UPPER PUNCTUATION MARK_OF_TEXT TERMINAL UNSPACED TABLE_SIZE"
+_VALUES = (LETTER, LOWER, UPPER, PUNCTUATION, MARK_OF_TEXT, TERMINAL, UNSPACED, TABLE_SIZE)
+assert tuple(FLAGS[name] for name in _NAMES.split()) == _VALUES, (
+    "the table of characters has changed"
+)
+assert HAN == IDEOGRAPH
+DOT, COLON, SLASH, SMALL_H, SMALL_S = (ord(sign) for sign in ".:/hs")
+ELLIPSIS = ord("…")
+
+# Flags of a token: has a letter; is a word; ends a sentence; is of marks only, and so begins none.
+ALPHABETIC, IS_WORD, ENDS, IS_MARK = 1, 2, 4, 8
+# Rows of counts.
+ELLIPSES, URL_CHARACTERS = range(2)
+EIGHT, BYTE_BITS = np.uint64(8), np.uint64(255)
+
+
+@njit(cache=True)
+def measure_part(
+    data: Bytes,
+    classes: Flags,
+    begin: int,
+    cuts: Integers,
+    kinds: Integers,
+    first: int,
+    last: int,
+    row: NDArray[np.int64],
+) -> int:
+    """Write the kinds of a part's tokens, which end at cuts[first:last], and add its counts to a document's.
+
+    Returns the counts as `add_counts` takes them, for parts of at most 255 bytes.
+    """
+    at = begin
+    ellipses = dots = length = 0
+    for token in range(first, last):
+        characters, any_of, all_of = 0, 0, -1
+        while at < cuts[token]:
+            code, width = decode(data, at)
+            about = np.int64(classes[code]) if code < TABLE_SIZE else IDEOGRAPH
+            any_of |= about
+            all_of &= about
+            characters += 1
+            at += width
+            dots = dots + 1 if code == DOT else 0
+            ellipses += code == ELLIPSIS or (code == DOT and dots % 3 == 0)
+        kind = ALPHABETIC if any_of & LETTER != 0 else 0
+        kind |= IS_WORD if all_of & PUNCTUATION == 0 else 0
+        kind |= ENDS if characters == 1 and all_of & TERMINAL != 0 else 0
+        kind |= IS_MARK if all_of & MARK_OF_TEXT != 0 else 0
+        kinds[token] = characters << 4 | kind
+        length += characters
+    length = length if is_address(data, begin, at) else 0
+    row[ELLIPSES] += ellipses
+    row[URL_CHARACTERS] += length
+    return np.uint64(ellipses | length << 8)
+
+
+@njit(cache=True)
+def add_counts(part: int, row: NDArray[np.int64]) -> None:
+    """Add a part's counts, a byte each, to a document's."""
+    row[ELLIPSES] += np.int64(part & BYTE_BITS)
+    row[URL_CHARACTERS] += np.int64(part >> EIGHT)
+
+
+@njit(cache=True)
+def is_address(data: Bytes, begin: int, end: int) -> bool:
+    """Whether a part begins with http:// or https://."""
+    if end - begin < 8 or data[begin] != SMALL_H:
+        return False
+    at = begin + 5 if data[begin + 4] == SMALL_S else begin + 4
+    is_http = data[begin + 1] == 116 and data[begin + 2] == 116 and data[begin + 3] == 112
+    return is_http and data[at] == COLON and data[at + 1] == SLASH and data[at + 2] == SLASH

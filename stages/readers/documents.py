@@ -1,0 +1,83 @@
+"""Documents from wherever they are: another stage's shards as they stand, or raw files through the readers.
+
+Stages that need text but do not extract it (blend, tokenizer, pack) read through here, so that each of them takes JSONL, Parquet and
+text trees as readily as a stage's folder.
+"""
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from corpusmill.manifests.errors import InputError, RecipeError
+from corpusmill.manifests.receipt import Counts
+from corpusmill.manifests.schema import DOCUMENT, EXCLUSION, FAILED_PREFIX, conform, extended
+from corpusmill.manifests.shard import read_parquet, schema_of, shard_names
+from corpusmill.manifests.storage import Artifact
+from corpusmill.stages.readers import ReaderSettings, read_records
+
+BATCH_ROWS = 1024
+READ = extended(
+    *EXCLUSION
+)  # documents, and for records that could not be read the reason; null for all others
+
+
+def is_document_shard(artifact: Artifact) -> bool:
+    """Whether the file is a stage's shard: Parquet with every column of `schema.DOCUMENT`."""
+    return artifact.name.endswith(".parquet") and set(DOCUMENT.names) <= set(
+        schema_of(artifact).names
+    )
+
+
+def read_documents(
+    artifact: Artifact, reader: ReaderSettings, stage: str, also: tuple[pa.Field, ...] = ()
+) -> Iterator[pa.Table]:
+    """The file's rows as tables of `READ` (and the columns `also`, null where absent), in file order, at most `BATCH_ROWS` each.
+
+    A raw record that could not be read has its reason (`error_read.*` or `page.too_large`), stage and detail. `kind` is actual where
+    nothing says otherwise.
+    Raises InputError if the file as a whole cannot be read.
+    """
+    schema = extended(*also, of=READ)
+    if is_document_shard(artifact):
+        for group in read_parquet(artifact):
+            group = conform(group, schema)
+            for start in range(0, group.num_rows, BATCH_ROWS):
+                yield _with_kind(group.slice(start, BATCH_ROWS))
+        return
+    for records in read_records(artifact, reader):
+        if records["payload"].null_count < records.num_rows:
+            raise InputError(
+                f"{artifact.path} holds pages, not text",
+                "run `corpusmill extract` on it first and give its output folder",
+            )
+        error = records["error"]
+        columns = {name: records[name] for name in records.column_names if name in schema.names} | {
+            "stage": pc.if_else(pc.is_valid(error), stage, pa.scalar(None, pa.string())),
+            "reason": error,
+            "detail": records["error_detail"],
+        }
+        yield _with_kind(conform(pa.table(columns), schema))
+
+
+def input_shards(artifacts: tuple[Artifact, ...], stage: str) -> dict[str, Artifact]:
+    """`shard_names`, for a stage that cannot do without input. Raises RecipeError if there is no file."""
+    if not artifacts:
+        raise RecipeError(
+            f"{stage} has nothing to read", "give it an input: a stage's folder, files or globs"
+        )
+    return shard_names(artifacts)
+
+
+def count_reasons(account: Counts, reasons: list[str]) -> None:
+    """Add excluded rows to an account: failures apart from drops, drops by reason code."""
+    for reason in reasons:
+        if reason.startswith(FAILED_PREFIX):
+            account.failed += 1
+            account.failures[reason] = account.failures.get(reason, 0) + 1
+        else:
+            account.excluded[reason] = account.excluded.get(reason, 0) + 1
+
+
+def _with_kind(table: pa.Table) -> pa.Table:
+    place = table.column_names.index("kind")
+    return table.set_column(place, table.schema.field(place), pc.fill_null(table["kind"], "actual"))

@@ -1,0 +1,309 @@
+"""The kernel that finds where personal data could stand: one walk over the bytes, which lets everything else pass.
+
+A candidate is a place, not a verdict: an at sign between two words, a run of digits long enough for a telephone or a card, four
+numbers with full stops, hexadecimal groups with colons, two capitals before two digits. `stages.redact` looks at candidates alone.
+Ordinary web text has one in about 4 KB, so the walk is nearly all of the cost.
+
+Definitions: `stages.redact`.
+"""
+
+from typing import TypeAlias
+
+import numpy as np
+from corpusmill.stages.columns.compiled import njit
+from numpy.typing import NDArray
+
+Bytes: TypeAlias = NDArray[np.uint8]
+Integers: TypeAlias = NDArray[np.int64]
+
+EMAIL, IP, PHONE, CARD, IBAN = range(5)
+
+# What a byte can begin. numba keeps compiled code until this file changes, so every value that is compiled in stands here.
+_NOTHING, _DIGIT, _AT, _CAPITAL, _BRACKET = range(5)
+_BEGINS = np.zeros(256, np.uint8)
+_BEGINS[48:58] = _DIGIT
+_BEGINS[64] = _AT
+_BEGINS[65:91] = _CAPITAL
+_BEGINS[[ord("("), ord("[")]] = _BRACKET
+
+_SPACE, _PLUS, _HYPHEN, _STOP, _SLASH, _COLON, _OPEN, _CLOSE = (ord(sign) for sign in " +-./:()")
+_UNDERLINE, _OPEN_SQUARE, _CLOSE_SQUARE, _A, _T = (ord(sign) for sign in "_[]at")
+_TWO, _THREE, _NINE = (ord(sign) for sign in "239")
+
+PHONE_DIGITS = 7  # shorter numbers cannot be told from any other number
+LONGEST_GAP = 3  # signs between two groups of digits: `) - `
+LONGEST_GAP_AFTER_PLUS = 5  # `+49 - (40) - 1234`
+IBAN_LENGTH = 15  # Norway's, the shortest
+LONGEST_IBAN = 34
+
+
+@njit(cache=True)
+def find_candidates(
+    data: Bytes, offsets: Integers, kinds: Bytes, rows: Integers, begins: Integers, ends: Integers
+) -> int:
+    """Fill the four arrays (at least as long as `data`, plus one) and return how many candidates there are.
+
+    data, offsets: the UTF-8 bytes of all texts and where each begins. rows: which text. begins, ends: the candidate's
+    bytes, from the beginning of `data`; of an e-mail address only its at sign, of the others all that may belong to it. A place can be a
+    candidate of several kinds. Candidates come in the order of their places.
+    """
+    found = 0
+    for row in range(offsets.size - 1):
+        first, end = offsets[row], offsets[row + 1]
+        at = first
+        seen = first  # up to here, groups of digits have been looked at as a card and a telephone number
+        while at < end:
+            what = _BEGINS[data[at]]
+            if what == _NOTHING:
+                at += 1
+                continue
+            start, stop, kind = at, at, -1
+            if what == _AT:
+                if (
+                    first < at
+                    and at + 1 < end
+                    and _in_name(data[at - 1])
+                    and _in_name(data[at + 1])
+                ):
+                    kind, stop = EMAIL, at + 1
+            elif what == _BRACKET:
+                stop = _spelled_at(data, at, end)
+                if stop > at:
+                    kind = EMAIL
+            elif first < at and _in_word(data[at - 1]):
+                at = _after_word(data, at, end)
+                continue
+            elif what == _CAPITAL:
+                stop = _iban_end(data, at, end)
+                if stop > at:
+                    kind = IBAN
+            if kind >= 0:
+                kinds[found], rows[found], begins[found], ends[found] = kind, row, start, stop
+                found += 1
+            if what != _DIGIT:
+                at = at + 1 if stop <= at else stop
+                continue
+
+            stop = _address_end(data, first, at, end)
+            if stop > at:
+                kinds[found], rows[found], begins[found], ends[found] = IP, row, at, stop
+                found += 1
+                at = stop
+                continue
+            if at < seen:
+                at = _after_word(data, at, end)
+                continue
+            card = at  # where the shortest ends: what follows may be another, or belong to this one
+            stop = _card_end(data, at, at, end)
+            while stop > at:
+                kinds[found], rows[found], begins[found], ends[found] = CARD, row, at, stop
+                found += 1
+                card = stop if card == at else card
+                stop = _card_end(data, at, stop, end)
+            while (
+                start > first
+                and (data[start - 1] == _OPEN or data[start - 1] == _PLUS)
+                and at - start < 2
+            ):
+                start -= 1
+            longest_gap = (
+                LONGEST_GAP_AFTER_PLUS if start < at and data[at - 1] == _PLUS else LONGEST_GAP
+            )
+            stop, digits, grouped = _number_end(data, at, end, longest_gap)
+            if digits >= PHONE_DIGITS and grouped:
+                kinds[found], rows[found], begins[found], ends[found] = PHONE, row, start, stop
+                found += 1
+            seen = card if card > at else stop
+            at = _after_word(data, at, end)  # a group further on may begin an address
+    return found
+
+
+@njit(cache=True, inline="always")
+def _is_digit(byte: int) -> bool:
+    return 48 <= byte <= 57
+
+
+@njit(cache=True, inline="always")
+def _in_word(byte: int) -> bool:
+    return 48 <= byte <= 57 or 65 <= byte <= 90 or 97 <= byte <= 122 or byte == _UNDERLINE
+
+
+@njit(cache=True, inline="always")
+def _in_name(byte: int) -> bool:
+    """Whether a byte can stand beside an at sign: ASCII letters and digits, `_+-`, and any part of a character beyond ASCII."""
+    return _in_word(byte) or byte >= 0x80 or byte in (_PLUS, _HYPHEN)
+
+
+@njit(cache=True)
+def _after_word(data: Bytes, at: int, end: int) -> int:
+    while at < end and _in_word(data[at]):
+        at += 1
+    return at
+
+
+@njit(cache=True)
+def _spelled_at(data: Bytes, at: int, end: int) -> int:
+    """Where `(at)` or `[at]` ends, in small letters and with at most one space inside each bracket; `at` if it is neither."""
+    closing = _CLOSE_SQUARE if data[at] == _OPEN_SQUARE else _CLOSE
+    place = at + 1
+    if place < end and data[place] == _SPACE:
+        place += 1
+    if place + 1 >= end or data[place] != _A or data[place + 1] != _T:
+        return at
+    place += 2
+    if place < end and data[place] == _SPACE:
+        place += 1
+    return place + 1 if place < end and data[place] == closing else at
+
+
+@njit(cache=True)
+def _iban_end(data: Bytes, at: int, end: int) -> int:
+    """Where capitals and digits, in groups with at most one space between, end; `at` if they cannot be an IBAN."""
+    if (
+        at + 3 >= end
+        or not 65 <= data[at + 1] <= 90
+        or not _is_digit(data[at + 2])
+        or not _is_digit(data[at + 3])
+    ):
+        return at
+    place, length = at, 0
+    while place < end and length < LONGEST_IBAN:
+        byte = data[place]
+        if _is_digit(byte) or 65 <= byte <= 90:
+            length += 1
+            place += 1
+        elif (
+            byte == _SPACE
+            and place + 1 < end
+            and (_is_digit(data[place + 1]) or 65 <= data[place + 1] <= 90)
+        ):
+            place += 1
+        else:
+            break
+    return place if length >= IBAN_LENGTH else at
+
+
+@njit(cache=True)
+def _address_end(data: Bytes, first: int, at: int, end: int) -> int:
+    """Where an IPv4 address, or an IPv6 one of the range that is in use (2000::/3), ends; `at` if there is none."""
+    if at - 1 > first and data[at - 1] == _STOP and _is_digit(data[at - 2]):
+        return at
+    place, value, width, numbers = at, 0, 0, 1
+    while place < end:
+        byte = data[place]
+        if _is_digit(byte):
+            value = value * 10 + byte - 48
+            width += 1
+            if width > 3 or value > 255:
+                break
+        elif byte == _STOP and numbers < 4 and width > 0:
+            numbers += 1
+            value, width = 0, 0
+        else:
+            break
+        place += 1
+    if (
+        numbers == 4
+        and 0 < width <= 3
+        and value <= 255
+        and not (place < end and _in_word(data[place]))
+    ):
+        continues = (
+            place + 1 < end
+            and (data[place] == _STOP or data[place] == _HYPHEN)
+            and _is_digit(data[place + 1])
+        )
+        if not continues:
+            return place
+    if (data[at] != _TWO and data[at] != _THREE) or (first < at and data[at - 1] == _COLON):
+        return at
+    place, width, colons, doubled = at, 0, 0, False
+    while place < end:
+        byte = data[place]
+        if byte == _COLON:
+            if colons == 0 and width != 4:
+                return at
+            doubled = doubled or (place + 1 < end and data[place + 1] == _COLON)
+            colons += 1
+            width = 0
+        elif _is_digit(byte) or 65 <= byte <= 70 or 97 <= byte <= 102:
+            width += 1
+            if width > 4:
+                return at
+        else:
+            break
+        place += 1
+    whole = colons == 7 or (doubled and 2 <= colons < 8)
+    return place if whole and not (place < end and _in_word(data[place])) else at
+
+
+@njit(cache=True)
+def _card_end(data: Bytes, at: int, beyond: int, end: int) -> int:
+    """Where 12 to 19 digits that pass the check of Luhn end, single spaces or hyphens between groups: the first such place past
+    `beyond`; `at` if there is none."""
+    if data[at] < _TWO or data[at] == _NINE:
+        return at
+    place, digits = at, 0
+    plain, doubled = (
+        0,
+        0,
+    )  # sums that end in a digit taken once and in one taken twice; the next digit swaps them
+    while place < end and digits < 20:
+        byte = data[place]
+        if _is_digit(byte):
+            value = byte - 48
+            twice = 2 * value - 9 if value > 4 else 2 * value
+            plain, doubled = doubled + value, plain + twice
+            digits += 1
+            place += 1
+            ends = place >= end or not _is_digit(data[place])
+            if ends and place > beyond and 12 <= digits <= 19 and plain % 10 == 0:
+                return place if place >= end or not _in_word(data[place]) else at
+        elif byte in (_SPACE, _HYPHEN) and place + 1 < end and _is_digit(data[place + 1]):
+            place += 1
+        else:
+            break
+    return at
+
+
+@njit(cache=True)
+def _number_end(data: Bytes, at: int, end: int, longest_gap: int) -> tuple[int, int, bool]:
+    """Where groups of digits end that spaces, hyphens, full stops, slashes and brackets hold together; how many digits; and whether
+    they could be more than a decimal fraction."""
+    place, last, digits, gap, gaps, stops = at, at, 0, 0, 0, 0
+    while place < end:
+        byte = data[place]
+        if _is_digit(byte):
+            if gap > 0:
+                gaps += 1
+                stops += gap == 1 and data[place - 1] == _STOP
+            gap = 0
+            digits += 1
+            place += 1
+            last = place
+            continue
+        if byte in (_SPACE, _HYPHEN, _STOP, _SLASH, _OPEN, _CLOSE):
+            place += 1
+        elif (
+            byte == 0xC2 and place + 1 < end and data[place + 1] == 0xA0
+        ):  # the space that does not break
+            place += 2
+        elif (
+            byte == 0xE2
+            and place + 2 < end
+            and data[place + 1] == 0x80
+            and _is_thin(data[place + 2])
+        ):
+            place += 3
+        else:
+            break
+        gap += 1
+        if gap > longest_gap:
+            break
+    return last, digits, not (gaps == 1 and stops == 1)
+
+
+@njit(cache=True, inline="always")
+def _is_thin(byte: int) -> bool:
+    """The last byte of a hyphen or dash (U+2010 to U+2015), of a thin space (U+2009) or of the narrow one that does not break (U+202F)."""
+    return 0x90 <= byte <= 0x95 or byte == 0x89 or byte == 0xAF

@@ -1,0 +1,135 @@
+"""How dedup's passes hand rows to each other: sorted Parquet files of which a reader takes the row groups that it needs.
+
+A task that sends rows to many readers writes one file, sorted by the column that says who reads what (a partition, or a document's
+node). Parquet keeps each row group's least and greatest value, so a reader opens every file but reads only its own part of it: no
+file per pair of writer and reader, no rows in memory that are not wanted.
+
+A **node** stands for a document between passes: the position of its shard among all shards and its row there, in one 64-bit number.
+It needs no dictionary of ids, and a shard's documents are one range of nodes.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+from corpusmill.manifests import storage
+from corpusmill.manifests.errors import InputError
+from corpusmill.manifests.shard import ParquetOutput, Shard
+from corpusmill.manifests.storage import Artifact
+from corpusmill.manifests.watched import Watched
+
+ROW_BITS = 40  # rows of a shard; 24 bits are left for shards
+MOST_GROUPS = 256  # row groups that a file is cut into
+LEAST_NODE_ROWS = 1 << 12  # of a row group; a smaller one would cost more to find than to read
+UNBOUNDED = 1 << 62  # row groups end where the writer says, not at a size
+
+
+@dataclass(frozen=True)
+class Sorted:
+    """Parquet files sorted by a column, for `stages.shuffle.exchange`.
+
+    Reader r gets the rows from r << shift to below (r + 1) << shift.
+    """
+
+    schema: pa.Schema
+    column: str
+    readers: int
+    shift: int = 0
+
+    def collect(self, readers: range, where: str, shard: Shard) -> None:
+        """Read one range of the column from some files; write it as one file, sorted and cut for its readers."""
+        first, end = readers.start << self.shift, readers.stop << self.shift
+        table = read_range(shard.inputs, self.column, first, end, self.schema)
+        table = table.take(pa.array(np.argsort(table[self.column].to_numpy(), kind="stable")))
+        with shard.parquet(where, self.schema, row_group_bytes=UNBOUNDED, passing=True) as output:
+            if self.shift:
+                write_by_node(output, table)
+            else:
+                write_by_partition(output, table, 1)
+
+
+def node_range(home: int) -> tuple[int, int]:
+    """The nodes [first, end) of the documents of the shard at position `home`."""
+    return home << ROW_BITS, (home + 1) << ROW_BITS
+
+
+def home_of(shard_name: str) -> int:
+    """A shard's position, which stands first in the names of the passes that need it (`000012-part-7`)."""
+    return int(shard_name.split("-", 1)[0])
+
+
+def read_range(
+    artifacts: Sequence[Artifact], column: str, first: int, end: int, schema: pa.Schema
+) -> pa.Table:
+    """The rows with `first <= column < end` of files sorted by `column`, file after file.
+
+    Raises InputError if a file is not there or not readable.
+    """
+    found = [
+        table
+        for artifact in artifacts
+        for table in _groups(artifact, column, first, end, schema.names)
+    ]
+    return pa.concat_tables(found).cast(schema) if found else schema.empty_table()
+
+
+def write_by_partition(output: ParquetOutput, table: pa.Table, partitions: int) -> None:
+    """Write rows sorted by their `partition` column, one row group for each partition, or for some neighbouring ones if there are more
+    than `MOST_GROUPS` of them."""
+    group = table["partition"].to_numpy() // np.uint32(-(-partitions // MOST_GROUPS))
+    starts = run_starts(group)
+    for start, length in zip(starts, np.diff(starts, append=table.num_rows), strict=True):
+        output.write(table.slice(start, length))
+        output.flush()
+
+
+def write_by_node(output: ParquetOutput, table: pa.Table) -> None:
+    """Write rows sorted by their `node` column, in row groups small enough that a shard's reader skips most of them: it opens every file,
+    so what it reads in vain grows with the corpus."""
+    rows = max(LEAST_NODE_ROWS, -(-table.num_rows // MOST_GROUPS))
+    for start in range(0, table.num_rows, rows):
+        output.write(table.slice(start, rows))
+        output.flush()
+
+
+def run_starts(values: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:
+    """Where each run of equal neighbours begins."""
+    if len(values) == 0:
+        return np.zeros(0, dtype=np.int64)
+    return np.flatnonzero(np.concatenate(([True], values[1:] != values[:-1])))
+
+
+def _groups(
+    artifact: Artifact, column: str, first: int, end: int, names: list[str]
+) -> Iterator[pa.Table]:
+    with storage.open_read(artifact.path) as opened:
+        source = Watched(opened)
+        try:
+            file = pq.ParquetFile(source)
+            footer, place = file.metadata, file.schema_arrow.get_field_index(column)
+            groups = range(footer.num_row_groups)
+            for group in groups[
+                bisect_left(groups, first, key=lambda group: _bounds(footer, group, place)[1]) :
+            ]:
+                if _bounds(footer, group, place)[0] >= end:
+                    break
+                table = file.read_row_group(group, columns=names, use_threads=False)
+                values = table[column].to_numpy()
+                start, stop = np.searchsorted(values, np.array([first, end], dtype=values.dtype))
+                yield table.slice(start, stop - start)
+        except (pa.ArrowInvalid, OSError) as error:
+            source.check()
+            raise InputError(
+                f"{artifact.path} is damaged ({str(error).splitlines()[0]})",
+                "run the same command again",
+            ) from error
+
+
+def _bounds(footer: pq.FileMetaData, group: int, place: int) -> tuple[int, int]:
+    """The least and the greatest value of a column in a row group."""
+    statistics = footer.row_group(group).column(place).statistics
+    return statistics.min, statistics.max

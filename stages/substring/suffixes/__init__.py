@@ -1,0 +1,1 @@
+"""From a suffix array to the passages that are cut: compiled kernels."""

@@ -1,0 +1,1 @@
+"""Train a tokenizer, and load any Hugging Face tokenizer."""

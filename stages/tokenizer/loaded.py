@@ -1,0 +1,216 @@
+"""Any Hugging Face tokenizer as plain functions from text to token ids, with a digest that says which tokenizer it was.
+
+A tokenizer is named by a folder (any fsspec URL) or by its name on the Hugging Face hub. Corpus text is never trusted: a document
+that spells `</s>` must not end the document, so special tokens found in text are encoded as the ordinary characters they are; and
+a truncation or padding rule saved with a tokenizer is switched off, because nothing may be cut silently.
+"""
+
+import functools
+import hashlib
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from corpusmill.manifests import storage
+from corpusmill.manifests.errors import ModelError
+
+FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+    "chat_template.json",
+    "vocab.json",
+    "merges.txt",
+    "vocab.txt",
+    "tokenizer.model",
+    "sentencepiece.bpe.model",
+    "spiece.model",
+    "tekken.json",
+)
+BATCH_BYTES = (
+    1 << 20
+)  # the library keeps each token's text for a whole batch, some 100 bytes a token
+
+
+@dataclass(frozen=True)
+class LoadedTokenizer:
+    """name: as the recipe names it. folder: local. digest: SHA-256 over its files. vocabulary_size: one more than the largest id."""
+
+    name: str
+    folder: str
+    digest: str
+    vocabulary_size: int
+    bos: int | None
+    eos: int | None
+    pad: int | None
+    _hugging_face: Any = field(repr=False, compare=False)
+    _backend: Any = field(
+        repr=False, compare=False
+    )  # the Rust tokenizer; None for one that only exists in Python
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each text, with no special tokens added and none recognised in the text. Parallel callers are welcome."""
+        if self._backend is not None:
+            return [
+                encoding.ids
+                for encoding in self._backend.encode_batch_fast(
+                    list(texts), add_special_tokens=False
+                )
+            ]
+        return list(
+            self._hugging_face(list(texts), add_special_tokens=False, split_special_tokens=True)[
+                "input_ids"
+            ]
+        )
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """The number of tokens of each text, without bos and eos."""
+        counts: list[int] = []
+        for start, end in batches([len(text) for text in texts]):
+            counts += [len(ids) for ids in self.encode(texts[start:end])]
+        return counts
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of the ids, special tokens spelled out."""
+        return str(
+            self._hugging_face.decode(
+                list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False
+            )
+        )
+
+
+def batches(
+    sizes: Sequence[int], limit: int = BATCH_BYTES, rows: int = 1024
+) -> list[tuple[int, int]]:
+    """Consecutive [start, end) ranges of at most `rows` items and about `limit` size; an item is never divided."""
+    ranges: list[tuple[int, int]] = []
+    start = held = 0
+    for index, size in enumerate(sizes):
+        if index > start and (held + size > limit or index - start == rows):
+            ranges.append((start, index))
+            start, held = index, 0
+        held += size
+    if start < len(sizes):
+        ranges.append((start, len(sizes)))
+    return ranges
+
+
+def load(name: str) -> LoadedTokenizer:
+    """The tokenizer in the folder `name` or on the hub under `name`; loaded once per process and content.
+
+    Raises ModelError with the mend if there is none or it cannot be used.
+    """
+    folder = _local_folder(name)
+    return _loaded(name, folder, digest_of(folder))
+
+
+def digest_of(folder: str) -> str:
+    """SHA-256 over the names and bytes of a local folder's tokenizer files."""
+    digest = hashlib.sha256()
+    for path in files_of(folder):
+        digest.update(f"{os.path.basename(path)} {storage.digest_of(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def files_of(folder: str) -> list[str]:
+    """Paths of the tokenizer files in a local folder. Raises ModelError if there is none."""
+    found = [
+        path for path in (os.path.join(folder, file) for file in FILES) if os.path.isfile(path)
+    ]
+    if not found:
+        raise ModelError(
+            f"{folder} holds no tokenizer",
+            "name a folder with tokenizer.json, or make one with `corpusmill tokenizer`",
+        )
+    return found
+
+
+def portable_files(tokenizer: LoadedTokenizer) -> dict[str, bytes]:
+    """File name -> bytes of a self-contained copy: the tokenizer's own files, with tokenizer.json made if it came without."""
+    files = {
+        os.path.basename(path): storage.read_bytes(path) for path in files_of(tokenizer.folder)
+    }
+    if "tokenizer.json" in files and "tokenizer_config.json" in files:
+        return files
+    with tempfile.TemporaryDirectory() as folder:
+        tokenizer._hugging_face.save_pretrained(folder)
+        made = {os.path.basename(path): storage.read_bytes(path) for path in files_of(folder)}
+    return {**made, **files}
+
+
+def _local_folder(name: str) -> str:
+    if storage.is_remote(name):
+        return _fetched(name)
+    path = storage.local(name)
+    if os.path.isdir(path):
+        return path
+    if path.startswith((".", "/", "~")) or path.count("/") > 1:
+        raise ModelError(
+            f"there is no tokenizer folder {name}",
+            "check the path, or make a tokenizer with `corpusmill tokenizer`",
+        )
+    return _from_hub(name)
+
+
+@functools.lru_cache(maxsize=8)
+def _fetched(url: str) -> str:
+    """A local copy of a remote folder's tokenizer files, kept for the life of this process."""
+    folder = tempfile.mkdtemp(prefix="corpusmill-tokenizer-")
+    for path in storage.list_files(url):
+        file = path.rsplit("/", 1)[-1]
+        if file in FILES and storage.join(url, file) == path:
+            storage.write_bytes(os.path.join(folder, file), storage.read_bytes(path))
+    return folder
+
+
+@functools.lru_cache(maxsize=8)
+def _from_hub(name: str) -> str:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        return str(snapshot_download(name, allow_patterns=[*FILES, "config.json"]))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
+        raise ModelError(
+            f"{name} is neither a folder here nor a tokenizer that the hub gives ({str(error).splitlines()[0]})",
+            "name a folder with tokenizer.json, log in to the hub if the model is gated, or fill its cache beforehand",
+        ) from error
+
+
+@functools.lru_cache(maxsize=4)
+def _loaded(name: str, folder: str, digest: str) -> LoadedTokenizer:
+    from tokenizers import Tokenizer
+    from transformers import AutoTokenizer
+
+    # Every core has a worker of its own already; threads inside each of them would only get in the way.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    try:
+        hugging_face = AutoTokenizer.from_pretrained(folder)
+    except Exception as error:
+        raise ModelError(
+            f"the tokenizer {name} cannot be loaded ({type(error).__name__}: {str(error)[:200]})",
+            "check its files; a tokenizer that needs code of its own is not supported",
+        ) from error
+    backend = getattr(hugging_face, "backend_tokenizer", None)
+    if backend is not None:
+        backend = Tokenizer.from_str(
+            backend.to_str()
+        )  # our own copy: its switches below must not reach anybody else
+        backend.no_truncation()
+        backend.no_padding()
+        backend.encode_special_tokens = True
+    return LoadedTokenizer(
+        name=name,
+        folder=folder,
+        digest=digest,
+        vocabulary_size=max(hugging_face.get_vocab().values(), default=-1) + 1,
+        bos=hugging_face.bos_token_id,
+        eos=hugging_face.eos_token_id,
+        pad=hugging_face.pad_token_id,
+        _hugging_face=hugging_face,
+        _backend=backend,
+    )

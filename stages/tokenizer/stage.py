@@ -1,0 +1,320 @@
+"""Tokenizer: train a byte-level BPE on documents, and write it as a folder that `AutoTokenizer` loads.
+
+Byte-level, so every text survives a round trip and there is no unknown token; digits stand alone, so numbers are read digit by digit.
+The layout follows Nemotron-H's: `<pad>` 0, `<s>` 1, `</s>` 2, then reserved `<SPECIAL_n>`, three of which open the turns of the
+chat template.
+
+The text is a sample bounded in bytes, chosen by a hash of each document's id. Training only sees sums of word counts, so the result
+does not depend on the order of documents or on how they are spread over shards.
+
+    measure -> plan -> sample -> tokenizer (one task; the library uses all cores)
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import field
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from corpusmill.manifests import storage
+from corpusmill.manifests.config import config
+from corpusmill.manifests.errors import RecipeError
+from corpusmill.manifests.receipt import Counts
+from corpusmill.manifests.shard import Shard, read_parquet
+from corpusmill.stages.contract import Inputs, Pass, Passes
+from corpusmill.stages.quota import WEIGHED, Weights, draw, keys_of
+from corpusmill.stages.readers import ReaderSettings
+from corpusmill.stages.readers.documents import input_shards, read_documents
+
+RESERVED = tuple(f"<SPECIAL_{number}>" for number in range(3, 11))
+
+# A word with its leading space and an inner apostrophe; one digit; marks; line ends with the blanks before them; other blanks,
+# the last of which is left to the word that follows. Every character falls into one of them.
+WORDS = r" ?\p{L}[\p{L}\p{M}]*(?:['’]\p{L}+)?|\p{N}| ?[^\s\p{L}\p{N}]+|\s*[\r\n]+|\s+(?!\S)|\s+"
+
+SPECIAL_TOKENS = ("<pad>", "<s>", "</s>", *RESERVED)
+CHAT_TEMPLATE = (
+    "{% for message in messages %}"
+    "{% if message.role == 'system' %}{{ '<SPECIAL_3>' + message.content }}"
+    "{% elif message.role == 'user' %}{{ '<SPECIAL_4>' + message.content }}"
+    "{% elif message.role == 'assistant' %}{{ '<SPECIAL_5>' + message.content + eos_token }}"
+    "{% else %}{{ raise_exception('the roles are system, user and assistant, not ' + message.role) }}"
+    "{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<SPECIAL_5>' }}{% endif %}"
+)
+
+FOLDER = "tokenizer"
+REPORT = "training.json"
+SAMPLED = pa.schema([("key", pa.int64()), ("text", pa.string())])
+MEASURED_BYTES = 4 << 20  # of the sample, for the report's bytes per token
+
+
+@config
+class Tokenizer:
+    """vocab_size: with special tokens; 131,072 as Nemotron-H (a multiple of 128 suits GPUs). sample_bytes: of text to train on.
+    chat_template: Jinja, for models trained with this tokenizer. model_max_length: noted for those who load it; it cuts nothing here.
+    reader: how raw files are read. seed: of the sample."""
+
+    name: ClassVar[str] = "tokenizer"
+    version: ClassVar[int] = 2
+
+    vocab_size: int = 131072
+    special_tokens: tuple[str, ...] = SPECIAL_TOKENS  # the first three are pad, bos, eos
+    chat_template: str = CHAT_TEMPLATE
+    sample_bytes: int = 2 << 30
+    min_frequency: int = 2  # a pair seen less often is not merged
+    model_max_length: int = 8192
+    seed: int = 0
+    reader: ReaderSettings = field(default_factory=ReaderSettings)
+
+    def __post_init__(self) -> None:
+        if len(self.special_tokens) < 3 or len(set(self.special_tokens)) < len(self.special_tokens):
+            raise RecipeError(
+                f"special_tokens is {list(self.special_tokens)}",
+                "name pad, bos and eos first, and no token twice",
+            )
+        least = len(self.special_tokens) + 256
+        if self.vocab_size < least:
+            raise RecipeError(
+                f"vocab_size {self.vocab_size} has no room for 256 bytes and {len(self.special_tokens)} special tokens",
+                f"give at least {least}",
+            )
+        if self.sample_bytes < 1:
+            raise RecipeError(f"sample_bytes is {self.sample_bytes}", "give a positive number")
+        missing = [
+            token
+            for token in RESERVED
+            if token in self.chat_template and token not in self.special_tokens
+        ]
+        if missing:
+            raise RecipeError(
+                f"the chat template uses {missing[0]}, which is not among special_tokens",
+                "add it there, or set chat_template",
+            )
+
+    def depends_on(self) -> str:
+        import tokenizers
+
+        return f"tokenizers {tokenizers.__version__}"
+
+    def named_inputs(self) -> Mapping[str, tuple[str, ...]]:
+        return {}
+
+    def passes(self, inputs: Inputs) -> Passes:
+        files = input_shards(inputs.documents, self.name)
+        measured = yield Pass(
+            name="measure",
+            shards={name: (file,) for name, file in files.items()},
+            work=partial(_measure, self),
+        )
+        weighed = {name: receipt.outputs[0] for name, receipt in sorted(measured.receipts.items())}
+        planned = yield Pass(
+            name="plan", shards={"plan": tuple(weighed.values())}, work=partial(_plan, self)
+        )
+        plan = planned.outputs()[0]
+        sampled = yield Pass(
+            name="sample",
+            shards={name: (files[name], weighed[name], plan) for name in weighed},
+            work=partial(_sample, self),
+        )
+        yield Pass(
+            name="tokenizer",
+            shards={"tokenizer": (plan, *sampled.outputs())},
+            work=partial(_train, self),
+            final=True,
+        )
+
+
+def train_bpe(texts: Iterator[str], settings: Tokenizer) -> Any:
+    """A trained `tokenizers.Tokenizer`. Raises RecipeError if the text is too little for the vocabulary asked for."""
+    import tokenizers
+    from tokenizers import decoders, models, pre_tokenizers, trainers
+
+    tokenizer = tokenizers.Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(tokenizers.Regex(WORDS), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=settings.vocab_size,
+        min_frequency=settings.min_frequency,
+        special_tokens=list(settings.special_tokens),
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    with _all_cores():
+        tokenizer.train_from_iterator(texts, trainer)
+    if tokenizer.get_vocab_size() < settings.vocab_size:
+        raise RecipeError(
+            f"the text gives a vocabulary of {tokenizer.get_vocab_size()} only, {settings.vocab_size} were asked for",
+            "give more text, a smaller vocab_size, or min_frequency 1",
+        )
+    return tokenizer
+
+
+def tokenizer_files(tokenizer: Any, settings: Tokenizer) -> dict[str, bytes]:
+    """File name -> bytes of the folder that `AutoTokenizer` and vLLM load."""
+    pad, bos, eos, *more = settings.special_tokens
+    names = {"pad_token": pad, "bos_token": bos, "eos_token": eos}
+    described = {
+        "lstrip": False,
+        "normalized": False,
+        "rstrip": False,
+        "single_word": False,
+        "special": True,
+    }
+    tokenizer_config = {
+        **names,
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "added_tokens_decoder": {
+            str(tokenizer.token_to_id(token)): {"content": token, **described}
+            for token in settings.special_tokens
+        },
+        "additional_special_tokens": more,
+        "clean_up_tokenization_spaces": False,
+        "model_max_length": settings.model_max_length,
+        "chat_template": settings.chat_template,
+    }
+    return {
+        "tokenizer.json": tokenizer.to_str(pretty=True).encode(),
+        "tokenizer_config.json": _as_json(tokenizer_config),
+        "special_tokens_map.json": _as_json({**names, "additional_special_tokens": more}),
+    }
+
+
+def _measure(settings: Tokenizer, shard: Shard) -> list[Counts]:
+    """Key and text bytes of every document that has text."""
+    account = Counts(Tokenizer.name)
+    with shard.parquet("work/measure", WEIGHED) as output:
+        offset = 0
+        for table in read_documents(shard.inputs[0], settings.reader, Tokenizer.name):
+            sizes = pc.fill_null(pc.binary_length(table["text"]), 0).to_numpy().astype(np.int64)
+            rows = np.flatnonzero(sizes)
+            columns: dict[str, Any] = {
+                "row": rows + offset,
+                "group": np.zeros(len(rows), np.int16),
+                "key": keys_of(
+                    table["id"].take(pa.array(rows)).to_pylist(), settings.seed, "tokenizer"
+                ),
+                "weight": sizes[rows],
+            }
+            output.write(pa.table(columns))
+            offset += table.num_rows
+            shard.report(offset)
+    account.rows_in = account.kept = output.rows
+    return [account]
+
+
+def _plan(settings: Tokenizer, shard: Shard) -> list[Counts]:
+    """Find the key below which the documents are `sample_bytes` together."""
+
+    def read() -> Iterator[Weights]:
+        for artifact in shard.inputs:
+            for table in read_parquet(artifact, ["group", "key", "weight"]):
+                yield table["group"].to_numpy(), table["key"].to_numpy(), table["weight"].to_numpy()
+
+    drawn = draw(read, {0: settings.sample_bytes})[0]
+    if not drawn.documents:
+        raise RecipeError(
+            f"there is no document to learn from, or none that fits into a sample of {settings.sample_bytes} bytes",
+            "check the input (`corpusmill inspect`), or raise sample_bytes",
+        )
+    plan = {
+        "documents": drawn.documents,
+        "text_bytes": drawn.weight,
+        "threshold": f"{drawn.threshold:x}",
+    }
+    shard.file("work/plan", REPORT, _as_json(plan))
+    return [Counts(Tokenizer.name)]
+
+
+def _sample(settings: Tokenizer, shard: Shard) -> list[Counts]:
+    """Copy the text of the documents that are drawn."""
+    threshold = int(json.loads(storage.read_bytes(shard.inputs[2].path))["threshold"], 16)
+    weighed = pa.concat_tables([WEIGHED.empty_table(), *read_parquet(shard.inputs[1])])
+    drawn = weighed.filter(
+        pa.array(weighed["key"].to_numpy().astype(np.uint64) < np.uint64(threshold))
+    )
+    row_of = drawn["row"].to_numpy()
+    account = Counts(Tokenizer.name)
+    with shard.parquet("work/sample", SAMPLED) as output:
+        offset = 0
+        for table in read_documents(shard.inputs[0], settings.reader, Tokenizer.name):
+            first, end = row_of.searchsorted([offset, offset + table.num_rows])
+            rows = pa.array(row_of[first:end] - offset)
+            output.write(
+                pa.table(
+                    {
+                        "key": drawn["key"].slice(first, end - first),
+                        "text": table["text"].take(rows),
+                    }
+                )
+            )
+            offset += table.num_rows
+    account.rows_in = account.kept = output.rows
+    return [account]
+
+
+def _train(settings: Tokenizer, shard: Shard) -> list[Counts]:
+    """Train on the whole sample; write the tokenizer's folder and what it was made from."""
+    plan = json.loads(storage.read_bytes(shard.inputs[0].path))
+    account = Counts(
+        Tokenizer.name,
+        rows_in=plan["documents"],
+        kept=plan["documents"],
+        text_bytes=plan["text_bytes"],
+    )
+
+    def texts(below: int) -> Iterator[str]:
+        for artifact in shard.inputs[1:]:
+            for table in read_parquet(artifact):
+                chosen = table["text"].filter(
+                    pa.array(table["key"].to_numpy().astype(np.uint64) < np.uint64(below))
+                )
+                for text in chosen:
+                    yield text.as_py()
+
+    threshold = int(plan["threshold"], 16)
+    tokenizer = train_bpe(texts(threshold), settings)
+    for name, data in tokenizer_files(tokenizer, settings).items():
+        shard.file(FOLDER, name, data)
+    some = min(threshold, threshold * MEASURED_BYTES // max(plan["text_bytes"], 1) + 1)
+    measured = list(texts(some)) or list(texts(threshold))[:1]
+    n_tokens = sum(
+        len(encoding.ids)
+        for encoding in tokenizer.encode_batch_fast(measured, add_special_tokens=False)
+    )
+    report = {
+        "documents": plan["documents"],
+        "text_bytes": plan["text_bytes"],
+        "vocabulary_size": tokenizer.get_vocab_size(),
+        "bytes_per_token": round(sum(len(text.encode()) for text in measured) / n_tokens, 4),
+    }
+    shard.file("", REPORT, _as_json(report))
+    return [account]
+
+
+@contextmanager
+def _all_cores() -> Iterator[None]:
+    """Let the library use every core: this is the one task of its pass. Its switch is an environment variable."""
+    before = os.environ.get("TOKENIZERS_PARALLELISM")
+    os.environ["TOKENIZERS_PARALLELISM"] = "true"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["TOKENIZERS_PARALLELISM"]
+        else:
+            os.environ["TOKENIZERS_PARALLELISM"] = before
+
+
+def _as_json(record: dict[str, Any]) -> bytes:
+    return (json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()

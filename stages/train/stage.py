@@ -1,0 +1,76 @@
+"""Train a model as a stage: one shard of work, with receipts and manifests like any other.
+
+Training keeps its checkpoints in the shard's scratch folder, so an interrupted run goes on from the last one. The last
+checkpoint becomes the stage's output.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import ClassVar
+
+from corpusmill.manifests import storage
+from corpusmill.manifests.config import config
+from corpusmill.manifests.receipt import Counts
+from corpusmill.manifests.shard import Shard
+from corpusmill.stages.contract import Inputs, Pass, Passes
+from corpusmill.trainer.config import TrainConfig
+
+CHECKPOINT = "checkpoint"
+LOG = "log.jsonl"
+
+
+@config
+class Train(TrainConfig):
+    """Train a hybrid on the token shards of a pack stage. All keys are those of `trainer.config.TrainConfig`."""
+
+    name: ClassVar[str] = "train"
+    version: ClassVar[int] = 1
+    reads: ClassVar[str] = "tokens"
+    free_settings: ClassVar[tuple[str, ...]] = ("checkpoint_every", "keep", "log_every")
+
+    def depends_on(self) -> str:
+        return ""
+
+    def named_inputs(self) -> Mapping[str, tuple[str, ...]]:
+        return {}
+
+    def passes(self, inputs: Inputs) -> Passes:
+        yield Pass(
+            name="train",
+            shards={"model": inputs.documents},
+            work=partial(_train, self),
+            final=True,
+            holds_engine=True,
+            cpus=self.threads or 1,
+            gpus=0 if self.device == "cpu" else 1,
+        )
+
+
+def _train(settings: Train, shard: Shard) -> list[Counts]:
+    from corpusmill.trainer.train import StepRecord, train
+
+    scratch = Path(shard.scratch)
+    shards = [
+        storage.local_copy(artifact.path, scratch / "shards" / f"{number:06d}", artifact.size)
+        for number, artifact in enumerate(shard.inputs)
+    ]
+    rows = sum(artifact.rows for artifact in shard.inputs)
+
+    def on_step(record: StepRecord) -> None:
+        shard.report(record.step, record.steps, f"steps, loss {record.loss:.3f}")
+
+    result = train(settings, shards, scratch, on_step)
+    for path in sorted(result.checkpoint.iterdir()):
+        shard.keep(path, CHECKPOINT)
+    with storage.atomic_writer(
+        storage.join(shard.folder, LOG)
+    ) as log:  # speeds differ from run to run: no part of the receipt
+        log.write(result.log.read_bytes())
+    unused = {"held_out": result.held_out, "not_reached": rows - result.documents - result.held_out}
+    excluded = {reason: number for reason, number in unused.items() if number}
+    return [
+        Counts(
+            "train", rows_in=rows, kept=result.documents, excluded=excluded, tokens=result.tokens
+        )
+    ]

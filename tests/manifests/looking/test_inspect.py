@@ -1,0 +1,100 @@
+"""inspect: rows told apart and in order, why rows failed, empty results, and what an interrupted run left."""
+
+import json
+
+import pytest
+from corpusmill.manifests.looking.inspect import funnel
+from corpusmill.manifests.looking.tables import remarks, stage_line
+from corpusmill.manifests.looking.verify import verify
+from corpusmill.manifests.manifest import read_manifest
+from corpusmill.pipeline.recipe import Step
+from corpusmill.pipeline.run import run_step
+from corpusmill.pipeline.runner import InlineRunner
+
+from tests.command_line import corpusmill
+
+
+@pytest.fixture
+def texts(tmp_path):
+    (tmp_path / "in").mkdir()
+    lines = [
+        json.dumps({"id": str(number), "text": f"{number} some text " * 40}) for number in range(3)
+    ]
+    (tmp_path / "in" / "x.jsonl").write_text("\n".join(lines) + "\n")
+    (tmp_path / "in" / "y.jsonl").write_text(lines[0].replace("0", "9") + "\n{no json\n")
+    return tmp_path
+
+
+def run(folder, verb, read, written, name=None, **settings):
+    step = Step(verb, name or verb, (), settings)
+    return run_step(step, (str(folder / read),), str(folder / written), InlineRunner())
+
+
+def test_two_stages_of_one_kind_are_told_apart(texts):
+    run(texts, "extract", "in", "out/extract")
+    run(texts, "dedup", "out/extract", "out/exact")
+    run(texts, "dedup", "out/exact", "out/fuzzy", name="fuzzy")
+    rows = funnel(str(texts / "out")).rows
+    assert [row.name for row in rows] == ["extract", "exact (dedup)", "fuzzy (dedup)"]
+    assert [(row.as_json()["stage"], row.as_json().get("step")) for row in rows] == [
+        ("extract", None),
+        ("dedup", "exact"),
+        ("dedup", "fuzzy"),
+    ]
+
+
+def test_failed_rows_have_their_reasons(texts):
+    manifest = run(texts, "extract", "in", "out/extract")
+    (row,) = funnel(str(texts / "out")).rows
+    assert (row.failed, row.failures) == (1, {"error_read.json": 1})
+    assert row.as_json()["failures"] == {"error_read.json": 1}
+    assert read_manifest(str(texts / "out" / "extract")).digest == manifest.digest
+
+
+def test_a_stage_that_a_path_in_the_settings_leads_to_comes_first(texts):
+    run(texts, "extract", "in", "out/extract")
+    run(texts, "tokenizer", "out/extract", "out/zz", vocab_size=270)
+    run(texts, "pack", "out/extract", "out/aa", tokenizer=str(texts / "out" / "zz" / "tokenizer"))
+    assert [row.name for row in funnel(str(texts / "out")).rows] == [
+        "extract",
+        "zz (tokenizer)",
+        "aa (pack)",
+    ]
+    assert verify(str(texts / "out")).problems == []
+
+
+def test_a_stage_that_kept_nothing_says_so(texts):
+    manifest = run(texts, "extract", "in", "out/extract", min_text_chars=10_000)
+    warning = "warning: extract kept no document (page.too_short 4, error_read.json 1)"
+    assert stage_line("out", manifest).splitlines()[1].strip() == warning
+    assert list(remarks(funnel(str(texts / "out")))) == [warning]
+    after = run(texts, "dedup", "out/extract", "out/dedup")
+    assert "dedup kept no document (it was given none)" in stage_line("out", after)
+
+
+def test_quarantined_shards_are_counted_by_inspect_and_named_by_verify(texts):
+    (texts / "in" / "z.parquet").write_bytes(b"no parquet")
+    arguments = ["--input", "in", "--output", "out/extract", "--runner", "inline"]
+    assert corpusmill("extract", *arguments, cwd=texts).returncode == 3
+    table = corpusmill("inspect", "out", cwd=texts).stdout
+    assert "1 (+1 shards)" in table
+    assert "quarantined: shard z of extract: " in table
+    verified = corpusmill("verify", "out", cwd=texts)
+    assert verified.returncode == 0
+    named, line = verified.stdout.splitlines()
+    assert named.startswith("shard z of extract (out/extract) is quarantined: ")
+    assert line.endswith("all hold; 1 shard is quarantined: run the stage again to try them anew")
+
+
+def test_an_interrupted_stage_is_told_with_what_is_done(texts):
+    run(texts, "extract", "in", "out/extract")
+    (texts / "out" / "extract" / "manifest.json").unlink()
+    (texts / "out" / "extract" / "receipts" / "extract" / "y.json").write_text("{")
+    result = corpusmill("inspect", "out", cwd=texts)
+    assert result.returncode == 0
+    assert result.stdout.strip() == (
+        "out/extract is not finished: 1 shards done, 1 receipts damaged; run the same command again to go on"
+    )
+    found = json.loads(corpusmill("inspect", "out/extract", "--json", cwd=texts).stdout)
+    assert found["stages"] == []
+    assert found["unfinished"][0]["done"] == {"extract": 1}

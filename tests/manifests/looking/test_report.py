@@ -1,0 +1,55 @@
+"""The report: each column once, with the thresholds that dropped documents; what is seldom asked for folded away."""
+
+import json
+import re
+
+import pytest
+from corpusmill.manifests.looking.report import render
+from corpusmill.pipeline.recipe import Recipe, Step
+from corpusmill.pipeline.run import run_recipe
+from corpusmill.pipeline.runner import InlineRunner
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report")
+    texts = [
+        f"{number} some words about the river and its towns " * number for number in range(1, 9)
+    ]
+    (folder / "in.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    rule = {"name": "few_words", "statistic": "words", "comparison": "<", "threshold": 20}
+    steps = (
+        Step("extract", "extract"),
+        Step("filter", "filter", (), {"families": [], "rules": [rule]}),
+        Step("dedup", "dedup"),
+    )
+    run_recipe(
+        Recipe("r", (str(folder / "in.jsonl"),), steps),
+        str(folder / "out"),
+        InlineRunner(),
+        lambda *_: None,
+    )
+    return render(str(folder / "out"))
+
+
+def captions(page):
+    return re.findall(r"<figcaption>(\w+)", page)
+
+
+def test_a_column_is_shown_once_at_the_stage_that_measured_it(page):
+    assert len(captions(page)) == len(set(captions(page)))
+    assert page.index("<h3>filter</h3>") < page.index("<figcaption>words")
+
+
+def test_a_rules_threshold_stands_at_its_statistic_with_what_it_dropped(page):
+    (figure,) = re.findall(
+        r"<figure>((?:(?!<figure>).)*)<figcaption>words: dropped where &lt; 20</figcaption>", page
+    )
+    assert "stroke-dasharray" in figure
+    assert "var(--drop)" in figure
+
+
+def test_what_is_seldom_asked_for_is_folded_away(page):
+    shown, folded = page.split("<details>", 1)
+    assert "words" in captions(shown)
+    assert "tokens" in captions(folded.split("</details>")[0])

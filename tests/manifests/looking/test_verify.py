@@ -1,0 +1,67 @@
+"""verify: whatever does not hold is one problem in the list, and the rest is checked all the same."""
+
+import json
+
+import pytest
+from corpusmill.manifests.looking.inspect import inspect
+from corpusmill.manifests.looking.verify import verify
+from corpusmill.manifests.manifest import Manifest, Parent, write_manifest
+from corpusmill.pipeline.recipe import Step
+from corpusmill.pipeline.run import run_step
+from corpusmill.pipeline.runner import InlineRunner
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Two stages, `a` and `b` that reads it, each of two shards."""
+    (tmp_path / "in").mkdir()
+    for name in ("x", "y"):
+        (tmp_path / "in" / f"{name}.jsonl").write_text(
+            json.dumps({"id": name, "text": f"{name} text " * 40}) + "\n"
+        )
+    for verb, read, written in (("extract", "in", "run/a"), ("dedup", "run/a", "run/b")):
+        run_step(Step(verb, verb), (str(tmp_path / read),), str(tmp_path / written), InlineRunner())
+    root = tmp_path / "run"
+    assert verify(str(root)).problems == []
+    return root
+
+
+def test_a_stage_that_lost_its_manifest_is_a_problem_of_it_and_of_its_reader(run):
+    (run / "a" / "manifest.json").unlink()
+    (run / "b" / "documents" / "x.parquet").unlink()
+    verdict = verify(str(run))
+    problems = verdict.problems
+    assert verdict.files > 0
+    assert (
+        f"{run}/a was begun but has no manifest.json; run the stage that writes it again"
+        in problems
+    )
+    assert (
+        f"{run}/b: its input {run}/a has no manifest.json; run the stage that writes it again"
+        in problems
+    )
+    assert f"{run}/b/documents/x.parquet is missing; run the same command again" in problems
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "3", '{"outputs": 3}'])
+@pytest.mark.parametrize("name", ["manifest.json", "receipts/extract/x.json"])
+def test_a_damaged_manifest_or_receipt_is_named(run, name, content):
+    (run / "a" / name).write_text(content)
+    (run / "b" / "documents" / "x.parquet").unlink()
+    problems = verify(str(run)).problems
+    assert any(problem.startswith(f"{run}/a/{name} is damaged") for problem in problems)
+    assert any("documents/x.parquet is missing" in problem for problem in problems)
+
+
+def test_a_circle_of_parents_is_a_problem(tmp_path):
+    places = [tmp_path / "run" / name for name in "abc"]
+    for number, place in enumerate(places):
+        parent = Parent(str(places[number - 1]), "0")
+        write_manifest(Manifest(["filter"], {}, {}, "0", [parent], verbs=["filter"]), str(place))
+    problems = verify(str(tmp_path / "run")).problems
+    a, b, c = map(str, places)
+    assert (
+        f"{a} reads {c} reads {b} reads {a}: the manifests go round in a circle; run these stages again"
+        in problems
+    )
+    assert inspect(str(tmp_path / "run")) == []

@@ -1,0 +1,1 @@
+"""Scripts that made the shipped models and samples. They are not part of the wheel."""

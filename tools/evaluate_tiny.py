@@ -1,0 +1,160 @@
+"""What the small rephrasing model is worth: character error rates on held-out text, before and after, for every kind of noise.
+
+The model is asked as the synthesize stage asks it: the `rephrase` prompt, the same engine, but greedy decoding. An answer that does not
+begin with the lead-in line, or that does not end, counts with the text it has.
+"""
+
+import random
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from corpusmill.manifests.errors import CorpusmillError
+from corpusmill.manifests.schema import seed_for
+from corpusmill.tools.denoise import NOISES, noisy
+from corpusmill.tools.error_rate import character_error_rate
+from corpusmill.tools.pairs import Pair, Passages, draw_passage, read_passages
+
+if TYPE_CHECKING:
+    from corpusmill.prompts.loader import Prompt
+    from corpusmill.stages.engines.chat import ChatTokenizer
+
+MIXED, UNSPOILT = "mixed", "none"
+SEVERITY = 0.5  # where one kind of noise is looked at alone
+MIXED_TIMES = 10  # pairs with mixed noise, for each one of a single kind
+SEED = 20_000
+BEGIN_MARK, END_MARK = "<!-- evaluation: begin -->", "<!-- evaluation: end -->"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A pair and what the model said. text: without the lead-in line."""
+
+    pair: Pair
+    text: str
+    led_in: bool
+    ended: bool
+
+
+@dataclass(frozen=True)
+class Score:
+    """Character error rates against the clean text, of the noisy text and of the answers; shares of answers."""
+
+    kind: str
+    pairs: int
+    before: float
+    after: float
+    exact: float
+    led_in: float
+    ended: float
+
+
+def held_out_pairs(passages: Passages, kind: str, count: int) -> Iterator[Pair]:
+    """The first `count` held-out pairs of a kind of noise. `mixed`: as in training; `none`: text that needs no cleaning."""
+    for ordinal in range(count):
+        seed = seed_for(SEED, kind, ordinal)
+        source, clean = draw_passage(passages, random.Random(seed))
+        if kind == MIXED:
+            yield Pair(source, clean, noisy(clean, seed))
+        else:
+            yield Pair(
+                source, clean, noisy(clean, seed, () if kind == UNSPOILT else (kind,), SEVERITY)
+            )
+
+
+def split_lead_in(text: str, lead_in: str) -> tuple[str, bool]:
+    """(text after the lead-in line, whether it was there)."""
+    stripped = text.strip()
+    if lead_in and stripped.startswith(lead_in):
+        return stripped[len(lead_in) :].strip(), True
+    return stripped, not lead_in
+
+
+def score(kind: str, answers: Sequence[Answer]) -> Score:
+    """The figures of one kind of noise."""
+    count = len(answers)
+    return Score(
+        kind=kind,
+        pairs=count,
+        before=character_error_rate((answer.pair.noisy, answer.pair.clean) for answer in answers),
+        after=character_error_rate((answer.text, answer.pair.clean) for answer in answers),
+        exact=sum(answer.text == answer.pair.clean for answer in answers) / count,
+        led_in=sum(answer.led_in for answer in answers) / count,
+        ended=sum(answer.ended for answer in answers) / count,
+    )
+
+
+def table(scores: Sequence[Score]) -> str:
+    """Markdown rows of scores."""
+    lines = [
+        "| noise | pairs | error rate before | after | exact answers | with lead-in | ended |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for s in scores:
+        shares = " | ".join(f"{share:.0%}" for share in (s.exact, s.led_in, s.ended))
+        lines.append(
+            f"| {s.kind.replace('_', ' ')} | {s.pairs} | {s.before:.2%} | {s.after:.2%} | {shares} |"
+        )
+    return "\n".join(lines)
+
+
+def write_card(card: Path, text: str) -> None:
+    """Put `text` between the markers in a README. Raises CorpusmillError if it has none."""
+    content = card.read_text(encoding="utf-8")
+    pattern = re.compile(f"{re.escape(BEGIN_MARK)}.*{re.escape(END_MARK)}", re.DOTALL)
+    if not pattern.search(content):
+        raise CorpusmillError(
+            f"{card} has no place for the figures", f"put {BEGIN_MARK} and {END_MARK} into it"
+        )
+    card.write_text(
+        pattern.sub(lambda _: f"{BEGIN_MARK}\n{text}\n{END_MARK}", content), encoding="utf-8"
+    )
+
+
+def evaluate_model(
+    model: Path, text: Path, pairs: int, card: Path | None = None, threads: int = 2
+) -> str:
+    """Ask the model in folder `model` about held-out passages of a clean-text file; returns the table (and puts it into `card`).
+
+    pairs: per single kind of noise; ten times as many with mixed noise. Pairs that the prompt's limits do not admit are left out.
+    """
+    from corpusmill.prompts import loader
+    from corpusmill.stages.engines.contract import Request
+    from corpusmill.stages.engines.transformers import TransformersEngine
+
+    prompt = loader.load("rephrase")
+    engine = TransformersEngine(model=str(model), threads=threads, device="cpu")
+    passages = read_passages(text, held_out=True)
+    asked: list[tuple[str, Pair, Request]] = []
+    for kind in (MIXED, UNSPOILT, *NOISES):
+        wanted = list(held_out_pairs(passages, kind, pairs * (MIXED_TIMES if kind == MIXED else 1)))
+        for pair, ids in zip(wanted, _prompt_ids(engine.tokenizer(), prompt, wanted), strict=True):
+            answer_tokens = engine.tokenizer().count([f"{prompt.lead_in}\n{pair.clean}"])[0] + 1
+            if (
+                len(ids) <= prompt.limits.max_input_tokens
+                and answer_tokens <= prompt.limits.max_output_tokens
+            ):
+                messages = tuple(prompt.messages(pair.noisy))
+                request = Request(
+                    tuple(ids), messages, prompt.limits.max_output_tokens, 0.0, 1.0, seed=0
+                )
+                asked.append((kind, pair, request))
+    answers: dict[str, list[Answer]] = {}
+    completions = engine.generate([request for *_, request in asked])
+    for (kind, pair, _), completion in zip(asked, completions, strict=True):
+        answer, led_in = split_lead_in(completion.text, prompt.lead_in)
+        answers.setdefault(kind, []).append(
+            Answer(pair, answer, led_in, completion.finish_reason == "stop")
+        )
+    made = table([score(kind, found) for kind, found in answers.items()])
+    if card is not None:
+        write_card(card, made)
+    return made
+
+
+def _prompt_ids(
+    tokenizer: "ChatTokenizer", prompt: "Prompt", pairs: Sequence[Pair]
+) -> list[list[int]]:
+    return tokenizer.prompt_ids([prompt.messages(tokenizer.defuse(pair.noisy)) for pair in pairs])

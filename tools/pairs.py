@@ -1,0 +1,312 @@
+"""Training pairs for the small rephrasing model: the `rephrase` prompt around a noisy passage, and the clean passage as answer.
+
+    python -m corpusmill.tools.make_tiny pairs --text out/tiny/text.parquet --tokens 300_000_000 --output out/tiny/pairs
+
+Passages are cut from the clean text at random, from a few words up to what the prompt's limit lets through, and get another noise
+every time. In one passage of four many words are swapped for rare ones: such text cannot be guessed, only copied, and copying
+exactly is the first thing to be learnt.
+
+Everything follows from seeds, so the same command makes the same shards on any number of cores.
+"""
+
+import dataclasses
+import json
+import multiprocessing
+import os
+import random
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from corpusmill.manifests.schema import seed_for
+from corpusmill.tools.denoise import noisy
+from corpusmill.tools.paragraphs import PARAGRAPH
+
+if TYPE_CHECKING:
+    from corpusmill.prompts.loader import Prompt
+    from corpusmill.stages.engines.chat import ChatTokenizer
+    from tokenizers import Tokenizer
+
+TOKEN_SHARD = pa.schema(
+    [
+        ("id", pa.string()),
+        ("tokens", pa.list_(pa.int32())),
+        ("n_prompt", pa.int32()),
+        ("source", pa.string()),
+    ]
+)
+END = "</s>"
+FRAME_FILE = "prompt.json"
+_PLACE = "\ufffc"
+PAIRS_A_SHARD = 8192
+ROW_GROUP = 2048  # pairs
+LENGTHS = (
+    (40, 300, 0.2),
+    (300, 900, 0.35),
+    (900, 1700, 0.45),
+)  # characters of a passage: from, to, share
+ESTRANGED = 0.25  # share of passages whose words are swapped
+HEADED = 0.15  # share of passages that get headings
+_WORD = re.compile(r"[A-Za-z]{3,}")
+_SENTENCE = re.compile(r"(?<=[.!?]) (?=[A-Z\"“‘'(])")
+
+
+@dataclass(frozen=True)
+class Passages:
+    """Clean paragraphs by source, to draw passages from. weights: of sources. ends: running lengths of paragraphs, in characters."""
+
+    sources: tuple[str, ...]
+    weights: tuple[float, ...]
+    paragraphs: tuple[tuple[str, ...], ...]
+    ends: tuple[np.ndarray, ...]
+    words: tuple[str, ...]  # all different words, for swapping
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A passage before and after."""
+
+    source: str
+    clean: str
+    noisy: str
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What stands around a noisy passage in the prompt, and around the clean one in the answer. Limits in tokens."""
+
+    before: str
+    after: str
+    lead_in: str
+    longest_prompt: int
+    longest_answer: int
+
+    def prompt(self, document: str) -> str:
+        """The prompt as the model sees it, special tokens spelled out."""
+        return self.before + document + self.after
+
+    def answer(self, clean: str) -> str:
+        """What the model is to say: the lead-in line, then the clean text."""
+        return (f"{self.lead_in}\n" if self.lead_in else "") + clean + END
+
+
+def read_passages(text: Path, held_out: bool) -> Passages:
+    """The training or the held-out half of a clean-text file. Sources weigh as the square root of their size."""
+    table = pq.read_table(text).to_pylist()
+    by_source: dict[str, list[str]] = {}
+    for document in table:
+        if document["held_out"] == held_out:
+            by_source.setdefault(document["source"], []).extend(document["text"].split(PARAGRAPH))
+    sources = tuple(sorted(by_source))
+    ends = tuple(
+        np.cumsum([len(paragraph) for paragraph in by_source[source]]) for source in sources
+    )
+    words = sorted(
+        {
+            word
+            for source in sources
+            for paragraph in by_source[source]
+            for word in _WORD.findall(paragraph)
+        }
+    )
+    return Passages(
+        sources=sources,
+        weights=tuple(float(np.sqrt(end[-1])) for end in ends),
+        paragraphs=tuple(tuple(by_source[source]) for source in sources),
+        ends=ends,
+        words=tuple(words),
+    )
+
+
+def draw_passage(passages: Passages, rng: random.Random) -> tuple[str, str]:
+    """(source, clean text): neighbouring paragraphs up to a drawn length, cut at the ends of sentences."""
+    number = rng.choices(range(len(passages.sources)), weights=passages.weights)[0]
+    paragraphs, ends = passages.paragraphs[number], passages.ends[number]
+    low, high, _ = rng.choices(LENGTHS, weights=[share for *_, share in LENGTHS])[0]
+    wanted = rng.randint(low, high)
+    place = int(np.searchsorted(ends, rng.randrange(int(ends[-1])), side="right"))
+    sentences = _SENTENCE.split(paragraphs[place])
+    first = rng.randrange(len(sentences)) if rng.random() < 0.5 else 0
+    taken = [" ".join(_fitting(sentences[first:], wanted))]
+    while (missing := wanted - sum(map(len, taken))) > 60 and place + 1 < len(paragraphs):
+        place += 1
+        taken.append(" ".join(_fitting(_SENTENCE.split(paragraphs[place]), missing)))
+    return passages.sources[number], PARAGRAPH.join(taken)
+
+
+def _fitting(sentences: Sequence[str], longest: int) -> list[str]:
+    """As many leading sentences as fit into `longest` characters, at least one."""
+    taken, length = list(sentences[:1]), len(sentences[0])
+    for sentence in sentences[1:]:
+        length += 1 + len(sentence)
+        if length > longest:
+            break
+        taken.append(sentence)
+    return taken
+
+
+def estranged(text: str, words: Sequence[str], rng: random.Random) -> str:
+    """`text` with many words swapped for others (letter case kept) or for names, versions and addresses, and all digits drawn anew."""
+    share = rng.uniform(0.1, 0.9)
+
+    def swap(match: re.Match[str]) -> str:
+        word = match.group()
+        if rng.random() >= share:
+            return word
+        if rng.random() < 0.06 and not word[0].isupper():
+            return _identifier(words, rng)
+        other = rng.choice(words)
+        return other.capitalize() if word[0].isupper() else other.lower()
+
+    return re.sub(r"\d", lambda _: str(rng.randint(0, 9)), _WORD.sub(swap, text))
+
+
+def _identifier(words: Sequence[str], rng: random.Random) -> str:
+    """Something that must be copied sign by sign: an identifier, a version, a path, an address."""
+    one, two, three = (rng.choice(words) for _ in range(3))
+    digits = ".".join(str(rng.randint(0, 20)) for _ in range(rng.randint(1, 3)))
+    forms = (
+        f"{one.lower()}_{two.lower()}",
+        f"{one.lower()}{two.capitalize()}",
+        f"{one.capitalize()}{two.capitalize()}",
+        f"{one.lower()}-{two.lower()}",
+        f"{one.lower()}.{two.lower()}.{three.lower()}",
+        f"v{digits}",
+        f"{one.lower()}-{digits}",
+        f"{one.lower()}()",
+        f"/{one.lower()}/{two.lower()}",
+        f"https://{one.lower()}.org/{two.lower()}/{three.lower()}",
+        f"{one.lower()}@{two.lower()}.com",
+        f"{one.upper()}-{rng.randint(1, 30000)}",
+        f"{rng.randint(1, 999)}%",
+        f"${rng.randint(1, 99_999)}",
+    )
+    return rng.choice(forms)
+
+
+def with_headings(clean: str, rng: random.Random) -> str:
+    """`clean` with headings before some of its paragraphs, made of their own words: they belong to the text and are kept."""
+    paragraphs = []
+    for paragraph in clean.split(PARAGRAPH):
+        words = _WORD.findall(paragraph)
+        if len(words) > 20 and rng.random() < 0.5:
+            first = rng.randrange(len(words) - 6)
+            heading = " ".join(words[first : first + rng.randint(1, 6)])
+            paragraphs.append(
+                heading[0].upper() + heading[1:] if rng.random() < 0.5 else heading.title()
+            )
+        paragraphs.append(paragraph)
+    return PARAGRAPH.join(paragraphs)
+
+
+def make_pair(passages: Passages, seed: int) -> Pair:
+    """One passage before and after its noise."""
+    rng = random.Random(seed)
+    source, clean = draw_passage(passages, rng)
+    if rng.random() < ESTRANGED:
+        clean = estranged(clean, passages.words, rng)
+    if rng.random() < HEADED:
+        clean = with_headings(clean, rng)
+    return Pair(source, clean, noisy(clean, rng.getrandbits(63)))
+
+
+def framed_by(prompt: "Prompt", chat: "ChatTokenizer") -> Frame:
+    """The frame that the synthesize stage and the tokenizer's chat template put around every segment."""
+    before, after = chat.render(prompt.messages(_PLACE)).split(_PLACE)
+    limits = prompt.limits
+    return Frame(before, after, prompt.lead_in, limits.max_input_tokens, limits.max_output_tokens)
+
+
+def read_frame(folder: Path) -> Frame:
+    """The frame that `write_frame` left beside a tokenizer: the GPU machine needs neither the prompt's file nor its loader."""
+    return Frame(**json.loads((folder / FRAME_FILE).read_text(encoding="utf-8")))
+
+
+def write_frame(folder: Path, frame: Frame) -> None:
+    """Keep the frame beside the tokenizer. It stays with the model, to tell later whether the prompt is still the same."""
+    text = json.dumps(dataclasses.asdict(frame), indent=2, ensure_ascii=False)
+    (folder / FRAME_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def load_tokenizer(folder: Path) -> "Tokenizer":
+    """The plain tokenizer of a folder. Special tokens in text are recognised: frames spell theirs, clean text has none."""
+    from tokenizers import Tokenizer
+
+    return Tokenizer.from_file(str(folder / "tokenizer.json"))
+
+
+def encode_pairs(
+    tokenizer: "Tokenizer", frame: Frame, pairs: Sequence[Pair]
+) -> list[tuple[list[int], list[int]]]:
+    """(prompt tokens, answer tokens) of each pair."""
+    prompts = tokenizer.encode_batch(
+        [frame.prompt(pair.noisy) for pair in pairs], add_special_tokens=False
+    )
+    answers = tokenizer.encode_batch(
+        [frame.answer(pair.clean) for pair in pairs], add_special_tokens=False
+    )
+    return [(prompt.ids, answer.ids) for prompt, answer in zip(prompts, answers, strict=True)]
+
+
+def write_shard(
+    number: int,
+    passages: Passages,
+    tokenizer: "Tokenizer",
+    frame: Frame,
+    seed: int,
+    count: int,
+    output: Path,
+) -> int:
+    """Write shard `number` of `count` pairs; returns its tokens. Pairs over the prompt's limits are left out."""
+    made: dict[str, list[Any]] = {name: [] for name in TOKEN_SHARD.names}
+    pairs = [make_pair(passages, seed_for(seed, number, ordinal)) for ordinal in range(count)]
+    for ordinal, (pair, (prompt, answer)) in enumerate(
+        zip(pairs, encode_pairs(tokenizer, frame, pairs), strict=True)
+    ):
+        if len(prompt) <= frame.longest_prompt and len(answer) <= frame.longest_answer:
+            made["id"].append(f"{number:05}-{ordinal:05}")
+            made["tokens"].append(prompt + answer)
+            made["n_prompt"].append(len(prompt))
+            made["source"].append(pair.source)
+    table = pa.table(made, schema=TOKEN_SHARD)
+    pq.write_table(
+        table, output / f"pairs-{number:05}.parquet", compression="zstd", row_group_size=ROW_GROUP
+    )
+    return sum(map(len, made["tokens"]))
+
+
+_worker: dict[str, Any] = {}  # what a worker process reads once
+
+
+def _start_worker(text: Path, tokenizer_folder: Path) -> None:
+    os.environ["RAYON_NUM_THREADS"] = (
+        "1"  # one thread a process; read when the tokenizer is first used
+    )
+    _worker["passages"] = read_passages(text, held_out=False)
+    _worker["tokenizer"] = load_tokenizer(tokenizer_folder)
+    _worker["frame"] = read_frame(tokenizer_folder)
+
+
+def _work(task: tuple[int, int, int, Path]) -> int:
+    number, seed, count, output = task
+    return write_shard(
+        number, _worker["passages"], _worker["tokenizer"], _worker["frame"], seed, count, output
+    )
+
+
+def write_pairs(
+    text: Path, tokenizer_folder: Path, output: Path, shards: int, seed: int, processes: int
+) -> int:
+    """Write `shards` token shards of training pairs with several processes; returns how many tokens they hold."""
+    output.mkdir(parents=True, exist_ok=True)
+    tasks = [(number, seed, PAIRS_A_SHARD, output) for number in range(shards)]
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(
+        processes, initializer=_start_worker, initargs=(text, tokenizer_folder)
+    ) as pool:
+        return sum(pool.imap_unordered(_work, tasks))
