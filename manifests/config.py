@@ -24,6 +24,8 @@ def as_plain(value: Any) -> Any:
     """A configuration as JSON-ready data (mappings, lists, numbers, strings), nested ones included."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: as_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if hasattr(value, "model_fields"):
+        return {name: as_plain(getattr(value, name)) for name in type(value).model_fields}
     if isinstance(value, dict):
         return {str(key): as_plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -14,7 +14,7 @@ def type_name(hint: Any) -> str:
     if typing.get_origin(hint) is typing.Annotated:
         hint = typing.get_args(hint)[0]
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if dataclasses.is_dataclass(hint):
+    if is_configuration(hint):
         return f"mapping with {', '.join(fields_of(hint))}"
     if kinds := members(hint):
         return f"mapping with kind: {' | '.join(kinds)}"
@@ -31,16 +31,23 @@ def type_name(hint: Any) -> str:
     return str(_NAMES.get(hint) or getattr(hint, "__name__", hint))
 
 
+def is_configuration(hint: Any) -> bool:
+    """Whether this type is a settings class."""
+    return dataclasses.is_dataclass(hint) or hasattr(hint, "model_fields")
+
+
 def fields_of(cls: Any) -> dict[str, Any]:
     """The settings of a configuration class, each with its type."""
     hints = typing.get_type_hints(cls, include_extras=True)
+    if hasattr(cls, "model_fields"):
+        return {name: hints[name] for name in cls.model_fields}
     return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
 
 
 def members(hint: Any) -> Mapping[str, Any]:
     """The configuration classes between which a setting `kind` chooses, by its values; none for any other type."""
     classes = [plain(item)[0] for item in plain(hint)[1]]
-    if not all(map(dataclasses.is_dataclass, classes)):
+    if not all(map(is_configuration, classes)):
         return {}
     return {kind: cls for cls in classes for kind in typing.get_args(fields_of(cls).get("kind"))}
 

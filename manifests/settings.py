@@ -1,22 +1,72 @@
-"""A stage's settings, from plain data to its configuration: every refusal names the key and says what it may hold."""
+"""The base of all settings classes, and how plain data becomes an object of one.
 
-import dataclasses
+Every refusal names the key, its value and what the key may hold.
+"""
+
 import re
 import typing
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self, TypeVar
 
 from corpusmill.manifests.errors import RecipeError, nearest, short
-from corpusmill.manifests.setting_types import fields_of, members, plain, type_name
+from corpusmill.manifests.setting_types import (
+    fields_of,
+    is_configuration,
+    members,
+    plain,
+    type_name,
+)
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 _KEY = "[key]"  # pydantic's mark for an error in a mapping's key
 _UNKNOWN = ("unexpected_keyword_argument", "extra_forbidden", "dataclass_type_extra")
 
 
-def build_settings(cls: type[Any], settings: Mapping[str, Any], step: str) -> Any:
-    """An object of the configuration class `cls`. Raises RecipeError naming `step`, the key and what it may hold."""
-    from pydantic import TypeAdapter, ValidationError
+Class = TypeVar("Class")
 
+
+class Settings(BaseModel):
+    """Settings that a recipe, a prompt file or Python gives: frozen, and closed to unknown keys.
+
+    A field's docstring says what it does, its unit and where its default comes from. `--help` and
+    `corpusmill schema` show it. Bounds stand in the field's type, rules over several fields in a
+    `model_validator(mode="after")` that raises RecipeError.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
+        defer_build=True,
+        protected_namespaces=(),
+    )
+
+    def __init__(self, /, **settings: Any) -> None:
+        """Raises RecipeError, as a recipe with the same settings does."""
+        try:
+            super().__init__(**settings)
+        except ValidationError as error:
+            name = getattr(type(self), "name", None)
+            step = name if isinstance(name, str) else type(self).__name__
+            raise _first_refusal(type(self), step, error.errors()) from error
+
+    # pydantic's mark for an __init__ that it need not call for settings within settings
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy with some fields changed, validated like a new object. Raises RecipeError."""
+        if deep:
+            return super().model_copy(update=update, deep=True)
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        return type(self)(**{**fields, **(update or {})})
+
+
+def build_settings(cls: type[Class], settings: Mapping[str, Any], step: str) -> Class:
+    """An object of the settings class `cls`.
+
+    Raises RecipeError naming `step`, the key, its value and what it may hold.
+    """
     try:
         return TypeAdapter(cls).validate_python(dict(settings))
     except ValidationError as error:
@@ -36,7 +86,7 @@ def _first_refusal(cls: type[Any], step: str, errors: list[Any]) -> RecipeError:
         kind, loc = "too_short", loc[:-1]
     if kind in _UNKNOWN:
         keys, hint = _located(cls, loc[:-1])
-        known = fields_of(hint) if dataclasses.is_dataclass(hint) else ()
+        known = fields_of(hint) if is_configuration(hint) else ()
         return RecipeError(
             f"unknown key {'.'.join([step, *keys, str(loc[-1])])}",
             nearest(str(loc[-1]), known, "known keys"),
@@ -87,7 +137,7 @@ def _located(hint: Any, loc: tuple[str | int, ...]) -> tuple[list[str], Any]:
         if chosen := members(hint).get(str(part)):
             hint = chosen
             continue
-        if dataclasses.is_dataclass(hint):
+        if is_configuration(hint):
             hint = fields_of(hint)[str(part)]
         elif typing.get_origin(hint) is tuple:
             hint = arguments[0 if Ellipsis in arguments else int(part)]
