@@ -30,7 +30,7 @@ from corpusmill.manifests.shard import Shard  # noqa: E402
 from corpusmill.pipeline.execute import Job, execute  # noqa: E402
 from corpusmill.pipeline.runner import InlineRunner  # noqa: E402
 from corpusmill.pipeline.task import Task  # noqa: E402
-from corpusmill.stages.contract import Inputs, Pass, Passes  # noqa: E402
+from corpusmill.stages.contract import GlobalStage, Inputs, Pass, Passes  # noqa: E402
 from corpusmill.stages.dedup.match import write_keys  # noqa: E402
 from corpusmill.stages.dedup.stage import PARTITION_ROWS, candidate_clusters  # noqa: E402
 from corpusmill.stages.shuffle.row_groups import ROW_BITS  # noqa: E402
@@ -83,7 +83,7 @@ def make_keys(documents: int, partitions: int, shard: Shard) -> list[Counts]:
     return []
 
 
-class Matching:
+class Matching(GlobalStage):
     """The middle of the dedup stage as a stage of its own."""
 
     name: ClassVar[str] = "matching"
@@ -95,12 +95,6 @@ class Matching:
             shard_documents,
             partitions,
         )
-
-    def depends_on(self) -> str:
-        return ""
-
-    def named_inputs(self) -> dict[str, tuple[str, ...]]:
-        return {}
 
     def passes(self, inputs: Inputs) -> Passes:
         shards = [

@@ -35,9 +35,14 @@ class Parent:
 
 @dataclass
 class Manifest:
-    """stages: the steps that the folder's documents went through (several when map stages were fused into one task); verbs: what each
-    of them is. software: name -> version of what decides the bytes. free: the settings, as step.key, that decide none; their values are
-    no part of the digest. folder: where the manifest was read or is written; no part of it."""
+    """What a stage's folder holds, and from what it was made.
+
+    stages: the steps that its documents went through (several when map stages ran as one task).
+    verbs: what each of them is. software: name -> version of what decides the bytes. account: what
+    becomes of a row (`stages.contract.Account`). unit: what the accounts count. free: the settings,
+    as step.key, that decide no byte; their values are no part of the digest. folder: where the
+    manifest was read or is written; no part of it.
+    """
 
     stages: list[str]
     software: dict[str, str]
@@ -48,11 +53,17 @@ class Manifest:
     totals: list[Counts] = field(default_factory=list)
     shards: int = 0
     quarantined: list[dict[str, str]] = field(default_factory=list)
-    conserved: bool = True
+    account: str = "one_to_one"
+    unit: str = "documents"
     timing: dict[str, float] = field(default_factory=dict)
     verbs: list[str] = field(default_factory=list)
     free: list[str] = field(default_factory=list)
     folder: str = ""
+
+    @property
+    def conserved(self) -> bool:
+        """Whether every row that the stage read is accounted for."""
+        return all(counts.complete for counts in self.totals)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -66,8 +77,6 @@ class Manifest:
         del record["timing"], record["folder"], record["free"]
         for counts in record["totals"]:
             del counts["seconds"]
-            if not counts["failures"]:  # older manifests lack them
-                del counts["failures"]
         for artifact in record["outputs"]:
             artifact.pop("path")
         for parent in record["parents"]:

@@ -52,7 +52,11 @@ _REFUSALS = {
 
 @dataclass(frozen=True)
 class Artifact:
-    """A file and what it must hold: SHA-256 of its bytes, its size, and for document shards rows, text bytes and tokens."""
+    """A file and what it must hold: SHA-256 of its bytes, its size, and for Parquet rows, text bytes and tokens.
+
+    rows_digest: of a file that one pass sends to another, the digest of its rows in any order
+    (`manifests.row_sum`); None of all other files.
+    """
 
     path: str
     digest: str
@@ -60,6 +64,7 @@ class Artifact:
     rows: int = 0
     text_bytes: int = 0
     tokens: int = 0
+    rows_digest: int | None = None
 
     @property
     def name(self) -> str:
@@ -148,17 +153,17 @@ def read_bytes(path: str) -> bytes:
 
 
 @contextmanager
-def atomic_writer(path: str, passing: bool = False) -> Iterator[HashingWriter]:
+def atomic_writer(path: str, temporary: bool = False) -> Iterator[HashingWriter]:
     """Write `path` whole or not at all: it appears under its name when the block ends without an error.
 
-    passing: do not wait until the disk has it; after a power cut the file may be damaged, which its receipt's digest tells.
+    temporary: do not wait until the disk has it. A power cut may damage it; the receipt's digest tells.
     Raises StorageError when the storage refuses (disk full, no permission).
     """
     try:
         with (
             _remote_spool(path)
             if is_remote(path)
-            else written_whole(local(path), not passing) as file
+            else written_whole(local(path), not temporary) as file
         ):
             writer = HashingWriter(file)
             try:

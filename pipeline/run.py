@@ -163,18 +163,14 @@ def _check(planned: Planned, made: list[str] | None = None) -> None:
         place = storage.absolute(path)
         if not any(place == folder or place.startswith(f"{folder}/") for folder in made or ()):
             storage.expand([path])
-    for step, stage in zip(
-        planned.group.steps, getattr(job.stage, "stages", (job.stage,)), strict=True
-    ):
+    for step, stage in zip(planned.group.steps, job.stage.fused, strict=True):
         if not any(named_steps(step.settings)):
             stage.depends_on()
 
 
 def _run(planned: Planned, runner: Runner) -> Manifest:
     job, folder = planned.job, planned.folder
-    documents, parents = expand_inputs(
-        planned.patterns, folder, runner, getattr(job.stage, "reads", "records")
-    )
+    documents, parents = expand_inputs(planned.patterns, folder, runner, job.stage.reads)
     named: dict[str, tuple[Artifact, ...]] = {}
     all_parents: list[Parent] = list(parents)
     for name, paths in planned.named.items():
@@ -221,7 +217,7 @@ def _groups(recipe: Recipe) -> Iterator[Group]:
     }
     waiting: list[Step] = []
     for step in recipe.steps:
-        fits = hasattr(stage_class(step.verb), "apply")
+        fits = issubclass(stage_class(step.verb), MapStage)
         if waiting and (not fits or step.inputs):
             yield Group(tuple(waiting))
             waiting = []

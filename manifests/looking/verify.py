@@ -1,8 +1,9 @@
 """Check that a run is what its manifests say: every byte, every count, every parent.
 
-For each stage folder: it has a manifest; outputs hash to their digests; receipts and manifest agree; in = kept + excluded + failed; the
-rows on disk are as many as the counts say; no id appears twice; nothing lies in `documents/` that no receipt knows; parents
-still have the digest that was read. Whatever does not hold is a problem in the list, and the check goes on.
+For each stage folder: it has a manifest. Outputs hash to their digests, and Parquet footers hold the rows that receipts
+say. Receipts and manifest agree. The accounts balance (`looking.accounts`). No id appears twice. Nothing lies in
+`documents/` that no receipt knows. Parents still have the digest that was read. Whatever does not hold is a problem in
+the list, and the check goes on.
 """
 
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 import pyarrow.compute as pc
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import CorpusmillError, InputError
+from corpusmill.manifests.looking.accounts import check_accounts, check_footer
 from corpusmill.manifests.looking.find import find_stages, is_stage
 from corpusmill.manifests.manifest import (
     MANIFEST,
@@ -26,9 +28,6 @@ from corpusmill.manifests.storage import Artifact
 
 IDS_HELD = 2_000_000  # of documents that are compared over all shards of a stage
 _UNIQUE = "give the files that they come from ids of their own (another `id_column`, or `source` of the reader) and make the stage again"
-
-# These stages look at every document of their one parent exactly once; the others count in units of their own.
-ONE_TO_ONE = ("filter", "dedup", "classify")
 
 
 @dataclass(frozen=True)
@@ -54,11 +53,12 @@ def verify(root: str) -> Verdict:
         problems.append(
             f"{folder} was begun but has no {MANIFEST}; run the stage that writes it again"
         )
-        known = _check_receipts(folder, problems)
-        checked += len(known)
+        checked += len(_outputs(_check_receipts(folder, problems)))
     for manifest in found.manifests:
-        known = _check_receipts(manifest.folder, problems)
+        receipts = _check_receipts(manifest.folder, problems)
+        known = _outputs(receipts)
         checked += len(known)
+        problems += check_accounts(manifest, receipts)
         problems += _check_manifest(manifest.folder, manifest, known)
         problems += _check_parents(manifest.folder, manifest)
     quarantined = [
@@ -69,37 +69,46 @@ def verify(root: str) -> Verdict:
     return Verdict(checked, problems, quarantined)
 
 
-def _check_receipts(folder: str, problems: list[str]) -> dict[str, Artifact]:
-    """The outputs that the folder's receipts vouch for, by absolute path; what does not hold is added to `problems`."""
-    known: dict[str, Artifact] = {}
+def _check_receipts(folder: str, problems: list[str]) -> list[Receipt]:
+    """The folder's receipts; what does not hold of them and their files is added to `problems`."""
+    found: list[Receipt] = []
     for _, receipt in scan_receipts(folder):
         if not isinstance(receipt, Receipt):
             problems.append(str(receipt))
             continue
+        found.append(receipt)
         for output in receipt.outputs:
-            known[storage.absolute(output.path)] = output
-            problems += _check_file(output)
+            problems += _check_file(output) or check_footer(output)
         problems += [
-            f"{folder}: shard {receipt.shard} of {counts.stage} lost rows (in {counts.rows_in}, out otherwise)"
+            f"{folder}: the account of {counts.stage} in shard {receipt.shard} does not balance: {counts.text()}"
             for counts in receipt.counts
             if not counts.conserved
         ]
-    return known
+    return found
 
 
-def _check_file(artifact: Artifact) -> Iterator[str]:
+def _outputs(receipts: list[Receipt]) -> dict[str, Artifact]:
+    """What the receipts vouch for, by absolute path."""
+    return {
+        storage.absolute(output.path): output for receipt in receipts for output in receipt.outputs
+    }
+
+
+def _check_file(artifact: Artifact) -> list[str]:
     try:
         if not storage.exists(artifact.path):
-            yield f"{artifact.path} is missing; run the same command again"
-        elif not storage.matches(artifact):
-            yield f"{artifact.path} has changed since it was written; run the same command again to restore it"
+            return [f"{artifact.path} is missing; run the same command again"]
+        if not storage.matches(artifact):
+            return [
+                f"{artifact.path} has changed since it was written; "
+                "run the same command again to restore it"
+            ]
     except InputError as error:
-        yield str(error)
+        return [str(error)]
+    return []
 
 
 def _check_manifest(folder: str, manifest: Manifest, known: dict[str, Artifact]) -> Iterator[str]:
-    if not manifest.conserved:
-        yield f"{folder}: the manifest says that rows were lost"
     if claimed_digest(folder) != manifest.digest:
         yield f"{folder}: the manifest is not what it was when it was written"
     for output in manifest.outputs:
@@ -115,16 +124,6 @@ def _check_manifest(folder: str, manifest: Manifest, known: dict[str, Artifact])
                 if storage.absolute(path) not in known:
                     yield f"{path} belongs to no shard; move it elsewhere, or remove it"
     shards = [output for output in manifest.documents() if output.path.endswith(".parquet")]
-    if manifest.totals and shards:
-        rows = sum(output.rows for output in shards)
-        if rows != manifest.totals[-1].kept:
-            yield f"{folder}: {manifest.totals[-1].kept} rows were kept but documents/ holds {rows}"
-    dropped = manifest.documents("excluded")
-    if manifest.totals and dropped:
-        rows = sum(output.rows for output in dropped)
-        counted = sum(sum(counts.excluded.values()) + counts.failed for counts in manifest.totals)
-        if rows != counted:
-            yield f"{folder}: {counted} rows were excluded but excluded/ holds {rows}"
     yield from _check_ids(shards)
 
 
@@ -175,21 +174,6 @@ def _check_shards_ids(
 def _check_parents(folder: str, manifest: Manifest) -> Iterator[str]:
     for parent in manifest.parents:
         yield from _check_parent(folder, parent)
-    if manifest.totals and manifest.verbs[0] in ONE_TO_ONE:
-        try:
-            before = [
-                read_manifest(parent.path)
-                for parent in manifest.parents
-                if has_manifest(parent.path)
-            ]
-        except InputError:
-            return  # said already
-        if len(before) < len(manifest.parents):
-            return  # raw files beside stages: how many documents they hold is not written down
-        rows = sum(output.rows for stage in before for output in stage.documents())
-        lost = sum(1 for _ in manifest.quarantined)
-        if before and not lost and rows != manifest.totals[0].rows_in:
-            yield f"{folder}: read {manifest.totals[0].rows_in} documents where its input holds {rows}"
 
 
 def _check_parent(folder: str, parent: Parent) -> Iterator[str]:

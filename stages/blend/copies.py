@@ -18,7 +18,7 @@ from corpusmill.stages.blend.settings import BlendSettings
 from corpusmill.stages.contract import DOCUMENTS, EXCLUDED
 from corpusmill.stages.quota import WEIGHED
 from corpusmill.stages.readers.documents import count_reasons, read_documents
-from corpusmill.stages.shuffle.streams import DESTINATION, Spreader, read_spread
+from corpusmill.stages.shuffle.streams import DESTINATION, Spreader, read_streams
 from numpy.typing import NDArray
 
 BLEND_SOURCE = pa.field("blend_source", pa.string())
@@ -39,7 +39,8 @@ def read_claimed(
 ) -> tuple[tuple[str, ...], Iterator[pa.Table]]:
     """The sources that read this shard's file, and its rows."""
     names = claimants[int(shard.name.split("-", 1)[0])]
-    return names, read_documents(shard.inputs[0], config.sources[names[0]].reader, NAME)
+    tables = read_documents(shard.inputs[0], config.sources[names[0]].reader, NAME)
+    return names, shard.counted(shard.inputs[0], tables)
 
 
 def spread_copies(config: BlendSettings, claimants: Claimants, shard: Shard) -> list[Counts]:
@@ -77,11 +78,11 @@ def spread_copies(config: BlendSettings, claimants: Claimants, shard: Shard) -> 
             )
             target = (copied["order"].to_numpy() % plan["shards"]).astype(np.int32)
             output.write(copied.append_column(DESTINATION, pa.array(target)))
-        account.rows_in += len(rows)
-        account.kept += len(rows)
+        account.repeats += len(rows) - len(np.unique(claims["row"].to_numpy()[rows]))
         offset += table.num_rows
         shard.report(offset)
     output.close()
+    account.rows_in, account.sent = shard.rows_read, shard.rows_sent
     return [account]
 
 
@@ -121,12 +122,10 @@ def merge(shard: Shard) -> list[Counts]:
     if shard.name == "plan":
         shard.file("", PLAN, storage.read_bytes(shard.inputs[0].path))
         return [account]
-    parts = [read_spread(artifact, int(shard.name)) for artifact in shard.inputs]
+    parts = read_streams(shard, int(shard.name), shard.inputs)
     # A shard may hold more than 2 GB of text; and an id may repeat, whose rows need an order all the same.
     wide = SPREAD.set(SPREAD.get_field_index("text"), pa.field("text", pa.large_string()))
-    table = pa.concat_tables(
-        [wide.empty_table(), *(part.cast(wide) for part in parts if part is not None)]
-    )
+    table = pa.concat_tables([wide.empty_table(), *(part.cast(wide) for part in parts)])
     table = table.combine_chunks()
     keys = ("order", "blend_source", "id", "epoch", "text", "url")
     seen: set[tuple[str, int]] = set()
@@ -142,7 +141,7 @@ def merge(shard: Shard) -> list[Counts]:
             kept.write(rows.filter(pc.is_null(rows["reason"])))
             excluded.write(dropped)
             count_reasons(account, dropped["reason"].to_pylist())
-    account.rows_in, account.kept = table.num_rows, kept.rows
+    account.received, account.kept = shard.rows_received, kept.rows
     account.text_bytes, account.tokens = kept.text_bytes, kept.tokens
     return [account]
 

@@ -35,7 +35,7 @@ from corpusmill.stages.blend.copies import UNCLAIMED, Claimants, merge, read_cla
 from corpusmill.stages.blend.plan import supplies_of, write_plan
 from corpusmill.stages.blend.quotas import allot
 from corpusmill.stages.blend.settings import BlendSettings, BlendSource
-from corpusmill.stages.contract import Inputs, Pass, Passes
+from corpusmill.stages.contract import Account, GlobalStage, Inputs, Pass, Passes
 from corpusmill.stages.quota import WEIGHED, keys_of
 from corpusmill.stages.readers.documents import count_reasons
 from corpusmill.stages.shuffle.exchange import exchange
@@ -45,11 +45,12 @@ from numpy.typing import NDArray
 
 
 @config
-class Blend(BlendSettings):
+class Blend(BlendSettings, GlobalStage):
     """Mix corpora by weights."""
 
     name: ClassVar[str] = "blend"
     version: ClassVar[int] = 2
+    account: ClassVar[Account] = Account.ONE_TO_MANY
 
     def depends_on(self) -> str:
         return tokens.load(self.tokenizer).digest if self.tokenizer else ""
@@ -121,7 +122,7 @@ def _measure(config: Blend, claimants: Claimants, shard: Shard) -> list[Counts]:
     names, tables = read_claimed(config, claimants, shard)
     group_of = {name: group for group, name in enumerate(sorted(config.sources))}
     accounts = {group_of[name]: Counts(f"source:{name}") for name in names}
-    accounts[UNCLAIMED] = Counts(Blend.name)
+    accounts[UNCLAIMED] = Counts("unclaimed")
     offset = 0
     with shard.parquet("work/measure", WEIGHED) as output:
         for table in tables:

@@ -40,7 +40,7 @@ from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import EXCLUSION, LEVELS, conform, excluded, extended
 from corpusmill.manifests.shard import ParquetOutput, Shard, read_parquet, schema_of
 from corpusmill.manifests.storage import Artifact
-from corpusmill.stages.contract import DOCUMENTS, EXCLUDED, Inputs, Pass, Passes
+from corpusmill.stages.contract import DOCUMENTS, EXCLUDED, GlobalStage, Inputs, Pass, Passes, Reads
 from corpusmill.stages.readers.documents import count_reasons, input_shards
 
 BATCH_ROWS = 1024
@@ -60,13 +60,13 @@ HISTOGRAM_SCHEMA = pa.schema(
 
 
 @config
-class Classify:
+class Classify(GlobalStage):
     """scorers: a name of your choice -> a scorer; each becomes the columns `score_<name>` and `bucket_<name>`.
     borders: the lowest bucket of medium_low, medium, medium_high and high. thresholds: the file of an earlier run, to be used as it is."""
 
     name: ClassVar[str] = "classify"
     version: ClassVar[int] = 1
-    reads: ClassVar[str] = "documents"
+    reads: ClassVar[Reads] = Reads.DOCUMENTS
 
     scorers: dict[str, ScorerConfig]
     borders: tuple[int, int, int, int] = LEVEL_BORDERS
@@ -120,9 +120,6 @@ class Classify:
             parts.append(f"thresholds={model_file.digest(self.thresholds)}")
         return " ".join(parts)
 
-    def named_inputs(self) -> Mapping[str, tuple[str, ...]]:
-        return {}
-
     def passes(self, inputs: Inputs) -> Passes:
         documents = input_shards(inputs.documents, self.name)
         encodes = any(
@@ -169,7 +166,7 @@ def _score(config: Classify, shard: Shard) -> list[Counts]:
     schema = pa.schema([("id", pa.string()), *((name, pa.float32()) for name in config.scorers)])
     counted: dict[str, list[Histogram]] = {name: [] for name in config.scorers}
     with shard.parquet(SCORE, schema) as output:
-        for table in _batches(documents):
+        for table in _batches(shard, documents):
             scores = _scores(config, table["text"])
             whole = np.all([np.isfinite(values) for values in scores.values()], axis=0)
             sizes = pc.fill_null(pc.binary_length(table["text"]), 0).to_numpy().astype(np.int64)
@@ -243,18 +240,18 @@ def _assign(config: Classify, shard: Shard) -> list[Counts]:
     documents, scores, thresholds = shard.inputs
     edges = {name: item.edges for name, item in read_thresholds(thresholds.path).items()}
     schema = extended(*config.adds(), of=extended(*schema_of(documents)))
-    scored = pa.concat_tables([schema_of(scores).empty_table(), *read_parquet(scores)])
+    scored = pa.concat_tables([schema_of(scores).empty_table(), *shard.read(scores)])
     account = Counts(Classify.name)
     with (
         shard.parquet(EXCLUDED, extended(*EXCLUSION, of=schema)) as excluded_output,
         ExitStack() as stack,
     ):
         outputs = _open_levels(shard, schema, stack, KINDS[0])
-        for group in read_parquet(documents):
+        for group in shard.read(documents):
             group = conform(group, schema)
             here = scored.slice(account.rows_in, group.num_rows)
             assert here["id"].equals(group["id"]), "scores belong to the documents in their order"
-            account.rows_in += group.num_rows
+            account.rows_in = shard.rows_read
             kept, dropped = _split(config, group, here)
             excluded_output.write(dropped)
             count_reasons(account, dropped["reason"].to_pylist())
@@ -329,7 +326,7 @@ def _with(table: pa.Table, name: str, values: pa.Array | pa.ChunkedArray) -> pa.
     return table.set_column(place, table.schema.field(place), values)
 
 
-def _batches(documents: Artifact) -> Iterator[pa.Table]:
-    for group in read_parquet(documents, ["id", "text"]):
+def _batches(shard: Shard, documents: Artifact) -> Iterator[pa.Table]:
+    for group in shard.read(documents, ["id", "text"]):
         for start in range(0, group.num_rows, BATCH_ROWS):
             yield group.slice(start, BATCH_ROWS)

@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 from corpusmill.classifiers.scorer import readable_texts
 from corpusmill.manifests.errors import ModelError
+from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import seed_for
 from corpusmill.manifests.shard import Shard, read_parquet, schema_of
 from corpusmill.manifests.storage import Artifact, open_read
@@ -36,6 +37,7 @@ SAMPLE = pa.schema(
         ("held_out", pa.bool_()),
     ]
 )
+SENT = ["rank", "label"]  # the columns whose sums the pass that trains compares
 ROW_GROUP_BYTES = 1 << 20
 MERGED_ROWS = 1024
 POSITIVE, NEGATIVE, LABELLED = "positive", "negative", "labelled"
@@ -90,19 +92,12 @@ def labelled_records(
 
 
 def count(role: str, label_column: str, reader: ReaderSettings, stage: str, shard: Shard) -> None:
-    """Write `work/count/<shard>.json`: how many records of each label the file holds, and how many cannot be learned from."""
+    """Write `work/count/<shard>.json`: how many records of each label the file holds."""
     counted: Counter[str] = Counter()
-    failures: Counter[str] = Counter()
-    unusable = 0
     for record in labelled_records(shard.inputs[0], role, label_column, reader, stage):
         if record.stratum is not None:
             counted[record.stratum] += 1
-        elif record.failure:
-            failures[record.failure] += 1
-        else:
-            unusable += 1
-    found = {"labels": counted, "unusable": unusable, "failures": failures}
-    shard.file("work/count", f"{shard.name}.json", json.dumps(found, sort_keys=True).encode())
+    shard.file("work/count", f"{shard.name}.json", json.dumps(counted, sort_keys=True).encode())
 
 
 def share_out(
@@ -165,22 +160,33 @@ def select(
     max_chars: int,
     seed: int,
     shard: Shard,
-) -> None:
-    """Write `work/select/<shard>.parquet` (`SAMPLE`, sorted by rank): the file's share. Holds no more than that in memory. wanted: how many
-    documents of each label that is."""
+) -> Counts:
+    """Write `work/select/<shard>.parquet` (`SAMPLE`, sorted by rank): the file's share, no more of it
+    in memory. wanted: how many documents of each label that is. Returns the account of the file."""
+    account = Counts(stage)
     heaps: dict[str, list[tuple[int, int, Labelled]]] = {
         label: [] for label, number in wanted.items() if number
     }
-    for place, record in enumerate(
-        labelled_records(shard.inputs[0], role, label_column, reader, stage)
-    ):
-        if record.stratum is None or record.stratum not in heaps:
+    records = labelled_records(shard.inputs[0], role, label_column, reader, stage)
+    for place, record in enumerate(records):
+        shard.count_rows(shard.inputs[0], 1)
+        if record.failure:
+            account.failed += 1
+            account.failures[record.failure] = account.failures.get(record.failure, 0) + 1
+            continue
+        if record.stratum is None:
+            account.leave_out(f"{stage}.no_text_or_label", 1)
+            continue
+        if record.stratum not in heaps:
+            account.leave_out(f"{stage}.not_sampled", 1)
             continue
         heap = heaps[record.stratum]
         rank = seed_for("sample", seed, record.id)
         if len(heap) < wanted[record.stratum]:
             heapq.heappush(heap, (-rank, -place, _cut(record, max_chars)))
-        elif (-rank, -place) > heap[0][:2]:
+            continue
+        account.leave_out(f"{stage}.not_sampled", 1)  # this record, or the one that it drives out
+        if (-rank, -place) > heap[0][:2]:
             heapq.heapreplace(heap, (-rank, -place, _cut(record, max_chars)))
     chosen = sorted(
         (item for heap in heaps.values() for item in heap), key=lambda item: (-item[0], -item[1])
@@ -198,7 +204,11 @@ def select(
                 }
                 for rank, _, record in chosen[start : start + 64]
             ]
-            output.write(pa.Table.from_pylist(rows, schema=SAMPLE))
+            table = pa.Table.from_pylist(rows, schema=SAMPLE)
+            output.send(table.select(SENT))
+            output.write(table)
+    account.rows_in, account.sent = shard.rows_read, shard.rows_sent
+    return account
 
 
 def merged_rows(artifacts: tuple[Artifact, ...], *columns: str) -> Iterator[dict[str, Any]]:

@@ -11,7 +11,6 @@ fastText and logistic regression learn positive against the rest; with grades, t
 """
 
 import json
-from collections import Counter
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, ClassVar
@@ -38,11 +37,12 @@ from corpusmill.stages.classify_train.sample import (
     LABELLED,
     NEGATIVE,
     POSITIVE,
+    SENT,
     count,
     select,
     share_out,
 )
-from corpusmill.stages.contract import Inputs, Pass, Passes
+from corpusmill.stages.contract import Account, GlobalStage, Inputs, Pass, Passes
 from corpusmill.stages.readers import ReaderSettings
 from corpusmill.stages.readers.documents import input_shards
 
@@ -58,7 +58,7 @@ ROLES = (POSITIVE, NEGATIVE, LABELLED)
 
 
 @config
-class ClassifyTrain:
+class ClassifyTrain(GlobalStage):
     """positive, negative: stage folders, files or globs (JSON lines, Parquet, text). labelled: instead of the two, files with
     `label_column`. label_column: the column of `labelled` that holds the label or grade. threshold: the grade from which a document is
     positive; by default 0.5 for labels 0 and 1, 3 for grades, as in FineWeb-Edu. documents_per_label: at most so many; with two labels,
@@ -67,6 +67,7 @@ class ClassifyTrain:
 
     name: ClassVar[str] = "classify_train"
     version: ClassVar[int] = 2
+    account: ClassVar[Account] = Account.MANY_TO_ONE
 
     positive: tuple[str, ...] = ()
     negative: tuple[str, ...] = ()
@@ -126,7 +127,7 @@ class ClassifyTrain:
             for name, receipt in counting.receipts.items()
         }
         quotas = share_out(
-            {name: record["labels"] for name, record in counted.items()},
+            counted,
             self.documents_per_label,
             self.seed,
         )
@@ -134,7 +135,9 @@ class ClassifyTrain:
             name="select",
             shards={name: shards[name] for name in counted},
             work=partial(_select, self),
-            told={name: json.dumps(quota, sort_keys=True) for name, quota in quotas.items()},
+            shard_settings={
+                name: json.dumps(quota, sort_keys=True) for name, quota in quotas.items()
+            },
         )
         sample = selected.outputs()
         vectors: tuple[Artifact, ...] = ()
@@ -151,7 +154,7 @@ class ClassifyTrain:
             vectors = embedded.outputs()
         yield Pass(
             name=self.name,
-            shards={MODELS: (*sample, *vectors, *counting.outputs())},
+            shards={MODELS: (*sample, *vectors)},
             work=partial(_train, self),
             final=True,
         )
@@ -167,18 +170,18 @@ def _count(config: ClassifyTrain, shard: Shard) -> list[Counts]:
 
 
 def _select(config: ClassifyTrain, shard: Shard) -> list[Counts]:
-    select(
+    account = select(
         _role(shard),
         config.label_column,
         config.reader,
         config.name,
-        json.loads(shard.told),
+        json.loads(shard.shard_settings),
         config.held_out,
         config.max_chars,
         config.seed,
         shard,
     )
-    return []
+    return [account]
 
 
 def _embed(settings: EmbeddingTraining, shard: Shard) -> list[Counts]:
@@ -197,11 +200,14 @@ def _embed(settings: EmbeddingTraining, shard: Shard) -> list[Counts]:
 
 
 def _train(config: ClassifyTrain, shard: Shard) -> list[Counts]:
-    """The models and their report. The shard reads what `select`, `embed` and `count` wrote."""
+    """The models and their report. The shard reads what `select` and `embed` wrote."""
     by_pass = {
         name: tuple(item for item in shard.inputs if f"/work/{name}/" in item.path)
-        for name in ("select", "embed", "count")
+        for name in ("select", "embed")
     }
+    for artifact in by_pass["select"]:
+        for table in read_parquet(artifact, SENT):
+            shard.receive(artifact, table)
     sample = Sample(by_pass["select"], config.threshold)
     sample.check()
     report: dict[str, Any] = {}
@@ -220,24 +226,4 @@ def _train(config: ClassifyTrain, shard: Shard) -> list[Counts]:
     shard.file(
         MODELS, "report.json", (json.dumps(summary, indent=1, sort_keys=True) + "\n").encode()
     )
-    counted = [json.loads(storage.read_bytes(item.path)) for item in by_pass["count"]]
-    return [_account(config, len(sample.labels), counted)]
-
-
-def _account(config: ClassifyTrain, sampled: int, counted: list[dict[str, Any]]) -> Counts:
-    """Every record that was read: sampled, left out of the sample, without text or label, or unreadable."""
-    available = sum(sum(record["labels"].values()) for record in counted)
-    unusable = sum(record["unusable"] for record in counted)
-    failures = sum((Counter(record["failures"]) for record in counted), Counter[str]())
-    excluded = {
-        "classify_train.not_sampled": available - sampled,
-        "classify_train.no_text_or_label": unusable,
-    }
-    return Counts(
-        config.name,
-        rows_in=available + unusable + failures.total(),
-        kept=sampled,
-        excluded={reason: rows for reason, rows in excluded.items() if rows},
-        failed=failures.total(),
-        failures=dict(failures),
-    )
+    return [Counts(config.name, received=shard.rows_received, kept=len(sample.labels))]

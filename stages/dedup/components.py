@@ -55,7 +55,7 @@ def unite(partitions: int, where: str, shard: Shard) -> list[Counts]:
     node, root = _edges(shard)
     nodes, roots = forest(node, root)
     unsettled = int(np.count_nonzero(roots[np.searchsorted(nodes, node)] != root))
-    with shard.parquet(where, EDGES, row_group_bytes=UNBOUNDED, passing=True) as output:
+    with shard.parquet(where, EDGES, row_group_bytes=UNBOUNDED, temporary=True) as output:
         write_edges(output, nodes, roots, partitions)
     return [Counts("components", len(node), len(node) - unsettled, {UNSETTLED: unsettled})]
 
@@ -67,7 +67,7 @@ def clusters(partitions: int, shard: Shard) -> list[Counts]:
     nodes, roots = forest(*_edges(shard))
     own = partition_of_node(nodes, partitions) == np.uint32(int(shard.name))
     with shard.parquet(
-        "work/clusters", CLUSTERS, row_group_bytes=UNBOUNDED, passing=True
+        "work/clusters", CLUSTERS, row_group_bytes=UNBOUNDED, temporary=True
     ) as output:
         write_by_node(output, pa.table([nodes[own], roots[own]], schema=CLUSTERS))
     return []
@@ -98,7 +98,7 @@ def partition_of_node(node: "Nodes", partitions: int) -> "npt.NDArray[np.uint32]
 def _edges(shard: Shard) -> "tuple[Nodes, Nodes]":
     """The distinct edges of the partition."""
     partition = int(shard.name)
-    found = read_range(shard.inputs, "partition", partition, partition + 1, EDGES)
+    found = read_range(shard, shard.inputs, "partition", partition, partition + 1, EDGES)
     node, root = found["node"].to_numpy(), found["root"].to_numpy()
     order = np.lexsort((root, node))
     node, root = node[order], root[order]

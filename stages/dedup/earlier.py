@@ -96,7 +96,7 @@ def write_signatures(settings: DedupSettings, shard: Shard) -> list[Counts]:
     with shard.parquet(
         "signatures", SIGNATURES.with_metadata({_KIND: kind_of(settings)})
     ) as output:
-        for table in read_parquet(shard.inputs[0], columns=columns_of(shard.inputs[0])):
+        for table in shard.read(shard.inputs[0], columns_of(shard.inputs[0])):
             parents = parent_hashes(table)
             exact = exact_hashes(*text_buffers(table["text"])) ^ parents[:, None]
             compared = compared_texts(table, settings.template)
@@ -125,7 +125,7 @@ def write_signatures(settings: DedupSettings, shard: Shard) -> list[Counts]:
 def sign_earlier(settings: DedupSettings, partitions: int, shard: Shard) -> list[Counts]:
     """Read one shard of earlier signatures; write its keys as `sign` does."""
     keys, rows, seen = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint64)], 0
-    for table in read_parquet(shard.inputs[0], columns=["exact_high", "keys"]):
+    for table in shard.read(shard.inputs[0], ["exact_high", "keys"]):
         row = np.arange(seen, seen + table.num_rows, dtype=np.uint64)
         if settings.exact:
             keys.append(table["exact_high"].to_numpy())
@@ -145,7 +145,7 @@ def gather_earlier(partitions: int, shard: Shard) -> list[Counts]:
     """Read one shard of earlier signatures (and which of its rows are in clusters); write `work/earlier`: those (`EARLIER`)."""
     signatures, local, *clusters = shard.inputs
     first, end = node_range(home_of(shard.name))
-    linked = read_range(clusters, "node", first, end, CLUSTERS).sort_by("node")
+    linked = read_range(shard, clusters, "node", first, end, CLUSTERS).sort_by("node")
     node, component = clustered(local, linked, first)
     row, found, begin = node - np.uint64(first), [EARLIER.empty_table()], 0
     for table in read_parquet(signatures) if len(row) else ():
@@ -154,7 +154,9 @@ def gather_earlier(partitions: int, shard: Shard) -> list[Counts]:
         places = [partition_of_node(component[start:stop], partitions), component[start:stop]]
         found.append(pa.table([*places, *rows.columns], schema=EARLIER))
         begin += table.num_rows
-    with shard.parquet("work/earlier", EARLIER, row_group_bytes=UNBOUNDED, passing=True) as output:
+    with shard.parquet(
+        "work/earlier", EARLIER, row_group_bytes=UNBOUNDED, temporary=True
+    ) as output:
         write_by_partition(output, pa.concat_tables(found).sort_by("partition"), partitions)
     return []
 

@@ -55,8 +55,8 @@ def sign(settings: DedupSettings, partitions: int, shard: Shard) -> list[Counts]
     """Read one document shard's texts; write `work/sign`: its keys (`KEYS`), `work/local`: its links within itself (`LOCAL`), and
     `work/exact`: the hashes of its whole texts (`EXACT`)."""
     keys, rows, seen = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint64)], 0
-    with shard.parquet("work/exact", EXACT, passing=True) as output:
-        for table in read_parquet(shard.inputs[0], columns=columns_of(shard.inputs[0])):
+    with shard.parquet("work/exact", EXACT, temporary=True) as output:
+        for table in shard.read(shard.inputs[0], columns_of(shard.inputs[0])):
             for start in range(0, table.num_rows, SIGN_ROWS):
                 batch = table.slice(start, SIGN_ROWS)
                 found, document, exact = _keys(settings, batch)
@@ -89,12 +89,12 @@ def write_keys(
     stands[linked] = firsts
     key, node = key[starts], stands[least] + np.uint64(node_range(home_of(shard.name))[0])
     with shard.parquet(
-        f"work/sign{whose}", KEYS, row_group_bytes=UNBOUNDED, passing=True
+        f"work/sign{whose}", KEYS, row_group_bytes=UNBOUNDED, temporary=True
     ) as output:
         write_by_partition(
             output, pa.table([partition_of(key, partitions), key, node], schema=KEYS), partitions
         )
-    with shard.parquet(f"work/local{whose}", LOCAL, passing=True) as output:
+    with shard.parquet(f"work/local{whose}", LOCAL, temporary=True) as output:
         output.write(pa.table([linked, firsts], schema=LOCAL))
 
 
@@ -105,14 +105,14 @@ def match(link_partitions: int, shard: Shard) -> list[Counts]:
     from corpusmill.stages.dedup.signatures.shingles import sort_hashes
 
     partition = int(shard.name)
-    table = read_range(shard.inputs, "partition", partition, partition + 1, KEYS)
+    table = read_range(shard, shard.inputs, "partition", partition, partition + 1, KEYS)
     key, node = table["key"].to_numpy(), table["node"].to_numpy()
     del table
     key, node = sort_hashes(stretched(key), node)
     starts = run_starts(key)
     first = np.repeat(node[starts], np.diff(starts, append=len(key)))
     linked = node != first
-    with shard.parquet("work/match", EDGES, row_group_bytes=UNBOUNDED, passing=True) as output:
+    with shard.parquet("work/match", EDGES, row_group_bytes=UNBOUNDED, temporary=True) as output:
         write_edges(output, *forest(node[linked], first[linked]), link_partitions)
     return []
 

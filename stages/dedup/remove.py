@@ -32,7 +32,7 @@ def remove(settings: DedupSettings, shard: Shard) -> list[Counts]:
     first, end = node_range(home_of(shard.name))
     name = shard.name.split("-", 1)[1]
     decisions = _for_every_copy(
-        read_range(resolved, "node", first, end, DECISIONS).sort_by("node"), copies
+        read_range(shard, resolved, "node", first, end, DECISIONS).sort_by("node"), copies
     )
     row = decisions["node"].to_numpy() - np.uint64(first)
     schema = extended(*CLUSTER_COLUMNS, of=schema_of(document))
@@ -43,9 +43,8 @@ def remove(settings: DedupSettings, shard: Shard) -> list[Counts]:
             EXCLUDED, extended(*EXCLUSION, of=schema), name=name, level=LEVEL
         ) as excluded_output,
     ):
-        for table in read_parquet(document):
-            begin = counts.rows_in
-            counts.rows_in += table.num_rows
+        for table in shard.read(document):
+            begin, counts.rows_in = counts.rows_in, shard.rows_read
             start, stop = np.searchsorted(row, np.array([begin, counts.rows_in], np.uint64))
             here = row[start:stop] - np.uint64(begin)
             table, reason = _decided(table, decisions.slice(start, stop - start), here)

@@ -99,7 +99,7 @@ def gather(settings: DedupSettings, partitions: int, shard: Shard) -> list[Count
     document, local, hashes, *clusters = shard.inputs
     first, end = node_range(home_of(shard.name))
     node, component = clustered(
-        local, read_range(clusters, "node", first, end, CLUSTERS).sort_by("node"), first
+        local, read_range(shard, clusters, "node", first, end, CLUSTERS).sort_by("node"), first
     )
     row = node - np.uint64(first)
     wanted = {"newest": ["date"], "best_quality": ["quality"]}.get(settings.survivor, [])
@@ -124,9 +124,9 @@ def gather(settings: DedupSettings, partitions: int, shard: Shard) -> list[Count
     )
     if partitions > 1:  # one partition's are in order as they are
         members = members.take(pa.array(np.argsort(members["partition"].to_numpy(), kind="stable")))
-    with shard.parquet("work/gather", MEMBERS, row_group_bytes=UNBOUNDED, passing=True) as output:
+    with shard.parquet("work/gather", MEMBERS, row_group_bytes=UNBOUNDED, temporary=True) as output:
         write_by_partition(output, members, partitions)
-    with shard.parquet("work/copies", COPIES, passing=True) as output:
+    with shard.parquet("work/copies", COPIES, temporary=True) as output:
         output.write(copies)
     return []
 
@@ -139,9 +139,11 @@ def resolve(settings: DedupSettings, gathered: int, shard: Shard) -> list[Counts
     from corpusmill.stages.dedup.signatures.shingles import shingle_sets
 
     partition = int(shard.name)
-    members = read_range(shard.inputs[:gathered], "partition", partition, partition + 1, MEMBERS)
+    members = read_range(
+        shard, shard.inputs[:gathered], "partition", partition, partition + 1, MEMBERS
+    )
     earlier = read_range(
-        shard.inputs[gathered:], "partition", partition, partition + 1, EARLIER
+        shard, shard.inputs[gathered:], "partition", partition, partition + 1, EARLIER
     ).sort_by("component")
     order = _ranking(settings, members, [("component", "ascending")])
     texts, members = text_buffers(members["text"]), members.drop_columns(["text"]).take(order)
@@ -160,7 +162,7 @@ def resolve(settings: DedupSettings, gathered: int, shard: Shard) -> list[Counts
         )
         decided.append(_decisions(block, equal, np.searchsorted(heads, equal), heads, fates))
     with shard.parquet(
-        "work/resolve", DECISIONS, row_group_bytes=UNBOUNDED, passing=True
+        "work/resolve", DECISIONS, row_group_bytes=UNBOUNDED, temporary=True
     ) as output:
         write_by_node(output, pa.concat_tables(decided).sort_by("node"))
     return []

@@ -30,7 +30,15 @@ from corpusmill.manifests.config import config
 from corpusmill.manifests.receipt import Receipt
 from corpusmill.manifests.shard import shard_names
 from corpusmill.manifests.storage import Artifact
-from corpusmill.stages.contract import DOCUMENTS, Inputs, Pass, Passes, PassResult
+from corpusmill.stages.contract import (
+    DOCUMENTS,
+    GlobalStage,
+    Inputs,
+    Pass,
+    Passes,
+    PassResult,
+    Reads,
+)
 from corpusmill.stages.dedup.components import CLUSTERS, EDGES, UNSETTLED, clusters, unite
 from corpusmill.stages.dedup.earlier import (
     EARLIER,
@@ -43,7 +51,7 @@ from corpusmill.stages.dedup.match import KEYS, match, sign
 from corpusmill.stages.dedup.remove import remove
 from corpusmill.stages.dedup.resolve import DECISIONS, MEMBERS, gather, resolve
 from corpusmill.stages.dedup.settings import CLUSTER_COLUMNS, DedupSettings
-from corpusmill.stages.shuffle.exchange import Reads, exchange, refuse_loss
+from corpusmill.stages.shuffle.exchange import FilesFor, exchange, refuse_loss
 from corpusmill.stages.shuffle.row_groups import ROW_BITS, Sorted, home_of
 
 PARTITION_BYTES = 1 << 30
@@ -54,11 +62,11 @@ SPREAD_BYTES = 48 << 20  # of text for such a partition, at least
 
 
 @config
-class Dedup(DedupSettings):
+class Dedup(DedupSettings, GlobalStage):
     """Remove exact and near duplicates."""
 
     version: ClassVar[int] = 3
-    reads: ClassVar[str] = "documents"
+    reads: ClassVar[Reads] = Reads.DOCUMENTS
 
     def adds(self) -> tuple[pa.Field, ...]:
         return CLUSTER_COLUMNS
@@ -154,7 +162,7 @@ class Dedup(DedupSettings):
 
 def candidate_clusters(
     keys: tuple[Artifact, ...], partitions: int, homes: int, link_partitions: int | None = None
-) -> Generator[Pass, PassResult, Reads]:
+) -> Generator[Pass, PassResult, FilesFor]:
     """The passes from the shards' keys to the clusters of linked documents: what a shard at a position has to open to find its own.
 
     partitions: of the keys. link_partitions: of the links, which are much smaller; by default as many.
@@ -213,7 +221,7 @@ def _placed(shards: Mapping[str, Artifact], first: int) -> dict[str, Artifact]:
     }
 
 
-def _each_partition(partitions: int, reads: Reads) -> dict[str, tuple[Artifact, ...]]:
+def _each_partition(partitions: int, reads: FilesFor) -> dict[str, tuple[Artifact, ...]]:
     return {f"{number:06d}": reads(number) for number in range(partitions)}
 
 

@@ -19,7 +19,7 @@ import pyarrow as pa
 from corpusmill.manifests.config import config
 from corpusmill.manifests.errors import CorpusmillError, RecipeError, nearest
 from corpusmill.manifests.schema import DOCUMENT, EXCLUSION, FAILED_PREFIX, conform, extended
-from corpusmill.stages.contract import Outcome
+from corpusmill.stages.contract import MapStage, Outcome, Reads
 from corpusmill.stages.extract import html, language, sandbox
 from corpusmill.stages.extract.repair import Repair, repaired, repaired_page, repairer_versions
 from corpusmill.stages.readers import charset
@@ -43,7 +43,7 @@ class _Drop(Exception):
 
 
 @config
-class Extract:
+class Extract(MapStage):
     """Read raw files and keep the text of their pages.
 
     reader: how files are read. extractor: main_content (our own), union (it and what others add), resiliparse (DCLM, Dolma 3), justext
@@ -61,7 +61,7 @@ class Extract:
 
     name: ClassVar[str] = "extract"
     version: ClassVar[int] = 3
-    reads: ClassVar[str] = "records"
+    reads: ClassVar[Reads] = Reads.RECORDS
 
     reader: ReaderSettings = dataclasses.field(default_factory=ReaderSettings)
     extractor: html.Extractor = "main_content"

@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from corpusmill.manifests.config import config
 from corpusmill.manifests.schema import excluded
-from corpusmill.stages.contract import DOCUMENTS, Outcome
+from corpusmill.stages.contract import MapStage, Outcome, Reads
 from corpusmill.stages.filter import datatrove_block, languages, url_rules
 from corpusmill.stages.filter.families import DEFAULT, FAMILIES
 from corpusmill.stages.filter.languages import LANGUAGES
@@ -43,7 +43,7 @@ FAILED_RULES = pa.field("failed_rules", pa.list_(pa.string()))
 
 
 @config
-class Filter:
+class Filter(MapStage):
     """families: in the order in which they may name the reason of a drop. thresholds: family -> rule name -> another threshold.
     off: reason codes of rules to leave out. rules: the recipe's own. lines: the C4 line edits (only with the family `c4`).
     stop_words: of Gopher's rule, for English and every language without a published list.
@@ -53,7 +53,7 @@ class Filter:
 
     name: ClassVar[str] = "filter"
     version: ClassVar[int] = 4
-    reads: ClassVar[str] = DOCUMENTS
+    reads: ClassVar[Reads] = Reads.DOCUMENTS
 
     families: tuple[str, ...] = DEFAULT
     thresholds: Mapping[str, Mapping[str, float]] = field(default_factory=dict)

@@ -10,7 +10,7 @@ The folder holds a copy of the tokenizer (`tokenizer/`), for training's export, 
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import field
 from functools import partial
 from typing import ClassVar
@@ -25,7 +25,15 @@ from corpusmill.manifests.schema import DOCUMENT, EXCLUSION, excluded, extended
 from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
 from corpusmill.stages.blend.copies import BLEND_SOURCE, EPOCH
-from corpusmill.stages.contract import DOCUMENTS, EXCLUDED, Inputs, Pass, Passes
+from corpusmill.stages.contract import (
+    DOCUMENTS,
+    EXCLUDED,
+    Account,
+    GlobalStage,
+    Inputs,
+    Pass,
+    Passes,
+)
 from corpusmill.stages.readers import ReaderSettings
 from corpusmill.stages.readers.documents import count_reasons, input_shards, read_documents
 from corpusmill.stages.tokenizer import loaded as tokens
@@ -49,13 +57,14 @@ PACKING = "packing.json"
 
 
 @config
-class Pack:
+class Pack(GlobalStage):
     """tokenizer: a folder or a name on the Hugging Face hub. add_bos: begin every document with bos. add_eos: end it with eos.
     max_document_tokens: a longer document becomes several rows. row_group_tokens: of a row group; 1-2 M read in about 20 ms.
     reader: how raw files are read."""
 
     name: ClassVar[str] = "pack"
     version: ClassVar[int] = 2
+    account: ClassVar[Account] = Account.ONE_TO_MANY
 
     tokenizer: str
     add_bos: bool = False
@@ -73,9 +82,6 @@ class Pack:
 
     def depends_on(self) -> str:
         return _checked(self).digest
-
-    def named_inputs(self) -> Mapping[str, tuple[str, ...]]:
-        return {}
 
     def passes(self, inputs: Inputs) -> Passes:
         shards: dict[str, tuple[Artifact, ...]] = {
@@ -119,15 +125,15 @@ def _pack(config: Pack, shard: Shard) -> list[Counts]:
         shard.parquet(EXCLUDED, extended(*EXCLUSION)) as excluded_output,
     ):
         waiting = documents = 0
-        for table in read_documents(
-            shard.inputs[0], config.reader, Pack.name, also=(BLEND_SOURCE, EPOCH)
-        ):
+        tables = read_documents(shard.inputs[0], config.reader, Pack.name, (BLEND_SOURCE, EPOCH))
+        for table in shard.counted(shard.inputs[0], tables):
             readable = table.filter(pc.is_null(table["reason"]))
             unreadable = table.filter(pc.is_valid(table["reason"]))
             excluded_output.write(unreadable)
             count_reasons(account, unreadable["reason"].to_pylist())
             for rows, empty in _token_rows(config, tokenizer, readable):
                 output.write(rows)
+                account.repeats += pc.sum(pc.greater(rows["part"], 0)).as_py() or 0
                 excluded_output.write(empty)
                 waiting += pc.sum(rows["n_tokens"]).as_py() or 0
                 if waiting >= config.row_group_tokens:
@@ -138,7 +144,7 @@ def _pack(config: Pack, shard: Shard) -> list[Counts]:
             documents += table.num_rows
             shard.report(documents)
     account.kept, account.tokens = output.rows, output.tokens
-    account.rows_in = account.kept + sum(account.excluded.values()) + account.failed
+    account.rows_in = shard.rows_read
     return [account]
 
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 from corpusmill.manifests.config import config
 from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.schema import excluded
-from corpusmill.stages.contract import DOCUMENTS, Outcome
+from corpusmill.stages.contract import MapStage, Outcome, Reads
 from corpusmill.stages.redact.find import KINDS, Chunk, Kind, find, find_in_column
 from numpy.typing import NDArray
 
@@ -26,7 +26,7 @@ TAGS: Mapping[Kind, str] = {kind: f"<{kind.upper()}>" for kind in KINDS}
 
 
 @config
-class Redact:
+class Redact(MapStage):
     """Replace personal data in texts by tags, and count it.
 
     kinds: what is looked for. mode: `replace`, or `count` to leave the text as it is.
@@ -35,7 +35,7 @@ class Redact:
 
     name: ClassVar[str] = "redact"
     version: ClassVar[int] = 1
-    reads: ClassVar[str] = DOCUMENTS
+    reads: ClassVar[Reads] = Reads.DOCUMENTS
 
     kinds: tuple[Kind, ...] = KINDS
     mode: Literal["replace", "count"] = "replace"

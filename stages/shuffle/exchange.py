@@ -25,7 +25,7 @@ MANY_READS = (
 )  # of fewer than SMALL_READ bytes each: opening the files costs many times what reading them does
 SMALL_READ = 16 << 10
 COLLECT_FILES = 8  # files of small reads for which there is one collecting task, so that a few workers share the work
-Reads = Callable[[int], tuple[Artifact, ...]]  # what a reader has to open
+FilesFor = Callable[[int], tuple[Artifact, ...]]  # what a reader has to open
 
 
 class Sorting(Protocol):
@@ -44,7 +44,7 @@ class Sorting(Protocol):
 
 def exchange(
     name: str, files: tuple[Artifact, ...], by: Sorting
-) -> Generator[Pass, PassResult, Reads]:
+) -> Generator[Pass, PassResult, FilesFor]:
     """What each reader has to open to find its rows of `files`, after a pass `collect-<name>` if they are many. A reader finds its rows
     file after file in the order of `files`, collected or not.
 

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import InputError
+from corpusmill.manifests.row_sum import RowSum
 from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
 from corpusmill.manifests.watched import Watched
@@ -41,17 +42,19 @@ class Spread:
 
         Raises InputError if a file is damaged.
         """
-        read = (_read(artifact, readers) for artifact in shard.inputs)
+        read = (_received(shard, artifact, readers) for artifact in shard.inputs)
         tables = [table for table in read if table is not None]
         pieces: list[list[pa.Table]] = [[] for _ in _bounds(readers)[1:]]  # of each stream
+        sent = RowSum()
         for table in tables:
+            sent.add(table)
             bounds = np.searchsorted(table[DESTINATION].to_numpy(), _bounds(readers))
             for stream in np.flatnonzero(np.diff(bounds)).tolist():
                 pieces[stream].append(
                     table.slice(bounds[stream], bounds[stream + 1] - bounds[stream])
                 )
         path = storage.join(shard.folder, where, f"{shard.name}.spread")
-        shard.outputs.append(_write(path, map(_merged, pieces), readers))
+        shard.outputs.append(_write(path, map(_merged, pieces), readers, sent))
 
 
 class Spreader:
@@ -65,8 +68,11 @@ class Spreader:
         self._held: list[pa.Table] = []
         self._held_bytes = 0
         self._runs = 0
+        self._sent = RowSum()
 
     def write(self, table: pa.Table) -> None:
+        """Send rows, each to the destination that its column `DESTINATION` names."""
+        self._sent.add(table.select(self._schema.names))
         self._held.append(table)
         self._held_bytes += table.nbytes
         if self._held_bytes >= RUN_BYTES:
@@ -81,8 +87,8 @@ class Spreader:
         path = storage.join(
             self._shard.folder, self._where, f"{self._shard.name}-{self._runs:03d}.spread"
         )
-        self._shard.outputs.append(_write(path, self._streams(), self._destinations))
-        self._held, self._held_bytes = [], 0
+        self._shard.outputs.append(_write(path, self._streams(), self._destinations, self._sent))
+        self._held, self._held_bytes, self._sent = [], 0, RowSum()
         self._runs += 1
 
     def _streams(self) -> Iterator[pa.Table | None]:
@@ -96,13 +102,21 @@ class Spreader:
             yield rows.take(pa.array(order[start:end])) if end > start else None
 
 
-def read_spread(artifact: Artifact, destination: int) -> pa.Table | None:
-    """The rows of a spread file that go to `destination`, in the order in which they were sent; None if there are none.
+def read_streams(shard: Shard, destination: int, artifacts: Iterable[Artifact]) -> list[pa.Table]:
+    """The rows of the files that go to `destination`, in the order in which they were sent.
 
-    Raises InputError if the file is damaged.
+    The shard counts them as received. Raises InputError if a file is damaged.
     """
-    found = _read(artifact, range(destination, destination + 1))
-    return found.drop_columns(DESTINATION) if found is not None else None
+    wanted = range(destination, destination + 1)
+    found = (_received(shard, artifact, wanted) for artifact in artifacts)
+    return [table.drop_columns(DESTINATION) for table in found if table is not None]
+
+
+def _received(shard: Shard, artifact: Artifact, wanted: range) -> pa.Table | None:
+    found = _read(artifact, wanted)
+    if found is not None:
+        shard.receive(artifact, found)
+    return found
 
 
 def _read(artifact: Artifact, wanted: range) -> pa.Table | None:
@@ -168,14 +182,18 @@ def _merged(pieces: list[pa.Table]) -> pa.Table | None:
     )
 
 
-def _write(path: str, streams: Iterable[pa.Table | None], destinations: range) -> Artifact:
-    """Write one spread file: streams in the order of their destinations; None and those that are not given are empty."""
-    offsets, rows = [0], 0
-    with storage.atomic_writer(path, passing=True) as sink:
+def _write(
+    path: str, streams: Iterable[pa.Table | None], destinations: range, sent: RowSum
+) -> Artifact:
+    """Write one file: streams in the order of their destinations; None and those not given are empty.
+
+    sent: of the rows as they came to be sent, which is what the receivers' sums are compared with.
+    """
+    offsets = [0]
+    with storage.atomic_writer(path, temporary=True) as sink:
         for table in streams:
             if table is not None:
                 sink.write(_stream(table))
-                rows += table.num_rows
             offsets.append(sink.tell())
         count = len(_bounds(destinations)) - 1
         offsets += [sink.tell()] * (count + 1 - len(offsets))
@@ -183,7 +201,7 @@ def _write(path: str, streams: Iterable[pa.Table | None], destinations: range) -
             np.array(offsets, _OFFSET).tobytes()
             + _END.pack(destinations.start, _step(destinations), count)
         )
-    return Artifact(path, sink.digest, sink.size, rows)
+    return Artifact(path, sink.digest, sink.size, sent.rows, rows_digest=sent.digest)
 
 
 def _stream(table: pa.Table) -> pa.Buffer:

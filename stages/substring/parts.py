@@ -46,7 +46,7 @@ def key_ranges(documents: Iterable[Artifact], part_bytes: int) -> int:
 def measure(settings: SubstringSettings, ranges: int, shard: Shard) -> list[Counts]:
     """Read one document shard; write `work/measure`: the bytes of text in each range of keys (`MEASURED`)."""
     numbers, sizes, seen = [], [], 0
-    for table in read_parquet(shard.inputs[0], columns=["id", "text", *_located_by(settings)]):
+    for table in shard.read(shard.inputs[0], ["id", "text", *_located_by(settings)]):
         numbers.append(_ranges_of(settings, table, ranges))
         sizes.append(pc.fill_null(pc.binary_length(table["text"]), 0).to_numpy().astype(np.int64))
         seen += table.num_rows
@@ -112,7 +112,7 @@ def send(settings: SubstringSettings, ranges: int, parts: int, shard: Shard) -> 
     first, splits = plan["part"].to_numpy(), plan["splits"].to_numpy()
     output = Spreader(shard, "work/spread", schema_of(document), parts)
     seen = 0
-    for group in read_parquet(document):
+    for group in shard.read(document):
         for start in range(0, group.num_rows, SEND_ROWS):
             table = group.slice(start, SEND_ROWS)
             row = np.searchsorted(plan["range"].to_numpy(), _ranges_of(settings, table, ranges))
@@ -121,7 +121,7 @@ def send(settings: SubstringSettings, ranges: int, parts: int, shard: Shard) -> 
             seen += table.num_rows
             shard.report(seen)
     output.close()
-    return []
+    return [Counts(settings.name, rows_in=shard.rows_read, sent=shard.rows_sent)]
 
 
 def _located_by(settings: SubstringSettings) -> list[str]:

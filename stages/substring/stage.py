@@ -17,13 +17,12 @@ by suffix array); Nemotron-CC (arXiv:2412.02595), section 2.1; Dolma 3 (one copy
 """
 
 import unicodedata
-from collections.abc import Mapping
 from functools import partial
 from typing import ClassVar
 
 import pyarrow as pa
 from corpusmill.manifests.config import config
-from corpusmill.stages.contract import Inputs, Pass, Passes
+from corpusmill.stages.contract import GlobalStage, Inputs, Pass, Passes, Reads
 from corpusmill.stages.readers.documents import input_shards
 from corpusmill.stages.shuffle.exchange import exchange
 from corpusmill.stages.shuffle.streams import Spread
@@ -33,20 +32,17 @@ from corpusmill.stages.substring.settings import SUBSTRING_COLUMNS, SubstringSet
 
 
 @config
-class Substring(SubstringSettings):
+class Substring(SubstringSettings, GlobalStage):
     """Cut passages that other documents have."""
 
     version: ClassVar[int] = 2
-    reads: ClassVar[str] = "documents"
+    reads: ClassVar[Reads] = Reads.DOCUMENTS
 
     def adds(self) -> tuple[pa.Field, ...]:
         return SUBSTRING_COLUMNS
 
     def depends_on(self) -> str:
         return f"unicode {unicodedata.unidata_version}"  # what is white space
-
-    def named_inputs(self) -> Mapping[str, tuple[str, ...]]:
-        return {}
 
     def passes(self, inputs: Inputs) -> Passes:
         documents = input_shards(inputs.documents, self.name)

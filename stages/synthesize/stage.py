@@ -11,6 +11,7 @@ Account: the unit is the planned row (see `stages.synthesize.planned_rows`); doc
 import heapq
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
@@ -28,7 +29,16 @@ from corpusmill.manifests.shard import ParquetOutput, Shard, read_parquet
 from corpusmill.manifests.storage import Artifact
 from corpusmill.prompts import loader
 from corpusmill.prompts.loader import Prompt
-from corpusmill.stages.contract import DOCUMENTS, EXCLUDED, Inputs, Pass, Passes
+from corpusmill.stages.contract import (
+    DOCUMENTS,
+    EXCLUDED,
+    Account,
+    GlobalStage,
+    Inputs,
+    Pass,
+    Passes,
+    Reads,
+)
 from corpusmill.stages.engines import EngineConfig
 from corpusmill.stages.engines.transformers import TransformersEngine
 from corpusmill.stages.readers.documents import count_reasons
@@ -48,7 +58,7 @@ def published_routes() -> dict[str, tuple[str, ...]]:
 
 
 @config
-class Synthesize:
+class Synthesize(GlobalStage):
     """engine: the model that writes. routes: level -> prompts, by shipped name or path to a prompt file; `unscored` routes documents
     without a level. samples: answers for each request. seed: moves every draw. batch_size: requests handed to the engine at a time.
     min_joined_share: share of a document's tokens that must have been answered usably before its joined answers are kept.
@@ -64,7 +74,8 @@ class Synthesize:
 
     name: ClassVar[str] = "synthesize"
     version: ClassVar[int] = 1
-    reads: ClassVar[str] = "documents"
+    account: ClassVar[Account] = Account.ONE_TO_MANY
+    reads: ClassVar[Reads] = Reads.DOCUMENTS
     free_settings: ClassVar[tuple[str, ...]] = tuple(
         f"engine.{key}"
         for key in (
@@ -91,9 +102,6 @@ class Synthesize:
             sort_keys=True,
         )
 
-    def named_inputs(self) -> Mapping[str, tuple[str, ...]]:
-        return {}
-
     def passes(self, inputs: Inputs) -> Passes:
         shards = _shards(inputs.documents)
         quotas: dict[str, int] = {}
@@ -108,7 +116,7 @@ class Synthesize:
             final=True,
             holds_engine=True,
             depends_on=json.dumps(self.max_documents),
-            told={name: str(quotas.get(name, 0)) for name in shards}
+            shard_settings={name: str(quotas.get(name, 0)) for name in shards}
             if self.max_documents is not None
             else {},
             cpus=self.engine.cpus,
@@ -151,22 +159,22 @@ class Synthesize:
 def count_routed(settings: Synthesize, shard: Shard) -> list[Counts]:
     """How many documents of the shard are routed, as the account of the counting pass."""
     routed = sum(1 for _ in _routed_ids(settings, shard))
-    return [Counts(settings.name, rows_in=routed, kept=routed)]
+    return [Counts("routed", rows_in=routed, kept=routed)]
 
 
 def synthesize(settings: Synthesize, shard: Shard) -> list[Counts]:
     """The work of one shard. It is told how many documents to take of it; if nothing, it takes all."""
     prompts, planner, model = settings.prompts(), settings.planner(), settings.engine.identity()
     taken = None
-    if shard.told:
+    if shard.shard_settings:
         taken = set(
             heapq.nsmallest(
-                int(shard.told),
+                int(shard.shard_settings),
                 _routed_ids(settings, shard),
                 key=lambda name: (seed_for(name, settings.seed), name),
             )
         )
-    counts = Counts(settings.name)
+    counts, read = Counts(settings.name), Counts(settings.name)
     with ExitStack() as stack:
         outputs = {
             (level, prompt.name): stack.enter_context(
@@ -178,7 +186,7 @@ def synthesize(settings: Synthesize, shard: Shard) -> list[Counts]:
             for prompt in routed
         }
         dropped = stack.enter_context(shard.parquet(EXCLUDED, extended(*EXCLUSION, of=SCHEMA)))
-        windows = _windows(settings, prompts, planner, shard, taken)
+        windows = _windows(settings, prompts, planner, shard, taken, read)
         with ThreadPoolExecutor(1) as ahead:
             # While the engine answers one window, the next is cut and rendered, so that a GPU never waits for tokenisation.
             upcoming = ahead.submit(next, windows, None)
@@ -198,6 +206,8 @@ def synthesize(settings: Synthesize, shard: Shard) -> list[Counts]:
                     counts,
                 )
                 shard.report(done)
+    counts.add(read)
+    counts.rows_in = shard.rows_read
     return [counts]
 
 
@@ -219,13 +229,17 @@ def _windows(
     planner: Planner,
     shard: Shard,
     taken: set[str] | None,
+    read: Counts,
 ) -> Iterator[tuple[int, list[PlannedRow]]]:
-    """Planned rows in document order, about `batch_size` requests at a time, and how many documents have been looked at."""
+    """Planned rows in document order, about `batch_size` requests at a time, and how many documents
+    have been looked at. read: the account of what is read, which this fills."""
     window: list[PlannedRow] = []
     requests = seen = 0
-    for document in _documents(prompts, shard, taken):
+    for document in _documents(prompts, shard, taken, read):
         seen += 1
-        for planned in planner.plan(document, prompts[document["level"] or UNSCORED]):
+        rows = planner.plan(document, prompts[document["level"] or UNSCORED])
+        for number, planned in enumerate(rows):
+            read.repeats += number > 0
             window.append(planned)
             requests += len(planned.asked)
             if (
@@ -238,30 +252,41 @@ def _windows(
 
 
 def _documents(
-    prompts: Mapping[str, list[Prompt]], shard: Shard, taken: set[str] | None
+    prompts: Mapping[str, list[Prompt]], shard: Shard, taken: set[str] | None, read: Counts
 ) -> Iterator[dict[str, Any]]:
+    """The documents that prompts are routed to (of them those that are `taken`)."""
     wanted = [level for level, routed in prompts.items() if routed]
     columns = [name for name in DOCUMENT.names if name not in ("origin", "lineage")]
     for artifact in shard.inputs:
-        if not any(level in wanted for level in _levels(artifact)):
+        levels = _levels(artifact)
+        if not any(level in wanted for level in levels):
+            shard.count_rows(artifact, levels.total())
+            read.leave_out(f"{Synthesize.name}.not_routed", levels.total())
             continue
-        for group in read_parquet(artifact):
+        for group in shard.read(artifact):
             group = conform(group, DOCUMENT).select(columns)
-            chosen = pc.is_in(pc.fill_null(group["level"], UNSCORED), pa.array(wanted))
+            routed = pc.is_in(pc.fill_null(group["level"], UNSCORED), pa.array(wanted))
+            read.leave_out(f"{Synthesize.name}.not_routed", _count(pc.invert(routed)))
+            group = group.filter(routed)
             if taken is not None:
-                chosen = pc.and_(
-                    chosen, pc.is_in(group["id"], pa.array(sorted(taken), pa.string()))
-                )
-            for batch in group.filter(chosen).to_batches(max_chunksize=256):
+                drawn = pc.is_in(group["id"], pa.array(sorted(taken), pa.string()))
+                read.leave_out(f"{Synthesize.name}.not_drawn", _count(pc.invert(drawn)))
+                group = group.filter(drawn)
+            for batch in group.to_batches(max_chunksize=256):
                 yield from batch.to_pylist()
 
 
-def _levels(artifact: Artifact) -> set[str]:
-    return {
-        level or UNSCORED
-        for table in read_parquet(artifact, ["level"])
-        for level in table["level"].unique().to_pylist()
-    }
+def _count(mask: pa.ChunkedArray) -> int:
+    return int(pc.sum(mask).as_py() or 0)
+
+
+def _levels(artifact: Artifact) -> Counter[str]:
+    """How many documents of each level a file holds."""
+    found: Counter[str] = Counter()
+    for table in read_parquet(artifact, ["level"]):
+        for entry in table["level"].value_counts().to_pylist():
+            found[entry["values"] or UNSCORED] += entry["counts"]
+    return found
 
 
 def _routed_ids(settings: Synthesize, shard: Shard) -> Iterator[str]:
@@ -284,7 +309,6 @@ def _write(
     kept: dict[tuple[str, str], list[dict[str, Any]]] = {}
     excluded = []
     for item in finished:
-        counts.rows_in += 1
         rejection = item.rejection
         if rejection is None:
             kept.setdefault((item.row["level"] or UNSCORED, item.row["prompt"]), []).append(

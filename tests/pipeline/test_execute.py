@@ -24,7 +24,8 @@ TEXTS = {"a": ["one", "no", "three"], "b": ["four", "x"], "c": []}
 
 
 def job(stage, folder, documents, **config):
-    return Job(stage, (stage.name,), {stage.name: config}, Inputs(str(folder), documents), ())
+    names = stage.accounts if isinstance(stage, Fused) else (stage.name,)
+    return Job(stage, names, {stage.name: config}, Inputs(str(folder), documents), ())
 
 
 def data_files(folder):

@@ -108,7 +108,7 @@ def test_three_scorers_learn_to_tell_the_collections_apart(data, tmp_path):
     }
     (counts,) = manifest.totals
     assert (counts.rows_in, counts.kept) == (320, 240)
-    assert counts.excluded == {"classify_train.not_sampled": 80}
+    assert counts.unused == {"classify_train.not_sampled": 80}
     assert verify(str(tmp_path)).problems == []
 
 

@@ -32,7 +32,7 @@ def components(
             if step.name == "match":
                 part = slice(number, None, partitions)
                 with shard.parquet(
-                    "work/match", EDGES, row_group_bytes=UNBOUNDED, passing=True
+                    "work/match", EDGES, row_group_bytes=UNBOUNDED, temporary=True
                 ) as output:
                     write_edges(
                         output,

@@ -13,7 +13,7 @@ from corpusmill.stages.contract import PassResult
 from corpusmill.stages.shuffle import exchange as exchanging
 from corpusmill.stages.shuffle import streams as spread
 from corpusmill.stages.shuffle.exchange import exchange
-from corpusmill.stages.shuffle.streams import Spread, Spreader, read_spread
+from corpusmill.stages.shuffle.streams import Spread, Spreader, read_streams
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -31,9 +31,13 @@ def table(names, destinations):
     )
 
 
+def reader():
+    return Shard("reader", (), "nowhere")
+
+
 def ids(artifacts, destination):
-    parts = [read_spread(artifact, destination) for artifact in artifacts]
-    return [name for part in parts if part is not None for name in part["id"].to_pylist()]
+    parts = read_streams(reader(), destination, artifacts)
+    return [name for part in parts for name in part["id"].to_pylist()]
 
 
 def test_rows_reach_their_destinations_in_the_order_written(tmp_path):
@@ -78,7 +82,7 @@ def test_a_damaged_file_is_refused_by_name(tmp_path):
     data[: len(data) // 2] = bytes(len(data) // 2)
     (tmp_path / "work/spread/s-000.spread").write_bytes(data)
     with pytest.raises(InputError, match=r"s-000.spread is damaged"):
-        read_spread(artifact, 0)
+        read_streams(reader(), 0, [artifact])
 
 
 @pytest.mark.parametrize("size", [0, 5, 30])
@@ -86,7 +90,7 @@ def test_a_file_that_is_cut_short_is_damaged(tmp_path, size):
     path = str(tmp_path / "a.spread")
     artifact = storage.write_bytes(path, b"\xff" * size)
     with pytest.raises(InputError, match=r"a.spread is damaged"):
-        read_spread(artifact, 0)
+        read_streams(reader(), 0, [artifact])
 
 
 def test_a_fault_of_the_storage_is_not_damage(tmp_path, monkeypatch):
@@ -99,7 +103,7 @@ def test_a_fault_of_the_storage_is_not_damage(tmp_path, monkeypatch):
 
     monkeypatch.setattr(storage, "open_read", lambda _: Fails())
     with pytest.raises(OSError, match="Input/output error"):
-        read_spread(shard.outputs[0], 0)
+        read_streams(reader(), 0, shard.outputs)
 
 
 def collected(steps, folder):
@@ -179,6 +183,5 @@ def test_files_of_different_columns_are_collected_to_all_of_them(tmp_path):
         written += shard.outputs
     shard = Shard("000000-000000", tuple(written), str(tmp_path))
     Spread(2).collect(range(2), "work/collect-spread", shard)
-    found = read_spread(shard.outputs[0], 1)
-    assert found is not None
+    (found,) = read_streams(reader(), 1, shard.outputs)
     assert found.to_pylist() == [{"id": "a", "x": 1, "y": None}, {"id": "b", "x": None, "y": "two"}]
