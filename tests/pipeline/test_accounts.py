@@ -8,7 +8,6 @@ import pytest
 from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.manifests.looking.verify import verify
 from corpusmill.pipeline.accounts import LostRows
-from corpusmill.pipeline.fused import MapStage
 from corpusmill.stages.contract import Outcome
 from corpusmill.stages.filter.stage import Filter
 from corpusmill.stages.pack import stage as pack
@@ -54,7 +53,8 @@ FAULTS = pytest.mark.parametrize(
 
 def once(monkeypatch, module, name, fault):
     """Let a function's result be damaged once, at the first table that has rows."""
-    right, done = getattr(module, name), []
+    right = getattr(module, name)
+    done: list[bool] = []
 
     def wrong(*arguments):
         table = right(*arguments)
@@ -90,7 +90,7 @@ def test_a_row_lost_doubled_or_swapped_while_it_is_collected(
 ):
     monkeypatch.setattr("corpusmill.stages.shuffle.exchange.FAN_IN", 2)
     right = streams._merged
-    done = []
+    done: list[bool] = []
 
     def wrong(pieces):
         table = right(pieces)
@@ -110,7 +110,8 @@ def test_a_row_lost_doubled_or_swapped_while_it_is_collected(
 
 @FAULTS
 def test_a_key_lost_doubled_or_swapped_in_dedup(tmp_path, monkeypatch, web, fault, said):
-    right, done = row_groups._groups, []
+    right = row_groups._groups
+    done: list[bool] = []
 
     def wrong(*arguments):
         for table in right(*arguments):
@@ -128,7 +129,7 @@ def test_a_key_lost_doubled_or_swapped_in_dedup(tmp_path, monkeypatch, web, faul
 def test_a_row_lost_in_a_stages_own_work(tmp_path, monkeypatch, web, side, settings):
     right = Filter.apply
 
-    def wrong(self: MapStage, table: pa.Table) -> Outcome:
+    def wrong(self: Filter, table: pa.Table) -> Outcome:
         found = right(self, table)
         return found._replace(**{side: lose_last(getattr(found, side))})
 
@@ -153,7 +154,7 @@ def test_a_document_that_pack_loses(tmp_path, monkeypatch, web):
 
 
 def test_a_text_that_the_tokenizer_does_not_get(tmp_path, monkeypatch, web):
-    once_read = []
+    once_read: list[bool] = []
     right = tokenizer.read_parquet
 
     def wrong(artifact, columns=None):
@@ -187,7 +188,14 @@ def test_a_document_that_the_trainer_does_not_count(tmp_path, monkeypatch, web):
         "attention_heads": 2,
         "key_value_heads": 1,
     }
-    settings = {"model": model, "sequence_length": 32, "batch_size": 2, "steps": 2, "device": "cpu"}
+    settings = {
+        "model": model,
+        "sequence_length": 32,
+        "batch_size": 2,
+        "steps": 2,
+        "warmup_steps": 0,
+        "device": "cpu",
+    }
     with pytest.raises(LostRows, match=r"train, shard model.* 120 read"):
         run("train", settings, tmp_path / "train", str(tmp_path / "pack"))
 
