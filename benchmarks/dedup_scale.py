@@ -89,12 +89,9 @@ class Matching(GlobalStage):
     name: ClassVar[str] = "matching"
     version: ClassVar[int] = 1
 
-    def __init__(self, documents: int, shard_documents: int, partitions: int) -> None:
-        self.documents, self.shard_documents, self.partitions = (
-            documents,
-            shard_documents,
-            partitions,
-        )
+    documents: int
+    shard_documents: int
+    partitions: int
 
     def passes(self, inputs: Inputs) -> Passes:
         shards = [
@@ -151,7 +148,9 @@ def main() -> None:
     parser.add_argument("--work", type=Path)
     options = parser.parse_args()
     partitions = options.partitions or max(1, -(-options.docs // PARTITION_ROWS))
-    stage = Matching(options.docs, options.shard_docs, partitions)
+    stage = Matching(
+        documents=options.docs, shard_documents=options.shard_docs, partitions=partitions
+    )
     with tempfile.TemporaryDirectory(dir=options.work) as folder:
         cpu, wall = time.process_time(), time.perf_counter()
         job = Job(stage, ("matching",), {}, Inputs(folder), ())

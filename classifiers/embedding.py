@@ -20,18 +20,20 @@ from corpusmill.classifiers.encoder import (
     has_classification_head,
 )
 from corpusmill.classifiers.linear import LinearModel, Scores, load_linear
-from corpusmill.manifests.config import config
 from corpusmill.manifests.errors import ModelError
 
 GRADES = (0.0, 5.0)
 
 
-@config
 class EmbeddingScorer(EncoderSettings):
-    """head: a file that `classify-train` wrote for this encoder; without it, `encoder` must be a checkpoint with one output."""
+    """A linear head on a sentence encoder."""
 
     kind: Literal["embedding"] = "embedding"
     head: str | None = None
+    """A file that `classify-train` wrote for this encoder.
+
+    Null: `encoder` is a checkpoint with one output of its own.
+    """
 
     def depends_on(self) -> str:
         """Raises ModelError if encoder or head is missing, unusable, or the two do not belong together."""
@@ -65,9 +67,11 @@ class EmbeddingScorer(EncoderSettings):
         return _load_head(self.head, model_file.mark(self.head)).score(embed(self, texts))
 
 
-@config
 class EmbeddingTraining(EncoderSettings):
-    """The head to train: which encoder, and how it is read. The penalty of the ridge regression is chosen by cross-validation."""
+    """The head to train: which encoder, and how it is read.
+
+    The penalty of the ridge regression is chosen by cross-validation.
+    """
 
 
 @lru_cache(maxsize=4)

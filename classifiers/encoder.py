@@ -17,8 +17,9 @@ import numpy as np
 import numpy.typing as npt
 from corpusmill.classifiers import model_file
 from corpusmill.manifests import storage
-from corpusmill.manifests.config import config
 from corpusmill.manifests.errors import ModelError
+from corpusmill.manifests.settings import Settings
+from pydantic import PositiveInt
 
 Embeddings = npt.NDArray[np.float32]
 
@@ -39,21 +40,26 @@ _WEIGHT_SUFFIXES = (".safetensors", ".bin")
 _FETCHED = ["*.json", "*.txt", "*.model", "*.safetensors"]
 
 
-@config
-class EncoderSettings:
-    """encoder: a local folder, or a name on the Hugging Face hub. revision: a commit of the hub's, if the encoder must not move.
-    pooling: `mean` over the tokens, or the first token's vector (`cls`; Snowflake's arctic-embed models want this). normalise: to length 1.
-    max_tokens: of each text's beginning, 512 in Nemotron-CC's classifiers. batch_tokens: in one forward pass, padding
-    included; by default 1,024 on a CPU, where small batches stay in its caches, and 65,536 on CUDA.
-    device: auto takes CUDA where there is a GPU."""
+class EncoderSettings(Settings):
+    """A sentence encoder, and how texts are given to it."""
 
     encoder: str
+    """A local folder, or a name on the Hugging Face hub."""
     revision: str | None = None
+    """A commit of the hub's, if the encoder must not move."""
     pooling: Literal["mean", "cls"] = "mean"
+    """`mean` over the tokens, or the first token's vector: `cls`, as Snowflake's arctic-embed."""
     normalise: bool = True
-    max_tokens: int = 512
-    batch_tokens: int | None = None
+    """Bring vectors to length 1."""
+    max_tokens: PositiveInt = 512
+    """Tokens of each text's beginning (Nemotron-CC's classifiers: 512)."""
+    batch_tokens: PositiveInt | None = None
+    """Tokens of one forward pass, padding included.
+
+    Null: 1,024 on a CPU, where small batches stay in its caches, and 65,536 on CUDA.
+    """
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto: CUDA where there is a GPU, else the CPU."""
 
     def features(self) -> dict[str, Any]:
         """What a head must agree on with the encoder that it was trained on."""

@@ -12,13 +12,14 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 from corpusmill.classifiers import model_file
 from corpusmill.classifiers.linear import Scores
-from corpusmill.manifests.config import config
 from corpusmill.manifests.errors import ModelError, RecipeError
+from corpusmill.manifests.settings import Settings
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 PREFIX = "__label__"
 POSITIVE = PREFIX + "positive"
@@ -31,17 +32,22 @@ _ADDED = (
 )
 
 
-@config
-class FastTextScorer:
-    """model: a supervised fastText file. positive: the label whose probability is the score (`hq` and `__label__hq` are the same).
-    text: `words` gives the model lower-case words without marks and numbers, `raw` the text as it stands; `auto` is words for models that
-    `classify-train` made, told by their labels, and raw for all others. max_chars: only the beginning of a longer text is read."""
+class FastTextScorer(Settings):
+    """A fastText classifier."""
 
     kind: Literal["fasttext"] = "fasttext"
     model: str
+    """A supervised fastText file."""
     positive: str = POSITIVE
+    """The label whose probability is the score. `hq` and `__label__hq` are the same."""
     text: Literal["auto", "words", "raw"] = "auto"
-    max_chars: int = 1_000_000
+    """`words` gives the model lower-case words without marks and numbers, `raw` the whole text.
+
+    `auto` is words for models that `classify-train` made, and raw for all others. Their labels
+    tell them apart.
+    """
+    max_chars: PositiveInt = 1_000_000
+    """Characters read from the beginning of a text."""
 
     def depends_on(self) -> str:
         """Raises ModelError if the file is missing, no supervised fastText model, or has no such label."""
@@ -68,41 +74,48 @@ class FastTextScorer:
         return scores
 
 
-@config
-class FastTextTraining:
+class FastTextTraining(Settings):
     """Settings of a classifier to train.
 
-    dimension: of the word vectors; a small one is enough for two labels and keeps the file small (dimension x (bucket + words) x 4 bytes).
-    word_ngrams: longest n-gram of words, 2 as in DCLM. bucket: hash places of the n-grams. min_count: rarer words are left out.
-    epochs: by default as many as make about 40,000 steps, within 5 and 25; with fewer steps the probabilities stay near one half.
-    learning_rate: at the first step; it falls to 0. max_chars: only the beginning of a longer text is learned from.
-    seed: of fastText's draws.
-
-    The smallest allowed matrix is for repeatability: fastText 0.9.2 with n threads sets only n tenths of it to its seeded start values
-    and leaves the rest as the memory came. Above 32 MB memory always comes fresh from the system, that is zero; below, it is what
-    was there before, and two trainings differ, or meet a NaN. Zero is a good start value here: unset are the rarer words and the bigrams.
+    The smallest allowed matrix is for repeatability. fastText 0.9.2 with n threads sets only one
+    n-th of it to its seeded start values and leaves the rest as the memory came. Above 32 MB,
+    memory always comes fresh from the system, that is zero. Below, it is what was there before,
+    and two trainings differ, or meet a NaN. Zero is a good start value here: it is the rarer words
+    and the bigrams that stay unset.
     """
 
-    dimension: int = 32
-    word_ngrams: int = 2
-    bucket: int = 500_000
-    min_count: int = 2
-    epochs: int | None = None
-    learning_rate: float = 0.5
-    max_chars: int = 20_000
-    seed: int = 1
+    dimension: PositiveInt = 32
+    """Numbers of a word vector. Few are enough for two labels and keep the file small.
 
-    def __post_init__(self) -> None:
-        if self.word_ngrams < 2:
-            raise RecipeError(
-                f"word_ngrams is {self.word_ngrams}",
-                "take 2 or more: without n-grams fastText uses no buckets",
-            )
+    The file has dimension x (bucket + words) x 4 bytes.
+    """
+    word_ngrams: int = Field(default=2, ge=2)
+    """Words of the longest n-gram (DCLM: 2). With 1, fastText would use no buckets."""
+    bucket: PositiveInt = 500_000
+    """Hash places of the n-grams."""
+    min_count: PositiveInt = 2
+    """Rarer words are left out."""
+    epochs: PositiveInt | None = None
+    """Passes over the examples. Null: as many as make about 40,000 steps, within 5 and 25.
+
+    With fewer steps the probabilities stay near one half.
+    """
+    learning_rate: PositiveFloat = 0.5
+    """Rate of the first step. It falls to 0."""
+    max_chars: PositiveInt = 20_000
+    """Characters learned from, at the beginning of each text."""
+    seed: int = 1
+    """Seed of fastText's draws."""
+
+    @model_validator(mode="after")
+    def _trains_the_same_model_twice(self) -> Self:
         if self.dimension * self.bucket < SMALLEST_MATRIX:
             raise RecipeError(
-                f"dimension {self.dimension} x bucket {self.bucket} is too small for fastText to train the same model twice",
-                f"set bucket to {-(-SMALLEST_MATRIX // max(self.dimension, 1))} or more",
+                f"dimension {self.dimension} x bucket {self.bucket} is too small for fastText "
+                "to train the same model twice",
+                f"set bucket to {-(-SMALLEST_MATRIX // self.dimension)} or more",
             )
+        return self
 
 
 def one_line(text: str, prefix: str = PREFIX) -> str:

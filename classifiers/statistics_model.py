@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 from corpusmill.classifiers import model_file
 from corpusmill.classifiers.linear import LinearModel, Scores, load_linear
-from corpusmill.manifests.config import config
 from corpusmill.manifests.errors import ModelError
+from corpusmill.manifests.settings import Settings
 
 FEATURES = (
     "upper_share",  # of ASCII letters
@@ -73,12 +73,12 @@ _CLASS_OF = _class_table()
 _IN_WORD = np.isin(np.arange(_CLASSES), (_LOWER, _UPPER, _DIGIT, _LEAD, _CONTINUATION))
 
 
-@config
-class StatisticsScorer:
-    """model: a file that `classify-train` wrote."""
+class StatisticsScorer(Settings):
+    """A linear model over text statistics."""
 
     kind: Literal["statistics"] = "statistics"
     model: str
+    """A file that `classify-train` wrote."""
 
     def depends_on(self) -> str:
         """Raises ModelError if the file is missing or holds another kind of model."""

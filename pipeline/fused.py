@@ -7,7 +7,6 @@ alone; that record becomes an excluded row with reason `error_<stage>.<exception
 import itertools
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -33,7 +32,6 @@ from corpusmill.stages.contract import (
 from corpusmill.stages.readers.documents import count_reasons
 
 
-@dataclass(frozen=True)
 class Fused(GlobalStage):
     """One or several map stages as a stage of one pass. names: of their steps; the folder is named after the last."""
 

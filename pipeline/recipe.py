@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from corpusmill.manifests import storage
+from corpusmill.manifests.assignments import assigned, read_assignment
 from corpusmill.manifests.errors import RecipeError, nearest, short
 from corpusmill.manifests.package_data import ROOMS, package_file
 from corpusmill.manifests.settings import build_settings
@@ -165,26 +166,17 @@ def override(recipe: Recipe, assignments: list[str]) -> Recipe:
     """Apply `--set step.key=value` (value is YAML; keys nest with dots). Raises RecipeError for an unknown step."""
     steps = {step.name: step for step in recipe.steps}
     for assignment in assignments:
-        path, equals, value = assignment.partition("=")
-        name, *keys = path.split(".")
-        if not equals or not keys or not all(keys):
-            raise RecipeError(f"--set {assignment} cannot be read", "write --set stage.key=value")
+        (name, *keys), value = read_assignment(assignment, "stage.key=value")
         if name not in steps:
             raise RecipeError(
                 f"--set {assignment}: there is no step {name!r}", nearest(name, steps)
             )
-        try:
-            step, parsed = steps[name], parse_yaml(value)
-        except ValueError as error:
-            raise RecipeError(
-                f"--set {assignment} is no readable YAML ({error})", "quote the value"
-            ) from error
+        step = steps[name]
         if keys == ["input"]:
-            steps[name] = Step(step.verb, name, _paths(parsed, f"{name}.input"), step.settings)
+            steps[name] = Step(step.verb, name, _paths(value, f"{name}.input"), step.settings)
         else:
-            steps[name] = Step(
-                step.verb, name, step.inputs, _nested(dict(step.settings), keys, parsed)
-            )
+            settings = assigned(step.settings, keys, value)
+            steps[name] = Step(step.verb, name, step.inputs, settings)
     return Recipe(recipe.name, recipe.inputs, tuple(steps.values()))
 
 
@@ -242,18 +234,6 @@ def resolve_data(path: str) -> str:
             )
         return os.path.join(next(iter(spec.submodule_search_locations)), inner)
     return path
-
-
-def _nested(settings: dict[str, Any], keys: list[str], value: Any) -> dict[str, Any]:
-    head, *rest = keys
-    if not rest:
-        return {**settings, head: value}
-    inner = settings.get(head) or {}
-    if not isinstance(inner, dict):
-        raise RecipeError(
-            f"--set: {head!r} holds {short(inner)}, not a mapping", "set the whole key instead"
-        )
-    return {**settings, head: _nested(dict(inner), rest, value)}
 
 
 def _paths(value: Any, key: str) -> tuple[str, ...]:

@@ -129,7 +129,7 @@ def _plan(
     """The group as it will run, reading its own inputs or else `default`. Raises RecipeError for settings that cannot be used."""
     stages = tuple(build_stage(step, folder_of) for step in group.steps)
     names = tuple(step.name for step in group.steps)
-    stage: Any = Fused(stages, names) if isinstance(stages[0], MapStage) else stages[0]
+    stage: Any = Fused(stages=stages, names=names) if isinstance(stages[0], MapStage) else stages[0]
     first, named = group.steps[0], dict(stage.named_inputs())
     patterns = tuple(resolve_references(path, folder_of) for path in first.inputs) or default
     if not STAGES[first.verb].reads_previous:

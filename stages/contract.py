@@ -10,7 +10,7 @@ shard-in, shard-out with bounded memory.
 Neither knows how, where or with how many workers it runs.
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -18,6 +18,7 @@ from typing import ClassVar, NamedTuple
 
 import pyarrow as pa
 from corpusmill.manifests.receipt import Counts, Receipt
+from corpusmill.manifests.settings import Settings
 from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
 
@@ -119,7 +120,7 @@ class PassResult:
 Passes = Generator[Pass, PassResult, None]
 
 
-class Stage(ABC):
+class Stage(Settings):
     """A stage and its settings, whose defaults are the published values.
 
     name: the verb. version: raised when the same settings give other bytes. account: what becomes

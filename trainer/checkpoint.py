@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from corpusmill.manifests.config import as_plain
 from corpusmill.manifests.errors import CorpusmillError, StorageError
-from corpusmill.trainer.config import TrainConfig, differences, train_config_from
+from corpusmill.manifests.settings import as_plain, build_settings
+from corpusmill.trainer.config import TrainConfig, differences
 from corpusmill.trainer.model import HybridModel
 from corpusmill.trainer.optim import moments, restore_moments
 from safetensors import SafetensorError
@@ -175,7 +175,7 @@ def load_weights(checkpoint: Path, model: HybridModel) -> None:
 
 def load_model(checkpoint: Path) -> tuple[HybridModel, TrainConfig]:
     """The model of a checkpoint in fp32 on the CPU, and the configuration it was trained with."""
-    config = train_config_from(read_state(checkpoint).config)
+    config = build_settings(TrainConfig, read_state(checkpoint).config)
     model = HybridModel(config.model)
     load_weights(checkpoint, model)
     return model.eval(), config

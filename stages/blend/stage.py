@@ -26,7 +26,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from corpusmill.manifests import storage
-from corpusmill.manifests.config import config
 from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.shard import Shard
@@ -44,7 +43,6 @@ from corpusmill.stages.tokenizer import loaded as tokens
 from numpy.typing import NDArray
 
 
-@config
 class Blend(BlendSettings, GlobalStage):
     """Mix corpora by weights."""
 

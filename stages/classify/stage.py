@@ -14,7 +14,7 @@ A document that a scorer cannot judge is excluded: `error_classify.no_text`, or 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
-from typing import ClassVar
+from typing import Annotated, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +34,6 @@ from corpusmill.classifiers.embedding import EmbeddingScorer
 from corpusmill.classifiers.scorer import ScorerConfig, readable_texts
 from corpusmill.classifiers.thresholds import FILE_NAME, Thresholds, read_thresholds, to_bytes
 from corpusmill.manifests import storage
-from corpusmill.manifests.config import config
 from corpusmill.manifests.errors import ModelError, RecipeError
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import EXCLUSION, LEVELS, conform, excluded, extended
@@ -42,6 +41,7 @@ from corpusmill.manifests.shard import ParquetOutput, Shard, read_parquet, schem
 from corpusmill.manifests.storage import Artifact
 from corpusmill.stages.contract import DOCUMENTS, EXCLUDED, GlobalStage, Inputs, Pass, Passes, Reads
 from corpusmill.stages.readers.documents import count_reasons, input_shards
+from pydantic import Field, model_validator
 
 BATCH_ROWS = 1024
 LEVEL_ROW_GROUP_BYTES = 16 << 20  # five files are open at a time
@@ -58,36 +58,36 @@ HISTOGRAM_SCHEMA = pa.schema(
     ]
 )
 
+Bucket = Annotated[int, Field(ge=1, le=19)]
 
-@config
+
 class Classify(GlobalStage):
-    """scorers: a name of your choice -> a scorer; each becomes the columns `score_<name>` and `bucket_<name>`.
-    borders: the lowest bucket of medium_low, medium, medium_high and high. thresholds: the file of an earlier run, to be used as it is."""
+    """Score quality, and give every document a level."""
 
     name: ClassVar[str] = "classify"
     version: ClassVar[int] = 1
     reads: ClassVar[Reads] = Reads.DOCUMENTS
 
-    scorers: dict[str, ScorerConfig]
-    borders: tuple[int, int, int, int] = LEVEL_BORDERS
+    scorers: dict[str, ScorerConfig] = Field(min_length=1)
+    """A name of your choice -> a scorer. Each becomes the columns score_NAME and bucket_NAME."""
+    borders: tuple[Bucket, Bucket, Bucket, Bucket] = LEVEL_BORDERS
+    """The lowest buckets of medium_low, medium, medium_high and high, ascending."""
     thresholds: str | None = None
+    """The thresholds file of an earlier run, used as it is. Null: made from these documents."""
 
-    def __post_init__(self) -> None:
-        if not self.scorers:
-            raise RecipeError("classify has no scorers", "name at least one under `scorers:`")
+    @model_validator(mode="after")
+    def _names_and_borders(self) -> Self:
         for name in self.scorers:
             if not (name.isidentifier() and name.islower() and name.isascii()):
                 raise RecipeError(
-                    f"a scorer is named {name!r}", "use lower-case letters, digits and underscores"
+                    f"scorers.{name} cannot be a scorer's name",
+                    "use lower-case letters, digits and underscores",
                 )
-        if (
-            list(self.borders) != sorted(set(self.borders))
-            or not 0 < self.borders[0] <= self.borders[-1] < 20
-        ):
+        if list(self.borders) != sorted(set(self.borders)):
             raise RecipeError(
-                f"classify.borders are {list(self.borders)}",
-                "give four ascending buckets within 1 to 19",
+                f"borders is {list(self.borders)}", "give four ascending buckets within 1 to 19"
             )
+        return self
 
     def adds(self) -> tuple[pa.Field, ...]:
         """The columns that the stage adds to the document schema."""

@@ -13,14 +13,13 @@ fastText and logistic regression learn positive against the rest; with grades, t
 import json
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import pyarrow as pa
 from corpusmill.classifiers.embedding import EmbeddingTraining
 from corpusmill.classifiers.encoder import embed, encoder_digest
 from corpusmill.classifiers.fasttext_model import FastTextTraining
 from corpusmill.manifests import storage
-from corpusmill.manifests.config import config
 from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.shard import Shard, read_parquet
@@ -45,6 +44,7 @@ from corpusmill.stages.classify_train.sample import (
 from corpusmill.stages.contract import Account, GlobalStage, Inputs, Pass, Passes
 from corpusmill.stages.readers import ReaderSettings
 from corpusmill.stages.readers.documents import input_shards
+from pydantic import Field, PositiveInt, model_validator
 
 VECTORS = pa.schema(
     [
@@ -57,33 +57,45 @@ VECTORS = pa.schema(
 ROLES = (POSITIVE, NEGATIVE, LABELLED)
 
 
-@config
 class ClassifyTrain(GlobalStage):
-    """positive, negative: stage folders, files or globs (JSON lines, Parquet, text). labelled: instead of the two, files with
-    `label_column`. label_column: the column of `labelled` that holds the label or grade. threshold: the grade from which a document is
-    positive; by default 0.5 for labels 0 and 1, 3 for grades, as in FineWeb-Edu. documents_per_label: at most so many; with two labels,
-    equally many of both. held_out: the share kept for evaluation. max_chars: of each text's beginning. fasttext, embedding, statistics:
-    what to train; null or false leaves one out. reader: how raw files are read. seed: of the draw of documents and of the split."""
+    """Train quality scorers on labelled text."""
 
     name: ClassVar[str] = "classify_train"
     version: ClassVar[int] = 2
     account: ClassVar[Account] = Account.MANY_TO_ONE
 
     positive: tuple[str, ...] = ()
+    """Good text: stage folders, files or globs (JSON lines, Parquet, text)."""
     negative: tuple[str, ...] = ()
+    """Ordinary text, given like `positive`."""
     labelled: tuple[str, ...] = ()
+    """Files with a column of labels, in place of `positive` and `negative`."""
     label_column: str = "label"
+    """The column of `labelled` that holds the label or grade."""
     threshold: float | None = None
-    documents_per_label: int = 20_000
-    held_out: float = 0.1
-    max_chars: int = 20_000
-    fasttext: FastTextTraining | None = FastTextTraining()
-    embedding: EmbeddingTraining | None = None
-    statistics: bool = True
-    reader: ReaderSettings = ReaderSettings()
-    seed: int = 0
+    """The grade from which a document is positive.
 
-    def __post_init__(self) -> None:
+    Null: 0.5 for labels 0 and 1, 3 for grades, as in FineWeb-Edu.
+    """
+    documents_per_label: PositiveInt = 20_000
+    """At most so many documents of each label. With two labels, equally many of both."""
+    held_out: float = Field(default=0.1, gt=0, lt=1)
+    """The share of documents kept for evaluation."""
+    max_chars: PositiveInt = 20_000
+    """Characters read from the beginning of each text."""
+    fasttext: FastTextTraining | None = FastTextTraining()
+    """The fastText classifier to train. Null: none."""
+    embedding: EmbeddingTraining | None = None
+    """The head on a sentence encoder to train. Null: none."""
+    statistics: bool = True
+    """Whether to train the model over text statistics."""
+    reader: ReaderSettings = ReaderSettings()
+    """How raw files are read."""
+    seed: int = 0
+    """Seed of the draw of documents and of the split."""
+
+    @model_validator(mode="after")
+    def _has_text_and_something_to_train(self) -> Self:
         if bool(self.labelled) == bool(self.positive or self.negative):
             raise RecipeError(
                 "classify-train needs text to learn from",
@@ -97,11 +109,7 @@ class ClassifyTrain(GlobalStage):
             raise RecipeError(
                 "classify-train has nothing to train", "set fasttext, embedding or statistics"
             )
-        if not 0 < self.held_out < 1 or self.documents_per_label < 1:
-            raise RecipeError(
-                f"held_out is {self.held_out} and documents_per_label {self.documents_per_label}",
-                "give a share between 0 and 1, and at least one document",
-            )
+        return self
 
     def depends_on(self) -> str:
         """Raises ModelError if the encoder cannot be used."""

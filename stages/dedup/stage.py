@@ -26,7 +26,6 @@ from functools import partial
 from typing import ClassVar
 
 import pyarrow as pa
-from corpusmill.manifests.config import config
 from corpusmill.manifests.receipt import Receipt
 from corpusmill.manifests.shard import shard_names
 from corpusmill.manifests.storage import Artifact
@@ -61,7 +60,6 @@ SPREAD = 4  # partitions of keys and texts that a small corpus has if it can, to
 SPREAD_BYTES = 48 << 20  # of text for such a partition, at least
 
 
-@config
 class Dedup(DedupSettings, GlobalStage):
     """Remove exact and near duplicates."""
 

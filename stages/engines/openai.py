@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 
-from corpusmill.manifests.config import config
 from corpusmill.manifests.errors import EngineError, ModelError
+from corpusmill.manifests.settings import Settings
 from corpusmill.stages.engines import chat
 from corpusmill.stages.engines.contract import Completion, Request, failed
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 
 _BUSY = {408, 409, 425, 429, 500, 502, 503, 504, 529}
 _MISPLACED = {401, 403, 404, 405}  # wrong key, wrong path, no such model: no request can succeed
@@ -28,31 +29,39 @@ _GIVEN_UP_IN_A_ROW = (
 )
 
 
-@config
-class OpenAIEngine:
-    """url: up to and including `/v1`. model: the name that the server serves. revision: which weights, where the name alone does not say
-    (they cannot be seen from here; it goes into ids and lineage). tokenizer_name: folder or hub name of the served model's tokenizer;
-    empty is `model`.
-    api: `completions` sends token ids, so that what was counted is what is read; `chat` sends messages, for servers without the former.
-    api_key_variable: the environment variable that holds the key. context: tokens of prompt and answer that the server accepts.
-    in_flight: requests at a time. timeout_seconds: for one answer. attempts: tries of one request. backoff_seconds: before the second try;
-    it doubles with every further one. template_arguments: further variables of the model's chat template.
-    extra: further fields of the request body."""
+class OpenAIEngine(Settings):
+    """A server that speaks the OpenAI protocol, such as `vllm serve`."""
 
     kind: Literal["openai"] = "openai"
     url: str = "http://127.0.0.1:8000/v1"
+    """The server's address, up to and including /v1."""
     model: str
+    """The name that the server gives its model."""
     tokenizer_name: str = ""
+    """Folder or hub name of the served model's tokenizer. Empty: the same as `model`."""
     revision: str = ""
+    """Which weights are served, where the name alone does not say. Goes into ids and lineage."""
     api: Literal["completions", "chat"] = "completions"
+    """`completions` sends token ids, so that what was counted is what is read.
+
+    `chat` sends messages, for servers that cannot take token ids.
+    """
     api_key_variable: str = "OPENAI_API_KEY"
-    context: int | None = None
-    in_flight: int = 64
-    timeout_seconds: float = 600.0
-    attempts: int = 6
-    backoff_seconds: float = 1.0
+    """The environment variable that holds the key."""
+    context: PositiveInt | None = None
+    """Tokens of prompt and answer that the server accepts. Null: no limit."""
+    in_flight: PositiveInt = 64
+    """Requests at a time."""
+    timeout_seconds: PositiveFloat = 600.0
+    """Longest wait for one answer, in seconds."""
+    attempts: PositiveInt = 6
+    """Tries of one request."""
+    backoff_seconds: NonNegativeFloat = 1.0
+    """Longest wait before the second try, in seconds. It doubles with every further try."""
     template_arguments: dict[str, str | bool | int | float] | None = None
+    """Further variables of the model's chat template."""
     extra: dict[str, str | bool | int | float] | None = None
+    """Further fields of the request body."""
 
     @property
     def cpus(self) -> float:

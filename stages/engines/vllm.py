@@ -11,33 +11,39 @@ import os
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from corpusmill.manifests.config import config
 from corpusmill.manifests.errors import EngineError, ModelError
+from corpusmill.manifests.settings import PositiveShare, Settings
 from corpusmill.stages.engines import chat, model_folder
 from corpusmill.stages.engines.contract import Completion, Request, failed
+from pydantic import PositiveFloat, PositiveInt
 
 
-@config
-class VLLMEngine:
-    """model: a folder or OWNER/NAME on the hub. context: tokens of prompt and answer, by default what the model declares.
-    dtype: of the weights; auto is what the model declares. gpu_memory_utilization: share of a GPU that vLLM may fill.
-    tensor_parallel_size: GPUs that one engine takes. enforce_eager: no CUDA graphs, no compilation. prefix_caching: keep what requests have
-    in common; off, because it is broken for hybrids on CPUs. kv_cache_gib and cpus: for vLLM's CPU build only.
-    template_arguments: further variables of the model's chat template.
-    arguments: further keyword arguments of `vllm.LLM`, as its documentation names them."""
+class VLLMEngine(Settings):
+    """vLLM inside the worker."""
 
     kind: Literal["vllm"] = "vllm"
     model: str
-    context: int | None = None
+    """A folder, or OWNER/NAME on the Hugging Face hub."""
+    context: PositiveInt | None = None
+    """Tokens of prompt and answer. Null: what the model declares."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    gpu_memory_utilization: float = 0.9
-    tensor_parallel_size: int = 1
+    """Of the weights. auto: what the model declares."""
+    gpu_memory_utilization: PositiveShare = 0.9
+    """Share of a GPU's memory that vLLM may fill."""
+    tensor_parallel_size: PositiveInt = 1
+    """GPUs that one engine takes."""
     enforce_eager: bool = False
+    """Use no CUDA graphs and no compilation."""
     prefix_caching: bool = False
-    kv_cache_gib: int = 1
-    cpus: float = 1
+    """Keep what requests have in common. Off: vLLM's CPU build breaks on it for hybrids."""
+    kv_cache_gib: PositiveInt = 1
+    """Memory for keys and values, in GiB. Only for vLLM's CPU build."""
+    cpus: PositiveFloat = 1
+    """Processors of one worker. Only for vLLM's CPU build."""
     template_arguments: dict[str, str | bool | int | float] | None = None
+    """Further variables of the model's chat template."""
     arguments: dict[str, str | bool | int | float] | None = None
+    """Further keyword arguments of vllm.LLM, as its documentation names them."""
 
     @property
     def gpus(self) -> float:

@@ -7,27 +7,18 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from corpusmill.manifests import storage
-from corpusmill.manifests.config import config
-from corpusmill.manifests.errors import ModelError, RecipeError
+from corpusmill.manifests.errors import ModelError
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.shard import Shard
 from corpusmill.stages.contract import Account, GlobalStage, Inputs, Pass, Passes, Reads
+from pydantic import PositiveInt
 from safetensors import safe_open
 
 WEIGHTS = "model.safetensors"
 
 
-@config
 class Export(GlobalStage):
-    """Write a checkpoint as a folder that transformers and vLLM load as NemotronHForCausalLM.
-
-    tokenizer: the folder of the tokenizer that the data was packed with (`step:pack/tokenizer`). dtype: of the weights that are written.
-    context_length: the longest input that readers expect; the training length by default.
-    """
-
-    tokenizer: str
-    dtype: Literal["bfloat16", "float32"] = "bfloat16"
-    context_length: int | None = None
+    """Write a checkpoint as a folder that transformers and vLLM load as NemotronHForCausalLM."""
 
     name: ClassVar[str] = "export"
     version: ClassVar[int] = 1
@@ -35,11 +26,12 @@ class Export(GlobalStage):
     account: ClassVar[Account] = Account.MANY_TO_ONE
     unit: ClassVar[str] = "tensors"
 
-    def __post_init__(self) -> None:
-        if self.context_length is not None and self.context_length < 1:
-            raise RecipeError(
-                f"context_length is {self.context_length}", "give a positive number or leave it out"
-            )
+    tokenizer: str
+    """The folder of the tokenizer that the data was packed with, as in step:pack/tokenizer."""
+    dtype: Literal["bfloat16", "float32"] = "bfloat16"
+    """Of the weights that are written."""
+    context_length: PositiveInt | None = None
+    """The longest input that readers expect, in tokens. Null: the sequence length of training."""
 
     def depends_on(self) -> str:
         return hashlib.sha256(

@@ -15,13 +15,11 @@ its thresholds.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from corpusmill.manifests.config import config
 from corpusmill.manifests.schema import excluded
 from corpusmill.stages.contract import MapStage, Outcome, Reads
 from corpusmill.stages.filter import datatrove_block, languages, url_rules
@@ -38,41 +36,46 @@ from corpusmill.stages.filter.rules import Rule, failing, rules_in_force
 from corpusmill.stages.filter.statistics import STATISTICS, Measured, fields
 from corpusmill.stages.filter.url_rules import UrlRules
 from numpy.typing import NDArray
+from pydantic import model_validator
 
 FAILED_RULES = pa.field("failed_rules", pa.list_(pa.string()))
 
 
-@config
 class Filter(MapStage):
-    """families: in the order in which they may name the reason of a drop. thresholds: family -> rule name -> another threshold.
-    off: reason codes of rules to leave out. rules: the recipe's own. lines: the C4 line edits (only with the family `c4`).
-    stop_words: of Gopher's rule, for English and every language without a published list.
-    published_languages: judge documents of a language that FineWeb 2 tuned by its thresholds and stop words.
-    language_thresholds: the recipe's own: language -> family -> rule name -> threshold, null for a rule that is off.
-    blocks: datatrove filters, `{class: module:Class, arguments: {...}}`."""
+    """Measure every document, and drop those that break the rules."""
 
     name: ClassVar[str] = "filter"
     version: ClassVar[int] = 4
     reads: ClassVar[Reads] = Reads.DOCUMENTS
 
     families: tuple[str, ...] = DEFAULT
-    thresholds: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Rule families, in the order in which they may name the reason of a drop."""
+    thresholds: Mapping[str, Mapping[str, float]] = {}
+    """Family -> rule name -> another threshold."""
     off: tuple[str, ...] = ()
+    """Reason codes of rules to leave out."""
     rules: tuple[Rule, ...] = ()
+    """Rules of the recipe's own."""
     lines: LineEdits = LineEdits()
+    """The line edits of C4. Only with the family `c4`."""
     stop_words: tuple[str, ...] = STOP_WORDS
+    """Words of Gopher's rule, for English and every language without a published list."""
     published_languages: bool = True
-    language_thresholds: Mapping[str, Mapping[str, Mapping[str, float | None]]] = field(
-        default_factory=dict
-    )
+    """Judge a language that FineWeb 2 tuned by its thresholds and stop words."""
+    language_thresholds: Mapping[str, Mapping[str, Mapping[str, float | None]]] = {}
+    """Language -> family -> rule name -> the recipe's own threshold. Null switches a rule off."""
     urls: UrlRules = UrlRules()
+    """Block lists of URLs."""
     blocks: tuple[Mapping[str, Any], ...] = ()
+    """Filters of datatrove, each as {class: module:Class, arguments: {...}}."""
 
-    def __post_init__(self) -> None:
+    @model_validator(mode="after")
+    def _rules_exist(self) -> Self:
         languages.check(self.language_thresholds, self.in_force())
         check_stop_words(self._stop_words())
         for block in self.blocks:
             datatrove_block.parse(block)
+        return self
 
     def in_force(self) -> tuple[Rule, ...]:
         """Every rule that may drop a document, in order."""

@@ -11,15 +11,13 @@ The folder holds a copy of the tokenizer (`tokenizer/`), for training's export, 
 
 import json
 from collections.abc import Iterator
-from dataclasses import field
 from functools import partial
 from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from corpusmill.manifests.config import config
-from corpusmill.manifests.errors import ModelError, RecipeError
+from corpusmill.manifests.errors import ModelError
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import DOCUMENT, EXCLUSION, excluded, extended
 from corpusmill.manifests.shard import Shard
@@ -39,6 +37,7 @@ from corpusmill.stages.readers.documents import count_reasons, input_shards, rea
 from corpusmill.stages.tokenizer import loaded as tokens
 from corpusmill.stages.tokenizer.loaded import LoadedTokenizer
 from numpy.typing import NDArray
+from pydantic import Field, PositiveInt
 
 TOKENS = pa.schema(
     [
@@ -56,29 +55,25 @@ COPY = "tokenizer=copy"  # the shard that copies the tokenizer; the name of an i
 PACKING = "packing.json"
 
 
-@config
 class Pack(GlobalStage):
-    """tokenizer: a folder or a name on the Hugging Face hub. add_bos: begin every document with bos. add_eos: end it with eos.
-    max_document_tokens: a longer document becomes several rows. row_group_tokens: of a row group; 1-2 M read in about 20 ms.
-    reader: how raw files are read."""
+    """Tokenise documents into the trainer's token shards."""
 
     name: ClassVar[str] = "pack"
     version: ClassVar[int] = 2
     account: ClassVar[Account] = Account.ONE_TO_MANY
 
     tokenizer: str
+    """A folder, or a name on the Hugging Face hub."""
     add_bos: bool = False
+    """Begin every document with bos."""
     add_eos: bool = True
-    max_document_tokens: int = 1 << 20
-    row_group_tokens: int = 1 << 20
-    reader: ReaderSettings = field(default_factory=ReaderSettings)
-
-    def __post_init__(self) -> None:
-        if self.max_document_tokens < 3 or self.row_group_tokens < 1:
-            raise RecipeError(
-                f"pack has max_document_tokens {self.max_document_tokens} and row_group_tokens {self.row_group_tokens}",
-                "give at least 3 and 1",
-            )
+    """End every document with eos."""
+    max_document_tokens: int = Field(default=1 << 20, ge=3)
+    """A longer document becomes several rows."""
+    row_group_tokens: PositiveInt = 1 << 20
+    """Tokens of a row group. 1 to 2 million are read in about 20 ms."""
+    reader: ReaderSettings = ReaderSettings()
+    """How raw files are read."""
 
     def depends_on(self) -> str:
         return _checked(self).digest

@@ -14,9 +14,9 @@ from typing import Any, Literal
 
 import pyarrow as pa
 from corpusmill.manifests import storage
-from corpusmill.manifests.config import config
-from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.schema import ORIGIN, actual_id
+from corpusmill.manifests.settings import Settings
+from pydantic import PositiveInt
 
 RECORD = pa.schema(
     [
@@ -43,36 +43,32 @@ TOO_LARGE = "page.too_large"
 Format = Literal["auto", "warc", "arc", "jsonl", "parquet", "text"]
 
 
-@config
-class ReaderSettings:
-    """How input files become records. Column names are taken as they stand here: nothing else is guessed.
-
-    format: `auto` tells WARC/WET, ARC, JSON lines, Parquet and plain text apart by name and content.
-    source: the name of the collection, part of every id; empty means each file's name without its suffixes.
-    text_column: of JSON lines and Parquet; it must be there. id_column: of them; may be absent if left at its default. An id is unique
-    within its source; without one, a document's id hashes its file and row. url_column: of them; may be absent if left at its default.
-    date_columns, language_columns: the first one present counts.
-    max_payload_bytes: a body, line or file longer than this is not read into memory; its row says `page.too_large`.
-    """
+class ReaderSettings(Settings):
+    """How input files become records. Column names are taken as they stand: nothing is guessed."""
 
     format: Format = "auto"
+    """`auto` tells WARC, WET, ARC, JSON lines, Parquet and text apart by name and content."""
     source: str = ""
+    """The collection's name, part of every id. Empty: each file's name without its suffixes."""
     text_column: str = "text"
+    """Column of the text in JSON lines and Parquet. It must be there."""
     id_column: str = "id"
-    url_column: str = "url"
-    date_columns: tuple[str, ...] = ("date", "timestamp")
-    language_columns: tuple[str, ...] = ("language", "lang")
-    max_payload_bytes: int = 64 << 20
+    """Column of the id in JSON lines and Parquet. May be absent if left at its default.
 
-    def __post_init__(self) -> None:
-        if self.max_payload_bytes <= 0:
-            raise RecipeError(
-                f"max_payload_bytes is {self.max_payload_bytes}", "give a positive number"
-            )
+    An id is unique within its source. Without one, a document's id hashes its file and row.
+    """
+    url_column: str = "url"
+    """Column of the URL in JSON lines and Parquet. May be absent if left at its default."""
+    date_columns: tuple[str, ...] = ("date", "timestamp")
+    """Columns of the date. The first one present counts."""
+    language_columns: tuple[str, ...] = ("language", "lang")
+    """Columns of the language. The first one present counts."""
+    max_payload_bytes: PositiveInt = 64 << 20
+    """A longer body, line or file is not read into memory. Its row says `page.too_large`."""
 
 
 OWN_IDS = 4_000_000  # of a file that are held in memory, some 70 bytes each
-DEFAULTS = {item.name: item.default for item in dataclasses.fields(ReaderSettings)}
+DEFAULTS = {name: field.default for name, field in ReaderSettings.model_fields.items()}
 
 
 @dataclass

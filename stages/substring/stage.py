@@ -21,7 +21,6 @@ from functools import partial
 from typing import ClassVar
 
 import pyarrow as pa
-from corpusmill.manifests.config import config
 from corpusmill.stages.contract import GlobalStage, Inputs, Pass, Passes, Reads
 from corpusmill.stages.readers.documents import input_shards
 from corpusmill.stages.shuffle.exchange import exchange
@@ -31,7 +30,6 @@ from corpusmill.stages.substring.parts import key_ranges, measure, parts_in, pla
 from corpusmill.stages.substring.settings import SUBSTRING_COLUMNS, SubstringSettings
 
 
-@config
 class Substring(SubstringSettings, GlobalStage):
     """Cut passages that other documents have."""
 

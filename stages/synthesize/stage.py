@@ -15,16 +15,15 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
-from dataclasses import field
 from functools import partial
 from typing import Any, ClassVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from corpusmill.manifests.config import config
 from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import DOCUMENT, EXCLUSION, LEVELS, conform, extended, seed_for
+from corpusmill.manifests.settings import Share
 from corpusmill.manifests.shard import ParquetOutput, Shard, read_parquet
 from corpusmill.manifests.storage import Artifact
 from corpusmill.prompts import loader
@@ -44,6 +43,7 @@ from corpusmill.stages.engines.transformers import TransformersEngine
 from corpusmill.stages.readers.documents import count_reasons
 from corpusmill.stages.synthesize import postfilters
 from corpusmill.stages.synthesize.planned_rows import SCHEMA, Finished, PlannedRow, Planner
+from pydantic import NonNegativeInt, PositiveInt
 
 UNSCORED = "unscored"  # the route of documents that no classifier has given a level
 _NAME = re.compile(r"[a-z0-9_]+")
@@ -57,20 +57,8 @@ def published_routes() -> dict[str, tuple[str, ...]]:
     }
 
 
-@config
 class Synthesize(GlobalStage):
-    """engine: the model that writes. routes: level -> prompts, by shipped name or path to a prompt file; `unscored` routes documents
-    without a level. samples: answers for each request. seed: moves every draw. batch_size: requests handed to the engine at a time.
-    min_joined_share: share of a document's tokens that must have been answered usably before its joined answers are kept.
-    max_documents: ask about no more documents than that, drawn by a seeded hash over all shards."""
-
-    engine: EngineConfig = TransformersEngine()
-    routes: dict[str, tuple[str, ...]] = field(default_factory=published_routes)
-    samples: int = 1
-    seed: int = 0
-    batch_size: int = 1024
-    min_joined_share: float = 0.5
-    max_documents: int | None = None
+    """Rephrase and expand documents with a language model, each prompt routed by level."""
 
     name: ClassVar[str] = "synthesize"
     version: ClassVar[int] = 1
@@ -87,6 +75,24 @@ class Synthesize(GlobalStage):
             "cpus",
         )
     )
+
+    engine: EngineConfig = TransformersEngine()
+    """The model that writes."""
+    routes: dict[str, tuple[str, ...]] = published_routes()
+    """Level -> prompts, each by its shipped name or the path of a prompt file.
+
+    `unscored` routes documents without a level. Default: Nemotron-CC, section 2.3.
+    """
+    samples: PositiveInt = 1
+    """Answers for each request."""
+    seed: int = 0
+    """Moves every draw."""
+    batch_size: PositiveInt = 1024
+    """Requests handed to the engine at a time."""
+    min_joined_share: Share = 0.5
+    """Joined answers are kept if at least this share of a document's tokens has a usable answer."""
+    max_documents: NonNegativeInt | None = None
+    """Ask about at most so many documents, drawn by a seeded hash over all shards. Null: all."""
 
     def depends_on(self) -> str:
         """The model, its tokenizer and the prompts. Raises CorpusmillError for what cannot work, before the first request."""

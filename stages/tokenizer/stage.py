@@ -14,15 +14,13 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import field
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from corpusmill.manifests import storage
-from corpusmill.manifests.config import config
 from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.shard import Shard, read_parquet
@@ -30,6 +28,7 @@ from corpusmill.stages.contract import Account, GlobalStage, Inputs, Pass, Passe
 from corpusmill.stages.quota import WEIGHED, Weights, draw, keys_of
 from corpusmill.stages.readers import ReaderSettings
 from corpusmill.stages.readers.documents import input_shards, read_documents
+from pydantic import NonNegativeInt, PositiveInt, model_validator
 
 RESERVED = tuple(f"<SPECIAL_{number}>" for number in range(3, 11))
 
@@ -54,26 +53,32 @@ SAMPLED = pa.schema([("key", pa.int64()), ("text", pa.string())])
 MEASURED_BYTES = 4 << 20  # of the sample, for the report's bytes per token
 
 
-@config
 class Tokenizer(GlobalStage):
-    """vocab_size: with special tokens; 131,072 as Nemotron-H (a multiple of 128 suits GPUs). sample_bytes: of text to train on.
-    chat_template: Jinja, for models trained with this tokenizer. model_max_length: noted for those who load it; it cuts nothing here.
-    reader: how raw files are read. seed: of the sample."""
+    """Train a byte-level BPE tokenizer."""
 
     name: ClassVar[str] = "tokenizer"
     version: ClassVar[int] = 2
     account: ClassVar[Account] = Account.MANY_TO_ONE
 
-    vocab_size: int = 131072
-    special_tokens: tuple[str, ...] = SPECIAL_TOKENS  # the first three are pad, bos, eos
+    vocab_size: PositiveInt = 131072
+    """Tokens, special ones included (Nemotron-H: 131,072). A multiple of 128 suits GPUs."""
+    special_tokens: tuple[str, ...] = SPECIAL_TOKENS
+    """Tokens that no text is cut into. The first three are pad, bos and eos."""
     chat_template: str = CHAT_TEMPLATE
-    sample_bytes: int = 2 << 30
-    min_frequency: int = 2  # a pair seen less often is not merged
-    model_max_length: int = 8192
+    """A chat template in Jinja, for models trained with this tokenizer."""
+    sample_bytes: PositiveInt = 2 << 30
+    """Bytes of text to train on."""
+    min_frequency: NonNegativeInt = 2
+    """A pair seen less often is not merged."""
+    model_max_length: PositiveInt = 8192
+    """Tokens of the longest input, noted for those who load the tokenizer. It cuts nothing here."""
     seed: int = 0
-    reader: ReaderSettings = field(default_factory=ReaderSettings)
+    """Seed of the sample."""
+    reader: ReaderSettings = ReaderSettings()
+    """How raw files are read."""
 
-    def __post_init__(self) -> None:
+    @model_validator(mode="after")
+    def _tokens_have_room(self) -> Self:
         if len(self.special_tokens) < 3 or len(set(self.special_tokens)) < len(self.special_tokens):
             raise RecipeError(
                 f"special_tokens is {list(self.special_tokens)}",
@@ -82,11 +87,10 @@ class Tokenizer(GlobalStage):
         least = len(self.special_tokens) + 256
         if self.vocab_size < least:
             raise RecipeError(
-                f"vocab_size {self.vocab_size} has no room for 256 bytes and {len(self.special_tokens)} special tokens",
+                f"vocab_size is {self.vocab_size}, which has no room for 256 bytes "
+                f"and {len(self.special_tokens)} special tokens",
                 f"give at least {least}",
             )
-        if self.sample_bytes < 1:
-            raise RecipeError(f"sample_bytes is {self.sample_bytes}", "give a positive number")
         missing = [
             token
             for token in RESERVED
@@ -97,6 +101,7 @@ class Tokenizer(GlobalStage):
                 f"the chat template uses {missing[0]}, which is not among special_tokens",
                 "add it there, or set chat_template",
             )
+        return self
 
     def depends_on(self) -> str:
         import tokenizers

@@ -10,25 +10,23 @@ from typing import ClassVar
 
 import pyarrow.parquet as pq
 from corpusmill.manifests import storage
-from corpusmill.manifests.config import config
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.shard import Shard
 from corpusmill.stages.contract import Account, GlobalStage, Inputs, Pass, Passes, Reads
-from corpusmill.trainer.config import TrainConfig
+from corpusmill.trainer.config import FREE_ON_RESUME, TrainConfig
 
 CHECKPOINT = "checkpoint"
 LOG = "log.jsonl"
 
 
-@config
 class Train(TrainConfig, GlobalStage):
-    """Train a hybrid on the token shards of a pack stage. All keys are those of `trainer.config.TrainConfig`."""
+    """Train a hybrid on the token shards of a pack stage."""
 
     name: ClassVar[str] = "train"
     version: ClassVar[int] = 1
     account: ClassVar[Account] = Account.MANY_TO_ONE
     reads: ClassVar[Reads] = Reads.TOKENS
-    free_settings: ClassVar[tuple[str, ...]] = ("checkpoint_every", "keep", "log_every")
+    free_settings: ClassVar[tuple[str, ...]] = FREE_ON_RESUME
 
     def passes(self, inputs: Inputs) -> Passes:
         yield Pass(

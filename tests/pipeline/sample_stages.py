@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
@@ -28,7 +27,6 @@ def write_documents(folder, shards: Mapping[str, list[str]]) -> tuple[Artifact, 
     return tuple(artifacts)
 
 
-@dataclass(frozen=True)
 class DropShort(MapStage):
     """Drops texts shorter than `minimum`; a text `poison` makes the whole batch fail."""
 
@@ -54,7 +52,6 @@ class DropShort(MapStage):
         )
 
 
-@dataclass(frozen=True)
 class CountAndCopy(GlobalStage):
     """Two passes: count the rows of every shard, then copy each shard beside the total."""
 
@@ -89,7 +86,6 @@ def _copy(stage: str, shard: Shard) -> list[Counts]:
     return [Counts(stage, rows_in=shard.rows_read, kept=output.rows)]
 
 
-@dataclass(frozen=True)
 class Failing(CountAndCopy):
     """Fails on shards by name: `bad` always, `flaky` the first time, `full` as on a full disk, `dies` takes its process along."""
 
