@@ -263,6 +263,19 @@ def demo(
         raise typer.Exit(QUARANTINED)
 
 
+@app.command(rich_help_panel="Recipes")
+def schema(
+    verb: Annotated[
+        str | None, typer.Argument(metavar="VERB", help="Only this stage's settings.")
+    ] = None,
+) -> None:
+    """Print the JSON Schema of a recipe. An editor completes and checks a recipe with it."""
+    from corpusmill.pipeline.recipe_schema import recipe_schema, stage_schema
+
+    found = stage_schema(verb) if verb else recipe_schema()
+    typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
+
+
 @app.command(rich_help_panel="Looking")
 def inspect(root: Root, as_json: Json = False) -> None:
     """Show the funnel of a run. What went into each stage, what was kept, what was dropped and why."""

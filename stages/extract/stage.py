@@ -80,7 +80,7 @@ class Extract(MapStage):
     trust_language: bool = False
     """Take the language that a record brings (JSON lines, Parquet) and identify none."""
     repair: Repair = Repair()
-    """What is mended in texts that were decoded with a wrong charset."""
+    """Repair of texts that were decoded with a wrong charset."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
