@@ -101,6 +101,7 @@ def _bounds(node: Node) -> str:
         least, above = above + 1, None
     if least is not None and most is not None:
         return f" from {least} to {most}"
-    parts = {"of at least": least, "above": above, "at most": most, "below": below}
+    only = "of " if least is above is None else ""
+    parts = {"of at least": least, "above": above, f"{only}at most": most, "below": below}
     said = [f"{words} {bound}" for words, bound in parts.items() if bound is not None]
     return f" {', '.join(said)}" if said else ""

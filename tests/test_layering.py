@@ -101,3 +101,19 @@ def test_help_answers_at_once_and_loads_nothing_heavy():
     loaded = {line.rsplit("|", 1)[-1].strip().split(".")[0] for line in result.stderr.splitlines()}
     assert not loaded & heavy
     assert best < 0.7
+
+
+def test_the_help_of_a_stage_compiles_and_loads_no_model():
+    """All stages in one process: `corpusmill VERB --help` and `corpusmill schema` do no more."""
+    program = """
+import sys
+from corpusmill.pipeline.catalogue import STAGES
+from corpusmill.pipeline.settings_help import settings_help
+
+assert all(settings_help(verb) for verb in STAGES)
+print(*sys.modules)
+"""
+    command = [sys.executable, "-c", program]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    heavy = {"torch", "transformers", "tokenizers", "ray", "numba", "scipy", "fasttext", "httpx"}
+    assert not set(result.stdout.split()) & heavy
