@@ -3,7 +3,6 @@
 Every refusal names the key, its value and what the key may hold.
 """
 
-import dataclasses
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Self, TypeVar
@@ -21,7 +20,8 @@ class Settings(BaseModel):
 
     A field's docstring says what it does, its unit and where its default comes from. `--help` and
     `corpusmill schema` show it. Bounds stand in the field's type. A rule over several fields is a
-    `model_validator(mode="after")` that raises RecipeError.
+    `model_validator(mode="after")` that raises RecipeError. `model_dump(mode="json")` gives plain
+    data again.
     """
 
     model_config = ConfigDict(
@@ -64,19 +64,6 @@ def build_settings(cls: type[Class], settings: Mapping[str, Any], step: str = ""
         return cls.model_validate(dict(settings))
     except ValidationError as error:
         raise _refusal(cls, step, error.errors()) from error
-
-
-def as_plain(value: Any) -> Any:
-    """Settings or a dataclass as JSON-ready data (mappings, lists, numbers, strings)."""
-    if isinstance(value, Settings):
-        return {name: as_plain(getattr(value, name)) for name in type(value).model_fields}
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: as_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, Mapping):
-        return {str(key): as_plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [as_plain(item) for item in value]
-    return value
 
 
 def _refusal(cls: type[Settings], step: str, errors: list[Any]) -> RecipeError:

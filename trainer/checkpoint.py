@@ -15,13 +15,13 @@ import json
 import os
 import re
 import shutil
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from corpusmill.manifests.errors import CorpusmillError, StorageError
-from corpusmill.manifests.settings import as_plain, build_settings
+from corpusmill.manifests.settings import build_settings
 from corpusmill.trainer.config import TrainConfig, differences
 from corpusmill.trainer.model import HybridModel
 from corpusmill.trainer.optim import moments, restore_moments
@@ -59,7 +59,9 @@ def save(
     """
     final = folder / f"step-{step:08d}"
     partial = folder / f".writing-{final.name}"
-    state = CheckpointState(step, step * config.batch_size, as_plain(config), data_digest, shards)
+    state = CheckpointState(
+        step, step * config.batch_size, config.model_dump(mode="json"), data_digest, shards
+    )
     try:
         clean(folder)
         partial.mkdir(parents=True)
@@ -67,7 +69,7 @@ def save(
         _write_tensors(partial / "model.safetensors", weights)
         _write_tensors(partial / "optimizer.safetensors", moments(model, optimizer))
         _write_tensors(partial / "random.safetensors", _random_states())
-        record = {"format": FORMAT, **as_plain(state)}
+        record = {"format": FORMAT, **asdict(state)}
         (partial / "state.json").write_text(
             json.dumps(record, indent=2, sort_keys=True) + "\n", encoding="utf-8"
         )

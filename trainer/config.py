@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from corpusmill.manifests.errors import RecipeError
-from corpusmill.manifests.settings import Settings, Share, as_plain
+from corpusmill.manifests.settings import Settings, Share
 from pydantic import (
     Field,
     NonNegativeFloat,
@@ -231,7 +231,7 @@ class TrainConfig(Settings):
 
 def differences(stored: Mapping[str, Any], now: TrainConfig) -> list[str]:
     """What differs between a stored configuration (plain data) and today's, fields free on resume left out."""
-    return list(_differences(stored, as_plain(now), ""))
+    return list(_differences(stored, now.model_dump(mode="json"), ""))
 
 
 def _differences(stored: Any, now: Any, name: str) -> Iterator[str]:

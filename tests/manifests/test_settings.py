@@ -6,8 +6,8 @@ from typing import Annotated, ClassVar, Literal, Self
 import pytest
 from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.setting_words import wanted
-from corpusmill.manifests.settings import Settings, Share, as_plain, build_settings
-from pydantic import Field, PositiveInt, ValidationError, model_validator
+from corpusmill.manifests.settings import Settings, Share, build_settings
+from pydantic import Field, PositiveInt, ValidationError, create_model, model_validator
 
 
 class Inner(Settings):
@@ -91,7 +91,7 @@ def test_objects_share_no_mutable_default():
 
 
 def test_plain_data_is_what_a_recipe_would_say():
-    outer = Outer(items=[{"size": 2}], named={"a": {}}, least=0)
+    outer = build_settings(Outer, {"items": [{"size": 2}], "named": {"a": {}}, "least": 0})
     plain = {
         "inner": {"size": 1, "share": 0.5},
         "items": [{"size": 2, "share": 0.5}],
@@ -100,9 +100,9 @@ def test_plain_data_is_what_a_recipe_would_say():
         "most": 9,
         "rate": 10,
     }
-    assert as_plain(outer) == plain
-    assert list(as_plain(outer)) == list(plain)
-    assert build_settings(Outer, as_plain(outer)) == outer
+    assert outer.model_dump(mode="json") == plain
+    assert list(outer.model_dump(mode="json")) == list(plain)
+    assert build_settings(Outer, outer.model_dump(mode="json")) == outer
 
 
 @pytest.mark.parametrize(
@@ -123,8 +123,6 @@ def test_plain_data_is_what_a_recipe_would_say():
     ],
 )
 def test_a_type_in_words(hint, words):
-    class Holder(Settings):
-        key: hint
-
-    root = Holder.model_json_schema()
+    holder = create_model("Holder", __base__=Settings, key=(hint, ...))
+    root = holder.model_json_schema()
     assert wanted(root["properties"]["key"], root) == words

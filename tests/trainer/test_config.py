@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from corpusmill.manifests.errors import RecipeError
-from corpusmill.manifests.settings import as_plain, build_settings
+from corpusmill.manifests.settings import build_settings
 from corpusmill.trainer.__main__ import read_config
 from corpusmill.trainer.config import TrainConfig, differences
 from corpusmill.trainer.model import parameter_count
@@ -15,12 +15,12 @@ CONFIGS = Path(__file__).parents[2] / "trainer" / "configs"
 
 
 def plain(make_config, **changes):
-    return {**as_plain(make_config()), **changes}
+    return {**make_config().model_dump(mode="json"), **changes}
 
 
 def test_plain_data_builds_the_configuration_it_came_from(make_config):
     config = make_config()
-    assert build_settings(TrainConfig, as_plain(config)) == config
+    assert build_settings(TrainConfig, config.model_dump(mode="json")) == config
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_missing_key_is_named(make_config):
 def test_differences_name_nested_values_and_leave_out_those_free_on_resume(
     make_config, small_model
 ):
-    stored = as_plain(make_config(log_every=3))
+    stored = make_config(log_every=3).model_dump(mode="json")
     stored["model"]["ffn_size"] = 128
     assert differences(stored, make_config(log_every=5)) == ["model.ffn_size was 128 and is now 64"]
 
