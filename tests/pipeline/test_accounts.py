@@ -17,7 +17,7 @@ from corpusmill.trainer import data as trainer_data
 
 from tests.stages.small_corpus import documents, run, small_tokenizer, write_shard
 
-NO_RULES = {"families": []}
+NO_RULES: dict[str, list[str]] = {"families": []}
 
 
 @pytest.fixture
