@@ -7,10 +7,13 @@ Exit codes: 0 done, 1 internal error, 2 a mistake that the message says how to m
 4 `verify` found problems, 130 interrupted (run the same command again to go on).
 """
 
+import functools
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from inspect import Signature, signature
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -20,7 +23,7 @@ from typer.core import TyperCommand
 
 if TYPE_CHECKING:
     from corpusmill.manifests.manifest import Manifest
-    from corpusmill.pipeline.runner import Where
+    from corpusmill.pipeline.placement import Placement
 
 UsageError: Any = typer.BadParameter.__bases__[
     0
@@ -28,7 +31,7 @@ UsageError: Any = typer.BadParameter.__bases__[
 USER_ERROR, QUARANTINED, NOT_VERIFIED, INTERRUPTED = 2, 3, 4, 130
 
 
-RunnerKind = StrEnum("RunnerKind", ["ray", "inline"])
+RunnerKind = StrEnum("RunnerKind", ["auto", "ray", "inline"])
 
 Input = Annotated[
     list[str] | None,
@@ -55,7 +58,11 @@ Set = Annotated[
     typer.Option("--set", metavar="STAGE.KEY=VALUE", help="Override one setting. Repeatable."),
 ]
 RunnerOption = Annotated[
-    RunnerKind, typer.Option(help="ray: parallel; inline: in this process, for debugging.")
+    RunnerKind,
+    typer.Option(
+        help="ray: parallel. inline: in this process. auto: inline where a pass reads less than "
+        "64 MiB (1 MiB where a model works), else ray."
+    ),
 ]
 RayAddress = Annotated[
     str | None, typer.Option(help="A running Ray cluster; without it, one on this machine.")
@@ -116,34 +123,62 @@ class StageCommand(TyperCommand):
                     formatter.write_text(setting.text)
 
 
+@dataclass(frozen=True)
+class RunOptions:
+    """What every command that runs something has to know besides its own options."""
+
+    placement: "Placement"
+    replace: bool
+
+
+def _run_options(
+    runner: RunnerOption = RunnerKind.auto,
+    ray_address: RayAddress = None,
+    workers: Workers = None,
+    replace: Replace = False,
+) -> RunOptions:
+    from corpusmill.pipeline.placement import Placement
+
+    return RunOptions(Placement(runner.value, ray_address, workers), replace)
+
+
+def _with_run_options(command: Callable[..., None]) -> Callable[..., None]:
+    """`command(..., options)` as typer sees it: with the parameters of `_run_options`."""
+    shared = signature(_run_options).parameters
+    own = signature(command).parameters
+    parameters = [*(own[name] for name in own if name != "options"), *shared.values()]
+
+    @functools.wraps(command)
+    def wrapped(**given: Any) -> None:
+        options = _run_options(**{name: given.pop(name) for name in shared})
+        command(**given, options=options)
+
+    wrapped.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    wrapped.__annotations__ = {item.name: item.annotation for item in parameters}
+    return wrapped
+
+
 def _stage_command(verb: str) -> Callable[..., None]:
     def command(
         output: Output,
+        options: RunOptions,
         input: Input = None,
         config: Config = None,
-        set_: Set = None,
-        runner: RunnerOption = RunnerKind.ray,
-        ray_address: RayAddress = None,
-        workers: Workers = None,
-        replace: Replace = False,
         step: StepName = None,
+        set_: Set = None,
     ) -> None:
-        where = _where(runner, ray_address, workers)
-        _run_stage(verb, output, tuple(input or ()), config, set_ or [], where, replace, step)
+        _run_stage(verb, output, tuple(input or ()), config, step, set_ or [], options)
 
     return command
 
 
 def _dedup_command(
     output: Output,
+    options: RunOptions,
     input: Input = None,
     config: Config = None,
-    set_: Set = None,
-    runner: RunnerOption = RunnerKind.ray,
-    ray_address: RayAddress = None,
-    workers: Workers = None,
-    replace: Replace = False,
     step: StepName = None,
+    set_: Set = None,
     explain: Annotated[
         str | None,
         typer.Option(
@@ -155,8 +190,7 @@ def _dedup_command(
     as_json: Json = False,
 ) -> None:
     if explain is None:
-        where = _where(runner, ray_address, workers)
-        _run_stage("dedup", output, tuple(input or ()), config, set_ or [], where, replace, step)
+        _run_stage("dedup", output, tuple(input or ()), config, step, set_ or [], options)
         return
     from corpusmill.stages.dedup.explain import explain as explain_document
     from corpusmill.stages.dedup.explain import explanation_text
@@ -167,29 +201,22 @@ def _dedup_command(
     )
 
 
-def _where(kind: RunnerKind, address: str | None, workers: int | None) -> "Where":
-    from corpusmill.pipeline.runner import Where
-
-    return Where(kind.value, address, workers)
-
-
 def _run_stage(
     verb: str,
     output: str,
     inputs: tuple[str, ...],
     config: str | None,
-    assignments: list[str],
-    where: "Where",
-    replace: bool,
     step_name: str | None,
+    assignments: list[str],
+    options: RunOptions,
 ) -> None:
+    from corpusmill.pipeline.placement import open_runner
     from corpusmill.pipeline.recipe import step_alone
     from corpusmill.pipeline.run import run_step
-    from corpusmill.pipeline.runner import opened
 
     step = step_alone(verb, config, assignments, step_name)
-    with opened(output, where) as runner:
-        manifest = run_step(step, inputs, output, runner, replace)
+    with open_runner(output, options.placement) as runner:
+        manifest = run_step(step, inputs, output, runner, options.replace)
     _say(output, manifest)
     if manifest.quarantined:
         raise typer.Exit(QUARANTINED)
@@ -197,65 +224,54 @@ def _run_stage(
 
 for _verb, _entry in STAGES.items():
     _command = _dedup_command if _verb == "dedup" else _stage_command(_verb)
-    app.command(_verb, help=_entry.help, cls=StageCommand, rich_help_panel="Stages")(_command)
+    app.command(_verb, help=_entry.help, cls=StageCommand, rich_help_panel="Stages")(
+        _with_run_options(_command)
+    )
 
 
 @app.command(rich_help_panel="Recipes")
+@_with_run_options
 def run(
     recipe: Annotated[
         str, typer.Argument(metavar="RECIPE", help="A YAML recipe, e.g. recipes/nemotron_cc.yaml.")
     ],
     output: Output,
+    options: RunOptions,
     input: Input = None,
     set_: Set = None,
-    runner: RunnerOption = RunnerKind.ray,
-    ray_address: RayAddress = None,
-    workers: Workers = None,
-    replace: Replace = False,
 ) -> None:
     """Run a whole recipe, from WARC to checkpoint. The same command resumes an interrupted run."""
-    where = _where(runner, ray_address, workers)
-    if _run_recipe(recipe, output, tuple(input or ()), set_ or [], where, replace):
+    if _run_recipe(recipe, output, tuple(input or ()), set_ or [], options):
         raise typer.Exit(QUARANTINED)
 
 
 def _run_recipe(
-    path: str,
-    output: str,
-    inputs: tuple[str, ...],
-    assignments: list[str],
-    where: "Where",
-    replace: bool,
+    path: str, output: str, inputs: tuple[str, ...], assignments: list[str], options: RunOptions
 ) -> int:
     """The number of quarantined shards."""
-    import dataclasses
-
     from corpusmill.manifests.looking.report import write_report
+    from corpusmill.pipeline.placement import open_runner
     from corpusmill.pipeline.recipe import load_recipe, override
     from corpusmill.pipeline.run import run_recipe
-    from corpusmill.pipeline.runner import opened
 
     recipe = override(load_recipe(path), assignments)
-    recipe = dataclasses.replace(recipe, inputs=inputs or recipe.inputs)
-    with opened(output, where) as runner:
-        manifests = run_recipe(recipe, output, runner, _say, replace)
+    recipe = replace(recipe, inputs=inputs or recipe.inputs)
+    with open_runner(output, options.placement) as runner:
+        manifests = run_recipe(recipe, output, runner, _say, options.replace)
     write_report(output)
     return sum(len(manifest.quarantined) for manifest in manifests)
 
 
 @app.command(rich_help_panel="Recipes")
+@_with_run_options
 def demo(
+    options: RunOptions,
     output: Annotated[str, typer.Option("--output", "-o", help="Folder to write.")] = "demo-output",
-    runner: RunnerOption = RunnerKind.ray,
-    workers: Workers = None,
-    replace: Replace = False,
 ) -> None:
     """Run the whole recipe on the sample that ships. About five minutes on two cores, no network."""
     from corpusmill.manifests.looking.tables import demo_text
 
-    quarantined = _run_recipe(
-        "package:recipes/demo.yaml", output, (), [], _where(runner, None, workers), replace
-    )
+    quarantined = _run_recipe("package:recipes/demo.yaml", output, (), [], options)
     typer.echo("")
     inspect(output)
     typer.echo(demo_text(output))

@@ -8,8 +8,9 @@ import sys
 import pytest
 from corpusmill.manifests.errors import Interrupted
 from corpusmill.pipeline.execute import execute
+from corpusmill.pipeline.placement import Placement, open_runner
 from corpusmill.pipeline.ray_runner import interrupts_deferred
-from corpusmill.pipeline.runner import InlineRunner, Where, opened
+from corpusmill.pipeline.runner import InlineRunner
 
 from tests.pipeline.sample_stages import CountAndCopy, write_documents
 from tests.pipeline.test_execute import job
@@ -35,13 +36,13 @@ def test_an_interrupted_run_says_what_is_finished(tmp_path):
     nothing = pytest.raises(
         Interrupted, match="nothing is finished yet; run the same command again to go on"
     )
-    with nothing, opened(str(tmp_path / "out"), Where("inline")):
+    with nothing, open_runner(str(tmp_path / "out"), Placement("inline")):
         raise KeyboardInterrupt
     execute(job(CountAndCopy(), tmp_path / "out" / "one", documents), InlineRunner())
     something = pytest.raises(
         Interrupted, match="one finished, two has 1 shards; run the same command again to go on"
     )
-    with something, opened(str(tmp_path / "out"), Where("inline")):
+    with something, open_runner(str(tmp_path / "out"), Placement("inline")):
         execute(job(CountAndCopy(), tmp_path / "out" / "two", documents), Stopped())
 
 
