@@ -6,7 +6,8 @@ from typing import Any
 
 from corpusmill.manifests.looking.find import find_stages
 from corpusmill.manifests.manifest import Manifest
-from corpusmill.manifests.receipt import Counts, Receipt, scan_receipts
+from corpusmill.manifests.receipt import Counts, Receipt
+from corpusmill.manifests.stage_folder import StageFolder
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def funnel(root: str) -> Funnel:
     rows = [
         row
         for manifest in found.manifests
-        for row in stage_rows(manifest, below=manifest.folder != root)
+        for row in stage_rows(manifest, below=manifest.folder != root.rstrip("/"))
     ]
     return Funnel(rows, list(map(_unfinished, found.unfinished)), list(map(str, found.damaged)))
 
@@ -141,7 +142,7 @@ def _most_first(reasons: Mapping[str, int]) -> dict[str, int]:
 
 def _unfinished(folder: str) -> Unfinished:
     found = Unfinished(folder)
-    for _, receipt in scan_receipts(folder):
+    for receipt in StageFolder(folder).receipts:
         if not isinstance(receipt, Receipt):
             found.damaged += 1
         elif receipt.status == "done":

@@ -15,8 +15,9 @@ from corpusmill.manifests import storage
 from corpusmill.manifests.errors import InputError
 from corpusmill.manifests.looking.find import find_stages, finished_stages
 from corpusmill.manifests.manifest import Manifest
-from corpusmill.manifests.receipt import Receipt, scan_receipts
+from corpusmill.manifests.receipt import Receipt
 from corpusmill.manifests.shard import read_parquet, schema_of
+from corpusmill.manifests.stage_folder import StageFolder
 
 
 @dataclass
@@ -123,7 +124,7 @@ def sources(root: str, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
 
 def _sightings(manifest: Manifest, document: str, unread: list[str]) -> Iterator[Sighting]:
     """The document's rows in a stage's shards. What cannot be read is added to `unread`."""
-    for _, receipt in scan_receipts(manifest.folder):
+    for receipt in StageFolder(manifest.folder).receipts:
         if not isinstance(receipt, Receipt):
             unread.append(str(receipt))
             continue

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import CorpusmillError, InputError
 from corpusmill.manifests.looking.accounts import check_accounts, check_footer
-from corpusmill.manifests.looking.find import find_stages, is_stage
+from corpusmill.manifests.looking.find import find_stages
 from corpusmill.manifests.manifest import (
     MANIFEST,
     Manifest,
@@ -24,6 +24,7 @@ from corpusmill.manifests.manifest import (
 )
 from corpusmill.manifests.receipt import Receipt, scan_receipts
 from corpusmill.manifests.shard import read_parquet, schema_of
+from corpusmill.manifests.stage_folder import StageFolder
 from corpusmill.manifests.storage import Artifact
 
 IDS_HELD = 2_000_000  # of documents that are compared over all shards of a stage
@@ -181,7 +182,7 @@ def _check_parent(folder: str, parent: Parent) -> Iterator[str]:
         if has_manifest(parent.path):
             if read_manifest(parent.path).digest != parent.digest:
                 yield f"{folder}: its input {parent.path} was made anew since; run this stage again"
-        elif is_stage(parent.path):
+        elif StageFolder(parent.path).is_stage:
             yield f"{folder}: its input {parent.path} has no {MANIFEST}; run the stage that writes it again"
         elif not storage.exists(parent.path):
             yield f"{folder}: its input {parent.path} is gone (lineage cannot be followed below it)"
