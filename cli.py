@@ -10,7 +10,8 @@ Exit codes: 0 done, 1 internal error, 2 a mistake that the message says how to m
 import functools
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from inspect import Signature, signature
@@ -23,7 +24,9 @@ from typer.core import TyperCommand
 
 if TYPE_CHECKING:
     from corpusmill.manifests.manifest import Manifest
+    from corpusmill.pipeline.display import Display
     from corpusmill.pipeline.placement import Placement
+    from corpusmill.pipeline.runner import Runner
 
 UsageError: Any = typer.BadParameter.__bases__[
     0
@@ -32,6 +35,7 @@ USER_ERROR, QUARANTINED, NOT_VERIFIED, INTERRUPTED = 2, 3, 4, 130
 
 
 RunnerKind = StrEnum("RunnerKind", ["auto", "ray", "inline"])
+LogKind = StrEnum("LogKind", ["auto", "lines", "json"])
 
 Input = Annotated[
     list[str] | None,
@@ -75,6 +79,19 @@ Replace = Annotated[
     typer.Option(
         "--replace",
         help="Make anew what --output holds of other settings or inputs; refused without.",
+    ),
+]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="No progress: only results, warnings and errors.")
+]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="A line for every finished shard, too.")
+]
+LogOption = Annotated[
+    LogKind,
+    typer.Option(
+        help="Progress on standard error. auto: a bar on a terminal, else lines. lines: at most one "
+        "each 10 seconds, and at the start and end of each pass. json: the same as JSON objects."
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
@@ -128,7 +145,17 @@ class RunOptions:
     """What every command that runs something has to know besides its own options."""
 
     placement: "Placement"
+    display: "Display"
     replace: bool
+
+    @contextmanager
+    def runner(self, output: str) -> Iterator["Runner"]:
+        """What runs the work below `output`, with its progress on the screen."""
+        from corpusmill.pipeline.display import showing
+        from corpusmill.pipeline.placement import open_runner
+
+        with showing(self.display), open_runner(output, self.placement) as runner:
+            yield runner
 
 
 def _run_options(
@@ -136,10 +163,15 @@ def _run_options(
     ray_address: RayAddress = None,
     workers: Workers = None,
     replace: Replace = False,
+    log: LogOption = LogKind.auto,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> RunOptions:
+    from corpusmill.pipeline.display import chosen_display
     from corpusmill.pipeline.placement import Placement
 
-    return RunOptions(Placement(runner.value, ray_address, workers), replace)
+    placement = Placement(runner.value, ray_address, workers)
+    return RunOptions(placement, chosen_display(log.value, quiet, verbose), replace)
 
 
 def _with_run_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -210,12 +242,11 @@ def _run_stage(
     assignments: list[str],
     options: RunOptions,
 ) -> None:
-    from corpusmill.pipeline.placement import open_runner
     from corpusmill.pipeline.recipe import step_alone
     from corpusmill.pipeline.run import run_step
 
     step = step_alone(verb, config, assignments, step_name)
-    with open_runner(output, options.placement) as runner:
+    with options.runner(output) as runner:
         manifest = run_step(step, inputs, output, runner, options.replace)
     _say(output, manifest)
     if manifest.quarantined:
@@ -250,13 +281,12 @@ def _run_recipe(
 ) -> int:
     """The number of quarantined shards."""
     from corpusmill.manifests.looking.report import write_report
-    from corpusmill.pipeline.placement import open_runner
     from corpusmill.pipeline.recipe import load_recipe, override
     from corpusmill.pipeline.run import run_recipe
 
     recipe = override(load_recipe(path), assignments)
     recipe = replace(recipe, inputs=inputs or recipe.inputs)
-    with open_runner(output, options.placement) as runner:
+    with options.runner(output) as runner:
         manifests = run_recipe(recipe, output, runner, _say, options.replace)
     write_report(output)
     return sum(len(manifest.quarantined) for manifest in manifests)

@@ -16,9 +16,11 @@ from collections.abc import Iterable, Mapping
 
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import InputError
+from corpusmill.manifests.looking.tables import size_text
 from corpusmill.manifests.manifest import STARTED, Parent
 from corpusmill.manifests.stage_folder import StageFolder
 from corpusmill.manifests.storage import Artifact
+from corpusmill.pipeline import display
 from corpusmill.pipeline.output_folder import refuse_files
 from corpusmill.pipeline.runner import Runner
 
@@ -115,6 +117,9 @@ def _measure(paths: list[str], folder: str, runner: Runner) -> list[Artifact]:
         if (known := remembered.get(path)) and known[:2] == [stat.st_size, stat.st_mtime_ns]
     }
     unknown = [path for path in paths if path not in found]
+    if unknown:
+        size = sum(stats[path].st_size for path in unknown if path in stats)
+        display.current().say(f"hashing {len(unknown):,} input files, {size_text(size)}")
     found.update(zip(unknown, runner.map(storage.artifact_of, unknown), strict=True))
     record: dict[str, list[object]] = {
         path: [stat.st_size, stat.st_mtime_ns, found[path].digest] for path, stat in stats.items()

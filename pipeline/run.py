@@ -16,6 +16,7 @@ from corpusmill.manifests.errors import RecipeError, nearest
 from corpusmill.manifests.manifest import Manifest, Parent
 from corpusmill.manifests.stage_folder import StageFolder
 from corpusmill.manifests.storage import Artifact
+from corpusmill.pipeline import display
 from corpusmill.pipeline.catalogue import STAGES, stage_class
 from corpusmill.pipeline.claim import refuse_other
 from corpusmill.pipeline.execute import Job, execute
@@ -102,6 +103,7 @@ def run_recipe(
             f"no step reads the recipe's input ({', '.join(given)}): each has its own or needs none",
             "leave it out, or the `input:` of the step that is to read it",
         )
+    display.current().say(f"{recipe.name}: checking settings, models and inputs")
     for item in planned:
         _check(item, [other.folder for other in planned])
     manifests = []
@@ -122,6 +124,7 @@ def run_step(
     beside = folder.rsplit("/", 1)[0]
     step = Step(step.verb, step.name, inputs or step.inputs, step.settings)
     planned = _plan(Group((step,)), (), folder, lambda name: storage.join(beside, name), replace)
+    display.current().say(f"{step.name}: checking settings, models and inputs")
     _check(planned)
     return _run(planned, runner)
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from corpusmill.manifests.schema import DOCUMENT, actual_id, conform
 
-from tests.command_line import ROOT, corpusmill
+from tests.command_line import ROOT, corpusmill, said
 from tests.stages.engines.scripted_server import answer as completion
 from tests.stages.engines.scripted_server import serving
 from tests.stages.readers.warc_bytes import PROSE, answer, page, pages, record
@@ -29,7 +29,7 @@ TINY_MODEL = ROOT / "models" / "tiny"
 def refused(result):
     """The one line that a user's mistake is answered with."""
     assert result.returncode == 2, result.stderr
-    (line,) = result.stderr.strip().splitlines()
+    (line,) = said(result.stderr)
     return line
 
 

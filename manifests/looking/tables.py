@@ -154,6 +154,15 @@ def size_text(size: int) -> str:
     return f"{value:.1f} TB"
 
 
+def work_text(manifest: Manifest) -> str:
+    """Worker time of the run that made the manifest, and how much of it was there before."""
+    work = manifest.work
+    if not work.made:
+        return "reused" if work.reused else f"{sum(manifest.timing.values()):.1f} s"
+    reused = f" ({work.reused:,} of {work.made + work.reused:,} shards reused)"
+    return f"{work.seconds:.1f} s" + (reused if work.reused else "")
+
+
 def stage_line(folder: str, manifest: Manifest) -> str:
     """What a finished stage prints, e.g. `dedup     1,204 in, 1,010 kept, 194 dropped, 0 failed, 3.2 s`, and its remarks below."""
     name = "+".join(manifest.stages)
@@ -162,7 +171,7 @@ def stage_line(folder: str, manifest: Manifest) -> str:
     failed = sum(counts.failed for counts in manifest.totals)
     line = (
         f"{name:<16} {first.rows_in:>9,} in {last.kept:>9,} kept {dropped:>9,} dropped {failed:>5,} failed "
-        f"{sum(manifest.timing.values()):>8.1f} s  {folder}"
+        f"{work_text(manifest):>10}  {folder}"
     )
     row = stage_rows(manifest)[-1]
     why = (
