@@ -18,6 +18,7 @@ from corpusmill.manifests.partials import remove_partials
 from corpusmill.manifests.receipt import Counts, Receipt, list_receipts, plan_hash, receipt_path
 from corpusmill.pipeline.accounts import Flows, check_stage
 from corpusmill.pipeline.claim import abandon, claim, finish
+from corpusmill.pipeline.lease import lease
 from corpusmill.pipeline.progress import watch
 from corpusmill.pipeline.runner import Runner
 from corpusmill.pipeline.task import Failure, Task, quarantine
@@ -72,13 +73,14 @@ def execute(job: Job, runner: Runner) -> Manifest:
         "depends_on": job.stage.depends_on(),
     }
     begun.plan_hash = plan_hash(stage_plan)
-    claim(begun, job.replace)
-    try:
-        manifest = _run_passes(job, begun, stage_plan, runner)
-    except CorpusmillError:
-        abandon(folder)
-        raise
-    finish(manifest)
+    with lease(folder):
+        claim(begun, job.replace)
+        try:
+            manifest = _run_passes(job, begun, stage_plan, runner)
+        except CorpusmillError:
+            abandon(folder)
+            raise
+        finish(manifest)
     return manifest
 
 

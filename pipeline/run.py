@@ -22,6 +22,7 @@ from corpusmill.pipeline.claim import refuse_other
 from corpusmill.pipeline.execute import Job, execute
 from corpusmill.pipeline.fused import Fused
 from corpusmill.pipeline.inputs import Listed, expand_inputs, list_input
+from corpusmill.pipeline.lease import refuse_held
 from corpusmill.pipeline.output_folder import (
     named_folder,
     refuse_inside,
@@ -166,6 +167,7 @@ def _check(planned: Planned, made: list[str] | None = None) -> None:
     made: the folders that are made before it. Lists the inputs that do not lie in them."""
     job, there = planned.job, StageFolder(planned.folder)
     refuse_output(there, planned.reads, job.replace)
+    refuse_held(planned.folder)
     refuse_other(job.begun(), there, job.replace)
     for path in planned.reads:
         place = storage.absolute(path)
