@@ -336,7 +336,10 @@ def verify(root: Root, as_json: Json = False) -> None:
     if as_json:
         typer.echo(json.dumps(vars(verdict), ensure_ascii=False))
     else:
-        typer.echo("\n".join([*verdict.problems, *verdict.quarantined, verdict_line(verdict)]))
+        remarks = (f"remark: {remark}" for remark in verdict.remarks)
+        typer.echo(
+            "\n".join([*verdict.problems, *verdict.quarantined, *remarks, verdict_line(verdict)])
+        )
     if verdict.problems:
         raise typer.Exit(NOT_VERIFIED)
 

@@ -110,7 +110,7 @@ def _refuse_raw(paths: list[str], reads: str) -> None:
 def _measure(paths: list[str], folder: str, runner: Runner) -> list[Artifact]:
     """The files as artifacts. Only those that are new or have changed since they were last hashed are read."""
     remembered = _remembered(folder)
-    stats = {path: os.stat(storage.local(path)) for path in paths if not storage.is_remote(path)}
+    stats = {path: _stat(path) for path in paths if not storage.is_remote(path)}
     found = {
         path: Artifact(path, str(known[2]), stat.st_size)
         for path, stat in stats.items()
@@ -120,7 +120,7 @@ def _measure(paths: list[str], folder: str, runner: Runner) -> list[Artifact]:
     if unknown:
         size = sum(stats[path].st_size for path in unknown if path in stats)
         display.current().say(f"hashing {len(unknown):,} input files, {size_text(size)}")
-    found.update(zip(unknown, runner.map(storage.artifact_of, unknown), strict=True))
+    found.update(zip(unknown, runner.map(_hashed, unknown), strict=True))
     record: dict[str, list[object]] = {
         path: [stat.st_size, stat.st_mtime_ns, found[path].digest] for path, stat in stats.items()
     }
@@ -130,6 +130,32 @@ def _measure(paths: list[str], folder: str, runner: Runner) -> list[Artifact]:
             (json.dumps({**remembered, **record}, sort_keys=True) + "\n").encode(),
         )
     return [found[path] for path in paths]
+
+
+def _stat(path: str) -> os.stat_result:
+    try:
+        return os.stat(storage.local(path))
+    except FileNotFoundError as error:
+        gone = "is a link to a file that is gone" if os.path.islink(path) else "is gone"
+        raise InputError(
+            f"{path} {gone}", "restore the file, or take it out of the input"
+        ) from error
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _hashed(path: str) -> Artifact:
+    try:
+        return storage.artifact_of(path)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: str, error: OSError) -> InputError:
+    return InputError(
+        f"{path} cannot be read ({error.strerror or error})",
+        "check the file and the disk or network it lies on, then run the same command again",
+    )
 
 
 def _remembered(folder: str) -> dict[str, list[object]]:
