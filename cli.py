@@ -310,8 +310,14 @@ def demo(
 
 
 @app.command(rich_help_panel="Looking")
-def inspect(root: Root, as_json: Json = False) -> None:
-    """Show the funnel of a run. What went into each stage, what was kept, what was dropped and why."""
+def inspect(
+    root: Root,
+    as_json: Json = False,
+    all_reasons: Annotated[
+        bool, typer.Option("--all", help="All reasons, not only the four most frequent.")
+    ] = False,
+) -> None:
+    """Show the funnel of a run. What each stage read, what it kept, what it excluded and why."""
     from corpusmill.manifests.looking.inspect import funnel
 
     found = funnel(root)
@@ -321,7 +327,7 @@ def inspect(root: Root, as_json: Json = False) -> None:
     from corpusmill.manifests.looking.tables import funnel_table, print_table, remarks
 
     if found.rows:
-        print_table(funnel_table(found.rows))
+        print_table(funnel_table(found.rows, all_reasons))
     for remark in remarks(found):
         typer.echo(remark)
 
@@ -350,7 +356,8 @@ def trace(
     document: Annotated[
         str,
         typer.Argument(
-            metavar="ID", help="A document's id, or `sequence:N` for a training sequence."
+            metavar="ID",
+            help="A document's id or URL, or `sequence:N` for a training sequence.",
         ),
     ],
     as_json: Json = False,

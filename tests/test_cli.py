@@ -42,7 +42,7 @@ def test_a_stage_says_what_it_did_in_one_line(deduplicated):
         "2",
         "kept",
         "2",
-        "dropped",
+        "excluded",
         "0",
         "failed",
     ]

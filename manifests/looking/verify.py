@@ -120,14 +120,15 @@ def _check_manifest(
     for output in manifest.outputs:
         receipted = known.get(storage.absolute(output.path))
         if receipted is None:
-            yield f"{output.path} is in the manifest but no receipt vouches for it"
+            yield f"{output.path} is in the manifest but no receipt vouches for it; run the stage again"
         elif (receipted.digest, receipted.rows) != (output.digest, output.rows):
             yield f"{output.path} was made anew since the manifest was written; run {manifest.stages[-1]} to its end"
+    expected = known.keys() | {storage.absolute(output.path) for output in manifest.outputs}
     for below in ("documents", "excluded"):
         place = storage.join(folder, below)
         if storage.exists(place):
             for path in storage.list_files(place):
-                if storage.absolute(path) not in known:
+                if storage.absolute(path) not in expected:
                     yield f"{path} belongs to no shard; move it elsewhere, or remove it"
     shards = [output for output in manifest.documents() if output.path.endswith(".parquet")]
     yield from _check_ids(shards, remarks)
