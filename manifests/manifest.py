@@ -34,6 +34,16 @@ class Parent:
 
 
 @dataclass
+class Work:
+    """What one run did for a stage. made, reused: shards of all passes. seconds: of workers, for those
+    that it made."""
+
+    made: int = 0
+    reused: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
 class Manifest:
     """What a stage's folder holds, and from what it was made.
 
@@ -59,6 +69,7 @@ class Manifest:
     verbs: list[str] = field(default_factory=list)
     free: list[str] = field(default_factory=list)
     folder: str = ""
+    work: Work = field(default_factory=Work, compare=False)  # never written
 
     @property
     def conserved(self) -> bool:
@@ -74,7 +85,7 @@ class Manifest:
     def digest(self) -> str:
         record = asdict(self)
         record["config"] = self.settings
-        del record["timing"], record["folder"], record["free"]
+        del record["timing"], record["folder"], record["free"], record["work"]
         for counts in record["totals"]:
             del counts["seconds"]
         for artifact in record["outputs"]:
@@ -91,13 +102,13 @@ class Manifest:
         return [output for output in self.outputs if output.path.startswith(below)]
 
 
-_FIELDS = {item.name for item in fields(Manifest)} - {"folder"}
+_FIELDS = {item.name for item in fields(Manifest)} - {"folder", "work"}
 _REQUIRED = {"stages", "software", "config", "digest"}
 
 
 def write_manifest(manifest: Manifest, folder: str, name: str = MANIFEST) -> Artifact:
     record = asdict(manifest)
-    del record["folder"]
+    del record["folder"], record["work"]
     for artifact in record["outputs"]:
         artifact["path"] = artifact["path"].removeprefix(folder.rstrip("/") + "/")
     for parent in record["parents"]:

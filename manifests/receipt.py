@@ -203,14 +203,6 @@ def scan_receipts(
             yield path, error
 
 
-def has_done(folder: str) -> bool:
-    """Whether any shard of the folder is done, by its receipt."""
-    return any(
-        isinstance(receipt, Receipt) and receipt.status == "done"
-        for _, receipt in scan_receipts(folder)
-    )
-
-
 def is_done(receipt: Receipt | None, expected_plan_hash: str) -> bool:
     """Whether the receipt is of today's plan and every output is there with the bytes it had."""
     return (

@@ -4,6 +4,7 @@ A `Shard` is handed to a stage's work function. Everything that it writes goes t
 receipt knows each output's rows, bytes, tokens and SHA-256 without reading it again.
 """
 
+import hashlib
 import itertools
 import json
 import os
@@ -141,7 +142,10 @@ class Shard:
     outputs: list[Artifact] = field(default_factory=list)
     rows_of: dict[str, int] = field(default_factory=dict)
     received: dict[str, RowSum] = field(default_factory=dict)
-    _reported: float = float("-inf")
+    _reported: float = field(default_factory=time.monotonic)
+    _progress: dict[str, int | str | None] = field(
+        default_factory=lambda: {"done": 0, "total": None, "unit": "", "read": 0, "note": ""}
+    )
 
     def read(self, artifact: Artifact, columns: list[str] | None = None) -> Iterator[pa.Table]:
         """The row groups of an input, as `read_parquet`; their rows are counted."""
@@ -217,18 +221,33 @@ class Shard:
         return artifact
 
     def report(self, done: int, total: int | None = None, unit: str = "documents") -> None:
-        """Tell whoever watches how far this shard is. A hint for the display only: at most one small file write a second."""
+        """Say how far this shard is. A hint for the display only."""
+        self._progress.update(done=done, total=total, unit=unit)
+        self._write_progress()
+
+    def report_read(self, size: int) -> None:
+        """Say that so many more bytes have been read."""
+        self._progress["read"] = int(self._progress["read"] or 0) + size
+        self._write_progress()
+
+    def report_note(self, note: str) -> None:
+        """Say what else takes time; an empty note ends that."""
+        self._progress["note"] = note
+        self._write_progress()
+
+    def _write_progress(self) -> None:
+        """At most one small file a second, and none for a shard that takes less."""
         now = time.monotonic()
-        if storage.is_remote(self.folder) or now - self._reported < 1.0:
+        if now - self._reported < 1.0:
             return
         self._reported = now
         os.makedirs(os.path.dirname(self.progress_path), exist_ok=True)
         with open(self.progress_path, "w", encoding="utf-8") as file:
-            json.dump({"shard": self.name, "done": done, "total": total, "unit": unit}, file)
+            json.dump({"shard": self.name, **self._progress}, file)
 
     @property
     def progress_path(self) -> str:
-        return storage.join(storage.local(self.folder), "work", "progress", f"{self.name}.json")
+        return os.path.join(progress_folder(self.folder), f"{self.name}.json")
 
     @property
     def scratch(self) -> str:
@@ -241,6 +260,15 @@ class Shard:
         return storage.join(
             storage.local(self.folder), "work", "scratch", f"{self.name}-{self.plan_hash[:12]}"
         )
+
+
+def progress_folder(folder: str) -> str:
+    """Where the shards of a stage's folder say how far they are: a local folder, also for a remote one,
+    where only the workers of this machine are seen."""
+    if storage.is_remote(folder):
+        name = hashlib.sha256(folder.encode()).hexdigest()[:16]
+        return os.path.join(tempfile.gettempdir(), f"corpusmill-progress-{name}")
+    return os.path.join(storage.local(folder), "work", "progress")
 
 
 def read_parquet(artifact: Artifact | str, columns: list[str] | None = None) -> Iterator[pa.Table]:

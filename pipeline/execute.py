@@ -13,11 +13,12 @@ from typing import Any
 import pyarrow as pa
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import CorpusmillError, InputError
-from corpusmill.manifests.manifest import Manifest, Parent
+from corpusmill.manifests.manifest import Manifest, Parent, Work
 from corpusmill.manifests.partials import remove_partials
 from corpusmill.manifests.receipt import Counts, Receipt, list_receipts, plan_hash, receipt_path
 from corpusmill.pipeline.accounts import Flows, check_stage
 from corpusmill.pipeline.claim import abandon, claim, finish
+from corpusmill.pipeline.lease import lease
 from corpusmill.pipeline.progress import watch
 from corpusmill.pipeline.runner import Runner
 from corpusmill.pipeline.task import Failure, Task, quarantine
@@ -72,13 +73,14 @@ def execute(job: Job, runner: Runner) -> Manifest:
         "depends_on": job.stage.depends_on(),
     }
     begun.plan_hash = plan_hash(stage_plan)
-    claim(begun, job.replace)
-    try:
-        manifest = _run_passes(job, begun, stage_plan, runner)
-    except CorpusmillError:
-        abandon(folder)
-        raise
-    finish(manifest)
+    with lease(folder):
+        claim(begun, job.replace)
+        try:
+            manifest = _run_passes(job, begun, stage_plan, runner)
+        except CorpusmillError:
+            abandon(folder)
+            raise
+        finish(manifest)
     return manifest
 
 
@@ -91,6 +93,7 @@ def _run_passes(job: Job, begun: Manifest, stage_plan: dict[str, Any], runner: R
     outputs: list[storage.Artifact] = []
     seconds: dict[str, float] = {}
     shards = 0
+    work = Work()
     passes = job.stage.passes(job.inputs)
     step = next(passes, None)
     while step is not None:
@@ -103,6 +106,10 @@ def _run_passes(job: Job, begun: Manifest, stage_plan: dict[str, Any], runner: R
                 if counts.stage in totals:
                     totals[counts.stage].add(counts)
         seconds[step.name] = round(sum(receipt.seconds for receipt in receipts.values()), 3)
+        made = [receipt.seconds for receipt in receipts.values() if not receipt.reused]
+        work.made += len(made)
+        work.reused += len(receipts) - len(made)
+        work.seconds += sum(made)
         if step.final:
             shards = len(step.shards)
             outputs = [output for name in sorted(receipts) for output in receipts[name].outputs]
@@ -128,6 +135,7 @@ def _run_passes(job: Job, begun: Manifest, stage_plan: dict[str, Any], runner: R
             for receipt in quarantined
         ],
         timing={f"{name}_seconds": value for name, value in seconds.items()},
+        work=work,
     )
 
 
@@ -147,14 +155,14 @@ def _run_pass(
     done: dict[str, Receipt] = {}
     failures: dict[str, tuple[Task, Failure]] = {}
     title = job.names[-1] if step.name == job.names[-1] else f"{job.names[-1]}: {step.name}"
-    with watch(title, len(tasks), folder) as watcher:
+    with watch(title, tasks, folder) as meter:
         waiting = tasks
         for _attempt in (1, 2):
             failures = {}
             for task, result in runner.run(waiting, holds_engine=step.holds_engine):
                 if isinstance(result, Receipt):
                     done[task.shard] = result
-                    watcher.finished(result)
+                    meter.finished(result)
                 elif result.fatal:
                     raise result.error or CorpusmillError(result.message)
                 else:

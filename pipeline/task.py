@@ -16,6 +16,7 @@ from corpusmill.manifests.manifest import MANIFEST
 from corpusmill.manifests.receipt import Counts, Receipt, is_done, read_receipt, write_receipt
 from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
+from corpusmill.manifests.watched import counting_reads
 from corpusmill.pipeline.accounts import check_shard
 
 # libgomp's threads wait for each other by spinning. Where cores are shared, spinning threads hold up the very ones that they wait for:
@@ -125,10 +126,10 @@ def _do(task: Task, old: Receipt | None) -> Receipt:
     shard = Shard(task.shard, task.inputs, task.folder, task.plan_hash, task.shard_settings)
     started = time.perf_counter()
     try:
-        counts = task.work(shard)
+        with counting_reads(shard.report_read):
+            counts = task.work(shard)
     finally:
-        if not storage.is_remote(task.folder) and os.path.exists(shard.progress_path):
-            os.unlink(shard.progress_path)
+        storage.remove(shard.progress_path)
     where = task.stage if task.stage == task.pass_name else f"{task.stage} (pass {task.pass_name})"
     check_shard(f"{where}, shard {task.shard}", shard, counts)
     receipt = Receipt(

@@ -79,6 +79,24 @@ def test_one_file_knows_ray():
     assert knowing == {"pipeline/ray_runner.py"}
 
 
+def test_no_two_files_of_the_pipeline_import_each_other():
+    names = {path: f"corpusmill.pipeline.{path.stem}" for path in (ROOT / "pipeline").glob("*.py")}
+    reads = {
+        name: {
+            other
+            for other in names.values()
+            if any(f"{item}.".startswith(f"{other}.") for item in imported_modules(path))
+        }
+        for path, name in names.items()
+    }
+    assert not [
+        (one, other)
+        for one in reads
+        for other in reads[one]
+        if one != other and one in reads[other]
+    ]
+
+
 def test_help_answers_at_once_and_loads_nothing_heavy():
     command = [sys.executable, "-X", "importtime", "-m", "corpusmill.cli", "--help"]
     best = 60.0

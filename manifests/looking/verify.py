@@ -6,14 +6,15 @@ say. Receipts and manifest agree. The accounts balance (`looking.accounts`). No 
 the list, and the check goes on.
 """
 
+import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pyarrow.compute as pc
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import CorpusmillError, InputError
 from corpusmill.manifests.looking.accounts import check_accounts, check_footer
-from corpusmill.manifests.looking.find import find_stages, is_stage
+from corpusmill.manifests.looking.find import find_stages
 from corpusmill.manifests.manifest import (
     MANIFEST,
     Manifest,
@@ -24,6 +25,7 @@ from corpusmill.manifests.manifest import (
 )
 from corpusmill.manifests.receipt import Receipt, scan_receipts
 from corpusmill.manifests.shard import read_parquet, schema_of
+from corpusmill.manifests.stage_folder import StageFolder
 from corpusmill.manifests.storage import Artifact
 
 IDS_HELD = 2_000_000  # of documents that are compared over all shards of a stage
@@ -33,11 +35,12 @@ _UNIQUE = "give the files that they come from ids of their own (another `id_colu
 @dataclass(frozen=True)
 class Verdict:
     """files: how many were checked. problems: what does not hold; none means that the run does. quarantined: shards that failed and are
-    missing, as the manifests themselves say."""
+    missing, as the manifests themselves say. remarks: what holds and may surprise."""
 
     files: int
     problems: list[str]
     quarantined: list[str]
+    remarks: list[str] = field(default_factory=list)
 
 
 def verify(root: str) -> Verdict:
@@ -48,6 +51,7 @@ def verify(root: str) -> Verdict:
         f"{' reads '.join([*cycle, cycle[0]])}: the manifests go round in a circle; run these stages again"
         for cycle in found.cycles
     ]
+    remarks: list[str] = []
     checked = 0
     for folder in found.unfinished:
         problems.append(
@@ -59,14 +63,14 @@ def verify(root: str) -> Verdict:
         known = _outputs(receipts)
         checked += len(known)
         problems += check_accounts(manifest, receipts)
-        problems += _check_manifest(manifest.folder, manifest, known)
+        problems += _check_manifest(manifest.folder, manifest, known, remarks)
         problems += _check_parents(manifest.folder, manifest)
     quarantined = [
         f"shard {item['shard']} of {manifest.stages[-1]} ({manifest.folder}) is quarantined: {item['error']}"
         for manifest in found.manifests
         for item in manifest.quarantined
     ]
-    return Verdict(checked, problems, quarantined)
+    return Verdict(checked, problems, quarantined, remarks)
 
 
 def _check_receipts(folder: str, problems: list[str]) -> list[Receipt]:
@@ -108,28 +112,33 @@ def _check_file(artifact: Artifact) -> list[str]:
     return []
 
 
-def _check_manifest(folder: str, manifest: Manifest, known: dict[str, Artifact]) -> Iterator[str]:
+def _check_manifest(
+    folder: str, manifest: Manifest, known: dict[str, Artifact], remarks: list[str]
+) -> Iterator[str]:
     if claimed_digest(folder) != manifest.digest:
         yield f"{folder}: the manifest is not what it was when it was written"
     for output in manifest.outputs:
         receipted = known.get(storage.absolute(output.path))
         if receipted is None:
-            yield f"{output.path} is in the manifest but no receipt vouches for it"
+            yield f"{output.path} is in the manifest but no receipt vouches for it; run the stage again"
         elif (receipted.digest, receipted.rows) != (output.digest, output.rows):
             yield f"{output.path} was made anew since the manifest was written; run {manifest.stages[-1]} to its end"
+    expected = known.keys() | {storage.absolute(output.path) for output in manifest.outputs}
     for below in ("documents", "excluded"):
         place = storage.join(folder, below)
         if storage.exists(place):
             for path in storage.list_files(place):
-                if storage.absolute(path) not in known:
+                if storage.absolute(path) not in expected:
                     yield f"{path} belongs to no shard; move it elsewhere, or remove it"
     shards = [output for output in manifest.documents() if output.path.endswith(".parquet")]
-    yield from _check_ids(shards)
+    yield from _check_ids(shards, remarks)
 
 
-def _check_ids(shards: list[Artifact]) -> Iterator[str]:
+def _check_ids(shards: list[Artifact], remarks: list[str]) -> Iterator[str]:
     """Every document of a shard has an id that no other one has; over all shards, so have as many documents as memory allows to look at:
-    those whose ids begin alike. (Not the copies that blend takes on purpose.)"""
+    those whose ids begin alike. (Not the copies that blend takes on purpose.)
+
+    One document that two input files hold (`a.warc` and `a.warc.gz`) has one id, too: that is a remark."""
     rows, alike = sum(shard.rows for shard in shards), ""
     while rows > IDS_HELD << 4 * len(alike):
         alike += "0"
@@ -137,11 +146,33 @@ def _check_ids(shards: list[Artifact]) -> Iterator[str]:
     for shard in shards:
         found: set[tuple[object, ...]] = set()
         yield from _check_shards_ids(shard, alike, found)
-        shared = next((key for key in sorted(found, key=str) if key in elsewhere), None)
-        if shared:
-            yield f"{elsewhere[shared]} and {shard.path} both hold document {shared[0]}; {_UNIQUE}"
-            return
+        shared: dict[str, set[str]] = {}
+        for key in found:
+            if key in elsewhere:
+                shared.setdefault(elsewhere[key], set()).add(str(key[0]))
+        for other, ids in sorted(shared.items()):
+            example = min(ids)
+            texts = [_texts(path, ids) for path in (other, shard.path)]
+            if texts[0] != texts[1]:
+                yield f"{other} and {shard.path} both hold document {example}; {_UNIQUE}"
+                return
+            remarks.append(
+                f"{other} and {shard.path} hold {len(ids):,} documents twice, e.g. {example}: "
+                "their inputs are copies; leave one out, or let dedup remove them"
+            )
         elsewhere.update(dict.fromkeys(found, shard.path))
+
+
+def _texts(path: str, ids: set[str]) -> dict[str, str]:
+    """id -> digest of the text of these documents of a shard."""
+    found: dict[str, str] = {}
+    for table in read_parquet(path, ["id", "text"]):
+        for identity, text in zip(
+            *(table[name].to_pylist() for name in ("id", "text")), strict=True
+        ):
+            if identity in ids:
+                found[identity] = hashlib.sha256((text or "").encode()).hexdigest()
+    return found
 
 
 def _check_shards_ids(
@@ -181,7 +212,7 @@ def _check_parent(folder: str, parent: Parent) -> Iterator[str]:
         if has_manifest(parent.path):
             if read_manifest(parent.path).digest != parent.digest:
                 yield f"{folder}: its input {parent.path} was made anew since; run this stage again"
-        elif is_stage(parent.path):
+        elif StageFolder(parent.path).is_stage:
             yield f"{folder}: its input {parent.path} has no {MANIFEST}; run the stage that writes it again"
         elif not storage.exists(parent.path):
             yield f"{folder}: its input {parent.path} is gone (lineage cannot be followed below it)"

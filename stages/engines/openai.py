@@ -180,9 +180,11 @@ class OpenAIEngine(Settings):
                 _said(response), retry_after=_retry_after(response.headers.get("retry-after"))
             )
         if response.status_code in _MISPLACED:
+            chat_only = self.api == "completions" and response.status_code in (404, 405)
             raise EngineError(
                 f"the server at {self.url} refuses every request ({_said(response)})",
-                f"check engine.url, engine.model ({self.model}) and the key in ${self.api_key_variable}",
+                f"check engine.url, engine.model ({self.model}) and the key in ${self.api_key_variable}"
+                + ("; if the server has chat only, set engine.api: chat" if chat_only else ""),
             )
         if response.status_code != 200:
             return failed(_said(response))

@@ -21,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from corpusmill.manifests.schema import excluded
+from corpusmill.manifests.source_code import source_digest
 from corpusmill.stages.contract import MapStage, Outcome, Reads
 from corpusmill.stages.filter import datatrove_block, languages, url_rules
 from corpusmill.stages.filter.families import DEFAULT, FAMILIES
@@ -85,15 +86,17 @@ class Filter(MapStage):
         return (*fields(), FAILED_RULES)
 
     def depends_on(self) -> str:
-        """Digests of the block lists, and the versions of what is not ours. Raises RecipeError if a list or a block does not fit."""
+        """Digests of the block lists and of the user's own classes, and the versions of what is not ours.
+
+        Raises RecipeError if a list or a block does not fit."""
         from corpusmill.stages.filter.measure.characters import unicode_version
 
         parts = [f"unicode {unicode_version()}", url_rules.digests(self.urls)]
         if self.blocks:
             import importlib.metadata
 
-            for block in self.blocks:
-                datatrove_block.load(datatrove_block.parse(block))
+            loaded = [datatrove_block.load(datatrove_block.parse(block)) for block in self.blocks]
+            parts += [source_digest(type(block)) for block in loaded]
             parts += [
                 f"{name} {importlib.metadata.version(name)}" for name in ("datatrove", "spacy")
             ]

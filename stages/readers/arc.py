@@ -10,11 +10,12 @@ Damage costs one row, as in `stages.readers.warc`; reading goes on at the next p
 import re
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Any
 
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import InputError
 from corpusmill.manifests.storage import Artifact
+from corpusmill.manifests.watched import Watched
 from corpusmill.stages.readers.record import TOO_LARGE, Place, ReaderSettings, Record, source_of
 from corpusmill.stages.readers.streams import Inflated, Plain, compression_of, find, magic_of
 from corpusmill.stages.readers.warc_record import filled_by_answer, stream_at
@@ -82,7 +83,8 @@ class _Bytes:
 
 def read_arc(artifact: Artifact, settings: ReaderSettings) -> Iterator[Record]:
     """Raises InputError if the file is not empty and holds no ARC record at all."""
-    with storage.open_read(artifact.path) as file:
+    with storage.open_read(artifact.path) as opened:
+        file: Any = Watched(opened)
         reader = _Reader(artifact.path, file, settings)
         position: int | None = 0
         while position is not None:

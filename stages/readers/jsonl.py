@@ -11,6 +11,7 @@ from typing import IO, Any
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import InputError
 from corpusmill.manifests.storage import Artifact
+from corpusmill.manifests.watched import Watched
 from corpusmill.stages.readers.record import (
     DEFAULTS,
     TOO_LARGE,
@@ -29,7 +30,8 @@ _LOOK_AHEAD = 1000  # lines without the text column before the file is refused
 def read_jsonl(artifact: Artifact, settings: ReaderSettings) -> Iterator[Record]:
     """Raises InputError if no line of the file (or none of its first 1,000 objects) has the text column, or an id or URL column
     that the settings name is nowhere among them."""
-    with storage.open_read(artifact.path) as file:
+    with storage.open_read(artifact.path) as opened:
+        file: Any = Watched(opened)
         stream = open_lines(file)
         waiting: list[Record] = []
         seen_columns: set[str] = set()

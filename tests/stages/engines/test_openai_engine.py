@@ -181,7 +181,8 @@ def test_a_server_that_is_down_is_named_with_the_mend():
 def test_a_wrong_model_name_stops_at_once(serving):
     server = serving(lambda prompt, attempt: (404, {}, b"The model `tiny` does not exist"))
     with pytest.raises(
-        EngineError, match=r"refuses every request.*does not exist.*engine\.model \(tiny\)"
+        EngineError,
+        match=r"refuses every request.*does not exist.*engine\.model \(tiny\).*engine.api: chat",
     ):
         engine_at(server, in_flight=1).generate([request(number) for number in range(5)])
     assert len(server.seen) == 1
