@@ -19,15 +19,10 @@ def digest(path: str) -> str:
 
 def mark(path: str) -> str:
     """What changes when the file does, without reading it: a key for caches. Raises ModelError if the file is not there."""
-    if storage.is_remote(path):
-        store, inner = storage.filesystem(path)
-        if not store.exists(inner):
-            raise missing(path)
-        return str(store.ukey(inner))
-    if not os.path.isfile(storage.local(path)):
-        raise missing(path)
-    stat = os.stat(storage.local(path))
-    return f"{stat.st_size}:{stat.st_mtime_ns}"
+    try:
+        return storage.mark(path)
+    except FileNotFoundError as error:
+        raise missing(path) from error
 
 
 def missing(path: str) -> ModelError:

@@ -27,7 +27,7 @@ FOR_OTHERS = {
     "tldextract": "datatrove's URLFilter",
 }
 TOOLS_OF_DEVELOPERS = {"build", "mypy", "pytest-timeout", "ruff", "types-pyyaml"}
-FOR_THE_S3_SERVER = {"flask", "flask-cors", "moto", "s3fs"}  # moto serves by flask
+FOR_THE_S3_SERVER = {"flask", "flask-cors", "moto"}  # tests without moto are skipped
 PEERS = {"rensa", "xxhash"}  # benchmarks/peers.py installs them apart
 
 

@@ -1,6 +1,5 @@
 """The stage folders below a root: the finished ones in the order in which they feed each other, and what else lies there."""
 
-import os
 from dataclasses import dataclass, field
 
 from corpusmill.manifests import storage
@@ -60,16 +59,7 @@ def is_stage(folder: str) -> bool:
 
 def folders_in(root: str) -> list[str]:
     """What lies directly in `root`: folders, and files too. Empty if there is no such folder."""
-    if storage.is_remote(root):
-        store, inner = storage.filesystem(root)
-        names = (
-            [path.rstrip("/").rsplit("/", 1)[-1] for path in store.ls(inner, detail=False)]
-            if store.exists(inner)
-            else []
-        )
-    else:
-        names = os.listdir(storage.local(root)) if os.path.isdir(storage.local(root)) else []
-    return [storage.join(root, name) for name in names]
+    return [storage.join(root, name) for name in storage.names_in(root)]
 
 
 def _in_order(manifests: list[Manifest]) -> tuple[list[Manifest], list[list[str]]]:
