@@ -38,7 +38,7 @@ def normal(distribution: str) -> str:
 def declared(requirements: Iterable[str]) -> set[str]:
     """Names of distributions in requirement strings such as `ray[default]>=2.50,<3`."""
     return {
-        normal(re.match(r"[\w.-]+", requirement)[0])
+        normal(re.split(r"[^\w.-]", requirement)[0])
         for requirement in requirements
         if not requirement.startswith("#")
     }
