@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -80,7 +81,7 @@ def extractors() -> dict[str, dict[str, Extract]]:
             text_of(page), "main_content", lambda text: language.identify([text])[0].code
         )
 
-    def with_trafilatura(**options: bool) -> Extract:
+    def with_trafilatura(**options: Any) -> Extract:
         return lambda page: (
             trafilatura.extract(page.payload, include_comments=False, **options) or ""
         )

@@ -10,7 +10,6 @@ from functools import lru_cache
 from typing import Literal
 
 import numpy as np
-from corpusmill.classifiers import model_file
 from corpusmill.classifiers.encoder import (
     EncoderSettings,
     embed,
@@ -20,6 +19,7 @@ from corpusmill.classifiers.encoder import (
     has_classification_head,
 )
 from corpusmill.classifiers.linear import LinearModel, Scores, load_linear
+from corpusmill.manifests import model_files
 from corpusmill.manifests.errors import ModelError
 
 GRADES = (0.0, 5.0)
@@ -46,7 +46,7 @@ class EmbeddingScorer(EncoderSettings):
                     "set `head` to a file that `corpusmill classify-train` wrote for this encoder",
                 )
             return digest
-        head = _load_head(self.head, model_file.mark(self.head))
+        head = _load_head(self.head, model_files.mark(self.head))
         for key, value in self.features().items():
             if head.about.get(key) != value:
                 what = (
@@ -58,13 +58,13 @@ class EmbeddingScorer(EncoderSettings):
                     f"the head {self.head} was trained with {what}",
                     "use the settings that it was trained with",
                 )
-        return f"{digest}+{model_file.digest(self.head)}"
+        return f"{digest}+{model_files.digest(self.head)}"
 
     def score(self, texts: Sequence[str]) -> Scores:
         """The head's value (0-1 or a grade, as trained); a checkpoint's own grade is clipped to 0-5."""
         if self.head is None:
             return np.clip(grade(self, texts), *GRADES)
-        return _load_head(self.head, model_file.mark(self.head)).score(embed(self, texts))
+        return _load_head(self.head, model_files.mark(self.head)).score(embed(self, texts))
 
 
 class EmbeddingTraining(EncoderSettings):

@@ -15,8 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from corpusmill.classifiers import model_file
-from corpusmill.manifests import storage
+from corpusmill.manifests import model_files
 from corpusmill.manifests.errors import ModelError
 from corpusmill.manifests.settings import Settings
 from pydantic import PositiveInt
@@ -37,7 +36,11 @@ _TOKENIZER_FILES = (
     "tokenizer.model",
 )
 _WEIGHT_SUFFIXES = (".safetensors", ".bin")
-_FETCHED = ["*.json", "*.txt", "*.model", "*.safetensors"]
+ENCODER = model_files.Kind(
+    noun="encoder",
+    patterns=("*.json", "*.txt", "*.model", "*.safetensors"),
+    mend="name a local folder or a hub name such as ORG/NAME",
+)
 
 
 class EncoderSettings(Settings):
@@ -155,35 +158,7 @@ def one_thread(device: str) -> Iterator[None]:
 
 def encoder_folder(encoder: str, revision: str | None = None) -> str:
     """The local folder of an encoder; one named on the hub is fetched (or found in the local cache). Raises ModelError."""
-    if os.path.isdir(storage.local(encoder)):
-        return storage.local(encoder)
-    if storage.is_remote(encoder) or encoder.startswith((".", "/", "~")) or encoder.count("/") > 1:
-        raise ModelError(
-            f"the encoder folder {encoder} does not exist",
-            "name a local folder or a hub name such as ORG/NAME",
-        )
-    return _fetched(encoder, revision)
-
-
-@lru_cache(maxsize=8)
-def _fetched(name: str, revision: str | None) -> str:
-    import httpx
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    try:
-        return snapshot_download(name, revision=revision, allow_patterns=_FETCHED)
-    except (
-        HfHubHTTPError,
-        HFValidationError,
-        LocalEntryNotFoundError,
-        httpx.HTTPError,
-        OSError,
-    ) as error:
-        raise ModelError(
-            f"the encoder {name} is no folder and could not be fetched from the hub ({str(error).splitlines()[0]})",
-            "check the name and the network, or download it and name the folder",
-        ) from error
+    return model_files.folder(encoder, ENCODER, revision)
 
 
 def encoder_digest(encoder: str, revision: str | None = None) -> str:
@@ -209,11 +184,8 @@ def encoder_digest(encoder: str, revision: str | None = None) -> str:
         for name in names
         if name in weights or name.endswith((".txt", ".model")) or _is_setting(name)
     ]
-    return hashlib.sha256(
-        "\n".join(
-            f"{name} {model_file.digest(os.path.join(folder, name))}" for name in read
-        ).encode()
-    ).hexdigest()
+    # without the last line's end: heads hold this digest since the first release
+    return hashlib.sha256(model_files.listing(folder, read).rstrip("\n").encode()).hexdigest()
 
 
 def has_classification_head(folder: str) -> bool:
@@ -252,7 +224,7 @@ def load_encoder(settings: EncoderSettings, *, head: bool) -> tuple[Any, Any, st
         raise ModelError("device is cuda but there is no CUDA device here", "set device: auto")
     folder = encoder_folder(settings.encoder, settings.revision)
     return (
-        *_load(folder, head, device, model_file.mark(os.path.join(folder, "config.json"))),
+        *_load(folder, head, device, model_files.mark(os.path.join(folder, "config.json"))),
         device,
     )
 

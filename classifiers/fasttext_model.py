@@ -15,8 +15,8 @@ from functools import lru_cache
 from typing import Any, Literal, Self
 
 import numpy as np
-from corpusmill.classifiers import model_file
 from corpusmill.classifiers.linear import Scores
+from corpusmill.manifests import model_files
 from corpusmill.manifests.errors import ModelError, RecipeError
 from corpusmill.manifests.settings import Settings
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
@@ -51,13 +51,13 @@ class FastTextScorer(Settings):
 
     def depends_on(self) -> str:
         """Raises ModelError if the file is missing, no supervised fastText model, or has no such label."""
-        digest = model_file.digest(self.model)
-        _load(self.model, self.positive, model_file.mark(self.model))
+        digest = model_files.digest(self.model)
+        _load(self.model, self.positive, model_files.mark(self.model))
         return digest
 
     def score(self, texts: Sequence[str]) -> Scores:
         """Probability in [0, 1]; NaN for a text of which the model knows no word."""
-        model, label, prefix = _load(self.model, self.positive, model_file.mark(self.model))
+        model, label, prefix = _load(self.model, self.positive, model_files.mark(self.model))
         words = self.text == "words" or (
             self.text == "auto" and sorted(model.labels) == [NEGATIVE, POSITIVE]
         )
@@ -174,7 +174,7 @@ def _load(path: str, positive: str, _mark: str) -> tuple[Any, str, str]:
     """(model, full name of the positive label, label prefix)."""
     import fasttext
 
-    with model_file.local_copy(path) as local:
+    with model_files.local_copy(path) as local:
         try:
             model = fasttext.load_model(local)
         except (ValueError, RuntimeError, MemoryError) as error:

@@ -14,8 +14,8 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from corpusmill.classifiers import model_file
 from corpusmill.classifiers.linear import LinearModel, Scores, load_linear
+from corpusmill.manifests import model_files
 from corpusmill.manifests.errors import ModelError
 from corpusmill.manifests.settings import Settings
 
@@ -82,13 +82,13 @@ class StatisticsScorer(Settings):
 
     def depends_on(self) -> str:
         """Raises ModelError if the file is missing or holds another kind of model."""
-        digest = model_file.digest(self.model)
-        _load(self.model, model_file.mark(self.model))
+        digest = model_files.digest(self.model)
+        _load(self.model, model_files.mark(self.model))
         return digest
 
     def score(self, texts: Sequence[str]) -> Scores:
         """As trained: a probability (two labels) or a grade (more)."""
-        return _load(self.model, model_file.mark(self.model)).score(measure(texts))
+        return _load(self.model, model_files.mark(self.model)).score(measure(texts))
 
 
 def measure(texts: Sequence[str]) -> npt.NDArray[np.float32]:

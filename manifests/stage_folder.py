@@ -4,7 +4,6 @@ Each part is read at most once, when it is first asked for. So a `StageFolder` s
 that moment: take a new one after something may have changed.
 """
 
-import os
 from collections.abc import Iterator
 from functools import cached_property
 
@@ -96,10 +95,4 @@ def stage_folders(root: str) -> Iterator[StageFolder]:
 
 def _names_in(root: str) -> list[str]:
     """The paths directly in `root`, files too. Empty if there is no such folder."""
-    if storage.is_remote(root):
-        store, inner = storage.filesystem(root)
-        found = store.ls(inner, detail=False) if store.exists(inner) else []
-        names = [storage.name_of(path) for path in found]
-    else:
-        names = os.listdir(storage.local(root)) if os.path.isdir(storage.local(root)) else []
-    return sorted(storage.join(root, name) for name in names)
+    return sorted(storage.join(root, name) for name in storage.names_in(root))

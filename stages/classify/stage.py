@@ -20,7 +20,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from corpusmill.classifiers import model_file
 from corpusmill.classifiers.buckets import (
     LEVEL_BORDERS,
     Histogram,
@@ -33,7 +32,7 @@ from corpusmill.classifiers.buckets import (
 from corpusmill.classifiers.embedding import EmbeddingScorer
 from corpusmill.classifiers.scorer import ScorerConfig, readable_texts
 from corpusmill.classifiers.thresholds import FILE_NAME, Thresholds, read_thresholds, to_bytes
-from corpusmill.manifests import storage
+from corpusmill.manifests import model_files, storage
 from corpusmill.manifests.errors import ModelError, RecipeError
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import EXCLUSION, LEVELS, conform, excluded, extended
@@ -117,7 +116,7 @@ class Classify(GlobalStage):
                         f"{self.thresholds} was made with another model of the scorer {name}",
                         "use that model again, or leave out `thresholds` to have them made anew",
                     )
-            parts.append(f"thresholds={model_file.digest(self.thresholds)}")
+            parts.append(f"thresholds={model_files.digest(self.thresholds)}")
         return " ".join(parts)
 
     def passes(self, inputs: Inputs) -> Passes:

@@ -50,8 +50,6 @@ def unite(partitions: int, where: str, shard: Shard) -> list[Counts]:
 
     The account says how many edges it read, and how many of them did not lead to the least node in sight (`UNSETTLED`).
     """
-    from corpusmill.stages.dedup.clusters import forest
-
     node, root = _edges(shard)
     nodes, roots = forest(node, root)
     unsettled = int(np.count_nonzero(roots[np.searchsorted(nodes, node)] != root))
@@ -62,8 +60,6 @@ def unite(partitions: int, where: str, shard: Shard) -> list[Counts]:
 
 def clusters(partitions: int, shard: Shard) -> list[Counts]:
     """Read one partition's settled edges; write `work/clusters`: its nodes and their components (`CLUSTERS`)."""
-    from corpusmill.stages.dedup.clusters import forest
-
     nodes, roots = forest(*_edges(shard))
     own = partition_of_node(nodes, partitions) == np.uint32(int(shard.name))
     with shard.parquet(
@@ -71,6 +67,25 @@ def clusters(partitions: int, shard: Shard) -> list[Counts]:
     ) as output:
         write_by_node(output, pa.table([nodes[own], roots[own]], schema=CLUSTERS))
     return []
+
+
+def forest(left: "Nodes", right: "Nodes") -> "tuple[Nodes, Nodes]":
+    """The connected components of the edges left[i] - right[i]: every node once, sorted, and the least node of its component.
+
+    At most 2**31 nodes, the limit of scipy's graphs; a partition has far fewer.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    nodes, found = np.unique(np.concatenate([left, right]), return_inverse=True)
+    places = found.astype(np.int32)
+    edges = (places[: len(left)], places[len(left) :])
+    # of type bool, so that an edge which comes many times stays an edge: numbers would be added up, and overflow
+    graph = coo_array((np.ones(len(left), np.bool_), edges), shape=(len(nodes), len(nodes)))
+    count, component = connected_components(graph.tocsr(), directed=False)
+    least = np.empty(count, np.int64)
+    least[component[::-1]] = np.arange(len(nodes))[::-1]  # the last that is written is the least
+    return nodes, nodes[least[component]]
 
 
 def write_edges(output: ParquetOutput, node: "Nodes", root: "Nodes", partitions: int) -> None:

@@ -13,7 +13,7 @@ import pyarrow as pa
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.shard import Shard, read_parquet
 from corpusmill.manifests.storage import Artifact
-from corpusmill.stages.dedup.components import EDGES, write_edges
+from corpusmill.stages.dedup.components import EDGES, forest, write_edges
 from corpusmill.stages.dedup.settings import DedupSettings
 from corpusmill.stages.dedup.synthetic import columns_of, compared_texts, parent_hashes
 from corpusmill.stages.dedup.texts import text_buffers
@@ -77,7 +77,6 @@ def write_keys(
     whose: str = "",
 ) -> None:
     """Write a shard's keys and its links within itself. key[i] is one of document row[i]'s; rows come in order."""
-    from corpusmill.stages.dedup.clusters import forest
     from corpusmill.stages.dedup.signatures.shingles import sort_hashes
 
     key, row = sort_hashes(key, row)
@@ -101,7 +100,6 @@ def write_keys(
 def match(link_partitions: int, shard: Shard) -> list[Counts]:
     """Read one partition of all shards' keys; write `work/match`: the links between documents that share one, as `EDGES` in
     `link_partitions` partitions."""
-    from corpusmill.stages.dedup.clusters import forest
     from corpusmill.stages.dedup.signatures.shingles import sort_hashes
 
     partition = int(shard.name)

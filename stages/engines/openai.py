@@ -8,18 +8,20 @@ full jitter, honouring Retry-After. A server that stays away raises EngineError 
 import asyncio
 import json
 import os
-import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from corpusmill.manifests.errors import EngineError, ModelError
 from corpusmill.manifests.settings import Settings
 from corpusmill.stages.engines import chat
 from corpusmill.stages.engines.contract import Completion, Request, failed
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
 
 _BUSY = {408, 409, 425, 429, 500, 502, 503, 504, 529}
 _MISPLACED = {401, 403, 404, 405}  # wrong key, wrong path, no such model: no request can succeed
@@ -135,12 +137,16 @@ class OpenAIEngine(Settings):
         return [completions[index] for index in range(len(requests))]
 
     async def _complete(self, client: Any, request: Request, health: "_Health") -> Completion:
-        reply = await self._ask(client, request)
-        for attempt in range(self.attempts - 1):
-            if isinstance(reply, Completion):
-                break
-            await asyncio.sleep(_wait(attempt, self.backoff_seconds, reply.retry_after))
-            reply = await self._ask(client, request)
+        from tenacity import AsyncRetrying, retry_if_result, stop_after_attempt
+
+        tries = AsyncRetrying(
+            retry=retry_if_result(lambda reply: isinstance(reply, _Busy)),
+            stop=stop_after_attempt(self.attempts),
+            wait=self._pause,
+            sleep=asyncio.sleep,
+            retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
+        )
+        reply = await tries(self._ask, client, request)
         if isinstance(reply, Completion):
             health.given_up = 0
             health.answered = True
@@ -150,6 +156,15 @@ class OpenAIEngine(Settings):
         if reply.reached and health.given_up < _GIVEN_UP_IN_A_ROW:
             return failed(f"given up after {self.attempts} attempts: {reply.reason}")
         raise self._away(reply.reason)
+
+    def _pause(self, state: "RetryCallState") -> float:
+        """Seconds before the next try: full jitter below a doubling bound, but never less than the server asked for."""
+        from tenacity import wait_random_exponential
+
+        jittered = wait_random_exponential(self.backoff_seconds, max=_LONGEST_WAIT)(state)
+        reply = state.outcome.result() if state.outcome else None
+        asked = reply.retry_after if isinstance(reply, _Busy) else None
+        return min(_LONGEST_WAIT, max(jittered, asked or 0.0))
 
     def _away(self, reason: str) -> EngineError:
         return EngineError(
@@ -270,9 +285,3 @@ def _retry_after(value: str | None) -> float | None:
     except ValueError:
         return None
     return max(0.0, moment.timestamp() - time.time())
-
-
-def _wait(attempt: int, backoff: float, retry_after: float | None) -> float:
-    """Full jitter: uniform below the doubling bound, but never before the server's own wish."""
-    jittered = random.uniform(0, backoff * 2**attempt)
-    return min(_LONGEST_WAIT, max(jittered, retry_after or 0.0))
