@@ -1,8 +1,9 @@
-"""The embedded engine: any causal language model that stock transformers loads, on CPU or GPU. The default, because it needs nothing else.
+"""The default engine: any causal language model that stock transformers loads, on CPU or GPU.
 
-Requests are sorted by length and answered in padded batches. Padding stands on the left under a mask; transformers zeroes masked
-positions before the convolution and the state update of hybrid models, so that batched answers equal single ones (a test holds this).
-For throughput on GPUs use the vLLM engine.
+Requests are sorted by length and answered in padded batches. Padding stands on the left, under
+a mask. transformers zeroes masked positions before the convolution and the state update of
+hybrid models. So answers in a batch equal single ones; a test holds this. For throughput on
+GPUs, use the vLLM engine.
 """
 
 import functools
