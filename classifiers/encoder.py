@@ -23,7 +23,7 @@ from corpusmill.manifests.errors import ModelError
 Embeddings = npt.NDArray[np.float32]
 
 CHARACTERS_PER_TOKEN = (
-    32  # far above any real text: what lies beyond max_tokens times this is not even tokenised
+    32  # text beyond max_tokens times this is not even tokenised; real text has fewer
 )
 _BLOCK = 512  # texts tokenised at a time
 _BATCH_TOKENS = {"cpu": 1024, "cuda": 65536}

@@ -31,8 +31,8 @@ FEATURES = (
     "capital_word_share",
     "word_bytes",
     "words_per_sentence_log",
-    "variety",  # log of distinct words over log of words: Herdan's C, nearly free of the text's length
-    "article_rate",  # per word, upper or lower case, as are the next three; the words are in _WORDS
+    "variety",  # log distinct words / log words: Herdan's C, nearly free of length
+    "article_rate",  # per word of either case, as the next three; the words are in _WORDS
     "preposition_rate",
     "clause_rate",
     "address_rate",

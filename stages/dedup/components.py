@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     Nodes = npt.NDArray[np.uint64]
 
-EDGES = pa.schema(  # one row per edge and partition that one of its ends belongs to, sorted by partition
+EDGES = pa.schema(  # one row for each edge and partition of its ends, sorted by partition
     [
         pa.field("partition", pa.uint32(), nullable=False),
         pa.field("node", pa.uint64(), nullable=False),

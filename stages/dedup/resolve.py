@@ -58,19 +58,18 @@ MEMBERS = (
         ]
     )
 )
-COPIES = pa.schema(  # one row per document that goes where an equal one of its shard goes, sorted by node
+# One row for each document that follows an equal one of its shard, sorted by node.
+COPIES = pa.schema(
     [pa.field("node", pa.uint64(), nullable=False), pa.field("head", pa.uint64(), nullable=False)]
 )
-DECISIONS = (
-    pa.schema(  # one row per text that is removed or that others were removed for, sorted by node
-        [
-            pa.field("node", pa.uint64(), nullable=False),
-            pa.field("survivor", pa.string(), nullable=False),
-            pa.field("size", pa.int32(), nullable=False),
-            pa.field("similarity", pa.float32(), nullable=False),
-            pa.field("reason", pa.string()),  # null: stays
-        ]
-    )
+DECISIONS = pa.schema(  # one row for each removed text and each survivor, sorted by node
+    [
+        pa.field("node", pa.uint64(), nullable=False),
+        pa.field("survivor", pa.string(), nullable=False),
+        pa.field("size", pa.int32(), nullable=False),
+        pa.field("similarity", pa.float32(), nullable=False),
+        pa.field("reason", pa.string()),  # null: stays
+    ]
 )
 RANKING = {  # what decides within a cluster before the id does
     "longest": [("text_bytes", "descending")],
@@ -314,7 +313,7 @@ def _decisions(
     """
     documents = members["documents"].to_numpy()
     inside = fates.outside[head_of] < 0
-    # clusters are counted by who stands for them: a member of this run, or an earlier document, which counts as well
+    # A cluster is counted by its survivor: a member of this run, or an earlier document.
     stands = np.where(
         inside, heads[fates.survivor[head_of]], members.num_rows + fates.outside[head_of]
     )

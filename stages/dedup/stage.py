@@ -57,7 +57,7 @@ from corpusmill.stages.shuffle.row_groups import ROW_BITS, Sorted, home_of
 PARTITION_BYTES = 1 << 30
 PARTITION_ROWS = 1 << 20
 MOST_PARTITIONS = 1 << 16
-SPREAD = 4  # partitions of keys and texts that a small corpus has if it can, to keep as many workers busy
+SPREAD = 4  # partitions of a small corpus, to keep so many workers busy
 SPREAD_BYTES = 48 << 20  # of text for such a partition, at least
 
 
@@ -72,7 +72,7 @@ class Dedup(DedupSettings, GlobalStage):
         return CLUSTER_COLUMNS
 
     def depends_on(self) -> str:
-        return f"unicode {unicodedata.unidata_version}"  # what is white space, punctuation and lower case
+        return f"unicode {unicodedata.unidata_version}"  # decides white space, punctuation, case
 
     def named_inputs(self) -> Mapping[str, tuple[str, ...]]:
         """The signatures of earlier runs."""
@@ -177,7 +177,8 @@ def candidate_clusters(
         result = yield Pass(name, shards, work, depends_on=f"partitions={partitions} links={links}")
         refuse_loss(result, shards, name)
         reads = yield from exchange(name, result.outputs(), Sorted(EDGES, "partition", links))
-        # one partition sees every edge, so the pass `clusters` does all; else rounds go on while one of them changes anything
+        # One partition sees every edge, so `clusters` does all. Otherwise rounds go on while one
+        # of them changes anything.
         unsettled = links > 1 and (number == 0 or any(map(_changed, result.receipts.values())))
         number += 1
         name = f"components-{number}"

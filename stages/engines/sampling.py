@@ -44,7 +44,7 @@ class SeededSampling:
                 for generator in self._generators
             ]
         )
-        # Uniform draws are below 1 but may be 0: the smallest positive double keeps the logarithm finite.
+        # A uniform draw may be 0. The smallest positive double keeps the logarithm finite.
         gumbel_BV = -torch.log(-torch.log(uniform_BV.clamp_min(torch.finfo(torch.float64).tiny)))
         perturbed_BV = nucleus_BV + gumbel_BV.to(nucleus_BV.device, nucleus_BV.dtype)
         return torch.where(self._greedy[:, None], scores_BV.float(), perturbed_BV)

@@ -149,7 +149,8 @@ def _load(folder: str, device: str, dtype: str, threads: int) -> Any:
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
 
-    logging.set_verbosity_error()  # its advice on faster kernels, once for each worker, would drown the progress lines
+    # Its advice on faster kernels, once for each worker, would hide the progress lines.
+    logging.set_verbosity_error()
     logging.disable_progress_bar()
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"

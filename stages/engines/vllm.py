@@ -134,7 +134,8 @@ def _load(arguments: str, kv_cache_gib: int) -> Any:
         ) from error
     settings = json.loads(arguments)
     if current_platform.is_cpu():
-        # A prompt read in pieces makes vLLM (seen in 0.30) wind back the request's own generator, which CPU generators cannot: it dies.
+        # If a prompt is read in pieces, vLLM (seen in 0.30) winds back the request's generator. CPU
+        # generators cannot do that, and the engine dies.
         settings.setdefault("enable_chunked_prefill", False)
     try:
         return LLM(**settings)

@@ -54,7 +54,8 @@ TOKENS = pa.schema(
     ]
 )
 TOKENIZER = "tokenizer"
-COPY = "tokenizer=copy"  # the shard that copies the tokenizer; the name of an input's shard has no equals sign
+# The shard that copies the tokenizer. No input's shard has an equals sign in its name.
+COPY = "tokenizer=copy"
 PACKING = "packing.json"
 
 

@@ -21,7 +21,8 @@ _XML_ENCODING = re.compile(
     rb"^\s*<\?xml[^>]{1,200}?encoding\s*=\s*[\"']([A-Za-z0-9_.:-]{2,40})", re.IGNORECASE
 )
 _META_REACH = 4096
-# Resiliparse maps labels as the WHATWG standard does, but to Python's narrow codecs; pages use the vendors' supersets of them.
+# Resiliparse maps labels as the WHATWG standard does, but to Python's narrow codecs. Pages use the
+# vendors' supersets of them.
 _CODECS = {
     "shift_jis": "cp932",
     "euc_kr": "cp949",
@@ -30,7 +31,8 @@ _CODECS = {
     "iso8859-11": "cp874",
     "x-mac-cyrillic": "mac_cyrillic",
 }
-# Text encodings of Python that no browser knows: they fail on bytes, or make surrogates and markup out of ASCII.
+# Text encodings of Python that no browser knows. They fail on bytes, or make surrogates and markup
+# of ASCII.
 _NOT_FOR_PAGES = frozenset(
     ("idna", "punycode", "undefined", "utf-7", "unicode-escape", "raw-unicode-escape")
 )

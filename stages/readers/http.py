@@ -21,7 +21,8 @@ _CHUNK_SIZE = re.compile(rb"[ \t]*([0-9a-fA-F]{1,15})[ \t]*(?:;[^\r\n]*)?\r?\n")
 _SEPARATOR = re.compile(r"\s*[,;]\s*")
 _LOOKS_LIKE_TEXT = re.compile(rb"\s*[<{\[]")
 _NOT_NUL = re.compile(rb"[^\0]")
-_STEP = 1024  # compressed bytes given to a decoder at once: zstandard gives all it can, 32 MB at the very worst
+# Compressed bytes for a decoder at a time. zstandard decodes all of them, at worst to 32 MB.
+_STEP = 1024
 _MOST_MEMBERS = 10_000  # of one body; real ones have one, block-compressed ones some hundreds
 
 

@@ -22,7 +22,8 @@ _AUTOLINK = re.compile(r"<((?:https?|ftp|mailto):[^\s<>]+)>")
 
 _DELIMITERS = re.compile(r"\\[*_~]|\*+|_+|~~")
 _LONGEST_RUN = 3
-_FIRST_CJK = 0x2E80  # from here on scripts put no spaces between words, so a word on the outside says nothing
+# From here on, scripts put no spaces between words. So a word beside a mark says nothing.
+_FIRST_CJK = 0x2E80
 
 
 def without_markdown(text: str) -> str:

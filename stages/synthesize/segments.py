@@ -18,7 +18,8 @@ from dataclasses import dataclass
 
 from corpusmill.stages.engines.chat import ChatTokenizer
 
-# After a sentence's final mark and its closing quotes or brackets; for scripts without spaces, right after the mark.
+# After the final mark of a sentence and its closing quotes or brackets. In scripts without spaces,
+# right after the mark.
 _SENTENCE_END = re.compile(r"[.!?…]+[\"'”’)\]]*\s+|[。！？]+[」』”）]*\s*")
 _LINE_END = re.compile(r"\n+")
 

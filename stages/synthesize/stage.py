@@ -188,7 +188,8 @@ def synthesize(settings: Synthesize, shard: Shard) -> list[Counts]:
         dropped = stack.enter_context(shard.parquet(EXCLUDED, extended(*EXCLUSION, of=SCHEMA)))
         windows = _windows(settings, prompts, planner, shard, taken, read)
         with ThreadPoolExecutor(1) as ahead:
-            # While the engine answers one window, the next is cut and rendered, so that a GPU never waits for tokenisation.
+            # While the engine answers one window, the next is cut and rendered. So a GPU does not
+            # wait for tokenisation.
             upcoming = ahead.submit(next, windows, None)
             while planned := upcoming.result():
                 done, window = planned
