@@ -152,9 +152,7 @@ def one_thread(device: str) -> Iterator[None]:
 
 
 def encoder_folder(encoder: str, revision: str | None = None) -> str:
-    """The local folder of an encoder. A name on the hub is fetched, or found in the local
-    cache. Raises ModelError.
-    """
+    """The local folder of an encoder; one named on the hub is fetched (or found in the local cache). Raises ModelError."""
     if os.path.isdir(storage.local(encoder)):
         return storage.local(encoder)
     if storage.is_remote(encoder) or encoder.startswith((".", "/", "~")) or encoder.count("/") > 1:

@@ -46,15 +46,13 @@ class FastTextScorer:
     max_chars: int = 1_000_000
 
     def depends_on(self) -> str:
-        """Raises ModelError if the file is missing, is no supervised fastText model, or lacks
-        the label.
-        """
+        """Raises ModelError if the file is missing, no supervised fastText model, or has no such label."""
         digest = model_file.digest(self.model)
         _load(self.model, self.positive, model_file.mark(self.model))
         return digest
 
     def score(self, texts: Sequence[str]) -> Scores:
-        """Probability in [0, 1]. NaN if the model knows no word of the text."""
+        """Probability in [0, 1]; NaN for a text of which the model knows no word."""
         model, label, prefix = _load(self.model, self.positive, model_file.mark(self.model))
         words = self.text == "words" or (
             self.text == "auto" and sorted(model.labels) == [NEGATIVE, POSITIVE]

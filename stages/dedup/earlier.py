@@ -174,11 +174,10 @@ def fall_to_earlier(
     sets: "Shingles",
     earlier: pa.Table,
 ) -> "tuple[npt.NDArray[np.int64], npt.NDArray[np.float64], npt.NDArray[np.bool_]]":
-    """For each document: the row of `earlier` that it falls to (-1: none), their similarity,
-    and whether they are equal.
+    """For each document the earlier one that it falls to (a row of `earlier`, -1: none), their similarity, and whether they are equal.
 
-    earlier: of the same clusters. A document is compared with those that share a band with it,
-    at most `max_comparisons`, those that share most first.
+    earlier: of the same clusters. A document is compared with those that share a band with it, those first that share most, and
+    with at most `max_comparisons`.
     """
     documents = len(exact)
     chosen, similarity = np.full(documents, -1), np.ones(documents)
@@ -257,11 +256,7 @@ def _fall(
 
 @njit(cache=True, nogil=True)
 def sketch_similarity(hashes: Any, sketch: Any, shingles: int) -> float:
-    """Jaccard similarity of a set of sorted hashes and a sketched set.
-
-    `sketch` holds the upper halves of the other set's hashes: all of them, or the smallest ones
-    of a large set.
-    """
+    """Jaccard similarity of a set of sorted hashes and one of which `sketch` holds the upper halves, of the least only if it is large."""
     most = len(hashes) + shingles if shingles <= len(sketch) else len(sketch)
     i: Any = 0
     j: Any = 0

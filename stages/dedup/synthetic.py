@@ -57,7 +57,7 @@ def compared_texts(table: pa.Table, template: tuple[str, ...]) -> pa.ChunkedArra
 
 
 def parent_hashes(table: pa.Table) -> "npt.NDArray[np.uint64]":
-    """A number for each row's parent, which is mixed into its keys. Zero for actual documents."""
+    """A number for each row's parent, to be mixed into its keys: zero for actual documents."""
     from corpusmill.stages.dedup.signatures.shingles import exact_hashes
     from corpusmill.stages.dedup.texts import text_buffers
 
