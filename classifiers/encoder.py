@@ -1,8 +1,8 @@
-"""Any transformers encoder as frozen features: one vector a text.
+"""A transformers encoder as frozen features: one vector for each text.
 
-Texts are tokenised, sorted by length and run in batches of about equal token counts, so that little is spent on padding. On a CPU it
-computes in float32 on one thread: a worker is given one core, and the order of additions, so the bits, stays the same whatever the machine
-does besides. On CUDA it computes in bfloat16.
+Texts are tokenised, sorted by length, and run in batches of about equal token counts, to save
+padding. On a CPU, compute is float32 on one thread: a worker has one core, and one order of
+additions gives the same bits on a busy machine. On CUDA, compute is bfloat16.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ from pydantic import PositiveInt
 Embeddings = npt.NDArray[np.float32]
 
 CHARACTERS_PER_TOKEN = (
-    32  # far above any real text: what lies beyond max_tokens times this is not even tokenised
+    32  # text beyond max_tokens times this is not even tokenised; real text has fewer
 )
 _BLOCK = 512  # texts tokenised at a time
 _BATCH_TOKENS = {"cpu": 1024, "cuda": 65536}
@@ -65,7 +65,7 @@ class EncoderSettings(Settings):
     """auto: CUDA where there is a GPU, else the CPU."""
 
     def features(self) -> dict[str, Any]:
-        """What a head must agree on with the encoder that it was trained on."""
+        """What a head and its encoder must agree on."""
         return {
             "encoder": encoder_digest(self.encoder, self.revision),
             "pooling": self.pooling,
@@ -75,7 +75,9 @@ class EncoderSettings(Settings):
 
 
 def embed(settings: EncoderSettings, texts: Sequence[str]) -> Embeddings:
-    """float32 [len(texts), width of the encoder]. Raises ModelError if the encoder cannot be used."""
+    """float32 [len(texts), width of the encoder]. Raises ModelError if the encoder cannot be
+    used.
+    """
     import torch
 
     model, tokenizer, device = load_encoder(settings, head=False)
@@ -93,7 +95,9 @@ def embed(settings: EncoderSettings, texts: Sequence[str]) -> Embeddings:
 
 
 def grade(settings: EncoderSettings, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-    """The one logit of a sequence-classification checkpoint (FineWeb-Edu's and Nemotron-CC's are such): float32 [len(texts)]."""
+    """float32 [len(texts)]: the one logit of a sequence-classification checkpoint, such as
+    FineWeb-Edu's and Nemotron-CC's.
+    """
     model, tokenizer, device = load_encoder(settings, head=True)
 
     def logits(inputs: dict[str, Any]) -> Any:
@@ -110,7 +114,7 @@ def run_batches(
     forward: Any,
     width: int,
 ) -> Embeddings:
-    """`forward` over length-sorted batches, its rows back in the order of `texts`."""
+    """Run `forward` over batches sorted by length; return its rows in the order of `texts`."""
     import torch
 
     found = np.empty((len(texts), width), dtype=np.float32)
@@ -162,7 +166,9 @@ def encoder_folder(encoder: str, revision: str | None = None) -> str:
 
 
 def encoder_digest(encoder: str, revision: str | None = None) -> str:
-    """One digest over the encoder's configuration, tokenizer and weights. Raises ModelError naming what is missing."""
+    """One digest over the encoder's configuration, tokenizer and weights. Raises ModelError
+    naming what is missing.
+    """
     folder = encoder_folder(encoder, revision)
     names = sorted(
         name for name in os.listdir(folder) if os.path.isfile(os.path.join(folder, name))
@@ -189,7 +195,9 @@ def encoder_digest(encoder: str, revision: str | None = None) -> str:
 
 
 def has_classification_head(folder: str) -> bool:
-    """Whether the checkpoint classifies sequences with one output. Raises ModelError if its config.json is unreadable."""
+    """Whether the checkpoint classifies sequences with one output. Raises ModelError if its
+    config.json is unreadable.
+    """
     path = os.path.join(folder, "config.json")
     try:
         with open(path, encoding="utf-8") as file:
@@ -214,7 +222,9 @@ def _is_setting(name: str) -> bool:
 
 
 def load_encoder(settings: EncoderSettings, *, head: bool) -> tuple[Any, Any, str]:
-    """(model, tokenizer, device), once per process. Raises ModelError if the folder cannot be loaded."""
+    """(model, tokenizer, device), once per process. Raises ModelError if the folder cannot be
+    loaded.
+    """
     import torch
 
     device = settings.device

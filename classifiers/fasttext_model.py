@@ -1,9 +1,11 @@
-"""fastText: the probability that a supervised model gives its positive label, and the training of such a model.
+"""fastText: the probability of a model's positive label, and how to train such a model.
 
-Works with any supervised `.bin` or `.ftz` file, DCLM's `fasttext-oh-eli5` among them (arXiv 2406.11794, section 4.4; one of the three
-scorers of Nemotron-CC, arXiv 2412.02595, section 2.2). fastText reads one line a document, so text is put on one line first, and
-what it would take for syntax (a label prefix at the start of a word, its end-of-line word) is made harmless. Models trained here see
-words only, in lower case: left in, marks such as `|` and `-` tell how the good text was marked up, and a price list scores like a book.
+Any supervised `.bin` or `.ftz` file works, also DCLM's `fasttext-oh-eli5` (arXiv 2406.11794,
+section 4.4), which is one of Nemotron-CC's three scorers (arXiv 2412.02595, section 2.2).
+fastText reads one line a document. So text is put on one line, and its syntax in the text (a
+label prefix, its end-of-line word) is made harmless. Models that are trained here see only
+words, in lower case. Marks such as `|` and `-` would tell how the good text was marked up, and
+a price list would score like a book.
 """
 
 import os
@@ -119,21 +121,23 @@ class FastTextTraining(Settings):
 
 
 def one_line(text: str, prefix: str = PREFIX) -> str:
-    """`text` as one fastText example: on one line, with nothing in it that fastText reads as a label or as the line's end."""
+    """`text` as one fastText example: one line, with nothing that fastText reads as a label or
+    line end.
+    """
     return " ".join(text.replace(prefix, "label ").replace("</s>", " ").split())
 
 
 def words_of(text: str) -> str:
-    """The words of `text` on one line, in lower case; marks and numbers left out."""
+    """The words of `text` on one line, in lower case, without marks and numbers."""
     return " ".join(_WORD.findall(text.lower()))
 
 
 @contextmanager
 def trained(examples: Iterable[tuple[str, bool]], settings: FastTextTraining) -> Iterator[str]:
-    """Train on (text, is positive) pairs; gives the path of the model file for as long as the block runs.
+    """Train on (text, is positive) pairs. The path of the model file is valid inside the block.
 
-    One thread and a fixed seed: the same examples in the same order give the same bytes. Examples pass through a file, never
-    through memory as a whole.
+    One thread and a fixed seed: the same examples in the same order give the same bytes.
+    Examples pass through a file, so they need no memory.
     """
     import fasttext
 

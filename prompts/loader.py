@@ -7,9 +7,9 @@
     ---
     Rewrite this text. {document}
 
-A prompt is everything that decides what is asked and what of the answer is kept: wording, limits, sampling and the post-filters by
-name. The post-filters themselves live in `stages.synthesize.postfilters`; engines know nothing of prompts. Swapping a prompt is
-naming another file in the recipe, and the file's hash stands in every row that it made.
+A prompt decides what is asked and what is kept of the answer: wording, limits, sampling, and
+post-filters by name. `stages.synthesize.postfilters` holds the post-filters. To swap a prompt,
+name another file in the recipe. Every row holds the hash of its prompt file.
 """
 
 import hashlib
@@ -93,21 +93,24 @@ class Prompt(FrontMatter):
     """Where the file was read from."""
 
     def messages(self, document: str) -> list[dict[str, str]]:
-        """The chat that asks for one answer about `document`, whatever braces the document holds."""
+        """The chat that asks for one answer about `document`. Braces in the document stay as
+        they are.
+        """
         turns = [{"role": "system", "content": self.system}] if self.system else []
         return [*turns, {"role": "user", "content": self.template.replace(PLACEHOLDER, document)}]
 
 
 def shipped() -> list[str]:
-    """Names of the prompts that travel with corpusmill."""
+    """Names of the prompts that come with corpusmill."""
     names = (entry.name for entry in package_file("prompts").iterdir())
     return sorted(name.removesuffix(".md") for name in names if name.endswith(".md"))
 
 
 def load(name_or_path: str) -> Prompt:
-    """The shipped prompt of that name, or the prompt file at that path (anything with a slash or ending in `.md`; any fsspec URL).
+    """The shipped prompt of that name, or the prompt file at that path or fsspec URL.
 
-    Raises RecipeError naming the file and the mend.
+    A name with a slash, or one that ends in `.md`, is a path. Raises RecipeError, which names
+    the file and the mend.
     """
     if "/" in name_or_path or name_or_path.endswith(".md"):
         if not storage.exists(name_or_path):

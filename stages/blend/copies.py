@@ -1,6 +1,8 @@
-"""The blend's copies: each document goes to the output shards that its hashes name, and each output shard is put in order.
+"""The copies of the blend: hashes send each document to output shards, and put each output
+shard in order.
 
-A document's place depends on its id, source and copy alone, so the result does not depend on how the input was cut into files.
+A copy's place depends on id, source and copy number alone. So the result does not depend on how
+the input was cut into files.
 """
 
 import json
@@ -37,14 +39,16 @@ Claimants = tuple[
 def read_claimed(
     config: BlendSettings, claimants: Claimants, shard: Shard
 ) -> tuple[tuple[str, ...], Iterator[pa.Table]]:
-    """The sources that read this shard's file, and its rows."""
+    """The sources that read the shard's file, and its rows."""
     names = claimants[int(shard.name.split("-", 1)[0])]
     tables = read_documents(shard.inputs[0], config.sources[names[0]].reader, NAME)
     return names, shard.counted(shard.inputs[0], tables)
 
 
 def spread_copies(config: BlendSettings, claimants: Claimants, shard: Shard) -> list[Counts]:
-    """Send every copy of every document, and every excluded document once, to the output shard that its hash names."""
+    """Send every copy, and every excluded document once, to the output shard that its hash
+    names.
+    """
     _, tables = read_claimed(config, claimants, shard)
     plan = json.loads(storage.read_bytes(shard.inputs[2].path))
     names = sorted(config.sources)
@@ -94,7 +98,9 @@ def _copies(
     dropped: pa.Array,
     seed: int,
 ) -> pa.Table:
-    """Rows of `SPREAD`: one for each copy, with its epoch and its place in the order, or for a dropped document its reason."""
+    """Rows of `SPREAD`. A copy has its epoch and its place in the order; a dropped document has
+    its reason.
+    """
     identity = zip(source.to_pylist(), documents["id"].to_pylist(), copy.tolist(), strict=True)
     order = np.fromiter(
         (seed_for("order", seed, str(name), *rest) for name, *rest in identity), dtype=np.int64
@@ -147,7 +153,9 @@ def merge(shard: Shard) -> list[Counts]:
 
 
 def _with_distinct_epochs(rows: pa.Table, seen: set[tuple[str, int]]) -> pa.Table:
-    """Where one id comes from several sources, or twice from one, its rows in this shard still differ in their epoch."""
+    """Give rows of one id different epochs, also if it comes from several sources or twice from
+    one.
+    """
     epochs: list[int | None] = []
     for identity, epoch in zip(rows["id"].to_pylist(), rows["epoch"].to_pylist(), strict=True):
         while epoch is not None and (identity, epoch) in seen:

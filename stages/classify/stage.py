@@ -1,14 +1,17 @@
-"""Quality by an ensemble: score every document, cut each scorer's scores at the corpus' own percentiles, take the highest bucket.
+"""Quality by an ensemble: score every document, cut each scorer's scores into twenty buckets,
+take the highest bucket.
 
-Nemotron-CC's method (arXiv 2412.02595, section 2.2): several scorers which disagree about what is good, each turned into a rank from 0
-to 19 over the whole corpus, and the highest rank counts; five levels are cut out of the twenty. Three passes: `score` reads each
-shard once and leaves scores and a histogram, `thresholds` merges the histograms, `classify` writes the documents by level:
+The method is Nemotron-CC's (arXiv 2412.02595, section 2.2). Several scorers disagree about what
+is good. Each score becomes a rank from 0 to 19 over the whole corpus, and the highest rank
+counts. The twenty ranks make five levels. Pass `score` reads each shard once and leaves scores
+and a histogram. `thresholds` merges the histograms. `classify` writes the documents by level:
 
-    documents/level=<level>/kind=actual/<shard>.parquet        every level for every shard, empty ones too
-    documents/level=<level>/kind=synthetic/<shard>.parquet     only where a shard holds synthetic documents
-    work/thresholds/thresholds.json                            what `thresholds:` takes to sort another snapshot alike
+    documents/level=<level>/kind=actual/<shard>.parquet     every level for every shard
+    documents/level=<level>/kind=synthetic/<shard>.parquet  if a shard holds synthetic documents
+    work/thresholds/thresholds.json                         edges, for `thresholds:` of a later run
 
-A document that a scorer cannot judge is excluded: `error_classify.no_text`, or `error_classify.<scorer>`.
+A document that a scorer cannot judge is excluded: `error_classify.no_text`, or
+`error_classify.<scorer>`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -100,7 +103,9 @@ class Classify(GlobalStage):
         )
 
     def depends_on(self) -> str:
-        """Raises ModelError if a model or the thresholds cannot be used, or were not made for each other."""
+        """Raises ModelError if a model or the thresholds file cannot be used, or if they do not
+        belong together.
+        """
         models = {name: scorer.depends_on() for name, scorer in sorted(self.scorers.items())}
         parts = [f"{name}={model}" for name, model in models.items()]
         if self.thresholds is not None:
@@ -160,7 +165,9 @@ class Classify(GlobalStage):
 
 
 def _score(config: Classify, shard: Shard) -> list[Counts]:
-    """One row a document: its id and its scores, null where a scorer has none; and the histograms of what all scorers could judge."""
+    """Write a row for each document (id and scores, null without a score), and the histograms
+    of what all scorers judged.
+    """
     (documents,) = shard.inputs
     schema = pa.schema([("id", pa.string()), *((name, pa.float32()) for name in config.scorers)])
     counted: dict[str, list[Histogram]] = {name: [] for name in config.scorers}
@@ -206,7 +213,10 @@ def _scores(config: Classify, column: pa.ChunkedArray) -> dict[str, npt.NDArray[
 
 
 def _thresholds(models: Mapping[str, str], shard: Shard) -> list[Counts]:
-    """Merge the shards' histograms and cut each scorer's scores into twenty. models: scorer name -> what it depends on."""
+    """Merge the histograms of the shards and cut each scorer's scores into twenty.
+
+    models: scorer name -> what it depends on.
+    """
     counted: dict[str, list[Histogram]] = {name: [] for name in models}
     for artifact in shard.inputs:
         for table in read_parquet(artifact):
@@ -230,12 +240,14 @@ def _thresholds(models: Mapping[str, str], shard: Shard) -> list[Counts]:
 
 
 def _gathered(parts: list[Histogram]) -> list[Histogram]:
-    """The same histograms, merged into one when they have become many."""
+    """The same histograms, merged into one if they are many."""
     return parts if len(parts) < MERGED_AT_ONCE else [merged(parts)]
 
 
 def _assign(config: Classify, shard: Shard) -> list[Counts]:
-    """Every document with its scores, buckets, quality and level, into its level's file."""
+    """Write every document with its scores, buckets, quality and level into the file of its
+    level.
+    """
     documents, scores, thresholds = shard.inputs
     edges = {name: item.edges for name, item in read_thresholds(thresholds.path).items()}
     schema = extended(*config.adds(), of=extended(*schema_of(documents)))

@@ -1,9 +1,11 @@
-"""A balanced sample of labelled text out of any number of files, drawn by seeded hashes: the same whatever the order or the workers.
+"""A balanced sample of labelled text from any number of files, the same in any order and with
+any workers.
 
-Files are read twice: once to count what each holds of each label, once to take from each file its share. Shares are filled like water:
-every file gives equally much until it is empty, so that one large file does not drown the others. Within a file, the documents
-whose ids hash lowest are taken; whether one is held out for evaluation is decided by a hash of its text, so that equal texts never
-stand on both sides.
+Files are read twice. The first pass counts the records of each label. The second takes from
+each file its share. Every file gives equally many records until it is empty, so one large file
+does not drown the others. Within a file, the documents whose ids have the smallest seeded
+hashes are taken. A hash of the text decides whether a document is held out, so equal texts are
+on one side.
 """
 
 import heapq
@@ -45,8 +47,9 @@ POSITIVE, NEGATIVE, LABELLED = "positive", "negative", "labelled"
 
 @dataclass(frozen=True)
 class Labelled:
-    """One record: text is None where there is none; label is None where it is absent or no number. failure: the reason, if it could not
-    be read."""
+    """One record. text, label: None if absent; label also if it is no number. failure: why the
+    record could not be read, or None.
+    """
 
     id: str
     text: str | None
@@ -55,7 +58,7 @@ class Labelled:
 
     @property
     def stratum(self) -> str | None:
-        """The label as a whole number, as text; None for a record that cannot be learned from."""
+        """The label as a whole number, as text. None for a record that cannot be learned from."""
         if self.failure or self.label is None or not self.text or self.text.isspace():
             return None
         return str(round(self.label))
@@ -64,7 +67,8 @@ class Labelled:
 def labelled_records(
     artifact: Artifact, role: str, label_column: str, reader: ReaderSettings, stage: str
 ) -> Iterator[Labelled]:
-    """The file's records. role: `positive` (label 1), `negative` (label 0), or `labelled` (the label is in `label_column`).
+    """The records of the file. role: `positive` (label 1), `negative` (label 0), or `labelled`
+    (the label is in `label_column`).
 
     Raises InputError if the file cannot be read or has no such column.
     """
@@ -103,9 +107,10 @@ def count(role: str, label_column: str, reader: ReaderSettings, stage: str, shar
 def share_out(
     counted: Mapping[str, Mapping[str, int]], documents_per_label: int, seed: int
 ) -> dict[str, dict[str, int]]:
-    """file -> label -> documents to take, given what each file holds. With the two labels 0 and 1, equally many of both.
+    """file -> label -> documents to take, given what each file holds. Of two labels 0 and 1,
+    equally many each.
 
-    Raises ModelError if there are not two labels to tell apart.
+    Raises ModelError if there is only one label.
     """
     totals: dict[str, int] = {}
     for labels in counted.values():
@@ -132,9 +137,9 @@ def share_out(
 
 
 def fill(available: Mapping[str, int], wanted: int, seed: int) -> dict[str, int]:
-    """How many to take from each file so that all take equally many, as far as they have them, and `wanted` in all.
+    """How many to take from each file: equally many, as far as each has them, `wanted` in all.
 
-    What cannot be shared evenly goes to the files whose names hash lowest.
+    The remainder goes to the files whose names have the smallest hashes.
     """
     taken: dict[str, int] = {}
     left = min(wanted, sum(available.values()))
@@ -161,8 +166,11 @@ def select(
     seed: int,
     shard: Shard,
 ) -> Counts:
-    """Write `work/select/<shard>.parquet` (`SAMPLE`, sorted by rank): the file's share, no more of it
-    in memory. wanted: how many documents of each label that is. Returns the account of the file."""
+    """Write `work/select/<shard>.parquet` (`SAMPLE`, sorted by rank): the share of the file.
+
+    wanted: documents to take of each label. Memory holds no more than that. Returns the account
+    of the file.
+    """
     account = Counts(stage)
     heaps: dict[str, list[tuple[int, int, Labelled]]] = {
         label: [] for label, number in wanted.items() if number
@@ -212,8 +220,10 @@ def select(
 
 
 def merged_rows(artifacts: tuple[Artifact, ...], *columns: str) -> Iterator[dict[str, Any]]:
-    """The rows of all files by rank, equal ranks in the order of files and rows. The sample is bounded, so it is held as one table; files
-    are opened one after the other, however many there are."""
+    """The rows of all files by rank. Equal ranks keep the order of files and rows.
+
+    The sample is bounded, so it is one table in memory. Files are opened one after the other.
+    """
     tables = [
         table for artifact in artifacts for table in read_parquet(artifact, ["rank", *columns])
     ]
@@ -230,7 +240,9 @@ def _cut(record: Labelled, max_chars: int) -> Labelled:
 
 
 def _lines(artifact: Artifact, limit: int) -> Iterator[tuple[bytes, str]]:
-    """The lines of a plain or compressed file that are not blank, each with a reason if it is longer than `limit` or lost to damage."""
+    """The non-blank lines of a plain or compressed file. A line that is longer than `limit`, or
+    lost to damage, has a reason.
+    """
     with open_read(artifact.path) as file:
         stream = open_lines(file)
         for line, length in lines(stream, limit):
@@ -267,7 +279,7 @@ def _id(artifact: Artifact, found: object, row: int) -> str:
 
 
 def _number(value: object) -> float | None:
-    """The label as a finite number; texts that spell one count."""
+    """The label as a finite number. A text that spells a number counts as one."""
     try:
         number = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):

@@ -1,13 +1,16 @@
-"""Train quality scorers on text that is known to be good and text that is merely there, or on graded text.
+"""Train quality scorers on good text against ordinary text, or on graded text.
 
-Either `positive` and `negative` name two collections (reference corpora against crawl, as DCLM trains its fastText classifier,
-arXiv 2406.11794, section 4.4), or `labelled` names text with a label column: 0 and 1, or grades such as the 0-5 of FineWeb-Edu
-(arXiv 2406.17557, section 4). Passes: `count` and `select` draw a sample (see `stages.classify_train.sample`), `embed` turns it
-into vectors where an encoder is set, `classify-train` trains and evaluates:
+`positive` and `negative` name two collections: reference corpora against crawl, as DCLM trains
+its fastText classifier (arXiv 2406.11794, section 4.4). Or `labelled` names text with a label
+column: 0 and 1, or grades such as the 0-5 of FineWeb-Edu (arXiv 2406.17557, section 4). The
+passes `count` and `select` draw a sample (`stages.classify_train.sample`). `embed` turns it
+into vectors if an encoder is set. `classify-train` trains and evaluates:
 
-    models/fasttext.bin   models/embedding.safetensors   models/statistics.safetensors   models/report.json
+    models/fasttext.bin   models/embedding.safetensors   models/statistics.safetensors
+    models/report.json
 
-fastText and logistic regression learn positive against the rest; with grades, the two linear models regress the grade itself.
+fastText and logistic regression learn positive against the rest. With grades, the two linear
+models learn the grade.
 """
 
 import json
@@ -208,7 +211,7 @@ def _embed(settings: EmbeddingTraining, shard: Shard) -> list[Counts]:
 
 
 def _train(config: ClassifyTrain, shard: Shard) -> list[Counts]:
-    """The models and their report. The shard reads what `select` and `embed` wrote."""
+    """Write the models and their report from what `select` and `embed` wrote."""
     by_pass = {
         name: tuple(item for item in shard.inputs if f"/work/{name}/" in item.path)
         for name in ("select", "embed")

@@ -1,16 +1,20 @@
-"""Deduplication against earlier runs, from their signatures alone: a new snapshot's documents fall to what earlier ones kept.
+"""Dedup against earlier runs, from their signatures alone: a new document falls to what they
+kept.
 
-A run with `signatures: true` leaves below `signatures/`, for each document that it kept, the exact hash, the band keys and a sketch: the
-`SKETCH` least of its shingle hashes, shortened to 32 bits. A later run `against` that folder sends the keys through matching as if
-they were documents', and compares its own documents with the sketches. Earlier documents always win, and none is compared with
-another.
+A run with `signatures: true` leaves `signatures/`: for each kept document the exact hash, the
+band keys and a sketch. The sketch is its `SKETCH` smallest shingle hashes, shortened to 32
+bits. A later run `against` that folder sends these keys through matching like those of
+documents, and compares its own documents with the sketches. Earlier documents always win. They
+are not compared with one another.
 
-The sketch of a document of at most `SKETCH` shingles (some 6 kB of English) is its whole set, and the similarity is the true Jaccard
-similarity but for collisions of 32-bit hashes. For a longer one it is estimated from the `SKETCH` least hashes of the union, with a
-standard error of sqrt(s (1 - s) / 1024), at most 0.0125 at the threshold of 0.8: of removals of long documents close to the
-threshold some are below it by a point or two.
+For a document of at most `SKETCH` shingles (some 6 kB of English) the sketch is its whole set.
+The similarity is then true Jaccard, but for collisions of 32-bit hashes. For a longer one the
+`SKETCH` smallest hashes of the union give an estimate, with a standard error of sqrt(s (1 - s)
+/ 1024), at most 0.0125 at the threshold of 0.8. So among removals of long documents close to
+the threshold, some are below it by a point or two.
 
-Source: Broder 1997, "On the resemblance and containment of documents" (bottom-k sketches of the union).
+Source: Broder 1997, "On the resemblance and containment of documents" (bottom-k sketches of the
+union).
 """
 
 import json
@@ -64,7 +68,7 @@ _KIND = b"corpusmill.dedup"
 
 
 def kind_of(settings: DedupSettings) -> bytes:
-    """What two runs must share for their signatures to be compared."""
+    """What two runs must share so that their signatures can be compared."""
     kind = [
         settings.ngram,
         *settings.banding,
@@ -77,7 +81,7 @@ def kind_of(settings: DedupSettings) -> bytes:
 
 
 def check_kind(settings: DedupSettings, signatures: tuple[Artifact, ...]) -> None:
-    """Raises RecipeError where earlier signatures were made with other settings."""
+    """Raises RecipeError if earlier signatures were made with other settings."""
     for artifact in signatures:
         if (schema_of(artifact).metadata or {}).get(_KIND) != kind_of(settings):
             raise RecipeError(
@@ -87,7 +91,7 @@ def check_kind(settings: DedupSettings, signatures: tuple[Artifact, ...]) -> Non
 
 
 def write_signatures(settings: DedupSettings, shard: Shard) -> list[Counts]:
-    """Read one shard of kept documents; write `signatures`: what later runs need of them (`SIGNATURES`)."""
+    """Read one shard of kept documents. Write `signatures` (`SIGNATURES`) for later runs."""
     from corpusmill.stages.dedup.signatures.minhash import keys_of_signatures, signatures
     from corpusmill.stages.dedup.signatures.shingles import exact_hashes, shingle_sets
 
@@ -122,7 +126,7 @@ def write_signatures(settings: DedupSettings, shard: Shard) -> list[Counts]:
 
 
 def sign_earlier(settings: DedupSettings, partitions: int, shard: Shard) -> list[Counts]:
-    """Read one shard of earlier signatures; write its keys as `sign` does."""
+    """Read one shard of earlier signatures. Write its keys as `sign` does."""
     keys, rows, seen = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint64)], 0
     for table in shard.read(shard.inputs[0], ["exact_high", "keys"]):
         row = np.arange(seen, seen + table.num_rows, dtype=np.uint64)
@@ -141,7 +145,9 @@ def sign_earlier(settings: DedupSettings, partitions: int, shard: Shard) -> list
 
 
 def gather_earlier(partitions: int, shard: Shard) -> list[Counts]:
-    """Read one shard of earlier signatures (and which of its rows are in clusters); write `work/earlier`: those (`EARLIER`)."""
+    """Read one shard of earlier signatures. Write `work/earlier` (`EARLIER`): its rows that are
+    in clusters.
+    """
     signatures, local, *clusters = shard.inputs
     first, end = node_range(home_of(shard.name))
     linked = read_range(shard, clusters, "node", first, end, CLUSTERS).sort_by("node")

@@ -1,8 +1,9 @@
-"""The embedded engine: any causal language model that stock transformers loads, on CPU or GPU. The default, because it needs nothing else.
+"""The default engine: any causal language model that stock transformers loads, on CPU or GPU.
 
-Requests are sorted by length and answered in padded batches. Padding stands on the left under a mask; transformers zeroes masked
-positions before the convolution and the state update of hybrid models, so that batched answers equal single ones (a test holds this).
-For throughput on GPUs use the vLLM engine.
+Requests are sorted by length and answered in padded batches. Padding stands on the left, under
+a mask. transformers zeroes masked positions before the convolution and the state update of
+hybrid models. So answers in a batch equal single ones; a test holds this. For throughput on
+GPUs, use the vLLM engine.
 """
 
 import functools
@@ -155,7 +156,8 @@ def _load(folder: str, device: str, dtype: str, threads: int) -> Any:
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
 
-    logging.set_verbosity_error()  # its advice on faster kernels, once for each worker, would drown the progress lines
+    # Its advice on faster kernels, once for each worker, would hide the progress lines.
+    logging.set_verbosity_error()
     logging.disable_progress_bar()
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"

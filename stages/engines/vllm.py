@@ -1,8 +1,9 @@
-"""The embedded vLLM engine: the model lives in the worker, prompts go in as token ids, no server and no network between.
+"""vLLM in the worker: prompts go in as token ids, without a server or a network.
 
-vLLM batches continuously, so a whole window of requests is handed over at once and a long answer holds up nobody. Hybrid models run with
-prefix caching off: a cached prefix has no recurrent state to go with it (vLLM's CPU build stops with an IndexError at the first prompt
-longer than one state block, and on GPUs the support is young).
+vLLM batches continuously. So it gets a whole window of requests at once, and a long answer
+holds up nobody. Hybrid models run without prefix caching: a cached prefix has no recurrent
+state. vLLM's CPU build stops with an IndexError at the first prompt longer than one state
+block, and the support on GPUs is young.
 """
 
 import functools
@@ -99,7 +100,7 @@ class VLLMEngine(Settings):
         return [completions[index] for index in range(len(requests))]
 
     def _arguments(self) -> str:
-        """Everything that makes the engine, as the key under which it stays loaded."""
+        """Everything that makes the engine. It is the key under which the engine stays loaded."""
         settings: dict[str, Any] = {
             "model": model_folder.local_folder(self.model),
             "dtype": self.dtype,
@@ -124,7 +125,9 @@ def _completion(output: Any) -> Completion:
 
 @functools.lru_cache(maxsize=1)
 def _load(arguments: str, kv_cache_gib: int) -> Any:
-    """The engine, once per process. Raises EngineError if vLLM is not installed or cannot start the model."""
+    """The engine, once per process. Raises EngineError if vLLM is not installed or cannot start
+    the model.
+    """
     os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", str(kv_cache_gib))
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     try:
@@ -137,7 +140,8 @@ def _load(arguments: str, kv_cache_gib: int) -> Any:
         ) from error
     settings = json.loads(arguments)
     if current_platform.is_cpu():
-        # A prompt read in pieces makes vLLM (seen in 0.30) wind back the request's own generator, which CPU generators cannot: it dies.
+        # If a prompt is read in pieces, vLLM (seen in 0.30) winds back the request's generator. CPU
+        # generators cannot do that, and the engine dies.
         settings.setdefault("enable_chunked_prefill", False)
     try:
         return LLM(**settings)

@@ -1,12 +1,14 @@
 """Pack: tokenise documents into the token shards that the trainer reads.
 
-A token shard is Parquet: one row a document (or part of a long one) with its ids, in the order of the blend's shard, in row groups of
-about a million tokens, which is the quantum of the trainer's shuffling. Cutting into sequences is the trainer's business, since the
-sequence length is. `</s>` ends every document, as in Megatron's pre-training data; `<s>` begins it only if asked for.
+A token shard is Parquet. Each row is a document, or a part of a long one, with its token ids,
+in the order of the blend's shard. Row groups have about a million tokens. The trainer shuffles
+row groups, and cuts sequences, because it knows their length. `</s>` ends every document, as in
+Megatron's pre-training data. `<s>` begins it only if asked for.
 
-A document longer than `max_document_tokens` becomes several rows, `part` 0, 1, ...: their tokens one after the other are the
-document's tokens, so bos is in the first part only and eos in the last. The account counts such a document once for each part.
-The folder holds a copy of the tokenizer (`tokenizer/`), for training's export, and what it was (`packing.json`).
+A document longer than `max_document_tokens` becomes several rows, `part` 0, 1, ... Their tokens
+in a row are the document's tokens: bos is in the first part only, eos in the last. The account
+counts such a document once for each part. The folder also holds a copy of the tokenizer
+(`tokenizer/`) for the export, and a description (`packing.json`).
 """
 
 import json
@@ -51,7 +53,8 @@ TOKENS = pa.schema(
     ]
 )
 TOKENIZER = "tokenizer"
-COPY = "tokenizer=copy"  # the shard that copies the tokenizer; the name of an input's shard has no equals sign
+# The shard that copies the tokenizer. No input's shard has an equals sign in its name.
+COPY = "tokenizer=copy"
 PACKING = "packing.json"
 
 
@@ -87,7 +90,9 @@ class Pack(GlobalStage):
 
 
 def split_evenly(ids: NDArray[np.int32], limit: int) -> list[NDArray[np.int32]]:
-    """`ids` in the fewest parts of at most `limit`, of nearly equal length, so that no part is a mere tail."""
+    """`ids` in the fewest parts of at most `limit` ids. The parts have nearly equal length, so
+    none is a mere tail.
+    """
     return np.array_split(ids, -(-len(ids) // limit))
 
 
@@ -107,7 +112,7 @@ def _checked(config: Pack) -> LoadedTokenizer:
 
 
 def _pack(config: Pack, shard: Shard) -> list[Counts]:
-    """Tokenise one input shard; the shard without input writes the tokenizer's copy."""
+    """Tokenise one input shard. The shard without input writes the copy of the tokenizer."""
     tokenizer = _checked(config)
     account = Counts(Pack.name)
     if not shard.inputs:

@@ -1,11 +1,14 @@
-"""Rephrase and expand documents with a language model, each prompt routed by quality level.
+"""Rewrite documents with a language model. The quality level of a document chooses the prompts.
 
-Nemotron-CC (Su et al. 2024, arXiv 2412.02595, section 2.3) has low-quality pages rephrased in an encyclopedia's style, and makes of
-high-quality ones five things: the same rephrasing, question-answer pairs, a condensed version, the knowledge in it as textbook
-prose, and that knowledge as a list. The prompts are files (`prompts/`), the model is an engine (`stages.engines`); both are swapped by
-a line of the recipe. Medium levels are not routed by default, but any level can be.
+Nemotron-CC (Su et al. 2024, arXiv 2412.02595, section 2.3) rephrases low-quality pages in an
+encyclopedia's style. It makes five things of high-quality pages: the same rephrasing,
+question-answer pairs, a condensed version, their knowledge as textbook prose, and their
+knowledge as a list. Prompts are files (`prompts/`), and the model is an engine
+(`stages.engines`). A line of the recipe swaps either. Medium levels have no route by default,
+but any level can have one.
 
-Account: the unit is the planned row (see `stages.synthesize.planned_rows`); documents of levels that are not routed do not enter it.
+Account: the unit is the planned row (`stages.synthesize.planned_rows`). Documents without a
+route do not enter it.
 """
 
 import heapq
@@ -50,7 +53,9 @@ _NAME = re.compile(r"[a-z0-9_]+")
 
 
 def published_routes() -> dict[str, tuple[str, ...]]:
-    """Nemotron-CC section 2.3: low is rephrased; high gets all five prompts; the medium levels none."""
+    """Nemotron-CC section 2.3: low is rephrased, high gets all five prompts, the medium levels
+    none.
+    """
     return {
         "low": ("rephrase",),
         "high": ("rephrase", "diverse_qa", "distill", "extract_knowledge", "knowledge_list"),
@@ -95,7 +100,9 @@ class Synthesize(GlobalStage):
     """Ask about at most so many documents, drawn by a seeded hash over all shards. Null: all."""
 
     def depends_on(self) -> str:
-        """The model, its tokenizer and the prompts. Raises CorpusmillError for what cannot work, before the first request."""
+        """The model, its tokenizer and the prompts. Raises CorpusmillError before the first
+        request if one cannot work.
+        """
         planner = self.planner()
         prompts = self.prompts()
         for prompt in {
@@ -163,7 +170,7 @@ class Synthesize(GlobalStage):
 
 
 def count_routed(settings: Synthesize, shard: Shard) -> list[Counts]:
-    """How many documents of the shard are routed, as the account of the counting pass."""
+    """How many documents of the shard have a route: the account of the counting pass."""
     routed = sum(1 for _ in _routed_ids(settings, shard))
     return [Counts("routed", rows_in=routed, kept=routed)]
 
@@ -194,7 +201,8 @@ def synthesize(settings: Synthesize, shard: Shard) -> list[Counts]:
         dropped = stack.enter_context(shard.parquet(EXCLUDED, extended(*EXCLUSION, of=SCHEMA)))
         windows = _windows(settings, prompts, planner, shard, taken, read)
         with ThreadPoolExecutor(1) as ahead:
-            # While the engine answers one window, the next is cut and rendered, so that a GPU never waits for tokenisation.
+            # While the engine answers one window, the next is cut and rendered. So a GPU does not
+            # wait for tokenisation.
             upcoming = ahead.submit(next, windows, None)
             while planned := upcoming.result():
                 done, window = planned
@@ -218,7 +226,9 @@ def synthesize(settings: Synthesize, shard: Shard) -> list[Counts]:
 
 
 def share_out(available: Mapping[str, int], most: int) -> dict[str, int]:
-    """`most` documents divided over shards in proportion to what each has: exact in sum, and the same in any order."""
+    """Divide `most` documents over shards in proportion to what each has. The sum is exact, in
+    any order.
+    """
     total = sum(available.values())
     if total <= most:
         return dict(available)
@@ -237,8 +247,11 @@ def _windows(
     taken: set[str] | None,
     read: Counts,
 ) -> Iterator[tuple[int, list[PlannedRow]]]:
-    """Planned rows in document order, about `batch_size` requests at a time, and how many documents
-    have been looked at. read: the account of what is read, which this fills."""
+    """Planned rows in document order, about `batch_size` requests at a time, and the documents
+    seen so far.
+
+    read: the account of what is read, which this fills.
+    """
     window: list[PlannedRow] = []
     requests = seen = 0
     for document in _documents(prompts, shard, taken, read):
@@ -311,7 +324,7 @@ def _write(
     dropped: ParquetOutput,
     counts: Counts,
 ) -> None:
-    """Write a window's rows, each to its level and prompt or among the excluded, and enter them in the account."""
+    """Write the rows of a window, by level and prompt or as excluded, and count them."""
     kept: dict[tuple[str, str], list[dict[str, Any]]] = {}
     excluded = []
     for item in finished:
@@ -340,7 +353,8 @@ def _write(
 
 
 def _shards(artifacts: tuple[Artifact, ...]) -> dict[str, tuple[Artifact, ...]]:
-    """Files of one name, which a classified shard has one a level of, are one shard, so that each routed output is written once.
+    """Files of one name are one shard, so each output is written once. A classified shard has
+    one file for each level.
 
     Raises RecipeError if there is nothing to read.
     """
