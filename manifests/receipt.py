@@ -45,15 +45,15 @@ class Counts:
 
     @property
     def conserved(self) -> bool:
-        return self.rows_in + self.received + self.repeats == self.spread_out + self.sent
+        return self.rows_in + self.received + self.repeats == self.ended + self.sent
 
     @property
     def complete(self) -> bool:
         """Whether the account of a whole stage balances: every row that it read or repeated ended."""
-        return self.rows_in + self.repeats == self.spread_out and self.sent == self.received
+        return self.rows_in + self.repeats == self.ended and self.sent == self.received
 
     @property
-    def spread_out(self) -> int:
+    def ended(self) -> int:
         """The rows that ended in this step: kept, excluded, failed or not used."""
         excluded, unused = sum(self.excluded.values()), sum(self.unused.values())
         return self.kept + excluded + self.failed + unused

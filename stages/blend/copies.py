@@ -20,13 +20,13 @@ from corpusmill.stages.blend.settings import BlendSettings
 from corpusmill.stages.contract import DOCUMENTS, EXCLUDED
 from corpusmill.stages.quota import WEIGHED
 from corpusmill.stages.readers.documents import count_reasons, read_documents
-from corpusmill.stages.shuffle.streams import DESTINATION, Spreader, read_streams
+from corpusmill.stages.shuffle.streams import DESTINATION, StreamWriter, read_streams
 from numpy.typing import NDArray
 
 BLEND_SOURCE = pa.field("blend_source", pa.string())
 EPOCH = pa.field("epoch", pa.int16())  # tells the copies of a document apart
 BLENDED = extended(BLEND_SOURCE, EPOCH)
-SPREAD = extended(pa.field("order", pa.int64()), *EXCLUSION, of=BLENDED)
+COPIES = extended(pa.field("order", pa.int64()), *EXCLUSION, of=BLENDED)
 NAME = "blend"
 COPIES_AT_ONCE = 4096
 UNCLAIMED = -1  # the group of documents that no source wants
@@ -45,7 +45,7 @@ def read_claimed(
     return names, shard.counted(shard.inputs[0], tables)
 
 
-def spread_copies(config: BlendSettings, claimants: Claimants, shard: Shard) -> list[Counts]:
+def send_copies(config: BlendSettings, claimants: Claimants, shard: Shard) -> list[Counts]:
     """Send every copy, and every excluded document once, to the output shard that its hash
     names.
     """
@@ -60,7 +60,7 @@ def spread_copies(config: BlendSettings, claimants: Claimants, shard: Shard) -> 
     weighed = pa.concat_tables([WEIGHED.empty_table(), *read_parquet(shard.inputs[1])])
     row_of = weighed["row"].to_numpy()
     account = Counts(NAME)
-    output = Spreader(shard, "work/spread", SPREAD, plan["shards"])
+    output = StreamWriter(shard, "work/shuffle", COPIES, plan["shards"])
     offset = 0
     for table in tables:
         first, end = row_of.searchsorted([offset, offset + table.num_rows])
@@ -98,7 +98,7 @@ def _copies(
     dropped: pa.Array,
     seed: int,
 ) -> pa.Table:
-    """Rows of `SPREAD`. A copy has its epoch and its place in the order; a dropped document has
+    """Rows of `COPIES`. A copy has its epoch and its place in the order; a dropped document has
     its reason.
     """
     identity = zip(source.to_pylist(), documents["id"].to_pylist(), copy.tolist(), strict=True)
@@ -119,7 +119,7 @@ def _copies(
         ),
         "detail": pc.coalesce(claims["detail"], wanted_by),
     }
-    return pa.table([columns[name] for name in SPREAD.names], schema=SPREAD)
+    return pa.table([columns[name] for name in COPIES.names], schema=COPIES)
 
 
 def merge(shard: Shard) -> list[Counts]:
@@ -130,7 +130,7 @@ def merge(shard: Shard) -> list[Counts]:
         return [account]
     parts = read_streams(shard, int(shard.name), shard.inputs)
     # A shard may hold more than 2 GB of text; and an id may repeat, whose rows need an order all the same.
-    wide = SPREAD.set(SPREAD.get_field_index("text"), pa.field("text", pa.large_string()))
+    wide = COPIES.set(COPIES.get_field_index("text"), pa.field("text", pa.large_string()))
     table = pa.concat_tables([wide.empty_table(), *(part.cast(wide) for part in parts)])
     table = table.combine_chunks()
     keys = ("order", "blend_source", "id", "epoch", "text", "url")

@@ -10,10 +10,10 @@ document, and a larger blend contains the smaller one.
 
     measure  each input file: tokens and key of every document, and the sources that claim it
     plan     quotas from the sums, then for each source the key at which its quota ends
-    spread   each input file: copies of its documents, sorted by output shard
+    shuffle  each input file: copies of its documents, sorted by output shard
     blend    each output shard: its rows from everywhere, in the order of a hash
 
-If there are many shards, a pass `collect-spread` comes between, so that no output shard opens
+If there are many shards, a pass `collect-shuffle` comes between, so that no output shard opens
 them all (`stages.shuffle.exchange`).
 
 The account: `rows_in` counts a document once for each copy, and once if there is none. A
@@ -35,7 +35,7 @@ from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
-from corpusmill.stages.blend.copies import UNCLAIMED, Claimants, merge, read_claimed, spread_copies
+from corpusmill.stages.blend.copies import UNCLAIMED, Claimants, merge, read_claimed, send_copies
 from corpusmill.stages.blend.plan import supplies_of, write_plan
 from corpusmill.stages.blend.quotas import allot
 from corpusmill.stages.blend.settings import BlendSettings, BlendSource
@@ -43,7 +43,7 @@ from corpusmill.stages.contract import Account, GlobalStage, Inputs, Pass, Passe
 from corpusmill.stages.quota import WEIGHED, keys_of
 from corpusmill.stages.readers.documents import count_reasons
 from corpusmill.stages.shuffle.exchange import exchange
-from corpusmill.stages.shuffle.streams import Spread
+from corpusmill.stages.shuffle.streams import StreamFiles
 from corpusmill.stages.tokenizer import loaded as tokens
 from numpy.typing import NDArray
 
@@ -88,13 +88,13 @@ class Blend(BlendSettings, GlobalStage):
         )
         plan = planned.outputs()[0]
         shards = int(json.loads(storage.read_bytes(plan.path))["shards"])
-        spread = yield Pass(
-            name="spread",
+        shuffled = yield Pass(
+            name="shuffle",
             shards={name: (named[name], weighed[name], plan) for name in weighed},
-            work=partial(spread_copies, self, claimants),
+            work=partial(send_copies, self, claimants),
             depends_on=f"shards={shards}",
         )
-        parts = yield from exchange("spread", spread.outputs(), Spread(shards))
+        parts = yield from exchange("shuffle", shuffled.outputs(), StreamFiles(shards))
         yield Pass(
             name="blend",
             shards={"plan": (plan,), **{f"{shard:05d}": parts(shard) for shard in range(shards)}},

@@ -59,8 +59,8 @@ from corpusmill.stages.shuffle.row_groups import ROW_BITS, Sorted, home_of
 PARTITION_BYTES = 1 << 30
 PARTITION_ROWS = 1 << 20
 MOST_PARTITIONS = 1 << 16
-SPREAD = 4  # partitions of a small corpus, to keep so many workers busy
-SPREAD_BYTES = 48 << 20  # of text for such a partition, at least
+KEY_PARTITIONS = 4  # partitions of a small corpus, to keep so many workers busy
+KEY_PARTITION_BYTES = 48 << 20  # of text for such a partition, at least
 
 
 class Dedup(DedupSettings, GlobalStage):
@@ -82,7 +82,7 @@ class Dedup(DedupSettings, GlobalStage):
 
     def passes(self, inputs: Inputs) -> Passes:
         link_partitions = self.partitions or default_partitions(inputs.documents)
-        partitions = self.partitions or spread_partitions(inputs.documents)
+        partitions = self.partitions or key_partitions(inputs.documents)
         cut = f"partitions={partitions}"
         documents = _placed(shard_names(inputs.documents), 0)
         earlier = _placed(shard_names(inputs.named.get("against", ())), len(documents))
@@ -210,11 +210,14 @@ def default_partitions(documents: tuple[Artifact, ...]) -> int:
     )
 
 
-def spread_partitions(documents: tuple[Artifact, ...]) -> int:
+def key_partitions(documents: tuple[Artifact, ...]) -> int:
     """The default number, or more for a small corpus, so that match and resolve have work for
     several workers.
     """
-    return max(default_partitions(documents), min(SPREAD, _text_bytes(documents) // SPREAD_BYTES))
+    return max(
+        default_partitions(documents),
+        min(KEY_PARTITIONS, _text_bytes(documents) // KEY_PARTITION_BYTES),
+    )
 
 
 def _text_bytes(documents: tuple[Artifact, ...]) -> int:

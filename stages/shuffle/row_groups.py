@@ -1,11 +1,11 @@
-"""How dedup's passes hand rows to each other: sorted Parquet files of which a reader takes the row groups that it needs.
+"""How dedup's passes hand on rows: sorted Parquet files, of which a reader takes some row groups.
 
-A task that sends rows to many readers writes one file, sorted by the column that says who reads what (a partition, or a document's
-node). Parquet keeps each row group's least and greatest value, so a reader opens every file but reads only its own part of it: no
-file per pair of writer and reader, no rows in memory that are not wanted.
+A task that sends rows to many readers writes one file. It is sorted by the column that says who
+reads what: a partition, or a document's node. Parquet keeps the smallest and the greatest value of
+each row group. So a reader opens every file and reads only its own part of it.
 
-A **node** stands for a document between passes: the position of its shard among all shards and its row there, in one 64-bit number.
-It needs no dictionary of ids, and a shard's documents are one range of nodes.
+A **node** stands for a document between passes: the position of its shard and its row there, in one
+64-bit number. It needs no dictionary of ids, and the documents of a shard are one range of nodes.
 """
 
 from bisect import bisect_left

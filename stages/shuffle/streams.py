@@ -1,9 +1,12 @@
-"""Sending rows from many input shards to many output shards without a file for each pair (blend, substring).
+"""Send rows from many input shards to many output shards, without a file for each pair.
 
-A spread file holds rows sorted by their destination, cut into at most `MOST_STREAMS` Arrow streams of some neighbouring destinations
-each, of one where that suffices (a stream is absent where nothing goes there). At its end stands where each stream begins. So a reader
-fetches two ranges of each file, and what it reads besides its rows does not grow with the number of destinations. A writer makes one
-file; it starts another when its rows outgrow memory. Where files are many, `stages.shuffle.exchange` has them collected first.
+Blend and substring use it. A stream file holds rows sorted by destination. It is cut into at most
+`MOST_STREAMS` Arrow streams, each for one destination or for some neighbouring ones; a stream
+without rows is left out. The file ends with the places where the streams begin. A reader fetches
+two ranges of each file, so what it reads beside its rows does not grow with the destinations.
+
+A writer makes one file, and another one when its rows outgrow memory. Where files are many,
+`stages.shuffle.exchange` collects them first.
 """
 
 import itertools
@@ -23,7 +26,7 @@ from corpusmill.manifests.watched import Watched
 
 RUN_BYTES = 128 << 20  # rows held in memory before they are written as one file
 MOST_STREAMS = 256  # in a file
-DESTINATION = "spread_destination"  # int32 column of what is sent, left out of what is read
+DESTINATION = "stream_destination"  # int32 column of what is sent, left out of what is read
 _OFFSET = np.dtype("<i8")
 _END = struct.Struct(
     "<qqq"
@@ -31,8 +34,8 @@ _END = struct.Struct(
 
 
 @dataclass(frozen=True)
-class Spread:
-    """Spread files for `stages.shuffle.exchange`: destination r is reader r."""
+class StreamFiles:
+    """stream files for `stages.shuffle.exchange`: destination r is reader r."""
 
     readers: int
     column: ClassVar[str] = DESTINATION
@@ -53,12 +56,12 @@ class Spread:
                 pieces[stream].append(
                     table.slice(bounds[stream], bounds[stream + 1] - bounds[stream])
                 )
-        path = storage.join(shard.folder, where, f"{shard.name}.spread")
+        path = storage.join(shard.folder, where, f"{shard.name}.streams")
         shard.outputs.append(_write(path, map(_merged, pieces), readers, sent))
 
 
-class Spreader:
-    """Takes tables with a `DESTINATION` column and writes them as files `<where>/<shard name>-<run>.spread`."""
+class StreamWriter:
+    """Takes tables with a `DESTINATION` column and writes them as files `<where>/<shard name>-<run>.streams`."""
 
     def __init__(self, shard: Shard, where: str, schema: pa.Schema, destinations: int) -> None:
         self._shard = shard
@@ -85,7 +88,7 @@ class Spreader:
 
     def _flush(self) -> None:
         path = storage.join(
-            self._shard.folder, self._where, f"{self._shard.name}-{self._runs:03d}.spread"
+            self._shard.folder, self._where, f"{self._shard.name}-{self._runs:03d}.streams"
         )
         self._shard.outputs.append(_write(path, self._streams(), self._destinations, self._sent))
         self._held, self._held_bytes, self._sent = [], 0, RowSum()
@@ -141,7 +144,7 @@ def _streams_of(file: Watched, size: int, wanted: range) -> Iterator[pa.Table]:
     end = file.read()
     first, step, streams = _END.unpack(end[-_END.size :])
     if not (step > 0 and 0 <= streams <= MOST_STREAMS):
-        raise ValueError("its end is not that of a spread file")
+        raise ValueError("its end is not that of a stream files")
     begins = np.frombuffer(end[-_END.size - _OFFSET.itemsize * (streams + 1) : -_END.size], _OFFSET)
     low = max(0, (wanted.start - first) // step)
     high = min(streams, -(-(wanted.stop - first) // step))

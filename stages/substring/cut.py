@@ -75,7 +75,7 @@ def cut_documents(settings: SubstringSettings, rows: pa.Table) -> Iterator[Outco
 
 
 def read_part(shard: Shard, schema: pa.Schema) -> pa.Table:
-    """The rows that were sent to this part; the first input tells the columns, the others are what was spread."""
+    """The rows that were sent to this part; the first input tells the columns, the others hold what was sent."""
     sent = read_streams(shard, int(shard.name), shard.inputs[1:])
     return pa.concat_tables(
         [schema.empty_table(), *sent],

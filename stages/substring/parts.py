@@ -18,7 +18,7 @@ from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import seed_for
 from corpusmill.manifests.shard import Shard, read_parquet, schema_of
 from corpusmill.manifests.storage import Artifact
-from corpusmill.stages.shuffle.streams import DESTINATION, Spreader
+from corpusmill.stages.shuffle.streams import DESTINATION, StreamWriter
 from corpusmill.stages.substring.settings import SubstringSettings
 from numpy.typing import NDArray
 
@@ -106,11 +106,11 @@ def parts_in(plan: Artifact) -> int:
 
 
 def send(settings: SubstringSettings, ranges: int, parts: int, shard: Shard) -> list[Counts]:
-    """Read one document shard and the plan; write `work/spread`: its rows, sent to their parts."""
+    """Read one document shard and the plan; write `work/shuffle`: its rows, sent to their parts."""
     document, plan_file = shard.inputs
     plan = pa.concat_tables([PLAN.empty_table(), *read_parquet(plan_file)])
     first, splits = plan["part"].to_numpy(), plan["splits"].to_numpy()
-    output = Spreader(shard, "work/spread", schema_of(document), parts)
+    output = StreamWriter(shard, "work/shuffle", schema_of(document), parts)
     seen = 0
     for group in shard.read(document):
         for start in range(0, group.num_rows, SEND_ROWS):

@@ -5,10 +5,10 @@ fixed order, and what was read before is cut: one copy stays, where it was read 
 
     measure    per document shard: text bytes in each range of keys             (a document's key: host of its URL, then its id)
     plan       all of these: ranges of keys are put together, or split, into parts of bounded size
-    spread     per document shard: its rows, sent to their parts
+    shuffle    per document shard: its rows, sent to their parts
     substring  per part: suffix array, windows that repeat, cuts; kept and excluded documents
 
-Where spread files are many a pass `collect-spread` comes between, so that no part opens them all (`stages.shuffle.exchange`).
+Where stream files are many a pass `collect-shuffle` comes between, so that no part opens them all (`stages.shuffle.exchange`).
 
 Only repeats within a part are seen. What is cut depends on the documents and the settings alone, not on shards or workers.
 
@@ -24,7 +24,7 @@ import pyarrow as pa
 from corpusmill.stages.contract import GlobalStage, Inputs, Pass, Passes, Reads
 from corpusmill.stages.readers.documents import input_shards
 from corpusmill.stages.shuffle.exchange import exchange
-from corpusmill.stages.shuffle.streams import Spread
+from corpusmill.stages.shuffle.streams import StreamFiles
 from corpusmill.stages.substring.cut import cut_part
 from corpusmill.stages.substring.parts import key_ranges, measure, parts_in, plan_parts, send
 from corpusmill.stages.substring.settings import SUBSTRING_COLUMNS, SubstringSettings
@@ -61,13 +61,13 @@ class Substring(SubstringSettings, GlobalStage):
         )
         plan, schema = planned.outputs()
         parts = parts_in(plan)
-        spread = yield Pass(
-            name="spread",
+        shuffled = yield Pass(
+            name="shuffle",
             shards={name: (documents[name], plan) for name in names},
             work=partial(send, self, ranges, parts),
             depends_on=f"parts={parts}",
         )
-        sent = yield from exchange("spread", spread.outputs(), Spread(parts))
+        sent = yield from exchange("shuffle", shuffled.outputs(), StreamFiles(parts))
         yield Pass(
             name=self.name,
             shards={f"{part:05d}": (schema, *sent(part)) for part in range(parts)},

@@ -79,7 +79,9 @@ def test_a_row_lost_doubled_or_swapped_between_passes(
 ):
     given = json.loads(json.dumps(settings).replace("WEB", web))
     once(monkeypatch, streams, "_within", fault)
-    with pytest.raises(LostRows, match=rf"^{verb}: shard \S*0000\d\S* of the pass spread .*{said}"):
+    with pytest.raises(
+        LostRows, match=rf"^{verb}: shard \S*0000\d\S* of the pass shuffle .*{said}"
+    ):
         run(verb, given, tmp_path / verb, *([web] if verb == "substring" else []))
     assert not (tmp_path / verb / "manifest.json").exists()
 
@@ -100,7 +102,7 @@ def test_a_row_lost_doubled_or_swapped_while_it_is_collected(
         return fault(table)
 
     monkeypatch.setattr(streams, "_merged", wrong)
-    with pytest.raises(LostRows, match=rf"of the pass collect-spread .*{said}"):
+    with pytest.raises(LostRows, match=rf"of the pass collect-shuffle .*{said}"):
         run(
             "blend",
             {"shards": 2, "sources": {"web": {"input": web, "weight": 1}}},
