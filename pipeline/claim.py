@@ -8,6 +8,7 @@ throw finished work away. It is refused before anything is touched, unless it wa
 from collections.abc import Iterator
 
 from corpusmill.manifests import storage
+from corpusmill.manifests.dataset_card import write_card
 from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.manifests.manifest import MANIFEST, STARTED, Manifest, write_manifest
 from corpusmill.manifests.stage_folder import StageFolder
@@ -71,6 +72,7 @@ def finish(manifest: Manifest) -> None:
             f"another run with other settings or inputs began in {manifest.folder} meanwhile",
             "let one of the two run alone: run the same command again when the other has ended",
         )
+    write_card(manifest)
     write_manifest(manifest, manifest.folder)
     storage.remove(storage.join(manifest.folder, STARTED))
 

@@ -33,10 +33,16 @@ from corpusmill.stages.readers.documents import count_reasons
 
 
 class Fused(GlobalStage):
-    """One or several map stages as a stage of one pass. names: of their steps; the folder is named after the last."""
+    """One or several map stages as a stage of one pass.
+
+    names: of their steps; the folder is named after the last. keeps_batches: each batch becomes a row
+    group. The next map stage then sees the batches that it would see in memory, and writes the same
+    bytes.
+    """
 
     stages: tuple[MapStage, ...]
     names: tuple[str, ...] = ()
+    keeps_batches: bool = False
 
     @property
     def name(self) -> str:  # type: ignore[override]
@@ -65,13 +71,13 @@ class Fused(GlobalStage):
         yield Pass(
             name=self.name,
             shards=shards,
-            work=partial(run_map_stages, self.stages, self.accounts),
+            work=partial(run_map_stages, self.stages, self.accounts, self.keeps_batches),
             final=True,
         )
 
 
 def run_map_stages(
-    stages: tuple[MapStage, ...], names: tuple[str, ...], shard: Shard
+    stages: tuple[MapStage, ...], names: tuple[str, ...], keeps_batches: bool, shard: Shard
 ) -> list[Counts]:
     """The work of one shard: every stage over every batch. Returns one account per step."""
     accounts = [Counts(name) for name in names]
@@ -100,6 +106,8 @@ def run_map_stages(
                 clock = time.perf_counter()
                 account.seconds += clock - started
             kept_output.write(table)
+            if keeps_batches:
+                kept_output.flush()
             accounts[-1].seconds += time.perf_counter() - clock
             clock = time.perf_counter()
             shard.report(seen)

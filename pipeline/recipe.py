@@ -7,7 +7,8 @@
       - filter: {}
       - dedup: {verify_threshold: 0.8}
 
-Each stage reads the one before it unless it says `input:`. `name:` renames a step, so that a stage can appear twice. A string
+Each stage reads the one before it unless it says `input:`. `name:` renames a step, so that a stage can appear twice.
+`keep_documents:` says whether a step that could hand its documents to the next one in memory writes them, too. A string
 `step:NAME` stands for an earlier step's folder, `package:ROOM/PATH` for data that travels with corpusmill, `python:PACKAGE/PATH` for
 a file inside any installed Python package.
 """
@@ -16,7 +17,7 @@ import importlib.util
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from corpusmill.manifests import storage
@@ -32,12 +33,15 @@ KEYS = ("name", "description", "inputs", "stages")
 
 @dataclass(frozen=True)
 class Step:
-    """One stage of a recipe. inputs: patterns or references; empty means the step before (or the recipe's inputs)."""
+    """One stage of a recipe. inputs: patterns or references; empty means the step before (or the
+    recipe's inputs). keep_documents: whether the step's documents are kept where the next step could
+    take them from memory; None: as is best for the stage."""
 
     verb: str
     name: str
     inputs: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
+    keep_documents: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,9 @@ def _step(number: int, item: Any) -> Step:
             f"stage {number} has the name {short(name)}",
             "a name becomes a folder: take letters, digits, _ and -",
         )
-    return Step(verb, name, _paths(settings.pop("input", None), f"{name}.input"), settings)
+    inputs = _paths(settings.pop("input", None), f"{name}.input")
+    keep = _keep(settings.pop("keep_documents", None), name)
+    return Step(verb, name, inputs, settings, keep)
 
 
 def check_references(recipe: Recipe) -> None:
@@ -173,10 +179,11 @@ def override(recipe: Recipe, assignments: list[str]) -> Recipe:
             )
         step = steps[name]
         if keys == ["input"]:
-            steps[name] = Step(step.verb, name, _paths(value, f"{name}.input"), step.settings)
+            steps[name] = replace(step, inputs=_paths(value, f"{name}.input"))
+        elif keys == ["keep_documents"]:
+            steps[name] = replace(step, keep_documents=_keep(value, name))
         else:
-            settings = assigned(step.settings, keys, value)
-            steps[name] = Step(step.verb, name, step.inputs, settings)
+            steps[name] = replace(step, settings=assigned(step.settings, keys, value))
     return Recipe(recipe.name, recipe.inputs, tuple(steps.values()))
 
 
@@ -234,6 +241,12 @@ def resolve_data(path: str) -> str:
             )
         return os.path.join(next(iter(spec.submodule_search_locations)), inner)
     return path
+
+
+def _keep(value: Any, name: str) -> bool | None:
+    if not isinstance(value, bool | None):
+        raise RecipeError(f"{name}.keep_documents is {short(value)}", "write true or false")
+    return value
 
 
 def _paths(value: Any, key: str) -> tuple[str, ...]:

@@ -40,16 +40,18 @@ from corpusmill.pipeline.recipe import (
     texts,
 )
 from corpusmill.pipeline.runner import Runner
-from corpusmill.stages.contract import Inputs, MapStage
+from corpusmill.stages.contract import Inputs, MapStage, Reads
 
 FolderOf = Callable[[str], str]  # a step's name -> its folder
 
 
 @dataclass(frozen=True)
 class Group:
-    """Steps that run as one: a single global stage, or consecutive map stages."""
+    """Steps that run as one: a single global stage, or consecutive map stages. hands_on: only because
+    their documents are kept does the group end here."""
 
     steps: tuple[Step, ...]
+    hands_on: bool = False
 
     @property
     def name(self) -> str:
@@ -123,7 +125,7 @@ def run_step(
     """
     folder = named_folder(output)
     beside = folder.rsplit("/", 1)[0]
-    step = Step(step.verb, step.name, inputs or step.inputs, step.settings)
+    step = dataclasses.replace(step, inputs=inputs or step.inputs)
     planned = _plan(Group((step,)), (), folder, lambda name: storage.join(beside, name), replace)
     display.current().say(f"{step.name}: checking settings, models and inputs")
     _check(planned)
@@ -136,7 +138,11 @@ def _plan(
     """The group as it will run, reading its own inputs or else `default`. Raises RecipeError for settings that cannot be used."""
     stages = tuple(build_stage(step, folder_of) for step in group.steps)
     names = tuple(step.name for step in group.steps)
-    stage: Any = Fused(stages=stages, names=names) if isinstance(stages[0], MapStage) else stages[0]
+    stage: Any = (
+        Fused(stages=stages, names=names, keeps_batches=group.hands_on)
+        if isinstance(stages[0], MapStage)
+        else stages[0]
+    )
     first, named = group.steps[0], dict(stage.named_inputs())
     patterns = tuple(resolve_references(path, folder_of) for path in first.inputs) or default
     if not STAGES[first.verb].reads_previous:
@@ -221,27 +227,35 @@ def _parent(folder: str) -> Parent:
 
 
 def _groups(recipe: Recipe) -> Iterator[Group]:
-    """Map stages that follow each other are one group, which ends where another step refers to: that folder has to be there."""
+    """Map stages that follow each other are one group. It ends where the documents have to be there:
+    where another step refers to them, or where they are kept."""
     referred = {
         name
         for step in recipe.steps
         for name in (*named_steps(step.settings), *named_steps(step.inputs))
     }
     waiting: list[Step] = []
-    for step in recipe.steps:
-        fits = issubclass(stage_class(step.verb), MapStage)
-        if waiting and (not fits or step.inputs):
-            yield Group(tuple(waiting))
-            waiting = []
-        if fits:
-            waiting.append(step)
-        else:
+    for step, after in itertools.zip_longest(recipe.steps, recipe.steps[1:]):
+        if not _is_map(step):
             yield Group((step,))
-        if waiting and step.name in referred:
-            yield Group(tuple(waiting))
+            continue
+        waiting.append(step)
+        goes_on = after is not None and _is_map(after) and not after.inputs
+        if not goes_on or step.name in referred or _keeps_documents(step):
+            yield Group(tuple(waiting), goes_on and step.name not in referred)
             waiting = []
-    if waiting:
-        yield Group(tuple(waiting))
+
+
+def _is_map(step: Step) -> bool:
+    return issubclass(stage_class(step.verb), MapStage)
+
+
+def _keeps_documents(step: Step) -> bool:
+    """Unless the recipe says otherwise, what was read from raw files is kept: with another threshold
+    only the stages behind run again, in seconds, and the crawl is not read anew."""
+    if step.keep_documents is not None:
+        return step.keep_documents
+    return stage_class(step.verb).reads is Reads.RECORDS
 
 
 def _folder_of(recipe: Recipe, output: str) -> FolderOf:
