@@ -143,16 +143,16 @@ def test_what_tests_benchmarks_and_tools_import_is_declared():
 
 
 def test_the_constraints_hold_every_dependency_at_a_version_that_pyproject_allows():
-    pinned = {}
+    pinned: dict[str, str] = {}
     for line in (ROOT / "constraints" / "py311-cpu.txt").read_text().splitlines():
         name, _, version = line.partition("==")
         pinned[normal(name)] = version
     project = PYPROJECT["project"]
     for text in project["dependencies"] + project["optional-dependencies"]["dev"]:
         requirement = Requirement(text)
-        version = pinned.get(normal(requirement.name))
-        assert version is not None, f"{requirement.name} has no line"
-        assert requirement.specifier.contains(version), f"{requirement} against {version}"
+        held = pinned.get(normal(requirement.name))
+        assert held is not None, f"{requirement.name} has no line"
+        assert requirement.specifier.contains(held), f"{requirement} against {held}"
 
 
 def test_datatrove_does_not_hold_trafilatura_back():
