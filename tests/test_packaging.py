@@ -29,7 +29,6 @@ FOR_OTHERS = {
 }
 TOOLS_OF_DEVELOPERS = {"build", "mypy", "pytest-timeout", "ruff", "types-pyyaml"}
 FOR_THE_S3_SERVER = {"flask", "flask-cors", "moto"}  # tests without moto are skipped
-PEERS = {"rensa", "xxhash"}  # benchmarks/peers.py installs them apart
 
 
 def normal(distribution: str) -> str:
@@ -137,7 +136,7 @@ def test_what_tests_benchmarks_and_tools_import_is_declared():
         *map(declared, project["optional-dependencies"].values())
     )
     found = distributions(other_files())
-    assert {name: file for name, file in found.items() if name not in wanted | PEERS} == {}
+    assert {name: file for name, file in found.items() if name not in wanted} == {}
     unused = declared(project["optional-dependencies"]["dev"]) - set(found)
     assert unused == TOOLS_OF_DEVELOPERS | FOR_THE_S3_SERVER
 
