@@ -29,7 +29,6 @@ FOR_OTHERS = {
 }
 TOOLS_OF_DEVELOPERS = {"build", "mypy", "pytest-timeout", "ruff", "types-pyyaml"}
 FOR_THE_S3_SERVER = {"flask", "flask-cors", "moto"}  # tests without moto are skipped
-PEERS = {"rensa", "xxhash"}  # benchmarks/peers.py installs them apart
 
 
 def normal(distribution: str) -> str:
@@ -137,22 +136,22 @@ def test_what_tests_benchmarks_and_tools_import_is_declared():
         *map(declared, project["optional-dependencies"].values())
     )
     found = distributions(other_files())
-    assert {name: file for name, file in found.items() if name not in wanted | PEERS} == {}
+    assert {name: file for name, file in found.items() if name not in wanted} == {}
     unused = declared(project["optional-dependencies"]["dev"]) - set(found)
     assert unused == TOOLS_OF_DEVELOPERS | FOR_THE_S3_SERVER
 
 
 def test_the_constraints_hold_every_dependency_at_a_version_that_pyproject_allows():
-    pinned = {}
+    pinned: dict[str, str] = {}
     for line in (ROOT / "constraints" / "py311-cpu.txt").read_text().splitlines():
         name, _, version = line.partition("==")
         pinned[normal(name)] = version
     project = PYPROJECT["project"]
     for text in project["dependencies"] + project["optional-dependencies"]["dev"]:
         requirement = Requirement(text)
-        version = pinned.get(normal(requirement.name))
-        assert version is not None, f"{requirement.name} has no line"
-        assert requirement.specifier.contains(version), f"{requirement} against {version}"
+        held = pinned.get(normal(requirement.name))
+        assert held is not None, f"{requirement.name} has no line"
+        assert requirement.specifier.contains(held), f"{requirement} against {held}"
 
 
 def test_datatrove_does_not_hold_trafilatura_back():

@@ -146,7 +146,7 @@ class OpenAIEngine(Settings):
             sleep=asyncio.sleep,
             retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
         )
-        reply = await tries(self._ask, client, request)
+        reply: Completion | _Busy = await tries(self._ask, client, request)
         if isinstance(reply, Completion):
             health.given_up = 0
             health.answered = True

@@ -75,5 +75,6 @@ def test_the_funnel_has_a_row_and_a_bar_for_each_stage(page):
 
 def test_a_line_chart_leaves_out_what_is_no_number():
     line = line_chart([(1, 4.0), (2, float("nan")), (3, 2.0)])
+    assert line is not None
     assert (len(line.points), line.first, line.last, line.low, line.high) == (2, 1, 3, "2", "4")
     assert line_chart([]) is None
