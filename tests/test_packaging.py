@@ -102,7 +102,7 @@ def test_every_file_of_a_room_that_is_no_code_is_package_data():
     settings = PYPROJECT["tool"]["setuptools"]["package-data"]
     for room in ROOMS:
         for path in (ROOT / room).rglob("*"):
-            if path.suffix in (".py", ".pyc") or not path.is_file():
+            if path.suffix == ".py" or "__pycache__" in path.parts or not path.is_file():
                 continue
             owner = next(
                 package
