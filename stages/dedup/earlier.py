@@ -173,10 +173,11 @@ def fall_to_earlier(
     sets: "Shingles",
     earlier: pa.Table,
 ) -> "tuple[npt.NDArray[np.int64], npt.NDArray[np.float64], npt.NDArray[np.bool_]]":
-    """For each document the earlier one that it falls to (a row of `earlier`, -1: none), their similarity, and whether they are equal.
+    """For each document: the row of `earlier` that it falls to (-1: none), their similarity,
+    and whether they are equal.
 
-    earlier: of the same clusters. A document is compared with those that share a band with it, those first that share most, and
-    with at most `max_comparisons`.
+    earlier: of the same clusters. A document is compared with those that share a band with it,
+    at most `max_comparisons`, those that share most first.
     """
     from corpusmill.stages.dedup.sketches import fall
 

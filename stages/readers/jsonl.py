@@ -29,8 +29,11 @@ _LOOK_AHEAD = 1000  # lines without the text column before the file is refused
 
 
 def read_jsonl(artifact: Artifact, settings: ReaderSettings) -> Iterator[Record]:
-    """Raises InputError if no line of the file (or none of its first 1,000 objects) has the text column, or an id or URL column
-    that the settings name is nowhere among them."""
+    """Raises InputError if no line of the file (or none of its first 1,000 objects) has the
+    text column.
+
+    Also if an id or URL column that the settings name is in none of them.
+    """
     with storage.open_read(artifact.path) as opened:
         file: Any = Watched(opened)
         stream = open_lines(file)
