@@ -78,7 +78,7 @@ def choose_survivors(
     return Choice(survivor, similarity, int(comparisons))
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _find(parents: Any, node: int) -> int:
     while parents[node] != node:
         parents[node] = parents[parents[node]]
@@ -86,7 +86,7 @@ def _find(parents: Any, node: int) -> int:
     return node
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _unite(left: Any, right: Any, parents: Any) -> None:
     """Union-find with path halving; the least node of a component becomes its root."""
     for i in range(len(left)):
@@ -99,7 +99,7 @@ def _unite(left: Any, right: Any, parents: Any) -> None:
         parents[i] = _find(parents, i)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _agreement(left: Any, right: Any) -> int:
     same = 0
     for i in range(len(left)):
@@ -107,7 +107,7 @@ def _agreement(left: Any, right: Any) -> int:
     return same
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _choose(
     starts: Any,
     offsets: Any,

@@ -23,12 +23,11 @@ from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.shard import Shard, read_parquet, schema_of
 from corpusmill.manifests.storage import Artifact
-from corpusmill.stages.columns.compiled import njit
+from corpusmill.stages.columns.strings import joined
 from corpusmill.stages.dedup.components import CLUSTERS, partition_of_node
 from corpusmill.stages.dedup.match import clustered, write_keys
 from corpusmill.stages.dedup.settings import DedupSettings
 from corpusmill.stages.dedup.synthetic import columns_of, compared_texts, parent_hashes
-from corpusmill.stages.dedup.texts import text_buffers
 from corpusmill.stages.shuffle.row_groups import (
     UNBOUNDED,
     home_of,
@@ -98,10 +97,10 @@ def write_signatures(settings: DedupSettings, shard: Shard) -> list[Counts]:
     ) as output:
         for table in read_parquet(shard.inputs[0], columns=columns_of(shard.inputs[0])):
             parents = parent_hashes(table)
-            exact = exact_hashes(*text_buffers(table["text"])) ^ parents[:, None]
+            exact = exact_hashes(*joined(table["text"])) ^ parents[:, None]
             compared = compared_texts(table, settings.template)
             sets = shingle_sets(
-                *text_buffers(table["text"] if compared is None else compared), settings.ngram
+                *joined(table["text"] if compared is None else compared), settings.ngram
             )
             keys = keys_of_signatures(signatures(sets, scheme), scheme) ^ parents[:, None]
             size = np.diff(sets.offsets)
@@ -196,7 +195,9 @@ def fall_to_earlier(
         order = np.lexsort((rank[pair[1]], -times, pair[0]))
         left, right = pair[0][order], pair[1][order]
         limits = settings.verify_threshold, settings.max_comparisons
-        _fall(
+        from corpusmill.stages.dedup.signatures.sketches import match_sketches
+
+        match_sketches(
             left, right, sets.offsets, sets.hashes, *arrays, shingles, *limits, chosen, similarity
         )
     return chosen, similarity, equal
@@ -212,52 +213,3 @@ def _pairs(
     counts = stop - start
     inside = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
     return np.repeat(left_row, counts), right_row[np.repeat(start, counts) + inside]
-
-
-@njit(cache=True, nogil=True)
-def _fall(
-    left: Any,
-    right: Any,
-    offsets: Any,
-    hashes: Any,
-    sketch_offsets: Any,
-    sketches: Any,
-    shingles: Any,
-    threshold: float,
-    max_comparisons: int,
-    chosen: Any,
-    similarity: Any,
-) -> None:
-    compared, last = 0, -1
-    for i in range(len(left)):
-        document, other = left[i], right[i]
-        if document != last:
-            compared, last = 0, document
-        size = offsets[document + 1] - offsets[document]
-        hopeless = min(size, shingles[other]) < threshold * max(size, shingles[other])
-        if chosen[document] >= 0 or hopeless or compared == max_comparisons:
-            continue
-        compared += 1
-        known = sketches[sketch_offsets[other] : sketch_offsets[other + 1]]
-        found = sketch_similarity(
-            hashes[offsets[document] : offsets[document + 1]], known, shingles[other]
-        )
-        if found >= threshold:
-            chosen[document], similarity[document] = other, found
-
-
-@njit(cache=True, nogil=True)
-def sketch_similarity(hashes: Any, sketch: Any, shingles: int) -> float:
-    """Jaccard similarity of a set of sorted hashes and one of which `sketch` holds the upper halves, of the least only if it is large."""
-    most = len(hashes) + shingles if shingles <= len(sketch) else len(sketch)
-    i: Any = 0
-    j: Any = 0
-    shared = union = 0
-    while union < most and (i < len(hashes) or j < len(sketch)):
-        one = hashes[i] >> np.uint64(32) if i < len(hashes) else np.uint64(1 << 32)
-        other = np.uint64(sketch[j]) if j < len(sketch) else np.uint64(1 << 32)
-        shared += one == other
-        i += np.int64(one <= other)
-        j += np.int64(other <= one)
-        union += 1
-    return shared / union if union else 0.0

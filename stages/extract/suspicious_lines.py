@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 Bytes: TypeAlias = NDArray[np.uint8]
 Integers: TypeAlias = NDArray[np.int64]
 
-# Classes of a character. numba keeps compiled code until this file changes, so every value that is compiled in stands here.
+# Classes of a character.
 ALONE = 1  # suspicious whatever stands beside it
 SUSPECT = 2  # suspicious beside another one
 LETTER = 4  # a suspect that is harmless beside another letter
@@ -28,7 +28,7 @@ _NEWLINE, _AMPERSAND, _SEMICOLON, _HASH = (ord(sign) for sign in "\n&;#")
 _LONGEST_ENTITY = 26
 
 
-@njit(cache=True)
+@njit
 def find_suspicious_lines(
     data: Bytes, classes: Bytes, entities: bool, begins: Integers, ends: Integers
 ) -> int:
@@ -92,7 +92,7 @@ def find_suspicious_lines(
     return found
 
 
-@njit(cache=True)
+@njit
 def _is_entity(data: Bytes, at: int, end: int) -> bool:
     """Whether letters, digits or `#` and then a semicolon follow the ampersand."""
     place = at + 1

@@ -25,6 +25,7 @@ import pyarrow as pa
 from corpusmill.manifests import storage
 from corpusmill.manifests.config import config
 from corpusmill.manifests.errors import InputError, RecipeError, nearest
+from corpusmill.stages.columns.strings import chunks_of
 from numpy.typing import NDArray
 
 PACKAGED: Final = "datatrove:"
@@ -119,12 +120,11 @@ def compiled(rules: UrlRules) -> Compiled:
 
 def judge_all(urls: pa.ChunkedArray, lists: Compiled) -> dict[int, Verdict]:
     """The verdict on every URL of a column that is blocked, by its row. A null is not judged."""
-    from corpusmill.stages.filter.measure.texts import string_buffers
     from corpusmill.stages.filter.measure.urls import sift
 
     verdicts, start = {}, 0
     words, soft_words = lists.word_hashes, lists.soft_word_hashes
-    for chunk, (data, offsets) in zip(urls.chunks, string_buffers(urls), strict=True):
+    for chunk, (data, offsets) in zip(urls.chunks, chunks_of(urls), strict=True):
         suspects = np.zeros(offsets.size - 1, np.bool_)
         sift(
             data, offsets, lists.domains.sorted, lists.domains.bits, lists.urls.sorted, lists.urls.bits,

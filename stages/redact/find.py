@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from corpusmill.stages.filter.measure.texts import string_buffers
+from corpusmill.stages.columns.strings import chunks_of
 from corpusmill.stages.redact import addresses, numbers, phone
 from numpy.typing import NDArray
 
@@ -53,7 +53,7 @@ def find_in_column(
     from corpusmill.stages.redact.candidates import find_candidates
 
     first = 0
-    for data, offsets in string_buffers(texts):
+    for data, offsets in chunks_of(texts):
         size = (
             int(offsets[-1] - offsets[0]) + 1
         )  # memory that no candidate reaches is never really taken

@@ -9,6 +9,8 @@ import pyarrow.compute as pc
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import EXCLUSION, excluded, extended
 from corpusmill.manifests.shard import Shard, schema_of
+from corpusmill.stages.columns.strings import copied, string_array
+from corpusmill.stages.columns.table import with_column
 from corpusmill.stages.contract import DOCUMENTS, EXCLUDED, Outcome
 from corpusmill.stages.readers.documents import count_reasons
 from corpusmill.stages.shuffle.streams import read_spread
@@ -59,10 +61,10 @@ def cut_part(settings: SubstringSettings, shard: Shard) -> list[Counts]:
 def cut_documents(settings: SubstringSettings, rows: pa.Table) -> Iterator[Outcome]:
     """The documents of a part, some at a time, in the order in which they are read."""
     rows = in_order(settings, rows)
-    text, offsets = text_of(rows)
+    text, offsets = copied(rows["text"])
     found = find(settings, text, offsets)
-    rows = _with_column(rows, REMOVED_BYTES, pa.array(found.removed.astype(np.int32)))
-    rows = _with_column(rows, CUTS, record(found, text, offsets, rows["id"]))
+    rows = with_column(rows, REMOVED_BYTES, pa.array(found.removed.astype(np.int32)))
+    rows = with_column(rows, CUTS, record(found, text, offsets, rows["id"]))
     reasons, details = _exclusions(found, offsets, rows["id"])
     edited = _edited(found, text, offsets)
     for start in range(0, rows.num_rows, WRITE_ROWS):
@@ -92,34 +94,13 @@ def in_order(settings: SubstringSettings, rows: pa.Table) -> pa.Table:
     )  # nulls come last, whatever the direction
 
 
-def text_of(rows: pa.Table) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """The texts one after the other, in memory of their own, and where each begins; a null text is empty."""
-    sizes = pc.fill_null(pc.binary_length(rows["text"]), 0).to_numpy().astype(np.int64)
-    offsets = np.concatenate(([0], np.cumsum(sizes)))
-    text = np.empty(offsets[-1], np.uint8)
-    row = 0
-    for chunk in rows["text"].chunks:
-        array = pc.fill_null(chunk.cast(pa.string()), "")
-        end = row + len(array)
-        if offsets[end] > offsets[row]:
-            _, places, data = array.buffers()
-            begin = np.frombuffer(places, np.int32)[array.offset]
-            text[offsets[row] : offsets[end]] = np.frombuffer(
-                data, np.uint8, offsets[end] - offsets[row], begin
-            )
-        row = end
-    return text, offsets
-
-
 def _edited(found: Found, text: NDArray[np.uint8], offsets: NDArray[np.int64]) -> pa.Array:
     """The texts without their cuts, made within the memory of `text`."""
     from corpusmill.stages.substring.suffixes.cuts import close_gaps
 
     new_offsets = np.zeros_like(offsets)
     close_gaps(text, offsets, found.begins, found.ends, found.offsets, found.verdicts, new_offsets)
-    return pa.LargeStringArray.from_buffers(
-        len(offsets) - 1, pa.py_buffer(new_offsets), pa.py_buffer(text)
-    )
+    return string_array(text, new_offsets, pa.large_string())
 
 
 def _cut_rows(rows: pa.Table, edited: pa.Array) -> pa.Table:
@@ -127,11 +108,9 @@ def _cut_rows(rows: pa.Table, edited: pa.Array) -> pa.Table:
     was_cut = pc.is_valid(rows[CUTS.name])
     field = rows.schema.field("text")
     text = pc.if_else(was_cut, edited.cast(field.type), rows["text"])
-    rows = rows.set_column(rows.column_names.index("text"), field, text)
-    place = rows.column_names.index("n_tokens")
-    return rows.set_column(
-        place, rows.schema.field("n_tokens"), pc.if_else(was_cut, None, rows["n_tokens"])
-    )
+    rows = with_column(rows, field, text)
+    n_tokens = pc.if_else(was_cut, None, rows["n_tokens"])
+    return with_column(rows, rows.schema.field("n_tokens"), n_tokens)
 
 
 def _exclusions(
@@ -166,10 +145,3 @@ def _main_keeper(found: Found, offsets: NDArray[np.int64], document: int) -> int
     distinct, place = np.unique(keepers, return_inverse=True)
     shared = np.bincount(place, weights=(pieces.ends[some] - pieces.begins[some])[known])
     return int(distinct[shared.argmax()])
-
-
-def _with_column(table: pa.Table, field: pa.Field, values: pa.Array) -> pa.Table:
-    place = table.schema.get_field_index(field.name)
-    return (
-        table.append_column(field, values) if place < 0 else table.set_column(place, field, values)
-    )

@@ -78,7 +78,7 @@ def make_scheme(bands: int, rows: int, seed: int, one_permutation: bool = True) 
 
 
 def band_keys(
-    offsets: Offsets, data: Bytes, ngram: int, scheme: Scheme
+    data: Bytes, offsets: Offsets, ngram: int, scheme: Scheme
 ) -> tuple[UInt64Array, UInt64Array, npt.NDArray[np.int64]]:
     """What matching needs of each text, in one pass over the bytes.
 
@@ -90,8 +90,8 @@ def band_keys(
     exact = np.empty((documents, 2), dtype=np.uint64)
     counts = np.empty(documents, dtype=np.int64)
     _sign_all(
-        offsets,
         data,
+        offsets,
         *word_tables(),
         ngram,
         *_numbers(scheme),
@@ -122,7 +122,7 @@ def _numbers(scheme: Scheme) -> tuple[bool, Any, Any, np.uint64]:
     return scheme.one_permutation, scheme.multiplier, scheme.addend, scheme.spread
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _one_permutation(shingles: Any, spread: Any, minima: Any, full: Any) -> None:
     """full: room for k bin numbers."""
     bins = np.uint64(len(minima))
@@ -149,7 +149,7 @@ def _one_permutation(shingles: Any, spread: Any, minima: Any, full: Any) -> None
                 empty -= 1
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _classic(shingles: Any, multiplier: Any, addend: Any, minima: Any) -> None:
     """The inner loop runs over the permutations, eight 32-bit lanes at a time."""
     minima[:] = _EMPTY
@@ -164,7 +164,7 @@ def _classic(shingles: Any, multiplier: Any, addend: Any, minima: Any) -> None:
             minima[p] = min(minima[p], np.uint32(multiplier[p] * hashed + addend[p]))
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _signature(
     shingles: Any,
     one_permutation: bool,
@@ -180,7 +180,7 @@ def _signature(
         _classic(shingles, multiplier, addend, minima)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _bands(minima: Any, rows: int, seed: Any, keys: Any) -> None:
     for band in range(len(keys)):
         key = mix(seed ^ (np.uint64(band + 1) * _GOLDEN))
@@ -189,7 +189,7 @@ def _bands(minima: Any, rows: int, seed: Any, keys: Any) -> None:
         keys[band] = key
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _signature_all(
     offsets: Any,
     hashes: Any,
@@ -205,16 +205,16 @@ def _signature_all(
         _signature(found, one_permutation, multiplier, addend, spread, minima[i], full)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _bands_all(minima: Any, rows: int, seed: Any, keys: Any) -> None:
     for i in range(len(minima)):
         _bands(minima[i], rows, seed, keys[i])
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _sign_all(
-    offsets: Any,
     data: Any,
+    offsets: Any,
     kinds: Any,
     lower: Any,
     ngram: int,

@@ -49,10 +49,10 @@ class Shingles:
     offsets: npt.NDArray[np.int64]
 
 
-def exact_hashes(offsets: Offsets, data: Bytes) -> UInt64Array:
+def exact_hashes(data: Bytes, offsets: Offsets) -> UInt64Array:
     """A 128-bit hash of each text with its white space collapsed: uint64[documents, 2]."""
     hashes = np.empty((len(offsets) - 1, 2), dtype=np.uint64)
-    _exact_all(offsets, data, *word_tables(), hashes)
+    _exact_all(data, offsets, *word_tables(), hashes)
     return hashes
 
 
@@ -64,7 +64,7 @@ def sort_hashes(hashes: UInt64Array, payload: UInt64Array) -> tuple[UInt64Array,
 
 
 def shingle_sets(
-    offsets: Offsets, data: Bytes, ngram: int, chosen: npt.NDArray[np.int64] | None = None
+    data: Bytes, offsets: Offsets, ngram: int, chosen: npt.NDArray[np.int64] | None = None
 ) -> Shingles:
     """The set of shingles of each text, as sorted distinct 64-bit hashes. chosen: of which texts, in this order; by default of all."""
     chosen = np.arange(len(offsets) - 1) if chosen is None else chosen
@@ -74,11 +74,11 @@ def shingle_sets(
     )  # at most a word every two bytes
     sets = np.empty(room, dtype=np.uint64)
     bounds = np.zeros(len(chosen) + 1, dtype=np.int64)
-    _shingle_all(starts, stops, data, *word_tables(), ngram, sets, bounds)
+    _shingle_all(data, starts, stops, *word_tables(), ngram, sets, bounds)
     return Shingles(sets[: bounds[-1]], bounds)  # pages of the rest were never touched
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(nogil=True, inline="always")
 def mix(value: Any) -> Any:
     """A bijection on 64 bits after which every bit depends on every bit."""
     value = (value ^ (value >> _BITS_33)) * _MIX_1
@@ -86,7 +86,7 @@ def mix(value: Any) -> Any:
     return value ^ (value >> _BITS_33)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def hash_words(
     data: Any, start: int, stop: int, kinds: Any, lower: Any, words: Any, exact: Any
 ) -> Any:
@@ -146,7 +146,7 @@ def hash_words(
     return np.int64(count)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(nogil=True, inline="always")
 def _decode(data: Any, i: Any, end: Any) -> Any:
     """The character that begins at data[i], whose lead byte is not ASCII, and how many bytes follow its first."""
     lead = np.uint32(data[i])
@@ -164,7 +164,7 @@ def _decode(data: Any, i: Any, end: Any) -> Any:
     return np.uint32(0xDC00) + lead, np.uint64(0)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def hash_shingles(words: Any, count: int, ngram: int, out: Any) -> int:
     """Rolling polynomial hash of every `ngram` words in a row, mixed; return how many there are."""
     if count == 0:
@@ -183,7 +183,7 @@ def hash_shingles(words: Any, count: int, ngram: int, out: Any) -> int:
     return count - width + 1
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def most_words(starts: Any, stops: Any) -> int:
     """Room for the words of the longest text."""
     longest = 0
@@ -192,7 +192,7 @@ def most_words(starts: Any, stops: Any) -> int:
     return longest // 2 + 2
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def jaccard(left: Any, right: Any) -> float:
     """Jaccard similarity of two sets given as sorted distinct hashes; 0 if both are empty. Callable from kernels and Python."""
     i = j = shared = 0
@@ -205,16 +205,16 @@ def jaccard(left: Any, right: Any) -> float:
     return shared / union if union else 0.0
 
 
-@njit(cache=True, nogil=True)
-def _exact_all(offsets: Any, data: Any, kinds: Any, lower: Any, exact: Any) -> None:
+@njit(nogil=True)
+def _exact_all(data: Any, offsets: Any, kinds: Any, lower: Any, exact: Any) -> None:
     words = np.empty(most_words(offsets[:-1], offsets[1:]), dtype=np.uint64)
     for i in range(len(offsets) - 1):
         hash_words(data, offsets[i], offsets[i + 1], kinds, lower, words, exact[i])
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _shingle_all(
-    starts: Any, stops: Any, data: Any, kinds: Any, lower: Any, ngram: int, sets: Any, bounds: Any
+    data: Any, starts: Any, stops: Any, kinds: Any, lower: Any, ngram: int, sets: Any, bounds: Any
 ) -> None:
     words = np.empty(most_words(starts, stops), dtype=np.uint64)
     shingles = np.empty(len(words), dtype=np.uint64)
@@ -228,7 +228,7 @@ def _shingle_all(
         bounds[i + 1] = end
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _bucket_starts(hashes: Any, starts: Any) -> None:
     """Where the hashes of each of len(hashes) equal ranges begin in sorted order. starts: int64[len(hashes) + 1]."""
     buckets = np.uint64(len(hashes))
@@ -239,7 +239,7 @@ def _bucket_starts(hashes: Any, starts: Any) -> None:
         starts[bucket + 1] += starts[bucket]
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _sort_pairs(hashes: Any, payload: Any, out: Any, carried: Any, starts: Any) -> None:
     """As `_sort_distinct`, keeping equal hashes and carrying a payload."""
     buckets = np.uint64(len(hashes))
@@ -257,7 +257,7 @@ def _sort_pairs(hashes: Any, payload: Any, out: Any, carried: Any, starts: Any) 
         out[place], carried[place] = value, load
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _sort_distinct(hashes: Any, out: Any, ends: Any) -> int:
     """Write the distinct values of `hashes` to `out` in order; return how many.
 

@@ -109,7 +109,7 @@ def tag_kinds() -> NDArray[np.int32]:
     return kinds
 
 
-@njit(cache=True)
+@njit
 def describe_places(
     blocks: NDArray[np.int32],
     levels: NDArray[np.uint8],
@@ -137,7 +137,7 @@ def describe_places(
     _page(blocks, levels, measures, links, is_paragraph, places, column)
 
 
-@njit(cache=True)
+@njit
 def _neighbours(measures: Floats, kind: Floats, places: Floats) -> int:
     count = measures.shape[0]
     for number in range(count):
@@ -164,7 +164,7 @@ def _neighbours(measures: Floats, kind: Floats, places: Floats) -> int:
     return 36
 
 
-@njit(cache=True)
+@njit
 def _positions(
     blocks: NDArray[np.int32],
     elements: NDArray[np.int32],
@@ -233,7 +233,7 @@ def _positions(
 T_WORDS, T_LINKS, T_BLOCKS, T_PARAGRAPHS, T_PARAGRAPH_WORDS, T_SCORE, T_SIBLINGS, T_INDEX = range(8)
 
 
-@njit(cache=True)
+@njit
 def _totals(
     blocks: NDArray[np.int32],
     elements: NDArray[np.int32],
@@ -284,7 +284,7 @@ def _totals(
     return totals
 
 
-@njit(cache=True)
+@njit
 def _ancestors(
     blocks: NDArray[np.int32],
     elements: NDArray[np.int32],
@@ -307,7 +307,7 @@ def _ancestors(
     return column + 8 * ANCESTORS
 
 
-@njit(cache=True)
+@njit
 def _best(
     blocks: NDArray[np.int32],
     elements: NDArray[np.int32],
@@ -349,7 +349,7 @@ def _best(
     return column + 4
 
 
-@njit(cache=True)
+@njit
 def _page(
     blocks: NDArray[np.int32],
     levels: NDArray[np.uint8],

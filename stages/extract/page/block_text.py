@@ -8,7 +8,17 @@ from typing import Final, NamedTuple
 
 import numpy as np
 from corpusmill.stages.columns.compiled import njit
-from corpusmill.stages.extract.page import character_kinds
+from corpusmill.stages.extract.page.character_kinds import (
+    DIGIT,
+    IDEOGRAPH,
+    KIND,
+    LETTER,
+    MARK,
+    SYMBOL,
+    TABLE_SIZE,
+    TERMINAL,
+    UPPER,
+)
 from corpusmill.stages.extract.page.hashing import FNV_OFFSET, FNV_PRIME, HashTable, look_up
 from corpusmill.stages.extract.page.page import (
     BEGIN,
@@ -26,30 +36,6 @@ from corpusmill.stages.extract.page.page import (
 )
 from numpy.typing import NDArray
 
-SYMBOL, LETTER, DIGIT, MARK, IDEOGRAPH, KIND, TERMINAL, UPPER, TABLE_SIZE = (
-    1,
-    2,
-    3,
-    4,
-    5,
-    7,
-    8,
-    64,
-    0x20000,
-)
-assert (SYMBOL, LETTER, DIGIT, MARK, IDEOGRAPH) == (
-    character_kinds.SYMBOL,
-    character_kinds.LETTER,
-    character_kinds.DIGIT,
-    character_kinds.MARK,
-    character_kinds.IDEOGRAPH,
-)
-assert (KIND, TERMINAL, UPPER, TABLE_SIZE) == (
-    character_kinds.KIND,
-    character_kinds.TERMINAL,
-    character_kinds.UPPER,
-    character_kinds.TABLE_SIZE,
-)
 COMMA, COLON, COPYRIGHT, BAR, AT, NEWLINE, SPACE_BYTE = (ord(sign) for sign in ",:©|@\n ")
 LONG_TITLE: Final = 64
 
@@ -129,7 +115,7 @@ class CharacterTables(NamedTuple):
     lower: NDArray[np.uint16]
 
 
-@njit(cache=True)
+@njit
 def measure_blocks(
     text: NDArray[np.uint8],
     blocks: NDArray[np.int32],
@@ -161,7 +147,7 @@ def count_repeats(hashes: NDArray[np.uint64], measures: NDArray[np.float32]) -> 
     measures[order, REPEATED_BEFORE] = np.arange(len(order)) - np.repeat(begins, sizes)
 
 
-@njit(cache=True)
+@njit
 def _next(text: NDArray[np.uint8], place: int, end: int) -> tuple[int, int]:
     """The code point at `place` and the place after it. The text is well-formed UTF-8."""
     byte = int(text[place])
@@ -176,7 +162,7 @@ def _next(text: NDArray[np.uint8], place: int, end: int) -> tuple[int, int]:
     return 0x1F600 if byte > 0xF0 or text[place + 1] < 0xA0 else 0x20000, place + 4
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def _mixed(code: np.uint64, letter: int) -> np.uint64:
     """The hash of a word and one letter more, in UTF-8 as `hashing.word_hash` takes it."""
     if letter < 0x80:
@@ -189,7 +175,7 @@ def _mixed(code: np.uint64, letter: int) -> np.uint64:
     return (code ^ np.uint64(0x80 | (letter & 0x3F))) * FNV_PRIME
 
 
-@njit(cache=True)
+@njit
 def _measure(
     text: NDArray[np.uint8],
     block: NDArray[np.int32],
@@ -293,7 +279,7 @@ def _measure(
     return whole
 
 
-@njit(cache=True)
+@njit
 def _sort(tables: CharacterTables, character: int) -> int:
     """0: none; 1: ends a sentence; 2: comma or colon; 3: letter; 4: capital; 5: digit; 6: anything else."""
     if character == 0:
@@ -309,7 +295,7 @@ def _sort(tables: CharacterTables, character: int) -> int:
     return 3 if kind in (LETTER, IDEOGRAPH) else 5 if kind == DIGIT else 6
 
 
-@njit(cache=True)
+@njit
 def _words_of(
     text: NDArray[np.uint8],
     block: NDArray[np.int32],

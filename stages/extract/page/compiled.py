@@ -7,5 +7,5 @@ count. (`_nrt` is the option that numba's own array functions use for this.)
 
 from corpusmill.stages.columns.compiled import njit
 
-compiled = njit(cache=True, _nrt=False)
-inlined = njit(cache=True, _nrt=False, inline="always")
+compiled = njit(_nrt=False)
+inlined = njit(_nrt=False, inline="always")

@@ -29,7 +29,7 @@ class Forest(NamedTuple):
     bias: float
 
 
-@njit(cache=True)
+@njit
 def probabilities(forest: Forest, rows: NDArray[np.float32]) -> NDArray[np.float32]:
     """The probability of each row."""
     count, width = rows.shape

@@ -39,13 +39,6 @@ COMBINING: Final = (
 TABLE_SIZE: Final = 0x20000  # planes 0 and 1; in planes 2 and 3 lie ideographs
 IDEOGRAPH: Final = LETTER | LOWER | UPPER | UNSPACED
 
-# What kernels compile in. Each repeats what it uses and checks it, so that none goes on with compiled code of another layout.
-FLAGS: Final = {
-    name: value
-    for name, value in globals().items()
-    if name.isupper() and isinstance(value, int) and name != "FLAGS"
-}
-
 _QUOTES = "'\"”“`‘´’‚,„»«「」『』（）〔〕【】《》〈〉〈〉⟦⟧"
 _AFFIXES = "…,:;!?¿؟¡()[]{}<>_#*&。？！，、；：～·।،۔؛٪" + _QUOTES
 _CURRENCIES = "$£€¥฿₽﷼₴₠₡₢₣₤₥₦₧₨₩₪₫₭₮₯₰₱₲₳₵₶₷₸₹₺₻₼₾₿"

@@ -12,7 +12,6 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from corpusmill.stages.columns.compiled import njit
-from corpusmill.stages.filter.measure import known_parts, marks
 from corpusmill.stages.filter.measure.affixes import (
     class_at,
     infix_of,
@@ -22,9 +21,18 @@ from corpusmill.stages.filter.measure.affixes import (
     prefix_of,
     suffix_of,
 )
-from corpusmill.stages.filter.measure.characters import FLAGS
+from corpusmill.stages.filter.measure.characters import COMBINING, UNSPACED
 from corpusmill.stages.filter.measure.english import LONGEST_EXCEPTION
-from corpusmill.stages.filter.measure.known_parts import is_known, keep, key_of, recall, word_until
+from corpusmill.stages.filter.measure.known_parts import (
+    KNOWN_BITS,
+    LONGEST_KNOWN,
+    is_known,
+    keep,
+    key_of,
+    recall,
+)
+from corpusmill.stages.filter.measure.marks import LINE_PART, MIXED, WIDE
+from corpusmill.stages.filter.measure.token_hash import BASIS, hash_on
 from corpusmill.stages.filter.measure.token_kinds import measure_part
 from corpusmill.stages.filter.measure.wide_bytes import prefetch
 from numpy.typing import NDArray
@@ -35,25 +43,11 @@ Integers: TypeAlias = NDArray[np.int32]
 Flags: TypeAlias = NDArray[np.uint16]
 Maybe: TypeAlias = NDArray[np.bool_]
 
-# numba keeps compiled code until this file changes, so every value that is compiled in stands in this file.
-UNSPACED, COMBINING, LONGEST = 16384, 32768, 16
-assert (FLAGS["UNSPACED"], FLAGS["COMBINING"]) == (UNSPACED, COMBINING), (
-    "the table of characters has changed"
-)
-assert LONGEST_EXCEPTION == LONGEST
-BASIS, PRIME, HALF = (
-    np.uint64(0xCBF29CE484222325),
-    np.uint64(0xD6E8FEB86659FD93),
-    np.uint64(32),
-)  # as english.hash_of
-WIDE, MIXED, LINE_PART = 2, 3, 2
-assert (marks.WIDE, marks.MIXED, marks.LINE_PART) == (WIDE, MIXED, LINE_PART)
 AHEAD = 8  # parts; so many before one is looked up, its place in what is known is brought into the cache
-KNOWN_BITS, LONGEST_KNOWN, ONE, SIX, LAST = 17, 32, np.uint64(1), np.uint64(6), np.uint64(63)
-assert (known_parts.KNOWN_BITS, known_parts.LONGEST_KNOWN) == (KNOWN_BITS, LONGEST_KNOWN)
+ONE, SIX, LAST = np.uint64(1), np.uint64(6), np.uint64(63)
 
 
-@njit(cache=True)
+@njit
 def cut_parts(
     data: Bytes,
     bits: Keys,
@@ -118,7 +112,7 @@ def cut_parts(
                 keep(known, slot, key, data, begin, cuts, kinds, first, n, about)
 
 
-@njit(cache=True)
+@njit
 def _cut(
     data: Bytes,
     begin: int,
@@ -199,7 +193,7 @@ def _cut(
     return n
 
 
-@njit(cache=True)
+@njit
 def _cut_by_character(
     data: Bytes,
     begin: int,
@@ -231,7 +225,7 @@ def _cut_by_character(
     )
 
 
-@njit(cache=True)
+@njit
 def _exception_cuts(cuts: Integers, n: int, begin: int, end: int, cut: int) -> int:
     """The cuts of an exception. cut: as in `english.exception_table`."""
     one, two = cut & 0xFF, cut >> 8 & 0xFF
@@ -245,22 +239,18 @@ def _exception_cuts(cuts: Integers, n: int, begin: int, end: int, cut: int) -> i
     return n + 1
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def _exception(
     data: Bytes, begin: int, end: int, keys: Keys, values: Integers, maybe: Maybe
 ) -> int:
     """How these bytes are cut if they are an exception, else -1."""
-    if end - begin > LONGEST or begin >= end or not maybe[data[begin], end - begin]:
+    if end - begin > LONGEST_EXCEPTION or begin >= end or not maybe[data[begin], end - begin]:
         return -1
-    value = BASIS
-    for at in range(begin, end, 8):
-        value = (value ^ word_until(data, at, end)) * PRIME
-        value ^= value >> HALF
-    found = _find(keys, values, value)
+    found = _find(keys, values, hash_on(data, begin, end, BASIS))
     return found if found >> 16 == end - begin else -1  # others may have its hash
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def _find(keys: Keys, values: Integers, key: int) -> Any:
     """The value of a key, or -1."""
     mask = np.uint64(keys.size - 1)

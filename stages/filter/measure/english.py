@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
+from corpusmill.stages.filter.measure.token_hash import hash_of
 from numpy.typing import NDArray
 
 LONGEST_EXCEPTION: Final = 16  # bytes; longer parts are not looked up
@@ -129,17 +130,6 @@ def exception_sieve() -> NDArray[np.bool_]:
             sieve[hash_of(word.encode()) >> 51] = True
     sieve.flags.writeable = False
     return sieve
-
-
-def hash_of(data: bytes) -> int:
-    """The hash of a token's bytes, as the kernels compute it: eight bytes at a time, each time a multiplication and a shift."""
-    value = 0xCBF29CE484222325
-    for begin in range(0, len(data), 8):
-        value = (
-            (value ^ int.from_bytes(data[begin : begin + 8], "little")) * 0xD6E8FEB86659FD93
-        ) & 0xFFFFFFFFFFFFFFFF
-        value ^= value >> 32
-    return value
 
 
 def hash_table(entries: dict[int, int]) -> tuple[NDArray[np.uint64], NDArray[np.int32]]:

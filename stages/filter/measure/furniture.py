@@ -9,17 +9,12 @@ from typing import TypeAlias
 
 import numpy as np
 from corpusmill.stages.columns.compiled import njit
-from corpusmill.stages.filter.measure.characters import FLAGS
+from corpusmill.stages.filter.measure.characters import LINE_END, TABLE_SIZE
 from numpy.typing import NDArray
 
 Bytes: TypeAlias = NDArray[np.uint8]
 Integers: TypeAlias = NDArray[np.int32]
 
-# numba keeps compiled code until this file changes, so every value that is compiled in stands in this file.
-LINE_END, TABLE_SIZE = 1 << 13, 0x20000
-assert (FLAGS["LINE_END"], FLAGS["TABLE_SIZE"]) == (LINE_END, TABLE_SIZE), (
-    "the table of characters has changed"
-)
 HYPHEN, DOT, OPENING, CLOSING, COMMA = (ord(sign) for sign in "-.[],")
 ENDS = tuple(ord(sign) for sign in ".?!\"'")  # C4's terminal punctuation
 UPPERCASE, NUMERIC, COUNTER, SINGLE_WORD = range(28, 32)  # as counts in stages.filter.measure.lines
@@ -46,7 +41,7 @@ GROUP, ONE, TWO, THREE, SMALL = 64, np.uint64(1), np.uint64(2), np.uint64(3), np
 A, C, E, I, K, M, O, P, R, S, T, U, V, Y = (ord(letter) for letter in "aceikmoprstuvy")  # noqa: E741
 
 
-@njit(cache=True)
+@njit
 def look_over(data: Bytes, size: int, groups: Bytes) -> None:
     """By group of GROUP bytes: whether four letters that a phrase has begin there, and brackets. The compiler makes vectors of it."""
     for group in range((size + GROUP - 1) // GROUP):
@@ -78,7 +73,7 @@ def look_over(data: Bytes, size: int, groups: Bytes) -> None:
         groups[group] = rare | opens << 1 | braces << 2
 
 
-@njit(cache=True)
+@njit
 def noticed_in(groups: Bytes, begin: int, end: int) -> int:
     """What was noticed in the groups of a line, and so perhaps beside it, which does no harm."""
     noticed = 0
@@ -87,7 +82,7 @@ def noticed_in(groups: Bytes, begin: int, end: int) -> int:
     return noticed
 
 
-@njit(cache=True)
+@njit
 def citation_at(data: Bytes, begin: int, end: int) -> int:
     """The bytes of a citation mark that begins here, or 0."""
     after = begin + 1
@@ -101,7 +96,7 @@ def citation_at(data: Bytes, begin: int, end: int) -> int:
     return 0
 
 
-@njit(cache=True)
+@njit
 def is_all_marks(data: Bytes, begin: int, end: int) -> bool:
     """Whether nothing but citation marks and white space stands there."""
     while begin < end:
@@ -112,7 +107,7 @@ def is_all_marks(data: Bytes, begin: int, end: int) -> bool:
     return True
 
 
-@njit(cache=True)
+@njit
 def holds(data: Bytes, begin: int, end: int, byte: int) -> bool:
     for at in range(begin, end):  # noqa: SIM110 (numba knows no any() over a generator)
         if data[at] == byte:
@@ -120,7 +115,7 @@ def holds(data: Bytes, begin: int, end: int, byte: int) -> bool:
     return False
 
 
-@njit(cache=True)
+@njit
 def is_bullet(data: Bytes, begin: int, end: int) -> bool:
     if data[begin] == HYPHEN:
         return True
@@ -132,7 +127,7 @@ def is_bullet(data: Bytes, begin: int, end: int) -> bool:
     )  # a bullet
 
 
-@njit(cache=True)
+@njit
 def ends_in_ellipsis(data: Bytes, begin: int, end: int) -> bool:
     if end - begin < 3:
         return False
@@ -140,7 +135,7 @@ def ends_in_ellipsis(data: Bytes, begin: int, end: int) -> bool:
     return dots or (data[end - 1] == 0xA6 and data[end - 2] == 0x80 and data[end - 3] == 0xE2)
 
 
-@njit(cache=True)
+@njit
 def ends_well(data: Bytes, begin: int, end: int, marked: bool) -> bool:
     """As C4 asks it of lines: terminal punctuation or a quote, not three full stops; citation marks behind it do not count."""
     at = end - 1
@@ -156,7 +151,7 @@ def ends_well(data: Bytes, begin: int, end: int, marked: bool) -> bool:
     return data[end - 1] in ENDS and not (end - begin > 2 and ends_in_ellipsis(data, begin, end))
 
 
-@njit(cache=True)
+@njit
 def ends_line(data: Bytes, begin: int, end: int, classes: NDArray[np.uint16]) -> bool:
     """Whether the last character is terminal punctuation."""
     if begin >= end:
@@ -172,7 +167,7 @@ def ends_line(data: Bytes, begin: int, end: int, classes: NDArray[np.uint16]) ->
     return code < TABLE_SIZE and classes[code] & LINE_END != 0
 
 
-@njit(cache=True)
+@njit
 def phrases_in(data: Bytes, begin: int, end: int, phrases: Bytes, table: Integers) -> int:
     """The bits of the phrases that stand there."""
     found = pair = 0
@@ -190,7 +185,7 @@ def phrases_in(data: Bytes, begin: int, end: int, phrases: Bytes, table: Integer
     return found
 
 
-@njit(cache=True)
+@njit
 def _same(data: Bytes, at: int, phrases: Bytes, phrase: int, size: int) -> bool:
     """Whether a lower-case phrase stands at a place, in any case."""
     index = 0
@@ -203,7 +198,7 @@ def _same(data: Bytes, at: int, phrases: Bytes, phrase: int, size: int) -> bool:
     return index == size
 
 
-@njit(cache=True)
+@njit
 def furniture(data: Bytes, begin: int, end: int, n_parts: int) -> int:
     """RefinedWeb's and DCLM's reasons to take a line out: mostly capitals, only digits, a counter (`3 likes`), a single word."""
     capitals = digits = continuations = 0
@@ -220,7 +215,7 @@ def furniture(data: Bytes, begin: int, end: int, n_parts: int) -> int:
     return SINGLE_WORD if n_parts == 1 else 0
 
 
-@njit(cache=True)
+@njit
 def _is_counter(data: Bytes, begin: int, end: int) -> bool:
     """A number, perhaps with k, m or b, white space, and what is counted; signs around them do not matter."""
     while begin < end and not _is_alphanumeric(data[begin]):
@@ -248,12 +243,12 @@ def _is_counter(data: Bytes, begin: int, end: int) -> bool:
     return False
 
 
-@njit(cache=True)
+@njit
 def _is_alphanumeric(byte: int) -> bool:
     return 48 <= byte <= 57 or 97 <= byte | 32 <= 122
 
 
-@njit(cache=True)
+@njit
 def call_to_act(data: Bytes, begin: int, end: int, cart: bool) -> tuple[int, int, int]:
     """Where a call to act stands in a line: "items in cart" anywhere, "read more..." at its end, "sign-in" at its beginning; with a space
     before or behind it; and how many words it has."""
@@ -270,7 +265,7 @@ def call_to_act(data: Bytes, begin: int, end: int, cart: bool) -> tuple[int, int
     return begin, begin, 0
 
 
-@njit(cache=True)
+@njit
 def has_text(data: Bytes, begin: int, skip_begin: int, skip_end: int, end: int) -> bool:
     """Whether anything but white space stands around what is cut out."""
     for index in range(begin, end):  # noqa: SIM110 (numba knows no any() over a generator)

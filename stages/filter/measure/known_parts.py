@@ -10,15 +10,14 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from corpusmill.stages.columns.compiled import njit
+from corpusmill.stages.filter.measure.token_hash import HALF, PRIME, word_until
 from corpusmill.stages.filter.measure.token_kinds import add_counts
-from corpusmill.stages.filter.measure.wide_bytes import load_word
 from numpy.typing import NDArray
 
 Bytes: TypeAlias = NDArray[np.uint8]
 Keys: TypeAlias = NDArray[np.uint64]
 Integers: TypeAlias = NDArray[np.int32]
 
-PRIME, HALF = np.uint64(0xD6E8FEB86659FD93), np.uint64(32)
 KNOWN_BITS, LONGEST_KNOWN, ONE = 17, 32, np.uint64(1)
 FOUR, EIGHT, COUNT_PLACE, SIZE_PLACE, FLAG_BITS, BYTE_BITS = (
     np.uint64(number) for number in (4, 8, 28, 56, 15, 255)
@@ -32,7 +31,7 @@ def nothing_known() -> Keys:
     return room[first : first + (8 << KNOWN_BITS)].reshape(-1, 8)
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def key_of(data: Bytes, edges: Integers, hashes: Keys, part: int) -> Any:
     """A hash of all of a part, since its own leaves a mark at the end out; never 0, which is an empty entry."""
     begin, end = np.int64(edges[part << ONE]), np.int64(edges[part << ONE | ONE])
@@ -41,7 +40,7 @@ def key_of(data: Bytes, edges: Integers, hashes: Keys, part: int) -> Any:
     ) * PRIME | ONE
 
 
-@njit(cache=True)
+@njit
 def keep(
     known: Keys,
     slot: int,
@@ -76,7 +75,7 @@ def keep(
         known[slot, 4 + (at >> 3)] = word_until(data, begin + at, end)
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def is_known(known: Keys, slot: int, data: Bytes, begin: int, size: int) -> bool:
     """Whether the entry is of this part. Its key alone does not say so: who writes a page may choose parts of one key."""
     if known[slot, 1] >> SIZE_PLACE != np.uint64(size):
@@ -87,13 +86,7 @@ def is_known(known: Keys, slot: int, data: Bytes, begin: int, size: int) -> bool
     return other == 0
 
 
-@njit(cache=True, inline="always")
-def word_until(data: Bytes, at: int, end: int) -> Any:
-    """The eight bytes from `at` on, those from `end` on as 0."""
-    return load_word(data, at) & ~np.uint64(0) >> np.uint64(64 - 8 * min(end - at, 8))
-
-
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def recall(
     known: Keys,
     slot: int,

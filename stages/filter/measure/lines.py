@@ -37,7 +37,6 @@ Keys: TypeAlias = NDArray[np.uint64]
 Integers: TypeAlias = NDArray[np.int32]
 Row: TypeAlias = NDArray[np.int64]
 
-# numba keeps compiled code until this file changes, so every value that is compiled in stands in this file.
 OFFSET_BASIS, PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)  # FNV-1a
 SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio (Knuth 6.4)
 OPENING, CURLY = (ord(sign) for sign in "[{")
@@ -84,7 +83,7 @@ COUNTS = 33
 LOREM, SCRIPT, POLICIES, CART = 1, 2, 4, 8
 
 
-@njit(cache=True)
+@njit
 def edit_lines(
     data: Bytes,
     classes: NDArray[np.uint16],
@@ -284,19 +283,19 @@ def edit_lines(
     edited_offsets[text_lines.size - 1] = write
 
 
-@njit(cache=True)
+@njit
 def _removed(row: Row) -> int:
     return row[LONG_WORD:COUNTS].sum()
 
 
-@njit(cache=True)
+@njit
 def _copy_run(data: Bytes, run: int, edited: Bytes, begin: int, end: int) -> None:
     """Copy bytes as they are, from `run` on, to the places from `begin` to `end`."""
     for index in range(end - begin):
         edited[np.uint64(begin + index)] = data[np.uint64(run + index)]
 
 
-@njit(cache=True)
+@njit
 def _continuations(data: Bytes, begin: int, end: int) -> int:
     """Bytes that begin no character."""
     count = 0
@@ -305,7 +304,7 @@ def _continuations(data: Bytes, begin: int, end: int) -> int:
     return count
 
 
-@njit(cache=True)
+@njit
 def _copy(
     data: Bytes,
     begin: int,
@@ -333,7 +332,7 @@ def _copy(
     return write
 
 
-@njit(cache=True)
+@njit
 def _repeats(
     keys: Keys, lengths: NDArray[np.int64], count: int, slots: Integers
 ) -> tuple[int, int]:

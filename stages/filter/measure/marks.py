@@ -15,7 +15,15 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from corpusmill.stages.columns.compiled import njit
-from corpusmill.stages.filter.measure.characters import FLAGS
+from corpusmill.stages.filter.measure.characters import (
+    IDEOGRAPH,
+    LETTER,
+    LOWER,
+    NUMBER,
+    SPACE,
+    TABLE_SIZE,
+    UPPER,
+)
 from corpusmill.stages.filter.measure.utf8 import decode
 from corpusmill.stages.filter.measure.wide_bytes import bytes_within, ones, trailing_zeros
 from numpy.typing import NDArray
@@ -24,11 +32,6 @@ Bytes: TypeAlias = NDArray[np.uint8]
 Keys: TypeAlias = NDArray[np.uint64]
 Integers: TypeAlias = NDArray[np.int32]
 
-# numba keeps compiled code until this file changes, so every value that is compiled in stands in this file.
-SPACE, LETTER, NUMBER, LOWER, UPPER, TABLE_SIZE = 1, 2, 4, 8, 16, 0x20000
-assert (FLAGS["SPACE"], FLAGS["LETTER"], FLAGS["NUMBER"]) == (SPACE, LETTER, NUMBER)
-assert (FLAGS["LOWER"], FLAGS["UPPER"], FLAGS["TABLE_SIZE"]) == (LOWER, UPPER, TABLE_SIZE)
-IDEOGRAPH = LETTER | LOWER | UPPER
 ZERO, ONE, TWO, LAST = (np.uint64(number) for number in (0, 1, 2, 63))
 BLANK, SMALL_A, CAPITAL_A, DIGIT_0, FEED, DOT = (ord(sign) for sign in " aA0\n.")
 COLON, EXCLAMATION, QUESTION, OPENING, CLOSING, COMMA, HASH = (ord(sign) for sign in ":!?(),#")
@@ -47,7 +50,7 @@ LINE_BEGIN, LINE_END, LINE_PART, LINE_CONTINUATIONS = range(4)
 HARD, MARKED, WIDE, MIXED, CONTINUATIONS = range(5)  # rows of bits
 
 
-@njit(cache=True)
+@njit
 def lay_out(
     texts: Bytes, offsets: NDArray[np.int64], begins: NDArray[np.int64], data: Bytes
 ) -> None:
@@ -63,7 +66,7 @@ def lay_out(
             data[np.uint64(index)] = BLANK
 
 
-@njit(cache=True)
+@njit
 def mark_bytes(
     data: Bytes,
     begins: NDArray[np.int64],
@@ -184,7 +187,7 @@ def mark_bytes(
     lines[LINE_PART, n_lines] = n_edges >> 1
 
 
-@njit(cache=True)
+@njit
 def _decode_all(
     data: Bytes, classes: NDArray[np.uint16], at: int, leads: int
 ) -> tuple[Any, Any, Any, Any, int, int, int]:
@@ -213,7 +216,7 @@ def _decode_all(
     return letters, more_letters, spaces, more_spaces, capitals, numbers, symbols
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def _end_lines(
     feeds: int,
     at: int,
@@ -246,7 +249,7 @@ def _end_lines(
     return n_lines, before_line
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def _hits(hits: int, space: int, goes_on: int) -> tuple[Any, Any]:
     """Which parts have a hit, as bits behind their ends; and whether the part that goes on beyond the 64 bytes has one.
 
@@ -259,7 +262,7 @@ def _hits(hits: int, space: int, goes_on: int) -> tuple[Any, Any]:
     return carried & space, np.uint64((total < part) | (carried < total))
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def _write_places(bits: int, at: int, places: Integers, n: int) -> int:
     """Write down which bits are set, eight at a time, and some of no meaning behind them; returns how many places there are then."""
     count = np.int64(ones(bits))

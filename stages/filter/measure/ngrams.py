@@ -28,7 +28,7 @@ SPREAD, NEXT = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)  # o
 ONE, MOST_HITS = np.uint64(1), 255
 
 
-@njit(cache=True)
+@njit
 def measure_ngrams(
     tokens: Keys, reach: Integers, text_tokens: Integers, counts: NDArray[np.int64]
 ) -> None:
@@ -81,7 +81,7 @@ def measure_ngrams(
                 break
 
 
-@njit(cache=True)
+@njit
 def _sift_pairs(tokens: Keys, keys: Keys, places: Integers, hits: Bytes, sieve: Bytes) -> int:
     """The pairs of tokens whose slot of the sieve was hit twice and more: their hashes, places, and how often it was hit (at most
     MOST_HITS); returns how many."""
@@ -103,7 +103,7 @@ def _sift_pairs(tokens: Keys, keys: Keys, places: Integers, hits: Bytes, sieve: 
     return left
 
 
-@njit(cache=True)
+@njit
 def _sift(count: int, keys: Keys, places: Integers, hits: Bytes, sieve: Bytes) -> int:
     """The same of longer runs."""
     bits = _bits(8 * max(count, 1))
@@ -121,7 +121,7 @@ def _sift(count: int, keys: Keys, places: Integers, hits: Bytes, sieve: Bytes) -
     return left
 
 
-@njit(cache=True)
+@njit
 def _lengthen(tokens: Keys, n: int, left: int, keys: Keys, places: Integers) -> int:
     """From the places with a repeated run of n - 1 tokens to those where one of n tokens may be: its last n - 1 are repeated too."""
     kept = 0
@@ -137,7 +137,7 @@ def _lengthen(tokens: Keys, n: int, left: int, keys: Keys, places: Integers) -> 
     return kept
 
 
-@njit(cache=True)
+@njit
 def _most_frequent(
     left: int, keys: Keys, places: Integers, hits: Bytes, top_keys: Keys, top_places: Integers, slots: Integers,
     names: Integers, times: Integers,
@@ -170,7 +170,7 @@ def _most_frequent(
     return most, where
 
 
-@njit(cache=True)
+@njit
 def _repeated(
     n: int,
     left: int,
@@ -193,7 +193,7 @@ def _repeated(
     return characters
 
 
-@njit(cache=True)
+@njit
 def _name(keys: Keys, count: int, slots: Integers, names: Integers, times: Integers) -> None:
     """Name every key by the first index with an equal key, and count how many share each name (`times` at names only)."""
     bits = _bits(2 * max(count, 1))
@@ -212,7 +212,7 @@ def _name(keys: Keys, count: int, slots: Integers, names: Integers, times: Integ
         times[np.uint64(slots[slot])] += 1
 
 
-@njit(cache=True)
+@njit
 def _bits(count: int) -> int:
     """Bits of the smallest power of two that is not below `count`."""
     bits = 1

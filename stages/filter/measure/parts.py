@@ -13,7 +13,15 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from corpusmill.stages.columns.compiled import njit
-from corpusmill.stages.filter.measure import marks
+from corpusmill.stages.filter.measure.marks import (
+    CONTINUATIONS,
+    HARD,
+    LINE_BEGIN,
+    LINE_END,
+    LINE_PART,
+    MARKED,
+)
+from corpusmill.stages.filter.measure.token_hash import BASIS, HALF, PRIME, hash_on
 from corpusmill.stages.filter.measure.wide_bytes import load_word, ones
 from numpy.typing import NDArray
 
@@ -21,20 +29,11 @@ Bytes: TypeAlias = NDArray[np.uint8]
 Keys: TypeAlias = NDArray[np.uint64]
 Integers: TypeAlias = NDArray[np.int32]
 
-# numba keeps compiled code until this file changes, so every value that is compiled in stands in this file.
-BASIS, PRIME, HALF = (
-    np.uint64(0xCBF29CE484222325),
-    np.uint64(0xD6E8FEB86659FD93),
-    np.uint64(32),
-)  # as english.hash_of
 ONE, SIX, LAST, EVERY = np.uint64(1), np.uint64(6), np.uint64(63), ~np.uint64(0)
-HARD, MARKED, CONTINUATIONS = 0, 1, 4
-assert (marks.HARD, marks.MARKED, marks.CONTINUATIONS) == (HARD, MARKED, CONTINUATIONS)
-LINE_BEGIN, LINE_END, LINE_PART = range(3)
 NO_PART = 2**31 - 1
 
 
-@njit(cache=True)
+@njit
 def hash_parts(
     data: Bytes,
     bits: Keys,
@@ -66,7 +65,7 @@ def hash_parts(
         second ^= second >> HALF
         value ^= (value ^ second) & np.uint64((8 - size) >> 63)
         if size > 16:
-            value = _hash(data, begin + 16, begin + size, value)
+            value = hash_on(data, begin + 16, begin + size, value)
         hashes[part] = value
         sums[part] = total
         total = total * PRIME + (
@@ -80,22 +79,13 @@ def hash_parts(
     return n_hard
 
 
-@njit(cache=True)
-def _hash(data: Bytes, begin: int, end: int, value: int) -> int:
-    """Go on with a hash."""
-    for at in range(begin, end, 8):
-        value = (value ^ load_word(data, at) & _first_bytes(min(end - at, 8))) * PRIME
-        value ^= value >> HALF
-    return value
-
-
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def _first_bytes(count: int) -> Any:
     """A mask of the first 1 to 8 bytes of a word; of something for other counts."""
     return EVERY >> (np.uint64(-8 * count) & LAST)
 
 
-@njit(cache=True)
+@njit
 def hash_lines(
     bits: Keys,
     edges: Integers,
@@ -130,7 +120,7 @@ def hash_lines(
         longest[text] = longest_part(bits, edges, first, last)
 
 
-@njit(cache=True)
+@njit
 def longest_part(bits: Keys, edges: Integers, first: int, last: int) -> int:
     """The characters of the longest of some parts."""
     longest = 0
@@ -142,7 +132,7 @@ def longest_part(bits: Keys, edges: Integers, first: int, last: int) -> int:
     return longest
 
 
-@njit(cache=True)
+@njit
 def _characters(bits: Keys, begin: int, end: int) -> int:
     """How many characters begin among these bytes."""
     count = end - begin

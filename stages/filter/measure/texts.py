@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from corpusmill.manifests.errors import RecipeError
+from corpusmill.stages.columns.strings import chunks_of, string_array
 from corpusmill.stages.filter.languages import BY_CHARACTER
 from corpusmill.stages.filter.line_edits import NO_EDITS, LineEdits, phrase_tables
 from corpusmill.stages.filter.statistics import STATISTICS, Counts, Measured
@@ -122,14 +122,14 @@ def measure(
     spared = np.zeros(len(texts), np.bool_) if unedited is None else unedited
     kernels = _Kernels(edits or NO_EDITS, edits is not None or refinedweb, refinedweb, stop_words)
     counted, chunks, start = [np.zeros((len(_COUNTS), 0), np.int64)], [], 0
-    for data, offsets in string_buffers(texts):
+    for data, offsets in chunks_of(texts):
         stop = start + offsets.size - 1
         counts = np.zeros((len(_COUNTS), stop - start), np.int64)
         edited = kernels.run(data, offsets, names[start:stop], spared[start:stop], counts)
         counted.append(counts)
         start = stop
         if kernels.copies:
-            chunks.append(_strings(*edited, texts.type))
+            chunks.append(string_array(*edited, texts.type))
     values = _named(np.concatenate(counted, axis=1))
     measured = {
         each.name: each.compute(values).astype(each.type.to_pandas_dtype()) for each in STATISTICS
@@ -302,16 +302,6 @@ def _named(values: NDArray[np.int64]) -> Counts:
     return counts
 
 
-def _strings(data: NDArray[np.uint8], offsets: NDArray[np.int64], kind: pa.DataType) -> pa.Array:
-    wide = pa.types.is_large_string(kind)
-    array = pa.LargeStringArray if wide else pa.StringArray
-    return array.from_buffers(
-        offsets.size - 1,
-        pa.py_buffer(offsets if wide else offsets.astype(np.int32)),
-        pa.py_buffer(data),
-    )
-
-
 def check_stop_words(stop_words: StopWords) -> None:
     """Raises RecipeError for a stop word that no token can be."""
     for language, words in stop_words.items():
@@ -321,21 +311,3 @@ def check_stop_words(stop_words: StopWords) -> None:
                     f"stop word {word!r} of {language or 'all languages'} is no single word",
                     "take out its spaces",
                 )
-
-
-def string_buffers(texts: pa.ChunkedArray) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
-    """The bytes and offsets of each chunk of a string column, read-only and without copying the text; nulls are empty strings."""
-    for chunk in texts.chunks:
-        array = pc.fill_null(chunk, "") if chunk.null_count else chunk
-        _, offset_buffer, data_buffer = array.buffers()
-        width = np.int64 if pa.types.is_large_string(array.type) else np.int32
-        if len(array) == 0:
-            offsets = np.zeros(1, np.int64)
-        else:
-            offsets = np.frombuffer(offset_buffer, width)[
-                array.offset : array.offset + len(array) + 1
-            ].astype(np.int64)
-        data = np.frombuffer(data_buffer or b"", np.uint8)
-        # One type for the compiler, whether or not Arrow happens to own the buffer: read-only.
-        data.flags.writeable = False
-        yield data, offsets

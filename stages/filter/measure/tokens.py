@@ -13,30 +13,22 @@ from typing import TypeAlias
 
 import numpy as np
 from corpusmill.stages.columns.compiled import njit
-from corpusmill.stages.filter.measure import marks
+from corpusmill.stages.filter.measure.marks import LINE_PART, MARKED
+from corpusmill.stages.filter.measure.token_hash import BASIS, HALF, PRIME, hash_on
 from corpusmill.stages.filter.measure.token_kinds import ALPHABETIC, ENDS, IS_MARK, IS_WORD
-from corpusmill.stages.filter.measure.wide_bytes import load_word
 from numpy.typing import NDArray
 
 Bytes: TypeAlias = NDArray[np.uint8]
 Keys: TypeAlias = NDArray[np.uint64]
 Integers: TypeAlias = NDArray[np.int32]
 
-# numba keeps compiled code until this file changes, so every value that is compiled in stands in this file.
-BASIS, PRIME, HALF = (
-    np.uint64(0xCBF29CE484222325),
-    np.uint64(0xD6E8FEB86659FD93),
-    np.uint64(32),
-)  # as english.hash_of
 ONE, SIX, LAST = np.uint64(1), np.uint64(6), np.uint64(63)
-MARKED, LINE_PART = 1, 2
-assert (marks.MARKED, marks.LINE_PART) == (MARKED, LINE_PART)
 SENTENCE_ENDS = np.uint64(sum(1 << ord(mark) for mark in ".!?"))  # by byte below 64
 
 TOKENS, WORDS, WORD_CHARACTERS, ALPHABETIC_TOKENS, STOP_WORDS = range(5)  # counts of a text
 
 
-@njit(cache=True)
+@njit
 def measure_tokens(
     data: Bytes,
     bits: Keys,
@@ -117,7 +109,7 @@ def measure_tokens(
                         np.int64(kinds[np.uint64(n_cuts)]),
                     )
                     n_cuts += 1
-                    value = _hash(data, at, cut)
+                    value = hash_on(data, at, cut, BASIS)
                     at = cut
                     characters = kind >> 4
                     tokens[np.uint64(n)] = value
@@ -145,17 +137,3 @@ def measure_tokens(
         for slot in range(first_slot, first_slot + (ONE << (np.uint64(64) - shift))):
             counts[STOP_WORDS, text] += seen[slot] == text
     text_tokens[text_lines.size - 1] = n
-
-
-@njit(cache=True)
-def _hash(data: Bytes, begin: int, end: int) -> int:
-    """As english.hash_of."""
-    value = BASIS
-    while begin < end:
-        count = min(end - begin, 8)
-        value = (
-            value ^ (load_word(data, begin) & (~np.uint64(0) >> np.uint64(64 - 8 * count)))
-        ) * PRIME
-        value ^= value >> HALF
-        begin += count
-    return value

@@ -32,7 +32,7 @@ NUMBERS = np.array(
 )  # 36: none of them
 
 
-@njit(cache=True)
+@njit
 def hash_lines(data: Bytes, backwards: bool, hashes: Keys) -> int:
     """Hash each line of a list into `hashes` (one place a line is enough); returns how many. Lower case; comments and empty lines
     are left out.
@@ -60,13 +60,13 @@ def hash_lines(data: Bytes, backwards: bool, hashes: Keys) -> int:
     return n
 
 
-@njit(cache=True)
+@njit
 def hash_of(data: Bytes, backwards: bool) -> int:
     """The hash of one entry."""
     return _hash(data, 0, data.size, backwards)
 
 
-@njit(cache=True)
+@njit
 def fill_map(hashes: Keys, bits: Keys) -> None:
     """Set the bit of every hash."""
     for index in range(hashes.size):
@@ -74,7 +74,7 @@ def fill_map(hashes: Keys, bits: Keys) -> None:
         bits[place >> np.uint64(6)] |= np.uint64(1) << (place & np.uint64(63))
 
 
-@njit(cache=True)
+@njit
 def sift(
     data: Bytes,
     offsets: NDArray[np.int64],
@@ -107,7 +107,7 @@ def sift(
         )  # fmt: skip
 
 
-@njit(cache=True)
+@njit
 def _is_suspect(
     data: Bytes, begin: int, end: int, domains: Keys, domain_bits: Keys, urls: Keys, url_bits: Keys, words: Keys, word_bits: Keys,
     soft_words: Keys, soft_word_bits: Keys, soft_word_count: int, subword_data: Bytes, subword_begins: NDArray[np.int32],
@@ -156,7 +156,7 @@ def _is_suspect(
     )
 
 
-@njit(cache=True)
+@njit
 def _is_below(data: Bytes, begin: int, end: int, domains: Keys, bits: Keys) -> bool:
     """Whether the host or a domain above it, but for the top one, is listed."""
     while end > begin and data[end - 1] == DOT:
@@ -173,7 +173,7 @@ def _is_below(data: Bytes, begin: int, end: int, domains: Keys, bits: Keys) -> b
     return end > begin and _holds(domains, bits, value)
 
 
-@njit(cache=True)
+@njit
 def _is_listed(data: Bytes, begin: int, end: int, urls: Keys, bits: Keys) -> bool:
     """Whether the address without scheme, `www.`, fragment and closing slashes is listed."""
     if (
@@ -191,7 +191,7 @@ def _is_listed(data: Bytes, begin: int, end: int, urls: Keys, bits: Keys) -> boo
     return _holds(urls, bits, _hash(data, begin, stop, False))
 
 
-@njit(cache=True)
+@njit
 def _has_words(
     data: Bytes,
     begin: int,
@@ -220,7 +220,7 @@ def _has_words(
     return soft > 0 and soft >= soft_word_count
 
 
-@njit(cache=True)
+@njit
 def _has_subword(
     data: Bytes,
     begin: int,
@@ -260,7 +260,7 @@ def _has_subword(
     return False
 
 
-@njit(cache=True)
+@njit
 def _hash(data: Bytes, begin: int, end: int, backwards: bool) -> np.uint64:
     value = BASIS
     for index in range(end - begin):
@@ -270,7 +270,7 @@ def _hash(data: Bytes, begin: int, end: int, backwards: bool) -> np.uint64:
     return value
 
 
-@njit(cache=True)
+@njit
 def _holds(hashes: Keys, bits: Keys, value: np.uint64) -> bool:
     if bits.size == 0:
         return False
@@ -280,13 +280,13 @@ def _holds(hashes: Keys, bits: Keys, value: np.uint64) -> bool:
     return _among(hashes, value)
 
 
-@njit(cache=True)
+@njit
 def _place(value: np.uint64, bits: Keys) -> np.uint64:
     """Which bit of a map is the value's; a map has a power of two of them, as many as fit into 32 bits."""
     return (value >> HALF) & np.uint64(64 * bits.size - 1)
 
 
-@njit(cache=True)
+@njit
 def _among(hashes: Keys, value: int) -> bool:
     low, high = 0, hashes.size
     while low < high:
@@ -298,11 +298,11 @@ def _among(hashes: Keys, value: int) -> bool:
     return low < hashes.size and hashes[low] == value
 
 
-@njit(cache=True)
+@njit
 def _lower(byte: int) -> int:
     return byte + 32 if 65 <= byte <= 90 else byte
 
 
-@njit(cache=True)
+@njit
 def _is_alphanumeric(byte: int) -> bool:
     return 48 <= byte <= 57 or 97 <= byte <= 122

@@ -2,10 +2,10 @@
 
 from typing import Any
 
+from corpusmill.stages.columns.compiled import intrinsic
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
 
 @intrinsic

@@ -9,7 +9,6 @@ from typing import Any, Final
 import numpy as np
 from corpusmill.stages.columns.compiled import njit
 
-# numba keeps compiled code until this file changes, so every value that is compiled in stands in this file.
 JOINED: Final = (
     0  # kinds of characters in the table of boundaries: no cut beside one of these alone
 )
@@ -25,7 +24,7 @@ MOSTLY_REPEATED: Final = 3
 NEWLINE: Final = 10
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def read_in_order(
     text: Any,
     offsets: Any,
@@ -80,7 +79,7 @@ def read_in_order(
                     first[classes[position]] = -1
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def find_sources(
     text: Any,
     offsets: Any,
@@ -141,7 +140,7 @@ def find_sources(
         piece_offsets[document + 1] = count
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def close_gaps(
     text: Any,
     offsets: Any,
@@ -169,7 +168,7 @@ def close_gaps(
         new_offsets[document + 1] = write
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _seen_before(
     start: int,
     stop: int,
@@ -199,13 +198,13 @@ def _seen_before(
     return last + 1
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _stands_before(window: int, start: int, classes: Any, first: Any, own_repeats: bool) -> bool:
     """Whether the window was read before: in a document before the one that begins at `start` or, if that counts, in this one."""
     return classes[window] >= 0 and 0 <= first[classes[window]] < (window if own_repeats else start)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _whole_characters_bridged(
     text: Any, start: int, stop: int, bridge: int, begins: Any, ends: Any, count: int, raw: int
 ) -> int:
@@ -227,7 +226,7 @@ def _whole_characters_bridged(
     return last + 1
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _trimmed(
     text: Any, start: int, stop: int, begin: int, end: int, boundaries: Any, separators: int
 ) -> tuple[int, int]:
@@ -260,7 +259,7 @@ def _trimmed(
     return begin, tail
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _is_boundary(
     text: Any, start: int, stop: int, position: int, boundaries: Any, separators: int
 ) -> bool:
@@ -276,7 +275,7 @@ def _is_boundary(
     )
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _run_after(text: Any, position: int, stop: int, boundaries: Any, most: int) -> tuple[int, int]:
     """How many separators in a row begin here, at most so many, and the place behind them."""
     found = 0
@@ -286,7 +285,7 @@ def _run_after(text: Any, position: int, stop: int, boundaries: Any, most: int) 
     return found, position
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _run_before(
     text: Any, start: int, position: int, stop: int, boundaries: Any, most: int
 ) -> tuple[int, int]:
@@ -302,7 +301,7 @@ def _run_before(
     return found, position
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _words(text: Any, begin: int, end: int, stop: int, words: Any) -> int:
     """Runs of joined characters, and each free character by itself."""
     count = 0
@@ -316,7 +315,7 @@ def _words(text: Any, begin: int, end: int, stop: int, words: Any) -> int:
     return count
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _characters(text: Any, begin: int, end: int) -> int:
     count = 0
     for position in range(begin, end):
@@ -324,12 +323,12 @@ def _characters(text: Any, begin: int, end: int) -> int:
     return count
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _kind_before(text: Any, start: int, position: int, stop: int, boundaries: Any) -> int:
     return _kind(text, _previous(text, position, start), stop, boundaries)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _kind(text: Any, position: int, stop: int, boundaries: Any) -> int:
     """The kind of the character that begins at `position`."""
     code = np.int64(text[position])
@@ -341,7 +340,7 @@ def _kind(text: Any, position: int, stop: int, boundaries: Any) -> int:
     return boundaries[min(code, BOUNDARY_TABLE_SIZE - 1)]
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _next(text: Any, position: int, stop: int) -> int:
     position += 1
     while position < stop and text[position] & 0xC0 == 0x80:
@@ -349,7 +348,7 @@ def _next(text: Any, position: int, stop: int) -> int:
     return position
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _previous(text: Any, position: int, start: int) -> int:
     position -= 1
     while position > start and text[position] & 0xC0 == 0x80:

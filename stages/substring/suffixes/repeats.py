@@ -48,7 +48,7 @@ def window_classes(
     return suffixes, neighbours
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _neighbours(suffixes: Any, neighbours: Any) -> None:
     """For each suffix, in the order of the text: the one before it in the array."""
     neighbours[suffixes[0]] = -1
@@ -56,7 +56,7 @@ def _neighbours(suffixes: Any, neighbours: Any) -> None:
         neighbours[suffixes[rank]] = suffixes[rank - 1]
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _link(text: Any, neighbours: Any, length: int, links: Any) -> None:
     """Link each place to its neighbour if their windows are the same, else to itself."""
     size = len(text)
@@ -75,7 +75,7 @@ def _link(text: Any, neighbours: Any, length: int, links: Any) -> None:
         shared = max(shared - 1, 0)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _classify(offsets: Any, length: int, links: Any, members: Any) -> None:
     """Replace each place's link by the place that its chain of links ends at. members: zeros."""
     for document in range(len(offsets) - 1):

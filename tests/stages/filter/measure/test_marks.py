@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 from corpusmill.stages.filter.line_edits import PHRASES
 from corpusmill.stages.filter.measure.characters import character_table
-from corpusmill.stages.filter.measure.english import exception_sieve, exceptions, hash_of
+from corpusmill.stages.filter.measure.english import exception_sieve, exceptions
 from corpusmill.stages.filter.measure.marks import (
     CONTINUATIONS,
     HARD,
@@ -17,6 +17,7 @@ from corpusmill.stages.filter.measure.marks import (
 )
 from corpusmill.stages.filter.measure.parts import NO_PART, hash_lines, hash_parts
 from corpusmill.stages.filter.measure.texts import measure
+from corpusmill.stages.filter.measure.token_hash import hash_of
 from corpusmill.stages.filter.measure.wide_bytes import bytes_within
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -241,7 +242,7 @@ def test_a_word_beside_white_space_beyond_ascii_is_cut_as_beside_a_space():
     ("first", "count"), [(0, 33), (ord("a"), 26), (0x80, 0x40), (0x80, 0x80), (10, 1)]
 )
 def test_bytes_within_compares_every_byte(first, count):
-    from numba import njit
+    from corpusmill.stages.columns.compiled import njit
 
     compare = njit(lambda data, position, first, count: bytes_within(data, position, first, count))
     data = np.arange(256 + 64, dtype=np.int64).astype(np.uint8)
