@@ -12,7 +12,7 @@ from corpusmill.stages.columns.kernel_cache import cache_folder
 from numba.core.caching import FunctionCache
 from numba.extending import intrinsic
 
-__all__ = ["intrinsic", "njit"]
+__all__ = ["inlined", "intrinsic", "njit", "uncounted"]
 
 
 class _KernelCache(FunctionCache):
@@ -36,3 +36,10 @@ def njit(function: Any = None, /, **options: Any) -> Any:
     finally:
         numba.config.CACHE_DIR = before
     return kernel
+
+
+# For kernels that get all their arrays from their caller and make none. numba counts references to each array of a
+# tuple at every call, atomically, which can take two thirds of the time; here there is nothing to count. (`_nrt` is
+# the option that numba's own array functions use for this.)
+uncounted = njit(_nrt=False)
+inlined = njit(_nrt=False, inline="always")

@@ -9,7 +9,7 @@ A formula is written once, as TeX: from `<math>` by its `alttext` or its TeX ann
 """
 
 import numpy as np
-from corpusmill.stages.extract.page.compiled import compiled
+from corpusmill.stages.columns.compiled import uncounted
 from corpusmill.stages.extract.page.hashing import look_up
 from corpusmill.stages.extract.page.names import (
     ALT,
@@ -120,7 +120,7 @@ TELLING = sum(1 << ATTRIBUTES.index(name) for name in {name for name, _ in FACTS
 LESS, GREATER, SLASH, EXCLAMATION, QUESTION = (ord(sign) for sign in "<>/!?")
 
 
-@compiled
+@uncounted
 def walk(page: Page, names: Names) -> None:
     """Fill `text`, `blocks`, `levels` and `elements`. A limit that was met leaves `TOO_MANY` in `state[BLOCKS]` or `state[ELEMENTS]`."""
     data, state = page.data, page.state
@@ -147,7 +147,7 @@ def walk(page: Page, names: Names) -> None:
         page.elements[0, LAST] = state[ELEMENTS] - 1
 
 
-@compiled
+@uncounted
 def _break_block(page: Page) -> None:
     """A tag that breaks lines ends the block; in preformatted text it begins a new line."""
     if page.state[PRE_FROM] > 0:
@@ -156,7 +156,7 @@ def _break_block(page: Page) -> None:
         end_block(page)
 
 
-@compiled
+@uncounted
 def _start_tag(page: Page, names: Names, begin: int) -> int:
     """Read a start tag whose name begins at `begin`, and open it. Returns the place after it (and after raw content)."""
     data, state = page.data, page.state
@@ -189,7 +189,7 @@ def _start_tag(page: Page, names: Names, begin: int) -> int:
     return place
 
 
-@compiled
+@uncounted
 def _void(page: Page, names: Names, number: int, facts: int, present: int) -> None:
     state = page.state
     if number == BR:
@@ -205,7 +205,7 @@ def _void(page: Page, names: Names, number: int, facts: int, present: int) -> No
             )
 
 
-@compiled
+@uncounted
 def _raw(page: Page, names: Names, number: int, facts: int, begin: int) -> int:
     """The content, from `begin`, of an element that holds characters only. Returns the place after its end tag."""
     end, place = raw_end(page.data, names, begin, number if number != PLAINTEXT else -2)
@@ -219,7 +219,7 @@ def _raw(page: Page, names: Names, number: int, facts: int, begin: int) -> int:
     return place
 
 
-@compiled
+@uncounted
 def _push(page: Page, names: Names, number: int, facts: int, present: int) -> None:
     """Open a tag: what is below it inherits what it is."""
     state, flags = page.state, names.tag_flags[number]
@@ -246,7 +246,7 @@ def _push(page: Page, names: Names, number: int, facts: int, present: int) -> No
         state[PRE_FROM] = depth
 
 
-@compiled
+@uncounted
 def _open_element(page: Page, number: int, depth: int) -> None:
     state, elements = page.state, page.elements
     below, top = page.stack[depth - 1], page.stack[depth]
@@ -277,7 +277,7 @@ def _open_element(page: Page, number: int, depth: int) -> None:
         top[S_HEADING] = number - H1 + 1
 
 
-@compiled
+@uncounted
 def _open_regions(page: Page, names: Names, number: int, facts: int, present: int) -> None:
     """Each region is one level farther below a tag that breaks lines, and begins here if tag or attributes say so. A tag that changes
     nothing shares the row of levels of the tag around it."""
@@ -306,7 +306,7 @@ def _open_regions(page: Page, names: Names, number: int, facts: int, present: in
         levels[NOT_SPOKEN] = 0
 
 
-@compiled
+@uncounted
 def _open_formula_element(page: Page, names: Names, number: int, facts: int, present: int) -> None:
     """`<math>`: its alttext, if it has one, stands for it. TeX that annotates it replaces what was written of it."""
     state = page.state
@@ -338,7 +338,7 @@ def _open_formula_element(page: Page, names: Names, number: int, facts: int, pre
             state[SKIPPED_FROM] = state[DEPTH]
 
 
-@compiled
+@uncounted
 def _end_tag(page: Page, names: Names, begin: int) -> int:
     """Read an end tag whose name begins at `begin`, and close what it closes. Returns the place after it."""
     data, state = page.data, page.state
@@ -366,7 +366,7 @@ def _end_tag(page: Page, names: Names, begin: int) -> int:
     return place + 1
 
 
-@compiled
+@uncounted
 def _close_first(page: Page, rules: NDArray[np.uint8]) -> None:
     """Close the innermost open tag that the rules say to close, and all within it, unless they say stop before."""
     state = page.state
@@ -381,7 +381,7 @@ def _close_first(page: Page, rules: NDArray[np.uint8]) -> None:
         _pop_to(page, depth - 1)
 
 
-@compiled
+@uncounted
 def _pop_to(page: Page, depth: int) -> None:
     """Close the open tags above `depth`."""
     state = page.state

@@ -9,7 +9,7 @@ import html.entities
 from typing import Final, NamedTuple
 
 import numpy as np
-from corpusmill.stages.extract.page.compiled import compiled
+from corpusmill.stages.columns.compiled import uncounted
 from corpusmill.stages.extract.page.hashing import FNV_OFFSET, HashTable, hash_table, look_up, mix
 from numpy.typing import NDArray
 
@@ -44,7 +44,7 @@ def entities() -> Entities:
     )
 
 
-@compiled
+@uncounted
 def encode(code: int, buffer: NDArray[np.uint8]) -> int:
     """The UTF-8 of a code point, written to the beginning of `buffer`. Returns its length."""
     if code < 0x80:
@@ -65,7 +65,7 @@ def encode(code: int, buffer: NDArray[np.uint8]) -> int:
     return 4
 
 
-@compiled
+@uncounted
 def decode_reference(
     data: NDArray[np.uint8], begin: int, end: int, table: Entities, buffer: NDArray[np.uint8]
 ) -> tuple[int, int]:
@@ -97,7 +97,7 @@ def decode_reference(
     return taken, last - first
 
 
-@compiled
+@uncounted
 def _decode_number(
     data: NDArray[np.uint8], begin: int, end: int, table: Entities, buffer: NDArray[np.uint8]
 ) -> tuple[int, int]:

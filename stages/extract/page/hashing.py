@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
-from corpusmill.stages.extract.page.compiled import compiled, inlined
+from corpusmill.stages.columns.compiled import inlined, uncounted
 from numpy.typing import NDArray
 
 Keys: TypeAlias = NDArray[np.uint64]
@@ -54,7 +54,7 @@ def mix(code: np.uint64, byte: np.uint8) -> np.uint64:
     return (code ^ np.uint64(byte)) * FNV_PRIME
 
 
-@compiled
+@uncounted
 def look_up(table: HashTable, code: np.uint64) -> int:
     """The value of a hash, or -1."""
     mask = table.keys.size - 1

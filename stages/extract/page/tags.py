@@ -1,7 +1,7 @@
 """The tokens of a page: names, attributes, comments, the end of raw content. After the HTML standard, 13.2.5."""
 
 import numpy as np
-from corpusmill.stages.extract.page.compiled import compiled, inlined
+from corpusmill.stages.columns.compiled import inlined, uncounted
 from corpusmill.stages.extract.page.hashing import FNV_OFFSET, look_up, mix
 from corpusmill.stages.extract.page.page import Names, Page
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ def is_space(byte: int) -> bool:
     return byte == 32 or 9 <= byte <= 13
 
 
-@compiled
+@uncounted
 def after_comment(data: NDArray[np.uint8], place: int) -> int:
     """The place after a comment, declaration or processing instruction. place: after its first two characters."""
     size = data.size
@@ -49,7 +49,7 @@ def after_comment(data: NDArray[np.uint8], place: int) -> int:
     return size
 
 
-@compiled
+@uncounted
 def name_end(data: NDArray[np.uint8], place: int) -> int:
     """The end of the tag name that begins at `place`."""
     while (
@@ -62,7 +62,7 @@ def name_end(data: NDArray[np.uint8], place: int) -> int:
     return place
 
 
-@compiled
+@uncounted
 def name_hash(data: NDArray[np.uint8], begin: int, end: int) -> np.uint64:
     """The hash of a name in lower case; of its first bytes only, if it is longer than any name that is known."""
     code = FNV_OFFSET
@@ -72,7 +72,7 @@ def name_hash(data: NDArray[np.uint8], begin: int, end: int) -> np.uint64:
     return code
 
 
-@compiled
+@uncounted
 def read_attributes(page: Page, names: Names, place: int) -> tuple[int, int]:
     """Read a tag's attributes from `place`. Returns the place after its `>` (beyond the page's end if there is none) and which of the known
     attributes it has, as bits. page.spans: begin and end of their values, by number. The first of two counts.
@@ -107,7 +107,7 @@ def read_attributes(page: Page, names: Names, place: int) -> tuple[int, int]:
     return size + 1, present
 
 
-@compiled
+@uncounted
 def _value(data: NDArray[np.uint8], place: int) -> tuple[int, int, int]:
     """Begin and end of the value that begins at `place` or after white space, and the place after it."""
     size = data.size
@@ -125,7 +125,7 @@ def _value(data: NDArray[np.uint8], place: int) -> tuple[int, int, int]:
     return begin, place, place
 
 
-@compiled
+@uncounted
 def facts_of(page: Page, names: Names, present: int) -> int:
     """Which of `html_names.FACTS` hold for the attributes just read, as bits."""
     facts = 0
@@ -141,7 +141,7 @@ def facts_of(page: Page, names: Names, present: int) -> int:
     return facts
 
 
-@compiled
+@uncounted
 def _holds(page: Page, attribute: int, word: NDArray[np.uint8]) -> int:
     """1 if the value holds the lower-case word; spaces in the value do not count."""
     begin = page.spans[attribute, 0]
@@ -161,7 +161,7 @@ def _holds(page: Page, attribute: int, word: NDArray[np.uint8]) -> int:
     return 1 if word.size == 0 else 0
 
 
-@compiled
+@uncounted
 def mark_words(page: Page, names: Names, attribute: int, depth: int) -> None:
     """Begin, at this depth, the regions that the words of an attribute's value open. A word ends at what is no letter and before a capital
     (`postBody`)."""
@@ -183,7 +183,7 @@ def mark_words(page: Page, names: Names, attribute: int, depth: int) -> None:
         after_small = letter and not capital
 
 
-@compiled
+@uncounted
 def raw_end(data: NDArray[np.uint8], names: Names, place: int, number: int) -> tuple[int, int]:
     """Where raw content that begins at `place` ends, and the place after its end tag. number: the tag that it must be."""
     size = data.size

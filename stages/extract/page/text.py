@@ -3,7 +3,7 @@
 from typing import Final
 
 import numpy as np
-from corpusmill.stages.extract.page.compiled import compiled
+from corpusmill.stages.columns.compiled import uncounted
 from corpusmill.stages.extract.page.entities import decode_reference
 from corpusmill.stages.extract.page.names import tag
 from corpusmill.stages.extract.page.page import (
@@ -65,7 +65,7 @@ PLAIN = np.array(
 TITLE_TAG: Final = tag("title")
 
 
-@compiled
+@uncounted
 def end_block(page: Page) -> None:
     """What was written since the last block's end becomes a block, unless it is nothing."""
     state = page.state
@@ -95,7 +95,7 @@ def end_block(page: Page) -> None:
     ] = 0
 
 
-@compiled
+@uncounted
 def _begin_block(page: Page) -> None:
     """The block that the first character is about to be written to takes what its place in the page is."""
     number = page.state[BLOCKS]
@@ -114,7 +114,7 @@ def _begin_block(page: Page) -> None:
         page.levels[number, region] = page.stack_levels[top[S_LEVELS], region]
 
 
-@compiled
+@uncounted
 def break_line(page: Page) -> None:
     """`<br>`: a new line; two of them end the block, except in preformatted text."""
     state = page.state
@@ -129,7 +129,7 @@ def break_line(page: Page) -> None:
         state[PENDING] = NEWLINE
 
 
-@compiled
+@uncounted
 def new_line_in_code(page: Page) -> None:
     """A tag that breaks lines, within preformatted text: a new line unless one has just begun."""
     state = page.state
@@ -138,7 +138,7 @@ def new_line_in_code(page: Page) -> None:
         state[WRITE] += 1
 
 
-@compiled
+@uncounted
 def _write_run(page: Page, begin: int, end: int) -> None:
     """Write data[begin:end], plain bytes with single spaces between, as `_write_character` would one by one."""
     data, text, state = page.data, page.text, page.state
@@ -157,7 +157,7 @@ def _write_run(page: Page, begin: int, end: int) -> None:
     _count_characters(page, characters)
 
 
-@compiled
+@uncounted
 def _count_characters(page: Page, characters: int) -> None:
     state = page.state
     state[TEXT_CHARACTERS] += characters
@@ -169,7 +169,7 @@ def _count_characters(page: Page, characters: int) -> None:
     state[TEXT_STRONG] += characters * page.stack[state[DEPTH], S_STRONG]
 
 
-@compiled
+@uncounted
 def _write_character(page: Page, length: int) -> None:
     """Write the visible character in `page.buffer`, after the white space that waited before it."""
     state = page.state
@@ -185,7 +185,7 @@ def _write_character(page: Page, length: int) -> None:
     _count_characters(page, 1)
 
 
-@compiled
+@uncounted
 def _length(data: Bytes, begin: int, end: int) -> int:
     """The bytes of the UTF-8 character that begins at `begin`."""
     byte = data[begin]
@@ -193,7 +193,7 @@ def _length(data: Bytes, begin: int, end: int) -> int:
     return min(length, end - begin)
 
 
-@compiled
+@uncounted
 def _blank(character: Bytes, length: int) -> int:
     """1: white space; 2: a character that has no place in text (soft hyphen, zero width, controls); 0: anything else."""
     byte, second, third = character[0], character[1], character[2]
@@ -217,7 +217,7 @@ def _blank(character: Bytes, length: int) -> int:
     return 0
 
 
-@compiled
+@uncounted
 def write_text(page: Page, names: Names, begin: int, end: int) -> None:
     """Write data[begin:end], white space and character references resolved."""
     data, state = page.data, page.state
@@ -253,7 +253,7 @@ def write_text(page: Page, names: Names, begin: int, end: int) -> None:
         place += taken
 
 
-@compiled
+@uncounted
 def _write_code_space(page: Page) -> None:
     """White space in preformatted text stays: line ends, tabs and spaces. A block does not begin with an empty line."""
     state, byte = page.state, page.buffer[0]
@@ -267,7 +267,7 @@ def _write_code_space(page: Page) -> None:
     state[WRITE] += 1
 
 
-@compiled
+@uncounted
 def write_formula(page: Page, names: Names, begin: int, end: int, display: bool) -> None:
     """Write data[begin:end], which is TeX, as `$...$`, or as `$$...$$` if it stands on a line of its own."""
     data = page.data
@@ -287,7 +287,7 @@ def write_formula(page: Page, names: Names, begin: int, end: int, display: bool)
     page.state[FORMULA_END] = page.state[WRITE]
 
 
-@compiled
+@uncounted
 def open_formula(page: Page, display: bool) -> None:
     if page.state[SKIPPED_FROM] == 0:
         length = 2 if display else 1
@@ -296,7 +296,7 @@ def open_formula(page: Page, display: bool) -> None:
         _write_character(page, length)
 
 
-@compiled
+@uncounted
 def close_formula(page: Page, display: bool) -> None:
     if page.state[SKIPPED_FROM] == 0:
         page.state[PENDING] = NOTHING

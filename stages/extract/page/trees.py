@@ -11,8 +11,7 @@ Source: Friedman, Greedy Function Approximation: A Gradient Boosting Machine, An
 from typing import NamedTuple
 
 import numpy as np
-from corpusmill.stages.columns.compiled import njit
-from corpusmill.stages.extract.page.compiled import inlined
+from corpusmill.stages.columns.compiled import inlined, njit
 from numpy.typing import NDArray
 
 

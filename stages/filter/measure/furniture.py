@@ -10,6 +10,13 @@ from typing import TypeAlias
 import numpy as np
 from corpusmill.stages.columns.compiled import njit
 from corpusmill.stages.filter.measure.characters import LINE_END, TABLE_SIZE
+from corpusmill.stages.filter.measure.line_counts import (
+    COUNTER,
+    NUMERIC,
+    SINGLE_WORD,
+    STAYS,
+    UPPERCASE,
+)
 from numpy.typing import NDArray
 
 Bytes: TypeAlias = NDArray[np.uint8]
@@ -17,7 +24,6 @@ Integers: TypeAlias = NDArray[np.int32]
 
 HYPHEN, DOT, OPENING, CLOSING, COMMA = (ord(sign) for sign in "-.[],")
 ENDS = tuple(ord(sign) for sign in ".?!\"'")  # C4's terminal punctuation
-UPPERCASE, NUMERIC, COUNTER, SINGLE_WORD = range(28, 32)  # as counts in stages.filter.measure.lines
 EDIT, CITATION_NEEDED = (
     np.frombuffer(b"[edit]", np.uint8),
     np.frombuffer(b"[citation needed]", np.uint8),
@@ -91,9 +97,19 @@ def citation_at(data: Bytes, begin: int, end: int) -> int:
     if after < end and data[after] == CLOSING:
         return after + 1 - begin
     for mark in (EDIT, CITATION_NEEDED):
-        if end - begin >= mark.size and (data[begin : begin + mark.size] == mark).all():
+        if _begins_with(data, begin, end, mark):
             return mark.size
     return 0
+
+
+@njit
+def _begins_with(data: Bytes, begin: int, end: int, text: Bytes) -> bool:
+    if end - begin < text.size:
+        return False
+    for index in range(text.size):  # noqa: SIM110 (numba knows no all() over a generator)
+        if data[begin + index] != text[index]:
+            return False
+    return True
 
 
 @njit
@@ -212,7 +228,7 @@ def furniture(data: Bytes, begin: int, end: int, n_parts: int) -> int:
         return NUMERIC
     if _is_counter(data, begin, end):
         return COUNTER
-    return SINGLE_WORD if n_parts == 1 else 0
+    return SINGLE_WORD if n_parts == 1 else STAYS
 
 
 @njit
