@@ -10,7 +10,7 @@ from corpusmill.stages.extract.page.hashing import (
     mix,
     word_hash,
 )
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 WORDS = st.text(min_size=1, max_size=12)
@@ -24,6 +24,7 @@ def hashed(data):
     return code
 
 
+@settings(deadline=None)
 @given(WORDS)
 def test_kernels_hash_as_python_does(word):
     assert int(hashed(np.frombuffer(word.encode(), np.uint8))) == word_hash(word)
@@ -35,6 +36,7 @@ def test_the_hash_is_the_published_one():
     assert (int(FNV_OFFSET), int(FNV_PRIME)) == (14695981039346656037, 1099511628211)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(WORDS, st.integers(0, 2**31 - 1), max_size=40), st.lists(WORDS, max_size=20))
 def test_a_table_holds_what_the_dictionary_holds(values, others):
     table = hash_table(values)

@@ -16,7 +16,7 @@ from corpusmill.stages.extract.page.tags import (
     raw_end,
     read_attributes,
 )
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 
@@ -52,6 +52,7 @@ ATTRIBUTE = st.tuples(
 ).map(lambda each: f"{each[0]}={each[2]}{each[1]}{each[2]}")
 
 
+@settings(deadline=None)
 @given(st.lists(ATTRIBUTE | st.sampled_from(["hidden", "id", "class=bare"]), max_size=6))
 def test_attributes_are_those_of_pythons_parser(attributes):
     text = " ".join(attributes) + ">"
@@ -97,6 +98,7 @@ def test_after_comment(text, rest):
     assert text.encode()[after_comment(data, 2) :].decode() == rest
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="aB-7", min_size=1, max_size=12), st.sampled_from(" >/\n"))
 def test_a_name_ends_at_space_slash_or_greater_and_hashes_in_lower_case(name, end):
     data = as_bytes(name + end + "x")
