@@ -1,1 +1,1 @@
-"""What happens to documents: one file per stage, text kernels in `stages.kernels`."""
+"""What happens to documents: one file per stage, text kernels in folders of their own."""

@@ -1,7 +1,9 @@
-"""How kernels are compiled: numba's `njit` with a cache on disk that belongs to the kernels' sources.
+"""How kernels are compiled: numba's `njit` with a cache on disk that belongs to the kernels'
+sources.
 
-Every kernel takes `njit` from here. Its compiled code is kept in `kernel_cache.cache_folder`. Several processes may
-compile at once: each writes whole files, and one at a time writes the index of a kernel.
+Every kernel takes `njit` from here. Its compiled code is kept in `kernel_cache.cache_folder`.
+Several processes may compile at once: each writes whole files, and one at a time writes the index
+of a kernel.
 """
 
 import fcntl
@@ -16,7 +18,9 @@ __all__ = ["inlined", "intrinsic", "njit", "uncounted"]
 
 
 class _KernelCache(FunctionCache):
-    """numba's cache of one function, with a lock around its reading, changing and writing of the index."""
+    """numba's cache of one function, with a lock around its reading, changing and writing of the
+    index.
+    """
 
     def save_overload(self, sig: Any, data: Any) -> None:
         with open(cache_folder() / "lock", "a") as lock:
@@ -25,7 +29,9 @@ class _KernelCache(FunctionCache):
 
 
 def njit(function: Any = None, /, **options: Any) -> Any:
-    """numba's decorator, `@njit` or `@njit(nogil=True)`, with our cache. Options: those of `numba.njit`."""
+    """numba's decorator, `@njit` or `@njit(nogil=True)`, with our cache. Options: those of
+    `numba.njit`.
+    """
     if function is None:
         return lambda function: njit(function, **options)
     kernel = numba.njit(function, **options)
@@ -38,8 +44,8 @@ def njit(function: Any = None, /, **options: Any) -> Any:
     return kernel
 
 
-# For kernels that get all their arrays from their caller and make none. numba counts references to each array of a
-# tuple at every call, atomically, which can take two thirds of the time; here there is nothing to count. (`_nrt` is
-# the option that numba's own array functions use for this.)
+# For kernels that get all their arrays from their caller and make none. numba counts references to
+# each array of a tuple at every call, atomically, which can take two thirds of the time; here there
+# is nothing to count. (`_nrt` is the option that numba's own array functions use for this.)
 uncounted = njit(_nrt=False)
 inlined = njit(_nrt=False, inline="always")

@@ -1,10 +1,12 @@
 """Where compiled kernels are kept: a folder that is named after a digest of the kernels' sources.
 
-numba compiles a kernel again when the kernel's own file changes. It does not see that a function or a constant changed
-which the kernel has taken from another file. So the digest covers every file that a kernel can take code from, and
-another digest means another folder: stale code is never loaded.
+numba compiles a kernel again when the kernel's own file changes. It does not see that a function or
+a constant changed which the kernel has taken from another file. So the digest covers every file
+that a kernel can take code from, and another digest means another folder: stale code is never
+loaded.
 
-This file does not import numba, so that the command line can ask whether there is anything to compile.
+This file does not import numba, so that the command line can ask whether there is anything to
+compile.
 """
 
 import functools
@@ -28,7 +30,9 @@ _IMPORT: Final = re.compile(
 
 
 def kernel_files(root: Path = ROOT) -> list[Path]:
-    """The files that define kernels and all files of the package that these import, directly or not, sorted."""
+    """The files that define kernels and all files of the package that these import, directly or
+    not, sorted.
+    """
     found: set[Path] = set()
     waiting = [
         path
@@ -44,7 +48,9 @@ def kernel_files(root: Path = ROOT) -> list[Path]:
 
 
 def _imported(source: str, root: Path) -> list[Path]:
-    """The package's files that this source imports: `from a.b import c` may mean a/b.py, a/b/__init__.py or a/b/c.py."""
+    """The package's files that this source imports: `from a.b import c` may mean a/b.py,
+    a/b/__init__.py or a/b/c.py.
+    """
     paths = []
     for module, names in _IMPORT.findall(source):
         folder = root.joinpath(*module.split("."))
@@ -66,8 +72,9 @@ def kernel_digest(root: Path = ROOT) -> str:
 def cache_folder() -> Path:
     """The folder of today's kernels; it exists and can be written to.
 
-    `CORPUSMILL_CACHE` names another place than `~/.cache/corpusmill`. Where that cannot be written to, the folder lies
-    among the temporary files of this user. Folders of other digests go when nobody has used them for `UNUSED_DAYS`.
+    `CORPUSMILL_CACHE` names another place than `~/.cache/corpusmill`. Where that cannot be written
+    to, the folder lies among the temporary files of this user. Folders of other digests go when
+    nobody has used them for `UNUSED_DAYS`.
     """
     digest = kernel_digest()
     for parent in (_chosen(), _temporary()):

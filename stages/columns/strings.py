@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 
 class Strings(NamedTuple):
-    """data: uint8, the UTF-8 of all strings. offsets: int64, n + 1; string i is data[offsets[i]:offsets[i + 1]]."""
+    """data: uint8, the UTF-8 of all strings. offsets: int64, n + 1; string i is
+    data[offsets[i]:offsets[i + 1]].
+    """
 
     data: NDArray[np.uint8]
     offsets: NDArray[np.int64]
@@ -29,13 +31,17 @@ def chunks_of(texts: pa.ChunkedArray) -> Iterator[Strings]:
 
 
 def joined(texts: pa.ChunkedArray) -> Strings:
-    """The strings of all chunks as one. Several chunks are copied, one is not; a null is an empty string."""
+    """The strings of all chunks as one. Several chunks are copied, one is not; a null is an empty
+    string.
+    """
     texts = pc.fill_null(texts, "").cast(pa.large_string())
     return _strings_of(texts.chunk(0) if texts.num_chunks == 1 else texts.combine_chunks())
 
 
 def copied(texts: pa.ChunkedArray) -> Strings:
-    """The strings of all chunks in memory of their own, which may be written to. Offsets begin at 0."""
+    """The strings of all chunks in memory of their own, which may be written to. Offsets begin at
+    0.
+    """
     chunks = list(chunks_of(texts))
     sizes = [np.diff(chunk.offsets) for chunk in chunks]
     offsets = np.concatenate([[0], np.cumsum(np.concatenate([np.zeros(0, np.int64), *sizes]))])

@@ -10,8 +10,8 @@ from corpusmill.stages.dedup.signatures.minhash import Scheme, keys_of_signature
 from corpusmill.stages.dedup.signatures.shingles import Shingles, jaccard
 
 UInt64Array = npt.NDArray[np.uint64]
-# A check is not worth its while where the signatures' estimate lies this many standard deviations below the threshold.
-SPREAD = 4
+# Two sets are not compared where the estimate by their signatures lies so many standard deviations below the threshold.
+DEVIATIONS = 4
 _CLUSTER_MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -58,7 +58,7 @@ def choose_survivors(
     _, buckets, sizes = np.unique(apart, return_inverse=True, return_counts=True)
     room = np.concatenate([[0], np.cumsum(np.minimum(sizes, max_comparisons))]).astype(np.int64)
     k = len(scheme.multiplier)
-    least_agreement = k * (threshold - SPREAD * (threshold * (1 - threshold) / k) ** 0.5)
+    least_agreement = k * (threshold - DEVIATIONS * (threshold * (1 - threshold) / k) ** 0.5)
     survivor = np.arange(documents, dtype=np.int64)
     similarity = np.ones(documents, dtype=np.float64)
     comparisons = _choose(

@@ -49,8 +49,8 @@ from corpusmill.stages.shuffle.row_groups import ROW_BITS, Sorted, home_of
 PARTITION_BYTES = 1 << 30
 PARTITION_ROWS = 1 << 20
 MOST_PARTITIONS = 1 << 16
-SPREAD = 4  # partitions of keys and texts that a small corpus has if it can, to keep as many workers busy
-SPREAD_BYTES = 48 << 20  # of text for such a partition, at least
+SMALL_PARTITIONS = 4  # partitions of keys and texts that a small corpus has if it can, to keep as many workers busy
+SMALL_PARTITION_BYTES = 48 << 20  # of text for such a partition, at least
 
 
 @config
@@ -198,7 +198,10 @@ def default_partitions(documents: tuple[Artifact, ...]) -> int:
 
 def spread_partitions(documents: tuple[Artifact, ...]) -> int:
     """Those, or for a small corpus more: match and resolve would else have work for one worker only."""
-    return max(default_partitions(documents), min(SPREAD, _text_bytes(documents) // SPREAD_BYTES))
+    return max(
+        default_partitions(documents),
+        min(SMALL_PARTITIONS, _text_bytes(documents) // SMALL_PARTITION_BYTES),
+    )
 
 
 def _text_bytes(documents: tuple[Artifact, ...]) -> int:

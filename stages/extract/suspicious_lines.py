@@ -1,6 +1,7 @@
-"""The kernel that finds lines which text repair could change: one walk over the bytes, deciding by pairs of neighbouring characters.
+"""The kernel that finds lines which text repair could change: one walk over the bytes.
 
-It lets through too much, never too little. Which characters belong to which class: `stages.extract.repair`.
+It decides by pairs of neighbouring characters. It lets through too much, never too little. `stages.extract.repair` says
+which characters belong to which class.
 """
 
 from typing import TypeAlias
@@ -32,10 +33,11 @@ _LONGEST_ENTITY = 26
 def find_suspicious_lines(
     data: Bytes, classes: Bytes, entities: bool, begins: Integers, ends: Integers
 ) -> int:
-    """Fill `begins` and `ends` with the places of suspicious lines, line feeds included, and return how many there are.
+    """Fill `begins` and `ends` with the places of suspicious lines, line feeds included, and return
+    how many there are.
 
-    data: UTF-8. classes: TABLE_SIZE of them. entities: whether HTML entities are suspicious. Where the
-    arrays are too short, the last line found reaches to the end of the text.
+    data: UTF-8. classes: TABLE_SIZE of them. entities: whether HTML entities are suspicious. Where
+    the arrays are too short, the last line found reaches to the end of the text.
     """
     found, line, at, end = 0, 0, 0, data.size
     before, suspicious = 0, False

@@ -1,10 +1,8 @@
-"""The kernel that finds where personal data could stand: one walk over the bytes, which lets everything else pass.
+"""The kernel that finds where personal data could stand: one walk over the bytes.
 
-A candidate is a place, not a verdict: an at sign between two words, a run of digits long enough for a telephone or a card, four
-numbers with full stops, hexadecimal groups with colons, two capitals before two digits. `stages.redact` looks at candidates alone.
-Ordinary web text has one in about 4 KB, so the walk is nearly all of the cost.
-
-Definitions: `stages.redact`.
+A candidate is a place, not a verdict: an at sign between two words, a run of digits long enough for a telephone or a
+card, four numbers with full stops, hexadecimal groups with colons, two capitals before two digits. `stages.redact`
+looks only at candidates. Ordinary web text has one in about 4 KB, so this walk is nearly all of the cost.
 """
 
 from typing import TypeAlias
@@ -41,11 +39,13 @@ LONGEST_IBAN = 34
 def find_candidates(
     data: Bytes, offsets: Integers, kinds: Bytes, rows: Integers, begins: Integers, ends: Integers
 ) -> int:
-    """Fill the four arrays (at least as long as `data`, plus one) and return how many candidates there are.
+    """Fill the four arrays (at least as long as `data`, plus one) and return how many candidates
+    there are.
 
-    data, offsets: the UTF-8 bytes of all texts and where each begins. rows: which text. begins, ends: the candidate's
-    bytes, from the beginning of `data`; of an e-mail address only its at sign, of the others all that may belong to it. A place can be a
-    candidate of several kinds. Candidates come in the order of their places.
+    data, offsets: the UTF-8 bytes of all texts and where each begins. rows: which text. begins,
+    ends: the candidate's bytes, from the beginning of `data`; of an e-mail address only its at
+    sign, of the others all that may belong to it. A place can be a candidate of several kinds.
+    Candidates come in the order of their places.
     """
     found = 0
     for row in range(offsets.size - 1):
@@ -130,7 +130,9 @@ def _in_word(byte: int) -> bool:
 
 @njit(inline="always")
 def _in_name(byte: int) -> bool:
-    """Whether a byte can stand beside an at sign: ASCII letters and digits, `_+-`, and any part of a character beyond ASCII."""
+    """Whether a byte can stand beside an at sign: ASCII letters and digits, `_+-`, and any part of
+    a character beyond ASCII.
+    """
     return _in_word(byte) or byte >= 0x80 or byte in (_PLUS, _HYPHEN)
 
 
@@ -143,7 +145,9 @@ def _after_word(data: Bytes, at: int, end: int) -> int:
 
 @njit
 def _spelled_at(data: Bytes, at: int, end: int) -> int:
-    """Where `(at)` or `[at]` ends, in small letters and with at most one space inside each bracket; `at` if it is neither."""
+    """Where `(at)` or `[at]` ends, in small letters and with at most one space inside each bracket;
+    `at` if it is neither.
+    """
     closing = _CLOSE_SQUARE if data[at] == _OPEN_SQUARE else _CLOSE
     place = at + 1
     if place < end and data[place] == _SPACE:
@@ -158,7 +162,9 @@ def _spelled_at(data: Bytes, at: int, end: int) -> int:
 
 @njit
 def _iban_end(data: Bytes, at: int, end: int) -> int:
-    """Where capitals and digits, in groups with at most one space between, end; `at` if they cannot be an IBAN."""
+    """Where capitals and digits, in groups with at most one space between, end; `at` if they cannot
+    be an IBAN.
+    """
     if (
         at + 3 >= end
         or not 65 <= data[at + 1] <= 90
@@ -185,7 +191,9 @@ def _iban_end(data: Bytes, at: int, end: int) -> int:
 
 @njit
 def _address_end(data: Bytes, first: int, at: int, end: int) -> int:
-    """Where an IPv4 address, or an IPv6 one of the range that is in use (2000::/3), ends; `at` if there is none."""
+    """Where an IPv4 address, or an IPv6 one of the range that is in use (2000::/3), ends; `at` if
+    there is none.
+    """
     if at - 1 > first and data[at - 1] == _STOP and _is_digit(data[at - 2]):
         return at
     place, value, width, numbers = at, 0, 0, 1
@@ -239,8 +247,9 @@ def _address_end(data: Bytes, first: int, at: int, end: int) -> int:
 
 @njit
 def _card_end(data: Bytes, at: int, beyond: int, end: int) -> int:
-    """Where 12 to 19 digits that pass the check of Luhn end, single spaces or hyphens between groups: the first such place past
-    `beyond`; `at` if there is none."""
+    """Where 12 to 19 digits that pass the check of Luhn end, single spaces or hyphens between
+    groups: the first such place past `beyond`; `at` if there is none.
+    """
     if data[at] < _TWO or data[at] == _NINE:
         return at
     place, digits = at, 0
@@ -268,8 +277,9 @@ def _card_end(data: Bytes, at: int, beyond: int, end: int) -> int:
 
 @njit
 def _number_end(data: Bytes, at: int, end: int, longest_gap: int) -> tuple[int, int, bool]:
-    """Where groups of digits end that spaces, hyphens, full stops, slashes and brackets hold together; how many digits; and whether
-    they could be more than a decimal fraction."""
+    """Where groups of digits end that spaces, hyphens, full stops, slashes and brackets hold
+    together; how many digits; and whether they could be more than a decimal fraction.
+    """
     place, last, digits, gap, gaps, stops = at, at, 0, 0, 0, 0
     while place < end:
         byte = data[place]
@@ -305,5 +315,7 @@ def _number_end(data: Bytes, at: int, end: int, longest_gap: int) -> tuple[int, 
 
 @njit(inline="always")
 def _is_thin(byte: int) -> bool:
-    """The last byte of a hyphen or dash (U+2010 to U+2015), of a thin space (U+2009) or of the narrow one that does not break (U+202F)."""
+    """The last byte of a hyphen or dash (U+2010 to U+2015), of a thin space (U+2009) or of the
+    narrow one that does not break (U+202F).
+    """
     return 0x90 <= byte <= 0x95 or byte == 0x89 or byte == 0xAF

@@ -1,4 +1,6 @@
-"""One part: its documents in the order in which they are read, what they repeat cut out, kept and excluded rows written."""
+"""One part: its documents in the order in which they are read, what they repeat cut out, kept and
+excluded rows written.
+"""
 
 import time
 from collections.abc import Iterator
@@ -77,7 +79,9 @@ def cut_documents(settings: SubstringSettings, rows: pa.Table) -> Iterator[Outco
 
 
 def read_part(shard: Shard, schema: pa.Schema) -> pa.Table:
-    """The rows that were sent to this part; the first input tells the columns, the others are what was spread."""
+    """The rows that were sent to this part; the first input tells the columns, the others are what
+    was spread.
+    """
     sent = [read_spread(artifact, int(shard.name)) for artifact in shard.inputs[1:]]
     return pa.concat_tables(
         [schema.empty_table(), *(table for table in sent if table is not None)],
@@ -86,7 +90,9 @@ def read_part(shard: Shard, schema: pa.Schema) -> pa.Table:
 
 
 def in_order(settings: SubstringSettings, rows: pa.Table) -> pa.Table:
-    """The rows in the order in which they are read: keepers first. Rows with the same id are told apart by what they hold."""
+    """The rows in the order in which they are read: keepers first. Rows with the same id are told
+    apart by what they hold.
+    """
     keyed = rows.append_column("text_bytes", pc.fill_null(pc.binary_length(rows["text"]), 0))
     keys = [*READ_FIRST[settings.keeper], *((name, "ascending") for name in ("id", "text", "url"))]
     return rows.take(
@@ -116,7 +122,9 @@ def _cut_rows(rows: pa.Table, edited: pa.Array) -> pa.Table:
 def _exclusions(
     found: Found, offsets: NDArray[np.int64], ids: pa.ChunkedArray
 ) -> tuple[pa.Array, pa.Array]:
-    """For each document the reason why it is dropped, null if it stays, and which document has most of what it repeats."""
+    """For each document the reason why it is dropped, null if it stays, and which document has most
+    of what it repeats.
+    """
     from corpusmill.stages.substring.suffixes.cuts import MOSTLY_REPEATED, TOO_SHORT
 
     names = {TOO_SHORT: "substring.too_short", MOSTLY_REPEATED: "substring.mostly_repeated"}
@@ -134,7 +142,9 @@ def _exclusions(
 
 
 def _main_keeper(found: Found, offsets: NDArray[np.int64], document: int) -> int | None:
-    """The document that has most bytes of what this one repeats, the earliest of several; None if it repeats only itself."""
+    """The document that has most bytes of what this one repeats, the earliest of several; None if
+    it repeats only itself.
+    """
     pieces = found.pieces
     some = slice(pieces.offsets[document], pieces.offsets[document + 1])
     sources = pieces.sources[some]

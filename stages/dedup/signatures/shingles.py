@@ -1,14 +1,15 @@
-"""From texts to sets of word n-grams, as loops over Arrow's string buffers: no Python object per word.
+"""From texts to sets of word n-grams, without a Python object for any word.
 
-    bytes -> words (64-bit hashes) -> shingles (rolling hash of `ngram` words) -> a sorted set of distinct hashes a document
+    bytes -> words (64-bit hashes) -> shingles (rolling hash of `ngram` words) -> a sorted set of hashes a document
 
-Words are those of `stages.columns.word_rule`. A document with fewer words than the n-gram has one shingle, its whole word sequence.
-The whole text is hashed in the same pass, to 128 bits: white space collapsed and nothing else changed, so case and punctuation count.
+Words are those of `stages.columns.word_rule`. A document with fewer words than the n-gram has one shingle: all its
+words. The same pass hashes the whole text to 128 bits, with its white space collapsed. Case and punctuation count.
 
-The loop over characters takes one unpredictable branch a word, at its end; what a character adds to its word is chosen without one,
-and indexes are unsigned, which spares the test for negative ones. That alone doubled its speed.
+The loop over characters takes one branch that a processor cannot guess, at the end of each word. Indexes are unsigned,
+which spares a test for negative ones. Both together doubled its speed.
 
-Sources: FNV-1a (Fowler, Noll, Vo) for characters; MurmurHash3's finaliser as the mixer; Karp and Rabin 1987 for the rolling hash.
+Sources: FNV-1a (Fowler, Noll, Vo) for characters; MurmurHash3's finaliser as the mixer; Karp and Rabin 1987 for the
+rolling hash.
 """
 
 from dataclasses import dataclass
@@ -42,8 +43,9 @@ _BLANK = np.uint64(0x20)
 
 @dataclass(frozen=True)
 class Shingles:
-    """The distinct shingle hashes of documents, one after the other: those of document i are sorted in
-    `hashes[offsets[i]:offsets[i + 1]]`."""
+    """The distinct shingle hashes of documents, one after the other: those of document i are sorted
+    in `hashes[offsets[i]:offsets[i + 1]]`.
+    """
 
     hashes: UInt64Array
     offsets: npt.NDArray[np.int64]
@@ -57,7 +59,9 @@ def exact_hashes(data: Bytes, offsets: Offsets) -> UInt64Array:
 
 
 def sort_hashes(hashes: UInt64Array, payload: UInt64Array) -> tuple[UInt64Array, UInt64Array]:
-    """Both arrays in the order of `hashes`, which are spread evenly over 64 bits; among equal ones the order is that of the input."""
+    """Both arrays in the order of `hashes`, which are spread evenly over 64 bits; among equal ones
+    the order is that of the input.
+    """
     ordered, carried = np.empty_like(hashes), np.empty_like(payload)
     _sort_pairs(hashes, payload, ordered, carried, np.empty(len(hashes) + 1, dtype=np.int64))
     return ordered, carried
@@ -66,7 +70,9 @@ def sort_hashes(hashes: UInt64Array, payload: UInt64Array) -> tuple[UInt64Array,
 def shingle_sets(
     data: Bytes, offsets: Offsets, ngram: int, chosen: npt.NDArray[np.int64] | None = None
 ) -> Shingles:
-    """The set of shingles of each text, as sorted distinct 64-bit hashes. chosen: of which texts, in this order; by default of all."""
+    """The set of shingles of each text, as sorted distinct 64-bit hashes. chosen: of which texts,
+    in this order; by default of all.
+    """
     chosen = np.arange(len(offsets) - 1) if chosen is None else chosen
     starts, stops = offsets[:-1][chosen], offsets[1:][chosen]
     room = int((stops - starts).sum()) // 2 + 2 * (
@@ -90,9 +96,11 @@ def mix(value: Any) -> Any:
 def hash_words(
     data: Any, start: int, stop: int, kinds: Any, lower: Any, words: Any, exact: Any
 ) -> Any:
-    """Hash the words of data[start:stop] into `words` and the whole text into `exact`; return the number of words.
+    """Hash the words of data[start:stop] into `words` and the whole text into `exact`; return the
+    number of words.
 
-    words: room for (stop - start) // 2 + 2. Bytes that are no UTF-8 count as characters of their own, so nothing is read beyond `stop`.
+    words: room for (stop - start) // 2 + 2. Bytes that are no UTF-8 count as characters of their
+    own, so nothing is read beyond `stop`.
     """
     count = np.uint64(0)
     word, high, low = _BASIS, _BASIS, _BASIS_LOW
@@ -148,7 +156,9 @@ def hash_words(
 
 @njit(nogil=True, inline="always")
 def _decode(data: Any, i: Any, end: Any) -> Any:
-    """The character that begins at data[i], whose lead byte is not ASCII, and how many bytes follow its first."""
+    """The character that begins at data[i], whose lead byte is not ASCII, and how many bytes follow
+    its first.
+    """
     lead = np.uint32(data[i])
     one, two, three = np.uint64(1), np.uint64(2), np.uint64(3)
     low = np.uint32(0x3F)
@@ -194,7 +204,9 @@ def most_words(starts: Any, stops: Any) -> int:
 
 @njit(nogil=True)
 def jaccard(left: Any, right: Any) -> float:
-    """Jaccard similarity of two sets given as sorted distinct hashes; 0 if both are empty. Callable from kernels and Python."""
+    """Jaccard similarity of two sets given as sorted distinct hashes; 0 if both are empty. Callable
+    from kernels and Python.
+    """
     i = j = shared = 0
     while i < len(left) and j < len(right):
         one, other = left[i], right[j]
@@ -230,7 +242,9 @@ def _shingle_all(
 
 @njit(nogil=True)
 def _bucket_starts(hashes: Any, starts: Any) -> None:
-    """Where the hashes of each of len(hashes) equal ranges begin in sorted order. starts: int64[len(hashes) + 1]."""
+    """Where the hashes of each of len(hashes) equal ranges begin in sorted order. starts:
+    int64[len(hashes) + 1].
+    """
     buckets = np.uint64(len(hashes))
     starts[:] = 0
     for value in hashes:
@@ -261,8 +275,9 @@ def _sort_pairs(hashes: Any, payload: Any, out: Any, carried: Any, starts: Any) 
 def _sort_distinct(hashes: Any, out: Any, ends: Any) -> int:
     """Write the distinct values of `hashes` to `out` in order; return how many.
 
-    Hashes are spread evenly, so a counting sort by their upper bits, into about as many buckets as there are hashes, leaves next to
-    nothing to the insertion sort that follows: three times as fast as a comparison sort. ends: room for len(hashes) + 1.
+    Hashes are spread evenly, so a counting sort by their upper bits, into about as many buckets as
+    there are hashes, leaves next to nothing to the insertion sort that follows: three times as fast
+    as a comparison sort. ends: room for len(hashes) + 1.
     """
     buckets = np.uint64(len(hashes))
     _bucket_starts(hashes, ends[: len(hashes) + 1])

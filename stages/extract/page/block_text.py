@@ -1,7 +1,8 @@
 """What the words of each block look like: one pass over a page's text.
 
-A word is a run of letters, digits and marks; an ideograph is a word by itself. Stop-word density and link density are jusText's measures
-(Pomikalek, Removing Boilerplate and Duplicate Content from Web Corpora, 2011); the rest is cheap to count on the way.
+A word is a run of letters, digits and marks; an ideograph is a word by itself. Stop-word density
+and link density are jusText's measures (Pomikalek, Removing Boilerplate and Duplicate Content from
+Web Corpora, 2011); the rest is cheap to count on the way.
 """
 
 from typing import Final, NamedTuple
@@ -109,7 +110,9 @@ MEASURES: Final = (
 
 
 class CharacterTables(NamedTuple):
-    """classes: `character_kinds.character_table`. lower: the lower-case form of each character of the basic plane."""
+    """classes: `character_kinds.character_table`. lower: the lower-case form of each character of
+    the basic plane.
+    """
 
     classes: NDArray[np.uint8]
     lower: NDArray[np.uint16]
@@ -124,7 +127,9 @@ def measure_blocks(
     measures: NDArray[np.float32],
     hashes: NDArray[np.uint64],
 ) -> None:
-    """Fill a row of `measures` for each block, but for its repeats, and `hashes` with what tells the words of one block from another's."""
+    """Fill a row of `measures` for each block, but for its repeats, and `hashes` with what tells
+    the words of one block from another's.
+    """
     title_words = np.zeros(LONG_TITLE, np.uint64)
     title_size = 0
     for number in range(blocks.shape[0]):
@@ -138,8 +143,9 @@ def measure_blocks(
 
 
 def count_repeats(hashes: NDArray[np.uint64], measures: NDArray[np.float32]) -> None:
-    """How many blocks of the page have the same words, and how many of them came before. (Not compiled: sorting is quick in numpy, and
-    slow to compile.)"""
+    """How many blocks of the page have the same words, and how many of them came before. (Not
+    compiled: sorting is quick in numpy, and slow to compile.)
+    """
     order = np.argsort(hashes, kind="stable")
     begins = np.flatnonzero(np.diff(hashes[order], prepend=~hashes[order[:1]]))
     sizes = np.diff(begins, append=len(order))
@@ -281,7 +287,9 @@ def _measure(
 
 @njit
 def _sort(tables: CharacterTables, character: int) -> int:
-    """0: none; 1: ends a sentence; 2: comma or colon; 3: letter; 4: capital; 5: digit; 6: anything else."""
+    """0: none; 1: ends a sentence; 2: comma or colon; 3: letter; 4: capital; 5: digit; 6: anything
+    else.
+    """
     if character == 0:
         return 0
     entry = tables.classes[character] if character < TABLE_SIZE else np.uint8(IDEOGRAPH)
@@ -302,7 +310,9 @@ def _words_of(
     tables: CharacterTables,
     words: NDArray[np.uint64],
 ) -> int:
-    """Put the hashes of a block's words of more than three letters into `words`. Returns how many there are."""
+    """Put the hashes of a block's words of more than three letters into `words`. Returns how many
+    there are.
+    """
     place, end, count, length = np.int64(block[BEGIN]), np.int64(block[END]), 0, 0
     code = FNV_OFFSET
     while place <= end and count < words.size:

@@ -1,4 +1,6 @@
-"""Writing a page's text: white space, character references, formulas, and where one block ends and the next begins."""
+"""Writing a page's text: white space, character references, formulas, and where one block ends and
+the next begins.
+"""
 
 from typing import Final
 
@@ -57,8 +59,8 @@ Bytes = NDArray[np.uint8]
 
 NOTHING, SPACE, NEWLINE, RETURN, TAB = 0, 32, 10, 13, 9
 AMPERSAND, DOLLAR, BACKSLASH, ROUND, SQUARE = (ord(sign) for sign in "&$\\([")
-# Bytes that can only be part of visible characters, which is most of any text: no white space, no reference, no lead byte of a character
-# that `_blank` knows.
+# Bytes that can only be part of visible characters, which is most of any text: no white space, no
+# reference, no lead byte of a character that `_blank` knows.
 PLAIN = np.array(
     [byte > SPACE and byte not in (AMPERSAND, 0x7F, 0xC2, 0xE2, 0xE3, 0xEF) for byte in range(256)]
 )
@@ -97,7 +99,9 @@ def end_block(page: Page) -> None:
 
 @uncounted
 def _begin_block(page: Page) -> None:
-    """The block that the first character is about to be written to takes what its place in the page is."""
+    """The block that the first character is about to be written to takes what its place in the page
+    is.
+    """
     number = page.state[BLOCKS]
     if not 0 <= number < page.blocks.shape[0]:
         return
@@ -140,7 +144,9 @@ def new_line_in_code(page: Page) -> None:
 
 @uncounted
 def _write_run(page: Page, begin: int, end: int) -> None:
-    """Write data[begin:end], plain bytes with single spaces between, as `_write_character` would one by one."""
+    """Write data[begin:end], plain bytes with single spaces between, as `_write_character` would
+    one by one.
+    """
     data, text, state = page.data, page.text, page.state
     if state[WRITE] == state[BLOCK_BEGIN]:
         _begin_block(page)
@@ -195,7 +201,9 @@ def _length(data: Bytes, begin: int, end: int) -> int:
 
 @uncounted
 def _blank(character: Bytes, length: int) -> int:
-    """1: white space; 2: a character that has no place in text (soft hyphen, zero width, controls); 0: anything else."""
+    """1: white space; 2: a character that has no place in text (soft hyphen, zero width, controls);
+    0: anything else.
+    """
     byte, second, third = character[0], character[1], character[2]
     if length == 1:
         if byte == SPACE or 9 <= byte <= 13:
@@ -255,7 +263,9 @@ def write_text(page: Page, names: Names, begin: int, end: int) -> None:
 
 @uncounted
 def _write_code_space(page: Page) -> None:
-    """White space in preformatted text stays: line ends, tabs and spaces. A block does not begin with an empty line."""
+    """White space in preformatted text stays: line ends, tabs and spaces. A block does not begin
+    with an empty line.
+    """
     state, byte = page.state, page.buffer[0]
     if byte == RETURN:
         return
@@ -269,7 +279,9 @@ def _write_code_space(page: Page) -> None:
 
 @uncounted
 def write_formula(page: Page, names: Names, begin: int, end: int, display: bool) -> None:
-    """Write data[begin:end], which is TeX, as `$...$`, or as `$$...$$` if it stands on a line of its own."""
+    """Write data[begin:end], which is TeX, as `$...$`, or as `$$...$$` if it stands on a line of
+    its own.
+    """
     data = page.data
     while begin < end and data[begin] <= SPACE:
         begin += 1

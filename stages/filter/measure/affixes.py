@@ -1,6 +1,6 @@
-"""What the tokenizer takes off a part at its ends, cuts it at, and keeps whole as an address: spaCy 3.8's rules for English
-(`spacy.lang.punctuation`,
-`spacy.lang.en.punctuation`, `spacy.lang.tokenizer_exceptions`), for the kernel in `stages.filter.measure.cut`.
+"""The tokenizer's rules for prefixes, suffixes, infixes and addresses: spaCy 3.8's for English.
+
+Sources: `spacy.lang.punctuation`, `spacy.lang.en.punctuation`, `spacy.lang.tokenizer_exceptions`. `cut` applies them.
 """
 
 from typing import Any, TypeAlias
@@ -185,7 +185,9 @@ def infix_of(data: Bytes, begin: int, at: int, end: int, classes: Flags) -> int:
 
 @njit
 def is_url(data: Bytes, begin: int, end: int, classes: Flags) -> bool:
-    """Whether the bytes are an address: perhaps a scheme, perhaps `name@`, a host, perhaps a port, perhaps a path."""
+    """Whether the bytes are an address: perhaps a scheme, perhaps `name@`, a host, perhaps a port,
+    perhaps a path.
+    """
     at = begin
     while at < end and (
         _is_word(data[at]) or data[at] == PLUS or data[at] == HYPHEN or data[at] == DOT
@@ -215,7 +217,9 @@ def is_url(data: Bytes, begin: int, end: int, classes: Flags) -> bool:
 
 @njit
 def _is_host(data: Bytes, begin: int, end: int, classes: Flags) -> bool:
-    """Labels with a full stop behind each, a top level of small letters; or four numbers; then port and path."""
+    """Labels with a full stop behind each, a top level of small letters; or four numbers; then port
+    and path.
+    """
     at = label = begin
     labels = numbers = 0
     numeric = small = True

@@ -1,4 +1,6 @@
-"""Writing the edited text: bytes that stay as they are wait as a run, which is copied when something else comes."""
+"""Writing the edited text: bytes that stay as they are wait as a run, which is copied when
+something else comes.
+"""
 
 from typing import NamedTuple, TypeAlias
 
@@ -19,7 +21,9 @@ DROP_BLANKS = 5  # whether a line was taken out since the last one that stays
 
 
 class Copy(NamedTuple):
-    """data: the texts. edited: what is written of them; empty if nothing is. state: int64[6], the places named above."""
+    """data: the texts. edited: what is written of them; empty if nothing is. state: int64[6], the
+    places named above.
+    """
 
     data: Bytes
     edited: Bytes
@@ -28,7 +32,9 @@ class Copy(NamedTuple):
 
 @inlined
 def begin_text(copy: Copy, begin: int) -> None:
-    """The next text begins at `begin`; what is written of it follows what was written of the one before."""
+    """The next text begins at `begin`; what is written of it follows what was written of the one
+    before.
+    """
     state = copy.state
     state[RUN], state[RUN_WRITE] = begin, state[WRITE]
     state[LAST_KEPT] = state[WRITE]
@@ -65,7 +71,8 @@ def copy_edited(
     skip_end: int,
     has_feed: int,
 ) -> int:
-    """Keep a line without its citation marks (if is_marked) and without the bytes from skip_begin to skip_end.
+    """Keep a line without its citation marks (if is_marked) and without the bytes from skip_begin
+    to skip_end.
 
     Returns where the line begins in the edited text; it ends at LAST_KEPT.
     """
@@ -94,7 +101,9 @@ def copy_edited(
 
 @inlined
 def end_text(copy: Copy, was_edited: bool) -> None:
-    """Write what waits. Where lines were taken out, the blank lines behind the last one that stays go too."""
+    """Write what waits. Where lines were taken out, the blank lines behind the last one that stays
+    go too.
+    """
     if was_edited:
         copy.state[WRITE] = copy.state[LAST_KEPT]
     _write_run(copy)

@@ -1,8 +1,10 @@
-"""The kernel that cuts parts into tokens as spaCy's English tokenizer does (3.8, `spacy.tokenizer`, `spacy.lang.punctuation`).
+"""The kernel that cuts hard parts into tokens, as spaCy's English tokenizer does (3.8, `spacy.tokenizer`).
 
-While anything is left of a part: it is kept if it is an exception, else a prefix and a suffix are taken off. What remains is an
-exception, a URL, or is cut at infixes. A text of a script without spaces may be read by character instead: then each such character
-is a token. datatrove's filters count these tokens, so that theirs and ours agree. Plain words pass through, unless they are exceptions.
+A part that is an exception is kept, or cut as the exception says. Otherwise a prefix and a suffix are taken off, and
+the rest is looked at again. When neither is left, the rest is an exception, an address, or is cut at infixes. Where the
+language says so, each character of a script without spaces is a token.
+
+datatrove's filters count these tokens, so their thresholds mean the same here.
 """
 
 # numba tells 64-bit integers from Python's and needs to; to a reader they are the same.
@@ -69,10 +71,11 @@ def cut_parts(
 ) -> None:
     """Cut the parts that `parts.hash_parts` listed as hard.
 
-    bits, edges, lines, text_lines: of `marks.mark_bytes`. by_character: by text: whether scripts without spaces are read by character.
-    known: parts that were cut before, see `known_parts.keep`; language repeats itself, so this saves more than half of the work.
-    cuts: the bytes behind each token of the hard parts, one after the other; a part's last is its own end. kinds: of the same tokens, as
-    `token_kinds` says. counts: by text, of its hard parts, the rows that `token_kinds` names.
+    bits, edges, lines, text_lines: of `marks.mark_bytes`. by_character: by text, whether scripts without spaces are read by
+    character. keys, values, maybe: `english.exception_table` and `exception_shapes`. units: `affixes.unit_keys`.
+    known: `known_parts`, the parts that were cut before; it saves more than half of the work.
+    cuts: where each token of the hard parts ends, one after the other; a part's last token ends where the part does.
+    kinds: of the same tokens, as `token_kinds` says. counts: by text, of its hard parts, the rows that `token_kinds` names.
     """
     n = index = 0
     for text in range(text_lines.size - 1):
@@ -126,7 +129,8 @@ def _cut(
     n: int,
 ) -> int:
     """Cut a part, or a piece of one; returns how many cuts there are then."""
-    # Suffixes are found from the end: their cuts wait at the far end of the room that the part has at most, and are moved at last.
+    # Suffixes are found from the end: their cuts wait at the far end of the room that the part has
+    # at most, and are moved at last.
     room = n + end - begin + 1
     wait = room
     has_digit = has_sign = False
@@ -206,7 +210,9 @@ def _cut_by_character(
     cuts: Integers,
     n: int,
 ) -> int:
-    """Every character of a script without spaces is a token, with the marks on it; what stands between them is cut as always."""
+    """Every character of a script without spaces is a token, with the marks on it; what stands
+    between them is cut as always.
+    """
     at = begin
     while at < end:
         about, width = class_at(data, at, classes)

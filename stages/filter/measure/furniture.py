@@ -1,5 +1,7 @@
-"""What the line edits of C4 and RefinedWeb look for in one line: phrases, citation marks, furniture, its end. For the kernel in
-`stages.filter.measure.lines`.
+"""What the line edits look for in one line: phrases, citation marks, page furniture, and how the line ends.
+
+Most lines hold none of this. So `look_over` first goes over all bytes and notes where four letters in a row stand that
+few words but the phrases have. Letters count in any case (ASCII).
 """
 
 # numba tells 64-bit integers from Python's and needs to; to a reader they are the same.
@@ -49,7 +51,9 @@ A, C, E, I, K, M, O, P, R, S, T, U, V, Y = (ord(letter) for letter in "aceikmopr
 
 @njit
 def look_over(data: Bytes, size: int, groups: Bytes) -> None:
-    """By group of GROUP bytes: whether four letters that a phrase has begin there, and brackets. The compiler makes vectors of it."""
+    """By group of GROUP bytes: whether four letters that a phrase has begin there, and brackets.
+    The compiler makes vectors of it.
+    """
     for group in range((size + GROUP - 1) // GROUP):
         rare = opens = braces = False
         for index in range(group * GROUP, (group + 1) * GROUP):
@@ -153,7 +157,9 @@ def ends_in_ellipsis(data: Bytes, begin: int, end: int) -> bool:
 
 @njit
 def ends_well(data: Bytes, begin: int, end: int, marked: bool) -> bool:
-    """As C4 asks it of lines: terminal punctuation or a quote, not three full stops; citation marks behind it do not count."""
+    """As C4 asks it of lines: terminal punctuation or a quote, not three full stops; citation marks
+    behind it do not count.
+    """
     at = end - 1
     while marked and at > begin and data[end - 1] == CLOSING:
         while at > begin and data[at] != OPENING:
@@ -216,7 +222,9 @@ def _same(data: Bytes, at: int, phrases: Bytes, phrase: int, size: int) -> bool:
 
 @njit
 def furniture(data: Bytes, begin: int, end: int, n_parts: int) -> int:
-    """RefinedWeb's and DCLM's reasons to take a line out: mostly capitals, only digits, a counter (`3 likes`), a single word."""
+    """RefinedWeb's and DCLM's reasons to take a line out: mostly capitals, only digits, a counter
+    (`3 likes`), a single word.
+    """
     capitals = digits = continuations = 0
     for index in range(begin, end):
         capitals += 65 <= data[index] <= 90
@@ -233,7 +241,9 @@ def furniture(data: Bytes, begin: int, end: int, n_parts: int) -> int:
 
 @njit
 def _is_counter(data: Bytes, begin: int, end: int) -> bool:
-    """A number, perhaps with k, m or b, white space, and what is counted; signs around them do not matter."""
+    """A number, perhaps with k, m or b, white space, and what is counted; signs around them do not
+    matter.
+    """
     while begin < end and not _is_alphanumeric(data[begin]):
         begin += 1
     while end > begin and not _is_alphanumeric(data[end - 1]):
@@ -266,8 +276,9 @@ def _is_alphanumeric(byte: int) -> bool:
 
 @njit
 def call_to_act(data: Bytes, begin: int, end: int, cart: bool) -> tuple[int, int, int]:
-    """Where a call to act stands in a line: "items in cart" anywhere, "read more..." at its end, "sign-in" at its beginning; with a space
-    before or behind it; and how many words it has."""
+    """Where a call to act stands in a line: "items in cart" anywhere, "read more..." at its end,
+    "sign-in" at its beginning; with a space before or behind it; and how many words it has.
+    """
     if cart:
         for at in range(begin, end - ITEMS_IN_CART.size + 1):
             if _same(data, at, ITEMS_IN_CART, 0, ITEMS_IN_CART.size):

@@ -1,4 +1,4 @@
-"""Running the kernels, one after the other, over blocks of texts that fit the processor's caches."""
+"""Running the kernels over blocks of texts that fit the processor's caches."""
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,16 +37,19 @@ _NGRAMS: Final = (
 )
 COUNTS: Final = (*_MARKS, *_LONGEST, *_CUTS, *_TOKENS, *_NGRAMS, *line_counts.ROWS)
 
-# Arrays that kernels write to, kept from call to call: fresh pages from the system take a tenth of the time.
+# Arrays that kernels write to, kept from call to call: fresh pages from the system take a tenth of
+# the time.
 _kept = threading.local()
 
 
 class Block(NamedTuple):
-    """Some texts and what the kernels find in them. Which kernel fills what: see the names in brackets.
+    """Some texts and what the kernels find in them. Which kernel fills what: see the names in
+    brackets.
 
-    texts: how many. sizes: of each, in bytes. begins: where each begins in `data`, and where the last one's room ends.
-    data: the bytes (lay_out). bits, edges, lines, text_lines (mark_bytes). hashes, sums, hard (hash_parts).
-    line_hashes (hash_lines). cuts, kinds (cut_parts). tokens, reach, text_tokens, line_counts (measure_tokens).
+    texts: how many. sizes: of each, in bytes. begins: where each begins in `data`, and where the
+    last one's room ends. data: the bytes (lay_out). bits, edges, lines, text_lines (mark_bytes).
+    hashes, sums, hard (hash_parts). line_hashes (hash_lines). cuts, kinds (cut_parts). tokens,
+    reach, text_tokens, line_counts (measure_tokens).
     """
 
     texts: int
@@ -70,7 +73,9 @@ class Block(NamedTuple):
 
 
 class Kernels:
-    """The kernels with the tables that they read. Their arrays are used again for block after block."""
+    """The kernels with the tables that they read. Their arrays are used again for block after
+    block.
+    """
 
     def __init__(
         self, edits: LineEdits, copies: bool, refinedweb: bool, stop_words: StopWords
@@ -87,11 +92,11 @@ class Kernels:
 
         self.copies = copies
         # Copies, because numba takes ten times as long to see what a read-only array is.
-        self.classes, self.sieve, self.units = (
-            table.copy() for table in (character_table(), exception_sieve(), unit_keys())
-        )
+        self.classes, self.sieve = character_table().copy(), exception_sieve().copy()
+        self.units = unit_keys().copy()
         self.exceptions = tuple(table.copy() for table in (*exception_table(), exception_shapes()))
-        self.line_tables = LineTables(self.classes, *(table.copy() for table in phrase_tables()))
+        phrases, phrase_table = phrase_tables()
+        self.line_tables = LineTables(self.classes, phrases.copy(), phrase_table.copy())
         self.edits, self.no_edits = (
             EditNumbers(
                 each.minimum_words,
@@ -118,8 +123,8 @@ class Kernels:
     ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """Measure the texts into `counts` (COUNTS x texts).
 
-        Returns bytes and offsets of the edited texts, empty if nothing is edited. Raises ValueError for a text of more
-        than LONGEST_TEXT bytes: the kernels' arrays take some 90 times as much.
+        Returns bytes and offsets of the edited texts, empty if nothing is edited. Raises ValueError
+        for a text of more than LONGEST_TEXT bytes: the kernels' arrays take some 90 times as much.
         """
         if np.diff(offsets).max(initial=0) > LONGEST_TEXT:
             raise ValueError(f"a text of more than {LONGEST_TEXT >> 20} MiB")
@@ -146,7 +151,9 @@ class Kernels:
         return edited[:written], ends
 
     def _lay_out(self, data: NDArray[np.uint8], offsets: NDArray[np.int64]) -> Block:
-        """Room for a block, and its texts in it: each begins at a multiple of 64, with white space behind it."""
+        """Room for a block, and its texts in it: each begins at a multiple of 64, with white space
+        behind it.
+        """
         from corpusmill.stages.filter.measure.marks import lay_out
 
         sizes = np.diff(offsets)
@@ -178,7 +185,9 @@ class Kernels:
     def _measure_parts(
         self, block: Block, by_character: NDArray[np.bool_]
     ) -> tuple[NDArray[np.int64], ...]:
-        """Find parts and lines, hash them, and cut into tokens what is no plain word. Returns three sets of counts."""
+        """Find parts and lines, hash them, and cut into tokens what is no plain word. Returns three
+        sets of counts.
+        """
         from corpusmill.stages.filter.measure.cut import cut_parts
         from corpusmill.stages.filter.measure.marks import LINE_PART, mark_bytes
         from corpusmill.stages.filter.measure.parts import hash_lines, hash_parts
@@ -226,7 +235,9 @@ class Kernels:
         unedited: NDArray[np.bool_],
         edited: NDArray[np.uint8],
     ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-        """Write what the edits leave into `edited`. Returns the counts of lines, and where each edited text begins."""
+        """Write what the edits leave into `edited`. Returns the counts of lines, and where each
+        edited text begins.
+        """
         from corpusmill.stages.filter.measure.lines import Lines, edit_lines
 
         counts = np.zeros((len(line_counts.ROWS), block.texts), np.int64)
@@ -264,7 +275,9 @@ class Kernels:
 
 
 def _blocks(offsets: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-    """Runs of texts of about BLOCK_BYTES, with what `lay_out` puts between them; a longer text is a run of its own."""
+    """Runs of texts of about BLOCK_BYTES, with what `lay_out` puts between them; a longer text is a
+    run of its own.
+    """
     first, texts = 0, offsets.size - 1
     places = offsets + 64 * np.arange(offsets.size)
     while first < texts:

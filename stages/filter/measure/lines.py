@@ -1,7 +1,9 @@
-"""The kernel that measures lines, takes out those that the line edits take out, and copies what stays.
+"""The kernel that measures lines, takes out those that the line edits take out, and copies what
+stays.
 
-Gopher's rules see the lines as they came. C4's and FineWeb's rules see the lines that the edits leave, stripped. Two
-lines are the same if their parts have the same hashes and their lengths are the same.
+Gopher's rules see the lines as they came. C4's and FineWeb's rules see the lines that the edits
+leave, stripped. Two lines are the same if their parts have the same hashes and their lengths are
+the same.
 
 Definitions: `stages.filter.statistics`; edits: `stages.filter.line_edits`.
 """
@@ -98,8 +100,8 @@ LOREM, SCRIPT, POLICIES, CART = 1, 2, 4, 8  # what phrases there are, as bits
 class Lines(NamedTuple):
     """The lines of a block of texts. data, bits, edges, lines, text_lines: of `marks.mark_bytes`.
 
-    hashes, longest: of `parts.hash_lines`. counts: of `tokens.measure_tokens`. noticed: a byte for each
-    `furniture.GROUP` bytes, filled here.
+    hashes, longest: of `parts.hash_lines`. counts: of `tokens.measure_tokens`. noticed: a byte for
+    each `furniture.GROUP` bytes, filled here.
     """
 
     data: Bytes
@@ -122,7 +124,9 @@ class LineTables(NamedTuple):
 
 
 class EditNumbers(NamedTuple):
-    """The line edits as numbers. 0 and False switch an edit off. phrases: bits of those whose lines go."""
+    """The line edits as numbers. 0 and False switch an edit off. phrases: bits of those whose lines
+    go.
+    """
 
     minimum_words: int
     longest_word: int
@@ -133,14 +137,18 @@ class EditNumbers(NamedTuple):
 
 
 class Items(NamedTuple):
-    """Things that may repeat, by number: what tells one from another, and how many characters it has."""
+    """Things that may repeat, by number: what tells one from another, and how many characters it
+    has.
+    """
 
     keys: Keys
     lengths: NDArray[np.int64]
 
 
 class Found(NamedTuple):
-    """All lines of a text, those that the edits keep, and its paragraphs. slots: room for a hash table."""
+    """All lines of a text, those that the edits keep, and its paragraphs. slots: room for a hash
+    table.
+    """
 
     lines: Items
     kept: Items
@@ -161,8 +169,9 @@ def edit_lines(
 ) -> None:
     """Measure the lines of each text, and write what the edits leave of it into `edited`.
 
-    unedited: by text, whether it stays as it is. edited: as large as the block's data, or empty if no text is to be
-    written. edited_offsets: one more than there are texts. counts: `line_counts.ROWS` x texts, zero.
+    unedited: by text, whether it stays as it is. edited: as large as the block's data, or empty if
+    no text is to be written. edited_offsets: one more than there are texts. counts:
+    `line_counts.ROWS` x texts, zero.
     """
     text_lines, most = block.text_lines, 0
     for text in range(text_lines.size - 1):
@@ -250,7 +259,9 @@ def _edit_text(
 
 @uncounted
 def _find_lines(block: Lines, first: int, last: int, found: Found) -> tuple[int, int]:
-    """List the lines and the paragraphs of a text; returns how many there are of each. Empty lines end paragraphs."""
+    """List the lines and the paragraphs of a text; returns how many there are of each. Empty lines
+    end paragraphs.
+    """
     lines, n, n_paragraphs = block.lines, 0, 0
     paragraph, paragraph_length = OFFSET_BASIS, 0
     for line in range(first, last):
@@ -282,8 +293,9 @@ def _judge(
 ) -> tuple[int, bool, int, int, int]:
     """Count what a line has, and say what the edits do to it.
 
-    begin, end: of the line without white space around it. Returns its fate (STAYS, or the count of what takes it out);
-    whether it may hold citation marks; begin, end and words of the phrase that it loses.
+    begin, end: of the line without white space around it. Returns its fate (STAYS, or the count of
+    what takes it out); whether it may hold citation marks; begin, end and words of the phrase that
+    it loses.
     """
     data, first_part, last_part = (
         block.data,
@@ -346,7 +358,9 @@ def _c4_fate(
 def _refinedweb_fate(
     data: Bytes, begin: int, end: int, n_parts: int, phrases: int
 ) -> tuple[int, int, int, int]:
-    """Whether RefinedWeb's edits take a line out, and begin, end and words of the phrase that it loses otherwise."""
+    """Whether RefinedWeb's edits take a line out, and begin, end and words of the phrase that it
+    loses otherwise.
+    """
     fate = furniture(data, begin, end, n_parts)
     if fate != STAYS or n_parts > SHORT_WORDS:
         return fate, begin, begin, 0

@@ -1,7 +1,8 @@
 """The kernels that hash parts and lines, and list the parts that are to be cut into tokens.
 
-A part is what stands between white space; `stages.filter.measure.marks` found where parts begin and end and what they are made of. So most
-parts, plain words and words with a mark behind them, cost a few dozen instructions and no branch that a processor could guess wrong.
+A part is what stands between white space. `marks` found where parts begin and end and what they are made of. Most parts
+are plain words, or words with a mark behind them. They cost a few dozen instructions here, and no branch that a
+processor would often guess wrong.
 
 Definitions: `stages.filter.statistics`.
 """
@@ -44,13 +45,15 @@ def hash_parts(
     sums: Keys,
     hard: Integers,
 ) -> int:
-    """data, bits, edges: of `marks.mark_bytes`. sieve: `english.exception_sieve`.
+    """Hash every part, and list the hard ones. Returns how many are hard.
 
-    hashes: by part: of its bytes, as english.hash_of, without a mark behind it (see `marks.mark_bytes`). sums: of all parts before
-    each, and of all, as `hash_lines` says. hard: the parts that are to be cut, and NO_PART behind them; returns how many they are.
+    data, bits, edges: of `marks.mark_bytes`. sieve: `english.exception_sieve`.
+    hashes: by part, `token_hash` of its bytes without the mark behind it.
+    sums: of all parts before each, and last of all parts; `hash_lines` says how they add up.
+    hard: the parts that are to be cut, and NO_PART behind them.
 
-    The second word is hashed whether it is there or not, and taken by a mask: parts of nine letters and more come too unexpectedly for a
-    branch.
+    A part's second word of eight bytes is always hashed, and a mask decides whether it counts: a branch on the part's
+    length would often be guessed wrong.
     """
     n_hard = 0
     total = np.uint64(0)
@@ -95,11 +98,13 @@ def hash_lines(
     line_hashes: Keys,
     longest: NDArray[np.int64],
 ) -> None:
-    """line_hashes: of each line's parts and of the number of its bytes. longest: by text, the characters of its longest part.
+    """Hash every line, and find the longest part of every text.
 
-    The sum of parts a, b, c is a * P**2 + b * P + c (P is PRIME; Rabin and Karp's fingerprints are such sums). So a line's is the sum up to
-    its end, less the sum up to its beginning times P to the power of how many parts it has. A part counts with its hash, its last byte and
-    its length.
+    line_hashes: of a line's parts and its number of bytes. longest: by text, in characters.
+
+    The sum of parts a, b, c is a * P**2 + b * P + c, where P is PRIME. (Rabin and Karp's fingerprints are such sums.) So a
+    line's sum is the sum up to its end, less the sum up to its beginning times P to the power of its number of parts. A
+    part counts with its hash, its last byte and its length.
     """
     powers = np.empty(64, np.uint64)
     powers[0] = 1

@@ -1,7 +1,4 @@
-"""Measure texts: the kernels of `stages.kernels`, one after the other, over blocks of texts that fit the processor's caches.
-
-bytes -> bits, parts and lines -> hashes -> cut into tokens -> words and sentences -> repeated runs; lines edited, copied, measured
-"""
+"""Measure texts: every statistic of every text, and the texts that the line edits leave."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,7 +30,9 @@ StopWords = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True)
 class Measurement:
-    """measured: statistic -> an array of its column's type, one value a text. texts: as the edits left them."""
+    """measured: statistic -> an array of its column's type, one value a text. texts: as the edits
+    left them.
+    """
 
     measured: Measured
     texts: pa.ChunkedArray
@@ -49,8 +48,9 @@ def measure(
 ) -> Measurement:
     """Every statistic of every text, and the texts after the edits. A null text is an empty one.
 
-    edits: C4's, None for none. refinedweb: whether RefinedWeb's are made. stop_words: by language code; those under "" are for all
-    other languages. languages: of the texts, None for unknown. unedited: texts that are to stay as they are.
+    edits: C4's, None for none. refinedweb: whether RefinedWeb's are made. stop_words: by language
+    code; those under "" are for all other languages. languages: of the texts, None for unknown.
+    unedited: texts that are to stay as they are.
     """
     names = [None] * len(texts) if languages is None else languages
     spared = np.zeros(len(texts), np.bool_) if unedited is None else unedited

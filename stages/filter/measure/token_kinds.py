@@ -1,7 +1,7 @@
-"""What the tokens of a part that was cut are: their characters, and what of a document's counts they are.
+"""What the tokens of a hard part are, and what the part adds to its document's counts.
 
-A token's kind is a number: its characters, times 16, and four flags. Of a part two things are counted: its ellipses, and its characters if
-it is an address. `stages.filter.measure.cut` keeps both with the parts that it knows.
+A token's kind is its number of characters, times 16, and four flags. Two things are counted of a part: its ellipses,
+and its characters if it is an address. `known_parts` keeps both.
 
 Definitions: `stages.filter.statistics`.
 """
@@ -49,7 +49,8 @@ def measure_part(
     last: int,
     row: NDArray[np.int64],
 ) -> int:
-    """Write the kinds of a part's tokens, which end at cuts[first:last], and add its counts to a document's.
+    """Write the kinds of a part's tokens, which end at cuts[first:last], and add its counts to a
+    document's.
 
     Returns the counts as `add_counts` takes them, for parts of at most 255 bytes.
     """

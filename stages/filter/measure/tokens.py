@@ -1,7 +1,7 @@
-"""The kernel that measures tokens and sentences, and leaves each token's hash and length for the n-grams.
+"""The kernel that counts tokens, words, stop words and sentences, and leaves each token's hash and length for `ngrams`.
 
-Sentences are those of spaCy's sentencizer: one begins with a line, and with the first token that is no punctuation behind a token
-of terminal punctuation.
+Sentences are those of spaCy's sentencizer. One begins with each line. Another begins with the first token that is no
+punctuation behind a token of terminal punctuation.
 
 Definitions: `stages.filter.statistics`.
 """
@@ -50,11 +50,12 @@ def measure_tokens(
 ) -> None:
     """Measure the tokens of parts that `parts.hash_parts` hashed and `cut.cut_parts` cut.
 
-    bits: of `marks.mark_bytes`. cuts, kinds: of the tokens of hard parts; the others are words, or words and a mark.
-    stops, stop_tables: `english.perfect_tables` of the stop words of each group of texts. groups: the group of each text.
-    tokens: the hash of each token. text_tokens: the first token of each text. reach: the characters of a text's tokens up to each
-    of them; text t's begin with a 0 at text_tokens[t] + t. line_counts: tokens and sentences by line (2 x lines).
-    counts: by text, the rows named above, zero.
+    bits: of `marks.mark_bytes`. cuts, kinds: of the tokens of hard parts; the others are words, or
+    words and a mark. stops, stop_tables: `english.perfect_tables` of the stop words of each group
+    of texts. groups: the group of each text. tokens: the hash of each token. text_tokens: the first
+    token of each text. reach: the characters of a text's tokens up to each of them; text t's begin
+    with a 0 at text_tokens[t] + t. line_counts: tokens and sentences by line (2 x lines). counts:
+    by text, the rows named above, zero.
     """
     nowhere = np.uint64(stops.size)
     # By slot: the last text that had the stop word; the last slot is for other tokens.

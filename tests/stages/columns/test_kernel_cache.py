@@ -41,7 +41,8 @@ def names(module: str) -> set[str]:
             modules = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{module} has a relative import"
-            modules = [f"{node.module}.{alias.name}" for alias in node.names] + [node.module]
+            modules = [f"{node.module}.{alias.name}" for alias in node.names]
+            modules.append(f"{node.module}")
         for name in modules:
             if name.startswith("corpusmill."):
                 path = name.removeprefix("corpusmill.").replace(".", "/")

@@ -29,7 +29,7 @@ LONGEST = 4000  # characters of a text, since datatrove reads 15 kB a second
 
 def texts() -> dict[str, str]:
     """Sample and row -> the text, cut at a line end after about LONGEST characters."""
-    found = {}
+    found: dict[str, str] = {}
     for sample, wanted in SAMPLES.items():
         rows = list(_rows(sample))
         for row in range(0, len(rows), max(1, len(rows) // wanted)):
@@ -63,6 +63,6 @@ def recorded() -> dict[str, list[str]]:
 
 
 if __name__ == "__main__":
-    record = {"datatrove": importlib.metadata.version("datatrove"), "drops": recorded()}
-    lines = ",\n".join(f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in record["drops"].items())
-    PATH.write_text(f'{{"datatrove": "{record["datatrove"]}", "drops": {{\n{lines}\n}}}}\n')
+    version = importlib.metadata.version("datatrove")
+    lines = ",\n".join(f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in recorded().items())
+    PATH.write_text(f'{{"datatrove": "{version}", "drops": {{\n{lines}\n}}}}\n')

@@ -15,7 +15,13 @@ from corpusmill.stages.filter.rules import failing
 
 from tests.stages.filter import make_datatrove_verdicts
 
-DIFFERENCES: dict[tuple[str, str], str] = {}  # text and rule -> why the verdicts differ
+# spaCy joins `)` and `:` behind a bracket: together they are a smiley. Here they stay two tokens (docs/filters.md).
+SMILEY = "`):` is one token there and two here"
+DIFFERENCES = {  # text and rule -> why the verdicts differ
+    ("code/permissive:85", "gopher_repetition.duplicate_9_grams"): SMILEY,
+    ("code/permissive:85", "gopher_repetition.duplicate_10_grams"): SMILEY,
+    ("reference/documentation:117", "gopher_quality.few_alphabetic_words"): SMILEY,
+}
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +50,11 @@ def test_every_verdict_is_datatroves_but_for_the_differences_listed(record, ours
     assert len(record) == len(ours) == 200
     found = {(name, code) for name in record for code in set(record[name]) ^ set(ours[name])}
     assert found == set(DIFFERENCES)
+
+
+def test_the_differences_come_from_smileys():
+    texts = make_datatrove_verdicts.texts()
+    assert all("):" in texts[name] for name, _ in DIFFERENCES)
 
 
 def test_the_texts_try_most_rules(record):

@@ -233,7 +233,9 @@ def plain_one_permutation(hashes: list[int], k: int, spread: int) -> list[int]:
 def test_one_permutation_signatures_are_those_of_plain_python(hashes, seed, banding):
     scheme = minhash.make_scheme(*banding, seed)
     found = shingles.Shingles(np.array(sorted(hashes), np.uint64), np.array([0, len(hashes)]))
-    expected = plain_one_permutation(sorted(hashes), banding[0] * banding[1], int(scheme.spread))
+    expected = plain_one_permutation(
+        sorted(hashes), banding[0] * banding[1], int(scheme.permutation)
+    )
     assert minhash.signatures(found, scheme)[0].tolist() == expected
 
 

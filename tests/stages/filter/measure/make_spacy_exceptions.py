@@ -4,6 +4,7 @@ Needs spaCy. Two emoticons are left out, which the kernels cut by the rules: spa
 """
 
 from pathlib import Path
+from typing import Any
 
 PATH = Path(__file__).with_name("spacy_exceptions.txt")
 CUT_BY_RULES = ("(ಠ_ಠ)", "(╯°□°）╯︵┻━┻")
@@ -13,7 +14,7 @@ def recorded() -> str:
     """A line for each part that spaCy's tokenizer knows by name: its tokens, with spaces between."""
     import spacy
 
-    tokenizer = spacy.blank("en").tokenizer
+    tokenizer: Any = spacy.blank("en").tokenizer
     return "".join(
         " ".join(token.text for token in tokenizer(part)) + "\n"
         for part in sorted(tokenizer.rules)

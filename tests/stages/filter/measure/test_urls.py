@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pyarrow as pa
 import pytest
-from corpusmill.stages.filter.measure.urls import fill_map, hash_lines, hash_of
+from corpusmill.stages.filter.measure.url_hashes import fill_map, hash_lines, hash_of
 from corpusmill.stages.filter.url_rules import UrlRules, compiled, judge, judge_all
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,7 +23,7 @@ def lists(tmp_path_factory):
     ):  # fmt: skip
         (folder / name).write_text("# a comment\n\n" + "\n".join(entries) + "\n")
         named[name] = (str(folder / name),)
-    return compiled(UrlRules(**named))
+    return compiled(UrlRules(**named))  # type: ignore[arg-type]
 
 
 HOSTS = st.sampled_from(
