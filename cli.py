@@ -7,10 +7,14 @@ Exit codes: 0 done, 1 internal error, 2 a mistake that the message says how to m
 4 `verify` found problems, 130 interrupted (run the same command again to go on).
 """
 
+import functools
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from inspect import Signature, signature
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -20,7 +24,9 @@ from typer.core import TyperCommand
 
 if TYPE_CHECKING:
     from corpusmill.manifests.manifest import Manifest
-    from corpusmill.pipeline.runner import Where
+    from corpusmill.pipeline.display import Display
+    from corpusmill.pipeline.placement import Placement
+    from corpusmill.pipeline.runner import Runner
 
 UsageError: Any = typer.BadParameter.__bases__[
     0
@@ -28,7 +34,8 @@ UsageError: Any = typer.BadParameter.__bases__[
 USER_ERROR, QUARANTINED, NOT_VERIFIED, INTERRUPTED = 2, 3, 4, 130
 
 
-RunnerKind = StrEnum("RunnerKind", ["ray", "inline"])
+RunnerKind = StrEnum("RunnerKind", ["auto", "ray", "inline"])
+LogKind = StrEnum("LogKind", ["auto", "lines", "json"])
 
 Input = Annotated[
     list[str] | None,
@@ -55,7 +62,11 @@ Set = Annotated[
     typer.Option("--set", metavar="STAGE.KEY=VALUE", help="Override one setting. Repeatable."),
 ]
 RunnerOption = Annotated[
-    RunnerKind, typer.Option(help="ray: parallel; inline: in this process, for debugging.")
+    RunnerKind,
+    typer.Option(
+        help="ray: parallel. inline: in this process. auto: inline where a pass reads less than "
+        "64 MiB (1 MiB where a model works), else ray."
+    ),
 ]
 RayAddress = Annotated[
     str | None, typer.Option(help="A running Ray cluster; without it, one on this machine.")
@@ -68,6 +79,19 @@ Replace = Annotated[
     typer.Option(
         "--replace",
         help="Make anew what --output holds of other settings or inputs; refused without.",
+    ),
+]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="No progress: only results, warnings and errors.")
+]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="A line for every finished shard, too.")
+]
+LogOption = Annotated[
+    LogKind,
+    typer.Option(
+        help="Progress on standard error. auto: a bar on a terminal, else lines. lines: at most one "
+        "each 10 seconds, and at the start and end of each pass. json: the same as JSON objects."
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
@@ -116,34 +140,77 @@ class StageCommand(TyperCommand):
                     formatter.write_text(setting.text)
 
 
+@dataclass(frozen=True)
+class RunOptions:
+    """What every command that runs something has to know besides its own options."""
+
+    placement: "Placement"
+    display: "Display"
+    replace: bool
+
+    @contextmanager
+    def runner(self, output: str) -> Iterator["Runner"]:
+        """What runs the work below `output`, with its progress on the screen."""
+        from corpusmill.pipeline.display import showing
+        from corpusmill.pipeline.placement import open_runner
+
+        with showing(self.display), open_runner(output, self.placement) as runner:
+            yield runner
+
+
+def _run_options(
+    runner: RunnerOption = RunnerKind.auto,
+    ray_address: RayAddress = None,
+    workers: Workers = None,
+    replace: Replace = False,
+    log: LogOption = LogKind.auto,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> RunOptions:
+    from corpusmill.pipeline.display import chosen_display
+    from corpusmill.pipeline.placement import Placement
+
+    placement = Placement(runner.value, ray_address, workers)
+    return RunOptions(placement, chosen_display(log.value, quiet, verbose), replace)
+
+
+def _with_run_options(command: Callable[..., None]) -> Callable[..., None]:
+    """`command(..., options)` as typer sees it: with the parameters of `_run_options`."""
+    shared = signature(_run_options).parameters
+    own = signature(command).parameters
+    parameters = [*(own[name] for name in own if name != "options"), *shared.values()]
+
+    @functools.wraps(command)
+    def wrapped(**given: Any) -> None:
+        options = _run_options(**{name: given.pop(name) for name in shared})
+        command(**given, options=options)
+
+    wrapped.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    wrapped.__annotations__ = {item.name: item.annotation for item in parameters}
+    return wrapped
+
+
 def _stage_command(verb: str) -> Callable[..., None]:
     def command(
         output: Output,
+        options: RunOptions,
         input: Input = None,
         config: Config = None,
-        set_: Set = None,
-        runner: RunnerOption = RunnerKind.ray,
-        ray_address: RayAddress = None,
-        workers: Workers = None,
-        replace: Replace = False,
         step: StepName = None,
+        set_: Set = None,
     ) -> None:
-        where = _where(runner, ray_address, workers)
-        _run_stage(verb, output, tuple(input or ()), config, set_ or [], where, replace, step)
+        _run_stage(verb, output, tuple(input or ()), config, step, set_ or [], options)
 
     return command
 
 
 def _dedup_command(
     output: Output,
+    options: RunOptions,
     input: Input = None,
     config: Config = None,
-    set_: Set = None,
-    runner: RunnerOption = RunnerKind.ray,
-    ray_address: RayAddress = None,
-    workers: Workers = None,
-    replace: Replace = False,
     step: StepName = None,
+    set_: Set = None,
     explain: Annotated[
         str | None,
         typer.Option(
@@ -155,8 +222,7 @@ def _dedup_command(
     as_json: Json = False,
 ) -> None:
     if explain is None:
-        where = _where(runner, ray_address, workers)
-        _run_stage("dedup", output, tuple(input or ()), config, set_ or [], where, replace, step)
+        _run_stage("dedup", output, tuple(input or ()), config, step, set_ or [], options)
         return
     from corpusmill.stages.dedup.explain import explain as explain_document
     from corpusmill.stages.dedup.explain import explanation_text
@@ -167,29 +233,21 @@ def _dedup_command(
     )
 
 
-def _where(kind: RunnerKind, address: str | None, workers: int | None) -> "Where":
-    from corpusmill.pipeline.runner import Where
-
-    return Where(kind.value, address, workers)
-
-
 def _run_stage(
     verb: str,
     output: str,
     inputs: tuple[str, ...],
     config: str | None,
-    assignments: list[str],
-    where: "Where",
-    replace: bool,
     step_name: str | None,
+    assignments: list[str],
+    options: RunOptions,
 ) -> None:
     from corpusmill.pipeline.recipe import step_alone
     from corpusmill.pipeline.run import run_step
-    from corpusmill.pipeline.runner import opened
 
     step = step_alone(verb, config, assignments, step_name)
-    with opened(output, where) as runner:
-        manifest = run_step(step, inputs, output, runner, replace)
+    with options.runner(output) as runner:
+        manifest = run_step(step, inputs, output, runner, options.replace)
     _say(output, manifest)
     if manifest.quarantined:
         raise typer.Exit(QUARANTINED)
@@ -197,65 +255,53 @@ def _run_stage(
 
 for _verb, _entry in STAGES.items():
     _command = _dedup_command if _verb == "dedup" else _stage_command(_verb)
-    app.command(_verb, help=_entry.help, cls=StageCommand, rich_help_panel="Stages")(_command)
+    app.command(_verb, help=_entry.help, cls=StageCommand, rich_help_panel="Stages")(
+        _with_run_options(_command)
+    )
 
 
 @app.command(rich_help_panel="Recipes")
+@_with_run_options
 def run(
     recipe: Annotated[
         str, typer.Argument(metavar="RECIPE", help="A YAML recipe, e.g. recipes/nemotron_cc.yaml.")
     ],
     output: Output,
+    options: RunOptions,
     input: Input = None,
     set_: Set = None,
-    runner: RunnerOption = RunnerKind.ray,
-    ray_address: RayAddress = None,
-    workers: Workers = None,
-    replace: Replace = False,
 ) -> None:
     """Run a whole recipe, from WARC to checkpoint. The same command resumes an interrupted run."""
-    where = _where(runner, ray_address, workers)
-    if _run_recipe(recipe, output, tuple(input or ()), set_ or [], where, replace):
+    if _run_recipe(recipe, output, tuple(input or ()), set_ or [], options):
         raise typer.Exit(QUARANTINED)
 
 
 def _run_recipe(
-    path: str,
-    output: str,
-    inputs: tuple[str, ...],
-    assignments: list[str],
-    where: "Where",
-    replace: bool,
+    path: str, output: str, inputs: tuple[str, ...], assignments: list[str], options: RunOptions
 ) -> int:
     """The number of quarantined shards."""
-    import dataclasses
-
     from corpusmill.manifests.looking.report import write_report
     from corpusmill.pipeline.recipe import load_recipe, override
     from corpusmill.pipeline.run import run_recipe
-    from corpusmill.pipeline.runner import opened
 
     recipe = override(load_recipe(path), assignments)
-    recipe = dataclasses.replace(recipe, inputs=inputs or recipe.inputs)
-    with opened(output, where) as runner:
-        manifests = run_recipe(recipe, output, runner, _say, replace)
+    recipe = replace(recipe, inputs=inputs or recipe.inputs)
+    with options.runner(output) as runner:
+        manifests = run_recipe(recipe, output, runner, _say, options.replace)
     write_report(output)
     return sum(len(manifest.quarantined) for manifest in manifests)
 
 
 @app.command(rich_help_panel="Recipes")
+@_with_run_options
 def demo(
+    options: RunOptions,
     output: Annotated[str, typer.Option("--output", "-o", help="Folder to write.")] = "demo-output",
-    runner: RunnerOption = RunnerKind.ray,
-    workers: Workers = None,
-    replace: Replace = False,
 ) -> None:
     """Run the whole recipe on the sample that ships. About five minutes on two cores, no network."""
     from corpusmill.manifests.looking.tables import demo_text
 
-    quarantined = _run_recipe(
-        "package:recipes/demo.yaml", output, (), [], _where(runner, None, workers), replace
-    )
+    quarantined = _run_recipe("package:recipes/demo.yaml", output, (), [], options)
     typer.echo("")
     inspect(output)
     typer.echo(demo_text(output))
@@ -263,9 +309,28 @@ def demo(
         raise typer.Exit(QUARANTINED)
 
 
+@app.command(rich_help_panel="Recipes")
+def schema(
+    verb: Annotated[
+        str | None, typer.Argument(metavar="VERB", help="Only this stage's settings.")
+    ] = None,
+) -> None:
+    """Print the JSON Schema of a recipe. An editor completes and checks a recipe with it."""
+    from corpusmill.pipeline.recipe_schema import recipe_schema, stage_schema
+
+    found = stage_schema(verb) if verb else recipe_schema()
+    typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
+
+
 @app.command(rich_help_panel="Looking")
-def inspect(root: Root, as_json: Json = False) -> None:
-    """Show the funnel of a run. What went into each stage, what was kept, what was dropped and why."""
+def inspect(
+    root: Root,
+    as_json: Json = False,
+    all_reasons: Annotated[
+        bool, typer.Option("--all", help="All reasons, not only the four most frequent.")
+    ] = False,
+) -> None:
+    """Show the funnel of a run. What each stage read, what it kept, what it excluded and why."""
     from corpusmill.manifests.looking.inspect import funnel
 
     found = funnel(root)
@@ -275,7 +340,7 @@ def inspect(root: Root, as_json: Json = False) -> None:
     from corpusmill.manifests.looking.tables import funnel_table, print_table, remarks
 
     if found.rows:
-        print_table(funnel_table(found.rows))
+        print_table(funnel_table(found.rows, all_reasons))
     for remark in remarks(found):
         typer.echo(remark)
 
@@ -290,7 +355,10 @@ def verify(root: Root, as_json: Json = False) -> None:
     if as_json:
         typer.echo(json.dumps(vars(verdict), ensure_ascii=False))
     else:
-        typer.echo("\n".join([*verdict.problems, *verdict.quarantined, verdict_line(verdict)]))
+        remarks = (f"remark: {remark}" for remark in verdict.remarks)
+        typer.echo(
+            "\n".join([*verdict.problems, *verdict.quarantined, *remarks, verdict_line(verdict)])
+        )
     if verdict.problems:
         raise typer.Exit(NOT_VERIFIED)
 
@@ -301,7 +369,8 @@ def trace(
     document: Annotated[
         str,
         typer.Argument(
-            metavar="ID", help="A document's id, or `sequence:N` for a training sequence."
+            metavar="ID",
+            help="A document's id or URL, or `sequence:N` for a training sequence.",
         ),
     ],
     as_json: Json = False,

@@ -36,6 +36,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks import dedup_corpus  # noqa: E402 - the checkout is the package
 from benchmarks.memory import peak_mb  # noqa: E402
+from benchmarks.peers import require  # noqa: E402
 
 THRESHOLD = 0.8
 CHECKED = 20_000
@@ -155,6 +156,8 @@ def main() -> None:
     parser.add_argument("--no-peers", action="store_true")
     parser.add_argument("--only-dedup", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if not options.no_peers and not options.only_dedup:
+        require("datasketch", "rensa", "xxhash")
     if options.only_dedup:
         only_dedup(options.only_dedup[0], options.only_dedup[1:])
         return

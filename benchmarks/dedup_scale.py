@@ -30,7 +30,7 @@ from corpusmill.manifests.shard import Shard  # noqa: E402
 from corpusmill.pipeline.execute import Job, execute  # noqa: E402
 from corpusmill.pipeline.runner import InlineRunner  # noqa: E402
 from corpusmill.pipeline.task import Task  # noqa: E402
-from corpusmill.stages.contract import Inputs, Pass, Passes  # noqa: E402
+from corpusmill.stages.contract import GlobalStage, Inputs, Pass, Passes  # noqa: E402
 from corpusmill.stages.dedup.match import write_keys  # noqa: E402
 from corpusmill.stages.dedup.stage import PARTITION_ROWS, candidate_clusters  # noqa: E402
 from corpusmill.stages.shuffle.row_groups import ROW_BITS  # noqa: E402
@@ -83,24 +83,15 @@ def make_keys(documents: int, partitions: int, shard: Shard) -> list[Counts]:
     return []
 
 
-class Matching:
+class Matching(GlobalStage):
     """The middle of the dedup stage as a stage of its own."""
 
     name: ClassVar[str] = "matching"
     version: ClassVar[int] = 1
 
-    def __init__(self, documents: int, shard_documents: int, partitions: int) -> None:
-        self.documents, self.shard_documents, self.partitions = (
-            documents,
-            shard_documents,
-            partitions,
-        )
-
-    def depends_on(self) -> str:
-        return ""
-
-    def named_inputs(self) -> dict[str, tuple[str, ...]]:
-        return {}
+    documents: int
+    shard_documents: int
+    partitions: int
 
     def passes(self, inputs: Inputs) -> Passes:
         shards = [
@@ -157,7 +148,9 @@ def main() -> None:
     parser.add_argument("--work", type=Path)
     options = parser.parse_args()
     partitions = options.partitions or max(1, -(-options.docs // PARTITION_ROWS))
-    stage = Matching(options.docs, options.shard_docs, partitions)
+    stage = Matching(
+        documents=options.docs, shard_documents=options.shard_docs, partitions=partitions
+    )
     with tempfile.TemporaryDirectory(dir=options.work) as folder:
         cpu, wall = time.process_time(), time.perf_counter()
         job = Job(stage, ("matching",), {}, Inputs(folder), ())

@@ -92,7 +92,7 @@ def run_ours(warc: Path, folder: Path) -> None:
 
     runner = InlineRunner()
     documents, parents = expand_inputs([str(warc)], str(folder), runner)
-    stages: Any = Fused((Extract(), Filter()))
+    stages: Any = Fused(stages=(Extract(), Filter()))
     manifest = execute(
         Job(stages, ("extract", "filter"), {}, Inputs(str(folder), documents), parents), runner
     )

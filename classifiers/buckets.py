@@ -1,13 +1,16 @@
-"""From scores to buckets 0-19 to levels: the way in which Nemotron-CC makes scorers comparable (arXiv 2412.02595, section 2.2).
+"""From scores to buckets 0-19 to levels. This is how Nemotron-CC makes scorers comparable
+(arXiv 2412.02595, section 2.2).
 
-Each scorer's scores are cut at the corpus' own 5 %, 10 % ... 95 % points, weighted by text bytes as the released recipe does; a
-document's quality is the highest of its buckets. The cut points come from histograms that merge exactly: a score's bin is the top 24
-bits of an integer image of the float that keeps its order (relative width 2^-16), and a bin counts documents and bytes as whole
-numbers, so the order of merging does not matter and no scores are gathered.
+Each scorer's scores are cut at the 5 %, 10 %, ... 95 % points of the corpus, weighted by text
+bytes as in the released recipe. A document's quality is the highest of its buckets. The edges
+come from histograms, so no process gathers all scores. A score's bin is the top 24 bits of the
+float's bits, mapped to integers of the same order (relative width 2^-16). A bin counts
+documents and bytes as whole numbers, so histograms merge exactly, in any order.
 
-A bin's place is where the middle of a document at its lower end lies: the bytes below the bin plus half of its mean document. For
-documents without ties that is the usual middle rank. Documents that tie share the lowest bucket that they span, so a scorer that says
-the same of everything says nothing (bucket 0 throughout) instead of lifting everything.
+A bin's place is the middle of a document at its lower end: the bytes below the bin plus half of
+its mean document. Without ties this is the usual middle rank. Documents that tie share the
+lowest bucket that they span. So a scorer that gives all documents one score puts them into
+bucket 0, and lifts none.
 """
 
 from collections.abc import Sequence
@@ -31,7 +34,9 @@ Whole = npt.NDArray[np.int64]
 
 
 def bins_of(scores: Scores) -> Bins:
-    """The bin of each score, uint32 below 2**BITS; a higher score never has a lower bin. Scores must be finite."""
+    """The bin of each score, uint32 below 2**BITS; a higher score never has a lower bin. Scores
+    must be finite.
+    """
     bits = (scores.astype(np.float32) + np.float32(0.0)).view(np.uint32)  # + 0: one zero, not two
     negative = (bits >> np.uint32(31)).astype(bool)
     image = np.where(negative, ~bits, bits | np.uint32(1 << 31))
@@ -51,7 +56,7 @@ def lowest_of(bins: Bins) -> Scores:
 
 @dataclass(frozen=True)
 class Histogram:
-    """Occupied bins in ascending order, and for each the documents and the text bytes in it."""
+    """Occupied bins in ascending order, with the documents and text bytes in each."""
 
     bins: Bins
     documents: Whole
@@ -67,7 +72,7 @@ def histogram(scores: Scores, text_bytes: Whole) -> Histogram:
 
 
 def merged(parts: Sequence[Histogram]) -> Histogram:
-    """One histogram of all parts; exact, in whatever order they come."""
+    """One histogram of all parts. It is exact, in any order of the parts."""
     if not parts:
         return EMPTY
     bins, group = np.unique(np.concatenate([part.bins for part in parts]), return_inverse=True)
@@ -83,9 +88,9 @@ EMPTY = Histogram(
 
 
 def edges_of(counted: Histogram) -> list[float | None]:
-    """19 ascending scores: bucket k begins at the k-th. None: no document of the corpus reaches that bucket.
+    """19 ascending scores. Bucket k begins at the k-th. None: no document reaches that bucket.
 
-    Where no document has any text, documents count alike.
+    If no document has any text, documents count alike.
     """
     weights = counted.text_bytes if counted.text_bytes.any() else counted.documents
     total = int(weights.sum())

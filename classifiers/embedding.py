@@ -1,8 +1,9 @@
-"""Quality from meaning: a linear head on a frozen sentence encoder, as Nemotron-CC grades educational value.
+"""Quality from meaning: a linear head on a frozen sentence encoder (Nemotron-CC, section 2.2).
 
-Two ways to have a head: a file that `classify-train` wrote (ridge regression on the frozen vectors), or a published checkpoint with its
-own regression output (FineWeb-Edu, arXiv 2406.17557, section 4; the two Nemotron-CC regressors, arXiv 2412.02595, section 2.2), whose
-grade is clipped to 0-5 as its authors do.
+The head is one of two things. `classify-train` writes a file (ridge regression on the frozen
+vectors). Or a published checkpoint has a regression output of its own: FineWeb-Edu's (arXiv
+2406.17557, section 4) and Nemotron-CC's two (arXiv 2412.02595, section 2.2). Its grade is
+clipped to 0-5, as its authors do.
 """
 
 from collections.abc import Sequence
@@ -10,7 +11,6 @@ from functools import lru_cache
 from typing import Literal
 
 import numpy as np
-from corpusmill.classifiers import model_file
 from corpusmill.classifiers.encoder import (
     EncoderSettings,
     embed,
@@ -20,21 +20,26 @@ from corpusmill.classifiers.encoder import (
     has_classification_head,
 )
 from corpusmill.classifiers.linear import LinearModel, Scores, load_linear
-from corpusmill.manifests.config import config
+from corpusmill.manifests import model_files
 from corpusmill.manifests.errors import ModelError
 
 GRADES = (0.0, 5.0)
 
 
-@config
 class EmbeddingScorer(EncoderSettings):
-    """head: a file that `classify-train` wrote for this encoder; without it, `encoder` must be a checkpoint with one output."""
+    """A linear head on a sentence encoder."""
 
     kind: Literal["embedding"] = "embedding"
     head: str | None = None
+    """A file that `classify-train` wrote for this encoder.
+
+    Null: `encoder` is a checkpoint with one output of its own.
+    """
 
     def depends_on(self) -> str:
-        """Raises ModelError if encoder or head is missing, unusable, or the two do not belong together."""
+        """Raises ModelError if encoder or head is missing or unusable, or if they do not fit
+        together.
+        """
         digest = encoder_digest(self.encoder, self.revision)
         if self.head is None:
             folder = encoder_folder(self.encoder, self.revision)
@@ -44,7 +49,7 @@ class EmbeddingScorer(EncoderSettings):
                     "set `head` to a file that `corpusmill classify-train` wrote for this encoder",
                 )
             return digest
-        head = _load_head(self.head, model_file.mark(self.head))
+        head = _load_head(self.head, model_files.mark(self.head))
         for key, value in self.features().items():
             if head.about.get(key) != value:
                 what = (
@@ -56,18 +61,22 @@ class EmbeddingScorer(EncoderSettings):
                     f"the head {self.head} was trained with {what}",
                     "use the settings that it was trained with",
                 )
-        return f"{digest}+{model_file.digest(self.head)}"
+        return f"{digest}+{model_files.digest(self.head)}"
 
     def score(self, texts: Sequence[str]) -> Scores:
-        """The head's value (0-1 or a grade, as trained); a checkpoint's own grade is clipped to 0-5."""
+        """The head's value (0-1 or a grade, as trained); a checkpoint's own grade is clipped to
+        0-5.
+        """
         if self.head is None:
             return np.clip(grade(self, texts), *GRADES)
-        return _load_head(self.head, model_file.mark(self.head)).score(embed(self, texts))
+        return _load_head(self.head, model_files.mark(self.head)).score(embed(self, texts))
 
 
-@config
 class EmbeddingTraining(EncoderSettings):
-    """The head to train: which encoder, and how it is read. The penalty of the ridge regression is chosen by cross-validation."""
+    """The head to train: which encoder, and how it is read.
+
+    The penalty of the ridge regression is chosen by cross-validation.
+    """
 
 
 @lru_cache(maxsize=4)

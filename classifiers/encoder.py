@@ -1,8 +1,8 @@
-"""Any transformers encoder as frozen features: one vector a text.
+"""A transformers encoder as frozen features: one vector for each text.
 
-Texts are tokenised, sorted by length and run in batches of about equal token counts, so that little is spent on padding. On a CPU it
-computes in float32 on one thread: a worker is given one core, and the order of additions, so the bits, stays the same whatever the machine
-does besides. On CUDA it computes in bfloat16.
+Texts are tokenised, sorted by length, and run in batches of about equal token counts, to save
+padding. On a CPU, compute is float32 on one thread: a worker has one core, and one order of
+additions gives the same bits on a busy machine. On CUDA, compute is bfloat16.
 """
 
 import hashlib
@@ -15,15 +15,15 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from corpusmill.classifiers import model_file
-from corpusmill.manifests import storage
-from corpusmill.manifests.config import config
+from corpusmill.manifests import model_files
 from corpusmill.manifests.errors import ModelError
+from corpusmill.manifests.settings import Settings
+from pydantic import PositiveInt
 
 Embeddings = npt.NDArray[np.float32]
 
 CHARACTERS_PER_TOKEN = (
-    32  # far above any real text: what lies beyond max_tokens times this is not even tokenised
+    32  # text beyond max_tokens times this is not even tokenised; real text has fewer
 )
 _BLOCK = 512  # texts tokenised at a time
 _BATCH_TOKENS = {"cpu": 1024, "cuda": 65536}
@@ -36,27 +36,36 @@ _TOKENIZER_FILES = (
     "tokenizer.model",
 )
 _WEIGHT_SUFFIXES = (".safetensors", ".bin")
-_FETCHED = ["*.json", "*.txt", "*.model", "*.safetensors"]
+ENCODER = model_files.Kind(
+    noun="encoder",
+    patterns=("*.json", "*.txt", "*.model", "*.safetensors"),
+    mend="name a local folder or a hub name such as ORG/NAME",
+)
 
 
-@config
-class EncoderSettings:
-    """encoder: a local folder, or a name on the Hugging Face hub. revision: a commit of the hub's, if the encoder must not move.
-    pooling: `mean` over the tokens, or the first token's vector (`cls`; Snowflake's arctic-embed models want this). normalise: to length 1.
-    max_tokens: of each text's beginning, 512 in Nemotron-CC's classifiers. batch_tokens: in one forward pass, padding
-    included; by default 1,024 on a CPU, where small batches stay in its caches, and 65,536 on CUDA.
-    device: auto takes CUDA where there is a GPU."""
+class EncoderSettings(Settings):
+    """A sentence encoder, and how texts are given to it."""
 
     encoder: str
+    """A local folder, or a name on the Hugging Face hub."""
     revision: str | None = None
+    """A commit of the hub's, if the encoder must not move."""
     pooling: Literal["mean", "cls"] = "mean"
+    """`mean` over the tokens, or the first token's vector: `cls`, as Snowflake's arctic-embed."""
     normalise: bool = True
-    max_tokens: int = 512
-    batch_tokens: int | None = None
+    """Bring vectors to length 1."""
+    max_tokens: PositiveInt = 512
+    """Tokens of each text's beginning (Nemotron-CC's classifiers: 512)."""
+    batch_tokens: PositiveInt | None = None
+    """Tokens of one forward pass, padding included.
+
+    Null: 1,024 on a CPU, where small batches stay in its caches, and 65,536 on CUDA.
+    """
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto: CUDA where there is a GPU, else the CPU."""
 
     def features(self) -> dict[str, Any]:
-        """What a head must agree on with the encoder that it was trained on."""
+        """What a head and its encoder must agree on."""
         return {
             "encoder": encoder_digest(self.encoder, self.revision),
             "pooling": self.pooling,
@@ -66,7 +75,9 @@ class EncoderSettings:
 
 
 def embed(settings: EncoderSettings, texts: Sequence[str]) -> Embeddings:
-    """float32 [len(texts), width of the encoder]. Raises ModelError if the encoder cannot be used."""
+    """float32 [len(texts), width of the encoder]. Raises ModelError if the encoder cannot be
+    used.
+    """
     import torch
 
     model, tokenizer, device = load_encoder(settings, head=False)
@@ -84,7 +95,9 @@ def embed(settings: EncoderSettings, texts: Sequence[str]) -> Embeddings:
 
 
 def grade(settings: EncoderSettings, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-    """The one logit of a sequence-classification checkpoint (FineWeb-Edu's and Nemotron-CC's are such): float32 [len(texts)]."""
+    """float32 [len(texts)]: the one logit of a sequence-classification checkpoint, such as
+    FineWeb-Edu's and Nemotron-CC's.
+    """
     model, tokenizer, device = load_encoder(settings, head=True)
 
     def logits(inputs: dict[str, Any]) -> Any:
@@ -101,7 +114,7 @@ def run_batches(
     forward: Any,
     width: int,
 ) -> Embeddings:
-    """`forward` over length-sorted batches, its rows back in the order of `texts`."""
+    """Run `forward` over batches sorted by length; return its rows in the order of `texts`."""
     import torch
 
     found = np.empty((len(texts), width), dtype=np.float32)
@@ -149,39 +162,13 @@ def one_thread(device: str) -> Iterator[None]:
 
 def encoder_folder(encoder: str, revision: str | None = None) -> str:
     """The local folder of an encoder; one named on the hub is fetched (or found in the local cache). Raises ModelError."""
-    if os.path.isdir(storage.local(encoder)):
-        return storage.local(encoder)
-    if storage.is_remote(encoder) or encoder.startswith((".", "/", "~")) or encoder.count("/") > 1:
-        raise ModelError(
-            f"the encoder folder {encoder} does not exist",
-            "name a local folder or a hub name such as ORG/NAME",
-        )
-    return _fetched(encoder, revision)
-
-
-@lru_cache(maxsize=8)
-def _fetched(name: str, revision: str | None) -> str:
-    import httpx
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    try:
-        return snapshot_download(name, revision=revision, allow_patterns=_FETCHED)
-    except (
-        HfHubHTTPError,
-        HFValidationError,
-        LocalEntryNotFoundError,
-        httpx.HTTPError,
-        OSError,
-    ) as error:
-        raise ModelError(
-            f"the encoder {name} is no folder and could not be fetched from the hub ({str(error).splitlines()[0]})",
-            "check the name and the network, or download it and name the folder",
-        ) from error
+    return model_files.folder(encoder, ENCODER, revision)
 
 
 def encoder_digest(encoder: str, revision: str | None = None) -> str:
-    """One digest over the encoder's configuration, tokenizer and weights. Raises ModelError naming what is missing."""
+    """One digest over the encoder's configuration, tokenizer and weights. Raises ModelError
+    naming what is missing.
+    """
     folder = encoder_folder(encoder, revision)
     names = sorted(
         name for name in os.listdir(folder) if os.path.isfile(os.path.join(folder, name))
@@ -203,15 +190,14 @@ def encoder_digest(encoder: str, revision: str | None = None) -> str:
         for name in names
         if name in weights or name.endswith((".txt", ".model")) or _is_setting(name)
     ]
-    return hashlib.sha256(
-        "\n".join(
-            f"{name} {model_file.digest(os.path.join(folder, name))}" for name in read
-        ).encode()
-    ).hexdigest()
+    # without the last line's end: heads hold this digest since the first release
+    return hashlib.sha256(model_files.listing(folder, read).rstrip("\n").encode()).hexdigest()
 
 
 def has_classification_head(folder: str) -> bool:
-    """Whether the checkpoint classifies sequences with one output. Raises ModelError if its config.json is unreadable."""
+    """Whether the checkpoint classifies sequences with one output. Raises ModelError if its
+    config.json is unreadable.
+    """
     path = os.path.join(folder, "config.json")
     try:
         with open(path, encoding="utf-8") as file:
@@ -236,7 +222,9 @@ def _is_setting(name: str) -> bool:
 
 
 def load_encoder(settings: EncoderSettings, *, head: bool) -> tuple[Any, Any, str]:
-    """(model, tokenizer, device), once per process. Raises ModelError if the folder cannot be loaded."""
+    """(model, tokenizer, device), once per process. Raises ModelError if the folder cannot be
+    loaded.
+    """
     import torch
 
     device = settings.device
@@ -246,7 +234,7 @@ def load_encoder(settings: EncoderSettings, *, head: bool) -> tuple[Any, Any, st
         raise ModelError("device is cuda but there is no CUDA device here", "set device: auto")
     folder = encoder_folder(settings.encoder, settings.revision)
     return (
-        *_load(folder, head, device, model_file.mark(os.path.join(folder, "config.json"))),
+        *_load(folder, head, device, model_files.mark(os.path.join(folder, "config.json"))),
         device,
     )
 

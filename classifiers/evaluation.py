@@ -1,4 +1,4 @@
-"""How good a scorer is on documents that it was not trained on: accuracy, F1, area under the ROC curve."""
+"""How good a scorer is on held-out documents: accuracy, F1, area under the ROC curve."""
 
 from typing import Any
 
@@ -9,7 +9,9 @@ Values = npt.NDArray[Any]
 
 
 def area_under_curve(scores: Values, positive: Values) -> float | None:
-    """The chance that a positive document scores above a negative one, ties counted half. None if one of the two is absent."""
+    """The chance that a positive document scores above a negative one; a tie counts half. None
+    if one kind is absent.
+    """
     positive = positive.astype(bool)
     hits, misses = int(positive.sum()), int((~positive).sum())
     if not hits or not misses:
@@ -20,7 +22,9 @@ def area_under_curve(scores: Values, positive: Values) -> float | None:
 
 
 def evaluate(scores: Values, positive: Values, threshold: float) -> dict[str, float | int | None]:
-    """Figures for `scores` [N] against the truth [N], a document being called positive at or above `threshold`. NaN counts as negative."""
+    """Figures for `scores` [N] against the truth [N]. At or above `threshold` is positive. NaN
+    is negative.
+    """
     positive = positive.astype(bool)
     called = np.nan_to_num(scores, nan=-np.inf) >= threshold
     hits = int((called & positive).sum())

@@ -1,9 +1,11 @@
-"""fastText: the probability that a supervised model gives its positive label, and the training of such a model.
+"""fastText: the probability of a model's positive label, and how to train such a model.
 
-Works with any supervised `.bin` or `.ftz` file, DCLM's `fasttext-oh-eli5` among them (arXiv 2406.11794, section 4.4; one of the three
-scorers of Nemotron-CC, arXiv 2412.02595, section 2.2). fastText reads one line a document, so text is put on one line first, and
-what it would take for syntax (a label prefix at the start of a word, its end-of-line word) is made harmless. Models trained here see
-words only, in lower case: left in, marks such as `|` and `-` tell how the good text was marked up, and a price list scores like a book.
+Any supervised `.bin` or `.ftz` file works, also DCLM's `fasttext-oh-eli5` (arXiv 2406.11794,
+section 4.4), which is one of Nemotron-CC's three scorers (arXiv 2412.02595, section 2.2).
+fastText reads one line a document. So text is put on one line, and its syntax in the text (a
+label prefix, its end-of-line word) is made harmless. Models that are trained here see only
+words, in lower case. Marks such as `|` and `-` would tell how the good text was marked up, and
+a price list would score like a book.
 """
 
 import os
@@ -12,13 +14,14 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
-from corpusmill.classifiers import model_file
 from corpusmill.classifiers.linear import Scores
-from corpusmill.manifests.config import config
+from corpusmill.manifests import model_files
 from corpusmill.manifests.errors import ModelError, RecipeError
+from corpusmill.manifests.settings import Settings
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 PREFIX = "__label__"
 POSITIVE = PREFIX + "positive"
@@ -31,27 +34,32 @@ _ADDED = (
 )
 
 
-@config
-class FastTextScorer:
-    """model: a supervised fastText file. positive: the label whose probability is the score (`hq` and `__label__hq` are the same).
-    text: `words` gives the model lower-case words without marks and numbers, `raw` the text as it stands; `auto` is words for models that
-    `classify-train` made, told by their labels, and raw for all others. max_chars: only the beginning of a longer text is read."""
+class FastTextScorer(Settings):
+    """A fastText classifier."""
 
     kind: Literal["fasttext"] = "fasttext"
     model: str
+    """A supervised fastText file."""
     positive: str = POSITIVE
+    """The label whose probability is the score. `hq` and `__label__hq` are the same."""
     text: Literal["auto", "words", "raw"] = "auto"
-    max_chars: int = 1_000_000
+    """`words` gives the model lower-case words without marks and numbers, `raw` the whole text.
+
+    `auto` is words for models that `classify-train` made, and raw for all others. Their labels
+    tell them apart.
+    """
+    max_chars: PositiveInt = 1_000_000
+    """Characters read from the beginning of a text."""
 
     def depends_on(self) -> str:
         """Raises ModelError if the file is missing, no supervised fastText model, or has no such label."""
-        digest = model_file.digest(self.model)
-        _load(self.model, self.positive, model_file.mark(self.model))
+        digest = model_files.digest(self.model)
+        _load(self.model, self.positive, model_files.mark(self.model))
         return digest
 
     def score(self, texts: Sequence[str]) -> Scores:
         """Probability in [0, 1]; NaN for a text of which the model knows no word."""
-        model, label, prefix = _load(self.model, self.positive, model_file.mark(self.model))
+        model, label, prefix = _load(self.model, self.positive, model_files.mark(self.model))
         words = self.text == "words" or (
             self.text == "auto" and sorted(model.labels) == [NEGATIVE, POSITIVE]
         )
@@ -68,59 +76,68 @@ class FastTextScorer:
         return scores
 
 
-@config
-class FastTextTraining:
+class FastTextTraining(Settings):
     """Settings of a classifier to train.
 
-    dimension: of the word vectors; a small one is enough for two labels and keeps the file small (dimension x (bucket + words) x 4 bytes).
-    word_ngrams: longest n-gram of words, 2 as in DCLM. bucket: hash places of the n-grams. min_count: rarer words are left out.
-    epochs: by default as many as make about 40,000 steps, within 5 and 25; with fewer steps the probabilities stay near one half.
-    learning_rate: at the first step; it falls to 0. max_chars: only the beginning of a longer text is learned from.
-    seed: of fastText's draws.
-
-    The smallest allowed matrix is for repeatability: fastText 0.9.2 with n threads sets only n tenths of it to its seeded start values
-    and leaves the rest as the memory came. Above 32 MB memory always comes fresh from the system, that is zero; below, it is what
-    was there before, and two trainings differ, or meet a NaN. Zero is a good start value here: unset are the rarer words and the bigrams.
+    The smallest allowed matrix is for repeatability. fastText 0.9.2 with n threads sets only one
+    n-th of it to its seeded start values and leaves the rest as the memory came. Above 32 MB,
+    memory always comes fresh from the system, that is zero. Below, it is what was there before,
+    and two trainings differ, or meet a NaN. Zero is a good start value here: it is the rarer words
+    and the bigrams that stay unset.
     """
 
-    dimension: int = 32
-    word_ngrams: int = 2
-    bucket: int = 500_000
-    min_count: int = 2
-    epochs: int | None = None
-    learning_rate: float = 0.5
-    max_chars: int = 20_000
-    seed: int = 1
+    dimension: PositiveInt = 32
+    """Numbers of a word vector. Few are enough for two labels and keep the file small.
 
-    def __post_init__(self) -> None:
-        if self.word_ngrams < 2:
-            raise RecipeError(
-                f"word_ngrams is {self.word_ngrams}",
-                "take 2 or more: without n-grams fastText uses no buckets",
-            )
+    The file has dimension x (bucket + words) x 4 bytes.
+    """
+    word_ngrams: int = Field(default=2, ge=2)
+    """Words of the longest n-gram (DCLM: 2). With 1, fastText would use no buckets."""
+    bucket: PositiveInt = 500_000
+    """Hash places of the n-grams."""
+    min_count: PositiveInt = 2
+    """Rarer words are left out."""
+    epochs: PositiveInt | None = None
+    """Passes over the examples. Null: as many as make about 40,000 steps, within 5 and 25.
+
+    With fewer steps the probabilities stay near one half.
+    """
+    learning_rate: PositiveFloat = 0.5
+    """Rate of the first step. It falls to 0."""
+    max_chars: PositiveInt = 20_000
+    """Characters learned from, at the beginning of each text."""
+    seed: int = 1
+    """Seed of fastText's draws."""
+
+    @model_validator(mode="after")
+    def _trains_the_same_model_twice(self) -> Self:
         if self.dimension * self.bucket < SMALLEST_MATRIX:
             raise RecipeError(
-                f"dimension {self.dimension} x bucket {self.bucket} is too small for fastText to train the same model twice",
-                f"set bucket to {-(-SMALLEST_MATRIX // max(self.dimension, 1))} or more",
+                f"dimension {self.dimension} x bucket {self.bucket} is too small for fastText "
+                "to train the same model twice",
+                f"set bucket to {-(-SMALLEST_MATRIX // self.dimension)} or more",
             )
+        return self
 
 
 def one_line(text: str, prefix: str = PREFIX) -> str:
-    """`text` as one fastText example: on one line, with nothing in it that fastText reads as a label or as the line's end."""
+    """`text` as one fastText example: one line, with nothing that fastText reads as a label or
+    line end.
+    """
     return " ".join(text.replace(prefix, "label ").replace("</s>", " ").split())
 
 
 def words_of(text: str) -> str:
-    """The words of `text` on one line, in lower case; marks and numbers left out."""
+    """The words of `text` on one line, in lower case, without marks and numbers."""
     return " ".join(_WORD.findall(text.lower()))
 
 
 @contextmanager
 def trained(examples: Iterable[tuple[str, bool]], settings: FastTextTraining) -> Iterator[str]:
-    """Train on (text, is positive) pairs; gives the path of the model file for as long as the block runs.
+    """Train on (text, is positive) pairs. The path of the model file is valid inside the block.
 
-    One thread and a fixed seed: the same examples in the same order give the same bytes. Examples pass through a file, never
-    through memory as a whole.
+    One thread and a fixed seed: the same examples in the same order give the same bytes.
+    Examples pass through a file, so they need no memory.
     """
     import fasttext
 
@@ -161,7 +178,7 @@ def _load(path: str, positive: str, _mark: str) -> tuple[Any, str, str]:
     """(model, full name of the positive label, label prefix)."""
     import fasttext
 
-    with model_file.local_copy(path) as local:
+    with model_files.local_copy(path) as local:
         try:
             model = fasttext.load_model(local)
         except (ValueError, RuntimeError, MemoryError) as error:

@@ -1,7 +1,8 @@
-"""Linear models over a few hundred numbers: ridge and logistic regression in closed form, and the file that holds one.
+"""Linear models over a few hundred numbers: ridge and logistic regression, and their file.
 
-Both are small enough to be solved exactly (normal equations, Newton steps), so that the same sample always gives the same
-weights; no learning rate, no epochs, no seed. Ridge picks its penalty by generalised cross-validation (Golub, Heath and Wahba 1979).
+Both are solved exactly (normal equations, Newton steps). So the same sample gives the same
+weights, without learning rate, epochs or seed. Ridge picks its penalty by generalised
+cross-validation (Golub, Heath and Wahba 1979).
 """
 
 import json
@@ -26,7 +27,10 @@ _KEY = "corpusmill"
 
 @dataclass(frozen=True)
 class LinearModel:
-    """score = link(weights . clip((x - mean) / scale) + bias). about: what the inputs are (feature names, encoder), kept in the file."""
+    """score = link(weights . clip((x - mean) / scale) + bias).
+
+    about: what the inputs are (feature names, encoder), kept in the file.
+    """
 
     weights: Vector  # [D]
     mean: Vector  # [D]
@@ -58,7 +62,7 @@ class LinearModel:
 
 
 def load_linear(path: str) -> LinearModel:
-    """Raises ModelError if the file is missing or is not a linear model written by `LinearModel.to_bytes`."""
+    """Raises ModelError if the file is missing, or was not written by `LinearModel.to_bytes`."""
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
@@ -86,7 +90,9 @@ def load_linear(path: str) -> LinearModel:
 
 
 def fit_ridge(inputs: npt.NDArray[Any], labels: Vector, about: Mapping[str, Any]) -> LinearModel:
-    """Least squares of labels [N] on inputs [N, D] with a squared penalty, chosen by generalised cross-validation."""
+    """Least squares of labels [N] on inputs [N, D]. Cross-validation chooses the squared
+    penalty.
+    """
     mean, scale = _moments(inputs)
     x = _standardised(inputs, mean, scale)
     centre = x.mean(axis=0)  # clipping moves it off zero
@@ -120,7 +126,9 @@ def fit_ridge(inputs: npt.NDArray[Any], labels: Vector, about: Mapping[str, Any]
 def fit_logistic(
     inputs: npt.NDArray[Any], labels: Vector, about: Mapping[str, Any], penalty: float = 1e-3
 ) -> LinearModel:
-    """Logistic regression of labels [N] in {0, 1} on inputs [N, D] by Newton's method; penalty is per document."""
+    """Logistic regression of labels [N] in {0, 1} on inputs [N, D] by Newton's method. The
+    penalty is per document.
+    """
     mean, scale = _moments(inputs)
     x = _standardised(inputs, mean, scale)
     documents, width = x.shape

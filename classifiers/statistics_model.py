@@ -1,11 +1,13 @@
-"""Sixteen cheap numbers about a text's surface, and a linear model over them: a scorer that knows only a few function words.
+"""Sixteen numbers about a text's surface, and a linear model over them.
 
-It looks at the bytes (letters, digits, marks, word lengths, variety), so that it fails in other ways than the two that read words, and
-works on any table with a text column. The numbers are rates and means in the spirit of the Gopher and C4 rules (arXiv 2112.11446,
-appendix A1; arXiv 1910.10683, section 2.2), but weighed together instead of one by one.
+The numbers come from the bytes: letters, digits, marks, word lengths, variety, a few function
+words. So this scorer fails in other ways than the two that read words. The numbers are rates
+and means after the Gopher and C4 rules (arXiv 2112.11446, appendix A1; arXiv 1910.10683,
+section 2.2), weighed together.
 
-Left out on purpose is all that layout decides: line lengths, list and formula marks, indentation, the length of the whole. How a page
-was turned into text tells reference from crawl better than quality does, and a model that may look there learns just that.
+Layout is left out on purpose: line lengths, list and formula marks, indentation, length. How a
+page was turned into text tells reference from crawl better than quality does. A model that sees
+layout learns just that.
 """
 
 from collections.abc import Sequence
@@ -14,10 +16,10 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from corpusmill.classifiers import model_file
 from corpusmill.classifiers.linear import LinearModel, Scores, load_linear
-from corpusmill.manifests.config import config
+from corpusmill.manifests import model_files
 from corpusmill.manifests.errors import ModelError
+from corpusmill.manifests.settings import Settings
 
 FEATURES = (
     "upper_share",  # of ASCII letters
@@ -29,8 +31,8 @@ FEATURES = (
     "capital_word_share",
     "word_bytes",
     "words_per_sentence_log",
-    "variety",  # log of distinct words over log of words: Herdan's C, nearly free of the text's length
-    "article_rate",  # per word, upper or lower case, as are the next three; the words are in _WORDS
+    "variety",  # log distinct words / log words: Herdan's C, nearly free of length
+    "article_rate",  # per word of either case, as the next three; the words are in _WORDS
     "preposition_rate",
     "clause_rate",
     "address_rate",
@@ -73,26 +75,26 @@ _CLASS_OF = _class_table()
 _IN_WORD = np.isin(np.arange(_CLASSES), (_LOWER, _UPPER, _DIGIT, _LEAD, _CONTINUATION))
 
 
-@config
-class StatisticsScorer:
-    """model: a file that `classify-train` wrote."""
+class StatisticsScorer(Settings):
+    """A linear model over text statistics."""
 
     kind: Literal["statistics"] = "statistics"
     model: str
+    """A file that `classify-train` wrote."""
 
     def depends_on(self) -> str:
         """Raises ModelError if the file is missing or holds another kind of model."""
-        digest = model_file.digest(self.model)
-        _load(self.model, model_file.mark(self.model))
+        digest = model_files.digest(self.model)
+        _load(self.model, model_files.mark(self.model))
         return digest
 
     def score(self, texts: Sequence[str]) -> Scores:
         """As trained: a probability (two labels) or a grade (more)."""
-        return _load(self.model, model_file.mark(self.model)).score(measure(texts))
+        return _load(self.model, model_files.mark(self.model)).score(measure(texts))
 
 
 def measure(texts: Sequence[str]) -> npt.NDArray[np.float32]:
-    """float32 [len(texts), len(FEATURES)]; every number is finite, also for an empty text."""
+    """float32 [len(texts), len(FEATURES)]. Every number is finite, also for an empty text."""
     blocks: list[npt.NDArray[np.float32]] = []
     waiting: list[bytes] = []
     size = 0
@@ -159,7 +161,9 @@ def _measure_block(texts: list[bytes]) -> npt.NDArray[np.float32]:
 
 
 def _word_codes(data: npt.NDArray[np.uint8], starts: Whole, ends: Whole) -> npt.NDArray[np.uint64]:
-    """Each word's first bytes, in lower case, as one number: uint64 [words]. Two longer words may share theirs."""
+    """The first bytes of each word, in lower case, as a number: uint64 [words]. Two long words
+    may share one.
+    """
     padded = np.concatenate([data, np.zeros(_WORD_BYTES, dtype=np.uint8)])
     windows = np.lib.stride_tricks.sliding_window_view(padded, _WORD_BYTES)[starts]
     kept = np.arange(_WORD_BYTES) < (ends - starts)[:, None]
@@ -181,7 +185,9 @@ _KNOWN_CODES, _KNOWN_LISTS = _code_table()
 
 
 def _marks(data: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
-    """Whether each byte belongs to a character of U+0080-U+00BF or U+2000-U+2FFF: quotes, dashes, bullets, symbols, no letters."""
+    """Whether each byte is part of a character in U+0080-U+00BF or U+2000-U+2FFF: quotes,
+    dashes, bullets, symbols, no letters.
+    """
     two, three = data == 0xC2, data == 0xE2
     found = two | three
     found[1:] |= two[:-1] | three[:-1]
@@ -192,7 +198,7 @@ def _marks(data: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
 def _pairs(
     data: npt.NDArray[np.uint8], second: npt.NDArray[np.bool_], first: int, starts: Whole
 ) -> Whole:
-    """How often a byte equal to `first` stands before a byte for which `second` holds."""
+    """How often `first` stands right before a byte for which `second` holds."""
     return _sums(np.append((data[:-1] == first) & second, False), starts)
 
 

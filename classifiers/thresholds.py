@@ -1,8 +1,10 @@
-"""The cut points of an ensemble as a file: written once for a corpus, and used again to sort the next snapshot by the same measure.
+"""The edges of an ensemble as a file: written for one corpus, used again for the next.
 
-    {"weighted_by": "text_bytes", "scorers": {"fasttext": {"model": DIGEST, "documents": N, "text_bytes": N, "edges": [19 scores]}}}
+    {"weighted_by": "text_bytes",
+     "scorers": {"words": {"model": DIGEST, "documents": N, "text_bytes": N, "edges": [...]}}}
 
-Each edge is the lowest score of its bucket; null where no document of the corpus reached the bucket.
+Each of the 19 edges is the lowest score of its bucket, or null if no document reached the
+bucket.
 """
 
 import json
@@ -18,7 +20,9 @@ FILE_NAME = "thresholds.json"
 
 @dataclass(frozen=True)
 class Thresholds:
-    """model: what the scorer depends on (digests). edges: 19 ascending scores or None. documents, text_bytes: what they were cut from."""
+    """model: what the scorer depends on (digests). edges: 19 ascending scores or None.
+    documents, text_bytes: what they were cut from.
+    """
 
     model: str
     edges: tuple[float | None, ...]
@@ -35,7 +39,7 @@ def to_bytes(thresholds: Mapping[str, Thresholds]) -> bytes:
 
 
 def read_thresholds(path: str) -> dict[str, Thresholds]:
-    """Scorer name -> its cut points. Raises ModelError if there is no such file or it is something else."""
+    """Scorer name -> its edges. Raises ModelError if the file is missing or is something else."""
     try:
         record = json.loads(storage.read_bytes(path))
         found = {

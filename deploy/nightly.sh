@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# A nightly run on one machine, from cron: deploy/nightly.sh RECIPE OUTPUT [more options of `corpusmill run`]
-#   15 2 * * *  /srv/corpusmill/deploy/nightly.sh /srv/mine.yaml /srv/out --input '/srv/crawl/*.warc.gz' >> /srv/nightly.log 2>&1
-# A run that is still going is left alone; one that was interrupted goes on; input files that are new are added.
+# A nightly run on one machine, from cron: deploy/nightly.sh RECIPE OUTPUT [options of `run`]
+#   15 2 * * *  /srv/corpusmill/deploy/nightly.sh /srv/mine.yaml /srv/out >> /srv/nightly.log 2>&1
+# A run that is still going is left alone. One that was interrupted goes on. New input files are added.
 set -euo pipefail
 recipe=${1:?usage: nightly.sh RECIPE OUTPUT}
 output=${2:?usage: nightly.sh RECIPE OUTPUT}

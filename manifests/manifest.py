@@ -34,10 +34,25 @@ class Parent:
 
 
 @dataclass
+class Work:
+    """What one run did for a stage. made, reused: shards of all passes. seconds: of workers, for those
+    that it made."""
+
+    made: int = 0
+    reused: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
 class Manifest:
-    """stages: the steps that the folder's documents went through (several when map stages were fused into one task); verbs: what each
-    of them is. software: name -> version of what decides the bytes. free: the settings, as step.key, that decide none; their values are
-    no part of the digest. folder: where the manifest was read or is written; no part of it."""
+    """What a stage's folder holds, and from what it was made.
+
+    stages: the steps that its documents went through (several when map stages ran as one task).
+    verbs: what each of them is. software: name -> version of what decides the bytes. account: what
+    becomes of a row (`stages.contract.Account`). unit: what the accounts count. free: the settings,
+    as step.key, that decide no byte; their values are no part of the digest. folder: where the
+    manifest was read or is written; no part of it.
+    """
 
     stages: list[str]
     software: dict[str, str]
@@ -48,11 +63,18 @@ class Manifest:
     totals: list[Counts] = field(default_factory=list)
     shards: int = 0
     quarantined: list[dict[str, str]] = field(default_factory=list)
-    conserved: bool = True
+    account: str = "one_to_one"
+    unit: str = "documents"
     timing: dict[str, float] = field(default_factory=dict)
     verbs: list[str] = field(default_factory=list)
     free: list[str] = field(default_factory=list)
     folder: str = ""
+    work: Work = field(default_factory=Work, compare=False)  # never written
+
+    @property
+    def conserved(self) -> bool:
+        """Whether every row that the stage read is accounted for."""
+        return all(counts.complete for counts in self.totals)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -63,11 +85,9 @@ class Manifest:
     def digest(self) -> str:
         record = asdict(self)
         record["config"] = self.settings
-        del record["timing"], record["folder"], record["free"]
+        del record["timing"], record["folder"], record["free"], record["work"]
         for counts in record["totals"]:
             del counts["seconds"]
-            if not counts["failures"]:  # older manifests lack them
-                del counts["failures"]
         for artifact in record["outputs"]:
             artifact.pop("path")
         for parent in record["parents"]:
@@ -82,13 +102,13 @@ class Manifest:
         return [output for output in self.outputs if output.path.startswith(below)]
 
 
-_FIELDS = {item.name for item in fields(Manifest)} - {"folder"}
+_FIELDS = {item.name for item in fields(Manifest)} - {"folder", "work"}
 _REQUIRED = {"stages", "software", "config", "digest"}
 
 
 def write_manifest(manifest: Manifest, folder: str, name: str = MANIFEST) -> Artifact:
     record = asdict(manifest)
-    del record["folder"]
+    del record["folder"], record["work"]
     for artifact in record["outputs"]:
         artifact["path"] = artifact["path"].removeprefix(folder.rstrip("/") + "/")
     for parent in record["parents"]:

@@ -17,14 +17,27 @@ from corpusmill.manifests.storage import Artifact
 
 @dataclass
 class Counts:
-    """One stage's account of one shard. Conservation: rows_in == kept + sum(excluded) + failed. failures: the reasons of failed rows, as
-    far as the stage tells them apart."""
+    """One step's account of one shard in one pass.
+
+    rows_in: rows read from the stage's inputs, counted where they are read. received: rows read from
+    an earlier pass. repeats: rows beyond the first that one row read became (copies, parts).
+    kept: rows that go on. excluded: rows dropped, by reason. failed: rows lost to errors; failures:
+    their reasons. unused: rows read that the step did not need (not sampled, not reached), by
+    reason; they are written nowhere. sent: rows written for a later pass.
+
+    Conservation, in every task: rows_in + received + repeats == kept + excluded + failed + unused + sent.
+    Over a whole stage sent and received are equal, so rows_in + repeats == kept + excluded + failed + unused.
+    """
 
     stage: str
     rows_in: int = 0
     kept: int = 0
     excluded: dict[str, int] = field(default_factory=dict)
     failed: int = 0
+    repeats: int = 0
+    unused: dict[str, int] = field(default_factory=dict)
+    received: int = 0
+    sent: int = 0
     text_bytes: int = 0  # of the kept rows
     tokens: int = 0
     seconds: float = 0.0
@@ -32,13 +45,50 @@ class Counts:
 
     @property
     def conserved(self) -> bool:
-        return self.rows_in == self.kept + sum(self.excluded.values()) + self.failed
+        return self.rows_in + self.received + self.repeats == self.ended + self.sent
+
+    @property
+    def complete(self) -> bool:
+        """Whether the account of a whole stage balances: every row that it read or repeated ended."""
+        return self.rows_in + self.repeats == self.ended and self.sent == self.received
+
+    @property
+    def ended(self) -> int:
+        """The rows that ended in this step: kept, excluded, failed or not used."""
+        excluded, unused = sum(self.excluded.values()), sum(self.unused.values())
+        return self.kept + excluded + self.failed + unused
+
+    def text(self) -> str:
+        """The account in words, for messages."""
+        parts = {
+            "read": self.rows_in,
+            "received": self.received,
+            "repeated": self.repeats,
+            "kept": self.kept,
+            "dropped": sum(self.excluded.values()),
+            "failed": self.failed,
+            "not used": sum(self.unused.values()),
+            "sent": self.sent,
+        }
+        return ", ".join(f"{rows:,} {word}" for word, rows in parts.items() if rows) or "no rows"
+
+    def leave_out(self, reason: str, rows: int) -> None:
+        """Count rows that the step read and did not need."""
+        if rows:
+            self.unused[reason] = self.unused.get(reason, 0) + rows
 
     def add(self, other: "Counts") -> None:
         """Sum another shard's account of the same stage into this one."""
         self.rows_in += other.rows_in
         self.kept += other.kept
-        for mine, others in ((self.excluded, other.excluded), (self.failures, other.failures)):
+        self.repeats += other.repeats
+        self.received += other.received
+        self.sent += other.sent
+        for mine, others in (
+            (self.excluded, other.excluded),
+            (self.failures, other.failures),
+            (self.unused, other.unused),
+        ):
             for reason, rows in others.items():
                 mine[reason] = mine.get(reason, 0) + rows
         self.failed += other.failed
@@ -49,8 +99,12 @@ class Counts:
 
 @dataclass
 class Receipt:
-    """status: done, or quarantined (the work failed twice; `error` says why and there are no outputs). reused: this run found it done;
-    never written."""
+    """What one shard's work in one pass came to.
+
+    status: done, or quarantined (the work failed twice; `error` says why and there are no outputs).
+    received: what was read of files that an earlier pass sent: number of the input, rows, digest of
+    the rows (`manifests.row_sum`). reused: this run found it done; never written.
+    """
 
     stage: str
     pass_name: str
@@ -60,6 +114,7 @@ class Receipt:
     inputs: list[Artifact] = field(default_factory=list)
     outputs: list[Artifact] = field(default_factory=list)
     counts: list[Counts] = field(default_factory=list)
+    received: list[tuple[int, int, int]] = field(default_factory=list)
     error: str = ""
     seconds: float = 0.0
     worker: str = ""
@@ -81,6 +136,9 @@ class Receipt:
             record["inputs"] = [_artifact(item, folder) for item in record["inputs"]]
             record["outputs"] = [_artifact(item, folder) for item in record["outputs"]]
             record["counts"] = [Counts(**item) for item in record["counts"]]
+            record["received"] = [
+                (number, rows, digest) for number, rows, digest in record["received"]
+            ]
             return cls(**record)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise CorpusmillError(
@@ -143,14 +201,6 @@ def scan_receipts(
             yield path, Receipt.from_json(storage.read_bytes(path), folder, path)
         except CorpusmillError as error:
             yield path, error
-
-
-def has_done(folder: str) -> bool:
-    """Whether any shard of the folder is done, by its receipt."""
-    return any(
-        isinstance(receipt, Receipt) and receipt.status == "done"
-        for _, receipt in scan_receipts(folder)
-    )
 
 
 def is_done(receipt: Receipt | None, expected_plan_hash: str) -> bool:

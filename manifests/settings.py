@@ -1,99 +1,125 @@
-"""A stage's settings, from plain data to its configuration: every refusal names the key and says what it may hold."""
+"""The base of all settings classes, and how plain data becomes an object of one.
 
-import dataclasses
+Every refusal names the key, its value and what the key may hold.
+"""
+
 import re
-import typing
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any, Self, TypeVar
 
 from corpusmill.manifests.errors import RecipeError, nearest, short
-from corpusmill.manifests.setting_types import fields_of, members, plain, type_name
+from corpusmill.manifests.setting_words import located, members, resolved, wanted
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-_KEY = "[key]"  # pydantic's mark for an error in a mapping's key
-_UNKNOWN = ("unexpected_keyword_argument", "extra_forbidden", "dataclass_type_extra")
-
-
-def build_settings(cls: type[Any], settings: Mapping[str, Any], step: str) -> Any:
-    """An object of the configuration class `cls`. Raises RecipeError naming `step`, the key and what it may hold."""
-    from pydantic import TypeAdapter, ValidationError
-
-    try:
-        return TypeAdapter(cls).validate_python(dict(settings))
-    except ValidationError as error:
-        raise _first_refusal(cls, step, error.errors()) from error
+Share = Annotated[float, Field(ge=0, le=1)]
+PositiveShare = Annotated[float, Field(gt=0, le=1)]
 
 
-def _first_refusal(cls: type[Any], step: str, errors: list[Any]) -> RecipeError:
-    """Of what is most likely the mistake: a key that nobody knows comes before a key that is missing for it."""
-    first = min(
-        errors,
-        key=lambda error: (
-            0 if error["type"] in _UNKNOWN else 2 if error["type"] == "missing" else 1
-        ),
+class Settings(BaseModel):
+    """Settings that a recipe, a prompt file or Python gives: frozen, and closed to unknown keys.
+
+    A field's docstring says what it does, its unit and where its default comes from. `--help` and
+    `corpusmill schema` show it. Bounds stand in the field's type. A rule over several fields is a
+    `model_validator(mode="after")` that raises RecipeError. `model_dump(mode="json")` gives plain
+    data again.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
+        defer_build=True,
+        protected_namespaces=(),
     )
+
+    def __init__(self, /, **settings: Any) -> None:
+        """Raises RecipeError, as a recipe with the same settings does."""
+        try:
+            super().__init__(**settings)
+        except ValidationError as error:
+            name = getattr(type(self), "name", None)
+            step = name if isinstance(name, str) else type(self).__name__
+            raise _refusal(type(self), step, error.errors()) from error
+
+    # pydantic's mark for an __init__ that it need not call for settings within settings
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy with some fields changed, checked like a new object. Raises RecipeError."""
+        copied = super().model_copy(deep=deep)
+        fields = {name: getattr(copied, name) for name in type(self).model_fields}
+        return type(self)(**{**fields, **(update or {})})
+
+
+Class = TypeVar("Class", bound=Settings)
+
+
+def build_settings(cls: type[Class], settings: Mapping[str, Any], step: str = "") -> Class:
+    """An object of the settings class `cls` from plain data.
+
+    Raises RecipeError naming the key below `step`, its value and what it may hold.
+    """
+    try:
+        return cls.model_validate(dict(settings))
+    except ValidationError as error:
+        raise _refusal(cls, step, error.errors()) from error
+
+
+def _refusal(cls: type[Settings], step: str, errors: list[Any]) -> RecipeError:
+    """The first error in the user's words.
+
+    An unknown key goes first: a key that is missing is most likely that one, misspelt.
+    """
+    ranks = {"extra_forbidden": 0, "missing": 2}
+    first = min(errors, key=lambda error: ranks.get(error["type"], 1))
     kind, value, loc = first["type"], first["input"], first["loc"]
+    root = cls.model_json_schema()
     if kind == "missing" and isinstance(loc[-1], int):  # a list of fixed length is too short
         kind, loc = "too_short", loc[:-1]
-    if kind in _UNKNOWN:
-        keys, hint = _located(cls, loc[:-1])
-        known = fields_of(hint) if dataclasses.is_dataclass(hint) else ()
+    if kind == "extra_forbidden":
+        inner, node = located(loc[:-1], root)
+        known = resolved(node, root).get("properties", {})
         return RecipeError(
-            f"unknown key {'.'.join([step, *keys, str(loc[-1])])}",
+            f"unknown key {_below(step, inner, str(loc[-1]))}",
             nearest(str(loc[-1]), known, "known keys"),
         )
-    if loc and loc[-1] == _KEY:
-        keys, hint = _located(cls, loc[:-2])
-        return RecipeError(
-            f"unknown key {'.'.join([step, *keys, str(loc[-2])])}",
-            f"wanted: {type_name(plain(hint)[1][0])}",
-        )
-    keys, hint = _located(cls, loc)
-    key = ".".join([step, *keys])
+    if loc and loc[-1] == "[key]":  # pydantic's mark for an error in a mapping's key
+        inner, node = located(loc[:-2], root)
+        names = wanted(resolved(node, root).get("propertyNames", {"type": "string"}), root)
+        return RecipeError(f"unknown key {_below(step, inner, str(loc[-2]))}", f"wanted: {names}")
+    inner, node = located(loc, root)
+    key = _below(step, inner)
     if kind == "missing":
-        return RecipeError(f"{key} is missing", f"give --set {key}=...: {type_name(hint)}")
+        mend = f"give --set {key}=..." if step else "add it"
+        return RecipeError(f"{key} is missing", f"{mend}: {wanted(node, root)}")
     if kind == "value_error":
-        return _placed(first["ctx"]["error"], key)
+        return _placed(first["ctx"]["error"], key, resolved(node, root).get("properties", {}))
     if kind.startswith("union_tag") and isinstance(value, Mapping):
         found = f"is {short(value['kind'])}" if "kind" in value else "is missing"
-        return RecipeError(f"{key}.kind {found}", f"wanted: {' | '.join(members(hint))}")
-    return RecipeError(
-        f"{key} is {short(value)}", f"wanted: {type_name(hint)}{_example(value, type_name(hint))}"
-    )
+        return RecipeError(f"{key}.kind {found}", f"wanted: {' | '.join(members(node, root))}")
+    words = wanted(node, root)
+    return RecipeError(f"{key} is {short(value)}", f"wanted: {words}{_example(value, words)}")
 
 
-def _placed(error: ValueError, key: str) -> RecipeError:
-    """What a configuration class itself refuses, with the key under which it stands: that it cannot know."""
+def _below(*keys: str) -> str:
+    return ".".join(filter(None, keys))
+
+
+def _placed(error: ValueError, key: str, fields: Mapping[str, Any]) -> RecipeError:
+    """What a settings class itself refuses, with the key under which it stands."""
     if not isinstance(error, RecipeError):
         return RecipeError(f"{key}: {error}", "mend the recipe or the --set")
-    return error if error.what.startswith(key) else RecipeError(f"{key}: {error.what}", error.mend)
+    if not key or error.what.startswith(key):
+        return error
+    name = re.match(r"(\w+)(?=[\[.]| is | are | holds | names )", error.what)
+    joined = f"{key}.{error.what}" if name and name[1] in fields else f"{key}: {error.what}"
+    return RecipeError(joined, error.mend)
 
 
-def _example(value: Any, wanted: str) -> str:
+def _example(value: Any, words: str) -> str:
     """How to write the same value as what is wanted, where that is certain."""
-    if wanted.startswith("list of") and isinstance(value, str) and re.fullmatch(r"[\w./-]+", value):
+    if words.startswith("list of") and isinstance(value, str) and re.fullmatch(r"[\w./-]+", value):
         return f", as in [{value}]"
-    return (
-        f", as in '{short(value)}'"
-        if wanted.startswith("text") and isinstance(value, int | float)
-        else ""
-    )
-
-
-def _located(hint: Any, loc: tuple[str | int, ...]) -> tuple[list[str], Any]:
-    """The user's keys in pydantic's path `loc` (which also tells the member of a union), and the type of what they lead to."""
-    keys: list[str] = []
-    for part in loc:
-        hint, arguments = plain(hint)
-        if chosen := members(hint).get(str(part)):
-            hint = chosen
-            continue
-        if dataclasses.is_dataclass(hint):
-            hint = fields_of(hint)[str(part)]
-        elif typing.get_origin(hint) is tuple:
-            hint = arguments[0 if Ellipsis in arguments else int(part)]
-        elif typing.get_origin(hint) in (dict, Mapping):
-            hint = arguments[1]
-        else:
-            break  # which type of a union was tried is nothing that the user wrote
-        keys.append(str(part))
-    return keys, hint
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return f", as in '{short(value)}'" if words.startswith("text") and is_number else ""

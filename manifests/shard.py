@@ -4,6 +4,7 @@ A `Shard` is handed to a stage's work function. Everything that it writes goes t
 receipt knows each output's rows, bytes, tokens and SHA-256 without reading it again.
 """
 
+import hashlib
 import itertools
 import json
 import os
@@ -20,6 +21,7 @@ import pyarrow.parquet as pq
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import InputError
 from corpusmill.manifests.partials import HashingWriter
+from corpusmill.manifests.row_sum import RowSum
 from corpusmill.manifests.schema import conform
 from corpusmill.manifests.storage import Artifact
 from corpusmill.manifests.watched import Watched
@@ -42,26 +44,32 @@ class ParquetOutput:
         sink: HashingWriter,
         schema: pa.Schema,
         row_group_bytes: int,
-        passing: bool,
+        temporary: bool,
         level: int,
     ) -> None:
         self._schema = schema
         self._writer = pq.ParquetWriter(
             pa.PythonFile(sink, mode="w"),
             schema,
-            compression="lz4" if passing else "zstd",
-            compression_level=None if passing else level,
+            compression="lz4" if temporary else "zstd",
+            compression_level=None if temporary else level,
             use_dictionary=False
-            if passing
+            if temporary
             else [name for name in schema.names if name not in UNIQUE],
             write_statistics=schema.names[:1]
-            if passing
+            if temporary
             else True,  # of texts they would be most of a footer
         )
         self._limit = row_group_bytes
         self._waiting: list[pa.Table] = []
         self._waiting_bytes = 0
         self.rows = self.text_bytes = self.tokens = 0
+        self.sent: RowSum | None = None
+
+    def send(self, table: pa.Table) -> None:
+        """Count rows that a later pass must receive; they are written by `write`, in whatever order."""
+        self.sent = self.sent or RowSum()
+        self.sent.add(table)
 
     def write(self, table: pa.Table) -> None:
         """Append the rows of `table`, made to fit the output's schema."""
@@ -119,16 +127,58 @@ def shard_names(artifacts: Iterable[Artifact]) -> dict[str, Artifact]:
 
 @dataclass
 class Shard:
-    """name: unique within the pass. inputs: what to read. folder: the stage's output folder. plan_hash: of this shard's plan. told: what
-    the stage says to this shard alone, empty if nothing."""
+    """name: unique within the pass. inputs: what to read. folder: the stage's output folder.
+
+    plan_hash: of this shard's plan. shard_settings: what the stage tells this shard alone, empty if
+    nothing. rows_of: rows read of each input that was read row by row, by path. received: what was
+    read of each file that an earlier pass sent.
+    """
 
     name: str
     inputs: tuple[Artifact, ...]
     folder: str
     plan_hash: str = ""
-    told: str = ""
+    shard_settings: str = ""
     outputs: list[Artifact] = field(default_factory=list)
-    _reported: float = float("-inf")
+    rows_of: dict[str, int] = field(default_factory=dict)
+    received: dict[str, RowSum] = field(default_factory=dict)
+    _reported: float = field(default_factory=time.monotonic)
+    _progress: dict[str, int | str | None] = field(
+        default_factory=lambda: {"done": 0, "total": None, "unit": "", "read": 0, "note": ""}
+    )
+
+    def read(self, artifact: Artifact, columns: list[str] | None = None) -> Iterator[pa.Table]:
+        """The row groups of an input, as `read_parquet`; their rows are counted."""
+        return self.counted(artifact, read_parquet(artifact, columns))
+
+    def counted(self, artifact: Artifact, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+        """The tables that a reader makes of an input; their rows are counted as read."""
+        self.count_rows(artifact, 0)
+        for table in tables:
+            self.count_rows(artifact, table.num_rows)
+            yield table
+
+    def count_rows(self, artifact: Artifact, rows: int) -> None:
+        """Count rows of an input that were read by other means."""
+        self.rows_of[artifact.path] = self.rows_of.get(artifact.path, 0) + rows
+
+    @property
+    def rows_read(self) -> int:
+        """Rows read so far of the stage's own inputs, which lie outside its folder."""
+        within = self.folder.rstrip("/") + "/"
+        return sum(rows for path, rows in self.rows_of.items() if not path.startswith(within))
+
+    def receive(self, artifact: Artifact, table: pa.Table) -> None:
+        """Count rows of a file that an earlier pass sent, before anything else is done with them."""
+        self.received.setdefault(artifact.path, RowSum()).add(table)
+
+    @property
+    def rows_received(self) -> int:
+        return sum(found.rows for found in self.received.values())
+
+    @property
+    def rows_sent(self) -> int:
+        return sum(output.rows for output in self.outputs if output.rows_digest is not None)
 
     @contextmanager
     def parquet(
@@ -138,22 +188,25 @@ class Shard:
         *,
         name: str | None = None,
         row_group_bytes: int = ROW_GROUP_BYTES,
-        passing: bool = False,
+        temporary: bool = False,
         level: int = COMPRESSION_LEVEL,
     ) -> Iterator[ParquetOutput]:
         """Write `<folder>/<where>/<name or shard name>.parquet`; it appears when the block ends without an error.
 
-        passing: what one pass hands to the next and nobody keeps: quick to write and read rather than small, with statistics of the
-        first column only, and not synced (the receipt's digest tells whether it survived a power cut). level: of Zstandard else.
+        temporary: for a later pass of the stage only. Quick to write and read rather than small, with
+        statistics of the first column only, and not synced (the receipt's digest tells whether it
+        survived a power cut). level: of Zstandard for all others.
         """
         path = storage.join(self.folder, where, f"{name or self.name}.parquet")
-        with storage.atomic_writer(path, passing) as sink:
-            output = ParquetOutput(sink, schema, row_group_bytes, passing, level)
+        with storage.atomic_writer(path, temporary) as sink:
+            output = ParquetOutput(sink, schema, row_group_bytes, temporary, level)
             yield output
             output.close()
-        self.outputs.append(
-            Artifact(path, sink.digest, sink.size, output.rows, output.text_bytes, output.tokens)
-        )
+        rows, digest = output.rows, None
+        if output.sent is not None:  # the rows as they came to be sent, not as they were written
+            rows, digest = output.sent.rows, output.sent.digest
+        written = (sink.digest, sink.size, rows, output.text_bytes, output.tokens, digest)
+        self.outputs.append(Artifact(path, *written))
 
     def file(self, where: str, name: str, data: bytes) -> Artifact:
         """Write `data` as `<folder>/<where>/<name>`."""
@@ -168,18 +221,33 @@ class Shard:
         return artifact
 
     def report(self, done: int, total: int | None = None, unit: str = "documents") -> None:
-        """Tell whoever watches how far this shard is. A hint for the display only: at most one small file write a second."""
+        """Say how far this shard is. A hint for the display only."""
+        self._progress.update(done=done, total=total, unit=unit)
+        self._write_progress()
+
+    def report_read(self, size: int) -> None:
+        """Say that so many more bytes have been read."""
+        self._progress["read"] = int(self._progress["read"] or 0) + size
+        self._write_progress()
+
+    def report_note(self, note: str) -> None:
+        """Say what else takes time; an empty note ends that."""
+        self._progress["note"] = note
+        self._write_progress()
+
+    def _write_progress(self) -> None:
+        """At most one small file a second, and none for a shard that takes less."""
         now = time.monotonic()
-        if storage.is_remote(self.folder) or now - self._reported < 1.0:
+        if now - self._reported < 1.0:
             return
         self._reported = now
         os.makedirs(os.path.dirname(self.progress_path), exist_ok=True)
         with open(self.progress_path, "w", encoding="utf-8") as file:
-            json.dump({"shard": self.name, "done": done, "total": total, "unit": unit}, file)
+            json.dump({"shard": self.name, **self._progress}, file)
 
     @property
     def progress_path(self) -> str:
-        return storage.join(storage.local(self.folder), "work", "progress", f"{self.name}.json")
+        return os.path.join(progress_folder(self.folder), f"{self.name}.json")
 
     @property
     def scratch(self) -> str:
@@ -192,6 +260,15 @@ class Shard:
         return storage.join(
             storage.local(self.folder), "work", "scratch", f"{self.name}-{self.plan_hash[:12]}"
         )
+
+
+def progress_folder(folder: str) -> str:
+    """Where the shards of a stage's folder say how far they are: a local folder, also for a remote one,
+    where only the workers of this machine are seen."""
+    if storage.is_remote(folder):
+        name = hashlib.sha256(folder.encode()).hexdigest()[:16]
+        return os.path.join(tempfile.gettempdir(), f"corpusmill-progress-{name}")
+    return os.path.join(storage.local(folder), "work", "progress")
 
 
 def read_parquet(artifact: Artifact | str, columns: list[str] | None = None) -> Iterator[pa.Table]:

@@ -1,5 +1,7 @@
 """Files, wherever they live: any fsspec URL, written whole or not at all, each with its SHA-256.
 
+Local files are opened, walked and renamed without fsspec, which knows neither fsync nor links; all else goes through `manifests.stores`.
+
 A local file is written beside its place and renamed (`manifests.partials`); for an object store it is written to a temporary file here
 and uploaded when complete. So a reader never sees half a file.
 """
@@ -14,45 +16,36 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from corpusmill.manifests.errors import InputError, StorageError
 from corpusmill.manifests.partials import PARTIAL, HashingWriter, written_whole
+from corpusmill.manifests.stores import (
+    RemoteFile,
+    is_remote,
+    is_version,
+    names,
+    reaching,
+    version_of,
+)
 
 _CHUNK = 8 << 20
-_SUFFIXES = {
-    *(
-        "gz",
-        "zst",
-        "bz2",
-        "xz",
-        "warc",
-        "wet",
-        "wat",
-        "arc",
-        "jsonl",
-        "ndjson",
-        "json",
-        "parquet",
-        "csv",
-        "tsv",
-    ),
-    *("txt", "text", "md", "rst", "tex", "html", "htm", "xhtml"),
-}
-_REFUSALS = {
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EROFS,
-    errno.EACCES,
-    errno.EPERM,
-    errno.ENOTDIR,
-    errno.EEXIST,
-}
+_PACKED = {"gz", "zst", "bz2", "xz"}
+_RECORDS = {"warc", "wet", "wat", "arc", "jsonl", "ndjson", "json", "parquet", "csv", "tsv"}
+_TEXTS = {"txt", "text", "md", "rst", "tex", "html", "htm", "xhtml"}
+_SUFFIXES = _PACKED | _RECORDS | _TEXTS
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_REFUSALS = _FULL | {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST}
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """A file and what it must hold: SHA-256 of its bytes, its size, and for document shards rows, text bytes and tokens."""
+    """A file and what it must hold: its digest, its size, and for Parquet rows, text bytes, tokens.
+
+    digest: SHA-256 of the bytes; of an input on an object store the store's own version of the file
+    (`etag:...`). rows_digest: of a file that one pass sends to another, the digest of its rows in
+    any order (`manifests.row_sum`); None of all other files.
+    """
 
     path: str
     digest: str
@@ -60,6 +53,7 @@ class Artifact:
     rows: int = 0
     text_bytes: int = 0
     tokens: int = 0
+    rows_digest: int | None = None
 
     @property
     def name(self) -> str:
@@ -84,10 +78,6 @@ def stem_of(path: str) -> str:
     return name
 
 
-def is_remote(path: str) -> bool:
-    return "://" in path and not path.startswith("file://")
-
-
 def local(path: str) -> str:
     return path.removeprefix("file://")
 
@@ -97,18 +87,6 @@ def absolute(path: str) -> str:
     return path if is_remote(path) else os.path.abspath(local(path))
 
 
-def filesystem(path: str) -> tuple[Any, str]:
-    """The fsspec filesystem of `path` and the path within it."""
-    import fsspec
-
-    try:
-        return fsspec.core.url_to_fs(path)
-    except (ImportError, ValueError) as error:
-        raise StorageError(
-            f"{path} cannot be reached ({error})", "install the fsspec package of that protocol"
-        ) from error
-
-
 def join(folder: str, *parts: str) -> str:
     return "/".join([folder.rstrip("/"), *(part.strip("/") for part in parts if part)])
 
@@ -116,24 +94,32 @@ def join(folder: str, *parts: str) -> str:
 def exists(path: str) -> bool:
     if not is_remote(path):
         return os.path.exists(local(path))
-    store, inner = filesystem(path)
-    return store.exists(inner)
+    with reaching(path) as (store, inner):
+        return bool(store.exists(inner))
 
 
 def size_of(path: str) -> int:
     if not is_remote(path):
         return os.path.getsize(local(path))
-    store, inner = filesystem(path)
-    return int(store.size(inner))
+    with reaching(path) as (store, inner):
+        return int(store.size(inner))
+
+
+def is_folder(path: str) -> bool:
+    if not is_remote(path):
+        return os.path.isdir(local(path))
+    with reaching(path) as (store, inner):
+        return bool(store.isdir(inner))
 
 
 def open_read(path: str) -> IO[bytes]:
-    """Open for reading, seekable. Raises InputError with the path if it is not there or may not be read."""
+    """Open for reading, seekable. Raises InputError with the path if it is not there or may not be read, and StorageError where its store
+    cannot be reached."""
     try:
         if not is_remote(path):
             return open(local(path), "rb")
-        store, inner = filesystem(path)
-        return store.open(inner, "rb")
+        with reaching(path) as (store, inner):
+            return cast(IO[bytes], RemoteFile(store.open(inner, "rb"), path))
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist", "check the path") from error
     except (IsADirectoryError, PermissionError) as error:
@@ -148,17 +134,17 @@ def read_bytes(path: str) -> bytes:
 
 
 @contextmanager
-def atomic_writer(path: str, passing: bool = False) -> Iterator[HashingWriter]:
+def atomic_writer(path: str, temporary: bool = False) -> Iterator[HashingWriter]:
     """Write `path` whole or not at all: it appears under its name when the block ends without an error.
 
-    passing: do not wait until the disk has it; after a power cut the file may be damaged, which its receipt's digest tells.
+    temporary: do not wait until the disk has it. A power cut may damage it; the receipt's digest tells.
     Raises StorageError when the storage refuses (disk full, no permission).
     """
     try:
         with (
             _remote_spool(path)
             if is_remote(path)
-            else written_whole(local(path), not passing) as file
+            else written_whole(local(path), not temporary) as file
         ):
             writer = HashingWriter(file)
             try:
@@ -177,12 +163,12 @@ def atomic_writer(path: str, passing: bool = False) -> Iterator[HashingWriter]:
 
 @contextmanager
 def _remote_spool(path: str) -> Iterator[Any]:
-    store, inner = filesystem(path)
     with tempfile.NamedTemporaryFile(suffix=PARTIAL) as spool:
         yield spool
         spool.flush()
-        store.makedirs(inner.rsplit("/", 1)[0], exist_ok=True)
-        store.put_file(spool.name, inner)
+        with reaching(path) as (store, inner):
+            store.makedirs(inner.rsplit("/", 1)[0], exist_ok=True)
+            store.put_file(spool.name, inner)
 
 
 def write_bytes(path: str, data: bytes) -> Artifact:
@@ -201,20 +187,40 @@ def digest_of(path: str) -> str:
 
 
 def artifact_of(path: str) -> Artifact:
-    """Measure a file that nobody vouches for yet. On an object store its version key stands in for a hash of its bytes."""
-    if is_remote(path):
-        store, inner = filesystem(path)
-        return Artifact(path, str(store.ukey(inner)), int(store.size(inner)))
-    return Artifact(path, digest_of(path), size_of(path))
+    """Measure a file that nobody vouches for yet. On an object store its version there stands in for a SHA-256 of its bytes; a store that
+    names no version has the file read."""
+    if not is_remote(path):
+        return Artifact(path, digest_of(path), size_of(path))
+    version, size = _described(path)
+    return Artifact(path, version or digest_of(path), size)
 
 
 def matches(artifact: Artifact) -> bool:
-    """Whether the file is there and its bytes are what the artifact says."""
+    """Whether the file is there and is what the artifact says."""
+    if is_version(artifact.digest):
+        try:
+            return _described(artifact.path) == (artifact.digest, artifact.size)
+        except FileNotFoundError:
+            return False
     if not exists(artifact.path) or size_of(artifact.path) != artifact.size:
         return False
-    if digest_of(artifact.path) == artifact.digest:
-        return True
-    return is_remote(artifact.path) and artifact_of(artifact.path).digest == artifact.digest
+    return digest_of(artifact.path) == artifact.digest
+
+
+def mark(path: str) -> str:
+    """What changes when the file does, read without its bytes: a key for caches. Raises FileNotFoundError."""
+    if not is_remote(path):
+        stat = os.stat(local(path))
+        return f"{stat.st_size}:{stat.st_mtime_ns}"
+    version, size = _described(path)
+    return f"{size}:{version or digest_of(path)}"
+
+
+def _described(path: str) -> tuple[str, int]:
+    """(version, size in bytes) of a remote file, as its store tells. Raises FileNotFoundError."""
+    with reaching(path) as (store, inner):
+        described = store.info(inner)
+    return version_of(described), int(described["size"])
 
 
 def remove(path: str) -> None:
@@ -223,17 +229,16 @@ def remove(path: str) -> None:
         if not is_remote(path):
             os.unlink(local(path))
             return
-        store, inner = filesystem(path)
-        if store.exists(inner):
-            store.rm_file(inner)
+        with reaching(path) as (store, inner):
+            if store.exists(inner):
+                store.rm_file(inner)
 
 
 def list_files(folder: str, suffix: str = "") -> list[str]:
     """All files under `folder`, sorted, hidden and partial ones left out."""
     if is_remote(folder):
-        store, inner = filesystem(folder)
-        protocol = folder.split("://", 1)[0]
-        found = [f"{protocol}://{path.lstrip('/')}" for path in store.find(inner)]
+        with reaching(folder) as (store, inner):
+            found = names(folder, store.find(inner))
     else:
         found = list(_walk(local(folder)))
     return sorted(
@@ -243,16 +248,26 @@ def list_files(folder: str, suffix: str = "") -> list[str]:
     )
 
 
+def names_in(folder: str) -> list[str]:
+    """Names of what lies directly in a folder, of files and of folders; none if there is no such folder."""
+    if not is_remote(folder):
+        return os.listdir(local(folder)) if os.path.isdir(local(folder)) else []
+    with reaching(folder) as (store, inner):
+        return (
+            [name_of(path) for path in store.ls(inner, detail=False)] if store.exists(inner) else []
+        )
+
+
 def _walk(folder: str) -> Iterator[str]:
     """All files below a local folder, through links to folders too; a folder that is reached twice is read once."""
     seen = set()
-    for root, folders, names in os.walk(folder, followlinks=True):
+    for root, folders, found in os.walk(folder, followlinks=True):
         folders.sort()
         if (real := os.path.realpath(root)) in seen:
             folders.clear()
             continue
         seen.add(real)
-        yield from (os.path.join(root, name) for name in names)
+        yield from (os.path.join(root, name) for name in found)
 
 
 def expand(patterns: Iterable[str]) -> list[str]:
@@ -260,34 +275,23 @@ def expand(patterns: Iterable[str]) -> list[str]:
     found: set[str] = set()
     for pattern in patterns:
         if any(sign in pattern for sign in "*?["):
-            if is_remote(pattern):
-                store, inner = filesystem(pattern)
-                protocol = pattern.split("://", 1)[0]
-                matched = [f"{protocol}://{path.lstrip('/')}" for path in store.glob(inner)]
-            else:
-                matched = [
-                    path
-                    for path in glob.glob(local(pattern), recursive=True)
-                    if os.path.isfile(path)
-                ]
-        elif is_remote(pattern):
-            store, inner = filesystem(pattern)
-            matched = (
-                list_files(pattern)
-                if store.isdir(inner)
-                else [pattern]
-                if store.exists(inner)
-                else []
-            )
+            matched = _globbed(pattern)
+        elif is_folder(pattern):
+            matched = list_files(pattern if is_remote(pattern) else local(pattern))
         else:
-            path = local(pattern)
-            matched = (
-                list_files(path) if os.path.isdir(path) else [path] if os.path.exists(path) else []
-            )
+            path = pattern if is_remote(pattern) else local(pattern)
+            matched = [path] if exists(path) else []
         if not matched:
             raise InputError(f"input {pattern} matches no file", "check the path or the glob")
         found.update(matched)
     return sorted(found)
+
+
+def _globbed(pattern: str) -> list[str]:
+    if is_remote(pattern):
+        with reaching(pattern) as (store, inner):
+            return names(pattern, store.glob(inner))
+    return [path for path in glob.glob(local(pattern), recursive=True) if os.path.isfile(path)]
 
 
 def local_copy(path: str, folder: Path, size: int = -1) -> Path:

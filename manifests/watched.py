@@ -1,6 +1,21 @@
-"""Reading that tells a fault of the storage from damage in a file."""
+"""Reading that tells a fault of the storage from damage in a file, and counts what is read."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import IO, Any
+
+_on_read: Callable[[int], None] | None = None
+
+
+@contextmanager
+def counting_reads(on_read: Callable[[int], None]) -> Iterator[None]:
+    """Call `on_read` with the bytes of every read in this process, for as long as the block runs."""
+    global _on_read
+    _on_read = on_read
+    try:
+        yield
+    finally:
+        _on_read = None
 
 
 class Watched:
@@ -16,10 +31,13 @@ class Watched:
 
     def read(self, size: int = -1) -> bytes:
         try:
-            return self._file.read(size)
+            data = self._file.read(size)
         except OSError as error:
             self.fault = error
             raise
+        if _on_read is not None:
+            _on_read(len(data))
+        return data
 
     def check(self) -> None:
         """Raise the fault, if there was one."""

@@ -13,16 +13,18 @@ from typing import Any
 import pyarrow as pa
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import CorpusmillError, InputError
-from corpusmill.manifests.manifest import Manifest, Parent
+from corpusmill.manifests.manifest import Manifest, Parent, Work
 from corpusmill.manifests.partials import remove_partials
 from corpusmill.manifests.receipt import Counts, Receipt, list_receipts, plan_hash, receipt_path
+from corpusmill.pipeline.accounts import Flows, check_stage
 from corpusmill.pipeline.claim import abandon, claim, finish
+from corpusmill.pipeline.lease import lease
 from corpusmill.pipeline.progress import watch
 from corpusmill.pipeline.runner import Runner
 from corpusmill.pipeline.task import Failure, Task, quarantine
 from corpusmill.stages.contract import GlobalStage, Inputs, Pass, PassResult
 
-FORMAT = "1"  # of the files on disk; a change redoes everything
+FORMAT = "2"  # of the files on disk; a change redoes everything
 
 
 @dataclass(frozen=True)
@@ -41,20 +43,21 @@ class Job:
 
     def begun(self) -> Manifest:
         """The manifest as far as it is known before any work."""
-        stages = getattr(self.stage, "stages", (self.stage,))  # those that are fused
         return Manifest(
             stages=list(self.names),
             software={
                 "corpusmill": version(),
                 "pyarrow": pa.__version__,
                 "format": FORMAT,
-                **{f"stage {stage.name}": str(stage.version) for stage in stages},
+                **{f"stage {stage.name}": str(stage.version) for stage in self.stage.fused},
             },
             config=dict(self.config),
             plan_hash="",
             parents=list(self.parents),
             verbs=list(self.verbs or self.names),
-            free=[f"{self.names[-1]}.{key}" for key in getattr(self.stage, "free_settings", ())],
+            free=[f"{self.names[-1]}.{key}" for key in self.stage.free_settings],
+            account=self.stage.account,
+            unit=self.stage.unit,
             folder=self.inputs.folder,
         )
 
@@ -70,13 +73,14 @@ def execute(job: Job, runner: Runner) -> Manifest:
         "depends_on": job.stage.depends_on(),
     }
     begun.plan_hash = plan_hash(stage_plan)
-    claim(begun, job.replace)
-    try:
-        manifest = _run_passes(job, begun, stage_plan, runner)
-    except CorpusmillError:
-        abandon(folder)
-        raise
-    finish(manifest)
+    with lease(folder):
+        claim(begun, job.replace)
+        try:
+            manifest = _run_passes(job, begun, stage_plan, runner)
+        except CorpusmillError:
+            abandon(folder)
+            raise
+        finish(manifest)
     return manifest
 
 
@@ -84,27 +88,38 @@ def _run_passes(job: Job, begun: Manifest, stage_plan: dict[str, Any], runner: R
     """Every pass over its shards. Returns the stage's manifest; what no shard of today's plan vouches for is gone from the folder."""
     current: dict[tuple[str, str], Receipt] = {}
     quarantined: list[Receipt] = []
-    totals: dict[str, Counts] = {}
+    totals = {name: Counts(name) for name in job.stage.accounts}
+    flows = Flows(job.names[-1])
     outputs: list[storage.Artifact] = []
     seconds: dict[str, float] = {}
     shards = 0
+    work = Work()
     passes = job.stage.passes(job.inputs)
     step = next(passes, None)
     while step is not None:
         receipts, failed = _run_pass(step, stage_plan, job, runner)
         current.update({(step.name, name): receipt for name, receipt in receipts.items()})
         quarantined += failed
+        flows.add(step.name, receipts, failed)
+        for name in sorted(receipts):
+            for counts in receipts[name].counts:
+                if counts.stage in totals:
+                    totals[counts.stage].add(counts)
         seconds[step.name] = round(sum(receipt.seconds for receipt in receipts.values()), 3)
+        made = [receipt.seconds for receipt in receipts.values() if not receipt.reused]
+        work.made += len(made)
+        work.reused += len(receipts) - len(made)
+        work.seconds += sum(made)
         if step.final:
             shards = len(step.shards)
             outputs = [output for name in sorted(receipts) for output in receipts[name].outputs]
-            for name in sorted(receipts):
-                for counts in receipts[name].counts:
-                    totals.setdefault(counts.stage, Counts(counts.stage)).add(counts)
         try:
             step = passes.send(PassResult(receipts))
         except StopIteration:
             step = None
+    flows.check()
+    if not quarantined:
+        check_stage(job.names[-1], job.stage, job.inputs, totals, current.values())
     _remove_leftovers(job.inputs.folder, current, quarantined)
     return replace(
         begun,
@@ -119,8 +134,8 @@ def _run_passes(job: Job, begun: Manifest, stage_plan: dict[str, Any], runner: R
             }
             for receipt in quarantined
         ],
-        conserved=all(counts.conserved for counts in totals.values()),
         timing={f"{name}_seconds": value for name, value in seconds.items()},
+        work=work,
     )
 
 
@@ -140,14 +155,14 @@ def _run_pass(
     done: dict[str, Receipt] = {}
     failures: dict[str, tuple[Task, Failure]] = {}
     title = job.names[-1] if step.name == job.names[-1] else f"{job.names[-1]}: {step.name}"
-    with watch(title, len(tasks), folder) as watcher:
+    with watch(title, tasks, folder) as meter:
         waiting = tasks
         for _attempt in (1, 2):
             failures = {}
             for task, result in runner.run(waiting, holds_engine=step.holds_engine):
                 if isinstance(result, Receipt):
                     done[task.shard] = result
-                    watcher.finished(result)
+                    meter.finished(result)
                 elif result.fatal:
                     raise result.error or CorpusmillError(result.message)
                 else:
@@ -180,9 +195,9 @@ def _task(step: Pass, shard: str, stage_plan: dict[str, Any], job: Job) -> Task:
         "shard": shard,
         "inputs": [[artifact.name, artifact.digest] for artifact in inputs],
     }
-    told = step.told.get(shard, "")
-    if told:
-        plan["told"] = told
+    shard_settings = step.shard_settings.get(shard, "")
+    if shard_settings:
+        plan["shard_settings"] = shard_settings
     return Task(
         stage=job.names[-1],
         pass_name=step.name,
@@ -193,7 +208,7 @@ def _task(step: Pass, shard: str, stage_plan: dict[str, Any], job: Job) -> Task:
         work=step.work,
         cpus=step.cpus,
         gpus=step.gpus,
-        told=told,
+        shard_settings=shard_settings,
     )
 
 

@@ -4,33 +4,48 @@ So a document is read and written once between barriers. A batch on which a stag
 alone; that record becomes an excluded row with reason `error_<stage>.<exception>`, and everything else goes on.
 """
 
+import itertools
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from corpusmill.manifests.errors import CorpusmillError, InputError
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import DOCUMENT, EXCLUSION, FAILED_PREFIX, excluded, extended
-from corpusmill.manifests.shard import Shard, read_parquet, schema_of, shard_names
+from corpusmill.manifests.shard import Shard, schema_of, shard_names
 from corpusmill.manifests.storage import Artifact
-from corpusmill.stages.contract import DOCUMENTS, EXCLUDED, Inputs, MapStage, Outcome, Pass, Passes
+from corpusmill.stages.contract import (
+    DOCUMENTS,
+    EXCLUDED,
+    GlobalStage,
+    Inputs,
+    MapStage,
+    Outcome,
+    Pass,
+    Passes,
+    Reads,
+    Stage,
+)
 from corpusmill.stages.readers.documents import count_reasons
 
 
-@dataclass(frozen=True)
-class Fused:
-    """One or several map stages as a stage of one pass. names: of their steps; the folder is named after the last."""
+class Fused(GlobalStage):
+    """One or several map stages as a stage of one pass.
+
+    names: of their steps; the folder is named after the last. keeps_batches: each batch becomes a row
+    group. The next map stage then sees the batches that it would see in memory, and writes the same
+    bytes.
+    """
 
     stages: tuple[MapStage, ...]
     names: tuple[str, ...] = ()
-    version: ClassVar[int] = 1
+    keeps_batches: bool = False
 
     @property
-    def name(self) -> str:
+    def name(self) -> str:  # type: ignore[override]
         return self.accounts[-1]
 
     @property
@@ -39,7 +54,7 @@ class Fused:
         return self.names or tuple(stage.name for stage in self.stages)
 
     @property
-    def reads(self) -> str:
+    def reads(self) -> Reads:  # type: ignore[override]
         return self.stages[0].reads
 
     def depends_on(self) -> str:
@@ -47,21 +62,22 @@ class Fused:
             f"{stage.name}@{stage.version}:{stage.depends_on()}" for stage in self.stages
         )
 
-    def named_inputs(self) -> Mapping[str, tuple[str, ...]]:
-        return {}
+    @property
+    def fused(self) -> tuple[Stage, ...]:
+        return self.stages
 
     def passes(self, inputs: Inputs) -> Passes:
         shards = {name: (artifact,) for name, artifact in shard_names(inputs.documents).items()}
         yield Pass(
             name=self.name,
             shards=shards,
-            work=partial(run_map_stages, self.stages, self.accounts),
+            work=partial(run_map_stages, self.stages, self.accounts, self.keeps_batches),
             final=True,
         )
 
 
 def run_map_stages(
-    stages: tuple[MapStage, ...], names: tuple[str, ...], shard: Shard
+    stages: tuple[MapStage, ...], names: tuple[str, ...], keeps_batches: bool, shard: Shard
 ) -> list[Counts]:
     """The work of one shard: every stage over every batch. Returns one account per step."""
     accounts = [Counts(name) for name in names]
@@ -79,7 +95,6 @@ def run_map_stages(
                 account.seconds += (
                     started - clock if account is accounts[0] else 0.0
                 )  # reading belongs to the first
-                account.rows_in += table.num_rows
                 outcome = apply_isolating(stage, table)
                 table = outcome.kept
                 account.kept += table.num_rows
@@ -91,9 +106,14 @@ def run_map_stages(
                 clock = time.perf_counter()
                 account.seconds += clock - started
             kept_output.write(table)
+            if keeps_batches:
+                kept_output.flush()
             accounts[-1].seconds += time.perf_counter() - clock
             clock = time.perf_counter()
             shard.report(seen)
+    accounts[0].rows_in = shard.rows_read
+    for before, account in itertools.pairwise(accounts):
+        account.rows_in = before.kept
     return accounts
 
 
@@ -130,10 +150,10 @@ def _batches(first: MapStage, shard: Shard) -> Iterator[pa.Table]:
             from corpusmill.stages.readers import read_records
 
             settings: Any = first
-            yield from read_records(artifact, settings.reader)
+            yield from shard.counted(artifact, read_records(artifact, settings.reader))
         else:
             _check_columns(artifact)
-            yield from read_parquet(artifact)
+            yield from shard.read(artifact)
 
 
 def _check_columns(artifact: Artifact) -> None:

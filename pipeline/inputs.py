@@ -1,20 +1,26 @@
-"""From what the user names (stage folders, files, globs) to artifacts with digests, and the parents that the manifest will cite.
+"""From what the user names (stage folders, files, globs) to artifacts with digests, and the parents
+that the manifest will cite.
 
-A stage's folder vouches for its shards: their digests come from its manifest. A raw file is hashed; the hashes are remembered in the
-reading stage's folder by path, size and modification time, so that a resumed run does not read everything again.
+A stage's folder vouches for its shards: their digests come from its manifest. A raw file is hashed.
+The reading stage's folder remembers the hashes by path, size and modification time, so that a
+resumed run does not read everything again.
 
-A folder without a manifest is a folder of raw files, even one with `documents/` in it: documents copied from somewhere are as good as any
-others. One that holds what a stage dropped, too, is refused: that would come in again.
+A folder without a manifest is a folder of raw files, even one with `documents/` in it: documents
+copied from somewhere are as good as any others. One that also holds what a stage excluded is
+refused: those rows would come in again.
 """
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import InputError
-from corpusmill.manifests.manifest import STARTED, Parent, has_manifest, read_manifest
+from corpusmill.manifests.looking.tables import size_text
+from corpusmill.manifests.manifest import STARTED, Parent
+from corpusmill.manifests.stage_folder import StageFolder
 from corpusmill.manifests.storage import Artifact
+from corpusmill.pipeline import display
 from corpusmill.pipeline.output_folder import refuse_files
 from corpusmill.pipeline.runner import Runner
 
@@ -25,58 +31,67 @@ _MENDS = {
     "tokens": "give the output folder of pack",
 }
 
+Listed = StageFolder | list[str]  # what a pattern names: a finished stage, or raw files
+
+
+def list_input(pattern: str) -> Listed:
+    """What the pattern names. Raises InputError if that is nothing, or no one stage's output."""
+    path = pattern.rstrip("/")
+    folder = StageFolder(path)
+    if folder.has_manifest:
+        return folder
+    files = storage.expand([path])
+    inner = [name.removeprefix(path) for name in files]
+    if any(name.endswith("/manifest.json") for name in files):
+        raise InputError(f"{path} holds several stages", f"name one of them, e.g. {path}/filter")
+    if f"/{STARTED}" in inner or any("/receipts/" in name for name in inner):
+        raise InputError(
+            f"{path} is not finished: it has no manifest yet", "run its command again first"
+        )
+    if {"documents", "excluded"} <= {name.lstrip("/").split("/")[0] for name in inner}:
+        raise InputError(
+            f"{path} looks like a stage's output but has no manifest.json and no receipts",
+            f"copy them too, or name what is to be read: {path}/documents",
+        )
+    return [storage.absolute(name) for name in files]  # one name a file: ids come from paths
+
 
 def expand_inputs(
-    patterns: Iterable[str], folder: str, runner: Runner, reads: str = "records"
+    patterns: Iterable[str],
+    folder: str,
+    runner: Runner,
+    reads: str = "records",
+    listed: Mapping[str, Listed] | None = None,
 ) -> tuple[tuple[Artifact, ...], tuple[Parent, ...]]:
-    """Artifacts to read and the parents they come from. Raw files are hashed where the runner's workers are.
+    """Artifacts to read and the parents they come from. The runner's workers hash raw files.
 
-    reads: as in `stages.contract`. Raises InputError where a pattern finds nothing, or what is not read so, before any file is hashed.
+    reads: as in `stages.contract`. listed: patterns that have been listed already. Raises InputError
+    before any file is hashed: where a pattern finds nothing, or what the stage does not read.
     """
     artifacts: list[Artifact] = []
     parents: list[Parent] = []
-    raw: list[str] = []
+    raw: set[str] = set()
     for pattern in patterns:
-        path = pattern.rstrip("/")
-        if has_manifest(path):
-            manifest = read_manifest(path)
-            artifacts += manifest.documents() or manifest.outputs
-            parents.append(Parent(storage.absolute(path), manifest.digest))
-            continue
-        files = storage.expand([path])
-        if any(name.endswith("/manifest.json") for name in files):
-            raise InputError(
-                f"{path} holds several stages", f"name one of them, e.g. {path}/filter"
-            )
-        if any(
-            "/receipts/" in name.removeprefix(path) or name == storage.join(path, STARTED)
-            for name in files
-        ):
-            raise InputError(
-                f"{path} is not finished: it has no manifest yet", "run its command again first"
-            )
-        if {"documents", "excluded"} <= {
-            name.removeprefix(path).lstrip("/").split("/")[0] for name in files
-        }:
-            raise InputError(
-                f"{path} looks like a stage's output but has no manifest.json and no receipts",
-                f"copy them too, or name what is to be read: {path}/documents",
-            )
-        raw += map(
-            storage.absolute, files
-        )  # ids come from paths: however a file is named, it is the same
+        found = (listed or {}).get(pattern) or list_input(pattern)
+        if isinstance(found, StageFolder):
+            artifacts += found.manifest.documents() or found.manifest.outputs
+            parents.append(Parent(storage.absolute(found.path), found.manifest.digest))
+        else:
+            raw.update(found)
     refuse_files(folder, raw)
     if reads in _MENDS:
-        _refuse_raw(raw, reads)
-    measured = _measure(sorted(set(raw)), folder, runner)
+        _refuse_raw(sorted(raw), reads)
+    measured = _measure(sorted(raw), folder, runner)
     return tuple(artifacts + measured), (
         *parents,
-        *(Parent(storage.absolute(item.path), item.digest) for item in measured),
+        *(Parent(item.path, item.digest) for item in measured),
     )
 
 
 def _refuse_raw(paths: list[str], reads: str) -> None:
-    """Raises InputError for a file that is no Parquet. What a name promises is not looked into: damage costs one shard, not the run."""
+    """Raises InputError for a file that is no Parquet.
+
+    A name that promises Parquet is believed: damage costs one shard, not the run."""
     from corpusmill.stages.readers import format_of
 
     for path in paths:
@@ -95,14 +110,17 @@ def _refuse_raw(paths: list[str], reads: str) -> None:
 def _measure(paths: list[str], folder: str, runner: Runner) -> list[Artifact]:
     """The files as artifacts. Only those that are new or have changed since they were last hashed are read."""
     remembered = _remembered(folder)
-    stats = {path: os.stat(storage.local(path)) for path in paths if not storage.is_remote(path)}
+    stats = {path: _stat(path) for path in paths if not storage.is_remote(path)}
     found = {
         path: Artifact(path, str(known[2]), stat.st_size)
         for path, stat in stats.items()
         if (known := remembered.get(path)) and known[:2] == [stat.st_size, stat.st_mtime_ns]
     }
     unknown = [path for path in paths if path not in found]
-    found.update(zip(unknown, runner.map(storage.artifact_of, unknown), strict=True))
+    if unknown:
+        size = sum(stats[path].st_size for path in unknown if path in stats)
+        display.current().say(f"hashing {len(unknown):,} input files, {size_text(size)}")
+    found.update(zip(unknown, runner.map(_hashed, unknown), strict=True))
     record: dict[str, list[object]] = {
         path: [stat.st_size, stat.st_mtime_ns, found[path].digest] for path, stat in stats.items()
     }
@@ -112,6 +130,32 @@ def _measure(paths: list[str], folder: str, runner: Runner) -> list[Artifact]:
             (json.dumps({**remembered, **record}, sort_keys=True) + "\n").encode(),
         )
     return [found[path] for path in paths]
+
+
+def _stat(path: str) -> os.stat_result:
+    try:
+        return os.stat(storage.local(path))
+    except FileNotFoundError as error:
+        gone = "is a link to a file that is gone" if os.path.islink(path) else "is gone"
+        raise InputError(
+            f"{path} {gone}", "restore the file, or take it out of the input"
+        ) from error
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _hashed(path: str) -> Artifact:
+    try:
+        return storage.artifact_of(path)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: str, error: OSError) -> InputError:
+    return InputError(
+        f"{path} cannot be read ({error.strerror or error})",
+        "check the file and the disk or network it lies on, then run the same command again",
+    )
 
 
 def _remembered(folder: str) -> dict[str, list[object]]:

@@ -1,7 +1,7 @@
-"""Where a stage may write: a folder that is its own, apart from what it reads and from other stages' folders.
+"""Where a stage may write: a folder of its own, apart from what it reads and from other stages.
 
-A stage replaces and removes files in its folder. So that folder may be no input of it, hold none and lie in none; and since people look
-at a run as a folder of stage folders, none of these lies in another.
+A stage replaces and removes files in its folder. So that folder may be no input of it, hold none and
+lie in none. People look at a run as a folder of stage folders, so none of these lies in another.
 """
 
 import os
@@ -9,14 +9,11 @@ from collections.abc import Iterable
 
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import CorpusmillError, InputError, RecipeError, StorageError
-from corpusmill.manifests.looking.find import folders_in, is_stage
-from corpusmill.manifests.manifest import MANIFEST, OtherVersion, has_manifest, read_manifest
+from corpusmill.manifests.manifest import MANIFEST
+from corpusmill.manifests.stage_folder import StageFolder, stage_folders
 
-OWN = (
-    MANIFEST,
-    "documents",
-    "excluded",
-)  # what a stage writes that somebody else's folder may hold, too
+# What a stage writes that somebody else's folder may hold, too.
+OWN = (MANIFEST, "documents", "excluded")
 
 
 def named_folder(output: str) -> str:
@@ -26,25 +23,26 @@ def named_folder(output: str) -> str:
     return storage.absolute(output)
 
 
-def refuse_output(folder: str, inputs: Iterable[str], replace: bool) -> None:
-    """Raises CorpusmillError unless a stage that reads `inputs` (stage folders, files, globs) may write into `folder`.
+def refuse_output(there: StageFolder, inputs: Iterable[str], replace: bool) -> None:
+    """Raises CorpusmillError unless a stage that reads `inputs` may write into the folder `there`.
 
-    replace: whether what somebody else put there may be overwritten. Nothing is read but the names of what lies in and above `folder`.
+    inputs: stage folders, files, globs. replace: whether what somebody else put there may be
+    overwritten. Nothing is read but the names of what lies in and above the folder.
     """
+    folder = there.path
     refuse_unwritable(folder)
     for path in inputs:
-        if not any(
-            sign in path for sign in "*?["
-        ):  # the files of a glob are looked at one by one, see `refuse_files`
+        # The files of a glob are looked at one by one, see `refuse_files`.
+        if not any(sign in path for sign in "*?["):
             _refuse_overlap(folder, path)
     refuse_inside(folder)
-    inner = sorted(filter(is_stage, folders_in(folder)))
+    inner = [storage.name_of(other.path) for other in stage_folders(folder)]
     if inner:
         raise CorpusmillError(
-            f"{folder} holds the folders of other stages ({storage.name_of(inner[0])}{', ...' if inner[1:] else ''})",
+            f"{folder} holds the folders of other stages ({inner[0]}{', ...' if inner[1:] else ''})",
             "name one for this stage alone, e.g. --output " + storage.join(folder, "NAME"),
         )
-    if replace or is_stage_of_ours(folder):
+    if replace or there.is_ours:
         return
     for name in OWN:
         if storage.exists(storage.join(folder, name)):
@@ -67,7 +65,7 @@ def refuse_files(folder: str, files: Iterable[str]) -> None:
 def refuse_inside(folder: str) -> None:
     """Raises CorpusmillError if `folder` lies in a stage's: nobody would find there what it holds."""
     above = folder.rsplit("/", 1)[0]
-    if is_stage_of_ours(above):
+    if StageFolder(above).is_ours:
         raise CorpusmillError(
             f"{folder} lies in the folder of another stage",
             f"write beside it, e.g. --output {above}-{storage.name_of(folder)}",
@@ -75,7 +73,7 @@ def refuse_inside(folder: str) -> None:
 
 
 def refuse_unwritable(folder: str) -> None:
-    """Raises StorageError if a folder cannot be made or written, as far as that shows: nothing has been read yet."""
+    """Raises StorageError if it shows already that the folder cannot be made or written."""
     if folder.startswith(("http://", "https://")):
         raise StorageError(
             f"{folder} can be read only",
@@ -92,19 +90,6 @@ def refuse_unwritable(folder: str) -> None:
         raise StorageError(
             f"{there} may not be written", "mend its permissions or choose another --output"
         )
-
-
-def is_stage_of_ours(folder: str) -> bool:
-    """Whether a stage writes or has written there, and not only something with a manifest.json of its own."""
-    if not has_manifest(folder) or storage.exists(storage.join(folder, "receipts")):
-        return is_stage(folder)
-    try:
-        read_manifest(folder)
-    except OtherVersion:
-        return True
-    except InputError:
-        return False
-    return True
 
 
 def _refuse_overlap(folder: str, path: str) -> None:

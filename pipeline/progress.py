@@ -1,100 +1,110 @@
-"""What a person sees while a stage runs: shards done, documents a second, time left. Quiet unless the output is a terminal."""
+"""How far a pass is: bytes read, shards and documents done, time left. `pipeline.display` shows it.
+
+Workers say how far their shards are in small files (`Shard.report`). Progress counts bytes of input,
+so that a single large file moves, too. Shards of an earlier run are done but count into no rate.
+"""
 
 import json
 import os
-import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any
 
-from corpusmill.manifests import storage
 from corpusmill.manifests.receipt import Receipt
+from corpusmill.manifests.shard import progress_folder
+from corpusmill.pipeline import display
+from corpusmill.pipeline.display import Progress
+from corpusmill.pipeline.task import Task
+
+_POLL_SECONDS = 0.5
 
 
-class Watcher(Protocol):
-    def finished(self, receipt: Receipt) -> None: ...
+class Meter:
+    """Counts what a pass has done. The clock starts with the first shard that this run does."""
 
-
-class _Silent:
-    def finished(self, receipt: Receipt) -> None:
-        pass
-
-
-class _Bar:
-    """One rich bar a pass. Shards under way count in part, as far as their progress files say."""
-
-    def __init__(self, progress: object, task_id: object, folder: str) -> None:
-        self._progress = progress
-        self._task_id = task_id
-        self._folder = os.path.join(storage.local(folder), "work", "progress")
-        self._done = 0
-        self._rows = 0
+    def __init__(self, title: str, tasks: Sequence[Task], folder: str) -> None:
+        self._title = title
+        self._folder = progress_folder(folder)
+        # At least 1, so that shards without input count, too.
+        self._sizes = {task.shard: max(sum(a.size for a in task.inputs), 1) for task in tasks}
+        self._done: dict[str, Receipt] = {}
         self._started = time.monotonic()
+        self._lock = threading.Lock()
+        for name in self._names():  # of workers that were killed
+            os.unlink(os.path.join(self._folder, name))
 
     def finished(self, receipt: Receipt) -> None:
-        self._done += 1
-        if not receipt.reused and receipt.counts:
-            self._rows += receipt.counts[0].rows_in
+        with self._lock:
+            self._done[receipt.shard] = receipt
+            if all(done.reused for done in self._done.values()):
+                self._started = time.monotonic()
+        display.current().shard(self._title, receipt)
 
-    def refresh(self) -> None:
-        fraction, rows, note = 0.0, self._rows, ""
-        for name in os.listdir(self._folder) if os.path.isdir(self._folder) else ():
+    def progress(self) -> Progress:
+        """The state now."""
+        with self._lock:
+            done = dict(self._done)
+        mine = {name: receipt for name, receipt in done.items() if not receipt.reused}
+        size_now = sum(self._sizes[name] for name in mine)
+        rows = sum(receipt.counts[0].rows_in for receipt in mine.values() if receipt.counts)
+        note = ""
+        for record in self._records():
+            size = self._sizes.get(record["shard"], 0)
+            if record["shard"] in done or not size:
+                continue
+            if record["total"]:
+                part = record["done"] / record["total"]
+                note = f"{record['done']:,}/{record['total']:,} {record['unit']}"
+            else:
+                part = record["read"] / size
+                rows += record["done"] if record["unit"] == "documents" else 0
+            note = record["note"] or note
+            size_now += int(size * min(part, 0.99))
+        before = sum(self._sizes[name] for name in done.keys() - mine.keys())
+        return Progress(
+            title=self._title,
+            shards=len(self._sizes),
+            size=sum(self._sizes.values()),
+            shards_done=len(done),
+            size_done=before + size_now,
+            reused=len(done) - len(mine),
+            rows=rows,
+            size_now=size_now,
+            seconds=time.monotonic() - self._started,
+            note=note,
+        )
+
+    def _records(self) -> Iterator[dict[str, Any]]:
+        for name in self._names():
             try:
                 with open(os.path.join(self._folder, name), encoding="utf-8") as file:
-                    record = json.load(file)
+                    yield json.load(file)
             except (OSError, ValueError):
-                continue  # being rewritten this moment
-            if record["total"]:
-                fraction += min(record["done"] / record["total"], 1.0)
-                note = f"{record['done']:,}/{record['total']:,} {record['unit']}"
-            elif record["unit"] == "documents":
-                rows += record["done"]
-        elapsed = max(time.monotonic() - self._started, 1e-3)
-        rate = note or (f"{rows / elapsed:,.0f} documents/s" if rows else "")
-        self._progress.update(self._task_id, completed=self._done + fraction, rate=rate)  # type: ignore[attr-defined]
+                continue  # it is being rewritten or has gone at this moment
+
+    def _names(self) -> list[str]:
+        return os.listdir(self._folder) if os.path.isdir(self._folder) else []
 
 
 @contextmanager
-def watch(title: str, shards: int, folder: str) -> Iterator[Watcher]:
-    """Show a pass of `shards` shards under `title` for as long as the block runs."""
-    if not sys.stderr.isatty() or shards == 0:
-        yield _Silent()
-        return
-    import threading
+def watch(title: str, tasks: Sequence[Task], folder: str) -> Iterator[Meter]:
+    """Show a pass over `tasks` under `title` for as long as the block runs."""
+    meter = Meter(title, tasks, folder)
+    shown = display.current()
+    stop = threading.Event()
 
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+    def poll() -> None:
+        while not stop.wait(_POLL_SECONDS):
+            shown.progress(meter.progress())
 
-    columns = (
-        TextColumn("{task.description:<24}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("shards"),
-        TextColumn("{task.fields[rate]}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        bar = _Bar(progress, progress.add_task(title, total=shards, rate=""), folder)
-        stop = threading.Event()
-
-        def poll() -> None:
-            while not stop.wait(0.5):
-                bar.refresh()
-
-        thread = threading.Thread(target=poll, daemon=True)
-        thread.start()
-        try:
-            yield bar
-        finally:
-            stop.set()
-            thread.join()
+    shown.start(meter.progress())
+    thread = threading.Thread(target=poll, daemon=True)
+    thread.start()
+    try:
+        yield meter
+    finally:
+        stop.set()
+        thread.join()
+        shown.end(meter.progress())

@@ -14,6 +14,7 @@ from typing import Any
 
 from corpusmill.manifests.errors import CorpusmillError, EngineError
 from corpusmill.manifests.receipt import Receipt
+from corpusmill.pipeline import display
 from corpusmill.pipeline.runner import R, T
 from corpusmill.pipeline.task import Failure, Task, run_task
 
@@ -36,6 +37,9 @@ class RayRunner:
         Raises EngineError if it cannot be reached.
         """
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        display.current().say(
+            f"connecting to Ray at {self._address}" if self._address else "starting Ray"
+        )
         import ray
 
         local: dict[str, Any] = {

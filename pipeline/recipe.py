@@ -7,7 +7,8 @@
       - filter: {}
       - dedup: {verify_threshold: 0.8}
 
-Each stage reads the one before it unless it says `input:`. `name:` renames a step, so that a stage can appear twice. A string
+Each stage reads the one before it unless it says `input:`. `name:` renames a step, so that a stage can appear twice.
+`keep_documents:` says whether a step that could hand its documents to the next one in memory writes them, too. A string
 `step:NAME` stands for an earlier step's folder, `package:ROOM/PATH` for data that travels with corpusmill, `python:PACKAGE/PATH` for
 a file inside any installed Python package.
 """
@@ -16,10 +17,11 @@ import importlib.util
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from corpusmill.manifests import storage
+from corpusmill.manifests.assignments import assigned, read_assignment
 from corpusmill.manifests.errors import RecipeError, nearest, short
 from corpusmill.manifests.package_data import ROOMS, package_file
 from corpusmill.manifests.settings import build_settings
@@ -31,12 +33,15 @@ KEYS = ("name", "description", "inputs", "stages")
 
 @dataclass(frozen=True)
 class Step:
-    """One stage of a recipe. inputs: patterns or references; empty means the step before (or the recipe's inputs)."""
+    """One stage of a recipe. inputs: patterns or references; empty means the step before (or the
+    recipe's inputs). keep_documents: whether the step's documents are kept where the next step could
+    take them from memory; None: as is best for the stage."""
 
     verb: str
     name: str
     inputs: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
+    keep_documents: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -125,7 +130,9 @@ def _step(number: int, item: Any) -> Step:
             f"stage {number} has the name {short(name)}",
             "a name becomes a folder: take letters, digits, _ and -",
         )
-    return Step(verb, name, _paths(settings.pop("input", None), f"{name}.input"), settings)
+    inputs = _paths(settings.pop("input", None), f"{name}.input")
+    keep = _keep(settings.pop("keep_documents", None), name)
+    return Step(verb, name, inputs, settings, keep)
 
 
 def check_references(recipe: Recipe) -> None:
@@ -165,26 +172,18 @@ def override(recipe: Recipe, assignments: list[str]) -> Recipe:
     """Apply `--set step.key=value` (value is YAML; keys nest with dots). Raises RecipeError for an unknown step."""
     steps = {step.name: step for step in recipe.steps}
     for assignment in assignments:
-        path, equals, value = assignment.partition("=")
-        name, *keys = path.split(".")
-        if not equals or not keys or not all(keys):
-            raise RecipeError(f"--set {assignment} cannot be read", "write --set stage.key=value")
+        (name, *keys), value = read_assignment(assignment, "stage.key=value")
         if name not in steps:
             raise RecipeError(
                 f"--set {assignment}: there is no step {name!r}", nearest(name, steps)
             )
-        try:
-            step, parsed = steps[name], parse_yaml(value)
-        except ValueError as error:
-            raise RecipeError(
-                f"--set {assignment} is no readable YAML ({error})", "quote the value"
-            ) from error
+        step = steps[name]
         if keys == ["input"]:
-            steps[name] = Step(step.verb, name, _paths(parsed, f"{name}.input"), step.settings)
+            steps[name] = replace(step, inputs=_paths(value, f"{name}.input"))
+        elif keys == ["keep_documents"]:
+            steps[name] = replace(step, keep_documents=_keep(value, name))
         else:
-            steps[name] = Step(
-                step.verb, name, step.inputs, _nested(dict(step.settings), keys, parsed)
-            )
+            steps[name] = replace(step, settings=assigned(step.settings, keys, value))
     return Recipe(recipe.name, recipe.inputs, tuple(steps.values()))
 
 
@@ -244,16 +243,10 @@ def resolve_data(path: str) -> str:
     return path
 
 
-def _nested(settings: dict[str, Any], keys: list[str], value: Any) -> dict[str, Any]:
-    head, *rest = keys
-    if not rest:
-        return {**settings, head: value}
-    inner = settings.get(head) or {}
-    if not isinstance(inner, dict):
-        raise RecipeError(
-            f"--set: {head!r} holds {short(inner)}, not a mapping", "set the whole key instead"
-        )
-    return {**settings, head: _nested(dict(inner), rest, value)}
+def _keep(value: Any, name: str) -> bool | None:
+    if not isinstance(value, bool | None):
+        raise RecipeError(f"{name}.keep_documents is {short(value)}", "write true or false")
+    return value
 
 
 def _paths(value: Any, key: str) -> tuple[str, ...]:

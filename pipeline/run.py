@@ -7,19 +7,22 @@ import dataclasses
 import itertools
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import RecipeError, nearest
-from corpusmill.manifests.manifest import Manifest, Parent, has_manifest, read_manifest
+from corpusmill.manifests.manifest import Manifest, Parent
+from corpusmill.manifests.stage_folder import StageFolder
 from corpusmill.manifests.storage import Artifact
+from corpusmill.pipeline import display
 from corpusmill.pipeline.catalogue import STAGES, stage_class
 from corpusmill.pipeline.claim import refuse_other
 from corpusmill.pipeline.execute import Job, execute
 from corpusmill.pipeline.fused import Fused
-from corpusmill.pipeline.inputs import expand_inputs
+from corpusmill.pipeline.inputs import Listed, expand_inputs, list_input
+from corpusmill.pipeline.lease import refuse_held
 from corpusmill.pipeline.output_folder import (
     named_folder,
     refuse_inside,
@@ -37,16 +40,18 @@ from corpusmill.pipeline.recipe import (
     texts,
 )
 from corpusmill.pipeline.runner import Runner
-from corpusmill.stages.contract import Inputs, MapStage
+from corpusmill.stages.contract import Inputs, MapStage, Reads
 
 FolderOf = Callable[[str], str]  # a step's name -> its folder
 
 
 @dataclass(frozen=True)
 class Group:
-    """Steps that run as one: a single global stage, or consecutive map stages."""
+    """Steps that run as one: a single global stage, or consecutive map stages. hands_on: only because
+    their documents are kept does the group end here."""
 
     steps: tuple[Step, ...]
+    hands_on: bool = False
 
     @property
     def name(self) -> str:
@@ -55,13 +60,15 @@ class Group:
 
 @dataclass(frozen=True)
 class Planned:
-    """A group that can be run. job: without its inputs. patterns: its main input; named: its further ones by name."""
+    """A group that can be run. job: without its inputs. patterns: its main input. named: its further
+    ones by name. listed: what those name that are there before the run."""
 
     group: Group
     job: Job
     patterns: tuple[str, ...]
     named: dict[str, tuple[str, ...]]
     folder_of: FolderOf
+    listed: dict[str, Listed] = field(default_factory=dict)
 
     @property
     def folder(self) -> str:
@@ -99,6 +106,7 @@ def run_recipe(
             f"no step reads the recipe's input ({', '.join(given)}): each has its own or needs none",
             "leave it out, or the `input:` of the step that is to read it",
         )
+    display.current().say(f"{recipe.name}: checking settings, models and inputs")
     for item in planned:
         _check(item, [other.folder for other in planned])
     manifests = []
@@ -117,8 +125,9 @@ def run_step(
     """
     folder = named_folder(output)
     beside = folder.rsplit("/", 1)[0]
-    step = Step(step.verb, step.name, inputs or step.inputs, step.settings)
+    step = dataclasses.replace(step, inputs=inputs or step.inputs)
     planned = _plan(Group((step,)), (), folder, lambda name: storage.join(beside, name), replace)
+    display.current().say(f"{step.name}: checking settings, models and inputs")
     _check(planned)
     return _run(planned, runner)
 
@@ -129,7 +138,11 @@ def _plan(
     """The group as it will run, reading its own inputs or else `default`. Raises RecipeError for settings that cannot be used."""
     stages = tuple(build_stage(step, folder_of) for step in group.steps)
     names = tuple(step.name for step in group.steps)
-    stage: Any = Fused(stages, names) if isinstance(stages[0], MapStage) else stages[0]
+    stage: Any = (
+        Fused(stages=stages, names=names, keeps_batches=group.hands_on)
+        if isinstance(stages[0], MapStage)
+        else stages[0]
+    )
     first, named = group.steps[0], dict(stage.named_inputs())
     patterns = tuple(resolve_references(path, folder_of) for path in first.inputs) or default
     if not STAGES[first.verb].reads_previous:
@@ -155,17 +168,18 @@ def _plan(
 
 
 def _check(planned: Planned, made: list[str] | None = None) -> None:
-    """Raises CorpusmillError if the group cannot run or may not write where it would. made: the folders that are made before it."""
-    job = planned.job
-    refuse_output(planned.folder, planned.reads, job.replace)
-    refuse_other(job.begun(), job.replace)
+    """Raises CorpusmillError if the group cannot run or may not write where it would.
+
+    made: the folders that are made before it. Lists the inputs that do not lie in them."""
+    job, there = planned.job, StageFolder(planned.folder)
+    refuse_output(there, planned.reads, job.replace)
+    refuse_held(planned.folder)
+    refuse_other(job.begun(), there, job.replace)
     for path in planned.reads:
         place = storage.absolute(path)
         if not any(place == folder or place.startswith(f"{folder}/") for folder in made or ()):
-            storage.expand([path])
-    for step, stage in zip(
-        planned.group.steps, getattr(job.stage, "stages", (job.stage,)), strict=True
-    ):
+            planned.listed[path] = list_input(path)
+    for step, stage in zip(planned.group.steps, job.stage.fused, strict=True):
         if not any(named_steps(step.settings)):
             stage.depends_on()
 
@@ -173,12 +187,12 @@ def _check(planned: Planned, made: list[str] | None = None) -> None:
 def _run(planned: Planned, runner: Runner) -> Manifest:
     job, folder = planned.job, planned.folder
     documents, parents = expand_inputs(
-        planned.patterns, folder, runner, getattr(job.stage, "reads", "records")
+        planned.patterns, folder, runner, job.stage.reads, planned.listed
     )
     named: dict[str, tuple[Artifact, ...]] = {}
     all_parents: list[Parent] = list(parents)
     for name, paths in planned.named.items():
-        named[name], more = expand_inputs(paths, folder, runner)
+        named[name], more = expand_inputs(paths, folder, runner, listed=planned.listed)
         all_parents += [parent for parent in more if parent not in all_parents]
     for step in planned.group.steps:
         settings = dict(step.settings)
@@ -200,40 +214,48 @@ def _stages_named(settings: Any) -> Iterator[str]:
     for text in texts(settings):
         if "/" in text and os.path.exists(storage.local(text)):
             above = [storage.absolute(text), *map(str, Path(storage.absolute(text)).parents)]
-            stages = (
-                folder
-                for folder in above
-                if has_manifest(folder) and storage.exists(f"{folder}/receipts")
-            )
+            stages = (path for path in above if _is_finished(StageFolder(path)))
             yield from itertools.islice(stages, 1)
 
 
+def _is_finished(folder: StageFolder) -> bool:
+    return folder.has_manifest and folder.has_receipts
+
+
 def _parent(folder: str) -> Parent:
-    return Parent(folder, read_manifest(folder).digest)
+    return Parent(folder, StageFolder(folder).manifest.digest)
 
 
 def _groups(recipe: Recipe) -> Iterator[Group]:
-    """Map stages that follow each other are one group, which ends where another step refers to: that folder has to be there."""
+    """Map stages that follow each other are one group. It ends where the documents have to be there:
+    where another step refers to them, or where they are kept."""
     referred = {
         name
         for step in recipe.steps
         for name in (*named_steps(step.settings), *named_steps(step.inputs))
     }
     waiting: list[Step] = []
-    for step in recipe.steps:
-        fits = hasattr(stage_class(step.verb), "apply")
-        if waiting and (not fits or step.inputs):
-            yield Group(tuple(waiting))
-            waiting = []
-        if fits:
-            waiting.append(step)
-        else:
+    for step, after in itertools.zip_longest(recipe.steps, recipe.steps[1:]):
+        if not _is_map(step):
             yield Group((step,))
-        if waiting and step.name in referred:
-            yield Group(tuple(waiting))
+            continue
+        waiting.append(step)
+        goes_on = after is not None and _is_map(after) and not after.inputs
+        if not goes_on or step.name in referred or _keeps_documents(step):
+            yield Group(tuple(waiting), goes_on and step.name not in referred)
             waiting = []
-    if waiting:
-        yield Group(tuple(waiting))
+
+
+def _is_map(step: Step) -> bool:
+    return issubclass(stage_class(step.verb), MapStage)
+
+
+def _keeps_documents(step: Step) -> bool:
+    """Unless the recipe says otherwise, what was read from raw files is kept: with another threshold
+    only the stages behind run again, in seconds, and the crawl is not read anew."""
+    if step.keep_documents is not None:
+        return step.keep_documents
+    return stage_class(step.verb).reads is Reads.RECORDS
 
 
 def _folder_of(recipe: Recipe, output: str) -> FolderOf:

@@ -1,16 +1,12 @@
-"""Where tasks run. A runner takes tasks and yields each with its receipt or failure, in any order, with bounded work in flight.
+"""Where tasks run. A runner takes tasks and yields each with its receipt or failure, in any order.
 
-`InlineRunner` runs them here, one after the other: for debugging, and where Ray is too much. `pipeline.ray_runner` is the other one.
+`InlineRunner` runs them in this process, one after the other. `pipeline.ray_runner` runs them on
+Ray. `pipeline.placement` chooses between the two.
 """
 
-import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from corpusmill.manifests.errors import Interrupted, RecipeError
-from corpusmill.manifests.looking.tables import finished_text
 from corpusmill.manifests.receipt import Receipt
 from corpusmill.pipeline.task import Failure, Task, run_task
 
@@ -19,10 +15,12 @@ R = TypeVar("R")
 
 
 class Runner(Protocol):
+    """Work in flight is bounded, whatever the number of tasks."""
+
     def run(
         self, tasks: Iterable[Task], *, holds_engine: bool
     ) -> Iterator[tuple[Task, Receipt | Failure]]:
-        """Run every task once. holds_engine: keep the workers between tasks, because they hold a loaded model."""
+        """Run every task once. holds_engine: the workers hold a loaded model, so keep them."""
         ...
 
     def map(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
@@ -46,41 +44,3 @@ class InlineRunner:
 
     def close(self) -> None:
         pass
-
-
-@dataclass(frozen=True)
-class Where:
-    """Where to run. kind: `ray` or `inline`. address: of a running Ray cluster; None: Ray on this machine. workers: how many of its
-    processors that may use; None: all."""
-
-    kind: str = "ray"
-    address: str | None = None
-    workers: int | None = None
-
-
-@contextmanager
-def opened(output: str, where: Where) -> Iterator[Runner]:
-    """A runner for work below `output`, closed when the block ends. Ctrl-C ends it with Interrupted, which says what is finished."""
-    try:
-        with closing(_runner(where)) as runner:
-            yield runner
-    except KeyboardInterrupt:
-        signal.signal(
-            signal.SIGINT, signal.SIG_IGN
-        )  # it is ending; pressed again, Ctrl-C would only add a traceback
-        raise Interrupted(
-            f"interrupted; {finished_text(output)}", "run the same command again to go on"
-        ) from None
-
-
-def _runner(where: Where) -> Runner:
-    if where.kind == "inline":
-        return InlineRunner()
-    if where.address and where.workers:
-        raise RecipeError(
-            "--workers is for Ray on this machine; with --ray-address the cluster decides",
-            "leave one of them out",
-        )
-    from corpusmill.pipeline.ray_runner import RayRunner
-
-    return RayRunner(where.address, where.workers)

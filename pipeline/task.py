@@ -16,6 +16,8 @@ from corpusmill.manifests.manifest import MANIFEST
 from corpusmill.manifests.receipt import Counts, Receipt, is_done, read_receipt, write_receipt
 from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
+from corpusmill.manifests.watched import counting_reads
+from corpusmill.pipeline.accounts import check_shard
 
 # libgomp's threads wait for each other by spinning. Where cores are shared, spinning threads hold up the very ones that they wait for:
 # with four busy processes on two cores a small model ran at a third of the speed. Set here because libgomp reads it when it is loaded.
@@ -33,7 +35,7 @@ class Task:
     work: Callable[[Shard], list[Counts]]
     cpus: float = 1
     gpus: float = 0
-    told: str = ""
+    shard_settings: str = ""
 
 
 @dataclass(frozen=True)
@@ -121,16 +123,15 @@ def _do(task: Task, old: Receipt | None) -> Receipt:
     storage.remove(
         storage.join(task.folder, MANIFEST)
     )  # it vouches for the shard that is now made anew
-    shard = Shard(task.shard, task.inputs, task.folder, task.plan_hash, task.told)
+    shard = Shard(task.shard, task.inputs, task.folder, task.plan_hash, task.shard_settings)
     started = time.perf_counter()
     try:
-        counts = task.work(shard)
+        with counting_reads(shard.report_read):
+            counts = task.work(shard)
     finally:
-        if not storage.is_remote(task.folder) and os.path.exists(shard.progress_path):
-            os.unlink(shard.progress_path)
-    unbalanced = [account.stage for account in counts if not account.conserved]
-    if unbalanced:
-        raise AssertionError(f"{', '.join(unbalanced)} lost rows in shard {task.shard}: {counts}")
+        storage.remove(shard.progress_path)
+    where = task.stage if task.stage == task.pass_name else f"{task.stage} (pass {task.pass_name})"
+    check_shard(f"{where}, shard {task.shard}", shard, counts)
     receipt = Receipt(
         stage=task.stage,
         pass_name=task.pass_name,
@@ -139,6 +140,11 @@ def _do(task: Task, old: Receipt | None) -> Receipt:
         inputs=list(task.inputs),
         outputs=shard.outputs,
         counts=counts,
+        received=[
+            (number, shard.received[artifact.path].rows, shard.received[artifact.path].digest)
+            for number, artifact in enumerate(task.inputs)
+            if artifact.path in shard.received
+        ],
         seconds=round(time.perf_counter() - started, 3),
         worker=f"{platform.node()}:{os.getpid()}",
     )

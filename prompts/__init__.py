@@ -1,1 +1,1 @@
-"""Prompts: one file each (front matter and template), and their loader. Nothing here knows engines."""
+"""Prompts: one file each (front matter and template), and their loader. It knows no engines."""

@@ -7,80 +7,110 @@
     ---
     Rewrite this text. {document}
 
-A prompt is everything that decides what is asked and what of the answer is kept: wording, limits, sampling and the post-filters by
-name. The post-filters themselves live in `stages.synthesize.postfilters`; engines know nothing of prompts. Swapping a prompt is
-naming another file in the recipe, and the file's hash stands in every row that it made.
+A prompt decides what is asked and what is kept of the answer: wording, limits, sampling, and
+post-filters by name. `stages.synthesize.postfilters` holds the post-filters. To swap a prompt,
+name another file in the recipe. Every row holds the hash of its prompt file.
 """
 
-import dataclasses
 import hashlib
 from collections.abc import Mapping
 from typing import Any
 
 from corpusmill.manifests import storage
-from corpusmill.manifests.config import config
 from corpusmill.manifests.errors import RecipeError, nearest
 from corpusmill.manifests.package_data import package_file
+from corpusmill.manifests.settings import Settings, build_settings
+from pydantic import Field, NonNegativeInt, PositiveInt, field_validator
 
 PLACEHOLDER = "{document}"
 _FENCE = "---"
 
 
-@config
-class Limits:
-    """All in tokens of the engine's own tokenizer. max_input_tokens: system text, template, chat markup and segment together.
-    min_output_tokens: of the finished row, after the post-filters (and after joining, for prompts that join segments)."""
+class Limits(Settings):
+    """Lengths, all in tokens of the engine's own tokenizer."""
 
-    max_input_tokens: int
-    max_output_tokens: int
-    min_document_tokens: int = 0
-    min_segment_tokens: int = 0
-    min_output_tokens: int = 0
-
-
-@config
-class Sampling:
-    """Nemotron-CC section 2.3: temperature 0.5, top-p 0.9."""
-
-    temperature: float = 0.5
-    top_p: float = 0.9
+    max_input_tokens: PositiveInt
+    """System text, template, chat markup and segment together."""
+    max_output_tokens: PositiveInt
+    """The answer."""
+    min_document_tokens: NonNegativeInt = 0
+    """A shorter document is not asked about."""
+    min_segment_tokens: NonNegativeInt = 0
+    """A shorter segment is not asked about."""
+    min_output_tokens: NonNegativeInt = 0
+    """A shorter row is dropped. It counts after the post-filters, and after joining."""
 
 
-@config
-class Prompt:
-    """lead_in: the line that the answer is to begin with (empty: none). join_segments: whether the answers for a document's segments
-    become one row. postfilters: (name, arguments) in order. digest: SHA-256 of the file. path: where it was read from."""
+class Sampling(Settings):
+    """How the answer is drawn. Defaults: Nemotron-CC, section 2.3."""
+
+    temperature: float = Field(default=0.5, ge=0, le=2)
+    """0 takes the likeliest token."""
+    top_p: float = Field(default=0.9, gt=0, le=1)
+    """Tokens are drawn from the likeliest ones that together have this probability."""
+
+
+class FrontMatter(Settings):
+    """What a prompt file says above its template."""
 
     name: str
-    template: str
-    limits: Limits
-    digest: str
-    path: str
+    """Names the rows that the prompt makes."""
     purpose: str = ""
+    """What the prompt is for."""
     source: str = ""
+    """Where the wording comes from."""
+    limits: Limits
+    """Lengths in tokens."""
     sampling: Sampling = Sampling()
+    """How the answer is drawn."""
     lead_in: str = ""
+    """The line that the answer is to begin with. Empty: none."""
     join_segments: bool = False
+    """Whether the answers for a document's segments become one row."""
     system: str = ""
+    """The system text of the chat. Empty: none."""
     stop: tuple[str, ...] = ()
+    """Texts at which the answer ends."""
     postfilters: tuple[tuple[str, dict[str, Any]], ...] = ()
+    """Post-filters in order, each `name` or `name: {argument: value}`."""
+
+    @field_validator("postfilters", mode="before")
+    @classmethod
+    def _calls(cls, value: Any) -> list[tuple[str, dict[str, Any]]]:
+        if not isinstance(value, list | tuple):
+            raise RecipeError("postfilters must be a list", "write one `- name` a line")
+        return [item if isinstance(item, tuple) else _call(item) for item in value]
+
+
+class Prompt(FrontMatter):
+    """All that decides what is asked, and what of the answer is kept."""
+
+    template: str
+    """The request's text, with one {document} for the segment."""
+    digest: str
+    """SHA-256 of the file."""
+    path: str
+    """Where the file was read from."""
 
     def messages(self, document: str) -> list[dict[str, str]]:
-        """The chat that asks for one answer about `document`, whatever braces the document holds."""
+        """The chat that asks for one answer about `document`. Braces in the document stay as
+        they are.
+        """
         turns = [{"role": "system", "content": self.system}] if self.system else []
         return [*turns, {"role": "user", "content": self.template.replace(PLACEHOLDER, document)}]
 
 
 def shipped() -> list[str]:
-    """Names of the prompts that travel with corpusmill."""
+    """Names of the prompts that come with corpusmill."""
     names = (entry.name for entry in package_file("prompts").iterdir())
     return sorted(name.removesuffix(".md") for name in names if name.endswith(".md"))
 
 
 def load(name_or_path: str) -> Prompt:
-    """The shipped prompt of that name, or the prompt file at that path (anything with a slash or ending in `.md`; any fsspec URL).
+    """The shipped prompt of that name, or the prompt file at that path or fsspec URL.
 
-    Raises RecipeError naming the file and the mend.
+    A name with a slash, or one that ends in `.md`, is a path. Raises RecipeError, which names
+    the file and the mend.
     """
     if "/" in name_or_path or name_or_path.endswith(".md"):
         if not storage.exists(name_or_path):
@@ -94,8 +124,6 @@ def load(name_or_path: str) -> Prompt:
 
 
 def _parse(path: str, data: bytes) -> Prompt:
-    from pydantic import TypeAdapter, ValidationError
-
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -106,27 +134,12 @@ def _parse(path: str, data: bytes) -> Prompt:
             f"{path}: the template has {template.count(PLACEHOLDER)} {PLACEHOLDER} placeholders",
             f"write {PLACEHOLDER} exactly once, where the segment goes",
         )
-    known = {field.name for field in dataclasses.fields(Prompt)} - {"template", "digest", "path"}
-    for key in settings:
-        if key not in known:
-            mend = nearest(str(key), sorted(known), "known keys")
-            raise RecipeError(f"{path}: unknown front-matter key {key!r}", mend)
     try:
-        prompt = TypeAdapter(Prompt).validate_python(
-            {
-                **settings,
-                "postfilters": _postfilters(path, settings.get("postfilters", [])),
-                "template": template,
-                "digest": hashlib.sha256(data).hexdigest(),
-                "path": path,
-            }
-        )
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise RecipeError(f"{path}: {key}: {first['msg']}", "mend the front matter") from error
-    _check_values(prompt)
-    return prompt
+        front = build_settings(FrontMatter, settings)
+    except RecipeError as error:
+        raise RecipeError(f"{path}: {error.what}", error.mend) from error
+    digest = hashlib.sha256(data).hexdigest()
+    return Prompt(**dict(front), template=template, digest=digest, path=path)
 
 
 def _front_matter(path: str, text: str) -> tuple[dict[str, Any], str]:
@@ -153,38 +166,14 @@ def _front_matter(path: str, text: str) -> tuple[dict[str, Any], str]:
     return dict(settings), "\n".join(lines[end + 1 :]).strip()
 
 
-def _postfilters(path: str, value: Any) -> list[tuple[str, dict[str, Any]]]:
-    """`[refusal, {lead_in: {required: false}}]` as (name, arguments) pairs."""
-    if not isinstance(value, list):
-        raise RecipeError(f"{path}: postfilters must be a list", "write one `- name` a line")
-    calls: list[tuple[str, dict[str, Any]]] = []
-    for item in value:
-        if isinstance(item, str):
-            calls.append((item, {}))
-        elif (
-            isinstance(item, Mapping)
-            and len(item) == 1
-            and isinstance(next(iter(item.values())) or {}, Mapping)
-        ):
-            name, arguments = next(iter(item.items()))
-            calls.append((str(name), dict(arguments or {})))
-        else:
-            raise RecipeError(
-                f"{path}: post-filter {item!r} cannot be read",
-                "write `- name` or `- name: {key: value}`",
-            )
-    return calls
-
-
-def _check_values(prompt: Prompt) -> None:
-    limits, sampling = prompt.limits, prompt.sampling
-    for key in ("max_input_tokens", "max_output_tokens"):
-        if getattr(limits, key) < 1:
-            raise RecipeError(
-                f"{prompt.path}: limits.{key} must be at least 1", "give a number of tokens"
-            )
-    if not 0 <= sampling.temperature <= 2 or not 0 < sampling.top_p <= 1:
-        raise RecipeError(
-            f"{prompt.path}: temperature must be from 0 to 2 and top_p above 0 up to 1",
-            "mend `sampling:`",
-        )
+def _call(item: Any) -> tuple[str, dict[str, Any]]:
+    """`refusal` or `{lead_in: {required: false}}` as (name, arguments)."""
+    if isinstance(item, str):
+        return item, {}
+    if isinstance(item, Mapping) and len(item) == 1:
+        ((name, arguments),) = item.items()
+        if isinstance(arguments or {}, Mapping):
+            return str(name), dict(arguments or {})
+    raise RecipeError(
+        f"post-filter {item!r} cannot be read", "write `- name` or `- name: {key: value}`"
+    )

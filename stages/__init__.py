@@ -1,1 +1,1 @@
-"""What happens to documents: one file per stage, text kernels in folders of their own."""
+"""What happens to documents: one folder for each verb, its compiled kernels inside."""

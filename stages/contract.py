@@ -1,20 +1,24 @@
-"""The contracts between stages and the pipeline that runs them.
+"""The contract between stages and the pipeline that runs them.
 
-A **map stage** looks at documents one batch at a time: a frozen configuration with `apply(table) -> Outcome`. It is pure and
-deterministic; consecutive map stages are fused into one task, so that a document is read and written once.
+A **map stage** looks at documents one batch at a time: `apply(table) -> Outcome`, pure and
+deterministic. Consecutive map stages run as one task, so a document is read and written once.
 
-A **global stage** needs to see all documents (dedup, quality buckets, blend): a frozen configuration whose `passes` generator yields
-one `Pass` after the other and is sent each pass's result. Every pass is again shard-in, shard-out with bounded memory.
+A **global stage** needs to see all documents (dedup, quality buckets, blend): its generator
+`passes` yields one `Pass` after the other and is sent each pass's result. Every pass is again
+shard-in, shard-out with bounded memory.
 
 Neither knows how, where or with how many workers it runs.
 """
 
+from abc import abstractmethod
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
+from enum import StrEnum
+from typing import ClassVar, NamedTuple
 
 import pyarrow as pa
 from corpusmill.manifests.receipt import Counts, Receipt
+from corpusmill.manifests.settings import Settings
 from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
 
@@ -22,41 +26,52 @@ DOCUMENTS = "documents"
 EXCLUDED = "excluded"
 
 
+class Account(StrEnum):
+    """What becomes of a row that a stage reads. The executor and `verify` hold every run against it.
+
+    ONE_TO_ONE: it ends once, among the kept, excluded or failed rows. ONE_TO_MANY: it ends at least
+    once, and copies or parts of it are counted as repeats. MANY_TO_ONE: rows become a model or a
+    tokenizer; those that were used count as kept, and no documents are written.
+    """
+
+    ONE_TO_ONE = "one_to_one"
+    ONE_TO_MANY = "one_to_many"
+    MANY_TO_ONE = "many_to_one"
+
+
+class Reads(StrEnum):
+    """What a stage takes as its main input.
+
+    RECORDS: raw files, through `stages.readers`. DOCUMENTS: document shards of another stage.
+    TOKENS: token shards of pack. CHECKPOINT: a trained model. ANY: documents, raw or not, or
+    nothing.
+    """
+
+    RECORDS = "records"
+    DOCUMENTS = "documents"
+    TOKENS = "tokens"
+    CHECKPOINT = "checkpoint"
+    ANY = "any"
+
+
 class Outcome(NamedTuple):
-    """kept: the rows that go on, with the stage's declared columns. excluded: the others, with `schema.EXCLUSION`."""
+    """What a map stage made of a batch.
+
+    kept: the rows that go on, with the stage's declared columns. excluded: the others, with
+    `schema.EXCLUSION`.
+    """
 
     kept: pa.Table
     excluded: pa.Table
 
 
-@runtime_checkable
-class MapStage(Protocol):
-    """reads: `records` for a stage that reads raw input files (through `stages.readers`), `documents` for Parquet document shards."""
-
-    name: ClassVar[str]
-    version: ClassVar[int]
-    reads: ClassVar[str]
-
-    def adds(self) -> tuple[pa.Field, ...]:
-        """The columns that the stage adds to the document schema."""
-        ...
-
-    def depends_on(self) -> str:
-        """What decides the output besides the configuration: digests of models and prompts. Empty if nothing does.
-
-        Raises ModelError or RecipeError if something that the stage needs is missing, before any shard is started.
-        """
-        ...
-
-    def apply(self, table: pa.Table) -> Outcome:
-        """Every row of `table` ends in exactly one of the two tables."""
-        ...
-
-
 @dataclass(frozen=True)
 class Inputs:
-    """What a global stage reads. documents: the shards of its main input. named: further inputs by name (blend sources, a trained
-    model's folder). folder: where the stage writes."""
+    """What a stage reads.
+
+    documents: the files of its main input. named: further inputs by name (the sources of a blend).
+    folder: where the stage writes.
+    """
 
     folder: str
     documents: tuple[Artifact, ...] = ()
@@ -65,20 +80,25 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Pass:
-    """One shard-in, shard-out step. shards: shard name -> what it reads. work: picklable; writes through the Shard and returns its
-    account. final: whether its counts are the stage's account. holds_engine: whether workers keep a model between shards.
-    cpus, gpus: what one worker needs (gpus are taken only where the cluster has some). told: what one shard alone has to know besides its
-    inputs (`Shard.told`), by shard name; what all of them have to know belongs into `work`, which goes into every task."""
+    """One shard-in, shard-out step.
+
+    shards: shard name -> what it reads. work: picklable; writes through the Shard and returns its
+    account. final: it writes the stage's documents below `documents/` and what it drops below
+    `excluded/`. holds_engine: workers keep a model between shards. depends_on: further text that
+    decides the output. cpus, gpus: what one worker needs (gpus only where the cluster has some).
+    shard_settings: what one shard alone has to know besides its inputs (`Shard.shard_settings`), by
+    shard name; what all have to know belongs into `work`, which goes into every task.
+    """
 
     name: str
     shards: Mapping[str, tuple[Artifact, ...]]
     work: Callable[[Shard], list[Counts]]
     final: bool = False
     holds_engine: bool = False
-    depends_on: str = ""  # further text that decides the output, e.g. digests of models and prompts
+    depends_on: str = ""
     cpus: float = 1
     gpus: float = 0
-    told: Mapping[str, str] = field(default_factory=dict)
+    shard_settings: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -88,7 +108,7 @@ class PassResult:
     receipts: Mapping[str, Receipt]
 
     def outputs(self, where: str = "") -> tuple[Artifact, ...]:
-        """The artifacts that the pass wrote (those in `<folder>/<where>/`), in shard order."""
+        """What the pass wrote (in `<folder>/<where>/`), in shard order."""
         return tuple(
             output
             for name in sorted(self.receipts)
@@ -100,27 +120,59 @@ class PassResult:
 Passes = Generator[Pass, PassResult, None]
 
 
-@runtime_checkable
-class GlobalStage(Protocol):
-    """May have `reads`, too: `documents` where its main input is Parquet document shards only, `tokens` where it is those of pack. And
-    `free_settings`: the keys (nested ones with dots) that decide no byte of its output, such as a server's address; a run goes on with
-    other values of them."""
+class Stage(Settings):
+    """A stage and its settings, whose defaults are the published values.
+
+    name: the verb. version: raised when the same settings give other bytes. account: what becomes
+    of a row. unit: what its account counts. free_settings: keys (nested ones with dots) that decide
+    no byte of the output, such as a server's address; a run goes on with other values of them.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    reads: ClassVar[Reads] = Reads.ANY
+    account: ClassVar[Account] = Account.ONE_TO_ONE
+    unit: ClassVar[str] = "documents"
+    free_settings: ClassVar[tuple[str, ...]] = ()
 
     @property
-    def name(self) -> str: ...
+    def fused(self) -> "tuple[Stage, ...]":
+        """The stages that run as this one: itself, or several map stages in one task."""
+        return (self,)
 
     @property
-    def version(self) -> int: ...
+    def accounts(self) -> tuple[str, ...]:
+        """The names under which its passes count rows."""
+        return (self.name,)
+
+    def adds(self) -> tuple[pa.Field, ...]:
+        """The columns that the stage adds to the document schema."""
+        return ()
 
     def depends_on(self) -> str:
-        """As for a map stage: digests of the models and prompts that decide the output."""
-        ...
+        """What decides the output besides the settings: digests of models and prompts.
+
+        Raises ModelError or RecipeError if something that the stage needs is missing, before any
+        shard is started.
+        """
+        return ""
 
     def named_inputs(self) -> Mapping[str, tuple[str, ...]]:
-        """Inputs beside the main one: name -> stage folders, files or globs. They arrive expanded in `Inputs.named`."""
-        ...
+        """Inputs beside the main one: name -> stage folders, files or globs (`Inputs.named`)."""
+        return {}
 
+
+class MapStage(Stage):
+    """A stage that looks at one batch of documents at a time."""
+
+    @abstractmethod
+    def apply(self, table: pa.Table) -> Outcome:
+        """Every row of `table` ends in exactly one of the two tables."""
+
+
+class GlobalStage(Stage):
+    """A stage that runs in passes over shards."""
+
+    @abstractmethod
     def passes(self, inputs: Inputs) -> Passes:
-        """Yield passes in order; each `yield` returns the PassResult. The pass marked `final` writes the stage's documents
-        below `documents/` and what it drops below `excluded/`."""
-        ...
+        """Yield passes in order; each `yield` returns the PassResult."""

@@ -1,9 +1,10 @@
-"""Which documents a quota takes: a seeded key for each id, and the exact key below which the quota is used up.
+"""Which documents a quota takes: a seeded key for each id, and the key at which the quota ends.
 
-A document's key is a hash of its id and the seed, so whether it is drawn depends on nothing but the two, and a larger quota draws
-the same documents and more. To meet a quota to within one document without sorting the corpus, two streaming readings of a
-narrow table suffice: the first sums weights (tokens or bytes) into 65,536 ranges of keys, which tells the range in which the quota
-ends; the second gathers only that range's documents and finds the key. Memory does not grow with the corpus.
+A document's key is a hash of its id and the seed. So nothing else decides whether it is drawn,
+and a larger quota draws the same documents and more. Two readings of a narrow table find the
+end to within one document, without sorting the corpus. The first sums weights (tokens or bytes)
+into 65,536 ranges of keys, and finds the range in which the quota ends. The second gathers that
+range only, and finds the key. Memory does not grow with the corpus.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -37,7 +38,9 @@ Weights = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]  # grou
 
 @dataclass(frozen=True)
 class Draw:
-    """Documents with a key below `threshold` are drawn: `documents` of them with `weight` together, at most the quota."""
+    """The documents with a key below `threshold`. documents: how many. weight: their sum, at
+    most the quota.
+    """
 
     threshold: int
     weight: int
@@ -50,9 +53,11 @@ def keys_of(ids: Iterable[str], seed: int, purpose: str = "draw") -> NDArray[np.
 
 
 def draw(read: Callable[[], Iterator[Weights]], quotas: Mapping[int, int]) -> dict[int, Draw]:
-    """The draw of each group: the most documents in the order of their keys whose weights sum to no more than its quota.
+    """The draw of each group: as many documents, in the order of their keys, as its quota
+    holds.
 
-    read: gives all weights in pieces, and is called twice. Documents of one key (repeats of an id) are taken together or not at all.
+    read: gives all weights in pieces, and is called twice. Documents with one key (copies of an
+    id) are taken together or not at all.
     """
     ranges = {group: np.zeros((2, 1 << _RANGE_BITS), dtype=np.int64) for group in quotas}
     for groups, keys, weights in read():

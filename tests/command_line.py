@@ -1,6 +1,7 @@
 """The command as a user starts it: a process of its own, its output and exit code caught."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,3 +19,8 @@ def corpusmill(*arguments, cwd, prefix=(), **environment):
         text=True,
         timeout=240,
     )
+
+
+def said(errors):
+    """The lines on standard error that do not report progress."""
+    return [line for line in errors.splitlines() if not re.match(r"\d\d:\d\d:\d\d \S", line)]

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from corpusmill.manifests.schema import DOCUMENT, actual_id, conform
 
-from tests.command_line import ROOT, corpusmill
+from tests.command_line import ROOT, corpusmill, said
 from tests.stages.engines.scripted_server import answer as completion
 from tests.stages.engines.scripted_server import serving
 from tests.stages.readers.warc_bytes import PROSE, answer, page, pages, record
@@ -29,7 +29,7 @@ TINY_MODEL = ROOT / "models" / "tiny"
 def refused(result):
     """The one line that a user's mistake is answered with."""
     assert result.returncode == 2, result.stderr
-    (line,) = result.stderr.strip().splitlines()
+    (line,) = said(result.stderr)
     return line
 
 
@@ -321,3 +321,12 @@ def test_a_full_disk_is_one_line_and_the_same_command_goes_on_when_there_is_room
     result = corpusmill(*arguments, "roomy/out", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert corpusmill("verify", "roomy/out", cwd=tmp_path).returncode == 0
+
+
+def test_an_input_that_cannot_be_read_is_one_line(tmp_path):
+    (tmp_path / "in").mkdir()
+    os.symlink("nowhere", tmp_path / "in" / "a.jsonl")
+    line = refused(corpusmill("extract", "-i", "in", "-o", "out", cwd=tmp_path))
+    assert "in/a.jsonl is a link to a file that is gone; restore the file" in line
+    line = refused(corpusmill("extract", "-i", "/proc/self/mem", "-o", "out", cwd=tmp_path))
+    assert "/proc/self/mem cannot be read (Input/output error); check the file" in line

@@ -7,7 +7,7 @@ from corpusmill.manifests.schema import DOCUMENT, actual_id, conform
 from corpusmill.manifests.shard import Shard
 from corpusmill.pipeline.execute import version
 
-from tests.command_line import corpusmill
+from tests.command_line import corpusmill, said
 
 
 @pytest.fixture(scope="module")
@@ -42,11 +42,31 @@ def test_a_stage_says_what_it_did_in_one_line(deduplicated):
         "2",
         "kept",
         "2",
-        "dropped",
+        "excluded",
         "0",
         "failed",
     ]
-    assert result.stderr == ""
+    assert result.stdout.split()[9] == "reused"
+    assert said(result.stderr) == []
+    assert result.stderr.splitlines()[-1].endswith("end, 2 shards reused")
+
+
+def test_progress_is_lines_or_json_or_nothing(deduplicated, tmp_path):
+    def progress(*options):
+        command = ("dedup", "--input", deduplicated / "raw", "--output", tmp_path / "out")
+        result = corpusmill(*command, "--runner", "inline", *options, cwd=tmp_path)
+        assert result.returncode == 0
+        return result.stderr.splitlines()
+
+    made = progress("--verbose")
+    assert said("\n".join(made)) == []
+    assert "dedup: sign: start, 2 shards" in "\n".join(made)
+    assert any("dedup: shard 000000-a, 2 documents in " in line for line in made)
+    events = [json.loads(line) for line in progress("--log", "json")]
+    last = events[-1]
+    assert (last["event"], last["shards_done"], last["shards_reused"]) == ("end", 2, 2)
+    assert {event["event"] for event in events} == {"step", "start", "end"}
+    assert progress("--quiet") == []
 
 
 def test_inspect_prints_the_promised_json(deduplicated):
@@ -141,7 +161,7 @@ def test_a_users_mistake_is_one_line_that_says_how_to_mend_it(deduplicated, argu
     result = corpusmill(*arguments, *runner, cwd=deduplicated)
     assert result.returncode == 2
     assert message in result.stderr
-    assert len(result.stderr.strip().splitlines()) == 1
+    assert len(said(result.stderr)) == 1
 
 
 @pytest.mark.parametrize(

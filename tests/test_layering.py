@@ -79,6 +79,24 @@ def test_one_file_knows_ray():
     assert knowing == {"pipeline/ray_runner.py"}
 
 
+def test_no_two_files_of_the_pipeline_import_each_other():
+    names = {path: f"corpusmill.pipeline.{path.stem}" for path in (ROOT / "pipeline").glob("*.py")}
+    reads = {
+        name: {
+            other
+            for other in names.values()
+            if any(f"{item}.".startswith(f"{other}.") for item in imported_modules(path))
+        }
+        for path, name in names.items()
+    }
+    assert not [
+        (one, other)
+        for one in reads
+        for other in reads[one]
+        if one != other and one in reads[other]
+    ]
+
+
 def test_help_answers_at_once_and_loads_nothing_heavy():
     command = [sys.executable, "-X", "importtime", "-m", "corpusmill.cli", "--help"]
     best = 60.0
@@ -101,3 +119,19 @@ def test_help_answers_at_once_and_loads_nothing_heavy():
     loaded = {line.rsplit("|", 1)[-1].strip().split(".")[0] for line in result.stderr.splitlines()}
     assert not loaded & heavy
     assert best < 0.7
+
+
+def test_the_help_of_a_stage_compiles_and_loads_no_model():
+    """All stages in one process: `corpusmill VERB --help` and `corpusmill schema` do no more."""
+    program = """
+import sys
+from corpusmill.pipeline.catalogue import STAGES
+from corpusmill.pipeline.settings_help import settings_help
+
+assert all(settings_help(verb) for verb in STAGES)
+print(*sys.modules)
+"""
+    command = [sys.executable, "-c", program]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    heavy = {"torch", "transformers", "tokenizers", "ray", "numba", "scipy", "fasttext", "httpx"}
+    assert not set(result.stdout.split()) & heavy

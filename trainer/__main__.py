@@ -1,7 +1,8 @@
-"""`python -m corpusmill.trainer CONFIG.yaml --data FOLDER --output FOLDER`: train where only torch, pyarrow and PyYAML are installed.
+"""`python -m corpusmill.trainer CONFIG.yaml --data FOLDER --output FOLDER`: train with few dependencies.
 
-The same run as `corpusmill train`, without the command line's dependencies: for a GPU machine that gets just this folder,
-`manifests/` and the token shards.
+The same run as `corpusmill train`, for a GPU machine that has only this folder, `manifests/`, the
+token shards, torch, numpy, pyarrow, safetensors, pydantic and PyYAML. Settings, `--set` and what may
+change before a run goes on are those of the verb.
 """
 
 import argparse
@@ -9,40 +10,27 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from corpusmill.manifests.assignments import assigned, read_assignment
 from corpusmill.manifests.errors import CorpusmillError
+from corpusmill.manifests.settings import build_settings
 from corpusmill.manifests.yaml_text import parse_yaml
-from corpusmill.trainer.config import TrainConfig, train_config_from
+from corpusmill.trainer.config import TrainConfig
 from corpusmill.trainer.token_shards import find_shards
 from corpusmill.trainer.train import StepRecord, train
 
 
 def read_config(path: Path, changes: Sequence[str] = ()) -> TrainConfig:
-    """The configuration in a YAML file, with `KEY=VALUE` changes (dots reach into `model`). Raises CorpusmillError."""
+    """The configuration in a YAML file, with `KEY=VALUE` changes. Raises CorpusmillError."""
+    example = "give a file like trainer/configs/tiny.yaml"
     try:
-        mapping = parse_yaml(path.read_text(encoding="utf-8"))
+        settings = parse_yaml(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise CorpusmillError(
-            f"{path} cannot be read ({error})", "give a file like trainer/configs/tiny.yaml"
-        ) from error
+        raise CorpusmillError(f"{path} cannot be read ({error})", example) from error
+    if not isinstance(settings, dict):
+        raise CorpusmillError(f"{path} holds no settings", example)
     for change in changes:
-        key, equals, value = change.partition("=")
-        if not equals:
-            raise CorpusmillError(f"--set {change} has no value", "write --set key=value")
-        *parents, last = key.split(".")
-        inner = mapping
-        for parent in parents:
-            inner = inner.setdefault(parent, {}) if isinstance(inner, dict) else None
-        if not isinstance(inner, dict):
-            raise CorpusmillError(
-                f"--set {change}: what holds {last!r} is no mapping", "set the whole key instead"
-            )
-        try:
-            inner[last] = parse_yaml(value)
-        except ValueError as error:
-            raise CorpusmillError(
-                f"--set {change} is no readable YAML ({error})", "quote the value"
-            ) from error
-    return train_config_from(mapping)
+        settings = assigned(settings, *read_assignment(change))
+    return build_settings(TrainConfig, settings)
 
 
 def print_record(record: StepRecord) -> None:

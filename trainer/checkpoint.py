@@ -15,14 +15,14 @@ import json
 import os
 import re
 import shutil
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from corpusmill.manifests.config import as_plain
 from corpusmill.manifests.errors import CorpusmillError, StorageError
-from corpusmill.trainer.config import TrainConfig, differences, train_config_from
+from corpusmill.manifests.settings import build_settings
+from corpusmill.trainer.config import TrainConfig, differences
 from corpusmill.trainer.model import HybridModel
 from corpusmill.trainer.optim import moments, restore_moments
 from safetensors import SafetensorError
@@ -59,7 +59,9 @@ def save(
     """
     final = folder / f"step-{step:08d}"
     partial = folder / f".writing-{final.name}"
-    state = CheckpointState(step, step * config.batch_size, as_plain(config), data_digest, shards)
+    state = CheckpointState(
+        step, step * config.batch_size, config.model_dump(mode="json"), data_digest, shards
+    )
     try:
         clean(folder)
         partial.mkdir(parents=True)
@@ -67,7 +69,7 @@ def save(
         _write_tensors(partial / "model.safetensors", weights)
         _write_tensors(partial / "optimizer.safetensors", moments(model, optimizer))
         _write_tensors(partial / "random.safetensors", _random_states())
-        record = {"format": FORMAT, **as_plain(state)}
+        record = {"format": FORMAT, **asdict(state)}
         (partial / "state.json").write_text(
             json.dumps(record, indent=2, sort_keys=True) + "\n", encoding="utf-8"
         )
@@ -175,7 +177,7 @@ def load_weights(checkpoint: Path, model: HybridModel) -> None:
 
 def load_model(checkpoint: Path) -> tuple[HybridModel, TrainConfig]:
     """The model of a checkpoint in fp32 on the CPU, and the configuration it was trained with."""
-    config = train_config_from(read_state(checkpoint).config)
+    config = build_settings(TrainConfig, read_state(checkpoint).config)
     model = HybridModel(config.model)
     load_weights(checkpoint, model)
     return model.eval(), config

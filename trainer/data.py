@@ -112,21 +112,38 @@ class PackedStream:
         """How many different documents the rows before `row` hold something of."""
         if row <= 0:
             return 0
-        epoch, offset = divmod(
-            row if self.pack == "pad" else row * self.corpus.sequence_length, int(self._sizes.sum())
-        )
-        if epoch:
+        if self._position(row)[0]:
             return sum(group.documents for group in self.groups)
+        number, begun, _ = self._reached(row)
         order, _ = self._plan(0)
-        number, window, inside = self._locate(0, offset)
-        earlier = sum(
-            self.groups[group].documents for group in order[: number * self.shuffle_window]
-        )
+        return begun + self._documents_in(order[: number * self.shuffle_window])
+
+    def documents_from(self, row: int) -> int:
+        """How many documents the rows before `row` hold nothing of."""
+        if row <= 0:
+            return sum(group.documents for group in self.groups)
+        if self._position(row)[0]:
+            return 0
+        number, _, left = self._reached(row)
+        order, _ = self._plan(0)
+        return left + self._documents_in(order[(number + 1) * self.shuffle_window :])
+
+    def _position(self, row: int) -> tuple[int, int]:
+        """The epoch in which `row` begins, and where in it (in tokens, or in rows when padding)."""
+        begins = row if self.pack == "pad" else row * self.corpus.sequence_length
+        return divmod(begins, int(self._sizes.sum()))
+
+    def _reached(self, row: int) -> tuple[int, int, int]:
+        """The window in which `row` begins, and how many of its documents are begun before and not."""
+        number, window, inside = self._locate(*self._position(row))
         starts = window.row_starts if self.pack == "pad" else window.starts
-        last_target = (
-            0 if self.pack == "pad" else 1
-        )  # of the row before: the first token of this one
-        return earlier + int(np.searchsorted(starts[:-1], inside + last_target, side="left"))
+        # a row's last target is the first token of the next row
+        last_target = 0 if self.pack == "pad" else 1
+        begun = int(np.searchsorted(starts[:-1], inside + last_target, side="left"))
+        return number, begun, len(window.ids) - begun
+
+    def _documents_in(self, groups: "NDArray[np.int64]") -> int:
+        return sum(self.groups[group].documents for group in groups)
 
     def _concatenated_row(self, index: int) -> Row:
         length = self.corpus.sequence_length

@@ -53,6 +53,7 @@ class TrainResult:
     tokens: int
     documents: int
     held_out: int
+    not_reached: int
     checkpoint: Path
     log: Path
     last: StepRecord | None
@@ -157,7 +158,8 @@ def train(
     tokens = steps * config.batch_size * config.sequence_length
     documents = stream.documents_before(steps * config.batch_size)
     set_aside = sum(group.documents for group in corpus.held_out)
-    return TrainResult(steps, tokens, documents, set_aside, start, log, records.last)
+    not_reached = stream.documents_from(steps * config.batch_size)
+    return TrainResult(steps, tokens, documents, set_aside, not_reached, start, log, records.last)
 
 
 @torch.no_grad()

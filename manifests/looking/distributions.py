@@ -4,14 +4,12 @@ A threshold is read from the detail of a drop (`words=12 < 50`), so that no stag
 hide what matters: shown are the statistics that dropped a document and a few that everybody asks for, the others are folded away.
 """
 
-import html
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from corpusmill.manifests.looking.charts import histogram
+from corpusmill.manifests.looking.charts import Histogram, histogram
 
 SHOWN = ("characters", "words", "n_tokens", "language_score", "quality")
 FEW = 6  # columns, which are all shown
@@ -26,6 +24,24 @@ class Distribution:
     kept: list[float] = field(default_factory=list)
     dropped: list[float] = field(default_factory=list)
     rules: set[tuple[str, float]] = field(default_factory=set)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One column's histogram. rules: the conditions that dropped documents, as text."""
+
+    name: str
+    rules: str
+    chart: Histogram
+
+
+@dataclass(frozen=True)
+class Section:
+    """A stage's figures. folded: those that are seldom asked for."""
+
+    title: str
+    chosen: list[Figure]
+    folded: list[Figure]
 
 
 class Distributions:
@@ -62,39 +78,31 @@ class Distributions:
                 if name in self.columns:
                     self.columns[name].rules.add((comparison, float(threshold)))
 
-    def section(self, title: str) -> str:
-        """The page's section, or "" if no column varies."""
+    def section(self, title: str) -> Section | None:
+        """The page's section, or None if no column varies."""
         varying = {
             name: column
             for name, column in sorted(self.columns.items())
             if len({*column.kept, *column.dropped}) > 1
         }
         chosen = {
-            name: column
+            name
             for name, column in varying.items()
             if column.rules or name.removeprefix(PREFIX) in SHOWN or len(varying) <= FEW
         }
-        folded = {name: column for name, column in varying.items() if name not in chosen}
         if not varying:
-            return ""
-        more = (
-            f"<details><summary>{len(folded)} more</summary>{_grid(folded)}</details>"
-            if folded
-            else ""
+            return None
+        return Section(
+            title,
+            [_figure(name, column) for name, column in varying.items() if name in chosen],
+            [_figure(name, column) for name, column in varying.items() if name not in chosen],
         )
-        return f"<h3>{html.escape(title)}</h3>{_grid(chosen)}{more}"
 
 
-def _grid(columns: Mapping[str, Distribution]) -> str:
-    return f"<div class=grid>{''.join(_figure(name, column) for name, column in columns.items())}</div>"
-
-
-def _figure(name: str, column: Distribution) -> str:
-    rules = ", ".join(
-        f"{comparison} {threshold:g}" for comparison, threshold in sorted(column.rules)
+def _figure(name: str, column: Distribution) -> Figure:
+    thresholds = [threshold for _, threshold in sorted(column.rules)]
+    return Figure(
+        name.removeprefix(PREFIX),
+        ", ".join(f"{comparison} {threshold:g}" for comparison, threshold in sorted(column.rules)),
+        histogram(column.kept, column.dropped, thresholds),
     )
-    caption = html.escape(name.removeprefix(PREFIX) + (f": dropped where {rules}" if rules else ""))
-    drawn = histogram(
-        column.kept, column.dropped, [threshold for _, threshold in sorted(column.rules)]
-    )
-    return f"<figure>{drawn}<figcaption>{caption}</figcaption></figure>"

@@ -1,17 +1,18 @@
-"""The stage folders below a root: the finished ones in the order in which they feed each other, and what else lies there."""
+"""The stage folders below a root: the finished ones, parents first, and what else lies there."""
 
-import os
 from dataclasses import dataclass, field
 
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import InputError
-from corpusmill.manifests.manifest import MANIFEST, STARTED, Manifest, has_manifest, read_manifest
+from corpusmill.manifests.manifest import Manifest
+from corpusmill.manifests.stage_folder import StageFolder, stage_folders
 
 
 @dataclass
 class Found:
-    """manifests: of the finished stages, parents before the stages that read them. damaged: why a manifest cannot be read, one each.
-    unfinished: folders that a stage began, without a manifest. cycles: folders whose manifests name each other as parents."""
+    """manifests: of the finished stages, parents before the stages that read them. damaged: why a
+    manifest cannot be read, one each. unfinished: folders that a stage began, without a manifest.
+    cycles: folders whose manifests name each other as parents."""
 
     manifests: list[Manifest] = field(default_factory=list)
     damaged: list[InputError] = field(default_factory=list)
@@ -20,15 +21,19 @@ class Found:
 
 
 def find_stages(root: str) -> Found:
-    """What lies at `root` (a stage's folder) or directly below it (a run's). Raises InputError if that is no stage, finished or begun."""
+    """What lies at `root` (a stage's folder) or directly below it (a run's).
+
+    Raises InputError if that is no stage, neither finished nor begun.
+    """
     found = Found()
     manifests = []
-    for folder in [root] if is_stage(root) else sorted(filter(is_stage, folders_in(root))):
-        if not has_manifest(folder):
-            found.unfinished.append(folder)
+    there = StageFolder(root)
+    for folder in [there] if there.is_stage else stage_folders(root):
+        if not folder.has_manifest:
+            found.unfinished.append(folder.path)
             continue
         try:
-            manifests.append(read_manifest(folder))
+            manifests.append(folder.manifest)
         except InputError as error:
             found.damaged.append(error)
     if not (manifests or found.damaged or found.unfinished):
@@ -51,29 +56,8 @@ def finished_stages(root: str) -> list[Manifest]:
     return found.manifests
 
 
-def is_stage(folder: str) -> bool:
-    """Whether a stage writes or has written there."""
-    return any(
-        storage.exists(storage.join(folder, name)) for name in (MANIFEST, STARTED, "receipts")
-    )
-
-
-def folders_in(root: str) -> list[str]:
-    """What lies directly in `root`: folders, and files too. Empty if there is no such folder."""
-    if storage.is_remote(root):
-        store, inner = storage.filesystem(root)
-        names = (
-            [path.rstrip("/").rsplit("/", 1)[-1] for path in store.ls(inner, detail=False)]
-            if store.exists(inner)
-            else []
-        )
-    else:
-        names = os.listdir(storage.local(root)) if os.path.isdir(storage.local(root)) else []
-    return [storage.join(root, name) for name in names]
-
-
 def _in_order(manifests: list[Manifest]) -> tuple[list[Manifest], list[list[str]]]:
-    """Parents before the stages that read them, and the chains of parents that come back to where they began."""
+    """Parents before the stages that read them; and the chains of parents that are circles."""
     by_place = {storage.absolute(manifest.folder): manifest for manifest in manifests}
     ordered: dict[str, Manifest] = {}
     cycles: list[list[str]] = []

@@ -1,18 +1,21 @@
-"""What a run did, as numbers: one row a stage, from manifests and receipts alone (no document is read)."""
+"""What a run did, as numbers: one row a stage, from manifests and receipts, without documents."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from corpusmill.manifests import storage
 from corpusmill.manifests.looking.find import find_stages
 from corpusmill.manifests.manifest import Manifest
-from corpusmill.manifests.receipt import Counts, Receipt, scan_receipts
+from corpusmill.manifests.receipt import Counts, Receipt
+from corpusmill.manifests.stage_folder import StageFolder
 
 
 @dataclass(frozen=True)
 class StageRow:
-    """One line of the funnel. step: the run's own name for the stage, where that is another one. failures: reasons of failed rows.
-    seconds: worker time, summed over shards. quarantined: shard -> error."""
+    """One line of the funnel. step: the run's own name for the stage, where that is another one.
+    failures: reasons of failed rows. seconds: worker time, summed over shards. quarantined: shard ->
+    error."""
 
     folder: str
     stage: str
@@ -53,8 +56,8 @@ class StageRow:
 
 @dataclass
 class Unfinished:
-    """A folder that a stage began, without a manifest. done: pass -> finished shards; quarantined: shard -> error; damaged: receipts that
-    cannot be read."""
+    """A folder that a stage began, without a manifest. done: pass -> finished shards. quarantined: shard
+    -> error. damaged: receipts that cannot be read."""
 
     folder: str
     done: dict[str, int] = field(default_factory=dict)
@@ -64,18 +67,21 @@ class Unfinished:
 
 @dataclass(frozen=True)
 class Funnel:
-    """rows: of the finished stages, in the order in which they feed each other. unfinished: what was interrupted. damaged: what cannot be
-    read, and the mend."""
+    """rows: of the finished stages, in the order in which they feed each other. unfinished: what was
+    interrupted. damaged: what cannot be read, and the mend. outdated: stage folder -> the inputs of it
+    that were made anew since."""
 
     rows: list[StageRow]
     unfinished: list[Unfinished]
     damaged: list[str]
+    outdated: dict[str, list[str]] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         return {
             "stages": [row.as_json() for row in self.rows],
             "unfinished": [vars(item) for item in self.unfinished],
             "damaged": self.damaged,
+            **({"outdated": self.outdated} if self.outdated else {}),
         }
 
 
@@ -85,9 +91,25 @@ def funnel(root: str) -> Funnel:
     rows = [
         row
         for manifest in found.manifests
-        for row in stage_rows(manifest, below=manifest.folder != root)
+        for row in stage_rows(manifest, below=manifest.folder != root.rstrip("/"))
     ]
-    return Funnel(rows, list(map(_unfinished, found.unfinished)), list(map(str, found.damaged)))
+    unfinished = list(map(_unfinished, found.unfinished))
+    return Funnel(rows, unfinished, list(map(str, found.damaged)), _outdated(found.manifests))
+
+
+def _outdated(manifests: list[Manifest]) -> dict[str, list[str]]:
+    """Stage folder -> its parents that have another digest now, or that are outdated themselves."""
+    today = {storage.absolute(manifest.folder): manifest.digest for manifest in manifests}
+    found: dict[str, list[str]] = {}
+    for manifest in manifests:  # parents come first
+        anew = [
+            parent.path
+            for parent in manifest.parents
+            if today.get(parent.path, parent.digest) != parent.digest or parent.path in found
+        ]
+        if anew:
+            found[storage.absolute(manifest.folder)] = anew
+    return found
 
 
 def inspect(root: str) -> list[StageRow]:
@@ -141,7 +163,7 @@ def _most_first(reasons: Mapping[str, int]) -> dict[str, int]:
 
 def _unfinished(folder: str) -> Unfinished:
     found = Unfinished(folder)
-    for _, receipt in scan_receipts(folder):
+    for receipt in StageFolder(folder).receipts:
         if not isinstance(receipt, Receipt):
             found.damaged += 1
         elif receipt.status == "done":

@@ -4,11 +4,11 @@ Numbers come from the manifests; histograms and samples from a bounded read of t
 shard), so that the page of a large run takes as long as that of a small one.
 """
 
-import html
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import jinja2
 import pyarrow as pa
 from corpusmill.manifests import storage
 from corpusmill.manifests.looking.charts import bars, line_chart
@@ -23,7 +23,7 @@ from corpusmill.manifests.shard import read_parquet
 
 ROWS_READ = 20_000  # for histograms, per stage
 SAMPLES = 6
-SAMPLE_CHARACTERS = 700
+EXCERPT_CHARACTERS = 700
 
 
 @dataclass
@@ -53,71 +53,53 @@ def render(root: str) -> str:
         samples.append(
             _sample(manifest, {name for sample in samples for name in sample.numbers.columns})
         )
-    parts = [
-        f"<h1>corpusmill report: {html.escape(root.rstrip('/').rsplit('/', 1)[-1])}</h1>",
-        _funnel(rows),
-        _loss(manifests),
-        _measured(samples),
-        _before_and_after(samples),
-        *map(_dropped, samples),
-    ]
+    logs = (storage.join(manifest.folder, "log.jsonl") for manifest in manifests)
+    sections = (sample.numbers.section(sample.name) for sample in samples)
+    templates = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(package_file("manifests", "looking", "templates")),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
     style = package_file("manifests", "looking", "report.css").read_text("utf-8")
-    return (
-        "<!doctype html><html lang='en'><meta charset='utf-8'><meta name='viewport' content='width=device-width'>"
-        f"<title>corpusmill report</title><style>{style}</style><body>{''.join(parts)}</body></html>\n"
+    return templates.get_template("report.html").render(
+        name=storage.name_of(root),
+        style=style,
+        excerpt_characters=EXCERPT_CHARACTERS,
+        funnel=bars(
+            [(row.name, row.kept, sum(row.excluded.values()) + row.failed) for row in rows]
+        ),
+        rows=[_cells(row) for row in rows],
+        losses=[line_chart(read_losses(log)) for log in logs if storage.exists(log)],
+        measured=[section for section in sections if section],
+        pairs=_before_and_after(samples),
+        dropped=[sample for sample in samples if sample.dropped],
     )
 
 
-def _funnel(rows: list[StageRow]) -> str:
-    heads = ("stage", "in", "kept", "dropped", "failed", "size", "tokens", "worker s", "reasons")
-    body = "".join(
-        "<tr>"
-        + "".join(
-            f"<td{' class=words' if number == len(heads) - 1 else ''}>{html.escape(str(cell))}</td>"
-            for number, cell in enumerate(
-                (
-                    row.name,
-                    f"{row.rows_in:,}",
-                    f"{row.kept:,}",
-                    f"{sum(row.excluded.values()):,}",
-                    f"{row.failed:,}",
-                    size_text(row.text_bytes),
-                    f"{row.tokens:,}" if row.tokens else "",
-                    f"{row.seconds:,.1f}",
-                    reasons_text(row.excluded, row.failures, 6),
-                )
-            )
-        )
-        + "</tr>"
-        for row in rows
-    )
-    head = "".join(f"<th>{name}</th>" for name in heads)
-    chart = bars([(row.name, row.kept, sum(row.excluded.values()) + row.failed) for row in rows])
-    return f"<h2>Funnel</h2>{chart}<table><tr>{head}</tr>{body}</table>"
+def _cells(row: StageRow) -> dict[str, Any]:
+    """A row of the funnel's table as text."""
+    return {
+        "numbers": (
+            row.name,
+            f"{row.rows_in:,}",
+            f"{row.kept:,}",
+            f"{sum(row.excluded.values()):,}",
+            f"{row.failed:,}",
+            size_text(row.text_bytes),
+            f"{row.tokens:,}" if row.tokens else "",
+            f"{row.seconds:,.1f}",
+        ),
+        "reasons": reasons_text(row.excluded, row.failures, 6),
+    }
 
 
-def _loss(manifests: list[Manifest]) -> str:
-    charts = []
-    for manifest in manifests:
-        log = storage.join(manifest.folder, "log.jsonl")
-        if storage.exists(log):
-            charts.append(
-                f"<figure>{line_chart(read_losses(log))}<figcaption>loss (nats a token) by step</figcaption></figure>"
-            )
-    return f"<h2>Training</h2>{''.join(charts)}" if charts else ""
-
-
-def _measured(samples: list[StageSample]) -> str:
-    sections = "".join(sample.numbers.section(sample.name) for sample in samples)
-    note = "Documents kept and, in the other colour, dropped; dashed: the threshold of a rule that dropped some."
-    return (
-        f"<h2>What the stages measured</h2><p class=note>{note}</p>{sections}" if sections else ""
-    )
-
-
-def _before_and_after(samples: list[StageSample]) -> str:
+def _before_and_after(samples: list[StageSample]) -> list[dict[str, str]]:
+    """Some synthetic documents, each with the segment that it was written from."""
     texts = {row["id"]: row["text"] for sample in samples for row in sample.rows if row.get("text")}
-    pairs: list[str] = []
+    pairs: list[dict[str, str]] = []
     for sample in samples:
         for row in sample.rows:
             lineage = row.get("lineage") or {}
@@ -125,26 +107,14 @@ def _before_and_after(samples: list[StageSample]) -> str:
             if sample.verb == "synthesize" and before and len(pairs) < SAMPLES:
                 segment = before[lineage.get("start") or 0 : lineage.get("end") or len(before)]
                 pairs.append(
-                    f"<h3>{html.escape(str(row.get('prompt')))} · {row['id'][:12]}</h3>"
-                    f"<div class=pair>{_pre(segment)}{_pre(row['text'])}</div>"
+                    {
+                        "prompt": str(row.get("prompt")),
+                        "id": row["id"],
+                        "before": segment,
+                        "after": row["text"],
+                    }
                 )
-    return f"<h2>Before and after synthesis</h2>{''.join(pairs)}" if pairs else ""
-
-
-def _dropped(sample: StageSample) -> str:
-    if not sample.dropped:
-        return ""
-    shown = "".join(
-        f"<h3>{html.escape(str(row['reason']))} <span class=note>{html.escape(str(row.get('detail') or ''))[:200]} "
-        f"{html.escape(str(row.get('url') or ''))[:120]}</span></h3>{_pre(row.get('text') or '', 'one')}"
-        for row in sample.dropped
-    )
-    return f"<h2>{html.escape(sample.name)}: some of what was dropped</h2>{shown}"
-
-
-def _pre(text: str, kind: str = "") -> str:
-    cut = text[:SAMPLE_CHARACTERS] + (" …" if len(text) > SAMPLE_CHARACTERS else "")
-    return f"<pre{f' class={kind}' if kind else ''}>{html.escape(cut)}</pre>"
+    return pairs
 
 
 def _sample(manifest: Manifest, but: set[str]) -> StageSample:

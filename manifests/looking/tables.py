@@ -1,4 +1,4 @@
-"""Manifests as text for a terminal: the funnel table, remarks on it, and the one line that a finished stage prints."""
+"""Manifests as text for a terminal: the funnel table, remarks on it, the line of a finished stage."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,11 +10,11 @@ from corpusmill.manifests.looking.loss_curve import sparkline
 from corpusmill.manifests.looking.verify import Verdict
 from corpusmill.manifests.manifest import Manifest
 
-TRAINING = ("train", "classify_train")  # whose dropped documents are none that anybody loses
+TRAINING = ("train", "classify_train")  # whose excluded documents nobody loses
 
 
-def funnel_table(rows: list[StageRow]) -> Any:
-    """A rich table, one row a stage."""
+def funnel_table(rows: list[StageRow], all_reasons: bool = False) -> Any:
+    """A rich table, one row a stage. all_reasons: not only the most frequent ones."""
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -22,7 +22,7 @@ def funnel_table(rows: list[StageRow]) -> Any:
         ("stage", "left"),
         ("in", "right"),
         ("kept", "right"),
-        ("dropped", "right"),
+        ("excluded", "right"),
         ("failed", "right"),
         ("size", "right"),
         ("tokens", "right"),
@@ -40,7 +40,7 @@ def funnel_table(rows: list[StageRow]) -> Any:
             size_text(row.text_bytes),
             f"{row.tokens:,}" if row.tokens else "",
             f"{row.seconds:,.1f}",
-            reasons_text(row.excluded, row.failures),
+            reasons_text(row.excluded, row.failures, None if all_reasons else 4),
         )
     return table
 
@@ -56,20 +56,26 @@ def print_table(table: Any) -> None:
     )
 
 
-def reasons_text(excluded: dict[str, int], failures: dict[str, int], most: int = 4) -> str:
-    """The most frequent reasons of drops and then of failures with their counts, e.g. `http.status 12, page.empty 3, and 2 more`."""
+def reasons_text(excluded: dict[str, int], failures: dict[str, int], most: int | None = 4) -> str:
+    """The `most` frequent reasons (None: all) of excluded rows, then of failures, with their counts.
+
+    E.g. `http.status 12, page.empty 3, and 2 more`."""
     parts = []
     for reasons in (excluded, failures):
         parts += [f"{reason} {rows:,}" for reason, rows in list(reasons.items())[:most]]
-        if len(reasons) > most:
+        if most is not None and len(reasons) > most:
             parts.append(f"and {len(reasons) - most} more")
     return ", ".join(parts)
 
 
 def remarks(found: Funnel) -> Iterator[str]:
-    """What the table does not show, a line each: empty results, quarantined shards, unfinished and damaged stages."""
+    """What the table does not show, a line each: empty results, quarantined shards, outdated, unfinished
+    and damaged stages."""
     for row in found.rows:
         yield from row_remarks(row)
+    for folder, anew in found.outdated.items():
+        names = ", ".join(map(storage.name_of, anew))
+        yield f"outdated: {storage.name_of(folder)} read {names}, which was made anew since; run it again"
     for item in found.unfinished:
         yield unfinished_text(item)
         yield from quarantined_lines(item.folder, item.quarantined)
@@ -154,15 +160,26 @@ def size_text(size: int) -> str:
     return f"{value:.1f} TB"
 
 
+def work_text(manifest: Manifest) -> str:
+    """Worker time of the run that made the manifest, and how much of it was there before."""
+    work = manifest.work
+    if not work.made:
+        return "reused" if work.reused else f"{sum(manifest.timing.values()):.1f} s"
+    reused = f" ({work.reused:,} of {work.made + work.reused:,} shards reused)"
+    return f"{work.seconds:.1f} s" + (reused if work.reused else "")
+
+
 def stage_line(folder: str, manifest: Manifest) -> str:
-    """What a finished stage prints, e.g. `dedup     1,204 in, 1,010 kept, 194 dropped, 0 failed, 3.2 s`, and its remarks below."""
+    """What a finished stage prints, and its remarks below.
+
+    E.g. `dedup     1,204 in, 1,010 kept, 194 excluded, 0 failed, 3.2 s`."""
     name = "+".join(manifest.stages)
     first, last = manifest.totals[0], manifest.totals[-1]
-    dropped = sum(sum(counts.excluded.values()) for counts in manifest.totals)
+    excluded = sum(sum(counts.excluded.values()) for counts in manifest.totals)
     failed = sum(counts.failed for counts in manifest.totals)
     line = (
-        f"{name:<16} {first.rows_in:>9,} in {last.kept:>9,} kept {dropped:>9,} dropped {failed:>5,} failed "
-        f"{sum(manifest.timing.values()):>8.1f} s  {folder}"
+        f"{name:<16} {first.rows_in:>9,} in {last.kept:>9,} kept {excluded:>9,} excluded {failed:>5,} failed "
+        f"{work_text(manifest):>10}  {folder}"
     )
     row = stage_rows(manifest)[-1]
     why = (

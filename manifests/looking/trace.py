@@ -1,7 +1,7 @@
 """Where a document came from: every stage that saw it, down to the file and offset of its record.
 
-An id is looked up in each stage's shards (kept and excluded) by a filtered scan of the id column; a synthetic document is followed to
-its parent.
+A document's id or URL is looked up in each stage's shards (kept and excluded) by a filtered scan of
+that column. A synthetic document is followed to its parent.
 """
 
 import contextlib
@@ -15,8 +15,9 @@ from corpusmill.manifests import storage
 from corpusmill.manifests.errors import InputError
 from corpusmill.manifests.looking.find import find_stages, finished_stages
 from corpusmill.manifests.manifest import Manifest
-from corpusmill.manifests.receipt import Receipt, scan_receipts
+from corpusmill.manifests.receipt import Receipt
 from corpusmill.manifests.shard import read_parquet, schema_of
+from corpusmill.manifests.stage_folder import StageFolder
 
 
 @dataclass
@@ -54,7 +55,10 @@ class Trace:
 
 
 def trace(root: str, document: str) -> Trace:
-    """Follow a document id (or an unambiguous beginning of one, of at least 6 characters). Raises InputError if it is nowhere."""
+    """Follow a document: its id, the beginning of its id (at least 6 characters), or its URL.
+
+    Raises InputError if it is nowhere, or if several documents answer.
+    """
     if len(document) < 6:
         raise InputError(
             f"{document!r} is too short for an id", "give at least its first 6 characters"
@@ -76,10 +80,11 @@ def trace(root: str, document: str) -> Trace:
         )
         raise InputError(
             f"no document {document} below {root}{unread}",
-            "ids are in the `id` column of the shards",
+            "give a value of the `id` or `url` column of the shards",
         )
     if len(ids) > 1:
-        raise InputError(f"{document} is the beginning of {len(ids)} ids", "give more of it")
+        some = ", ".join(sorted(ids)[:3])
+        raise InputError(f"{len(ids)} documents answer to {document}", f"give one id: {some}, ...")
     found.id = ids.pop()
     parents = [
         lineage["parent"]
@@ -123,7 +128,7 @@ def sources(root: str, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
 
 def _sightings(manifest: Manifest, document: str, unread: list[str]) -> Iterator[Sighting]:
     """The document's rows in a stage's shards. What cannot be read is added to `unread`."""
-    for _, receipt in scan_receipts(manifest.folder):
+    for receipt in StageFolder(manifest.folder).receipts:
         if not isinstance(receipt, Receipt):
             unread.append(str(receipt))
             continue
@@ -135,19 +140,20 @@ def _sightings(manifest: Manifest, document: str, unread: list[str]) -> Iterator
 
 def _in_shard(manifest: Manifest, receipt: Receipt, document: str) -> Iterator[Sighting]:
     folder, stage = manifest.folder, manifest.stages[-1]
+    column, matches = ("url", pc.equal) if "://" in document else ("id", pc.starts_with)
     for output in receipt.outputs:
         inner = output.path.removeprefix(folder).lstrip("/")
         if not inner.startswith(("documents/", "excluded/")) or not inner.endswith(".parquet"):
             continue
-        if "id" not in schema_of(output).names:
+        if not {"id", column} <= set(schema_of(output).names):
             continue
-        for number, ids in enumerate(read_parquet(output, ["id"])):
-            if not pc.any(pc.starts_with(ids["id"], document)).as_py():
+        for number, values in enumerate(read_parquet(output, [column])):
+            if not pc.any(matches(values[column], document)).as_py():
                 continue
             table = next(
                 group for index, group in enumerate(read_parquet(output)) if index == number
             )
-            for row in table.filter(pc.starts_with(table["id"], document)).to_pylist():
+            for row in table.filter(matches(table[column], document)).to_pylist():
                 kept = inner.startswith("documents/")
                 yield Sighting(
                     stage=stage if kept else row.get("stage") or stage,

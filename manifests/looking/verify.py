@@ -1,17 +1,20 @@
 """Check that a run is what its manifests say: every byte, every count, every parent.
 
-For each stage folder: it has a manifest; outputs hash to their digests; receipts and manifest agree; in = kept + excluded + failed; the
-rows on disk are as many as the counts say; no id appears twice; nothing lies in `documents/` that no receipt knows; parents
-still have the digest that was read. Whatever does not hold is a problem in the list, and the check goes on.
+For each stage folder: it has a manifest. Outputs hash to their digests, and Parquet footers hold the rows that receipts
+say. Receipts and manifest agree. The accounts balance (`looking.accounts`). No id appears twice. Nothing lies in
+`documents/` that no receipt knows. Parents still have the digest that was read. Whatever does not hold is a problem in
+the list, and the check goes on.
 """
 
+import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pyarrow.compute as pc
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import CorpusmillError, InputError
-from corpusmill.manifests.looking.find import find_stages, is_stage
+from corpusmill.manifests.looking.accounts import check_accounts, check_footer
+from corpusmill.manifests.looking.find import find_stages
 from corpusmill.manifests.manifest import (
     MANIFEST,
     Manifest,
@@ -22,23 +25,22 @@ from corpusmill.manifests.manifest import (
 )
 from corpusmill.manifests.receipt import Receipt, scan_receipts
 from corpusmill.manifests.shard import read_parquet, schema_of
+from corpusmill.manifests.stage_folder import StageFolder
 from corpusmill.manifests.storage import Artifact
 
 IDS_HELD = 2_000_000  # of documents that are compared over all shards of a stage
 _UNIQUE = "give the files that they come from ids of their own (another `id_column`, or `source` of the reader) and make the stage again"
 
-# These stages look at every document of their one parent exactly once; the others count in units of their own.
-ONE_TO_ONE = ("filter", "dedup", "classify")
-
 
 @dataclass(frozen=True)
 class Verdict:
     """files: how many were checked. problems: what does not hold; none means that the run does. quarantined: shards that failed and are
-    missing, as the manifests themselves say."""
+    missing, as the manifests themselves say. remarks: what holds and may surprise."""
 
     files: int
     problems: list[str]
     quarantined: list[str]
+    remarks: list[str] = field(default_factory=list)
 
 
 def verify(root: str) -> Verdict:
@@ -49,88 +51,94 @@ def verify(root: str) -> Verdict:
         f"{' reads '.join([*cycle, cycle[0]])}: the manifests go round in a circle; run these stages again"
         for cycle in found.cycles
     ]
+    remarks: list[str] = []
     checked = 0
     for folder in found.unfinished:
         problems.append(
             f"{folder} was begun but has no {MANIFEST}; run the stage that writes it again"
         )
-        known = _check_receipts(folder, problems)
-        checked += len(known)
+        checked += len(_outputs(_check_receipts(folder, problems)))
     for manifest in found.manifests:
-        known = _check_receipts(manifest.folder, problems)
+        receipts = _check_receipts(manifest.folder, problems)
+        known = _outputs(receipts)
         checked += len(known)
-        problems += _check_manifest(manifest.folder, manifest, known)
+        problems += check_accounts(manifest, receipts)
+        problems += _check_manifest(manifest.folder, manifest, known, remarks)
         problems += _check_parents(manifest.folder, manifest)
     quarantined = [
         f"shard {item['shard']} of {manifest.stages[-1]} ({manifest.folder}) is quarantined: {item['error']}"
         for manifest in found.manifests
         for item in manifest.quarantined
     ]
-    return Verdict(checked, problems, quarantined)
+    return Verdict(checked, problems, quarantined, remarks)
 
 
-def _check_receipts(folder: str, problems: list[str]) -> dict[str, Artifact]:
-    """The outputs that the folder's receipts vouch for, by absolute path; what does not hold is added to `problems`."""
-    known: dict[str, Artifact] = {}
+def _check_receipts(folder: str, problems: list[str]) -> list[Receipt]:
+    """The folder's receipts; what does not hold of them and their files is added to `problems`."""
+    found: list[Receipt] = []
     for _, receipt in scan_receipts(folder):
         if not isinstance(receipt, Receipt):
             problems.append(str(receipt))
             continue
+        found.append(receipt)
         for output in receipt.outputs:
-            known[storage.absolute(output.path)] = output
-            problems += _check_file(output)
+            problems += _check_file(output) or check_footer(output)
         problems += [
-            f"{folder}: shard {receipt.shard} of {counts.stage} lost rows (in {counts.rows_in}, out otherwise)"
+            f"{folder}: the account of {counts.stage} in shard {receipt.shard} does not balance: {counts.text()}"
             for counts in receipt.counts
             if not counts.conserved
         ]
-    return known
+    return found
 
 
-def _check_file(artifact: Artifact) -> Iterator[str]:
+def _outputs(receipts: list[Receipt]) -> dict[str, Artifact]:
+    """What the receipts vouch for, by absolute path."""
+    return {
+        storage.absolute(output.path): output for receipt in receipts for output in receipt.outputs
+    }
+
+
+def _check_file(artifact: Artifact) -> list[str]:
     try:
         if not storage.exists(artifact.path):
-            yield f"{artifact.path} is missing; run the same command again"
-        elif not storage.matches(artifact):
-            yield f"{artifact.path} has changed since it was written; run the same command again to restore it"
+            return [f"{artifact.path} is missing; run the same command again"]
+        if not storage.matches(artifact):
+            return [
+                f"{artifact.path} has changed since it was written; "
+                "run the same command again to restore it"
+            ]
     except InputError as error:
-        yield str(error)
+        return [str(error)]
+    return []
 
 
-def _check_manifest(folder: str, manifest: Manifest, known: dict[str, Artifact]) -> Iterator[str]:
-    if not manifest.conserved:
-        yield f"{folder}: the manifest says that rows were lost"
+def _check_manifest(
+    folder: str, manifest: Manifest, known: dict[str, Artifact], remarks: list[str]
+) -> Iterator[str]:
     if claimed_digest(folder) != manifest.digest:
         yield f"{folder}: the manifest is not what it was when it was written"
     for output in manifest.outputs:
         receipted = known.get(storage.absolute(output.path))
         if receipted is None:
-            yield f"{output.path} is in the manifest but no receipt vouches for it"
+            yield f"{output.path} is in the manifest but no receipt vouches for it; run the stage again"
         elif (receipted.digest, receipted.rows) != (output.digest, output.rows):
             yield f"{output.path} was made anew since the manifest was written; run {manifest.stages[-1]} to its end"
+    expected = known.keys() | {storage.absolute(output.path) for output in manifest.outputs}
     for below in ("documents", "excluded"):
         place = storage.join(folder, below)
         if storage.exists(place):
             for path in storage.list_files(place):
-                if storage.absolute(path) not in known:
+                if storage.absolute(path) not in expected:
                     yield f"{path} belongs to no shard; move it elsewhere, or remove it"
     shards = [output for output in manifest.documents() if output.path.endswith(".parquet")]
-    if manifest.totals and shards:
-        rows = sum(output.rows for output in shards)
-        if rows != manifest.totals[-1].kept:
-            yield f"{folder}: {manifest.totals[-1].kept} rows were kept but documents/ holds {rows}"
-    dropped = manifest.documents("excluded")
-    if manifest.totals and dropped:
-        rows = sum(output.rows for output in dropped)
-        counted = sum(sum(counts.excluded.values()) + counts.failed for counts in manifest.totals)
-        if rows != counted:
-            yield f"{folder}: {counted} rows were excluded but excluded/ holds {rows}"
-    yield from _check_ids(shards)
+    yield from _check_ids(shards, remarks)
 
 
-def _check_ids(shards: list[Artifact]) -> Iterator[str]:
+def _check_ids(shards: list[Artifact], remarks: list[str]) -> Iterator[str]:
     """Every document of a shard has an id that no other one has; over all shards, so have as many documents as memory allows to look at:
-    those whose ids begin alike. (Not the copies that blend takes on purpose.)"""
+    those whose ids begin alike. (Not the copies that blend takes on purpose.)
+
+    One document that two input files hold (`a.warc` and `a.warc.gz`) has one id, too: that is a remark."""
     rows, alike = sum(shard.rows for shard in shards), ""
     while rows > IDS_HELD << 4 * len(alike):
         alike += "0"
@@ -138,11 +146,33 @@ def _check_ids(shards: list[Artifact]) -> Iterator[str]:
     for shard in shards:
         found: set[tuple[object, ...]] = set()
         yield from _check_shards_ids(shard, alike, found)
-        shared = next((key for key in sorted(found, key=str) if key in elsewhere), None)
-        if shared:
-            yield f"{elsewhere[shared]} and {shard.path} both hold document {shared[0]}; {_UNIQUE}"
-            return
+        shared: dict[str, set[str]] = {}
+        for key in found:
+            if key in elsewhere:
+                shared.setdefault(elsewhere[key], set()).add(str(key[0]))
+        for other, ids in sorted(shared.items()):
+            example = min(ids)
+            texts = [_texts(path, ids) for path in (other, shard.path)]
+            if texts[0] != texts[1]:
+                yield f"{other} and {shard.path} both hold document {example}; {_UNIQUE}"
+                return
+            remarks.append(
+                f"{other} and {shard.path} hold {len(ids):,} documents twice, e.g. {example}: "
+                "their inputs are copies; leave one out, or let dedup remove them"
+            )
         elsewhere.update(dict.fromkeys(found, shard.path))
+
+
+def _texts(path: str, ids: set[str]) -> dict[str, str]:
+    """id -> digest of the text of these documents of a shard."""
+    found: dict[str, str] = {}
+    for table in read_parquet(path, ["id", "text"]):
+        for identity, text in zip(
+            *(table[name].to_pylist() for name in ("id", "text")), strict=True
+        ):
+            if identity in ids:
+                found[identity] = hashlib.sha256((text or "").encode()).hexdigest()
+    return found
 
 
 def _check_shards_ids(
@@ -175,21 +205,6 @@ def _check_shards_ids(
 def _check_parents(folder: str, manifest: Manifest) -> Iterator[str]:
     for parent in manifest.parents:
         yield from _check_parent(folder, parent)
-    if manifest.totals and manifest.verbs[0] in ONE_TO_ONE:
-        try:
-            before = [
-                read_manifest(parent.path)
-                for parent in manifest.parents
-                if has_manifest(parent.path)
-            ]
-        except InputError:
-            return  # said already
-        if len(before) < len(manifest.parents):
-            return  # raw files beside stages: how many documents they hold is not written down
-        rows = sum(output.rows for stage in before for output in stage.documents())
-        lost = sum(1 for _ in manifest.quarantined)
-        if before and not lost and rows != manifest.totals[0].rows_in:
-            yield f"{folder}: read {manifest.totals[0].rows_in} documents where its input holds {rows}"
 
 
 def _check_parent(folder: str, parent: Parent) -> Iterator[str]:
@@ -197,7 +212,7 @@ def _check_parent(folder: str, parent: Parent) -> Iterator[str]:
         if has_manifest(parent.path):
             if read_manifest(parent.path).digest != parent.digest:
                 yield f"{folder}: its input {parent.path} was made anew since; run this stage again"
-        elif is_stage(parent.path):
+        elif StageFolder(parent.path).is_stage:
             yield f"{folder}: its input {parent.path} has no {MANIFEST}; run the stage that writes it again"
         elif not storage.exists(parent.path):
             yield f"{folder}: its input {parent.path} is gone (lineage cannot be followed below it)"

@@ -1,1 +1,1 @@
-"""Corpora mixed by weights."""
+"""Mix corpora by weights."""

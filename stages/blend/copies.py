@@ -1,6 +1,8 @@
-"""The blend's copies: each document goes to the output shards that its hashes name, and each output shard is put in order.
+"""The copies of the blend: hashes send each document to output shards, and put each output
+shard in order.
 
-A document's place depends on its id, source and copy alone, so the result does not depend on how the input was cut into files.
+A copy's place depends on id, source and copy number alone. So the result does not depend on how
+the input was cut into files.
 """
 
 import json
@@ -19,13 +21,13 @@ from corpusmill.stages.columns.table import with_column
 from corpusmill.stages.contract import DOCUMENTS, EXCLUDED
 from corpusmill.stages.quota import WEIGHED
 from corpusmill.stages.readers.documents import count_reasons, read_documents
-from corpusmill.stages.shuffle.streams import DESTINATION, Spreader, read_spread
+from corpusmill.stages.shuffle.streams import DESTINATION, StreamWriter, read_streams
 from numpy.typing import NDArray
 
 BLEND_SOURCE = pa.field("blend_source", pa.string())
 EPOCH = pa.field("epoch", pa.int16())  # tells the copies of a document apart
 BLENDED = extended(BLEND_SOURCE, EPOCH)
-SPREAD = extended(pa.field("order", pa.int64()), *EXCLUSION, of=BLENDED)
+COPIES = extended(pa.field("order", pa.int64()), *EXCLUSION, of=BLENDED)
 NAME = "blend"
 COPIES_AT_ONCE = 4096
 UNCLAIMED = -1  # the group of documents that no source wants
@@ -38,13 +40,16 @@ Claimants = tuple[
 def read_claimed(
     config: BlendSettings, claimants: Claimants, shard: Shard
 ) -> tuple[tuple[str, ...], Iterator[pa.Table]]:
-    """The sources that read this shard's file, and its rows."""
+    """The sources that read the shard's file, and its rows."""
     names = claimants[int(shard.name.split("-", 1)[0])]
-    return names, read_documents(shard.inputs[0], config.sources[names[0]].reader, NAME)
+    tables = read_documents(shard.inputs[0], config.sources[names[0]].reader, NAME)
+    return names, shard.counted(shard.inputs[0], tables)
 
 
-def spread_copies(config: BlendSettings, claimants: Claimants, shard: Shard) -> list[Counts]:
-    """Send every copy of every document, and every excluded document once, to the output shard that its hash names."""
+def send_copies(config: BlendSettings, claimants: Claimants, shard: Shard) -> list[Counts]:
+    """Send every copy, and every excluded document once, to the output shard that its hash
+    names.
+    """
     _, tables = read_claimed(config, claimants, shard)
     plan = json.loads(storage.read_bytes(shard.inputs[2].path))
     names = sorted(config.sources)
@@ -56,7 +61,7 @@ def spread_copies(config: BlendSettings, claimants: Claimants, shard: Shard) -> 
     weighed = pa.concat_tables([WEIGHED.empty_table(), *read_parquet(shard.inputs[1])])
     row_of = weighed["row"].to_numpy()
     account = Counts(NAME)
-    output = Spreader(shard, "work/spread", SPREAD, plan["shards"])
+    output = StreamWriter(shard, "work/shuffle", COPIES, plan["shards"])
     offset = 0
     for table in tables:
         first, end = row_of.searchsorted([offset, offset + table.num_rows])
@@ -78,11 +83,11 @@ def spread_copies(config: BlendSettings, claimants: Claimants, shard: Shard) -> 
             )
             target = (copied["order"].to_numpy() % plan["shards"]).astype(np.int32)
             output.write(copied.append_column(DESTINATION, pa.array(target)))
-        account.rows_in += len(rows)
-        account.kept += len(rows)
+        account.repeats += len(rows) - len(np.unique(claims["row"].to_numpy()[rows]))
         offset += table.num_rows
         shard.report(offset)
     output.close()
+    account.rows_in, account.sent = shard.rows_read, shard.rows_sent
     return [account]
 
 
@@ -94,7 +99,9 @@ def _copies(
     dropped: pa.Array,
     seed: int,
 ) -> pa.Table:
-    """Rows of `SPREAD`: one for each copy, with its epoch and its place in the order, or for a dropped document its reason."""
+    """Rows of `COPIES`. A copy has its epoch and its place in the order; a dropped document has
+    its reason.
+    """
     identity = zip(source.to_pylist(), documents["id"].to_pylist(), copy.tolist(), strict=True)
     order = np.fromiter(
         (seed_for("order", seed, str(name), *rest) for name, *rest in identity), dtype=np.int64
@@ -113,7 +120,7 @@ def _copies(
         ),
         "detail": pc.coalesce(claims["detail"], wanted_by),
     }
-    return pa.table([columns[name] for name in SPREAD.names], schema=SPREAD)
+    return pa.table([columns[name] for name in COPIES.names], schema=COPIES)
 
 
 def merge(shard: Shard) -> list[Counts]:
@@ -122,12 +129,10 @@ def merge(shard: Shard) -> list[Counts]:
     if shard.name == "plan":
         shard.file("", PLAN, storage.read_bytes(shard.inputs[0].path))
         return [account]
-    parts = [read_spread(artifact, int(shard.name)) for artifact in shard.inputs]
+    parts = read_streams(shard, int(shard.name), shard.inputs)
     # A shard may hold more than 2 GB of text; and an id may repeat, whose rows need an order all the same.
-    wide = SPREAD.set(SPREAD.get_field_index("text"), pa.field("text", pa.large_string()))
-    table = pa.concat_tables(
-        [wide.empty_table(), *(part.cast(wide) for part in parts if part is not None)]
-    )
+    wide = COPIES.set(COPIES.get_field_index("text"), pa.field("text", pa.large_string()))
+    table = pa.concat_tables([wide.empty_table(), *(part.cast(wide) for part in parts)])
     table = table.combine_chunks()
     keys = ("order", "blend_source", "id", "epoch", "text", "url")
     seen: set[tuple[str, int]] = set()
@@ -143,13 +148,15 @@ def merge(shard: Shard) -> list[Counts]:
             kept.write(rows.filter(pc.is_null(rows["reason"])))
             excluded.write(dropped)
             count_reasons(account, dropped["reason"].to_pylist())
-    account.rows_in, account.kept = table.num_rows, kept.rows
+    account.received, account.kept = shard.rows_received, kept.rows
     account.text_bytes, account.tokens = kept.text_bytes, kept.tokens
     return [account]
 
 
 def _with_distinct_epochs(rows: pa.Table, seen: set[tuple[str, int]]) -> pa.Table:
-    """Where one id comes from several sources, or twice from one, its rows in this shard still differ in their epoch."""
+    """Give rows of one id different epochs, also if it comes from several sources or twice from
+    one.
+    """
     epochs: list[int | None] = []
     for identity, epoch in zip(rows["id"].to_pylist(), rows["epoch"].to_pylist(), strict=True):
         while epoch is not None and (identity, epoch) in seen:

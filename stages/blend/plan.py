@@ -1,4 +1,6 @@
-"""The blend's plan: quotas and draws for every source, written down as `plan.json` for people and for the passes that follow."""
+"""The blend's plan: quotas and draws for every source, in `plan.json` for people and for later
+passes.
+"""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -17,7 +19,7 @@ SHARD_BYTES = (
 
 
 def supplies_of(config: BlendSettings, counted: Mapping[str, Counts]) -> dict[str, Supply]:
-    """What each source has, from the sums of the measuring pass."""
+    """What each source has, by the sums of the measuring pass."""
     return {
         name: Supply(
             weight=exact(source.weight),
@@ -31,7 +33,9 @@ def supplies_of(config: BlendSettings, counted: Mapping[str, Counts]) -> dict[st
 def write_plan(
     config: BlendSettings, quotas: Mapping[str, Quota], supply: Mapping[str, Counts], shard: Shard
 ) -> list[Counts]:
-    """Find where each source's quota ends, and write the plan: asked and achieved shares, epochs, tokens."""
+    """Find where each source's quota ends, and write the plan: asked and reached shares,
+    epochs, tokens.
+    """
     names = sorted(config.sources)
     epochs = {name: quotas[name].epochs_of(supply[name].tokens) for name in names}
 
@@ -88,4 +92,4 @@ def write_plan(
         PLAN,
         (json.dumps(plan, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode(),
     )
-    return [Counts("blend")]
+    return []

@@ -1,9 +1,10 @@
-"""How many tokens each source of a blend gives: weights, epoch caps, and what happens when a cap binds.
+"""How many tokens each source of a blend gives: weights, epoch caps, and the effect of a cap.
 
-Pure arithmetic on counts, in fractions, so that a source that is to be used exactly once is used exactly once.
-Weights are shares of tokens. A source that its cap stops short gives its rest to the others in proportion to their weights, and
-theirs to the others again, until all is placed or every source is at its cap. Repeating good data up to about four times trains nearly as
-well as fresh data (Muennighoff et al., arXiv 2305.16264), which is what a cap above 1 is for.
+This is arithmetic on counts, in fractions. So a source that is to be used exactly once is used
+exactly once. Weights are shares of tokens. If a cap stops a source short, the others share its
+rest in proportion to their weights. That repeats until all is placed or every source is at its
+cap. A cap above 1 repeats data: up to about four times, that trains nearly as well as new data
+(Muennighoff et al., arXiv 2305.16264).
 """
 
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ MOST_EPOCHS = 30_000  # the epoch column is narrow
 
 @dataclass(frozen=True)
 class Supply:
-    """What a source has and may give. max_epochs None: as often as its share asks."""
+    """What a source has and may give. max_epochs: None for no cap."""
 
     weight: Fraction
     tokens: int
@@ -30,14 +31,16 @@ class Supply:
 
 @dataclass(frozen=True)
 class Quota:
-    """asked_share: by weight. tokens: whole tokens to give. capped: whether the cap stopped it short of its share."""
+    """asked_share: by weight. tokens: whole tokens to give. capped: whether the cap kept it
+    below its share.
+    """
 
     asked_share: Fraction
     tokens: int
     capped: bool
 
     def epochs_of(self, available: int) -> tuple[int, int]:
-        """How often every document is taken, and the tokens to take beyond that."""
+        """How often every document is taken, and how many tokens beyond that."""
         return divmod(self.tokens, available) if available else (0, 0)
 
 
@@ -47,7 +50,9 @@ def exact(value: float) -> Fraction:
 
 
 def largest_total(supplies: Mapping[str, Supply]) -> Fraction:
-    """The most tokens that keep every share exact and no source above its cap. Raises RecipeError if no source has a cap."""
+    """The most tokens with every share exact and no source above its cap. Raises RecipeError if
+    no source has a cap.
+    """
     weights = sum((supply.weight for supply in supplies.values()), Fraction(0))
     totals = [
         supply.limit * weights / supply.weight
@@ -63,7 +68,7 @@ def largest_total(supplies: Mapping[str, Supply]) -> Fraction:
 
 
 def allot(supplies: Mapping[str, Supply], tokens: int | None) -> dict[str, Quota]:
-    """Each source's quota. tokens: of the whole blend; None for `largest_total`.
+    """The quota of each source. tokens: of the whole blend; None for `largest_total`.
 
     Raises RecipeError if a source with a weight has no tokens, or if the blend has no size.
     """

@@ -1,72 +1,72 @@
 """The settings of a blend and of its sources."""
 
-import math
-from dataclasses import field
-from typing import Literal
+from typing import Literal, Self
 
-from corpusmill.manifests.config import config
 from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.schema import LEVELS
+from corpusmill.manifests.settings import Settings
 from corpusmill.stages.readers import ReaderSettings
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 
-@config
-class BlendSource:
-    """input: stage folders, files or globs. weight: share of the blend's tokens, of any scale. levels, kinds, prompts: take only these
-    (empty: all). reader: how raw files are read."""
+class BlendSource(Settings):
+    """One corpus of a blend."""
 
     input: str | tuple[str, ...]
-    weight: float
-    max_epochs: float | None = 1.0  # null: no cap. Up to 4 costs little (arXiv 2305.16264)
-    category: str = ""  # web, math, code, academic, ...: sums in the plan
+    """Stage folders, files or globs."""
+    weight: NonNegativeFloat
+    """Share of the blend's tokens, on any scale."""
+    max_epochs: PositiveFloat | None = 1.0
+    """How often a document may be taken, at most. Null: no cap.
+
+    Up to 4 costs little (arXiv 2305.16264).
+    """
+    category: str = ""
+    """web, math, code, academic, ...: the plan sums by it."""
     levels: tuple[str, ...] = ()
+    """Take only documents of these levels. Empty: all."""
     kinds: tuple[Literal["actual", "synthetic"], ...] = ()
+    """Take only documents of these kinds. Empty: all."""
     prompts: tuple[str, ...] = ()
-    reader: ReaderSettings = field(default_factory=ReaderSettings)
+    """Take only rows that these prompts made. Empty: all."""
+    reader: ReaderSettings = ReaderSettings()
+    """How raw files are read."""
 
-    @property
-    def patterns(self) -> tuple[str, ...]:
-        return (self.input,) if isinstance(self.input, str) else self.input
-
-    def __post_init__(self) -> None:
-        cap = 1.0 if self.max_epochs is None else self.max_epochs
-        if not (0 <= self.weight < math.inf and 0 < cap < math.inf):
-            raise RecipeError(
-                f"a blend source has weight {self.weight} and max_epochs {self.max_epochs}",
-                "weights are 0 or more, max_epochs is above 0 or null for no cap",
-            )
+    @model_validator(mode="after")
+    def _levels_exist(self) -> Self:
         unknown = sorted(set(self.levels) - set(LEVELS))
         if unknown:
             raise RecipeError(
                 f"there is no level {unknown[0]!r}", f"the levels are {', '.join(LEVELS)}"
             )
+        return self
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        return (self.input,) if isinstance(self.input, str) else self.input
 
 
-@config
-class BlendSettings:
-    """sources: a name of your choice -> a corpus and its weight. tokens: size of the whole blend; null takes the most that keeps every
-    share exact and no source above its cap.
+class BlendSettings(Settings):
+    """Settings of the blend stage."""
 
-    tokenizer: counts the tokens of documents that come without a count; bos and eos are not counted. recount: counts those of all.
-    seed: of the draw of documents.
+    sources: dict[str, BlendSource] = Field(min_length=1)
+    """A name of your choice -> a corpus and its weight."""
+    tokens: PositiveInt | None = None
+    """Tokens of the whole blend.
+
+    Null: the most that keeps every share exact and no source above its cap.
     """
-
-    sources: dict[str, BlendSource]
-    tokens: int | None = None
     tokenizer: str | None = None
+    """Counts the tokens of documents that come without a count. bos and eos do not count."""
     recount: bool = False
-    shards: int | None = None  # output shards; null: one for each 256 MB of text
+    """Count the tokens of all documents with `tokenizer`."""
+    shards: PositiveInt | None = None
+    """Output shards. Null: one for each 256 MB of text."""
     seed: int = 0
+    """Seed of the draw of documents."""
 
-    def __post_init__(self) -> None:
-        if not self.sources:
-            raise RecipeError("the blend has no sources", "name at least one under sources")
-        if (self.tokens is not None and self.tokens < 1) or (
-            self.shards is not None and self.shards < 1
-        ):
-            raise RecipeError(
-                f"the blend has tokens {self.tokens} and shards {self.shards}",
-                "give positive numbers, or leave them out",
-            )
+    @model_validator(mode="after")
+    def _can_recount(self) -> Self:
         if self.recount and self.tokenizer is None:
             raise RecipeError("recount needs a tokenizer", "set the blend's tokenizer")
+        return self

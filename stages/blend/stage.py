@@ -1,20 +1,25 @@
-"""Blend: mix corpora by weights, with an epoch cap for each source, into evenly shuffled shards.
+"""Blend: mix corpora by weights, with an epoch cap for each source, into evenly shuffled
+shards.
 
-A source is documents (a stage's folder, or raw files), a weight, a cap, and if wanted a choice of quality levels, kinds and prompts.
-Weights are shares of tokens (Nemotron-H, arXiv 2504.03624, section 2.2.3: sources of like quality get like weight, better ones more).
-Documents are taken whole. One that is taken e times appears in epochs 0 to e-1; a fractional epoch takes the documents whose key
-(hash of id and seed) is smallest, so that shares are met to within one document and a larger blend contains the smaller one.
+A source is documents (a stage's folder, or raw files), a weight, a cap, and perhaps a choice of
+quality levels, kinds and prompts. Weights are shares of tokens (Nemotron-H, arXiv 2504.03624,
+section 2.2.3: sources of like quality get like weight, better ones more). Documents are taken
+whole. A document that is taken e times appears in epochs 0 to e-1. A fractional epoch takes the
+documents with the smallest keys (hash of id and seed). So shares are exact to within one
+document, and a larger blend contains the smaller one.
 
-    measure  each input file: tokens and key of every document, which sources claim it          (narrow tables)
-    plan     quotas from the sums, then for each source the exact key at which its quota ends    (plan.json)
-    spread   each input file: copies of its documents, sorted by the output shard that a hash names  (`stages.shuffle.streams`)
+    measure  each input file: tokens and key of every document, and the sources that claim it
+    plan     quotas from the sums, then for each source the key at which its quota ends
+    shuffle  each input file: copies of its documents, sorted by output shard
     blend    each output shard: its rows from everywhere, in the order of a hash
 
-Where these are many a pass `collect-spread` comes between, so that no output shard opens them all (`stages.shuffle.exchange`).
+If there are many shards, a pass `collect-shuffle` comes between, so that no output shard opens
+them all (`stages.shuffle.exchange`).
 
-The account: `rows_in` counts a document once for each copy taken and once if none is; a document that no source wants
-(`blend.not_selected`), that is over its source's quota (`blend.over_quota`) or has no text (`blend.empty`) is excluded. Excluded rows
-carry no text: the blend changes no document, and id and origin lead back to it.
+The account: `rows_in` counts a document once for each copy, and once if there is none. A
+document is excluded if no source wants it (`blend.not_selected`), if the quota of its source is
+full (`blend.over_quota`), or if it has no text (`blend.empty`). Excluded rows carry no text.
+The blend changes no document, so id and origin lead back to it.
 """
 
 import json
@@ -26,30 +31,29 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from corpusmill.manifests import storage
-from corpusmill.manifests.config import config
 from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
-from corpusmill.stages.blend.copies import UNCLAIMED, Claimants, merge, read_claimed, spread_copies
+from corpusmill.stages.blend.copies import UNCLAIMED, Claimants, merge, read_claimed, send_copies
 from corpusmill.stages.blend.plan import supplies_of, write_plan
 from corpusmill.stages.blend.quotas import allot
 from corpusmill.stages.blend.settings import BlendSettings, BlendSource
-from corpusmill.stages.contract import Inputs, Pass, Passes
+from corpusmill.stages.contract import Account, GlobalStage, Inputs, Pass, Passes
 from corpusmill.stages.quota import WEIGHED, keys_of
 from corpusmill.stages.readers.documents import count_reasons
 from corpusmill.stages.shuffle.exchange import exchange
-from corpusmill.stages.shuffle.streams import Spread
+from corpusmill.stages.shuffle.streams import StreamFiles
 from corpusmill.stages.tokenizer import loaded as tokens
 from numpy.typing import NDArray
 
 
-@config
-class Blend(BlendSettings):
+class Blend(BlendSettings, GlobalStage):
     """Mix corpora by weights."""
 
     name: ClassVar[str] = "blend"
     version: ClassVar[int] = 2
+    account: ClassVar[Account] = Account.ONE_TO_MANY
 
     def depends_on(self) -> str:
         return tokens.load(self.tokenizer).digest if self.tokenizer else ""
@@ -84,13 +88,13 @@ class Blend(BlendSettings):
         )
         plan = planned.outputs()[0]
         shards = int(json.loads(storage.read_bytes(plan.path))["shards"])
-        spread = yield Pass(
-            name="spread",
+        shuffled = yield Pass(
+            name="shuffle",
             shards={name: (named[name], weighed[name], plan) for name in weighed},
-            work=partial(spread_copies, self, claimants),
+            work=partial(send_copies, self, claimants),
             depends_on=f"shards={shards}",
         )
-        parts = yield from exchange("spread", spread.outputs(), Spread(shards))
+        parts = yield from exchange("shuffle", shuffled.outputs(), StreamFiles(shards))
         yield Pass(
             name="blend",
             shards={"plan": (plan,), **{f"{shard:05d}": parts(shard) for shard in range(shards)}},
@@ -100,7 +104,9 @@ class Blend(BlendSettings):
 
 
 def _files(config: Blend, inputs: Inputs) -> dict[str, tuple[Artifact, tuple[str, ...]]]:
-    """Shard name -> the file and the sources that read it. Each file is read once for all sources that read it alike."""
+    """Shard name -> the file and the sources that read it. Sources with equal reader settings
+    share one reading.
+    """
     found: dict[tuple[str, str], tuple[Artifact, list[str]]] = {}
     for name, source in sorted(config.sources.items()):
         if not inputs.named[name]:
@@ -117,11 +123,13 @@ def _files(config: Blend, inputs: Inputs) -> dict[str, tuple[Artifact, tuple[str
 
 
 def _measure(config: Blend, claimants: Claimants, shard: Shard) -> list[Counts]:
-    """One row of `WEIGHED` for each document and source that claims it, or one that says why none does."""
+    """Write a row of `WEIGHED` for each document and source that claims it, or one row that
+    says why none does.
+    """
     names, tables = read_claimed(config, claimants, shard)
     group_of = {name: group for group, name in enumerate(sorted(config.sources))}
     accounts = {group_of[name]: Counts(f"source:{name}") for name in names}
-    accounts[UNCLAIMED] = Counts(Blend.name)
+    accounts[UNCLAIMED] = Counts("unclaimed")
     offset = 0
     with shard.parquet("work/measure", WEIGHED) as output:
         for table in tables:
@@ -186,9 +194,10 @@ def _reason(read_reason: str | None, size: int) -> str:
 
 
 def _token_counts(config: Blend, table: pa.Table, wanted: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """Tokens of each document: as its column says, else counted; 0 where nobody wants the document.
+    """Tokens of each document: from its column, else counted. 0 where nobody wants the
+    document.
 
-    Raises RecipeError if a wanted document comes without a count and there is no tokenizer.
+    Raises RecipeError if a wanted document has no count and there is no tokenizer.
     """
     counts = pc.fill_null(table["n_tokens"], 0).to_numpy().astype(np.int32)
     counts[~wanted] = 0

@@ -1,1 +1,1 @@
-"""Quality scores, buckets and levels; training the scorers."""
+"""Quality scores, buckets and levels."""

@@ -1,26 +1,28 @@
-"""Quality by an ensemble: score every document, cut each scorer's scores at the corpus' own percentiles, take the highest bucket.
+"""Quality by an ensemble: score every document, cut each scorer's scores into twenty buckets,
+take the highest bucket.
 
-Nemotron-CC's method (arXiv 2412.02595, section 2.2): several scorers which disagree about what is good, each turned into a rank from 0
-to 19 over the whole corpus, and the highest rank counts; five levels are cut out of the twenty. Three passes: `score` reads each
-shard once and leaves scores and a histogram, `thresholds` merges the histograms, `classify` writes the documents by level:
+The method is Nemotron-CC's (arXiv 2412.02595, section 2.2). Several scorers disagree about what
+is good. Each score becomes a rank from 0 to 19 over the whole corpus, and the highest rank
+counts. The twenty ranks make five levels. Pass `score` reads each shard once and leaves scores
+and a histogram. `thresholds` merges the histograms. `classify` writes the documents by level:
 
-    documents/level=<level>/kind=actual/<shard>.parquet        every level for every shard, empty ones too
-    documents/level=<level>/kind=synthetic/<shard>.parquet     only where a shard holds synthetic documents
-    work/thresholds/thresholds.json                            what `thresholds:` takes to sort another snapshot alike
+    documents/level=<level>/kind=actual/<shard>.parquet     every level for every shard
+    documents/level=<level>/kind=synthetic/<shard>.parquet  if a shard holds synthetic documents
+    work/thresholds/thresholds.json                         edges, for `thresholds:` of a later run
 
-A document that a scorer cannot judge is excluded: `error_classify.no_text`, or `error_classify.<scorer>`.
+A document that a scorer cannot judge is excluded: `error_classify.no_text`, or
+`error_classify.<scorer>`.
 """
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
-from typing import ClassVar
+from typing import Annotated, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from corpusmill.classifiers import model_file
 from corpusmill.classifiers.buckets import (
     LEVEL_BORDERS,
     Histogram,
@@ -33,16 +35,16 @@ from corpusmill.classifiers.buckets import (
 from corpusmill.classifiers.embedding import EmbeddingScorer
 from corpusmill.classifiers.scorer import ScorerConfig, readable_texts
 from corpusmill.classifiers.thresholds import FILE_NAME, Thresholds, read_thresholds, to_bytes
-from corpusmill.manifests import storage
-from corpusmill.manifests.config import config
+from corpusmill.manifests import model_files, storage
 from corpusmill.manifests.errors import ModelError, RecipeError
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import EXCLUSION, LEVELS, conform, excluded, extended
 from corpusmill.manifests.shard import ParquetOutput, Shard, read_parquet, schema_of
 from corpusmill.manifests.storage import Artifact
 from corpusmill.stages.columns.table import with_column
-from corpusmill.stages.contract import DOCUMENTS, EXCLUDED, Inputs, Pass, Passes
+from corpusmill.stages.contract import DOCUMENTS, EXCLUDED, GlobalStage, Inputs, Pass, Passes, Reads
 from corpusmill.stages.readers.documents import count_reasons, input_shards
+from pydantic import Field, model_validator
 
 BATCH_ROWS = 1024
 LEVEL_ROW_GROUP_BYTES = 16 << 20  # five files are open at a time
@@ -59,36 +61,36 @@ HISTOGRAM_SCHEMA = pa.schema(
     ]
 )
 
+Bucket = Annotated[int, Field(ge=1, le=19)]
 
-@config
-class Classify:
-    """scorers: a name of your choice -> a scorer; each becomes the columns `score_<name>` and `bucket_<name>`.
-    borders: the lowest bucket of medium_low, medium, medium_high and high. thresholds: the file of an earlier run, to be used as it is."""
+
+class Classify(GlobalStage):
+    """Score quality, and give every document a level."""
 
     name: ClassVar[str] = "classify"
     version: ClassVar[int] = 1
-    reads: ClassVar[str] = "documents"
+    reads: ClassVar[Reads] = Reads.DOCUMENTS
 
-    scorers: dict[str, ScorerConfig]
-    borders: tuple[int, int, int, int] = LEVEL_BORDERS
+    scorers: dict[str, ScorerConfig] = Field(min_length=1)
+    """A name of your choice -> a scorer. Each becomes the columns score_NAME and bucket_NAME."""
+    borders: tuple[Bucket, Bucket, Bucket, Bucket] = LEVEL_BORDERS
+    """The lowest buckets of medium_low, medium, medium_high and high, ascending."""
     thresholds: str | None = None
+    """The thresholds file of an earlier run, used as it is. Null: made from these documents."""
 
-    def __post_init__(self) -> None:
-        if not self.scorers:
-            raise RecipeError("classify has no scorers", "name at least one under `scorers:`")
+    @model_validator(mode="after")
+    def _names_and_borders(self) -> Self:
         for name in self.scorers:
             if not (name.isidentifier() and name.islower() and name.isascii()):
                 raise RecipeError(
-                    f"a scorer is named {name!r}", "use lower-case letters, digits and underscores"
+                    f"scorers.{name} cannot be a scorer's name",
+                    "use lower-case letters, digits and underscores",
                 )
-        if (
-            list(self.borders) != sorted(set(self.borders))
-            or not 0 < self.borders[0] <= self.borders[-1] < 20
-        ):
+        if list(self.borders) != sorted(set(self.borders)):
             raise RecipeError(
-                f"classify.borders are {list(self.borders)}",
-                "give four ascending buckets within 1 to 19",
+                f"borders is {list(self.borders)}", "give four ascending buckets within 1 to 19"
             )
+        return self
 
     def adds(self) -> tuple[pa.Field, ...]:
         """The columns that the stage adds to the document schema."""
@@ -102,7 +104,9 @@ class Classify:
         )
 
     def depends_on(self) -> str:
-        """Raises ModelError if a model or the thresholds cannot be used, or were not made for each other."""
+        """Raises ModelError if a model or the thresholds file cannot be used, or if they do not
+        belong together.
+        """
         models = {name: scorer.depends_on() for name, scorer in sorted(self.scorers.items())}
         parts = [f"{name}={model}" for name, model in models.items()]
         if self.thresholds is not None:
@@ -118,11 +122,8 @@ class Classify:
                         f"{self.thresholds} was made with another model of the scorer {name}",
                         "use that model again, or leave out `thresholds` to have them made anew",
                     )
-            parts.append(f"thresholds={model_file.digest(self.thresholds)}")
+            parts.append(f"thresholds={model_files.digest(self.thresholds)}")
         return " ".join(parts)
-
-    def named_inputs(self) -> Mapping[str, tuple[str, ...]]:
-        return {}
 
     def passes(self, inputs: Inputs) -> Passes:
         documents = input_shards(inputs.documents, self.name)
@@ -165,12 +166,14 @@ class Classify:
 
 
 def _score(config: Classify, shard: Shard) -> list[Counts]:
-    """One row a document: its id and its scores, null where a scorer has none; and the histograms of what all scorers could judge."""
+    """Write a row for each document (id and scores, null without a score), and the histograms
+    of what all scorers judged.
+    """
     (documents,) = shard.inputs
     schema = pa.schema([("id", pa.string()), *((name, pa.float32()) for name in config.scorers)])
     counted: dict[str, list[Histogram]] = {name: [] for name in config.scorers}
     with shard.parquet(SCORE, schema) as output:
-        for table in _batches(documents):
+        for table in _batches(shard, documents):
             scores = _scores(config, table["text"])
             whole = np.all([np.isfinite(values) for values in scores.values()], axis=0)
             sizes = pc.fill_null(pc.binary_length(table["text"]), 0).to_numpy().astype(np.int64)
@@ -211,7 +214,10 @@ def _scores(config: Classify, column: pa.ChunkedArray) -> dict[str, npt.NDArray[
 
 
 def _thresholds(models: Mapping[str, str], shard: Shard) -> list[Counts]:
-    """Merge the shards' histograms and cut each scorer's scores into twenty. models: scorer name -> what it depends on."""
+    """Merge the histograms of the shards and cut each scorer's scores into twenty.
+
+    models: scorer name -> what it depends on.
+    """
     counted: dict[str, list[Histogram]] = {name: [] for name in models}
     for artifact in shard.inputs:
         for table in read_parquet(artifact):
@@ -235,27 +241,29 @@ def _thresholds(models: Mapping[str, str], shard: Shard) -> list[Counts]:
 
 
 def _gathered(parts: list[Histogram]) -> list[Histogram]:
-    """The same histograms, merged into one when they have become many."""
+    """The same histograms, merged into one if they are many."""
     return parts if len(parts) < MERGED_AT_ONCE else [merged(parts)]
 
 
 def _assign(config: Classify, shard: Shard) -> list[Counts]:
-    """Every document with its scores, buckets, quality and level, into its level's file."""
+    """Write every document with its scores, buckets, quality and level into the file of its
+    level.
+    """
     documents, scores, thresholds = shard.inputs
     edges = {name: item.edges for name, item in read_thresholds(thresholds.path).items()}
     schema = extended(*config.adds(), of=extended(*schema_of(documents)))
-    scored = pa.concat_tables([schema_of(scores).empty_table(), *read_parquet(scores)])
+    scored = pa.concat_tables([schema_of(scores).empty_table(), *shard.read(scores)])
     account = Counts(Classify.name)
     with (
         shard.parquet(EXCLUDED, extended(*EXCLUSION, of=schema)) as excluded_output,
         ExitStack() as stack,
     ):
         outputs = _open_levels(shard, schema, stack, KINDS[0])
-        for group in read_parquet(documents):
+        for group in shard.read(documents):
             group = conform(group, schema)
             here = scored.slice(account.rows_in, group.num_rows)
             assert here["id"].equals(group["id"]), "scores belong to the documents in their order"
-            account.rows_in += group.num_rows
+            account.rows_in = shard.rows_read
             kept, dropped = _split(config, group, here)
             excluded_output.write(dropped)
             count_reasons(account, dropped["reason"].to_pylist())
@@ -329,7 +337,7 @@ def _with(table: pa.Table, name: str, values: pa.Array | pa.ChunkedArray) -> pa.
     return with_column(table, table.schema.field(name), values)
 
 
-def _batches(documents: Artifact) -> Iterator[pa.Table]:
-    for group in read_parquet(documents, ["id", "text"]):
+def _batches(shard: Shard, documents: Artifact) -> Iterator[pa.Table]:
+    for group in shard.read(documents, ["id", "text"]):
         for start in range(0, group.num_rows, BATCH_ROWS):
             yield group.slice(start, BATCH_ROWS)

@@ -1,6 +1,7 @@
-"""Fit quality scorers to a sample, and evaluate them on the part of it that is held out.
+"""Fit quality scorers to a sample, and evaluate them on its held-out part.
 
-Texts are read anew for each model, in the order of the sample's ranks; only labels and feature matrices are held in memory.
+Each model reads the texts anew, in the order of the sample's ranks. Memory holds only labels
+and feature matrices.
 """
 
 import itertools
@@ -28,8 +29,11 @@ BATCH_ROWS = 512
 
 @dataclass(frozen=True)
 class Sample:
-    """What there is to learn from. files: of the pass `select`. threshold: the label from which a document is positive; None: 0.5 for
-    labels 0 and 1, 3 for grades."""
+    """The documents to learn from.
+
+    files: of the pass `select`. threshold: the label from which a document is positive. None
+    means 0.5 for labels 0 and 1, and 3 for grades.
+    """
 
     files: tuple[Artifact, ...]
     given_threshold: float | None
@@ -67,7 +71,9 @@ class Sample:
         return self.labels >= self.threshold
 
     def check(self) -> None:
-        """Raises ModelError unless both parts of the sample have both kinds of documents."""
+        """Raises ModelError unless both parts of the sample have positive and negative
+        documents.
+        """
         for side, part in (
             ("to learn from", self.truth[~self.held_out]),
             ("to evaluate on", self.truth[self.held_out]),
@@ -85,7 +91,7 @@ class Sample:
         return (text for text, apart in zip(self.texts(), self.held_out, strict=True) if apart)
 
     def summary(self) -> dict[str, dict[str, int]]:
-        """label, rounded -> how many documents, and how many of them are held out."""
+        """Rounded label -> how many documents, and how many of them are held out."""
         whole = self.labels.round()
         return {
             str(label): {
@@ -97,7 +103,7 @@ class Sample:
 
 
 def train_fasttext(settings: FastTextTraining, sample: Sample, shard: Shard) -> dict[str, Any]:
-    """Write `models/fasttext.bin`. Returns what the report says of it."""
+    """Write `models/fasttext.bin`. Returns its part of the report."""
     examples = (
         (text, bool(positive))
         for text, positive, apart in zip(sample.texts(), sample.truth, sample.held_out, strict=True)
@@ -122,7 +128,9 @@ def train_fasttext(settings: FastTextTraining, sample: Sample, shard: Shard) -> 
 def train_embedding(
     settings: EmbeddingTraining, vectors: tuple[Artifact, ...], sample: Sample, shard: Shard
 ) -> dict[str, Any]:
-    """Write `models/embedding.safetensors`, a ridge regression on the sample's vectors. Returns what the report says of it."""
+    """Write `models/embedding.safetensors`, a ridge regression on the sample's vectors. Returns
+    its part of the report.
+    """
     about = {"trained_on": "two labels" if sample.binary else "grades", **settings.features()}
     matrix = np.stack(
         [np.array(row["vector"], np.float32) for row in merged_rows(vectors, "vector")]
@@ -131,7 +139,7 @@ def train_embedding(
 
 
 def train_statistics(sample: Sample, shard: Shard) -> dict[str, Any]:
-    """Write `models/statistics.safetensors`. Returns what the report says of it, with the weights: they are few enough to be read."""
+    """Write `models/statistics.safetensors`. Returns its part of the report, weights included."""
     fit = partial(fit_logistic if sample.binary else fit_ridge, about={"features": list(FEATURES)})
     matrix = np.concatenate([measure(texts) for texts in batched(sample.texts(), BATCH_ROWS)])
     return _train_linear("statistics", fit, matrix, sample, shard, FEATURES)

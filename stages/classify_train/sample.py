@@ -1,9 +1,11 @@
-"""A balanced sample of labelled text out of any number of files, drawn by seeded hashes: the same whatever the order or the workers.
+"""A balanced sample of labelled text from any number of files, the same in any order and with
+any workers.
 
-Files are read twice: once to count what each holds of each label, once to take from each file its share. Shares are filled like water:
-every file gives equally much until it is empty, so that one large file does not drown the others. Within a file, the documents
-whose ids hash lowest are taken; whether one is held out for evaluation is decided by a hash of its text, so that equal texts never
-stand on both sides.
+Files are read twice. The first pass counts the records of each label. The second takes from
+each file its share. Every file gives equally many records until it is empty, so one large file
+does not drown the others. Within a file, the documents whose ids have the smallest seeded
+hashes are taken. A hash of the text decides whether a document is held out, so equal texts are
+on one side.
 """
 
 import heapq
@@ -18,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 from corpusmill.classifiers.scorer import readable_texts
 from corpusmill.manifests.errors import ModelError
+from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import seed_for
 from corpusmill.manifests.shard import Shard, read_parquet, schema_of
 from corpusmill.manifests.storage import Artifact, open_read
@@ -36,6 +39,7 @@ SAMPLE = pa.schema(
         ("held_out", pa.bool_()),
     ]
 )
+SENT = ["rank", "label"]  # the columns whose sums the pass that trains compares
 ROW_GROUP_BYTES = 1 << 20
 MERGED_ROWS = 1024
 POSITIVE, NEGATIVE, LABELLED = "positive", "negative", "labelled"
@@ -43,8 +47,9 @@ POSITIVE, NEGATIVE, LABELLED = "positive", "negative", "labelled"
 
 @dataclass(frozen=True)
 class Labelled:
-    """One record: text is None where there is none; label is None where it is absent or no number. failure: the reason, if it could not
-    be read."""
+    """One record. text, label: None if absent; label also if it is no number. failure: why the
+    record could not be read, or None.
+    """
 
     id: str
     text: str | None
@@ -53,7 +58,7 @@ class Labelled:
 
     @property
     def stratum(self) -> str | None:
-        """The label as a whole number, as text; None for a record that cannot be learned from."""
+        """The label as a whole number, as text. None for a record that cannot be learned from."""
         if self.failure or self.label is None or not self.text or self.text.isspace():
             return None
         return str(round(self.label))
@@ -62,7 +67,8 @@ class Labelled:
 def labelled_records(
     artifact: Artifact, role: str, label_column: str, reader: ReaderSettings, stage: str
 ) -> Iterator[Labelled]:
-    """The file's records. role: `positive` (label 1), `negative` (label 0), or `labelled` (the label is in `label_column`).
+    """The records of the file. role: `positive` (label 1), `negative` (label 0), or `labelled`
+    (the label is in `label_column`).
 
     Raises InputError if the file cannot be read or has no such column.
     """
@@ -90,27 +96,21 @@ def labelled_records(
 
 
 def count(role: str, label_column: str, reader: ReaderSettings, stage: str, shard: Shard) -> None:
-    """Write `work/count/<shard>.json`: how many records of each label the file holds, and how many cannot be learned from."""
+    """Write `work/count/<shard>.json`: how many records of each label the file holds."""
     counted: Counter[str] = Counter()
-    failures: Counter[str] = Counter()
-    unusable = 0
     for record in labelled_records(shard.inputs[0], role, label_column, reader, stage):
         if record.stratum is not None:
             counted[record.stratum] += 1
-        elif record.failure:
-            failures[record.failure] += 1
-        else:
-            unusable += 1
-    found = {"labels": counted, "unusable": unusable, "failures": failures}
-    shard.file("work/count", f"{shard.name}.json", json.dumps(found, sort_keys=True).encode())
+    shard.file("work/count", f"{shard.name}.json", json.dumps(counted, sort_keys=True).encode())
 
 
 def share_out(
     counted: Mapping[str, Mapping[str, int]], documents_per_label: int, seed: int
 ) -> dict[str, dict[str, int]]:
-    """file -> label -> documents to take, given what each file holds. With the two labels 0 and 1, equally many of both.
+    """file -> label -> documents to take, given what each file holds. Of two labels 0 and 1,
+    equally many each.
 
-    Raises ModelError if there are not two labels to tell apart.
+    Raises ModelError if there is only one label.
     """
     totals: dict[str, int] = {}
     for labels in counted.values():
@@ -137,9 +137,9 @@ def share_out(
 
 
 def fill(available: Mapping[str, int], wanted: int, seed: int) -> dict[str, int]:
-    """How many to take from each file so that all take equally many, as far as they have them, and `wanted` in all.
+    """How many to take from each file: equally many, as far as each has them, `wanted` in all.
 
-    What cannot be shared evenly goes to the files whose names hash lowest.
+    The remainder goes to the files whose names have the smallest hashes.
     """
     taken: dict[str, int] = {}
     left = min(wanted, sum(available.values()))
@@ -165,22 +165,36 @@ def select(
     max_chars: int,
     seed: int,
     shard: Shard,
-) -> None:
-    """Write `work/select/<shard>.parquet` (`SAMPLE`, sorted by rank): the file's share. Holds no more than that in memory. wanted: how many
-    documents of each label that is."""
+) -> Counts:
+    """Write `work/select/<shard>.parquet` (`SAMPLE`, sorted by rank): the share of the file.
+
+    wanted: documents to take of each label. Memory holds no more than that. Returns the account
+    of the file.
+    """
+    account = Counts(stage)
     heaps: dict[str, list[tuple[int, int, Labelled]]] = {
         label: [] for label, number in wanted.items() if number
     }
-    for place, record in enumerate(
-        labelled_records(shard.inputs[0], role, label_column, reader, stage)
-    ):
-        if record.stratum is None or record.stratum not in heaps:
+    records = labelled_records(shard.inputs[0], role, label_column, reader, stage)
+    for place, record in enumerate(records):
+        shard.count_rows(shard.inputs[0], 1)
+        if record.failure:
+            account.failed += 1
+            account.failures[record.failure] = account.failures.get(record.failure, 0) + 1
+            continue
+        if record.stratum is None:
+            account.leave_out(f"{stage}.no_text_or_label", 1)
+            continue
+        if record.stratum not in heaps:
+            account.leave_out(f"{stage}.not_sampled", 1)
             continue
         heap = heaps[record.stratum]
         rank = seed_for("sample", seed, record.id)
         if len(heap) < wanted[record.stratum]:
             heapq.heappush(heap, (-rank, -place, _cut(record, max_chars)))
-        elif (-rank, -place) > heap[0][:2]:
+            continue
+        account.leave_out(f"{stage}.not_sampled", 1)  # this record, or the one that it drives out
+        if (-rank, -place) > heap[0][:2]:
             heapq.heapreplace(heap, (-rank, -place, _cut(record, max_chars)))
     chosen = sorted(
         (item for heap in heaps.values() for item in heap), key=lambda item: (-item[0], -item[1])
@@ -198,12 +212,18 @@ def select(
                 }
                 for rank, _, record in chosen[start : start + 64]
             ]
-            output.write(pa.Table.from_pylist(rows, schema=SAMPLE))
+            table = pa.Table.from_pylist(rows, schema=SAMPLE)
+            output.send(table.select(SENT))
+            output.write(table)
+    account.rows_in, account.sent = shard.rows_read, shard.rows_sent
+    return account
 
 
 def merged_rows(artifacts: tuple[Artifact, ...], *columns: str) -> Iterator[dict[str, Any]]:
-    """The rows of all files by rank, equal ranks in the order of files and rows. The sample is bounded, so it is held as one table; files
-    are opened one after the other, however many there are."""
+    """The rows of all files by rank. Equal ranks keep the order of files and rows.
+
+    The sample is bounded, so it is one table in memory. Files are opened one after the other.
+    """
     tables = [
         table for artifact in artifacts for table in read_parquet(artifact, ["rank", *columns])
     ]
@@ -220,7 +240,9 @@ def _cut(record: Labelled, max_chars: int) -> Labelled:
 
 
 def _lines(artifact: Artifact, limit: int) -> Iterator[tuple[bytes, str]]:
-    """The lines of a plain or compressed file that are not blank, each with a reason if it is longer than `limit` or lost to damage."""
+    """The non-blank lines of a plain or compressed file. A line that is longer than `limit`, or
+    lost to damage, has a reason.
+    """
     with open_read(artifact.path) as file:
         stream = open_lines(file)
         for line, length in lines(stream, limit):
@@ -257,7 +279,7 @@ def _id(artifact: Artifact, found: object, row: int) -> str:
 
 
 def _number(value: object) -> float | None:
-    """The label as a finite number; texts that spell one count."""
+    """The label as a finite number. A text that spells a number counts as one."""
     try:
         number = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):

@@ -1,27 +1,28 @@
-"""Train quality scorers on text that is known to be good and text that is merely there, or on graded text.
+"""Train quality scorers on good text against ordinary text, or on graded text.
 
-Either `positive` and `negative` name two collections (reference corpora against crawl, as DCLM trains its fastText classifier,
-arXiv 2406.11794, section 4.4), or `labelled` names text with a label column: 0 and 1, or grades such as the 0-5 of FineWeb-Edu
-(arXiv 2406.17557, section 4). Passes: `count` and `select` draw a sample (see `stages.classify_train.sample`), `embed` turns it
-into vectors where an encoder is set, `classify-train` trains and evaluates:
+`positive` and `negative` name two collections: reference corpora against crawl, as DCLM trains
+its fastText classifier (arXiv 2406.11794, section 4.4). Or `labelled` names text with a label
+column: 0 and 1, or grades such as the 0-5 of FineWeb-Edu (arXiv 2406.17557, section 4). The
+passes `count` and `select` draw a sample (`stages.classify_train.sample`). `embed` turns it
+into vectors if an encoder is set. `classify-train` trains and evaluates:
 
-    models/fasttext.bin   models/embedding.safetensors   models/statistics.safetensors   models/report.json
+    models/fasttext.bin   models/embedding.safetensors   models/statistics.safetensors
+    models/report.json
 
-fastText and logistic regression learn positive against the rest; with grades, the two linear models regress the grade itself.
+fastText and logistic regression learn positive against the rest. With grades, the two linear
+models learn the grade.
 """
 
 import json
-from collections import Counter
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import pyarrow as pa
 from corpusmill.classifiers.embedding import EmbeddingTraining
 from corpusmill.classifiers.encoder import embed, encoder_digest
 from corpusmill.classifiers.fasttext_model import FastTextTraining
 from corpusmill.manifests import storage
-from corpusmill.manifests.config import config
 from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.shard import Shard, read_parquet
@@ -38,13 +39,15 @@ from corpusmill.stages.classify_train.sample import (
     LABELLED,
     NEGATIVE,
     POSITIVE,
+    SENT,
     count,
     select,
     share_out,
 )
-from corpusmill.stages.contract import Inputs, Pass, Passes
+from corpusmill.stages.contract import Account, GlobalStage, Inputs, Pass, Passes
 from corpusmill.stages.readers import ReaderSettings
 from corpusmill.stages.readers.documents import input_shards
+from pydantic import Field, PositiveInt, model_validator
 
 VECTORS = pa.schema(
     [
@@ -57,32 +60,45 @@ VECTORS = pa.schema(
 ROLES = (POSITIVE, NEGATIVE, LABELLED)
 
 
-@config
-class ClassifyTrain:
-    """positive, negative: stage folders, files or globs (JSON lines, Parquet, text). labelled: instead of the two, files with
-    `label_column`. label_column: the column of `labelled` that holds the label or grade. threshold: the grade from which a document is
-    positive; by default 0.5 for labels 0 and 1, 3 for grades, as in FineWeb-Edu. documents_per_label: at most so many; with two labels,
-    equally many of both. held_out: the share kept for evaluation. max_chars: of each text's beginning. fasttext, embedding, statistics:
-    what to train; null or false leaves one out. reader: how raw files are read. seed: of the draw of documents and of the split."""
+class ClassifyTrain(GlobalStage):
+    """Train quality scorers on labelled text."""
 
     name: ClassVar[str] = "classify_train"
     version: ClassVar[int] = 2
+    account: ClassVar[Account] = Account.MANY_TO_ONE
 
     positive: tuple[str, ...] = ()
+    """Good text: stage folders, files or globs (JSON lines, Parquet, text)."""
     negative: tuple[str, ...] = ()
+    """Ordinary text, given like `positive`."""
     labelled: tuple[str, ...] = ()
+    """Files with a column of labels, in place of `positive` and `negative`."""
     label_column: str = "label"
+    """The column of `labelled` that holds the label or grade."""
     threshold: float | None = None
-    documents_per_label: int = 20_000
-    held_out: float = 0.1
-    max_chars: int = 20_000
-    fasttext: FastTextTraining | None = FastTextTraining()
-    embedding: EmbeddingTraining | None = None
-    statistics: bool = True
-    reader: ReaderSettings = ReaderSettings()
-    seed: int = 0
+    """The grade from which a document is positive.
 
-    def __post_init__(self) -> None:
+    Null: 0.5 for labels 0 and 1, 3 for grades, as in FineWeb-Edu.
+    """
+    documents_per_label: PositiveInt = 20_000
+    """At most so many documents of each label. With two labels, equally many of both."""
+    held_out: float = Field(default=0.1, gt=0, lt=1)
+    """The share of documents kept for evaluation."""
+    max_chars: PositiveInt = 20_000
+    """Characters read from the beginning of each text."""
+    fasttext: FastTextTraining | None = FastTextTraining()
+    """The fastText classifier to train. Null: none."""
+    embedding: EmbeddingTraining | None = None
+    """The head on a sentence encoder to train. Null: none."""
+    statistics: bool = True
+    """Whether to train the model over text statistics."""
+    reader: ReaderSettings = ReaderSettings()
+    """How raw files are read."""
+    seed: int = 0
+    """Seed of the draw of documents and of the split."""
+
+    @model_validator(mode="after")
+    def _has_text_and_something_to_train(self) -> Self:
         if bool(self.labelled) == bool(self.positive or self.negative):
             raise RecipeError(
                 "classify-train needs text to learn from",
@@ -96,11 +112,7 @@ class ClassifyTrain:
             raise RecipeError(
                 "classify-train has nothing to train", "set fasttext, embedding or statistics"
             )
-        if not 0 < self.held_out < 1 or self.documents_per_label < 1:
-            raise RecipeError(
-                f"held_out is {self.held_out} and documents_per_label {self.documents_per_label}",
-                "give a share between 0 and 1, and at least one document",
-            )
+        return self
 
     def depends_on(self) -> str:
         """Raises ModelError if the encoder cannot be used."""
@@ -126,7 +138,7 @@ class ClassifyTrain:
             for name, receipt in counting.receipts.items()
         }
         quotas = share_out(
-            {name: record["labels"] for name, record in counted.items()},
+            counted,
             self.documents_per_label,
             self.seed,
         )
@@ -134,7 +146,9 @@ class ClassifyTrain:
             name="select",
             shards={name: shards[name] for name in counted},
             work=partial(_select, self),
-            told={name: json.dumps(quota, sort_keys=True) for name, quota in quotas.items()},
+            shard_settings={
+                name: json.dumps(quota, sort_keys=True) for name, quota in quotas.items()
+            },
         )
         sample = selected.outputs()
         vectors: tuple[Artifact, ...] = ()
@@ -151,7 +165,7 @@ class ClassifyTrain:
             vectors = embedded.outputs()
         yield Pass(
             name=self.name,
-            shards={MODELS: (*sample, *vectors, *counting.outputs())},
+            shards={MODELS: (*sample, *vectors)},
             work=partial(_train, self),
             final=True,
         )
@@ -167,18 +181,18 @@ def _count(config: ClassifyTrain, shard: Shard) -> list[Counts]:
 
 
 def _select(config: ClassifyTrain, shard: Shard) -> list[Counts]:
-    select(
+    account = select(
         _role(shard),
         config.label_column,
         config.reader,
         config.name,
-        json.loads(shard.told),
+        json.loads(shard.shard_settings),
         config.held_out,
         config.max_chars,
         config.seed,
         shard,
     )
-    return []
+    return [account]
 
 
 def _embed(settings: EmbeddingTraining, shard: Shard) -> list[Counts]:
@@ -197,11 +211,14 @@ def _embed(settings: EmbeddingTraining, shard: Shard) -> list[Counts]:
 
 
 def _train(config: ClassifyTrain, shard: Shard) -> list[Counts]:
-    """The models and their report. The shard reads what `select`, `embed` and `count` wrote."""
+    """Write the models and their report from what `select` and `embed` wrote."""
     by_pass = {
         name: tuple(item for item in shard.inputs if f"/work/{name}/" in item.path)
-        for name in ("select", "embed", "count")
+        for name in ("select", "embed")
     }
+    for artifact in by_pass["select"]:
+        for table in read_parquet(artifact, SENT):
+            shard.receive(artifact, table)
     sample = Sample(by_pass["select"], config.threshold)
     sample.check()
     report: dict[str, Any] = {}
@@ -220,24 +237,4 @@ def _train(config: ClassifyTrain, shard: Shard) -> list[Counts]:
     shard.file(
         MODELS, "report.json", (json.dumps(summary, indent=1, sort_keys=True) + "\n").encode()
     )
-    counted = [json.loads(storage.read_bytes(item.path)) for item in by_pass["count"]]
-    return [_account(config, len(sample.labels), counted)]
-
-
-def _account(config: ClassifyTrain, sampled: int, counted: list[dict[str, Any]]) -> Counts:
-    """Every record that was read: sampled, left out of the sample, without text or label, or unreadable."""
-    available = sum(sum(record["labels"].values()) for record in counted)
-    unusable = sum(record["unusable"] for record in counted)
-    failures = sum((Counter(record["failures"]) for record in counted), Counter[str]())
-    excluded = {
-        "classify_train.not_sampled": available - sampled,
-        "classify_train.no_text_or_label": unusable,
-    }
-    return Counts(
-        config.name,
-        rows_in=available + unusable + failures.total(),
-        kept=sampled,
-        excluded={reason: rows for reason, rows in excluded.items() if rows},
-        failed=failures.total(),
-        failures=dict(failures),
-    )
+    return [Counts(config.name, received=shard.rows_received, kept=len(sample.labels))]

@@ -1,1 +1,1 @@
-"""Exact and near duplicates, out."""
+"""Remove exact and near duplicates. `stage.py` lists the passes, and each file does one or two."""

@@ -1,8 +1,11 @@
-"""How many bands of how many rows: published pairs, or the best pair for a similarity threshold.
+"""How many bands of how many rows: published pairs, or the best pair for a similarity
+threshold.
 
-A pair of similarity s becomes a candidate with probability 1 - (1 - s**rows)**bands. For a threshold t, of all bandings with at most
-`hashes` values that one is taken which makes the weighted sum of two areas least: candidates below t (each costs a check) and pairs above t
-that are missed (each may leave a duplicate). That is the rule of datasketch's MinHashLSH (Zhu et al. 2016, "LSH Ensemble", section 5).
+A pair of similarity s becomes a candidate with probability 1 - (1 - s**rows)**bands. For a
+threshold t, compare all bandings with at most `hashes` values. Two areas count: candidates
+below t, where each costs a check, and missed pairs above t, where each may leave a duplicate.
+The banding with the smallest weighted sum of the areas is taken. That is the rule of
+datasketch's MinHashLSH (Zhu et al. 2016, "LSH Ensemble", section 5).
 """
 
 from functools import lru_cache
@@ -16,13 +19,15 @@ _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(
 
 
 def candidate_probability(similarity: float, bands: int, rows: int) -> float:
-    """How likely a pair of this similarity is to share a band."""
+    """The chance that a pair of this similarity shares a band."""
     return float(1 - (1 - similarity**rows) ** bands)
 
 
 @lru_cache(maxsize=64)
 def best_banding(threshold: float, hashes: int, miss_weight: float = 0.5) -> tuple[int, int]:
-    """(bands, rows) with bands * rows <= hashes. miss_weight: of the area of missed pairs; that of needless candidates has the rest."""
+    """(bands, rows) with bands * rows <= hashes. miss_weight: weight of missed pairs; needless
+    candidates have the rest of 1.
+    """
     below = threshold * (_NODES + 1) / 2
     above = threshold + (1 - threshold) * (_NODES + 1) / 2
     best, least = (1, 1), float("inf")

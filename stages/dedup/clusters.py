@@ -1,4 +1,4 @@
-"""The two loops of dedup that are not about text: connected components, and the choice of survivors within clusters."""
+"""The choice of survivors within clusters."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,8 +9,7 @@ from corpusmill.stages.columns.compiled import njit
 from corpusmill.stages.dedup.signatures.minhash import Scheme, keys_of_signatures, signatures
 from corpusmill.stages.dedup.signatures.shingles import Shingles, jaccard
 
-UInt64Array = npt.NDArray[np.uint64]
-# Two sets are not compared where the estimate by their signatures lies so many standard deviations below the threshold.
+# A check is not worth its while where the signatures' estimate lies this many standard deviations below the threshold.
 DEVIATIONS = 4
 _CLUSTER_MIX = np.uint64(0x9E3779B97F4A7C15)
 
@@ -23,14 +22,6 @@ class Choice:
     survivor: npt.NDArray[np.int64]
     similarity: npt.NDArray[np.float64]
     comparisons: int
-
-
-def forest(left: UInt64Array, right: UInt64Array) -> tuple[UInt64Array, UInt64Array]:
-    """The connected components of the edges left[i] - right[i]: every node once, sorted, and the least node of its component."""
-    nodes, places = np.unique(np.concatenate([left, right]), return_inverse=True)
-    parents = np.arange(len(nodes), dtype=np.int64)
-    _unite(places[: len(left)].astype(np.int64), places[len(left) :].astype(np.int64), parents)
-    return nodes, nodes[parents]
 
 
 def choose_survivors(
@@ -76,27 +67,6 @@ def choose_survivors(
         similarity,
     )
     return Choice(survivor, similarity, int(comparisons))
-
-
-@njit(nogil=True)
-def _find(parents: Any, node: int) -> int:
-    while parents[node] != node:
-        parents[node] = parents[parents[node]]
-        node = parents[node]
-    return node
-
-
-@njit(nogil=True)
-def _unite(left: Any, right: Any, parents: Any) -> None:
-    """Union-find with path halving; the least node of a component becomes its root."""
-    for i in range(len(left)):
-        one, other = _find(parents, left[i]), _find(parents, right[i])
-        if one < other:
-            parents[other] = one
-        else:
-            parents[one] = other
-    for i in range(len(parents)):
-        parents[i] = _find(parents, i)
 
 
 @njit(nogil=True)

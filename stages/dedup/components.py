@@ -1,13 +1,16 @@
-"""The middle of dedup: connected components of the links, without any process that sees all of them (the passes components-N, clusters).
+"""Connected components of the links, in passes (components-N, clusters). No process sees all
+links.
 
-Every round is a pass over partitions of the nodes. A partition reads all edges that touch one of its nodes, finds the components of what
-it sees, and writes an edge from each node that it saw to the least one of its component; an edge goes to the partitions of both its
-ends. What was connected stays connected, every node's edges lead to ever smaller nodes, and when all edges form stars around the
-least node of each component nobody has anything left to change: that round is the last. A partition unites whole neighbourhoods at a
-time, so links of links are cut short as by pointer jumping, and rounds are few: three or four for what MinHash finds.
+Every round is a pass over partitions of the nodes. A partition reads all edges that touch one
+of its nodes, and finds the components of what it sees. It writes an edge from each node to the
+smallest node of its component. An edge goes to the partitions of both its ends. What was
+connected stays connected, and every node's edges lead to ever smaller nodes. In the last round
+all edges form stars around the smallest node of each component, and nobody changes anything. A
+partition unites whole neighbourhoods, which shortens chains as pointer jumping does. So rounds
+are few: three or four for what MinHash finds.
 
-Source: Kiveris et al. 2014, "Connected components in MapReduce and beyond" (SoCC): the star operations that this does for all nodes
-of a partition at once.
+Source: Kiveris et al. 2014, "Connected components in MapReduce and beyond" (SoCC). A partition
+does its star operations for all its nodes at once.
 """
 
 from typing import TYPE_CHECKING
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
 
     Nodes = npt.NDArray[np.uint64]
 
-EDGES = pa.schema(  # one row per edge and partition that one of its ends belongs to, sorted by partition
+EDGES = pa.schema(  # one row for each edge and partition of its ends, sorted by partition
     [
         pa.field("partition", pa.uint32(), nullable=False),
         pa.field("node", pa.uint64(), nullable=False),
@@ -46,35 +49,56 @@ _MIX_1, _MIX_2 = np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53)
 
 
 def unite(partitions: int, where: str, shard: Shard) -> list[Counts]:
-    """One round over one partition of the nodes: read its edges, write below `where` the edges of the components that it sees.
+    """One round over one partition of the nodes: read its edges, write the edges of its
+    components below `where`.
 
-    The account says how many edges it read, and how many of them did not lead to the least node in sight (`UNSETTLED`).
+    The account counts the edges, and those that did not lead to the smallest node in sight
+    (`UNSETTLED`).
     """
-    from corpusmill.stages.dedup.clusters import forest
-
     node, root = _edges(shard)
     nodes, roots = forest(node, root)
     unsettled = int(np.count_nonzero(roots[np.searchsorted(nodes, node)] != root))
-    with shard.parquet(where, EDGES, row_group_bytes=UNBOUNDED, passing=True) as output:
+    with shard.parquet(where, EDGES, row_group_bytes=UNBOUNDED, temporary=True) as output:
         write_edges(output, nodes, roots, partitions)
     return [Counts("components", len(node), len(node) - unsettled, {UNSETTLED: unsettled})]
 
 
 def clusters(partitions: int, shard: Shard) -> list[Counts]:
-    """Read one partition's settled edges; write `work/clusters`: its nodes and their components (`CLUSTERS`)."""
-    from corpusmill.stages.dedup.clusters import forest
-
+    """Read one partition's settled edges. Write `work/clusters`: its nodes and their components
+    (`CLUSTERS`).
+    """
     nodes, roots = forest(*_edges(shard))
     own = partition_of_node(nodes, partitions) == np.uint32(int(shard.name))
     with shard.parquet(
-        "work/clusters", CLUSTERS, row_group_bytes=UNBOUNDED, passing=True
+        "work/clusters", CLUSTERS, row_group_bytes=UNBOUNDED, temporary=True
     ) as output:
         write_by_node(output, pa.table([nodes[own], roots[own]], schema=CLUSTERS))
     return []
 
 
+def forest(left: "Nodes", right: "Nodes") -> "tuple[Nodes, Nodes]":
+    """The connected components of the edges left[i] - right[i]: every node once, sorted, and the least node of its component.
+
+    At most 2**31 nodes, the limit of scipy's graphs; a partition has far fewer.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    nodes, found = np.unique(np.concatenate([left, right]), return_inverse=True)
+    places = found.astype(np.int32)
+    edges = (places[: len(left)], places[len(left) :])
+    # of type bool, so that an edge which comes many times stays an edge: numbers would be added up, and overflow
+    graph = coo_array((np.ones(len(left), np.bool_), edges), shape=(len(nodes), len(nodes)))
+    count, component = connected_components(graph.tocsr(), directed=False)
+    least = np.empty(count, np.int64)
+    least[component[::-1]] = np.arange(len(nodes))[::-1]  # the last that is written is the least
+    return nodes, nodes[least[component]]
+
+
 def write_edges(output: ParquetOutput, node: "Nodes", root: "Nodes", partitions: int) -> None:
-    """Write each edge for the partitions of its two ends; pairs of a node with itself are no edges."""
+    """Write each edge for the partitions of its two ends. A pair of a node with itself is no
+    edge.
+    """
     node, root = node[node != root], root[node != root]
     at_node, at_root = partition_of_node(node, partitions), partition_of_node(root, partitions)
     twice = at_node != at_root
@@ -89,7 +113,9 @@ def write_edges(output: ParquetOutput, node: "Nodes", root: "Nodes", partitions:
 
 
 def partition_of_node(node: "Nodes", partitions: int) -> "npt.NDArray[np.uint32]":
-    """Nodes are spread by a hash: least nodes, which have the most edges, would otherwise crowd the first partitions."""
+    """A hash spreads the nodes. Otherwise small nodes, which have most edges, would crowd the
+    first partitions.
+    """
     mixed = (node ^ (node >> np.uint64(33))) * _MIX_1
     mixed = (mixed ^ (mixed >> np.uint64(33))) * _MIX_2
     return ((mixed >> np.uint64(32)) % np.uint64(partitions)).astype(np.uint32)
@@ -98,7 +124,7 @@ def partition_of_node(node: "Nodes", partitions: int) -> "npt.NDArray[np.uint32]
 def _edges(shard: Shard) -> "tuple[Nodes, Nodes]":
     """The distinct edges of the partition."""
     partition = int(shard.name)
-    found = read_range(shard.inputs, "partition", partition, partition + 1, EDGES)
+    found = read_range(shard, shard.inputs, "partition", partition, partition + 1, EDGES)
     node, root = found["node"].to_numpy(), found["root"].to_numpy()
     order = np.lexsort((root, node))
     node, root = node[order], root[order]

@@ -1,16 +1,20 @@
-"""Deduplication against earlier runs, from their signatures alone: a new snapshot's documents fall to what earlier ones kept.
+"""Dedup against earlier runs, from their signatures alone: a new document falls to what they
+kept.
 
-A run with `signatures: true` leaves below `signatures/`, for each document that it kept, the exact hash, the band keys and a sketch: the
-`SKETCH` least of its shingle hashes, shortened to 32 bits. A later run `against` that folder sends the keys through matching as if
-they were documents', and compares its own documents with the sketches. Earlier documents always win, and none is compared with
-another.
+A run with `signatures: true` leaves `signatures/`: for each kept document the exact hash, the
+band keys and a sketch. The sketch is its `SKETCH` smallest shingle hashes, shortened to 32
+bits. A later run `against` that folder sends these keys through matching like those of
+documents, and compares its own documents with the sketches. Earlier documents always win. They
+are not compared with one another.
 
-The sketch of a document of at most `SKETCH` shingles (some 6 kB of English) is its whole set, and the similarity is the true Jaccard
-similarity but for collisions of 32-bit hashes. For a longer one it is estimated from the `SKETCH` least hashes of the union, with a
-standard error of sqrt(s (1 - s) / 1024), at most 0.0125 at the threshold of 0.8: of removals of long documents close to the
-threshold some are below it by a point or two.
+For a document of at most `SKETCH` shingles (some 6 kB of English) the sketch is its whole set.
+The similarity is then true Jaccard, but for collisions of 32-bit hashes. For a longer one the
+`SKETCH` smallest hashes of the union give an estimate, with a standard error of sqrt(s (1 - s)
+/ 1024), at most 0.0125 at the threshold of 0.8. So among removals of long documents close to
+the threshold, some are below it by a point or two.
 
-Source: Broder 1997, "On the resemblance and containment of documents" (bottom-k sketches of the union).
+Source: Broder 1997, "On the resemblance and containment of documents" (bottom-k sketches of the
+union).
 """
 
 import json
@@ -64,7 +68,7 @@ _KIND = b"corpusmill.dedup"
 
 
 def kind_of(settings: DedupSettings) -> bytes:
-    """What two runs must share for their signatures to be compared."""
+    """What two runs must share so that their signatures can be compared."""
     kind = [
         settings.ngram,
         *settings.banding,
@@ -77,7 +81,7 @@ def kind_of(settings: DedupSettings) -> bytes:
 
 
 def check_kind(settings: DedupSettings, signatures: tuple[Artifact, ...]) -> None:
-    """Raises RecipeError where earlier signatures were made with other settings."""
+    """Raises RecipeError if earlier signatures were made with other settings."""
     for artifact in signatures:
         if (schema_of(artifact).metadata or {}).get(_KIND) != kind_of(settings):
             raise RecipeError(
@@ -87,7 +91,7 @@ def check_kind(settings: DedupSettings, signatures: tuple[Artifact, ...]) -> Non
 
 
 def write_signatures(settings: DedupSettings, shard: Shard) -> list[Counts]:
-    """Read one shard of kept documents; write `signatures`: what later runs need of them (`SIGNATURES`)."""
+    """Read one shard of kept documents. Write `signatures` (`SIGNATURES`) for later runs."""
     from corpusmill.stages.dedup.signatures.minhash import keys_of_signatures, signatures
     from corpusmill.stages.dedup.signatures.shingles import exact_hashes, shingle_sets
 
@@ -95,7 +99,7 @@ def write_signatures(settings: DedupSettings, shard: Shard) -> list[Counts]:
     with shard.parquet(
         "signatures", SIGNATURES.with_metadata({_KIND: kind_of(settings)})
     ) as output:
-        for table in read_parquet(shard.inputs[0], columns=columns_of(shard.inputs[0])):
+        for table in shard.read(shard.inputs[0], columns_of(shard.inputs[0])):
             parents = parent_hashes(table)
             exact = exact_hashes(*joined(table["text"])) ^ parents[:, None]
             compared = compared_texts(table, settings.template)
@@ -122,9 +126,9 @@ def write_signatures(settings: DedupSettings, shard: Shard) -> list[Counts]:
 
 
 def sign_earlier(settings: DedupSettings, partitions: int, shard: Shard) -> list[Counts]:
-    """Read one shard of earlier signatures; write its keys as `sign` does."""
+    """Read one shard of earlier signatures. Write its keys as `sign` does."""
     keys, rows, seen = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint64)], 0
-    for table in read_parquet(shard.inputs[0], columns=["exact_high", "keys"]):
+    for table in shard.read(shard.inputs[0], ["exact_high", "keys"]):
         row = np.arange(seen, seen + table.num_rows, dtype=np.uint64)
         if settings.exact:
             keys.append(table["exact_high"].to_numpy())
@@ -141,10 +145,12 @@ def sign_earlier(settings: DedupSettings, partitions: int, shard: Shard) -> list
 
 
 def gather_earlier(partitions: int, shard: Shard) -> list[Counts]:
-    """Read one shard of earlier signatures (and which of its rows are in clusters); write `work/earlier`: those (`EARLIER`)."""
+    """Read one shard of earlier signatures. Write `work/earlier` (`EARLIER`): its rows that are
+    in clusters.
+    """
     signatures, local, *clusters = shard.inputs
     first, end = node_range(home_of(shard.name))
-    linked = read_range(clusters, "node", first, end, CLUSTERS).sort_by("node")
+    linked = read_range(shard, clusters, "node", first, end, CLUSTERS).sort_by("node")
     node, component = clustered(local, linked, first)
     row, found, begin = node - np.uint64(first), [EARLIER.empty_table()], 0
     for table in read_parquet(signatures) if len(row) else ():
@@ -153,7 +159,9 @@ def gather_earlier(partitions: int, shard: Shard) -> list[Counts]:
         places = [partition_of_node(component[start:stop], partitions), component[start:stop]]
         found.append(pa.table([*places, *rows.columns], schema=EARLIER))
         begin += table.num_rows
-    with shard.parquet("work/earlier", EARLIER, row_group_bytes=UNBOUNDED, passing=True) as output:
+    with shard.parquet(
+        "work/earlier", EARLIER, row_group_bytes=UNBOUNDED, temporary=True
+    ) as output:
         write_by_partition(output, pa.concat_tables(found).sort_by("partition"), partitions)
     return []
 
@@ -170,6 +178,8 @@ def fall_to_earlier(
     earlier: of the same clusters. A document is compared with those that share a band with it, those first that share most, and
     with at most `max_comparisons`.
     """
+    from corpusmill.stages.dedup.signatures.sketches import match_sketches
+
     documents = len(exact)
     chosen, similarity = np.full(documents, -1), np.ones(documents)
     ids = earlier["id"].to_numpy()
@@ -195,8 +205,6 @@ def fall_to_earlier(
         order = np.lexsort((rank[pair[1]], -times, pair[0]))
         left, right = pair[0][order], pair[1][order]
         limits = settings.verify_threshold, settings.max_comparisons
-        from corpusmill.stages.dedup.signatures.sketches import match_sketches
-
         match_sketches(
             left, right, sets.offsets, sets.hashes, *arrays, shingles, *limits, chosen, similarity
         )

@@ -1,8 +1,10 @@
-"""Why a document stayed or went: its cluster, its survivor, their similarity, and the passages that the two share.
+"""Why a document stayed or went: its cluster, its survivor, their similarity, and the passages
+that they share.
 
-Everything is read from the stage's own files, `documents/` and `excluded/`; nothing is computed from other documents. The shared passages
-are maximal runs of equal words (as `stages.columns.word_rule` sees them: case and punctuation do not count) of at least the n-gram's
-length, longest first, shown as the document has them.
+Everything comes from the stage's own files, `documents/` and `excluded/`. A shared passage is a
+maximal run of equal words, of at least the n-gram's length. Words are those of
+`stages.columns.word_rule`: case and punctuation do not count. The longest come first, shown as
+the document has them.
 """
 
 import re
@@ -44,7 +46,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Passage:
-    """Words that both texts have in a row, and the text as the document has it."""
+    """Words that both texts have in a row. The text is the document's."""
 
     words: int
     text: str
@@ -52,8 +54,10 @@ class Passage:
 
 @dataclass(frozen=True)
 class Explanation:
-    """members: the survivor, then the others by falling similarity, at most `SHOWN_MEMBERS`. size: of the whole cluster.
-    shared: longest common passages of the document and the survivor; empty for the survivor itself."""
+    """members: the survivor, then the others by falling similarity, at most `SHOWN_MEMBERS`.
+    size: of the whole cluster. shared: the longest passages of document and survivor; empty
+    for the survivor itself.
+    """
 
     document: Member
     survivor: Member
@@ -66,9 +70,10 @@ class Explanation:
 
 
 def explain(folder: str, document: str) -> Explanation:
-    """What happened to a document in the dedup run below `folder`. document: its id, or the beginning of one that no other has.
+    """What happened to a document in the dedup run in `folder`. document: its id, or a
+    beginning that only it has.
 
-    Raises InputError if it is not there, or not the only one.
+    Raises InputError if no document, or more than one, has that beginning.
     """
     manifest = read_manifest(folder)
     if manifest.verbs[-1] != "dedup":
@@ -122,7 +127,11 @@ def explanation_text(found: Explanation) -> str:
 
 
 def shared_passages(left: str, right: str, ngram: int = 5) -> list[Passage]:
-    """Maximal runs of words of `left` that `right` has in a row too, at least `ngram` long, longest first; each place of `left` once."""
+    """Maximal runs of words of `left` that `right` has in a row too, at least `ngram` long,
+    longest first.
+
+    Each place of `left` is in one passage only.
+    """
     words, spans = _words(left)
     other, _ = _words(right)
     places: dict[tuple[str, ...], list[int]] = {}
@@ -147,7 +156,7 @@ def shared_passages(left: str, right: str, ngram: int = 5) -> list[Passage]:
 
 
 def _words(text: str) -> tuple[list[str], list[tuple[int, int]]]:
-    """The words of the word rule, and where each lies in the text."""
+    """The words by the word rule, and where each lies in the text."""
     kinds, _ = word_tables()
     words, spans = [], []
     for piece in re.finditer(r"\S+", text):
@@ -167,7 +176,7 @@ def _words(text: str) -> tuple[list[str], list[tuple[int, int]]]:
 
 
 def _whole_id(folder: str, shards: list[str], beginning: str) -> str:
-    """The one id that begins so, or is it."""
+    """The one id that begins so, or is equal."""
     found: set[str] = set()
     for path in shards:
         for table in read_parquet(path, columns=["id"]):
@@ -182,7 +191,7 @@ def _whole_id(folder: str, shards: list[str], beginning: str) -> str:
 
 
 def _rows(path: str, column: str, value: str) -> Iterator[dict[str, Any]]:
-    """The narrow columns of the rows of a shard whose `column` is `value`, and where they lie."""
+    """The narrow columns of a shard's rows whose `column` is `value`, and where they lie."""
     columns = [name for name in schema_of(path).names if name in _NARROW]
     begin = 0
     for table in read_parquet(path, columns=columns):

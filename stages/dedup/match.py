@@ -1,9 +1,11 @@
-"""The first half of dedup: from texts to links between look-alikes (the passes sign and match).
+"""The first half of dedup: from texts to links between similar documents (the passes sign and
+match).
 
-Two documents are linked if they share the hash of their whole text or the key of a MinHash band. What a shard can tell by itself never
-travels: documents of one shard that are linked, directly or through others, are represented by their first, and a key leaves the shard
-once, however many documents have it. So the rows that one key brings together are at most as many as there are shards, even
-for a page that a crawl holds a hundred million times.
+Two documents are linked if they share the hash of their whole text, or the key of a MinHash
+band. Links within a shard do not travel. Documents of one shard that are linked, also through
+others, are represented by the first of them. A key leaves the shard once, however many
+documents have it. So a key brings together at most as many rows as there are shards, even for a
+page that a crawl holds a hundred million times.
 """
 
 from typing import TYPE_CHECKING
@@ -14,7 +16,7 @@ from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.shard import Shard, read_parquet
 from corpusmill.manifests.storage import Artifact
 from corpusmill.stages.columns.strings import joined
-from corpusmill.stages.dedup.components import EDGES, write_edges
+from corpusmill.stages.dedup.components import EDGES, forest, write_edges
 from corpusmill.stages.dedup.settings import DedupSettings
 from corpusmill.stages.dedup.synthetic import columns_of, compared_texts, parent_hashes
 from corpusmill.stages.shuffle.row_groups import (
@@ -52,11 +54,14 @@ SIGN_ROWS = 8192  # documents whose text is looked at in one go
 
 
 def sign(settings: DedupSettings, partitions: int, shard: Shard) -> list[Counts]:
-    """Read one document shard's texts; write `work/sign`: its keys (`KEYS`), `work/local`: its links within itself (`LOCAL`), and
-    `work/exact`: the hashes of its whole texts (`EXACT`)."""
+    """Read the texts of one shard. Write its keys, its links within itself, and the hashes of
+    its whole texts.
+
+    They go to `work/sign` (`KEYS`), `work/local` (`LOCAL`) and `work/exact` (`EXACT`).
+    """
     keys, rows, seen = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint64)], 0
-    with shard.parquet("work/exact", EXACT, passing=True) as output:
-        for table in read_parquet(shard.inputs[0], columns=columns_of(shard.inputs[0])):
+    with shard.parquet("work/exact", EXACT, temporary=True) as output:
+        for table in shard.read(shard.inputs[0], columns_of(shard.inputs[0])):
             for start in range(0, table.num_rows, SIGN_ROWS):
                 batch = table.slice(start, SIGN_ROWS)
                 found, document, exact = _keys(settings, batch)
@@ -76,8 +81,9 @@ def write_keys(
     partitions: int,
     whose: str = "",
 ) -> None:
-    """Write a shard's keys and its links within itself. key[i] is one of document row[i]'s; rows come in order."""
-    from corpusmill.stages.dedup.clusters import forest
+    """Write a shard's keys and its links within itself. key[i] belongs to document row[i]; rows
+    come in order.
+    """
     from corpusmill.stages.dedup.signatures.shingles import sort_hashes
 
     key, row = sort_hashes(key, row)
@@ -89,30 +95,32 @@ def write_keys(
     stands[linked] = firsts
     key, node = key[starts], stands[least] + np.uint64(node_range(home_of(shard.name))[0])
     with shard.parquet(
-        f"work/sign{whose}", KEYS, row_group_bytes=UNBOUNDED, passing=True
+        f"work/sign{whose}", KEYS, row_group_bytes=UNBOUNDED, temporary=True
     ) as output:
         write_by_partition(
             output, pa.table([partition_of(key, partitions), key, node], schema=KEYS), partitions
         )
-    with shard.parquet(f"work/local{whose}", LOCAL, passing=True) as output:
+    with shard.parquet(f"work/local{whose}", LOCAL, temporary=True) as output:
         output.write(pa.table([linked, firsts], schema=LOCAL))
 
 
 def match(link_partitions: int, shard: Shard) -> list[Counts]:
-    """Read one partition of all shards' keys; write `work/match`: the links between documents that share one, as `EDGES` in
-    `link_partitions` partitions."""
-    from corpusmill.stages.dedup.clusters import forest
+    """Read one partition of all keys. Write `work/match`: links between documents that share a
+    key.
+
+    They are `EDGES` in `link_partitions` partitions.
+    """
     from corpusmill.stages.dedup.signatures.shingles import sort_hashes
 
     partition = int(shard.name)
-    table = read_range(shard.inputs, "partition", partition, partition + 1, KEYS)
+    table = read_range(shard, shard.inputs, "partition", partition, partition + 1, KEYS)
     key, node = table["key"].to_numpy(), table["node"].to_numpy()
     del table
     key, node = sort_hashes(stretched(key), node)
     starts = run_starts(key)
     first = np.repeat(node[starts], np.diff(starts, append=len(key)))
     linked = node != first
-    with shard.parquet("work/match", EDGES, row_group_bytes=UNBOUNDED, passing=True) as output:
+    with shard.parquet("work/match", EDGES, row_group_bytes=UNBOUNDED, temporary=True) as output:
         write_edges(output, *forest(node[linked], first[linked]), link_partitions)
     return []
 
@@ -120,10 +128,10 @@ def match(link_partitions: int, shard: Shard) -> list[Counts]:
 def clustered(
     local: Artifact, linked: pa.Table, first: int
 ) -> "tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]":
-    """The shard's nodes that are in clusters, sorted, and their components.
+    """The nodes of the shard that are in clusters, sorted, and their components.
 
-    local: links within the shard. linked: components of the shard's nodes that are linked beyond it. A component that does not reach
-    beyond the shard is named by its first node.
+    local: links within the shard. linked: components of the nodes that are linked beyond the
+    shard. A component that stays within the shard is named by its first node.
     """
     inside = pa.concat_tables([LOCAL.empty_table(), *read_parquet(local)])
     node = np.concatenate([inside["row"].to_numpy() + np.uint64(first), linked["node"].to_numpy()])
@@ -142,8 +150,10 @@ def clustered(
 
 
 def stretched(key: "npt.NDArray[np.uint64]") -> "npt.NDArray[np.uint64]":
-    """The keys of a partition, a narrow range, even over 64 bits again and in the same order: files come sorted, and sorting a few sorted
-    runs by ranges writes to as few places at a time."""
+    """The keys of a partition, a narrow range, spread over 64 bits in the same order.
+
+    Files come sorted. Sorting sorted runs by ranges writes to few places at a time.
+    """
     if not len(key):
         return key
     least = key.min()
@@ -151,14 +161,16 @@ def stretched(key: "npt.NDArray[np.uint64]") -> "npt.NDArray[np.uint64]":
 
 
 def partition_of(key: "npt.NDArray[np.uint64]", partitions: int) -> "npt.NDArray[np.uint32]":
-    """Partitions are equal ranges of keys, so that rows sorted by key are sorted by partition."""
+    """Partitions are equal ranges of keys. So rows sorted by key are sorted by partition."""
     return (((key >> np.uint64(32)) * np.uint64(partitions)) >> np.uint64(32)).astype(np.uint32)
 
 
 def _keys(
     settings: DedupSettings, table: pa.Table
 ) -> "tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64], npt.NDArray[np.uint64]]":
-    """Keys and the documents that have them, ordered by document; and the exact hashes of all: uint64[documents, 2]."""
+    """Keys and the documents that have them, in the order of documents; and the exact hashes of
+    all: uint64[documents, 2].
+    """
     from corpusmill.stages.dedup.signatures import minhash
     from corpusmill.stages.dedup.signatures.shingles import exact_hashes
 

@@ -1,7 +1,9 @@
-"""The second half of dedup: from candidate clusters to who is removed for whom (the passes gather and resolve).
+"""The second half of dedup: from candidate clusters to decisions (the passes gather and
+resolve).
 
-Equal texts need no check: one of them stands for all, and of those in one shard only it travels. Everything else is removed only if the
-true Jaccard similarity of its shingle set with that of the document that stays reaches the threshold.
+Equal texts need no check: one of them stands for all, and only one of each shard travels. Any
+other document is removed only if its true Jaccard similarity with the document that stays
+reaches the threshold. Similarity is that of the shingle sets.
 """
 
 from dataclasses import dataclass
@@ -57,19 +59,18 @@ MEMBERS = (
         ]
     )
 )
-COPIES = pa.schema(  # one row per document that goes where an equal one of its shard goes, sorted by node
+# One row for each document that follows an equal one of its shard, sorted by node.
+COPIES = pa.schema(
     [pa.field("node", pa.uint64(), nullable=False), pa.field("head", pa.uint64(), nullable=False)]
 )
-DECISIONS = (
-    pa.schema(  # one row per text that is removed or that others were removed for, sorted by node
-        [
-            pa.field("node", pa.uint64(), nullable=False),
-            pa.field("survivor", pa.string(), nullable=False),
-            pa.field("size", pa.int32(), nullable=False),
-            pa.field("similarity", pa.float32(), nullable=False),
-            pa.field("reason", pa.string()),  # null: stays
-        ]
-    )
+DECISIONS = pa.schema(  # one row for each removed text and each survivor, sorted by node
+    [
+        pa.field("node", pa.uint64(), nullable=False),
+        pa.field("survivor", pa.string(), nullable=False),
+        pa.field("size", pa.int32(), nullable=False),
+        pa.field("similarity", pa.float32(), nullable=False),
+        pa.field("reason", pa.string()),  # null: stays
+    ]
 )
 RANKING = {  # what decides within a cluster before the id does
     "longest": [("text_bytes", "descending")],
@@ -83,9 +84,12 @@ BLOCK_BYTES = 64 << 20  # text of the clusters that are compared in one go; a cl
 
 @dataclass(frozen=True)
 class Fates:
-    """What becomes of each of some distinct texts. survivor: who of them stands for it, itself if it stays. outside: the earlier document
-    that it falls to instead, as a row of their table; -1: none. similarity: with either. equal: it is the earlier one's text.
-    survivor_id: of whoever stands for it."""
+    """What happens to each of some distinct texts.
+
+    survivor: the text that stands for it, itself if it stays. outside: the earlier document
+    that it falls to instead, as a row of their table, or -1. similarity: with either. equal:
+    whether its text is the earlier one's. survivor_id: the id of whoever stands for it.
+    """
 
     survivor: "Rows"
     outside: "Rows"
@@ -95,12 +99,15 @@ class Fates:
 
 
 def gather(settings: DedupSettings, partitions: int, shard: Shard) -> list[Counts]:
-    """Read one document shard (and which of its rows are in clusters); write `work/gather`: their texts (`MEMBERS`), and
-    `work/copies`: who shares one (`COPIES`)."""
+    """Read one shard. Write `work/gather` (`MEMBERS`): the texts of its documents that are in
+    clusters.
+
+    Also write `work/copies` (`COPIES`): the documents that share one of these texts.
+    """
     document, local, hashes, *clusters = shard.inputs
     first, end = node_range(home_of(shard.name))
     node, component = clustered(
-        local, read_range(clusters, "node", first, end, CLUSTERS).sort_by("node"), first
+        local, read_range(shard, clusters, "node", first, end, CLUSTERS).sort_by("node"), first
     )
     row = node - np.uint64(first)
     wanted = {"newest": ["date"], "best_quality": ["quality"]}.get(settings.survivor, [])
@@ -125,24 +132,27 @@ def gather(settings: DedupSettings, partitions: int, shard: Shard) -> list[Count
     )
     if partitions > 1:  # one partition's are in order as they are
         members = members.take(pa.array(np.argsort(members["partition"].to_numpy(), kind="stable")))
-    with shard.parquet("work/gather", MEMBERS, row_group_bytes=UNBOUNDED, passing=True) as output:
+    with shard.parquet("work/gather", MEMBERS, row_group_bytes=UNBOUNDED, temporary=True) as output:
         write_by_partition(output, members, partitions)
-    with shard.parquet("work/copies", COPIES, passing=True) as output:
+    with shard.parquet("work/copies", COPIES, temporary=True) as output:
         output.write(copies)
     return []
 
 
 def resolve(settings: DedupSettings, gathered: int, shard: Shard) -> list[Counts]:
-    """Read one partition of clusters; write `work/resolve`: who is removed for whom (`DECISIONS`).
+    """Read one partition of clusters. Write `work/resolve` (`DECISIONS`): who is removed for
+    whom.
 
     The inputs are `gathered` files of `MEMBERS`, then files of `earlier.EARLIER`.
     """
     from corpusmill.stages.dedup.signatures.shingles import shingle_sets
 
     partition = int(shard.name)
-    members = read_range(shard.inputs[:gathered], "partition", partition, partition + 1, MEMBERS)
+    members = read_range(
+        shard, shard.inputs[:gathered], "partition", partition, partition + 1, MEMBERS
+    )
     earlier = read_range(
-        shard.inputs[gathered:], "partition", partition, partition + 1, EARLIER
+        shard, shard.inputs[gathered:], "partition", partition, partition + 1, EARLIER
     ).sort_by("component")
     order = _ranking(settings, members, [("component", "ascending")])
     texts, members = joined(members["text"]), members.drop_columns(["text"]).take(order)
@@ -161,7 +171,7 @@ def resolve(settings: DedupSettings, gathered: int, shard: Shard) -> list[Counts
         )
         decided.append(_decisions(block, equal, np.searchsorted(heads, equal), heads, fates))
     with shard.parquet(
-        "work/resolve", DECISIONS, row_group_bytes=UNBOUNDED, passing=True
+        "work/resolve", DECISIONS, row_group_bytes=UNBOUNDED, temporary=True
     ) as output:
         write_by_node(output, pa.concat_tables(decided).sort_by("node"))
     return []
@@ -200,14 +210,16 @@ def _members(
 
 
 def _ranking(settings: DedupSettings, members: pa.Table, within: list[tuple[str, str]]) -> pa.Array:
-    """The order of the survivor rule; ties go to the smallest id. Nulls come last, whatever the direction."""
+    """The order of the survivor rule. Ties go to the smallest id. Nulls come last in either
+    direction.
+    """
     order = [*within, *RANKING[settings.survivor], ("id", "ascending")]
     order += [("exact_high", "ascending"), ("exact_low", "ascending"), ("node", "ascending")]
     return pc.sort_indices(members, sort_keys=order)
 
 
 def _first_equal(members: pa.Table) -> "Rows":
-    """For every member the first one with the same text."""
+    """For every member, the first one with the same text."""
     high, low = members["exact_high"].to_numpy(), members["exact_low"].to_numpy()
     order = np.lexsort((low, high))  # stable: equal ones stay in their order
     starts = np.union1d(run_starts(high[order]), run_starts(low[order]))
@@ -217,7 +229,11 @@ def _first_equal(members: pa.Table) -> "Rows":
 
 
 def _heads(settings: DedupSettings, members: pa.Table) -> tuple[pa.Table, pa.Table]:
-    """Of each text the member that ranks first, with how many have it; and the others, with whom they follow. Both by node."""
+    """Of each text, the member that ranks first and the number of copies; and the others with
+    the head that they follow.
+
+    Both are sorted by node.
+    """
     if len(np.unique(members["exact_high"].to_numpy())) == members.num_rows:
         return members, COPIES.empty_table()
     order = _ranking(settings, members, []).to_numpy()
@@ -232,7 +248,7 @@ def _heads(settings: DedupSettings, members: pa.Table) -> tuple[pa.Table, pa.Tab
 
 
 def _blocks(members: pa.Table) -> "list[tuple[int, int]]":
-    """Whole clusters, as many as have `BLOCK_BYTES` of text together: [start, stop) each."""
+    """Bounds [start, stop) of runs of whole clusters with about `BLOCK_BYTES` of text each."""
     if members.num_rows == 0:
         return []
     starts = run_starts(members["component"].to_numpy())
@@ -246,7 +262,7 @@ def _blocks(members: pa.Table) -> "list[tuple[int, int]]":
 
 
 def _of_clusters(earlier: pa.Table, block: pa.Table) -> pa.Table:
-    """The earlier documents of the block's clusters; both are sorted by component."""
+    """The earlier documents of the block's clusters. Both are sorted by component."""
     component = earlier["component"].to_numpy()
     start = np.searchsorted(component, block["component"][0].as_py())
     stop = np.searchsorted(component, block["component"][-1].as_py(), side="right")
@@ -256,7 +272,9 @@ def _of_clusters(earlier: pa.Table, block: pa.Table) -> pa.Table:
 def _fates(
     settings: DedupSettings, heads: pa.Table, shingles: "Shingles", earlier: pa.Table
 ) -> Fates:
-    """What becomes of the distinct texts of some whole clusters, which come in the order of the survivor rule."""
+    """The fates of the distinct texts of some whole clusters, which come in the order of the
+    survivor rule.
+    """
     from corpusmill.stages.dedup.clusters import choose_survivors
     from corpusmill.stages.dedup.signatures.minhash import keys_of_signatures, signatures
 
@@ -288,10 +306,14 @@ def _fates(
 def _decisions(
     members: pa.Table, twin: "Rows", head_of: "Rows", heads: "Rows", fates: Fates
 ) -> pa.Table:
-    """Of the members of some whole clusters. twin: the first with the same text; head_of: its place among the heads."""
+    """The decisions on the members of some whole clusters.
+
+    twin: for each member, the first with the same text. head_of: that text's place among the
+    heads.
+    """
     documents = members["documents"].to_numpy()
     inside = fates.outside[head_of] < 0
-    # clusters are counted by who stands for them: a member of this run, or an earlier document, which counts as well
+    # A cluster is counted by its survivor: a member of this run, or an earlier document.
     stands = np.where(
         inside, heads[fates.survivor[head_of]], members.num_rows + fates.outside[head_of]
     )

@@ -1,11 +1,12 @@
 """The settings of dedup, and the columns that it adds."""
 
 import re
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 import pyarrow as pa
-from corpusmill.manifests.config import config
 from corpusmill.manifests.errors import RecipeError
+from corpusmill.manifests.settings import PositiveShare, Settings, Share
+from pydantic import Field, PositiveInt, model_validator
 
 if TYPE_CHECKING:
     from corpusmill.stages.dedup.signatures.minhash import Scheme
@@ -27,74 +28,74 @@ TEMPLATE = (
 )
 
 
-@config
-class DedupSettings:
-    """Settings of the dedup stage.
-
-    exact: find documents that are equal but for white space. fuzzy: find near duplicates.
-    ngram: words in a shingle (FineWeb: 5).
-    preset: the banding: fineweb (14 x 8, candidates from about 0.72 similarity), nemotron_cc (20 x 13, about 0.79) or dolma (26 x 11,
-    about 0.74). bands, rows: instead of the preset's.
-    threshold: choose bands and rows for this similarity instead, as datasketch does, out of `hashes` values. hashes: of a signature, only
-    with `threshold`. miss_weight: of missed pairs against needless candidates, in [0, 1].
-    scheme: of the signatures: one_permutation (fast) or classic (datasketch's, bit for bit). seed: of the permutations.
-    verify_threshold: least Jaccard similarity of the shingle sets of a removed document and its survivor (Dolma 3: 0.8).
-    survivor: which document of a cluster stays: the longest, the first (smallest id), the newest (largest `date`, compared as text;
-    undated ones last) or the one of best `quality` (unscored ones last). Ties go to the smallest id.
-    template: regular expressions; what matches them in a synthetic row is not compared (tags and lead-ins of the prompt). Synthetic rows
-    are compared only with others of the same parent.
-    signatures: leave the signatures of what is kept below `signatures/`, for later runs. against: folders of earlier runs with
-    `signatures`: their documents count as there already, and always win.
-    partitions: of keys and of clusters; by default one for each GiB of text or million documents, and for less text up to four of at
-    least 48 MiB, for as many workers. More of them need less memory each.
-    max_comparisons: most similarity checks spent on one document, so that the work on a cluster of any size grows with its size and
-    not with its square. A document that finds no survivor within them is kept.
-    """
+class DedupSettings(Settings):
+    """Settings of the dedup stage."""
 
     name: ClassVar[str] = "dedup"
 
     exact: bool = True
+    """Find documents that are equal but for white space."""
     fuzzy: bool = True
-    ngram: int = 5
+    """Find near duplicates."""
+    ngram: PositiveInt = 5
+    """Words in a shingle (FineWeb: 5)."""
     preset: Literal["fineweb", "nemotron_cc", "dolma"] = "fineweb"
-    bands: int | None = None
-    rows: int | None = None
-    threshold: float | None = None
-    hashes: int = 128
-    miss_weight: float = 0.5
-    scheme: Literal["one_permutation", "classic"] = "one_permutation"
-    seed: int = 1
-    verify_threshold: float = 0.8
-    survivor: Literal["longest", "first", "newest", "best_quality"] = "longest"
-    template: tuple[str, ...] = TEMPLATE
-    signatures: bool = False
-    against: tuple[str, ...] = ()
-    partitions: int | None = None
-    max_comparisons: int = 64
+    """Bands x rows of the signatures, and the similarity from which pairs become candidates.
 
-    def __post_init__(self) -> None:
-        for key in ("ngram", "bands", "rows", "hashes", "partitions", "max_comparisons"):
-            value = getattr(self, key)
-            if value is not None and value < 1:
-                raise RecipeError(f"dedup.{key} is {value}", "give a whole number of at least 1")
-        for key in ("threshold", "verify_threshold"):
-            value = getattr(self, key)
-            if value is not None and not 0 < value <= 1:
-                raise RecipeError(f"dedup.{key} is {value}", "give a number above 0, at most 1")
-        if not 0 <= self.miss_weight <= 1:
-            raise RecipeError(
-                f"dedup.miss_weight is {self.miss_weight}", "give a number from 0 to 1"
-            )
-        if not 0 <= self.seed < 2**64:
-            raise RecipeError(
-                f"dedup.seed is {self.seed}", "give a whole number from 0 to 2**64 - 1"
-            )
+    fineweb: 14 x 8, about 0.72. nemotron_cc: 20 x 13, about 0.79. dolma: 26 x 11, about 0.74.
+    """
+    bands: PositiveInt | None = None
+    """Bands of a signature. Null: the preset's."""
+    rows: PositiveInt | None = None
+    """Rows of a band. Null: the preset's."""
+    threshold: PositiveShare | None = None
+    """Choose bands and rows for this similarity out of `hashes` values, as datasketch does."""
+    hashes: PositiveInt = 128
+    """Values of a signature. Only with `threshold`."""
+    miss_weight: Share = 0.5
+    """Weight of missed pairs against needless candidates. Only with `threshold`."""
+    scheme: Literal["one_permutation", "classic"] = "one_permutation"
+    """How texts are signed. one_permutation is fast; classic equals datasketch bit for bit."""
+    seed: int = Field(default=1, ge=0, le=2**64 - 1)
+    """Seed of the permutations."""
+    verify_threshold: PositiveShare = 0.8
+    """Least Jaccard similarity of the shingles of a removed document and its survivor (Dolma 3)."""
+    survivor: Literal["longest", "first", "newest", "best_quality"] = "longest"
+    """Which document of a cluster stays. Ties go to the smallest id.
+
+    first: the smallest id. newest: the largest `date`, compared as text; undated ones come last.
+    best_quality: the best `quality`; unscored ones come last.
+    """
+    template: tuple[str, ...] = TEMPLATE
+    """Regular expressions. What matches them in a synthetic row is not compared.
+
+    They are for tags and lead-ins that the prompt asks for. Synthetic rows are compared only with
+    others of the same parent.
+    """
+    signatures: bool = False
+    """Leave the signatures of kept documents below `signatures/`, for later runs."""
+    against: tuple[str, ...] = ()
+    """Folders of earlier runs with `signatures`. Their documents always stay."""
+    partitions: PositiveInt | None = None
+    """Partitions of keys and of clusters. More of them need less memory each.
+
+    Null: one for each GiB of text or million documents; for less text, up to four of at least
+    48 MiB.
+    """
+    max_comparisons: PositiveInt = 64
+    """Most similarity checks for one document. It stays if none of them finds a survivor.
+
+    So the work on a cluster grows with its size and not with the square of its size.
+    """
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
         for pattern in self.template:
             try:
                 re.compile(pattern)
             except re.error as error:
                 raise RecipeError(
-                    f"dedup.template holds {pattern!r}, which is no regular expression ({error})",
+                    f"template holds {pattern!r}, which is no regular expression ({error})",
                     "mend it",
                 ) from error
         if self.threshold is not None and (self.bands or self.rows):
@@ -105,6 +106,7 @@ class DedupSettings:
             raise RecipeError(
                 "dedup has neither exact nor fuzzy", "switch one of them on, or leave the stage out"
             )
+        return self
 
     @property
     def banding(self) -> tuple[int, int]:

@@ -1,23 +1,26 @@
-"""Remove exact and near duplicates over all shards: MinHash finds candidates, true Jaccard similarity decides.
+"""Remove exact and near duplicates over all shards: MinHash finds candidates, true Jaccard
+similarity decides.
 
-The algorithm, pass by pass; every pass reads and writes files and holds one shard or one partition at a time:
+Every pass reads and writes files, and holds one shard or one partition at a time:
 
-    sign          per document shard: the hash of the whole text and one key per MinHash band; links within the shard are drawn at
-                  once, and of linked documents only the first sends keys
-    match         per partition of keys: documents of different shards that share a key are linked (a spanning forest)
-    components-N  per partition of linked documents, round by round until nothing changes: connected components
-    clusters      per partition of linked documents: which component, that is candidate cluster, each belongs to
-    gather        per document shard: the texts of its documents in clusters, each distinct one once, cut into partitions by cluster
-    resolve       per partition of clusters: order members by the survivor rule; each is compared with the survivors so far and
-                  either falls to one of them, its similarity verified, or becomes a survivor itself
-    dedup         per document shard: kept rows get their cluster, removed rows go to `excluded/` with the survivor's id
+    sign          each shard: the hash of the whole text and a key for each MinHash band; links
+                  within the shard; of linked documents only the first sends keys
+    match         each partition of keys: links between documents of different shards that share
+                  a key (a spanning forest)
+    components-N  each partition of linked documents, round by round: connected components
+    clusters      each partition of linked documents: the candidate cluster of each
+    gather        each shard: the texts of its documents in clusters, by partition of clusters
+    resolve       each partition of clusters: members in the order of the survivor rule; each is
+                  compared with the survivors so far, and falls to one or becomes one
+    dedup         each shard: kept rows get their cluster, removed rows name their survivor
 
-A chain of look-alikes (A like B, B like C, A unlike C) is one candidate cluster but loses only B: nothing is removed unless its own
-similarity with the document that stays reaches `verify_threshold`. What is removed depends on the documents alone, not on how they
-are spread over shards, on partitions or on workers.
+A chain (A like B, B like C, A unlike C) is one candidate cluster, but loses only B. A document
+is removed only if its own similarity with the document that stays reaches `verify_threshold`.
+What is removed depends on the documents alone, not on shards, partitions or workers.
 
-Sources: Lee et al. 2022, "Deduplicating training data makes language models better" (MinHash over web text, edges verified);
-Penedo et al. 2024, FineWeb (word 5-grams, 14 bands of 8 rows); verification at 0.8 as in the Dolma 3 corpus.
+Sources: Lee et al. 2022, "Deduplicating training data makes language models better" (MinHash
+over web text, edges verified); Penedo et al. 2024, FineWeb (word 5-grams, 14 bands of 8 rows);
+verification at 0.8 as in the Dolma 3 corpus.
 """
 
 import unicodedata
@@ -26,11 +29,18 @@ from functools import partial
 from typing import ClassVar
 
 import pyarrow as pa
-from corpusmill.manifests.config import config
 from corpusmill.manifests.receipt import Receipt
 from corpusmill.manifests.shard import shard_names
 from corpusmill.manifests.storage import Artifact
-from corpusmill.stages.contract import DOCUMENTS, Inputs, Pass, Passes, PassResult
+from corpusmill.stages.contract import (
+    DOCUMENTS,
+    GlobalStage,
+    Inputs,
+    Pass,
+    Passes,
+    PassResult,
+    Reads,
+)
 from corpusmill.stages.dedup.components import CLUSTERS, EDGES, UNSETTLED, clusters, unite
 from corpusmill.stages.dedup.earlier import (
     EARLIER,
@@ -43,28 +53,27 @@ from corpusmill.stages.dedup.match import KEYS, match, sign
 from corpusmill.stages.dedup.remove import remove
 from corpusmill.stages.dedup.resolve import DECISIONS, MEMBERS, gather, resolve
 from corpusmill.stages.dedup.settings import CLUSTER_COLUMNS, DedupSettings
-from corpusmill.stages.shuffle.exchange import Reads, exchange, refuse_loss
+from corpusmill.stages.shuffle.exchange import FilesFor, exchange, refuse_loss
 from corpusmill.stages.shuffle.row_groups import ROW_BITS, Sorted, home_of
 
 PARTITION_BYTES = 1 << 30
 PARTITION_ROWS = 1 << 20
 MOST_PARTITIONS = 1 << 16
-SMALL_PARTITIONS = 4  # partitions of keys and texts that a small corpus has if it can, to keep as many workers busy
-SMALL_PARTITION_BYTES = 48 << 20  # of text for such a partition, at least
+KEY_PARTITIONS = 4  # partitions of a small corpus, to keep so many workers busy
+KEY_PARTITION_BYTES = 48 << 20  # of text for such a partition, at least
 
 
-@config
-class Dedup(DedupSettings):
+class Dedup(DedupSettings, GlobalStage):
     """Remove exact and near duplicates."""
 
     version: ClassVar[int] = 3
-    reads: ClassVar[str] = "documents"
+    reads: ClassVar[Reads] = Reads.DOCUMENTS
 
     def adds(self) -> tuple[pa.Field, ...]:
         return CLUSTER_COLUMNS
 
     def depends_on(self) -> str:
-        return f"unicode {unicodedata.unidata_version}"  # what is white space, punctuation and lower case
+        return f"unicode {unicodedata.unidata_version}"  # decides white space, punctuation, case
 
     def named_inputs(self) -> Mapping[str, tuple[str, ...]]:
         """The signatures of earlier runs."""
@@ -73,7 +82,7 @@ class Dedup(DedupSettings):
 
     def passes(self, inputs: Inputs) -> Passes:
         link_partitions = self.partitions or default_partitions(inputs.documents)
-        partitions = self.partitions or spread_partitions(inputs.documents)
+        partitions = self.partitions or key_partitions(inputs.documents)
         cut = f"partitions={partitions}"
         documents = _placed(shard_names(inputs.documents), 0)
         earlier = _placed(shard_names(inputs.named.get("against", ())), len(documents))
@@ -154,10 +163,12 @@ class Dedup(DedupSettings):
 
 def candidate_clusters(
     keys: tuple[Artifact, ...], partitions: int, homes: int, link_partitions: int | None = None
-) -> Generator[Pass, PassResult, Reads]:
-    """The passes from the shards' keys to the clusters of linked documents: what a shard at a position has to open to find its own.
+) -> Generator[Pass, PassResult, FilesFor]:
+    """The passes from keys to clusters. Returns, for a shard's position, what it opens to find
+    its own clusters.
 
-    partitions: of the keys. link_partitions: of the links, which are much smaller; by default as many.
+    partitions: of the keys. link_partitions: of the links, which are much smaller; by default
+    as many.
     """
     links = link_partitions or partitions
     by_key = Sorted(KEYS, "partition", partitions)
@@ -169,7 +180,8 @@ def candidate_clusters(
         result = yield Pass(name, shards, work, depends_on=f"partitions={partitions} links={links}")
         refuse_loss(result, shards, name)
         reads = yield from exchange(name, result.outputs(), Sorted(EDGES, "partition", links))
-        # one partition sees every edge, so the pass `clusters` does all; else rounds go on while one of them changes anything
+        # One partition sees every edge, so `clusters` does all. Otherwise rounds go on while one
+        # of them changes anything.
         unsettled = links > 1 and (number == 0 or any(map(_changed, result.receipts.values())))
         number += 1
         name = f"components-{number}"
@@ -188,19 +200,23 @@ def candidate_clusters(
 
 
 def default_partitions(documents: tuple[Artifact, ...]) -> int:
-    """One partition for each GiB of text or each 2**20 documents, whichever makes more; where nobody counted the text, a compressed
-    byte is taken for four."""
+    """One partition for each GiB of text or each 2**20 documents, whichever makes more.
+
+    If nobody counted the text, a compressed byte counts as four.
+    """
     text_bytes, rows = _text_bytes(documents), sum(document.rows for document in documents)
     return min(
         MOST_PARTITIONS, max(1, -(-text_bytes // PARTITION_BYTES), -(-rows // PARTITION_ROWS))
     )
 
 
-def spread_partitions(documents: tuple[Artifact, ...]) -> int:
-    """Those, or for a small corpus more: match and resolve would else have work for one worker only."""
+def key_partitions(documents: tuple[Artifact, ...]) -> int:
+    """The default number, or more for a small corpus, so that match and resolve have work for
+    several workers.
+    """
     return max(
         default_partitions(documents),
-        min(SMALL_PARTITIONS, _text_bytes(documents) // SMALL_PARTITION_BYTES),
+        min(KEY_PARTITIONS, _text_bytes(documents) // KEY_PARTITION_BYTES),
     )
 
 
@@ -209,14 +225,16 @@ def _text_bytes(documents: tuple[Artifact, ...]) -> int:
 
 
 def _placed(shards: Mapping[str, Artifact], first: int) -> dict[str, Artifact]:
-    """The shards by names that begin with their positions, which are part of their documents' nodes."""
+    """The shards by names that begin with their positions. Positions are part of their
+    documents' nodes.
+    """
     return {
         f"{home:06d}-{name}": artifact
         for home, (name, artifact) in enumerate(shards.items(), first)
     }
 
 
-def _each_partition(partitions: int, reads: Reads) -> dict[str, tuple[Artifact, ...]]:
+def _each_partition(partitions: int, reads: FilesFor) -> dict[str, tuple[Artifact, ...]]:
     return {f"{number:06d}": reads(number) for number in range(partitions)}
 
 
@@ -225,7 +243,7 @@ def _changed(receipt: Receipt) -> bool:
 
 
 def _outputs_of(result: PassResult, shard: str, where: str) -> tuple[Artifact, ...]:
-    """What one shard of the pass wrote in the folder `where`."""
+    """The files that one shard of the pass wrote in the folder `where`."""
     outputs = result.receipts[shard].outputs
     return tuple(
         output for output in outputs if output.path.rsplit("/", 1)[0].endswith(f"/{where}")

@@ -1,9 +1,11 @@
-"""What of a document is compared: for a synthetic one, neither its template nor anything of another parent.
+"""How synthetic rows are compared: without their template, and only with rows of their own
+parent.
 
-Rows that one prompt made share wording that says nothing about their matter: a lead-in, `Question:` and `Answer:`. Compared whole, short
-rows about different documents look alike, and a corpus of them collapses into a few clusters (marin#6851 lost nine tenths of a source
-that way). So a synthetic row is compared without its template, and only with rows of its own parent: the parent's hash is part of all
-of its keys, so rows of two parents never even become candidates. A row without a parent stands for itself.
+Rows of one prompt share wording that says nothing about their content: a lead-in, `Question:`
+and `Answer:`. Compared whole, short rows about different documents look alike, and a corpus of
+them collapses into a few clusters (marin#6851 lost nine tenths of a source that way). The
+parent's hash is part of all keys of a synthetic row, so rows of two parents never become
+candidates. A row without a parent stands for itself.
 """
 
 from typing import TYPE_CHECKING
@@ -24,7 +26,9 @@ _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
 def columns_of(artifact: Artifact, *further: str) -> list[str]:
-    """Those of the columns that comparing needs, and of `further`, that the shard has. Where no row is synthetic, fewer are needed."""
+    """The columns that comparing needs, and those of `further` that the shard has. Without
+    synthetic rows fewer are needed.
+    """
     names = schema_of(artifact).names
     wanted = COLUMNS if may_hold(artifact, "kind", SYNTHETIC) else ACTUAL_COLUMNS
     return [name for name in (*wanted, *further) if name in names or name in ACTUAL_COLUMNS]
@@ -39,7 +43,9 @@ def synthetic_rows(table: pa.Table) -> pa.ChunkedArray | None:
 
 
 def compared_texts(table: pa.Table, template: tuple[str, ...]) -> pa.ChunkedArray | None:
-    """The texts, those of synthetic rows without what matches one of the patterns of `template`; None if no row is synthetic."""
+    """The texts without what the patterns of `template` match in synthetic rows. None if no row
+    is synthetic.
+    """
     synthetic = synthetic_rows(table)
     if synthetic is None:
         return None

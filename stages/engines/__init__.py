@@ -1,4 +1,8 @@
-"""Engines that write text: embedded (transformers, vLLM) or behind an OpenAI-compatible server. A recipe picks one by `kind`."""
+"""Engines that write text: in the worker (transformers, vLLM), or behind an OpenAI-compatible
+server.
+
+A recipe picks one by `kind`.
+"""
 
 from collections.abc import Mapping
 from typing import Annotated, Any

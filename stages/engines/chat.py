@@ -1,8 +1,9 @@
 """The engine's tokenizer: chats as token ids, and where each token of a text begins.
 
-Chats are rendered by the model's own chat template and tokenised as a whole, as its training did. Text from the web is not trusted: a
-page that spells one of the tokenizer's special tokens must not end the prompt or open another turn, so such spellings are broken by a
-space before rendering.
+The model's own chat template renders a chat, and the whole is tokenised, as in the model's
+training. Text from the web is not trusted. A page may spell a special token of the tokenizer.
+That must not end the prompt or open another turn, so a space breaks such spellings before
+rendering.
 """
 
 import functools
@@ -17,7 +18,9 @@ from corpusmill.stages.tokenizer import loaded as tokens
 
 @dataclass(frozen=True)
 class ChatTokenizer:
-    """name: as the recipe names it. digest: SHA-256 over its files. template_arguments: extra variables of the chat template."""
+    """name: as the recipe names it. digest: SHA-256 over its files. template_arguments: extra
+    variables of the chat template.
+    """
 
     name: str
     digest: str
@@ -37,7 +40,8 @@ class ChatTokenizer:
         return [list(ids) for ids in encoded["input_ids"]]
 
     def render(self, chat: Sequence[Mapping[str, str]]) -> str:
-        """The chat as the text that is tokenised. Without a chat template (a base model): its turns, blank lines between.
+        """The chat as the text that is tokenised. Without a chat template (a base model): its
+        turns with blank lines between.
 
         Raises ModelError if the template refuses the chat.
         """
@@ -72,7 +76,9 @@ class ChatTokenizer:
         return self._plain.count(texts)
 
     def starts(self, text: str) -> list[int]:
-        """The character at which each token of `text` begins, ascending. Raises ModelError for a tokenizer that cannot tell."""
+        """The character at which each token of `text` begins, ascending. Raises ModelError if
+        the tokenizer cannot tell.
+        """
         if not self._hugging_face.is_fast:
             raise ModelError(
                 f"the tokenizer {self.name} does not say where its tokens lie",
@@ -84,7 +90,7 @@ class ChatTokenizer:
         return [start for start, _ in encoded["offset_mapping"]]
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of generated ids, special tokens left out."""
+        """The text of generated ids, without special tokens."""
         return str(
             self._hugging_face.decode(
                 list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
@@ -93,7 +99,9 @@ class ChatTokenizer:
 
 
 def load(name: str, template_arguments: Mapping[str, Any] | None = None) -> ChatTokenizer:
-    """The tokenizer of the model in the folder `name` or on the hub under it. Raises ModelError with the mend."""
+    """The tokenizer of the model in folder `name`, or of that name on the hub. Raises
+    ModelError.
+    """
     plain = tokens.load(name)
     return ChatTokenizer(
         name=name,
@@ -115,7 +123,9 @@ def _loaded(folder: str, digest: str) -> Any:
 
 @functools.lru_cache(maxsize=4)
 def _special_tokens(hugging_face: Any) -> re.Pattern[str] | None:
-    """Matches what the tokenizer would read as one of its control tokens. One-character tokens cannot be broken and are left alone."""
+    """Matches what the tokenizer reads as a control token. One-character tokens cannot be
+    broken, and are left alone.
+    """
     spelled = {str(token) for token in hugging_face.all_special_tokens}
     spelled |= {
         str(token)

@@ -1,10 +1,12 @@
 """What a text-generation engine is: requests in, completions out, in order, one for one.
 
-An engine is a configuration (a line of a recipe) that loads its model once per process on first use. It knows neither prompts nor
-documents. A request that it cannot serve becomes a completion with an error, never an exception; only an engine that cannot go on
-at all raises EngineError, and then the stage stops.
+An engine is a configuration (a line of a recipe). It loads its model once per process, on first
+use. It knows neither prompts nor documents. A request that it cannot serve becomes a completion
+with an error, never an exception. If the engine cannot go on at all, it raises EngineError, and
+the stage stops.
 
-Requests say their seed, so that a row's text depends on the request alone, not on its neighbours in a batch.
+A request has a seed. So a row's text depends on the request alone, not on its neighbours in a
+batch.
 """
 
 from collections.abc import Sequence
@@ -18,8 +20,9 @@ Message = dict[str, str]
 
 @dataclass(frozen=True)
 class Request:
-    """token_ids: the whole prompt, chat markup included. messages: the same as a chat, for servers that render it themselves.
-    seed: below 2**31, the range that every server accepts."""
+    """token_ids: the whole prompt with chat markup. messages: the same as a chat, for servers
+    that render it themselves. seed: below 2**31, the range that every server accepts.
+    """
 
     token_ids: tuple[int, ...]
     messages: tuple[Message, ...]
@@ -32,7 +35,9 @@ class Request:
 
 @dataclass(frozen=True)
 class Completion:
-    """finish_reason: stop (the model ended its answer), length (max_tokens cut it), error (see `error`; `text` is then empty)."""
+    """finish_reason: stop (the model ended its answer), length (max_tokens cut it), error (see
+    `error`; `text` is then empty).
+    """
 
     text: str
     finish_reason: Literal["stop", "length", "error"]
@@ -55,18 +60,21 @@ class Engine(Protocol):
         ...
 
     def context_length(self) -> int | None:
-        """Tokens of prompt and answer together, if there is a limit."""
+        """Tokens of prompt and answer together, or None without a limit."""
         ...
 
     def identity(self) -> str:
-        """Which model answers: its name and a digest of its weights where they can be seen. Goes into ids and lineage.
+        """Which model answers: its name, and a digest of its weights if they can be seen. It
+        goes into ids and lineage.
 
-        Raises ModelError or EngineError if the engine cannot be used, before any shard is started.
+        Raises ModelError or EngineError before the first shard if the engine cannot be used.
         """
         ...
 
     def generate(self, requests: Sequence[Request]) -> list[Completion]:
-        """One completion a request, in order. Raises EngineError if the engine cannot go on."""
+        """One completion for each request, in order. Raises EngineError if the engine cannot go
+        on.
+        """
         ...
 
 

@@ -1,34 +1,30 @@
-"""A causal language model's files: a local folder, or a snapshot fetched from the hub; and a name that says which weights."""
+"""A causal language model's files: where they are, a name that says which weights, and the context that it declares."""
 
 import functools
-import hashlib
 import json
 import os
 
-from corpusmill.manifests import storage
+from corpusmill.manifests import model_files
 from corpusmill.manifests.errors import ModelError
-from corpusmill.manifests.package_data import package_file
 
+LANGUAGE_MODEL = model_files.Kind(
+    noun="model",
+    patterns=("*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"),
+    mend="check the path; a model on the hub is named OWNER/NAME, one that travels with corpusmill package:models/NAME",
+)
 _WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".gguf")
 _DIGEST_SHOWN = 12
 
 
 def local_folder(model: str) -> str:
-    """`model` if it is a folder with a config.json; else the hub's snapshot of that name. Raises ModelError with the mend."""
-    path = _path(model)
-    if os.path.isdir(path):
-        if not os.path.isfile(os.path.join(path, "config.json")):
-            raise ModelError(
-                f"{model} holds no config.json",
-                "name a folder made by `corpusmill export` or save_pretrained",
-            )
-        return path
-    if storage.is_remote(model) or path.startswith((".", "/", "~")) or path.count("/") != 1:
+    """The local folder of a model. Raises ModelError with the mend."""
+    folder = model_files.folder(model, LANGUAGE_MODEL)
+    if not os.path.isfile(os.path.join(folder, "config.json")):
         raise ModelError(
-            f"there is no model folder {model}",
-            "check the path; a model on the hub is named OWNER/NAME, one that travels with corpusmill package:models/NAME",
+            f"{model} holds no config.json",
+            "name a folder made by `corpusmill export` or save_pretrained",
         )
-    return _snapshot(model)
+    return folder
 
 
 def identity(model: str) -> str:
@@ -44,9 +40,8 @@ def identity(model: str) -> str:
     )
     if not any(name.endswith(_WEIGHTS) for name in files):
         raise ModelError(f"{model} holds no weights", "name a folder with *.safetensors")
-    stamps = tuple(_stamp(os.path.join(folder, name)) for name in files)
-    name = os.path.basename(os.path.abspath(folder)) if os.path.isdir(_path(model)) else model
-    return f"{name}@{_digest(folder, tuple(files), stamps)[:_DIGEST_SHOWN]}"
+    digest = model_files.folder_digest(folder, files)
+    return f"{model_files.short_name(model)}@{digest[:_DIGEST_SHOWN]}"
 
 
 def declared_context(model: str) -> int | None:
@@ -65,42 +60,3 @@ def _declared_context(folder: str) -> int | None:
             ) from error
     declared = settings.get("text_config", settings).get("max_position_embeddings")
     return int(declared) if declared else None
-
-
-def _path(model: str) -> str:
-    """A recipe's `package:` references arrive resolved; the default of a setting does not."""
-    if model.startswith("package:"):
-        room, _, inner = model.removeprefix("package:").partition("/")
-        return str(package_file(room, inner))
-    return storage.local(model)
-
-
-def _stamp(path: str) -> tuple[int, int]:
-    status = os.stat(path)
-    return status.st_size, status.st_mtime_ns
-
-
-@functools.lru_cache(maxsize=8)
-def _digest(folder: str, files: tuple[str, ...], stamps: tuple[tuple[int, int], ...]) -> str:
-    digest = hashlib.sha256()
-    for name in files:
-        digest.update(f"{name} {storage.digest_of(os.path.join(folder, name))}\n".encode())
-    return digest.hexdigest()
-
-
-@functools.lru_cache(maxsize=8)
-def _snapshot(model: str) -> str:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    try:
-        return str(
-            snapshot_download(
-                model, allow_patterns=["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"]
-            )
-        )
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
-        raise ModelError(
-            f"{model} is neither a folder here nor a model that the hub gives ({str(error).splitlines()[0]})",
-            "check the name, log in to the hub if the model is gated, or fill its cache beforehand",
-        ) from error

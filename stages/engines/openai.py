@@ -8,17 +8,20 @@ full jitter, honouring Retry-After. A server that stays away raises EngineError 
 import asyncio
 import json
 import os
-import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from corpusmill.manifests.config import config
 from corpusmill.manifests.errors import EngineError, ModelError
+from corpusmill.manifests.settings import Settings
 from corpusmill.stages.engines import chat
 from corpusmill.stages.engines.contract import Completion, Request, failed
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
 
 _BUSY = {408, 409, 425, 429, 500, 502, 503, 504, 529}
 _MISPLACED = {401, 403, 404, 405}  # wrong key, wrong path, no such model: no request can succeed
@@ -28,31 +31,39 @@ _GIVEN_UP_IN_A_ROW = (
 )
 
 
-@config
-class OpenAIEngine:
-    """url: up to and including `/v1`. model: the name that the server serves. revision: which weights, where the name alone does not say
-    (they cannot be seen from here; it goes into ids and lineage). tokenizer_name: folder or hub name of the served model's tokenizer;
-    empty is `model`.
-    api: `completions` sends token ids, so that what was counted is what is read; `chat` sends messages, for servers without the former.
-    api_key_variable: the environment variable that holds the key. context: tokens of prompt and answer that the server accepts.
-    in_flight: requests at a time. timeout_seconds: for one answer. attempts: tries of one request. backoff_seconds: before the second try;
-    it doubles with every further one. template_arguments: further variables of the model's chat template.
-    extra: further fields of the request body."""
+class OpenAIEngine(Settings):
+    """A server that speaks the OpenAI protocol, such as `vllm serve`."""
 
     kind: Literal["openai"] = "openai"
     url: str = "http://127.0.0.1:8000/v1"
+    """The server's address, up to and including /v1."""
     model: str
+    """The name that the server gives its model."""
     tokenizer_name: str = ""
+    """Folder or hub name of the served model's tokenizer. Empty: the same as `model`."""
     revision: str = ""
+    """Which weights are served, where the name alone does not say. Goes into ids and lineage."""
     api: Literal["completions", "chat"] = "completions"
+    """`completions` sends token ids, so that what was counted is what is read.
+
+    `chat` sends messages, for servers that cannot take token ids.
+    """
     api_key_variable: str = "OPENAI_API_KEY"
-    context: int | None = None
-    in_flight: int = 64
-    timeout_seconds: float = 600.0
-    attempts: int = 6
-    backoff_seconds: float = 1.0
+    """The environment variable that holds the key."""
+    context: PositiveInt | None = None
+    """Tokens of prompt and answer that the server accepts. Null: no limit."""
+    in_flight: PositiveInt = 64
+    """Requests at a time."""
+    timeout_seconds: PositiveFloat = 600.0
+    """Longest wait for one answer, in seconds."""
+    attempts: PositiveInt = 6
+    """Tries of one request."""
+    backoff_seconds: NonNegativeFloat = 1.0
+    """Longest wait before the second try, in seconds. It doubles with every further try."""
     template_arguments: dict[str, str | bool | int | float] | None = None
+    """Further variables of the model's chat template."""
     extra: dict[str, str | bool | int | float] | None = None
+    """Further fields of the request body."""
 
     @property
     def cpus(self) -> float:
@@ -126,12 +137,16 @@ class OpenAIEngine:
         return [completions[index] for index in range(len(requests))]
 
     async def _complete(self, client: Any, request: Request, health: "_Health") -> Completion:
-        reply = await self._ask(client, request)
-        for attempt in range(self.attempts - 1):
-            if isinstance(reply, Completion):
-                break
-            await asyncio.sleep(_wait(attempt, self.backoff_seconds, reply.retry_after))
-            reply = await self._ask(client, request)
+        from tenacity import AsyncRetrying, retry_if_result, stop_after_attempt
+
+        tries = AsyncRetrying(
+            retry=retry_if_result(lambda reply: isinstance(reply, _Busy)),
+            stop=stop_after_attempt(self.attempts),
+            wait=self._pause,
+            sleep=asyncio.sleep,
+            retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
+        )
+        reply: Completion | _Busy = await tries(self._ask, client, request)
         if isinstance(reply, Completion):
             health.given_up = 0
             health.answered = True
@@ -141,6 +156,15 @@ class OpenAIEngine:
         if reply.reached and health.given_up < _GIVEN_UP_IN_A_ROW:
             return failed(f"given up after {self.attempts} attempts: {reply.reason}")
         raise self._away(reply.reason)
+
+    def _pause(self, state: "RetryCallState") -> float:
+        """Seconds before the next try: full jitter below a doubling bound, but never less than the server asked for."""
+        from tenacity import wait_random_exponential
+
+        jittered = wait_random_exponential(self.backoff_seconds, max=_LONGEST_WAIT)(state)
+        reply = state.outcome.result() if state.outcome else None
+        asked = reply.retry_after if isinstance(reply, _Busy) else None
+        return min(_LONGEST_WAIT, max(jittered, asked or 0.0))
 
     def _away(self, reason: str) -> EngineError:
         return EngineError(
@@ -171,9 +195,11 @@ class OpenAIEngine:
                 _said(response), retry_after=_retry_after(response.headers.get("retry-after"))
             )
         if response.status_code in _MISPLACED:
+            chat_only = self.api == "completions" and response.status_code in (404, 405)
             raise EngineError(
                 f"the server at {self.url} refuses every request ({_said(response)})",
-                f"check engine.url, engine.model ({self.model}) and the key in ${self.api_key_variable}",
+                f"check engine.url, engine.model ({self.model}) and the key in ${self.api_key_variable}"
+                + ("; if the server has chat only, set engine.api: chat" if chat_only else ""),
             )
         if response.status_code != 200:
             return failed(_said(response))
@@ -259,9 +285,3 @@ def _retry_after(value: str | None) -> float | None:
     except ValueError:
         return None
     return max(0.0, moment.timestamp() - time.time())
-
-
-def _wait(attempt: int, backoff: float, retry_after: float | None) -> float:
-    """Full jitter: uniform below the doubling bound, but never before the server's own wish."""
-    jittered = random.uniform(0, backoff * 2**attempt)
-    return min(_LONGEST_WAIT, max(jittered, retry_after or 0.0))

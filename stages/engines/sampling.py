@@ -1,9 +1,11 @@
-"""Sampling whose outcome belongs to the row: the same seed gives the same text, whatever else is in the batch.
+"""Sampling that belongs to the row: the same seed gives the same text, whatever else is in the
+batch.
 
-Choosing the largest of log-probability + Gumbel noise draws from the distribution (the Gumbel-max trick; Gumbel 1954, Maddison et al.
-2014, arXiv 1411.0030). With the noise taken from a generator of each row's own, greedy decoding of the perturbed scores is sampling,
-and no row's draw moves another's. What is left is rounding: a batch of another shape may add floats in another order, and a tie
-within that error may fall the other way.
+The largest of log-probability + Gumbel noise is a draw from the distribution (the Gumbel-max
+trick; Gumbel 1954, Maddison et al. 2014, arXiv 1411.0030). Each row takes its noise from a
+generator of its own. Then greedy decoding of the noisy scores is sampling, and no row changes
+another's draw. Rounding remains: a batch of another shape may add floats in another order, and
+a tie within that error may fall the other way.
 """
 
 from collections.abc import Sequence
@@ -13,7 +15,9 @@ import torch
 
 
 class SeededSampling:
-    """A logits processor for greedy `generate`. One entry a row: temperature (0: greedy), top_p, seed."""
+    """A logits processor for greedy `generate`. For each row: temperature (0 is greedy), top_p,
+    seed.
+    """
 
     def __init__(
         self,
@@ -40,7 +44,7 @@ class SeededSampling:
                 for generator in self._generators
             ]
         )
-        # Uniform draws are below 1 but may be 0: the smallest positive double keeps the logarithm finite.
+        # A uniform draw may be 0. The smallest positive double keeps the logarithm finite.
         gumbel_BV = -torch.log(-torch.log(uniform_BV.clamp_min(torch.finfo(torch.float64).tiny)))
         perturbed_BV = nucleus_BV + gumbel_BV.to(nucleus_BV.device, nucleus_BV.dtype)
         return torch.where(self._greedy[:, None], scores_BV.float(), perturbed_BV)
@@ -49,8 +53,8 @@ class SeededSampling:
 def keep_nucleus(logits_BV: torch.Tensor, top_p_B: torch.Tensor) -> torch.Tensor:
     """Logits with everything outside the nucleus at minus infinity.
 
-    The nucleus is the smallest set of most likely tokens whose probabilities sum to at least top-p (Holtzman et al. 2020,
-    arXiv 1904.09751); the most likely token is always in it.
+    The nucleus is the smallest set of most likely tokens whose probabilities sum to at least
+    top-p (Holtzman et al. 2020, arXiv 1904.09751). The most likely token is always in it.
     """
     ordered_BV, order_BV = logits_BV.sort(dim=-1, descending=True, stable=True)
     probability_BV = ordered_BV.softmax(dim=-1)

@@ -1,35 +1,43 @@
-"""The embedded engine: any causal language model that stock transformers loads, on CPU or GPU. The default, because it needs nothing else.
+"""The default engine: any causal language model that stock transformers loads, on CPU or GPU.
 
-Requests are sorted by length and answered in padded batches. Padding stands on the left under a mask; transformers zeroes masked
-positions before the convolution and the state update of hybrid models, so that batched answers equal single ones (a test holds this).
-For throughput on GPUs use the vLLM engine.
+Requests are sorted by length and answered in padded batches. Padding stands on the left, under
+a mask. transformers zeroes masked positions before the convolution and the state update of
+hybrid models. So answers in a batch equal single ones; a test holds this. For throughput on
+GPUs, use the vLLM engine.
 """
 
 import functools
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from corpusmill.manifests.config import config
 from corpusmill.manifests.errors import EngineError, ModelError
+from corpusmill.manifests.settings import Settings
 from corpusmill.stages.engines import chat, model_folder
 from corpusmill.stages.engines.contract import Completion, Request, failed
+from pydantic import PositiveInt
 
 
-@config
-class TransformersEngine:
-    """model: a folder, OWNER/NAME on the hub, or package:models/NAME. context: tokens of prompt and answer, by default what the model
-    declares. batch_size: rows generated together. threads: of one worker on the CPU; sums are added in an order that depends on it,
-    so it is part of what makes a run repeatable. device and dtype: auto is CUDA and bfloat16 where there is a GPU, else CPU and float32.
-    template_arguments: further variables of the model's chat template."""
+class TransformersEngine(Settings):
+    """Stock transformers inside the worker."""
 
     kind: Literal["transformers"] = "transformers"
     model: str = "package:models/tiny"
-    context: int | None = None
-    batch_size: int = 16
-    threads: int = 1
+    """A folder, OWNER/NAME on the Hugging Face hub, or package:models/NAME."""
+    context: PositiveInt | None = None
+    """Tokens of prompt and answer. Null: what the model declares."""
+    batch_size: PositiveInt = 16
+    """Rows generated together."""
+    threads: PositiveInt = 1
+    """Threads of one worker on the CPU.
+
+    Sums are added in an order that depends on it: another number may give other answers.
+    """
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto: CUDA where there is a GPU, else the CPU."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Of the weights. auto: bfloat16 on CUDA, float32 on the CPU."""
     template_arguments: dict[str, str | bool | int | float] | None = None
+    """Further variables of the model's chat template."""
 
     @property
     def cpus(self) -> float:
@@ -148,7 +156,8 @@ def _load(folder: str, device: str, dtype: str, threads: int) -> Any:
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
 
-    logging.set_verbosity_error()  # its advice on faster kernels, once for each worker, would drown the progress lines
+    # Its advice on faster kernels, once for each worker, would hide the progress lines.
+    logging.set_verbosity_error()
     logging.disable_progress_bar()
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,8 +1,9 @@
-"""The embedded vLLM engine: the model lives in the worker, prompts go in as token ids, no server and no network between.
+"""vLLM in the worker: prompts go in as token ids, without a server or a network.
 
-vLLM batches continuously, so a whole window of requests is handed over at once and a long answer holds up nobody. Hybrid models run with
-prefix caching off: a cached prefix has no recurrent state to go with it (vLLM's CPU build stops with an IndexError at the first prompt
-longer than one state block, and on GPUs the support is young).
+vLLM batches continuously. So it gets a whole window of requests at once, and a long answer
+holds up nobody. Hybrid models run without prefix caching: a cached prefix has no recurrent
+state. vLLM's CPU build stops with an IndexError at the first prompt longer than one state
+block, and the support on GPUs is young.
 """
 
 import functools
@@ -11,33 +12,39 @@ import os
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from corpusmill.manifests.config import config
 from corpusmill.manifests.errors import EngineError, ModelError
+from corpusmill.manifests.settings import PositiveShare, Settings
 from corpusmill.stages.engines import chat, model_folder
 from corpusmill.stages.engines.contract import Completion, Request, failed
+from pydantic import PositiveFloat, PositiveInt
 
 
-@config
-class VLLMEngine:
-    """model: a folder or OWNER/NAME on the hub. context: tokens of prompt and answer, by default what the model declares.
-    dtype: of the weights; auto is what the model declares. gpu_memory_utilization: share of a GPU that vLLM may fill.
-    tensor_parallel_size: GPUs that one engine takes. enforce_eager: no CUDA graphs, no compilation. prefix_caching: keep what requests have
-    in common; off, because it is broken for hybrids on CPUs. kv_cache_gib and cpus: for vLLM's CPU build only.
-    template_arguments: further variables of the model's chat template.
-    arguments: further keyword arguments of `vllm.LLM`, as its documentation names them."""
+class VLLMEngine(Settings):
+    """vLLM inside the worker."""
 
     kind: Literal["vllm"] = "vllm"
     model: str
-    context: int | None = None
+    """A folder, or OWNER/NAME on the Hugging Face hub."""
+    context: PositiveInt | None = None
+    """Tokens of prompt and answer. Null: what the model declares."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    gpu_memory_utilization: float = 0.9
-    tensor_parallel_size: int = 1
+    """Of the weights. auto: what the model declares."""
+    gpu_memory_utilization: PositiveShare = 0.9
+    """Share of a GPU's memory that vLLM may fill."""
+    tensor_parallel_size: PositiveInt = 1
+    """GPUs that one engine takes."""
     enforce_eager: bool = False
+    """Use no CUDA graphs and no compilation."""
     prefix_caching: bool = False
-    kv_cache_gib: int = 1
-    cpus: float = 1
+    """Keep what requests have in common. Off: vLLM's CPU build breaks on it for hybrids."""
+    kv_cache_gib: PositiveInt = 1
+    """Memory for keys and values, in GiB. Only for vLLM's CPU build."""
+    cpus: PositiveFloat = 1
+    """Processors of one worker. Only for vLLM's CPU build."""
     template_arguments: dict[str, str | bool | int | float] | None = None
+    """Further variables of the model's chat template."""
     arguments: dict[str, str | bool | int | float] | None = None
+    """Further keyword arguments of vllm.LLM, as its documentation names them."""
 
     @property
     def gpus(self) -> float:
@@ -93,7 +100,7 @@ class VLLMEngine:
         return [completions[index] for index in range(len(requests))]
 
     def _arguments(self) -> str:
-        """Everything that makes the engine, as the key under which it stays loaded."""
+        """Everything that makes the engine. It is the key under which the engine stays loaded."""
         settings: dict[str, Any] = {
             "model": model_folder.local_folder(self.model),
             "dtype": self.dtype,
@@ -118,7 +125,9 @@ def _completion(output: Any) -> Completion:
 
 @functools.lru_cache(maxsize=1)
 def _load(arguments: str, kv_cache_gib: int) -> Any:
-    """The engine, once per process. Raises EngineError if vLLM is not installed or cannot start the model."""
+    """The engine, once per process. Raises EngineError if vLLM is not installed or cannot start
+    the model.
+    """
     os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", str(kv_cache_gib))
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     try:
@@ -131,7 +140,8 @@ def _load(arguments: str, kv_cache_gib: int) -> Any:
         ) from error
     settings = json.loads(arguments)
     if current_platform.is_cpu():
-        # A prompt read in pieces makes vLLM (seen in 0.30) wind back the request's own generator, which CPU generators cannot: it dies.
+        # If a prompt is read in pieces, vLLM (seen in 0.30) winds back the request's generator. CPU
+        # generators cannot do that, and the engine dies.
         settings.setdefault("enable_chunked_prefill", False)
     try:
         return LLM(**settings)

@@ -2,39 +2,36 @@
 
 import hashlib
 import tempfile
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from corpusmill.manifests import storage
-from corpusmill.manifests.config import config
-from corpusmill.manifests.errors import ModelError, RecipeError
+from corpusmill.manifests.errors import ModelError
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.shard import Shard
-from corpusmill.stages.contract import Inputs, Pass, Passes
+from corpusmill.stages.contract import Account, GlobalStage, Inputs, Pass, Passes, Reads
+from pydantic import PositiveInt
+from safetensors import safe_open
+
+WEIGHTS = "model.safetensors"
 
 
-@config
-class Export:
-    """Write a checkpoint as a folder that transformers and vLLM load as NemotronHForCausalLM.
-
-    tokenizer: the folder of the tokenizer that the data was packed with (`step:pack/tokenizer`). dtype: of the weights that are written.
-    context_length: the longest input that readers expect; the training length by default.
-    """
-
-    tokenizer: str
-    dtype: Literal["bfloat16", "float32"] = "bfloat16"
-    context_length: int | None = None
+class Export(GlobalStage):
+    """Write a checkpoint as a folder that transformers and vLLM load as NemotronHForCausalLM."""
 
     name: ClassVar[str] = "export"
     version: ClassVar[int] = 1
+    reads: ClassVar[Reads] = Reads.CHECKPOINT
+    account: ClassVar[Account] = Account.MANY_TO_ONE
+    unit: ClassVar[str] = "tensors"
 
-    def __post_init__(self) -> None:
-        if self.context_length is not None and self.context_length < 1:
-            raise RecipeError(
-                f"context_length is {self.context_length}", "give a positive number or leave it out"
-            )
+    tokenizer: str
+    """The folder of the tokenizer that the data was packed with, as in step:pack/tokenizer."""
+    dtype: Literal["bfloat16", "float32"] = "bfloat16"
+    """Of the weights that are written."""
+    context_length: PositiveInt | None = None
+    """The longest input that readers expect, in tokens. Null: the sequence length of training."""
 
     def depends_on(self) -> str:
         return hashlib.sha256(
@@ -52,9 +49,6 @@ class Export:
                 "name the folder of the tokenizer that packed the data",
             )
         return [path for path in files if storage.exists(path)]
-
-    def named_inputs(self) -> Mapping[str, tuple[str, ...]]:
-        return {}
 
     def passes(self, inputs: Inputs) -> Passes:
         yield Pass(
@@ -84,4 +78,14 @@ def _export(settings: Export, shard: Shard) -> list[Counts]:
         export(checkpoint, tokenizer, work / "model", settings.dtype, settings.context_length)
         for file in sorted((work / "model").iterdir()):
             shard.keep(file, "")
-    return [Counts("export", rows_in=1, kept=1)]
+        for artifact in shard.inputs:
+            if artifact.name == WEIGHTS:
+                shard.count_rows(artifact, _tensors(checkpoint / WEIGHTS))
+        kept = _tensors(work / "model" / WEIGHTS)
+    return [Counts("export", rows_in=shard.rows_read, kept=kept)]
+
+
+def _tensors(weights: Path) -> int:
+    """How many tensors a safetensors file holds."""
+    with safe_open(weights, framework="numpy") as file:
+        return len(file.keys())

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from typing import Literal
 
-from corpusmill.stages.extract import justext, main_content, resiliparse, trafilatura, union
+from corpusmill.stages.extract import justext, resiliparse, trafilatura
 
 Extractor = Literal["main_content", "union", "resiliparse", "justext", "trafilatura"]
 
@@ -40,6 +40,8 @@ def main_text(html: str, extractor: Extractor, language_of: Callable[[str], str]
     language_of: text -> language code, asked by extractors that need the language's stop words.
     Raises whatever the extractor raises on a page that it cannot bear.
     """
+    from corpusmill.stages.extract import main_content, union  # numba is slow to import
+
     if not html or html.isspace():
         return ""
     if extractor == "main_content":
@@ -62,6 +64,8 @@ def main_text(html: str, extractor: Extractor, language_of: Callable[[str], str]
 
 def extractor_version(extractor: Extractor) -> str:
     """What decides the extractor's text besides the page: releases and the digest of a model."""
+    from corpusmill.stages.extract import main_content
+
     if extractor == "main_content":
         return f"{main_content.version()} {_release('justext')}"  # whose stop lists it uses
     if extractor == "union":

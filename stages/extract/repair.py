@@ -22,25 +22,28 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 import numpy as np
-from corpusmill.manifests.config import config
+from corpusmill.manifests.settings import Settings
 from numpy.typing import NDArray
 
 _C1 = re.compile("[\x80-\x9f]")
 _MOST_LINES = 1024  # with more of them, a text is given to ftfy from there on as a whole
 
 
-@config
-class Repair:
-    """on: whether texts are repaired at all. entities: resolve entities that extraction left over. ligatures: take Latin ligatures apart.
-    straight_quotes: make curly quotes straight. narrow: make full-width letters and punctuation narrow.
-    normalization: NFC, NFKC (changes meaning: 10³ becomes 103), or null for none."""
+class Repair(Settings):
+    """What is mended in texts that were decoded with a wrong charset."""
 
     on: bool = True
+    """Whether texts are repaired at all."""
     entities: bool = True
+    """Resolve HTML entities that extraction left over."""
     ligatures: bool = True
+    """Take Latin ligatures apart."""
     straight_quotes: bool = False
+    """Make curly quotes straight."""
     narrow: bool = False
+    """Make full-width letters and punctuation narrow."""
     normalization: Literal["NFC", "NFKC"] | None = "NFC"
+    """The Unicode normal form; null for none. NFKC changes meaning: 10³ becomes 103."""
 
 
 def repairer_versions(settings: Repair) -> tuple[str, ...]:

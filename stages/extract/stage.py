@@ -10,20 +10,20 @@ the steps about pages.
 Source: Nemotron-CC (arXiv:2412.02595) section 2.1 for the order, extraction and the language threshold.
 """
 
-import dataclasses
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import pyarrow as pa
-from corpusmill.manifests.config import config
 from corpusmill.manifests.errors import CorpusmillError, RecipeError, nearest
 from corpusmill.manifests.schema import DOCUMENT, EXCLUSION, FAILED_PREFIX, conform, extended
-from corpusmill.stages.contract import Outcome
+from corpusmill.manifests.settings import Share
+from corpusmill.stages.contract import MapStage, Outcome, Reads
 from corpusmill.stages.extract import html, language, sandbox
 from corpusmill.stages.extract.repair import Repair, repaired, repaired_page, repairer_versions
 from corpusmill.stages.readers import charset
 from corpusmill.stages.readers.record import TOO_LARGE, ReaderSettings
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
 
 _EXCLUDED = extended(*EXCLUSION)
 _WARM_UP = (
@@ -42,73 +42,61 @@ class _Drop(Exception):
         self.reason, self.detail = reason, detail
 
 
-@config
-class Extract:
-    """Read raw files and keep the text of their pages.
-
-    reader: how files are read. extractor: main_content (our own), union (it and what others add), resiliparse (DCLM, Dolma 3), justext
-    (Nemotron-CC) or trafilatura (FineWeb).
-    statuses: the lowest and the highest HTTP status that is kept. mimes: kept MIME types; where the header gives none, the content decides.
-    page_seconds: processor time that one page may take; 0 extracts in the worker itself, without limits. page_memory_mb: memory that the
-    process for extraction may hold.
-    max_page_bytes: a longer page (decoded) is excluded. min_text_chars: shorter texts are excluded.
-    languages: codes to keep; empty keeps all. language_threshold: lowest score kept (Nemotron-CC 0.3, FineWeb 0.65).
-    language_thresholds: language -> a threshold of its own, in place of that.
-    language_model: a fastText language model; empty means the lid.176 that ships.
-    trust_language: take the language that a record brings (JSON lines, Parquet) instead of identifying it.
-    repair: what is mended in texts that were decoded with a wrong charset (`stages.extract.repair`).
-    """
+class Extract(MapStage):
+    """Read raw files and keep the text of their pages."""
 
     name: ClassVar[str] = "extract"
     version: ClassVar[int] = 3
-    reads: ClassVar[str] = "records"
+    reads: ClassVar[Reads] = Reads.RECORDS
 
-    reader: ReaderSettings = dataclasses.field(default_factory=ReaderSettings)
+    reader: ReaderSettings = ReaderSettings()
+    """How raw files are read."""
     extractor: html.Extractor = "main_content"
-    statuses: tuple[int, int] = (200, 299)
-    mimes: tuple[str, ...] = ("text/html", "application/xhtml+xml", "text/plain")
-    max_page_bytes: int = 20_000_000
-    page_seconds: float = 10
-    page_memory_mb: int = 2048
-    min_text_chars: int = 1
-    languages: tuple[str, ...] = ("en",)
-    language_threshold: float = 0.3
-    language_thresholds: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    language_model: str = ""
-    trust_language: bool = False
-    repair: Repair = Repair()
+    """What turns HTML into text.
 
-    def __post_init__(self) -> None:
-        for threshold in (self.language_threshold, *self.language_thresholds.values()):
-            if not 0 <= threshold <= 1:
-                raise RecipeError(
-                    f"extract has the language threshold {threshold}", "give a score from 0 to 1"
-                )
-        if unwanted := [
-            code
-            for code in self.language_thresholds
-            if self.languages and code not in self.languages
-        ]:
+    main_content is our own; union is it and what others add; resiliparse is used by DCLM and
+    Dolma 3, justext by Nemotron-CC, trafilatura by FineWeb.
+    """
+    statuses: tuple[int, int] = (200, 299)
+    """The lowest and the highest HTTP status that is kept."""
+    mimes: tuple[str, ...] = ("text/html", "application/xhtml+xml", "text/plain")
+    """MIME types that are kept. Where the header gives none, the content decides."""
+    max_page_bytes: PositiveInt = 20_000_000
+    """A longer page is excluded. Bytes after decoding."""
+    page_seconds: NonNegativeFloat = 10
+    """Processor time for one page, in seconds. 0 extracts in the worker itself, without limits."""
+    page_memory_mb: int = Field(default=2048, ge=512)
+    """Memory of the process for extraction, in MB."""
+    min_text_chars: NonNegativeInt = 1
+    """A text of fewer characters is excluded."""
+    languages: tuple[str, ...] = ("en",)
+    """Codes of the languages to keep. Empty keeps all."""
+    language_threshold: Share = 0.3
+    """The lowest language score that is kept (Nemotron-CC 0.3, FineWeb 0.65)."""
+    language_thresholds: Mapping[str, Share] = {}
+    """Language -> a threshold of its own."""
+    language_model: str = ""
+    """A fastText language model. Empty: the lid.176 that travels with corpusmill."""
+    trust_language: bool = False
+    """Take the language that a record brings (JSON lines, Parquet) and identify none."""
+    repair: Repair = Repair()
+    """Repair of texts that were decoded with a wrong charset."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        unwanted = sorted(set(self.language_thresholds) - set(self.languages))
+        if self.languages and unwanted:
             raise RecipeError(
-                f"extract.language_thresholds names {', '.join(unwanted)}, which extract.languages does not keep",
+                f"language_thresholds names {', '.join(unwanted)}, which `languages` does not keep",
                 "name the language in both, or in neither",
             )
         lowest, highest = self.statuses
         if not 100 <= lowest <= highest <= 599:
             raise RecipeError(
-                f"extract.statuses is [{lowest}, {highest}]",
+                f"statuses is [{lowest}, {highest}]",
                 "give the lowest and the highest status, as in [200, 299]",
             )
-        for key, least in (
-            ("page_seconds", 0),
-            ("page_memory_mb", 512),
-            ("max_page_bytes", 1),
-            ("min_text_chars", 0),
-        ):
-            if getattr(self, key) < least:
-                raise RecipeError(
-                    f"extract.{key} is {getattr(self, key)}", f"give at least {least}"
-                )
+        return self
 
     def adds(self) -> tuple[pa.Field, ...]:
         return ()

@@ -105,8 +105,10 @@ def load(block: Block) -> Any:
     try:
         module = importlib.import_module(module_name)
     except ImportError as error:
+        spelt = error.name is None or f"{module_name}.".startswith(f"{error.name}.")
         raise RecipeError(
-            f"module {module_name} of a block cannot be imported ({error})", "check its spelling"
+            f"module {module_name} of a block cannot be imported ({error})",
+            "check its spelling" if spelt else f"install the package that brings {error.name}",
         ) from error
     found = getattr(module, block.class_name, None)
     if not (isinstance(found, type) and issubclass(found, BaseFilter)):
@@ -121,16 +123,28 @@ def load(block: Block) -> Any:
         )
     try:
         return found(**json.loads(block.arguments))
-    except (TypeError, ValueError, ImportError) as error:
+    except ImportError as error:
+        raise _missing_package(block, error) from error
+    except (TypeError, ValueError) as error:
         raise RecipeError(
             f"{block.path} does not take its arguments ({error})", "mend the block's arguments"
         ) from error
 
 
+def _missing_package(block: Block, error: ImportError) -> RecipeError:
+    """corpusmill brings what datatrove's English filters need; other languages need more."""
+    told = " ".join(str(error).split()).rstrip(".")
+    return RecipeError(
+        f"{block.path} needs a package that is not installed ({told})",
+        "install it, then run the same command again",
+    )
+
+
 def judge(block: Block, row: Mapping[str, Any]) -> Verdict:
     """Run the block on one document: `id`, `text`, and every other column as metadata.
 
-    A document over which the filter fails is reported with the reason `error_datatrove.<class>`.
+    A document over which the filter fails is reported with the reason `error_datatrove.<class>`. Raises RecipeError where the filter
+    needs a package that is not installed.
     """
     from datatrove.data import Document
 
@@ -144,6 +158,8 @@ def judge(block: Block, row: Mapping[str, Any]) -> Verdict:
     _reseed(instance, block, row["id"])
     try:
         result = instance.filter(document)
+    except ImportError as error:  # a tokenizer or a model loads its package with the first text
+        raise _missing_package(block, error) from error
     except RECORD_ERRORS as error:
         first_line = (str(error).splitlines() or [""])[0][:200]
         return Verdict(

@@ -15,8 +15,9 @@ import functools
 from typing import Final
 
 import numpy as np
-from corpusmill.manifests.config import config
+from corpusmill.manifests.settings import Settings
 from numpy.typing import NDArray
+from pydantic import NonNegativeInt
 
 LOREM, JAVASCRIPT, POLICY, CART = 1, 2, 4, 8  # bits, as in stages.filter.measure.lines
 # Each phrase with the pair of its letters that is rarest in English text; in lines with four
@@ -35,20 +36,21 @@ PHRASES: Final = (
 )
 
 
-@config
-class LineEdits:
-    """Which lines go; 0 switches a number off.
+class LineEdits(Settings):
+    """Which lines go. 0 switches a number off."""
 
-    minimum_words: lines of fewer words (between white space) go. longest_word: lines with a word of more characters go.
-    terminal_punctuation: lines that do not end in it go. javascript: lines that speak of JavaScript go. policy: lines that speak of a
-    site's policies go. citations: marks such as `[12]` and `[edit]` go, the line stays."""
-
-    minimum_words: int = 3
-    longest_word: int = 1000
+    minimum_words: NonNegativeInt = 3
+    """Lines of fewer words (between white space) go (C4: 3)."""
+    longest_word: NonNegativeInt = 1000
+    """Lines with a word of more characters go (C4: 1,000)."""
     terminal_punctuation: bool = False
+    """Lines that do not end in terminal punctuation go. FineWeb turned this rule of C4 off."""
     javascript: bool = True
+    """Lines that speak of JavaScript go."""
     policy: bool = True
+    """Lines that speak of a site's policies go."""
     citations: bool = True
+    """Marks such as [12] and [edit] go; the line stays."""
 
     @property
     def phrases(self) -> int:

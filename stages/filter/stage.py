@@ -15,16 +15,15 @@ its thresholds.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from corpusmill.manifests.config import config
 from corpusmill.manifests.schema import excluded
+from corpusmill.manifests.source_code import source_digest
 from corpusmill.stages.columns.table import with_column
-from corpusmill.stages.contract import DOCUMENTS, Outcome
+from corpusmill.stages.contract import MapStage, Outcome, Reads
 from corpusmill.stages.filter import datatrove_block, languages, url_rules
 from corpusmill.stages.filter.families import DEFAULT, FAMILIES
 from corpusmill.stages.filter.languages import LANGUAGES
@@ -39,41 +38,46 @@ from corpusmill.stages.filter.rules import Rule, failing, rules_in_force
 from corpusmill.stages.filter.statistics import STATISTICS, Measured, fields
 from corpusmill.stages.filter.url_rules import UrlRules
 from numpy.typing import NDArray
+from pydantic import model_validator
 
 FAILED_RULES = pa.field("failed_rules", pa.list_(pa.string()))
 
 
-@config
-class Filter:
-    """families: in the order in which they may name the reason of a drop. thresholds: family -> rule name -> another threshold.
-    off: reason codes of rules to leave out. rules: the recipe's own. lines: the C4 line edits (only with the family `c4`).
-    stop_words: of Gopher's rule, for English and every language without a published list.
-    published_languages: judge documents of a language that FineWeb 2 tuned by its thresholds and stop words.
-    language_thresholds: the recipe's own: language -> family -> rule name -> threshold, null for a rule that is off.
-    blocks: datatrove filters, `{class: module:Class, arguments: {...}}`."""
+class Filter(MapStage):
+    """Measure every document, and drop those that break the rules."""
 
     name: ClassVar[str] = "filter"
     version: ClassVar[int] = 4
-    reads: ClassVar[str] = DOCUMENTS
+    reads: ClassVar[Reads] = Reads.DOCUMENTS
 
     families: tuple[str, ...] = DEFAULT
-    thresholds: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Rule families, in the order in which they may name the reason of a drop."""
+    thresholds: Mapping[str, Mapping[str, float]] = {}
+    """Family -> rule name -> another threshold."""
     off: tuple[str, ...] = ()
+    """Reason codes of rules to leave out."""
     rules: tuple[Rule, ...] = ()
+    """Rules of the recipe's own."""
     lines: LineEdits = LineEdits()
+    """The line edits of C4. Only with the family `c4`."""
     stop_words: tuple[str, ...] = STOP_WORDS
+    """Words of Gopher's rule, for English and every language without a published list."""
     published_languages: bool = True
-    language_thresholds: Mapping[str, Mapping[str, Mapping[str, float | None]]] = field(
-        default_factory=dict
-    )
+    """Judge a language that FineWeb 2 tuned by its thresholds and stop words."""
+    language_thresholds: Mapping[str, Mapping[str, Mapping[str, float | None]]] = {}
+    """Language -> family -> rule name -> the recipe's own threshold. Null switches a rule off."""
     urls: UrlRules = UrlRules()
+    """Block lists of URLs."""
     blocks: tuple[Mapping[str, Any], ...] = ()
+    """Filters of datatrove, each as {class: module:Class, arguments: {...}}."""
 
-    def __post_init__(self) -> None:
+    @model_validator(mode="after")
+    def _rules_exist(self) -> Self:
         languages.check(self.language_thresholds, self.in_force())
         check_stop_words(self._stop_words())
         for block in self.blocks:
             datatrove_block.parse(block)
+        return self
 
     def in_force(self) -> tuple[Rule, ...]:
         """Every rule that may drop a document, in order."""
@@ -83,15 +87,17 @@ class Filter:
         return (*fields(), FAILED_RULES)
 
     def depends_on(self) -> str:
-        """Digests of the block lists, and the versions of what is not ours. Raises RecipeError if a list or a block does not fit."""
+        """Digests of the block lists and of the user's own classes, and the versions of what is not ours.
+
+        Raises RecipeError if a list or a block does not fit."""
         from corpusmill.stages.filter.measure.characters import unicode_version
 
         parts = [f"unicode {unicode_version()}", url_rules.digests(self.urls)]
         if self.blocks:
             import importlib.metadata
 
-            for block in self.blocks:
-                datatrove_block.load(datatrove_block.parse(block))
+            loaded = [datatrove_block.load(datatrove_block.parse(block)) for block in self.blocks]
+            parts += [source_digest(type(block)) for block in loaded]
             parts += [
                 f"{name} {importlib.metadata.version(name)}" for name in ("datatrove", "spacy")
             ]

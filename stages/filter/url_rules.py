@@ -28,10 +28,11 @@ from urllib.parse import urlsplit
 import numpy as np
 import pyarrow as pa
 from corpusmill.manifests import storage
-from corpusmill.manifests.config import config
 from corpusmill.manifests.errors import InputError, RecipeError, nearest
+from corpusmill.manifests.settings import Settings
 from corpusmill.stages.columns.strings import chunks_of
 from numpy.typing import NDArray
+from pydantic import PositiveInt
 
 PACKAGED: Final = "datatrove:"
 PACKAGED_LISTS: Final = {  # name -> asset file of the datatrove wheel, and the member if it is an archive
@@ -43,20 +44,21 @@ PACKAGED_LISTS: Final = {  # name -> asset file of the datatrove wheel, and the 
 }
 
 
-@config
-class UrlRules:
-    """Block lists, each a text file or `datatrove:<list>`. A URL that one of them names is blocked.
-
-    domains: the host or a domain above it. urls: the whole URL; scheme, `www.` and a closing slash do not matter. words: a word of the URL.
-    soft_words: words of which `soft_word_count` together block. soft_word_count: so many (RefinedWeb and FineWeb: 2).
-    subwords: anywhere in the URL's letters and digits."""
+class UrlRules(Settings):
+    """Block lists, each a text file or `datatrove:LIST`. A URL that one of them names is blocked."""
 
     domains: tuple[str, ...] = ()
+    """Lists of hosts. A listed host blocks itself and all hosts below it."""
     urls: tuple[str, ...] = ()
+    """Lists of whole URLs. Scheme, www. and a closing slash do not matter."""
     words: tuple[str, ...] = ()
+    """Lists of words. One word of the URL is enough."""
     soft_words: tuple[str, ...] = ()
-    soft_word_count: int = 2
+    """Lists of words of which `soft_word_count` together block."""
+    soft_word_count: PositiveInt = 2
+    """So many soft words block (RefinedWeb and FineWeb: 2)."""
     subwords: tuple[str, ...] = ()
+    """Lists of letter sequences. They count anywhere in the URL's letters and digits."""
 
     @property
     def lists(self) -> tuple[str, ...]:

@@ -1,1 +1,1 @@
-"""Tokenizers and token shards."""
+"""Token shards for the trainer."""

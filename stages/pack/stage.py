@@ -1,36 +1,45 @@
 """Pack: tokenise documents into the token shards that the trainer reads.
 
-A token shard is Parquet: one row a document (or part of a long one) with its ids, in the order of the blend's shard, in row groups of
-about a million tokens, which is the quantum of the trainer's shuffling. Cutting into sequences is the trainer's business, since the
-sequence length is. `</s>` ends every document, as in Megatron's pre-training data; `<s>` begins it only if asked for.
+A token shard is Parquet. Each row is a document, or a part of a long one, with its token ids,
+in the order of the blend's shard. Row groups have about a million tokens. The trainer shuffles
+row groups, and cuts sequences, because it knows their length. `</s>` ends every document, as in
+Megatron's pre-training data. `<s>` begins it only if asked for.
 
-A document longer than `max_document_tokens` becomes several rows, `part` 0, 1, ...: their tokens one after the other are the
-document's tokens, so bos is in the first part only and eos in the last. The account counts such a document once for each part.
-The folder holds a copy of the tokenizer (`tokenizer/`), for training's export, and what it was (`packing.json`).
+A document longer than `max_document_tokens` becomes several rows, `part` 0, 1, ... Their tokens
+in a row are the document's tokens: bos is in the first part only, eos in the last. The account
+counts such a document once for each part. The folder also holds a copy of the tokenizer
+(`tokenizer/`) for the export, and a description (`packing.json`).
 """
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import field
+from collections.abc import Iterator
 from functools import partial
 from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from corpusmill.manifests.config import config
-from corpusmill.manifests.errors import ModelError, RecipeError
+from corpusmill.manifests.errors import ModelError
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import DOCUMENT, EXCLUSION, excluded, extended
 from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
 from corpusmill.stages.blend.copies import BLEND_SOURCE, EPOCH
-from corpusmill.stages.contract import DOCUMENTS, EXCLUDED, Inputs, Pass, Passes
+from corpusmill.stages.contract import (
+    DOCUMENTS,
+    EXCLUDED,
+    Account,
+    GlobalStage,
+    Inputs,
+    Pass,
+    Passes,
+)
 from corpusmill.stages.readers import ReaderSettings
 from corpusmill.stages.readers.documents import count_reasons, input_shards, read_documents
 from corpusmill.stages.tokenizer import loaded as tokens
 from corpusmill.stages.tokenizer.loaded import LoadedTokenizer
 from numpy.typing import NDArray
+from pydantic import Field, PositiveInt
 
 TOKENS = pa.schema(
     [
@@ -44,38 +53,33 @@ TOKENS = pa.schema(
     ]
 )
 TOKENIZER = "tokenizer"
-COPY = "tokenizer=copy"  # the shard that copies the tokenizer; the name of an input's shard has no equals sign
+# The shard that copies the tokenizer. No input's shard has an equals sign in its name.
+COPY = "tokenizer=copy"
 PACKING = "packing.json"
 
 
-@config
-class Pack:
-    """tokenizer: a folder or a name on the Hugging Face hub. add_bos: begin every document with bos. add_eos: end it with eos.
-    max_document_tokens: a longer document becomes several rows. row_group_tokens: of a row group; 1-2 M read in about 20 ms.
-    reader: how raw files are read."""
+class Pack(GlobalStage):
+    """Tokenise documents into the trainer's token shards."""
 
     name: ClassVar[str] = "pack"
     version: ClassVar[int] = 2
+    account: ClassVar[Account] = Account.ONE_TO_MANY
 
     tokenizer: str
+    """A folder, or a name on the Hugging Face hub."""
     add_bos: bool = False
+    """Begin every document with bos."""
     add_eos: bool = True
-    max_document_tokens: int = 1 << 20
-    row_group_tokens: int = 1 << 20
-    reader: ReaderSettings = field(default_factory=ReaderSettings)
-
-    def __post_init__(self) -> None:
-        if self.max_document_tokens < 3 or self.row_group_tokens < 1:
-            raise RecipeError(
-                f"pack has max_document_tokens {self.max_document_tokens} and row_group_tokens {self.row_group_tokens}",
-                "give at least 3 and 1",
-            )
+    """End every document with eos."""
+    max_document_tokens: int = Field(default=1 << 20, ge=3)
+    """A longer document becomes several rows."""
+    row_group_tokens: PositiveInt = 1 << 20
+    """Tokens of a row group. 1 to 2 million are read in about 20 ms."""
+    reader: ReaderSettings = ReaderSettings()
+    """How raw files are read."""
 
     def depends_on(self) -> str:
         return _checked(self).digest
-
-    def named_inputs(self) -> Mapping[str, tuple[str, ...]]:
-        return {}
 
     def passes(self, inputs: Inputs) -> Passes:
         shards: dict[str, tuple[Artifact, ...]] = {
@@ -86,7 +90,9 @@ class Pack:
 
 
 def split_evenly(ids: NDArray[np.int32], limit: int) -> list[NDArray[np.int32]]:
-    """`ids` in the fewest parts of at most `limit`, of nearly equal length, so that no part is a mere tail."""
+    """`ids` in the fewest parts of at most `limit` ids. The parts have nearly equal length, so
+    none is a mere tail.
+    """
     return np.array_split(ids, -(-len(ids) // limit))
 
 
@@ -106,7 +112,7 @@ def _checked(config: Pack) -> LoadedTokenizer:
 
 
 def _pack(config: Pack, shard: Shard) -> list[Counts]:
-    """Tokenise one input shard; the shard without input writes the tokenizer's copy."""
+    """Tokenise one input shard. The shard without input writes the copy of the tokenizer."""
     tokenizer = _checked(config)
     account = Counts(Pack.name)
     if not shard.inputs:
@@ -119,15 +125,15 @@ def _pack(config: Pack, shard: Shard) -> list[Counts]:
         shard.parquet(EXCLUDED, extended(*EXCLUSION)) as excluded_output,
     ):
         waiting = documents = 0
-        for table in read_documents(
-            shard.inputs[0], config.reader, Pack.name, also=(BLEND_SOURCE, EPOCH)
-        ):
+        tables = read_documents(shard.inputs[0], config.reader, Pack.name, (BLEND_SOURCE, EPOCH))
+        for table in shard.counted(shard.inputs[0], tables):
             readable = table.filter(pc.is_null(table["reason"]))
             unreadable = table.filter(pc.is_valid(table["reason"]))
             excluded_output.write(unreadable)
             count_reasons(account, unreadable["reason"].to_pylist())
             for rows, empty in _token_rows(config, tokenizer, readable):
                 output.write(rows)
+                account.repeats += pc.sum(pc.greater(rows["part"], 0)).as_py() or 0
                 excluded_output.write(empty)
                 waiting += pc.sum(rows["n_tokens"]).as_py() or 0
                 if waiting >= config.row_group_tokens:
@@ -138,7 +144,7 @@ def _pack(config: Pack, shard: Shard) -> list[Counts]:
             documents += table.num_rows
             shard.report(documents)
     account.kept, account.tokens = output.rows, output.tokens
-    account.rows_in = account.kept + sum(account.excluded.values()) + account.failed
+    account.rows_in = shard.rows_read
     return [account]
 
 

@@ -1,7 +1,8 @@
-"""Readers: input files of any known format become batches of `RECORD`, and an origin leads back to its bytes.
+"""Readers turn input files into batches of `RECORD`. An origin leads back to the bytes.
 
-Formats: WARC and WET (`stages.readers.warc`), ARC (`arc`), JSON lines (`jsonl`), Parquet (`parquet`), plain text and HTML files
-(`plain`). All are read as streams: memory holds one batch and one record, whatever the file's size.
+Formats: WARC and WET (`stages.readers.warc`), ARC (`arc`), JSON lines (`jsonl`), Parquet
+(`parquet`), plain text and HTML files (`plain`). All are read as streams. Memory holds one
+batch and one record, whatever the file's size.
 """
 
 import json
@@ -41,9 +42,10 @@ def read_records(
     batch_rows: int = BATCH_ROWS,
     batch_bytes: int = BATCH_BYTES,
 ) -> Iterator[pa.Table]:
-    """The records of one file, in its order, as tables of `RECORD`. An empty file has none.
+    """The records of one file, in order, as tables of `RECORD`. An empty file has none.
 
-    Records that cannot be read are rows with `error` set. Raises InputError if the file cannot be read at all.
+    A record that cannot be read is a row with `error` set. Raises InputError if the file cannot
+    be read at all.
     """
     from corpusmill.stages.readers.arc import read_arc
     from corpusmill.stages.readers.jsonl import read_jsonl
@@ -65,9 +67,10 @@ def read_records(
 
 
 def format_of(path: str) -> Format:
-    """Tell a file's format by its content where that is certain (WARC, ARC, Parquet), else by its name, else by its content again.
+    """The format of a file: by content if that is certain (WARC, ARC, Parquet), else by name,
+    else by a guess from the content.
 
-    Raises InputError if neither says anything.
+    Raises InputError if neither name nor content says.
     """
     start = _start_of(path)
     if start.startswith(b"WARC/"):
@@ -92,7 +95,8 @@ def format_of(path: str) -> Format:
 
 
 def locate(origin: Mapping[str, Any]) -> bytes:
-    """The bytes that a document came from: a whole WARC or ARC record, a JSON line, a Parquet row as JSON, or a text file.
+    """The bytes that a document came from: a whole WARC or ARC record, a JSON line, a Parquet
+    row as JSON, or a text file.
 
     origin: as in `schema.ORIGIN`. Raises InputError if the file is gone or has no such record.
     """

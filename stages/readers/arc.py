@@ -1,20 +1,23 @@
-"""ARC files, what the Internet Archive wrote before WARC (1996 to about 2008; much of what it holds still is ARC).
+"""ARC files: the Internet Archive's format before WARC, from 1996 to about 2008.
 
-Source: Burner and Kahle, "Arc File Format" (Internet Archive, 1996), versions 1 and 2. A record is one line of fields between spaces
-(address, IP, date, MIME type, length; version 2 has five more before the length) and so many bytes of the server's answer. The first
-record, `filedesc:`, describes the file. Compressed files hold a gzip member a record, as WARC files do.
+A record is one line of fields with spaces between them (address, IP, date, MIME type, length;
+version 2 has five more before the length), and then that many bytes of the server's answer. The
+first record, `filedesc:`, describes the file. In compressed files each record is a gzip member,
+as in WARC files. Damage costs one row, as in `stages.readers.warc`; reading goes on at the next
+place where a record can begin.
 
-Damage costs one row, as in `stages.readers.warc`; reading goes on at the next place where a record can begin.
+Source: Burner and Kahle, "Arc File Format" (Internet Archive, 1996), versions 1 and 2.
 """
 
 import re
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Any
 
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import InputError
 from corpusmill.manifests.storage import Artifact
+from corpusmill.manifests.watched import Watched
 from corpusmill.stages.readers.record import TOO_LARGE, Place, ReaderSettings, Record, source_of
 from corpusmill.stages.readers.streams import Inflated, Plain, compression_of, find, magic_of
 from corpusmill.stages.readers.warc_record import filled_by_answer, stream_at
@@ -40,7 +43,9 @@ class _Header:
 
 
 class _Bytes:
-    """A stream of which lines and exact lengths can be read. position: of the next byte in the decompressed stream."""
+    """A stream of lines and exact lengths. position: of the next byte in the decompressed
+    stream.
+    """
 
     def __init__(self, stream: Inflated | Plain) -> None:
         self.stream = stream
@@ -48,7 +53,10 @@ class _Bytes:
         self._held = b""
 
     def line(self) -> bytes:
-        """Up to and with the line feed, blank lines before it skipped; without one at the end of the file or beyond `_LONGEST_HEADER`."""
+        """The next line with its line feed; blank lines before it are skipped.
+
+        The line feed is missing at the end of the file, and beyond `_LONGEST_HEADER` bytes.
+        """
         while True:
             stripped = self._held.lstrip(b"\r\n")
             self.position += len(self._held) - len(stripped)
@@ -73,7 +81,7 @@ class _Bytes:
         return b"".join(parts)
 
     def skip(self, size: int) -> int:
-        """Read over `size` bytes; how many there were."""
+        """Read over `size` bytes. Returns how many there were."""
         skipped = 0
         while skipped < size and (piece := self.take(min(_READ, size - skipped))):
             skipped += len(piece)
@@ -82,7 +90,8 @@ class _Bytes:
 
 def read_arc(artifact: Artifact, settings: ReaderSettings) -> Iterator[Record]:
     """Raises InputError if the file is not empty and holds no ARC record at all."""
-    with storage.open_read(artifact.path) as file:
+    with storage.open_read(artifact.path) as opened:
+        file: Any = Watched(opened)
         reader = _Reader(artifact.path, file, settings)
         position: int | None = 0
         while position is not None:
@@ -95,7 +104,9 @@ def read_arc(artifact: Artifact, settings: ReaderSettings) -> Iterator[Record]:
 
 
 class _Reader:
-    """Reads one file in spans: from a place where a record begins to the end of the file or to the next damage."""
+    """Reads one file in spans. A span begins at a record, and ends at the end of the file or at
+    damage.
+    """
 
     def __init__(self, path: str, file: IO[bytes], settings: ReaderSettings) -> None:
         self.path, self.file, self.settings = path, file, settings
@@ -106,7 +117,9 @@ class _Reader:
         self._seen: set[tuple[str, str]] = set()
 
     def read_from(self, offset: int) -> Generator[Record, None, int | None]:
-        """Yield the documents of a span. Returns where to go on after damage, or None at the end of the file."""
+        """Yield the documents of a span. Returns where to go on after damage, or None at the
+        end of the file.
+        """
         data = _Bytes(stream_at(self.file, offset, self.magic))
         place: Place | None = None
         line = data.line()
@@ -180,7 +193,7 @@ class _Reader:
         ).failed(error, what)
 
     def _header_at(self, offset: int) -> _Header | None:
-        """The fields of a damaged gzip member, as far as small steps up to the damage give them."""
+        """The fields of a damaged gzip member, as far as it can be decoded in small steps."""
         stream = stream_at(self.file, offset, self.magic)
         start = b""
         while b"\n" not in start and len(start) < _LONGEST_HEADER and (more := stream.read(64)):
@@ -202,7 +215,7 @@ class _Reader:
 
 
 def parsed(line: bytes) -> _Header | None:
-    """The fields of a record's first line; None if it is none."""
+    """The fields of a record's first line, or None if it is no such line."""
     found = _HEADER.match(line)
     if found is None:
         return None
@@ -213,7 +226,9 @@ def parsed(line: bytes) -> _Header | None:
 
 
 def filled(row: Record, header: _Header, block: bytes, limit: int) -> Record:
-    """The row of a whole record: status, MIME type and decoded body of an answer; whatever else it holds (DNS...) as it stands."""
+    """The row of a whole record. An HTTP answer has status, MIME type and decoded body; other
+    records (DNS...) stay as they are.
+    """
     if block.startswith(b"HTTP/"):
         return filled_by_answer(row, block, header.mime, limit)
     if header.url.startswith(("http:", "https:")):
@@ -223,13 +238,18 @@ def filled(row: Record, header: _Header, block: bytes, limit: int) -> Record:
 
 
 def iso_date(digits: str) -> str:
-    """`20050614070159` as ISO 8601; shorter ones (8 to 12 digits, in the oldest files) are of that day's or hour's beginning."""
+    """`20050614070159` as ISO 8601. The oldest files have 8 to 12 digits: the beginning of that
+    day or hour.
+    """
     d = digits.ljust(14, "0")
     return f"{d[:4]}-{d[4:6]}-{d[6:8]}T{d[8:10]}:{d[10:12]}:{d[12:14]}Z"
 
 
 def record_at(file: IO[bytes], offset: int, row: int | None) -> bytes:
-    """One record as it stands in the file, decompressed: its line of fields and its block. Of a damaged one, what can still be read."""
+    """One record as it stands in the file, decompressed: its line of fields and its block.
+
+    Of a damaged record, as much as can be read.
+    """
     file.seek(offset)
     magic = magic_of(file.read(8))
     data = _Bytes(stream_at(file, offset, magic))
@@ -242,7 +262,9 @@ def record_at(file: IO[bytes], offset: int, row: int | None) -> bytes:
 
 
 def _place(stream: Inflated | Plain, start: int, before: Place | None) -> Place:
-    """A record's offset is that of its gzip member; `row` counts on where several records share one member."""
+    """A record's offset is that of its gzip member; `row` counts on where several records share
+    one member.
+    """
     if isinstance(stream, Plain):
         return Place(offset=start)
     offset = stream.member_of(start).offset

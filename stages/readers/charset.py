@@ -1,7 +1,8 @@
-"""What a page's bytes are: their MIME type by content, and the characters that they stand for.
+"""What a page's bytes are: their MIME type by content, and their characters.
 
-The charset follows the order of the WHATWG encoding standard (byte order mark, HTTP header, `<meta>`, detection), but the
-bytes have a say: text that is valid UTF-8 beyond ASCII is UTF-8 whatever a server's default header claims.
+The charset follows the WHATWG encoding standard: byte order mark, HTTP header, `<meta>`,
+detection. With one exception: text beyond ASCII that is valid UTF-8 is UTF-8, whatever a
+server's default header claims.
 """
 
 import codecs
@@ -20,7 +21,8 @@ _XML_ENCODING = re.compile(
     rb"^\s*<\?xml[^>]{1,200}?encoding\s*=\s*[\"']([A-Za-z0-9_.:-]{2,40})", re.IGNORECASE
 )
 _META_REACH = 4096
-# Resiliparse maps labels as the WHATWG standard does, but to Python's narrow codecs; pages use the vendors' supersets of them.
+# Resiliparse maps labels as the WHATWG standard does, but to Python's narrow codecs. Pages use the
+# vendors' supersets of them.
 _CODECS = {
     "shift_jis": "cp932",
     "euc_kr": "cp949",
@@ -29,7 +31,8 @@ _CODECS = {
     "iso8859-11": "cp874",
     "x-mac-cyrillic": "mac_cyrillic",
 }
-# Text encodings of Python that no browser knows: they fail on bytes, or make surrogates and markup out of ASCII.
+# Text encodings of Python that no browser knows. They fail on bytes, or make surrogates and markup
+# of ASCII.
 _NOT_FOR_PAGES = frozenset(
     ("idna", "punycode", "undefined", "utf-7", "unicode-escape", "raw-unicode-escape")
 )
@@ -72,14 +75,16 @@ def sniffed_mime(payload: bytes) -> str:
 
 
 def binary_mime(payload: bytes) -> str | None:
-    """The MIME type of a file that begins with a known binary signature, whatever its headers call it."""
+    """The MIME type of a file with a known binary signature, whatever its headers say."""
     return next((mime for start, mime in _BINARY_STARTS.items() if payload.startswith(start)), None)
 
 
 def decoded(payload: bytes, declared: str | None) -> tuple[str, str]:
-    """The characters of a page and the charset they were read with. declared: the HTTP header's charset.
+    """The characters of a page, and the charset that they were read with. declared: the charset
+    of the HTTP header.
 
-    Bytes that the charset does not know become U+FFFD; the byte order mark and NUL characters are gone.
+    Bytes that the charset does not know become U+FFFD. The byte order mark and NUL characters
+    are removed.
     """
     for mark, codec in _BOMS:
         if payload.startswith(mark):

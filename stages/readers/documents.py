@@ -1,7 +1,7 @@
-"""Documents from wherever they are: another stage's shards as they stand, or raw files through the readers.
+"""Documents from another stage's shards, or from raw files through the readers.
 
-Stages that need text but do not extract it (blend, tokenizer, pack) read through here, so that each of them takes JSONL, Parquet and
-text trees as readily as a stage's folder.
+Stages that need text but do not extract it (blend, tokenizer, pack) read through here. So each
+of them takes JSON lines, Parquet and text trees as well as a stage's folder.
 """
 
 from collections.abc import Iterator
@@ -32,11 +32,11 @@ def is_document_shard(artifact: Artifact) -> bool:
 def read_documents(
     artifact: Artifact, reader: ReaderSettings, stage: str, also: tuple[pa.Field, ...] = ()
 ) -> Iterator[pa.Table]:
-    """The file's rows as tables of `READ` (and the columns `also`, null where absent), in file order, at most `BATCH_ROWS` each.
+    """The rows of the file as tables of `READ`, in file order, at most `BATCH_ROWS` each.
 
-    A raw record that could not be read has its reason (`error_read.*` or `page.too_large`), stage and detail. `kind` is actual where
-    nothing says otherwise.
-    Raises InputError if the file as a whole cannot be read.
+    also: further columns, null where absent. A raw record that could not be read has its reason
+    (`error_read.*` or `page.too_large`), stage and detail. `kind` is actual unless the file
+    says otherwise. Raises InputError if the file as a whole cannot be read.
     """
     schema = extended(*also, of=READ)
     if is_document_shard(artifact):
@@ -61,7 +61,7 @@ def read_documents(
 
 
 def input_shards(artifacts: tuple[Artifact, ...], stage: str) -> dict[str, Artifact]:
-    """`shard_names`, for a stage that cannot do without input. Raises RecipeError if there is no file."""
+    """`shard_names`, for a stage that needs input. Raises RecipeError if there is no file."""
     if not artifacts:
         raise RecipeError(
             f"{stage} has nothing to read", "give it an input: a stage's folder, files or globs"
@@ -70,7 +70,7 @@ def input_shards(artifacts: tuple[Artifact, ...], stage: str) -> dict[str, Artif
 
 
 def count_reasons(account: Counts, reasons: list[str]) -> None:
-    """Add excluded rows to an account: failures apart from drops, drops by reason code."""
+    """Add excluded rows to an account: failed rows, and dropped rows by reason code."""
     for reason in reasons:
         if reason.startswith(FAILED_PREFIX):
             account.failed += 1

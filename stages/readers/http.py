@@ -1,8 +1,9 @@
-"""An HTTP answer as a crawler stored it: status, headers, and the body with its encodings undone.
+"""An HTTP answer as a crawler stored it: status, headers, and the body without its encodings.
 
-Crawlers differ: Common Crawl stores the body decoded and renames the headers, others keep `Content-Encoding: gzip` over a body
-that is decoded already, or chunk sizes that were already taken out. So an encoding is undone where the bytes look
-like it, and a body that plainly does not have it is taken as it stands. Source: RFC 9110 section 8.4, RFC 9112 section 7.1.
+Crawlers differ. Common Crawl stores the body decoded and renames the headers. Others keep
+`Content-Encoding: gzip` over a body that is decoded already, or take out chunk sizes and keep
+their header. So an encoding is undone only if the bytes look like it. Source: RFC 9110 section
+8.4, RFC 9112 section 7.1.
 """
 
 import re
@@ -20,7 +21,8 @@ _CHUNK_SIZE = re.compile(rb"[ \t]*([0-9a-fA-F]{1,15})[ \t]*(?:;[^\r\n]*)?\r?\n")
 _SEPARATOR = re.compile(r"\s*[,;]\s*")
 _LOOKS_LIKE_TEXT = re.compile(rb"\s*[<{\[]")
 _NOT_NUL = re.compile(rb"[^\0]")
-_STEP = 1024  # compressed bytes given to a decoder at once: zstandard gives all it can, 32 MB at the very worst
+# Compressed bytes for a decoder at a time. zstandard decodes all of them, at worst to 32 MB.
+_STEP = 1024
 _MOST_MEMBERS = 10_000  # of one body; real ones have one, block-compressed ones some hundreds
 
 
@@ -34,7 +36,9 @@ class BodyTooLarge(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """status: None if the block does not begin with a status line. headers: names in lower case, the first of each counts."""
+    """status: None if the block does not begin with a status line. headers: names in lower
+    case; of equal names the first counts.
+    """
 
     status: int | None
     headers: dict[str, str]
@@ -52,7 +56,9 @@ def parse_answer(block: bytes) -> Answer:
 
 
 def parse_headers(lines: list[bytes]) -> dict[str, str]:
-    """`Name: value` lines; a line without a colon is skipped, a folded line continues the one before."""
+    """`Name: value` lines. A line without a colon is skipped. A folded line continues the one
+    before.
+    """
     headers: dict[str, str] = {}
     last = ""
     for line in lines:
@@ -69,7 +75,7 @@ def parse_headers(lines: list[bytes]) -> dict[str, str]:
 
 
 def parse_mime(value: str | None) -> tuple[str | None, str | None]:
-    """MIME type and charset of a Content-Type value, both in lower case; None where it does not say."""
+    """MIME type and charset of a Content-Type value, in lower case. None where it does not say."""
     if not value:
         return None, None
     mime, *parameters = [part.strip().lower() for part in value.split(";")]
@@ -81,7 +87,9 @@ def parse_mime(value: str | None) -> tuple[str | None, str | None]:
 
 
 def decode_body(body: bytes, headers: dict[str, str], limit: int) -> bytes:
-    """The body without its transfer and content encodings. Raises BodyError or BodyTooLarge (more than `limit` bytes)."""
+    """The body without its transfer and content encodings. Raises BodyError or BodyTooLarge
+    (more than `limit` bytes).
+    """
     for coding in reversed(_SEPARATOR.split(headers.get("transfer-encoding", "").lower())):
         body = unchunked(body) if coding == "chunked" else _decoded(body, coding, limit)
     for coding in reversed(_SEPARATOR.split(headers.get("content-encoding", "").lower())):
@@ -94,7 +102,11 @@ def decode_body(body: bytes, headers: dict[str, str], limit: int) -> bytes:
 
 
 def unchunked(body: bytes) -> bytes:
-    """The body of a chunked transfer; the body itself if it does not begin with a chunk size. Raises BodyError if it breaks off."""
+    """The body of a chunked transfer, or the body itself if it does not begin with a chunk
+    size.
+
+    Raises BodyError if it breaks off.
+    """
     parts: list[bytes] = []
     at = 0
     while True:
@@ -150,8 +162,12 @@ def _joined(
     limit: int,
     most: int | None = None,
 ) -> bytes:
-    """What a body's compressed members hold (the first `most` of them), one after the other; zero bytes behind the last one are padding.
-    Rubbish after a whole gzip member is ignored, as browsers do. Linear in the body's length."""
+    """The content of a body's compressed members (the first `most` of them), one after the
+    other.
+
+    Zero bytes behind the last one are padding. Rubbish after a whole gzip member is ignored, as
+    browsers do. The time is linear in the body's length.
+    """
     view, left = memoryview(body), limit
     parts: list[bytes] = []
     at = members = 0

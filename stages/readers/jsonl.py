@@ -1,7 +1,8 @@
-"""JSON lines, plain or compressed (gzip, zstandard, bzip2, xz): one object a line, its text in one column.
+"""JSON lines, plain or compressed (gzip, zstandard, bzip2, xz): one object a line, its text in
+one column.
 
-A line that is no JSON object, lacks the text or holds something else in its place costs one row. If no line at all has the text
-column, the settings are wrong and the file is refused.
+A line costs one row if it is no JSON object, lacks the text, or has something else in its
+place. If no line has the text column, the settings are wrong, and the file is refused.
 """
 
 import json
@@ -11,6 +12,7 @@ from typing import IO, Any
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import InputError
 from corpusmill.manifests.storage import Artifact
+from corpusmill.manifests.watched import Watched
 from corpusmill.stages.readers.record import (
     DEFAULTS,
     TOO_LARGE,
@@ -29,7 +31,8 @@ _LOOK_AHEAD = 1000  # lines without the text column before the file is refused
 def read_jsonl(artifact: Artifact, settings: ReaderSettings) -> Iterator[Record]:
     """Raises InputError if no line of the file (or none of its first 1,000 objects) has the text column, or an id or URL column
     that the settings name is nowhere among them."""
-    with storage.open_read(artifact.path) as file:
+    with storage.open_read(artifact.path) as opened:
+        file: Any = Watched(opened)
         stream = open_lines(file)
         waiting: list[Record] = []
         seen_columns: set[str] = set()
@@ -68,7 +71,7 @@ def read_jsonl(artifact: Artifact, settings: ReaderSettings) -> Iterator[Record]
 
 
 def open_lines(file: IO[bytes]) -> Inflated | Plain:
-    """The decompressed stream of a file, whatever it was compressed with."""
+    """The decompressed stream of a file, whatever its compression."""
     magic = magic_of(file.read(8))
     return Inflated(file, 0, magic) if magic else Plain(file, 0)
 
@@ -139,7 +142,7 @@ def _parsed(
 
 
 def _scalar(value: Any) -> str | None:
-    """A JSON scalar as text; null, lists and objects are no value."""
+    """A JSON scalar as text. Null, lists and objects have no value."""
     if isinstance(value, str):
         return without_surrogates(value) or None
     return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None

@@ -1,4 +1,4 @@
-"""Parquet: one document a row, read row group by row group and batch by batch, only the columns that are wanted."""
+"""Parquet: one document a row. Only the wanted columns are read, batch by batch."""
 
 import datetime
 from collections.abc import Iterator
@@ -23,9 +23,11 @@ from corpusmill.stages.readers.record import (
 
 
 def read_parquet_records(artifact: Artifact, settings: ReaderSettings) -> Iterator[Record]:
-    """Raises InputError if the file is no Parquet, lacks the text column (or a named id or URL column) or holds no text in it.
+    """Raises InputError if the file is no Parquet, lacks the text column (or a named id or URL
+    column), or has no text in it.
 
-    A damaged row group costs one row for each of its records."""
+    A damaged row group costs one row for each of its records.
+    """
     path = artifact.path
     with storage.open_read(path) as opened:
         source = Watched(opened)

@@ -1,4 +1,6 @@
-"""Plain files: one document a file. HTML files become pages; everything else is text, its charset found as for a page."""
+"""Plain files: one document a file. HTML files become pages. Everything else is text; its
+charset is found as for a page.
+"""
 
 from collections.abc import Iterator
 
@@ -12,7 +14,7 @@ TEXT_SUFFIXES = (".txt", ".text", ".md", ".rst", ".tex")
 
 
 def read_plain(artifact: Artifact, settings: ReaderSettings) -> Iterator[Record]:
-    """One record, none if the file is empty."""
+    """One record, or none if the file is empty."""
     size = storage.size_of(artifact.path)
     if not size:
         return

@@ -1,9 +1,11 @@
-"""What every reader hands on: the `RECORD` schema, the settings that all formats share, and batches of bounded size.
+"""What every reader hands on: the `RECORD` schema, the settings of all formats, and batches of
+bounded size.
 
-A record is not yet a document: it may be an HTTP answer with a status and a compressed body, or a row that could not be read.
-A row that could not be read has `error` (a reason code that begins with `error_read.`, `page.too_large` or `record.wat`) and `error_detail`
-(file, place, what happened) and nothing else but its origin, so that damage costs one counted row and never disappears.
-The two columns are not called `reason` and `detail`, because an excluded record gets columns of those names later.
+A record is not yet a document. It may be an HTTP answer with a compressed body, or a row that
+could not be read. Such a row has `error` (a reason code: `error_read.*`, `page.too_large` or
+`record.wat`), `error_detail` (file, place, what happened), its origin, and nothing else. So
+damage costs one counted row, and never disappears. The columns are not called `reason` and
+`detail`, because an excluded record later gets columns of those names.
 """
 
 import dataclasses
@@ -14,9 +16,9 @@ from typing import Any, Literal
 
 import pyarrow as pa
 from corpusmill.manifests import storage
-from corpusmill.manifests.config import config
-from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.schema import ORIGIN, actual_id
+from corpusmill.manifests.settings import Settings
+from pydantic import PositiveInt
 
 RECORD = pa.schema(
     [
@@ -43,36 +45,32 @@ TOO_LARGE = "page.too_large"
 Format = Literal["auto", "warc", "arc", "jsonl", "parquet", "text"]
 
 
-@config
-class ReaderSettings:
-    """How input files become records. Column names are taken as they stand here: nothing else is guessed.
-
-    format: `auto` tells WARC/WET, ARC, JSON lines, Parquet and plain text apart by name and content.
-    source: the name of the collection, part of every id; empty means each file's name without its suffixes.
-    text_column: of JSON lines and Parquet; it must be there. id_column: of them; may be absent if left at its default. An id is unique
-    within its source; without one, a document's id hashes its file and row. url_column: of them; may be absent if left at its default.
-    date_columns, language_columns: the first one present counts.
-    max_payload_bytes: a body, line or file longer than this is not read into memory; its row says `page.too_large`.
-    """
+class ReaderSettings(Settings):
+    """How input files become records. Column names are taken as they stand: nothing is guessed."""
 
     format: Format = "auto"
+    """`auto` tells WARC, WET, ARC, JSON lines, Parquet and text apart by name and content."""
     source: str = ""
+    """The collection's name, part of every id. Empty: each file's name without its suffixes."""
     text_column: str = "text"
+    """Column of the text in JSON lines and Parquet. It must be there."""
     id_column: str = "id"
-    url_column: str = "url"
-    date_columns: tuple[str, ...] = ("date", "timestamp")
-    language_columns: tuple[str, ...] = ("language", "lang")
-    max_payload_bytes: int = 64 << 20
+    """Column of the id in JSON lines and Parquet. May be absent if left at its default.
 
-    def __post_init__(self) -> None:
-        if self.max_payload_bytes <= 0:
-            raise RecipeError(
-                f"max_payload_bytes is {self.max_payload_bytes}", "give a positive number"
-            )
+    An id is unique within its source. Without one, a document's id hashes its file and row.
+    """
+    url_column: str = "url"
+    """Column of the URL in JSON lines and Parquet. May be absent if left at its default."""
+    date_columns: tuple[str, ...] = ("date", "timestamp")
+    """Columns of the date. The first one present counts."""
+    language_columns: tuple[str, ...] = ("language", "lang")
+    """Columns of the language. The first one present counts."""
+    max_payload_bytes: PositiveInt = 64 << 20
+    """A longer body, line or file is not read into memory. Its row says `page.too_large`."""
 
 
 OWN_IDS = 4_000_000  # of a file that are held in memory, some 70 bytes each
-DEFAULTS = {item.name: item.default for item in dataclasses.fields(ReaderSettings)}
+DEFAULTS = {name: field.default for name, field in ReaderSettings.model_fields.items()}
 
 
 @dataclass
@@ -93,7 +91,7 @@ class Place:
 
 @dataclass
 class Record:
-    """One row of `RECORD` while it is being read. key: what makes its id, beside the source."""
+    """One row of `RECORD` while it is being read. key: what makes its id, besides the source."""
 
     path: str
     source: str
@@ -112,7 +110,7 @@ class Record:
     headers: dict[str, str] = field(default_factory=dict)  # HTTP headers, lower case; not a column
 
     def failed(self, error: str, what: str) -> "Record":
-        """The same place as a row that could not be read."""
+        """The record as a row that could not be read, at the same place."""
         where = str(self.place)
         detail = f"{self.path}{f' at {where}' if where else ''}: {what}"
         return dataclasses.replace(self, payload=None, text=None, error=error, error_detail=detail)
@@ -133,9 +131,13 @@ class Record:
 
 
 class OwnIds:
-    """What makes the ids of rows that bear one of their own: that, within the file they stand in, or within the source if the reader has
-    one set (so the ids then outlive a move of the files, and must be unique in it). Of rows that share one, the first is told by it and
-    the others by their place too; that is looked after for the first `OWN_IDS` rows of a file."""
+    """Keys for rows that have an id of their own. Document ids are hashes of these keys.
+
+    The key is the row's id and the path of the file. If the reader has a source set, the path
+    is left out: then ids survive a move of the files, and must be unique in the source. If rows
+    share an id, the first has that key; the others add path and row. Rows beyond the first
+    `OWN_IDS` of a file are not compared.
+    """
 
     def __init__(self, path: str, settings: "ReaderSettings") -> None:
         self._path = path
@@ -143,7 +145,7 @@ class OwnIds:
         self._seen: set[int] = set()
 
     def key(self, own: str, row: int) -> tuple[str | int, ...]:
-        """The key of the row that bears the id `own`."""
+        """The key of the row with the id `own`."""
         hashed = int.from_bytes(
             hashlib.blake2b(own.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big"
         )
@@ -155,12 +157,14 @@ class OwnIds:
 
 
 def source_of(path: str, settings: ReaderSettings) -> str:
-    """The collection's name: as set, or the file's name without its suffixes."""
+    """The name of the collection: as set, or the file's name without its suffixes."""
     return settings.source or storage.stem_of(path) or "input"
 
 
 def in_batches(records: Iterable[Record], batch_rows: int, batch_bytes: int) -> Iterator[pa.Table]:
-    """Tables of `RECORD` with at most `batch_rows` rows; a batch ends as soon as it holds `batch_bytes`."""
+    """Tables of `RECORD` with at most `batch_rows` rows. A batch also ends when it holds
+    `batch_bytes`.
+    """
     rows: list[dict[str, Any]] = []
     size = 0
     for record in records:
@@ -174,7 +178,7 @@ def in_batches(records: Iterable[Record], batch_rows: int, batch_bytes: int) -> 
 
 
 def without_surrogates(text: str) -> str:
-    """`text` with lone surrogates, which JSON can spell but UTF-8 cannot, replaced by U+FFFD."""
+    """`text` with U+FFFD for lone surrogates, which JSON can spell and UTF-8 cannot."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -1,8 +1,10 @@
-"""Compressed streams that say where every byte came from and what went wrong, instead of raising in the middle.
+"""Compressed streams that know where each byte came from, and describe damage instead of
+raising.
 
-`gzip -c` of each record, one after the other, is the WARC convention (ISO 28500, annex A): a file of many gzip members, each of which
-can be read on its own. `Inflated` presents the members as one stream, remembers where each begins in both the file and the
-stream, and ends (as if the file ended) at the first damage, which it describes. The caller decides where to go on.
+A compressed WARC file holds one gzip member for each record (ISO 28500, annex A). Each member
+can be read on its own. `Inflated` presents the members as one stream. It remembers where each
+begins, in the file and in the stream. It ends at the first damage, as if the file ended there,
+and describes it. The caller decides where to go on.
 """
 
 import bz2
@@ -51,9 +53,10 @@ def magic_of(start: bytes) -> bytes | None:
 
 
 def compression_of(path: str, start: bytes, plain: bytes) -> bytes | None:
-    """The magic number of a file's compression; None if there is none. A file whose first bytes are damaged is taken at its name.
+    """The magic number of a file's compression, or None. If the first bytes are damaged, the
+    name decides.
 
-    start: its first bytes. plain: how it begins if it is not compressed.
+    start: the first bytes of the file. plain: how the file begins if it is not compressed.
     """
     found = magic_of(start)
     return (
@@ -65,8 +68,10 @@ def compression_of(path: str, start: bytes, plain: bytes) -> bytes | None:
 
 @dataclass
 class Damage:
-    """kind: `truncated` (the file ends inside a member), `corrupt` (a member does not decode) or `garbage` (something else
-    stands where a member should begin). offset: where the member or the garbage begins in the file."""
+    """kind: `truncated` (the file ends inside a member), `corrupt` (a member does not decode)
+    or `garbage` (no member begins where one should). offset: where the member or the garbage
+    begins in the file.
+    """
 
     kind: str
     offset: int
@@ -82,7 +87,9 @@ class Member:
 
 
 class Inflated:
-    """A file object over a compressed file from `offset` on. Reads stop at the end of the file or at the first damage."""
+    """A file object over a compressed file from `offset` on. Reads stop at the end of the file
+    or at the first damage.
+    """
 
     def __init__(self, file: IO[bytes], offset: int, magic: bytes) -> None:
         self._file = file
@@ -104,7 +111,7 @@ class Inflated:
         file.seek(offset)
 
     def read(self, size: int = -1) -> bytes:
-        """At most `size` bytes (all, if negative); empty at the end or at damage."""
+        """At most `size` bytes (all, if negative). Empty at the end or at damage."""
         if size < 0:
             return b"".join(iter(lambda: self.read(1 << 20), b""))
         while size and not self._spare and not self._ended:
@@ -120,25 +127,31 @@ class Inflated:
         return self._decoded - len(self._spare)
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """Not possible; fastwarc's type asks for it and its iterator never does it."""
+        """Not possible. fastwarc's type asks for it, and its iterator never calls it."""
         raise io.UnsupportedOperation(f"a compressed stream cannot go to {offset} ({whence})")
 
     def close(self) -> None:
-        """The file belongs to whoever opened it."""
+        """Does nothing: the file belongs to whoever opened it."""
 
     def member_of(self, position: int) -> Member:
-        """The member that holds the byte at `position` of the decompressed stream; earlier ones are forgotten."""
+        """The member with the byte at `position` of the decompressed stream. Earlier members
+        are forgotten.
+        """
         while len(self.members) > 1 and self.members[1].start <= position:
             self.members.popleft()
         return self.members[0]
 
     def member_after(self, position: int) -> Member | None:
-        """The member that follows the one holding `position`, if the stream has come that far."""
+        """The member after the one that holds `position`, or None if the stream has not come so
+        far.
+        """
         self.member_of(position)
         return self.members[1] if len(self.members) > 1 else None
 
     def _begin_member(self) -> None:
-        """Find the next member, the end, or something that is neither. Zero bytes between members are padding."""
+        """Find the next member, the end of the file, or damage. Zero bytes between members are
+        padding.
+        """
         if len(self._waiting) < len(self._magic):
             self._waiting += self._file.read(_CHUNK)
         unpadded = self._waiting.lstrip(b"\0")
@@ -162,7 +175,7 @@ class Inflated:
             self.members.append(Member(self._decoded, self._at))
 
     def _skip_frame(self) -> None:
-        """Pass over a skippable frame of Zstandard."""
+        """Skip a skippable frame of Zstandard."""
         if len(self._waiting) < HEADER:
             self._waiting += self._file.read(_CHUNK)
         begin, left = self._at, HEADER + skippable_length(self._waiting)
@@ -175,7 +188,9 @@ class Inflated:
             self._stop("truncated", begin, "the file ends inside a skippable frame")
 
     def _decode(self, size: int) -> bytes:
-        """Some decoded bytes, perhaps none; ends the member, or the stream where the member is damaged."""
+        """Some decoded bytes, perhaps none. Ends the member, or the stream if the member is
+        damaged.
+        """
         held = getattr(
             self._decoder, "unconsumed_tail", b""
         )  # zlib hands back what the size limit kept it from using
@@ -211,7 +226,7 @@ class Inflated:
 
 
 class Plain:
-    """The same interface over a file that is not compressed; positions are file offsets."""
+    """The same interface over an uncompressed file. Positions are file offsets."""
 
     damage: Damage | None = None
 
@@ -229,11 +244,13 @@ class Plain:
         return self._file.seek(offset, whence)
 
     def close(self) -> None:
-        """The file belongs to whoever opened it."""
+        """Does nothing: the file belongs to whoever opened it."""
 
 
 def lines(stream: Inflated | Plain, limit: int) -> Iterator[tuple[bytes, int]]:
-    """The lines of a stream without their line ends, each with its length in bytes; of a line longer than `limit` only the start."""
+    """The lines of a stream without line ends, each with its length in bytes. A line longer
+    than `limit` is cut there.
+    """
     kept = b""
     length = 0
     while chunk := stream.read(_CHUNK * 4):
@@ -249,7 +266,9 @@ def lines(stream: Inflated | Plain, limit: int) -> Iterator[tuple[bytes, int]]:
 
 
 def find(file: IO[bytes], pattern: re.Pattern[bytes], offset: int, overlap: int = 64) -> int | None:
-    """The file offset of the first match of `pattern` at or after `offset`. overlap: at least the longest match."""
+    """The file offset of the first match of `pattern` at or after `offset`. overlap: at least
+    the longest match.
+    """
     file.seek(offset)
     window, base = b"", offset
     while chunk := file.read(1 << 20):

@@ -1,11 +1,15 @@
-"""WARC and WET files, record by record, with the place of each in the (compressed) file. Source: ISO 28500:2017 (WARC 1.1).
+"""WARC and WET files, record by record, with the place of each in the (compressed) file.
 
-fastwarc parses the records; the stream underneath (`stages.readers.streams`) knows where every byte came from, so that damage is
-told precisely: one row for each record that is lost, and reading goes on at the next place where a record can begin.
+fastwarc parses the records. The stream below (`stages.readers.streams`) knows where every byte
+came from. So damage costs one row for each lost record, and reading goes on at the next place
+where a record can begin.
 
-Documents are `response` records, `conversion` records (WET: text) and `resource` records of text. All others (`warcinfo`,
-`request`, `metadata`, `revisit`, other resources) are no documents and are not counted. A WAT file holds nothing but metadata about
-pages: it is told by one row (`record.wat`), lest an empty result look like success.
+Documents are `response` records, `conversion` records (WET: text), and `resource` records of
+text. Other records (`warcinfo`, `request`, `metadata`, `revisit`, other resources) are not
+counted. A WAT file holds only metadata about pages. It gives one row, `record.wat`, so that an
+empty result does not look like success.
+
+Source: ISO 28500:2017 (WARC 1.1).
 """
 
 import re
@@ -36,7 +40,9 @@ _READ = 1 << 20
 
 @dataclass
 class _Last:
-    """The record read last: its position in the stream, the length its header claims, and its row, if it is a document."""
+    """The last record: its position in the stream, the length that its header claims, and its
+    row if it is a document.
+    """
 
     position: int
     claimed: int
@@ -68,7 +74,9 @@ def read_warc(artifact: Artifact, settings: ReaderSettings) -> Iterator[Record]:
 
 
 class _Reader:
-    """Reads one file in spans: from a place where a record begins to the end of the file or to the next damage."""
+    """Reads one file in spans. A span begins at a record, and ends at the end of the file or at
+    damage.
+    """
 
     def __init__(self, path: str, file: Any, magic: bytes | None, settings: ReaderSettings) -> None:
         self.path, self.file, self.magic, self.settings = path, file, magic, settings
@@ -79,7 +87,9 @@ class _Reader:
         self._seen_keys: set[str] = set()
 
     def read_from(self, offset: int) -> Generator[Record, None, int | None]:
-        """Yield the documents of a span. Returns where to go on after damage, or None at the end of the file."""
+        """Yield the documents of a span. Returns where to go on after damage, or None at the
+        end of the file.
+        """
         from fastwarc.warc import ArchiveIterator
 
         stream = stream_at(self.file, offset, self.magic)
@@ -110,7 +120,9 @@ class _Reader:
         return (yield from self._finish(stream, offset, last, failure))
 
     def _place(self, stream: Inflated | Plain, position: int, last: _Last | None) -> Place:
-        """A record's offset is that of its gzip member; `row` counts on where several records share one member."""
+        """The place of a record. Its offset is that of its gzip member. `row` counts if several
+        records share a member.
+        """
         if isinstance(stream, Plain):
             return Place(offset=position)
         offset = stream.member_of(position).offset
@@ -127,7 +139,7 @@ class _Reader:
                 last.place.length = following.offset - last.place.offset
 
     def _read_record(self, record: Any, place: Place) -> _Last:
-        """Read one record's block, or skip it where it is no document or longer than allowed."""
+        """Read the block of one record, or skip it if it is no document or too long."""
         claimed = record.content_length
         if not (record.headers.get("Content-Length") or "").strip().isdecimal():
             blank = self._blank(record, place)
@@ -149,7 +161,10 @@ class _Reader:
     def _row(
         self, record: Any, place: Place, claimed: int, block: bytes, complete: bool
     ) -> Record | None:
-        """The record's row; None if it is no document. All rows share `place`, whose length is known when the next record begins."""
+        """The row of the record, or None if it is no document.
+
+        All rows share `place`. Its length is known when the next record begins.
+        """
         if is_document(record):
             self.documents += 1
             blank = self._blank(record, place)
@@ -191,7 +206,9 @@ class _Reader:
     def _finish(
         self, stream: Inflated | Plain, offset: int, last: _Last | None, failure: str
     ) -> Generator[Record, None, int | None]:
-        """Yield the last record and one row for what was lost after it. Returns where to go on."""
+        """Yield the last record, and one row for what was lost after it. Returns where to go
+        on.
+        """
         damage = stream.damage
         if isinstance(stream, Inflated):
             self.is_empty = self.is_empty and stream.tell() == 0 and damage is None
@@ -248,7 +265,9 @@ class _Reader:
                 yield last.row
 
     def _after(self, stream: Inflated | Plain, last: _Last) -> tuple[int | None, bool]:
-        """Where a record can begin after `last`, and whether `last` claims bytes beyond that place."""
+        """Where a record can begin after `last`, and whether `last` claims bytes beyond that
+        place.
+        """
         header = self._header_length(last.place, stream)
         if isinstance(stream, Inflated):
             while (following := stream.member_after(last.position)) is None and stream.read(_READ):
@@ -290,7 +309,9 @@ class _Reader:
         return found
 
     def _lost(self, place: Place, error: str, what: str, row: Record | None = None) -> Record:
-        """The row of a record that could not be read; it keeps address and date where its header can still be read."""
+        """The row of a record that could not be read, with address and date if its header can
+        be read.
+        """
         self.first_failure = self.first_failure or what
         if row is None:
             row = Record(self.path, self.source, place, (self.path, "lost", *_ordinal(place)))
@@ -301,7 +322,7 @@ class _Reader:
         return row.failed(error, what)
 
     def _header_at(self, place: Place) -> dict[str, str]:
-        """As much of a WARC header as a damaged gzip member gives, in small steps up to the damage."""
+        """As much of a WARC header as a damaged gzip member gives, decoded in small steps."""
         assert place.offset is not None
         stream = stream_at(self.file, place.offset, self.magic)
         start = b""

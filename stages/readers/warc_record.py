@@ -1,4 +1,6 @@
-"""One WARC record: whether it is a document, what its block holds, and its bytes when only its place is known."""
+"""One WARC record: whether it is a document, what its block holds, and its bytes if only its
+place is known.
+"""
 
 import re
 from typing import IO, Any
@@ -29,7 +31,7 @@ def stream_at(file: IO[bytes], offset: int, magic: bytes | None) -> Inflated | P
 
 
 def is_document(record: Any) -> bool:
-    """Whether fastwarc's `record` is an answer, a text, or a resource that holds text."""
+    """Whether fastwarc's `record` is an HTTP answer, a text, or a resource of text."""
     from fastwarc.warc import WarcRecordType
 
     if record.record_type == WarcRecordType.resource:
@@ -40,7 +42,9 @@ def is_document(record: Any) -> bool:
 
 
 def filled(row: Record, record: Any, block: bytes, limit: int) -> Record:
-    """The row of a whole record: status, MIME type and decoded body, or text for a `conversion` record."""
+    """The row of a whole record: status, MIME type and decoded body, or the text of a
+    `conversion` record.
+    """
     from fastwarc.warc import WarcRecordType
 
     content_type = record.headers.get("Content-Type")
@@ -57,7 +61,7 @@ def filled(row: Record, record: Any, block: bytes, limit: int) -> Record:
 
 
 def filled_by_answer(row: Record, block: bytes, otherwise: str | None, limit: int) -> Record:
-    """The row of an HTTP answer. otherwise: its Content-Type if its own headers give none."""
+    """The row of an HTTP answer. otherwise: the Content-Type if its own headers give none."""
     answer = http.parse_answer(block)
     row.status = answer.status
     row.mime, row.charset = http.parse_mime(answer.headers.get("content-type") or otherwise)
@@ -73,9 +77,11 @@ def filled_by_answer(row: Record, block: bytes, otherwise: str | None, limit: in
 
 
 def record_at(file: IO[bytes], offset: int, row: int | None) -> bytes:
-    """One record as it stands in the file: WARC header and block, decompressed, its encodings as the crawler left them.
+    """One record as it stands in the file: WARC header and block, decompressed, in the
+    crawler's encodings.
 
-    row: which record of the gzip member, where one member holds several. Of a damaged record, what can still be read (at most 1 MB).
+    row: which record of the gzip member, if it holds several. Of a damaged record, as much as
+    can be read (at most 1 MB).
     """
     from fastwarc.warc import ArchiveIterator
 

@@ -1,7 +1,9 @@
-"""What may stand before and between the data frames of a Zstandard file: skippable frames, one of which may hold the dictionary.
+"""Frames before and between the data of a Zstandard file: skippable ones, and one that may hold
+the dictionary.
 
-A skippable frame is a magic number, a length and as many bytes that a decoder passes over (RFC 8878, section 3.1.2); pzstd writes them.
-A `.warc.zst` file may begin with one of a magic number of its own that holds the dictionary of all its records, plain or compressed
+A skippable frame is a magic number, a length and that many bytes, which a decoder skips (RFC
+8878, section 3.1.2). pzstd writes such frames. A `.warc.zst` file may begin with a frame that
+has a magic number of its own. It holds the dictionary of all records, plain or compressed
 ("WARC files with Zstandard compression", IIPC, section "Dictionary").
 """
 
@@ -17,17 +19,17 @@ _MOST = 1 << 27  # bytes of a decoder's window, and of a dictionary
 
 
 def is_skippable(start: bytes) -> bool:
-    """Whether a file or member that begins with `start` begins with a skippable frame."""
+    """Whether `start` begins with a skippable frame."""
     return len(start) >= 4 and start[1:4] == _DICTIONARY[1:] and 0x50 <= start[0] <= 0x5F
 
 
 def skippable_length(header: bytes) -> int:
-    """Bytes of a skippable frame behind its header."""
+    """The bytes of a skippable frame after its header."""
     return int.from_bytes(header[4:HEADER], "little")
 
 
 def dictionary_of(file: IO[bytes]) -> zstandard.ZstdCompressionDict | None:
-    """The dictionary at the beginning of a file, if there is one.
+    """The dictionary at the beginning of a file, or None.
 
     Raises zstandard.ZstdError if it cannot be used.
     """

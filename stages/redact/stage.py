@@ -9,46 +9,42 @@ none, since tags are no personal data.
 
 import importlib.metadata
 from collections.abc import Mapping
-from dataclasses import field
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 import pyarrow as pa
-from corpusmill.manifests.config import config
 from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.schema import excluded
 from corpusmill.stages.columns.strings import string_array
 from corpusmill.stages.columns.table import with_column
-from corpusmill.stages.contract import DOCUMENTS, Outcome
+from corpusmill.stages.contract import MapStage, Outcome, Reads
 from corpusmill.stages.redact.find import KINDS, Chunk, Kind, find, find_in_column
 from numpy.typing import NDArray
+from pydantic import Field, model_validator
 
 PREFIX = "pii_"
 TAGS: Mapping[Kind, str] = {kind: f"<{kind.upper()}>" for kind in KINDS}
 
 
-@config
-class Redact:
-    """Replace personal data in texts by tags, and count it.
-
-    kinds: what is looked for. mode: `replace`, or `count` to leave the text as it is.
-    tags: kind -> what stands in its place; kinds that are not named keep `<EMAIL>`, `<IP>`, `<PHONE>`, `<CARD>`, `<IBAN>`.
-    """
+class Redact(MapStage):
+    """Replace personal data in texts by tags, and count it."""
 
     name: ClassVar[str] = "redact"
     version: ClassVar[int] = 1
-    reads: ClassVar[str] = DOCUMENTS
+    reads: ClassVar[Reads] = Reads.DOCUMENTS
 
-    kinds: tuple[Kind, ...] = KINDS
+    kinds: tuple[Kind, ...] = Field(default=KINDS, min_length=1)
+    """The kinds of personal data to look for. Each is named at most once."""
     mode: Literal["replace", "count"] = "replace"
-    tags: Mapping[Kind, str] = field(default_factory=dict)
+    """`replace` puts tags into the text. `count` leaves the text as it is."""
+    tags: Mapping[Kind, str] = {}
+    """The tag for a kind. Kinds not named here keep <EMAIL>, <IP>, <PHONE>, <CARD>, <IBAN>."""
 
-    def __post_init__(self) -> None:
-        if not self.kinds or len(set(self.kinds)) < len(self.kinds):
-            raise RecipeError(
-                f"redact.kinds is [{', '.join(self.kinds)}]",
-                f"name each of {', '.join(KINDS)} at most once, at least one",
-            )
+    @model_validator(mode="after")
+    def _each_kind_once(self) -> Self:
+        if len(set(self.kinds)) < len(self.kinds):
+            raise RecipeError(f"kinds is [{', '.join(self.kinds)}]", "name each kind at most once")
+        return self
 
     def adds(self) -> tuple[pa.Field, ...]:
         return tuple(pa.field(PREFIX + kind, pa.int32()) for kind in self.kinds)

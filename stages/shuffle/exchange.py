@@ -1,11 +1,14 @@
-"""Between a pass that writes many files and one of which every task reads its own part of all of them (blend, dedup, substring).
+"""Between a pass that writes many files and one whose tasks each read their part of all of them.
 
-While the files are few, a task opens each and reads its part. With F files and R readers that is F x R small reads and as many names in
-receipts, and a file cut for R readers has an index as long as R: in a large corpus it is names and indexes that are read. So above
-`FAN_IN` files, and where there would be `MANY_READS` of less than `SMALL_READ` bytes each, a pass `collect-X` comes between: a task takes
-`FAN_IN` files and a range of readers, and writes one file, sorted and cut for these readers. Then a reader opens F / `FAN_IN` files, the
-first pass cuts its files coarsely, and no read is small. Rows travel twice; files number as many as there are times `COLLECT_BYTES` in
-them.
+Blend, dedup and substring use it. While the files are few, each task opens all of them and reads its
+part. With F files and R readers, that makes F x R small reads and as many names in receipts. A file
+that is cut for R readers also has an index of length R. In a large corpus, most of what is read
+would then be names and indexes.
+
+So a pass `collect-X` comes between if there are more than `FAN_IN` files, or `MANY_READS` reads of
+less than `SMALL_READ` bytes. Each of its tasks takes up to `FAN_IN` files and a range of readers.
+It writes one file, sorted and cut for these readers. A reader then opens F / `FAN_IN` files, and no
+read is small. The price is that rows travel twice.
 """
 
 from collections.abc import Callable, Generator, Mapping
@@ -19,17 +22,15 @@ from corpusmill.manifests.storage import Artifact
 from corpusmill.stages.contract import Pass, PassResult
 
 FAN_IN = 512  # files that a reader opens
-COLLECT_BYTES = 256 << 20  # that a collecting task reads, and so about what it holds
-MANY_READS = (
-    1 << 10
-)  # of fewer than SMALL_READ bytes each: opening the files costs many times what reading them does
+COLLECT_BYTES = 256 << 20  # read by a collecting task, and about what it holds in memory
+MANY_READS = 1 << 10  # so many reads of less than SMALL_READ bytes cost more to open than to read
 SMALL_READ = 16 << 10
-COLLECT_FILES = 8  # files of small reads for which there is one collecting task, so that a few workers share the work
-Reads = Callable[[int], tuple[Artifact, ...]]  # what a reader has to open
+COLLECT_FILES = 8  # files of small reads for each collecting task, so that some workers share them
+FilesFor = Callable[[int], tuple[Artifact, ...]]  # what a reader has to open
 
 
 class Sorting(Protocol):
-    """How the files are sorted: by a column that says which of the readers, counted from 0, each row is for."""
+    """How the files are sorted: by a column that says for which reader, from 0, each row is."""
 
     @property
     def column(self) -> str: ...
@@ -38,17 +39,20 @@ class Sorting(Protocol):
     def readers(self) -> int: ...
 
     def collect(self, readers: range, where: str, shard: Shard) -> None:
-        """Write the rows of the shard's inputs that are for these readers as one file, `<folder>/<where>/<shard name>.*`."""
+        """Write the rows of the shard's inputs that are for these readers as one file.
+
+        It is `<folder>/<where>/<shard name>.*`.
+        """
         ...
 
 
 def exchange(
     name: str, files: tuple[Artifact, ...], by: Sorting
-) -> Generator[Pass, PassResult, Reads]:
-    """What each reader has to open to find its rows of `files`, after a pass `collect-<name>` if they are many. A reader finds its rows
-    file after file in the order of `files`, collected or not.
+) -> Generator[Pass, PassResult, FilesFor]:
+    """What each reader has to open to find its rows of `files`.
 
-    Raises CorpusmillError if something could not be collected.
+    Runs a pass `collect-<name>` if the files are many. A reader finds its rows file after file in
+    the order of `files`, collected or not. Raises CorpusmillError if a collecting task failed.
     """
     reads = len(files) * by.readers
     if len(files) <= FAN_IN and (
@@ -75,15 +79,16 @@ def exchange(
 
 
 def refuse_loss(result: PassResult, over: Mapping[str, tuple[Artifact, ...]], name: str) -> None:
-    """A lost partition is not a lost shard: it holds some of what many shards sent, which would be missing unnoticed. So it ends the
-    stage."""
+    """End the stage if a partition failed: it holds rows of many shards, which would be missing."""
     lost = sorted(set(over) - set(result.receipts))
     if lost:
         stage = next((f"{receipt.stage} " for receipt in result.receipts.values()), "")
         raise CorpusmillError(
-            f"{stage}could not finish {lost[0]} of its pass {name!r} ({len(lost)} of {len(over)} failed)",
-            f"read receipts/{name}/{lost[0]}.json, mend the cause (often memory: more dedup.partitions or blend.shards, or a smaller "
-            "substring.part_bytes, need less for each), run again",
+            f"{stage}could not finish {lost[0]} of its pass {name!r} "
+            f"({len(lost)} of {len(over)} failed)",
+            f"read receipts/{name}/{lost[0]}.json and mend the cause, then run again. It is often "
+            "memory: more dedup.partitions or blend.shards, or a smaller substring.part_bytes, "
+            "need less for each task",
         )
 
 
@@ -91,7 +96,7 @@ def _collect(by: Sorting, width: int, where: str, shard: Shard) -> list[Counts]:
     """Collect one range of the readers."""
     first = _part(shard.name) * width
     by.collect(range(first, min(first + width, by.readers)), where, shard)
-    return []
+    return [Counts("collect", received=shard.rows_received, sent=shard.rows_sent)]
 
 
 def _part(shard_name: str) -> int:

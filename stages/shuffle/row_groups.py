@@ -1,11 +1,11 @@
-"""How dedup's passes hand rows to each other: sorted Parquet files of which a reader takes the row groups that it needs.
+"""How dedup's passes hand on rows: sorted Parquet files, of which a reader takes some row groups.
 
-A task that sends rows to many readers writes one file, sorted by the column that says who reads what (a partition, or a document's
-node). Parquet keeps each row group's least and greatest value, so a reader opens every file but reads only its own part of it: no
-file per pair of writer and reader, no rows in memory that are not wanted.
+A task that sends rows to many readers writes one file. It is sorted by the column that says who
+reads what: a partition, or a document's node. Parquet keeps the smallest and the greatest value of
+each row group. So a reader opens every file and reads only its own part of it.
 
-A **node** stands for a document between passes: the position of its shard among all shards and its row there, in one 64-bit number.
-It needs no dictionary of ids, and a shard's documents are one range of nodes.
+A **node** stands for a document between passes: the position of its shard and its row there, in one
+64-bit number. It needs no dictionary of ids, and the documents of a shard are one range of nodes.
 """
 
 from bisect import bisect_left
@@ -43,9 +43,9 @@ class Sorted:
     def collect(self, readers: range, where: str, shard: Shard) -> None:
         """Read one range of the column from some files; write it as one file, sorted and cut for its readers."""
         first, end = readers.start << self.shift, readers.stop << self.shift
-        table = read_range(shard.inputs, self.column, first, end, self.schema)
+        table = read_range(shard, shard.inputs, self.column, first, end, self.schema)
         table = table.take(pa.array(np.argsort(table[self.column].to_numpy(), kind="stable")))
-        with shard.parquet(where, self.schema, row_group_bytes=UNBOUNDED, passing=True) as output:
+        with shard.parquet(where, self.schema, row_group_bytes=UNBOUNDED, temporary=True) as output:
             if self.shift:
                 write_by_node(output, table)
             else:
@@ -63,23 +63,29 @@ def home_of(shard_name: str) -> int:
 
 
 def read_range(
-    artifacts: Sequence[Artifact], column: str, first: int, end: int, schema: pa.Schema
+    shard: Shard,
+    artifacts: Sequence[Artifact],
+    column: str,
+    first: int,
+    end: int,
+    schema: pa.Schema,
 ) -> pa.Table:
     """The rows with `first <= column < end` of files sorted by `column`, file after file.
 
-    Raises InputError if a file is not there or not readable.
+    The shard counts them as received. Raises InputError if a file is not there or not readable.
     """
-    found = [
-        table
-        for artifact in artifacts
-        for table in _groups(artifact, column, first, end, schema.names)
-    ]
+    found = []
+    for artifact in artifacts:
+        for table in _groups(artifact, column, first, end, schema.names):
+            shard.receive(artifact, table)
+            found.append(table)
     return pa.concat_tables(found).cast(schema) if found else schema.empty_table()
 
 
 def write_by_partition(output: ParquetOutput, table: pa.Table, partitions: int) -> None:
     """Write rows sorted by their `partition` column, one row group for each partition, or for some neighbouring ones if there are more
-    than `MOST_GROUPS` of them."""
+    than `MOST_GROUPS` of them. They count as sent."""
+    output.send(table)
     group = table["partition"].to_numpy() // np.uint32(-(-partitions // MOST_GROUPS))
     starts = run_starts(group)
     for start, length in zip(starts, np.diff(starts, append=table.num_rows), strict=True):
@@ -89,7 +95,8 @@ def write_by_partition(output: ParquetOutput, table: pa.Table, partitions: int) 
 
 def write_by_node(output: ParquetOutput, table: pa.Table) -> None:
     """Write rows sorted by their `node` column, in row groups small enough that a shard's reader skips most of them: it opens every file,
-    so what it reads in vain grows with the corpus."""
+    so what it reads in vain grows with the corpus. They count as sent."""
+    output.send(table)
     rows = max(LEAST_NODE_ROWS, -(-table.num_rows // MOST_GROUPS))
     for start in range(0, table.num_rows, rows):
         output.write(table.slice(start, rows))

@@ -1,9 +1,12 @@
-"""Sending rows from many input shards to many output shards without a file for each pair (blend, substring).
+"""Send rows from many input shards to many output shards, without a file for each pair.
 
-A spread file holds rows sorted by their destination, cut into at most `MOST_STREAMS` Arrow streams of some neighbouring destinations
-each, of one where that suffices (a stream is absent where nothing goes there). At its end stands where each stream begins. So a reader
-fetches two ranges of each file, and what it reads besides its rows does not grow with the number of destinations. A writer makes one
-file; it starts another when its rows outgrow memory. Where files are many, `stages.shuffle.exchange` has them collected first.
+Blend and substring use it. A stream file holds rows sorted by destination. It is cut into at most
+`MOST_STREAMS` Arrow streams, each for one destination or for some neighbouring ones; a stream
+without rows is left out. The file ends with the places where the streams begin. A reader fetches
+two ranges of each file, so what it reads beside its rows does not grow with the destinations.
+
+A writer makes one file, and another one when its rows outgrow memory. Where files are many,
+`stages.shuffle.exchange` collects them first.
 """
 
 import itertools
@@ -16,13 +19,14 @@ import numpy as np
 import pyarrow as pa
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import InputError
+from corpusmill.manifests.row_sum import RowSum
 from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
 from corpusmill.manifests.watched import Watched
 
 RUN_BYTES = 128 << 20  # rows held in memory before they are written as one file
 MOST_STREAMS = 256  # in a file
-DESTINATION = "spread_destination"  # int32 column of what is sent, left out of what is read
+DESTINATION = "stream_destination"  # int32 column of what is sent, left out of what is read
 _OFFSET = np.dtype("<i8")
 _END = struct.Struct(
     "<qqq"
@@ -30,8 +34,8 @@ _END = struct.Struct(
 
 
 @dataclass(frozen=True)
-class Spread:
-    """Spread files for `stages.shuffle.exchange`: destination r is reader r."""
+class StreamFiles:
+    """stream files for `stages.shuffle.exchange`: destination r is reader r."""
 
     readers: int
     column: ClassVar[str] = DESTINATION
@@ -41,21 +45,23 @@ class Spread:
 
         Raises InputError if a file is damaged.
         """
-        read = (_read(artifact, readers) for artifact in shard.inputs)
+        read = (_received(shard, artifact, readers) for artifact in shard.inputs)
         tables = [table for table in read if table is not None]
         pieces: list[list[pa.Table]] = [[] for _ in _bounds(readers)[1:]]  # of each stream
+        sent = RowSum()
         for table in tables:
+            sent.add(table)
             bounds = np.searchsorted(table[DESTINATION].to_numpy(), _bounds(readers))
             for stream in np.flatnonzero(np.diff(bounds)).tolist():
                 pieces[stream].append(
                     table.slice(bounds[stream], bounds[stream + 1] - bounds[stream])
                 )
-        path = storage.join(shard.folder, where, f"{shard.name}.spread")
-        shard.outputs.append(_write(path, map(_merged, pieces), readers))
+        path = storage.join(shard.folder, where, f"{shard.name}.streams")
+        shard.outputs.append(_write(path, map(_merged, pieces), readers, sent))
 
 
-class Spreader:
-    """Takes tables with a `DESTINATION` column and writes them as files `<where>/<shard name>-<run>.spread`."""
+class StreamWriter:
+    """Takes tables with a `DESTINATION` column and writes them as files `<where>/<shard name>-<run>.streams`."""
 
     def __init__(self, shard: Shard, where: str, schema: pa.Schema, destinations: int) -> None:
         self._shard = shard
@@ -65,8 +71,11 @@ class Spreader:
         self._held: list[pa.Table] = []
         self._held_bytes = 0
         self._runs = 0
+        self._sent = RowSum()
 
     def write(self, table: pa.Table) -> None:
+        """Send rows, each to the destination that its column `DESTINATION` names."""
+        self._sent.add(table.select(self._schema.names))
         self._held.append(table)
         self._held_bytes += table.nbytes
         if self._held_bytes >= RUN_BYTES:
@@ -79,10 +88,10 @@ class Spreader:
 
     def _flush(self) -> None:
         path = storage.join(
-            self._shard.folder, self._where, f"{self._shard.name}-{self._runs:03d}.spread"
+            self._shard.folder, self._where, f"{self._shard.name}-{self._runs:03d}.streams"
         )
-        self._shard.outputs.append(_write(path, self._streams(), self._destinations))
-        self._held, self._held_bytes = [], 0
+        self._shard.outputs.append(_write(path, self._streams(), self._destinations, self._sent))
+        self._held, self._held_bytes, self._sent = [], 0, RowSum()
         self._runs += 1
 
     def _streams(self) -> Iterator[pa.Table | None]:
@@ -96,13 +105,21 @@ class Spreader:
             yield rows.take(pa.array(order[start:end])) if end > start else None
 
 
-def read_spread(artifact: Artifact, destination: int) -> pa.Table | None:
-    """The rows of a spread file that go to `destination`, in the order in which they were sent; None if there are none.
+def read_streams(shard: Shard, destination: int, artifacts: Iterable[Artifact]) -> list[pa.Table]:
+    """The rows of the files that go to `destination`, in the order in which they were sent.
 
-    Raises InputError if the file is damaged.
+    The shard counts them as received. Raises InputError if a file is damaged.
     """
-    found = _read(artifact, range(destination, destination + 1))
-    return found.drop_columns(DESTINATION) if found is not None else None
+    wanted = range(destination, destination + 1)
+    found = (_received(shard, artifact, wanted) for artifact in artifacts)
+    return [table.drop_columns(DESTINATION) for table in found if table is not None]
+
+
+def _received(shard: Shard, artifact: Artifact, wanted: range) -> pa.Table | None:
+    found = _read(artifact, wanted)
+    if found is not None:
+        shard.receive(artifact, found)
+    return found
 
 
 def _read(artifact: Artifact, wanted: range) -> pa.Table | None:
@@ -127,7 +144,7 @@ def _streams_of(file: Watched, size: int, wanted: range) -> Iterator[pa.Table]:
     end = file.read()
     first, step, streams = _END.unpack(end[-_END.size :])
     if not (step > 0 and 0 <= streams <= MOST_STREAMS):
-        raise ValueError("its end is not that of a spread file")
+        raise ValueError("its end is not that of a stream files")
     begins = np.frombuffer(end[-_END.size - _OFFSET.itemsize * (streams + 1) : -_END.size], _OFFSET)
     low = max(0, (wanted.start - first) // step)
     high = min(streams, -(-(wanted.stop - first) // step))
@@ -168,14 +185,18 @@ def _merged(pieces: list[pa.Table]) -> pa.Table | None:
     )
 
 
-def _write(path: str, streams: Iterable[pa.Table | None], destinations: range) -> Artifact:
-    """Write one spread file: streams in the order of their destinations; None and those that are not given are empty."""
-    offsets, rows = [0], 0
-    with storage.atomic_writer(path, passing=True) as sink:
+def _write(
+    path: str, streams: Iterable[pa.Table | None], destinations: range, sent: RowSum
+) -> Artifact:
+    """Write one file: streams in the order of their destinations; None and those not given are empty.
+
+    sent: of the rows as they came to be sent, which is what the receivers' sums are compared with.
+    """
+    offsets = [0]
+    with storage.atomic_writer(path, temporary=True) as sink:
         for table in streams:
             if table is not None:
                 sink.write(_stream(table))
-                rows += table.num_rows
             offsets.append(sink.tell())
         count = len(_bounds(destinations)) - 1
         offsets += [sink.tell()] * (count + 1 - len(offsets))
@@ -183,7 +204,7 @@ def _write(path: str, streams: Iterable[pa.Table | None], destinations: range) -
             np.array(offsets, _OFFSET).tobytes()
             + _END.pack(destinations.start, _step(destinations), count)
         )
-    return Artifact(path, sink.digest, sink.size, rows)
+    return Artifact(path, sink.digest, sink.size, sent.rows, rows_digest=sent.digest)
 
 
 def _stream(table: pa.Table) -> pa.Buffer:

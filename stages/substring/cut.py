@@ -15,7 +15,7 @@ from corpusmill.stages.columns.strings import copied, string_array
 from corpusmill.stages.columns.table import with_column
 from corpusmill.stages.contract import DOCUMENTS, EXCLUDED, Outcome
 from corpusmill.stages.readers.documents import count_reasons
-from corpusmill.stages.shuffle.streams import read_spread
+from corpusmill.stages.shuffle.streams import read_streams
 from corpusmill.stages.substring.find import Found, find
 from corpusmill.stages.substring.record import record
 from corpusmill.stages.substring.settings import (
@@ -41,7 +41,7 @@ def cut_part(settings: SubstringSettings, shard: Shard) -> list[Counts]:
     schema = schema_of(shard.inputs[0])
     rows = read_part(shard, schema)
     schema = extended(*SUBSTRING_COLUMNS, of=schema)
-    counts = Counts(settings.name, rows_in=rows.num_rows)
+    counts = Counts(settings.name, received=shard.rows_received)
     with (
         shard.parquet(DOCUMENTS, schema) as kept_output,
         shard.parquet(EXCLUDED, extended(*EXCLUSION, of=schema)) as excluded_output,
@@ -79,12 +79,10 @@ def cut_documents(settings: SubstringSettings, rows: pa.Table) -> Iterator[Outco
 
 
 def read_part(shard: Shard, schema: pa.Schema) -> pa.Table:
-    """The rows that were sent to this part; the first input tells the columns, the others are what
-    was spread.
-    """
-    sent = [read_spread(artifact, int(shard.name)) for artifact in shard.inputs[1:]]
+    """The rows that were sent to this part; the first input tells the columns, the others hold what was sent."""
+    sent = read_streams(shard, int(shard.name), shard.inputs[1:])
     return pa.concat_tables(
-        [schema.empty_table(), *(table for table in sent if table is not None)],
+        [schema.empty_table(), *sent],
         promote_options="default",
     )
 

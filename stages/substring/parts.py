@@ -21,7 +21,7 @@ from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import seed_for
 from corpusmill.manifests.shard import Shard, read_parquet, schema_of
 from corpusmill.manifests.storage import Artifact
-from corpusmill.stages.shuffle.streams import DESTINATION, Spreader
+from corpusmill.stages.shuffle.streams import DESTINATION, StreamWriter
 from corpusmill.stages.substring.settings import SubstringSettings
 from numpy.typing import NDArray
 
@@ -53,7 +53,7 @@ def measure(settings: SubstringSettings, ranges: int, shard: Shard) -> list[Coun
     (`MEASURED`).
     """
     numbers, sizes, seen = [], [], 0
-    for table in read_parquet(shard.inputs[0], columns=["id", "text", *_located_by(settings)]):
+    for table in shard.read(shard.inputs[0], ["id", "text", *_located_by(settings)]):
         numbers.append(_ranges_of(settings, table, ranges))
         sizes.append(pc.fill_null(pc.binary_length(table["text"]), 0).to_numpy().astype(np.int64))
         seen += table.num_rows
@@ -116,13 +116,13 @@ def parts_in(plan: Artifact) -> int:
 
 
 def send(settings: SubstringSettings, ranges: int, parts: int, shard: Shard) -> list[Counts]:
-    """Read one document shard and the plan; write `work/spread`: its rows, sent to their parts."""
+    """Read one document shard and the plan; write `work/shuffle`: its rows, sent to their parts."""
     document, plan_file = shard.inputs
     plan = pa.concat_tables([PLAN.empty_table(), *read_parquet(plan_file)])
     first, splits = plan["part"].to_numpy(), plan["splits"].to_numpy()
-    output = Spreader(shard, "work/spread", schema_of(document), parts)
+    output = StreamWriter(shard, "work/shuffle", schema_of(document), parts)
     seen = 0
-    for group in read_parquet(document):
+    for group in shard.read(document):
         for start in range(0, group.num_rows, SEND_ROWS):
             table = group.slice(start, SEND_ROWS)
             row = np.searchsorted(plan["range"].to_numpy(), _ranges_of(settings, table, ranges))
@@ -131,7 +131,7 @@ def send(settings: SubstringSettings, ranges: int, parts: int, shard: Shard) -> 
             seen += table.num_rows
             shard.report(seen)
     output.close()
-    return []
+    return [Counts(settings.name, rows_in=shard.rows_read, sent=shard.rows_sent)]
 
 
 def _located_by(settings: SubstringSettings) -> list[str]:

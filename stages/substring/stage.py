@@ -5,10 +5,10 @@ fixed order, and what was read before is cut: one copy stays, where it was read 
 
     measure    per document shard: text bytes in each range of keys             (a document's key: host of its URL, then its id)
     plan       all of these: ranges of keys are put together, or split, into parts of bounded size
-    spread     per document shard: its rows, sent to their parts
+    shuffle    per document shard: its rows, sent to their parts
     substring  per part: suffix array, windows that repeat, cuts; kept and excluded documents
 
-Where spread files are many a pass `collect-spread` comes between, so that no part opens them all (`stages.shuffle.exchange`).
+Where stream files are many a pass `collect-shuffle` comes between, so that no part opens them all (`stages.shuffle.exchange`).
 
 Only repeats within a part are seen. What is cut depends on the documents and the settings alone, not on shards or workers.
 
@@ -17,36 +17,30 @@ by suffix array); Nemotron-CC (arXiv:2412.02595), section 2.1; Dolma 3 (one copy
 """
 
 import unicodedata
-from collections.abc import Mapping
 from functools import partial
 from typing import ClassVar
 
 import pyarrow as pa
-from corpusmill.manifests.config import config
-from corpusmill.stages.contract import Inputs, Pass, Passes
+from corpusmill.stages.contract import GlobalStage, Inputs, Pass, Passes, Reads
 from corpusmill.stages.readers.documents import input_shards
 from corpusmill.stages.shuffle.exchange import exchange
-from corpusmill.stages.shuffle.streams import Spread
+from corpusmill.stages.shuffle.streams import StreamFiles
 from corpusmill.stages.substring.cut import cut_part
 from corpusmill.stages.substring.parts import key_ranges, measure, parts_in, plan_parts, send
 from corpusmill.stages.substring.settings import SUBSTRING_COLUMNS, SubstringSettings
 
 
-@config
-class Substring(SubstringSettings):
+class Substring(SubstringSettings, GlobalStage):
     """Cut passages that other documents have."""
 
     version: ClassVar[int] = 2
-    reads: ClassVar[str] = "documents"
+    reads: ClassVar[Reads] = Reads.DOCUMENTS
 
     def adds(self) -> tuple[pa.Field, ...]:
         return SUBSTRING_COLUMNS
 
     def depends_on(self) -> str:
         return f"unicode {unicodedata.unidata_version}"  # what is white space
-
-    def named_inputs(self) -> Mapping[str, tuple[str, ...]]:
-        return {}
 
     def passes(self, inputs: Inputs) -> Passes:
         documents = input_shards(inputs.documents, self.name)
@@ -67,13 +61,13 @@ class Substring(SubstringSettings):
         )
         plan, schema = planned.outputs()
         parts = parts_in(plan)
-        spread = yield Pass(
-            name="spread",
+        shuffled = yield Pass(
+            name="shuffle",
             shards={name: (documents[name], plan) for name in names},
             work=partial(send, self, ranges, parts),
             depends_on=f"parts={parts}",
         )
-        sent = yield from exchange("spread", spread.outputs(), Spread(parts))
+        sent = yield from exchange("shuffle", shuffled.outputs(), StreamFiles(parts))
         yield Pass(
             name=self.name,
             shards={f"{part:05d}": (schema, *sent(part)) for part in range(parts)},

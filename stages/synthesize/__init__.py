@@ -1,1 +1,1 @@
-"""Rephrasing and expanding documents with a language model."""
+"""Rewrite documents with a language model."""

@@ -1,8 +1,9 @@
-"""Markdown marks out, words in: what a language model decorates its answer with is no part of the text.
+"""Take markdown marks out of an answer and keep its words. A model's decoration is no part of
+the text.
 
-The marks follow CommonMark's rule that emphasis opens before and closes after a word; here never inside one, so that `a*b*c`,
-`2 * 3 * 4`, `snake_case` and `__init__` stay as they are. Links keep their anchor text. Code keeps every character; only its
-fences and back-ticks go.
+As in CommonMark, emphasis opens before a word and closes after one. Here it never opens inside
+a word, so `a*b*c`, `2 * 3 * 4`, `snake_case` and `__init__` stay as they are. A link leaves its
+text. Code keeps every character; only its fences and back-ticks go.
 """
 
 import re
@@ -21,11 +22,12 @@ _AUTOLINK = re.compile(r"<((?:https?|ftp|mailto):[^\s<>]+)>")
 
 _DELIMITERS = re.compile(r"\\[*_~]|\*+|_+|~~")
 _LONGEST_RUN = 3
-_FIRST_CJK = 0x2E80  # from here on scripts put no spaces between words, so a word on the outside says nothing
+# From here on, scripts put no spaces between words. So a word beside a mark says nothing.
+_FIRST_CJK = 0x2E80
 
 
 def without_markdown(text: str) -> str:
-    """`text` without markdown marks. Lines stay lines; a line of nothing but marks goes."""
+    """`text` without markdown marks. Lines stay lines. A line of nothing but marks is removed."""
     kept: list[str] = []
     fence = ""
     for line in text.split("\n"):
@@ -63,7 +65,9 @@ def _inline(text: str) -> str:
 
 
 def _without_emphasis(text: str) -> str:
-    """Remove pairs of `*`, `_` and `~~` runs: one pass with a stack of open runs for each sign, as CommonMark's own algorithm has it."""
+    """Remove pairs of `*`, `_` and `~~` runs in one pass. Each sign has a stack of open runs,
+    as in CommonMark's algorithm.
+    """
     removed: list[tuple[int, int]] = []
     open_runs: dict[str, list[list[int]]] = {"*": [], "_": [], "~": []}
     for run in _DELIMITERS.finditer(text):

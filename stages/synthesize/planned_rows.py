@@ -1,7 +1,9 @@
-"""Planned rows: what a document is to become under a prompt, the requests that this takes, and the row or the reason made of the answers.
+"""Planned rows: which requests a document needs under a prompt, and what becomes of the
+answers.
 
-A planned row is the unit of the synthesis account. A prompt that joins segments plans one row a document and sample; any other prompt one
-row a segment and sample. Every planned row ends as a synthetic document or as an exclusion with its reason, and both carry the
+A planned row is the unit of the synthesis account. A prompt that joins segments plans one row
+for each document and sample. Any other prompt plans one row for each segment and sample. Every
+planned row ends as a synthetic document, or as an exclusion with its reason. Both carry the
 full lineage: parent, span, prompt, model, sampling, seed.
 """
 
@@ -34,7 +36,9 @@ _LEAST_ROOM = 32  # tokens that a prompt must leave for the segment
 
 @dataclass
 class PlannedRow:
-    """requests: one for each segment, None where the segment is too short to ask. rejection: decided before anything is asked."""
+    """requests: one for each segment, None where the segment is too short to ask. rejection: a
+    reason that was known before asking.
+    """
 
     document: Mapping[str, Any]
     prompt: Prompt
@@ -58,7 +62,9 @@ class PlannedRow:
 
 @dataclass(frozen=True)
 class Finished:
-    """row: by the columns of `SCHEMA`. text_tokens: of its text, in engine tokens. rejection: why it is excluded, if it is."""
+    """row: the columns of `SCHEMA`. text_tokens: of its text, in engine tokens. rejection: why
+    the row is excluded, or None.
+    """
 
     row: dict[str, Any]
     text_tokens: int = 0
@@ -67,7 +73,9 @@ class Finished:
 
 @dataclass(frozen=True)
 class Planner:
-    """context: tokens of prompt and answer together that the engine allows. samples: rows made of each segment (or document)."""
+    """context: tokens of prompt and answer together that the engine allows. samples: rows for
+    each segment (or document).
+    """
 
     tokenizer: ChatTokenizer
     context: int | None
@@ -76,14 +84,18 @@ class Planner:
     _rooms: dict[str, int] = field(default_factory=dict, repr=False, compare=False)
 
     def input_limit(self, prompt: Prompt) -> int:
-        """Tokens that prompt and segment may have. Where the published limits exceed the context, both shrink in proportion."""
+        """Tokens that prompt and segment may have. If input and output limit exceed the
+        context, both shrink in proportion.
+        """
         asked, answered = prompt.limits.max_input_tokens, prompt.limits.max_output_tokens
         if self.context is None or asked + answered <= self.context:
             return asked
         return self.context * asked // (asked + answered)
 
     def room(self, prompt: Prompt) -> int:
-        """Tokens left for a segment. Raises RecipeError if the prompt fills the context by itself."""
+        """Tokens left for a segment. Raises RecipeError if the prompt fills the context by
+        itself.
+        """
         if prompt.digest in self._rooms:
             return self._rooms[prompt.digest]
         overhead = len(self.tokenizer.prompt_ids([prompt.messages("")])[0])
@@ -97,7 +109,7 @@ class Planner:
         return room
 
     def plan(self, document: Mapping[str, Any], prompts: Sequence[Prompt]) -> Iterator[PlannedRow]:
-        """The rows that `document` is to become under each of the prompts."""
+        """The rows that `document` gets under each of the prompts."""
         text = document["text"] or ""
         starts = self.tokenizer.starts(text)  # once for all prompts
         for prompt in prompts:
@@ -176,8 +188,11 @@ class Planner:
         )
 
     def finish(self, planned: PlannedRow, model: str, least_covered: float) -> Finished:
-        """The planned row with its answers in, as a row. model: the engine's identity. least_covered: share of a joined document's
-        tokens whose segments must have given a usable answer."""
+        """The planned row with its answers, as a finished row.
+
+        model: the engine's identity. least_covered: share of a joined document's tokens that
+        usable answers must cover.
+        """
         row = self._row(planned, model)
         if planned.rejection:
             return Finished(row, rejection=planned.rejection)
@@ -205,7 +220,9 @@ class Planner:
         return Finished(row, n_tokens)
 
     def _cleaned(self, planned: PlannedRow) -> tuple[list[str], list[Rejection], int]:
-        """Usable answers, the rejections of the others, and how many source tokens the usable ones cover."""
+        """Usable answers, the rejections of the others, and the source tokens that usable ones
+        cover.
+        """
         text, answers = planned.document["text"], iter(planned.answers)
         kept: list[str] = []
         lost: list[Rejection] = []

@@ -1,9 +1,11 @@
-"""Post-filters: from a model's raw answer to text worth keeping, or to the reason why there is none.
+"""Post-filters: from a model's raw answer to clean text, or to the reason for dropping it.
 
-A prompt names its post-filters, in order, in its front matter; they are part of what the prompt is (Nemotron-CC, Su et al. 2024, arXiv
-2412.02595, section 2.3: cut-off results and markdown go, the announced lead-in line is required and cut, quotes around the whole are
-stripped, lists and question-answer pairs are taken apart). Each filter is a function of the text and its context; it returns the
-cleaned text or a `Rejection`. All are deterministic: what is drawn at random comes from the row's seed.
+A prompt names its post-filters, in order, in its front matter. They are part of the prompt
+(Nemotron-CC, Su et al. 2024, arXiv 2412.02595, section 2.3). The paper drops cut-off answers,
+takes out markdown, asks for a lead-in line and cuts it, strips quotes around the whole, and
+takes lists and question-answer pairs apart. A filter is a function of the text and its context.
+It returns the cleaned text or a `Rejection`. All are deterministic: random draws use the row's
+seed.
 """
 
 import itertools
@@ -23,7 +25,10 @@ _EXCERPT = 300
 
 @dataclass(frozen=True)
 class Context:
-    """What a filter may know beside the answer. segment: the passage that was asked about; segment_tokens: its length in engine tokens."""
+    """What a filter may know besides the answer.
+
+    segment: the passage that was asked about. segment_tokens: its length in engine tokens.
+    """
 
     segment: str
     segment_tokens: int
@@ -33,7 +38,7 @@ class Context:
 
 @dataclass(frozen=True)
 class Rejection:
-    """Why an answer is not kept: a reason code and the measured value with an excerpt."""
+    """Why an answer is dropped: a reason code, and the measured value with an excerpt."""
 
     reason: str
     detail: str
@@ -57,7 +62,7 @@ def clean(answer: str, prompt: Prompt, context: Context) -> Result:
 
 
 def check(prompt: Prompt) -> None:
-    """Raises RecipeError if the prompt names a post-filter or an argument that there is not."""
+    """Raises RecipeError if the prompt names a post-filter or an argument that does not exist."""
     for name, arguments in prompt.postfilters:
         if name not in FILTERS:
             raise RecipeError(
@@ -77,7 +82,7 @@ def check(prompt: Prompt) -> None:
 
 
 def excerpt(text: str) -> str:
-    """The beginning of a text on one line, for an exclusion's detail."""
+    """The beginning of a text on one line, for the detail of an exclusion."""
     flat = " ".join(text.split())
     return flat if len(flat) <= _EXCERPT else flat[: _EXCERPT - 3] + "..."
 
@@ -104,7 +109,9 @@ _REFUSAL = re.compile(
 
 
 def refusal(text: str, context: Context) -> Result:
-    """Answers that decline, apologise for what they cannot do, or say that there was nothing to work on."""
+    """Drop answers that decline, apologise for what they cannot do, or say that there was no
+    text.
+    """
     bare = text.lstrip("*_#>\"'“‘ \t\n")
     if context.lead_in:
         cut = _after_lead_in(bare, context.lead_in)
@@ -118,7 +125,11 @@ def markdown(text: str, context: Context) -> Result:
 
 
 def lead_in(text: str, context: Context, required: bool = True) -> Result:
-    """Require the announced first line and cut it; case, surrounding quotes and spacing may differ. Not required: cut it if there."""
+    """Require the announced first line, and cut it. Case, surrounding quotes and spacing may
+    differ.
+
+    Not `required`: cut it if it is there.
+    """
     rest = _after_lead_in(text, context.lead_in)
     if rest is not None:
         return rest
@@ -137,7 +148,9 @@ _QUOTES = {'"': '"', "“": "”", "«": "»", "„": "“", "「": "」"}
 
 
 def outer_quotes(text: str, context: Context) -> Result:
-    """Strip quotes that enclose the whole answer. Quotes that close before its end belong to speech inside and stay."""
+    """Strip quotes around the whole answer. Quotes that close before the end belong to speech,
+    and stay.
+    """
     if len(text) < 2 or _QUOTES.get(text[0]) != text[-1]:
         return text
     opening, closing, inner = text[0], text[-1], text[1:-1]
@@ -159,9 +172,10 @@ _WORD = re.compile(r"\w+|[^\w\s]")
 def repetition(
     text: str, context: Context, most: float = 0.3, window: int = 8, fewest: int = 40
 ) -> Result:
-    """Drop runaway answers: more than `most` of the `window`-word runs have stood before. Answers below `fewest` words are let pass.
+    """Drop runaway answers: more than `most` of the runs of `window` words occurred before.
 
-    The threshold is this project's: prose and question-answer sets lie below 0.05, a loop goes towards 1.
+    Answers of less than `fewest` words pass. The threshold is our own: prose and
+    question-answer sets lie below 0.05, and a loop goes towards 1.
     """
     words: Sequence[str] = _WORD.findall(text.lower())
     if len(words) * 15 < len(text):  # a script without spaces
@@ -197,8 +211,11 @@ _BULLET = re.compile(r"^[ \t]*(?:[-*+•‣▪●–—]|\(?\d{1,3}[.)])[ \t]+")
 
 
 def bullets(text: str, context: Context) -> Result:
-    """One fact a line, without bullets or numbers. What stands before the first bullet or after a blank line without one is no fact
-    and goes; a line directly below a bullet's line continues it; a fact said twice is kept once."""
+    """Leave one fact a line, without bullets or numbers, each fact once.
+
+    Text before the first bullet is no fact and is removed. So is text after a blank line that
+    has no bullet. A line right below a bullet's line continues it.
+    """
     facts: list[str] = []
     open_fact = False
     for line in text.split("\n"):
@@ -224,9 +241,10 @@ _MARK = re.compile(
 def question_answer(
     text: str, context: Context, pairs_per_150_tokens: float = 10, append_to_passage: bool = True
 ) -> Result:
-    """Question-answer pairs behind their passage: shuffled, and as many as a draw from 1 to max(1, 10 x passage tokens / 150) says.
+    """Leave question-answer pairs behind their passage, in shuffled order.
 
-    A question without an answer and a question asked before are left out. The shuffle and the draw come from the row's seed.
+    The number of pairs is drawn from 1 to max(1, 10 x passage tokens / 150). A question without
+    an answer, or asked before, is left out. Shuffle and draw use the row's seed.
     """
     pairs = question_answer_pairs(text)
     if not pairs:
@@ -240,7 +258,9 @@ def question_answer(
 
 
 def question_answer_pairs(text: str) -> list[tuple[str, str]]:
-    """(question, answer) in order; each may have several lines. Incomplete pairs and repeated questions are left out."""
+    """(question, answer) in order. Each may have several lines. Incomplete pairs and repeated
+    questions are left out.
+    """
     parts: list[tuple[str, list[str]]] = []
     for line in text.split("\n"):
         mark = _MARK.match(line)

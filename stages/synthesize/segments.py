@@ -1,11 +1,13 @@
-"""Cut a document into segments that fit a prompt, by the engine's own tokens; nothing is ever left out.
+"""Cut a document into segments that fit a prompt, by the engine's own tokens. Nothing is left
+out.
 
-Nemotron-CC (Su et al. 2024, arXiv 2412.02595, section 2.3) splits on newlines and joins neighbouring lines up to the prompt's input
-limit. Here a line that is longer than the limit is cut at sentence ends, and a sentence that is longer still at token borders, where
-the public recipe drops it and joins what was never adjacent. Segments of one document are made about equally long, so that its
-end is no crumb below the minimum length.
+Nemotron-CC (Su et al. 2024, arXiv 2412.02595, section 2.3) splits at newlines and joins
+neighbouring lines up to the prompt's input limit. The public recipe drops a line that is longer
+than the limit, and so joins lines that were not neighbours. Here such a line is cut at sentence
+ends, and a longer sentence at token borders. The segments of a document are about equally long,
+so that its end is not too short to ask about.
 
-A segment is a span of the document's text: its characters [start, end), so that lineage can point at it.
+A segment is a span [start, end) of the document's characters, so lineage can point at it.
 """
 
 import itertools
@@ -16,14 +18,17 @@ from dataclasses import dataclass
 
 from corpusmill.stages.engines.chat import ChatTokenizer
 
-# After a sentence's final mark and its closing quotes or brackets; for scripts without spaces, right after the mark.
+# After the final mark of a sentence and its closing quotes or brackets. In scripts without spaces,
+# right after the mark.
 _SENTENCE_END = re.compile(r"[.!?…]+[\"'”’)\]]*\s+|[。！？]+[」』”）]*\s*")
 _LINE_END = re.compile(r"\n+")
 
 
 @dataclass(frozen=True)
 class Segment:
-    """Characters [start, end) of the document, white space at both ends left out. n_tokens: of the segment by itself."""
+    """Characters [start, end) of the document, without white space at both ends. n_tokens: of
+    the segment by itself.
+    """
 
     start: int
     end: int
@@ -37,12 +42,13 @@ def segment(
     fits: Callable[[str], int] | None = None,
     starts: list[int] | None = None,
 ) -> list[Segment]:
-    """The segments of `text`, in order; together they hold every character but white space between them.
+    """The segments of `text`, in order. Together they hold every character but white space
+    between them.
 
-    budget: tokens that a segment may have. fits: how many tokens too many a segment's finished prompt has (0 or less: it fits); where
-    tokens merge differently inside the prompt than in the document, the segment is cut again with a smaller budget. starts: of the
-    text's tokens, if they are known already.
-    Raises ValueError if the budget leaves no room for text.
+    budget: tokens that a segment may have. fits: how many tokens too many the finished prompt
+    of a segment has (0 or less: it fits). Tokens may merge differently inside the prompt. Then
+    the segment is cut again with a smaller budget. starts: where the text's tokens begin, if
+    that is known already. Raises ValueError if the budget leaves no room for text.
     """
     if budget < 1:
         raise ValueError("no room for text")
@@ -88,7 +94,9 @@ def _checked(
 
 
 def _units(text: str, starts: list[int], budget: int) -> list[tuple[int, int]]:
-    """The smallest spans worth keeping whole: lines; sentences of longer lines; runs of tokens of longer sentences."""
+    """The smallest spans to keep whole: lines, sentences of long lines, runs of tokens of long
+    sentences.
+    """
     units = []
     for line in _cut(0, len(text), [found.end() for found in _LINE_END.finditer(text)]):
         if _tokens(starts, *line) <= budget:
@@ -106,7 +114,9 @@ def _units(text: str, starts: list[int], budget: int) -> list[tuple[int, int]]:
 def _token_runs(
     text: str, starts: list[int], span: tuple[int, int], budget: int
 ) -> list[tuple[int, int]]:
-    """Cut every `budget` tokens, at the last white space before it if there is one in the run's second half."""
+    """Cut every `budget` tokens. If the second half of the run has white space, cut at the last
+    one.
+    """
     start, end = span
     runs = []
     while _tokens(starts, start, end) > budget:
@@ -127,7 +137,9 @@ def _token_runs(
 def _balanced(
     units: list[tuple[int, int]], starts: list[int], budget: int
 ) -> list[tuple[int, int]]:
-    """Join neighbours up to the budget, ending a segment as soon as it holds its share of the document."""
+    """Join neighbours up to the budget. A segment ends as soon as it holds its share of the
+    document.
+    """
     total = sum(_tokens(starts, *unit) for unit in units)
     share = -(-total // max(1, -(-total // budget)))
     spans: list[tuple[int, int]] = []
@@ -149,7 +161,7 @@ def _tokens(starts: list[int], start: int, end: int) -> int:
 
 
 def _cut(start: int, end: int, borders: list[int]) -> list[tuple[int, int]]:
-    """[start, end) divided at the borders."""
+    """[start, end), divided at the borders."""
     marks = [start, *(border for border in borders if start < border < end), end]
     return [(first, second) for first, second in itertools.pairwise(marks) if first < second]
 

@@ -1,70 +1,74 @@
-"""Rephrase and expand documents with a language model, each prompt routed by quality level.
+"""Rewrite documents with a language model. The quality level of a document chooses the prompts.
 
-Nemotron-CC (Su et al. 2024, arXiv 2412.02595, section 2.3) has low-quality pages rephrased in an encyclopedia's style, and makes of
-high-quality ones five things: the same rephrasing, question-answer pairs, a condensed version, the knowledge in it as textbook
-prose, and that knowledge as a list. The prompts are files (`prompts/`), the model is an engine (`stages.engines`); both are swapped by
-a line of the recipe. Medium levels are not routed by default, but any level can be.
+Nemotron-CC (Su et al. 2024, arXiv 2412.02595, section 2.3) rephrases low-quality pages in an
+encyclopedia's style. It makes five things of high-quality pages: the same rephrasing,
+question-answer pairs, a condensed version, their knowledge as textbook prose, and their
+knowledge as a list. Prompts are files (`prompts/`), and the model is an engine
+(`stages.engines`). A line of the recipe swaps either. Medium levels have no route by default,
+but any level can have one.
 
-Account: the unit is the planned row (see `stages.synthesize.planned_rows`); documents of levels that are not routed do not enter it.
+Account: the unit is the planned row (`stages.synthesize.planned_rows`). Documents without a
+route do not enter it.
 """
 
 import heapq
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
-from dataclasses import field
 from functools import partial
 from typing import Any, ClassVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from corpusmill.manifests.config import config
 from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import DOCUMENT, EXCLUSION, LEVELS, conform, extended, seed_for
+from corpusmill.manifests.settings import Share
 from corpusmill.manifests.shard import ParquetOutput, Shard, read_parquet
 from corpusmill.manifests.storage import Artifact
 from corpusmill.prompts import loader
 from corpusmill.prompts.loader import Prompt
-from corpusmill.stages.contract import DOCUMENTS, EXCLUDED, Inputs, Pass, Passes
+from corpusmill.stages.contract import (
+    DOCUMENTS,
+    EXCLUDED,
+    Account,
+    GlobalStage,
+    Inputs,
+    Pass,
+    Passes,
+    Reads,
+)
 from corpusmill.stages.engines import EngineConfig
 from corpusmill.stages.engines.transformers import TransformersEngine
 from corpusmill.stages.readers.documents import count_reasons
 from corpusmill.stages.synthesize import postfilters
 from corpusmill.stages.synthesize.planned_rows import SCHEMA, Finished, PlannedRow, Planner
+from pydantic import NonNegativeInt, PositiveInt
 
 UNSCORED = "unscored"  # the route of documents that no classifier has given a level
 _NAME = re.compile(r"[a-z0-9_]+")
 
 
 def published_routes() -> dict[str, tuple[str, ...]]:
-    """Nemotron-CC section 2.3: low is rephrased; high gets all five prompts; the medium levels none."""
+    """Nemotron-CC section 2.3: low is rephrased, high gets all five prompts, the medium levels
+    none.
+    """
     return {
         "low": ("rephrase",),
         "high": ("rephrase", "diverse_qa", "distill", "extract_knowledge", "knowledge_list"),
     }
 
 
-@config
-class Synthesize:
-    """engine: the model that writes. routes: level -> prompts, by shipped name or path to a prompt file; `unscored` routes documents
-    without a level. samples: answers for each request. seed: moves every draw. batch_size: requests handed to the engine at a time.
-    min_joined_share: share of a document's tokens that must have been answered usably before its joined answers are kept.
-    max_documents: ask about no more documents than that, drawn by a seeded hash over all shards."""
-
-    engine: EngineConfig = TransformersEngine()
-    routes: dict[str, tuple[str, ...]] = field(default_factory=published_routes)
-    samples: int = 1
-    seed: int = 0
-    batch_size: int = 1024
-    min_joined_share: float = 0.5
-    max_documents: int | None = None
+class Synthesize(GlobalStage):
+    """Rephrase and expand documents with a language model, each prompt routed by level."""
 
     name: ClassVar[str] = "synthesize"
     version: ClassVar[int] = 1
-    reads: ClassVar[str] = "documents"
+    account: ClassVar[Account] = Account.ONE_TO_MANY
+    reads: ClassVar[Reads] = Reads.DOCUMENTS
     free_settings: ClassVar[tuple[str, ...]] = tuple(
         f"engine.{key}"
         for key in (
@@ -77,8 +81,28 @@ class Synthesize:
         )
     )
 
+    engine: EngineConfig = TransformersEngine()
+    """The model that writes."""
+    routes: dict[str, tuple[str, ...]] = published_routes()
+    """Level -> prompts, each by its shipped name or the path of a prompt file.
+
+    `unscored` routes documents without a level. Default: Nemotron-CC, section 2.3.
+    """
+    samples: PositiveInt = 1
+    """Answers for each request."""
+    seed: int = 0
+    """Moves every draw."""
+    batch_size: PositiveInt = 1024
+    """Requests handed to the engine at a time."""
+    min_joined_share: Share = 0.5
+    """Joined answers are kept if at least this share of a document's tokens has a usable answer."""
+    max_documents: NonNegativeInt | None = None
+    """Ask about at most so many documents, drawn by a seeded hash over all shards. Null: all."""
+
     def depends_on(self) -> str:
-        """The model, its tokenizer and the prompts. Raises CorpusmillError for what cannot work, before the first request."""
+        """The model, its tokenizer and the prompts. Raises CorpusmillError before the first
+        request if one cannot work.
+        """
         planner = self.planner()
         prompts = self.prompts()
         for prompt in {
@@ -90,9 +114,6 @@ class Synthesize:
             [self.engine.kind, self.engine.identity(), planner.tokenizer.digest, digests],
             sort_keys=True,
         )
-
-    def named_inputs(self) -> Mapping[str, tuple[str, ...]]:
-        return {}
 
     def passes(self, inputs: Inputs) -> Passes:
         shards = _shards(inputs.documents)
@@ -108,7 +129,7 @@ class Synthesize:
             final=True,
             holds_engine=True,
             depends_on=json.dumps(self.max_documents),
-            told={name: str(quotas.get(name, 0)) for name in shards}
+            shard_settings={name: str(quotas.get(name, 0)) for name in shards}
             if self.max_documents is not None
             else {},
             cpus=self.engine.cpus,
@@ -149,24 +170,24 @@ class Synthesize:
 
 
 def count_routed(settings: Synthesize, shard: Shard) -> list[Counts]:
-    """How many documents of the shard are routed, as the account of the counting pass."""
+    """How many documents of the shard have a route: the account of the counting pass."""
     routed = sum(1 for _ in _routed_ids(settings, shard))
-    return [Counts(settings.name, rows_in=routed, kept=routed)]
+    return [Counts("routed", rows_in=routed, kept=routed)]
 
 
 def synthesize(settings: Synthesize, shard: Shard) -> list[Counts]:
     """The work of one shard. It is told how many documents to take of it; if nothing, it takes all."""
     prompts, planner, model = settings.prompts(), settings.planner(), settings.engine.identity()
     taken = None
-    if shard.told:
+    if shard.shard_settings:
         taken = set(
             heapq.nsmallest(
-                int(shard.told),
+                int(shard.shard_settings),
                 _routed_ids(settings, shard),
                 key=lambda name: (seed_for(name, settings.seed), name),
             )
         )
-    counts = Counts(settings.name)
+    counts, read = Counts(settings.name), Counts(settings.name)
     with ExitStack() as stack:
         outputs = {
             (level, prompt.name): stack.enter_context(
@@ -178,9 +199,10 @@ def synthesize(settings: Synthesize, shard: Shard) -> list[Counts]:
             for prompt in routed
         }
         dropped = stack.enter_context(shard.parquet(EXCLUDED, extended(*EXCLUSION, of=SCHEMA)))
-        windows = _windows(settings, prompts, planner, shard, taken)
+        windows = _windows(settings, prompts, planner, shard, taken, read)
         with ThreadPoolExecutor(1) as ahead:
-            # While the engine answers one window, the next is cut and rendered, so that a GPU never waits for tokenisation.
+            # While the engine answers one window, the next is cut and rendered. So a GPU does not
+            # wait for tokenisation.
             upcoming = ahead.submit(next, windows, None)
             while planned := upcoming.result():
                 done, window = planned
@@ -198,11 +220,15 @@ def synthesize(settings: Synthesize, shard: Shard) -> list[Counts]:
                     counts,
                 )
                 shard.report(done)
+    counts.add(read)
+    counts.rows_in = shard.rows_read
     return [counts]
 
 
 def share_out(available: Mapping[str, int], most: int) -> dict[str, int]:
-    """`most` documents divided over shards in proportion to what each has: exact in sum, and the same in any order."""
+    """Divide `most` documents over shards in proportion to what each has. The sum is exact, in
+    any order.
+    """
     total = sum(available.values())
     if total <= most:
         return dict(available)
@@ -219,13 +245,20 @@ def _windows(
     planner: Planner,
     shard: Shard,
     taken: set[str] | None,
+    read: Counts,
 ) -> Iterator[tuple[int, list[PlannedRow]]]:
-    """Planned rows in document order, about `batch_size` requests at a time, and how many documents have been looked at."""
+    """Planned rows in document order, about `batch_size` requests at a time, and the documents
+    seen so far.
+
+    read: the account of what is read, which this fills.
+    """
     window: list[PlannedRow] = []
     requests = seen = 0
-    for document in _documents(prompts, shard, taken):
+    for document in _documents(prompts, shard, taken, read):
         seen += 1
-        for planned in planner.plan(document, prompts[document["level"] or UNSCORED]):
+        rows = planner.plan(document, prompts[document["level"] or UNSCORED])
+        for number, planned in enumerate(rows):
+            read.repeats += number > 0
             window.append(planned)
             requests += len(planned.asked)
             if (
@@ -238,30 +271,41 @@ def _windows(
 
 
 def _documents(
-    prompts: Mapping[str, list[Prompt]], shard: Shard, taken: set[str] | None
+    prompts: Mapping[str, list[Prompt]], shard: Shard, taken: set[str] | None, read: Counts
 ) -> Iterator[dict[str, Any]]:
+    """The documents that prompts are routed to (of them those that are `taken`)."""
     wanted = [level for level, routed in prompts.items() if routed]
     columns = [name for name in DOCUMENT.names if name not in ("origin", "lineage")]
     for artifact in shard.inputs:
-        if not any(level in wanted for level in _levels(artifact)):
+        levels = _levels(artifact)
+        if not any(level in wanted for level in levels):
+            shard.count_rows(artifact, levels.total())
+            read.leave_out(f"{Synthesize.name}.not_routed", levels.total())
             continue
-        for group in read_parquet(artifact):
+        for group in shard.read(artifact):
             group = conform(group, DOCUMENT).select(columns)
-            chosen = pc.is_in(pc.fill_null(group["level"], UNSCORED), pa.array(wanted))
+            routed = pc.is_in(pc.fill_null(group["level"], UNSCORED), pa.array(wanted))
+            read.leave_out(f"{Synthesize.name}.not_routed", _count(pc.invert(routed)))
+            group = group.filter(routed)
             if taken is not None:
-                chosen = pc.and_(
-                    chosen, pc.is_in(group["id"], pa.array(sorted(taken), pa.string()))
-                )
-            for batch in group.filter(chosen).to_batches(max_chunksize=256):
+                drawn = pc.is_in(group["id"], pa.array(sorted(taken), pa.string()))
+                read.leave_out(f"{Synthesize.name}.not_drawn", _count(pc.invert(drawn)))
+                group = group.filter(drawn)
+            for batch in group.to_batches(max_chunksize=256):
                 yield from batch.to_pylist()
 
 
-def _levels(artifact: Artifact) -> set[str]:
-    return {
-        level or UNSCORED
-        for table in read_parquet(artifact, ["level"])
-        for level in table["level"].unique().to_pylist()
-    }
+def _count(mask: pa.ChunkedArray) -> int:
+    return int(pc.sum(mask).as_py() or 0)
+
+
+def _levels(artifact: Artifact) -> Counter[str]:
+    """How many documents of each level a file holds."""
+    found: Counter[str] = Counter()
+    for table in read_parquet(artifact, ["level"]):
+        for entry in table["level"].value_counts().to_pylist():
+            found[entry["values"] or UNSCORED] += entry["counts"]
+    return found
 
 
 def _routed_ids(settings: Synthesize, shard: Shard) -> Iterator[str]:
@@ -280,11 +324,10 @@ def _write(
     dropped: ParquetOutput,
     counts: Counts,
 ) -> None:
-    """Write a window's rows, each to its level and prompt or among the excluded, and enter them in the account."""
+    """Write the rows of a window, by level and prompt or as excluded, and count them."""
     kept: dict[tuple[str, str], list[dict[str, Any]]] = {}
     excluded = []
     for item in finished:
-        counts.rows_in += 1
         rejection = item.rejection
         if rejection is None:
             kept.setdefault((item.row["level"] or UNSCORED, item.row["prompt"]), []).append(
@@ -310,7 +353,8 @@ def _write(
 
 
 def _shards(artifacts: tuple[Artifact, ...]) -> dict[str, tuple[Artifact, ...]]:
-    """Files of one name, which a classified shard has one a level of, are one shard, so that each routed output is written once.
+    """Files of one name are one shard, so each output is written once. A classified shard has
+    one file for each level.
 
     Raises RecipeError if there is nothing to read.
     """

@@ -6,14 +6,13 @@ a truncation or padding rule saved with a tokenizer is switched off, because not
 """
 
 import functools
-import hashlib
 import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from corpusmill.manifests import storage
+from corpusmill.manifests import model_files, storage
 from corpusmill.manifests.errors import ModelError
 
 FILES = (
@@ -30,6 +29,11 @@ FILES = (
     "sentencepiece.bpe.model",
     "spiece.model",
     "tekken.json",
+)
+TOKENIZER = model_files.Kind(
+    noun="tokenizer",
+    patterns=(*FILES, "config.json"),
+    mend="name a folder with tokenizer.json, or make one with `corpusmill tokenizer`",
 )
 BATCH_BYTES = (
     1 << 20
@@ -104,16 +108,13 @@ def load(name: str) -> LoadedTokenizer:
 
     Raises ModelError with the mend if there is none or it cannot be used.
     """
-    folder = _local_folder(name)
+    folder = model_files.folder(name, TOKENIZER)
     return _loaded(name, folder, digest_of(folder))
 
 
 def digest_of(folder: str) -> str:
     """SHA-256 over the names and bytes of a local folder's tokenizer files."""
-    digest = hashlib.sha256()
-    for path in files_of(folder):
-        digest.update(f"{os.path.basename(path)} {storage.digest_of(path)}\n".encode())
-    return digest.hexdigest()
+    return model_files.folder_digest(folder, map(os.path.basename, files_of(folder)))
 
 
 def files_of(folder: str) -> list[str]:
@@ -140,45 +141,6 @@ def portable_files(tokenizer: LoadedTokenizer) -> dict[str, bytes]:
         tokenizer._hugging_face.save_pretrained(folder)
         made = {os.path.basename(path): storage.read_bytes(path) for path in files_of(folder)}
     return {**made, **files}
-
-
-def _local_folder(name: str) -> str:
-    if storage.is_remote(name):
-        return _fetched(name)
-    path = storage.local(name)
-    if os.path.isdir(path):
-        return path
-    if path.startswith((".", "/", "~")) or path.count("/") > 1:
-        raise ModelError(
-            f"there is no tokenizer folder {name}",
-            "check the path, or make a tokenizer with `corpusmill tokenizer`",
-        )
-    return _from_hub(name)
-
-
-@functools.lru_cache(maxsize=8)
-def _fetched(url: str) -> str:
-    """A local copy of a remote folder's tokenizer files, kept for the life of this process."""
-    folder = tempfile.mkdtemp(prefix="corpusmill-tokenizer-")
-    for path in storage.list_files(url):
-        file = path.rsplit("/", 1)[-1]
-        if file in FILES and storage.join(url, file) == path:
-            storage.write_bytes(os.path.join(folder, file), storage.read_bytes(path))
-    return folder
-
-
-@functools.lru_cache(maxsize=8)
-def _from_hub(name: str) -> str:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    try:
-        return str(snapshot_download(name, allow_patterns=[*FILES, "config.json"]))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
-        raise ModelError(
-            f"{name} is neither a folder here nor a tokenizer that the hub gives ({str(error).splitlines()[0]})",
-            "name a folder with tokenizer.json, log in to the hub if the model is gated, or fill its cache beforehand",
-        ) from error
 
 
 @functools.lru_cache(maxsize=4)

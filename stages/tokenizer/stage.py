@@ -12,24 +12,23 @@ does not depend on the order of documents or on how they are spread over shards.
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import field
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from corpusmill.manifests import storage
-from corpusmill.manifests.config import config
 from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.shard import Shard, read_parquet
-from corpusmill.stages.contract import Inputs, Pass, Passes
+from corpusmill.stages.contract import Account, GlobalStage, Inputs, Pass, Passes
 from corpusmill.stages.quota import WEIGHED, Weights, draw, keys_of
 from corpusmill.stages.readers import ReaderSettings
 from corpusmill.stages.readers.documents import input_shards, read_documents
+from pydantic import NonNegativeInt, PositiveInt, model_validator
 
 RESERVED = tuple(f"<SPECIAL_{number}>" for number in range(3, 11))
 
@@ -54,25 +53,32 @@ SAMPLED = pa.schema([("key", pa.int64()), ("text", pa.string())])
 MEASURED_BYTES = 4 << 20  # of the sample, for the report's bytes per token
 
 
-@config
-class Tokenizer:
-    """vocab_size: with special tokens; 131,072 as Nemotron-H (a multiple of 128 suits GPUs). sample_bytes: of text to train on.
-    chat_template: Jinja, for models trained with this tokenizer. model_max_length: noted for those who load it; it cuts nothing here.
-    reader: how raw files are read. seed: of the sample."""
+class Tokenizer(GlobalStage):
+    """Train a byte-level BPE tokenizer."""
 
     name: ClassVar[str] = "tokenizer"
     version: ClassVar[int] = 2
+    account: ClassVar[Account] = Account.MANY_TO_ONE
 
-    vocab_size: int = 131072
-    special_tokens: tuple[str, ...] = SPECIAL_TOKENS  # the first three are pad, bos, eos
+    vocab_size: PositiveInt = 131072
+    """Tokens, special ones included (Nemotron-H: 131,072). A multiple of 128 suits GPUs."""
+    special_tokens: tuple[str, ...] = SPECIAL_TOKENS
+    """Tokens that no text is cut into. The first three are pad, bos and eos."""
     chat_template: str = CHAT_TEMPLATE
-    sample_bytes: int = 2 << 30
-    min_frequency: int = 2  # a pair seen less often is not merged
-    model_max_length: int = 8192
+    """A chat template in Jinja, for models trained with this tokenizer."""
+    sample_bytes: PositiveInt = 2 << 30
+    """Bytes of text to train on."""
+    min_frequency: NonNegativeInt = 2
+    """A pair seen less often is not merged."""
+    model_max_length: PositiveInt = 8192
+    """Tokens of the longest input, noted for those who load the tokenizer. It cuts nothing here."""
     seed: int = 0
-    reader: ReaderSettings = field(default_factory=ReaderSettings)
+    """Seed of the sample."""
+    reader: ReaderSettings = ReaderSettings()
+    """How raw files are read."""
 
-    def __post_init__(self) -> None:
+    @model_validator(mode="after")
+    def _tokens_have_room(self) -> Self:
         if len(self.special_tokens) < 3 or len(set(self.special_tokens)) < len(self.special_tokens):
             raise RecipeError(
                 f"special_tokens is {list(self.special_tokens)}",
@@ -81,11 +87,10 @@ class Tokenizer:
         least = len(self.special_tokens) + 256
         if self.vocab_size < least:
             raise RecipeError(
-                f"vocab_size {self.vocab_size} has no room for 256 bytes and {len(self.special_tokens)} special tokens",
+                f"vocab_size is {self.vocab_size}, which has no room for 256 bytes "
+                f"and {len(self.special_tokens)} special tokens",
                 f"give at least {least}",
             )
-        if self.sample_bytes < 1:
-            raise RecipeError(f"sample_bytes is {self.sample_bytes}", "give a positive number")
         missing = [
             token
             for token in RESERVED
@@ -96,14 +101,12 @@ class Tokenizer:
                 f"the chat template uses {missing[0]}, which is not among special_tokens",
                 "add it there, or set chat_template",
             )
+        return self
 
     def depends_on(self) -> str:
         import tokenizers
 
         return f"tokenizers {tokenizers.__version__}"
-
-    def named_inputs(self) -> Mapping[str, tuple[str, ...]]:
-        return {}
 
     def passes(self, inputs: Inputs) -> Passes:
         files = input_shards(inputs.documents, self.name)
@@ -192,7 +195,6 @@ def tokenizer_files(tokenizer: Any, settings: Tokenizer) -> dict[str, bytes]:
 
 def _measure(settings: Tokenizer, shard: Shard) -> list[Counts]:
     """Key and text bytes of every document that has text."""
-    account = Counts(Tokenizer.name)
     with shard.parquet("work/measure", WEIGHED) as output:
         offset = 0
         for table in read_documents(shard.inputs[0], settings.reader, Tokenizer.name):
@@ -209,8 +211,7 @@ def _measure(settings: Tokenizer, shard: Shard) -> list[Counts]:
             output.write(pa.table(columns))
             offset += table.num_rows
             shard.report(offset)
-    account.rows_in = account.kept = output.rows
-    return [account]
+    return []
 
 
 def _plan(settings: Tokenizer, shard: Shard) -> list[Counts]:
@@ -233,57 +234,55 @@ def _plan(settings: Tokenizer, shard: Shard) -> list[Counts]:
         "threshold": f"{drawn.threshold:x}",
     }
     shard.file("work/plan", REPORT, _as_json(plan))
-    return [Counts(Tokenizer.name)]
+    return []
 
 
 def _sample(settings: Tokenizer, shard: Shard) -> list[Counts]:
     """Copy the text of the documents that are drawn."""
     threshold = int(json.loads(storage.read_bytes(shard.inputs[2].path))["threshold"], 16)
     weighed = pa.concat_tables([WEIGHED.empty_table(), *read_parquet(shard.inputs[1])])
-    drawn = weighed.filter(
-        pa.array(weighed["key"].to_numpy().astype(np.uint64) < np.uint64(threshold))
-    )
+    chosen = weighed["key"].to_numpy().astype(np.uint64) < np.uint64(threshold)
+    drawn = weighed.filter(pa.array(chosen))
     row_of = drawn["row"].to_numpy()
     account = Counts(Tokenizer.name)
     with shard.parquet("work/sample", SAMPLED) as output:
         offset = 0
-        for table in read_documents(shard.inputs[0], settings.reader, Tokenizer.name):
+        documents = read_documents(shard.inputs[0], settings.reader, Tokenizer.name)
+        for table in shard.counted(shard.inputs[0], documents):
             first, end = row_of.searchsorted([offset, offset + table.num_rows])
             rows = pa.array(row_of[first:end] - offset)
-            output.write(
-                pa.table(
-                    {
-                        "key": drawn["key"].slice(first, end - first),
-                        "text": table["text"].take(rows),
-                    }
-                )
-            )
+            key, text = drawn["key"].slice(first, end - first), table["text"].take(rows)
+            sampled = pa.table([key, text], schema=SAMPLED)
+            output.send(sampled)
+            output.write(sampled)
             offset += table.num_rows
-    account.rows_in = account.kept = output.rows
+            no_text = pc.sum(pc.equal(pc.fill_null(pc.binary_length(table["text"]), 0), 0)).as_py()
+            account.leave_out(f"{Tokenizer.name}.no_text", no_text or 0)
+    account.leave_out(f"{Tokenizer.name}.not_sampled", int(np.count_nonzero(~chosen)))
+    account.rows_in, account.sent = shard.rows_read, shard.rows_sent
     return [account]
 
 
 def _train(settings: Tokenizer, shard: Shard) -> list[Counts]:
     """Train on the whole sample; write the tokenizer's folder and what it was made from."""
     plan = json.loads(storage.read_bytes(shard.inputs[0].path))
-    account = Counts(
-        Tokenizer.name,
-        rows_in=plan["documents"],
-        kept=plan["documents"],
-        text_bytes=plan["text_bytes"],
-    )
+    account = Counts(Tokenizer.name, text_bytes=plan["text_bytes"])
 
-    def texts(below: int) -> Iterator[str]:
+    def texts(below: int, counted: bool = False) -> Iterator[str]:
         for artifact in shard.inputs[1:]:
             for table in read_parquet(artifact):
+                if counted:
+                    shard.receive(artifact, table)
                 chosen = table["text"].filter(
                     pa.array(table["key"].to_numpy().astype(np.uint64) < np.uint64(below))
                 )
+                account.kept += len(chosen) if counted else 0
                 for text in chosen:
                     yield text.as_py()
 
     threshold = int(plan["threshold"], 16)
-    tokenizer = train_bpe(texts(threshold), settings)
+    tokenizer = train_bpe(texts(threshold, counted=True), settings)
+    account.received = shard.rows_received
     for name, data in tokenizer_files(tokenizer, settings).items():
         shard.file(FOLDER, name, data)
     some = min(threshold, threshold * MEASURED_BYTES // max(plan["text_bytes"], 1) + 1)

@@ -4,36 +4,29 @@ Training keeps its checkpoints in the shard's scratch folder, so an interrupted 
 checkpoint becomes the stage's output.
 """
 
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
+import pyarrow.parquet as pq
 from corpusmill.manifests import storage
-from corpusmill.manifests.config import config
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.shard import Shard
-from corpusmill.stages.contract import Inputs, Pass, Passes
-from corpusmill.trainer.config import TrainConfig
+from corpusmill.stages.contract import Account, GlobalStage, Inputs, Pass, Passes, Reads
+from corpusmill.trainer.config import FREE_ON_RESUME, TrainConfig
 
 CHECKPOINT = "checkpoint"
 LOG = "log.jsonl"
 
 
-@config
-class Train(TrainConfig):
-    """Train a hybrid on the token shards of a pack stage. All keys are those of `trainer.config.TrainConfig`."""
+class Train(TrainConfig, GlobalStage):
+    """Train a hybrid on the token shards of a pack stage."""
 
     name: ClassVar[str] = "train"
     version: ClassVar[int] = 1
-    reads: ClassVar[str] = "tokens"
-    free_settings: ClassVar[tuple[str, ...]] = ("checkpoint_every", "keep", "log_every")
-
-    def depends_on(self) -> str:
-        return ""
-
-    def named_inputs(self) -> Mapping[str, tuple[str, ...]]:
-        return {}
+    account: ClassVar[Account] = Account.MANY_TO_ONE
+    reads: ClassVar[Reads] = Reads.TOKENS
+    free_settings: ClassVar[tuple[str, ...]] = FREE_ON_RESUME
 
     def passes(self, inputs: Inputs) -> Passes:
         yield Pass(
@@ -55,7 +48,8 @@ def _train(settings: Train, shard: Shard) -> list[Counts]:
         storage.local_copy(artifact.path, scratch / "shards" / f"{number:06d}", artifact.size)
         for number, artifact in enumerate(shard.inputs)
     ]
-    rows = sum(artifact.rows for artifact in shard.inputs)
+    for artifact, path in zip(shard.inputs, shards, strict=True):
+        shard.count_rows(artifact, pq.read_metadata(path).num_rows)
 
     def on_step(record: StepRecord) -> None:
         shard.report(record.step, record.steps, f"steps, loss {record.loss:.3f}")
@@ -67,10 +61,7 @@ def _train(settings: Train, shard: Shard) -> list[Counts]:
         storage.join(shard.folder, LOG)
     ) as log:  # speeds differ from run to run: no part of the receipt
         log.write(result.log.read_bytes())
-    unused = {"held_out": result.held_out, "not_reached": rows - result.documents - result.held_out}
-    excluded = {reason: number for reason, number in unused.items() if number}
-    return [
-        Counts(
-            "train", rows_in=rows, kept=result.documents, excluded=excluded, tokens=result.tokens
-        )
-    ]
+    account = Counts("train", rows_in=shard.rows_read, kept=result.documents, tokens=result.tokens)
+    account.leave_out("held_out", result.held_out)
+    account.leave_out("not_reached", result.not_reached)
+    return [account]

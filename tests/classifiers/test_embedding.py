@@ -154,7 +154,7 @@ def test_damaged_weights_are_an_error_with_the_folder(tmp_path):
 
 
 def test_a_folder_that_is_not_there_is_not_sought_on_the_hub(tmp_path):
-    with pytest.raises(ModelError, match="does not exist"):
+    with pytest.raises(ModelError, match="there is no encoder folder"):
         EmbeddingScorer(encoder=str(tmp_path / "none")).depends_on()
 
 

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import InputError
-from corpusmill.manifests.shard import read_parquet, schema_of
+from corpusmill.manifests.shard import Shard, read_parquet, schema_of
 from corpusmill.stages.shuffle.row_groups import read_range
 
 
@@ -31,7 +31,14 @@ class Fails(io.BytesIO):
 
 def ranged(path):
     return [
-        read_range([storage.artifact_of(path)], "node", 0, 9000, pa.schema([("node", pa.int64())]))
+        read_range(
+            Shard("reader", (), "nowhere"),
+            [storage.artifact_of(path)],
+            "node",
+            0,
+            9000,
+            pa.schema([("node", pa.int64())]),
+        )
     ]
 
 

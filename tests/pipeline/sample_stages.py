@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
@@ -13,7 +12,7 @@ from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import DOCUMENT, actual_id, conform, excluded
 from corpusmill.manifests.shard import Shard, read_parquet
 from corpusmill.manifests.storage import Artifact, artifact_of
-from corpusmill.stages.contract import Inputs, Outcome, Pass, Passes
+from corpusmill.stages.contract import GlobalStage, Inputs, MapStage, Outcome, Pass, Passes, Reads
 
 
 def write_documents(folder, shards: Mapping[str, list[str]]) -> tuple[Artifact, ...]:
@@ -28,20 +27,15 @@ def write_documents(folder, shards: Mapping[str, list[str]]) -> tuple[Artifact, 
     return tuple(artifacts)
 
 
-@dataclass(frozen=True)
-class DropShort:
+class DropShort(MapStage):
     """Drops texts shorter than `minimum`; a text `poison` makes the whole batch fail."""
 
     minimum: int = 3
     name: ClassVar[str] = "drop_short"
-    version: ClassVar[int] = 1
-    reads: ClassVar[str] = "documents"
+    reads: ClassVar[Reads] = Reads.DOCUMENTS
 
     def adds(self) -> tuple[pa.Field, ...]:
         return (pa.field("length", pa.int32()),)
-
-    def depends_on(self) -> str:
-        return ""
 
     def apply(self, table: pa.Table) -> Outcome:
         if pc.any(pc.equal(table["text"], "poison")).as_py():
@@ -58,18 +52,10 @@ class DropShort:
         )
 
 
-@dataclass(frozen=True)
-class CountAndCopy:
+class CountAndCopy(GlobalStage):
     """Two passes: count the rows of every shard, then copy each shard beside the total."""
 
     name: ClassVar[str] = "count_and_copy"
-    version: ClassVar[int] = 1
-
-    def depends_on(self) -> str:
-        return ""
-
-    def named_inputs(self) -> Mapping[str, tuple[str, ...]]:
-        return {}
 
     def passes(self, inputs: Inputs) -> Passes:
         shards = {artifact.name.split(".")[0]: (artifact,) for artifact in inputs.documents}
@@ -78,7 +64,7 @@ class CountAndCopy:
         yield Pass(
             "copy",
             {name: (*files, *counts) for name, files in shards.items()},
-            partial(_copy, len(shards)),
+            partial(_copy, self.name),
             final=True,
         )
 
@@ -89,20 +75,17 @@ def _count(shard: Shard) -> list[Counts]:
     return [Counts("count", rows_in=rows, kept=rows)]
 
 
-def _copy(shards: int, shard: Shard) -> list[Counts]:
+def _copy(stage: str, shard: Shard) -> list[Counts]:
     total = 0
     for artifact in shard.inputs[1:]:
         with open(artifact.path, encoding="utf-8") as file:
             total += int(file.read())
-    rows = 0
     with shard.parquet("documents", DOCUMENT) as output:
-        for table in read_parquet(shard.inputs[0]):
-            rows += table.num_rows
+        for table in shard.read(shard.inputs[0]):
             output.write(table.set_column(2, "url", pa.array([f"{total}"] * table.num_rows)))
-    return [Counts("count_and_copy", rows_in=rows, kept=rows)]
+    return [Counts(stage, rows_in=shard.rows_read, kept=output.rows)]
 
 
-@dataclass(frozen=True)
 class Failing(CountAndCopy):
     """Fails on shards by name: `bad` always, `flaky` the first time, `full` as on a full disk, `dies` takes its process along."""
 
@@ -126,4 +109,4 @@ def _fail(shard: Shard) -> list[Counts]:
             raise RuntimeError("a passing fault")
         if shard.name == "dies":
             os._exit(9)
-    return _copy(0, shard)
+    return _copy("failing", shard)

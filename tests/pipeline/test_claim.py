@@ -24,7 +24,7 @@ def job(folder, documents, minimum=2, replace=False):
     parents = tuple(Parent(artifact.path, artifact.digest) for artifact in documents)
     config = {"drop_short": {"minimum": minimum}}
     return Job(
-        Fused((DropShort(minimum=minimum),)),
+        Fused(stages=(DropShort(minimum=minimum),)),
         ("drop_short",),
         config,
         Inputs(str(folder), documents),

@@ -24,7 +24,8 @@ TEXTS = {"a": ["one", "no", "three"], "b": ["four", "x"], "c": []}
 
 
 def job(stage, folder, documents, **config):
-    return Job(stage, (stage.name,), {stage.name: config}, Inputs(str(folder), documents), ())
+    names = stage.accounts if isinstance(stage, Fused) else (stage.name,)
+    return Job(stage, names, {stage.name: config}, Inputs(str(folder), documents), ())
 
 
 def data_files(folder):
@@ -38,7 +39,7 @@ def data_files(folder):
 
 def test_a_map_stage_keeps_excludes_and_accounts_for_every_row(tmp_path):
     manifest = execute(
-        job(Fused((DropShort(),)), tmp_path / "out", write_documents(tmp_path, TEXTS)),
+        job(Fused(stages=(DropShort(),)), tmp_path / "out", write_documents(tmp_path, TEXTS)),
         InlineRunner(),
     )
     (counts,) = manifest.totals
@@ -63,7 +64,9 @@ def test_a_record_that_breaks_the_stage_costs_only_itself(tmp_path):
     texts = [f"text {number}" for number in range(20)]
     texts[7] = "poison"
     manifest = execute(
-        job(Fused((DropShort(),)), tmp_path / "out", write_documents(tmp_path, {"a": texts})),
+        job(
+            Fused(stages=(DropShort(),)), tmp_path / "out", write_documents(tmp_path, {"a": texts})
+        ),
         InlineRunner(),
     )
     (counts,) = manifest.totals
@@ -81,7 +84,7 @@ def test_fused_stages_each_have_their_account(tmp_path):
     class Again(DropShort):
         name = "drop_shorter"
 
-    fused = Fused((DropShort(), Again(minimum=5)))
+    fused = Fused(stages=(DropShort(), Again(minimum=5)))
     manifest = execute(
         job(fused, tmp_path / "out", write_documents(tmp_path, TEXTS)), InlineRunner()
     )
@@ -132,7 +135,7 @@ def test_both_runners_write_the_same_bytes(tmp_path):
     documents = write_documents(tmp_path, TEXTS)
     runner = RayRunner()
     try:
-        for stage in (CountAndCopy(), Fused((DropShort(),))):
+        for stage in (CountAndCopy(), Fused(stages=(DropShort(),))):
             here, there = tmp_path / f"{stage.name}-inline", tmp_path / f"{stage.name}-ray"
             inline = execute(job(stage, here, documents), InlineRunner())
             assert execute(job(stage, there, documents), runner).digest == inline.digest
@@ -185,12 +188,14 @@ def test_a_folder_belongs_to_one_stage(tmp_path):
     documents = write_documents(tmp_path, TEXTS)
     execute(job(CountAndCopy(), tmp_path / "out", documents), InlineRunner())
     with pytest.raises(CorpusmillError, match="holds the output of count_and_copy"):
-        execute(job(Fused((DropShort(),)), tmp_path / "out", documents), InlineRunner())
+        execute(job(Fused(stages=(DropShort(),)), tmp_path / "out", documents), InlineRunner())
 
 
 def test_a_whole_stage_runs_on_an_object_store(tmp_path):
     documents = write_documents(tmp_path, TEXTS)
-    manifest = execute(job(Fused((DropShort(),)), "memory://lake/out", documents), InlineRunner())
+    manifest = execute(
+        job(Fused(stages=(DropShort(),)), "memory://lake/out", documents), InlineRunner()
+    )
     assert read_manifest("memory://lake/out").digest == manifest.digest
     assert verify("memory://lake/out") == Verdict(6, [], [])
 

@@ -8,9 +8,11 @@ import sys
 import pytest
 from corpusmill.manifests.errors import Interrupted
 from corpusmill.pipeline.execute import execute
+from corpusmill.pipeline.placement import Placement, open_runner
 from corpusmill.pipeline.ray_runner import interrupts_deferred
-from corpusmill.pipeline.runner import InlineRunner, Where, opened
+from corpusmill.pipeline.runner import InlineRunner
 
+from tests.command_line import said
 from tests.pipeline.sample_stages import CountAndCopy, write_documents
 from tests.pipeline.test_execute import job
 
@@ -35,13 +37,13 @@ def test_an_interrupted_run_says_what_is_finished(tmp_path):
     nothing = pytest.raises(
         Interrupted, match="nothing is finished yet; run the same command again to go on"
     )
-    with nothing, opened(str(tmp_path / "out"), Where("inline")):
+    with nothing, open_runner(str(tmp_path / "out"), Placement("inline")):
         raise KeyboardInterrupt
     execute(job(CountAndCopy(), tmp_path / "out" / "one", documents), InlineRunner())
     something = pytest.raises(
         Interrupted, match="one finished, two has 1 shards; run the same command again to go on"
     )
-    with something, opened(str(tmp_path / "out"), Where("inline")):
+    with something, open_runner(str(tmp_path / "out"), Placement("inline")):
         execute(job(CountAndCopy(), tmp_path / "out" / "two", documents), Stopped())
 
 
@@ -62,12 +64,11 @@ def test_ctrl_c_is_one_line_and_exit_code_130(tmp_path):
         tmp_path / "in.jsonl", "w"
     ):  # opens when the command does, which then waits for a line
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert (
-        said
-        == "corpusmill: interrupted; nothing is finished yet; run the same command again to go on\n"
-    )
+    assert said(errors) == [
+        "corpusmill: interrupted; nothing is finished yet; run the same command again to go on"
+    ]
 
 
 def test_an_interrupt_waits_for_the_end_of_what_must_not_be_cut():

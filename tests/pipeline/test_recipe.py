@@ -141,7 +141,8 @@ def test_references_become_paths(tmp_path):
 
 def test_consecutive_map_stages_are_one_group(tmp_path):
     loaded = recipe(
-        tmp_path, "stages:\n  - extract\n  - filter\n  - dedup\n  - filter: {name: late}\n"
+        tmp_path,
+        "stages:\n  - extract: {keep_documents: false}\n  - filter\n  - dedup\n  - filter: {name: late}\n",
     )
     assert [[step.name for step in group.steps] for group in _groups(loaded)] == [
         ["extract", "filter"],

@@ -94,24 +94,45 @@ def test_ids_do_not_depend_on_how_a_file_was_named(texts, tmp_path, monkeypatch)
     assert [item.digest for item in one.documents()] == [item.digest for item in other.documents()]
 
 
-def test_a_group_of_map_stages_ends_where_another_step_reads():
-    steps = (
-        Step("extract", "extract"),
-        Step("filter", "filter"),
-        Step("filter", "strict"),
-        Step("tokenizer", "tokenizer", ("step:filter",)),
-    )
-    assert [[step.name for step in group.steps] for group in _groups(Recipe("r", (), steps))] == [
-        ["extract", "filter"],
-        ["strict"],
-        ["tokenizer"],
+def test_a_group_of_map_stages_ends_where_its_documents_have_to_be_there():
+    def groups(*steps):
+        return [[step.name for step in group.steps] for group in _groups(Recipe("r", (), steps))]
+
+    strict, tokenizer = Step("filter", "strict"), Step("tokenizer", "tokenizer", ("step:filter",))
+    rest = (Step("filter", "filter"), strict, tokenizer)
+    kept = [["extract"], ["filter"], ["strict"], ["tokenizer"]]
+    assert groups(Step("extract", "extract"), *rest) == kept
+    fused = [["extract", "filter"], ["strict"], ["tokenizer"]]
+    assert groups(Step("extract", "extract", keep_documents=False), *rest) == fused
+
+
+def test_another_threshold_does_not_read_the_crawl_again(texts, tmp_path):
+    for number in range(600):  # more than one batch
+        with open(texts / "a.jsonl", "a", encoding="utf-8") as file:
+            file.write(json.dumps({"id": f"n{number}", "text": PROSE * (number % 9)}) + "\n")
+
+    def run(output, words, replace=False, keep=None):
+        settings = {"thresholds": {"gopher_quality": {"few_words": words}}}
+        extract = Step("extract", "extract", keep_documents=keep)
+        recipe = Recipe("r", (str(texts),), (extract, Step("filter", "filter", (), settings)))
+        made = run_recipe(recipe, str(tmp_path / output), InlineRunner(), lambda *_: None, replace)
+        return [(manifest.work.made, manifest.work.reused) for manifest in made]
+
+    assert run("out", 5) == [(2, 0), (2, 0)]
+    assert run("out", 30, replace=True) == [(0, 2), (2, 0)]
+    assert run("afresh", 30) == [(2, 0), (2, 0)]
+    assert run("fused", 30, keep=False) == [(2, 0)]
+    digests = [
+        [output.digest for output in read_manifest(str(tmp_path / name / "filter")).documents()]
+        for name in ("out", "afresh", "fused")
     ]
+    assert digests[0] == digests[1] == digests[2]
 
 
 def test_two_steps_of_one_stage_have_an_account_each(texts, tmp_path):
     settings: dict[str, list[str]] = {"families": []}
     steps = (
-        Step("extract", "extract"),
+        Step("extract", "extract", keep_documents=False),
         Step("filter", "first", (), settings),
         Step("filter", "second", (), settings),
     )

@@ -97,5 +97,5 @@ def test_train_counts_the_documents_that_it_reached(trained):
         for document in trace_sequence(trained, str(number))["documents"]
     }
     assert (counts.rows_in, counts.kept) == (8, len(reached))
-    assert counts.excluded == {"not_reached": 8 - len(reached)}
+    assert counts.unused == {"not_reached": 8 - len(reached)}
     assert len(reached) < 8

@@ -74,7 +74,7 @@ def test_another_configuration_is_refused_and_named(saved, make_config):
 
 
 def test_values_that_change_no_result_may_differ(saved, make_config):
-    config = make_config(log_every=7, keep=9, checkpoint_every=11, threads=2)
+    config = make_config(log_every=7, keep=9, checkpoint_every=11)
     assert checkpoint.resume(saved, *fresh(config), config, "digest") == 2
 
 

@@ -5,47 +5,47 @@ import sys
 from pathlib import Path
 
 import pytest
-from corpusmill.manifests.config import as_plain
 from corpusmill.manifests.errors import RecipeError
+from corpusmill.manifests.settings import build_settings
 from corpusmill.trainer.__main__ import read_config
-from corpusmill.trainer.config import differences, train_config_from
+from corpusmill.trainer.config import TrainConfig, differences
 from corpusmill.trainer.model import parameter_count
 
 CONFIGS = Path(__file__).parents[2] / "trainer" / "configs"
 
 
 def plain(make_config, **changes):
-    return {**as_plain(make_config()), **changes}
+    return {**make_config().model_dump(mode="json"), **changes}
 
 
 def test_plain_data_builds_the_configuration_it_came_from(make_config):
     config = make_config()
-    assert train_config_from(as_plain(config)) == config
+    assert build_settings(TrainConfig, config.model_dump(mode="json")) == config
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"lerning_rate": 1.0}, "lerning_rate is not a known key"),
-        ({"learning_rate": "3e-4"}, "learning_rate is '3e-4'"),
+        ({"lerning_rate": 1.0}, "unknown key lerning_rate; did you mean 'learning_rate'"),
+        ({"learning_rate": "fast"}, "learning_rate is 'fast'; wanted: float above 0"),
         ({"steps": 5.5}, "steps is 5.5"),
-        ({"compile": 1}, "compile is 1"),
+        ({"compile": 3}, "compile is 3; wanted: true | false"),
         ({"warmup_steps": -3}, "warmup_steps is -3"),
         ({"seed": -1}, "seed is -1"),
         ({"weight_decay": -1.0}, "weight_decay is -1"),
-        ({"pack": "best-fit"}, "pack is 'best-fit'; choose one of concat, pad"),
+        ({"pack": "best-fit"}, "pack is 'best-fit'; wanted: concat \| pad"),
         ({"tokens": 1000}, "exactly one of steps, tokens and epochs"),
         ({"steps": None}, "exactly one of steps, tokens and epochs"),
         ({"batch_size": 0}, "batch_size is 0"),
         ({"micro_batch_size": 3}, "micro_batch_size 3 does not divide batch_size 4"),
         ({"eval_fraction": 1.5}, "eval_fraction is 1.5"),
         ({"eval_every": 5}, "nothing is held out"),
-        ({"model": None}, "model is not a mapping"),
+        ({"model": None}, "model is null; wanted: mapping with pattern"),
     ],
 )
 def test_wrong_values_are_named(make_config, changes, message):
     with pytest.raises(RecipeError, match=message):
-        train_config_from(plain(make_config, **changes))
+        build_settings(TrainConfig, plain(make_config, **changes))
 
 
 @pytest.mark.parametrize(
@@ -63,20 +63,20 @@ def test_impossible_shapes_are_named(make_config, changes, message):
     mapping = plain(make_config)
     mapping["model"] = {**mapping["model"], **changes}
     with pytest.raises(RecipeError, match=message):
-        train_config_from(mapping)
+        build_settings(TrainConfig, mapping)
 
 
 def test_a_missing_key_is_named(make_config):
     mapping = plain(make_config)
     del mapping["model"]["pattern"]
     with pytest.raises(RecipeError, match=r"model.pattern is missing"):
-        train_config_from(mapping)
+        build_settings(TrainConfig, mapping)
 
 
 def test_differences_name_nested_values_and_leave_out_those_free_on_resume(
     make_config, small_model
 ):
-    stored = as_plain(make_config(log_every=3))
+    stored = make_config(log_every=3).model_dump(mode="json")
     stored["model"]["ffn_size"] = 128
     assert differences(stored, make_config(log_every=5)) == ["model.ffn_size was 128 and is now 64"]
 
@@ -99,5 +99,5 @@ def test_a_change_reaches_into_the_model():
 
 
 def test_reading_a_configuration_needs_no_torch():
-    program = "import sys, trainer.config; sys.exit('torch' in sys.modules)"
+    program = "import sys, corpusmill.trainer.config; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

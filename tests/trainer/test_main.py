@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from corpusmill.manifests.config import as_plain
 from corpusmill.trainer import checkpoint
 from corpusmill.trainer.__main__ import main, read_config
 
@@ -18,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 def arguments(write_shards, random_documents, make_config, tmp_path):
     data = write_shards(random_documents)[0].parent
     config = tmp_path / "config.yaml"
-    config.write_text(yaml.safe_dump(as_plain(make_config())))
+    config.write_text(yaml.safe_dump(make_config().model_dump(mode="json")))
     return [str(config), "--data", str(data), "--output", str(tmp_path / "run")]
 
 
@@ -30,9 +29,21 @@ def test_it_trains_and_prints_a_line_a_step(arguments, tmp_path, capsys):
     assert checkpoint.found(tmp_path / "run" / "checkpoints")[-1].name == "step-00000003"
 
 
+@pytest.mark.parametrize("change", ["learning_rate=1e-4", "threads=2", "compile=true"])
+def test_a_used_folder_is_refused_to_what_the_verb_refuses(arguments, capsys, change):
+    """A run goes on with other values of `free_settings` only."""
+    assert main([*arguments, "--set", "steps=3"]) == 0
+    assert main([*arguments, "--set", "steps=3", "--set", "log_every=1"]) == 0
+    capsys.readouterr()
+    assert main([*arguments, "--set", "steps=3", "--set", change]) == 1
+    error = capsys.readouterr().err
+    assert f"another configuration: {change.partition('=')[0]} was" in error
+    assert "another output folder" in error
+
+
 def test_errors_are_one_line_with_the_mend(arguments, capsys):
     assert main([*arguments, "--set", "batch_size=0"]) == 1
-    assert capsys.readouterr().err == "error: batch_size is 0; give a positive number\n"
+    assert capsys.readouterr().err == "error: batch_size is 0; wanted: int of at least 1\n"
 
 
 def test_a_missing_configuration_is_an_error_not_a_traceback(arguments, capsys):
@@ -56,10 +67,10 @@ def test_an_exponent_without_a_dot_is_a_number(arguments):
 
 
 @pytest.mark.slow
-def test_it_needs_only_torch_pyarrow_yaml_numpy_and_safetensors(arguments):
+def test_it_needs_few_libraries(arguments):
     program = f"""
 import sys
-for name in ("pydantic", "ray", "transformers", "tokenizers", "typer", "rich", "zstandard", "numba"):
+for name in ("ray", "fsspec", "transformers", "tokenizers", "typer", "rich", "zstandard", "numba"):
     sys.modules[name] = None
 from corpusmill.trainer.__main__ import main
 sys.exit(main({arguments!r}))

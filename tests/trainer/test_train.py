@@ -78,9 +78,10 @@ def test_a_killed_process_resumes_to_the_same_bytes(
 import os, signal
 from pathlib import Path
 from corpusmill.trainer.checkpoint import read_state
-from corpusmill.trainer.config import train_config_from
+from corpusmill.manifests.settings import build_settings
+from corpusmill.trainer.config import TrainConfig
 from corpusmill.trainer.train import train
-config = train_config_from(read_state(Path({str(whole.checkpoint)!r})).config)
+config = build_settings(TrainConfig, read_state(Path({str(whole.checkpoint)!r})).config)
 shards = [Path(path) for path in {[str(path) for path in shards]!r}]
 train(config, shards, Path({str(tmp_path / "killed")!r}),
       lambda record: os.kill(os.getpid(), signal.SIGKILL) if record.step == 7 else None)

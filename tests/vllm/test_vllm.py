@@ -90,12 +90,12 @@ def test_a_request_beyond_the_context_fails_alone(engine):
 
 def test_the_server_takes_chats_too(served, stock):
     requests = requests_of(served, PASSAGES)
-    assert dataclasses.replace(served, api="chat").generate(requests) == stock.generate(requests)
+    assert served.model_copy(update={"api": "chat"}).generate(requests) == stock.generate(requests)
 
 
 def test_a_model_that_is_not_served_stops_at_once(served):
     with pytest.raises(EngineError, match=r"refuses every request.*engine\.model \(other\)"):
-        dataclasses.replace(served, model="other").generate(requests_of(served, ["sea"]))
+        served.model_copy(update={"model": "other"}).generate(requests_of(served, ["sea"]))
 
 
 def test_many_small_requests_are_in_flight_together(served):

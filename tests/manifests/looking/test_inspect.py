@@ -4,7 +4,7 @@ import json
 
 import pytest
 from corpusmill.manifests.looking.inspect import funnel
-from corpusmill.manifests.looking.tables import remarks, stage_line
+from corpusmill.manifests.looking.tables import reasons_text, remarks, stage_line
 from corpusmill.manifests.looking.verify import verify
 from corpusmill.manifests.manifest import read_manifest
 from corpusmill.pipeline.recipe import Step
@@ -98,3 +98,23 @@ def test_an_interrupted_stage_is_told_with_what_is_done(texts):
     found = json.loads(corpusmill("inspect", "out/extract", "--json", cwd=texts).stdout)
     assert found["stages"] == []
     assert found["unfinished"][0]["done"] == {"extract": 1}
+
+
+def test_a_stage_whose_input_was_made_anew_is_marked(texts):
+    run(texts, "extract", "in", "out/extract")
+    run(texts, "dedup", "out/extract", "out/dedup")
+    run(texts, "filter", "out/dedup", "out/filter", families=[])
+    assert funnel(str(texts / "out")).outdated == {}
+    (texts / "in" / "more.jsonl").write_text('{"id": "more", "text": "More text about rivers."}\n')
+    run(texts, "extract", "in", "out/extract")
+    said = list(remarks(funnel(str(texts / "out"))))
+    assert said == [
+        "outdated: dedup read extract, which was made anew since; run it again",
+        "outdated: filter read dedup, which was made anew since; run it again",
+    ]
+
+
+def test_all_reasons_are_shown_where_they_are_asked_for():
+    reasons = {f"r{number}": 9 - number for number in range(6)}
+    assert reasons_text(reasons, {}) == "r0 9, r1 8, r2 7, r3 6, and 2 more"
+    assert reasons_text(reasons, {}, None).endswith("r3 6, r4 5, r5 4")

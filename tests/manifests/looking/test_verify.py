@@ -1,5 +1,6 @@
 """verify: whatever does not hold is one problem in the list, and the rest is checked all the same."""
 
+import gzip
 import json
 
 import pytest
@@ -65,3 +66,41 @@ def test_a_circle_of_parents_is_a_problem(tmp_path):
         in problems
     )
     assert inspect(str(tmp_path / "run")) == []
+
+
+def warc_record(url=b"https://a.example/"):
+    """A page in a WARC record, as bytes."""
+    page = (
+        b"<html><body><p>" + b"A page about the river and the bridge. " * 20 + b"</p></body></html>"
+    )
+    answer = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n" + page
+    return (
+        b"WARC/1.0\r\nWARC-Type: response\r\nWARC-Target-URI: " + url + b"\r\n"
+        b"WARC-Date: 2026-01-01T00:00:00Z\r\n"
+        b"WARC-Record-ID: <urn:uuid:11111111-1111-1111-1111-111111111111>\r\n"
+        b"Content-Type: application/http; msgtype=response\r\n"
+        b"Content-Length: " + str(len(answer)).encode() + b"\r\n\r\n" + answer + b"\r\n\r\n"
+    )
+
+
+def test_a_shard_without_its_receipt_is_to_be_made_again(run):
+    (run / "b" / "receipts" / "dedup" / "000000-x.json").unlink()
+    problems = verify(str(run)).problems
+    missing = f"{run}/b/documents/x.parquet is in the manifest but no receipt vouches for it"
+    assert f"{missing}; run the stage again" in problems
+    assert not any("belongs to no shard" in problem for problem in problems)
+
+
+def test_a_document_that_two_copies_of_a_file_hold_is_a_remark(tmp_path):
+    record = warc_record()
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.warc").write_bytes(record)
+    (tmp_path / "in" / "a.warc.gz").write_bytes(gzip.compress(record))
+    run_step(
+        Step("extract", "extract"), (str(tmp_path / "in"),), str(tmp_path / "out"), InlineRunner()
+    )
+    verdict = verify(str(tmp_path / "out"))
+    assert verdict.problems == []
+    (remark,) = verdict.remarks
+    assert "hold 1 documents twice" in remark
+    assert "let dedup remove them" in remark

@@ -274,8 +274,8 @@ def test_raw_files_are_read_through_the_readers(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"sources": {}}, "no sources.*under sources"),
-        ({"sources": SOURCES, "tokens": 0}, "give positive numbers"),
+        ({"sources": {}}, "sources is {}; wanted: mapping of text to .*at least one"),
+        ({"sources": SOURCES, "tokens": 0}, "tokens is 0; wanted: int of at least 1"),
         ({"sources": SOURCES, "recount": True}, "recount needs a tokenizer"),
     ],
 )
@@ -287,10 +287,13 @@ def test_settings_that_make_no_sense_are_refused(settings, message):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"weight": -1.0}, "weights are 0 or more"),
-        ({"weight": float("inf")}, "weights are 0 or more"),
-        ({"weight": 1.0, "max_epochs": float("nan")}, "max_epochs is above 0"),
-        ({"weight": 1.0, "max_epochs": 0.0}, "max_epochs is above 0"),
+        ({"weight": -1.0}, r"weight is .*wanted: float of at least 0"),
+        ({"weight": float("inf")}, r"weight is .*wanted: float of at least 0"),
+        (
+            {"weight": 1.0, "max_epochs": float("nan")},
+            r"max_epochs is .*wanted: float above 0 \| null",
+        ),
+        ({"weight": 1.0, "max_epochs": 0.0}, r"max_epochs is .*wanted: float above 0 \| null"),
         ({"weight": 1.0, "levels": ("top",)}, "no level 'top'.*medium_low"),
     ],
 )

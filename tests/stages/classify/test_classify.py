@@ -315,7 +315,7 @@ def test_a_missing_model_stops_the_stage_before_anything_is_read(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"scorers": {}}, "name at least one"),
+        ({"scorers": {}}, "scorers is {}; wanted: mapping of text to .*, at least one"),
         ({"scorers": {"Two Words": {"kind": "statistics", "model": "m"}}}, "lower-case"),
         (
             {"scorers": {"a": {"kind": "statistics", "model": "m"}}, "borders": [7, 7, 18, 19]},

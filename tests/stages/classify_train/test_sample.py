@@ -132,11 +132,11 @@ def test_counting_tells_labels_from_what_cannot_be_learned_from(tmp_path):
     )
     count(LABELLED, "label", READER, "test", shard)
     found = json.loads((tmp_path / "out/work/count/labelled-a.json").read_text())
-    assert found == {
-        "labels": {"5": 1, "0": 1, "1": 1},
-        "unusable": 5,
-        "failures": {"error_read.json": 2},
-    }
+    assert found == {"5": 1, "0": 1, "1": 1}
+    account = select(LABELLED, "label", READER, "test", {"1": 1, "5": 1}, 0.1, 100, 0, shard)
+    assert (account.rows_in, account.sent, account.conserved) == (10, 2, True)
+    assert account.unused == {"test.no_text_or_label": 5, "test.not_sampled": 1}
+    assert (account.failed, account.failures) == (2, {"error_read.json": 2})
 
 
 def test_a_truncated_file_gives_what_it_holds_and_one_failure(tmp_path):

@@ -108,7 +108,7 @@ def test_three_scorers_learn_to_tell_the_collections_apart(data, tmp_path):
     }
     (counts,) = manifest.totals
     assert (counts.rows_in, counts.kept) == (320, 240)
-    assert counts.excluded == {"classify_train.not_sampled": 80}
+    assert counts.unused == {"classify_train.not_sampled": 80}
     assert verify(str(tmp_path)).problems == []
 
 
@@ -217,7 +217,7 @@ def test_a_missing_encoder_stops_the_stage_before_anything_is_read(data, tmp_pat
         ({"positive": ["a"]}, "set both"),
         ({"positive": ["a"], "negative": ["b"], "labelled": ["c"]}, "or `labelled`"),
         ({"labelled": ["a"], "fasttext": None, "statistics": False}, "nothing to train"),
-        ({"labelled": ["a"], "held_out": 1.5}, "between 0 and 1"),
+        ({"labelled": ["a"], "held_out": 1.5}, "held_out is 1.5; wanted: float above 0, below 1"),
     ],
 )
 def test_wrong_settings_are_refused_with_the_mend(tmp_path, given, message):

@@ -1,7 +1,7 @@
-"""Connected components, and the bounded choice of survivors."""
+"""The bounded choice of survivors."""
 
 import numpy as np
-from corpusmill.stages.dedup.clusters import choose_survivors, forest
+from corpusmill.stages.dedup.clusters import choose_survivors
 from corpusmill.stages.dedup.signatures.minhash import make_scheme
 from corpusmill.stages.dedup.signatures.shingles import Shingles
 
@@ -13,41 +13,6 @@ def shingles_of(*sets: set[int]) -> Shingles:
         for found in sets
     ]
     return Shingles(np.concatenate(spread), np.cumsum([0, *map(len, spread)]))
-
-
-def test_a_component_is_named_by_its_least_node_whatever_the_order_of_links():
-    left, right = np.array([9, 4, 7, 1], np.uint64), np.array([4, 7, 2, 8], np.uint64)
-    nodes, roots = forest(left, right)
-    assert dict(zip(nodes.tolist(), roots.tolist(), strict=True)) == {
-        1: 1,
-        2: 2,
-        4: 2,
-        7: 2,
-        8: 1,
-        9: 2,
-    }
-    assert [array.tolist() for array in forest(right[::-1], left[::-1])] == [
-        nodes.tolist(),
-        roots.tolist(),
-    ]
-
-
-def test_forests_of_parts_joined_give_the_components_of_the_whole():
-    source = np.random.default_rng(2)
-    left, right = (
-        source.integers(0, 300, 200, dtype=np.uint64),
-        source.integers(0, 300, 200, dtype=np.uint64),
-    )
-    parts = [forest(left[part::3], right[part::3]) for part in range(3)]
-    joined = forest(
-        np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
-    )
-    assert [array.tolist() for array in joined] == [array.tolist() for array in forest(left, right)]
-
-
-def test_no_links_have_no_components():
-    nodes, roots = forest(np.zeros(0, np.uint64), np.zeros(0, np.uint64))
-    assert len(nodes) == len(roots) == 0
 
 
 def test_members_fall_to_the_first_survivor_that_is_like_them():

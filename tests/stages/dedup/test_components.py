@@ -8,8 +8,7 @@ import pytest
 from corpusmill.manifests.receipt import Receipt
 from corpusmill.manifests.shard import Shard
 from corpusmill.stages.contract import Pass, PassResult
-from corpusmill.stages.dedup.clusters import forest
-from corpusmill.stages.dedup.components import EDGES, write_edges
+from corpusmill.stages.dedup.components import EDGES, forest, write_edges
 from corpusmill.stages.dedup.match import KEYS
 from corpusmill.stages.dedup.stage import candidate_clusters
 from corpusmill.stages.shuffle.row_groups import UNBOUNDED
@@ -32,7 +31,7 @@ def components(
             if step.name == "match":
                 part = slice(number, None, partitions)
                 with shard.parquet(
-                    "work/match", EDGES, row_group_bytes=UNBOUNDED, passing=True
+                    "work/match", EDGES, row_group_bytes=UNBOUNDED, temporary=True
                 ) as output:
                     write_edges(
                         output,
@@ -94,3 +93,43 @@ def test_one_partition_needs_no_round(tmp_path):
         tmp_path / "x", np.array([5, 9], np.uint64), np.array([2, 5], np.uint64), 1
     )
     assert (found, rounds) == ({2: 2, 5: 2, 9: 2}, 0)
+
+
+def test_a_component_is_named_by_its_least_node_whatever_the_order_of_links():
+    left, right = np.array([9, 4, 7, 1], np.uint64), np.array([4, 7, 2, 8], np.uint64)
+    nodes, roots = forest(left, right)
+    assert dict(zip(nodes.tolist(), roots.tolist(), strict=True)) == {
+        1: 1,
+        2: 2,
+        4: 2,
+        7: 2,
+        8: 1,
+        9: 2,
+    }
+    assert [array.tolist() for array in forest(right[::-1], left[::-1])] == [
+        nodes.tolist(),
+        roots.tolist(),
+    ]
+
+
+def test_forests_of_parts_joined_give_the_components_of_the_whole():
+    source = np.random.default_rng(2)
+    left, right = (
+        source.integers(0, 300, 200, dtype=np.uint64),
+        source.integers(0, 300, 200, dtype=np.uint64),
+    )
+    parts = [forest(left[part::3], right[part::3]) for part in range(3)]
+    joined = forest(
+        np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+    )
+    assert [array.tolist() for array in joined] == [array.tolist() for array in forest(left, right)]
+
+
+def test_no_links_have_no_components():
+    nodes, roots = forest(np.zeros(0, np.uint64), np.zeros(0, np.uint64))
+    assert len(nodes) == len(roots) == 0
+
+
+def test_an_edge_that_comes_many_times_is_an_edge():
+    left, right = np.full(512, 9, np.uint64), np.full(512, 4, np.uint64)
+    assert forest(left, right)[1].tolist() == [4, 4]

@@ -42,7 +42,7 @@ def test_more_partitions_of_keys_than_of_links_do_not_change_a_byte(tmp_path, mo
     rows = mixed_rows()
     paths = write_shards(tmp_path / "in", rows[:50], rows[50:])
     whole = run(paths, tmp_path / "whole")
-    monkeypatch.setattr(stage, "SMALL_PARTITION_BYTES", 1000)
+    monkeypatch.setattr(stage, "KEY_PARTITION_BYTES", 1000)
     spread = run(paths, tmp_path / "spread")
     tasks = {
         name: len(list((spread.folder / "receipts" / name).iterdir()))

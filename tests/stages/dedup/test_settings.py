@@ -5,10 +5,10 @@ from corpusmill.manifests import storage
 from corpusmill.manifests.errors import RecipeError
 from corpusmill.pipeline.recipe import Step, build_stage
 from corpusmill.stages.dedup.stage import (
-    SMALL_PARTITION_BYTES,
+    KEY_PARTITION_BYTES,
     Dedup,
     default_partitions,
-    spread_partitions,
+    key_partitions,
 )
 
 
@@ -64,9 +64,15 @@ def test_partitions_follow_the_size_of_the_input():
 
 
 def test_a_small_corpus_has_partitions_for_a_few_workers_if_each_is_worth_it():
-    def spread(text_bytes: int, rows: int = 1) -> int:
-        return spread_partitions((storage.Artifact("x.parquet", "", 0, rows, text_bytes),))
+    def partitions(text_bytes: int, rows: int = 1) -> int:
+        return key_partitions((storage.Artifact("x.parquet", "", 0, rows, text_bytes),))
 
-    assert [spread(SMALL_PARTITION_BYTES * n // 10) for n in (0, 19, 20, 35, 99)] == [1, 1, 2, 3, 4]
-    assert spread(9 << 30) == 9
-    assert spread(1, rows=7 << 20) == 7
+    assert [partitions(KEY_PARTITION_BYTES * n // 10) for n in (0, 19, 20, 35, 99)] == [
+        1,
+        1,
+        2,
+        3,
+        4,
+    ]
+    assert partitions(9 << 30) == 9
+    assert partitions(1, rows=7 << 20) == 7

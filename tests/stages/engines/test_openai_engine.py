@@ -104,6 +104,34 @@ def test_retry_after_is_honoured(serving):
     assert time.monotonic() - started >= 0.3
 
 
+def test_pauses_double_with_full_jitter_and_end_at_two_minutes(serving, monkeypatch):
+    pauses: list[float] = []
+
+    async def sleep(seconds):
+        pauses.append(seconds)
+
+    monkeypatch.setattr("asyncio.sleep", sleep)
+    server = serving(lambda prompt, attempt: (503, {}, b"") if attempt < 12 else answer("x"))
+    engine = engine_at(server, attempts=12, backoff_seconds=1.0)
+    assert engine.generate([request()])[0].text == "x"
+    assert len(pauses) == 11
+    assert all(0 <= pause <= min(120, 2**place) for place, pause in enumerate(pauses))
+    assert len(set(pauses)) == 11
+
+
+def test_a_server_that_asks_for_hours_waits_two_minutes(serving, monkeypatch):
+    pauses: list[float] = []
+
+    async def sleep(seconds):
+        pauses.append(seconds)
+
+    monkeypatch.setattr("asyncio.sleep", sleep)
+    busy = (429, {"retry-after": "7200"}, b"")
+    server = serving(lambda prompt, attempt: busy if attempt == 1 else answer("x"))
+    engine_at(server).generate([request()])
+    assert pauses == [120.0]
+
+
 def test_retry_after_may_be_a_date():
     assert _retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0.0
     assert (
@@ -181,7 +209,8 @@ def test_a_server_that_is_down_is_named_with_the_mend():
 def test_a_wrong_model_name_stops_at_once(serving):
     server = serving(lambda prompt, attempt: (404, {}, b"The model `tiny` does not exist"))
     with pytest.raises(
-        EngineError, match=r"refuses every request.*does not exist.*engine\.model \(tiny\)"
+        EngineError,
+        match=r"refuses every request.*does not exist.*engine\.model \(tiny\).*engine.api: chat",
     ):
         engine_at(server, in_flight=1).generate([request(number) for number in range(5)])
     assert len(server.seen) == 1

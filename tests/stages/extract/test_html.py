@@ -192,7 +192,7 @@ def test_a_page_that_resiliparse_would_take_minutes_for_is_refused_with_its_dept
 
 
 def test_a_version_names_what_decides_the_text():
-    assert extractor_version("trafilatura").startswith("trafilatura 1")
+    assert extractor_version("trafilatura").startswith("trafilatura 2")
     assert extractor_version("main_content").split()[0::2] == ["main_content", "justext"]
     assert extractor_version("union").split()[0::2] == ["main_content", "justext", "resiliparse"]
 

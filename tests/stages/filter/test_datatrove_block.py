@@ -3,6 +3,17 @@
 import pytest
 from corpusmill.manifests.errors import RecipeError
 from corpusmill.stages.filter.datatrove_block import judge, load, parse
+from datatrove.pipeline.filters.base_filter import BaseFilter
+
+
+class MissingPackage(BaseFilter):
+    """A filter as datatrove writes them, with a package that nobody has."""
+
+    _requires_dependencies = ["no_such_package"]
+
+    def filter(self, document):
+        return True
+
 
 FILTERS = "datatrove.pipeline.filters"
 PROSE = " ".join(
@@ -91,6 +102,18 @@ def test_a_sampling_filter_decides_by_document_and_not_by_reading_order():
 
 def test_a_block_is_made_once_a_process():
     assert load(block("GopherQualityFilter")) is load(block("GopherQualityFilter"))
+
+
+def test_a_filter_whose_package_is_missing_names_it():
+    with pytest.raises(RecipeError, match=r"MissingPackage needs a package .*no_such_package"):
+        load(parse({"class": f"{__name__}:MissingPackage"}))
+
+
+def test_a_tokenizer_whose_package_is_missing_ends_the_run_and_names_it():
+    # datatrove cuts Burmese with a package that corpusmill does not bring
+    burmese = block("GopherQualityFilter", language="mya_Mymr")
+    with pytest.raises(RecipeError, match=r"needs a package that is not installed .*pyidaungsu"):
+        judge(burmese, row(PROSE))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """Rules as data: which are in force, what they say about measured documents, and how a recipe changes them."""
 
-import dataclasses
 import re
 from pathlib import Path
 
@@ -160,13 +159,16 @@ def test_a_detail_shows_the_value_beside_the_condition_of_the_drop():
         ({"off": ("c4.few_sentences",)}, "add c4 to the families"),
         ({"off": ("gopher_quality.few_wrds",)}, "did you mean 'gopher_quality.few_words'"),
         (
-            {"own": (dataclasses.replace(OWN, statistic="digits_ratio"),)},
+            {"own": (OWN.model_copy(update={"statistic": "digits_ratio"}),)},
             "did you mean 'digit_ratio'",
         ),
         ({"own": (OWN, OWN)}, "there already"),
-        ({"own": (dataclasses.replace(OWN, family="c4", name="few_sentences"),)}, "there already"),
-        ({"own": (dataclasses.replace(OWN, name="Many digits"),)}, "snake case"),
-        ({"own": (dataclasses.replace(OWN, family="error_mine"),)}, "error_"),
+        (
+            {"own": (OWN.model_copy(update={"family": "c4", "name": "few_sentences"}),)},
+            "there already",
+        ),
+        ({"own": (OWN.model_copy(update={"name": "Many digits"}),)}, "snake case"),
+        ({"own": (OWN.model_copy(update={"family": "error_mine"}),)}, "error_"),
     ],
 )
 def test_a_mistake_in_a_recipe_is_named_with_its_mend(arguments, message):
@@ -186,7 +188,7 @@ def test_a_mistake_in_a_recipe_is_named_with_its_mend(arguments, message):
     ],
 )
 def test_comparisons_drop_on_their_side_of_the_threshold(comparison, below, equal, above):
-    rule = dataclasses.replace(OWN, comparison=comparison, threshold=0.3)
+    rule = OWN.model_copy(update={"comparison": comparison, "threshold": 0.3})
     assert [verdict(rule, value) for value in (0.2, 0.3, 0.4)] == [
         bool(below),
         bool(equal),
@@ -195,7 +197,7 @@ def test_comparisons_drop_on_their_side_of_the_threshold(comparison, below, equa
 
 
 def test_verdicts_are_one_row_a_rule_and_one_column_a_document():
-    rules = [OWN, dataclasses.replace(OWN, name="some_digits", threshold=0.1)]
+    rules = [OWN, OWN.model_copy(update={"name": "some_digits", "threshold": 0.1})]
     verdicts = failing(
         {"digit_ratio": np.array([0.0, 0.2, 0.4], np.float32)}, thresholds_of(rules), rules
     )
@@ -247,7 +249,7 @@ def test_every_published_language_threshold_is_one_of_a_published_rule():
 
 @pytest.mark.parametrize("comparison", ["<", "<=", ">", ">=", "==", "!="])
 def test_a_rule_without_a_threshold_drops_nothing(comparison):
-    rule = dataclasses.replace(OWN, comparison=comparison)
+    rule = OWN.model_copy(update={"comparison": comparison})
     assert not failing(
         {rule.statistic: np.array([0.5], np.float32)}, np.array([[np.nan]]), [rule]
     ).any()

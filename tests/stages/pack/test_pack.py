@@ -160,7 +160,7 @@ def test_a_tokenizer_without_eos_is_refused_with_the_mend(tmp_path):
 
 
 def test_a_part_must_have_room_for_bos_text_and_eos(tokenizer):
-    with pytest.raises(RecipeError, match=r"max_document_tokens 2.*at least 3"):
+    with pytest.raises(RecipeError, match=r"max_document_tokens is 2.*at least 3"):
         Pack(tokenizer=tokenizer, max_document_tokens=2)
 
 

@@ -8,8 +8,8 @@ from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.manifests.looking.verify import verify
 from corpusmill.manifests.receipt import list_receipts
 from corpusmill.stages.shuffle import exchange
-from corpusmill.stages.shuffle import streams as spread
-from corpusmill.stages.shuffle.streams import Spread
+from corpusmill.stages.shuffle import streams as module
+from corpusmill.stages.shuffle.streams import StreamFiles
 
 from tests.stages.small_corpus import bytes_of, documents, run, text, write_shard
 
@@ -21,7 +21,7 @@ def few(monkeypatch):
     """Three files are many, two thousand bytes much, and a file is cut into four streams."""
     monkeypatch.setattr(exchange, "FAN_IN", 2)
     monkeypatch.setattr(exchange, "COLLECT_BYTES", 2000)
-    monkeypatch.setattr(spread, "MOST_STREAMS", 4)
+    monkeypatch.setattr(module, "MOST_STREAMS", 4)
 
 
 def blend(folder):
@@ -63,7 +63,7 @@ def test_collecting_on_the_way_does_not_change_a_byte(tmp_path, few, monkeypatch
     run_into = stage(tmp_path)
     run_into(tmp_path / "collected")
     receipts = list_receipts(str(tmp_path / "collected"))
-    collecting = [receipt for receipt in receipts if receipt.pass_name == "collect-spread"]
+    collecting = [receipt for receipt in receipts if receipt.pass_name == "collect-shuffle"]
     assert len({receipt.shard.split("-")[0] for receipt in collecting}) > 1 < len(collecting)
     assert all(len(receipt.inputs) <= 2 for receipt in collecting)
     opened = [len(receipt.inputs) for receipt in receipts if receipt.pass_name == stage.__name__]
@@ -72,7 +72,7 @@ def test_collecting_on_the_way_does_not_change_a_byte(tmp_path, few, monkeypatch
     monkeypatch.undo()
     manifest = run_into(tmp_path / "straight")
     assert manifest.shards > 4
-    assert not (tmp_path / "straight/receipts/collect-spread").exists()
+    assert not (tmp_path / "straight/receipts/collect-shuffle").exists()
     straight, found = (
         bytes_of(
             tmp_path / name, "documents", "excluded", *(["plan.json"] if stage is blend else [])
@@ -89,7 +89,7 @@ def test_many_small_reads_are_collected_too(tmp_path, monkeypatch, stage):
     monkeypatch.setattr(exchange, "MANY_READS", SHARDS * 5)
     monkeypatch.setattr(exchange, "COLLECT_FILES", 3)
     run_into(tmp_path / "collected")
-    assert len(list((tmp_path / "collected/receipts/collect-spread").iterdir())) > 1
+    assert len(list((tmp_path / "collected/receipts/collect-shuffle").iterdir())) > 1
     opened = [
         len(receipt.inputs)
         for receipt in list_receipts(str(tmp_path / "collected"), stage.__name__)
@@ -105,7 +105,7 @@ def test_many_small_reads_are_collected_too(tmp_path, monkeypatch, stage):
 
 @pytest.mark.parametrize("stage", [blend, substring])
 def test_what_cannot_be_collected_ends_the_stage(tmp_path, few, monkeypatch, stage):
-    collect = Spread.collect
+    collect = StreamFiles.collect
 
     def fails(by, readers, where, shard):
         if shard.name.startswith("000001"):
@@ -113,11 +113,11 @@ def test_what_cannot_be_collected_ends_the_stage(tmp_path, few, monkeypatch, sta
         collect(by, readers, where, shard)
 
     run_into = stage(tmp_path)
-    monkeypatch.setattr(Spread, "collect", fails)
+    monkeypatch.setattr(StreamFiles, "collect", fails)
     with pytest.raises(
-        CorpusmillError, match=rf"{stage.__name__} could not finish 000001-000000 .*collect-spread"
+        CorpusmillError, match=rf"{stage.__name__} could not finish 000001-000000 .*collect-shuffle"
     ):
         run_into(tmp_path / "out")
     assert not storage.exists(str(tmp_path / "out/manifest.json"))
-    monkeypatch.setattr(Spread, "collect", collect)
+    monkeypatch.setattr(StreamFiles, "collect", collect)
     assert run_into(tmp_path / "out").conserved

@@ -100,5 +100,7 @@ def test_a_collected_reader_opens_one_file_a_group_and_finds_all_of_its_rows(tmp
         steps.send(PassResult(receipts))
     reads = done.value.value
     assert [len(reads(reader)) for reader in range(7)] == [3] * 7
-    found = shuffle.read_range(reads(1), "partition", 1, 2, schema)["value"].to_pylist()
+    found = shuffle.read_range(Shard("reader", (), "nowhere"), reads(1), "partition", 1, 2, schema)[
+        "value"
+    ].to_pylist()
     assert found == [value for number in range(5) for value in (10 * number + 1, 10 * number + 2)]

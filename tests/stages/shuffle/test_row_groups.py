@@ -41,7 +41,9 @@ def test_each_partition_is_one_row_group(tmp_path):
 def test_a_reader_gets_the_rows_of_its_partition_only(tmp_path):
     artifacts = write(tmp_path, [0, 0, 2, 5, 5, 5]).outputs
     found = {
-        partition: read_range(artifacts, "partition", partition, partition + 1, SCHEMA)
+        partition: read_range(
+            Shard("reader", (), "nowhere"), artifacts, "partition", partition, partition + 1, SCHEMA
+        )
         for partition in range(6)
     }
     assert {partition: table["value"].to_pylist() for partition, table in found.items()} == {
@@ -51,7 +53,9 @@ def test_a_reader_gets_the_rows_of_its_partition_only(tmp_path):
 
 def test_the_rows_of_a_reader_come_file_after_file(tmp_path):
     one, other = write(tmp_path / "a", [1, 1]), write(tmp_path / "b", [0, 1])
-    found = read_range([*other.outputs, *one.outputs], "partition", 1, 2, SCHEMA)
+    found = read_range(
+        Shard("reader", (), "nowhere"), [*other.outputs, *one.outputs], "partition", 1, 2, SCHEMA
+    )
     assert found["value"].to_pylist() == [1, 0, 1]
 
 
@@ -59,7 +63,7 @@ def test_a_file_cut_short_is_named(tmp_path):
     (artifact,) = write(tmp_path, [1, 1]).outputs
     Path(artifact.path).write_bytes(Path(artifact.path).read_bytes()[:-20])
     with pytest.raises(InputError, match=r"one\.parquet is damaged"):
-        read_range([artifact], "partition", 0, 9, SCHEMA)
+        read_range(Shard("reader", (), "nowhere"), [artifact], "partition", 0, 9, SCHEMA)
 
 
 def test_a_shard_s_documents_are_one_range_of_nodes():

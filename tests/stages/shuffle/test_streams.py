@@ -1,4 +1,4 @@
-"""Spread files: every row reaches the destination that it names, whatever the runs and destinations, and collected or not."""
+"""stream files: every row reaches the destination that it names, whatever the runs and destinations, and collected or not."""
 
 import io
 
@@ -11,9 +11,9 @@ from corpusmill.manifests.receipt import Receipt
 from corpusmill.manifests.shard import Shard
 from corpusmill.stages.contract import PassResult
 from corpusmill.stages.shuffle import exchange as exchanging
-from corpusmill.stages.shuffle import streams as spread
+from corpusmill.stages.shuffle import streams as module
 from corpusmill.stages.shuffle.exchange import exchange
-from corpusmill.stages.shuffle.streams import Spread, Spreader, read_spread
+from corpusmill.stages.shuffle.streams import StreamFiles, StreamWriter, read_streams
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -26,22 +26,26 @@ def table(names, destinations):
         {
             "id": names,
             "epoch": pa.array([0] * rows, pa.int16()),
-            spread.DESTINATION: pa.array(destinations, pa.int32()),
+            module.DESTINATION: pa.array(destinations, pa.int32()),
         }
     )
 
 
+def reader():
+    return Shard("reader", (), "nowhere")
+
+
 def ids(artifacts, destination):
-    parts = [read_spread(artifact, destination) for artifact in artifacts]
-    return [name for part in parts if part is not None for name in part["id"].to_pylist()]
+    parts = read_streams(reader(), destination, artifacts)
+    return [name for part in parts for name in part["id"].to_pylist()]
 
 
 def test_rows_reach_their_destinations_in_the_order_written(tmp_path):
     shard = Shard("s", (), str(tmp_path))
-    spreader = Spreader(shard, "work/spread", SCHEMA, 4)
-    spreader.write(table(["a", "b", "c"], [2, 0, 2]))
-    spreader.write(table(["d"], [2]))
-    spreader.close()
+    writer = StreamWriter(shard, "work/shuffle", SCHEMA, 4)
+    writer.write(table(["a", "b", "c"], [2, 0, 2]))
+    writer.write(table(["d"], [2]))
+    writer.close()
     assert [ids(shard.outputs, destination) for destination in range(4)] == [
         ["b"],
         [],
@@ -51,47 +55,47 @@ def test_rows_reach_their_destinations_in_the_order_written(tmp_path):
 
 
 def test_more_rows_than_memory_may_hold_become_several_files(tmp_path, monkeypatch):
-    monkeypatch.setattr(spread, "RUN_BYTES", 100)
+    monkeypatch.setattr(module, "RUN_BYTES", 100)
     shard = Shard("s", (), str(tmp_path))
-    spreader = Spreader(shard, "work/spread", SCHEMA, 3)
+    writer = StreamWriter(shard, "work/shuffle", SCHEMA, 3)
     for number in range(30):
-        spreader.write(table([f"document {number}"], [number % 3]))
-    spreader.close()
+        writer.write(table([f"document {number}"], [number % 3]))
+    writer.close()
     assert len(shard.outputs) > 1
     assert ids(shard.outputs, 1) == [f"document {number}" for number in range(1, 30, 3)]
 
 
 def test_a_shard_without_rows_still_writes_a_file(tmp_path):
     shard = Shard("s", (), str(tmp_path))
-    Spreader(shard, "work/spread", SCHEMA, 5).close()
+    StreamWriter(shard, "work/shuffle", SCHEMA, 5).close()
     assert len(shard.outputs) == 1
     assert ids(shard.outputs, 4) == []
 
 
 def test_a_damaged_file_is_refused_by_name(tmp_path):
     shard = Shard("s", (), str(tmp_path))
-    spreader = Spreader(shard, "work/spread", SCHEMA, 1)
-    spreader.write(table(["a"], [0]))
-    spreader.close()
+    writer = StreamWriter(shard, "work/shuffle", SCHEMA, 1)
+    writer.write(table(["a"], [0]))
+    writer.close()
     (artifact,) = shard.outputs
-    data = bytearray((tmp_path / "work/spread/s-000.spread").read_bytes())
+    data = bytearray((tmp_path / "work/shuffle/s-000.streams").read_bytes())
     data[: len(data) // 2] = bytes(len(data) // 2)
-    (tmp_path / "work/spread/s-000.spread").write_bytes(data)
-    with pytest.raises(InputError, match=r"s-000.spread is damaged"):
-        read_spread(artifact, 0)
+    (tmp_path / "work/shuffle/s-000.streams").write_bytes(data)
+    with pytest.raises(InputError, match=r"s-000.streams is damaged"):
+        read_streams(reader(), 0, [artifact])
 
 
 @pytest.mark.parametrize("size", [0, 5, 30])
 def test_a_file_that_is_cut_short_is_damaged(tmp_path, size):
-    path = str(tmp_path / "a.spread")
+    path = str(tmp_path / "a.streams")
     artifact = storage.write_bytes(path, b"\xff" * size)
-    with pytest.raises(InputError, match=r"a.spread is damaged"):
-        read_spread(artifact, 0)
+    with pytest.raises(InputError, match=r"a.streams is damaged"):
+        read_streams(reader(), 0, [artifact])
 
 
 def test_a_fault_of_the_storage_is_not_damage(tmp_path, monkeypatch):
     shard = Shard("s", (), str(tmp_path))
-    Spreader(shard, "work/spread", SCHEMA, 1).close()
+    StreamWriter(shard, "work/shuffle", SCHEMA, 1).close()
 
     class Fails(io.BytesIO):
         def read(self, size=-1):
@@ -99,7 +103,7 @@ def test_a_fault_of_the_storage_is_not_damage(tmp_path, monkeypatch):
 
     monkeypatch.setattr(storage, "open_read", lambda _: Fails())
     with pytest.raises(OSError, match="Input/output error"):
-        read_spread(shard.outputs[0], 0)
+        read_streams(reader(), 0, shard.outputs)
 
 
 def collected(steps, folder):
@@ -129,23 +133,25 @@ def collected(steps, folder):
 def test_every_row_arrives_once_and_in_order_however_it_travels(
     tmp_path_factory, files, destinations, fan_in, streams, collect_bytes
 ):
-    folder = str(tmp_path_factory.mktemp("spread"))
+    folder = str(tmp_path_factory.mktemp("shuffle"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(exchanging, "FAN_IN", fan_in)
         patch.setattr(exchanging, "COLLECT_BYTES", collect_bytes)
-        patch.setattr(spread, "MOST_STREAMS", streams)
+        patch.setattr(module, "MOST_STREAMS", streams)
         written: list[storage.Artifact] = []
         expected: list[list[str]] = [[] for _ in range(destinations)]
         for number, rows in enumerate(files):
             shard = Shard(f"{number}", (), folder)
-            spreader = Spreader(shard, "work/spread", SCHEMA, destinations)
+            writer = StreamWriter(shard, "work/shuffle", SCHEMA, destinations)
             sent = [(f"{number}-{row}", target % destinations) for row, target in enumerate(rows)]
             for name, target in sent:
-                spreader.write(table([name], [target]))
+                writer.write(table([name], [target]))
                 expected[target].append(name)
-            spreader.close()
+            writer.close()
             written += shard.outputs
-        reads, groups = collected(exchange("spread", tuple(written), Spread(destinations)), folder)
+        reads, groups = collected(
+            exchange("shuffle", tuple(written), StreamFiles(destinations)), folder
+        )
         assert [
             ids(reads(destination), destination) for destination in range(destinations)
         ] == expected
@@ -159,11 +165,11 @@ def test_every_row_arrives_once_and_in_order_however_it_travels(
 def test_what_a_reader_reads_in_vain_is_bounded_however_many_destinations_there_are(tmp_path):
     rows = 2000
     shard = Shard("s", (), str(tmp_path))
-    spreader = Spreader(shard, "work/spread", SCHEMA, 100_000)
+    writer = StreamWriter(shard, "work/shuffle", SCHEMA, 100_000)
     target = np.arange(rows) * 49 + 7
-    spreader.write(table([str(number) for number in target], target))
-    spreader.close()
-    assert shard.outputs[0].size < 1000 * spread.MOST_STREAMS
+    writer.write(table([str(number) for number in target], target))
+    writer.close()
+    assert shard.outputs[0].size < 1000 * module.MOST_STREAMS
     assert ids(shard.outputs, 7 + 49 * 1234) == [str(7 + 49 * 1234)]
     assert ids(shard.outputs, 8) == []
 
@@ -173,12 +179,11 @@ def test_files_of_different_columns_are_collected_to_all_of_them(tmp_path):
     for name, columns in (("a", {"x": [1]}), ("b", {"y": ["two"]})):
         shard = Shard(name, (), str(tmp_path))
         some = pa.table({"id": [name], **columns})
-        spreader = Spreader(shard, "work/spread", some.schema, 2)
-        spreader.write(some.append_column(spread.DESTINATION, pa.array([1], pa.int32())))
-        spreader.close()
+        writer = StreamWriter(shard, "work/shuffle", some.schema, 2)
+        writer.write(some.append_column(module.DESTINATION, pa.array([1], pa.int32())))
+        writer.close()
         written += shard.outputs
     shard = Shard("000000-000000", tuple(written), str(tmp_path))
-    Spread(2).collect(range(2), "work/collect-spread", shard)
-    found = read_spread(shard.outputs[0], 1)
-    assert found is not None
+    StreamFiles(2).collect(range(2), "work/collect-shuffle", shard)
+    (found,) = read_streams(reader(), 1, shard.outputs)
     assert found.to_pylist() == [{"id": "a", "x": 1, "y": None}, {"id": "b", "x": None, "y": "two"}]

@@ -255,9 +255,9 @@ def test_passage_labels_go_and_passages_in_prose_stay():
 )
 def test_a_prompt_with_an_unknown_filter_or_argument_is_refused(calls, message):
     with pytest.raises(RecipeError, match=message):
-        postfilters.check(dataclasses.replace(loader.load("rephrase"), postfilters=calls))
+        postfilters.check(loader.load("rephrase").model_copy(update={"postfilters": calls}))
 
 
 def test_a_lead_in_filter_without_a_lead_in_is_refused():
     with pytest.raises(RecipeError, match="needs a lead-in line"):
-        postfilters.check(dataclasses.replace(loader.load("rephrase"), lead_in=""))
+        postfilters.check(loader.load("rephrase").model_copy(update={"lead_in": ""}))

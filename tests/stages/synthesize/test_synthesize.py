@@ -234,7 +234,8 @@ def test_medium_levels_and_documents_without_a_level_can_be_routed(tmp_path, tok
         manifest = run(
             stage_at(server, tokenizer_folder, routes=routes), documents, tmp_path / "out"
         )
-    assert manifest.totals[0].rows_in == 2
+    assert manifest.totals[0].rows_in == 3
+    assert manifest.totals[0].unused == {"synthesize.not_routed": 1}
     assert {row["file"].split("/")[1] for row in rows_of(tmp_path / "out", "documents")} == {
         "level=medium",
         "level=unscored",
@@ -439,7 +440,8 @@ def test_max_documents_is_exact_over_all_shards_and_spread_over_them(tmp_path, t
         manifest = run(
             stage_at(server, tokenizer_folder, max_documents=8), documents, tmp_path / "out"
         )
-    assert manifest.totals[0].rows_in == 8
+    assert (manifest.totals[0].rows_in, manifest.totals[0].kept) == (25, 8)
+    assert manifest.totals[0].unused == {"synthesize.not_drawn": 8, "synthesize.not_routed": 9}
     files = [row["file"].rsplit("/", 1)[1] for row in rows_of(tmp_path / "out", "documents")]
     assert (files.count("00.parquet"), files.count("01.parquet")) == (6, 2)
 
@@ -459,7 +461,7 @@ def test_another_shard_makes_none_anew_whose_share_stays(tmp_path, tokenizer_fol
         asked = len(server.seen)
         manifest = run(stage, documents, tmp_path / "out")
         assert len(server.seen) == asked > 0
-        assert (manifest.shards, manifest.totals[0].rows_in) == (3, 4)
+        assert (manifest.shards, manifest.totals[0].kept) == (3, 4)
         run(stage_at(server, tokenizer_folder, max_documents=5), documents, tmp_path / "more")
         assert len(server.seen) > asked
 

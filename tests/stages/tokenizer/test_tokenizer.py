@@ -146,7 +146,7 @@ def test_too_little_text_for_the_vocabulary_is_refused_with_the_mend(tmp_path):
         ({"special_tokens": ("<pad>", "<s>")}, "pad, bos and eos first"),
         ({"special_tokens": ("<pad>", "<s>", "<s>")}, "no token twice"),
         ({"special_tokens": ("<pad>", "<s>", "</s>")}, "template uses <SPECIAL_3>"),
-        ({"sample_bytes": 0}, "positive number"),
+        ({"sample_bytes": 0}, "sample_bytes is 0; wanted: int of at least 1"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(changes, message):

@@ -1,0 +1,24 @@
+"""What a benchmark needs beside corpusmill: packages of its peers, and pages or texts. Said before anything is measured."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+
+def require(*modules: str) -> None:
+    """End with one line that says how to get them if peers' modules cannot be imported."""
+    missing = [name for name in modules if importlib.util.find_spec(name) is None]
+    if missing:
+        sys.exit(f"peers are not installed: {', '.join(missing)}; pip install -e '.[bench]'")
+
+
+def require_data(folder: Path, file: str, where_from: str) -> None:
+    """End with one line that says where data come from if `folder` has no file that the glob `file` names."""
+    if not any(folder.glob(file)):
+        sys.exit(f"{folder} has no {file}; {where_from}, and name the folder with --data")
+
+
+WCXB = (
+    "get the pages of the web-content-extraction-benchmark (WCXB, CC-BY-4.0 annotations), "
+    "write them as web/crawl-*.warc.gz with web/ground_truth.jsonl.zst as tools/wcxb.py describes"
+)

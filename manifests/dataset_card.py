@@ -1,0 +1,30 @@
+"""A dataset card for a stage's folder: the `datasets` library then loads its documents.
+
+`load_dataset("OUT/filter")` takes every Parquet file that it finds, and those of `excluded/` have
+columns of their own. The card's `configs:` name what is what
+(https://huggingface.co/docs/hub/datasets-manual-configuration).
+"""
+
+from corpusmill.manifests import storage
+from corpusmill.manifests.manifest import Manifest
+
+CARD = "README.md"
+_TEXT = """---
+configs:
+{configs}---
+
+Written by corpusmill: {stages}. `manifest.json` says from what and how.
+"""
+
+
+def write_card(manifest: Manifest) -> None:
+    """Write the card of a finished stage, if it has documents."""
+    rooms = {"default": "documents", "excluded": "excluded"}
+    configs = "".join(
+        f'- config_name: {name}\n  data_files: "{room}/**/*.parquet"\n'
+        for name, room in rooms.items()
+        if any(output.rows for output in manifest.documents(room))
+    )
+    if "documents" in configs:
+        text = _TEXT.format(configs=configs, stages=", ".join(manifest.stages))
+        storage.write_bytes(storage.join(manifest.folder, CARD), text.encode())

@@ -1,0 +1,99 @@
+"""Whether a finished stage's accounts hold: against its receipts, its files and the stages that it read.
+
+What kind of account a stage keeps (one to one, one to many, many to one) stands in its manifest, from its contract.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from corpusmill.manifests import storage
+from corpusmill.manifests.errors import InputError
+from corpusmill.manifests.manifest import Manifest, has_manifest, read_manifest
+from corpusmill.manifests.receipt import Counts, Receipt
+from corpusmill.manifests.storage import Artifact
+
+MANY_TO_ONE, ONE_TO_MANY = "many_to_one", "one_to_many"
+
+
+def check_accounts(manifest: Manifest, receipts: Sequence[Receipt]) -> Iterator[str]:
+    """Problems of the stage's account as a whole, each a sentence."""
+    folder = manifest.folder
+    summed = {total.stage: Counts(total.stage) for total in manifest.totals}
+    for receipt in receipts:
+        for counts in receipt.counts:
+            if counts.stage in summed:
+                summed[counts.stage].add(counts)
+    for total in manifest.totals:
+        if not total.complete:
+            yield f"{folder}: the account of {total.stage} does not balance: {total.text()}"
+        if total.repeats and manifest.account != ONE_TO_MANY:
+            yield f"{folder}: {total.stage} counts {total.repeats:,} rows twice"
+        found = summed.get(total.stage, Counts(total.stage))
+        if found.text() != total.text():
+            yield f"{folder}: the manifest says {total.text()}, the receipts {found.text()}"
+    if manifest.totals and manifest.account != MANY_TO_ONE:
+        yield from _check_outputs(manifest)
+    if manifest.unit == "documents" and not manifest.quarantined:
+        yield from _check_inputs(manifest, receipts)
+
+
+def check_footer(artifact: Artifact) -> Iterator[str]:
+    """Whether a Parquet file holds as many rows as its receipt says, by its footer."""
+    if not artifact.path.endswith(".parquet") or not storage.exists(artifact.path):
+        return
+    try:
+        with storage.open_read(artifact.path) as file:
+            rows = pq.read_metadata(file).num_rows
+    except (pa.ArrowInvalid, OSError) as error:
+        yield f"{artifact.path} is not a readable Parquet file ({str(error).splitlines()[0]})"
+        return
+    if rows != artifact.rows:
+        yield f"{artifact.path} holds {rows:,} rows, its receipt says {artifact.rows:,}"
+
+
+def _check_outputs(manifest: Manifest) -> Iterator[str]:
+    kept = manifest.totals[-1].kept
+    excluded = sum(sum(counts.excluded.values()) + counts.failed for counts in manifest.totals)
+    for below, counted in (("documents", kept), ("excluded", excluded)):
+        rows = sum(output.rows for output in manifest.documents(below))
+        if rows != counted:
+            yield f"{manifest.folder}: {counted:,} rows are counted for {below}/, which holds {rows:,}"
+
+
+def _check_inputs(manifest: Manifest, receipts: Sequence[Receipt]) -> Iterator[str]:
+    """Whether the stage read every document of the stages before it, each file once."""
+    read = _files_read(manifest, receipts)
+    for parent in manifest.parents:
+        try:
+            if not has_manifest(parent.path) or read_manifest(parent.path).digest != parent.digest:
+                continue  # a raw file, or made anew since, which is said elsewhere
+            documents = read_manifest(parent.path).documents()
+        except InputError:
+            continue  # said elsewhere
+        known = {storage.absolute(document.path): document for document in documents}
+        if not known.keys() & read.keys():
+            continue  # a model or a tokenizer was read, no documents
+        for path, document in known.items():
+            if path not in read:
+                yield f"{manifest.folder}: no shard read {path}"
+            elif read[path] != document.rows:
+                yield (
+                    f"{manifest.folder}: read {read[path]:,} documents of {path}, "
+                    f"which holds {document.rows:,}"
+                )
+
+
+def _files_read(manifest: Manifest, receipts: Sequence[Receipt]) -> Mapping[str, int]:
+    """Path -> rows of every input file from outside that a counting shard read."""
+    within = storage.absolute(manifest.folder) + "/"
+    names = {total.stage for total in manifest.totals}
+    found: dict[str, int] = {}
+    for receipt in receipts:
+        if not any(counts.stage in names for counts in receipt.counts):
+            continue
+        for artifact in receipt.inputs:
+            path = storage.absolute(artifact.path)
+            if not path.startswith(within):
+                found[path] = artifact.rows
+    return found

@@ -1,0 +1,63 @@
+"""What decides the behaviour of a class that a recipe names: its source, or the version it came with.
+
+A user's own filter changes without any version. So the files it is written in are part of a stage's
+plan: the module of the class, the modules of its bases, and what these import from outside installed
+packages. A class of an installed package is known by that package's version.
+"""
+
+import ast
+import hashlib
+import importlib.metadata
+import importlib.util
+import sys
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+_INSTALLED = {Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "purelib", "platlib")}
+
+
+def source_digest(named: type[Any]) -> str:
+    """Text that changes when the class may act otherwise: a line for each file or package."""
+    found: dict[str, str] = {}
+    for base in named.__mro__:
+        _visit(sys.modules.get(base.__module__), found)
+    package = named.__module__.partition(".")[0]
+    lines = [f"{name} {digest}" for name, digest in sorted(found.items())]
+    for distribution in importlib.metadata.packages_distributions().get(package, ()):
+        lines.append(f"{distribution} {importlib.metadata.version(distribution)}")
+    return "\n".join(lines)
+
+
+def _visit(module: ModuleType | None, found: dict[str, str]) -> None:
+    """Add the digest of a module that is not installed, and those of such modules that it imports."""
+    if module is None or module.__name__ in found or not _is_own(module):
+        return
+    source = Path(str(module.__file__)).read_bytes()
+    found[module.__name__] = hashlib.sha256(source).hexdigest()
+    if str(module.__file__).endswith(".py"):
+        for name in _imported(source, module.__package__ or ""):
+            _visit(sys.modules.get(name), found)
+
+
+def _imported(source: bytes, package: str) -> Iterator[str]:
+    """The modules that a source file names in its imports (and some names in them that are none)."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = "." * node.level + (node.module or "")
+            module = importlib.util.resolve_name(above, package) if node.level else above
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def _is_own(module: ModuleType) -> bool:
+    """Whether the module is a source file outside installed packages and corpusmill."""
+    path = getattr(module, "__file__", None)
+    if not path or module.__name__.partition(".")[0] == "corpusmill":
+        return False
+    file = Path(path).resolve()
+    return file.is_file() and not any(file.is_relative_to(place) for place in _INSTALLED)

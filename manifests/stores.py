@@ -1,0 +1,109 @@
+"""Object stores and other places behind fsspec: how one is reached, what names a file's version, and errors in one line.
+
+Each store's library raises exceptions of its own. Here they become StorageError where a store is asked something, and OSError where an open
+file is read, so that whoever reads can try again.
+"""
+
+import errno
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from corpusmill.manifests.errors import CorpusmillError, StorageError
+
+# What a store says of a file in a listing and in a head request alike, and what changes with its bytes: Google's generation, the ETag of
+# S3, Azure and web servers, the hub's blob. A version id of S3 is told by head requests alone.
+_VERSIONS = (
+    ("generation", "generation"),
+    ("ETag", "etag"),
+    ("etag", "etag"),
+    ("blob_id", "blob"),
+)
+
+
+def is_remote(path: str) -> bool:
+    return "://" in path and not path.startswith("file://")
+
+
+def filesystem(path: str) -> tuple[Any, str]:
+    """The fsspec filesystem of `path` and the path within it. Raises StorageError if its package is not installed.
+
+    Listings are not cached: other processes write into the same folders.
+    """
+    import fsspec
+
+    try:
+        return fsspec.core.url_to_fs(path, use_listings_cache=False)
+    except (ImportError, ValueError) as error:
+        s3 = path.startswith(("s3://", "s3a://"))
+        raise StorageError(
+            f"{path} cannot be reached ({_line(error)})",
+            "pip install 'corpusmill[s3]'" if s3 else "install the fsspec package of that protocol",
+        ) from error
+
+
+@contextmanager
+def reaching(path: str) -> Iterator[tuple[Any, str]]:
+    """The store of a remote path and the path within it. Raises StorageError where the store cannot be reached or refuses."""
+    store, inner = filesystem(path)
+    try:
+        yield store, inner
+    except (CorpusmillError, FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        raise
+    except Exception as error:  # each store's library has exceptions of its own
+        raise StorageError(
+            f"{path} cannot be reached ({_line(error)})",
+            "check the address, the network and the credentials, then run the same command again",
+        ) from error
+
+
+def version_of(described: Mapping[str, Any]) -> str:
+    """`etag:...` or its like, out of fsspec's `info`; empty where the store names no version."""
+    for key, kind in _VERSIONS:
+        if value := described.get(key):
+            return f"{kind}:{str(value).strip(chr(34))}"
+    return ""
+
+
+def is_version(digest: str) -> bool:
+    """Whether a digest is a store's version of a file, and no SHA-256."""
+    return ":" in digest
+
+
+def names(path: str, found: list[str]) -> list[str]:
+    """Full URLs of what a store found below `path`: most stores leave the protocol out."""
+    protocol = path.split("://", 1)[0]
+    return [name if "://" in name else f"{protocol}://{name.lstrip('/')}" for name in found]
+
+
+class RemoteFile:
+    """An open remote file whose failures are OSErrors, as those of a local file are."""
+
+    def __init__(self, file: Any, path: str) -> None:
+        self._file = file
+        self._path = path
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    def __enter__(self) -> "RemoteFile":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._file)
+
+    def read(self, size: int = -1) -> bytes:
+        try:
+            return self._file.read(size)
+        except OSError:
+            raise
+        except Exception as error:
+            raise OSError(errno.EIO, f"{self._path} cannot be read ({_line(error)})") from error
+
+
+def _line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__

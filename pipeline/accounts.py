@@ -1,0 +1,136 @@
+"""Nothing is lost: what a task, an exchange between passes and a whole stage must add up to.
+
+Three checks, in every run. A task must have read every row of the files that it reads row by row, and its account must
+balance. What one pass sends, later passes must receive: rows and a digest of them, file by file. Over the whole stage,
+the rows read are those of its inputs, and the rows on disk are those of its account.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from corpusmill.manifests import storage
+from corpusmill.manifests.errors import CorpusmillError
+from corpusmill.manifests.receipt import Counts, Receipt
+from corpusmill.manifests.row_sum import RowSum
+from corpusmill.manifests.shard import Shard
+from corpusmill.stages.contract import DOCUMENTS, EXCLUDED, Account, Inputs, Stage
+
+_MEND = (
+    "run it again with --replace; if that does not help, this is a fault of corpusmill: report it"
+)
+
+
+class LostRows(CorpusmillError):
+    """Rows were lost or doubled. The stage stops: its output would be wrong."""
+
+
+def check_shard(where: str, shard: Shard, counts: Iterable[Counts]) -> None:
+    """Raises LostRows if the shard's work did not read its inputs whole, or its account is not balanced.
+
+    where: the stage, pass and shard, for the message.
+    """
+    for artifact in shard.inputs:
+        read = shard.rows_of.get(artifact.path)
+        if read is not None and artifact.rows and read != artifact.rows:
+            raise LostRows(
+                f"{where} read {read:,} of the {artifact.rows:,} rows of {artifact.path}", _MEND
+            )
+    for account in counts:
+        if not account.conserved:
+            raise LostRows(
+                f"{where}: the account of {account.stage} does not balance: {account.text()}", _MEND
+            )
+
+
+class Flows:
+    """What the passes of one stage send and receive, by file."""
+
+    def __init__(self, stage: str) -> None:
+        self._stage = stage
+        self._sent: dict[str, tuple[RowSum, str, str]] = {}  # and the pass and shard that wrote it
+        self._received: dict[str, RowSum] = {}
+        self._readers: dict[str, set[str]] = {}
+        self._incomplete: set[str] = set()  # passes that have shards in quarantine
+
+    def add(
+        self, pass_name: str, receipts: Mapping[str, Receipt], quarantined: Iterable[Receipt]
+    ) -> None:
+        """Enter a finished pass."""
+        if any(True for _ in quarantined):
+            self._incomplete.add(pass_name)
+        for shard, receipt in receipts.items():
+            for output in receipt.outputs:
+                if output.rows_digest is not None:
+                    sent = RowSum(output.rows, output.rows_digest)
+                    self._sent[output.path] = (sent, pass_name, shard)
+            for number, rows, digest in receipt.received:
+                path = receipt.inputs[number].path
+                self._received.setdefault(path, RowSum()).merge(RowSum(rows, digest))
+            for artifact in receipt.inputs:
+                if artifact.rows_digest is not None:
+                    self._readers.setdefault(artifact.path, set()).add(pass_name)
+
+    def check(self) -> None:
+        """Raises LostRows if rows that were sent were not received, each once.
+
+        A file is passed over if a shard that had to read it is in quarantine.
+        """
+        for path in sorted(self._sent):
+            sent, pass_name, shard = self._sent[path]
+            readers = self._readers.get(path, set())
+            if readers & self._incomplete:
+                continue
+            received = self._received.get(path, RowSum())
+            if sent != received:
+                said = (
+                    f"{received.rows:,} rows"
+                    if sent.rows != received.rows
+                    else "as many rows, but not the same ones"
+                )
+                raise LostRows(
+                    f"{self._stage}: shard {shard} of the pass {pass_name} sent {sent.rows:,} rows, and the pass "
+                    f"{', '.join(sorted(readers)) or 'after it'} received {said} ({path})",
+                    _MEND,
+                )
+
+
+def check_stage(
+    title: str,
+    stage: Stage,
+    inputs: Inputs,
+    totals: Mapping[str, Counts],
+    receipts: Iterable[Receipt],
+) -> None:
+    """Raises LostRows if the account of a whole stage does not agree with what it read and wrote.
+
+    title: the step's name, for messages. totals: each account, summed over all passes. receipts: of
+    all passes.
+    """
+    below = {room: storage.join(inputs.folder, room) + "/" for room in (DOCUMENTS, EXCLUDED)}
+    rows = {DOCUMENTS: 0, EXCLUDED: 0}
+    files = inputs.documents or tuple(file for named in inputs.named.values() for file in named)
+    unread = {artifact.path for artifact in files}
+    for receipt in receipts:
+        if any(counts.stage in totals for counts in receipt.counts):
+            unread -= {artifact.path for artifact in receipt.inputs}
+        for output in receipt.outputs:
+            for room, prefix in below.items():
+                if output.path.startswith(prefix):
+                    rows[room] += output.rows
+    if unread and totals:
+        raise LostRows(f"{title} counted no row of {min(unread)}", _MEND)
+    for name, total in totals.items():
+        if not total.complete:
+            raise LostRows(
+                f"{title}: the account of {name} does not balance: {total.text()}", _MEND
+            )
+        if stage.account is not Account.ONE_TO_MANY and total.repeats:
+            raise LostRows(f"{title}: {name} counts {total.repeats:,} rows twice", _MEND)
+    if stage.account is Account.MANY_TO_ONE or not totals:
+        return
+    kept = totals[stage.accounts[-1]].kept
+    excluded = sum(sum(total.excluded.values()) + total.failed for total in totals.values())
+    for room, counted in ((DOCUMENTS, kept), (EXCLUDED, excluded)):
+        if rows[room] != counted:
+            raise LostRows(
+                f"{title} counts {counted:,} rows for {room}/ and wrote {rows[room]:,}", _MEND
+            )

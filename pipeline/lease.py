@@ -1,0 +1,180 @@
+"""A lease keeps two runs out of one stage's folder: a small file that says who writes there.
+
+The run that holds it writes it anew each minute. A lease is stale, and may be taken over, when its
+process on this machine is gone; or, on other machines, when it has not been renewed for ten minutes.
+Locally the file is made in one step, so that one of two runs gets it. Object stores have no such step:
+there a run writes its lease, waits a moment and looks whose it is. What slips through that is caught
+when the stage finishes (`pipeline.claim.finish`) or by the digests in the receipts.
+"""
+
+import json
+import os
+import platform
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+
+from corpusmill.manifests import storage
+from corpusmill.manifests.errors import CorpusmillError
+
+LEASE = "work/lease.json"
+RENEWED_SECONDS = 60.0
+STALE_SECONDS = 600.0
+_SETTLING_SECONDS = 1.0  # on an object store: how long two writers may be apart
+
+_held: set[str] = set()  # tokens of this process
+
+
+@dataclass(frozen=True)
+class Holder:
+    """token: of one run of one stage. born: start of the process in clock ticks, since process numbers
+    come again; 0 where unknown. since, renewed: seconds since 1970."""
+
+    token: str
+    host: str
+    process: int
+    born: int
+    since: float
+    renewed: float
+
+    @property
+    def is_stale(self) -> bool:
+        if self.host != platform.node():
+            return time.time() - self.renewed > STALE_SECONDS
+        if self.process == os.getpid():
+            return self.token not in _held
+        return self.born != _born(self.process) or not _runs(self.process)
+
+
+def refuse_held(folder: str) -> None:
+    """Raises CorpusmillError if another run writes in `folder`."""
+    holder = _read(folder)
+    if holder is not None and not holder.is_stale:
+        raise _taken(folder, holder)
+
+
+@contextmanager
+def lease(folder: str) -> Iterator[None]:
+    """Hold the folder's lease while the block runs. Raises CorpusmillError if another run holds it."""
+    now = time.time()
+    mine = Holder(
+        uuid.uuid4().hex, platform.node(), os.getpid(), _born(os.getpid()), round(now), round(now)
+    )
+    _held.add(mine.token)
+    ended = threading.Event()
+    try:
+        _take(folder, mine)
+        thread = threading.Thread(target=_renew, args=(folder, mine, ended), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+            if _is_mine(folder, mine):
+                storage.remove(storage.join(folder, LEASE))
+    finally:
+        _held.discard(mine.token)
+
+
+def _take(folder: str, mine: Holder) -> None:
+    refuse_held(folder)
+    path = storage.join(folder, LEASE)
+    if storage.is_remote(folder):
+        _write(folder, mine)
+        time.sleep(_SETTLING_SECONDS)
+    else:
+        _remove_stale(storage.local(path))
+        _make(storage.local(path), mine)
+    holder = _read(folder)
+    if holder is None or holder.token != mine.token:
+        raise _taken(folder, holder or mine)
+
+
+def _remove_stale(path: str) -> None:
+    """Of several runs that find a stale lease, one removes it. A new one goes back to its place."""
+    aside = f"{path}.{uuid.uuid4().hex}"
+    try:
+        os.rename(path, aside)
+    except FileNotFoundError:
+        return
+    holder = _parsed(aside)
+    if holder is not None and not holder.is_stale and not os.path.exists(path):
+        os.rename(aside, path)
+    else:
+        os.unlink(aside)
+
+
+def _make(path: str, mine: Holder) -> None:
+    """Make the file with its content in one step, unless it is there."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    whole = f"{path}.{mine.token}"
+    with open(whole, "w", encoding="utf-8") as file:
+        json.dump(asdict(mine), file)
+    try:
+        os.link(whole, path)
+    except FileExistsError:
+        pass
+    finally:
+        os.unlink(whole)
+
+
+def _renew(folder: str, mine: Holder, ended: threading.Event) -> None:
+    while not ended.wait(RENEWED_SECONDS):
+        if not _is_mine(folder, mine):
+            return  # taken over: this machine slept, say
+        _write(folder, Holder(**{**asdict(mine), "renewed": round(time.time())}))
+
+
+def _write(folder: str, holder: Holder) -> None:
+    storage.write_bytes(storage.join(folder, LEASE), json.dumps(asdict(holder)).encode())
+
+
+def _read(folder: str) -> Holder | None:
+    """Who holds the lease. A file that is no lease holds nothing."""
+    path = storage.join(folder, LEASE)
+    return _parsed(path) if storage.exists(path) else None
+
+
+def _parsed(path: str) -> Holder | None:
+    try:
+        return Holder(**json.loads(storage.read_bytes(path)))
+    except (CorpusmillError, ValueError, TypeError):
+        return None
+
+
+def _is_mine(folder: str, mine: Holder) -> bool:
+    holder = _read(folder)
+    return holder is not None and holder.token == mine.token
+
+
+def _taken(folder: str, holder: Holder) -> CorpusmillError:
+    since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(holder.since))
+    return CorpusmillError(
+        f"another run writes in {folder}: process {holder.process} on {holder.host}, since {since}",
+        "wait until it has ended, stop it, or choose another --output "
+        f"(a run that was killed on another machine counts as ended after {STALE_SECONDS / 60:.0f} "
+        f"minutes, or when you remove {storage.join(folder, LEASE)})",
+    )
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _born(process: int) -> int:
+    """When the process started, in clock ticks since the machine did (Linux: proc(5), stat, field 22)."""
+    try:
+        with open(f"/proc/{process}/stat", encoding="utf-8", errors="replace") as file:
+            return int(file.read().rpartition(")")[2].split()[19])
+    except (OSError, ValueError, IndexError):
+        return 0

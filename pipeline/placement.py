@@ -1,0 +1,100 @@
+"""The choice of a runner: Ray or this process, as the user says or as the size of the work suggests.
+
+Ray takes 10 to 20 seconds to start. A stage with little input is finished by then.
+"""
+
+import os
+import signal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+
+from corpusmill.manifests.errors import Interrupted, RecipeError
+from corpusmill.manifests.looking.tables import finished_text
+from corpusmill.manifests.receipt import Receipt
+from corpusmill.pipeline.runner import InlineRunner, R, Runner, T
+from corpusmill.pipeline.task import Failure, Task
+
+INLINE_BYTES = 64 << 20  # a pass that reads less runs in this process
+INLINE_ENGINE_BYTES = 1 << 20  # the same where a model writes or scores text: much work a byte
+
+
+@dataclass(frozen=True)
+class Placement:
+    """kind: `auto`, `ray` or `inline`. address: of a running Ray cluster; None: Ray on this machine.
+    workers: how many processors of this machine Ray may use; None: all.
+
+    A given address or number of workers makes `auto` mean Ray.
+    """
+
+    kind: str = "auto"
+    address: str | None = None
+    workers: int | None = None
+
+
+@contextmanager
+def open_runner(output: str, placement: Placement) -> Iterator[Runner]:
+    """A runner for work below `output`. It is closed when the block ends.
+
+    Ctrl-C ends the block with Interrupted, which says what is finished.
+    """
+    try:
+        with closing(_runner(placement)) as runner:
+            yield runner
+    except KeyboardInterrupt:
+        # The run is ending: a second Ctrl-C would only add a traceback.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        raise Interrupted(
+            f"interrupted; {finished_text(output)}", "run the same command again to go on"
+        ) from None
+
+
+class AutoRunner:
+    """Runs a pass here where it reads little, and on Ray otherwise. Once Ray runs, it gets all."""
+
+    def __init__(self) -> None:
+        self._inline = InlineRunner()
+        self._ray: Runner | None = None
+
+    def run(
+        self, tasks: Iterable[Task], *, holds_engine: bool
+    ) -> Iterator[tuple[Task, Receipt | Failure]]:
+        waiting = list(tasks)
+        size = sum(artifact.size for task in waiting for artifact in task.inputs)
+        small = size < (INLINE_ENGINE_BYTES if holds_engine else INLINE_BYTES)
+        return self._chosen(small).run(waiting, holds_engine=holds_engine)
+
+    def map(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
+        if self._ray is not None or len(items) < 2:
+            return self._chosen(small=True).map(function, items)
+        with ThreadPoolExecutor(os.cpu_count()) as threads:  # hashing lets other threads run
+            return list(threads.map(function, items))
+
+    def close(self) -> None:
+        if self._ray is not None:
+            self._ray.close()
+
+    def _chosen(self, small: bool) -> Runner:
+        if self._ray is None and not small:
+            self._ray = _ray_runner(Placement())
+        return self._ray or self._inline
+
+
+def _runner(placement: Placement) -> Runner:
+    if placement.kind == "inline":
+        return InlineRunner()
+    if placement.kind == "auto" and not (placement.address or placement.workers):
+        return AutoRunner()
+    return _ray_runner(placement)
+
+
+def _ray_runner(placement: Placement) -> Runner:
+    if placement.address and placement.workers:
+        raise RecipeError(
+            "--workers is for Ray on this machine; with --ray-address the cluster decides",
+            "leave one of them out",
+        )
+    from corpusmill.pipeline.ray_runner import RayRunner
+
+    return RayRunner(placement.address, placement.workers)

@@ -1,0 +1,164 @@
+"""A run on an object store: a real S3 server of moto's on loopback, reached by s3fs as a user's bucket would be."""
+
+import hashlib
+import json
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from corpusmill.manifests import storage
+from corpusmill.manifests.errors import InputError, StorageError
+from corpusmill.manifests.shard import read_parquet
+
+from tests.command_line import ROOT
+
+moto_server = pytest.importorskip("moto.server")
+pytest.importorskip("s3fs")
+
+TEXT = "The river rises in the northern hills, and it reaches the sea after many days.\n"
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory):
+    """Variables that lead boto, so s3fs, to the server; a bucket is there."""
+    server = moto_server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)  # it tells of every request
+    server.start()
+    host, port = server.get_host_and_port()
+    variables = {
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        import s3fs
+
+        s3fs.S3FileSystem.clear_instance_cache()
+        s3fs.S3FileSystem().mkdir("bucket")
+        yield variables
+        s3fs.S3FileSystem.clear_instance_cache()
+    server.stop()
+
+
+@pytest.fixture
+def bucket(environment, request):
+    """A folder in the bucket for one test."""
+    return f"s3://bucket/{request.node.name}"
+
+
+def corpusmill(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "corpusmill.cli", *arguments],
+        env={**os.environ, **variables},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+
+
+def test_a_file_is_written_listed_read_and_removed(bucket):
+    artifact = storage.write_bytes(f"{bucket}/folder/file.bin", b"some bytes")
+    assert artifact.digest == hashlib.sha256(b"some bytes").hexdigest()
+    assert storage.matches(artifact)
+    assert storage.expand([bucket]) == [f"{bucket}/folder/file.bin"]
+    assert storage.expand([f"{bucket}/*/*.bin"]) == [f"{bucket}/folder/file.bin"]
+    assert storage.names_in(bucket) == ["folder"]
+    assert storage.read_bytes(artifact.path) == b"some bytes"
+    storage.remove(artifact.path)
+    assert storage.expand([bucket] if storage.exists(artifact.path) else []) == []
+    with pytest.raises(InputError, match="matches no file"):
+        storage.expand([bucket])
+
+
+def test_an_input_is_known_by_its_etag_however_it_was_found(bucket):
+    """A listing and a head request describe a file in different words; fsspec's own key differs between them."""
+    from corpusmill.manifests import stores
+
+    path = storage.write_bytes(f"{bucket}/input.txt", b"hello").path
+    artifact = storage.artifact_of(path)
+    assert artifact.digest == f"etag:{hashlib.md5(b'hello').hexdigest()}"
+    store, inner = stores.filesystem(path)
+    listed = store.find(inner.rsplit("/", 1)[0], detail=True)[inner]
+    assert stores.version_of(listed) == stores.version_of(store.info(inner)) == artifact.digest
+
+
+def test_an_input_that_changes_is_another(bucket):
+    path = storage.write_bytes(f"{bucket}/input.txt", b"hello").path
+    artifact, mark = storage.artifact_of(path), storage.mark(path)
+    storage.write_bytes(path, b"other")
+    assert not storage.matches(artifact)
+    assert storage.mark(path) != mark
+    storage.write_bytes(path, b"hello")
+    assert storage.matches(artifact)
+    storage.remove(path)
+    assert not storage.matches(artifact)
+
+
+def test_a_store_that_names_no_version_has_its_files_read():
+    path = "memory://folder/input.txt"
+    storage.write_bytes(path, b"hello")
+    assert storage.artifact_of(path).digest == hashlib.sha256(b"hello").hexdigest()
+
+
+def test_what_another_process_wrote_is_seen(bucket, environment):
+    storage.write_bytes(f"{bucket}/one.txt", b"1")
+    assert storage.list_files(bucket) == [f"{bucket}/one.txt"]
+    other = (
+        f"from corpusmill.manifests import storage; storage.write_bytes('{bucket}/two.txt', b'2')"
+    )
+    subprocess.run([sys.executable, "-c", other], env=os.environ, cwd=ROOT, check=True)
+    assert storage.exists(f"{bucket}/two.txt")
+    assert storage.list_files(bucket) == [f"{bucket}/one.txt", f"{bucket}/two.txt"]
+
+
+@pytest.mark.slow
+def test_a_rerun_under_another_runner_reuses_finished_work(bucket):
+    storage.write_bytes(f"{bucket}/crawl/page.txt", (TEXT * 8).encode())
+    command = ["extract", "--input", f"{bucket}/crawl", "--output", f"{bucket}/extract"]
+    first = corpusmill(*command, "--runner", "inline")
+    assert first.returncode == 0, first.stderr
+    shard = f"{bucket}/extract/documents/page.parquet"
+    assert [table.num_rows for table in read_parquet(shard)] == [1]
+    (path,) = storage.list_files(f"{bucket}/extract/receipts")
+    receipt = storage.read_bytes(path)
+    second = corpusmill(*command, "--runner", "ray")
+    assert second.returncode == 0, second.stderr
+    assert storage.read_bytes(path) == receipt
+    assert json.loads(receipt)["inputs"][0]["digest"].startswith("etag:")
+    checked = corpusmill("verify", f"{bucket}/extract")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_an_endpoint_that_is_down_is_one_line(tmp_path: Path, environment):
+    run = corpusmill(
+        *("extract", "--input", "s3://bucket/crawl", "--output", str(tmp_path / "out")),
+        AWS_ENDPOINT_URL="http://127.0.0.1:9",
+        AWS_MAX_ATTEMPTS="1",
+    )
+    assert run.returncode != 0
+    assert "Traceback" not in run.stderr
+    assert "s3://bucket/crawl cannot be reached" in run.stderr
+    assert "check the address, the network and the credentials" in run.stderr
+
+
+def test_an_endpoint_that_goes_down_while_a_file_is_read_is_an_error_of_the_storage(bucket):
+    from corpusmill.manifests.stores import RemoteFile
+
+    class Broken:
+        def read(self, size: int) -> bytes:
+            raise RuntimeError("Connection was closed before we received a valid response")
+
+    with pytest.raises(OSError, match=r"file cannot be read \(Connection was closed"):
+        RemoteFile(Broken(), "s3://bucket/file").read(10)
+
+
+def test_a_protocol_that_nobody_installed_is_named():
+    with pytest.raises(StorageError, match="fsspec package of that protocol"):
+        storage.exists("nosuch://bucket/file")

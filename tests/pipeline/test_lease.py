@@ -1,0 +1,95 @@
+"""Two runs do not write into one folder, and a run that is gone keeps nobody out."""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+
+import pytest
+from corpusmill.manifests.errors import CorpusmillError
+from corpusmill.pipeline import lease as leases
+from corpusmill.pipeline.execute import execute
+from corpusmill.pipeline.lease import LEASE, lease, refuse_held
+from corpusmill.pipeline.runner import InlineRunner
+
+from tests.pipeline.sample_stages import CountAndCopy, write_documents
+from tests.pipeline.test_execute import job
+
+
+def left(folder, **values):
+    """A lease that somebody left in the folder."""
+    found = {"token": "t", "host": platform.node(), "process": 1, "born": leases._born(1)}
+    path = folder / LEASE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({**found, "since": 0.0, "renewed": time.time(), **values}))
+
+
+def test_a_second_run_is_refused_and_says_who_holds_the_folder(tmp_path):
+    with lease(str(tmp_path)):
+        message = rf"process {os.getpid()} on .*, since 2.*wait until it has ended, stop it"
+        with pytest.raises(CorpusmillError, match=message), lease(str(tmp_path)):
+            pass
+        with pytest.raises(CorpusmillError, match="another run writes in"):
+            refuse_held(str(tmp_path))
+    refuse_held(str(tmp_path))
+    assert os.listdir(tmp_path / "work") == []
+
+
+def test_a_stage_holds_its_folder_while_it_runs(tmp_path):
+    documents = write_documents(tmp_path, {"a": ["one"]})
+    out = tmp_path / "out"
+
+    class Watching(InlineRunner):
+        def run(self, tasks, *, holds_engine):
+            with pytest.raises(CorpusmillError, match="another run writes in"):
+                execute(job(CountAndCopy(), out, documents), InlineRunner())
+            yield from super().run(tasks, holds_engine=holds_engine)
+
+    execute(job(CountAndCopy(), out, documents), Watching())
+    assert not (out / LEASE).exists()
+
+
+def test_a_process_of_this_machine_that_is_gone_keeps_nobody_out(tmp_path):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    left(tmp_path, process=gone.pid)
+    with lease(str(tmp_path)):
+        pass
+
+
+def test_another_process_with_an_old_number_is_not_the_holder(tmp_path):
+    left(tmp_path, born=leases._born(1) + 1)
+    with lease(str(tmp_path)):
+        pass
+    left(tmp_path)
+    with pytest.raises(CorpusmillError, match="process 1 on"), lease(str(tmp_path)):
+        pass
+
+
+def test_a_lease_of_another_machine_is_stale_after_a_time(tmp_path):
+    left(tmp_path, host="elsewhere")
+    with pytest.raises(CorpusmillError, match="process 1 on elsewhere"), lease(str(tmp_path)):
+        pass
+    left(tmp_path, host="elsewhere", renewed=time.time() - leases.STALE_SECONDS - 1)
+    with lease(str(tmp_path)):
+        pass
+
+
+def test_a_lease_is_renewed_while_it_is_held(tmp_path, monkeypatch):
+    monkeypatch.setattr(leases, "RENEWED_SECONDS", 0.05)
+    with lease(str(tmp_path)):
+        written = (tmp_path / LEASE).stat().st_mtime_ns
+        deadline = time.monotonic() + 10
+        while (tmp_path / LEASE).stat().st_mtime_ns == written:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+
+def test_on_an_object_store_the_last_writer_holds_it(monkeypatch):
+    monkeypatch.setattr(leases, "_SETTLING_SECONDS", 0.0)
+    folder = "memory://leases/out"
+    with lease(folder), pytest.raises(CorpusmillError, match="another run"), lease(folder):
+        pass
+    refuse_held(folder)
