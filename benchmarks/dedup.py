@@ -60,17 +60,17 @@ def true_similarity(left: str, right: str) -> float:
 
 def sign_speed(texts: list[str]) -> float:
     """Text in Arrow to band keys and exact hashes with the default settings: MB/s, the median of some runs."""
+    from corpusmill.stages.columns.strings import joined
     from corpusmill.stages.dedup.settings import DedupSettings
     from corpusmill.stages.dedup.signatures.minhash import band_keys
-    from corpusmill.stages.dedup.texts import text_buffers
 
     settings = DedupSettings()
     column = pa.chunked_array([pa.array(texts)])
-    band_keys(*text_buffers(column.slice(0, 100)), settings.ngram, settings.make_scheme())
+    band_keys(*joined(column.slice(0, 100)), settings.ngram, settings.make_scheme())
     seconds = []
     for _ in range(SIGN_REPEATS):
         started = time.process_time()
-        band_keys(*text_buffers(column), settings.ngram, settings.make_scheme())
+        band_keys(*joined(column), settings.ngram, settings.make_scheme())
         seconds.append(time.process_time() - started)
     return sum(len(text.encode()) for text in texts) / 1e6 / statistics.median(seconds)
 

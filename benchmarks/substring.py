@@ -72,7 +72,8 @@ def part_cost(name: str, data: Path, size: int) -> dict[str, float]:
     """Run one part in this process."""
     import pyarrow as pa
     from corpusmill.manifests.schema import DOCUMENT
-    from corpusmill.stages.substring.cut import cut_documents, text_of
+    from corpusmill.stages.columns.strings import copied
+    from corpusmill.stages.substring.cut import cut_documents
     from corpusmill.stages.substring.settings import SubstringSettings
     from corpusmill.stages.substring.suffixes.repeats import suffix_array
 
@@ -101,7 +102,7 @@ def part_cost(name: str, data: Path, size: int) -> dict[str, float]:
     total = int(rows["text"].nbytes)
     removed, seconds = timed(cut, rows)
     peak = peak_mb()
-    _, sort_seconds = timed(suffix_array, text_of(rows)[0])
+    _, sort_seconds = timed(suffix_array, copied(rows["text"]).data)
     return {
         "mb": total / 1e6,
         "sort_mb_s": total / 1e6 / sort_seconds,

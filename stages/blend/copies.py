@@ -17,6 +17,7 @@ from corpusmill.manifests.schema import DOCUMENT, EXCLUSION, extended, seed_for
 from corpusmill.manifests.shard import Shard, read_parquet
 from corpusmill.stages.blend.plan import PLAN
 from corpusmill.stages.blend.settings import BlendSettings
+from corpusmill.stages.columns.table import with_column
 from corpusmill.stages.contract import DOCUMENTS, EXCLUDED
 from corpusmill.stages.quota import WEIGHED
 from corpusmill.stages.readers.documents import count_reasons, read_documents
@@ -163,4 +164,4 @@ def _with_distinct_epochs(rows: pa.Table, seen: set[tuple[str, int]]) -> pa.Tabl
         if epoch is not None:
             seen.add((identity, epoch))
         epochs.append(epoch)
-    return rows.set_column(rows.column_names.index(EPOCH.name), EPOCH, pa.array(epochs, EPOCH.type))
+    return with_column(rows, EPOCH, pa.array(epochs, EPOCH.type))

@@ -41,6 +41,7 @@ from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import EXCLUSION, LEVELS, conform, excluded, extended
 from corpusmill.manifests.shard import ParquetOutput, Shard, read_parquet, schema_of
 from corpusmill.manifests.storage import Artifact
+from corpusmill.stages.columns.table import with_column
 from corpusmill.stages.contract import DOCUMENTS, EXCLUDED, GlobalStage, Inputs, Pass, Passes, Reads
 from corpusmill.stages.readers.documents import count_reasons, input_shards
 from pydantic import Field, model_validator
@@ -333,8 +334,7 @@ def _with_quality(
 
 
 def _with(table: pa.Table, name: str, values: pa.Array | pa.ChunkedArray) -> pa.Table:
-    place = table.schema.get_field_index(name)
-    return table.set_column(place, table.schema.field(place), values)
+    return with_column(table, table.schema.field(name), values)
 
 
 def _batches(shard: Shard, documents: Artifact) -> Iterator[pa.Table]:

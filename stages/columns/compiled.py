@@ -1,39 +1,51 @@
-"""How kernels are compiled: `njit` with a cache on disk that belongs to the kernels' sources.
+"""How kernels are compiled: numba's `njit` with a cache on disk that belongs to the kernels'
+sources.
 
-numba compiles a kernel again when the kernel's own file changes. It does not see that a function which the kernel has
-inlined changed in another file. So the cache lies in a folder named after a digest of all kernel sources: whatever
-changes, stale code is never loaded.
+Every kernel takes `njit` from here. Its compiled code is kept in `kernel_cache.cache_folder`.
+Several processes may compile at once: each writes whole files, and one at a time writes the index
+of a kernel.
 """
 
-import functools
-import hashlib
-import os
-from pathlib import Path
+import fcntl
+from typing import Any
 
-STAGES = Path(__file__).parent.parent
+import numba
+from corpusmill.stages.columns.kernel_cache import cache_folder
+from numba.core.caching import FunctionCache
+from numba.extending import intrinsic
 
-
-@functools.cache
-def kernel_digest() -> str:
-    """SHA-256 over the sources of all kernels, 16 hex digits."""
-    digest = hashlib.sha256()
-    for path in sorted(STAGES.rglob("*.py")):
-        source = path.read_bytes()
-        if b"columns.compiled import" in source:
-            digest.update(f"{path.relative_to(STAGES)} {len(source)}\n".encode() + source)
-    return digest.hexdigest()[:16]
+__all__ = ["inlined", "intrinsic", "njit", "uncounted"]
 
 
-def cache_folder() -> Path:
-    """Where compiled kernels are kept. `CORPUSMILL_CACHE` names another place than `~/.cache/corpusmill`."""
-    root = os.environ.get("CORPUSMILL_CACHE") or os.path.join(
-        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "corpusmill"
-    )
-    return Path(root) / "kernels" / kernel_digest()
+class _KernelCache(FunctionCache):
+    """numba's cache of one function, with a lock around its reading, changing and writing of the
+    index.
+    """
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        with open(cache_folder() / "lock", "a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            super().save_overload(sig, data)
 
 
-os.environ["NUMBA_CACHE_DIR"] = str(cache_folder())
-import numba  # noqa: E402 - it reads the variable when it is imported
+def njit(function: Any = None, /, **options: Any) -> Any:
+    """numba's decorator, `@njit` or `@njit(nogil=True)`, with our cache. Options: those of
+    `numba.njit`.
+    """
+    if function is None:
+        return lambda function: njit(function, **options)
+    kernel = numba.njit(function, **options)
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = str(cache_folder())  # numba asks for it here and never again
+    try:
+        kernel._cache = _KernelCache(function)  # what `njit(cache=True)` does with numba's own
+    finally:
+        numba.config.CACHE_DIR = before
+    return kernel
 
-numba.config.CACHE_DIR = str(cache_folder())  # somebody else may have imported it first
-njit = numba.njit
+
+# For kernels that get all their arrays from their caller and make none. numba counts references to
+# each array of a tuple at every call, atomically, which can take two thirds of the time; here there
+# is nothing to count. (`_nrt` is the option that numba's own array functions use for this.)
+uncounted = njit(_nrt=False)
+inlined = njit(_nrt=False, inline="always")

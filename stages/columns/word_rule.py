@@ -1,12 +1,12 @@
-"""What a word is to deduplication, as two tables that kernels look characters up in.
+"""What a word is to deduplication, as two tables in which kernels look characters up.
 
-Text is cut at white space (Unicode's, as `str.isspace`); punctuation and symbols (general categories P and S) are dropped from the
-pieces; letters are lower-cased one by one; what remains of a piece is a word. A character of a script that is written without spaces
-(`UNSPACED`: Chinese, Japanese, Thai, Lao, Khmer, Burmese, Tibetan) is a word by itself, so that such text is compared by character
-n-grams. Characters beyond the basic plane are letters, or Han where they lie in planes 2 and 3.
+Text is cut at white space (`str.isspace`). Punctuation and symbols (general categories P and S) are dropped from the
+pieces, and letters are lower-cased one by one. What remains of a piece is a word. Each character of a script that is
+written without spaces is a word by itself (`UNSPACED`: Chinese, Japanese, Thai, Lao, Khmer, Burmese, Tibetan). So such
+text is compared by n-grams of characters. Characters beyond the basic plane are letters, or Han in planes 2 and 3.
 
-The rule is cruder than that of `stages.filter.measure.characters`, on purpose: signatures are kept and
-compared for years, so it should have nothing that anybody would want to refine.
+The rule is cruder than `stages.filter.measure.characters`, on purpose: signatures are kept and compared for years, so
+the rule should hold nothing that anybody would want to refine.
 """
 
 import unicodedata
@@ -36,7 +36,9 @@ UNSPACED = (
 
 @lru_cache(maxsize=1)
 def word_tables() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint16]]:
-    """What each character of the basic plane is (WORD, SPACE, ...) and its lower-case form (itself if that is not one character)."""
+    """What each character of the basic plane is (WORD, SPACE, ...) and its lower-case form (itself
+    if that is not one character).
+    """
     kinds = np.full(0x10000, WORD, dtype=np.uint8)
     lower = np.arange(0x10000, dtype=np.uint16)
     for first, last in UNSPACED:

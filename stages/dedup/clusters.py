@@ -69,7 +69,7 @@ def choose_survivors(
     return Choice(survivor, similarity, int(comparisons))
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _agreement(left: Any, right: Any) -> int:
     same = 0
     for i in range(len(left)):
@@ -77,7 +77,7 @@ def _agreement(left: Any, right: Any) -> int:
     return same
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _choose(
     starts: Any,
     offsets: Any,

@@ -27,11 +27,11 @@ from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.shard import Shard, read_parquet, schema_of
 from corpusmill.manifests.storage import Artifact
+from corpusmill.stages.columns.strings import joined
 from corpusmill.stages.dedup.components import CLUSTERS, partition_of_node
 from corpusmill.stages.dedup.match import clustered, write_keys
 from corpusmill.stages.dedup.settings import DedupSettings
 from corpusmill.stages.dedup.synthetic import columns_of, compared_texts, parent_hashes
-from corpusmill.stages.dedup.texts import text_buffers
 from corpusmill.stages.shuffle.row_groups import (
     UNBOUNDED,
     home_of,
@@ -101,10 +101,10 @@ def write_signatures(settings: DedupSettings, shard: Shard) -> list[Counts]:
     ) as output:
         for table in shard.read(shard.inputs[0], columns_of(shard.inputs[0])):
             parents = parent_hashes(table)
-            exact = exact_hashes(*text_buffers(table["text"])) ^ parents[:, None]
+            exact = exact_hashes(*joined(table["text"])) ^ parents[:, None]
             compared = compared_texts(table, settings.template)
             sets = shingle_sets(
-                *text_buffers(table["text"] if compared is None else compared), settings.ngram
+                *joined(table["text"] if compared is None else compared), settings.ngram
             )
             keys = keys_of_signatures(signatures(sets, scheme), scheme) ^ parents[:, None]
             size = np.diff(sets.offsets)
@@ -179,7 +179,7 @@ def fall_to_earlier(
     earlier: of the same clusters. A document is compared with those that share a band with it,
     at most `max_comparisons`, those that share most first.
     """
-    from corpusmill.stages.dedup.sketches import fall
+    from corpusmill.stages.dedup.signatures.sketches import match_sketches
 
     documents = len(exact)
     chosen, similarity = np.full(documents, -1), np.ones(documents)
@@ -206,7 +206,9 @@ def fall_to_earlier(
         order = np.lexsort((rank[pair[1]], -times, pair[0]))
         left, right = pair[0][order], pair[1][order]
         limits = settings.verify_threshold, settings.max_comparisons
-        fall(left, right, sets.offsets, sets.hashes, *arrays, shingles, *limits, chosen, similarity)
+        match_sketches(
+            left, right, sets.offsets, sets.hashes, *arrays, shingles, *limits, chosen, similarity
+        )
     return chosen, similarity, equal
 
 

@@ -15,10 +15,10 @@ import pyarrow as pa
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.shard import Shard, read_parquet
 from corpusmill.manifests.storage import Artifact
+from corpusmill.stages.columns.strings import joined
 from corpusmill.stages.dedup.components import EDGES, forest, write_edges
 from corpusmill.stages.dedup.settings import DedupSettings
 from corpusmill.stages.dedup.synthetic import columns_of, compared_texts, parent_hashes
-from corpusmill.stages.dedup.texts import text_buffers
 from corpusmill.stages.shuffle.row_groups import (
     UNBOUNDED,
     home_of,
@@ -179,15 +179,15 @@ def _keys(
     bands, _ = settings.banding
     if settings.fuzzy:
         found, exact, counts = minhash.band_keys(
-            *text_buffers(texts if compared is None else compared),
+            *joined(texts if compared is None else compared),
             settings.ngram,
             settings.make_scheme(),
         )
         if compared is not None:
-            exact = exact_hashes(*text_buffers(texts))
+            exact = exact_hashes(*joined(texts))
         wanted = np.repeat(counts[:, None] > 0, bands, axis=1)
     else:
-        found, exact = np.zeros((len(texts), 0), np.uint64), exact_hashes(*text_buffers(texts))
+        found, exact = np.zeros((len(texts), 0), np.uint64), exact_hashes(*joined(texts))
         wanted = np.zeros((len(texts), 0), bool)
     if settings.exact:
         found = np.concatenate(

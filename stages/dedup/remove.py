@@ -11,6 +11,7 @@ from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import EXCLUSION, excluded, extended
 from corpusmill.manifests.shard import Shard, read_parquet, schema_of
 from corpusmill.manifests.storage import Artifact
+from corpusmill.stages.columns.table import with_column
 from corpusmill.stages.contract import DOCUMENTS, EXCLUDED
 from corpusmill.stages.dedup.resolve import COPIES, DECISIONS, EXACT_REASON
 from corpusmill.stages.dedup.settings import CLUSTER_COLUMNS, DedupSettings
@@ -75,11 +76,11 @@ def _for_every_copy(decisions: pa.Table, copies: Artifact) -> pa.Table:
     if followers.num_rows == 0:
         return decisions
     place = np.searchsorted(decisions["node"].to_numpy(), followers["head"].to_numpy())
-    same = decisions.take(pa.array(place)).set_column(0, DECISIONS.field("node"), followers["node"])
+    same = with_column(decisions.take(pa.array(place)), DECISIONS.field("node"), followers["node"])
     reason = pc.coalesce(
         same["reason"], pa.scalar(EXACT_REASON)
     )  # where the head stays, it stays for its copies too
-    same = same.set_column(DECISIONS.get_field_index("reason"), DECISIONS.field("reason"), reason)
+    same = with_column(same, DECISIONS.field("reason"), reason)
     return pa.concat_tables([decisions, same.cast(DECISIONS)]).sort_by("node")
 
 
@@ -98,12 +99,7 @@ def _decided(
         "cluster_similarity": pc.fill_null(taken["similarity"], 1.0),
     }
     for name, values in columns.items():
-        index = table.schema.get_field_index(name)
-        table = (
-            table.append_column(name, values)
-            if index < 0
-            else table.set_column(index, name, values)
-        )
+        table = with_column(table, name, values)
     return table, taken["reason"]
 
 

@@ -14,12 +14,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.shard import Shard, read_parquet
+from corpusmill.stages.columns.strings import joined
+from corpusmill.stages.columns.table import with_column
 from corpusmill.stages.dedup.components import CLUSTERS, partition_of_node
 from corpusmill.stages.dedup.earlier import EARLIER, fall_to_earlier
 from corpusmill.stages.dedup.match import EXACT, clustered
 from corpusmill.stages.dedup.settings import DedupSettings
 from corpusmill.stages.dedup.synthetic import columns_of, compared_texts, parent_hashes
-from corpusmill.stages.dedup.texts import text_buffers
 from corpusmill.stages.shuffle.row_groups import (
     UNBOUNDED,
     home_of,
@@ -154,7 +155,7 @@ def resolve(settings: DedupSettings, gathered: int, shard: Shard) -> list[Counts
         shard, shard.inputs[gathered:], "partition", partition, partition + 1, EARLIER
     ).sort_by("component")
     order = _ranking(settings, members, [("component", "ascending")])
-    texts, members = text_buffers(members["text"]), members.drop_columns(["text"]).take(order)
+    texts, members = joined(members["text"]), members.drop_columns(["text"]).take(order)
     twin = _first_equal(members) if settings.exact else np.arange(members.num_rows)
     decided = [DECISIONS.empty_table()]
     for start, stop in _blocks(members):
@@ -240,9 +241,8 @@ def _heads(settings: DedupSettings, members: pa.Table) -> tuple[pa.Table, pa.Tab
     first[order] = order[_first_equal(members.drop_columns(["text"]).take(pa.array(order)))]
     is_head = first == np.arange(len(first))
     node = members["node"].to_numpy()
-    place = members.schema.get_field_index("documents")
     counts = pa.array(np.bincount(first, minlength=len(first)).astype(np.int32))
-    members = members.set_column(place, MEMBERS.field(place), counts)
+    members = with_column(members, MEMBERS.field("documents"), counts)
     copies = pa.table([node[~is_head], node[first[~is_head]]], schema=COPIES)
     return members.filter(pa.array(is_head)), copies
 

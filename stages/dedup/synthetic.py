@@ -58,8 +58,8 @@ def compared_texts(table: pa.Table, template: tuple[str, ...]) -> pa.ChunkedArra
 
 def parent_hashes(table: pa.Table) -> "npt.NDArray[np.uint64]":
     """A number for each row's parent, to be mixed into its keys: zero for actual documents."""
+    from corpusmill.stages.columns.strings import joined
     from corpusmill.stages.dedup.signatures.shingles import exact_hashes
-    from corpusmill.stages.dedup.texts import text_buffers
 
     synthetic = synthetic_rows(table)
     if synthetic is None:
@@ -67,5 +67,5 @@ def parent_hashes(table: pa.Table) -> "npt.NDArray[np.uint64]":
     parent = table["id"]
     if "lineage" in table.column_names:
         parent = pc.coalesce(pc.struct_field(table["lineage"], "parent"), parent)
-    hashes = exact_hashes(*text_buffers(parent))[:, 0] * _MIX
+    hashes = exact_hashes(*joined(parent))[:, 0] * _MIX
     return np.where(synthetic.to_numpy(), hashes, np.uint64(0))

@@ -1,8 +1,9 @@
 """From a page's HTML to its text: cleaning, and the choice of an extractor.
 
-The default is corpusmill's own (`main_content`); Resiliparse (DCLM, Dolma 3), jusText (Nemotron-CC) and Trafilatura (FineWeb) are there
-with the settings of the cited papers, and `union` adds to the default what jusText and Resiliparse find besides. None depends on pages
-seen before, and none opens what a page names.
+The default is corpusmill's own (`main_content`); Resiliparse (DCLM, Dolma 3), jusText (Nemotron-CC)
+and Trafilatura (FineWeb) are there with the settings of the cited papers, and `union` adds to the
+default what jusText and Resiliparse find besides. None depends on pages seen before, and none opens
+what a page names.
 """
 
 import importlib.metadata
@@ -22,7 +23,9 @@ _XML_DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>", re.IGNORECASE)
 
 
 def clean(text: str) -> str:
-    """`text` without NUL and other control characters (tabs and newlines stay), with every line end a newline."""
+    """`text` without NUL and other control characters (tabs and newlines stay), with every line end
+    a newline.
+    """
     return _CONTROLS.sub("", _LINE_ENDS.sub("\n", text))
 
 

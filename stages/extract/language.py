@@ -1,7 +1,8 @@
 """Which language a text is in, by fastText's lid.176 (176 languages).
 
-Source: Joulin et al., arXiv:1607.01759 and arXiv:1612.03651. Nemotron-CC keeps English from a score of 0.3 (arXiv:2412.02595, 2.1),
-FineWeb from 0.65 (arXiv:2406.17557). The model ships in `models/lid.176` under its own licence (see the NOTICE there).
+Source: Joulin et al., arXiv:1607.01759 and arXiv:1612.03651. Nemotron-CC keeps English from a score
+of 0.3 (arXiv:2412.02595, 2.1), FineWeb from 0.65 (arXiv:2406.17557). The model ships in
+`models/lid.176` under its own licence (see the NOTICE there).
 """
 
 import functools
@@ -53,7 +54,9 @@ def codes(model_path: str = "") -> list[str]:
 
 
 def hygienic(text: str) -> str:
-    """What fastText may see of a text: one line of limited length, without anything that it would take for a label."""
+    """What fastText may see of a text: one line of limited length, without anything that it would
+    take for a label.
+    """
     return _LINE_BREAKS.sub(" ", text[:SAMPLE_CHARACTERS]).replace(_LABEL, " label ").strip()
 
 

@@ -1,12 +1,14 @@
-"""The default extractor: a page's blocks of text, judged by a trained model, as Markdown-light text.
+"""The default extractor: a page's blocks of text, judged by a trained model, as Markdown-light
+text.
 
-    bytes -> blocks (kernels.html_blocks) -> features (block_text, block_places) -> a probability each (trees)
+    bytes -> blocks (page.blocks) -> features (block_text, block_places) -> probabilities (trees)
           -> the set of blocks with the best expected F1 -> text (stages.extract.rendering)
 
-The idea is jusText's (Pomikalek 2011): classify blocks by stop words, links, length and neighbours. Instead of thresholds there is a
-small gradient-boosted forest, trained by `tools/make_main_content.py` on half of the sites of WCXB; `models/main_content/NOTICE` says
-more. A second forest that also saw the first one's scores round about (auto-context) gained nothing and went.
-Nothing but the page decides: no page before it, no address, no network.
+The idea is jusText's (Pomikalek 2011): classify blocks by stop words, links, length and neighbours.
+Instead of thresholds there is a small gradient-boosted forest, trained by
+`tools/make_main_content.py` on half of the sites of WCXB; `models/main_content/NOTICE` says more. A
+second forest that also saw the first one's scores round about (auto-context) gained nothing and
+went. Nothing but the page decides: no page before it, no address, no network.
 """
 
 import functools
@@ -42,7 +44,9 @@ class TooManyBlocks(ValueError):
 
 
 class Blocks(NamedTuple):
-    """A page after the walk. text: UTF-8. The columns of `blocks` and `elements` are those of `html_page`."""
+    """A page after the walk. text: UTF-8. The columns of `blocks` and `elements` are those of
+    `html_page`.
+    """
 
     text: bytes
     blocks: NDArray[np.int32]
@@ -51,7 +55,8 @@ class Blocks(NamedTuple):
 
 
 def main_content(html: str, language_of: Callable[[str], str]) -> str:
-    """The page's main content, empty if it has no text. language_of: text -> language code, for the language's stop words.
+    """The page's main content, empty if it has no text. language_of: text -> language code, for the
+    language's stop words.
 
     Raises TooManyBlocks.
     """
@@ -96,7 +101,9 @@ def language_sample(page: Blocks) -> str:
 
 
 def looks_english(sample: str) -> bool:
-    """Whether English stop words are as frequent as only English has them: most pages need no language model."""
+    """Whether English stop words are as frequent as only English has them: most pages need no
+    language model.
+    """
     words = sample.lower().split()
     known = stop_list("en")
     return len(words) >= 10 and sum(word in known for word in words) >= SURELY_ENGLISH * len(words)
@@ -127,7 +134,9 @@ def chosen(page: Blocks, features: Floats, forest: Forest) -> NDArray[np.bool_]:
 
 
 def best_set(scores: Floats, words: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """The blocks whose expected F1, in words, is best: the likeliest first, as many as raise it (Ye et al., ICML 2012, section 3)."""
+    """The blocks whose expected F1, in words, is best: the likeliest first, as many as raise it (Ye
+    et al., ICML 2012, section 3).
+    """
     order = np.argsort(-scores, kind="stable")
     expected, taken = (scores * words)[order], words[order]
     total = expected.sum()
@@ -139,7 +148,9 @@ def best_set(scores: Floats, words: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def version() -> str:
-    """What decides the text besides the page: the digest of the model, which is trained anew whenever features change."""
+    """What decides the text besides the page: the digest of the model, which is trained anew
+    whenever features change.
+    """
     return f"main_content {hashlib.sha256(_model_bytes()).hexdigest()[:16]}"
 
 

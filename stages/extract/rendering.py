@@ -2,7 +2,8 @@
 
     ## Heading          - item          1. item          a cell | the next cell          ``` code ```
 
-Light means that inline marks (links, emphasis) are not written and that nothing in the text is escaped: the text is for a language model.
+Light means that inline marks (links, emphasis) are not written and that nothing in the text is
+escaped: the text is for a language model.
 """
 
 from collections.abc import Iterator

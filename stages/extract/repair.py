@@ -1,14 +1,17 @@
-"""Repair of text that was damaged before it reached us: text decoded with the wrong charset (mojibake), entities escaped twice, ligatures.
+"""Repair of text that was damaged before it reached us: text decoded with the wrong charset
+(mojibake), entities escaped twice, ligatures.
 
-ftfy (Speer, github.com/rspeer/python-ftfy) is the repairer. It looks at every line with regular expressions and reads 1.5 MB/s;
-nearly no line needs it. So a kernel first finds the lines that ftfy could change (`stages.extract.suspicious_lines`), and only those
-are given to it. The gate's classes of characters are read off ftfy's own tables, and it lets a line pass only where ftfy changes
+ftfy (Speer, github.com/rspeer/python-ftfy) is the repairer. It looks at every line with regular
+expressions and reads 1.5 MB/s; nearly no line needs it. So a kernel first finds the lines that ftfy
+could change (`stages.extract.suspicious_lines`), and only those are given to it. The gate's classes
+of characters are read off ftfy's own tables, and it lets a line pass only where ftfy changes
 nothing: the result is ftfy's.
 
-The choices, each a setting: curly quotes stay (they are good typography, and code has straight ones anyway); full-width forms stay (in
-Chinese and Japanese they are the punctuation); Latin ligatures are taken apart; entities that are left over are resolved, but not
-in a text that holds a `<`, which may be about markup; Unicode is normalised to NFC. Control characters, wrong surrogates, and sequences of
-which a byte was lost are always repaired.
+The choices, each a setting: curly quotes stay (they are good typography, and code has straight ones
+anyway); full-width forms stay (in Chinese and Japanese they are the punctuation); Latin ligatures
+are taken apart; entities that are left over are resolved, but not in a text that holds a `<`, which
+may be about markup; Unicode is normalised to NFC. Control characters, wrong surrogates, and
+sequences of which a byte was lost are always repaired.
 """
 
 import functools
@@ -77,7 +80,8 @@ def repaired(text: str, settings: Repair) -> str:
 def repaired_page(page: str, settings: Repair) -> str:
     """The HTML of a page, repaired where it holds C1 control characters.
 
-    They are bytes of UTF-8 that were decoded as Latin-1; extraction drops them as control characters, and with them what they stand for.
+    They are bytes of UTF-8 that were decoded as Latin-1; extraction drops them as control
+    characters, and with them what they stand for.
     """
     if not settings.on or page.isascii() or not _C1.search(page):
         return page
@@ -85,7 +89,9 @@ def repaired_page(page: str, settings: Repair) -> str:
 
 
 def by_ftfy(text: str, settings: Repair, entities: bool) -> str:
-    """What ftfy alone makes of a text. entities: whether entities are resolved, as the whole text decides."""
+    """What ftfy alone makes of a text. entities: whether entities are resolved, as the whole text
+    decides.
+    """
     import ftfy
 
     return ftfy.fix_text(text, _ftfy_settings(settings, entities))
@@ -132,8 +138,9 @@ def character_classes(settings: Repair) -> NDArray[np.uint8]:
 def _mojibake_classes() -> NDArray[np.uint8]:
     """The classes that ftfy's detector of mojibake (`ftfy.badness`) needs.
 
-    It asks for two neighbours beyond ASCII of its categories; its few longer or shorter patterns are STARTER, OPEN and ALONE here. Two
-    letters, and the "common" signs (dashes, the apostrophe...) after anything but a starter, are never a match.
+    It asks for two neighbours beyond ASCII of its categories; its few longer or shorter patterns
+    are STARTER, OPEN and ALONE here. Two letters, and the "common" signs (dashes, the
+    apostrophe...) after anything but a starter, are never a match.
     """
     from corpusmill.stages.extract.suspicious_lines import (
         ALONE,
@@ -171,7 +178,9 @@ def _mark(classes: NDArray[np.uint8], points: Iterable[int], kind: int) -> None:
 
 @functools.lru_cache(maxsize=2)
 def _changed_by(form: Literal["NFC", "NFKC"], size: int) -> frozenset[int]:
-    """The characters that a normal form changes alone, puts in another order, or joins to the one before."""
+    """The characters that a normal form changes alone, puts in another order, or joins to the one
+    before.
+    """
     points = [point for point in range(0x80, size) if not 0xD800 <= point < 0xE000]
     parts = (unicodedata.decomposition(chr(point)).split() for point in points)
     return frozenset(

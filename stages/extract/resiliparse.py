@@ -1,4 +1,6 @@
-"""Resiliparse with DCLM's settings (arXiv:2406.11794; Dolma 3 uses it too): rules over the lexbor DOM, fast."""
+"""Resiliparse with DCLM's settings (arXiv:2406.11794; Dolma 3 uses it too): rules over the lexbor
+DOM, fast.
+"""
 
 import re
 
@@ -25,7 +27,9 @@ def all_text(html: str) -> str:
 
 
 def nesting(html: str) -> int:
-    """How deeply `<div>`, `<article>`, `<section>` and `<main>` are nested, by their tags alone (an estimate: linear, no parsing)."""
+    """How deeply `<div>`, `<article>`, `<section>` and `<main>` are nested, by their tags alone (an
+    estimate: linear, no parsing).
+    """
     depth = deepest = 0
     for tag in _NESTING_TAG.finditer(html):
         depth = max(0, depth - 1) if tag[1] else depth + 1

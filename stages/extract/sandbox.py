@@ -1,18 +1,24 @@
 """Extraction in a process of its own, so that a poison page costs that page and nothing else.
 
-A page can make an HTML library hang or crash inside C code, where neither a signal handler nor an exception reaches. So one child
-process per worker does the work: started once (a fresh interpreter, never a fork of a threaded worker), fed with batches of pages
-through shared memory, answering page by page over a pipe. The parent watches the clock of each page. When the child hangs, dies or
-runs out of memory, that page gets a verdict (`timeout`, `crashed`, `memory`), a new child takes over, and the pages after it go on.
+A page can make an HTML library hang or crash inside C code, where neither a signal handler nor an
+exception reaches. So one child process per worker does the work: started once (a fresh interpreter,
+never a fork of a threaded worker), fed with batches of pages through shared memory, answering page
+by page over a pipe. The parent watches the clock of each page. When the child hangs, dies or runs
+out of memory, that page gets a verdict (`timeout`, `crashed`, `memory`), a new child takes over,
+and the pages after it go on.
 
-- The clock counts the child's processor time, which other processes on the machine do not change; real time counts only after
-  `WALL` times as long. Healthy pages need a thousandth of the limit, and a new child warms up before its first page.
-- A page that failed is tried once more, in a fresh child: the verdict depends neither on timing nor on the pages before.
+- The clock counts the child's processor time, which other processes on the machine do not change;
+  real time counts only after `WALL` times as long. Healthy pages need a thousandth of the limit,
+  and a new child warms up before its first page.
+- A page that failed is tried once more, in a fresh child: the verdict depends neither on timing nor
+  on the pages before.
 - Memory is limited by RLIMIT_DATA (private memory; address space would count libraries as well).
-- The child is in a session of its own, so Ctrl-C reaches the parent alone. It dies with the parent: the kernel kills it
-  (PR_SET_PDEATHSIG) even while it hangs, and a closed pipe ends it while it waits.
+- The child is in a session of its own, so Ctrl-C reaches the parent alone. It dies with the parent:
+  the kernel kills it (PR_SET_PDEATHSIG) even while it hangs, and a closed pipe ends it while it
+  waits.
 
-Linux only; elsewhere, and with a limit of 0 seconds, the work is done in the worker itself (`called`).
+Linux only; elsewhere, and with a limit of 0 seconds, the work is done in the worker itself
+(`called`).
 """
 
 import atexit
@@ -44,7 +50,9 @@ _PR_SET_PDEATHSIG = 1
 
 
 class Stopped(Exception):
-    """The child was stopped or died over one call. reason: timeout, memory or crashed. detail: what was seen."""
+    """The child was stopped or died over one call. reason: timeout, memory or crashed. detail: what
+    was seen.
+    """
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(reason, detail)
@@ -64,7 +72,9 @@ class _Child:
 
 
 class Sandbox:
-    """Calls a function over many arguments in a child process, for one caller at a time. seconds, memory_mb: what one call may take."""
+    """Calls a function over many arguments in a child process, for one caller at a time. seconds,
+    memory_mb: what one call may take.
+    """
 
     def __init__(self, seconds: float, memory_mb: int) -> None:
         self.seconds, self.memory_mb = seconds, memory_mb
@@ -77,10 +87,11 @@ class Sandbox:
         arguments: Sequence[tuple[Any, ...]],
         warm_up: tuple[Any, ...],
     ) -> list[Any]:
-        """For each tuple of arguments what `function` returns, the exception that it raises, or Stopped. All of them are pickled.
+        """For each tuple of arguments what `function` returns, the exception that it raises, or
+        Stopped. All of them are pickled.
 
-        warm_up: arguments of a first call in a new child, without a clock, in which it loads and compiles what it needs.
-        Raises RuntimeError if the child cannot be started.
+        warm_up: arguments of a first call in a new child, without a clock, in which it loads and
+        compiles what it needs. Raises RuntimeError if the child cannot be started.
         """
         results: list[Any] = []
         tried: int | None = (
@@ -132,7 +143,9 @@ class Sandbox:
     def _order(
         self, child: _Child, function: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]
     ) -> None:
-        """Put the calls into shared memory, then say how long they are: a few bytes, which no pipe blocks on."""
+        """Put the calls into shared memory, then say how long they are: a few bytes, which no pipe
+        blocks on.
+        """
         data = pickle.dumps((function, arguments), pickle.HIGHEST_PROTOCOL)
         os.ftruncate(child.memory, len(data))
         view = memoryview(data)
@@ -170,7 +183,9 @@ class Sandbox:
         return data
 
     def _autopsy(self, child: _Child) -> Stopped:
-        """Why a child is dead: its memory's high-water mark tells an allocation that C code did not survive from another crash."""
+        """Why a child is dead: its memory's high-water mark tells an allocation that C code did not
+        survive from another crash.
+        """
         _, status, usage = os.wait4(child.process.pid, 0)
         code = os.waitstatus_to_exitcode(status)
         child.process.returncode = code
@@ -234,7 +249,9 @@ def _started(memory_mb: int) -> _Child:
 
 
 def serve(orders: int, answers: int, memory: int, memory_mb: int, parent: int) -> None:
-    """The child: take orders until the pipe closes, answer each call with its value or its exception."""
+    """The child: take orders until the pipe closes, answer each call with its value or its
+    exception.
+    """
     import resource
 
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

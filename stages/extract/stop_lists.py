@@ -1,4 +1,6 @@
-"""The stop words of a language, from the lists that come with jusText (Pomikalek 2011), loaded once per process."""
+"""The stop words of a language, from the lists that come with jusText (Pomikalek 2011), loaded once
+per process.
+"""
 
 import functools
 

@@ -1,6 +1,7 @@
-"""The kernel that finds lines which text repair could change: one walk over the bytes, deciding by pairs of neighbouring characters.
+"""The kernel that finds lines which text repair could change: one walk over the bytes.
 
-It lets through too much, never too little. Which characters belong to which class: `stages.extract.repair`.
+It decides by pairs of neighbouring characters. It lets through too much, never too little. `stages.extract.repair` says
+which characters belong to which class.
 """
 
 from typing import TypeAlias
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 Bytes: TypeAlias = NDArray[np.uint8]
 Integers: TypeAlias = NDArray[np.int64]
 
-# Classes of a character. numba keeps compiled code until this file changes, so every value that is compiled in stands here.
+# Classes of a character.
 ALONE = 1  # suspicious whatever stands beside it
 SUSPECT = 2  # suspicious beside another one
 LETTER = 4  # a suspect that is harmless beside another letter
@@ -28,14 +29,15 @@ _NEWLINE, _AMPERSAND, _SEMICOLON, _HASH = (ord(sign) for sign in "\n&;#")
 _LONGEST_ENTITY = 26
 
 
-@njit(cache=True)
+@njit
 def find_suspicious_lines(
     data: Bytes, classes: Bytes, entities: bool, begins: Integers, ends: Integers
 ) -> int:
-    """Fill `begins` and `ends` with the places of suspicious lines, line feeds included, and return how many there are.
+    """Fill `begins` and `ends` with the places of suspicious lines, line feeds included, and return
+    how many there are.
 
-    data: UTF-8. classes: TABLE_SIZE of them. entities: whether HTML entities are suspicious. Where the
-    arrays are too short, the last line found reaches to the end of the text.
+    data: UTF-8. classes: TABLE_SIZE of them. entities: whether HTML entities are suspicious. Where
+    the arrays are too short, the last line found reaches to the end of the text.
     """
     found, line, at, end = 0, 0, 0, data.size
     before, suspicious = 0, False
@@ -92,7 +94,7 @@ def find_suspicious_lines(
     return found
 
 
-@njit(cache=True)
+@njit
 def _is_entity(data: Bytes, at: int, end: int) -> bool:
     """Whether letters, digits or `#` and then a semicolon follow the ampersand."""
     place = at + 1

@@ -1,5 +1,6 @@
-"""Trafilatura with FineWeb's settings (arXiv:2406.17557), but without `deduplicate`: it remembers the pages before, so text would depend on
-their order."""
+"""Trafilatura with FineWeb's settings (arXiv:2406.17557), but without `deduplicate`: it remembers
+the pages before, so text would depend on their order.
+"""
 
 import logging
 

@@ -1,7 +1,8 @@
 """The union of extractors: the default's text and what the others find that is not there already.
 
-Extractors disagree about what belongs to a page; their union kept up to 71 % more text through the same filters (arXiv:2602.19548).
-A paragraph that another extractor adds goes behind the last of its own paragraphs that the text has, so that order is kept.
+Extractors disagree about what belongs to a page; their union kept up to 71 % more text through the
+same filters (arXiv:2602.19548). A paragraph that another extractor adds goes behind the last of its
+own paragraphs that the text has, so that order is kept.
 """
 
 import re

@@ -1,11 +1,13 @@
-"""datatrove's filters as blocks of the filter stage: any filter class, named by import path, run document by document.
+"""datatrove's filters as blocks of the filter stage: any filter class, named by import path, run
+document by document.
 
-The class keeps its own defaults and its own word tokenizer (spaCy for English), so a published recipe can be run as it was published, and
-compared. Such a block costs what it costs there, often a hundred times what the rules of `stages.filter.rules` cost.
+The class keeps its own defaults and its own word tokenizer (spaCy for English), so a published
+recipe can be run as it was published, and compared. Such a block costs what it costs there, often a
+hundred times what the rules of `stages.filter.rules` cost.
 
-A filter that draws random numbers (SamplerFilter, C4BadWordsFilter with a `keep_fraction`) draws them here from a generator seeded by the
-document's id and the block, not in reading order: so a document's fate does not depend on its shard. Source: datatrove 0.10,
-`datatrove.pipeline.filters`.
+A filter that draws random numbers (SamplerFilter, C4BadWordsFilter with a `keep_fraction`) draws
+them here from a generator seeded by the document's id and the block, not in reading order: so a
+document's fate does not depend on its shard. Source: datatrove 0.10, `datatrove.pipeline.filters`.
 """
 
 import functools
@@ -20,7 +22,8 @@ import numpy as np
 from corpusmill.manifests.errors import RecipeError, nearest
 from corpusmill.manifests.schema import seed_for
 
-# What a filter may raise over one strange document. Others (a missing file, no network, no memory) concern the machine and end the shard.
+# What a filter may raise over one strange document. Others (a missing file, no network, no memory)
+# concern the machine and end the shard.
 RECORD_ERRORS = (
     ArithmeticError,
     AssertionError,
@@ -36,8 +39,9 @@ DETAIL_CHARACTERS = 300
 
 
 class Verdict(NamedTuple):
-    """reason: empty if the document stays. detail: the filter's own words, what it measured where it tells, and its arguments. text: as the
-    block left it."""
+    """reason: empty if the document stays. detail: the filter's own words, what it measured where
+    it tells, and its arguments. text: as the block left it.
+    """
 
     reason: str
     detail: str
@@ -46,7 +50,9 @@ class Verdict(NamedTuple):
 
 @dataclass(frozen=True)
 class Block:
-    """path: `module:class`. arguments: JSON of the keyword arguments (text, so that a block can be a cache key)."""
+    """path: `module:class`. arguments: JSON of the keyword arguments (text, so that a block can be
+    a cache key).
+    """
 
     path: str
     arguments: str
@@ -57,7 +63,9 @@ class Block:
 
 
 def parse(block: Mapping[str, Any]) -> Block:
-    """`{class: module:Class, arguments: {...}}` as a recipe has it. Raises RecipeError for anything else."""
+    """`{class: module:Class, arguments: {...}}` as a recipe has it. Raises RecipeError for anything
+    else.
+    """
     unknown = set(block) - {"class", "arguments"}
     if unknown:
         raise RecipeError(
@@ -88,7 +96,9 @@ def parse(block: Mapping[str, Any]) -> Block:
 
 @functools.lru_cache(maxsize=32)
 def load(block: Block) -> Any:
-    """The filter object, made once a process. Raises RecipeError if module, class or arguments do not fit."""
+    """The filter object, made once a process. Raises RecipeError if module, class or arguments do
+    not fit.
+    """
     from datatrove.pipeline.filters.base_filter import BaseFilter
 
     module_name = block.path.split(":")[0]
@@ -164,15 +174,19 @@ def judge(block: Block, row: Mapping[str, Any]) -> Verdict:
     measured = {
         name: value for name, value in document.metadata.items() if metadata.get(name) != value
     }
-    told = ", ".join(
+    values = ", ".join(
         f"{name} {value}" for name, value in {**measured, **json.loads(block.arguments)}.items()
     )
-    detail = f"{reason or ''} ({told[:DETAIL_CHARACTERS]})".strip() if told else str(reason or "")
+    detail = (
+        f"{reason or ''} ({values[:DETAIL_CHARACTERS]})".strip() if values else str(reason or "")
+    )
     return Verdict(f"datatrove.{block.class_name}.{code}", detail, document.text)
 
 
 def _reseed(instance: Any, block: Block, document_id: str) -> None:
-    """Give every generator that the filter holds (or whose method it holds) a state that only the document and the block decide."""
+    """Give every generator that the filter holds (or whose method it holds) a state that only the
+    document and the block decide.
+    """
     for name, value in vars(instance).items():
         owner = getattr(value, "__self__", value)
         if isinstance(owner, np.random.Generator):

@@ -1,8 +1,9 @@
-"""The published families of rules: what each looks at, when it drops, and where the number comes from.
+"""The published families of rules: what each looks at, when it drops, and where the number comes
+from.
 
-A row reads: reason name, statistic, comparison, threshold; the document is dropped when the comparison holds. Definitions of the
-statistics
-follow datatrove's filters for the four families that it has, so that a rule does here what people who use it there expect.
+A row reads: reason name, statistic, comparison, threshold; the document is dropped when the
+comparison holds. Definitions of the statistics follow datatrove's filters for the four families
+that it has, so that a rule does here what people who use it there expect.
 """
 
 from collections.abc import Mapping

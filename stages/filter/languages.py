@@ -1,12 +1,13 @@
-"""Other thresholds for other languages: those that FineWeb 2 tuned on each language's own web and reference text.
+"""Other thresholds for other languages: those that FineWeb 2 tuned on each language's own web and
+reference text.
 
-Source: Penedo et al. 2025 (arXiv:2506.20920); values from `configs/*.yml` of huggingface/fineweb-2. For these languages FineWeb 2
-runs no C4 rule and no
-line edit, and leaves out FineWeb's short lines and Gopher's repeated paragraphs and repeated line characters; so does this
-table. What is missing here (English, and any other language) is judged by the families' own thresholds.
+Source: Penedo et al. 2025 (arXiv:2506.20920); values from `configs/*.yml` of huggingface/fineweb-2.
+For these languages FineWeb 2 runs no C4 rule and no line edit, and leaves out FineWeb's short lines
+and Gopher's repeated paragraphs and repeated line characters; so does this table. What is missing
+here (English, and any other language) is judged by the families' own thresholds.
 
-`language_score` is FineWeb 2's lowest score of GlotLID, not of the language model that ships here: a hint for the extract stage,
-used by no rule.
+`language_score` is FineWeb 2's lowest score of GlotLID, not of the language model that ships here:
+a hint for the extract stage, used by no rule.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -105,8 +106,9 @@ LANGUAGES: Final[Mapping[str, Language]] = {row[0]: _language(*row) for row in _
 def published(language: Language) -> dict[str, float]:
     """Reason code -> threshold, as far as FineWeb 2 changes it; NaN is a rule that it does not run.
 
-    Its values for languages without spaces hold for words found by a segmenter, and ours are single characters. So there the rules over
-    word lengths and runs of words do not judge; stop words only where they are single characters (Chinese, Japanese).
+    Its values for languages without spaces hold for words found by a segmenter, and ours are single
+    characters. So there the rules over word lengths and runs of words do not judge; stop words only
+    where they are single characters (Chinese, Japanese).
     """
     by_character = language.code in BY_CHARACTER
     return {
@@ -144,9 +146,11 @@ def threshold_table(
     use_published: bool,
     own: Mapping[str, Mapping[str, Mapping[str, float | None]]],
 ) -> NDArray[np.float64]:
-    """Thresholds by rule and language (rules x languages), NaN where a rule does not judge a language.
+    """Thresholds by rule and language (rules x languages), NaN where a rule does not judge a
+    language.
 
-    codes: language codes, in any order. own: the recipe's: language -> family -> rule name -> threshold, None for a rule that is off.
+    codes: language codes, in any order. own: the recipe's: language -> family -> rule name ->
+    threshold, None for a rule that is off.
     """
     table = np.repeat(
         np.array([[rule.threshold] for rule in rules], np.float64).reshape(-1, 1),

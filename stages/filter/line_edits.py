@@ -1,11 +1,12 @@
-"""The line edits of C4 and of RefinedWeb: lines that are page furniture leave the text, the others stay as they are.
+"""The line edits of C4 and of RefinedWeb: lines that are page furniture leave the text, the others
+stay as they are.
 
-C4: Raffel et al. 2020 (JMLR 21/140), 2.2, and the data set's published code, which adds the longest word, the policy phrases and
-the citation
-marks. It also drops every line that does not end in terminal punctuation; FineWeb (arXiv:2406.17557) measured that this rule alone
-removes about 30 % of the tokens and turned it off, so it is off here. RefinedWeb: Penedo et al. 2023 (arXiv:2306.01116), appendix
-G.2, as DCLM
-(arXiv:2406.11794) runs it. Blank lines stay, so that paragraphs survive; where lines were taken out, no run of blank lines is left.
+C4: Raffel et al. 2020 (JMLR 21/140), 2.2, and the data set's published code, which adds the longest
+word, the policy phrases and the citation marks. It also drops every line that does not end in
+terminal punctuation; FineWeb (arXiv:2406.17557) measured that this rule alone removes about 30 % of
+the tokens and turned it off, so it is off here. RefinedWeb: Penedo et al. 2023 (arXiv:2306.01116),
+appendix G.2, as DCLM (arXiv:2406.11794) runs it. Blank lines stay, so that paragraphs survive;
+where lines were taken out, no run of blank lines is left.
 
 The work itself is in `stages.filter.measure.lines`.
 """
@@ -19,8 +20,9 @@ from numpy.typing import NDArray
 from pydantic import NonNegativeInt
 
 LOREM, JAVASCRIPT, POLICY, CART = 1, 2, 4, 8  # bits, as in stages.filter.measure.lines
-# Each phrase with the pair of its letters that is rarest in English text; in lines with four letters that are rarer still
-# (`look_over` in stages.filter.measure.furniture), the kernel looks for these pairs. It has both written in.
+# Each phrase with the pair of its letters that is rarest in English text; in lines with four
+# letters that are rarer still (`look_over` in stages.filter.measure.furniture), the kernel looks
+# for these pairs. It has both written in.
 PHRASES: Final = (
     ("lorem ipsum", "ps", LOREM),
     ("javascript", "va", JAVASCRIPT),
@@ -62,7 +64,9 @@ NO_EDITS: Final = LineEdits(
 
 @functools.lru_cache(maxsize=1)
 def phrase_tables() -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
-    """For the kernel: the phrases' bytes; by phrase its begin, size, the place of the pair's second letter, and bit."""
+    """For the kernel: the phrases' bytes; by phrase its begin, size, the place of the pair's second
+    letter, and bit.
+    """
     data = "".join(phrase for phrase, _, _ in PHRASES).encode()
     table, begin = np.zeros((4, len(PHRASES)), np.int32), 0
     for index, (phrase, pair, bit) in enumerate(PHRASES):

@@ -1,10 +1,11 @@
 """Quality rules as data: a statistic, a comparison, a threshold, and where the number comes from.
 
-A document is dropped when `statistic comparison threshold` holds for one of the rules in force, so every rule reads as the condition
-of a drop. The published rules are kept in families (`stages.filter.families`), with other thresholds for other languages
-(`stages.filter.languages`); a recipe chooses families, changes thresholds, switches rules off, and adds rules of its own over any
-statistic of `stages.filter.statistics`. Thresholds are compared in the column's own type, so that rules give the same verdict over
-freshly measured documents and over columns read back from Parquet.
+A document is dropped when `statistic comparison threshold` holds for one of the rules in force, so
+every rule reads as the condition of a drop. The published rules are kept in families
+(`stages.filter.families`), with other thresholds for other languages (`stages.filter.languages`); a
+recipe chooses families, changes thresholds, switches rules off, and adds rules of its own over any
+statistic of `stages.filter.statistics`. Thresholds are compared in the column's own type, so that
+rules give the same verdict over freshly measured documents and over columns read back from Parquet.
 """
 
 import operator
@@ -64,8 +65,9 @@ def rules_in_force(
 ) -> tuple[Rule, ...]:
     """The rules of the chosen families in the order given, then the recipe's own.
 
-    thresholds: family -> rule name -> another threshold. off: reason codes of rules to leave out. Raises RecipeError where a family,
-    rule or statistic does not exist (naming the nearest one that does) or a rule is given twice.
+    thresholds: family -> rule name -> another threshold. off: reason codes of rules to leave out.
+    Raises RecipeError where a family, rule or statistic does not exist (naming the nearest one that
+    does) or a rule is given twice.
     """
     rules: dict[str, Rule] = {}
     for family in chosen:
@@ -119,8 +121,8 @@ def failing(
 ) -> NDArray[np.bool_]:
     """Which rules drop which documents (rules x documents).
 
-    measured: statistic -> its values, one a document. thresholds: rules x documents, or rules x 1 where they are the same for all; NaN
-    where a rule does not judge a document.
+    measured: statistic -> its values, one a document. thresholds: rules x documents, or rules x 1
+    where they are the same for all; NaN where a rule does not judge a document.
     """
     rows = next(iter(measured.values())).size if measured else 0
     verdicts = np.zeros((len(rules), rows), np.bool_)

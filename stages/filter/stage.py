@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from corpusmill.manifests.schema import excluded
 from corpusmill.manifests.source_code import source_digest
+from corpusmill.stages.columns.table import with_column
 from corpusmill.stages.contract import MapStage, Outcome, Reads
 from corpusmill.stages.filter import datatrove_block, languages, url_rules
 from corpusmill.stages.filter.families import DEFAULT, FAMILIES
@@ -116,15 +117,15 @@ class Filter(MapStage):
         verdicts = failing(found.measured, limits[:, rows], rules)
         drops = self._drops(table, found.measured, limits, rows, rules, verdicts)
         original = table["text"]
-        table = _with_column(table, table.schema.field("text"), found.texts)
+        table = with_column(table, table.schema.field("text"), found.texts)
         if self.blocks:
             table, found = self._run_blocks(table, found, drops, codes, rows)
         for statistic in STATISTICS:
-            table = _with_column(table, statistic.field, pa.array(found.measured[statistic.name]))
-        table = _with_column(table, FAILED_RULES, _failed(verdicts, rules))
+            table = with_column(table, statistic.field, pa.array(found.measured[statistic.name]))
+        table = with_column(table, FAILED_RULES, _failed(verdicts, rules))
         dropped = np.zeros(table.num_rows, np.bool_)
         dropped[list(drops)] = True
-        out = _with_column(table, table.schema.field("text"), original).filter(pa.array(dropped))
+        out = with_column(table, table.schema.field("text"), original).filter(pa.array(dropped))
         reasons = [drops[row] for row in np.flatnonzero(dropped)]
         return Outcome(
             table.filter(pa.array(~dropped)),
@@ -216,7 +217,7 @@ class Filter(MapStage):
             name: values for name, values in found.measured.items() if name.startswith("removed_")
         }
         return (
-            _with_column(table, table.schema.field("text"), column),
+            with_column(table, table.schema.field("text"), column),
             Measurement({**again.measured, **removed}, column),
         )
 
@@ -236,13 +237,3 @@ def _failed(verdicts: NDArray[np.bool_], rules: Sequence[Rule]) -> pa.Array:
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
     codes = pa.array([rule.code for rule in rules], pa.string()).take(pa.array(indices))
     return pa.ListArray.from_arrays(pa.array(offsets), codes, mask=pa.array(counts == 0))
-
-
-def _with_column(table: pa.Table, field: pa.Field, values: pa.Array | pa.ChunkedArray) -> pa.Table:
-    """`table` with the column in its old place, or at the end if it is new (a recipe may filter twice)."""
-    if isinstance(values, pa.ChunkedArray) and values.type != field.type:
-        values = values.cast(field.type)
-    index = table.schema.get_field_index(field.name)
-    return (
-        table.append_column(field, values) if index < 0 else table.set_column(index, field, values)
-    )

@@ -1,12 +1,13 @@
 """The statistics that rules may look at: names, column types and meanings.
 
-A **part** is what stands between white space. A **token** is what spaCy's English tokenizer cuts parts into (`don't` is `do` and `n't`,
-`word,` is `word` and `,`); a **word** is a token that is not all punctuation. A **line** ends at a line feed; a **paragraph** is a run of
-lines without an empty one between them. Lengths are in characters (Unicode code points). A ratio over nothing is 0.
+A **part** is what stands between white space. A **token** is what spaCy's English tokenizer cuts
+parts into (`don't` is `do` and `n't`, `word,` is `word` and `,`); a **word** is a token that is not
+all punctuation. A **line** ends at a line feed; a **paragraph** is a run of lines without an empty
+one between them. Lengths are in characters (Unicode code points). A ratio over nothing is 0.
 
-They are datatrove's definitions where datatrove has the rule. Those of the first list describe the text as it came, those of the
-second the lines that
-the line edits leave (all of them, where no family edits), as FineWeb's chain judges them.
+They are datatrove's definitions where datatrove has the rule. Those of the first list describe the
+text as it came, those of the second the lines that the line edits leave (all of them, where no
+family edits), as FineWeb's chain judges them.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,7 +24,9 @@ Counts = Mapping[str, NDArray[np.int64]]
 
 @dataclass(frozen=True)
 class Statistic:
-    """name: as rules write it. type: of its column. meaning: one line for people. compute: its values from the kernels' counts."""
+    """name: as rules write it. type: of its column. meaning: one line for people. compute: its
+    values from the kernels' counts.
+    """
 
     name: str
     type: pa.DataType

@@ -1,13 +1,18 @@
-"""URL rules: block lists of domains, whole URLs and words, read from text files and compiled once a process.
+"""URL rules: block lists of domains, whole URLs and words, read from text files and compiled once a
+process.
 
-A list is a text file with one entry a line; empty lines and those that begin with `#` are skipped. The lists that the datatrove wheel
-carries can be named instead of a file, as in `datatrove:domains`: `domains` and `urls` come from UT1 (Université Toulouse Capitole,
-CC BY-SA), `banned_words`, `banned_subwords` and `soft_banned_words` are word lists. They are the lists of FineWeb (arXiv:2406.17557); the
-scheme of domains, words, soft words and sub-words is RefinedWeb's (arXiv:2306.01116, appendix G.1).
+A list is a text file with one entry a line; empty lines and those that begin with `#` are skipped.
+The lists that the datatrove wheel carries can be named instead of a file, as in
+`datatrove:domains`: `domains` and `urls` come from UT1 (Université Toulouse Capitole, CC BY-SA),
+`banned_words`, `banned_subwords` and `soft_banned_words` are word lists. They are the lists of
+FineWeb (arXiv:2406.17557); the scheme of domains, words, soft words and sub-words is RefinedWeb's
+(arXiv:2306.01116, appendix G.1).
 
-A domain blocks the host of that name and every host below it. The UT1 list has 4.6 million entries, so entries are kept as sorted
-64-bit hashes, 8 bytes each; a host that is not listed matches by accident once in about 10**12 times. A column of URLs is sifted by a
-kernel first (`stages.filter.measure.urls`), at millions a second; what it does not clear is judged here, one by one.
+A domain blocks the host of that name and every host below it. The UT1 list has 4.6 million entries,
+so entries are kept as sorted 64-bit hashes, 8 bytes each; a host that is not listed matches by
+accident once in about 10**12 times. A column of URLs is sifted by a kernel first
+(`stages.filter.measure.urls`), at millions a second; what it does not clear is judged here, one by
+one.
 """
 
 import functools
@@ -25,6 +30,7 @@ import pyarrow as pa
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import InputError, RecipeError, nearest
 from corpusmill.manifests.settings import Settings
+from corpusmill.stages.columns.strings import chunks_of
 from numpy.typing import NDArray
 from pydantic import PositiveInt
 
@@ -121,12 +127,11 @@ def compiled(rules: UrlRules) -> Compiled:
 
 def judge_all(urls: pa.ChunkedArray, lists: Compiled) -> dict[int, Verdict]:
     """The verdict on every URL of a column that is blocked, by its row. A null is not judged."""
-    from corpusmill.stages.filter.measure.texts import string_buffers
     from corpusmill.stages.filter.measure.urls import sift
 
     verdicts, start = {}, 0
     words, soft_words = lists.word_hashes, lists.soft_word_hashes
-    for chunk, (data, offsets) in zip(urls.chunks, string_buffers(urls), strict=True):
+    for chunk, (data, offsets) in zip(urls.chunks, chunks_of(urls), strict=True):
         suspects = np.zeros(offsets.size - 1, np.bool_)
         sift(
             data, offsets, lists.domains.sorted, lists.domains.bits, lists.urls.sorted, lists.urls.bits,
@@ -142,7 +147,9 @@ def judge_all(urls: pa.ChunkedArray, lists: Compiled) -> dict[int, Verdict]:
 
 
 def judge(url: str, lists: Compiled) -> Verdict | None:
-    """Why the URL is blocked, or None. A URL that cannot be parsed has no host; its words still count."""
+    """Why the URL is blocked, or None. A URL that cannot be parsed has no host; its words still
+    count.
+    """
     lower = url.lower()
     if lists.domains.sorted.size:
         for domain in _domains(lower):
@@ -231,7 +238,7 @@ def _asset(name: str) -> str:
 
 
 def _hashes(names: Sequence[str], *, backwards: bool) -> Hashes:
-    from corpusmill.stages.filter.measure.urls import MAP_BITS, hash_lines
+    from corpusmill.stages.filter.measure.url_hashes import MAP_BITS, hash_lines
 
     found = [np.zeros(0, np.uint64)]
     for name in names:
@@ -246,7 +253,7 @@ def _hashes(names: Sequence[str], *, backwards: bool) -> Hashes:
 
 
 def _mapped(hashes: NDArray[np.uint64], map_bits: int) -> Hashes:
-    from corpusmill.stages.filter.measure.urls import fill_map
+    from corpusmill.stages.filter.measure.url_hashes import fill_map
 
     entries = np.sort(hashes)  # np.unique takes fifty times as long
     entries = (
@@ -258,7 +265,7 @@ def _mapped(hashes: NDArray[np.uint64], map_bits: int) -> Hashes:
 
 
 def _hash(entry: str, *, backwards: bool) -> int:
-    from corpusmill.stages.filter.measure.urls import hash_of
+    from corpusmill.stages.filter.measure.url_hashes import hash_of
 
     return hash_of(np.frombuffer(entry.encode(), np.uint8), backwards)
 
@@ -270,7 +277,9 @@ def _word_hashes(words: Iterable[str]) -> Hashes:
 def _subword_tables(
     subwords: Sequence[str],
 ) -> tuple[NDArray[np.uint8], NDArray[np.int32], NDArray[np.int32]]:
-    """The entries' characters as numbers from 0 to 35; where each begins; by pair of first characters the first entry with it, or -1."""
+    """The entries' characters as numbers from 0 to 35; where each begins; by pair of first
+    characters the first entry with it, or -1.
+    """
     begins = np.cumsum([0, *map(len, subwords)], dtype=np.int32)
     pairs = np.full(36 * 36, -1, np.int32)
     characters = "0123456789abcdefghijklmnopqrstuvwxyz"

@@ -13,6 +13,7 @@ from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import DOCUMENT, EXCLUSION, FAILED_PREFIX, conform, extended
 from corpusmill.manifests.shard import read_parquet, schema_of, shard_names
 from corpusmill.manifests.storage import Artifact
+from corpusmill.stages.columns.table import with_column
 from corpusmill.stages.readers import ReaderSettings, read_records
 
 BATCH_ROWS = 1024
@@ -79,5 +80,4 @@ def count_reasons(account: Counts, reasons: list[str]) -> None:
 
 
 def _with_kind(table: pa.Table) -> pa.Table:
-    place = table.column_names.index("kind")
-    return table.set_column(place, table.schema.field(place), pc.fill_null(table["kind"], "actual"))
+    return with_column(table, table.schema.field("kind"), pc.fill_null(table["kind"], "actual"))

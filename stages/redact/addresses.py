@@ -1,12 +1,14 @@
 """E-mail and IP addresses: what a candidate must be to be somebody's.
 
-E-mail: the dot-atom form of RFC 5321 with a domain of at least two labels, also spelled with `(at)` and `(dot)`. Nobody's: domains
-reserved for documentation (RFC 2606, RFC 6761), file names (`logo@2x.png`), and the user in `git@host.org:path`.
+E-mail: the dot-atom form of RFC 5321 with a domain of at least two labels, also spelled with `(at)`
+and `(dot)`. Nobody's: domains reserved for documentation (RFC 2606, RFC 6761), file names
+(`logo@2x.png`), and the user in `git@host.org:path`.
 
-IP: addresses that the Internet routes. The ranges that it does not are IANA's special-purpose registries (RFC 6890), multicast
-included; they are written down here because the standard library's own list changes with Python's version. Three small numbers
-and a fourth are a version or a section far more often than an address (one address in 500 begins so), so they need a word for it
-before them.
+IP: addresses that the Internet routes. The ranges that it does not are IANA's special-purpose
+registries (RFC 6890), multicast included; they are written down here because the standard library's
+own list changes with Python's version. Three small numbers and a fourth are a version or a section
+far more often than an address (one address in 500 begins so), so they need a word for it before
+them.
 """
 
 import functools
@@ -56,7 +58,9 @@ _NOT_ROUTED = (
 
 
 def email_span(data: bytes, begin: int, end: int, at: int, after: int) -> tuple[int, int] | None:
-    """The bytes of an e-mail address around the at sign at `data[at:after]`, within the line `data[begin:end]`; None if it is none."""
+    """The bytes of an e-mail address around the at sign at `data[at:after]`, within the line
+    `data[begin:end]`; None if it is none.
+    """
     spelled = after - at > 1
     before = (_SPELLED_BEFORE if spelled else _BEFORE_AT).search(
         data[max(begin, at - _LONGEST_LOCAL - 2) : at]
@@ -82,7 +86,9 @@ def email_span(data: bytes, begin: int, end: int, at: int, after: int) -> tuple[
 
 
 def is_public_ip(data: bytes, begin: int, at: int, after: int) -> bool:
-    """Whether `data[at:after]` is the address of a machine on the Internet, no network and no version. begin: of its line."""
+    """Whether `data[at:after]` is the address of a machine on the Internet, no network and no
+    version. begin: of its line.
+    """
     spelled = data[at:after].decode("ascii")
     if not is_routed(spelled) or _PREFIX_LENGTH.match(data, after):
         return False

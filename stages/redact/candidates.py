@@ -1,10 +1,8 @@
-"""The kernel that finds where personal data could stand: one walk over the bytes, which lets everything else pass.
+"""The kernel that finds where personal data could stand: one walk over the bytes.
 
-A candidate is a place, not a verdict: an at sign between two words, a run of digits long enough for a telephone or a card, four
-numbers with full stops, hexadecimal groups with colons, two capitals before two digits. `stages.redact` looks at candidates alone.
-Ordinary web text has one in about 4 KB, so the walk is nearly all of the cost.
-
-Definitions: `stages.redact`.
+A candidate is a place, not a verdict: an at sign between two words, a run of digits long enough for a telephone or a
+card, four numbers with full stops, hexadecimal groups with colons, two capitals before two digits. `stages.redact`
+looks only at candidates. Ordinary web text has one in about 4 KB, so this walk is nearly all of the cost.
 """
 
 from typing import TypeAlias
@@ -18,7 +16,7 @@ Integers: TypeAlias = NDArray[np.int64]
 
 EMAIL, IP, PHONE, CARD, IBAN = range(5)
 
-# What a byte can begin. numba keeps compiled code until this file changes, so every value that is compiled in stands here.
+# What a byte can begin.
 _NOTHING, _DIGIT, _AT, _CAPITAL, _BRACKET = range(5)
 _BEGINS = np.zeros(256, np.uint8)
 _BEGINS[48:58] = _DIGIT
@@ -37,15 +35,17 @@ IBAN_LENGTH = 15  # Norway's, the shortest
 LONGEST_IBAN = 34
 
 
-@njit(cache=True)
+@njit
 def find_candidates(
     data: Bytes, offsets: Integers, kinds: Bytes, rows: Integers, begins: Integers, ends: Integers
 ) -> int:
-    """Fill the four arrays (at least as long as `data`, plus one) and return how many candidates there are.
+    """Fill the four arrays (at least as long as `data`, plus one) and return how many candidates
+    there are.
 
-    data, offsets: the UTF-8 bytes of all texts and where each begins. rows: which text. begins, ends: the candidate's
-    bytes, from the beginning of `data`; of an e-mail address only its at sign, of the others all that may belong to it. A place can be a
-    candidate of several kinds. Candidates come in the order of their places.
+    data, offsets: the UTF-8 bytes of all texts and where each begins. rows: which text. begins,
+    ends: the candidate's bytes, from the beginning of `data`; of an e-mail address only its at
+    sign, of the others all that may belong to it. A place can be a candidate of several kinds.
+    Candidates come in the order of their places.
     """
     found = 0
     for row in range(offsets.size - 1):
@@ -118,32 +118,36 @@ def find_candidates(
     return found
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def _is_digit(byte: int) -> bool:
     return 48 <= byte <= 57
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def _in_word(byte: int) -> bool:
     return 48 <= byte <= 57 or 65 <= byte <= 90 or 97 <= byte <= 122 or byte == _UNDERLINE
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def _in_name(byte: int) -> bool:
-    """Whether a byte can stand beside an at sign: ASCII letters and digits, `_+-`, and any part of a character beyond ASCII."""
+    """Whether a byte can stand beside an at sign: ASCII letters and digits, `_+-`, and any part of
+    a character beyond ASCII.
+    """
     return _in_word(byte) or byte >= 0x80 or byte in (_PLUS, _HYPHEN)
 
 
-@njit(cache=True)
+@njit
 def _after_word(data: Bytes, at: int, end: int) -> int:
     while at < end and _in_word(data[at]):
         at += 1
     return at
 
 
-@njit(cache=True)
+@njit
 def _spelled_at(data: Bytes, at: int, end: int) -> int:
-    """Where `(at)` or `[at]` ends, in small letters and with at most one space inside each bracket; `at` if it is neither."""
+    """Where `(at)` or `[at]` ends, in small letters and with at most one space inside each bracket;
+    `at` if it is neither.
+    """
     closing = _CLOSE_SQUARE if data[at] == _OPEN_SQUARE else _CLOSE
     place = at + 1
     if place < end and data[place] == _SPACE:
@@ -156,9 +160,11 @@ def _spelled_at(data: Bytes, at: int, end: int) -> int:
     return place + 1 if place < end and data[place] == closing else at
 
 
-@njit(cache=True)
+@njit
 def _iban_end(data: Bytes, at: int, end: int) -> int:
-    """Where capitals and digits, in groups with at most one space between, end; `at` if they cannot be an IBAN."""
+    """Where capitals and digits, in groups with at most one space between, end; `at` if they cannot
+    be an IBAN.
+    """
     if (
         at + 3 >= end
         or not 65 <= data[at + 1] <= 90
@@ -183,9 +189,11 @@ def _iban_end(data: Bytes, at: int, end: int) -> int:
     return place if length >= IBAN_LENGTH else at
 
 
-@njit(cache=True)
+@njit
 def _address_end(data: Bytes, first: int, at: int, end: int) -> int:
-    """Where an IPv4 address, or an IPv6 one of the range that is in use (2000::/3), ends; `at` if there is none."""
+    """Where an IPv4 address, or an IPv6 one of the range that is in use (2000::/3), ends; `at` if
+    there is none.
+    """
     if at - 1 > first and data[at - 1] == _STOP and _is_digit(data[at - 2]):
         return at
     place, value, width, numbers = at, 0, 0, 1
@@ -237,10 +245,11 @@ def _address_end(data: Bytes, first: int, at: int, end: int) -> int:
     return place if whole and not (place < end and _in_word(data[place])) else at
 
 
-@njit(cache=True)
+@njit
 def _card_end(data: Bytes, at: int, beyond: int, end: int) -> int:
-    """Where 12 to 19 digits that pass the check of Luhn end, single spaces or hyphens between groups: the first such place past
-    `beyond`; `at` if there is none."""
+    """Where 12 to 19 digits that pass the check of Luhn end, single spaces or hyphens between
+    groups: the first such place past `beyond`; `at` if there is none.
+    """
     if data[at] < _TWO or data[at] == _NINE:
         return at
     place, digits = at, 0
@@ -266,10 +275,11 @@ def _card_end(data: Bytes, at: int, beyond: int, end: int) -> int:
     return at
 
 
-@njit(cache=True)
+@njit
 def _number_end(data: Bytes, at: int, end: int, longest_gap: int) -> tuple[int, int, bool]:
-    """Where groups of digits end that spaces, hyphens, full stops, slashes and brackets hold together; how many digits; and whether
-    they could be more than a decimal fraction."""
+    """Where groups of digits end that spaces, hyphens, full stops, slashes and brackets hold
+    together; how many digits; and whether they could be more than a decimal fraction.
+    """
     place, last, digits, gap, gaps, stops = at, at, 0, 0, 0, 0
     while place < end:
         byte = data[place]
@@ -303,7 +313,9 @@ def _number_end(data: Bytes, at: int, end: int, longest_gap: int) -> tuple[int, 
     return last, digits, not (gaps == 1 and stops == 1)
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def _is_thin(byte: int) -> bool:
-    """The last byte of a hyphen or dash (U+2010 to U+2015), of a thin space (U+2009) or of the narrow one that does not break (U+202F)."""
+    """The last byte of a hyphen or dash (U+2010 to U+2015), of a thin space (U+2009) or of the
+    narrow one that does not break (U+202F).
+    """
     return 0x90 <= byte <= 0x95 or byte == 0x89 or byte == 0xAF

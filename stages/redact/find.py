@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from corpusmill.stages.filter.measure.texts import string_buffers
+from corpusmill.stages.columns.strings import chunks_of
 from corpusmill.stages.redact import addresses, numbers, phone
 from numpy.typing import NDArray
 
@@ -37,7 +37,9 @@ class Span(NamedTuple):
 
 
 class Chunk(NamedTuple):
-    """A chunk of a string column: its bytes, where each text begins, and the spans of each text that has some (places in `data`)."""
+    """A chunk of a string column: its bytes, where each text begins, and the spans of each text
+    that has some (places in `data`).
+    """
 
     data: NDArray[np.uint8]
     offsets: NDArray[np.int64]
@@ -49,11 +51,13 @@ def find_in_column(
     kinds: Collection[Kind] = KINDS,
     languages: Sequence[str | None] | None = None,
 ) -> Iterable[Chunk]:
-    """The spans of every text, chunk by chunk. languages: of each text, null where unknown; only telephone numbers ask for it."""
+    """The spans of every text, chunk by chunk. languages: of each text, null where unknown; only
+    telephone numbers ask for it.
+    """
     from corpusmill.stages.redact.candidates import find_candidates
 
     first = 0
-    for data, offsets in string_buffers(texts):
+    for data, offsets in chunks_of(texts):
         size = (
             int(offsets[-1] - offsets[0]) + 1
         )  # memory that no candidate reaches is never really taken
@@ -117,7 +121,9 @@ def _verified(
     language: str | None,
     phone_before: int,
 ) -> Span | None:
-    """The span of a candidate at bytes `begin` to `end` of the text `first` to `last`; None if it is no personal data."""
+    """The span of a candidate at bytes `begin` to `end` of the text `first` to `last`; None if it
+    is no personal data.
+    """
     reach = max(first, begin - _LINE)
     window = bytes(whole[reach : min(last, end + _LINE)])
     at, after = begin - reach, end - reach

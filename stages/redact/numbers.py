@@ -1,7 +1,8 @@
 """Payment cards and bank accounts: numbers with a check, so that a wrong guess is rare.
 
-Card: an issuer's prefix with a length that it uses (ISO/IEC 7812-1), the check of Luhn (its annex B), and the digits in one group or in the
-groups that are printed on cards. IBAN: ISO 13616: a country's length and the remainder 1 modulo 97 (ISO 7064).
+Card: an issuer's prefix with a length that it uses (ISO/IEC 7812-1), the check of Luhn (its annex
+B), and the digits in one group or in the groups that are printed on cards. IBAN: ISO 13616: a
+country's length and the remainder 1 modulo 97 (ISO 7064).
 """
 
 import re
@@ -47,7 +48,9 @@ IBAN_LENGTHS: dict[bytes, int] = {
 
 
 def is_card(data: bytes, begin: int, at: int, after: int, end: int) -> bool:
-    """Whether `data[at:after]`, whose check digit is right, is the number of a card. begin, end: of its line."""
+    """Whether `data[at:after]`, whose check digit is right, is the number of a card. begin, end: of
+    its line.
+    """
     spelled = data[at:after]
     groups = tuple(len(group) for group in _GROUP.findall(spelled))
     if len(groups) > 1 and (groups not in _GROUPS or (b" " in spelled and b"-" in spelled)):
@@ -61,7 +64,9 @@ def is_card(data: bytes, begin: int, at: int, after: int, end: int) -> bool:
 
 
 def iban_end(spelled: bytes) -> int:
-    """How many of the bytes of `spelled` (capitals, digits, single spaces) are an IBAN; 0 if it does not begin with one."""
+    """How many of the bytes of `spelled` (capitals, digits, single spaces) are an IBAN; 0 if it
+    does not begin with one.
+    """
     length = IBAN_LENGTHS.get(spelled[:2])
     packed = spelled.replace(b" ", b"")[:length]
     if length is None or len(packed) < length:

@@ -1,14 +1,17 @@
-"""Telephone numbers: the one kind without a check digit, so shape, country and the words before it decide.
+"""Telephone numbers: the one kind without a check digit, so shape, country and the words before it
+decide.
 
 A group of digits is a telephone number if one of these holds:
 
 1. it begins with a plus sign and a country's numbering plan has such numbers;
-2. it has the shape of North America, `(212) 555-0123`, `212-555-0123`, `1.212.555.0123`, and its plan has such numbers;
+2. it has the shape of North America, `(212) 555-0123`, `212-555-0123`, `1.212.555.0123`, and its
+   plan has such numbers;
 3. a word such as `Tel.`, `fax:`, `call us at` or `电话` stands directly before it;
-4. it begins with a trunk 0 (8 in Russia), is grouped, and the plan of a country of the document's language has such numbers.
+4. it begins with a trunk 0 (8 in Russia), is grouped, and the plan of a country of the document's
+   language has such numbers.
 
-Dates, years, decimal fractions and numbers of things (ISBN, DOI, CVE...) are none, whatever they look like. The plans are those of
-Google's libphonenumber, by its Python port.
+Dates, years, decimal fractions and numbers of things (ISBN, DOI, CVE...) are none, whatever they
+look like. The plans are those of Google's libphonenumber, by its Python port.
 """
 
 import functools
@@ -82,9 +85,11 @@ _LEAST, _MOST = 7, 15  # digits; E.164
 def phone_span(
     data: bytes, begin: int, at: int, after: int, language: str | None, follows_phone: bool = False
 ) -> tuple[int, int] | None:
-    """The bytes of a telephone number among the groups of digits `data[at:after]`; None if there is none.
+    """The bytes of a telephone number among the groups of digits `data[at:after]`; None if there is
+    none.
 
-    begin: of the line. language: of the text. follows_phone: only an `or`, a comma or the like stands between it and a telephone number.
+    begin: of the line. language: of the text. follows_phone: only an `or`, a comma or the like
+    stands between it and a telephone number.
     """
     if data[at : at + 1] == b"(" and b")" not in data[at:after]:
         at += 1
@@ -176,7 +181,9 @@ def _glued_after(data: bytes, after: int) -> bool:
 
 @functools.lru_cache(maxsize=1 << 14)
 def _has_number(spelled: str, region: str | None) -> bool:
-    """Whether the numbering plan of the region (with a plus sign: of the country that it begins with) has such a number."""
+    """Whether the numbering plan of the region (with a plus sign: of the country that it begins
+    with) has such a number.
+    """
     import phonenumbers
 
     try:

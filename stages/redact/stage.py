@@ -9,12 +9,14 @@ none, since tags are no personal data.
 
 import importlib.metadata
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 import pyarrow as pa
 from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.schema import excluded
+from corpusmill.stages.columns.strings import string_array
+from corpusmill.stages.columns.table import with_column
 from corpusmill.stages.contract import MapStage, Outcome, Reads
 from corpusmill.stages.redact.find import KINDS, Chunk, Kind, find, find_in_column
 from numpy.typing import NDArray
@@ -78,11 +80,11 @@ class Redact(MapStage):
             parts.append(replaced(original, chunk, tags) if chunk.spans else original)
             first += len(original)
         if self.mode == "replace":
-            table = _with_column(
+            table = with_column(
                 table, table.schema.field("text"), pa.chunked_array(parts, type=texts.type)
             )
         for column in self.adds():
-            table = _with_column(
+            table = with_column(
                 table, column, pa.array(counts[column.name.removeprefix(PREFIX)], column.type)
             )  # type: ignore[index]
         return Outcome(table, excluded(table.slice(0, 0), self.name, [], []))
@@ -101,24 +103,5 @@ def replaced(original: pa.Array, chunk: Chunk, tags: Mapping[Kind, bytes]) -> pa
             growth[row + 1] += len(tags[span.kind]) - (span.end - span.begin)
     pieces.append(data[at : int(offsets[-1])])
     places = offsets - offsets[0] + np.cumsum(growth)
-    large = pa.types.is_large_string(original.type)
     valid = original.is_valid() if original.null_count else None
-    return pa.Array.from_buffers(
-        original.type,
-        len(original),
-        [
-            pa.array(valid, pa.bool_()).buffers()[1] if valid is not None else None,
-            pa.py_buffer(places.astype(np.int64 if large else np.int32)),
-            pa.py_buffer(b"".join(pieces)),
-        ],
-    )
-
-
-def _with_column(table: pa.Table, column: pa.Field, values: Any) -> pa.Table:
-    """`table` with the column in its old place, or at the end if it is new."""
-    index = table.schema.get_field_index(column.name)
-    return (
-        table.append_column(column, values)
-        if index < 0
-        else table.set_column(index, column, values)
-    )
+    return string_array(b"".join(pieces), places, original.type, valid)

@@ -1,4 +1,6 @@
-"""One part: its documents in the order in which they are read, what they repeat cut out, kept and excluded rows written."""
+"""One part: its documents in the order in which they are read, what they repeat cut out, kept and
+excluded rows written.
+"""
 
 import time
 from collections.abc import Iterator
@@ -9,6 +11,8 @@ import pyarrow.compute as pc
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import EXCLUSION, excluded, extended
 from corpusmill.manifests.shard import Shard, schema_of
+from corpusmill.stages.columns.strings import copied, string_array
+from corpusmill.stages.columns.table import with_column
 from corpusmill.stages.contract import DOCUMENTS, EXCLUDED, Outcome
 from corpusmill.stages.readers.documents import count_reasons
 from corpusmill.stages.shuffle.streams import read_streams
@@ -59,10 +63,10 @@ def cut_part(settings: SubstringSettings, shard: Shard) -> list[Counts]:
 def cut_documents(settings: SubstringSettings, rows: pa.Table) -> Iterator[Outcome]:
     """The documents of a part, some at a time, in the order in which they are read."""
     rows = in_order(settings, rows)
-    text, offsets = text_of(rows)
+    text, offsets = copied(rows["text"])
     found = find(settings, text, offsets)
-    rows = _with_column(rows, REMOVED_BYTES, pa.array(found.removed.astype(np.int32)))
-    rows = _with_column(rows, CUTS, record(found, text, offsets, rows["id"]))
+    rows = with_column(rows, REMOVED_BYTES, pa.array(found.removed.astype(np.int32)))
+    rows = with_column(rows, CUTS, record(found, text, offsets, rows["id"]))
     reasons, details = _exclusions(found, offsets, rows["id"])
     edited = _edited(found, text, offsets)
     for start in range(0, rows.num_rows, WRITE_ROWS):
@@ -84,31 +88,14 @@ def read_part(shard: Shard, schema: pa.Schema) -> pa.Table:
 
 
 def in_order(settings: SubstringSettings, rows: pa.Table) -> pa.Table:
-    """The rows in the order in which they are read: keepers first. Rows with the same id are told apart by what they hold."""
+    """The rows in the order in which they are read: keepers first. Rows with the same id are told
+    apart by what they hold.
+    """
     keyed = rows.append_column("text_bytes", pc.fill_null(pc.binary_length(rows["text"]), 0))
     keys = [*READ_FIRST[settings.keeper], *((name, "ascending") for name in ("id", "text", "url"))]
     return rows.take(
         pc.sort_indices(keyed, sort_keys=keys)
     )  # nulls come last, whatever the direction
-
-
-def text_of(rows: pa.Table) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """The texts one after the other, in memory of their own, and where each begins; a null text is empty."""
-    sizes = pc.fill_null(pc.binary_length(rows["text"]), 0).to_numpy().astype(np.int64)
-    offsets = np.concatenate(([0], np.cumsum(sizes)))
-    text = np.empty(offsets[-1], np.uint8)
-    row = 0
-    for chunk in rows["text"].chunks:
-        array = pc.fill_null(chunk.cast(pa.string()), "")
-        end = row + len(array)
-        if offsets[end] > offsets[row]:
-            _, places, data = array.buffers()
-            begin = np.frombuffer(places, np.int32)[array.offset]
-            text[offsets[row] : offsets[end]] = np.frombuffer(
-                data, np.uint8, offsets[end] - offsets[row], begin
-            )
-        row = end
-    return text, offsets
 
 
 def _edited(found: Found, text: NDArray[np.uint8], offsets: NDArray[np.int64]) -> pa.Array:
@@ -117,9 +104,7 @@ def _edited(found: Found, text: NDArray[np.uint8], offsets: NDArray[np.int64]) -
 
     new_offsets = np.zeros_like(offsets)
     close_gaps(text, offsets, found.begins, found.ends, found.offsets, found.verdicts, new_offsets)
-    return pa.LargeStringArray.from_buffers(
-        len(offsets) - 1, pa.py_buffer(new_offsets), pa.py_buffer(text)
-    )
+    return string_array(text, new_offsets, pa.large_string())
 
 
 def _cut_rows(rows: pa.Table, edited: pa.Array) -> pa.Table:
@@ -127,17 +112,17 @@ def _cut_rows(rows: pa.Table, edited: pa.Array) -> pa.Table:
     was_cut = pc.is_valid(rows[CUTS.name])
     field = rows.schema.field("text")
     text = pc.if_else(was_cut, edited.cast(field.type), rows["text"])
-    rows = rows.set_column(rows.column_names.index("text"), field, text)
-    place = rows.column_names.index("n_tokens")
-    return rows.set_column(
-        place, rows.schema.field("n_tokens"), pc.if_else(was_cut, None, rows["n_tokens"])
-    )
+    rows = with_column(rows, field, text)
+    n_tokens = pc.if_else(was_cut, None, rows["n_tokens"])
+    return with_column(rows, rows.schema.field("n_tokens"), n_tokens)
 
 
 def _exclusions(
     found: Found, offsets: NDArray[np.int64], ids: pa.ChunkedArray
 ) -> tuple[pa.Array, pa.Array]:
-    """For each document the reason why it is dropped, null if it stays, and which document has most of what it repeats."""
+    """For each document the reason why it is dropped, null if it stays, and which document has most
+    of what it repeats.
+    """
     from corpusmill.stages.substring.suffixes.cuts import MOSTLY_REPEATED, TOO_SHORT
 
     names = {TOO_SHORT: "substring.too_short", MOSTLY_REPEATED: "substring.mostly_repeated"}
@@ -155,7 +140,9 @@ def _exclusions(
 
 
 def _main_keeper(found: Found, offsets: NDArray[np.int64], document: int) -> int | None:
-    """The document that has most bytes of what this one repeats, the earliest of several; None if it repeats only itself."""
+    """The document that has most bytes of what this one repeats, the earliest of several; None if
+    it repeats only itself.
+    """
     pieces = found.pieces
     some = slice(pieces.offsets[document], pieces.offsets[document + 1])
     sources = pieces.sources[some]
@@ -166,10 +153,3 @@ def _main_keeper(found: Found, offsets: NDArray[np.int64], document: int) -> int
     distinct, place = np.unique(keepers, return_inverse=True)
     shared = np.bincount(place, weights=(pieces.ends[some] - pieces.begins[some])[known])
     return int(distinct[shared.argmax()])
-
-
-def _with_column(table: pa.Table, field: pa.Field, values: pa.Array) -> pa.Table:
-    place = table.schema.get_field_index(field.name)
-    return (
-        table.append_column(field, values) if place < 0 else table.set_column(place, field, values)
-    )

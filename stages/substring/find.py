@@ -1,4 +1,6 @@
-"""From the texts of a part to what is cut of them: the kernels in their order, and the tables they need."""
+"""From the texts of a part to what is cut of them: the kernels in their order, and the tables they
+need.
+"""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,7 +13,9 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Pieces:
-    """Those of document d are offsets[d]:offsets[d + 1]. begins, ends, sources: places in the part's text; source -1: bridged."""
+    """Those of document d are offsets[d]:offsets[d + 1]. begins, ends, sources: places in the
+    part's text; source -1: bridged.
+    """
 
     offsets: NDArray[np.int64]
     begins: NDArray[np.int64]
@@ -21,7 +25,9 @@ class Pieces:
 
 @dataclass(frozen=True)
 class Found:
-    """begins, ends: the cuts; those of document d are offsets[d]:offsets[d + 1]. verdicts: as in `stages.substring.suffixes.cuts`."""
+    """begins, ends: the cuts; those of document d are offsets[d]:offsets[d + 1]. verdicts: as in
+    `stages.substring.suffixes.cuts`.
+    """
 
     offsets: NDArray[np.int64]
     begins: NDArray[np.int64]
@@ -45,7 +51,8 @@ class Found:
 def find(settings: SubstringSettings, text: NDArray[np.uint8], offsets: NDArray[np.int64]) -> Found:
     """What to cut of the documents that lie in `text` (writable) at `offsets`, the keepers first.
 
-    Nine bytes for each of `text` are held, itself included. Raises CorpusmillError if the text is too long for 32-bit positions.
+    Nine bytes for each of `text` are held, itself included. Raises CorpusmillError if the text is
+    too long for 32-bit positions.
     """
     from corpusmill.stages.substring.suffixes import cuts, repeats
 
@@ -117,10 +124,12 @@ def find(settings: SubstringSettings, text: NDArray[np.uint8], offsets: NDArray[
 
 @lru_cache(maxsize=4)
 def boundary_table(boundary: str) -> NDArray[np.uint8]:
-    """What each character is to the boundaries of cuts: JOINED, SEPARATOR or FREE (`stages.substring.suffixes.cuts`)."""
+    """What each character is to the boundaries of cuts: JOINED, SEPARATOR or FREE
+    (`stages.substring.suffixes.boundaries`).
+    """
     from corpusmill.stages.columns.word_rule import SPACE as WORD_SPACE
     from corpusmill.stages.columns.word_rule import UNSPACED, word_tables
-    from corpusmill.stages.substring.suffixes.cuts import (
+    from corpusmill.stages.substring.suffixes.boundaries import (
         BOUNDARY_TABLE_SIZE,
         FREE,
         JOINED,

@@ -1,11 +1,14 @@
-"""Which part of the corpus a document belongs to: parts of bounded size that keep a site together where it fits.
+"""Which part of the corpus a document belongs to: parts of bounded size that keep a site together
+where it fits.
 
-A document's key is the hash of its host, and its id's where it has no URL. The keys are cut into ranges of equal width, many to a
-part; the bytes of text in each are measured. Neighbouring ranges share a part until it is full; a range that is larger than a part
-(a giant site) is split by the hash of the id. So parts depend on the documents alone, and the plan is small: one row for each range.
+A document's key is the hash of its host, and its id's where it has no URL. The keys are cut into
+ranges of equal width, many to a part; the bytes of text in each are measured. Neighbouring ranges
+share a part until it is full; a range that is larger than a part (a giant site) is split by the
+hash of the id. So parts depend on the documents alone, and the plan is small: one row for each
+range.
 
-Boilerplate repeats within a site, so a part by host sees nearly all copies of it. What other sites have is seen only where they
-share a part: of a passage on two sites, with P parts, one time in P.
+Boilerplate repeats within a site, so a part by host sees nearly all copies of it. What other sites
+have is seen only where they share a part: of a passage on two sites, with P parts, one time in P.
 """
 
 from collections.abc import Iterable
@@ -38,13 +41,17 @@ PLAN = pa.schema(  # one row for each range of keys that has documents, ascendin
 
 
 def key_ranges(documents: Iterable[Artifact], part_bytes: int) -> int:
-    """How many ranges the keys are cut into: a power of two; where nobody counted the text, a compressed byte is taken for four."""
+    """How many ranges the keys are cut into: a power of two; where nobody counted the text, a
+    compressed byte is taken for four.
+    """
     text_bytes = sum(document.text_bytes or 4 * document.size for document in documents)
     return 1 << (RANGES_A_PART * text_bytes // part_bytes).bit_length()
 
 
 def measure(settings: SubstringSettings, ranges: int, shard: Shard) -> list[Counts]:
-    """Read one document shard; write `work/measure`: the bytes of text in each range of keys (`MEASURED`)."""
+    """Read one document shard; write `work/measure`: the bytes of text in each range of keys
+    (`MEASURED`).
+    """
     numbers, sizes, seen = [], [], 0
     for table in shard.read(shard.inputs[0], ["id", "text", *_located_by(settings)]):
         numbers.append(_ranges_of(settings, table, ranges))
@@ -59,8 +66,10 @@ def measure(settings: SubstringSettings, ranges: int, shard: Shard) -> list[Coun
 
 
 def plan_parts(settings: SubstringSettings, measured: int, shard: Shard) -> list[Counts]:
-    """Read all that was measured (the first inputs; the others are the documents); write the plan (`PLAN`) and an empty table with
-    every column that the documents have. Raises InputError if a column has two types."""
+    """Read all that was measured (the first inputs; the others are the documents); write the plan
+    (`PLAN`) and an empty table with every column that the documents have. Raises InputError if a
+    column has two types.
+    """
     tables = [table for artifact in shard.inputs[:measured] for table in read_parquet(artifact)]
     total = pa.concat_tables([MEASURED.empty_table(), *tables])
     number, size = _sums(total["range"].to_numpy(), total["text_bytes"].to_numpy())
@@ -82,8 +91,9 @@ def plan_parts(settings: SubstringSettings, measured: int, shard: Shard) -> list
 
 
 def pack(sizes: NDArray[np.int64], part_bytes: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The first part of each range of keys, and how many parts it has: one, and the part is shared with its neighbours, unless the
-    range by itself has more than `part_bytes` bytes."""
+    """The first part of each range of keys, and how many parts it has: one, and the part is shared
+    with its neighbours, unless the range by itself has more than `part_bytes` bytes.
+    """
     parts, splits = np.zeros(len(sizes), np.int64), np.ones(len(sizes), np.int64)
     part = filled = 0
     for index, size in enumerate(sizes.tolist()):

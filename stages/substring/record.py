@@ -1,8 +1,9 @@
 """The record of what was cut: made from the kernels' numbers, and read back to the text as it was.
 
-A text before its cuts is the text that stays with the pieces put back. A piece is copied from its keeper's text before *its* cuts,
-which may need restoring first. That ends: keepers are read before the documents that they keep something for, and a piece
-that repeats an earlier place of its own document lies behind it.
+A text before its cuts is the text that stays with the pieces put back. A piece is copied from its
+keeper's text before *its* cuts, which may need restoring first. That ends: keepers are read before
+the documents that they keep something for, and a piece that repeats an earlier place of its own
+document lies behind it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -49,7 +50,9 @@ def record(
 def restore(
     text: str, cuts: Sequence[Mapping[str, Any]] | None, itself: str, text_of: Callable[[str], str]
 ) -> str:
-    """The text before the cuts. itself: the document's id. text_of: the text before its cuts of another document, by id."""
+    """The text before the cuts. itself: the document's id. text_of: the text before its cuts of
+    another document, by id.
+    """
     whole = bytearray()
     rest = memoryview(text.encode())
     for piece in cuts or ():

@@ -1,18 +1,22 @@
 """MinHash signatures and band keys of shingle sets, in one pass from text to keys.
 
-Two documents whose shingle sets have Jaccard similarity s agree in one value of their signatures with probability s, and share at
-least one of b band keys of r rows with probability 1 - (1 - s**r)**b. Two ways to a signature of k values:
+Two documents whose shingle sets have Jaccard similarity s agree in one value of their signatures
+with probability s, and share at least one of b band keys of r rows with probability 1 - (1 -
+s**r)**b. Two ways to a signature of k values:
 
-- **one permutation** (the default): a shingle falls into one of k bins by its hash and counts there only, so a shingle costs one
-  multiplication and not k. Bins that stay empty, as in a short document, take over the value of a bin that did not: in rounds, every
-  filled bin offers its value to one bin drawn by a hash of round and bin, and an empty one takes the first offer. Draws do not depend
-  on the document, so two documents fill alike and the probabilities above hold.
-  Li, Owen, Zhang 2012, "One permutation hashing" (NIPS); Shrivastava 2017, "Optimal densification for fast and accurate minwise
-  hashing" (ICML); filling from the full bins rather than asking from the empty ones, O(k log k) for any document: Mai, Rao, Kapilevich,
-  Rossi, Abbasi-Yadkori, Sinha 2020, "On densification for minwise hashing" (UAI).
-- **classic**: the least value of each of k permutations h -> a h + b modulo 2**32, as datasketch's scheme `affine32`, bit for bit: give
-  datasketch the multipliers and addends of `Scheme` as `permutations` and the upper halves of the shingle hashes as items, with the
-  identity as `hashfunc`. Broder 1997, "On the resemblance and containment of documents".
+- **one permutation** (the default): a shingle falls into one of k bins by its hash and counts there
+  only, so a shingle costs one multiplication and not k. Bins that stay empty, as in a short
+  document, take over the value of a bin that did not: in rounds, every filled bin offers its value
+  to one bin drawn by a hash of round and bin, and an empty one takes the first offer. Draws do not
+  depend on the document, so two documents fill alike and the probabilities above hold. Li, Owen,
+  Zhang 2012, "One permutation hashing" (NIPS); Shrivastava 2017, "Optimal densification for fast
+  and accurate minwise hashing" (ICML); filling from the full bins rather than asking from the empty
+  ones, O(k log k) for any document: Mai, Rao, Kapilevich, Rossi, Abbasi-Yadkori, Sinha 2020, "On
+  densification for minwise hashing" (UAI).
+- **classic**: the least value of each of k permutations h -> a h + b modulo 2**32, as datasketch's
+  scheme `affine32`, bit for bit: give datasketch the multipliers and addends of `Scheme` as
+  `permutations` and the upper halves of the shingle hashes as items, with the identity as
+  `hashfunc`. Broder 1997, "On the resemblance and containment of documents".
 
 Banding: Leskovec, Rajaraman, Ullman, "Mining of Massive Datasets", 3.4.
 """
@@ -47,14 +51,15 @@ _EMPTY = np.uint32(0xFFFFFFFF)
 class Scheme:
     """How signatures are made and cut into bands: k = bands * rows values.
 
-    one_permutation: the fast scheme, or else the classic one. multiplier, addend: uint32[k], the classic permutations, multipliers odd.
-    spread: the one permutation, a multiplication by an odd number. seed: in [0, 2**64), also part of the band keys.
+    one_permutation: the fast scheme, or else the classic one. multiplier, addend: uint32[k], the
+    classic permutations, multipliers odd. permutation: the one permutation, a multiplication by an
+    odd number. seed: in [0, 2**64), also part of the band keys.
     """
 
     one_permutation: bool
     multiplier: npt.NDArray[np.uint32]
     addend: npt.NDArray[np.uint32]
-    spread: np.uint64
+    permutation: np.uint64
     bands: int
     rows: int
     seed: np.uint64
@@ -62,7 +67,9 @@ class Scheme:
 
 @lru_cache(maxsize=8)
 def make_scheme(bands: int, rows: int, seed: int, one_permutation: bool = True) -> Scheme:
-    """The scheme of a seed: SplitMix64's stream, so that signatures stay the same for good, whatever NumPy does."""
+    """The scheme of a seed: SplitMix64's stream, so that signatures stay the same for good,
+    whatever NumPy does.
+    """
     state, values = seed, []
     for _ in range(2 * bands * rows + 1):
         state = (state + 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF
@@ -78,20 +85,20 @@ def make_scheme(bands: int, rows: int, seed: int, one_permutation: bool = True) 
 
 
 def band_keys(
-    offsets: Offsets, data: Bytes, ngram: int, scheme: Scheme
+    data: Bytes, offsets: Offsets, ngram: int, scheme: Scheme
 ) -> tuple[UInt64Array, UInt64Array, npt.NDArray[np.int64]]:
     """What matching needs of each text, in one pass over the bytes.
 
-    Returns the band keys uint64[documents, bands], the exact hashes uint64[documents, 2] and the number of shingles
-    int64[documents]; the band keys of a document without shingles mean nothing.
+    Returns the band keys uint64[documents, bands], the exact hashes uint64[documents, 2] and the
+    number of shingles int64[documents]; the band keys of a document without shingles mean nothing.
     """
     documents = len(offsets) - 1
     keys = np.empty((documents, scheme.bands), dtype=np.uint64)
     exact = np.empty((documents, 2), dtype=np.uint64)
     counts = np.empty(documents, dtype=np.int64)
     _sign_all(
-        offsets,
         data,
+        offsets,
         *word_tables(),
         ngram,
         *_numbers(scheme),
@@ -105,30 +112,34 @@ def band_keys(
 
 
 def signatures(shingles: Shingles, scheme: Scheme) -> npt.NDArray[np.uint32]:
-    """The signatures: uint32[documents, k]. A document without shingles has the largest value everywhere."""
+    """The signatures: uint32[documents, k]. A document without shingles has the largest value
+    everywhere.
+    """
     minima = np.empty((len(shingles.offsets) - 1, len(scheme.multiplier)), dtype=np.uint32)
     _signature_all(shingles.offsets, shingles.hashes, *_numbers(scheme), minima)
     return minima
 
 
 def keys_of_signatures(minima: npt.NDArray[np.uint32], scheme: Scheme) -> UInt64Array:
-    """The band keys of signatures, as `band_keys` computes them from text: uint64[documents, bands]."""
+    """The band keys of signatures, as `band_keys` computes them from text: uint64[documents,
+    bands].
+    """
     keys = np.empty((len(minima), scheme.bands), dtype=np.uint64)
     _bands_all(minima, scheme.rows, scheme.seed, keys)
     return keys
 
 
 def _numbers(scheme: Scheme) -> tuple[bool, Any, Any, np.uint64]:
-    return scheme.one_permutation, scheme.multiplier, scheme.addend, scheme.spread
+    return scheme.one_permutation, scheme.multiplier, scheme.addend, scheme.permutation
 
 
-@njit(cache=True, nogil=True)
-def _one_permutation(shingles: Any, spread: Any, minima: Any, full: Any) -> None:
+@njit(nogil=True)
+def _one_permutation(shingles: Any, permutation: Any, minima: Any, full: Any) -> None:
     """full: room for k bin numbers."""
     bins = np.uint64(len(minima))
     minima[:] = _EMPTY
     for shingle in shingles:
-        permuted = shingle * spread
+        permuted = shingle * permutation
         place = ((permuted >> _BITS_32) * bins) >> _BITS_32
         minima[place] = min(minima[place], np.uint32(permuted))
     filled = 0
@@ -149,7 +160,7 @@ def _one_permutation(shingles: Any, spread: Any, minima: Any, full: Any) -> None
                 empty -= 1
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _classic(shingles: Any, multiplier: Any, addend: Any, minima: Any) -> None:
     """The inner loop runs over the permutations, eight 32-bit lanes at a time."""
     minima[:] = _EMPTY
@@ -164,23 +175,23 @@ def _classic(shingles: Any, multiplier: Any, addend: Any, minima: Any) -> None:
             minima[p] = min(minima[p], np.uint32(multiplier[p] * hashed + addend[p]))
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _signature(
     shingles: Any,
     one_permutation: bool,
     multiplier: Any,
     addend: Any,
-    spread: Any,
+    permutation: Any,
     minima: Any,
     full: Any,
 ) -> None:
     if one_permutation:
-        _one_permutation(shingles, spread, minima, full)
+        _one_permutation(shingles, permutation, minima, full)
     else:
         _classic(shingles, multiplier, addend, minima)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _bands(minima: Any, rows: int, seed: Any, keys: Any) -> None:
     for band in range(len(keys)):
         key = mix(seed ^ (np.uint64(band + 1) * _GOLDEN))
@@ -189,39 +200,39 @@ def _bands(minima: Any, rows: int, seed: Any, keys: Any) -> None:
         keys[band] = key
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _signature_all(
     offsets: Any,
     hashes: Any,
     one_permutation: bool,
     multiplier: Any,
     addend: Any,
-    spread: Any,
+    permutation: Any,
     minima: Any,
 ) -> None:
     full = np.empty(len(multiplier), dtype=np.int64)
     for i in range(len(minima)):
         found = hashes[offsets[i] : offsets[i + 1]]
-        _signature(found, one_permutation, multiplier, addend, spread, minima[i], full)
+        _signature(found, one_permutation, multiplier, addend, permutation, minima[i], full)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _bands_all(minima: Any, rows: int, seed: Any, keys: Any) -> None:
     for i in range(len(minima)):
         _bands(minima[i], rows, seed, keys[i])
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _sign_all(
-    offsets: Any,
     data: Any,
+    offsets: Any,
     kinds: Any,
     lower: Any,
     ngram: int,
     one_permutation: bool,
     multiplier: Any,
     addend: Any,
-    spread: Any,
+    permutation: Any,
     rows: int,
     seed: Any,
     keys: Any,
@@ -235,5 +246,7 @@ def _sign_all(
     for i in range(len(offsets) - 1):
         count = hash_words(data, offsets[i], offsets[i + 1], kinds, lower, words, exact[i])
         counts[i] = hash_shingles(words, count, ngram, shingles)
-        _signature(shingles[: counts[i]], one_permutation, multiplier, addend, spread, minima, full)
+        _signature(
+            shingles[: counts[i]], one_permutation, multiplier, addend, permutation, minima, full
+        )
         _bands(minima, rows, seed, keys[i])

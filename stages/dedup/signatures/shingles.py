@@ -1,14 +1,15 @@
-"""From texts to sets of word n-grams, as loops over Arrow's string buffers: no Python object per word.
+"""From texts to sets of word n-grams, without a Python object for any word.
 
-    bytes -> words (64-bit hashes) -> shingles (rolling hash of `ngram` words) -> a sorted set of distinct hashes a document
+    bytes -> words (64-bit hashes) -> shingles (rolling hash of `ngram` words) -> a sorted set of hashes a document
 
-Words are those of `stages.columns.word_rule`. A document with fewer words than the n-gram has one shingle, its whole word sequence.
-The whole text is hashed in the same pass, to 128 bits: white space collapsed and nothing else changed, so case and punctuation count.
+Words are those of `stages.columns.word_rule`. A document with fewer words than the n-gram has one shingle: all its
+words. The same pass hashes the whole text to 128 bits, with its white space collapsed. Case and punctuation count.
 
-The loop over characters takes one unpredictable branch a word, at its end; what a character adds to its word is chosen without one,
-and indexes are unsigned, which spares the test for negative ones. That alone doubled its speed.
+The loop over characters takes one branch that a processor cannot guess, at the end of each word. Indexes are unsigned,
+which spares a test for negative ones. Both together doubled its speed.
 
-Sources: FNV-1a (Fowler, Noll, Vo) for characters; MurmurHash3's finaliser as the mixer; Karp and Rabin 1987 for the rolling hash.
+Sources: FNV-1a (Fowler, Noll, Vo) for characters; MurmurHash3's finaliser as the mixer; Karp and Rabin 1987 for the
+rolling hash.
 """
 
 from dataclasses import dataclass
@@ -42,31 +43,36 @@ _BLANK = np.uint64(0x20)
 
 @dataclass(frozen=True)
 class Shingles:
-    """The distinct shingle hashes of documents, one after the other: those of document i are sorted in
-    `hashes[offsets[i]:offsets[i + 1]]`."""
+    """The distinct shingle hashes of documents, one after the other: those of document i are sorted
+    in `hashes[offsets[i]:offsets[i + 1]]`.
+    """
 
     hashes: UInt64Array
     offsets: npt.NDArray[np.int64]
 
 
-def exact_hashes(offsets: Offsets, data: Bytes) -> UInt64Array:
+def exact_hashes(data: Bytes, offsets: Offsets) -> UInt64Array:
     """A 128-bit hash of each text with its white space collapsed: uint64[documents, 2]."""
     hashes = np.empty((len(offsets) - 1, 2), dtype=np.uint64)
-    _exact_all(offsets, data, *word_tables(), hashes)
+    _exact_all(data, offsets, *word_tables(), hashes)
     return hashes
 
 
 def sort_hashes(hashes: UInt64Array, payload: UInt64Array) -> tuple[UInt64Array, UInt64Array]:
-    """Both arrays in the order of `hashes`, which are spread evenly over 64 bits; among equal ones the order is that of the input."""
+    """Both arrays in the order of `hashes`, which are spread evenly over 64 bits; among equal ones
+    the order is that of the input.
+    """
     ordered, carried = np.empty_like(hashes), np.empty_like(payload)
     _sort_pairs(hashes, payload, ordered, carried, np.empty(len(hashes) + 1, dtype=np.int64))
     return ordered, carried
 
 
 def shingle_sets(
-    offsets: Offsets, data: Bytes, ngram: int, chosen: npt.NDArray[np.int64] | None = None
+    data: Bytes, offsets: Offsets, ngram: int, chosen: npt.NDArray[np.int64] | None = None
 ) -> Shingles:
-    """The set of shingles of each text, as sorted distinct 64-bit hashes. chosen: of which texts, in this order; by default of all."""
+    """The set of shingles of each text, as sorted distinct 64-bit hashes. chosen: of which texts,
+    in this order; by default of all.
+    """
     chosen = np.arange(len(offsets) - 1) if chosen is None else chosen
     starts, stops = offsets[:-1][chosen], offsets[1:][chosen]
     room = int((stops - starts).sum()) // 2 + 2 * (
@@ -74,11 +80,11 @@ def shingle_sets(
     )  # at most a word every two bytes
     sets = np.empty(room, dtype=np.uint64)
     bounds = np.zeros(len(chosen) + 1, dtype=np.int64)
-    _shingle_all(starts, stops, data, *word_tables(), ngram, sets, bounds)
+    _shingle_all(data, starts, stops, *word_tables(), ngram, sets, bounds)
     return Shingles(sets[: bounds[-1]], bounds)  # pages of the rest were never touched
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(nogil=True, inline="always")
 def mix(value: Any) -> Any:
     """A bijection on 64 bits after which every bit depends on every bit."""
     value = (value ^ (value >> _BITS_33)) * _MIX_1
@@ -86,13 +92,15 @@ def mix(value: Any) -> Any:
     return value ^ (value >> _BITS_33)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def hash_words(
     data: Any, start: int, stop: int, kinds: Any, lower: Any, words: Any, exact: Any
 ) -> Any:
-    """Hash the words of data[start:stop] into `words` and the whole text into `exact`; return the number of words.
+    """Hash the words of data[start:stop] into `words` and the whole text into `exact`; return the
+    number of words.
 
-    words: room for (stop - start) // 2 + 2. Bytes that are no UTF-8 count as characters of their own, so nothing is read beyond `stop`.
+    words: room for (stop - start) // 2 + 2. Bytes that are no UTF-8 count as characters of their
+    own, so nothing is read beyond `stop`.
     """
     count = np.uint64(0)
     word, high, low = _BASIS, _BASIS, _BASIS_LOW
@@ -146,9 +154,11 @@ def hash_words(
     return np.int64(count)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(nogil=True, inline="always")
 def _decode(data: Any, i: Any, end: Any) -> Any:
-    """The character that begins at data[i], whose lead byte is not ASCII, and how many bytes follow its first."""
+    """The character that begins at data[i], whose lead byte is not ASCII, and how many bytes follow
+    its first.
+    """
     lead = np.uint32(data[i])
     one, two, three = np.uint64(1), np.uint64(2), np.uint64(3)
     low = np.uint32(0x3F)
@@ -164,7 +174,7 @@ def _decode(data: Any, i: Any, end: Any) -> Any:
     return np.uint32(0xDC00) + lead, np.uint64(0)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def hash_shingles(words: Any, count: int, ngram: int, out: Any) -> int:
     """Rolling polynomial hash of every `ngram` words in a row, mixed; return how many there are."""
     if count == 0:
@@ -183,7 +193,7 @@ def hash_shingles(words: Any, count: int, ngram: int, out: Any) -> int:
     return count - width + 1
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def most_words(starts: Any, stops: Any) -> int:
     """Room for the words of the longest text."""
     longest = 0
@@ -192,9 +202,11 @@ def most_words(starts: Any, stops: Any) -> int:
     return longest // 2 + 2
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def jaccard(left: Any, right: Any) -> float:
-    """Jaccard similarity of two sets given as sorted distinct hashes; 0 if both are empty. Callable from kernels and Python."""
+    """Jaccard similarity of two sets given as sorted distinct hashes; 0 if both are empty. Callable
+    from kernels and Python.
+    """
     i = j = shared = 0
     while i < len(left) and j < len(right):
         one, other = left[i], right[j]
@@ -205,16 +217,16 @@ def jaccard(left: Any, right: Any) -> float:
     return shared / union if union else 0.0
 
 
-@njit(cache=True, nogil=True)
-def _exact_all(offsets: Any, data: Any, kinds: Any, lower: Any, exact: Any) -> None:
+@njit(nogil=True)
+def _exact_all(data: Any, offsets: Any, kinds: Any, lower: Any, exact: Any) -> None:
     words = np.empty(most_words(offsets[:-1], offsets[1:]), dtype=np.uint64)
     for i in range(len(offsets) - 1):
         hash_words(data, offsets[i], offsets[i + 1], kinds, lower, words, exact[i])
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _shingle_all(
-    starts: Any, stops: Any, data: Any, kinds: Any, lower: Any, ngram: int, sets: Any, bounds: Any
+    data: Any, starts: Any, stops: Any, kinds: Any, lower: Any, ngram: int, sets: Any, bounds: Any
 ) -> None:
     words = np.empty(most_words(starts, stops), dtype=np.uint64)
     shingles = np.empty(len(words), dtype=np.uint64)
@@ -228,9 +240,11 @@ def _shingle_all(
         bounds[i + 1] = end
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _bucket_starts(hashes: Any, starts: Any) -> None:
-    """Where the hashes of each of len(hashes) equal ranges begin in sorted order. starts: int64[len(hashes) + 1]."""
+    """Where the hashes of each of len(hashes) equal ranges begin in sorted order. starts:
+    int64[len(hashes) + 1].
+    """
     buckets = np.uint64(len(hashes))
     starts[:] = 0
     for value in hashes:
@@ -239,7 +253,7 @@ def _bucket_starts(hashes: Any, starts: Any) -> None:
         starts[bucket + 1] += starts[bucket]
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _sort_pairs(hashes: Any, payload: Any, out: Any, carried: Any, starts: Any) -> None:
     """As `_sort_distinct`, keeping equal hashes and carrying a payload."""
     buckets = np.uint64(len(hashes))
@@ -257,12 +271,13 @@ def _sort_pairs(hashes: Any, payload: Any, out: Any, carried: Any, starts: Any) 
         out[place], carried[place] = value, load
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _sort_distinct(hashes: Any, out: Any, ends: Any) -> int:
     """Write the distinct values of `hashes` to `out` in order; return how many.
 
-    Hashes are spread evenly, so a counting sort by their upper bits, into about as many buckets as there are hashes, leaves next to
-    nothing to the insertion sort that follows: three times as fast as a comparison sort. ends: room for len(hashes) + 1.
+    Hashes are spread evenly, so a counting sort by their upper bits, into about as many buckets as
+    there are hashes, leaves next to nothing to the insertion sort that follows: three times as fast
+    as a comparison sort. ends: room for len(hashes) + 1.
     """
     buckets = np.uint64(len(hashes))
     _bucket_starts(hashes, ends[: len(hashes) + 1])

@@ -1,14 +1,25 @@
 """What the words of each block look like: one pass over a page's text.
 
-A word is a run of letters, digits and marks; an ideograph is a word by itself. Stop-word density and link density are jusText's measures
-(Pomikalek, Removing Boilerplate and Duplicate Content from Web Corpora, 2011); the rest is cheap to count on the way.
+A word is a run of letters, digits and marks; an ideograph is a word by itself. Stop-word density
+and link density are jusText's measures (Pomikalek, Removing Boilerplate and Duplicate Content from
+Web Corpora, 2011); the rest is cheap to count on the way.
 """
 
 from typing import Final, NamedTuple
 
 import numpy as np
 from corpusmill.stages.columns.compiled import njit
-from corpusmill.stages.extract.page import character_kinds
+from corpusmill.stages.extract.page.character_kinds import (
+    DIGIT,
+    IDEOGRAPH,
+    KIND,
+    LETTER,
+    MARK,
+    SYMBOL,
+    TABLE_SIZE,
+    TERMINAL,
+    UPPER,
+)
 from corpusmill.stages.extract.page.hashing import FNV_OFFSET, FNV_PRIME, HashTable, look_up
 from corpusmill.stages.extract.page.page import (
     BEGIN,
@@ -26,30 +37,6 @@ from corpusmill.stages.extract.page.page import (
 )
 from numpy.typing import NDArray
 
-SYMBOL, LETTER, DIGIT, MARK, IDEOGRAPH, KIND, TERMINAL, UPPER, TABLE_SIZE = (
-    1,
-    2,
-    3,
-    4,
-    5,
-    7,
-    8,
-    64,
-    0x20000,
-)
-assert (SYMBOL, LETTER, DIGIT, MARK, IDEOGRAPH) == (
-    character_kinds.SYMBOL,
-    character_kinds.LETTER,
-    character_kinds.DIGIT,
-    character_kinds.MARK,
-    character_kinds.IDEOGRAPH,
-)
-assert (KIND, TERMINAL, UPPER, TABLE_SIZE) == (
-    character_kinds.KIND,
-    character_kinds.TERMINAL,
-    character_kinds.UPPER,
-    character_kinds.TABLE_SIZE,
-)
 COMMA, COLON, COPYRIGHT, BAR, AT, NEWLINE, SPACE_BYTE = (ord(sign) for sign in ",:©|@\n ")
 LONG_TITLE: Final = 64
 
@@ -123,13 +110,15 @@ MEASURES: Final = (
 
 
 class CharacterTables(NamedTuple):
-    """classes: `character_kinds.character_table`. lower: the lower-case form of each character of the basic plane."""
+    """classes: `character_kinds.character_table`. lower: the lower-case form of each character of
+    the basic plane.
+    """
 
     classes: NDArray[np.uint8]
     lower: NDArray[np.uint16]
 
 
-@njit(cache=True)
+@njit
 def measure_blocks(
     text: NDArray[np.uint8],
     blocks: NDArray[np.int32],
@@ -138,7 +127,9 @@ def measure_blocks(
     measures: NDArray[np.float32],
     hashes: NDArray[np.uint64],
 ) -> None:
-    """Fill a row of `measures` for each block, but for its repeats, and `hashes` with what tells the words of one block from another's."""
+    """Fill a row of `measures` for each block, but for its repeats, and `hashes` with what tells
+    the words of one block from another's.
+    """
     title_words = np.zeros(LONG_TITLE, np.uint64)
     title_size = 0
     for number in range(blocks.shape[0]):
@@ -152,8 +143,9 @@ def measure_blocks(
 
 
 def count_repeats(hashes: NDArray[np.uint64], measures: NDArray[np.float32]) -> None:
-    """How many blocks of the page have the same words, and how many of them came before. (Not compiled: sorting is quick in numpy, and
-    slow to compile.)"""
+    """How many blocks of the page have the same words, and how many of them came before. (Not
+    compiled: sorting is quick in numpy, and slow to compile.)
+    """
     order = np.argsort(hashes, kind="stable")
     begins = np.flatnonzero(np.diff(hashes[order], prepend=~hashes[order[:1]]))
     sizes = np.diff(begins, append=len(order))
@@ -161,7 +153,7 @@ def count_repeats(hashes: NDArray[np.uint64], measures: NDArray[np.float32]) -> 
     measures[order, REPEATED_BEFORE] = np.arange(len(order)) - np.repeat(begins, sizes)
 
 
-@njit(cache=True)
+@njit
 def _next(text: NDArray[np.uint8], place: int, end: int) -> tuple[int, int]:
     """The code point at `place` and the place after it. The text is well-formed UTF-8."""
     byte = int(text[place])
@@ -176,7 +168,7 @@ def _next(text: NDArray[np.uint8], place: int, end: int) -> tuple[int, int]:
     return 0x1F600 if byte > 0xF0 or text[place + 1] < 0xA0 else 0x20000, place + 4
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def _mixed(code: np.uint64, letter: int) -> np.uint64:
     """The hash of a word and one letter more, in UTF-8 as `hashing.word_hash` takes it."""
     if letter < 0x80:
@@ -189,7 +181,7 @@ def _mixed(code: np.uint64, letter: int) -> np.uint64:
     return (code ^ np.uint64(0x80 | (letter & 0x3F))) * FNV_PRIME
 
 
-@njit(cache=True)
+@njit
 def _measure(
     text: NDArray[np.uint8],
     block: NDArray[np.int32],
@@ -293,9 +285,11 @@ def _measure(
     return whole
 
 
-@njit(cache=True)
+@njit
 def _sort(tables: CharacterTables, character: int) -> int:
-    """0: none; 1: ends a sentence; 2: comma or colon; 3: letter; 4: capital; 5: digit; 6: anything else."""
+    """0: none; 1: ends a sentence; 2: comma or colon; 3: letter; 4: capital; 5: digit; 6: anything
+    else.
+    """
     if character == 0:
         return 0
     entry = tables.classes[character] if character < TABLE_SIZE else np.uint8(IDEOGRAPH)
@@ -309,14 +303,16 @@ def _sort(tables: CharacterTables, character: int) -> int:
     return 3 if kind in (LETTER, IDEOGRAPH) else 5 if kind == DIGIT else 6
 
 
-@njit(cache=True)
+@njit
 def _words_of(
     text: NDArray[np.uint8],
     block: NDArray[np.int32],
     tables: CharacterTables,
     words: NDArray[np.uint64],
 ) -> int:
-    """Put the hashes of a block's words of more than three letters into `words`. Returns how many there are."""
+    """Put the hashes of a block's words of more than three letters into `words`. Returns how many
+    there are.
+    """
     place, end, count, length = np.int64(block[BEGIN]), np.int64(block[END]), 0, 0
     code = FNV_OFFSET
     while place <= end and count < words.size:

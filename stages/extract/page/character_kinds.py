@@ -1,7 +1,7 @@
-"""What every character is to the extractor, as one byte: the table that its kernels look characters up in. The forest was trained with it.
+"""What every character is to the extractor, as one byte. The forest was trained with this table.
 
-The kind of a character follows its Unicode general category (Unicode Standard, chapter 4.5). The low three bits are the kind, the others
-are flags.
+The low three bits are the character's kind, after its Unicode general category (Unicode Standard, 4.5). The others are
+flags.
 """
 
 import functools

@@ -1,7 +1,7 @@
 """Character references (`&eacute;`, `&#233;`, `&#xE9;`) inside kernels.
 
-All names of the HTML standard (13.5), those that the standard takes without a semicolon too; numbers by its rules (13.2.5.80: windows-1252
-in the C1 range, U+FFFD for what is no character). What is no reference stays as it stands.
+All names of the HTML standard are known (13.5), with and without a semicolon as the standard says. Numbers follow its
+rules (13.2.5.80): windows-1252 in the C1 range, U+FFFD for what is no character. Anything else stays as it stands.
 """
 
 import functools
@@ -9,7 +9,7 @@ import html.entities
 from typing import Final, NamedTuple
 
 import numpy as np
-from corpusmill.stages.extract.page.compiled import compiled
+from corpusmill.stages.columns.compiled import uncounted
 from corpusmill.stages.extract.page.hashing import FNV_OFFSET, HashTable, hash_table, look_up, mix
 from numpy.typing import NDArray
 
@@ -22,7 +22,9 @@ AMPERSAND, SEMICOLON, NUMBER_SIGN, LOWER_X, UPPER_X = (ord(sign) for sign in "&;
 
 
 class Entities(NamedTuple):
-    """names: name (with its semicolon, if it has one) -> number. offsets, replacements: UTF-8 by number. windows: 0x80-0x9F."""
+    """names: name (with its semicolon, if it has one) -> number. offsets, replacements: UTF-8 by
+    number. windows: 0x80-0x9F.
+    """
 
     names: HashTable
     offsets: NDArray[np.int32]
@@ -44,7 +46,7 @@ def entities() -> Entities:
     )
 
 
-@compiled
+@uncounted
 def encode(code: int, buffer: NDArray[np.uint8]) -> int:
     """The UTF-8 of a code point, written to the beginning of `buffer`. Returns its length."""
     if code < 0x80:
@@ -65,11 +67,13 @@ def encode(code: int, buffer: NDArray[np.uint8]) -> int:
     return 4
 
 
-@compiled
+@uncounted
 def decode_reference(
     data: NDArray[np.uint8], begin: int, end: int, table: Entities, buffer: NDArray[np.uint8]
 ) -> tuple[int, int]:
-    """data[begin]: `&`. Returns how many bytes the reference takes (0: it is none) and how many were written to `buffer`."""
+    """data[begin]: `&`. Returns how many bytes the reference takes (0: it is none) and how many
+    were written to `buffer`.
+    """
     if begin + 1 < end and data[begin + 1] == NUMBER_SIGN:
         return _decode_number(data, begin, end, table, buffer)
     code, taken, found = FNV_OFFSET, 0, -1
@@ -97,7 +101,7 @@ def decode_reference(
     return taken, last - first
 
 
-@compiled
+@uncounted
 def _decode_number(
     data: NDArray[np.uint8], begin: int, end: int, table: Entities, buffer: NDArray[np.uint8]
 ) -> tuple[int, int]:

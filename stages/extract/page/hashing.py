@@ -1,8 +1,8 @@
-"""Words as 64-bit numbers (FNV-1a over their lower-case bytes) and small sets of them that kernels search.
+"""Words as 64-bit numbers (FNV-1a over their bytes), and tables of words that kernels search.
 
-A table is an array of keys, a power of two long, with open addressing, and an array of values beside it; 0 is an empty place. What is
-looked up are tag names, attribute names, words of class attributes, names of entities, stop words: fixed vocabularies of a few
-thousand words, for which 64 bits leave no room for accidents (`hash_table` refuses two words of one hash).
+A table has two arrays: keys, a power of two many, with open addressing; and values. A key of 0 is an empty place. The
+tables hold names of tags, attributes and entities, words of class attributes, and stop words: a few thousand fixed
+words. 64 bits tell them apart, and `hash_table` refuses two words of one hash.
 
 Source: Fowler, Noll and Vo, The FNV Non-Cryptographic Hash Algorithm (draft-eastlake-fnv).
 """
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
-from corpusmill.stages.extract.page.compiled import compiled, inlined
+from corpusmill.stages.columns.compiled import inlined, uncounted
 from numpy.typing import NDArray
 
 Keys: TypeAlias = NDArray[np.uint64]
@@ -54,7 +54,7 @@ def mix(code: np.uint64, byte: np.uint8) -> np.uint64:
     return (code ^ np.uint64(byte)) * FNV_PRIME
 
 
-@compiled
+@uncounted
 def look_up(table: HashTable, code: np.uint64) -> int:
     """The value of a hash, or -1."""
     mask = table.keys.size - 1

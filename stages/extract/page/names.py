@@ -1,11 +1,12 @@
 """The names in a page that mean something to extraction: tags, attributes, and words of class attributes.
 
-**Tags** carry flags that say how they nest (HTML standard, 13.2.6: which end tags may be missing, what closes an open paragraph, what an
-end tag may not reach across) and whether they end a block of text.
+**Tags** carry flags. They say how a tag nests (HTML standard, 13.2.6: which end tags may be missing, what closes an
+open paragraph, what an end tag may not reach across) and whether it ends a block of text.
 
-**Regions** are the kinds of places that text can stand in. A tag (`nav`) or a word of `class`, `id`, `role`, `itemprop` or `aria-label`
-(`sidebar`) opens one. A block of text later knows, for each region, how many levels above it the nearest one begins. The words are those
-that recur across unrelated sites; the regions group what one would want to treat alike, and leave the judgement to the model.
+**Regions** are the kinds of places in which text can stand. A tag (`nav`) opens one, or a word of `class`, `id`, `role`,
+`itemprop` or `aria-label` (`sidebar`). A block of text knows for each region how many levels above it the nearest one
+begins. The words are those that recur across unrelated sites. A region groups what one would want to treat alike; the
+model judges.
 """
 
 import functools
@@ -59,7 +60,8 @@ ATTRIBUTES: Final = tuple(_ATTRIBUTES.split())
 CLASS, ID, ROLE, ITEMPROP, ARIA_LABEL = range(5)
 ALT, ALTTEXT = ATTRIBUTES.index("alt"), ATTRIBUTES.index("alttext")
 
-# What a start tag's attributes may say, as the bits of a number: the attribute's value holds the word (spaces do not count).
+# What a start tag's attributes may say, as the bits of a number: the attribute's value holds the
+# word (spaces do not count).
 _FACT_WORDS: Final = {
     "style": ("display:none", "visibility:hidden"),
     "aria-hidden": ("true",),
@@ -244,7 +246,9 @@ def attribute_table() -> HashTable:
 
 @functools.lru_cache(maxsize=1)
 def fact_words() -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
-    """FACTS for kernels: attribute, begin and end of its word, by fact; and the words, one after the other."""
+    """FACTS for kernels: attribute, begin and end of its word, by fact; and the words, one after
+    the other.
+    """
     words = [word.encode() for _, word in FACTS]
     ends = np.cumsum([len(word) for word in words])
     rows = [

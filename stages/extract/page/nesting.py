@@ -1,7 +1,7 @@
 """How tags nest, as two tables: which open tags a start tag closes, and how far an end tag reaches.
 
-Both are searched from the innermost open tag outwards; for each open tag the row of the new tag says: go on, close up to here, or stop.
-Reduced from the HTML standard's tree construction (13.2.6.4.7 and the insertion modes of tables): implied end tags and scopes.
+Both are searched from the innermost open tag outwards. For each open tag, the row of the new tag says: go on, close up
+to here, or stop. Reduced from the HTML standard's tree construction (13.2.6.4.7 and the insertion modes of tables).
 """
 
 import functools
@@ -39,7 +39,9 @@ Table = NDArray[np.uint8]
 
 @functools.lru_cache(maxsize=1)
 def implied_ends() -> Table:
-    """By start tag and open tag. The row of `p` is also that of every tag that closes an open paragraph."""
+    """By start tag and open tag. The row of `p` is also that of every tag that closes an open
+    paragraph.
+    """
     rows = np.full((len(TAG_NAMES) + 1, len(TAG_NAMES) + 1), STOP, np.uint8)
     for names, (closed, barriers) in _IMPLIED_ENDS.items():
         for name in names.split():

@@ -1,8 +1,8 @@
-"""What is known of a page while a kernel walks through it, and what is left when it is done: text, elements, blocks.
+"""What is known of a page during the walk, and what is left when the walk is done: text, elements, blocks.
 
-A **block** is a run of text between two tags that break lines (a paragraph, a list item, a table cell, a line of a menu). An **element** is
-a tag that breaks lines; elements are numbered in the order in which they open, so that a parent comes before its children. Element 0
-is the page.
+A **block** is a run of text between two tags that break lines: a paragraph, a list item, a table cell, a line of a menu.
+An **element** is a tag that breaks lines. Elements are numbered in the order in which they open, so a parent comes
+before its children. Element 0 is the page.
 """
 
 import functools
@@ -34,7 +34,8 @@ TOO_MANY: Final = -1
 (BEGIN, END, ELEMENT, LINK_CHARACTERS, CHARACTERS, LINKS, STRONG_CHARACTERS, IMAGES) = range(8)
 (LIST_ITEM, LIST_DEPTH, ROW, CELL, HEADING, PREFORMATTED, RULED, TITLE) = range(8, 16)
 BLOCK_COLUMNS: Final = 16
-# Columns of `elements`. ORDINAL: of a list item in an ordered list, from 1; 0 elsewhere. LAST: the last element inside.
+# Columns of `elements`. ORDINAL: of a list item in an ordered list, from 1; 0 elsewhere. LAST: the
+# last element inside.
 PARENT, TAG, ORDINAL, LAST, LEVEL = range(5)
 ELEMENT_COLUMNS: Final = 5
 # Columns of `stack`: what the innermost open tag has inherited.
@@ -94,7 +95,8 @@ class Names(NamedTuple):
 
 
 class Page(NamedTuple):
-    """data: the page's UTF-8. text: what is written. levels: by block, how many levels up each region begins (`FAR`: nowhere).
+    """data: the page's UTF-8. text: what is written. levels: by block, how many levels up each
+    region begins (`FAR`: nowhere).
 
     stack, stack_levels, open_count, state, buffer, spans: the walk's own.
     """
@@ -128,7 +130,9 @@ def names() -> Names:
 
 
 def new_page(data: bytes) -> Page:
-    """Room for what a page of these bytes can hold, up to the limits. Memory that is never touched costs nothing."""
+    """Room for what a page of these bytes can hold, up to the limits. Memory that is never touched
+    costs nothing.
+    """
     tags = data.count(b"<")
     blocks, open_elements = min(tags + 2, MAX_BLOCKS), min(tags + 2, MAX_ELEMENTS)
     return Page(

@@ -1,7 +1,7 @@
-"""The tokens of a page: names, attributes, comments, the end of raw content. After the HTML standard, 13.2.5."""
+"""Reading the markup of a page: names, attributes, comments, the end of raw content (HTML standard, 13.2.5)."""
 
 import numpy as np
-from corpusmill.stages.extract.page.compiled import compiled, inlined
+from corpusmill.stages.columns.compiled import inlined, uncounted
 from corpusmill.stages.extract.page.hashing import FNV_OFFSET, look_up, mix
 from corpusmill.stages.extract.page.page import Names, Page
 from numpy.typing import NDArray
@@ -23,9 +23,11 @@ def is_space(byte: int) -> bool:
     return byte == 32 or 9 <= byte <= 13
 
 
-@compiled
+@uncounted
 def after_comment(data: NDArray[np.uint8], place: int) -> int:
-    """The place after a comment, declaration or processing instruction. place: after its first two characters."""
+    """The place after a comment, declaration or processing instruction. place: after its first two
+    characters.
+    """
     size = data.size
     if not (
         place + 1 < size
@@ -49,7 +51,7 @@ def after_comment(data: NDArray[np.uint8], place: int) -> int:
     return size
 
 
-@compiled
+@uncounted
 def name_end(data: NDArray[np.uint8], place: int) -> int:
     """The end of the tag name that begins at `place`."""
     while (
@@ -62,9 +64,11 @@ def name_end(data: NDArray[np.uint8], place: int) -> int:
     return place
 
 
-@compiled
+@uncounted
 def name_hash(data: NDArray[np.uint8], begin: int, end: int) -> np.uint64:
-    """The hash of a name in lower case; of its first bytes only, if it is longer than any name that is known."""
+    """The hash of a name in lower case; of its first bytes only, if it is longer than any name that
+    is known.
+    """
     code = FNV_OFFSET
     for place in range(begin, min(end, begin + LONGEST_TAG)):
         byte = data[place]
@@ -72,10 +76,11 @@ def name_hash(data: NDArray[np.uint8], begin: int, end: int) -> np.uint64:
     return code
 
 
-@compiled
+@uncounted
 def read_attributes(page: Page, names: Names, place: int) -> tuple[int, int]:
-    """Read a tag's attributes from `place`. Returns the place after its `>` (beyond the page's end if there is none) and which of the known
-    attributes it has, as bits. page.spans: begin and end of their values, by number. The first of two counts.
+    """Read a tag's attributes from `place`. Returns the place after its `>` (beyond the page's end
+    if there is none) and which of the known attributes it has, as bits. page.spans: begin and
+    end of their values, by number. The first of two counts.
     """
     data, spans = page.data, page.spans
     size = data.size
@@ -107,9 +112,11 @@ def read_attributes(page: Page, names: Names, place: int) -> tuple[int, int]:
     return size + 1, present
 
 
-@compiled
+@uncounted
 def _value(data: NDArray[np.uint8], place: int) -> tuple[int, int, int]:
-    """Begin and end of the value that begins at `place` or after white space, and the place after it."""
+    """Begin and end of the value that begins at `place` or after white space, and the place after
+    it.
+    """
     size = data.size
     while place < size and is_space(data[place]):
         place += 1
@@ -125,9 +132,9 @@ def _value(data: NDArray[np.uint8], place: int) -> tuple[int, int, int]:
     return begin, place, place
 
 
-@compiled
+@uncounted
 def facts_of(page: Page, names: Names, present: int) -> int:
-    """Which of `html_names.FACTS` hold for the attributes just read, as bits."""
+    """Which of `names.FACTS` hold for the attributes just read, as bits."""
     facts = 0
     for fact in range(names.facts.shape[0]):
         attribute = names.facts[fact, 0]
@@ -141,7 +148,7 @@ def facts_of(page: Page, names: Names, present: int) -> int:
     return facts
 
 
-@compiled
+@uncounted
 def _holds(page: Page, attribute: int, word: NDArray[np.uint8]) -> int:
     """1 if the value holds the lower-case word; spaces in the value do not count."""
     begin = page.spans[attribute, 0]
@@ -161,10 +168,11 @@ def _holds(page: Page, attribute: int, word: NDArray[np.uint8]) -> int:
     return 1 if word.size == 0 else 0
 
 
-@compiled
+@uncounted
 def mark_words(page: Page, names: Names, attribute: int, depth: int) -> None:
-    """Begin, at this depth, the regions that the words of an attribute's value open. A word ends at what is no letter and before a capital
-    (`postBody`)."""
+    """Begin, at this depth, the regions that the words of an attribute's value open. A word ends at
+    what is no letter and before a capital (`postBody`).
+    """
     begin = page.spans[attribute, 0]
     end = min(page.spans[attribute, 1], begin + LONGEST_VALUE)
     code, length, after_small = FNV_OFFSET, 0, False
@@ -183,9 +191,11 @@ def mark_words(page: Page, names: Names, attribute: int, depth: int) -> None:
         after_small = letter and not capital
 
 
-@compiled
+@uncounted
 def raw_end(data: NDArray[np.uint8], names: Names, place: int, number: int) -> tuple[int, int]:
-    """Where raw content that begins at `place` ends, and the place after its end tag. number: the tag that it must be."""
+    """Where raw content that begins at `place` ends, and the place after its end tag. number: the
+    tag that it must be.
+    """
     size = data.size
     while place + 2 < size:
         if data[place] == LESS and data[place + 1] == SLASH and is_letter(data[place + 2]):

@@ -1,9 +1,11 @@
-"""Writing a page's text: white space, character references, formulas, and where one block ends and the next begins."""
+"""Writing a page's text: white space, character references, formulas, and where one block ends and
+the next begins.
+"""
 
 from typing import Final
 
 import numpy as np
-from corpusmill.stages.extract.page.compiled import compiled
+from corpusmill.stages.columns.compiled import uncounted
 from corpusmill.stages.extract.page.entities import decode_reference
 from corpusmill.stages.extract.page.names import tag
 from corpusmill.stages.extract.page.page import (
@@ -57,15 +59,15 @@ Bytes = NDArray[np.uint8]
 
 NOTHING, SPACE, NEWLINE, RETURN, TAB = 0, 32, 10, 13, 9
 AMPERSAND, DOLLAR, BACKSLASH, ROUND, SQUARE = (ord(sign) for sign in "&$\\([")
-# Bytes that can only be part of visible characters, which is most of any text: no white space, no reference, no lead byte of a character
-# that `_blank` knows.
+# Bytes that can only be part of visible characters, which is most of any text: no white space, no
+# reference, no lead byte of a character that `_blank` knows.
 PLAIN = np.array(
     [byte > SPACE and byte not in (AMPERSAND, 0x7F, 0xC2, 0xE2, 0xE3, 0xEF) for byte in range(256)]
 )
 TITLE_TAG: Final = tag("title")
 
 
-@compiled
+@uncounted
 def end_block(page: Page) -> None:
     """What was written since the last block's end becomes a block, unless it is nothing."""
     state = page.state
@@ -95,9 +97,11 @@ def end_block(page: Page) -> None:
     ] = 0
 
 
-@compiled
+@uncounted
 def _begin_block(page: Page) -> None:
-    """The block that the first character is about to be written to takes what its place in the page is."""
+    """The block that the first character is about to be written to takes what its place in the page
+    is.
+    """
     number = page.state[BLOCKS]
     if not 0 <= number < page.blocks.shape[0]:
         return
@@ -114,7 +118,7 @@ def _begin_block(page: Page) -> None:
         page.levels[number, region] = page.stack_levels[top[S_LEVELS], region]
 
 
-@compiled
+@uncounted
 def break_line(page: Page) -> None:
     """`<br>`: a new line; two of them end the block, except in preformatted text."""
     state = page.state
@@ -129,7 +133,7 @@ def break_line(page: Page) -> None:
         state[PENDING] = NEWLINE
 
 
-@compiled
+@uncounted
 def new_line_in_code(page: Page) -> None:
     """A tag that breaks lines, within preformatted text: a new line unless one has just begun."""
     state = page.state
@@ -138,9 +142,11 @@ def new_line_in_code(page: Page) -> None:
         state[WRITE] += 1
 
 
-@compiled
+@uncounted
 def _write_run(page: Page, begin: int, end: int) -> None:
-    """Write data[begin:end], plain bytes with single spaces between, as `_write_character` would one by one."""
+    """Write data[begin:end], plain bytes with single spaces between, as `_write_character` would
+    one by one.
+    """
     data, text, state = page.data, page.text, page.state
     if state[WRITE] == state[BLOCK_BEGIN]:
         _begin_block(page)
@@ -157,7 +163,7 @@ def _write_run(page: Page, begin: int, end: int) -> None:
     _count_characters(page, characters)
 
 
-@compiled
+@uncounted
 def _count_characters(page: Page, characters: int) -> None:
     state = page.state
     state[TEXT_CHARACTERS] += characters
@@ -169,7 +175,7 @@ def _count_characters(page: Page, characters: int) -> None:
     state[TEXT_STRONG] += characters * page.stack[state[DEPTH], S_STRONG]
 
 
-@compiled
+@uncounted
 def _write_character(page: Page, length: int) -> None:
     """Write the visible character in `page.buffer`, after the white space that waited before it."""
     state = page.state
@@ -185,7 +191,7 @@ def _write_character(page: Page, length: int) -> None:
     _count_characters(page, 1)
 
 
-@compiled
+@uncounted
 def _length(data: Bytes, begin: int, end: int) -> int:
     """The bytes of the UTF-8 character that begins at `begin`."""
     byte = data[begin]
@@ -193,9 +199,11 @@ def _length(data: Bytes, begin: int, end: int) -> int:
     return min(length, end - begin)
 
 
-@compiled
+@uncounted
 def _blank(character: Bytes, length: int) -> int:
-    """1: white space; 2: a character that has no place in text (soft hyphen, zero width, controls); 0: anything else."""
+    """1: white space; 2: a character that has no place in text (soft hyphen, zero width, controls);
+    0: anything else.
+    """
     byte, second, third = character[0], character[1], character[2]
     if length == 1:
         if byte == SPACE or 9 <= byte <= 13:
@@ -217,7 +225,7 @@ def _blank(character: Bytes, length: int) -> int:
     return 0
 
 
-@compiled
+@uncounted
 def write_text(page: Page, names: Names, begin: int, end: int) -> None:
     """Write data[begin:end], white space and character references resolved."""
     data, state = page.data, page.state
@@ -253,9 +261,11 @@ def write_text(page: Page, names: Names, begin: int, end: int) -> None:
         place += taken
 
 
-@compiled
+@uncounted
 def _write_code_space(page: Page) -> None:
-    """White space in preformatted text stays: line ends, tabs and spaces. A block does not begin with an empty line."""
+    """White space in preformatted text stays: line ends, tabs and spaces. A block does not begin
+    with an empty line.
+    """
     state, byte = page.state, page.buffer[0]
     if byte == RETURN:
         return
@@ -267,9 +277,11 @@ def _write_code_space(page: Page) -> None:
     state[WRITE] += 1
 
 
-@compiled
+@uncounted
 def write_formula(page: Page, names: Names, begin: int, end: int, display: bool) -> None:
-    """Write data[begin:end], which is TeX, as `$...$`, or as `$$...$$` if it stands on a line of its own."""
+    """Write data[begin:end], which is TeX, as `$...$`, or as `$$...$$` if it stands on a line of
+    its own.
+    """
     data = page.data
     while begin < end and data[begin] <= SPACE:
         begin += 1
@@ -287,7 +299,7 @@ def write_formula(page: Page, names: Names, begin: int, end: int, display: bool)
     page.state[FORMULA_END] = page.state[WRITE]
 
 
-@compiled
+@uncounted
 def open_formula(page: Page, display: bool) -> None:
     if page.state[SKIPPED_FROM] == 0:
         length = 2 if display else 1
@@ -296,7 +308,7 @@ def open_formula(page: Page, display: bool) -> None:
         _write_character(page, length)
 
 
-@compiled
+@uncounted
 def close_formula(page: Page, display: bool) -> None:
     if page.state[SKIPPED_FROM] == 0:
         page.state[PENDING] = NOTHING

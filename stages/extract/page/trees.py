@@ -1,9 +1,9 @@
 """Gradient-boosted decision trees: how a trained forest scores rows. Training needs scikit-learn and is not done here.
 
-A forest is a table of nodes, one tree after the other. An inner node sends a row to `left` if its feature is at most `threshold`,
-otherwise to the node after `left`. A leaf sends every row to itself (its threshold is infinite), so all rows can take as many steps as
-the tree is deep, without a branch, several rows at a time: a step waits for memory, and the waits overlap. A row's probability is the
-logistic function of the sum of its leaves' values.
+A forest is a table of nodes, one tree after the other. An inner node sends a row to `left` if its feature is at most
+`threshold`, otherwise to the node after `left`. A leaf sends every row to itself, since its threshold is infinite. So
+every row can take as many steps as the tree is deep, without a branch. Four rows go at a time: a step waits for memory,
+and the waits overlap. A row's probability is the logistic function of the sum of its leaves' values.
 
 Source: Friedman, Greedy Function Approximation: A Gradient Boosting Machine, Annals of Statistics 29 (2001).
 """
@@ -11,14 +11,14 @@ Source: Friedman, Greedy Function Approximation: A Gradient Boosting Machine, An
 from typing import NamedTuple
 
 import numpy as np
-from corpusmill.stages.columns.compiled import njit
-from corpusmill.stages.extract.page.compiled import inlined
+from corpusmill.stages.columns.compiled import inlined, njit
 from numpy.typing import NDArray
 
 
 class Forest(NamedTuple):
-    """roots, depths: the first node and the depth of each tree. features, thresholds, left, values: by node. bias: what the sum begins
-    with."""
+    """roots, depths: the first node and the depth of each tree. features, thresholds, left, values:
+    by node. bias: what the sum begins with.
+    """
 
     roots: NDArray[np.int32]
     depths: NDArray[np.int32]
@@ -29,7 +29,7 @@ class Forest(NamedTuple):
     bias: float
 
 
-@njit(cache=True)
+@njit
 def probabilities(forest: Forest, rows: NDArray[np.float32]) -> NDArray[np.float32]:
     """The probability of each row."""
     count, width = rows.shape

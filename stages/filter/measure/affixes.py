@@ -1,14 +1,23 @@
-"""What the tokenizer takes off a part at its ends, cuts it at, and keeps whole as an address: spaCy 3.8's rules for English
-(`spacy.lang.punctuation`,
-`spacy.lang.en.punctuation`, `spacy.lang.tokenizer_exceptions`), for the kernel in `stages.filter.measure.cut`.
+"""The tokenizer's rules for prefixes, suffixes, infixes and addresses: spaCy 3.8's for English.
+
+Sources: `spacy.lang.punctuation`, `spacy.lang.en.punctuation`, `spacy.lang.tokenizer_exceptions`. `cut` applies them.
 """
 
 from typing import Any, TypeAlias
 
 import numpy as np
 from corpusmill.stages.columns.compiled import njit
-from corpusmill.stages.filter.measure.characters import FLAGS
-from corpusmill.stages.filter.measure.characters import IDEOGRAPH as HAN
+from corpusmill.stages.filter.measure.characters import (
+    CURRENCY,
+    ICON,
+    IDEOGRAPH,
+    LOWER,
+    PREFIX,
+    QUOTE,
+    SUFFIX,
+    TABLE_SIZE,
+    UPPER,
+)
 from corpusmill.stages.filter.measure.utf8 import decode
 from numpy.typing import NDArray
 
@@ -16,16 +25,7 @@ Bytes: TypeAlias = NDArray[np.uint8]
 Keys: TypeAlias = NDArray[np.uint64]
 Flags: TypeAlias = NDArray[np.uint16]
 
-# numba keeps compiled code until this file changes, so every value that is compiled in stands in this file.
-LETTER, LOWER, UPPER, PREFIX, SUFFIX, QUOTE, ICON, CURRENCY = 2, 8, 16, 32, 64, 128, 256, 512
-UNSPACED, TABLE_SIZE = 16384, 0x20000
-IDEOGRAPH, ALPHA = LETTER | LOWER | UPPER | UNSPACED, LOWER | UPPER
-_NAMES = "LETTER LOWER UPPER PREFIX SUFFIX QUOTE ICON CURRENCY UNSPACED TABLE_SIZE"
-_VALUES = (*(LETTER, LOWER, UPPER, PREFIX, SUFFIX, QUOTE, ICON, CURRENCY), *(UNSPACED, TABLE_SIZE))
-assert tuple(FLAGS[name] for name in _NAMES.split()) == _VALUES, (
-    "the table of characters has changed"
-)
-assert HAN == IDEOGRAPH, "the table of characters has changed"
+ALPHA = LOWER | UPPER
 DOT, COMMA, HYPHEN, PLUS, PERCENT, AT, COLON, SLASH, STAR, CARET, DOLLAR = (
     ord(sign) for sign in ".,-+%@:/*^$"
 )
@@ -50,7 +50,7 @@ def unit_keys() -> Keys:
     return keys
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def prefix_of(data: Bytes, begin: int, end: int, classes: Flags) -> int:
     """The bytes of the prefix of these bytes, 0 if they have none."""
     first = data[begin]
@@ -71,7 +71,7 @@ def prefix_of(data: Bytes, begin: int, end: int, classes: Flags) -> int:
     return 0
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def suffix_of(
     data: Bytes, begin: int, end: int, classes: Flags, units: Keys, has_digit: bool
 ) -> int:
@@ -117,7 +117,7 @@ def suffix_of(
     return 0
 
 
-@njit(cache=True)
+@njit
 def _full_stop_splits(data: Bytes, begin: int, previous: int, classes: Flags) -> bool:
     """Whether the full stop behind the character at `previous` is a suffix."""
     code = decode(data, previous)[0]
@@ -133,7 +133,7 @@ def _full_stop_splits(data: Bytes, begin: int, previous: int, classes: Flags) ->
     return False
 
 
-@njit(cache=True)
+@njit
 def infix_of(data: Bytes, begin: int, at: int, end: int, classes: Flags) -> int:
     """The bytes of the infix at a place, 0 if there is none."""
     byte = data[at]
@@ -183,9 +183,11 @@ def infix_of(data: Bytes, begin: int, at: int, end: int, classes: Flags) -> int:
     return 0
 
 
-@njit(cache=True)
+@njit
 def is_url(data: Bytes, begin: int, end: int, classes: Flags) -> bool:
-    """Whether the bytes are an address: perhaps a scheme, perhaps `name@`, a host, perhaps a port, perhaps a path."""
+    """Whether the bytes are an address: perhaps a scheme, perhaps `name@`, a host, perhaps a port,
+    perhaps a path.
+    """
     at = begin
     while at < end and (
         _is_word(data[at]) or data[at] == PLUS or data[at] == HYPHEN or data[at] == DOT
@@ -213,9 +215,11 @@ def is_url(data: Bytes, begin: int, end: int, classes: Flags) -> bool:
     return False
 
 
-@njit(cache=True)
+@njit
 def _is_host(data: Bytes, begin: int, end: int, classes: Flags) -> bool:
-    """Labels with a full stop behind each, a top level of small letters; or four numbers; then port and path."""
+    """Labels with a full stop behind each, a top level of small letters; or four numbers; then port
+    and path.
+    """
     at = label = begin
     labels = numbers = 0
     numeric = small = True
@@ -253,7 +257,7 @@ def _is_host(data: Bytes, begin: int, end: int, classes: Flags) -> bool:
     return True
 
 
-@njit(cache=True)
+@njit
 def _dots(data: Bytes, at: int, end: int) -> int:
     count = 0
     while at + count < end and data[at + count] == DOT:
@@ -261,22 +265,22 @@ def _dots(data: Bytes, at: int, end: int) -> int:
     return count
 
 
-@njit(cache=True)
+@njit
 def is_digit(byte: int) -> bool:
     return 48 <= byte <= 57
 
 
-@njit(cache=True)
+@njit
 def is_alnum(byte: int) -> bool:
     return byte >= 0x80 or 48 <= byte <= 57 or 97 <= byte <= 122 or 65 <= byte <= 90
 
 
-@njit(cache=True)
+@njit
 def _is_word(byte: int) -> bool:
     return is_alnum(byte) or byte == UNDERSCORE
 
 
-@njit(cache=True)
+@njit
 def _before(data: Bytes, at: int) -> int:
     """Where the character before a place begins."""
     at -= 1
@@ -285,7 +289,7 @@ def _before(data: Bytes, at: int) -> int:
     return at
 
 
-@njit(cache=True)
+@njit
 def class_at(data: Bytes, at: int, classes: Flags) -> tuple[Any, int]:
     """The flags of the character at a place, and its bytes."""
     byte = np.int64(data[at])

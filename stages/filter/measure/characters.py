@@ -1,9 +1,8 @@
-"""What every character is, as flags: the table that the text kernels look characters up in.
+"""What every character is, as flags: the table in which the text kernels look characters up.
 
-The flags are what the published filters ask of a character: Unicode's own classes (general category, Unicode Standard 4.5), the
-classes of
-spaCy's English tokenizer, which decides what a word is to datatrove's filters, and datatrove's own lists of punctuation. spaCy
-lists letters script by script; here its classes follow the general category, which differs in scripts that English text does not have.
+The flags are what the published filters ask of a character: Unicode's general category (Unicode Standard 4.5), the
+classes of spaCy's English tokenizer, and datatrove's lists of punctuation. spaCy lists letters script by script. Here
+letters follow the general category; the two differ in scripts that English text does not have.
 """
 
 import functools
@@ -39,13 +38,6 @@ COMBINING: Final = (
 TABLE_SIZE: Final = 0x20000  # planes 0 and 1; in planes 2 and 3 lie ideographs
 IDEOGRAPH: Final = LETTER | LOWER | UPPER | UNSPACED
 
-# What kernels compile in. Each repeats what it uses and checks it, so that none goes on with compiled code of another layout.
-FLAGS: Final = {
-    name: value
-    for name, value in globals().items()
-    if name.isupper() and isinstance(value, int) and name != "FLAGS"
-}
-
 _QUOTES = "'\"”“`‘´’‚,„»«「」『』（）〔〕【】《》〈〉〈〉⟦⟧"
 _AFFIXES = "…,:;!?¿؟¡()[]{}<>_#*&。？！，、；：～·।،۔؛٪" + _QUOTES
 _CURRENCIES = "$£€¥฿₽﷼₴₠₡₢₣₤₥₦₧₨₩₪₫₭₮₯₰₱₲₳₵₶₷₸₹₺₻₼₾₿"
@@ -72,7 +64,9 @@ _UNSPACED = (
 
 
 def unicode_version() -> str:
-    """The version of the Unicode data behind the table; it comes with Python and decides results, if hardly ever."""
+    """The version of the Unicode data behind the table; it comes with Python and decides results,
+    if hardly ever.
+    """
     return unicodedata.unidata_version
 
 

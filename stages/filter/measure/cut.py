@@ -1,8 +1,10 @@
-"""The kernel that cuts parts into tokens as spaCy's English tokenizer does (3.8, `spacy.tokenizer`, `spacy.lang.punctuation`).
+"""The kernel that cuts hard parts into tokens, as spaCy's English tokenizer does (3.8, `spacy.tokenizer`).
 
-While anything is left of a part: it is kept if it is an exception, else a prefix and a suffix are taken off. What remains is an
-exception, a URL, or is cut at infixes. A text of a script without spaces may be read by character instead: then each such character
-is a token. datatrove's filters count these tokens, so that theirs and ours agree. Plain words pass through, unless they are exceptions.
+A part that is an exception is kept, or cut as the exception says. Otherwise a prefix and a suffix are taken off, and
+the rest is looked at again. When neither is left, the rest is an exception, an address, or is cut at infixes. Where the
+language says so, each character of a script without spaces is a token.
+
+datatrove's filters count these tokens, so their thresholds mean the same here.
 """
 
 # numba tells 64-bit integers from Python's and needs to; to a reader they are the same.
@@ -12,7 +14,6 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from corpusmill.stages.columns.compiled import njit
-from corpusmill.stages.filter.measure import known_parts, marks
 from corpusmill.stages.filter.measure.affixes import (
     class_at,
     infix_of,
@@ -22,9 +23,18 @@ from corpusmill.stages.filter.measure.affixes import (
     prefix_of,
     suffix_of,
 )
-from corpusmill.stages.filter.measure.characters import FLAGS
+from corpusmill.stages.filter.measure.characters import COMBINING, UNSPACED
 from corpusmill.stages.filter.measure.english import LONGEST_EXCEPTION
-from corpusmill.stages.filter.measure.known_parts import is_known, keep, key_of, recall, word_until
+from corpusmill.stages.filter.measure.known_parts import (
+    KNOWN_BITS,
+    LONGEST_KNOWN,
+    is_known,
+    keep,
+    key_of,
+    recall,
+)
+from corpusmill.stages.filter.measure.marks import LINE_PART, MIXED, WIDE
+from corpusmill.stages.filter.measure.token_hash import BASIS, hash_on
 from corpusmill.stages.filter.measure.token_kinds import measure_part
 from corpusmill.stages.filter.measure.wide_bytes import prefetch
 from numpy.typing import NDArray
@@ -35,25 +45,11 @@ Integers: TypeAlias = NDArray[np.int32]
 Flags: TypeAlias = NDArray[np.uint16]
 Maybe: TypeAlias = NDArray[np.bool_]
 
-# numba keeps compiled code until this file changes, so every value that is compiled in stands in this file.
-UNSPACED, COMBINING, LONGEST = 16384, 32768, 16
-assert (FLAGS["UNSPACED"], FLAGS["COMBINING"]) == (UNSPACED, COMBINING), (
-    "the table of characters has changed"
-)
-assert LONGEST_EXCEPTION == LONGEST
-BASIS, PRIME, HALF = (
-    np.uint64(0xCBF29CE484222325),
-    np.uint64(0xD6E8FEB86659FD93),
-    np.uint64(32),
-)  # as english.hash_of
-WIDE, MIXED, LINE_PART = 2, 3, 2
-assert (marks.WIDE, marks.MIXED, marks.LINE_PART) == (WIDE, MIXED, LINE_PART)
 AHEAD = 8  # parts; so many before one is looked up, its place in what is known is brought into the cache
-KNOWN_BITS, LONGEST_KNOWN, ONE, SIX, LAST = 17, 32, np.uint64(1), np.uint64(6), np.uint64(63)
-assert (known_parts.KNOWN_BITS, known_parts.LONGEST_KNOWN) == (KNOWN_BITS, LONGEST_KNOWN)
+ONE, SIX, LAST = np.uint64(1), np.uint64(6), np.uint64(63)
 
 
-@njit(cache=True)
+@njit
 def cut_parts(
     data: Bytes,
     bits: Keys,
@@ -75,10 +71,11 @@ def cut_parts(
 ) -> None:
     """Cut the parts that `parts.hash_parts` listed as hard.
 
-    bits, edges, lines, text_lines: of `marks.mark_bytes`. by_character: by text: whether scripts without spaces are read by character.
-    known: parts that were cut before, see `known_parts.keep`; language repeats itself, so this saves more than half of the work.
-    cuts: the bytes behind each token of the hard parts, one after the other; a part's last is its own end. kinds: of the same tokens, as
-    `token_kinds` says. counts: by text, of its hard parts, the rows that `token_kinds` names.
+    bits, edges, lines, text_lines: of `marks.mark_bytes`. by_character: by text, whether scripts without spaces are read by
+    character. keys, values, maybe: `english.exception_table` and `exception_shapes`. units: `affixes.unit_keys`.
+    known: `known_parts`, the parts that were cut before; it saves more than half of the work.
+    cuts: where each token of the hard parts ends, one after the other; a part's last token ends where the part does.
+    kinds: of the same tokens, as `token_kinds` says. counts: by text, of its hard parts, the rows that `token_kinds` names.
     """
     n = index = 0
     for text in range(text_lines.size - 1):
@@ -118,7 +115,7 @@ def cut_parts(
                 keep(known, slot, key, data, begin, cuts, kinds, first, n, about)
 
 
-@njit(cache=True)
+@njit
 def _cut(
     data: Bytes,
     begin: int,
@@ -132,7 +129,8 @@ def _cut(
     n: int,
 ) -> int:
     """Cut a part, or a piece of one; returns how many cuts there are then."""
-    # Suffixes are found from the end: their cuts wait at the far end of the room that the part has at most, and are moved at last.
+    # Suffixes are found from the end: their cuts wait at the far end of the room that the part has
+    # at most, and are moved at last.
     room = n + end - begin + 1
     wait = room
     has_digit = has_sign = False
@@ -199,7 +197,7 @@ def _cut(
     return n
 
 
-@njit(cache=True)
+@njit
 def _cut_by_character(
     data: Bytes,
     begin: int,
@@ -212,7 +210,9 @@ def _cut_by_character(
     cuts: Integers,
     n: int,
 ) -> int:
-    """Every character of a script without spaces is a token, with the marks on it; what stands between them is cut as always."""
+    """Every character of a script without spaces is a token, with the marks on it; what stands
+    between them is cut as always.
+    """
     at = begin
     while at < end:
         about, width = class_at(data, at, classes)
@@ -231,7 +231,7 @@ def _cut_by_character(
     )
 
 
-@njit(cache=True)
+@njit
 def _exception_cuts(cuts: Integers, n: int, begin: int, end: int, cut: int) -> int:
     """The cuts of an exception. cut: as in `english.exception_table`."""
     one, two = cut & 0xFF, cut >> 8 & 0xFF
@@ -245,22 +245,18 @@ def _exception_cuts(cuts: Integers, n: int, begin: int, end: int, cut: int) -> i
     return n + 1
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def _exception(
     data: Bytes, begin: int, end: int, keys: Keys, values: Integers, maybe: Maybe
 ) -> int:
     """How these bytes are cut if they are an exception, else -1."""
-    if end - begin > LONGEST or begin >= end or not maybe[data[begin], end - begin]:
+    if end - begin > LONGEST_EXCEPTION or begin >= end or not maybe[data[begin], end - begin]:
         return -1
-    value = BASIS
-    for at in range(begin, end, 8):
-        value = (value ^ word_until(data, at, end)) * PRIME
-        value ^= value >> HALF
-    found = _find(keys, values, value)
+    found = _find(keys, values, hash_on(data, begin, end, BASIS))
     return found if found >> 16 == end - begin else -1  # others may have its hash
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def _find(keys: Keys, values: Integers, key: int) -> Any:
     """The value of a key, or -1."""
     mask = np.uint64(keys.size - 1)

@@ -1,7 +1,7 @@
-"""The parts of English text that the tokenizer keeps whole or cuts by name: contractions, abbreviations, clock times, emoticons.
+"""The parts that the tokenizer knows by name: contractions, abbreviations, clock times, emoticons.
 
-They follow spaCy 3.8's English exceptions (`spacy.lang.en`, `spacy.lang.tokenizer_exceptions`), written as the products that they are, as
-far as they cut otherwise than the tokenizer's rules of prefixes, suffixes and infixes do. A test compares the two.
+They are spaCy 3.8's English exceptions (`spacy.lang.en`, `spacy.lang.tokenizer_exceptions`). Those that the rules of
+prefixes, suffixes and infixes cut the same way are left out. A test compares the two.
 """
 
 import functools
@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
+from corpusmill.stages.filter.measure.token_hash import hash_of
 from numpy.typing import NDArray
 
 LONGEST_EXCEPTION: Final = 16  # bytes; longer parts are not looked up
@@ -98,8 +99,10 @@ def exceptions() -> dict[str, tuple[str, ...]]:
 
 @functools.lru_cache(maxsize=1)
 def exception_table() -> tuple[NDArray[np.uint64], NDArray[np.int32]]:
-    """For kernels: the exceptions by the hash of their bytes (see `hash_table`). A value has, a byte each from the lowest on, the byte
-    lengths of the first token (0: there is one only), of the second (0: there are two only), and of the exception."""
+    """For kernels: the exceptions by the hash of their bytes (see `hash_table`). A value has, a
+    byte each from the lowest on, the byte lengths of the first token (0: there is one only), of
+    the second (0: there are two only), and of the exception.
+    """
     entries = {}
     for part, tokens in exceptions().items():
         lengths = [len(token.encode()) for token in tokens]
@@ -111,7 +114,9 @@ def exception_table() -> tuple[NDArray[np.uint64], NDArray[np.int32]]:
 
 @functools.lru_cache(maxsize=1)
 def exception_shapes() -> NDArray[np.bool_]:
-    """Whether an exception begins with a byte and has so many (256 x LONGEST_EXCEPTION + 1): spares most look-ups."""
+    """Whether an exception begins with a byte and has so many (256 x LONGEST_EXCEPTION + 1): spares
+    most look-ups.
+    """
     shapes = np.zeros((256, LONGEST_EXCEPTION + 1), np.bool_)
     for part in exceptions():
         shapes[part.encode()[0], len(part.encode())] = True
@@ -121,7 +126,9 @@ def exception_shapes() -> NDArray[np.bool_]:
 
 @functools.lru_cache(maxsize=1)
 def exception_sieve() -> NDArray[np.bool_]:
-    """By the highest 13 bits of a word's hash: whether the word may be an exception, alone or with a full stop behind it."""
+    """By the highest 13 bits of a word's hash: whether the word may be an exception, alone or with
+    a full stop behind it.
+    """
     sieve = np.zeros(1 << 13, np.bool_)
     for part in exceptions():
         word = part.removesuffix(".")
@@ -131,20 +138,10 @@ def exception_sieve() -> NDArray[np.bool_]:
     return sieve
 
 
-def hash_of(data: bytes) -> int:
-    """The hash of a token's bytes, as the kernels compute it: eight bytes at a time, each time a multiplication and a shift."""
-    value = 0xCBF29CE484222325
-    for begin in range(0, len(data), 8):
-        value = (
-            (value ^ int.from_bytes(data[begin : begin + 8], "little")) * 0xD6E8FEB86659FD93
-        ) & 0xFFFFFFFFFFFFFFFF
-        value ^= value >> 32
-    return value
-
-
 def hash_table(entries: dict[int, int]) -> tuple[NDArray[np.uint64], NDArray[np.int32]]:
-    """Open addressing at most a quarter full: keys (0 is an empty slot) and values. The slot is the low bits of the hash, then the next
-    free one."""
+    """Open addressing at most a quarter full: keys (0 is an empty slot) and values. The slot is the
+    low bits of the hash, then the next free one.
+    """
     bits = max(4, (4 * len(entries)).bit_length())
     keys, values = np.zeros(1 << bits, np.uint64), np.zeros(1 << bits, np.int32)
     for key, value in sorted(entries.items()):
@@ -157,9 +154,11 @@ def hash_table(entries: dict[int, int]) -> tuple[NDArray[np.uint64], NDArray[np.
 
 
 def perfect_tables(words: Sequence[Sequence[str]]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-    """Tables of words without collisions, one after the other: a key's slot is its hash times a multiplier, shifted.
+    """Tables of words without collisions, one after the other: a key's slot is its hash times a
+    multiplier, shifted.
 
-    Returns the keys of all tables (0 is an empty slot) and by table its first slot, multiplier and shift (3 x tables).
+    Returns the keys of all tables (0 is an empty slot) and by table its first slot, multiplier and
+    shift (3 x tables).
     """
     return _perfect_tables(tuple(tuple(group) for group in words))
 

@@ -1,5 +1,7 @@
-"""What the line edits of C4 and RefinedWeb look for in one line: phrases, citation marks, furniture, its end. For the kernel in
-`stages.filter.measure.lines`.
+"""What the line edits look for in one line: phrases, citation marks, page furniture, and how the line ends.
+
+Most lines hold none of this. So `look_over` first goes over all bytes and notes where four letters in a row stand that
+few words but the phrases have. Letters count in any case (ASCII).
 """
 
 # numba tells 64-bit integers from Python's and needs to; to a reader they are the same.
@@ -9,20 +11,21 @@ from typing import TypeAlias
 
 import numpy as np
 from corpusmill.stages.columns.compiled import njit
-from corpusmill.stages.filter.measure.characters import FLAGS
+from corpusmill.stages.filter.measure.characters import LINE_END, TABLE_SIZE
+from corpusmill.stages.filter.measure.line_counts import (
+    COUNTER,
+    NUMERIC,
+    SINGLE_WORD,
+    STAYS,
+    UPPERCASE,
+)
 from numpy.typing import NDArray
 
 Bytes: TypeAlias = NDArray[np.uint8]
 Integers: TypeAlias = NDArray[np.int32]
 
-# numba keeps compiled code until this file changes, so every value that is compiled in stands in this file.
-LINE_END, TABLE_SIZE = 1 << 13, 0x20000
-assert (FLAGS["LINE_END"], FLAGS["TABLE_SIZE"]) == (LINE_END, TABLE_SIZE), (
-    "the table of characters has changed"
-)
 HYPHEN, DOT, OPENING, CLOSING, COMMA = (ord(sign) for sign in "-.[],")
 ENDS = tuple(ord(sign) for sign in ".?!\"'")  # C4's terminal punctuation
-UPPERCASE, NUMERIC, COUNTER, SINGLE_WORD = range(28, 32)  # as counts in stages.filter.measure.lines
 EDIT, CITATION_NEEDED = (
     np.frombuffer(b"[edit]", np.uint8),
     np.frombuffer(b"[citation needed]", np.uint8),
@@ -46,9 +49,11 @@ GROUP, ONE, TWO, THREE, SMALL = 64, np.uint64(1), np.uint64(2), np.uint64(3), np
 A, C, E, I, K, M, O, P, R, S, T, U, V, Y = (ord(letter) for letter in "aceikmoprstuvy")  # noqa: E741
 
 
-@njit(cache=True)
+@njit
 def look_over(data: Bytes, size: int, groups: Bytes) -> None:
-    """By group of GROUP bytes: whether four letters that a phrase has begin there, and brackets. The compiler makes vectors of it."""
+    """By group of GROUP bytes: whether four letters that a phrase has begin there, and brackets.
+    The compiler makes vectors of it.
+    """
     for group in range((size + GROUP - 1) // GROUP):
         rare = opens = braces = False
         for index in range(group * GROUP, (group + 1) * GROUP):
@@ -78,7 +83,7 @@ def look_over(data: Bytes, size: int, groups: Bytes) -> None:
         groups[group] = rare | opens << 1 | braces << 2
 
 
-@njit(cache=True)
+@njit
 def noticed_in(groups: Bytes, begin: int, end: int) -> int:
     """What was noticed in the groups of a line, and so perhaps beside it, which does no harm."""
     noticed = 0
@@ -87,7 +92,7 @@ def noticed_in(groups: Bytes, begin: int, end: int) -> int:
     return noticed
 
 
-@njit(cache=True)
+@njit
 def citation_at(data: Bytes, begin: int, end: int) -> int:
     """The bytes of a citation mark that begins here, or 0."""
     after = begin + 1
@@ -96,12 +101,22 @@ def citation_at(data: Bytes, begin: int, end: int) -> int:
     if after < end and data[after] == CLOSING:
         return after + 1 - begin
     for mark in (EDIT, CITATION_NEEDED):
-        if end - begin >= mark.size and (data[begin : begin + mark.size] == mark).all():
+        if _begins_with(data, begin, end, mark):
             return mark.size
     return 0
 
 
-@njit(cache=True)
+@njit
+def _begins_with(data: Bytes, begin: int, end: int, text: Bytes) -> bool:
+    if end - begin < text.size:
+        return False
+    for index in range(text.size):  # noqa: SIM110 (numba knows no all() over a generator)
+        if data[begin + index] != text[index]:
+            return False
+    return True
+
+
+@njit
 def is_all_marks(data: Bytes, begin: int, end: int) -> bool:
     """Whether nothing but citation marks and white space stands there."""
     while begin < end:
@@ -112,7 +127,7 @@ def is_all_marks(data: Bytes, begin: int, end: int) -> bool:
     return True
 
 
-@njit(cache=True)
+@njit
 def holds(data: Bytes, begin: int, end: int, byte: int) -> bool:
     for at in range(begin, end):  # noqa: SIM110 (numba knows no any() over a generator)
         if data[at] == byte:
@@ -120,7 +135,7 @@ def holds(data: Bytes, begin: int, end: int, byte: int) -> bool:
     return False
 
 
-@njit(cache=True)
+@njit
 def is_bullet(data: Bytes, begin: int, end: int) -> bool:
     if data[begin] == HYPHEN:
         return True
@@ -132,7 +147,7 @@ def is_bullet(data: Bytes, begin: int, end: int) -> bool:
     )  # a bullet
 
 
-@njit(cache=True)
+@njit
 def ends_in_ellipsis(data: Bytes, begin: int, end: int) -> bool:
     if end - begin < 3:
         return False
@@ -140,9 +155,11 @@ def ends_in_ellipsis(data: Bytes, begin: int, end: int) -> bool:
     return dots or (data[end - 1] == 0xA6 and data[end - 2] == 0x80 and data[end - 3] == 0xE2)
 
 
-@njit(cache=True)
+@njit
 def ends_well(data: Bytes, begin: int, end: int, marked: bool) -> bool:
-    """As C4 asks it of lines: terminal punctuation or a quote, not three full stops; citation marks behind it do not count."""
+    """As C4 asks it of lines: terminal punctuation or a quote, not three full stops; citation marks
+    behind it do not count.
+    """
     at = end - 1
     while marked and at > begin and data[end - 1] == CLOSING:
         while at > begin and data[at] != OPENING:
@@ -156,7 +173,7 @@ def ends_well(data: Bytes, begin: int, end: int, marked: bool) -> bool:
     return data[end - 1] in ENDS and not (end - begin > 2 and ends_in_ellipsis(data, begin, end))
 
 
-@njit(cache=True)
+@njit
 def ends_line(data: Bytes, begin: int, end: int, classes: NDArray[np.uint16]) -> bool:
     """Whether the last character is terminal punctuation."""
     if begin >= end:
@@ -172,7 +189,7 @@ def ends_line(data: Bytes, begin: int, end: int, classes: NDArray[np.uint16]) ->
     return code < TABLE_SIZE and classes[code] & LINE_END != 0
 
 
-@njit(cache=True)
+@njit
 def phrases_in(data: Bytes, begin: int, end: int, phrases: Bytes, table: Integers) -> int:
     """The bits of the phrases that stand there."""
     found = pair = 0
@@ -190,7 +207,7 @@ def phrases_in(data: Bytes, begin: int, end: int, phrases: Bytes, table: Integer
     return found
 
 
-@njit(cache=True)
+@njit
 def _same(data: Bytes, at: int, phrases: Bytes, phrase: int, size: int) -> bool:
     """Whether a lower-case phrase stands at a place, in any case."""
     index = 0
@@ -203,9 +220,11 @@ def _same(data: Bytes, at: int, phrases: Bytes, phrase: int, size: int) -> bool:
     return index == size
 
 
-@njit(cache=True)
+@njit
 def furniture(data: Bytes, begin: int, end: int, n_parts: int) -> int:
-    """RefinedWeb's and DCLM's reasons to take a line out: mostly capitals, only digits, a counter (`3 likes`), a single word."""
+    """RefinedWeb's and DCLM's reasons to take a line out: mostly capitals, only digits, a counter
+    (`3 likes`), a single word.
+    """
     capitals = digits = continuations = 0
     for index in range(begin, end):
         capitals += 65 <= data[index] <= 90
@@ -217,12 +236,14 @@ def furniture(data: Bytes, begin: int, end: int, n_parts: int) -> int:
         return NUMERIC
     if _is_counter(data, begin, end):
         return COUNTER
-    return SINGLE_WORD if n_parts == 1 else 0
+    return SINGLE_WORD if n_parts == 1 else STAYS
 
 
-@njit(cache=True)
+@njit
 def _is_counter(data: Bytes, begin: int, end: int) -> bool:
-    """A number, perhaps with k, m or b, white space, and what is counted; signs around them do not matter."""
+    """A number, perhaps with k, m or b, white space, and what is counted; signs around them do not
+    matter.
+    """
     while begin < end and not _is_alphanumeric(data[begin]):
         begin += 1
     while end > begin and not _is_alphanumeric(data[end - 1]):
@@ -248,15 +269,16 @@ def _is_counter(data: Bytes, begin: int, end: int) -> bool:
     return False
 
 
-@njit(cache=True)
+@njit
 def _is_alphanumeric(byte: int) -> bool:
     return 48 <= byte <= 57 or 97 <= byte | 32 <= 122
 
 
-@njit(cache=True)
+@njit
 def call_to_act(data: Bytes, begin: int, end: int, cart: bool) -> tuple[int, int, int]:
-    """Where a call to act stands in a line: "items in cart" anywhere, "read more..." at its end, "sign-in" at its beginning; with a space
-    before or behind it; and how many words it has."""
+    """Where a call to act stands in a line: "items in cart" anywhere, "read more..." at its end,
+    "sign-in" at its beginning; with a space before or behind it; and how many words it has.
+    """
     if cart:
         for at in range(begin, end - ITEMS_IN_CART.size + 1):
             if _same(data, at, ITEMS_IN_CART, 0, ITEMS_IN_CART.size):
@@ -270,7 +292,7 @@ def call_to_act(data: Bytes, begin: int, end: int, cart: bool) -> tuple[int, int
     return begin, begin, 0
 
 
-@njit(cache=True)
+@njit
 def has_text(data: Bytes, begin: int, skip_begin: int, skip_end: int, end: int) -> bool:
     """Whether anything but white space stands around what is cut out."""
     for index in range(begin, end):  # noqa: SIM110 (numba knows no any() over a generator)

@@ -1,6 +1,7 @@
-"""What parts were cut into before: a table that the cutting kernel asks first, since language repeats itself.
+"""A table of parts that were cut before: `cut` asks it first, since language repeats itself.
 
-An entry is a line of the cache, 64 bytes: the part's key, its tokens and the part itself. The key alone says nothing for certain.
+An entry is one line of the processor's cache, 64 bytes: the part's key, its tokens, and the part itself. Two parts may
+have the same key, so the part itself is compared too.
 """
 
 # numba tells 64-bit integers from Python's and needs to; to a reader they are the same.
@@ -10,15 +11,14 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from corpusmill.stages.columns.compiled import njit
+from corpusmill.stages.filter.measure.token_hash import HALF, PRIME, word_until
 from corpusmill.stages.filter.measure.token_kinds import add_counts
-from corpusmill.stages.filter.measure.wide_bytes import load_word
 from numpy.typing import NDArray
 
 Bytes: TypeAlias = NDArray[np.uint8]
 Keys: TypeAlias = NDArray[np.uint64]
 Integers: TypeAlias = NDArray[np.int32]
 
-PRIME, HALF = np.uint64(0xD6E8FEB86659FD93), np.uint64(32)
 KNOWN_BITS, LONGEST_KNOWN, ONE = 17, 32, np.uint64(1)
 FOUR, EIGHT, COUNT_PLACE, SIZE_PLACE, FLAG_BITS, BYTE_BITS = (
     np.uint64(number) for number in (4, 8, 28, 56, 15, 255)
@@ -32,16 +32,16 @@ def nothing_known() -> Keys:
     return room[first : first + (8 << KNOWN_BITS)].reshape(-1, 8)
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def key_of(data: Bytes, edges: Integers, hashes: Keys, part: int) -> Any:
-    """A hash of all of a part, since its own leaves a mark at the end out; never 0, which is an empty entry."""
+    """A hash of all of a part. (Its own hash leaves out a mark at its end.) Never 0, which is an empty entry."""
     begin, end = np.int64(edges[part << ONE]), np.int64(edges[part << ONE | ONE])
     return (
         hashes[part] ^ np.uint64((end - begin) << 8) ^ np.uint64(data[np.uint64(end - 1)])
     ) * PRIME | ONE
 
 
-@njit(cache=True)
+@njit
 def keep(
     known: Keys,
     slot: int,
@@ -54,9 +54,12 @@ def keep(
     last: int,
     about: int,
 ) -> None:
-    """Keep a part of at most seven tokens and LONGEST_KNOWN bytes: its key; the bytes of each token, eight bits each, and above them those
-    of the part; the characters likewise; the kind of each token, four bits each, below how many there are and the counts of the part; and
-    the part itself."""
+    """Keep a part of at most seven tokens and LONGEST_KNOWN bytes.
+
+    An entry is eight words: the key; the bytes of each token, eight bits each, and above them the bytes of the part; the
+    characters likewise; the flags of each token, four bits each, below the number of tokens and the part's counts; and four
+    words of the part itself.
+    """
     end = np.int64(cuts[last - 1])
     lengths, characters, flags = np.uint64(end - begin), np.uint64(0), np.uint64(last - first)
     for cut in range(first + 6, first - 1, -1):
@@ -76,9 +79,9 @@ def keep(
         known[slot, 4 + (at >> 3)] = word_until(data, begin + at, end)
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def is_known(known: Keys, slot: int, data: Bytes, begin: int, size: int) -> bool:
-    """Whether the entry is of this part. Its key alone does not say so: who writes a page may choose parts of one key."""
+    """Whether the entry is of this part. Its key alone does not say so: an author may choose parts that share a key."""
     if known[slot, 1] >> SIZE_PLACE != np.uint64(size):
         return False
     other = np.uint64(0)
@@ -87,13 +90,7 @@ def is_known(known: Keys, slot: int, data: Bytes, begin: int, size: int) -> bool
     return other == 0
 
 
-@njit(cache=True, inline="always")
-def word_until(data: Bytes, at: int, end: int) -> Any:
-    """The eight bytes from `at` on, those from `end` on as 0."""
-    return load_word(data, at) & ~np.uint64(0) >> np.uint64(64 - 8 * min(end - at, 8))
-
-
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def recall(
     known: Keys,
     slot: int,
@@ -103,8 +100,10 @@ def recall(
     n: int,
     row: NDArray[np.int64],
 ) -> int:
-    """Cut a part as before; returns how many cuts there are then. Four tokens are written at least, whatever there are: to ask would cost
-    more."""
+    """Cut a part as it was cut before. Returns how many cuts there are then.
+
+    Tokens are written four at a time, whatever there are: asking for each would cost more.
+    """
     lengths, characters, about = known[slot, 1], known[slot, 2], known[slot, 3]
     flags, count = about, np.int64(about >> COUNT_PLACE & FLAG_BITS)
     for first in range(n, n + count, 4):

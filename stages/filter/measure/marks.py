@@ -1,9 +1,10 @@
 """The kernel that compares all bytes of texts, 64 at a time, and finds where parts and lines begin and end.
 
-Each comparison gives 64 bits, one a byte ("simdjson", Langdale and Lemire 2019, arXiv:1902.08318, works so): white space, letters,
-line feeds. Characters are counted by counting bits. A part begins or ends where the bit of white space differs from the one before
-it; such places are written down one after the other, without a question asked of any byte. What a part is, is found out for all parts
-of 64 bytes at once by an addition (`_hits`). Only bytes above 127 are decoded, and their bits are set as those of ASCII are.
+A comparison gives 64 bits, one for each byte: whether it is white space, a letter, a line feed. (simdjson works this
+way: Langdale and Lemire 2019, arXiv:1902.08318.) Counting bits counts characters. A part begins or ends where the bit
+of white space differs from the bit before it; the kernel writes these places down without a branch for each byte. One
+addition tells what all parts of 64 bytes are made of (`_hits`). Only bytes above 127 are decoded; their bits are then
+set as those of ASCII are.
 
 Definitions: `stages.filter.statistics`.
 """
@@ -15,7 +16,15 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from corpusmill.stages.columns.compiled import njit
-from corpusmill.stages.filter.measure.characters import FLAGS
+from corpusmill.stages.filter.measure.characters import (
+    IDEOGRAPH,
+    LETTER,
+    LOWER,
+    NUMBER,
+    SPACE,
+    TABLE_SIZE,
+    UPPER,
+)
 from corpusmill.stages.filter.measure.utf8 import decode
 from corpusmill.stages.filter.measure.wide_bytes import bytes_within, ones, trailing_zeros
 from numpy.typing import NDArray
@@ -24,11 +33,6 @@ Bytes: TypeAlias = NDArray[np.uint8]
 Keys: TypeAlias = NDArray[np.uint64]
 Integers: TypeAlias = NDArray[np.int32]
 
-# numba keeps compiled code until this file changes, so every value that is compiled in stands in this file.
-SPACE, LETTER, NUMBER, LOWER, UPPER, TABLE_SIZE = 1, 2, 4, 8, 16, 0x20000
-assert (FLAGS["SPACE"], FLAGS["LETTER"], FLAGS["NUMBER"]) == (SPACE, LETTER, NUMBER)
-assert (FLAGS["LOWER"], FLAGS["UPPER"], FLAGS["TABLE_SIZE"]) == (LOWER, UPPER, TABLE_SIZE)
-IDEOGRAPH = LETTER | LOWER | UPPER
 ZERO, ONE, TWO, LAST = (np.uint64(number) for number in (0, 1, 2, 63))
 BLANK, SMALL_A, CAPITAL_A, DIGIT_0, FEED, DOT = (ord(sign) for sign in " aA0\n.")
 COLON, EXCLAMATION, QUESTION, OPENING, CLOSING, COMMA, HASH = (ord(sign) for sign in ":!?(),#")
@@ -47,11 +51,12 @@ LINE_BEGIN, LINE_END, LINE_PART, LINE_CONTINUATIONS = range(4)
 HARD, MARKED, WIDE, MIXED, CONTINUATIONS = range(5)  # rows of bits
 
 
-@njit(cache=True)
+@njit
 def lay_out(
     texts: Bytes, offsets: NDArray[np.int64], begins: NDArray[np.int64], data: Bytes
 ) -> None:
-    """Copy the texts into `data`: each to its begin, a multiple of 64, with white space behind it up to the begin of the next.
+    """Copy the texts into `data`: each to its begin, a multiple of 64, with white space behind it
+    up to the begin of the next.
 
     begins: one more than there are texts; at least one byte is free behind each.
     """
@@ -63,7 +68,7 @@ def lay_out(
             data[np.uint64(index)] = BLANK
 
 
-@njit(cache=True)
+@njit
 def mark_bytes(
     data: Bytes,
     begins: NDArray[np.int64],
@@ -77,14 +82,16 @@ def mark_bytes(
 ) -> None:
     """Mark the bytes of texts that `lay_out` laid out.
 
-    classes: `characters.character_table()`. bits: a bit for each byte of data, 64 bytes a column. In row CONTINUATIONS: whether the byte
-    begins no character. In the others, for the byte behind a part, whether the part is HARD (something else than ASCII letters, at most
-    one of `,.:;!?)` behind them, and not a capital and a full stop), MARKED (ends in one of those, and is more than that), WIDE (not
-    ASCII), MIXED (has other characters than letters).
-    edges: where parts begin and end, by turns; with room for 64 more than there are.
-    lines: by line: its first byte, the one behind it, its first part, and its bytes that begin no character;
-    one more line than there are closes the list. text_lines: the first line of each text, one more than there are texts. A text has one
-    line more than line feeds, the empty one after a last line feed too. counts: by text, the eight rows named above.
+    classes: `characters.character_table()`. bits: a bit for each byte of data, 64 bytes a column.
+    In row CONTINUATIONS: whether the byte begins no character. In the others, for the byte behind a
+    part, whether the part is HARD (something else than ASCII letters, at most one of `,.:;!?)`
+    behind them, and not a capital and a full stop), MARKED (ends in one of those, and is more than
+    that), WIDE (not ASCII), MIXED (has other characters than letters). edges: where parts begin and
+    end, by turns; with room for 64 more than there are. lines: by line: its first byte, the one
+    behind it, its first part, and its bytes that begin no character; one more line than there are
+    closes the list. text_lines: the first line of each text, one more than there are texts. A text
+    has one line more than line feeds, the empty one after a last line feed too. counts: by text,
+    the eight rows named above.
     """
     n_edges = n_lines = 0
     for text in range(sizes.size):
@@ -184,12 +191,14 @@ def mark_bytes(
     lines[LINE_PART, n_lines] = n_edges >> 1
 
 
-@njit(cache=True)
+@njit
 def _decode_all(
     data: Bytes, classes: NDArray[np.uint16], at: int, leads: int
 ) -> tuple[Any, Any, Any, Any, int, int, int]:
-    """What the characters are that begin at the places of `leads` among the 64 bytes from `at` on: the bits of letters, in these 64 bytes
-    and in the next; of white space, likewise; and how many are capitals, numbers, symbols."""
+    """What the characters are that begin at the places of `leads` among the 64 bytes from `at` on:
+    the bits of letters, in these 64 bytes and in the next; of white space, likewise; and how
+    many are capitals, numbers, symbols.
+    """
     letters = more_letters = spaces = more_spaces = ZERO
     capitals = numbers = symbols = 0
     while leads != ZERO:
@@ -213,7 +222,7 @@ def _decode_all(
     return letters, more_letters, spaces, more_spaces, capitals, numbers, symbols
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def _end_lines(
     feeds: int,
     at: int,
@@ -225,10 +234,11 @@ def _end_lines(
     lines: Integers,
     n_lines: int,
 ) -> tuple[int, int]:
-    """End a line at each of `feeds` among the 64 bytes from `at` on, and begin the next; returns how many have ended, and how many bytes
-    before that begin no character.
+    """End a line at each of `feeds` among the 64 bytes from `at` on, and begin the next; returns
+    how many have ended, and how many bytes before that begin no character.
 
-    edge, continuing: as bits, where parts begin or end and what begins no character. n_edges, n_continuations: how many before `at`.
+    edge, continuing: as bits, where parts begin or end and what begins no character. n_edges,
+    n_continuations: how many before `at`.
     """
     while feeds != ZERO:
         shift = trailing_zeros(feeds)
@@ -246,12 +256,13 @@ def _end_lines(
     return n_lines, before_line
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def _hits(hits: int, space: int, goes_on: int) -> tuple[Any, Any]:
-    """Which parts have a hit, as bits behind their ends; and whether the part that goes on beyond the 64 bytes has one.
+    """Which parts have a hit, as bits behind their ends; and whether the part that goes on beyond
+    the 64 bytes has one.
 
-    In a sum of a part's bits, all of them 1, with bits inside it, a carry runs through the part and stops right behind it. goes_on: of
-    the 64 bytes before.
+    In a sum of a part's bits, all of them 1, with bits inside it, a carry runs through the part and
+    stops right behind it. goes_on: of the 64 bytes before.
     """
     part = ~space
     total = part + hits
@@ -259,9 +270,11 @@ def _hits(hits: int, space: int, goes_on: int) -> tuple[Any, Any]:
     return carried & space, np.uint64((total < part) | (carried < total))
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def _write_places(bits: int, at: int, places: Integers, n: int) -> int:
-    """Write down which bits are set, eight at a time, and some of no meaning behind them; returns how many places there are then."""
+    """Write down which bits are set, eight at a time, and some of no meaning behind them; returns
+    how many places there are then.
+    """
     count = np.int64(ones(bits))
     for first in range(n, n + count, 8):
         for index in range(8):

@@ -1,10 +1,10 @@
 """The kernel that measures repeated runs of tokens (Gopher, arXiv:2112.11446, appendix A.1.1).
 
-A run of n tokens can only occur twice if its first n - 1 tokens do, so each length looks at the places that the one before left.
-Pairs are
-sifted first: one pass counts them by a few bits of their hash in a table that stays in the first cache, and only those whose slot
-was hit twice are looked at further, by exact comparison of 64-bit hashes (that two different runs of a text with a hundred thousand
-of them share one has a probability of about 10**-9). Most text has few repeated triples, so nine lengths cost little more than one.
+A run of n tokens can only occur twice if its first n - 1 tokens do. So each length looks only at the places that the
+length before left. Pairs are sifted first: one pass counts them by a few bits of their hash, in a table that stays in
+the first cache. Only pairs whose slot was hit twice are compared exactly, by 64-bit hashes. (In a text with a hundred
+thousand runs, two different ones share a hash with a probability of about 10**-9.) Most text has few repeated triples,
+so nine lengths cost little more than one.
 
 Definitions: `stages.filter.statistics`.
 """
@@ -24,15 +24,15 @@ Integers: TypeAlias = NDArray[np.int32]
 
 FIRST_TOP, LAST_TOP, FIRST_DUPLICATE, LAST_DUPLICATE = 2, 4, 5, 10
 COUNTS = 9  # of a text: characters in the most frequent runs of 2, 3, 4 tokens; in repeated runs of 5 to 10
-SPREAD, NEXT = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)  # odd multipliers
+GOLDEN, NEXT = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)  # odd multipliers
 ONE, MOST_HITS = np.uint64(1), 255
 
 
-@njit(cache=True)
+@njit
 def measure_ngrams(
     tokens: Keys, reach: Integers, text_tokens: Integers, counts: NDArray[np.int64]
 ) -> None:
-    """tokens, reach, text_tokens: of `tokens.measure_tokens`. counts: COUNTS x texts, zero."""
+    """Fill `counts` (COUNTS x texts, zero at first). tokens, reach, text_tokens: of `tokens.measure_tokens`."""
     most = 1
     for text in range(text_tokens.size - 1):
         most = max(most, text_tokens[text + 1] - text_tokens[text])
@@ -81,49 +81,52 @@ def measure_ngrams(
                 break
 
 
-@njit(cache=True)
+@njit
 def _sift_pairs(tokens: Keys, keys: Keys, places: Integers, hits: Bytes, sieve: Bytes) -> int:
-    """The pairs of tokens whose slot of the sieve was hit twice and more: their hashes, places, and how often it was hit (at most
-    MOST_HITS); returns how many."""
+    """The pairs of tokens whose slot of the sieve was hit twice and more: their hashes, places, and
+    how often it was hit (at most MOST_HITS); returns how many.
+    """
     count = max(tokens.size - 1, 0)
     bits = _bits(8 * max(count, 1))
     shift = np.uint64(64 - bits)
     sieve[: 1 << bits] = 0
     for index in range(count):
         at = np.uint64(index)
-        slot = ((tokens[at] * NEXT + tokens[at + ONE]) * SPREAD) >> shift
+        slot = ((tokens[at] * NEXT + tokens[at + ONE]) * GOLDEN) >> shift
         sieve[slot] += sieve[slot] < MOST_HITS
     left = 0
     for index in range(count):
         at, to = np.uint64(index), np.uint64(left)
         key = tokens[at] * NEXT + tokens[at + ONE]
-        hit = sieve[(key * SPREAD) >> shift]
+        hit = sieve[(key * GOLDEN) >> shift]
         keys[to], places[to], hits[to] = key, index, hit
         left += hit > 1
     return left
 
 
-@njit(cache=True)
+@njit
 def _sift(count: int, keys: Keys, places: Integers, hits: Bytes, sieve: Bytes) -> int:
     """The same of longer runs."""
     bits = _bits(8 * max(count, 1))
     shift = np.uint64(64 - bits)
     sieve[: 1 << bits] = 0
     for index in range(count):
-        slot = (keys[np.uint64(index)] * SPREAD) >> shift
+        slot = (keys[np.uint64(index)] * GOLDEN) >> shift
         sieve[slot] += sieve[slot] < MOST_HITS
     left = 0
     for index in range(count):
         at, to = np.uint64(index), np.uint64(left)
-        hit = sieve[(keys[at] * SPREAD) >> shift]
+        hit = sieve[(keys[at] * GOLDEN) >> shift]
         keys[to], places[to], hits[to] = keys[at], places[at], hit
         left += hit > 1
     return left
 
 
-@njit(cache=True)
+@njit
 def _lengthen(tokens: Keys, n: int, left: int, keys: Keys, places: Integers) -> int:
-    """From the places with a repeated run of n - 1 tokens to those where one of n tokens may be: its last n - 1 are repeated too."""
+    """From the places with a repeated run of n - 1 tokens to those where one of n tokens may be:
+    its last n - 1 are repeated too.
+    """
     kept = 0
     for index in range(left):
         at, to = np.uint64(index), np.uint64(kept)
@@ -137,15 +140,16 @@ def _lengthen(tokens: Keys, n: int, left: int, keys: Keys, places: Integers) -> 
     return kept
 
 
-@njit(cache=True)
+@njit
 def _most_frequent(
     left: int, keys: Keys, places: Integers, hits: Bytes, top_keys: Keys, top_places: Integers, slots: Integers,
     names: Integers, times: Integers,
 ) -> tuple[int, int]:  # fmt: skip
-    """How often the most frequent run occurs and where it does first; of equals, the first in the text.
+    """How often the most frequent run occurs and where it does first; of equals, the first in the
+    text.
 
-    A run is at most as frequent as its slot was hit. So the runs of the slots that were hit most are counted exactly, and then those of
-    the slots that might hold a more frequent one.
+    A run is at most as frequent as its slot was hit. So the runs of the slots that were hit most
+    are counted exactly, and then those of the slots that might hold a more frequent one.
     """
     most, where, at_least = 1, 0, 0
     for index in range(left):
@@ -170,7 +174,7 @@ def _most_frequent(
     return most, where
 
 
-@njit(cache=True)
+@njit
 def _repeated(
     n: int,
     left: int,
@@ -180,7 +184,9 @@ def _repeated(
     seen: NDArray[np.bool_],
     ends: Integers,
 ) -> int:
-    """Characters in runs that occurred before; the search goes on beyond a repeated run, so none is counted twice."""
+    """Characters in runs that occurred before; the search goes on beyond a repeated run, so none is
+    counted twice.
+    """
     seen[:left] = False
     characters = beyond = 0
     for index in range(left):
@@ -193,16 +199,18 @@ def _repeated(
     return characters
 
 
-@njit(cache=True)
+@njit
 def _name(keys: Keys, count: int, slots: Integers, names: Integers, times: Integers) -> None:
-    """Name every key by the first index with an equal key, and count how many share each name (`times` at names only)."""
+    """Name every key by the first index with an equal key, and count how many share each name
+    (`times` at names only).
+    """
     bits = _bits(2 * max(count, 1))
     slots[: 1 << bits] = -1
     mask, shift = np.uint64((1 << bits) - 1), np.uint64(64 - bits)
     for index in range(count):
         at = np.uint64(index)
         key = keys[at]
-        slot = (key * SPREAD) >> shift
+        slot = (key * GOLDEN) >> shift
         while slots[slot] >= 0 and keys[np.uint64(slots[slot])] != key:
             slot = (slot + ONE) & mask
         if slots[slot] < 0:
@@ -212,7 +220,7 @@ def _name(keys: Keys, count: int, slots: Integers, names: Integers, times: Integ
         times[np.uint64(slots[slot])] += 1
 
 
-@njit(cache=True)
+@njit
 def _bits(count: int) -> int:
     """Bits of the smallest power of two that is not below `count`."""
     bits = 1

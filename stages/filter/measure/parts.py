@@ -1,7 +1,8 @@
 """The kernels that hash parts and lines, and list the parts that are to be cut into tokens.
 
-A part is what stands between white space; `stages.filter.measure.marks` found where parts begin and end and what they are made of. So most
-parts, plain words and words with a mark behind them, cost a few dozen instructions and no branch that a processor could guess wrong.
+A part is what stands between white space. `marks` found where parts begin and end and what they are made of. Most parts
+are plain words, or words with a mark behind them. They cost a few dozen instructions here, and no branch that a
+processor would often guess wrong.
 
 Definitions: `stages.filter.statistics`.
 """
@@ -13,7 +14,15 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from corpusmill.stages.columns.compiled import njit
-from corpusmill.stages.filter.measure import marks
+from corpusmill.stages.filter.measure.marks import (
+    CONTINUATIONS,
+    HARD,
+    LINE_BEGIN,
+    LINE_END,
+    LINE_PART,
+    MARKED,
+)
+from corpusmill.stages.filter.measure.token_hash import BASIS, HALF, PRIME, hash_on
 from corpusmill.stages.filter.measure.wide_bytes import load_word, ones
 from numpy.typing import NDArray
 
@@ -21,20 +30,11 @@ Bytes: TypeAlias = NDArray[np.uint8]
 Keys: TypeAlias = NDArray[np.uint64]
 Integers: TypeAlias = NDArray[np.int32]
 
-# numba keeps compiled code until this file changes, so every value that is compiled in stands in this file.
-BASIS, PRIME, HALF = (
-    np.uint64(0xCBF29CE484222325),
-    np.uint64(0xD6E8FEB86659FD93),
-    np.uint64(32),
-)  # as english.hash_of
 ONE, SIX, LAST, EVERY = np.uint64(1), np.uint64(6), np.uint64(63), ~np.uint64(0)
-HARD, MARKED, CONTINUATIONS = 0, 1, 4
-assert (marks.HARD, marks.MARKED, marks.CONTINUATIONS) == (HARD, MARKED, CONTINUATIONS)
-LINE_BEGIN, LINE_END, LINE_PART = range(3)
 NO_PART = 2**31 - 1
 
 
-@njit(cache=True)
+@njit
 def hash_parts(
     data: Bytes,
     bits: Keys,
@@ -45,13 +45,15 @@ def hash_parts(
     sums: Keys,
     hard: Integers,
 ) -> int:
-    """data, bits, edges: of `marks.mark_bytes`. sieve: `english.exception_sieve`.
+    """Hash every part, and list the hard ones. Returns how many are hard.
 
-    hashes: by part: of its bytes, as english.hash_of, without a mark behind it (see `marks.mark_bytes`). sums: of all parts before
-    each, and of all, as `hash_lines` says. hard: the parts that are to be cut, and NO_PART behind them; returns how many they are.
+    data, bits, edges: of `marks.mark_bytes`. sieve: `english.exception_sieve`.
+    hashes: by part, `token_hash` of its bytes without the mark behind it.
+    sums: of all parts before each, and last of all parts; `hash_lines` says how they add up.
+    hard: the parts that are to be cut, and NO_PART behind them.
 
-    The second word is hashed whether it is there or not, and taken by a mask: parts of nine letters and more come too unexpectedly for a
-    branch.
+    A part's second word of eight bytes is always hashed, and a mask decides whether it counts: a branch on the part's
+    length would often be guessed wrong.
     """
     n_hard = 0
     total = np.uint64(0)
@@ -66,7 +68,7 @@ def hash_parts(
         second ^= second >> HALF
         value ^= (value ^ second) & np.uint64((8 - size) >> 63)
         if size > 16:
-            value = _hash(data, begin + 16, begin + size, value)
+            value = hash_on(data, begin + 16, begin + size, value)
         hashes[part] = value
         sums[part] = total
         total = total * PRIME + (
@@ -80,22 +82,13 @@ def hash_parts(
     return n_hard
 
 
-@njit(cache=True)
-def _hash(data: Bytes, begin: int, end: int, value: int) -> int:
-    """Go on with a hash."""
-    for at in range(begin, end, 8):
-        value = (value ^ load_word(data, at) & _first_bytes(min(end - at, 8))) * PRIME
-        value ^= value >> HALF
-    return value
-
-
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def _first_bytes(count: int) -> Any:
     """A mask of the first 1 to 8 bytes of a word; of something for other counts."""
     return EVERY >> (np.uint64(-8 * count) & LAST)
 
 
-@njit(cache=True)
+@njit
 def hash_lines(
     bits: Keys,
     edges: Integers,
@@ -105,11 +98,13 @@ def hash_lines(
     line_hashes: Keys,
     longest: NDArray[np.int64],
 ) -> None:
-    """line_hashes: of each line's parts and of the number of its bytes. longest: by text, the characters of its longest part.
+    """Hash every line, and find the longest part of every text.
 
-    The sum of parts a, b, c is a * P**2 + b * P + c (P is PRIME; Rabin and Karp's fingerprints are such sums). So a line's is the sum up to
-    its end, less the sum up to its beginning times P to the power of how many parts it has. A part counts with its hash, its last byte and
-    its length.
+    line_hashes: of a line's parts and its number of bytes. longest: by text, in characters.
+
+    The sum of parts a, b, c is a * P**2 + b * P + c, where P is PRIME. (Rabin and Karp's fingerprints are such sums.) So a
+    line's sum is the sum up to its end, less the sum up to its beginning times P to the power of its number of parts. A
+    part counts with its hash, its last byte and its length.
     """
     powers = np.empty(64, np.uint64)
     powers[0] = 1
@@ -130,7 +125,7 @@ def hash_lines(
         longest[text] = longest_part(bits, edges, first, last)
 
 
-@njit(cache=True)
+@njit
 def longest_part(bits: Keys, edges: Integers, first: int, last: int) -> int:
     """The characters of the longest of some parts."""
     longest = 0
@@ -142,7 +137,7 @@ def longest_part(bits: Keys, edges: Integers, first: int, last: int) -> int:
     return longest
 
 
-@njit(cache=True)
+@njit
 def _characters(bits: Keys, begin: int, end: int) -> int:
     """How many characters begin among these bytes."""
     count = end - begin

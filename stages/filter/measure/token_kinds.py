@@ -1,7 +1,7 @@
-"""What the tokens of a part that was cut are: their characters, and what of a document's counts they are.
+"""What the tokens of a hard part are, and what the part adds to its document's counts.
 
-A token's kind is a number: its characters, times 16, and four flags. Of a part two things are counted: its ellipses, and its characters if
-it is an address. `stages.filter.measure.cut` keeps both with the parts that it knows.
+A token's kind is its number of characters, times 16, and four flags. Two things are counted of a part: its ellipses,
+and its characters if it is an address. `known_parts` keeps both.
 
 Definitions: `stages.filter.statistics`.
 """
@@ -13,8 +13,14 @@ from typing import TypeAlias
 
 import numpy as np
 from corpusmill.stages.columns.compiled import njit
-from corpusmill.stages.filter.measure.characters import FLAGS
-from corpusmill.stages.filter.measure.characters import IDEOGRAPH as HAN
+from corpusmill.stages.filter.measure.characters import (
+    IDEOGRAPH,
+    LETTER,
+    MARK_OF_TEXT,
+    PUNCTUATION,
+    TABLE_SIZE,
+    TERMINAL,
+)
 from corpusmill.stages.filter.measure.utf8 import decode
 from numpy.typing import NDArray
 
@@ -22,24 +28,6 @@ Bytes: TypeAlias = NDArray[np.uint8]
 Integers: TypeAlias = NDArray[np.int32]
 Flags: TypeAlias = NDArray[np.uint16]
 
-# numba keeps compiled code until this file changes, so every value that is compiled in stands in this file.
-LETTER, LOWER, UPPER, PUNCTUATION, MARK_OF_TEXT, TERMINAL, UNSPACED, TABLE_SIZE = (
-    2,
-    8,
-    16,
-    1024,
-    2048,
-    4096,
-    16384,
-    0x20000,
-)
-IDEOGRAPH = LETTER | LOWER | UPPER | UNSPACED
-_NAMES = "LETTER LOWER UPPER PUNCTUATION MARK_OF_TEXT TERMINAL UNSPACED TABLE_SIZE"
-_VALUES = (LETTER, LOWER, UPPER, PUNCTUATION, MARK_OF_TEXT, TERMINAL, UNSPACED, TABLE_SIZE)
-assert tuple(FLAGS[name] for name in _NAMES.split()) == _VALUES, (
-    "the table of characters has changed"
-)
-assert HAN == IDEOGRAPH
 DOT, COLON, SLASH, SMALL_H, SMALL_S = (ord(sign) for sign in ".:/hs")
 ELLIPSIS = ord("…")
 
@@ -50,7 +38,7 @@ ELLIPSES, URL_CHARACTERS = range(2)
 EIGHT, BYTE_BITS = np.uint64(8), np.uint64(255)
 
 
-@njit(cache=True)
+@njit
 def measure_part(
     data: Bytes,
     classes: Flags,
@@ -61,7 +49,8 @@ def measure_part(
     last: int,
     row: NDArray[np.int64],
 ) -> int:
-    """Write the kinds of a part's tokens, which end at cuts[first:last], and add its counts to a document's.
+    """Write the kinds of a part's tokens, which end at cuts[first:last], and add its counts to a
+    document's.
 
     Returns the counts as `add_counts` takes them, for parts of at most 255 bytes.
     """
@@ -90,14 +79,14 @@ def measure_part(
     return np.uint64(ellipses | length << 8)
 
 
-@njit(cache=True)
+@njit
 def add_counts(part: int, row: NDArray[np.int64]) -> None:
     """Add a part's counts, a byte each, to a document's."""
     row[ELLIPSES] += np.int64(part & BYTE_BITS)
     row[URL_CHARACTERS] += np.int64(part >> EIGHT)
 
 
-@njit(cache=True)
+@njit
 def is_address(data: Bytes, begin: int, end: int) -> bool:
     """Whether a part begins with http:// or https://."""
     if end - begin < 8 or data[begin] != SMALL_H:

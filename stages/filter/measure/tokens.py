@@ -1,7 +1,7 @@
-"""The kernel that measures tokens and sentences, and leaves each token's hash and length for the n-grams.
+"""The kernel that counts tokens, words, stop words and sentences, and leaves each token's hash and length for `ngrams`.
 
-Sentences are those of spaCy's sentencizer: one begins with a line, and with the first token that is no punctuation behind a token
-of terminal punctuation.
+Sentences are those of spaCy's sentencizer. One begins with each line. Another begins with the first token that is no
+punctuation behind a token of terminal punctuation.
 
 Definitions: `stages.filter.statistics`.
 """
@@ -13,30 +13,22 @@ from typing import TypeAlias
 
 import numpy as np
 from corpusmill.stages.columns.compiled import njit
-from corpusmill.stages.filter.measure import marks
+from corpusmill.stages.filter.measure.marks import LINE_PART, MARKED
+from corpusmill.stages.filter.measure.token_hash import BASIS, HALF, PRIME, hash_on
 from corpusmill.stages.filter.measure.token_kinds import ALPHABETIC, ENDS, IS_MARK, IS_WORD
-from corpusmill.stages.filter.measure.wide_bytes import load_word
 from numpy.typing import NDArray
 
 Bytes: TypeAlias = NDArray[np.uint8]
 Keys: TypeAlias = NDArray[np.uint64]
 Integers: TypeAlias = NDArray[np.int32]
 
-# numba keeps compiled code until this file changes, so every value that is compiled in stands in this file.
-BASIS, PRIME, HALF = (
-    np.uint64(0xCBF29CE484222325),
-    np.uint64(0xD6E8FEB86659FD93),
-    np.uint64(32),
-)  # as english.hash_of
 ONE, SIX, LAST = np.uint64(1), np.uint64(6), np.uint64(63)
-MARKED, LINE_PART = 1, 2
-assert (marks.MARKED, marks.LINE_PART) == (MARKED, LINE_PART)
 SENTENCE_ENDS = np.uint64(sum(1 << ord(mark) for mark in ".!?"))  # by byte below 64
 
 TOKENS, WORDS, WORD_CHARACTERS, ALPHABETIC_TOKENS, STOP_WORDS = range(5)  # counts of a text
 
 
-@njit(cache=True)
+@njit
 def measure_tokens(
     data: Bytes,
     bits: Keys,
@@ -58,11 +50,12 @@ def measure_tokens(
 ) -> None:
     """Measure the tokens of parts that `parts.hash_parts` hashed and `cut.cut_parts` cut.
 
-    bits: of `marks.mark_bytes`. cuts, kinds: of the tokens of hard parts; the others are words, or words and a mark.
-    stops, stop_tables: `english.perfect_tables` of the stop words of each group of texts. groups: the group of each text.
-    tokens: the hash of each token. text_tokens: the first token of each text. reach: the characters of a text's tokens up to each
-    of them; text t's begin with a 0 at text_tokens[t] + t. line_counts: tokens and sentences by line (2 x lines).
-    counts: by text, the rows named above, zero.
+    bits: of `marks.mark_bytes`. cuts, kinds: of the tokens of hard parts; the others are words, or
+    words and a mark. stops, stop_tables: `english.perfect_tables` of the stop words of each group
+    of texts. groups: the group of each text. tokens: the hash of each token. text_tokens: the first
+    token of each text. reach: the characters of a text's tokens up to each of them; text t's begin
+    with a 0 at text_tokens[t] + t. line_counts: tokens and sentences by line (2 x lines). counts:
+    by text, the rows named above, zero.
     """
     nowhere = np.uint64(stops.size)
     # By slot: the last text that had the stop word; the last slot is for other tokens.
@@ -117,7 +110,7 @@ def measure_tokens(
                         np.int64(kinds[np.uint64(n_cuts)]),
                     )
                     n_cuts += 1
-                    value = _hash(data, at, cut)
+                    value = hash_on(data, at, cut, BASIS)
                     at = cut
                     characters = kind >> 4
                     tokens[np.uint64(n)] = value
@@ -145,17 +138,3 @@ def measure_tokens(
         for slot in range(first_slot, first_slot + (ONE << (np.uint64(64) - shift))):
             counts[STOP_WORDS, text] += seen[slot] == text
     text_tokens[text_lines.size - 1] = n
-
-
-@njit(cache=True)
-def _hash(data: Bytes, begin: int, end: int) -> int:
-    """As english.hash_of."""
-    value = BASIS
-    while begin < end:
-        count = min(end - begin, 8)
-        value = (
-            value ^ (load_word(data, begin) & (~np.uint64(0) >> np.uint64(64 - 8 * count)))
-        ) * PRIME
-        value ^= value >> HALF
-        begin += count
-    return value

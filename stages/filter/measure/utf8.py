@@ -1,4 +1,4 @@
-"""Characters out of UTF-8: what the kernels that look at characters have compiled in (see `sealed`)."""
+"""Reading characters out of UTF-8."""
 
 # numba tells 64-bit integers from Python's and needs to; to a reader they are the same.
 # mypy: disable-error-code="assignment,return-value"
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 Bytes: TypeAlias = NDArray[np.uint8]
 
 
-@njit(cache=True)
+@njit
 def decode(text: Bytes, position: int) -> tuple[Any, int]:
     """The code point at `position` of valid UTF-8, and how many bytes it takes."""
     first = np.int64(text[position])

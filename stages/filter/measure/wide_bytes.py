@@ -1,11 +1,13 @@
-"""What kernels need beyond numba's own: eight bytes at once, 64 bytes compared at once, counting bits, and caches."""
+"""What kernels need beyond numba's own: eight bytes at once, 64 bytes compared at once, counting
+bits, and caches.
+"""
 
 from typing import Any
 
+from corpusmill.stages.columns.compiled import intrinsic
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
 
 @intrinsic
@@ -25,9 +27,11 @@ def load_word(context: Any, data: Any, position: Any) -> Any:
 
 @intrinsic
 def bytes_within(context: Any, data: Any, position: Any, first: Any, count: Any) -> Any:
-    """Which of the 64 bytes from a position on are at least `first` and below `first + count`: a bit each, the first byte's lowest.
+    """Which of the 64 bytes from a position on are at least `first` and below `first + count`: a
+    bit each, the first byte's lowest.
 
-    The compiler makes of it what vectors the processor has (two of 32 bytes with AVX2). The array must have the bytes.
+    The compiler makes of it what vectors the processor has (two of 32 bytes with AVX2). The array
+    must have the bytes.
     """
     signature = types.uint64(data, types.int64, types.int64, types.int64)
 
@@ -51,7 +55,8 @@ def bytes_within(context: Any, data: Any, position: Any, first: Any, count: Any)
         bits = builder.bitcast(
             builder.icmp_unsigned("<", above, everywhere(arguments[3])), ir.IntType(64)
         )
-        # No instruction, but the compiler cannot look through it: it would go on with 64 bits apart, one after the other.
+        # No instruction, but the compiler cannot look through it: it would go on with 64 bits
+        # apart, one after the other.
         return builder.asm(ir.FunctionType(bits.type, [bits.type]), "", "=r,0", [bits], False)
 
     return signature, generate

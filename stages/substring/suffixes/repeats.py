@@ -1,12 +1,16 @@
-"""Which windows of a text occur more than once, from its suffix array: the kernel that `stages.substring` stands on.
+"""Which windows of a text occur more than once, from its suffix array: the kernel that
+`stages.substring` stands on.
 
-A **window** is `length` bytes within one document. In the suffix array the places of one window stand side by side, so a place has its
-window in common with another if the suffix before it in the array has `length` bytes in common with it.
+A **window** is `length` bytes within one document. In the suffix array the places of one window
+stand side by side, so a place has its window in common with another if the suffix before it in the
+array has `length` bytes in common with it.
 
-How many bytes those two have in common is found by the phi algorithm: Kärkkäinen, Manzini, Puglisi 2009, "Permuted longest-common-
-prefix array". In the order of the text each suffix has at most one byte less in common with its neighbour than the suffix before it
-had, so all of it costs linear time, whatever the text repeats. Places are linked to their neighbours, and a chain of links is a class.
-Two arrays of 32-bit numbers are all that is held: nine bytes for each byte of text, itself included.
+How many bytes those two have in common is found by the phi algorithm: Kärkkäinen, Manzini, Puglisi
+2009, "Permuted longest-common- prefix array". In the order of the text each suffix has at most one
+byte less in common with its neighbour than the suffix before it had, so all of it costs linear
+time, whatever the text repeats. Places are linked to their neighbours, and a chain of links is a
+class. Two arrays of 32-bit numbers are all that is held: nine bytes for each byte of text, itself
+included.
 """
 
 from typing import Any, TypeAlias
@@ -24,7 +28,9 @@ UNIQUE = -1
 
 
 def suffix_array(text: Bytes) -> Positions:
-    """The beginnings of all suffixes of `text` (writable, at most LONGEST_TEXT bytes) in the order of their bytes."""
+    """The beginnings of all suffixes of `text` (writable, at most LONGEST_TEXT bytes) in the order
+    of their bytes.
+    """
     from pydivsufsort import divsufsort
 
     assert len(text) <= LONGEST_TEXT
@@ -34,10 +40,12 @@ def suffix_array(text: Bytes) -> Positions:
 def window_classes(
     text: Bytes, offsets: Offsets, suffixes: Positions, length: int
 ) -> tuple[Positions, Positions]:
-    """int32[bytes]: the same number for all places where the same window begins, below the number of bytes; UNIQUE where a window
-    occurs once and where the document has no `length` bytes left. Documents lie at `offsets`, one after the other.
+    """int32[bytes]: the same number for all places where the same window begins, below the number
+    of bytes; UNIQUE where a window occurs once and where the document has no `length` bytes
+    left. Documents lie at `offsets`, one after the other.
 
-    The classes take the memory of `suffixes`. Returned with them: as many numbers again, of no meaning, for whoever needs memory next.
+    The classes take the memory of `suffixes`. Returned with them: as many numbers again, of no
+    meaning, for whoever needs memory next.
     """
     neighbours = np.empty_like(suffixes)
     if len(text):
@@ -48,7 +56,7 @@ def window_classes(
     return suffixes, neighbours
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _neighbours(suffixes: Any, neighbours: Any) -> None:
     """For each suffix, in the order of the text: the one before it in the array."""
     neighbours[suffixes[0]] = -1
@@ -56,7 +64,7 @@ def _neighbours(suffixes: Any, neighbours: Any) -> None:
         neighbours[suffixes[rank]] = suffixes[rank - 1]
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _link(text: Any, neighbours: Any, length: int, links: Any) -> None:
     """Link each place to its neighbour if their windows are the same, else to itself."""
     size = len(text)
@@ -75,7 +83,7 @@ def _link(text: Any, neighbours: Any, length: int, links: Any) -> None:
         shared = max(shared - 1, 0)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _classify(offsets: Any, length: int, links: Any, members: Any) -> None:
     """Replace each place's link by the place that its chain of links ends at. members: zeros."""
     for document in range(len(offsets) - 1):

@@ -12,7 +12,7 @@ from corpusmill.pipeline.run import run_step
 from corpusmill.pipeline.runner import InlineRunner
 from corpusmill.stages.dedup.earlier import SKETCH
 from corpusmill.stages.dedup.explain import explain, explanation_text
-from corpusmill.stages.dedup.sketches import sketch_similarity
+from corpusmill.stages.dedup.signatures.sketches import sketch_similarity
 
 from tests.stages.dedup.corpus import (
     Result,

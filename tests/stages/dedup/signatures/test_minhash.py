@@ -9,10 +9,10 @@ import datasketch
 import numpy as np
 import pyarrow as pa
 import pytest
+from corpusmill.stages.columns.strings import joined
 from corpusmill.stages.columns.word_rule import UNSPACED
 from corpusmill.stages.dedup.banding import candidate_probability
 from corpusmill.stages.dedup.signatures import minhash, shingles
-from corpusmill.stages.dedup.texts import text_buffers
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -54,7 +54,7 @@ def plain_jaccard(left: str, right: str, ngram: int = 5) -> float:
 
 
 def sets_of(texts: list[str], ngram: int = 5) -> list[np.ndarray]:
-    found = shingles.shingle_sets(*text_buffers(pa.chunked_array([pa.array(texts)])), ngram)
+    found = shingles.shingle_sets(*joined(pa.chunked_array([pa.array(texts)])), ngram)
     return [
         found.hashes[start:end]
         for start, end in zip(found.offsets, found.offsets[1:], strict=False)
@@ -64,16 +64,14 @@ def sets_of(texts: list[str], ngram: int = 5) -> list[np.ndarray]:
 def exact_of(texts: list[str]) -> list[tuple[int, int]]:
     return [
         tuple(row)
-        for row in shingles.exact_hashes(
-            *text_buffers(pa.chunked_array([pa.array(texts)]))
-        ).tolist()
+        for row in shingles.exact_hashes(*joined(pa.chunked_array([pa.array(texts)]))).tolist()
     ]
 
 
 def signatures_of(
     texts: list[str], bands: int = 14, rows: int = 8, one_permutation: bool = True
 ) -> np.ndarray:
-    found = shingles.shingle_sets(*text_buffers(pa.chunked_array([pa.array(texts)])), 5)
+    found = shingles.shingle_sets(*joined(pa.chunked_array([pa.array(texts)])), 5)
     return minhash.signatures(found, minhash.make_scheme(bands, rows, 1, one_permutation))
 
 
@@ -101,8 +99,8 @@ def test_whole_text_hash_sees_case_punctuation_and_where_words_are_cut():
 
 def test_chosen_texts_come_in_the_order_asked_for():
     texts = ["one two three four five six", "", "a b c d e f g", "one two"]
-    offsets, data = text_buffers(pa.chunked_array([pa.array(texts)]))
-    found = shingles.shingle_sets(offsets, data, 5, np.array([2, 0]))
+    data, offsets = joined(pa.chunked_array([pa.array(texts)]))
+    found = shingles.shingle_sets(data, offsets, 5, np.array([2, 0]))
     assert found.offsets.tolist() == [0, 3, 5]
     assert found.hashes.tolist() == [*sets_of(texts)[2], *sets_of(texts)[0]]
 
@@ -137,32 +135,30 @@ def test_slices_nulls_and_chunks_are_read_in_place():
     texts = ["first text here", None, "second text there", "", "third text anywhere"]
     whole = pa.chunked_array([pa.array(texts)])
     chunks = pa.chunked_array([pa.array(texts[:2]), pa.array(texts[2:], pa.string())])
-    expected = shingles.exact_hashes(*text_buffers(whole)).tolist()
-    assert shingles.exact_hashes(*text_buffers(chunks)).tolist() == expected
-    assert shingles.exact_hashes(*text_buffers(whole.slice(2, 2))).tolist() == expected[2:4]
+    expected = shingles.exact_hashes(*joined(whole)).tolist()
+    assert shingles.exact_hashes(*joined(chunks)).tolist() == expected
+    assert shingles.exact_hashes(*joined(whole.slice(2, 2))).tolist() == expected[2:4]
     assert expected[1] == expected[3]
 
 
 def test_bytes_that_are_no_utf8_are_read_without_harm():
     data = np.frombuffer(b"caf\xe9 \xff\xfe x\xf0\x9f" + b" y\xe3\x81", np.uint8)
     offsets = np.array([0, 11, len(data)])
-    found = shingles.shingle_sets(offsets, data, 5)
+    found = shingles.shingle_sets(data, offsets, 5)
     assert np.diff(found.offsets).tolist() == [1, 1]
 
 
 def test_band_keys_from_text_are_those_of_the_signatures():
     texts = [" ".join(random.Random(seed).choices("abcdefghij", k=40)) for seed in range(5)]
     perms = minhash.make_scheme(14, 8, 1)
-    keys, exact, counts = minhash.band_keys(
-        *text_buffers(pa.chunked_array([pa.array(texts)])), 5, perms
-    )
+    keys, exact, counts = minhash.band_keys(*joined(pa.chunked_array([pa.array(texts)])), 5, perms)
     assert keys.tolist() == minhash.keys_of_signatures(signatures_of(texts), perms).tolist()
     assert [tuple(row) for row in exact.tolist()] == exact_of(texts)
     assert counts.tolist() == [36] * 5
 
 
 def test_another_seed_gives_other_permutations_and_other_band_keys():
-    text = text_buffers(pa.chunked_array([pa.array(["to be or not to be that is the question"])]))
+    text = joined(pa.chunked_array([pa.array(["to be or not to be that is the question"])]))
     one = minhash.band_keys(*text, 5, minhash.make_scheme(14, 8, 1))[0]
     other = minhash.band_keys(*text, 5, minhash.make_scheme(14, 8, 2))[0]
     assert not set(one[0].tolist()) & set(other[0].tolist())
@@ -237,7 +233,9 @@ def plain_one_permutation(hashes: list[int], k: int, spread: int) -> list[int]:
 def test_one_permutation_signatures_are_those_of_plain_python(hashes, seed, banding):
     scheme = minhash.make_scheme(*banding, seed)
     found = shingles.Shingles(np.array(sorted(hashes), np.uint64), np.array([0, len(hashes)]))
-    expected = plain_one_permutation(sorted(hashes), banding[0] * banding[1], int(scheme.spread))
+    expected = plain_one_permutation(
+        sorted(hashes), banding[0] * banding[1], int(scheme.permutation)
+    )
     assert minhash.signatures(found, scheme)[0].tolist() == expected
 
 
@@ -248,7 +246,7 @@ def test_classic_signatures_are_datasketchs_bit_for_bit(banding):
     texts = [
         " ".join(random.Random(seed).choices("abcdefghij", k=5 + 40 * seed)) for seed in range(6)
     ]
-    found = shingles.shingle_sets(*text_buffers(pa.chunked_array([pa.array(texts)])), 5)
+    found = shingles.shingle_sets(*joined(pa.chunked_array([pa.array(texts)])), 5)
     ours = minhash.signatures(found, scheme)
     for number, (start, end) in enumerate(zip(found.offsets, found.offsets[1:], strict=False)):
         theirs = datasketch.MinHash(

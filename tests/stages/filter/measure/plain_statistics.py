@@ -1,15 +1,23 @@
-"""The statistics of a text in plain Python: slow, over strings, written from the definitions in docs/filters.md and not from the
-kernels."""
+"""The statistics of a text in plain Python: slow, over strings, written from the definitions in docs/filters.md.
+
+Nothing here comes from the kernels that it checks. The tokenizer's exceptions are spaCy's own, as
+`make_spacy_exceptions.py` recorded them.
+"""
 
 import re
 import unicodedata
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
-from corpusmill.stages.filter.measure.affixes import UNITS
-from corpusmill.stages.filter.measure.english import exceptions
-
-EXCEPTIONS = exceptions()
+_RECORDED = Path(__file__).with_name("spacy_exceptions.txt").read_text(encoding="utf-8")
+EXCEPTIONS = {"".join(line.split(" ")): line.split(" ") for line in _RECORDED.split("\n") if line}
+# spaCy's units (`spacy.lang.char_classes`), without those in Arabic script.
+UNITS = (
+    "km km² km³ m m² m³ dm dm² dm³ cm cm² cm³ mm mm² mm³ ha µm nm yd in ft kg g mg µg t lb oz "
+    "m/s km/h kmh mph hPa Pa mbar mb MB kb KB gb GB tb TB T G M K % км км² км³ м м² м³ дм см мм "
+    "нм кг г мг м/с км/ч кПа Па Кб КБ кб Мб МБ мб Гб ГБ гб Тб ТБ тб US$ C$ A$"
+)
 QUOTES = "'\"”“`‘´’‚,„»«「」『』（）〔〕【】《》〈〉〈〉⟦⟧"
 AFFIXES = "…,:;!?¿؟¡()[]{}<>_#*&。？！，、；：～·।،۔؛٪" + QUOTES
 CURRENCIES = "$£€¥฿₽﷼₴₠₡₢₣₤₥₦₧₨₩₪₫₭₮₯₰₱₲₳₵₶₷₸₹₺₻₼₾₿"

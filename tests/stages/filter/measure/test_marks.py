@@ -4,23 +4,21 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from corpusmill.stages.filter.line_edits import PHRASES
-from corpusmill.stages.filter.measure.characters import character_table
-from corpusmill.stages.filter.measure.english import exception_sieve, exceptions, hash_of
+from corpusmill.stages.filter.measure.english import exceptions
 from corpusmill.stages.filter.measure.marks import (
     CONTINUATIONS,
     HARD,
     MARKED,
     MIXED,
     WIDE,
-    lay_out,
-    mark_bytes,
 )
-from corpusmill.stages.filter.measure.parts import NO_PART, hash_lines, hash_parts
 from corpusmill.stages.filter.measure.texts import measure
+from corpusmill.stages.filter.measure.token_hash import hash_of
 from corpusmill.stages.filter.measure.wide_bytes import bytes_within
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.stages.filter.measure.marked import Marked
 from tests.stages.filter.measure.plain_statistics import is_letter, is_space, parts_of, plain
 
 MARKS = ",.:;!?)"
@@ -61,63 +59,6 @@ PIECES += [
 ]
 SPACES = [" ", "\n", "\t", "\r\n", "\u0085", "\u00a0", "\u2028", "\u2029", "\u3000"]
 TEXTS = st.lists(st.sampled_from(PIECES + SPACES * 2), max_size=40).map("".join)
-
-
-class Marked:
-    """What the kernels leave of some texts."""
-
-    def __init__(self, texts):
-        data = np.frombuffer("".join(texts).encode() or b" ", np.uint8)
-        sizes = np.array([len(text.encode()) for text in texts], np.int64)
-        offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-        self.begins = np.concatenate([[0], np.cumsum((sizes // 64 + 1) * 64)]).astype(np.int64)
-        room = int(self.begins[-1]) + 256
-        self.data, self.edges, self.hard = (
-            np.zeros(room, np.uint8),
-            np.zeros(room, np.int32),
-            np.zeros(room, np.int32),
-        )
-        self.bits, self.lines = np.zeros((5, room), np.uint64), np.zeros((4, room), np.int32)
-        self.hashes, sums, self.line_hashes = (np.zeros(room, np.uint64) for _ in range(3))
-        self.text_lines, self.longest = (
-            np.zeros(len(texts) + 1, np.int32),
-            np.zeros(len(texts), np.int64),
-        )
-        self.counts = np.zeros((8, len(texts)), np.int64)
-        lay_out(data, offsets, self.begins, self.data)
-        mark_bytes(
-            self.data,
-            self.begins,
-            sizes,
-            character_table(),
-            self.bits,
-            self.edges,
-            self.lines,
-            self.text_lines,
-            self.counts,
-        )
-        self.n_parts = int(self.lines[2, self.text_lines[-1]])
-        n_hard = hash_parts(
-            self.data,
-            self.bits,
-            self.edges,
-            self.n_parts,
-            exception_sieve(),
-            self.hashes,
-            sums,
-            self.hard,
-        )
-        assert self.hard[n_hard] == NO_PART
-        self.hard = self.hard[:n_hard]
-        hash_lines(
-            self.bits, self.edges, sums, self.text_lines, self.lines, self.line_hashes, self.longest
-        )
-
-    def part(self, index):
-        return self.data[self.edges[2 * index] : self.edges[2 * index + 1]].tobytes().decode()
-
-    def bit(self, row, place):
-        return bool(int(self.bits[row, place // 64]) >> (place % 64) & 1)
 
 
 @settings(max_examples=200, deadline=None)
@@ -241,7 +182,7 @@ def test_a_word_beside_white_space_beyond_ascii_is_cut_as_beside_a_space():
     ("first", "count"), [(0, 33), (ord("a"), 26), (0x80, 0x40), (0x80, 0x80), (10, 1)]
 )
 def test_bytes_within_compares_every_byte(first, count):
-    from numba import njit
+    from corpusmill.stages.columns.compiled import njit
 
     compare = njit(lambda data, position, first, count: bytes_within(data, position, first, count))
     data = np.arange(256 + 64, dtype=np.int64).astype(np.uint8)

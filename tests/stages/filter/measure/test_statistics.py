@@ -12,13 +12,15 @@ import zstandard
 from corpusmill.manifests.errors import RecipeError
 from corpusmill.stages.filter.languages import LANGUAGES
 from corpusmill.stages.filter.line_edits import LineEdits
-from corpusmill.stages.filter.measure import texts as module
-from corpusmill.stages.filter.measure.english import exceptions, hash_of, perfect_tables
+from corpusmill.stages.filter.measure import kernels as module
+from corpusmill.stages.filter.measure.english import exceptions, perfect_tables
 from corpusmill.stages.filter.measure.texts import STOP_WORDS, check_stop_words, measure
+from corpusmill.stages.filter.measure.token_hash import hash_of
 from corpusmill.stages.filter.statistics import STATISTICS, fields
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.stages.filter.measure import make_spacy_exceptions
 from tests.stages.filter.measure.plain_statistics import cut, duplicate_grams, plain
 
 EDITS = {
@@ -274,6 +276,10 @@ def test_tokens_are_spacys_on_real_text(spacy_tokenizer):
     ]
     assert len(parts) > 10_000
     assert len(different) < 0.005 * len(parts), different[:50]
+
+
+def test_the_recorded_exceptions_are_todays_spacys(spacy_tokenizer):
+    assert make_spacy_exceptions.recorded() == make_spacy_exceptions.PATH.read_text("utf-8")
 
 
 def test_exceptions_are_spacys(spacy_tokenizer):

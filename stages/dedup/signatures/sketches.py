@@ -1,4 +1,10 @@
-"""Compiled comparison of documents with the sketches of earlier runs (see `earlier`)."""
+"""Comparing documents with the sketches of earlier runs: the kernels of `stages.dedup.earlier`.
+
+A sketch is the upper halves of the least shingle hashes of a document. A document that has few
+shingles is its sketch as a whole. The similarity of a set and a sketch is estimated on the least
+hashes of their union. Source: Broder 1997, "On the resemblance and containment of documents",
+section 4.
+"""
 
 from typing import Any
 
@@ -6,8 +12,8 @@ import numpy as np
 from corpusmill.stages.columns.compiled import njit
 
 
-@njit(cache=True, nogil=True)
-def fall(
+@njit(nogil=True)
+def match_sketches(
     left: Any,
     right: Any,
     offsets: Any,
@@ -20,12 +26,12 @@ def fall(
     chosen: Any,
     similarity: Any,
 ) -> None:
-    """For each document the first of its pairs (`left`, `right`) that is similar enough.
+    """Choose for each document the first earlier one whose similarity reaches the threshold.
 
-    left: rows of documents, ascending; offsets, hashes: their shingles. right: rows of earlier
-    documents; sketch_offsets, sketches, shingles: their sketches and numbers of shingles. Written
-    are `chosen` (the row of the earlier document; those that have one are left out) and
-    `similarity`.
+    left, right: pairs of a document and an earlier one, sorted by document. offsets, hashes: the
+    shingles of the documents. sketch_offsets, sketches, shingles: of the earlier documents, and how
+    many shingles they have. chosen, similarity: by document; -1 where none is chosen yet. At most
+    `max_comparisons` pairs of a document are compared.
     """
     compared, last = 0, -1
     for i in range(len(left)):
@@ -45,11 +51,10 @@ def fall(
             chosen[document], similarity[document] = other, found
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def sketch_similarity(hashes: Any, sketch: Any, shingles: int) -> float:
-    """Jaccard similarity of a set of sorted hashes and a sketched one.
-
-    sketch: the upper halves of the other set's hashes, sorted; of a large set only the least.
+    """Jaccard similarity of a set of sorted hashes and one of which `sketch` holds the upper
+    halves, of the least only if it is large.
     """
     most = len(hashes) + shingles if shingles <= len(sketch) else len(sketch)
     i: Any = 0

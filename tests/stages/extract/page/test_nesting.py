@@ -1,0 +1,54 @@
+"""What closes what: the tables of nesting, on cases of the HTML standard."""
+
+import pytest
+from corpusmill.stages.extract.page.names import TAG_NAMES, UNKNOWN_TAG, tag
+from corpusmill.stages.extract.page.nesting import CLOSE, GO_ON, STOP, implied_ends, reach
+
+
+@pytest.mark.parametrize(
+    ("start", "open_tag", "what"),
+    [
+        ("p", "p", CLOSE),
+        ("p", "b", GO_ON),
+        ("p", "td", STOP),
+        ("li", "li", CLOSE),
+        ("li", "ul", STOP),
+        ("li", "p", GO_ON),
+        ("dt", "dd", CLOSE),
+        ("tr", "td", GO_ON),
+        ("tr", "tr", CLOSE),
+        ("td", "th", CLOSE),
+        ("tbody", "thead", CLOSE),
+        ("option", "option", CLOSE),
+        ("a", "a", CLOSE),
+        ("h2", "h5", CLOSE),
+        ("div", "div", STOP),
+    ],
+)
+def test_a_start_tag_closes_open_tags(start, open_tag, what):
+    assert implied_ends()[tag(start), tag(open_tag)] == what
+
+
+@pytest.mark.parametrize(
+    ("end", "open_tag", "what"),
+    [
+        ("b", "p", STOP),
+        ("b", "i", GO_ON),
+        ("div", "p", GO_ON),
+        ("div", "td", STOP),
+        ("td", "tr", STOP),
+        ("td", "p", GO_ON),
+        ("table", "td", GO_ON),
+        ("table", "table", CLOSE),
+        ("li", "ul", STOP),
+        ("h1", "h3", CLOSE),
+    ],
+)
+def test_an_end_tag_reaches_only_so_far(end, open_tag, what):
+    assert reach()[tag(end), tag(open_tag)] == what
+
+
+def test_every_end_tag_closes_its_own():
+    for name in TAG_NAMES:
+        assert reach()[tag(name), tag(name)] == CLOSE
+    assert reach().shape == implied_ends().shape == (UNKNOWN_TAG + 1, UNKNOWN_TAG + 1)

@@ -1,0 +1,157 @@
+"""Names, attributes, comments and raw content, against Python's own HTML parser and exact examples."""
+
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from corpusmill.stages.extract.page.hashing import word_hash
+from corpusmill.stages.extract.page.names import ATTRIBUTES, FACTS, REGIONS, tag
+from corpusmill.stages.extract.page.page import names, new_page
+from corpusmill.stages.extract.page.tags import (
+    after_comment,
+    facts_of,
+    mark_words,
+    name_end,
+    name_hash,
+    raw_end,
+    read_attributes,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+
+def as_bytes(text: str) -> np.ndarray:
+    return np.frombuffer(text.encode(), np.uint8)
+
+
+def attributes_of(text: str) -> tuple[int, dict[str, str]]:
+    """The place behind a start tag whose attributes are `text`, and the values of those that are known."""
+    page = new_page(text.encode())
+    place, present = read_attributes(page, names(), 0)
+    values = {}
+    for number, name in enumerate(ATTRIBUTES):
+        if present >> number & 1:
+            begin, end = page.spans[number]
+            values[name] = page.data[begin:end].tobytes().decode()
+    return place, values
+
+
+class Parser(HTMLParser):
+    def __init__(self):
+        super().__init__(convert_charrefs=False)
+        self.attributes = {}
+
+    def handle_starttag(self, tag, attrs):
+        for name, value in attrs:
+            self.attributes.setdefault(name, value or "")
+
+
+VALUES = st.text(alphabet="ab -_/é", max_size=6)
+ATTRIBUTE = st.tuples(
+    st.sampled_from([*ATTRIBUTES, "href", "CLASS", "data-x"]), VALUES, st.sampled_from("\"'")
+).map(lambda each: f"{each[0]}={each[2]}{each[1]}{each[2]}")
+
+
+@settings(deadline=None)
+@given(st.lists(ATTRIBUTE | st.sampled_from(["hidden", "id", "class=bare"]), max_size=6))
+def test_attributes_are_those_of_pythons_parser(attributes):
+    text = " ".join(attributes) + ">"
+    parser = Parser()
+    parser.feed(f"<p {text}")
+    place, values = attributes_of(text)
+    assert place == len(text.encode())
+    assert values == {k: v for k, v in parser.attributes.items() if k in ATTRIBUTES}
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("/>", {}),
+        ("id = 'x' >", {"id": "x"}),
+        ("id=a id=b>", {"id": "a"}),
+        ("class=a/b>", {"class": "a/b"}),
+        ("id='a>b'>", {"id": "a>b"}),
+        ("alt=>", {"alt": ""}),
+    ],
+)
+def test_attributes(text, values):
+    assert attributes_of(text) == (len(text), values)
+
+
+def test_a_tag_without_an_end_lies_beyond_the_page():
+    assert attributes_of("id=a")[0] == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "rest"),
+    [
+        ("<!-- a > b -->c", "c"),
+        ("<!-->c", "c"),
+        ("<!--a--!>c", "c"),
+        ("<!doctype html>c", "c"),
+        ("<?php a ?>c", "c"),
+        ("<!-- a", ""),
+    ],
+)
+def test_after_comment(text, rest):
+    data = as_bytes(text)
+    assert text.encode()[after_comment(data, 2) :].decode() == rest
+
+
+@settings(deadline=None)
+@given(st.text(alphabet="aB-7", min_size=1, max_size=12), st.sampled_from(" >/\n"))
+def test_a_name_ends_at_space_slash_or_greater_and_hashes_in_lower_case(name, end):
+    data = as_bytes(name + end + "x")
+    assert name_end(data, 0) == len(name)
+    assert int(name_hash(data, 0, len(name))) == word_hash(name.lower())
+
+
+@pytest.mark.parametrize(
+    ("text", "content", "rest"),
+    [
+        ("a</script>b", "a", "b"),
+        ("a</b></SCRIPT x>b", "a</b>", "b"),
+        ("a</scripts>", "a</scripts>", ""),
+        ("a", "a", ""),
+    ],
+)
+def test_raw_content_ends_at_its_own_end_tag(text, content, rest):
+    end, after = raw_end(as_bytes(text), names(), 0, tag("script"))
+    assert (text[:end], text[after:]) == (content, rest)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "facts"),
+    [
+        ("style='color:red; display: NONE'>", {("style", "display:none")}),
+        ("aria-hidden=true>", {("aria-hidden", "true")}),
+        ("hidden>", {("hidden", "")}),
+        ("class='x-latex'>", {("class", "latex"), ("class", "tex")}),
+        ("title=display:none>", set()),
+    ],
+)
+def test_facts(attributes, facts):
+    page = new_page(attributes.encode())
+    _, present = read_attributes(page, names(), 0)
+    found = int(facts_of(page, names(), present))
+    assert {FACTS[bit] for bit in range(len(FACTS)) if found >> bit & 1} == facts
+
+
+@pytest.mark.parametrize(
+    ("value", "regions"),
+    [
+        ("sidebar", {"sidebar"}),
+        ("post-body", {"post", "body"}),
+        ("postBody", {"post", "body"}),
+        ("NAV", {"navigation"}),
+        ("xsidebar", set()),
+        ("ad1", {"promotion"}),
+    ],
+)
+def test_words_of_a_class_open_regions(value, regions):
+    text = f"class='{value}'>"
+    page = new_page(text.encode())
+    read_attributes(page, names(), 0)
+    mark_words(page, names(), ATTRIBUTES.index("class"), 0)
+    opened = page.stack_levels[0] == 0
+    assert {REGIONS[number] for number in np.flatnonzero(opened)} == regions

@@ -1,0 +1,83 @@
+"""Where personal data could stand: nothing is missed, and ordinary text has no candidates."""
+
+import re
+
+import numpy as np
+import pytest
+from corpusmill.stages.redact.candidates import CARD, EMAIL, IBAN, IP, PHONE, find_candidates
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+ITEMS = [
+    (EMAIL, "jane.doe+list@mail.example.org", "@"),
+    (EMAIL, "jane (at) example.org", "(at)"),
+    (IP, "8.8.4.4", "8.8.4.4"),
+    (IP, "2001:db8:0:0:8:800:200c:417a", "2001:db8:0:0:8:800:200c:417a"),
+    (IP, "2001:db8::1", "2001:db8::1"),
+    (PHONE, "+49 (40) 123-4567", "+49 (40) 123-4567"),
+    (PHONE, "(555) 123 4567", "(555) 123 4567"),
+    (CARD, "4111 1111 1111 1111", "4111 1111 1111 1111"),
+    (IBAN, "DE89 3704 0044 0532 0130 00", "DE89 3704 0044 0532 0130 00"),
+]
+FILLING = st.lists(
+    st.sampled_from(
+        ["word ", "é ", "漢 ", "Two words, ", "(a) ", "x@ ", "@ ", "v2 ", "3.14 ", "\n"]
+    ),
+    max_size=6,
+).map("".join)
+
+
+def candidates(*texts):
+    """Text, kind and bytes of each candidate, in order."""
+    encoded = [text.encode() for text in texts]
+    data = np.frombuffer(b"".join(encoded) or b" ", np.uint8)
+    offsets = np.cumsum([0, *map(len, encoded)])
+    room = data.size + 1
+    kinds, rows, begins, ends = np.zeros(room, np.uint8), *np.zeros((3, room), np.int64)
+    count = find_candidates(data, offsets, kinds, rows, begins, ends)
+    whole = b"".join(encoded)
+    return [
+        (int(rows[i]), int(kinds[i]), whole[begins[i] : ends[i]].decode()) for i in range(count)
+    ]
+
+
+@settings(deadline=None)
+@given(FILLING, st.sampled_from(ITEMS), FILLING)
+def test_an_item_is_a_candidate_wherever_it_stands(before, item, after):
+    kind, text, found = item
+    items = candidates(before + text + " " + after)
+    assert any(each == kind and found in place for _, each, place in items)
+
+
+@settings(deadline=None)
+@given(st.lists(st.text(alphabet="aé_+-@ .", max_size=12), max_size=3))
+def test_an_at_sign_between_two_name_characters_is_a_candidate(texts):
+    expected = [
+        (row, EMAIL, "@")
+        for row, text in enumerate(texts)
+        for _ in re.finditer("(?<=[aé_+-])@(?=[aé_+-])", text)
+    ]
+    assert candidates(*texts) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Plain words, and nothing else.",
+        "In 1914 and 1918, 12 of 15; 3.14159 is pi.",
+        "version 1.2.3",
+        "256.1.1.1",
+        "a@ b @c",
+        "(or) [a]",
+        "AB12 too short",
+        "x4111111111111111",
+        "4111 1111 1111 1112",
+    ],
+)
+def test_ordinary_text_has_no_candidates_of_cards_addresses_or_ibans(text):
+    assert [kind for _, kind, _ in candidates(text) if kind != PHONE] == []
+
+
+def test_an_item_does_not_reach_into_the_next_text():
+    assert candidates("8.8.", "4.4") == []
+    assert candidates("jane@", "example.org") == []
