@@ -7,9 +7,9 @@ from typing import Any
 import pyarrow as pa
 from corpusmill.manifests.manifest import Manifest, read_manifest
 from corpusmill.manifests.shard import read_parquet
+from corpusmill.pipeline.placement import Placement, open_runner
 from corpusmill.pipeline.recipe import Recipe, Step, load_recipe, override
 from corpusmill.pipeline.run import run_recipe, run_step
-from corpusmill.pipeline.runner import Where, opened
 
 
 def run(
@@ -18,7 +18,7 @@ def run(
     *,
     inputs: Iterable[str] = (),
     assignments: Iterable[str] = (),
-    runner: str = "inline",
+    runner: str = "auto",
     ray_address: str | None = None,
     workers: int | None = None,
     replace: bool = False,
@@ -27,15 +27,15 @@ def run(
     """Run a whole recipe below the folder `output`; the same call resumes an interrupted run. Returns a manifest for each step.
 
     recipe: as loaded, or its path. inputs: in place of the recipe's own: stage folders, files, globs. assignments: as after `--set`, e.g.
-    `filter.families=[c4]`. runner: `inline`, in this process, or `ray`. ray_address, workers: as on the command line. replace: whether
-    finished work of other settings may go. on_done: told each folder and manifest as it is finished.
+    `filter.families=[c4]`. runner: `auto`, `inline` (in this process) or `ray`. ray_address, workers: as on the command line.
+    replace: whether finished work of other settings may go. on_done: told each folder and manifest as it is finished.
 
     Raises CorpusmillError. Shards that failed are in `Manifest.quarantined`.
     """
     found = load_recipe(recipe) if isinstance(recipe, str) else recipe
     found = override(found, list(assignments))
     found = dataclasses.replace(found, inputs=_patterns(inputs) or found.inputs)
-    with opened(output, Where(runner, ray_address, workers)) as work:
+    with open_runner(output, Placement(runner, ray_address, workers)) as work:
         return run_recipe(
             found, output, work, on_done or (lambda _folder, _manifest: None), replace
         )
@@ -47,14 +47,14 @@ def run_stage(
     *,
     inputs: Iterable[str] = (),
     settings: Mapping[str, Any] | None = None,
-    runner: str = "inline",
+    runner: str = "auto",
     ray_address: str | None = None,
     workers: int | None = None,
     replace: bool = False,
 ) -> Manifest:
     """Run one stage by itself into the folder `output`. settings: as in a recipe, e.g. {"families": ["c4"]}; the rest is as for `run`."""
     step = Step(verb, verb, (), dict(settings or {}))
-    with opened(output, Where(runner, ray_address, workers)) as work:
+    with open_runner(output, Placement(runner, ray_address, workers)) as work:
         return run_step(step, _patterns(inputs), output, work, replace)
 
 
