@@ -27,8 +27,8 @@ def run(
     """Run a whole recipe below the folder `output`; the same call resumes an interrupted run. Returns a manifest for each step.
 
     recipe: as loaded, or its path. inputs: in place of the recipe's own: stage folders, files, globs. assignments: as after `--set`, e.g.
-    `filter.families=[c4]`. runner: `auto`, `inline` (this process) or `ray`. ray_address, workers: as on the command line. replace: whether
-    finished work of other settings may go. on_done: told each folder and manifest as it is finished.
+    `filter.families=[c4]`. runner: `auto`, `inline` (in this process) or `ray`. ray_address, workers: as on the command line.
+    replace: whether finished work of other settings may go. on_done: told each folder and manifest as it is finished.
 
     Raises CorpusmillError. Shards that failed are in `Manifest.quarantined`.
     """
