@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from corpusmill.manifests.looking.charts import Histogram, histogram
 
-SHOWN = ("characters", "words", "n_tokens", "language_score", "quality")
+SHOWN = ("characters", "text_length", "words", "n_tokens", "language_score", "quality")
 FEW = 6  # columns, which are all shown
 PREFIX = "stat_"  # of the filter stage's columns
 _DETAIL = re.compile(r"(\w+)=\S+ ([<>=!]=?) (-?[\d.]+(?:e[+-]?\d+)?)(?: \(\w+\))?")
@@ -54,7 +54,7 @@ class Distributions:
     def add(self, table: pa.Table, dropped: bool) -> None:
         """Take the values of documents that were kept or dropped; of the latter also the rules that `detail` names."""
         if "text" in table.column_names and PREFIX + "characters" not in table.column_names:
-            table = table.append_column("characters", pc.utf8_length(table["text"]))
+            table = table.append_column("text_length", pc.utf8_length(table["text"]))
         for name in table.column_names:
             kind = table.schema.field(name).type
             if name in self._but or not (pa.types.is_floating(kind) or pa.types.is_integer(kind)):
