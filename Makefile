@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CONSTRAINTS := constraints/py311-cpu.txt
 FUZZ ?= 5000
 
-.PHONY: install demo test test-all fuzz test-vllm format check clean
+.PHONY: install demo test test-fast test-all fuzz test-vllm format check clean
 
 install: $(VENV)/.installed
 
@@ -26,6 +26,11 @@ test: install
 	$(BIN)/ruff format --check -q .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
+
+# The tests that answer at once: no kill test, no fuzzing, no command in a process of its own.
+test-fast: install
+	$(BIN)/ruff check -q .
+	$(BIN)/python -m pytest $(FAST)
 
 test-all: install
 	$(BIN)/python -m pytest -m 'not vllm and not gpu'

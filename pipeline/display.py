@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from corpusmill.manifests.looking.tables import size_text
 from corpusmill.manifests.receipt import Receipt
@@ -50,6 +50,8 @@ class Progress:
 class Display:
     """Shows nothing; the others show what they override."""
 
+    shows: ClassVar[bool] = False
+
     def say(self, text: str) -> None:
         """What is being done that is no pass over shards."""
 
@@ -68,6 +70,8 @@ class Display:
 class Lines(Display):
     """A line at the start and end of a pass, and one each 10 seconds between. verbose: one for each
     shard, too. as_json: each line is a JSON object."""
+
+    shows = True
 
     def __init__(self, as_json: bool = False, verbose: bool = False) -> None:
         self._as_json = as_json
@@ -123,6 +127,8 @@ class Lines(Display):
 
 class Bar(Display):
     """One line at the bottom of a terminal: what is being done, then a bar for each pass."""
+
+    shows = True
 
     def __init__(self, verbose: bool = False) -> None:
         self._lines = Lines(verbose=verbose)

@@ -22,6 +22,7 @@ from corpusmill.pipeline.claim import refuse_other
 from corpusmill.pipeline.execute import Job, execute
 from corpusmill.pipeline.fused import Fused
 from corpusmill.pipeline.inputs import Listed, expand_inputs, list_input
+from corpusmill.pipeline.kernels import VERBS, ensure_compiled
 from corpusmill.pipeline.lease import refuse_held
 from corpusmill.pipeline.output_folder import (
     named_folder,
@@ -201,6 +202,9 @@ def _run(planned: Planned, runner: Runner) -> Manifest:
             *sorted(set(_stages_named(settings))),
         ]
         all_parents += [parent for parent in map(_parent, folders) if parent not in all_parents]
+    shown = display.current()
+    if shown.shows and not VERBS.isdisjoint(job.verbs):
+        ensure_compiled(shown.say)
     return execute(
         dataclasses.replace(
             job, inputs=Inputs(folder, documents, named), parents=tuple(all_parents)
