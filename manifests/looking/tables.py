@@ -10,8 +10,6 @@ from corpusmill.manifests.looking.loss_curve import sparkline
 from corpusmill.manifests.looking.verify import Verdict
 from corpusmill.manifests.manifest import Manifest
 
-TRAINING = ("train", "classify_train")  # whose excluded documents nobody loses
-
 
 def funnel_table(rows: list[StageRow], all_reasons: bool = False) -> Any:
     """A rich table, one row a stage. all_reasons: not only the most frequent ones."""
@@ -182,9 +180,6 @@ def stage_line(folder: str, manifest: Manifest) -> str:
         f"{work_text(manifest):>10}  {folder}"
     )
     row = stage_rows(manifest)[-1]
-    why = (
-        [f"not used: {reasons_text(row.excluded, {})}"]
-        if row.stage in TRAINING and row.excluded
-        else []
-    )
+    unused = {name: rows for counts in manifest.totals for name, rows in counts.unused.items()}
+    why = [f"not used: {reasons_text(unused, {})}"] if unused else []
     return "\n  ".join([line, *why, *row_remarks(row)])

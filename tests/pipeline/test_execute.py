@@ -127,7 +127,9 @@ def test_shards_that_left_the_plan_leave_the_folder(tmp_path):
     documents = write_documents(tmp_path, TEXTS)
     execute(job(CountAndCopy(), tmp_path / "out", documents), InlineRunner())
     execute(job(CountAndCopy(), tmp_path / "out", documents[:1]), InlineRunner())
-    assert sorted(data_files(tmp_path / "out")) == ["/documents/a.parquet", "/work/count/a.txt"]
+    assert sorted(data_files(tmp_path / "out")) == [
+        *("/README.md", "/documents/a.parquet", "/work/count/a.txt"),
+    ]
     assert verify(str(tmp_path / "out")).problems == []
 
 

@@ -90,15 +90,13 @@ def reasons(manifest):
 
 def test_two_crawls_in_different_languages(corpora):
     done = run(corpora, "two_crawls")
-    assert list(done) == ["english_clean", "german_clean", "dedup"]
-    assert sorted(path.name for path in (corpora / "OUT").iterdir()) == [
-        "dedup",
-        "english_clean",
-        "german_clean",
-    ]
-    assert list(reasons(done["german_clean"])) == ["german"]
+    folders = ["english", "english_clean", "german", "german_clean", "dedup"]
+    assert list(done) == folders
+    assert sorted(path.name for path in (corpora / "OUT").iterdir()) == sorted(folders)
+    assert list(reasons(done["german"])) == ["german"]
+    assert not reasons(done["german_clean"])
     assert sorted(path.name for path in (corpora / "OUT/dedup").iterdir()) == [
-        *("documents", "excluded", "manifest.json", "receipts", "work"),
+        *("README.md", "documents", "excluded", "manifest.json", "receipts", "work"),
     ]
     texts = [
         text for part in read_manifest("OUT/dedup").documents() for text in _column(part, "text")
