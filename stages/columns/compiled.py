@@ -1,9 +1,9 @@
-"""How kernels are compiled: numba's `njit` with a cache on disk that belongs to the kernels'
+"""How kernels are compiled: numba's `njit`, with a cache on disk that is tied to the kernels'
 sources.
 
 Every kernel takes `njit` from here. Its compiled code is kept in `kernel_cache.cache_folder`.
-Several processes may compile at once: each writes whole files, and one at a time writes the index
-of a kernel.
+Several processes may compile at once: each writes whole files, and only one at a time writes the
+index of a kernel.
 """
 
 import fcntl
@@ -18,8 +18,8 @@ __all__ = ["inlined", "intrinsic", "njit", "uncounted"]
 
 
 class _KernelCache(FunctionCache):
-    """numba's cache of one function, with a lock around its reading, changing and writing of the
-    index.
+    """numba's cache of one function. A lock guards its index while that is read, changed and
+    written.
     """
 
     def save_overload(self, sig: Any, data: Any) -> None:
@@ -29,23 +29,23 @@ class _KernelCache(FunctionCache):
 
 
 def njit(function: Any = None, /, **options: Any) -> Any:
-    """numba's decorator, `@njit` or `@njit(nogil=True)`, with our cache. Options: those of
+    """numba's decorator, as `@njit` or `@njit(nogil=True)`, with our cache. Options are those of
     `numba.njit`.
     """
     if function is None:
         return lambda function: njit(function, **options)
     kernel = numba.njit(function, **options)
     before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(cache_folder())  # numba asks for it here and never again
+    numba.config.CACHE_DIR = str(cache_folder())  # numba reads it here and never again
     try:
-        kernel._cache = _KernelCache(function)  # what `njit(cache=True)` does with numba's own
+        kernel._cache = _KernelCache(function)  # as `njit(cache=True)` does with numba's own cache
     finally:
         numba.config.CACHE_DIR = before
     return kernel
 
 
-# For kernels that get all their arrays from their caller and make none. numba counts references to
-# each array of a tuple at every call, atomically, which can take two thirds of the time; here there
-# is nothing to count. (`_nrt` is the option that numba's own array functions use for this.)
+# For kernels that get all their arrays from their caller and make none. At every call numba counts
+# references to each array of a tuple, atomically. That can take two thirds of the time, and here
+# there is nothing to count. `_nrt` is the option that numba's own array functions use for this.
 uncounted = njit(_nrt=False)
 inlined = njit(_nrt=False, inline="always")

@@ -1,11 +1,10 @@
 """Where compiled kernels are kept: a folder that is named after a digest of the kernels' sources.
 
-numba compiles a kernel again when the kernel's own file changes. It does not see that a function or
-a constant changed which the kernel has taken from another file. So the digest covers every file
-that a kernel can take code from, and another digest means another folder: stale code is never
-loaded.
+numba compiles a kernel again when the kernel's own file changes. It does not notice when a function
+or a constant that the kernel took from another file changes. So the digest covers every file that a
+kernel can take code from. Another digest means another folder, so stale code is never loaded.
 
-This file does not import numba, so that the command line can ask whether there is anything to
+This file does not import numba. So the command line can quickly ask whether there is anything to
 compile.
 """
 
@@ -20,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-ROOT: Final = Path(__file__).parent.parent.parent  # of the package
+ROOT: Final = Path(__file__).parent.parent.parent  # the package's root
 UNUSED_DAYS: Final = 30
 _PACKAGE: Final = "corpusmill"
 _KERNEL_FILE: Final = re.compile(r"^from corpusmill\.stages\.\S*\bcompiled import ", re.MULTILINE)
@@ -30,8 +29,8 @@ _IMPORT: Final = re.compile(
 
 
 def kernel_files(root: Path = ROOT) -> list[Path]:
-    """The files that define kernels and all files of the package that these import, directly or
-    not, sorted.
+    """The files that define kernels, and all files of the package that these import, directly or
+    not. Sorted.
     """
     found: set[Path] = set()
     waiting = [
@@ -48,7 +47,7 @@ def kernel_files(root: Path = ROOT) -> list[Path]:
 
 
 def _imported(source: str, root: Path) -> list[Path]:
-    """The package's files that this source imports: `from a.b import c` may mean a/b.py,
+    """The package's files that this source imports. `from a.b import c` may mean a/b.py,
     a/b/__init__.py or a/b/c.py.
     """
     paths = []
@@ -70,11 +69,11 @@ def kernel_digest(root: Path = ROOT) -> str:
 
 @functools.cache
 def cache_folder() -> Path:
-    """The folder of today's kernels; it exists and can be written to.
+    """The folder for the present kernels. It exists and can be written to.
 
-    `CORPUSMILL_CACHE` names another place than `~/.cache/corpusmill`. Where that cannot be written
-    to, the folder lies among the temporary files of this user. Folders of other digests go when
-    nobody has used them for `UNUSED_DAYS`.
+    `CORPUSMILL_CACHE` names another place than `~/.cache/corpusmill`. If that place cannot be
+    written to, the folder lies among this user's temporary files. Folders of other digests are
+    deleted when nobody has used them for `UNUSED_DAYS`.
     """
     digest = kernel_digest()
     for parent in (_chosen(), _temporary()):
@@ -95,13 +94,15 @@ def _temporary() -> Path:
 
 
 def _is_usable(folder: Path) -> bool:
-    """Make the folder, if need be. It must be ours: whoever writes to it decides what code we run."""
+    """Make the folder if need be. It must belong to us: whoever writes to it decides what code we
+    run.
+    """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if folder.stat().st_uid != os.getuid():
             return False
         with tempfile.TemporaryFile(dir=folder):
-            os.utime(folder)  # it is in use
+            os.utime(folder)  # marks it as used
     except OSError:
         return False
     return True

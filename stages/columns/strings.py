@@ -1,6 +1,7 @@
 """Arrow string columns as arrays, and arrays as Arrow string columns.
 
-Every reader gives a `Strings`: bytes first, then offsets, as every kernel takes them.
+Every function that reads a column gives `Strings`: bytes first, then offsets, as every kernel takes
+them.
 """
 
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 
 class Strings(NamedTuple):
-    """data: uint8, the UTF-8 of all strings. offsets: int64, n + 1; string i is
+    """data: uint8, the UTF-8 of all strings. offsets: int64, n + 1. String i is
     data[offsets[i]:offsets[i + 1]].
     """
 
@@ -22,17 +23,18 @@ class Strings(NamedTuple):
 
 
 def chunks_of(texts: pa.ChunkedArray) -> Iterator[Strings]:
-    """The strings of each chunk. The bytes are Arrow's own, read-only; a null is an empty string.
+    """The strings of each chunk. The bytes are Arrow's own and read-only. A null is an empty
+    string.
 
-    Offsets need not begin at 0: a slice shares the bytes of the whole.
+    Offsets need not begin at 0: a slice shares the bytes of the whole array.
     """
     for chunk in texts.chunks:
         yield _strings_of(pc.fill_null(chunk, "") if chunk.null_count else chunk)
 
 
 def joined(texts: pa.ChunkedArray) -> Strings:
-    """The strings of all chunks as one. Several chunks are copied, one is not; a null is an empty
-    string.
+    """The strings of all chunks as one. Several chunks are copied; a single one is not. A null is
+    an empty string.
     """
     texts = pc.fill_null(texts, "").cast(pa.large_string())
     return _strings_of(texts.chunk(0) if texts.num_chunks == 1 else texts.combine_chunks())
@@ -81,5 +83,5 @@ def _strings_of(array: pa.Array) -> Strings:
         some = slice(array.offset, array.offset + len(array) + 1)
         offsets = np.frombuffer(offset_buffer, width)[some].astype(np.int64)
     data = np.frombuffer(data_buffer or b"", np.uint8)
-    data.flags.writeable = False  # one type for the compiler, whoever owns the buffer
+    data.flags.writeable = False  # so the compiler sees one type, whoever owns the buffer
     return Strings(data, offsets)

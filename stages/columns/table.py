@@ -8,7 +8,7 @@ def with_column(
 ) -> pa.Table:
     """`table` with this column in its old place, or at the end if it is new.
 
-    field: the column's name and type; a name alone takes the type of the values. Values of another
+    field: the column's name and type. A name alone takes the type of the values. Values of another
     type are cast.
     """
     if isinstance(field, str):

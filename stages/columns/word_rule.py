@@ -1,12 +1,13 @@
-"""What a word is to deduplication, as two tables in which kernels look characters up.
+"""The words that deduplication compares, as two tables in which kernels look characters up.
 
-Text is cut at white space (`str.isspace`). Punctuation and symbols (general categories P and S) are dropped from the
-pieces, and letters are lower-cased one by one. What remains of a piece is a word. Each character of a script that is
-written without spaces is a word by itself (`UNSPACED`: Chinese, Japanese, Thai, Lao, Khmer, Burmese, Tibetan). So such
-text is compared by n-grams of characters. Characters beyond the basic plane are letters, or Han in planes 2 and 3.
+Text is cut at white space (`str.isspace`). Punctuation and symbols (general categories P and S) are
+dropped from the pieces, and letters are lower-cased one by one. What remains of a piece is a word.
+In scripts that are written without spaces each character is a word (`UNSPACED`: Chinese, Japanese,
+Thai, Lao, Khmer, Burmese, Tibetan). So such text is compared by n-grams of characters. Characters
+beyond the basic plane are letters, or Han in planes 2 and 3.
 
-The rule is cruder than `stages.filter.measure.characters`, on purpose: signatures are kept and compared for years, so
-the rule should hold nothing that anybody would want to refine.
+The rule is simpler than `stages.filter.measure.characters` on purpose. Signatures are kept and
+compared for years, so the rule must never need a change.
 """
 
 import unicodedata
@@ -36,8 +37,8 @@ UNSPACED = (
 
 @lru_cache(maxsize=1)
 def word_tables() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint16]]:
-    """What each character of the basic plane is (WORD, SPACE, ...) and its lower-case form (itself
-    if that is not one character).
+    """The kind of each character of the basic plane (WORD, SPACE, ...), and its lower-case form. A
+    character whose lower-case form is several characters stays as it is.
     """
     kinds = np.full(0x10000, WORD, dtype=np.uint8)
     lower = np.arange(0x10000, dtype=np.uint16)

@@ -1,4 +1,6 @@
-"""The cache of compiled kernels: its folder follows the kernels' sources, and it never stands in the way."""
+"""The cache of compiled kernels: its folder follows the kernels' sources, and no fault of it stops
+work.
+"""
 
 import ast
 import os
@@ -22,7 +24,7 @@ from corpusmill.stages.columns.kernel_cache import (
 
 @pytest.fixture
 def fresh(monkeypatch, tmp_path):
-    """An empty place for caches, asked for anew."""
+    """An empty place for caches. The cached folder name is forgotten."""
     monkeypatch.setenv("CORPUSMILL_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
@@ -61,7 +63,9 @@ def test_the_digest_covers_every_file_that_a_kernel_can_take_code_from():
 
 
 def test_numba_compiles_only_through_the_cache():
-    """A kernel that numba caches by itself would be loaded after a function that it has inlined changed."""
+    """If numba cached a kernel by itself, it would load the old code after an inlined function has
+    changed.
+    """
     for path in (ROOT / "stages").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "numba":
