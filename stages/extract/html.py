@@ -1,9 +1,9 @@
 """From a page's HTML to its text: cleaning, and the choice of an extractor.
 
-The default is corpusmill's own (`main_content`); Resiliparse (DCLM, Dolma 3), jusText (Nemotron-CC)
-and Trafilatura (FineWeb) are there with the settings of the cited papers, and `union` adds to the
-default what jusText and Resiliparse find besides. None depends on pages seen before, and none opens
-what a page names.
+The default is corpusmill's own (`main_content`). Resiliparse (DCLM, Dolma 3), jusText (Nemotron-CC)
+and Trafilatura (FineWeb) run with the settings of the cited papers. `union` adds to the default's
+text what jusText and Resiliparse find besides. No extractor depends on pages seen before, and none
+opens a link of the page.
 """
 
 import importlib.metadata
@@ -23,34 +23,32 @@ _XML_DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>", re.IGNORECASE)
 
 
 def clean(text: str) -> str:
-    """`text` without NUL and other control characters (tabs and newlines stay), with every line end
-    a newline.
+    """`text` without NUL and other control characters. Tabs and newlines stay, and every line end
+    becomes a newline.
     """
     return _CONTROLS.sub("", _LINE_ENDS.sub("\n", text))
 
 
 def tidy(text: str) -> str:
-    """Extracted text without trailing spaces, runs of blank lines and blank ends."""
+    """Extracted text without trailing spaces, runs of blank lines, and blank lines at its ends."""
     return _BLANK_LINES.sub("\n\n", _TRAILING_SPACE.sub("\n", text)).strip()
 
 
 def main_text(html: str, extractor: Extractor, language_of: Callable[[str], str]) -> str:
     """The main text of a page; empty if the extractor finds none.
 
-    language_of: text -> language code, asked by extractors that need the language's stop words.
-    Raises whatever the extractor raises on a page that it cannot bear.
+    language_of: text -> language code. Extractors ask it when they need the language's stop words.
+    Raises whatever the extractor raises on a page that it cannot handle.
     """
     from corpusmill.stages.extract import main_content, union  # numba is slow to import
 
     if not html or html.isspace():
         return ""
     if extractor == "main_content":
-        return main_content.main_content(
-            html, language_of
-        )  # clean and tidy as it is made, and its code keeps its blank lines
-    html = _XML_DECLARATION.sub(
-        "", html, count=1
-    )  # lxml refuses characters that declare an encoding
+        # Its text is clean and tidy already, and its code keeps its blank lines.
+        return main_content.main_content(html, language_of)
+    # lxml refuses text with an encoding declaration.
+    html = _XML_DECLARATION.sub("", html, count=1)
     if extractor == "union":
         text = union.union(html, language_of)
     elif extractor == "resiliparse":
@@ -63,11 +61,13 @@ def main_text(html: str, extractor: Extractor, language_of: Callable[[str], str]
 
 
 def extractor_version(extractor: Extractor) -> str:
-    """What decides the extractor's text besides the page: releases and the digest of a model."""
+    """All that decides the extractor's text besides the page: releases, and the digest of a
+    model.
+    """
     from corpusmill.stages.extract import main_content
 
     if extractor == "main_content":
-        return f"{main_content.version()} {_release('justext')}"  # whose stop lists it uses
+        return f"{main_content.version()} {_release('justext')}"  # its stop lists are used
     if extractor == "union":
         return f"{main_content.version()} {_release('justext')} {_release('resiliparse')}"
     return _release(extractor)

@@ -1,4 +1,4 @@
-"""Which language a text is in, by fastText's lid.176 (176 languages).
+"""Language identification by fastText's lid.176 (176 languages).
 
 Source: Joulin et al., arXiv:1607.01759 and arXiv:1612.03651. Nemotron-CC keeps English from a score
 of 0.3 (arXiv:2412.02595, 2.1), FineWeb from 0.65 (arXiv:2406.17557). The model ships in
@@ -15,20 +15,22 @@ from corpusmill.manifests import storage
 from corpusmill.manifests.errors import ModelError
 from corpusmill.manifests.package_data import package_file
 
-SAMPLE_CHARACTERS = 5_000  # a longer text is judged by its beginning: prediction costs 0.2 ms a kilobyte and gains nothing more
+# A longer text is judged by its beginning. Prediction costs 0.2 ms a kilobyte, and more text gains
+# nothing.
+SAMPLE_CHARACTERS = 5_000
 _LABEL = "__label__"
 _LINE_BREAKS = re.compile(r"[\s\0]+")
 
 
 class Language(NamedTuple):
-    """code: ISO 639-1 where there is one, else 639-3. score: probability in [0, 1]."""
+    """code: ISO 639-1 if it has one, else 639-3. score: probability in [0, 1]."""
 
     code: str
     score: float
 
 
 def shipped_model() -> str:
-    """The path of the model that travels with corpusmill."""
+    """The path of the model that ships with corpusmill."""
     return str(package_file("models", "lid.176", "lid.176.ftz"))
 
 
@@ -48,14 +50,16 @@ def identify(texts: Sequence[str], model_path: str = "") -> list[Language]:
 
 
 def codes(model_path: str = "") -> list[str]:
-    """The languages that the model tells apart, sorted. Raises ModelError if it cannot be loaded."""
+    """The languages that the model tells apart, sorted. Raises ModelError if it cannot be
+    loaded.
+    """
     labels = load_model(model_path or shipped_model()).get_labels()
     return sorted(label.removeprefix(_LABEL) for label in labels)
 
 
 def hygienic(text: str) -> str:
-    """What fastText may see of a text: one line of limited length, without anything that it would
-    take for a label.
+    """The part of a text that fastText gets: one line of limited length, without anything that
+    looks like a label.
     """
     return _LINE_BREAKS.sub(" ", text[:SAMPLE_CHARACTERS]).replace(_LABEL, " label ").strip()
 
@@ -68,7 +72,7 @@ def model_digest(model_path: str = "") -> str:
 
 @functools.lru_cache(maxsize=4)
 def load_model(path: str) -> Any:
-    """The model, loaded once per process. Raises ModelError with the mend."""
+    """The model, loaded once per process. Raises ModelError, which says what to do."""
     import fasttext
 
     try:

@@ -1,14 +1,14 @@
-"""The default extractor: a page's blocks of text, judged by a trained model, as Markdown-light
+"""The default extractor: a trained model judges a page's blocks of text and gives Markdown-light
 text.
 
     bytes -> blocks (page.blocks) -> features (block_text, block_places) -> probabilities (trees)
           -> the set of blocks with the best expected F1 -> text (stages.extract.rendering)
 
 The idea is jusText's (Pomikalek 2011): classify blocks by stop words, links, length and neighbours.
-Instead of thresholds there is a small gradient-boosted forest, trained by
-`tools/make_main_content.py` on half of the sites of WCXB; `models/main_content/NOTICE` says more. A
-second forest that also saw the first one's scores round about (auto-context) gained nothing and
-went. Nothing but the page decides: no page before it, no address, no network.
+Instead of thresholds there is a small gradient-boosted forest. `tools/make_main_content.py` trained
+it on half of the sites of WCXB; see `models/main_content/NOTICE`. A second forest that also saw the
+first one's scores of neighbouring blocks (auto-context) gained nothing, so there is only one. The
+page alone decides: no page before it, no address, no network.
 """
 
 import functools
@@ -31,10 +31,9 @@ from corpusmill.stages.extract.stop_lists import stop_list
 from numpy.typing import NDArray
 
 FEATURES = (*block_text.MEASURES, *block_places.PLACES, *REGIONS)
-SURELY_ENGLISH = (
-    0.4  # share of stop words; other languages share a few words, such as `in`, `was`, `he`
-)
-LANGUAGE_SAMPLE = 200  # bytes of text that the language is told from, the longest blocks first
+# Share of stop words. Other languages share a few words, such as `in`, `was`, `he`.
+SURELY_ENGLISH = 0.4
+LANGUAGE_SAMPLE = 200  # bytes of text to identify the language from, longest blocks first
 
 Floats = NDArray[np.float32]
 
@@ -44,8 +43,8 @@ class TooManyBlocks(ValueError):
 
 
 class Blocks(NamedTuple):
-    """A page after the walk. text: UTF-8. The columns of `blocks` and `elements` are those of
-    `html_page`.
+    """A page after the walk. text: UTF-8. `page.page` names the columns of `blocks` and
+    `elements`.
     """
 
     text: bytes
@@ -55,10 +54,9 @@ class Blocks(NamedTuple):
 
 
 def main_content(html: str, language_of: Callable[[str], str]) -> str:
-    """The page's main content, empty if it has no text. language_of: text -> language code, for the
-    language's stop words.
+    """The page's main content, empty if it has no text.
 
-    Raises TooManyBlocks.
+    language_of: text -> language code, for the language's stop words. Raises TooManyBlocks.
     """
     page = blocks_of(html)
     if not len(page.blocks):
@@ -87,7 +85,7 @@ def blocks_of(html: str) -> Blocks:
 
 
 def language_sample(page: Blocks) -> str:
-    """Text to tell the language from: the blocks with most characters outside links."""
+    """Text to identify the language from: the blocks with most characters outside links."""
     free = page.blocks[:, html_page.CHARACTERS] - page.blocks[:, html_page.LINK_CHARACTERS]
     sample: list[bytes] = []
     size = 0
@@ -101,8 +99,8 @@ def language_sample(page: Blocks) -> str:
 
 
 def looks_english(sample: str) -> bool:
-    """Whether English stop words are as frequent as only English has them: most pages need no
-    language model.
+    """Whether English stop words are as frequent as they are in English only. Then no language
+    model is needed; this holds for most pages.
     """
     words = sample.lower().split()
     known = stop_list("en")
@@ -134,8 +132,8 @@ def chosen(page: Blocks, features: Floats, forest: Forest) -> NDArray[np.bool_]:
 
 
 def best_set(scores: Floats, words: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """The blocks whose expected F1, in words, is best: the likeliest first, as many as raise it (Ye
-    et al., ICML 2012, section 3).
+    """The blocks with the best expected F1, measured in words. Blocks are taken by falling
+    probability as long as they raise it (Ye et al., ICML 2012, section 3).
     """
     order = np.argsort(-scores, kind="stable")
     expected, taken = (scores * words)[order], words[order]
@@ -148,15 +146,15 @@ def best_set(scores: Floats, words: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def version() -> str:
-    """What decides the text besides the page: the digest of the model, which is trained anew
-    whenever features change.
+    """All that decides the text besides the page: the digest of the model. The model is trained
+    anew whenever features change.
     """
     return f"main_content {hashlib.sha256(_model_bytes()).hexdigest()[:16]}"
 
 
 @functools.lru_cache(maxsize=1)
 def forest() -> Forest:
-    """The forest that ships."""
+    """The forest that ships with corpusmill."""
     from safetensors.numpy import load
 
     arrays = load(_model_bytes())

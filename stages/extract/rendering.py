@@ -1,9 +1,9 @@
 """From chosen blocks to Markdown-light text: headings, lists, tables, code, and paragraphs.
 
-    ## Heading          - item          1. item          a cell | the next cell          ``` code ```
+    ## Heading     - item     1. item     a cell | the next cell     ``` code ```
 
-Light means that inline marks (links, emphasis) are not written and that nothing in the text is
-escaped: the text is for a language model.
+The text is for a language model. So it is light: inline marks (links, emphasis) are not written,
+and nothing is escaped.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ from corpusmill.stages.extract.page.page import (
 )
 from numpy.typing import NDArray
 
-LONG_CELL = 400  # bytes: a row with a longer block is layout, and its blocks are paragraphs
+LONG_CELL = 400  # bytes; a row with a longer block is layout, and its blocks become paragraphs
 DEEPEST_LIST = 8
 FENCE = "```"
 
@@ -31,10 +31,10 @@ FENCE = "```"
 def rendered(
     text: bytes, blocks: NDArray[np.int32], elements: NDArray[np.int32], chosen: NDArray[np.bool_]
 ) -> str:
-    """The chosen blocks as text. Columns as in `html_page`."""
+    """The chosen blocks as text. `page.page` names the columns."""
     parts: list[str] = []
-    before = ""  # what sort of line came before
-    items: set[int] = set()  # list items that have had their mark
+    before = ""  # the sort of the line before
+    items: set[int] = set()  # list items whose mark is written
     for row, members in groupby(blocks[chosen].tolist(), key=lambda block: block[ROW]):
         group = list(members)
         is_row = row and all(
@@ -68,7 +68,9 @@ def _row(text: bytes, blocks: list[list[int]]) -> str:
 def _line(
     text: bytes, block: list[int], elements: NDArray[np.int32], items: set[int]
 ) -> tuple[str, str]:
-    """What sort of line a block is (item, or the empty string), and the line with its marks."""
+    """The sort of line that a block makes (item, or the empty string), and the line with its
+    marks.
+    """
     words = _text(text, block)
     if block[PREFORMATTED]:
         return "", f"{FENCE}\n{words}\n{FENCE}"

@@ -1,17 +1,22 @@
-"""Repair of text that was damaged before it reached us: text decoded with the wrong charset
-(mojibake), entities escaped twice, ligatures.
+"""Repair of damaged text: text decoded with the wrong charset (mojibake), entities escaped twice,
+ligatures.
 
-ftfy (Speer, github.com/rspeer/python-ftfy) is the repairer. It looks at every line with regular
-expressions and reads 1.5 MB/s; nearly no line needs it. So a kernel first finds the lines that ftfy
-could change (`stages.extract.suspicious_lines`), and only those are given to it. The gate's classes
-of characters are read off ftfy's own tables, and it lets a line pass only where ftfy changes
-nothing: the result is ftfy's.
+ftfy (Speer, github.com/rspeer/python-ftfy) does the repair. It looks at every line with regular
+expressions and reads 1.5 MB/s, but nearly no line needs it. So a kernel first finds the lines that
+ftfy could change (`stages.extract.suspicious_lines`), and ftfy gets only those. The kernel's
+classes of characters come from ftfy's own tables. It skips a line only if ftfy would change nothing
+in it, so the result is ftfy's.
 
-The choices, each a setting: curly quotes stay (they are good typography, and code has straight ones
-anyway); full-width forms stay (in Chinese and Japanese they are the punctuation); Latin ligatures
-are taken apart; entities that are left over are resolved, but not in a text that holds a `<`, which
-may be about markup; Unicode is normalised to NFC. Control characters, wrong surrogates, and
-sequences of which a byte was lost are always repaired.
+What is repaired, each a setting:
+
+- Curly quotes stay: they are good typography, and code has straight ones anyway.
+- Full-width forms stay: in Chinese and Japanese they are the punctuation.
+- Latin ligatures are taken apart.
+- Entities that are left over are resolved. A text that holds a `<` may be about markup, so its
+  entities stay.
+- Unicode is normalised to NFC.
+
+Control characters, wrong surrogates, and sequences that lost a byte are always repaired.
 """
 
 import functools
@@ -26,11 +31,11 @@ from corpusmill.manifests.settings import Settings
 from numpy.typing import NDArray
 
 _C1 = re.compile("[\x80-\x9f]")
-_MOST_LINES = 1024  # with more of them, a text is given to ftfy from there on as a whole
+_MOST_LINES = 1024  # a text with more of them goes to ftfy as a whole from there on
 
 
 class Repair(Settings):
-    """What is mended in texts that were decoded with a wrong charset."""
+    """How texts that were decoded with a wrong charset are repaired."""
 
     on: bool = True
     """Whether texts are repaired at all."""
@@ -47,7 +52,7 @@ class Repair(Settings):
 
 
 def repairer_versions(settings: Repair) -> tuple[str, ...]:
-    """What decides the repair besides the settings."""
+    """All that decides the repair besides the settings."""
     return (
         (f"ftfy {importlib.metadata.version('ftfy')}", f"unicode {unicodedata.unidata_version}")
         if settings.on
@@ -80,8 +85,8 @@ def repaired(text: str, settings: Repair) -> str:
 def repaired_page(page: str, settings: Repair) -> str:
     """The HTML of a page, repaired where it holds C1 control characters.
 
-    They are bytes of UTF-8 that were decoded as Latin-1; extraction drops them as control
-    characters, and with them what they stand for.
+    They are bytes of UTF-8 that were decoded as Latin-1. Extraction drops control characters, and
+    so would lose the characters that these bytes stand for.
     """
     if not settings.on or page.isascii() or not _C1.search(page):
         return page
@@ -89,8 +94,8 @@ def repaired_page(page: str, settings: Repair) -> str:
 
 
 def by_ftfy(text: str, settings: Repair, entities: bool) -> str:
-    """What ftfy alone makes of a text. entities: whether entities are resolved, as the whole text
-    decides.
+    """A text as ftfy alone repairs it. entities: whether entities are resolved, which the whole
+    text decides.
     """
     import ftfy
 
@@ -138,9 +143,9 @@ def character_classes(settings: Repair) -> NDArray[np.uint8]:
 def _mojibake_classes() -> NDArray[np.uint8]:
     """The classes that ftfy's detector of mojibake (`ftfy.badness`) needs.
 
-    It asks for two neighbours beyond ASCII of its categories; its few longer or shorter patterns
-    are STARTER, OPEN and ALONE here. Two letters, and the "common" signs (dashes, the
-    apostrophe...) after anything but a starter, are never a match.
+    It asks for two neighbours of its categories, both beyond ASCII. Its few longer or shorter
+    patterns are STARTER, OPEN and ALONE here. Two letters are never a match. Nor are the "common"
+    signs (dashes, the apostrophe...) after anything but a starter.
     """
     from corpusmill.stages.extract.suspicious_lines import (
         ALONE,
@@ -178,8 +183,8 @@ def _mark(classes: NDArray[np.uint8], points: Iterable[int], kind: int) -> None:
 
 @functools.lru_cache(maxsize=2)
 def _changed_by(form: Literal["NFC", "NFKC"], size: int) -> frozenset[int]:
-    """The characters that a normal form changes alone, puts in another order, or joins to the one
-    before.
+    """The characters that a normal form changes by themselves, puts in another order, or joins to
+    the one before.
     """
     points = [point for point in range(0x80, size) if not 0xD800 <= point < 0xE000]
     parts = (unicodedata.decomposition(chr(point)).split() for point in points)

@@ -1,23 +1,23 @@
-"""Extraction in a process of its own, so that a poison page costs that page and nothing else.
+"""Extraction in a process of its own, so that a bad page costs that page and nothing else.
 
 A page can make an HTML library hang or crash inside C code, where neither a signal handler nor an
-exception reaches. So one child process per worker does the work: started once (a fresh interpreter,
-never a fork of a threaded worker), fed with batches of pages through shared memory, answering page
-by page over a pipe. The parent watches the clock of each page. When the child hangs, dies or runs
-out of memory, that page gets a verdict (`timeout`, `crashed`, `memory`), a new child takes over,
-and the pages after it go on.
+exception helps. So each worker has one child process that does the work. The child starts once, as
+a fresh interpreter and never as a fork of a threaded worker. It gets batches of pages through
+shared memory and answers page by page over a pipe. The parent watches the time of each page. If the
+child hangs, dies or runs out of memory, that page gets a verdict (`timeout`, `crashed`, `memory`).
+A new child then takes over the pages after it.
 
-- The clock counts the child's processor time, which other processes on the machine do not change;
-  real time counts only after `WALL` times as long. Healthy pages need a thousandth of the limit,
+- The clock counts the child's processor time, which other processes on the machine do not change.
+  Real time counts only after `WALL` times as long. Healthy pages need a thousandth of the limit,
   and a new child warms up before its first page.
-- A page that failed is tried once more, in a fresh child: the verdict depends neither on timing nor
-  on the pages before.
+- A page that failed is tried once more, in a fresh child. So the verdict depends neither on timing
+  nor on the pages before.
 - Memory is limited by RLIMIT_DATA (private memory; address space would count libraries as well).
-- The child is in a session of its own, so Ctrl-C reaches the parent alone. It dies with the parent:
-  the kernel kills it (PR_SET_PDEATHSIG) even while it hangs, and a closed pipe ends it while it
-  waits.
+- The child is in a session of its own, so Ctrl-C reaches only the parent. The child dies with the
+  parent: the kernel kills it (PR_SET_PDEATHSIG) even while it hangs, and a closed pipe ends it
+  while it waits.
 
-Linux only; elsewhere, and with a limit of 0 seconds, the work is done in the worker itself
+This needs Linux. Elsewhere, and with a limit of 0 seconds, the worker itself does the work
 (`called`).
 """
 
@@ -41,17 +41,22 @@ from typing import Any
 
 import psutil
 
-WALL = 10  # real time that a page may take, in multiples of its processor time: a child that sleeps must end too
-LONGEST = 600  # seconds of real time, unless the limit itself is longer
+# The real time of a page is limited too, to so many times its processor time. A child that sleeps
+# uses no processor time, and must end as well.
+WALL = 10
+LONGEST = 600  # most seconds of real time, unless the limit itself is longer
 START_SECONDS = 300  # for loading libraries and compiling kernels
-_FRAME = struct.Struct("<Qd")  # length of what follows, and the child's processor seconds so far
-_START = "import sys; sys.path[:] = {path!r}; from corpusmill.stages.extract.sandbox import serve; serve(*{handles!r})"
+_FRAME = struct.Struct("<Qd")  # length of the message, and the child's processor seconds so far
+_START = (
+    "import sys; sys.path[:] = {path!r}; from corpusmill.stages.extract.sandbox import "
+    "serve; serve(*{handles!r})"
+)
 _PR_SET_PDEATHSIG = 1
 
 
 class Stopped(Exception):
-    """The child was stopped or died over one call. reason: timeout, memory or crashed. detail: what
-    was seen.
+    """The child was stopped or died during one call. reason: timeout, memory or crashed. detail:
+    the facts.
     """
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -62,18 +67,19 @@ class Stopped(Exception):
 @dataclass
 class _Child:
     process: "subprocess.Popen[bytes]"
-    orders: (
-        int  # file handles: the parent writes orders and reads answers; `memory` holds the pages
-    )
+    # File handles: the parent writes orders and reads answers. `memory` holds the pages.
+    orders: int
     answers: int
     memory: int
-    inherited: int  # MB: the mark that Linux hands on from the parent; only above it does the mark speak of the child
-    seconds: float = 0.0  # the processor time it had used at its last answer
+    # MB. Linux passes the parent's high-water mark on to the child. Only a mark above it says
+    # something about the child.
+    inherited: int
+    seconds: float = 0.0  # the child's processor time at its last answer
 
 
 class Sandbox:
     """Calls a function over many arguments in a child process, for one caller at a time. seconds,
-    memory_mb: what one call may take.
+    memory_mb: the limits of one call.
     """
 
     def __init__(self, seconds: float, memory_mb: int) -> None:
@@ -87,16 +93,15 @@ class Sandbox:
         arguments: Sequence[tuple[Any, ...]],
         warm_up: tuple[Any, ...],
     ) -> list[Any]:
-        """For each tuple of arguments what `function` returns, the exception that it raises, or
-        Stopped. All of them are pickled.
+        """For each tuple of arguments: what `function` returns, the exception that it raises, or
+        Stopped. All are pickled.
 
-        warm_up: arguments of a first call in a new child, without a clock, in which it loads and
-        compiles what it needs. Raises RuntimeError if the child cannot be started.
+        warm_up: arguments of a first call in a new child, without a time limit. In it the child
+        loads and compiles what it needs. Raises RuntimeError if the child cannot be started.
         """
         results: list[Any] = []
-        tried: int | None = (
-            None  # the call that has failed once: in a fresh child nothing but itself can be the cause
-        )
+        # The call that has failed once. In a fresh child only the call itself can be the cause.
+        tried: int | None = None
         while len(results) < len(arguments):
             child = self._running(function, warm_up)
             self._order(child, function, arguments[len(results) :])
@@ -124,7 +129,7 @@ class Sandbox:
             child.process.wait()
 
     def _running(self, function: Callable[..., Any], warm_up: tuple[Any, ...]) -> _Child:
-        if self._owner != os.getpid():  # a forked copy must not talk to its parent's child
+        if self._owner != os.getpid():  # a forked copy must not use its parent's child
             self._child, self._owner = None, os.getpid()
         if self._child is not None and self._child.process.poll() is not None:
             self.stop()
@@ -143,8 +148,8 @@ class Sandbox:
     def _order(
         self, child: _Child, function: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]
     ) -> None:
-        """Put the calls into shared memory, then say how long they are: a few bytes, which no pipe
-        blocks on.
+        """Put the calls into shared memory, then send their sizes. These are a few bytes, so the
+        pipe never blocks.
         """
         data = pickle.dumps((function, arguments), pickle.HIGHEST_PROTOCOL)
         os.ftruncate(child.memory, len(data))
@@ -152,9 +157,8 @@ class Sandbox:
         written = 0
         while written < len(data):
             written += os.pwrite(child.memory, view[written:], written)
-        with contextlib.suppress(
-            BrokenPipeError
-        ):  # it died since we looked: reading its answer will say so
+        # The child has just died. Reading its answer will say so.
+        with contextlib.suppress(BrokenPipeError):
             os.write(child.orders, _FRAME.pack(len(data), 0.0))
 
     def _answer(self, child: _Child, limit: float) -> Any:
@@ -183,8 +187,8 @@ class Sandbox:
         return data
 
     def _autopsy(self, child: _Child) -> Stopped:
-        """Why a child is dead: its memory's high-water mark tells an allocation that C code did not
-        survive from another crash.
+        """Why a child is dead. Its memory's high-water mark tells an allocation that failed in C
+        code from other crashes.
         """
         _, status, usage = os.wait4(child.process.pid, 0)
         code = os.waitstatus_to_exitcode(status)
@@ -197,11 +201,11 @@ class Sandbox:
 
 
 def _check_clock(child: _Child, waited: float, limit: float) -> None:
-    """Raises Stopped if the call that the child is at has had its time."""
+    """Raises Stopped if the child's present call has used up its time."""
     try:
         times = psutil.Process(child.process.pid).cpu_times()
     except psutil.NoSuchProcess:
-        return  # the pipe will say so
+        return  # it is dead; reading the pipe will say so
     used = times.user + times.system - child.seconds
     if used >= limit:
         raise Stopped("timeout", f"processor_seconds > {limit:g}")
@@ -218,7 +222,7 @@ def shared(seconds: float, memory_mb: int) -> Sandbox:
 
 
 def called(function: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
-    """As `Sandbox.run`, in this process and without limits."""
+    """Like `Sandbox.run`, but in this process and without limits."""
     return [_outcome(function, item) for item in arguments]
 
 
@@ -249,13 +253,13 @@ def _started(memory_mb: int) -> _Child:
 
 
 def serve(orders: int, answers: int, memory: int, memory_mb: int, parent: int) -> None:
-    """The child: take orders until the pipe closes, answer each call with its value or its
-    exception.
+    """The child process: take orders until the pipe closes, and answer each call with its value or
+    its exception.
     """
     import resource
 
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before we asked to die with it
+    if os.getppid() != parent:  # the parent died before PR_SET_PDEATHSIG was set
         return
     resource.setrlimit(resource.RLIMIT_DATA, (memory_mb << 20, memory_mb << 20))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -1,13 +1,16 @@
 """Extract: records become documents. Gate, charset, HTML to text, cleaning, language.
 
-    status and MIME type -> size -> charset -> main text -> control characters -> length -> language -> kept
+    status and MIME type -> size -> charset -> main text -> control characters -> length
+                         -> language -> kept
 
-Every record ends as a document or as an excluded row with one reason: `http.status`, `http.mime`, `page.too_large`, `page.empty`,
-`page.too_short`, `language.unwanted`, `language.below_threshold`, `error_html.*` (the extractor failed, or `timeout`, `memory`,
-`crashed`: it was stopped) or what the reader said (`error_read.*`). Records that hold text already (WET, JSON lines, Parquet) skip
-the steps about pages.
+Every record ends as a document or as an excluded row with one reason: `http.status`, `http.mime`,
+`page.too_large`, `page.empty`, `page.too_short`, `language.unwanted`, `language.below_threshold`,
+`error_html.*` or `error_read.*`. `error_html.*` means that the extractor failed, or that it was
+stopped (`timeout`, `memory`, `crashed`). `error_read.*` comes from the reader. Records that hold
+text already (WET, JSON lines, Parquet) skip the steps for pages.
 
-Source: Nemotron-CC (arXiv:2412.02595) section 2.1 for the order, extraction and the language threshold.
+Source: Nemotron-CC (arXiv:2412.02595) section 2.1 for the order, extraction and the language
+threshold.
 """
 
 import sys
@@ -27,7 +30,8 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model
 
 _EXCLUDED = extended(*EXCLUSION)
 _WARM_UP = (
-    b"<html><body><p>Any page will do, with <b>marks</b>, \xe2\x80\x9cquotes\xe2\x80\x9d.</p></body></html>",
+    b"<html><body><p>Any page will do, with <b>marks</b>, "
+    b"\xe2\x80\x9cquotes\xe2\x80\x9d.</p></body></html>",
     None,
     "text/html",
 )
@@ -35,7 +39,7 @@ _CARRIED = ("id", "url", "source", "date", "origin")
 
 
 class _Drop(Exception):
-    """A record leaves here: reason code and detail."""
+    """The record is excluded: reason code and detail."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(reason, detail)
@@ -102,11 +106,13 @@ class Extract(MapStage):
         return ()
 
     def depends_on(self) -> str:
-        """The language model's digest, the extractor's version and the repairer's: they decide the text and what is kept.
+        """The language model's digest, and the versions of the extractor and of the repair. They
+        decide the text and what is kept.
 
-        Raises ModelError for a model that cannot be used, RecipeError for a language that it does not know: no document would be in it.
+        Raises ModelError if a model cannot be used. Raises RecipeError for a language that the
+        model does not know, since no document would be in it.
         """
-        if not self.trust_language:  # what records say of themselves is anybody's code
+        if not self.trust_language:  # a record may bring any language code
             known = language.codes(self.language_model)
             for code in (*self.languages, *self.language_thresholds):
                 if code not in known:
@@ -119,7 +125,8 @@ class Extract(MapStage):
         )
 
     def apply(self, table: pa.Table) -> Outcome:
-        """table: rows of `readers.RECORD`. Returns documents, and excluded rows with their text where there was one.
+        """Documents, and excluded rows with their text if there is one. table: rows of
+        `readers.RECORD`.
 
         A page that fails is an excluded row. Raises ModelError if the language model is missing.
         """
@@ -152,7 +159,7 @@ class Extract(MapStage):
         return Outcome(_table(kept, DOCUMENT), _table(dropped, _EXCLUDED))
 
     def _texts(self, records: Sequence[dict[str, Any]]) -> list[Any]:
-        """Each record's text, or the exception that it ends with. Pages go through the sandbox."""
+        """Each record's text, or the exception that ended it. Pages go through the sandbox."""
         texts: list[Any] = []
         pages: list[tuple[int, tuple[Any, ...]]] = []
         for record in records:
@@ -190,7 +197,10 @@ class Extract(MapStage):
         return None
 
     def page_text(self, payload: bytes, declared: str | None, mime: str) -> str:
-        """The text of a page. declared: its header's charset. Raises _Drop, or CorpusmillError if no page could be read."""
+        """The text of a page. declared: its header's charset.
+
+        Raises _Drop, or CorpusmillError if no page at all could be read.
+        """
         try:
             page = repaired_page(charset.decoded(payload, declared)[0], self.repair)
             if mime == "text/plain":
@@ -198,7 +208,7 @@ class Extract(MapStage):
             return html.main_text(page, self.extractor, self._language_of)
         except (_Drop, CorpusmillError, MemoryError):
             raise
-        except Exception as error:  # whatever a page does to an extractor must cost that page only
+        except Exception as error:  # a page that breaks an extractor must cost only that page
             what = (str(error).splitlines() or [""])[0][:300]
             raise _Drop(f"{FAILED_PREFIX}html.{type(error).__name__}", what) from error
 
@@ -206,7 +216,7 @@ class Extract(MapStage):
         return language.identify([text], self.language_model)[0].code
 
     def _check_http(self, record: dict[str, Any]) -> None:
-        """The gate. Sets the MIME type by content where the header gave none. Raises _Drop."""
+        """The gate. It finds the MIME type by content if the header gives none. Raises _Drop."""
         status = record["status"]
         lowest, highest = self.statuses
         if status is not None and not lowest <= status <= highest:
@@ -245,7 +255,7 @@ def _few_rows(table: pa.Table) -> Iterator[list[dict[str, Any]]]:
 
 
 def _or_raised(text: Any) -> str:
-    """The text; raises what stands in its place."""
+    """The text. Raises the exception that stands in its place."""
     if isinstance(text, sandbox.Stopped):
         raise _Drop(f"{FAILED_PREFIX}html.{text.reason}", text.detail)
     if isinstance(text, Exception):

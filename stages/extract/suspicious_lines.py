@@ -1,7 +1,7 @@
 """The kernel that finds lines which text repair could change: one walk over the bytes.
 
-It decides by pairs of neighbouring characters. It lets through too much, never too little. `stages.extract.repair` says
-which characters belong to which class.
+It decides by pairs of neighbouring characters. It may find a line that needs no repair, but never
+misses one that does. `stages.extract.repair` says which characters belong to which class.
 """
 
 from typing import TypeAlias
@@ -14,16 +14,14 @@ Bytes: TypeAlias = NDArray[np.uint8]
 Integers: TypeAlias = NDArray[np.int64]
 
 # Classes of a character.
-ALONE = 1  # suspicious whatever stands beside it
+ALONE = 1  # suspicious beside any character
 SUSPECT = 2  # suspicious beside another one
 LETTER = 4  # a suspect that is harmless beside another letter
 STARTER = 8  # suspicious before every character beyond ASCII
 OPEN = 16  # suspicious before everything but an ASCII letter
 TABLE_SIZE = 0x20000
-COMPATIBILITY, COMPATIBILITY_END = (
-    0x2F800,
-    0x2FA20,
-)  # ideographs beyond the table that no normal form has
+# Ideographs beyond the table, which no normal form contains.
+COMPATIBILITY, COMPATIBILITY_END = 0x2F800, 0x2FA20
 
 _NEWLINE, _AMPERSAND, _SEMICOLON, _HASH = (ord(sign) for sign in "\n&;#")
 _LONGEST_ENTITY = 26
@@ -36,8 +34,8 @@ def find_suspicious_lines(
     """Fill `begins` and `ends` with the places of suspicious lines, line feeds included, and return
     how many there are.
 
-    data: UTF-8. classes: TABLE_SIZE of them. entities: whether HTML entities are suspicious. Where
-    the arrays are too short, the last line found reaches to the end of the text.
+    data: UTF-8. classes: TABLE_SIZE of them. entities: whether HTML entities are suspicious. If the
+    arrays are too short, the last line found reaches to the end of the text.
     """
     found, line, at, end = 0, 0, 0, data.size
     before, suspicious = 0, False

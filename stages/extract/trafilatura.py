@@ -1,5 +1,5 @@
-"""Trafilatura with FineWeb's settings (arXiv:2406.17557), but without `deduplicate`: it remembers
-the pages before, so text would depend on their order.
+"""Trafilatura with FineWeb's settings (arXiv:2406.17557), but without `deduplicate`. That setting
+remembers the pages before, so text would depend on their order.
 """
 
 import logging
@@ -8,9 +8,8 @@ import logging
 def main_text(html: str) -> str:
     import trafilatura
 
-    logging.getLogger("trafilatura").setLevel(
-        logging.CRITICAL
-    )  # it logs every page without text as an error
+    # Trafilatura logs every page without text as an error.
+    logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
     return (
         trafilatura.extract(html, favor_precision=True, include_comments=False, deduplicate=False)
         or ""

@@ -1,8 +1,8 @@
-"""The union of extractors: the default's text and what the others find that is not there already.
+"""The union of extractors: the default's text, and what the others find besides.
 
-Extractors disagree about what belongs to a page; their union kept up to 71 % more text through the
-same filters (arXiv:2602.19548). A paragraph that another extractor adds goes behind the last of its
-own paragraphs that the text has, so that order is kept.
+Extractors disagree about what belongs to a page. Their union kept up to 71 % more text through the
+same filters (arXiv:2602.19548). A paragraph that another extractor adds goes behind the last
+paragraph that both have, so order is kept.
 """
 
 import re
@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable
 from corpusmill.stages.extract import justext, resiliparse
 from corpusmill.stages.extract.main_content import main_content
 
-GRAM = 4  # words in sequence that tell whether a paragraph is there
-ENOUGH = 0.5  # of a paragraph's sequences
+GRAM = 4  # words in a sequence; a paragraph is known by its sequences
+ENOUGH = 0.5  # share of a paragraph's sequences that must be there
 _WORD = re.compile(r"\w+")
 
 
 def union(html: str, language_of: Callable[[str], str]) -> str:
-    """The main content and what jusText and Resiliparse add to it. Raises what they raise."""
+    """The main content, and what jusText and Resiliparse add to it. Raises what they raise."""
     text = merged(
         main_content(html, language_of).split("\n\n"), justext.paragraphs(html, language_of)
     )

@@ -1,9 +1,9 @@
 """Where each block stands: its neighbours, its distance from headings and paragraphs, the elements
-around it, the page as a whole.
+around it, and the page as a whole.
 
-jusText looks at the blocks before and after (Pomikalek 2011), Readability at the element whose
-paragraphs weigh most, Boilerpipe at text density in a window (Kohlschütter, Fankhauser, Nejdl, WSDM
-2010). Here all of these are numbers, and a trained model weighs them.
+jusText looks at the blocks before and after (Pomikalek 2011). Readability looks for the element
+whose paragraphs weigh most. Boilerpipe looks at text density in a window (Kohlschütter, Fankhauser,
+Nejdl, WSDM 2010). Here all of these are numbers, and a trained model weighs them.
 """
 
 from typing import Final
@@ -30,8 +30,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
-REACH: Final = 3  # blocks before and after that a block is described by
-LONG_WORDS: Final = 15  # words of a paragraph that counts as one
+REACH: Final = 3  # a block is described by so many blocks before and after it
+LONG_WORDS: Final = 15  # words that make a block a long paragraph
 LONG_LINKS: Final = 0.3  # and its highest link density
 FAR_AWAY: Final = 50  # blocks
 
@@ -97,8 +97,8 @@ N_TAGS = len(TAG_NAMES) + 1
 
 
 def tag_kinds() -> NDArray[np.int32]:
-    """The sort of block that each tag makes: 0 any other, 1 paragraph, 2 heading, 3 list item, 4
-    cell, 5 definition, 6 control, 7 caption, 8 code.
+    """The sort of block that each tag makes: 1 paragraph, 2 heading, 3 list item, 4 cell, 5
+    definition, 6 control, 7 caption, 8 code, 0 any other.
     """
     groups = (
         "p",

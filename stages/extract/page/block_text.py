@@ -1,8 +1,8 @@
-"""What the words of each block look like: one pass over a page's text.
+"""The words of each block as numbers: one pass over a page's text.
 
-A word is a run of letters, digits and marks; an ideograph is a word by itself. Stop-word density
+A word is a run of letters, digits and marks. An ideograph is a word by itself. Stop-word density
 and link density are jusText's measures (Pomikalek, Removing Boilerplate and Duplicate Content from
-Web Corpora, 2011); the rest is cheap to count on the way.
+Web Corpora, 2011). The other measures are cheap to count in the same pass.
 """
 
 from typing import Final, NamedTuple
@@ -127,8 +127,8 @@ def measure_blocks(
     measures: NDArray[np.float32],
     hashes: NDArray[np.uint64],
 ) -> None:
-    """Fill a row of `measures` for each block, but for its repeats, and `hashes` with what tells
-    the words of one block from another's.
+    """Fill a row of `measures` for each block, except its repeats. Fill `hashes` with a hash of
+    each block's words.
     """
     title_words = np.zeros(LONG_TITLE, np.uint64)
     title_size = 0
@@ -143,8 +143,8 @@ def measure_blocks(
 
 
 def count_repeats(hashes: NDArray[np.uint64], measures: NDArray[np.float32]) -> None:
-    """How many blocks of the page have the same words, and how many of them came before. (Not
-    compiled: sorting is quick in numpy, and slow to compile.)
+    """Count, for each block, how many blocks of the page have the same words, and how many of them
+    come before it. This is not compiled: sorting is quick in numpy, and slow to compile.
     """
     order = np.argsort(hashes, kind="stable")
     begins = np.flatnonzero(np.diff(hashes[order], prepend=~hashes[order[:1]]))
@@ -170,7 +170,7 @@ def _next(text: NDArray[np.uint8], place: int, end: int) -> tuple[int, int]:
 
 @njit(inline="always")
 def _mixed(code: np.uint64, letter: int) -> np.uint64:
-    """The hash of a word and one letter more, in UTF-8 as `hashing.word_hash` takes it."""
+    """The hash of a word with one letter added, in UTF-8 as `hashing.word_hash` takes it."""
     if letter < 0x80:
         return (code ^ np.uint64(letter)) * FNV_PRIME
     if letter < 0x800:
@@ -310,8 +310,8 @@ def _words_of(
     tables: CharacterTables,
     words: NDArray[np.uint64],
 ) -> int:
-    """Put the hashes of a block's words of more than three letters into `words`. Returns how many
-    there are.
+    """Put the hashes of a block's words of more than three letters into `words`. Returns their
+    number.
     """
     place, end, count, length = np.int64(block[BEGIN]), np.int64(block[END]), 0, 0
     code = FNV_OFFSET

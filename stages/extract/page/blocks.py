@@ -1,9 +1,10 @@
 """From a page's bytes to blocks of text, in one walk and without a tree.
 
-Tags and attributes are read as the HTML standard says (`tags`). Of its tree construction the walk
-keeps what decides where text stands: a stack of open tags (`open_tags`), implied end tags and their
-scopes (`nesting`), and elements whose content is characters. A browser moves some text to another
-place, such as text within a table but outside its cells. Here such text stays where it is.
+The walk reads tags and attributes as the HTML standard says (`tags`). Of the standard's tree
+construction it keeps only what decides where text stands: a stack of open tags (`open_tags`),
+implied end tags and their scopes (`nesting`), and elements whose content is characters. A browser
+moves some text to another place, such as text within a table but outside its cells. Here such text
+stays in its place.
 
 Every byte is read a bounded number of times, and the stack has a limit. So time is linear in the
 page's length.
@@ -31,7 +32,7 @@ from corpusmill.stages.extract.page.names import (
     TEX_ANNOTATION,
     UNKNOWN_TAG,
     VOID,
-    tag,
+    tag_number,
 )
 from corpusmill.stages.extract.page.open_tags import H1, H6, break_block, close_first, pop_to, push
 from corpusmill.stages.extract.page.page import (
@@ -61,10 +62,10 @@ from corpusmill.stages.extract.page.tags import (
     after_comment,
     facts_of,
     is_letter,
-    name_end,
     name_hash,
     raw_end,
     read_attributes,
+    tag_name_end,
 )
 from corpusmill.stages.extract.page.text import (
     break_line,
@@ -75,10 +76,11 @@ from corpusmill.stages.extract.page.text import (
 )
 
 A, ANNOTATION, BR, HR, IMG, LI, MATH, OL, P, PRE = (
-    tag(name) for name in ("a", "annotation", "br", "hr", "img", "li", "math", "ol", "p", "pre")
+    tag_number(name)
+    for name in ("a", "annotation", "br", "hr", "img", "li", "math", "ol", "p", "pre")
 )
 PLAINTEXT, LISTING, SCRIPT, SVG, TABLE, TD, TH, TITLE, TR, UL = (
-    tag(name)
+    tag_number(name)
     for name in ("plaintext", "listing", "script", "svg", "table", "td", "th", "title", "tr", "ul")
 )
 FACT_ATTRIBUTES = sum(1 << ATTRIBUTES.index(name) for name in {name for name, _ in FACTS})
@@ -88,8 +90,8 @@ LESS, GREATER, SLASH, EXCLAMATION, QUESTION = (ord(sign) for sign in "<>/!?")
 
 @uncounted
 def walk(page: Page, names: Names) -> None:
-    """Fill `text`, `blocks`, `levels` and `elements`. A limit that was met leaves `TOO_MANY` in
-    `state[BLOCKS]` or `state[ELEMENTS]`.
+    """Fill `text`, `blocks`, `levels` and `elements`. If the page exceeds a limit, `state[BLOCKS]`
+    or `state[ELEMENTS]` is `TOO_MANY`.
     """
     data, state = page.data, page.state
     size = data.size
@@ -117,17 +119,17 @@ def walk(page: Page, names: Names) -> None:
 
 @uncounted
 def _start_tag(page: Page, names: Names, begin: int) -> int:
-    """Read a start tag whose name begins at `begin`, and open it. Returns the place after it (and
-    after raw content).
+    """Read a start tag whose name begins at `begin`, and open it. Returns the place after the tag,
+    or after its raw content.
     """
     data, state = page.data, page.state
-    end = name_end(data, begin)
+    end = tag_name_end(data, begin)
     number = look_up(names.tags, name_hash(data, begin, end))
     if number < 0:
         number = UNKNOWN_TAG
     place, present = read_attributes(page, names, end)
     flags = names.tag_flags[number]
-    if flags & IGNORED or place > data.size:  # the page's end cuts the tag off
+    if flags & IGNORED or place > data.size:  # the page ends within the tag
         return place
     close_first(page, names.implied_ends[number])
     if flags & CLOSES_PARAGRAPH and page.open_count[P] > 0:
@@ -168,8 +170,8 @@ def _void(page: Page, names: Names, number: int, facts: int, present: int) -> No
 
 @uncounted
 def _raw(page: Page, names: Names, number: int, facts: int, begin: int) -> int:
-    """The content, from `begin`, of an element that holds characters only. Returns the place after
-    its end tag.
+    """Read the content of an element that holds only characters, from `begin` on. Returns the place
+    after its end tag.
     """
     end, place = raw_end(page.data, names, begin, number if number != PLAINTEXT else -2)
     if number == SCRIPT and facts & MATH_SCRIPT:
@@ -184,8 +186,8 @@ def _raw(page: Page, names: Names, number: int, facts: int, begin: int) -> int:
 
 @uncounted
 def _open_formula_element(page: Page, names: Names, number: int, facts: int, present: int) -> None:
-    """`<math>`: its alttext, if it has one, stands for it. TeX that annotates it replaces what was
-    written of it.
+    """Open `<math>` or a TeX annotation inside it. An alttext of `<math>` is written in its place.
+    A TeX annotation replaces the text of the formula so far.
     """
     state = page.state
     if state[SKIPPED_FROM] > 0:
@@ -218,11 +220,11 @@ def _open_formula_element(page: Page, names: Names, number: int, facts: int, pre
 
 @uncounted
 def _end_tag(page: Page, names: Names, begin: int) -> int:
-    """Read an end tag whose name begins at `begin`, and close what it closes. Returns the place
-    after it.
+    """Read an end tag whose name begins at `begin`, and close the tags that it closes. Returns the
+    place after it.
     """
     data, state = page.data, page.state
-    place = name_end(data, begin)
+    place = tag_name_end(data, begin)
     number = look_up(names.tags, name_hash(data, begin, place))
     while place < data.size and data[place] != GREATER:
         place += 1

@@ -1,7 +1,8 @@
-"""What every character is to the extractor, as one byte. The forest was trained with this table.
+"""The kind of every character, as the extractor sees it, in one byte. The forest was trained with
+this table.
 
-The low three bits are the character's kind, after its Unicode general category (Unicode Standard, 4.5). The others are
-flags.
+The low three bits are the character's kind, after its Unicode general category (Unicode Standard,
+4.5). The others are flags.
 """
 
 import functools
@@ -15,7 +16,7 @@ SPACE: Final = 0  # white space and controls
 SYMBOL: Final = 1  # punctuation, signs, emoji, unassigned
 LETTER: Final = 2
 DIGIT: Final = 3  # numbers of any script
-MARK: Final = 4  # combining marks and invisible format characters: belong to what precedes them
+MARK: Final = 4  # combining marks and invisible format characters: part of the character before
 IDEOGRAPH: Final = 5  # Han and Hiragana: a word each, since their scripts do not separate words
 KIND: Final = 7  # mask
 
@@ -24,7 +25,7 @@ UPPER: Final = 64
 
 TABLE_SIZE: Final = 0x20000  # planes 0 and 1; above lie ideographs and format characters only
 
-# Sentence_Terminal of scripts in living use (Unicode PropList), without the ellipsis.
+# Unicode's Sentence_Terminal (PropList) for scripts in living use, without the ellipsis.
 _TERMINALS = ".!?։؟۔܀܁܂।॥၊။።፧፨។៕᠃᠉‼‽⁇⁈⁉⸮。﹒﹖﹗！．？｡"
 _IDEOGRAPHS = ((0x3041, 0x309F), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF))
 ZERO_WIDTH_SPACE = "\u200b"

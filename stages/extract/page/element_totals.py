@@ -1,8 +1,8 @@
-"""What each element of a page holds, and how a block stands to the elements around it:
-Readability's view of a page.
+"""Totals of each element of a page, and how a block stands to the elements around it: Readability's
+view of a page.
 
-Totals: words, words in links, blocks and paragraphs of an element and all within it. The best
-element is the one whose paragraphs weigh most (Readability's score).
+Totals are the words, words in links, blocks and paragraphs of an element and all within it. The
+best element is the one whose paragraphs weigh most (Readability's score).
 """
 
 from typing import Final
@@ -29,8 +29,8 @@ def element_totals(
     links: Floats,
     is_paragraph: Floats,
 ) -> Floats:
-    """What every element holds, itself and all within it. T_SCORE is Readability's: a paragraph's
-    words count for its element's parent, and half for its grandparent.
+    """The totals of every element, itself and all within it. T_SCORE is Readability's score: a
+    paragraph's words count for its element's parent, and half for its grandparent.
     """
     totals = np.zeros((elements.shape[0], 8), np.float32)
     for number in range(blocks.shape[0]):
@@ -104,8 +104,9 @@ def describe_best(
     places: Floats,
     column: int,
 ) -> int:
-    """How far each block is from the element whose paragraphs weigh most: levels down to the block
-    and up from the best element to what holds both.
+    """How far each block is from the best element. Two distances are counted, both from the
+    innermost element that holds both: levels down to the block, and levels down to the best
+    element.
     """
     count = elements.shape[0]
     best, best_score = 0, np.float32(0)
@@ -121,9 +122,8 @@ def describe_best(
     while element > 0:
         on_path[element] = True
         element = elements[element, PARENT]
-    meeting = np.zeros(
-        count, np.int32
-    )  # the level where the path to the element leaves the path to the best
+    # The level where the path to the element leaves the path to the best element.
+    meeting = np.zeros(count, np.int32)
     for element in range(1, count):
         meeting[element] = (
             elements[element, LEVEL] if on_path[element] else meeting[elements[element, PARENT]]

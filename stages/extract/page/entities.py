@@ -1,7 +1,8 @@
 """Character references (`&eacute;`, `&#233;`, `&#xE9;`) inside kernels.
 
-All names of the HTML standard are known (13.5), with and without a semicolon as the standard says. Numbers follow its
-rules (13.2.5.80): windows-1252 in the C1 range, U+FFFD for what is no character. Anything else stays as it stands.
+All names of the HTML standard are known (13.5), with and without a semicolon as the standard says.
+Numbers follow its rules (13.2.5.80): windows-1252 in the C1 range, U+FFFD for an invalid code
+point. Anything else stays as it is.
 """
 
 import functools
@@ -14,16 +15,15 @@ from corpusmill.stages.extract.page.hashing import FNV_OFFSET, HashTable, hash_t
 from numpy.typing import NDArray
 
 LONGEST_NAME: Final = 33  # with its semicolon
-LONGEST_REPLACEMENT: Final = (
-    6  # bytes, of the longest replacement: of any name that has two characters
-)
+# Bytes, of the longest replacement: of any name that has two characters.
+LONGEST_REPLACEMENT: Final = 6
 REPLACEMENT_CHARACTER: Final = 0xFFFD
 AMPERSAND, SEMICOLON, NUMBER_SIGN, LOWER_X, UPPER_X = (ord(sign) for sign in "&;#xX")
 
 
 class Entities(NamedTuple):
     """names: name (with its semicolon, if it has one) -> number. offsets, replacements: UTF-8 by
-    number. windows: 0x80-0x9F.
+    number. windows: the characters of 0x80-0x9F.
     """
 
     names: HashTable
@@ -48,7 +48,7 @@ def entities() -> Entities:
 
 @uncounted
 def encode(code: int, buffer: NDArray[np.uint8]) -> int:
-    """The UTF-8 of a code point, written to the beginning of `buffer`. Returns its length."""
+    """Write the UTF-8 of a code point to the beginning of `buffer`. Returns its length."""
     if code < 0x80:
         buffer[0] = code
         return 1
@@ -71,8 +71,8 @@ def encode(code: int, buffer: NDArray[np.uint8]) -> int:
 def decode_reference(
     data: NDArray[np.uint8], begin: int, end: int, table: Entities, buffer: NDArray[np.uint8]
 ) -> tuple[int, int]:
-    """data[begin]: `&`. Returns how many bytes the reference takes (0: it is none) and how many
-    were written to `buffer`.
+    """Decode the reference that begins with the `&` at data[begin]. Returns how many bytes it takes
+    (0 if it is no reference), and how many were written to `buffer`.
     """
     if begin + 1 < end and data[begin + 1] == NUMBER_SIGN:
         return _decode_number(data, begin, end, table, buffer)
@@ -85,9 +85,8 @@ def decode_reference(
             break
         code = mix(code, byte)
         place += 1
-        if (
-            byte == SEMICOLON or place - begin <= 7
-        ):  # names without a semicolon have at most six letters
+        # Names without a semicolon have at most six letters.
+        if byte == SEMICOLON or place - begin <= 7:
             number = look_up(table.names, code)
             if number >= 0:
                 taken, found = place - begin, number

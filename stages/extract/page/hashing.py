@@ -1,8 +1,9 @@
 """Words as 64-bit numbers (FNV-1a over their bytes), and tables of words that kernels search.
 
-A table has two arrays: keys, a power of two many, with open addressing; and values. A key of 0 is an empty place. The
-tables hold names of tags, attributes and entities, words of class attributes, and stop words: a few thousand fixed
-words. 64 bits tell them apart, and `hash_table` refuses two words of one hash.
+A table has two arrays, keys and values, with open addressing. Their size is a power of two. A key
+of 0 is an empty slot. The tables hold names of tags, attributes and entities, words of class
+attributes, and stop words: a few thousand fixed words. 64 bits tell them apart, and `hash_table`
+refuses two words with the same hash.
 
 Source: Fowler, Noll and Vo, The FNV Non-Cryptographic Hash Algorithm (draft-eastlake-fnv).
 """
@@ -27,7 +28,7 @@ class HashTable(NamedTuple):
 
 
 def word_hash(word: str) -> int:
-    """FNV-1a of the word's UTF-8 bytes as they stand; kernels hash byte by byte with `mix`."""
+    """FNV-1a of the word's UTF-8 bytes, case unchanged. Kernels hash byte by byte with `mix`."""
     code = int(FNV_OFFSET)
     for byte in word.encode():
         code = ((code ^ byte) * int(FNV_PRIME)) & 0xFFFFFFFFFFFFFFFF
@@ -35,7 +36,7 @@ def word_hash(word: str) -> int:
 
 
 def hash_table(values: Mapping[str, int]) -> HashTable:
-    """The words and their values as a table that is at most half full."""
+    """A table of the words and their values, at most half full."""
     size = 1 << max(3, (2 * len(values) - 1).bit_length())
     keys, places = np.zeros(size, np.uint64), np.zeros(size, np.int32)
     for word, value in values.items():
@@ -50,7 +51,7 @@ def hash_table(values: Mapping[str, int]) -> HashTable:
 
 @inlined
 def mix(code: np.uint64, byte: np.uint8) -> np.uint64:
-    """The hash of what `code` is the hash of, and one byte more."""
+    """The hash `code` with one byte added."""
     return (code ^ np.uint64(byte)) * FNV_PRIME
 
 

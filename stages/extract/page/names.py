@@ -1,12 +1,13 @@
-"""The names in a page that mean something to extraction: tags, attributes, and words of class attributes.
+"""The names in a page that extraction knows: tags, attributes, and words of class attributes.
 
-**Tags** carry flags. They say how a tag nests (HTML standard, 13.2.6: which end tags may be missing, what closes an
-open paragraph, what an end tag may not reach across) and whether it ends a block of text.
+**Tags** carry flags. Flags say how a tag nests (HTML standard, 13.2.6: which end tags may be
+missing, what closes an open paragraph, what an end tag may not reach across) and whether it ends a
+block of text.
 
-**Regions** are the kinds of places in which text can stand. A tag (`nav`) opens one, or a word of `class`, `id`, `role`,
-`itemprop` or `aria-label` (`sidebar`). A block of text knows for each region how many levels above it the nearest one
-begins. The words are those that recur across unrelated sites. A region groups what one would want to treat alike; the
-model judges.
+**Regions** are the kinds of places in which text can stand. A tag (`nav`) opens one, or a word of
+`class`, `id`, `role`, `itemprop` or `aria-label` (`sidebar`). For each region a block of text knows
+how many levels above it the nearest one begins. The words are those that recur across unrelated
+sites. A region groups words of similar meaning; the model weighs the regions.
 """
 
 import functools
@@ -20,15 +21,16 @@ from numpy.typing import NDArray
 VOID: Final = 1  # has no end tag
 BLOCK: Final = 2  # begins and ends a block of text; an inline end tag does not reach across it
 CLOSES_PARAGRAPH: Final = 4
-RAW: Final = 8  # its content is characters up to its end tag
-SKIPPED: Final = 16  # its content is not text of the page
+RAW: Final = 8  # its content is plain characters, up to its end tag
+SKIPPED: Final = 16  # its content is no text of the page
 SCOPE: Final = 32  # a misplaced end tag does not reach across it
-IGNORED: Final = 64  # neither opened nor closed
+IGNORED: Final = 64  # the tag is neither opened nor closed
 STRONG: Final = 128
 
 _P = CLOSES_PARAGRAPH | BLOCK
 _TAGS: Final = {
-    _P: "address article aside blockquote center details dialog dir div dl dd dt fieldset figcaption figure footer form h1 h2 h3 h4 h5 h6 "
+    _P: "address article aside blockquote center details dialog dir div dl dd dt fieldset "
+    "figcaption figure footer form h1 h2 h3 h4 h5 h6 "
     "header hgroup li main menu nav ol p pre listing section search summary ul",
     _P | VOID: "hr",
     BLOCK: "button label legend option optgroup tbody thead tfoot colgroup tr noscript",
@@ -43,25 +45,29 @@ _TAGS: Final = {
     IGNORED: "html head body",
     STRONG: "b strong",
     SCOPE: "math",
-    0: "a abbr acronym annotation bdi bdo big cite code del dfn em font i ins kbd mark nobr q rp rt ruby s samp small span strike sub sup "
+    0: "a abbr acronym annotation bdi bdo big cite code del dfn em font i ins kbd mark nobr q rp "
+    "rt ruby s samp small span strike sub sup "
     "time tt u var picture data output slot",
 }
 TAG_NAMES: Final = tuple(name for names in _TAGS.values() for name in names.split())
 UNKNOWN_TAG: Final = len(TAG_NAMES)
 
 
-def tag(name: str) -> int:
-    """The number of a tag, for kernels to compile in."""
+def tag_number(name: str) -> int:
+    """The number of a tag, a constant that kernels compile in."""
     return TAG_NAMES.index(name)
 
 
-_ATTRIBUTES: Final = "class id role itemprop aria-label hidden aria-hidden style type alt alttext display encoding src"
+_ATTRIBUTES: Final = (
+    "class id role itemprop aria-label hidden aria-hidden style type alt "
+    "alttext display encoding src"
+)
 ATTRIBUTES: Final = tuple(_ATTRIBUTES.split())
 CLASS, ID, ROLE, ITEMPROP, ARIA_LABEL = range(5)
 ALT, ALTTEXT = ATTRIBUTES.index("alt"), ATTRIBUTES.index("alttext")
 
-# What a start tag's attributes may say, as the bits of a number: the attribute's value holds the
-# word (spaces do not count).
+# Facts that a start tag's attributes may state, as bits of a number. A fact holds if the
+# attribute's value holds the word (spaces do not count).
 _FACT_WORDS: Final = {
     "style": ("display:none", "visibility:hidden"),
     "aria-hidden": ("true",),
@@ -92,7 +98,8 @@ _REGIONS: Final = {
     "aside": ("aside", "aside complementary rail sidecolumn"),
     "sidebar": (
         "",
-        "sidebar sidebars side sidenav leftbar rightbar leftcol rightcol leftcolumn rightcolumn leftnav rightnav",
+        "sidebar sidebars side sidenav leftbar rightbar leftcol rightcol leftcolumn rightcolumn "
+        "leftnav rightnav",
     ),
     "widget": ("", "widget widgets module panel portlet gadget"),
     "main": ("main", "main maincontent primary maincontainer"),
@@ -103,16 +110,19 @@ _REGIONS: Final = {
     ),
     "body": (
         "",
-        "articlebody postbody entrycontent postcontent articlecontent storybody bodytext articletext storytext articlecopy body story",
+        "articlebody postbody entrycontent postcontent articlecontent storybody bodytext "
+        "articletext storytext articlecopy body story",
     ),
     "post": ("", "post posts entry entries blog blogpost singlepost single"),
     "text": (
         "",
-        "text copy description desc paragraph excerpt summary intro lead lede standfirst teaser abstract",
+        "text copy description desc paragraph excerpt summary intro lead lede standfirst teaser "
+        "abstract",
     ),
     "comment": (
         "",
-        "comment comments commentlist disqus respond commentform reply replies discussion commenter",
+        "comment comments commentlist disqus respond commentform reply replies discussion "
+        "commenter",
     ),
     "message": (
         "",
@@ -120,20 +130,24 @@ _REGIONS: Final = {
     ),
     "share": (
         "",
-        "share sharing social socials sharebar addtoany addthis sharethis sharedaddy facebook twitter whatsapp pinterest follow",
+        "share sharing social socials sharebar addtoany addthis sharethis sharedaddy facebook "
+        "twitter whatsapp pinterest follow",
     ),
     "related": (
         "",
-        "related recommended recommendations recommendation recommend similar more morefrom readmore popular trending latest recent "
+        "related recommended recommendations recommendation recommend similar more morefrom "
+        "readmore popular trending latest recent "
         "mostread next previous prev also suggested upsell crosssell outbrain taboola yarpp jp",
     ),
     "promotion": (
         "",
-        "promo promotion ad ads advert advertisement adverts sponsor sponsored adsense advertising banner cta campaign offer offers deals",
+        "promo promotion ad ads advert advertisement adverts sponsor sponsored adsense "
+        "advertising banner cta campaign offer offers deals",
     ),
     "newsletter": (
         "",
-        "newsletter subscribe subscription signup optin mailchimp mailing register registration join",
+        "newsletter subscribe subscription signup optin mailchimp mailing register registration "
+        "join",
     ),
     "consent": (
         "",
@@ -148,7 +162,8 @@ _REGIONS: Final = {
     "author": ("", "author authors byline bio vcard writer contributor avatar profile signature"),
     "metadata": (
         "",
-        "meta metadata date time published timestamp dateline posted info infos pubdate updated datetime stats views",
+        "meta metadata date time published timestamp dateline posted info infos pubdate updated "
+        "datetime stats views",
     ),
     "tags": ("", "tag tags tagcloud taglist keywords category categories cat topics labels label"),
     "title": ("", "title headline heading header subtitle pagetitle entrytitle name"),
@@ -171,7 +186,8 @@ _REGIONS: Final = {
     ),
     "product": (
         "",
-        "product products price prices cart shop item sku woocommerce buy basket checkout offer variant stock",
+        "product products price prices cart shop item sku woocommerce buy basket checkout offer "
+        "variant stock",
     ),
     "review": (
         "",
@@ -190,29 +206,34 @@ _REGIONS: Final = {
     "section": ("section", "section sections region container wrapper row inner"),
     "documentation": (
         "",
-        "doc docs documentation document markdown rst sphinx manual guide reference api wiki mw parser",
+        "doc docs documentation document markdown rst sphinx manual guide reference api wiki mw "
+        "parser",
     ),
     "code": ("pre code", "code highlight sourcecode snippet syntax codehilite prettyprint hljs"),
     "quotation": ("blockquote", "blockquote pullquote pull"),
     "hidden": (
         "",
-        "hidden invisible hide sr only screenreader visuallyhidden offscreen skip skiplink noprint print assistive",
+        "hidden invisible hide sr only screenreader visuallyhidden offscreen skip skiplink "
+        "noprint print assistive",
     ),
     "legal": ("", "copyright legal terms copyrights imprint credits licence license"),
     "user": ("", "user users username member members userinfo postprofile online rank joined"),
     "event": (
         "",
-        "event events calendar schedule job jobs career careers team staff location locations map address hours",
+        "event events calendar schedule job jobs career careers team staff location locations "
+        "map address hours",
     ),
     "ticker": ("", "live ticker breaking news weather stock score scores poll quiz"),
     "edit": (
         "",
-        "edit editsection permalink headerlink anchor tooltip print email download pdf report flag hnt lang languages language",
+        "edit editsection permalink headerlink anchor tooltip print email download pdf report "
+        "flag hnt lang languages language",
     ),
     "table": ("table", "table infobox datatable specs specification specifications"),
     "references": (
         "",
-        "reference references footnote footnotes reflist citation citations cite bibliography notes note",
+        "reference references footnote footnotes reflist citation citations cite bibliography "
+        "notes note",
     ),
     "item": ("li dd dt", ""),
     "address": ("address", ""),
@@ -221,7 +242,7 @@ _REGIONS: Final = {
     "not_spoken": ("", ""),  # `aria-hidden`
 }
 REGIONS: Final = tuple(_REGIONS)
-FAR: Final = 30  # levels: as far as no such region at all
+FAR: Final = 30  # levels; also where there is no such region
 
 
 def region(name: str) -> int:
@@ -246,7 +267,7 @@ def attribute_table() -> HashTable:
 
 @functools.lru_cache(maxsize=1)
 def fact_words() -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
-    """FACTS for kernels: attribute, begin and end of its word, by fact; and the words, one after
+    """FACTS for kernels. By fact: attribute, begin and end of its word. Then the words, one after
     the other.
     """
     words = [word.encode() for _, word in FACTS]
@@ -264,13 +285,15 @@ def tag_regions() -> NDArray[np.int32]:
     opened = np.full(len(TAG_NAMES) + 1, -1, np.int32)
     for number, (tags, _) in enumerate(_REGIONS.values()):
         for name in tags.split():
-            opened[tag(name)] = number
+            opened[tag_number(name)] = number
     return opened
 
 
 @functools.lru_cache(maxsize=1)
 def region_words() -> HashTable:
-    """Word of a class attribute -> its region; a word that two regions list belongs to the first."""
+    """Word of a class attribute -> its region. A word that two regions list belongs to the
+    first.
+    """
     words: dict[str, int] = {}
     for number, (_, listed) in enumerate(_REGIONS.values()):
         for word in listed.split():

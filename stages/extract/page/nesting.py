@@ -1,14 +1,15 @@
 """How tags nest, as two tables: which open tags a start tag closes, and how far an end tag reaches.
 
-Both are searched from the innermost open tag outwards. For each open tag, the row of the new tag says: go on, close up
-to here, or stop. Reduced from the HTML standard's tree construction (13.2.6.4.7 and the insertion modes of tables).
+Both are searched from the innermost open tag outwards. For each open tag, the row of the new tag
+says: go on, close up to here, or stop. They are reduced from the HTML standard's tree construction
+(13.2.6.4.7 and the insertion modes of tables).
 """
 
 import functools
 from typing import Final
 
 import numpy as np
-from corpusmill.stages.extract.page.names import BLOCK, SCOPE, TAG_NAMES, tag, tag_flags
+from corpusmill.stages.extract.page.names import BLOCK, SCOPE, TAG_NAMES, tag_flags, tag_number
 from numpy.typing import NDArray
 
 GO_ON: Final = 0
@@ -16,7 +17,7 @@ CLOSE: Final = 1
 STOP: Final = 2
 
 _HEADINGS: Final = "h1 h2 h3 h4 h5 h6"
-# Start tags -> what they close, and what they do not look beyond.
+# Start tags -> the tags that they close, and the tags at which the search stops.
 _IMPLIED_ENDS: Final = {
     "p": ("p", "button td th caption table"),
     "li": ("li", "ul ol menu dir table td"),
@@ -27,7 +28,8 @@ _IMPLIED_ENDS: Final = {
     "tbody thead tfoot": ("tbody thead tfoot", "table"),
     "a": ("a", "td th caption table"),
 }
-# End tags -> what they do not reach across. Other block tags: SCOPE; inline tags: any block tag.
+# End tags -> the tags at which the search stops. Other block tags stop at SCOPE, inline tags at any
+# block tag.
 _REACH: Final = {
     "table tr tbody thead tfoot": "table",
     "td th": "table tr",
@@ -39,15 +41,15 @@ Table = NDArray[np.uint8]
 
 @functools.lru_cache(maxsize=1)
 def implied_ends() -> Table:
-    """By start tag and open tag. The row of `p` is also that of every tag that closes an open
-    paragraph.
+    """The table by start tag and open tag. Every tag that closes an open paragraph has the row of
+    `p`.
     """
     rows = np.full((len(TAG_NAMES) + 1, len(TAG_NAMES) + 1), STOP, np.uint8)
     for names, (closed, barriers) in _IMPLIED_ENDS.items():
         for name in names.split():
-            rows[tag(name)] = GO_ON
-            rows[tag(name), _numbers(barriers)] = STOP
-            rows[tag(name), _numbers(closed)] = CLOSE
+            rows[tag_number(name)] = GO_ON
+            rows[tag_number(name), _numbers(barriers)] = STOP
+            rows[tag_number(name), _numbers(closed)] = CLOSE
     for heading in _numbers(_HEADINGS):
         rows[heading, _numbers(_HEADINGS)] = CLOSE
     return rows
@@ -55,15 +57,15 @@ def implied_ends() -> Table:
 
 @functools.lru_cache(maxsize=1)
 def reach() -> Table:
-    """By end tag and open tag."""
+    """The table by end tag and open tag."""
     flags = tag_flags()
     rows = np.full((len(TAG_NAMES) + 1, len(TAG_NAMES) + 1), GO_ON, np.uint8)
     for number in range(len(TAG_NAMES) + 1):
         rows[number, (flags & (SCOPE if flags[number] & BLOCK else BLOCK)) != 0] = STOP
     for names, barriers in _REACH.items():
         for name in names.split():
-            rows[tag(name)] = GO_ON
-            rows[tag(name), _numbers(barriers)] = STOP
+            rows[tag_number(name)] = GO_ON
+            rows[tag_number(name), _numbers(barriers)] = STOP
     for heading in _numbers(_HEADINGS):
         rows[heading, _numbers(_HEADINGS)] = CLOSE
     np.fill_diagonal(rows, CLOSE)
@@ -71,4 +73,4 @@ def reach() -> Table:
 
 
 def _numbers(names: str) -> list[int]:
-    return [tag(name) for name in names.split()]
+    return [tag_number(name) for name in names.split()]

@@ -1,4 +1,4 @@
-"""The stack of open tags: what a tag is within, what it hands on to the tags inside it, and what
+"""The stack of open tags: what a tag stands in, what it passes on to the tags inside it, and what
 closes it.
 
 Each row of `page.stack` is an open tag with what it has inherited. An element (a tag that breaks
@@ -21,7 +21,7 @@ from corpusmill.stages.extract.page.names import (
     UNDISPLAYED,
     UNSPOKEN,
     region,
-    tag,
+    tag_number,
 )
 from corpusmill.stages.extract.page.nesting import CLOSE, STOP
 from corpusmill.stages.extract.page.page import (
@@ -68,9 +68,10 @@ from corpusmill.stages.extract.page.text import (
 from numpy.typing import NDArray
 
 A, LI, OL, PRE, LISTING, TABLE, TD, TH, TR, UL = (
-    tag(name) for name in ["a", "li", "ol", "pre", "listing", "table", "td", "th", "tr", "ul"]
+    tag_number(name)
+    for name in ["a", "li", "ol", "pre", "listing", "table", "td", "th", "tr", "ul"]
 )
-H1, H6, MENU, DIR = (tag(name) for name in ("h1", "h6", "menu", "dir"))
+H1, H6, MENU, DIR = (tag_number(name) for name in ("h1", "h6", "menu", "dir"))
 assert H6 == H1 + 5
 NOT_SHOWN, NOT_SPOKEN = region("not_shown"), region("not_spoken")
 WORD_ATTRIBUTES = np.array([CLASS, ID, ROLE, ITEMPROP, ARIA_LABEL])
@@ -79,7 +80,7 @@ WITH_WORDS = 1 << CLASS | 1 << ID | 1 << ROLE | 1 << ITEMPROP | 1 << ARIA_LABEL
 
 @uncounted
 def break_block(page: Page) -> None:
-    """A tag that breaks lines ends the block; in preformatted text it begins a new line."""
+    """End the block at a tag that breaks lines. In preformatted text begin a new line instead."""
     if page.state[PRE_FROM] > 0:
         new_line_in_code(page)
     elif page.state[SKIPPED_FROM] == 0:
@@ -88,7 +89,7 @@ def break_block(page: Page) -> None:
 
 @uncounted
 def push(page: Page, names: Names, number: int, facts: int, present: int) -> None:
-    """Open a tag: what is below it inherits what it is."""
+    """Open a tag. All tags below it inherit its state."""
     state, flags = page.state, names.tag_flags[number]
     if state[DEPTH] >= MAX_DEPTH:
         state[OVERFLOW] += 1
@@ -146,8 +147,9 @@ def _open_element(page: Page, number: int, depth: int) -> None:
 
 @uncounted
 def _open_regions(page: Page, names: Names, number: int, facts: int, present: int) -> None:
-    """Each region is one level farther below a tag that breaks lines, and begins here if tag or
-    attributes say so. A tag that changes nothing shares the row of levels of the tag around it.
+    """Set the levels of the regions for a new tag. Below a tag that breaks lines each region is one
+    level farther. A region begins here if the tag or its attributes say so. A tag that changes
+    nothing shares the row of levels of the tag around it.
     """
     depth = page.state[DEPTH]
     breaks, opened = names.tag_flags[number] & BLOCK, names.tag_regions[number]
@@ -176,8 +178,8 @@ def _open_regions(page: Page, names: Names, number: int, facts: int, present: in
 
 @uncounted
 def close_first(page: Page, rules: NDArray[np.uint8]) -> None:
-    """Close the innermost open tag that the rules say to close, and all within it, unless they say
-    stop before.
+    """Close the innermost open tag that the rules say to close, and all tags within it. Close none
+    if the rules say stop before.
     """
     state = page.state
     depth = state[DEPTH]

@@ -1,8 +1,8 @@
-"""What is known of a page during the walk, and what is left when the walk is done: text, elements, blocks.
+"""The data of a page during the walk, and after it: text, elements, blocks.
 
-A **block** is a run of text between two tags that break lines: a paragraph, a list item, a table cell, a line of a menu.
-An **element** is a tag that breaks lines. Elements are numbered in the order in which they open, so a parent comes
-before its children. Element 0 is the page.
+A **block** is a run of text between two tags that break lines: a paragraph, a list item, a table
+cell, a line of a menu. An **element** is a tag that breaks lines. Elements are numbered in the
+order in which they open, so a parent comes before its children. Element 0 is the page.
 """
 
 import functools
@@ -25,7 +25,7 @@ from corpusmill.stages.extract.page.names import (
 from corpusmill.stages.extract.page.nesting import implied_ends, reach
 from numpy.typing import NDArray
 
-MAX_DEPTH: Final = 256  # open tags; what lies deeper counts as lying there
+MAX_DEPTH: Final = 256  # open tags; anything deeper counts as lying there
 MAX_BLOCKS: Final = 100_000
 MAX_ELEMENTS: Final = 1_000_000
 TOO_MANY: Final = -1
@@ -38,7 +38,7 @@ BLOCK_COLUMNS: Final = 16
 # last element inside.
 PARENT, TAG, ORDINAL, LAST, LEVEL = range(5)
 ELEMENT_COLUMNS: Final = 5
-# Columns of `stack`: what the innermost open tag has inherited.
+# Columns of `stack`: the state that an open tag has inherited.
 (
     S_TAG,
     S_ELEMENT,
@@ -80,7 +80,7 @@ STACK_COLUMNS: Final = 11
 
 
 class Names(NamedTuple):
-    """The tables that a kernel looks names up in."""
+    """The tables in which kernels look names up."""
 
     tags: HashTable
     tag_flags: NDArray[np.int32]
@@ -95,10 +95,10 @@ class Names(NamedTuple):
 
 
 class Page(NamedTuple):
-    """data: the page's UTF-8. text: what is written. levels: by block, how many levels up each
-    region begins (`FAR`: nowhere).
+    """data: the page's UTF-8. text: the text written so far. levels: by block, how many levels up
+    each region begins (`FAR`: nowhere).
 
-    stack, stack_levels, open_count, state, buffer, spans: the walk's own.
+    stack, stack_levels, open_count, state, buffer, spans: internal to the walk.
     """
 
     data: NDArray[np.uint8]
@@ -130,16 +130,15 @@ def names() -> Names:
 
 
 def new_page(data: bytes) -> Page:
-    """Room for what a page of these bytes can hold, up to the limits. Memory that is never touched
-    costs nothing.
+    """Room for all that a page of these bytes can hold, up to the limits. Memory that is never
+    touched costs nothing.
     """
     tags = data.count(b"<")
     blocks, open_elements = min(tags + 2, MAX_BLOCKS), min(tags + 2, MAX_ELEMENTS)
     return Page(
         np.frombuffer(data, np.uint8),
-        np.empty(
-            len(data) + len(data) // 4 + 64, np.uint8
-        ),  # a reference of 5 bytes may stand for 6
+        # A reference of 5 bytes may become 6.
+        np.empty(len(data) + len(data) // 4 + 64, np.uint8),
         np.empty((blocks, BLOCK_COLUMNS), np.int32),
         np.empty((blocks, len(REGIONS)), np.uint8),
         np.zeros((open_elements, ELEMENT_COLUMNS), np.int32),

@@ -1,4 +1,6 @@
-"""Reading the markup of a page: names, attributes, comments, the end of raw content (HTML standard, 13.2.5)."""
+"""Reading the markup of a page: names, attributes, comments, and the end of raw content (HTML
+standard, 13.2.5).
+"""
 
 import numpy as np
 from corpusmill.stages.columns.compiled import inlined, uncounted
@@ -9,7 +11,7 @@ from numpy.typing import NDArray
 GREATER, SLASH, EQUALS, QUOTE, APOSTROPHE, EXCLAMATION, HYPHEN, LESS = (
     ord(sign) for sign in ">/=\"'!-<"
 )
-LONGEST_VALUE = 1000  # bytes of an attribute's value that are looked at
+LONGEST_VALUE = 1000  # only so many bytes of an attribute's value are read
 LONGEST_TAG = 16  # longer names are unknown
 
 
@@ -52,7 +54,7 @@ def after_comment(data: NDArray[np.uint8], place: int) -> int:
 
 
 @uncounted
-def name_end(data: NDArray[np.uint8], place: int) -> int:
+def tag_name_end(data: NDArray[np.uint8], place: int) -> int:
     """The end of the tag name that begins at `place`."""
     while (
         place < data.size
@@ -66,8 +68,8 @@ def name_end(data: NDArray[np.uint8], place: int) -> int:
 
 @uncounted
 def name_hash(data: NDArray[np.uint8], begin: int, end: int) -> np.uint64:
-    """The hash of a name in lower case; of its first bytes only, if it is longer than any name that
-    is known.
+    """The hash of a name in lower case. If the name is longer than any known name, only its first
+    bytes count.
     """
     code = FNV_OFFSET
     for place in range(begin, min(end, begin + LONGEST_TAG)):
@@ -78,9 +80,11 @@ def name_hash(data: NDArray[np.uint8], begin: int, end: int) -> np.uint64:
 
 @uncounted
 def read_attributes(page: Page, names: Names, place: int) -> tuple[int, int]:
-    """Read a tag's attributes from `place`. Returns the place after its `>` (beyond the page's end
-    if there is none) and which of the known attributes it has, as bits. page.spans: begin and
-    end of their values, by number. The first of two counts.
+    """Read a tag's attributes from `place`. Returns the place after its `>` and, as bits, which of
+    the known attributes it has. If there is no `>`, the place lies beyond the page's end.
+
+    page.spans: begin and end of the attributes' values, by number. Of two equal attributes the
+    first counts.
     """
     data, spans = page.data, page.spans
     size = data.size
@@ -134,7 +138,7 @@ def _value(data: NDArray[np.uint8], place: int) -> tuple[int, int, int]:
 
 @uncounted
 def facts_of(page: Page, names: Names, present: int) -> int:
-    """Which of `names.FACTS` hold for the attributes just read, as bits."""
+    """Which of `names.FACTS` the attributes just read state, as bits."""
     facts = 0
     for fact in range(names.facts.shape[0]):
         attribute = names.facts[fact, 0]
@@ -150,7 +154,7 @@ def facts_of(page: Page, names: Names, present: int) -> int:
 
 @uncounted
 def _holds(page: Page, attribute: int, word: NDArray[np.uint8]) -> int:
-    """1 if the value holds the lower-case word; spaces in the value do not count."""
+    """1 if the value holds the lower-case word, else 0. Spaces in the value do not count."""
     begin = page.spans[attribute, 0]
     end = min(page.spans[attribute, 1], begin + LONGEST_VALUE)
     for start in range(begin, end):
@@ -170,8 +174,8 @@ def _holds(page: Page, attribute: int, word: NDArray[np.uint8]) -> int:
 
 @uncounted
 def mark_words(page: Page, names: Names, attribute: int, depth: int) -> None:
-    """Begin, at this depth, the regions that the words of an attribute's value open. A word ends at
-    what is no letter and before a capital (`postBody`).
+    """Begin the regions that the words of an attribute's value open, at this depth. A word ends
+    before a capital (`postBody`) and before anything that is no letter.
     """
     begin = page.spans[attribute, 0]
     end = min(page.spans[attribute, 1], begin + LONGEST_VALUE)
@@ -193,13 +197,13 @@ def mark_words(page: Page, names: Names, attribute: int, depth: int) -> None:
 
 @uncounted
 def raw_end(data: NDArray[np.uint8], names: Names, place: int, number: int) -> tuple[int, int]:
-    """Where raw content that begins at `place` ends, and the place after its end tag. number: the
-    tag that it must be.
+    """Where raw content that begins at `place` ends, and the place after its end tag. number: of
+    the tag.
     """
     size = data.size
     while place + 2 < size:
         if data[place] == LESS and data[place + 1] == SLASH and is_letter(data[place + 2]):
-            after_name = name_end(data, place + 2)
+            after_name = tag_name_end(data, place + 2)
             if look_up(names.tags, name_hash(data, place + 2, after_name)) == number:
                 end = place
                 while after_name < size and data[after_name] != GREATER:

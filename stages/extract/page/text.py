@@ -1,13 +1,11 @@
-"""Writing a page's text: white space, character references, formulas, and where one block ends and
-the next begins.
-"""
+"""Writing a page's text: white space, character references, formulas, and the borders of blocks."""
 
 from typing import Final
 
 import numpy as np
 from corpusmill.stages.columns.compiled import uncounted
 from corpusmill.stages.extract.page.entities import decode_reference
-from corpusmill.stages.extract.page.names import tag
+from corpusmill.stages.extract.page.names import tag_number
 from corpusmill.stages.extract.page.page import (
     BEGIN,
     BLOCK_BEGIN,
@@ -59,17 +57,19 @@ Bytes = NDArray[np.uint8]
 
 NOTHING, SPACE, NEWLINE, RETURN, TAB = 0, 32, 10, 13, 9
 AMPERSAND, DOLLAR, BACKSLASH, ROUND, SQUARE = (ord(sign) for sign in "&$\\([")
-# Bytes that can only be part of visible characters, which is most of any text: no white space, no
-# reference, no lead byte of a character that `_blank` knows.
+# Bytes that can only be part of visible characters, which is most of any text. White space,
+# references, and lead bytes of characters that `_blank` knows are not among them.
 PLAIN = np.array(
     [byte > SPACE and byte not in (AMPERSAND, 0x7F, 0xC2, 0xE2, 0xE3, 0xEF) for byte in range(256)]
 )
-TITLE_TAG: Final = tag("title")
+TITLE_TAG: Final = tag_number("title")
 
 
 @uncounted
 def end_block(page: Page) -> None:
-    """What was written since the last block's end becomes a block, unless it is nothing."""
+    """End the block: make a block of the text written since the last one's end, unless there is
+    none.
+    """
     state = page.state
     state[PENDING] = NOTHING
     begin, end = state[BLOCK_BEGIN], state[WRITE]
@@ -99,8 +99,8 @@ def end_block(page: Page) -> None:
 
 @uncounted
 def _begin_block(page: Page) -> None:
-    """The block that the first character is about to be written to takes what its place in the page
-    is.
+    """Begin a block, whose first character comes next. It takes its properties from its place in
+    the page.
     """
     number = page.state[BLOCKS]
     if not 0 <= number < page.blocks.shape[0]:
@@ -120,7 +120,7 @@ def _begin_block(page: Page) -> None:
 
 @uncounted
 def break_line(page: Page) -> None:
-    """`<br>`: a new line; two of them end the block, except in preformatted text."""
+    """Write a new line for `<br>`. Two of them end the block, except in preformatted text."""
     state = page.state
     if state[SKIPPED_FROM] > 0:
         return
@@ -135,7 +135,9 @@ def break_line(page: Page) -> None:
 
 @uncounted
 def new_line_in_code(page: Page) -> None:
-    """A tag that breaks lines, within preformatted text: a new line unless one has just begun."""
+    """Write a new line in preformatted text at a tag that breaks lines, unless a line has just
+    begun.
+    """
     state = page.state
     if state[WRITE] > state[BLOCK_BEGIN] and page.text[state[WRITE] - 1] != NEWLINE:
         page.text[state[WRITE]] = NEWLINE
@@ -144,8 +146,8 @@ def new_line_in_code(page: Page) -> None:
 
 @uncounted
 def _write_run(page: Page, begin: int, end: int) -> None:
-    """Write data[begin:end], plain bytes with single spaces between, as `_write_character` would
-    one by one.
+    """Write data[begin:end], plain bytes with single spaces between. `_write_character` would write
+    the same, one by one.
     """
     data, text, state = page.data, page.text, page.state
     if state[WRITE] == state[BLOCK_BEGIN]:
@@ -169,7 +171,7 @@ def _count_characters(page: Page, characters: int) -> None:
     state[TEXT_CHARACTERS] += characters
     if state[IN_LINK] != 0:
         state[TEXT_LINK_CHARACTERS] += characters
-        if state[IN_LINK] == 1:  # the first of a link
+        if state[IN_LINK] == 1:  # the first character of a link
             state[TEXT_LINKS] += 1
             state[IN_LINK] = 2
     state[TEXT_STRONG] += characters * page.stack[state[DEPTH], S_STRONG]
@@ -177,7 +179,7 @@ def _count_characters(page: Page, characters: int) -> None:
 
 @uncounted
 def _write_character(page: Page, length: int) -> None:
-    """Write the visible character in `page.buffer`, after the white space that waited before it."""
+    """Write the visible character in `page.buffer`, after the white space that waits before it."""
     state = page.state
     if state[WRITE] == state[BLOCK_BEGIN]:
         _begin_block(page)
@@ -193,7 +195,7 @@ def _write_character(page: Page, length: int) -> None:
 
 @uncounted
 def _length(data: Bytes, begin: int, end: int) -> int:
-    """The bytes of the UTF-8 character that begins at `begin`."""
+    """The number of bytes of the UTF-8 character that begins at `begin`."""
     byte = data[begin]
     length = 1 if byte < 0xC0 else 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
     return min(length, end - begin)
@@ -227,7 +229,7 @@ def _blank(character: Bytes, length: int) -> int:
 
 @uncounted
 def write_text(page: Page, names: Names, begin: int, end: int) -> None:
-    """Write data[begin:end], white space and character references resolved."""
+    """Write data[begin:end]. White space collapses, and character references are resolved."""
     data, state = page.data, page.state
     if state[SKIPPED_FROM] > 0:
         return
@@ -263,8 +265,8 @@ def write_text(page: Page, names: Names, begin: int, end: int) -> None:
 
 @uncounted
 def _write_code_space(page: Page) -> None:
-    """White space in preformatted text stays: line ends, tabs and spaces. A block does not begin
-    with an empty line.
+    """Write white space in preformatted text as it is: line ends, tabs and spaces. A block does not
+    begin with an empty line.
     """
     state, byte = page.state, page.buffer[0]
     if byte == RETURN:
@@ -279,8 +281,8 @@ def _write_code_space(page: Page) -> None:
 
 @uncounted
 def write_formula(page: Page, names: Names, begin: int, end: int, display: bool) -> None:
-    """Write data[begin:end], which is TeX, as `$...$`, or as `$$...$$` if it stands on a line of
-    its own.
+    """Write data[begin:end], which is TeX, as `$...$`. Write it as `$$...$$` if it stands on a line
+    of its own.
     """
     data = page.data
     while begin < end and data[begin] <= SPACE:

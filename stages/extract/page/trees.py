@@ -1,11 +1,14 @@
-"""Gradient-boosted decision trees: how a trained forest scores rows. Training needs scikit-learn and is not done here.
+"""Gradient-boosted decision trees: how a trained forest scores rows. Training needs scikit-learn
+and is not done here.
 
-A forest is a table of nodes, one tree after the other. An inner node sends a row to `left` if its feature is at most
-`threshold`, otherwise to the node after `left`. A leaf sends every row to itself, since its threshold is infinite. So
-every row can take as many steps as the tree is deep, without a branch. Four rows go at a time: a step waits for memory,
-and the waits overlap. A row's probability is the logistic function of the sum of its leaves' values.
+A forest is a table of nodes, one tree after the other. An inner node sends a row to `left` if its
+feature is at most `threshold`, otherwise to the node after `left`. A leaf sends every row to
+itself, since its threshold is infinite. So every row can take as many steps as the tree is deep,
+without a branch. Four rows go at a time: each step waits for memory, and the waits overlap. A row's
+probability is the logistic function of the sum of its leaves' values.
 
-Source: Friedman, Greedy Function Approximation: A Gradient Boosting Machine, Annals of Statistics 29 (2001).
+Source: Friedman, Greedy Function Approximation: A Gradient Boosting Machine, Annals of Statistics
+29 (2001).
 """
 
 from typing import NamedTuple
@@ -35,12 +38,11 @@ def probabilities(forest: Forest, rows: NDArray[np.float32]) -> NDArray[np.float
     count, width = rows.shape
     flat = rows.ravel()
     sums = np.full(count, forest.bias, np.float64)
-    for tree in range(
-        forest.roots.size
-    ):  # trees outside, rows inside: one tree at a time stays in the cache
+    # Trees in the outer loop, rows in the inner one: so one tree at a time stays in the cache.
+    for tree in range(forest.roots.size):
         root, depth = np.uint64(forest.roots[tree]), forest.depths[tree]
         for row in range(0, count - 3, 4):
-            first = np.uint64(row * width)  # unsigned: nothing to check for being negative
+            first = np.uint64(row * width)  # unsigned: no test for negative places
             second = first + np.uint64(width)
             third = second + np.uint64(width)
             fourth = third + np.uint64(width)

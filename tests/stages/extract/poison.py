@@ -1,4 +1,4 @@
-"""Calls that do to a process what poison pages do. The child of a sandbox imports them by name."""
+"""Calls that harm a process as bad pages do. The child of a sandbox imports them by name."""
 
 import ctypes
 import os
@@ -9,7 +9,7 @@ from corpusmill.manifests.errors import ModelError
 
 
 def behave(what, value=None):
-    """One call; the `what` of a healthy one is `value`."""
+    """One call, harmful as `what` says. A healthy one returns `value`."""
     if what == "value":
         return value
     if what == "process":
@@ -21,9 +21,8 @@ def behave(what, value=None):
     if what == "raise what cannot be pickled":
         raise type("Local", (Exception,), {})("odd")
     if what == "hang in C":
-        ctypes.PyDLL(None).sleep(
-            3600
-        )  # PyDLL keeps the interpreter's lock, as lexbor does: no thread and no handler runs
+        # PyDLL keeps the interpreter's lock, as lexbor does. So no thread and no handler runs.
+        ctypes.PyDLL(None).sleep(3600)
     if what == "burn":
         while True:
             sum(range(100_000))
@@ -43,7 +42,7 @@ def behave(what, value=None):
         allocate.argtypes, allocate.restype = [ctypes.c_size_t], ctypes.c_void_p
         while address := allocate(16 << 20):
             ctypes.memset(address, 1, 16 << 20)
-        os.abort()  # as C code does that cannot go on
+        os.abort()  # as C code does when it cannot go on
     if what == "print":
         print("to stdout")
         sys.stdout.flush()

@@ -1,4 +1,6 @@
-"""Extract: every record ends as a document or as an excluded row with one reason and its measured value."""
+"""Extract: every record ends as a document or as an excluded row with one reason and its measured
+value.
+"""
 
 import time
 
@@ -14,8 +16,10 @@ from corpusmill.stages.readers import RECORD
 from tests.stages.readers.warc_bytes import PROSE, answer, page, put, record, table_of
 
 GERMAN = (
-    "Der Fluss war in der Nacht gestiegen, und am Morgen standen die unteren Felder unter Wasser. Die Leute gingen zur Brücke "
-    "hinauf, um ihn anzusehen, und redeten über die Hochwasser früherer Jahre, als die Straße eine Woche lang gesperrt war. "
+    "Der Fluss war in der Nacht gestiegen, und am Morgen standen die unteren Felder unter "
+    "Wasser. Die Leute gingen zur Brücke "
+    "hinauf, um ihn anzusehen, und redeten über die Hochwasser früherer Jahre, als die Straße "
+    "eine Woche lang gesperrt war. "
 )
 
 
@@ -26,7 +30,7 @@ def outcome_of(tmp_path, *answers, settings=None):
 
 
 def of_rows(*rows, settings=None):
-    """Extract records given as rows of `RECORD`, for what no file needs to hold."""
+    """Extract records given as rows of `RECORD`, for tests that need no file."""
     numbered = [{"id": str(number), **row} for number, row in enumerate(rows)]
     return (settings or Extract()).apply(pa.Table.from_pylist(numbered, schema=RECORD))
 
@@ -93,7 +97,10 @@ def test_a_page_without_a_content_type_is_judged_by_its_content(tmp_path):
 
 
 def test_plain_text_is_taken_as_it_stands(tmp_path):
-    text = "\tIndented line of a text that nobody marked up, written in English.\n\n\n\nAnother line of it. <b>"
+    text = (
+        "\tIndented line of a text that nobody marked up, written in English.\n\n\n\nAnother "
+        "line of it. <b>"
+    )
     (row,) = outcome_of(tmp_path, answer(text.encode(), Content_Type="text/plain")).kept.to_pylist()
     assert row["text"] == text
 

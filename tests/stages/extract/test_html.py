@@ -12,17 +12,26 @@ from corpusmill.stages.readers.charset import binary_mime, decoded, sniffed_mime
 EXTRACTORS = ("main_content", "union", "resiliparse", "justext", "trafilatura")
 GERMAN = "Grüße aus Köln, wo größere Überschwemmungen drohen"
 JAPANESE = "東京は夜の七時。明日の天気は晴れでしょう。"
-RUSSIAN = "Река поднялась за ночь, и к утру нижние поля были под водой. Люди пошли к мосту посмотреть на неё."
+RUSSIAN = (
+    "Река поднялась за ночь, и к утру нижние поля были под водой. Люди пошли к мосту "
+    "посмотреть на неё."
+)
 
 ARTICLE = """<!DOCTYPE html><html><head><title>Flood</title><style>p { color: red }</style>
 <script>var tracking = "do not extract me";</script></head>
-<body><nav><ul><li><a href="/">Home</a></li><li><a href="/news">News</a></li><li><a href="/shop">Shop</a></li></ul></nav>
+<body><nav><ul><li><a href="/">Home</a></li><li><a href="/news">News</a></li>\
+<li><a href="/shop">Shop</a></li></ul></nav>
 <article><h1>The river rises</h1>
-<p>The river had risen during the night, and by the morning the lower fields were under water. People walked up to the bridge
-to look at it, and they talked about the floods of other years, when the road had been closed for a whole week.</p>
-<p>The mayor said that there was no danger for the village, but that the school would stay closed until the water had gone
-down again. A farmer who has lived by the river for sixty years was not so sure about that, and he moved his sheep.</p>
-</article><footer><a href="/imprint">Imprint</a> <a href="/privacy">Privacy</a></footer></body></html>"""
+<p>The river had risen during the night, and by the morning the lower fields were under \
+water. People walked up to the bridge
+to look at it, and they talked about the floods of other years, when the road had been \
+closed for a whole week.</p>
+<p>The mayor said that there was no danger for the village, but that the school would stay closed \
+until the water had gone
+down again. A farmer who has lived by the river for sixty years was not so sure about that, \
+and he moved his sheep.</p>
+</article><footer><a href="/imprint">Imprint</a> <a href="/privacy">Privacy</a></footer>\
+</body></html>"""
 
 
 def in_english(_text):
@@ -39,12 +48,13 @@ def in_english(_text):
         (JAPANESE.encode("euc-jp"), "euc-jp", JAPANESE, "euc_jp"),
         ("한국어".encode("cp949"), "EUC-KR", "한국어", "cp949"),
         ("汉字龍".encode("gb18030"), "gb2312", "汉字龍", "gb18030"),
+        # A syllable that EUC-KR proper does not have.
         (
             "똠방각하".encode("cp949"),
             "EUC-KR",
             "똠방각하",
             "cp949",
-        ),  # a syllable that EUC-KR proper does not have
+        ),
         ("①㈱".encode("cp932"), "shift_jis", "①㈱", "cp932"),
         (RUSSIAN.encode("cp1251"), None, RUSSIAN, "cp1251"),
         (codecs.BOM_UTF8 + GERMAN.encode(), "iso-8859-1", GERMAN, "utf-8"),
@@ -206,9 +216,8 @@ def test_jus_text_asks_for_the_language_and_uses_its_stop_words():
 
     german = main_text(ARTICLE, "justext", in_german)
     assert "moved his sheep" in asked[0]
-    assert (
-        german == ""
-    )  # English prose has no German stop words, so all of it looks like boilerplate
+    # English prose has no German stop words, so all of it looks like boilerplate.
+    assert german == ""
 
 
 def test_a_language_without_stop_words_is_extracted_all_the_same():

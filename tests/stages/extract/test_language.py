@@ -1,4 +1,4 @@
-"""Language identification: the shipped model on plain sentences, and the hygiene of what it is shown."""
+"""Language identification: the shipped model on plain sentences, and the cleaning of its input."""
 
 import hashlib
 from pathlib import Path
@@ -16,8 +16,10 @@ from corpusmill.stages.extract.language import (
 
 SENTENCES = {
     "en": "The committee will meet again next week to decide how the money should be spent.",
-    "de": "Der Ausschuss trifft sich nächste Woche wieder, um über die Verwendung der Gelder zu entscheiden.",
-    "fr": "Le comité se réunira de nouveau la semaine prochaine pour décider de l'emploi des fonds.",
+    "de": "Der Ausschuss trifft sich nächste Woche wieder, um über die Verwendung der Gelder zu "
+    "entscheiden.",
+    "fr": "Le comité se réunira de nouveau la semaine prochaine pour décider de l'emploi des "
+    "fonds.",
     "es": "El comité volverá a reunirse la próxima semana para decidir cómo se gastará el dinero.",
     "ru": "На следующей неделе комитет снова соберётся, чтобы решить, как потратить деньги.",
     "zh": "委员会下周将再次开会，决定如何使用这笔钱。",

@@ -32,8 +32,11 @@ TEASERS = "".join(
 
 def page(body):
     return (
-        f"<html><head><title>The flood</title></head><body><nav><ul>{MENU}</ul></nav><main><article><h1>The flood</h1>{body}"
-        f"<p>{PROSE}</p></article></main><aside class=related>{TEASERS}</aside><footer><p>© 2024 Example Media. All rights reserved.</p>"
+        f"<html><head><title>The "
+        f"flood</title></head><body><nav><ul>{MENU}</ul></nav><main><article><h1>The "
+        f"flood</h1>{body}"
+        f"<p>{PROSE}</p></article></main><aside class=related>{TEASERS}</aside><footer><p>© 2024 "
+        f"Example Media. All rights reserved.</p>"
         f"<ul>{MENU}</ul></footer></body></html>"
     )
 
@@ -51,10 +54,13 @@ def test_the_article_stays_and_the_furniture_goes():
 
 def test_lists_tables_and_code_come_out_as_markdown():
     text = extracted(
-        f"<p>{PROSE}</p><h2>What to do</h2><p>{PROSE}</p><ul><li>Move the sheep to the upper field before noon.</li>"
+        f"<p>{PROSE}</p><h2>What to do</h2><p>{PROSE}</p><ul><li>Move the sheep to the upper "
+        f"field before noon.</li>"
         "<li>Close the gates of the lower meadow, and mark them.</li></ul>"
-        f"<p>{PROSE}</p><table><tr><th>Year</th><th>Level</th></tr><tr><td>1954</td><td>8.1 metres above the mark</td></tr></table>"
-        f"<p>{PROSE}</p><pre>def level(year):\n    if year:\n\n\n        return 8\n</pre><p>{PROSE}</p>"
+        f"<p>{PROSE}</p><table><tr><th>Year</th><th>Level</th></tr><tr><td>1954</td><td>8.1 "
+        f"metres above the mark</td></tr></table>"
+        f"<p>{PROSE}</p><pre>def level(year):\n    if year:\n\n\n        return 8\n"
+        f"</pre><p>{PROSE}</p>"
     )
     assert "\n\n## What to do\n\n" in text
     assert "- Move the sheep to the upper field before noon.\n- Close the gates" in text
@@ -63,15 +69,21 @@ def test_lists_tables_and_code_come_out_as_markdown():
 
 
 def test_a_page_in_a_language_without_spaces_or_stop_words_is_extracted():
-    japanese = "夜のあいだに川が増水し、朝には下の畑が水につかっていた。人々は橋まで歩いて行って川を眺め、昔の洪水の話をした。"
-    html = f"<html><body><nav><ul>{MENU}</ul></nav><article><h1>洪水</h1><p>{japanese}</p><p>{japanese * 2}</p></article></body></html>"
+    japanese = (
+        "夜のあいだに川が増水し、朝には下の畑が水につかっていた。"
+        "人々は橋まで歩いて行って川を眺め、昔の洪水の話をした。"
+    )
+    html = (
+        f"<html><body><nav><ul>{MENU}</ul></nav><article><h1>洪水</h1>"
+        f"<p>{japanese}</p><p>{japanese * 2}</p></article></body></html>"
+    )
     text = main_content.main_content(html, lambda _text: "ja")
     assert text.count("夜のあいだに") == 3
     assert "Sitemap" not in text
 
 
 def asked_about(prose):
-    """The texts whose language was asked for."""
+    """The texts for which the language was asked."""
     asked = []
 
     def language_of(text):
@@ -84,8 +96,8 @@ def asked_about(prose):
 
 def test_the_language_is_asked_once_and_from_running_text():
     (sample,) = asked_about(
-        "Der Fluss war in der Nacht gestiegen, und am Morgen standen die unteren Felder unter Wasser. "
-        * 3
+        "Der Fluss war in der Nacht gestiegen, und am Morgen standen die unteren Felder unter "
+        "Wasser. " * 3
     )
     assert sample.startswith("Der Fluss war in der Nacht")
     assert len(sample.encode()) <= 2 * main_content.LANGUAGE_SAMPLE

@@ -1,4 +1,6 @@
-"""Text repair: what is mended and what is left, and that the gate before ftfy changes nothing about it."""
+"""Text repair: what is repaired, what is left, and that the filter before ftfy does not change the
+result.
+"""
 
 import ftfy
 import pytest

@@ -1,4 +1,6 @@
-"""The sandbox: a call that hangs, dies or eats memory costs that call, and nothing outlives its parent."""
+"""The sandbox: a call that hangs, dies or uses too much memory costs only that call, and no child
+outlives its parent.
+"""
 
 import os
 import signal
@@ -79,12 +81,14 @@ def test_a_poison_call_is_told_apart_and_its_neighbours_live(limited, what, reas
 
 
 def test_memory_that_c_code_asks_for_in_vain_is_told_from_another_crash():
-    """In a worker of ordinary size: a child's mark says nothing below its parent's, and this process has grown with the tests before.
+    """Run the test in a small worker. A child's high-water mark says nothing below its parent's
+    mark, and this process has grown in the tests before.
 
     A shell stands between, because the mark outlives the start of another program.
     """
     script = (
-        "from corpusmill.stages.extract.sandbox import Sandbox; from tests.stages.extract.poison import behave\n"
+        "from corpusmill.stages.extract.sandbox import Sandbox; from tests.stages.extract.poison "
+        "import behave\n"
         "limited = Sandbox(seconds=3, memory_mb=512)\n"
         "stopped, crashed = limited.run(behave, [('eat in C',), ('crash',)], ('value', 0))\n"
         "print(stopped.reason, crashed.reason)"
@@ -133,9 +137,8 @@ def test_a_child_that_does_not_start_is_an_error_and_no_verdict_about_pages(monk
 def test_it_serves_a_thread_of_a_pool():
     limited = Sandbox(seconds=5, memory_mb=512)
     for _ in range(3):
-        with ThreadPoolExecutor(
-            1
-        ) as pool:  # the thread that started the child ends before the next run
+        # The thread that started the child ends before the next run.
+        with ThreadPoolExecutor(1) as pool:
             assert pool.submit(run, limited, ("value", 1)).result() == [1]
     limited.stop()
 

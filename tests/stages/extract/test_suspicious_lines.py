@@ -35,7 +35,9 @@ def found(text, entities=True, room=99):
 
 
 def is_suspicious(line, entities):
-    """Two neighbours that look like mojibake, a character that is suspicious alone, or an entity."""
+    """Whether a line has two neighbours that look like mojibake, a character that is suspicious
+    alone, or an entity.
+    """
     before = 0
     for place, character in enumerate(line):
         this = KINDS.get(character, ALONE if character == "\U0002f801" else 0)

@@ -34,7 +34,10 @@ def test_the_union_of_a_page_holds_what_each_of_its_extractors_finds():
     comments = "".join(
         f"<li class=comment><p>{SHEEP} {number}. {BRIDGE}</p></li>" for number in range(3)
     )
-    page = f"<html><body><article><h1>Flood</h1><p>{RIVER * 3}</p></article><ul class=comments>{comments}</ul></body></html>"
+    page = (
+        f"<html><body><article><h1>Flood</h1><p>{RIVER * 3}</p></article><ul "
+        f"class=comments>{comments}</ul></body></html>"
+    )
     union = main_text(page, "union", lambda _text: "en")
     for extractor in ("main_content", "justext", "resiliparse"):
         for line in filter(None, main_text(page, extractor, lambda _text: "en").split("\n")):

@@ -50,7 +50,7 @@ def test_what_a_heading_shares_with_the_title():
     _, heading, other = features(
         "<title>The great flood | News</title><h1>The great flood</h1><p>Sheep"
     )
-    assert heading["in_title"] == pytest.approx(2 / 3)  # `the` is too short to tell anything
+    assert heading["in_title"] == pytest.approx(2 / 3)  # `the` is too short to count
     assert other["in_title"] == 0
 
 

@@ -1,4 +1,6 @@
-"""The walk through a page: where blocks begin and end, what they are in, white space, references, formulas."""
+"""The walk through a page: where blocks begin and end, what they stand in, white space, references,
+formulas.
+"""
 
 import html as standard
 
@@ -36,7 +38,7 @@ def column(html, number):
 
 
 def levels(html):
-    """Of the last block: region -> levels up."""
+    """The levels of the last block: region -> levels up."""
     page = blocks_of(html)
     return {
         name: int(level)
@@ -101,7 +103,10 @@ def test_white_space_references_and_controls(html, expected):
 
 
 def test_code_keeps_its_lines_and_spaces():
-    html = "<pre class=x>\n<code><span>def</span> f():\r\n\treturn 1\n\n\n    # <b>end</b></code>\n</pre>a  b"
+    html = (
+        "<pre class=x>\n<code><span>def</span> f():\r\n\treturn 1\n\n\n    # "
+        "<b>end</b></code>\n</pre>a  b"
+    )
     assert texts(html) == ["def f():\n\treturn 1\n\n\n    # end", "a b"]
     assert column(html, PREFORMATTED) == [1, 0]
 
@@ -116,7 +121,8 @@ def test_lines_of_code_that_are_elements_are_lines():
         ("<p>a <script type='math/tex'>x < y & z</script> b", "a $x < y & z$ b"),
         ("<p>a <script type='math/tex; mode=display'>\nx\n</script>", "a $$x$$"),
         (
-            "<p>a <math><mi>x</mi><annotation encoding='application/x-tex'>x &lt; y</annotation></math> b",
+            "<p>a <math><mi>x</mi><annotation encoding='application/x-tex'>x &lt; "
+            "y</annotation></math> b",
             "a $x < y$ b",
         ),
         ("<p>a <math display=block alttext='x^2'><mi>x</mi><mn>2</mn></math> b", "a $$x^2$$ b"),
@@ -128,8 +134,11 @@ def test_lines_of_code_that_are_elements_are_lines():
             "a $x$ b",
         ),
         (
-            "<p><span class=katex><span class=katex-mathml><math><semantics><mi>c</mi><annotation encoding='application/x-tex'>c"
-            "</annotation></semantics></math></span><span class=katex-html aria-hidden=true>c</span></span> b",
+            "<p><span class=katex><span "
+            "class=katex-mathml><math><semantics><mi>c</mi><annotation "
+            "encoding='application/x-tex'>c"
+            "</annotation></semantics></math></span><span class=katex-html "
+            "aria-hidden=true>c</span></span> b",
             "$c$ b",
         ),
         ("<p>a <span class=MathJax>x</span><script type=math/tex>x</script>", "a $x$"),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 
 def decoded(reference: str) -> tuple[int, str]:
-    """How many bytes of this text the reference at its beginning takes, and what it stands for."""
+    """How many bytes the reference at the text's beginning takes, and the characters for it."""
     data, buffer = np.frombuffer(reference.encode(), np.uint8), np.zeros(8, np.uint8)
     taken, written = decode_reference(data, 0, data.size, entities(), buffer)
     return taken, buffer[:written].tobytes().decode()
@@ -23,7 +23,9 @@ def test_every_name_of_the_standard(name):
 
 
 def allowed(code: int) -> bool:
-    """Python leaves out controls and noncharacters, for which the standard keeps the number."""
+    """Whether Python keeps this code point. It leaves out controls and noncharacters, but the
+    standard keeps their number.
+    """
     control = code < 0x20 or 0x7F <= code < 0xA0
     noncharacter = 0xFDD0 <= code <= 0xFDEF or code & 0xFFFE == 0xFFFE
     return not (control or noncharacter)

@@ -1,20 +1,22 @@
-"""Names, attributes, comments and raw content, against Python's own HTML parser and exact examples."""
+"""Names, attributes, comments and raw content, against Python's own HTML parser and exact
+examples.
+"""
 
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 from corpusmill.stages.extract.page.hashing import word_hash
-from corpusmill.stages.extract.page.names import ATTRIBUTES, FACTS, REGIONS, tag
+from corpusmill.stages.extract.page.names import ATTRIBUTES, FACTS, REGIONS, tag_number
 from corpusmill.stages.extract.page.page import names, new_page
 from corpusmill.stages.extract.page.tags import (
     after_comment,
     facts_of,
     mark_words,
-    name_end,
     name_hash,
     raw_end,
     read_attributes,
+    tag_name_end,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,7 +27,9 @@ def as_bytes(text: str) -> np.ndarray:
 
 
 def attributes_of(text: str) -> tuple[int, dict[str, str]]:
-    """The place behind a start tag whose attributes are `text`, and the values of those that are known."""
+    """The place behind a start tag whose attributes are `text`, and the values of its known
+    attributes.
+    """
     page = new_page(text.encode())
     place, present = read_attributes(page, names(), 0)
     values = {}
@@ -102,7 +106,7 @@ def test_after_comment(text, rest):
 @given(st.text(alphabet="aB-7", min_size=1, max_size=12), st.sampled_from(" >/\n"))
 def test_a_name_ends_at_space_slash_or_greater_and_hashes_in_lower_case(name, end):
     data = as_bytes(name + end + "x")
-    assert name_end(data, 0) == len(name)
+    assert tag_name_end(data, 0) == len(name)
     assert int(name_hash(data, 0, len(name))) == word_hash(name.lower())
 
 
@@ -116,7 +120,7 @@ def test_a_name_ends_at_space_slash_or_greater_and_hashes_in_lower_case(name, en
     ],
 )
 def test_raw_content_ends_at_its_own_end_tag(text, content, rest):
-    end, after = raw_end(as_bytes(text), names(), 0, tag("script"))
+    end, after = raw_end(as_bytes(text), names(), 0, tag_number("script"))
     assert (text[:end], text[after:]) == (content, rest)
 
 

@@ -43,7 +43,9 @@ class Written:
 
 
 def collapsed(text: str) -> str:
-    """What is left of text between two tags: white space is one space, invisible characters go."""
+    """The text between two tags in plain Python: white space becomes one space, and invisible
+    characters go.
+    """
     text = html.unescape(text)
     text = re.sub("[\xad\u200b\u200e\u200f\ufeff]", "", text)
     return re.sub(r"\s+", " ", text).strip()
