@@ -1,13 +1,13 @@
 """datatrove's filters as blocks of the filter stage: any filter class, named by import path, run
 document by document.
 
-The class keeps its own defaults and its own word tokenizer (spaCy for English), so a published
-recipe can be run as it was published, and compared. Such a block costs what it costs there, often a
-hundred times what the rules of `stages.filter.rules` cost.
+The class keeps its own defaults and its own word tokenizer (spaCy for English). So a published
+recipe can be run as it was published, and compared. Such a block costs as much as in datatrove,
+often a hundred times as much as the rules of `stages.filter.rules`.
 
-A filter that draws random numbers (SamplerFilter, C4BadWordsFilter with a `keep_fraction`) draws
-them here from a generator seeded by the document's id and the block, not in reading order: so a
-document's fate does not depend on its shard. Source: datatrove 0.10, `datatrove.pipeline.filters`.
+Some filters draw random numbers (SamplerFilter, C4BadWordsFilter with a `keep_fraction`). Here a
+generator is seeded for each document by its id and the block, so a document's fate does not depend
+on its shard. Source: datatrove 0.10, `datatrove.pipeline.filters`.
 """
 
 import functools
@@ -22,8 +22,8 @@ import numpy as np
 from corpusmill.manifests.errors import RecipeError, nearest
 from corpusmill.manifests.schema import seed_for
 
-# What a filter may raise over one strange document. Others (a missing file, no network, no memory)
-# concern the machine and end the shard.
+# What a filter may raise because of one strange document. Other exceptions (a missing file, no
+# network, no memory) concern the machine and end the shard.
 RECORD_ERRORS = (
     ArithmeticError,
     AssertionError,
@@ -39,8 +39,8 @@ DETAIL_CHARACTERS = 300
 
 
 class Verdict(NamedTuple):
-    """reason: empty if the document stays. detail: the filter's own words, what it measured where
-    it tells, and its arguments. text: as the block left it.
+    """reason: empty if the document stays. detail: the filter's own words, its measured value if it
+    gives one, and its arguments. text: as the block left it.
     """
 
     reason: str
@@ -50,8 +50,8 @@ class Verdict(NamedTuple):
 
 @dataclass(frozen=True)
 class Block:
-    """path: `module:class`. arguments: JSON of the keyword arguments (text, so that a block can be
-    a cache key).
+    """path: `module:class`. arguments: the keyword arguments as JSON. They are text so that a block
+    can be a cache key.
     """
 
     path: str
@@ -63,8 +63,8 @@ class Block:
 
 
 def parse(block: Mapping[str, Any]) -> Block:
-    """`{class: module:Class, arguments: {...}}` as a recipe has it. Raises RecipeError for anything
-    else.
+    """Parse `{class: module:Class, arguments: {...}}` as a recipe has it. Raises RecipeError for
+    anything else.
     """
     unknown = set(block) - {"class", "arguments"}
     if unknown:
@@ -96,7 +96,7 @@ def parse(block: Mapping[str, Any]) -> Block:
 
 @functools.lru_cache(maxsize=32)
 def load(block: Block) -> Any:
-    """The filter object, made once a process. Raises RecipeError if module, class or arguments do
+    """The filter object, made once per process. Raises RecipeError if module, class or arguments do
     not fit.
     """
     from datatrove.pipeline.filters.base_filter import BaseFilter
@@ -132,10 +132,12 @@ def load(block: Block) -> Any:
 
 
 def _missing_package(block: Block, error: ImportError) -> RecipeError:
-    """corpusmill brings what datatrove's English filters need; other languages need more."""
-    told = " ".join(str(error).split()).rstrip(".")
+    """The error for a missing package. corpusmill installs what datatrove's English filters need;
+    other languages need more.
+    """
+    message = " ".join(str(error).split()).rstrip(".")
     return RecipeError(
-        f"{block.path} needs a package that is not installed ({told})",
+        f"{block.path} needs a package that is not installed ({message})",
         "install it, then run the same command again",
     )
 
@@ -143,8 +145,8 @@ def _missing_package(block: Block, error: ImportError) -> RecipeError:
 def judge(block: Block, row: Mapping[str, Any]) -> Verdict:
     """Run the block on one document: `id`, `text`, and every other column as metadata.
 
-    A document over which the filter fails is reported with the reason `error_datatrove.<class>`. Raises RecipeError where the filter
-    needs a package that is not installed.
+    A document on which the filter fails gets the reason `error_datatrove.<class>`. Raises
+    RecipeError if the filter needs a package that is not installed.
     """
     from datatrove.data import Document
 
@@ -158,7 +160,8 @@ def judge(block: Block, row: Mapping[str, Any]) -> Verdict:
     _reseed(instance, block, row["id"])
     try:
         result = instance.filter(document)
-    except ImportError as error:  # a tokenizer or a model loads its package with the first text
+    # a tokenizer or a model may import its package only at the first text
+    except ImportError as error:
         raise _missing_package(block, error) from error
     except RECORD_ERRORS as error:
         first_line = (str(error).splitlines() or [""])[0][:200]
@@ -184,8 +187,8 @@ def judge(block: Block, row: Mapping[str, Any]) -> Verdict:
 
 
 def _reseed(instance: Any, block: Block, document_id: str) -> None:
-    """Give every generator that the filter holds (or whose method it holds) a state that only the
-    document and the block decide.
+    """Give every random generator of the filter (or of the object of a method that it holds) a
+    state that only the document and the block decide.
     """
     for name, value in vars(instance).items():
         owner = getattr(value, "__self__", value)

@@ -1,9 +1,8 @@
-"""The published families of rules: what each looks at, when it drops, and where the number comes
-from.
+"""The published families of rules: statistic, condition, and the source of each threshold.
 
-A row reads: reason name, statistic, comparison, threshold; the document is dropped when the
-comparison holds. Definitions of the statistics follow datatrove's filters for the four families
-that it has, so that a rule does here what people who use it there expect.
+A row reads: reason name, statistic, comparison, threshold. The document is dropped if the
+comparison holds. For the four families that datatrove has, the statistics follow the definitions of
+its filters. So users of datatrove find the rules that they know.
 """
 
 from collections.abc import Mapping
@@ -83,12 +82,8 @@ FAMILIES: Final[Mapping[str, tuple[Rule, ...]]] = {
         FINEWEB,
         ("few_punctuated_lines", "punctuation_line_ratio", "<", 0.12),
         ("short_lines", "short_line_ratio", ">", 0.67),
-        (
-            "duplicate_line_characters",
-            "kept_duplicate_line_character_ratio",
-            ">",
-            0.01,
-        ),  # FineWeb 2: 0.1
+        # FineWeb 2 has 0.1 here.
+        ("duplicate_line_characters", "kept_duplicate_line_character_ratio", ">", 0.01),
         ("newlines", "newline_ratio", ">", 0.3),
     ),
     "refinedweb": _rules(  # and the line edits of RefinedWeb
@@ -109,12 +104,8 @@ FAMILIES: Final[Mapping[str, tuple[Rule, ...]]] = {
         ("boilerplate", "boilerplate_line_ratio", ">", 0.4),
         ("few_words", "parts", "<", 50),
         ("many_words", "parts", ">", 100_000),
-        (
-            "few_punctuated_lines",
-            "punctuation_line_ratio",
-            "<",
-            0.15,
-        ),  # "sentences without an end mark" over 0.85
+        # In the paper: "sentences without an end mark" over 0.85.
+        ("few_punctuated_lines", "punctuation_line_ratio", "<", 0.15),
         ("few_alphabetic_words", "alphabetic_part_ratio", "<", 0.8),
         ("few_common_words", "stop_words", "<", 2),
         ("short_words", "mean_part_length", "<", 3),

@@ -1,13 +1,13 @@
-"""Other thresholds for other languages: those that FineWeb 2 tuned on each language's own web and
-reference text.
+"""Thresholds for other languages: FineWeb 2 tuned them on each language's own web and reference
+text.
 
 Source: Penedo et al. 2025 (arXiv:2506.20920); values from `configs/*.yml` of huggingface/fineweb-2.
-For these languages FineWeb 2 runs no C4 rule and no line edit, and leaves out FineWeb's short lines
-and Gopher's repeated paragraphs and repeated line characters; so does this table. What is missing
-here (English, and any other language) is judged by the families' own thresholds.
+For these languages FineWeb 2 runs no C4 rule and no line edit. It also leaves out FineWeb's short
+lines and Gopher's repeated paragraphs and repeated line characters. So does this table. Languages
+that the table lacks (English among them) are judged by the families' own thresholds.
 
-`language_score` is FineWeb 2's lowest score of GlotLID, not of the language model that ships here:
-a hint for the extract stage, used by no rule.
+`language_score` is FineWeb 2's lowest score of GlotLID, not of the language model that ships here.
+It is a hint for the extract stage, and no rule uses it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,7 +26,7 @@ BY_CHARACTER: Final = frozenset(("zh", "wuu", "yue", "ja", "th", "lo", "km", "my
 
 @dataclass(frozen=True)
 class Language:
-    """FineWeb 2's configuration of a language, by its own names."""
+    """FineWeb 2's configuration of a language. The names are FineWeb 2's."""
 
     code: str
     dup_line_frac: float
@@ -62,7 +62,8 @@ def _language(code: str, numbers: str, stopwords: str) -> Language:
 _TABLE = (
     ("ar", "0.304 0.165 0.153 0.142 0.131 0.12 0.109 0.197 0.172 0.146 0.143 0.189 2 9 0.787 0.711",
      "، في من على إلى عام أن مع أو هو عن التي كان بين ما كانت هي المتحدة بعد"),
-    ("cs", "0.333 0.193 0.175 0.157 0.144 0.132 0.121 0.095 0.121 0.144 0.125 0.233 3 11 0.781 0.88", "v a se na je z s do"),
+    ("cs", "0.333 0.193 0.175 0.157 0.144 0.132 0.121 0.095 0.121 0.144 0.125 0.233 3 11 0.781 "
+           "0.88", "v a se na je z s do"),
     ("de", "0.263 0.141 0.134 0.126 0.117 0.108 0.098 0.169 0.153 0.137 0.0 0.152 0 15 0.774 0.821",
      "der und die in von im den des mit das er dem als wurde für"),
     ("es", "0.265 0.152 0.137 0.123 0.114 0.107 0.099 0.077 0.097 0.112 0.3 0.171 4 14 0.825 0.84",
@@ -71,7 +72,8 @@ _TABLE = (
      "de la le et à en l' des du les est d' un une il dans par au"),
     ("it", "0.246 0.144 0.136 0.127 0.118 0.109 0.1 0.198 0.156 0.133 0.025 0.2 3 21 0.807 0.817",
      "di e il la in a del che è della un per nel l' con da i una"),
-    ("ja", "0.375 0.307 0.283 0.264 0.248 0.234 0.223 0.121 0.129 0.145 0.167 0.162 1 5 0.759 0.886",
+    ("ja", "0.375 0.307 0.283 0.264 0.248 0.234 0.223 0.121 0.129 0.145 0.167 0.162 1 5 0.759 "
+           "0.886",
      "の に を は た て が と で 年 し ・ 月 れ さ"),
     ("km", "0.92 0.197 0.168 0.148 0.126 0.107 0.094 0.165 0.225 0.242 0.077 0.667 2 13 0.905 0.3",
      "មាន បាន ដែល ជា និង នៅ របស់ ក្នុង ថា នេះ នៃ ហើយ ទៅ ដោយ"),
@@ -104,11 +106,12 @@ LANGUAGES: Final[Mapping[str, Language]] = {row[0]: _language(*row) for row in _
 
 
 def published(language: Language) -> dict[str, float]:
-    """Reason code -> threshold, as far as FineWeb 2 changes it; NaN is a rule that it does not run.
+    """Reason code -> threshold, for the rules that FineWeb 2 changes. NaN is a rule that it does
+    not run.
 
-    Its values for languages without spaces hold for words found by a segmenter, and ours are single
-    characters. So there the rules over word lengths and runs of words do not judge; stop words only
-    where they are single characters (Chinese, Japanese).
+    FineWeb 2 finds the words of languages without spaces by a segmenter. Ours are single
+    characters. So in these languages the rules over word lengths and runs of words do not judge.
+    Stop words judge only if they are single characters (Chinese, Japanese).
     """
     by_character = language.code in BY_CHARACTER
     return {
@@ -146,11 +149,11 @@ def threshold_table(
     use_published: bool,
     own: Mapping[str, Mapping[str, Mapping[str, float | None]]],
 ) -> NDArray[np.float64]:
-    """Thresholds by rule and language (rules x languages), NaN where a rule does not judge a
+    """Thresholds by rule and language (rules x languages). NaN means that a rule does not judge a
     language.
 
-    codes: language codes, in any order. own: the recipe's: language -> family -> rule name ->
-    threshold, None for a rule that is off.
+    codes: language codes, in any order. own: the recipe's thresholds: language -> family -> rule
+    name -> threshold, None for a rule that is off.
     """
     table = np.repeat(
         np.array([[rule.threshold] for rule in rules], np.float64).reshape(-1, 1),
@@ -172,7 +175,7 @@ def threshold_table(
 def check(
     own: Mapping[str, Mapping[str, Mapping[str, float | None]]], rules: Iterable[Rule]
 ) -> None:
-    """Raises RecipeError for a threshold of a language whose rule is not in force."""
+    """Raises RecipeError if a language's threshold names a rule that is not in force."""
     known = {rule.code for rule in rules}
     for language, families in own.items():
         for code in by_code(families):

@@ -1,14 +1,14 @@
-"""The line edits of C4 and of RefinedWeb: lines that are page furniture leave the text, the others
-stay as they are.
+"""The line edits of C4 and of RefinedWeb: lines that are page furniture leave the text, and the
+others stay as they are.
 
 C4: Raffel et al. 2020 (JMLR 21/140), 2.2, and the data set's published code, which adds the longest
-word, the policy phrases and the citation marks. It also drops every line that does not end in
-terminal punctuation; FineWeb (arXiv:2406.17557) measured that this rule alone removes about 30 % of
-the tokens and turned it off, so it is off here. RefinedWeb: Penedo et al. 2023 (arXiv:2306.01116),
-appendix G.2, as DCLM (arXiv:2406.11794) runs it. Blank lines stay, so that paragraphs survive;
-where lines were taken out, no run of blank lines is left.
+word, the policy phrases and the citation marks. C4 also drops every line that does not end in
+terminal punctuation. FineWeb (arXiv:2406.17557) measured that this rule alone removes about 30 % of
+the data, and turned it off. So it is off here. RefinedWeb: Penedo et al. 2023 (arXiv:2306.01116),
+appendix G.2, as DCLM (arXiv:2406.11794) runs it. Blank lines stay, so paragraphs survive. Runs of
+blank lines that removed lines would leave are shortened to one blank line.
 
-The work itself is in `stages.filter.measure.lines`.
+`stages.filter.measure.lines` does the work.
 """
 
 import functools
@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from pydantic import NonNegativeInt
 
 LOREM, JAVASCRIPT, POLICY, CART = 1, 2, 4, 8  # bits, as in stages.filter.measure.lines
-# Each phrase with the pair of its letters that is rarest in English text; in lines with four
-# letters that are rarer still (`look_over` in stages.filter.measure.furniture), the kernel looks
-# for these pairs. It has both written in.
+# Each phrase, with the pair of its letters that is rarest in English text. `look_over` (in
+# stages.filter.measure.furniture) finds lines with four letters in a row that are rarer still. In
+# these lines the kernel looks for the pairs. Both are also written into the kernel's code.
 PHRASES: Final = (
     ("lorem ipsum", "ps", LOREM),
     ("javascript", "va", JAVASCRIPT),
@@ -64,8 +64,8 @@ NO_EDITS: Final = LineEdits(
 
 @functools.lru_cache(maxsize=1)
 def phrase_tables() -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
-    """For the kernel: the phrases' bytes; by phrase its begin, size, the place of the pair's second
-    letter, and bit.
+    """The phrases for the kernel: their bytes; and by phrase its begin, its size, the place of the
+    pair's second letter, and its bit.
     """
     data = "".join(phrase for phrase, _, _ in PHRASES).encode()
     table, begin = np.zeros((4, len(PHRASES)), np.int32), 0

@@ -1,11 +1,11 @@
-"""Quality rules as data: a statistic, a comparison, a threshold, and where the number comes from.
+"""Quality rules as data: a statistic, a comparison, a threshold, and the threshold's source.
 
-A document is dropped when `statistic comparison threshold` holds for one of the rules in force, so
+A document is dropped when `statistic comparison threshold` holds for one of the rules in force. So
 every rule reads as the condition of a drop. The published rules are kept in families
-(`stages.filter.families`), with other thresholds for other languages (`stages.filter.languages`); a
+(`stages.filter.families`), with other thresholds for other languages (`stages.filter.languages`). A
 recipe chooses families, changes thresholds, switches rules off, and adds rules of its own over any
-statistic of `stages.filter.statistics`. Thresholds are compared in the column's own type, so that
-rules give the same verdict over freshly measured documents and over columns read back from Parquet.
+statistic of `stages.filter.statistics`. Values are compared in the column's own type. So rules give
+the same verdict for freshly measured documents and for columns read back from Parquet.
 """
 
 import operator
@@ -52,7 +52,7 @@ class Rule(Settings):
         return f"{self.family}.{self.name}"
 
     def detail(self, value: float, threshold: float) -> str:
-        """The measured value beside the condition that it met, e.g. `words=12 < 50`."""
+        """The measured value and the condition that it met, e.g. `words=12 < 50`."""
         return f"{self.statistic}={value:.6g} {self.comparison} {threshold:.6g}"
 
 
@@ -66,8 +66,8 @@ def rules_in_force(
     """The rules of the chosen families in the order given, then the recipe's own.
 
     thresholds: family -> rule name -> another threshold. off: reason codes of rules to leave out.
-    Raises RecipeError where a family, rule or statistic does not exist (naming the nearest one that
-    does) or a rule is given twice.
+    Raises RecipeError if a family, rule or statistic does not exist (the error names the nearest
+    one that does), or if a rule is given twice.
     """
     rules: dict[str, Rule] = {}
     for family in chosen:
@@ -108,7 +108,7 @@ def rules_in_force(
 
 
 def by_code(thresholds: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Reason code -> threshold, of family -> rule name -> threshold."""
+    """Flatten family -> rule name -> threshold to reason code -> threshold."""
     return {
         f"{family}.{name}": value
         for family, names in thresholds.items()
@@ -121,8 +121,8 @@ def failing(
 ) -> NDArray[np.bool_]:
     """Which rules drop which documents (rules x documents).
 
-    measured: statistic -> its values, one a document. thresholds: rules x documents, or rules x 1
-    where they are the same for all; NaN where a rule does not judge a document.
+    measured: statistic -> its values, one per document. thresholds: rules x documents, or rules x 1
+    if they are the same for all. NaN means that a rule does not judge a document.
     """
     rows = next(iter(measured.values())).size if measured else 0
     verdicts = np.zeros((len(rules), rows), np.bool_)

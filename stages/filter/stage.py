@@ -1,17 +1,19 @@
-"""The filter stage: score every document once, then drop by rules over the scores.
+"""The filter stage: measure every document once, then drop documents by rules over the measured
+statistics.
 
-A chain of kernels measures a document's statistics; they stay with the row as `stat_*` columns, kept or excluded, so that thresholds can
-be looked at and changed without reading the crawl again. Then, in this order: URL block lists, the rule families as the recipe
-lists them, its own rules, and datatrove blocks on what is left. The first of them that drops a document names the reason;
-`failed_rules` lists all rules that would have.
+A chain of kernels measures a document's statistics. They stay with the row as `stat_*` columns,
+whether it is kept or excluded. So thresholds can be changed without reading the crawl again. Then
+these judge, in this order: URL block lists, the rule families in the recipe's order, the recipe's
+own rules, and datatrove blocks on the documents that are left. The first of them that drops a
+document gives the reason. `failed_rules` lists all rules that the document fails.
 
-The families `c4` and `refinedweb` also edit lines. An excluded row keeps the text that it came with: nothing is lost, and
-filtering it again
-under other settings gives what filtering it first would have given.
+The families `c4` and `refinedweb` also edit lines. An excluded row keeps its unedited text. So
+nothing is lost, and filtering it again with other settings gives the same result as if they had
+been used at first.
 
-Defaults: the chain of FineWeb (arXiv:2406.17557) after its language filter: Gopher repetition, Gopher quality, C4 without the rule
-of terminal punctuation, FineWeb's own four; documents in another language that FineWeb 2 (arXiv:2506.20920) tuned are judged by
-its thresholds.
+The defaults are the chain of FineWeb (arXiv:2406.17557) after its language filter: Gopher
+repetition, Gopher quality, C4 without the rule of terminal punctuation, and FineWeb's own four
+rules. Documents in a language that FineWeb 2 (arXiv:2506.20920) tuned are judged by its thresholds.
 """
 
 from collections.abc import Mapping, Sequence
@@ -87,9 +89,11 @@ class Filter(MapStage):
         return (*fields(), FAILED_RULES)
 
     def depends_on(self) -> str:
-        """Digests of the block lists and of the user's own classes, and the versions of what is not ours.
+        """Digests of the block lists and of the user's own classes, and the versions of other
+        packages.
 
-        Raises RecipeError if a list or a block does not fit."""
+        Raises RecipeError if a list or a block does not fit.
+        """
         from corpusmill.stages.filter.measure.characters import unicode_version
 
         parts = [f"unicode {unicode_version()}", url_rules.digests(self.urls)]
@@ -104,7 +108,7 @@ class Filter(MapStage):
         return "\n".join(part for part in parts if part)
 
     def apply(self, table: pa.Table) -> Outcome:
-        """Every row of `table` with its statistics, and where it is kept its edited text.
+        """Every row of `table` with its statistics. Kept rows have their edited text.
 
         Needs the columns `id` and `text`, and `url` if there are URL rules.
         """
@@ -135,7 +139,7 @@ class Filter(MapStage):
         )
 
     def _stop_words(self) -> dict[str, tuple[str, ...]]:
-        """By language; those under "" are for all others."""
+        """Stop words by language. Those under "" are for all other languages."""
         tuned = (
             {code: language.stopwords for code, language in LANGUAGES.items()}
             if self.published_languages
@@ -167,7 +171,7 @@ class Filter(MapStage):
         rules: Sequence[Rule],
         verdicts: NDArray[np.bool_],
     ) -> dict[int, tuple[str, str]]:
-        """Reason and detail of every row that URL rules or rules drop."""
+        """Reason and detail of every row that URL block lists or rules drop."""
         drops = {}
         failed = np.flatnonzero(verdicts.any(axis=0))
         for row, index in zip(
@@ -192,7 +196,9 @@ class Filter(MapStage):
         codes: Sequence[str],
         languages_of_rows: NDArray[np.int64],
     ) -> tuple[pa.Table, Measurement]:
-        """Run the blocks on the rows without a reason, adding to `drops`; where a block edits texts, they and their statistics change."""
+        """Run the blocks on the rows that no rule drops, and add to `drops`. If a block edits
+        texts, the returned table and measurement have the new texts and statistics.
+        """
         texts: list[str | None] = table["text"].to_pylist()
         others = table.drop_columns("text")
         edited = False
@@ -223,7 +229,9 @@ class Filter(MapStage):
 
 
 def _languages(table: pa.Table) -> tuple[list[str], NDArray[np.int64]]:
-    """The languages of the table ("" for unknown), and which of them each row has."""
+    """The languages of the table ("" for unknown), and the language of each row as an index into
+    them.
+    """
     if "language" not in table.column_names or table.num_rows == 0:
         return [""], np.zeros(table.num_rows, np.int64)
     encoded = pc.fill_null(table["language"], "").combine_chunks().dictionary_encode()

@@ -1,13 +1,13 @@
 """The statistics that rules may look at: names, column types and meanings.
 
-A **part** is what stands between white space. A **token** is what spaCy's English tokenizer cuts
-parts into (`don't` is `do` and `n't`, `word,` is `word` and `,`); a **word** is a token that is not
-all punctuation. A **line** ends at a line feed; a **paragraph** is a run of lines without an empty
-one between them. Lengths are in characters (Unicode code points). A ratio over nothing is 0.
+A **part** is text between white space. spaCy's English tokenizer cuts parts into **tokens**
+(`don't` is `do` and `n't`, `word,` is `word` and `,`). A **word** is a token that is not all
+punctuation. A **line** ends at a line feed. A **paragraph** is a run of lines without an empty line
+between them. Lengths are in characters (Unicode code points). A ratio over nothing is 0.
 
-They are datatrove's definitions where datatrove has the rule. Those of the first list describe the
-text as it came, those of the second the lines that the line edits leave (all of them, where no
-family edits), as FineWeb's chain judges them.
+The definitions are datatrove's if datatrove has the rule. The statistics of the first list describe
+the text before edits. Those of the second list describe the lines that the line edits leave (all
+lines, if no family edits), as in FineWeb's chain.
 """
 
 from collections.abc import Callable, Mapping
@@ -44,7 +44,7 @@ def _count(name: str, meaning: str, counted: str = "") -> Statistic:
 
 def _ratio(name: str, meaning: str, part: str, whole: str) -> Statistic:
     def compute(counts: Counts) -> NDArray:
-        return counts[part] / np.maximum(counts[whole], 1)  # where the whole is 0, so is the part
+        return counts[part] / np.maximum(counts[whole], 1)  # if the whole is 0, so is the part
 
     return Statistic(name, pa.float32(), meaning, compute)
 

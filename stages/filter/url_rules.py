@@ -1,18 +1,17 @@
-"""URL rules: block lists of domains, whole URLs and words, read from text files and compiled once a
-process.
+"""URL rules: block lists of domains, whole URLs and words, read from text files and compiled once
+per process.
 
-A list is a text file with one entry a line; empty lines and those that begin with `#` are skipped.
-The lists that the datatrove wheel carries can be named instead of a file, as in
-`datatrove:domains`: `domains` and `urls` come from UT1 (Université Toulouse Capitole, CC BY-SA),
-`banned_words`, `banned_subwords` and `soft_banned_words` are word lists. They are the lists of
-FineWeb (arXiv:2406.17557); the scheme of domains, words, soft words and sub-words is RefinedWeb's
+A list is a text file with one entry per line. Empty lines and lines that begin with `#` are
+skipped. The lists in the datatrove wheel can be named instead of a file, as in `datatrove:domains`.
+`domains` and `urls` come from UT1 (Université Toulouse Capitole, CC BY-SA). `banned_words`,
+`banned_subwords` and `soft_banned_words` are word lists. These are the lists of FineWeb
+(arXiv:2406.17557). The scheme of domains, words, soft words and sub-words is RefinedWeb's
 (arXiv:2306.01116, appendix G.1).
 
 A domain blocks the host of that name and every host below it. The UT1 list has 4.6 million entries,
-so entries are kept as sorted 64-bit hashes, 8 bytes each; a host that is not listed matches by
-accident once in about 10**12 times. A column of URLs is sifted by a kernel first
-(`stages.filter.measure.urls`), at millions a second; what it does not clear is judged here, one by
-one.
+so entries are kept as sorted 64-bit hashes, 8 bytes each. A host that is not listed matches by
+accident once in about 10**12 times. A kernel first sifts a column of URLs, millions per second
+(`stages.filter.measure.urls`). The URLs that it does not clear are judged here, one by one.
 """
 
 import functools
@@ -35,7 +34,8 @@ from numpy.typing import NDArray
 from pydantic import PositiveInt
 
 PACKAGED: Final = "datatrove:"
-PACKAGED_LISTS: Final = {  # name -> asset file of the datatrove wheel, and the member if it is an archive
+# Name -> asset file of the datatrove wheel, and the member if it is an archive.
+PACKAGED_LISTS: Final = {
     "domains": ("url_filterblacklistsv0_3_0.tar.gz", "domains"),
     "urls": ("url_filterblacklistsv0_3_0.tar.gz", "urls"),
     "banned_words": ("banned_words.txt", ""),
@@ -45,7 +45,9 @@ PACKAGED_LISTS: Final = {  # name -> asset file of the datatrove wheel, and the 
 
 
 class UrlRules(Settings):
-    """Block lists, each a text file or `datatrove:LIST`. A URL that one of them names is blocked."""
+    """Block lists, each a text file or `datatrove:LIST`. A URL that one of them names is
+    blocked.
+    """
 
     domains: tuple[str, ...] = ()
     """Lists of hosts. A listed host blocks itself and all hosts below it."""
@@ -90,13 +92,13 @@ class Compiled:
     soft_words: frozenset[str]
     soft_word_count: int
     subwords: re.Pattern[str] | None
-    word_hashes: Hashes  # words, soft words and subwords again, as the kernel takes them
+    word_hashes: Hashes  # words, soft words and subwords in the kernel's form
     soft_word_hashes: Hashes
     subword_tables: tuple[NDArray[np.uint8], NDArray[np.int32], NDArray[np.int32]]
 
 
 def digests(rules: UrlRules) -> str:
-    """The lists by name and digest. Raises RecipeError if a list is not there."""
+    """The lists by name and digest. Raises RecipeError if a list is missing."""
     lines = []
     for name in rules.lists:
         path = _asset(name) if name.startswith(PACKAGED) else name
@@ -126,7 +128,7 @@ def compiled(rules: UrlRules) -> Compiled:
 
 
 def judge_all(urls: pa.ChunkedArray, lists: Compiled) -> dict[int, Verdict]:
-    """The verdict on every URL of a column that is blocked, by its row. A null is not judged."""
+    """Row -> verdict, for every blocked URL of a column. A null is not judged."""
     from corpusmill.stages.filter.measure.urls import sift
 
     verdicts, start = {}, 0
@@ -134,9 +136,9 @@ def judge_all(urls: pa.ChunkedArray, lists: Compiled) -> dict[int, Verdict]:
     for chunk, (data, offsets) in zip(urls.chunks, chunks_of(urls), strict=True):
         suspects = np.zeros(offsets.size - 1, np.bool_)
         sift(
-            data, offsets, lists.domains.sorted, lists.domains.bits, lists.urls.sorted, lists.urls.bits,
-            words.sorted, words.bits, soft_words.sorted, soft_words.bits, max(lists.soft_word_count, 1), *lists.subword_tables,
-            suspects,
+            data, offsets, lists.domains.sorted, lists.domains.bits, lists.urls.sorted,
+            lists.urls.bits, words.sorted, words.bits, soft_words.sorted, soft_words.bits,
+            max(lists.soft_word_count, 1), *lists.subword_tables, suspects,
         )  # fmt: skip
         for row in np.flatnonzero(suspects).tolist():
             verdict = judge(chunk[row].as_py() or "", lists)
@@ -147,7 +149,7 @@ def judge_all(urls: pa.ChunkedArray, lists: Compiled) -> dict[int, Verdict]:
 
 
 def judge(url: str, lists: Compiled) -> Verdict | None:
-    """Why the URL is blocked, or None. A URL that cannot be parsed has no host; its words still
+    """Why the URL is blocked, or None. A URL that cannot be parsed has no host, but its words still
     count.
     """
     lower = url.lower()
@@ -185,7 +187,7 @@ def _bare(url: str) -> str:
 
 
 def _domains(url: str) -> Iterator[str]:
-    """The host and the domains above it, but for the top one: a.b.org, b.org."""
+    """The host and the domains above it, without the top-level domain: a.b.org, b.org."""
     try:
         host = (urlsplit(url if "://" in url else f"//{url}").hostname or "").rstrip(".")
     except ValueError:  # a malformed address in brackets
@@ -227,7 +229,7 @@ def _content(name: str) -> bytes:
 
 
 def _asset(name: str) -> str:
-    """Where the datatrove wheel keeps a list, found without importing datatrove."""
+    """The path of a list in the datatrove wheel, found without importing datatrove."""
     key = name.removeprefix(PACKAGED)
     if key not in PACKAGED_LISTS:
         raise RecipeError(f"datatrove carries no block list {key!r}", nearest(key, PACKAGED_LISTS))
@@ -277,8 +279,8 @@ def _word_hashes(words: Iterable[str]) -> Hashes:
 def _subword_tables(
     subwords: Sequence[str],
 ) -> tuple[NDArray[np.uint8], NDArray[np.int32], NDArray[np.int32]]:
-    """The entries' characters as numbers from 0 to 35; where each begins; by pair of first
-    characters the first entry with it, or -1.
+    """The entries' characters as numbers from 0 to 35; where each entry begins; and by pair of
+    first characters the first entry that has it, or -1.
     """
     begins = np.cumsum([0, *map(len, subwords)], dtype=np.int32)
     pairs = np.full(36 * 36, -1, np.int32)

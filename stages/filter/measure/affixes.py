@@ -1,6 +1,7 @@
 """The tokenizer's rules for prefixes, suffixes, infixes and addresses: spaCy 3.8's for English.
 
-Sources: `spacy.lang.punctuation`, `spacy.lang.en.punctuation`, `spacy.lang.tokenizer_exceptions`. `cut` applies them.
+Sources: `spacy.lang.punctuation`, `spacy.lang.en.punctuation`, `spacy.lang.tokenizer_exceptions`.
+`cut` applies them.
 """
 
 from typing import Any, TypeAlias
@@ -34,10 +35,11 @@ QUESTION, HASH, UNDERSCORE, LESS, EQUALS, GREATER, TILDE, BAR, APOSTROPHE = (
 )
 EN_DASH, EM_DASH, ELLIPSIS, RIGHT_QUOTE, SUPERSCRIPT_TWO = (ord(sign) for sign in "–—…’²")
 
-UNITS = (  # a token of their own behind a digit
+UNITS = (  # they are tokens of their own behind a digit
     "km km² km³ m m² m³ dm dm² dm³ cm cm² cm³ mm mm² mm³ ha µm nm yd in ft "
     "kg g mg µg t lb oz m/s km/h kmh mph hPa Pa mbar mb MB kb KB gb GB tb TB T G M K % "
-    "км км² км³ м м² м³ дм см мм нм кг г мг м/с км/ч кПа Па Кб КБ кб Мб МБ мб Гб ГБ гб Тб ТБ тб US$ C$ A$"
+    "км км² км³ м м² м³ дм см мм нм кг г мг м/с км/ч кПа Па Кб КБ кб Мб МБ мб Гб ГБ гб Тб ТБ тб "
+    "US$ C$ A$"
 )
 
 
@@ -52,7 +54,7 @@ def unit_keys() -> Keys:
 
 @njit(inline="always")
 def prefix_of(data: Bytes, begin: int, end: int, classes: Flags) -> int:
-    """The bytes of the prefix of these bytes, 0 if they have none."""
+    """The number of bytes of the prefix of data[begin:end]; 0 if there is none."""
     first = data[begin]
     if first == DOT:
         dots = _dots(data, begin, end)
@@ -62,9 +64,8 @@ def prefix_of(data: Bytes, begin: int, end: int, classes: Flags) -> int:
     about, width = class_at(data, begin, classes)
     if about & PREFIX:
         return width
-    if (
-        first == 85 and end - begin > 2 and data[begin + 1] == 83 and data[begin + 2] == DOLLAR
-    ):  # US$
+    # The prefix US$.
+    if first == 85 and end - begin > 2 and data[begin + 1] == 83 and data[begin + 2] == DOLLAR:
         return 3
     if (first == 65 or first == 67) and end - begin > 1 and data[begin + 1] == DOLLAR:  # A$, C$
         return 2
@@ -75,7 +76,7 @@ def prefix_of(data: Bytes, begin: int, end: int, classes: Flags) -> int:
 def suffix_of(
     data: Bytes, begin: int, end: int, classes: Flags, units: Keys, has_digit: bool
 ) -> int:
-    """The bytes of the suffix of these bytes, 0 if they have none."""
+    """The number of bytes of the suffix of data[begin:end]; 0 if there is none."""
     if begin >= end:
         return 0
     at = _before(data, end)
@@ -103,7 +104,7 @@ def suffix_of(
         return 0
     if previous >= 0 and is_digit(data[previous]) and (last == PLUS or about & CURRENCY):
         return end - at
-    # A unit: what stands behind the last digit, at most seven bytes.
+    # A unit stands behind the last digit and has at most seven bytes.
     key, shift = np.uint64(0), np.uint64(0)
     at = end - 1
     while at >= begin and end - at <= 8 and not is_digit(data[at]):
@@ -135,7 +136,7 @@ def _full_stop_splits(data: Bytes, begin: int, previous: int, classes: Flags) ->
 
 @njit
 def infix_of(data: Bytes, begin: int, at: int, end: int, classes: Flags) -> int:
-    """The bytes of the infix at a place, 0 if there is none."""
+    """The number of bytes of the infix at a place; 0 if there is none."""
     byte = data[at]
     if 97 <= byte <= 122 or 65 <= byte <= 90 or 48 <= byte <= 57:
         return 0
@@ -185,8 +186,8 @@ def infix_of(data: Bytes, begin: int, at: int, end: int, classes: Flags) -> int:
 
 @njit
 def is_url(data: Bytes, begin: int, end: int, classes: Flags) -> bool:
-    """Whether the bytes are an address: perhaps a scheme, perhaps `name@`, a host, perhaps a port,
-    perhaps a path.
+    """Whether the bytes are an address: a host, perhaps with a scheme, `name@`, a port and a
+    path.
     """
     at = begin
     while at < end and (
@@ -217,8 +218,8 @@ def is_url(data: Bytes, begin: int, end: int, classes: Flags) -> bool:
 
 @njit
 def _is_host(data: Bytes, begin: int, end: int, classes: Flags) -> bool:
-    """Labels with a full stop behind each, a top level of small letters; or four numbers; then port
-    and path.
+    """Whether a host stands here: labels with a full stop behind each and a top level of small
+    letters, or four numbers. A port and a path may follow.
     """
     at = label = begin
     labels = numbers = 0

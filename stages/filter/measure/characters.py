@@ -1,8 +1,9 @@
-"""What every character is, as flags: the table in which the text kernels look characters up.
+"""Flags of every character: the table in which the text kernels look characters up.
 
-The flags are what the published filters ask of a character: Unicode's general category (Unicode Standard 4.5), the
-classes of spaCy's English tokenizer, and datatrove's lists of punctuation. spaCy lists letters script by script. Here
-letters follow the general category; the two differ in scripts that English text does not have.
+The flags are those that the published filters need: Unicode's general category (Unicode Standard
+4.5), the classes of spaCy's English tokenizer, and datatrove's lists of punctuation. spaCy lists
+letters script by script. Here letters follow the general category. The two differ only in scripts
+that English text does not have.
 """
 
 import functools
@@ -15,25 +16,22 @@ from numpy.typing import NDArray
 SPACE: Final = 1 << 0  # as `str.isspace`
 LETTER: Final = 1 << 1  # as `str.isalpha`
 NUMBER: Final = 1 << 2  # general category N
-LOWER: Final = (
-    1 << 3
-)  # lower case, or of a script without case, as is the next; capital = UPPER without LOWER
+# Lower case, or of a script without case; so is UPPER. A capital is UPPER without LOWER.
+LOWER: Final = 1 << 3
 UPPER: Final = 1 << 4
 PREFIX: Final = 1 << 5  # the tokenizer splits it off the beginning of a part
-SUFFIX: Final = 1 << 6  # and off the end
+SUFFIX: Final = 1 << 6  # it splits it off the end
 QUOTE: Final = 1 << 7
 ICON: Final = 1 << 8  # other symbols: a token wherever they stand
 CURRENCY: Final = 1 << 9  # split off behind a digit
-PUNCTUATION: Final = (
-    1 << 10
-)  # a token of such characters only is no word to datatrove's Gopher filter
+# A token that has only such characters is no word to datatrove's Gopher filter.
+PUNCTUATION: Final = 1 << 10
 MARK_OF_TEXT: Final = 1 << 11  # general category P: does not begin a sentence
 TERMINAL: Final = 1 << 12  # ends a sentence (spaCy's sentencizer)
 LINE_END: Final = 1 << 13  # ends a line well (datatrove's terminal punctuation)
 UNSPACED: Final = 1 << 14  # of a script that is written without spaces
-COMBINING: Final = (
-    1 << 15
-)  # general category M, and invisible format characters: belongs to what precedes it
+# General category M, and invisible format characters: part of the character before.
+COMBINING: Final = 1 << 15
 
 TABLE_SIZE: Final = 0x20000  # planes 0 and 1; in planes 2 and 3 lie ideographs
 IDEOGRAPH: Final = LETTER | LOWER | UPPER | UNSPACED
@@ -41,7 +39,7 @@ IDEOGRAPH: Final = LETTER | LOWER | UPPER | UNSPACED
 _QUOTES = "'\"”“`‘´’‚,„»«「」『』（）〔〕【】《》〈〉〈〉⟦⟧"
 _AFFIXES = "…,:;!?¿؟¡()[]{}<>_#*&。？！，、；：～·।،۔؛٪" + _QUOTES
 _CURRENCIES = "$£€¥฿₽﷼₴₠₡₢₣₤₥₦₧₨₩₪₫₭₮₯₰₱₲₳₵₶₷₸₹₺₻₼₾₿"
-# Sentence_Terminal of scripts in living use (Unicode PropList), without the ellipsis.
+# Unicode's Sentence_Terminal (PropList) for scripts in living use, without the ellipsis.
 _TERMINALS = ".!?։؟۔܀܁܂।॥၊။።፧፨᙮៕᠃᠉‼‽⁇⁈⁉⸮﹒﹖﹗！．？｡。"
 _LINE_ENDS = _TERMINALS + "។៖៚⸼"
 _PUNCTUATION = (
@@ -64,8 +62,8 @@ _UNSPACED = (
 
 
 def unicode_version() -> str:
-    """The version of the Unicode data behind the table; it comes with Python and decides results,
-    if hardly ever.
+    """The version of the Unicode data behind the table. It comes with Python, and may change
+    results in rare cases.
     """
     return unicodedata.unidata_version
 

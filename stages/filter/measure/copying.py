@@ -1,5 +1,5 @@
-"""Writing the edited text: bytes that stay as they are wait as a run, which is copied when
-something else comes.
+"""Writing the edited text. Bytes that stay as they are form a run. The run is copied when other
+bytes follow.
 """
 
 from typing import NamedTuple, TypeAlias
@@ -13,15 +13,15 @@ Bytes: TypeAlias = NDArray[np.uint8]
 
 # Places of `Copy.state`.
 WRITE = 0  # where the next byte goes
-RUN = 1  # where the run that waits begins in the text
-RUN_WRITE = 2  # and where it goes to
+RUN = 1  # where the waiting run begins in the text
+RUN_WRITE = 2  # where the waiting run is copied to
 LAST_KEPT = 3  # where the last line that stays ends
 BLANK_BEFORE = 4  # whether the line before was blank
 DROP_BLANKS = 5  # whether a line was taken out since the last one that stays
 
 
 class Copy(NamedTuple):
-    """data: the texts. edited: what is written of them; empty if nothing is. state: int64[6], the
+    """data: the texts. edited: the edited texts, or empty if none are written. state: int64[6], the
     places named above.
     """
 
@@ -32,9 +32,7 @@ class Copy(NamedTuple):
 
 @inlined
 def begin_text(copy: Copy, begin: int) -> None:
-    """The next text begins at `begin`; what is written of it follows what was written of the one
-    before.
-    """
+    """Begin the next text, at `begin`. Its edited form follows that of the text before."""
     state = copy.state
     state[RUN], state[RUN_WRITE] = begin, state[WRITE]
     state[LAST_KEPT] = state[WRITE]
@@ -74,7 +72,7 @@ def copy_edited(
     """Keep a line without its citation marks (if is_marked) and without the bytes from skip_begin
     to skip_end.
 
-    Returns where the line begins in the edited text; it ends at LAST_KEPT.
+    Returns where the line begins in the edited text. It ends at LAST_KEPT.
     """
     data, edited, state = copy.data, copy.edited, copy.state
     _write_run(copy)
@@ -101,8 +99,8 @@ def copy_edited(
 
 @inlined
 def end_text(copy: Copy, was_edited: bool) -> None:
-    """Write what waits. Where lines were taken out, the blank lines behind the last one that stays
-    go too.
+    """Write the waiting run. If lines were taken out, drop the blank lines behind the last line
+    that stays.
     """
     if was_edited:
         copy.state[WRITE] = copy.state[LAST_KEPT]
@@ -111,7 +109,7 @@ def end_text(copy: Copy, was_edited: bool) -> None:
 
 @inlined
 def _go_on(copy: Copy, begin: int) -> None:
-    """The bytes from `begin` on stay: they lengthen the run, or begin the next one."""
+    """Keep the bytes from `begin` on: they lengthen the run, or begin the next one."""
     state = copy.state
     if state[RUN] + state[WRITE] - state[RUN_WRITE] != begin:
         _write_run(copy)

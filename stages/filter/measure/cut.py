@@ -1,13 +1,15 @@
-"""The kernel that cuts hard parts into tokens, as spaCy's English tokenizer does (3.8, `spacy.tokenizer`).
+"""The kernel that cuts hard parts into tokens, as spaCy's English tokenizer does (3.8,
+`spacy.tokenizer`).
 
-A part that is an exception is kept, or cut as the exception says. Otherwise a prefix and a suffix are taken off, and
-the rest is looked at again. When neither is left, the rest is an exception, an address, or is cut at infixes. Where the
-language says so, each character of a script without spaces is a token.
+A part that is an exception is kept whole, or cut as the exception says. Otherwise a prefix and a
+suffix are taken off, and the rest is looked at again. When neither is left, the rest is an
+exception, an address, or is cut at infixes. If the language needs it, each character of a script
+without spaces is a token.
 
 datatrove's filters count these tokens, so their thresholds mean the same here.
 """
 
-# numba tells 64-bit integers from Python's and needs to; to a reader they are the same.
+# numba needs 64-bit integers and Python's kept apart. For readers and mypy they are the same.
 # mypy: disable-error-code="assignment,return-value"
 
 from typing import Any, TypeAlias
@@ -45,7 +47,8 @@ Integers: TypeAlias = NDArray[np.int32]
 Flags: TypeAlias = NDArray[np.uint16]
 Maybe: TypeAlias = NDArray[np.bool_]
 
-AHEAD = 8  # parts; so many before one is looked up, its place in what is known is brought into the cache
+# The entry of `known_parts` for a part is brought into the cache so many parts before it is needed.
+AHEAD = 8
 ONE, SIX, LAST = np.uint64(1), np.uint64(6), np.uint64(63)
 
 
@@ -71,11 +74,14 @@ def cut_parts(
 ) -> None:
     """Cut the parts that `parts.hash_parts` listed as hard.
 
-    bits, edges, lines, text_lines: of `marks.mark_bytes`. by_character: by text, whether scripts without spaces are read by
-    character. keys, values, maybe: `english.exception_table` and `exception_shapes`. units: `affixes.unit_keys`.
-    known: `known_parts`, the parts that were cut before; it saves more than half of the work.
-    cuts: where each token of the hard parts ends, one after the other; a part's last token ends where the part does.
-    kinds: of the same tokens, as `token_kinds` says. counts: by text, of its hard parts, the rows that `token_kinds` names.
+    bits, edges, lines, text_lines: of `marks.mark_bytes`. by_character: by text, whether scripts
+    without spaces are cut by character. keys, values, maybe: `english.exception_table` and
+    `exception_shapes`. units: `affixes.unit_keys`. known: `known_parts`, the parts that were cut
+    before; it saves more than half of the work.
+
+    These are filled. cuts: the end of each token of the hard parts, one after the other; a part's
+    last token ends where the part does. kinds: of the same tokens, see `token_kinds`. counts: the
+    rows that `token_kinds` names, by text, over its hard parts.
     """
     n = index = 0
     for text in range(text_lines.size - 1):
@@ -128,9 +134,9 @@ def _cut(
     cuts: Integers,
     n: int,
 ) -> int:
-    """Cut a part, or a piece of one; returns how many cuts there are then."""
-    # Suffixes are found from the end: their cuts wait at the far end of the room that the part has
-    # at most, and are moved at last.
+    """Cut a part, or a piece of one. Returns the new number of cuts."""
+    # Suffixes are found from the end. So their cuts wait at the far end of the room that the part
+    # can need, and are moved at last.
     room = n + end - begin + 1
     wait = room
     has_digit = has_sign = False
@@ -210,8 +216,8 @@ def _cut_by_character(
     cuts: Integers,
     n: int,
 ) -> int:
-    """Every character of a script without spaces is a token, with the marks on it; what stands
-    between them is cut as always.
+    """Cut every character of a script without spaces as a token, with the marks on it. The text
+    between them is cut as usual.
     """
     at = begin
     while at < end:
@@ -233,7 +239,7 @@ def _cut_by_character(
 
 @njit
 def _exception_cuts(cuts: Integers, n: int, begin: int, end: int, cut: int) -> int:
-    """The cuts of an exception. cut: as in `english.exception_table`."""
+    """Write the cuts of an exception. cut: as in `english.exception_table`."""
     one, two = cut & 0xFF, cut >> 8 & 0xFF
     if one:
         cuts[n] = begin + one
@@ -249,11 +255,11 @@ def _exception_cuts(cuts: Integers, n: int, begin: int, end: int, cut: int) -> i
 def _exception(
     data: Bytes, begin: int, end: int, keys: Keys, values: Integers, maybe: Maybe
 ) -> int:
-    """How these bytes are cut if they are an exception, else -1."""
+    """How data[begin:end] is cut if it is an exception, else -1."""
     if end - begin > LONGEST_EXCEPTION or begin >= end or not maybe[data[begin], end - begin]:
         return -1
     found = _find(keys, values, hash_on(data, begin, end, BASIS))
-    return found if found >> 16 == end - begin else -1  # others may have its hash
+    return found if found >> 16 == end - begin else -1  # other words may share its hash
 
 
 @njit(inline="always")

@@ -1,7 +1,8 @@
 """The parts that the tokenizer knows by name: contractions, abbreviations, clock times, emoticons.
 
-They are spaCy 3.8's English exceptions (`spacy.lang.en`, `spacy.lang.tokenizer_exceptions`). Those that the rules of
-prefixes, suffixes and infixes cut the same way are left out. A test compares the two.
+They are spaCy 3.8's English exceptions (`spacy.lang.en`, `spacy.lang.tokenizer_exceptions`).
+Exceptions that the rules of prefixes, suffixes and infixes cut in the same way are left out. A test
+compares this list with spaCy's.
 """
 
 import functools
@@ -20,22 +21,33 @@ _ARE = "you we they there these those who what when where why how"
 _HAVE = (
     "I you we they there these those who what when where why how could might must not should would"
 )
-_NOT = "ai are ca could dare did do does had has have is may might must need ought sha should was were wo would"
+_NOT = (
+    "ai are ca could dare did do does had has have is may might must need ought sha should "
+    "was were wo would"
+)
 _NOT_HAVE = "ca could did do does had may might must need ought sha should wo would"
-_IS_BARE = "he she that there what when where who why how this"  # "thats"; with an apostrophe the suffix rule cuts it
+# "thats": without an apostrophe. With one, the suffix rule cuts it.
+_IS_BARE = "he she that there what when where who why how this"
 _UNCUT = "ill its hell shell shed were well whore"  # without an apostrophe these are other words
 _ABBREVIATIONS = (
-    "Mt. Ak. Ala. Apr. Ariz. Ark. Aug. Calif. Colo. Conn. Dec. Del. Feb. Fla. Ga. Ia. Id. Ill. Ind. Jan. Jul. Jun. Kan. Kans. Ky. La. "
-    "Mar. Mass. Mich. Minn. Miss. Neb. Nebr. Nev. Nov. Oct. Okla. Ore. Pa. Sep. Sept. Tenn. Va. Wash. Wis. a.m. Adm. Bros. co. Co. Corp. "
-    "Dr. e.g. E.g. Gen. Gov. i.e. I.e. Inc. Jr. Ltd. Md. Messrs. Mo. Mont. Mr. Mrs. Ms. p.m. Ph.D. Prof. Rep. Rev. Sen. St. vs. v.s. "
+    "Mt. Ak. Ala. Apr. Ariz. Ark. Aug. Calif. Colo. Conn. Dec. Del. Feb. Fla. Ga. Ia. Id. Ill. "
+    "Ind. Jan. Jul. Jun. Kan. Kans. Ky. La. "
+    "Mar. Mass. Mich. Minn. Miss. Neb. Nebr. Nev. Nov. Oct. Okla. Ore. Pa. Sep. Sept. Tenn. Va. "
+    "Wash. Wis. a.m. Adm. Bros. co. Co. Corp. "
+    "Dr. e.g. E.g. Gen. Gov. i.e. I.e. Inc. Jr. Ltd. Md. Messrs. Mo. Mont. Mr. Mrs. Ms. p.m. "
+    "Ph.D. Prof. Rep. Rev. Sen. St. vs. v.s. "
     "ä. ö. ü. and/or w/o C++ <space> ‘S ‘s "
     "'' 's 'S 'd 'll 're 'em 'bout 'cause 'Cause 'cos 'Cos 'coz 'Coz 'cuz 'Cuz 'nuff doin' "
-    "goin' havin' lovin' nothin' nuthin' ol' somethin' Doin' Goin' Havin' Lovin' Nothin' Nuthin' Ol' Somethin' ma'am Ma'am o'clock O'clock"
+    "goin' havin' lovin' nothin' nuthin' ol' somethin' Doin' Goin' Havin' Lovin' Nothin' Nuthin' "
+    "Ol' Somethin' ma'am Ma'am o'clock O'clock"
 )
 _EMOTICONS = (
-    ":) :)) :))) :-) :-)) :-))) :( :(( :((( :-( :-(( :-((( (: (-: ;) ;-) (; (-; ): )-: =) (= =( :] :-] [: [-: [= =] ]= =[ :} :-} :o) (o: "
-    "8) 8-) (-8 8-D :') :'-) :'( :'-( :/ :-/ =/ =| :| :-| :1 :P :-P :p :-p :O :-O :o :-o :0 :-0 :() >:( >:o :* :-* :3 :-3 =3 :> :-> :X "
-    ':-X :x :-x :D :-D ;D ;-D =D o.O >.< >.> <.< ._. ;_; <3 <33 <333 </3 (^_^) (-_-) (._.) (>_<) (*_*) (¬_¬) \\")'
+    ":) :)) :))) :-) :-)) :-))) :( :(( :((( :-( :-(( :-((( (: (-: ;) ;-) (; (-; ): )-: =) (= =( "
+    ":] :-] [: [-: [= =] ]= =[ :} :-} :o) (o: "
+    "8) 8-) (-8 8-D :') :'-) :'( :'-( :/ :-/ =/ =| :| :-| :1 :P :-P :p :-p :O :-O :o :-o :0 :-0 "
+    ":() >:( >:o :* :-* :3 :-3 =3 :> :-> :X "
+    ":-X :x :-x :D :-D ;D ;-D =D o.O >.< >.> <.< ._. ;_; <3 <33 <333 </3 (^_^) (-_-) (._.) (>_<) "
+    '(*_*) (¬_¬) \\")'
 )
 
 
@@ -58,7 +70,7 @@ def _contractions() -> Iterator[tuple[str, ...]]:
 
 
 def exceptions() -> dict[str, tuple[str, ...]]:
-    """Each part that is an exception, and the tokens that it is."""
+    """Each part that is an exception, and its tokens."""
     found: dict[str, tuple[str, ...]] = {}
     for tokens in _contractions():
         bare = tuple(token.replace("'", "") for token in tokens)
@@ -99,9 +111,10 @@ def exceptions() -> dict[str, tuple[str, ...]]:
 
 @functools.lru_cache(maxsize=1)
 def exception_table() -> tuple[NDArray[np.uint64], NDArray[np.int32]]:
-    """For kernels: the exceptions by the hash of their bytes (see `hash_table`). A value has, a
-    byte each from the lowest on, the byte lengths of the first token (0: there is one only), of
-    the second (0: there are two only), and of the exception.
+    """The exceptions by the hash of their bytes (see `hash_table`), for kernels.
+
+    A value holds three byte lengths, one byte each, from the lowest on: that of the first token (0:
+    there is only one), of the second (0: there are only two), and of the exception.
     """
     entries = {}
     for part, tokens in exceptions().items():
@@ -114,8 +127,8 @@ def exception_table() -> tuple[NDArray[np.uint64], NDArray[np.int32]]:
 
 @functools.lru_cache(maxsize=1)
 def exception_shapes() -> NDArray[np.bool_]:
-    """Whether an exception begins with a byte and has so many (256 x LONGEST_EXCEPTION + 1): spares
-    most look-ups.
+    """Whether any exception begins with this byte and has this length (256 x LONGEST_EXCEPTION +
+    1). It spares most look-ups.
     """
     shapes = np.zeros((256, LONGEST_EXCEPTION + 1), np.bool_)
     for part in exceptions():
@@ -139,8 +152,8 @@ def exception_sieve() -> NDArray[np.bool_]:
 
 
 def hash_table(entries: dict[int, int]) -> tuple[NDArray[np.uint64], NDArray[np.int32]]:
-    """Open addressing at most a quarter full: keys (0 is an empty slot) and values. The slot is the
-    low bits of the hash, then the next free one.
+    """A hash table with open addressing, at most a quarter full: keys (0 is an empty slot) and
+    values. The slot is the low bits of the hash, or the next free one.
     """
     bits = max(4, (4 * len(entries)).bit_length())
     keys, values = np.zeros(1 << bits, np.uint64), np.zeros(1 << bits, np.int32)
@@ -154,10 +167,10 @@ def hash_table(entries: dict[int, int]) -> tuple[NDArray[np.uint64], NDArray[np.
 
 
 def perfect_tables(words: Sequence[Sequence[str]]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-    """Tables of words without collisions, one after the other: a key's slot is its hash times a
+    """Tables of words without collisions, one after the other. A key's slot is its hash times a
     multiplier, shifted.
 
-    Returns the keys of all tables (0 is an empty slot) and by table its first slot, multiplier and
+    Returns the keys of all tables (0 is an empty slot); and by table its first slot, multiplier and
     shift (3 x tables).
     """
     return _perfect_tables(tuple(tuple(group) for group in words))

@@ -1,10 +1,11 @@
-"""What the line edits look for in one line: phrases, citation marks, page furniture, and how the line ends.
+"""What the line edits look for in one line: phrases, citation marks, page furniture, and the line's
+end.
 
-Most lines hold none of this. So `look_over` first goes over all bytes and notes where four letters in a row stand that
-few words but the phrases have. Letters count in any case (ASCII).
+Most lines hold none of this. So `look_over` first goes over all bytes, and marks places where four
+letters in a row stand that few words outside the phrases have. Letters count in any case (ASCII).
 """
 
-# numba tells 64-bit integers from Python's and needs to; to a reader they are the same.
+# numba needs 64-bit integers and Python's kept apart. For readers and mypy they are the same.
 # mypy: disable-error-code="assignment,return-value"
 
 from typing import TypeAlias
@@ -33,10 +34,14 @@ EDIT, CITATION_NEEDED = (
 ITEMS_IN_CART, READ_MORE, SIGN_IN = (
     np.frombuffer(text, np.uint8) for text in (b"items in cart", b"read more...", b"sign-in")
 )
-_COUNTED = b"likes shares comments retweets reposts quotes bookmarks upvotes downvotes downloads views followers".split()
+_COUNTED = (
+    b"likes shares comments retweets reposts quotes bookmarks upvotes downvotes downloads "
+    b"views followers"
+).split()
 COUNTED = np.frombuffer(b"".join(_COUNTED), np.uint8)
 COUNTED_BEGINS = np.cumsum([0, *map(len, _COUNTED)])
-# The rare pairs of letters at which phrases are looked for, five bits a letter: ki, cy, va, ms, ps.
+# The rare pairs of letters at which phrases are looked for, five bits per letter: ki, cy, va, ms,
+# ps.
 PAIRS = np.array(
     [
         (first, second) in {(11, 9), (3, 25), (22, 1), (13, 19), (16, 19)}
@@ -44,22 +49,21 @@ PAIRS = np.array(
         for second in range(32)
     ]
 )
-CURLY, LETTERS, OPENS, BRACES = ord("{"), 1, 2, 4  # the last three: what a group of bytes may hold
+CURLY, LETTERS, OPENS, BRACES = ord("{"), 1, 2, 4  # the last three: bits of a group of bytes
 GROUP, ONE, TWO, THREE, SMALL = 64, np.uint64(1), np.uint64(2), np.uint64(3), np.uint8(32)
 A, C, E, I, K, M, O, P, R, S, T, U, V, Y = (ord(letter) for letter in "aceikmoprstuvy")  # noqa: E741
 
 
 @njit
 def look_over(data: Bytes, size: int, groups: Bytes) -> None:
-    """By group of GROUP bytes: whether four letters that a phrase has begin there, and brackets.
-    The compiler makes vectors of it.
+    """Mark each group of GROUP bytes: whether four letters of a phrase begin there, and whether it
+    has brackets. The compiler vectorizes this loop.
     """
     for group in range((size + GROUP - 1) // GROUP):
         rare = opens = braces = False
         for index in range(group * GROUP, (group + 1) * GROUP):
-            at = np.uint64(
-                index
-            )  # unsigned, or the compiler minds negative places and makes no vectors
+            # Unsigned: otherwise the compiler handles negative places and does not vectorize.
+            at = np.uint64(index)
             first, second, third, fourth = (
                 data[at],
                 data[at + ONE],
@@ -85,7 +89,9 @@ def look_over(data: Bytes, size: int, groups: Bytes) -> None:
 
 @njit
 def noticed_in(groups: Bytes, begin: int, end: int) -> int:
-    """What was noticed in the groups of a line, and so perhaps beside it, which does no harm."""
+    """The marks of the groups in which a line lies. They may come from just beside the line, which
+    does no harm.
+    """
     noticed = 0
     for group in range(begin // GROUP, (end - 1) // GROUP + 1):
         noticed |= groups[group]
@@ -94,7 +100,7 @@ def noticed_in(groups: Bytes, begin: int, end: int) -> int:
 
 @njit
 def citation_at(data: Bytes, begin: int, end: int) -> int:
-    """The bytes of a citation mark that begins here, or 0."""
+    """The number of bytes of a citation mark that begins here, or 0."""
     after = begin + 1
     while after < end and 48 <= data[after] <= 57:
         after += 1
@@ -139,12 +145,13 @@ def holds(data: Bytes, begin: int, end: int, byte: int) -> bool:
 def is_bullet(data: Bytes, begin: int, end: int) -> bool:
     if data[begin] == HYPHEN:
         return True
+    # The sign • in UTF-8.
     return (
         end - begin > 2
         and data[begin] == 0xE2
         and data[begin + 1] == 0x80
         and data[begin + 2] == 0xA2
-    )  # a bullet
+    )
 
 
 @njit
@@ -157,8 +164,8 @@ def ends_in_ellipsis(data: Bytes, begin: int, end: int) -> bool:
 
 @njit
 def ends_well(data: Bytes, begin: int, end: int, marked: bool) -> bool:
-    """As C4 asks it of lines: terminal punctuation or a quote, not three full stops; citation marks
-    behind it do not count.
+    """Whether a line ends well by C4's rule: in terminal punctuation or a quote, and not in three
+    full stops. Citation marks behind the end do not count.
     """
     at = end - 1
     while marked and at > begin and data[end - 1] == CLOSING:
@@ -191,7 +198,7 @@ def ends_line(data: Bytes, begin: int, end: int, classes: NDArray[np.uint16]) ->
 
 @njit
 def phrases_in(data: Bytes, begin: int, end: int, phrases: Bytes, table: Integers) -> int:
-    """The bits of the phrases that stand there."""
+    """The bits of the phrases that stand in data[begin:end]."""
     found = pair = 0
     for at in range(begin, end):
         pair = (pair << 5 | data[np.uint64(at)] & 31) & 1023
@@ -209,7 +216,7 @@ def phrases_in(data: Bytes, begin: int, end: int, phrases: Bytes, table: Integer
 
 @njit
 def _same(data: Bytes, at: int, phrases: Bytes, phrase: int, size: int) -> bool:
-    """Whether a lower-case phrase stands at a place, in any case."""
+    """Whether a phrase, given in lower case, stands at a place, in any case."""
     index = 0
     while (
         index < size
@@ -223,7 +230,7 @@ def _same(data: Bytes, at: int, phrases: Bytes, phrase: int, size: int) -> bool:
 @njit
 def furniture(data: Bytes, begin: int, end: int, n_parts: int) -> int:
     """RefinedWeb's and DCLM's reasons to take a line out: mostly capitals, only digits, a counter
-    (`3 likes`), a single word.
+    (`3 likes`), or a single word.
     """
     capitals = digits = continuations = 0
     for index in range(begin, end):
@@ -241,8 +248,8 @@ def furniture(data: Bytes, begin: int, end: int, n_parts: int) -> int:
 
 @njit
 def _is_counter(data: Bytes, begin: int, end: int) -> bool:
-    """A number, perhaps with k, m or b, white space, and what is counted; signs around them do not
-    matter.
+    """Whether the line is a counter: a number, perhaps with k, m or b, white space, and the name of
+    a counted thing. Signs around them do not matter.
     """
     while begin < end and not _is_alphanumeric(data[begin]):
         begin += 1
@@ -276,8 +283,8 @@ def _is_alphanumeric(byte: int) -> bool:
 
 @njit
 def call_to_act(data: Bytes, begin: int, end: int, cart: bool) -> tuple[int, int, int]:
-    """Where a call to act stands in a line: "items in cart" anywhere, "read more..." at its end,
-    "sign-in" at its beginning; with a space before or behind it; and how many words it has.
+    """Where a call to act stands in a line, with a space before or behind it, and how many words it
+    has. "items in cart" may stand anywhere, "read more..." at the end, "sign-in" at the beginning.
     """
     if cart:
         for at in range(begin, end - ITEMS_IN_CART.size + 1):
@@ -294,7 +301,7 @@ def call_to_act(data: Bytes, begin: int, end: int, cart: bool) -> tuple[int, int
 
 @njit
 def has_text(data: Bytes, begin: int, skip_begin: int, skip_end: int, end: int) -> bool:
-    """Whether anything but white space stands around what is cut out."""
+    """Whether anything but white space stands around the bytes that are cut out."""
     for index in range(begin, end):  # noqa: SIM110 (numba knows no any() over a generator)
         if not skip_begin <= index < skip_end and data[index] > 32:
             return True

@@ -1,4 +1,4 @@
-"""Running the kernels over blocks of texts that fit the processor's caches."""
+"""Running the kernels over blocks of texts that fit into the processor's caches."""
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,9 +11,8 @@ from corpusmill.stages.filter.measure import line_counts
 from numpy.typing import NDArray
 
 LONGEST_TEXT: Final = 256 << 20  # bytes
-BLOCK_BYTES: Final = (
-    512 << 10
-)  # of text at a time, so that what kernels hand on stays in the caches
+# Bytes of text at a time, so that the kernels' arrays stay in the caches.
+BLOCK_BYTES: Final = 512 << 10
 
 StopWords = Mapping[str, Sequence[str]]
 
@@ -37,13 +36,13 @@ _NGRAMS: Final = (
 )
 COUNTS: Final = (*_MARKS, *_LONGEST, *_CUTS, *_TOKENS, *_NGRAMS, *line_counts.ROWS)
 
-# Arrays that kernels write to, kept from call to call: fresh pages from the system take a tenth of
-# the time.
+# Arrays that kernels write to, kept from call to call. Fresh pages from the system would take a
+# tenth of the time.
 _kept = threading.local()
 
 
 class Block(NamedTuple):
-    """Some texts and what the kernels find in them. Which kernel fills what: see the names in
+    """Some texts, and what the kernels find in them. The kernel that fills an array stands in
     brackets.
 
     texts: how many. sizes: of each, in bytes. begins: where each begins in `data`, and where the
@@ -73,9 +72,7 @@ class Block(NamedTuple):
 
 
 class Kernels:
-    """The kernels with the tables that they read. Their arrays are used again for block after
-    block.
-    """
+    """The kernels with the tables that they read. Every block uses the same arrays again."""
 
     def __init__(
         self, edits: LineEdits, copies: bool, refinedweb: bool, stop_words: StopWords
@@ -91,7 +88,7 @@ class Kernels:
         from corpusmill.stages.filter.measure.lines import EditNumbers, LineTables
 
         self.copies = copies
-        # Copies, because numba takes ten times as long to see what a read-only array is.
+        # Copies, because numba needs ten times as long to recognise the type of a read-only array.
         self.classes, self.sieve = character_table().copy(), exception_sieve().copy()
         self.units = unit_keys().copy()
         self.exceptions = tuple(table.copy() for table in (*exception_table(), exception_shapes()))
@@ -124,7 +121,8 @@ class Kernels:
         """Measure the texts into `counts` (COUNTS x texts).
 
         Returns bytes and offsets of the edited texts, empty if nothing is edited. Raises ValueError
-        for a text of more than LONGEST_TEXT bytes: the kernels' arrays take some 90 times as much.
+        for a text of more than LONGEST_TEXT bytes, since the kernels' arrays take some 90 times as
+        much memory.
         """
         if np.diff(offsets).max(initial=0) > LONGEST_TEXT:
             raise ValueError(f"a text of more than {LONGEST_TEXT >> 20} MiB")
@@ -151,7 +149,7 @@ class Kernels:
         return edited[:written], ends
 
     def _lay_out(self, data: NDArray[np.uint8], offsets: NDArray[np.int64]) -> Block:
-        """Room for a block, and its texts in it: each begins at a multiple of 64, with white space
+        """A block with its texts in it. Each text begins at a multiple of 64, with white space
         behind it.
         """
         from corpusmill.stages.filter.measure.marks import lay_out
@@ -185,8 +183,8 @@ class Kernels:
     def _measure_parts(
         self, block: Block, by_character: NDArray[np.bool_]
     ) -> tuple[NDArray[np.int64], ...]:
-        """Find parts and lines, hash them, and cut into tokens what is no plain word. Returns three
-        sets of counts.
+        """Find parts and lines, hash them, and cut the hard parts into tokens. Returns three sets
+        of counts.
         """
         from corpusmill.stages.filter.measure.cut import cut_parts
         from corpusmill.stages.filter.measure.marks import LINE_PART, mark_bytes
@@ -235,8 +233,8 @@ class Kernels:
         unedited: NDArray[np.bool_],
         edited: NDArray[np.uint8],
     ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-        """Write what the edits leave into `edited`. Returns the counts of lines, and where each
-        edited text begins.
+        """Write the edited texts into `edited`. Returns the counts of lines, and where each edited
+        text begins.
         """
         from corpusmill.stages.filter.measure.lines import Lines, edit_lines
 
@@ -261,9 +259,9 @@ class Kernels:
         return _kept.known
 
     def _array(self, name: str, dtype: Any, *shape: int) -> NDArray[Any]:
-        """An array of that shape and some more, since kernels load more than one byte at a time.
+        """An array of this shape and some more, since kernels load several bytes at a time.
 
-        It holds what was left from before. Room for what is larger than a block is not kept.
+        It holds values left from before. An array that is larger than a block needs is not kept.
         """
         *rows, length = shape
         if length > 8 * BLOCK_BYTES:
@@ -275,8 +273,8 @@ class Kernels:
 
 
 def _blocks(offsets: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-    """Runs of texts of about BLOCK_BYTES, with what `lay_out` puts between them; a longer text is a
-    run of its own.
+    """Runs of texts of about BLOCK_BYTES, with the space that `lay_out` puts between them. A longer
+    text is a run of its own.
     """
     first, texts = 0, offsets.size - 1
     places = offsets + 64 * np.arange(offsets.size)

@@ -1,10 +1,10 @@
-"""A table of parts that were cut before: `cut` asks it first, since language repeats itself.
+"""A table of parts that were cut before. `cut` asks it first, since texts repeat their words.
 
-An entry is one line of the processor's cache, 64 bytes: the part's key, its tokens, and the part itself. Two parts may
-have the same key, so the part itself is compared too.
+An entry is one line of the processor's cache, 64 bytes: the part's key, its tokens, and the part
+itself. Two parts may have the same key, so the part itself is compared too.
 """
 
-# numba tells 64-bit integers from Python's and needs to; to a reader they are the same.
+# numba needs 64-bit integers and Python's kept apart. For readers and mypy they are the same.
 # mypy: disable-error-code="assignment,return-value"
 
 from typing import Any, TypeAlias
@@ -26,7 +26,7 @@ FOUR, EIGHT, COUNT_PLACE, SIZE_PLACE, FLAG_BITS, BYTE_BITS = (
 
 
 def nothing_known() -> Keys:
-    """Room for the parts that were cut before, empty."""
+    """An empty table."""
     room = np.zeros((8 << KNOWN_BITS) + 8, np.uint64)
     first = -room.ctypes.data // 8 % 8  # so that every entry is a line of the cache
     return room[first : first + (8 << KNOWN_BITS)].reshape(-1, 8)
@@ -34,7 +34,9 @@ def nothing_known() -> Keys:
 
 @njit(inline="always")
 def key_of(data: Bytes, edges: Integers, hashes: Keys, part: int) -> Any:
-    """A hash of all of a part. (Its own hash leaves out a mark at its end.) Never 0, which is an empty entry."""
+    """A hash of a whole part. (In `hashes` a mark at its end does not count.) Never 0, which is an
+    empty entry.
+    """
     begin, end = np.int64(edges[part << ONE]), np.int64(edges[part << ONE | ONE])
     return (
         hashes[part] ^ np.uint64((end - begin) << 8) ^ np.uint64(data[np.uint64(end - 1)])
@@ -56,9 +58,10 @@ def keep(
 ) -> None:
     """Keep a part of at most seven tokens and LONGEST_KNOWN bytes.
 
-    An entry is eight words: the key; the bytes of each token, eight bits each, and above them the bytes of the part; the
-    characters likewise; the flags of each token, four bits each, below the number of tokens and the part's counts; and four
-    words of the part itself.
+    An entry is eight words. The first is the key. The second has the bytes of each token, eight
+    bits each, and above them the bytes of the part. The third has the characters of each token,
+    eight bits each. The fourth has the flags of each token, four bits each, above them the number
+    of tokens, and above that the part's counts. The last four are the part itself.
     """
     end = np.int64(cuts[last - 1])
     lengths, characters, flags = np.uint64(end - begin), np.uint64(0), np.uint64(last - first)
@@ -81,7 +84,9 @@ def keep(
 
 @njit(inline="always")
 def is_known(known: Keys, slot: int, data: Bytes, begin: int, size: int) -> bool:
-    """Whether the entry is of this part. Its key alone does not say so: an author may choose parts that share a key."""
+    """Whether the entry is of this part. The key alone is not enough: an author may choose parts
+    that share a key.
+    """
     if known[slot, 1] >> SIZE_PLACE != np.uint64(size):
         return False
     other = np.uint64(0)
@@ -100,9 +105,9 @@ def recall(
     n: int,
     row: NDArray[np.int64],
 ) -> int:
-    """Cut a part as it was cut before. Returns how many cuts there are then.
+    """Cut a part as it was cut before. Returns the new number of cuts.
 
-    Tokens are written four at a time, whatever there are: asking for each would cost more.
+    Tokens are written four at a time, however many there are: a test for each would cost more.
     """
     lengths, characters, about = known[slot, 1], known[slot, 2], known[slot, 3]
     flags, count = about, np.int64(about >> COUNT_PLACE & FLAG_BITS)

@@ -1,9 +1,9 @@
-"""What is counted of the lines of a text: the rows that `lines.edit_lines` fills."""
+"""The counts of a text's lines: the rows that `lines.edit_lines` fills."""
 
 from typing import Final
 
 ROWS: Final = (
-    # of a text as it came
+    # of the text before edits
     "lines",
     "bullets",
     "ellipsis_ends",
@@ -25,17 +25,17 @@ ROWS: Final = (
     "kept_ends",
     "kept_short",
     "kept_repeated_characters",
-    # of lines that C4's edits do not take out before
+    # of lines that C4's earlier edits leave
     "lorem_ipsum",
     "curly_brackets",
     "removed_parts",
-    # lines that C4's edits take out; an edit's number is the fate of a line
+    # lines that C4's edits take out; the number of an edit is the line's fate
     "removed_long_word",
     "removed_unpunctuated",
     "removed_few_words",
     "removed_javascript",
     "removed_policy",
-    # likewise RefinedWeb's
+    # lines that RefinedWeb's edits take out, likewise
     "removed_uppercase",
     "removed_numeric",
     "removed_counter",

@@ -1,7 +1,7 @@
-"""The kernel that measures lines, takes out those that the line edits take out, and copies what
-stays.
+"""The kernel that measures lines, takes out lines by the line edits, and copies the lines that
+stay.
 
-Gopher's rules see the lines as they came. C4's and FineWeb's rules see the lines that the edits
+Gopher's rules see the lines before edits. C4's and FineWeb's rules see the lines that the edits
 leave, stripped. Two lines are the same if their parts have the same hashes and their lengths are
 the same.
 
@@ -93,8 +93,8 @@ Row: TypeAlias = NDArray[np.int64]
 OFFSET_BASIS, PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)  # FNV-1a
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio (Knuth 6.4)
 SHORT_LINE = 30  # characters; FineWeb
-SHORT_WORDS = 10  # a line of at most so many may lose a phrase; RefinedWeb
-LOREM, SCRIPT, POLICIES, CART = 1, 2, 4, 8  # what phrases there are, as bits
+SHORT_WORDS = 10  # only a line of at most so many may lose a phrase; RefinedWeb
+LOREM, SCRIPT, POLICIES, CART = 1, 2, 4, 8  # bits of the phrases in a line
 
 
 class Lines(NamedTuple):
@@ -124,8 +124,8 @@ class LineTables(NamedTuple):
 
 
 class EditNumbers(NamedTuple):
-    """The line edits as numbers. 0 and False switch an edit off. phrases: bits of those whose lines
-    go.
+    """The line edits as numbers. 0 and False switch an edit off. phrases: bits of the phrases that
+    take a line out.
     """
 
     minimum_words: int
@@ -137,17 +137,15 @@ class EditNumbers(NamedTuple):
 
 
 class Items(NamedTuple):
-    """Things that may repeat, by number: what tells one from another, and how many characters it
-    has.
-    """
+    """Items that may repeat, by number: their keys, and their lengths in characters."""
 
     keys: Keys
     lengths: NDArray[np.int64]
 
 
 class Found(NamedTuple):
-    """All lines of a text, those that the edits keep, and its paragraphs. slots: room for a hash
-    table.
+    """All lines of a text, the lines that the edits keep, and the paragraphs. slots: room for a
+    hash table.
     """
 
     lines: Items
@@ -167,7 +165,7 @@ def edit_lines(
     edited_offsets: Integers,
     counts: NDArray[np.int64],
 ) -> None:
-    """Measure the lines of each text, and write what the edits leave of it into `edited`.
+    """Measure the lines of each text, and write the edited text into `edited`.
 
     unedited: by text, whether it stays as it is. edited: as large as the block's data, or empty if
     no text is to be written. edited_offsets: one more than there are texts. counts:
@@ -233,7 +231,7 @@ def _edit_text(
             row[REMOVED_PARTS] += skipped
         else:
             size = end - begin
-            if not (writes and is_edited):  # unedited lines are not stripped, as in datatrove
+            if not (writes and is_edited):  # as in datatrove, unedited lines are not stripped
                 begin_line, end_line = begin, end
             row[KEPT_ENDS] += ends_line(copy.data, begin_line, end_line, tables.classes)
             if writes:
@@ -259,8 +257,8 @@ def _edit_text(
 
 @uncounted
 def _find_lines(block: Lines, first: int, last: int, found: Found) -> tuple[int, int]:
-    """List the lines and the paragraphs of a text; returns how many there are of each. Empty lines
-    end paragraphs.
+    """List the lines and the paragraphs of a text. Empty lines end paragraphs. Returns the numbers
+    of lines and paragraphs.
     """
     lines, n, n_paragraphs = block.lines, 0, 0
     paragraph, paragraph_length = OFFSET_BASIS, 0
@@ -291,11 +289,11 @@ def _judge(
     end: int,
     row: Row,
 ) -> tuple[int, bool, int, int, int]:
-    """Count what a line has, and say what the edits do to it.
+    """Count what a line has, and decide what the edits do with it.
 
-    begin, end: of the line without white space around it. Returns its fate (STAYS, or the count of
-    what takes it out); whether it may hold citation marks; begin, end and words of the phrase that
-    it loses.
+    begin, end: of the line without white space around it. Returns its fate: STAYS, or the count of
+    the edit that takes it out. Then: whether it may hold citation marks; and begin, end and words
+    of the phrase that it loses.
     """
     data, first_part, last_part = (
         block.data,
@@ -338,7 +336,9 @@ def _c4_fate(
     edits: EditNumbers,
     row: Row,
 ) -> int:
-    """Which of C4's edits takes a line out. Their order is C4's, since it decides what is counted."""
+    """Which of C4's edits takes a line out. Their order is C4's, since it decides which count
+    rises.
+    """
     if is_too_long:
         return LONG_WORD
     if edits.terminal_punctuation and not ends_well(data, begin, end, is_marked):
@@ -358,8 +358,8 @@ def _c4_fate(
 def _refinedweb_fate(
     data: Bytes, begin: int, end: int, n_parts: int, phrases: int
 ) -> tuple[int, int, int, int]:
-    """Whether RefinedWeb's edits take a line out, and begin, end and words of the phrase that it
-    loses otherwise.
+    """Whether RefinedWeb's edits take a line out. If not: begin, end and words of the phrase that
+    it loses.
     """
     fate = furniture(data, begin, end, n_parts)
     if fate != STAYS or n_parts > SHORT_WORDS:
@@ -389,7 +389,7 @@ def _removed(row: Row) -> int:
 
 @uncounted
 def _continuations(data: Bytes, begin: int, end: int) -> int:
-    """Bytes that begin no character."""
+    """The number of bytes that begin no character."""
     count = 0
     for at in range(begin, end):
         count += data[at] & 0xC0 == 0x80

@@ -1,15 +1,17 @@
-"""The kernel that compares all bytes of texts, 64 at a time, and finds where parts and lines begin and end.
+"""The kernel that compares all bytes of texts, 64 at a time, and finds where parts and lines begin
+and end.
 
-A comparison gives 64 bits, one for each byte: whether it is white space, a letter, a line feed. (simdjson works this
-way: Langdale and Lemire 2019, arXiv:1902.08318.) Counting bits counts characters. A part begins or ends where the bit
-of white space differs from the bit before it; the kernel writes these places down without a branch for each byte. One
-addition tells what all parts of 64 bytes are made of (`_hits`). Only bytes above 127 are decoded; their bits are then
-set as those of ASCII are.
+A comparison gives 64 bits, one for each byte: whether it is white space, a letter, a line feed.
+(simdjson works this way: Langdale and Lemire 2019, arXiv:1902.08318.) The kernel counts characters
+by counting bits. A part begins or ends where the bit of white space differs from the bit before it.
+The kernel writes these places down without a branch for each byte. One addition tells for all parts
+of 64 bytes what they are made of (`_hits`). Only bytes above 127 are decoded. Their bits are then
+set like those of ASCII.
 
 Definitions: `stages.filter.statistics`.
 """
 
-# numba tells 64-bit integers from Python's and needs to; to a reader they are the same.
+# numba needs 64-bit integers and Python's kept apart. For readers and mypy they are the same.
 # mypy: disable-error-code="assignment,return-value"
 
 from typing import Any, TypeAlias
@@ -55,10 +57,10 @@ HARD, MARKED, WIDE, MIXED, CONTINUATIONS = range(5)  # rows of bits
 def lay_out(
     texts: Bytes, offsets: NDArray[np.int64], begins: NDArray[np.int64], data: Bytes
 ) -> None:
-    """Copy the texts into `data`: each to its begin, a multiple of 64, with white space behind it
-    up to the begin of the next.
+    """Copy the texts into `data`. Each goes to its begin, a multiple of 64, with white space behind
+    it up to the begin of the next.
 
-    begins: one more than there are texts; at least one byte is free behind each.
+    begins: one more than there are texts. At least one byte is free behind each.
     """
     for text in range(begins.size - 1):
         read, write, size = offsets[text], begins[text], offsets[text + 1] - offsets[text]
@@ -82,16 +84,23 @@ def mark_bytes(
 ) -> None:
     """Mark the bytes of texts that `lay_out` laid out.
 
-    classes: `characters.character_table()`. bits: a bit for each byte of data, 64 bytes a column.
-    In row CONTINUATIONS: whether the byte begins no character. In the others, for the byte behind a
-    part, whether the part is HARD (something else than ASCII letters, at most one of `,.:;!?)`
-    behind them, and not a capital and a full stop), MARKED (ends in one of those, and is more than
-    that), WIDE (not ASCII), MIXED (has other characters than letters). edges: where parts begin and
-    end, by turns; with room for 64 more than there are. lines: by line: its first byte, the one
-    behind it, its first part, and its bytes that begin no character; one more line than there are
-    closes the list. text_lines: the first line of each text, one more than there are texts. A text
-    has one line more than line feeds, the empty one after a last line feed too. counts: by text,
-    the eight rows named above.
+    classes: `characters.character_table()`.
+
+    bits: a bit for each byte of data, 64 bytes a column. In row CONTINUATIONS: whether the byte
+    begins no character. In the other rows the bit stands at the byte behind a part, and says
+    whether the part is:
+
+    - HARD: something else than ASCII letters with at most one of `,.:;!?)` behind them, or a
+      capital and a full stop;
+    - MARKED: ends in one of these marks, and is more than the mark;
+    - WIDE: not ASCII;
+    - MIXED: has other characters than letters.
+
+    edges: where parts begin and end, by turns; with room for 64 more than there are. lines: by
+    line, its first byte, the byte behind it, its first part, and its bytes that begin no character.
+    One more line than there are closes the list. text_lines: the first line of each text, one more
+    than there are texts. A text has one line more than line feeds: after a last line feed an empty
+    one. counts: by text, the eight rows named above.
     """
     n_edges = n_lines = 0
     for text in range(sizes.size):
@@ -139,7 +148,7 @@ def mark_bytes(
             part_characters += np.int64(ones(~(space | continuing)))
 
             after_space = space << ONE | was_space
-            mark &= ~after_space  # one that begins a part is no mark behind a word
+            mark &= ~after_space  # a mark at the begin of a part is no mark behind a word
             after_mark = mark << ONE | was_mark
             after_dot, behind_capital = dot << ONE | was_dot, capital << TWO | were_capital
             was_space, was_mark, was_dot, were_capital = (
@@ -195,9 +204,10 @@ def mark_bytes(
 def _decode_all(
     data: Bytes, classes: NDArray[np.uint16], at: int, leads: int
 ) -> tuple[Any, Any, Any, Any, int, int, int]:
-    """What the characters are that begin at the places of `leads` among the 64 bytes from `at` on:
-    the bits of letters, in these 64 bytes and in the next; of white space, likewise; and how
-    many are capitals, numbers, symbols.
+    """Decode the characters that begin at the places of `leads` among the 64 bytes from `at` on.
+
+    Returns the bits of letters, in these 64 bytes and in the next; the bits of white space,
+    likewise; and how many characters are capitals, numbers, symbols.
     """
     letters = more_letters = spaces = more_spaces = ZERO
     capitals = numbers = symbols = 0
@@ -234,11 +244,11 @@ def _end_lines(
     lines: Integers,
     n_lines: int,
 ) -> tuple[int, int]:
-    """End a line at each of `feeds` among the 64 bytes from `at` on, and begin the next; returns
-    how many have ended, and how many bytes before that begin no character.
+    """End a line at each of `feeds` among the 64 bytes from `at` on, and begin the next. Returns
+    how many lines have ended, and how many bytes before that begin no character.
 
-    edge, continuing: as bits, where parts begin or end and what begins no character. n_edges,
-    n_continuations: how many before `at`.
+    edge, continuing: bits of the begins and ends of parts, and of bytes that begin no character.
+    n_edges, n_continuations: how many before `at`.
     """
     while feeds != ZERO:
         shift = trailing_zeros(feeds)
@@ -261,7 +271,7 @@ def _hits(hits: int, space: int, goes_on: int) -> tuple[Any, Any]:
     """Which parts have a hit, as bits behind their ends; and whether the part that goes on beyond
     the 64 bytes has one.
 
-    In a sum of a part's bits, all of them 1, with bits inside it, a carry runs through the part and
+    All bits of a part are 1. If bits inside the part are added, a carry runs through the part and
     stops right behind it. goes_on: of the 64 bytes before.
     """
     part = ~space
@@ -272,8 +282,8 @@ def _hits(hits: int, space: int, goes_on: int) -> tuple[Any, Any]:
 
 @njit(inline="always")
 def _write_places(bits: int, at: int, places: Integers, n: int) -> int:
-    """Write down which bits are set, eight at a time, and some of no meaning behind them; returns
-    how many places there are then.
+    """Write the places of the set bits, eight at a time. Places without meaning may follow. Returns
+    the new number of places.
     """
     count = np.int64(ones(bits))
     for first in range(n, n + count, 8):

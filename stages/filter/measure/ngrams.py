@@ -1,15 +1,16 @@
 """The kernel that measures repeated runs of tokens (Gopher, arXiv:2112.11446, appendix A.1.1).
 
-A run of n tokens can only occur twice if its first n - 1 tokens do. So each length looks only at the places that the
-length before left. Pairs are sifted first: one pass counts them by a few bits of their hash, in a table that stays in
-the first cache. Only pairs whose slot was hit twice are compared exactly, by 64-bit hashes. (In a text with a hundred
-thousand runs, two different ones share a hash with a probability of about 10**-9.) Most text has few repeated triples,
-so nine lengths cost little more than one.
+A run of n tokens can only occur twice if its first n - 1 tokens do. So each length looks only at
+the places that the length before left. Pairs are sifted first: one pass counts them by a few bits
+of their hash, in a table that stays in the first cache. Only pairs whose slot was hit twice are
+compared exactly, by 64-bit hashes. (In a text with a hundred thousand runs, two different runs
+share a hash with a probability of about 10**-9.) Most texts have few repeated triples, so nine
+lengths cost little more than one.
 
 Definitions: `stages.filter.statistics`.
 """
 
-# numba tells 64-bit integers from Python's and needs to; to a reader they are the same.
+# numba needs 64-bit integers and Python's kept apart. For readers and mypy they are the same.
 # mypy: disable-error-code="assignment"
 
 from typing import TypeAlias
@@ -23,7 +24,9 @@ Keys: TypeAlias = NDArray[np.uint64]
 Integers: TypeAlias = NDArray[np.int32]
 
 FIRST_TOP, LAST_TOP, FIRST_DUPLICATE, LAST_DUPLICATE = 2, 4, 5, 10
-COUNTS = 9  # of a text: characters in the most frequent runs of 2, 3, 4 tokens; in repeated runs of 5 to 10
+# Counts of a text: characters in the most frequent runs of 2, 3, 4 tokens; in repeated runs of 5 to
+# 10.
+COUNTS = 9
 GOLDEN, NEXT = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)  # odd multipliers
 ONE, MOST_HITS = np.uint64(1), 255
 
@@ -32,7 +35,9 @@ ONE, MOST_HITS = np.uint64(1), 255
 def measure_ngrams(
     tokens: Keys, reach: Integers, text_tokens: Integers, counts: NDArray[np.int64]
 ) -> None:
-    """Fill `counts` (COUNTS x texts, zero at first). tokens, reach, text_tokens: of `tokens.measure_tokens`."""
+    """Fill `counts` (COUNTS x texts, zero at first). tokens, reach, text_tokens: of
+    `tokens.measure_tokens`.
+    """
     most = 1
     for text in range(text_tokens.size - 1):
         most = max(most, text_tokens[text + 1] - text_tokens[text])
@@ -62,9 +67,8 @@ def measure_ngrams(
                 times_most, where = _most_frequent(
                     left, keys, places, hits, top_keys, top_places, slots, names, times
                 )
-                if (
-                    last - first >= n
-                ):  # where no run occurs twice the text's first one counts, as in datatrove
+                # If no run occurs twice, the text's first run counts, as in datatrove.
+                if last - first >= n:
                     counts[n - FIRST_TOP, text] = times_most * (
                         ends[where + n] - ends[where] + n - 1
                     )
@@ -83,8 +87,8 @@ def measure_ngrams(
 
 @njit
 def _sift_pairs(tokens: Keys, keys: Keys, places: Integers, hits: Bytes, sieve: Bytes) -> int:
-    """The pairs of tokens whose slot of the sieve was hit twice and more: their hashes, places, and
-    how often it was hit (at most MOST_HITS); returns how many.
+    """Find the pairs of tokens whose slot of the sieve was hit at least twice: their hashes,
+    places, and how often the slot was hit (at most MOST_HITS). Returns their number.
     """
     count = max(tokens.size - 1, 0)
     bits = _bits(8 * max(count, 1))
@@ -106,7 +110,9 @@ def _sift_pairs(tokens: Keys, keys: Keys, places: Integers, hits: Bytes, sieve: 
 
 @njit
 def _sift(count: int, keys: Keys, places: Integers, hits: Bytes, sieve: Bytes) -> int:
-    """The same of longer runs."""
+    """Find the longer runs whose slot of the sieve was hit at least twice, as `_sift_pairs`
+    does.
+    """
     bits = _bits(8 * max(count, 1))
     shift = np.uint64(64 - bits)
     sieve[: 1 << bits] = 0
@@ -124,8 +130,8 @@ def _sift(count: int, keys: Keys, places: Integers, hits: Bytes, sieve: Bytes) -
 
 @njit
 def _lengthen(tokens: Keys, n: int, left: int, keys: Keys, places: Integers) -> int:
-    """From the places with a repeated run of n - 1 tokens to those where one of n tokens may be:
-    its last n - 1 are repeated too.
+    """Go from the places with a repeated run of n - 1 tokens to those that may have one of n
+    tokens: there the last n - 1 tokens are repeated too.
     """
     kept = 0
     for index in range(left):
@@ -142,14 +148,14 @@ def _lengthen(tokens: Keys, n: int, left: int, keys: Keys, places: Integers) -> 
 
 @njit
 def _most_frequent(
-    left: int, keys: Keys, places: Integers, hits: Bytes, top_keys: Keys, top_places: Integers, slots: Integers,
-    names: Integers, times: Integers,
+    left: int, keys: Keys, places: Integers, hits: Bytes, top_keys: Keys, top_places: Integers,
+    slots: Integers, names: Integers, times: Integers,
 ) -> tuple[int, int]:  # fmt: skip
-    """How often the most frequent run occurs and where it does first; of equals, the first in the
-    text.
+    """How often the most frequent run occurs, and its first place. Of equally frequent runs the
+    first in the text counts.
 
     A run is at most as frequent as its slot was hit. So the runs of the slots that were hit most
-    are counted exactly, and then those of the slots that might hold a more frequent one.
+    are counted exactly. Then the runs of slots that might hold a more frequent run are counted.
     """
     most, where, at_least = 1, 0, 0
     for index in range(left):
@@ -184,8 +190,8 @@ def _repeated(
     seen: NDArray[np.bool_],
     ends: Integers,
 ) -> int:
-    """Characters in runs that occurred before; the search goes on beyond a repeated run, so none is
-    counted twice.
+    """Characters in runs that occurred before. The search goes on beyond a repeated run, so no
+    character is counted twice.
     """
     seen[:left] = False
     characters = beyond = 0
@@ -201,8 +207,8 @@ def _repeated(
 
 @njit
 def _name(keys: Keys, count: int, slots: Integers, names: Integers, times: Integers) -> None:
-    """Name every key by the first index with an equal key, and count how many share each name
-    (`times` at names only).
+    """Name every key by the first index with an equal key. Count how many keys share each name
+    (`times`, valid at names only).
     """
     bits = _bits(2 * max(count, 1))
     slots[: 1 << bits] = -1
@@ -222,7 +228,7 @@ def _name(keys: Keys, count: int, slots: Integers, names: Integers, times: Integ
 
 @njit
 def _bits(count: int) -> int:
-    """Bits of the smallest power of two that is not below `count`."""
+    """The number of bits of the smallest power of two that is at least `count`."""
     bits = 1
     while 1 << bits < count:
         bits += 1

@@ -1,13 +1,13 @@
-"""The kernels that hash parts and lines, and list the parts that are to be cut into tokens.
+"""The kernels that hash parts and lines, and list the parts that must be cut into tokens.
 
-A part is what stands between white space. `marks` found where parts begin and end and what they are made of. Most parts
-are plain words, or words with a mark behind them. They cost a few dozen instructions here, and no branch that a
-processor would often guess wrong.
+A part is text between white space. `marks` found where parts begin and end and what they are made
+of. Most parts are plain words, or words with a mark behind them. They cost a few dozen instructions
+here, without a branch that a processor would often guess wrong.
 
 Definitions: `stages.filter.statistics`.
 """
 
-# numba tells 64-bit integers from Python's and needs to; to a reader they are the same.
+# numba needs 64-bit integers and Python's kept apart. For readers and mypy they are the same.
 # mypy: disable-error-code="assignment,return-value"
 
 from typing import Any, TypeAlias
@@ -48,12 +48,13 @@ def hash_parts(
     """Hash every part, and list the hard ones. Returns how many are hard.
 
     data, bits, edges: of `marks.mark_bytes`. sieve: `english.exception_sieve`.
-    hashes: by part, `token_hash` of its bytes without the mark behind it.
-    sums: of all parts before each, and last of all parts; `hash_lines` says how they add up.
-    hard: the parts that are to be cut, and NO_PART behind them.
 
-    A part's second word of eight bytes is always hashed, and a mask decides whether it counts: a branch on the part's
-    length would often be guessed wrong.
+    These are filled. hashes: by part, `token_hash` of its bytes without the mark behind it. sums:
+    of all parts before each, and last of all parts; `hash_lines` says how they add up. hard: the
+    parts that must be cut, with NO_PART behind them.
+
+    A part's second word of eight bytes is always hashed, and a mask decides whether it counts. A
+    branch on the part's length would often be guessed wrong.
     """
     n_hard = 0
     total = np.uint64(0)
@@ -84,7 +85,7 @@ def hash_parts(
 
 @njit(inline="always")
 def _first_bytes(count: int) -> Any:
-    """A mask of the first 1 to 8 bytes of a word; of something for other counts."""
+    """A mask of the first 1 to 8 bytes of a word. Other counts give a mask without meaning."""
     return EVERY >> (np.uint64(-8 * count) & LAST)
 
 
@@ -102,9 +103,10 @@ def hash_lines(
 
     line_hashes: of a line's parts and its number of bytes. longest: by text, in characters.
 
-    The sum of parts a, b, c is a * P**2 + b * P + c, where P is PRIME. (Rabin and Karp's fingerprints are such sums.) So a
-    line's sum is the sum up to its end, less the sum up to its beginning times P to the power of its number of parts. A
-    part counts with its hash, its last byte and its length.
+    The sum of parts a, b, c is a * P**2 + b * P + c, where P is PRIME (as Rabin and Karp's
+    fingerprints). So a line's sum is the sum up to its end, minus the sum up to its beginning times
+    P to the power of its number of parts. A part counts with its hash, its last byte and its
+    length.
     """
     powers = np.empty(64, np.uint64)
     powers[0] = 1
@@ -127,7 +129,7 @@ def hash_lines(
 
 @njit
 def longest_part(bits: Keys, edges: Integers, first: int, last: int) -> int:
-    """The characters of the longest of some parts."""
+    """The length in characters of the longest of the parts from `first` to `last`."""
     longest = 0
     for part in range(first, last):
         begin, end = np.int64(edges[2 * part]), np.int64(edges[2 * part + 1])

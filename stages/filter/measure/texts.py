@@ -1,4 +1,4 @@
-"""Measure texts: every statistic of every text, and the texts that the line edits leave."""
+"""Measure texts: all statistics of every text, and the edited texts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ from corpusmill.stages.filter.measure.kernels import COUNTS, Kernels
 from corpusmill.stages.filter.statistics import STATISTICS, Counts, Measured
 from numpy.typing import NDArray
 
+# Gopher (arXiv:2112.11446), appendix A.1.1.
 STOP_WORDS: Final = (
     "the",
     "be",
@@ -23,15 +24,15 @@ STOP_WORDS: Final = (
     "that",
     "have",
     "with",
-)  # Gopher (arXiv:2112.11446), appendix A.1.1
+)
 
 StopWords = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """measured: statistic -> an array of its column's type, one value a text. texts: as the edits
-    left them.
+    """measured: statistic -> an array of its column's type, one value per text. texts: the texts
+    after the edits.
     """
 
     measured: Measured
@@ -48,18 +49,18 @@ def measure(
 ) -> Measurement:
     """Every statistic of every text, and the texts after the edits. A null text is an empty one.
 
-    edits: C4's, None for none. refinedweb: whether RefinedWeb's are made. stop_words: by language
-    code; those under "" are for all other languages. languages: of the texts, None for unknown.
-    unedited: texts that are to stay as they are.
+    edits: C4's, None for none. refinedweb: whether RefinedWeb's edits are made. stop_words: by
+    language code; those under "" are for all other languages. languages: of the texts, None for
+    unknown. unedited: texts that stay as they are.
     """
     names = [None] * len(texts) if languages is None else languages
-    spared = np.zeros(len(texts), np.bool_) if unedited is None else unedited
+    stays = np.zeros(len(texts), np.bool_) if unedited is None else unedited
     kernels = Kernels(edits or NO_EDITS, edits is not None or refinedweb, refinedweb, stop_words)
     counted, chunks, start = [np.zeros((len(COUNTS), 0), np.int64)], [], 0
     for data, offsets in chunks_of(texts):
         stop = start + offsets.size - 1
         counts = np.zeros((len(COUNTS), stop - start), np.int64)
-        edited = kernels.run(data, offsets, names[start:stop], spared[start:stop], counts)
+        edited = kernels.run(data, offsets, names[start:stop], stays[start:stop], counts)
         counted.append(counts)
         start = stop
         if kernels.copies:

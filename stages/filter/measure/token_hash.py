@@ -1,6 +1,6 @@
-"""The hash of a token or a part: eight bytes at a time, each time a multiplication and a shift."""
+"""The hash of a token or a part: a multiplication and a shift for every eight bytes."""
 
-# numba tells 64-bit integers from Python's and needs to; to a reader they are the same.
+# numba needs 64-bit integers and Python's kept apart. For readers and mypy they are the same.
 # mypy: disable-error-code="assignment,return-value"
 
 from typing import Any, TypeAlias
@@ -34,7 +34,7 @@ def word_until(data: Bytes, at: int, end: int) -> Any:
 
 @njit
 def hash_on(data: Bytes, begin: int, end: int, value: int) -> int:
-    """Go on with a hash over the bytes from `begin` to `end`. A hash begins with BASIS."""
+    """Continue a hash over the bytes from `begin` to `end`. A hash begins with BASIS."""
     for at in range(begin, end, 8):
         value = (value ^ word_until(data, at, end)) * PRIME
         value ^= value >> HALF

@@ -1,12 +1,12 @@
-"""What the tokens of a hard part are, and what the part adds to its document's counts.
+"""The kinds of the tokens of a hard part, and what the part adds to its document's counts.
 
-A token's kind is its number of characters, times 16, and four flags. Two things are counted of a part: its ellipses,
-and its characters if it is an address. `known_parts` keeps both.
+A token's kind is its number of characters, times 16, plus four flags. Two things are counted for a
+part: its ellipses, and its characters if it is an address. `known_parts` keeps both.
 
 Definitions: `stages.filter.statistics`.
 """
 
-# numba tells 64-bit integers from Python's and needs to; to a reader they are the same.
+# numba needs 64-bit integers and Python's kept apart. For readers and mypy they are the same.
 # mypy: disable-error-code="assignment,return-value"
 
 from typing import TypeAlias
@@ -31,7 +31,8 @@ Flags: TypeAlias = NDArray[np.uint16]
 DOT, COLON, SLASH, SMALL_H, SMALL_S = (ord(sign) for sign in ".:/hs")
 ELLIPSIS = ord("…")
 
-# Flags of a token: has a letter; is a word; ends a sentence; is of marks only, and so begins none.
+# Flags of a token: it has a letter; it is a word; it ends a sentence; it has only marks, and so
+# begins no sentence.
 ALPHABETIC, IS_WORD, ENDS, IS_MARK = 1, 2, 4, 8
 # Rows of counts.
 ELLIPSES, URL_CHARACTERS = range(2)
@@ -49,8 +50,8 @@ def measure_part(
     last: int,
     row: NDArray[np.int64],
 ) -> int:
-    """Write the kinds of a part's tokens, which end at cuts[first:last], and add its counts to a
-    document's.
+    """Write the kinds of a part's tokens, which end at cuts[first:last], and add the part's counts
+    to a document's.
 
     Returns the counts as `add_counts` takes them, for parts of at most 255 bytes.
     """
@@ -81,7 +82,7 @@ def measure_part(
 
 @njit
 def add_counts(part: int, row: NDArray[np.int64]) -> None:
-    """Add a part's counts, a byte each, to a document's."""
+    """Add a part's counts, one byte each, to a document's counts."""
     row[ELLIPSES] += np.int64(part & BYTE_BITS)
     row[URL_CHARACTERS] += np.int64(part >> EIGHT)
 

@@ -1,12 +1,13 @@
-"""The kernel that counts tokens, words, stop words and sentences, and leaves each token's hash and length for `ngrams`.
+"""The kernel that counts tokens, words, stop words and sentences. It writes each token's hash and
+length for `ngrams`.
 
-Sentences are those of spaCy's sentencizer. One begins with each line. Another begins with the first token that is no
-punctuation behind a token of terminal punctuation.
+Sentences are those of spaCy's sentencizer. A sentence begins with each line. Another begins behind
+terminal punctuation, with the first token that is no punctuation.
 
 Definitions: `stages.filter.statistics`.
 """
 
-# numba tells 64-bit integers from Python's and needs to; to a reader they are the same.
+# numba needs 64-bit integers and Python's kept apart. For readers and mypy they are the same.
 # mypy: disable-error-code="assignment,return-value"
 
 from typing import TypeAlias
@@ -23,9 +24,9 @@ Keys: TypeAlias = NDArray[np.uint64]
 Integers: TypeAlias = NDArray[np.int32]
 
 ONE, SIX, LAST = np.uint64(1), np.uint64(6), np.uint64(63)
-SENTENCE_ENDS = np.uint64(sum(1 << ord(mark) for mark in ".!?"))  # by byte below 64
+SENTENCE_ENDS = np.uint64(sum(1 << ord(mark) for mark in ".!?"))  # bits of bytes below 64
 
-TOKENS, WORDS, WORD_CHARACTERS, ALPHABETIC_TOKENS, STOP_WORDS = range(5)  # counts of a text
+TOKENS, WORDS, WORD_CHARACTERS, ALPHABETIC_TOKENS, STOP_WORDS = range(5)  # rows: counts of a text
 
 
 @njit
@@ -50,15 +51,17 @@ def measure_tokens(
 ) -> None:
     """Measure the tokens of parts that `parts.hash_parts` hashed and `cut.cut_parts` cut.
 
-    bits: of `marks.mark_bytes`. cuts, kinds: of the tokens of hard parts; the others are words, or
-    words and a mark. stops, stop_tables: `english.perfect_tables` of the stop words of each group
-    of texts. groups: the group of each text. tokens: the hash of each token. text_tokens: the first
-    token of each text. reach: the characters of a text's tokens up to each of them; text t's begin
-    with a 0 at text_tokens[t] + t. line_counts: tokens and sentences by line (2 x lines). counts:
-    by text, the rows named above, zero.
+    bits: of `marks.mark_bytes`. cuts, kinds: of the tokens of hard parts; all other parts are a
+    word, or a word and a mark. stops, stop_tables: `english.perfect_tables` of the stop words of
+    each group of texts. groups: the group of each text.
+
+    These are filled. tokens: the hash of each token. text_tokens: the first token of each text.
+    reach: the characters of a text's tokens up to each of them; those of text t begin with a 0 at
+    text_tokens[t] + t. line_counts: tokens and sentences by line (2 x lines). counts: by text, the
+    rows named above, zero at first.
     """
     nowhere = np.uint64(stops.size)
-    # By slot: the last text that had the stop word; the last slot is for other tokens.
+    # By slot: the last text that had the stop word. The last slot is for other tokens.
     seen = np.full(stops.size + 1, -1, np.int32)
     n = n_cuts = n_hard = 0
     for text in range(text_lines.size - 1):
@@ -121,7 +124,8 @@ def measure_tokens(
                     alphabetic += kind & ALPHABETIC != 0
                     words += is_word
                     other_characters += characters & (is_word - 1)
-                    # A sentence begins with what is no mark; one mark more may stand between.
+                    # After an end, a sentence begins with the first token that is neither a mark
+                    # nor an end.
                     begins = np.int64(kind & (ENDS | IS_MARK) == 0)
                     sentences += ended & begins
                     ended = np.int64(kind & ENDS != 0) | ended & (1 - begins)

@@ -1,11 +1,11 @@
-"""The entries of URL block lists as hashes: sorted, and a bit map that is asked first.
+"""The entries of URL block lists as hashes: a sorted list, and a bit map that is asked first.
 
-A domain is hashed from its end, so that one walk over a host gives the hashes of the host and of
-all domains above it. The bit map stays in the caches; a hash that it holds is looked up in the
+A domain is hashed from its end. So one walk over a host gives the hashes of the host and of all
+domains above it. The bit map stays in the caches. Only a hash that is in it is looked up in the
 sorted list.
 """
 
-# numba tells 64-bit integers from Python's and needs to; to a reader they are the same.
+# numba needs 64-bit integers and Python's kept apart. For readers and mypy they are the same.
 # mypy: disable-error-code="return-value"
 
 from typing import TypeAlias
@@ -18,17 +18,17 @@ Bytes: TypeAlias = NDArray[np.uint8]
 Keys: TypeAlias = NDArray[np.uint64]
 
 BASIS, PRIME, HALF = np.uint64(0xCBF29CE484222325), np.uint64(0x9E3779B97F4A7C15), np.uint64(32)
-MAP_BITS = 26  # of the bit map of domains or addresses: 8 MB
+MAP_BITS = 26  # log2 of the bits of the bit map of domains or addresses: 8 MB
 NEWLINE, HASH, STAR, DOT = (ord(sign) for sign in "\n#*.")
 
 
 @njit
 def hash_lines(data: Bytes, backwards: bool, hashes: Keys) -> int:
-    """Hash each line of a list into `hashes` (one place a line is enough); returns how many. Lower
-    case; comments and empty lines are left out.
+    """Hash each line of a list into `hashes` (one place per line is enough), in lower case.
+    Comments and empty lines are left out. Returns the number of hashes.
 
-    backwards: the lines are domains: hashed from the end, without `*.` before and full stops behind
-    them.
+    backwards: the lines are domains. They are hashed from the end, without `*.` before and full
+    stops behind them.
     """
     n = begin = 0
     while begin < data.size:
@@ -88,9 +88,7 @@ def holds(hashes: Keys, bits: Keys, value: np.uint64) -> bool:
 
 @njit
 def _place(value: np.uint64, bits: Keys) -> np.uint64:
-    """Which bit of a map is the value's; a map has a power of two of them, as many as fit into 32
-    bits.
-    """
+    """Which bit of a map belongs to the value. A map has a power of two of bits, at most 2**32."""
     return (value >> HALF) & np.uint64(64 * bits.size - 1)
 
 

@@ -1,11 +1,13 @@
-"""The kernel that sifts URLs: it lets pass what no block list can block. The others are judged in Python.
+"""The kernel that sifts URLs: it clears the URLs that no block list can block. Python judges the
+others.
 
-URLs with anything unusual before their path (a user name, brackets, a backslash) or beyond ASCII are not decided here.
+It does not decide on URLs with anything unusual before their path (a user name, brackets, a
+backslash) or beyond ASCII.
 
 Rules: `stages.filter.url_rules`.
 """
 
-# numba tells 64-bit integers from Python's and needs to; to a reader they are the same.
+# numba needs 64-bit integers and Python's kept apart. For readers and mypy they are the same.
 # mypy: disable-error-code="return-value"
 
 from typing import TypeAlias
@@ -30,9 +32,10 @@ HASH, DOT, SLASH, COLON, QUESTION, AT, BACKSLASH, OPENING, PERCENT = (
     ord(sign) for sign in "#./:?@\\[%"
 )
 _CHARACTERS = "0123456789abcdefghijklmnopqrstuvwxyz"
+# 36 stands for any other character.
 NUMBERS = np.array(
     [_CHARACTERS.find(chr(byte).lower()) % 37 for byte in range(128)] + [36] * 128, np.uint8
-)  # 36: none of them
+)
 
 
 @njit
@@ -53,25 +56,26 @@ def sift(
     subword_pairs: NDArray[np.int32],
     suspects: NDArray[np.bool_],
 ) -> None:
-    """suspects: by URL, whether one of the lists may block it.
+    """Fill suspects: by URL, whether one of the lists may block it.
 
     domains, urls: sorted hashes, and their bit maps (empty if there is no such list). words,
     soft_words: sorted hashes. subword_*: the entries one after the other, in order, as numbers from
-    0 to 35; their begins; by pair of first characters (36 x 36) the first entry, or -1.
+    0 to 35; their begins; and by pair of first characters (36 x 36) the first entry, or -1.
     """
     joined = np.empty(4096, np.uint8)
     for index in range(offsets.size - 1):
         begin, end = offsets[index], offsets[index + 1]
         suspects[index] = _is_suspect(
-            data, begin, end, domains, domain_bits, urls, url_bits, words, word_bits, soft_words, soft_word_bits,
-            soft_word_count, subword_data, subword_begins, subword_pairs, joined,
+            data, begin, end, domains, domain_bits, urls, url_bits, words, word_bits, soft_words,
+            soft_word_bits, soft_word_count, subword_data, subword_begins, subword_pairs, joined,
         )  # fmt: skip
 
 
 @njit
 def _is_suspect(
-    data: Bytes, begin: int, end: int, domains: Keys, domain_bits: Keys, urls: Keys, url_bits: Keys, words: Keys, word_bits: Keys,
-    soft_words: Keys, soft_word_bits: Keys, soft_word_count: int, subword_data: Bytes, subword_begins: NDArray[np.int32],
+    data: Bytes, begin: int, end: int, domains: Keys, domain_bits: Keys, urls: Keys,
+    url_bits: Keys, words: Keys, word_bits: Keys, soft_words: Keys, soft_word_bits: Keys,
+    soft_word_count: int, subword_data: Bytes, subword_begins: NDArray[np.int32],
     subword_pairs: NDArray[np.int32], joined: Bytes,
 ) -> bool:  # fmt: skip
     if begin == end:
@@ -119,7 +123,7 @@ def _is_suspect(
 
 @njit
 def _is_below(data: Bytes, begin: int, end: int, domains: Keys, bits: Keys) -> bool:
-    """Whether the host or a domain above it, but for the top one, is listed."""
+    """Whether the host or a domain above it is listed. The top-level domain is not looked up."""
     while end > begin and data[end - 1] == DOT:
         end -= 1
     value, dots = BASIS, 0
@@ -163,8 +167,8 @@ def _has_words(
     soft_word_bits: Keys,
     soft_word_count: int,
 ) -> bool:
-    """Whether a word is listed, or enough of the soft ones are (counted again where one comes
-    twice: the caller looks closer).
+    """Whether a word is listed, or enough of the soft words are. A soft word that comes twice
+    counts twice; the caller looks closer.
     """
     if words.size + soft_words.size == 0:
         return False
@@ -193,7 +197,7 @@ def _has_subword(
     pairs: NDArray[np.int32],
     joined: Bytes,
 ) -> bool:
-    """Whether an entry stands in the letters and digits, joined."""
+    """Whether an entry stands in the joined letters and digits."""
     size = 0
     for at in range(begin, end):
         number = NUMBERS[np.uint64(data[at])]

@@ -1,6 +1,6 @@
 """Reading characters out of UTF-8."""
 
-# numba tells 64-bit integers from Python's and needs to; to a reader they are the same.
+# numba needs 64-bit integers and Python's kept apart. For readers and mypy they are the same.
 # mypy: disable-error-code="assignment,return-value"
 
 from typing import Any, TypeAlias

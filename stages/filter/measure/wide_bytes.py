@@ -1,5 +1,5 @@
-"""What kernels need beyond numba's own: eight bytes at once, 64 bytes compared at once, counting
-bits, and caches.
+"""Operations that numba lacks: load eight bytes at once, compare 64 bytes at once, count bits, and
+prefetch.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from numba.core import cgutils
 
 @intrinsic
 def load_word(context: Any, data: Any, position: Any) -> Any:
-    """The eight bytes from a position on as one little-endian integer; the array must have them."""
+    """The eight bytes from a position on as one little-endian integer. The array must have them."""
     signature = types.uint64(data, types.int64)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -27,11 +27,11 @@ def load_word(context: Any, data: Any, position: Any) -> Any:
 
 @intrinsic
 def bytes_within(context: Any, data: Any, position: Any, first: Any, count: Any) -> Any:
-    """Which of the 64 bytes from a position on are at least `first` and below `first + count`: a
-    bit each, the first byte's lowest.
+    """Which of the 64 bytes from a position on are at least `first` and below `first + count`. One
+    bit per byte, the first byte's lowest.
 
-    The compiler makes of it what vectors the processor has (two of 32 bytes with AVX2). The array
-    must have the bytes.
+    The compiler uses the vectors of the processor (two of 32 bytes with AVX2). The array must have
+    the bytes.
     """
     signature = types.uint64(data, types.int64, types.int64, types.int64)
 
@@ -55,8 +55,8 @@ def bytes_within(context: Any, data: Any, position: Any, first: Any, count: Any)
         bits = builder.bitcast(
             builder.icmp_unsigned("<", above, everywhere(arguments[3])), ir.IntType(64)
         )
-        # No instruction, but the compiler cannot look through it: it would go on with 64 bits
-        # apart, one after the other.
+        # This emits no instruction, but the compiler cannot look through it. Without it the
+        # compiler would go on with 64 separate bits, one after the other.
         return builder.asm(ir.FunctionType(bits.type, [bits.type]), "", "=r,0", [bits], False)
 
     return signature, generate
@@ -64,7 +64,7 @@ def bytes_within(context: Any, data: Any, position: Any, first: Any, count: Any)
 
 @intrinsic
 def trailing_zeros(context: Any, word: Any) -> Any:
-    """How many low bits are 0; the word must not be."""
+    """How many low bits are 0. The word must not be 0."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
@@ -84,7 +84,7 @@ def ones(context: Any, word: Any) -> Any:
 
 @intrinsic
 def prefetch(context: Any, data: Any, position: Any) -> Any:
-    """Have a place of an array brought into the first cache, without waiting for it."""
+    """Bring a place of an array into the first cache, without waiting for it."""
     signature = types.void(data, types.int64)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:

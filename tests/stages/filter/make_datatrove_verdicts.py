@@ -1,7 +1,8 @@
-"""Record what datatrove's filters drop of 200 shipped texts: `python tests/stages/filter/make_datatrove_verdicts.py`.
+"""Record which of 200 shipped texts datatrove's filters drop.
 
-Needs datatrove; takes a few minutes. Each rule runs alone on each text, as `benchmarks/filtering.py` measures
-agreement. `test_datatrove_verdicts.py` holds our families against the record.
+Run `python tests/stages/filter/make_datatrove_verdicts.py`. It needs datatrove and takes a few
+minutes. Each rule runs alone on each text, as `benchmarks/filtering.py` measures agreement.
+`test_datatrove_verdicts.py` compares our families with the record.
 """
 
 import importlib.metadata

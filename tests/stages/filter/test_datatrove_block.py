@@ -110,7 +110,7 @@ def test_a_filter_whose_package_is_missing_names_it():
 
 
 def test_a_tokenizer_whose_package_is_missing_ends_the_run_and_names_it():
-    # datatrove cuts Burmese with a package that corpusmill does not bring
+    # datatrove cuts Burmese with a package that corpusmill does not install.
     burmese = block("GopherQualityFilter", language="mya_Mymr")
     with pytest.raises(RecipeError, match=r"needs a package that is not installed .*pyidaungsu"):
         judge(burmese, row(PROSE))

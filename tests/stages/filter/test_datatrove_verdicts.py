@@ -1,6 +1,7 @@
-"""What the published families drop of 200 shipped texts, against datatrove's filters rule by rule.
+"""Which of 200 shipped texts the published families drop, against datatrove's filters rule by rule.
 
-`make_datatrove_verdicts.py` recorded what datatrove's filters drop. Every difference is listed here with its cause.
+`make_datatrove_verdicts.py` recorded what datatrove's filters drop. Every difference is listed here
+with its cause.
 """
 
 import json
@@ -15,7 +16,8 @@ from corpusmill.stages.filter.rules import failing
 
 from tests.stages.filter import make_datatrove_verdicts
 
-# spaCy joins `)` and `:` behind a bracket: together they are a smiley. Here they stay two tokens (docs/filters.md).
+# spaCy joins `)` and `:` behind a bracket, since together they are a smiley. Here they stay two
+# tokens (docs/filters.md).
 SMILEY = "`):` is one token there and two here"
 DIFFERENCES = {  # text and rule -> why the verdicts differ
     ("code/permissive:85", "gopher_repetition.duplicate_9_grams"): SMILEY,
@@ -31,7 +33,9 @@ def record():
 
 @pytest.fixture(scope="module")
 def ours():
-    """Sample and row -> the codes of our rules that drop the text. C4's rules see the edited text, as datatrove's."""
+    """Sample and row -> the codes of our rules that drop the text. C4's rules see the edited text,
+    as in datatrove.
+    """
     texts = make_datatrove_verdicts.texts()
     column = pa.chunked_array([list(texts.values())])
     whole, edited = measure(column).measured, measure(column, LineEdits()).measured
@@ -58,7 +62,7 @@ def test_the_differences_come_from_smileys():
 
 
 def test_the_texts_try_most_rules(record):
-    """A rule that drops nothing and one that drops everything would both agree by chance."""
+    """Two rules that drop nothing, or drop everything, would agree by chance."""
     dropping = {code for codes in record.values() for code in codes}
     rules = {rule.code for family in DEFAULT for rule in FAMILIES[family]}
     assert dropping <= rules

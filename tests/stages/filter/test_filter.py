@@ -53,11 +53,14 @@ def test_good_prose_is_kept_unchanged():
         (None, "gopher_quality.few_words"),
         ("", "gopher_quality.few_words"),
         (GOOD + "\n\n" + GOOD, "gopher_repetition.duplicate_paragraphs"),
-        ("\n".join(["The same line comes again and again."] * 20), "gopher_repetition.duplicate_lines"),
-        (GOOD.replace("the", "der").replace(" to ", " zu ").replace(" of ", " von ").replace(" with ", " mit ")
-         .replace("have", "haben").replace("and", "und").replace(" be ", " sein ").replace("The", "Der")
-         .replace("that", "dass"), "gopher_quality.few_stop_words"),
-        ("\n".join([GOOD, *(f"{number * 7919} {number * 104729} {number * 1299709}" for number in range(50))]),
+        ("\n".join(["The same line comes again and again."] * 20),
+         "gopher_repetition.duplicate_lines"),
+        (GOOD.replace("the", "der").replace(" to ", " zu ").replace(" of ", " von ")
+         .replace(" with ", " mit ").replace("have", "haben").replace("and", "und")
+         .replace(" be ", " sein ").replace("The", "Der").replace("that", "dass"),
+         "gopher_quality.few_stop_words"),
+        ("\n".join([GOOD, *(f"{number * 7919} {number * 104729} {number * 1299709}"
+                            for number in range(50))]),
          "gopher_quality.few_alphabetic_words"),
         (GOOD + "\nif (river) { flows } and that is all.", "c4.curly_bracket"),
         (GOOD + "\nLorem ipsum dolor sit amet is no river.", "c4.lorem_ipsum"),
@@ -134,8 +137,10 @@ def test_a_document_of_a_tuned_language_is_judged_by_its_thresholds_and_not_edit
     german = "\n".join(
         [
             "Der Fluss entspringt in den Hügeln nördlich der Stadt und fließt von dort zum Meer.",
-            "Die Leute wohnen an seinem Ufer, seit man denken kann, und viele leben noch immer dort.",
-            "Im Frühjahr steht das Wasser hoch, und die untere Straße wird mit einem Holztor geschlossen.",
+            "Die Leute wohnen an seinem Ufer, seit man denken kann, und viele leben noch immer "
+            "dort.",
+            "Im Frühjahr steht das Wasser hoch, und die untere Straße wird mit einem Holztor "
+            "geschlossen.",
             "Eine Fähre bringt die Wagen hinüber, wenn der Brücke nicht zu trauen ist.",
             "Auf alten Karten steht eine Mühle, an die sich niemand mehr erinnert.",
             "Menü",

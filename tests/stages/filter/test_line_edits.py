@@ -1,4 +1,6 @@
-"""The line edits of C4 and RefinedWeb: which lines go, and that the rest of a text stays as it was."""
+"""The line edits of C4 and RefinedWeb: which lines go, and that the rest of a text stays as
+it was.
+"""
 
 import numpy as np
 import pyarrow as pa

@@ -1,4 +1,6 @@
-"""Rules as data: which are in force, what they say about measured documents, and how a recipe changes them."""
+"""Rules as data: which are in force, what they say about measured documents, and how a recipe
+changes them.
+"""
 
 import re
 from pathlib import Path
@@ -209,9 +211,8 @@ def test_a_language_has_its_published_thresholds_and_others_the_families():
     table = threshold_table(rules, ["en", "de", "th", "xx"], True, {})
     at = {rule.code: index for index, rule in enumerate(rules)}
     assert table[at["gopher_quality.long_words"]].tolist()[:2] == [10, 15]
-    assert np.isnan(
-        table[at["gopher_quality.long_words"], 2]
-    )  # Thai words are single characters here
+    # Thai words are single characters here.
+    assert np.isnan(table[at["gopher_quality.long_words"], 2])
     assert np.isnan(table[at["c4.few_sentences"]]).tolist() == [False, True, True, False]
     assert (table[:, 3] == [rule.threshold for rule in rules]).all()
     assert (

@@ -1,6 +1,7 @@
-"""Record spaCy's English exceptions for `plain_statistics`: `python tests/stages/filter/measure/make_spacy_exceptions.py`.
+"""Record spaCy's English exceptions for `plain_statistics`.
 
-Needs spaCy. Two emoticons are left out, which the kernels cut by the rules: spaCy keeps them whole (docs/filters.md).
+Run `python tests/stages/filter/measure/make_spacy_exceptions.py`. It needs spaCy. Two emoticons are
+left out: spaCy keeps them whole, but the kernels cut them by the rules (docs/filters.md).
 """
 
 from pathlib import Path
@@ -11,7 +12,9 @@ CUT_BY_RULES = ("(ಠ_ಠ)", "(╯°□°）╯︵┻━┻")
 
 
 def recorded() -> str:
-    """A line for each part that spaCy's tokenizer knows by name: its tokens, with spaces between."""
+    """A line for each part that spaCy's tokenizer knows by name: its tokens, with spaces
+    between.
+    """
     import spacy
 
     tokenizer: Any = spacy.blank("en").tokenizer

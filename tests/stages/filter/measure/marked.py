@@ -1,4 +1,4 @@
-"""Some texts and what the first kernels find in them, for the tests of these kernels and of those that follow."""
+"""Some texts and what the first kernels find in them, for the tests of these and later kernels."""
 
 import numpy as np
 from corpusmill.stages.filter.measure.characters import character_table
@@ -8,7 +8,7 @@ from corpusmill.stages.filter.measure.parts import NO_PART, hash_lines, hash_par
 
 
 class Marked:
-    """What the kernels leave of some texts."""
+    """The results of the kernels for some texts."""
 
     def __init__(self, texts):
         data = np.frombuffer("".join(texts).encode() or b" ", np.uint8)

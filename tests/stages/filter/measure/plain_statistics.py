@@ -1,4 +1,5 @@
-"""The statistics of a text in plain Python: slow, over strings, written from the definitions in docs/filters.md.
+"""The statistics of a text in plain Python: slow, over strings, written from the definitions in
+docs/filters.md.
 
 Nothing here comes from the kernels that it checks. The tokenizer's exceptions are spaCy's own, as
 `make_spacy_exceptions.py` recorded them.
@@ -301,7 +302,10 @@ def furniture(line, parts):
         return "uppercase"
     if re.fullmatch("[0-9]+", line):
         return "numeric"
-    counted = "likes|shares|comments|retweets|reposts|quotes|bookmarks|upvotes|downvotes|downloads|views|followers"
+    counted = (
+        "likes|shares|comments|retweets|reposts|quotes|bookmarks|upvotes|downvotes|downloads|views"
+        "|followers"
+    )
     counter = rf"[^0-9A-Za-z]*[0-9][0-9.,]*[kmb]?[\x00-\x20]+(?:{counted})[^0-9A-Za-z]*"
     if re.fullmatch(counter, lowered(line)):
         return "counter"
@@ -323,7 +327,9 @@ def without_call(line):
 
 
 def look(line, parts, longest, edits, refinedweb):
-    """What becomes of a line with a part: the reason for which it goes, what is left, and what C4 counts."""
+    """The fate of a line with a part: the reason for its removal, the text that is left, and C4's
+    counts.
+    """
     low = lowered(inner(line))
     counts: Counter[str] = Counter()
     if edits and edits.longest_word and longest > edits.longest_word:

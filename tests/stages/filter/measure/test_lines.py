@@ -1,4 +1,4 @@
-"""What becomes of single lines: exact examples of every edit, through the kernel."""
+"""The fate of single lines: exact examples of every edit, through the kernel."""
 
 import pyarrow as pa
 import pytest
@@ -10,7 +10,9 @@ REST = "These words stay as they are."
 
 
 def outcome(line: str, edits: LineEdits, refinedweb: bool) -> tuple[str, set[str]]:
-    """The text that is left of a line between two that stay, and the counts of removed lines that are not 0."""
+    """The text that is left of a line between two lines that stay, and the counts of removed lines
+    that are not 0.
+    """
     found = measure(pa.chunked_array([[f"{REST}\n{line}\n{REST}"]]), edits, refinedweb)
     removed = {
         name

@@ -1,4 +1,6 @@
-"""The kernels that find parts and lines by comparing 64 bytes at once, held against Python's strings: above all where 64 bytes end."""
+"""The kernels that find parts and lines by comparing 64 bytes at a time, against Python's strings.
+Most cases lie where 64 bytes end.
+"""
 
 import numpy as np
 import pyarrow as pa

@@ -23,7 +23,9 @@ def measured(texts):
 
 
 def most_frequent(text, n):
-    """Characters in the runs of n tokens that are most frequent, with the spaces between the tokens."""
+    """Characters in the runs of n tokens that are most frequent, with the spaces between the
+    tokens.
+    """
     runs = Counter(tuple(text[at : at + n]) for at in range(len(text) - n + 1))
     if not runs:
         return 0

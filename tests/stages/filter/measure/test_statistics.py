@@ -1,4 +1,6 @@
-"""The kernels that measure texts, held against a plain implementation that counts with Python strings, and against spaCy."""
+"""The kernels that measure texts, against a plain implementation with Python strings, and against
+spaCy.
+"""
 
 import io
 import json
@@ -325,7 +327,9 @@ def test_scripts_without_spaces_are_read_by_character_where_the_language_says_so
 
 
 def key_in_memory(part):
-    """The key by which `stages.filter.measure.cut` looks for a part that it cut before, for parts without a mark behind them."""
+    """The key by which `stages.filter.measure.cut` looks for a part that it cut before. Only for
+    parts without a mark behind them.
+    """
     return hash_of(part.encode()) ^ len(part) << 8 ^ ord(part[-1])
 
 

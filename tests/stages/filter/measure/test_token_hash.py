@@ -26,7 +26,9 @@ def test_a_kernel_hashes_as_python_does(token, before):
 @settings(deadline=None)
 @given(BYTES, BYTES)
 def test_two_tokens_of_one_hash_are_the_same(one, other):
-    """Zeros at the end are bytes that are not there: no token of a text ends in one."""
+    """Only tokens without a zero byte at the end are compared. The hash reads missing bytes as
+    zeros, and no token of a text ends in a zero byte.
+    """
     same = one.rstrip(b"\0") == other.rstrip(b"\0")
     if len(one.rstrip(b"\0")) == len(one) and len(other.rstrip(b"\0")) == len(other):
         assert (hash_of(one) == hash_of(other)) == same

@@ -1,4 +1,6 @@
-"""Words, sentences and stop words by text and by line, against plain Python over the same tokens."""
+"""Words, sentences and stop words by text and by line, against plain Python over the same
+tokens.
+"""
 
 import pyarrow as pa
 from corpusmill.stages.filter.measure.texts import measure

@@ -1,4 +1,4 @@
-"""Sifting URLs: a URL that a list blocks is never let through, and an ordinary one is not stopped."""
+"""Sifting URLs: a URL that a list blocks is never cleared, and an ordinary URL is."""
 
 import re
 
