@@ -1,22 +1,23 @@
-"""E-mail and IP addresses: what a candidate must be to be somebody's.
+"""E-mail and IP addresses: when a candidate is an address of a person or a machine.
 
 E-mail: the dot-atom form of RFC 5321 with a domain of at least two labels, also spelled with `(at)`
-and `(dot)`. Nobody's: domains reserved for documentation (RFC 2606, RFC 6761), file names
-(`logo@2x.png`), and the user in `git@host.org:path`.
+and `(dot)`. These are not counted: domains reserved for documentation (RFC 2606, RFC 6761), file
+names (`logo@2x.png`), and the user in `git@host.org:path`.
 
-IP: addresses that the Internet routes. The ranges that it does not are IANA's special-purpose
-registries (RFC 6890), multicast included; they are written down here because the standard library's
+IP: addresses that the Internet routes. The ranges that it does not route are IANA's special-purpose
+registries (RFC 6890), multicast included. They are written down here because the standard library's
 own list changes with Python's version. Three small numbers and a fourth are a version or a section
-far more often than an address (one address in 500 begins so), so they need a word for it before
-them.
+far more often than an address; only one address in 500 begins so. So they count only behind a word
+such as `IP`.
 """
 
 import functools
 import ipaddress
 import re
 
-_LOCAL = rb"[A-Za-z0-9_.+'-]"  # RFC 5321 allows more signs; in pages they separate
-_LETTER = rb"(?:[A-Za-z0-9]|[\xc3-\xdb\xe1][\x80-\xbf]{1,2})"  # ASCII, and Latin, Greek, Cyrillic and other alphabets beyond it
+_LOCAL = rb"[A-Za-z0-9_.+'-]"  # RFC 5321 allows more signs; in pages those separate words
+# ASCII, and Latin, Greek, Cyrillic and other alphabets beyond it.
+_LETTER = rb"(?:[A-Za-z0-9]|[\xc3-\xdb\xe1][\x80-\xbf]{1,2})"
 _LABEL = rb"%s(?:(?:%s|-){0,61}%s)?" % (_LETTER, _LETTER, _LETTER)
 _TOP = rb"(?:xn--[A-Za-z0-9-]{2,40}|[A-Za-z]{2,18}|(?:[\xd0-\xd1][\x80-\xbf]){2,10})"
 _BEFORE_AT = re.compile(rb"(?<!%s)'?(?P<local>[A-Za-z0-9_+]%s{0,63})\Z" % (_LOCAL, _LOCAL))
@@ -50,16 +51,17 @@ _PREFIX_LENGTH = re.compile(rb"/\d{1,3}(?![\d.])")  # `192.0.2.0/24` is a networ
 _SMALL = 32
 # fmt: off
 _NOT_ROUTED = (
-    *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24"),
-    *("192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24"),
+    *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16"),
+    *("172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16"),
+    *("198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24"),
     *("224.0.0.0/4", "240.0.0.0/4", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"),
 )
 # fmt: on
 
 
 def email_span(data: bytes, begin: int, end: int, at: int, after: int) -> tuple[int, int] | None:
-    """The bytes of an e-mail address around the at sign at `data[at:after]`, within the line
-    `data[begin:end]`; None if it is none.
+    """The place in `data` of an e-mail address around the at sign at `data[at:after]`, within the
+    line `data[begin:end]`; None if it is none.
     """
     spelled = after - at > 1
     before = (_SPELLED_BEFORE if spelled else _BEFORE_AT).search(
@@ -86,7 +88,7 @@ def email_span(data: bytes, begin: int, end: int, at: int, after: int) -> tuple[
 
 
 def is_public_ip(data: bytes, begin: int, at: int, after: int) -> bool:
-    """Whether `data[at:after]` is the address of a machine on the Internet, no network and no
+    """Whether `data[at:after]` is the address of a machine on the Internet, and no network and no
     version. begin: of its line.
     """
     spelled = data[at:after].decode("ascii")
@@ -102,7 +104,7 @@ def is_public_ip(data: bytes, begin: int, at: int, after: int) -> bool:
 
 @functools.lru_cache(maxsize=4096)
 def is_routed(spelled: str) -> bool:
-    """Whether an address is one that the Internet routes. Something that is no address is not."""
+    """Whether the Internet routes this address. False for text that is no address."""
     try:
         address = ipaddress.ip_address(spelled)
     except ValueError:

@@ -1,8 +1,9 @@
 """The kernel that finds where personal data could stand: one walk over the bytes.
 
-A candidate is a place, not a verdict: an at sign between two words, a run of digits long enough for a telephone or a
-card, four numbers with full stops, hexadecimal groups with colons, two capitals before two digits. `stages.redact`
-looks only at candidates. Ordinary web text has one in about 4 KB, so this walk is nearly all of the cost.
+A candidate is a place, not yet a result. It may be: an at sign between two words, a run of digits
+long enough for a telephone number or a card, four numbers with full stops, hexadecimal groups with
+colons, or two capitals before two digits. `stages.redact` looks only at candidates. Ordinary web
+text has one in about 4 KB, so this walk takes nearly all of the time.
 """
 
 from typing import TypeAlias
@@ -28,7 +29,7 @@ _SPACE, _PLUS, _HYPHEN, _STOP, _SLASH, _COLON, _OPEN, _CLOSE = (ord(sign) for si
 _UNDERLINE, _OPEN_SQUARE, _CLOSE_SQUARE, _A, _T = (ord(sign) for sign in "_[]at")
 _TWO, _THREE, _NINE = (ord(sign) for sign in "239")
 
-PHONE_DIGITS = 7  # shorter numbers cannot be told from any other number
+PHONE_DIGITS = 7  # a shorter number may be anything
 LONGEST_GAP = 3  # signs between two groups of digits: `) - `
 LONGEST_GAP_AFTER_PLUS = 5  # `+49 - (40) - 1234`
 IBAN_LENGTH = 15  # Norway's, the shortest
@@ -42,16 +43,17 @@ def find_candidates(
     """Fill the four arrays (at least as long as `data`, plus one) and return how many candidates
     there are.
 
-    data, offsets: the UTF-8 bytes of all texts and where each begins. rows: which text. begins,
-    ends: the candidate's bytes, from the beginning of `data`; of an e-mail address only its at
-    sign, of the others all that may belong to it. A place can be a candidate of several kinds.
-    Candidates come in the order of their places.
+    data, offsets: the UTF-8 bytes of all texts, and where each begins. rows: the text of each
+    candidate. begins, ends: the candidate's bytes, as places in `data`. Of an e-mail address they
+    hold only the at sign, of the other kinds all that may belong to the candidate. A place can be a
+    candidate of several kinds. Candidates come in the order of their places.
     """
     found = 0
     for row in range(offsets.size - 1):
         first, end = offsets[row], offsets[row + 1]
         at = first
-        seen = first  # up to here, groups of digits have been looked at as a card and a telephone number
+        # Up to here, groups of digits were already tried as a card and as a telephone number.
+        seen = first
         while at < end:
             what = _BEGINS[data[at]]
             if what == _NOTHING:
@@ -93,7 +95,8 @@ def find_candidates(
             if at < seen:
                 at = _after_word(data, at, end)
                 continue
-            card = at  # where the shortest ends: what follows may be another, or belong to this one
+            # where the shortest card ends; what follows may be another, or belong to this one
+            card = at
             stop = _card_end(data, at, at, end)
             while stop > at:
                 kinds[found], rows[found], begins[found], ends[found] = CARD, row, at, stop
@@ -114,7 +117,7 @@ def find_candidates(
                 kinds[found], rows[found], begins[found], ends[found] = PHONE, row, start, stop
                 found += 1
             seen = card if card > at else stop
-            at = _after_word(data, at, end)  # a group further on may begin an address
+            at = _after_word(data, at, end)  # a later group may begin an address
     return found
 
 
@@ -130,7 +133,7 @@ def _in_word(byte: int) -> bool:
 
 @njit(inline="always")
 def _in_name(byte: int) -> bool:
-    """Whether a byte can stand beside an at sign: ASCII letters and digits, `_+-`, and any part of
+    """Whether a byte can stand beside an at sign: ASCII letters and digits, `_+-`, and any byte of
     a character beyond ASCII.
     """
     return _in_word(byte) or byte >= 0x80 or byte in (_PLUS, _HYPHEN)
@@ -145,8 +148,8 @@ def _after_word(data: Bytes, at: int, end: int) -> int:
 
 @njit
 def _spelled_at(data: Bytes, at: int, end: int) -> int:
-    """Where `(at)` or `[at]` ends, in small letters and with at most one space inside each bracket;
-    `at` if it is neither.
+    """Where `(at)` or `[at]` ends; `at` if there is none. Only small letters count, with at most
+    one space inside each bracket.
     """
     closing = _CLOSE_SQUARE if data[at] == _OPEN_SQUARE else _CLOSE
     place = at + 1
@@ -162,8 +165,8 @@ def _spelled_at(data: Bytes, at: int, end: int) -> int:
 
 @njit
 def _iban_end(data: Bytes, at: int, end: int) -> int:
-    """Where capitals and digits, in groups with at most one space between, end; `at` if they cannot
-    be an IBAN.
+    """Where a run of capitals and digits ends, in groups with at most one space between; `at` if it
+    cannot be an IBAN.
     """
     if (
         at + 3 >= end
@@ -247,16 +250,14 @@ def _address_end(data: Bytes, first: int, at: int, end: int) -> int:
 
 @njit
 def _card_end(data: Bytes, at: int, beyond: int, end: int) -> int:
-    """Where 12 to 19 digits that pass the check of Luhn end, single spaces or hyphens between
-    groups: the first such place past `beyond`; `at` if there is none.
+    """Where 12 to 19 digits that pass the Luhn check end, in groups with single spaces or hyphens
+    between. It is the first such place past `beyond`; `at` if there is none.
     """
     if data[at] < _TWO or data[at] == _NINE:
         return at
     place, digits = at, 0
-    plain, doubled = (
-        0,
-        0,
-    )  # sums that end in a digit taken once and in one taken twice; the next digit swaps them
+    # Luhn sums: with the last digit taken once, and with it doubled. Each further digit swaps them.
+    plain, doubled = 0, 0
     while place < end and digits < 20:
         byte = data[place]
         if _is_digit(byte):
@@ -277,8 +278,9 @@ def _card_end(data: Bytes, at: int, beyond: int, end: int) -> int:
 
 @njit
 def _number_end(data: Bytes, at: int, end: int, longest_gap: int) -> tuple[int, int, bool]:
-    """Where groups of digits end that spaces, hyphens, full stops, slashes and brackets hold
-    together; how many digits; and whether they could be more than a decimal fraction.
+    """Where groups of digits end that are joined by spaces, hyphens, full stops, slashes and
+    brackets. Also how many digits there are, and whether they could be more than a decimal
+    fraction.
     """
     place, last, digits, gap, gaps, stops = at, at, 0, 0, 0, 0
     while place < end:
@@ -294,10 +296,8 @@ def _number_end(data: Bytes, at: int, end: int, longest_gap: int) -> tuple[int, 
             continue
         if byte in (_SPACE, _HYPHEN, _STOP, _SLASH, _OPEN, _CLOSE):
             place += 1
-        elif (
-            byte == 0xC2 and place + 1 < end and data[place + 1] == 0xA0
-        ):  # the space that does not break
-            place += 2
+        elif byte == 0xC2 and place + 1 < end and data[place + 1] == 0xA0:
+            place += 2  # a no-break space
         elif (
             byte == 0xE2
             and place + 2 < end
@@ -315,7 +315,7 @@ def _number_end(data: Bytes, at: int, end: int, longest_gap: int) -> tuple[int, 
 
 @njit(inline="always")
 def _is_thin(byte: int) -> bool:
-    """The last byte of a hyphen or dash (U+2010 to U+2015), of a thin space (U+2009) or of the
-    narrow one that does not break (U+202F).
+    """Whether this is the last byte of a hyphen or dash (U+2010 to U+2015), of a thin space
+    (U+2009), or of the narrow no-break space (U+202F).
     """
     return 0x90 <= byte <= 0x95 or byte == 0x89 or byte == 0xAF

@@ -1,4 +1,6 @@
-"""From candidates to spans: what is personal data, where, and which of two that overlap counts."""
+"""From candidates to spans: what is personal data, where it is, and which of two overlapping spans
+counts.
+"""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
@@ -11,21 +13,11 @@ from corpusmill.stages.redact import addresses, numbers, phone
 from numpy.typing import NDArray
 
 Kind = Literal["email", "ip", "phone", "card", "iban"]
-KINDS: tuple[Kind, ...] = (
-    "email",
-    "ip",
-    "phone",
-    "card",
-    "iban",
-)  # in the order of the kernel's numbers
-_RANK: dict[Kind, int] = {
-    "email": 0,
-    "iban": 1,
-    "card": 2,
-    "ip": 3,
-    "phone": 4,
-}  # the surer kind wins where two overlap
-_LINE = 256  # bytes looked at around a candidate, at most: no rule looks further
+# In the order of the kernel's numbers for kinds.
+KINDS: tuple[Kind, ...] = ("email", "ip", "phone", "card", "iban")
+# If two overlap, the kind with less risk of error wins. It has the lower rank.
+_RANK: dict[Kind, int] = {"email": 0, "iban": 1, "card": 2, "ip": 3, "phone": 4}
+_LINE = 256  # at most so many bytes around a candidate are read; no rule needs more
 
 
 class Span(NamedTuple):
@@ -37,8 +29,8 @@ class Span(NamedTuple):
 
 
 class Chunk(NamedTuple):
-    """A chunk of a string column: its bytes, where each text begins, and the spans of each text
-    that has some (places in `data`).
+    """A chunk of a string column: its bytes, where each text begins, and the spans by text, as
+    places in `data`. Texts without spans are left out.
     """
 
     data: NDArray[np.uint8]
@@ -51,16 +43,15 @@ def find_in_column(
     kinds: Collection[Kind] = KINDS,
     languages: Sequence[str | None] | None = None,
 ) -> Iterable[Chunk]:
-    """The spans of every text, chunk by chunk. languages: of each text, null where unknown; only
-    telephone numbers ask for it.
+    """The spans of every text, chunk by chunk. languages: of each text, null if unknown; only
+    telephone numbers use them.
     """
     from corpusmill.stages.redact.candidates import find_candidates
 
     first = 0
     for data, offsets in chunks_of(texts):
-        size = (
-            int(offsets[-1] - offsets[0]) + 1
-        )  # memory that no candidate reaches is never really taken
+        # The system does not provide memory that no candidate reaches.
+        size = int(offsets[-1] - offsets[0]) + 1
         found = (
             np.empty(size, np.uint8),
             np.empty(size, np.int64),
@@ -69,7 +60,7 @@ def find_in_column(
         )
         count = find_candidates(data, offsets, *found)
         spans: dict[int, list[Span]] = defaultdict(list)
-        phone_before = -1  # where the telephone number found last ends
+        phone_before = -1  # the end of the telephone number found last
         whole = data.data
         for number, row, begin, end in zip(
             *(column[:count].tolist() for column in found), strict=True
@@ -95,13 +86,15 @@ def find_in_column(
 
 
 def find(text: str, kinds: Collection[Kind] = KINDS, language: str | None = None) -> list[Span]:
-    """The spans of one text, in places of its UTF-8 bytes."""
+    """The spans of one text, as places in its UTF-8 bytes."""
     (chunk,) = find_in_column(pa.chunked_array([pa.array([text], pa.string())]), kinds, [language])
     return chunk.spans.get(0, [])
 
 
 def without_overlaps(spans: Sequence[Span]) -> list[Span]:
-    """The spans in their order; of two that overlap the surer kind, then the longer."""
+    """The spans in their order, without overlaps. Of two that overlap, the kind of lower rank
+    stays, then the longer.
+    """
     kept: list[Span] = []
     for span in sorted(
         spans, key=lambda span: (_RANK[span.kind], span.begin - span.end, span.begin)

@@ -1,8 +1,8 @@
-"""Payment cards and bank accounts: numbers with a check, so that a wrong guess is rare.
+"""Payment cards and bank accounts: numbers with check digits, so errors are rare.
 
-Card: an issuer's prefix with a length that it uses (ISO/IEC 7812-1), the check of Luhn (its annex
-B), and the digits in one group or in the groups that are printed on cards. IBAN: ISO 13616: a
-country's length and the remainder 1 modulo 97 (ISO 7064).
+Card: an issuer's prefix with a length that the issuer uses (ISO/IEC 7812-1), and the Luhn check
+(its annex B). The digits stand in one group, or in the groups that are printed on cards. IBAN (ISO
+13616): a country's length, and the remainder 1 modulo 97 (ISO 7064).
 """
 
 import re
@@ -32,15 +32,28 @@ _PART_OF_SOMETHING = re.compile(
 )
 _CONTINUES = re.compile(rb"[-/=&%_]|[.,]\d| \d{4}(?!\d)")  # the last: a row of four-digit numbers
 
-# Length by country, from the registry that SWIFT keeps for ISO 13616.
-# fmt: off
+# Length by country, from SWIFT's registry for ISO 13616.
 IBAN_LENGTHS: dict[bytes, int] = {
     country.encode(): length
     for length, countries in {
-        15: "NO", 16: "BE", 18: "DK FI FK FO GL NL SD", 19: "MK SI", 20: "AT BA EE KZ LT LU MN XK", 21: "CH HR LI LV",
-        22: "BG BH CR DE GB GE IE ME RS VA", 23: "AE GI IL IQ OM SO TL", 24: "AD CZ ES MD PK RO SA SE SK TN VG",
-        25: "LY PT ST", 26: "IS TR", 27: "BI DJ FR GR IT MC MR SM", 28: "AL AZ BY CY DO GT HN HU LB NI PL SV",
-        29: "BR EG PS QA UA", 30: "JO KW MU YE", 31: "MT SC", 32: "LC", 33: "RU",
+        15: "NO",
+        16: "BE",
+        18: "DK FI FK FO GL NL SD",
+        19: "MK SI",
+        20: "AT BA EE KZ LT LU MN XK",
+        21: "CH HR LI LV",
+        22: "BG BH CR DE GB GE IE ME RS VA",
+        23: "AE GI IL IQ OM SO TL",
+        24: "AD CZ ES MD PK RO SA SE SK TN VG",
+        25: "LY PT ST",
+        26: "IS TR",
+        27: "BI DJ FR GR IT MC MR SM",
+        28: "AL AZ BY CY DO GT HN HU LB NI PL SV",
+        29: "BR EG PS QA UA",
+        30: "JO KW MU YE",
+        31: "MT SC",
+        32: "LC",
+        33: "RU",
     }.items()
     for country in countries.split()
 }
@@ -48,8 +61,8 @@ IBAN_LENGTHS: dict[bytes, int] = {
 
 
 def is_card(data: bytes, begin: int, at: int, after: int, end: int) -> bool:
-    """Whether `data[at:after]`, whose check digit is right, is the number of a card. begin, end: of
-    its line.
+    """Whether `data[at:after]`, which passed the Luhn check, is the number of a card. begin, end:
+    of its line.
     """
     spelled = data[at:after]
     groups = tuple(len(group) for group in _GROUP.findall(spelled))
@@ -64,8 +77,8 @@ def is_card(data: bytes, begin: int, at: int, after: int, end: int) -> bool:
 
 
 def iban_end(spelled: bytes) -> int:
-    """How many of the bytes of `spelled` (capitals, digits, single spaces) are an IBAN; 0 if it
-    does not begin with one.
+    """How many bytes of `spelled` (capitals, digits, single spaces) are an IBAN; 0 if it does not
+    begin with one.
     """
     length = IBAN_LENGTHS.get(spelled[:2])
     packed = spelled.replace(b" ", b"")[:length]

@@ -1,17 +1,17 @@
-"""Telephone numbers: the one kind without a check digit, so shape, country and the words before it
+"""Telephone numbers: the one kind without a check digit. So shape, country and the words before it
 decide.
 
 A group of digits is a telephone number if one of these holds:
 
-1. it begins with a plus sign and a country's numbering plan has such numbers;
-2. it has the shape of North America, `(212) 555-0123`, `212-555-0123`, `1.212.555.0123`, and its
-   plan has such numbers;
-3. a word such as `Tel.`, `fax:`, `call us at` or `电话` stands directly before it;
-4. it begins with a trunk 0 (8 in Russia), is grouped, and the plan of a country of the document's
-   language has such numbers.
+1. It begins with a plus sign, and a country's numbering plan has such numbers.
+2. It has the shape of North America, `(212) 555-0123`, `212-555-0123`, `1.212.555.0123`, and the
+   plan there has such numbers.
+3. A word such as `Tel.`, `fax:`, `call us at` or `电话` stands directly before it.
+4. It begins with a trunk 0 (8 in Russia) and is grouped, and the plan of a country of the
+   document's language has such numbers.
 
-Dates, years, decimal fractions and numbers of things (ISBN, DOI, CVE...) are none, whatever they
-look like. The plans are those of Google's libphonenumber, by its Python port.
+Dates, years, decimal fractions and numbers of things (ISBN, DOI, CVE...) never count, whatever they
+look like. The plans are those of Google's libphonenumber, through its Python port.
 """
 
 import functools
@@ -19,9 +19,11 @@ import re
 
 # fmt: off
 _WORDS = (
-    *("tel(?:efon|ephone|efone|efoon|efono|éphone|éfono|efax|efonnummer|efonu?|é)?", "fon", "fax", "faks", "phone", "ph"),
-    *("mob(?:ile|il|iel)?", "móvil", "portable", "handy", "cell(?: ?phone|ulare|(?=[:.]))", "celular", "gsm", "landline"),
-    *("hotline", "helpline", "toll[ -]free", "freephone", "call(?: (?:us|me|now|today|toll[ -]free))?", "text (?:us|to|at)"),
+    *("tel(?:efon|ephone|efone|efoon|efono|éphone|éfono|efax|efonnummer|efonu?|é)?", "fon", "fax"),
+    *("faks", "phone", "ph", "mob(?:ile|il|iel)?", "móvil", "portable", "handy"),
+    *("cell(?: ?phone|ulare|(?=[:.]))", "celular", "gsm", "landline", "hotline", "helpline"),
+    *("toll[ -]free", "freephone", "call(?: (?:us|me|now|today|toll[ -]free))?"),
+    "text (?:us|to|at)",
     *("dial", "sms", "whatsapp", "rufnummer", "durchwahl", "anruf(?:en)?"),
 )
 _WORDS_OF_OTHER_SCRIPTS = (
@@ -30,7 +32,8 @@ _WORDS_OF_OTHER_SCRIPTS = (
 )
 # fmt: on
 _WORD_BEFORE = re.compile(
-    rf"(?:(?<![A-Za-z])(?:{'|'.join(_WORDS)})|{'|'.join(_WORDS_OF_OTHER_SCRIPTS)})(?: ?(?:no|nr|number|nummer)\b)?"
+    rf"(?:(?<![A-Za-z])(?:{'|'.join(_WORDS)})|{'|'.join(_WORDS_OF_OTHER_SCRIPTS)})(?: "
+    rf"?(?:no|nr|number|nummer)\b)?"
     r"(?:\W{1,3}[^\W\d_]{2,16}(?=\s?[:：]))?[\s.:()=|*#：'\"\u200b-\u200f]*(?:(?:us|is|at|on|or|to|unter|al|au|op|sotto)[\s:]+)?\Z",
     re.IGNORECASE,
 )
@@ -66,17 +69,17 @@ _SHORT_DATE = re.compile(
 )
 _YEARS = re.compile(rb"\(?(?:1[5-9]|20)\d\d\)?(?:\D{1,5}\(?(?:1[5-9]|20)\d\d\)?)+\Z")
 _APART = re.compile(rb"\s[-/]\s|\s\s")
-_TRUNK = re.compile(
-    rb"\(?0(?!\.|\D{0,2}\d+\Z)(?!.*  )"
-)  # no fraction, no lone 0 before another number, no columns
+# Excludes a fraction, a lone 0 before another number, and columns.
+_TRUNK = re.compile(rb"\(?0(?!\.|\D{0,2}\d+\Z)(?!.*  )")
 _RUSSIAN_TRUNK = re.compile(rb"8(?:[ -]|\xc2\xa0)?\(?[3489]\d\d\)?")
 _SPACES = (b" ", b"\xc2\xa0")
 # fmt: off
-_REGIONS = {  # whose numbers a text of a language writes without the country
-    "en": ("GB", "AU", "IE"), "de": ("DE", "AT", "CH"), "fr": ("FR", "BE", "CH"), "it": ("IT", "CH"), "nl": ("NL", "BE"), "sv": ("SE",),
-    "fi": ("FI",), "ro": ("RO",), "hr": ("HR",), "sk": ("SK",), "uk": ("UA",), "ru": ("RU",), "pt": ("BR",), "tr": ("TR",), "he": ("IL",),
-    "ar": ("EG", "SA"), "fa": ("IR",), "hi": ("IN",), "th": ("TH",), "vi": ("VN",), "id": ("ID",), "ja": ("JP",), "zh": ("CN", "TW"),
-    "ko": ("KR",),
+_REGIONS = {  # countries whose numbers a text of this language may write without the country code
+    "en": ("GB", "AU", "IE"), "de": ("DE", "AT", "CH"), "fr": ("FR", "BE", "CH"),
+    "it": ("IT", "CH"), "nl": ("NL", "BE"), "sv": ("SE",), "fi": ("FI",), "ro": ("RO",),
+    "hr": ("HR",), "sk": ("SK",), "uk": ("UA",), "ru": ("RU",), "pt": ("BR",), "tr": ("TR",),
+    "he": ("IL",), "ar": ("EG", "SA"), "fa": ("IR",), "hi": ("IN",), "th": ("TH",),
+    "vi": ("VN",), "id": ("ID",), "ja": ("JP",), "zh": ("CN", "TW"), "ko": ("KR",),
 }
 # fmt: on
 _LEAST, _MOST = 7, 15  # digits; E.164
@@ -85,11 +88,11 @@ _LEAST, _MOST = 7, 15  # digits; E.164
 def phone_span(
     data: bytes, begin: int, at: int, after: int, language: str | None, follows_phone: bool = False
 ) -> tuple[int, int] | None:
-    """The bytes of a telephone number among the groups of digits `data[at:after]`; None if there is
+    """The place of a telephone number among the groups of digits `data[at:after]`; None if there is
     none.
 
-    begin: of the line. language: of the text. follows_phone: only an `or`, a comma or the like
-    stands between it and a telephone number.
+    begin: of the line. language: of the text. follows_phone: whether it follows a telephone number,
+    with only an `or`, a comma or the like between.
     """
     if data[at : at + 1] == b"(" and b")" not in data[at:after]:
         at += 1
@@ -136,14 +139,13 @@ def phone_span(
 
 
 def _international(data: bytes, at: int, after: int, named: bool) -> tuple[int, int] | None:
-    """The longest run of groups from the plus sign on that is a number of its country's plan."""
+    """The longest run of groups, from the plus sign on, that is a number of its country's plan."""
     if at > 0 and data[at - 1 : at] in _MEANS_A_SUM:
         return None
     for group in reversed(list(_GROUP.finditer(data, at, after))):
         digits = b"".join(_GROUP.findall(data[at : group.end()]))
-        if _LEAST <= len(digits) <= _MOST + 1 and _has_number(
-            "+" + digits.decode(), None
-        ):  # `+49 (0)30`: one more
+        # One digit more for `+49 (0)30`.
+        if _LEAST <= len(digits) <= _MOST + 1 and _has_number("+" + digits.decode(), None):
             return at, group.end()
     return (at, after) if named and _LEAST <= _digits(data[at:after]) <= _MOST else None
 
@@ -181,8 +183,8 @@ def _glued_after(data: bytes, after: int) -> bool:
 
 @functools.lru_cache(maxsize=1 << 14)
 def _has_number(spelled: str, region: str | None) -> bool:
-    """Whether the numbering plan of the region (with a plus sign: of the country that it begins
-    with) has such a number.
+    """Whether the numbering plan of the region has such a number. A number with a plus sign names
+    its country itself.
     """
     import phonenumbers
 

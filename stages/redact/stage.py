@@ -1,10 +1,11 @@
-"""The redact stage: personal data leaves the text, a tag of its kind stays.
+"""The redact stage: it takes personal data out of the text and leaves a tag of its kind.
 
-Kinds: e-mail addresses, public IP addresses (v4 and v6), telephone numbers, payment cards, IBANs. What is one of them: `addresses`,
-`phone`, `numbers`. A kernel finds the few places where one could stand (`stages.redact.candidates`); only those are looked at in Python.
+Kinds: e-mail addresses, public IP addresses (v4 and v6), telephone numbers, payment cards, IBANs.
+`addresses`, `phone` and `numbers` have the rules. A kernel finds the few places where personal data
+could stand (`stages.redact.candidates`), and Python looks only at these.
 
-No document is dropped. The columns `pii_<kind>` say how many were found in the text as it came in; running the stage again finds
-none, since tags are no personal data.
+No document is dropped. The columns `pii_<kind>` count the personal data of the text before
+redaction. A second run of the stage finds none, since tags are no personal data.
 """
 
 import importlib.metadata
@@ -50,7 +51,9 @@ class Redact(MapStage):
         return tuple(pa.field(PREFIX + kind, pa.int32()) for kind in self.kinds)
 
     def depends_on(self) -> str:
-        """The version of the telephone plans, where they are used. Raises RecipeError for a tag that is itself personal data."""
+        """The version of the telephone plans, if they are used. Raises RecipeError for a tag that
+        is itself personal data.
+        """
         for kind, tag in self.tags.items():
             if find(f"Call {tag} "):
                 raise RecipeError(
@@ -64,7 +67,9 @@ class Redact(MapStage):
         )
 
     def apply(self, table: pa.Table) -> Outcome:
-        """Every row of `table`, counted and redacted. Needs the columns `id` and `text`; telephone numbers gain from `language`."""
+        """Every row of `table`, counted and redacted. Needs the columns `id` and `text`. The column
+        `language` helps to find telephone numbers.
+        """
         texts = table["text"]
         languages = table["language"].to_pylist() if "language" in table.column_names else None
         tags = {kind: tag.encode() for kind, tag in {**TAGS, **self.tags}.items()}

@@ -1,4 +1,4 @@
-"""Where personal data could stand: nothing is missed, and ordinary text has no candidates."""
+"""Candidates for personal data: no real data is missed, and ordinary text has no candidates."""
 
 import re
 

@@ -12,7 +12,10 @@ from hypothesis import strategies as st
 
 from tests.stages.small_corpus import rows_of, run, write_shard
 
-TEXT = "Mail jo@host.de or (415) 766-4198, from 81.2.69.142. Card 4111 1111 1111 1111, IBAN DE89370400440532013000."
+TEXT = (
+    "Mail jo@host.de or (415) 766-4198, from 81.2.69.142. Card 4111 1111 1111 1111, IBAN "
+    "DE89370400440532013000."
+)
 REDACTED = "Mail <EMAIL> or <PHONE>, from <IP>. Card <CARD>, IBAN <IBAN>."
 
 
