@@ -1,1 +1,1 @@
-"""Passages that were said before, out."""
+"""Cut passages that occurred before."""

@@ -1,6 +1,4 @@
-"""One part: its documents in the order in which they are read, what they repeat cut out, kept and
-excluded rows written.
-"""
+"""One part: read its documents in order, cut what they repeat, and write kept and excluded rows."""
 
 import time
 from collections.abc import Iterator
@@ -26,7 +24,7 @@ from corpusmill.stages.substring.settings import (
 )
 from numpy.typing import NDArray
 
-READ_FIRST = {  # what decides who is read first before the id does
+READ_FIRST = {  # what decides which document is read first; then the id decides
     "longest": [("text_bytes", "descending")],
     "first": [],
     "newest": [("date", "descending")],
@@ -36,7 +34,9 @@ WRITE_ROWS = 1024
 
 
 def cut_part(settings: SubstringSettings, shard: Shard) -> list[Counts]:
-    """Read what was sent to one part; write its kept rows, cut, and its excluded rows, whole."""
+    """Read the rows that were sent to one part. Write its kept rows, cut, and its excluded rows,
+    whole.
+    """
     started = time.perf_counter()
     schema = schema_of(shard.inputs[0])
     rows = read_part(shard, schema)
@@ -61,7 +61,7 @@ def cut_part(settings: SubstringSettings, shard: Shard) -> list[Counts]:
 
 
 def cut_documents(settings: SubstringSettings, rows: pa.Table) -> Iterator[Outcome]:
-    """The documents of a part, some at a time, in the order in which they are read."""
+    """The documents of a part in batches, in the order in which they are read."""
     rows = in_order(settings, rows)
     text, offsets = copied(rows["text"])
     found = find(settings, text, offsets)
@@ -79,7 +79,9 @@ def cut_documents(settings: SubstringSettings, rows: pa.Table) -> Iterator[Outco
 
 
 def read_part(shard: Shard, schema: pa.Schema) -> pa.Table:
-    """The rows that were sent to this part; the first input tells the columns, the others hold what was sent."""
+    """The rows that were sent to this part. The first input has the columns, the others have the
+    rows.
+    """
     sent = read_streams(shard, int(shard.name), shard.inputs[1:])
     return pa.concat_tables(
         [schema.empty_table(), *sent],
@@ -88,18 +90,17 @@ def read_part(shard: Shard, schema: pa.Schema) -> pa.Table:
 
 
 def in_order(settings: SubstringSettings, rows: pa.Table) -> pa.Table:
-    """The rows in the order in which they are read: keepers first. Rows with the same id are told
-    apart by what they hold.
+    """The rows in the order in which they are read: keepers first. Rows with the same id are
+    ordered by their content.
     """
     keyed = rows.append_column("text_bytes", pc.fill_null(pc.binary_length(rows["text"]), 0))
     keys = [*READ_FIRST[settings.keeper], *((name, "ascending") for name in ("id", "text", "url"))]
-    return rows.take(
-        pc.sort_indices(keyed, sort_keys=keys)
-    )  # nulls come last, whatever the direction
+    # Nulls come last in either direction.
+    return rows.take(pc.sort_indices(keyed, sort_keys=keys))
 
 
 def _edited(found: Found, text: NDArray[np.uint8], offsets: NDArray[np.int64]) -> pa.Array:
-    """The texts without their cuts, made within the memory of `text`."""
+    """The texts without their cuts, made in place in the memory of `text`."""
     from corpusmill.stages.substring.suffixes.cuts import close_gaps
 
     new_offsets = np.zeros_like(offsets)
@@ -108,7 +109,9 @@ def _edited(found: Found, text: NDArray[np.uint8], offsets: NDArray[np.int64]) -
 
 
 def _cut_rows(rows: pa.Table, edited: pa.Array) -> pa.Table:
-    """The rows with their edited texts; the tokens of a text that was cut are no longer known."""
+    """The rows with their edited texts. The number of tokens of a text that was cut becomes
+    null.
+    """
     was_cut = pc.is_valid(rows[CUTS.name])
     field = rows.schema.field("text")
     text = pc.if_else(was_cut, edited.cast(field.type), rows["text"])
@@ -120,7 +123,7 @@ def _cut_rows(rows: pa.Table, edited: pa.Array) -> pa.Table:
 def _exclusions(
     found: Found, offsets: NDArray[np.int64], ids: pa.ChunkedArray
 ) -> tuple[pa.Array, pa.Array]:
-    """For each document the reason why it is dropped, null if it stays, and which document has most
+    """For each document: the reason for its drop, null if it stays; and the document that has most
     of what it repeats.
     """
     from corpusmill.stages.substring.suffixes.cuts import MOSTLY_REPEATED, TOO_SHORT
@@ -140,8 +143,8 @@ def _exclusions(
 
 
 def _main_keeper(found: Found, offsets: NDArray[np.int64], document: int) -> int | None:
-    """The document that has most bytes of what this one repeats, the earliest of several; None if
-    it repeats only itself.
+    """The document that has most bytes of what this one repeats; of several the earliest. None if
+    this one repeats only itself.
     """
     pieces = found.pieces
     some = slice(pieces.offsets[document], pieces.offsets[document + 1])

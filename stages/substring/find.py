@@ -1,4 +1,4 @@
-"""From the texts of a part to what is cut of them: the kernels in their order, and the tables they
+"""From the texts of a part to their cuts: the kernels in their order, and the tables that they
 need.
 """
 
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Pieces:
-    """Those of document d are offsets[d]:offsets[d + 1]. begins, ends, sources: places in the
-    part's text; source -1: bridged.
+    """Pieces of cuts; those of document d are offsets[d]:offsets[d + 1]. begins, ends, sources:
+    places in the part's text. A source of -1 means that the piece was bridged.
     """
 
     offsets: NDArray[np.int64]
@@ -43,16 +43,16 @@ class Found:
 
     @property
     def removed(self) -> NDArray[np.int64]:
-        """Bytes cut of each document, or of a dropped one what would have been."""
+        """Bytes cut from each document. For a dropped document: bytes that would have been cut."""
         total = np.concatenate(([0], np.cumsum(self.ends - self.begins)))
         return total[self.offsets[1:]] - total[self.offsets[:-1]]
 
 
 def find(settings: SubstringSettings, text: NDArray[np.uint8], offsets: NDArray[np.int64]) -> Found:
-    """What to cut of the documents that lie in `text` (writable) at `offsets`, the keepers first.
+    """Find the cuts of the documents that lie in `text` (writable) at `offsets`, keepers first.
 
-    Nine bytes for each of `text` are held, itself included. Raises CorpusmillError if the text is
-    too long for 32-bit positions.
+    It holds nine bytes of memory for each byte of `text`, itself included. Raises CorpusmillError
+    if the text is too long for 32-bit positions.
     """
     from corpusmill.stages.substring.suffixes import cuts, repeats
 
@@ -124,7 +124,7 @@ def find(settings: SubstringSettings, text: NDArray[np.uint8], offsets: NDArray[
 
 @lru_cache(maxsize=4)
 def boundary_table(boundary: str) -> NDArray[np.uint8]:
-    """What each character is to the boundaries of cuts: JOINED, SEPARATOR or FREE
+    """The kind of each character for the boundaries of cuts: JOINED, SEPARATOR or FREE
     (`stages.substring.suffixes.boundaries`).
     """
     from corpusmill.stages.columns.word_rule import SPACE as WORD_SPACE

@@ -1,14 +1,15 @@
-"""Which part of the corpus a document belongs to: parts of bounded size that keep a site together
-where it fits.
+"""Parts of the corpus: which part a document belongs to. Parts have a bounded size and keep a site
+together if it fits.
 
-A document's key is the hash of its host, and its id's where it has no URL. The keys are cut into
-ranges of equal width, many to a part; the bytes of text in each are measured. Neighbouring ranges
-share a part until it is full; a range that is larger than a part (a giant site) is split by the
-hash of the id. So parts depend on the documents alone, and the plan is small: one row for each
-range.
+A document's key is the hash of its host, or of its id if it has no URL. The keys are cut into
+ranges of equal width, many to a part, and the bytes of text in each range are measured.
+Neighbouring ranges share a part until it is full. A range that is larger than a part (a giant site)
+is split by the hash of the id. So parts depend on the documents alone. The plan is small: one row
+for each range.
 
-Boilerplate repeats within a site, so a part by host sees nearly all copies of it. What other sites
-have is seen only where they share a part: of a passage on two sites, with P parts, one time in P.
+Boilerplate repeats within a site, so a part by host has nearly all copies of it. Repeats across
+sites are seen only if the sites share a part: with P parts, a passage on two sites is seen with
+probability 1 / P.
 """
 
 from collections.abc import Iterable
@@ -41,15 +42,15 @@ PLAN = pa.schema(  # one row for each range of keys that has documents, ascendin
 
 
 def key_ranges(documents: Iterable[Artifact], part_bytes: int) -> int:
-    """How many ranges the keys are cut into: a power of two; where nobody counted the text, a
-    compressed byte is taken for four.
+    """How many ranges the keys are cut into: a power of two. If nobody counted the text, a
+    compressed byte counts as four.
     """
     text_bytes = sum(document.text_bytes or 4 * document.size for document in documents)
     return 1 << (RANGES_A_PART * text_bytes // part_bytes).bit_length()
 
 
 def measure(settings: SubstringSettings, ranges: int, shard: Shard) -> list[Counts]:
-    """Read one document shard; write `work/measure`: the bytes of text in each range of keys
+    """Read one document shard. Write `work/measure`: the bytes of text in each range of keys
     (`MEASURED`).
     """
     numbers, sizes, seen = [], [], 0
@@ -66,9 +67,11 @@ def measure(settings: SubstringSettings, ranges: int, shard: Shard) -> list[Coun
 
 
 def plan_parts(settings: SubstringSettings, measured: int, shard: Shard) -> list[Counts]:
-    """Read all that was measured (the first inputs; the others are the documents); write the plan
-    (`PLAN`) and an empty table with every column that the documents have. Raises InputError if a
-    column has two types.
+    """Read all measured sizes. Write the plan (`PLAN`), and an empty table with every column of the
+    documents.
+
+    The measured files are the first inputs, and the others are the documents. Raises InputError if
+    a column has two types.
     """
     tables = [table for artifact in shard.inputs[:measured] for table in read_parquet(artifact)]
     total = pa.concat_tables([MEASURED.empty_table(), *tables])
@@ -91,8 +94,8 @@ def plan_parts(settings: SubstringSettings, measured: int, shard: Shard) -> list
 
 
 def pack(sizes: NDArray[np.int64], part_bytes: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The first part of each range of keys, and how many parts it has: one, and the part is shared
-    with its neighbours, unless the range by itself has more than `part_bytes` bytes.
+    """The first part of each range of keys, and its number of parts. A range shares its one part
+    with its neighbours. Only a range of more than `part_bytes` bytes has parts of its own.
     """
     parts, splits = np.zeros(len(sizes), np.int64), np.ones(len(sizes), np.int64)
     part = filled = 0
@@ -116,7 +119,7 @@ def parts_in(plan: Artifact) -> int:
 
 
 def send(settings: SubstringSettings, ranges: int, parts: int, shard: Shard) -> list[Counts]:
-    """Read one document shard and the plan; write `work/shuffle`: its rows, sent to their parts."""
+    """Read one document shard and the plan. Write `work/shuffle`: its rows, sent to their parts."""
     document, plan_file = shard.inputs
     plan = pa.concat_tables([PLAN.empty_table(), *read_parquet(plan_file)])
     first, splits = plan["part"].to_numpy(), plan["splits"].to_numpy()
@@ -139,7 +142,7 @@ def _located_by(settings: SubstringSettings) -> list[str]:
 
 
 def _ranges_of(settings: SubstringSettings, table: pa.Table, ranges: int) -> NDArray[np.int64]:
-    """The range that each document's key lies in."""
+    """The range of each document's key."""
     identity = table["id"]
     if settings.parts_by == "host":
         host = pc.struct_field(pc.extract_regex(table["url"], HOST), "host")
@@ -157,7 +160,7 @@ def _keys(values: pa.ChunkedArray, purpose: str) -> NDArray[np.int64]:
 def _sums(
     number: NDArray[np.int64], size: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The distinct numbers, ascending, and the sum of the sizes of each."""
+    """The distinct numbers, ascending, and for each the sum of its sizes."""
     distinct, place = np.unique(number, return_inverse=True)
     sums = np.zeros(len(distinct), np.int64)
     np.add.at(sums, place, size)

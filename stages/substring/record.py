@@ -1,9 +1,9 @@
-"""The record of what was cut: made from the kernels' numbers, and read back to the text as it was.
+"""The record of the cuts: made from the kernels' numbers, and used to restore the original text.
 
-A text before its cuts is the text that stays with the pieces put back. A piece is copied from its
-keeper's text before *its* cuts, which may need restoring first. That ends: keepers are read before
-the documents that they keep something for, and a piece that repeats an earlier place of its own
-document lies behind it.
+The original text is the text that stays, with the pieces put back. A piece is copied from its
+keeper's *original* text, which may need to be restored first. This ends, because keepers are read
+before the documents that repeat them. A piece that repeats its own document repeats an earlier
+place of it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +21,7 @@ def record(
 ) -> pa.Array:
     """The column `substring_cuts`: the pieces of each document that was cut, null for the others.
 
-    text: still whole, documents at `offsets`, whose ids are `ids`.
+    text: before the cuts, with documents at `offsets`. ids: of the documents.
     """
     pieces = found.pieces
     of_cut = np.repeat(found.was_cut, np.diff(pieces.offsets))
@@ -50,8 +50,8 @@ def record(
 def restore(
     text: str, cuts: Sequence[Mapping[str, Any]] | None, itself: str, text_of: Callable[[str], str]
 ) -> str:
-    """The text before the cuts. itself: the document's id. text_of: the text before its cuts of
-    another document, by id.
+    """The original text. itself: the document's id. text_of: id -> original text of another
+    document.
     """
     whole = bytearray()
     rest = memoryview(text.encode())
@@ -62,9 +62,8 @@ def restore(
         if piece["keeper"] is None:
             whole += piece["text"].encode()
         elif piece["keeper"] == itself:
-            for place in range(
-                piece["keeper_start"], piece["keeper_start"] + piece["length"]
-            ):  # may overlap itself
+            # Byte by byte, because the piece may overlap its source.
+            for place in range(piece["keeper_start"], piece["keeper_start"] + piece["length"]):
                 whole.append(whole[place])
         else:
             source = text_of(piece["keeper"]).encode()

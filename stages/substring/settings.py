@@ -8,23 +8,20 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 
 PIECE = pa.struct(
     [
-        ("start", pa.int32()),  # bytes of UTF-8 into the text before the cut
+        ("start", pa.int32()),  # in the original text, in bytes of UTF-8
         ("length", pa.int32()),  # bytes
-        (
-            "keeper",
-            pa.string(),
-        ),  # id of the document that has the same bytes before; null for what was bridged
-        ("keeper_start", pa.int32()),  # bytes into the keeper's text before its own cuts
-        ("text", pa.string()),  # what was bridged: it stands nowhere else
+        # Id of the document that has the same bytes before; null if the piece was bridged.
+        ("keeper", pa.string()),
+        ("keeper_start", pa.int32()),  # in the keeper's original text, in bytes
+        ("text", pa.string()),  # the text of a bridged piece, which stands nowhere else
     ]
 )
-CUTS = pa.field("substring_cuts", pa.list_(PIECE))  # in order; null where nothing was cut
+CUTS = pa.field("substring_cuts", pa.list_(PIECE))  # in order; null if nothing was cut
 REMOVED_BYTES = pa.field("substring_removed_bytes", pa.int32())
 SUBSTRING_COLUMNS = (CUTS, REMOVED_BYTES)
 
-MOST_PART_BYTES = (
-    1 << 30
-)  # a part's largest allowed target, so that real parts stay within 32-bit positions
+# A part's largest allowed target, so that real parts stay within 32-bit positions.
+MOST_PART_BYTES = 1 << 30
 
 
 class SubstringSettings(Settings):

@@ -1,19 +1,25 @@
-"""Cut passages that were said before: boilerplate, licences, quotations, templates that near-duplicate removal cannot see.
+"""Cut passages that occurred before: boilerplate, licences, quotations and templates, which
+near-duplicate removal cannot see.
 
-A suffix array of a part of the corpus shows every window of `min_bytes` bytes that occurs more than once. Documents are then read in a
-fixed order, and what was read before is cut: one copy stays, where it was read first. What is cut, and where it still stands, is recorded.
+A suffix array of a part of the corpus shows every window of `min_bytes` bytes that occurs more than
+once. Documents are then read in a fixed order. Passages that were read before are cut, so one copy
+stays: the one that was read first. What is cut is recorded, and where it still stands.
 
-    measure    per document shard: text bytes in each range of keys             (a document's key: host of its URL, then its id)
-    plan       all of these: ranges of keys are put together, or split, into parts of bounded size
+    measure    per document shard: text bytes in each range of keys; a document's key is the hash
+               of its URL's host, or of its id
+    plan       once: ranges of keys are joined or split into parts of bounded size
     shuffle    per document shard: its rows, sent to their parts
     substring  per part: suffix array, windows that repeat, cuts; kept and excluded documents
 
-Where stream files are many a pass `collect-shuffle` comes between, so that no part opens them all (`stages.shuffle.exchange`).
+If there are many stream files, a pass `collect-shuffle` comes between, so that no part opens them
+all (`stages.shuffle.exchange`).
 
-Only repeats within a part are seen. What is cut depends on the documents and the settings alone, not on shards or workers.
+Only repeats within a part are seen. What is cut depends on the documents and the settings alone,
+not on shards or workers.
 
-Sources: Lee et al. 2022, "Deduplicating training data makes language models better" (arXiv:2107.06499), section 4.1 (exact substrings
-by suffix array); Nemotron-CC (arXiv:2412.02595), section 2.1; Dolma 3 (one copy stays, short gaps are bridged).
+Sources: Lee et al. 2022, "Deduplicating training data makes language models better"
+(arXiv:2107.06499), section 4.1 (exact substrings by suffix array); Nemotron-CC (arXiv:2412.02595),
+section 2.1; Dolma 3 (one copy stays, short gaps are bridged).
 """
 
 import unicodedata
@@ -40,7 +46,7 @@ class Substring(SubstringSettings, GlobalStage):
         return SUBSTRING_COLUMNS
 
     def depends_on(self) -> str:
-        return f"unicode {unicodedata.unidata_version}"  # what is white space
+        return f"unicode {unicodedata.unidata_version}"  # decides what white space is
 
     def passes(self, inputs: Inputs) -> Passes:
         documents = input_shards(inputs.documents, self.name)
@@ -51,9 +57,8 @@ class Substring(SubstringSettings, GlobalStage):
             work=partial(measure, self, ranges),
             depends_on=f"ranges={ranges}",
         )
-        names = sorted(
-            measured.receipts
-        )  # a shard that cannot be read is in quarantine and goes no further
+        # A shard that could not be read is in quarantine and goes no further.
+        names = sorted(measured.receipts)
         planned = yield Pass(
             name="plan",
             shards={"plan": (*measured.outputs(), *(documents[name] for name in names))},

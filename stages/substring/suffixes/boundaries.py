@@ -1,8 +1,8 @@
-"""Where a cut may begin and end: between whole lines, words or characters, as a table of kinds of
-characters says.
+"""Where a cut may begin and end: between whole lines, words or characters. A table of kinds of
+characters decides.
 
-The table comes from `stages.substring.settings`. Every function reads UTF-8 from `text`; `start`
-and `stop` are the document's ends, which no function reads beyond.
+`stages.substring.find` makes the table from the settings. Every function reads UTF-8 from `text`.
+`start` and `stop` are the document's ends, and no function reads beyond them.
 """
 
 from typing import Any, Final
@@ -13,9 +13,8 @@ from corpusmill.stages.columns.compiled import njit
 # Kinds of characters.
 JOINED: Final = 0  # no cut begins or ends beside such a character alone
 SEPARATOR: Final = 1  # a cut may begin or end on both sides of it
-FREE: Final = (
-    2  # likewise, and nothing needs to stay between its neighbours (scripts without spaces)
-)
+# Like SEPARATOR, but its neighbours may touch without it (scripts without spaces).
+FREE: Final = 2
 BOUNDARY_TABLE_SIZE: Final = 0x40000  # planes 0 to 3; higher characters are as the last one
 NEWLINE: Final = 10
 
@@ -24,9 +23,11 @@ NEWLINE: Final = 10
 def trimmed(
     text: Any, start: int, stop: int, begin: int, end: int, boundaries: Any, separators: int
 ) -> tuple[int, int]:
-    """The part of `begin:end` between its outermost boundaries. If what stays on both sides would
-    grow together, the separators at one end of the cut stay too: those at its beginning, or at
-    its end where only there a line ends. Without any, a free character does.
+    """The part of `begin:end` between its outermost boundaries.
+
+    The cut must not join the texts on its two sides. If it would, the separators at its beginning
+    stay too. If a line ends only at the cut's end, the separators there stay instead. If the cut
+    has no separators, a free character stays.
     """
     while begin < end and not _is_boundary(text, start, stop, begin, boundaries, separators):
         begin = _next(text, begin, stop)
@@ -59,8 +60,8 @@ def trimmed(
 def _is_boundary(
     text: Any, start: int, stop: int, position: int, boundaries: Any, separators: int
 ) -> bool:
-    """Whether a cut may begin or end here: beside a free character, or beside so many separators in
-    a row, or an end of the text.
+    """Whether a cut may begin or end here: beside a free character, beside so many separators in a
+    row, or at an end of the text.
     """
     found, after = _run_after(text, position, stop, boundaries, separators)
     if after == stop or found == separators or _kind(text, after, stop, boundaries) == FREE:
@@ -75,7 +76,7 @@ def _is_boundary(
 
 @njit(nogil=True)
 def _run_after(text: Any, position: int, stop: int, boundaries: Any, most: int) -> tuple[int, int]:
-    """How many separators in a row begin here, at most so many, and the place behind them."""
+    """How many separators in a row begin here (at most `most`), and the place behind them."""
     found = 0
     while position < stop and found < most and _kind(text, position, stop, boundaries) == SEPARATOR:
         position = _next(text, position, stop)
@@ -87,7 +88,7 @@ def _run_after(text: Any, position: int, stop: int, boundaries: Any, most: int) 
 def _run_before(
     text: Any, start: int, position: int, stop: int, boundaries: Any, most: int
 ) -> tuple[int, int]:
-    """How many separators in a row end here, at most so many, and the place of the first."""
+    """How many separators in a row end here (at most `most`), and the place of the first."""
     found = 0
     while (
         position > start
@@ -101,7 +102,7 @@ def _run_before(
 
 @njit(nogil=True)
 def count_words(text: Any, begin: int, end: int, stop: int, words: Any) -> int:
-    """Runs of joined characters, and each free character by itself."""
+    """Count words: runs of joined characters, and each free character by itself."""
     count = 0
     within = False
     position = begin

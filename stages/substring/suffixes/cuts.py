@@ -1,7 +1,7 @@
-"""The kernels that read documents in order and decide what is cut: what was said before goes.
+"""The kernels that read documents in order and decide the cuts: repeats of earlier bytes are cut.
 
-Definitions and settings: `stages.substring.settings`. Each byte is read a bounded number of times, whatever repeats. So
-time is linear in the text.
+Definitions and settings: `stages.substring.settings`. Each byte is read a bounded number of times,
+whatever repeats. So time is linear in the text.
 """
 
 from typing import Any, Final
@@ -36,15 +36,15 @@ def read_in_order(
     cut_offsets: Any,
     verdicts: Any,
 ) -> None:
-    """Read the documents one after the other; find what each repeats of those before it and of
-    itself.
+    """Read the documents one after the other. Find what each repeats of the documents before it and
+    of itself.
 
-    classes: of windows, from `repeats.window_classes`. first: -1 for each class, becomes the place
-    where a document that stays has it first. boundaries, separators: kinds of characters, and how
-    many separators in a row make a boundary. words: kinds of characters for counting words. begins,
-    ends: the cuts, those of document d at cut_offsets[d]:cut_offsets[d + 1]; room for one every
-    `length` bytes. verdicts: what becomes of each document. A document that does not stay is as if
-    never read: nothing is cut for its sake.
+    classes: of windows, from `repeats.window_classes`. first: -1 for each class at first; it
+    becomes the first place of the class in a document that stays. boundaries, separators: kinds of
+    characters, and how many separators in a row make a boundary. words: kinds of characters for
+    counting words. begins, ends: the cuts; those of document d are cut_offsets[d]:cut_offsets[d +
+    1]. They need room for one every `length` bytes. verdicts: the verdict on each document. A
+    document that is dropped counts as never read: nothing is cut because of it.
     """
     count = 0
     for document in range(len(offsets) - 1):
@@ -90,12 +90,12 @@ def find_sources(
     piece_ends: Any,
     sources: Any,
 ) -> None:
-    """Cut the cuts into pieces that each stand as a whole somewhere before: sources[piece] is
-    where, -1 for what was bridged.
+    """Divide the cuts into pieces. Each whole piece stands somewhere before: sources[piece] is the
+    place, or -1 if the piece was bridged.
 
-    first: as `read_in_order` left it. Pieces of document d are piece_offsets[d]:piece_offsets[d +
-    1]; room for six every `length` bytes (of two neighbours with a source one has `length` bytes or
-    ends a cut; what was bridged lies between repeats of `length` bytes).
+    first: as `read_in_order` left it. The pieces of document d are piece_offsets[d]:piece_offsets[d
+    + 1]. They need room for six every `length` bytes: of two neighbours with a source, one has
+    `length` bytes or ends a cut, and bridged pieces lie between repeats of `length` bytes.
     """
     count = 0
     for document in range(len(offsets) - 1):
@@ -103,7 +103,7 @@ def find_sources(
         for cut in range(cut_offsets[document], cut_offsets[document + 1]):
             position, end = begins[cut], ends[cut]
             whole = count
-            seen = np.int64(-length)  # the last window, up to here, that stands before
+            seen = np.int64(-length)  # the last window so far that stands before
             window = max(start, position - length + 1)
             while position < end:
                 while window <= position:
@@ -147,8 +147,8 @@ def close_gaps(
     verdicts: Any,
     new_offsets: Any,
 ) -> None:
-    """Take the cuts of documents with the verdict CUT out of `text`, in place; new_offsets: where
-    the documents lie then.
+    """Take the cuts of documents with the verdict CUT out of `text`, in place. new_offsets: where
+    the documents lie after that.
     """
     write = 0
     for document in range(len(offsets) - 1):
@@ -179,8 +179,8 @@ def _seen_before(
     ends: Any,
     count: int,
 ) -> int:
-    """Write the spans of `start:stop` that lie in windows seen before, from `count` on, and note
-    the windows seen first here.
+    """Write the spans of `start:stop` that lie in windows seen before, from `count` on. Note the
+    windows that are seen for the first time.
     """
     last = count - 1
     for position in range(start, stop):
@@ -201,8 +201,8 @@ def _seen_before(
 
 @njit(nogil=True)
 def _stands_before(window: int, start: int, classes: Any, first: Any, own_repeats: bool) -> bool:
-    """Whether the window was read before: in a document before the one that begins at `start` or,
-    if that counts, in this one.
+    """Whether the window was read before: in a document before the one that begins at `start`, or
+    also in this one if own_repeats.
     """
     return classes[window] >= 0 and 0 <= first[classes[window]] < (window if own_repeats else start)
 
@@ -211,8 +211,8 @@ def _stands_before(window: int, start: int, classes: Any, first: Any, own_repeat
 def _whole_characters_bridged(
     text: Any, start: int, stop: int, bridge: int, begins: Any, ends: Any, count: int, raw: int
 ) -> int:
-    """Shrink the spans `count:raw` to whole characters and join those at most `bridge` bytes apart;
-    returns the end of what is left.
+    """Shrink the spans `count:raw` to whole characters, and join those at most `bridge` bytes
+    apart. Returns the end of the remaining spans.
     """
     last = count - 1
     for span in range(count, raw):

@@ -1,16 +1,15 @@
-"""Which windows of a text occur more than once, from its suffix array: the kernel that
-`stages.substring` stands on.
+"""Which windows of a text occur more than once, from its suffix array: the main kernel of
+`stages.substring`.
 
-A **window** is `length` bytes within one document. In the suffix array the places of one window
-stand side by side, so a place has its window in common with another if the suffix before it in the
-array has `length` bytes in common with it.
+A **window** is `length` bytes within one document. In the suffix array, equal windows stand side by
+side. So a window also stands elsewhere if its suffix and the one before it in the array share their
+first `length` bytes.
 
-How many bytes those two have in common is found by the phi algorithm: Kärkkäinen, Manzini, Puglisi
-2009, "Permuted longest-common- prefix array". In the order of the text each suffix has at most one
-byte less in common with its neighbour than the suffix before it had, so all of it costs linear
-time, whatever the text repeats. Places are linked to their neighbours, and a chain of links is a
-class. Two arrays of 32-bit numbers are all that is held: nine bytes for each byte of text, itself
-included.
+The phi algorithm counts how many bytes these two share: Kärkkäinen, Manzini, Puglisi 2009,
+"Permuted longest-common-prefix array". In the order of the text, each suffix shares at most one
+byte less with its neighbour than the suffix before it did. So the whole takes linear time, whatever
+the text repeats. Places are linked to their neighbours, and a chain of links is a class. Only two
+arrays of 32-bit numbers are held: nine bytes for each byte of text, itself included.
 """
 
 from typing import Any, TypeAlias
@@ -28,7 +27,7 @@ UNIQUE = -1
 
 
 def suffix_array(text: Bytes) -> Positions:
-    """The beginnings of all suffixes of `text` (writable, at most LONGEST_TEXT bytes) in the order
+    """The beginnings of all suffixes of `text` (writable, at most LONGEST_TEXT bytes), in the order
     of their bytes.
     """
     from pydivsufsort import divsufsort
@@ -40,12 +39,14 @@ def suffix_array(text: Bytes) -> Positions:
 def window_classes(
     text: Bytes, offsets: Offsets, suffixes: Positions, length: int
 ) -> tuple[Positions, Positions]:
-    """int32[bytes]: the same number for all places where the same window begins, below the number
-    of bytes; UNIQUE where a window occurs once and where the document has no `length` bytes
-    left. Documents lie at `offsets`, one after the other.
+    """The class of the window at each place: int32[bytes].
 
-    The classes take the memory of `suffixes`. Returned with them: as many numbers again, of no
-    meaning, for whoever needs memory next.
+    Places where the same window begins have the same number, below the number of bytes. UNIQUE
+    stands where a window occurs once, and where the document has no `length` bytes left. Documents
+    lie at `offsets`, one after the other.
+
+    The classes reuse the memory of `suffixes`. The second array returned has no meaning: it is
+    memory of the same size for the next step.
     """
     neighbours = np.empty_like(suffixes)
     if len(text):
@@ -58,7 +59,7 @@ def window_classes(
 
 @njit(nogil=True)
 def _neighbours(suffixes: Any, neighbours: Any) -> None:
-    """For each suffix, in the order of the text: the one before it in the array."""
+    """For each suffix, in the order of the text: the suffix before it in the array."""
     neighbours[suffixes[0]] = -1
     for rank in range(1, len(suffixes)):
         neighbours[suffixes[rank]] = suffixes[rank - 1]
@@ -85,12 +86,12 @@ def _link(text: Any, neighbours: Any, length: int, links: Any) -> None:
 
 @njit(nogil=True)
 def _classify(offsets: Any, length: int, links: Any, members: Any) -> None:
-    """Replace each place's link by the place that its chain of links ends at. members: zeros."""
+    """Replace each place's link by the end of its chain of links. members: zeros."""
     for document in range(len(offsets) - 1):
         for place in range(offsets[document], offsets[document + 1]):
             root = place
             while links[root] != root:
-                links[root] = links[links[root]]  # halves the chain for whoever comes next
+                links[root] = links[links[root]]  # halves the chain for later walks
                 root = links[root]
             links[place] = root
             members[root] += place + length <= offsets[document + 1]

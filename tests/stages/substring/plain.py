@@ -1,4 +1,4 @@
-"""The rule of `stages.substring.settings` the slow way: a dictionary of every window."""
+"""The rule of `stages.substring.settings` in slow, plain Python: a dictionary of every window."""
 
 from collections.abc import Iterator, Sequence
 
@@ -13,7 +13,9 @@ def plain_spans(
     min_characters: int = 0,
     max_removed_share: float = 1.0,
 ) -> list[list[Span] | None]:
-    """The spans of bytes to cut of each text, in whole characters; None for one that is dropped. The texts are in reading order."""
+    """The spans of bytes to cut from each text, in whole characters; None for a text that is
+    dropped. The texts are in reading order.
+    """
     seen: set[bytes] = set()
     found: list[list[Span] | None] = []
     for text in texts:

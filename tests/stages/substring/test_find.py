@@ -1,4 +1,4 @@
-"""Which bytes repeat, against a dictionary of all windows; and that nothing makes it slow."""
+"""Which bytes repeat, against a dictionary of all windows; and that no input makes it slow."""
 
 import time
 from collections import Counter
@@ -156,7 +156,7 @@ def test_a_whole_paragraph_is_cut_between_empty_lines():
     ("text", "left"),
     [
         ("left shared by two right", "left right"),  # one of the two spaces stays
-        ("left shared by two\n\nright", "left\n\nright"),  # that of the paragraph rather
+        ("left shared by two\n\nright", "left\n\nright"),  # the paragraph's border stays instead
         ("left\n\nshared by two right", "left\n\nright"),
     ],
 )

@@ -1,4 +1,6 @@
-"""The record of what was cut leads back to the text as it was, byte for byte, whatever was cut, bridged and trimmed."""
+"""The record of the cuts leads back to the original text, byte for byte, whatever was cut, bridged
+and trimmed.
+"""
 
 import re
 from collections.abc import Callable

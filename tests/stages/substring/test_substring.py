@@ -1,4 +1,6 @@
-"""The substring stage end to end, through the executor: what is cut, what is dropped, and that nothing else decides it."""
+"""The substring stage end to end, through the executor: what is cut, what is dropped, and that
+nothing else decides it.
+"""
 
 import random
 from pathlib import Path
@@ -16,7 +18,10 @@ from corpusmill.stages.substring.parts import key_ranges, pack
 
 from tests.stages.small_corpus import bytes_of, rows_of, run, text, write_shard
 
-NOTICE = "This site uses small files to remember you.\nClosing this notice means that you agree with all of that.\n"
+NOTICE = (
+    "This site uses small files to remember you.\nClosing this notice means that you agree "
+    "with all of that.\n"
+)
 WEB = [
     "https://one.example/a",
     "http://www.one.example/b",
@@ -77,7 +82,7 @@ def test_a_notice_on_every_page_stays_on_one(tmp_path):
     (totals,) = manifest.totals
     assert (totals.rows_in, totals.kept, totals.failed, manifest.conserved) == (5, 5, 0, True)
     assert totals.text_bytes == sum(len(row["text"].encode()) for row in kept)
-    assert totals.tokens == 5  # the count of a text that was cut is not known
+    assert totals.tokens == 5  # a text that was cut has no count
 
 
 def test_a_document_that_others_hold_is_dropped_whole_with_its_reason(tmp_path):
@@ -231,9 +236,8 @@ def test_ranges_are_packed_into_parts_and_large_ones_split():
 
 def test_there_are_many_ranges_of_keys_to_a_part():
     assert key_ranges([Artifact("a", "", 100, text_bytes=1000)], 100) == 256
-    assert (
-        key_ranges([Artifact("a", "", 250)], 100) == 256
-    )  # nobody counted: four bytes for each compressed one
+    # Nobody counted the text: a compressed byte counts as four.
+    assert key_ranges([Artifact("a", "", 250)], 100) == 256
     assert key_ranges([Artifact("a", "", 0)], 100) == 1
 
 
