@@ -13,9 +13,8 @@ from functools import lru_cache
 import numpy as np
 
 PRESETS = {"fineweb": (14, 8), "nemotron_cc": (20, 13), "dolma": (26, 11)}
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(
-    200
-)  # the integrands are smooth: far more exact than needed
+# The integrands are smooth, so this is far more exact than needed.
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(200)
 
 
 def candidate_probability(similarity: float, bands: int, rows: int) -> float:

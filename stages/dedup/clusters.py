@@ -9,15 +9,17 @@ from corpusmill.stages.columns.compiled import njit
 from corpusmill.stages.dedup.signatures.minhash import Scheme, keys_of_signatures, signatures
 from corpusmill.stages.dedup.signatures.shingles import Shingles, jaccard
 
-# A check is not worth its while where the signatures' estimate lies this many standard deviations below the threshold.
+# A pair is not checked if the signatures' estimate lies this many standard deviations below the
+# threshold.
 DEVIATIONS = 4
 _CLUSTER_MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
 @dataclass(frozen=True)
 class Choice:
-    """survivor[i]: who stands for document i (i itself if it stays). similarity[i]: their Jaccard similarity (1 for itself).
-    comparisons: similarities computed."""
+    """survivor[i]: the document that stands for document i (i itself if it stays). similarity[i]:
+    their Jaccard similarity (1 for itself). comparisons: number of similarities computed.
+    """
 
     survivor: npt.NDArray[np.int64]
     similarity: npt.NDArray[np.float64]
@@ -32,14 +34,17 @@ def choose_survivors(
     max_comparisons: int,
     gone: npt.NDArray[np.bool_] | None = None,
 ) -> Choice:
-    """Go through each cluster in order; a document falls to a survivor whose similarity reaches the threshold, or survives.
+    """Go through each cluster in order. A document falls to a survivor whose similarity reaches the
+    threshold, or survives itself.
 
-    starts: int64[clusters + 1], the clusters' bounds among the documents, which are ordered by the survivor rule. gone: documents that
-    take no part.
+    starts: int64[clusters + 1], the clusters' bounds among the documents, which are ordered by the
+    survivor rule. gone: documents that take no part.
 
-    A document is compared with the survivors that share a band with it (of each band, the first `max_comparisons`) and with the
-    cluster's first `max_comparisons` survivors, those first whose signatures agree most, and with at most `max_comparisons`
-    of them: so the work grows with the number of documents, whatever the cluster's size.
+    A document is compared with survivors that share a band with it: of each band, the first
+    `max_comparisons`. It is also compared with the first `max_comparisons` survivors of its
+    cluster. Those whose signatures agree most come first. There are at most `max_comparisons`
+    comparisons for each document. So the work grows with the number of documents, whatever the size
+    of the clusters.
     """
     documents = len(shingles.offsets) - 1
     minima = signatures(shingles, scheme)
@@ -95,8 +100,8 @@ def _choose(
     documents, bands = buckets.shape
     k = minima.shape[1]
     filled = np.zeros(len(room) - 1, dtype=np.int64)
-    slots = np.empty(room[-1], dtype=np.int64)  # of each bucket, the first survivors in it
-    leaders = np.empty(max_comparisons, dtype=np.int64)  # of the cluster, its first survivors
+    slots = np.empty(room[-1], dtype=np.int64)  # the first survivors of each bucket
+    leaders = np.empty(max_comparisons, dtype=np.int64)  # the first survivors of the cluster
     candidates = np.empty(max_comparisons * (bands + 1), dtype=np.int64)
     seen_by = np.full(documents, -1, dtype=np.int64)
     comparisons = 0
@@ -119,9 +124,8 @@ def _choose(
                     seen_by[leaders[place]] = document
                     candidates[found] = leaders[place]
                     found += 1
-            ranks = np.empty(
-                found, dtype=np.int64
-            )  # most agreement first, then the order of survivors
+            # Survivors that agree most come first; ties keep the order of survivors.
+            ranks = np.empty(found, dtype=np.int64)
             for place in range(found):
                 agreed = _agreement(minima[document], minima[candidates[place]])
                 ranks[place] = (k - agreed) * documents + candidates[place]

@@ -77,7 +77,8 @@ def clusters(partitions: int, shard: Shard) -> list[Counts]:
 
 
 def forest(left: "Nodes", right: "Nodes") -> "tuple[Nodes, Nodes]":
-    """The connected components of the edges left[i] - right[i]: every node once, sorted, and the least node of its component.
+    """The connected components of the edges left[i] - right[i]: every node once, sorted, and the
+    least node of its component.
 
     At most 2**31 nodes, the limit of scipy's graphs; a partition has far fewer.
     """
@@ -87,7 +88,8 @@ def forest(left: "Nodes", right: "Nodes") -> "tuple[Nodes, Nodes]":
     nodes, found = np.unique(np.concatenate([left, right]), return_inverse=True)
     places = found.astype(np.int32)
     edges = (places[: len(left)], places[len(left) :])
-    # of type bool, so that an edge which comes many times stays an edge: numbers would be added up, and overflow
+    # Of type bool, so that an edge that comes many times stays one edge. Numbers would be added up
+    # and overflow.
     graph = coo_array((np.ones(len(left), np.bool_), edges), shape=(len(nodes), len(nodes)))
     count, component = connected_components(graph.tocsr(), directed=False)
     least = np.empty(count, np.int64)
@@ -113,8 +115,8 @@ def write_edges(output: ParquetOutput, node: "Nodes", root: "Nodes", partitions:
 
 
 def partition_of_node(node: "Nodes", partitions: int) -> "npt.NDArray[np.uint32]":
-    """A hash spreads the nodes. Otherwise small nodes, which have most edges, would crowd the
-    first partitions.
+    """The partition of each node, by a hash of the node. Without the hash, small nodes, which have
+    most edges, would crowd the first partitions.
     """
     mixed = (node ^ (node >> np.uint64(33))) * _MIX_1
     mixed = (mixed ^ (mixed >> np.uint64(33))) * _MIX_2

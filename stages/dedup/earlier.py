@@ -50,9 +50,8 @@ SIGNATURES = pa.schema(  # one row per kept document
         pa.field("id", pa.string(), nullable=False),
         pa.field("exact_high", pa.uint64(), nullable=False),
         pa.field("exact_low", pa.uint64(), nullable=False),
-        pa.field(
-            "keys", pa.large_list(pa.uint64()), nullable=False
-        ),  # of the bands; none where there are no shingles
+        # Of the bands; none where there are no shingles.
+        pa.field("keys", pa.large_list(pa.uint64()), nullable=False),
         pa.field("shingles", pa.int32(), nullable=False),  # distinct ones
         pa.field("sketch", pa.large_list(pa.uint32()), nullable=False),  # sorted
     ]
@@ -86,7 +85,8 @@ def check_kind(settings: DedupSettings, signatures: tuple[Artifact, ...]) -> Non
         if (schema_of(artifact).metadata or {}).get(_KIND) != kind_of(settings):
             raise RecipeError(
                 f"dedup.against: {artifact.path} was signed with other settings than this run's",
-                "give both runs the same ngram, bands, rows, seed and scheme, or run the earlier one again",
+                "give both runs the same ngram, bands, rows, seed and scheme, or run the earlier "
+                "one again",
             )
 
 

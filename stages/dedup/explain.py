@@ -111,7 +111,8 @@ def explanation_text(found: Explanation) -> str:
         )
         lines = [
             f"{document.id} was removed ({document.reason}): {how}",
-            f"survivor  {survivor.id}  {f'({EARLIER_RUN})' if survivor.shard == EARLIER_RUN else survivor.url or ''}",
+            f"survivor  {survivor.id}  "
+            f"{f'({EARLIER_RUN})' if survivor.shard == EARLIER_RUN else survivor.url or ''}",
         ]
     lines += ["", f"cluster of {found.size}"]
     lines += [

@@ -36,9 +36,8 @@ KEYS = pa.schema(  # one row per key of the shard, sorted by key, and so by part
     [
         pa.field("partition", pa.uint32(), nullable=False),
         pa.field("key", pa.uint64(), nullable=False),
-        pa.field(
-            "node", pa.uint64(), nullable=False
-        ),  # the first of the linked documents of the shard that have it
+        # The first of the linked documents of the shard that have it.
+        pa.field("node", pa.uint64(), nullable=False),
     ]
 )
 LOCAL = pa.schema(  # one row per document that is linked with another of its shard, sorted by row
@@ -79,10 +78,12 @@ def write_keys(
     key: "npt.NDArray[np.uint64]",
     row: "npt.NDArray[np.uint64]",
     partitions: int,
-    whose: str = "",
+    suffix: str = "",
 ) -> None:
-    """Write a shard's keys and its links within itself. key[i] belongs to document row[i]; rows
-    come in order.
+    """Write a shard's keys and its links within itself.
+
+    key[i] belongs to document row[i], and rows come in order. suffix: of the names of the two
+    folders.
     """
     from corpusmill.stages.dedup.signatures.shingles import sort_hashes
 
@@ -95,12 +96,12 @@ def write_keys(
     stands[linked] = firsts
     key, node = key[starts], stands[least] + np.uint64(node_range(home_of(shard.name))[0])
     with shard.parquet(
-        f"work/sign{whose}", KEYS, row_group_bytes=UNBOUNDED, temporary=True
+        f"work/sign{suffix}", KEYS, row_group_bytes=UNBOUNDED, temporary=True
     ) as output:
         write_by_partition(
             output, pa.table([partition_of(key, partitions), key, node], schema=KEYS), partitions
         )
-    with shard.parquet(f"work/local{whose}", LOCAL, temporary=True) as output:
+    with shard.parquet(f"work/local{suffix}", LOCAL, temporary=True) as output:
         output.write(pa.table([linked, firsts], schema=LOCAL))
 
 
@@ -138,9 +139,8 @@ def clustered(
     stands = np.concatenate(
         [inside["first"].to_numpy() + np.uint64(first), linked["node"].to_numpy()]
     )
-    node, places = np.unique(
-        node, return_index=True
-    )  # a node in both is the first of its local component
+    # A node in both is the first of its local component.
+    node, places = np.unique(node, return_index=True)
     stands = stands[places]
     roots, component = linked["node"].to_numpy(), linked["component"].to_numpy()
     if not len(roots):
@@ -150,7 +150,7 @@ def clustered(
 
 
 def stretched(key: "npt.NDArray[np.uint64]") -> "npt.NDArray[np.uint64]":
-    """The keys of a partition, a narrow range, spread over 64 bits in the same order.
+    """The keys of a partition, which are a narrow range, stretched to 64 bits in the same order.
 
     Files come sorted. Sorting sorted runs by ranges writes to few places at a time.
     """
@@ -190,9 +190,8 @@ def _keys(
         found, exact = np.zeros((len(texts), 0), np.uint64), exact_hashes(*joined(texts))
         wanted = np.zeros((len(texts), 0), bool)
     if settings.exact:
-        found = np.concatenate(
-            [exact[:, :1], found], axis=1
-        )  # half the hash finds them, the whole of it decides
+        # Half of the hash finds equal texts, and the whole of it decides.
+        found = np.concatenate([exact[:, :1], found], axis=1)
         wanted = np.concatenate([np.ones((len(texts), 1), bool), wanted], axis=1)
     found ^= parent_hashes(table)[:, None]
     document = np.repeat(np.arange(len(texts), dtype=np.uint64)[:, None], found.shape[1], axis=1)

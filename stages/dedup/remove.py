@@ -77,9 +77,8 @@ def _for_every_copy(decisions: pa.Table, copies: Artifact) -> pa.Table:
         return decisions
     place = np.searchsorted(decisions["node"].to_numpy(), followers["head"].to_numpy())
     same = with_column(decisions.take(pa.array(place)), DECISIONS.field("node"), followers["node"])
-    reason = pc.coalesce(
-        same["reason"], pa.scalar(EXACT_REASON)
-    )  # where the head stays, it stays for its copies too
+    # If the head stays, it also stays for its copies.
+    reason = pc.coalesce(same["reason"], pa.scalar(EXACT_REASON))
     same = with_column(same, DECISIONS.field("reason"), reason)
     return pa.concat_tables([decisions, same.cast(DECISIONS)]).sort_by("node")
 

@@ -44,13 +44,11 @@ MEMBERS = (
             pa.field("component", pa.uint64(), nullable=False),
             pa.field("node", pa.uint64(), nullable=False),
             pa.field("id", pa.string(), nullable=False),
-            pa.field(
-                "exact_high", pa.uint64(), nullable=False
-            ),  # the 128-bit hash of the whole text
+            # The 128-bit hash of the whole text.
+            pa.field("exact_high", pa.uint64(), nullable=False),
             pa.field("exact_low", pa.uint64(), nullable=False),
-            pa.field(
-                "parent", pa.uint64(), nullable=False
-            ),  # of a synthetic row; part of its exact hash and of its keys
+            # Of a synthetic row; it is part of the row's exact hash and of its keys.
+            pa.field("parent", pa.uint64(), nullable=False),
             pa.field("documents", pa.int32(), nullable=False),  # of the shard that have this text
             pa.field("text_bytes", pa.int64(), nullable=False),
             pa.field("date", pa.string()),
@@ -160,9 +158,8 @@ def resolve(settings: DedupSettings, gathered: int, shard: Shard) -> list[Counts
     decided = [DECISIONS.empty_table()]
     for start, stop in _blocks(members):
         block, equal = members.slice(start, stop - start), twin[start:stop] - start
-        heads = np.flatnonzero(
-            equal == np.arange(stop - start)
-        )  # one for each text; the others go where it goes
+        # One head for each text. The others go where it goes.
+        heads = np.flatnonzero(equal == np.arange(stop - start))
         shingles = shingle_sets(
             *texts, settings.ngram, order.to_numpy()[start:stop][heads].astype(np.int64)
         )

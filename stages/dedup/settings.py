@@ -12,15 +12,13 @@ if TYPE_CHECKING:
     from corpusmill.stages.dedup.signatures.minhash import Scheme
 
 CLUSTER_COLUMNS = (
-    pa.field(
-        "cluster_id", pa.string()
-    ),  # id of the document that stands for the cluster; a kept row's own id
-    pa.field(
-        "cluster_size", pa.int32()
-    ),  # the survivor and what was removed for it; 1 for one without duplicates
-    pa.field(
-        "cluster_similarity", pa.float32()
-    ),  # with the document that stands for the cluster; 1 for itself
+    # Id of the document that stands for the cluster. A kept row has its own id here.
+    pa.field("cluster_id", pa.string()),
+    # The number of documents in the cluster: the survivor and all removed for it. 1 if there are no
+    # duplicates.
+    pa.field("cluster_size", pa.int32()),
+    # Similarity with the document that stands for the cluster. 1 for that document itself.
+    pa.field("cluster_similarity", pa.float32()),
 )
 TEMPLATE = (
     r"(?i)^\s*(here (is|are)|questions and answers|the following)\b[^\n]{0,120}:",  # a lead-in

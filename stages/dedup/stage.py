@@ -1,4 +1,4 @@
-"""Remove exact and near duplicates over all shards: MinHash finds candidates, true Jaccard
+"""Remove exact and near duplicates over all shards. MinHash finds candidates, and true Jaccard
 similarity decides.
 
 Every pass reads and writes files, and holds one shard or one partition at a time:
@@ -14,13 +14,13 @@ Every pass reads and writes files, and holds one shard or one partition at a tim
                   compared with the survivors so far, and falls to one or becomes one
     dedup         each shard: kept rows get their cluster, removed rows name their survivor
 
-A chain (A like B, B like C, A unlike C) is one candidate cluster, but loses only B. A document
-is removed only if its own similarity with the document that stays reaches `verify_threshold`.
-What is removed depends on the documents alone, not on shards, partitions or workers.
+A chain (A like B, B like C, A unlike C) is one candidate cluster, but loses only B. A document is
+removed only if its own similarity with the document that stays reaches `verify_threshold`. What is
+removed depends on the documents alone, not on shards, partitions or workers.
 
-Sources: Lee et al. 2022, "Deduplicating training data makes language models better" (MinHash
-over web text, edges verified); Penedo et al. 2024, FineWeb (word 5-grams, 14 bands of 8 rows);
-verification at 0.8 as in the Dolma 3 corpus.
+Sources: Lee et al. 2022, "Deduplicating training data makes language models better" (MinHash over
+web text, edges verified); Penedo et al. 2024, FineWeb (word 5-grams, 14 bands of 8 rows); the Dolma
+3 corpus (verification at 0.8).
 """
 
 import unicodedata
@@ -59,8 +59,8 @@ from corpusmill.stages.shuffle.row_groups import ROW_BITS, Sorted, home_of
 PARTITION_BYTES = 1 << 30
 PARTITION_ROWS = 1 << 20
 MOST_PARTITIONS = 1 << 16
-KEY_PARTITIONS = 4  # partitions of a small corpus, to keep so many workers busy
-KEY_PARTITION_BYTES = 48 << 20  # of text for such a partition, at least
+KEY_PARTITIONS = 4  # partitions of a small corpus, so that this many workers have work
+KEY_PARTITION_BYTES = 48 << 20  # bytes of text for such a partition, at least
 
 
 class Dedup(DedupSettings, GlobalStage):
@@ -102,7 +102,7 @@ class Dedup(DedupSettings, GlobalStage):
             keys += known.outputs("work/sign-earlier")
         found = yield from candidate_clusters(keys, partitions, homes, link_partitions)
 
-        gathering = {  # a shard that could not be read is in quarantine and goes no further
+        gathering = {  # a shard that could not be read is in quarantine
             name: (
                 documents[name],
                 *_outputs_of(signed, name, "work/local"),
@@ -164,11 +164,11 @@ class Dedup(DedupSettings, GlobalStage):
 def candidate_clusters(
     keys: tuple[Artifact, ...], partitions: int, homes: int, link_partitions: int | None = None
 ) -> Generator[Pass, PassResult, FilesFor]:
-    """The passes from keys to clusters. Returns, for a shard's position, what it opens to find
-    its own clusters.
+    """The passes from keys to clusters. Returns a function: a shard's position -> the files in
+    which it finds its clusters.
 
-    partitions: of the keys. link_partitions: of the links, which are much smaller; by default
-    as many.
+    partitions: of the keys. link_partitions: of the links, which are much smaller; by default as
+    many.
     """
     links = link_partitions or partitions
     by_key = Sorted(KEYS, "partition", partitions)
@@ -180,8 +180,8 @@ def candidate_clusters(
         result = yield Pass(name, shards, work, depends_on=f"partitions={partitions} links={links}")
         refuse_loss(result, shards, name)
         reads = yield from exchange(name, result.outputs(), Sorted(EDGES, "partition", links))
-        # One partition sees every edge, so `clusters` does all. Otherwise rounds go on while one
-        # of them changes anything.
+        # A single partition sees every edge, so `clusters` does all. Otherwise rounds go on as long
+        # as one of them changes anything.
         unsettled = links > 1 and (number == 0 or any(map(_changed, result.receipts.values())))
         number += 1
         name = f"components-{number}"
@@ -225,8 +225,8 @@ def _text_bytes(documents: tuple[Artifact, ...]) -> int:
 
 
 def _placed(shards: Mapping[str, Artifact], first: int) -> dict[str, Artifact]:
-    """The shards by names that begin with their positions. Positions are part of their
-    documents' nodes.
+    """The shards, with names that begin with their positions. Positions are part of the documents'
+    nodes.
     """
     return {
         f"{home:06d}-{name}": artifact

@@ -1,9 +1,9 @@
-"""From texts to signatures that tell near duplicates: compiled kernels.
+"""From texts to signatures that find near duplicates: compiled kernels.
 
 1. `shingles` cuts a text into words (`stages.columns.word_rule`), hashes every n words in a row,
-   and sorts the hashes into a set. On the way it hashes the whole text, for exact duplicates.
-2. `minhash` makes a signature of each set, and of each band of the signature a key. Documents that
+   and sorts the hashes into a set. In the same pass it hashes the whole text, for exact duplicates.
+2. `minhash` makes a signature of each set, and a key of each band of the signature. Documents that
    share a key may be near duplicates.
-3. `shingles.jaccard` compares two sets; `sketches` compares a set with the least hashes of an
-   earlier run's document.
+3. `shingles.jaccard` compares two sets. `sketches` compares a set with the smallest hashes of a
+   document of an earlier run.
 """

@@ -1,22 +1,22 @@
 """MinHash signatures and band keys of shingle sets, in one pass from text to keys.
 
-Two documents whose shingle sets have Jaccard similarity s agree in one value of their signatures
-with probability s, and share at least one of b band keys of r rows with probability 1 - (1 -
-s**r)**b. Two ways to a signature of k values:
+Take two documents whose shingle sets have Jaccard similarity s. They agree in one value of their
+signatures with probability s. They share at least one of b band keys of r rows with probability 1 -
+(1 - s**r)**b. There are two ways to a signature of k values:
 
-- **one permutation** (the default): a shingle falls into one of k bins by its hash and counts there
-  only, so a shingle costs one multiplication and not k. Bins that stay empty, as in a short
-  document, take over the value of a bin that did not: in rounds, every filled bin offers its value
-  to one bin drawn by a hash of round and bin, and an empty one takes the first offer. Draws do not
-  depend on the document, so two documents fill alike and the probabilities above hold. Li, Owen,
-  Zhang 2012, "One permutation hashing" (NIPS); Shrivastava 2017, "Optimal densification for fast
-  and accurate minwise hashing" (ICML); filling from the full bins rather than asking from the empty
-  ones, O(k log k) for any document: Mai, Rao, Kapilevich, Rossi, Abbasi-Yadkori, Sinha 2020, "On
-  densification for minwise hashing" (UAI).
-- **classic**: the least value of each of k permutations h -> a h + b modulo 2**32, as datasketch's
-  scheme `affine32`, bit for bit: give datasketch the multipliers and addends of `Scheme` as
-  `permutations` and the upper halves of the shingle hashes as items, with the identity as
-  `hashfunc`. Broder 1997, "On the resemblance and containment of documents".
+- **one permutation** (the default). A shingle falls into one of k bins by its hash and counts only
+  there. So a shingle costs one multiplication and not k. In a short document some bins stay empty.
+  They take over values of filled bins, in rounds: every filled bin offers its value to one bin,
+  which a hash of round and bin chooses, and an empty bin takes the first offer. The choice does not
+  depend on the document. So two documents fill alike, and the probabilities above hold. Sources:
+  Li, Owen, Zhang 2012, "One permutation hashing" (NIPS); Shrivastava 2017, "Optimal densification
+  for fast and accurate minwise hashing" (ICML). Filling from the full bins, O(k log k) for any
+  document: Mai, Rao, Kapilevich, Rossi, Abbasi-Yadkori, Sinha 2020, "On densification for minwise
+  hashing" (UAI).
+- **classic**: the smallest value of each of k permutations h -> a h + b modulo 2**32. It equals
+  datasketch's scheme `affine32` bit for bit. To compare, give datasketch the multipliers and
+  addends of `Scheme` as `permutations`, the upper halves of the shingle hashes as items, and the
+  identity as `hashfunc`. Source: Broder 1997, "On the resemblance and containment of documents".
 
 Banding: Leskovec, Rajaraman, Ullman, "Mining of Massive Datasets", 3.4.
 """
@@ -51,9 +51,9 @@ _EMPTY = np.uint32(0xFFFFFFFF)
 class Scheme:
     """How signatures are made and cut into bands: k = bands * rows values.
 
-    one_permutation: the fast scheme, or else the classic one. multiplier, addend: uint32[k], the
-    classic permutations, multipliers odd. permutation: the one permutation, a multiplication by an
-    odd number. seed: in [0, 2**64), also part of the band keys.
+    one_permutation: True for that scheme, False for the classic one. multiplier, addend: uint32[k],
+    the classic permutations; multipliers are odd. permutation: the one permutation, a
+    multiplication by an odd number. seed: in [0, 2**64), also part of the band keys.
     """
 
     one_permutation: bool
@@ -67,8 +67,8 @@ class Scheme:
 
 @lru_cache(maxsize=8)
 def make_scheme(bands: int, rows: int, seed: int, one_permutation: bool = True) -> Scheme:
-    """The scheme of a seed: SplitMix64's stream, so that signatures stay the same for good,
-    whatever NumPy does.
+    """The scheme of a seed. Its numbers come from SplitMix64, so signatures stay the same with
+    every version of NumPy.
     """
     state, values = seed, []
     for _ in range(2 * bands * rows + 1):
@@ -87,10 +87,10 @@ def make_scheme(bands: int, rows: int, seed: int, one_permutation: bool = True) 
 def band_keys(
     data: Bytes, offsets: Offsets, ngram: int, scheme: Scheme
 ) -> tuple[UInt64Array, UInt64Array, npt.NDArray[np.int64]]:
-    """What matching needs of each text, in one pass over the bytes.
+    """The keys and hashes that matching needs, in one pass over the bytes.
 
     Returns the band keys uint64[documents, bands], the exact hashes uint64[documents, 2] and the
-    number of shingles int64[documents]; the band keys of a document without shingles mean nothing.
+    number of shingles int64[documents]. The band keys of a document without shingles mean nothing.
     """
     documents = len(offsets) - 1
     keys = np.empty((documents, scheme.bands), dtype=np.uint64)
@@ -135,7 +135,7 @@ def _numbers(scheme: Scheme) -> tuple[bool, Any, Any, np.uint64]:
 
 @njit(nogil=True)
 def _one_permutation(shingles: Any, permutation: Any, minima: Any, full: Any) -> None:
-    """full: room for k bin numbers."""
+    """One signature of the one-permutation scheme, into `minima`. full: room for k bin numbers."""
     bins = np.uint64(len(minima))
     minima[:] = _EMPTY
     for shingle in shingles:
@@ -162,13 +162,14 @@ def _one_permutation(shingles: Any, permutation: Any, minima: Any, full: Any) ->
 
 @njit(nogil=True)
 def _classic(shingles: Any, multiplier: Any, addend: Any, minima: Any) -> None:
-    """The inner loop runs over the permutations, eight 32-bit lanes at a time."""
+    """One signature of the classic scheme, into `minima`. The inner loop runs over the
+    permutations, eight 32-bit lanes at a time.
+    """
     minima[:] = _EMPTY
     for shingle in shingles:
         hashed = np.uint32(shingle >> _BITS_32)
-        hashed = (hashed ^ (hashed >> np.uint32(16))) * np.uint32(
-            0x85EBCA6B
-        )  # MurmurHash3's 32-bit finaliser
+        # MurmurHash3's 32-bit finaliser.
+        hashed = (hashed ^ (hashed >> np.uint32(16))) * np.uint32(0x85EBCA6B)
         hashed = (np.uint32(hashed) ^ (np.uint32(hashed) >> np.uint32(13))) * np.uint32(0xC2B2AE35)
         hashed = np.uint32(hashed) ^ (np.uint32(hashed) >> np.uint32(16))
         for p in range(len(minima)):

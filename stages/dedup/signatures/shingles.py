@@ -1,15 +1,17 @@
 """From texts to sets of word n-grams, without a Python object for any word.
 
-    bytes -> words (64-bit hashes) -> shingles (rolling hash of `ngram` words) -> a sorted set of hashes a document
+    bytes -> words (64-bit hashes) -> shingles (rolling hash of `ngram` words)
+          -> a sorted set of hashes for each document
 
-Words are those of `stages.columns.word_rule`. A document with fewer words than the n-gram has one shingle: all its
-words. The same pass hashes the whole text to 128 bits, with its white space collapsed. Case and punctuation count.
+Words follow `stages.columns.word_rule`. A document with fewer words than the n-gram has one shingle
+of all its words. The same pass hashes the whole text to 128 bits, with its white space collapsed.
+In that hash case and punctuation count.
 
-The loop over characters takes one branch that a processor cannot guess, at the end of each word. Indexes are unsigned,
-which spares a test for negative ones. Both together doubled its speed.
+The loop over characters has one branch that a processor cannot guess, at the end of each word.
+Indexes are unsigned, so numba does not test for negative ones. Both together doubled its speed.
 
-Sources: FNV-1a (Fowler, Noll, Vo) for characters; MurmurHash3's finaliser as the mixer; Karp and Rabin 1987 for the
-rolling hash.
+Sources: FNV-1a (Fowler, Noll, Vo) for characters; MurmurHash3's finaliser as the mixer; Karp and
+Rabin 1987 for the rolling hash.
 """
 
 from dataclasses import dataclass
@@ -24,13 +26,11 @@ UInt64Array = npt.NDArray[np.uint64]
 Offsets = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
 
-_PRIME = np.uint64(
-    0x00000100000001B3
-)  # FNV-1a's 64-bit prime and basis: one multiplication a character
+# FNV-1a's 64-bit prime and basis: one multiplication a character.
+_PRIME = np.uint64(0x00000100000001B3)
 _BASIS = np.uint64(0xCBF29CE484222325)
-_PRIME_LOW = np.uint64(
-    0x9E3779B97F4A7C15
-)  # the second half of the 128-bit hash: another odd multiplier, another start
+# For the second half of the 128-bit hash: another odd multiplier and another start.
+_PRIME_LOW = np.uint64(0x9E3779B97F4A7C15)
 _BASIS_LOW = np.uint64(0x2545F4914F6CDD1D)
 _ROLL = np.uint64(0xD6E8FEB86659FD93)
 _MIX_1 = np.uint64(0xFF51AFD7ED558CCD)
@@ -43,8 +43,8 @@ _BLANK = np.uint64(0x20)
 
 @dataclass(frozen=True)
 class Shingles:
-    """The distinct shingle hashes of documents, one after the other: those of document i are sorted
-    in `hashes[offsets[i]:offsets[i + 1]]`.
+    """The distinct shingle hashes of documents, one document after the other. Those of document i
+    are sorted in `hashes[offsets[i]:offsets[i + 1]]`.
     """
 
     hashes: UInt64Array
@@ -59,8 +59,8 @@ def exact_hashes(data: Bytes, offsets: Offsets) -> UInt64Array:
 
 
 def sort_hashes(hashes: UInt64Array, payload: UInt64Array) -> tuple[UInt64Array, UInt64Array]:
-    """Both arrays in the order of `hashes`, which are spread evenly over 64 bits; among equal ones
-    the order is that of the input.
+    """Both arrays in the order of `hashes`, which are uniform over 64 bits. Equal hashes keep the
+    order of the input.
     """
     ordered, carried = np.empty_like(hashes), np.empty_like(payload)
     _sort_pairs(hashes, payload, ordered, carried, np.empty(len(hashes) + 1, dtype=np.int64))
@@ -70,18 +70,17 @@ def sort_hashes(hashes: UInt64Array, payload: UInt64Array) -> tuple[UInt64Array,
 def shingle_sets(
     data: Bytes, offsets: Offsets, ngram: int, chosen: npt.NDArray[np.int64] | None = None
 ) -> Shingles:
-    """The set of shingles of each text, as sorted distinct 64-bit hashes. chosen: of which texts,
-    in this order; by default of all.
+    """The set of shingles of each text, as sorted distinct 64-bit hashes. chosen: indexes of the
+    texts, in this order; by default all.
     """
     chosen = np.arange(len(offsets) - 1) if chosen is None else chosen
     starts, stops = offsets[:-1][chosen], offsets[1:][chosen]
-    room = int((stops - starts).sum()) // 2 + 2 * (
-        len(chosen) + 1
-    )  # at most a word every two bytes
+    # At most a word every two bytes.
+    room = int((stops - starts).sum()) // 2 + 2 * (len(chosen) + 1)
     sets = np.empty(room, dtype=np.uint64)
     bounds = np.zeros(len(chosen) + 1, dtype=np.int64)
     _shingle_all(data, starts, stops, *word_tables(), ngram, sets, bounds)
-    return Shingles(sets[: bounds[-1]], bounds)  # pages of the rest were never touched
+    return Shingles(sets[: bounds[-1]], bounds)  # the rest of the memory was never touched
 
 
 @njit(nogil=True, inline="always")
@@ -96,7 +95,7 @@ def mix(value: Any) -> Any:
 def hash_words(
     data: Any, start: int, stop: int, kinds: Any, lower: Any, words: Any, exact: Any
 ) -> Any:
-    """Hash the words of data[start:stop] into `words` and the whole text into `exact`; return the
+    """Hash the words of data[start:stop] into `words` and the whole text into `exact`. Return the
     number of words.
 
     words: room for (stop - start) // 2 + 2. Bytes that are no UTF-8 count as characters of their
@@ -104,11 +103,8 @@ def hash_words(
     """
     count = np.uint64(0)
     word, high, low = _BASIS, _BASIS, _BASIS_LOW
-    whole_high, whole_low, after_space = (
-        _BASIS,
-        _BASIS_LOW,
-        True,
-    )  # the hash up to the last character that is no space
+    # The hash up to the last character that is no white space.
+    whole_high, whole_low, after_space = _BASIS, _BASIS_LOW, True
     i, end = np.uint64(start), np.uint64(stop)
     while i < end:
         lead = data[i]
@@ -128,7 +124,7 @@ def hash_words(
                 )
         if kind == SPACE:
             words[count] = mix(word)
-            count += np.uint64(word != _BASIS)  # a word comes back to the basis once in 2**64
+            count += np.uint64(word != _BASIS)  # a word's hash equals the basis once in 2**64
             word = _BASIS
             if not after_space:
                 whole_high, whole_low, after_space = high, low, True
@@ -156,8 +152,8 @@ def hash_words(
 
 @njit(nogil=True, inline="always")
 def _decode(data: Any, i: Any, end: Any) -> Any:
-    """The character that begins at data[i], whose lead byte is not ASCII, and how many bytes follow
-    its first.
+    """The character that begins at data[i], whose lead byte is not ASCII; and the number of bytes
+    after its first.
     """
     lead = np.uint32(data[i])
     one, two, three = np.uint64(1), np.uint64(2), np.uint64(3)
@@ -176,7 +172,9 @@ def _decode(data: Any, i: Any, end: Any) -> Any:
 
 @njit(nogil=True)
 def hash_shingles(words: Any, count: int, ngram: int, out: Any) -> int:
-    """Rolling polynomial hash of every `ngram` words in a row, mixed; return how many there are."""
+    """Write a rolling polynomial hash of every `ngram` words in a row, mixed. Return how many there
+    are.
+    """
     if count == 0:
         return 0
     width = min(ngram, count)
@@ -195,7 +193,7 @@ def hash_shingles(words: Any, count: int, ngram: int, out: Any) -> int:
 
 @njit(nogil=True)
 def most_words(starts: Any, stops: Any) -> int:
-    """Room for the words of the longest text."""
+    """The number of words that the longest text can have."""
     longest = 0
     for i in range(len(starts)):
         longest = max(longest, stops[i] - starts[i])
@@ -204,8 +202,8 @@ def most_words(starts: Any, stops: Any) -> int:
 
 @njit(nogil=True)
 def jaccard(left: Any, right: Any) -> float:
-    """Jaccard similarity of two sets given as sorted distinct hashes; 0 if both are empty. Callable
-    from kernels and Python.
+    """Jaccard similarity of two sets, given as sorted distinct hashes; 0 if both are empty. Kernels
+    and Python can call it.
     """
     i = j = shared = 0
     while i < len(left) and j < len(right):
@@ -255,7 +253,7 @@ def _bucket_starts(hashes: Any, starts: Any) -> None:
 
 @njit(nogil=True)
 def _sort_pairs(hashes: Any, payload: Any, out: Any, carried: Any, starts: Any) -> None:
-    """As `_sort_distinct`, keeping equal hashes and carrying a payload."""
+    """Like `_sort_distinct`, but it keeps equal hashes and moves a payload with them."""
     buckets = np.uint64(len(hashes))
     _bucket_starts(hashes, starts)
     for i in range(len(hashes)):
@@ -273,11 +271,11 @@ def _sort_pairs(hashes: Any, payload: Any, out: Any, carried: Any, starts: Any) 
 
 @njit(nogil=True)
 def _sort_distinct(hashes: Any, out: Any, ends: Any) -> int:
-    """Write the distinct values of `hashes` to `out` in order; return how many.
+    """Write the distinct values of `hashes` to `out` in order. Return how many there are.
 
-    Hashes are spread evenly, so a counting sort by their upper bits, into about as many buckets as
-    there are hashes, leaves next to nothing to the insertion sort that follows: three times as fast
-    as a comparison sort. ends: room for len(hashes) + 1.
+    Hashes are uniform. So a counting sort by their upper bits, into about as many buckets as there
+    are hashes, leaves little for the insertion sort that follows. This is three times as fast as a
+    comparison sort. ends: room for len(hashes) + 1.
     """
     buckets = np.uint64(len(hashes))
     _bucket_starts(hashes, ends[: len(hashes) + 1])

@@ -1,7 +1,7 @@
 """Comparing documents with the sketches of earlier runs: the kernels of `stages.dedup.earlier`.
 
-A sketch is the upper halves of the least shingle hashes of a document. A document that has few
-shingles is its sketch as a whole. The similarity of a set and a sketch is estimated on the least
+A sketch holds the upper halves of the smallest shingle hashes of a document. For a document with
+few shingles it holds all of them. The similarity of a set and a sketch is estimated on the smallest
 hashes of their union. Source: Broder 1997, "On the resemblance and containment of documents",
 section 4.
 """
@@ -29,9 +29,9 @@ def match_sketches(
     """Choose for each document the first earlier one whose similarity reaches the threshold.
 
     left, right: pairs of a document and an earlier one, sorted by document. offsets, hashes: the
-    shingles of the documents. sketch_offsets, sketches, shingles: of the earlier documents, and how
-    many shingles they have. chosen, similarity: by document; -1 where none is chosen yet. At most
-    `max_comparisons` pairs of a document are compared.
+    shingles of the documents. sketch_offsets, sketches, shingles: the sketches of the earlier
+    documents, and their numbers of shingles. chosen, similarity: by document, filled here; -1 if
+    none is chosen yet. At most `max_comparisons` pairs of a document are compared.
     """
     compared, last = 0, -1
     for i in range(len(left)):
@@ -53,8 +53,8 @@ def match_sketches(
 
 @njit(nogil=True)
 def sketch_similarity(hashes: Any, sketch: Any, shingles: int) -> float:
-    """Jaccard similarity of a set of sorted hashes and one of which `sketch` holds the upper
-    halves, of the least only if it is large.
+    """Jaccard similarity of a set of sorted hashes and an earlier set of `shingles` hashes.
+    `sketch` has the upper halves of the earlier set's hashes, of a large set only the smallest.
     """
     most = len(hashes) + shingles if shingles <= len(sketch) else len(sketch)
     i: Any = 0

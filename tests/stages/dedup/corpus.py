@@ -78,7 +78,7 @@ def words(seed: int | str, count: int = 200) -> list[str]:
 
 
 def edited(text: list[str], replacements: int, seed: int = 0) -> list[str]:
-    """`text` with that many words replaced, far enough from each other that each costs five shingles."""
+    """`text` with that many words replaced. They are so far apart that each costs five shingles."""
     changed = list(text)
     for number in range(replacements):
         changed[(number * len(text) + len(text) // 2) // max(1, replacements)] = (

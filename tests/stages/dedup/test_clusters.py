@@ -7,12 +7,12 @@ from corpusmill.stages.dedup.signatures.shingles import Shingles
 
 
 def shingles_of(*sets: set[int]) -> Shingles:
-    """Sets of small numbers as shingle hashes, spread over 64 bits as real ones are."""
-    spread = [
+    """Sets of small numbers as shingle hashes, uniform over 64 bits as real ones are."""
+    hashes = [
         np.unique(np.array(sorted(found), np.uint64) * np.uint64(0x9E3779B97F4A7C15))
         for found in sets
     ]
-    return Shingles(np.concatenate(spread), np.cumsum([0, *map(len, spread)]))
+    return Shingles(np.concatenate(hashes), np.cumsum([0, *map(len, hashes)]))
 
 
 def test_members_fall_to_the_first_survivor_that_is_like_them():
@@ -38,7 +38,9 @@ def test_documents_without_shingles_survive():
 
 
 def test_comparisons_grow_with_the_members_and_not_with_their_square():
-    """Every document shares two thirds with every other, which a low threshold of 0.7 cannot rule out beforehand."""
+    """Every document shares two thirds of its shingles with every other. A threshold of 0.7 is so
+    close that the estimate cannot rule out a pair.
+    """
     core = set(range(800))
     documents = shingles_of(
         *({*core, *range(1000 + 200 * number, 1200 + 200 * number)} for number in range(300))

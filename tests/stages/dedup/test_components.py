@@ -1,4 +1,6 @@
-"""Connected components in rounds over partitions: those of the whole, whatever the partitions, in few rounds."""
+"""Connected components in rounds over partitions: the same as those of the whole graph for any
+partitions, and in few rounds.
+"""
 
 from pathlib import Path
 
@@ -17,7 +19,9 @@ from corpusmill.stages.shuffle.row_groups import UNBOUNDED
 def components(
     folder: Path, left: np.ndarray, right: np.ndarray, partitions: int
 ) -> tuple[dict[int, int], int]:
-    """Node -> component through the passes, which are given links instead of keys; and the number of rounds."""
+    """Run the passes on given links instead of keys. Returns node -> component, and the number of
+    rounds.
+    """
     folder.mkdir()
     keys = Shard("keys", (), str(folder))
     with keys.parquet("work/sign", KEYS) as output:

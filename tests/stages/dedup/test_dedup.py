@@ -1,4 +1,6 @@
-"""The dedup stage end to end, through the executor: what is removed, for whom, and that nothing else decides it."""
+"""The dedup stage end to end, through the executor: what is removed, for whom, and that nothing
+else decides it.
+"""
 
 import random
 import time
@@ -86,7 +88,7 @@ def test_look_alikes_below_the_threshold_stay(tmp_path):
 
 
 def test_a_chain_of_look_alikes_does_not_swallow_its_far_end(tmp_path):
-    """A is like B and B is like C, but A is unlike C: whoever goes first, A and C both stay."""
+    """A is like B and B is like C, but A is unlike C. Whichever comes first, A and C both stay."""
     middle = words(1)
     left, right = (
         edited(middle, 4, seed=1),
@@ -100,7 +102,9 @@ def test_a_chain_of_look_alikes_does_not_swallow_its_far_end(tmp_path):
 
 
 def test_a_chain_of_unverified_links_loses_only_what_is_like_the_survivor(tmp_path):
-    """Ten versions, each three words further: a survivor stands for those near it, the next far one stands for itself."""
+    """Ten versions, each three words further from the first. A survivor stands for those near it,
+    and the next one too far away stands for itself.
+    """
     versions = [words(1)]
     for step in range(9):
         versions.append(
@@ -164,7 +168,9 @@ def test_five_thousand_copies_end_quickly_and_leave_one(tmp_path):
 
 
 def test_a_giant_cluster_of_one_template_ends_quickly_and_loses_nothing(tmp_path):
-    """3,000 texts share six tenths of their words; with single-row bands all are candidates, none is a duplicate."""
+    """3,000 texts share six tenths of their words. With single-row bands all are candidates, but
+    none is a duplicate.
+    """
     template = words("template", 120)
     rows = [
         document(f"d{number:04d}", " ".join([*template, *words(number, 50)]))
@@ -243,7 +249,9 @@ def test_near_duplicates_are_found_in_text_without_spaces(tmp_path):
 
 
 def test_the_same_record_read_twice_stays_once(tmp_path):
-    """Two inputs that overlap bring the same id twice; rows are told apart by their place, not by their id."""
+    """Two inputs that overlap bring the same id twice. Rows are distinguished by their place, not
+    by their id.
+    """
     text = " ".join(words(1))
     result = dedup(tmp_path, [document("a", text), document("b", "else")], [document("a", text)])
     assert result.kept_ids == ["a", "b"]

@@ -28,7 +28,7 @@ from tests.stages.dedup.signatures.test_minhash import plain_jaccard
 
 
 def first_snapshot(tmp_path: Path, rows: list[dict], **settings) -> Path:
-    """A finished run of which nothing but its signatures is left."""
+    """A finished run of which only the signatures are left."""
     folder = run(
         write_shards(tmp_path / "old", rows[::2], rows[1::2]),
         tmp_path / "first",
@@ -75,10 +75,11 @@ def test_documents_fall_to_earlier_ones_whose_text_is_gone(tmp_path):
         "dedup.fuzzy",
         f"duplicate_of=old jaccard={similarity:.3f}",
     )
+    # The earlier document and two of this run.
     assert (row["cluster_id"], row["cluster_size"]) == (
         "old",
         3,
-    )  # the earlier one and two of this run
+    )
 
 
 def test_the_result_is_that_of_both_snapshots_together_with_the_old_one_first(tmp_path):

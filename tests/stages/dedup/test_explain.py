@@ -67,7 +67,8 @@ def test_the_beginning_of_an_id_will_do_where_no_other_begins_so(tmp_path):
     shards = [document("twin-1", text), document("twin-2", text)], [document("twin", text)]
     folder = str(dedup(tmp_path, *shards, signatures=True).folder)
     assert explain(folder, "twin-1").document.id == "twin-1"
-    assert explain(folder, "twin").document.id == "twin"  # an id of its own, though others begin so
+    # a full id wins, though other ids begin so
+    assert explain(folder, "twin").document.id == "twin"
     with pytest.raises(InputError, match="twi is the beginning of 3 ids; give more of it"):
         explain(folder, "twi")
     folder = str(dedup(tmp_path / "other", [document("lonely", text)]).folder)

@@ -1,4 +1,6 @@
-"""What must not decide anything: the order of shards, partitions, workers, where a run was stopped."""
+"""What must not change the result: the order of shards, partitions, workers, and where a run was
+stopped.
+"""
 
 from typing import Any
 
@@ -43,13 +45,13 @@ def test_more_partitions_of_keys_than_of_links_do_not_change_a_byte(tmp_path, mo
     paths = write_shards(tmp_path / "in", rows[:50], rows[50:])
     whole = run(paths, tmp_path / "whole")
     monkeypatch.setattr(stage, "KEY_PARTITION_BYTES", 1000)
-    spread = run(paths, tmp_path / "spread")
+    split = run(paths, tmp_path / "split")
     tasks = {
-        name: len(list((spread.folder / "receipts" / name).iterdir()))
+        name: len(list((split.folder / "receipts" / name).iterdir()))
         for name in ("match", "clusters", "resolve")
     }
     assert tasks == {"match": 4, "clusters": 1, "resolve": 4}
-    assert output_digests(whole) == output_digests(spread)
+    assert output_digests(whole) == output_digests(split)
 
 
 @pytest.mark.parametrize("partitions", [1, 3])
@@ -70,7 +72,7 @@ def test_how_documents_are_spread_over_shards_does_not_change_what_stays(tmp_pat
 
 
 def test_what_stays_has_no_duplicates_left(tmp_path):
-    """Once more over the output removes nothing."""
+    """A second run over the output removes nothing."""
     rows = mixed_rows()
     first = run(write_shards(tmp_path / "in", rows), tmp_path / "first")
     again = run(sorted((first.folder / "documents").glob("*.parquet")), tmp_path / "second")

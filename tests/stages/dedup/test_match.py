@@ -1,4 +1,4 @@
-"""From keys to links: what a partition does with its keys before it sorts them."""
+"""From keys to links: how a partition prepares its keys before it sorts them."""
 
 import numpy as np
 import pytest

@@ -17,7 +17,9 @@ from tests.stages.dedup.signatures.test_minhash import plain_jaccard, plain_word
 
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory) -> tuple[Result, dict[str, str], list[tuple[str, str, float]]]:
-    """300 documents, a near duplicate of each at some similarity, and 100 unlike ones; (original, copy, similarity) of the pairs."""
+    """300 documents, a near duplicate of each at some similarity, and 100 unlike ones. The pairs
+    are (original, copy, similarity).
+    """
     source = random.Random(11)
     texts, pairs = {}, []
     for number in range(300):

@@ -13,11 +13,14 @@ def synthetic(name: str, parent: str | None, text: str) -> dict:
 
 
 def questions(seed: int, answer_words: int = 6) -> str:
-    """Short pairs in a long frame: most of the words are the template's."""
+    """Short pairs in a long frame: most of the words come from the template."""
     lead = (
         "Here are some questions and answers about the passage that was given above, as asked for:"
     )
-    return f"{lead}\nQuestion: {' '.join(words(seed, 5))}?\nAnswer: {' '.join(words(-seed, answer_words))}."
+    return (
+        f"{lead}\nQuestion: {' '.join(words(seed, 5))}?\nAnswer: "
+        f"{' '.join(words(-seed, answer_words))}."
+    )
 
 
 def table_of(*rows: dict) -> pa.Table:
@@ -25,7 +28,7 @@ def table_of(*rows: dict) -> pa.Table:
 
 
 def test_rows_of_many_parents_never_collapse_however_alike(tmp_path):
-    """Three hundred parents, and every row says the very same."""
+    """Three hundred parents, and every row has the same text."""
     rows = [synthetic(f"s{number:03d}", f"p{number:03d}", questions(1)) for number in range(300)]
     result = dedup(tmp_path, rows[:100], rows[100:], bands=20, rows=1, verify_threshold=0.3)
     assert len(result.kept) == 300
@@ -42,7 +45,7 @@ def test_rows_of_one_parent_that_say_the_same_are_duplicates(tmp_path):
 
 
 def test_the_template_does_not_make_rows_of_one_parent_alike(tmp_path):
-    """Of the words of each row two thirds are template; without it the rows share nothing."""
+    """Two thirds of the words of each row are template. Without it the rows share nothing."""
     rows = [synthetic("a", "p1", questions(1, 3)), synthetic("b", "p1", questions(2, 3))]
     assert dedup(tmp_path / "with", rows, bands=30, rows=1, verify_threshold=0.2).kept_ids == [
         "a",

@@ -22,7 +22,7 @@ EASY = st.text(alphabet="aAbß .,-’\n\u3000\u00a0漢字かナไทย𠀀😀
 
 
 def plain_words(text: str) -> list[str]:
-    """The rule of `stages.columns.word_rule`, the slow way."""
+    """The rule of `stages.columns.word_rule` in slow, plain Python."""
     words: list[str] = []
     for piece in text.split():
         word = ""
@@ -167,7 +167,9 @@ def test_another_seed_gives_other_permutations_and_other_band_keys():
 def pair_of(
     similarity: float, size: int, source: np.random.Generator
 ) -> tuple[shingles.Shingles, float]:
-    """Two random sets of `size` hashes each, of about that similarity, and the similarity that they have."""
+    """Two random sets of `size` hashes each with about that similarity, and their true
+    similarity.
+    """
     shared = round(2 * similarity * size / (1 + similarity))
     hashes = source.integers(0, 2**64, 2 * size - shared, dtype=np.uint64)
     left, right = np.sort(hashes[:size]), np.sort(np.concatenate([hashes[:shared], hashes[size:]]))
@@ -178,7 +180,9 @@ def pair_of(
 @pytest.mark.parametrize("one_permutation", [True, False])
 @pytest.mark.parametrize("similarity", [0.2, 0.5, 0.8, 0.95])
 def test_signatures_estimate_jaccard_without_bias(similarity, one_permutation):
-    """Over 400 pairs the mean error stays within four standard errors, and the spread is that of independent permutations."""
+    """Over 400 pairs the mean error stays within four standard errors, and the standard deviation
+    is that of independent permutations.
+    """
     pairs, k = 400, 112
     source = np.random.default_rng(round(100 * similarity))
     scheme, errors, truth = minhash.make_scheme(14, 8, 1, one_permutation), [], 0.0
@@ -195,7 +199,9 @@ def test_signatures_estimate_jaccard_without_bias(similarity, one_permutation):
 @pytest.mark.parametrize("size", [5, 12, 40, 112, 240, 1000])
 @pytest.mark.parametrize("similarity", [0.67, 0.8])
 def test_band_sharing_follows_the_banding_formula(similarity, size, one_permutation):
-    """For documents of five shingles, where nearly all bins are empty, as for those of a thousand, where none is."""
+    """For documents of five shingles, where nearly all bins are empty, and for those of a thousand,
+    where none is.
+    """
     pairs, source, found, expected = 800, np.random.default_rng(size), 0, 0.0
     scheme = minhash.make_scheme(14, 8, 1, one_permutation)
     for _ in range(pairs):
@@ -206,12 +212,14 @@ def test_band_sharing_follows_the_banding_formula(similarity, size, one_permutat
     assert abs(found / pairs - expected) < 0.03 + 3 * (expected * (1 - expected) / pairs) ** 0.5
 
 
-def plain_one_permutation(hashes: list[int], k: int, spread: int) -> list[int]:
-    """Bins, least values, and rounds of offers from the full bins to the empty ones, as the module's docstring tells it."""
+def plain_one_permutation(hashes: list[int], k: int, permutation: int) -> list[int]:
+    """Bins, smallest values, and rounds of offers from the full bins to the empty ones, as the
+    module's docstring describes.
+    """
     mask = 2**64 - 1
     values: dict[int, int] = {}
     for hashed in hashes:
-        permuted = hashed * spread & mask
+        permuted = hashed * permutation & mask
         place = (permuted >> 32) * k >> 32
         values[place] = min(values.get(place, 2**32), permuted & 0xFFFFFFFF)
     full, offer = sorted(values), 0
@@ -241,7 +249,7 @@ def test_one_permutation_signatures_are_those_of_plain_python(hashes, seed, band
 
 @pytest.mark.parametrize("banding", [(14, 8), (20, 13), (26, 11)])
 def test_classic_signatures_are_datasketchs_bit_for_bit(banding):
-    """The same permutations and the same item hashes in, the same hash values out."""
+    """The same permutations and item hashes give the same hash values."""
     scheme = minhash.make_scheme(*banding, 1, one_permutation=False)
     texts = [
         " ".join(random.Random(seed).choices("abcdefghij", k=5 + 40 * seed)) for seed in range(6)
@@ -260,7 +268,9 @@ def test_classic_signatures_are_datasketchs_bit_for_bit(banding):
 
 
 def test_signatures_are_those_of_the_golden_file():
-    """Signatures are kept between runs and compared across versions, so they must never change silently."""
+    """Signatures are kept between runs and compared across versions. So they must never change
+    silently.
+    """
     for case in json.loads(GOLDEN.read_text("utf-8")):
         for name in ("one_permutation", "classic"):
             signature = signatures_of(
