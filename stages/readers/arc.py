@@ -148,7 +148,7 @@ class _Reader:
                 )
                 yield (row or self._row(header, place)).failed(f"error_read.{kind}", what)
                 return self._resume(_after(place))
-            line = data.line()  # which shows where this record ended
+            line = data.line()  # it shows where this record ended
             if row is not None:
                 place.length = self._end(data.stream, start, header) - (place.offset or 0)
                 limit = self.settings.max_payload_bytes

@@ -99,9 +99,8 @@ def decoded(payload: bytes, declared: str | None) -> tuple[str, str]:
             as_utf8 = payload.decode("utf-8", "replace")
             broken = as_utf8.count("\ufffd")
             if 10 * broken <= len(as_utf8) - len(as_utf8.encode("ascii", "ignore")) - broken:
-                return as_utf8.replace(
-                    "\0", ""
-                ), "utf-8"  # UTF-8 with a few broken bytes, not another charset
+                # This is UTF-8 with a few broken bytes, not another charset.
+                return as_utf8.replace("\0", ""), "utf-8"
             codec = _detected(payload)
     return payload.decode(codec, "replace").replace("\0", ""), codec
 

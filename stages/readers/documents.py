@@ -17,9 +17,8 @@ from corpusmill.stages.columns.table import with_column
 from corpusmill.stages.readers import ReaderSettings, read_records
 
 BATCH_ROWS = 1024
-READ = extended(
-    *EXCLUSION
-)  # documents, and for records that could not be read the reason; null for all others
+# Documents. A record that could not be read also has its reason; the others have null there.
+READ = extended(*EXCLUSION)
 
 
 def is_document_shard(artifact: Artifact) -> bool:

@@ -210,9 +210,8 @@ def _unbrotlied(body: bytes, limit: int) -> bytes:
             if not parts[-1] and decoder.can_accept_more_data():
                 raise BodyError("the compressed body breaks off")
     except brotli.error as error:
-        if _LOOKS_LIKE_TEXT.match(
-            body
-        ):  # brotli has no magic number; such a body was decoded by the crawler
+        # Brotli has no magic number. Such a body was already decoded by the crawler.
+        if _LOOKS_LIKE_TEXT.match(body):
             return body
         raise BodyError(f"the compressed body does not decode ({error})") from error
     return b"".join(parts)

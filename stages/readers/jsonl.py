@@ -62,7 +62,8 @@ def read_jsonl(artifact: Artifact, settings: ReaderSettings) -> Iterator[Record]
         _check_columns(artifact.path, seen_columns, objects, settings)
         if row >= 0 and not objects:
             raise InputError(
-                f"{artifact.path} holds no JSON object ({waiting[0].error_detail if waiting else 'only empty lines'})",
+                f"{artifact.path} holds no JSON object "
+                f"({waiting[0].error_detail if waiting else 'only empty lines'})",
                 "write one JSON object a line, or set the reader's `format`",
             )
         yield from waiting

@@ -29,14 +29,12 @@ from corpusmill.stages.readers.zstd_frames import (
 )
 
 GZIP_MAGIC = b"\x1f\x8b\x08"
-_CHUNK = (
-    16 << 10
-)  # small, since zstandard decodes all it is given: 16 KB become 512 MB at the very worst
+# Small, since zstandard decodes all that it gets: 16 KB become 512 MB at worst.
+_CHUNK = 16 << 10
 _GZIP_WINDOW = 31  # zlib: gzip framing with the largest window
 
-DECODERS: dict[
-    bytes, Callable[[], Any]
-] = {  # magic number of a compression -> a decoder of one member
+# Magic number of a compression -> a decoder of one member.
+DECODERS: dict[bytes, Callable[[], Any]] = {
     GZIP_MAGIC: lambda: zlib.decompressobj(_GZIP_WINDOW),
     ZSTD_MAGIC: decoder,
     b"BZh": bz2.BZ2Decompressor,
@@ -191,16 +189,14 @@ class Inflated:
         """Some decoded bytes, perhaps none. Ends the member, or the stream if the member is
         damaged.
         """
-        held = getattr(
-            self._decoder, "unconsumed_tail", b""
-        )  # zlib hands back what the size limit kept it from using
+        # zlib returns the bytes that the size limit kept it from using.
+        held = getattr(self._decoder, "unconsumed_tail", b"")
         if not held and not self._waiting and getattr(self._decoder, "needs_input", True):
             self._waiting = self._file.read(_CHUNK)
         given, self._waiting = self._waiting, b""
         self._at += len(given)
-        limits = (
-            () if self._magic == ZSTD_MAGIC else (size,)
-        )  # zstandard's object has no size limit
+        # The decoder of zstandard has no size limit.
+        limits = () if self._magic == ZSTD_MAGIC else (size,)
         try:
             data = self._decoder.decompress(held + given, *limits)
         except _DECODING_ERRORS as error:

@@ -49,7 +49,7 @@ class _Last:
     place: Place
     row: Record | None
     complete: bool
-    fault: str = ""  # why the header cannot be believed
+    fault: str = ""  # why the header must be wrong
 
 
 def read_warc(artifact: Artifact, settings: ReaderSettings) -> Iterator[Record]:
@@ -62,7 +62,10 @@ def read_warc(artifact: Artifact, settings: ReaderSettings) -> Iterator[Record]:
         while position is not None:
             position = yield from reader.read_from(position)
         if reader.metadata_as_json and not reader.documents:
-            what = f"a WAT file: {reader.metadata_as_json} records of metadata and no page; give the WARC or WET file instead"
+            what = (
+                f"a WAT file: {reader.metadata_as_json} records of metadata and no page; give "
+                f"the WARC or WET file instead"
+            )
             yield Record(
                 artifact.path, reader.source, Place(offset=0), (artifact.path, "wat")
             ).failed("record.wat", what)
@@ -103,7 +106,7 @@ class _Reader:
                 record = next(records)
             except StopIteration:
                 break
-            except OSError as error:  # fastwarc's word for anything that is not a WARC header
+            except OSError as error:  # fastwarc raises it for anything that is not a WARC header
                 self.file.check()
                 failure = str(error)
                 break
@@ -282,7 +285,7 @@ class _Reader:
     def _header_length(self, place: Place, stream: Inflated | Plain) -> int:
         assert place.offset is not None
         if isinstance(stream, Inflated) and place.row:
-            return 0  # inside a shared member: not found again cheaply, and only a bound is needed
+            return 0  # inside a shared member: costly to find, and only a bound is needed
         again = stream_at(self.file, place.offset, self.magic)
         start = b""
         while (

@@ -36,7 +36,7 @@ def is_document(record: Any) -> bool:
 
     if record.record_type == WarcRecordType.resource:
         if (record.headers.get("WARC-Target-URI") or "").strip("<> ").startswith("metadata:"):
-            return False  # a crawler's own log (wget writes its arguments and messages so)
+            return False  # a crawler's own log (wget stores its arguments and messages so)
         return http.parse_mime(record.headers.get("Content-Type"))[0] in TEXT_RESOURCES
     return record.record_type in (WarcRecordType.response, WarcRecordType.conversion)
 
@@ -52,7 +52,7 @@ def filled(row: Record, record: Any, block: bytes, limit: int) -> Record:
     if record.record_type == WarcRecordType.conversion:
         row.text = block.decode("utf-8", "replace")
         return row
-    # Archives that were ARC once call their answers by the page's MIME type.
+    # Archives that were converted from ARC give their answers the page's MIME type.
     is_answer = record.record_type == WarcRecordType.response and block.startswith(b"HTTP/")
     if row.mime != "application/http" and not is_answer:
         row.payload = block

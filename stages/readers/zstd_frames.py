@@ -1,10 +1,10 @@
-"""Frames before and between the data of a Zstandard file: skippable ones, and one that may hold
-the dictionary.
+"""Frames before and between the data of a Zstandard file: skippable ones, and one that may hold the
+dictionary.
 
-A skippable frame is a magic number, a length and that many bytes, which a decoder skips (RFC
-8878, section 3.1.2). pzstd writes such frames. A `.warc.zst` file may begin with a frame that
-has a magic number of its own. It holds the dictionary of all records, plain or compressed
-("WARC files with Zstandard compression", IIPC, section "Dictionary").
+A skippable frame is a magic number, a length and that many bytes, which a decoder skips (RFC 8878,
+section 3.1.2). pzstd writes such frames. A `.warc.zst` file may begin with a frame that has a magic
+number of its own. This frame holds the dictionary of all records, plain or compressed ("WARC files
+with Zstandard compression", IIPC, section "Dictionary").
 """
 
 import io

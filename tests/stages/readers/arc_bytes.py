@@ -1,4 +1,4 @@
-"""ARC files made byte by byte, as the format's description has them."""
+"""ARC files made byte by byte from the format's description."""
 
 from tests.stages.readers.warc_bytes import PROSE, answer, page
 

@@ -1,4 +1,4 @@
-"""ARC: the same promises as for WARC, over the older format, on bytes built as its description has them."""
+"""ARC: the same promises as for WARC, on bytes made from the format's description."""
 
 import gzip
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Documents from anywhere: a stage's shards as they stand, raw files through the readers."""
+"""Documents from any input: a stage's shards unchanged, raw files through the readers."""
 
 import pyarrow as pa
 import pyarrow.parquet as pq

@@ -1,4 +1,6 @@
-"""Faults of the storage are not damage in a file: they end the shard's attempt, so that another one reads all of it."""
+"""Faults of the storage are not damage in a file. They end the shard's attempt, so that another
+attempt reads the whole file.
+"""
 
 import gzip
 import io

@@ -1,4 +1,6 @@
-"""JSON lines, Parquet and plain files: columns as the settings say, one row for what cannot be read, formats told by content."""
+"""JSON lines, Parquet and plain files: columns as the settings say, one row for anything that
+cannot be read, and formats found by content.
+"""
 
 import bz2
 import datetime

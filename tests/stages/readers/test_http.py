@@ -1,4 +1,6 @@
-"""HTTP answers as crawlers store them: encodings are undone where the bytes have them, and only there."""
+"""HTTP answers as crawlers store them: encodings are undone where the bytes have them, and only
+there.
+"""
 
 import gzip
 import time

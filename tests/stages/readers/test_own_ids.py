@@ -1,4 +1,6 @@
-"""Rows that bear ids of their own: documents never share one, however the files are named and whatever stands in them."""
+"""Rows with ids of their own: documents never share an id, whatever the files' names and
+content.
+"""
 
 import json
 

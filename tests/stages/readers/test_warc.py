@@ -1,4 +1,6 @@
-"""WARC: what is a document, where it lies, and that damage costs one counted row and not the rest of the file."""
+"""WARC: what is a document and where it lies. Damage costs one counted row and not the rest of the
+file.
+"""
 
 import gzip
 import tracemalloc

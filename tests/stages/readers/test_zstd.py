@@ -1,4 +1,6 @@
-"""Zstandard files with more than data frames in them: skippable ones (pzstd), and the dictionary of a `.warc.zst`."""
+"""Zstandard files with more than data frames in them: skippable ones (pzstd), and the dictionary of
+a `.warc.zst`.
+"""
 
 import struct
 

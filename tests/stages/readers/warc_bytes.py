@@ -7,17 +7,24 @@ from corpusmill.manifests.storage import Artifact
 from corpusmill.stages.readers import RECORD, ReaderSettings, read_records
 
 PROSE = (
-    "The river had risen during the night, and by the morning the lower fields were under water. People walked up to the "
-    "bridge to look at it, and they talked about the floods of other years, when the road had been closed for a whole week. "
+    "The river had risen during the night, and by the morning the lower fields were under water. "
+    "People walked up to the "
+    "bridge to look at it, and they talked about the floods of other years, when the road had "
+    "been closed for a whole week. "
 )
 
 
 def page(body=None, title="A flood"):
-    return f"<html><head><title>{title}</title></head><body><p>{PROSE * 3 if body is None else body}</p></body></html>".encode()
+    return (
+        f"<html><head><title>{title}</title></head>"
+        f"<body><p>{PROSE * 3 if body is None else body}</p></body></html>"
+    ).encode()
 
 
 def answer(body=b"", status="200 OK", **headers):
-    """An HTTP answer; header names with underscores for hyphens. Content-Type is text/html unless given (None: no such header)."""
+    """An HTTP answer. Header names have underscores for hyphens. Content-Type is text/html unless
+    given (None: no such header).
+    """
     fields = {"Content-Type": "text/html; charset=utf-8"} | {
         name.replace("_", "-"): value for name, value in headers.items()
     }
@@ -35,15 +42,19 @@ def record(
 ):
     """A WARC record. claims: the Content-Length that its header gives, if not the true one."""
     head = (
-        f"WARC/1.0\r\nWARC-Type: {kind}\r\nWARC-Record-ID: <urn:uuid:{number:08}>\r\nWARC-Date: 2024-05-01T12:00:00Z\r\n"
-        f"WARC-Target-URI: {uri or f'http://example.org/{number}'}\r\nContent-Type: {content_type}\r\n"
+        f"WARC/1.0\r\nWARC-Type: {kind}\r\nWARC-Record-ID: <urn:uuid:{number:08}>\r\nWARC-Date: "
+        f"2024-05-01T12:00:00Z\r\n"
+        f"WARC-Target-URI: {uri or f'http://example.org/{number}'}\r\nContent-Type: "
+        f"{content_type}\r\n"
         f"Content-Length: {len(block) if claims is None else claims}\r\n\r\n"
     )
     return head.encode() + block + b"\r\n\r\n"
 
 
 def pages(count, compressed=True):
-    """`count` records, each a page that says its number; each a gzip member of its own if compressed."""
+    """`count` records, each a page with its number. If compressed, each is a gzip member of its
+    own.
+    """
     records = [
         record(number, answer(page(f"Page number {number}. {PROSE * 2}")))
         for number in range(count)
@@ -67,7 +78,9 @@ def rows_of(artifact, **settings):
 
 
 def numbers(rows):
-    """Which pages were read, by the number at the end of their address; None for a row that could not be read."""
+    """The numbers of the pages that were read, from the ends of their addresses; None for a row
+    that could not be read.
+    """
     return [None if row["error"] else int(row["url"].rsplit("/", 1)[1]) for row in rows]
 
 
