@@ -27,7 +27,7 @@ EXCLUDED = "excluded"
 
 
 class Account(StrEnum):
-    """What becomes of a row that a stage reads. The executor and `verify` hold every run against it.
+    """What becomes of a row that a stage reads. The executor and `verify` check every run with it.
 
     ONE_TO_ONE: it ends once, among the kept, excluded or failed rows. ONE_TO_MANY: it ends at least
     once, and copies or parts of it are counted as repeats. MANY_TO_ONE: rows become a model or a
@@ -55,7 +55,7 @@ class Reads(StrEnum):
 
 
 class Outcome(NamedTuple):
-    """What a map stage made of a batch.
+    """What a map stage makes of a batch.
 
     kept: the rows that go on, with the stage's declared columns. excluded: the others, with
     `schema.EXCLUSION`.
@@ -80,14 +80,15 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Pass:
-    """One shard-in, shard-out step.
+    """One step from shards to shards.
 
-    shards: shard name -> what it reads. work: picklable; writes through the Shard and returns its
-    account. final: it writes the stage's documents below `documents/` and what it drops below
-    `excluded/`. holds_engine: workers keep a model between shards. depends_on: further text that
-    decides the output. cpus, gpus: what one worker needs (gpus only where the cluster has some).
-    shard_settings: what one shard alone has to know besides its inputs (`Shard.shard_settings`), by
-    shard name; what all have to know belongs into `work`, which goes into every task.
+    shards: shard name -> what it reads. work: picklable. It writes through the Shard and returns
+    its account. final: whether it writes the stage's documents (below `documents/`) and what the
+    stage drops (below `excluded/`). holds_engine: workers keep a model between shards.
+    depends_on: further text that decides the output. cpus, gpus: what one worker needs (gpus count
+    only if the cluster has some). shard_settings: shard name -> what this shard alone must know
+    besides its inputs (`Shard.shard_settings`). What all shards must know belongs in `work`, which
+    goes into every task.
     """
 
     name: str
@@ -108,7 +109,7 @@ class PassResult:
     receipts: Mapping[str, Receipt]
 
     def outputs(self, where: str = "") -> tuple[Artifact, ...]:
-        """What the pass wrote (in `<folder>/<where>/`), in shard order."""
+        """What the pass wrote in `<folder>/<where>/`, in shard order. Empty `where`: everything."""
         return tuple(
             output
             for name in sorted(self.receipts)
@@ -121,11 +122,11 @@ Passes = Generator[Pass, PassResult, None]
 
 
 class Stage(Settings):
-    """A stage and its settings, whose defaults are the published values.
+    """A stage and its settings. The defaults are the published values.
 
-    name: the verb. version: raised when the same settings give other bytes. account: what becomes
+    name: the verb. version: raise it when the same settings give other bytes. account: what becomes
     of a row. unit: what its account counts. free_settings: keys (nested ones with dots) that decide
-    no byte of the output, such as a server's address; a run goes on with other values of them.
+    no byte of the output, such as a server's address. A run goes on with other values of them.
     """
 
     name: ClassVar[str]
@@ -137,7 +138,7 @@ class Stage(Settings):
 
     @property
     def fused(self) -> "tuple[Stage, ...]":
-        """The stages that run as this one: itself, or several map stages in one task."""
+        """The stages that run together: this one, or several map stages in one task."""
         return (self,)
 
     @property
@@ -152,8 +153,8 @@ class Stage(Settings):
     def depends_on(self) -> str:
         """What decides the output besides the settings: digests of models and prompts.
 
-        Raises ModelError or RecipeError if something that the stage needs is missing, before any
-        shard is started.
+        Raises ModelError or RecipeError before any shard starts, if something that the stage needs
+        is missing.
         """
         return ""
 
@@ -167,7 +168,7 @@ class MapStage(Stage):
 
     @abstractmethod
     def apply(self, table: pa.Table) -> Outcome:
-        """Every row of `table` ends in exactly one of the two tables."""
+        """Put every row of `table` into exactly one of the two tables."""
 
 
 class GlobalStage(Stage):
@@ -175,4 +176,4 @@ class GlobalStage(Stage):
 
     @abstractmethod
     def passes(self, inputs: Inputs) -> Passes:
-        """Yield passes in order; each `yield` returns the PassResult."""
+        """Yield the passes in order. Each `yield` returns the pass's PassResult."""

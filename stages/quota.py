@@ -38,8 +38,9 @@ Weights = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]  # grou
 
 @dataclass(frozen=True)
 class Draw:
-    """The documents with a key below `threshold`. documents: how many. weight: their sum, at
-    most the quota.
+    """The documents with a key below `threshold`.
+
+    weight: the sum of their weights, at most the quota. documents: how many they are.
     """
 
     threshold: int
@@ -53,11 +54,10 @@ def keys_of(ids: Iterable[str], seed: int, purpose: str = "draw") -> NDArray[np.
 
 
 def draw(read: Callable[[], Iterator[Weights]], quotas: Mapping[int, int]) -> dict[int, Draw]:
-    """The draw of each group: as many documents, in the order of their keys, as its quota
-    holds.
+    """The draw of each group: documents in the order of their keys, until the quota is full.
 
-    read: gives all weights in pieces, and is called twice. Documents with one key (copies of an
-    id) are taken together or not at all.
+    read: gives all weights in pieces. It is called twice. Documents with the same key (copies of
+    one id) are all taken, or none of them.
     """
     ranges = {group: np.zeros((2, 1 << _RANGE_BITS), dtype=np.int64) for group in quotas}
     for groups, keys, weights in read():
@@ -69,9 +69,8 @@ def draw(read: Callable[[], Iterator[Weights]], quotas: Mapping[int, int]) -> di
     waiting: dict[int, list[NDArray[np.int64]]] = {}
     for group, sums in ranges.items():
         total = np.cumsum(sums[0])
-        last = int(
-            np.searchsorted(total, quotas[group], side="right")
-        )  # the first range that does not fit whole
+        # The first range that does not fit whole.
+        last = int(np.searchsorted(total, quotas[group], side="right"))
         if last == len(total):
             before[group] = Draw(KEY_END, int(total[-1]), int(sums[1].sum()))
             continue

@@ -1,14 +1,14 @@
-"""Between a pass that writes many files and one whose tasks each read their part of all of them.
+"""Hand the rows of a pass that writes many files to a pass whose tasks each read a part of all.
 
-Blend, dedup and substring use it. While the files are few, each task opens all of them and reads its
-part. With F files and R readers, that makes F x R small reads and as many names in receipts. A file
-that is cut for R readers also has an index of length R. In a large corpus, most of what is read
-would then be names and indexes.
+Blend, dedup and substring use it. While the files are few, each task opens all of them and reads
+its part. With F files and R readers, that makes F x R small reads and as many names in receipts. A
+file that is cut for R readers also has an index of length R. In a large corpus, most of what is
+read would then be names and indexes.
 
-So a pass `collect-X` comes between if there are more than `FAN_IN` files, or `MANY_READS` reads of
-less than `SMALL_READ` bytes. Each of its tasks takes up to `FAN_IN` files and a range of readers.
-It writes one file, sorted and cut for these readers. A reader then opens F / `FAN_IN` files, and no
-read is small. The price is that rows travel twice.
+So a pass `collect-X` comes between in two cases: there are more than `FAN_IN` files, or at least
+`MANY_READS` reads of less than `SMALL_READ` bytes on average. Each of its tasks takes up to
+`FAN_IN` files and a range of readers. It writes one file, sorted and cut for these readers. A
+reader then opens F / `FAN_IN` files, and no read is small. The price is that rows travel twice.
 """
 
 from collections.abc import Callable, Generator, Mapping
@@ -23,14 +23,14 @@ from corpusmill.stages.contract import Pass, PassResult
 
 FAN_IN = 512  # files that a reader opens
 COLLECT_BYTES = 256 << 20  # read by a collecting task, and about what it holds in memory
-MANY_READS = 1 << 10  # so many reads of less than SMALL_READ bytes cost more to open than to read
+MANY_READS = 1 << 10  # from this many on, reads of less than SMALL_READ bytes cost mostly opening
 SMALL_READ = 16 << 10
-COLLECT_FILES = 8  # files of small reads for each collecting task, so that some workers share them
-FilesFor = Callable[[int], tuple[Artifact, ...]]  # what a reader has to open
+COLLECT_FILES = 8  # files of small reads for each collecting task, so that several workers share
+FilesFor = Callable[[int], tuple[Artifact, ...]]  # reader -> the files that it opens
 
 
 class Sorting(Protocol):
-    """How the files are sorted: by a column that says for which reader, from 0, each row is."""
+    """How the files are sorted. The column holds the number of each row's reader, from 0."""
 
     @property
     def column(self) -> str: ...
@@ -39,9 +39,9 @@ class Sorting(Protocol):
     def readers(self) -> int: ...
 
     def collect(self, readers: range, where: str, shard: Shard) -> None:
-        """Write the rows of the shard's inputs that are for these readers as one file.
+        """Write one file with the rows of the shard's inputs that are for these readers.
 
-        It is `<folder>/<where>/<shard name>.*`.
+        The file is `<folder>/<where>/<shard name>.*`.
         """
         ...
 
@@ -49,10 +49,10 @@ class Sorting(Protocol):
 def exchange(
     name: str, files: tuple[Artifact, ...], by: Sorting
 ) -> Generator[Pass, PassResult, FilesFor]:
-    """What each reader has to open to find its rows of `files`.
+    """The files that each reader opens to find its rows of `files`.
 
-    Runs a pass `collect-<name>` if the files are many. A reader finds its rows file after file in
-    the order of `files`, collected or not. Raises CorpusmillError if a collecting task failed.
+    If the files are many, a pass `collect-<name>` runs first. Either way, a reader finds its rows
+    in the order of `files`. Raises CorpusmillError if a collecting task failed.
     """
     reads = len(files) * by.readers
     if len(files) <= FAN_IN and (
@@ -79,7 +79,7 @@ def exchange(
 
 
 def refuse_loss(result: PassResult, over: Mapping[str, tuple[Artifact, ...]], name: str) -> None:
-    """End the stage if a partition failed: it holds rows of many shards, which would be missing."""
+    """End the stage if a partition failed. It holds rows of many shards, which would be missing."""
     lost = sorted(set(over) - set(result.receipts))
     if lost:
         stage = next((f"{receipt.stage} " for receipt in result.receipts.values()), "")

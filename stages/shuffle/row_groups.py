@@ -1,11 +1,12 @@
-"""How dedup's passes hand on rows: sorted Parquet files, of which a reader takes some row groups.
+"""How dedup's passes hand on rows: sorted Parquet files, of which a reader takes a few row groups.
 
-A task that sends rows to many readers writes one file. It is sorted by the column that says who
-reads what: a partition, or a document's node. Parquet keeps the smallest and the greatest value of
-each row group. So a reader opens every file and reads only its own part of it.
+A task that sends rows to many readers writes one file. It is sorted by the column that names the
+reader: a partition, or a document's node. Parquet keeps the smallest and the greatest value of each
+row group. So a reader opens every file and reads only its own part of it.
 
-A **node** stands for a document between passes: the position of its shard and its row there, in one
-64-bit number. It needs no dictionary of ids, and the documents of a shard are one range of nodes.
+A **node** stands for a document between passes. It is one 64-bit number: the position of the
+document's shard, and its row there. Nodes need no dictionary of ids, and the documents of a shard
+are one range of nodes.
 """
 
 from bisect import bisect_left
@@ -24,8 +25,8 @@ from corpusmill.manifests.watched import Watched
 
 ROW_BITS = 40  # rows of a shard; 24 bits are left for shards
 MOST_GROUPS = 256  # row groups that a file is cut into
-LEAST_NODE_ROWS = 1 << 12  # of a row group; a smaller one would cost more to find than to read
-UNBOUNDED = 1 << 62  # row groups end where the writer says, not at a size
+LEAST_NODE_ROWS = 1 << 12  # of a row group; a smaller one costs more to find than to read
+UNBOUNDED = 1 << 62  # the writer ends row groups itself, not at a size
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Sorted:
     shift: int = 0
 
     def collect(self, readers: range, where: str, shard: Shard) -> None:
-        """Read one range of the column from some files; write it as one file, sorted and cut for its readers."""
+        """Read one range of the column from the inputs. Write it as one file for its readers."""
         first, end = readers.start << self.shift, readers.stop << self.shift
         table = read_range(shard, shard.inputs, self.column, first, end, self.schema)
         table = table.take(pa.array(np.argsort(table[self.column].to_numpy(), kind="stable")))
@@ -58,7 +59,7 @@ def node_range(home: int) -> tuple[int, int]:
 
 
 def home_of(shard_name: str) -> int:
-    """A shard's position, which stands first in the names of the passes that need it (`000012-part-7`)."""
+    """A shard's position. The names of passes that need it begin with it (`000012-part-7`)."""
     return int(shard_name.split("-", 1)[0])
 
 
@@ -72,7 +73,7 @@ def read_range(
 ) -> pa.Table:
     """The rows with `first <= column < end` of files sorted by `column`, file after file.
 
-    The shard counts them as received. Raises InputError if a file is not there or not readable.
+    The shard counts them as received. Raises InputError if a file is missing or cannot be read.
     """
     found = []
     for artifact in artifacts:
@@ -83,8 +84,11 @@ def read_range(
 
 
 def write_by_partition(output: ParquetOutput, table: pa.Table, partitions: int) -> None:
-    """Write rows sorted by their `partition` column, one row group for each partition, or for some neighbouring ones if there are more
-    than `MOST_GROUPS` of them. They count as sent."""
+    """Write rows that are sorted by their `partition` column. They count as sent.
+
+    Each partition gets a row group. If there are more than `MOST_GROUPS` partitions, neighbouring
+    ones share a row group.
+    """
     output.send(table)
     group = table["partition"].to_numpy() // np.uint32(-(-partitions // MOST_GROUPS))
     starts = run_starts(group)
@@ -94,8 +98,11 @@ def write_by_partition(output: ParquetOutput, table: pa.Table, partitions: int) 
 
 
 def write_by_node(output: ParquetOutput, table: pa.Table) -> None:
-    """Write rows sorted by their `node` column, in row groups small enough that a shard's reader skips most of them: it opens every file,
-    so what it reads in vain grows with the corpus. They count as sent."""
+    """Write rows that are sorted by their `node` column. They count as sent.
+
+    Row groups are small, so that a reader skips most of them. A reader opens every file, so
+    what it reads in vain grows with the corpus.
+    """
     output.send(table)
     rows = max(LEAST_NODE_ROWS, -(-table.num_rows // MOST_GROUPS))
     for start in range(0, table.num_rows, rows):

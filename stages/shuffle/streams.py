@@ -1,11 +1,11 @@
 """Send rows from many input shards to many output shards, without a file for each pair.
 
 Blend and substring use it. A stream file holds rows sorted by destination. It is cut into at most
-`MOST_STREAMS` Arrow streams, each for one destination or for some neighbouring ones; a stream
-without rows is left out. The file ends with the places where the streams begin. A reader fetches
-two ranges of each file, so what it reads beside its rows does not grow with the destinations.
+`MOST_STREAMS` Arrow streams, each for one destination or for some neighbouring ones. A stream
+without rows takes no bytes. The file ends with the places where the streams begin. A reader fetches
+two ranges of each file. So what it reads besides its rows does not grow with the destinations.
 
-A writer makes one file, and another one when its rows outgrow memory. Where files are many,
+A writer makes one file, and another one when its rows outgrow memory. If files are many,
 `stages.shuffle.exchange` collects them first.
 """
 
@@ -26,24 +26,25 @@ from corpusmill.manifests.watched import Watched
 
 RUN_BYTES = 128 << 20  # rows held in memory before they are written as one file
 MOST_STREAMS = 256  # in a file
-DESTINATION = "stream_destination"  # int32 column of what is sent, left out of what is read
+DESTINATION = "stream_destination"  # int32 column of sent rows; readers do not see it
 _OFFSET = np.dtype("<i8")
-_END = struct.Struct(
-    "<qqq"
-)  # the first destination, destinations a stream, streams; the streams' bounds stand before it
+# The file's last bytes: the first destination, destinations of a stream, and number of streams. The
+# streams' bounds stand before them.
+_END = struct.Struct("<qqq")
 
 
 @dataclass(frozen=True)
 class StreamFiles:
-    """stream files for `stages.shuffle.exchange`: destination r is reader r."""
+    """Stream files for `stages.shuffle.exchange`. Destination r is reader r."""
 
     readers: int
     column: ClassVar[str] = DESTINATION
 
     def collect(self, readers: range, where: str, shard: Shard) -> None:
-        """Put what goes to these destinations into one file. Where a destination's rows come from several files, they keep their order.
+        """Write one file with the rows for these destinations.
 
-        Raises InputError if a file is damaged.
+        The rows of a destination keep their order, file after file. Raises InputError if a file is
+        damaged.
         """
         read = (_received(shard, artifact, readers) for artifact in shard.inputs)
         tables = [table for table in read if table is not None]
@@ -61,7 +62,7 @@ class StreamFiles:
 
 
 class StreamWriter:
-    """Takes tables with a `DESTINATION` column and writes them as files `<where>/<shard name>-<run>.streams`."""
+    """Writes tables with a `DESTINATION` column as files `<where>/<shard name>-<run>.streams`."""
 
     def __init__(self, shard: Shard, where: str, schema: pa.Schema, destinations: int) -> None:
         self._shard = shard
@@ -74,7 +75,7 @@ class StreamWriter:
         self._sent = RowSum()
 
     def write(self, table: pa.Table) -> None:
-        """Send rows, each to the destination that its column `DESTINATION` names."""
+        """Send rows, each to the destination in its column `DESTINATION`."""
         self._sent.add(table.select(self._schema.names))
         self._held.append(table)
         self._held_bytes += table.nbytes
@@ -82,7 +83,7 @@ class StreamWriter:
             self._flush()
 
     def close(self) -> None:
-        """Write what is left. A shard without rows writes one empty file, so that every shard has an output."""
+        """Write what is left. A shard without rows writes one empty file: every shard has one."""
         if self._held or not self._runs:
             self._flush()
 
@@ -106,7 +107,7 @@ class StreamWriter:
 
 
 def read_streams(shard: Shard, destination: int, artifacts: Iterable[Artifact]) -> list[pa.Table]:
-    """The rows of the files that go to `destination`, in the order in which they were sent.
+    """The rows of the files for `destination`, in the order in which they were sent.
 
     The shard counts them as received. Raises InputError if a file is damaged.
     """
@@ -123,7 +124,7 @@ def _received(shard: Shard, artifact: Artifact, wanted: range) -> pa.Table | Non
 
 
 def _read(artifact: Artifact, wanted: range) -> pa.Table | None:
-    """The rows that go to the wanted destinations, sorted by these; None if there are none."""
+    """The rows for the wanted destinations, sorted by destination. None if there are none."""
     with storage.open_read(artifact.path) as opened:
         file = Watched(opened)
         try:
@@ -139,12 +140,12 @@ def _read(artifact: Artifact, wanted: range) -> pa.Table | None:
 
 
 def _streams_of(file: Watched, size: int, wanted: range) -> Iterator[pa.Table]:
-    """The streams of a file of `size` bytes in which rows for the wanted destinations may be."""
+    """The streams of a file of `size` bytes that may hold rows for the wanted destinations."""
     file.seek(max(0, size - _END.size - _OFFSET.itemsize * (MOST_STREAMS + 1)))
     end = file.read()
     first, step, streams = _END.unpack(end[-_END.size :])
     if not (step > 0 and 0 <= streams <= MOST_STREAMS):
-        raise ValueError("its end is not that of a stream files")
+        raise ValueError("its end is not that of a stream file")
     begins = np.frombuffer(end[-_END.size - _OFFSET.itemsize * (streams + 1) : -_END.size], _OFFSET)
     low = max(0, (wanted.start - first) // step)
     high = min(streams, -(-(wanted.stop - first) // step))
@@ -164,7 +165,7 @@ def _within(table: pa.Table, wanted: range) -> pa.Table:
 
 
 def _bounds(destinations: range) -> list[int]:
-    """Where each stream's destinations begin, and the end of the last's."""
+    """The first destination of each stream, and the end of the last stream's."""
     return [*range(destinations.start, destinations.stop, _step(destinations)), destinations.stop]
 
 
@@ -173,7 +174,7 @@ def _step(destinations: range) -> int:
 
 
 def _merged(pieces: list[pa.Table]) -> pa.Table | None:
-    """The rows of tables sorted by destination, sorted by it; those of one destination table after table."""
+    """Merge tables that are sorted by destination. Equal destinations keep the tables' order."""
     if not pieces:
         return None
     rows = pa.concat_tables(pieces, promote_options="default")
@@ -188,9 +189,10 @@ def _merged(pieces: list[pa.Table]) -> pa.Table | None:
 def _write(
     path: str, streams: Iterable[pa.Table | None], destinations: range, sent: RowSum
 ) -> Artifact:
-    """Write one file: streams in the order of their destinations; None and those not given are empty.
+    """Write one file: streams in the order of their destinations.
 
-    sent: of the rows as they came to be sent, which is what the receivers' sums are compared with.
+    None is an empty stream, and so is one that is not given. sent: the sum of the rows as they were
+    sent. It is compared with the receivers' sums.
     """
     offsets = [0]
     with storage.atomic_writer(path, temporary=True) as sink:
