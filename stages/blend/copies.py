@@ -1,8 +1,7 @@
-"""The copies of the blend: hashes send each document to output shards, and put each output
-shard in order.
+"""The copies of the blend. Hashes choose each copy's output shard and its place in the shard.
 
-A copy's place depends on id, source and copy number alone. So the result does not depend on how
-the input was cut into files.
+The hashes depend on id, source and copy number alone. So the result does not depend on how the
+input was cut into files.
 """
 
 import json
@@ -32,9 +31,8 @@ NAME = "blend"
 COPIES_AT_ONCE = 4096
 UNCLAIMED = -1  # the group of documents that no source wants
 
-Claimants = tuple[
-    tuple[str, ...], ...
-]  # the sets of sources that read the same files; a shard's name begins with its set's number
+# The sets of sources that read the same files. A shard's name begins with the number of its set.
+Claimants = tuple[tuple[str, ...], ...]
 
 
 def read_claimed(
@@ -47,13 +45,13 @@ def read_claimed(
 
 
 def send_copies(config: BlendSettings, claimants: Claimants, shard: Shard) -> list[Counts]:
-    """Send every copy, and every excluded document once, to the output shard that its hash
-    names.
+    """Send every copy to the output shard that its hash names. So too every excluded document,
+    once.
     """
     _, tables = read_claimed(config, claimants, shard)
     plan = json.loads(storage.read_bytes(shard.inputs[2].path))
     names = sorted(config.sources)
-    label = pa.array([*names, None], pa.string())  # the last is also the place of group -1
+    label = pa.array([*names, None], pa.string())  # group -1 is the last place: no source
     whole = np.array([*(plan["sources"][name]["whole_epochs"] for name in names), 0])
     threshold = np.array(
         [*(int(plan["sources"][name]["threshold"], 16) for name in names), 0], dtype=np.uint64
@@ -69,7 +67,7 @@ def send_copies(config: BlendSettings, claimants: Claimants, shard: Shard) -> li
         group = claims["group"].to_numpy()
         copies = whole[group] + (claims["key"].to_numpy().astype(np.uint64) < threshold[group])
         rows = np.repeat(np.arange(len(copies)), np.maximum(copies, 1))
-        copy = np.arange(len(rows)) - rows.searchsorted(rows)  # which of its row's copies
+        copy = np.arange(len(rows)) - rows.searchsorted(rows)  # number of the copy of its row
         drawn = copies[rows] > 0
         for start in range(0, len(rows), COPIES_AT_ONCE):
             some = slice(start, start + COPIES_AT_ONCE)
@@ -99,7 +97,7 @@ def _copies(
     dropped: pa.Array,
     seed: int,
 ) -> pa.Table:
-    """Rows of `COPIES`. A copy has its epoch and its place in the order; a dropped document has
+    """Rows of `COPIES`. A copy has its epoch and its place in the order. A dropped document has
     its reason.
     """
     identity = zip(source.to_pylist(), documents["id"].to_pylist(), copy.tolist(), strict=True)
@@ -130,7 +128,7 @@ def merge(shard: Shard) -> list[Counts]:
         shard.file("", PLAN, storage.read_bytes(shard.inputs[0].path))
         return [account]
     parts = read_streams(shard, int(shard.name), shard.inputs)
-    # A shard may hold more than 2 GB of text; and an id may repeat, whose rows need an order all the same.
+    # A shard may hold more than 2 GB of text. Rows of one id still need a fixed order.
     wide = COPIES.set(COPIES.get_field_index("text"), pa.field("text", pa.large_string()))
     table = pa.concat_tables([wide.empty_table(), *(part.cast(wide) for part in parts)])
     table = table.combine_chunks()
@@ -154,9 +152,7 @@ def merge(shard: Shard) -> list[Counts]:
 
 
 def _with_distinct_epochs(rows: pa.Table, seen: set[tuple[str, int]]) -> pa.Table:
-    """Give rows of one id different epochs, also if it comes from several sources or twice from
-    one.
-    """
+    """Give rows of one id different epochs, even if several sources or files hold the id."""
     epochs: list[int | None] = []
     for identity, epoch in zip(rows["id"].to_pylist(), rows["epoch"].to_pylist(), strict=True):
         while epoch is not None and (identity, epoch) in seen:

@@ -1,5 +1,6 @@
-"""The blend's plan: quotas and draws for every source, in `plan.json` for people and for later
-passes.
+"""The blend's plan: quotas and draws of every source.
+
+It is written as `plan.json`, for people and for later passes.
 """
 
 import json
@@ -13,13 +14,12 @@ from corpusmill.stages.blend.settings import BlendSettings
 from corpusmill.stages.quota import Weights, draw
 
 PLAN = "plan.json"
-SHARD_BYTES = (
-    256 << 20
-)  # of text in an output shard, unless the blend says how many shards there are
+# Text of an output shard, if the blend does not set the number of shards.
+SHARD_BYTES = 256 << 20
 
 
 def supplies_of(config: BlendSettings, counted: Mapping[str, Counts]) -> dict[str, Supply]:
-    """What each source has, by the sums of the measuring pass."""
+    """What each source has, from the sums of the measuring pass."""
     return {
         name: Supply(
             weight=exact(source.weight),
@@ -33,8 +33,8 @@ def supplies_of(config: BlendSettings, counted: Mapping[str, Counts]) -> dict[st
 def write_plan(
     config: BlendSettings, quotas: Mapping[str, Quota], supply: Mapping[str, Counts], shard: Shard
 ) -> list[Counts]:
-    """Find where each source's quota ends, and write the plan: asked and reached shares,
-    epochs, tokens.
+    """Find where each source's quota ends, and write the plan: shares asked and reached, epochs,
+    tokens.
     """
     names = sorted(config.sources)
     epochs = {name: quotas[name].epochs_of(supply[name].tokens) for name in names}

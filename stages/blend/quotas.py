@@ -1,10 +1,10 @@
 """How many tokens each source of a blend gives: weights, epoch caps, and the effect of a cap.
 
-This is arithmetic on counts, in fractions. So a source that is to be used exactly once is used
-exactly once. Weights are shares of tokens. If a cap stops a source short, the others share its
-rest in proportion to their weights. That repeats until all is placed or every source is at its
-cap. A cap above 1 repeats data: up to about four times, that trains nearly as well as new data
-(Muennighoff et al., arXiv 2305.16264).
+The arithmetic uses fractions. So a source that is to be used exactly once is used exactly once.
+Weights are shares of tokens. If a source reaches its cap, the others share its rest in proportion
+to their weights. That repeats until all tokens are placed or every source is at its cap. A cap
+above 1 repeats data. Up to about four times, that trains nearly as well as new data (Muennighoff et
+al., arXiv 2305.16264).
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from fractions import Fraction
 
 from corpusmill.manifests.errors import RecipeError
 
-MOST_EPOCHS = 30_000  # the epoch column is narrow
+MOST_EPOCHS = 30_000  # the epoch column is int16
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Supply:
 
 @dataclass(frozen=True)
 class Quota:
-    """asked_share: by weight. tokens: whole tokens to give. capped: whether the cap kept it
+    """asked_share: share by weight. tokens: whole tokens to give. capped: whether the cap keeps it
     below its share.
     """
 
@@ -40,7 +40,7 @@ class Quota:
     capped: bool
 
     def epochs_of(self, available: int) -> tuple[int, int]:
-        """How often every document is taken, and how many tokens beyond that."""
+        """How often every document is taken, and how many tokens are drawn beyond that."""
         return divmod(self.tokens, available) if available else (0, 0)
 
 
@@ -50,8 +50,9 @@ def exact(value: float) -> Fraction:
 
 
 def largest_total(supplies: Mapping[str, Supply]) -> Fraction:
-    """The most tokens with every share exact and no source above its cap. Raises RecipeError if
-    no source has a cap.
+    """The most tokens that keep every share exact and no source above its cap.
+
+    Raises RecipeError if no source has a cap.
     """
     weights = sum((supply.weight for supply in supplies.values()), Fraction(0))
     totals = [
@@ -109,8 +110,10 @@ def allot(supplies: Mapping[str, Supply], tokens: int | None) -> dict[str, Quota
     for name, supply in supplies.items():
         if given[name] > MOST_EPOCHS * supply.tokens:
             raise RecipeError(
-                f"the blend's source {name} would be repeated {float(given[name] / supply.tokens):.0f} times",
-                f"set its max_epochs, or ask for fewer tokens: at most {MOST_EPOCHS} epochs are possible",
+                f"the blend's source {name} would be repeated "
+                f"{float(given[name] / supply.tokens):.0f} times",
+                f"set its max_epochs, or ask for fewer tokens: at most {MOST_EPOCHS} epochs "
+                "are possible",
             )
     return {
         name: Quota(supply.weight / weights, int(given[name]), name in capped)

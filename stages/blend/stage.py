@@ -1,5 +1,4 @@
-"""Blend: mix corpora by weights, with an epoch cap for each source, into evenly shuffled
-shards.
+"""Blend: mix corpora by weights into evenly shuffled shards. Each source has an epoch cap.
 
 A source is documents (a stage's folder, or raw files), a weight, a cap, and perhaps a choice of
 quality levels, kinds and prompts. Weights are shares of tokens (Nemotron-H, arXiv 2504.03624,
@@ -13,8 +12,8 @@ document, and a larger blend contains the smaller one.
     shuffle  each input file: copies of its documents, sorted by output shard
     blend    each output shard: its rows from everywhere, in the order of a hash
 
-If there are many shards, a pass `collect-shuffle` comes between, so that no output shard opens
-them all (`stages.shuffle.exchange`).
+If there are many shards, a pass `collect-shuffle` comes between. So no output shard opens them all
+(`stages.shuffle.exchange`).
 
 The account: `rows_in` counts a document once for each copy, and once if there is none. A
 document is excluded if no source wants it (`blend.not_selected`), if the quota of its source is
@@ -104,8 +103,9 @@ class Blend(BlendSettings, GlobalStage):
 
 
 def _files(config: Blend, inputs: Inputs) -> dict[str, tuple[Artifact, tuple[str, ...]]]:
-    """Shard name -> the file and the sources that read it. Sources with equal reader settings
-    share one reading.
+    """Shard name -> the file and the sources that read it.
+
+    Sources with equal reader settings share one reading.
     """
     found: dict[tuple[str, str], tuple[Artifact, list[str]]] = {}
     for name, source in sorted(config.sources.items()):
@@ -114,7 +114,7 @@ def _files(config: Blend, inputs: Inputs) -> dict[str, tuple[Artifact, tuple[str
         for artifact in inputs.named[name]:
             found.setdefault((artifact.path, repr(source.reader)), (artifact, []))[1].append(name)
     files: dict[str, tuple[Artifact, tuple[str, ...]]] = {}
-    twins: dict[str, int] = {}  # the same bytes under several paths
+    twins: dict[str, int] = {}  # files with the same bytes under several paths
     for _, (artifact, names) in sorted(found.items()):
         stem = f"{artifact.stem}-{artifact.digest[:12]}"
         twins[stem] = twins.get(stem, -1) + 1
@@ -123,8 +123,8 @@ def _files(config: Blend, inputs: Inputs) -> dict[str, tuple[Artifact, tuple[str
 
 
 def _measure(config: Blend, claimants: Claimants, shard: Shard) -> list[Counts]:
-    """Write a row of `WEIGHED` for each document and source that claims it, or one row that
-    says why none does.
+    """Write a row of `WEIGHED` for each document and source that claims it. If none does, write
+    one row with the reason.
     """
     names, tables = read_claimed(config, claimants, shard)
     group_of = {name: group for group, name in enumerate(sorted(config.sources))}
@@ -194,8 +194,7 @@ def _reason(read_reason: str | None, size: int) -> str:
 
 
 def _token_counts(config: Blend, table: pa.Table, wanted: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """Tokens of each document: from its column, else counted. 0 where nobody wants the
-    document.
+    """Tokens of each document: from its column, or else counted. 0 if no source wants the document.
 
     Raises RecipeError if a wanted document has no count and there is no tokenizer.
     """
