@@ -45,15 +45,15 @@ TOKENS = pa.schema(
     [
         pa.field("id", pa.string(), nullable=False),
         ("tokens", pa.list_(pa.int32())),
-        ("n_prompt", pa.int32()),  # leading tokens without loss: none in pre-training
+        ("n_prompt", pa.int32()),  # first tokens, without loss; 0 in pre-training
         ("source", pa.string()),  # the blend's source, or else the document's
         EPOCH,
         ("part", pa.int32()),
-        ("n_tokens", pa.int32()),  # length of `tokens`, so that footers and manifests know sums
+        ("n_tokens", pa.int32()),  # length of `tokens`; footers and manifests sum it
     ]
 )
 TOKENIZER = "tokenizer"
-# The shard that copies the tokenizer. No input's shard has an equals sign in its name.
+# The shard that copies the tokenizer. No other shard has an equals sign in its name.
 COPY = "tokenizer=copy"
 PACKING = "packing.json"
 
@@ -90,9 +90,7 @@ class Pack(GlobalStage):
 
 
 def split_evenly(ids: NDArray[np.int32], limit: int) -> list[NDArray[np.int32]]:
-    """`ids` in the fewest parts of at most `limit` ids. The parts have nearly equal length, so
-    none is a mere tail.
-    """
+    """Cut `ids` into the fewest parts of at most `limit` ids, of nearly equal length."""
     return np.array_split(ids, -(-len(ids) // limit))
 
 
@@ -106,22 +104,22 @@ def _checked(config: Pack) -> LoadedTokenizer:
         if wanted and token is None:
             raise ModelError(
                 f"the tokenizer {config.tokenizer} has no {key} token",
-                f"add {key}_token to its tokenizer_config.json, take another tokenizer, or set add_{key}: false",
+                f"add {key}_token to its tokenizer_config.json, take another tokenizer, "
+                f"or set add_{key}: false",
             )
     return tokenizer
 
 
 def _pack(config: Pack, shard: Shard) -> list[Counts]:
-    """Tokenise one input shard. The shard without input writes the copy of the tokenizer."""
+    """Tokenise one input shard. The shard without input copies the tokenizer."""
     tokenizer = _checked(config)
     account = Counts(Pack.name)
     if not shard.inputs:
         _write_tokenizer(tokenizer, shard)
         return [account]
     with (
-        shard.parquet(
-            DOCUMENTS, TOKENS, row_group_bytes=1 << 62
-        ) as output,  # row groups end below, by tokens
+        # Row groups end by tokens, below.
+        shard.parquet(DOCUMENTS, TOKENS, row_group_bytes=1 << 62) as output,
         shard.parquet(EXCLUDED, extended(*EXCLUSION)) as excluded_output,
     ):
         waiting = documents = 0

@@ -1,8 +1,9 @@
-"""Any Hugging Face tokenizer as plain functions from text to token ids, with a digest that says which tokenizer it was.
+"""Any Hugging Face tokenizer as plain functions from text to token ids. A digest identifies it.
 
-A tokenizer is named by a folder (any fsspec URL) or by its name on the Hugging Face hub. Corpus text is never trusted: a document
-that spells `</s>` must not end the document, so special tokens found in text are encoded as the ordinary characters they are; and
-a truncation or padding rule saved with a tokenizer is switched off, because nothing may be cut silently.
+A tokenizer is named by a folder (any fsspec URL), or by its name on the Hugging Face hub. Corpus
+text is never trusted. A document that spells `</s>` must not end the document. So special tokens
+found in text are encoded as the ordinary characters that they are. A truncation or padding rule
+saved with a tokenizer is switched off: nothing may be cut silently.
 """
 
 import functools
@@ -35,14 +36,17 @@ TOKENIZER = model_files.Kind(
     patterns=(*FILES, "config.json"),
     mend="name a folder with tokenizer.json, or make one with `corpusmill tokenizer`",
 )
-BATCH_BYTES = (
-    1 << 20
-)  # the library keeps each token's text for a whole batch, some 100 bytes a token
+# The library keeps each token's text for a whole batch: about 100 bytes a token.
+BATCH_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
 class LoadedTokenizer:
-    """name: as the recipe names it. folder: local. digest: SHA-256 over its files. vocabulary_size: one more than the largest id."""
+    """name: as the recipe names it. folder: local. digest: SHA-256 over its files.
+
+    vocabulary_size: one more than the largest id. _backend: the Rust tokenizer, or None if the
+    tokenizer only exists in Python.
+    """
 
     name: str
     folder: str
@@ -52,12 +56,13 @@ class LoadedTokenizer:
     eos: int | None
     pad: int | None
     _hugging_face: Any = field(repr=False, compare=False)
-    _backend: Any = field(
-        repr=False, compare=False
-    )  # the Rust tokenizer; None for one that only exists in Python
+    _backend: Any = field(repr=False, compare=False)
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of each text, with no special tokens added and none recognised in the text. Parallel callers are welcome."""
+        """Token ids of each text. No special tokens are added, and none are recognised in the text.
+
+        Several threads may call it at once.
+        """
         if self._backend is not None:
             return [
                 encoding.ids
@@ -79,7 +84,7 @@ class LoadedTokenizer:
         return counts
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of the ids, special tokens spelled out."""
+        """The text of the ids, with special tokens spelled out."""
         return str(
             self._hugging_face.decode(
                 list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False
@@ -90,7 +95,10 @@ class LoadedTokenizer:
 def batches(
     sizes: Sequence[int], limit: int = BATCH_BYTES, rows: int = 1024
 ) -> list[tuple[int, int]]:
-    """Consecutive [start, end) ranges of at most `rows` items and about `limit` size; an item is never divided."""
+    """Consecutive ranges [start, end) of at most `rows` items and about `limit` size.
+
+    An item is never divided.
+    """
     ranges: list[tuple[int, int]] = []
     start = held = 0
     for index, size in enumerate(sizes):
@@ -104,9 +112,9 @@ def batches(
 
 
 def load(name: str) -> LoadedTokenizer:
-    """The tokenizer in the folder `name` or on the hub under `name`; loaded once per process and content.
+    """The tokenizer in the folder `name`, or on the hub under `name`. A process loads it once.
 
-    Raises ModelError with the mend if there is none or it cannot be used.
+    Raises ModelError if there is none or it cannot be used. The error says what to do.
     """
     folder = model_files.folder(name, TOKENIZER)
     return _loaded(name, folder, digest_of(folder))
@@ -118,7 +126,7 @@ def digest_of(folder: str) -> str:
 
 
 def files_of(folder: str) -> list[str]:
-    """Paths of the tokenizer files in a local folder. Raises ModelError if there is none."""
+    """Paths of the tokenizer files in a local folder. Raises ModelError if there are none."""
     found = [
         path for path in (os.path.join(folder, file) for file in FILES) if os.path.isfile(path)
     ]
@@ -131,7 +139,10 @@ def files_of(folder: str) -> list[str]:
 
 
 def portable_files(tokenizer: LoadedTokenizer) -> dict[str, bytes]:
-    """File name -> bytes of a self-contained copy: the tokenizer's own files, with tokenizer.json made if it came without."""
+    """File name -> bytes of a self-contained copy.
+
+    These are the tokenizer's own files. tokenizer.json is made if the tokenizer came without it.
+    """
     files = {
         os.path.basename(path): storage.read_bytes(path) for path in files_of(tokenizer.folder)
     }
@@ -148,7 +159,7 @@ def _loaded(name: str, folder: str, digest: str) -> LoadedTokenizer:
     from tokenizers import Tokenizer
     from transformers import AutoTokenizer
 
-    # Every core has a worker of its own already; threads inside each of them would only get in the way.
+    # Every core already has a worker. Threads inside each worker would only slow them down.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
         hugging_face = AutoTokenizer.from_pretrained(folder)
@@ -159,9 +170,8 @@ def _loaded(name: str, folder: str, digest: str) -> LoadedTokenizer:
         ) from error
     backend = getattr(hugging_face, "backend_tokenizer", None)
     if backend is not None:
-        backend = Tokenizer.from_str(
-            backend.to_str()
-        )  # our own copy: its switches below must not reach anybody else
+        # Our own copy: the switches below must not change the caller's tokenizer.
+        backend = Tokenizer.from_str(backend.to_str())
         backend.no_truncation()
         backend.no_padding()
         backend.encode_special_tokens = True

@@ -1,11 +1,11 @@
-"""Tokenizer: train a byte-level BPE on documents, and write it as a folder that `AutoTokenizer` loads.
+"""Tokenizer: train a byte-level BPE on documents. Write it as a folder that `AutoTokenizer` loads.
 
-Byte-level, so every text survives a round trip and there is no unknown token; digits stand alone, so numbers are read digit by digit.
-The layout follows Nemotron-H's: `<pad>` 0, `<s>` 1, `</s>` 2, then reserved `<SPECIAL_n>`, three of which open the turns of the
-chat template.
+The tokenizer is byte-level. So every text survives a round trip, and there is no unknown token.
+Digits stand alone, so numbers are read digit by digit. The layout follows Nemotron-H's: `<pad>` 0,
+`<s>` 1, `</s>` 2, then reserved `<SPECIAL_n>`. Three of these open the turns of the chat template.
 
-The text is a sample bounded in bytes, chosen by a hash of each document's id. Training only sees sums of word counts, so the result
-does not depend on the order of documents or on how they are spread over shards.
+The text is a sample bounded in bytes. A hash of each document's id chooses it. Training sees only
+sums of word counts. So the result does not depend on the order of documents or on their shards.
 
     measure -> plan -> sample -> tokenizer (one task; the library uses all cores)
 """
@@ -32,8 +32,9 @@ from pydantic import NonNegativeInt, PositiveInt, model_validator
 
 RESERVED = tuple(f"<SPECIAL_{number}>" for number in range(3, 11))
 
-# A word with its leading space and an inner apostrophe; one digit; marks; line ends with the blanks before them; other blanks,
-# the last of which is left to the word that follows. Every character falls into one of them.
+# One of: a word with its leading space and inner apostrophes; one digit; marks; line ends with the
+# blanks before them; other blanks, without the last one, which belongs to the word that follows.
+# Every character falls into one of them.
 WORDS = r" ?\p{L}[\p{L}\p{M}]*(?:['’]\p{L}+)?|\p{N}| ?[^\s\p{L}\p{N}]+|\s*[\r\n]+|\s+(?!\S)|\s+"
 
 SPECIAL_TOKENS = ("<pad>", "<s>", "</s>", *RESERVED)
@@ -42,7 +43,8 @@ CHAT_TEMPLATE = (
     "{% if message.role == 'system' %}{{ '<SPECIAL_3>' + message.content }}"
     "{% elif message.role == 'user' %}{{ '<SPECIAL_4>' + message.content }}"
     "{% elif message.role == 'assistant' %}{{ '<SPECIAL_5>' + message.content + eos_token }}"
-    "{% else %}{{ raise_exception('the roles are system, user and assistant, not ' + message.role) }}"
+    "{% else %}"
+    "{{ raise_exception('the roles are system, user and assistant, not ' + message.role) }}"
     "{% endif %}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<SPECIAL_5>' }}{% endif %}"
 )
@@ -50,7 +52,7 @@ CHAT_TEMPLATE = (
 FOLDER = "tokenizer"
 REPORT = "training.json"
 SAMPLED = pa.schema([("key", pa.int64()), ("text", pa.string())])
-MEASURED_BYTES = 4 << 20  # of the sample, for the report's bytes per token
+MEASURED_BYTES = 4 << 20  # of the sample: from these comes the report's bytes_per_token
 
 
 class Tokenizer(GlobalStage):
@@ -134,7 +136,10 @@ class Tokenizer(GlobalStage):
 
 
 def train_bpe(texts: Iterator[str], settings: Tokenizer) -> Any:
-    """A trained `tokenizers.Tokenizer`. Raises RecipeError if the text is too little for the vocabulary asked for."""
+    """A trained `tokenizers.Tokenizer`.
+
+    Raises RecipeError if the text is too little for the vocabulary.
+    """
     import tokenizers
     from tokenizers import decoders, models, pre_tokenizers, trainers
 
@@ -157,7 +162,8 @@ def train_bpe(texts: Iterator[str], settings: Tokenizer) -> Any:
         tokenizer.train_from_iterator(texts, trainer)
     if tokenizer.get_vocab_size() < settings.vocab_size:
         raise RecipeError(
-            f"the text gives a vocabulary of {tokenizer.get_vocab_size()} only, {settings.vocab_size} were asked for",
+            f"the text gives a vocabulary of {tokenizer.get_vocab_size()} only, "
+            f"{settings.vocab_size} were asked for",
             "give more text, a smaller vocab_size, or min_frequency 1",
         )
     return tokenizer
@@ -194,7 +200,7 @@ def tokenizer_files(tokenizer: Any, settings: Tokenizer) -> dict[str, bytes]:
 
 
 def _measure(settings: Tokenizer, shard: Shard) -> list[Counts]:
-    """Key and text bytes of every document that has text."""
+    """Write the key and text bytes of every document that has text."""
     with shard.parquet("work/measure", WEIGHED) as output:
         offset = 0
         for table in read_documents(shard.inputs[0], settings.reader, Tokenizer.name):
@@ -215,7 +221,7 @@ def _measure(settings: Tokenizer, shard: Shard) -> list[Counts]:
 
 
 def _plan(settings: Tokenizer, shard: Shard) -> list[Counts]:
-    """Find the key below which the documents are `sample_bytes` together."""
+    """Find the key below which the documents have `sample_bytes` together."""
 
     def read() -> Iterator[Weights]:
         for artifact in shard.inputs:
@@ -225,7 +231,8 @@ def _plan(settings: Tokenizer, shard: Shard) -> list[Counts]:
     drawn = draw(read, {0: settings.sample_bytes})[0]
     if not drawn.documents:
         raise RecipeError(
-            f"there is no document to learn from, or none that fits into a sample of {settings.sample_bytes} bytes",
+            f"there is no document to learn from, or none that fits into a sample of "
+            f"{settings.sample_bytes} bytes",
             "check the input (`corpusmill inspect`), or raise sample_bytes",
         )
     plan = {
@@ -238,7 +245,7 @@ def _plan(settings: Tokenizer, shard: Shard) -> list[Counts]:
 
 
 def _sample(settings: Tokenizer, shard: Shard) -> list[Counts]:
-    """Copy the text of the documents that are drawn."""
+    """Copy the text of the drawn documents."""
     threshold = int(json.loads(storage.read_bytes(shard.inputs[2].path))["threshold"], 16)
     weighed = pa.concat_tables([WEIGHED.empty_table(), *read_parquet(shard.inputs[1])])
     chosen = weighed["key"].to_numpy().astype(np.uint64) < np.uint64(threshold)
@@ -264,7 +271,7 @@ def _sample(settings: Tokenizer, shard: Shard) -> list[Counts]:
 
 
 def _train(settings: Tokenizer, shard: Shard) -> list[Counts]:
-    """Train on the whole sample; write the tokenizer's folder and what it was made from."""
+    """Train on the whole sample. Write the tokenizer's folder and a report of the training."""
     plan = json.loads(storage.read_bytes(shard.inputs[0].path))
     account = Counts(Tokenizer.name, text_bytes=plan["text_bytes"])
 
@@ -303,7 +310,10 @@ def _train(settings: Tokenizer, shard: Shard) -> list[Counts]:
 
 @contextmanager
 def _all_cores() -> Iterator[None]:
-    """Let the library use every core: this is the one task of its pass. Its switch is an environment variable."""
+    """Let the library use every core, because the pass has only this task.
+
+    The library's switch is an environment variable.
+    """
     before = os.environ.get("TOKENIZERS_PARALLELISM")
     os.environ["TOKENIZERS_PARALLELISM"] = "true"
     try:
