@@ -1,10 +1,10 @@
-"""Quality by an ensemble: score every document, cut each scorer's scores into twenty buckets,
-take the highest bucket.
+"""Quality by an ensemble of scorers. A document's quality is its highest bucket.
 
-The method is Nemotron-CC's (arXiv 2412.02595, section 2.2). Several scorers disagree about what
-is good. Each score becomes a rank from 0 to 19 over the whole corpus, and the highest rank
-counts. The twenty ranks make five levels. Pass `score` reads each shard once and leaves scores
-and a histogram. `thresholds` merges the histograms. `classify` writes the documents by level:
+The method is Nemotron-CC's (arXiv 2412.02595, section 2.2). Several scorers disagree about what is
+good. Each scorer's scores are cut into twenty buckets, from 0 to 19, over the whole corpus. The
+highest bucket counts. The twenty buckets make five levels. Pass `score` reads each shard once and
+writes scores and a histogram. `thresholds` merges the histograms. `classify` writes the documents
+by level:
 
     documents/level=<level>/kind=actual/<shard>.parquet     every level for every shard
     documents/level=<level>/kind=synthetic/<shard>.parquet  if a shard holds synthetic documents
@@ -47,7 +47,7 @@ from corpusmill.stages.readers.documents import count_reasons, input_shards
 from pydantic import Field, model_validator
 
 BATCH_ROWS = 1024
-LEVEL_ROW_GROUP_BYTES = 16 << 20  # five files are open at a time
+LEVEL_ROW_GROUP_BYTES = 16 << 20  # small, because five files are open at a time
 SCORE, HISTOGRAM, THRESHOLDS = "work/score", "work/histogram", "work/thresholds"
 KINDS = ("actual", "synthetic")
 MERGED_AT_ONCE = 64
@@ -104,8 +104,9 @@ class Classify(GlobalStage):
         )
 
     def depends_on(self) -> str:
-        """Raises ModelError if a model or the thresholds file cannot be used, or if they do not
-        belong together.
+        """Digests of the models and of the thresholds file.
+
+        Raises ModelError if one of them cannot be used, or if they do not belong together.
         """
         models = {name: scorer.depends_on() for name, scorer in sorted(self.scorers.items())}
         parts = [f"{name}={model}" for name, model in models.items()]
@@ -114,7 +115,8 @@ class Classify(GlobalStage):
             for name, model in models.items():
                 if name not in known:
                     raise ModelError(
-                        f"{self.thresholds} has no thresholds for the scorer {name}; it has {', '.join(sorted(known))}",
+                        f"{self.thresholds} has no thresholds for the scorer {name}; "
+                        f"it has {', '.join(sorted(known))}",
                         "name the scorers as in the run that made it, or leave out `thresholds`",
                     )
                 if known[name].model != model:
@@ -166,8 +168,8 @@ class Classify(GlobalStage):
 
 
 def _score(config: Classify, shard: Shard) -> list[Counts]:
-    """Write a row for each document (id and scores, null without a score), and the histograms
-    of what all scorers judged.
+    """Write a row for each document: id and scores, null without a score. Also write histograms of
+    the documents that all scorers judged.
     """
     (documents,) = shard.inputs
     schema = pa.schema([("id", pa.string()), *((name, pa.float32()) for name in config.scorers)])
@@ -214,7 +216,7 @@ def _scores(config: Classify, column: pa.ChunkedArray) -> dict[str, npt.NDArray[
 
 
 def _thresholds(models: Mapping[str, str], shard: Shard) -> list[Counts]:
-    """Merge the histograms of the shards and cut each scorer's scores into twenty.
+    """Merge the shards' histograms and cut each scorer's scores into twenty buckets.
 
     models: scorer name -> what it depends on.
     """
@@ -241,14 +243,12 @@ def _thresholds(models: Mapping[str, str], shard: Shard) -> list[Counts]:
 
 
 def _gathered(parts: list[Histogram]) -> list[Histogram]:
-    """The same histograms, merged into one if they are many."""
+    """The same histograms. If they are many, they are merged into one."""
     return parts if len(parts) < MERGED_AT_ONCE else [merged(parts)]
 
 
 def _assign(config: Classify, shard: Shard) -> list[Counts]:
-    """Write every document with its scores, buckets, quality and level into the file of its
-    level.
-    """
+    """Write every document with its scores, buckets, quality and level into its level's file."""
     documents, scores, thresholds = shard.inputs
     edges = {name: item.edges for name, item in read_thresholds(thresholds.path).items()}
     schema = extended(*config.adds(), of=extended(*schema_of(documents)))
@@ -300,7 +300,7 @@ def _open_levels(
 
 
 def _split(config: Classify, table: pa.Table, scored: pa.Table) -> tuple[pa.Table, pa.Table]:
-    """(documents with all their scores, excluded rows)."""
+    """(documents with all their scores, documents without, as excluded rows)."""
     for name in config.scorers:
         table = _with(table, f"score_{name}", scored[name])
     failed = pa.array(

@@ -1,7 +1,7 @@
 """Fit quality scorers to a sample, and evaluate them on its held-out part.
 
-Each model reads the texts anew, in the order of the sample's ranks. Memory holds only labels
-and feature matrices.
+Each model reads the texts again, in the order of the sample's ranks. Memory holds only labels and
+feature matrices.
 """
 
 import itertools
@@ -31,8 +31,8 @@ BATCH_ROWS = 512
 class Sample:
     """The documents to learn from.
 
-    files: of the pass `select`. threshold: the label from which a document is positive. None
-    means 0.5 for labels 0 and 1, and 3 for grades.
+    files: the outputs of the pass `select`. given_threshold: the label from which a document is
+    positive. None means 0.5 for labels 0 and 1, and 3 for grades.
     """
 
     files: tuple[Artifact, ...]
@@ -54,7 +54,7 @@ class Sample:
 
     @property
     def binary(self) -> bool:
-        """Whether the labels are 0 and 1, not grades."""
+        """Whether the labels are 0 and 1, and not grades."""
         return set(np.unique(self.labels.round())) == {0.0, 1.0}
 
     @property
@@ -71,8 +71,9 @@ class Sample:
         return self.labels >= self.threshold
 
     def check(self) -> None:
-        """Raises ModelError unless both parts of the sample have positive and negative
-        documents.
+        """Check that both parts of the sample have positive and negative documents.
+
+        Raises ModelError if not.
         """
         for side, part in (
             ("to learn from", self.truth[~self.held_out]),
@@ -80,7 +81,8 @@ class Sample:
         ):
             if part.all() or not part.any():
                 raise ModelError(
-                    f"the sample has no {'negative' if part.all() and len(part) else 'positive'} document {side}",
+                    f"the sample has no "
+                    f"{'negative' if part.all() and len(part) else 'positive'} document {side}",
                     "give more text, raise held_out, or set the threshold within the grades",
                 )
 
@@ -128,8 +130,9 @@ def train_fasttext(settings: FastTextTraining, sample: Sample, shard: Shard) -> 
 def train_embedding(
     settings: EmbeddingTraining, vectors: tuple[Artifact, ...], sample: Sample, shard: Shard
 ) -> dict[str, Any]:
-    """Write `models/embedding.safetensors`, a ridge regression on the sample's vectors. Returns
-    its part of the report.
+    """Write `models/embedding.safetensors`: a ridge regression on the sample's vectors.
+
+    Returns its part of the report.
     """
     about = {"trained_on": "two labels" if sample.binary else "grades", **settings.features()}
     matrix = np.stack(
@@ -171,6 +174,6 @@ def _train_linear(
 
 
 def batched(texts: Iterator[str], size: int) -> Iterator[list[str]]:
-    """Lists of `size` texts; the last may be shorter."""
+    """Lists of `size` texts. The last list may be shorter."""
     while batch := list(itertools.islice(texts, size)):
         yield batch

@@ -1,11 +1,9 @@
-"""A balanced sample of labelled text from any number of files, the same in any order and with
-any workers.
+"""A balanced sample of labelled text. It is the same for any order of files and any workers.
 
-Files are read twice. The first pass counts the records of each label. The second takes from
-each file its share. Every file gives equally many records until it is empty, so one large file
-does not drown the others. Within a file, the documents whose ids have the smallest seeded
-hashes are taken. A hash of the text decides whether a document is held out, so equal texts are
-on one side.
+Files are read twice. The first pass counts the records of each label. The second takes each file's
+share. Every file gives equally many records until it is empty, so one large file does not drown the
+others. Within a file, the documents are taken whose ids have the smallest seeded hashes. A hash of
+the text decides whether a document is held out. So equal texts are on one side.
 """
 
 import heapq
@@ -32,14 +30,14 @@ from corpusmill.stages.readers.streams import lines
 
 SAMPLE = pa.schema(
     [
-        ("rank", pa.int64()),  # the hash that decides; files are sorted by it
+        ("rank", pa.int64()),  # the seeded hash of the id; files are sorted by it
         ("id", pa.string()),
         ("text", pa.string()),
         ("label", pa.float32()),
         ("held_out", pa.bool_()),
     ]
 )
-SENT = ["rank", "label"]  # the columns whose sums the pass that trains compares
+SENT = ["rank", "label"]  # the training pass compares the sums of these columns
 ROW_GROUP_BYTES = 1 << 20
 MERGED_ROWS = 1024
 POSITIVE, NEGATIVE, LABELLED = "positive", "negative", "labelled"
@@ -47,8 +45,8 @@ POSITIVE, NEGATIVE, LABELLED = "positive", "negative", "labelled"
 
 @dataclass(frozen=True)
 class Labelled:
-    """One record. text, label: None if absent; label also if it is no number. failure: why the
-    record could not be read, or None.
+    """One record. text, label: None if absent. A label that is no number is None too. failure: why
+    the record could not be read; empty if it was read.
     """
 
     id: str
@@ -58,7 +56,7 @@ class Labelled:
 
     @property
     def stratum(self) -> str | None:
-        """The label as a whole number, as text. None for a record that cannot be learned from."""
+        """The label as a whole number, as text. None if the record cannot be learned from."""
         if self.failure or self.label is None or not self.text or self.text.isspace():
             return None
         return str(round(self.label))
@@ -67,10 +65,10 @@ class Labelled:
 def labelled_records(
     artifact: Artifact, role: str, label_column: str, reader: ReaderSettings, stage: str
 ) -> Iterator[Labelled]:
-    """The records of the file. role: `positive` (label 1), `negative` (label 0), or `labelled`
-    (the label is in `label_column`).
+    """The records of the file.
 
-    Raises InputError if the file cannot be read or has no such column.
+    role: `positive` (label 1), `negative` (label 0), or `labelled` (`label_column` holds the
+    label). Raises InputError if the file cannot be read or has no such column.
     """
     if role != LABELLED:
         fixed = 1.0 if role == POSITIVE else 0.0
@@ -107,10 +105,10 @@ def count(role: str, label_column: str, reader: ReaderSettings, stage: str, shar
 def share_out(
     counted: Mapping[str, Mapping[str, int]], documents_per_label: int, seed: int
 ) -> dict[str, dict[str, int]]:
-    """file -> label -> documents to take, given what each file holds. Of two labels 0 and 1,
-    equally many each.
+    """file -> label -> documents to take. counted: what each file holds.
 
-    Raises ModelError if there is only one label.
+    If the labels are 0 and 1, equally many of both are taken. Raises ModelError if there is only
+    one label.
     """
     totals: dict[str, int] = {}
     for labels in counted.values():
@@ -124,8 +122,8 @@ def share_out(
         )
         raise ModelError(
             f"there is nothing to learn from: {found}",
-            "check the inputs: records need text (HTML must go through extract first), and `label_column` must name numbers, "
-            "0 and 1 or grades",
+            "check the inputs: records need text (HTML must go through extract first), and "
+            "`label_column` must name numbers, 0 and 1 or grades",
         )
     most = min([documents_per_label, *(totals.values() if set(totals) == {"0", "1"} else ())])
     quotas: dict[str, dict[str, int]] = {name: {} for name in counted}
@@ -166,10 +164,10 @@ def select(
     seed: int,
     shard: Shard,
 ) -> Counts:
-    """Write `work/select/<shard>.parquet` (`SAMPLE`, sorted by rank): the share of the file.
+    """Write the file's share as `work/select/<shard>.parquet` (`SAMPLE`, sorted by rank).
 
-    wanted: documents to take of each label. Memory holds no more than that. Returns the account
-    of the file.
+    wanted: label -> documents to take. Memory holds no more than these. Returns the account of the
+    file.
     """
     account = Counts(stage)
     heaps: dict[str, list[tuple[int, int, Labelled]]] = {
@@ -193,7 +191,7 @@ def select(
         if len(heap) < wanted[record.stratum]:
             heapq.heappush(heap, (-rank, -place, _cut(record, max_chars)))
             continue
-        account.leave_out(f"{stage}.not_sampled", 1)  # this record, or the one that it drives out
+        account.leave_out(f"{stage}.not_sampled", 1)  # this record, or the one that it replaces
         if (-rank, -place) > heap[0][:2]:
             heapq.heapreplace(heap, (-rank, -place, _cut(record, max_chars)))
     chosen = sorted(
@@ -240,8 +238,8 @@ def _cut(record: Labelled, max_chars: int) -> Labelled:
 
 
 def _lines(artifact: Artifact, limit: int) -> Iterator[tuple[bytes, str]]:
-    """The non-blank lines of a plain or compressed file. A line that is longer than `limit`, or
-    lost to damage, has a reason.
+    """The non-blank lines of a plain or compressed file, each with a reason. The reason is empty
+    unless the line is longer than `limit` or lost to damage.
     """
     with open_read(artifact.path) as file:
         stream = open_lines(file)

@@ -1,16 +1,16 @@
 """Train quality scorers on good text against ordinary text, or on graded text.
 
-`positive` and `negative` name two collections: reference corpora against crawl, as DCLM trains
-its fastText classifier (arXiv 2406.11794, section 4.4). Or `labelled` names text with a label
-column: 0 and 1, or grades such as the 0-5 of FineWeb-Edu (arXiv 2406.17557, section 4). The
-passes `count` and `select` draw a sample (`stages.classify_train.sample`). `embed` turns it
-into vectors if an encoder is set. `classify-train` trains and evaluates:
+`positive` and `negative` name two collections, such as reference corpora and crawl. DCLM trains its
+fastText classifier in this way (arXiv 2406.11794, section 4.4). Or `labelled` names text with a
+label column: 0 and 1, or grades such as the 0-5 of FineWeb-Edu (arXiv 2406.17557, section 4). The
+passes `count` and `select` draw a sample (`stages.classify_train.sample`). `embed` turns it into
+vectors if an encoder is set. `classify-train` trains and evaluates:
 
     models/fasttext.bin   models/embedding.safetensors   models/statistics.safetensors
     models/report.json
 
-fastText and logistic regression learn positive against the rest. With grades, the two linear
-models learn the grade.
+fastText and logistic regression learn positive against the rest. With grades, the two linear models
+learn the grade.
 """
 
 import json
@@ -196,7 +196,7 @@ def _select(config: ClassifyTrain, shard: Shard) -> list[Counts]:
 
 
 def _embed(settings: EmbeddingTraining, shard: Shard) -> list[Counts]:
-    """Write `work/embed/<shard>.parquet` (`VECTORS`): the sample's vectors, in its order."""
+    """Write the sample's vectors as `work/embed/<shard>.parquet` (`VECTORS`), in its order."""
     with shard.parquet("work/embed", VECTORS, row_group_bytes=1 << 20) as output:
         for table in read_parquet(shard.inputs[0]):
             for start in range(0, table.num_rows, BATCH_ROWS):
@@ -211,7 +211,7 @@ def _embed(settings: EmbeddingTraining, shard: Shard) -> list[Counts]:
 
 
 def _train(config: ClassifyTrain, shard: Shard) -> list[Counts]:
-    """Write the models and their report from what `select` and `embed` wrote."""
+    """Write the models and their report from the outputs of `select` and `embed`."""
     by_pass = {
         name: tuple(item for item in shard.inputs if f"/work/{name}/" in item.path)
         for name in ("select", "embed")
