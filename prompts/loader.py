@@ -7,9 +7,9 @@
     ---
     Rewrite this text. {document}
 
-A prompt decides what is asked and what is kept of the answer: wording, limits, sampling, and
-post-filters by name. `stages.synthesize.postfilters` holds the post-filters. To swap a prompt,
-name another file in the recipe. Every row holds the hash of its prompt file.
+A prompt decides what is asked and what is kept of the answer. It holds wording, limits, sampling,
+and the names of post-filters. `stages.synthesize.postfilters` holds the post-filters. To swap a
+prompt, name another file in the recipe. Every row holds the hash of its prompt file.
 """
 
 import hashlib
@@ -83,7 +83,7 @@ class FrontMatter(Settings):
 
 
 class Prompt(FrontMatter):
-    """All that decides what is asked, and what of the answer is kept."""
+    """All that decides what is asked, and what is kept of the answer."""
 
     template: str
     """The request's text, with one {document} for the segment."""
@@ -93,9 +93,7 @@ class Prompt(FrontMatter):
     """Where the file was read from."""
 
     def messages(self, document: str) -> list[dict[str, str]]:
-        """The chat that asks for one answer about `document`. Braces in the document stay as
-        they are.
-        """
+        """The chat that asks for one answer about `document`. Braces in the document stay."""
         turns = [{"role": "system", "content": self.system}] if self.system else []
         return [*turns, {"role": "user", "content": self.template.replace(PLACEHOLDER, document)}]
 
@@ -109,8 +107,8 @@ def shipped() -> list[str]:
 def load(name_or_path: str) -> Prompt:
     """The shipped prompt of that name, or the prompt file at that path or fsspec URL.
 
-    A name with a slash, or one that ends in `.md`, is a path. Raises RecipeError, which names
-    the file and the mend.
+    A name with a slash, or one that ends in `.md`, is a path. Raises RecipeError, which names the
+    file and says what to do.
     """
     if "/" in name_or_path or name_or_path.endswith(".md"):
         if not storage.exists(name_or_path):

@@ -1,7 +1,6 @@
-"""Engines that write text: in the worker (transformers, vLLM), or behind an OpenAI-compatible
-server.
+"""Engines that write text. A recipe picks one by `kind`.
 
-A recipe picks one by `kind`.
+They run in the worker (transformers, vLLM) or behind an OpenAI-compatible server.
 """
 
 from collections.abc import Mapping

@@ -40,10 +40,10 @@ class ChatTokenizer:
         return [list(ids) for ids in encoded["input_ids"]]
 
     def render(self, chat: Sequence[Mapping[str, str]]) -> str:
-        """The chat as the text that is tokenised. Without a chat template (a base model): its
-        turns with blank lines between.
+        """The chat as the text that is tokenised.
 
-        Raises ModelError if the template refuses the chat.
+        A base model has no chat template. Then the turns follow one another with blank lines
+        between. Raises ModelError if the template refuses the chat.
         """
         from jinja2 import TemplateError
 
@@ -61,23 +61,25 @@ class ChatTokenizer:
         except TemplateError as error:
             raise ModelError(
                 f"the chat template of {self.name} refuses the prompt ({error})",
-                "models that know no system turn want a prompt file without `system:`; or set engine.template_arguments",
+                "models that know no system turn want a prompt file without `system:`; "
+                "or set engine.template_arguments",
             ) from error
 
     def defuse(self, text: str) -> str:
-        """`text` with a space inside everything that spells a special token."""
+        """`text` with a space inside every spelling of a special token."""
         pattern = _special_tokens(self._hugging_face)
         return (
             pattern.sub(lambda found: found[0][0] + " " + found[0][1:], text) if pattern else text
         )
 
     def count(self, texts: Sequence[str]) -> list[int]:
-        """Tokens of each text by itself."""
+        """The number of tokens of each text by itself."""
         return self._plain.count(texts)
 
     def starts(self, text: str) -> list[int]:
-        """The character at which each token of `text` begins, ascending. Raises ModelError if
-        the tokenizer cannot tell.
+        """The character at which each token of `text` begins, ascending.
+
+        Raises ModelError if the tokenizer cannot tell.
         """
         if not self._hugging_face.is_fast:
             raise ModelError(
@@ -99,8 +101,9 @@ class ChatTokenizer:
 
 
 def load(name: str, template_arguments: Mapping[str, Any] | None = None) -> ChatTokenizer:
-    """The tokenizer of the model in folder `name`, or of that name on the hub. Raises
-    ModelError.
+    """The tokenizer of the model in folder `name`, or of that name on the hub.
+
+    Raises ModelError if it cannot be loaded.
     """
     plain = tokens.load(name)
     return ChatTokenizer(
@@ -123,9 +126,7 @@ def _loaded(folder: str, digest: str) -> Any:
 
 @functools.lru_cache(maxsize=4)
 def _special_tokens(hugging_face: Any) -> re.Pattern[str] | None:
-    """Matches what the tokenizer reads as a control token. One-character tokens cannot be
-    broken, and are left alone.
-    """
+    """Matches special tokens. One-character tokens cannot be broken, so they are left alone."""
     spelled = {str(token) for token in hugging_face.all_special_tokens}
     spelled |= {
         str(token)

@@ -35,8 +35,8 @@ class Request:
 
 @dataclass(frozen=True)
 class Completion:
-    """finish_reason: stop (the model ended its answer), length (max_tokens cut it), error (see
-    `error`; `text` is then empty).
+    """An answer. finish_reason: stop (the model ended it), length (max_tokens cut it), or error
+    (see `error`; `text` is then empty).
     """
 
     text: str
@@ -64,17 +64,15 @@ class Engine(Protocol):
         ...
 
     def identity(self) -> str:
-        """Which model answers: its name, and a digest of its weights if they can be seen. It
-        goes into ids and lineage.
+        """Which model answers: its name, and a digest of its weights if they are at hand. It is
+        part of ids and lineage.
 
         Raises ModelError or EngineError before the first shard if the engine cannot be used.
         """
         ...
 
     def generate(self, requests: Sequence[Request]) -> list[Completion]:
-        """One completion for each request, in order. Raises EngineError if the engine cannot go
-        on.
-        """
+        """One completion for each request, in order. Raises EngineError if the engine fails."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""A causal language model's files: where they are, a name that says which weights, and the context that it declares."""
+"""A causal language model's files: their folder, a name with a digest, and the declared context."""
 
 import functools
 import json
@@ -10,14 +10,15 @@ from corpusmill.manifests.errors import ModelError
 LANGUAGE_MODEL = model_files.Kind(
     noun="model",
     patterns=("*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"),
-    mend="check the path; a model on the hub is named OWNER/NAME, one that travels with corpusmill package:models/NAME",
+    mend="check the path; a model on the hub is named OWNER/NAME, one that travels with corpusmill "
+    "package:models/NAME",
 )
 _WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".gguf")
 _DIGEST_SHOWN = 12
 
 
 def local_folder(model: str) -> str:
-    """The local folder of a model. Raises ModelError with the mend."""
+    """The local folder of a model. Raises ModelError, which says what to do."""
     folder = model_files.folder(model, LANGUAGE_MODEL)
     if not os.path.isfile(os.path.join(folder, "config.json")):
         raise ModelError(
@@ -28,9 +29,10 @@ def local_folder(model: str) -> str:
 
 
 def identity(model: str) -> str:
-    """`NAME@DIGEST`: the folder's own name and the first digits of a SHA-256 over its configuration and weights.
+    """`NAME@DIGEST`: the folder's name and the first digits of a SHA-256.
 
-    The path does not enter, so that a model keeps its name wherever it lies. Hashing reads the weights once per process.
+    The digest covers configuration and weights, but not the path. So a model keeps its name
+    wherever it lies. Hashing reads the weights once per process.
     """
     folder = local_folder(model)
     files = sorted(
@@ -45,7 +47,7 @@ def identity(model: str) -> str:
 
 
 def declared_context(model: str) -> int | None:
-    """Tokens of prompt and answer together that the model's configuration allows, if it names a limit."""
+    """Tokens of prompt and answer together that the model declares. None: it names no limit."""
     return _declared_context(local_folder(model))
 
 

@@ -1,8 +1,9 @@
-"""The engine behind any OpenAI-compatible server (`vllm serve` first of all): many requests in flight over HTTP.
+"""The engine behind any OpenAI-compatible server, such as `vllm serve`: many requests over HTTP.
 
-What one request does to the server costs that request only: refused (too long, bad parameter) or answered with rubbish, it becomes a
-failed row. What says that the server is busy or away (429, 5xx, cut or refused connections) is tried again with exponential backoff and
-full jitter, honouring Retry-After. A server that stays away raises EngineError with its address.
+If the server refuses one request (too long, bad parameter) or answers it with rubbish, only that
+row fails. If the server is busy or away (429, 5xx, cut or refused connections), the request is sent
+again, with exponential backoff and full jitter. Retry-After is honoured. If the server stays away,
+the engine raises EngineError with its address.
 """
 
 import asyncio
@@ -24,11 +25,10 @@ if TYPE_CHECKING:
     from tenacity import RetryCallState
 
 _BUSY = {408, 409, 425, 429, 500, 502, 503, 504, 529}
-_MISPLACED = {401, 403, 404, 405}  # wrong key, wrong path, no such model: no request can succeed
+_MISPLACED = {401, 403, 404, 405}  # wrong key, path or model name: no request can succeed
 _LONGEST_WAIT = 120.0
-_GIVEN_UP_IN_A_ROW = (
-    8  # so many requests given up with no answer in between: it is the server, not the requests
-)
+# After so many requests in a row without an answer, the server is at fault, not the requests.
+_GIVEN_UP_IN_A_ROW = 8
 
 
 class OpenAIEngine(Settings):
@@ -80,7 +80,8 @@ class OpenAIEngine(Settings):
         except ModelError as error:
             raise ModelError(
                 f"the tokenizer of the served model cannot be loaded ({error.what})",
-                "set engine.tokenizer_name to its folder or hub name; segments are cut by its tokens",
+                "set engine.tokenizer_name to its folder or hub name; segments are cut by its "
+                "tokens",
             ) from error
 
     def context_length(self) -> int | None:
@@ -109,7 +110,8 @@ class OpenAIEngine(Settings):
             health = _Health()
 
             async def serve() -> None:
-                # Workers share one iterator, so that a long answer holds up nobody and an error leaves the rest unasked.
+                # Workers share one iterator. So a long answer holds up nobody, and after an error
+                # the rest is not asked.
                 for index, request in waiting:
                     completions[index] = await self._complete(client, request, health)
 
@@ -158,7 +160,10 @@ class OpenAIEngine(Settings):
         raise self._away(reply.reason)
 
     def _pause(self, state: "RetryCallState") -> float:
-        """Seconds before the next try: full jitter below a doubling bound, but never less than the server asked for."""
+        """Seconds before the next try: full jitter below a bound that doubles.
+
+        It is never less than the server asks for.
+        """
         from tenacity import wait_random_exponential
 
         jittered = wait_random_exponential(self.backoff_seconds, max=_LONGEST_WAIT)(state)
@@ -169,11 +174,12 @@ class OpenAIEngine(Settings):
     def _away(self, reason: str) -> EngineError:
         return EngineError(
             f"the server at {self.url} stays away ({reason}; {self.attempts} attempts a request)",
-            "start it or mend engine.url, then run the same command again; finished shards are kept",
+            "start it or mend engine.url, then run the same command again; "
+            "finished shards are kept",
         )
 
     async def _ask(self, client: Any, request: Request) -> "Completion | _Busy":
-        """One attempt. Raises EngineError where no request can succeed."""
+        """One attempt. Raises EngineError if no request can succeed."""
         import httpx
 
         try:
@@ -198,7 +204,8 @@ class OpenAIEngine(Settings):
             chat_only = self.api == "completions" and response.status_code in (404, 405)
             raise EngineError(
                 f"the server at {self.url} refuses every request ({_said(response)})",
-                f"check engine.url, engine.model ({self.model}) and the key in ${self.api_key_variable}"
+                f"check engine.url, engine.model ({self.model}) and the key in "
+                f"${self.api_key_variable}"
                 + ("; if the server has chat only, set engine.api: chat" if chat_only else ""),
             )
         if response.status_code != 200:
@@ -228,7 +235,7 @@ class OpenAIEngine(Settings):
 
 @dataclass(frozen=True)
 class _Busy:
-    """An attempt that may be made again. reached: whether anybody answered at all."""
+    """A failed attempt that may be repeated. reached: whether anything answered at all."""
 
     reason: str
     retry_after: float | None = None
@@ -237,9 +244,12 @@ class _Busy:
 
 @dataclass
 class _Health:
-    """given_up: requests in a row that got no answer after every attempt, the last of them for this reason. answered: whether any got one.
+    """given_up: requests in a row that got no answer after every attempt. reason: of the last of
+    them. answered: whether any request got an answer.
 
-    One request that breaks a server is given up alone; several and not one answer say that it is the server."""
+    A request that breaks the server is given up alone. If several requests and no other get an
+    answer, the server is at fault.
+    """
 
     given_up: int = 0
     reason: str = ""
@@ -247,7 +257,7 @@ class _Health:
 
 
 def _read(content: bytes, api: str) -> Completion:
-    """The first choice of a 200 answer; anything that is not what the protocol says is a failed row."""
+    """The first choice of a 200 answer. An answer that breaks the protocol is a failed row."""
     try:
         record = json.loads(content)
         choice = record["choices"][0]
@@ -273,7 +283,7 @@ def _said(response: Any) -> str:
 
 
 def _retry_after(value: str | None) -> float | None:
-    """Seconds that the server asks to wait: a number, or an HTTP date (RFC 9110, section 10.2.3)."""
+    """Seconds that the server asks to wait: a number or an HTTP date (RFC 9110, section 10.2.3)."""
     if not value:
         return None
     try:

@@ -1,5 +1,4 @@
-"""Sampling that belongs to the row: the same seed gives the same text, whatever else is in the
-batch.
+"""Sampling by row: the same seed gives the same text, whatever else is in the batch.
 
 The largest of log-probability + Gumbel noise is a draw from the distribution (the Gumbel-max
 trick; Gumbel 1954, Maddison et al. 2014, arXiv 1411.0030). Each row takes its noise from a
@@ -15,8 +14,9 @@ import torch
 
 
 class SeededSampling:
-    """A logits processor for greedy `generate`. For each row: temperature (0 is greedy), top_p,
-    seed.
+    """A logits processor for greedy `generate`.
+
+    Each row has a temperature (0 is greedy), a top_p and a seed.
     """
 
     def __init__(

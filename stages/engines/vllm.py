@@ -1,9 +1,9 @@
 """vLLM in the worker: prompts go in as token ids, without a server or a network.
 
-vLLM batches continuously. So it gets a whole window of requests at once, and a long answer
-holds up nobody. Hybrid models run without prefix caching: a cached prefix has no recurrent
-state. vLLM's CPU build stops with an IndexError at the first prompt longer than one state
-block, and the support on GPUs is young.
+vLLM batches continuously. So it gets a whole window of requests at once, and a long answer holds up
+nobody. Hybrid models run without prefix caching, because a cached prefix has no recurrent state.
+vLLM's CPU build stops with an IndexError at the first prompt longer than one state block, and the
+support on GPUs is young.
 """
 
 import functools
@@ -90,7 +90,8 @@ class VLLMEngine(Settings):
             outputs = model.generate(prompts, sampling, use_tqdm=False) if prompts else []
         except (RuntimeError, ValueError) as error:
             raise EngineError(
-                f"vLLM stopped ({type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else 'no message'})",
+                f"vLLM stopped ({type(error).__name__}: "
+                f"{str(error).splitlines()[0][:200] if str(error) else 'no message'})",
                 "its own log above says why; run the same command again, finished shards are kept",
             ) from error
         answers = iter(outputs)
@@ -125,8 +126,9 @@ def _completion(output: Any) -> Completion:
 
 @functools.lru_cache(maxsize=1)
 def _load(arguments: str, kv_cache_gib: int) -> Any:
-    """The engine, once per process. Raises EngineError if vLLM is not installed or cannot start
-    the model.
+    """The engine, once per process.
+
+    Raises EngineError if vLLM is not installed, and ModelError if it cannot start the model.
     """
     os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", str(kv_cache_gib))
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
@@ -140,13 +142,14 @@ def _load(arguments: str, kv_cache_gib: int) -> Any:
         ) from error
     settings = json.loads(arguments)
     if current_platform.is_cpu():
-        # If a prompt is read in pieces, vLLM (seen in 0.30) winds back the request's generator. CPU
-        # generators cannot do that, and the engine dies.
+        # If a prompt is read in pieces, vLLM (seen in 0.30) winds back the request's random
+        # generator. CPU generators cannot do that, and the engine dies.
         settings.setdefault("enable_chunked_prefill", False)
     try:
         return LLM(**settings)
     except (RuntimeError, ValueError, TypeError, OSError) as error:
         raise ModelError(
-            f"vLLM cannot start the model ({type(error).__name__}: {str(error).splitlines()[0][:300] if str(error) else ''})",
+            f"vLLM cannot start the model ({type(error).__name__}: "
+            f"{str(error).splitlines()[0][:300] if str(error) else ''})",
             "its own log above says why; check engine.arguments",
         ) from error

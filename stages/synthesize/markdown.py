@@ -1,9 +1,8 @@
-"""Take markdown marks out of an answer and keep its words. A model's decoration is no part of
-the text.
+"""Take markdown marks out of an answer and keep its words. A model's markup is no part of the text.
 
-As in CommonMark, emphasis opens before a word and closes after one. Here it never opens inside
-a word, so `a*b*c`, `2 * 3 * 4`, `snake_case` and `__init__` stay as they are. A link leaves its
-text. Code keeps every character; only its fences and back-ticks go.
+As in CommonMark, emphasis opens before a word and closes after one. Here it never opens inside a
+word, so `a*b*c`, `2 * 3 * 4`, `snake_case` and `__init__` stay as they are. Of a link, its text
+stays. Code keeps every character; only its fences and back-ticks go.
 """
 
 import re
@@ -15,7 +14,10 @@ _RULE = re.compile(r"^[ \t]{0,3}(?:(?:-[ \t]*){3,}|(?:\*[ \t]*){3,}|(?:_[ \t]*){
 _QUOTE = re.compile(r"^[ \t]{0,3}(?:>[ \t]?)+")
 _STAR_BULLET = re.compile(r"^([ \t]*)[*+][ \t]+(?=\S)")
 
-_TARGET = r"\(\s*<?(?=[^\s<>()]*(?:[/#.:]|%20))(?:[^\s<>()]|\([^\s()]*\))+>?(?:\s+(?:\"[^\"\n]*\"|'[^'\n]*'))?\s*\)"
+_TARGET = (
+    r"\(\s*<?(?=[^\s<>()]*(?:[/#.:]|%20))(?:[^\s<>()]|\([^\s()]*\))+>?"
+    r"(?:\s+(?:\"[^\"\n]*\"|'[^'\n]*'))?\s*\)"
+)
 _IMAGE = re.compile(r"!\[([^\[\]\n]*)\]" + _TARGET)
 _LINK = re.compile(r"\[((?:[^\[\]\n]|\[[^\[\]\n]*\])*)\]" + _TARGET)
 _AUTOLINK = re.compile(r"<((?:https?|ftp|mailto):[^\s<>]+)>")
@@ -27,7 +29,7 @@ _FIRST_CJK = 0x2E80
 
 
 def without_markdown(text: str) -> str:
-    """`text` without markdown marks. Lines stay lines. A line of nothing but marks is removed."""
+    """`text` without markdown marks. Lines stay lines. A line of marks alone is removed."""
     kept: list[str] = []
     fence = ""
     for line in text.split("\n"):
@@ -65,8 +67,8 @@ def _inline(text: str) -> str:
 
 
 def _without_emphasis(text: str) -> str:
-    """Remove pairs of `*`, `_` and `~~` runs in one pass. Each sign has a stack of open runs,
-    as in CommonMark's algorithm.
+    """Remove pairs of `*`, `_` and `~~` runs in one pass. Each sign has a stack of open runs, as
+    in CommonMark's algorithm.
     """
     removed: list[tuple[int, int]] = []
     open_runs: dict[str, list[list[int]]] = {"*": [], "_": [], "~": []}
@@ -82,9 +84,8 @@ def _without_emphasis(text: str) -> str:
             while left and stack:
                 opened = stack[-1]
                 marks = min(left, opened[1] - opened[0])
-                if not (
-                    sign == "_" and marks > 1 and text[opened[1] : start].isidentifier()
-                ):  # __init__
+                # Names such as `__init__` keep their underscores.
+                if not (sign == "_" and marks > 1 and text[opened[1] : start].isidentifier()):
                     removed += [(opened[1] - marks, opened[1]), (end - left, end - left + marks)]
                 opened[1] -= marks
                 left -= marks

@@ -1,10 +1,9 @@
-"""Planned rows: which requests a document needs under a prompt, and what becomes of the
-answers.
+"""Planned rows: the requests that a document needs under a prompt, and what the answers become.
 
-A planned row is the unit of the synthesis account. A prompt that joins segments plans one row
-for each document and sample. Any other prompt plans one row for each segment and sample. Every
-planned row ends as a synthetic document, or as an exclusion with its reason. Both carry the
-full lineage: parent, span, prompt, model, sampling, seed.
+A planned row is the unit of the synthesis account. A prompt that joins segments plans one row for
+each document and sample. Any other prompt plans one row for each segment and sample. Every planned
+row ends as a synthetic document, or as an exclusion with its reason. Both carry the full lineage:
+parent, span, prompt, model, sampling, seed.
 """
 
 import json
@@ -24,20 +23,19 @@ from corpusmill.stages.synthesize.segments import Segment, segment
 SCHEMA = extended(
     pa.field("prompt_tokens", pa.int32()),  # of all requests of the row, as the engine counts
     pa.field("output_tokens", pa.int32()),  # generated for the row, before the post-filters
-    pa.field("segments", pa.int32()),  # how many segments the row was made of
-    pa.field(
-        "segments_lost", pa.int32()
-    ),  # of these, how many gave no usable answer (prompts that join segments)
+    pa.field("segments", pa.int32()),  # of which the row is made
+    # Segments without a usable answer, for prompts that join segments.
+    pa.field("segments_lost", pa.int32()),
 )
 INHERITED = ("url", "source", "date", "language", "language_score", "quality", "level")
-_SEED_BITS = 0x7FFFFFFF  # what every server accepts as a seed
+_SEED_BITS = 0x7FFFFFFF  # every server accepts such a seed
 _LEAST_ROOM = 32  # tokens that a prompt must leave for the segment
 
 
 @dataclass
 class PlannedRow:
-    """requests: one for each segment, None where the segment is too short to ask. rejection: a
-    reason that was known before asking.
+    """requests: one for each segment, None if the segment is too short. rejection: a reason that
+    is known before any request.
     """
 
     document: Mapping[str, Any]
@@ -62,8 +60,8 @@ class PlannedRow:
 
 @dataclass(frozen=True)
 class Finished:
-    """row: the columns of `SCHEMA`. text_tokens: of its text, in engine tokens. rejection: why
-    the row is excluded, or None.
+    """row: the columns of `SCHEMA`. text_tokens: engine tokens of its text. rejection: why the row
+    is excluded, or None.
     """
 
     row: dict[str, Any]
@@ -73,8 +71,10 @@ class Finished:
 
 @dataclass(frozen=True)
 class Planner:
-    """context: tokens of prompt and answer together that the engine allows. samples: rows for
-    each segment (or document).
+    """Plans the rows of documents, and finishes them with their answers.
+
+    context: tokens of prompt and answer together that the engine allows. samples: rows for each
+    segment (or document).
     """
 
     tokenizer: ChatTokenizer
@@ -84,8 +84,9 @@ class Planner:
     _rooms: dict[str, int] = field(default_factory=dict, repr=False, compare=False)
 
     def input_limit(self, prompt: Prompt) -> int:
-        """Tokens that prompt and segment may have. If input and output limit exceed the
-        context, both shrink in proportion.
+        """Tokens that prompt and segment may have.
+
+        If input and output limit exceed the context, both shrink in proportion.
         """
         asked, answered = prompt.limits.max_input_tokens, prompt.limits.max_output_tokens
         if self.context is None or asked + answered <= self.context:
@@ -93,17 +94,17 @@ class Planner:
         return self.context * asked // (asked + answered)
 
     def room(self, prompt: Prompt) -> int:
-        """Tokens left for a segment. Raises RecipeError if the prompt fills the context by
-        itself.
-        """
+        """Tokens left for a segment. Raises RecipeError if the prompt alone fills the context."""
         if prompt.digest in self._rooms:
             return self._rooms[prompt.digest]
         overhead = len(self.tokenizer.prompt_ids([prompt.messages("")])[0])
         room = self.input_limit(prompt) - overhead
         if room < max(_LEAST_ROOM, prompt.limits.min_segment_tokens):
             raise RecipeError(
-                f"prompt {prompt.name} leaves no room for text: it takes {overhead} of {self.input_limit(prompt)} input tokens",
-                "use an engine with a longer context, route another prompt, or raise the prompt's limits",
+                f"prompt {prompt.name} leaves no room for text: it takes {overhead} of "
+                f"{self.input_limit(prompt)} input tokens",
+                "use an engine with a longer context, route another prompt, or raise the "
+                "prompt's limits",
             )
         self._rooms[prompt.digest] = room
         return room
@@ -216,13 +217,11 @@ class Planner:
             detail = f"n_tokens={n_tokens} < {least}: {excerpt(text)}"
             return Finished(row, rejection=Rejection("synthesize.output_too_short", detail))
         row["text"] = text
-        row["lineage"]["finish_reason"] = "stop"  # whatever befell the segments that are not in it
+        row["lineage"]["finish_reason"] = "stop"  # of the segments that are in the row
         return Finished(row, n_tokens)
 
     def _cleaned(self, planned: PlannedRow) -> tuple[list[str], list[Rejection], int]:
-        """Usable answers, the rejections of the others, and the source tokens that usable ones
-        cover.
-        """
+        """(usable answers, rejections of the others, source tokens that usable answers cover)."""
         text, answers = planned.document["text"], iter(planned.answers)
         kept: list[str] = []
         lost: list[Rejection] = []

@@ -1,11 +1,10 @@
 """Post-filters: from a model's raw answer to clean text, or to the reason for dropping it.
 
 A prompt names its post-filters, in order, in its front matter. They are part of the prompt
-(Nemotron-CC, Su et al. 2024, arXiv 2412.02595, section 2.3). The paper drops cut-off answers,
-takes out markdown, asks for a lead-in line and cuts it, strips quotes around the whole, and
-takes lists and question-answer pairs apart. A filter is a function of the text and its context.
-It returns the cleaned text or a `Rejection`. All are deterministic: random draws use the row's
-seed.
+(Nemotron-CC, Su et al. 2024, arXiv 2412.02595, section 2.3). The paper drops cut-off answers, takes
+out markdown, asks for a lead-in line and cuts it, strips quotes around the whole, and takes lists
+and question-answer pairs apart. A filter is a function of the text and its context. It returns the
+cleaned text or a `Rejection`. Filters are deterministic: random draws use the row's seed.
 """
 
 import itertools
@@ -88,20 +87,26 @@ def excerpt(text: str) -> str:
 
 
 _CANNOT = r"(?:can(?:not|['’]?t)|(?:am|was|are) (?:not able|unable)|unable to|(?:won|don)['’]?t)"
-_SORRY = r"(?:(?:i['’]?m|i am|we['’]?re)\s+(?:very |so |really )?sorry|sorry|(?:my|our) apologies|i apologi[sz]e|unfortunately)"
+_SORRY = (
+    r"(?:(?:i['’]?m|i am|we['’]?re)\s+(?:very |so |really )?sorry|sorry|(?:my|our) apologies"
+    r"|i apologi[sz]e|unfortunately)"
+)
 _TASKS = (
-    "help|assist|provide|fulfil+|comply|rewrite|rephrase|process|generate|create|complete|access|open|browse|see|find|answer"
-    "|summari[sz]e|extract|do (?:that|this)"
+    "help|assist|provide|fulfil+|comply|rewrite|rephrase|process|generate|create|complete|access"
+    "|open|browse|see|find|answer|summari[sz]e|extract|do (?:that|this)"
 )
 _REFUSAL = re.compile(
     "|".join(
         (
             rf"{_SORRY}[\s,.:;!–—-]*(?:but|that|for)?[^.\n]{{0,60}}?\b{_CANNOT}",
-            rf"i\s+(?:can(?:not|['’]?t)|am (?:not able|unable) to|won['’]?t be able to)\s+(?:\w+\s+){{0,3}}?(?:{_TASKS})",
+            r"i\s+(?:can(?:not|['’]?t)|am (?:not able|unable) to|won['’]?t be able to)\s+"
+            rf"(?:\w+\s+){{0,3}}?(?:{_TASKS})",
             r"as\s+an?\s+(?:ai|a\.i\.|artificial|(?:large )?language model)\b",
             r"(?:there is|i see)\s+no\s+(?:text|passage)\b",
-            r"you (?:have not|haven['’]?t|did not|didn['’]?t)\s+provided?\s+(?:any|a|the) (?:text|passage)",
-            r"the (?:passage|text)\s+(?:you provided )?(?:is|seems|appears)\s+(?:to be )?(?:empty|missing|incomplete)\b",
+            r"you (?:have not|haven['’]?t|did not|didn['’]?t)\s+provided?\s+(?:any|a|the)"
+            r" (?:text|passage)",
+            r"the (?:passage|text)\s+(?:you provided )?(?:is|seems|appears)\s+(?:to be )?"
+            r"(?:empty|missing|incomplete)\b",
         )
     ),
     re.IGNORECASE,
@@ -109,9 +114,7 @@ _REFUSAL = re.compile(
 
 
 def refusal(text: str, context: Context) -> Result:
-    """Drop answers that decline, apologise for what they cannot do, or say that there was no
-    text.
-    """
+    """Drop answers that decline, apologise for what they cannot do, or miss the text."""
     bare = text.lstrip("*_#>\"'“‘ \t\n")
     if context.lead_in:
         cut = _after_lead_in(bare, context.lead_in)
@@ -125,10 +128,10 @@ def markdown(text: str, context: Context) -> Result:
 
 
 def lead_in(text: str, context: Context, required: bool = True) -> Result:
-    """Require the announced first line, and cut it. Case, surrounding quotes and spacing may
-    differ.
+    """Require the lead-in line at the beginning, and cut it. Case, spacing and quotes around it
+    may differ.
 
-    Not `required`: cut it if it is there.
+    If it is not `required`, cut it only where it is.
     """
     rest = _after_lead_in(text, context.lead_in)
     if rest is not None:
@@ -148,8 +151,8 @@ _QUOTES = {'"': '"', "“": "”", "«": "»", "„": "“", "「": "」"}
 
 
 def outer_quotes(text: str, context: Context) -> Result:
-    """Strip quotes around the whole answer. Quotes that close before the end belong to speech,
-    and stay.
+    """Strip quotes around the whole answer. Quotes that close before the end are speech, and
+    stay.
     """
     if len(text) < 2 or _QUOTES.get(text[0]) != text[-1]:
         return text
@@ -172,7 +175,7 @@ _WORD = re.compile(r"\w+|[^\w\s]")
 def repetition(
     text: str, context: Context, most: float = 0.3, window: int = 8, fewest: int = 40
 ) -> Result:
-    """Drop runaway answers: more than `most` of the runs of `window` words occurred before.
+    """Drop runaway answers: more than the share `most` of runs of `window` words occurred before.
 
     Answers of less than `fewest` words pass. The threshold is our own: prose and
     question-answer sets lie below 0.05, and a loop goes towards 1.

@@ -1,13 +1,10 @@
-"""Cut a document into segments that fit a prompt, by the engine's own tokens. Nothing is left
-out.
+"""Cut a document into segments that fit a prompt, by the engine's own tokens. Nothing is left out.
 
 Nemotron-CC (Su et al. 2024, arXiv 2412.02595, section 2.3) splits at newlines and joins
 neighbouring lines up to the prompt's input limit. The public recipe drops a line that is longer
-than the limit, and so joins lines that were not neighbours. Here such a line is cut at sentence
+than the limit. So it joins lines that were not neighbours. Here such a line is cut at sentence
 ends, and a longer sentence at token borders. The segments of a document are about equally long,
-so that its end is not too short to ask about.
-
-A segment is a span [start, end) of the document's characters, so lineage can point at it.
+so the last one is not too short.
 """
 
 import itertools
@@ -26,8 +23,9 @@ _LINE_END = re.compile(r"\n+")
 
 @dataclass(frozen=True)
 class Segment:
-    """Characters [start, end) of the document, without white space at both ends. n_tokens: of
-    the segment by itself.
+    """Characters [start, end) of the document, without white space at both ends.
+
+    n_tokens: tokens of the segment by itself.
     """
 
     start: int
@@ -42,13 +40,13 @@ def segment(
     fits: Callable[[str], int] | None = None,
     starts: list[int] | None = None,
 ) -> list[Segment]:
-    """The segments of `text`, in order. Together they hold every character but white space
+    """The segments of `text`, in order. Together they hold every character, except white space
     between them.
 
-    budget: tokens that a segment may have. fits: how many tokens too many the finished prompt
-    of a segment has (0 or less: it fits). Tokens may merge differently inside the prompt. Then
-    the segment is cut again with a smaller budget. starts: where the text's tokens begin, if
-    that is known already. Raises ValueError if the budget leaves no room for text.
+    budget: tokens that a segment may have. fits: how many tokens the finished prompt of a segment
+    has too many; 0 or less means that it fits. Tokens may merge differently inside the prompt. Then
+    the segment is cut again with a smaller budget. starts: where the text's tokens begin, if that
+    is already known. Raises ValueError if the budget leaves no room for text.
     """
     if budget < 1:
         raise ValueError("no room for text")
@@ -94,7 +92,7 @@ def _checked(
 
 
 def _units(text: str, starts: list[int], budget: int) -> list[tuple[int, int]]:
-    """The smallest spans to keep whole: lines, sentences of long lines, runs of tokens of long
+    """The smallest spans to keep whole: lines, sentences of long lines, and runs of tokens of long
     sentences.
     """
     units = []
@@ -114,15 +112,13 @@ def _units(text: str, starts: list[int], budget: int) -> list[tuple[int, int]]:
 def _token_runs(
     text: str, starts: list[int], span: tuple[int, int], budget: int
 ) -> list[tuple[int, int]]:
-    """Cut every `budget` tokens. If the second half of the run has white space, cut at the last
-    one.
-    """
+    """Cut every `budget` tokens, or at the last white space in the second half of a run."""
     start, end = span
     runs = []
     while _tokens(starts, start, end) > budget:
         first = bisect_left(starts, start)
         border = starts[first + budget]
-        # Several tokens may spell one character (bytes): all of them begin where it begins.
+        # Several tokens may spell one character (bytes). All of them begin where it begins.
         border = max(border, start + 1)
         space = max(text.rfind(mark, start + (border - start) // 2, border) for mark in " \t")
         if space > start:
@@ -137,9 +133,7 @@ def _token_runs(
 def _balanced(
     units: list[tuple[int, int]], starts: list[int], budget: int
 ) -> list[tuple[int, int]]:
-    """Join neighbours up to the budget. A segment ends as soon as it holds its share of the
-    document.
-    """
+    """Join neighbours up to the budget. A segment ends once it holds its share of the document."""
     total = sum(_tokens(starts, *unit) for unit in units)
     share = -(-total // max(1, -(-total // budget)))
     spans: list[tuple[int, int]] = []

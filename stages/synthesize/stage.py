@@ -53,9 +53,7 @@ _NAME = re.compile(r"[a-z0-9_]+")
 
 
 def published_routes() -> dict[str, tuple[str, ...]]:
-    """Nemotron-CC section 2.3: low is rephrased, high gets all five prompts, the medium levels
-    none.
-    """
+    """Nemotron-CC section 2.3: low is rephrased, high gets all five prompts, medium levels none."""
     return {
         "low": ("rephrase",),
         "high": ("rephrase", "diverse_qa", "distill", "extract_knowledge", "knowledge_list"),
@@ -100,8 +98,9 @@ class Synthesize(GlobalStage):
     """Ask about at most so many documents, drawn by a seeded hash over all shards. Null: all."""
 
     def depends_on(self) -> str:
-        """The model, its tokenizer and the prompts. Raises CorpusmillError before the first
-        request if one cannot work.
+        """Identities of the model, its tokenizer and the prompts.
+
+        Raises CorpusmillError if one of them cannot work.
         """
         planner = self.planner()
         prompts = self.prompts()
@@ -137,7 +136,7 @@ class Synthesize(GlobalStage):
         )
 
     def prompts(self) -> dict[str, list[Prompt]]:
-        """The routed prompts by level. Raises RecipeError for an unknown level, prompt or post-filter."""
+        """Level -> prompts. Raises RecipeError for an unknown level, prompt or post-filter."""
         routed: dict[str, list[Prompt]] = {}
         files: dict[str, str] = {}
         for level, names in self.routes.items():
@@ -170,13 +169,13 @@ class Synthesize(GlobalStage):
 
 
 def count_routed(settings: Synthesize, shard: Shard) -> list[Counts]:
-    """How many documents of the shard have a route: the account of the counting pass."""
+    """Count the shard's documents that have a route. This is the work of the counting pass."""
     routed = sum(1 for _ in _routed_ids(settings, shard))
     return [Counts("routed", rows_in=routed, kept=routed)]
 
 
 def synthesize(settings: Synthesize, shard: Shard) -> list[Counts]:
-    """The work of one shard. It is told how many documents to take of it; if nothing, it takes all."""
+    """The work of one shard. Its shard setting is the number of documents to take; empty: all."""
     prompts, planner, model = settings.prompts(), settings.planner(), settings.engine.identity()
     taken = None
     if shard.shard_settings:
@@ -201,8 +200,8 @@ def synthesize(settings: Synthesize, shard: Shard) -> list[Counts]:
         dropped = stack.enter_context(shard.parquet(EXCLUDED, extended(*EXCLUSION, of=SCHEMA)))
         windows = _windows(settings, prompts, planner, shard, taken, read)
         with ThreadPoolExecutor(1) as ahead:
-            # While the engine answers one window, the next is cut and rendered. So a GPU does not
-            # wait for tokenisation.
+            # While the engine answers one window, the next one is cut and rendered. So a GPU does
+            # not wait for tokenisation.
             upcoming = ahead.submit(next, windows, None)
             while planned := upcoming.result():
                 done, window = planned
@@ -226,9 +225,7 @@ def synthesize(settings: Synthesize, shard: Shard) -> list[Counts]:
 
 
 def share_out(available: Mapping[str, int], most: int) -> dict[str, int]:
-    """Divide `most` documents over shards in proportion to what each has. The sum is exact, in
-    any order.
-    """
+    """Divide `most` documents over shards in proportion to what each has. The sum is exact."""
     total = sum(available.values())
     if total <= most:
         return dict(available)
@@ -247,10 +244,9 @@ def _windows(
     taken: set[str] | None,
     read: Counts,
 ) -> Iterator[tuple[int, list[PlannedRow]]]:
-    """Planned rows in document order, about `batch_size` requests at a time, and the documents
-    seen so far.
+    """(documents seen so far, planned rows) in document order, about `batch_size` requests a time.
 
-    read: the account of what is read, which this fills.
+    read: the account of the documents that are read. This function fills it.
     """
     window: list[PlannedRow] = []
     requests = seen = 0
@@ -261,9 +257,8 @@ def _windows(
             read.repeats += number > 0
             window.append(planned)
             requests += len(planned.asked)
-            if (
-                max(requests, len(window)) >= settings.batch_size
-            ):  # rows that need no request take memory too
+            # Rows that need no request take memory too.
+            if max(requests, len(window)) >= settings.batch_size:
                 yield seen, window
                 window, requests = [], 0
     if window:
@@ -273,7 +268,7 @@ def _windows(
 def _documents(
     prompts: Mapping[str, list[Prompt]], shard: Shard, taken: set[str] | None, read: Counts
 ) -> Iterator[dict[str, Any]]:
-    """The documents that prompts are routed to (of them those that are `taken`)."""
+    """The documents with a route. If `taken` is given, only those among them."""
     wanted = [level for level, routed in prompts.items() if routed]
     columns = [name for name in DOCUMENT.names if name not in ("origin", "lineage")]
     for artifact in shard.inputs:
@@ -353,8 +348,8 @@ def _write(
 
 
 def _shards(artifacts: tuple[Artifact, ...]) -> dict[str, tuple[Artifact, ...]]:
-    """Files of one name are one shard, so each output is written once. A classified shard has
-    one file for each level.
+    """Files of one name make one shard, so each output is written once. A classified shard has one
+    file for each level.
 
     Raises RecipeError if there is nothing to read.
     """
