@@ -39,7 +39,7 @@ class Export(GlobalStage):
         ).hexdigest()
 
     def tokenizer_files(self) -> list[str]:
-        """The tokenizer's files that there are. Raises ModelError if tokenizer.json is not among them."""
+        """The tokenizer's files that exist. Raises ModelError if there is no tokenizer.json."""
         from corpusmill.trainer.export import TOKENIZER_FILES
 
         files = [storage.join(self.tokenizer, name) for name in TOKENIZER_FILES]
@@ -86,6 +86,6 @@ def _export(settings: Export, shard: Shard) -> list[Counts]:
 
 
 def _tensors(weights: Path) -> int:
-    """How many tensors a safetensors file holds."""
+    """The number of tensors in a safetensors file."""
     with safe_open(weights, framework="numpy") as file:
         return len(file.keys())

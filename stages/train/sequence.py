@@ -1,4 +1,4 @@
-"""What a training sequence holds, and where that came from."""
+"""What a training sequence holds, and where its documents come from."""
 
 import tempfile
 from collections.abc import Iterable
@@ -18,8 +18,10 @@ from corpusmill.stages.train.stage import Train
 
 
 def trace_sequence(root: str, number: str) -> dict[str, Any]:
-    """The documents (id, token span, source, origin) of training sequence `number`. Raises InputError if `root` trained no model or not
-    on so many sequences."""
+    """The documents (id, token span, source, origin) of training sequence `number`.
+
+    Raises InputError if `root` holds no trained model, or if its training had fewer sequences.
+    """
     from corpusmill.trainer.data import PackedStream
     from corpusmill.trainer.token_shards import catalogue
 
@@ -74,7 +76,7 @@ def trace_sequence(root: str, number: str) -> dict[str, Any]:
 
 
 def _packed_sources(packed: Iterable[storage.Artifact], ids: set[str]) -> dict[str, str]:
-    """id -> the name under which the document was packed: the blend's source, or else the document's own."""
+    """id -> the packed document's source: the blend's source, or else the document's own."""
     wanted = pa.array(sorted(ids), pa.string())
     found: dict[str, str] = {}
     for artifact in packed:

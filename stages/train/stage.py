@@ -1,7 +1,7 @@
 """Train a model as a stage: one shard of work, with receipts and manifests like any other.
 
-Training keeps its checkpoints in the shard's scratch folder, so an interrupted run goes on from the last one. The last
-checkpoint becomes the stage's output.
+Training keeps its checkpoints in the shard's scratch folder. So an interrupted run goes on from the
+last one. The last checkpoint becomes the stage's output.
 """
 
 from functools import partial
@@ -57,9 +57,8 @@ def _train(settings: Train, shard: Shard) -> list[Counts]:
     result = train(settings, shards, scratch, on_step)
     for path in sorted(result.checkpoint.iterdir()):
         shard.keep(path, CHECKPOINT)
-    with storage.atomic_writer(
-        storage.join(shard.folder, LOG)
-    ) as log:  # speeds differ from run to run: no part of the receipt
+    # Speeds differ from run to run, so the log is no part of the receipt.
+    with storage.atomic_writer(storage.join(shard.folder, LOG)) as log:
         log.write(result.log.read_bytes())
     account = Counts("train", rows_in=shard.rows_read, kept=result.documents, tokens=result.tokens)
     account.leave_out("held_out", result.held_out)
