@@ -1,16 +1,15 @@
-"""From scores to buckets 0-19 to levels. This is how Nemotron-CC makes scorers comparable
-(arXiv 2412.02595, section 2.2).
+"""From scores to buckets 0-19 to levels. In this way Nemotron-CC makes scorers comparable.
 
-Each scorer's scores are cut at the 5 %, 10 %, ... 95 % points of the corpus, weighted by text
-bytes as in the released recipe. A document's quality is the highest of its buckets. The edges
-come from histograms, so no process gathers all scores. A score's bin is the top 24 bits of the
-float's bits, mapped to integers of the same order (relative width 2^-16). A bin counts
-documents and bytes as whole numbers, so histograms merge exactly, in any order.
+Source: arXiv 2412.02595, section 2.2. Each scorer's scores are cut at the 5 %, 10 %, ... 95 %
+points of the corpus, weighted by text bytes as in the released recipe. A document's quality is the
+highest of its buckets. The edges come from histograms, so no process gathers all scores. A score's
+bin is the top 24 bits of the float's bits, mapped to integers of the same order (relative width
+2^-16). A bin counts documents and bytes as whole numbers. So histograms merge exactly, in any
+order.
 
-A bin's place is the middle of a document at its lower end: the bytes below the bin plus half of
-its mean document. Without ties this is the usual middle rank. Documents that tie share the
-lowest bucket that they span. So a scorer that gives all documents one score puts them into
-bucket 0, and lifts none.
+A bin's place is the middle of a document at its lower end: the bytes below the bin plus half of its
+mean document. Without ties this is the usual middle rank. Documents that tie share the lowest
+bucket that they span. So a scorer that gives all documents one score puts them into bucket 0.
 """
 
 from collections.abc import Sequence
@@ -22,22 +21,19 @@ from corpusmill.classifiers.linear import Scores
 
 BUCKETS = 20
 BITS = 24
-LEVEL_BORDERS = (
-    7,
-    12,
-    18,
-    19,
-)  # lowest bucket of medium_low, medium, medium_high, high: Nemotron-CC's table
+# Lowest buckets of medium_low, medium, medium_high and high, from Nemotron-CC's table.
+LEVEL_BORDERS = (7, 12, 18, 19)
 
 Bins = npt.NDArray[np.uint32]
 Whole = npt.NDArray[np.int64]
 
 
 def bins_of(scores: Scores) -> Bins:
-    """The bin of each score, uint32 below 2**BITS; a higher score never has a lower bin. Scores
-    must be finite.
+    """The bin of each score, uint32 below 2**BITS. A higher score never has a lower bin.
+
+    Scores must be finite.
     """
-    bits = (scores.astype(np.float32) + np.float32(0.0)).view(np.uint32)  # + 0: one zero, not two
+    bits = (scores.astype(np.float32) + np.float32(0.0)).view(np.uint32)  # -0.0 becomes 0.0
     negative = (bits >> np.uint32(31)).astype(bool)
     image = np.where(negative, ~bits, bits | np.uint32(1 << 31))
     return image >> np.uint32(32 - BITS)
@@ -97,7 +93,7 @@ def edges_of(counted: Histogram) -> list[float | None]:
     below = 0
     edges: list[float | None] = []
     lowest = lowest_of(counted.bins)
-    for place in range(len(counted.bins)):  # Python's whole numbers: the products pass 64 bits
+    for place in range(len(counted.bins)):  # in Python's integers: the products exceed 64 bits
         weight, documents = int(weights[place]), int(counted.documents[place])
         reached = min(
             BUCKETS * (2 * documents * below + weight) // (2 * documents * total), BUCKETS - 1

@@ -1,9 +1,9 @@
 """Quality from meaning: a linear head on a frozen sentence encoder (Nemotron-CC, section 2.2).
 
-The head is one of two things. `classify-train` writes a file (ridge regression on the frozen
-vectors). Or a published checkpoint has a regression output of its own: FineWeb-Edu's (arXiv
-2406.17557, section 4) and Nemotron-CC's two (arXiv 2412.02595, section 2.2). Its grade is
-clipped to 0-5, as its authors do.
+The head comes from one of two places. `classify-train` writes one as a file (ridge regression on
+the frozen vectors). Or a published checkpoint has a regression output of its own: FineWeb-Edu's
+(arXiv 2406.17557, section 4) or one of Nemotron-CC's two (arXiv 2412.02595, section 2.2). Its grade
+is clipped to 0-5, as its authors do.
 """
 
 from collections.abc import Sequence
@@ -37,8 +37,9 @@ class EmbeddingScorer(EncoderSettings):
     """
 
     def depends_on(self) -> str:
-        """Raises ModelError if encoder or head is missing or unusable, or if they do not fit
-        together.
+        """Digests of the encoder and the head.
+
+        Raises ModelError if one is missing or unusable, or if they do not fit together.
         """
         digest = encoder_digest(self.encoder, self.revision)
         if self.head is None:
@@ -64,9 +65,7 @@ class EmbeddingScorer(EncoderSettings):
         return f"{digest}+{model_files.digest(self.head)}"
 
     def score(self, texts: Sequence[str]) -> Scores:
-        """The head's value (0-1 or a grade, as trained); a checkpoint's own grade is clipped to
-        0-5.
-        """
+        """The head's value: 0-1 or a grade, as trained. A checkpoint's grade is clipped to 0-5."""
         if self.head is None:
             return np.clip(grade(self, texts), *GRADES)
         return _load_head(self.head, model_files.mark(self.head)).score(embed(self, texts))

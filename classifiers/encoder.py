@@ -22,9 +22,8 @@ from pydantic import PositiveInt
 
 Embeddings = npt.NDArray[np.float32]
 
-CHARACTERS_PER_TOKEN = (
-    32  # text beyond max_tokens times this is not even tokenised; real text has fewer
-)
+# Text beyond max_tokens times this is not tokenised. Real text has fewer characters a token.
+CHARACTERS_PER_TOKEN = 32
 _BLOCK = 512  # texts tokenised at a time
 _BATCH_TOKENS = {"cpu": 1024, "cuda": 65536}
 _TOKENIZER_FILES = (
@@ -75,9 +74,7 @@ class EncoderSettings(Settings):
 
 
 def embed(settings: EncoderSettings, texts: Sequence[str]) -> Embeddings:
-    """float32 [len(texts), width of the encoder]. Raises ModelError if the encoder cannot be
-    used.
-    """
+    """float32 [len(texts), width of the encoder]. Raises ModelError if the encoder is unusable."""
     import torch
 
     model, tokenizer, device = load_encoder(settings, head=False)
@@ -95,8 +92,9 @@ def embed(settings: EncoderSettings, texts: Sequence[str]) -> Embeddings:
 
 
 def grade(settings: EncoderSettings, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-    """float32 [len(texts)]: the one logit of a sequence-classification checkpoint, such as
-    FineWeb-Edu's and Nemotron-CC's.
+    """float32 [len(texts)]: the one logit of a checkpoint for sequence classification.
+
+    FineWeb-Edu's and Nemotron-CC's are such checkpoints.
     """
     model, tokenizer, device = load_encoder(settings, head=True)
 
@@ -137,7 +135,7 @@ def run_batches(
 
 def _batches(order: list[int], tokens: list[list[int]], batch_tokens: int) -> Iterator[list[int]]:
     batch: list[int] = []
-    for place in order:  # ascending length: the newest is the longest
+    for place in order:  # lengths ascend, so the newest text is the longest
         if batch and (len(batch) + 1) * len(tokens[place]) > batch_tokens:
             yield batch
             batch = []
@@ -161,13 +159,17 @@ def one_thread(device: str) -> Iterator[None]:
 
 
 def encoder_folder(encoder: str, revision: str | None = None) -> str:
-    """The local folder of an encoder; one named on the hub is fetched (or found in the local cache). Raises ModelError."""
+    """The local folder of an encoder. One on the hub is fetched, or found in the local cache.
+
+    Raises ModelError.
+    """
     return model_files.folder(encoder, ENCODER, revision)
 
 
 def encoder_digest(encoder: str, revision: str | None = None) -> str:
-    """One digest over the encoder's configuration, tokenizer and weights. Raises ModelError
-    naming what is missing.
+    """One digest over the encoder's configuration, tokenizer and weights.
+
+    Raises ModelError, which names what is missing.
     """
     folder = encoder_folder(encoder, revision)
     names = sorted(
@@ -190,13 +192,14 @@ def encoder_digest(encoder: str, revision: str | None = None) -> str:
         for name in names
         if name in weights or name.endswith((".txt", ".model")) or _is_setting(name)
     ]
-    # without the last line's end: heads hold this digest since the first release
+    # The last line end is left out: heads have held this digest since the first release.
     return hashlib.sha256(model_files.listing(folder, read).rstrip("\n").encode()).hexdigest()
 
 
 def has_classification_head(folder: str) -> bool:
-    """Whether the checkpoint classifies sequences with one output. Raises ModelError if its
-    config.json is unreadable.
+    """Whether the checkpoint classifies sequences with one output.
+
+    Raises ModelError if its config.json is unreadable.
     """
     path = os.path.join(folder, "config.json")
     try:
@@ -222,9 +225,7 @@ def _is_setting(name: str) -> bool:
 
 
 def load_encoder(settings: EncoderSettings, *, head: bool) -> tuple[Any, Any, str]:
-    """(model, tokenizer, device), once per process. Raises ModelError if the folder cannot be
-    loaded.
-    """
+    """(model, tokenizer, device), once per process. Raises ModelError if it cannot be loaded."""
     import torch
 
     device = settings.device
@@ -254,7 +255,8 @@ def _load(folder: str, head: bool, device: str, _mark: str) -> tuple[Any, Any]:
         model = kind.from_pretrained(folder, dtype=dtype)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
         raise ModelError(
-            f"the encoder in {folder} cannot be loaded ({str(error).strip().splitlines()[0][:200]})",
+            f"the encoder in {folder} cannot be loaded "
+            f"({str(error).strip().splitlines()[0][:200]})",
             "name a folder with config.json, a tokenizer and weights that transformers can load",
         ) from error
     if tokenizer.pad_token is None:

@@ -9,8 +9,9 @@ Values = npt.NDArray[Any]
 
 
 def area_under_curve(scores: Values, positive: Values) -> float | None:
-    """The chance that a positive document scores above a negative one; a tie counts half. None
-    if one kind is absent.
+    """The chance that a positive document scores above a negative one. A tie counts half.
+
+    None if one kind is absent.
     """
     positive = positive.astype(bool)
     hits, misses = int(positive.sum()), int((~positive).sum())
@@ -22,8 +23,9 @@ def area_under_curve(scores: Values, positive: Values) -> float | None:
 
 
 def evaluate(scores: Values, positive: Values, threshold: float) -> dict[str, float | int | None]:
-    """Figures for `scores` [N] against the truth [N]. At or above `threshold` is positive. NaN
-    is negative.
+    """Figures for `scores` [N] against the truth [N].
+
+    A score at or above `threshold` is positive. NaN is negative.
     """
     positive = positive.astype(bool)
     called = np.nan_to_num(scores, nan=-np.inf) >= threshold

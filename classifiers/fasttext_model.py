@@ -1,10 +1,10 @@
 """fastText: the probability of a model's positive label, and how to train such a model.
 
-Any supervised `.bin` or `.ftz` file works, also DCLM's `fasttext-oh-eli5` (arXiv 2406.11794,
-section 4.4), which is one of Nemotron-CC's three scorers (arXiv 2412.02595, section 2.2).
-fastText reads one line a document. So text is put on one line, and its syntax in the text (a
-label prefix, its end-of-line word) is made harmless. Models that are trained here see only
-words, in lower case. Marks such as `|` and `-` would tell how the good text was marked up, and
+Any supervised `.bin` or `.ftz` file works. DCLM's `fasttext-oh-eli5` (arXiv 2406.11794, section
+4.4) does too; it is one of Nemotron-CC's three scorers (arXiv 2412.02595, section 2.2). fastText
+reads one line a document. So text is put on one line, and fastText's own syntax in it (a label
+prefix, the end-of-line word) is made harmless. Models that are trained here see only words, in
+lower case. With marks such as `|` and `-`, a model would learn how the good text was marked up, and
 a price list would score like a book.
 """
 
@@ -27,11 +27,10 @@ PREFIX = "__label__"
 POSITIVE = PREFIX + "positive"
 NEGATIVE = PREFIX + "negative"
 STEPS = 40_000
-SMALLEST_MATRIX = 9_000_000  # numbers, 36 MB: see FastTextTraining
+SMALLEST_MATRIX = 9_000_000  # numbers, 36 MB; FastTextTraining says why
 _WORD = re.compile(r"[^\W\d_]+")
-_ADDED = (
-    1e-5  # fastText adds this to every probability; taken off, so that confident scores stay apart
-)
+# fastText adds this to every probability. It is taken off, so that confident scores stay apart.
+_ADDED = 1e-5
 
 
 class FastTextScorer(Settings):
@@ -52,13 +51,17 @@ class FastTextScorer(Settings):
     """Characters read from the beginning of a text."""
 
     def depends_on(self) -> str:
-        """Raises ModelError if the file is missing, no supervised fastText model, or has no such label."""
+        """The model's digest.
+
+        Raises ModelError if the file is missing, no supervised fastText model, or without the
+        label.
+        """
         digest = model_files.digest(self.model)
         _load(self.model, self.positive, model_files.mark(self.model))
         return digest
 
     def score(self, texts: Sequence[str]) -> Scores:
-        """Probability in [0, 1]; NaN for a text of which the model knows no word."""
+        """Probability in [0, 1]. NaN for a text without any word that the model knows."""
         model, label, prefix = _load(self.model, self.positive, model_files.mark(self.model))
         words = self.text == "words" or (
             self.text == "auto" and sorted(model.labels) == [NEGATIVE, POSITIVE]
@@ -79,11 +82,11 @@ class FastTextScorer(Settings):
 class FastTextTraining(Settings):
     """Settings of a classifier to train.
 
-    The smallest allowed matrix is for repeatability. fastText 0.9.2 with n threads sets only one
-    n-th of it to its seeded start values and leaves the rest as the memory came. Above 32 MB,
-    memory always comes fresh from the system, that is zero. Below, it is what was there before,
-    and two trainings differ, or meet a NaN. Zero is a good start value here: it is the rarer words
-    and the bigrams that stay unset.
+    The smallest allowed matrix makes training repeatable. fastText 0.9.2 with n threads sets only
+    one n-th of the matrix to its seeded start values. The rest keeps what the memory held. Above
+    32 MB, memory always comes fresh from the system, so it is zero. Below, it holds old values.
+    Then two trainings differ, or meet a NaN. Zero is a good start value here: the rows that stay
+    unset are those of rarer words and bigrams.
     """
 
     dimension: PositiveInt = 32
@@ -121,9 +124,7 @@ class FastTextTraining(Settings):
 
 
 def one_line(text: str, prefix: str = PREFIX) -> str:
-    """`text` as one fastText example: one line, with nothing that fastText reads as a label or
-    line end.
-    """
+    """`text` as one fastText example: one line, without fastText labels and line ends."""
     return " ".join(text.replace(prefix, "label ").replace("</s>", " ").split())
 
 
@@ -136,8 +137,8 @@ def words_of(text: str) -> str:
 def trained(examples: Iterable[tuple[str, bool]], settings: FastTextTraining) -> Iterator[str]:
     """Train on (text, is positive) pairs. The path of the model file is valid inside the block.
 
-    One thread and a fixed seed: the same examples in the same order give the same bytes.
-    Examples pass through a file, so they need no memory.
+    Training uses one thread and a fixed seed. So the same examples in the same order give the same
+    bytes. Examples pass through a file, so they need no memory.
     """
     import fasttext
 
@@ -163,7 +164,7 @@ def trained(examples: Iterable[tuple[str, bool]], settings: FastTextTraining) ->
                 thread=1,
                 verbose=0,
             )
-        except (ValueError, RuntimeError) as error:  # an empty vocabulary, or the loss became NaN
+        except (ValueError, RuntimeError) as error:  # an empty vocabulary, or a loss of NaN
             raise ModelError(
                 f"fastText could not train ({str(error).splitlines()[0]})",
                 "give more text, or lower min_count or learning_rate",

@@ -1,8 +1,8 @@
 """Linear models over a few hundred numbers: ridge and logistic regression, and their file.
 
-Both are solved exactly (normal equations, Newton steps). So the same sample gives the same
-weights, without learning rate, epochs or seed. Ridge picks its penalty by generalised
-cross-validation (Golub, Heath and Wahba 1979).
+Both are solved exactly (normal equations, Newton steps). So the same sample gives the same weights,
+without learning rate, epochs or seed. Ridge picks its penalty by generalised cross-validation
+(Golub, Heath and Wahba 1979).
 """
 
 import json
@@ -20,7 +20,7 @@ Matrix = npt.NDArray[np.float64]
 Vector = npt.NDArray[np.float64]
 Link = Literal["identity", "logistic"]
 
-CLIP = 3.0  # standard deviations: no single outlying number may decide a score
+CLIP = 3.0  # standard deviations, so that no single outlier decides a score
 _PENALTIES = tuple(10.0**power for power in range(-4, 5))  # per document
 _KEY = "corpusmill"
 
@@ -42,13 +42,12 @@ class LinearModel:
     def score(self, inputs: npt.NDArray[Any]) -> Scores:
         """inputs [N, D] -> float32 [N]."""
         values = _standardised(inputs, self.mean, self.scale) @ self.weights + self.bias
-        with np.errstate(
-            over="ignore"
-        ):  # a value beyond float32 becomes infinite, which callers treat as no score
+        # A value beyond float32 becomes infinite. Callers treat that as no score.
+        with np.errstate(over="ignore"):
             return (_sigmoid(values) if self.link == "logistic" else values).astype(np.float32)
 
     def to_bytes(self) -> bytes:
-        """The model as a safetensors file; equal models give equal bytes."""
+        """The model as a safetensors file. Equal models give equal bytes."""
         from safetensors.numpy import save
 
         tensors = {
@@ -62,7 +61,7 @@ class LinearModel:
 
 
 def load_linear(path: str) -> LinearModel:
-    """Raises ModelError if the file is missing, or was not written by `LinearModel.to_bytes`."""
+    """The model in a file of `LinearModel.to_bytes`. Raises ModelError for any other file."""
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
@@ -90,12 +89,13 @@ def load_linear(path: str) -> LinearModel:
 
 
 def fit_ridge(inputs: npt.NDArray[Any], labels: Vector, about: Mapping[str, Any]) -> LinearModel:
-    """Least squares of labels [N] on inputs [N, D]. Cross-validation chooses the squared
-    penalty.
+    """Least squares of labels [N] on inputs [N, D], with a squared penalty.
+
+    Cross-validation chooses the penalty.
     """
     mean, scale = _moments(inputs)
     x = _standardised(inputs, mean, scale)
-    centre = x.mean(axis=0)  # clipping moves it off zero
+    centre = x.mean(axis=0)  # not zero, because of the clipping
     bias = float(labels.mean())
     x = x - centre
     documents = len(labels)
@@ -126,8 +126,9 @@ def fit_ridge(inputs: npt.NDArray[Any], labels: Vector, about: Mapping[str, Any]
 def fit_logistic(
     inputs: npt.NDArray[Any], labels: Vector, about: Mapping[str, Any], penalty: float = 1e-3
 ) -> LinearModel:
-    """Logistic regression of labels [N] in {0, 1} on inputs [N, D] by Newton's method. The
-    penalty is per document.
+    """Logistic regression of labels [N] in {0, 1} on inputs [N, D], by Newton's method.
+
+    penalty: per document.
     """
     mean, scale = _moments(inputs)
     x = _standardised(inputs, mean, scale)
@@ -141,9 +142,8 @@ def fit_logistic(
         curvature = (x * (probability * (1 - probability))[:, None]).T @ x + damping
         step = np.linalg.solve(curvature, gradient)
         longest = float(np.abs(step).max())
-        weights = weights - step * min(
-            1.0, 4.0 / max(longest, 1e-30)
-        )  # far from the optimum a full Newton step overshoots
+        # Far from the optimum, a full Newton step overshoots.
+        weights = weights - step * min(1.0, 4.0 / max(longest, 1e-30))
         if longest < 1e-9:
             break
     return LinearModel(

@@ -22,14 +22,15 @@ class Scorer(Protocol):
     """A model that gives each text one number. Higher is better."""
 
     def depends_on(self) -> str:
-        """Digests of the model files. Raises ModelError before the first score if one is
-        missing or of the wrong kind.
+        """Digests of the model files.
+
+        Raises ModelError if one is missing or of the wrong kind, before anything is scored.
         """
         ...
 
     def score(self, texts: Sequence[str]) -> Scores:
-        """float32 [len(texts)]; NaN if the model has no answer. In the same batch, the same
-        text scores the same.
+        """float32 [len(texts)]; NaN if the model has no answer. In one batch, equal texts score
+        the same.
         """
         ...
 
@@ -40,8 +41,8 @@ ScorerConfig = Annotated[
 
 
 def readable_texts(column: pa.ChunkedArray | pa.Array) -> list[str | None]:
-    """The column as Python strings. None if a text is null or not UTF-8, which Parquet files
-    can hold.
+    """The column as Python strings. None if a text is null or not UTF-8. Parquet files can hold
+    both.
     """
     try:
         return column.to_pylist()

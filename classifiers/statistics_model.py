@@ -1,13 +1,13 @@
 """Sixteen numbers about a text's surface, and a linear model over them.
 
 The numbers come from the bytes: letters, digits, marks, word lengths, variety, a few function
-words. So this scorer fails in other ways than the two that read words. The numbers are rates
-and means after the Gopher and C4 rules (arXiv 2112.11446, appendix A1; arXiv 1910.10683,
-section 2.2), weighed together.
+words. So this scorer makes other mistakes than the two that read words. The numbers are rates and
+means like those of the Gopher and C4 rules (arXiv 2112.11446, appendix A1; arXiv 1910.10683,
+section 2.2). The model weighs them together.
 
-Layout is left out on purpose: line lengths, list and formula marks, indentation, length. How a
-page was turned into text tells reference from crawl better than quality does. A model that sees
-layout learns just that.
+Layout is left out on purpose: line lengths, list and formula marks, indentation, length. Layout
+tells how a page was turned into text, and so whether it is reference or crawl. It tells that better
+than it tells quality. A model that sees layout learns just that.
 """
 
 from collections.abc import Sequence
@@ -23,32 +23,33 @@ from corpusmill.manifests.settings import Settings
 
 FEATURES = (
     "upper_share",  # of ASCII letters
-    "digit_share",  # of characters, as is the next
+    "digit_share",  # of characters, like the next
     "non_ascii_share",
-    "parenthesis_rate",  # per word, as are the next two
+    "parenthesis_rate",  # per word, like the next two
     "comma_rate",
     "emphasis_rate",  # exclamation and question marks
     "capital_word_share",
     "word_bytes",
     "words_per_sentence_log",
     "variety",  # log distinct words / log words: Herdan's C, nearly free of length
-    "article_rate",  # per word of either case, as the next three; the words are in _WORDS
+    "article_rate",  # per word in any case, like the next three; _WORDS has the words
     "preposition_rate",
     "clause_rate",
     "address_rate",
-    "menu_rate",  # ">>" as one mark, the copyright sign and "..." per word
-    "web_rate",  # words that pages say about themselves
+    "menu_rate",  # the sign ">>", the copyright sign and "..." per word
+    "web_rate",  # words that web pages use about themselves
 )
-BLOCK_BYTES = 256 << 10  # of text at a time, so that the arrays below stay in the caches
+BLOCK_BYTES = 256 << 10  # of text at a time, so that the arrays below fit into the caches
 
 _WORDS = {
     "article_rate": b"the a an",
     "preposition_rate": b"of in to for with by",
     "clause_rate": b"that which is are was were and because",
     "address_rate": b"you your our we",
-    "web_rate": b"click login email share cookies comments posted subscribe newsletter advertisement",
+    "web_rate": b"click login email share cookies comments posted subscribe newsletter "
+    b"advertisement",
 }
-_WORD_BYTES = 8  # a word is looked up by so many bytes of its beginning, as one whole number
+_WORD_BYTES = 8  # a word is looked up by its first bytes, as one integer
 _LOWER, _UPPER, _DIGIT, _STOP, _EMPHASIS, _COMMA, _PARENTHESIS, _LEAD, _CONTINUATION = range(1, 10)
 _CLASSES = 10
 Whole = npt.NDArray[np.int64]
@@ -83,7 +84,7 @@ class StatisticsScorer(Settings):
     """A file that `classify-train` wrote."""
 
     def depends_on(self) -> str:
-        """Raises ModelError if the file is missing or holds another kind of model."""
+        """The file's digest. Raises ModelError if it is missing or holds another kind of model."""
         digest = model_files.digest(self.model)
         _load(self.model, model_files.mark(self.model))
         return digest
@@ -94,7 +95,7 @@ class StatisticsScorer(Settings):
 
 
 def measure(texts: Sequence[str]) -> npt.NDArray[np.float32]:
-    """float32 [len(texts), len(FEATURES)]. Every number is finite, also for an empty text."""
+    """float32 [len(texts), len(FEATURES)]. Every number is finite, even for an empty text."""
     blocks: list[npt.NDArray[np.float32]] = []
     waiting: list[bytes] = []
     size = 0
@@ -110,9 +111,8 @@ def measure(texts: Sequence[str]) -> npt.NDArray[np.float32]:
 
 
 def _measure_block(texts: list[bytes]) -> npt.NDArray[np.float32]:
-    data = np.frombuffer(
-        b"\n".join(texts) + b"\n", dtype=np.uint8
-    )  # so that no line or word spans two documents
+    # The line ends keep lines and words from spanning two documents.
+    data = np.frombuffer(b"\n".join(texts) + b"\n", dtype=np.uint8)
     starts = np.concatenate([[0], np.cumsum([len(text) + 1 for text in texts])])
     sizes, starts = np.diff(starts), starts[:-1]
     classes = _CLASS_OF[data]
@@ -136,9 +136,8 @@ def _measure_block(texts: list[bytes]) -> npt.NDArray[np.float32]:
     ]
     words, distinct = np.bincount(document, minlength=len(texts)), per_document(order[new])
     letters = counted[_LOWER] + counted[_UPPER]
-    menu = _pairs(
-        data, (data[1:] == 0xBB) | (data[1:] == 0xA9), 0xC2, starts
-    )  # the UTF-8 of ">>" as one mark and of (c)
+    # The UTF-8 of the sign ">>" and of the copyright sign.
+    menu = _pairs(data, (data[1:] == 0xBB) | (data[1:] == 0xA9), 0xC2, starts)
     menu += _pairs(
         data, (data[1:] == ord(".")) & (np.append(data[2:], 0) == ord(".")), ord("."), starts
     )
@@ -161,8 +160,9 @@ def _measure_block(texts: list[bytes]) -> npt.NDArray[np.float32]:
 
 
 def _word_codes(data: npt.NDArray[np.uint8], starts: Whole, ends: Whole) -> npt.NDArray[np.uint64]:
-    """The first bytes of each word, in lower case, as a number: uint64 [words]. Two long words
-    may share one.
+    """The first bytes of each word, in lower case, as an integer: uint64 [words].
+
+    Two long words may share one.
     """
     padded = np.concatenate([data, np.zeros(_WORD_BYTES, dtype=np.uint8)])
     windows = np.lib.stride_tricks.sliding_window_view(padded, _WORD_BYTES)[starts]
@@ -185,8 +185,9 @@ _KNOWN_CODES, _KNOWN_LISTS = _code_table()
 
 
 def _marks(data: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
-    """Whether each byte is part of a character in U+0080-U+00BF or U+2000-U+2FFF: quotes,
-    dashes, bullets, symbols, no letters.
+    """Whether each byte is part of a character in U+0080-U+00BF or U+2000-U+2FFF.
+
+    These are quotes, dashes, bullets and symbols. None is a letter.
     """
     two, three = data == 0xC2, data == 0xE2
     found = two | three
@@ -198,7 +199,7 @@ def _marks(data: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
 def _pairs(
     data: npt.NDArray[np.uint8], second: npt.NDArray[np.bool_], first: int, starts: Whole
 ) -> Whole:
-    """How often `first` stands right before a byte for which `second` holds."""
+    """Per document: how often `first` stands right before a byte that `second` marks."""
     return _sums(np.append((data[:-1] == first) & second, False), starts)
 
 

@@ -3,7 +3,7 @@
     {"weighted_by": "text_bytes",
      "scorers": {"words": {"model": DIGEST, "documents": N, "text_bytes": N, "edges": [...]}}}
 
-Each of the 19 edges is the lowest score of its bucket, or null if no document reached the
+Each of the 19 edges is the lowest score of its bucket. It is null if no document reached the
 bucket.
 """
 
@@ -20,8 +20,8 @@ FILE_NAME = "thresholds.json"
 
 @dataclass(frozen=True)
 class Thresholds:
-    """model: what the scorer depends on (digests). edges: 19 ascending scores or None.
-    documents, text_bytes: what they were cut from.
+    """model: what the scorer depends on (digests). edges: 19 ascending scores or None. documents,
+    text_bytes: size of the corpus that they were cut from.
     """
 
     model: str
