@@ -1,1 +1,1 @@
-"""The hybrid Mamba-2 / attention / FFN model after Nemotron-H: its data, its one training loop, checkpoints, export."""
+"""The hybrid of Mamba-2, attention and FFN after Nemotron-H: model, data, training, export."""

@@ -1,8 +1,8 @@
-"""`python -m corpusmill.trainer CONFIG.yaml --data FOLDER --output FOLDER`: train with few dependencies.
+"""`python -m corpusmill.trainer CONFIG.yaml --data FOLDER --output FOLDER`: few dependencies.
 
-The same run as `corpusmill train`, for a GPU machine that has only this folder, `manifests/`, the
-token shards, torch, numpy, pyarrow, safetensors, pydantic and PyYAML. Settings, `--set` and what may
-change before a run goes on are those of the verb.
+The run is the same as with `corpusmill train`. It is for a GPU machine that has only this folder,
+`manifests/`, the token shards, torch, numpy, pyarrow, safetensors, pydantic and PyYAML. The
+settings and `--set` are those of the verb, and so is what may change before a run goes on.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from corpusmill.trainer.train import StepRecord, train
 
 
 def read_config(path: Path, changes: Sequence[str] = ()) -> TrainConfig:
-    """The configuration in a YAML file, with `KEY=VALUE` changes. Raises CorpusmillError."""
+    """The configuration of a YAML file, with `KEY=VALUE` changes. Raises CorpusmillError."""
     example = "give a file like trainer/configs/tiny.yaml"
     try:
         settings = parse_yaml(path.read_text(encoding="utf-8"))
@@ -37,14 +37,15 @@ def print_record(record: StepRecord) -> None:
     """One status line."""
     held_out = "" if record.held_out_loss is None else f"  held-out {record.held_out_loss:.4f}"
     print(
-        f"step {record.step:6d}/{record.steps}  loss {record.loss:.4f}  lr {record.learning_rate:.2e}  "
+        f"step {record.step:6d}/{record.steps}  loss {record.loss:.4f}  "
+        f"lr {record.learning_rate:.2e}  "
         f"norm {record.gradient_norm:.3f}  {record.tokens_per_second:,.0f} tok/s{held_out}",
         flush=True,
     )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Parse, train, report. Returns the exit code: 0, or 1 after an error the user can mend."""
+    """Parse, train, report. Returns the exit code: 0, or 1 after an error that users can mend."""
     parser = argparse.ArgumentParser(
         prog="python -m corpusmill.trainer", description="Pre-train a hybrid model on token shards."
     )

@@ -1,4 +1,4 @@
-"""Checkpoints that are either whole or absent, and that continue a run to the bit.
+"""Checkpoints that are either whole or absent. A run goes on from one with the same bits.
 
 A checkpoint is a folder `step-00000100` with
 
@@ -7,8 +7,9 @@ A checkpoint is a folder `step-00000100` with
     random.safetensors      states of the random generators
     state.json              step, loader state, configuration, digest of the data
 
-written under another name, flushed to the disk and renamed, so an interruption leaves no half checkpoint. The latest is
-found by looking, not by a pointer that could be stale. No file holds a time or a path, so equal runs write equal bytes.
+The folder is written under another name, flushed to the disk, and then renamed. So an interruption
+leaves no half checkpoint. The latest checkpoint is found by listing the folder; a pointer could be
+stale. No file holds a time or a path, so equal runs write equal bytes.
 """
 
 import json
@@ -35,7 +36,10 @@ _NAME = re.compile(r"step-(\d{8,})")
 
 @dataclass(frozen=True)
 class CheckpointState:
-    """What `state.json` holds. sequences: rows of the global stream consumed, the whole state of the loader."""
+    """What `state.json` holds.
+
+    sequences: rows of the global stream that were consumed. It is the loader's whole state.
+    """
 
     step: int
     sequences: int
@@ -53,9 +57,10 @@ def save(
     data_digest: str,
     shards: list[str],
 ) -> Path:
-    """Write the checkpoint of `step` finished steps into `folder`, remove all but the `config.keep` latest; its path.
+    """Write the checkpoint of `step` finished steps into `folder`, and return its path.
 
-    Raises StorageError if the disk refuses; what was there before is untouched then.
+    Then remove all but the `config.keep` latest. Raises StorageError if the disk refuses. Older
+    checkpoints are then untouched.
     """
     final = folder / f"step-{step:08d}"
     partial = folder / f".writing-{final.name}"
@@ -88,7 +93,7 @@ def save(
 
 
 def found(folder: Path) -> list[Path]:
-    """All whole checkpoints in a folder, oldest first."""
+    """All whole checkpoints of a folder, oldest first."""
     if not folder.is_dir():
         return []
     return sorted(
@@ -104,7 +109,7 @@ def latest(folder: Path) -> Path | None:
 
 
 def clean(folder: Path) -> None:
-    """Remove what an interrupted save or removal left behind."""
+    """Remove what an interrupted save or removal left."""
     if folder.is_dir():
         for path in folder.iterdir():
             if path.name.startswith((".writing-", ".removing-")):
@@ -112,7 +117,7 @@ def clean(folder: Path) -> None:
 
 
 def read_state(checkpoint: Path) -> CheckpointState:
-    """The description of a checkpoint. Raises CorpusmillError if the folder is none that this version can read."""
+    """The description of a checkpoint. Raises CorpusmillError if this version cannot read it."""
     path = checkpoint / "state.json"
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
@@ -139,9 +144,10 @@ def resume(
     config: TrainConfig,
     data_digest: str,
 ) -> int:
-    """Put a stored state back into model, optimiser and random generators; returns the number of finished steps.
+    """Put a stored state back into model, optimiser and random generators.
 
-    Raises CorpusmillError if the checkpoint was made with another configuration or other data, or is damaged.
+    Returns the number of finished steps. Raises CorpusmillError if the checkpoint is damaged, or
+    was made with another configuration or other data.
     """
     state = read_state(checkpoint)
     changed = differences(state.config, config)
@@ -176,7 +182,7 @@ def load_weights(checkpoint: Path, model: HybridModel) -> None:
 
 
 def load_model(checkpoint: Path) -> tuple[HybridModel, TrainConfig]:
-    """The model of a checkpoint in fp32 on the CPU, and the configuration it was trained with."""
+    """The model of a checkpoint, in fp32 on the CPU, and the configuration of its training."""
     config = build_settings(TrainConfig, read_state(checkpoint).config)
     model = HybridModel(config.model)
     load_weights(checkpoint, model)
@@ -222,7 +228,7 @@ def _flush(path: Path) -> None:
 
 
 def _discard(path: Path) -> None:
-    """Remove a checkpoint; renamed first, so that it is never half there under its name."""
+    """Remove a checkpoint. It is renamed first, so that it is never half there under its name."""
     if path.exists():
         leaving = path.with_name(f".removing-{path.name}")
         path.rename(leaving)

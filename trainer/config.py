@@ -1,6 +1,7 @@
-"""What a training run is told: the shape of the model and how to train it. No torch here, so recipes can be checked fast.
+"""The settings of a training run: the shape of the model, and how to train it.
 
-Defaults are the published values where there are any: Nemotron-H, arXiv 2504.03624, table 1 and section 2.4.
+This file does not import torch, so recipes can be checked fast. Defaults are the published values
+if there are any: Nemotron-H, arXiv 2504.03624, table 1 and section 2.4.
 """
 
 import math
@@ -22,7 +23,7 @@ Schedule = Literal["cosine", "wsd"]
 Packing = Literal["concat", "pad"]
 Decay = Annotated[float, Field(ge=0, lt=1)]  # of a running mean
 
-# Fields that decide no byte of the model: a run may go on with other values.
+# Fields that decide no byte of the model. A run may go on with other values of them.
 FREE_ON_RESUME = ("checkpoint_every", "keep", "log_every")
 
 
@@ -207,7 +208,7 @@ class TrainConfig(Settings):
         return self
 
     def refuse_long_warmup(self, steps: int) -> None:
-        """Raises RecipeError if the learning rate would still be rising in the last of so many steps."""
+        """Raises RecipeError if the learning rate still rises in the last of `steps` steps."""
         if self.warmup_steps >= steps > 1:
             raise RecipeError(
                 f"warmup_steps {self.warmup_steps} leaves nothing of {steps} steps",
@@ -220,7 +221,7 @@ class TrainConfig(Settings):
         return self.micro_batch_size or self.batch_size
 
     def step_count(self, epoch_rows: int) -> int:
-        """Optimiser steps of the run, given how many rows one epoch of the data fills. At least 1."""
+        """Optimiser steps of the run, at least 1. epoch_rows: rows of one epoch of the data."""
         if self.steps is not None:
             return self.steps
         if self.tokens is not None:
@@ -230,7 +231,10 @@ class TrainConfig(Settings):
 
 
 def differences(stored: Mapping[str, Any], now: TrainConfig) -> list[str]:
-    """What differs between a stored configuration (plain data) and today's, fields free on resume left out."""
+    """What differs between a stored configuration (plain data) and `now`.
+
+    Fields that are free on resume are left out.
+    """
     return list(_differences(stored, now.model_dump(mode="json"), ""))
 
 

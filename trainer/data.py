@@ -1,17 +1,20 @@
-"""From token shards to training batches: one global stream of fixed-length rows that is a pure function of its inputs.
+"""From token shards to training batches: one global stream of rows of fixed length.
 
-The order is set by (seed, shard list) alone: every epoch permutes all row groups, then permutes the documents inside each
-window of a few row groups. Row k of the stream can be computed on its own, so the whole state of a loader is one integer,
-resuming is exact at every step, and rank r of W simply takes the rows r mod W, whatever W was before.
+The stream is a pure function of its inputs. Only the seed and the list of shards set the order.
+Every epoch permutes all row groups, and then the documents inside each window of a few row groups.
+Row k of the stream can be computed on its own. So the whole state of a loader is one integer, and a
+run can be resumed exactly at every step. Rank r of W takes the rows r mod W, whatever W was before.
 
-Packing `concat` lays all documents end to end (epochs too) and cuts a row every `sequence_length` tokens; rows overlap by the
-one token that is the last target of one and the first input of the next, so no token is lost and none is learnt twice.
-`pad` starts every document on a row of its own (for instruction pairs); long ones are cut, short ones padded.
+Packing `concat` lays all documents end to end, epochs too, and cuts a row every `sequence_length`
+tokens. Rows overlap by one token: the last target of one is the first input of the next. So no
+token is lost and none is learnt twice. Packing `pad` starts every document on a row of its own, for
+instruction pairs. Long documents are cut into several rows, short ones are padded.
 
-A target counts in the loss unless it is padding, the first token of a document, or among its `n_prompt` leading tokens.
+A target counts in the loss unless it is padding, the first token of a document, or among its
+`n_prompt` first tokens.
 
-Source of the idea: Megatron-LM's sample index (batch = function of consumed samples); permutations here are hashes, so no index
-is stored. Letters in tensor names: B rows, T time.
+The idea is from Megatron-LM's sample index: a batch is a function of the samples consumed so far.
+Permutations here are hashes, so no index is stored. Letters in tensor names: B rows, T time.
 """
 
 import hashlib
@@ -36,11 +39,11 @@ from corpusmill.trainer.token_shards import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-WINDOWS_KEPT = 2  # decoded windows in memory: the current one and the one a row may straddle into
+WINDOWS_KEPT = 2  # decoded windows in memory: the current one, and the next that a row may reach
 
 
 class DocumentSpan(NamedTuple):
-    """A piece of a document inside a row: tokens span[0] up to, not including, span[1] of document `id`."""
+    """A piece of a document inside a row: its tokens span[0] up to, but not including, span[1]."""
 
     id: str
     span: tuple[int, int]
@@ -48,29 +51,30 @@ class DocumentSpan(NamedTuple):
 
 @dataclass(frozen=True)
 class Row:
-    """One training sequence: T + 1 tokens, and for each of its T targets whether it counts and whose input it follows."""
+    """One training sequence: T + 1 tokens, so T inputs and T targets."""
 
     tokens: "NDArray[np.int32]"  # (T + 1,)
-    loss_mask: "NDArray[np.bool_]"  # (T,), of the targets tokens[1:]
-    document_ids: "NDArray[np.int32]"  # (T,), of the inputs tokens[:-1]: 0, 1, 2... along the row
+    loss_mask: "NDArray[np.bool_]"  # (T,): whether each target tokens[1:] counts
+    document_ids: "NDArray[np.int32]"  # (T,): document of each input tokens[:-1], 0, 1, 2...
     documents: tuple[DocumentSpan, ...]
 
 
 @dataclass(frozen=True)
 class _Window:
-    """The documents of one window in their shuffled order, tokens end to end."""
+    """The documents of one window in their shuffled order, with tokens end to end."""
 
     ids: pa.Array
     tokens: "NDArray[np.int32]"
-    starts: "NDArray[np.int64]"  # of each document in `tokens`, and the end
+    starts: "NDArray[np.int64]"  # where each document starts in `tokens`, and the end
     prompts: "NDArray[np.int64]"
-    row_starts: "NDArray[np.int64]"  # packing pad: first row of each document, and the end
+    row_starts: "NDArray[np.int64]"  # with packing pad: each document's first row, and the end
 
 
 class PackedStream:
-    """The endless stream of rows over one side of a catalogue. Random access; not safe for use by several threads.
+    """The endless stream of rows over one side of a catalogue.
 
-    shuffle_window: row groups whose documents are mixed with one another (and held in memory at a time).
+    Rows can be read in any order. One thread at a time may use it. shuffle_window: row groups whose
+    documents are mixed with one another. They are in memory at a time.
     """
 
     def __init__(
@@ -96,20 +100,20 @@ class PackedStream:
 
     @property
     def epoch_rows(self) -> int:
-        """Rows one epoch fills, rounded up."""
+        """Rows that one epoch fills, rounded up."""
         size = int(self._sizes.sum())
         return size if self.pack == "pad" else -(-size // self.corpus.sequence_length)
 
     def row(self, index: int) -> Row:
-        """Row `index` of the stream (0, 1, 2... through all epochs)."""
+        """Row `index` of the stream: 0, 1, 2... through all epochs."""
         return self._concatenated_row(index) if self.pack == "concat" else self._padded_row(index)
 
     def documents_of(self, sequence_index: int) -> list[DocumentSpan]:
-        """Which pieces of which documents are in row `sequence_index`, in order."""
+        """The pieces of documents in row `sequence_index`, in order."""
         return list(self.row(sequence_index).documents)
 
     def documents_before(self, row: int) -> int:
-        """How many different documents the rows before `row` hold something of."""
+        """How many different documents have tokens in the rows before `row`."""
         if row <= 0:
             return 0
         if self._position(row)[0]:
@@ -119,7 +123,7 @@ class PackedStream:
         return begun + self._documents_in(order[: number * self.shuffle_window])
 
     def documents_from(self, row: int) -> int:
-        """How many documents the rows before `row` hold nothing of."""
+        """How many documents have no token in the rows before `row`."""
         if row <= 0:
             return sum(group.documents for group in self.groups)
         if self._position(row)[0]:
@@ -129,15 +133,15 @@ class PackedStream:
         return left + self._documents_in(order[(number + 1) * self.shuffle_window :])
 
     def _position(self, row: int) -> tuple[int, int]:
-        """The epoch in which `row` begins, and where in it (in tokens, or in rows when padding)."""
+        """The epoch in which `row` begins, and its position there: in tokens, or rows with pad."""
         begins = row if self.pack == "pad" else row * self.corpus.sequence_length
         return divmod(begins, int(self._sizes.sum()))
 
     def _reached(self, row: int) -> tuple[int, int, int]:
-        """The window in which `row` begins, and how many of its documents are begun before and not."""
+        """(window in which `row` begins, its documents that began before the row, the others)."""
         number, window, inside = self._locate(*self._position(row))
         starts = window.row_starts if self.pack == "pad" else window.starts
-        # a row's last target is the first token of the next row
+        # A row's last target is the first token of the next row.
         last_target = 0 if self.pack == "pad" else 1
         begun = int(np.searchsorted(starts[:-1], inside + last_target, side="left"))
         return number, begun, len(window.ids) - begun
@@ -184,9 +188,8 @@ class PackedStream:
         tokens[:taken] = window.tokens[start + first : start + first + taken]
         position = np.arange(first, first + length + 1)
         counted = (position >= max(1, window.prompts[document])) & (position < first + taken)
-        owners = (position >= first + taken).astype(
-            np.int32
-        )  # padding counts as a document of its own
+        # Padding counts as a document of its own.
+        owners = (position >= first + taken).astype(np.int32)
         return Row(
             tokens,
             counted[1:],
@@ -195,7 +198,10 @@ class PackedStream:
         )
 
     def _plan(self, epoch: int) -> "tuple[NDArray[np.int64], NDArray[np.int64]]":
-        """The order of row groups in an epoch, and where each window begins (in tokens, or in rows when padding)."""
+        """The order of row groups in an epoch, and where each window begins.
+
+        Positions are in tokens, or in rows with packing pad.
+        """
         if epoch not in self._plans:
             order = _permutation(len(self.groups), self.seed, epoch, 0)
             sums = np.add.reduceat(
@@ -206,7 +212,7 @@ class PackedStream:
         return self._plans[epoch]
 
     def _locate(self, epoch: int, offset: int) -> tuple[int, _Window, int]:
-        """The window that holds position `offset` of an epoch: its number, itself, and the position inside it."""
+        """Position `offset` of an epoch as (number of its window, the window, position in it)."""
         _, begins = self._plan(epoch)
         number = int(np.searchsorted(begins, offset, side="right")) - 1
         return number, self._window(epoch, number), offset - int(begins[number])
@@ -251,9 +257,10 @@ class PackedStream:
 def rows_of_step(
     stream: PackedStream, step: int, batch_size: int, rank: int = 0, world_size: int = 1
 ) -> Iterator[Row]:
-    """The rows that rank `rank` of `world_size` trains on in step `step`: those of the global batch that are rank mod world_size.
+    """The rows that rank `rank` of `world_size` trains on in step `step`.
 
-    Raises CorpusmillError if the global batch cannot be shared evenly.
+    They are the rows of the global batch whose index is `rank` mod `world_size`. Raises
+    CorpusmillError if the global batch cannot be shared evenly.
     """
     if batch_size % world_size:
         raise CorpusmillError(
@@ -265,14 +272,20 @@ def rows_of_step(
 
 
 def _permutation(size: int, seed: int, epoch: int, stream: int) -> "NDArray[np.int64]":
-    """A permutation of 0..size-1 from a hash of (seed, epoch, stream, element): the same on every machine, for ever."""
+    """A permutation of 0..size-1, from a hash of (seed, epoch, stream, element).
+
+    It is the same on every machine.
+    """
     start = hashlib.blake2b(f"{seed}/{epoch}/{stream}".encode(), digest_size=8).digest()
     keys = _mix(np.arange(size, dtype=np.uint64) + np.uint64(int.from_bytes(start, "big") >> 1))
     return np.argsort(keys, kind="stable")
 
 
 def _mix(values: "NDArray[np.uint64]") -> "NDArray[np.uint64]":
-    """The finaliser of SplitMix64 (Steele, Lea and Flood 2014): a bijection of 64-bit integers that looks random."""
+    """The finaliser of SplitMix64 (Steele, Lea and Flood 2014): a bijection of 64-bit integers.
+
+    Its results look random.
+    """
     values = values * np.uint64(0x9E3779B97F4A7C15)
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -1,14 +1,18 @@
-"""A checkpoint as a folder that stock transformers and stock vLLM load as NemotronHForCausalLM.
+"""A checkpoint as a folder that stock transformers and vLLM load as NemotronHForCausalLM.
 
-The weights already carry the published names, so exporting is: choose a dtype, write the configuration in all the spellings
-that readers look for, and put the tokenizer beside it. Why the odd entries:
+The weights already have the published names. So the export chooses a dtype, writes the
+configuration in all spellings that readers look for, and copies the tokenizer. Reasons for the odd
+entries:
 
-- `hybrid_override_pattern` is what vLLM and older readers take, `layers_block_type` what transformers 5 writes itself;
-  `head_dim` is read, `attention_head_dim` is the first release's name for it.
-- `time_step_min` is tiny: transformers uses it as a floor for dt at run time, which neither training here nor vLLM has.
-  Zero would do the same but breaks anyone who initialises a fresh model from this configuration (log of 0).
-- `time_step_limit` is left out: its default (0, infinity) is right, and infinity has no common JSON spelling.
-- A_log, D and dt_bias stay fp32 at every dtype: they are exponentiated, and a rounded decay rate adds up over the sequence.
+- vLLM and older readers take `hybrid_override_pattern`. transformers 5 writes `layers_block_type`.
+  `head_dim` is read; `attention_head_dim` is its name in the first release.
+- `time_step_min` is tiny. transformers uses it as a floor for dt at run time. Neither training here
+  nor vLLM has such a floor. Zero would do the same, but nobody could then initialise a fresh model
+  from this configuration (log of 0).
+- `time_step_limit` is left out. Its default (0, infinity) is right, and infinity has no common JSON
+  spelling.
+- A_log, D and dt_bias stay fp32 at every dtype. They are exponentiated, and the error of a rounded
+  decay rate adds up over the sequence.
 """
 
 import json
@@ -41,12 +45,13 @@ def export(
     dtype: Literal["bfloat16", "float32"] = "bfloat16",
     context_length: int | None = None,
 ) -> Path:
-    """Write model, configuration and tokenizer into `output_folder` (made if needed) and return it. Equal inputs, equal bytes.
+    """Write model, configuration and tokenizer into `output_folder`, and return it.
 
-    checkpoint_folder: one checkpoint, or a training output (its latest checkpoint is taken). tokenizer_folder: holds
-    tokenizer.json. context_length: what readers take as the longest input, the training length by default; the model has no
-    position embedding, so longer ones run.
-    Raises ModelError if a folder is not what it should be, or the tokenizer knows more tokens than the model.
+    The folder is made if needed. Equal inputs give equal bytes. checkpoint_folder: one checkpoint,
+    or a training output, of which the latest checkpoint is taken. tokenizer_folder: holds
+    tokenizer.json. context_length: what readers take as the longest input; by default the length of
+    training. The model has no position embedding, so longer inputs run. Raises ModelError if a
+    folder does not hold what it should, or if the tokenizer has more tokens than the model.
     """
     chosen = checkpoint_folder
     if not (chosen / "state.json").exists():
@@ -76,7 +81,10 @@ def export(
 def huggingface_config(
     config: HybridConfig, special: dict[str, int | None], dtype: str, context_length: int
 ) -> dict[str, Any]:
-    """The config.json of a NemotronHForCausalLM of this shape. special: bos_token_id, eos_token_id, pad_token_id."""
+    """The config.json of a NemotronHForCausalLM of this shape.
+
+    special: bos_token_id, eos_token_id, pad_token_id.
+    """
     return {
         "architectures": ["NemotronHForCausalLM"],
         "model_type": "nemotron_h",
@@ -130,7 +138,7 @@ def _context(config: TrainConfig, context_length: int | None) -> int:
 
 
 def _special_tokens(folder: Path, vocab_size: int) -> dict[str, int | None]:
-    """Ids of the begin, end and padding tokens that tokenizer_config.json names; None for those it does not."""
+    """Ids of the begin, end and padding tokens in tokenizer_config.json. None: not there."""
     from tokenizers import Tokenizer
 
     path = folder / "tokenizer.json"

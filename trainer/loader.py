@@ -1,7 +1,7 @@
 """Batches for the training loop, made ahead of time by one background thread.
 
-Decoding a row is a few array copies, so one thread keeps any single GPU busy; what matters is that the copy to the GPU starts from
-pinned memory and never waits. Letters in tensor names: B rows, T time.
+Decoding a row is a few array copies. So one thread keeps any single GPU busy. The copy to the GPU
+starts from pinned memory and never waits. Letters in tensor names: B rows, T time.
 """
 
 import itertools
@@ -24,17 +24,17 @@ class Batch:
     """One global batch of rows as tensors."""
 
     tokens: Tensor  # (B, T + 1) int64
-    loss_mask: Tensor  # (B, T) bool, of the targets tokens[:, 1:]
+    loss_mask: Tensor  # (B, T) bool: whether each target tokens[:, 1:] counts
     document_ids: Tensor  # (B, T) int32
     targets: Tensor  # () float32: how many targets count in the loss; may be 0
 
     def to(self, device: torch.device) -> "Batch":
-        """The batch on `device`; does not wait for the copy when it starts from pinned memory."""
+        """The batch on `device`. If it is in pinned memory, this does not wait for the copy."""
         parts = (self.tokens, self.loss_mask, self.document_ids, self.targets)
         return Batch(*(part.to(device, non_blocking=True) for part in parts))
 
     def micro_batches(self, rows: int) -> "Iterator[Batch]":
-        """The batch in pieces of `rows` rows, each with the number of targets of the whole batch."""
+        """The batch in pieces of `rows` rows. `targets` stays that of the whole batch."""
         pieces = zip(
             self.tokens.split(rows),
             self.loss_mask.split(rows),
@@ -46,7 +46,10 @@ class Batch:
 
 
 def collate(rows: Iterable[Row], pin: bool = False) -> Batch:
-    """Stack rows into a batch. pin: put it into page-locked memory, from where copies to a GPU need no waiting."""
+    """Stack rows into a batch.
+
+    pin: put it into page-locked memory. Copies from there to a GPU need no waiting.
+    """
     rows = list(rows)
     loss_mask = torch.from_numpy(np.stack([row.loss_mask for row in rows]))
     parts = (
@@ -59,9 +62,10 @@ def collate(rows: Iterable[Row], pin: bool = False) -> Batch:
 
 
 class BatchLoader:
-    """Iterates over the batches of steps `first` to `last` - 1, made by a thread that stays a few batches ahead.
+    """Iterates over the batches of steps `first` to `last` - 1. A thread makes a few ahead.
 
-    A context manager: leaving it stops the thread. What goes wrong in the thread is raised where its batch is taken.
+    It is a context manager; leaving it stops the thread. An error in the thread is raised where its
+    batch is taken.
     """
 
     def __init__(

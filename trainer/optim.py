@@ -1,8 +1,9 @@
-"""AdamW as Nemotron-H uses it: betas 0.9 / 0.95, weight decay 0.1 on matrices only, gradient norm clipped to 1.
+"""AdamW as in Nemotron-H: betas 0.9 and 0.95, weight decay 0.1 on matrices, gradients clipped to 1.
 
-Norms, the convolution, A_log, D and dt_bias are never decayed: they set scales and time constants, and a pull towards zero
-means something else there (A_log = 0 is a decay rate of 1). Source: arXiv 2504.03624, section 2.4; Megatron-LM's rule that
-one-dimensional parameters take no decay; the clip is the one of its Nemotron configurations.
+Norms, the convolution, A_log, D and dt_bias are never decayed. They set scales and time constants,
+where a pull towards zero means something else (A_log = 0 is a decay rate of 1). Sources: arXiv
+2504.03624, section 2.4. From Megatron-LM: one-dimensional parameters take no decay, and the clip is
+that of its Nemotron configurations.
 """
 
 from typing import Any
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 
 def is_decayed(name: str, parameter: Tensor) -> bool:
-    """Whether weight decay applies: matrices only, and of those not the convolution."""
+    """Whether weight decay applies. It does for matrices, except the convolution."""
     return parameter.ndim >= 2 and "conv1d" not in name
 
 
@@ -23,7 +24,10 @@ def adamw(
     epsilon: float = 1e-8,
     weight_decay: float = 0.1,
 ) -> torch.optim.AdamW:
-    """AdamW over all parameters of a model, in two groups (decayed, not decayed); the fused form where the device has it."""
+    """AdamW over all parameters of a model, in two groups: decayed and not decayed.
+
+    It is the fused form if the device has it.
+    """
     named = [
         (name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad
     ]
@@ -42,7 +46,7 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) ->
 
 
 def moments(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """AdamW's running averages under the names of their parameters, as a checkpoint stores them."""
+    """AdamW's running averages under their parameters' names, as a checkpoint stores them."""
     stored = {}
     for name, parameter in model.named_parameters():
         for key in ("exp_avg", "exp_avg_sq"):

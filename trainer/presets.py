@@ -1,6 +1,7 @@
 """The published sizes of Nemotron-H, as configurations.
 
-Sources: arXiv 2504.03624, table 1 and section 3.5 (4B and 47B are compressed from 8B and 56B); layer patterns as released.
+Sources: arXiv 2504.03624, table 1 and section 3.5 (4B and 47B are compressed from 8B and 56B).
+Layer patterns are as released.
 """
 
 from corpusmill.trainer.config import HybridConfig
@@ -33,7 +34,8 @@ NEMOTRON_H_56B = HybridConfig(
     mamba_state=256,
 )
 NEMOTRON_H_47B = HybridConfig(
-    pattern="M-M-M-M-M-M-M-M-M*-M-M-M-M-M-M-M-M-M-M*-M-M-M-M-M*-M-M-M-M-M*-M-M-M-M-M-M-M---MM---M-M*-M-M-M-M-M-",
+    pattern="M-M-M-M-M-M-M-M-M*-M-M-M-M-M-M-M-M-M-M*-M-M-M-M-M*-M-M-M-M-M*-"
+    "M-M-M-M-M-M-M---MM---M-M*-M-M-M-M-M-",
     hidden_size=8192,
     ffn_size=30720,
     attention_heads=64,

@@ -1,6 +1,7 @@
-"""Learning-rate schedules: linear warm-up, then a cosine to 1% of the peak (Nemotron-H) or warm-up, stable, decay.
+"""Learning-rate schedules: warm-up, then a cosine to 1% of the peak, or warm-up, stable, decay.
 
-Sources: arXiv 2504.03624, section 2.4 (cosine, floor 1% of the peak); arXiv 2508.14444 (WSD, Nemotron Nano 2).
+Sources: arXiv 2504.03624, section 2.4 (Nemotron-H: cosine, floor 1% of the peak); arXiv 2508.14444
+(WSD, Nemotron Nano 2).
 """
 
 import math
@@ -17,11 +18,11 @@ def learning_rate_at(
     floor: float = 0.01,
     decay_fraction: float = 0.2,
 ) -> float:
-    """The learning rate of step `step` (0-based) of `steps`.
+    """The learning rate of step `step` (from 0) of `steps`.
 
-    Warm-up rises by peak / warmup_steps a step and reaches the peak in step warmup_steps - 1. `cosine` falls from there to
-    floor * peak in the last step; `wsd` stays at the peak and falls linearly to floor * peak over the last decay_fraction of all
-    steps. floor: a fraction of the peak.
+    Warm-up rises by peak / warmup_steps a step, and reaches the peak in step warmup_steps - 1.
+    `cosine` then falls to floor * peak in the last step. `wsd` stays at the peak, and falls
+    linearly to floor * peak over the last decay_fraction of all steps. floor: a share of the peak.
     """
     if step < warmup_steps:
         return peak * (step + 1) / warmup_steps

@@ -1,4 +1,4 @@
-"""Token shards: the Parquet files that the pack stage writes, their row groups, and which documents are held out of training.
+"""Token shards: the Parquet files of the pack stage, their row groups, and the held-out split.
 
 Their columns: `id: string, tokens: list<int32>, n_prompt: int32, source: string`.
 """
@@ -23,7 +23,10 @@ COLUMNS = {"id": pa.string(), "tokens": pa.list_(pa.int32()), "n_prompt": pa.int
 
 @dataclass(frozen=True)
 class RowGroup:
-    """One Parquet row group after the held-out split: what the stream must know to find any row without decoding."""
+    """One Parquet row group, on one side of the held-out split.
+
+    With these numbers the stream finds any row without decoding.
+    """
 
     shard: int
     ordinal: int
@@ -35,7 +38,7 @@ class RowGroup:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """All shards of a corpus: their files in order, their digest, and their row groups for both sides of the split."""
+    """All shards of a corpus: files in order, their digest, and row groups on both sides."""
 
     shards: tuple[Path, ...]
     digest: str
@@ -47,7 +50,7 @@ class Catalogue:
 
 
 def is_held_out(document_id: str, eval_fraction: float) -> bool:
-    """Whether a document belongs to the held-out part: a hash of its id, so it never depends on order or shards."""
+    """Whether a document is held out. A hash of its id decides, whatever the order and shards."""
     if eval_fraction <= 0:
         return False
     hashed = hashlib.blake2b(document_id.encode(), digest_size=8).digest()
@@ -57,9 +60,10 @@ def is_held_out(document_id: str, eval_fraction: float) -> bool:
 def catalogue(
     shards: Sequence[Path], sequence_length: int, eval_fraction: float = 0.0
 ) -> Catalogue:
-    """Read every shard once: digest, largest token, and how many documents, tokens and padded rows each row group has.
+    """Read every shard once. For each row group, count documents, tokens and padded rows.
 
-    Raises InputError for files that are not token shards, CorpusmillError when there is nothing to train or evaluate on.
+    Raises InputError for a file that is no token shard. Raises CorpusmillError if there is nothing
+    to train or evaluate on.
     """
     paths = tuple(sorted((Path(shard) for shard in shards), key=lambda path: path.as_posix()))
     if not paths:
@@ -106,7 +110,10 @@ def catalogue(
 
 
 def find_shards(folder: Path) -> list[Path]:
-    """All Parquet files under a folder (the pack stage's output), in name order; what a stage set aside is not among them."""
+    """All Parquet files under a folder (the pack stage's output), in name order.
+
+    Excluded documents are not among them.
+    """
     if not folder.is_dir():
         raise CorpusmillError(
             f"{folder} is not a folder", "give the output folder of the pack stage"
@@ -122,7 +129,7 @@ def find_shards(folder: Path) -> list[Path]:
 
 
 def open_shard(path: Path) -> pq.ParquetFile:
-    """The shard, mapped into memory. Raises InputError if it is no Parquet file."""
+    """The shard, mapped into memory. Raises InputError if it is not a Parquet file."""
     try:
         return pq.ParquetFile(path, memory_map=True)
     except (OSError, pa.ArrowInvalid) as error:
@@ -132,7 +139,7 @@ def open_shard(path: Path) -> pq.ParquetFile:
 
 
 def read_group(file: pq.ParquetFile, path: Path, ordinal: int) -> pa.Table:
-    """The row group's COLUMNS. Raises InputError if the file has not all of them."""
+    """The row group's COLUMNS. Raises InputError if the file lacks one of them."""
     missing = sorted(set(COLUMNS) - set(file.schema_arrow.names))
     if missing:
         raise InputError(
@@ -152,5 +159,8 @@ def held_out_mask(ids: pa.ChunkedArray, eval_fraction: float) -> "NDArray[np.boo
 
 
 def padded_rows(lengths: "NDArray[np.int64]", sequence_length: int) -> "NDArray[np.int64]":
-    """Rows each document needs when it starts on its own: its targets (tokens but the first) in pieces; never none."""
+    """Rows that each document needs if it starts on its own row. At least one.
+
+    A document's targets are its tokens but the first.
+    """
     return np.maximum(1, -(-(lengths - 1) // sequence_length))

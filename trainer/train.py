@@ -1,7 +1,8 @@
 """The training loop: one function from a configuration and token shards to checkpoints and a log.
 
-Run it again after any interruption and it continues from the last checkpoint; on a CPU the result is the same to the bit as
-without the interruption. Nothing in a step waits for the GPU: losses and norms stay there and are read every `log_every` steps.
+Run it again after an interruption, and it goes on from the last checkpoint. On a CPU the result has
+the same bits as without the interruption. Nothing in a step waits for the GPU: losses and norms
+stay there, and are read every `log_every` steps.
 
 Output: `checkpoints/step-NNNNNNNN/` (see `trainer.checkpoint`) and `log.jsonl`, one record a step.
 Source of the recipe: Nemotron-H, arXiv 2504.03624, section 2.4.
@@ -32,7 +33,8 @@ from torch import Tensor
 class StepRecord:
     """One line of `log.jsonl`.
 
-    step: finished steps of `steps`. loss: nats per counted target. tokens_per_second: mean since the last write.
+    step: finished steps of `steps`. loss: nats per counted target. tokens_per_second: mean since
+    the last write.
     """
 
     step: int
@@ -46,8 +48,12 @@ class StepRecord:
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What a finished run left behind. documents: how many it trained on; held_out: how many it may only evaluate on. last: the last
-    step's record (None if the log was removed), with the held-out loss."""
+    """What a finished run left.
+
+    documents: how many it trained on. held_out: how many were only for evaluation. not_reached: how
+    many the run was too short for. last: the last step's record, with the held-out loss; None if
+    the log was removed.
+    """
 
     steps: int
     tokens: int
@@ -60,9 +66,9 @@ class TrainResult:
 
 
 class SummedLoss:
-    """The loss summed over the counted targets of a batch; compiled layer by layer if asked to.
+    """The loss, summed over the counted targets of a batch. It can be compiled layer by layer.
 
-    Layers of one kind share their compiled code, so compiling takes as long for 100 layers as for 3.
+    Layers of one kind share their compiled code. So compiling 100 layers takes as long as 3.
     """
 
     def __init__(self, model: HybridModel, reset_at_documents: bool, compiled: bool) -> None:
@@ -95,10 +101,11 @@ def train(
     output_folder: Path,
     on_step: Callable[[StepRecord], None] | None = None,
 ) -> TrainResult:
-    """Train, or go on training, until the run's length is reached.
+    """Train, or go on training, until the run has its length.
 
-    shards: Parquet files of the pack stage. on_step: called once per step, in order, when its record is written.
-    Raises CorpusmillError if the data does not fit, the output folder belongs to another run, or the loss is not finite.
+    shards: Parquet files of the pack stage. on_step: called once per step, in order, when its
+    record is written. Raises CorpusmillError if the data does not fit, if the output folder belongs
+    to another run, or if the loss is not finite.
     """
     if config.threads is not None:
         torch.set_num_threads(config.threads)
@@ -107,7 +114,8 @@ def train(
     corpus = catalogue(shards, config.sequence_length, config.eval_fraction)
     if corpus.largest_token >= config.model.vocab_size:
         raise CorpusmillError(
-            f"the shards hold token {corpus.largest_token}, the model knows {config.model.vocab_size}",
+            f"the shards hold token {corpus.largest_token}, "
+            f"the model knows {config.model.vocab_size}",
             "set model.vocab_size to at least the size of the tokenizer's vocabulary",
         )
     stream = PackedStream(corpus, config.seed, config.pack, config.shuffle_window)
@@ -182,9 +190,10 @@ def _optimise(
     batch: Batch,
     config: TrainConfig,
 ) -> tuple[Tensor, Tensor]:
-    """One optimiser step; loss and gradient norm as scalars on the device.
+    """Do one optimiser step. Returns loss and gradient norm as scalars on the device.
 
-    Every counted target weighs the same, in whichever micro-batch it falls: sums are divided by the count of the whole batch.
+    Every counted target weighs the same, whatever its micro-batch. So sums are divided by the count
+    of the whole batch.
     """
     loss = torch.zeros((), device=batch.tokens.device)
     targets = batch.targets.clamp(min=1)
@@ -220,7 +229,10 @@ def _device(name: str) -> torch.device:
 
 
 def _held_out_batches(config: TrainConfig, corpus_stream: PackedStream) -> list[Batch]:
-    """The held-out rows in batches of the training shape (one compiled form serves both); always the same rows."""
+    """The held-out rows in batches of the training shape, always the same rows.
+
+    With that shape, one compiled form serves training and evaluation.
+    """
     if config.eval_fraction == 0:
         return []
     stream = PackedStream(
@@ -234,7 +246,7 @@ def _held_out_batches(config: TrainConfig, corpus_stream: PackedStream) -> list[
 
 
 class _Records:
-    """The log: steps are collected with their numbers still on the device, and written together."""
+    """The log. It collects steps, with numbers still on the device, and writes them together."""
 
     def __init__(
         self,
@@ -268,7 +280,10 @@ class _Records:
         self._waiting.append((step, rate, torch.stack([loss, norm])))
 
     def write(self, held_out_loss: float | None = None) -> None:
-        """Wait for the device, append the waiting records; stops the run if a loss is not finite."""
+        """Wait for the device and append the waiting records.
+
+        Raises CorpusmillError if a loss is not finite.
+        """
         values = torch.stack([pair for _, _, pair in self._waiting]).tolist()
         now = time.perf_counter()
         speed = len(values) * self.tokens_per_step / (now - self._since)
@@ -277,7 +292,8 @@ class _Records:
                 if not (math.isfinite(loss) and math.isfinite(norm)):
                     raise CorpusmillError(
                         f"step {step}: loss {loss}, gradient norm {norm}",
-                        "lower learning_rate or lengthen warmup_steps and start in another output folder; "
+                        "lower learning_rate or lengthen warmup_steps and start in another output "
+                        "folder; "
                         "checkpoints up to here are sound",
                     )
                 last = step == self._waiting[-1][0]
@@ -292,7 +308,10 @@ class _Records:
 
 
 def _step_of(line: str) -> float:
-    """The step of a log line; infinite for a line cut short by an interruption, which is dropped with those after it."""
+    """The step of a log line. It is infinite if an interruption cut the line.
+
+    Such a line is dropped, and so are those after it.
+    """
     try:
         return json.loads(line)["step"]
     except json.JSONDecodeError:
