@@ -1,7 +1,8 @@
-"""Lines that web pages put around their text: menus, notices, bylines, footers. Made from templates, so hardly two are alike.
+"""Lines that web pages put around their text: menus, notices, bylines, footers.
 
-Used by `tools.denoise` to spoil clean text. Phrases are our own; topics are taken from the text that is spoilt, so that the
-lines cannot be told from the text by their words alone.
+`tools.denoise` uses them to spoil clean text. They come from templates, so hardly two are alike.
+The phrases are our own. The topics come from the text that is spoilt, so that words alone do not
+tell the lines from the text.
 """
 
 import random
@@ -9,46 +10,60 @@ import re
 from collections.abc import Callable, Sequence
 
 SECTIONS = (
-    "Home", "About", "About us", "News", "Blog", "Contact", "Contact us", "Products", "Services", "Support", "Help", "FAQ",
-    "Forum", "Community", "Events", "Gallery", "Shop", "Store", "Careers", "Jobs", "Team", "Press", "Media", "Downloads",
-    "Documentation", "Docs", "Tutorials", "Resources", "Archive", "Sitemap", "Search", "Log in", "Sign in", "Sign up", "Register",
-    "My account", "Cart", "Checkout", "Politics", "World", "Business", "Science", "Health", "Sports", "Culture", "Travel",
-    "Technology", "Opinion", "Weather", "Video", "Photos", "Podcasts", "Recipes", "Reviews", "Books", "Music", "Movies",
-    "Education", "Research", "Publications", "People", "Departments", "Library", "Alumni", "Donate", "Partners", "Pricing",
-    "Features", "Customers", "Use cases", "Roadmap", "Releases", "Getting started", "Getting help", "Terms", "Privacy", "Imprint",
+    "Home", "About", "About us", "News", "Blog", "Contact", "Contact us", "Products", "Services",
+    "Support", "Help", "FAQ", "Forum", "Community", "Events", "Gallery", "Shop", "Store", "Careers",
+    "Jobs", "Team", "Press", "Media", "Downloads", "Documentation", "Docs", "Tutorials",
+    "Resources", "Archive", "Sitemap", "Search", "Log in", "Sign in", "Sign up", "Register",
+    "My account", "Cart", "Checkout", "Politics", "World", "Business", "Science", "Health",
+    "Sports", "Culture", "Travel", "Technology", "Opinion", "Weather", "Video", "Photos",
+    "Podcasts", "Recipes", "Reviews", "Books", "Music", "Movies", "Education", "Research",
+    "Publications", "People", "Departments", "Library", "Alumni", "Donate", "Partners", "Pricing",
+    "Features", "Customers", "Use cases", "Roadmap", "Releases", "Getting started", "Getting help",
+    "Terms", "Privacy", "Imprint",
 )  # fmt: skip
 SITES = (
-    "The Daily Observer", "Northgate Tribune", "TechCorner", "Open Notes", "Garden & Home", "City Library", "MyTravelBook", "DevHub",
-    "HealthPoint", "Campus News", "StreamWorks", "Green Valley Weekly", "Riverside Museum", "CodeKitchen", "Market Watchers", "The Reader",
-    "Quick Facts", "Example Inc.", "Bright Ideas Ltd.", "Harbour Press", "Sunrise Media Group", "Data Letters", "Wander Far", "The Lab",
+    "The Daily Observer", "Northgate Tribune", "TechCorner", "Open Notes", "Garden & Home",
+    "City Library", "MyTravelBook", "DevHub", "HealthPoint", "Campus News", "StreamWorks",
+    "Green Valley Weekly", "Riverside Museum", "CodeKitchen", "Market Watchers", "The Reader",
+    "Quick Facts", "Example Inc.", "Bright Ideas Ltd.", "Harbour Press", "Sunrise Media Group",
+    "Data Letters", "Wander Far", "The Lab",
 )  # fmt: skip
 FIRST_NAMES = (
-    "Anna", "James", "Maria", "David", "Sofia", "Peter", "Laura", "Thomas", "Elena", "Robert", "Nina", "Daniel", "Grace", "Ahmed", "Julia",
-    "Kenji", "Priya", "Lucas", "Emma", "Victor", "admin", "editor", "staff", "webmaster",
+    "Anna", "James", "Maria", "David", "Sofia", "Peter", "Laura", "Thomas", "Elena", "Robert",
+    "Nina", "Daniel", "Grace", "Ahmed", "Julia", "Kenji", "Priya", "Lucas", "Emma", "Victor",
+    "admin", "editor", "staff", "webmaster",
 )  # fmt: skip
 LAST_NAMES = (
-    "Miller", "Okafor", "Schmidt", "Rossi", "Tanaka", "Patel", "Brown", "Novak", "Silva", "Hansen", "Clark", "Dubois", "Kowalski", "Reyes",
-    "Baker", "Lindqvist", "Moore", "Haddad", "Young", "Park",
+    "Miller", "Okafor", "Schmidt", "Rossi", "Tanaka", "Patel", "Brown", "Novak", "Silva", "Hansen",
+    "Clark", "Dubois", "Kowalski", "Reyes", "Baker", "Lindqvist", "Moore", "Haddad", "Young",
+    "Park",
 )  # fmt: skip
 MONTHS = (
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
+    "January", "February", "March", "April", "May", "June", "July", "August", "September",
+    "October", "November", "December",
 )  # fmt: skip
 NETWORKS = (
-    "Facebook", "Twitter", "LinkedIn", "Reddit", "WhatsApp", "Pinterest", "Instagram", "YouTube", "Telegram", "Mastodon", "Email", "RSS",
+    "Facebook", "Twitter", "LinkedIn", "Reddit", "WhatsApp", "Pinterest", "Instagram", "YouTube",
+    "Telegram", "Mastodon", "Email", "RSS",
 )  # fmt: skip
 FIXED = (
-    "Skip to content", "Skip to main content", "Skip to navigation", "Back to top", "Jump to search", "Toggle navigation", "Menu", "Close",
-    "Loading...", "Please wait...", "Advertisement", "ADVERTISEMENT", "Sponsored", "Continue reading", "Read more", "Read more »",
-    "Show more",
-    "Load more", "View all", "See also", "Related posts", "Related articles", "You may also like", "Most popular", "Recent posts",
-    "Recent comments", "Leave a comment", "Leave a reply", "No comments yet", "Be the first to comment", "Comments are closed.",
-    "Print this page", "Email this article", "Report an error", "Download PDF", "Add to cart", "Add to favourites", "Buy now", "In stock",
-    "Sign up for our newsletter", "Subscribe to our newsletter", "Join our mailing list", "Enter your email address", "Follow us",
-    "All rights reserved.", "Powered by WordPress", "Powered by Hugo", "Privacy policy | Terms of use", "Terms and conditions apply.",
-    "Please enable JavaScript to view this page.", "Your browser does not support this video.", "Image credit: Shutterstock",
-    "Photo: Getty Images", "Click to enlarge", "Previous post", "Next post", "« Previous", "Next »", "Older entries", "Table of contents",
-    "Edit this page", "Want to contribute? Edit this page on GitHub", "Report a bug", "Copy link", "Language: English", "Share this:",
-    "Like this:", "Rate this article", "Was this page helpful? Yes No", "Reply", "Log in to reply", "View cart", "Free shipping",
+    "Skip to content", "Skip to main content", "Skip to navigation", "Back to top",
+    "Jump to search", "Toggle navigation", "Menu", "Close", "Loading...", "Please wait...",
+    "Advertisement", "ADVERTISEMENT", "Sponsored", "Continue reading", "Read more", "Read more »",
+    "Show more", "Load more", "View all", "See also", "Related posts", "Related articles",
+    "You may also like", "Most popular", "Recent posts", "Recent comments", "Leave a comment",
+    "Leave a reply", "No comments yet", "Be the first to comment", "Comments are closed.",
+    "Print this page", "Email this article", "Report an error", "Download PDF", "Add to cart",
+    "Add to favourites", "Buy now", "In stock", "Sign up for our newsletter",
+    "Subscribe to our newsletter", "Join our mailing list", "Enter your email address", "Follow us",
+    "All rights reserved.", "Powered by WordPress", "Powered by Hugo",
+    "Privacy policy | Terms of use", "Terms and conditions apply.",
+    "Please enable JavaScript to view this page.", "Your browser does not support this video.",
+    "Image credit: Shutterstock", "Photo: Getty Images", "Click to enlarge", "Previous post",
+    "Next post", "« Previous", "Next »", "Older entries", "Table of contents", "Edit this page",
+    "Want to contribute? Edit this page on GitHub", "Report a bug", "Copy link",
+    "Language: English", "Share this:", "Like this:", "Rate this article",
+    "Was this page helpful? Yes No", "Reply", "Log in to reply", "View cart", "Free shipping",
 )  # fmt: skip
 COOKIES = (
     "We use cookies to {purpose}.",
@@ -57,7 +72,8 @@ COOKIES = (
     "By using this website you agree to our cookie policy. {choice}",
     "By continuing to browse, you accept the use of cookies to {purpose}.",
     "Cookies help us {purpose}. {choice}",
-    "Your privacy matters to us. We and our partners store information on your device to {purpose}.",
+    "Your privacy matters to us. "
+    "We and our partners store information on your device to {purpose}.",
 )
 PURPOSES = (
     "improve your experience",
@@ -70,15 +86,19 @@ PURPOSES = (
     "personalise content and ads",
 )
 CHOICES = (
-    "Accept all", "Accept Reject", "OK", "Got it!", "Learn more", "Accept | Decline | Settings", "Manage preferences", "Find out more.",
-    "I agree", "Allow all cookies",
+    "Accept all",
+    "Accept Reject", "OK", "Got it!", "Learn more", "Accept | Decline | Settings",
+    "Manage preferences", "Find out more.", "I agree", "Allow all cookies",
 )  # fmt: skip
 
 _WORD = re.compile(r"[A-Za-z][a-z]{3,}")
 
 
 def boilerplate_line(text: str, rng: random.Random) -> str:
-    """One line (sometimes a few short ones) of boilerplate, its topics taken from `text`. Same `rng` state, same line."""
+    """One line of boilerplate, or a few short ones. Its topics come from `text`.
+
+    The same `rng` state gives the same line.
+    """
     return rng.choice(MAKERS)(_topics(text, rng), rng)
 
 
@@ -223,8 +243,10 @@ def _tags(topics: Sequence[str], rng: random.Random) -> str:
 def _counts(topics: Sequence[str], rng: random.Random) -> str:
     n, m = rng.randint(0, 999), rng.randint(2, 60)
     forms = (
-        f"{n} comments", f"Comments ({n})", f"{n} shares", f"{n} views", f"Page {rng.randint(1, m)} of {m}", f"{n} likes", f"Views: {n}",
-        f"{m} replies", f"Showing 1-{m} of {n + m} results", f"Viewed {n} times", f"{m} minutes ago", f"1 2 3 4 ... {m}",
+        f"{n} comments", f"Comments ({n})", f"{n} shares", f"{n} views",
+        f"Page {rng.randint(1, m)} of {m}", f"{n} likes", f"Views: {n}", f"{m} replies",
+        f"Showing 1-{m} of {n + m} results", f"Viewed {n} times", f"{m} minutes ago",
+        f"1 2 3 4 ... {m}",
     )  # fmt: skip
     return rng.choice(forms)
 

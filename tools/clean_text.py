@@ -1,12 +1,14 @@
-"""Clean prose for the small rephrasing model: openly licensed corpora, reduced to paragraphs that need no cleaning.
+"""Clean prose for the small rephrasing model: paragraphs of openly licensed corpora.
 
     python -m corpusmill.tools.make_tiny text COLLECTION --output out/tiny/text.parquet
 
-A paragraph is kept only if it looks finished: it begins with a capital and ends with a full stop, holds no markup, no doubled word
-and no stray sign. What is dropped here would be a wrong lesson, because the model learns to give exactly this text back.
+A paragraph is kept only if it looks finished. It begins with a capital and ends with a full stop.
+It holds no markup, no doubled word and no stray sign. An unclean paragraph would be a wrong lesson,
+because the model learns to write exactly this text.
 
-One document in twenty, chosen by a hash of the work it belongs to, is held out; held-out paragraphs that share thirteen words in a
-row with any other document are dropped, so that what is measured was never seen in training.
+One document in twenty is held out, by a hash of the work that it belongs to. A held-out paragraph
+is dropped if it shares thirteen words in a row with any other document. So the evaluation text was
+never seen in training.
 """
 
 import hashlib
@@ -43,10 +45,12 @@ _LIST_MARK = re.compile(r"^(?:[-*+•]|\d{1,2}[.)])\s+")
 _BEGIN = re.compile(r"[\"“‘'(]?[A-Z0-9]")
 _END = re.compile(r"[.!?][\"”’')]{0,2}$")
 _MARKS = re.compile(
-    r"[<>{}|\\^~#`\[\]•¶»©\u00a0-\u00a6\u200b-\u200f\u2028\u2029\ufeff\ufffd]|(?<!\d)\*|\*(?!\d)|(?<!\w)_|_(?!\w)|\$[^\d\s]|://"
+    r"[<>{}|\\^~#`\[\]•¶»©\u00a0-\u00a6\u200b-\u200f\u2028\u2029\ufeff\ufffd]"
+    r"|(?<!\d)\*|\*(?!\d)|(?<!\w)_|_(?!\w)|\$[^\d\s]|://"
 )
 _SPACING = re.compile(
-    r"\s[,.;:!?](?!\w)|[,;:]{2}|(?<!\.)\.\.(?!\.)|[!?]{2}|\(\s|\s\)|\w- |[a-z]{3}\.[A-Z][a-z]|[,;](?=[A-Za-z])|[a-z]{3}\("
+    r"\s[,.;:!?](?!\w)|[,;:]{2}|(?<!\.)\.\.(?!\.)|[!?]{2}|\(\s|\s\)|\w- "
+    r"|[a-z]{3}\.[A-Z][a-z]|[,;](?=[A-Za-z])|[a-z]{3}\("
 )
 _DOUBLED = re.compile(r"\b(\w+) \1\b", re.IGNORECASE)
 
@@ -61,7 +65,10 @@ def _own_document(record: Record) -> str:
 
 @dataclass(frozen=True)
 class Corpus:
-    """A corpus of the collection. text: what of a record is read (None: nothing). work: records of one work are held out together."""
+    """A corpus of the collection.
+
+    text: what is read of a record; None: nothing. work: records of one work are held out together.
+    """
 
     name: str
     file: str
@@ -104,7 +111,10 @@ CORPORA = (
 
 
 def clean_paragraphs(text: str) -> list[list[str]]:
-    """The clean paragraphs of a Markdown or plain text, grouped into runs of neighbours with nothing unclean between them."""
+    """The clean paragraphs of a Markdown or plain text, grouped into runs.
+
+    A run has nothing unclean between its paragraphs.
+    """
     runs: list[list[str]] = [[]]
     for block in re.split(r"\n\s*\n", text):
         for paragraph in _paragraphs_of_block(block):
@@ -116,7 +126,7 @@ def clean_paragraphs(text: str) -> list[list[str]]:
 
 
 def is_clean(paragraph: str) -> bool:
-    """Whether a paragraph on one line reads as finished prose: see this file's first lines."""
+    """Whether a paragraph on one line reads as finished prose. The file's first lines define it."""
     if not SHORTEST_PARAGRAPH <= len(paragraph) <= LONGEST_PARAGRAPH:
         return False
     if not _BEGIN.match(paragraph) or not _END.search(paragraph) or not paragraph.isprintable():
@@ -134,7 +144,10 @@ def is_clean(paragraph: str) -> bool:
 
 
 def _paragraphs_of_block(block: str) -> Iterator[str]:
-    """The paragraphs in a block without empty lines: wrapped lines are joined, list items stand alone, inline marks go."""
+    """The paragraphs in a block without empty lines.
+
+    Wrapped lines are joined. List items stand alone. Inline marks are removed.
+    """
     waiting = ""
     for line in block.split("\n"):
         line = line.strip()
@@ -153,7 +166,10 @@ def _without_marks(paragraph: str) -> str:
 
 
 def flink_pages(crawl: Sequence[Path]) -> Iterator[tuple[str, str]]:
-    """(work, text) of the web pages in the sample WARC files. Pages of one address in several languages are one work."""
+    """(work, text) of the web pages in the sample WARC files.
+
+    Pages of one address in several languages are one work.
+    """
     from fastwarc.warc import ArchiveIterator, WarcRecordType
     from resiliparse.extract.html2text import extract_plain_text
 
@@ -174,7 +190,7 @@ def read_records(path: Path) -> Iterator[Record]:
 
 
 def documents(collection: Path, crawl: Sequence[Path]) -> Iterator[Record]:
-    """All clean documents: id, source, held_out, text (only its clean runs; each run is a document of its own)."""
+    """All clean documents: id, source, held_out, text. Each run of clean text is a document."""
     for corpus in CORPORA:
         for record in read_records(collection / f"{corpus.file}.jsonl.zst"):
             text = corpus.text(record)
@@ -199,14 +215,17 @@ def _documents_of_work(source: str, work: str, name: str, text: str) -> Iterator
 
 
 def shingles(text: str) -> set[int]:
-    """Hashes of every thirteen words in a row, letter case and punctuation aside (a shorter text: of all its words)."""
+    """Hashes of every thirteen words in a row, without case and punctuation.
+
+    A shorter text has one hash, of all its words.
+    """
     words = re.findall(r"\w+", text.lower())
     last = max(1, len(words) - SHINGLE_WORDS + 1)
     return {hash(" ".join(words[start : start + SHINGLE_WORDS])) for start in range(last)}
 
 
 def without_leaks(found: Sequence[Record]) -> list[Record]:
-    """`found` without the paragraphs that occur twice, and without held-out paragraphs that overlap with training text."""
+    """`found` without repeated paragraphs, and without held-out ones that overlap with training."""
     training: set[int] = set()
     for document in found:
         if not document["held_out"]:

@@ -1,10 +1,12 @@
-"""Spoil clean text the way the web spoils it: seeded noise from which the small rephrasing model learns to clean up.
+"""Spoil clean text as the web spoils it. The small rephrasing model learns to undo this noise.
 
-Clean text is paragraphs separated by an empty line. Each kind of noise is one function `(text, severity, rng) -> text`, where
-severity in [0, 1] is about how much of the text is touched; `noisy` composes a few of them. Everything done here can be undone
-by a careful reader: no letter is lost, and case is taken away only where grammar gives it back.
+Clean text is paragraphs separated by an empty line. Each kind of noise is one function `(text,
+severity, rng) -> text`. The severity, in [0, 1], is about how much of the text is touched. `noisy`
+applies a few of them. A careful reader can undo everything done here: no letter is lost, and case
+is taken away only if grammar gives it back. All noise is seeded.
 
-The idea is that of denoising pre-training (BART, arXiv 1910.13461), with the noise of web pages in place of masks.
+The idea is that of denoising pre-training (BART, arXiv 1910.13461), with the noise of web pages in
+place of masks.
 """
 
 import random
@@ -22,10 +24,10 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"'“‘(])")
 def noisy(
     text: str, seed: int, kinds: Sequence[str] | None = None, severity: float | None = None
 ) -> str:
-    """`text` (paragraphs separated by empty lines) with noise. The same arguments always give the same result.
+    """`text` (paragraphs separated by empty lines) with noise. Equal arguments give equal results.
 
-    kinds: which of `NOISES` to apply; None: one to four of them drawn by `WEIGHTS`, and none at all for one text in 16.
-    severity: in [0, 1]; None: drawn for each kind, small more often than large.
+    kinds: which of `NOISES` to apply. None: one to four of them drawn by `WEIGHTS`, or none at all
+    for one text in 16. severity: in [0, 1]. None: drawn for each kind, small more often than large.
     """
     rng = random.Random(seed)
     if kinds is None:
@@ -48,8 +50,8 @@ def drawn_kinds(rng: random.Random) -> tuple[str, ...]:
 def wrong_case(text: str, severity: float, rng: random.Random) -> str:
     """Whole sentences in capitals or lower case, and sentences that begin with a small letter.
 
-    A sentence with names in it (capitals past its first word) only loses the capital at its start: the names could not be
-    told back.
+    A sentence with names in it (capitals after its first word) only loses its first capital. A
+    reader could not tell its names otherwise.
     """
 
     def spoil(sentence: str) -> str:
@@ -70,7 +72,7 @@ def wrong_case(text: str, severity: float, rng: random.Random) -> str:
 
 
 def doubled_words(text: str, severity: float, rng: random.Random) -> str:
-    """Words, and now and then two or three together, that are written twice."""
+    """Words that are written twice, and sometimes two or three words together."""
 
     def spoil(paragraph: str) -> str:
         words, made, position = paragraph.split(" "), [], 0
@@ -86,7 +88,7 @@ def doubled_words(text: str, severity: float, rng: random.Random) -> str:
 
 
 def punctuation(text: str, severity: float, rng: random.Random) -> str:
-    """Doubled marks, spaces before marks, runs of spaces, and sentences that run together without a space."""
+    """Doubled marks, spaces before marks, runs of spaces, and sentences without a space between."""
     chance = 0.03 + 0.4 * severity
 
     def mark(match: re.Match[str]) -> str:
@@ -110,7 +112,7 @@ def punctuation(text: str, severity: float, rng: random.Random) -> str:
 
 
 def line_breaks(text: str, severity: float, rng: random.Random) -> str:
-    """Lines broken in mid-sentence: wrapped at a fixed width, or here and there."""
+    """Lines broken in mid-sentence: at a fixed width, or here and there."""
     width = rng.randint(28, 90)
     wrapped = rng.random() < 0.6
     chance = 0.02 + 0.15 * severity
@@ -173,7 +175,7 @@ def spacing(text: str, severity: float, rng: random.Random) -> str:
     return _rejoined(paragraphs, rng)
 
 
-# In the order in which they are applied: what changes words first, what adds whole lines last.
+# In the order in which they are applied. The first change words, the last add whole lines.
 NOISES: dict[str, Noise] = {
     "wrong_case": wrong_case,
     "doubled_words": doubled_words,
@@ -205,7 +207,10 @@ def _joined(parts: Sequence[str], spoil: Callable[[str], str], separator: str) -
 
 
 def _rejoined(paragraphs: Sequence[str], rng: random.Random) -> str:
-    """Paragraphs on lines of their own. Where lines are broken already, an empty line must stay or paragraphs could not be told."""
+    """Paragraphs on lines of their own.
+
+    If a paragraph has line breaks already, an empty line must stay between paragraphs.
+    """
     broken = any("\n" in paragraph for paragraph in paragraphs)
     separator = rng.choice(
         (PARAGRAPH, "\n\n\n", "\n \n") if broken else ("\n", "\n", PARAGRAPH, "\n\n\n")

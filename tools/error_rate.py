@@ -1,7 +1,7 @@
-"""Character error rate: how many characters must be put in, taken out or changed to get the clean text, per character of it.
+"""Character error rate: insertions, deletions and changes for each character of the clean text.
 
-The edit distance is computed a row at a time on the bits of one long integer (Myers 1999; Hyyrö 2003, figure 9), which takes
-milliseconds for a page of text.
+The edit distance is computed a row at a time, on the bits of one long integer (Myers 1999; Hyyrö
+2003, figure 9). That takes milliseconds for a page of text.
 """
 
 from collections.abc import Iterable
@@ -29,7 +29,7 @@ def edit_distance(first: str, second: str) -> int:
 
 
 def character_error_rate(texts: Iterable[tuple[str, str]]) -> float:
-    """Edits per character of the clean texts, over all (text, clean) pairs together."""
+    """Edits for each character of the clean texts, over all (text, clean) pairs together."""
     edits = characters = 0
     for text, clean in texts:
         edits += edit_distance(text, clean)

@@ -1,7 +1,8 @@
-"""What the small rephrasing model is worth: character error rates on held-out text, before and after, for every kind of noise.
+"""How well the small rephrasing model cleans text: error rates on held-out text, by kind of noise.
 
-The model is asked as the synthesize stage asks it: the `rephrase` prompt, the same engine, but greedy decoding. An answer that does not
-begin with the lead-in line, or that does not end, counts with the text it has.
+The rates count characters, before and after the model. The model is asked as the synthesize stage
+asks it: the `rephrase` prompt and the same engine, but greedy decoding. An answer without the
+lead-in line, or without an end, counts with the text that it has.
 """
 
 import random
@@ -22,15 +23,15 @@ if TYPE_CHECKING:
     from corpusmill.stages.engines.chat import ChatTokenizer
 
 MIXED, UNSPOILT = "mixed", "none"
-SEVERITY = 0.5  # where one kind of noise is looked at alone
-MIXED_TIMES = 10  # pairs with mixed noise, for each one of a single kind
+SEVERITY = 0.5  # of a single kind of noise
+MIXED_TIMES = 10  # pairs with mixed noise for each pair with a single kind
 SEED = 20_000
 BEGIN_MARK, END_MARK = "<!-- evaluation: begin -->", "<!-- evaluation: end -->"
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A pair and what the model said. text: without the lead-in line."""
+    """A pair and the model's answer. text: without the lead-in line."""
 
     pair: Pair
     text: str
@@ -40,7 +41,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class Score:
-    """Character error rates against the clean text, of the noisy text and of the answers; shares of answers."""
+    """Character error rates against the clean text: before (noisy text) and after (answers).
+
+    exact, led_in, ended: shares of the answers.
+    """
 
     kind: str
     pairs: int
@@ -52,7 +56,10 @@ class Score:
 
 
 def held_out_pairs(passages: Passages, kind: str, count: int) -> Iterator[Pair]:
-    """The first `count` held-out pairs of a kind of noise. `mixed`: as in training; `none`: text that needs no cleaning."""
+    """The first `count` held-out pairs of a kind of noise.
+
+    `mixed`: noise as in training. `none`: text that needs no cleaning.
+    """
     for ordinal in range(count):
         seed = seed_for(SEED, kind, ordinal)
         source, clean = draw_passage(passages, random.Random(seed))
@@ -65,7 +72,7 @@ def held_out_pairs(passages: Passages, kind: str, count: int) -> Iterator[Pair]:
 
 
 def split_lead_in(text: str, lead_in: str) -> tuple[str, bool]:
-    """(text after the lead-in line, whether it was there)."""
+    """(text after the lead-in line, whether the line was there)."""
     stripped = text.strip()
     if lead_in and stripped.startswith(lead_in):
         return stripped[len(lead_in) :].strip(), True
@@ -95,13 +102,14 @@ def table(scores: Sequence[Score]) -> str:
     for s in scores:
         shares = " | ".join(f"{share:.0%}" for share in (s.exact, s.led_in, s.ended))
         lines.append(
-            f"| {s.kind.replace('_', ' ')} | {s.pairs} | {s.before:.2%} | {s.after:.2%} | {shares} |"
+            f"| {s.kind.replace('_', ' ')} | {s.pairs} | {s.before:.2%} | {s.after:.2%} "
+            f"| {shares} |"
         )
     return "\n".join(lines)
 
 
 def write_card(card: Path, text: str) -> None:
-    """Put `text` between the markers in a README. Raises CorpusmillError if it has none."""
+    """Put `text` between the markers of a README. Raises CorpusmillError if it has none."""
     content = card.read_text(encoding="utf-8")
     pattern = re.compile(f"{re.escape(BEGIN_MARK)}.*{re.escape(END_MARK)}", re.DOTALL)
     if not pattern.search(content):
@@ -116,9 +124,10 @@ def write_card(card: Path, text: str) -> None:
 def evaluate_model(
     model: Path, text: Path, pairs: int, card: Path | None = None, threads: int = 2
 ) -> str:
-    """Ask the model in folder `model` about held-out passages of a clean-text file; returns the table (and puts it into `card`).
+    """Ask the model in folder `model` about held-out passages of a clean-text file.
 
-    pairs: per single kind of noise; ten times as many with mixed noise. Pairs that the prompt's limits do not admit are left out.
+    Returns the table, and writes it into `card`. pairs: for each single kind of noise; mixed noise
+    gets ten times as many. Pairs beyond the prompt's limits are left out.
     """
     from corpusmill.prompts import loader
     from corpusmill.stages.engines.contract import Request

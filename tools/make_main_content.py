@@ -1,11 +1,12 @@
-"""Make `main_content/forest.safetensors`: what the default extractor judges blocks by.
+"""Make `main_content/forest.safetensors`: the model with which the default extractor judges blocks.
 
     python -m corpusmill.tools.make_main_content --data FOLDER [--output FILE] [--tune]
 
-Needs scikit-learn, which corpusmill itself does not. Every block of the tuning half's pages is a row: its features, and whether its words
-stand in the page's reference text, in sequence. A row weighs what its words weigh in the page, dampened, and every page weighs the same.
-Printed at the end: the measure on both halves. `--tune` cross-validates on the tuning half alone, so that nothing is chosen by the held-out
-half. Same data, same file.
+This needs scikit-learn; corpusmill itself does not. Every block of a page in the tuning half is a
+row: its features, and whether its words stand in the page's reference text, in sequence. A row's
+weight is the dampened number of its words. Every page has the same weight. At the end, the measure
+on both halves is printed. `--tune` cross-validates on the tuning half alone, so that the held-out
+half chooses nothing. The same data gives the same file.
 """
 
 import argparse
@@ -36,9 +37,9 @@ from corpusmill.tools.wcxb import (
 from numpy.typing import NDArray
 
 FOLDS = 5
-DAMPENED = 0.7  # the exponent of a block's words in its weight
+DAMPENED = 0.7  # exponent of a block's number of words in its weight
 GRAM = 4  # words in sequence that make a match
-NEAR = 4  # blocks
+NEAR = 4  # blocks on each side that count as close
 FOREST = {
     "max_iter": 120,
     "learning_rate": 0.1,
@@ -54,7 +55,10 @@ FOREST = {
 
 
 class Sample:
-    """A page as rows to learn from. labels: which blocks are in the reference. weights: of the blocks; they sum to about 1."""
+    """A page as rows to learn from.
+
+    labels: which blocks are in the reference. weights: of the blocks; they sum to about 1.
+    """
 
     def __init__(self, page: ReferencePage) -> None:
         self.page = page
@@ -71,10 +75,11 @@ class Sample:
 
 
 def labels(texts: Sequence[str], reference: str) -> NDArray[np.bool_]:
-    """Whether at least half of each block's words stand in the reference in sequences of GRAM words.
+    """Whether at least half of each block's words stand in the reference in runs of GRAM words.
 
-    A shorter block must be in such a sequence together with the words before or after it in the page, or be a line of the reference
-    while a block close by is in it too: `Home` in a menu is not the `home` of a sentence.
+    A block of fewer words must be in such a run together with the words before or after it in the
+    page. Or it must be a line of the reference, with a close block that is in the reference too. So
+    `Home` in a menu is not the `home` of a sentence.
     """
     wanted = words(reference)
     grams = [
@@ -110,7 +115,7 @@ def _coverage(block: list[str], grams: set[tuple[str, ...]]) -> float:
 
 
 def trained(samples: Sequence[Sample]) -> Forest:
-    """A forest that has learned from these pages."""
+    """A forest that is trained on these pages."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     model = HistGradientBoostingClassifier(**FOREST)
@@ -123,7 +128,7 @@ def trained(samples: Sequence[Sample]) -> Forest:
 
 
 def forest_of(model: Any) -> Forest:
-    """scikit-learn's trees as one table of nodes, numbered anew so that a node's children stand side by side."""
+    """scikit-learn's trees as one table of nodes. A node's two children stand side by side."""
     roots: list[int] = []
     depths: list[int] = []
     nodes: list[tuple[int, float, int, float]] = []  # feature, threshold, left, value
@@ -156,12 +161,13 @@ def forest_of(model: Any) -> Forest:
 
 
 def report(samples: Sequence[Sample], forest: Forest) -> None:
-    """Print the measure by half."""
+    """Print the measure on both halves."""
     for half, name in ((TUNING, "tuning half"), (HELD_OUT, "held-out half")):
         scores = [outcome(sample, forest) for sample in samples if sample.page.half == half]
         total = mean(scores)
         print(
-            f"{name}: {len(scores)} pages, F1 {total.f1:.4f}, precision {total.precision:.4f}, recall {total.recall:.4f}"
+            f"{name}: {len(scores)} pages, F1 {total.f1:.4f}, "
+            f"precision {total.precision:.4f}, recall {total.recall:.4f}"
         )
 
 
@@ -172,7 +178,10 @@ def outcome(sample: Sample, forest: Forest) -> Score:
 
 
 def cross_validated(samples: Sequence[Sample]) -> list[Score]:
-    """The measure on each page by a forest that was trained without the page's fold of sites: what to tune by."""
+    """The measure on each page, by a forest that was trained without the page's fold of sites.
+
+    Tune by this measure.
+    """
     scores = []
     for fold in range(FOLDS):
         forest = trained([sample for sample in samples if sample.fold != fold])

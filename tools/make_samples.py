@@ -1,11 +1,12 @@
-"""How the files in this folder were made: excerpts of openly licensed corpora, each record with its source, licence and credit.
+"""Make the files in `samples/`: excerpts of openly licensed corpora, with source and licence.
 
     python -m corpusmill.tools.make_samples COLLECTION [--output samples]
 
-COLLECTION is a folder of Zstandard JSON-lines files and WARC files (`reference/`, `math/`, `academic/`, `code/`, `web/crawl-*.warc.gz`),
-whose records name the file of a public repository that they were taken from. WARC records are copied with their compressed bytes
-untouched. Text records are chosen by a hash of their id, so the same collection always gives the same samples, and long ones are cut
-at the end of a paragraph.
+COLLECTION is a folder of Zstandard JSON-lines files and WARC files: `reference/`, `math/`,
+`academic/`, `code/`, `web/crawl-*.warc.gz`. Each record names the file of a public repository that
+it was taken from. WARC records are copied with their compressed bytes untouched. Text records are
+chosen by a hash of their id, so the same collection always gives the same samples. Long ones are
+cut at the end of a paragraph.
 """
 
 import argparse
@@ -26,15 +27,8 @@ WEB_SOURCE = "apache-flink-web"
 WEB_FILES = ("flink-000.warc.gz", "flink-001.warc.gz")
 WARC_DATE = "2024-10-17T16:03:47Z"  # of the commit that the pages come from
 
-CARRIED = (
-    "authors",
-    "author",
-    "book",
-    "chapter",
-    "year",
-    "venue",
-    "path",
-)  # kept as they are, where a record has them
+# Fields that are kept as they are, if a record has them.
+CARRIED = ("authors", "author", "book", "chapter", "year", "venue", "path")
 
 # Commits of the repositories, as the collection's own notes give them.
 COMMITS = {
@@ -60,20 +54,25 @@ CREDITS = {
     "NVIDIA/TransformerEngine": "NVIDIA Corporation and affiliates",
     "archivesunleashed/aut": "The Archives Unleashed Project",
     "helgeho/ArchiveSpark": "Helge Holzmann and contributors",
-    "netarchivesuite/solrwayback": "The NetarchiveSuite and SolrWayback developers (Royal Danish Library)",
-    "arkilpatel/SVAMP": "MAWPS (Koncel-Kedziorski et al., 2016), in the form published by Arkil Patel et al. with SVAMP",
-    "google-deepmind/AQuA": "DeepMind: Ling et al., Program Induction by Rationale Generation (2017)",
+    "netarchivesuite/solrwayback": "The NetarchiveSuite and SolrWayback developers "
+    "(Royal Danish Library)",
+    "arkilpatel/SVAMP": "MAWPS (Koncel-Kedziorski et al., 2016), in the form published by "
+    "Arkil Patel et al. with SVAMP",
+    "google-deepmind/AQuA": "DeepMind: Ling et al., "
+    "Program Induction by Rationale Generation (2017)",
     "kubernetes/enhancements": "The Kubernetes Authors",
-    "openai/grade-school-math": "OpenAI: Cobbe et al., Training Verifiers to Solve Math Word Problems (2021)",
+    "openai/grade-school-math": "OpenAI: Cobbe et al., "
+    "Training Verifiers to Solve Math Word Problems (2021)",
     "rust-lang/book": "The Rust Project Developers: The Rust Programming Language",
-    "standardebooks/arthur-conan-doyle_the-adventures-of-sherlock-holmes": "Arthur Conan Doyle; produced by Standard Ebooks",
+    "standardebooks/arthur-conan-doyle_the-adventures-of-sherlock-holmes": "Arthur Conan Doyle; "
+    "produced by Standard Ebooks",
     "standardebooks/samuel-pepys_the-diary": "Samuel Pepys; produced by Standard Ebooks",
 }
 
 
 @dataclass(frozen=True)
 class Excerpt:
-    """Some records of one collection file: which, how many, and how long each may be (characters)."""
+    """Some records of one collection file: which, how many, and how many characters at most."""
 
     file: str
     records: int
@@ -157,7 +156,7 @@ SAMPLES: dict[str, tuple[Excerpt, ...]] = {
 
 
 def read_records(path: Path) -> Iterator[Record]:
-    """The objects of a Zstandard JSON-lines file, one by one."""
+    """The objects of a Zstandard JSON-lines file, one after the other."""
     with zstandard.open(path, "rt", encoding="utf-8") as lines:
         yield from map(json.loads, lines)
 
@@ -171,7 +170,7 @@ def chosen(records: Iterable[Record], count: int) -> list[Record]:
 
 
 def cut(text: str, longest: int) -> str:
-    """`text` if it fits into `longest` characters, else as many whole paragraphs (or lines) as fit."""
+    """`text` if it fits into `longest` characters, else its whole paragraphs or lines."""
     if len(text) <= longest:
         return text
     for separator in ("\n\n", "\n"):
@@ -182,7 +181,7 @@ def cut(text: str, longest: int) -> str:
 
 
 def sample_record(record: Record, excerpt: Excerpt) -> Record:
-    """A record as it is shipped: text, where it comes from, whom to credit, under which licence, and what was changed."""
+    """A record as it is shipped: text, source, credit, licence, and what was changed."""
     repository, path = str(record["source"]).split(":", 1)
     url = record.get("url") or f"https://github.com/{repository}/blob/{COMMITS[repository]}/{path}"
     text = cut(record["text"], excerpt.longest)
@@ -199,7 +198,7 @@ def sample_record(record: Record, excerpt: Excerpt) -> Record:
 
 
 def write_records(path: Path, records: Iterable[Record]) -> int:
-    """Write Zstandard JSON lines; returns how many."""
+    """Write Zstandard JSON lines. Returns how many."""
     lines = [json.dumps(record, ensure_ascii=False) + "\n" for record in records]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(zstandard.ZstdCompressor(level=19).compress("".join(lines).encode()))
@@ -207,7 +206,10 @@ def write_records(path: Path, records: Iterable[Record]) -> int:
 
 
 def warc_members(path: Path) -> Iterator[tuple[str, bytes]]:
-    """(X-Corpus-Source, compressed bytes) of each response record of a WARC file that is compressed record by record."""
+    """(X-Corpus-Source, compressed bytes) of each response record of a WARC file.
+
+    The file must be compressed record by record.
+    """
     from fastwarc.warc import ArchiveIterator, WarcRecordType
 
     data = path.read_bytes()
@@ -223,10 +225,11 @@ def warc_members(path: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def warcinfo(file_name: str) -> bytes:
-    """The compressed first record of a sample WARC file; nothing in it depends on when or where it was made."""
+    """The compressed first record of a sample WARC file. It does not depend on time or place."""
     body = (
         b"format: WARC File Format 1.0\r\n"
-        b"description: pages of the Apache Flink website (Apache-2.0) from its repository; records copied unchanged; "
+        b"description: pages of the Apache Flink website (Apache-2.0) from its repository; "
+        b"records copied unchanged; "
         b"their HTTP headers and dates were made when the collection was put together\r\n"
     )
     head = (
@@ -239,7 +242,10 @@ def warcinfo(file_name: str) -> bytes:
 
 
 def make_crawl(collection: Path, output: Path) -> list[int]:
-    """Share the pages of the Flink website out over the sample WARC files, in their order; returns pages per file."""
+    """Write the pages of the Flink website to the sample WARC files, in their order.
+
+    Returns the pages of each file.
+    """
     members = [
         member
         for path in sorted((collection / "web").glob("crawl-*.warc.gz"))
@@ -257,7 +263,7 @@ def make_crawl(collection: Path, output: Path) -> list[int]:
 
 
 def make_samples(collection: Path, output: Path) -> dict[str, int]:
-    """Make every sample file below `output`; returns records per file."""
+    """Make every sample file below `output`. Returns the records of each file."""
     made = dict(
         zip(
             (f"crawl/{name}" for name in WEB_FILES),

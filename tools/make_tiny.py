@@ -1,16 +1,20 @@
-"""How `models/tiny` was made, one command after the other.
+r"""The commands that made `models/tiny`, one after the other.
 
-    python -m corpusmill.tools.make_tiny text COLLECTION --output out/tiny/text.parquet        # clean text of openly licensed corpora
+    python -m corpusmill.tools.make_tiny text COLLECTION --output out/tiny/text.parquet
     python -m corpusmill.tools.make_tiny tokenizer --text out/tiny/text.parquet --output models/tiny
-    python -m corpusmill.tools.make_tiny pairs --text out/tiny/text.parquet --output out/tiny/pairs --shards 120 --processes 16
+    python -m corpusmill.tools.make_tiny pairs --text out/tiny/text.parquet \
+        --output out/tiny/pairs --shards 120 --processes 16
     python -m corpusmill.trainer models/tiny/train.yaml --data out/tiny/pairs --output out/tiny/run
-    python -c "from pathlib import Path; from corpusmill.manifests.package_data import package_file
-from corpusmill.trainer.export import export;
-               export(Path('out/tiny/run'), Path('models/tiny'), Path('out/tiny/model'))"     # then copy all but the tokenizer here
-    python -m corpusmill.tools.make_tiny evaluate --text out/tiny/text.parquet --model models/tiny --card models/tiny/README.md
+    python -c "from pathlib import Path; from corpusmill.trainer.export import export;
+               export(Path('out/tiny/run'), Path('models/tiny'), Path('out/tiny/model'))"
+    python -m corpusmill.tools.make_tiny evaluate --text out/tiny/text.parquet \
+        --model models/tiny --card models/tiny/README.md
 
-COLLECTION is the folder of corpora that `tools.make_samples` reads too. The first command also reads the pages in `samples/crawl`.
-The third and fourth need a GPU machine with many cores; they read only this folder, `manifests/`, `prompts/` and `trainer/`.
+The first command gathers clean text of openly licensed corpora. COLLECTION is the folder of corpora
+that `tools.make_samples` reads too. It also reads the pages in `samples/crawl`. The third and
+fourth command need a GPU machine with many cores. They read only this folder, `manifests/`,
+`prompts/` and `trainer/`. After the fifth, copy all files but the tokenizer from `out/tiny/model`
+to `models/tiny`.
 """
 
 import argparse
@@ -31,13 +35,15 @@ if TYPE_CHECKING:
 PROMPT = "rephrase"
 VOCABULARY = 4096
 CONTEXT = 2048  # tokens of prompt and answer, the length that was trained
-TOKENIZER_CHARACTERS = (
-    12_000_000  # of training text for the tokenizer: a third of it noisy, in prompts
-)
+# Training text for the tokenizer. A third of it is noisy, in prompts.
+TOKENIZER_CHARACTERS = 12_000_000
 
 
 def tokenizer_texts(text: Path, prompt: "Prompt", seed: int) -> Iterator[str]:
-    """What the tokenizer is trained on: clean passages as answers, and for every second one the prompt with its noisy form."""
+    """The tokenizer's training text.
+
+    Clean passages as answers, and for every second one the prompt with its noisy form.
+    """
     from corpusmill.tools import pairs
 
     passages = pairs.read_passages(text, held_out=False)

@@ -1,4 +1,7 @@
-"""Noise that comes from machines: remains of markup, HTML entities, stray and invisible characters. Used by `tools.denoise`."""
+"""Noise from machines: markup, HTML entities, stray and invisible characters.
+
+`tools.denoise` uses it.
+"""
 
 import html.entities
 import random
@@ -21,13 +24,14 @@ CLASSES = (
 )
 BLOCKS = ("p", "div", "section", "td", "li", "blockquote", "article")
 TEMPLATES = (
-    "{{{{ {0} }}}}", "{{% {0} %}}", "{{{{< {0} >}}}}", "[{0}]", "<% {0} %>", "${{{0}}}", "[/{0}]", "<!-- {0} -->",
-    "<?php {0}(); ?>", "{{{{% {0} %}}}}",
+    "{{{{ {0} }}}}", "{{% {0} %}}", "{{{{< {0} >}}}}",
+    "[{0}]", "<% {0} %>", "${{{0}}}", "[/{0}]", "<!-- {0} -->", "<?php {0}(); ?>",
+    "{{{{% {0} %}}}}",
 )  # fmt: skip
 TEMPLATE_NAMES = (
-    "page.title", "include header", "content", "ad_slot", "toc", "endif", "caption", "gallery", "more", "widget", "site.url", "br",
-    "endfor",
-    "the_content", "shortcode", "if user", "banner", "begin content", "end of post", "sidebar",
+    "page.title", "include header", "content", "ad_slot", "toc", "endif", "caption", "gallery",
+    "more", "widget", "site.url", "br", "endfor", "the_content", "shortcode", "if user", "banner",
+    "begin content", "end of post", "sidebar",
 )  # fmt: skip
 STRAY_WORDS = (
     "[edit]",
@@ -57,7 +61,10 @@ EMPTY_ENTITIES = ("&nbsp;", "&#160;", "&ensp;", "&#8203;", "&shy;", "&nbsp;&nbsp
 
 
 def entities(text: str, severity: float, rng: random.Random) -> str:
-    """Characters left as HTML entities (named, decimal, hexadecimal, escaped twice), and empty ones in place of spaces."""
+    """Characters as HTML entities: named, decimal, hexadecimal, escaped twice.
+
+    Some spaces become empty entities.
+    """
     chance = 0.2 + 0.8 * severity
 
     def entity(character: str) -> str:
@@ -82,7 +89,10 @@ def entities(text: str, severity: float, rng: random.Random) -> str:
 
 
 def markup(text: str, severity: float, rng: random.Random) -> str:
-    """Remains of HTML, Markdown and page templates: tags around words and paragraphs, emphasis, links, placeholders."""
+    """Remains of HTML, Markdown and page templates.
+
+    These are tags around words and paragraphs, emphasis, links and placeholders.
+    """
     chance = 0.01 + 0.1 * severity
 
     def spoil(paragraph: str) -> str:
@@ -92,7 +102,10 @@ def markup(text: str, severity: float, rng: random.Random) -> str:
             if rng.random() < chance:
                 word = _marked_up(word, rng)
             if rng.random() < chance / 4:
-                word = f"{rng.choice(('<br>', '<br/>', '<br />', '<wbr>', '</span>', _template(rng)))} {word}"
+                word = (
+                    f"{rng.choice(('<br>', '<br/>', '<br />', '<wbr>', '</span>', _template(rng)))}"
+                    f" {word}"
+                )
             made.append(word)
         paragraph = " ".join(made)
         if rng.random() < 0.5 * severity + 0.1:
@@ -152,7 +165,7 @@ def _address(rng: random.Random) -> str:
 
 
 def _marked_up(word: str, rng: random.Random) -> str:
-    """A word in a tag, a link or Markdown emphasis; punctuation at its end stays outside."""
+    """A word in a tag, a link or Markdown emphasis. Punctuation at its end stays outside."""
     core = word.rstrip(".,;:!?")
     tail = word[len(core) :]
     if not core:

@@ -1,12 +1,15 @@
-"""Training pairs for the small rephrasing model: the `rephrase` prompt around a noisy passage, and the clean passage as answer.
+r"""Training pairs for the small rephrasing model.
 
-    python -m corpusmill.tools.make_tiny pairs --text out/tiny/text.parquet --tokens 300_000_000 --output out/tiny/pairs
+A pair is the `rephrase` prompt around a noisy passage, and the clean passage as the answer.
 
-Passages are cut from the clean text at random, from a few words up to what the prompt's limit lets through, and get another noise
-every time. In one passage of four many words are swapped for rare ones: such text cannot be guessed, only copied, and copying
-exactly is the first thing to be learnt.
+    python -m corpusmill.tools.make_tiny pairs --text out/tiny/text.parquet \
+        --shards 100 --output out/tiny/pairs
 
-Everything follows from seeds, so the same command makes the same shards on any number of cores.
+Passages are cut from the clean text at random. They have a few words or as many as the prompt's
+limit allows, and other noise every time. In one passage of four, many words are swapped for rare
+ones. Such text cannot be guessed, only copied. To copy exactly is the first thing to learn.
+
+Everything follows from seeds. So the same command makes the same shards on any number of cores.
 """
 
 import dataclasses
@@ -45,11 +48,8 @@ FRAME_FILE = "prompt.json"
 _PLACE = "\ufffc"
 PAIRS_A_SHARD = 8192
 ROW_GROUP = 2048  # pairs
-LENGTHS = (
-    (40, 300, 0.2),
-    (300, 900, 0.35),
-    (900, 1700, 0.45),
-)  # characters of a passage: from, to, share
+# Characters of a passage: from, to, and the share of such passages.
+LENGTHS = ((40, 300, 0.2), (300, 900, 0.35), (900, 1700, 0.45))
 ESTRANGED = 0.25  # share of passages whose words are swapped
 HEADED = 0.15  # share of passages that get headings
 _WORD = re.compile(r"[A-Za-z]{3,}")
@@ -58,7 +58,10 @@ _SENTENCE = re.compile(r"(?<=[.!?]) (?=[A-Z\"“‘'(])")
 
 @dataclass(frozen=True)
 class Passages:
-    """Clean paragraphs by source, to draw passages from. weights: of sources. ends: running lengths of paragraphs, in characters."""
+    """Clean paragraphs by source, to draw passages from.
+
+    weights: of sources. ends: running sums of the paragraphs' lengths, in characters.
+    """
 
     sources: tuple[str, ...]
     weights: tuple[float, ...]
@@ -78,7 +81,10 @@ class Pair:
 
 @dataclass(frozen=True)
 class Frame:
-    """What stands around a noisy passage in the prompt, and around the clean one in the answer. Limits in tokens."""
+    """The text around a noisy passage in the prompt, and around the clean one in the answer.
+
+    Limits are in tokens.
+    """
 
     before: str
     after: str
@@ -87,16 +93,19 @@ class Frame:
     longest_answer: int
 
     def prompt(self, document: str) -> str:
-        """The prompt as the model sees it, special tokens spelled out."""
+        """The prompt as the model sees it, with special tokens spelled out."""
         return self.before + document + self.after
 
     def answer(self, clean: str) -> str:
-        """What the model is to say: the lead-in line, then the clean text."""
+        """The answer that the model should give: the lead-in line, then the clean text."""
         return (f"{self.lead_in}\n" if self.lead_in else "") + clean + END
 
 
 def read_passages(text: Path, held_out: bool) -> Passages:
-    """The training or the held-out half of a clean-text file. Sources weigh as the square root of their size."""
+    """The training or the held-out part of a clean-text file.
+
+    A source's weight is the square root of its size.
+    """
     table = pq.read_table(text).to_pylist()
     by_source: dict[str, list[str]] = {}
     for document in table:
@@ -124,7 +133,7 @@ def read_passages(text: Path, held_out: bool) -> Passages:
 
 
 def draw_passage(passages: Passages, rng: random.Random) -> tuple[str, str]:
-    """(source, clean text): neighbouring paragraphs up to a drawn length, cut at the ends of sentences."""
+    """(source, clean text): neighbouring paragraphs up to a drawn length, cut at sentence ends."""
     number = rng.choices(range(len(passages.sources)), weights=passages.weights)[0]
     paragraphs, ends = passages.paragraphs[number], passages.ends[number]
     low, high, _ = rng.choices(LENGTHS, weights=[share for *_, share in LENGTHS])[0]
@@ -140,7 +149,7 @@ def draw_passage(passages: Passages, rng: random.Random) -> tuple[str, str]:
 
 
 def _fitting(sentences: Sequence[str], longest: int) -> list[str]:
-    """As many leading sentences as fit into `longest` characters, at least one."""
+    """As many first sentences as fit into `longest` characters, at least one."""
     taken, length = list(sentences[:1]), len(sentences[0])
     for sentence in sentences[1:]:
         length += 1 + len(sentence)
@@ -151,7 +160,10 @@ def _fitting(sentences: Sequence[str], longest: int) -> list[str]:
 
 
 def estranged(text: str, words: Sequence[str], rng: random.Random) -> str:
-    """`text` with many words swapped for others (letter case kept) or for names, versions and addresses, and all digits drawn anew."""
+    """`text` with many words swapped and all digits drawn anew.
+
+    A word is swapped for another one, with its case kept, or for a name, version or address.
+    """
     share = rng.uniform(0.1, 0.9)
 
     def swap(match: re.Match[str]) -> str:
@@ -167,7 +179,7 @@ def estranged(text: str, words: Sequence[str], rng: random.Random) -> str:
 
 
 def _identifier(words: Sequence[str], rng: random.Random) -> str:
-    """Something that must be copied sign by sign: an identifier, a version, a path, an address."""
+    """Text that must be copied sign by sign: an identifier, a version, a path, an address."""
     one, two, three = (rng.choice(words) for _ in range(3))
     digits = ".".join(str(rng.randint(0, 20)) for _ in range(rng.randint(1, 3)))
     forms = (
@@ -190,7 +202,10 @@ def _identifier(words: Sequence[str], rng: random.Random) -> str:
 
 
 def with_headings(clean: str, rng: random.Random) -> str:
-    """`clean` with headings before some of its paragraphs, made of their own words: they belong to the text and are kept."""
+    """`clean` with headings before some paragraphs, made of the paragraphs' words.
+
+    Headings belong to the text. The model must keep them.
+    """
     paragraphs = []
     for paragraph in clean.split(PARAGRAPH):
         words = _WORD.findall(paragraph)
@@ -216,25 +231,34 @@ def make_pair(passages: Passages, seed: int) -> Pair:
 
 
 def framed_by(prompt: "Prompt", chat: "ChatTokenizer") -> Frame:
-    """The frame that the synthesize stage and the tokenizer's chat template put around every segment."""
+    """The frame that the synthesize stage and the chat template put around every segment."""
     before, after = chat.render(prompt.messages(_PLACE)).split(_PLACE)
     limits = prompt.limits
     return Frame(before, after, prompt.lead_in, limits.max_input_tokens, limits.max_output_tokens)
 
 
 def read_frame(folder: Path) -> Frame:
-    """The frame that `write_frame` left beside a tokenizer: the GPU machine needs neither the prompt's file nor its loader."""
+    """The frame that `write_frame` wrote beside a tokenizer.
+
+    So the GPU machine needs neither the prompt's file nor its loader.
+    """
     return Frame(**json.loads((folder / FRAME_FILE).read_text(encoding="utf-8")))
 
 
 def write_frame(folder: Path, frame: Frame) -> None:
-    """Keep the frame beside the tokenizer. It stays with the model, to tell later whether the prompt is still the same."""
+    """Write the frame beside the tokenizer. It stays with the model.
+
+    Later it tells whether the prompt is still the same.
+    """
     text = json.dumps(dataclasses.asdict(frame), indent=2, ensure_ascii=False)
     (folder / FRAME_FILE).write_text(text + "\n", encoding="utf-8")
 
 
 def load_tokenizer(folder: Path) -> "Tokenizer":
-    """The plain tokenizer of a folder. Special tokens in text are recognised: frames spell theirs, clean text has none."""
+    """The plain tokenizer of a folder.
+
+    It recognises special tokens in text. Frames spell theirs, and clean text has none.
+    """
     from tokenizers import Tokenizer
 
     return Tokenizer.from_file(str(folder / "tokenizer.json"))
@@ -262,7 +286,10 @@ def write_shard(
     count: int,
     output: Path,
 ) -> int:
-    """Write shard `number` of `count` pairs; returns its tokens. Pairs over the prompt's limits are left out."""
+    """Write shard `number` of `count` pairs, without pairs over the prompt's limits.
+
+    Returns the shard's tokens.
+    """
     made: dict[str, list[Any]] = {name: [] for name in TOKEN_SHARD.names}
     pairs = [make_pair(passages, seed_for(seed, number, ordinal)) for ordinal in range(count)]
     for ordinal, (pair, (prompt, answer)) in enumerate(
@@ -284,9 +311,8 @@ _worker: dict[str, Any] = {}  # what a worker process reads once
 
 
 def _start_worker(text: Path, tokenizer_folder: Path) -> None:
-    os.environ["RAYON_NUM_THREADS"] = (
-        "1"  # one thread a process; read when the tokenizer is first used
-    )
+    # One thread a process. The library reads this when the tokenizer is first used.
+    os.environ["RAYON_NUM_THREADS"] = "1"
     _worker["passages"] = read_passages(text, held_out=False)
     _worker["tokenizer"] = load_tokenizer(tokenizer_folder)
     _worker["frame"] = read_frame(tokenizer_folder)
@@ -302,7 +328,10 @@ def _work(task: tuple[int, int, int, Path]) -> int:
 def write_pairs(
     text: Path, tokenizer_folder: Path, output: Path, shards: int, seed: int, processes: int
 ) -> int:
-    """Write `shards` token shards of training pairs with several processes; returns how many tokens they hold."""
+    """Write `shards` token shards of training pairs with several processes.
+
+    Returns the number of their tokens.
+    """
     output.mkdir(parents=True, exist_ok=True)
     tasks = [(number, seed, PAIRS_A_SHARD, output) for number in range(shards)]
     context = multiprocessing.get_context("spawn")

@@ -1,4 +1,4 @@
-"""Text as the small rephrasing model knows it: paragraphs separated by an empty line, and what may be done to them."""
+"""Text of the small rephrasing model: paragraphs separated by an empty line, and their noise."""
 
 import random
 from collections.abc import Callable

@@ -1,10 +1,14 @@
-"""Pages with reference texts, to train and to measure extraction on; the measure; and the two halves.
+r"""Pages with reference texts, to train and to measure extraction on. The measure, and two halves.
 
-The pages and texts are those of WCXB (Murrough-Foley, web-content-extraction-benchmark, CC-BY-4.0 for the annotations) as WARC files with
-their ground truth beside them: `web/crawl-*.warc.gz`, joined by the header X-Corpus-Id with `web/ground_truth.jsonl.zst`.
+The pages and texts are those of WCXB (Murrough-Foley, web-content-extraction-benchmark, CC-BY-4.0
+for the annotations). The pages are WARC files, `web/crawl-*.warc.gz`. Their header X-Corpus-Id
+joins them with the reference texts in `web/ground_truth.jsonl.zst`.
 
-**Measure**: words are `\\w+`, lower-cased; F1, precision and recall of the multisets of words, averaged over pages.
-**Halves**: a site belongs to one half by the hash of its domain. The model learns from the tuning half only.
+**Measure**: words are `\w+`, lower-cased. F1, precision and recall compare the multisets of words,
+and are averaged over pages.
+
+**Halves**: a hash of its domain puts a site into one half. The model learns from the tuning half
+only.
 """
 
 import hashlib
@@ -24,7 +28,7 @@ _WORD = re.compile(r"\w+")
 
 @dataclass(frozen=True)
 class ReferencePage:
-    """payload, charset: as the crawl has them. reference: the text that should come out. kind: article, forum, ..."""
+    """payload, charset: as in the crawl. reference: the text to extract. kind: article, forum..."""
 
     id: str
     payload: bytes
@@ -46,7 +50,7 @@ class Score:
 
 
 def part_of(domain: str, parts: int, salt: str = "") -> int:
-    """Which of so many parts a site belongs to."""
+    """The number of the part, of `parts`, that a site belongs to."""
     return hashlib.sha256((salt + domain).encode()).digest()[0] % parts
 
 
@@ -73,7 +77,10 @@ def mean(scores: Sequence[Score]) -> Score:
 
 
 def reference_pages(data: Path, limit: int | None = None) -> list[ReferencePage]:
-    """The pages that have a reference text, in the order of the WARC files; at most `limit`, spread evenly over them."""
+    """The pages that have a reference text, in the order of the WARC files.
+
+    limit: at most so many, spread evenly over the files.
+    """
     truths = {
         row["id"]: row
         for row in ground_truth(data)
@@ -103,7 +110,7 @@ def ground_truth(data: Path) -> Iterator[dict]:
 
 
 def crawled(data: Path) -> Iterator[tuple[str, bytes, str | None]]:
-    """Id, body and charset of every page."""
+    """(id, body, charset) of every page."""
     from fastwarc.warc import ArchiveIterator, WarcRecordType
 
     for path in sorted((data / "web").glob("crawl-*.warc.gz")):
