@@ -1,10 +1,12 @@
-"""From crawl to filtered text: extraction, filters and the whole stage, each against its peers in the same run.
+"""From crawl to filtered text: extraction, filters and the whole stage, each against its peers.
 
     python benchmarks/curation.py [--data FOLDER] [--quick]
 
-Prints tables and, as the last line, one JSON object: `f1.NAME` and `pages_s.NAME` (`benchmarks/extraction.py`), `filter_mb_s.NAME` and
-`agreement_min` (`benchmarks/filtering.py`), `stage_mb_s.NAME` and `peak_mb` (`benchmarks/whole_stage.py`), and what else those measure.
-One core, CPU time, medians. About ten minutes on two slow cores; --quick takes fewer documents and a smaller file.
+Peers are measured in the same run. The benchmark prints tables, and last a line with
+one JSON object: `f1.NAME` and `pages_s.NAME` (`benchmarks/extraction.py`), `filter_mb_s.NAME` and
+`agreement_min` (`benchmarks/filtering.py`), `stage_mb_s.NAME` and `peak_mb`
+(`benchmarks/whole_stage.py`), and the other figures of those files. One core, CPU time, medians. It
+takes about ten minutes on two slow cores. --quick takes fewer documents and a smaller file.
 """
 
 import argparse
@@ -18,7 +20,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.filtering import measure_filtering  # noqa: E402
 from benchmarks.whole_stage import FULL, PAGES, QUICK, measure_whole_stage  # noqa: E402
 
-KEYS = (  # first in the last line, in this order
+KEYS = (  # these come first in the last line, in this order
     *(f"f1.{name}" for name in ("corpusmill", "trafilatura", "resiliparse", "justext")),
     *(f"pages_s.{name}" for name in ("corpusmill", "trafilatura", "resiliparse", "justext")),
     *("filter_mb_s.corpusmill", "filter_mb_s.datatrove", "agreement_min"),
@@ -36,7 +38,7 @@ def measure_curation(data: Path, quick: bool) -> dict[str, float]:
 
 
 def table(found: dict[str, float]) -> str:
-    """Measures by name: a row a measure, a column a system."""
+    """Measures by name: a row for each measure, a column for each system."""
     measures = dict.fromkeys(key.partition(".")[0] for key in KEYS)
     lines = []
     for measure in measures:

@@ -1,19 +1,25 @@
-"""Deduplication against its peers, on one core: speed, what is found, what is wrongly removed, and how cost grows with size.
+"""Deduplication against its peers, on one core: speed, recall, precision, and growth of the cost.
 
     python benchmarks/dedup.py [--docs 100000] [--scale 1000000] [--data FOLDER] [--work FOLDER]
 
-The corpus is real text with planted near-duplicates (`benchmarks/dedup_corpus.py`). Speeds are MB of text a second of CPU time, after a
-warm-up that compiles what has to be compiled. Definitions:
+The corpus is real text with planted near-duplicates (`benchmarks/dedup_corpus.py`). Speeds are MB
+of text a second of CPU time, after a warm-up that compiles the kernels. Definitions:
 
-- words: `str.lower`, characters of Unicode's categories P and S taken out, `str.split`; shingles: the set of all five words in a row; both
-  by plain Python that shares no code with the kernels. True similarity: Jaccard of two such sets.
-- recall: of the planted pairs whose true similarity is at least 0.8, the share of which one fell for the other or both for a third.
-- precision: of the removed documents, the share whose true similarity with the document that stays is at least 0.8 (equal texts too
-  short for a shingle count as similar). Up to `CHECKED` removals are checked.
-- scaling_ratio: CPU seconds a document at --scale documents over that at --docs (put-together documents in both cases).
-- peak_mb: resident memory of the process that does all of the dedup of --docs documents, reader and writer included.
+- words: `str.lower`, without characters of Unicode's categories P and S, then `str.split`.
+Shingles:
+  the set of all five words in a row. Plain Python makes both; it shares no code with the kernels.
+  True similarity: the Jaccard similarity of two such sets.
+- recall: counts the planted pairs whose true similarity is at least 0.8. It is the share of them of
+  which one document was removed for the other, or both for a third.
+- precision: the share of removed documents whose true similarity with the document that stays is at
+  least 0.8. Equal texts too short for a shingle count as similar. Up to `CHECKED` removed documents
+  are checked.
+- scaling_ratio: CPU seconds a document at --scale documents over those at --docs, both with
+documents
+  that are put together.
+- peak_mb: resident memory of the process that dedups --docs documents, with reader and writer.
 
-Prints a table, then one line of JSON.
+The benchmark prints a table, then one line of JSON.
 """
 
 import argparse
@@ -45,7 +51,7 @@ SIGN_REPEATS = 5
 
 
 def true_shingles(text: str) -> set[tuple[str, ...]]:
-    """The definition above."""
+    """The shingles of a text, by the definition above."""
     bare = "".join(c for c in text.lower() if unicodedata.category(c)[0] not in "PS")
     words = bare.split()
     return {tuple(words[i : i + 5]) for i in range(max(1, len(words) - 4))} if words else set()
@@ -59,7 +65,7 @@ def true_similarity(left: str, right: str) -> float:
 
 
 def sign_speed(texts: list[str]) -> float:
-    """Text in Arrow to band keys and exact hashes with the default settings: MB/s, the median of some runs."""
+    """From text in Arrow to band keys and exact hashes, with default settings: MB/s, a median."""
     from corpusmill.stages.columns.strings import joined
     from corpusmill.stages.dedup.settings import DedupSettings
     from corpusmill.stages.dedup.signatures.minhash import band_keys
@@ -76,14 +82,14 @@ def sign_speed(texts: list[str]) -> float:
 
 
 def dedup(paths: list[Path], output: Path) -> dict[str, float]:
-    """Run the dedup stage in a process of its own: its CPU seconds and peak memory."""
+    """Run the dedup stage in a process of its own. Returns its CPU seconds and peak memory."""
     command = [sys.executable, __file__, "--only-dedup", str(output), *map(str, paths)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
 def only_dedup(output: str, paths: list[str]) -> None:
-    """In the subprocess: warm up on a few rows, then run the stage and print what it cost."""
+    """In the subprocess: warm up on a few rows, then run the stage and print its cost."""
     from corpusmill.pipeline.recipe import Step
     from corpusmill.pipeline.run import run_step
     from corpusmill.pipeline.runner import InlineRunner
@@ -91,9 +97,8 @@ def only_dedup(output: str, paths: list[str]) -> None:
     few = Path(output) / "few.parquet"
     few.parent.mkdir(parents=True)
     rows = pq.read_table(paths[0]).slice(0, 200)
-    near = pc.binary_join_element_wise(
-        rows["text"], "and some more words", " "
-    )  # so that all kernels have work
+    # Near copies, so that all kernels have work.
+    near = pc.binary_join_element_wise(rows["text"], "and some more words", " ")
     copies = rows.set_column(
         0, rows.schema.field(0), pc.binary_join_element_wise(rows["id"], "copy", "-")
     )
@@ -166,7 +171,7 @@ def main() -> None:
 
 
 def measure(options: argparse.Namespace, work: Path) -> dict[str, float | None]:
-    """Everything, with the table; returns the last line."""
+    """Measure everything and print the table. Returns the last line."""
     real = dedup_corpus.real_documents(options.data, work)
     paths, pairs, paired = dedup_corpus.write_corpus(real, options.docs, work / "corpus")
     sample = pq.read_table(paths[0], columns=["text"])["text"].to_pylist()
@@ -184,9 +189,8 @@ def measure(options: argparse.Namespace, work: Path) -> dict[str, float | None]:
     result: dict[str, float | None] = {"sign_mb_s.corpusmill": sign_speed(sample)}
     few = work / "few.parquet"
     pq.write_table(pq.read_table(paths[0]).slice(0, 200), few)
-    dedup(
-        [few], work / "compiled"
-    )  # numba compiles into its cache, which takes more memory than the work
+    # numba compiles into its cache. Compiling takes more memory than the work.
+    dedup([few], work / "compiled")
     cost = dedup(paths, work / "out")
     result["dedup_mb_s.corpusmill"] = megabytes / cost["cpu"]
     recall, precision, lines = quality(work / "out" / "dedup", pairs, paired)
@@ -216,7 +220,8 @@ def measure(options: argparse.Namespace, work: Path) -> dict[str, float | None]:
             shards = dedup_corpus.write_scaling_corpus(real, documents, work / f"scale-{documents}")
             each[documents] = dedup(shards, work / f"scaled-{documents}")
             print(
-                f"{documents} documents: {each[documents]['cpu'] / documents * 1e6:.1f} CPU seconds a million, "
+                f"{documents} documents: "
+                f"{each[documents]['cpu'] / documents * 1e6:.1f} CPU seconds a million, "
                 f"peak {each[documents]['peak_mb']:.0f} MB"
             )
         ratio = (each[options.scale]["cpu"] / options.scale) / (
@@ -227,7 +232,7 @@ def measure(options: argparse.Namespace, work: Path) -> dict[str, float | None]:
 
 
 def table(result: dict[str, float | None]) -> dict[str, float | None]:
-    """Print the figures and the ratios to each peer; return the figures, rounded."""
+    """Print the figures and the ratios to each peer. Return the figures, rounded."""
     for key, value in result.items():
         name, _, peer = key.partition(".")
         own = result.get(f"{name}.corpusmill")

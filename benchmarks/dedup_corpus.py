@@ -1,9 +1,10 @@
 """The corpus of the dedup benchmark: real text with near-duplicates planted at known edit rates.
 
-Text: web pages through corpusmill's own extract stage, and books, documentation, articles, abstracts, problems and LaTeX, cut at
-paragraphs into documents of at most `LONGEST` characters. When more documents are wanted than there are, further ones are put together
-from sentences of the real ones, drawn at random: real English, and no two alike. One document in six has a near copy, made by one of
-`EDITS`. The copies are spread over all shards; everything follows from the seed.
+The text is web pages from corpusmill's own extract stage, and books, documentation, articles,
+abstracts, problems and LaTeX. It is cut at paragraphs into documents of at most `LONGEST`
+characters. If more documents are wanted, they are put together from sentences of the real ones,
+drawn at random. They are real English, and no two are alike. One document in six has a near copy,
+made by one of `EDITS`. The copies are spread over all shards. Everything follows from the seed.
 """
 
 import io
@@ -25,10 +26,10 @@ LONGEST = 6000  # characters of a document
 SHORTEST = 200
 SHARD_ROWS = 20_000
 PAIR_EVERY = 6
-SENTENCES = (10, 42)  # of a document that is put together
+SENTENCES = (10, 42)  # in a document that is put together
 FOLDERS = ("reference", "academic", "math")
 
-EDITS = (  # kind and rate: of words replaced, sentences dropped, or words of boilerplate added
+EDITS = (  # kind, and the rate of words replaced, sentences dropped or boilerplate words added
     *(
         ("words", rate)
         for rate in (0.001, 0.0025, 0.005, 0.0075, 0.01, 0.0125, 0.015, 0.0175, 0.02, 0.03, 0.05)
@@ -64,7 +65,10 @@ def real_documents(data: Path, work: Path) -> list[str]:
 def write_corpus(
     texts: list[str], documents: int, folder: Path, seed: int = 1
 ) -> tuple[list[Path], list[Pair], dict[str, str]]:
-    """Write shards with `documents` rows; return them, the planted pairs, and the text of every document of a pair."""
+    """Write shards with `documents` rows.
+
+    Returns the shards, the planted pairs, and the text of every document of a pair.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     originals = documents - documents // (PAIR_EVERY + 1)
     source = pa.array(texts[:originals], pa.large_string())
@@ -153,7 +157,7 @@ def _sentences(text: str) -> list[str]:
 
 
 def _put_together(texts: list[str], documents: int, seed: int) -> pa.Array:
-    """Documents of sentences drawn at random, without a Python object for each."""
+    """Documents of sentences drawn at random. There is no Python object for each of them."""
     pool, source = _pool(texts), np.random.default_rng(seed)
     return pa.concat_arrays([part for part, _ in _drawn(pool, documents, source)])
 
@@ -161,14 +165,15 @@ def _put_together(texts: list[str], documents: int, seed: int) -> pa.Array:
 def write_scaling_corpus(
     texts: list[str], documents: int, folder: Path, seed: int = 2
 ) -> list[Path]:
-    """Shards of put-together documents of which one in seven is another with a twentieth of its sentences exchanged."""
+    """Write shards of documents that are put together.
+
+    One in seven is a copy of another one, with a twentieth of its sentences exchanged.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     pool, source = _pool(texts), np.random.default_rng(seed)
     paths: list[Path] = []
-    before = (
-        source.integers(*SENTENCES, 0),
-        source.integers(0, 1, 0),
-    )  # the last shard's documents: copies cross shards
+    # The last shard's documents. Their copies go into the next shard.
+    before = (source.integers(*SENTENCES, 0), source.integers(0, 1, 0))
     for start in range(0, documents, SHARD_ROWS):
         rows = min(SHARD_ROWS, documents - start)
         copies = min(rows // (PAIR_EVERY + 1), len(before[0]))

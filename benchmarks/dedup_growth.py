@@ -1,14 +1,17 @@
-"""How the cost of dedup grows with the corpus, in one process: CPU seconds a million documents, pass by pass.
+"""How the cost of dedup grows with the corpus: CPU seconds a million documents, pass by pass.
 
-    python benchmarks/dedup_growth.py [--docs 10000000] [--small 100000] [--every 30] [--partitions N] [--data FOLDER] [--work FOLDER]
+    python benchmarks/dedup_growth.py [--docs 10000000] [--small 100000] [--every 30]
+        [--partitions N] [--data FOLDER] [--work FOLDER]
 
-A processor that others use, or whose memory others use, does not do the same work in the same time all day. So after every `--every` CPU
-seconds of the large run a process of its own takes the first `--small` documents of the same corpus through dedup, and the
-growth is the large run's seconds a document over the mean of theirs. What either does to compile kernels and to load libraries is not
-counted; those small runs are not part of the large one's seconds.
+Everything runs in one process. A processor that others use, or whose memory others use, does not
+take the same time for the same work all day. So after every `--every` CPU seconds of the large run,
+a process of its own dedups the first `--small` documents of the same corpus. The growth is the
+large run's seconds a document over the mean of the small runs'. Compiling kernels and loading
+libraries is not counted, and the small runs are not counted in the large one's seconds.
 
-The corpus is that of `dedup_corpus.write_scaling_corpus` (0.9 GB a million documents on disk, as much again for the output); a
-corpus that is already in `--work` is used again. Prints a table, then one line of JSON.
+The corpus is that of `dedup_corpus.write_scaling_corpus`. It takes 0.9 GB a million documents on
+disk, and as much again for the output. A corpus that is already in `--work` is used again. The
+benchmark prints a table, then one line of JSON.
 """
 
 import argparse
@@ -40,7 +43,7 @@ from benchmarks.memory import peak_mb  # noqa: E402
 
 
 class Timed(InlineRunner):
-    """Everything in this process; adds up CPU seconds by pass and calls `between` after every task."""
+    """Runs everything in this process. Adds up CPU seconds by pass; calls `between` after tasks."""
 
     def __init__(self, between: Callable[[], None] = lambda: None) -> None:
         self.seconds: dict[str, float] = {}
@@ -65,7 +68,10 @@ def measure(
     partitions: int | None,
     between: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
-    """Run the stage over the shards; CPU seconds in all and by pass, and the peak of resident memory in MiB. Leaves nothing in `folder`."""
+    """Run the stage over the shards, and leave nothing in `folder`.
+
+    Returns CPU seconds in all and by pass, and the peak of resident memory in MiB.
+    """
     step = Step("dedup", "dedup", settings={"partitions": partitions} if partitions else {})
     few = folder / "few.parquet"
     few.parent.mkdir(parents=True)
@@ -90,7 +96,7 @@ def in_a_process(paths: list[str], folder: Path) -> dict[str, Any]:
 
 
 def growth(paths: list[str], options: argparse.Namespace, work: Path) -> dict[str, Any]:
-    """The large run with small ones in between."""
+    """Run the large run, with small ones in between."""
     few = paths[: -(-options.small // dedup_corpus.SHARD_ROWS)]
     in_a_process(few, work / "small")  # numba compiles into its cache
     small: list[dict[str, Any]] = []

@@ -1,8 +1,9 @@
-"""The peers of the dedup benchmark, each on one core, text in: MB of text a CPU second, shingling included.
+"""The peers of the dedup benchmark, each on one core: MB of text a CPU second, shingling included.
 
-datatrove: its four MinHash stages, as FineWeb runs them (14 x 8, word 5-grams). datasketch: update, update_batch and bulk with 112
-permutations and xxhash; the fastest counts. rensa: RMinHash with 112 permutations. The last two leave words and shingles to the
-caller: lower-cased text split at white space, five words joined.
+datatrove: its four MinHash stages, as FineWeb runs them (14 x 8, word 5-grams). datasketch: update,
+update_batch and bulk with 112 permutations and xxhash; the fastest counts. rensa: RMinHash with 112
+permutations. With the last two, callers make words and shingles: lower-cased text, split at white
+space, five words joined.
 """
 
 import time
@@ -31,7 +32,7 @@ def shingles(text: str) -> list[str]:
 
 
 def datatrove(texts: list[str], folder: Path) -> tuple[float, float]:
-    """(signing, all four stages), MB/s."""
+    """MB/s of (signing, all four stages)."""
     config = MinhashConfig()
     signing = MinhashDedupSignature(str(folder / "signatures"), config=config)
     started = time.process_time()
@@ -53,7 +54,7 @@ def datatrove(texts: list[str], folder: Path) -> tuple[float, float]:
 
 
 def datasketch(texts: list[str]) -> dict[str, float]:
-    """MB/s of each way to sign; `update` is so slow that it gets a tenth of the texts."""
+    """MB/s of each way to sign. `update` is slow, so it gets a tenth of the texts."""
     import xxhash
     from datasketch import MinHash
 

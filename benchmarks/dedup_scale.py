@@ -1,13 +1,17 @@
-"""The matching half of deduplication at scale, on keys without texts: memory, time and rounds for tens of millions of documents.
+"""The matching half of dedup at scale, on keys without texts: memory, time and rounds.
 
-    python benchmarks/dedup_scale.py [--docs 20000000] [--shard-docs 500000] [--partitions N] [--work FOLDER]
+    python benchmarks/dedup_scale.py [--docs 20000000] [--shard-docs 500000] [--partitions N]
+        [--work FOLDER]
 
-Every document gets an exact key and 14 band keys, as 14 x 8 gives. Seven tenths of the documents are alone. The others belong to clusters
-whose sizes follow a power law; each of their band keys is their cluster's with probability 0.6, so that clusters hang together by chains,
-over many shards. One document in a thousand is the same page. The passes sign (writing the made keys), match, components-N and
-clusters then run as in the stage, in one process: its peak memory is what a worker and the driver need together.
+Every document gets an exact key and 14 band keys, as with 14 x 8. Seven tenths of the documents are
+alone. The others belong to clusters whose sizes follow a power law. Each of their band keys is
+their cluster's with probability 0.6. So chains hold the clusters together, over many shards. One
+document in a thousand is the same page. The passes sign (which writes the made keys), match,
+components-N and clusters then run as in the stage, in one process. Its peak memory is what a worker
+and the driver need together.
 
-Prints each pass, checks the clusters against those that were planted, and prints one line of JSON.
+The benchmark prints each pass, checks the clusters against the planted ones, and prints one line of
+JSON.
 """
 
 import argparse
@@ -51,19 +55,21 @@ def mixed(value: np.ndarray) -> np.ndarray:
 
 
 def planted(documents: int, shard: int, rows: int) -> np.ndarray:
-    """The cluster of each document of a shard: 0 for the page that is everywhere, numbers from 2**40 for those alone."""
+    """The cluster of each document of a shard.
+
+    0 is the page that is everywhere. Documents that are alone have numbers from 2**40 on.
+    """
     source = np.random.default_rng([1, shard])
     kind = source.random(rows)
     clusters = max(1, int(0.3 * documents / MEAN_SIZE))
-    grouped = 1 + (clusters * source.random(rows) ** 1.5).astype(
-        np.uint64
-    )  # early clusters are larger
+    # Early clusters are larger.
+    grouped = 1 + (clusters * source.random(rows) ** 1.5).astype(np.uint64)
     alone = np.uint64(1 << 40) + np.uint64(shard << 24) + np.arange(rows, dtype=np.uint64)
     return np.where(kind < SAME_PAGE, np.uint64(0), np.where(kind < 0.3, grouped, alone))
 
 
 def make_keys(documents: int, partitions: int, shard: Shard) -> list[Counts]:
-    """In place of sign: write the shard's keys."""
+    """Write the shard's keys. It takes the place of the pass sign."""
     number, rows = (int(part) for part in shard.name.split("-"))
     cluster = planted(documents, number, rows)
     source = np.random.default_rng([2, number])
@@ -104,7 +110,7 @@ class Matching(GlobalStage):
 
 
 class Watching(InlineRunner):
-    """Says after each pass how long it took, what it wrote and how much memory the process has needed so far."""
+    """Prints each pass: its time, its output, and the process's peak memory so far."""
 
     def run(self, tasks: Any, *, holds_engine: bool) -> Any:
         todo: list[Task] = list(tasks)
@@ -115,12 +121,18 @@ class Watching(InlineRunner):
             yield task, result
         if todo:
             seconds = time.process_time() - started
-            line = f"{todo[0].pass_name:14} {len(todo):5} tasks {seconds:8.1f} CPU s {written / 1e6:9.0f} MB {files:6} files"
+            line = (
+                f"{todo[0].pass_name:14} {len(todo):5} tasks {seconds:8.1f} CPU s "
+                f"{written / 1e6:9.0f} MB {files:6} files"
+            )
             print(f"{line}  peak {peak_mb():6.0f} MB", flush=True)
 
 
 def check(stage: Matching, folder: Path) -> tuple[int, int]:
-    """Documents of found clusters that reach over shards, and how many of them are with documents of another planted cluster."""
+    """(documents in found clusters over several shards, those among them in a wrong cluster).
+
+    A cluster is wrong for a document if it also has documents of another planted cluster.
+    """
     found = [pq.read_table(path) for path in sorted(folder.glob("work/clusters/*.parquet"))]
     node = np.concatenate([table["node"].to_numpy() for table in found])
     component = np.concatenate([table["component"].to_numpy() for table in found])

@@ -1,11 +1,12 @@
-"""Extraction against its peers, on real pages with reference texts: F1, precision, recall, pages per second.
+"""Extraction against its peers, on real pages with reference texts: F1, precision, recall, speed.
 
     python benchmarks/extraction.py [--data FOLDER] [--pages N]
 
-One core, CPU time, decoding included, every extractor in the same run on the same pages. A peer with several known settings runs with
-each, and counts with the one whose F1 is best; speed is that setting's. The default extractor has learned from the tuning half of the
-sites: every figure is of the held-out half, but `f1_learned_from`. The last line is JSON: `f1.NAME`, `recall.NAME`, `pages_s.NAME`, and
-more of the kind.
+One core, CPU time, decoding included. All extractors run in the same process on the same pages. A
+peer with several known settings runs with each. Its best F1 counts, with the speed of that setting.
+The default extractor is trained on the tuning half of the sites. So every figure is of the held-out
+half, except `f1_learned_from`. The last line is JSON: `f1.NAME`, `recall.NAME`, `pages_s.NAME`, and
+similar figures.
 """
 
 import argparse
@@ -40,7 +41,7 @@ Extract = Callable[[ReferencePage], str]
 
 @dataclass(frozen=True)
 class Measured:
-    """One extractor with one setting. scores: by page."""
+    """One extractor with one setting. scores: one for each page."""
 
     setting: str
     scores: Sequence[Score]
@@ -52,7 +53,7 @@ class Measured:
 
 
 def measure_extraction(data: Path, pages: int | None) -> dict[str, float]:
-    """The figures of the last line. pages: how many to measure on; None for all."""
+    """The figures of the last line. pages: how many to measure; None for all."""
     return figures(compared(chosen := reference_pages(data, pages)), chosen)
 
 
@@ -118,8 +119,8 @@ def extractors() -> dict[str, dict[str, Extract]]:
 
 
 def measured(setting: str, extract: Extract, pages: Sequence[ReferencePage]) -> Measured:
-    """Run over all pages. A page that an extractor fails on counts as no text."""
-    extract(pages[0])  # compiled code and models are loaded
+    """Run over all pages. If an extractor fails on a page, its text is empty."""
+    extract(pages[0])  # loads compiled code and models
     texts = []
     started = time.process_time()
     for page in pages:
@@ -133,7 +134,10 @@ def measured(setting: str, extract: Extract, pages: Sequence[ReferencePage]) -> 
 
 
 def figures(found: Mapping[str, Measured], pages: Sequence[ReferencePage]) -> dict[str, float]:
-    """f1, recall and precision are of pages that no model here has learned from; `f1_learned_from` is of the others."""
+    """f1, recall and precision are of pages that no model here was trained on.
+
+    `f1_learned_from` is of the other pages.
+    """
     result: dict[str, float] = {}
     for name, one in found.items():
         held_out, tuning = (mean(of_half(one, pages, half)) for half in (HELD_OUT, TUNING))
@@ -154,9 +158,11 @@ def of_half(one: Measured, pages: Sequence[ReferencePage], half: int) -> list[Sc
 def table(found: Mapping[str, Measured], pages: Sequence[ReferencePage]) -> str:
     kinds = sorted({page.kind for page in pages})
     lines = [
-        f"{len(pages)} pages, {sum(page.half == HELD_OUT for page in pages)} of them in the held-out half",
+        f"{len(pages)} pages, "
+        f"{sum(page.half == HELD_OUT for page in pages)} of them in the held-out half",
         "",
-        "| extractor | setting | F1 held out | precision | recall | F1 on pages learned from | pages/s |",
+        "| extractor | setting | F1 held out | precision | recall "
+        "| F1 on pages learned from | pages/s |",
         "|---|---|---|---|---|---|---|",
     ]
     for name, one in found.items():

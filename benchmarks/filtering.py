@@ -1,10 +1,12 @@
-"""The filter stage against datatrove's four blocks: speed, agreement rule by rule; and the URL lists' speed.
+"""The filter stage against datatrove's four blocks: speed, and agreement for each rule.
 
     python benchmarks/filtering.py [--data FOLDER] [--documents N]
 
-One core, CPU time, medians, peers in the same run. Documents: the text (Resiliparse's main content) of crawled pages, every second one of
-four files, and reference and academic texts. Agreement compares each rule alone with the same rule of datatrove alone, on the same
-text. The last line is JSON: `filter_mb_s.NAME`, `agreement.RULE`, `agreement_min`, `urls_s`.
+It also measures the speed of the URL lists. One core, CPU time, medians, peers in the same run. The
+documents are reference and academic texts, and the text (Resiliparse's main content) of every
+second crawled page. Agreement compares each rule alone with the same rule of datatrove alone, on
+the same text. The last line is JSON: `filter_mb_s.NAME`, `agreement.RULE`, `agreement_min`,
+`urls_s`.
 """
 
 import argparse
@@ -32,8 +34,9 @@ from corpusmill.stages.filter.rules import failing  # noqa: E402
 from corpusmill.stages.filter.stage import Filter  # noqa: E402
 from corpusmill.stages.filter.url_rules import UrlRules, compiled, judge_all  # noqa: E402
 
-LONGEST = 40_000  # characters: longer documents are left out of the agreement, since datatrove reads 15 kB a second here
-REFERENCE = {  # file -> every how many-th record
+# Characters. Longer documents are left out of the agreement: datatrove reads 15 kB a second there.
+LONGEST = 40_000
+REFERENCE = {  # file -> step: every how many-th record is read
     "reference/reference": 5,
     "reference/kubernetes_keps": 10,
     "reference/openstax_psychology": 5,
@@ -45,7 +48,10 @@ REFERENCE = {  # file -> every how many-th record
 
 
 def measure_filtering(data: Path, documents: int | None) -> dict[str, float]:
-    """All figures of this file. documents: how many the agreement is measured on; None for all (over 1,500)."""
+    """All figures of this file.
+
+    documents: how many the agreement is measured on. None for all (over 1,500).
+    """
     web, reference = web_texts(data), reference_texts(data)
     texts = [text for text in [*web, *reference] if len(text) <= LONGEST]
     if documents is not None:
@@ -97,7 +103,10 @@ def records(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def speeds(texts: Sequence[str]) -> dict[str, float]:
-    """MB of text a second: the whole stage over a table, and datatrove's blocks in its order, stopping at the first drop."""
+    """MB of text a second, of the whole stage over a table and of datatrove's blocks.
+
+    datatrove's blocks run in its order, and stop at the first drop.
+    """
     from datatrove.data import Document
 
     rows = {"id": [str(number) for number in range(len(texts))], "text": list(texts)}
@@ -134,7 +143,7 @@ def datatrove_chain() -> list[Any]:
 
 
 def agreement(texts: Sequence[str]) -> dict[str, tuple[float, int, int, int]]:
-    """Reason code -> share of documents with the same verdict, and how many ours drops, datatrove's drops, both drop."""
+    """Reason code -> (share of documents with equal verdicts, drops of ours, of theirs, of both)."""
     column = pa.chunked_array([pa.array(texts)])
     as_they_came, edited = measure(column).measured, measure(column, LineEdits()).measured
     theirs = datatrove_verdicts(texts)
@@ -151,8 +160,10 @@ def agreement(texts: Sequence[str]) -> dict[str, tuple[float, int, int, int]]:
 
 
 def datatrove_verdicts(texts: Sequence[str]) -> dict[str, np.ndarray]:
-    """What each rule of datatrove says alone. Its words are kept from rule to rule, which saves two thirds of the time and changes
-    nothing."""
+    """The verdicts of each rule of datatrove alone.
+
+    Its words are kept from rule to rule. That saves two thirds of the time and changes nothing.
+    """
     import datatrove.pipeline.filters.fineweb_quality_filter as fineweb
     import datatrove.pipeline.filters.gopher_quality_filter as quality
     import datatrove.pipeline.filters.gopher_repetition_filter as repetition
@@ -177,7 +188,10 @@ def datatrove_verdicts(texts: Sequence[str]) -> dict[str, np.ndarray]:
 
 
 def datatrove_rules() -> Mapping[str, tuple[Any, tuple[str, ...]]]:
-    """Reason code -> datatrove's block with that rule only; where a block runs two rules at once, the reasons that are meant."""
+    """Reason code -> (datatrove's block with that rule only, reasons that count).
+
+    The reasons are given if the block runs two rules at once.
+    """
     from datatrove.pipeline import filters
 
     def repetition(**rule: Any) -> tuple[Any, tuple[str, ...]]:
@@ -189,7 +203,10 @@ def datatrove_rules() -> Mapping[str, tuple[Any, tuple[str, ...]]]:
         ), ()
 
     def quality(*reasons: str, **rule: Any) -> tuple[Any, tuple[str, ...]]:
-        names = "min_doc_words max_doc_words min_avg_word_length max_avg_word_length max_symbol_word_ratio max_bullet_lines_ratio"
+        names = (
+            "min_doc_words max_doc_words min_avg_word_length max_avg_word_length "
+            "max_symbol_word_ratio max_bullet_lines_ratio"
+        )
         off = dict.fromkeys(
             (
                 *names.split(),
@@ -247,7 +264,7 @@ def datatrove_rules() -> Mapping[str, tuple[Any, tuple[str, ...]]]:
 
 
 def url_speed(data: Path) -> float:
-    """URLs a second judged by the UT1 list of domains (4.6 million), real addresses repeated."""
+    """URLs a second that the UT1 list of domains (4.6 million) judges. Real URLs, repeated."""
     urls = [record["url"] for record in records(data / "web" / "index.jsonl.zst")] * 100
     column, lists = (
         pa.chunked_array([pa.array(urls)]),
@@ -273,7 +290,8 @@ def size_of(texts: Sequence[str]) -> float:
 
 def table(agreed: Mapping[str, tuple[float, int, int, int]], documents: int) -> str:
     lines = [
-        f"{'agreement with datatrove, ' + str(documents) + ' documents':50} share   ours  theirs   both"
+        f"{'agreement with datatrove, ' + str(documents) + ' documents':50} "
+        "share   ours  theirs   both"
     ]
     for code, (share, ours, theirs, both) in agreed.items():
         lines.append(f"{code:50} {share:.4f} {ours:6} {theirs:7} {both:6}")

@@ -1,11 +1,13 @@
-"""What a stage costs when its input is many small shards: time of each pass and bytes of receipts, of blend and substring.
+"""The cost of a stage over many small shards: time of each pass, and bytes of receipts.
 
     python benchmarks/many_shards.py [--shards 2000] [--stage blend|substring] [--work FOLDER]
 
-Every shard holds `DOCUMENTS` made documents of some 300 bytes; blend writes as many shards as it reads, substring about half as many parts.
-One process does everything. What grows here with the square of the shards decides how large a corpus may be.
+The stages are blend and substring. Every shard holds `DOCUMENTS` made documents of some 300 bytes.
+blend writes as many shards as it reads, substring about half as many parts. One process does
+everything. A cost that grows with the square of the shards limits the size of a corpus.
 
-Prints each pass and one line of JSON, with a digest of all documents that were written.
+The benchmark prints each pass and one line of JSON, with a digest of all documents that were
+written.
 """
 
 import argparse
@@ -85,7 +87,8 @@ def measure(stage: str, source: str, shards: int, output: Path) -> dict[str, Any
     print(f"{stage}: {shards} shards read, {manifest.shards} written, {seconds:.1f} s")
     for name, size in receipts.items():
         print(
-            f"  {name:16} {manifest.timing[f'{name}_seconds']:8.1f} s of work {size / 1e6:9.2f} MB of receipts"
+            f"  {name:16} {manifest.timing[f'{name}_seconds']:8.1f} s of work "
+            f"{size / 1e6:9.2f} MB of receipts"
         )
     digest = hashlib.sha256(
         b"".join(path.read_bytes() for path in sorted((output / "documents").iterdir()))

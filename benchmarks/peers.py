@@ -1,4 +1,7 @@
-"""What a benchmark needs beside corpusmill: packages of its peers, and pages or texts. Said before anything is measured."""
+"""Check what a benchmark needs besides corpusmill: packages of its peers, and data.
+
+The check comes before anything is measured.
+"""
 
 import importlib.util
 import sys
@@ -6,14 +9,14 @@ from pathlib import Path
 
 
 def require(*modules: str) -> None:
-    """End with one line that says how to get them if peers' modules cannot be imported."""
+    """If modules of peers are missing, exit with a line that says how to get them."""
     missing = [name for name in modules if importlib.util.find_spec(name) is None]
     if missing:
         sys.exit(f"peers are not installed: {', '.join(missing)}; pip install -e '.[bench]'")
 
 
 def require_data(folder: Path, file: str, where_from: str) -> None:
-    """End with one line that says where data come from if `folder` has no file that the glob `file` names."""
+    """If no file in `folder` matches the glob `file`, exit with a line about its source."""
     if not any(folder.glob(file)):
         sys.exit(f"{folder} has no {file}; {where_from}, and name the folder with --data")
 

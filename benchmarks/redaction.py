@@ -1,14 +1,16 @@
-"""Redaction against datatrove's PIIFormatter: speed on one core, precision and recall on real pages.
+"""Redaction against datatrove's PIIFormatter: speed on one core, precision, recall on real pages.
 
     taskset -c 1 python benchmarks/redaction.py --data DATA
 
-DATA: a folder with `web/crawl-*.warc.gz` and, if it is there, `labelled/enterprise_pii.jsonl.zst`. The truth is
-`redaction_labels.jsonl` beside this file: 600 pages, read span by span, each with its spans as kind and digest (so that it holds
-nobody's address). The first 300 were read while the rules were made, the others afterwards. Real pages hold no card numbers and
-hardly any IPv6 or IBAN, so those kinds have a second, generated test: valid numbers with and without groups, put between real
-sentences, and their neighbours with a broken check digit or in a range that is not routed.
+DATA is a folder with `web/crawl-*.warc.gz` and perhaps `labelled/enterprise_pii.jsonl.zst`. The
+truth is `redaction_labels.jsonl` beside this file: 600 pages, read span by span. Each span is kept
+as kind and digest, so the file holds nobody's address. The first 300 pages were read while the
+rules were made, the others afterwards. Real pages hold no card numbers and hardly any IPv6 address
+or IBAN. So those kinds have a second, generated test between real sentences. It has valid numbers
+with and without groups, and similar ones with a broken check digit or in a range that is not
+routed.
 
-Prints tables and last one JSON line.
+The benchmark prints tables, and last one line of JSON.
 """
 
 import argparse
@@ -43,13 +45,16 @@ LABELS = Path(__file__).with_name("redaction_labels.jsonl")
 
 
 def digest(kind: str, spelled: str) -> str:
-    """What the labels keep of a span: telephone numbers by their digits, everything else without case and spaces."""
+    """What the labels keep of a span.
+
+    Telephone numbers are known by their digits, all else without case and spaces.
+    """
     plain = re.sub(r"\D", "", spelled) if kind == "phone" else re.sub(r"\s", "", spelled).lower()
     return hashlib.blake2b(f"{kind} {plain}".encode(), digest_size=6).hexdigest()
 
 
 def pages(data: Path) -> dict[str, tuple[str, str]]:
-    """Id -> (whole text of the page with its menus and footers, where personal data is; main text)."""
+    """Id -> (whole text of the page, main text). Personal data is often in menus and footers."""
     from resiliparse.extract.html2text import extract_plain_text
 
     found = {}
@@ -77,7 +82,10 @@ def _without_controls(text: str) -> str:
 
 
 def measured_speed(texts: list[str], rounds: int = 5) -> dict[str, float]:
-    """MB of UTF-8 a second of process time: the whole stage, and datatrove's formatter with its defaults (e-mail and IP only)."""
+    """MB of UTF-8 a second of process time: of the whole stage, and of datatrove's formatter.
+
+    The formatter has its defaults: e-mail and IP only.
+    """
     from datatrove.pipeline.formatters.pii import PIIFormatter
 
     size = sum(len(text.encode()) for text in texts) / 1e6
@@ -103,7 +111,7 @@ def _counters() -> Counts:
 
 
 def quality(texts: dict[str, tuple[str, str]], half: str) -> Counts:
-    """True, found and rightly found spans, by kind."""
+    """(true spans, found spans, rightly found spans), each by kind."""
     from datatrove.pipeline.formatters.pii import PIIFormatter
 
     truth, found, right = _counters()
@@ -133,7 +141,10 @@ def quality(texts: dict[str, tuple[str, str]], half: str) -> Counts:
 
 
 def generated(sentences: list[str], count: int = 400) -> Counts:
-    """The same three counts for cards, IBANs and IPv6 addresses made by formula and put between two real sentences."""
+    """The same three counts for generated cards, IBANs and IPv6 addresses.
+
+    Each is made by formula and put between two real sentences.
+    """
     chosen = random.Random(7)
     truth, found, right = _counters()
     makers: tuple[tuple[Kind, Callable[[random.Random, bool], str]], ...]
@@ -202,7 +213,10 @@ def _ipv6(chosen: random.Random, valid: bool) -> str:
 
 
 def false_alarms(data: Path) -> dict[str, int]:
-    """What is found in enterprise_pii, whose labels are of whole passages (sensitive or not) and not of spans."""
+    """The spans found in enterprise_pii.
+
+    Its labels are of whole passages (sensitive or not), and not of spans.
+    """
     path = data / "labelled" / "enterprise_pii.jsonl.zst"
     if not path.exists():
         return {}
@@ -253,7 +267,8 @@ def main() -> None:
                     recall.setdefault(kind, round(r, 4))
         if found["datatrove email"]:
             print(
-                f"{name:18} datatrove finds {found['datatrove email']} e-mail and {found['datatrove ip']} IP addresses"
+                f"{name:18} datatrove finds {found['datatrove email']} e-mail and "
+                f"{found['datatrove ip']} IP addresses"
             )
     print(f"enterprise_pii: found {false_alarms(data)}")
     result["pii_mb_s"] = {name: round(value, 1) for name, value in speed.items()}

@@ -1,10 +1,12 @@
-"""What substring costs a byte: the suffix array alone (pydivsufsort, the floor that any tool on it stands on) and the whole part.
+"""The cost of substring: of the suffix array alone (pydivsufsort), and of a whole part.
 
     python benchmarks/substring.py --data FOLDER --mb 96
 
-FOLDER: JSONL files, Zstandard, with a `text` field, anywhere below it; their documents are taken in turn until there are enough. Without
-it the repository's samples are read, which are small. Times are CPU seconds of one process; memory is the peak of a fresh process that
-does nothing but one part, less what it held before it had the texts. The last line is JSON.
+A tool that builds a suffix array cannot be faster than that. FOLDER holds Zstandard JSONL files
+with a `text` field, at any depth. Their documents are taken in turn until there are enough. Without
+it, the repository's small samples are read. Times are CPU seconds of one process. Memory is the
+peak of a fresh process that does only one part, less what it held before it had the texts. The last
+line is JSON.
 """
 
 import argparse
@@ -35,7 +37,8 @@ def main() -> None:
         print(json.dumps(part_cost(given.part_only, given.data, given.mb << 20)))
         return
     print(
-        f"{'':22}{'MB':>8}{'sort MB/s':>11}{'substring MB/s':>16}{'peak MB':>9}{'bytes/byte':>12}{'cut':>8}"
+        f"{'':22}{'MB':>8}{'sort MB/s':>11}{'substring MB/s':>16}{'peak MB':>9}"
+        f"{'bytes/byte':>12}{'cut':>8}"
     )
     costs = {}
     for name in ("real text", *PATHOLOGIES):
@@ -53,7 +56,8 @@ def main() -> None:
             subprocess.run(command, check=True, capture_output=True, text=True).stdout
         )
         print(
-            f"{name:22}{cost['mb']:8.1f}{cost['sort_mb_s']:11.2f}{cost['substring_mb_s']:16.2f}{cost['peak_mb']:9.0f}"
+            f"{name:22}{cost['mb']:8.1f}{cost['sort_mb_s']:11.2f}"
+            f"{cost['substring_mb_s']:16.2f}{cost['peak_mb']:9.0f}"
             f"{cost['bytes_per_byte']:12.1f}{cost['cut']:8.3f}",
             flush=True,
         )
@@ -69,7 +73,7 @@ def main() -> None:
 
 
 def part_cost(name: str, data: Path, size: int) -> dict[str, float]:
-    """Run one part in this process."""
+    """Run one part in this process. Returns its cost."""
     import pyarrow as pa
     from corpusmill.manifests.schema import DOCUMENT
     from corpusmill.stages.columns.strings import copied
@@ -85,9 +89,8 @@ def part_cost(name: str, data: Path, size: int) -> dict[str, float]:
             for outcome in cut_documents(settings, rows)
         )
 
-    cut(
-        pa.Table.from_pylist([{"id": "a", "text": "warm"}], schema=DOCUMENT)
-    )  # loads or compiles the kernels
+    # Load or compile the kernels.
+    cut(pa.Table.from_pylist([{"id": "a", "text": "warm"}], schema=DOCUMENT))
     before = peak_mb()
     texts = list(
         real_texts(data, size) if name == "real text" else pathological_texts(name, data, size)
@@ -120,7 +123,7 @@ def timed(work: Callable[[Any], Any], argument: Any) -> tuple[Any, float]:
 
 
 def real_texts(folder: Path, size: int) -> Iterator[str]:
-    """Documents of every file in turn, so that each genre is there whatever the size."""
+    """Documents of every file in turn, so that each genre is there at any size."""
     import zstandard
 
     def read(path: Path) -> Iterator[str]:
@@ -146,7 +149,7 @@ def real_texts(folder: Path, size: int) -> Iterator[str]:
 
 
 def pathological_texts(name: str, data: Path, size: int) -> Iterator[str]:
-    """One letter and one line: as one document; one page: as documents that are all the same."""
+    """Repetitive texts: one letter or one line, as one document, or one page, as many documents."""
     if name == "one letter":
         yield "a" * size
     elif name == "one line":

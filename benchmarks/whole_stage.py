@@ -1,14 +1,17 @@
-"""From WARC to filtered Parquet on one core, against a datatrove pipeline of the same blocks; and the memory of a large file.
+"""From WARC to filtered Parquet on one core, against datatrove; and the memory for a large file.
 
     python benchmarks/whole_stage.py [--data FOLDER] [--pages N] [--quick]
 
-Ours: `extract` and `filter` fused, inline. Theirs: WarcReader, Trafilatura, LanguageFilter, GopherRepetitionFilter, GopherQualityFilter,
-C4QualityFilter, FineWebQualityFilter, ParquetWriter, one task. Both read the same WARC of real pages; speed is MB of HTML a second of CPU
-time, processes that they start included. datatrove downloads its language model when it starts; here it is given the lid.176 that ships
-with corpusmill (`LocalLanguageFilter`), the same model that ours uses.
+Ours: `extract` and `filter` fused, inline. Theirs: a pipeline of the same blocks, in one task:
+WarcReader, Trafilatura, LanguageFilter, GopherRepetitionFilter, GopherQualityFilter,
+C4QualityFilter, FineWebQualityFilter, ParquetWriter. Both read the same WARC of real pages. Speed
+is MB of HTML a second of CPU time, with that of processes that they start. datatrove downloads its
+language model when it starts. Here it gets the lid.176 that ships with corpusmill
+(`local_language_filter`), the model that ours uses too.
 
-Memory: the peak of a process that runs ours over a generated WARC of 2 GB (--quick: 256 MB), real pages repeated with other URLs, plus
-that of the process in which pages are extracted. The last line is JSON: `stage_mb_s.NAME`, `peak_mb`.
+Memory: the peak of a process that runs ours over a generated WARC of 2 GB (--quick: 256 MB), plus
+the peak of the process that extracts pages. The WARC holds real pages, repeated with other URLs.
+The last line is JSON: `stage_mb_s.NAME`, `peak_mb`.
 """
 
 import argparse
@@ -33,14 +36,14 @@ PAGES = 150
 def measure_whole_stage(
     data: Path, pages: int = PAGES, generated_bytes: int = FULL
 ) -> dict[str, float]:
-    """All figures of this file. pages: of the WARC that both read."""
+    """All figures of this file. pages: how many the WARC of both has."""
     with tempfile.TemporaryDirectory() as folder:
         warc, megabytes = Path(folder) / "pages.warc", 0.0
         with warc.open("wb") as output:
             for url, page in some_pages(data, pages):
                 output.write(warc_record(url, page))
                 megabytes += len(page) / 1e6
-        run_ours(warc, Path(folder) / "compiled")  # what numba has not cached yet
+        run_ours(warc, Path(folder) / "compiled")  # compiles what numba has not cached yet
         results = {
             "stage_mb_s.corpusmill": round(
                 megabytes / cpu_seconds(lambda: run_ours(warc, Path(folder) / "ours")), 2
@@ -54,7 +57,7 @@ def measure_whole_stage(
 
 
 def some_pages(data: Path, count: int) -> Iterator[tuple[str, bytes]]:
-    """Pages from all crawl files, spread evenly: URL and HTML."""
+    """(URL, HTML) of pages from all crawl files, spread evenly."""
     files = sorted((data / "web").glob("crawl-*.warc.gz"))
     for path in files:
         found = list(pages_of(path))
@@ -74,7 +77,8 @@ def warc_record(url: str, page: bytes) -> bytes:
     http = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: %d\r\n\r\n" % len(page)
     head = (
         "WARC/1.0\r\nWARC-Type: response\r\nWARC-Date: 2024-01-01T00:00:00Z\r\n"
-        f"WARC-Record-ID: <urn:x:{url}>\r\nWARC-Target-URI: {url}\r\nContent-Type: application/http; msgtype=response\r\n"
+        f"WARC-Record-ID: <urn:x:{url}>\r\nWARC-Target-URI: {url}\r\n"
+        "Content-Type: application/http; msgtype=response\r\n"
         f"Content-Length: {len(http) + len(page)}\r\n\r\n"
     )
     return head.encode() + http + page + b"\r\n\r\n"
@@ -124,8 +128,10 @@ def run_datatrove(warc: Path, folder: Path) -> None:
 
 
 def local_language_filter() -> Any:
-    """datatrove's LanguageFilter, with the language model that travels with corpusmill, loaded when the first page comes, as
-    theirs is."""
+    """datatrove's LanguageFilter, with the language model that ships with corpusmill.
+
+    The model is loaded with the first page, like theirs.
+    """
     from corpusmill.stages.extract.language import shipped_model
     from datatrove.pipeline.filters import LanguageFilter
     from datatrove.utils.lid import FT176LID
@@ -144,7 +150,7 @@ def local_language_filter() -> Any:
 
 
 def cpu_seconds(work: Callable[[], None]) -> float:
-    """CPU time of this process and of those that it started and waited for."""
+    """CPU time of this process, and of those that it started and waited for."""
 
     def used() -> float:
         return sum(os.times()[:4])
@@ -155,7 +161,10 @@ def cpu_seconds(work: Callable[[], None]) -> float:
 
 
 def peak_of_generated(data: Path, folder: Path, size: int) -> float:
-    """MB that a process needs at most to run ours over a generated WARC, which is deleted again."""
+    """The peak memory of a process that runs ours over a generated WARC, in MB.
+
+    The WARC is deleted again.
+    """
     warc, written, round_number = folder / "generated.warc", 0, 0
     pages = [
         page for path in sorted((data / "web").glob("crawl-*.warc.gz")) for page in pages_of(path)
@@ -169,7 +178,10 @@ def peak_of_generated(data: Path, folder: Path, size: int) -> float:
                 if written >= size:
                     break
             round_number += 1
-    code = "import sys; from pathlib import Path; from benchmarks import whole_stage; whole_stage.main_of_child(*map(Path, sys.argv[1:]))"
+    code = (
+        "import sys; from pathlib import Path; from benchmarks import whole_stage; "
+        "whole_stage.main_of_child(*map(Path, sys.argv[1:]))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code, str(warc), str(folder / "generated")],
         cwd=ROOT,
