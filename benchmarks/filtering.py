@@ -143,7 +143,7 @@ def datatrove_chain() -> list[Any]:
 
 
 def agreement(texts: Sequence[str]) -> dict[str, tuple[float, int, int, int]]:
-    """Reason code -> (share of documents with equal verdicts, drops of ours, of theirs, of both)."""
+    """Reason code -> (share of documents with equal verdicts, drops of ours, theirs, both)."""
     column = pa.chunked_array([pa.array(texts)])
     as_they_came, edited = measure(column).measured, measure(column, LineEdits()).measured
     theirs = datatrove_verdicts(texts)
