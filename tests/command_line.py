@@ -1,4 +1,4 @@
-"""The command as a user starts it: a process of its own, its output and exit code caught."""
+"""The command as a user starts it: a process of its own. Its output and exit code are caught."""
 
 import os
 import re
@@ -22,5 +22,5 @@ def corpusmill(*arguments, cwd, prefix=(), **environment):
 
 
 def said(errors):
-    """The lines on standard error that do not report progress."""
+    """The lines on standard error, without those about progress."""
     return [line for line in errors.splitlines() if not re.match(r"\d\d:\d\d:\d\d \S", line)]

@@ -1,5 +1,8 @@
-"""What the world throws at a run, through the command line: each ends in one line that names the file and the mend, or in an `excluded/`
-row with its reason; the rest of the run goes on, and `verify` holds."""
+"""Damaged input of every kind, through the command line.
+
+Each ends in one line that names the file and what to do, or in a row of `excluded/` with its
+reason. The rest of the run goes on, and `verify` holds.
+"""
 
 import gzip
 import json
@@ -19,15 +22,16 @@ from tests.stages.engines.scripted_server import serving
 from tests.stages.readers.warc_bytes import PROSE, answer, page, pages, record
 
 CLEAN = (
-    "The river rose during the night and covered the lower fields. In the morning many people walked to the bridge to see it. "
-    "They remembered earlier floods, which had closed the road for a week. A farmer said that his sheep were safe on the hill, "
-    "and that the water would fall before the next market day."
+    "The river rose during the night and covered the lower fields. In the morning many people "
+    "walked to the bridge to see it. They remembered earlier floods, which had closed the road for "
+    "a week. A farmer said that his sheep were safe on the hill, and that the water would fall "
+    "before the next market day."
 )
 TINY_MODEL = ROOT / "models" / "tiny"
 
 
 def refused(result):
-    """The one line that a user's mistake is answered with."""
+    """The one line that answers a user's mistake."""
     assert result.returncode == 2, result.stderr
     (line,) = said(result.stderr)
     return line
@@ -95,17 +99,23 @@ def damaged(tmp_path_factory):
 
 def test_a_damaged_crawl_costs_its_damaged_parts_only(damaged):
     folder, result = damaged
-    assert result.returncode == 3, (
-        result.stderr
-    )  # one file is no archive: quarantined, and said by the exit code
+    # One file is no archive. It is quarantined, and the exit code says so.
+    assert result.returncode == 3, result.stderr
     assert "Traceback" not in result.stderr
     kept = {
         path.stem: pq.read_table(path).num_rows
         for path in (folder / "out/filter/documents").glob("*.parquet")
     }
     assert kept == {
-        "good": 3, "truncated": 2, "cut": 2, "empty": 0, "one-line": 0, "not-utf8": 1, "nul": 1, "bomb": 4,
-    }  # fmt: skip
+        "good": 3,
+        "truncated": 2,
+        "cut": 2,
+        "empty": 0,
+        "one-line": 0,
+        "not-utf8": 1,
+        "nul": 1,
+        "bomb": 4,
+    }
 
 
 def test_each_damage_is_a_row_with_its_reason(damaged):
@@ -118,9 +128,8 @@ def test_each_damage_is_a_row_with_its_reason(damaged):
         "cut.warc",
     }
     assert ("one-line.warc", "page.too_large") in found
-    assert not any(
-        name == "bomb.warc" for name, _ in found
-    )  # 100,000 nested tags are read like any page
+    # 100,000 nested tags are read like any page.
+    assert not any(name == "bomb.warc" for name, _ in found)
 
 
 def test_the_file_that_is_no_archive_is_named_in_its_receipt(damaged):
@@ -251,7 +260,7 @@ def test_garbage_from_a_server_is_excluded_rows(tmp_path):
     ) as server:
         result = synthesize(tmp_path, engine(server.url, attempts=2, backoff_seconds=0.01))
     assert "Traceback" not in result.stderr
-    if result.returncode == 2:  # nobody ever got an answer: the server is named
+    if result.returncode == 2:  # no request got an answer: the error names the server
         assert server.url in refused(result)
     else:
         assert {row["reason"].split(".")[0] for row in excluded(tmp_path / "out")} == {

@@ -1,4 +1,4 @@
-"""The command line as a user meets it: exit codes, one-line errors with the mend, JSON for programs."""
+"""The command line as a user meets it: exit codes, errors of one line, and JSON for programs."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The job files: scripts are read by bash, the manifest is a RayJob, and the commands in them can be given."""
+"""The job files: bash reads the scripts, the manifest is a RayJob, and their commands are valid."""
 
 import re
 import subprocess

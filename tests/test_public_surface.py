@@ -1,4 +1,7 @@
-"""`import corpusmill`: quick, typed, and enough to run and look from a program; the same from the wheel beside a user's own modules."""
+"""`import corpusmill` is quick, typed, and enough to run stages and look at results in a program.
+
+The wheel gives the same, even beside a user's own modules of the same names.
+"""
 
 import json
 import os

@@ -1,4 +1,7 @@
-"""Scores become buckets by the corpus' own byte-weighted percentiles; merging is exact; ties never lift."""
+"""Scores become buckets by the corpus' byte-weighted percentiles.
+
+Merging is exact. Ties never raise a bucket.
+"""
 
 import numpy as np
 import pytest
@@ -80,7 +83,7 @@ def test_a_hundred_equal_documents_fill_each_bucket_with_five():
 
 
 def test_the_weight_is_text_bytes_not_documents():
-    """Ten documents hold half of the bytes: the ten long ones share the upper ten buckets, the 90 short ones the lower ten."""
+    """The ten long of 100 documents hold half of the bytes. They share the upper ten buckets."""
     found = buckets(np.arange(100), [100] * 90 + [900] * 10)
     assert found[90:] == list(range(10, 20))
     assert max(found[:90]) == 9

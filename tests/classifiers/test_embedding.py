@@ -1,4 +1,7 @@
-"""The embedding scorer: a head on a frozen encoder, or a published checkpoint with its own output; misfits are refused."""
+"""The embedding scorer: a head on a frozen encoder, or a checkpoint with its own output.
+
+A head that does not fit its encoder is refused.
+"""
 
 import hashlib
 import importlib.util

@@ -1,4 +1,7 @@
-"""The fastText scorer: probability of the positive label of any supervised model; training gives the same bytes each time."""
+"""The fastText scorer: the probability of the positive label of any supervised model.
+
+Training gives the same bytes each time.
+"""
 
 import hashlib
 import random
@@ -45,9 +48,8 @@ def test_good_text_scores_above_bad_text(model):
 def test_training_twice_gives_the_same_bytes_and_another_seed_does_not():
     digests = []
     for seed in (1, 1, 1, 2):
-        np.full(
-            5_000_000, np.nan, np.float32
-        ).sum()  # leaves memory behind that is anything but zero
+        # Leave memory behind that is not zero.
+        np.full(5_000_000, np.nan, np.float32).sum()
         with (
             trained(examples(), SMALL.model_copy(update={"seed": seed})) as path,
             open(path, "rb") as file,

@@ -1,4 +1,4 @@
-"""A recipe's `kind` chooses the scorer; texts come out of Arrow one by one, whatever bytes they hold."""
+"""A recipe's `kind` chooses the scorer. Texts come out of Arrow singly, whatever their bytes."""
 
 import pyarrow as pa
 import pytest

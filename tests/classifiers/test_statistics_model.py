@@ -1,4 +1,7 @@
-"""The text statistics: known values on small texts, independence of neighbours, any input; and the scorer over them."""
+"""The text statistics: known values on small texts, any input, and no influence of other texts.
+
+And the scorer over them.
+"""
 
 import numpy as np
 import pytest
@@ -52,7 +55,7 @@ def test_variety_tells_repetition_from_text():
 
 
 def test_the_same_words_in_other_lines_have_the_same_statistics():
-    """What layout decides is left out: a hard-wrapped text and one line of it are the same."""
+    """Layout does not count: a hard-wrapped text and the same text on one line are equal."""
     text = "Energy is neither made nor lost, it only changes its form. This is the first law."
     assert measure([text]).tolist() == measure([text.replace(" ", "\n")]).tolist()
 

@@ -1,4 +1,4 @@
-"""The thresholds file: what is written is read again exactly; anything else is refused with the mend."""
+"""The thresholds file: what is written is read again exactly. Any other file is refused."""
 
 import json
 

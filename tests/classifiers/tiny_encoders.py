@@ -1,4 +1,4 @@
-"""Real encoders small enough to be made in a test: a one-layer BERT with a word tokenizer of its own."""
+"""Real encoders, small enough to make in a test: a one-layer BERT with its own word tokenizer."""
 
 from pathlib import Path
 
@@ -34,7 +34,10 @@ def write_tokenizer(folder: Path) -> None:
 def write_encoder(
     folder: Path, *, outputs: int | None = None, bias: float = 0.0, seed: int = 0
 ) -> str:
-    """A random BERT of width 16. outputs: with a classification head of so many outputs, shifted by `bias`."""
+    """A random BERT of width 16.
+
+    outputs: with a classification head of so many outputs, shifted by `bias`.
+    """
     import torch
     from transformers import BertConfig, BertForSequenceClassification, BertModel
 

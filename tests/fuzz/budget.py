@@ -1,7 +1,8 @@
-"""How long the fuzz tests run: a few seconds in the suite, with the same inputs every time; as long as one likes by `make fuzz`.
+"""How long the fuzz tests run: a few seconds in the suite, or as long as wanted with `make fuzz`.
 
-`CORPUSMILL_FUZZ=5000` is the number of inputs a target gets. Then the inputs are drawn anew in every run, and what broke a target is kept
-in `.hypothesis/` and tried first the next time.
+In the suite, the inputs are the same every time. `CORPUSMILL_FUZZ=5000` sets the number of inputs
+of a target. Then every run draws new inputs. An input that breaks a target is kept in
+`.hypothesis/`, and tried first the next time.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Inputs for fuzz targets: valid bytes that something happened to, and pages that mean harm."""
+"""Inputs for fuzz targets: valid bytes with damage, and hostile pages."""
 
 from hypothesis import strategies as st
 
@@ -32,7 +32,10 @@ KEY_BYTES += [
 
 @st.composite
 def damaged(draw, whole, most=4):
-    """The bytes of `whole` (a strategy) after up to `most` cuts, flips, repeats, swaps and insertions."""
+    """The bytes of `whole` (a strategy) after at most `most` edits.
+
+    An edit cuts, flips, repeats, swaps or inserts.
+    """
     data = draw(whole)
     for _ in range(draw(st.integers(0, most))):
         at = draw(st.integers(0, len(data)))

@@ -1,4 +1,4 @@
-"""HTTP bodies and charsets: declared errors only, and never more than the limit."""
+"""HTTP bodies and charsets: only declared errors, and never more bytes than the limit."""
 
 import gzip
 import zlib

@@ -1,4 +1,7 @@
-"""Pages in any state, through every extractor: a text or a reason; never a crash, a hang, or a control character."""
+"""Pages in any state, through every extractor. Each gives a text or a reason.
+
+None gives a crash, a hang or a control character.
+"""
 
 from typing import get_args
 

@@ -1,7 +1,8 @@
-"""A hostile page gets no path, no template, no shell and no network to act with.
+"""A hostile page gets no path, no template, no shell and no network.
 
-Three watches, because each sees what the others cannot: an audit hook (what Python opens, starts or connects to), inotify on the
-file that the pages ask for (what C libraries open, in any process), and a listening socket that the pages name.
+Three watches look, because each sees what the others cannot. An audit hook sees what Python opens,
+starts or connects to. inotify sees who opens the file that the pages ask for, C libraries and other
+processes too. A listening socket sees who connects to the address in the pages.
 """
 
 import ctypes
@@ -43,9 +44,8 @@ def _audit(event: str, arguments: tuple) -> None:
         _watching.append((event, repr(arguments)))
 
 
-sys.addaudithook(
-    _audit
-)  # a hook stays for the life of the process, so it does nothing unless a test watches
+# A hook stays for the life of the process. So it does nothing unless a test watches.
+sys.addaudithook(_audit)
 
 
 @contextmanager
@@ -75,28 +75,34 @@ def opens_of(path) -> Iterator[list[bytes]]:
 
 
 def hostile(path, port):
-    """Pages that ask for the file or the address in every way that a document language knows."""
+    """Pages that ask for the file or the address, in every way that a document language has."""
     file, address = f"file://{path}", f"http://127.0.0.1:{port}/x"
     body = f"<p>{PROSE * 3}</p>"
     rest = f"<html><body>{body}</body></html>"
     laughs = "".join(f'<!ENTITY {b} "{f"&{a};" * 10}">' for a, b in pairwise("abcdefghi"))
     return {
-        "entity": f'<?xml version="1.0"?><!DOCTYPE html [<!ENTITY x SYSTEM "{file}"><!ENTITY y SYSTEM "{address}">]>'
+        "entity": f'<?xml version="1.0"?><!DOCTYPE html [<!ENTITY x SYSTEM "{file}"><!ENTITY y '
+        f'SYSTEM "{address}">]>'
         f"<html>&x;&y;{body}</html>",
         "parameter entity": f'<!DOCTYPE html [<!ENTITY % x SYSTEM "{file}"> %x;]>{rest}',
         "external subset": f'<!DOCTYPE html SYSTEM "{file}">{rest}',
-        "billion laughs": f'<!DOCTYPE html [<!ENTITY a "lol">{laughs}]><html><body>&i;{body}</body></html>',
+        "billion laughs": f'<!DOCTYPE html [<!ENTITY a "lol">{laughs}]><html><body>&i;{body}</body>'
+        "</html>",
         "xinclude": '<html xmlns:xi="http://www.w3.org/2001/XInclude"><body>'
-        f'<xi:include href="{file}" parse="text"/><xi:include href="{address}"/>{body}</body></html>',
+        f'<xi:include href="{file}" parse="text"/><xi:include href="{address}"/>{body}</body>'
+        "</html>",
         "head": f'<head><base href="{file}"><link rel=stylesheet href="{address}">'
         f'<meta http-equiv=refresh content="0;url={file}"></head>{rest}',
         "embedded": f'<iframe src="{file}"></iframe><object data="{address}"></object>'
         f'<img src="{file}"><script src="{address}"></script>{rest}',
         "stylesheet": f'<?xml-stylesheet type="text/xsl" href="{file}"?>{rest}',
-        "templates": f"<p>{{{{7*7}}}} ${{7*7}} <%= 7*7 %> {{% include '{path}' %}} ${{jndi:ldap://127.0.0.1/x}} `id` $(id) %(x)s</p>{rest}",
+        "templates": f"<p>{{{{7*7}}}} ${{7*7}} <%= 7*7 %> {{% include '{path}' %}} "
+        f"${{jndi:ldap://127.0.0.1/x}} `id` $(id) %(x)s</p>{rest}",
         "path": f"{path}",
-        "traversal": f"<html><head><title>../../../..{path}</title></head><body><a href='../../../..{path}'>x</a>{body}</body></html>",
-        "include": f"<!--#include virtual='{path}' --><!--#exec cmd='cat {path}' --><?php readfile('{path}'); ?>{rest}",
+        "traversal": f"<html><head><title>../../../..{path}</title></head><body><a "
+        f"href='../../../..{path}'>x</a>{body}</body></html>",
+        "include": f"<!--#include virtual='{path}' --><!--#exec cmd='cat {path}' --><?php "
+        f"readfile('{path}'); ?>{rest}",
     }
 
 
@@ -118,7 +124,7 @@ def test_no_page_makes_an_extractor_open_start_or_connect(tmp_path, extractor):
             [{"id": "warm", "status": 200, "mime": "text/html", "payload": page()}], schema=RECORD
         )
     )
-    settings.apply(table)  # a library may load its own data at first need
+    settings.apply(table)  # a library may load its own data on first use
     with opens_of(secret) as opened, watched() as events:
         kept, excluded = settings.apply(table)
     assert not events

@@ -1,4 +1,7 @@
-"""WARC and ARC files in any state: only declared errors, every row complete, nothing lost that the damage did not touch."""
+"""WARC and ARC files in any state: only declared errors, and every row complete.
+
+Nothing is lost but what the damage touched.
+"""
 
 import gzip
 
@@ -24,7 +27,7 @@ ARC = arc_bytes.pages(3)
 
 
 def whole_files(records):
-    """Some of the records, plain, a gzip member each, or as one member."""
+    """Some of the records: plain, with a gzip member each, or as one member."""
     return st.tuples(
         st.lists(st.sampled_from(records), max_size=5), st.sampled_from(["plain", "each", "one"])
     ).map(

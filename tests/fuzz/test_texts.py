@@ -1,4 +1,7 @@
-"""Statistics, redaction and repair over any text: no crash, values in their range, nothing read beyond a text's end."""
+"""Statistics, redaction and repair over any text: no crash, and values in their range.
+
+Nothing is read beyond a text's end.
+"""
 
 import numpy as np
 import pyarrow as pa

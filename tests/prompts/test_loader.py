@@ -1,4 +1,4 @@
-"""Prompt files: what they may say, and what a wrong one is told."""
+"""Prompt files: what they may hold, and the errors for wrong ones."""
 
 import hashlib
 from pathlib import Path
@@ -8,7 +8,9 @@ from corpusmill.manifests.errors import RecipeError
 from corpusmill.prompts import loader
 
 ROOT = Path(__file__).parents[2]
-NEMOTRON_CC_LIMITS = {  # input with prompt, output, document, segment, row (Nemotron-CC section 2.3 and its public recipe)
+# Tokens of input with prompt, output, document, segment and row: Nemotron-CC, section 2.3, and its
+# public recipe.
+NEMOTRON_CC_LIMITS = {
     "rephrase": (512, 512, 5, 5, 50),
     "diverse_qa": (1000, 600, 30, 30, 100),
     "distill": (2000, 1600, 30, 10, 50),

@@ -1,4 +1,4 @@
-"""Only finished prose becomes a lesson, and held-out text never overlaps with what is trained on."""
+"""Only finished prose becomes training text. Held-out text never overlaps with training text."""
 
 import json
 
@@ -39,8 +39,10 @@ def test_what_needs_cleaning_is_no_lesson(paragraph):
 
 def test_markdown_becomes_paragraphs_and_what_is_unclean_divides_runs():
     text = (
-        "# Rivers\n\nThe *river* rises in the [hills](http://example.org/hills)\nand flows into the `sea` after all.\n\n"
-        "- A first item that is long enough to be a paragraph of its own.\n- A second item that is as long as the first one was.\n\n"
+        "# Rivers\n\nThe *river* rises in the [hills](http://example.org/hills)\nand flows into "
+        "the `sea` after all.\n\n"
+        "- A first item that is long enough to be a paragraph of its own.\n- A second item that is "
+        "as long as the first one was.\n\n"
         "```\ncode()\n```\n\nAfter the code there is a last paragraph, with a reference [12]."
     )
     assert clean_paragraphs(text) == [

@@ -1,4 +1,4 @@
-"""Noise follows from its seed, comes in kinds, and takes nothing away that a reader needs."""
+"""Noise follows from its seed, comes in kinds, and removes nothing that a reader needs."""
 
 import random
 import re
@@ -8,11 +8,12 @@ from corpusmill.tools.boilerplate import boilerplate_line
 from corpusmill.tools.denoise import NOISES, WEIGHTS, drawn_kinds, noisy
 
 TEXT = (
-    "The committee met on Monday & approved the \"new\" plan, which had been discussed at length. Several members asked whether the "
-    "measurement procedure could be simplified; it could not. I think the results were convincing.\n\n"
-    "In the second half of the year, production rose by 12%, although prices stayed the same. Nobody in São Paulo complained about the "
-    "increasing temperatures of <40 degrees."
-)  # fmt: skip
+    'The committee met on Monday & approved the "new" plan, which had been discussed at length. '
+    "Several members asked whether the measurement procedure could be simplified; it could not. "
+    "I think the results were convincing.\n\n"
+    "In the second half of the year, production rose by 12%, although prices stayed the same. "
+    "Nobody in São Paulo complained about the increasing temperatures of <40 degrees."
+)
 
 
 def letters(text: str) -> str:
@@ -40,7 +41,10 @@ def test_layout_noise_keeps_every_letter(kind):
 
 
 def test_sentences_with_names_keep_their_names():
-    text = "Yesterday the mayor of Berlin met Anna Schmidt in the town hall. They talked for hours about nothing at all."
+    text = (
+        "Yesterday the mayor of Berlin met Anna Schmidt in the town hall. They talked for hours "
+        "about nothing at all."
+    )
     for seed in range(50):
         assert "Berlin met Anna Schmidt" in noisy(text, seed, ["wrong_case"], 1.0)
 

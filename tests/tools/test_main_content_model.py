@@ -1,4 +1,7 @@
-"""How the default extractor's model is made: the measure, the halves, the labels, and that the file that ships fits the code."""
+"""How the default extractor's model is made: the measure, the halves, the labels.
+
+And the shipped file fits the code.
+"""
 
 import numpy as np
 import pytest
@@ -26,7 +29,10 @@ def test_all_pages_of_a_site_are_in_one_half_and_the_halves_are_even():
     assert 450 < sum(part_of(f"site-{number}.org", 2) for number in range(1000)) < 550
 
 
-REFERENCE = "The river had risen during the night.\n\nIn the news\n\nPeople walked up to the bridge, home at last."
+REFERENCE = (
+    "The river had risen during the night.\n\nIn the news\n\n"
+    "People walked up to the bridge, home at last."
+)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Training pairs: what the model will be asked, what it is to answer, the same on every machine."""
+"""Training pairs: the question to the model and its answer, the same on every machine."""
 
 import random
 from pathlib import Path
@@ -78,7 +78,7 @@ def test_headings_are_added_to_the_clean_text():
 
 
 def test_the_prompt_that_was_trained_is_the_prompt_that_ships():
-    """If this fails, the small model has to be trained again, or the prompt's text put back."""
+    """If this fails, train the small model again, or restore the prompt's text."""
     prompt = loader.load("rephrase")
     assert pairs.framed_by(prompt, chat.load(str(TINY))) == pairs.read_frame(TINY)
 

@@ -1,4 +1,4 @@
-"""What ships as samples is small, credited and real."""
+"""The shipped samples are small, credited and real."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The shipped small model cleans up text that nobody trained it on."""
+"""The shipped small model cleans text that it was not trained on."""
 
 import pytest
 from corpusmill.manifests.package_data import package_file
@@ -11,13 +11,15 @@ from corpusmill.tools.evaluate_tiny import split_lead_in
 
 TINY = package_file("models", "tiny")
 CLEAN = (
-    "The harbour was built in the nineteenth century to serve the growing trade in timber and wool. It was deepened twice, and a "
-    "lighthouse was added at the end of the northern pier.\n\nToday most of the ships that call there carry passengers.",
-    "A compiler reads the whole program before anything is run, while an interpreter works through it line by line. Many languages "
-    "now use a mixture of both.",
-    "Bees find their way home by the position of the sun. On cloudy days they rely on the pattern of light in the sky, which people "
-    "are not able to see.",
-    "The library lends books for four weeks. Readers who need more time may ask for it once, unless somebody else is waiting.",
+    "The harbour was built in the nineteenth century to serve the growing trade in timber and "
+    "wool. It was deepened twice, and a lighthouse was added at the end of the northern pier.\n\n"
+    "Today most of the ships that call there carry passengers.",
+    "A compiler reads the whole program before anything is run, while an interpreter works through "
+    "it line by line. Many languages now use a mixture of both.",
+    "Bees find their way home by the position of the sun. On cloudy days they rely on the pattern "
+    "of light in the sky, which people are not able to see.",
+    "The library lends books for four weeks. Readers who need more time may ask for it once, "
+    "unless somebody else is waiting.",
 )
 
 pytestmark = [

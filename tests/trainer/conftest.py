@@ -1,4 +1,4 @@
-"""A model small enough to train in a test, and token shards made on the spot."""
+"""A model small enough to train in a test, and token shards that are made in the test."""
 
 import random
 from collections.abc import Callable
@@ -41,7 +41,10 @@ def small_model() -> HybridConfig:
 
 @pytest.fixture
 def write_shards(tmp_path: Path) -> Callable[..., list[Path]]:
-    """Writes documents (lists of token ids) into Parquet shards and returns their paths; document i is called `doc-i`."""
+    """Writes documents (lists of token ids) into Parquet shards and returns their paths.
+
+    Document i has the id `doc-i`.
+    """
 
     def write(
         documents: list[list[int]],

@@ -1,4 +1,4 @@
-"""Checkpoints: whole or absent, exact, and refused where they do not belong."""
+"""Checkpoints are whole or absent. They are exact, and refused for another run."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Configurations: built from plain data, checked with the mend in the text."""
+"""Configurations are built from plain data and checked. Errors say what to do."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""An export is served by stock vLLM (its CPU build will do) with the model's own greedy continuations."""
+"""Stock vLLM (its CPU build too) serves an export. Greedy answers are the model's own."""
 
 import json
 from pathlib import Path

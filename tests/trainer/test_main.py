@@ -31,7 +31,7 @@ def test_it_trains_and_prints_a_line_a_step(arguments, tmp_path, capsys):
 
 @pytest.mark.parametrize("change", ["learning_rate=1e-4", "threads=2", "compile=true"])
 def test_a_used_folder_is_refused_to_what_the_verb_refuses(arguments, capsys, change):
-    """A run goes on with other values of `free_settings` only."""
+    """A run goes on only with other values of `free_settings`."""
     assert main([*arguments, "--set", "steps=3"]) == 0
     assert main([*arguments, "--set", "steps=3", "--set", "log_every=1"]) == 0
     capsys.readouterr()

@@ -1,4 +1,4 @@
-"""The hybrid model: shapes as published, causal, and blind across documents when told of them."""
+"""The hybrid model: shapes as published, causal, and blind across documents if told their ids."""
 
 import math
 
@@ -77,21 +77,15 @@ def test_no_token_sees_the_future(model):
 
 
 def test_documents_packed_in_a_row_equal_documents_alone(model):
-    lengths = [
-        7,
-        1,
-        18,
-        3,
-        11,
-    ]  # boundaries inside chunks of 16, and documents shorter than the convolution
+    # Boundaries inside chunks of 16, and documents shorter than the convolution.
+    lengths = [7, 1, 18, 3, 11]
     tokens = torch.randint(0, 64, (1, sum(lengths)), generator=torch.Generator().manual_seed(1))
     ids = torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths))[None]
     packed = model(tokens, ids)
     alone = torch.cat([model(part) for part in tokens.split(lengths, dim=1)], dim=1)
     torch.testing.assert_close(packed, alone, rtol=1e-4, atol=1e-5)
-    assert (
-        model(tokens) - alone
-    ).abs().max() > 1e-2  # without the ids, documents do read each other
+    # Without the ids, documents read each other.
+    assert (model(tokens) - alone).abs().max() > 1e-2
 
 
 def test_the_convolution_is_the_causal_depthwise_one():

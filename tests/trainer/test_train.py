@@ -1,4 +1,4 @@
-"""The training loop: it learns, it weighs targets rightly, and an interruption leaves no trace."""
+"""The training loop: it learns, it weighs targets rightly, and interruptions leave no trace."""
 
 import json
 import os
@@ -124,7 +124,7 @@ def test_a_finished_run_is_not_trained_again(write_shards, random_documents, mak
 
 
 def test_micro_batches_change_nothing_but_memory(write_shards, make_config, tmp_path):
-    # Prompts of very different lengths: rows then differ much in how many targets count.
+    # Prompts differ much in length. So rows differ much in how many targets count.
     documents = [[7, *range(10, 10 + 2 * n), 3] for n in range(1, 13)]
     shards = write_shards(documents, prompts=[2 * n if n % 2 else 1 for n in range(1, 13)])
     curves = [

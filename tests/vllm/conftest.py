@@ -1,4 +1,7 @@
-"""A hybrid trained by this project's trainer until it answers the rephrase prompt, exported, and served by a real vLLM on loopback."""
+"""A hybrid that answers the rephrase prompt, served by a real vLLM on loopback.
+
+This project's trainer trains it, and its export writes it.
+"""
 
 import os
 import signal
@@ -32,7 +35,7 @@ ANSWER = "Rewritten text:\n" + " ".join(SENTENCES)
 
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory) -> Path:
-    """A folder made by `trainer.export`: a hybrid that has learnt to answer any passage with the same four sentences."""
+    """A folder of `trainer.export`: a hybrid that answers any passage with four fixed sentences."""
     from corpusmill.trainer.config import HybridConfig, TrainConfig
     from corpusmill.trainer.export import export
     from corpusmill.trainer.train import train
@@ -154,11 +157,12 @@ def server(exported, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def embedded(exported):
-    """In this process, in float32, so that it can be held against transformers to the last digits.
+    """An engine in this process, in float32, so that its last digits agree with transformers.
 
-    On CPUs with AVX512-BF16, vLLM 0.30 packs the convolution weights of every recurrent layer for a kernel that only knows bfloat16, and
-    stops on float32 ones. Mamba-2 layers do not use that kernel, so telling vLLM that the CPU has no such instructions changes nothing
-    for them but that the model loads.
+    On CPUs with AVX512-BF16, vLLM 0.30 packs the convolution weights of every recurrent layer for a
+    kernel that only knows bfloat16. It stops on float32 weights. Mamba-2 layers do not use that
+    kernel. So if vLLM is told that the CPU has no such instructions, the model loads, and nothing
+    else changes.
     """
     pytest.importorskip("vllm", reason="needs the environment that `make test-vllm` makes")
     with pytest.MonkeyPatch.context() as patch:
@@ -169,9 +173,8 @@ def embedded(exported):
             model=str(exported), dtype="float32", context=CONTEXT, enforce_eager=True
         )
         yield engine
-    if (
-        vllm_engine._load.cache_info().currsize
-    ):  # or its processes would outlive the log that they write to
+    # Otherwise its processes would outlive the log that they write to.
+    if vllm_engine._load.cache_info().currsize:
         vllm_engine._load(
             engine._arguments(), engine.kv_cache_gib
         ).llm_engine.engine_core.shutdown()

@@ -1,4 +1,7 @@
-"""Real vLLM: served over HTTP and embedded, on a hybrid that this project trained and exported, held against stock transformers."""
+"""Real vLLM, over HTTP and embedded, compared with stock transformers.
+
+The model is a hybrid that this project trained and exported.
+"""
 
 import dataclasses
 from pathlib import Path
@@ -109,7 +112,10 @@ def test_many_small_requests_are_in_flight_together(served):
 
 
 def test_logprobs_of_an_exported_hybrid_equal_those_of_transformers(embedded, stock):
-    """Prompts of several lengths, not multiples of the chunk size; transformers is given the whole sequence at once."""
+    """Prompts of several lengths, not multiples of the chunk size.
+
+    transformers gets the whole sequence at once.
+    """
     import torch
     from corpusmill.stages.engines import transformers as transformers_engine
     from corpusmill.stages.engines import vllm as vllm_engine

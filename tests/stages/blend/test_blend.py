@@ -1,4 +1,7 @@
-"""Blend: weights are shares of tokens, caps hold, copies differ in epoch, and the result knows only ids, seed and settings."""
+"""Blend: weights are shares of tokens, caps hold, and copies differ in epoch.
+
+The result depends on ids, seed and settings alone.
+"""
 
 import json
 import random

@@ -1,4 +1,4 @@
-"""Quotas: shares of tokens by weight, never above a cap, and what a cap leaves goes to the others by weight."""
+"""Quotas: shares of tokens by weight, never above a cap. The others share what a cap leaves."""
 
 from fractions import Fraction
 
@@ -97,7 +97,7 @@ def test_caps_are_never_exceeded_and_nothing_that_could_be_placed_is_left(suppli
     free = [name for name, quota in quotas.items() if not quota.capped]
     if total is not None and free:
         assert total - len(quotas) < sum(quota.tokens for quota in quotas.values()) <= total
-    for name in free[1:]:  # those that no cap stopped keep the ratio of their weights
+    for name in free[1:]:  # sources below their caps keep the ratio of their weights
         ratio = supplies[name].weight / supplies[free[0]].weight
         assert abs(quotas[name].tokens - ratio * quotas[free[0]].tokens) <= 1 + ratio
 

@@ -1,4 +1,7 @@
-"""The classify stage: scores, thresholds, buckets, levels by folder; every document accounted for; the same whatever the shards."""
+"""The classify stage: scores, thresholds, buckets, and levels by folder.
+
+Every document is accounted for. The result is the same for any shards.
+"""
 
 import json
 import random
@@ -31,7 +34,7 @@ BAD = ("CLICK HERE!", "Sale »", "$99 $49", "Login © Share...", "Cart", "Buy No
 
 
 def page(number: int) -> str:
-    """Between junk (number 0) and prose (number 100)."""
+    """A text between junk (number 0) and prose (number 100)."""
     chosen = random.Random(number)
     return " ".join(
         chosen.choice(GOOD if chosen.random() * 100 < number else BAD) for _ in range(40)
@@ -188,7 +191,7 @@ def test_missing_and_undecodable_text_costs_only_its_row(models, tmp_path):
 
 
 def test_a_text_without_a_score_is_excluded_by_the_name_of_its_scorer(tmp_path):
-    """A weight beyond what a float32 holds: texts with digits get an infinite score, the others 0."""
+    """A weight exceeds float32: texts with digits get an infinite score, the others 0."""
     rows = [row(number, text="a word" if number % 2 else "a 7") for number in range(10)]
     settings = {"scorers": one_scorer(tmp_path / "m.safetensors", "digit_share", 1e300)}
     manifest = classify(tmp_path / "out", settings, write(tmp_path / "a.parquet", rows))

@@ -1,4 +1,4 @@
-"""The training sample: even shares of every file, drawn by hashes, held out by text."""
+"""The training sample: even shares of every file, drawn by hashes of ids, held out by text."""
 
 import io
 import json

@@ -1,4 +1,7 @@
-"""Training: three scorers from two collections or from grades, the same files each time, with honest held-out figures."""
+"""Training: three scorers from two collections or from grades, with honest held-out figures.
+
+The files are the same each time.
+"""
 
 import json
 import random
@@ -45,7 +48,7 @@ QUICK = {"dimension": 16, "bucket": 562_500, "epochs": 5}
 
 
 def text(seed: int, share: float) -> str:
-    """50 words, `share` of them good ones."""
+    """50 words. `share` of them are good ones."""
     chosen = random.Random(seed)
     return " ".join(chosen.choice(GOOD if chosen.random() < share else BAD) for _ in range(50))
 

@@ -1,4 +1,4 @@
-"""A real HTTP server on a real socket that answers completions as a test says, well or badly."""
+"""A real HTTP server on a real socket. A test decides how it answers completions, well or badly."""
 
 import json
 import threading
@@ -7,7 +7,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Server(ThreadingHTTPServer):
-    """Answers as `behave(prompt, attempt)` says: (status, headers, body bytes), or None to cut the connection. Keeps what it saw."""
+    """Answers with `behave(prompt, attempt)`: (status, headers, body bytes). Keeps what it saw.
+
+    None cuts the connection.
+    """
 
     daemon_threads = True
     request_queue_size = 128
@@ -25,7 +28,7 @@ class Server(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}/v1"
 
     def handle_error(self, request, client_address):
-        pass  # a client that was cut off on purpose is no news
+        pass  # the test cut this client off on purpose
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -72,7 +75,7 @@ def answer(text, reason="stop", chat=False):
 
 @contextmanager
 def serving(behave):
-    """A started server; it is stopped at the end of the block."""
+    """A started server. It stops at the end of the block."""
     server = Server(behave)
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     try:

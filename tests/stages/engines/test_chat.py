@@ -1,4 +1,4 @@
-"""Chats as token ids, and text from the web that spells control tokens."""
+"""Chats as token ids, and text from the web that spells special tokens."""
 
 import pytest
 from corpusmill.manifests.errors import ModelError

@@ -1,4 +1,4 @@
-"""The HTTP engine against a real server on a real socket that misbehaves in every way a server can."""
+"""The HTTP engine against a real server on a real socket, which misbehaves in many ways."""
 
 import time
 from contextlib import ExitStack

@@ -1,4 +1,4 @@
-"""The embedded engine: a row's text is its own, whatever stands beside it in the batch."""
+"""The embedded engine: a row's text does not depend on the other rows of its batch."""
 
 import dataclasses
 

@@ -1,15 +1,22 @@
-"""A random hybrid model of 80 thousand parameters with a byte-level tokenizer, as a folder that any engine loads. Made in a second."""
+"""A random hybrid model of 80 thousand parameters, with a byte-level tokenizer, as a folder.
+
+Any engine loads it. It is made in a second.
+"""
 
 from pathlib import Path
 
 CORPUS = [
-    "The river rises in the northern hills and reaches the sea after a course of about two hundred kilometres.",
-    "Question: What does the passage say? Answer: It says that bread is made of flour, water, salt and yeast.",
+    "The river rises in the northern hills and reaches the sea after a course of about two hundred "
+    "kilometres.",
+    "Question: What does the passage say? Answer: It says that bread is made of flour, water, salt "
+    "and yeast.",
     "In 1928 the mould was found to kill bacteria; the substance was isolated twelve years later.",
-    "Rewritten text: a sentence that is clear, correct and complete. Keep all facts and names, add none.",
+    "Rewritten text: a sentence that is clear, correct and complete. Keep all facts and names, add "
+    "none.",
 ]
 TEMPLATE = (
-    "{% for turn in messages %}{% if turn.role == 'system' %}<SPECIAL_3>{% else %}<SPECIAL_4>{% endif %}{{ turn.content }}{% endfor %}"
+    "{% for turn in messages %}{% if turn.role == 'system' %}<SPECIAL_3>{% else %}<SPECIAL_4>{% "
+    "endif %}{{ turn.content }}{% endfor %}"
     "{% if add_generation_prompt %}<SPECIAL_5>{% endif %}"
 )
 VOCABULARY = 512
@@ -44,7 +51,10 @@ def save_tokenizer(folder: Path, chat_template: str | None = TEMPLATE) -> Path:
 
 
 def save_model(folder: Path, context: int = 2048, chat_template: str | None = TEMPLATE) -> Path:
-    """Mamba, FFN and attention blocks at random. The end token's score is raised by nothing: answers mostly run to their limit."""
+    """Random Mamba, FFN and attention blocks.
+
+    Nothing raises the end token's score, so answers mostly run to their limit.
+    """
     import torch
     from transformers import NemotronHConfig, NemotronHForCausalLM
 
@@ -72,9 +82,8 @@ def save_model(folder: Path, context: int = 2048, chat_template: str | None = TE
     )
     model = NemotronHForCausalLM(settings)
     for name, parameter in model.named_parameters():
-        if name.endswith(
-            "conv1d.bias"
-        ):  # zero by default, which would hide what padding does to the convolution
+        # The default is zero, which would hide what padding does to the convolution.
+        if name.endswith("conv1d.bias"):
             torch.nn.init.normal_(parameter)
     model.save_pretrained(folder)
     return folder

@@ -1,4 +1,4 @@
-"""Pack: the tokens are the text and nothing but the text, documents end with eos, long ones continue in parts."""
+"""Pack: the tokens are exactly the text, documents end with eos, long ones continue in parts."""
 
 import json
 from itertools import groupby

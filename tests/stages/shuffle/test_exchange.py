@@ -1,4 +1,7 @@
-"""blend and substring with more files than a reader opens: collected in between, with the same bytes (dedup: tests/stages/dedup)."""
+"""blend and substring with more files than a reader opens (dedup: tests/stages/dedup).
+
+The files are collected in between, and the bytes stay the same.
+"""
 
 from functools import partial
 
@@ -18,14 +21,14 @@ SHARDS = 7
 
 @pytest.fixture
 def few(monkeypatch):
-    """Three files are many, two thousand bytes much, and a file is cut into four streams."""
+    """Makes limits small: three files are many, and a file is cut into four streams."""
     monkeypatch.setattr(exchange, "FAN_IN", 2)
     monkeypatch.setattr(exchange, "COLLECT_BYTES", 2000)
     monkeypatch.setattr(module, "MOST_STREAMS", 4)
 
 
 def blend(folder):
-    """Two sources, one of them repeated and one cut off, over more shards than a file has streams."""
+    """Two sources over more shards than a file has streams. One is repeated, one is cut off."""
     for number in range(SHARDS):
         write_shard(folder / f"in/web/{number}.parquet", documents(f"web{number}", 40))
         write_shard(folder / f"in/math/{number}.parquet", documents(f"math{number % 2}", 9))
@@ -37,7 +40,7 @@ def blend(folder):
 
 
 def substring(folder):
-    """Rows of which some repeat others, on several sites."""
+    """Rows on several sites. Some repeat others."""
     paths = [
         write_shard(
             folder / f"in/{number}.parquet",
@@ -67,7 +70,7 @@ def test_collecting_on_the_way_does_not_change_a_byte(tmp_path, few, monkeypatch
     assert len({receipt.shard.split("-")[0] for receipt in collecting}) > 1 < len(collecting)
     assert all(len(receipt.inputs) <= 2 for receipt in collecting)
     opened = [len(receipt.inputs) for receipt in receipts if receipt.pass_name == stage.__name__]
-    assert max(opened) <= 1 + SHARDS  # of 7 or 14 files; substring reads the schema, too
+    assert max(opened) <= 1 + SHARDS  # of 7 or 14 files; substring reads the schema too
     assert verify(str(tmp_path / "collected")).problems == []
     monkeypatch.undo()
     manifest = run_into(tmp_path / "straight")
@@ -94,7 +97,7 @@ def test_many_small_reads_are_collected_too(tmp_path, monkeypatch, stage):
         len(receipt.inputs)
         for receipt in list_receipts(str(tmp_path / "collected"), stage.__name__)
     ]
-    assert max(opened) <= 2  # one of what was sent; substring reads the schema, too
+    assert max(opened) <= 2  # one sent file; substring reads the schema too
     monkeypatch.undo()
     run_into(tmp_path / "straight")
     straight, found = (

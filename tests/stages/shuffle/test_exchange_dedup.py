@@ -16,7 +16,7 @@ from tests.stages.dedup.test_earlier import against, first_snapshot
 
 @pytest.fixture
 def few(monkeypatch):
-    """Three files are many, and two hundred bytes are much."""
+    """Makes limits small: three files are many, and two hundred bytes are much."""
     monkeypatch.setattr(exchanging, "FAN_IN", 2)
     monkeypatch.setattr(exchanging, "COLLECT_BYTES", 200)
 

@@ -1,4 +1,4 @@
-"""Sorted Parquet files of which a reader takes its own part."""
+"""Sorted Parquet files, of which a reader takes its own part."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""stream files: every row reaches the destination that it names, whatever the runs and destinations, and collected or not."""
+"""Stream files: every row reaches its destination, in any runs, with a collect pass or not."""
 
 import io
 
@@ -107,7 +107,7 @@ def test_a_fault_of_the_storage_is_not_damage(tmp_path, monkeypatch):
 
 
 def collected(steps, folder):
-    """What `exchange` returns after its pass, if it has one, was run; and that pass's shards."""
+    """Run the pass of `exchange`, if it has one. Returns its result and that pass's shards."""
     try:
         step = next(steps)
     except StopIteration as done:

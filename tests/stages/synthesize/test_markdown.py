@@ -1,4 +1,4 @@
-"""Markdown marks go, everything else stays."""
+"""Markdown marks are removed. All else stays."""
 
 import time
 

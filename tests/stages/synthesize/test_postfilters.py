@@ -1,4 +1,4 @@
-"""What is kept of a model's answer, on the nasty answers that models give."""
+"""What post-filters keep of a model's answer, tested on bad answers that models give."""
 
 import dataclasses
 
@@ -27,7 +27,10 @@ def reason(result):
     return result.reason
 
 
-PROSE = "The Danube rises in the Black Forest and flows through ten countries before it reaches the sea."
+PROSE = (
+    "The Danube rises in the Black Forest and flows through ten countries before it reaches "
+    "the sea."
+)
 
 
 @pytest.mark.parametrize("name", loader.shipped())
@@ -193,7 +196,10 @@ def test_the_seed_decides_which_pairs_and_in_what_order():
 
 
 def test_pairs_are_read_however_they_are_dressed():
-    answer = "1. **Question:** Which is right?\nA) one\nB) two\n   **Answer:** B) two\n\n- question 2: Why?\n\nanswer: Because.\nSo it is."
+    answer = (
+        "1. **Question:** Which is right?\nA) one\nB) two\n   **Answer:** B) two\n\n- "
+        "question 2: Why?\n\nanswer: Because.\nSo it is."
+    )
     from corpusmill.stages.synthesize.markdown import without_markdown
 
     assert postfilters.question_answer_pairs(without_markdown(answer)) == [
@@ -222,11 +228,13 @@ def test_an_answer_without_one_whole_pair_is_dropped(answer):
 
 def test_facts_come_one_a_line_without_bullets_or_preamble():
     answer = (
-        "Here are the facts:\n\n- The Danube is\n  2,850 km long.\n* It passes ten countries.\n1. It rises in Germany.\n"
+        "Here are the facts:\n\n- The Danube is\n  2,850 km long.\n* It passes ten countries.\n1. "
+        "It rises in Germany.\n"
         "- it rises in Germany.\n• –5 °C is cold.\n\nI hope this helps!"
     )
     assert cleaned(answer, "knowledge_list") == (
-        "The Danube is 2,850 km long.\nIt passes ten countries.\nIt rises in Germany.\n–5 °C is cold."
+        "The Danube is 2,850 km long.\nIt passes ten countries.\nIt rises in Germany.\n–5 °C is "
+        "cold."
     )
 
 

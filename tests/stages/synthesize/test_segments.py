@@ -1,4 +1,4 @@
-"""Segments: by the engine's own tokens, nothing lost, nothing joined that was not adjacent."""
+"""Segments: cut by the engine's own tokens. Nothing is lost, and only neighbours are joined."""
 
 import pytest
 from corpusmill.stages.engines import chat

@@ -1,4 +1,4 @@
-"""The synthesize stage, run by the pipeline against a real HTTP server that answers well and badly."""
+"""The synthesize stage in the pipeline, against a real HTTP server that answers well and badly."""
 
 import hashlib
 import json
@@ -28,13 +28,14 @@ from tests.stages.engines.scripted_server import answer, serving
 
 WORDS = re.findall(
     r"\w+",
-    """river hill sea bridge market winter bread stone letter garden copper road village engine paper island forest harbour
-    school tower library field mountain ship mill glass summer song lamp valley carries divides joins feeds covers names""",
+    """river hill sea bridge market winter bread stone letter garden copper road village engine
+    paper island forest harbour school tower library field mountain ship mill glass summer song
+    lamp valley carries divides joins feeds covers names""",
 )
 
 
 def sentence(number: int) -> str:
-    """Unlike any other, because the repetition filter reads what comes back."""
+    """A sentence unlike any other, because the repetition filter reads the answers."""
     return f"In place {number} the {' '.join(random.Random(number).choices(WORDS, k=11))}."
 
 
@@ -47,7 +48,7 @@ def tokenizer_folder(tmp_path_factory):
 
 
 def write_shards(folder: Path, rows_by_file: dict[str, list[dict]]) -> tuple[storage.Artifact, ...]:
-    """Document shards as a classifier leaves them: one file for each level, at the paths given."""
+    """Document shards as a classifier writes them: one file for each level, at the given paths."""
     artifacts = []
     for path, rows in rows_by_file.items():
         target = folder / path
@@ -94,7 +95,7 @@ def stage_at(server, tokenizer_folder, **settings) -> Synthesize:
 
 
 def rows_of(folder: Path, below: str) -> list[dict]:
-    """The rows below a folder, each with the file it lies in."""
+    """The rows below a folder, each with its file."""
     rows: list[dict] = []
     for path in sorted((folder / below).rglob("*.parquet")):
         rows += [
@@ -105,7 +106,7 @@ def rows_of(folder: Path, below: str) -> list[dict]:
 
 
 def echo(prompt, attempt):
-    """Rephrase faithfully: the lead-in, and the document as it came."""
+    """Rephrase faithfully: the lead-in line, and the document unchanged."""
     return answer("Rewritten text:\n" + prompt.split("\n\n", 1)[1], chat=True)
 
 
@@ -534,7 +535,8 @@ def test_a_prompt_that_fills_the_context_is_refused_with_both_numbers(tokenizer_
 def test_two_prompts_of_one_name_are_refused(tokenizer_folder, tmp_path):
     other = tmp_path / "other.md"
     other.write_text(
-        "---\nname: rephrase\nlimits: {max_input_tokens: 100, max_output_tokens: 50}\n---\n{document}\n"
+        "---\nname: rephrase\nlimits: {max_input_tokens: 100, max_output_tokens: 50}\n---\n"
+        "{document}\n"
     )
     stage = Synthesize(
         engine=OpenAIEngine(model="m", tokenizer_name=tokenizer_folder),
@@ -568,7 +570,8 @@ def test_the_embedded_engine_gives_equal_bytes_however_requests_are_batched(tmp_
     model = tiny_model.save_model(tmp_path / "tiny-random")
     prompt = tmp_path / "short.md"
     prompt.write_text(
-        "---\nname: short\nlimits: {max_input_tokens: 120, max_output_tokens: 10, min_output_tokens: 0}\n---\nSay: {document}\n"
+        "---\nname: short\nlimits: {max_input_tokens: 120, max_output_tokens: 10, "
+        "min_output_tokens: 0}\n---\nSay: {document}\n"
     )
     rows = [
         document(f"d{number}", " ".join(map(sentence, range(number, 2 * number + 1))))

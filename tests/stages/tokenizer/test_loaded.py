@@ -1,4 +1,7 @@
-"""Tokenizers as functions: any folder, the same ids each time, nothing cut, and no control tokens out of text."""
+"""Tokenizers as functions: any folder, the same ids each time, nothing cut.
+
+No special tokens come out of text.
+"""
 
 import json
 
@@ -85,7 +88,7 @@ def test_a_tokenizer_may_lie_at_any_fsspec_url(folder):
 
 
 def test_a_tokenizer_made_of_vocabulary_files_is_given_a_tokenizer_json(tmp_path):
-    """A BERT-style folder (vocab.txt) becomes one that every loader takes."""
+    """A folder like BERT's (vocab.txt) becomes one that every loader takes."""
     bert = tmp_path / "bert"
     bert.mkdir()
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "ka", "no", "##ri"]

@@ -1,4 +1,7 @@
-"""The trained tokenizer: every text survives, digits stand alone, and the result knows only the documents and the settings."""
+"""The trained tokenizer: every text survives, and digits stand alone.
+
+The result depends on the documents and the settings alone.
+"""
 
 import json
 

@@ -1,4 +1,7 @@
-"""Put on the path of vLLM's own processes, which start afresh and so see no patch made by a test: see `tests/vllm/conftest.py`."""
+"""For the path of vLLM's own processes: see `tests/vllm/conftest.py`.
+
+These processes start afresh, so a patch in a test does not reach them.
+"""
 
 import torch
 
