@@ -157,7 +157,7 @@ def _front_matter(path: str, text: str) -> tuple[dict[str, Any], str]:
         settings = parse_yaml("\n".join(lines[1:end]))
     except ValueError as error:
         raise RecipeError(
-            f"{path}: the front matter is not readable YAML ({error})", "mend it"
+            f"{path}: the front matter is not readable YAML ({error})", "correct it"
         ) from error
     if not isinstance(settings, Mapping):
         raise RecipeError(f"{path}: the front matter is no mapping", "write `key: value` lines")

@@ -96,7 +96,7 @@ def _within(start: Draw, parts: list[NDArray[np.int64]], quota: int) -> Draw:
     weight = np.zeros(len(distinct), dtype=np.int64)
     np.add.at(weight, place, weights)
     fits = int(np.searchsorted(start.weight + np.cumsum(weight), quota, side="right"))
-    assert fits < len(distinct), "the range was said not to fit whole"
+    assert fits < len(distinct), "the range does not fit whole"
     taken = place < fits
     return Draw(
         int(distinct[fits]),

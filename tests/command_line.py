@@ -21,6 +21,6 @@ def corpusmill(*arguments, cwd, prefix=(), **environment):
     )
 
 
-def said(errors):
+def error_lines(errors):
     """The lines on standard error, without those about progress."""
     return [line for line in errors.splitlines() if not re.match(r"\d\d:\d\d:\d\d \S", line)]

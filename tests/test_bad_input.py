@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from corpusmill.manifests.schema import DOCUMENT, actual_id, conform
 
-from tests.command_line import ROOT, corpusmill, said
+from tests.command_line import ROOT, corpusmill, error_lines
 from tests.stages.engines.scripted_server import answer as completion
 from tests.stages.engines.scripted_server import serving
 from tests.stages.readers.warc_bytes import PROSE, answer, page, pages, record
@@ -33,7 +33,7 @@ TINY_MODEL = ROOT / "models" / "tiny"
 def refused(result):
     """The one line that answers a user's mistake."""
     assert result.returncode == 2, result.stderr
-    (line,) = said(result.stderr)
+    (line,) = error_lines(result.stderr)
     return line
 
 

@@ -7,7 +7,7 @@ from corpusmill.manifests.schema import DOCUMENT, actual_id, conform
 from corpusmill.manifests.shard import Shard
 from corpusmill.pipeline.execute import version
 
-from tests.command_line import corpusmill, said
+from tests.command_line import corpusmill, error_lines
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_a_stage_says_what_it_did_in_one_line(deduplicated):
         "failed",
     ]
     assert result.stdout.split()[9] == "reused"
-    assert said(result.stderr) == []
+    assert error_lines(result.stderr) == []
     assert result.stderr.splitlines()[-1].endswith("end, 2 shards reused")
 
 
@@ -59,7 +59,7 @@ def test_progress_is_lines_or_json_or_nothing(deduplicated, tmp_path):
         return result.stderr.splitlines()
 
     made = progress("--verbose")
-    assert said("\n".join(made)) == []
+    assert error_lines("\n".join(made)) == []
     assert "dedup: sign: start, 2 shards" in "\n".join(made)
     assert any("dedup: shard 000000-a, 2 documents in " in line for line in made)
     events = [json.loads(line) for line in progress("--log", "json")]
@@ -161,7 +161,7 @@ def test_a_users_mistake_is_one_line_that_says_how_to_mend_it(deduplicated, argu
     result = corpusmill(*arguments, *runner, cwd=deduplicated)
     assert result.returncode == 2
     assert message in result.stderr
-    assert len(said(result.stderr)) == 1
+    assert len(error_lines(result.stderr)) == 1
 
 
 @pytest.mark.parametrize(

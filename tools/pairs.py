@@ -50,8 +50,8 @@ PAIRS_A_SHARD = 8192
 ROW_GROUP = 2048  # pairs
 # Characters of a passage: from, to, and the share of such passages.
 LENGTHS = ((40, 300, 0.2), (300, 900, 0.35), (900, 1700, 0.45))
-ESTRANGED = 0.25  # share of passages whose words are swapped
-HEADED = 0.15  # share of passages that get headings
+SWAPPED_SHARE = 0.25  # share of passages whose words are swapped
+HEADINGS_SHARE = 0.15  # share of passages that get headings
 _WORD = re.compile(r"[A-Za-z]{3,}")
 _SENTENCE = re.compile(r"(?<=[.!?]) (?=[A-Z\"“‘'(])")
 
@@ -159,7 +159,7 @@ def _fitting(sentences: Sequence[str], longest: int) -> list[str]:
     return taken
 
 
-def estranged(text: str, words: Sequence[str], rng: random.Random) -> str:
+def with_swapped_words(text: str, words: Sequence[str], rng: random.Random) -> str:
     """`text` with many words swapped and all digits drawn anew.
 
     A word is swapped for another one, with its case kept, or for a name, version or address.
@@ -223,9 +223,9 @@ def make_pair(passages: Passages, seed: int) -> Pair:
     """One passage before and after its noise."""
     rng = random.Random(seed)
     source, clean = draw_passage(passages, rng)
-    if rng.random() < ESTRANGED:
-        clean = estranged(clean, passages.words, rng)
-    if rng.random() < HEADED:
+    if rng.random() < SWAPPED_SHARE:
+        clean = with_swapped_words(clean, passages.words, rng)
+    if rng.random() < HEADINGS_SHARE:
         clean = with_headings(clean, rng)
     return Pair(source, clean, noisy(clean, rng.getrandbits(63)))
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tenacity import RetryCallState
 
 _BUSY = {408, 409, 425, 429, 500, 502, 503, 504, 529}
-_MISPLACED = {401, 403, 404, 405}  # wrong key, path or model name: no request can succeed
+_NEVER_SERVED = {401, 403, 404, 405}  # wrong key, path or model name: no request can succeed
 _LONGEST_WAIT = 120.0
 # After so many requests in a row without an answer, the server is at fault, not the requests.
 _GIVEN_UP_IN_A_ROW = 8
@@ -198,18 +198,18 @@ class OpenAIEngine(Settings):
             return _Busy(f"{type(error).__name__}: {error}", reached=False)
         if response.status_code in _BUSY:
             return _Busy(
-                _said(response), retry_after=_retry_after(response.headers.get("retry-after"))
+                _http_error(response), retry_after=_retry_after(response.headers.get("retry-after"))
             )
-        if response.status_code in _MISPLACED:
+        if response.status_code in _NEVER_SERVED:
             chat_only = self.api == "completions" and response.status_code in (404, 405)
             raise EngineError(
-                f"the server at {self.url} refuses every request ({_said(response)})",
+                f"the server at {self.url} refuses every request ({_http_error(response)})",
                 f"check engine.url, engine.model ({self.model}) and the key in "
                 f"${self.api_key_variable}"
                 + ("; if the server has chat only, set engine.api: chat" if chat_only else ""),
             )
         if response.status_code != 200:
-            return failed(_said(response))
+            return failed(_http_error(response))
         return _read(response.content, self.api)
 
     def _address(self) -> str:
@@ -278,7 +278,7 @@ def _read(content: bytes, api: str) -> Completion:
     return Completion(text, reason, n_prompt, n_output)
 
 
-def _said(response: Any) -> str:
+def _http_error(response: Any) -> str:
     return f"HTTP {response.status_code}: {' '.join(response.text.split())[:300]}"
 
 

@@ -12,7 +12,7 @@ from corpusmill.pipeline.placement import Placement, open_runner
 from corpusmill.pipeline.ray_runner import interrupts_deferred
 from corpusmill.pipeline.runner import InlineRunner
 
-from tests.command_line import said
+from tests.command_line import error_lines
 from tests.pipeline.sample_stages import CountAndCopy, write_documents
 from tests.pipeline.test_execute import job
 
@@ -66,7 +66,7 @@ def test_ctrl_c_is_one_line_and_exit_code_130(tmp_path):
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert said(errors) == [
+    assert error_lines(errors) == [
         "corpusmill: interrupted; nothing is finished yet; run the same command again to go on"
     ]
 
