@@ -83,7 +83,7 @@ def _load_head(path: str, _mark: str) -> LinearModel:
     model = load_linear(path)
     if "encoder" not in model.about:
         raise ModelError(
-            f"{path} is no head of an encoder",
+            f"{path} is not the head of an encoder",
             "name the embedding.safetensors that classify-train wrote",
         )
     return model

@@ -177,7 +177,7 @@ def encoder_digest(encoder: str, revision: str | None = None) -> str:
     )
     if "config.json" not in names:
         raise ModelError(
-            f"{folder} has no config.json, so it is no encoder",
+            f"{folder} has no config.json, so it is not an encoder",
             "name the folder of a transformers model",
         )
     if not any(name in names for name in _TOKENIZER_FILES):

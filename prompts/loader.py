@@ -160,7 +160,7 @@ def _front_matter(path: str, text: str) -> tuple[dict[str, Any], str]:
             f"{path}: the front matter is not readable YAML ({error})", "correct it"
         ) from error
     if not isinstance(settings, Mapping):
-        raise RecipeError(f"{path}: the front matter is no mapping", "write `key: value` lines")
+        raise RecipeError(f"{path}: the front matter is not a mapping", "write `key: value` lines")
     return dict(settings), "\n".join(lines[end + 1 :]).strip()
 
 

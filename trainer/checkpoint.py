@@ -1,4 +1,4 @@
-"""Checkpoints that are either whole or absent. A run goes on from one with the same bits.
+"""Checkpoints that are either whole or absent. A run that goes on from one gives the same bits.
 
 A checkpoint is a folder `step-00000100` with
 

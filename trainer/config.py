@@ -211,7 +211,7 @@ class TrainConfig(Settings):
         """Raises RecipeError if the learning rate still rises in the last of `steps` steps."""
         if self.warmup_steps >= steps > 1:
             raise RecipeError(
-                f"warmup_steps {self.warmup_steps} leaves nothing of {steps} steps",
+                f"warmup_steps {self.warmup_steps} is not less than the {steps} steps of the run",
                 "lower warmup_steps or train longer",
             )
 

@@ -224,7 +224,7 @@ def _device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name.startswith("cuda") and not torch.cuda.is_available():
-        raise CorpusmillError(f"device {name} is not there", "set device to cpu or auto")
+        raise CorpusmillError(f"there is no device {name} here", "set device to cpu or auto")
     return torch.device(name)
 
 
@@ -294,7 +294,7 @@ class _Records:
                         f"step {step}: loss {loss}, gradient norm {norm}",
                         "lower learning_rate or lengthen warmup_steps and start in another output "
                         "folder; "
-                        "checkpoints up to here are sound",
+                        "the checkpoints up to here are good",
                     )
                 last = step == self._waiting[-1][0]
                 self.last = StepRecord(

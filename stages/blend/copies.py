@@ -45,9 +45,7 @@ def read_claimed(
 
 
 def send_copies(config: BlendSettings, claimants: Claimants, shard: Shard) -> list[Counts]:
-    """Send every copy to the output shard that its hash names. So too every excluded document,
-    once.
-    """
+    """Send every copy, and every excluded document once, to the output shard of its hash."""
     _, tables = read_claimed(config, claimants, shard)
     plan = json.loads(storage.read_bytes(shard.inputs[2].path))
     names = sorted(config.sources)

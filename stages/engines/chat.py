@@ -83,7 +83,7 @@ class ChatTokenizer:
         """
         if not self._hugging_face.is_fast:
             raise ModelError(
-                f"the tokenizer {self.name} does not say where its tokens lie",
+                f"the tokenizer {self.name} does not tell where its tokens begin",
                 "use one with a tokenizer.json",
             )
         encoded = self._hugging_face(

@@ -133,7 +133,7 @@ class OpenAIEngine(Settings):
         ]
         if len(errors) == len(requests) >= _GIVEN_UP_IN_A_ROW:
             raise EngineError(
-                f"the server at {self.url} answers no request as it should ({errors[0]})",
+                f"the server at {self.url} answers no request correctly ({errors[0]})",
                 "check engine.url, engine.model and engine.extra",
             )
         return [completions[index] for index in range(len(requests))]
@@ -162,7 +162,7 @@ class OpenAIEngine(Settings):
     def _pause(self, state: "RetryCallState") -> float:
         """Seconds before the next try: full jitter below a bound that doubles.
 
-        It is never less than the server asks for.
+        It is at least what the server asks for, and at most `_LONGEST_WAIT`.
         """
         from tenacity import wait_random_exponential
 
@@ -192,7 +192,7 @@ class OpenAIEngine(Settings):
             return _Busy(f"the connection was cut: {error or type(error).__name__}")
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
             raise EngineError(
-                f"engine.url {self.url} is no address ({error})", "write http://HOST:PORT/v1"
+                f"engine.url {self.url} is not an address ({error})", "write http://HOST:PORT/v1"
             ) from error
         except httpx.TransportError as error:
             return _Busy(f"{type(error).__name__}: {error}", reached=False)
@@ -247,8 +247,8 @@ class _Health:
     """given_up: requests in a row that got no answer after every attempt. reason: of the last of
     them. answered: whether any request got an answer.
 
-    A request that breaks the server is given up alone. If several requests and no other get an
-    answer, the server is at fault.
+    If one request breaks the server, only that request is given up. If several are given up and no
+    other gets an answer, the server is at fault.
     """
 
     given_up: int = 0

@@ -2,8 +2,8 @@
 
 vLLM batches continuously. So it gets a whole window of requests at once, and a long answer holds up
 nobody. Hybrid models run without prefix caching, because a cached prefix has no recurrent state.
-vLLM's CPU build stops with an IndexError at the first prompt longer than one state block, and the
-support on GPUs is young.
+With it, vLLM's CPU build stops with an IndexError at the first prompt longer than one state block,
+and the support on GPUs is young.
 """
 
 import functools

@@ -27,7 +27,7 @@ def trace_sequence(root: str, number: str) -> dict[str, Any]:
 
     if not number.isdecimal():
         raise InputError(
-            f"{number!r} is no number of a sequence", "write sequence:0, sequence:1, ..."
+            f"{number!r} is not the number of a sequence", "write sequence:0, sequence:1, ..."
         )
     trained = [manifest for manifest in finished_stages(root) if manifest.verbs[-1] == "train"]
     if not trained:
