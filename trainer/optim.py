@@ -1,4 +1,4 @@
-"""AdamW as in Nemotron-H: betas 0.9, 0.95; weight decay 0.1 on matrices; gradient norm clipped to 1.
+"""AdamW as in Nemotron-H: betas 0.9, 0.95; weight decay 0.1 on matrices; gradient norm at most 1.
 
 Norms, the convolution, A_log, D and dt_bias are never decayed. They set scales and time constants,
 where a pull towards zero means something else (A_log = 0 is a decay rate of 1). Sources: arXiv

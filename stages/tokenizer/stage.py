@@ -32,9 +32,9 @@ from pydantic import NonNegativeInt, PositiveInt, model_validator
 
 RESERVED = tuple(f"<SPECIAL_{number}>" for number in range(3, 11))
 
-# One of: a word with its leading space and an inner apostrophe; one digit; marks; line ends with the
-# blanks before them; other blanks, without the last one, which belongs to the word that follows.
-# Every character falls into one of them.
+# One of: a word with its leading space and an inner apostrophe; one digit; marks; line ends with
+# the blanks before them; other blanks, without the last one, which belongs to the word that
+# follows. Every character falls into one of them.
 WORDS = r" ?\p{L}[\p{L}\p{M}]*(?:['’]\p{L}+)?|\p{N}| ?[^\s\p{L}\p{N}]+|\s*[\r\n]+|\s+(?!\S)|\s+"
 
 SPECIAL_TOKENS = ("<pad>", "<s>", "</s>", *RESERVED)
