@@ -17,9 +17,13 @@ def decoded(reference: str) -> tuple[int, str]:
     return taken, buffer[:written].tobytes().decode()
 
 
-@pytest.mark.parametrize("name", sorted(html.entities.html5))
-def test_every_name_of_the_standard(name):
-    assert decoded(f"&{name} ") == (len(name) + 1, html.entities.html5[name])
+def test_every_name_of_the_standard():
+    wrong = {
+        name: decoded(f"&{name} ")
+        for name, character in html.entities.html5.items()
+        if decoded(f"&{name} ") != (len(name) + 1, character)
+    }
+    assert wrong == {}
 
 
 def allowed(code: int) -> bool:
