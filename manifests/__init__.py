@@ -1,1 +1,1 @@
-"""What was made, from what, and that nothing is lost: schema, shards, receipts, manifests, verify, report."""
+"""Records of what a run made and from what: schema, shards, receipts, manifests, verify, report."""

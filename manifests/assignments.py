@@ -11,14 +11,14 @@ from corpusmill.manifests.yaml_text import parse_yaml
 
 
 class Assignment(NamedTuple):
-    """keys: from the outermost in. value: as YAML reads it."""
+    """keys: the outermost first. value: as YAML reads it."""
 
     keys: tuple[str, ...]
     value: Any
 
 
 def read_assignment(text: str, form: str = "key=value") -> Assignment:
-    """`a.b=1` as ((a, b), 1). Raises RecipeError that says to write it as `form`."""
+    """Read `a.b=1` as ((a, b), 1). Raises RecipeError, which shows `form`, if it cannot be read."""
     path, equals, value = text.partition("=")
     keys = tuple(path.split("."))
     if not equals or not all(keys) or len(keys) <= form.count("."):
@@ -32,9 +32,9 @@ def read_assignment(text: str, form: str = "key=value") -> Assignment:
 
 
 def assigned(settings: Mapping[str, Any], keys: Sequence[str], value: Any) -> dict[str, Any]:
-    """A copy of `settings` in which `keys` lead to `value`.
+    """A copy of `settings` with `value` at the nested `keys`.
 
-    Raises RecipeError where one of them leads to something that is no mapping.
+    Raises RecipeError if a key before the last holds something else than a mapping.
     """
     head, *rest = keys
     if not rest:

@@ -1,7 +1,7 @@
-"""A dataset card for a stage's folder: the `datasets` library then loads its documents.
+"""A dataset card for a stage's folder, so that the `datasets` library loads its documents.
 
-`load_dataset("OUT/filter")` takes every Parquet file that it finds, and those of `excluded/` have
-columns of their own. The card's `configs:` name what is what
+Without a card, `load_dataset("OUT/filter")` takes every Parquet file that it finds. The files in
+`excluded/` have other columns than those in `documents/`. The card's `configs:` tell the two apart
 (https://huggingface.co/docs/hub/datasets-manual-configuration).
 """
 

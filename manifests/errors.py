@@ -1,4 +1,4 @@
-"""What can go wrong, in the user's words: one exception family, each with the mend in its text."""
+"""The exceptions for users. Each says what happened and what to do."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -6,9 +6,9 @@ from typing import Any
 
 
 class CorpusmillError(Exception):
-    """A mistake or a state that the user can mend. The CLI prints it as one line, never as a traceback.
+    """An error that the user can mend. The CLI prints it as one line, without a traceback.
 
-    what: what happened, naming the file, key or address. mend: what to do about it.
+    what: what happened. It names the file, key or address. mend: what to do.
     """
 
     def __init__(self, what: str, mend: str = "") -> None:
@@ -25,9 +25,9 @@ class Interrupted(CorpusmillError):
 
 
 class RecipeError(CorpusmillError, ValueError):
-    """A recipe, a `--set` or a stage's configuration cannot be used. Nothing was started.
+    """A recipe, a `--set` or a stage's settings cannot be used. Nothing was started.
 
-    A ValueError too: so pydantic adds where in the settings it was raised.
+    It is a ValueError too, so that pydantic adds the place in the settings.
     """
 
 
@@ -44,17 +44,20 @@ class EngineError(CorpusmillError):
 
 
 class StorageError(CorpusmillError):
-    """The storage refused (disk full, no permission). The run stops; run the same command again after mending."""
+    """The storage refused (disk full, no permission). The run stops; the same command resumes."""
 
 
 def nearest(word: str, known: Iterable[str], listed: str = "there are") -> str:
-    """The mend for a word that is not `known`: the one that it comes near to, or all of them behind `listed`."""
+    """What to do about an unknown `word`: use the nearest `known` one.
+
+    If none is near, all known words are listed after `listed`.
+    """
     names = list(known)
     close = get_close_matches(word, names, n=1, cutoff=0.5)
     return f"did you mean {close[0]!r}?" if close else f"{listed}: {', '.join(names) or 'none'}"
 
 
 def short(value: Any) -> str:
-    """A value of a recipe as a message shows it."""
+    """A value of a recipe for a message: in YAML's words, at most 60 characters."""
     text = {"True": "true", "False": "false", "None": "null"}.get(repr(value), repr(value))
     return text if len(text) <= 60 else text[:57] + "..."

@@ -1,8 +1,9 @@
-"""Stage manifests: one `manifest.json` a stage, chained to the manifests of the stages it read.
+"""Stage manifests: one `manifest.json` for each stage. It names the manifests that the stage read.
 
-A manifest says what the stage was (config, versions), which shards it wrote, what it counted, and from what: its parents, each by
-path and digest. Following parents leads from a trainer's checkpoint down to the WARC files. Times and worker names are kept out of
-the digest (they live under `timing`), so that two runs with the same result have the same manifest digest.
+A manifest holds the stage's config and versions, the shards that it wrote, its counts, and its
+parents. A parent is what the stage read: a path and a digest. The parents lead from a trainer's
+checkpoint back to the WARC files. Times stand under `timing` and are no part of the digest. So two
+runs with the same result have the same manifest digest.
 """
 
 import hashlib
@@ -18,16 +19,20 @@ from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.storage import Artifact
 
 MANIFEST = "manifest.json"
-STARTED = "work/started.json"  # a manifest without outputs: what a folder was begun for that is not finished
+# A manifest without outputs: the plan of an unfinished stage.
+STARTED = "work/started.json"
 
 
 class OtherVersion(InputError):
-    """A manifest that another version of corpusmill wrote, in a form that this one does not know."""
+    """Another version of corpusmill wrote the manifest, with keys that this one does not know."""
 
 
 @dataclass
 class Parent:
-    """What a stage read: another stage's folder (digest of its manifest), or a raw file (digest of its bytes)."""
+    """What a stage read.
+
+    path: another stage's folder, or a raw file. digest: of the folder's manifest, or of the file.
+    """
 
     path: str
     digest: str
@@ -35,8 +40,10 @@ class Parent:
 
 @dataclass
 class Work:
-    """What one run did for a stage. made, reused: shards of all passes. seconds: of workers, for those
-    that it made."""
+    """What one run did for a stage.
+
+    made, reused: numbers of shards over all passes. seconds: worker time for the shards made.
+    """
 
     made: int = 0
     reused: int = 0
@@ -47,11 +54,14 @@ class Work:
 class Manifest:
     """What a stage's folder holds, and from what it was made.
 
-    stages: the steps that its documents went through (several when map stages ran as one task).
-    verbs: what each of them is. software: name -> version of what decides the bytes. account: what
-    becomes of a row (`stages.contract.Account`). unit: what the accounts count. free: the settings,
-    as step.key, that decide no byte; their values are no part of the digest. folder: where the
-    manifest was read or is written; no part of it.
+    stages: names of the steps. There are several if map stages ran as one task.
+    verbs: the verb of each step.
+    software: name -> version of the software that decides the output bytes.
+    account: what becomes of a row (`stages.contract.Account`).
+    unit: what the accounts count.
+    free: the settings that decide no output byte, as step.key. Their values are no part of the
+    digest.
+    folder: where the manifest is read or written. It is no part of the file.
     """
 
     stages: list[str]
@@ -78,7 +88,7 @@ class Manifest:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """step.key -> value of the settings that decide the output, nested keys joined with dots."""
+        """step.key -> value of each setting that decides the output. Dots join nested keys."""
         return {key: value for key, value in _flat(self.config) if key not in self.free}
 
     @property
@@ -97,7 +107,7 @@ class Manifest:
         ).hexdigest()
 
     def documents(self, prefix: str = "documents") -> list[Artifact]:
-        """The outputs below `<folder>/<prefix>/`: what the next stage reads."""
+        """The outputs below `<folder>/<prefix>/`. The next stage reads those of `documents`."""
         below = storage.join(self.folder, prefix) + "/"
         return [output for output in self.outputs if output.path.startswith(below)]
 
@@ -123,7 +133,11 @@ def has_manifest(folder: str) -> bool:
 
 
 def read_manifest(folder: str, name: str = MANIFEST) -> Manifest:
-    """Raises InputError if the folder holds no readable manifest, OtherVersion if it is not in today's form."""
+    """The manifest `name` of a folder.
+
+    Raises InputError if there is none or it is damaged. Raises OtherVersion if another version of
+    corpusmill wrote it in another form.
+    """
     path = storage.join(folder, name)
     if not storage.exists(path):
         raise InputError(
@@ -157,13 +171,14 @@ def _refuse_other_version(record: Any, folder: str) -> None:
     odd = sorted((_REQUIRED - record.keys()) | (record.keys() - _FIELDS - {"digest"}))
     if odd:
         raise OtherVersion(
-            f"{folder} was written by another version of corpusmill (its manifest differs in {', '.join(odd)})",
-            "read it with that version, or make it anew: the stage's command with --replace",
+            f"another version of corpusmill wrote {folder} "
+            f"(its manifest differs in {', '.join(odd)})",
+            "read it with that version, or run the stage again with --replace",
         )
 
 
 def claimed_digest(folder: str) -> str:
-    """The digest that the manifest file says it has."""
+    """The digest that stands in the manifest file."""
     return str(json.loads(storage.read_bytes(storage.join(folder, MANIFEST))).get("digest"))
 
 

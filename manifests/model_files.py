@@ -1,8 +1,9 @@
-"""Models of every kind, wherever they live: where their files are on this machine, and which files they are.
+"""Local copies and digests of model files.
 
-A model is named by a folder, by an fsspec URL, by its name on the Hugging Face hub, or as `package:models/NAME`. `folder` gives a local
-folder for any of them; a file of its own (a fastText model, a head) is read through `local_copy`. Digests are of bytes, so that a model
-keeps its name wherever it lies.
+A recipe names a model by a folder, an fsspec URL, a name on the Hugging Face hub, or
+`package:models/NAME`. `folder` gives a local folder for each of them. `local_copy` gives a local
+path for a single file (a fastText model, a head). Digests are of the bytes, so that a model's place
+does not matter.
 """
 
 import fnmatch
@@ -22,7 +23,11 @@ from corpusmill.manifests.package_data import package_file
 
 @dataclass(frozen=True)
 class Kind:
-    """noun: what messages call it. patterns: names of its files, which are fetched. mend: what to do where there is none."""
+    """A kind of model.
+
+    noun: its name in messages. patterns: name patterns of the files to fetch. mend: what to do if
+    there is no such model.
+    """
 
     noun: str
     patterns: tuple[str, ...]
@@ -30,9 +35,10 @@ class Kind:
 
 
 def folder(name: str, kind: Kind, revision: str | None = None) -> str:
-    """A local folder with the model's files: fetched once per process from a store, and kept in the hub's own cache from there.
+    """A local folder with the model's files.
 
-    revision: a commit of the hub's. Raises ModelError with the kind's mend if there is none.
+    Files on a store are fetched once a process. Files on the hub stay in the hub's cache.
+    revision: a commit on the hub. Raises ModelError if there is no such model.
     """
     path = _path(name)
     if os.path.isdir(path):
@@ -45,7 +51,7 @@ def folder(name: str, kind: Kind, revision: str | None = None) -> str:
 
 
 def short_name(name: str) -> str:
-    """What a model is called in lineage: its folder's own name, or its name on the hub."""
+    """The model's name in lineage: the name of its folder, or its name on the hub."""
     path = _path(name)
     if storage.is_remote(name):
         return storage.name_of(name)
@@ -53,22 +59,28 @@ def short_name(name: str) -> str:
 
 
 def listing(folder: str, names: Iterable[str]) -> str:
-    """A line `NAME DIGEST` for each of the folder's files, in the order given: what a digest of several files is taken over."""
+    """One line `NAME DIGEST` for each named file of the folder, in the given order."""
     return "".join(f"{name} {digest(os.path.join(folder, name))}\n" for name in names)
 
 
 def folder_digest(folder: str, names: Iterable[str]) -> str:
-    """SHA-256 over the names and bytes of the folder's files, hex. Each file is read once per process, as long as it does not change."""
+    """SHA-256 of the names and digests of the folder's files, hex.
+
+    Each file is read once a process, unless it changes.
+    """
     return hashlib.sha256(listing(folder, names).encode()).hexdigest()
 
 
 def digest(path: str) -> str:
-    """SHA-256 of the file. Raises ModelError if it is not there or cannot be read."""
+    """SHA-256 of the file, hex. Raises ModelError if it is missing or cannot be read."""
     return _digest(path, mark(path))
 
 
 def mark(path: str) -> str:
-    """What changes when the file does, without reading it: a key for caches. Raises ModelError if the file is not there."""
+    """A key for caches that changes with the file. The file's bytes are not read.
+
+    Raises ModelError if the file is missing.
+    """
     if not storage.is_remote(path) and not os.path.isfile(storage.local(path)):
         raise missing(path)
     try:
@@ -80,13 +92,14 @@ def mark(path: str) -> str:
 def missing(path: str) -> ModelError:
     return ModelError(
         f"the model file {path} does not exist",
-        "check the setting; for a model that an earlier step trains, write step:NAME/models/FILE and run that step first",
+        "check the setting; for a model that an earlier step trains, "
+        "write step:NAME/models/FILE and run that step first",
     )
 
 
 @contextmanager
 def local_copy(path: str) -> Iterator[str]:
-    """A path in the local file system with the file's content; a remote file is copied there for as long as the block runs."""
+    """A local path of the file. A remote file is copied; the copy is removed after the block."""
     if not storage.is_remote(path):
         yield storage.local(path)
         return
@@ -95,7 +108,7 @@ def local_copy(path: str) -> Iterator[str]:
 
 
 def _path(name: str) -> str:
-    """A recipe's `package:` references arrive resolved; the default of a setting does not."""
+    """The local path of a model. It resolves `package:`, which defaults of settings may hold."""
     if name.startswith("package:"):
         room, _, inner = name.removeprefix("package:").partition("/")
         return str(package_file(room, inner))
@@ -112,7 +125,7 @@ def _digest(path: str, _mark: str) -> str:
 
 @functools.lru_cache(maxsize=8)
 def _fetched(url: str, kind: Kind) -> str:
-    """A local copy of the files that lie directly in a remote folder, for the life of this process."""
+    """A local copy of the files directly in a remote folder, removed when the process ends."""
     found = [
         name
         for name in storage.names_in(url)
@@ -127,7 +140,7 @@ def _fetched(url: str, kind: Kind) -> str:
     return copy.name
 
 
-_COPIES: list[tempfile.TemporaryDirectory[str]] = []  # each is removed when the process ends
+_COPIES: list[tempfile.TemporaryDirectory[str]] = []  # removed when the process ends
 
 
 @functools.lru_cache(maxsize=8)
@@ -138,7 +151,8 @@ def _snapshot(name: str, kind: Kind, revision: str | None) -> str:
     try:
         return str(snapshot_download(name, revision=revision, allow_patterns=list(kind.patterns)))
     except (httpx.HTTPError, OSError, ValueError) as error:  # the hub's own errors are among these
+        why = str(error).splitlines()[0]
         raise ModelError(
-            f"the {kind.noun} {name} is no folder here, and the hub does not give it ({str(error).splitlines()[0]})",
+            f"the {kind.noun} {name} is no folder here, and the hub does not give it ({why})",
             f"{kind.mend}; log in to the hub if the model is gated, or fill its cache beforehand",
         ) from error

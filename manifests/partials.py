@@ -1,8 +1,9 @@
-"""Local files that appear whole or not at all: written beside their place under a temporary name, synced, and renamed.
+"""Local files that appear whole or not at all.
 
-A killed writer leaves a `.partial`. The next process that writes the file removes it, if it was there when that process first wrote into
-the folder: to look each time would cost more and more in a folder of a hundred thousand files. The rest is found by `remove_partials`,
-at the end of a stage.
+A file is written beside its place under a temporary name, then synced, then renamed. A killed
+writer leaves a `.partial` file. The next process that writes the same file removes it. That process
+lists the folder only once, because a folder may hold a hundred thousand files. `remove_partials`
+finds the others at the end of a stage.
 """
 
 import functools
@@ -30,9 +31,8 @@ class HashingWriter:
         self._hash = hashlib.sha256()
         self.size = 0
         self.closed = False
-        self.abandoned = (
-            False  # the write failed: what a library still flushes as it is torn down goes nowhere
-        )
+        # After a failed write, a library may still flush. That data is thrown away.
+        self.abandoned = False
 
     def write(self, data: Any) -> int:
         view = memoryview(data).cast("B")
@@ -58,7 +58,7 @@ class HashingWriter:
     def seekable(self) -> bool:
         return False
 
-    def close(self) -> None:  # the context manager below owns the inner file
+    def close(self) -> None:  # `written_whole` closes the inner file
         self.closed = True
 
     @property
@@ -68,16 +68,15 @@ class HashingWriter:
 
 @contextmanager
 def written_whole(target: str, synced: bool) -> Iterator[IO[bytes]]:
-    """A file that appears at the local path `target` when the block ends without an error; its folder is made where there is none.
+    """A file that appears at the local path `target` when the block ends without an error.
 
-    synced: it appears only when the disk has it. Raises StorageError where no folder can be made, and OSError.
+    Its folder is made if there is none. synced: the file is on the disk before it appears. Raises
+    StorageError if the folder cannot be made, and OSError.
     """
     folder, name = os.path.dirname(target) or ".", os.path.basename(target)
     try:
         os.makedirs(folder, exist_ok=True)
-    except (
-        FileNotFoundError
-    ) as error:  # /proc and its like: there are folders in which none can be made
+    except FileNotFoundError as error:  # some folders, such as /proc, take no new folder
         raise StorageError(
             f"no folder can be made at {folder}", "choose another --output"
         ) from error
@@ -99,14 +98,14 @@ def written_whole(target: str, synced: bool) -> Iterator[IO[bytes]]:
 
 
 def remove_partials(folder: str) -> None:
-    """Remove what killed writers left anywhere below a local folder."""
+    """Remove all partial files of killed writers below a local folder."""
     for root, _, names in os.walk(folder):
         for name in filter(_is_partial, names):
             _remove_if_abandoned(os.path.join(root, name))
 
 
 def _remove_abandoned(folder: str, name: str) -> None:
-    """Remove what killed writers of the file left."""
+    """Remove the partial files of killed writers of the file `name`."""
     partials = _partials_in(folder)
     for partial in [partial for partial in partials if partial.startswith(f".{name}.")]:
         if _remove_if_abandoned(os.path.join(folder, partial)):
@@ -115,12 +114,15 @@ def _remove_abandoned(folder: str, name: str) -> None:
 
 @functools.lru_cache(maxsize=1024)
 def _partials_in(folder: str) -> set[str]:
-    """Names of the partial files that were there when this process first wrote into the folder."""
+    """Names of the partial files in a folder, listed when this process first writes there."""
     return set(filter(_is_partial, os.listdir(folder)))
 
 
 def _remove_if_abandoned(partial: str) -> bool:
-    """Whether the partial file is gone now; its writer, or whoever else removes it, may be first."""
+    """Remove a partial file if its writer is gone. Returns whether the file is gone now.
+
+    Another process may remove it first.
+    """
     try:
         if not _is_abandoned(partial):
             return False
@@ -135,7 +137,11 @@ def _is_partial(name: str) -> bool:
 
 
 def _is_abandoned(partial: str) -> bool:
-    """Whether the writer of a partial file is gone: its process on this machine, or anyone's for a day."""
+    """Whether the writer of a partial file is gone.
+
+    A writer on this machine is gone if its process is. A file of another machine is abandoned
+    after a day without a write.
+    """
     written = re.search(
         rf"\.{re.escape(platform.node())}-(\d+)-[0-9a-f]+{re.escape(PARTIAL)}$", partial
     )
@@ -146,9 +152,7 @@ def _is_abandoned(partial: str) -> bool:
 
 def _is_alive(process: int) -> bool:
     if process == os.getpid():
-        return (
-            False  # this very process writes a file once: what is there is from a write that failed
-        )
+        return False  # this process writes each file once, so this is left from a failed write
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -1,7 +1,8 @@
-"""Receipts: what one shard's work read, wrote and counted, written last, by atomic rename.
+"""Receipts: what the work on one shard read, wrote and counted.
 
-A shard is done when its receipt carries today's plan hash **and** its outputs still match their digests. So resume needs no
-state but the files, does not depend on how many workers run, and notices a changed config, input, model or prompt.
+A receipt is written last, by atomic rename. A shard is done if its receipt has the current plan
+hash **and** its outputs still match their digests. So a resumed run needs only the files. It does
+not depend on the number of workers. It notices a changed config, input, model or prompt.
 """
 
 import hashlib
@@ -19,14 +20,20 @@ from corpusmill.manifests.storage import Artifact
 class Counts:
     """One step's account of one shard in one pass.
 
-    rows_in: rows read from the stage's inputs, counted where they are read. received: rows read from
-    an earlier pass. repeats: rows beyond the first that one row read became (copies, parts).
-    kept: rows that go on. excluded: rows dropped, by reason. failed: rows lost to errors; failures:
-    their reasons. unused: rows read that the step did not need (not sampled, not reached), by
-    reason; they are written nowhere. sent: rows written for a later pass.
+    rows_in: rows read from the stage's inputs. They are counted where they are read.
+    received: rows read from an earlier pass.
+    repeats: extra rows. If one row becomes three (copies, parts), it has two repeats.
+    kept: rows that go on.
+    excluded: dropped rows, by reason.
+    failed: rows lost to errors. failures: the same rows, by reason.
+    unused: rows that the step read and did not need (not sampled, not reached), by reason. They are
+    not written.
+    sent: rows written for a later pass.
 
-    Conservation, in every task: rows_in + received + repeats == kept + excluded + failed + unused + sent.
-    Over a whole stage sent and received are equal, so rows_in + repeats == kept + excluded + failed + unused.
+    In every task:
+        rows_in + received + repeats == kept + excluded + failed + unused + sent
+    Over a whole stage, sent == received, so:
+        rows_in + repeats == kept + excluded + failed + unused
     """
 
     stage: str
@@ -49,7 +56,7 @@ class Counts:
 
     @property
     def complete(self) -> bool:
-        """Whether the account of a whole stage balances: every row that it read or repeated ended."""
+        """Whether the account of a whole stage balances: rows_in + repeats == ended."""
         return self.rows_in + self.repeats == self.ended and self.sent == self.received
 
     @property
@@ -99,11 +106,13 @@ class Counts:
 
 @dataclass
 class Receipt:
-    """What one shard's work in one pass came to.
+    """The result of the work on one shard in one pass.
 
-    status: done, or quarantined (the work failed twice; `error` says why and there are no outputs).
-    received: what was read of files that an earlier pass sent: number of the input, rows, digest of
-    the rows (`manifests.row_sum`). reused: this run found it done; never written.
+    status: `done`, or `quarantined` (the work failed twice). A quarantined shard has no outputs.
+    `error` says why.
+    received: for each file of an earlier pass that was read: the number of the input, the rows, and
+    the digest of the rows (`manifests.row_sum`).
+    reused: this run found the shard done. The field is not written to the file.
     """
 
     stage: str
@@ -121,7 +130,10 @@ class Receipt:
     reused: bool = False
 
     def to_json(self, folder: str) -> bytes:
-        """As bytes; paths below `folder` are stored relative to it, so that a stage's folder can be moved or copied."""
+        """The receipt as bytes of JSON.
+
+        Paths below `folder` are stored relative to it, so that the folder can be moved or copied.
+        """
         record = asdict(self)
         del record["reused"]
         for artifact in [*record["inputs"], *record["outputs"]]:
@@ -130,7 +142,10 @@ class Receipt:
 
     @classmethod
     def from_json(cls, data: bytes, folder: str, path: str) -> "Receipt":
-        """The receipt of the stage's `folder` that the file at `path` holds. Raises CorpusmillError if the bytes are no receipt."""
+        """The receipt in `data`. `folder`: the stage's. `path`: the receipt's, for messages.
+
+        Raises CorpusmillError if `data` is not a receipt.
+        """
         try:
             record: dict[str, Any] = json.loads(data)
             record["inputs"] = [_artifact(item, folder) for item in record["inputs"]]
@@ -147,7 +162,7 @@ class Receipt:
 
 
 def plan_hash(plan: dict[str, Any]) -> str:
-    """SHA-256 over the canonical JSON of everything that decides a shard's output."""
+    """SHA-256 of the canonical JSON of `plan`: all that decides a shard's output."""
     return hashlib.sha256(json.dumps(plan, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
@@ -162,7 +177,7 @@ def write_receipt(receipt: Receipt, folder: str) -> None:
 
 
 def read_receipt(folder: str, pass_name: str, shard: str) -> Receipt | None:
-    """The shard's receipt, or None if there is none or it is unreadable (then the shard is simply not done)."""
+    """The shard's receipt. None if there is none, or if it is unreadable: the shard is not done."""
     path = receipt_path(folder, pass_name, shard)
     if not storage.exists(path):
         return None
@@ -173,12 +188,16 @@ def read_receipt(folder: str, pass_name: str, shard: str) -> Receipt | None:
 
 
 def list_receipts(
-    folder: str, pass_name: str = "", drop_unreadable: bool = False, but: Container[str] = ()
+    folder: str, pass_name: str = "", drop_unreadable: bool = False, skip: Container[str] = ()
 ) -> list[Receipt]:
-    """All receipts of a stage's folder (of one pass), sorted by pass and shard. drop_unreadable: delete damaged ones, for whoever owns the
-    folder; otherwise they raise. but: paths of receipts that are not to be read."""
+    """All receipts in a stage's folder, sorted by pass and shard.
+
+    pass_name: only those of this pass. drop_unreadable: delete damaged receipts. Only the process
+    that holds the folder may do so. Without it, a damaged receipt raises CorpusmillError. skip:
+    paths of receipts that are not read.
+    """
     found = []
-    for path, receipt in scan_receipts(folder, pass_name, but):
+    for path, receipt in scan_receipts(folder, pass_name, skip):
         if isinstance(receipt, Receipt):
             found.append(receipt)
         elif drop_unreadable:
@@ -189,13 +208,15 @@ def list_receipts(
 
 
 def scan_receipts(
-    folder: str, pass_name: str = "", but: Container[str] = ()
+    folder: str, pass_name: str = "", skip: Container[str] = ()
 ) -> Iterator[tuple[str, Receipt | CorpusmillError]]:
-    """Every receipt file of a stage's folder (of one pass) in order: its path, and what it holds or why that cannot be read. but: paths
-    to pass over."""
+    """The path of every receipt in a stage's folder, and the receipt or why it cannot be read.
+
+    They come sorted by path. pass_name: only those of this pass. skip: paths that are not read.
+    """
     below = storage.join(folder, "receipts", pass_name)
     for path in storage.list_files(below, ".json") if storage.exists(below) else ():
-        if path in but:
+        if path in skip:
             continue
         try:
             yield path, Receipt.from_json(storage.read_bytes(path), folder, path)
@@ -204,7 +225,7 @@ def scan_receipts(
 
 
 def is_done(receipt: Receipt | None, expected_plan_hash: str) -> bool:
-    """Whether the receipt is of today's plan and every output is there with the bytes it had."""
+    """Whether the receipt has the expected plan hash and every output still has its digest."""
     return (
         receipt is not None
         and receipt.status == "done"

@@ -1,8 +1,9 @@
-"""How many rows were handed on, and a digest of them that does not depend on their order.
+"""A count and a digest of the rows that one pass sends to the next. Row order does not matter.
 
-What one pass sends must be what the next receives. The sender sums its rows, the receivers sum theirs, and the two sums
-must agree. A row's hash covers its numbers, and of a string its length and up to four windows of eight bytes: enough to
-tell rows apart, and cheap beside reading them (some ten nanoseconds a row and column).
+A pass must receive the rows that the earlier pass sent. The sender sums its rows. The receivers sum
+theirs. The two sums must be equal. A row's hash covers its numbers. Of a string it covers the
+length and up to four windows of eight bytes. That tells rows apart, and it costs little: about ten
+nanoseconds a row and column.
 """
 
 import functools
@@ -30,7 +31,7 @@ class RowSum:
     digest: int = 0
 
     def add(self, table: pa.Table) -> None:
-        """Add the rows of a table. Only columns of numbers and strings count; the schema decides which."""
+        """Add the rows of a table. Only its columns of numbers and of strings are hashed."""
         if table.num_rows:
             self.rows += table.num_rows
             self.digest = (self.digest + int(row_hashes(table).sum(dtype=np.uint64))) % 2**64
@@ -41,10 +42,10 @@ class RowSum:
 
 
 def row_hashes(table: pa.Table) -> Hashes:
-    """One 64-bit hash a row over all its columns of numbers and strings, whatever their order.
+    """One 64-bit hash for each row: uint64, shape (rows,).
 
-    A null counts like a column that is not there: tables that were put together may have gained
-    columns.
+    It covers all columns of numbers and strings. Their order does not matter. A null counts as a
+    missing column does, because concatenated tables may have gained columns of nulls.
     """
     found = np.zeros(table.num_rows, np.uint64)
     for name in table.column_names:
@@ -96,7 +97,7 @@ def _of_chunk(chunk: pa.Array) -> Hashes:
     if data_buffer is None or not data_buffer.size:
         return found
     data = np.frombuffer(data_buffer, np.uint8)
-    if data.size < offsets[-1] + 8:  # eight bytes are read at a time
+    if data.size < offsets[-1] + 8:  # the loop below reads eight bytes at a time
         data = np.concatenate([data[: offsets[-1]], np.zeros(8, np.uint8)])
     words = np.ndarray((data.size - 7,), "<u8", data, strides=(1,))
     bits = np.minimum(length, 8).astype(np.uint64) * np.uint64(8)

@@ -1,11 +1,12 @@
-"""The document schema, declared once: every stage reads and writes it, and columns are added by declaration, never inferred.
+"""The document schema. Every stage reads and writes it.
 
-A document is one row. `DOCUMENT` holds the columns that every document has (null where a stage has not spoken yet); a stage
-that measures or scores declares further narrow columns, and its shards carry `DOCUMENT` followed by them. Excluded rows carry
-the same columns and `EXCLUSION`: which stage, which reason code, which detail.
+A document is one row. `DOCUMENT` holds the columns that every document has. A column is null until
+a stage fills it. A stage that measures or scores declares more columns. Its shards hold `DOCUMENT`,
+then these columns. No column is inferred from data. Excluded rows have the same columns and
+`EXCLUSION`: the stage, the reason code and the detail.
 
-A reason code that begins with `error_` means that the record failed (it could not be read or processed); any other code means
-that a rule dropped it. Receipts count the two apart.
+A reason code that begins with `error_` means that the record could not be read or processed: it
+failed. Any other code means that a rule dropped it. Receipts count the two apart.
 """
 
 import hashlib
@@ -16,7 +17,7 @@ from corpusmill.manifests.errors import InputError
 
 ORIGIN = pa.struct(
     [
-        ("file", pa.string()),  # the file's name as the recipe reached it
+        ("file", pa.string()),  # the file's path, as the recipe gives it
         ("offset", pa.int64()),  # WARC: where the record starts, bytes into the (compressed) file
         ("length", pa.int64()),  # WARC: bytes of the (compressed) record
         ("row", pa.int64()),  # JSONL, Parquet, text trees: row or ordinal within the file
@@ -67,14 +68,15 @@ FAILED_PREFIX = "error_"
 
 
 def extended(*fields: pa.Field, of: pa.Schema = DOCUMENT) -> pa.Schema:
-    """`of` followed by the declared `fields`; a field that is there already keeps its place."""
+    """The schema `of`, then the declared `fields`. A field that `of` already has is not added."""
     return pa.schema([*of, *(field for field in fields if field.name not in of.names)])
 
 
 def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """`table` with exactly the columns of `schema`, in its order: absent ones are null, extra ones are left out.
+    """`table` with exactly the columns of `schema`, in the order of `schema`.
 
-    Raises InputError where a column has a type that cannot be cast without loss.
+    Missing columns become null. Extra columns are left out. Raises InputError if a column's type
+    cannot be cast without loss.
     """
     columns = []
     for field in schema:
@@ -86,8 +88,9 @@ def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
             try:
                 column = column.cast(field.type)
             except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+                why = str(error).splitlines()[0]
                 raise InputError(
-                    f"column {field.name!r} is {column.type}, not {field.type} ({str(error).splitlines()[0]})",
+                    f"column {field.name!r} is {column.type}, not {field.type} ({why})",
                     "map the column with the reader's settings or mend the file",
                 ) from error
         columns.append(column)
@@ -97,14 +100,17 @@ def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
 def excluded(
     rows: pa.Table, stage: str, reasons: Sequence[str], details: Sequence[str | None]
 ) -> pa.Table:
-    """`rows` with the exclusion columns: one reason code and one detail a row."""
+    """`rows` with the exclusion columns. Each row has one reason code and one detail."""
     for field, values in zip(EXCLUSION, ([stage] * rows.num_rows, reasons, details), strict=True):
         rows = rows.append_column(field, pa.array(values, type=field.type))
     return rows
 
 
 def actual_id(source: str, *origin: str | int) -> str:
-    """The id of a document found in the world: 32 hex digits of a hash of its origin (source, record id or file and row)."""
+    """The id of a document that was read, not generated: a hash of its origin, 32 hex digits.
+
+    origin: the record id, or the file and the row.
+    """
     return _hashed(["actual", source, *map(str, origin)])
 
 
@@ -118,7 +124,10 @@ def synthetic_id(
     sample: int,
     part: int = 0,
 ) -> str:
-    """The id of a synthetic document: a hash of everything that made it, so that the same request has the same id."""
+    """The id of a synthetic document: a hash of all parts of its request, 32 hex digits.
+
+    So the same request gives the same id.
+    """
     return _hashed(
         [
             "synthetic",
@@ -135,7 +144,7 @@ def synthetic_id(
 
 
 def seed_for(*parts: str | int) -> int:
-    """A seed in [0, 2**63) that depends on nothing but its parts (document id, stage seed, purpose)."""
+    """A seed in [0, 2**63). It depends only on `parts` (document id, stage seed, purpose)."""
     return int(_hashed(["seed", *map(str, parts)])[:16], 16) >> 1
 
 

@@ -1,6 +1,6 @@
-"""What a setting may hold, in the words of YAML, and where in the settings a value lies.
+"""What a setting may hold, in the words of YAML, and the key under which it stands.
 
-Both are read from the JSON Schema that pydantic writes for a settings class. So messages, help and
+Both come from the JSON Schema that pydantic writes for a settings class. So messages, help and
 `corpusmill schema` say the same.
 """
 
@@ -19,7 +19,7 @@ _NAMES = {
 
 
 def wanted(node: Node, root: Node) -> str:
-    """What a value that fits `node`, a part of the schema `root`, may be."""
+    """What a value may be, in words. node: its part of the schema `root`."""
     node = resolved(node, root)
     if kinds := members(node, root):
         return f"mapping with kind: {' | '.join(kinds)}"
@@ -45,19 +45,19 @@ def wanted(node: Node, root: Node) -> str:
 
 
 def resolved(node: Node, root: Node) -> Node:
-    """`node`, or what its `$ref` leads to."""
+    """`node`, or the node that its `$ref` names."""
     return root["$defs"][node["$ref"].rpartition("/")[2]] if "$ref" in node else node
 
 
 def without_null(node: Node, root: Node) -> Node:
-    """As `resolved`, but of a type beside null only that type."""
+    """As `resolved`. For a type that may also be null, the type without null."""
     node = resolved(node, root)
     others = [part for part in node.get("anyOf", ()) if part.get("type") != "null"]
     return resolved(others[0], root) if len(others) == 1 else node
 
 
 def members(node: Node, root: Node) -> dict[str, Node]:
-    """The settings between which a key `kind` chooses, by its values; none for any other type."""
+    """For a union of settings: value of the key `kind` -> its settings. Else empty."""
     parts = [resolved(part, root) for part in without_null(node, root).get("oneOf", ())]
     return {part["properties"]["kind"]["const"]: part for part in parts}
 
@@ -65,7 +65,8 @@ def members(node: Node, root: Node) -> dict[str, Node]:
 def located(loc: Sequence[str | int], root: Node) -> tuple[str, Node]:
     """The user's key for pydantic's path `loc`, such as `rules[0].threshold`, and its schema.
 
-    Such a path also tells which member of a union was tried; that is nothing that the user wrote.
+    Pydantic's path also holds the member of a union. The user did not write that, so it is left
+    out.
     """
     key, node = "", root
     for part in loc:

@@ -1,6 +1,6 @@
-"""The base of all settings classes, and how plain data becomes an object of one.
+"""The base of all settings classes, and how plain data becomes settings.
 
-Every refusal names the key, its value and what the key may hold.
+Every error names the key, its value and what the key may hold.
 """
 
 import re
@@ -16,7 +16,7 @@ PositiveShare = Annotated[float, Field(gt=0, le=1)]
 
 
 class Settings(BaseModel):
-    """Settings that a recipe, a prompt file or Python gives: frozen, and closed to unknown keys.
+    """Settings from a recipe, a prompt file or Python. They are frozen. Unknown keys are refused.
 
     A field's docstring says what it does, its unit and where its default comes from. `--help` and
     `corpusmill schema` show it. Bounds stand in the field's type. A rule over several fields is a
@@ -42,7 +42,7 @@ class Settings(BaseModel):
             step = name if isinstance(name, str) else type(self).__name__
             raise _refusal(type(self), step, error.errors()) from error
 
-    # pydantic's mark for an __init__ that it need not call for settings within settings
+    # This tells pydantic not to call `__init__` for settings within settings.
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
@@ -67,9 +67,9 @@ def build_settings(cls: type[Class], settings: Mapping[str, Any], step: str = ""
 
 
 def _refusal(cls: type[Settings], step: str, errors: list[Any]) -> RecipeError:
-    """The first error in the user's words.
+    """The error that comes first, in the user's words.
 
-    An unknown key goes first: a key that is missing is most likely that one, misspelt.
+    An unknown key comes before a missing one: it is most likely the missing key, misspelt.
     """
     ranks = {"extra_forbidden": 0, "missing": 2}
     first = min(errors, key=lambda error: ranks.get(error["type"], 1))
@@ -107,7 +107,7 @@ def _below(*keys: str) -> str:
 
 
 def _placed(error: ValueError, key: str, fields: Mapping[str, Any]) -> RecipeError:
-    """What a settings class itself refuses, with the key under which it stands."""
+    """An error that a settings class raised, with the key of these settings in front."""
     if not isinstance(error, RecipeError):
         return RecipeError(f"{key}: {error}", "mend the recipe or the --set")
     if not key or error.what.startswith(key):
@@ -118,7 +118,7 @@ def _placed(error: ValueError, key: str, fields: Mapping[str, Any]) -> RecipeErr
 
 
 def _example(value: Any, words: str) -> str:
-    """How to write the same value as what is wanted, where that is certain."""
+    """How to write the value as a list or as text, if that is what is wanted. Else empty."""
     if words.startswith("list of") and isinstance(value, str) and re.fullmatch(r"[\w./-]+", value):
         return f", as in [{value}]"
     is_number = isinstance(value, int | float) and not isinstance(value, bool)

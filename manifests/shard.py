@@ -1,7 +1,8 @@
-"""One shard's work: where it reads, and the files it writes, whole and with their digests.
+"""One shard's work: what it reads and which files it writes.
 
-A `Shard` is handed to a stage's work function. Everything that it writes goes through `Shard.parquet` or `Shard.file`, so that the
-receipt knows each output's rows, bytes, tokens and SHA-256 without reading it again.
+A stage's work function gets a `Shard`. It writes all files through `Shard.parquet`, `Shard.file` or
+`Shard.keep`. So the receipt knows each output's rows, bytes, tokens and SHA-256 without a second
+read.
 """
 
 import hashlib
@@ -29,15 +30,14 @@ from corpusmill.manifests.watched import Watched
 ROW_GROUP_BYTES = 64 << 20
 COMPRESSION_LEVEL = 3
 READ_BUFFER = 1 << 20  # bytes of a column that are read at a time from a local file
-UNIQUE = (
-    "id",
-    "text",
-    "url",
-)  # columns whose values hardly repeat: a dictionary of them would be work for nothing
+UNIQUE = ("id", "text", "url")  # values of these columns hardly repeat: no dictionary encoding
 
 
 class ParquetOutput:
-    """A Parquet shard being written: tables are gathered into row groups of about `row_group_bytes` (or `row_group_rows`)."""
+    """A Parquet shard that is being written. It gathers tables into row groups.
+
+    row_group_bytes: size of a row group in memory, about.
+    """
 
     def __init__(
         self,
@@ -56,9 +56,8 @@ class ParquetOutput:
             use_dictionary=False
             if temporary
             else [name for name in schema.names if name not in UNIQUE],
-            write_statistics=schema.names[:1]
-            if temporary
-            else True,  # of texts they would be most of a footer
+            # statistics of texts would be most of a footer
+            write_statistics=schema.names[:1] if temporary else True,
         )
         self._limit = row_group_bytes
         self._waiting: list[pa.Table] = []
@@ -67,12 +66,12 @@ class ParquetOutput:
         self.sent: RowSum | None = None
 
     def send(self, table: pa.Table) -> None:
-        """Count rows that a later pass must receive; they are written by `write`, in whatever order."""
+        """Count rows that a later pass must receive. `write` writes them, in any order."""
         self.sent = self.sent or RowSum()
         self.sent.add(table)
 
     def write(self, table: pa.Table) -> None:
-        """Append the rows of `table`, made to fit the output's schema."""
+        """Append the rows of `table`, cast to the output's schema."""
         if table.num_rows == 0:
             return
         table = conform(table, self._schema)
@@ -98,10 +97,11 @@ class ParquetOutput:
 
 
 def shard_names(artifacts: Iterable[Artifact]) -> dict[str, Artifact]:
-    """A shard name for each input file: its file name without suffixes. Files that share it get as many of their folders in front as tell
-    all of them apart, and where one path is named several times, a number behind.
+    """Shard name -> input file. The name is the file name without suffixes.
 
-    Names depend neither on the order of the inputs nor on the folders that files of one name share. Linear in the number of files.
+    If files share a name, their folders' names come in front: as many as tell all of them apart. If
+    one path is given several times, a number comes at the end. Names do not depend on the order of
+    the inputs. Time is linear in the number of files.
     """
     rivals: dict[str, list[tuple[tuple[str, ...], Artifact]]] = {}
     for artifact in sorted(artifacts, key=lambda item: (item.path, item.digest)):
@@ -127,11 +127,15 @@ def shard_names(artifacts: Iterable[Artifact]) -> dict[str, Artifact]:
 
 @dataclass
 class Shard:
-    """name: unique within the pass. inputs: what to read. folder: the stage's output folder.
+    """One shard's work: its inputs, its outputs and its counts.
 
-    plan_hash: of this shard's plan. shard_settings: what the stage tells this shard alone, empty if
-    nothing. rows_of: rows read of each input that was read row by row, by path. received: what was
-    read of each file that an earlier pass sent.
+    name: unique within the pass.
+    inputs: the files to read.
+    folder: the stage's output folder.
+    plan_hash: of this shard's plan.
+    shard_settings: settings of this shard alone. Empty if there are none.
+    rows_of: path -> rows read, for each input that is read row by row.
+    received: path -> rows read, for each file of an earlier pass.
     """
 
     name: str
@@ -148,11 +152,11 @@ class Shard:
     )
 
     def read(self, artifact: Artifact, columns: list[str] | None = None) -> Iterator[pa.Table]:
-        """The row groups of an input, as `read_parquet`; their rows are counted."""
+        """The row groups of an input, as `read_parquet` gives them. Their rows are counted."""
         return self.counted(artifact, read_parquet(artifact, columns))
 
     def counted(self, artifact: Artifact, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-        """The tables that a reader makes of an input; their rows are counted as read."""
+        """The tables that a reader made from an input. Their rows are counted as read."""
         self.count_rows(artifact, 0)
         for table in tables:
             self.count_rows(artifact, table.num_rows)
@@ -164,12 +168,12 @@ class Shard:
 
     @property
     def rows_read(self) -> int:
-        """Rows read so far of the stage's own inputs, which lie outside its folder."""
+        """Rows read so far from the stage's inputs, which lie outside its folder."""
         within = self.folder.rstrip("/") + "/"
         return sum(rows for path, rows in self.rows_of.items() if not path.startswith(within))
 
     def receive(self, artifact: Artifact, table: pa.Table) -> None:
-        """Count rows of a file that an earlier pass sent, before anything else is done with them."""
+        """Count rows of a file that an earlier pass sent. Call it before any work on them."""
         self.received.setdefault(artifact.path, RowSum()).add(table)
 
     @property
@@ -191,11 +195,12 @@ class Shard:
         temporary: bool = False,
         level: int = COMPRESSION_LEVEL,
     ) -> Iterator[ParquetOutput]:
-        """Write `<folder>/<where>/<name or shard name>.parquet`; it appears when the block ends without an error.
+        """Write `<folder>/<where>/<name or shard name>.parquet`.
 
-        temporary: for a later pass of the stage only. Quick to write and read rather than small, with
-        statistics of the first column only, and not synced (the receipt's digest tells whether it
-        survived a power cut). level: of Zstandard for all others.
+        The file appears when the block ends without an error. temporary: only a later pass of the
+        stage reads it. Such a file is quick to write and read, not small. It has statistics of the
+        first column only. It is not synced: after a power cut, the receipt's digest tells whether
+        it is whole. level: of Zstandard, for all other files.
         """
         path = storage.join(self.folder, where, f"{name or self.name}.parquet")
         with storage.atomic_writer(path, temporary) as sink:
@@ -203,7 +208,7 @@ class Shard:
             yield output
             output.close()
         rows, digest = output.rows, None
-        if output.sent is not None:  # the rows as they came to be sent, not as they were written
+        if output.sent is not None:  # counts of `send`, not of `write`: the writer may lose rows
             rows, digest = output.sent.rows, output.sent.digest
         written = (sink.digest, sink.size, rows, output.text_bytes, output.tokens, digest)
         self.outputs.append(Artifact(path, *written))
@@ -221,22 +226,22 @@ class Shard:
         return artifact
 
     def report(self, done: int, total: int | None = None, unit: str = "documents") -> None:
-        """Say how far this shard is. A hint for the display only."""
+        """Report how far this shard is. Only the display uses it."""
         self._progress.update(done=done, total=total, unit=unit)
         self._write_progress()
 
     def report_read(self, size: int) -> None:
-        """Say that so many more bytes have been read."""
+        """Report that `size` more bytes have been read."""
         self._progress["read"] = int(self._progress["read"] or 0) + size
         self._write_progress()
 
     def report_note(self, note: str) -> None:
-        """Say what else takes time; an empty note ends that."""
+        """Report other work that takes time. An empty note ends it."""
         self._progress["note"] = note
         self._write_progress()
 
     def _write_progress(self) -> None:
-        """At most one small file a second, and none for a shard that takes less."""
+        """Write the progress file, at most once a second. A shorter shard writes none."""
         now = time.monotonic()
         if now - self._reported < 1.0:
             return
@@ -251,9 +256,10 @@ class Shard:
 
     @property
     def scratch(self) -> str:
-        """A local folder for this shard's own unfinished work; it changes with the plan, so stale work is never taken up.
+        """A local folder for this shard's unfinished work.
 
-        Where the output is remote it lies in this machine's temporary folder: only this machine can then go on after an interruption.
+        Its name holds the plan hash, so that work of another plan is never used. If the output is
+        remote, it lies in this machine's temporary folder. Then only this machine can resume.
         """
         if storage.is_remote(self.folder):
             return os.path.join(tempfile.gettempdir(), f"corpusmill-{self.name}-{self.plan_hash}")
@@ -263,8 +269,10 @@ class Shard:
 
 
 def progress_folder(folder: str) -> str:
-    """Where the shards of a stage's folder say how far they are: a local folder, also for a remote one,
-    where only the workers of this machine are seen."""
+    """The local folder of the progress files of a stage's shards.
+
+    A remote stage folder has one too. It then holds the progress of this machine's workers only.
+    """
     if storage.is_remote(folder):
         name = hashlib.sha256(folder.encode()).hexdigest()[:16]
         return os.path.join(tempfile.gettempdir(), f"corpusmill-progress-{name}")
@@ -272,13 +280,17 @@ def progress_folder(folder: str) -> str:
 
 
 def read_parquet(artifact: Artifact | str, columns: list[str] | None = None) -> Iterator[pa.Table]:
-    """The row groups of a Parquet file, one table each. Raises InputError if the file is no readable Parquet or lacks a column, and the
-    storage's own OSError where that failed: another attempt may read the file."""
+    """The row groups of a Parquet file, one table each.
+
+    Raises InputError if the file is not readable Parquet or lacks a column. If the storage failed,
+    its OSError is raised: another attempt may succeed.
+    """
     path = artifact if isinstance(artifact, str) else artifact.path
     with storage.open_read(path) as opened:
         source = Watched(opened)
         try:
-            # reading ahead pays for remote files; for local ones it only leaves threads at work on a file that turns out damaged
+            # Reading ahead helps with remote files. With local ones it does not, and its threads
+            # would go on with a file that turns out to be damaged.
             ahead = storage.is_remote(path)
             file = pq.ParquetFile(source, pre_buffer=ahead, buffer_size=0 if ahead else READ_BUFFER)
         except (pa.ArrowInvalid, OSError) as error:
@@ -312,9 +324,10 @@ def schema_of(artifact: Artifact | str) -> pa.Schema:
 
 
 def may_hold(artifact: Artifact | str, column: str, value: str) -> bool:
-    """Whether some row of a Parquet shard may have this value in a top-level string column, as far as the file's footer tells.
+    """Whether a row of a Parquet shard may have this value in a top-level string column.
 
-    Raises InputError if the file is no readable Parquet.
+    It compares with the minimum and maximum in the file's footer. Raises InputError if the file is
+    not readable Parquet.
     """
     path = artifact if isinstance(artifact, str) else artifact.path
     with storage.open_read(path) as source:

@@ -1,8 +1,8 @@
-"""What decides the behaviour of a class that a recipe names: its source, or the version it came with.
+"""What identifies the code of a class that a recipe names: its source, or its package's version.
 
-A user's own filter changes without any version. So the files it is written in are part of a stage's
-plan: the module of the class, the modules of its bases, and what these import from outside installed
-packages. A class of an installed package is known by that package's version.
+A user's own filter can change without a new version. So its source files are part of a stage's
+plan: the module of the class, the modules of its bases, and what these import, except installed
+packages. A class of an installed package is identified by the package's version.
 """
 
 import ast
@@ -20,7 +20,7 @@ _INSTALLED = {Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "p
 
 
 def source_digest(named: type[Any]) -> str:
-    """Text that changes when the class may act otherwise: a line for each file or package."""
+    """Text that changes when the class's code may have changed: a line for each file or package."""
     found: dict[str, str] = {}
     for base in named.__mro__:
         _visit(sys.modules.get(base.__module__), found)
@@ -32,7 +32,7 @@ def source_digest(named: type[Any]) -> str:
 
 
 def _visit(module: ModuleType | None, found: dict[str, str]) -> None:
-    """Add the digest of a module that is not installed, and those of such modules that it imports."""
+    """Add the digests of a module and of the modules that it imports, but not installed ones."""
     if module is None or module.__name__ in found or not _is_own(module):
         return
     source = Path(str(module.__file__)).read_bytes()
@@ -43,7 +43,7 @@ def _visit(module: ModuleType | None, found: dict[str, str]) -> None:
 
 
 def _imported(source: bytes, package: str) -> Iterator[str]:
-    """The modules that a source file names in its imports (and some names in them that are none)."""
+    """The names in a source file's imports: modules, and some names that are not modules."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

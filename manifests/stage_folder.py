@@ -1,7 +1,7 @@
-"""A stage's folder as it lies on disk: its manifest, what it was begun for, and its receipts.
+"""A stage's folder on disk: its manifest, its started file and its receipts.
 
-Each part is read at most once, when it is first asked for. So a `StageFolder` says what was there at
-that moment: take a new one after something may have changed.
+Each part is read once, when it is first used. Make a new `StageFolder` if the folder may have
+changed.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from corpusmill.manifests.receipt import Receipt, scan_receipts
 
 
 class StageFolder:
-    """path: of the folder. Nothing need be there."""
+    """path: of the folder. It need not exist."""
 
     def __init__(self, path: str) -> None:
         self.path = path.rstrip("/")
@@ -38,7 +38,7 @@ class StageFolder:
 
     @cached_property
     def is_ours(self) -> bool:
-        """The same, but a manifest.json alone counts only if corpusmill wrote it."""
+        """As `is_stage`, but a manifest.json alone counts only if corpusmill wrote it."""
         if not self.has_manifest or self.has_receipts:
             return self.is_stage
         try:
@@ -50,18 +50,18 @@ class StageFolder:
 
     @cached_property
     def manifest(self) -> Manifest:
-        """Raises InputError if there is none or it is damaged, OtherVersion if its form is."""
+        """The folder's manifest. Raises as `read_manifest` does."""
         return read_manifest(self.path)
 
     @cached_property
     def started(self) -> Manifest | None:
-        """What the folder was begun for, while that is not finished. Raises as `manifest` does."""
+        """The plan of an unfinished stage, or None. Raises as `manifest` does."""
         return read_manifest(self.path, STARTED) if self.has_started else None
 
     def claimed(self, replace: bool) -> Manifest | None:
-        """The manifest, or else what the folder was begun for. A damaged one counts as none.
+        """The manifest, else the started file. A damaged one counts as missing.
 
-        Raises OtherVersion where another version of corpusmill wrote it, unless `replace`.
+        Raises OtherVersion if another version of corpusmill wrote it, unless `replace`.
         """
         for part in ("manifest", "started"):
             try:
@@ -76,12 +76,12 @@ class StageFolder:
 
     @cached_property
     def receipts(self) -> list[Receipt | CorpusmillError]:
-        """Every receipt in order, or why it cannot be read."""
+        """Each receipt, or the error if it cannot be read. Sorted by path."""
         return [receipt for _, receipt in scan_receipts(self.path)]
 
     @cached_property
     def has_finished_work(self) -> bool:
-        """Whether there is a manifest, or a shard that is done."""
+        """Whether there is a manifest or a finished shard."""
         return self.has_manifest or any(
             isinstance(receipt, Receipt) and receipt.status == "done"
             for _, receipt in scan_receipts(self.path)
@@ -89,10 +89,10 @@ class StageFolder:
 
 
 def stage_folders(root: str) -> Iterator[StageFolder]:
-    """The stage folders directly below `root`, by name."""
+    """The stage folders directly below `root`, sorted by name."""
     return (folder for folder in map(StageFolder, _names_in(root)) if folder.is_stage)
 
 
 def _names_in(root: str) -> list[str]:
-    """The paths directly in `root`, files too. Empty if there is no such folder."""
+    """The paths of files and folders directly in `root`. Empty if there is no such folder."""
     return sorted(storage.join(root, name) for name in storage.names_in(root))

@@ -1,9 +1,11 @@
-"""Files, wherever they live: any fsspec URL, written whole or not at all, each with its SHA-256.
+"""Local and remote files: read, written whole, listed and copied.
 
-Local files are opened, walked and renamed without fsspec, which knows neither fsync nor links; all else goes through `manifests.stores`.
+A path is a local path or any fsspec URL. Local files do not go through fsspec, because fsspec has
+neither fsync nor links. Remote files go through `manifests.stores`.
 
-A local file is written beside its place and renamed (`manifests.partials`); for an object store it is written to a temporary file here
-and uploaded when complete. So a reader never sees half a file.
+A file is written whole or not at all, and its SHA-256 is known. A local file is written beside its
+place and renamed (`manifests.partials`). A remote file is written to a local temporary file and
+uploaded when it is complete. So a reader never sees half a file.
 """
 
 import errno
@@ -40,11 +42,14 @@ _REFUSALS = _FULL | {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errn
 
 @dataclass(frozen=True)
 class Artifact:
-    """A file and what it must hold: its digest, its size, and for Parquet rows, text bytes, tokens.
+    """A file and what it must hold.
 
-    digest: SHA-256 of the bytes; of an input on an object store the store's own version of the file
-    (`etag:...`). rows_digest: of a file that one pass sends to another, the digest of its rows in
-    any order (`manifests.row_sum`); None of all other files.
+    digest: SHA-256 of the bytes. For an input on an object store: the store's version of the file
+    (`etag:...`).
+    size: in bytes.
+    rows, text_bytes, tokens: of a Parquet file, else 0.
+    rows_digest: of a file that one pass sends to another: the digest of its rows in any order
+    (`manifests.row_sum`). None for all other files.
     """
 
     path: str
@@ -61,12 +66,15 @@ class Artifact:
 
     @property
     def stem(self) -> str:
-        """The file's name without the suffixes that say what is in it: `crawl-1.warc.gz` is `crawl-1`, `part.0001.jsonl` `part.0001`."""
+        """The file's name without known suffixes.
+
+        `crawl-1.warc.gz` becomes `crawl-1`, `part.0001.jsonl` becomes `part.0001`.
+        """
         return stem_of(self.path)
 
 
 def name_of(path: str) -> str:
-    """The last part of a path: the name of the file or folder itself."""
+    """The last part of a path: the file's or folder's own name."""
     return path.rstrip("/").rsplit("/", 1)[-1]
 
 
@@ -83,7 +91,7 @@ def local(path: str) -> str:
 
 
 def absolute(path: str) -> str:
-    """The one name of a local path, wherever it is spelled from; a URL as it is."""
+    """The absolute form of a local path. A URL stays as it is."""
     return path if is_remote(path) else os.path.abspath(local(path))
 
 
@@ -113,8 +121,11 @@ def is_folder(path: str) -> bool:
 
 
 def open_read(path: str) -> IO[bytes]:
-    """Open for reading, seekable. Raises InputError with the path if it is not there or may not be read, and StorageError where its store
-    cannot be reached."""
+    """Open a file for reading; it is seekable.
+
+    Raises InputError if the file is missing or may not be read, and StorageError if its store
+    cannot be reached.
+    """
     try:
         if not is_remote(path):
             return open(local(path), "rb")
@@ -135,10 +146,10 @@ def read_bytes(path: str) -> bytes:
 
 @contextmanager
 def atomic_writer(path: str, temporary: bool = False) -> Iterator[HashingWriter]:
-    """Write `path` whole or not at all: it appears under its name when the block ends without an error.
+    """Write `path` whole or not at all. It appears when the block ends without an error.
 
-    temporary: do not wait until the disk has it. A power cut may damage it; the receipt's digest tells.
-    Raises StorageError when the storage refuses (disk full, no permission).
+    temporary: do not wait until it is on the disk. A power cut may damage it, and the receipt's
+    digest shows that. Raises StorageError if the storage refuses (disk full, no permission).
     """
     try:
         with (
@@ -156,7 +167,8 @@ def atomic_writer(path: str, temporary: bool = False) -> Iterator[HashingWriter]
         if error.errno in _REFUSALS:
             raise StorageError(
                 f"cannot write {path} ({os.strerror(error.errno or 0)})",
-                "free space, mend permissions or choose another place, then run the same command again",
+                "free space, mend permissions or choose another place, "
+                "then run the same command again",
             ) from error
         raise
 
@@ -187,8 +199,11 @@ def digest_of(path: str) -> str:
 
 
 def artifact_of(path: str) -> Artifact:
-    """Measure a file that nobody vouches for yet. On an object store its version there stands in for a SHA-256 of its bytes; a store that
-    names no version has the file read."""
+    """The artifact of a file that has none yet.
+
+    On an object store, the store's version takes the place of the SHA-256. If the store gives no
+    version, the file is read.
+    """
     if not is_remote(path):
         return Artifact(path, digest_of(path), size_of(path))
     version, size = _described(path)
@@ -196,7 +211,7 @@ def artifact_of(path: str) -> Artifact:
 
 
 def matches(artifact: Artifact) -> bool:
-    """Whether the file is there and is what the artifact says."""
+    """Whether the file is there and has the artifact's digest and size."""
     if is_version(artifact.digest):
         try:
             return _described(artifact.path) == (artifact.digest, artifact.size)
@@ -208,7 +223,8 @@ def matches(artifact: Artifact) -> bool:
 
 
 def mark(path: str) -> str:
-    """What changes when the file does, read without its bytes: a key for caches. Raises FileNotFoundError."""
+    """A key for caches that changes with the file. Its bytes are read only if the store gives no
+    version. Raises FileNotFoundError."""
     if not is_remote(path):
         stat = os.stat(local(path))
         return f"{stat.st_size}:{stat.st_mtime_ns}"
@@ -217,14 +233,14 @@ def mark(path: str) -> str:
 
 
 def _described(path: str) -> tuple[str, int]:
-    """(version, size in bytes) of a remote file, as its store tells. Raises FileNotFoundError."""
+    """(version, size in bytes) of a remote file, from its store. Raises FileNotFoundError."""
     with reaching(path) as (store, inner):
         described = store.info(inner)
     return version_of(described), int(described["size"])
 
 
 def remove(path: str) -> None:
-    """Remove a file if it is there; another process may be removing it, too."""
+    """Remove a file if it is there. Another process may remove it at the same time."""
     with suppress(FileNotFoundError, NotADirectoryError):
         if not is_remote(path):
             os.unlink(local(path))
@@ -235,7 +251,7 @@ def remove(path: str) -> None:
 
 
 def list_files(folder: str, suffix: str = "") -> list[str]:
-    """All files under `folder`, sorted, hidden and partial ones left out."""
+    """All files below `folder`, sorted. Hidden and partial files are left out."""
     if is_remote(folder):
         with reaching(folder) as (store, inner):
             found = names(folder, store.find(inner))
@@ -249,7 +265,7 @@ def list_files(folder: str, suffix: str = "") -> list[str]:
 
 
 def names_in(folder: str) -> list[str]:
-    """Names of what lies directly in a folder, of files and of folders; none if there is no such folder."""
+    """Names of the files and folders directly in `folder`. Empty if there is no such folder."""
     if not is_remote(folder):
         return os.listdir(local(folder)) if os.path.isdir(local(folder)) else []
     with reaching(folder) as (store, inner):
@@ -259,7 +275,7 @@ def names_in(folder: str) -> list[str]:
 
 
 def _walk(folder: str) -> Iterator[str]:
-    """All files below a local folder, through links to folders too; a folder that is reached twice is read once."""
+    """All files below a local folder. Links to folders are followed; each folder is read once."""
     seen = set()
     for root, folders, found in os.walk(folder, followlinks=True):
         folders.sort()
@@ -271,7 +287,10 @@ def _walk(folder: str) -> Iterator[str]:
 
 
 def expand(patterns: Iterable[str]) -> list[str]:
-    """Files named by paths, folders (all files below) and globs, sorted, each once. Raises InputError if a pattern finds nothing."""
+    """The files that paths, folders and globs name, sorted, each once.
+
+    A folder stands for all files below it. Raises InputError if a pattern matches no file.
+    """
     found: set[str] = set()
     for pattern in patterns:
         if any(sign in pattern for sign in "*?["):
@@ -295,9 +314,9 @@ def _globbed(pattern: str) -> list[str]:
 
 
 def local_copy(path: str, folder: Path, size: int = -1) -> Path:
-    """`path` where local programs can open it by its own name in `folder`: a link to a local file, a copy of a remote one.
+    """A path in `folder` with the file's own name: a link to a local file, a copy of a remote one.
 
-    size: in bytes; a copy that has it, from an earlier attempt, is not fetched again.
+    size: in bytes. A copy of this size from an earlier attempt is not fetched again.
     """
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / path.rsplit("/", 1)[-1]

@@ -1,7 +1,7 @@
-"""Object stores and other places behind fsspec: how one is reached, what names a file's version, and errors in one line.
+"""Object stores and other remote places, through fsspec: access, file versions and errors.
 
-Each store's library raises exceptions of its own. Here they become StorageError where a store is asked something, and OSError where an open
-file is read, so that whoever reads can try again.
+Each store's library raises its own exceptions. This module turns them into StorageError. While an
+open file is read they become OSError, as for a local file, so that the reader can try again.
 """
 
 import errno
@@ -11,8 +11,9 @@ from typing import Any
 
 from corpusmill.manifests.errors import CorpusmillError, StorageError
 
-# What a store says of a file in a listing and in a head request alike, and what changes with its bytes: Google's generation, the ETag of
-# S3, Azure and web servers, the hub's blob. A version id of S3 is told by head requests alone.
+# Keys of a file's version, in fsspec's info -> in our digests. A version changes with the bytes. It
+# is the same in a listing and in a head request. Google has a generation; S3, Azure and web servers
+# have an ETag; the hub has a blob. S3's version id comes in head requests only, so it is not used.
 _VERSIONS = (
     ("generation", "generation"),
     ("ETag", "etag"),
@@ -26,9 +27,10 @@ def is_remote(path: str) -> bool:
 
 
 def filesystem(path: str) -> tuple[Any, str]:
-    """The fsspec filesystem of `path` and the path within it. Raises StorageError if its package is not installed.
+    """The fsspec filesystem of `path` and the path within it.
 
-    Listings are not cached: other processes write into the same folders.
+    Raises StorageError if the filesystem's package is not installed. Listings are not cached,
+    because other processes write into the same folders.
     """
     import fsspec
 
@@ -44,13 +46,16 @@ def filesystem(path: str) -> tuple[Any, str]:
 
 @contextmanager
 def reaching(path: str) -> Iterator[tuple[Any, str]]:
-    """The store of a remote path and the path within it. Raises StorageError where the store cannot be reached or refuses."""
+    """The store of a remote path and the path within it.
+
+    Raises StorageError if the store cannot be reached or refuses.
+    """
     store, inner = filesystem(path)
     try:
         yield store, inner
     except (CorpusmillError, FileNotFoundError, IsADirectoryError, NotADirectoryError):
         raise
-    except Exception as error:  # each store's library has exceptions of its own
+    except Exception as error:  # each store's library has its own exceptions
         raise StorageError(
             f"{path} cannot be reached ({_line(error)})",
             "check the address, the network and the credentials, then run the same command again",
@@ -58,7 +63,7 @@ def reaching(path: str) -> Iterator[tuple[Any, str]]:
 
 
 def version_of(described: Mapping[str, Any]) -> str:
-    """`etag:...` or its like, out of fsspec's `info`; empty where the store names no version."""
+    """A file's version from fsspec's `info`, e.g. `etag:...`. Empty if the store gives none."""
     for key, kind in _VERSIONS:
         if value := described.get(key):
             return f"{kind}:{str(value).strip(chr(34))}"
@@ -66,18 +71,18 @@ def version_of(described: Mapping[str, Any]) -> str:
 
 
 def is_version(digest: str) -> bool:
-    """Whether a digest is a store's version of a file, and no SHA-256."""
+    """Whether a digest is a store's version of a file, not a SHA-256."""
     return ":" in digest
 
 
 def names(path: str, found: list[str]) -> list[str]:
-    """Full URLs of what a store found below `path`: most stores leave the protocol out."""
+    """Full URLs of what a store found below `path`. Most stores leave out the protocol."""
     protocol = path.split("://", 1)[0]
     return [name if "://" in name else f"{protocol}://{name.lstrip('/')}" for name in found]
 
 
 class RemoteFile:
-    """An open remote file whose failures are OSErrors, as those of a local file are."""
+    """An open remote file. If a read fails, it raises OSError, as a local file does."""
 
     def __init__(self, file: Any, path: str) -> None:
         self._file = file

@@ -1,4 +1,4 @@
-"""Reading that tells a fault of the storage from damage in a file, and counts what is read."""
+"""Reads that tell a storage error from a damaged file, and that count bytes."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ _on_read: Callable[[int], None] | None = None
 
 @contextmanager
 def counting_reads(on_read: Callable[[int], None]) -> Iterator[None]:
-    """Call `on_read` with the bytes of every read in this process, for as long as the block runs."""
+    """While the block runs, call `on_read` with the bytes of each read in this process."""
     global _on_read
     _on_read = on_read
     try:
@@ -19,8 +19,11 @@ def counting_reads(on_read: Callable[[int], None]) -> Iterator[None]:
 
 
 class Watched:
-    """A file that remembers what reading it raised, so that a fault of the storage, which another attempt may not meet, is told from damage
-    in the file: whatever reads through this may itself raise OSError for what it cannot parse."""
+    """A file that remembers the error that a read raised.
+
+    A parser may raise OSError for a damaged file. Then `fault` is None. If the storage failed,
+    `fault` holds its error: another attempt may succeed.
+    """
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -40,6 +43,6 @@ class Watched:
         return data
 
     def check(self) -> None:
-        """Raise the fault, if there was one."""
+        """Raise the storage's error, if there was one."""
         if self.fault is not None:
             raise self.fault

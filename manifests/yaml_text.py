@@ -1,7 +1,9 @@
-"""YAML as people write it: the core schema of YAML 1.2, in which `1e-4` is a number and `off`, `on`, `yes` and `no` are words.
+"""A YAML reader with the core schema of YAML 1.2 (https://yaml.org/spec/1.2.2, section 10.3).
 
-PyYAML reads YAML 1.1, where `1e-4` is a string, `12:30` a number and a date an object. Recipes, `--set`, training files and the front
-matter of prompts are all read here. A key that stands twice in a mapping is refused: one of the two would be lost.
+There `1e-4` is a number, and `off`, `on`, `yes` and `no` are text. PyYAML reads YAML 1.1, where
+`1e-4` is text, `12:30` a number and a date an object. This module reads recipes, `--set`, training
+files and the front matter of prompts. It refuses a key that stands twice in a mapping, because one
+of the two values would be lost.
 """
 
 import re
@@ -43,7 +45,10 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:merge", re.compile("^<<$"), ["<
 
 
 def parse_yaml(text: str) -> Any:
-    """The one document of `text`. Raises ValueError, its text one line that names the place, if it is no YAML."""
+    """The one YAML document in `text`.
+
+    Raises ValueError if it is not YAML. The error's text is one line with line and column.
+    """
     try:
         return yaml.load(text, _Loader)
     except yaml.MarkedYAMLError as error:

@@ -221,7 +221,7 @@ def _remove_leftovers(
     known = {*current, *((receipt.pass_name, receipt.shard) for receipt in quarantined)}
     paths = {receipt_path(folder, *key) for key in known}
     kept_paths = {output.path for receipt in current.values() for output in receipt.outputs}
-    for receipt in list_receipts(folder, drop_unreadable=True, but=paths):
+    for receipt in list_receipts(folder, drop_unreadable=True, skip=paths):
         key = (receipt.pass_name, receipt.shard)
         if key in known:
             continue

@@ -1,6 +1,7 @@
-"""Whether a finished stage's accounts hold: against its receipts, its files and the stages that it read.
+"""Checks of a finished stage's accounts: against its receipts, its files and its inputs.
 
-What kind of account a stage keeps (one to one, one to many, many to one) stands in its manifest, from its contract.
+The manifest names the kind of account (one to one, one to many, many to one). It comes from the
+stage's contract.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,10 +15,11 @@ from corpusmill.manifests.receipt import Counts, Receipt
 from corpusmill.manifests.storage import Artifact
 
 MANY_TO_ONE, ONE_TO_MANY = "many_to_one", "one_to_many"
+_AGAIN = "run the stage again"
 
 
 def check_accounts(manifest: Manifest, receipts: Sequence[Receipt]) -> Iterator[str]:
-    """Problems of the stage's account as a whole, each a sentence."""
+    """The problems of the stage's account as a whole, as messages."""
     folder = manifest.folder
     summed = {total.stage: Counts(total.stage) for total in manifest.totals}
     for receipt in receipts:
@@ -26,12 +28,17 @@ def check_accounts(manifest: Manifest, receipts: Sequence[Receipt]) -> Iterator[
                 summed[counts.stage].add(counts)
     for total in manifest.totals:
         if not total.complete:
-            yield f"{folder}: the account of {total.stage} does not balance: {total.text()}"
+            yield (
+                f"{folder}: the account of {total.stage} does not balance: {total.text()}; {_AGAIN}"
+            )
         if total.repeats and manifest.account != ONE_TO_MANY:
-            yield f"{folder}: {total.stage} counts {total.repeats:,} rows twice"
+            yield f"{folder}: {total.stage} counts {total.repeats:,} rows twice; {_AGAIN}"
         found = summed.get(total.stage, Counts(total.stage))
         if found.text() != total.text():
-            yield f"{folder}: the manifest says {total.text()}, the receipts {found.text()}"
+            yield (
+                f"{folder}: the manifest counts {total.text()}, "
+                f"the receipts count {found.text()}; {_AGAIN}"
+            )
     if manifest.totals and manifest.account != MANY_TO_ONE:
         yield from _check_outputs(manifest)
     if manifest.unit == "documents" and not manifest.quarantined:
@@ -39,17 +46,18 @@ def check_accounts(manifest: Manifest, receipts: Sequence[Receipt]) -> Iterator[
 
 
 def check_footer(artifact: Artifact) -> Iterator[str]:
-    """Whether a Parquet file holds as many rows as its receipt says, by its footer."""
+    """Compare the rows in a Parquet file's footer with its receipt."""
     if not artifact.path.endswith(".parquet") or not storage.exists(artifact.path):
         return
     try:
         with storage.open_read(artifact.path) as file:
             rows = pq.read_metadata(file).num_rows
     except (pa.ArrowInvalid, OSError) as error:
-        yield f"{artifact.path} is not a readable Parquet file ({str(error).splitlines()[0]})"
+        why = str(error).splitlines()[0]
+        yield f"{artifact.path} is not a readable Parquet file ({why}); {_AGAIN}"
         return
     if rows != artifact.rows:
-        yield f"{artifact.path} holds {rows:,} rows, its receipt says {artifact.rows:,}"
+        yield f"{artifact.path} holds {rows:,} rows, its receipt says {artifact.rows:,}; {_AGAIN}"
 
 
 def _check_outputs(manifest: Manifest) -> Iterator[str]:
@@ -58,34 +66,37 @@ def _check_outputs(manifest: Manifest) -> Iterator[str]:
     for below, counted in (("documents", kept), ("excluded", excluded)):
         rows = sum(output.rows for output in manifest.documents(below))
         if rows != counted:
-            yield f"{manifest.folder}: {counted:,} rows are counted for {below}/, which holds {rows:,}"
+            yield (
+                f"{manifest.folder}: the manifest counts {counted:,} rows for {below}/, "
+                f"but its files hold {rows:,}; {_AGAIN}"
+            )
 
 
 def _check_inputs(manifest: Manifest, receipts: Sequence[Receipt]) -> Iterator[str]:
-    """Whether the stage read every document of the stages before it, each file once."""
+    """Check that the stage read every document of its parents."""
     read = _files_read(manifest, receipts)
     for parent in manifest.parents:
         try:
             if not has_manifest(parent.path) or read_manifest(parent.path).digest != parent.digest:
-                continue  # a raw file, or made anew since, which is said elsewhere
+                continue  # a raw file; or it changed, which `verify` reports
             documents = read_manifest(parent.path).documents()
         except InputError:
-            continue  # said elsewhere
+            continue  # `verify` reports it
         known = {storage.absolute(document.path): document for document in documents}
         if not known.keys() & read.keys():
-            continue  # a model or a tokenizer was read, no documents
+            continue  # the stage read a model or a tokenizer there, no documents
         for path, document in known.items():
             if path not in read:
-                yield f"{manifest.folder}: no shard read {path}"
+                yield f"{manifest.folder}: no shard read {path}; {_AGAIN}"
             elif read[path] != document.rows:
                 yield (
                     f"{manifest.folder}: read {read[path]:,} documents of {path}, "
-                    f"which holds {document.rows:,}"
+                    f"which holds {document.rows:,}; {_AGAIN}"
                 )
 
 
 def _files_read(manifest: Manifest, receipts: Sequence[Receipt]) -> Mapping[str, int]:
-    """Path -> rows of every input file from outside that a counting shard read."""
+    """Path -> rows of every input file outside the stage's folder that a shard read and counted."""
     within = storage.absolute(manifest.folder) + "/"
     names = {total.stage for total in manifest.totals}
     found: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""Where the parts of small charts stand; `templates/charts.html` draws them as SVG."""
+"""Positions of the parts of small charts. `templates/charts.html` draws them as SVG."""
 
 import math
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Bars:
-    """left: where bars begin."""
+    """left: x at which the bars begin."""
 
     bars: list[Bar]
     left: int
@@ -43,7 +43,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Histogram:
-    """marks: places of dashed lines. low, high: the ends of the scale, as text."""
+    """marks: x of the dashed lines. low, high: the ends of the scale, as text."""
 
     boxes: list[Box]
     marks: list[float]
@@ -82,9 +82,10 @@ def bars(rows: Sequence[tuple[str, int, int]]) -> Bars:
 def histogram(
     kept: Sequence[float], dropped: Sequence[float] = (), marks: Sequence[float] = ()
 ) -> Histogram:
-    """Counts in equal bins, of dropped values on top of kept ones. The tail above the 99.5th percentile is gathered in the last bin.
+    """Counts in equal bins. Dropped values stand on top of kept ones.
 
-    marks: values to draw a dashed line at.
+    The last bin holds all values above the 99.5th percentile. marks: values to draw a dashed line
+    at.
     """
     ordered = sorted([*kept, *dropped])
     low, high = ordered[0], ordered[min(len(ordered) - 1, int(len(ordered) * 0.995))]

@@ -1,7 +1,8 @@
-"""Histograms of a stage's numeric columns, kept documents beside dropped ones, with the thresholds of the rules that dropped them.
+"""Histograms of a stage's numeric columns, for kept and dropped documents, with rule thresholds.
 
-A threshold is read from the detail of a drop (`words=12 < 50`), so that no stage needs to be known here. A filter's fifty columns would
-hide what matters: shown are the statistics that dropped a document and a few that everybody asks for, the others are folded away.
+A threshold comes from the detail of a dropped document (`words=12 < 50`). So this module works for
+any stage. A filter has about fifty columns. The page shows the columns that dropped a document and
+the columns in `SHOWN`. It folds the others away.
 """
 
 import re
@@ -12,14 +13,17 @@ import pyarrow.compute as pc
 from corpusmill.manifests.looking.charts import Histogram, histogram
 
 SHOWN = ("characters", "text_length", "words", "n_tokens", "language_score", "quality")
-FEW = 6  # columns, which are all shown
+FEW = 6  # so many columns or fewer are all shown
 PREFIX = "stat_"  # of the filter stage's columns
 _DETAIL = re.compile(r"(\w+)=\S+ ([<>=!]=?) (-?[\d.]+(?:e[+-]?\d+)?)(?: \(\w+\))?")
 
 
 @dataclass
 class Distribution:
-    """One column's values. rules: the conditions that dropped documents, as (comparison, threshold)."""
+    """One column's values.
+
+    rules: the conditions that dropped documents, as (comparison, threshold).
+    """
 
     kept: list[float] = field(default_factory=list)
     dropped: list[float] = field(default_factory=list)
@@ -37,7 +41,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Section:
-    """A stage's figures. folded: those that are seldom asked for."""
+    """A stage's figures. chosen: shown at once. folded: shown on a click."""
 
     title: str
     chosen: list[Figure]
@@ -45,26 +49,29 @@ class Section:
 
 
 class Distributions:
-    """The numeric columns of one stage, without those that an earlier stage has shown."""
+    """The numeric columns of one stage.
 
-    def __init__(self, but: set[str]) -> None:
-        self._but = but
+    skip: columns that an earlier stage has shown.
+    """
+
+    def __init__(self, skip: set[str]) -> None:
+        self._skip = skip
         self.columns: dict[str, Distribution] = {}
 
     def add(self, table: pa.Table, dropped: bool) -> None:
-        """Take the values of documents that were kept or dropped; of the latter also the rules that `detail` names."""
+        """Add values of kept or of dropped documents. Dropped ones also have rules in `detail`."""
         if "text" in table.column_names and PREFIX + "characters" not in table.column_names:
             table = table.append_column("text_length", pc.utf8_length(table["text"]))
         for name in table.column_names:
             kind = table.schema.field(name).type
-            if name in self._but or not (pa.types.is_floating(kind) or pa.types.is_integer(kind)):
+            if name in self._skip or not (pa.types.is_floating(kind) or pa.types.is_integer(kind)):
                 continue
             values = [
                 value
                 for value in pc.drop_null(table[name]).cast(pa.float64()).to_pylist()
-                if value == value
+                if value == value  # not NaN
             ]
-            if values:  # else the stage has not measured it
+            if values:  # else the stage did not measure the column
                 column = self.columns.setdefault(name, Distribution())
                 (column.dropped if dropped else column.kept).extend(values)
         if dropped:
@@ -79,7 +86,7 @@ class Distributions:
                     self.columns[name].rules.add((comparison, float(threshold)))
 
     def section(self, title: str) -> Section | None:
-        """The page's section, or None if no column varies."""
+        """The page's section. None if all columns are constant."""
         varying = {
             name: column
             for name, column in sorted(self.columns.items())

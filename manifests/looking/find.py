@@ -1,4 +1,4 @@
-"""The stage folders below a root: the finished ones, parents first, and what else lies there."""
+"""The stage folders below a root: finished ones, parents first, and unfinished or damaged ones."""
 
 from dataclasses import dataclass, field
 
@@ -10,9 +10,13 @@ from corpusmill.manifests.stage_folder import StageFolder, stage_folders
 
 @dataclass
 class Found:
-    """manifests: of the finished stages, parents before the stages that read them. damaged: why a
-    manifest cannot be read, one each. unfinished: folders that a stage began, without a manifest.
-    cycles: folders whose manifests name each other as parents."""
+    """What `find_stages` found.
+
+    manifests: of the finished stages. Parents come before the stages that read them.
+    damaged: an error for each manifest that cannot be read.
+    unfinished: folders that a stage began, without a manifest.
+    cycles: circles of folders. In a circle, each manifest names the next as its parent.
+    """
 
     manifests: list[Manifest] = field(default_factory=list)
     damaged: list[InputError] = field(default_factory=list)
@@ -21,9 +25,9 @@ class Found:
 
 
 def find_stages(root: str) -> Found:
-    """What lies at `root` (a stage's folder) or directly below it (a run's).
+    """The stages at `root`: the one whose folder it is, or those directly below it.
 
-    Raises InputError if that is no stage, neither finished nor begun.
+    Raises InputError if there is no stage, finished or unfinished.
     """
     found = Found()
     manifests = []
@@ -45,7 +49,10 @@ def find_stages(root: str) -> Found:
 
 
 def finished_stages(root: str) -> list[Manifest]:
-    """The manifests below `root`, parents first. Raises InputError if there is none or one cannot be read."""
+    """The manifests at `root`, parents first.
+
+    Raises InputError if there is none, or one cannot be read.
+    """
     found = find_stages(root)
     if found.damaged:
         raise found.damaged[0]
@@ -57,11 +64,11 @@ def finished_stages(root: str) -> list[Manifest]:
 
 
 def _in_order(manifests: list[Manifest]) -> tuple[list[Manifest], list[list[str]]]:
-    """Parents before the stages that read them; and the chains of parents that are circles."""
+    """The manifests sorted, parents before their readers, and the circles among them."""
     by_place = {storage.absolute(manifest.folder): manifest for manifest in manifests}
     ordered: dict[str, Manifest] = {}
     cycles: list[list[str]] = []
-    chain: list[str] = []  # from a reader down to the parent that is being visited
+    chain: list[str] = []  # from a reader to the parent that `visit` is at
 
     def visit(place: str) -> None:
         if place in chain:

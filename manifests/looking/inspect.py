@@ -1,4 +1,4 @@
-"""What a run did, as numbers: one row a stage, from manifests and receipts, without documents."""
+"""What a run did, in numbers: one row a stage. It reads manifests and receipts, no documents."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,9 +13,11 @@ from corpusmill.manifests.stage_folder import StageFolder
 
 @dataclass(frozen=True)
 class StageRow:
-    """One line of the funnel. step: the run's own name for the stage, where that is another one.
-    failures: reasons of failed rows. seconds: worker time, summed over shards. quarantined: shard ->
-    error."""
+    """One line of the funnel.
+
+    step: the stage's name in the run, if it differs from `stage`. excluded, failures: reason ->
+    rows. seconds: worker time, summed over shards. quarantined: shard -> error.
+    """
 
     folder: str
     stage: str
@@ -32,11 +34,11 @@ class StageRow:
 
     @property
     def name(self) -> str:
-        """What tells the row from others, e.g. `dedup`, or `exact (dedup)`."""
+        """The row's name in the output, e.g. `dedup`, or `exact (dedup)`."""
         return f"{self.step} ({self.stage})" if self.step else self.stage
 
     def as_json(self) -> dict[str, object]:
-        """The promised keys, and `step`, `failures` and `quarantined` where there is something to say."""
+        """The keys that every row has, and `step`, `failures`, `quarantined` if not empty."""
         return {
             "stage": self.stage,
             "in": self.rows_in,
@@ -56,8 +58,11 @@ class StageRow:
 
 @dataclass
 class Unfinished:
-    """A folder that a stage began, without a manifest. done: pass -> finished shards. quarantined: shard
-    -> error. damaged: receipts that cannot be read."""
+    """A folder that a stage began, without a manifest.
+
+    done: pass -> number of finished shards. quarantined: shard -> error. damaged: number of
+    receipts that cannot be read.
+    """
 
     folder: str
     done: dict[str, int] = field(default_factory=dict)
@@ -67,9 +72,11 @@ class Unfinished:
 
 @dataclass(frozen=True)
 class Funnel:
-    """rows: of the finished stages, in the order in which they feed each other. unfinished: what was
-    interrupted. damaged: what cannot be read, and the mend. outdated: stage folder -> the inputs of it
-    that were made anew since."""
+    """All stages at a root.
+
+    rows: of the finished stages, parents first. unfinished: interrupted stages. damaged: what
+    cannot be read, and what to do. outdated: stage folder -> its inputs that have changed since.
+    """
 
     rows: list[StageRow]
     unfinished: list[Unfinished]
@@ -86,7 +93,10 @@ class Funnel:
 
 
 def funnel(root: str) -> Funnel:
-    """What there is below `root` (a run's output or one stage's folder). Raises InputError if that is nothing."""
+    """The stages at `root`: a run's output or one stage's folder.
+
+    Raises InputError if there is none.
+    """
     found = find_stages(root)
     rows = [
         row
@@ -98,17 +108,17 @@ def funnel(root: str) -> Funnel:
 
 
 def _outdated(manifests: list[Manifest]) -> dict[str, list[str]]:
-    """Stage folder -> its parents that have another digest now, or that are outdated themselves."""
+    """Stage folder -> its parents that have another digest now or are outdated."""
     today = {storage.absolute(manifest.folder): manifest.digest for manifest in manifests}
     found: dict[str, list[str]] = {}
     for manifest in manifests:  # parents come first
-        anew = [
+        changed = [
             parent.path
             for parent in manifest.parents
             if today.get(parent.path, parent.digest) != parent.digest or parent.path in found
         ]
-        if anew:
-            found[storage.absolute(manifest.folder)] = anew
+        if changed:
+            found[storage.absolute(manifest.folder)] = changed
     return found
 
 
@@ -118,7 +128,10 @@ def inspect(root: str) -> list[StageRow]:
 
 
 def stage_rows(manifest: Manifest, below: bool = False) -> list[StageRow]:
-    """One row an account. below: the folder lies beside other stages, so that its name tells it from them."""
+    """One row for each account in the manifest.
+
+    below: other stages lie beside the folder, so its name is the step's name.
+    """
     outputs = sum(output.size for output in manifest.outputs)
     spent = sum(manifest.timing.values())
     measured = sum(counts.seconds for counts in manifest.totals)
@@ -150,7 +163,7 @@ def stage_rows(manifest: Manifest, below: bool = False) -> list[StageRow]:
 
 
 def _step(manifest: Manifest, counts: Counts, below: bool) -> str:
-    """The name of the step that the account is of, or "" where it is the account's own."""
+    """The name of the account's step. Empty if it is the name of the account."""
     if len(manifest.stages) > 1 or counts.stage != manifest.verbs[-1].replace("-", "_"):
         return ""
     step = manifest.folder.rstrip("/").rsplit("/", 1)[-1] if below else manifest.stages[-1]

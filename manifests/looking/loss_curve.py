@@ -20,7 +20,7 @@ def sparkline(path: str, width: int = 48) -> str:
     """E.g. `6.31 █▆▅▃▂▁ 2.04 over 200 steps`. Raises InputError if the log holds no step."""
     losses = read_losses(path)
     if not losses:
-        raise InputError(f"{path} holds no training step", "train first")
+        raise InputError(f"{path} holds no training step", "run train first")
     values = [loss for _, loss in losses]
     width = min(width, len(values))
     means = []

@@ -1,7 +1,8 @@
-"""One self-contained HTML page about a run: funnel, reasons, histograms, training loss, and documents before and after.
+"""One self-contained HTML page about a run.
 
-Numbers come from the manifests; histograms and samples from a bounded read of the shards (a fixed number of rows, the first of each
-shard), so that the page of a large run takes as long as that of a small one.
+It shows the funnel, reasons, histograms, the training loss, and documents before and after. Numbers
+come from the manifests. Histograms and samples come from the first rows of each stage, at most
+`ROWS_READ` or a little more. So the page of a large run takes no longer than that of a small one.
 """
 
 from collections.abc import Iterator
@@ -21,14 +22,14 @@ from corpusmill.manifests.manifest import Manifest
 from corpusmill.manifests.package_data import package_file
 from corpusmill.manifests.shard import read_parquet
 
-ROWS_READ = 20_000  # for histograms, per stage
+ROWS_READ = 20_000  # a stage, for histograms and samples
 SAMPLES = 6
 EXCERPT_CHARACTERS = 700
 
 
 @dataclass
 class StageSample:
-    """A bounded read of one stage: its numeric columns, its rows, and one dropped row a reason."""
+    """The first rows of one stage: numeric columns, rows, and one dropped row for each reason."""
 
     name: str
     verb: str
@@ -38,18 +39,21 @@ class StageSample:
 
 
 def write_report(root: str) -> str:
-    """Write `<root>/report.html` and return its path. Raises InputError if `root` holds no finished stage."""
+    """Write `<root>/report.html`. Returns its path.
+
+    Raises InputError if `root` holds no finished stage.
+    """
     path = storage.join(root, "report.html")
     storage.write_bytes(path, render(root).encode())
     return path
 
 
 def render(root: str) -> str:
-    """The page as text."""
+    """The page as HTML."""
     rows = inspect(root)
     manifests = finished_stages(root)
     samples: list[StageSample] = []
-    for manifest in manifests:  # each column once, at the stage that measured it
+    for manifest in manifests:  # a column is shown once, at the stage that measured it
         samples.append(
             _sample(manifest, {name for sample in samples for name in sample.numbers.columns})
         )
@@ -97,7 +101,7 @@ def _cells(row: StageRow) -> dict[str, Any]:
 
 
 def _before_and_after(samples: list[StageSample]) -> list[dict[str, str]]:
-    """Some synthetic documents, each with the segment that it was written from."""
+    """Some synthetic documents, each with its segment of the parent document."""
     texts = {row["id"]: row["text"] for sample in samples for row in sample.rows if row.get("text")}
     pairs: list[dict[str, str]] = []
     for sample in samples:
@@ -117,9 +121,9 @@ def _before_and_after(samples: list[StageSample]) -> list[dict[str, str]]:
     return pairs
 
 
-def _sample(manifest: Manifest, but: set[str]) -> StageSample:
-    """A bounded read of the stage's shards. but: columns to leave out of its histograms."""
-    sample = StageSample(manifest.stages[-1], manifest.verbs[-1], Distributions(but))
+def _sample(manifest: Manifest, skip: set[str]) -> StageSample:
+    """Read the stage's first rows. skip: columns that get no histogram."""
+    sample = StageSample(manifest.stages[-1], manifest.verbs[-1], Distributions(skip))
     for table in _tables(manifest.documents()):
         sample.numbers.add(table, dropped=False)
         if "text" in table.column_names and "id" in table.column_names:

@@ -1,4 +1,4 @@
-"""Manifests as text for a terminal: the funnel table, remarks on it, the line of a finished stage."""
+"""Manifests as text for a terminal: the funnel table, remarks, the line of a finished stage."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +12,7 @@ from corpusmill.manifests.manifest import Manifest
 
 
 def funnel_table(rows: list[StageRow], all_reasons: bool = False) -> Any:
-    """A rich table, one row a stage. all_reasons: not only the most frequent ones."""
+    """A rich table with one row a stage. all_reasons: all, not only the four most frequent."""
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -44,7 +44,7 @@ def funnel_table(rows: list[StageRow], all_reasons: bool = False) -> Any:
 
 
 def print_table(table: Any) -> None:
-    """Print at the terminal's width, or at a fixed one where there is no terminal."""
+    """Print at the terminal's width, or 140 characters wide if there is no terminal."""
     import sys
 
     from rich.console import Console
@@ -55,9 +55,11 @@ def print_table(table: Any) -> None:
 
 
 def reasons_text(excluded: dict[str, int], failures: dict[str, int], most: int | None = 4) -> str:
-    """The `most` frequent reasons (None: all) of excluded rows, then of failures, with their counts.
+    """The reasons of excluded rows, then of failures, with their counts.
 
-    E.g. `http.status 12, page.empty 3, and 2 more`."""
+    most: only so many of each, the most frequent ones. None means all. E.g.
+    `http.status 12, page.empty 3, and 2 more`.
+    """
     parts = []
     for reasons in (excluded, failures):
         parts += [f"{reason} {rows:,}" for reason, rows in list(reasons.items())[:most]]
@@ -67,13 +69,15 @@ def reasons_text(excluded: dict[str, int], failures: dict[str, int], most: int |
 
 
 def remarks(found: Funnel) -> Iterator[str]:
-    """What the table does not show, a line each: empty results, quarantined shards, outdated, unfinished
-    and damaged stages."""
+    """What the table does not show, one line each.
+
+    These are empty results, quarantined shards, and outdated, unfinished and damaged stages.
+    """
     for row in found.rows:
         yield from row_remarks(row)
-    for folder, anew in found.outdated.items():
-        names = ", ".join(map(storage.name_of, anew))
-        yield f"outdated: {storage.name_of(folder)} read {names}, which was made anew since; run it again"
+    for folder, changed in found.outdated.items():
+        name, inputs = storage.name_of(folder), ", ".join(map(storage.name_of, changed))
+        yield f"outdated: {name} read {inputs}, which has changed since; run {name} again"
     for item in found.unfinished:
         yield unfinished_text(item)
         yield from quarantined_lines(item.folder, item.quarantined)
@@ -81,15 +85,18 @@ def remarks(found: Funnel) -> Iterator[str]:
 
 
 def row_remarks(row: StageRow) -> Iterator[str]:
-    """That a stage kept nothing, and its quarantined shards."""
+    """A warning if a stage kept nothing, and its quarantined shards."""
     if not row.kept:
-        why = reasons_text(row.excluded, row.failures) if row.rows_in else "it was given none"
+        why = reasons_text(row.excluded, row.failures) if row.rows_in else "it got none"
         yield f"warning: {row.name} kept no document ({why})"
     yield from quarantined_lines(row.name, row.quarantined)
 
 
 def quarantined_lines(stage: str, shards: dict[str, str], most: int = 5) -> Iterator[str]:
-    """The first of the quarantined `shards` (shard -> error), a line each, and how many more there are."""
+    """One line for each quarantined shard, at most `most`, and how many more there are.
+
+    shards: shard -> error.
+    """
     for shard, error in list(shards.items())[:most]:
         yield f"quarantined: shard {shard} of {stage}: {error}"
     if len(shards) > most:
@@ -97,7 +104,7 @@ def quarantined_lines(stage: str, shards: dict[str, str], most: int = 5) -> Iter
 
 
 def verdict_line(verdict: Verdict) -> str:
-    """E.g. `208 files checked, all hold; 1 shard is quarantined: run the stage again to try it`."""
+    """E.g. `208 files checked, all hold; 1 shard is quarantined: run the stage again to retry`."""
     line = f"{verdict.files:,} files checked, " + (
         f"{len(verdict.problems):,} problems" if verdict.problems else "all hold"
     )
@@ -108,11 +115,11 @@ def verdict_line(verdict: Verdict) -> str:
         if len(verdict.quarantined) == 1
         else f"{len(verdict.quarantined):,} shards are"
     )
-    return f"{line}; {shards} quarantined: run the stage again to try them anew"
+    return f"{line}; {shards} quarantined: run the stage again to retry"
 
 
 def demo_text(root: str) -> str:
-    """What the demo made and what to try next."""
+    """What the demo wrote, and what to try next."""
     return f"""
 loss     {sparkline(storage.join(root, "train", "log.jsonl"))}
 report   {storage.join(root, "report.html")}
@@ -124,7 +131,7 @@ next     corpusmill verify {root}
 
 
 def finished_text(root: str) -> str:
-    """What an interrupted run has done, e.g. `filter, dedup finished, classify has 12 shards`."""
+    """What an interrupted run finished, e.g. `filter, dedup finished, classify has 12 shards`."""
     try:
         found = funnel(root)
     except InputError:
@@ -138,7 +145,11 @@ def finished_text(root: str) -> str:
 
 
 def unfinished_text(item: Unfinished) -> str:
-    """E.g. `out/dedup is not finished: 12 shards done (signatures 8, edges 4); run the same command again to go on`."""
+    """A line about an unfinished stage.
+
+    E.g. `out/dedup is not finished: 12 shards done (signatures 8, edges 4); run the same command
+    again to go on`.
+    """
     passes = ", ".join(f"{name} {shards:,}" for name, shards in item.done.items())
     parts = [
         f"{sum(item.done.values()):,} shards done" + (f" ({passes})" if len(item.done) > 1 else "")
@@ -149,7 +160,7 @@ def unfinished_text(item: Unfinished) -> str:
 
 
 def size_text(size: int) -> str:
-    """Bytes as people read them, e.g. `3.4 MB` (powers of ten)."""
+    """A number of bytes with its unit, e.g. `3.4 MB` (powers of ten)."""
     value = float(size)
     for unit in ("B", "kB", "MB", "GB"):
         if value < 1000:
@@ -159,7 +170,7 @@ def size_text(size: int) -> str:
 
 
 def work_text(manifest: Manifest) -> str:
-    """Worker time of the run that made the manifest, and how much of it was there before."""
+    """Worker time of the run that made the manifest, and how many shards it reused."""
     work = manifest.work
     if not work.made:
         return "reused" if work.reused else f"{sum(manifest.timing.values()):.1f} s"
@@ -168,16 +179,17 @@ def work_text(manifest: Manifest) -> str:
 
 
 def stage_line(folder: str, manifest: Manifest) -> str:
-    """What a finished stage prints, and its remarks below.
+    """The line of a finished stage, and its remarks below.
 
-    E.g. `dedup     1,204 in, 1,010 kept, 194 excluded, 0 failed, 3.2 s`."""
+    E.g. `dedup     1,204 in 1,010 kept 194 excluded 0 failed 3.2 s  out/dedup`.
+    """
     name = "+".join(manifest.stages)
     first, last = manifest.totals[0], manifest.totals[-1]
     excluded = sum(sum(counts.excluded.values()) for counts in manifest.totals)
     failed = sum(counts.failed for counts in manifest.totals)
     line = (
-        f"{name:<16} {first.rows_in:>9,} in {last.kept:>9,} kept {excluded:>9,} excluded {failed:>5,} failed "
-        f"{work_text(manifest):>10}  {folder}"
+        f"{name:<16} {first.rows_in:>9,} in {last.kept:>9,} kept {excluded:>9,} excluded "
+        f"{failed:>5,} failed {work_text(manifest):>10}  {folder}"
     )
     row = stage_rows(manifest)[-1]
     unused = {name: rows for counts in manifest.totals for name, rows in counts.unused.items()}

@@ -1,7 +1,7 @@
-"""Where a document came from: every stage that saw it, down to the file and offset of its record.
+"""Where a document came from: every stage that saw it, back to the file and offset of its record.
 
-A document's id or URL is looked up in each stage's shards (kept and excluded) by a filtered scan of
-that column. A synthetic document is followed to its parent.
+It looks up the document's id or URL in each stage's shards, kept and excluded, by a scan of that
+column. It follows a synthetic document to its parent.
 """
 
 import contextlib
@@ -22,7 +22,11 @@ from corpusmill.manifests.stage_folder import StageFolder
 
 @dataclass
 class Sighting:
-    """One stage's row for the document. step: its folder, where the stage bears another name. outcome: kept, or the reason of exclusion."""
+    """One stage's row of the document.
+
+    step: the name of the stage's folder, if it differs from the stage's. outcome: `kept`, or the
+    reason of exclusion.
+    """
 
     stage: str
     step: str
@@ -32,13 +36,16 @@ class Sighting:
 
     @property
     def name(self) -> str:
-        """What tells the stage from others, e.g. `dedup`, or `exact (dedup)`."""
+        """The stage's name in the output, e.g. `dedup`, or `exact (dedup)`."""
         return f"{self.step} ({self.stage})" if self.step else self.stage
 
 
 @dataclass
 class Trace:
-    """parent: of a synthetic document. unread: what could not be looked into, and the mend."""
+    """A document's way through the stages.
+
+    parent: of a synthetic document. unread: what could not be read, and what to do.
+    """
 
     id: str
     sightings: list[Sighting] = field(default_factory=list)
@@ -55,9 +62,10 @@ class Trace:
 
 
 def trace(root: str, document: str) -> Trace:
-    """Follow a document: its id, the beginning of its id (at least 6 characters), or its URL.
+    """Follow a document.
 
-    Raises InputError if it is nowhere, or if several documents answer.
+    document: its id, the beginning of its id (at least 6 characters), or its URL. Raises InputError
+    if no document matches, or several do.
     """
     if len(document) < 6:
         raise InputError(
@@ -84,7 +92,7 @@ def trace(root: str, document: str) -> Trace:
         )
     if len(ids) > 1:
         some = ", ".join(sorted(ids)[:3])
-        raise InputError(f"{len(ids)} documents answer to {document}", f"give one id: {some}, ...")
+        raise InputError(f"{len(ids)} documents match {document}", f"give one id: {some}, ...")
     found.id = ids.pop()
     parents = [
         lineage["parent"]
@@ -92,15 +100,17 @@ def trace(root: str, document: str) -> Trace:
         if (lineage := sighting.row.get("lineage")) and lineage["parent"]
     ]
     if parents:
-        with contextlib.suppress(InputError):  # made by a stage that is not below this root
+        with contextlib.suppress(InputError):  # the parent's stage does not lie below this root
             found.parent = trace(root, parents[0])
     return found
 
 
 def sources(root: str, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Where documents came from: id -> `origin` (file and place in it), `url`, `source`, `kind`, and the `parent` of a synthetic one.
+    """Where documents came from.
 
-    One scan of narrow columns per shard, from the first stage on, until all are found; ids that are nowhere are left out.
+    id -> `origin` (file and place in it), `url`, `source`, `kind`, and the `parent` of a synthetic
+    document. Each shard's narrow columns are scanned once, the first stage first, until all ids are
+    found. Unknown ids are left out.
     """
     wanted = set(ids)
     found: dict[str, dict[str, Any]] = {}
@@ -127,7 +137,7 @@ def sources(root: str, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
 
 
 def _sightings(manifest: Manifest, document: str, unread: list[str]) -> Iterator[Sighting]:
-    """The document's rows in a stage's shards. What cannot be read is added to `unread`."""
+    """The document's rows in a stage's shards. Files that cannot be read are added to `unread`."""
     for receipt in StageFolder(manifest.folder).receipts:
         if not isinstance(receipt, Receipt):
             unread.append(str(receipt))

@@ -4,7 +4,7 @@ from typing import Any
 
 from corpusmill.manifests.looking.trace import Trace
 
-STATISTIC = "stat_"  # how the columns that filter measures begin
+STATISTIC = "stat_"  # prefix of filter's columns
 _SHORT = 300
 _SKIPPED = {"id", "text", "tokens", "origin", "lineage", "stage", "reason", "detail"}
 
@@ -39,7 +39,7 @@ def trace_text(trace: Trace, indent: str = "") -> str:
         if text := row.get("text"):
             shown = " ".join(str(text)[:_SHORT].split())
             lines.append(f"{indent}    | {shown}{'...' if len(str(text)) > _SHORT else ''}")
-    lines += [f"{indent}  not looked into: {problem}" for problem in trace.unread]
+    lines += [f"{indent}  not read: {problem}" for problem in trace.unread]
     if trace.parent:
         lines.append(f"{indent}  parent:")
         lines.append(trace_text(trace.parent, indent + "    "))
@@ -47,9 +47,13 @@ def trace_text(trace: Trace, indent: str = "") -> str:
 
 
 def sequence_text(sequence: dict[str, Any]) -> str:
-    """One line a document of a training sequence, and one for where it came from; a synthetic one's parent below it."""
+    """A training sequence: for each document a line, and a line with its origin.
+
+    For a synthetic document there is a line with its parent, and the parent's origin.
+    """
     lines = [
-        f"training sequence {sequence['sequence']} holds {sequence['tokens']:,} tokens, and the one that is predicted last",
+        f"training sequence {sequence['sequence']} holds {sequence['tokens']:,} tokens, "
+        "and one more that is only predicted",
     ]
     for part in sequence["documents"]:
         lines.append(

@@ -1,9 +1,15 @@
-"""Check that a run is what its manifests say: every byte, every count, every parent.
+"""Check a run against its manifests: every byte, every count, every parent.
 
-For each stage folder: it has a manifest. Outputs hash to their digests, and Parquet footers hold the rows that receipts
-say. Receipts and manifest agree. The accounts balance (`looking.accounts`). No id appears twice. Nothing lies in
-`documents/` that no receipt knows. Parents still have the digest that was read. Whatever does not hold is a problem in
-the list, and the check goes on.
+For each stage folder it checks:
+- The folder has a manifest.
+- Outputs have their digests. Parquet footers have the rows of the receipts.
+- Receipts and manifest agree.
+- The accounts balance (`looking.accounts`).
+- No id appears twice.
+- `documents/` and `excluded/` hold no other files.
+- Parents still have the digest that the stage read.
+
+A failed check becomes a problem in the list. The other checks go on.
 """
 
 import hashlib
@@ -28,14 +34,21 @@ from corpusmill.manifests.shard import read_parquet, schema_of
 from corpusmill.manifests.stage_folder import StageFolder
 from corpusmill.manifests.storage import Artifact
 
-IDS_HELD = 2_000_000  # of documents that are compared over all shards of a stage
-_UNIQUE = "give the files that they come from ids of their own (another `id_column`, or `source` of the reader) and make the stage again"
+IDS_HELD = 2_000_000  # so many ids are compared over all shards of a stage
+_UNIQUE = (
+    "give their input files different ids (the reader's `id_column` or `source`) "
+    "and run the stage again"
+)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """files: how many were checked. problems: what does not hold; none means that the run does. quarantined: shards that failed and are
-    missing, as the manifests themselves say. remarks: what holds and may surprise."""
+    """The result of `verify`.
+
+    files: how many were checked. problems: failed checks; empty if all is well. quarantined: shards
+    that failed and so are missing. The manifests name them. remarks: what is valid, but may
+    surprise.
+    """
 
     files: int
     problems: list[str]
@@ -44,18 +57,22 @@ class Verdict:
 
 
 def verify(root: str) -> Verdict:
-    """Check all that lies at `root`, a run's output or one stage's folder. Raises InputError if that is nothing."""
+    """Check `root`: a run's output or one stage's folder.
+
+    Raises InputError if `root` holds no stage.
+    """
     found = find_stages(root)
     problems = list(map(str, found.damaged))
     problems += [
-        f"{' reads '.join([*cycle, cycle[0]])}: the manifests go round in a circle; run these stages again"
+        f"{' reads '.join([*cycle, cycle[0]])}: these manifests form a circle; "
+        "run these stages again"
         for cycle in found.cycles
     ]
     remarks: list[str] = []
     checked = 0
     for folder in found.unfinished:
         problems.append(
-            f"{folder} was begun but has no {MANIFEST}; run the stage that writes it again"
+            f"{folder} is not finished (it has no {MANIFEST}); run the same command again to go on"
         )
         checked += len(_outputs(_check_receipts(folder, problems)))
     for manifest in found.manifests:
@@ -66,7 +83,8 @@ def verify(root: str) -> Verdict:
         problems += _check_manifest(manifest.folder, manifest, known, remarks)
         problems += _check_parents(manifest.folder, manifest)
     quarantined = [
-        f"shard {item['shard']} of {manifest.stages[-1]} ({manifest.folder}) is quarantined: {item['error']}"
+        f"shard {item['shard']} of {manifest.stages[-1]} ({manifest.folder}) is quarantined: "
+        f"{item['error']}"
         for manifest in found.manifests
         for item in manifest.quarantined
     ]
@@ -74,7 +92,7 @@ def verify(root: str) -> Verdict:
 
 
 def _check_receipts(folder: str, problems: list[str]) -> list[Receipt]:
-    """The folder's receipts; what does not hold of them and their files is added to `problems`."""
+    """The folder's receipts. Problems of receipts and of their files are added to `problems`."""
     found: list[Receipt] = []
     for _, receipt in scan_receipts(folder):
         if not isinstance(receipt, Receipt):
@@ -84,7 +102,8 @@ def _check_receipts(folder: str, problems: list[str]) -> list[Receipt]:
         for output in receipt.outputs:
             problems += _check_file(output) or check_footer(output)
         problems += [
-            f"{folder}: the account of {counts.stage} in shard {receipt.shard} does not balance: {counts.text()}"
+            f"{folder}: the account of {counts.stage} in shard {receipt.shard} does not balance: "
+            f"{counts.text()}; run the stage again"
             for counts in receipt.counts
             if not counts.conserved
         ]
@@ -92,7 +111,7 @@ def _check_receipts(folder: str, problems: list[str]) -> list[Receipt]:
 
 
 def _outputs(receipts: list[Receipt]) -> dict[str, Artifact]:
-    """What the receipts vouch for, by absolute path."""
+    """Absolute path -> output file, for all receipts."""
     return {
         storage.absolute(output.path): output for receipt in receipts for output in receipt.outputs
     }
@@ -116,29 +135,35 @@ def _check_manifest(
     folder: str, manifest: Manifest, known: dict[str, Artifact], remarks: list[str]
 ) -> Iterator[str]:
     if claimed_digest(folder) != manifest.digest:
-        yield f"{folder}: the manifest is not what it was when it was written"
+        yield f"{folder}: the manifest was changed after it was written; run the stage again"
     for output in manifest.outputs:
         receipted = known.get(storage.absolute(output.path))
         if receipted is None:
-            yield f"{output.path} is in the manifest but no receipt vouches for it; run the stage again"
+            yield f"{output.path} is in the manifest but in no receipt; run the stage again"
         elif (receipted.digest, receipted.rows) != (output.digest, output.rows):
-            yield f"{output.path} was made anew since the manifest was written; run {manifest.stages[-1]} to its end"
+            yield (
+                f"{output.path} is newer than the manifest; "
+                f"run {manifest.stages[-1]} again to finish it"
+            )
     expected = known.keys() | {storage.absolute(output.path) for output in manifest.outputs}
     for below in ("documents", "excluded"):
         place = storage.join(folder, below)
         if storage.exists(place):
             for path in storage.list_files(place):
                 if storage.absolute(path) not in expected:
-                    yield f"{path} belongs to no shard; move it elsewhere, or remove it"
+                    yield f"{path} belongs to no shard; move it elsewhere or remove it"
     shards = [output for output in manifest.documents() if output.path.endswith(".parquet")]
     yield from _check_ids(shards, remarks)
 
 
 def _check_ids(shards: list[Artifact], remarks: list[str]) -> Iterator[str]:
-    """Every document of a shard has an id that no other one has; over all shards, so have as many documents as memory allows to look at:
-    those whose ids begin alike. (Not the copies that blend takes on purpose.)
+    """Check that no two documents have one id.
 
-    One document that two input files hold (`a.warc` and `a.warc.gz`) has one id, too: that is a remark."""
+    Within a shard, all documents are compared. Over all shards, memory holds about `IDS_HELD` ids:
+    those that begin with the same digits. Copies that blend makes on purpose are no problem. Two
+    input files may hold the same document (`a.warc` and `a.warc.gz`). It then has one id in two
+    shards, which is a remark.
+    """
     rows, alike = sum(shard.rows for shard in shards), ""
     while rows > IDS_HELD << 4 * len(alike):
         alike += "0"
@@ -158,13 +183,13 @@ def _check_ids(shards: list[Artifact], remarks: list[str]) -> Iterator[str]:
                 return
             remarks.append(
                 f"{other} and {shard.path} hold {len(ids):,} documents twice, e.g. {example}: "
-                "their inputs are copies; leave one out, or let dedup remove them"
+                "their inputs are copies; leave one out or let dedup remove them"
             )
         elsewhere.update(dict.fromkeys(found, shard.path))
 
 
 def _texts(path: str, ids: set[str]) -> dict[str, str]:
-    """id -> digest of the text of these documents of a shard."""
+    """id -> digest of the text, for these documents of a shard."""
     found: dict[str, str] = {}
     for table in read_parquet(path, ["id", "text"]):
         for identity, text in zip(
@@ -178,7 +203,7 @@ def _texts(path: str, ids: set[str]) -> dict[str, str]:
 def _check_shards_ids(
     artifact: Artifact, alike: str, found: set[tuple[object, ...]]
 ) -> Iterator[str]:
-    """found: takes up the keys of the documents whose ids begin with `alike`."""
+    """Check one shard's ids. The keys of documents whose ids begin with `alike` go to `found`."""
     if not storage.exists(artifact.path):
         return
     try:
@@ -189,7 +214,10 @@ def _check_shards_ids(
         seen: set[tuple[object, ...]] = set()
         for table in read_parquet(artifact, keys):
             if table["id"].null_count or pc.any(pc.equal(table["id"], "")).as_py():
-                yield f"{artifact.path} has a document without an id; make it again with the reader's `id_column`"
+                yield (
+                    f"{artifact.path} has a document without an id; "
+                    "set the reader's `id_column` and run the stage again"
+                )
                 return
             for key in zip(*(table[name].to_pylist() for name in keys), strict=True):
                 if key in seen:
@@ -211,12 +239,18 @@ def _check_parent(folder: str, parent: Parent) -> Iterator[str]:
     try:
         if has_manifest(parent.path):
             if read_manifest(parent.path).digest != parent.digest:
-                yield f"{folder}: its input {parent.path} was made anew since; run this stage again"
+                yield f"{folder}: its input {parent.path} has changed since; run this stage again"
         elif StageFolder(parent.path).is_stage:
-            yield f"{folder}: its input {parent.path} has no {MANIFEST}; run the stage that writes it again"
+            yield (
+                f"{folder}: its input {parent.path} has no {MANIFEST}; "
+                "run the stage that writes it again"
+            )
         elif not storage.exists(parent.path):
-            yield f"{folder}: its input {parent.path} is gone (lineage cannot be followed below it)"
+            yield (
+                f"{folder}: its input {parent.path} is gone, so `trace` cannot follow documents "
+                "to it; put it back"
+            )
         elif not storage.is_remote(parent.path) and storage.digest_of(parent.path) != parent.digest:
-            yield f"{folder}: its input {parent.path} has changed since it was read"
+            yield f"{folder}: its input {parent.path} has changed since; run this stage again"
     except InputError as error:
         yield f"{folder}: its input cannot be read ({error})"

@@ -79,8 +79,8 @@ def test_a_shard_made_anew_behind_its_manifest_is_noticed(texts, tmp_path):
     record["outputs"][0]["rows"] += 1
     path.write_text(json.dumps(record))
     problems = verify(str(tmp_path / "extract")).problems
-    assert any("made anew" in problem for problem in problems)
-    assert any("not what it was" in problem for problem in problems)
+    assert any("is newer than the manifest" in problem for problem in problems)
+    assert any("the manifest was changed" in problem for problem in problems)
 
 
 def test_ids_do_not_depend_on_how_a_file_was_named(texts, tmp_path, monkeypatch):

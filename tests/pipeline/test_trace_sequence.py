@@ -85,7 +85,7 @@ def test_the_token_that_is_only_predicted_is_explained(trained):
     assert found["tokens"] == 32
     assert sum(document["end"] - document["start"] for document in found["documents"]) == 33
     assert sequence_text(found).startswith(
-        "training sequence 0 holds 32 tokens, and the one that is predicted last\n"
+        "training sequence 0 holds 32 tokens, and one more that is only predicted\n"
     )
 
 

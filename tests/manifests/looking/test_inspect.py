@@ -69,7 +69,7 @@ def test_a_stage_that_kept_nothing_says_so(texts):
     assert stage_line("out", manifest).splitlines()[1].strip() == warning
     assert list(remarks(funnel(str(texts / "out")))) == [warning]
     after = run(texts, "dedup", "out/extract", "out/dedup")
-    assert "dedup kept no document (it was given none)" in stage_line("out", after)
+    assert "dedup kept no document (it got none)" in stage_line("out", after)
 
 
 def test_quarantined_shards_are_counted_by_inspect_and_named_by_verify(texts):
@@ -83,7 +83,7 @@ def test_quarantined_shards_are_counted_by_inspect_and_named_by_verify(texts):
     assert verified.returncode == 0
     named, line = verified.stdout.splitlines()
     assert named.startswith("shard z of extract (out/extract) is quarantined: ")
-    assert line.endswith("all hold; 1 shard is quarantined: run the stage again to try them anew")
+    assert line.endswith("all hold; 1 shard is quarantined: run the stage again to retry")
 
 
 def test_an_interrupted_stage_is_told_with_what_is_done(texts):
@@ -100,7 +100,7 @@ def test_an_interrupted_stage_is_told_with_what_is_done(texts):
     assert found["unfinished"][0]["done"] == {"extract": 1}
 
 
-def test_a_stage_whose_input_was_made_anew_is_marked(texts):
+def test_a_stage_whose_input_has_changed_is_marked(texts):
     run(texts, "extract", "in", "out/extract")
     run(texts, "dedup", "out/extract", "out/dedup")
     run(texts, "filter", "out/dedup", "out/filter", families=[])
@@ -109,8 +109,8 @@ def test_a_stage_whose_input_was_made_anew_is_marked(texts):
     run(texts, "extract", "in", "out/extract")
     said = list(remarks(funnel(str(texts / "out"))))
     assert said == [
-        "outdated: dedup read extract, which was made anew since; run it again",
-        "outdated: filter read dedup, which was made anew since; run it again",
+        "outdated: dedup read extract, which has changed since; run dedup again",
+        "outdated: filter read dedup, which has changed since; run filter again",
     ]
 
 

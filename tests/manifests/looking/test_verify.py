@@ -34,7 +34,7 @@ def test_a_stage_that_lost_its_manifest_is_a_problem_of_it_and_of_its_reader(run
     problems = verdict.problems
     assert verdict.files > 0
     assert (
-        f"{run}/a was begun but has no manifest.json; run the stage that writes it again"
+        f"{run}/a is not finished (it has no manifest.json); run the same command again to go on"
         in problems
     )
     assert (
@@ -62,8 +62,8 @@ def test_a_circle_of_parents_is_a_problem(tmp_path):
     problems = verify(str(tmp_path / "run")).problems
     a, b, c = map(str, places)
     assert (
-        f"{a} reads {c} reads {b} reads {a}: the manifests go round in a circle; run these stages again"
-        in problems
+        f"{a} reads {c} reads {b} reads {a}: these manifests form a circle; "
+        "run these stages again" in problems
     )
     assert inspect(str(tmp_path / "run")) == []
 
@@ -86,7 +86,7 @@ def warc_record(url=b"https://a.example/"):
 def test_a_shard_without_its_receipt_is_to_be_made_again(run):
     (run / "b" / "receipts" / "dedup" / "000000-x.json").unlink()
     problems = verify(str(run)).problems
-    missing = f"{run}/b/documents/x.parquet is in the manifest but no receipt vouches for it"
+    missing = f"{run}/b/documents/x.parquet is in the manifest but in no receipt"
     assert f"{missing}; run the stage again" in problems
     assert not any("belongs to no shard" in problem for problem in problems)
 
