@@ -27,7 +27,7 @@ def read_assignment(text: str, form: str = "key=value") -> Assignment:
         return Assignment(keys, parse_yaml(value))
     except ValueError as error:
         raise RecipeError(
-            f"--set {text} is no readable YAML ({error})", "quote the value"
+            f"--set {text} is not readable YAML ({error})", "quote the value"
         ) from error
 
 

@@ -141,7 +141,7 @@ def read_manifest(folder: str, name: str = MANIFEST) -> Manifest:
     path = storage.join(folder, name)
     if not storage.exists(path):
         raise InputError(
-            f"{folder} is no finished stage folder (it has no {MANIFEST})",
+            f"{folder} is not the folder of a finished stage (it has no {MANIFEST})",
             "run the stage that writes it first",
         )
     try:

@@ -153,6 +153,6 @@ def _snapshot(name: str, kind: Kind, revision: str | None) -> str:
     except (httpx.HTTPError, OSError, ValueError) as error:  # the hub's own errors are among these
         why = str(error).splitlines()[0]
         raise ModelError(
-            f"the {kind.noun} {name} is no folder here, and the hub does not give it ({why})",
+            f"the {kind.noun} {name} is not a folder here, and the hub does not give it ({why})",
             f"{kind.mend}; log in to the hub if the model is gated, or fill its cache beforehand",
         ) from error

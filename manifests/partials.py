@@ -78,7 +78,7 @@ def written_whole(target: str, synced: bool) -> Iterator[IO[bytes]]:
         os.makedirs(folder, exist_ok=True)
     except FileNotFoundError as error:  # some folders, such as /proc, take no new folder
         raise StorageError(
-            f"no folder can be made at {folder}", "choose another --output"
+            f"the folder {folder} cannot be made", "choose another --output"
         ) from error
     _remove_abandoned(folder, name)
     partial = os.path.join(

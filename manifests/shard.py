@@ -307,7 +307,8 @@ def read_parquet(artifact: Artifact | str, columns: list[str] | None = None) -> 
             except (pa.ArrowInvalid, OSError) as error:
                 source.check()
                 raise InputError(
-                    f"{path} is damaged ({str(error).splitlines()[0]})", "make it again"
+                    f"{path} is damaged ({str(error).splitlines()[0]})",
+                    "run the stage that writes it again",
                 ) from error
 
 
@@ -350,5 +351,6 @@ def may_hold(artifact: Artifact | str, column: str, value: str) -> bool:
 
 def _unreadable(path: str, error: Exception) -> InputError:
     return InputError(
-        f"{path} is not a readable Parquet file ({str(error).splitlines()[0]})", "make it again"
+        f"{path} is not a readable Parquet file ({str(error).splitlines()[0]})",
+        "run the stage that writes it again",
     )

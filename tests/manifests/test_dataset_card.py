@@ -1,4 +1,4 @@
-"""The `datasets` library loads a stage's folder as it stands."""
+"""The `datasets` library loads a stage's folder as it is."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Models are found by folder, URL, package reference or hub name, and known by their bytes."""
+"""Models are found by folder, URL, package reference or hub name. Their bytes identify them."""
 
 import hashlib
 import os
@@ -13,7 +13,7 @@ KIND = model_files.Kind("encoder", ("*.json", "*.safetensors"), "name a folder w
 
 @pytest.fixture
 def store():
-    """A model on an object store, with a file that no loader wants and one in a folder below."""
+    """A model on an object store, with a file that no loader needs and one in a folder below."""
     url = "memory://models/small"
     for name in ("config.json", "weights.safetensors", "README.md", "onnx/config.json"):
         storage.write_bytes(storage.join(url, name), name.encode())

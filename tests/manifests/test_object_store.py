@@ -1,4 +1,4 @@
-"""A run on an object store: a real S3 server of moto's on loopback, reached by s3fs as a user's bucket would be."""
+"""A run on an object store: moto's S3 server on loopback, used through s3fs like a real bucket."""
 
 import hashlib
 import json
@@ -23,7 +23,7 @@ TEXT = "The river rises in the northern hills, and it reaches the sea after many
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory):
-    """Variables that lead boto, so s3fs, to the server; a bucket is there."""
+    """Environment variables that lead boto and s3fs to the server. The bucket exists."""
     server = moto_server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     logging.getLogger("werkzeug").setLevel(logging.WARNING)  # it tells of every request
     server.start()
@@ -78,7 +78,7 @@ def test_a_file_is_written_listed_read_and_removed(bucket):
 
 
 def test_an_input_is_known_by_its_etag_however_it_was_found(bucket):
-    """A listing and a head request describe a file in different words; fsspec's own key differs between them."""
+    """A listing and a head request describe a file with different keys, so fsspec's key differs."""
     from corpusmill.manifests import stores
 
     path = storage.write_bytes(f"{bucket}/input.txt", b"hello").path

@@ -1,4 +1,4 @@
-"""A sum of rows tells what was lost, doubled or changed, and nothing else."""
+"""A sum of rows changes if a row is lost, doubled or changed, and only then."""
 
 import pyarrow as pa
 import pytest

@@ -1,4 +1,4 @@
-"""Settings objects: what Python code may rely on. Refusals of recipes are in tests/pipeline."""
+"""Settings objects in Python code. tests/pipeline tests the errors of recipes."""
 
 import pickle
 from typing import Annotated, ClassVar, Literal, Self

@@ -1,4 +1,4 @@
-"""What a stage reads from another: a fault of the storage is raised as such, damage in the file as InputError."""
+"""Reading a shard: a storage error stays an OSError, a damaged file becomes an InputError."""
 
 import io
 
@@ -18,7 +18,7 @@ def parquet():
 
 
 class Fails(io.BytesIO):
-    """A file whose read number `at` fails."""
+    """A file. Its read number `at` fails."""
 
     left = 0
 

@@ -1,4 +1,4 @@
-"""What a shard's footer tells without a row being read."""
+"""What a shard's footer tells without reading rows."""
 
 import pyarrow as pa
 import pyarrow.parquet as pq

@@ -1,4 +1,4 @@
-"""Shard names come from file names, and from folders only where file names are not enough."""
+"""Shard names come from file names, and from folders only if file names are equal."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""A user's class is known by its source, an installed one by its version."""
+"""The source identifies a user's class, the version an installed one."""
 
 import importlib
 import sys

@@ -1,4 +1,4 @@
-"""Files are written whole or not at all, hashed while they are written, wherever they live."""
+"""Local and remote files are written whole or not at all, and hashed while they are written."""
 
 import errno
 import hashlib
@@ -62,13 +62,13 @@ def test_the_partial_of_a_writer_at_work_is_left_to_it(tmp_path, writer):
     storage.write_bytes(str(tmp_path / "file.bin"), b"whole")
     assert partial.exists()
     if writer.startswith("elsewhere"):
-        os.utime(partial, (0, 0))  # nobody writes one file for years
+        os.utime(partial, (0, 0))  # so old that its writer must be gone
         storage.write_bytes(str(tmp_path / "file.bin"), b"again")
         assert not partial.exists()
 
 
 def killed_partial(folder, name):
-    """What a writer that is dead left of the file."""
+    """The partial file of a dead writer."""
     killed = subprocess.Popen(["true"])
     killed.wait()
     left = folder / f".{name}.{platform.node()}-{killed.pid}-deadbeef.partial"

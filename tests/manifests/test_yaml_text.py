@@ -1,4 +1,4 @@
-"""YAML is read by the core schema of YAML 1.2, and what cannot be read is named in one line."""
+"""YAML is read with the core schema of YAML 1.2. An error is one line."""
 
 import math
 

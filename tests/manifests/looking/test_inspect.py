@@ -1,4 +1,4 @@
-"""inspect: rows told apart and in order, why rows failed, empty results, and what an interrupted run left."""
+"""inspect: names and order of rows, reasons of failures, empty results, interrupted runs."""
 
 import json
 
@@ -93,7 +93,8 @@ def test_an_interrupted_stage_is_told_with_what_is_done(texts):
     result = corpusmill("inspect", "out", cwd=texts)
     assert result.returncode == 0
     assert result.stdout.strip() == (
-        "out/extract is not finished: 1 shards done, 1 receipts damaged; run the same command again to go on"
+        "out/extract is not finished: 1 shards done, 1 receipts damaged; "
+        "run the same command again to go on"
     )
     found = json.loads(corpusmill("inspect", "out/extract", "--json", cwd=texts).stdout)
     assert found["stages"] == []

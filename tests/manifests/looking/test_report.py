@@ -1,4 +1,4 @@
-"""The report: each column once, with the thresholds that dropped documents; what is seldom asked for folded away."""
+"""The report shows each column once, with thresholds of drops. It folds other columns away."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""A document is found by its URL as well as by its id."""
+"""`trace` finds a document by its URL or its id."""
 
 import pytest
 from corpusmill.manifests.errors import InputError

@@ -1,4 +1,4 @@
-"""verify: whatever does not hold is one problem in the list, and the rest is checked all the same."""
+"""verify: each failed check is one problem in the list. The other checks go on."""
 
 import gzip
 import json
@@ -14,7 +14,7 @@ from corpusmill.pipeline.runner import InlineRunner
 
 @pytest.fixture
 def run(tmp_path):
-    """Two stages, `a` and `b` that reads it, each of two shards."""
+    """Two stages, `a` and `b`, with two shards each. `b` reads `a`."""
     (tmp_path / "in").mkdir()
     for name in ("x", "y"):
         (tmp_path / "in" / f"{name}.jsonl").write_text(
