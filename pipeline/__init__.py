@@ -1,1 +1,1 @@
-"""Recipes, plans and runners: what is run in which order, where, and what is done already."""
+"""Recipes, plans and runners: what runs, in which order, where, and what is done already."""

@@ -1,8 +1,9 @@
-"""Nothing is lost: what a task, an exchange between passes and a whole stage must add up to.
+"""Checks that no row is lost. Every run makes them.
 
-Three checks, in every run. A task must have read every row of the files that it reads row by row, and its account must
-balance. What one pass sends, later passes must receive: rows and a digest of them, file by file. Over the whole stage,
-the rows read are those of its inputs, and the rows on disk are those of its account.
+- Task: it read every row of the files that it reads row by row, and its account balances.
+- Exchange between passes: for each file, a pass receives the rows that an earlier pass sent. The
+  number of rows and their digest are compared.
+- Whole stage: it read the rows of its inputs, and the files on disk have the rows of its account.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,9 +15,7 @@ from corpusmill.manifests.row_sum import RowSum
 from corpusmill.manifests.shard import Shard
 from corpusmill.stages.contract import DOCUMENTS, EXCLUDED, Account, Inputs, Stage
 
-_MEND = (
-    "run it again with --replace; if that does not help, this is a fault of corpusmill: report it"
-)
+_MEND = "run it again with --replace; if that does not help, report it as a bug of corpusmill"
 
 
 class LostRows(CorpusmillError):
@@ -24,7 +23,7 @@ class LostRows(CorpusmillError):
 
 
 def check_shard(where: str, shard: Shard, counts: Iterable[Counts]) -> None:
-    """Raises LostRows if the shard's work did not read its inputs whole, or its account is not balanced.
+    """Raises LostRows if the shard's work did not read all rows, or its account does not balance.
 
     where: the stage, pass and shard, for the message.
     """
@@ -46,7 +45,7 @@ class Flows:
 
     def __init__(self, stage: str) -> None:
         self._stage = stage
-        self._sent: dict[str, tuple[RowSum, str, str]] = {}  # and the pass and shard that wrote it
+        self._sent: dict[str, tuple[RowSum, str, str]] = {}  # rows, and the pass and shard of them
         self._received: dict[str, RowSum] = {}
         self._readers: dict[str, set[str]] = {}
         self._incomplete: set[str] = set()  # passes that have shards in quarantine
@@ -54,7 +53,7 @@ class Flows:
     def add(
         self, pass_name: str, receipts: Mapping[str, Receipt], quarantined: Iterable[Receipt]
     ) -> None:
-        """Enter a finished pass."""
+        """Add a finished pass."""
         if any(True for _ in quarantined):
             self._incomplete.add(pass_name)
         for shard, receipt in receipts.items():
@@ -70,9 +69,9 @@ class Flows:
                     self._readers.setdefault(artifact.path, set()).add(pass_name)
 
     def check(self) -> None:
-        """Raises LostRows if rows that were sent were not received, each once.
+        """Raises LostRows unless each row that was sent was received once.
 
-        A file is passed over if a shard that had to read it is in quarantine.
+        A file is skipped if a shard that should read it is quarantined.
         """
         for path in sorted(self._sent):
             sent, pass_name, shard = self._sent[path]
@@ -81,14 +80,15 @@ class Flows:
                 continue
             received = self._received.get(path, RowSum())
             if sent != received:
-                said = (
+                found = (
                     f"{received.rows:,} rows"
                     if sent.rows != received.rows
                     else "as many rows, but not the same ones"
                 )
                 raise LostRows(
-                    f"{self._stage}: shard {shard} of the pass {pass_name} sent {sent.rows:,} rows, and the pass "
-                    f"{', '.join(sorted(readers)) or 'after it'} received {said} ({path})",
+                    f"{self._stage}: shard {shard} of the pass {pass_name} sent {sent.rows:,} rows,"
+                    f" and the pass {', '.join(sorted(readers)) or 'after it'}"
+                    f" received {found} ({path})",
                     _MEND,
                 )
 
@@ -100,10 +100,10 @@ def check_stage(
     totals: Mapping[str, Counts],
     receipts: Iterable[Receipt],
 ) -> None:
-    """Raises LostRows if the account of a whole stage does not agree with what it read and wrote.
+    """Raises LostRows if the account of a whole stage differs from what the stage read and wrote.
 
-    title: the step's name, for messages. totals: each account, summed over all passes. receipts: of
-    all passes.
+    title: the step's name, for messages. totals: each account, summed over all passes. receipts:
+    those of all passes.
     """
     below = {room: storage.join(inputs.folder, room) + "/" for room in (DOCUMENTS, EXCLUDED)}
     rows = {DOCUMENTS: 0, EXCLUDED: 0}

@@ -1,4 +1,4 @@
-"""Running recipes and stages from a program, with the words of the command line: what `corpusmill.run` and its like are."""
+"""Run recipes and stages from a program: `corpusmill.run`, `run_stage` and `documents`."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -24,13 +24,18 @@ def run(
     replace: bool = False,
     on_done: Callable[[str, Manifest], None] | None = None,
 ) -> list[Manifest]:
-    """Run a whole recipe below the folder `output`; the same call resumes an interrupted run. Returns a manifest for each step.
+    """Run a whole recipe below the folder `output`. The same call resumes an interrupted run.
 
-    recipe: as loaded, or its path. inputs: in place of the recipe's own: stage folders, files, globs. assignments: as after `--set`, e.g.
-    `filter.families=[c4]`. runner: `auto`, `inline` (in this process) or `ray`. ray_address, workers: as on the command line.
-    replace: whether finished work of other settings may go. on_done: told each folder and manifest as it is finished.
+    recipe: a loaded recipe, or its path.
+    inputs: stage folders, files, globs. They replace the recipe's inputs.
+    assignments: as after `--set`, e.g. `filter.families=[c4]`.
+    runner: `auto`, `inline` (in this process) or `ray`.
+    ray_address, workers: as on the command line.
+    replace: whether finished work of other settings may be removed.
+    on_done: called with the folder and the manifest of each finished step.
 
-    Raises CorpusmillError. Shards that failed are in `Manifest.quarantined`.
+    Returns one manifest for each group of steps that ran as one. Failed shards are in
+    `Manifest.quarantined`. Raises CorpusmillError.
     """
     found = load_recipe(recipe) if isinstance(recipe, str) else recipe
     found = override(found, list(assignments))
@@ -52,7 +57,10 @@ def run_stage(
     workers: int | None = None,
     replace: bool = False,
 ) -> Manifest:
-    """Run one stage by itself into the folder `output`. settings: as in a recipe, e.g. {"families": ["c4"]}; the rest is as for `run`."""
+    """Run one stage alone and write the folder `output`.
+
+    settings: as in a recipe, e.g. {"families": ["c4"]}. The others are as for `run`.
+    """
     step = Step(verb, verb, (), dict(settings or {}))
     with open_runner(output, Placement(runner, ray_address, workers)) as work:
         return run_step(step, _patterns(inputs), output, work, replace)
@@ -61,10 +69,11 @@ def run_stage(
 def documents(
     folder: str, columns: Sequence[str] | None = None, *, excluded: bool = False
 ) -> Iterator[pa.Table]:
-    """A finished stage's documents as Arrow tables, one for each row group, in the order of its shards.
+    """A finished stage's documents as Arrow tables, one for each row group, in the order of shards.
 
-    columns: which of them; None is all. excluded: what the stage dropped, with `stage`, `reason` and `detail`, in place of what it kept.
-    Raises InputError if the folder holds no finished stage, or a column is not there.
+    columns: names of columns to read. None means all. excluded: read the excluded documents, which
+    also have `stage`, `reason` and `detail`. Raises InputError if the folder holds no finished
+    stage or a column is missing.
     """
     manifest = read_manifest(folder)
     for artifact in manifest.documents("excluded") if excluded else manifest.documents():

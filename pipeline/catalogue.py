@@ -1,4 +1,4 @@
-"""The stages there are: each verb, the class that does it, and one line of help. Adding a stage is adding a line here."""
+"""The list of stages: each verb, its class and its help. A new stage gets an entry here."""
 
 import importlib
 from dataclasses import dataclass
@@ -9,8 +9,14 @@ from corpusmill.manifests.errors import RecipeError, nearest
 
 @dataclass(frozen=True)
 class Entry:
-    """target: module:class. reads_previous: takes the step before as its input (blend and classify-train name theirs).
-    passes_on: the next step reads its output by default (a trained classifier or tokenizer is a side product)."""
+    """One stage.
+
+    target: module:class. help: text for `--help`.
+    reads_previous: by default it reads the output of the step before. blend and classify-train
+    name their inputs instead.
+    passes_on: by default the next step reads its output. It does not read a trained classifier or
+    tokenizer.
+    """
 
     target: str
     help: str
@@ -21,16 +27,18 @@ class Entry:
 STAGES: dict[str, Entry] = {
     "extract": Entry(
         "corpusmill.stages.extract.stage:Extract",
-        "Read crawl files and keep the text of their pages. Reads WARC, WET, ARC, JSON lines, Parquet and text files; turns HTML into "
-        "text; identifies the language.",
+        "Read crawl files and keep the text of their pages. Reads WARC, WET, ARC, JSON lines, "
+        "Parquet and text files. Turns HTML into text. Identifies the language.",
     ),
     "filter": Entry(
         "corpusmill.stages.filter.stage:Filter",
-        "Drop documents that break the quality rules. Every document is measured, and every drop has its reason.",
+        "Drop documents that break the quality rules. Measures every document, and gives every "
+        "drop its reason.",
     ),
     "redact": Entry(
         "corpusmill.stages.redact.stage:Redact",
-        "Replace personal data by tags, and count it. E-mail and IP addresses, telephone numbers, cards and IBANs.",
+        "Replace personal data by tags, and count it. Finds e-mail and IP addresses, telephone "
+        "numbers, card numbers and IBANs.",
     ),
     "dedup": Entry(
         "corpusmill.stages.dedup.stage:Dedup",
@@ -38,7 +46,7 @@ STAGES: dict[str, Entry] = {
     ),
     "substring": Entry(
         "corpusmill.stages.substring.stage:Substring",
-        "Cut passages that other documents have. By suffix array; one copy stays.",
+        "Cut passages that other documents have. Finds them with a suffix array. Keeps one copy.",
     ),
     "classify-train": Entry(
         "corpusmill.stages.classify_train.stage:ClassifyTrain",
@@ -48,7 +56,8 @@ STAGES: dict[str, Entry] = {
     ),
     "classify": Entry(
         "corpusmill.stages.classify.stage:Classify",
-        "Score quality and give every document a level. By an ensemble of scorers; buckets 0-19, five levels.",
+        "Score quality and give every document a level. Combines several scorers into buckets 0-19 "
+        "and five levels.",
     ),
     "synthesize": Entry(
         "corpusmill.stages.synthesize.stage:Synthesize",
@@ -78,7 +87,7 @@ STAGES: dict[str, Entry] = {
 
 
 def stage_class(verb: str) -> type[Any]:
-    """The configuration class of a stage. Raises RecipeError naming the nearest verb if there is no such stage."""
+    """The settings class of a stage. Raises RecipeError if there is no such stage."""
     if verb not in STAGES:
         raise RecipeError(f"there is no stage {verb!r}", nearest(verb, STAGES))
     module, name = STAGES[verb].target.split(":")

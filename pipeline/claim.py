@@ -1,8 +1,8 @@
-"""What a stage's folder was begun for, and whether today's run may go on in it.
+"""Whether a run may write into a stage's folder that already holds work.
 
-What lies in a folder can be a week of work. The same command always goes on in it: with more input,
-with input or models made anew, on another day. A run with other settings, software or inputs would
-throw finished work away. It is refused before anything is touched, unless it was told to replace.
+A folder may hold a week of work. The same command always resumes there. It also may have more
+input, or input and models that were made again. A run with other settings, software or inputs would
+remove finished work. It is refused before it changes anything, unless `--replace` is given.
 """
 
 from collections.abc import Iterator
@@ -17,10 +17,10 @@ SHOWN = 3
 
 
 def refuse_other(today: Manifest, there: StageFolder, replace: bool) -> None:
-    """Raises CorpusmillError if the folder holds another stage's output; or, unless `replace`, work
-    that today's run would throw away.
+    """Raises CorpusmillError if the folder holds another stage's output.
 
-    today: without outputs yet; where its inputs are not known yet, without parents.
+    Also raises it, unless `replace`, if the folder holds work that this run would remove.
+    today: this run's manifest, without outputs. If its inputs are not known yet, it has no parents.
     """
     before = there.claimed(replace)
     if before is None:
@@ -36,16 +36,16 @@ def refuse_other(today: Manifest, there: StageFolder, replace: bool) -> None:
         )
     more = f"; and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
     raise CorpusmillError(
-        f"{today.folder} was made otherwise: {'; '.join(found[:SHOWN])}{more}",
-        "choose another --output, or give --replace to make it anew",
+        f"{today.folder} was made with other settings or inputs: {'; '.join(found[:SHOWN])}{more}",
+        "choose another --output, or give --replace to write it again",
     )
 
 
 def claim(today: Manifest, replace: bool) -> None:
-    """Make the folder today's, or raise as `refuse_other` does.
+    """Write this run's started file into the folder. Raises as `refuse_other` does.
 
-    A manifest of another plan or of other inputs goes: while shards are replaced it must vouch for
-    none of them. (One of this plan goes when the first shard is made anew, see `pipeline.task`.)
+    A manifest of another plan or of other inputs is removed, because its shards will be replaced. A
+    manifest of this plan stays until a shard is done again (see `pipeline.task`).
     """
     there = StageFolder(today.folder)
     refuse_other(today, there, replace)
@@ -56,21 +56,21 @@ def claim(today: Manifest, replace: bool) -> None:
 
 
 def abandon(folder: str) -> None:
-    """Nothing came of a stage that was begun. Where no shard is done, this is no stage's folder."""
+    """Remove the started file of a failed run, unless the folder holds finished work."""
     if not StageFolder(folder).has_finished_work:
         storage.remove(storage.join(folder, STARTED))
 
 
 def finish(manifest: Manifest) -> None:
-    """The folder is complete, and says so from now on.
+    """Write the manifest of a complete folder, and remove its started file.
 
-    Raises CorpusmillError if another run has begun it anew meanwhile.
+    Raises CorpusmillError if another run began in the folder meanwhile.
     """
     started = StageFolder(manifest.folder).started
     if started is not None and _identity(started) != _identity(manifest):
         raise CorpusmillError(
             f"another run with other settings or inputs began in {manifest.folder} meanwhile",
-            "let one of the two run alone: run the same command again when the other has ended",
+            "run the same command again when the other run has ended",
         )
     write_card(manifest)
     write_manifest(manifest, manifest.folder)

@@ -1,9 +1,9 @@
 """Compile the text kernels for this machine: `python -m corpusmill.pipeline.compile_kernels`.
 
-numba compiles a kernel when it is first called, and keeps the result (`stages.columns.kernel_cache`).
-So this module calls every kernel once. It runs the stages on the sample, and calls by name the few
-kernels that the sample does not reach. `make install` does so, and the command line before the first
-run (`pipeline.kernels`).
+numba compiles a kernel at its first call and keeps the result (`stages.columns.kernel_cache`). So
+this module calls every kernel once. It runs the stages on the sample. Then it calls the few kernels
+that the sample does not reach. `make install` runs it, and so does the command line before the
+first run (`pipeline.kernels`).
 """
 
 import sys
@@ -14,7 +14,7 @@ from corpusmill.pipeline.kernels import CHAINS, ensure_compiled
 
 
 def compile_chain(name: str) -> None:
-    """Run the stages of a chain one after the other with their defaults, and call the kernels that they do not reach."""
+    """Run the stages of a chain with their defaults, then call the kernels that they leave out."""
     from corpusmill.pipeline.recipe import Step, resolve_data
     from corpusmill.pipeline.run import run_step
     from corpusmill.pipeline.runner import InlineRunner
@@ -31,7 +31,7 @@ def compile_chain(name: str) -> None:
 
 
 def _call_the_rest() -> None:
-    """The kernels of URL lists, of near duplicates and of comparisons with earlier runs."""
+    """Call the kernels of URL lists, of near duplicates and of comparisons with earlier runs."""
     import numpy as np
     import pyarrow as pa
     from corpusmill.stages.columns.strings import joined

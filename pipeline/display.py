@@ -1,6 +1,6 @@
-"""What a person or a log sees while a stage runs: a bar on a terminal, else lines of text or JSON.
+"""Progress on the screen or in a log: a bar on a terminal, else lines of text or JSON.
 
-All of it goes to standard error. What a verb prints as its result goes to standard output.
+Progress goes to standard error. The results of a verb go to standard output.
 """
 
 import json
@@ -20,9 +20,13 @@ LINE_SECONDS = 10.0  # between two lines about one pass
 
 @dataclass(frozen=True)
 class Progress:
-    """title: of the pass. shards, size: in all; size is in bytes of input. shards_done, size_done: with
-    those of an earlier run, of which there are `reused` shards. rows: documents of this run.
-    size_now: bytes of this run, in `seconds`. note: what a worker says it is doing."""
+    """The state of a pass.
+
+    title: name of the pass. shards, size: all shards, and bytes of their input. shards_done,
+    size_done: finished ones, with those of earlier runs. reused: shards of earlier runs. rows:
+    documents of this run. size_now: bytes of this run. seconds: time of this run. note: other work
+    of a worker.
+    """
 
     title: str
     shards: int
@@ -41,26 +45,26 @@ class Progress:
 
     @property
     def seconds_left(self) -> float | None:
-        """None until there is something to judge by."""
+        """The seconds that the rest takes. None if it is too early to say."""
         if not self.size_now or self.seconds < 1:
             return None
         return (self.size - self.size_done) * self.seconds / self.size_now
 
 
 class Display:
-    """Shows nothing; the others show what they override."""
+    """A display that shows nothing. Subclasses override what they show."""
 
     shows: ClassVar[bool] = False
 
     def say(self, text: str) -> None:
-        """What is being done that is no pass over shards."""
+        """Show work that is not a pass over shards."""
 
     def start(self, progress: Progress) -> None: ...
 
     def progress(self, progress: Progress) -> None: ...
 
     def shard(self, title: str, receipt: Receipt) -> None:
-        """A shard is done."""
+        """Show a finished shard."""
 
     def end(self, progress: Progress) -> None: ...
 
@@ -68,8 +72,10 @@ class Display:
 
 
 class Lines(Display):
-    """A line at the start and end of a pass, and one each 10 seconds between. verbose: one for each
-    shard, too. as_json: each line is a JSON object."""
+    """Writes a line at the start and end of a pass, and at most one each 10 seconds between.
+
+    verbose: also a line for each shard. as_json: each line is a JSON object.
+    """
 
     shows = True
 
@@ -126,7 +132,7 @@ class Lines(Display):
 
 
 class Bar(Display):
-    """One line at the bottom of a terminal: what is being done, then a bar for each pass."""
+    """One line at the bottom of a terminal: the work before a pass, then the pass as a bar."""
 
     shows = True
 
@@ -187,13 +193,13 @@ _NOTHING = Display()
 
 
 def current() -> Display:
-    """What shows progress in this run; nothing unless the command line says so."""
+    """The display of this run. It shows nothing unless the command line sets another."""
     return _current.get(_NOTHING)
 
 
 @contextmanager
 def showing(display: Display) -> Iterator[None]:
-    """`display` is the current one while the block runs."""
+    """Use `display` while the block runs."""
     token = _current.set(display)
     try:
         yield
@@ -203,7 +209,10 @@ def showing(display: Display) -> Iterator[None]:
 
 
 def chosen_display(log: str, quiet: bool, verbose: bool) -> Display:
-    """log: `auto`, `lines` or `json`. `auto` is a bar where standard error is a terminal."""
+    """The display for the options. log: `auto`, `lines` or `json`.
+
+    `auto` is a bar if standard error is a terminal, else lines.
+    """
     if quiet:
         return Display()
     if log == "auto" and sys.stderr.isatty():
@@ -232,7 +241,7 @@ def _position(progress: Progress) -> str:
 
 
 def _speed(progress: Progress) -> list[str]:
-    """How fast it goes and how long it takes, as far as that is known."""
+    """The rate, a worker's note and the time left, as far as they are known."""
     left = progress.seconds_left
     note = [progress.note] if progress.note else []
     return [*_rate(progress), *note, *([] if left is None else [f"{duration_text(left)} left"])]

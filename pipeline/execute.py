@@ -1,8 +1,10 @@
 """Run one stage: its passes in order, each over its shards, then the manifest.
 
-Resume, quarantine and conservation are decided here and in `pipeline.task`, once for all stages:
-a shard whose receipt holds is not done again; one that fails twice is quarantined and the run goes on; a fatal error stops the stage
-with everything finished so far kept; leftovers of an earlier plan are removed when the stage is complete.
+This module and `pipeline.task` handle resume, quarantine and row accounts for all stages:
+- A shard with a valid receipt is not done again.
+- A shard that fails twice is quarantined. The run goes on.
+- A fatal error stops the stage. Finished shards stay.
+- When the stage is complete, the files of earlier plans are removed.
 """
 
 import importlib.metadata
@@ -24,14 +26,19 @@ from corpusmill.pipeline.runner import Runner
 from corpusmill.pipeline.task import Failure, Task, quarantine
 from corpusmill.stages.contract import GlobalStage, Inputs, Pass, PassResult
 
-FORMAT = "2"  # of the files on disk; a change redoes everything
+FORMAT = "2"  # of the files on disk; if it changes, all work is done again
 
 
 @dataclass(frozen=True)
 class Job:
-    """A stage to run. names: the steps that its documents went through, which are of the `verbs`. config: their settings as the recipe
-    gives them: they and the inputs' digests decide the plan hash, never the output folder's path. replace: whether finished work of
-    other settings may go."""
+    """A stage to run.
+
+    names: its steps. There are several if map stages run as one task.
+    config: step -> its settings, as the recipe gives them. Settings and input digests decide the
+    plan hash. The path of the output folder does not.
+    verbs: the verb of each step.
+    replace: whether finished work of other settings may be removed.
+    """
 
     stage: GlobalStage
     names: tuple[str, ...]
@@ -42,7 +49,7 @@ class Job:
     replace: bool = False
 
     def begun(self) -> Manifest:
-        """The manifest as far as it is known before any work."""
+        """The manifest before any work: no plan hash, no outputs, no counts."""
         return Manifest(
             stages=list(self.names),
             software={
@@ -63,7 +70,7 @@ class Job:
 
 
 def execute(job: Job, runner: Runner) -> Manifest:
-    """Run the job to its manifest. Raises the CorpusmillError that stopped it."""
+    """Run the job and return its manifest. Raises the CorpusmillError that stopped it."""
     folder = job.inputs.folder
     begun = job.begun()
     stage_plan = {
@@ -85,7 +92,10 @@ def execute(job: Job, runner: Runner) -> Manifest:
 
 
 def _run_passes(job: Job, begun: Manifest, stage_plan: dict[str, Any], runner: Runner) -> Manifest:
-    """Every pass over its shards. Returns the stage's manifest; what no shard of today's plan vouches for is gone from the folder."""
+    """Run every pass over its shards. Returns the stage's manifest.
+
+    Files of other plans are removed from the folder.
+    """
     current: dict[tuple[str, str], Receipt] = {}
     quarantined: list[Receipt] = []
     totals = {name: Counts(name) for name in job.stage.accounts}
@@ -173,7 +183,7 @@ def _run_pass(
     failed = []
     for name in sorted(failures):
         receipt = quarantine(*failures[name])
-        if receipt.status == "done":  # it was lost from sight, not lost
+        if receipt.status == "done":  # the worker was lost after it wrote the receipt
             done[name] = receipt
         else:
             failed.append(receipt)
@@ -181,7 +191,7 @@ def _run_pass(
         first = failed[0]
         raise InputError(
             f"every shard of {job.names[-1]} failed; {first.shard}: {first.error.splitlines()[0]}",
-            f"the full errors are in {storage.join(folder, 'receipts', step.name)}",
+            f"read the full errors in {storage.join(folder, 'receipts', step.name)}",
         )
     return done, failed
 
@@ -215,9 +225,11 @@ def _task(step: Pass, shard: str, stage_plan: dict[str, Any], job: Job) -> Task:
 def _remove_leftovers(
     folder: str, current: dict[tuple[str, str], Receipt], quarantined: list[Receipt]
 ) -> None:
-    """Remove receipts of shards that are in the plan no more, the files that only they wrote, and what killed writers left.
+    """Remove what the plan does not need.
 
-    Receipts of the plan are known; of the files only the others are read."""
+    These are receipts of shards that are no longer in the plan, the files that only these shards
+    wrote, and partial files of killed writers. Receipts of the plan are not read again.
+    """
     known = {*current, *((receipt.pass_name, receipt.shard) for receipt in quarantined)}
     paths = {receipt_path(folder, *key) for key in known}
     kept_paths = {output.path for receipt in current.values() for output in receipt.outputs}

@@ -1,7 +1,9 @@
-"""Consecutive map stages as one pass: read a batch, hand it from stage to stage, write what is kept and what is excluded.
+"""Consecutive map stages as one pass.
 
-So a document is read and written once between barriers. A batch on which a stage fails is halved until the one bad record is
-alone; that record becomes an excluded row with reason `error_<stage>.<exception>`, and everything else goes on.
+The pass reads a batch, applies one stage after the other, and writes kept and excluded documents.
+So a document is read and written only once. If a stage fails on a batch, the batch is halved until
+the bad record is alone. This record becomes an excluded row with the reason
+`error_<stage>.<exception>`. All other records go on.
 """
 
 import itertools
@@ -35,9 +37,9 @@ from corpusmill.stages.readers.documents import count_reasons
 class Fused(GlobalStage):
     """One or several map stages as a stage of one pass.
 
-    names: of their steps; the folder is named after the last. keeps_batches: each batch becomes a row
-    group. The next map stage then sees the batches that it would see in memory, and writes the same
-    bytes.
+    names: of their steps. The folder has the last one's name. keeps_batches: each batch becomes a
+    row group. The next map stage then reads the batches that it would get in memory. So it writes
+    the same bytes.
     """
 
     stages: tuple[MapStage, ...]
@@ -50,7 +52,7 @@ class Fused(GlobalStage):
 
     @property
     def accounts(self) -> tuple[str, ...]:
-        """The steps' names: the stages' own where no recipe named them."""
+        """The steps' names, or the stages' own names if the steps have none."""
         return self.names or tuple(stage.name for stage in self.stages)
 
     @property
@@ -79,7 +81,7 @@ class Fused(GlobalStage):
 def run_map_stages(
     stages: tuple[MapStage, ...], names: tuple[str, ...], keeps_batches: bool, shard: Shard
 ) -> list[Counts]:
-    """The work of one shard: every stage over every batch. Returns one account per step."""
+    """The work of one shard: every stage over every batch. Returns one account for each step."""
     accounts = [Counts(name) for name in names]
     schema = _output_schema(stages, shard)
     with (
@@ -92,9 +94,8 @@ def run_map_stages(
             seen += table.num_rows
             for stage, account in zip(stages, accounts, strict=True):
                 started = time.perf_counter()
-                account.seconds += (
-                    started - clock if account is accounts[0] else 0.0
-                )  # reading belongs to the first
+                # the first stage's time includes reading
+                account.seconds += started - clock if account is accounts[0] else 0.0
                 outcome = apply_isolating(stage, table)
                 table = outcome.kept
                 account.kept += table.num_rows
@@ -118,12 +119,12 @@ def run_map_stages(
 
 
 def apply_isolating(stage: MapStage, table: pa.Table) -> Outcome:
-    """`stage.apply(table)`; if it fails, the records that make it fail are found by halving and excluded as failed."""
+    """`stage.apply(table)`. If it fails, halving finds the bad records. They are excluded."""
     try:
         return stage.apply(table)
     except (CorpusmillError, MemoryError):
         raise
-    except Exception as error:  # noqa: BLE001 - whatever one record does to a stage must cost that record only
+    except Exception as error:  # noqa: BLE001 - one bad record must not stop the others
         if table.num_rows == 1:
             reason = f"{FAILED_PREFIX}{stage.name}.{type(error).__name__}"
             kept = table.slice(0, 0)
@@ -157,9 +158,12 @@ def _batches(first: MapStage, shard: Shard) -> Iterator[pa.Table]:
 
 
 def _check_columns(artifact: Artifact) -> None:
-    """Raises InputError if a document shard lacks its id or its text, or has another type where the schema says which."""
+    """Raises InputError if a document shard lacks `id` or `text`, or a column has a wrong type."""
     found = schema_of(artifact)
-    mend = "give a stage's output; other files go through extract first (extract.reader names their columns)"
+    mend = (
+        "give a stage's output, or run extract on other files first "
+        "(extract.reader names their columns)"
+    )
     for name in ("id", "text"):
         if name not in found.names:
             raise InputError(f"{artifact.path} has no column {name!r}", mend)

@@ -1,13 +1,11 @@
-"""From what the user names (stage folders, files, globs) to artifacts with digests, and the parents
-that the manifest will cite.
+"""Inputs: from what the user names (stage folders, files, globs) to artifacts and parents.
 
-A stage's folder vouches for its shards: their digests come from its manifest. A raw file is hashed.
-The reading stage's folder remembers the hashes by path, size and modification time, so that a
-resumed run does not read everything again.
+The digests of a stage's shards come from its manifest. A raw file is hashed. The folder of the
+stage that reads it stores the hashes by path, size and modification time. So a resumed run does not
+hash everything again.
 
-A folder without a manifest is a folder of raw files, even one with `documents/` in it: documents
-copied from somewhere are as good as any others. One that also holds what a stage excluded is
-refused: those rows would come in again.
+A folder without a manifest is a folder of raw files, even if it has `documents/` in it. It is
+refused if it also has `excluded/`, because excluded rows would be read again.
 """
 
 import json
@@ -35,7 +33,10 @@ Listed = StageFolder | list[str]  # what a pattern names: a finished stage, or r
 
 
 def list_input(pattern: str) -> Listed:
-    """What the pattern names. Raises InputError if that is nothing, or no one stage's output."""
+    """What the pattern names: a finished stage's folder, or raw files.
+
+    Raises InputError if it names nothing, several stages, or an unfinished stage.
+    """
     path = pattern.rstrip("/")
     folder = StageFolder(path)
     if folder.has_manifest:
@@ -46,14 +47,14 @@ def list_input(pattern: str) -> Listed:
         raise InputError(f"{path} holds several stages", f"name one of them, e.g. {path}/filter")
     if f"/{STARTED}" in inner or any("/receipts/" in name for name in inner):
         raise InputError(
-            f"{path} is not finished: it has no manifest yet", "run its command again first"
+            f"{path} is not finished: it has no manifest yet", "run its command again to finish it"
         )
     if {"documents", "excluded"} <= {name.lstrip("/").split("/")[0] for name in inner}:
         raise InputError(
             f"{path} looks like a stage's output but has no manifest.json and no receipts",
-            f"copy them too, or name what is to be read: {path}/documents",
+            f"copy them too, or give the folder to read: {path}/documents",
         )
-    return [storage.absolute(name) for name in files]  # one name a file: ids come from paths
+    return [storage.absolute(name) for name in files]  # absolute, because ids come from paths
 
 
 def expand_inputs(
@@ -63,10 +64,11 @@ def expand_inputs(
     reads: str = "records",
     listed: Mapping[str, Listed] | None = None,
 ) -> tuple[tuple[Artifact, ...], tuple[Parent, ...]]:
-    """Artifacts to read and the parents they come from. The runner's workers hash raw files.
+    """The artifacts to read and their parents. The runner's workers hash raw files.
 
-    reads: as in `stages.contract`. listed: patterns that have been listed already. Raises InputError
-    before any file is hashed: where a pattern finds nothing, or what the stage does not read.
+    reads: as in `stages.contract`. listed: pattern -> what it names, if known already. Raises
+    InputError if a pattern finds nothing, or finds files that the stage does not read. This comes
+    before any file is hashed.
     """
     artifacts: list[Artifact] = []
     parents: list[Parent] = []
@@ -89,9 +91,10 @@ def expand_inputs(
 
 
 def _refuse_raw(paths: list[str], reads: str) -> None:
-    """Raises InputError for a file that is no Parquet.
+    """Raises InputError if a file is not Parquet.
 
-    A name that promises Parquet is believed: damage costs one shard, not the run."""
+    A file named `.parquet` is not read here. If it is damaged, only its shard fails.
+    """
     from corpusmill.stages.readers import format_of
 
     for path in paths:
@@ -108,7 +111,7 @@ def _refuse_raw(paths: list[str], reads: str) -> None:
 
 
 def _measure(paths: list[str], folder: str, runner: Runner) -> list[Artifact]:
-    """The files as artifacts. Only those that are new or have changed since they were last hashed are read."""
+    """The files as artifacts. Only new and changed files are hashed."""
     remembered = _remembered(folder)
     stats = {path: _stat(path) for path in paths if not storage.is_remote(path)}
     found = {
@@ -138,7 +141,7 @@ def _stat(path: str) -> os.stat_result:
     except FileNotFoundError as error:
         gone = "is a link to a file that is gone" if os.path.islink(path) else "is gone"
         raise InputError(
-            f"{path} {gone}", "restore the file, or take it out of the input"
+            f"{path} {gone}", "restore the file, or remove it from the input"
         ) from error
     except OSError as error:
         raise _unreadable(path, error) from error
@@ -165,4 +168,4 @@ def _remembered(folder: str) -> dict[str, list[object]]:
     try:
         return dict(json.loads(storage.read_bytes(path)))
     except ValueError:
-        return {}  # only a shortcut: hash again
+        return {}  # damaged, so hash again

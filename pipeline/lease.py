@@ -1,10 +1,12 @@
-"""A lease keeps two runs out of one stage's folder: a small file that says who writes there.
+"""A lease: a small file that names the run that writes in a stage's folder.
 
-The run that holds it writes it anew each minute. A lease is stale, and may be taken over, when its
-process on this machine is gone; or, on other machines, when it has not been renewed for ten minutes.
-Locally the file is made in one step, so that one of two runs gets it. Object stores have no such step:
-there a run writes its lease, waits a moment and looks whose it is. What slips through that is caught
-when the stage finishes (`pipeline.claim.finish`) or by the digests in the receipts.
+It keeps two runs out of one folder. The run writes the file again each minute. Another run may take
+over a stale lease. A lease of this machine is stale if its process is gone. A lease of another
+machine is stale if it is older than ten minutes.
+
+Locally the file is made in one step, so that only one of two runs gets it. Object stores have no
+such step. There a run writes its lease, waits a moment and reads it again. If two runs still get
+in, `pipeline.claim.finish` or the digests in the receipts show it.
 """
 
 import json
@@ -23,15 +25,18 @@ from corpusmill.manifests.errors import CorpusmillError
 LEASE = "work/lease.json"
 RENEWED_SECONDS = 60.0
 STALE_SECONDS = 600.0
-_SETTLING_SECONDS = 1.0  # on an object store: how long two writers may be apart
+_SETTLING_SECONDS = 1.0  # on an object store: wait so long before the lease is read again
 
 _held: set[str] = set()  # tokens of this process
 
 
 @dataclass(frozen=True)
 class Holder:
-    """token: of one run of one stage. born: start of the process in clock ticks, since process numbers
-    come again; 0 where unknown. since, renewed: seconds since 1970."""
+    """The run that holds a lease.
+
+    token: unique for one run of one stage. born: start of the process in clock ticks, because
+    process numbers are used again; 0 if unknown. since, renewed: seconds since 1970.
+    """
 
     token: str
     host: str
@@ -58,7 +63,10 @@ def refuse_held(folder: str) -> None:
 
 @contextmanager
 def lease(folder: str) -> Iterator[None]:
-    """Hold the folder's lease while the block runs. Raises CorpusmillError if another run holds it."""
+    """Hold the folder's lease while the block runs.
+
+    Raises CorpusmillError if another run holds it.
+    """
     now = time.time()
     mine = Holder(
         uuid.uuid4().hex, platform.node(), os.getpid(), _born(os.getpid()), round(now), round(now)
@@ -95,7 +103,7 @@ def _take(folder: str, mine: Holder) -> None:
 
 
 def _remove_stale(path: str) -> None:
-    """Of several runs that find a stale lease, one removes it. A new one goes back to its place."""
+    """Remove a stale lease. Only one of several runs does so. A new lease is put back."""
     aside = f"{path}.{uuid.uuid4().hex}"
     try:
         os.rename(path, aside)
@@ -109,7 +117,7 @@ def _remove_stale(path: str) -> None:
 
 
 def _make(path: str, mine: Holder) -> None:
-    """Make the file with its content in one step, unless it is there."""
+    """Make the file with its content in one step. If it is there, it stays."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
     whole = f"{path}.{mine.token}"
     with open(whole, "w", encoding="utf-8") as file:
@@ -125,7 +133,7 @@ def _make(path: str, mine: Holder) -> None:
 def _renew(folder: str, mine: Holder, ended: threading.Event) -> None:
     while not ended.wait(RENEWED_SECONDS):
         if not _is_mine(folder, mine):
-            return  # taken over: this machine slept, say
+            return  # another run took over, e.g. because this machine slept
         _write(folder, Holder(**{**asdict(mine), "renewed": round(time.time())}))
 
 
@@ -134,7 +142,7 @@ def _write(folder: str, holder: Holder) -> None:
 
 
 def _read(folder: str) -> Holder | None:
-    """Who holds the lease. A file that is no lease holds nothing."""
+    """The holder of the lease, or None. A file that is no lease counts as none."""
     path = storage.join(folder, LEASE)
     return _parsed(path) if storage.exists(path) else None
 
@@ -172,7 +180,10 @@ def _runs(process: int) -> bool:
 
 
 def _born(process: int) -> int:
-    """When the process started, in clock ticks since the machine did (Linux: proc(5), stat, field 22)."""
+    """When the process started, in clock ticks since boot. Linux: proc(5), stat, field 22.
+
+    0 if that is unknown.
+    """
     try:
         with open(f"/proc/{process}/stat", encoding="utf-8", errors="replace") as file:
             return int(file.read().rpartition(")")[2].split()[19])

@@ -1,7 +1,8 @@
-"""Where a stage may write: a folder of its own, apart from what it reads and from other stages.
+"""Checks of a stage's output folder.
 
-A stage replaces and removes files in its folder. So that folder may be no input of it, hold none and
-lie in none. People look at a run as a folder of stage folders, so none of these lies in another.
+A stage replaces and removes files in its folder. So the folder must not be an input, hold an input
+or lie in one. It also must not lie in another stage's folder or hold one, because a run is a folder
+of stage folders.
 """
 
 import os
@@ -12,35 +13,36 @@ from corpusmill.manifests.errors import CorpusmillError, InputError, RecipeError
 from corpusmill.manifests.manifest import MANIFEST
 from corpusmill.manifests.stage_folder import StageFolder, stage_folders
 
-# What a stage writes that somebody else's folder may hold, too.
+# Names that a stage writes, and that a folder of another program may hold too.
 OWN = (MANIFEST, "documents", "excluded")
 
 
 def named_folder(output: str) -> str:
-    """The one name of the folder that --output names. Raises RecipeError if that is nothing."""
+    """The absolute path of the folder in --output. Raises RecipeError if it is empty."""
     if not output.strip():
         raise RecipeError("--output is empty", "name the folder to write")
     return storage.absolute(output)
 
 
 def refuse_output(there: StageFolder, inputs: Iterable[str], replace: bool) -> None:
-    """Raises CorpusmillError unless a stage that reads `inputs` may write into the folder `there`.
+    """Raises CorpusmillError if a stage that reads `inputs` must not write into `there`.
 
-    inputs: stage folders, files, globs. replace: whether what somebody else put there may be
-    overwritten. Nothing is read but the names of what lies in and above the folder.
+    inputs: stage folders, files, globs. replace: whether files of another program may be
+    overwritten. Only names in and above the folder are read.
     """
     folder = there.path
     refuse_unwritable(folder)
     for path in inputs:
-        # The files of a glob are looked at one by one, see `refuse_files`.
+        # `refuse_files` checks the files of a glob.
         if not any(sign in path for sign in "*?["):
             _refuse_overlap(folder, path)
     refuse_inside(folder)
     inner = [storage.name_of(other.path) for other in stage_folders(folder)]
     if inner:
+        more = ", ..." if inner[1:] else ""
         raise CorpusmillError(
-            f"{folder} holds the folders of other stages ({inner[0]}{', ...' if inner[1:] else ''})",
-            "name one for this stage alone, e.g. --output " + storage.join(folder, "NAME"),
+            f"{folder} holds the folders of other stages ({inner[0]}{more})",
+            "choose a folder for this stage alone, e.g. --output " + storage.join(folder, "NAME"),
         )
     if replace or there.is_ours:
         return
@@ -48,12 +50,12 @@ def refuse_output(there: StageFolder, inputs: Iterable[str], replace: bool) -> N
         if storage.exists(storage.join(folder, name)):
             raise CorpusmillError(
                 f"{folder} holds a {name} that no stage wrote",
-                "choose another --output, or give --replace to write into it all the same",
+                "choose another --output, or give --replace to write into it anyway",
             )
 
 
 def refuse_files(folder: str, files: Iterable[str]) -> None:
-    """Raises InputError for an input file in the folder that is written."""
+    """Raises InputError if an input file lies in the output folder."""
     for path in files:
         if path.startswith(f"{folder}/"):
             raise InputError(
@@ -63,7 +65,7 @@ def refuse_files(folder: str, files: Iterable[str]) -> None:
 
 
 def refuse_inside(folder: str) -> None:
-    """Raises CorpusmillError if `folder` lies in a stage's: nobody would find there what it holds."""
+    """Raises CorpusmillError if `folder` lies in a stage's folder."""
     above = folder.rsplit("/", 1)[0]
     if StageFolder(above).is_ours:
         raise CorpusmillError(
@@ -73,7 +75,7 @@ def refuse_inside(folder: str) -> None:
 
 
 def refuse_unwritable(folder: str) -> None:
-    """Raises StorageError if it shows already that the folder cannot be made or written."""
+    """Raises StorageError if the folder cannot be made or written."""
     if folder.startswith(("http://", "https://")):
         raise StorageError(
             f"{folder} can be read only",
@@ -88,7 +90,7 @@ def refuse_unwritable(folder: str) -> None:
         raise StorageError(f"{there} is no folder", "choose another --output")
     if not os.access(there, os.W_OK | os.X_OK):
         raise StorageError(
-            f"{there} may not be written", "mend its permissions or choose another --output"
+            f"{there} cannot be written", "mend its permissions or choose another --output"
         )
 
 
@@ -104,7 +106,7 @@ def _refuse_overlap(folder: str, path: str) -> None:
     if written.startswith(f"{read}/"):
         raise CorpusmillError(
             f"{folder} lies in a folder that is read ({path})",
-            "choose an --output beside it: here it would be read, too",
+            "choose an --output beside it, because here it would be read too",
         )
 
 

@@ -1,6 +1,6 @@
-"""The choice of a runner: Ray or this process, as the user says or as the size of the work suggests.
+"""The choice of a runner: Ray or this process. The user chooses, or the size of the work decides.
 
-Ray takes 10 to 20 seconds to start. A stage with little input is finished by then.
+Ray takes 10 to 20 seconds to start. A stage with little input takes less.
 """
 
 import os
@@ -17,15 +17,16 @@ from corpusmill.pipeline.runner import InlineRunner, R, Runner, T
 from corpusmill.pipeline.task import Failure, Task
 
 INLINE_BYTES = 64 << 20  # a pass that reads less runs in this process
-INLINE_ENGINE_BYTES = 1 << 20  # the same where a model writes or scores text: much work a byte
+INLINE_ENGINE_BYTES = 1 << 20  # the same if a model writes or scores text, which takes longer
 
 
 @dataclass(frozen=True)
 class Placement:
-    """kind: `auto`, `ray` or `inline`. address: of a running Ray cluster; None: Ray on this machine.
-    workers: how many processors of this machine Ray may use; None: all.
+    """Where a run works.
 
-    A given address or number of workers makes `auto` mean Ray.
+    kind: `auto`, `ray` or `inline`. With an address or workers, `auto` means `ray`.
+    address: of a running Ray cluster. None means Ray on this machine.
+    workers: how many processors of this machine Ray may use. None means all.
     """
 
     kind: str = "auto"
@@ -37,13 +38,13 @@ class Placement:
 def open_runner(output: str, placement: Placement) -> Iterator[Runner]:
     """A runner for work below `output`. It is closed when the block ends.
 
-    Ctrl-C ends the block with Interrupted, which says what is finished.
+    After Ctrl-C the block raises Interrupted, which says what is finished.
     """
     try:
         with closing(_runner(placement)) as runner:
             yield runner
     except KeyboardInterrupt:
-        # The run is ending: a second Ctrl-C would only add a traceback.
+        # The run ends already. A second Ctrl-C would only print a traceback.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         raise Interrupted(
             f"interrupted; {finished_text(output)}", "run the same command again to go on"
@@ -51,7 +52,7 @@ def open_runner(output: str, placement: Placement) -> Iterator[Runner]:
 
 
 class AutoRunner:
-    """Runs a pass here where it reads little, and on Ray otherwise. Once Ray runs, it gets all."""
+    """Runs a small pass in this process and a large one on Ray. Once Ray runs, it runs all."""
 
     def __init__(self) -> None:
         self._inline = InlineRunner()
@@ -68,7 +69,7 @@ class AutoRunner:
     def map(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
         if self._ray is not None or len(items) < 2:
             return self._chosen(small=True).map(function, items)
-        with ThreadPoolExecutor(os.cpu_count()) as threads:  # hashing lets other threads run
+        with ThreadPoolExecutor(os.cpu_count()) as threads:  # hashing releases the GIL
             return list(threads.map(function, items))
 
     def close(self) -> None:

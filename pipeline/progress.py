@@ -1,7 +1,8 @@
-"""How far a pass is: bytes read, shards and documents done, time left. `pipeline.display` shows it.
+"""The progress of a pass: bytes read, shards and documents done, time left.
 
-Workers say how far their shards are in small files (`Shard.report`). Progress counts bytes of input,
-so that a single large file moves, too. Shards of an earlier run are done but count into no rate.
+Workers write the progress of their shards into small files (`Shard.report`). Progress counts bytes
+of input, so that it also moves within one large file. Shards of an earlier run count as done, but
+not in the rate. `pipeline.display` shows the progress.
 """
 
 import json
@@ -27,12 +28,12 @@ class Meter:
     def __init__(self, title: str, tasks: Sequence[Task], folder: str) -> None:
         self._title = title
         self._folder = progress_folder(folder)
-        # At least 1, so that shards without input count, too.
+        # at least 1, so that shards without input count
         self._sizes = {task.shard: max(sum(a.size for a in task.inputs), 1) for task in tasks}
         self._done: dict[str, Receipt] = {}
         self._started = time.monotonic()
         self._lock = threading.Lock()
-        for name in self._names():  # of workers that were killed
+        for name in self._names():  # files of killed workers
             os.unlink(os.path.join(self._folder, name))
 
     def finished(self, receipt: Receipt) -> None:
@@ -43,7 +44,7 @@ class Meter:
         display.current().shard(self._title, receipt)
 
     def progress(self) -> Progress:
-        """The state now."""
+        """The progress at this moment."""
         with self._lock:
             done = dict(self._done)
         mine = {name: receipt for name, receipt in done.items() if not receipt.reused}
@@ -82,7 +83,7 @@ class Meter:
                 with open(os.path.join(self._folder, name), encoding="utf-8") as file:
                     yield json.load(file)
             except (OSError, ValueError):
-                continue  # it is being rewritten or has gone at this moment
+                continue  # a worker writes or removes it at this moment
 
     def _names(self) -> list[str]:
         return os.listdir(self._folder) if os.path.isdir(self._folder) else []
@@ -90,7 +91,7 @@ class Meter:
 
 @contextmanager
 def watch(title: str, tasks: Sequence[Task], folder: str) -> Iterator[Meter]:
-    """Show a pass over `tasks` under `title` for as long as the block runs."""
+    """Show the progress of a pass over `tasks` while the block runs. title: its name."""
     meter = Meter(title, tasks, folder)
     shown = display.current()
     stop = threading.Event()

@@ -1,7 +1,8 @@
-"""The one file that knows Ray. Ray schedules shard tasks and holds the actors that keep a model; documents never pass through it.
+"""Tasks on Ray. No other file uses Ray.
 
-Tasks go from storage to storage; only tasks and receipts travel. A worker that dies (out of memory, a lost node) fails its
-task, which the executor tries once more; an engine actor that dies is replaced.
+Ray schedules tasks and keeps the actors that hold a model. Only tasks and receipts go through Ray.
+Documents do not: a task reads from storage and writes to storage. If a worker dies (out of memory,
+a lost node), its task fails, and the executor tries it once more. A dead actor is replaced.
 """
 
 import logging
@@ -18,13 +19,16 @@ from corpusmill.pipeline import display
 from corpusmill.pipeline.runner import R, T
 from corpusmill.pipeline.task import Failure, Task, run_task
 
-IN_FLIGHT_PER_CPU = 2  # enough to hide scheduling, few enough to keep the driver's memory flat
+IN_FLIGHT_PER_CPU = 2  # enough to hide scheduling, few enough to bound the driver's memory
 MAPPED_PER_TASK = 4
 
 
 class RayRunner:
-    """address: of a running cluster (`auto`, `host:port` or `ray://...`); None starts one on this machine. workers: how many processors
-    of this machine it may use; None: all."""
+    """Runs tasks on a Ray cluster.
+
+    address: of a running cluster (`auto`, `host:port` or `ray://...`). None starts one on this
+    machine. workers: how many processors of this machine it may use. None means all.
+    """
 
     def __init__(self, address: str | None = None, workers: int | None = None) -> None:
         self._address = address
@@ -32,9 +36,9 @@ class RayRunner:
 
     @cached_property
     def _ray(self) -> Any:
-        """Ray, started when there is something to run: what is wrong with a command is told before that takes its seconds.
+        """Ray. It starts at the first use, because errors in a command should show before.
 
-        Raises EngineError if it cannot be reached.
+        Raises EngineError if Ray cannot be reached.
         """
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         display.current().say(
@@ -59,7 +63,8 @@ class RayRunner:
             where = f"at {self._address}" if self._address else "on this machine"
             raise EngineError(
                 f"Ray could not be reached {where} ({_first_line(error)})",
-                "check --ray-address (and RAY_AUTH_MODE, RAY_AUTH_TOKEN where the cluster asks for a token), or use --runner inline",
+                "check --ray-address (and RAY_AUTH_MODE, RAY_AUTH_TOKEN if the cluster asks for a "
+                "token), or use --runner inline",
             ) from error
         return ray
 
@@ -100,7 +105,7 @@ class RayRunner:
                 self._ray.shutdown()
 
     def _look(self) -> None:
-        """What the cluster has at the moment: it may grow and shrink between passes."""
+        """Read how many processors and GPUs the cluster has now. It may change between passes."""
         resources = self._ray.cluster_resources()
         self._cpus = int(resources.get("CPU", 1))
         self._gpus = float(resources.get("GPU", 0))
@@ -131,7 +136,7 @@ class RayRunner:
             return Failure(f"the worker was lost ({_first_line(error)})")
 
     def _run_on_actors(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Receipt | Failure]]:
-        """As many actors as the cluster has room for engines, each with one task at a time."""
+        """Run tasks on actors: as many as have room in the cluster, each with one task a time."""
         waiting = list(tasks)
         if not waiting:
             return
@@ -157,15 +162,13 @@ class RayRunner:
             for reference in ready:
                 task, actor = flying.pop(reference)
                 result = self._fetch(reference)
-                if isinstance(
-                    result, Failure
-                ):  # a fresh actor for the next task: this one is dead or holds a sick engine
+                if isinstance(result, Failure):  # the actor or its engine may be broken
                     self._ray.kill(actor)
                     actors -= 1
                 elif waiting:
                     idle.append(actor)
                 else:
-                    self._ray.kill(actor)  # its room may be what another actor waits for
+                    self._ray.kill(actor)  # another actor may wait for its room
                 yield task, result
         for actor in idle:
             self._ray.kill(actor)
@@ -173,11 +176,11 @@ class RayRunner:
 
 @contextmanager
 def interrupts_deferred() -> Iterator[None]:
-    """Ctrl-C takes effect when the block ends; pressed twice, at once. Ray's start and end are native code that an interrupt halfway has
-    crashed (SIGSEGV)."""
-    if (
-        signal.getsignal(signal.SIGINT) is not signal.default_int_handler
-    ):  # ignored, or somebody else's
+    """Ctrl-C takes effect when the block ends. A second Ctrl-C takes effect at once.
+
+    An interrupt during Ray's start or end has crashed its native code (SIGSEGV).
+    """
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:  # another handler is set
         yield
         return
     presses = 0
@@ -202,7 +205,7 @@ def _map(function: Callable[[T], R], items: list[T]) -> list[R]:
 
 
 class _EngineWorker:
-    """Runs tasks in one process, so that the model that a stage caches there stays loaded."""
+    """Runs tasks in one process, so that a model that a stage caches there stays loaded."""
 
     def run(self, task: Task) -> Receipt | Failure:
         return run_task(task)

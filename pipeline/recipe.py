@@ -1,4 +1,4 @@
-"""Recipes: one YAML file from WARC to checkpoint, checked key by key against the stages' configurations.
+"""Recipes: one YAML file that names all stages, from WARC to checkpoint.
 
     name: example
     inputs: [crawl/*.warc.gz]
@@ -7,10 +7,16 @@
       - filter: {}
       - dedup: {verify_threshold: 0.8}
 
-Each stage reads the one before it unless it says `input:`. `name:` renames a step, so that a stage can appear twice.
-`keep_documents:` says whether a step that could hand its documents to the next one in memory writes them, too. A string
-`step:NAME` stands for an earlier step's folder, `package:ROOM/PATH` for data that travels with corpusmill, `python:PACKAGE/PATH` for
-a file inside any installed Python package.
+Every key is checked against the settings class of its stage. Keys of any stage:
+- `input:` what the stage reads. Without it, the stage reads the one before.
+- `name:` the step's name, so that a stage can appear twice.
+- `keep_documents:` whether the step writes its documents, if the next step could take them from
+  memory.
+
+Strings with a meaning:
+- `step:NAME` the folder of an earlier step.
+- `package:ROOM/PATH` data that comes with corpusmill.
+- `python:PACKAGE/PATH` a file in an installed Python package.
 """
 
 import importlib.util
@@ -33,9 +39,12 @@ KEYS = ("name", "description", "inputs", "stages")
 
 @dataclass(frozen=True)
 class Step:
-    """One stage of a recipe. inputs: patterns or references; empty means the step before (or the
-    recipe's inputs). keep_documents: whether the step's documents are kept where the next step could
-    take them from memory; None: as is best for the stage."""
+    """One stage of a recipe.
+
+    inputs: patterns or references. If empty, the step reads the step before, or the recipe's
+    inputs. keep_documents: whether the step writes its documents if the next step could take them
+    from memory. None means the stage's default.
+    """
 
     verb: str
     name: str
@@ -51,13 +60,16 @@ class Recipe:
     steps: tuple[Step, ...]
 
     def step(self, verb: str, name: str | None = None) -> Step:
-        """The step of that stage, by its name where there are several. Raises RecipeError if that is not one step."""
+        """The step of a stage. name: the step's name, needed if there are several.
+
+        Raises RecipeError if there is no such step, or several.
+        """
         found = [step for step in self.steps if step.verb == verb and name in (None, step.name)]
         names = ", ".join(step.name for step in self.steps if step.verb == verb)
         if not names:
             raise RecipeError(
                 f"the recipe has no {verb} stage",
-                "leave --config out, or name a recipe that has one",
+                "leave out --config, or name a recipe that has one",
             )
         if not found:
             raise RecipeError(
@@ -71,14 +83,17 @@ class Recipe:
 
 
 def load_recipe(path: str) -> Recipe:
-    """Read and check a recipe's shape. Raises RecipeError naming file, key and mend; stage settings are checked by `build_stage`."""
+    """Read a recipe and check its shape. `build_stage` checks the settings of stages.
+
+    Raises RecipeError, which names the file, the key and what to do.
+    """
     path = resolve_data(path)
     try:
         document = parse_yaml(storage.read_bytes(path).decode())
     except UnicodeDecodeError as error:
         raise RecipeError(
-            f"{path} is no recipe: it is no text",
-            "name the recipe first, and what it reads with --input",
+            f"{path} is not a recipe: it is not text",
+            "give the recipe first, and its inputs with --input",
         ) from error
     except ValueError as error:
         raise RecipeError(f"{path} is not readable YAML ({error})", "mend the file") from error
@@ -93,7 +108,7 @@ def load_recipe(path: str) -> Recipe:
 def _recipe(document: Any) -> Recipe:
     if not isinstance(document, dict):
         raise RecipeError(
-            "this is no recipe", "a recipe is a mapping with name, inputs and a list of stages"
+            "this is not a recipe", "write a mapping with name, inputs and a list of stages"
         )
     for key in document:
         if key not in KEYS:
@@ -120,7 +135,8 @@ def _step(number: int, item: Any) -> Step:
     )
     if not isinstance(verb, str) or not isinstance(settings, dict | None):
         raise RecipeError(
-            f"stage {number} must be one `verb: settings` pair", f"found {short(item)}"
+            f"stage {number} must be one `verb: settings` pair, not {short(item)}",
+            "write each stage as `- verb: {key: value}`",
         )
     stage_class(verb)
     settings = dict(settings or {})
@@ -136,9 +152,10 @@ def _step(number: int, item: Any) -> Step:
 
 
 def check_references(recipe: Recipe) -> None:
-    """Raises RecipeError where a step names itself or a later one: there would be nothing to read yet.
+    """Raises RecipeError if a step reads itself or a later step.
 
-    A name of no step at all is refused by a run only: a stage that runs alone finds that folder beside its own.
+    An unknown name is no error here. If a stage runs alone, the name is a folder beside its own. A
+    run of the whole recipe refuses it.
     """
     names = [step.name for step in recipe.steps]
     for place, step in enumerate(recipe.steps):
@@ -149,7 +166,7 @@ def check_references(recipe: Recipe) -> None:
 
 
 def named_steps(settings: Any) -> Iterator[str]:
-    """The steps that settings name as `step:NAME/...`: a trained classifier or a tokenizer is as much a parent as documents are."""
+    """The names of steps in settings, from strings `step:NAME/...`."""
     return (
         text.removeprefix("step:").partition("/")[0]
         for text in texts(settings)
@@ -158,7 +175,7 @@ def named_steps(settings: Any) -> Iterator[str]:
 
 
 def texts(settings: Any) -> Iterator[str]:
-    """All strings among the values of settings, nested ones too."""
+    """All strings among the values of settings, nested values too."""
     if isinstance(settings, Mapping):
         settings = list(settings.values())
     if isinstance(settings, (list, tuple)):
@@ -169,7 +186,10 @@ def texts(settings: Any) -> Iterator[str]:
 
 
 def override(recipe: Recipe, assignments: list[str]) -> Recipe:
-    """Apply `--set step.key=value` (value is YAML; keys nest with dots). Raises RecipeError for an unknown step."""
+    """The recipe with each `--set step.key=value` applied. Dots join nested keys. Values are YAML.
+
+    Raises RecipeError for an unknown step.
+    """
     steps = {step.name: step for step in recipe.steps}
     for assignment in assignments:
         (name, *keys), value = read_assignment(assignment, "stage.key=value")
@@ -190,8 +210,11 @@ def override(recipe: Recipe, assignments: list[str]) -> Recipe:
 def step_alone(
     verb: str, path: str | None, assignments: list[str], name: str | None = None
 ) -> Step:
-    """The step of a verb that is run by itself, with its settings from the recipe at `path` if there is one, and `--set` applied. name:
-    of the step, where the recipe has several of the verb."""
+    """The step of a verb that runs alone, with `--set` applied.
+
+    path: a recipe with the step's settings. name: the step's name, needed if the recipe has several
+    steps of the verb.
+    """
     if name and not path:
         raise RecipeError("--step chooses a step of a recipe", "name the recipe with --config")
     step = load_recipe(path).step(verb, name) if path else Step(verb, verb)
@@ -199,9 +222,9 @@ def step_alone(
 
 
 def build_stage(step: Step, folder_of: Callable[[str], str]) -> Any:
-    """The step's configuration object. folder_of: name of an earlier step -> its folder.
+    """The step's settings object. folder_of: name of an earlier step -> its folder.
 
-    Raises RecipeError naming the step, the key and the mend for unknown keys and wrong types.
+    Raises RecipeError for unknown keys and wrong values. It names the step, the key and what to do.
     """
     resolved = resolve_references(dict(step.settings), folder_of)
     return build_settings(stage_class(step.verb), resolved, step.name)
@@ -222,7 +245,10 @@ def resolve_references(value: Any, folder_of: Callable[[str], str]) -> Any:
 
 
 def resolve_data(path: str) -> str:
-    """A path to data that travels with corpusmill (`package:`) or with an installed package (`python:`); other paths as they are."""
+    """The path of data in corpusmill (`package:`) or in an installed package (`python:`).
+
+    Other paths stay as they are.
+    """
     if path.startswith("package:"):
         room, _, inner = path.removeprefix("package:").partition("/")
         if room not in ROOMS:
@@ -250,7 +276,10 @@ def _keep(value: Any, name: str) -> bool | None:
 
 
 def _paths(value: Any, key: str) -> tuple[str, ...]:
-    """The paths under `key`; null is none. Raises RecipeError unless `value` is a path or a list of paths."""
+    """The paths under `key`. Empty for null.
+
+    Raises RecipeError unless `value` is a path or a list of paths.
+    """
     items = [value] if isinstance(value, str) else value or ()
     if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
         raise RecipeError(f"{key} is {short(value)}", "wanted: a path, a glob or a list of them")

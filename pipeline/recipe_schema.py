@@ -1,7 +1,7 @@
 """The JSON Schema (draft 2020-12) of a recipe, or of one stage's entry in it, for editors.
 
-It comes from the settings classes, so it knows every key, its bounds and its meaning. What only a
-run can know stays open: whether a file is there, and rules over several keys.
+It comes from the settings classes. So it has every key, its bounds and its meaning. It does not
+check whether files exist, nor rules over several keys.
 """
 
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ _OF_A_STEP: dict[str, Any] = {
 
 
 class _WithoutTitles(GenerateJsonSchema):
-    """pydantic's titles repeat the keys."""
+    """Without pydantic's titles, which only repeat the keys."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
@@ -64,13 +64,13 @@ def recipe_schema() -> dict[str, Any]:
 
 
 def stage_schema(verb: str) -> dict[str, Any]:
-    """The schema of what stands behind `verb:` in a recipe. Raises RecipeError for no verb."""
+    """The schema of a stage's settings in a recipe. Raises RecipeError for an unknown verb."""
     entries, definitions = _entries([verb])
     return {"$schema": DIALECT, "title": verb, **entries[verb], "$defs": definitions}
 
 
 def _entries(verbs: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Each verb's settings with the keys that every step has, and the definitions they refer to."""
+    """The schema of each verb's settings and of the keys of every step, and its definitions."""
     classes: dict[str, type[Settings]] = {verb: stage_class(verb) for verb in verbs}
     refs, whole = models_json_schema(
         [(cls, "validation") for cls in classes.values()], schema_generator=_WithoutTitles
@@ -91,7 +91,7 @@ def _entries(verbs: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _require_kinds(node: dict[str, Any], definitions: dict[str, Any]) -> None:
-    """Where `kind` chooses between settings, only the default's may go without it."""
+    """Make `kind` required in each member of a union, except the default one."""
     default = node.get("default") or {}
     for part in node.get("oneOf", ()):
         member = definitions[_name(part)]

@@ -1,6 +1,6 @@
-"""Run a recipe, or one of its steps alone: the same path for both.
+"""Run a recipe, or one stage alone.
 
-Consecutive map stages of a recipe become one fused step whose folder bears the last one's name.
+Consecutive map stages of a recipe run as one group. Its folder has the last one's name.
 """
 
 import dataclasses
@@ -48,8 +48,10 @@ FolderOf = Callable[[str], str]  # a step's name -> its folder
 
 @dataclass(frozen=True)
 class Group:
-    """Steps that run as one: a single global stage, or consecutive map stages. hands_on: only because
-    their documents are kept does the group end here."""
+    """Steps that run as one: a single global stage, or consecutive map stages.
+
+    hands_on: the next step could be in the group. It is not, because these documents are kept.
+    """
 
     steps: tuple[Step, ...]
     hands_on: bool = False
@@ -61,8 +63,11 @@ class Group:
 
 @dataclass(frozen=True)
 class Planned:
-    """A group that can be run. job: without its inputs. patterns: its main input. named: its further
-    ones by name. listed: what those name that are there before the run."""
+    """A group that is ready to run.
+
+    job: without its inputs. patterns: its main input. named: name -> patterns of a further input.
+    listed: pattern -> what it names, for inputs that exist before the run.
+    """
 
     group: Group
     job: Job
@@ -87,9 +92,10 @@ def run_recipe(
     on_done: Callable[[str, Manifest], None],
     replace: bool = False,
 ) -> list[Manifest]:
-    """Run every step into `<output>/<step>/`. on_done is told each folder and manifest as it is finished. replace: as for run_step.
+    """Run every step; each writes `<output>/<step>/`.
 
-    Everything that can be checked is checked before the first document is read.
+    All possible checks come before the first document is read. on_done: called with the folder and
+    the manifest of each finished step. replace: as for run_step.
     """
     check_references(recipe)
     output = named_folder(output)
@@ -104,8 +110,9 @@ def run_recipe(
             default = (planned[-1].folder,)
     if given and not any(given == item.patterns for item in planned):
         raise RecipeError(
-            f"no step reads the recipe's input ({', '.join(given)}): each has its own or needs none",
-            "leave it out, or the `input:` of the step that is to read it",
+            f"no step reads the recipe's input ({', '.join(given)}): each step has its own or "
+            "needs none",
+            "remove it, or remove the `input:` of the step that should read it",
         )
     display.current().say(f"{recipe.name}: checking settings, models and inputs")
     for item in planned:
@@ -120,9 +127,10 @@ def run_recipe(
 def run_step(
     step: Step, inputs: tuple[str, ...], output: str, runner: Runner, replace: bool = False
 ) -> Manifest:
-    """Run one stage by itself into `output`; `step:NAME` in its settings means the folder NAME beside `output`.
+    """Run one stage alone and write `output`.
 
-    replace: whether finished work of other settings or inputs may go; without it such a folder is refused.
+    `step:NAME` in its settings means the folder NAME beside `output`. replace: whether finished
+    work of other settings or inputs may be removed. Without it, such a folder is an error.
     """
     folder = named_folder(output)
     beside = folder.rsplit("/", 1)[0]
@@ -136,7 +144,10 @@ def run_step(
 def _plan(
     group: Group, default: tuple[str, ...], folder: str, folder_of: FolderOf, replace: bool
 ) -> Planned:
-    """The group as it will run, reading its own inputs or else `default`. Raises RecipeError for settings that cannot be used."""
+    """The group, ready to run. It reads its own inputs, or `default` if it has none.
+
+    Raises RecipeError if settings cannot be used.
+    """
     stages = tuple(build_stage(step, folder_of) for step in group.steps)
     names = tuple(step.name for step in group.steps)
     stage: Any = (
@@ -169,9 +180,10 @@ def _plan(
 
 
 def _check(planned: Planned, made: list[str] | None = None) -> None:
-    """Raises CorpusmillError if the group cannot run or may not write where it would.
+    """Raises CorpusmillError if the group cannot run, or may not write its folder.
 
-    made: the folders that are made before it. Lists the inputs that do not lie in them."""
+    It also lists the inputs that exist now. made: the folders that the run itself makes.
+    """
     job, there = planned.job, StageFolder(planned.folder)
     refuse_output(there, planned.reads, job.replace)
     refuse_held(planned.folder)
@@ -214,7 +226,10 @@ def _run(planned: Planned, runner: Runner) -> Manifest:
 
 
 def _stages_named(settings: Any) -> Iterator[str]:
-    """The finished stage folders that settings name a local file or folder of, e.g. `out/quality` by `out/quality/models/fasttext.bin`."""
+    """The finished stage folders that hold a local file or folder named in the settings.
+
+    E.g. `out/quality`, if the settings name `out/quality/models/fasttext.bin`.
+    """
     for text in texts(settings):
         if "/" in text and os.path.exists(storage.local(text)):
             above = [storage.absolute(text), *map(str, Path(storage.absolute(text)).parents)]
@@ -231,8 +246,10 @@ def _parent(folder: str) -> Parent:
 
 
 def _groups(recipe: Recipe) -> Iterator[Group]:
-    """Map stages that follow each other are one group. It ends where the documents have to be there:
-    where another step refers to them, or where they are kept."""
+    """The groups of a recipe. Consecutive map stages are one group.
+
+    A group ends if another step refers to its documents, or if they are kept.
+    """
     referred = {
         name
         for step in recipe.steps
@@ -255,8 +272,11 @@ def _is_map(step: Step) -> bool:
 
 
 def _keeps_documents(step: Step) -> bool:
-    """Unless the recipe says otherwise, what was read from raw files is kept: with another threshold
-    only the stages behind run again, in seconds, and the crawl is not read anew."""
+    """Whether the step writes its documents. By default it does if it reads raw files.
+
+    Then, after a change of a filter's threshold, only the later stages run again. The crawl is not
+    read again.
+    """
     if step.keep_documents is not None:
         return step.keep_documents
     return stage_class(step.verb).reads is Reads.RECORDS

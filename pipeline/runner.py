@@ -1,7 +1,7 @@
-"""Where tasks run. A runner takes tasks and yields each with its receipt or failure, in any order.
+"""Runners: a runner takes tasks and yields each with its receipt or failure, in any order.
 
 `InlineRunner` runs them in this process, one after the other. `pipeline.ray_runner` runs them on
-Ray. `pipeline.placement` chooses between the two.
+Ray. `pipeline.placement` chooses one of the two.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,23 +15,23 @@ R = TypeVar("R")
 
 
 class Runner(Protocol):
-    """Work in flight is bounded, whatever the number of tasks."""
+    """Runs tasks. The number of tasks that run at a time is bounded."""
 
     def run(
         self, tasks: Iterable[Task], *, holds_engine: bool
     ) -> Iterator[tuple[Task, Receipt | Failure]]:
-        """Run every task once. holds_engine: the workers hold a loaded model, so keep them."""
+        """Run every task once. holds_engine: keep the workers, because they hold a loaded model."""
         ...
 
     def map(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
-        """`function` of every item, in order, wherever tasks run. Raises what it raises."""
+        """`function` of every item, in order. It runs where tasks run. Its errors are raised."""
         ...
 
     def close(self) -> None: ...
 
 
 class InlineRunner:
-    """Everything in this process, in order."""
+    """Runs tasks in this process, one after the other."""
 
     def run(
         self, tasks: Iterable[Task], *, holds_engine: bool

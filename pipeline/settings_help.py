@@ -1,7 +1,6 @@
 """A stage's settings as help text: key, default, type and meaning.
 
-They are read from the JSON Schema of its settings class. Settings within settings are followed to
-their keys.
+They come from the JSON Schema of its settings class. Nested settings are shown key by key.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,8 +16,8 @@ LONGEST_DEFAULT = 100  # characters
 class Setting(NamedTuple):
     """One key in the help.
 
-    key: as `--set` takes it; `NAME` stands for a name of one's own, `[]` for each item of a list.
-    head: the key and its default. text: type and meaning.
+    key: as for `--set`. `NAME` stands for a name that the user chooses, `[]` for each item of a
+    list. head: the key and its default. text: type and meaning.
     """
 
     key: str
@@ -35,7 +34,7 @@ def settings_help(verb: str) -> list[Setting]:
 def _settings(node: Node, root: Node, prefix: str) -> Iterator[Setting]:
     for name, field in node["properties"].items():
         if name == "kind" and "const" in field:
-            continue  # told by the heading of this kind's settings
+            continue  # the heading of this kind's settings shows it
         key = f"{prefix}.{name}"
         if "properties" not in resolved(field, root) or "anyOf" in field:
             meaning = " ".join(field.get("description", "").split())
@@ -51,7 +50,7 @@ def _settings(node: Node, root: Node, prefix: str) -> Iterator[Setting]:
 
 
 def _parts(node: Node, root: Node) -> Iterator[tuple[str, Node]]:
-    """What a value is or holds, each with what stands before its keys."""
+    """The schemas of a value and of what it holds, each with the prefix of its keys."""
     node = resolved(node, root)
     yield "", node
     for part in node.get("anyOf", ()):
@@ -71,12 +70,12 @@ def _choices(field: Node, root: Node) -> Iterator[tuple[str, dict[str, Node]]]:
 
 
 def _default(name: str, field: Node, node: Node) -> str:
-    """`=VALUE` in YAML, or that there is none."""
+    """`=VALUE` in YAML, or ` (required)` if there is no default."""
     if name in node.get("required", ()):
         return " (required)"
     value: Any = field.get("default")
     if isinstance(value, Mapping) and ("anyOf" in field or "oneOf" in field):
-        value = {"kind": value["kind"]} if "kind" in value else {}  # its keys follow with theirs
+        value = {"kind": value["kind"]} if "kind" in value else {}  # its keys follow as entries
     plain = yaml.safe_dump(
         value, default_flow_style=True, width=10_000, sort_keys=False, allow_unicode=True
     )

@@ -1,4 +1,7 @@
-"""One shard's work as a task: skip it if its receipt holds, do it, write its receipt last. Runs in whatever process the runner chose."""
+"""One shard's work as a task: skip it if its receipt is valid, else do it and write the receipt.
+
+The runner chooses the process in which a task runs.
+"""
 
 import errno
 import functools
@@ -19,8 +22,9 @@ from corpusmill.manifests.storage import Artifact
 from corpusmill.manifests.watched import counting_reads
 from corpusmill.pipeline.accounts import check_shard
 
-# libgomp's threads wait for each other by spinning. Where cores are shared, spinning threads hold up the very ones that they wait for:
-# with four busy processes on two cores a small model ran at a third of the speed. Set here because libgomp reads it when it is loaded.
+# libgomp's threads spin while they wait for each other. If processes share cores, spinning threads
+# slow down the threads that they wait for. With four busy processes on two cores, a small model ran
+# at a third of its speed. The limit is set here, because libgomp reads it when it is loaded.
 os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 
 
@@ -40,7 +44,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a task ended without a receipt. fatal: no other shard can succeed either, so the stage stops."""
+    """Why a task ended without a receipt. fatal: other shards would fail too; the stage stops."""
 
     message: str
     detail: str = ""
@@ -49,7 +53,7 @@ class Failure:
 
 
 def run_task(task: Task) -> Receipt | Failure:
-    """The task's receipt (the old one if it still holds), or why there is none."""
+    """The task's receipt, or why there is none. A valid old receipt is returned as it is."""
     try:
         old = read_receipt(task.folder, task.pass_name, task.shard)
         if old is not None and is_done(old, task.plan_hash):
@@ -68,12 +72,15 @@ def run_task(task: Task) -> Receipt | Failure:
             )
             return Failure(str(full), fatal=True, error=full)
         return Failure(_one_line(error), traceback.format_exc())
-    except Exception as error:  # noqa: BLE001 - a shard's failure is data: it is tried again, then quarantined with this text
+    except Exception as error:  # noqa: BLE001 - a failed shard is tried again, then quarantined
         return Failure(_one_line(error), traceback.format_exc())
 
 
 def quarantine(task: Task, failure: Failure) -> Receipt:
-    """Record that the shard failed for good (in this run), so that the next run tries it again. If another run has done it, that holds."""
+    """Write a receipt that says that the shard failed in this run. The next run tries it again.
+
+    If there is a valid receipt by now, it stays and is returned.
+    """
     there = read_receipt(task.folder, task.pass_name, task.shard)
     if is_done(there, task.plan_hash):
         assert there is not None
@@ -87,22 +94,25 @@ def quarantine(task: Task, failure: Failure) -> Receipt:
         inputs=list(task.inputs),
     )
     receipt.error = failure.message + (f"\n{failure.detail}" if failure.detail else "")
-    _remove_outputs(there, but=receipt)
+    _remove_outputs(there, keep=receipt)
     write_receipt(receipt, task.folder)
     return receipt
 
 
 def _check_inputs(task: Task) -> None:
-    """Raises InputError if a local input is not the file that was promised. Its size is looked at each time; its bytes once a process,
-    and not where this very stage has just written them (a shard of dedup may read hundreds of those)."""
+    """Raises InputError if a local input differs from its artifact.
+
+    The size is compared each time. The bytes are read once a process. Files in the stage's own
+    folder are not read: the stage has just written them, and a shard of dedup may read hundreds.
+    """
     for artifact in task.inputs:
         if storage.is_remote(artifact.path) or not storage.exists(artifact.path):
             continue
         stat = os.stat(storage.local(artifact.path))
         if stat.st_size != artifact.size:
             raise InputError(
-                f"{artifact.path} has {stat.st_size} bytes where {artifact.size} were promised",
-                "run the stage that writes it to its end, then this one",
+                f"{artifact.path} has {stat.st_size} bytes, not {artifact.size}",
+                "run the stage that writes it again, then this one",
             )
         if (
             not artifact.path.startswith(f"{task.folder}/")
@@ -110,7 +120,7 @@ def _check_inputs(task: Task) -> None:
         ):
             raise InputError(
                 f"{artifact.path} has changed since it was written",
-                "run the stage that writes it again, then this one (`touch` it if no stage does)",
+                "run the stage that writes it again, then this one; if no stage does, `touch` it",
             )
 
 
@@ -120,9 +130,8 @@ def _digest(path: str, _changed: int) -> str:
 
 
 def _do(task: Task, old: Receipt | None) -> Receipt:
-    storage.remove(
-        storage.join(task.folder, MANIFEST)
-    )  # it vouches for the shard that is now made anew
+    # The manifest lists this shard's old outputs, which are now replaced.
+    storage.remove(storage.join(task.folder, MANIFEST))
     shard = Shard(task.shard, task.inputs, task.folder, task.plan_hash, task.shard_settings)
     started = time.perf_counter()
     try:
@@ -148,22 +157,22 @@ def _do(task: Task, old: Receipt | None) -> Receipt:
         seconds=round(time.perf_counter() - started, 3),
         worker=f"{platform.node()}:{os.getpid()}",
     )
-    _remove_outputs(old, but=receipt)
+    _remove_outputs(old, keep=receipt)
     write_receipt(receipt, task.folder)
     _remove_scratch(shard)
     return receipt
 
 
-def _remove_outputs(old: Receipt | None, but: Receipt) -> None:
-    """Remove what an earlier attempt wrote, only now that there is something in its place."""
-    kept = {output.path for output in but.outputs}
+def _remove_outputs(old: Receipt | None, keep: Receipt) -> None:
+    """Remove the outputs of the receipt `old` that are not in the new receipt `keep`."""
+    kept = {output.path for output in keep.outputs}
     for output in old.outputs if old else ():
         if output.path not in kept:
             storage.remove(output.path)
 
 
 def _remove_scratch(shard: Shard) -> None:
-    """Remove the shard's unfinished work, also that of other plans."""
+    """Remove the shard's unfinished work, of this plan and of others."""
     above = os.path.dirname(shard.scratch)
     if storage.is_remote(shard.folder) or not os.path.isdir(above):
         shutil.rmtree(shard.scratch, ignore_errors=True)

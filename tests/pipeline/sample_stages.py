@@ -1,4 +1,4 @@
-"""Small real stages for the pipeline's own tests."""
+"""Small real stages for the tests of the pipeline."""
 
 import os
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from corpusmill.stages.contract import GlobalStage, Inputs, MapStage, Outcome, P
 
 
 def write_documents(folder, shards: Mapping[str, list[str]]) -> tuple[Artifact, ...]:
-    """One Parquet file of documents a shard, outside any stage."""
+    """One Parquet file of documents for each shard, outside any stage."""
     artifacts = []
     for name, texts in shards.items():
         shard = Shard(name, (), str(folder))
@@ -28,7 +28,7 @@ def write_documents(folder, shards: Mapping[str, list[str]]) -> tuple[Artifact, 
 
 
 class DropShort(MapStage):
-    """Drops texts shorter than `minimum`; a text `poison` makes the whole batch fail."""
+    """Drops texts shorter than `minimum`. A text `poison` makes the whole batch fail."""
 
     minimum: int = 3
     name: ClassVar[str] = "drop_short"
@@ -87,7 +87,10 @@ def _copy(stage: str, shard: Shard) -> list[Counts]:
 
 
 class Failing(CountAndCopy):
-    """Fails on shards by name: `bad` always, `flaky` the first time, `full` as on a full disk, `dies` takes its process along."""
+    """Fails on shards by name.
+
+    `bad` fails always, `flaky` the first time, `full` as on a full disk. `dies` ends its process.
+    """
 
     name: ClassVar[str] = "failing"
 

@@ -1,4 +1,4 @@
-"""Nothing is lost unnoticed: each fault ends the run, and the message names stage, shard and rows."""
+"""A lost row is noticed: each fault ends the run. The message names stage, shard and rows."""
 
 import json
 
@@ -37,7 +37,7 @@ def double_first(table):
 
 
 def swap_for_another(table):
-    """As many rows, but the last one is the first again."""
+    """The same number of rows, but the last one is a copy of the first."""
     return pa.concat_tables([lose_last(table), table.slice(0, 1)]) if table.num_rows > 1 else table
 
 
@@ -52,7 +52,7 @@ FAULTS = pytest.mark.parametrize(
 
 
 def once(monkeypatch, module, name, fault):
-    """Let a function's result be damaged once, at the first table that has rows."""
+    """Damage a function's result once, at the first table that has rows."""
     right = getattr(module, name)
     done: list[bool] = []
 

@@ -1,4 +1,7 @@
-"""Finished work is thrown away by no run that was not told to: other settings, inputs and stages are refused, the same command goes on."""
+"""No run removes finished work without --replace.
+
+Other settings, inputs and stages are refused. The same command goes on.
+"""
 
 import dataclasses
 
@@ -78,7 +81,7 @@ def test_input_made_anew_under_its_name_is_read_again(finished):
 
 
 class Interrupted(InlineRunner):
-    """By Ctrl-C after its first shard."""
+    """A run stopped by Ctrl-C after its first shard."""
 
     def run(self, tasks, *, holds_engine):
         yield from super().run(list(tasks)[:1], holds_engine=holds_engine)

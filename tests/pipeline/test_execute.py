@@ -1,4 +1,7 @@
-"""A stage's run: resume by receipts, quarantine, conservation, no leftovers; the same bytes whoever runs it."""
+"""A stage's run: resume by receipts, quarantine, balanced accounts, no leftovers.
+
+Every runner writes the same bytes.
+"""
 
 import hashlib
 import json
@@ -29,7 +32,7 @@ def job(stage, folder, documents, **config):
 
 
 def data_files(folder):
-    """path -> digest of everything but receipts and manifests."""
+    """path -> digest, for all files except receipts and manifests."""
     return {
         path.removeprefix(str(folder)): hashlib.sha256(storage.read_bytes(path)).hexdigest()
         for path in storage.list_files(str(folder))
@@ -144,9 +147,8 @@ def test_both_runners_write_the_same_bytes(tmp_path):
             assert data_files(here) == data_files(there)
         lost = write_documents(tmp_path / "dying", {"dies": ["gone"], "good": ["stays"]})
         manifest = execute(job(Failing(), tmp_path / "lost", lost), runner)
-        assert (
-            manifest.totals[0].kept == 2
-        )  # the worker that died was replaced and its shard done by another
+        # Ray replaced the dead worker. Another worker did its shard.
+        assert manifest.totals[0].kept == 2
     finally:
         runner.close()
 
@@ -215,7 +217,7 @@ def test_a_damaged_receipt_counts_as_not_done(tmp_path):
 
 
 class KillsAWriter(InlineRunner):
-    """Leaves, when the first shard is done, what a worker leaves that is killed while it writes another."""
+    """After the first shard, leaves a partial file as of a killed worker."""
 
     def __init__(self, folder):
         self.left = folder / "documents" / ".z.parquet.nowhere-1-deadbeef.partial"
@@ -255,7 +257,7 @@ def test_of_the_receipts_only_those_of_shards_that_are_gone_are_read_at_the_end(
 
 
 def recording(read, from_json):
-    """`from_json`, which also writes down the path of each receipt that it is given."""
+    """`from_json`, which also records the path of each receipt that it reads."""
 
     def record(data, folder, path):
         read.append(path)
@@ -265,7 +267,7 @@ def recording(read, from_json):
 
 
 class LosesSight(InlineRunner):
-    """Says of every task that its worker was lost, after it has done it."""
+    """Runs every task, then reports that its worker was lost."""
 
     def run(self, tasks, *, holds_engine):
         for task, result in super().run(tasks, holds_engine=holds_engine):

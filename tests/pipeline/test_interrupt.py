@@ -1,4 +1,7 @@
-"""Ctrl-C: one line that says what is finished, exit code 130, no traceback; the same command goes on."""
+"""Ctrl-C: one line that says what is finished, exit code 130, and no traceback.
+
+The same command goes on.
+"""
 
 import os
 import signal
@@ -19,7 +22,7 @@ from tests.pipeline.test_execute import job
 
 @pytest.fixture(autouse=True)
 def handler():
-    """The handler of SIGINT is this process's again after a test."""
+    """Set the process's own SIGINT handler again after a test."""
     before = signal.getsignal(signal.SIGINT)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
@@ -60,9 +63,8 @@ def test_ctrl_c_is_one_line_and_exit_code_130(tmp_path):
         stderr=subprocess.PIPE,
         text=True,
     )
-    with open(
-        tmp_path / "in.jsonl", "w"
-    ):  # opens when the command does, which then waits for a line
+    # This opens when the command opens the other end. The command then waits for a line.
+    with open(tmp_path / "in.jsonl", "w"):
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 130

@@ -1,4 +1,4 @@
-"""The kernels are compiled once for a machine, and the user sees that it happens."""
+"""The kernels are compiled once a machine, and the user sees it."""
 
 import pytest
 from corpusmill.manifests.errors import CorpusmillError

@@ -1,6 +1,7 @@
-"""A run that is killed at random points, again and again, and then finished, is byte for byte the run that nobody touched.
+"""A run that is killed several times and then finished has the bytes of an undisturbed run.
 
-The recipe is the demo's, on a few pages and with small models, so that one run takes some twenty seconds.
+It is killed at random times. The recipe is the demo's, on a few pages and with small models, so
+that one run takes about twenty seconds.
 """
 
 import json
@@ -41,7 +42,10 @@ def environment():
 
 
 def contents(output):
-    """Every file below `output` as bytes; receipts, manifests and the log without their times and worker names."""
+    """Every file below `output` as bytes.
+
+    Receipts, manifests and the log have no times and no worker names.
+    """
     found = {}
     for path in sorted(output.rglob("*")):
         if not path.is_file() or path.name == "report.html":
@@ -88,7 +92,7 @@ def run_to_the_end(output, runner):
 
 
 def kill_after(output, runner, seconds):
-    """Start the run, kill its whole process group after `seconds`; whether it was still running."""
+    """Start the run and kill its process group after `seconds`. Returns whether it still ran."""
     process = subprocess.Popen(
         command(output, runner),
         env=environment(),
@@ -107,7 +111,7 @@ def kill_after(output, runner, seconds):
 
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
-    """A run that nobody touched, and the seconds that it takes once kernels are compiled."""
+    """An undisturbed run, and the seconds that it takes with compiled kernels."""
     folder = tmp_path_factory.mktemp("uninterrupted")
     seconds = run_to_the_end(folder / "whole", "inline")
     return folder / "whole", min(seconds, run_to_the_end(folder / "again", "inline"))
@@ -150,10 +154,12 @@ def test_ten_kills_change_no_byte(uninterrupted, tmp_path):
             done = sorted(path.parent.name for path in output.glob("*/manifest.json"))
             end = "killed" if alive else "finished"
             log.append(
-                f"run {attempt} ({runner}): {end} after {seconds:.1f} s, complete stages: {' '.join(done) or 'none'}"
+                f"run {attempt} ({runner}): {end} after {seconds:.1f} s, "
+                f"complete stages: {' '.join(done) or 'none'}"
             )
             if not alive:
-                whole *= 0.8  # the machine has become faster, or the run had less left to do: kill earlier
+                # The machine is faster now, or less work was left. So kill earlier.
+                whole *= 0.8
                 break
             killed += 1
         run_to_the_end(output, runner)

@@ -1,4 +1,4 @@
-"""Two runs do not write into one folder, and a run that is gone keeps nobody out."""
+"""Two runs do not write into one folder. The lease of a dead run keeps no other run out."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from tests.pipeline.test_execute import job
 
 
 def left(folder, **values):
-    """A lease that somebody left in the folder."""
+    """A lease in the folder from another run."""
     found = {"token": "t", "host": platform.node(), "process": 1, "born": leases._born(1)}
     path = folder / LEASE
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Where a stage may write: never into what it reads, into another stage's folder or over somebody else's files."""
+"""Where a stage must not write: its input, another stage's folder, another program's files."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from corpusmill.pipeline.runner import InlineRunner
 
 @pytest.fixture
 def out(tmp_path, monkeypatch):
-    """`crawl/a.jsonl`, read into `out/extract`; the tests run in the folder that holds both."""
+    """`crawl/a.jsonl`, read into `out/extract`. The tests run in the folder that holds both."""
     (tmp_path / "crawl").mkdir()
     rows = [
         json.dumps({"id": f"a{number}", "text": f"{number} some text " * 20}) for number in range(4)
@@ -118,7 +118,7 @@ def test_work_of_another_version_is_named_and_not_thrown_away_unasked(out):
     before = files(out)
     with pytest.raises(
         OtherVersion,
-        match=r"another version of corpusmill \(its manifest differs in software, version\)",
+        match=r"another version .* wrote .* \(its manifest differs in software, version\)",
     ):
         stage("extract", "crawl", "out/extract")
     assert files(out) == before

@@ -1,4 +1,4 @@
-"""Progress counts bytes of input, and what an earlier run did counts into no rate."""
+"""Progress counts bytes of input. Shards of an earlier run do not count in the rate."""
 
 import json
 import os

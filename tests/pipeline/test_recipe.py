@@ -1,4 +1,4 @@
-"""A recipe is checked key by key before anything runs, and every refusal says how to mend it."""
+"""A recipe is checked key by key before anything runs. Every error says what to do."""
 
 import pytest
 from corpusmill.manifests.errors import RecipeError
@@ -101,7 +101,7 @@ def test_of_several_steps_of_a_stage_one_has_to_be_named(tmp_path):
         RecipeError, match="no filter stage 'lat'; its filter stages are filter, late"
     ):
         loaded.step("filter", "lat")
-    with pytest.raises(RecipeError, match="no pack stage; leave --config out"):
+    with pytest.raises(RecipeError, match="no pack stage; leave out --config"):
         loaded.step("pack")
 
 
@@ -142,7 +142,8 @@ def test_references_become_paths(tmp_path):
 def test_consecutive_map_stages_are_one_group(tmp_path):
     loaded = recipe(
         tmp_path,
-        "stages:\n  - extract: {keep_documents: false}\n  - filter\n  - dedup\n  - filter: {name: late}\n",
+        "stages:\n  - extract: {keep_documents: false}\n  - filter\n  - dedup\n"
+        "  - filter: {name: late}\n",
     )
     assert [[step.name for step in group.steps] for group in _groups(loaded)] == [
         ["extract", "filter"],

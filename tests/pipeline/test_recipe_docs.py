@@ -1,4 +1,4 @@
-"""What the pages tell can be done: every YAML block is a recipe that is read, and the examples of docs/recipes.md run."""
+"""The pages are true: every YAML block is a readable recipe, and docs/recipes.md's examples run."""
 
 import json
 import re
@@ -24,19 +24,23 @@ BLOCKS = {
     )
 }
 ENGLISH = (
-    "The river rises in the hills and runs to the sea through a wide valley. In spring the snow melts and the water is high. "
-    "People who live there have built bridges of stone, and they keep them with care. Every village has a mill that was built by "
-    "the families of the place. Most of them still stand, and some of them are at work to this day. "
+    "The river rises in the hills and runs to the sea through a wide valley. "
+    "In spring the snow melts and the water is high. "
+    "People who live there have built bridges of stone, and they keep them with care. "
+    "Every village has a mill that was built by the families of the place. "
+    "Most of them still stand, and some of them are at work to this day. "
 )
 GERMAN = (
-    "Der Fluss entspringt in den Bergen und fließt durch ein weites Tal zum Meer. Im Frühling schmilzt der Schnee, und das Wasser "
-    "steht hoch. Die Leute, die dort wohnen, haben Brücken aus Stein gebaut und pflegen sie mit Sorgfalt. Jedes Dorf hat eine Mühle, "
-    "die von den Familien des Ortes gebaut wurde. Die meisten stehen noch, und einige arbeiten bis zum heutigen Tag. "
+    "Der Fluss entspringt in den Bergen und fließt durch ein weites Tal zum Meer. "
+    "Im Frühling schmilzt der Schnee, und das Wasser steht hoch. "
+    "Die Leute, die dort wohnen, haben Brücken aus Stein gebaut und pflegen sie mit Sorgfalt. "
+    "Jedes Dorf hat eine Mühle, die von den Familien des Ortes gebaut wurde. "
+    "Die meisten stehen noch, und einige arbeiten bis zum heutigen Tag. "
 )
 
 
 def read(tmp_path, block):
-    """The block as a recipe; a list of stages gets what a recipe has around it."""
+    """The block as a recipe. A list of stages becomes the `stages:` of a recipe."""
     if isinstance(yaml.safe_load(block), list):
         block = "stages:\n" + block
     path = tmp_path / "recipe.yaml"
@@ -52,7 +56,7 @@ def test_every_block_is_a_recipe_whose_settings_exist(name, tmp_path):
 
 @pytest.fixture
 def corpora(tmp_path, monkeypatch):
-    """A folder with the inputs that the examples name."""
+    """A folder with the inputs of the examples."""
     monkeypatch.chdir(tmp_path)
     files = {
         "crawls/english/pages.jsonl": [
@@ -75,7 +79,7 @@ def corpora(tmp_path, monkeypatch):
 
 
 def run(tmp_path, name, *assignments):
-    """Run the example of that name; step -> its manifest."""
+    """Run the example `name`. Returns step -> manifest."""
     (block,) = (block for block in BLOCKS.values() if f"\nname: {name}\n" in f"\n{block}")
     recipe = override(read(tmp_path, block), list(assignments))
     return {

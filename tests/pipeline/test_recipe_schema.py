@@ -1,4 +1,4 @@
-"""The JSON Schema that `corpusmill schema` prints takes what the settings take, and refuses alike."""
+"""The JSON Schema of `corpusmill schema` accepts and refuses what the settings classes do."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Stages one after another in folders of their own: what one may take for another's output, and what it may not."""
+"""Stages one after another, each in its folder: what counts as another stage's output."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""A setting that cannot be used is refused with its whole key and what the key may hold, whatever its depth."""
+"""An error in a setting names the whole key and what the key may hold, at any depth."""
 
 import pytest
 from corpusmill.manifests.errors import RecipeError
@@ -20,20 +20,53 @@ def refusal(*assignments):
         ("extract.languages=[1]", "extract.languages[0] is 1; wanted: text, as in '1'"),
         ("extract.languages=", "extract.languages is null; wanted: list of text"),
         ("extract.statuses=[200]", "extract.statuses is [200]; wanted: [int, int]"),
-        ("extract.reader.format=wrc", "extract.reader.format is 'wrc'; wanted: auto | warc | arc | jsonl | parquet | text"),
-        ("extract.language_thresholds={en: x}", "extract.language_thresholds.en is 'x'; wanted: float from 0 to 1"),
-        ("extract.language_thresholds={5: 1}", "unknown key extract.language_thresholds.5; wanted: text"),
-        ("redact.tags={mail: x}", "unknown key redact.tags.mail; wanted: email | ip | phone | card | iban"),
+        (
+            "extract.reader.format=wrc",
+            "extract.reader.format is 'wrc'; wanted: auto | warc | arc | jsonl | parquet | text",
+        ),
+        (
+            "extract.language_thresholds={en: x}",
+            "extract.language_thresholds.en is 'x'; wanted: float from 0 to 1",
+        ),
+        (
+            "extract.language_thresholds={5: 1}",
+            "unknown key extract.language_thresholds.5; wanted: text",
+        ),
+        (
+            "redact.tags={mail: x}",
+            "unknown key redact.tags.mail; wanted: email | ip | phone | card | iban",
+        ),
         ("dedup.exact=maybe", "dedup.exact is 'maybe'; wanted: true | false"),
-        ("classify.scorers={a: {kind: foo}}", "classify.scorers.a.kind is 'foo'; wanted: fasttext | embedding | statistics"),
-        ("classify.scorers={a: {}}", "classify.scorers.a.kind is missing; wanted: fasttext | embedding | statistics"),
-        ("classify.scorers={a: {kind: fasttext}}", "classify.scorers.a.model is missing; give --set classify.scorers.a.model=...: text"),
-        ("synthesize.engine=5", "synthesize.engine is 5; wanted: mapping with kind: transformers | openai | vllm"),
-        ("blend.sources={a: {input: [5], weight: 1}}", "blend.sources.a.input is [5]; wanted: text | list of text"),
-        ("blend.sources={a: {input: x, weight: 1, kinds: [real]}}", "blend.sources.a.kinds[0] is 'real'; wanted: actual | synthetic"),
-        ("train.model.hidden_size=big", "train.model.hidden_size is 'big'; wanted: int of at least 1"),
+        (
+            "classify.scorers={a: {kind: foo}}",
+            "classify.scorers.a.kind is 'foo'; wanted: fasttext | embedding | statistics",
+        ),
+        (
+            "classify.scorers={a: {}}",
+            "classify.scorers.a.kind is missing; wanted: fasttext | embedding | statistics",
+        ),
+        (
+            "classify.scorers={a: {kind: fasttext}}",
+            "classify.scorers.a.model is missing; give --set classify.scorers.a.model=...: text",
+        ),
+        (
+            "synthesize.engine=5",
+            "synthesize.engine is 5; wanted: mapping with kind: transformers | openai | vllm",
+        ),
+        (
+            "blend.sources={a: {input: [5], weight: 1}}",
+            "blend.sources.a.input is [5]; wanted: text | list of text",
+        ),
+        (
+            "blend.sources={a: {input: x, weight: 1, kinds: [real]}}",
+            "blend.sources.a.kinds[0] is 'real'; wanted: actual | synthetic",
+        ),
+        (
+            "train.model.hidden_size=big",
+            "train.model.hidden_size is 'big'; wanted: int of at least 1",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_value_names_its_key_and_what_is_wanted(assignment, message):
     assert refusal(assignment) == message
 
@@ -47,15 +80,24 @@ def test_a_scalar_in_place_of_a_mapping_names_the_mapping_s_keys():
 @pytest.mark.parametrize(
     ("assignment", "message"),
     [
-        ("extract.repair.ftfy=1", "unknown key extract.repair.ftfy; known keys: on, entities, ligatures"),
+        (
+            "extract.repair.ftfy=1",
+            "unknown key extract.repair.ftfy; known keys: on, entities, ligatures",
+        ),
         ("extract.reader.formt=warc", "unknown key extract.reader.formt; did you mean 'format'?"),
         ("extract.name=x", "unknown key extract.name; known keys: reader, extractor"),
         ("train.model.foo=1", "unknown key train.model.foo; known keys: pattern, hidden_size"),
         ("pack.tokeniser=x", "unknown key pack.tokeniser; did you mean 'tokenizer'?"),
-        ("synthesize.engine={kind: openai, ur: x}", "unknown key synthesize.engine.ur; did you mean 'url'?"),
-        ("classify.scorers={a: {kind: fasttext, mdel: x}}", "unknown key classify.scorers.a.mdel; did you mean 'model'?"),
+        (
+            "synthesize.engine={kind: openai, ur: x}",
+            "unknown key synthesize.engine.ur; did you mean 'url'?",
+        ),
+        (
+            "classify.scorers={a: {kind: fasttext, mdel: x}}",
+            "unknown key classify.scorers.a.mdel; did you mean 'model'?",
+        ),
     ],
-)  # fmt: skip
+)
 def test_an_unknown_key_names_the_keys_of_its_own_level(assignment, message):
     assert refusal(assignment).startswith(message)
 
@@ -81,16 +123,39 @@ def test_what_a_stage_itself_refuses_has_its_key_too(assignment, message):
     ("assignment", "message"),
     [
         ("extract.page_memory_mb=1", "extract.page_memory_mb is 1; wanted: int of at least 512"),
-        ("extract.language_threshold=5", "extract.language_threshold is 5; wanted: float from 0 to 1"),
-        ("extract.reader.max_payload_bytes=0", "extract.reader.max_payload_bytes is 0; wanted: int of at least 1"),
-        ("blend.sources={a: {input: x, weight: -1}}", "blend.sources.a.weight is -1; wanted: float of at least 0"),
-        ("blend.sources={}", "blend.sources is {}; wanted: mapping of text to mapping with input, weight"),
-        ("filter.rules=[{name: a, statistic: words, comparison: '<', threshold: .inf}]",
-         "filter.rules[0].threshold is inf; wanted: float"),
-        ("synthesize.engine.threads=0", "synthesize.engine.threads is 0; wanted: int of at least 1"),
-        ("synthesize.max_documents=-1", "synthesize.max_documents is -1; wanted: int of at least 0 | null"),
+        (
+            "extract.language_threshold=5",
+            "extract.language_threshold is 5; wanted: float from 0 to 1",
+        ),
+        (
+            "extract.reader.max_payload_bytes=0",
+            "extract.reader.max_payload_bytes is 0; wanted: int of at least 1",
+        ),
+        (
+            "blend.sources={a: {input: x, weight: -1}}",
+            "blend.sources.a.weight is -1; wanted: float of at least 0",
+        ),
+        (
+            "blend.sources={}",
+            "blend.sources is {}; wanted: mapping of text to mapping with input, weight",
+        ),
+        (
+            "filter.rules=[{name: a, statistic: words, comparison: '<', threshold: .inf}]",
+            "filter.rules[0].threshold is inf; wanted: float",
+        ),
+        (
+            "synthesize.engine.threads=0",
+            "synthesize.engine.threads is 0; wanted: int of at least 1",
+        ),
+        (
+            "synthesize.max_documents=-1",
+            "synthesize.max_documents is -1; wanted: int of at least 0 | null",
+        ),
         ("synthesize.batch_size=0", "synthesize.batch_size is 0; wanted: int of at least 1"),
-        ("synthesize.min_joined_share=4", "synthesize.min_joined_share is 4; wanted: float from 0 to 1"),
+        (
+            "synthesize.min_joined_share=4",
+            "synthesize.min_joined_share is 4; wanted: float from 0 to 1",
+        ),
         ("train.device=tpu", "train.device is 'tpu'; wanted: auto | cpu | cuda | cuda:1 | mps"),
         ("train.beta1=2", "train.beta1 is 2; wanted: float of at least 0, below 1"),
         ("train.clip=.nan", "train.clip is nan; wanted: float above 0"),
@@ -99,7 +164,7 @@ def test_what_a_stage_itself_refuses_has_its_key_too(assignment, message):
         ("train.model.init_std=.nan", "train.model.init_std is nan; wanted: float above 0 | null"),
         ("train.model.norm_epsilon=-1", "train.model.norm_epsilon is -1; wanted: float above 0"),
     ],
-)  # fmt: skip
+)
 def test_a_number_out_of_its_range_is_refused_before_anything_starts(assignment, message):
     assert refusal(assignment).startswith(message)
 

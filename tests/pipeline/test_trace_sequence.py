@@ -1,4 +1,4 @@
-"""`trace OUT sequence:N`: which documents a training sequence holds, under the names that they were packed with."""
+"""`trace OUT sequence:N`: the documents of a training sequence, by the ids that were packed."""
 
 import json
 

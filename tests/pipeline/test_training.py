@@ -1,4 +1,7 @@
-"""The trainer as a stage whose input and output are remote: what this machine has of it is kept until the receipt is written."""
+"""The trainer as a stage with remote input and output.
+
+Its local files stay until the receipt is written.
+"""
 
 import tempfile
 
