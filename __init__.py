@@ -1,17 +1,18 @@
 """corpusmill: from web crawl to a trained hybrid language model.
 
-What a program of your own may use, and what stays from release to release:
+Your own program may use the names below. They stay from release to release.
 
     import corpusmill
 
     recipe = corpusmill.load_recipe("package:recipes/demo.yaml")
     manifests = corpusmill.run(recipe, "out")
-    corpusmill.run_stage("filter", "out/strict", inputs=["out/extract"], settings={"families": ["c4"]})
+    strict = {"families": ["c4"]}
+    corpusmill.run_stage("filter", "out/strict", inputs=["out/extract"], settings=strict)
     for table in corpusmill.documents("out/strict", columns=["id", "text"]):
         ...
 
-`read_manifest`, `inspect`, `verify` and `trace` look at what was made. Names are loaded when they are first used, so that the import is
-quick.
+`read_manifest`, `inspect`, `verify` and `trace` look at the output. A name is loaded at its first
+use, so that the import is quick.
 """
 
 from importlib import import_module

@@ -1,10 +1,15 @@
-"""The command line: one verb per stage, `run` for a whole recipe, and verbs to look at what was made.
+"""The command line: a verb for each stage, `run` for a recipe, and verbs to look at the output.
 
-This file parses, prints and sets the exit code. Everything heavy is imported inside the command that needs it, so that
+This file parses, prints and sets the exit code. Heavy imports stand inside the commands, so that
 `corpusmill --help` answers at once.
 
-Exit codes: 0 done, 1 internal error, 2 a mistake that the message says how to mend, 3 done but some shards are quarantined,
-4 `verify` found problems, 130 interrupted (run the same command again to go on).
+Exit codes:
+0: done.
+1: internal error.
+2: an error that the user can mend. The message says how.
+3: done, but some shards are quarantined.
+4: `verify` found problems.
+130: interrupted. The same command goes on.
 """
 
 import functools
@@ -28,9 +33,8 @@ if TYPE_CHECKING:
     from corpusmill.pipeline.placement import Placement
     from corpusmill.pipeline.runner import Runner
 
-UsageError: Any = typer.BadParameter.__bases__[
-    0
-]  # what the parser raises; typer does not export it by name
+# The parser's exception. typer does not export it by name.
+UsageError: Any = typer.BadParameter.__bases__[0]
 USER_ERROR, QUARANTINED, NOT_VERIFIED, INTERRUPTED = 2, 3, 4, 130
 
 
@@ -54,7 +58,7 @@ Config = Annotated[
 StepName = Annotated[
     str | None,
     typer.Option(
-        "--step", metavar="NAME", help="The step of --config, where it has several of this stage."
+        "--step", metavar="NAME", help="The step of --config, if it has several of this stage."
     ),
 ]
 Set = Annotated[
@@ -64,8 +68,8 @@ Set = Annotated[
 RunnerOption = Annotated[
     RunnerKind,
     typer.Option(
-        help="ray: parallel. inline: in this process. auto: inline where a pass reads less than "
-        "64 MiB (1 MiB where a model works), else ray."
+        help="ray: parallel. inline: in this process. auto: inline if a pass reads less than "
+        "64 MiB (1 MiB if a model works), else ray."
     ),
 ]
 RayAddress = Annotated[
@@ -78,7 +82,8 @@ Replace = Annotated[
     bool,
     typer.Option(
         "--replace",
-        help="Make anew what --output holds of other settings or inputs; refused without.",
+        help="Write --output again if it holds work of other settings or inputs. Without this "
+        "option, that is an error.",
     ),
 ]
 Quiet = Annotated[
@@ -90,8 +95,8 @@ Verbose = Annotated[
 LogOption = Annotated[
     LogKind,
     typer.Option(
-        help="Progress on standard error. auto: a bar on a terminal, else lines. lines: at most one "
-        "each 10 seconds, and at the start and end of each pass. json: the same as JSON objects."
+        help="Progress on standard error. auto: a bar on a terminal, else lines. lines: at most "
+        "one each 10 seconds, and at the start and end of each pass. json: the same as JSON."
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
@@ -101,7 +106,8 @@ Root = Annotated[
 
 app = typer.Typer(
     name="corpusmill",
-    help="From web crawl to a trained hybrid language model. `corpusmill demo` shows the whole way on a small sample.",
+    help="From web crawl to a trained hybrid language model. `corpusmill demo` shows the whole way "
+    "on a small sample.",
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -125,14 +131,14 @@ def _options(
 
 
 class StageCommand(TyperCommand):
-    """A stage's verb; its help ends with the stage's settings, read from its configuration class."""
+    """A stage's verb. Its help ends with the stage's settings, from its settings class."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         super().format_help(ctx, formatter)
         from corpusmill.pipeline.settings_help import settings_help
 
         with formatter.section(
-            "Settings (in a recipe, or --set KEY=VALUE; what stands behind = is the default)"
+            "Settings, each with its default after = (in a recipe, or --set STAGE.KEY=VALUE)"
         ):
             for setting in settings_help(ctx.info_name):
                 formatter.write_text(setting.head)
@@ -142,7 +148,7 @@ class StageCommand(TyperCommand):
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What every command that runs something has to know besides its own options."""
+    """The options of every command that runs stages."""
 
     placement: "Placement"
     display: "Display"
@@ -150,7 +156,7 @@ class RunOptions:
 
     @contextmanager
     def runner(self, output: str) -> Iterator["Runner"]:
-        """What runs the work below `output`, with its progress on the screen."""
+        """The runner for work below `output`, with progress on the screen."""
         from corpusmill.pipeline.display import showing
         from corpusmill.pipeline.placement import open_runner
 
@@ -216,7 +222,7 @@ def _dedup_command(
         typer.Option(
             "--explain",
             metavar="ID",
-            help="Run nothing: tell what happened to a document of --output.",
+            help="Run nothing. Tell what happened to a document of --output.",
         ),
     ] = None,
     as_json: Json = False,
@@ -298,7 +304,7 @@ def demo(
     options: RunOptions,
     output: Annotated[str, typer.Option("--output", "-o", help="Folder to write.")] = "demo-output",
 ) -> None:
-    """Run the whole recipe on the sample that ships. About five minutes on two cores, no network."""
+    """Run a whole recipe on the shipped sample. About five minutes on two cores, no network."""
     from corpusmill.manifests.looking.tables import demo_text
 
     quarantined = _run_recipe("package:recipes/demo.yaml", output, (), [], options)
@@ -347,7 +353,7 @@ def inspect(
 
 @app.command(rich_help_panel="Looking")
 def verify(root: Root, as_json: Json = False) -> None:
-    """Check every file, count and parent against the manifests. Exit code 4 if something does not hold."""
+    """Check every file, count and parent against the manifests. Exit code 4 if one fails."""
     from corpusmill.manifests.looking.tables import verdict_line
     from corpusmill.manifests.looking.verify import verify as verify_run
 
@@ -407,7 +413,7 @@ def report(root: Root) -> None:
 
 
 def _say(folder: str, manifest: "Manifest") -> None:
-    """One line a finished stage."""
+    """Print the line of a finished stage."""
     from corpusmill.manifests.looking.tables import stage_line
 
     typer.echo(stage_line(folder, manifest))
@@ -417,8 +423,8 @@ def main() -> None:
     """The `corpusmill` command."""
     try:
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False) or 0
-        if code == INTERRUPTED:  # typer's answer to Ctrl-C, without a word
-            print("corpusmill: interrupted; run the same command again", file=sys.stderr)
+        if code == INTERRUPTED:  # after Ctrl-C, typer returns this code and prints nothing
+            print("corpusmill: interrupted; run the same command again to go on", file=sys.stderr)
         sys.exit(code)
     except UsageError as error:
         command = error.ctx.command_path if error.ctx else "corpusmill"

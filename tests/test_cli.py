@@ -143,7 +143,7 @@ def test_verify_tells_damage_by_its_exit_code(deduplicated, tmp_path):
         (["run", "none.yaml", "--output", "x"], "none.yaml does not exist"),
         (
             ["run", "raw/a.parquet", "--output", "x"],
-            "raw/a.parquet is no recipe: it is no text; name the recipe first",
+            "raw/a.parquet is not a recipe: it is not text; give the recipe first",
         ),
         (["filter", "--input", "raw", "--output", ""], "--output is empty"),
         (["inspect", "nowhere"], "holds no finished stage"),
