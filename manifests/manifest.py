@@ -167,7 +167,7 @@ def read_manifest(folder: str, name: str = MANIFEST) -> Manifest:
 
 def _refuse_other_version(record: Any, folder: str) -> None:
     if not isinstance(record, dict) or "plan_hash" not in record:
-        raise ValueError("it is no manifest of a stage")
+        raise ValueError("it is not a stage's manifest")
     odd = sorted((_REQUIRED - record.keys()) | (record.keys() - _FIELDS - {"digest"}))
     if odd:
         raise OtherVersion(

@@ -48,7 +48,7 @@ class Job:
     verbs: tuple[str, ...] = ()
     replace: bool = False
 
-    def begun(self) -> Manifest:
+    def started(self) -> Manifest:
         """The manifest before any work: no plan hash, no outputs, no counts."""
         return Manifest(
             stages=list(self.names),
@@ -72,18 +72,18 @@ class Job:
 def execute(job: Job, runner: Runner) -> Manifest:
     """Run the job and return its manifest. Raises the CorpusmillError that stopped it."""
     folder = job.inputs.folder
-    begun = job.begun()
+    started = job.started()
     stage_plan = {
-        "software": begun.software,
-        "stages": begun.stages,
-        "config": begun.settings,
+        "software": started.software,
+        "stages": started.stages,
+        "config": started.settings,
         "depends_on": job.stage.depends_on(),
     }
-    begun.plan_hash = plan_hash(stage_plan)
+    started.plan_hash = plan_hash(stage_plan)
     with lease(folder):
-        claim(begun, job.replace)
+        claim(started, job.replace)
         try:
-            manifest = _run_passes(job, begun, stage_plan, runner)
+            manifest = _run_passes(job, started, stage_plan, runner)
         except CorpusmillError:
             abandon(folder)
             raise
@@ -91,7 +91,9 @@ def execute(job: Job, runner: Runner) -> Manifest:
     return manifest
 
 
-def _run_passes(job: Job, begun: Manifest, stage_plan: dict[str, Any], runner: Runner) -> Manifest:
+def _run_passes(
+    job: Job, started: Manifest, stage_plan: dict[str, Any], runner: Runner
+) -> Manifest:
     """Run every pass over its shards. Returns the stage's manifest.
 
     Files of other plans are removed from the folder.
@@ -132,7 +134,7 @@ def _run_passes(job: Job, begun: Manifest, stage_plan: dict[str, Any], runner: R
         check_stage(job.names[-1], job.stage, job.inputs, totals, current.values())
     _remove_leftovers(job.inputs.folder, current, quarantined)
     return replace(
-        begun,
+        started,
         outputs=outputs,
         totals=list(totals.values()),
         shards=shards,

@@ -187,7 +187,7 @@ def _check(planned: Planned, made: list[str] | None = None) -> None:
     job, there = planned.job, StageFolder(planned.folder)
     refuse_output(there, planned.reads, job.replace)
     refuse_held(planned.folder)
-    refuse_other(job.begun(), there, job.replace)
+    refuse_other(job.started(), there, job.replace)
     for path in planned.reads:
         place = storage.absolute(path)
         if not any(place == folder or place.startswith(f"{folder}/") for folder in made or ()):

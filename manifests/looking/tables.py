@@ -137,11 +137,11 @@ def finished_text(root: str) -> str:
     except InputError:
         return "nothing is finished yet"
     finished = ", ".join(dict.fromkeys(row.step or row.stage for row in found.rows))
-    begun = [
+    unfinished = [
         f"{item.folder.rstrip('/').rsplit('/', 1)[-1]} has {sum(item.done.values()):,} shards"
         for item in found.unfinished
     ]
-    return ", ".join([f"{finished} finished"] * bool(finished) + begun)
+    return ", ".join([f"{finished} finished"] * bool(finished) + unfinished)
 
 
 def unfinished_text(item: Unfinished) -> str:

@@ -64,7 +64,7 @@ def test_an_input_less_is_refused_and_one_more_is_not(finished):
     assert execute(job(folder, more), InlineRunner()).totals[0].rows_in == 6
 
 
-def test_replace_makes_it_anew_and_the_same_command_then_goes_on(finished):
+def test_replace_writes_it_again_and_the_same_command_then_goes_on(finished):
     folder, documents = finished
     assert (
         execute(job(folder, documents[:1], minimum=4, replace=True), InlineRunner()).totals[0].kept
@@ -74,7 +74,7 @@ def test_replace_makes_it_anew_and_the_same_command_then_goes_on(finished):
     assert execute(job(folder, documents[:1], minimum=4), InlineRunner()).totals[0].kept == 1
 
 
-def test_input_made_anew_under_its_name_is_read_again(finished):
+def test_changed_input_under_its_name_is_read_again(finished):
     folder, documents = finished
     changed = write_documents(folder.parent, {"a": ["another", "text"]})
     assert execute(job(folder, (*changed, documents[1])), InlineRunner()).totals[0].kept == 3
@@ -161,7 +161,7 @@ def test_a_folder_in_which_every_shard_failed_holds_nothing_to_keep(tmp_path, mo
     assert execute(job(tmp_path / "out", documents, minimum=4), InlineRunner()).totals[0].kept == 2
 
 
-def test_no_manifest_vouches_for_a_shard_while_it_is_made_anew(finished, monkeypatch):
+def test_no_manifest_lists_a_shard_while_it_is_done_again(finished, monkeypatch):
     folder, documents = finished
     (folder / "documents" / "a.parquet").unlink()
     apply, seen = DropShort.apply, []
@@ -183,14 +183,14 @@ def test_of_two_runs_with_other_settings_at_once_one_gives_up(tmp_path, monkeypa
     class Late(InlineRunner):
         def run(self, tasks, *, holds_engine):
             yield from super().run(tasks, holds_engine=holds_engine)
-            claim(job(out, documents, minimum=4).begun(), replace=True)
+            claim(job(out, documents, minimum=4).started(), replace=True)
 
     with pytest.raises(CorpusmillError, match="another run"):
         execute(job(out, documents), Late())
 
 
-def test_a_folder_that_was_only_begun_is_no_input(tmp_path):
-    claim(job(tmp_path / "out", write_documents(tmp_path, TEXTS)).begun(), replace=False)
+def test_an_unfinished_folder_is_not_an_input(tmp_path):
+    claim(job(tmp_path / "out", write_documents(tmp_path, TEXTS)).started(), replace=False)
     with pytest.raises(CorpusmillError, match="not finished"):
         expand_inputs([str(tmp_path / "out")], str(tmp_path / "next"), InlineRunner())
 
@@ -220,7 +220,7 @@ def test_a_recipe_that_must_be_refused_is_refused_before_its_first_stage(tmp_pat
     assert files(tmp_path / "out") == before
 
 
-def test_a_shard_that_fails_anew_leaves_the_old_output_until_it_is_given_up(finished, monkeypatch):
+def test_a_shard_that_fails_again_leaves_the_old_output_until_it_is_given_up(finished, monkeypatch):
     folder, documents = finished
     seen = []
 

@@ -98,7 +98,7 @@ def test_an_output_that_can_only_be_read_is_refused(out):
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "documents/mine.parquet", "excluded/notes.txt"])
-def test_somebody_elses_files_are_not_written_over_unasked(out, name):
+def test_files_of_other_programs_are_not_overwritten_unasked(out, name):
     mine = out.parent / "mine" / name
     mine.parent.mkdir(parents=True)
     mine.write_text('{"name": "my app"}')

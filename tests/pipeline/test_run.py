@@ -72,7 +72,7 @@ def test_a_manifest_does_not_outlive_its_plan(texts, tmp_path, monkeypatch):
         keep(tmp_path / "extract", tmp_path / "kept")
 
 
-def test_a_shard_made_anew_behind_its_manifest_is_noticed(texts, tmp_path):
+def test_a_shard_newer_than_its_manifest_is_noticed(texts, tmp_path):
     extract(texts, tmp_path / "extract")
     path = tmp_path / "extract" / "manifest.json"
     record = json.loads(path.read_text())
