@@ -1,4 +1,4 @@
-"""What the tests of blend, pack and tokenizer share: documents made by formula, a small real tokenizer, and a way to run one step."""
+"""What tests of blend, pack and tokenizer share: documents, a small tokenizer, a way to run."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ def text(seed: int, words: int) -> str:
 
 
 def documents(prefix: str, count: int, **columns: Any) -> list[dict[str, Any]]:
-    """`count` documents of 1 to 40 words; their n_tokens is their number of words, unless `columns` says otherwise."""
+    """`count` documents of 1 to 40 words. n_tokens is that number, unless `columns` has another."""
     rows = []
     for number in range(count):
         words = random.Random(f"{prefix}{number}").randint(1, 40)

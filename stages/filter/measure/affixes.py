@@ -210,7 +210,7 @@ def is_url(data: Bytes, begin: int, end: int, classes: Flags) -> bool:
         start = at + 3
     if _is_host(data, start, end, classes):
         return True
-    for at in range(start + 1, end - 3):  # noqa: SIM110 (numba knows no any() over a generator)
+    for at in range(start + 1, end - 3):
         if data[at] == AT and _is_host(data, at + 1, end, classes):
             return True
     return False

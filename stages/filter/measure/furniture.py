@@ -302,7 +302,7 @@ def call_to_act(data: Bytes, begin: int, end: int, cart: bool) -> tuple[int, int
 @njit
 def has_text(data: Bytes, begin: int, skip_begin: int, skip_end: int, end: int) -> bool:
     """Whether anything but white space stands around the bytes that are cut out."""
-    for index in range(begin, end):  # noqa: SIM110 (numba knows no any() over a generator)
+    for index in range(begin, end):
         if not skip_begin <= index < skip_end and data[index] > 32:
             return True
     return False
