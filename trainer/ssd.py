@@ -14,33 +14,43 @@ without clamping dt (arXiv 2504.03624, section 2.1).
 Letters in tensor names: B batch, T time, H heads, P head dim, G groups, R heads per group, N state, K chunks, Q chunk length.
 """
 
-from collections.abc import Callable
-
 import torch
 import torch.nn.functional as F
+from corpusmill.trainer import kernels
 from torch import Tensor
 
-ScanFunction = Callable[
-    [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, int, Tensor | None], Tensor
-]
 
-# Faster scans may be entered here by device type ("cuda"); they take the arguments of `chunked_ssd` and must agree with it.
-KERNELS: dict[str, ScanFunction] = {}
-
-
-def ssd(
-    x_BTHP: Tensor,
+def scan(
+    xBC_BTC: Tensor,
     dt_BTH: Tensor,
     A_H: Tensor,
-    B_BTGN: Tensor,
-    C_BTGN: Tensor,
     D_H: Tensor,
+    groups: int,
+    state: int,
     chunk_size: int,
     document_ids_BT: Tensor | None = None,
 ) -> Tensor:
-    """The selective scan by the best implementation for the device of `x_BTHP`. Arguments: see `chunked_ssd`."""
-    scan = KERNELS.get(x_BTHP.device.type, chunked_ssd)
-    return scan(x_BTHP, dt_BTH, A_H, B_BTGN, C_BTGN, D_H, chunk_size, document_ids_BT)
+    """The selective scan of rows of x (H * P), B (G * N) and C (G * N); returns y (B, T, H * P).
+
+    On a GPU by the kernels, which choose their own chunk; else by `chunked_ssd`. The other arguments: see there.
+    """
+    heads, maps = dt_BTH.shape[2], groups * state
+    inner = xBC_BTC.shape[2] - 2 * maps
+    head_dim = inner // heads
+    if kernels.take(xBC_BTC) and kernels.ssd.fits(head_dim, state):
+        return kernels.ssd.scan(xBC_BTC, dt_BTH, A_H, D_H, document_ids_BT, groups, state)
+    x, B, C = xBC_BTC.split([inner, maps, maps], dim=-1)
+    y_BTHP = chunked_ssd(
+        x.unflatten(-1, (heads, head_dim)),
+        dt_BTH,
+        A_H,
+        B.unflatten(-1, (groups, state)),
+        C.unflatten(-1, (groups, state)),
+        D_H,
+        chunk_size,
+        document_ids_BT,
+    )
+    return y_BTHP.flatten(-2)
 
 
 def chunked_ssd(
