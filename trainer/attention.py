@@ -1,7 +1,9 @@
-"""Causal attention, within documents if told of them, by the backend that was the fastest in measurement (docs/lab-log.md).
+"""Causal attention, within documents if told of them, by the backend that was the fastest in
+measurement (docs/lab-log.md).
 
-On a GPU: without documents cuDNN's kernels, with documents FlexAttention, which skips the blocks that a document boundary
-rules out. On a CPU: PyTorch's own kernel, with a dense mask where documents are given.
+On a GPU: without documents cuDNN's kernels, with documents FlexAttention, which skips the blocks
+that a document boundary rules out. On a CPU: PyTorch's own kernel, with a dense mask where
+documents are given.
 """
 
 import functools
@@ -20,8 +22,9 @@ REPEATABLE = [SDPBackend.FLASH_ATTENTION, SDPBackend.MATH]  # under use_determin
 
 @dataclass(frozen=True)
 class Documents:
-    """Where documents lie in a batch. ids: (B, T), never decreasing along a row. blocks: which blocks of a row's queries and keys
-    meet, made once for all layers; None on a CPU."""
+    """Where documents lie in a batch. ids: (B, T), never decreasing along a row. blocks: which
+    blocks of a row's queries and keys meet, made once for all layers; None on a CPU.
+    """
 
     ids: Tensor
     blocks: BlockMask | None
@@ -43,7 +46,7 @@ class Documents:
 
 
 def attend(q_BHTP: Tensor, k_BHTP: Tensor, v_BHTP: Tensor, documents: Documents | None) -> Tensor:
-    """Causal attention with as many or fewer heads in keys and values as in queries; (B, H, T, P)."""
+    """Causal attention; keys and values may have fewer heads than queries; (B, H, T, P)."""
     if documents is None:
         if not q_BHTP.is_cuda:
             return F.scaled_dot_product_attention(

@@ -1,15 +1,19 @@
-"""The hybrid language model of Nemotron-H: Mamba-2, attention and FFN layers in the order of a pattern string.
+"""The hybrid language model of Nemotron-H: Mamba-2, attention and FFN layers in the order of a
+pattern string.
 
-Every symbol of the pattern is one pre-norm residual block with one mixer: `M` Mamba-2, `-` squared-ReLU FFN, `*` grouped-query
-attention without position embedding. Parameters carry the names of the published checkpoints (`backbone.layers.N.mixer...`,
-`lm_head.weight`), so that what is trained here is read by other tools without a converter.
+Every symbol of the pattern is one pre-norm residual block with one mixer: `M` Mamba-2, `-`
+squared-ReLU FFN, `*` grouped-query attention without position embedding. Parameters carry the
+names of the published checkpoints (`backbone.layers.N.mixer...`, `lm_head.weight`), so that what
+is trained here is read by other tools without a converter.
 
-Numbers: master weights are fp32 and are cast where they are used to the compute dtype (no autocast); norms, softplus and decays
-run in fp32.
+Numbers: master weights are fp32 and are cast where they are used to the compute dtype (no
+autocast); norms, softplus and decays run in fp32.
 
-Sources: Nemotron-H (arXiv 2504.03624), section 2.1; initialisation as in Megatron-LM (`mamba_mixer.py`, `transformer_config.py`).
-On a GPU the scan, the convolution, the norms and the loss are the kernels of `trainer.kernels`; what stands here is what they compute.
-Letters in tensor names: B batch, T time, D hidden, H heads, P head dim, G groups, N state, C channels, I inner width.
+Sources: Nemotron-H (arXiv 2504.03624), section 2.1; initialisation as in Megatron-LM
+(`mamba_mixer.py`, `transformer_config.py`). On a GPU the scan, the convolution, the norms and the
+loss are the kernels of `trainer.kernels`; what stands here is what they compute. Letters in tensor
+names: B batch, T time, D hidden, H heads, P head dim, G groups, N state, C channels, I inner
+width.
 """
 
 import math
@@ -55,7 +59,9 @@ class RMSNorm(nn.Module):
 
 
 class GatedRMSNorm(RMSNorm):
-    """The norm behind the scan: the gate is applied first, then each Mamba group is normalised on its own."""
+    """The norm behind the scan: the gate is applied first, then each Mamba group is normalised on
+    its own.
+    """
 
     def forward(self, x: Tensor, gate: Tensor | None = None) -> Tensor:
         assert gate is not None
@@ -65,9 +71,11 @@ class GatedRMSNorm(RMSNorm):
 
 
 class CausalConv1d(nn.Module):
-    """Depthwise convolution over the last `kernel` tokens; it never reads across a document boundary if told of them.
+    """Depthwise convolution over the last `kernel` tokens; it never reads across a document
+    boundary if told of them.
 
-    Written as shifted products: at width 4 that is one fused pass over memory, and a boundary is just a mask per shift.
+    Written as shifted products: at width 4 that is one fused pass over memory, and a boundary is
+    just a mask per shift.
     """
 
     def __init__(self, channels: int, kernel: int) -> None:
@@ -218,7 +226,8 @@ class HybridModel(nn.Module):
     def forward(self, tokens_BT: Tensor, document_ids: Tensor | None = None) -> Tensor:
         """Logits (B, T, vocab) in the compute dtype.
 
-        document_ids: (B, T), never decreasing along a row; given, no layer reads across a document boundary.
+        document_ids: (B, T), never decreasing along a row; given, no layer reads across a document
+        boundary.
         """
         return self.lm_head(self.hidden(tokens_BT, document_ids))
 
@@ -231,7 +240,8 @@ def parameter_count(config: HybridConfig) -> int:
 
 @torch.no_grad()
 def initialise(model: HybridModel, seed: int) -> None:
-    """Fill the weights as Megatron-LM does for Nemotron-H; the same seed gives the same weights on every device.
+    """Fill the weights as Megatron-LM does for Nemotron-H; the same seed gives the same weights on
+    every device.
 
     | parameter | initial value |
     |---|---|

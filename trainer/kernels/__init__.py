@@ -1,4 +1,5 @@
-"""GPU kernels of the hybrid trainer, written in Triton. Each has its twin in plain PyTorch, which is the reference and the CPU path.
+"""GPU kernels of the hybrid trainer, written in Triton. Each has its twin in plain PyTorch, which
+is the reference and the CPU path.
 
     conv.conv_silu    causal depthwise convolution + bias + SiLU
     ssd.scan          the selective scan of Mamba-2, by chunks
@@ -6,8 +7,9 @@
     mixer.mamba_inner the three in a row, as a Mamba-2 layer has them
     head.head_loss    the head and its cross-entropy without full logits
 
-All are `torch.library` operators with gradients: `torch.compile` sees one node each. None uses atomics: the same inputs give the
-same bits. CPU machines need no Triton: the operators are imported only where a CUDA device is.
+All are `torch.library` operators with gradients: `torch.compile` sees one node each. None uses
+atomics: the same inputs give the same bits. CPU machines need no Triton: the operators are
+imported only where a CUDA device is.
 """
 
 import importlib.util

@@ -1,4 +1,6 @@
-"""Causal depthwise convolution + bias + SiLU on a GPU, as an operator for `torch.compile`. The plain twin: `trainer.model.CausalConv1d`."""
+"""Causal depthwise convolution + bias + SiLU on a GPU, as an operator for `torch.compile`. The
+plain twin: `trainer.model.CausalConv1d`.
+"""
 
 import torch
 import triton
@@ -15,8 +17,8 @@ def conv_silu(
 ) -> Tensor:
     """SiLU(bias + sum over w of weight[:, W - 1 - w] * x[t - w]), dense (B, T, C).
 
-    x: bf16 or fp32, any strides but the last. documents: whole numbers, never decreasing along a row; no token reads another
-    document's.
+    x: bf16 or fp32, any strides but the last. documents: whole numbers, never decreasing along a
+    row; no token reads another document's.
     """
     return run_forward(x_BTC, weight_CW, bias_C, documents_BT)
 
@@ -97,7 +99,9 @@ def run_backward(
     documents: Tensor | None,
     dx: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """What `conv_silu_backward` does, outside of the operator. dx: where its first result goes, if not into new memory."""
+    """What `conv_silu_backward` does, outside of the operator. dx: where its first result goes, if
+    not into new memory.
+    """
     x, dy = (tensor if tensor.stride(-1) == 1 else tensor.contiguous() for tensor in (x, dy))
     batch, length, channels = x.shape
     width = weight.shape[1]

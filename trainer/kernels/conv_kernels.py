@@ -1,10 +1,11 @@
 """Causal depthwise convolution with bias and SiLU, forward and backward, as Triton kernels.
 
-A program walks some channels along a stretch of tokens, row by row, with the last WIDTH rows in registers: every value is read
-once and every SiLU made once. (Tiles of tokens x channels with shifted reads made each SiLU of the backward WIDTH times and
-took four times as long.) Rows are loaded STEP at a time, so that loads overlap. A shift that crosses a document boundary
-counts nothing. The backward makes anew what went into the SiLU; sums over time for weight and bias are kept in
-registers, written per program and added up in a fixed order.
+A program walks some channels along a stretch of tokens, row by row, with the last WIDTH rows in
+registers: every value is read once and every SiLU made once. (Tiles of tokens x channels with
+shifted reads made each SiLU of the backward WIDTH times and took four times as long.) Rows are
+loaded STEP at a time, so that loads overlap. A shift that crosses a document boundary counts
+nothing. The backward makes anew what went into the SiLU; sums over time for weight and bias are
+kept in registers, written per program and added up in a fixed order.
 """
 
 import triton
@@ -117,7 +118,9 @@ def backward(
     BLOCK_C: tl.constexpr,
     DOCUMENTS: tl.constexpr,
 ):
-    """The row that is read is WIDTH - 1 ahead of the row whose gradient is written. Grid: as forward."""
+    """The row that is read is WIDTH - 1 ahead of the row whose gradient is written. Grid: as
+    forward.
+    """
     batch = tl.program_id(2).to(tl.int64)
     c = tl.program_id(0) * BLOCK_C + tl.arange(0, BLOCK_C)
     known = c < channels

@@ -1,9 +1,12 @@
-"""The head and its cross-entropy in one operator: logits exist for a block of tokens at a time, and never in fp32.
+"""The head and its cross-entropy in one operator: logits exist for a block of tokens at a time,
+and never in fp32.
 
-The forward makes the gradients too, while a block's logits are at hand: two more matrix products and no second look at the
-logits. The backward only scales them. The plain twin: `trainer.train._head_loss`.
+The forward makes the gradients too, while a block's logits are at hand: two more matrix products
+and no second look at the logits. The backward only scales them. The plain twin:
+`trainer.train._head_loss`.
 
-The idea (gradients in the forward, by blocks of tokens) is that of Liger Kernel (Hsu et al. 2024, arXiv 2410.10989), section 3.2.
+The idea (gradients in the forward, by blocks of tokens) is that of Liger Kernel (Hsu et al. 2024,
+arXiv 2410.10989), section 3.2.
 """
 
 import torch
@@ -23,10 +26,11 @@ def head_loss(
     z_loss: float,
     gradients: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Sum over tokens of counted * (cross-entropy + z_loss * logsumexp ** 2), in fp32; and its gradients of hidden and weight.
+    """Sum over tokens of counted * (cross-entropy + z_loss * logsumexp ** 2), in fp32; and its
+    gradients of hidden and weight.
 
-    hidden: bf16 or fp32; the logits are computed in its dtype. counted: 0 or 1 for each token. gradients: False where only
-    the loss is wanted; the two other results are then empty.
+    hidden: bf16 or fp32; the logits are computed in its dtype. counted: 0 or 1 for each token.
+    gradients: False where only the loss is wanted; the two other results are then empty.
     """
     tokens, width = hidden_ND.shape
     vocabulary = weight_VD.shape[0]
@@ -77,7 +81,9 @@ def _(
 
 
 def _add_product(total: Tensor, one: Tensor, other: Tensor, first: bool) -> None:
-    """total (fp32) += one @ other; the sum of all blocks is never rounded to the dtype of the operands."""
+    """total (fp32) += one @ other; the sum of all blocks is never rounded to the dtype of the
+    operands.
+    """
     if one.is_cuda and one.dtype != torch.float32:
         if first:
             torch.mm(one, other, out_dtype=torch.float32, out=total)

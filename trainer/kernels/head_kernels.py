@@ -1,4 +1,6 @@
-"""Cross-entropy over a block of logits, as a Triton kernel that leaves the gradient in the place of the logits."""
+"""Cross-entropy over a block of logits, as a Triton kernel that leaves the gradient in the place
+of the logits.
+"""
 
 import triton
 import triton.language as tl
@@ -15,7 +17,7 @@ def cross_entropy(
     GRADIENT: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
-    """One row a program: loss = counted * (logsumexp - logit of the target + z_loss * logsumexp^2)."""
+    """One row a program: counted * (logsumexp - logit of the target + z_loss * logsumexp^2)."""
     row = tl.program_id(0).to(tl.int64)
     at = logits + row * vocabulary
     e = tl.arange(0, BLOCK)

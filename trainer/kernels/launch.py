@@ -1,7 +1,7 @@
 """How each kernel is launched: warps of a program and depth of its software pipeline.
 
-Fixed numbers, found by measurement on an H200 (docs/lab-log.md): a tuner at run time may choose anew after a restart, and the bits
-of a resumed run would differ.
+Fixed numbers, found by measurement on an H200 (docs/lab-log.md): a tuner at run time may choose
+anew after a restart, and the bits of a resumed run would differ.
 """
 
 from dataclasses import asdict, dataclass

@@ -1,8 +1,10 @@
-"""All of a Mamba-2 mixer between its two projections as one operator: convolution, scan, gated norm.
+"""All of a Mamba-2 mixer between its two projections as one operator: convolution, scan, gated
+norm.
 
-The input projection gives a row z, x, B, C, dt for each token; the kernels read their parts where they lie, and the backward writes
-the gradients of the parts into one such row, so nothing is split or put together by copying. Between forward and
-backward only that row, the scan's inputs, outputs and states are kept. The plain twin is `trainer.model.MambaMixer`.
+The input projection gives a row z, x, B, C, dt for each token; the kernels read their parts where
+they lie, and the backward writes the gradients of the parts into one such row, so nothing is split
+or put together by copying. Between forward and backward only that row, the scan's inputs, outputs
+and states are kept. The plain twin is `trainer.model.MambaMixer`.
 """
 
 import torch
@@ -24,10 +26,11 @@ def mamba_inner(
     state: int,
     epsilon: float,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The normed output (B, T, I); behind it, for the backward, the convolved x, B, C, and the scan's output and states.
+    """The normed output (B, T, I); behind it, for the backward, the convolved x, B, C, and the
+    scan's output and states.
 
-    row: z (I), x (I), B (G * N), C (G * N), dt (H) of each token. A: negative decay rates. documents: whole numbers, never
-    decreasing along a row; nothing passes a boundary.
+    row: z (I), x (I), B (G * N), C (G * N), dt (H) of each token. A: negative decay rates.
+    documents: whole numbers, never decreasing along a row; nothing passes a boundary.
     """
     z, xBC, dt = _parts(row_BTZ, conv_bias_C, dt_bias_H)
     convolved = conv.run_forward(xBC, conv_weight_CW, conv_bias_C, documents_BT)
@@ -77,7 +80,9 @@ def mamba_inner_backward(
     state: int,
     epsilon: float,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Gradients of the first seven arguments of `mamba_inner` (all but the row's in fp32); the same bits for the same inputs."""
+    """Gradients of the first seven arguments of `mamba_inner` (all but the row's in fp32); the
+    same bits for the same inputs.
+    """
     z, xBC, dt = _parts(row_BTZ, conv_bias_C, dt_bias_H)
     drow = torch.empty(row_BTZ.shape, device=row_BTZ.device, dtype=row_BTZ.dtype)
     dz, dxBC, ddt = _parts(drow, conv_bias_C, dt_bias_H)

@@ -15,7 +15,8 @@ WARPS = 1
 
 @torch.library.custom_op("corpusmill::rms_norm", mutates_args=())
 def rms_norm(x: Tensor, gate: Tensor | None, weight: Tensor, groups: int, epsilon: float) -> Tensor:
-    """h / rms(h) * weight by groups of the last dimension, h = x * silu(gate) or x; computed in fp32, returned dense in x's dtype.
+    """h / rms(h) * weight by groups of the last dimension, h = x * silu(gate) or x; computed in
+    fp32, returned dense in x's dtype.
 
     x, gate: (..., channels), any stride between rows that are evenly spaced.
     """
@@ -31,7 +32,9 @@ def _(x: Tensor, gate: Tensor | None, weight: Tensor, groups: int, epsilon: floa
 def rms_norm_backward(
     dy: Tensor, x: Tensor, gate: Tensor | None, weight: Tensor, groups: int, epsilon: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of x, gate (empty without one) and weight (fp32); the same bits for the same inputs."""
+    """Gradients of x, gate (empty without one) and weight (fp32); the same bits for the same
+    inputs.
+    """
     return run_backward(dy, x, gate, weight, groups, epsilon)
 
 
@@ -105,7 +108,9 @@ def run_backward(
     epsilon: float,
     dgate: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """What `rms_norm_backward` does, outside of the operator. dgate: where that result goes, if not into new memory."""
+    """What `rms_norm_backward` does, outside of the operator. dgate: where that result goes, if
+    not into new memory.
+    """
     dx = torch.empty(x.shape, device=x.device, dtype=x.dtype)
     if gate is None:
         dgate = x.new_empty(0)

@@ -4,7 +4,8 @@ With h = x * silu(z) (or x alone), r = 1 / sqrt(mean of h^2 over the group + eps
 
     y = h r w        dh = r (w dy - h r^2 mean(w dy h))        dw = sum over rows of dy h r
 
-A program holds whole groups in registers, so memory is passed over once each way; r is made anew in the backward.
+A program holds whole groups in registers, so memory is passed over once each way; r is made anew
+in the backward.
 """
 
 import triton

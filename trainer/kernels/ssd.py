@@ -1,7 +1,8 @@
 """The selective scan on a GPU, as an operator that `torch.compile` sees as one node.
 
-`scan` takes the row of x, B and C that the convolution leaves, and its gradient comes back as one such row: nothing is split,
-padded or put together in memory. The kernels are in `ssd_kernels`; what they compute is `trainer.ssd.chunked_ssd`.
+`scan` takes the row of x, B and C that the convolution leaves, and its gradient comes back as one
+such row: nothing is split, padded or put together in memory. The kernels are in `ssd_kernels`;
+what they compute is `trainer.ssd.chunked_ssd`.
 """
 
 import torch
@@ -36,9 +37,10 @@ def scan(
 ) -> Tensor:
     """The selective scan; returns y (B, T, H * P).
 
-    xBC: x (H * P), B (G * N) and C (G * N) of each token, bf16 or fp32, any strides but the last. dt: step sizes after softplus.
-    A: negative decay rates. D: skip weight per head. documents: whole numbers, never decreasing along a row; the state is
-    zero at the first token of each. state: N.
+    xBC: x (H * P), B (G * N) and C (G * N) of each token, bf16 or fp32, any strides but the last.
+    dt: step sizes after softplus. A: negative decay rates. D: skip weight per head. documents:
+    whole numbers, never decreasing along a row; the state is zero at the first token of each.
+    state: N.
     """
     return run_forward(xBC_BTC, dt_BTH, A_H, D_H, documents_BT, groups, state)[0]
 
@@ -106,7 +108,9 @@ scan.register_autograd(_backward, setup_context=_setup_context)
 
 
 class _Shape:
-    """The sizes of one scan, the arguments that its kernels share, and the tensors that forward and backward both make."""
+    """The sizes of one scan, the arguments that its kernels share, and the tensors that forward
+    and backward both make.
+    """
 
     def __init__(
         self,
@@ -155,7 +159,9 @@ class _Shape:
         return self.groups, self.chunks, self.batch
 
     def states(self, values: Tensor, maps: Tensor, backward: bool) -> Tensor:
-        """The state that enters each chunk, or the gradient of the one that leaves it: (B, K, H, P, N)."""
+        """The state that enters each chunk, or the gradient of the one that leaves it: (B, K, H,
+        P, N).
+        """
         block_p, block_n = min(self.head_dim, 64), min(self.state, 64)
         out = self.xBC.new_empty(self.batch, self.chunks, self.heads, self.head_dim, self.state)
         blocks = (self.head_dim // block_p) * (self.state // block_n)
@@ -199,7 +205,8 @@ def run_forward(
     state: int,
     dt_bias: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """What `scan` does, outside of the operator, and the states that enter the chunks, which the backward can use again.
+    """What `scan` does, outside of the operator, and the states that enter the chunks, which the
+    backward can use again.
 
     dt_bias: given, the step size is softplus(dt + dt_bias).
     """
@@ -239,8 +246,9 @@ def run_backward(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """What `scan_backward` does, outside of the operator, and the gradient of dt_bias.
 
-    dt_bias: given, dt is what stands before softplus(dt + dt_bias). ddt: where its gradient goes, if not into new memory.
-    entering: the states of the forward, if they were kept; else they are made again.
+    dt_bias: given, dt is what stands before softplus(dt + dt_bias). ddt: where its gradient goes,
+    if not into new memory. entering: the states of the forward, if they were kept; else they are
+    made again.
     """
     shape = _Shape(xBC, dt, A, documents, groups, state, dt_bias)
     xBC, dy = shape.xBC, _rows(dy)

@@ -1,22 +1,26 @@
 """The chunked scan of Mamba-2 as six Triton kernels, forward and backward.
 
-One chunk is Q tokens. With s the running sum of dt * A inside a chunk, u = dt * x, S the state that enters the chunk:
+One chunk is Q tokens. With s the running sum of dt * A inside a chunk, u = dt * x, S the state
+that enters the chunk:
 
     y_q   = sum over s <= q of (C_q . B_s) exp(s_q - s_s) u_s  +  exp(s_q) S C_q  +  D x_q
     S_out = exp(s_last) S  +  sum over s of exp(s_last - s_s) u_s (outer) B_s
 
-`decays` makes s once. `states` walks along the sequence with the state in registers and writes down, in the compute dtype, what
-enters each chunk; walked backwards over dy and C it writes the gradient of what leaves each chunk. All other kernels
-take one chunk of one group each, so C B^T is computed once for all heads of a group, and the gradients of B and C are sums over
-the heads made in registers: no atomics, the same bits every time.
+`decays` makes s once. `states` walks along the sequence with the state in registers and writes
+down, in the compute dtype, what enters each chunk; walked backwards over dy and C it writes the
+gradient of what leaves each chunk. All other kernels take one chunk of one group each, so C B^T is
+computed once for all heads of a group, and the gradients of B and C are sums over the heads made
+in registers: no atomics, the same bits every time.
 
-Document boundaries cost a comparison of numbers: a pair of tokens, or a token and a chunk's end, of different documents
-has the factor 0.
+Document boundaries cost a comparison of numbers: a pair of tokens, or a token and a chunk's end,
+of different documents has the factor 0.
 
-Source: Dao and Gu, "Transformers are SSMs" (arXiv 2405.21060), section 6. The gradient of s is kept free of cancellation:
-the pairs inside a chunk enter by row and column sums of one fp32 matrix, the rest by terms that are only added.
+Source: Dao and Gu, "Transformers are SSMs" (arXiv 2405.21060), section 6. The gradient of s is
+kept free of cancellation: the pairs inside a chunk enter by row and column sums of one fp32
+matrix, the rest by terms that are only added.
 
-Letters: Q chunk length, H heads, G groups, R heads per group, P head dim, N state, C channels (x, then B, then C; one row a token).
+Letters: Q chunk length, H heads, G groups, R heads per group, P head dim, N state, C channels (x,
+then B, then C; one row a token).
 """
 
 import triton
@@ -41,7 +45,8 @@ def decays(
     Q: tl.constexpr,
     BLOCK_H: tl.constexpr,
 ):
-    """s of every token in powers of two (s * log2 e), and dt, both laid out (B, H, T). Grid: chunks, batch, head blocks.
+    """s of every token in powers of two (s * log2 e), and dt, both laid out (B, H, T). Grid:
+    chunks, batch, head blocks.
 
     SOFTPLUS: dt is what the projection gave; the step size is softplus(dt + bias).
     """
@@ -94,7 +99,9 @@ def states(
     BACKWARD: tl.constexpr,
     DOCUMENTS: tl.constexpr,
 ):
-    """What enters each chunk (forward), or the gradient of what leaves it (backward). Grid: blocks of P x N, heads, batch."""
+    """What enters each chunk (forward), or the gradient of what leaves it (backward). Grid: blocks
+    of P x N, heads, batch.
+    """
     batch = tl.program_id(2).to(tl.int64)
     head = tl.program_id(1).to(tl.int64)
     p = (tl.program_id(0) // (N // BLOCK_N)) * BLOCK_P + tl.arange(0, BLOCK_P)
@@ -248,7 +255,8 @@ def scan_backward_values(
     Q: tl.constexpr,
     DOCUMENTS: tl.constexpr,
 ):
-    """Gradients of x and of the products C B^T. Matrices of token pairs are (source s, reader q): transposed.
+    """Gradients of x and of the products C B^T. Matrices of token pairs are (source s, reader q):
+    transposed.
 
     Grid: groups, chunks, batch.
     """
@@ -359,7 +367,9 @@ def scan_backward_maps(
     DOCUMENTS: tl.constexpr,
     OF_C: tl.constexpr,
 ):
-    """The gradient of B, or of C: both are the pairs' part and a sum over heads of (values) x (states). Grid: groups, chunks, batch."""
+    """The gradient of B, or of C: both are the pairs' part and a sum over heads of (values) x
+    (states). Grid: groups, chunks, batch.
+    """
     batch = tl.program_id(2).to(tl.int64)
     chunk = tl.program_id(1)
     group = tl.program_id(0)
@@ -454,8 +464,9 @@ def decay_gradient(
 ):
     """From the gradient of s to those of dt and A. Grid: chunks, batch, head blocks.
 
-    rows: 0 what a token read inside the chunk, 1 what was read of it there, 2 what it read of the entering state, 3 what it
-    left to the chunk's end (each times its gradient), 4 x . du. The decay at token t has a part in whatever passed t.
+    rows: 0 what a token read inside the chunk, 1 what was read of it there, 2 what it read of the
+    entering state, 3 what it left to the chunk's end (each times its gradient), 4 x . du. The
+    decay at token t has a part in whatever passed t.
     """
     batch = tl.program_id(1).to(tl.int64)
     chunk = tl.program_id(0)

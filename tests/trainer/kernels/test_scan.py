@@ -87,7 +87,9 @@ def test_nothing_flows_back_over_a_document_boundary(device):
 
 
 def test_very_fast_decay_keeps_gradients_finite_and_exact(device):
-    """exp(s_q - s_s) underflows, and the exponents themselves reach thousands: no overflow, no 0 * inf."""
+    """exp(s_q - s_s) underflows, and the exponents themselves reach thousands: no overflow, no 0 *
+    inf.
+    """
     rows, dt, A, D = scan_inputs(130, device, decay=16.0)
     inputs = [tensor.detach().requires_grad_() for tensor in (rows, dt * 30, A, D)]
     exact = [tensor.detach().double().requires_grad_() for tensor in inputs]
