@@ -1,22 +1,29 @@
-"""The hybrid language model of Nemotron-H: Mamba-2, attention and FFN layers in the order of a pattern string.
+"""The hybrid language model of Nemotron-H: Mamba-2, attention and FFN layers in the order of a
+pattern string.
 
-Every symbol of the pattern is one pre-norm residual block with one mixer: `M` Mamba-2, `-` squared-ReLU FFN, `*` grouped-query
-attention without position embedding. Parameters carry the names of the published checkpoints (`backbone.layers.N.mixer...`,
-`lm_head.weight`), so that what is trained here is read by other tools without a converter.
+Every symbol of the pattern is one pre-norm residual block with one mixer: `M` Mamba-2, `-`
+squared-ReLU FFN, `*` grouped-query attention without position embedding. Parameters carry the
+names of the published checkpoints (`backbone.layers.N.mixer...`, `lm_head.weight`), so that what
+is trained here is read by other tools without a converter.
 
-Numbers: master weights are fp32 and are cast where they are used to the compute dtype (no autocast); norms, softplus and decays
-run in fp32.
+Numbers: master weights are fp32 and are cast where they are used to the compute dtype (no
+autocast); norms, softplus and decays run in fp32.
 
-Sources: Nemotron-H (arXiv 2504.03624), section 2.1; initialisation as in Megatron-LM (`mamba_mixer.py`, `transformer_config.py`).
-Letters in tensor names: B batch, T time, D hidden, H heads, P head dim, G groups, N state, C channels.
+Sources: Nemotron-H (arXiv 2504.03624), section 2.1; initialisation as in Megatron-LM
+(`mamba_mixer.py`, `transformer_config.py`). On a GPU the scan, the convolution, the norms and the
+loss are the kernels of `trainer.kernels`; what stands here is what they compute. Letters in tensor
+names: B batch, T time, D hidden, H heads, P head dim, G groups, N state, C channels, I inner
+width.
 """
 
 import math
 
 import torch
 import torch.nn.functional as F
+from corpusmill.trainer import kernels
+from corpusmill.trainer.attention import Documents, attend
 from corpusmill.trainer.config import HybridConfig
-from corpusmill.trainer.ssd import ssd
+from corpusmill.trainer.ssd import scan
 from torch import Tensor, nn
 
 DT_RANGE = (1e-3, 1e-1)  # initial step sizes of Mamba heads, log-uniform
@@ -44,23 +51,31 @@ class RMSNorm(nn.Module):
         self.groups = groups
 
     def forward(self, x: Tensor) -> Tensor:
+        if kernels.take(x):
+            return kernels.norm.rms_norm(x, None, self.weight, self.groups, self.epsilon)
         x32 = x.float().unflatten(-1, (self.groups, -1))
         x32 = x32 * torch.rsqrt(x32.square().mean(-1, keepdim=True) + self.epsilon)
         return (x32.flatten(-2) * self.weight).to(x.dtype)
 
 
 class GatedRMSNorm(RMSNorm):
-    """The norm behind the scan: the gate is applied first, then each Mamba group is normalised on its own."""
+    """The norm behind the scan: the gate is applied first, then each Mamba group is normalised on
+    its own.
+    """
 
     def forward(self, x: Tensor, gate: Tensor | None = None) -> Tensor:
         assert gate is not None
+        if kernels.take(x):
+            return kernels.norm.rms_norm(x, gate, self.weight, self.groups, self.epsilon)
         return super().forward(x.float() * F.silu(gate.float())).to(x.dtype)
 
 
 class CausalConv1d(nn.Module):
-    """Depthwise convolution over the last `kernel` tokens; it never reads across a document boundary if told of them.
+    """Depthwise convolution over the last `kernel` tokens; it never reads across a document
+    boundary if told of them.
 
-    Written as shifted products: at width 4 that is one fused pass over memory, and a boundary is just a mask per shift.
+    Written as shifted products: at width 4 that is one fused pass over memory, and a boundary is
+    just a mask per shift.
     """
 
     def __init__(self, channels: int, kernel: int) -> None:
@@ -70,6 +85,8 @@ class CausalConv1d(nn.Module):
         self.kernel = kernel
 
     def forward(self, x_BTC: Tensor, document_ids_BT: Tensor | None = None) -> Tensor:
+        if kernels.take(x_BTC):
+            return kernels.conv.conv_silu(x_BTC, self.weight[:, 0], self.bias, document_ids_BT)
         length = x_BTC.shape[1]
         past = self.kernel - 1
         padded = F.pad(x_BTC, (0, 0, past, 0))
@@ -98,24 +115,33 @@ class MambaMixer(nn.Module):
         self.norm = GatedRMSNorm(inner, config.norm_epsilon, config.mamba_groups)
         self.out_proj = Linear(inner, config.hidden_size)
 
-    def forward(self, x_BTD: Tensor, document_ids_BT: Tensor | None) -> Tensor:
+    def forward(self, x_BTD: Tensor, documents: Documents | None) -> Tensor:
         config = self.config
-        inner, maps = config.mamba_inner, config.mamba_groups * config.mamba_state
-        z, xBC, dt = self.in_proj(x_BTD).split(
-            [inner, config.conv_channels, config.mamba_heads], dim=-1
+        row_BTZ = self.in_proj(x_BTD)
+        ids = documents.ids if documents else None
+        A_H = -torch.exp(self.A_log)
+        groups, state = config.mamba_groups, config.mamba_state
+        if kernels.take(row_BTZ) and kernels.ssd.fits(config.mamba_head_dim, state):
+            y_BTI, *_ = kernels.mixer.mamba_inner(
+                row_BTZ,
+                self.conv1d.weight[:, 0],
+                self.conv1d.bias,
+                self.dt_bias,
+                A_H,
+                self.D,
+                self.norm.weight,
+                ids,
+                groups,
+                state,
+                config.norm_epsilon,
+            )
+            return self.out_proj(y_BTI)
+        z, xBC, dt = row_BTZ.split(
+            [config.mamba_inner, config.conv_channels, config.mamba_heads], dim=-1
         )
-        x, B, C = self.conv1d(xBC, document_ids_BT).split([inner, maps, maps], dim=-1)
-        y_BTHP = ssd(
-            x.unflatten(-1, (config.mamba_heads, config.mamba_head_dim)),
-            F.softplus(dt.float() + self.dt_bias),
-            -torch.exp(self.A_log),
-            B.unflatten(-1, (config.mamba_groups, config.mamba_state)),
-            C.unflatten(-1, (config.mamba_groups, config.mamba_state)),
-            self.D,
-            config.chunk_size,
-            document_ids_BT,
-        )
-        return self.out_proj(self.norm(y_BTHP.flatten(-2), z))
+        dt = F.softplus(dt.float() + self.dt_bias)
+        y_BTI = scan(self.conv1d(xBC, ids), dt, A_H, self.D, groups, state, config.chunk_size, ids)
+        return self.out_proj(self.norm(y_BTI, z))
 
 
 class AttentionMixer(nn.Module):
@@ -129,21 +155,13 @@ class AttentionMixer(nn.Module):
         self.v_proj = Linear(config.hidden_size, config.key_value_heads * config.head_dim)
         self.o_proj = Linear(config.attention_heads * config.head_dim, config.hidden_size)
 
-    def forward(self, x_BTD: Tensor, document_ids_BT: Tensor | None) -> Tensor:
+    def forward(self, x_BTD: Tensor, documents: Documents | None) -> Tensor:
         head_dim = self.config.head_dim
         q, k, v = (
             proj(x_BTD).unflatten(-1, (-1, head_dim)).transpose(1, 2)
             for proj in (self.q_proj, self.k_proj, self.v_proj)
         )
-        if document_ids_BT is None:
-            y = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
-        else:
-            same = document_ids_BT.unsqueeze(-1) == document_ids_BT.unsqueeze(-2)
-            repeats = self.config.attention_heads // self.config.key_value_heads
-            k, v = (
-                tensor.repeat_interleave(repeats, dim=1) for tensor in (k, v)
-            )  # masked kernels take no groups
-            y = F.scaled_dot_product_attention(q, k, v, attn_mask=same.tril().unsqueeze(1))
+        y = attend(q, k, v, documents)
         return self.o_proj(y.transpose(1, 2).flatten(-2))
 
 
@@ -155,7 +173,7 @@ class FeedForwardMixer(nn.Module):
         self.up_proj = Linear(config.hidden_size, config.ffn_size)
         self.down_proj = Linear(config.ffn_size, config.hidden_size)
 
-    def forward(self, x_BTD: Tensor, document_ids_BT: Tensor | None) -> Tensor:
+    def forward(self, x_BTD: Tensor, documents: Documents | None) -> Tensor:
         return self.down_proj(F.relu(self.up_proj(x_BTD)).square())
 
 
@@ -170,8 +188,8 @@ class Block(nn.Module):
         self.norm = RMSNorm(config.hidden_size, config.norm_epsilon)
         self.mixer = MIXERS[symbol](config)
 
-    def forward(self, x_BTD: Tensor, document_ids_BT: Tensor | None) -> Tensor:
-        return x_BTD + self.mixer(self.norm(x_BTD), document_ids_BT)
+    def forward(self, x_BTD: Tensor, documents: Documents | None) -> Tensor:
+        return x_BTD + self.mixer(self.norm(x_BTD), documents)
 
 
 class Backbone(nn.Module):
@@ -199,15 +217,17 @@ class HybridModel(nn.Module):
 
     def hidden(self, tokens_BT: Tensor, document_ids_BT: Tensor | None = None) -> Tensor:
         """The normalised last hidden states (B, T, D), ready for `lm_head`."""
+        documents = None if document_ids_BT is None else Documents.of(document_ids_BT)
         x_BTD = self.backbone.embeddings(tokens_BT).to(self.compute_dtype)
         for layer in self.backbone.layers:
-            x_BTD = layer(x_BTD, document_ids_BT)
+            x_BTD = layer(x_BTD, documents)
         return self.backbone.norm_f(x_BTD)
 
     def forward(self, tokens_BT: Tensor, document_ids: Tensor | None = None) -> Tensor:
         """Logits (B, T, vocab) in the compute dtype.
 
-        document_ids: (B, T), never decreasing along a row; given, no layer reads across a document boundary.
+        document_ids: (B, T), never decreasing along a row; given, no layer reads across a document
+        boundary.
         """
         return self.lm_head(self.hidden(tokens_BT, document_ids))
 
@@ -220,7 +240,8 @@ def parameter_count(config: HybridConfig) -> int:
 
 @torch.no_grad()
 def initialise(model: HybridModel, seed: int) -> None:
-    """Fill the weights as Megatron-LM does for Nemotron-H; the same seed gives the same weights on every device.
+    """Fill the weights as Megatron-LM does for Nemotron-H; the same seed gives the same weights on
+    every device.
 
     | parameter | initial value |
     |---|---|

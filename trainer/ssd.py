@@ -4,43 +4,56 @@ A Mamba-2 head carries a state S (head dim x state dim) along the sequence:
 
     S_t = exp(dt_t * A) * S_(t-1) + dt_t * x_t (outer) B_t        y_t = S_t C_t + D * x_t
 
-Walked token by token (`recurrent_ssd`) this is exact and slow. `chunked_ssd` cuts the sequence into chunks: inside a chunk
-the scan is a masked attention-like product, between chunks only one state per chunk has to be passed on, and that
-passing is itself one small matrix product over chunks, so no Python loop grows with the sequence.
+Walked token by token (`recurrent_ssd`) this is exact and slow. `chunked_ssd` cuts the sequence
+into chunks: inside a chunk the scan is a masked attention-like product, between chunks only one
+state per chunk has to be passed on, and that passing is itself one small matrix product over
+chunks, so no Python loop grows with the sequence.
 
-Source: Dao and Gu, "Transformers are SSMs" (arXiv 2405.21060), section 6. Nemotron-H uses it with grouped B and C and
-without clamping dt (arXiv 2504.03624, section 2.1).
+Source: Dao and Gu, "Transformers are SSMs" (arXiv 2405.21060), section 6. Nemotron-H uses it with
+grouped B and C and without clamping dt (arXiv 2504.03624, section 2.1).
 
-Letters in tensor names: B batch, T time, H heads, P head dim, G groups, R heads per group, N state, K chunks, Q chunk length.
+Letters in tensor names: B batch, T time, H heads, P head dim, G groups, R heads per group, N
+state, K chunks, Q chunk length.
 """
-
-from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
+from corpusmill.trainer import kernels
 from torch import Tensor
 
-ScanFunction = Callable[
-    [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, int, Tensor | None], Tensor
-]
 
-# Faster scans may be entered here by device type ("cuda"); they take the arguments of `chunked_ssd` and must agree with it.
-KERNELS: dict[str, ScanFunction] = {}
-
-
-def ssd(
-    x_BTHP: Tensor,
+def scan(
+    xBC_BTC: Tensor,
     dt_BTH: Tensor,
     A_H: Tensor,
-    B_BTGN: Tensor,
-    C_BTGN: Tensor,
     D_H: Tensor,
+    groups: int,
+    state: int,
     chunk_size: int,
     document_ids_BT: Tensor | None = None,
 ) -> Tensor:
-    """The selective scan by the best implementation for the device of `x_BTHP`. Arguments: see `chunked_ssd`."""
-    scan = KERNELS.get(x_BTHP.device.type, chunked_ssd)
-    return scan(x_BTHP, dt_BTH, A_H, B_BTGN, C_BTGN, D_H, chunk_size, document_ids_BT)
+    """The selective scan of rows of x (H * P), B (G * N) and C (G * N); returns y (B, T, H * P).
+
+    On a GPU by the kernels, which choose their own chunk; else by `chunked_ssd`. The other
+    arguments: see there.
+    """
+    heads, maps = dt_BTH.shape[2], groups * state
+    inner = xBC_BTC.shape[2] - 2 * maps
+    head_dim = inner // heads
+    if kernels.take(xBC_BTC) and kernels.ssd.fits(head_dim, state):
+        return kernels.ssd.scan(xBC_BTC, dt_BTH, A_H, D_H, document_ids_BT, groups, state)
+    x, B, C = xBC_BTC.split([inner, maps, maps], dim=-1)
+    y_BTHP = chunked_ssd(
+        x.unflatten(-1, (heads, head_dim)),
+        dt_BTH,
+        A_H,
+        B.unflatten(-1, (groups, state)),
+        C.unflatten(-1, (groups, state)),
+        D_H,
+        chunk_size,
+        document_ids_BT,
+    )
+    return y_BTHP.flatten(-2)
 
 
 def chunked_ssd(
@@ -53,13 +66,16 @@ def chunked_ssd(
     chunk_size: int,
     document_ids_BT: Tensor | None = None,
 ) -> Tensor:
-    """The selective scan in plain PyTorch; any length, differentiable, the reference for every kernel.
+    """The selective scan in plain PyTorch; any length, differentiable, the reference for every
+    kernel.
 
-    x: inputs (compute dtype). dt: step sizes after softplus (at least fp32). A: negative decay rates. B, C: input and
-    output maps, one per group of H/G heads. D: skip weight per head. document_ids: never decreasing along a row; the
-    state is zero at the first token of each document. Returns y, shape and dtype of x.
+    x: inputs (compute dtype). dt: step sizes after softplus (at least fp32). A: negative decay
+    rates. B, C: input and output maps, one per group of H/G heads. D: skip weight per head.
+    document_ids: never decreasing along a row; the state is zero at the first token of each
+    document. Returns y, shape and dtype of x.
 
-    Decays and states passed between chunks are kept in fp32 (float64 if x is); the matrix products run in the dtype of x.
+    Decays and states passed between chunks are kept in fp32 (float64 if x is); the matrix products
+    run in the dtype of x.
     """
     batch, length, heads, head_dim = x_BTHP.shape
     groups, state = B_BTGN.shape[2:]
@@ -123,10 +139,12 @@ def _reach(
     padding: int,
     like: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Who may read whom, as masks: inside a chunk (q, s), the entering state (q), the leaving state (q), chunk to chunk.
+    """Who may read whom, as masks: inside a chunk (q, s), the entering state (q), the leaving
+    state (q), chunk to chunk.
 
-    Document numbers never decrease, so two tokens belong to one document exactly if their numbers are equal, and the
-    state at the end of chunk z is alive at the start of chunk k exactly if both ends carry the same number.
+    Document numbers never decrease, so two tokens belong to one document exactly if their numbers
+    are equal, and the state at the end of chunk z is alive at the start of chunk k exactly if both
+    ends carry the same number.
     """
     causal_QQ = torch.ones(chunk_size, chunk_size, dtype=torch.bool, device=like.device).tril()
     earlier_KK = torch.ones(chunks, chunks, dtype=torch.bool, device=like.device).tril(-1)
@@ -162,7 +180,9 @@ def recurrent_ssd(
     D_H: Tensor,
     document_ids_BT: Tensor | None = None,
 ) -> Tensor:
-    """The same scan straight from its definition, token by token in float64: the yardstick for tests. Returns float64."""
+    """The same scan straight from its definition, token by token in float64: the yardstick for
+    tests. Returns float64.
+    """
     x, dt, A, B, C, D = (tensor.double() for tensor in (x_BTHP, dt_BTH, A_H, B_BTGN, C_BTGN, D_H))
     batch, length, heads, head_dim = x.shape
     B_BTHN = B.repeat_interleave(heads // B.shape[2], dim=2)

@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from corpusmill.manifests.errors import CorpusmillError
-from corpusmill.trainer import checkpoint
+from corpusmill.trainer import checkpoint, kernels
 from corpusmill.trainer.config import TrainConfig
 from corpusmill.trainer.data import PackedStream
 from corpusmill.trainer.loader import Batch, BatchLoader, collate
@@ -77,7 +77,8 @@ class SummedLoss:
         self._head = torch.compile(_head_loss, dynamic=False) if compiled else _head_loss
         if compiled:
             for layer in model.backbone.layers:
-                layer.compile(dynamic=False)
+                # rows padded for alignment would have to be copied for the kernels that read them
+                layer.compile(dynamic=False, options={"comprehensive_padding": False})
 
     def __call__(self, batch: Batch) -> Tensor:
         document_ids = batch.document_ids if self.reset_at_documents else None
@@ -90,6 +91,17 @@ class SummedLoss:
 def _head_loss(
     hidden_BTD: Tensor, weight: Tensor, targets_BT: Tensor, loss_mask_BT: Tensor
 ) -> Tensor:
+    """The sum of the counted tokens' cross-entropies, by the kernels on a GPU."""
+    if kernels.take(hidden_BTD):
+        loss, _, _ = kernels.head.head_loss(
+            hidden_BTD.flatten(0, 1),
+            weight,
+            targets_BT.flatten(),
+            loss_mask_BT.flatten(),
+            0.0,
+            torch.is_grad_enabled(),
+        )
+        return loss
     logits = F.linear(hidden_BTD, weight.to(hidden_BTD.dtype)).float()
     losses = F.cross_entropy(logits.flatten(0, 1), targets_BT.flatten(), reduction="none")
     return (losses * loss_mask_BT.flatten()).sum()

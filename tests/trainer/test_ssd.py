@@ -3,8 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from corpusmill.trainer import ssd as module
-from corpusmill.trainer.ssd import chunked_ssd, recurrent_ssd, ssd
+from corpusmill.trainer.ssd import chunked_ssd, recurrent_ssd, scan
 from torch import Tensor
 
 Inputs = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
@@ -104,14 +103,11 @@ def test_half_precision_inputs_keep_decays_in_single_precision():
     assert relative(half, recurrent_ssd(*inputs)) < 0.02
 
 
-def test_a_kernel_entered_for_a_device_is_used(monkeypatch):
-    inputs = scan_inputs(length=20)
-    calls = []
-
-    def kernel(*arguments):
-        calls.append(arguments)
-        return chunked_ssd(*arguments)
-
-    monkeypatch.setitem(module.KERNELS, "cpu", kernel)
-    assert torch.equal(ssd(*inputs, 16), chunked_ssd(*inputs, 16))
-    assert len(calls) == 1
+@pytest.mark.parametrize("ids", [None, documents(2, 77)])
+def test_packed_rows_are_scanned_like_their_parts(ids):
+    x, dt, A, B, C, D = scan_inputs()
+    rows = torch.cat([tensor.flatten(2) for tensor in (x, B, C)], dim=-1)
+    assert torch.equal(
+        scan(rows, dt, A, D, 2, 16, 16, ids),
+        chunked_ssd(x, dt, A, B, C, D, 16, ids).flatten(2),
+    )
