@@ -56,8 +56,9 @@ def reaching(path: str) -> Iterator[tuple[Any, str]]:
     except (CorpusmillError, FileNotFoundError, IsADirectoryError, NotADirectoryError):
         raise
     except Exception as error:  # each store's library has its own exceptions
+        root = "/".join(path.split("/")[:3])  # the user may have named another path of the store
         raise StorageError(
-            f"{path} cannot be reached ({_line(error)})",
+            f"{root} cannot be reached ({_line(error)})",
             "check the address, the network and the credentials, then run the same command again",
         ) from error
 

@@ -121,7 +121,8 @@ def test_a_damaged_crawl_costs_its_damaged_parts_only(damaged):
 def test_each_damage_is_a_row_with_its_reason(damaged):
     folder, _ = damaged
     found = {
-        (Path(row["origin"]["file"]).name, row["reason"]) for row in excluded(folder / "out/filter")
+        (Path(row["origin"]["file"]).name, row["reason"])
+        for row in excluded(folder / "out/extract")
     }
     assert {name for name, reason in found if reason.startswith("error_read.")} >= {
         "truncated.warc.gz",
@@ -134,7 +135,7 @@ def test_each_damage_is_a_row_with_its_reason(damaged):
 
 def test_the_file_that_is_no_archive_is_named_in_its_receipt(damaged):
     folder, _ = damaged
-    receipt = json.loads((folder / "out/filter/receipts/filter/no-archive.json").read_text())
+    receipt = json.loads((folder / "out/extract/receipts/extract/no-archive.json").read_text())
     assert receipt["status"] == "quarantined"
     assert "no-archive.warc.gz" in receipt["error"]
 

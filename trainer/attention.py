@@ -7,6 +7,7 @@ documents are given.
 """
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,15 @@ from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex
 
 FASTEST_FIRST = [SDPBackend.CUDNN_ATTENTION, SDPBackend.FLASH_ATTENTION, SDPBackend.MATH]
 REPEATABLE = [SDPBackend.FLASH_ATTENTION, SDPBackend.MATH]  # under use_deterministic_algorithms
+
+
+def documents_mask(ids_BT: Tensor) -> Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]:
+    """Which query reads which key, as FlexAttention asks: the same document, and no later token."""
+
+    def reads(b: Tensor, h: Tensor, query: Tensor, key: Tensor) -> Tensor:
+        return (query >= key) & (ids_BT[b, query] == ids_BT[b, key])
+
+    return reads
 
 
 @dataclass(frozen=True)
@@ -32,17 +42,13 @@ class Documents:
     @classmethod
     def of(cls, ids_BT: Tensor) -> "Documents":
         """The documents with these numbers."""
-        blocks = _compiled(create_block_mask) if ids_BT.is_cuda else None
-        batch, length = ids_BT.shape
         ids = ids_BT.contiguous()
-
-        def reads(b: Tensor, h: Tensor, query: Tensor, key: Tensor) -> Tensor:
-            return (query >= key) & (ids[b, query] == ids[b, key])
-
-        return cls(
-            ids,
-            blocks and blocks(reads, batch, None, length, length, device=ids_BT.device),
-        )
+        if not ids.is_cuda:
+            return cls(ids, None)
+        batch, length = ids.shape
+        mask = documents_mask(ids)
+        make = _compiled(create_block_mask)
+        return cls(ids, make(mask, batch, None, length, length, device=ids.device))
 
 
 def attend(q_BHTP: Tensor, k_BHTP: Tensor, v_BHTP: Tensor, documents: Documents | None) -> Tensor:

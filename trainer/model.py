@@ -101,7 +101,7 @@ class CausalConv1d(nn.Module):
 
 
 class MambaMixer(nn.Module):
-    """Mamba-2: project to gate z, x, B, C and dt; convolve x, B, C; scan; gated norm; project back."""
+    """Mamba-2: project to gate z, x, B, C, dt; convolve x, B, C; scan; gated norm; project back."""
 
     def __init__(self, config: HybridConfig) -> None:
         super().__init__()

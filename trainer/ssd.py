@@ -98,7 +98,8 @@ def chunked_ssd(
         document_ids_BT, batch, chunks, chunk_size, padding, x
     )
 
-    # 1. Inside each chunk: token q reads token s <= q through C_q . B_s, faded by the decay between them.
+    # 1. Inside each chunk: token q reads token s <= q through C_q . B_s, faded by the decay
+    # between them.
     dtx_BKQGRP = (x_BKQGRP * dt_BKQGR.unsqueeze(-1)).to(dtype)
     fade_BKGRQQ = (
         (decay_BKGRQ.unsqueeze(-1) - decay_BKGRQ.unsqueeze(-2))
@@ -114,7 +115,8 @@ def chunked_ssd(
     faded_BKQGRP = (dtx_BKQGRP * to_end_BKGRQ.permute(0, 1, 4, 2, 3).unsqueeze(-1)).to(dtype)
     left_BKGRPN = torch.einsum("bkqgrp,bkqgn->bkgrpn", faded_BKQGRP, B_BKQGN).to(wide)
 
-    # 3. The state that enters chunk k: everything left by chunks z < k, faded by the whole chunks in between.
+    # 3. The state that enters chunk k: everything left by chunks z < k, faded by the whole chunks
+    # in between.
     total_BGRK = decay_BKGRQ[..., -1].permute(0, 2, 3, 1).cumsum(-1)
     before_BGRK = F.pad(total_BGRK, (1, -1))
     fade_BGRKK = (before_BGRK.unsqueeze(-1) - total_BGRK.unsqueeze(-2)).masked_fill(

@@ -144,7 +144,7 @@ def test_an_endpoint_that_is_down_is_one_line(tmp_path: Path, environment):
     )
     assert run.returncode != 0
     assert "Traceback" not in run.stderr
-    assert "s3://bucket/crawl cannot be reached" in run.stderr
+    assert "s3://bucket cannot be reached" in run.stderr
     assert "check the address, the network and the credentials" in run.stderr
 
 

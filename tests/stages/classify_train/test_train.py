@@ -208,7 +208,7 @@ def test_a_threshold_beyond_all_grades_is_refused(data, tmp_path):
 
 
 def test_a_missing_encoder_stops_the_stage_before_anything_is_read(data, tmp_path):
-    with pytest.raises(ModelError, match="does not exist"):
+    with pytest.raises(ModelError, match="there is no encoder folder"):
         train(tmp_path / "train", settings(data, embedding={"encoder": str(tmp_path / "none")}))
     assert not (tmp_path / "train/receipts").exists()
 
