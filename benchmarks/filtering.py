@@ -29,7 +29,7 @@ import zstandard  # noqa: E402
 from corpusmill.manifests.schema import DOCUMENT, conform  # noqa: E402
 from corpusmill.stages.filter.families import DEFAULT, FAMILIES  # noqa: E402
 from corpusmill.stages.filter.line_edits import LineEdits  # noqa: E402
-from corpusmill.stages.filter.measure.texts import measure  # noqa: E402
+from corpusmill.stages.filter.measuring import measure  # noqa: E402
 from corpusmill.stages.filter.rules import failing  # noqa: E402
 from corpusmill.stages.filter.stage import Filter  # noqa: E402
 from corpusmill.stages.filter.url_rules import UrlRules, compiled, judge_all  # noqa: E402

@@ -135,3 +135,24 @@ print(*sys.modules)
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     heavy = {"torch", "transformers", "tokenizers", "ray", "numba", "scipy", "fasttext", "httpx"}
     assert not set(result.stdout.split()) & heavy
+
+
+def test_no_folders_import_each_other_in_a_circle():
+    arrows: dict[str, set[str]] = {}
+    for room in ALLOWED:
+        for path in (ROOT / room).rglob("*.py"):
+            folder = str(path.parent.relative_to(ROOT))
+            for name in imported_modules(path):
+                parts = name.split(".")[1:] if name.startswith("corpusmill.") else []
+                folders = (ROOT.joinpath(*parts[:end]) for end in range(len(parts), 0, -1))
+                found = next((item for item in folders if item.is_dir()), None)
+                if found is not None and found != path.parent:
+                    arrows.setdefault(folder, set()).add(str(found.relative_to(ROOT)))
+
+    def below(folder: str, seen: set[str]) -> set[str]:
+        for other in arrows.get(folder, set()) - seen:
+            seen.add(other)
+            below(other, seen)
+        return seen
+
+    assert {folder for folder in arrows if folder in below(folder, set())} == set()

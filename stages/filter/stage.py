@@ -30,7 +30,7 @@ from corpusmill.stages.filter import datatrove_block, languages, url_rules
 from corpusmill.stages.filter.families import DEFAULT, FAMILIES
 from corpusmill.stages.filter.languages import LANGUAGES
 from corpusmill.stages.filter.line_edits import LineEdits
-from corpusmill.stages.filter.measure.texts import (
+from corpusmill.stages.filter.measuring import (
     STOP_WORDS,
     Measurement,
     check_stop_words,

@@ -6,7 +6,7 @@ Nothing is read beyond a text's end.
 import numpy as np
 import pyarrow as pa
 from corpusmill.stages.extract.repair import Repair, by_ftfy, repaired
-from corpusmill.stages.filter.measure.texts import measure
+from corpusmill.stages.filter.measuring import measure
 from corpusmill.stages.filter.statistics import STATISTICS
 from corpusmill.stages.redact.find import find
 from corpusmill.stages.redact.stage import Redact

@@ -1,6 +1,7 @@
 """Measure texts for the filter rules: compiled kernels over the UTF-8 bytes of string columns.
 
-`texts` is the entry. `kernels` runs the others over blocks of texts, in this order:
+`stages.filter.measuring` is the entry. `stages.filter.kernel_calls` runs these files over blocks of
+texts, in this order:
 
 1. `marks` compares all bytes, 64 at a time, and finds parts (between white space) and lines.
 2. `parts` hashes parts and lines. It lists the hard parts: those that are no plain word.

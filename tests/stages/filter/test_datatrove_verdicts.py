@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from corpusmill.stages.filter.families import DEFAULT, FAMILIES
 from corpusmill.stages.filter.line_edits import LineEdits
-from corpusmill.stages.filter.measure.texts import measure
+from corpusmill.stages.filter.measuring import measure
 from corpusmill.stages.filter.rules import failing
 
 from tests.stages.filter import make_datatrove_verdicts

@@ -8,7 +8,7 @@ from corpusmill.manifests.storage import artifact_of
 from corpusmill.pipeline.recipe import Step, build_stage
 from corpusmill.stages.contract import MapStage
 from corpusmill.stages.filter.line_edits import LineEdits
-from corpusmill.stages.filter.measure.texts import measure
+from corpusmill.stages.filter.measuring import measure
 from corpusmill.stages.filter.rules import Rule
 from corpusmill.stages.filter.stage import Filter
 from corpusmill.stages.filter.url_rules import UrlRules

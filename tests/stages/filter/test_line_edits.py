@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from corpusmill.stages.filter.line_edits import LineEdits
-from corpusmill.stages.filter.measure.texts import measure
+from corpusmill.stages.filter.measuring import measure
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

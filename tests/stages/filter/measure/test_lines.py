@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 from corpusmill.stages.filter.line_edits import LineEdits
 from corpusmill.stages.filter.measure import line_counts
-from corpusmill.stages.filter.measure.texts import measure
+from corpusmill.stages.filter.measuring import measure
 
 REST = "These words stay as they are."
 

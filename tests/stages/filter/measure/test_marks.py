@@ -14,9 +14,9 @@ from corpusmill.stages.filter.measure.marks import (
     MIXED,
     WIDE,
 )
-from corpusmill.stages.filter.measure.texts import measure
 from corpusmill.stages.filter.measure.token_hash import hash_of
 from corpusmill.stages.filter.measure.wide_bytes import bytes_within
+from corpusmill.stages.filter.measuring import measure
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 

@@ -3,7 +3,7 @@ tokens.
 """
 
 import pyarrow as pa
-from corpusmill.stages.filter.measure.texts import measure
+from corpusmill.stages.filter.measuring import measure
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 

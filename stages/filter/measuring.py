@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 from corpusmill.manifests.errors import RecipeError
 from corpusmill.stages.columns.strings import chunks_of, string_array
+from corpusmill.stages.filter.kernel_calls import COUNTS, Kernels
 from corpusmill.stages.filter.line_edits import NO_EDITS, LineEdits
 from corpusmill.stages.filter.measure import line_counts
-from corpusmill.stages.filter.measure.kernels import COUNTS, Kernels
 from corpusmill.stages.filter.statistics import STATISTICS, Counts, Measured
 from numpy.typing import NDArray
 
