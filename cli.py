@@ -428,7 +428,9 @@ def main() -> None:
         sys.exit(code)
     except UsageError as error:
         command = error.ctx.command_path if error.ctx else "corpusmill"
-        print(f"corpusmill: {error.format_message()}; see {command} --help", file=sys.stderr)
+        said = error.format_message()
+        mend = "quote a glob, as in 'crawl/*.warc.gz'; " if "extra argument" in said else ""
+        print(f"corpusmill: {said}; {mend}see {command} --help", file=sys.stderr)
         sys.exit(USER_ERROR)
     except CorpusmillError as error:
         print(f"corpusmill: {error}", file=sys.stderr)

@@ -17,6 +17,9 @@ Written by corpusmill: {stages}. `manifest.json` says from what and how.
 """
 
 
+_MARK = "Written by corpusmill: "
+
+
 def write_card(manifest: Manifest) -> None:
     """Write the card of a finished stage, if it has documents."""
     rooms = {"default": "documents", "excluded": "excluded"}
@@ -26,5 +29,8 @@ def write_card(manifest: Manifest) -> None:
         if any(output.rows for output in manifest.documents(room))
     )
     if "documents" in configs:
+        path = storage.join(manifest.folder, CARD)
+        if storage.exists(path) and _MARK.encode() not in storage.read_bytes(path):
+            return  # the user's own
         text = _TEXT.format(configs=configs, stages=", ".join(manifest.stages))
-        storage.write_bytes(storage.join(manifest.folder, CARD), text.encode())
+        storage.write_bytes(path, text.encode())

@@ -78,7 +78,7 @@ def _is_number(kind: pa.DataType) -> bool:
 def _of_numbers(column: pa.ChunkedArray) -> Hashes:
     values = (pc.fill_null(column, 0) if column.null_count else column).to_numpy()
     if values.dtype.kind == "f":
-        values = values.view(np.uint32 if values.itemsize == 4 else np.uint64)
+        values = values.view(f"u{values.itemsize}")
     return values.astype(np.uint64)
 
 

@@ -39,7 +39,18 @@ def _visit(module: ModuleType | None, found: dict[str, str]) -> None:
     found[module.__name__] = hashlib.sha256(source).hexdigest()
     if str(module.__file__).endswith(".py"):
         for name in _imported(source, module.__package__ or ""):
-            _visit(sys.modules.get(name), found)
+            _visit(_module(name), found)
+
+
+def _module(name: str) -> ModuleType | None:
+    """The module, imported if need be: a filter may import its helpers only when it runs."""
+    if name in sys.modules:
+        return sys.modules[name]
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return None
+    return importlib.util.module_from_spec(spec) if spec and spec.origin else None
 
 
 def _imported(source: bytes, package: str) -> Iterator[str]:

@@ -293,7 +293,9 @@ def expand(patterns: Iterable[str]) -> list[str]:
     """
     found: set[str] = set()
     for pattern in patterns:
-        if any(sign in pattern for sign in "*?["):
+        if any(sign in pattern for sign in "*?[") and (
+            is_remote(pattern) or not os.path.exists(local(pattern))
+        ):
             matched = _globbed(pattern)
         elif is_folder(pattern):
             matched = list_files(pattern if is_remote(pattern) else local(pattern))
@@ -304,6 +306,12 @@ def expand(patterns: Iterable[str]) -> list[str]:
             raise InputError(f"input {pattern} matches no file", "check the path or the glob")
         found.update(matched)
     return sorted(found)
+
+
+def _is_glob(pattern: str) -> bool:
+    """Whether the path has a glob's signs. A local path that exists is that path."""
+    signs = any(sign in pattern for sign in "*?[")
+    return signs and (is_remote(pattern) or not os.path.exists(local(pattern)))
 
 
 def _globbed(pattern: str) -> list[str]:

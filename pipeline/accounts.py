@@ -6,6 +6,7 @@
 - Whole stage: it read the rows of its inputs, and the files on disk have the rows of its account.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from corpusmill.manifests import storage
@@ -19,7 +20,17 @@ _MEND = "run it again with --replace; if that does not help, report it as a bug 
 
 
 class LostRows(CorpusmillError):
-    """Rows were lost or doubled. The stage stops: its output would be wrong."""
+    """Rows were lost or doubled. The stage stops: its output would be wrong.
+
+    made_by: the passes and shards whose files do not agree, if they are known.
+    """
+
+    def __init__(self, what: str, mend: str = "", made_by: Iterable[tuple[str, str]] = ()) -> None:
+        super().__init__(what, mend)
+        self.made_by = tuple(made_by)
+
+    def __reduce__(self) -> tuple[type, tuple[str, str, tuple[tuple[str, str], ...]]]:
+        return type(self), (self.what, self.mend, self.made_by)
 
 
 def check_shard(where: str, shard: Shard, counts: Iterable[Counts]) -> None:
@@ -27,12 +38,13 @@ def check_shard(where: str, shard: Shard, counts: Iterable[Counts]) -> None:
 
     where: the stage, pass and shard, for the message.
     """
+    promised: Counter[str] = Counter()  # an input may be given twice
     for artifact in shard.inputs:
-        read = shard.rows_of.get(artifact.path)
-        if read is not None and artifact.rows and read != artifact.rows:
-            raise LostRows(
-                f"{where} read {read:,} of the {artifact.rows:,} rows of {artifact.path}", _MEND
-            )
+        promised[artifact.path] += artifact.rows
+    for path, rows in promised.items():
+        read = shard.rows_of.get(path)
+        if read is not None and rows and read != rows:
+            raise LostRows(f"{where} read {read:,} of the {rows:,} rows of {path}", _MEND)
     for account in counts:
         if not account.conserved:
             raise LostRows(
@@ -47,15 +59,13 @@ class Flows:
         self._stage = stage
         self._sent: dict[str, tuple[RowSum, str, str]] = {}  # rows, and the pass and shard of them
         self._received: dict[str, RowSum] = {}
-        self._readers: dict[str, set[str]] = {}
-        self._incomplete: set[str] = set()  # passes that have shards in quarantine
+        self._readers: dict[str, set[tuple[str, str]]] = {}  # passes and shards
+        self._quarantined: set[tuple[str, str]] = set()
 
     def add(
         self, pass_name: str, receipts: Mapping[str, Receipt], quarantined: Iterable[Receipt]
     ) -> None:
         """Add a finished pass."""
-        if any(True for _ in quarantined):
-            self._incomplete.add(pass_name)
         for shard, receipt in receipts.items():
             for output in receipt.outputs:
                 if output.rows_digest is not None:
@@ -64,9 +74,15 @@ class Flows:
             for number, rows, digest in receipt.received:
                 path = receipt.inputs[number].path
                 self._received.setdefault(path, RowSum()).merge(RowSum(rows, digest))
-            for artifact in receipt.inputs:
-                if artifact.rows_digest is not None:
-                    self._readers.setdefault(artifact.path, set()).add(pass_name)
+            self._add_reader(pass_name, shard, receipt)
+        for receipt in quarantined:
+            self._quarantined.add((pass_name, receipt.shard))
+            self._add_reader(pass_name, receipt.shard, receipt)
+
+    def _add_reader(self, pass_name: str, shard: str, receipt: Receipt) -> None:
+        for artifact in receipt.inputs:
+            if artifact.rows_digest is not None:
+                self._readers.setdefault(artifact.path, set()).add((pass_name, shard))
 
     def check(self) -> None:
         """Raises LostRows unless each row that was sent was received once.
@@ -76,7 +92,7 @@ class Flows:
         for path in sorted(self._sent):
             sent, pass_name, shard = self._sent[path]
             readers = self._readers.get(path, set())
-            if readers & self._incomplete:
+            if readers & self._quarantined:
                 continue
             received = self._received.get(path, RowSum())
             if sent != received:
@@ -85,11 +101,13 @@ class Flows:
                     if sent.rows != received.rows
                     else "as many rows, but not the same ones"
                 )
+                passes = ", ".join(sorted({name for name, _ in readers})) or "after it"
                 raise LostRows(
                     f"{self._stage}: shard {shard} of the pass {pass_name} sent {sent.rows:,} rows,"
-                    f" and the pass {', '.join(sorted(readers)) or 'after it'}"
-                    f" received {found} ({path})",
-                    _MEND,
+                    f" and the pass {passes} received {found} ({path})",
+                    "run the same command again, which makes these shards anew; if it says so "
+                    "again, report it as a bug of corpusmill",
+                    [(pass_name, shard), *sorted(readers)],
                 )
 
 
@@ -99,11 +117,13 @@ def check_stage(
     inputs: Inputs,
     totals: Mapping[str, Counts],
     receipts: Iterable[Receipt],
+    quarantined: bool = False,
 ) -> None:
     """Raises LostRows if the account of a whole stage differs from what the stage read and wrote.
 
     title: the step's name, for messages. totals: each account, summed over all passes. receipts:
     those of all passes.
+    quarantined: some shards failed, so rows that they hold are missing.
     """
     below = {room: storage.join(inputs.folder, room) + "/" for room in (DOCUMENTS, EXCLUDED)}
     rows = {DOCUMENTS: 0, EXCLUDED: 0}
@@ -116,10 +136,10 @@ def check_stage(
             for room, prefix in below.items():
                 if output.path.startswith(prefix):
                     rows[room] += output.rows
-    if unread and totals:
+    if unread and totals and not quarantined:
         raise LostRows(f"{title} counted no row of {min(unread)}", _MEND)
     for name, total in totals.items():
-        if not total.complete:
+        if not (total.complete or quarantined):
             raise LostRows(
                 f"{title}: the account of {name} does not balance: {total.text()}", _MEND
             )

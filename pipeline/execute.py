@@ -18,7 +18,7 @@ from corpusmill.manifests.errors import CorpusmillError, InputError
 from corpusmill.manifests.manifest import Manifest, Parent, Work
 from corpusmill.manifests.partials import remove_partials
 from corpusmill.manifests.receipt import Counts, Receipt, list_receipts, plan_hash, receipt_path
-from corpusmill.pipeline.accounts import Flows, check_stage
+from corpusmill.pipeline.accounts import Flows, LostRows, check_stage
 from corpusmill.pipeline.claim import abandon, claim, finish
 from corpusmill.pipeline.lease import lease
 from corpusmill.pipeline.progress import watch
@@ -129,9 +129,13 @@ def _run_passes(
             step = passes.send(PassResult(receipts))
         except StopIteration:
             step = None
-    flows.check()
-    if not quarantined:
-        check_stage(job.names[-1], job.stage, job.inputs, totals, current.values())
+    try:
+        flows.check()
+    except LostRows as lost:
+        for key in lost.made_by:  # the same command makes these shards again
+            storage.remove(receipt_path(job.inputs.folder, *key))
+        raise
+    check_stage(job.names[-1], job.stage, job.inputs, totals, current.values(), bool(quarantined))
     _remove_leftovers(job.inputs.folder, current, quarantined)
     return replace(
         started,
@@ -173,6 +177,8 @@ def _run_pass(
             failures = {}
             for task, result in runner.run(waiting, holds_engine=step.holds_engine):
                 if isinstance(result, Receipt):
+                    # A reused receipt names its inputs as they were called when it was written.
+                    result = replace(result, inputs=list(task.inputs))
                     done[task.shard] = result
                     meter.finished(result)
                 elif result.fatal:

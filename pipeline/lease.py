@@ -16,15 +16,16 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 
 from corpusmill.manifests import storage
-from corpusmill.manifests.errors import CorpusmillError
+from corpusmill.manifests.errors import CorpusmillError, StorageError
 
 LEASE = "work/lease.json"
 RENEWED_SECONDS = 60.0
 STALE_SECONDS = 600.0
+_LETTING_GO_SECONDS = 5.0
 _SETTLING_SECONDS = 1.0  # on an object store: wait so long before the lease is read again
 
 _held: set[str] = set()  # tokens of this process
@@ -81,9 +82,10 @@ def lease(folder: str) -> Iterator[None]:
             yield
         finally:
             ended.set()
-            thread.join()
-            if _is_mine(folder, mine):
-                storage.remove(storage.join(folder, LEASE))
+            thread.join(_LETTING_GO_SECONDS)  # a store that hangs must not hold a finished run
+            with suppress(CorpusmillError, OSError):  # the lease then goes stale by itself
+                if _is_mine(folder, mine):
+                    storage.remove(storage.join(folder, LEASE))
     finally:
         _held.discard(mine.token)
 
@@ -118,23 +120,33 @@ def _remove_stale(path: str) -> None:
 
 def _make(path: str, mine: Holder) -> None:
     """Make the file with its content in one step. If it is there, it stays."""
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    whole = f"{path}.{mine.token}"
-    with open(whole, "w", encoding="utf-8") as file:
-        json.dump(asdict(mine), file)
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        whole = f"{path}.{mine.token}"
+        with open(whole, "w", encoding="utf-8") as file:
+            json.dump(asdict(mine), file)
+    except OSError as error:
+        raise StorageError(
+            f"{os.path.dirname(path)} cannot be written ({error.strerror})",
+            "mend its permissions, or choose another --output",
+        ) from error
     try:
         os.link(whole, path)
     except FileExistsError:
         pass
+    except OSError:  # a file system without hard links
+        with suppress(FileExistsError), open(path, "x", encoding="utf-8") as file:
+            json.dump(asdict(mine), file)
     finally:
         os.unlink(whole)
 
 
 def _renew(folder: str, mine: Holder, ended: threading.Event) -> None:
     while not ended.wait(RENEWED_SECONDS):
-        if not _is_mine(folder, mine):
-            return  # another run took over, e.g. because this machine slept
-        _write(folder, Holder(**{**asdict(mine), "renewed": round(time.time())}))
+        with suppress(CorpusmillError, OSError):  # a passing fault of the store: try again
+            if not _is_mine(folder, mine):
+                return  # another run took over, e.g. because this machine slept
+            _write(folder, Holder(**{**asdict(mine), "renewed": round(time.time())}))
 
 
 def _write(folder: str, holder: Holder) -> None:
@@ -150,7 +162,7 @@ def _read(folder: str) -> Holder | None:
 def _parsed(path: str) -> Holder | None:
     try:
         return Holder(**json.loads(storage.read_bytes(path)))
-    except (CorpusmillError, ValueError, TypeError):
+    except (FileNotFoundError, ValueError, TypeError):
         return None
 
 

@@ -14,7 +14,12 @@ from corpusmill.manifests.manifest import MANIFEST
 from corpusmill.manifests.stage_folder import StageFolder, stage_folders
 
 # Names that a stage writes, and that a folder of another program may hold too.
-OWN = (MANIFEST, "documents", "excluded")
+# Names that some stage writes. In a folder of somebody else they are refused.
+OWN = (
+    MANIFEST,
+    *("documents", "excluded", "tokenizer", "checkpoint", "models", "signatures"),
+    *("plan.json", "config.json", "tokenizer.json", "model.safetensors"),
+)
 
 
 def named_folder(output: str) -> str:
@@ -49,7 +54,7 @@ def refuse_output(there: StageFolder, inputs: Iterable[str], replace: bool) -> N
     for name in OWN:
         if storage.exists(storage.join(folder, name)):
             raise CorpusmillError(
-                f"{folder} holds a {name} that no stage wrote",
+                f"{folder} holds {name}, which no stage wrote",
                 "choose another --output, or give --replace to write into it anyway",
             )
 

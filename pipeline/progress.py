@@ -32,6 +32,7 @@ class Meter:
         self._sizes = {task.shard: max(sum(a.size for a in task.inputs), 1) for task in tasks}
         self._done: dict[str, Receipt] = {}
         self._started = time.monotonic()
+        self._fresh = False  # whether this run has done a shard itself
         self._lock = threading.Lock()
         for name in self._names():  # files of killed workers
             os.unlink(os.path.join(self._folder, name))
@@ -39,7 +40,8 @@ class Meter:
     def finished(self, receipt: Receipt) -> None:
         with self._lock:
             self._done[receipt.shard] = receipt
-            if all(done.reused for done in self._done.values()):
+            self._fresh = self._fresh or not receipt.reused
+            if not self._fresh:
                 self._started = time.monotonic()
         display.current().shard(self._title, receipt)
 

@@ -4,7 +4,8 @@ The manifest names the kind of account (one to one, one to many, many to one). I
 stage's contract.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -27,7 +28,7 @@ def check_accounts(manifest: Manifest, receipts: Sequence[Receipt]) -> Iterator[
             if counts.stage in summed:
                 summed[counts.stage].add(counts)
     for total in manifest.totals:
-        if not total.complete:
+        if not (total.complete or manifest.quarantined):
             yield (
                 f"{folder}: the account of {total.stage} does not balance: {total.text()}; {_AGAIN}"
             )
@@ -73,38 +74,39 @@ def _check_outputs(manifest: Manifest) -> Iterator[str]:
 
 
 def _check_inputs(manifest: Manifest, receipts: Sequence[Receipt]) -> Iterator[str]:
-    """Check that the stage read every document of its parents."""
+    """Whether the stage read every document of the stages before it."""
     read = _files_read(manifest, receipts)
+    known: dict[str, Artifact] = {}
     for parent in manifest.parents:
         try:
             if not has_manifest(parent.path) or read_manifest(parent.path).digest != parent.digest:
-                continue  # a raw file; or it changed, which `verify` reports
+                continue  # a raw file, or changed since, which another check reports
             documents = read_manifest(parent.path).documents()
         except InputError:
-            continue  # `verify` reports it
-        known = {storage.absolute(document.path): document for document in documents}
-        if not known.keys() & read.keys():
-            continue  # the stage read a model or a tokenizer there, no documents
-        for path, document in known.items():
-            if path not in read:
-                yield f"{manifest.folder}: no shard read {path}; {_AGAIN}"
-            elif read[path] != document.rows:
-                yield (
-                    f"{manifest.folder}: read {read[path]:,} documents of {path}, "
-                    f"which holds {document.rows:,}; {_AGAIN}"
-                )
+            continue  # another check reports it
+        files = {storage.absolute(document.path): document for document in documents}
+        if not files.keys() & read.keys():
+            continue  # a model or a tokenizer was read, no documents
+        known.update(files)
+        for path in sorted(files.keys() - read.keys()):
+            yield f"{manifest.folder}: no shard read {path}; run the stage again"
+    if manifest.totals and read and read.keys() <= known.keys():
+        rows = sum(known[path].rows * times for path, times in read.items())
+        counted = manifest.totals[0].rows_in
+        if rows != counted:
+            yield (
+                f"{manifest.folder}: {counted:,} documents were read and counted, the files hold "
+                f"{rows:,}; run the stage again"
+            )
 
 
-def _files_read(manifest: Manifest, receipts: Sequence[Receipt]) -> Mapping[str, int]:
-    """Path -> rows of every input file outside the stage's folder that a shard read and counted."""
+def _files_read(manifest: Manifest, receipts: Sequence[Receipt]) -> Counter[str]:
+    """How often each input file from outside was read by a shard that counts."""
     within = storage.absolute(manifest.folder) + "/"
     names = {total.stage for total in manifest.totals}
-    found: dict[str, int] = {}
+    found: Counter[str] = Counter()
     for receipt in receipts:
-        if not any(counts.stage in names for counts in receipt.counts):
-            continue
-        for artifact in receipt.inputs:
-            path = storage.absolute(artifact.path)
-            if not path.startswith(within):
-                found[path] = artifact.rows
+        if any(counts.stage in names for counts in receipt.counts):
+            paths = (storage.absolute(artifact.path) for artifact in receipt.inputs)
+            found.update(path for path in paths if not path.startswith(within))
     return found

@@ -31,6 +31,8 @@ class StageRow:
     tokens: int
     seconds: float
     quarantined: dict[str, str]
+    unused: dict[str, int]
+    repeats: int
 
     @property
     def name(self) -> str:
@@ -38,7 +40,7 @@ class StageRow:
         return f"{self.step} ({self.stage})" if self.step else self.stage
 
     def as_json(self) -> dict[str, object]:
-        """The keys that every row has, and `step`, `failures`, `quarantined` if not empty."""
+        """The keys that every row has, and five more if they are not empty."""
         return {
             "stage": self.stage,
             "in": self.rows_in,
@@ -50,7 +52,7 @@ class StageRow:
             "seconds": round(self.seconds, 3),
             **{
                 key: value
-                for key in ("step", "failures", "quarantined")
+                for key in ("step", "failures", "quarantined", "unused", "repeats")
                 if (value := getattr(self, key))
             },
         }
@@ -147,6 +149,8 @@ def stage_rows(manifest: Manifest, below: bool = False) -> list[StageRow]:
                 rows_in=counts.rows_in,
                 kept=counts.kept,
                 excluded=_most_first(counts.excluded),
+                unused=_most_first(counts.unused),
+                repeats=counts.repeats,
                 failed=counts.failed,
                 failures=_most_first(counts.failures),
                 text_bytes=counts.text_bytes

@@ -21,6 +21,7 @@ def funnel_table(rows: list[StageRow], all_reasons: bool = False) -> Any:
         ("in", "right"),
         ("kept", "right"),
         ("excluded", "right"),
+        ("unused", "right"),
         ("failed", "right"),
         ("size", "right"),
         ("tokens", "right"),
@@ -34,13 +35,24 @@ def funnel_table(rows: list[StageRow], all_reasons: bool = False) -> Any:
             f"{row.rows_in:,}",
             f"{row.kept:,}",
             f"{sum(row.excluded.values()):,}",
+            f"{sum(row.unused.values()):,}",
             f"{row.failed:,}" + (f" (+{len(row.quarantined):,} shards)" if row.quarantined else ""),
             size_text(row.text_bytes),
             f"{row.tokens:,}" if row.tokens else "",
             f"{row.seconds:,.1f}",
-            reasons_text(row.excluded, row.failures, None if all_reasons else 4),
+            _reasons(row, None if all_reasons else 4),
         )
     return table
+
+
+def _reasons(row: StageRow, most: int | None) -> str:
+    """Why rows were excluded, failed or not used, and how many are copies or parts of others."""
+    parts = [
+        reasons_text(row.excluded, row.failures, most),
+        reasons_text(row.unused, {}, most),
+        f"{row.repeats:,} copies or parts" if row.repeats else "",
+    ]
+    return ", ".join(filter(None, parts))
 
 
 def print_table(table: Any) -> None:

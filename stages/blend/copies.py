@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from corpusmill.manifests import storage
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import DOCUMENT, EXCLUSION, extended, seed_for
-from corpusmill.manifests.shard import Shard, read_parquet
+from corpusmill.manifests.shard import Shard
 from corpusmill.stages.blend.plan import PLAN
 from corpusmill.stages.blend.settings import BlendSettings
 from corpusmill.stages.columns.table import with_column
@@ -54,7 +54,7 @@ def send_copies(config: BlendSettings, claimants: Claimants, shard: Shard) -> li
     threshold = np.array(
         [*(int(plan["sources"][name]["threshold"], 16) for name in names), 0], dtype=np.uint64
     )
-    weighed = pa.concat_tables([WEIGHED.empty_table(), *read_parquet(shard.inputs[1])])
+    weighed = pa.concat_tables([WEIGHED.empty_table(), *shard.read(shard.inputs[1])])
     row_of = weighed["row"].to_numpy()
     account = Counts(NAME)
     output = StreamWriter(shard, "work/shuffle", COPIES, plan["shards"])

@@ -151,7 +151,7 @@ def gather_earlier(partitions: int, shard: Shard) -> list[Counts]:
     signatures, local, *clusters = shard.inputs
     first, end = node_range(home_of(shard.name))
     linked = read_range(shard, clusters, "node", first, end, CLUSTERS).sort_by("node")
-    node, component = clustered(local, linked, first)
+    node, component = clustered(shard, local, linked, first)
     row, found, begin = node - np.uint64(first), [EARLIER.empty_table()], 0
     for table in read_parquet(signatures) if len(row) else ():
         start, stop = np.searchsorted(row, np.array([begin, begin + table.num_rows], np.uint64))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 from corpusmill.manifests.receipt import Counts
-from corpusmill.manifests.shard import Shard, read_parquet
+from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
 from corpusmill.stages.columns.strings import joined
 from corpusmill.stages.dedup.components import EDGES, forest, write_edges
@@ -127,14 +127,14 @@ def match(link_partitions: int, shard: Shard) -> list[Counts]:
 
 
 def clustered(
-    local: Artifact, linked: pa.Table, first: int
+    shard: Shard, local: Artifact, linked: pa.Table, first: int
 ) -> "tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]":
     """The nodes of the shard that are in clusters, sorted, and their components.
 
     local: links within the shard. linked: components of the nodes that are linked beyond the
     shard. A component that stays within the shard is named by its first node.
     """
-    inside = pa.concat_tables([LOCAL.empty_table(), *read_parquet(local)])
+    inside = pa.concat_tables([LOCAL.empty_table(), *shard.read(local)])
     node = np.concatenate([inside["row"].to_numpy() + np.uint64(first), linked["node"].to_numpy()])
     stands = np.concatenate(
         [inside["first"].to_numpy() + np.uint64(first), linked["node"].to_numpy()]

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import EXCLUSION, excluded, extended
-from corpusmill.manifests.shard import Shard, read_parquet, schema_of
+from corpusmill.manifests.shard import Shard, schema_of
 from corpusmill.manifests.storage import Artifact
 from corpusmill.stages.columns.table import with_column
 from corpusmill.stages.contract import DOCUMENTS, EXCLUDED
@@ -35,7 +35,7 @@ def remove(settings: DedupSettings, shard: Shard) -> list[Counts]:
     first, end = node_range(home_of(shard.name))
     name = shard.name.split("-", 1)[1]
     decisions = _for_every_copy(
-        read_range(shard, resolved, "node", first, end, DECISIONS).sort_by("node"), copies
+        shard, read_range(shard, resolved, "node", first, end, DECISIONS).sort_by("node"), copies
     )
     row = decisions["node"].to_numpy() - np.uint64(first)
     schema = extended(*CLUSTER_COLUMNS, of=schema_of(document))
@@ -68,11 +68,11 @@ def remove(settings: DedupSettings, shard: Shard) -> list[Counts]:
     return [counts]
 
 
-def _for_every_copy(decisions: pa.Table, copies: Artifact) -> pa.Table:
+def _for_every_copy(shard: Shard, decisions: pa.Table, copies: Artifact) -> pa.Table:
     """The decisions, repeated for documents that equal an earlier one of their shard; sorted by
     node.
     """
-    followers = pa.concat_tables([COPIES.empty_table(), *read_parquet(copies)])
+    followers = pa.concat_tables([COPIES.empty_table(), *shard.read(copies)])
     if followers.num_rows == 0:
         return decisions
     place = np.searchsorted(decisions["node"].to_numpy(), followers["head"].to_numpy())

@@ -105,12 +105,15 @@ def gather(settings: DedupSettings, partitions: int, shard: Shard) -> list[Count
     document, local, hashes, *clusters = shard.inputs
     first, end = node_range(home_of(shard.name))
     node, component = clustered(
-        local, read_range(shard, clusters, "node", first, end, CLUSTERS).sort_by("node"), first
+        shard,
+        local,
+        read_range(shard, clusters, "node", first, end, CLUSTERS).sort_by("node"),
+        first,
     )
     row = node - np.uint64(first)
     wanted = {"newest": ["date"], "best_quality": ["quality"]}.get(settings.survivor, [])
     exact = (
-        pa.concat_tables(read_parquet(hashes)).take(pa.array(row))
+        pa.concat_tables(shard.read(hashes)).take(pa.array(row))
         if len(row)
         else EXACT.empty_table()
     )

@@ -108,7 +108,9 @@ def load(block: Block) -> Any:
         spelt = error.name is None or f"{module_name}.".startswith(f"{error.name}.")
         raise RecipeError(
             f"module {module_name} of a block cannot be imported ({error})",
-            "check its spelling" if spelt else f"install the package that brings {error.name}",
+            "check its spelling, and put its folder into PYTHONPATH if it is your own"
+            if spelt
+            else f"install the package that brings {error.name}",
         ) from error
     found = getattr(module, block.class_name, None)
     if not (isinstance(found, type) and issubclass(found, BaseFilter)):

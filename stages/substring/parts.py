@@ -121,7 +121,7 @@ def parts_in(plan: Artifact) -> int:
 def send(settings: SubstringSettings, ranges: int, parts: int, shard: Shard) -> list[Counts]:
     """Read one document shard and the plan. Write `work/shuffle`: its rows, sent to their parts."""
     document, plan_file = shard.inputs
-    plan = pa.concat_tables([PLAN.empty_table(), *read_parquet(plan_file)])
+    plan = pa.concat_tables([PLAN.empty_table(), *shard.read(plan_file)])
     first, splits = plan["part"].to_numpy(), plan["splits"].to_numpy()
     output = StreamWriter(shard, "work/shuffle", schema_of(document), parts)
     seen = 0

@@ -247,7 +247,7 @@ def _plan(settings: Tokenizer, shard: Shard) -> list[Counts]:
 def _sample(settings: Tokenizer, shard: Shard) -> list[Counts]:
     """Copy the text of the drawn documents."""
     threshold = int(json.loads(storage.read_bytes(shard.inputs[2].path))["threshold"], 16)
-    weighed = pa.concat_tables([WEIGHED.empty_table(), *read_parquet(shard.inputs[1])])
+    weighed = pa.concat_tables([WEIGHED.empty_table(), *shard.read(shard.inputs[1])])
     chosen = weighed["key"].to_numpy().astype(np.uint64) < np.uint64(threshold)
     drawn = weighed.filter(pa.array(chosen))
     row_of = drawn["row"].to_numpy()

@@ -254,3 +254,62 @@ def test_every_stage_says_which_account_it_keeps(tmp_path, web):
     assert (manifest["account"], manifest["unit"]) == ("one_to_one", "documents")
     assert pq.read_metadata(tmp_path / "filter/documents/00000.parquet").num_rows == 40
     assert issubclass(LostRows, CorpusmillError)
+
+
+def test_inputs_that_were_moved_or_are_named_otherwise_are_reused(tmp_path, monkeypatch, web):
+    run("filter", NO_RULES, tmp_path / "filter", web)
+    run("dedup", {}, tmp_path / "dedup", str(tmp_path / "filter"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "filter").rename(tmp_path / "moved")
+    for name in (str(tmp_path / "moved"), "moved", "./moved"):
+        manifest = run("dedup", {}, tmp_path / "dedup", name)
+        assert manifest.work.made == 0
+    assert verify(str(tmp_path / "dedup")).problems == []
+
+
+def test_a_quarantined_reader_is_no_lost_row(tmp_path, monkeypatch, web):
+    right = streams.read_streams
+
+    def wrong(shard, destination, artifacts):
+        if destination == 0:
+            raise RuntimeError("a fault that stays")
+        return right(shard, destination, artifacts)
+
+    monkeypatch.setattr("corpusmill.stages.blend.copies.read_streams", wrong)
+    settings = {"shards": 2, "sources": {"web": {"input": web, "weight": 1}}}
+    manifest = run("blend", settings, tmp_path / "blend")
+    assert [item["shard"] for item in manifest.quarantined] == ["00000"]
+    assert verify(str(tmp_path / "blend")).problems == []
+
+
+def test_a_fault_that_came_once_is_mended_by_the_same_command(tmp_path, monkeypatch, web):
+    settings = {"shards": 2, "sources": {"web": {"input": web, "weight": 1}}}
+    with monkeypatch.context() as patched:
+        once(patched, streams, "_within", lose_last)
+        with pytest.raises(LostRows, match="run the same command again"):
+            run("blend", settings, tmp_path / "blend")
+    run("blend", settings, tmp_path / "blend")
+    assert verify(str(tmp_path / "blend")).problems == []
+
+
+def test_a_row_lost_beside_a_quarantined_shard_is_seen(tmp_path, monkeypatch, web):
+    run("filter", NO_RULES, tmp_path / "filter", web)
+    cut = tmp_path / "filter/documents/00001.parquet"
+    cut.write_bytes(cut.read_bytes()[:-100])
+    from corpusmill.manifests.shard import ParquetOutput
+
+    right = ParquetOutput.write
+
+    def wrong(self, table):
+        right(self, lose_last(table) if "documents" in str(self) or table.num_rows > 1 else table)
+
+    monkeypatch.setattr(ParquetOutput, "write", wrong)
+    with pytest.raises(LostRows, match=r"redact counts 80 rows for documents/ and wrote 78"):
+        run("redact", {}, tmp_path / "redact", str(tmp_path / "filter"))
+
+
+def test_a_folder_that_is_given_twice_is_read_twice(tmp_path, web):
+    run("filter", NO_RULES, tmp_path / "filter", web)
+    folder = str(tmp_path / "filter")
+    manifest = run("dedup", {}, tmp_path / "dedup", folder, folder)
+    assert manifest.totals[0].rows_in == 240

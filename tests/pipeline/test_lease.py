@@ -93,3 +93,13 @@ def test_on_an_object_store_the_last_writer_holds_it(monkeypatch):
     with lease(folder), pytest.raises(CorpusmillError, match="another run"), lease(folder):
         pass
     refuse_held(folder)
+
+
+def test_a_file_system_without_hard_links_has_leases_too(tmp_path, monkeypatch):
+    def refused(*_paths):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refused)
+    with lease(str(tmp_path / "out")):
+        assert (tmp_path / "out" / LEASE).exists()
+    assert not (tmp_path / "out" / LEASE).exists()

@@ -103,7 +103,7 @@ def test_files_of_other_programs_are_not_overwritten_unasked(out, name):
     mine.parent.mkdir(parents=True)
     mine.write_text('{"name": "my app"}')
     with pytest.raises(
-        CorpusmillError, match=f"holds a {name.split('/')[0]} that no stage wrote.*--replace"
+        CorpusmillError, match=f"holds {name.split('/')[0]}, which no stage wrote.*--replace"
     ):
         stage("extract", "crawl", "mine")
     assert mine.read_text() == '{"name": "my app"}'

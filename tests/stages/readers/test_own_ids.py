@@ -68,4 +68,4 @@ def test_ids_that_two_shards_share_are_a_problem(tmp_path):
     (problem,) = verify(str(tmp_path / "out")).problems
     assert "a.parquet and " in problem
     assert "both hold document" in problem
-    assert "`source` of the reader" in problem
+    assert "the reader's `id_column` or `source`" in problem
