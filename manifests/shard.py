@@ -303,7 +303,7 @@ def read_parquet(artifact: Artifact | str, columns: list[str] | None = None) -> 
             )
         for group in range(file.num_row_groups):
             try:
-                # A worker has one processor, and threads of Arrow that call Python outlive it badly.
+                # A worker has one processor. Arrow's threads would call Python from elsewhere.
                 yield file.read_row_group(group, columns=columns, use_threads=False)
             except (pa.ArrowInvalid, OSError) as error:
                 source.check()
