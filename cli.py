@@ -17,7 +17,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from inspect import Signature, signature
 from typing import TYPE_CHECKING, Annotated, Any
@@ -287,11 +287,10 @@ def _run_recipe(
 ) -> int:
     """The number of quarantined shards."""
     from corpusmill.manifests.looking.report import write_report
-    from corpusmill.pipeline.recipe import load_recipe, override
+    from corpusmill.pipeline.recipe import prepared
     from corpusmill.pipeline.run import run_recipe
 
-    recipe = override(load_recipe(path), assignments)
-    recipe = replace(recipe, inputs=inputs or recipe.inputs)
+    recipe = prepared(path, assignments, inputs)
     with options.runner(output) as runner:
         manifests = run_recipe(recipe, output, runner, _say, options.replace)
     write_report(output)

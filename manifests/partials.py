@@ -146,13 +146,14 @@ def _is_abandoned(partial: str) -> bool:
         rf"\.{re.escape(platform.node())}-(\d+)-[0-9a-f]+{re.escape(PARTIAL)}$", partial
     )
     if written:
-        return not _is_alive(int(written[1]))
+        process = int(written[1])
+        # This process writes each file once, so its own is left from a failed write.
+        return process == os.getpid() or not is_running(process)
     return time.time() - os.stat(partial).st_mtime > _ABANDONED_SECONDS
 
 
-def _is_alive(process: int) -> bool:
-    if process == os.getpid():
-        return False  # this process writes each file once, so this is left from a failed write
+def is_running(process: int) -> bool:
+    """Whether a process of this machine runs."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -148,7 +148,7 @@ class Shard:
     received: dict[str, RowSum] = field(default_factory=dict)
     _reported: float = field(default_factory=time.monotonic)
     _progress: dict[str, int | str | None] = field(
-        default_factory=lambda: {"done": 0, "total": None, "unit": "", "read": 0, "note": ""}
+        default_factory=lambda: {"done": 0, "total": None, "unit": "", "read": 0}
     )
 
     def read(self, artifact: Artifact, columns: list[str] | None = None) -> Iterator[pa.Table]:
@@ -233,11 +233,6 @@ class Shard:
     def report_read(self, size: int) -> None:
         """Report that `size` more bytes have been read."""
         self._progress["read"] = int(self._progress["read"] or 0) + size
-        self._write_progress()
-
-    def report_note(self, note: str) -> None:
-        """Report other work that takes time. An empty note ends it."""
-        self._progress["note"] = note
         self._write_progress()
 
     def _write_progress(self) -> None:

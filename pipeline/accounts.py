@@ -122,8 +122,7 @@ def check_stage(
     """Raises LostRows if the account of a whole stage differs from what the stage read and wrote.
 
     title: the step's name, for messages. totals: each account, summed over all passes. receipts:
-    those of all passes.
-    quarantined: some shards failed, so rows that they hold are missing.
+    those of all passes. quarantined: some shards failed, so the rows that they hold are missing.
     """
     below = {room: storage.join(inputs.folder, room) + "/" for room in (DOCUMENTS, EXCLUDED)}
     rows = {DOCUMENTS: 0, EXCLUDED: 0}

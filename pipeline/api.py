@@ -1,6 +1,5 @@
 """Run recipes and stages from a program: `corpusmill.run`, `run_stage` and `documents`."""
 
-import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -8,7 +7,7 @@ import pyarrow as pa
 from corpusmill.manifests.manifest import Manifest, read_manifest
 from corpusmill.manifests.shard import read_parquet
 from corpusmill.pipeline.placement import Placement, open_runner
-from corpusmill.pipeline.recipe import Recipe, Step, load_recipe, override
+from corpusmill.pipeline.recipe import Recipe, Step, prepared
 from corpusmill.pipeline.run import run_recipe, run_step
 
 
@@ -37,9 +36,7 @@ def run(
     Returns one manifest for each group of steps that ran as one. Failed shards are in
     `Manifest.quarantined`. Raises CorpusmillError.
     """
-    found = load_recipe(recipe) if isinstance(recipe, str) else recipe
-    found = override(found, list(assignments))
-    found = dataclasses.replace(found, inputs=_patterns(inputs) or found.inputs)
+    found = prepared(recipe, list(assignments), _patterns(inputs))
     with open_runner(output, Placement(runner, ray_address, workers)) as work:
         return run_recipe(
             found, output, work, on_done or (lambda _folder, _manifest: None), replace

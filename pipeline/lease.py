@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass
 
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import CorpusmillError, StorageError
+from corpusmill.manifests.partials import is_running
 
 LEASE = "work/lease.json"
 RENEWED_SECONDS = 60.0
@@ -52,7 +53,7 @@ class Holder:
             return time.time() - self.renewed > STALE_SECONDS
         if self.process == os.getpid():
             return self.token not in _held
-        return self.born != _born(self.process) or not _runs(self.process)
+        return self.born != _born(self.process) or not is_running(self.process)
 
 
 def refuse_held(folder: str) -> None:
@@ -179,16 +180,6 @@ def _taken(folder: str, holder: Holder) -> CorpusmillError:
         f"(a run that was killed on another machine counts as ended after {STALE_SECONDS / 60:.0f} "
         f"minutes, or when you remove {storage.join(folder, LEASE)})",
     )
-
-
-def _runs(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _born(process: int) -> int:

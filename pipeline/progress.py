@@ -30,32 +30,39 @@ class Meter:
         self._folder = progress_folder(folder)
         # at least 1, so that shards without input count
         self._sizes = {task.shard: max(sum(a.size for a in task.inputs), 1) for task in tasks}
-        self._done: dict[str, Receipt] = {}
+        self._size = sum(self._sizes.values())
+        self._done: set[str] = set()  # shards; the sums below are over them, kept as they end
+        self._reused = self._rows = self._size_before = self._size_now = 0
         self._started = time.monotonic()
-        self._fresh = False  # whether this run has done a shard itself
         self._lock = threading.Lock()
         for name in self._names():  # files of killed workers
             os.unlink(os.path.join(self._folder, name))
 
     def finished(self, receipt: Receipt) -> None:
         with self._lock:
-            self._done[receipt.shard] = receipt
-            self._fresh = self._fresh or not receipt.reused
-            if not self._fresh:
+            size = self._sizes[receipt.shard]
+            self._done.add(receipt.shard)
+            if receipt.reused:
+                self._reused += 1
+                self._size_before += size
+            else:
+                self._size_now += size
+                self._rows += receipt.counts[0].rows_in if receipt.counts else 0
+            if self._reused == len(self._done):
                 self._started = time.monotonic()
         display.current().shard(self._title, receipt)
 
     def progress(self) -> Progress:
         """The progress at this moment."""
+        records = list(self._records())
         with self._lock:
-            done = dict(self._done)
-        mine = {name: receipt for name, receipt in done.items() if not receipt.reused}
-        size_now = sum(self._sizes[name] for name in mine)
-        rows = sum(receipt.counts[0].rows_in for receipt in mine.values() if receipt.counts)
+            rows, size_now, before = self._rows, self._size_now, self._size_before
+            shards_done, reused = len(self._done), self._reused
+            records = [record for record in records if record["shard"] not in self._done]
         note = ""
-        for record in self._records():
+        for record in records:
             size = self._sizes.get(record["shard"], 0)
-            if record["shard"] in done or not size:
+            if not size:
                 continue
             if record["total"]:
                 part = record["done"] / record["total"]
@@ -63,16 +70,14 @@ class Meter:
             else:
                 part = record["read"] / size
                 rows += record["done"] if record["unit"] == "documents" else 0
-            note = record["note"] or note
             size_now += int(size * min(part, 0.99))
-        before = sum(self._sizes[name] for name in done.keys() - mine.keys())
         return Progress(
             title=self._title,
             shards=len(self._sizes),
-            size=sum(self._sizes.values()),
-            shards_done=len(done),
+            size=self._size,
+            shards_done=shards_done,
             size_done=before + size_now,
-            reused=len(done) - len(mine),
+            reused=reused,
             rows=rows,
             size_now=size_now,
             seconds=time.monotonic() - self._started,

@@ -185,6 +185,15 @@ def texts(settings: Any) -> Iterator[str]:
         yield settings
 
 
+def prepared(recipe: Recipe | str, assignments: list[str], inputs: tuple[str, ...]) -> Recipe:
+    """The recipe, or the one at this path, with `--set` applied. inputs: in place of its own.
+
+    Raises RecipeError.
+    """
+    found = override(load_recipe(recipe) if isinstance(recipe, str) else recipe, assignments)
+    return replace(found, inputs=inputs or found.inputs)
+
+
 def override(recipe: Recipe, assignments: list[str]) -> Recipe:
     """The recipe with each `--set step.key=value` applied. Dots join nested keys. Values are YAML.
 

@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import InputError
-from corpusmill.manifests.manifest import Manifest, has_manifest, read_manifest
+from corpusmill.manifests.manifest import Manifest
 from corpusmill.manifests.receipt import Counts, Receipt
+from corpusmill.manifests.stage_folder import StageFolder
 from corpusmill.manifests.storage import Artifact
 
 MANY_TO_ONE, ONE_TO_MANY = "many_to_one", "one_to_many"
@@ -78,25 +79,25 @@ def _check_inputs(manifest: Manifest, receipts: Sequence[Receipt]) -> Iterator[s
     read = _files_read(manifest, receipts)
     known: dict[str, Artifact] = {}
     for parent in manifest.parents:
+        there = StageFolder(parent.path)
         try:
-            if not has_manifest(parent.path) or read_manifest(parent.path).digest != parent.digest:
+            if not there.has_manifest or there.manifest.digest != parent.digest:
                 continue  # a raw file, or changed since, which another check reports
-            documents = read_manifest(parent.path).documents()
         except InputError:
             continue  # another check reports it
-        files = {storage.absolute(document.path): document for document in documents}
+        files = {storage.absolute(file.path): file for file in there.manifest.documents()}
         if not files.keys() & read.keys():
             continue  # a model or a tokenizer was read, no documents
         known.update(files)
         for path in sorted(files.keys() - read.keys()):
-            yield f"{manifest.folder}: no shard read {path}; run the stage again"
+            yield f"{manifest.folder}: no shard read {path}; {_AGAIN}"
     if manifest.totals and read and read.keys() <= known.keys():
         rows = sum(known[path].rows * times for path, times in read.items())
         counted = manifest.totals[0].rows_in
         if rows != counted:
             yield (
                 f"{manifest.folder}: {counted:,} documents were read and counted, the files hold "
-                f"{rows:,}; run the stage again"
+                f"{rows:,}; {_AGAIN}"
             )
 
 

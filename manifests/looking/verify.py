@@ -26,8 +26,6 @@ from corpusmill.manifests.manifest import (
     Manifest,
     Parent,
     claimed_digest,
-    has_manifest,
-    read_manifest,
 )
 from corpusmill.manifests.receipt import Receipt, scan_receipts
 from corpusmill.manifests.shard import read_parquet, schema_of
@@ -81,7 +79,8 @@ def verify(root: str) -> Verdict:
         checked += len(known)
         problems += check_accounts(manifest, receipts)
         problems += _check_manifest(manifest.folder, manifest, known, remarks)
-        problems += _check_parents(manifest.folder, manifest)
+        for parent in manifest.parents:
+            problems += _check_parent(manifest.folder, parent)
     quarantined = [
         f"shard {item['shard']} of {manifest.stages[-1]} ({manifest.folder}) is quarantined: "
         f"{item['error']}"
@@ -230,17 +229,13 @@ def _check_shards_ids(
         yield str(error)
 
 
-def _check_parents(folder: str, manifest: Manifest) -> Iterator[str]:
-    for parent in manifest.parents:
-        yield from _check_parent(folder, parent)
-
-
 def _check_parent(folder: str, parent: Parent) -> Iterator[str]:
+    there = StageFolder(parent.path)
     try:
-        if has_manifest(parent.path):
-            if read_manifest(parent.path).digest != parent.digest:
+        if there.has_manifest:
+            if there.manifest.digest != parent.digest:
                 yield f"{folder}: its input {parent.path} has changed since; run this stage again"
-        elif StageFolder(parent.path).is_stage:
+        elif there.is_stage:
             yield (
                 f"{folder}: its input {parent.path} has no {MANIFEST}; "
                 "run the stage that writes it again"

@@ -25,7 +25,7 @@ def receipt(name, rows, reused=False):
 
 def record(folder, name, **values):
     os.makedirs(progress_folder(str(folder)), exist_ok=True)
-    found = {"shard": name, "done": 0, "total": None, "unit": "", "read": 0, "note": "", **values}
+    found = {"shard": name, "done": 0, "total": None, "unit": "", "read": 0, **values}
     with open(os.path.join(progress_folder(str(folder)), f"{name}.json"), "w") as file:
         json.dump(found, file)
 
@@ -67,11 +67,11 @@ def test_a_worker_says_how_much_it_has_read(tmp_path, monkeypatch):
     with counting_reads(shard.report_read):
         list(read_parquet(artifact))
         shard._reported = float("-inf")
-        shard.report_note("a note")
+        shard.report(2)
     with open(shard.progress_path) as file:
         found = json.load(file)
     assert 0 < found["read"] <= 2 * artifact.size
-    assert found["note"] == "a note"
+    assert (found["done"], found["unit"]) == (2, "documents")
 
 
 def test_lines_between_start_and_end_come_each_ten_seconds(capsys, monkeypatch):
