@@ -1,0 +1,382 @@
+"""Which documents the filter drops, against 410 documents that a reader labelled.
+
+    python benchmarks/filter_quality.py [--data FOLDER] [--extracted FOLDER]
+
+FOLDER holds `web/crawl-*.warc.gz` and `web2/crawl2-*.warc.gz`. The labels are in
+`filter_labels.jsonl` beside this file, without texts. They join with the extracted documents by
+crawl file and URL. `--extracted` names the output of `extract` on the same crawls, to save its
+minute.
+
+**How the documents were chosen.** `extract` and the default chain of 0.1 ran over the crawls:
+8,997 English documents. Strata are the first rule that dropped a document, whether it was the only
+one, and for kept documents whether they have code, tables or formulas. Drops are over-sampled.
+Within a stratum a document counts by one over the root of its site's size, so that 323 sites are
+in it. `weight` says how many documents of the crawl a row stands for. The crawls hold much
+documentation and little spam. So read weighted figures as those of these crawls.
+
+**How they were labelled.** One reader saw beginning, middle and end of each text (short ones
+whole), without the filter's verdict. The question: is this text worth training a general language
+model on?
+
+- keep: connected prose, instructions, dialogue, questions with answers, recipes; code or tables
+  with an explanation; reference pages that describe what they list; products and companies
+  described in whole sentences; front pages and tag pages that give whole paragraphs of each item.
+- drop: menus, lists of links or prices, cut-off teasers, forms and logins, error and redirect
+  pages, licences and footers alone, template and filler text, hashes and signatures without
+  explanation, feeds of metadata, spam, text that a machine made up.
+- A good document with some lines of menu around it is kept. If most of the text is menu, it is
+  dropped.
+- One or two sentences on their own are dropped. Taste, opinion and advertising as such are no
+  reason to drop.
+- `doubtful` marks what another reader might well label otherwise. Those were read twice.
+
+Sites are divided by a hash. Thresholds were chosen by the half `tune` only.
+
+**What is measured.** Precision and recall are those of drops: of the dropped documents, how many
+are bad; of the bad ones, how many are dropped. `lost` is the share of good documents that are
+dropped. Brackets hold 95 % of 1,000 bootstrap samples of sites. datatrove's filters judge the same
+texts, in FineWeb's order, each with the edits of those before. Last come the documents of the
+crawls with code, tables, formulas or verse: how many pass, and how many of these come out whole.
+The last line is JSON.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import numpy as np  # noqa: E402
+import pyarrow as pa  # noqa: E402
+import pyarrow.parquet as pq  # noqa: E402
+from corpusmill.stages.filter.families import DEFAULT, FAMILIES  # noqa: E402
+from corpusmill.stages.filter.stage import Filter  # noqa: E402
+from numpy.typing import NDArray  # noqa: E402
+
+from benchmarks.filter_structure import KINDS  # noqa: E402 - the checkout is the package
+from benchmarks.peers import require_data  # noqa: E402
+
+LABELS = Path(__file__).with_name("filter_labels.jsonl")
+CRAWLS = ("web/crawl-*.warc.gz", "web2/crawl2-*.warc.gz")
+HALVES = ("tune", "test")
+BOOTSTRAPS, SEED = 1000, 1
+
+FAMILY_CHAINS = {  # for a version of the filter that has no presets
+    "gopher": ("gopher_repetition", "gopher_quality"),
+    "c4": ("c4",),
+    "fineweb": DEFAULT,
+    "nemotron_cc": ("nemotron",),
+    "dclm": ("gopher_repetition", "gopher_quality", "refinedweb"),
+}
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Labelled documents. `rows[i]` is the label of row i of `table`, an output of `extract`."""
+
+    table: pa.Table
+    rows: Sequence[Mapping[str, Any]]
+
+    def array(self, value: Callable[[Mapping[str, Any]], Any]) -> NDArray[Any]:
+        return np.array([value(row) for row in self.rows])
+
+    @property
+    def bad(self) -> NDArray[np.bool_]:
+        return self.array(lambda row: row["label"] == "drop")
+
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        return self.array(lambda row: float(row["weight"]))
+
+    @property
+    def sites(self) -> NDArray[np.str_]:
+        return self.array(lambda row: row["site"])
+
+    def half(self, name: str) -> NDArray[np.bool_]:
+        return self.array(lambda row: row["half"] == name)
+
+
+@dataclass(frozen=True)
+class Drops:
+    """Precision and recall of drops, and the share of good documents lost, each with bounds."""
+
+    precision: tuple[float, float, float]
+    recall: tuple[float, float, float]
+    lost: tuple[float, float, float]
+
+
+def measure_quality(data: Path, extracted: Path | None) -> dict[str, float]:
+    """All figures of this file."""
+    with tempfile.TemporaryDirectory() as folder:
+        documents = read(extracted or extract(data, Path(folder)))
+    labelled = join(documents)
+    figures: dict[str, float] = {"labelled": len(labelled.rows)}
+    verdicts = {name: dropped(stage, labelled.table) for name, stage in chains().items()}
+    verdicts |= datatrove_verdicts(labelled.table["text"].to_pylist())
+    print(chain_table(labelled, verdicts, figures))
+    print(rule_table(labelled))
+    print(structure_table(documents, labelled, figures))
+    return figures
+
+
+def extract(data: Path, folder: Path) -> Path:
+    """Run `extract` with its defaults over the crawls. Returns the folder it wrote."""
+    from corpusmill.pipeline.execute import Job, execute
+    from corpusmill.pipeline.fused import Fused
+    from corpusmill.pipeline.inputs import expand_inputs
+    from corpusmill.pipeline.runner import InlineRunner
+    from corpusmill.stages.contract import Inputs
+    from corpusmill.stages.extract.stage import Extract
+
+    runner = InlineRunner()
+    crawls = sorted(str(path) for pattern in CRAWLS for path in data.glob(pattern))
+    documents, parents = expand_inputs(crawls, str(folder), runner)
+    stages: Any = Fused(stages=(Extract(),))
+    execute(Job(stages, ("extract",), {}, Inputs(str(folder), documents), parents), runner)
+    return folder
+
+
+def read(folder: Path) -> pa.Table:
+    """The documents that `extract` kept, with the columns that the filter reads."""
+    columns = ["id", "url", "language", "origin", "text"]
+    return pa.concat_tables(
+        pq.read_table(path, columns=columns)
+        for path in sorted((folder / "documents").glob("*.parquet"))
+    )
+
+
+def join(documents: pa.Table) -> Labelled:
+    """The labelled documents among these. A crawl that has an address twice has it once here."""
+    labels = [json.loads(line) for line in LABELS.read_text(encoding="utf-8").splitlines()]
+    files = [Path(origin["file"]).name for origin in documents["origin"].to_pylist()]
+    places = {
+        key: row for row, key in enumerate(zip(files, documents["url"].to_pylist(), strict=True))
+    }
+    found = [
+        (places[key], label) for label in labels if (key := (label["warc"], label["url"])) in places
+    ]
+    if missing := len(labels) - len(found):
+        print(f"{missing} labelled documents were not extracted, or are of another language")
+    return Labelled(documents.take([row for row, _ in found]), [label for _, label in found])
+
+
+def chains() -> dict[str, Filter]:
+    """The default chain, and every published one: presets, or families if there are none."""
+    field = Filter.model_fields.get("preset")
+    if field is None:
+        return {"default": Filter()} | {
+            name: Filter(families=families) for name, families in FAMILY_CHAINS.items()
+        }
+    from corpusmill.stages.filter.presets import PRESETS
+
+    return {"default": Filter()} | {
+        name: Filter.model_validate({"preset": name}) for name in PRESETS if name != "default"
+    }
+
+
+def dropped(stage: Filter, table: pa.Table) -> NDArray[np.bool_]:
+    """The verdict of a chain on each document."""
+    out = set(stage.apply(table).excluded["id"].to_pylist())
+    return np.array([name in out for name in table["id"].to_pylist()])
+
+
+def failed_rules(stage: Filter, table: pa.Table) -> list[set[str]]:
+    """The rules that each document fails."""
+    outcome = stage.apply(table)
+    failed = {
+        name: set(rules or ())
+        for part in outcome
+        for name, rules in zip(
+            part["id"].to_pylist(), part["failed_rules"].to_pylist(), strict=True
+        )
+    }
+    return [failed[name] for name in table["id"].to_pylist()]
+
+
+def datatrove_verdicts(texts: Sequence[str]) -> dict[str, NDArray[np.bool_]]:
+    """Drops of datatrove's filters: by families, and FineWeb's whole chain."""
+    from datatrove.data import Document
+    from datatrove.pipeline import filters
+
+    gopher = [filters.GopherRepetitionFilter(), filters.GopherQualityFilter()]
+    edits = filters.C4QualityFilter(filter_no_terminal_punct=False)
+    groups = {
+        "datatrove gopher": gopher,
+        "datatrove c4": [edits],
+        "datatrove c4, all lines punctuated": [filters.C4QualityFilter()],
+        "datatrove fineweb": [*gopher, edits, filters.FineWebQualityFilter()],
+    }
+
+    def drops(blocks: Sequence[Any], text: str) -> bool:
+        document = Document(text=text, id="")
+        return any(block.filter(document) is not True for block in blocks)
+
+    return {
+        name: np.array([drops(blocks, text) for text in texts]) for name, blocks in groups.items()
+    }
+
+
+def quality(
+    drop: NDArray[np.bool_],
+    bad: NDArray[np.bool_],
+    weights: NDArray[np.float64],
+    sites: NDArray[np.str_],
+) -> Drops:
+    """Figures of one chain, with a bootstrap over sites."""
+    _, site = np.unique(sites, return_inverse=True)
+    sums = np.stack(
+        [
+            np.bincount(site, weights * part)
+            for part in (drop & bad, drop & ~bad, ~drop & bad, ~drop & ~bad)
+        ]
+    )
+    count = sums.shape[1]
+    draws = np.random.default_rng(SEED).multinomial(count, np.full(count, 1 / count), BOOTSTRAPS)
+    hits, wrong, missed, right = sums @ np.concatenate([np.ones((1, count)), draws]).T
+
+    def bounded(part: NDArray[np.float64], whole: NDArray[np.float64]) -> Any:
+        share = part / np.maximum(whole, 1e-9)
+        low, high = np.percentile(share[1:], (2.5, 97.5))
+        return float(share[0]), float(low), float(high)
+
+    return Drops(
+        bounded(hits, hits + wrong), bounded(hits, hits + missed), bounded(wrong, wrong + right)
+    )
+
+
+def chain_table(
+    labelled: Labelled, verdicts: Mapping[str, NDArray[np.bool_]], figures: dict[str, float]
+) -> str:
+    """Precision, recall and loss of each chain, on both halves, plain and weighted."""
+    lines = []
+    certain = labelled.array(lambda row: not row["doubtful"])
+    for half in HALVES:
+        for kind, weights in (
+            ("documents", np.ones(len(labelled.rows))),
+            ("weighted", labelled.weights),
+            ("certain labels, weighted", labelled.weights * certain),
+        ):
+            chosen = labelled.half(half)
+            bad = int((labelled.bad & chosen & (weights > 0)).sum())
+            good = int((~labelled.bad & chosen & (weights > 0)).sum())
+            title = f"{half} half, {kind}: {good} good, {bad} bad"
+            lines.append(f"\n{title:55} {'precision of drops':22} {'recall of drops':22} good lost")
+            for name, drop in verdicts.items():
+                found = quality(
+                    drop[chosen], labelled.bad[chosen], weights[chosen], labelled.sites[chosen]
+                )
+                lines.append(
+                    f"{name:55} "
+                    + "  ".join(
+                        f"{value:.3f} [{low:.3f} {high:.3f}]"
+                        for value, low, high in (found.precision, found.recall, found.lost)
+                    )
+                )
+                if kind != "certain labels, weighted":
+                    key = f"{half}.{'' if kind == 'documents' else 'weighted.'}{name}"
+                    key = key.replace(", ", "_").replace(" ", "_")
+                    figures[f"precision.{key}"] = round(found.precision[0], 4)
+                    figures[f"recall.{key}"] = round(found.recall[0], 4)
+                    figures[f"lost.{key}"] = round(found.lost[0], 4)
+    return "\n".join(lines)
+
+
+def rule_table(labelled: Labelled) -> str:
+    """What each rule drops of the tune half: good and bad documents, and those that it alone drops.
+
+    A rule of the default families is judged within the default chain.
+    """
+    lines = [
+        f"\n{'rule, tune half':55} {'documents':>14} {'weighted':>14}   alone "
+        f"{'documents':>10} {'weighted':>14}",
+        f"{'':55} {'good    bad':>14} {'good    bad':>14} {'good    bad':>18} {'good    bad':>14}",
+    ]
+    chosen = labelled.half("tune")
+    bad, weights = labelled.bad, labelled.weights
+    default = Filter()
+    families = [default.families] + [(name,) for name in FAMILIES if name not in default.families]
+    for group in families:
+        stage = default if group == default.families else Filter(families=group)
+        failed = failed_rules(stage, labelled.table)
+        for rule in stage.in_force():
+            drop = np.array([rule.code in rules for rules in failed]) & chosen
+            alone = np.array([rules == {rule.code} for rules in failed]) & chosen
+            if not drop.any():
+                continue
+            cells = [
+                f"{(part & ~bad).sum():5} {(part & bad).sum():6}   "
+                f"{weights[part & ~bad].sum():6.0f} {weights[part & bad].sum():6.0f}"
+                for part in (drop, alone)
+            ]
+            label = f"{rule.code} {rule.comparison} {rule.threshold:g}"
+            lines.append(f"{label:55} {cells[0]:>28}    {cells[1]:>28}")
+    return "\n".join(lines)
+
+
+def structure_table(documents: pa.Table, labelled: Labelled, figures: dict[str, float]) -> str:
+    """Of all documents with each structure: how many pass the default chain, how many are whole."""
+    kept = Filter().apply(documents).kept
+    after = dict(zip(kept["id"].to_pylist(), kept["text"].to_pylist(), strict=True))
+    good = {
+        name
+        for name, label in zip(labelled.table["id"].to_pylist(), labelled.rows, strict=True)
+        if label["label"] == "keep"
+    }
+    lines = [
+        f"\n{'structure, all documents of the crawls':42} {'documents':>9} {'pass':>6} "
+        f"{'share':>6} {'whole':>6} {'share':>6}   good ones: {'documents':>9} {'pass':>6}"
+    ]
+    for kind, counts in structures(documents, after, good).items():
+        total, passed, whole, good_total, good_passed = counts
+        figures |= {
+            f"structure.{kind}.documents": total,
+            f"structure.{kind}.pass": round(passed / max(total, 1), 4),
+            f"structure.{kind}.whole": round(whole / max(passed, 1), 4),
+            f"structure.{kind}.good_pass": round(good_passed / max(good_total, 1), 4),
+        }
+        lines.append(
+            f"{kind:42} {total:9} {passed:6} {passed / max(total, 1):6.3f} {whole:6} "
+            f"{whole / max(passed, 1):6.3f}              {good_total:9} {good_passed:6}"
+        )
+    return "\n".join(lines)
+
+
+def structures(
+    documents: pa.Table, after: Mapping[str, str], good: set[str]
+) -> dict[str, list[int]]:
+    """Kind -> documents that have it, that pass, that pass with it whole; good ones, passing."""
+    counts = {kind: [0] * 5 for kind in KINDS}
+    for name, text in zip(documents["id"].to_pylist(), documents["text"].to_pylist(), strict=True):
+        for kind, pieces_of in KINDS.items():
+            if not (pieces := pieces_of(text)):
+                continue
+            passes = name in after
+            whole = passes and pieces_of(after[name]) == pieces
+            for place, counted in enumerate(
+                (True, passes, whole, name in good, passes and name in good)
+            ):
+                counts[kind][place] += counted
+    return counts
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
+    parser.add_argument("--extracted", type=Path, help="output of `extract` on the crawls")
+    arguments = parser.parse_args()
+    if arguments.extracted is None:
+        for pattern in CRAWLS:
+            require_data(arguments.data, pattern, "docs/benchmarks.md says what the labels are of")
+    print(json.dumps(measure_quality(arguments.data, arguments.extracted)))
+
+
+if __name__ == "__main__":
+    main()

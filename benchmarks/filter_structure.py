@@ -1,0 +1,80 @@
+"""Which structures a text has, to see whether a filter's line edits leave them whole.
+
+A text keeps a structure whole if the same pieces come out in the same order, character by
+character. `filter_quality.py` counts them.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Final
+
+_FENCE = re.compile(r"^ *```[^\n]*\n.*?^ *```$", re.S | re.M)
+_FORMULA = re.compile(r"\$\$.+?\$\$|\\\(.+?\\\)|\\\[.+?\\\]|\$[^$\n]*\\[A-Za-z]+[^$\n]*\$", re.S)
+_ITEM = re.compile(r"^ *(?:[-*+•>|]|\d+[.)]) ?")
+_HEADING = re.compile(r"^#{1,6} ")
+_ROW = re.compile(r"\S \| |^\| | \|$")
+SHORT_LINE, SHORTEST_VERSE = 60, 4  # characters; lines
+
+
+def code(text: str) -> list[str]:
+    """Fenced blocks."""
+    return _FENCE.findall(text)
+
+
+def tables(text: str) -> list[str]:
+    """Runs of two or more rows. A lone line with a bar is mostly a menu."""
+    runs: list[list[str]] = [[]]
+    for line in _outside_code(text):
+        if _ROW.search(line):
+            runs[-1].append(line)
+        elif runs[-1]:
+            runs.append([])
+    return ["\n".join(run) for run in runs if len(run) > 1]
+
+
+def formulas(text: str) -> list[str]:
+    """TeX between dollar signs, `\\(` and `\\[`."""
+    return _FORMULA.findall("\n".join(_outside_code(text)))
+
+
+def verse(text: str) -> list[str]:
+    """Paragraphs of four or more short lines: verse, and what is set like it (addresses,
+    ingredients).
+    """
+    found = []
+    for block in re.split(r"\n\s*\n", "\n".join(_outside_code(text))):
+        lines = block.strip("\n").split("\n")
+        if (
+            len(lines) >= SHORTEST_VERSE
+            and all(0 < len(line) <= SHORT_LINE and _is_plain(line) for line in lines)
+            and sum(len(line.split()) > 2 for line in lines) * 4 >= len(lines) * 3
+        ):
+            found.append("\n".join(lines))
+    return found
+
+
+def lists(text: str) -> list[str]:
+    """List items."""
+    return [line for line in _outside_code(text) if _ITEM.match(line)]
+
+
+def headings(text: str) -> list[str]:
+    return [line for line in _outside_code(text) if _HEADING.match(line)]
+
+
+KINDS: Final[Mapping[str, Callable[[str], list[str]]]] = {
+    "code": code,
+    "tables": tables,
+    "formulas": formulas,
+    "verse": verse,
+    "lists": lists,
+    "headings": headings,
+}
+
+
+def _outside_code(text: str) -> list[str]:
+    return [line.rstrip() for line in _FENCE.sub("", text).split("\n")]
+
+
+def _is_plain(line: str) -> bool:
+    return not (_ITEM.match(line) or _HEADING.match(line) or _ROW.search(line))
