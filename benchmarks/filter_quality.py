@@ -1,4 +1,4 @@
-"""Which documents the filter drops, against 410 documents that a reader labelled.
+"""Which documents the filter drops, against 428 documents that a reader labelled.
 
     python benchmarks/filter_quality.py [--data FOLDER] [--extracted FOLDER]
 
@@ -10,9 +10,10 @@ minute.
 **How the documents were chosen.** `extract` and the default chain of 0.1 ran over the crawls:
 8,997 English documents. Strata are the first rule that dropped a document, whether it was the only
 one, and for kept documents whether they have code, tables or formulas. Drops are over-sampled.
-Within a stratum a document counts by one over the root of its site's size, so that 323 sites are
+Within a stratum a document counts by one over the root of its site's size, so that many sites are
 in it. `weight` says how many documents of the crawl a row stands for. The crawls hold much
-documentation and little spam. So read weighted figures as those of these crawls.
+documentation and little spam. So read weighted figures as those of these crawls. 18 more
+documents (`sought`, weight 0) were looked for by words of spam, errors and policies.
 
 **How they were labelled.** One reader saw beginning, middle and end of each text (short ones
 whole), without the filter's verdict. The question: is this text worth training a general language
@@ -44,26 +45,30 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import numpy as np  # noqa: E402
 import pyarrow as pa  # noqa: E402
-import pyarrow.parquet as pq  # noqa: E402
 from corpusmill.stages.filter.families import DEFAULT, FAMILIES  # noqa: E402
 from corpusmill.stages.filter.stage import Filter  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 
-from benchmarks.filter_structure import KINDS  # noqa: E402 - the checkout is the package
+from benchmarks.filter_labels import (  # noqa: E402 - the checkout is the package
+    CRAWLS,
+    Labelled,
+    extract,
+    join,
+    read,
+)
+from benchmarks.filter_structure import structure_table  # noqa: E402
 from benchmarks.peers import require_data  # noqa: E402
 
-LABELS = Path(__file__).with_name("filter_labels.jsonl")
-CRAWLS = ("web/crawl-*.warc.gz", "web2/crawl2-*.warc.gz")
 HALVES = ("tune", "test")
 BOOTSTRAPS, SEED = 1000, 1
 
@@ -74,32 +79,6 @@ FAMILY_CHAINS = {  # for a version of the filter that has no presets
     "nemotron_cc": ("nemotron",),
     "dclm": ("gopher_repetition", "gopher_quality", "refinedweb"),
 }
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """Labelled documents. `rows[i]` is the label of row i of `table`, an output of `extract`."""
-
-    table: pa.Table
-    rows: Sequence[Mapping[str, Any]]
-
-    def array(self, value: Callable[[Mapping[str, Any]], Any]) -> NDArray[Any]:
-        return np.array([value(row) for row in self.rows])
-
-    @property
-    def bad(self) -> NDArray[np.bool_]:
-        return self.array(lambda row: row["label"] == "drop")
-
-    @property
-    def weights(self) -> NDArray[np.float64]:
-        return self.array(lambda row: float(row["weight"]))
-
-    @property
-    def sites(self) -> NDArray[np.str_]:
-        return self.array(lambda row: row["site"])
-
-    def half(self, name: str) -> NDArray[np.bool_]:
-        return self.array(lambda row: row["half"] == name)
 
 
 @dataclass(frozen=True)
@@ -125,59 +104,24 @@ def measure_quality(data: Path, extracted: Path | None) -> dict[str, float]:
     return figures
 
 
-def extract(data: Path, folder: Path) -> Path:
-    """Run `extract` with its defaults over the crawls. Returns the folder it wrote."""
-    from corpusmill.pipeline.execute import Job, execute
-    from corpusmill.pipeline.fused import Fused
-    from corpusmill.pipeline.inputs import expand_inputs
-    from corpusmill.pipeline.runner import InlineRunner
-    from corpusmill.stages.contract import Inputs
-    from corpusmill.stages.extract.stage import Extract
-
-    runner = InlineRunner()
-    crawls = sorted(str(path) for pattern in CRAWLS for path in data.glob(pattern))
-    documents, parents = expand_inputs(crawls, str(folder), runner)
-    stages: Any = Fused(stages=(Extract(),))
-    execute(Job(stages, ("extract",), {}, Inputs(str(folder), documents), parents), runner)
-    return folder
-
-
-def read(folder: Path) -> pa.Table:
-    """The documents that `extract` kept, with the columns that the filter reads."""
-    columns = ["id", "url", "language", "origin", "text"]
-    return pa.concat_tables(
-        pq.read_table(path, columns=columns)
-        for path in sorted((folder / "documents").glob("*.parquet"))
-    )
-
-
-def join(documents: pa.Table) -> Labelled:
-    """The labelled documents among these. A crawl that has an address twice has it once here."""
-    labels = [json.loads(line) for line in LABELS.read_text(encoding="utf-8").splitlines()]
-    files = [Path(origin["file"]).name for origin in documents["origin"].to_pylist()]
-    places = {
-        key: row for row, key in enumerate(zip(files, documents["url"].to_pylist(), strict=True))
-    }
-    found = [
-        (places[key], label) for label in labels if (key := (label["warc"], label["url"])) in places
-    ]
-    if missing := len(labels) - len(found):
-        print(f"{missing} labelled documents were not extracted, or are of another language")
-    return Labelled(documents.take([row for row, _ in found]), [label for _, label in found])
-
-
 def chains() -> dict[str, Filter]:
     """The default chain, and every published one: presets, or families if there are none."""
     field = Filter.model_fields.get("preset")
-    if field is None:
+    names = [name for name in _choices(field.annotation) if name != "default"] if field else []
+    if names:
         return {"default": Filter()} | {
-            name: Filter(families=families) for name, families in FAMILY_CHAINS.items()
+            name: Filter.model_validate({"preset": name}) for name in names
         }
-    from corpusmill.stages.filter.presets import PRESETS
-
     return {"default": Filter()} | {
-        name: Filter.model_validate({"preset": name}) for name in PRESETS if name != "default"
+        name: Filter(families=families) for name, families in FAMILY_CHAINS.items()
     }
+
+
+def _choices(annotation: Any) -> list[str]:
+    """The names in an annotation such as `Literal["a", "b"] | None`."""
+    if isinstance(annotation, str):
+        return [annotation]
+    return [name for part in get_args(annotation) for name in _choices(part)]
 
 
 def dropped(stage: Filter, table: pa.Table) -> NDArray[np.bool_]:
@@ -288,81 +232,40 @@ def chain_table(
 
 
 def rule_table(labelled: Labelled) -> str:
-    """What each rule drops of the tune half: good and bad documents, and those that it alone drops.
-
-    A rule of the default families is judged within the default chain.
+    """What each rule drops of the tune half: good and bad documents, and those that no other rule
+    of its group drops. The groups are the default chain, and the published families.
     """
-    lines = [
-        f"\n{'rule, tune half':55} {'documents':>14} {'weighted':>14}   alone "
-        f"{'documents':>10} {'weighted':>14}",
-        f"{'':55} {'good    bad':>14} {'good    bad':>14} {'good    bad':>18} {'good    bad':>14}",
-    ]
-    chosen = labelled.half("tune")
-    bad, weights = labelled.bad, labelled.weights
-    default = Filter()
-    families = [default.families] + [(name,) for name in FAMILIES if name not in default.families]
-    for group in families:
-        stage = default if group == default.families else Filter(families=group)
-        failed = failed_rules(stage, labelled.table)
-        for rule in stage.in_force():
-            drop = np.array([rule.code in rules for rules in failed]) & chosen
-            alone = np.array([rules == {rule.code} for rules in failed]) & chosen
-            if not drop.any():
-                continue
-            cells = [
-                f"{(part & ~bad).sum():5} {(part & bad).sum():6}   "
-                f"{weights[part & ~bad].sum():6.0f} {weights[part & bad].sum():6.0f}"
-                for part in (drop, alone)
-            ]
-            label = f"{rule.code} {rule.comparison} {rule.threshold:g}"
-            lines.append(f"{label:55} {cells[0]:>28}    {cells[1]:>28}")
-    return "\n".join(lines)
-
-
-def structure_table(documents: pa.Table, labelled: Labelled, figures: dict[str, float]) -> str:
-    """Of all documents with each structure: how many pass the default chain, how many are whole."""
-    kept = Filter().apply(documents).kept
-    after = dict(zip(kept["id"].to_pylist(), kept["text"].to_pylist(), strict=True))
-    good = {
-        name
-        for name, label in zip(labelled.table["id"].to_pylist(), labelled.rows, strict=True)
-        if label["label"] == "keep"
+    published = {
+        "as published: " + " ".join(families): Filter(families=families)
+        for families in (DEFAULT, *((name,) for name in FAMILIES if name not in DEFAULT))
     }
-    lines = [
-        f"\n{'structure, all documents of the crawls':42} {'documents':>9} {'pass':>6} "
-        f"{'share':>6} {'whole':>6} {'share':>6}   good ones: {'documents':>9} {'pass':>6}"
-    ]
-    for kind, counts in structures(documents, after, good).items():
-        total, passed, whole, good_total, good_passed = counts
-        figures |= {
-            f"structure.{kind}.documents": total,
-            f"structure.{kind}.pass": round(passed / max(total, 1), 4),
-            f"structure.{kind}.whole": round(whole / max(passed, 1), 4),
-            f"structure.{kind}.good_pass": round(good_passed / max(good_total, 1), 4),
-        }
-        lines.append(
-            f"{kind:42} {total:9} {passed:6} {passed / max(total, 1):6.3f} {whole:6} "
-            f"{whole / max(passed, 1):6.3f}              {good_total:9} {good_passed:6}"
-        )
+    default, first = Filter(), next(iter(published.values()))
+    groups = published
+    if default.model_dump() != first.model_dump():
+        groups = {"the default chain": default} | published
+    head = f"{'good':>5} {'bad':>6} {'weighted good':>14} {'bad':>6}"
+    lines = [f"\n{'rules, tune half':55} {head}   none else: {head}"]
+    for name, stage in groups.items():
+        lines += [f"{name}", *rule_lines(labelled, stage)]
     return "\n".join(lines)
 
 
-def structures(
-    documents: pa.Table, after: Mapping[str, str], good: set[str]
-) -> dict[str, list[int]]:
-    """Kind -> documents that have it, that pass, that pass with it whole; good ones, passing."""
-    counts = {kind: [0] * 5 for kind in KINDS}
-    for name, text in zip(documents["id"].to_pylist(), documents["text"].to_pylist(), strict=True):
-        for kind, pieces_of in KINDS.items():
-            if not (pieces := pieces_of(text)):
-                continue
-            passes = name in after
-            whole = passes and pieces_of(after[name]) == pieces
-            for place, counted in enumerate(
-                (True, passes, whole, name in good, passes and name in good)
-            ):
-                counts[kind][place] += counted
-    return counts
+def rule_lines(labelled: Labelled, stage: Filter) -> list[str]:
+    failed = failed_rules(stage, labelled.table)
+    chosen, bad, weights = labelled.half("tune"), labelled.bad, labelled.weights
+    lines = []
+    for rule in stage.in_force():
+        drop = np.array([rule.code in rules for rules in failed]) & chosen
+        alone = np.array([rules == {rule.code} for rules in failed]) & chosen
+        cells = [
+            f"{(part & ~bad).sum():5} {(part & bad).sum():6} "
+            f"{weights[part & ~bad].sum():14.0f} {weights[part & bad].sum():6.0f}"
+            for part in (drop, alone)
+        ]
+        if drop.any():
+            label = f"  {rule.code} {rule.comparison} {rule.threshold:g}"
+            lines.append(f"{label:55} {cells[0]}              {cells[1]}")
+    return lines
 
 
 def main() -> None:

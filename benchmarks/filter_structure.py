@@ -8,6 +8,11 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
+import pyarrow as pa
+from corpusmill.stages.filter.stage import Filter
+
+from benchmarks.filter_labels import Labelled
+
 _FENCE = re.compile(r"^ *```[^\n]*\n.*?^ *```$", re.S | re.M)
 _FORMULA = re.compile(r"\$\$.+?\$\$|\\\(.+?\\\)|\\\[.+?\\\]|\$[^$\n]*\\[A-Za-z]+[^$\n]*\$", re.S)
 _ITEM = re.compile(r"^ *(?:[-*+•>|]|\d+[.)]) ?")
@@ -70,6 +75,52 @@ KINDS: Final[Mapping[str, Callable[[str], list[str]]]] = {
     "lists": lists,
     "headings": headings,
 }
+
+
+def structure_table(documents: pa.Table, labelled: Labelled, figures: dict[str, float]) -> str:
+    """Of all documents with each structure: how many pass the default chain, how many are whole."""
+    kept = Filter().apply(documents).kept
+    after = dict(zip(kept["id"].to_pylist(), kept["text"].to_pylist(), strict=True))
+    good = {
+        name
+        for name, label in zip(labelled.table["id"].to_pylist(), labelled.rows, strict=True)
+        if label["label"] == "keep"
+    }
+    lines = [
+        f"\n{'structure, all documents of the crawls':42} {'documents':>9} {'pass':>6} "
+        f"{'share':>6} {'whole':>6} {'share':>6}   good ones: {'documents':>9} {'pass':>6}"
+    ]
+    for kind, counts in structures(documents, after, good).items():
+        total, passed, whole, good_total, good_passed = counts
+        figures |= {
+            f"structure.{kind}.documents": total,
+            f"structure.{kind}.pass": round(passed / max(total, 1), 4),
+            f"structure.{kind}.whole": round(whole / max(passed, 1), 4),
+            f"structure.{kind}.good_pass": round(good_passed / max(good_total, 1), 4),
+        }
+        lines.append(
+            f"{kind:42} {total:9} {passed:6} {passed / max(total, 1):6.3f} {whole:6} "
+            f"{whole / max(passed, 1):6.3f}              {good_total:9} {good_passed:6}"
+        )
+    return "\n".join(lines)
+
+
+def structures(
+    documents: pa.Table, after: Mapping[str, str], good: set[str]
+) -> dict[str, list[int]]:
+    """Kind -> documents that have it, that pass, that pass with it whole; good ones, passing."""
+    counts = {kind: [0] * 5 for kind in KINDS}
+    for name, text in zip(documents["id"].to_pylist(), documents["text"].to_pylist(), strict=True):
+        for kind, pieces_of in KINDS.items():
+            if not (pieces := pieces_of(text)):
+                continue
+            passes = name in after
+            whole = passes and pieces_of(after[name]) == pieces
+            for place, counted in enumerate(
+                (True, passes, whole, name in good, passes and name in good)
+            ):
+                counts[kind][place] += counted
+    return counts
 
 
 def _outside_code(text: str) -> list[str]:
