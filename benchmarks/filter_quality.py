@@ -42,20 +42,22 @@ The last line is JSON.
 """
 
 import argparse
+import importlib
+import importlib.util
 import json
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import numpy as np  # noqa: E402
 import pyarrow as pa  # noqa: E402
-from corpusmill.stages.filter.families import DEFAULT, FAMILIES  # noqa: E402
+from corpusmill.stages.filter.families import DEFAULT  # noqa: E402
 from corpusmill.stages.filter.stage import Filter  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 
@@ -106,22 +108,16 @@ def measure_quality(data: Path, extracted: Path | None) -> dict[str, float]:
 
 def chains() -> dict[str, Filter]:
     """The default chain, and every published one: presets, or families if there are none."""
-    field = Filter.model_fields.get("preset")
-    names = [name for name in _choices(field.annotation) if name != "default"] if field else []
-    if names:
-        return {"default": Filter()} | {
-            name: Filter.model_validate({"preset": name}) for name in names
+    if importlib.util.find_spec("corpusmill.stages.filter.presets") is None:
+        published = {name: Filter(families=families) for name, families in FAMILY_CHAINS.items()}
+    else:
+        presets = importlib.import_module("corpusmill.stages.filter.presets")
+        published = {
+            name: Filter.model_validate({"preset": name})
+            for name in presets.NAMED
+            if name != "default"
         }
-    return {"default": Filter()} | {
-        name: Filter(families=families) for name, families in FAMILY_CHAINS.items()
-    }
-
-
-def _choices(annotation: Any) -> list[str]:
-    """The names in an annotation such as `Literal["a", "b"] | None`."""
-    if isinstance(annotation, str):
-        return [annotation]
-    return [name for part in get_args(annotation) for name in _choices(part)]
+    return {"default": Filter()} | published
 
 
 def dropped(stage: Filter, table: pa.Table) -> NDArray[np.bool_]:
@@ -233,20 +229,14 @@ def chain_table(
 
 def rule_table(labelled: Labelled) -> str:
     """What each rule drops of the tune half: good and bad documents, and those that no other rule
-    of its group drops. The groups are the default chain, and the published families.
+    of its chain drops.
     """
-    published = {
-        "as published: " + " ".join(families): Filter(families=families)
-        for families in (DEFAULT, *((name,) for name in FAMILIES if name not in DEFAULT))
-    }
-    default, first = Filter(), next(iter(published.values()))
-    groups = published
-    if default.model_dump() != first.model_dump():
-        groups = {"the default chain": default} | published
     head = f"{'good':>5} {'bad':>6} {'weighted good':>14} {'bad':>6}"
     lines = [f"\n{'rules, tune half':55} {head}   none else: {head}"]
-    for name, stage in groups.items():
-        lines += [f"{name}", *rule_lines(labelled, stage)]
+    for name, stage in chains().items():
+        found = rule_lines(labelled, stage)
+        if not set(found) <= set(lines):  # a chain that is part of one before says nothing new
+            lines += [name, *found]
     return "\n".join(lines)
 
 
