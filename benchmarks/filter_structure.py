@@ -14,8 +14,11 @@ from corpusmill.stages.filter.stage import Filter
 from benchmarks.filter_labels import Labelled
 
 _FENCE = re.compile(r"^ *```[^\n]*\n.*?^ *```$", re.S | re.M)
-_FORMULA = re.compile(r"\$\$.+?\$\$|\\\(.+?\\\)|\\\[.+?\\\]|\$[^$\n]*\\[A-Za-z]+[^$\n]*\$", re.S)
-_ITEM = re.compile(r"^ *(?:[-*+•>|]|\d+[.)]) ?")
+_FORMULA = re.compile(
+    r"\$\$(?:(?!\n\s*\n).)+?\$\$|\\\(.+?\\\)|\\\[.+?\\\]|\$[^$\n]*\\[A-Za-z]+[^$\n]*\$", re.S
+)
+_ITEM = re.compile(r"^ *(?:[-*+•]|\d{1,3}[.)]) +\S")
+_LIKE_ITEM = re.compile(r"^ *(?:[-*+•>|]|\d+[.)])")
 _HEADING = re.compile(r"^#{1,6} ")
 _ROW = re.compile(r"\S \| |^\| | \|$")
 SHORT_LINE, SHORTEST_VERSE = 60, 4  # characters; lines
@@ -128,4 +131,4 @@ def _outside_code(text: str) -> list[str]:
 
 
 def _is_plain(line: str) -> bool:
-    return not (_ITEM.match(line) or _HEADING.match(line) or _ROW.search(line))
+    return not (_LIKE_ITEM.match(line) or _HEADING.match(line) or _ROW.search(line))
