@@ -15,9 +15,9 @@ in it. `weight` says how many documents of the crawl a row stands for. The crawl
 documentation and little spam. So read weighted figures as those of these crawls. 18 more
 documents (`sought`, weight 0) were looked for by words of spam, errors and policies.
 
-**How they were labelled.** One reader saw beginning, middle and end of each text (short ones
-whole), without the filter's verdict. The question: is this text worth training a general language
-model on?
+**How they were labelled.** One reader, a language model and no person, saw beginning, middle and
+end of each text (up to 1,500 characters whole), without the filter's verdict. Nobody labelled them
+a second time. The question: is this text worth training a general language model on?
 
 - keep: connected prose, instructions, dialogue, questions with answers, recipes; code or tables
   with an explanation; reference pages that describe what they list; products and companies
@@ -29,7 +29,8 @@ model on?
   dropped.
 - One or two sentences on their own are dropped. Taste, opinion and advertising as such are no
   reason to drop.
-- `doubtful` marks what another reader might well label otherwise. Those were read twice.
+- `doubtful` marks what another reader might well label otherwise. Of the longer ones, more of the
+  text was read before the label stood; 2 labels changed.
 
 Sites are divided by a hash. Thresholds were chosen by the half `tune` only.
 
