@@ -25,10 +25,11 @@ import io
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import zstandard
 
@@ -120,6 +121,34 @@ def reference_pages(
     if limit is None or limit >= len(pages):
         return pages
     return [pages[number * len(pages) // limit] for number in range(limit)]
+
+
+def unlabelled_pages(
+    data: Path, folder: str, crawls: str, index: str, per_site: int
+) -> Iterator[ReferencePage]:
+    """Pages of a crawl that have no reference text here: the reference is empty. Pages of sites in
+    the held-out half of any set are left out, and so are pages that have a reference.
+
+    index: the file that says each page's `url` and `source`. per_site: at most so many of a host.
+    """
+    known = reference_pages(data)
+    names = {page.id for page in known}
+    held_out = {page.domain for page in known if page.half == HELD_OUT}
+    rows = {row["id"]: row for row in truth_rows(data / folder / index)}
+    taken: Counter[str] = Counter()
+    for name, payload, charset in crawled(data, f"{folder}/{crawls}"):
+        host = urlsplit(rows[name]["url"]).hostname or ""
+        site = rows[name].get("site") or host
+        if name in names or taken[site] >= per_site or _stands_in(host, held_out):
+            continue
+        taken[site] += 1
+        source = rows[name].get("source") or rows[name].get("repo") or folder
+        yield ReferencePage(name, payload, charset, "", "", "any", site, source)
+
+
+def _stands_in(host: str, domains: Collection[str]) -> bool:
+    parts = host.split(".")
+    return any(".".join(parts[place:]) in domains for place in range(len(parts)))
 
 
 def _pages(data: Path, folder: str, crawls: str, truth: str) -> Iterator[ReferencePage]:

@@ -2,29 +2,42 @@
 
     python -m corpusmill.tools.make_main_content --data FOLDER [--output FILE] [--tune]
 
-This needs scikit-learn; corpusmill itself does not. Every block of a page in the tuning half is a
-row: its features, and whether its words stand in the page's reference text, in sequence. A row's
-weight is the dampened number of its words. Every page has the same weight. At the end, the measure
-on both halves is printed. `--tune` cross-validates on the tuning half alone, so that the held-out
-half chooses nothing. The same data gives the same file.
+This needs scikit-learn and trafilatura; corpusmill itself does not. Every block of a page is a row:
+its features, and whether it is main content. A row's weight is the dampened number of its words.
+Every page has the same weight.
+
+Three forests are trained, one after the other:
+
+1. on pages with reference texts under a permissive licence (`gold_pages.PERMISSIVE`), of the
+   tuning half of the sites;
+2. on these, and on pages without reference, labelled by the vote of the first forest and
+   trafilatura (`block_labels.by_vote`);
+3. the same again, by the vote of the second forest (`by_second_vote`). This is the model.
+
+The pages without reference are those of `web` and `web2`, and the tuning half of the other sources
+of `web_articles`, whose references are not read. At the end, the measure on both halves is printed.
+`--tune` cross-validates on the tuning half alone, so that the held-out half chooses nothing. The
+same data gives the same file.
 """
 
 import argparse
+import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from corpusmill.manifests.package_data import package_file
-from corpusmill.stages.extract import main_content
+from corpusmill.stages.extract import language, main_content
 from corpusmill.stages.extract.page.block_text import WORDS
 from corpusmill.stages.extract.page.page import BEGIN, END, TITLE
-from corpusmill.stages.extract.page.trees import Forest
+from corpusmill.stages.extract.page.trees import Forest, probabilities
 from corpusmill.stages.extract.rendering import rendered
 from corpusmill.stages.readers.charset import decoded
-from corpusmill.tools.wcxb import (
-    HELD_OUT,
+from corpusmill.tools.block_labels import by_reference, by_second_vote, by_vote
+from corpusmill.tools.gold_pages import (
+    PERMISSIVE,
     TUNING,
     ReferencePage,
     Score,
@@ -32,17 +45,19 @@ from corpusmill.tools.wcxb import (
     part_of,
     reference_pages,
     score,
-    words,
+    unlabelled_pages,
 )
 from numpy.typing import NDArray
 
 FOLDS = 5
 DAMPENED = 0.7  # exponent of a block's number of words in its weight
-GRAM = 4  # words in sequence that make a match
-NEAR = 4  # blocks on each side that count as close
+VOTED = 0.4  # weight of a page that is labelled by vote; a page with a reference has 1
+PER_SITE = 6  # pages without a reference of one site
+NEAR_COMMENTS = 8  # levels
+NOT_ARTICLES = ("apache-flink-web", "apache-kafka-site")  # hundreds of pages on one template
+Vote = tuple[NDArray[np.bool_], NDArray[np.bool_]] | None
 FOREST = {
-    "max_iter": 120,
-    "learning_rate": 0.1,
+    "learning_rate": 0.08,
     "max_leaf_nodes": 20,
     "max_depth": 7,
     "min_samples_leaf": 60,
@@ -57,68 +72,114 @@ FOREST = {
 class Sample:
     """A page as rows to learn from.
 
-    labels: which blocks are in the reference. weights: of the blocks; they sum to about 1.
+    labels: which blocks are main content. weights: of the blocks; they sum to about 1 before a
+    vote takes the doubtful ones out.
     """
 
     def __init__(self, page: ReferencePage) -> None:
         self.page = page
         self.blocks = main_content.blocks_of(decoded(page.payload, page.charset)[0])
-        self.features = main_content.features_of(self.blocks, "en")
-        texts = [
+        sample = main_content.language_sample(self.blocks)
+        english = main_content.looks_english(sample)
+        self.features = main_content.features_of(
+            self.blocks, "en" if english else language.identify([sample])[0].code
+        )
+        self.texts = [
             self.blocks.text[block[BEGIN] : block[END]].decode() for block in self.blocks.blocks
         ]
-        self.labels = labels(texts, page.reference)
-        self.labels[self.blocks.blocks[:, TITLE] != 0] = False
-        sizes = np.maximum(self.features[:, WORDS], 1).astype(np.float64) ** DAMPENED
-        self.weights = sizes / max(sizes[self.labels].sum(), sizes.sum() / 10)
         self.fold = part_of(page.domain, FOLDS, "fold")
+        self.set_labels(self._labels(f"{page.title}\n{page.reference}"))
+
+    def set_labels(self, labels: NDArray[np.bool_], share: float = 1.0) -> None:
+        """Labels, and with them the weights. share: weight of the page."""
+        self.labels = labels
+        sizes = np.maximum(self.features[:, WORDS], 1).astype(np.float64) ** DAMPENED
+        self.weights = share * sizes / max(sizes[labels].sum(), sizes.sum() / 10)
+
+    def taken_by_trafilatura(self) -> NDArray[np.bool_]:
+        """The blocks that trafilatura keeps of the page."""
+        import trafilatura
+
+        try:
+            text = trafilatura.extract(self.page.payload, include_comments=False) or ""
+        except Exception:  # noqa: BLE001  (a page on which the peer fails teaches nothing)
+            text = ""
+        return self._labels(text)
+
+    def scores(self, forest: Forest) -> NDArray[np.float32]:
+        return probabilities(forest, self.features) * ~self._titles()
+
+    def text(self, forest: Forest) -> str:
+        page = self.blocks
+        chosen = main_content.chosen(page, self.features, forest)
+        return rendered(page.text, page.blocks, page.elements, chosen)
+
+    def _labels(self, text: str) -> NDArray[np.bool_]:
+        return by_reference(self.texts, text) & ~self._titles()
+
+    def _titles(self) -> NDArray[np.bool_]:
+        return self.blocks.blocks[:, TITLE] != 0
 
 
-def labels(texts: Sequence[str], reference: str) -> NDArray[np.bool_]:
-    """Whether at least half of each block's words stand in the reference in runs of GRAM words.
-
-    A block of fewer words must be in such a run together with the words before or after it in the
-    page. Or it must be a line of the reference, with a close block that is in the reference too. So
-    `Home` in a menu is not the `home` of a sentence.
-    """
-    wanted = words(reference)
-    grams = [
-        {tuple(wanted[i : i + size]) for i in range(len(wanted) - size + 1)}
-        for size in range(GRAM + 1)
-    ]
-    lines = {tuple(words(line)) for line in reference.split("\n")}
-    blocks = [words(text) for text in texts]
-    covered = np.array([_coverage(block, grams[GRAM]) for block in blocks])
-    found = covered >= 0.5
-    for number, block in enumerate(blocks):
-        if not 0 < len(block) < GRAM or tuple(block) not in grams[len(block)]:
+def samples_of(pages: Sequence[ReferencePage]) -> list[Sample]:
+    """The pages that have a block of text."""
+    found = []
+    for page in pages:
+        try:
+            found.append(Sample(page))
+        except (main_content.TooManyBlocks, ValueError):  # a page without text has no rows
             continue
-        missing = GRAM - len(block)
-        before = [word for other in blocks[max(number - 3, 0) : number] for word in other][
-            -missing:
+    return [sample for sample in found if len(sample.features)]
+
+
+def pages_to_vote_on(data: Path, known: Sequence[ReferencePage]) -> Iterator[ReferencePage]:
+    """Pages whose references are absent, or not read because of their licence."""
+    web = unlabelled_pages(data, "web", "crawl-*.warc.gz", "index.jsonl.zst", PER_SITE)
+    yield from (page for page in web if page.source not in NOT_ARTICLES)
+    yield from unlabelled_pages(data, "web2", "crawl2-*.warc.gz", "index.jsonl.zst", PER_SITE)
+    yield from (page for page in known if page.half == TUNING and page.source not in PERMISSIVE)
+
+
+def trained(labelled: Sequence[Sample], voted: Sequence[Sample] = ()) -> Forest:
+    """The forest of the last round. labelled: by their references. voted: pages to vote on."""
+    forest = fitted(labelled, 200)
+    taken = [sample.taken_by_trafilatura() for sample in voted]
+    for vote, trees in ((first_vote, 150), (second_vote, 300)):
+        agreed = [
+            sample
+            for sample, peer in zip(voted, taken, strict=True)
+            if label(sample, vote(sample, peer, forest))
         ]
-        after = [word for other in blocks[number + 1 : number + 4] for word in other][:missing]
-        in_sequence = tuple(before + block) in grams[GRAM] or tuple(block + after) in grams[GRAM]
-        near = covered[max(number - NEAR, 0) : number + NEAR + 1].max() > 0.5
-        found[number] = in_sequence or (near and tuple(block) in lines)
-    return found
+        print(f"{len(agreed)} of {len(voted)} pages are labelled by vote", flush=True)
+        forest = fitted([*labelled, *agreed], trees)
+    return forest
 
 
-def _coverage(block: list[str], grams: set[tuple[str, ...]]) -> float:
-    if len(block) < GRAM:
-        return 0.0
-    hit = np.zeros(len(block), np.bool_)
-    for begin in range(len(block) - GRAM + 1):
-        if tuple(block[begin : begin + GRAM]) in grams:
-            hit[begin : begin + GRAM] = True
-    return float(hit.mean())
+def first_vote(sample: Sample, peer: NDArray[np.bool_], forest: Forest) -> Vote:
+    comments = sample.features[:, main_content.FEATURES.index("comment")] <= NEAR_COMMENTS
+    return by_vote(peer, sample.scores(forest), sample.features[:, WORDS], comments)
 
 
-def trained(samples: Sequence[Sample]) -> Forest:
-    """A forest that is trained on these pages."""
+def second_vote(sample: Sample, peer: NDArray[np.bool_], forest: Forest) -> Vote:
+    chosen = main_content.chosen(sample.blocks, sample.features, forest)
+    return by_second_vote(peer, sample.scores(forest), sample.features[:, WORDS], chosen)
+
+
+def label(sample: Sample, vote: Vote) -> bool:
+    """Label a page by a vote. False if it teaches nothing."""
+    if vote is None:
+        return False
+    labels, teach = vote
+    sample.set_labels(labels, VOTED)
+    sample.weights = sample.weights * teach
+    return True
+
+
+def fitted(samples: Sequence[Sample], trees: int) -> Forest:
+    """A forest of so many trees that is trained on these pages."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    model = HistGradientBoostingClassifier(**FOREST)
+    model = HistGradientBoostingClassifier(**FOREST, max_iter=trees)
     model.fit(
         np.vstack([sample.features for sample in samples]),
         np.concatenate([sample.labels for sample in samples]),
@@ -161,51 +222,58 @@ def forest_of(model: Any) -> Forest:
 
 
 def report(samples: Sequence[Sample], forest: Forest) -> None:
-    """Print the measure on both halves."""
-    for half, name in ((TUNING, "tuning half"), (HELD_OUT, "held-out half")):
-        scores = [outcome(sample, forest) for sample in samples if sample.page.half == half]
+    """Print the measure on both halves, by source."""
+    rows: dict[tuple[int, str], list[Score]] = {}
+    for sample in samples:
+        rows.setdefault((sample.page.half, sample.page.source), []).append(outcome(sample, forest))
+    for (half, source), scores in sorted(rows.items()):
         total = mean(scores)
         print(
-            f"{name}: {len(scores)} pages, F1 {total.f1:.4f}, "
-            f"precision {total.precision:.4f}, recall {total.recall:.4f}"
+            f"{'tuning' if half == TUNING else 'held out'}: {source}, {len(scores)} pages, "
+            f"F1 {total.f1:.4f}, precision {total.precision:.4f}, recall {total.recall:.4f}"
         )
 
 
 def outcome(sample: Sample, forest: Forest) -> Score:
-    page = sample.blocks
-    chosen = main_content.chosen(page, sample.features, forest)
-    return score(rendered(page.text, page.blocks, page.elements, chosen), sample.page.reference)
+    return score(sample.text(forest), sample.page.reference, sample.page.title)
 
 
-def cross_validated(samples: Sequence[Sample]) -> list[Score]:
-    """The measure on each page, by a forest that was trained without the page's fold of sites.
-
-    Tune by this measure.
+def cross_validate(
+    labelled: Sequence[Sample], voted: Sequence[Sample], measured: Sequence[Sample]
+) -> None:
+    """Print the measure on the tuning half, by a forest that saw no page of two fifths of the
+    sites.
     """
-    scores = []
-    for fold in range(FOLDS):
-        forest = trained([sample for sample in samples if sample.fold != fold])
-        scores += [outcome(sample, forest) for sample in samples if sample.fold == fold]
-    return scores
+    forest = trained(
+        [sample for sample in labelled if sample.fold < 3],
+        [sample for sample in voted if sample.fold < 3],
+    )
+    report([sample for sample in measured if sample.fold >= 3], forest)
 
 
 def main() -> None:
     from safetensors.numpy import save_file
 
+    logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("--data", type=Path, required=True, help="the folder that holds web/")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="the folder that holds web/, web2/, web_articles/"
+    )
     parser.add_argument("--output", type=Path)
     parser.add_argument(
         "--tune", action="store_true", help="cross-validate on the tuning half and write nothing"
     )
     arguments = parser.parse_args()
     output = arguments.output or package_file("models", "main_content", "forest.safetensors")
-    samples = [Sample(page) for page in reference_pages(arguments.data)]
+    known = reference_pages(arguments.data)
+    voted = samples_of(list(pages_to_vote_on(arguments.data, known)))
+    samples = samples_of(known)
     tuning = [sample for sample in samples if sample.page.half == TUNING]
+    labelled = [sample for sample in tuning if sample.page.source in PERMISSIVE]
     if arguments.tune:
-        print(mean(cross_validated(tuning)))
+        cross_validate(labelled, voted, tuning)
         return
-    forest = trained(tuning)
+    forest = trained(labelled, voted)
     output.parent.mkdir(parents=True, exist_ok=True)
     save_file(forest._asdict() | {"bias": np.array([forest.bias])}, output)
     report(samples, forest)

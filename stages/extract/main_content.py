@@ -25,6 +25,8 @@ from corpusmill.stages.extract.page.blocks import walk
 from corpusmill.stages.extract.page.character_kinds import character_table
 from corpusmill.stages.extract.page.hashing import HashTable, hash_table
 from corpusmill.stages.extract.page.names import REGIONS
+from corpusmill.stages.extract.page.phrases import phrase_table
+from corpusmill.stages.extract.page.repeated import groups_of
 from corpusmill.stages.extract.page.trees import Forest, probabilities
 from corpusmill.stages.extract.rendering import rendered
 from corpusmill.stages.extract.stop_lists import stop_list
@@ -119,7 +121,13 @@ def features_of(page: Blocks, language: str) -> Floats:
     )
     block_text.count_repeats(hashes, measures)
     block_places.describe_places(
-        page.blocks, page.levels, page.elements, block_places.tag_kinds(), measures, places
+        page.blocks,
+        page.levels,
+        page.elements,
+        block_places.tag_kinds(),
+        *groups_of(page.elements),
+        measures,
+        places,
     )
     return np.hstack((measures, places, page.levels.astype(np.float32)))
 
@@ -168,7 +176,7 @@ def _model_bytes() -> bytes:
 
 @functools.lru_cache(maxsize=1)
 def _character_tables() -> block_text.CharacterTables:
-    return block_text.CharacterTables(character_table(), word_tables()[1])
+    return block_text.CharacterTables(character_table(), word_tables()[1], phrase_table())
 
 
 @functools.lru_cache(maxsize=64)

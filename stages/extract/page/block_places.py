@@ -15,6 +15,7 @@ from corpusmill.stages.extract.page.block_text import (
     HEADING_LEVEL,
     LAST_CHARACTER,
     LINK_DENSITY,
+    PHRASE,
     STOP_DENSITY,
     WORDS,
 )
@@ -26,6 +27,8 @@ from corpusmill.stages.extract.page.element_totals import (
 )
 from corpusmill.stages.extract.page.names import FAR, TAG_NAMES, region
 from corpusmill.stages.extract.page.page import ELEMENT, LEVEL, ROW, TAG
+from corpusmill.stages.extract.page.phrases import SORTS
+from corpusmill.stages.extract.page.repeated import REPEATED, describe_repeated
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
@@ -89,11 +92,15 @@ PLACES: Final = (
     *(f"{name}_of_{ancestor}" for ancestor in range(ANCESTORS) for name in _ANCESTOR),
     *("below_best", "above_best", "after_best", "best_share"),
     *(f"page_{name}" for name in _PAGE),
+    *REPEATED,
+    *(f"since_{sort}" for sort in SORTS),
+    *(f"until_{sort}" for sort in SORTS),
 )
 MAIN, ARTICLE, CONTENT, BODY, POST = (
     region(name) for name in ("main", "article", "content", "body", "post")
 )
 N_TAGS = len(TAG_NAMES) + 1
+N_SORTS: Final = len(SORTS)
 
 
 def tag_kinds() -> NDArray[np.int32]:
@@ -123,10 +130,14 @@ def describe_places(
     levels: NDArray[np.uint8],
     elements: NDArray[np.int32],
     kinds: NDArray[np.int32],
+    groups: NDArray[np.int64],
+    n_groups: int,
     measures: Floats,
     places: Floats,
 ) -> None:
-    """Fill a row of `places` for each block. kinds: `tag_kinds`."""
+    """Fill a row of `places` for each block. kinds: `tag_kinds`. groups, n_groups:
+    `repeated.groups_of`.
+    """
     count = blocks.shape[0]
     kind = np.empty(count, np.float32)
     links = np.empty(count, np.float32)  # words in links
@@ -142,7 +153,9 @@ def describe_places(
     totals = element_totals(blocks, elements, measures, links, is_paragraph)
     column = describe_ancestors(blocks, elements, totals, places, column)
     column = describe_best(blocks, elements, totals, places, column)
-    _page(blocks, levels, measures, links, is_paragraph, places, column)
+    column = _page(blocks, levels, measures, links, is_paragraph, places, column)
+    column = describe_repeated(blocks, elements, totals, groups, n_groups, places, column)
+    _phrases(measures, places, column)
 
 
 @njit
@@ -246,7 +259,7 @@ def _page(
     is_paragraph: Floats,
     places: Floats,
     column: int,
-) -> None:
+) -> int:
     words = linked = paragraphs = paragraph_words = in_main = in_article = in_content = in_cells = (
         0.0
     )
@@ -278,3 +291,24 @@ def _page(
             in_content / some,
             in_cells / some,
         )
+    return column + 9
+
+
+@njit
+def _phrases(measures: Floats, places: Floats, column: int) -> None:
+    """How many blocks ago, and in how many blocks, a phrase of each sort stands."""
+    count = measures.shape[0]
+    distance = np.full(N_SORTS, FAR_AWAY, np.float32)
+    for number in range(count):
+        for sort in range(N_SORTS):
+            distance[sort] = min(distance[sort] + 1, FAR_AWAY)
+        if measures[number, PHRASE] > 0:
+            distance[int(measures[number, PHRASE]) - 1] = 0
+        places[number, column : column + N_SORTS] = distance
+    distance[:] = FAR_AWAY
+    for number in range(count - 1, -1, -1):
+        for sort in range(N_SORTS):
+            distance[sort] = min(distance[sort] + 1, FAR_AWAY)
+        if measures[number, PHRASE] > 0:
+            distance[int(measures[number, PHRASE]) - 1] = 0
+        places[number, column + N_SORTS : column + 2 * N_SORTS] = distance

@@ -35,6 +35,7 @@ from corpusmill.stages.extract.page.page import (
     STRONG_CHARACTERS,
     TITLE,
 )
+from corpusmill.stages.extract.page.phrases import LONGEST_BLOCK, LONGEST_PHRASE
 from numpy.typing import NDArray
 
 COMMA, COLON, COPYRIGHT, BAR, AT, NEWLINE, SPACE_BYTE = (ord(sign) for sign in ",:©|@\n ")
@@ -74,6 +75,7 @@ MEASURES: Final = (
         "numbers",
         "capitalised",
     ),
+    "phrase",
 )
 (
     WORDS,
@@ -107,15 +109,17 @@ MEASURES: Final = (
     NUMBERS,
     CAPITALISED,
 ) = range(17, 26)
+PHRASE: Final = 26  # the sort of phrase that the block opens with (`phrases`); 0 for none
 
 
 class CharacterTables(NamedTuple):
     """classes: `character_kinds.character_table`. lower: the lower-case form of each character of
-    the basic plane.
+    the basic plane. phrases: `phrases.phrase_table`.
     """
 
     classes: NDArray[np.uint8]
     lower: NDArray[np.uint16]
+    phrases: HashTable
 
 
 @njit
@@ -199,7 +203,8 @@ def _measure(
     first = last = 0
     place, end = np.int64(block[BEGIN]), np.int64(block[END])
     code, in_word, has_digit, begins_upper = FNV_OFFSET, False, False, False
-    whole = FNV_OFFSET
+    whole = opening = FNV_OFFSET
+    phrase, opened = 0, 0  # the sort of phrase met so far, and its words
     title_seen = np.uint64(0)
     while place <= end:
         if place < end:
@@ -215,6 +220,10 @@ def _measure(
             numbers += has_digit
             capitalised += begins_upper
             whole = (whole ^ code) * FNV_PRIME
+            if opened < LONGEST_PHRASE and not has_digit:
+                opened += 1
+                opening = (opening ^ code) * FNV_PRIME
+                phrase = max(look_up(tables.phrases, opening), 0) or phrase
             for index in range(title_size):
                 if title_words[index] == code:
                     titled += 1
@@ -235,6 +244,10 @@ def _measure(
             words += 1
             letters += 1
             whole = (whole ^ np.uint64(character)) * FNV_PRIME
+            if opened < LONGEST_PHRASE:
+                opened += 1
+                opening = (opening ^ np.uint64(character)) * FNV_PRIME
+                phrase = max(look_up(tables.phrases, opening), 0) or phrase
         elif kind == SYMBOL:
             symbols += 1
             terminal = int(entry & TERMINAL != 0)
@@ -282,6 +295,7 @@ def _measure(
         block[RULED],
     )
     row[CAPITALISED] = capitalised / some
+    row[PHRASE] = phrase if words <= LONGEST_BLOCK else 0
     return whole
 
 

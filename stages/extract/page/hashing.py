@@ -37,13 +37,18 @@ def word_hash(word: str) -> int:
 
 def hash_table(values: Mapping[str, int]) -> HashTable:
     """A table of the words and their values, at most half full."""
+    codes = {word_hash(word): value for word, value in values.items()}
+    assert len(codes) == len(values), "two words have the same hash"
+    return table_of_codes(codes)
+
+
+def table_of_codes(values: Mapping[int, int]) -> HashTable:
+    """A table of hashes and their values, at most half full."""
     size = 1 << max(3, (2 * len(values) - 1).bit_length())
     keys, places = np.zeros(size, np.uint64), np.zeros(size, np.int32)
-    for word, value in values.items():
-        code = word_hash(word)
+    for code, value in values.items():
         place = code & (size - 1)
         while keys[place]:
-            assert keys[place] != code, f"{word!r} has the hash of another word"
             place = (place + 1) & (size - 1)
         keys[place], places[place] = code, value
     return HashTable(keys, places)

@@ -50,6 +50,7 @@ from corpusmill.stages.extract.page.page import (
     S_ROW,
     S_STRONG,
     S_TAG,
+    SIGNATURE,
     SKIPPED_FROM,
     TAG,
     TOO_MANY,
@@ -57,9 +58,7 @@ from corpusmill.stages.extract.page.page import (
     Names,
     Page,
 )
-from corpusmill.stages.extract.page.tags import (
-    mark_words,
-)
+from corpusmill.stages.extract.page.tags import mark_words, signature
 from corpusmill.stages.extract.page.text import (
     close_formula,
     end_block,
@@ -102,7 +101,7 @@ def push(page: Page, names: Names, number: int, facts: int, present: int) -> Non
         top[column] = below[column]
     top[S_TAG], top[S_COUNT] = number, 0
     if flags & BLOCK:
-        _open_element(page, number, depth)
+        _open_element(page, number, depth, present)
     if flags & STRONG:
         top[S_STRONG] = 1
     _open_regions(page, names, number, facts, present)
@@ -115,7 +114,7 @@ def push(page: Page, names: Names, number: int, facts: int, present: int) -> Non
 
 
 @uncounted
-def _open_element(page: Page, number: int, depth: int) -> None:
+def _open_element(page: Page, number: int, depth: int, present: int) -> None:
     state, elements = page.state, page.elements
     below, top = page.stack[depth - 1], page.stack[depth]
     element = state[ELEMENTS]
@@ -125,6 +124,9 @@ def _open_element(page: Page, number: int, depth: int) -> None:
     state[ELEMENTS] += 1
     elements[element, PARENT], elements[element, TAG] = below[S_ELEMENT], number
     elements[element, LEVEL] = elements[below[S_ELEMENT], LEVEL] + 1
+    elements[element, SIGNATURE] = signature(
+        page, number, present, elements[below[S_ELEMENT], SIGNATURE]
+    )
     top[S_ELEMENT] = element
     if number == LI:
         top[S_ITEM] = element

@@ -35,9 +35,9 @@ TOO_MANY: Final = -1
 (LIST_ITEM, LIST_DEPTH, ROW, CELL, HEADING, PREFORMATTED, RULED, TITLE) = range(8, 16)
 BLOCK_COLUMNS: Final = 16
 # Columns of `elements`. ORDINAL: of a list item in an ordered list, from 1; 0 elsewhere. LAST: the
-# last element inside.
-PARENT, TAG, ORDINAL, LAST, LEVEL = range(5)
-ELEMENT_COLUMNS: Final = 5
+# last element inside. SIGNATURE: a hash of the tag and the first word of its class.
+PARENT, TAG, ORDINAL, LAST, LEVEL, SIGNATURE = range(6)
+ELEMENT_COLUMNS: Final = 6
 # Columns of `stack`: the state that an open tag has inherited.
 (
     S_TAG,

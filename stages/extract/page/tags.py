@@ -5,6 +5,7 @@ standard, 13.2.5).
 import numpy as np
 from corpusmill.stages.columns.compiled import inlined, uncounted
 from corpusmill.stages.extract.page.hashing import FNV_OFFSET, look_up, mix
+from corpusmill.stages.extract.page.names import CLASS, ID
 from corpusmill.stages.extract.page.page import Names, Page
 from numpy.typing import NDArray
 
@@ -193,6 +194,30 @@ def mark_words(page: Page, names: Names, attribute: int, depth: int) -> None:
             code = mix(code, byte | 32)
             length += 1
         after_small = letter and not capital
+
+
+@uncounted
+def signature(page: Page, number: int, present: int, above: int) -> int:
+    """A hash by which elements of one kind are alike: the tag, and the first word of its class, or
+    else of its id, without digits. A tag without both is like tags in elements like its own parent.
+
+    above: the parent's signature.
+    """
+    code = mix(FNV_OFFSET, np.uint8(number))
+    attribute = CLASS if present >> CLASS & 1 else ID
+    letters = 0
+    if present >> attribute & 1:
+        begin, end = page.spans[attribute, 0], page.spans[attribute, 1]
+        for place in range(begin, min(end, begin + LONGEST_VALUE)):
+            byte = page.data[place]
+            if is_space(byte) and letters > 0:
+                break
+            if not (48 <= byte <= 57 or is_space(byte)):
+                code = mix(code, byte)
+                letters += 1
+    if letters == 0:
+        code = mix(code ^ np.uint64(above), np.uint8(1))
+    return np.int64((code ^ code >> np.uint64(32)) & np.uint64(0x7FFFFFFF))
 
 
 @uncounted

@@ -11,11 +11,14 @@ Source: Friedman, Greedy Function Approximation: A Gradient Boosting Machine, An
 29 (2001).
 """
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from corpusmill.stages.columns.compiled import inlined, njit
 from numpy.typing import NDArray
+
+FIRST_TREES: Final = 100  # every row takes these
+SURE: Final = 4.0  # a sum of log-odds: probabilities below 0.018 and above 0.982
 
 
 class Forest(NamedTuple):
@@ -34,12 +37,30 @@ class Forest(NamedTuple):
 
 @njit
 def probabilities(forest: Forest, rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The probability of each row."""
+    """The probability of each row. A row whose sum is beyond SURE after FIRST_TREES keeps it: most
+    blocks of a page are menus and the like, and need no more trees.
+    """
+    count = rows.shape[0]
+    sums = np.full(count, forest.bias, np.float64)
+    first = min(FIRST_TREES, forest.roots.size)
+    _add_trees(forest, rows, 0, first, sums)
+    if first < forest.roots.size:
+        doubtful = np.flatnonzero(np.abs(sums) < SURE)
+        some, their_sums = rows[doubtful], sums[doubtful]
+        _add_trees(forest, some, first, forest.roots.size, their_sums)
+        sums[doubtful] = their_sums
+    return (1 / (1 + np.exp(-sums))).astype(np.float32)
+
+
+@njit
+def _add_trees(
+    forest: Forest, rows: NDArray[np.float32], begin: int, end: int, sums: NDArray[np.float64]
+) -> None:
+    """Add to each row's sum the leaves of the trees from `begin` to `end`."""
     count, width = rows.shape
     flat = rows.ravel()
-    sums = np.full(count, forest.bias, np.float64)
     # Trees in the outer loop, rows in the inner one: so one tree at a time stays in the cache.
-    for tree in range(forest.roots.size):
+    for tree in range(begin, end):
         root, depth = np.uint64(forest.roots[tree]), forest.depths[tree]
         for row in range(0, count - 3, 4):
             first = np.uint64(row * width)  # unsigned: no test for negative places
@@ -61,7 +82,6 @@ def probabilities(forest: Forest, rows: NDArray[np.float32]) -> NDArray[np.float
             for _ in range(depth):
                 a = _step(forest, flat, np.uint64(row * width), a)
             sums[row] += forest.values[a]
-    return (1 / (1 + np.exp(-sums))).astype(np.float32)
 
 
 @inlined
