@@ -27,6 +27,7 @@ from corpusmill.stages.extract.page.hashing import HashTable, hash_table
 from corpusmill.stages.extract.page.names import REGIONS
 from corpusmill.stages.extract.page.phrases import phrase_table
 from corpusmill.stages.extract.page.repeated import groups_of
+from corpusmill.stages.extract.page.shown import shown
 from corpusmill.stages.extract.page.trees import Forest, probabilities
 from corpusmill.stages.extract.rendering import rendered
 from corpusmill.stages.extract.stop_lists import stop_list
@@ -78,12 +79,9 @@ def blocks_of(html: str) -> Blocks:
             f"more than {html_page.MAX_BLOCKS} blocks or {html_page.MAX_ELEMENTS} elements"
         )
     written = int(page.blocks[count - 1, html_page.END]) if count else 0
-    return Blocks(
-        page.text[:written].tobytes(),
-        page.blocks[:count],
-        page.levels[:count],
-        page.elements[:elements],
-    )
+    blocks, levels, text = page.blocks[:count], page.levels[:count], page.text[:written]
+    kept = shown(text, blocks, levels, page.elements[:elements])
+    return Blocks(text.tobytes(), blocks[kept], levels[kept], page.elements[:elements])
 
 
 def language_sample(page: Blocks) -> str:

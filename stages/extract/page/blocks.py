@@ -15,27 +15,29 @@ from MathJax's scripts, or from the `alt` of an image.
 
 import numpy as np
 from corpusmill.stages.columns.compiled import uncounted
-from corpusmill.stages.extract.page.hashing import look_up
-from corpusmill.stages.extract.page.names import (
-    ALT,
-    ALTTEXT,
-    ATTRIBUTES,
-    BLOCK,
-    CLOSES_PARAGRAPH,
+from corpusmill.stages.extract.page.facts import (
     DISPLAY_MATH,
     DISPLAY_SCRIPT,
-    FACTS,
-    IGNORED,
     MATH_IMAGE,
     MATH_SCRIPT,
-    RAW,
     TEX_ANNOTATION,
+    VALUE_ATTRIBUTES,
+)
+from corpusmill.stages.extract.page.hashing import look_up
+from corpusmill.stages.extract.page.mathml import in_formula
+from corpusmill.stages.extract.page.names import (
+    BLOCK,
+    CLOSES_PARAGRAPH,
+    IGNORED,
+    RAW,
     UNKNOWN_TAG,
     VOID,
+    attribute_number,
     tag_number,
 )
 from corpusmill.stages.extract.page.open_tags import H1, H6, break_block, close_first, pop_to, push
 from corpusmill.stages.extract.page.page import (
+    AFTER_LINE_END,
     ANNOTATION_FROM,
     BLOCK_BEGIN,
     BLOCKS,
@@ -48,10 +50,13 @@ from corpusmill.stages.extract.page.page import (
     MATH_DISPLAY,
     MATH_FROM,
     MATH_PENDING,
+    MATH_STRUCTURED,
     OVERFLOW,
     PENDING,
     PRE_FROM,
+    READ,
     RULE_SEEN,
+    S_COUNT,
     SKIPPED_FROM,
     TEXT_IMAGES,
     WRITE,
@@ -68,6 +73,9 @@ from corpusmill.stages.extract.page.tags import (
     tag_name_end,
 )
 from corpusmill.stages.extract.page.text import (
+    NOTHING,
+    SPACE,
+    admits,
     break_line,
     end_block,
     open_formula,
@@ -75,15 +83,14 @@ from corpusmill.stages.extract.page.text import (
     write_text,
 )
 
-A, ANNOTATION, BR, HR, IMG, LI, MATH, OL, P, PRE = (
-    tag_number(name)
-    for name in ("a", "annotation", "br", "hr", "img", "li", "math", "ol", "p", "pre")
+A, ANNOTATION, BR, HR, IMG, INPUT, MATH, P = (
+    tag_number(name) for name in ["a", "annotation", "br", "hr", "img", "input", "math", "p"]
 )
-PLAINTEXT, LISTING, SCRIPT, SVG, TABLE, TD, TH, TITLE, TR, UL = (
-    tag_number(name)
-    for name in ("plaintext", "listing", "script", "svg", "table", "td", "th", "title", "tr", "ul")
+PLAINTEXT, SCRIPT, SVG, TD, TH, TITLE, XMP = (
+    tag_number(name) for name in ["plaintext", "script", "svg", "td", "th", "title", "xmp"]
 )
-FACT_ATTRIBUTES = sum(1 << ATTRIBUTES.index(name) for name in {name for name, _ in FACTS})
+ALT, ALTTEXT = attribute_number("alt"), attribute_number("alttext")
+FACT_ATTRIBUTES = sum(1 << attribute_number(name) for name in ("class", "style", *VALUE_ATTRIBUTES))
 
 LESS, GREATER, SLASH, EXCLAMATION, QUESTION = (ord(sign) for sign in "<>/!?")
 
@@ -112,8 +119,8 @@ def walk(page: Page, names: Names) -> None:
             write_text(page, names, place, end)
             place = end
     if state[BLOCKS] >= 0 and state[ELEMENTS] >= 0:
-        end_block(page)
         pop_to(page, np.int64(0))
+        end_block(page)
         page.elements[0, LAST] = state[ELEMENTS] - 1
 
 
@@ -135,8 +142,12 @@ def _start_tag(page: Page, names: Names, begin: int) -> int:
     if flags & CLOSES_PARAGRAPH and page.open_count[P] > 0:
         close_first(page, names.implied_ends[P])
     if flags & BLOCK:
-        break_block(page)
-    facts = facts_of(page, names, present) if present & FACT_ATTRIBUTES else 0
+        if state[PRE_FROM] > 0 and number in (TD, TH):
+            state[AFTER_LINE_END], state[PENDING] = 0, NOTHING  # cells of code are one line
+        else:
+            break_block(page)
+    facts = facts_of(page, names, present, number == IMG) if present & FACT_ATTRIBUTES else 0
+    state[READ] = place
     if flags & VOID:
         _void(page, names, number, facts, present)
     elif flags & RAW:
@@ -149,6 +160,8 @@ def _start_tag(page: Page, names: Names, begin: int) -> int:
             _open_formula_element(page, names, number, facts, present)
         if number == A:
             state[IN_LINK] = 1
+    elif in_formula(page):
+        page.stack[state[DEPTH], S_COUNT] += 1
     return place
 
 
@@ -159,6 +172,9 @@ def _void(page: Page, names: Names, number: int, facts: int, present: int) -> No
         break_line(page)
     elif number == HR:
         state[RULE_SEEN] = 1
+    elif number == INPUT:
+        if admits(page) and state[PENDING] == NOTHING and state[WRITE] > state[BLOCK_BEGIN]:
+            state[PENDING] = SPACE
     elif number == IMG and state[SKIPPED_FROM] == 0:
         state[TEXT_IMAGES] += 1
         written_already = state[FORMULA_END] == state[WRITE] and state[WRITE] > state[BLOCK_BEGIN]
@@ -176,6 +192,10 @@ def _raw(page: Page, names: Names, number: int, facts: int, begin: int) -> int:
     end, place = raw_end(page.data, names, begin, number if number != PLAINTEXT else -2)
     if number == SCRIPT and facts & MATH_SCRIPT:
         write_formula(page, names, begin, end, facts & DISPLAY_SCRIPT != 0)
+    elif number == XMP and page.state[SKIPPED_FROM] == 0 and page.state[PRE_FROM] == 0:
+        push(page, names, number, facts, facts & 0)
+        write_text(page, names, begin, end)
+        pop_to(page, page.state[DEPTH] - 1)
     elif number == TITLE and page.open_count[SVG] == 0 and page.state[PRE_FROM] == 0:
         push(page, names, number, facts, facts & 0)
         write_text(page, names, begin, end)
@@ -190,7 +210,7 @@ def _open_formula_element(page: Page, names: Names, number: int, facts: int, pre
     A TeX annotation replaces the text of the formula so far.
     """
     state = page.state
-    if state[SKIPPED_FROM] > 0:
+    if not admits(page):
         return
     if number == MATH and state[MATH_FROM] == 0:
         state[MATH_FROM], state[MATH_BEGIN], state[MATH_PENDING] = (
@@ -198,7 +218,7 @@ def _open_formula_element(page: Page, names: Names, number: int, facts: int, pre
             state[WRITE],
             state[PENDING],
         )
-        state[MATH_DISPLAY] = facts & DISPLAY_MATH
+        state[MATH_DISPLAY], state[MATH_STRUCTURED] = facts & DISPLAY_MATH, 0
         if present >> ALTTEXT & 1:
             write_formula(
                 page,
@@ -211,6 +231,7 @@ def _open_formula_element(page: Page, names: Names, number: int, facts: int, pre
     elif number == ANNOTATION and state[MATH_FROM] > 0:
         if facts & TEX_ANNOTATION:
             state[WRITE] = max(state[MATH_BEGIN], state[BLOCK_BEGIN])
+            state[MATH_STRUCTURED] = 0
             state[PENDING] = state[MATH_PENDING]
             state[ANNOTATION_FROM] = state[DEPTH]
             open_formula(page, state[MATH_DISPLAY] != 0)

@@ -33,21 +33,25 @@ _TAGS: Final = {
     "figcaption figure footer form h1 h2 h3 h4 h5 h6 "
     "header hgroup li main menu nav ol p pre listing section search summary ul",
     _P | VOID: "hr",
-    BLOCK: "button label legend option optgroup tbody thead tfoot colgroup tr noscript",
+    BLOCK: "button legend option optgroup tbody thead tfoot colgroup tr",
     BLOCK | SCOPE: "td th caption",
     _P | SCOPE: "table",
-    BLOCK | SKIPPED: "select datalist template object video audio canvas map",
+    BLOCK | SKIPPED: "select datalist video audio canvas map",
+    BLOCK | SKIPPED | SCOPE: "template object",
     SKIPPED | SCOPE: "svg",
-    SKIPPED: "mjx-math annotation-xml",
-    RAW | SKIPPED: "script style textarea iframe noembed noframes xmp plaintext",
+    SKIPPED: "mjx-math annotation-xml mphantom",
+    RAW | SKIPPED: "script style textarea iframe noembed noframes plaintext",
+    _P | RAW: "xmp",
     BLOCK | RAW: "title",
     VOID: "area base br col embed img input link meta param source track wbr frame",
     IGNORED: "html head body",
     STRONG: "b strong",
-    SCOPE: "math",
-    0: "a abbr acronym annotation bdi bdo big cite code del dfn em font i ins kbd mark nobr q rp "
-    "rt ruby s samp small span strike sub sup "
-    "time tt u var picture data output slot",
+    SCOPE: "math noscript",
+    0: "a abbr acronym annotation bdi bdo big cite code del dfn em font i ins kbd label mark nobr "
+    "q rb rp rt ruby s samp small span strike sub sup "
+    "time tt u var picture data output slot "
+    "mfenced mfrac mi mn mo mover mroot mrow mspace msqrt mstyle msub msubsup msup mtable mtd "
+    "mtext mtr munder munderover semantics",
 }
 TAG_NAMES: Final = tuple(name for names in _TAGS.values() for name in names.split())
 UNKNOWN_TAG: Final = len(TAG_NAMES)
@@ -59,32 +63,17 @@ def tag_number(name: str) -> int:
 
 
 _ATTRIBUTES: Final = (
-    "class id role itemprop aria-label hidden aria-hidden style type alt "
-    "alttext display encoding src"
+    "class id role itemprop aria-label hidden aria-hidden style type alt alttext display encoding "
+    "src open start value reversed colspan rowspan data-lang data-language"
 )
 ATTRIBUTES: Final = tuple(_ATTRIBUTES.split())
 CLASS, ID, ROLE, ITEMPROP, ARIA_LABEL = range(5)
-ALT, ALTTEXT = ATTRIBUTES.index("alt"), ATTRIBUTES.index("alttext")
 
-# Facts that a start tag's attributes may state, as bits of a number. A fact holds if the
-# attribute's value holds the word (spaces do not count).
-_FACT_WORDS: Final = {
-    "style": ("display:none", "visibility:hidden"),
-    "aria-hidden": ("true",),
-    "type": ("math/tex", "display"),
-    "encoding": ("tex",),
-    "display": ("block",),
-    "src": ("latex",),
-    "class": ("latex", "math-fallback-image", "katex-html", "mathjax", "tex"),
-    "hidden": ("",),
-}
-FACTS: Final = tuple((name, word) for name, words in _FACT_WORDS.items() for word in words)
-UNDISPLAYED: Final = 1 << 0 | 1 << 1 | 1 << 13
-UNSPOKEN, MATH_SCRIPT, DISPLAY_SCRIPT, TEX_ANNOTATION, DISPLAY_MATH = (
-    1 << bit for bit in range(2, 7)
-)
-MATH_IMAGE: Final = 1 << 7 | 1 << 8 | 1 << 9 | 1 << 12
-RENDERED_MATH: Final = 1 << 10 | 1 << 11
+
+def attribute_number(name: str) -> int:
+    """The number of an attribute, a constant that kernels compile in."""
+    return ATTRIBUTES.index(name)
+
 
 # Region -> (tags that open it, words that open it).
 _REGIONS: Final = {
@@ -263,20 +252,6 @@ def tag_flags() -> NDArray[np.int32]:
 @functools.lru_cache(maxsize=1)
 def attribute_table() -> HashTable:
     return hash_table({name: number for number, name in enumerate(ATTRIBUTES)})
-
-
-@functools.lru_cache(maxsize=1)
-def fact_words() -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
-    """FACTS for kernels. By fact: attribute, begin and end of its word. Then the words, one after
-    the other.
-    """
-    words = [word.encode() for _, word in FACTS]
-    ends = np.cumsum([len(word) for word in words])
-    rows = [
-        (ATTRIBUTES.index(name), end - len(word), end)
-        for (name, _), word, end in zip(FACTS, words, ends, strict=True)
-    ]
-    return np.array(rows, np.int32), np.frombuffer(b"".join(words), np.uint8)
 
 
 @functools.lru_cache(maxsize=1)

@@ -17,7 +17,8 @@ CLOSE: Final = 1
 STOP: Final = 2
 
 _HEADINGS: Final = "h1 h2 h3 h4 h5 h6"
-# Start tags -> the tags that they close, and the tags at which the search stops.
+_APART: Final = "noscript template object"  # what is inside does not close what is outside
+# Start tags -> the tags that they close, and the tags at which the search stops, besides _APART.
 _IMPLIED_ENDS: Final = {
     "p": ("p", "button td th caption table"),
     "li": ("li", "ul ol menu dir table td"),
@@ -27,6 +28,7 @@ _IMPLIED_ENDS: Final = {
     "td th": ("td th", "tr table"),
     "tbody thead tfoot": ("tbody thead tfoot", "table"),
     "a": ("a", "td th caption table"),
+    "rt rp rb": ("rt rp rb", "ruby p td th caption table"),
 }
 # End tags -> the tags at which the search stops. Other block tags stop at SCOPE, inline tags at any
 # block tag.
@@ -34,6 +36,7 @@ _REACH: Final = {
     "table tr tbody thead tfoot": "table",
     "td th": "table tr",
     "li": "ul ol menu dir table td th caption",
+    "noscript template object": "table td th caption",
 }
 
 Table = NDArray[np.uint8]
@@ -48,7 +51,7 @@ def implied_ends() -> Table:
     for names, (closed, barriers) in _IMPLIED_ENDS.items():
         for name in names.split():
             rows[tag_number(name)] = GO_ON
-            rows[tag_number(name), _numbers(barriers)] = STOP
+            rows[tag_number(name), _numbers(f"{barriers} {_APART}")] = STOP
             rows[tag_number(name), _numbers(closed)] = CLOSE
     for heading in _numbers(_HEADINGS):
         rows[heading, _numbers(_HEADINGS)] = CLOSE

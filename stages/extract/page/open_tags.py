@@ -7,6 +7,29 @@ lines) also has a row in `page.elements`.
 
 import numpy as np
 from corpusmill.stages.columns.compiled import uncounted
+from corpusmill.stages.extract.page.code import (
+    M_REMOVED,
+    close_removed,
+    end_line,
+    is_no_text,
+    open_code,
+)
+from corpusmill.stages.extract.page.facts import (
+    FINDABLE,
+    LAYOUT,
+    MATH_WRAPPER,
+    OUT_OF_SIGHT,
+    RENDERED_MATH,
+    UNDISPLAYED,
+    UNSPOKEN,
+)
+from corpusmill.stages.extract.page.mathml import (
+    M_MATH,
+    close_math,
+    end_formula,
+    in_formula,
+    open_math,
+)
 from corpusmill.stages.extract.page.names import (
     ARIA_LABEL,
     BLOCK,
@@ -14,24 +37,30 @@ from corpusmill.stages.extract.page.names import (
     FAR,
     ID,
     ITEMPROP,
-    RENDERED_MATH,
     ROLE,
     SKIPPED,
     STRONG,
-    UNDISPLAYED,
-    UNSPOKEN,
+    attribute_number,
     region,
     tag_number,
 )
 from corpusmill.stages.extract.page.nesting import CLOSE, STOP
+from corpusmill.stages.extract.page.numbering import number_item, open_numbering
 from corpusmill.stages.extract.page.page import (
     ANNOTATION_FROM,
+    BLOCK_BEGIN,
+    BLOCK_HIDDEN,
+    BLOCKS,
+    CODE_FROM,
     DEPTH,
     ELEMENTS,
     FORMULA_END,
     IN_LINK,
+    LANGUAGE_BEGIN,
+    LANGUAGE_END,
     LAST,
     LEVEL,
+    MARK,
     MATH_DISPLAY,
     MATH_FROM,
     MAX_DEPTH,
@@ -39,13 +68,18 @@ from corpusmill.stages.extract.page.page import (
     OVERFLOW,
     PARENT,
     PRE_FROM,
+    S_BEGIN,
+    S_BLOCK,
     S_CELL,
     S_COUNT,
     S_ELEMENT,
     S_HEADING,
+    S_HIDDEN,
     S_ITEM,
     S_LEVELS,
+    S_LINKS,
     S_LIST_DEPTH,
+    S_MARK,
     S_ORDERED,
     S_ROW,
     S_STRONG,
@@ -53,12 +87,18 @@ from corpusmill.stages.extract.page.page import (
     SIGNATURE,
     SKIPPED_FROM,
     TAG,
+    TEXT_LINKS,
     TOO_MANY,
     WRITE,
     Names,
     Page,
 )
-from corpusmill.stages.extract.page.tags import mark_words, signature
+from corpusmill.stages.extract.page.scripts import M_SCRIPT, close_script, open_script
+from corpusmill.stages.extract.page.tags import (
+    mark_words,
+    signature,
+    whole_number,
+)
 from corpusmill.stages.extract.page.text import (
     close_formula,
     end_block,
@@ -66,12 +106,13 @@ from corpusmill.stages.extract.page.text import (
 )
 from numpy.typing import NDArray
 
-A, LI, OL, PRE, LISTING, TABLE, TD, TH, TR, UL = (
-    tag_number(name)
-    for name in ["a", "li", "ol", "pre", "listing", "table", "td", "th", "tr", "ul"]
-)
+_TAGS = "a dialog li noscript ol table td th tr ul"
+A, DIALOG, LI, NOSCRIPT, OL, TABLE, TD, TH, TR, UL = (tag_number(name) for name in _TAGS.split())
 H1, H6, MENU, DIR = (tag_number(name) for name in ("h1", "h6", "menu", "dir"))
 assert H6 == H1 + 5
+OPEN, COLSPAN, ROWSPAN, DATA_LANG, DATA_LANGUAGE = (
+    attribute_number(name) for name in ["open", "colspan", "rowspan", "data-lang", "data-language"]
+)
 NOT_SHOWN, NOT_SPOKEN = region("not_shown"), region("not_spoken")
 WORD_ATTRIBUTES = np.array([CLASS, ID, ROLE, ITEMPROP, ARIA_LABEL])
 WITH_WORDS = 1 << CLASS | 1 << ID | 1 << ROLE | 1 << ITEMPROP | 1 << ARIA_LABEL
@@ -79,10 +120,16 @@ WITH_WORDS = 1 << CLASS | 1 << ID | 1 << ROLE | 1 << ITEMPROP | 1 << ARIA_LABEL
 
 @uncounted
 def break_block(page: Page) -> None:
-    """End the block at a tag that breaks lines. In preformatted text begin a new line instead."""
-    if page.state[PRE_FROM] > 0:
+    """End the block at a tag that breaks lines. In preformatted text begin a new line instead. A
+    hidden tag does not break what is shown around it.
+    """
+    state = page.state
+    if state[PRE_FROM] > 0:
         new_line_in_code(page)
-    elif page.state[SKIPPED_FROM] == 0:
+    elif state[SKIPPED_FROM] == 0 and not (
+        state[WRITE] > state[BLOCK_BEGIN]
+        and page.stack[state[DEPTH], S_HIDDEN] > state[BLOCK_HIDDEN]
+    ):
         end_block(page)
 
 
@@ -97,25 +144,53 @@ def push(page: Page, names: Names, number: int, facts: int, present: int) -> Non
     depth = state[DEPTH]
     page.open_count[number] += 1
     below, top = page.stack[depth - 1], page.stack[depth]
-    for column in range(top.size):
+    for column in range(S_MARK):
         top[column] = below[column]
-    top[S_TAG], top[S_COUNT] = number, 0
+    top[S_TAG] = number
+    top[S_COUNT] = top[S_MARK] = 0
+    top[S_BEGIN], top[S_BLOCK], top[S_LINKS] = state[WRITE], state[BLOCKS], state[TEXT_LINKS]
+    if _hides(number, facts, present):
+        top[S_HIDDEN] += 1
     if flags & BLOCK:
-        _open_element(page, number, depth, present)
+        _open_element(page, number, facts, present)
     if flags & STRONG:
         top[S_STRONG] = 1
     _open_regions(page, names, number, facts, present)
-    if state[SKIPPED_FROM] == 0 and (
-        flags & SKIPPED or (facts & RENDERED_MATH and not flags & BLOCK)
+    if state[SKIPPED_FROM] > 0:
+        return
+    if (
+        flags & SKIPPED
+        or (facts & RENDERED_MATH and not flags & BLOCK)
+        or is_no_text(page, number, facts)
     ):
         state[SKIPPED_FROM] = depth
-    if (number in (PRE, LISTING)) and state[PRE_FROM] == 0 and state[SKIPPED_FROM] == 0:
-        state[PRE_FROM] = depth
+        return
+    for attribute in (DATA_LANG, DATA_LANGUAGE):
+        if present >> attribute & 1:
+            state[LANGUAGE_BEGIN], state[LANGUAGE_END] = (
+                page.spans[attribute, 0],
+                page.spans[attribute, 1],
+            )
+    open_code(page, names, number, facts)
+    if in_formula(page):
+        open_math(page, number)
+    elif not flags & BLOCK:
+        open_script(page, number, facts)
 
 
 @uncounted
-def _open_element(page: Page, number: int, depth: int, present: int) -> None:
-    state, elements = page.state, page.elements
+def _hides(number: int, facts: int, present: int) -> bool:
+    """Whether a browser does not show what is in a tag, to a reader with eyes and scripts."""
+    if facts & UNDISPLAYED and not facts & (FINDABLE | MATH_WRAPPER):
+        return True
+    if facts & OUT_OF_SIGHT and not H1 <= number <= H6:
+        return True
+    return number == NOSCRIPT or (number == DIALOG and not present >> OPEN & 1)
+
+
+@uncounted
+def _open_element(page: Page, number: int, facts: int, present: int) -> None:
+    state, elements, depth = page.state, page.elements, page.state[DEPTH]
     below, top = page.stack[depth - 1], page.stack[depth]
     element = state[ELEMENTS]
     if element >= elements.shape[0]:
@@ -131,18 +206,22 @@ def _open_element(page: Page, number: int, depth: int, present: int) -> None:
     if number == LI:
         top[S_ITEM] = element
         if below[S_ORDERED]:
-            below[S_COUNT] += 1
-            elements[element, ORDINAL] = below[S_COUNT]
+            number_item(page, below, element, facts, present)
         top[S_ORDERED] = 0
     elif number in (UL, OL, MENU, DIR):
         top[S_LIST_DEPTH] += 1
-        top[S_ORDERED] = number == OL
+        top[S_ORDERED] = 0
+        if number == OL:
+            open_numbering(page, top, facts, present)
     elif number == TABLE:
         top[S_ROW] = top[S_CELL] = top[S_ITEM] = top[S_LIST_DEPTH] = 0
+        elements[element, MARK] = facts & LAYOUT != 0
     elif number == TR:
         top[S_ROW] = element
     elif number in (TD, TH):
         top[S_CELL] = element
+        elements[element, ORDINAL] = whole_number(page, COLSPAN, 1) if present >> COLSPAN & 1 else 1
+        elements[element, MARK] = whole_number(page, ROWSPAN, 1) if present >> ROWSPAN & 1 else 1
     elif H1 <= number <= H6:
         top[S_HEADING] = number - H1 + 1
 
@@ -190,8 +269,6 @@ def close_first(page: Page, rules: NDArray[np.uint8]) -> None:
             return
         depth -= 1
     if depth > 0:
-        if page.stack[state[DEPTH], S_ELEMENT] != page.stack[depth - 1, S_ELEMENT]:
-            break_block(page)
         pop_to(page, depth - 1)
 
 
@@ -202,8 +279,17 @@ def pop_to(page: Page, depth: int) -> None:
     while state[DEPTH] > depth:
         top = page.stack[state[DEPTH]]
         page.open_count[top[S_TAG]] -= 1
-        if top[S_ELEMENT] != page.stack[state[DEPTH] - 1, S_ELEMENT] and state[ELEMENTS] > 0:
+        breaks = top[S_ELEMENT] != page.stack[state[DEPTH] - 1, S_ELEMENT]
+        if breaks and state[ELEMENTS] > 0:
             page.elements[top[S_ELEMENT], LAST] = state[ELEMENTS] - 1
+        if state[SKIPPED_FROM] == 0:
+            if breaks:
+                if state[PRE_FROM] > 0:
+                    end_line(page, top)
+                else:
+                    break_block(page)
+            if top[S_MARK]:
+                _close_marked(page, top)
         if top[S_TAG] == A:
             state[IN_LINK] = 0
         if state[ANNOTATION_FROM] == state[DEPTH]:
@@ -213,11 +299,26 @@ def pop_to(page: Page, depth: int) -> None:
                 0,
                 state[MATH_FROM],
             )
+        if state[MATH_FROM] == state[DEPTH]:
+            if state[SKIPPED_FROM] == 0:
+                end_formula(page)
+            state[MATH_FROM] = 0
         if state[SKIPPED_FROM] == state[DEPTH]:
             state[SKIPPED_FROM] = 0
-        if state[MATH_FROM] == state[DEPTH]:
-            state[MATH_FROM] = 0
+        if state[CODE_FROM] == state[DEPTH]:
+            state[CODE_FROM] = 0
         if state[PRE_FROM] == state[DEPTH]:
             end_block(page)
             state[PRE_FROM] = 0
         state[DEPTH] -= 1
+
+
+@uncounted
+def _close_marked(page: Page, top: NDArray[np.int32]) -> None:
+    mark = top[S_MARK]
+    if mark & M_MATH:
+        close_math(page, mark)
+    if mark & M_SCRIPT:
+        close_script(page, top)
+    if mark & M_REMOVED:
+        close_removed(page, top)

@@ -10,13 +10,18 @@ from typing import Final, NamedTuple
 
 import numpy as np
 from corpusmill.stages.extract.page.entities import Entities, entities
+from corpusmill.stages.extract.page.facts import (
+    class_facts_table,
+    declaration_facts,
+    language_prefixes,
+    value_facts,
+)
 from corpusmill.stages.extract.page.hashing import HashTable
 from corpusmill.stages.extract.page.names import (
     ATTRIBUTES,
     FAR,
     REGIONS,
     attribute_table,
-    fact_words,
     region_words,
     tag_flags,
     tag_regions,
@@ -30,15 +35,20 @@ MAX_BLOCKS: Final = 100_000
 MAX_ELEMENTS: Final = 1_000_000
 TOO_MANY: Final = -1
 
-# Columns of `blocks`.
+# Columns of `blocks`. HIDDEN: how many hidden elements it is in. LANGUAGE: the bytes of `text`
+# before BEGIN that name the programming language.
 (BEGIN, END, ELEMENT, LINK_CHARACTERS, CHARACTERS, LINKS, STRONG_CHARACTERS, IMAGES) = range(8)
 (LIST_ITEM, LIST_DEPTH, ROW, CELL, HEADING, PREFORMATTED, RULED, TITLE) = range(8, 16)
-BLOCK_COLUMNS: Final = 16
-# Columns of `elements`. ORDINAL: of a list item in an ordered list, from 1; 0 elsewhere. LAST: the
-# last element inside. SIGNATURE: a hash of the tag and the first word of its class.
-PARENT, TAG, ORDINAL, LAST, LEVEL, SIGNATURE = range(6)
-ELEMENT_COLUMNS: Final = 6
-# Columns of `stack`: the state that an open tag has inherited.
+(HIDDEN, LANGUAGE, BLOCK_COLUMNS) = range(16, 19)
+# Columns of `elements`. LAST: the last element inside.
+# ORDINAL: of a list item in an ordered list, its number; of a reversed list, its count of items; of
+# a cell, the columns that it spans; 0 elsewhere.
+# MARK: of a list item, its numbering (`numbering`); of a cell, the rows that it spans; of a table,
+# whether it is for layout only. SIGNATURE: a hash of the tag and the first word of its class.
+PARENT, TAG, ORDINAL, LAST, LEVEL, MARK, SIGNATURE, ELEMENT_COLUMNS = range(8)
+# Columns of `stack`: the state that an open tag has inherited. Those from S_MARK on are its own.
+# S_MARK: what to do at its end (`marks`). S_BEGIN, S_BLOCK, S_LINKS: text, blocks and links written
+# before it.
 (
     S_TAG,
     S_ELEMENT,
@@ -51,8 +61,14 @@ ELEMENT_COLUMNS: Final = 6
     S_ORDERED,
     S_COUNT,
     S_LEVELS,
-) = range(11)
-STACK_COLUMNS: Final = 11
+    S_HIDDEN,
+    S_SOFT,
+    S_MARK,
+    S_BEGIN,
+    S_BLOCK,
+    S_LINKS,
+    STACK_COLUMNS,
+) = range(18)
 # Places of `state`.
 (
     WRITE,
@@ -76,7 +92,17 @@ STACK_COLUMNS: Final = 11
     TEXT_LINK_CHARACTERS,
     TEXT_CHARACTERS,
 ) = range(10, 18)
-(TEXT_LINKS, TEXT_STRONG, TEXT_IMAGES, RULE_SEEN, STATE_SIZE) = range(18, 23)
+(TEXT_LINKS, TEXT_STRONG, TEXT_IMAGES, RULE_SEEN) = range(18, 22)
+(
+    BLOCK_HIDDEN,
+    AFTER_LINE_END,
+    CODE_FROM,
+    LANGUAGE_BEGIN,
+    LANGUAGE_END,
+    MATH_STRUCTURED,
+    READ,
+    STATE_SIZE,
+) = range(22, 30)
 
 
 class Names(NamedTuple):
@@ -87,8 +113,11 @@ class Names(NamedTuple):
     tag_regions: NDArray[np.int32]
     attributes: HashTable
     words: HashTable
-    facts: NDArray[np.int32]
-    fact_words: NDArray[np.uint8]
+    values: NDArray[np.int64]
+    value_words: NDArray[np.uint8]
+    declarations: HashTable
+    classes: HashTable
+    language_prefixes: HashTable
     implied_ends: NDArray[np.uint8]
     reach: NDArray[np.uint8]
     entities: Entities
@@ -123,8 +152,9 @@ def names() -> Names:
             tag_regions(),
             attribute_table(),
             region_words(),
-            *fact_words(),
+            *value_facts(),
         ),
+        *(declaration_facts(), class_facts_table(), language_prefixes()),
         *(implied_ends(), reach(), entities()),
     )
 
@@ -137,8 +167,8 @@ def new_page(data: bytes) -> Page:
     blocks, open_elements = min(tags + 2, MAX_BLOCKS), min(tags + 2, MAX_ELEMENTS)
     return Page(
         np.frombuffer(data, np.uint8),
-        # A reference of 5 bytes may become 6.
-        np.empty(len(data) + len(data) // 4 + 64, np.uint8),
+        # A reference of 5 bytes may become 6, and `<mtable>` becomes `\matrix{}`.
+        np.empty(len(data) + len(data) // 2 + 64, np.uint8),
         np.empty((blocks, BLOCK_COLUMNS), np.int32),
         np.empty((blocks, len(REGIONS)), np.uint8),
         np.zeros((open_elements, ELEMENT_COLUMNS), np.int32),

@@ -4,14 +4,18 @@ standard, 13.2.5).
 
 import numpy as np
 from corpusmill.stages.columns.compiled import inlined, uncounted
+from corpusmill.stages.extract.page.facts import BEGINNINGS, MAY_FOLLOW, VALUE_ATTRIBUTES
 from corpusmill.stages.extract.page.hashing import FNV_OFFSET, look_up, mix
-from corpusmill.stages.extract.page.names import CLASS, ID
-from corpusmill.stages.extract.page.page import Names, Page
+from corpusmill.stages.extract.page.names import CLASS, ID, attribute_number
+from corpusmill.stages.extract.page.page import LANGUAGE_BEGIN, LANGUAGE_END, Names, Page
 from numpy.typing import NDArray
 
 GREATER, SLASH, EQUALS, QUOTE, APOSTROPHE, EXCLAMATION, HYPHEN, LESS = (
     ord(sign) for sign in ">/=\"'!-<"
 )
+COLON, SEMICOLON, PLUS = (ord(sign) for sign in ":;+")
+STYLE = attribute_number("style")
+WITH_VALUES = sum(1 << attribute_number(name) for name in VALUE_ATTRIBUTES)
 LONGEST_VALUE = 1000  # only so many bytes of an attribute's value are read
 LONGEST_TAG = 16  # longer names are unknown
 
@@ -138,19 +142,95 @@ def _value(data: NDArray[np.uint8], place: int) -> tuple[int, int, int]:
 
 
 @uncounted
-def facts_of(page: Page, names: Names, present: int) -> int:
-    """Which of `names.FACTS` the attributes just read state, as bits."""
+def facts_of(page: Page, names: Names, present: int, image: bool) -> int:
+    """What the attributes just read say, as bits (`facts`). image: whether the tag is an image.
+
+    A class that names a programming language sets `state[LANGUAGE_BEGIN]` and its end.
+    """
     facts = 0
-    for fact in range(names.facts.shape[0]):
-        attribute = names.facts[fact, 0]
-        if present >> attribute & 1:
-            facts |= (
-                _holds(
-                    page, attribute, names.fact_words[names.facts[fact, 1] : names.facts[fact, 2]]
-                )
-                << fact
-            )
+    for row in range(names.values.shape[0] if image or present & WITH_VALUES else 0):
+        attribute = names.values[row, 0]
+        if present >> attribute & 1 and (attribute != CLASS or image):
+            word = names.value_words[names.values[row, 1] : names.values[row, 2]]
+            if _holds(page, attribute, word):
+                facts |= names.values[row, 3]
+    if present >> STYLE & 1:
+        facts |= _style_facts(page, names)
+    if present >> CLASS & 1:
+        facts |= _class_facts(page, names)
     return facts
+
+
+@uncounted
+def _style_facts(page: Page, names: Names) -> int:
+    """What the declarations of the `style` attribute say."""
+    begin = page.spans[STYLE, 0]
+    end = min(page.spans[STYLE, 1], begin + LONGEST_VALUE)
+    facts, code, length = 0, FNV_OFFSET, -1  # length: of the value so far; -1 before the colon
+    for place in range(begin, end + 1):
+        byte = page.data[place] if place < end else np.uint8(SEMICOLON)
+        if is_space(byte):
+            continue
+        if byte in (SEMICOLON, EXCLAMATION):
+            found = look_up(names.declarations, code)
+            facts |= max(found, 0)
+            code, length = FNV_OFFSET, -1
+            continue
+        code = mix(code, byte | 32 if 65 <= byte <= 90 else byte)
+        if length >= 0:
+            length += 1
+            if length in BEGINNINGS:
+                found = look_up(names.declarations, code)
+                facts |= max(found, 0)
+        elif byte == COLON:
+            length = 0
+    return facts
+
+
+@uncounted
+def _class_facts(page: Page, names: Names) -> int:
+    """What the names of the `class` attribute say. It also looks for the name of a programming
+    language: behind a prefix (`language-python`), or as the next name (`brush: python`).
+    """
+    begin = page.spans[CLASS, 0]
+    end = min(page.spans[CLASS, 1], begin + LONGEST_VALUE)
+    facts, code, name_begin, language, follows, named = 0, FNV_OFFSET, begin, begin, False, False
+    for place in range(begin, end + 1):
+        byte = page.data[place] if place < end else np.uint8(32)
+        if not is_space(byte):
+            if byte in (HYPHEN, COLON) and look_up(names.language_prefixes, code) >= 0:
+                language = place + 1
+            code = mix(code, byte | 32 if 65 <= byte <= 90 else byte)
+            continue
+        if place > name_begin:
+            found = max(look_up(names.classes, code), 0)
+            if language > name_begin and place > language:
+                page.state[LANGUAGE_BEGIN], page.state[LANGUAGE_END] = language, place
+                named = True
+            elif follows and not named:
+                page.state[LANGUAGE_BEGIN], page.state[LANGUAGE_END] = name_begin, place
+            follows = found & MAY_FOLLOW != 0 or language == place
+            facts |= found & ~MAY_FOLLOW
+        code, name_begin = FNV_OFFSET, place + 1
+        language = name_begin
+    return facts
+
+
+@uncounted
+def whole_number(page: Page, attribute: int, otherwise: int) -> int:
+    """The whole number that an attribute's value begins with. It has nine digits at most."""
+    place, end = page.spans[attribute, 0], page.spans[attribute, 1]
+    while place < end and is_space(page.data[place]):
+        place += 1
+    sign = 1
+    if place < end and page.data[place] in (HYPHEN, PLUS):
+        sign = -1 if page.data[place] == HYPHEN else 1
+        place += 1
+    value, first = 0, place
+    while place < min(end, first + 9) and 48 <= page.data[place] <= 57:
+        value = value * 10 + int(page.data[place]) - 48
+        place += 1
+    return sign * value if place > first else otherwise
 
 
 @uncounted
@@ -163,7 +243,7 @@ def _holds(page: Page, attribute: int, word: NDArray[np.uint8]) -> int:
         while place < end and matched < word.size:
             byte = page.data[place]
             place += 1
-            if byte == 32 and matched > 0:
+            if is_space(byte) and matched > 0:
                 continue
             if (byte | 32 if 65 <= byte <= 90 else byte) != word[matched]:
                 break

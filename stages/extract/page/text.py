@@ -7,18 +7,25 @@ from corpusmill.stages.columns.compiled import uncounted
 from corpusmill.stages.extract.page.entities import decode_reference
 from corpusmill.stages.extract.page.names import tag_number
 from corpusmill.stages.extract.page.page import (
+    AFTER_LINE_END,
     BEGIN,
     BLOCK_BEGIN,
+    BLOCK_HIDDEN,
     BLOCKS,
     CELL,
     CHARACTERS,
+    CODE_FROM,
     DEPTH,
     ELEMENT,
     END,
     FORMULA_END,
     HEADING,
+    HIDDEN,
     IMAGES,
     IN_LINK,
+    LANGUAGE,
+    LANGUAGE_BEGIN,
+    LANGUAGE_END,
     LINK_CHARACTERS,
     LINKS,
     LIST_DEPTH,
@@ -29,13 +36,16 @@ from corpusmill.stages.extract.page.page import (
     ROW,
     RULE_SEEN,
     RULED,
+    S_BEGIN,
     S_CELL,
     S_ELEMENT,
     S_HEADING,
+    S_HIDDEN,
     S_ITEM,
     S_LEVELS,
     S_LIST_DEPTH,
     S_ROW,
+    S_SOFT,
     S_STRONG,
     S_TAG,
     SKIPPED_FROM,
@@ -63,6 +73,7 @@ PLAIN = np.array(
     [byte > SPACE and byte not in (AMPERSAND, 0x7F, 0xC2, 0xE2, 0xE3, 0xEF) for byte in range(256)]
 )
 TITLE_TAG: Final = tag_number("title")
+LONGEST_LANGUAGE: Final = 24  # bytes of the name of a programming language
 
 
 @uncounted
@@ -73,7 +84,7 @@ def end_block(page: Page) -> None:
     state = page.state
     state[PENDING] = NOTHING
     begin, end = state[BLOCK_BEGIN], state[WRITE]
-    while end > begin and page.text[end - 1] in (NEWLINE, SPACE):
+    while end > begin and page.text[end - 1] in (NEWLINE, SPACE, TAB):
         end -= 1
     state[WRITE] = end
     if end > begin and state[BLOCKS] >= 0:
@@ -91,6 +102,7 @@ def end_block(page: Page) -> None:
         block[IMAGES], block[RULED] = state[TEXT_IMAGES], state[RULE_SEEN]
         state[TEXT_IMAGES] = state[RULE_SEEN] = 0
         state[BLOCKS] += 1
+        state[LANGUAGE_END] = 0
     state[BLOCK_BEGIN] = end
     state[TEXT_CHARACTERS] = state[TEXT_LINK_CHARACTERS] = state[TEXT_LINKS] = state[
         TEXT_STRONG
@@ -102,31 +114,87 @@ def _begin_block(page: Page) -> None:
     """Begin a block, whose first character comes next. It takes its properties from its place in
     the page.
     """
-    number = page.state[BLOCKS]
+    state = page.state
+    number = state[BLOCKS]
+    top = page.stack[state[DEPTH]]
+    state[BLOCK_HIDDEN] = top[S_HIDDEN]
     if not 0 <= number < page.blocks.shape[0]:
         return
-    block, top = page.blocks[number], page.stack[page.state[DEPTH]]
+    block = page.blocks[number]
     block[ELEMENT], block[LIST_ITEM], block[LIST_DEPTH] = (
         top[S_ELEMENT],
         top[S_ITEM],
         top[S_LIST_DEPTH],
     )
     block[ROW], block[CELL], block[HEADING] = top[S_ROW], top[S_CELL], top[S_HEADING]
-    block[PREFORMATTED] = page.state[PRE_FROM] > 0
+    block[PREFORMATTED] = state[PRE_FROM] > 0
     block[TITLE] = top[S_TAG] == TITLE_TAG
+    block[HIDDEN] = top[S_HIDDEN]
+    block[LANGUAGE] = _write_language(page) if state[PRE_FROM] > 0 else 0
     for region in range(page.levels.shape[1]):
         page.levels[number, region] = page.stack_levels[top[S_LEVELS], region]
 
 
 @uncounted
-def break_line(page: Page) -> None:
-    """Write a new line for `<br>`. Two of them end the block, except in preformatted text."""
+def _write_language(page: Page) -> int:
+    """Write the name of a programming language before a block of code, if a class has named it.
+    Returns its length. Each class is used once, so the text has room for it.
+    """
+    state = page.state
+    begin, end = state[LANGUAGE_BEGIN], state[LANGUAGE_END]
+    state[LANGUAGE_END] = 0
+    if not 0 < end - begin <= LONGEST_LANGUAGE:
+        return 0
+    for place in range(begin, end):
+        page.text[state[WRITE]] = page.data[place]
+        state[WRITE] += 1
+    state[BLOCK_BEGIN] = state[WRITE]
+    return end - begin
+
+
+@uncounted
+def admits(page: Page) -> bool:
+    """Whether text is written here. Hidden text makes blocks of its own. Inside a block that is
+    less hidden it is left out.
+    """
     state = page.state
     if state[SKIPPED_FROM] > 0:
+        return False
+    if state[WRITE] > state[BLOCK_BEGIN]:
+        hidden = page.stack[state[DEPTH], S_HIDDEN]
+        if hidden > state[BLOCK_HIDDEN]:
+            return False
+        if hidden < state[BLOCK_HIDDEN]:
+            end_block(page)
+    return True
+
+
+@uncounted
+def break_line(page: Page) -> None:
+    """Write a new line for `<br>`. Two of them end the block, except in code. In a box of code the
+    first one says that it is code with lines.
+    """
+    state = page.state
+    if not admits(page):
         return
+    box = state[CODE_FROM]
+    if (
+        box > 0
+        and state[PRE_FROM] == 0
+        and page.stack[box, S_BEGIN] <= state[BLOCK_BEGIN] < state[WRITE]
+    ):
+        state[PRE_FROM] = box
+        for depth in range(box, state[DEPTH] + 1):
+            page.stack[depth, S_SOFT] = 1
+        if 0 <= state[BLOCKS] < page.blocks.shape[0]:
+            page.blocks[state[BLOCKS], PREFORMATTED] = 1
+        state[PENDING] = NOTHING
     if state[PRE_FROM] > 0:
-        page.text[state[WRITE]] = NEWLINE
-        state[WRITE] += 1
+        state[AFTER_LINE_END] = 0
+        state[PENDING] = NOTHING
+        if state[WRITE] > state[BLOCK_BEGIN]:
+            page.text[state[WRITE]] = NEWLINE
+            state[WRITE] += 1
     elif state[PENDING] == NEWLINE:
         end_block(page)
     else:
@@ -139,14 +207,26 @@ def new_line_in_code(page: Page) -> None:
     begun.
     """
     state = page.state
+    state[AFTER_LINE_END] = 0
+    state[PENDING] = NOTHING
+    if page.stack[state[DEPTH], S_SOFT]:
+        _strip_line(page)
     if state[WRITE] > state[BLOCK_BEGIN] and page.text[state[WRITE] - 1] != NEWLINE:
         page.text[state[WRITE]] = NEWLINE
         state[WRITE] += 1
 
 
 @uncounted
+def _strip_line(page: Page) -> None:
+    """Take the white space at the end of the line away."""
+    state = page.state
+    while state[WRITE] > state[BLOCK_BEGIN] and page.text[state[WRITE] - 1] in (SPACE, TAB):
+        state[WRITE] -= 1
+
+
+@uncounted
 def _write_run(page: Page, begin: int, end: int) -> None:
-    """Write data[begin:end], plain bytes with single spaces between. `_write_character` would write
+    """Write data[begin:end], plain bytes with single spaces between. `write_character` would write
     the same, one by one.
     """
     data, text, state = page.data, page.text, page.state
@@ -178,7 +258,7 @@ def _count_characters(page: Page, characters: int) -> None:
 
 
 @uncounted
-def _write_character(page: Page, length: int) -> None:
+def write_character(page: Page, length: int) -> None:
     """Write the visible character in `page.buffer`, after the white space that waits before it."""
     state = page.state
     if state[WRITE] == state[BLOCK_BEGIN]:
@@ -220,6 +300,8 @@ def _blank(character: Bytes, length: int) -> int:
             if 0x80 <= third <= 0x8A or third == 0xA8 or third == 0xA9 or third == 0xAF:
                 return 1
             return 2 if third == 0x8B or third == 0x8E or third == 0x8F else 0
+        if byte == 0xE2 and second == 0x81:  # invisible operators of mathematics
+            return 1 if third == 0x9F or third == 0xA1 else 2 if 0xA0 <= third <= 0xA4 else 0
         if byte == 0xE3 and second == 0x80 and third == 0x80:
             return 1
         if byte == 0xEF and second == 0xBB and third == 0xBF:
@@ -231,7 +313,7 @@ def _blank(character: Bytes, length: int) -> int:
 def write_text(page: Page, names: Names, begin: int, end: int) -> None:
     """Write data[begin:end]. White space collapses, and character references are resolved."""
     data, state = page.data, page.state
-    if state[SKIPPED_FROM] > 0:
+    if not admits(page):
         return
     place = begin
     while place < end:
@@ -241,6 +323,7 @@ def write_text(page: Page, names: Names, begin: int, end: int) -> None:
                 PLAIN[data[run]] or (data[run] == SPACE and run + 1 < end and PLAIN[data[run + 1]])
             ):
                 run += 1
+            state[AFTER_LINE_END] = 0
             _write_run(page, place, run)
             place = run
             continue
@@ -254,7 +337,8 @@ def write_text(page: Page, names: Names, begin: int, end: int) -> None:
                 page.buffer[offset] = data[place + offset]
         blank = _blank(page.buffer, length)
         if blank == 0:
-            _write_character(page, length)
+            state[AFTER_LINE_END] = 0
+            write_character(page, length)
         elif blank == 1:
             if state[PRE_FROM] > 0:
                 _write_code_space(page)
@@ -267,14 +351,31 @@ def write_text(page: Page, names: Names, begin: int, end: int) -> None:
 def _write_code_space(page: Page) -> None:
     """Write white space in preformatted text as it is: line ends, tabs and spaces. A block does not
     begin with an empty line.
+
+    Where tags are the line ends (S_SOFT), a line end of the page and the white space around it are
+    one space between words, and nothing at the ends of a line.
     """
     state, byte = page.state, page.buffer[0]
     if byte == RETURN:
+        return
+    soft = page.stack[state[DEPTH], S_SOFT] != 0
+    if soft and byte == NEWLINE:
+        _strip_line(page)
+        state[AFTER_LINE_END] = 1
+        if state[WRITE] > state[BLOCK_BEGIN] and page.text[state[WRITE] - 1] != NEWLINE:
+            state[PENDING] = SPACE
+        return
+    if state[AFTER_LINE_END] and byte in (SPACE, TAB):
         return
     if state[WRITE] == state[BLOCK_BEGIN]:
         if byte == NEWLINE:
             return
         _begin_block(page)
+    elif state[PENDING] != NOTHING:
+        page.text[state[WRITE]] = state[PENDING]
+        state[WRITE] += 1
+        state[PENDING] = NOTHING
+    state[AFTER_LINE_END] = 0
     page.text[state[WRITE]] = byte if byte in (NEWLINE, TAB) else SPACE
     state[WRITE] += 1
 
@@ -292,6 +393,8 @@ def write_formula(page: Page, names: Names, begin: int, end: int, display: bool)
     if begin == end:
         return
     following = data[begin + 1] if end - begin > 1 else 0
+    if not admits(page):
+        return
     marked = data[begin] == DOLLAR or (data[begin] == BACKSLASH and (following in (ROUND, SQUARE)))
     if not marked:
         open_formula(page, display)
@@ -307,7 +410,7 @@ def open_formula(page: Page, display: bool) -> None:
         length = 2 if display else 1
         for offset in range(length):
             page.buffer[offset] = DOLLAR
-        _write_character(page, length)
+        write_character(page, length)
 
 
 @uncounted

@@ -70,7 +70,8 @@ def levels(html):
         ("<p title='a>b'>c", ["c"]),
         ("<p title=a>b>c", ["b>c"]),
         ("a<p", ["a"]),
-        ("<button>a</button><label>b</label>c", ["a", "b", "c"]),
+        ("<button>a</button><label>b</label>c", ["a", "bc"]),
+        ("<p>the <label>size</label> was<input> so", ["the size was so"]),
     ],
 )
 def test_blocks_begin_and_end_where_lines_break(html, expected):
@@ -196,8 +197,8 @@ def test_headings_have_their_level():
         ("<div role=navigation>a", {"navigation": 0}),
         ("<body class='sidebar'>a", {}),
         ("<div class='entry-content'><p>a", {"content": 1, "post": 1}),
-        ("<div style='display: none'>a", {"not_shown": 0}),
-        ("<div hidden>a", {"not_shown": 0}),
+        (f"<div style='display: none'>{'word ' * 200}", {"not_shown": 0}),
+        (f"<div hidden>{'word ' * 200}", {"not_shown": 0}),
         ("<div class=posting>a", {}),
         ("<div class=post></div>a", {}),
     ],

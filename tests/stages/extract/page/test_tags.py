@@ -6,9 +6,10 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from corpusmill.stages.extract.page.facts import FACTS
 from corpusmill.stages.extract.page.hashing import word_hash
-from corpusmill.stages.extract.page.names import ATTRIBUTES, FACTS, REGIONS, tag_number
-from corpusmill.stages.extract.page.page import names, new_page
+from corpusmill.stages.extract.page.names import ATTRIBUTES, REGIONS, tag_number
+from corpusmill.stages.extract.page.page import LANGUAGE_BEGIN, LANGUAGE_END, names, new_page
 from corpusmill.stages.extract.page.tags import (
     after_comment,
     facts_of,
@@ -17,6 +18,7 @@ from corpusmill.stages.extract.page.tags import (
     raw_end,
     read_attributes,
     tag_name_end,
+    whole_number,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -124,21 +126,73 @@ def test_raw_content_ends_at_its_own_end_tag(text, content, rest):
     assert (text[:end], text[after:]) == (content, rest)
 
 
+def facts(attributes, image=False):
+    """The names of the facts, and the programming language that a class names."""
+    page = new_page(f"{attributes}>".encode())
+    _, present = read_attributes(page, names(), 0)
+    found = int(facts_of(page, names(), present, image))
+    begin, end = page.state[LANGUAGE_BEGIN], page.state[LANGUAGE_END]
+    return {name for name, bit in FACTS.items() if found & bit}, page.data[begin:end].tobytes()
+
+
 @pytest.mark.parametrize(
-    ("attributes", "facts"),
+    ("attributes", "expected"),
     [
-        ("style='color:red; display: NONE'>", {("style", "display:none")}),
-        ("aria-hidden=true>", {("aria-hidden", "true")}),
-        ("hidden>", {("hidden", "")}),
-        ("class='x-latex'>", {("class", "latex"), ("class", "tex")}),
-        ("title=display:none>", set()),
+        ("style='color:red; display: NONE'", {"UNDISPLAYED"}),
+        ("style='display:none!important'", {"UNDISPLAYED"}),
+        ("style='Display :\tnone ; color: red'", {"UNDISPLAYED"}),
+        ("style='visibility:hidden'", {"UNDISPLAYED"}),
+        ("style='position:absolute;left:-9999px'", {"UNDISPLAYED"}),
+        ("style='text-indent:-999em'", {"UNDISPLAYED"}),
+        ("style='clip: rect(0, 0, 0, 0)'", {"UNDISPLAYED"}),
+        ("style='left:-9px;margin-left:-999px'", set()),
+        ("style='display:block'", set()),
+        ("title=display:none", set()),
+        ("hidden", {"UNDISPLAYED"}),
+        ("hidden=until-found", {"UNDISPLAYED", "FINDABLE"}),
+        ("aria-hidden=true", {"UNSPOKEN"}),
+        ("class='a SR-Only b'", {"OUT_OF_SIGHT"}),
+        ("class='not-sr-only'", set()),
+        ("class='x-latex'", set()),
+        ("class='lineno'", {"NUMBERS"}),
+        ("class='line-numbers-rows'", {"GUTTER"}),
+        ("role=presentation", {"LAYOUT"}),
+        ("style='white-space: pre-wrap'", {"WHITE_SPACE"}),
     ],
 )
-def test_facts(attributes, facts):
-    page = new_page(attributes.encode())
-    _, present = read_attributes(page, names(), 0)
-    found = int(facts_of(page, names(), present))
-    assert {FACTS[bit] for bit in range(len(FACTS)) if found >> bit & 1} == facts
+def test_facts(attributes, expected):
+    assert facts(attributes)[0] == expected
+
+
+def test_parts_of_a_class_say_that_an_image_is_a_formula():
+    assert facts("class='x-latex'", image=True)[0] == {"MATH_IMAGE"}
+
+
+@pytest.mark.parametrize(
+    ("value", "language"),
+    [
+        ("language-python", b"python"),
+        ("hljs lang-c++", b"c++"),
+        ("highlight highlight-source-shell", b"shell"),
+        ("brush: python; toolbar: false", b"python;"),
+        ("brush:js", b"js"),
+        ("sourceCode haskell", b"haskell"),
+        ("highlight", b""),
+        ("python", b""),
+    ],
+)
+def test_a_class_names_the_language_of_code(value, language):
+    assert facts(f"class='{value}'")[1] == language
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [("7", 7), (" -3", -3), ("+12x", 12), ("x", 5), ("", 5), ("9" * 30, 999999999)],
+)
+def test_whole_numbers(value, number):
+    page = new_page(f"start='{value}'>".encode())
+    read_attributes(page, names(), 0)
+    assert whole_number(page, ATTRIBUTES.index("start"), 5) == number
 
 
 @pytest.mark.parametrize(

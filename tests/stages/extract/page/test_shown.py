@@ -1,0 +1,88 @@
+"""What a reader of the page does not see does not come out, unless it is the page."""
+
+import pytest
+
+from tests.stages.extract.pages import text_of
+
+LONG = "The river had risen during the night and the fields were under water. " * 15
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        "style='display:none'",
+        "style='color: red; DISPLAY : none !important'",
+        "style='visibility: hidden; height: 0'",
+        "style='visibility:collapse'",
+        "style='position:absolute; left:-9999px'",
+        "style='clip: rect(0 0 0 0)'",
+        "hidden",
+        "hidden=hidden",
+        "hidden=''",
+        "class='x sr-only'",
+        "class=visually-hidden",
+        "class=screen-reader-text",
+    ],
+)
+@pytest.mark.parametrize("tag", ["div", "p", "span", "section", "custom-tag", "li"])
+def test_hidden_elements_do_not_come_out(tag, attributes):
+    assert text_of(f"<p>before</p><{tag} {attributes}>hidden <b>words</b></{tag}><p>after") == (
+        "before\n\nafter"
+    )
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<span style='display:none'>x</span>",
+        "<noscript>Please enable JavaScript.</noscript>",
+        "<noscript><p>Please<div>enable JavaScript.</noscript>",
+        "<noscript><img src=a alt=b></noscript>",
+        "<i class=material-icons>arrow_forward</i>",
+        "<b hidden>x<br>y</b>",
+    ],
+)
+def test_hidden_text_inside_a_paragraph_does_not_break_it(html):
+    assert text_of(f"<p>one {html}two</p>") == "one two"
+
+
+def test_what_is_inside_a_template_closes_nothing_outside():
+    assert text_of("<div>one<template><p>x</div></template><b>two</b></div>") == "one\n\ntwo"
+
+
+def test_hidden_text_before_shown_text():
+    assert text_of("<p><span hidden>no</span>yes <span hidden>no</span>again") == "yes again"
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("<p hidden=until-found>found", "found"),
+        ("<dialog>no</dialog><dialog open>yes</dialog>", "yes"),
+        ("<h2 class=sr-only>Heading</h2>", "## Heading"),
+        ("<div aria-hidden=true>seen</div>", "seen"),
+        ("<details><summary>more</summary>closed</details>", "more\n\nclosed"),
+        ("<div style='opacity:0'>fades in</div>", "fades in"),
+        ("<input type=hidden value=x><meta itemprop=y content=z>a", "a"),
+    ],
+)
+def test_what_a_reader_can_see_stays(html, text):
+    assert text_of(html) == text
+
+
+@pytest.mark.parametrize(
+    "wrapper",
+    [
+        "<div style='display:none'>",
+        "<div hidden>",
+        "<noscript>",
+        "<span style='visibility:hidden'>",
+    ],
+)
+def test_a_page_that_is_hidden_as_a_whole_is_shown_but_not_what_is_hidden_inside_it(wrapper):
+    html = f"<p>Menu</p>{wrapper}<p>{LONG}</p><p hidden>no</p><p>{LONG}</p>"
+    assert text_of(html) == f"Menu\n\n{LONG.strip()}\n\n{LONG.strip()}"
+
+
+def test_a_plea_alone_is_no_page():
+    assert text_of("<noscript>You need to enable JavaScript to run this app.</noscript>") == ""
