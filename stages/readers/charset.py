@@ -36,47 +36,6 @@ _CODECS = {
 _NOT_FOR_PAGES = frozenset(
     ("idna", "punycode", "undefined", "utf-7", "unicode-escape", "raw-unicode-escape")
 )
-_HTML_START = re.compile(  # possessive, so that a page of comments costs no more than its length
-    rb"\s*+(?:<!--(?>.{0,2000}?-->)\s*+)*+<(?:!doctype\s+html|html|head|body|title|script|style|table|div|h1|p|br|a|b|font|iframe)[\s>]",
-    re.IGNORECASE | re.DOTALL,
-)
-_BINARY_STARTS = {
-    b"%PDF-": "application/pdf",
-    b"\x89PNG": "image/png",
-    b"\xff\xd8\xff": "image/jpeg",
-    b"GIF8": "image/gif",
-    b"PK\x03\x04": "application/zip",
-    b"\x1f\x8b\x08": "application/gzip",
-    b"Rar!": "application/vnd.rar",
-    b"7z\xbc\xaf": "application/x-7z-compressed",
-    b"\xd0\xcf\x11\xe0": "application/x-ole-storage",
-    b"{\\rtf": "application/rtf",
-    b"%!PS": "application/postscript",
-    b"OggS": "application/ogg",
-    b"ID3": "audio/mpeg",
-    b"wOFF": "font/woff",
-    b"wOF2": "font/woff2",
-}
-
-
-def sniffed_mime(payload: bytes) -> str:
-    """The MIME type by content, for a page whose headers give none."""
-    start = payload[:4096]
-    binary = binary_mime(payload)
-    if binary:
-        return binary
-    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        start = start.replace(b"\0", b"")[2:]
-    if _HTML_START.match(start.removeprefix(codecs.BOM_UTF8)):
-        return "text/html"
-    if start.lstrip().startswith(b"<?xml"):
-        return "application/xhtml+xml" if b"<html" in start.lower() else "application/xml"
-    return "application/octet-stream" if b"\0" in start else "text/plain"
-
-
-def binary_mime(payload: bytes) -> str | None:
-    """The MIME type of a file with a known binary signature, whatever its headers say."""
-    return next((mime for start, mime in _BINARY_STARTS.items() if payload.startswith(start)), None)
 
 
 def decoded(payload: bytes, declared: str | None) -> tuple[str, str]:

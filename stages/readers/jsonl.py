@@ -1,5 +1,4 @@
-"""JSON lines, plain or compressed (gzip, zstandard, bzip2, xz): one object a line, its text in
-one column.
+"""JSON lines, plain or compressed: one object a line, its text in one column.
 
 A line costs one row if it is no JSON object, lacks the text, or has something else in its
 place. If no line has the text column, the settings are wrong, and the file is refused.
@@ -13,6 +12,7 @@ from corpusmill.manifests import storage
 from corpusmill.manifests.errors import InputError
 from corpusmill.manifests.storage import Artifact
 from corpusmill.manifests.watched import Watched
+from corpusmill.stages.readers.compression import opened
 from corpusmill.stages.readers.record import (
     DEFAULTS,
     TOO_LARGE,
@@ -23,7 +23,7 @@ from corpusmill.stages.readers.record import (
     source_of,
     without_surrogates,
 )
-from corpusmill.stages.readers.streams import Inflated, Plain, lines, magic_of
+from corpusmill.stages.readers.streams import lines
 
 _LOOK_AHEAD = 1000  # lines without the text column before the file is refused
 
@@ -34,9 +34,9 @@ def read_jsonl(artifact: Artifact, settings: ReaderSettings) -> Iterator[Record]
 
     Also if an id or URL column that the settings name is in none of them.
     """
-    with storage.open_read(artifact.path) as opened:
-        file: Any = Watched(opened)
-        stream = open_lines(file)
+    with storage.open_read(artifact.path) as source:
+        file: Any = Watched(source)
+        stream = opened(file, artifact.path)
         waiting: list[Record] = []
         seen_columns: set[str] = set()
         own_ids = OwnIds(artifact.path, settings)
@@ -74,15 +74,9 @@ def read_jsonl(artifact: Artifact, settings: ReaderSettings) -> Iterator[Record]
             yield lost.failed(f"error_read.{damage.kind}", damage.what)
 
 
-def open_lines(file: IO[bytes]) -> Inflated | Plain:
-    """The decompressed stream of a file, whatever its compression."""
-    magic = magic_of(file.read(8))
-    return Inflated(file, 0, magic) if magic else Plain(file, 0)
-
-
-def line_at(file: IO[bytes], row: int) -> bytes:
+def line_at(file: IO[bytes], path: str, row: int) -> bytes:
     """One line, counted from 0. Raises InputError if the file has fewer."""
-    for number, (line, _) in enumerate(lines(open_lines(file), 1 << 30)):
+    for number, (line, _) in enumerate(lines(opened(file, path), 1 << 30)):
         if number == row:
             return line
     raise InputError(
