@@ -106,8 +106,8 @@ class Extract(MapStage):
         return ()
 
     def depends_on(self) -> str:
-        """The language model's digest, and the versions of the extractor and of the repair. They
-        decide the text and what is kept.
+        """The language model's digest, and the versions of the extractor, of the charset's
+        detectors and of the repair. They decide the text and what is kept.
 
         Raises ModelError if a model cannot be used. Raises RecipeError for a language that the
         model does not know, since no document would be in it.
@@ -121,7 +121,12 @@ class Extract(MapStage):
                     )
         extractor = html.extractor_version(self.extractor)
         return " ".join(
-            [language.model_digest(self.language_model), extractor, *repairer_versions(self.repair)]
+            [
+                language.model_digest(self.language_model),
+                extractor,
+                *charset.detector_versions(),
+                *repairer_versions(self.repair),
+            ]
         )
 
     def apply(self, table: pa.Table) -> Outcome:

@@ -5,6 +5,7 @@ place is known.
 from typing import IO
 
 from corpusmill.stages.readers import http
+from corpusmill.stages.readers.charset import decoded
 from corpusmill.stages.readers.compression import opened, packed_whole
 from corpusmill.stages.readers.cursor import Cursor
 from corpusmill.stages.readers.record import TOO_LARGE, Record
@@ -53,7 +54,7 @@ def filled(row: Record, header: Header, block: bytes, limit: int) -> Record:
     """
     row.mime, row.charset = http.parse_mime(header.get("Content-Type"))
     if header.kind == "conversion":
-        row.text = block.decode("utf-8", "replace")
+        row.text = decoded(block, row.charset)[0]
         return row
     # Archives that were converted from ARC give their answers the page's MIME type.
     is_answer = header.kind == "response" and block[:5].upper() == b"HTTP/"
