@@ -32,9 +32,9 @@ from corpusmill.manifests.stores import (
 )
 
 _CHUNK = 8 << 20
-_PACKED = {"gz", "zst", "bz2", "xz"}
+_PACKED = {"gz", "gzip", "zst", "zstd", "bz2", "xz", "lzma", "lz4", "zip", "zlib", "zz"}
 _RECORDS = {"warc", "wet", "wat", "arc", "jsonl", "ndjson", "json", "parquet", "csv", "tsv"}
-_TEXTS = {"txt", "text", "md", "rst", "tex", "html", "htm", "xhtml"}
+_TEXTS = {"txt", "text", "md", "rst", "tex", "html", "htm", "xhtml", "xht", "shtml"}
 _SUFFIXES = _PACKED | _RECORDS | _TEXTS
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _REFUSALS = _FULL | {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST}

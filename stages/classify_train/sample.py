@@ -23,8 +23,8 @@ from corpusmill.manifests.schema import seed_for
 from corpusmill.manifests.shard import Shard, read_parquet, schema_of
 from corpusmill.manifests.storage import Artifact, open_read
 from corpusmill.stages.readers import ReaderSettings
+from corpusmill.stages.readers.compression import opened
 from corpusmill.stages.readers.documents import read_documents
-from corpusmill.stages.readers.jsonl import open_lines
 from corpusmill.stages.readers.record import without_surrogates
 from corpusmill.stages.readers.streams import lines
 
@@ -242,7 +242,7 @@ def _lines(artifact: Artifact, limit: int) -> Iterator[tuple[bytes, str]]:
     unless the line is longer than `limit` or lost to damage.
     """
     with open_read(artifact.path) as file:
-        stream = open_lines(file)
+        stream = opened(file, artifact.path)
         for line, length in lines(stream, limit):
             if line.strip():
                 yield line, "" if length <= limit else "page.too_large"

@@ -24,7 +24,7 @@ from corpusmill.manifests.settings import Share
 from corpusmill.stages.contract import MapStage, Outcome, Reads
 from corpusmill.stages.extract import html, language, sandbox
 from corpusmill.stages.extract.repair import Repair, repaired, repaired_page, repairer_versions
-from corpusmill.stages.readers import charset
+from corpusmill.stages.readers import charset, content_type
 from corpusmill.stages.readers.record import TOO_LARGE, ReaderSettings
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
 
@@ -106,8 +106,8 @@ class Extract(MapStage):
         return ()
 
     def depends_on(self) -> str:
-        """The language model's digest, and the versions of the extractor and of the repair. They
-        decide the text and what is kept.
+        """The language model's digest, and the versions of the extractor, of the charset's
+        detectors and of the repair. They decide the text and what is kept.
 
         Raises ModelError if a model cannot be used. Raises RecipeError for a language that the
         model does not know, since no document would be in it.
@@ -121,7 +121,12 @@ class Extract(MapStage):
                     )
         extractor = html.extractor_version(self.extractor)
         return " ".join(
-            [language.model_digest(self.language_model), extractor, *repairer_versions(self.repair)]
+            [
+                language.model_digest(self.language_model),
+                extractor,
+                *charset.detector_versions(),
+                *repairer_versions(self.repair),
+            ]
         )
 
     def apply(self, table: pa.Table) -> Outcome:
@@ -216,21 +221,19 @@ class Extract(MapStage):
         return language.identify([text], self.language_model)[0].code
 
     def _check_http(self, record: dict[str, Any]) -> None:
-        """The gate. It finds the MIME type by content if the header gives none. Raises _Drop."""
+        """The gate. The MIME type is the content's where it belies its header. Raises _Drop."""
         status = record["status"]
         lowest, highest = self.statuses
         if status is not None and not lowest <= status <= highest:
             raise _Drop("http.status", f"status={status}")
-        payload = record["payload"]
-        if record["mime"] is None and payload:
-            record["mime"] = charset.sniffed_mime(payload)
-        if record["mime"] is None or record["text"] is not None:
+        payload, declared = record["payload"], record["mime"]
+        if record["text"] is not None:
             return
-        if record["mime"] not in self.mimes:
-            raise _Drop("http.mime", f"mime={record['mime']}")
-        binary = charset.binary_mime(payload) if payload else None
-        if binary:
-            raise _Drop("http.mime", f"mime={binary} (its header says {record['mime']})")
+        if payload:
+            record["mime"] = content_type.mime_of(payload, declared)
+        if record["mime"] is not None and record["mime"] not in self.mimes:
+            but = f" (its header says {declared})" if declared not in (None, record["mime"]) else ""
+            raise _Drop("http.mime", f"mime={record['mime']}{but}")
 
     def _check_length(self, text: str) -> None:
         if not text or text.isspace():

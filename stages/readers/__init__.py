@@ -13,6 +13,8 @@ import pyarrow as pa
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import InputError
 from corpusmill.manifests.storage import Artifact
+from corpusmill.stages.readers.compression import opened, start_of, without_suffixes
+from corpusmill.stages.readers.content_type import binary_mime
 from corpusmill.stages.readers.plain import HTML_SUFFIXES, TEXT_SUFFIXES, read_plain
 from corpusmill.stages.readers.record import (
     BATCH_BYTES,
@@ -22,7 +24,6 @@ from corpusmill.stages.readers.record import (
     ReaderSettings,
     in_batches,
 )
-from corpusmill.stages.readers.streams import Inflated, magic_of
 
 __all__ = ["RECORD", "ReaderSettings", "format_of", "locate", "read_records"]
 
@@ -33,7 +34,6 @@ _SUFFIXES: tuple[tuple[tuple[str, ...], Format], ...] = (
     ((".parquet",), "parquet"),
     (TEXT_SUFFIXES + HTML_SUFFIXES, "text"),
 )
-_COMPRESSED = (".gz", ".zst", ".bz2", ".xz")
 
 
 def read_records(
@@ -70,24 +70,24 @@ def format_of(path: str) -> Format:
     """The format of a file: by content if that is certain (WARC, ARC, Parquet), else by name,
     else by a guess from the content.
 
-    Raises InputError if neither name nor content says.
+    Raises InputError if neither name nor content says, or if it is compressed in a way that is
+    not read.
     """
-    start = _start_of(path)
-    if start.startswith(b"WARC/"):
-        return "warc"
-    if start.startswith(b"filedesc:"):
-        return "arc"
-    if start.startswith(b"PAR1"):
-        return "parquet"
-    name = path.lower().rsplit("/", 1)[-1]
-    for suffix in _COMPRESSED:
-        name = name.removesuffix(suffix)
+    with storage.open_read(path) as file:
+        packed = file.read(4)
+        start = start_of(file, path)
+    certain = certain_format(start)
+    if certain == "parquet" and packed != start[:4]:
+        raise InputError(f"{path} is a compressed Parquet file", "unpack it")
+    if certain:
+        return certain
+    name = without_suffixes(path)
     for suffixes, found in _SUFFIXES:
         if name.endswith(suffixes):
             return found
-    if start.lstrip().startswith(b"{"):
+    if start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
         return "jsonl"
-    if b"\0" not in start and _is_utf8(start):
+    if not binary_mime(start):
         return "text"
     raise InputError(
         f"{path} is of no known format (it begins with {start[:16]!r})", "set the reader's `format`"
@@ -119,21 +119,15 @@ def locate(origin: Mapping[str, Any]) -> bytes:
                 parquet.row_at(file, row or 0), ensure_ascii=False, default=str
             ).encode()
         if found == "jsonl":
-            return jsonl.line_at(file, row or 0)
-        return file.read()
+            return jsonl.line_at(file, path, row or 0)
+        return opened(file, path).read()
 
 
-def _start_of(path: str) -> bytes:
-    """The first bytes of a file, decompressed if it is compressed."""
-    with storage.open_read(path) as file:
-        start = file.read(4096)
-        magic = magic_of(start)
-        return Inflated(file, 0, magic).read(4096) if magic else start
-
-
-def _is_utf8(start: bytes) -> bool:
-    try:
-        start.decode()
-    except UnicodeDecodeError as error:
-        return error.start > len(start) - 4 and error.reason == "unexpected end of data"
-    return True
+def certain_format(start: bytes) -> Format | None:
+    """The format of a file that begins as only that format does. start: decompressed."""
+    begins = start.lstrip(b"\xef\xbb\xbf\r\n")[:9]
+    if begins[:5].upper() == b"WARC/":
+        return "warc"
+    if begins == b"filedesc:":
+        return "arc"
+    return "parquet" if start.startswith(b"PAR1") else None

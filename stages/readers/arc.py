@@ -18,6 +18,7 @@ from corpusmill.manifests import storage
 from corpusmill.manifests.errors import InputError
 from corpusmill.manifests.storage import Artifact
 from corpusmill.manifests.watched import Watched
+from corpusmill.stages.readers.cursor import Cursor
 from corpusmill.stages.readers.record import TOO_LARGE, Place, ReaderSettings, Record, source_of
 from corpusmill.stages.readers.streams import Inflated, Plain, compression_of, find, magic_of
 from corpusmill.stages.readers.warc_record import filled_by_answer, stream_at
@@ -40,52 +41,6 @@ class _Header:
     mime: str
     length: int
     size: int  # bytes of the line itself
-
-
-class _Bytes:
-    """A stream of lines and exact lengths. position: of the next byte in the decompressed
-    stream.
-    """
-
-    def __init__(self, stream: Inflated | Plain) -> None:
-        self.stream = stream
-        self.position = stream.tell()
-        self._held = b""
-
-    def line(self) -> bytes:
-        """The next line with its line feed; blank lines before it are skipped.
-
-        The line feed is missing at the end of the file, and beyond `_LONGEST_HEADER` bytes.
-        """
-        while True:
-            stripped = self._held.lstrip(b"\r\n")
-            self.position += len(self._held) - len(stripped)
-            self._held = stripped
-            end = stripped.find(b"\n")
-            if end >= 0 or len(stripped) > _LONGEST_HEADER:
-                return self.take(end + 1 if end >= 0 else _LONGEST_HEADER)
-            more = self.stream.read(_LONGEST_HEADER)
-            if not more:
-                return self.take(len(stripped))
-            self._held += more
-
-    def take(self, size: int) -> bytes:
-        """`size` bytes, fewer at the end of the file."""
-        parts = [self._held[:size]]
-        self._held = self._held[size:]
-        left = size - len(parts[0])
-        while left and (more := self.stream.read(min(left, _READ))):
-            parts.append(more)
-            left -= len(more)
-        self.position += size - left
-        return b"".join(parts)
-
-    def skip(self, size: int) -> int:
-        """Read over `size` bytes. Returns how many there were."""
-        skipped = 0
-        while skipped < size and (piece := self.take(min(_READ, size - skipped))):
-            skipped += len(piece)
-        return skipped
 
 
 def read_arc(artifact: Artifact, settings: ReaderSettings) -> Iterator[Record]:
@@ -120,9 +75,9 @@ class _Reader:
         """Yield the documents of a span. Returns where to go on after damage, or None at the
         end of the file.
         """
-        data = _Bytes(stream_at(self.file, offset, self.magic))
+        data = Cursor(stream_at(self.file, offset, self.magic))
         place: Place | None = None
-        line = data.line()
+        line = _line(data)
         while line:
             start = data.position - len(line)
             place = _place(data.stream, start, place)
@@ -148,7 +103,7 @@ class _Reader:
                 )
                 yield (row or self._row(header, place)).failed(f"error_read.{kind}", what)
                 return self._resume(_after(place))
-            line = data.line()  # it shows where this record ended
+            line = _line(data)  # it shows where this record ended
             if row is not None:
                 place.length = self._end(data.stream, start, header) - (place.offset or 0)
                 limit = self.settings.max_payload_bytes
@@ -208,7 +163,7 @@ class _Reader:
         found = find(self.file, re.compile(re.escape(self.magic)), offset)
         while (
             found is not None
-            and parsed(_Bytes(stream_at(self.file, found, self.magic)).line()) is None
+            and parsed(_line(Cursor(stream_at(self.file, found, self.magic)))) is None
         ):
             found = find(self.file, re.compile(re.escape(self.magic)), found + 1)
         return found
@@ -252,13 +207,30 @@ def record_at(file: IO[bytes], offset: int, row: int | None) -> bytes:
     """
     file.seek(offset)
     magic = magic_of(file.read(8))
-    data = _Bytes(stream_at(file, offset, magic))
+    data = Cursor(stream_at(file, offset, magic))
+    line = _first_line(data)
     for _ in range(row or 0):
-        header = parsed(data.line())
+        header = parsed(line)
         data.skip(header.length if header else 0)
-    line = data.line()
+        line = _line(data)
     header = parsed(line)
-    return line + data.take(header.length if header else _READ)
+    if header is None:
+        return stream_at(file, offset, magic).read(_READ)
+    return line + data.take(header.length)
+
+
+def _first_line(data: Cursor) -> bytes:
+    """The first line that begins a record: a member may begin inside the record before."""
+    line = _line(data)
+    while line and parsed(line) is None:
+        line = _line(data)
+    return line
+
+
+def _line(data: Cursor) -> bytes:
+    """The next line that is not empty, at most `_LONGEST_HEADER` bytes of it."""
+    data.skip_blank()
+    return data.line(_LONGEST_HEADER)
 
 
 def _place(stream: Inflated | Plain, start: int, before: Place | None) -> Place:

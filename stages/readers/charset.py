@@ -1,19 +1,24 @@
-"""What a page's bytes are: their MIME type by content, and their characters.
+"""The characters of a page or a text: which charset its bytes are in.
 
-The charset follows the WHATWG encoding standard: byte order mark, HTTP header, `<meta>`,
-detection. With one exception: text beyond ASCII that is valid UTF-8 is UTF-8, whatever a
-server's default header claims.
+What is declared (HTTP header, `<meta>`, XML declaration), what is met (a byte order mark, valid
+UTF-8, zero bytes, escape sequences) and what is detected are weighed together over all the bytes:
+
+    byte order mark -> zero bytes of UTF-16 -> escape sequences of ISO 2022 -> UTF-8 that is valid
+    -> UTF-8 with a few broken bytes -> what is declared or detected, and reads best
+
+Text beyond ASCII that is valid UTF-8 is UTF-8, whatever a server's default header claims. Bytes
+that are not UTF-8 are never read as such. Labels mean what they mean in the WHATWG encoding
+standard.
 """
 
 import codecs
 import functools
+import importlib.metadata
 import re
 
-_BOMS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
+from corpusmill.stages.readers.plausible import cost
+from corpusmill.stages.readers.utf16 import BOMS, utf16_of
+
 _META_CHARSET = re.compile(
     rb"<meta[^>]{1,400}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:-]{2,40})", re.IGNORECASE
 )
@@ -26,57 +31,54 @@ _META_REACH = 4096
 _CODECS = {
     "shift_jis": "cp932",
     "euc_kr": "cp949",
+    "euc-kr": "cp949",
+    "uhc": "cp949",
     "big5": "big5hkscs",
+    "gb2312": "gb18030",
     "gbk": "gb18030",
     "iso8859-11": "cp874",
+    "tis-620": "cp874",
     "x-mac-cyrillic": "mac_cyrillic",
+    "mac-cyrillic": "mac_cyrillic",
+    "hz-gb-2312": "hz",
+    "iso-2022-kr": "iso2022_kr",
 }
 # Text encodings of Python that no browser knows. They fail on bytes, or make surrogates and markup
 # of ASCII.
 _NOT_FOR_PAGES = frozenset(
     ("idna", "punycode", "undefined", "utf-7", "unicode-escape", "raw-unicode-escape")
 )
-_HTML_START = re.compile(  # possessive, so that a page of comments costs no more than its length
-    rb"\s*+(?:<!--(?>.{0,2000}?-->)\s*+)*+<(?:!doctype\s+html|html|head|body|title|script|style|table|div|h1|p|br|a|b|font|iframe)[\s>]",
-    re.IGNORECASE | re.DOTALL,
+_ESCAPES = (
+    (re.compile(rb"\x1b\$[@B]|\x1b\([IJ]"), "iso2022_jp_ext"),
+    (re.compile(rb"\x1b\$\)C"), "iso2022_kr"),
 )
-_BINARY_STARTS = {
-    b"%PDF-": "application/pdf",
-    b"\x89PNG": "image/png",
-    b"\xff\xd8\xff": "image/jpeg",
-    b"GIF8": "image/gif",
-    b"PK\x03\x04": "application/zip",
-    b"\x1f\x8b\x08": "application/gzip",
-    b"Rar!": "application/vnd.rar",
-    b"7z\xbc\xaf": "application/x-7z-compressed",
-    b"\xd0\xcf\x11\xe0": "application/x-ole-storage",
-    b"{\\rtf": "application/rtf",
-    b"%!PS": "application/postscript",
-    b"OggS": "application/ogg",
-    b"ID3": "audio/mpeg",
-    b"wOFF": "font/woff",
-    b"wOF2": "font/woff2",
-}
-
-
-def sniffed_mime(payload: bytes) -> str:
-    """The MIME type by content, for a page whose headers give none."""
-    start = payload[:4096]
-    binary = binary_mime(payload)
-    if binary:
-        return binary
-    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        start = start.replace(b"\0", b"")[2:]
-    if _HTML_START.match(start.removeprefix(codecs.BOM_UTF8)):
-        return "text/html"
-    if start.lstrip().startswith(b"<?xml"):
-        return "application/xhtml+xml" if b"<html" in start.lower() else "application/xml"
-    return "application/octet-stream" if b"\0" in start else "text/plain"
-
-
-def binary_mime(payload: bytes) -> str | None:
-    """The MIME type of a file with a known binary signature, whatever its headers say."""
-    return next((mime for start, mime in _BINARY_STARTS.items() if payload.startswith(start)), None)
+_HZ = re.compile(rb"~\{(?:[\x21-\x77][\x21-\x7e]){1,2000}+~\}")
+_SEVEN_BIT = ("hz", "iso2022_jp", "iso2022_jp_ext", "iso2022_kr")
+# Detectors miss these; bytes of another charset are seldom valid in them.
+_ALWAYS_TRIED = ("cp949", "gb18030", "big5hkscs", "euc_jp", "cp932", "cp1256")
+# Charsets of one script that differ in few places. Detectors name either.
+_SIBLINGS = (
+    ("koi8-r", "koi8-u"),
+    ("iso8859-2", "cp1250"),
+    ("iso8859-5", "cp1251"),
+    ("iso8859-6", "cp1256"),
+    ("iso8859-7", "cp1253"),
+    ("iso8859-8", "cp1255"),
+    ("iso8859-9", "cp1254"),
+    ("iso8859-13", "cp1257"),
+    ("iso8859-15", "cp1252"),
+)
+_SIBLING = {one: other for pair in _SIBLINGS for one, other in (pair, pair[::-1])}
+# How much speaks for a charset, in costs of a character. What is declared counts as much as what
+# two detectors say, but servers and editors say these of any page.
+_DECLARED, _FOUND, _IN_PAGE_BY_DEFAULT, _IN_HEADER_BY_DEFAULT = 0.3, 0.15, 0.2, 0.1
+_AS_SIBLING = 0.02  # less
+_DEFAULTS = ("cp1252", "iso8859-1", "ascii")
+_DETECTORS = ("faust-cchardet", "resiliparse")
+_MOST_DETECTED = 1 << 20  # bytes that a detector sees
+# How many bytes may be broken for each character of a text in UTF-8. Few characters prove little:
+# other charsets have sequences that are valid UTF-8 by chance, about one in ten.
+_FEW_BROKEN, _BROKEN_OF_FEW, _FEW = 0.5, 0.1, 4
 
 
 def decoded(payload: bytes, declared: str | None) -> tuple[str, str]:
@@ -86,23 +88,88 @@ def decoded(payload: bytes, declared: str | None) -> tuple[str, str]:
     Bytes that the charset does not know become U+FFFD. The byte order mark and NUL characters
     are removed.
     """
-    for mark, codec in _BOMS:
+    text, codec = _decoded(payload, declared)
+    return text.replace("\0", ""), codec
+
+
+def detector_versions() -> tuple[str, ...]:
+    """All that decides the charset besides the bytes."""
+    return tuple(f"{name} {importlib.metadata.version(name)}" for name in _DETECTORS)
+
+
+def _decoded(payload: bytes, declared: str | None) -> tuple[str, str]:
+    for mark, codec in BOMS:
         if payload.startswith(mark):
-            return payload[len(mark) :].decode(codec, "replace").replace("\0", ""), codec
-    codec = _codec(declared) or _codec_in_page(payload) or "utf-8"
+            return payload[len(mark) :].decode(codec, "replace"), codec
+    wide = utf16_of(payload)
+    if wide is not None:
+        return payload.decode(wide, "replace"), wide
+    in_header, in_page = _codec(declared), _codec_in_page(payload)
+    if payload.isascii():
+        codec = _seven_bit(payload, in_header, in_page)
+        if codec is None:
+            return payload.decode("ascii"), _name(in_header or in_page or "utf-8")
+        return payload.decode(codec, "replace"), codec
     try:
-        as_utf8 = payload.decode()
-        if codec == "utf-8" or not payload.isascii():
-            return as_utf8.replace("\0", ""), "utf-8"
+        return payload.decode(), "utf-8"
     except UnicodeDecodeError:
-        if codec == "utf-8":
-            as_utf8 = payload.decode("utf-8", "replace")
-            broken = as_utf8.count("\ufffd")
-            if 10 * broken <= len(as_utf8) - len(as_utf8.encode("ascii", "ignore")) - broken:
-                # This is UTF-8 with a few broken bytes, not another charset.
-                return as_utf8.replace("\0", ""), "utf-8"
-            codec = _detected(payload)
-    return payload.decode(codec, "replace").replace("\0", ""), codec
+        pass
+    as_utf8 = payload.decode("utf-8", "replace")
+    broken = as_utf8.count("\ufffd")
+    beyond = len(as_utf8) - len(as_utf8.encode("ascii", "ignore")) - broken
+    if broken <= (_FEW_BROKEN if beyond >= _FEW else _BROKEN_OF_FEW) * beyond:
+        return as_utf8, "utf-8"  # with a few broken bytes, and no other charset
+    return _most_plausible(payload, in_header, in_page, as_utf8 if broken < beyond else None)
+
+
+def _most_plausible(
+    payload: bytes, in_header: str | None, in_page: str | None, as_utf8: str | None
+) -> tuple[str, str]:
+    """Of all charsets that anything speaks for, the one under which the bytes read best."""
+    said = [
+        (in_header, _IN_HEADER_BY_DEFAULT if in_header in _DEFAULTS else _DECLARED),
+        (in_page, _IN_PAGE_BY_DEFAULT if in_page in _DEFAULTS else _DECLARED),
+        *((codec, _FOUND) for codec in _detected(payload)),
+    ]
+    weights: dict[str, float] = {}
+    for codec, weight in said:
+        if codec and "utf" not in codec and codec not in _SEVEN_BIT:
+            weights[codec] = weights.get(codec, 0.0) + weight
+    for codec, weight in list(weights.items()):
+        if codec in _SIBLING:
+            weights.setdefault(_SIBLING[codec], weight - _AS_SIBLING)
+    best, least = ("", "cp1252"), 1e9
+    for codec in dict.fromkeys((*weights, "cp1252", *_ALWAYS_TRIED)):
+        if codec not in weights and not _is_valid(payload, codec):
+            continue
+        text = payload.decode(codec, "replace")
+        found = cost(text, codec) - weights.get(codec, 0.0)
+        if found < least:
+            best, least = (text, codec), found
+    if as_utf8 is not None and cost(as_utf8, "utf-8") < least:
+        return as_utf8, "utf-8"
+    return best
+
+
+def _seven_bit(payload: bytes, in_header: str | None, in_page: str | None) -> str | None:
+    """The charset of ASCII bytes that stand for other characters."""
+    for sign, codec in _ESCAPES:
+        if sign.search(payload):
+            return codec
+    if "~{" in payload.decode("ascii") and (
+        "hz" in (in_header, in_page) or len(_HZ.findall(payload)) >= 2
+    ):
+        return "hz"
+    return None
+
+
+def _is_valid(payload: bytes, codec: str) -> bool:
+    """Whether the bytes are valid in a charset, but for a character that is cut off at the end."""
+    try:
+        payload.decode(codec)
+    except UnicodeDecodeError as error:
+        return error.start >= len(payload) - 3
+    return True
 
 
 def _codec_in_page(payload: bytes) -> str | None:
@@ -115,22 +182,37 @@ def _codec_in_page(payload: bytes) -> str | None:
     return "utf-8" if codec and codec.startswith("utf-16") else codec
 
 
-def _detected(payload: bytes) -> str:
+def _detected(payload: bytes) -> list[str]:
+    """What the detectors say: cchardet (Mozilla's universal detector) and Resiliparse's."""
+    import cchardet
     from resiliparse.parse.encoding import detect_encoding
 
-    return _codec(detect_encoding(payload)) or "cp1252"
+    sample = payload[:_MOST_DETECTED]
+    found = [cchardet.detect(sample)["encoding"], detect_encoding(sample, from_html_meta=False)]
+    on_the_web = (label for label in found if label and _standard(label))
+    return [codec for codec in map(_codec, on_the_web) if codec]
 
 
 @functools.lru_cache(maxsize=256)
 def _codec(label: str | None) -> str | None:
     """Python's name for a charset label, or None for a label that means nothing."""
-    from resiliparse.parse.encoding import map_encoding_to_html5
-
     if not label:
         return None
-    standard = (map_encoding_to_html5(label, fallback_utf8=False) or label).lower()
     try:
-        found = codecs.lookup(_CODECS.get(standard, standard))
+        found = codecs.lookup(_standard(label) or label.lower())
     except (LookupError, ValueError):
         return None
     return found.name if found._is_text_encoding and found.name not in _NOT_FOR_PAGES else None
+
+
+def _standard(label: str) -> str | None:
+    """The codec of a label of the WHATWG standard, or of another that pages use."""
+    from resiliparse.parse.encoding import map_encoding_to_html5
+
+    known = _CODECS.get(label.lower())
+    found = known or (map_encoding_to_html5(label, fallback_utf8=False) or "").lower()
+    return _CODECS.get(found, found) or None
+
+
+def _name(codec: str) -> str:
+    return codec if codec not in _SEVEN_BIT else "utf-8"

@@ -15,8 +15,9 @@ from typing import Any
 import zstandard
 from corpusmill.stages.readers.streams import DECODERS, GZIP_MAGIC, ZSTD_MAGIC
 
-_STATUS_LINE = re.compile(rb"HTTP/\d(?:\.\d)?\s+(\d{3})(?:\s|$)")
-_BLANK_LINE = re.compile(rb"\r?\n\r?\n")
+_STATUS_LINE = re.compile(rb"HTTP/\d(?:\.\d)?\s+(\d{3})(?:\s|$)", re.IGNORECASE)
+# The end of the headers: an empty line, or a tag where the empty line is missing.
+_HEADERS_END = re.compile(rb"\r{0,2}\n(?:\r{0,2}\n|(?=<[!a-zA-Z?]))")
 _CHUNK_SIZE = re.compile(rb"[ \t]*([0-9a-fA-F]{1,15})[ \t]*(?:;[^\r\n]*)?\r?\n")
 _SEPARATOR = re.compile(r"\s*[,;]\s*")
 _LOOKS_LIKE_TEXT = re.compile(rb"\s*[<{\[]")
@@ -50,28 +51,28 @@ def parse_answer(block: bytes) -> Answer:
     status = _STATUS_LINE.match(block)
     if status is None:
         return Answer(None, {}, block)
-    end = _BLANK_LINE.search(block)
+    end = _HEADERS_END.search(block)
     head, body = (block[: end.start()], block[end.end() :]) if end else (block, b"")
     return Answer(int(status[1]), parse_headers(head.split(b"\n")[1:]), body)
 
 
-def parse_headers(lines: list[bytes]) -> dict[str, str]:
+def parse_headers(lines: list[bytes], encoding: str = "latin-1") -> dict[str, str]:
     """`Name: value` lines. A line without a colon is skipped. A folded line continues the one
     before.
     """
-    headers: dict[str, str] = {}
-    last = ""
+    headers: dict[str, list[bytes]] = {}
+    values: list[bytes] | None = None  # of the field that a folded line continues
     for line in lines:
-        if line[:1] in (b" ", b"\t") and last:
-            headers[last] += " " + line.strip().decode("latin-1")
+        if line[:1] in (b" ", b"\t"):
+            if values is not None:
+                values.append(line.strip())
             continue
         name, colon, value = line.partition(b":")
-        last = name.strip().decode("latin-1").lower() if colon else ""
-        if last in headers:
-            last = ""
-        elif last:
-            headers[last] = value.strip().decode("latin-1")
-    return headers
+        key = name.strip().decode(encoding, "replace").lower() if colon else ""
+        values = None
+        if key and key not in headers:
+            values = headers[key] = [value.strip()]
+    return {name: b" ".join(parts).decode(encoding, "replace") for name, parts in headers.items()}
 
 
 def parse_mime(value: str | None) -> tuple[str | None, str | None]:

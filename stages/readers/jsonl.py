@@ -1,11 +1,12 @@
-"""JSON lines, plain or compressed (gzip, zstandard, bzip2, xz): one object a line, its text in
-one column.
+"""JSON lines, plain or compressed: one object a line, its text in one column.
 
 A line costs one row if it is no JSON object, lacks the text, or has something else in its
 place. If no line has the text column, the settings are wrong, and the file is refused.
 """
 
 import json
+import math
+import re
 from collections.abc import Iterator
 from typing import IO, Any
 
@@ -13,6 +14,7 @@ from corpusmill.manifests import storage
 from corpusmill.manifests.errors import InputError
 from corpusmill.manifests.storage import Artifact
 from corpusmill.manifests.watched import Watched
+from corpusmill.stages.readers.compression import opened
 from corpusmill.stages.readers.record import (
     DEFAULTS,
     TOO_LARGE,
@@ -23,8 +25,11 @@ from corpusmill.stages.readers.record import (
     source_of,
     without_surrogates,
 )
-from corpusmill.stages.readers.streams import Inflated, Plain, lines, magic_of
+from corpusmill.stages.readers.streams import lines
 
+_MOST_DIGITS = 4000  # Python refuses to read numbers of more than 4,300
+_BROKEN = re.compile("[\udc80-\udcff]")  # a byte that is not UTF-8 (PEP 383)
+_TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|[][{}]', re.DOTALL)
 _LOOK_AHEAD = 1000  # lines without the text column before the file is refused
 
 
@@ -34,9 +39,9 @@ def read_jsonl(artifact: Artifact, settings: ReaderSettings) -> Iterator[Record]
 
     Also if an id or URL column that the settings name is in none of them.
     """
-    with storage.open_read(artifact.path) as opened:
-        file: Any = Watched(opened)
-        stream = open_lines(file)
+    with storage.open_read(artifact.path) as source:
+        file: Any = Watched(source)
+        stream = opened(file, artifact.path)
         waiting: list[Record] = []
         seen_columns: set[str] = set()
         own_ids = OwnIds(artifact.path, settings)
@@ -74,15 +79,9 @@ def read_jsonl(artifact: Artifact, settings: ReaderSettings) -> Iterator[Record]
             yield lost.failed(f"error_read.{damage.kind}", damage.what)
 
 
-def open_lines(file: IO[bytes]) -> Inflated | Plain:
-    """The decompressed stream of a file, whatever its compression."""
-    magic = magic_of(file.read(8))
-    return Inflated(file, 0, magic) if magic else Plain(file, 0)
-
-
-def line_at(file: IO[bytes], row: int) -> bytes:
+def line_at(file: IO[bytes], path: str, row: int) -> bytes:
     """One line, counted from 0. Raises InputError if the file has fewer."""
-    for number, (line, _) in enumerate(lines(open_lines(file), 1 << 30)):
+    for number, (line, _) in enumerate(lines(opened(file, path), 1 << 30)):
         if number == row:
             return line
     raise InputError(
@@ -109,11 +108,7 @@ def _parsed(
             TOO_LARGE, f"the line has {length} bytes > {settings.max_payload_bytes}"
         ), None
     try:
-        value = json.loads(line)
-    except UnicodeDecodeError as error:
-        return blank.failed(
-            "error_read.utf8", f"the line is not UTF-8 ({error.reason} at byte {error.start})"
-        ), None
+        value, is_utf8 = _loaded(line)
     except (ValueError, RecursionError) as error:
         return blank.failed("error_read.json", f"the line is not JSON ({error})"), None
     if not isinstance(value, dict):
@@ -130,6 +125,10 @@ def _parsed(
         if text is not None:
             what = f"column {settings.text_column!r} holds {type(text).__name__}, not text"
             return blank.failed("error_read.type", what), columns
+    broken = None if is_utf8 else _BROKEN.search(text or "")
+    if broken:
+        what = f"the text is not UTF-8 (byte {ord(broken[0]) - 0xDC00:#x})"
+        return blank.failed("error_read.utf8", what), columns
     blank.text = without_surrogates(text or "")
     blank.url = _scalar(value.get(settings.url_column))
     blank.date = next(
@@ -145,11 +144,55 @@ def _parsed(
     return blank, columns
 
 
+def _loaded(line: bytes) -> tuple[Any, bool]:
+    """The value of a line, and whether the line is UTF-8. Other bytes become lone surrogates
+    (PEP 383).
+
+    A side column may be nested beyond Python's depth, or a number beyond its size. It becomes null.
+    Raises ValueError or RecursionError.
+    """
+    try:
+        text, is_utf8 = line.decode("utf-8-sig"), True
+    except UnicodeDecodeError:
+        text, is_utf8 = line.decode("utf-8", "surrogateescape"), False
+    try:
+        return json.loads(text), is_utf8
+    except RecursionError:
+        return json.loads(_flat(text)), is_utf8
+    except ValueError as error:
+        if isinstance(error, json.JSONDecodeError):
+            raise
+        return json.loads(text, parse_int=_small), is_utf8
+
+
+def _small(digits: str) -> int | None:
+    return int(digits) if len(digits) <= _MOST_DIGITS else None
+
+
+def _flat(text: str) -> str:
+    """The JSON of an object whose nested values are null."""
+    parts: list[str] = []
+    depth = at = 0
+    for token in _TOKEN.finditer(text):
+        mark = token[0]
+        if mark in "{[":
+            depth += 1
+            if depth == 2:
+                parts += [text[at : token.start()], "null"]
+        elif mark in "]}":
+            depth -= 1
+            if depth == 1:
+                at = token.end()
+    return "".join([*parts, text[at:]])
+
+
 def _scalar(value: Any) -> str | None:
     """A JSON scalar as text. Null, lists and objects have no value."""
     if isinstance(value, str):
         return without_surrogates(value) or None
-    return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    if isinstance(value, float):
+        return str(value) if math.isfinite(value) else None
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _check_columns(path: str, seen: set[str], objects: int, settings: ReaderSettings) -> None:

@@ -1,6 +1,9 @@
-"""Parquet: one document a row. Only the wanted columns are read, batch by batch."""
+"""Parquet: one document a row. Only the wanted columns are read, batch by batch.
 
-import datetime
+The text counts. A side column (id, URL, date, language) that cannot be read, or some values of it,
+is null, and costs neither file nor row.
+"""
+
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +13,16 @@ from corpusmill.manifests import storage
 from corpusmill.manifests.errors import InputError
 from corpusmill.manifests.storage import Artifact
 from corpusmill.manifests.watched import Watched
+from corpusmill.stages.readers.column_values import (
+    FAILURES,
+    holds_text,
+    identity,
+    plain_type,
+    row_of,
+    spelled,
+    texts,
+    values,
+)
 from corpusmill.stages.readers.record import (
     BATCH_ROWS,
     DEFAULTS,
@@ -20,6 +33,8 @@ from corpusmill.stages.readers.record import (
     Record,
     source_of,
 )
+
+_UNREADABLE = (*FAILURES, OSError)
 
 
 def read_parquet_records(artifact: Artifact, settings: ReaderSettings) -> Iterator[Record]:
@@ -46,50 +61,93 @@ def read_parquet_records(artifact: Artifact, settings: ReaderSettings) -> Iterat
             rows = file.metadata.row_group(group).num_rows
             done = 0
             try:
-                for batch in file.iter_batches(
-                    BATCH_ROWS, row_groups=[group], columns=sorted(set(columns.values()))
-                ):
+                for batch in _batches(file, group, columns, source):
                     yield from _records(path, batch, first_row + done, columns, settings, own_ids)
                     done += batch.num_rows
-            except (pa.ArrowInvalid, OSError) as error:
+            except _UNREADABLE as error:
                 source.check()
-                what = f"row group {group} is damaged ({str(error).splitlines()[0]})"
+                what = f"row group {group} is damaged ({(str(error).splitlines() or [''])[0]})"
                 for row in range(first_row + done, first_row + rows):
                     yield _blank(path, settings, row).failed("error_read.corrupt", what)
             first_row += rows
 
 
+def _batches(
+    file: pq.ParquetFile, group: int, columns: dict[str, str], source: Watched
+) -> Iterator[pa.RecordBatch]:
+    """The batches of a row group, without the side columns that cannot be read.
+
+    Raises one of `_UNREADABLE` if the text cannot be read.
+    """
+    names = sorted(set(columns.values()))
+    done = 0
+    try:
+        for batch in file.iter_batches(BATCH_ROWS, row_groups=[group], columns=names):
+            yield batch
+            done += batch.num_rows
+        return
+    except _UNREADABLE:
+        source.check()
+        readable = [name for name in names if _can_be_read(file, group, name, source)]
+        if columns["text"] not in readable or readable == names:
+            raise
+    for batch in file.iter_batches(BATCH_ROWS, row_groups=[group], columns=readable):
+        passed = min(done, batch.num_rows)
+        done -= passed
+        if passed < batch.num_rows:
+            yield batch.slice(passed)
+
+
+def _can_be_read(file: pq.ParquetFile, group: int, name: str, source: Watched) -> bool:
+    try:
+        for _ in file.iter_batches(BATCH_ROWS, row_groups=[group], columns=[name]):
+            pass
+    except _UNREADABLE:
+        source.check()
+        return False
+    return True
+
+
 def _wanted_columns(path: str, schema: pa.Schema, settings: ReaderSettings) -> dict[str, str]:
-    """Which of the file's columns stands for text, id, URL, date and language."""
+    """Which of the file's columns stands for text, id, URL, date and language.
+
+    A column of nested values has no such role, nor one whose name stands twice.
+    """
     columns = {}
     for role in ("text", "id", "url"):
         name = getattr(settings, f"{role}_column")
-        if name in schema.names:
-            columns[role] = name
-        elif role == "text" or name != DEFAULTS[f"{role}_column"]:
+        asked = role == "text" or name != DEFAULTS[f"{role}_column"]
+        count = schema.names.count(name)
+        if count > 1 and asked:
+            raise InputError(
+                f"{path} has the column {name!r} {'twice' if count == 2 else f'{count} times'}",
+                f"rename one in the file, or set the reader's `{role}_column` to another",
+            )
+        if not count and asked:
             raise InputError(
                 f"{path} has no column {name!r}; it has {', '.join(schema.names)}",
                 f"set the reader's `{role}_column` to the right one",
             )
+        if role == "text" or _is_side_column(schema, name):
+            columns[role] = name
     for role in ("date", "language"):
-        found = next(
-            (name for name in getattr(settings, f"{role}_columns") if name in schema.names), None
-        )
+        names = getattr(settings, f"{role}_columns")
+        found = next((name for name in names if _is_side_column(schema, name)), None)
         if found:
             columns[role] = found
-    kind = schema.field(columns["text"]).type
-    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-    if not (
-        pa.types.is_string(kind)
-        or pa.types.is_large_string(kind)
-        or pa.types.is_string_view(kind)
-        or pa.types.is_null(kind)
-    ):
+    kind = plain_type(schema.field(columns["text"]).type)
+    if not holds_text(kind):
         raise InputError(
             f"{path}: column {columns['text']!r} is {kind}, not text",
             "set the reader's `text_column` to one that holds text",
         )
     return columns
+
+
+def _is_side_column(schema: pa.Schema, name: str) -> bool:
+    return schema.names.count(name) == 1 and not pa.types.is_nested(
+        plain_type(schema.field(name).type)
+    )
 
 
 def _records(
@@ -100,17 +158,18 @@ def _records(
     settings: ReaderSettings,
     own_ids: OwnIds,
 ) -> Iterator[Record]:
-    values = {role: batch.column(name) for role, name in columns.items()}
-    for index in range(batch.num_rows):
+    sides = {
+        role: values(batch.column(name)) if name in batch.schema.names else [None] * batch.num_rows
+        for role, name in columns.items()
+        if role != "text"
+    }
+    for index, text in enumerate(texts(batch.column(columns["text"]))):
         record = _blank(path, settings, first_row + index)
-        try:
-            row = {role: column[index].as_py() for role, column in values.items()}
-        except UnicodeDecodeError as error:
-            yield record.failed(
-                "error_read.utf8", f"a column is not UTF-8 ({error.reason} at byte {error.start})"
-            )
+        if isinstance(text, Exception):
+            what = f"the text is not UTF-8 ({text})"
+            yield record.failed("error_read.utf8", what)
             continue
-        text = row["text"] or ""
+        text = text or ""
         if len(text) > settings.max_payload_bytes:
             yield record.failed(
                 TOO_LARGE, f"the text has {len(text)} characters > {settings.max_payload_bytes}"
@@ -118,9 +177,10 @@ def _records(
             continue
         record.text = text
         record.url, record.date, record.language = (
-            _scalar(row.get(role)) for role in ("url", "date", "language")
+            spelled(sides[role][index]) if role in sides else None
+            for role in ("url", "date", "language")
         )
-        own_id = _scalar(row.get("id"))
+        own_id = identity(sides["id"][index]) if "id" in sides else None
         if own_id is not None:
             record.key = own_ids.key(own_id, first_row + index)
         yield record
@@ -132,20 +192,10 @@ def row_at(source: Any, row: int) -> dict[str, Any]:
     for group in range(file.num_row_groups):
         rows = file.metadata.row_group(group).num_rows
         if row < rows:
-            return file.read_row_group(group).slice(row, 1).to_pylist()[0]
+            return row_of(file.read_row_group(group), row)
         row -= rows
     raise InputError("the file has no such row", "check that it is the file the document came from")
 
 
 def _blank(path: str, settings: ReaderSettings, row: int) -> Record:
     return Record(path, source_of(path, settings), Place(row=row), (path, row), mime="text/plain")
-
-
-def _scalar(value: Any) -> str | None:
-    if isinstance(value, (datetime.datetime, datetime.date)):
-        return value.isoformat()
-    return (
-        str(value)
-        if isinstance(value, (str, int, float)) and value != "" and not isinstance(value, bool)
-        else None
-    )

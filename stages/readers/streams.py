@@ -31,7 +31,11 @@ from corpusmill.stages.readers.zstd_frames import (
 GZIP_MAGIC = b"\x1f\x8b\x08"
 # Small, since zstandard decodes all that it gets: 16 KB become 512 MB at worst.
 _CHUNK = 16 << 10
+LZ4_MAGIC = b"\x04\x22\x4d\x18"
+ZIP_MAGIC = b"PK\x03\x04"
 _GZIP_WINDOW = 31  # zlib: gzip framing with the largest window
+# A zlib header has no other mark than these bytes: the usual window, and each level of compression.
+ZLIB_MAGICS = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
 
 # Magic number of a compression -> a decoder of one member.
 DECODERS: dict[bytes, Callable[[], Any]] = {
@@ -39,7 +43,10 @@ DECODERS: dict[bytes, Callable[[], Any]] = {
     ZSTD_MAGIC: decoder,
     b"BZh": bz2.BZ2Decompressor,
     b"\xfd7zXZ\x00": lzma.LZMADecompressor,
+    b"\x5d\x00\x00": lzma.LZMADecompressor,  # .lzma, the format before xz
+    **dict.fromkeys(ZLIB_MAGICS, zlib.decompressobj),
 }
+_MAGICS = (*DECODERS, LZ4_MAGIC, ZIP_MAGIC)
 _DECODING_ERRORS = (zlib.error, zstandard.ZstdError, OSError, lzma.LZMAError, EOFError)
 
 
@@ -47,7 +54,7 @@ def magic_of(start: bytes) -> bytes | None:
     """The magic number of a known compression that `start` begins with."""
     if is_skippable(start):
         return ZSTD_MAGIC
-    return next((magic for magic in DECODERS if start.startswith(magic)), None)
+    return next((magic for magic in _MAGICS if start.startswith(magic)), None)
 
 
 def compression_of(path: str, start: bytes, plain: bytes) -> bytes | None:
@@ -125,7 +132,7 @@ class Inflated:
         return self._decoded - len(self._spare)
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """Not possible. fastwarc's type asks for it, and its iterator never calls it."""
+        """Not possible."""
         raise io.UnsupportedOperation(f"a compressed stream cannot go to {offset} ({whence})")
 
     def close(self) -> None:

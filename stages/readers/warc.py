@@ -1,17 +1,17 @@
 """WARC and WET files, record by record, with the place of each in the (compressed) file.
 
-fastwarc parses the records. The stream below (`stages.readers.streams`) knows where every byte
-came from. So damage costs one row for each lost record, and reading goes on at the next place
-where a record can begin.
+The stream below (`stages.readers.streams`) knows where every byte came from. So damage costs one
+row for each lost record, and reading goes on at the next place where a record can begin.
 
 Documents are `response` records, `conversion` records (WET: text), and `resource` records of
 text. Other records (`warcinfo`, `request`, `metadata`, `revisit`, other resources) are not
 counted. A WAT file holds only metadata about pages. It gives one row, `record.wat`, so that an
 empty result does not look like success.
 
-Source: ISO 28500:2017 (WARC 1.1).
+Source: ISO 28500:2017 (WARC 1.1); `stages.readers.warc_header` for what archives do instead.
 """
 
+import dataclasses
 import re
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
@@ -22,34 +22,41 @@ from corpusmill.manifests.errors import InputError
 from corpusmill.manifests.storage import Artifact
 from corpusmill.manifests.watched import Watched
 from corpusmill.stages.readers import http
+from corpusmill.stages.readers.compression import packed_whole
+from corpusmill.stages.readers.cursor import Cursor
 from corpusmill.stages.readers.record import TOO_LARGE, Place, ReaderSettings, Record, source_of
 from corpusmill.stages.readers.streams import Inflated, Plain, compression_of, find
-from corpusmill.stages.readers.warc_record import (
-    HEADER_END,
-    MAX_HEADER,
-    TYPES,
-    filled,
-    is_document,
-    stream_at,
+from corpusmill.stages.readers.warc_header import (
+    RECORD_START,
+    WARC_START,
+    Header,
+    NotWarc,
+    begins_record,
+    go_on,
+    next_header,
 )
+from corpusmill.stages.readers.warc_record import TYPES, filled, is_document, stream_at
 
-WARC_START = b"WARC/"
-_RECORD_START = re.compile(rb"(?<![^\n])WARC/[01]\.\d+\r?\n[A-Za-z-]+:")
+_HEADER_END = re.compile(rb"\r?\n\r?\n")
 _READ = 1 << 20
+_LONGEST_DAMAGED = 64 << 10  # bytes of a damaged header that are looked at
+_MOST_GONE_BACK = 1 << 30  # bytes; a file of wrong lengths would be read again for each
 
 
 @dataclass
 class _Last:
-    """The last record: its position in the stream, the length that its header claims, and its
-    row if it is a document.
+    """The last record: its position in the stream, the length of its header, the length of the
+    block that the header claims, and its row if it is a document.
     """
 
     position: int
+    header: int
     claimed: int
     place: Place
     row: Record | None
     complete: bool
     fault: str = ""  # why the header must be wrong
+    block: bytes = b""
 
 
 def read_warc(artifact: Artifact, settings: ReaderSettings) -> Iterator[Record]:
@@ -88,49 +95,85 @@ class _Reader:
         self.is_empty = True
         self.first_failure = ""
         self._seen_keys: set[str] = set()
+        self._gone_back = 0  # bytes of blocks that were read again
 
     def read_from(self, offset: int) -> Generator[Record, None, int | None]:
         """Yield the documents of a span. Returns where to go on after damage, or None at the
         end of the file.
         """
-        from fastwarc.warc import ArchiveIterator
-
-        stream = stream_at(self.file, offset, self.magic)
-        records = ArchiveIterator(
-            stream, parse_http=False, stream_detect=False, max_header_len=MAX_HEADER
-        )
+        cursor = Cursor(stream_at(self.file, offset, self.magic))
+        stream = cursor.stream
         last: _Last | None = None
+        before: Place | None = None
         failure = ""
         while True:
             try:
-                record = next(records)
-            except StopIteration:
-                break
-            except OSError as error:  # fastwarc raises it for anything that is not a WARC header
-                self.file.check()
+                header = next_header(cursor)
+            except NotWarc as error:
                 failure = str(error)
+            self.file.check()
+            if failure and self._can_go_on(cursor, last):
+                yield from self._go_on(cursor, last, before)
+                last, failure = None, ""
+                continue
+            if failure or header is None:
                 break
-            place = self._place(stream, record.stream_pos, last)
+            place = before = self._place(stream, header.position, before)
             if last is not None:
                 self._set_length(last, place.offset, stream)
                 if last.row is not None:
                     yield last.row
             self.records += 1
             self.is_empty = False
-            last = self._read_record(record, place)
+            last = self._read_record(cursor, header, place)
             if not last.complete:
-                break
+                if not self._can_go_on(cursor, last) or not RECORD_START.search(last.block):
+                    break
+                yield from self._go_on(cursor, last, before)
+                last = None
         return (yield from self._finish(stream, offset, last, failure))
 
-    def _place(self, stream: Inflated | Plain, position: int, last: _Last | None) -> Place:
+    def _can_go_on(self, cursor: Cursor, last: _Last | None) -> bool:
+        """Whether to look for the next record in the same stream.
+
+        In a plain file, and where each record is a member, the file shows where to go on.
+        """
+        stream, at = cursor.stream, last.position if last else cursor.position
+        return (
+            isinstance(stream, Inflated)
+            and stream.damage is None
+            and (bool(last and last.place.row) or stream.member_after(at) is None)
+            and self._gone_back < _MOST_GONE_BACK
+        )
+
+    def _go_on(
+        self, cursor: Cursor, last: _Last | None, before: Place | None
+    ) -> Generator[Record, None, None]:
+        """Yield the last record, and a row for what follows it and is none. Go to the next."""
+        position = cursor.position
+        if go_on(cursor, last.block if last else b"") and last is not None:
+            self._gone_back += position - cursor.position
+            what = f"its Content-Length of {last.claimed} bytes runs into the next record"
+            yield self._lost(last.place, "error_read.length", what, last.row)
+            return
+        yield from self._final_row(last, cursor.stream, None)
+        if last is None or last.row is None or not last.row.error:
+            at = before or self._place(cursor.stream, position, None)
+            what = "something follows that is no WARC record"
+            beyond = self.file.tell()
+            lost = self._lost(dataclasses.replace(at, length=None), "error_read.warc", what)
+            self.file.seek(beyond)  # `_lost` reads the header again; the stream goes on from here
+            yield lost
+
+    def _place(self, stream: Inflated | Plain, position: int, before: Place | None) -> Place:
         """The place of a record. Its offset is that of its gzip member. `row` counts if several
         records share a member.
         """
         if isinstance(stream, Plain):
             return Place(offset=position)
         offset = stream.member_of(position).offset
-        if last is not None and last.place.offset == offset:
-            return Place(offset=offset, row=(last.place.row or 0) + 1)
+        if before is not None and before.offset == offset:
+            return Place(offset=offset, row=(before.row or 0) + 1)
         return Place(offset=offset)
 
     def _set_length(self, last: _Last, end: int | None, stream: Inflated | Plain) -> None:
@@ -141,57 +184,53 @@ class _Reader:
             if following is not None and last.place.offset is not None:
                 last.place.length = following.offset - last.place.offset
 
-    def _read_record(self, record: Any, place: Place) -> _Last:
+    def _read_record(self, cursor: Cursor, header: Header, place: Place) -> _Last:
         """Read the block of one record, or skip it if it is no document or too long."""
-        claimed = record.content_length
-        if not (record.headers.get("Content-Length") or "").strip().isdecimal():
-            blank = self._blank(record, place)
+        at, head, claimed = header.position, len(header.raw), header.length
+        if claimed is None:
+            blank = self._blank(header, place)
             return _Last(
-                record.stream_pos, 0, place, blank, False, "its header has no usable Content-Length"
+                at, head, 0, place, blank, False, "its header has no usable Content-Length"
             )
-        wanted = is_document(record)
-        block, size = b"", 0
-        if wanted and claimed <= self.settings.max_payload_bytes:
-            while len(block) < claimed and (more := record.reader.read(claimed - len(block))):
-                block += more
+        block = b""
+        if is_document(header) and claimed <= self.settings.max_payload_bytes:
+            block = cursor.take(claimed)
             size = len(block)
         else:
-            while skipped := record.reader.consume(_READ):
-                size += skipped
-        row = self._row(record, place, claimed, block, size == claimed)
-        return _Last(record.stream_pos, claimed, place, row, size == claimed)
+            size = cursor.skip(claimed)
+        self.file.check()
+        row = self._row(header, place, claimed, block, size == claimed)
+        return _Last(at, head, claimed, place, row, size == claimed, "", block)
 
     def _row(
-        self, record: Any, place: Place, claimed: int, block: bytes, complete: bool
+        self, header: Header, place: Place, claimed: int, block: bytes, complete: bool
     ) -> Record | None:
         """The row of the record, or None if it is no document.
 
         All rows share `place`. Its length is known when the next record begins.
         """
-        if is_document(record):
+        if is_document(header):
             self.documents += 1
-            blank = self._blank(record, place)
+            blank = self._blank(header, place)
             if claimed > self.settings.max_payload_bytes:
                 return blank.failed(
                     TOO_LARGE, f"{claimed} bytes > {self.settings.max_payload_bytes}"
                 )
             return (
-                filled(blank, record, block, self.settings.max_payload_bytes) if complete else blank
+                filled(blank, header, block, self.settings.max_payload_bytes) if complete else blank
             )
-        kind = (record.headers.get("WARC-Type") or "").strip().lower()
         self.metadata_as_json += (
-            kind == "metadata"
-            and http.parse_mime(record.headers.get("Content-Type"))[0] == "application/json"
+            header.kind == "metadata"
+            and http.parse_mime(header.get("Content-Type"))[0] == "application/json"
         )
-        if kind not in TYPES:
-            return self._blank(record, place).failed(
-                "error_read.warc", f"there is no WARC record type {kind!r}"
+        if header.kind not in TYPES:
+            return self._blank(header, place).failed(
+                "error_read.warc", f"there is no WARC record type {header.kind!r}"
             )
         return None
 
-    def _blank(self, record: Any, place: Place) -> Record:
-        headers = record.headers
-        key = record.record_id or headers.get("WARC-Record-ID")
+    def _blank(self, header: Header, place: Place) -> Record:
+        key = header.get("WARC-Record-ID")
         unique: tuple[str | int, ...] = (
             (key,) if key and key not in self._seen_keys else (key or self.path, *_ordinal(place))
         )
@@ -202,8 +241,8 @@ class _Reader:
             source=self.source,
             place=place,
             key=unique,
-            url=(headers.get("WARC-Target-URI") or "").strip("<> ") or None,
-            date=headers.get("WARC-Date"),
+            url=header.target or None,
+            date=header.get("WARC-Date"),
         )
 
     def _finish(
@@ -271,42 +310,27 @@ class _Reader:
         """Where a record can begin after `last`, and whether `last` claims bytes beyond that
         place.
         """
-        header = self._header_length(last.place, stream)
+        block = last.position + last.header
         if isinstance(stream, Inflated):
             while (following := stream.member_after(last.position)) is None and stream.read(_READ):
-                pass  # fastwarc may have stopped short of the next member
-            overrun = (
-                following is not None and last.position + header + last.claimed > following.start
-            )
+                pass  # the record may end short of the next member
+            overrun = following is not None and block + last.claimed > following.start
             return (self._resume(following.offset) if following else None), overrun
-        beyond = self._resume(last.position + header)
-        return beyond, beyond is not None and beyond < last.position + header + last.claimed
-
-    def _header_length(self, place: Place, stream: Inflated | Plain) -> int:
-        assert place.offset is not None
-        if isinstance(stream, Inflated) and place.row:
-            return 0  # inside a shared member: costly to find, and only a bound is needed
-        again = stream_at(self.file, place.offset, self.magic)
-        start = b""
-        while (
-            (end := HEADER_END.search(start)) is None
-            and len(start) < MAX_HEADER
-            and (more := again.read(64 << 10))
-        ):
-            start += more
-        return end.end() if end else len(start)
+        beyond = self._resume(block)
+        return beyond, beyond is not None and beyond < block + last.claimed
 
     def _resume(self, offset: int | None) -> int | None:
         """The next place at or after `offset` where a WARC record really begins."""
         if offset is None:
             return None
         if not self.magic:
-            return find(self.file, _RECORD_START, offset)
+            return find(self.file, RECORD_START, offset, overlap=256)
+        if packed_whole(self.magic):
+            return None
         pattern = re.compile(re.escape(self.magic))
         found = find(self.file, pattern, offset)
-        while (
-            found is not None
-            and Inflated(self.file, found, self.magic).read(len(WARC_START)) != WARC_START
+        while found is not None and not begins_record(
+            Inflated(self.file, found, self.magic).read(16)
         ):
             found = find(self.file, pattern, found + 1)
         return found
@@ -328,14 +352,15 @@ class _Reader:
         """As much of a WARC header as a damaged gzip member gives, decoded in small steps."""
         assert place.offset is not None
         stream = stream_at(self.file, place.offset, self.magic)
-        start = b""
-        while (
-            not HEADER_END.search(start) and len(start) < MAX_HEADER and (more := stream.read(64))
-        ):
-            start += more
-        end = HEADER_END.search(start)
+        read = bytearray()
+        while len(read) < _LONGEST_DAMAGED and (more := stream.read(64)):
+            read += more
+            if _HEADER_END.search(read, max(0, len(read) - 68)):
+                break
+        start = bytes(read)
+        end = _HEADER_END.search(start)
         whole = start[: end.start()] if end else start.rpartition(b"\n")[0]
-        return http.parse_headers(whole.split(b"\n")[1:]) if start.startswith(WARC_START) else {}
+        return http.parse_headers(whole.split(b"\n")[1:]) if begins_record(start) else {}
 
 
 def _ordinal(place: Place) -> tuple[int, int]:

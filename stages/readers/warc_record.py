@@ -2,12 +2,21 @@
 place is known.
 """
 
-import re
-from typing import IO, Any
+from typing import IO
 
 from corpusmill.stages.readers import http
+from corpusmill.stages.readers.charset import decoded
+from corpusmill.stages.readers.compression import opened, packed_whole
+from corpusmill.stages.readers.cursor import Cursor
 from corpusmill.stages.readers.record import TOO_LARGE, Record
 from corpusmill.stages.readers.streams import Inflated, Plain, magic_of
+from corpusmill.stages.readers.warc_header import (
+    Header,
+    NotWarc,
+    go_on,
+    go_to_record,
+    next_header,
+)
 
 TEXT_RESOURCES = ("text/html", "application/xhtml+xml", "text/plain")
 TYPES = (
@@ -20,44 +29,39 @@ TYPES = (
     "conversion",
     "continuation",
 )
-HEADER_END = re.compile(rb"\r?\n\r?\n")
-MAX_HEADER = 1 << 20
 _READ = 1 << 20
 
 
 def stream_at(file: IO[bytes], offset: int, magic: bytes | None) -> Inflated | Plain:
     """The file from `offset` on, decompressed if it is compressed."""
+    if packed_whole(magic):
+        return opened(file, "the file")
     return Inflated(file, offset, magic) if magic else Plain(file, offset)
 
 
-def is_document(record: Any) -> bool:
-    """Whether fastwarc's `record` is an HTTP answer, a text, or a resource of text."""
-    from fastwarc.warc import WarcRecordType
-
-    if record.record_type == WarcRecordType.resource:
-        if (record.headers.get("WARC-Target-URI") or "").strip("<> ").startswith("metadata:"):
+def is_document(header: Header) -> bool:
+    """Whether a record is an HTTP answer, a text, or a resource of text."""
+    if header.kind == "resource":
+        if header.target.startswith("metadata:"):
             return False  # a crawler's own log (wget stores its arguments and messages so)
-        return http.parse_mime(record.headers.get("Content-Type"))[0] in TEXT_RESOURCES
-    return record.record_type in (WarcRecordType.response, WarcRecordType.conversion)
+        return http.parse_mime(header.get("Content-Type"))[0] in TEXT_RESOURCES
+    return header.kind in ("response", "conversion")
 
 
-def filled(row: Record, record: Any, block: bytes, limit: int) -> Record:
+def filled(row: Record, header: Header, block: bytes, limit: int) -> Record:
     """The row of a whole record: status, MIME type and decoded body, or the text of a
     `conversion` record.
     """
-    from fastwarc.warc import WarcRecordType
-
-    content_type = record.headers.get("Content-Type")
-    row.mime, row.charset = http.parse_mime(content_type)
-    if record.record_type == WarcRecordType.conversion:
-        row.text = block.decode("utf-8", "replace")
+    row.mime, row.charset = http.parse_mime(header.get("Content-Type"))
+    if header.kind == "conversion":
+        row.text = decoded(block, row.charset)[0]
         return row
     # Archives that were converted from ARC give their answers the page's MIME type.
-    is_answer = record.record_type == WarcRecordType.response and block.startswith(b"HTTP/")
+    is_answer = header.kind == "response" and block[:5].upper() == b"HTTP/"
     if row.mime != "application/http" and not is_answer:
         row.payload = block
         return row
-    return filled_by_answer(row, block, record.headers.get("WARC-Identified-Payload-Type"), limit)
+    return filled_by_answer(row, block, header.get("WARC-Identified-Payload-Type"), limit)
 
 
 def filled_by_answer(row: Record, block: bytes, otherwise: str | None, limit: int) -> Record:
@@ -83,32 +87,30 @@ def record_at(file: IO[bytes], offset: int, row: int | None) -> bytes:
     row: which record of the gzip member, if it holds several. Of a damaged record, as much as
     can be read (at most 1 MB).
     """
-    from fastwarc.warc import ArchiveIterator
-
     file.seek(offset)
-    magic = magic_of(file.read(8))
-    stream = stream_at(file, offset, magic)
-    start, claimed = stream.tell(), 0
+    cursor = Cursor(stream_at(file, offset, magic_of(file.read(8))))
+    go_to_record(cursor)  # a member may begin inside the record before
     try:
-        records = ArchiveIterator(
-            stream, parse_http=False, stream_detect=False, max_header_len=MAX_HEADER
-        )
-        for _, record in zip(range((row or 0) + 1), records, strict=False):
-            start, claimed = record.stream_pos, record.content_length
-    except OSError:  # a damaged record: show what there is
-        claimed = _READ
-    stream = stream_at(file, offset, magic)
-    skipped = stream.tell()
-    while skipped < start and (piece := stream.read(min(_READ, start - skipped))):
-        skipped += len(piece)
-    data = b""
-    while (
-        (end := HEADER_END.search(data)) is None
-        and len(data) < MAX_HEADER
-        and (piece := stream.read(_READ))
-    ):
-        data += piece
-    wanted = (end.end() if end else 0) + claimed
-    while len(data) < wanted and (piece := stream.read(wanted - len(data))):
-        data += piece
-    return data[:wanted]
+        header = _next_after(cursor, b"")
+        for _ in range(row or 0):
+            block = cursor.take((header.length if header else None) or 0)
+            header = _next_after(cursor, block)
+    except NotWarc:  # a damaged record: show what there is
+        header = None
+    if header is None:
+        file.seek(offset)
+        return stream_at(file, offset, magic_of(file.read(8))).read(_READ)
+    length = header.length
+    return header.raw + cursor.take(_READ if length is None else length)
+
+
+def _next_after(cursor: Cursor, block: bytes) -> Header | None:
+    """The next header after a block, found as the reader finds it after something that is none.
+
+    Raises NotWarc.
+    """
+    try:
+        return next_header(cursor)
+    except NotWarc:
+        go_on(cursor, block)
+        return next_header(cursor)

@@ -5,7 +5,7 @@ import zlib
 
 import brotli
 import zstandard
-from corpusmill.stages.readers import charset
+from corpusmill.stages.readers import charset, content_type
 from corpusmill.stages.readers.http import (
     BodyError,
     BodyTooLarge,
@@ -113,4 +113,4 @@ def test_every_page_has_characters_whatever_its_charset_claims_to_be(payload, de
     assert "\0" not in text
     text.encode()  # no lone surrogates
     assert codec
-    assert charset.sniffed_mime(payload)
+    assert content_type.sniffed_mime(payload)

@@ -7,7 +7,8 @@ import pytest
 from corpusmill.stages.extract.html import clean, extractor_version, main_text, tidy
 from corpusmill.stages.extract.resiliparse import NestedTooDeeply, nesting
 from corpusmill.stages.extract.stop_lists import stop_list
-from corpusmill.stages.readers.charset import binary_mime, decoded, sniffed_mime
+from corpusmill.stages.readers.charset import decoded
+from corpusmill.stages.readers.content_type import binary_mime, sniffed_mime
 
 EXTRACTORS = ("main_content", "union", "resiliparse", "justext", "trafilatura")
 GERMAN = "Grüße aus Köln, wo größere Überschwemmungen drohen"

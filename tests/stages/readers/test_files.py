@@ -101,7 +101,7 @@ def test_without_an_id_column_every_row_has_an_id_of_its_own(tmp_path):
         (b'{"text": "cut', "error_read.json"),
         (b'["text"]', "error_read.json"),
         (b"[" * 100_000, "error_read.json"),
-        (b'{"n": ' + b"9" * 5000 + b"}", "error_read.json"),
+        (b'{"n": ' + b"9" * 5000 + b"}", "error_read.column"),
         (b'{"text": "\xff\xfe"}', "error_read.utf8"),
         (b'{"text": 5}', "error_read.type"),
         (b'{"text": ["a"]}', "error_read.type"),

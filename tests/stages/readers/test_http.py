@@ -9,7 +9,7 @@ import zlib
 import brotli
 import pytest
 import zstandard
-from corpusmill.stages.readers import charset
+from corpusmill.stages.readers import content_type
 from corpusmill.stages.readers.http import (
     BodyError,
     BodyTooLarge,
@@ -152,7 +152,7 @@ def test_an_encoding_that_is_none_leaves_a_plain_page_as_it_is():
 
 def test_comments_before_a_page_cost_no_more_than_their_length():
     started = time.perf_counter()
-    assert charset.sniffed_mime(b"<!---->" * 5000 + b"<html>") in ("text/html", "text/plain")
-    assert charset.sniffed_mime(b"<!-- -->\n" * 60 + b"<center>") != ""
-    assert charset.sniffed_mime(b"<!-- a -->\n" * 3 + b"<html>") == "text/html"
+    assert content_type.sniffed_mime(b"<!---->" * 5000 + b"<html>") in ("text/html", "text/plain")
+    assert content_type.sniffed_mime(b"<!-- -->\n" * 60 + b"<center>") != ""
+    assert content_type.sniffed_mime(b"<!-- a -->\n" * 3 + b"<html>") == "text/html"
     assert time.perf_counter() - started < 1

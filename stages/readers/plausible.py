@@ -1,0 +1,145 @@
+"""How much a text looks as if it was read with a wrong charset.
+
+A wrong charset gives text that nobody writes: signs within words, capitals behind small letters,
+words of accented letters only, two scripts in one word, rare ideographs, bytes without a character.
+Each such character has a cost. The mean cost over the characters beyond ASCII tells charsets apart,
+except those of one family (windows-1252 and ISO 8859-2), whose wrong readings look alike.
+"""
+
+import functools
+import re
+import unicodedata
+
+_WORD = re.compile(r"[A-Za-z\x80-\U0010ffff]+")
+_REACH = 200_000  # characters of a text that are looked at, in windows
+_WINDOWS = 4
+_SAMPLE = 1500  # characters beyond ASCII that are judged
+BROKEN = 4.0  # the cost of a byte without a character
+
+# The commonest letters of languages that share a script: in running text, two letters of three.
+_COMMON = {
+    "CYRILLIC": "оеаинтсрвлкмдпуяьиіїєъ",
+    "GREEK": "αοιετσνηυρπκμλςόάίέήύώ",
+    "HEBREW": "יוהלאמרתבנשעדק",
+    "ARABIC": "الينموتربهدعكفسحیکأإءًٌٍَُِّْ",
+    "THAI": "านรอกเงมยลวดทสตะปบคหแ่้ัิี็์",
+}
+_IN_WORDS = "’ʼ'·\xad\u200c\u200d-‐‑–—ªº°ºˈ"
+_IDEOGRAPH, _KANA, _HANGUL, _HALF = "IDEOGRAPH", "KANA", "HANGUL", "HALF"
+
+
+def cost(text: str, codec: str) -> float:
+    """The mean cost of a text's characters beyond ASCII, as it was read with `codec`.
+
+    0 for a text that looks right, 1 and more for a wrong reading.
+    """
+    total, count = 0.0, 0
+    for word in _words(text):
+        beyond = len(word) - sum(map(str.isascii, word))
+        total += _word_cost(word, codec)
+        count += beyond
+        if count >= _SAMPLE:
+            break
+    return total / count if count else 0.0
+
+
+def _words(text: str) -> list[str]:
+    """The words with characters beyond ASCII, from all parts of the text."""
+    if len(text) > _REACH:
+        step = len(text) // _WINDOWS
+        width = _REACH // _WINDOWS
+        text = " ".join(text[at * step : at * step + width] for at in range(_WINDOWS))
+    found = [word for word in _WORD.findall(text) if not word.isascii()]
+    step = 1 + sum(map(len, found)) // (3 * _SAMPLE)
+    return found[::step]
+
+
+def _word_cost(word: str, codec: str) -> float:
+    total = 0.0
+    before = ""
+    before_script = ""
+    last = len(word) - 1
+    for place, character in enumerate(word):
+        script, own = _described(character, codec)
+        if script:  # a letter
+            total += own
+            if before_script:
+                if script != before_script:
+                    total += _mixed(script, before_script)
+                elif before.islower() and character.isupper():
+                    total += 1.0
+                elif script == "LATIN" and character > "\x7f" and before > "\x7f":
+                    total += 0.7
+        elif character not in _IN_WORDS or not 0 < place < last:
+            inside = 0 < place < last and before_script and word[place + 1].isalpha()
+            total += own if own >= 2 or not inside else 1.5
+        before, before_script = character, script
+    return total
+
+
+def _mixed(script: str, before: str) -> float:
+    pair = {script, before}
+    if pair <= {_IDEOGRAPH, _KANA}:
+        return 0.0
+    return 0.6 if pair == {_IDEOGRAPH, _HANGUL} else 1.0
+
+
+@functools.lru_cache(maxsize=100_000)
+def _described(character: str, codec: str) -> tuple[str, float]:
+    """The script of a letter (empty for another character), and the character's own cost."""
+    if character.isascii():
+        return "LATIN" if character.isalpha() else "", 0.0
+    category = unicodedata.category(character)
+    if character == "\ufffd":
+        return "", BROKEN
+    if category in ("Cc", "Cn", "Co", "Cs"):
+        return "", 3.0
+    name = unicodedata.name(character, "")
+    if name.startswith(("CJK UNIFIED", "CJK COMPAT")):
+        return _IDEOGRAPH, _rarity(character, codec)
+    if name.startswith("HANGUL SYLLABLE"):
+        return _HANGUL, 0.0 if _has(character, "euc_kr") else 1.0
+    if name.startswith(("HIRAGANA", "KATAKANA")):
+        return _KANA, 0.0 if codec in ("euc_jp", "cp932") else 1.0
+    if name.startswith("HALFWIDTH"):
+        return _HALF, 1.0
+    if category[0] in "LM":
+        script = name.split(" ", 1)[0]
+        common = _COMMON.get(script)
+        if script == "LATIN":
+            return script, 0.0
+        return script, 0.0 if common is None or character.lower() in common else 0.35
+    if name.startswith(("BOX ", "BLOCK ")):
+        return "", 2.0
+    if codec in _IDEOGRAPHIC:
+        return "", 0.0 if 0x2010 <= ord(character) < 0x2040 or ord(character) >= 0x3000 else 0.5
+    return "", 0.2
+
+
+_IDEOGRAPHIC = ("cp949", "gb18030", "big5hkscs", "euc_jp", "cp932")
+
+
+def _rarity(character: str, codec: str) -> float:
+    """The cost of an ideograph: by its place in the standard, which puts the common ones first."""
+    narrow = {"gb18030": "gb2312", "big5hkscs": "big5", "cp932": "euc_jp", "cp949": "euc_kr"}
+    try:
+        code = character.encode(narrow.get(codec, codec))
+    except UnicodeEncodeError:
+        return 1.2
+    lead = code[0]
+    if codec == "gb18030":
+        # Hangul's bytes are those of the first half of the common ideographs.
+        return 0.25 if lead <= 0xC8 else 0.0 if lead <= 0xD7 else 0.4
+    if codec == "big5hkscs":
+        return 0.1 if lead <= 0xC6 else 0.7
+    if codec in ("euc_jp", "cp932"):
+        return 0.15 if lead <= 0xCF else 0.6
+    return 0.6
+
+
+def _has(character: str, codec: str) -> bool:
+    try:
+        character.encode(codec)
+    except UnicodeEncodeError:
+        return False
+    return True
