@@ -19,6 +19,9 @@ REFINEDWEB = (
 )
 NEMOTRON = "NeMo Curator, English heuristic filters of Nemotron-CC (arXiv:2412.02595)"
 
+CORPUSMILL = "benchmarks/filter_quality.py"
+
+# FineWeb's chain after its language filter.
 DEFAULT: Final = ("gopher_repetition", "gopher_quality", "c4", "fineweb")
 
 
@@ -46,6 +49,12 @@ _DUPLICATE_NGRAMS = tuple(
 )
 
 FAMILIES: Final[Mapping[str, tuple[Rule, ...]]] = {
+    "corpusmill": _rules(
+        "corpusmill",
+        CORPUSMILL,
+        # Gopher's rule over parts: a bracket or a comma beside a word is no word without a letter.
+        ("few_alphabetic_parts", "alphabetic_part_ratio", "<", 0.8),
+    ),
     "gopher_repetition": _rules(
         "gopher_repetition",
         GOPHER_REPETITION,

@@ -2,13 +2,18 @@
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 from corpusmill.stages.filter.languages import BY_CHARACTER
 from corpusmill.stages.filter.line_edits import NO_EDITS, LineEdits, phrase_tables
 from corpusmill.stages.filter.measure import line_counts
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from corpusmill.stages.filter.measure.structure import Structure
+else:
+    Structure = Any
 
 LONGEST_TEXT: Final = 256 << 20  # bytes
 # Bytes of text at a time, so that the kernels' arrays stay in the caches.
@@ -34,7 +39,8 @@ _NGRAMS: Final = (
     *(f"top_{n}" for n in (2, 3, 4)),
     *(f"duplicate_{n}" for n in range(5, 11)),
 )
-COUNTS: Final = (*_MARKS, *_LONGEST, *_CUTS, *_TOKENS, *_NGRAMS, *line_counts.ROWS)
+_APART: Final = ("apart_words", "apart_lines")
+COUNTS: Final = (*_MARKS, *_LONGEST, *_CUTS, *_TOKENS, *_NGRAMS, *line_counts.ROWS, *_APART)
 
 # Arrays that kernels write to, kept from call to call. Fresh pages from the system would take a
 # tenth of the time.
@@ -45,16 +51,19 @@ class Block(NamedTuple):
     """Some texts, and what the kernels find in them. The kernel that fills an array stands in
     brackets.
 
-    texts: how many. sizes: of each, in bytes. begins: where each begins in `data`, and where the
-    last one's room ends. data: the bytes (lay_out). bits, edges, lines, text_lines (mark_bytes).
+    texts: how many. begins: where each begins in `data`, and where the last one's room ends. data:
+    the bytes of their views (lay_out, find_structure). source: the lines as they came, and the
+    sizes of the views (find_structure). apart: counts of what is set apart (find_structure). bits,
+    edges, lines, text_lines (mark_bytes).
     hashes, sums, hard (hash_parts). line_hashes (hash_lines). cuts, kinds (cut_parts). tokens,
     reach, text_tokens, line_counts (measure_tokens).
     """
 
     texts: int
-    sizes: NDArray[np.int64]
     begins: NDArray[np.int64]
     data: NDArray[np.uint8]
+    source: Structure
+    apart: NDArray[np.int64]
     bits: NDArray[np.uint64]
     edges: NDArray[np.int32]
     lines: NDArray[np.int32]
@@ -71,11 +80,30 @@ class Block(NamedTuple):
     line_counts: NDArray[np.int32]
 
 
+class Written(NamedTuple):
+    """The edited texts: their bytes, and where each begins, and the last one ends. cuts: for each
+    piece that was cut, the number of its text, its first byte and the byte behind it (3 x cuts).
+    """
+
+    data: NDArray[np.uint8]
+    offsets: NDArray[np.int64]
+    cuts: NDArray[np.int64]
+
+
 class Kernels:
-    """The kernels with the tables that they read. Every block uses the same arrays again."""
+    """The kernels with the tables that they read. Every block uses the same arrays again.
+
+    copies: whether edited texts are written. apart: whether code, tables and formulas are set
+    apart.
+    """
 
     def __init__(
-        self, edits: LineEdits, copies: bool, refinedweb: bool, stop_words: StopWords
+        self,
+        edits: LineEdits,
+        copies: bool,
+        refinedweb: bool,
+        stop_words: StopWords,
+        apart: bool = False,
     ) -> None:
         from corpusmill.stages.filter.measure.affixes import unit_keys
         from corpusmill.stages.filter.measure.characters import character_table
@@ -87,7 +115,7 @@ class Kernels:
         )
         from corpusmill.stages.filter.measure.lines import EditNumbers, LineTables
 
-        self.copies = copies
+        self.copies, self.apart = copies, apart
         # Copies, because numba needs ten times as long to recognise the type of a read-only array.
         self.classes, self.sieve = character_table().copy(), exception_sieve().copy()
         self.units = unit_keys().copy()
@@ -117,10 +145,10 @@ class Kernels:
         languages: Sequence[str | None],
         unedited: NDArray[np.bool_],
         counts: NDArray[np.int64],
-    ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    ) -> Written:
         """Measure the texts into `counts` (COUNTS x texts).
 
-        Returns bytes and offsets of the edited texts, empty if nothing is edited. Raises ValueError
+        Returns the edited texts, empty if none are written. Raises ValueError
         for a text of more than LONGEST_TEXT bytes, since the kernels' arrays take some 90 times as
         much memory.
         """
@@ -133,34 +161,46 @@ class Kernels:
             [self.groups.get(language or "", others) for language in languages], np.int32
         )
         by_character = np.array([language in BY_CHARACTER for language in languages], np.bool_)
-        written = 0
+        written, all_cuts = 0, [np.zeros((3, 0), np.int64)]
         for first, last in _blocks(offsets):
             some = slice(first, last)
             block = self._lay_out(data, offsets[first : last + 1])
-            into = edited[written:] if self.copies else edited
             rows = [
                 *self._measure_parts(block, by_character[some]),
                 *self._measure_tokens(block, groups[some]),
             ]
-            line_rows, edited_offsets = self._edit_lines(block, rows[1][0], unedited[some], into)
-            np.concatenate((*rows, line_rows), out=counts[:, some])
-            ends[first + 1 : last + 1] = edited_offsets[1:] + np.int64(written)
-            written += int(edited_offsets[-1])
-        return edited[:written], ends
+            line_rows, edits = self._edit_lines(block, rows[1][0], unedited[some])
+            np.concatenate((*rows, line_rows, block.apart), out=counts[:, some])
+            if self.copies:
+                edited_offsets, cuts = self._write(
+                    data, offsets[first : last + 1], block, edits, edited[written:]
+                )
+                ends[first + 1 : last + 1] = edited_offsets[1:] + np.int64(written)
+                written += int(edited_offsets[-1])
+                all_cuts.append(cuts + np.array([[first], [0], [0]]))
+        return Written(edited[:written], ends, np.concatenate(all_cuts, axis=1))
 
     def _lay_out(self, data: NDArray[np.uint8], offsets: NDArray[np.int64]) -> Block:
         """A block with its texts in it. Each text begins at a multiple of 64, with white space
         behind it.
         """
         from corpusmill.stages.filter.measure.marks import lay_out
+        from corpusmill.stages.filter.measure.structure import Structure, find_structure
 
         sizes = np.diff(offsets)
         begins = np.concatenate([[0], np.cumsum((sizes // 64 + 1) * 64)])
         size, texts = int(begins[-1]), sizes.size
         block = Block(
             texts,
-            sizes,
             begins,
+            source=Structure(
+                ends=self._array("ends", np.int32, size),
+                kinds=self._array("line_kinds", np.uint8, size),
+                text_lines=np.empty(texts + 1, np.int32),
+                flags=self._array("flags", np.uint8, size),
+                sizes=np.empty(texts, np.int64),
+            ),
+            apart=np.zeros((len(_APART), texts), np.int64),
             data=self._array("data", np.uint8, size),
             bits=self._array("bits", np.uint64, 5, size // 64),
             edges=self._array("edges", np.int32, size),
@@ -178,6 +218,7 @@ class Kernels:
             line_counts=self._array("line_counts", np.int32, 2, size),
         )
         lay_out(data, offsets, begins, block.data)
+        find_structure(block.data, begins, sizes, self.apart, block.source, block.apart)
         return block
 
     def _measure_parts(
@@ -196,7 +237,15 @@ class Kernels:
         data, bits, edges, hashes = block.data, block.bits, block.edges, block.hashes
         lines, text_lines = block.lines, block.text_lines
         mark_bytes(
-            data, block.begins, block.sizes, self.classes, bits, edges, lines, text_lines, marks
+            data,
+            block.begins,
+            block.source.sizes,
+            self.classes,
+            bits,
+            edges,
+            lines,
+            text_lines,
+            marks,
         )
         n_parts = int(lines[LINE_PART, text_lines[-1]])
         n_hard = hash_parts(data, bits, edges, n_parts, self.sieve, hashes, block.sums, block.hard)
@@ -231,25 +280,53 @@ class Kernels:
         block: Block,
         longest: NDArray[np.int64],
         unedited: NDArray[np.bool_],
-        edited: NDArray[np.uint8],
-    ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-        """Write the edited texts into `edited`. Returns the counts of lines, and where each edited
-        text begins.
+    ) -> tuple[NDArray[np.int64], Any]:
+        """Measure the lines. Returns their counts, and what the edits take out
+        (`cutting.Edits`).
         """
+        from corpusmill.stages.filter.measure.cutting import Edits
         from corpusmill.stages.filter.measure.lines import Lines, edit_lines
+        from corpusmill.stages.filter.measure.verse import spare_verse
 
         counts = np.zeros((len(line_counts.ROWS), block.texts), np.int64)
-        edited_offsets = np.empty(block.texts + 1, np.int32)
-        noticed = self._array("noticed", np.uint8, int(block.begins[-1]) // 64 + 1)
+        size = int(block.begins[-1])
+        if self.copies:
+            spare_verse(block.data, block.lines, block.text_lines, block.source.flags)
         lines = Lines(
             block.data, block.bits, block.edges, block.lines, block.text_lines, block.line_hashes,
-            longest, block.line_counts, noticed,
+            longest, block.line_counts, block.source.flags,
+            self._array("noticed", np.uint8, size // 64 + 1),
+            self._array("scratch", np.uint8, size),
         )  # fmt: skip
+        edits = Edits(
+            self._array("fates", np.uint8, size),
+            self._array("spans", np.int32, 3, size // 2),
+            np.zeros(1, np.int32),
+        )
         edit_lines(
-            lines, self.line_tables, self.edits, self.no_edits, unedited, edited, edited_offsets,
-            counts,
+            lines, self.line_tables, self.edits, self.no_edits, unedited, self.copies, edits, counts
+        )
+        return counts, edits
+
+    def _write(
+        self,
+        data: NDArray[np.uint8],
+        offsets: NDArray[np.int64],
+        block: Block,
+        edits: Any,
+        edited: NDArray[np.uint8],
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Write the edited texts into `edited`. Returns where each begins, and the cuts."""
+        from corpusmill.stages.filter.measure.cutting import cut_texts
+
+        edited_offsets = np.empty(block.texts + 1, np.int32)
+        room = int(block.text_lines[-1]) + int(edits.n_spans[0]) + block.texts
+        cuts = np.empty((3, room), np.int32)
+        n_cuts = cut_texts(
+            data, offsets, block.begins, block.lines, block.text_lines, block.source, edits, edited,
+            edited_offsets, cuts,
         )  # fmt: skip
-        return counts, edited_offsets
+        return edited_offsets, cuts[:, :n_cuts]
 
     def _known(self) -> NDArray[np.uint64]:
         from corpusmill.stages.filter.measure.known_parts import nothing_known

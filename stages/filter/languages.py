@@ -3,13 +3,17 @@ text.
 
 Source: Penedo et al. 2025 (arXiv:2506.20920); values from `configs/*.yml` of huggingface/fineweb-2.
 For these languages FineWeb 2 runs no C4 rule and no line edit. It also leaves out FineWeb's short
-lines and Gopher's repeated paragraphs and repeated line characters. So does this table. Languages
-that the table lacks (English among them) are judged by the families' own thresholds.
+lines and Gopher's repeated paragraphs and repeated line characters. So does this table.
+
+English, and texts of unknown language, are judged by the families' own thresholds. So is any other
+language that the table lacks, but not where a rule depends on the language: there it has the
+loosest value of the table, or none. No list of stop words judges it, unless the recipe gives one.
 
 `language_score` is FineWeb 2's lowest score of GlotLID, not of the language model that ships here.
 It is a hint for the extract stage, and no rule uses it.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -22,6 +26,10 @@ from numpy.typing import NDArray
 NaN: Final = float("nan")
 # Languages written without spaces: their words are counted by character.
 BY_CHARACTER: Final = frozenset(("zh", "wuu", "yue", "ja", "th", "lo", "km", "my"))
+# Nor have Tibetan and Dzongkha spaces between words. Their words are not counted by character.
+UNSPACED: Final = BY_CHARACTER | {"bo", "dz"}
+# Languages whose sentences end without a sign that another language would know.
+WITHOUT_STOPS: Final = frozenset(("th", "lo", "bo", "dz"))
 
 
 @dataclass(frozen=True)
@@ -105,6 +113,71 @@ _TABLE = (
 LANGUAGES: Final[Mapping[str, Language]] = {row[0]: _language(*row) for row in _TABLE}
 
 
+def is_judged_as_english(code: str) -> bool:
+    """Whether a document of this language is judged as English: it is, or nobody knows."""
+    return code == "" or re.fullmatch(r"(en|eng)([-_].*)?", code, re.IGNORECASE) is not None
+
+
+def untuned(code: str, judges_stop_words: bool) -> dict[str, float]:
+    """Reason code -> threshold, for the rules that depend on the language, in a language that
+    FineWeb 2's table lacks. NaN is a rule that does not judge.
+
+    judges_stop_words: whether the recipe has a list of its own.
+    """
+    rows = LANGUAGES.values()
+    shortest = min(row.min_avg_word_length for row in rows if row.min_avg_word_length > 0)
+    longest = max(row.max_avg_word_length for row in rows)
+    return {
+        **{f"gopher_repetition.duplicate_paragraph{rest}": NaN for rest in ("s", "_characters")},
+        "gopher_repetition.duplicate_line_characters": NaN,
+        "gopher_quality.short_words": shortest,
+        "gopher_quality.long_words": longest,
+        "gopher_quality.few_alphabetic_words": min(row.max_non_alpha_words_ratio for row in rows),
+        "fineweb.short_lines": NaN,
+        "fineweb.duplicate_line_characters": 0.1,
+        "nemotron.short_words": shortest,
+        "nemotron.long_words": longest,
+        **_ENGLISH_ONLY,
+        **(
+            {}
+            if judges_stop_words
+            else dict.fromkeys(("gopher_quality.few_stop_words", "nemotron.few_common_words"), NaN)
+        ),
+        **(dict.fromkeys(_BY_WORDS, NaN) if code in UNSPACED else {}),
+        **({"fineweb.newlines": NaN} if code in UNSPACED - BY_CHARACTER else {}),
+        **(
+            dict.fromkeys(("fineweb.few_punctuated_lines", "nemotron.few_punctuated_lines"), NaN)
+            if code in WITHOUT_STOPS
+            else {}
+        ),
+    }
+
+
+# Rules over English phrases, or over sentences that end as in English.
+_ENGLISH_ONLY: Final = {
+    "c4.lorem_ipsum": NaN,
+    "c4.curly_bracket": NaN,
+    "c4.few_sentences": NaN,
+    "nemotron.boilerplate": NaN,
+}
+# Rules over words that stand between spaces.
+_BY_WORDS: Final = (
+    *(
+        f"{family}.{rule}"
+        for family in ("gopher_repetition", "nemotron")
+        for rule in (
+            *(f"top_{n}_gram" for n in (2, 3, 4)),
+            *(f"duplicate_{n}_grams" for n in range(5, 11)),
+        )
+    ),
+    *(
+        f"{f}.{rule}"
+        for f in ("gopher_quality", "nemotron")
+        for rule in ("short_words", "long_words")
+    ),
+)
+
+
 def published(language: Language) -> dict[str, float]:
     """Reason code -> threshold, for the rules that FineWeb 2 changes. NaN is a rule that it does
     not run.
@@ -133,9 +206,9 @@ def published(language: Language) -> dict[str, float]:
         "gopher_quality.few_stop_words": NaN
         if by_character and language.code not in ("zh", "ja")
         else 2,
-        "c4.lorem_ipsum": NaN,
-        "c4.curly_bracket": NaN,
-        "c4.few_sentences": NaN,
+        "nemotron.short_words": NaN if by_character else language.min_avg_word_length,
+        "nemotron.long_words": NaN if by_character else language.max_avg_word_length,
+        **_ENGLISH_ONLY,
         "fineweb.few_punctuated_lines": language.line_punct_thr,
         "fineweb.short_lines": NaN,
         "fineweb.duplicate_line_characters": 0.1,
@@ -148,12 +221,14 @@ def threshold_table(
     codes: Sequence[str],
     use_published: bool,
     own: Mapping[str, Mapping[str, Mapping[str, float | None]]],
+    judges_stop_words: bool = False,
 ) -> NDArray[np.float64]:
     """Thresholds by rule and language (rules x languages). NaN means that a rule does not judge a
     language.
 
     codes: language codes, in any order. own: the recipe's thresholds: language -> family -> rule
-    name -> threshold, None for a rule that is off.
+    name -> threshold, None for a rule that is off. judges_stop_words: whether the recipe has a list
+    of stop words for languages that the table lacks.
     """
     table = np.repeat(
         np.array([[rule.threshold] for rule in rules], np.float64).reshape(-1, 1),
@@ -161,9 +236,11 @@ def threshold_table(
         axis=1,
     )
     for column, code in enumerate(codes):
-        changes: dict[str, float | None] = (
-            dict(published(LANGUAGES[code])) if use_published and code in LANGUAGES else {}
-        )
+        changes: dict[str, float | None] = {}
+        if use_published and code in LANGUAGES:
+            changes |= published(LANGUAGES[code])
+        elif use_published and not is_judged_as_english(code):
+            changes |= untuned(code, judges_stop_words)
         changes |= by_code(own.get(code, {}))
         for row, rule in enumerate(rules):
             if rule.code in changes:

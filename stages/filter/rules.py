@@ -28,6 +28,8 @@ COMPARISONS: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
     "!=": operator.ne,
 }
 RECIPE_FAMILY = "recipe"
+FEW_WORDS: Final = 50  # Gopher's smallest document: fewer words say little about prose
+OF_ALL: Final = ("words", "parts")  # statistics that count what is set apart too
 Thresholds = Mapping[str, Mapping[str, float]]
 
 
@@ -137,6 +139,23 @@ def failing(
         if rule.comparison == "!=":
             verdicts[index] &= ~np.isnan(limits)
     return verdicts
+
+
+def has_little_prose(measured: Measured) -> NDArray[np.bool_]:
+    """Which documents are mostly code, tables and formulas that are set apart: less than FEW_WORDS
+    of their words are prose, and these are the smaller part.
+    """
+    prose = measured["words"] - measured["apart_words"]
+    return (prose < FEW_WORDS) & (measured["apart_words"] > prose)
+
+
+def judges_all(rules: Sequence[Rule]) -> NDArray[np.bool_]:
+    """Which rules judge documents of little prose too (rules x 1): those that count all words, and
+    the recipe's own.
+    """
+    return np.array(
+        [[rule.statistic in OF_ALL or rule.family == RECIPE_FAMILY] for rule in rules], np.bool_
+    ).reshape(-1, 1)
 
 
 def _check(rule: Rule) -> None:

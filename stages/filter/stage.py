@@ -7,13 +7,15 @@ these judge, in this order: URL block lists, the rule families in the recipe's o
 own rules, and datatrove blocks on the documents that are left. The first of them that drops a
 document gives the reason. `failed_rules` lists all rules that the document fails.
 
-The families `c4` and `refinedweb` also edit lines. An excluded row keeps its unedited text. So
-nothing is lost, and filtering it again with other settings gives the same result as if they had
-been used at first.
+The families `c4` and `refinedweb` also edit lines, but never inside code, tables, formulas, verse,
+headings and list items. Every cut is recorded (`stages.filter.record`), so it can be undone. An
+excluded row keeps its unedited text. So nothing is lost, and filtering it again with other settings
+gives the same result as if they had been used at first.
 
-The defaults are the chain of FineWeb (arXiv:2406.17557) after its language filter: Gopher
-repetition, Gopher quality, C4 without the rule of terminal punctuation, and FineWeb's own four
-rules. Documents in a language that FineWeb 2 (arXiv:2506.20920) tuned are judged by its thresholds.
+The default is the chain of FineWeb (arXiv:2406.17557) after its language filter, changed where a
+labelled set showed that it drops good text: `stages.filter.presets` has it, and the published
+chains. Documents in a language that FineWeb 2 (arXiv:2506.20920) tuned are judged by its
+thresholds.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,8 +28,8 @@ from corpusmill.manifests.schema import excluded
 from corpusmill.manifests.source_code import source_digest
 from corpusmill.stages.columns.table import with_column
 from corpusmill.stages.contract import MapStage, Outcome, Reads
-from corpusmill.stages.filter import datatrove_block, languages, url_rules
-from corpusmill.stages.filter.families import DEFAULT, FAMILIES
+from corpusmill.stages.filter import datatrove_block, languages, presets, record, url_rules
+from corpusmill.stages.filter.families import FAMILIES
 from corpusmill.stages.filter.languages import LANGUAGES
 from corpusmill.stages.filter.line_edits import LineEdits
 from corpusmill.stages.filter.measuring import (
@@ -36,7 +38,14 @@ from corpusmill.stages.filter.measuring import (
     check_stop_words,
     measure,
 )
-from corpusmill.stages.filter.rules import Rule, failing, rules_in_force
+from corpusmill.stages.filter.rules import (
+    Rule,
+    by_code,
+    failing,
+    has_little_prose,
+    judges_all,
+    rules_in_force,
+)
 from corpusmill.stages.filter.statistics import STATISTICS, Measured, fields
 from corpusmill.stages.filter.url_rules import UrlRules
 from numpy.typing import NDArray
@@ -49,21 +58,36 @@ class Filter(MapStage):
     """Measure every document, and drop those that break the rules."""
 
     name: ClassVar[str] = "filter"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     reads: ClassVar[Reads] = Reads.DOCUMENTS
 
-    families: tuple[str, ...] = DEFAULT
-    """Rule families, in the order in which they may name the reason of a drop."""
+    preset: str | None = None
+    """A chain by name: default, gopher, c4, fineweb or nemotron_cc. Other settings change it.
+
+    Without it: the default, or `families` as they were published.
+    """
+    families: tuple[str, ...] | None = None
+    """Rule families, in the order in which they may name the reason of a drop. Null: the
+    preset's.
+    """
+    judge: presets.Judged | None = None
+    """What the statistics see. prose: the text without code, tables and display formulas. text:
+    all of it, as the published chains. Null: as the preset says; prose without one.
+    """
     thresholds: Mapping[str, Mapping[str, float]] = {}
     """Family -> rule name -> another threshold."""
     off: tuple[str, ...] = ()
-    """Reason codes of rules to leave out."""
+    """Reason codes of rules to leave out, beside those that the preset leaves out. A threshold of
+    your own switches such a rule on.
+    """
     rules: tuple[Rule, ...] = ()
     """Rules of the recipe's own."""
-    lines: LineEdits = LineEdits()
-    """The line edits of C4. Only with the family `c4`."""
-    stop_words: tuple[str, ...] = STOP_WORDS
-    """Words of Gopher's rule, for English and every language without a published list."""
+    lines: LineEdits | None = None
+    """The line edits of C4. Only with the family `c4`. Null: the preset's."""
+    stop_words: tuple[str, ...] | None = None
+    """Words of Gopher's rule, for English and every language without a published list. Null:
+    Gopher's eight, for English and texts of unknown language.
+    """
     published_languages: bool = True
     """Judge a language that FineWeb 2 tuned by its thresholds and stop words."""
     language_thresholds: Mapping[str, Mapping[str, Mapping[str, float | None]]] = {}
@@ -83,10 +107,14 @@ class Filter(MapStage):
 
     def in_force(self) -> tuple[Rule, ...]:
         """Every rule that may drop a document, in order."""
-        return rules_in_force(FAMILIES, self.families, self.thresholds, self.off, self.rules)
+        base, families = self._preset(), self._families()
+        own = by_code(self.thresholds)
+        off = {code for code in base.off if code.split(".")[0] in families and code not in own}
+        thresholds = presets.merged(base.thresholds, self.thresholds, families)
+        return rules_in_force(FAMILIES, families, thresholds, {*off, *self.off}, self.rules)
 
     def adds(self) -> tuple[pa.Field, ...]:
-        return (*fields(), FAILED_RULES)
+        return (*fields(), FAILED_RULES, record.CUTS, record.REMOVED_BYTES)
 
     def depends_on(self) -> str:
         """Digests of the block lists and of the user's own classes, and the versions of other
@@ -116,27 +144,39 @@ class Filter(MapStage):
         found = self._measure(table["text"], codes, rows)
         rules = self.in_force()
         limits = languages.threshold_table(
-            rules, codes, self.published_languages, self.language_thresholds
-        )
-        verdicts = failing(found.measured, limits[:, rows], rules)
-        drops = self._drops(table, found.measured, limits, rows, rules, verdicts)
-        original = table["text"]
-        table = with_column(table, table.schema.field("text"), found.texts)
+            rules,
+            codes,
+            self.published_languages,
+            self.language_thresholds,
+            judges_stop_words=self.stop_words is not None,
+        )[:, rows]
+        limits = np.where(has_little_prose(found.measured) & ~judges_all(rules), np.nan, limits)
+        verdicts = failing(found.measured, limits, rules)
+        drops = self._drops(table, found.measured, limits, rules, verdicts)
         if self.blocks:
-            table, found = self._run_blocks(table, found, drops, codes, rows)
-        for statistic in STATISTICS:
-            table = with_column(table, statistic.field, pa.array(found.measured[statistic.name]))
-        table = with_column(table, FAILED_RULES, _failed(verdicts, rules))
+            found = self._run_blocks(table, found, drops, codes, rows)
         dropped = np.zeros(table.num_rows, np.bool_)
         dropped[list(drops)] = True
-        out = with_column(table, table.schema.field("text"), original).filter(pa.array(dropped))
+        table = _measured(table, found.measured, _failed(verdicts, rules))
+        out = table.filter(pa.array(dropped))
         reasons = [drops[row] for row in np.flatnonzero(dropped)]
         return Outcome(
-            table.filter(pa.array(~dropped)),
+            _edited(table, found).filter(pa.array(~dropped)),
             excluded(
                 out, self.name, [reason for reason, _ in reasons], [detail for _, detail in reasons]
             ),
         )
+
+    def _preset(self) -> presets.Preset:
+        return presets.preset(self.preset, self.families)
+
+    def _families(self) -> tuple[str, ...]:
+        return self._preset().families if self.families is None else self.families
+
+    def _lines(self) -> LineEdits | None:
+        """The line edits in force."""
+        lines = self._preset().lines if self.lines is None else self.lines
+        return lines if "c4" in self._families() else None
 
     def _stop_words(self) -> dict[str, tuple[str, ...]]:
         """Stop words by language. Those under "" are for all other languages."""
@@ -145,21 +185,23 @@ class Filter(MapStage):
             if self.published_languages
             else {}
         )
-        return {**tuned, "": self.stop_words}
+        return {**tuned, "": STOP_WORDS if self.stop_words is None else self.stop_words}
 
     def _measure(
         self, texts: pa.ChunkedArray, codes: Sequence[str], rows: NDArray[np.int64]
     ) -> Measurement:
-        tuned = np.array(
-            [self.published_languages and code in LANGUAGES for code in codes], np.bool_
+        spared = np.array(
+            [self.published_languages and not languages.is_judged_as_english(c) for c in codes],
+            np.bool_,
         )
         return measure(
             texts,
-            self.lines if "c4" in self.families else None,
-            "refinedweb" in self.families,
+            self._lines(),
+            "refinedweb" in self._families(),
             self._stop_words(),
             [codes[row] for row in rows],
-            unedited=tuned[rows],
+            unedited=spared[rows],
+            apart=(self.judge or self._preset().judge) == "prose",
         )
 
     def _drops(
@@ -167,7 +209,6 @@ class Filter(MapStage):
         table: pa.Table,
         measured: Measured,
         limits: NDArray[np.float64],
-        rows: NDArray[np.int64],
         rules: Sequence[Rule],
         verdicts: NDArray[np.bool_],
     ) -> dict[int, tuple[str, str]]:
@@ -182,7 +223,7 @@ class Filter(MapStage):
             rule = rules[index]
             drops[row] = (
                 rule.code,
-                rule.detail(measured[rule.statistic][row].item(), limits[index, rows[row]]),
+                rule.detail(measured[rule.statistic][row].item(), limits[index, row]),
             )
         if self.urls.lists:
             drops |= url_rules.judge_all(table["url"], url_rules.compiled(self.urls))
@@ -195,37 +236,86 @@ class Filter(MapStage):
         drops: dict[int, tuple[str, str]],
         codes: Sequence[str],
         languages_of_rows: NDArray[np.int64],
-    ) -> tuple[pa.Table, Measurement]:
+    ) -> Measurement:
         """Run the blocks on the rows that no rule drops, and add to `drops`. If a block edits
-        texts, the returned table and measurement have the new texts and statistics.
+        texts, the returned measurement has the new texts, statistics and cuts.
         """
-        texts: list[str | None] = table["text"].to_pylist()
+        texts: list[str | None] = found.texts.to_pylist()
+        cuts: dict[int, list[Any]] = {}
         others = table.drop_columns("text")
-        edited = False
         for row in range(table.num_rows):
             if row in drops:
                 continue
             document = others.slice(row, 1).to_pylist()[0]
             for block in map(datatrove_block.parse, self.blocks):
+                before = texts[row] or ""
                 verdict = datatrove_block.judge(block, {**document, "text": texts[row]})
                 if verdict.reason:
                     drops[row] = verdict.reason, verdict.detail
                     break
-                if verdict.text != (texts[row] or ""):
-                    texts[row], edited = verdict.text, True
-        if not edited:
-            return table, found
+                if verdict.text != before:
+                    pieces = cuts.setdefault(row, found.cuts[row].as_py() or [])
+                    pieces += record.replaced(before, verdict.text, record.steps(pieces))
+                    texts[row] = verdict.text
+        if not cuts:
+            return found
         column = pa.chunked_array([pa.array(texts, table.schema.field("text").type)])
-        again = measure(
-            column, None, False, self._stop_words(), [codes[row] for row in languages_of_rows]
-        )
+        again = self._measure_as_it_is(column, [codes[row] for row in languages_of_rows])
         removed = {
             name: values for name, values in found.measured.items() if name.startswith("removed_")
         }
-        return (
-            with_column(table, table.schema.field("text"), column),
-            Measurement({**again.measured, **removed}, column),
+        all_cuts = found.cuts.to_pylist()
+        for row, pieces in cuts.items():
+            all_cuts[row] = pieces
+        return Measurement(
+            {**again.measured, **removed},
+            column,
+            pa.chunked_array([pa.array(all_cuts, record.CUTS.type)]),
         )
+
+    def _measure_as_it_is(self, texts: pa.ChunkedArray, codes: Sequence[str]) -> Measurement:
+        """The statistics of texts that no line edit touches again."""
+        apart = (self.judge or self._preset().judge) == "prose"
+        return measure(texts, None, False, self._stop_words(), codes, apart=apart)
+
+
+def _measured(table: pa.Table, measured: Measured, failed: pa.Array) -> pa.Table:
+    """The table with the columns of its statistics and verdicts, and room for those of the
+    edits.
+    """
+    for statistic in STATISTICS:
+        table = with_column(table, statistic.field, pa.array(measured[statistic.name]))
+    table = with_column(table, FAILED_RULES, failed)
+    for column in (record.CUTS, record.REMOVED_BYTES):
+        if column.name not in table.column_names:
+            table = table.append_column(column, pa.nulls(table.num_rows, column.type))
+    return table
+
+
+def _edited(table: pa.Table, found: Measurement) -> pa.Table:
+    """The table with the edited texts, and the record of the edits. The number of tokens of a text
+    that was edited becomes null.
+    """
+    was_cut = pc.is_valid(found.cuts)
+    cuts = found.cuts
+    if (
+        record.CUTS.name in table.column_names
+        and pc.any(pc.is_valid(table[record.CUTS.name])).as_py()
+    ):
+        earlier, now = table[record.CUTS.name].to_pylist(), cuts.to_pylist()
+        both = [
+            [*(first or ()), *record.later(pieces, record.steps(first))] or None
+            for first, pieces in zip(earlier, now, strict=True)
+        ]
+        cuts = pa.chunked_array([pa.array(both, record.CUTS.type)])
+    table = with_column(table, record.CUTS, cuts)
+    before = pc.binary_length(pc.fill_null(table["text"], ""))
+    removed = pc.subtract(before, pc.binary_length(pc.fill_null(found.texts, "")))
+    table = with_column(table, record.REMOVED_BYTES, removed.cast(pa.int32()))
+    if "n_tokens" in table.column_names:
+        n_tokens = pc.if_else(was_cut, None, table["n_tokens"])
+        table = with_column(table, table.schema.field("n_tokens"), n_tokens)
+    return with_column(table, table.schema.field("text"), found.texts)
 
 
 def _languages(table: pa.Table) -> tuple[list[str], NDArray[np.int64]]:

@@ -51,16 +51,20 @@ def _ratio(name: str, meaning: str, part: str, whole: str) -> Statistic:
 
 AS_IT_CAME: tuple[Statistic, ...] = (
     _count("characters", "characters of the text"),
-    _count("parts", "parts"),
+    _count("parts", "parts, those set apart too"),
     _count("tokens", "tokens"),
-    _count("words", "words"),
-    _ratio("mean_word_length", "characters in words / words", "word_characters", "words"),
-    _ratio("mean_part_length", "characters in parts / parts", "part_characters", "parts"),
+    _count("words", "words, those set apart too"),
+    _count("apart_words", "parts with a letter or a digit in what is set apart"),
+    _count("apart_lines", "lines of code, tables and formulas that are set apart"),
+    _ratio("mean_word_length", "characters in words / words", "word_characters", "judged_words"),
+    _ratio("mean_part_length", "characters in parts / parts", "part_characters", "judged_parts"),
     _count("longest_part", "characters of the longest part"),
     _ratio(
         "alphabetic_token_ratio", "tokens with a letter / tokens", "alphabetic_tokens", "tokens"
     ),
-    _ratio("alphabetic_part_ratio", "parts with a letter / parts", "alphabetic_parts", "parts"),
+    _ratio(
+        "alphabetic_part_ratio", "parts with a letter / parts", "alphabetic_parts", "judged_parts"
+    ),
     _ratio("hash_ratio", "hash signs / tokens", "hash_signs", "tokens"),
     _ratio(
         "ellipsis_ratio",
@@ -170,7 +174,7 @@ EDITED: tuple[Statistic, ...] = (
         "removed_part_ratio",
         "parts that RefinedWeb's edits took out / parts",
         "removed_parts",
-        "parts",
+        "judged_parts",
     ),
     _count("removed_long_word", "lines taken out for a part that is too long"),
     _count("removed_unpunctuated", "for want of terminal punctuation"),

@@ -1,9 +1,9 @@
-"""The kernel that measures lines, takes out lines by the line edits, and copies the lines that
-stay.
+"""The kernel that measures lines, and decides which the line edits take out.
 
 Gopher's rules see the lines before edits. C4's and FineWeb's rules see the lines that the edits
 leave, stripped. Two lines are the same if their parts have the same hashes and their lengths are
-the same.
+the same. A line that is part of a structure (`structure`, `verse`) is judged like the others, since
+the published thresholds were set so. But it stays in the text, whole.
 
 Definitions: `stages.filter.statistics`; edits: `stages.filter.line_edits`.
 """
@@ -12,17 +12,7 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from corpusmill.stages.columns.compiled import inlined, njit, uncounted
-from corpusmill.stages.filter.measure.copying import (
-    DROP_BLANKS,
-    LAST_KEPT,
-    WRITE,
-    Copy,
-    begin_text,
-    copy_blank_line,
-    copy_edited,
-    copy_line,
-    end_text,
-)
+from corpusmill.stages.filter.measure.cutting import SPAN_BEGIN, SPAN_END, SPAN_LINE, Edits
 from corpusmill.stages.filter.measure.furniture import (
     BRACES,
     CURLY,
@@ -30,6 +20,7 @@ from corpusmill.stages.filter.measure.furniture import (
     OPENING,
     OPENS,
     call_to_act,
+    citation_at,
     ends_in_ellipsis,
     ends_line,
     ends_well,
@@ -45,7 +36,6 @@ from corpusmill.stages.filter.measure.furniture import (
 from corpusmill.stages.filter.measure.line_counts import (
     BOILERPLATE_LINES,
     BULLETS,
-    COUNTS,
     CURLY_BRACKETS,
     ELLIPSIS_ENDS,
     EMPTIED,
@@ -83,6 +73,7 @@ from corpusmill.stages.filter.measure.marks import (
     LINE_PART,
 )
 from corpusmill.stages.filter.measure.parts import longest_part
+from corpusmill.stages.filter.measure.structure import BULLET, SPARED
 from numpy.typing import NDArray
 
 Bytes: TypeAlias = NDArray[np.uint8]
@@ -100,8 +91,9 @@ LOREM, SCRIPT, POLICIES, CART = 1, 2, 4, 8  # bits of the phrases in a line
 class Lines(NamedTuple):
     """The lines of a block of texts. data, bits, edges, lines, text_lines: of `marks.mark_bytes`.
 
-    hashes, longest: of `parts.hash_lines`. counts: of `tokens.measure_tokens`. noticed: a byte for
-    each `furniture.GROUP` bytes, filled here.
+    hashes, longest: of `parts.hash_lines`. counts: of `tokens.measure_tokens`. flags: of
+    `structure.find_structure` and `verse.spare_verse`. noticed: a byte for each `furniture.GROUP`
+    bytes, filled here. scratch: room for the longest line.
     """
 
     data: Bytes
@@ -112,7 +104,9 @@ class Lines(NamedTuple):
     hashes: Keys
     longest: NDArray[np.int64]
     counts: Integers
+    flags: Bytes
     noticed: Bytes
+    scratch: Bytes
 
 
 class LineTables(NamedTuple):
@@ -161,15 +155,15 @@ def edit_lines(
     edits: EditNumbers,
     no_edits: EditNumbers,
     unedited: NDArray[np.bool_],
-    edited: Bytes,
-    edited_offsets: Integers,
+    strips: bool,
+    out: Edits,
     counts: NDArray[np.int64],
 ) -> None:
-    """Measure the lines of each text, and write the edited text into `edited`.
+    """Measure the lines of each text, and list what the edits take out.
 
-    unedited: by text, whether it stays as it is. edited: as large as the block's data, or empty if
-    no text is to be written. edited_offsets: one more than there are texts. counts:
-    `line_counts.ROWS` x texts, zero.
+    unedited: by text, whether it stays as it is. strips: whether lines are measured without the
+    white space around them, as they are where any family edits. out: filled, with room for a span
+    for every two bytes. counts: `line_counts.ROWS` x texts, zero.
     """
     text_lines, most = block.text_lines, 0
     for text in range(text_lines.size - 1):
@@ -180,14 +174,12 @@ def edit_lines(
         Items(np.empty(most, np.uint64), np.empty(most, np.int64)),
         np.empty(4 * most + 4, np.int32),
     )
-    copy = Copy(block.data, edited, np.zeros(6, np.int64))
+    out.n_spans[0] = 0
     look_over(block.data, block.lines[LINE_END, text_lines[-1] - 1], block.noticed)
     for text in range(text_lines.size - 1):
-        edited_offsets[text] = copy.state[WRITE]
         is_edited = not unedited[text]
         rules = edits if is_edited else no_edits
-        _edit_text(block, tables, rules, text, is_edited, found, copy, counts[:, text])
-    edited_offsets[text_lines.size - 1] = copy.state[WRITE]
+        _edit_text(block, tables, rules, text, is_edited and strips, found, out, counts[:, text])
 
 
 @uncounted
@@ -196,46 +188,44 @@ def _edit_text(
     tables: LineTables,
     edits: EditNumbers,
     text: int,
-    is_edited: bool,
+    strips: bool,
     found: Found,
-    copy: Copy,
+    out: Edits,
     row: Row,
 ) -> None:
     """Measure and edit the lines of one text."""
     lines, edges = block.lines, block.edges
     first, last = block.text_lines[text], block.text_lines[text + 1]
-    writes = copy.edited.size > 0
     n_lines, n_paragraphs = _find_lines(block, first, last, found)
     n_kept = 0
-    begin_text(copy, np.int64(lines[LINE_BEGIN, first]))
     for line in range(first, last):
         begin, end = np.int64(lines[LINE_BEGIN, line]), np.int64(lines[LINE_END, line])
         first_part, last_part = lines[LINE_PART, line], lines[LINE_PART, line + 1]
-        has_feed = np.int64(line < last - 1)
+        out.fates[line] = STAYS
         if first_part == last_part:
-            if writes:
-                copy_blank_line(copy, begin, end, has_feed)
             continue
         begin_line, end_line = np.int64(edges[2 * first_part]), np.int64(edges[2 * last_part - 1])
+        is_spared = block.flags[line] & SPARED != 0
         fate, is_marked, skip_begin, skip_end, skipped = _judge(
             block, tables, edits, text, line, begin_line, end_line, row
         )
         if fate != STAYS:
-            _count_removed(fate, last_part - first_part, copy, row)
+            if not is_spared:
+                _count_removed(fate, last_part - first_part, row)
+                out.fates[line] = fate
             continue
         if is_marked or skipped > 0:
-            start = copy_edited(copy, begin, end, is_marked, skip_begin, skip_end, has_feed)
-            size = copy.state[LAST_KEPT] - start
-            stripped = copy.state[LAST_KEPT] - (end - end_line)
-            row[KEPT_ENDS] += ends_line(copy.edited, start, stripped, tables.classes)
-            row[REMOVED_PARTS] += skipped
+            size = _cut_line(
+                block, out, line, begin, end, is_marked, skip_begin, skip_end, is_spared
+            )
+            stripped = size - (end - end_line)
+            row[KEPT_ENDS] += ends_line(block.scratch, 0, stripped, tables.classes)
+            row[REMOVED_PARTS] += 0 if is_spared else skipped
         else:
             size = end - begin
-            if not (writes and is_edited):  # as in datatrove, unedited lines are not stripped
+            if not strips:  # as in datatrove, unedited lines are not stripped
                 begin_line, end_line = begin, end
-            row[KEPT_ENDS] += ends_line(copy.data, begin_line, end_line, tables.classes)
-            if writes:
-                copy_line(copy, begin, end, has_feed)
+            row[KEPT_ENDS] += ends_line(block.data, begin_line, end_line, tables.classes)
         length = size - (begin_line - begin) - (end - end_line) - lines[LINE_CONTINUATIONS, line]
         length += _continuations(block.data, begin, begin_line)
         length += _continuations(block.data, end_line, end)
@@ -245,14 +235,49 @@ def _edit_text(
         row[KEPT_SHORT] += length <= SHORT_LINE
         found.kept.keys[n_kept], found.kept.lengths[n_kept] = block.hashes[line], length
         n_kept += 1
-    if writes:
-        end_text(copy, _removed(row) > 0)
     # A last line feed begins no line.
     ends_in_feed = lines[LINE_BEGIN, last - 1] == lines[LINE_END, last - 1]
     row[LINES], row[FILLED_LINES] = last - first - ends_in_feed, n_lines
     row[PARAGRAPHS], row[KEPT_LINES] = n_paragraphs, n_kept
-    row[NEWLINES] = n_kept - 1 if writes and is_edited and n_kept > 0 else last - first - 1
+    row[NEWLINES] = n_kept - 1 if strips and n_kept > 0 else last - first - 1
     _count_repeats(found, n_lines, n_paragraphs, n_kept, row)
+
+
+@uncounted
+def _cut_line(
+    block: Lines,
+    out: Edits,
+    line: int,
+    begin: int,
+    end: int,
+    is_marked: bool,
+    skip_begin: int,
+    skip_end: int,
+    is_spared: bool,
+) -> int:
+    """Copy a line to `scratch`, without its citation marks (if is_marked) and without the bytes
+    from skip_begin to skip_end. List what goes, unless the line is spared.
+
+    Returns the size of the copy.
+    """
+    data, spans, write, at = block.data, out.spans, 0, begin
+    while at < end:
+        size = 0
+        if at == skip_begin and skip_end > skip_begin:
+            size = skip_end - at
+        elif is_marked and data[at] == OPENING:
+            size = citation_at(data, at, end)
+        if size > 0:
+            if not is_spared:
+                n = out.n_spans[0]
+                spans[SPAN_LINE, n], spans[SPAN_BEGIN, n], spans[SPAN_END, n] = line, at, at + size
+                out.n_spans[0] += 1
+            at += size
+        else:
+            block.scratch[write] = data[at]
+            write += 1
+            at += 1
+    return write
 
 
 @uncounted
@@ -303,7 +328,7 @@ def _judge(
     n_parts = last_part - first_part
     row[TEXT_LINES] += 1
     row[PARTS] += n_parts
-    row[BULLETS] += is_bullet(data, begin, end)
+    row[BULLETS] += block.flags[line] & BULLET != 0 or is_bullet(data, begin, end)
     row[ELLIPSIS_ENDS] += ends_in_ellipsis(data, begin, end)
     noticed = noticed_in(block.noticed, begin, end)
     phrases = 0
@@ -371,20 +396,10 @@ def _refinedweb_fate(
 
 
 @inlined
-def _count_removed(fate: int, n_parts: int, copy: Copy, row: Row) -> None:
+def _count_removed(fate: int, n_parts: int, row: Row) -> None:
     row[fate] += 1
     if fate >= UPPERCASE:
         row[REMOVED_PARTS] += n_parts
-    copy.state[DROP_BLANKS] = 1
-
-
-@inlined
-def _removed(row: Row) -> int:
-    """How many lines were taken out."""
-    count = 0
-    for fate in range(LONG_WORD, COUNTS):
-        count += row[fate]
-    return count
 
 
 @uncounted

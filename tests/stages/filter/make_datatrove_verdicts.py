@@ -1,7 +1,8 @@
 """Record which of 200 shipped texts datatrove's filters drop.
 
-Run `python tests/stages/filter/make_datatrove_verdicts.py`. It needs datatrove and takes a few
-minutes. Each rule runs alone on each text, as `benchmarks/filtering.py` measures agreement.
+Run `python -m tests.stages.filter.make_datatrove_verdicts`. It needs datatrove and takes a few
+minutes. datatrove reads the texts without the marks of light Markdown, which are no words and no
+lines here. Each rule runs alone on each text, as `benchmarks/filtering.py` measures agreement.
 `test_datatrove_verdicts.py` compares our families with the record.
 """
 
@@ -14,6 +15,8 @@ from pathlib import Path
 
 import zstandard
 from corpusmill.manifests.package_data import package_file
+
+from tests.stages.filter.measure.plain_structure import without_marks
 
 PATH = Path(__file__).with_name("datatrove_verdicts.json")
 SAMPLES = {  # sample -> how many of its texts
@@ -56,7 +59,7 @@ def recorded() -> dict[str, list[str]]:
     filtering = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(filtering)
     named = texts()
-    verdicts = filtering.datatrove_verdicts(list(named.values()))
+    verdicts = filtering.datatrove_verdicts(list(map(without_marks, named.values())))
     return {
         name: [code for code, drops in verdicts.items() if drops[place]]
         for place, name in enumerate(named)

@@ -7,8 +7,11 @@ from corpusmill.manifests.schema import DOCUMENT, conform
 from corpusmill.manifests.storage import artifact_of
 from corpusmill.pipeline.recipe import Step, build_stage
 from corpusmill.stages.contract import MapStage
+from corpusmill.stages.filter.families import DEFAULT, FAMILIES
 from corpusmill.stages.filter.line_edits import LineEdits
 from corpusmill.stages.filter.measuring import measure
+from corpusmill.stages.filter.presets import NAMED
+from corpusmill.stages.filter.record import replaced, restore
 from corpusmill.stages.filter.rules import Rule
 from corpusmill.stages.filter.stage import Filter
 from corpusmill.stages.filter.url_rules import UrlRules
@@ -70,7 +73,7 @@ def test_good_prose_is_kept_unchanged():
     ],
 )  # fmt: skip
 def test_a_drop_carries_the_code_of_its_rule(text, reason):
-    assert reason_of(text) == reason
+    assert reason_of(text, preset="fineweb") == reason
 
 
 def test_every_row_ends_in_exactly_one_table():
@@ -349,3 +352,163 @@ def test_what_the_stage_depends_on_changes_with_its_lists(tmp_path):
     after = Filter(urls=UrlRules(words=(str(path),))).depends_on()
     assert before != after
     assert artifact_of(str(path)).digest in after
+
+
+# --- the record of the edits
+
+
+FURNISHED = (
+    f"Home\n\n## News\n\n{GOOD}\n\n- one[1]\n\n"
+    "A fact[12] stands here, with a river.\nWe use cookies."
+)
+
+
+def undone(rows):
+    return [restore(row["text"], row["filter_cuts"]) for row in rows.to_pylist()]
+
+
+def test_the_edits_of_a_kept_text_are_recorded_and_can_be_undone():
+    kept = Filter().apply(documents(FURNISHED, GOOD, f"Menü\n{GOOD}")).kept
+    assert kept["text"].to_pylist()[0] == FURNISHED[6:-16].replace("[12]", "")
+    assert undone(kept) == [FURNISHED, GOOD, f"Menü\n{GOOD}"]
+    assert kept["filter_removed_bytes"].to_pylist() == [26, 0, 6]
+    assert [bool(pieces) for pieces in kept["filter_cuts"].to_pylist()] == [True, False, True]
+
+
+def test_an_excluded_row_has_its_text_and_no_cuts():
+    out = Filter().apply(documents("Home\nMenu")).excluded
+    assert out["text"].to_pylist() == ["Home\nMenu"]
+    assert out["filter_cuts"].to_pylist() == [None]
+
+
+def test_the_number_of_tokens_is_unknown_where_text_was_cut():
+    kept = Filter().apply(documents(FURNISHED, GOOD, n_tokens=[7, 8])).kept
+    assert kept["n_tokens"].to_pylist() == [None, 8]
+
+
+def test_edits_of_two_runs_and_of_a_datatrove_filter_are_undone_in_turn():
+    first = Filter(lines=LineEdits(policy=False)).apply(documents(FURNISHED, GOOD)).kept
+    block = {"class": "datatrove.pipeline.filters:C4QualityFilter", "arguments": {}}
+    second = Filter(blocks=(block,)).apply(first).kept
+    assert second["text"].to_pylist()[0] != first["text"].to_pylist()[0]
+    assert [piece["step"] for piece in second["filter_cuts"].to_pylist()[0]] == [0, 0, 1, 2]
+    assert undone(second) == [FURNISHED, GOOD]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("abc", "abc"), ("abc", ""), ("", "abc"), ("aé中", "aè中"), ("aaa", "aa"), ("xé", "yè")],
+)
+def test_any_edit_of_a_text_can_be_undone(before, after):
+    assert restore(after, replaced(before, after, 0)) == before
+
+
+# --- presets
+
+
+@pytest.mark.parametrize(
+    ("settings", "families"),
+    [
+        ({}, [*DEFAULT, "corpusmill"]),
+        ({"preset": "default"}, [*DEFAULT, "corpusmill"]),
+        ({"preset": "gopher"}, ["gopher_repetition", "gopher_quality"]),
+        ({"preset": "c4"}, ["c4"]),
+        ({"preset": "fineweb"}, list(DEFAULT)),
+        ({"preset": "nemotron_cc"}, ["nemotron"]),
+        ({"families": ("c4",)}, ["c4"]),
+        ({"preset": "fineweb", "families": ("c4",)}, ["c4"]),
+    ],
+)  # fmt: skip
+def test_a_preset_names_the_families(settings, families):
+    rules = Filter(**settings).in_force()
+    assert list(dict.fromkeys(rule.family for rule in rules)) == families
+
+
+def test_published_presets_have_every_published_rule_and_threshold():
+    for name, preset in NAMED.items():
+        if name != "default":
+            published = [rule for family in preset.families for rule in FAMILIES[family]]
+            assert list(Filter(preset=name).in_force()) == published
+    assert list(Filter(families=("fineweb",)).in_force()) == list(FAMILIES["fineweb"])
+
+
+def test_c4s_preset_takes_lines_without_terminal_punctuation_out():
+    text = f"{GOOD}\nIts other wheel is kept in the town hall, for those who ask"
+    assert Filter(preset="c4").apply(documents(text)).kept["text"].to_pylist() == [GOOD]
+    assert Filter(preset="fineweb").apply(documents(text)).kept["text"].to_pylist() == [text]
+
+
+def test_settings_of_the_recipe_win_over_the_preset():
+    code = "gopher_quality.few_alphabetic_words"
+    assert code not in {rule.code for rule in Filter().in_force()}
+    given = Filter(thresholds={"gopher_quality": {"few_alphabetic_words": 0.5}})
+    assert {rule.code: rule.threshold for rule in given.in_force()}[code] == 0.5
+    off = Filter(preset="fineweb", off=(code,), thresholds={"c4": {"few_sentences": 3}})
+    rules = {rule.code: rule.threshold for rule in off.in_force()}
+    assert code not in rules
+    assert rules["c4.few_sentences"] == 3
+
+
+def test_the_published_chains_see_code_and_the_default_sees_the_prose_around_it():
+    text = f"{GOOD}\n\n```\nif (x) {{ return }}\n```"
+    assert reason_of(text, preset="fineweb") == "c4.curly_bracket"
+    assert reason_of(text) is None
+    assert reason_of(text, thresholds={"c4": {"curly_bracket": 0}}) is None
+    assert (
+        reason_of(text, thresholds={"c4": {"curly_bracket": 0}}, judge="text") == "c4.curly_bracket"
+    )
+
+
+# --- documents with structure
+
+
+def test_a_document_that_is_mostly_code_is_judged_by_its_number_of_words():
+    program = "\n".join(f"for x{n} in range({n}): total_{n} += f{n}(x{n})" for n in range(20))
+    text = f"# Sums\n\nAll sums at once:\n\n```python\n{program}\n```"
+    kept = Filter().apply(documents(text)).kept
+    assert kept["text"].to_pylist() == [text]
+    assert kept["stat_apart_lines"].to_pylist() == [20]
+    assert kept["stat_words"].to_pylist() == [kept["stat_apart_words"][0].as_py() + 5]
+    assert reason_of("# Sums\n\n```\nx = 1\n```") == "gopher_quality.few_words"
+
+
+# --- languages
+
+
+@pytest.mark.parametrize(
+    ("language", "sentence"),
+    [
+        (
+            "el",
+            "Την άνοιξη εκείνης της χρονιάς {n} άνθρωποι περπάτησαν όλη την κοιλάδα με έναν τροχό.",
+        ),
+        ("hi", "उस साल के वसंत में {n} लोग एक पहिया और एक कॉपी लेकर पूरी घाटी में चले।"),
+        ("am", "በዚያ ዓመት ጸደይ {n} ሰዎች ጎማና ደብተር ይዘው ሸለቆውን በሙሉ ተጓዙ።"),
+        ("hy", "Այդ տարվա գարնանը {n} մարդ անիվով ու տետրով անցավ ամբողջ հովիտը։"),
+        ("bo", "ལོ་དེའི་དཔྱིད་ཀར་མི་{n}་ཡིས་འཁོར་ལོ་དང་དེབ་ཁྱེར་ནས་ལུང་པ་ཡོངས་སུ་བགྲོད། ཁོ་ཚོས་ཟམ་པའི་བར་ཐག་བྲིས།"),
+        ("fi", "Sinä keväänä {n} ihmistä kulki laakson läpi pyörän ja muistikirjan kanssa."),
+        ("ml", "ആ വർഷത്തെ വസന്തകാലത്ത് {n} പേർ ചക്രവും നോട്ടുപുസ്തകവുമായി താഴ്വര മുഴുവൻ നടന്നു."),
+        ("ur", "اس سال بہار میں {n} لوگ ایک پہیہ اور ایک کاپی لے کر پوری وادی میں چلے۔"),
+    ],
+)
+def test_a_language_without_a_list_of_stop_words_is_not_judged_as_english(language, sentence):
+    text = "\n\n".join(" ".join(sentence.format(n=n + k) for k in (2, 500)) for n in range(20))
+    text += "\n\nJavaScript cookies\n\nab"
+    outcome = Filter(
+        off=tuple(r.code for r in Filter().in_force() if r.family == "gopher_repetition")
+    ).apply(documents(text, language=[language]))
+    assert outcome.excluded["detail"].to_pylist() == []
+    assert outcome.kept["text"].to_pylist() == [text]  # no English phrase, no count of words
+
+
+def test_own_stop_words_judge_a_language_without_a_list():
+    danish = "\n".join(
+        f"Den dag gik {n} mennesker gennem hele dalen med et hjul." for n in range(20)
+    )
+    for words, reasons in (
+        (("og", "ikke"), ["gopher_quality.few_stop_words"]),
+        (("gik", "med"), []),
+    ):
+        stage = Filter(families=("gopher_quality",), stop_words=words)
+        outcome = stage.apply(documents(danish, language=["da"]))
+        assert outcome.excluded["reason"].to_pylist() == reasons

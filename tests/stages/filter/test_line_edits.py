@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 from corpusmill.stages.filter.line_edits import LineEdits
 from corpusmill.stages.filter.measuring import measure
+from corpusmill.stages.filter.record import restore
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -135,7 +136,7 @@ def test_texts_of_a_batch_do_not_touch_each_other():
         ("HOME PRODUCTS About US NOW", "uppercase"),
         ("2024", "numeric"),
         ("3 likes", "counter"),
-        ("- 1,2K comments!", "counter"),
+        ("> 1,2K comments!", "counter"),
         ("Menu", "single_word"),
         ("Items in cart", "emptied"),
         ("read more...", "emptied"),
@@ -186,16 +187,18 @@ def test_texts_that_are_spared_stay_as_they_are():
     assert found.texts.to_pylist() == ["menu", ""]
 
 
+# Lines that stay are longer than verse.
+LONG = "This line stays, since it has more words than three, and it is longer than a verse."
 LINES = [
     "menu",
-    STAY,
-    "three words only",
+    LONG,
+    LONG.replace("This line stays", "These three words"),
     "",
     "  ",
-    "We use cookies here.",
-    "naïve 日本 e\u0301 😀",
+    LONG.replace("words", "cookies, since we use cookies,"),
+    LONG.replace("line", "naïve 日本 e\u0301 😀"),
     "[1]",
-    "a[2] b c",
+    LONG.replace("words", "words[2]"),
 ]
 
 
@@ -208,3 +211,43 @@ def test_what_stays_are_lines_of_the_text_in_order_and_editing_again_changes_not
     assert kept == expected
     assert removed == sum(bool(line.strip()) for line in lines) - len(expected)
     assert edited(text, citations=False) == (text, 0)
+
+
+CODE = "```python\ndef f(x):\n    return {x}\n\n}\n# we use cookies\n```"
+TABLE = "Town | Mills\n--- | ---\nMill | | 41\nJavaScript | 2 | uses cookies"
+FORMULA = "$$\nx^2\n$$"
+LIST = "- one\n  goes on\n- two [3]\n1. x\n2) y z"
+HEADING = "## Cookie policy"
+VERSE = "O Captain! My Captain!\nour fearful trip is done,\nThe ship has weather'd\nevery rack"
+STANZAS = "so much depends\nupon\n\na red wheel\nbarrow\n\nglazed with rain\nwater"
+PROGRAM = "for each in names:\n    print(each)\n\n    done()\n}"
+SHEET = "Onions\t1\t3\nCelery\t80g\t160g\nSalt"
+
+
+@pytest.mark.parametrize(
+    "structure", [CODE, TABLE, FORMULA, LIST, HEADING, VERSE, STANZAS, PROGRAM, SHEET]
+)
+@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize("refinedweb", [False, True])
+def test_no_edit_touches_a_structure(structure, apart, refinedweb):
+    before = f"menu\n\n{STAY}\n\n{structure}\n\nmenu\n\n{STAY}[12]\n\n{structure}\n\nmenu"
+    found = measure(
+        pa.chunked_array([[before]]), LineEdits(terminal_punctuation=True), refinedweb, apart=apart
+    )
+    after = f"{STAY}\n\n{structure}\n\n{STAY}\n\n{structure}"
+    assert found.texts.to_pylist() == [after]
+    assert restore(after, found.cuts[0].as_py()) == before
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "Home\nAbout us\nPress room\nContact",  # a menu
+        "# \n-\n1.\n```",  # nothing behind the marks, and no closing fence
+        "|",
+        "a |",  # one row is no table
+        "$5 $6",
+    ],
+)
+def test_what_only_looks_like_a_structure_is_no_structure(lines):
+    assert edited(f"{STAY}\n\n{lines}") == (STAY, len(lines.split("\n"))) or "```" in lines

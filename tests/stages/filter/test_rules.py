@@ -35,6 +35,7 @@ def thresholds_of(rules):
 @pytest.mark.parametrize(
     ("code", "passes", "fails"),
     [
+        ("corpusmill.few_alphabetic_parts", 0.8, 0.79),
         ("gopher_quality.few_words", 50, 49),
         ("gopher_quality.many_words", 100_000, 100_001),
         ("gopher_quality.short_words", 3.0, 2.99),
@@ -213,11 +214,42 @@ def test_a_language_has_its_published_thresholds_and_others_the_families():
     assert table[at["gopher_quality.long_words"]].tolist()[:2] == [10, 15]
     # Thai words are single characters here.
     assert np.isnan(table[at["gopher_quality.long_words"], 2])
-    assert np.isnan(table[at["c4.few_sentences"]]).tolist() == [False, True, True, False]
-    assert (table[:, 3] == [rule.threshold for rule in rules]).all()
+    assert np.isnan(table[at["c4.few_sentences"]]).tolist() == [False, True, True, True]
+    assert (table[:, 0] == [rule.threshold for rule in rules]).all()
     assert (
         threshold_table(rules, ["de"], False, {})[:, 0] == [rule.threshold for rule in rules]
     ).all()
+
+
+def test_a_language_that_nobody_tuned_is_judged_by_no_english_rule():
+    rules = rules_in_force(FAMILIES, tuple(FAMILIES), {}, (), ())
+    codes = ["", "en", "en-GB", "eng_Latn", "da", "el", "hi", "bo", "wuu"]
+    table = threshold_table(rules, codes, True, {})
+    at = {
+        rule.code: dict(zip(codes, row, strict=True))
+        for rule, row in zip(rules, table, strict=True)
+    }
+    for code in codes[:4]:
+        assert [at[rule.code][code] for rule in rules] == [rule.threshold for rule in rules]
+    for code in codes[4:]:
+        for name in (
+            "gopher_quality.few_stop_words", "nemotron.few_common_words", "nemotron.boilerplate",
+            "c4.few_sentences", "fineweb.short_lines",
+        ):  # fmt: skip
+            assert np.isnan(at[name][code])
+        assert at["gopher_repetition.duplicate_lines"][code] == 0.3
+    assert at["gopher_quality.long_words"]["da"] == 21  # the loosest of FineWeb 2's
+    assert np.isnan([at["gopher_quality.long_words"][code] for code in ("bo", "wuu")]).all()
+    assert np.isnan(at["gopher_repetition.top_2_gram"]["bo"])
+    assert at["fineweb.few_punctuated_lines"]["hi"] == 0.12
+    assert np.isnan(at["fineweb.few_punctuated_lines"]["bo"])
+
+
+def test_a_recipes_own_stop_words_judge_languages_that_nobody_tuned():
+    rules = rules_in_force(FAMILIES, ("gopher_quality",), {}, (), ())
+    table = threshold_table(rules, ["da", "de"], True, {}, judges_stop_words=True)
+    at = {rule.name: row for rule, row in zip(rules, table, strict=True)}
+    assert at["few_stop_words"].tolist() == [2, 2]
 
 
 def test_a_recipes_threshold_for_a_language_wins_and_null_is_off():

@@ -11,6 +11,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from tests.stages.filter.measure.plain_structure import BLANKS, View
+
 _RECORDED = Path(__file__).with_name("spacy_exceptions.txt").read_text(encoding="utf-8")
 EXCEPTIONS = {"".join(line.split(" ")): line.split(" ") for line in _RECORDED.split("\n") if line}
 # spaCy's units (`spacy.lang.char_classes`), without those in Arabic script.
@@ -241,6 +243,10 @@ def cut_by_character(part):
 # --- counting
 
 
+def is_word(part):
+    return any(c.isalnum() if c.isascii() else True for c in part)
+
+
 def repeats(items):
     seen, count, length = set(), 0, 0
     for item, size in items:
@@ -370,14 +376,25 @@ def look(line, parts, longest, edits, refinedweb):
     return "", left, counts
 
 
-def edited_text(lines, fates, edits, refinedweb):
+def edited_text(text, view, fates, edits, refinedweb):
+    """The text without the lines and pieces that went. fates: by line of the view; None for lines
+    without a part.
+    """
+    lines = text.split("\n")
     if not edits and not refinedweb:
-        return "\n".join(lines)
+        return text
     kept, drop_blanks, last_was_blank, went = [], False, True, False
-    for index, (line, fate) in enumerate(zip(lines, fates, strict=True)):
+    for index, (line, place) in enumerate(zip(lines, view.places, strict=True)):
         feed = "\n" if index < len(lines) - 1 else ""
+        fate = (
+            (None if view.kinds[index] == "blank" else ("", line))
+            if place is None
+            else ("", line)
+            if fates[place] and view.spared[place]
+            else fates[place]
+        )
         if fate is None:
-            if not (drop_blanks and last_was_blank):
+            if place is None or not (drop_blanks and last_was_blank):
                 kept.append(("blank", line, feed))
                 last_was_blank = True
         elif fate[0]:
@@ -393,10 +410,16 @@ def edited_text(lines, fates, edits, refinedweb):
     return "".join(line + feed for _, line, feed in kept)
 
 
-def plain(text, edits=None, refinedweb=False, stop_words=(), by_character=False):
+def plain(text, edits=None, refinedweb=False, stop_words=(), by_character=False, apart=False):
     """Every statistic, and the edited text."""
-    lines = text.split("\n")
+    whole, view = text, View(text, apart)
+    text, lines = view.text, view.lines
     parts_by_line = [parts_of(line) for line in lines]
+    if edits or refinedweb:
+        view.spare_verse(parts_by_line)
+    apart_words = sum(
+        is_word(part) for line in view.apart for part in re.split(f"[{re.escape(BLANKS)}]", line)
+    )
     parts = [part for each in parts_by_line for part in each]
     tokens_by_line = [
         [t for part in each for t in (cut_by_character if by_character else cut)(part)]
@@ -439,7 +462,10 @@ def plain(text, edits=None, refinedweb=False, stop_words=(), by_character=False)
         for i in range(len(lines))
     ]
     kept = [i for i in written if not fates[i][0]]
-    removed = Counter(fates[i][0] for i in written if fates[i][0])
+    removed = Counter(fates[i][0] for i in written if fates[i][0] and not view.spared[i])
+    for i in written:
+        if view.spared[i]:
+            del fates[i][2]["removed_parts"]
     counted: Counter[str] = sum((fates[i][2] for i in written), Counter())
     strips = bool(edits or refinedweb)  # unedited lines are not stripped
     outer = {i: strips * (len(lines[i]) - len(inner(lines[i]))) for i in kept}
@@ -470,9 +496,11 @@ def plain(text, edits=None, refinedweb=False, stop_words=(), by_character=False)
     )
     statistics = {
         "characters": characters,
-        "parts": len(parts),
+        "parts": len(parts) + apart_words,
         "tokens": len(tokens),
-        "words": len(words),
+        "words": len(words) + apart_words,
+        "apart_words": apart_words,
+        "apart_lines": len(view.apart),
         "mean_word_length": ratio(sum(map(len, words)), len(words)),
         "mean_part_length": ratio(part_characters, len(parts)),
         "longest_part": max(map(len, parts), default=0),
@@ -486,7 +514,10 @@ def plain(text, edits=None, refinedweb=False, stop_words=(), by_character=False)
         "ellipsis_ratio": ratio(text.count("...") + text.count("…"), len(tokens)),
         "stop_words": len(set(tokens) & set(stop_words)),
         "lines": line_count,
-        "bullet_line_ratio": ratio(sum(core[0] in "-•" for core in cores), line_count),
+        "bullet_line_ratio": ratio(
+            sum(lines[i] and (view.bullets[i] or inner(lines[i])[0] in "-•") for i in written),
+            line_count,
+        ),
         "ellipsis_line_ratio": ratio(
             sum(core.endswith(("...", "…")) for core in cores), line_count
         ),
@@ -531,4 +562,4 @@ def plain(text, edits=None, refinedweb=False, stop_words=(), by_character=False)
             )
         },
     }
-    return statistics, edited_text(lines, fates, edits, refinedweb)
+    return statistics, edited_text(whole, view, fates, edits, refinedweb)

@@ -7,6 +7,7 @@ import json
 import re
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -18,12 +19,14 @@ from corpusmill.stages.filter.line_edits import LineEdits
 from corpusmill.stages.filter.measure.english import exceptions, perfect_tables
 from corpusmill.stages.filter.measure.token_hash import hash_of
 from corpusmill.stages.filter.measuring import STOP_WORDS, check_stop_words, measure
+from corpusmill.stages.filter.record import restore
 from corpusmill.stages.filter.statistics import STATISTICS, fields
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.stages.filter.measure import make_spacy_exceptions
 from tests.stages.filter.measure.plain_statistics import cut, duplicate_grams, plain
+from tests.stages.filter.measure.plain_structure import without_marks
 
 EDITS = {
     "none": (None, False),
@@ -33,19 +36,22 @@ EDITS = {
 }
 
 
-def one(text, edits=None, refinedweb=False, stop_words=STOP_WORDS, language=None):
+def one(text, edits=None, refinedweb=False, stop_words=STOP_WORDS, language=None, apart=False):
     """The statistics of one text as Python numbers, and its edited form."""
-    found = measure(pa.chunked_array([[text]]), edits, refinedweb, {"": stop_words}, [language])
+    found = measure(
+        pa.chunked_array([[text]]), edits, refinedweb, {"": stop_words}, [language], apart=apart
+    )
+    assert restore(found.texts[0].as_py(), found.cuts[0].as_py()) == text
     return {
         name: values[0].item() for name, values in found.measured.items()
     }, found.texts.to_pylist()[0]
 
 
-def assert_same(text, how="none", language=None):
+def assert_same(text, how="none", language=None, apart=False):
     edits, refinedweb = EDITS[how]
-    measured, edited = one(text, edits, refinedweb, language=language)
+    measured, edited = one(text, edits, refinedweb, language=language, apart=apart)
     expected, expected_text = plain(
-        text, edits, refinedweb, STOP_WORDS, by_character=language is not None
+        text, edits, refinedweb, STOP_WORDS, by_character=language is not None, apart=apart
     )
     assert set(measured) == set(expected)
     different = {
@@ -203,6 +209,82 @@ def test_kernels_and_plain_implementation_agree_on_text_made_of_awkward_pieces(t
 )
 def test_kernels_and_plain_implementation_agree_on_lines(text, how):
     assert_same(text, how)
+
+
+LINES = [
+    *(
+        "# Head",
+        "## A head",
+        "###### x",
+        "####### x",
+        "#x",
+        "# ",
+        "# a | b",
+        "-",
+        "- item",
+        "- a | b",
+    ),
+    *("  - one two three", "  goes on", "\tgoes on", "1. one", "12) two of them", "1998. a year"),
+    *(
+        "```",
+        "```python",
+        "````",
+        "~~~",
+        "``` `",
+        "  ```",
+        "`code` stands here",
+        "}",
+        "    x = {y}",
+    ),
+    *("a | b", "Mill | | 41", "| 9 | 10", " | 9", "| x |", "--- | ---", "|:-|-:|", "- | -", "a|b"),
+    *(
+        "$$",
+        "$$.",
+        "$$x^2$$",
+        "$x_1 = {y}$,",
+        "$5 and $6",
+        "\\[",
+        "\\[ x \\],",
+        "x \\].",
+        "\\item a",
+    ),
+    *("* star", "+ plus", "", "", "", "   ", "\t", "a\tb", "x\ty\tz", "menu", "see[12] this one"),
+    *(
+        "We use cookies on this site.",
+        "a line of three words",
+        "Read more...",
+        "2020",
+        "-x",
+        "- -5",
+    ),
+    *(
+        "A line that is long enough to be no verse, because it has more than sixty characters.",
+        "é\xa0",
+    ),
+]
+
+
+@settings(max_examples=600, deadline=None)
+@given(
+    st.lists(st.sampled_from(LINES), max_size=14).map("\n".join),
+    st.sampled_from(list(EDITS)),
+    st.booleans(),
+)
+def test_kernels_and_plain_implementation_agree_on_structure(text, how, apart):
+    assert_same(text, how, apart=apart)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.sampled_from(LINES), max_size=14).map("\n".join), st.sampled_from(list(EDITS)))
+def test_marks_are_no_words_and_no_lines_for_any_statistic(text, how):
+    bare = without_marks(text)
+    hypothesis.assume(bare == without_marks(bare))  # what is left has no marks of its own
+    edits, refinedweb = EDITS[how]
+    statistics, expected = (one(each, edits, refinedweb)[0] for each in (text, bare))
+    own = ("bullet_line_ratio", *(name for name in statistics if name.startswith("removed_")))
+    assert {name: value for name, value in statistics.items() if name not in own} == {
+        name: value for name, value in expected.items() if name not in own
+    }
 
 
 @settings(max_examples=150, deadline=None)

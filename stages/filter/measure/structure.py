@@ -1,0 +1,383 @@
+"""The kernel that finds the structure of a text: fenced code, tables, display formulas, headings
+and list items, written as light Markdown (`stages.extract.rendering`).
+
+The other kernels see a *view* of the text. In it the marks of light Markdown do not stand: `# `,
+`- `, `1. `, fences, ` | `, and the rule below a table's head. If structure is set apart, code,
+tables and formulas do not stand in it either. A text without marks is its own view.
+
+A mark counts only where its neighbours agree, since `#` also begins a comment of a program, and `|`
+stands in titles. A fence needs its closing fence. A table is a paragraph (a run of lines without a
+blank one between them) of which at least half the lines, and at least two, have cells.
+"""
+
+# numba needs 64-bit integers and Python's kept apart. For readers and mypy they are the same.
+# mypy: disable-error-code="assignment,return-value"
+
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from corpusmill.stages.columns.compiled import njit
+from corpusmill.stages.filter.measure.line_kinds import (
+    BLANK,
+    BRACKET,
+    CELLS,
+    CODE,
+    CONTINUED,
+    DISPLAY,
+    FENCE,
+    FORMULA,
+    HEADING,
+    ITEM,
+    KIND,
+    MARK,
+    NUMBERED,
+    PLAIN,
+    RULE,
+    STARRED,
+    TABBED,
+    TABLE,
+    TEX,
+    closes_bracket,
+    fence_size,
+    is_deep_heading,
+    is_indented,
+    kind_of,
+    mark_size,
+)
+from corpusmill.stages.filter.measure.wide_bytes import bytes_within, trailing_zeros
+from numpy.typing import NDArray
+
+Bytes: TypeAlias = NDArray[np.uint8]
+Integers: TypeAlias = NDArray[np.int32]
+
+ZERO, ONE, TWO = np.uint64(0), np.uint64(1), np.uint64(2)
+SPACE, TAB, FEED, BAR = (ord(sign) for sign in " \t\n|")
+LONGEST_FENCE = 8  # longer ones count as so long, so that few searches fail
+
+# Flags of a line of the view. SPARED: no edit touches it. BULLET: its mark was `- `.
+SPARED, BULLET, HAS_TAB = 1, 2, 4
+APART_WORDS, APART_LINES = range(2)
+
+
+class Structure(NamedTuple):
+    """The lines of a block of texts as they came, and the flags of the lines of their views.
+
+    ends: by line, the byte behind it, counted as `lay_out` laid the texts out. kinds: by line; the
+    bit IN_VIEW says whether it stands in the view. text_lines: the first line of each text, one
+    more than there are texts. flags: by line of the view. sizes: by text, bytes of its view.
+    """
+
+    ends: Integers
+    kinds: Bytes
+    text_lines: Integers
+    flags: Bytes
+    sizes: NDArray[np.int64]
+
+
+IN_VIEW = 1 << 6
+
+
+@njit
+def find_structure(
+    data: Bytes,
+    begins: NDArray[np.int64],
+    sizes: NDArray[np.int64],
+    apart: bool,
+    found: Structure,
+    counts: NDArray[np.int64],
+) -> None:
+    """Put the views of the texts in their places, which `lay_out` filled.
+
+    apart: whether code, tables and formulas leave the view. found: is filled. counts: by text, the
+    words and lines that were set apart, zero.
+    """
+    n = n_view = 0
+    for text in range(sizes.size):
+        begin, end = begins[text], begins[text] + sizes[text]
+        found.text_lines[text] = n
+        first = n
+        n, is_marked = _find_lines(data, begin, end, found.ends, found.kinds, n)
+        if is_marked:
+            _join(data, begin, found.ends, found.kinds, first, n)
+            write, n_view = _write_view(
+                data, begin, end, apart, found, first, n, n_view, counts[:, text]
+            )
+            found.sizes[text] = write - begin
+            for at in range(write, end):
+                data[np.uint64(at)] = SPACE
+        else:
+            for line in range(first, n):
+                found.flags[n_view + line - first] = (found.kinds[line] & TABBED != 0) * HAS_TAB
+                found.kinds[line] |= IN_VIEW
+            n_view += n - first
+            found.sizes[text] = sizes[text]
+    found.text_lines[sizes.size] = n
+
+
+@njit
+def _find_lines(
+    data: Bytes, begin: int, end: int, ends: Integers, kinds: Bytes, n: int
+) -> tuple[int, bool]:
+    """List the lines of a text with their kinds, as far as each line alone tells. Returns the new
+    number of lines, and whether any of them has a mark.
+    """
+    line, bars, tabs, is_marked = begin, ZERO, ZERO, False
+    for at in range(begin, end, 64):
+        feeds = bytes_within(data, at, FEED, 1)
+        bar, tab = bytes_within(data, at, BAR, 1), bytes_within(data, at, TAB, 1)
+        while feeds != ZERO:
+            shift = trailing_zeros(feeds)
+            feeds &= feeds - ONE
+            upto = (TWO << shift) - ONE
+            bars |= bar & upto
+            tabs |= tab & upto
+            ends[n] = at + np.int64(shift)
+            kinds[n] = kind_of(data, line, np.int64(ends[n]), bars != ZERO, tabs != ZERO)
+            is_marked |= kinds[n] & KIND > BLANK
+            line = np.int64(ends[n]) + 1
+            n += 1
+            bar &= ~upto
+            tab &= ~upto
+            bars = tabs = ZERO
+        bars |= bar
+        tabs |= tab
+    ends[n] = end
+    kinds[n] = kind_of(data, line, end, bars != ZERO, tabs != ZERO)
+    return n + 1, is_marked | (kinds[n] & KIND > BLANK)
+
+
+@njit
+def _join(data: Bytes, begin: int, ends: Integers, kinds: Bytes, first: int, last: int) -> None:
+    """Settle the kinds that depend on other lines: fenced code, formulas and tables of several
+    lines, and headings.
+
+    Every search for a closing line that fails is remembered, so time is linear.
+    """
+    unclosed_fence, unclosed_wave, unclosed_display, unclosed_bracket = 99, 99, False, False
+    line = first
+    while line < last:
+        kind, line_begin = kinds[line] & KIND, _begin(begin, ends, first, line)
+        close = -1
+        if kind == FENCE:
+            size, sign = fence_size(data, line_begin, np.int64(ends[line]))
+            size = min(size, LONGEST_FENCE)
+            if size < (unclosed_fence if sign == 96 else unclosed_wave):
+                close = _closing_fence(data, ends, kinds, line, last, size, sign)
+                if close < 0 and sign == 96:
+                    unclosed_fence = size
+                elif close < 0:
+                    unclosed_wave = size
+            _set(kinds, line, line + 1, MARK)
+            if close > 0:
+                _set(kinds, line + 1, close, CODE)
+                _set(kinds, close, close + 1, MARK)
+        elif kind == DISPLAY and not unclosed_display:
+            close = _next_of(kinds, line + 1, last, DISPLAY)
+            unclosed_display = close < 0
+            _set(kinds, line, close + 1, FORMULA)
+        elif kind == BRACKET and not unclosed_bracket:
+            close = line
+            while close < last and not closes_bracket(
+                data, _begin(begin, ends, first, close), np.int64(ends[close])
+            ):
+                close += 1
+            close = close if close < last else -1
+            unclosed_bracket = close < 0
+            _set(kinds, line, close + 1, FORMULA)
+        if close >= line:
+            line = close + 1
+        elif kind in (BLANK, FENCE):
+            line += 1
+        else:
+            line = _join_paragraph(data, begin, ends, kinds, first, line, last)
+
+
+@njit
+def _begin(begin: int, ends: Integers, first: int, line: int) -> int:
+    """Where a line begins. `first` is the text's first line, `begin` its first byte."""
+    return np.int64(ends[line - 1]) + 1 if line > first else begin
+
+
+@njit
+def _set(kinds: Bytes, first: int, last: int, kind: int) -> None:
+    for line in range(first, last):
+        kinds[line] = kind
+
+
+@njit
+def _next_of(kinds: Bytes, line: int, last: int, kind: int) -> int:
+    """The next line of a kind, or -1."""
+    while line < last and kinds[line] & KIND != kind:
+        line += 1
+    return line if line < last else -1
+
+
+@njit
+def _closing_fence(
+    data: Bytes, ends: Integers, kinds: Bytes, line: int, last: int, size: int, sign: int
+) -> int:
+    """The line of the fence that closes the one in `line`: of the same sign, at least as long, and
+    nothing behind it. -1 if there is none.
+    """
+    for close in range(line + 1, last):
+        if kinds[close] & KIND == FENCE:
+            begin, end = np.int64(ends[close - 1]) + 1, np.int64(ends[close])
+            other, of = fence_size(data, begin, end)
+            while end > begin and data[end - 1] <= SPACE:
+                end -= 1
+            if of == sign and other >= size and data[end - 1] == sign:
+                return close
+    return -1
+
+
+@njit
+def _join_paragraph(
+    data: Bytes, begin: int, ends: Integers, kinds: Bytes, first: int, line: int, last: int
+) -> int:
+    """Settle the lines of a paragraph: tables, headings, and what belongs to a list item. Returns
+    the line behind it.
+    """
+    stop, rows = line + 1, np.int64(_is_row(kinds[line]))
+    while stop < last and not _ends_paragraph(kinds[stop] & KIND):
+        rows += _is_row(kinds[stop])
+        stop += 1
+    if rows >= 2 and 2 * rows >= stop - line:
+        for row in range(line, stop):
+            kinds[row] = MARK if kinds[row] & KIND == RULE else TABLE
+        return stop
+    in_item = False
+    for each in range(line, stop):
+        kind, tabbed = kinds[each] & KIND, kinds[each] & TABBED
+        line_begin = _begin(begin, ends, first, each)
+        if kind in (ITEM, NUMBERED, STARRED):
+            in_item = True
+        elif kind == HEADING:
+            in_item = False
+            is_alone = each == line and (each + 1 == last or kinds[each + 1] & KIND != HEADING)
+            if not (is_alone or is_deep_heading(data, line_begin)):
+                kinds[each] = CONTINUED | tabbed
+        elif kind in (FORMULA, TEX):
+            pass
+        elif in_item and is_indented(data, line_begin):
+            kinds[each] = CONTINUED | tabbed
+        else:
+            kinds[each] = PLAIN | tabbed
+    return stop
+
+
+@njit
+def _is_row(kind: int) -> bool:
+    return kind & KIND == CELLS or kind & KIND == RULE
+
+
+@njit
+def _ends_paragraph(kind: int) -> bool:
+    return kind in (BLANK, FENCE, DISPLAY, BRACKET)
+
+
+@njit
+def _write_view(
+    data: Bytes,
+    begin: int,
+    end: int,
+    apart: bool,
+    found: Structure,
+    first: int,
+    last: int,
+    n_view: int,
+    counts: NDArray[np.int64],
+) -> tuple[int, int]:
+    """Write the view of a text over it. Returns where it ends, and the new number of view lines.
+
+    A blank line goes if the line before it went and a blank line is the last that stays. Line ends
+    behind the last line that stays go too.
+    """
+    kinds, ends, flags = found.kinds, found.ends, found.flags
+    write, line_begin, first_view, kept = begin, begin, n_view, begin
+    was_blank, was_left_out = True, False
+    for line in range(first, last):
+        line_end, kind = np.int64(ends[line]), kinds[line] & KIND
+        is_apart = kind in (CODE, TABLE, FORMULA)
+        goes = (
+            kind == MARK or (apart and is_apart) or (kind == BLANK and was_left_out and was_blank)
+        )
+        if goes:
+            if is_apart:
+                counts[APART_WORDS] += _words(data, line_begin, line_end)
+                counts[APART_LINES] += 1
+            was_left_out |= kind != BLANK
+        else:
+            flag = (kinds[line] & TABBED != 0) * HAS_TAB
+            if kind > BLANK:
+                flag |= SPARED | (kind == ITEM) * BULLET
+            read = line_begin + mark_size(data, line_begin, line_end, kind)
+            write = (
+                _copy_cells(data, read, line_end, write)
+                if kind == TABLE
+                else _copy(data, read, line_end, write)
+            )
+            kept = kept if kind == BLANK else write
+            if line < last - 1:
+                data[write] = FEED
+                write += 1
+            flags[n_view] = flag
+            kinds[line] |= IN_VIEW
+            n_view += 1
+            was_blank, was_left_out = kind == BLANK, False
+        line_begin = line_end + 1
+    if was_left_out:  # the last line does not stand in the view
+        line = last - 1
+        while line >= first and (kinds[line] & IN_VIEW == 0 or kinds[line] & KIND == BLANK):
+            n_view -= kinds[line] & IN_VIEW != 0
+            kinds[line] &= KIND | TABBED
+            line -= 1
+        write = kept
+    if n_view == first_view:  # an empty view has an empty line all the same
+        flags[n_view] = 0
+        n_view += 1
+        write = begin
+    return write, n_view
+
+
+@njit
+def _copy(data: Bytes, read: int, end: int, write: int) -> int:
+    for at in range(end - read):
+        data[np.uint64(write + at)] = data[np.uint64(read + at)]
+    return write + end - read
+
+
+@njit
+def _copy_cells(data: Bytes, read: int, end: int, write: int) -> int:
+    """Copy a row without its bars. The blank before a bar goes with it, at the begin of the row the
+    blank behind it.
+    """
+    start, at = write, read
+    while at < end:
+        if (
+            data[at] == BAR
+            and (at == read or data[at - 1] <= SPACE)
+            and (at + 1 == end or data[at + 1] <= SPACE)
+        ):
+            if write > start:
+                write -= data[write - 1] <= SPACE
+            elif at + 1 < end:
+                at += 1
+        else:
+            data[write] = data[at]
+            write += 1
+        at += 1
+    return write
+
+
+@njit
+def _words(data: Bytes, begin: int, end: int) -> int:
+    """How many parts have a letter or a digit. Other characters than ASCII count as letters."""
+    count, is_word = 0, False
+    for at in range(begin, end):
+        byte = data[at]
+        if byte <= SPACE:
+            count += is_word
+            is_word = False
+        else:
+            is_word |= 48 <= byte <= 57 or 97 <= byte | 32 <= 122 or byte >= 128
+    return count + is_word
