@@ -53,7 +53,6 @@ FOLDS = 5
 DAMPENED = 0.7  # exponent of a block's number of words in its weight
 VOTED = 0.4  # weight of a page that is labelled by vote; a page with a reference has 1
 PER_SITE = 6  # pages without a reference of one site
-NEAR_COMMENTS = 8  # levels
 NOT_ARTICLES = ("apache-flink-web", "apache-kafka-site")  # hundreds of pages on one template
 Vote = tuple[NDArray[np.bool_], NDArray[np.bool_]] | None
 FOREST = {
@@ -156,7 +155,9 @@ def trained(labelled: Sequence[Sample], voted: Sequence[Sample] = ()) -> Forest:
 
 
 def first_vote(sample: Sample, peer: NDArray[np.bool_], forest: Forest) -> Vote:
-    comments = sample.features[:, main_content.FEATURES.index("comment")] <= NEAR_COMMENTS
+    comments = (
+        sample.features[:, main_content.FEATURES.index("comment")] <= main_content.NEAR_COMMENTS
+    )
     return by_vote(peer, sample.scores(forest), sample.features[:, WORDS], comments)
 
 

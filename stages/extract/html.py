@@ -14,6 +14,7 @@ from typing import Literal
 from corpusmill.stages.extract import justext, resiliparse, trafilatura
 
 Extractor = Literal["main_content", "union", "resiliparse", "justext", "trafilatura"]
+Comments = Literal["drop", "keep"]
 
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff\ufffe\uffff]+")
 _LINE_ENDS = re.compile("\r\n?|[\x85\u2028\u2029]")
@@ -34,7 +35,9 @@ def tidy(text: str) -> str:
     return _BLANK_LINES.sub("\n\n", _TRAILING_SPACE.sub("\n", text)).strip()
 
 
-def main_text(html: str, extractor: Extractor, language_of: Callable[[str], str]) -> str:
+def main_text(
+    html: str, extractor: Extractor, language_of: Callable[[str], str], comments: Comments = "drop"
+) -> str:
     """The main text of a page; empty if the extractor finds none.
 
     language_of: text -> language code. Extractors ask it when they need the language's stop words.
@@ -44,19 +47,20 @@ def main_text(html: str, extractor: Extractor, language_of: Callable[[str], str]
 
     if not html or html.isspace():
         return ""
+    keep_comments = comments == "keep"
     if extractor == "main_content":
         # Its text is clean and tidy already, and its code keeps its blank lines.
-        return main_content.main_content(html, language_of)
+        return main_content.main_content(html, language_of, keep_comments)
     # lxml refuses text with an encoding declaration.
     html = _XML_DECLARATION.sub("", html, count=1)
     if extractor == "union":
-        text = union.union(html, language_of)
+        text = union.union(html, language_of, keep_comments)
     elif extractor == "resiliparse":
         text = resiliparse.main_text(html)
     elif extractor == "justext":
         text = "\n\n".join(justext.paragraphs(html, language_of))
     else:
-        text = trafilatura.main_text(html)
+        text = trafilatura.main_text(html, keep_comments)
     return tidy(clean(text))
 
 

@@ -36,6 +36,10 @@ from numpy.typing import NDArray
 FEATURES = (*block_text.MEASURES, *block_places.PLACES, *REGIONS)
 # Share of stop words. Other languages share a few words, such as `in`, `was`, `he`.
 SURELY_ENGLISH = 0.4
+SURE = 0.9
+SHARPER = 1.5  # exponent
+NEAR_COMMENTS = 8  # levels from an element that is named after comments
+FEWEST_COMMENT_WORDS = 4
 LANGUAGE_SAMPLE = 200  # bytes of text to identify the language from, longest blocks first
 
 Floats = NDArray[np.float32]
@@ -56,17 +60,21 @@ class Blocks(NamedTuple):
     elements: NDArray[np.int32]
 
 
-def main_content(html: str, language_of: Callable[[str], str]) -> str:
+def main_content(html: str, language_of: Callable[[str], str], comments: bool = False) -> str:
     """The page's main content, empty if it has no text.
 
-    language_of: text -> language code, for the language's stop words. Raises TooManyBlocks.
+    language_of: text -> language code, for the language's stop words. comments: also the comments
+    below an article. Raises TooManyBlocks.
     """
     page = blocks_of(html)
     if not len(page.blocks):
         return ""
     sample = language_sample(page)
     features = features_of(page, "en" if looks_english(sample) else language_of(sample))
-    return rendered(page.text, page.blocks, page.elements, chosen(page, features, forest()))
+    taken = chosen(page, features, forest())
+    if comments:
+        taken |= comments_of(features)
+    return rendered(page.text, page.blocks, page.elements, taken)
 
 
 def blocks_of(html: str) -> Blocks:
@@ -134,7 +142,32 @@ def chosen(page: Blocks, features: Floats, forest: Forest) -> NDArray[np.bool_]:
     """Which blocks are main content. The page's `<title>` is not part of the page."""
     scores = probabilities(forest, features)
     scores[page.blocks[:, html_page.TITLE] != 0] = 0
-    return best_set(scores, features[:, block_text.WORDS].astype(np.float64))
+    words = features[:, block_text.WORDS].astype(np.float64)
+    return best_set(sharpened(scores, words), words)
+
+
+def sharpened(scores: Floats, words: NDArray[np.float64]) -> Floats:
+    """Lower scores for the doubtful blocks of a page of prose. If paragraphs that are surely main
+    content make up most of what is expected, the page is an article, and the rest mostly stands
+    beside it. Pages of cards, lists or short posts keep their scores.
+    """
+    expected = scores * words
+    sure = expected[(scores > SURE) & (words >= block_places.LONG_WORDS)].sum()
+    return scores**SHARPER if sure >= expected.sum() / 2 else scores
+
+
+def comments_of(features: Floats) -> NDArray[np.bool_]:
+    """Which blocks are comments: prose in an element that is named after comments, outside its
+    form. Names, dates and `Reply` are too short or linked.
+    """
+    levels = dict(zip(REGIONS, features[:, -len(REGIONS) :].T, strict=True))
+    named = (levels["comment"] <= NEAR_COMMENTS) & (levels["form"] > levels["comment"])
+    return (
+        named
+        & (levels["button"] > 1)
+        & (features[:, block_text.WORDS] >= FEWEST_COMMENT_WORDS)
+        & (features[:, block_text.LINK_DENSITY] < 0.5)
+    )
 
 
 def best_set(scores: Floats, words: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -61,6 +61,11 @@ class Extract(MapStage):
     main_content is our own; union is it and what others add; resiliparse is used by DCLM and
     Dolma 3, justext by Nemotron-CC, trafilatura by FineWeb.
     """
+    comments: html.Comments = "drop"
+    """Comments below an article. Posts of a forum are its main content and stay in any case.
+
+    jusText and Resiliparse do not tell comments from text.
+    """
     statuses: tuple[int, int] = (200, 299)
     """The lowest and the highest HTTP status that is kept."""
     mimes: tuple[str, ...] = ("text/html", "application/xhtml+xml", "text/plain")
@@ -210,7 +215,7 @@ class Extract(MapStage):
             page = repaired_page(charset.decoded(payload, declared)[0], self.repair)
             if mime == "text/plain":
                 return html.clean(page).strip("\n")
-            return html.main_text(page, self.extractor, self._language_of)
+            return html.main_text(page, self.extractor, self._language_of, self.comments)
         except (_Drop, CorpusmillError, MemoryError):
             raise
         except Exception as error:  # a page that breaks an extractor must cost only that page

@@ -16,10 +16,11 @@ ENOUGH = 0.5  # share of a paragraph's sequences that must be there
 _WORD = re.compile(r"\w+")
 
 
-def union(html: str, language_of: Callable[[str], str]) -> str:
+def union(html: str, language_of: Callable[[str], str], comments: bool = False) -> str:
     """The main content, and what jusText and Resiliparse add to it. Raises what they raise."""
     text = merged(
-        main_content(html, language_of).split("\n\n"), justext.paragraphs(html, language_of)
+        main_content(html, language_of, comments).split("\n\n"),
+        justext.paragraphs(html, language_of),
     )
     return "\n\n".join(merged(text, resiliparse.main_text(html).split("\n")))
 

@@ -6,8 +6,8 @@ And the shipped file fits the code.
 import numpy as np
 import pytest
 from corpusmill.stages.extract import main_content
-from corpusmill.tools.make_main_content import labels
-from corpusmill.tools.wcxb import Score, mean, part_of, score
+from corpusmill.tools.block_labels import by_reference, by_second_vote, by_vote
+from corpusmill.tools.gold_pages import Score, mean, part_of, score
 
 
 def test_the_measure_compares_multisets_of_lower_case_words():
@@ -66,7 +66,55 @@ REFERENCE = (
     ],
 )
 def test_a_block_is_main_content_if_its_words_stand_in_the_reference_in_sequence(blocks, expected):
-    assert labels(blocks, REFERENCE).tolist() == expected
+    assert by_reference(blocks, REFERENCE).tolist() == expected
+
+
+def test_a_headline_may_stand_in_the_reference_or_beside_it():
+    assert score("Rain. It rained.", "It rained.", "Rain").f1 == 1
+    assert score("It rained.", "It rained.", "Rain").f1 == 1
+    assert score("Rain. It rained.", "It rained.").f1 < 1
+
+
+def test_chinese_and_japanese_are_measured_by_character():
+    assert score("我爱水", "我爱火").f1 == pytest.approx(2 / 3)
+    assert score("コーヒー", "コーヒー").f1 == 1
+
+
+def arrays(*rows):
+    return (np.array(row) for row in rows)
+
+
+def test_a_vote_keeps_what_both_take_and_learns_nothing_from_what_they_dispute():
+    peer, scores, sizes, comments = arrays(
+        [True, True, True, False, False, False],
+        [0.9, 0.25, 0.1, 0.95, 0.95, 0.5],
+        [100, 20, 20, 50, 50, 10],
+        [False, False, False, False, True, False],
+    )
+    labels, teach = by_vote(peer, scores, sizes, comments)
+    assert labels.tolist() == [True, True, False, False, False, False]
+    # Doubtful: the second. Overruled: the fourth, but not the fifth, which is a comment.
+    assert teach.tolist() == [True, False, True, False, True, True]
+
+
+def test_a_second_vote_takes_what_the_forest_is_sure_of():
+    peer, scores, sizes, chosen = arrays(
+        [True, False, False, True],
+        [0.9, 0.95, 0.75, 0.4],
+        [100, 50, 50, 10],
+        [True, True, True, False],
+    )
+    labels, teach = by_second_vote(peer, scores, sizes, chosen)
+    assert labels.tolist() == [True, True, False, False]
+    assert teach.tolist() == [True, True, False, True]
+
+
+@pytest.mark.parametrize("scores", [[0.1, 0.9], [0.9, 0.9]])
+def test_a_page_without_a_text_in_common_teaches_nothing(scores):
+    sizes = np.array([200 if scores[0] < 0.5 else 20, 50])
+    peer, none = np.array([True, False]), np.zeros(2, np.bool_)
+    assert by_vote(peer, np.array(scores), sizes, none) is None
+    assert by_second_vote(peer, np.array(scores), sizes, ~none) is None
 
 
 def test_the_model_that_ships_asks_for_features_that_there_are():
