@@ -18,6 +18,7 @@ from corpusmill.manifests.package_data import package_file
 # A longer text is judged by its beginning. Prediction costs 0.2 ms a kilobyte, and more text gains
 # nothing.
 SAMPLE_CHARACTERS = 5_000
+_LETTERS = 1_000  # that tell whether a text is in capitals
 _LABEL = "__label__"
 _LINE_BREAKS = re.compile(r"[\s\0]+")
 
@@ -59,9 +60,24 @@ def codes(model_path: str = "") -> list[str]:
 
 def hygienic(text: str) -> str:
     """The part of a text that fastText gets: one line of limited length, without anything that
-    looks like a label.
+    looks like a label. If most of its letters are capitals, it is in small letters.
     """
-    return _LINE_BREAKS.sub(" ", text[:SAMPLE_CHARACTERS]).replace(_LABEL, " label ").strip()
+    part = _LINE_BREAKS.sub(" ", text[:SAMPLE_CHARACTERS]).replace(_LABEL, " label ").strip()
+    if not _is_in_capitals(part):
+        return part
+    if "İ" in part:  # Turkish and Azerbaijani have a small letter of their own for I
+        part = part.replace("I", "ı").replace("İ", "i")
+    return part.lower()
+
+
+def _is_in_capitals(text: str) -> bool:
+    """Whether more letters are capitals than small ones. The model has seen few such texts.
+
+    Letters of scripts without capitals do not count. Of a long text, some letters are looked at.
+    """
+    some = text[:: 1 + len(text) // _LETTERS]
+    capitals = sum(map(str.isupper, some))
+    return capitals > 0 and capitals > sum(map(str.islower, some))
 
 
 def model_digest(model_path: str = "") -> str:

@@ -106,10 +106,10 @@ def _decoded(payload: bytes, declared: str | None) -> tuple[str, str]:
         return payload.decode(wide, "replace"), wide
     in_header, in_page = _codec(declared), _codec_in_page(payload)
     if payload.isascii():
-        codec = _seven_bit(payload, in_header, in_page)
-        if codec is None:
+        escaped = _seven_bit(payload, in_header, in_page)
+        if escaped is None:
             return payload.decode("ascii"), _name(in_header or in_page or "utf-8")
-        return payload.decode(codec, "replace"), codec
+        return payload.decode(escaped, "replace"), escaped
     try:
         return payload.decode(), "utf-8"
     except UnicodeDecodeError:

@@ -35,6 +35,43 @@ def test_plain_sentences_are_identified_in_one_batch():
     assert all(0.5 < language.score <= 1.0 for language in found)
 
 
+CAPITALS = SENTENCES | {
+    "el": "Η επιτροπή θα συνεδριάσει ξανά την επόμενη εβδομάδα για να αποφασίσει για τα χρήματα.",
+    "bg": "Комисията ще се събере отново следващата седмица, за да реши за парите.",
+    "hy": "Հանձնաժողովը կհավաքվի հաջորդ շաբաթ՝ որոշելու, թե ինչպես ծախսել գումարը։",
+    "ka": "კომიტეტი მომავალ კვირას კვლავ შეიკრიბება, რათა გადაწყვიტოს თანხის ხარჯვა.",
+    "tr": "Komite, paranın nasıl harcanacağına karar vermek için gelecek hafta yeniden toplanacak.",
+    "vi": "Ủy ban sẽ họp lại vào tuần tới để quyết định cách chi tiêu số tiền này.",
+    "cs": "Výbor se příští týden znovu sejde, aby rozhodl, jak peníze utratit.",
+    "sv": "Utskottet träffas igen nästa vecka för att besluta hur pengarna ska användas.",
+}
+
+
+@pytest.mark.parametrize("code", CAPITALS)
+def test_a_text_in_capitals_is_identified_as_in_small_letters(code):
+    text = CAPITALS[code]
+    capitals = text.upper() if code != "tr" else text.replace("i", "İ").upper()
+    most = text[:20] + capitals[20:]
+    found = identify([text, capitals, most, "NASA 1998: " + capitals * 30])
+    assert [language.code for language in found] == [code] * 4
+    assert all(language.score > 0.5 for language in found)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        SENTENCES["en"],
+        "The Committee Will Meet Again Next Week To Decide How The Money Should Be Spent",
+        "BREAKING NEWS: The committee will meet again next week to decide about the money of NASA.",
+        "i said THE END of it",
+        "委員会 NASA は来週もう一度集まり iPhone を使います",
+        "1998",
+    ],
+)
+def test_a_text_in_small_letters_is_taken_as_it_stands(text):
+    assert hygienic(text) == text
+
+
 def test_no_texts_give_no_languages():
     assert identify([]) == []
 
