@@ -35,7 +35,7 @@ def _call_the_rest() -> None:
     import numpy as np
     import pyarrow as pa
     from corpusmill.stages.columns.strings import joined
-    from corpusmill.stages.dedup.clusters import choose_survivors
+    from corpusmill.stages.dedup.clusters import choose_survivors, fell_for_shared_part
     from corpusmill.stages.dedup.signatures.minhash import make_scheme
     from corpusmill.stages.dedup.signatures.shingles import exact_hashes, shingle_sets
     from corpusmill.stages.dedup.signatures.sketches import match_sketches
@@ -49,12 +49,14 @@ def _call_the_rest() -> None:
         judge_all(pa.chunked_array([["https://example.com/a"]]), compiled(rules))
     texts = joined(pa.chunked_array([["the same words in each of two texts"] * 2]))
     exact_hashes(*texts)
-    sets = shingle_sets(*texts, 5)
-    choose_survivors(np.array([0, 2]), sets, make_scheme(14, 8, 1), 0.8, 10)
+    sets = shingle_sets(*texts, 5, with_words=True)
+    choice = choose_survivors(np.array([0, 2]), sets, make_scheme(14, 8, 1), 0.8, 10)
+    fell_for_shared_part(choice, sets, 5)
+    figures = np.zeros(2, np.uint64)
     sketches = (sets.hashes >> np.uint64(32)).astype(np.uint32)
     match_sketches(
-        np.array([0]), np.array([1]), sets.offsets, sets.hashes, sets.offsets, sketches,
-        np.diff(sets.offsets), 0.8, 10, np.full(2, -1), np.ones(2),
+        np.array([0]), np.array([1]), sets.offsets, sets.hashes, figures, sets.offsets, sketches,
+        np.diff(sets.offsets), figures, 0.8, 10, np.full(2, -1), np.ones(2),
     )  # fmt: skip
 
 

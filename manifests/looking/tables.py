@@ -96,11 +96,22 @@ def remarks(found: Funnel) -> Iterator[str]:
     yield from found.damaged
 
 
+SHARED_PART = "dedup.shared_part"  # as in `stages.dedup.resolve`
+
+
 def row_remarks(row: StageRow) -> Iterator[str]:
-    """A warning if a stage kept nothing, and its quarantined shards."""
+    """Warnings if a stage kept nothing, or removed documents for a part that they share; and its
+    quarantined shards.
+    """
     if not row.kept:
         why = reasons_text(row.excluded, row.failures) if row.rows_in else "it got none"
         yield f"warning: {row.name} kept no document ({why})"
+    if shared := row.excluded.get(SHARED_PART, 0):
+        yield (
+            f"warning: {row.name} removed {shared:,} of {row.rows_in:,} documents for a beginning "
+            f"or end that they share (a prompt, a licence) while the rest differs "
+            f"({SHARED_PART}); set dedup.shared_parts=ignore to compare the rest alone"
+        )
     yield from quarantined_lines(row.name, row.quarantined)
 
 

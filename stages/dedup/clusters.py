@@ -7,11 +7,18 @@ import numpy as np
 import numpy.typing as npt
 from corpusmill.stages.columns.compiled import njit
 from corpusmill.stages.dedup.signatures.minhash import Scheme, keys_of_signatures, signatures
+from corpusmill.stages.dedup.signatures.shared_parts import (
+    same_figures,
+    shared_part,
+    shared_parts,
+)
 from corpusmill.stages.dedup.signatures.shingles import Shingles, jaccard
 
 # A pair is not checked if the signatures' estimate lies this many standard deviations below the
 # threshold.
 DEVIATIONS = 4
+LEAST_SHARERS = 3  # removed documents that share one part with their survivor
+LEAST_SHARE = 0.5  # of the survivor's words, in that part
 _CLUSTER_MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -33,12 +40,14 @@ def choose_survivors(
     threshold: float,
     max_comparisons: int,
     gone: npt.NDArray[np.bool_] | None = None,
+    unshared_ngram: int = 0,
 ) -> Choice:
     """Go through each cluster in order. A document falls to a survivor whose similarity reaches the
     threshold, or survives itself.
 
     starts: int64[clusters + 1], the clusters' bounds among the documents, which are ordered by the
-    survivor rule. gone: documents that take no part.
+    survivor rule. gone: documents that take no part. unshared_ngram: if not 0, a document does not
+    fall to a survivor with which it shares its beginning or end and nothing else (`shared_part`).
 
     A document is compared with survivors that share a band with it: of each band, the first
     `max_comparisons`. It is also compared with the first `max_comparisons` survivors of its
@@ -57,10 +66,15 @@ def choose_survivors(
     least_agreement = k * (threshold - DEVIATIONS * (threshold * (1 - threshold) / k) ** 0.5)
     survivor = np.arange(documents, dtype=np.int64)
     similarity = np.ones(documents, dtype=np.float64)
+    alike = np.zeros(documents, np.uint64)
     comparisons = _choose(
         starts,
         shingles.offsets,
         shingles.hashes,
+        alike if shingles.figures is None else shingles.figures,
+        np.zeros(0, np.uint64) if shingles.words is None else shingles.words,
+        np.zeros(0, np.int64) if shingles.word_offsets is None else shingles.word_offsets,
+        unshared_ngram if shingles.words is not None else 0,
         minima,
         buckets.reshape(keys.shape).astype(np.int64),
         room,
@@ -72,6 +86,31 @@ def choose_survivors(
         similarity,
     )
     return Choice(survivor, similarity, int(comparisons))
+
+
+def fell_for_shared_part(choice: Choice, shingles: Shingles, ngram: int) -> npt.NDArray[np.bool_]:
+    """Which documents fell to a survivor mostly for a beginning or end that they share with it.
+
+    At least `LEAST_SHARERS` documents of one survivor must share one part with it, of at least
+    `LEAST_SHARE` of its words, and each must be unlike it in the rest. `shingles` has the words.
+    """
+    assert shingles.words is not None
+    assert shingles.word_offsets is not None
+    found = np.zeros(len(choice.survivor), np.bool_)
+    fallen = np.flatnonzero(choice.survivor != np.arange(len(choice.survivor)))
+    parts = np.zeros((len(fallen), 2), np.int64)
+    shared_parts(
+        shingles.words, shingles.word_offsets, ngram, fallen, choice.survivor[fallen], parts
+    )
+    fallen, parts = fallen[parts.sum(1) > 0], parts[parts.sum(1) > 0]
+    survivors, group, sharers = np.unique(
+        choice.survivor[fallen], return_inverse=True, return_counts=True
+    )
+    least = np.full((len(survivors), 2), np.iinfo(np.int64).max)
+    np.minimum.at(least, group, parts)  # the part that all of them share
+    enough = least.sum(1) >= LEAST_SHARE * np.diff(shingles.word_offsets)[survivors]
+    found[fallen] = (enough & (sharers >= LEAST_SHARERS))[group]
+    return found
 
 
 @njit(nogil=True)
@@ -87,6 +126,10 @@ def _choose(
     starts: Any,
     offsets: Any,
     hashes: Any,
+    figures: Any,
+    words: Any,
+    word_offsets: Any,
+    unshared_ngram: int,
     minima: Any,
     buckets: Any,
     room: Any,
@@ -137,12 +180,22 @@ def _choose(
                 other_size = offsets[other + 1] - offsets[other]
                 if min(size, other_size) < threshold * max(size, other_size):
                     continue
+                if not same_figures(size, other_size, figures[document], figures[other]):
+                    continue
                 comparisons += 1
                 similar = jaccard(
                     hashes[offsets[document] : offsets[document + 1]],
                     hashes[offsets[other] : offsets[other + 1]],
                 )
                 if similar >= threshold:
+                    if unshared_ngram > 0:
+                        begin, end = shared_part(
+                            words[word_offsets[document] : word_offsets[document + 1]],
+                            words[word_offsets[other] : word_offsets[other + 1]],
+                            unshared_ngram,
+                        )
+                        if begin + end > 0:
+                            continue
                     survivor[document], similarity[document] = other, similar
                     break
             if survivor[document] == document:

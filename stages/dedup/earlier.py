@@ -53,6 +53,8 @@ SIGNATURES = pa.schema(  # one row per kept document
         # Of the bands; none where there are no shingles.
         pa.field("keys", pa.large_list(pa.uint64()), nullable=False),
         pa.field("shingles", pa.int32(), nullable=False),  # distinct ones
+        # Of the numbers and operators, in their order.
+        pa.field("figures", pa.uint64(), nullable=False),
         pa.field("sketch", pa.large_list(pa.uint32()), nullable=False),  # sorted
     ]
 )
@@ -69,6 +71,7 @@ _KIND = b"corpusmill.dedup"
 def kind_of(settings: DedupSettings) -> bytes:
     """What two runs must share so that their signatures can be compared."""
     kind = [
+        settings.normalization,
         settings.ngram,
         *settings.banding,
         settings.seed,
@@ -85,8 +88,8 @@ def check_kind(settings: DedupSettings, signatures: tuple[Artifact, ...]) -> Non
         if (schema_of(artifact).metadata or {}).get(_KIND) != kind_of(settings):
             raise RecipeError(
                 f"dedup.against: {artifact.path} was signed with other settings than this run's",
-                "give both runs the same ngram, bands, rows, seed and scheme, or run the earlier "
-                "one again",
+                "give both runs the same normalization, ngram, bands, rows, seed and scheme, or "
+                "run the earlier one again",
             )
 
 
@@ -102,10 +105,9 @@ def write_signatures(settings: DedupSettings, shard: Shard) -> list[Counts]:
         for table in shard.read(shard.inputs[0], columns_of(shard.inputs[0])):
             parents = parent_hashes(table)
             exact = exact_hashes(*joined(table["text"])) ^ parents[:, None]
-            compared = compared_texts(table, settings.template)
-            sets = shingle_sets(
-                *joined(table["text"] if compared is None else compared), settings.ngram
-            )
+            compared = joined(compared_texts(table, settings))
+            sets = shingle_sets(*compared, settings.ngram, normalization=settings.normalization)
+            assert sets.figures is not None
             keys = keys_of_signatures(signatures(sets, scheme), scheme) ^ parents[:, None]
             size = np.diff(sets.offsets)
             bands = np.concatenate([[0], np.cumsum(np.where(size > 0, scheme.bands, 0))])
@@ -119,6 +121,7 @@ def write_signatures(settings: DedupSettings, shard: Shard) -> list[Counts]:
                 pa.array(exact[:, 1]),
                 pa.LargeListArray.from_arrays(bands, pa.array(keys[size > 0].reshape(-1))),
                 pa.array(size.astype(np.int32)),
+                pa.array(sets.figures),
                 pa.LargeListArray.from_arrays(ends, pa.array(sketch)),
             ]
             output.write(pa.table(columns, schema=SIGNATURES))
@@ -206,9 +209,12 @@ def fall_to_earlier(
         order = np.lexsort((rank[pair[1]], -times, pair[0]))
         left, right = pair[0][order], pair[1][order]
         limits = settings.verify_threshold, settings.max_comparisons
-        match_sketches(
-            left, right, sets.offsets, sets.hashes, *arrays, shingles, *limits, chosen, similarity
-        )
+        figures = earlier["figures"].to_numpy()
+        own_figures = sets.figures
+        if own_figures is None:  # the rule does not know them
+            own_figures, figures = np.zeros(documents, np.uint64), np.zeros_like(figures)
+        sides = sets.offsets, sets.hashes, own_figures, *arrays, shingles, figures
+        match_sketches(left, right, *sides, *limits, chosen, similarity)
     return chosen, similarity, equal
 
 

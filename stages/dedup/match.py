@@ -174,16 +174,13 @@ def _keys(
     from corpusmill.stages.dedup.signatures import minhash
     from corpusmill.stages.dedup.signatures.shingles import exact_hashes
 
-    texts = table["text"]
-    compared = compared_texts(table, settings.template)
+    texts, compared = table["text"], compared_texts(table, settings)
     bands, _ = settings.banding
     if settings.fuzzy:
         found, exact, counts = minhash.band_keys(
-            *joined(texts if compared is None else compared),
-            settings.ngram,
-            settings.make_scheme(),
+            *joined(compared), settings.ngram, settings.make_scheme(), settings.normalization
         )
-        if compared is not None:
+        if compared is not texts:
             exact = exact_hashes(*joined(texts))
         wanted = np.repeat(counts[:, None] > 0, bands, axis=1)
     else:

@@ -6,7 +6,7 @@ other document is removed only if its true Jaccard similarity with the document 
 reaches the threshold. Similarity is that of the shingle sets.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -77,6 +77,7 @@ RANKING = {  # what decides within a cluster before the id does
     "best_quality": [("quality", "descending")],
 }
 EXACT_REASON, FUZZY_REASON = "dedup.exact", "dedup.fuzzy"
+SHARED_REASON = "dedup.shared_part"
 BLOCK_BYTES = 64 << 20  # text of the clusters that are compared in one go; a cluster is never cut
 
 
@@ -86,13 +87,15 @@ class Fates:
 
     survivor: the text that stands for it, itself if it stays. outside: the earlier document
     that it falls to instead, as a row of their table, or -1. similarity: with either. equal:
-    whether its text is the earlier one's. survivor_id: the id of whoever stands for it.
+    whether its text is the earlier one's. shared_part: whether it fell mostly for a beginning or
+    end that it shares with its survivor. survivor_id: the id of whoever stands for it.
     """
 
     survivor: "Rows"
     outside: "Rows"
     similarity: "npt.NDArray[np.float64]"
     equal: "npt.NDArray[np.bool_]"
+    shared_part: "npt.NDArray[np.bool_]"
     survivor_id: "npt.NDArray[np.object_]"
 
 
@@ -164,8 +167,14 @@ def resolve(settings: DedupSettings, gathered: int, shard: Shard) -> list[Counts
         # One head for each text. The others go where it goes.
         heads = np.flatnonzero(equal == np.arange(stop - start))
         shingles = shingle_sets(
-            *texts, settings.ngram, order.to_numpy()[start:stop][heads].astype(np.int64)
+            *texts,
+            settings.ngram,
+            order.to_numpy()[start:stop][heads].astype(np.int64),
+            settings.normalization,
+            with_words=settings.fuzzy,
         )
+        if settings.normalization != "meaning":
+            shingles = replace(shingles, figures=None)
         fates = _fates(
             settings, block.take(pa.array(heads)), shingles, _of_clusters(earlier, block)
         )
@@ -186,8 +195,7 @@ def _members(
     partitions: int,
 ) -> pa.Table:
     parents = parent_hashes(rows)
-    compared = compared_texts(rows, settings.template)
-    texts = rows["text"] if compared is None else compared
+    texts = compared_texts(rows, settings)
     columns = {
         "partition": pa.array(partition_of_node(component, partitions)),
         "component": pa.array(component),
@@ -275,12 +283,13 @@ def _fates(
     """The fates of the distinct texts of some whole clusters, which come in the order of the
     survivor rule.
     """
-    from corpusmill.stages.dedup.clusters import choose_survivors
+    from corpusmill.stages.dedup.clusters import choose_survivors, fell_for_shared_part
     from corpusmill.stages.dedup.signatures.minhash import keys_of_signatures, signatures
 
     number = np.arange(heads.num_rows)
     survivor, similarity = number, np.ones(len(number))
     outside, equal = np.full(len(number), -1), np.zeros(len(number), bool)
+    shared = np.zeros(len(number), bool)
     scheme = settings.make_scheme()
     component = heads["component"].to_numpy()
     if earlier.num_rows:
@@ -293,14 +302,16 @@ def _fates(
     if settings.fuzzy:
         starts = np.append(run_starts(component), len(number))
         limits = settings.verify_threshold, settings.max_comparisons
-        choice = choose_survivors(starts, shingles, scheme, *limits, outside >= 0)
+        unshared = settings.ngram if settings.shared_parts == "ignore" else 0
+        choice = choose_survivors(starts, shingles, scheme, *limits, outside >= 0, unshared)
+        shared = fell_for_shared_part(choice, shingles, settings.ngram)
         survivor, similarity = (
             choice.survivor,
             np.where(outside >= 0, similarity, choice.similarity),
         )
     names = heads["id"].to_numpy()[survivor]
     names[outside >= 0] = earlier["id"].to_numpy()[outside[outside >= 0]]
-    return Fates(survivor, outside, similarity, equal, names)
+    return Fates(survivor, outside, similarity, equal, shared, names)
 
 
 def _decisions(
@@ -321,7 +332,8 @@ def _decisions(
     stays = inside & (stands == np.arange(members.num_rows))
     equal = np.where(inside, stands == twin, fates.equal[head_of])
     chosen = pa.array(np.flatnonzero(size > 1))
-    why = pc.if_else(pa.array(equal), EXACT_REASON, FUZZY_REASON)
+    similar = pc.if_else(pa.array(fates.shared_part[head_of]), SHARED_REASON, FUZZY_REASON)
+    why = pc.if_else(pa.array(equal), EXACT_REASON, similar)
     columns = [
         members["node"],
         pa.array(fates.survivor_id[head_of], pa.string()),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 import pyarrow as pa
 from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.settings import PositiveShare, Settings, Share
+from corpusmill.stages.dedup.signatures.normalization import Normalization
 from pydantic import Field, PositiveInt, model_validator
 
 if TYPE_CHECKING:
@@ -35,6 +36,13 @@ class DedupSettings(Settings):
     """Find documents that are equal but for white space."""
     fuzzy: bool = True
     """Find near duplicates."""
+    normalization: Normalization = "meaning"
+    """What of a text is compared. All rules lower-case letters and drop ordinary punctuation.
+
+    meaning: numbers keep their signs and decimal points, and operators, currencies, symbols and
+    brackets are words. Texts of fewer than 100 words must have the same numbers and operators.
+    words: letters and digits alone. datatrove: as FineWeb's code does; each number becomes 0.
+    """
     ngram: PositiveInt = 5
     """Words in a shingle (FineWeb: 5)."""
     preset: Literal["fineweb", "nemotron_cc", "dolma"] = "fineweb"
@@ -58,6 +66,12 @@ class DedupSettings(Settings):
     """Seed of the permutations."""
     verify_threshold: PositiveShare = 0.8
     """Least Jaccard similarity of the shingles of a removed document and its survivor (Dolma 3)."""
+    shared_parts: Literal["compare", "ignore"] = "compare"
+    """What counts if two texts share a long beginning or end, such as a prompt or a licence.
+
+    compare: all of them; a warning names the documents that went so (`dedup.shared_part`).
+    ignore: the rest decides; if the rests are unlike, both documents stay.
+    """
     survivor: Literal["longest", "first", "newest", "best_quality"] = "longest"
     """Which document of a cluster stays. Ties go to the smallest id.
 
@@ -99,6 +113,12 @@ class DedupSettings(Settings):
         if self.threshold is not None and (self.bands or self.rows):
             raise RecipeError(
                 "dedup has both a threshold and bands or rows", "leave one of them out"
+            )
+        if self.shared_parts == "ignore" and self.fuzzy and self.against:
+            raise RecipeError(
+                "dedup has shared_parts: ignore and against, but earlier signatures hold no text "
+                "whose parts could be left out",
+                "leave one of them out, or set dedup.fuzzy=false",
             )
         if not (self.exact or self.fuzzy):
             raise RecipeError(

@@ -15,6 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from corpusmill.manifests.shard import may_hold, schema_of
 from corpusmill.manifests.storage import Artifact
+from corpusmill.stages.dedup.settings import DedupSettings
+from corpusmill.stages.dedup.signatures.normalization import without_numbers
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -42,18 +44,17 @@ def synthetic_rows(table: pa.Table) -> pa.ChunkedArray | None:
     return found if pc.any(found).as_py() else None
 
 
-def compared_texts(table: pa.Table, template: tuple[str, ...]) -> pa.ChunkedArray | None:
-    """The texts without what the patterns of `template` match in synthetic rows. None if no row
-    is synthetic.
+def compared_texts(table: pa.Table, settings: DedupSettings) -> pa.ChunkedArray:
+    """The texts without what the patterns of `template` match in synthetic rows, and normalized as
+    far as the kernels do not do it. `table["text"]` itself if all texts are compared whole.
     """
-    synthetic = synthetic_rows(table)
-    if synthetic is None:
-        return None
-    texts = table["text"]
-    bare = texts
-    for pattern in template:
-        bare = pc.replace_substring_regex(bare, pattern, " ")
-    return pc.if_else(synthetic, bare, texts)
+    synthetic, texts = synthetic_rows(table), table["text"]
+    if synthetic is not None:
+        bare = texts
+        for pattern in settings.template:
+            bare = pc.replace_substring_regex(bare, pattern, " ")
+        texts = pc.if_else(synthetic, bare, texts)
+    return without_numbers(texts, settings.normalization)
 
 
 def parent_hashes(table: pa.Table) -> "npt.NDArray[np.uint64]":

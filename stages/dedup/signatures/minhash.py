@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from corpusmill.stages.columns.compiled import njit
-from corpusmill.stages.columns.word_rule import word_tables
+from corpusmill.stages.dedup.signatures.normalization import Normalization, tables
 from corpusmill.stages.dedup.signatures.shingles import (
     Bytes,
     Offsets,
@@ -85,7 +85,11 @@ def make_scheme(bands: int, rows: int, seed: int, one_permutation: bool = True) 
 
 
 def band_keys(
-    data: Bytes, offsets: Offsets, ngram: int, scheme: Scheme
+    data: Bytes,
+    offsets: Offsets,
+    ngram: int,
+    scheme: Scheme,
+    normalization: Normalization = "words",
 ) -> tuple[UInt64Array, UInt64Array, npt.NDArray[np.int64]]:
     """The keys and hashes that matching needs, in one pass over the bytes.
 
@@ -99,7 +103,7 @@ def band_keys(
     _sign_all(
         data,
         offsets,
-        *word_tables(),
+        *tables(normalization),
         ngram,
         *_numbers(scheme),
         scheme.rows,
@@ -245,7 +249,7 @@ def _sign_all(
     minima = np.empty(len(multiplier), dtype=np.uint32)
     full = np.empty(len(multiplier), dtype=np.int64)
     for i in range(len(offsets) - 1):
-        count = hash_words(data, offsets[i], offsets[i + 1], kinds, lower, words, exact[i])
+        count, _ = hash_words(data, offsets[i], offsets[i + 1], kinds, lower, words, exact[i])
         counts[i] = hash_shingles(words, count, ngram, shingles)
         _signature(
             shingles[: counts[i]], one_permutation, multiplier, addend, permutation, minima, full

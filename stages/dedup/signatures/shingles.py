@@ -3,9 +3,10 @@
     bytes -> words (64-bit hashes) -> shingles (rolling hash of `ngram` words)
           -> a sorted set of hashes for each document
 
-Words follow `stages.columns.word_rule`. A document with fewer words than the n-gram has one shingle
-of all its words. The same pass hashes the whole text to 128 bits, with its white space collapsed.
-In that hash case and punctuation count.
+What a word is follows the normalization (`normalization.py`). A document with fewer words than the
+n-gram has one shingle of all its words. The same pass hashes the whole text to 128 bits, with its
+white space collapsed. In that hash case and punctuation count. It also hashes the figures of the
+text in their order: numbers and operators, under the rule `meaning` only.
 
 The loop over characters has one branch that a processor cannot guess, at the end of each word.
 Indexes are unsigned, so numba does not test for negative ones. Both together doubled its speed.
@@ -14,13 +15,20 @@ Sources: FNV-1a (Fowler, Noll, Vo) for characters; MurmurHash3's finaliser as th
 Rabin 1987 for the rolling hash.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from corpusmill.stages.columns.compiled import njit
 from corpusmill.stages.columns.word_rule import SPACE, UNSPACED_CHARACTER, WORD, word_tables
+from corpusmill.stages.dedup.signatures.normalization import (
+    DIGIT,
+    SIGN,
+    Normalization,
+    tables,
+)
+from corpusmill.stages.dedup.signatures.signs import DROP, OWN_WORD, is_figure, judge_sign
 
 UInt64Array = npt.NDArray[np.uint64]
 Offsets = npt.NDArray[np.int64]
@@ -39,16 +47,24 @@ _BITS_32 = np.uint64(32)
 _BITS_33 = np.uint64(33)
 _ONE = np.uint64(1)
 _BLANK = np.uint64(0x20)
+_NEWLINE = np.uint64(0x0A)
 
 
 @dataclass(frozen=True)
 class Shingles:
     """The distinct shingle hashes of documents, one document after the other. Those of document i
     are sorted in `hashes[offsets[i]:offsets[i + 1]]`.
+
+    figures: for each document a hash of its numbers and operators in their order; all equal if the
+    rule does not know them. words: word hashes in the order of the text; those of document i are
+    `words[word_offsets[i]:word_offsets[i + 1]]`. None if nobody asked for them.
     """
 
     hashes: UInt64Array
     offsets: npt.NDArray[np.int64]
+    figures: UInt64Array | None = None
+    words: UInt64Array | None = None
+    word_offsets: npt.NDArray[np.int64] | None = None
 
 
 def exact_hashes(data: Bytes, offsets: Offsets) -> UInt64Array:
@@ -68,19 +84,42 @@ def sort_hashes(hashes: UInt64Array, payload: UInt64Array) -> tuple[UInt64Array,
 
 
 def shingle_sets(
-    data: Bytes, offsets: Offsets, ngram: int, chosen: npt.NDArray[np.int64] | None = None
+    data: Bytes,
+    offsets: Offsets,
+    ngram: int,
+    chosen: npt.NDArray[np.int64] | None = None,
+    normalization: Normalization = "words",
+    with_words: bool = False,
 ) -> Shingles:
     """The set of shingles of each text, as sorted distinct 64-bit hashes. chosen: indexes of the
-    texts, in this order; by default all.
+    texts, in this order; by default all. with_words: also keep the words.
     """
     chosen = np.arange(len(offsets) - 1) if chosen is None else chosen
     starts, stops = offsets[:-1][chosen], offsets[1:][chosen]
-    # At most a word every two bytes.
-    room = int((stops - starts).sum()) // 2 + 2 * (len(chosen) + 1)
+    room = int((stops - starts).sum()) + 2 * (len(chosen) + 1)  # a sign of one byte is a word
     sets = np.empty(room, dtype=np.uint64)
     bounds = np.zeros(len(chosen) + 1, dtype=np.int64)
-    _shingle_all(data, starts, stops, *word_tables(), ngram, sets, bounds)
-    return Shingles(sets[: bounds[-1]], bounds)  # the rest of the memory was never touched
+    figures = np.empty(len(chosen), dtype=np.uint64)
+    words = np.empty(room if with_words else 0, dtype=np.uint64)
+    word_bounds = np.zeros(len(chosen) + 1, dtype=np.int64)
+    _shingle_all(
+        data,
+        starts,
+        stops,
+        *tables(normalization),
+        ngram,
+        sets,
+        bounds,
+        figures,
+        with_words,
+        words,
+        word_bounds,
+    )
+    # The rest of the memory was never touched.
+    found = Shingles(sets[: bounds[-1]], bounds, figures)
+    if not with_words:
+        return found
+    return replace(found, words=words[: word_bounds[-1]], word_offsets=word_bounds)
 
 
 @njit(nogil=True, inline="always")
@@ -96,16 +135,18 @@ def hash_words(
     data: Any, start: int, stop: int, kinds: Any, lower: Any, words: Any, exact: Any
 ) -> Any:
     """Hash the words of data[start:stop] into `words` and the whole text into `exact`. Return the
-    number of words.
+    number of words, and a hash of the figures: words that begin with a digit, and operators.
 
-    words: room for (stop - start) // 2 + 2. Bytes that are no UTF-8 count as characters of their
-    own, so nothing is read beyond `stop`.
+    words: room for stop - start + 2. Bytes that are no UTF-8 count as characters of their own, so
+    nothing is read beyond `stop`.
     """
     count = np.uint64(0)
     word, high, low = _BASIS, _BASIS, _BASIS_LOW
     # The hash up to the last character that is no white space.
     whole_high, whole_low, after_space = _BASIS, _BASIS_LOW, True
-    i, end = np.uint64(start), np.uint64(stop)
+    figures, numeric = _BASIS, False
+    last, last_code, letters, fresh = np.uint8(SPACE), np.uint64(0), 0, True
+    i, end, judged = np.uint64(start), np.uint64(stop), np.uint64(0)
     while i < end:
         lead = data[i]
         i += _ONE
@@ -125,7 +166,10 @@ def hash_words(
         if kind == SPACE:
             words[count] = mix(word)
             count += np.uint64(word != _BASIS)  # a word's hash equals the basis once in 2**64
-            word = _BASIS
+            if numeric:
+                figures, numeric = (figures ^ word) * _PRIME, False
+            fresh = fresh or raw == _NEWLINE
+            word, last, letters = _BASIS, kind, 0
             if not after_space:
                 whole_high, whole_low, after_space = high, low, True
                 high, low = (high ^ _BLANK) * _PRIME, (low ^ _BLANK) * _PRIME_LOW
@@ -135,19 +179,53 @@ def hash_words(
         if kind == UNSPACED_CHARACTER:
             words[count] = mix(word)
             count += np.uint64(word != _BASIS)
+            if numeric:
+                figures, numeric = (figures ^ word) * _PRIME, False
             words[count] = mix((_BASIS ^ folded) * _PRIME)
             count += _ONE
-            word = _BASIS
+            word, last, letters, fresh = _BASIS, kind, 0, False
+        elif kind == SIGN:
+            verdict = DROP
+            if i > judged:
+                verdict, judged = judge_sign(
+                    data, i, end, folded, last, last_code, letters, fresh, kinds, lower
+                )
+            if verdict == OWN_WORD:
+                words[count] = mix(word)
+                count += np.uint64(word != _BASIS)
+                if numeric:
+                    figures, numeric = (figures ^ word) * _PRIME, False
+                sign = (_BASIS ^ folded) * _PRIME
+                words[count] = mix(sign)
+                count += _ONE
+                if is_figure(folded):
+                    figures = (figures ^ sign) * _PRIME
+                word, last, last_code, letters, fresh = _BASIS, kind, folded, 0, False
+            elif verdict != DROP:
+                numeric = numeric or word == _BASIS
+                word = (word ^ folded) * _PRIME
+                last, last_code, fresh = kind, folded, False
         else:
-            grown = (word ^ folded) * _PRIME
-            word = grown if kind == WORD else word
+            if kind == DIGIT:
+                numeric = numeric or word == _BASIS
+                word = (word ^ folded) * _PRIME
+                last, last_code, fresh = kind, folded, False
+            else:
+                grown = (word ^ folded) * _PRIME
+                is_word = kind == WORD
+                word = grown if is_word else word
+                last = kind if is_word else last
+                letters += is_word
+                fresh = fresh and not is_word
     if not after_space:
         whole_high, whole_low = high, low
     if word != _BASIS:
         words[count] = mix(word)
         count += _ONE
+        if numeric:
+            figures = (figures ^ word) * _PRIME
     exact[0], exact[1] = mix(whole_high), mix(whole_low)
-    return np.int64(count)
+    return np.int64(count), figures
 
 
 @njit(nogil=True, inline="always")
@@ -197,7 +275,7 @@ def most_words(starts: Any, stops: Any) -> int:
     longest = 0
     for i in range(len(starts)):
         longest = max(longest, stops[i] - starts[i])
-    return longest // 2 + 2
+    return longest + 2
 
 
 @njit(nogil=True)
@@ -224,15 +302,30 @@ def _exact_all(data: Any, offsets: Any, kinds: Any, lower: Any, exact: Any) -> N
 
 @njit(nogil=True)
 def _shingle_all(
-    data: Any, starts: Any, stops: Any, kinds: Any, lower: Any, ngram: int, sets: Any, bounds: Any
+    data: Any,
+    starts: Any,
+    stops: Any,
+    kinds: Any,
+    lower: Any,
+    ngram: int,
+    sets: Any,
+    bounds: Any,
+    figures: Any,
+    with_words: bool,
+    all_words: Any,
+    word_bounds: Any,
 ) -> None:
     words = np.empty(most_words(starts, stops), dtype=np.uint64)
     shingles = np.empty(len(words), dtype=np.uint64)
     exact = np.empty(2, dtype=np.uint64)
     ends = np.empty(len(words) + 1, dtype=np.int64)
-    end = 0
+    end = word_end = 0
     for i in range(len(starts)):
-        count = hash_words(data, starts[i], stops[i], kinds, lower, words, exact)
+        count, figures[i] = hash_words(data, starts[i], stops[i], kinds, lower, words, exact)
+        if with_words:
+            all_words[word_end : word_end + count] = words[:count]
+            word_end += count
+        word_bounds[i + 1] = word_end
         found = hash_shingles(words, count, ngram, shingles)
         end += _sort_distinct(shingles[:found], sets[end : end + found], ends)
         bounds[i + 1] = end

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from corpusmill.stages.columns.compiled import njit
+from corpusmill.stages.dedup.signatures.shared_parts import same_figures
 
 
 @njit(nogil=True)
@@ -18,9 +19,11 @@ def match_sketches(
     right: Any,
     offsets: Any,
     hashes: Any,
+    own_figures: Any,
     sketch_offsets: Any,
     sketches: Any,
     shingles: Any,
+    figures: Any,
     threshold: float,
     max_comparisons: int,
     chosen: Any,
@@ -30,8 +33,9 @@ def match_sketches(
 
     left, right: pairs of a document and an earlier one, sorted by document. offsets, hashes: the
     shingles of the documents. sketch_offsets, sketches, shingles: the sketches of the earlier
-    documents, and their numbers of shingles. chosen, similarity: by document, filled here; -1 if
-    none is chosen yet. At most `max_comparisons` pairs of a document are compared.
+    documents, and their numbers of shingles. own_figures, figures: hashes of the numbers and
+    operators of both sides. chosen, similarity: by document, filled here; -1 if none is chosen yet.
+    At most `max_comparisons` pairs of a document are compared.
     """
     compared, last = 0, -1
     for i in range(len(left)):
@@ -41,6 +45,8 @@ def match_sketches(
         size = offsets[document + 1] - offsets[document]
         hopeless = min(size, shingles[other]) < threshold * max(size, shingles[other])
         if chosen[document] >= 0 or hopeless or compared == max_comparisons:
+            continue
+        if not same_figures(size, shingles[other], own_figures[document], figures[other]):
             continue
         compared += 1
         known = sketches[sketch_offsets[other] : sketch_offsets[other + 1]]

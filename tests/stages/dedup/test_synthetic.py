@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 from corpusmill.manifests.schema import DOCUMENT
-from corpusmill.stages.dedup.settings import TEMPLATE, DedupSettings
+from corpusmill.stages.dedup.settings import DedupSettings
 from corpusmill.stages.dedup.synthetic import compared_texts, parent_hashes
 
 from tests.stages.dedup.corpus import dedup, document, edited, words
@@ -79,8 +79,8 @@ def test_rows_without_a_parent_stand_for_themselves(tmp_path):
 
 def test_tags_and_lead_ins_are_cut_from_synthetic_rows_only():
     text = "Here are the pairs:\nQuestion: who came?\nAnswer: the answer is nobody.\nQ2: and then?"
-    found = compared_texts(table_of(synthetic("s", "p", text), document("d", text)), TEMPLATE)
-    assert found is not None
+    rows = table_of(synthetic("s", "p", text), document("d", text))
+    found = compared_texts(rows, DedupSettings())
     bare, untouched = found.to_pylist()
     assert " ".join(bare.split()) == "who came? the answer is nobody. and then?"
     assert untouched == text
@@ -88,5 +88,5 @@ def test_tags_and_lead_ins_are_cut_from_synthetic_rows_only():
 
 def test_actual_documents_need_neither_copy_nor_parent():
     table = table_of(document("a", "one"), document("b", "two"))
-    assert compared_texts(table, DedupSettings().template) is None
+    assert compared_texts(table, DedupSettings()).equals(table["text"])
     assert parent_hashes(table).tolist() == [0, 0]

@@ -1,0 +1,146 @@
+"""What of a text is compared: pairs that must stay apart, pairs that must stay alike."""
+
+import pyarrow as pa
+import pytest
+from corpusmill.stages.columns.strings import joined
+from corpusmill.stages.dedup.signatures.normalization import tables, without_numbers
+from corpusmill.stages.dedup.signatures.shared_parts import same_figures
+from corpusmill.stages.dedup.signatures.shingles import Shingles, jaccard, shingle_sets
+from datatrove.utils.text import simplify_text
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+APART = [
+    ("What is 12 + 7 ?", "What is 12 - 7 ?"),
+    ("What is -12 + 7 ?", "What is 12 + 7 ?"),
+    ("What is 1.2 + 7 ?", "What is 12 + 7 ?"),
+    ("Solve x = 3.5 for y.", "Solve x > 3.5 for y."),
+    ("Solve x != 35 for y.", "Solve x = 35 for y."),
+    ("The price is $1,000.50 today.", "The price is 100050 today."),
+    ("costs $100 today", "costs €100 today"),
+    ("if (a < b) return a;", "if (a > b) return a;"),
+    ("i++", "i--"),
+    ("return a - b", "return a / b"),
+    ("f(a - b)", "f(a, b)"),
+    ("a && b", "a || b"),
+    ("!flag", "flag"),
+    ("x := 3", "x = 3"),
+    ("a = b", "a == b"),
+    ("*p = 1", "p = 1"),
+    ("rm -rf x", "rm rf x"),
+    ("2**3", "2*3"),
+    ("x^2 + y^2 = 25", "x^3 + y^2 = 25"),
+    ("10^2", "10^-2"),
+    ("x² + 1", "x³ + 1"),
+    ("x-y", "xy"),
+    ("(1+2)*3", "1+(2*3)"),
+    ("[1, 2)", "(1, 2]"),
+    ("5! is big", "5 is big"),
+    ("f'(x) = 2x", "f(x) = 2x"),
+    ("x ≤ 3", "x ≥ 3"),
+    ("x → y", "x ← y"),
+    ("¬p ∧ q", "p ∧ q"),
+    (r"\frac{1}{2}", r"\frac{12}{}"),
+    (r"\alpha + \beta", r"\alpha - \beta"),
+    ("on 2020-01-02", "on 2020-02-01"),
+    ("version 1.2.3 of it", "version 1.23 of it"),
+    ("at 12:30", "at 1230"),
+    ("the value is 3,5", "the value is 35"),
+    ("1/2 cup", "12 cup"),
+    ("½ cup", "¼ cup"),
+    ("5%", "5"),
+    ("minus −40 degrees", "minus 40 degrees"),
+    ("18 °C", "18 °F"),
+    ("C", "C++"),
+    ("C", "C#"),
+    ("Rh+ blood", "Rh- blood"),
+    ("Qh5+", "Qh5#"),
+    ("1-0", "0-1"),
+    ("A♠ K♥", "A♥ K♠"),
+    ("☑ done", "☐ done"),
+    ("温度－５度", "温度５度"),
+    ("１＋２", "１－２"),
+    ("Mill | 3 | 5\nSouth | 7 | 8", "Mill | 3 | 7\nSouth | 5 | 8"),
+]
+ALIKE = [
+    ("The quick, brown fox -- JUMPS over!", "the Quick brown fox jumps “over”"),
+    ("# Title\ntext", "Title\ntext"),
+    ("- item one\n- item two", "* item one\n• item two"),
+    ("> quoted words", "quoted words"),
+    ("well-known", "well‐known"),
+    ("an aside — here — stands", "an aside - here - stands"),
+    ("1,000 people", "1'000 people"),
+    ("1,000 people", "1000 people"),
+    ("**bold** word", "bold word"),
+    ("word\n-----\nword", "word word"),
+    ("don't", "don’t"),
+    ("12+7", "12 + 7"),
+    ("Hello!", "hello"),
+    ("e-mail", "email"),
+]
+
+
+def sets_of(texts: list[str], normalization: str = "meaning", words: bool = False) -> Shingles:
+    column = without_numbers(pa.chunked_array([pa.array(texts)]), normalization)
+    return shingle_sets(*joined(column), 5, None, normalization, words)
+
+
+def are_alike(left: str, right: str) -> bool:
+    """Whether the pair would be removed: similarity and figures."""
+    found = sets_of([left, right])
+    sizes = found.offsets[1], found.offsets[2] - found.offsets[1]
+    similar = jaccard(found.hashes[: sizes[0]], found.hashes[sizes[0] :]) >= 0.8
+    return bool(similar and same_figures(*sizes, *found.figures))
+
+
+@pytest.mark.parametrize(("left", "right"), APART)
+def test_what_differs_in_a_sign_or_a_digit_stays_apart(left, right):
+    assert not are_alike(left, right)
+
+
+@pytest.mark.parametrize(("left", "right"), ALIKE)
+def test_what_differs_in_punctuation_or_layout_stays_alike(left, right):
+    assert are_alike(left, right)
+
+
+@pytest.mark.parametrize("other", ["13", "-12", "1.2"])
+def test_in_a_short_text_even_the_last_number_decides(other):
+    text = "the sum of all the numbers that stand in the table of the mill, if the first is "
+    assert not are_alike(text + "12", text + other)
+
+
+def test_in_a_long_text_a_counter_may_differ():
+    text = " ".join(f"word{number}" for number in range(200))
+    assert are_alike(f"{text} seen 12 times", f"{text} seen 13 times")
+
+
+@given(st.text(alphabet="ab1.,:'-+*#>!/()=| \né漢－７", max_size=40))
+@example("--1.--")
+@settings(max_examples=300, deadline=None)
+def test_no_text_breaks_the_rule_and_white_space_at_its_ends_does_not_count(text):
+    one, spaced = sets_of([text]), sets_of([f"\n{text}  "])
+    assert one.hashes.tolist() == spaced.hashes.tolist()
+    assert one.figures.tolist() == spaced.figures.tolist()
+
+
+def test_words_come_in_the_order_of_the_text():
+    found = sets_of(["one two one", "", "two"], words=True)
+    assert found.word_offsets.tolist() == [0, 3, 3, 4]
+    assert found.words[0] == found.words[2] != found.words[1] == found.words[3]
+
+
+@given(st.text(alphabet="aBéÉñ12.,-!“”—+$¿ \n٣", max_size=40))
+@example("It cost 1,200.50 in Côte d'Ivoire — “really”?")
+@settings(max_examples=200, deadline=None)
+def test_the_rule_datatrove_makes_the_words_of_datatrove(text):
+    ours = sets_of([text], "datatrove", words=True).words
+    theirs = simplify_text(text).split()
+    # Its words, hashed one by one, under a rule that changes nothing in them.
+    expected = [sets_of([word], "datatrove", words=True).words for word in theirs]
+    assert [word for found in expected for word in found] == ours.tolist()
+    assert all(len(found) == 1 for found in expected)
+
+
+def test_the_rules_have_tables_of_their_own():
+    kinds = [tables(name)[0][ord("+")] for name in ("meaning", "words", "datatrove")]
+    assert len(set(kinds)) == 3
