@@ -6,7 +6,7 @@ other document is removed only if its true Jaccard similarity with the document 
 reaches the threshold. Similarity is that of the shingle sets.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -173,8 +173,6 @@ def resolve(settings: DedupSettings, gathered: int, shard: Shard) -> list[Counts
             settings.normalization,
             with_words=settings.fuzzy,
         )
-        if settings.normalization != "meaning":
-            shingles = replace(shingles, figures=None)
         fates = _fates(
             settings, block.take(pa.array(heads)), shingles, _of_clusters(earlier, block)
         )
