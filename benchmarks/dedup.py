@@ -5,10 +5,10 @@
 The corpus is real text with planted near-duplicates (`benchmarks/dedup_corpus.py`). Speeds are MB
 of text a second of CPU time, after a warm-up that compiles the kernels. Definitions:
 
-- words: `str.lower`, without characters of Unicode's categories P and S, then `str.split`.
-Shingles:
-  the set of all five words in a row. Plain Python makes both; it shares no code with the kernels.
-  True similarity: the Jaccard similarity of two such sets.
+- words: `str.lower`, without characters of Unicode's categories P and S, then `str.split`. This is
+  the rule `words`; the default rule `meaning` is measured by it too.
+- shingles: the set of all five words in a row. Plain Python makes words and shingles; it shares no
+  code with the kernels. True similarity: the Jaccard similarity of two such sets.
 - recall: counts the planted pairs whose true similarity is at least 0.8. It is the share of them of
   which one document was removed for the other, or both for a third.
 - precision: the share of removed documents whose true similarity with the document that stays is at
@@ -64,31 +64,32 @@ def true_similarity(left: str, right: str) -> float:
     )
 
 
-def sign_speed(texts: list[str]) -> float:
+def sign_speed(texts: list[str], rule: str) -> float:
     """From text in Arrow to band keys and exact hashes, with default settings: MB/s, a median."""
     from corpusmill.stages.columns.strings import joined
     from corpusmill.stages.dedup.settings import DedupSettings
     from corpusmill.stages.dedup.signatures.minhash import band_keys
 
-    settings = DedupSettings()
+    settings = DedupSettings.model_validate({"normalization": rule})
     column = pa.chunked_array([pa.array(texts)])
-    band_keys(*joined(column.slice(0, 100)), settings.ngram, settings.make_scheme())
+    how = settings.ngram, settings.make_scheme(), settings.normalization
+    band_keys(*joined(column.slice(0, 100)), *how)
     seconds = []
     for _ in range(SIGN_REPEATS):
         started = time.process_time()
-        band_keys(*joined(column), settings.ngram, settings.make_scheme())
+        band_keys(*joined(column), *how)
         seconds.append(time.process_time() - started)
     return sum(len(text.encode()) for text in texts) / 1e6 / statistics.median(seconds)
 
 
-def dedup(paths: list[Path], output: Path) -> dict[str, float]:
+def dedup(paths: list[Path], output: Path, rule: str) -> dict[str, float]:
     """Run the dedup stage in a process of its own. Returns its CPU seconds and peak memory."""
-    command = [sys.executable, __file__, "--only-dedup", str(output), *map(str, paths)]
+    command = [sys.executable, __file__, "--only-dedup", rule, str(output), *map(str, paths)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
-def only_dedup(output: str, paths: list[str]) -> None:
+def only_dedup(normalization: str, output: str, paths: list[str]) -> None:
     """In the subprocess: warm up on a few rows, then run the stage and print its cost."""
     from corpusmill.pipeline.recipe import Step
     from corpusmill.pipeline.run import run_step
@@ -103,7 +104,7 @@ def only_dedup(output: str, paths: list[str]) -> None:
         0, rows.schema.field(0), pc.binary_join_element_wise(rows["id"], "copy", "-")
     )
     pq.write_table(pa.concat_tables([rows, copies.set_column(1, rows.schema.field(1), near)]), few)
-    step = Step("dedup", "dedup")
+    step = Step("dedup", "dedup", (), {"normalization": normalization})
     run_step(step, (str(few),), f"{output}/warm", InlineRunner())
     cpu, wall = time.process_time(), time.perf_counter()
     run_step(step, tuple(paths), f"{output}/dedup", InlineRunner())
@@ -158,13 +159,15 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--work", type=Path, help="where to write; by default a temporary folder")
+    parser.add_argument("--normalization", default="meaning", help="of the dedup stage")
     parser.add_argument("--no-peers", action="store_true")
     parser.add_argument("--only-dedup", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if not options.no_peers and not options.only_dedup:
         require("datasketch", "rensa", "xxhash")
     if options.only_dedup:
-        only_dedup(options.only_dedup[0], options.only_dedup[1:])
+        normalization, output, *paths = options.only_dedup
+        only_dedup(normalization, output, paths)
         return
     with tempfile.TemporaryDirectory(dir=options.work) as folder:
         print(json.dumps(measure(options, Path(folder))))
@@ -186,12 +189,15 @@ def measure(options: argparse.Namespace, work: Path) -> dict[str, float | None]:
     )
     print(f"corpus: {size} documents, {megabytes:.0f} MB of text, {len(pairs)} planted pairs")
 
-    result: dict[str, float | None] = {"sign_mb_s.corpusmill": sign_speed(sample)}
+    result: dict[str, float | None] = {
+        "sign_mb_s.corpusmill": sign_speed(sample, options.normalization)
+    }
     few = work / "few.parquet"
     pq.write_table(pq.read_table(paths[0]).slice(0, 200), few)
     # numba compiles into its cache. Compiling takes more memory than the work.
-    dedup([few], work / "compiled")
-    cost = dedup(paths, work / "out")
+    rule = options.normalization
+    dedup([few], work / "compiled", rule)
+    cost = dedup(paths, work / "out", rule)
     result["dedup_mb_s.corpusmill"] = megabytes / cost["cpu"]
     recall, precision, lines = quality(work / "out" / "dedup", pairs, paired)
     print("recall by edit (pairs of true similarity 0.8 and more)", *lines, sep="\n")
@@ -218,7 +224,7 @@ def measure(options: argparse.Namespace, work: Path) -> dict[str, float | None]:
         each = {}
         for documents in (options.docs, options.scale):
             shards = dedup_corpus.write_scaling_corpus(real, documents, work / f"scale-{documents}")
-            each[documents] = dedup(shards, work / f"scaled-{documents}")
+            each[documents] = dedup(shards, work / f"scaled-{documents}", rule)
             print(
                 f"{documents} documents: "
                 f"{each[documents]['cpu'] / documents * 1e6:.1f} CPU seconds a million, "

@@ -49,10 +49,10 @@ def _call_the_rest() -> None:
         judge_all(pa.chunked_array([["https://example.com/a"]]), compiled(rules))
     texts = joined(pa.chunked_array([["the same words in each of two texts"] * 2]))
     exact_hashes(*texts)
-    sets = shingle_sets(*texts, 5, with_words=True)
+    sets = shingle_sets(*texts, 5, normalization="meaning", with_words=True)
     choice = choose_survivors(np.array([0, 2]), sets, make_scheme(14, 8, 1), 0.8, 10)
     fell_for_shared_part(choice, sets, 5)
-    figures = np.zeros(2, np.uint64)
+    figures = np.zeros((2, 2), np.uint64)
     sketches = (sets.hashes >> np.uint64(32)).astype(np.uint32)
     match_sketches(
         np.array([0]), np.array([1]), sets.offsets, sets.hashes, figures, sets.offsets, sketches,

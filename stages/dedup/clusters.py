@@ -8,7 +8,7 @@ import numpy.typing as npt
 from corpusmill.stages.columns.compiled import njit
 from corpusmill.stages.dedup.signatures.minhash import Scheme, keys_of_signatures, signatures
 from corpusmill.stages.dedup.signatures.shared_parts import (
-    same_figures,
+    only_figures_differ,
     shared_part,
     shared_parts,
 )
@@ -66,7 +66,7 @@ def choose_survivors(
     least_agreement = k * (threshold - DEVIATIONS * (threshold * (1 - threshold) / k) ** 0.5)
     survivor = np.arange(documents, dtype=np.int64)
     similarity = np.ones(documents, dtype=np.float64)
-    alike = np.zeros(documents, np.uint64)
+    alike = np.zeros((documents, 2), np.uint64)
     comparisons = _choose(
         starts,
         shingles.offsets,
@@ -180,7 +180,7 @@ def _choose(
                 other_size = offsets[other + 1] - offsets[other]
                 if min(size, other_size) < threshold * max(size, other_size):
                     continue
-                if not same_figures(size, other_size, figures[document], figures[other]):
+                if only_figures_differ(size, other_size, figures[document], figures[other]):
                     continue
                 comparisons += 1
                 similar = jaccard(

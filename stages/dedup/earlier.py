@@ -53,8 +53,10 @@ SIGNATURES = pa.schema(  # one row per kept document
         # Of the bands; none where there are no shingles.
         pa.field("keys", pa.large_list(pa.uint64()), nullable=False),
         pa.field("shingles", pa.int32(), nullable=False),  # distinct ones
-        # Of the numbers and operators, in their order.
+        # Hashes of its numbers and operators, and of its letters; zeros if the rule does not
+        # know them.
         pa.field("figures", pa.uint64(), nullable=False),
+        pa.field("letters", pa.uint64(), nullable=False),
         pa.field("sketch", pa.large_list(pa.uint32()), nullable=False),  # sorted
     ]
 )
@@ -107,9 +109,9 @@ def write_signatures(settings: DedupSettings, shard: Shard) -> list[Counts]:
             exact = exact_hashes(*joined(table["text"])) ^ parents[:, None]
             compared = joined(compared_texts(table, settings))
             sets = shingle_sets(*compared, settings.ngram, normalization=settings.normalization)
-            assert sets.figures is not None
             keys = keys_of_signatures(signatures(sets, scheme), scheme) ^ parents[:, None]
             size = np.diff(sets.offsets)
+            figures = np.zeros((len(size), 2), "u8") if sets.figures is None else sets.figures
             bands = np.concatenate([[0], np.cumsum(np.where(size > 0, scheme.bands, 0))])
             lengths = np.minimum(size, SKETCH)
             ends = np.concatenate([[0], np.cumsum(lengths)])
@@ -121,7 +123,8 @@ def write_signatures(settings: DedupSettings, shard: Shard) -> list[Counts]:
                 pa.array(exact[:, 1]),
                 pa.LargeListArray.from_arrays(bands, pa.array(keys[size > 0].reshape(-1))),
                 pa.array(size.astype(np.int32)),
-                pa.array(sets.figures),
+                pa.array(figures[:, 0]),
+                pa.array(figures[:, 1]),
                 pa.LargeListArray.from_arrays(ends, pa.array(sketch)),
             ]
             output.write(pa.table(columns, schema=SIGNATURES))
@@ -209,11 +212,9 @@ def fall_to_earlier(
         order = np.lexsort((rank[pair[1]], -times, pair[0]))
         left, right = pair[0][order], pair[1][order]
         limits = settings.verify_threshold, settings.max_comparisons
-        figures = earlier["figures"].to_numpy()
-        own_figures = sets.figures
-        if own_figures is None:  # the rule does not know them
-            own_figures, figures = np.zeros(documents, np.uint64), np.zeros_like(figures)
-        sides = sets.offsets, sets.hashes, own_figures, *arrays, shingles, figures
+        theirs = np.stack([earlier[name].to_numpy() for name in ("figures", "letters")], axis=1)
+        ours = np.zeros((documents, 2), np.uint64) if sets.figures is None else sets.figures
+        sides = sets.offsets, sets.hashes, ours, *arrays, shingles, theirs
         match_sketches(left, right, *sides, *limits, chosen, similarity)
     return chosen, similarity, equal
 

@@ -39,8 +39,8 @@ class DedupSettings(Settings):
     normalization: Normalization = "meaning"
     """What of a text is compared. All rules lower-case letters and drop ordinary punctuation.
 
-    meaning: numbers keep their signs and decimal points, and operators, currencies, symbols and
-    brackets are words. Texts of fewer than 100 words must have the same numbers and operators.
+    meaning: numbers keep their decimal points, and signs, operators, currencies, symbols and
+    brackets count. Texts of fewer than 200 words that differ in these alone both stay.
     words: letters and digits alone. datatrove: as FineWeb's code does; each number becomes 0.
     """
     ngram: PositiveInt = 5

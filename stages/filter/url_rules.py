@@ -8,10 +8,12 @@ skipped. The lists in the datatrove wheel can be named instead of a file, as in 
 (arXiv:2406.17557). The scheme of domains, words, soft words and sub-words is RefinedWeb's
 (arXiv:2306.01116, appendix G.1).
 
-A domain blocks the host of that name and every host below it. The UT1 list has 4.6 million entries,
-so entries are kept as sorted 64-bit hashes, 8 bytes each. A host that is not listed matches by
-accident once in about 10**12 times. A kernel first sifts a column of URLs, millions per second
-(`stages.filter.measure.urls`). The URLs that it does not clear are judged here, one by one.
+A domain blocks the host of that name and every host below it, in both spellings of a name with
+letters beyond ASCII: `bücher.example` and `xn--bcher-kva.example` (RFC 3492). The UT1 list has 4.6
+million entries, so entries are kept as sorted 64-bit hashes, 8 bytes each. A host that is not
+listed matches by accident once in about 10**12 times. A kernel first sifts a column of URLs,
+millions per second (`stages.filter.measure.urls`). The URLs that it does not clear are judged here,
+one by one.
 """
 
 import functools
@@ -19,6 +21,7 @@ import importlib.util
 import os
 import re
 import tarfile
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -174,6 +177,7 @@ def judge(url: str, lists: Compiled) -> Verdict | None:
     return None
 
 
+_INTERNATIONAL = re.compile(rb"(?m)^[^#\n][^\n]*?(?:xn--|[\x80-\xff])[^\n]*|^[\x80-\xff][^\n]*")
 _WORDS = re.compile(r"[a-z0-9]+")
 _SCHEME = re.compile(r"^[a-z][a-z0-9+.-]*://")
 
@@ -249,9 +253,35 @@ def _hashes(names: Sequence[str], *, backwards: bool) -> Hashes:
             text = "\n".join(
                 _bare(line.strip()) for line in text.decode().split("\n") if line[:1] != "#"
             ).encode()
+        text = _with_other_spellings(text)
         hashes = np.empty(text.count(b"\n") + 1, np.uint64)
         found.append(hashes[: hash_lines(np.frombuffer(text, np.uint8), backwards, hashes)])
     return _mapped(np.concatenate(found), MAP_BITS)
+
+
+def _with_other_spellings(text: bytes) -> bytes:
+    """The list, with a second line for each internationalised host: Punycode or Unicode."""
+    if text.isascii() and b"xn--" not in text:
+        return text
+    further = [_other_spelling(line[0].decode().strip()) for line in _INTERNATIONAL.finditer(text)]
+    return b"\n".join([text, *(entry.encode() for entry in further if entry)])
+
+
+def _other_spelling(entry: str) -> str:
+    """The entry with its host in the other spelling; empty if a label is no Punycode."""
+    host, slash, path = entry.partition("/")
+    labels = []
+    for label in host.split("."):
+        try:
+            if label.startswith("xn--"):
+                label = label[4:].encode().decode("punycode")
+            elif not label.isascii():
+                label = "xn--" + unicodedata.normalize("NFKC", label).encode("punycode").decode()
+        except UnicodeError:
+            return ""
+        labels.append(label)
+    other = ".".join(labels)
+    return "" if other == host else other + slash + path
 
 
 def _mapped(hashes: NDArray[np.uint64], map_bits: int) -> Hashes:

@@ -1,8 +1,9 @@
 """E-mail and IP addresses: when a candidate is an address of a person or a machine.
 
-E-mail: the dot-atom form of RFC 5321 with a domain of at least two labels, also spelled with `(at)`
-and `(dot)`. These are not counted: domains reserved for documentation (RFC 2606, RFC 6761), file
-names (`logo@2x.png`), and the user in `git@host.org:path`.
+E-mail: the dot-atom form of RFC 5321, or of RFC 6531 with letters of any script, with a domain of
+at least two labels (also internationalised, or in Punycode), also spelled with `(at)` and `(dot)`.
+These are not counted: domains reserved for documentation (RFC 2606, RFC 6761), file names
+(`logo@2x.png`), and the user in `git@host.org:path`.
 
 IP: addresses that the Internet routes. The ranges that it does not route are IANA's special-purpose
 registries (RFC 6890), multicast included. They are written down here because the standard library's
@@ -15,14 +16,34 @@ import functools
 import ipaddress
 import re
 
-_LOCAL = rb"[A-Za-z0-9_.+'-]"  # RFC 5321 allows more signs; in pages those separate words
-# ASCII, and Latin, Greek, Cyrillic and other alphabets beyond it.
-_LETTER = rb"(?:[A-Za-z0-9]|[\xc3-\xdb\xe1][\x80-\xbf]{1,2})"
+# A letter of a script that puts spaces between its words: Latin, Greek, Cyrillic, Hebrew, Arabic,
+# the scripts of India, Georgian and others.
+_SPACED = (
+    rb"(?:[A-Za-z0-9]|[\xc3-\xdf][\x80-\xbf]|\xe0[\xa4-\xb7][\x80-\xbf]|\xe1[\x80-\xbf][\x80-\xbf])"
+)
+# Of one that does not, or that puts endings behind a word: Thai, Lao, Chinese, Japanese, Korean.
+_UNSPACED = rb"(?:\xe0[\xb8-\xbb][\x80-\xbf]|\xe3[\x81-\xbf][\x80-\xbf]|[\xe4-\xed][\x80-\xbf]{2})"
+_LETTER = rb"(?:%s|%s)" % (_SPACED, _UNSPACED)
+# RFC 5321 allows more signs; in pages those separate words. A name is not cut from running text
+# without spaces: so its letters are either all of spaced scripts or a few of the others.
+_LOCAL = re.compile(rb"(?:%s|[_.+'-])+\Z" % _SPACED)
+_UNSPACED_LOCAL = re.compile(rb"(?:%s){1,8}(?:[0-9_.-]{1,12})?\Z" % _UNSPACED)
 _LABEL = rb"%s(?:(?:%s|-){0,61}%s)?" % (_LETTER, _LETTER, _LETTER)
-_TOP = rb"(?:xn--[A-Za-z0-9-]{2,40}|[A-Za-z]{2,18}|(?:[\xd0-\xd1][\x80-\xbf]){2,10})"
-_BEFORE_AT = re.compile(rb"(?<!%s)'?(?P<local>[A-Za-z0-9_+]%s{0,63})\Z" % (_LOCAL, _LOCAL))
-_AFTER_AT = re.compile(rb"(?:%s\.){1,8}%s(?![A-Za-z0-9_@]|-[A-Za-z0-9])" % (_LABEL, _TOP))
-_SPELLED_BEFORE = re.compile(rb"(?<!%s)(?P<local>[A-Za-z0-9_+]%s{0,63}) ?\Z" % (_LOCAL, _LOCAL))
+_TOP_BEFORE_TEXT = "|".join(  # where text follows without a space
+    (
+        *("中国", "中國", "香港", "台湾", "台灣", "澳門", "新加坡", "公司", "网络", "網絡", "在线"),
+        *("中文网", "网址", "商城", "网店", "政务", "公益", "机构", "集团", "手机", "移动", "商标"),
+        *("游戏", "企业", "娱乐", "信息", "我爱你", "한국", "닷컴", "닷넷", "삼성", "みんな"),
+        *("コム", "ストア", "ไทย", "คอม"),
+    )
+).encode()
+_TOP = rb"(?:xn--[A-Za-z0-9-]{2,40}|[A-Za-z]{2,18}|(?:(?![A-Za-z0-9])%s){2,14}|%s)" % (
+    _SPACED,
+    _TOP_BEFORE_TEXT,
+)
+_AFTER_AT = re.compile(
+    rb"(?:%s\.){1,8}(?:%s|%s(?!%s|[_@]|-[A-Za-z0-9]))" % (_LABEL, _TOP_BEFORE_TEXT, _TOP, _SPACED)
+)
 _DOT = rb"(?: ?\. ?| ?[\[(] ?dot ?[\])] ?)"
 _SPELLED_AFTER = re.compile(rb" ?(?:%s%s){1,8}[A-Za-z]{2,18}(?![A-Za-z0-9_@])" % (_LABEL, _DOT))
 _LONGEST_LOCAL, _LONGEST_DOMAIN = 64, 255
@@ -64,15 +85,14 @@ def email_span(data: bytes, begin: int, end: int, at: int, after: int) -> tuple[
     line `data[begin:end]`; None if it is none.
     """
     spelled = after - at > 1
-    before = (_SPELLED_BEFORE if spelled else _BEFORE_AT).search(
-        data[max(begin, at - _LONGEST_LOCAL - 2) : at]
-    )
+    stop = at - (spelled and data[at - 1 : at] == b" ")
+    local = _local_part(data[max(begin, stop - _LONGEST_LOCAL - 4) : stop])
     domain = (_SPELLED_AFTER if spelled else _AFTER_AT).match(
         data, after, min(end, after + _LONGEST_DOMAIN)
     )
-    if before is None or domain is None:
+    if not local or domain is None:
         return None
-    local, name = before["local"], domain[0]
+    name = domain[0]
     if spelled:
         name = re.sub(rb"\s|[\[(]|[\])]", b"", re.sub(_DOT, b".", name))
     if (
@@ -84,7 +104,18 @@ def email_span(data: bytes, begin: int, end: int, at: int, after: int) -> tuple[
         return None
     if local in _MACHINES and data[domain.end() : domain.end() + 1] in (b":", b"/"):
         return None
-    return at - len(before[0]) + before.start("local") - before.start(), domain.end()
+    return stop - len(local), domain.end()
+
+
+def _local_part(before: bytes) -> bytes:
+    """The name that ends `before`; empty if there is none, or if it is too long."""
+    found = _LOCAL.search(before)
+    if found:
+        name = found[0].removeprefix(b"'")
+        begins = name[:1] not in (b".", b"+", b"-", b"'")
+        return name if begins and len(name) <= _LONGEST_LOCAL else b""
+    found = _UNSPACED_LOCAL.search(before)
+    return found[0] if found else b""
 
 
 def is_public_ip(data: bytes, begin: int, at: int, after: int) -> bool:

@@ -2,7 +2,7 @@
 
 A candidate is a place, not yet a result. It may be: an at sign between two words, a run of digits
 long enough for a telephone number or a card, four numbers with full stops, hexadecimal groups with
-colons, or two capitals before two digits. `stages.redact` looks only at candidates. Ordinary web
+colons, or a few capitals before digits. `stages.redact` looks only at candidates. Ordinary web
 text has one in about 4 KB, so this walk takes nearly all of the time.
 """
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 Bytes: TypeAlias = NDArray[np.uint8]
 Integers: TypeAlias = NDArray[np.int64]
 
-EMAIL, IP, PHONE, CARD, IBAN = range(5)
+EMAIL, IP, PHONE, CARD, IBAN, NATIONAL_ID = range(6)
 
 # What a byte can begin.
 _NOTHING, _DIGIT, _AT, _CAPITAL, _BRACKET = range(5)
@@ -34,13 +34,15 @@ LONGEST_GAP = 3  # signs between two groups of digits: `) - `
 LONGEST_GAP_AFTER_PLUS = 5  # `+49 - (40) - 1234`
 IBAN_LENGTH = 15  # Norway's, the shortest
 LONGEST_IBAN = 34
+CARD_GROUP = 4  # digits in the first group of a card, at least
+CODE_DIGITS, MOST_CAPITALS, LONGEST_CODE = 6, 6, 24  # of a national number with letters
 
 
 @njit
 def find_candidates(
     data: Bytes, offsets: Integers, kinds: Bytes, rows: Integers, begins: Integers, ends: Integers
 ) -> int:
-    """Fill the four arrays (at least as long as `data`, plus one) and return how many candidates
+    """Fill the four arrays (at least `room_for(data.size)` long) and return how many candidates
     there are.
 
     data, offsets: the UTF-8 bytes of all texts, and where each begins. rows: the text of each
@@ -52,7 +54,7 @@ def find_candidates(
     for row in range(offsets.size - 1):
         first, end = offsets[row], offsets[row + 1]
         at = first
-        # Up to here, groups of digits were already tried as a card and as a telephone number.
+        # Up to here, groups of digits were already tried as a telephone number.
         seen = first
         while at < end:
             what = _BEGINS[data[at]]
@@ -76,6 +78,11 @@ def find_candidates(
                 at = _after_word(data, at, end)
                 continue
             elif what == _CAPITAL:
+                stop = _code_end(data, at, end)
+                if stop > at:
+                    kinds[found], rows[found] = NATIONAL_ID, row
+                    begins[found], ends[found] = at, stop
+                    found += 1
                 stop = _iban_end(data, at, end)
                 if stop > at:
                     kind = IBAN
@@ -92,17 +99,19 @@ def find_candidates(
                 found += 1
                 at = stop
                 continue
-            if at < seen:
-                at = _after_word(data, at, end)
-                continue
-            # where the shortest card ends; what follows may be another, or belong to this one
-            card = at
-            stop = _card_end(data, at, at, end)
+            # Every group may begin a card, also behind other numbers.
+            stop = _card_end(data, at, at, end) if _is_card_group(data, at, end) else at
             while stop > at:
                 kinds[found], rows[found], begins[found], ends[found] = CARD, row, at, stop
                 found += 1
-                card = stop if card == at else card
                 stop = _card_end(data, at, stop, end)
+            stop = _dated_code_end(data, at, end)
+            if stop > at:
+                kinds[found], rows[found], begins[found], ends[found] = NATIONAL_ID, row, at, stop
+                found += 1
+            if at < seen:
+                at = _after_word(data, at, end)
+                continue
             while (
                 start > first
                 and (data[start - 1] == _OPEN or data[start - 1] == _PLUS)
@@ -115,10 +124,17 @@ def find_candidates(
             stop, digits, grouped = _number_end(data, at, end, longest_gap)
             if digits >= PHONE_DIGITS and grouped:
                 kinds[found], rows[found], begins[found], ends[found] = PHONE, row, start, stop
-                found += 1
-            seen = card if card > at else stop
+                kinds[found + 1], rows[found + 1] = NATIONAL_ID, row
+                begins[found + 1], ends[found + 1] = at, stop
+                found += 2
+            seen = stop
             at = _after_word(data, at, end)  # a later group may begin an address
     return found
+
+
+def room_for(size: int) -> int:
+    """How many candidates a text of `size` bytes has, at most."""
+    return 2 * size + 8
 
 
 @njit(inline="always")
@@ -190,6 +206,55 @@ def _iban_end(data: Bytes, at: int, end: int) -> int:
         else:
             break
     return place if length >= IBAN_LENGTH else at
+
+
+@njit
+def _code_end(data: Bytes, at: int, end: int) -> int:
+    """Where a number that begins with capitals may end, such as `AB 12 34 56 C` or `X-1234567-L`;
+    `at` if there is none. It has at least `CODE_DIGITS` digits. Blanks stand only behind two
+    capitals.
+    """
+    place = at
+    while place < end and 65 <= data[place] <= 90 and place - at <= MOST_CAPITALS:
+        place += 1
+    capitals = place - at
+    if capitals > MOST_CAPITALS:
+        return at
+    if place < end and capitals <= 2 and data[place] in (_SPACE, _HYPHEN):
+        place += 1
+    if place >= end or not _is_digit(data[place]):
+        return at
+    last, digits = place, 0
+    while place < end and place - at < LONGEST_CODE:
+        byte = data[place]
+        if _is_digit(byte) or 65 <= byte <= 90:
+            digits += _is_digit(byte)
+            last = place + 1
+        elif place > last or not (byte in (_HYPHEN, _OPEN) or (byte == _SPACE and capitals == 2)):
+            break
+        place += 1
+    last += last < end and data[last] == _CLOSE
+    return last if digits >= CODE_DIGITS else at
+
+
+@njit
+def _dated_code_end(data: Bytes, at: int, end: int) -> int:
+    """Where six digits, a capital, three digits and a sign end (`131052A308T`); else `at`."""
+    if at + 11 > end or not 65 <= data[at + 6] <= 90:
+        return at
+    for place in (at, at + 1, at + 2, at + 3, at + 4, at + 5, at + 7, at + 8, at + 9):
+        if not _is_digit(data[place]):
+            return at
+    return at + 11
+
+
+@njit
+def _is_card_group(data: Bytes, at: int, end: int) -> bool:
+    """Whether at least `CARD_GROUP` digits stand here."""
+    place = at
+    while place < end and place - at < CARD_GROUP and _is_digit(data[place]):
+        place += 1
+    return place - at == CARD_GROUP
 
 
 @njit

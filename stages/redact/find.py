@@ -10,13 +10,16 @@ import numpy as np
 import pyarrow as pa
 from corpusmill.stages.columns.strings import chunks_of
 from corpusmill.stages.redact import addresses, numbers, phone
+from corpusmill.stages.redact.national_ids import NATIONAL_IDS, NationalIdName, national_id_spans
 from numpy.typing import NDArray
 
-Kind = Literal["email", "ip", "phone", "card", "iban"]
+Kind = Literal["email", "ip", "phone", "card", "iban", "national_id"]
 # In the order of the kernel's numbers for kinds.
-KINDS: tuple[Kind, ...] = ("email", "ip", "phone", "card", "iban")
+KINDS: tuple[Kind, ...] = ("email", "ip", "phone", "card", "iban", "national_id")
 # If two overlap, the kind with less risk of error wins. It has the lower rank.
-_RANK: dict[Kind, int] = {"email": 0, "iban": 1, "card": 2, "ip": 3, "phone": 4}
+_RANK: dict[Kind, int] = {
+    "email": 0, "iban": 1, "national_id": 2, "card": 3, "ip": 4, "phone": 5
+}  # fmt: skip
 _LINE = 256  # at most so many bytes around a candidate are read; no rule needs more
 
 
@@ -42,16 +45,17 @@ def find_in_column(
     texts: pa.ChunkedArray,
     kinds: Collection[Kind] = KINDS,
     languages: Sequence[str | None] | None = None,
+    national_ids: Collection[NationalIdName] = tuple(NATIONAL_IDS),
 ) -> Iterable[Chunk]:
-    """The spans of every text, chunk by chunk. languages: of each text, null if unknown; only
-    telephone numbers use them.
+    """The spans of every text, chunk by chunk. languages: of each text, null if unknown; telephone
+    and national numbers use them. national_ids: those to look for.
     """
-    from corpusmill.stages.redact.candidates import find_candidates
+    from corpusmill.stages.redact.candidates import find_candidates, room_for
 
     first = 0
     for data, offsets in chunks_of(texts):
         # The system does not provide memory that no candidate reaches.
-        size = int(offsets[-1] - offsets[0]) + 1
+        size = room_for(int(offsets[-1] - offsets[0]))
         found = (
             np.empty(size, np.uint8),
             np.empty(size, np.int64),
@@ -68,26 +72,28 @@ def find_in_column(
             kind = KINDS[number]
             if kind in kinds:
                 language = languages[first + row] if languages is not None else None
-                span = _verified(
-                    whole,
-                    int(offsets[row]),
-                    int(offsets[row + 1]),
-                    kind,
-                    begin,
-                    end,
-                    language,
-                    phone_before,
-                )
+                where = whole, int(offsets[row]), int(offsets[row + 1])
+                if kind == "national_id":
+                    spans[row] += _national(*where, begin, end, language, national_ids)
+                    continue
+                span = _verified(*where, kind, begin, end, language, phone_before)
                 if span:
                     spans[row].append(span)
                     phone_before = span.end if kind == "phone" else phone_before
-        yield Chunk(data, offsets, {row: without_overlaps(items) for row, items in spans.items()})
+        found_in = {row: without_overlaps(items) for row, items in spans.items() if items}
+        yield Chunk(data, offsets, found_in)
         first += offsets.size - 1
 
 
-def find(text: str, kinds: Collection[Kind] = KINDS, language: str | None = None) -> list[Span]:
+def find(
+    text: str,
+    kinds: Collection[Kind] = KINDS,
+    language: str | None = None,
+    national_ids: Collection[NationalIdName] = tuple(NATIONAL_IDS),
+) -> list[Span]:
     """The spans of one text, as places in its UTF-8 bytes."""
-    (chunk,) = find_in_column(pa.chunked_array([pa.array([text], pa.string())]), kinds, [language])
+    column = pa.chunked_array([pa.array([text], pa.string())])
+    (chunk,) = find_in_column(column, kinds, [language], national_ids)
     return chunk.spans.get(0, [])
 
 
@@ -102,6 +108,22 @@ def without_overlaps(spans: Sequence[Span]) -> list[Span]:
         if all(span.end <= other.begin or other.end <= span.begin for other in kept):
             kept.append(span)
     return sorted(kept, key=lambda span: span.begin)
+
+
+def _national(
+    whole: memoryview,
+    first: int,
+    last: int,
+    begin: int,
+    end: int,
+    language: str | None,
+    names: Collection[NationalIdName],
+) -> list[Span]:
+    """The national numbers at bytes `begin` to `end` of the text `first` to `last`."""
+    reach = max(first, begin - _LINE)
+    window = bytes(whole[reach : min(last, end + _LINE)])
+    places = national_id_spans(window, begin - reach, end - reach, language, names)
+    return [Span("national_id", reach + start, reach + stop) for start, stop in places]
 
 
 def _verified(

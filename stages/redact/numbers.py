@@ -30,6 +30,7 @@ _PART_OF_SOMETHING = re.compile(
     rb"[/=&%#.,:_+-]\Z|(?:isbn|issn|ean|gtin|upc|imei|doi|oclc|orcid|\bid)[\s:#.()]{0,3}\Z",
     re.IGNORECASE,
 )
+_ROW_BEFORE = re.compile(rb"(?<!\.)(?<!\d)\d{3,4} \Z")  # a row of numbers of four digits
 _CONTINUES = re.compile(rb"[-/=&%_]|[.,]\d| \d{4}(?!\d)")  # the last: a row of four-digit numbers
 
 # Length by country, from SWIFT's registry for ISO 13616.
@@ -71,7 +72,8 @@ def is_card(data: bytes, begin: int, at: int, after: int, end: int) -> bool:
     digits = spelled.replace(b" ", b"").replace(b"-", b"")
     if not any(len(digits) in lengths and prefix.match(digits) for prefix, lengths in _CARDS):
         return False
-    if _PART_OF_SOMETHING.search(data[max(begin, at - 12) : at]):
+    before = data[max(begin, at - 12) : at]
+    if _PART_OF_SOMETHING.search(before) or _ROW_BEFORE.search(before):
         return False
     return not _CONTINUES.match(data, after, end)
 

@@ -1,7 +1,8 @@
 """The redact stage: it takes personal data out of the text and leaves a tag of its kind.
 
-Kinds: e-mail addresses, public IP addresses (v4 and v6), telephone numbers, payment cards, IBANs.
-`addresses`, `phone` and `numbers` have the rules. A kernel finds the few places where personal data
+Kinds: e-mail addresses, public IP addresses (v4 and v6), telephone numbers, payment cards, IBANs,
+and national identity, tax and health numbers. `addresses`, `phone`, `numbers` and `national_ids`
+have the rules. A kernel finds the few places where personal data
 could stand (`stages.redact.candidates`), and Python looks only at these.
 
 No document is dropped. The columns `pii_<kind>` count the personal data of the text before
@@ -20,6 +21,7 @@ from corpusmill.stages.columns.strings import string_array
 from corpusmill.stages.columns.table import with_column
 from corpusmill.stages.contract import MapStage, Outcome, Reads
 from corpusmill.stages.redact.find import KINDS, Chunk, Kind, find, find_in_column
+from corpusmill.stages.redact.national_ids import NATIONAL_IDS, NationalIdName
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
@@ -31,7 +33,7 @@ class Redact(MapStage):
     """Replace personal data in texts by tags, and count it."""
 
     name: ClassVar[str] = "redact"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     reads: ClassVar[Reads] = Reads.DOCUMENTS
 
     kinds: tuple[Kind, ...] = Field(default=KINDS, min_length=1)
@@ -39,7 +41,9 @@ class Redact(MapStage):
     mode: Literal["replace", "count"] = "replace"
     """`replace` puts tags into the text. `count` leaves the text as it is."""
     tags: Mapping[Kind, str] = {}
-    """The tag for a kind. Kinds not named here keep <EMAIL>, <IP>, <PHONE>, <CARD>, <IBAN>."""
+    """The tag for a kind. Kinds not named here keep <EMAIL>, <IP>, ..., <NATIONAL_ID>."""
+    national_ids: tuple[NationalIdName, ...] = Field(default=tuple(NATIONAL_IDS), min_length=1)
+    """The national numbers that `national_id` looks for."""
 
     @model_validator(mode="after")
     def _each_kind_once(self) -> Self:
@@ -68,7 +72,7 @@ class Redact(MapStage):
 
     def apply(self, table: pa.Table) -> Outcome:
         """Every row of `table`, counted and redacted. Needs the columns `id` and `text`. The column
-        `language` helps to find telephone numbers.
+        `language` helps to find telephone and national numbers.
         """
         texts = table["text"]
         languages = table["language"].to_pylist() if "language" in table.column_names else None
@@ -76,9 +80,8 @@ class Redact(MapStage):
         counts = {kind: np.zeros(table.num_rows, np.int32) for kind in self.kinds}
         parts: list[pa.Array] = []
         first = 0
-        for original, chunk in zip(
-            texts.chunks, find_in_column(texts, self.kinds, languages), strict=True
-        ):
+        chunks = find_in_column(texts, self.kinds, languages, self.national_ids)
+        for original, chunk in zip(texts.chunks, chunks, strict=True):
             for row, spans in chunk.spans.items():
                 for span in spans:
                     counts[span.kind][first + row] += 1

@@ -249,7 +249,7 @@ def _sign_all(
     minima = np.empty(len(multiplier), dtype=np.uint32)
     full = np.empty(len(multiplier), dtype=np.int64)
     for i in range(len(offsets) - 1):
-        count, _ = hash_words(data, offsets[i], offsets[i + 1], kinds, lower, words, exact[i])
+        count, _, _ = hash_words(data, offsets[i], offsets[i + 1], kinds, lower, words, exact[i])
         counts[i] = hash_shingles(words, count, ngram, shingles)
         _signature(
             shingles[: counts[i]], one_permutation, multiplier, addend, permutation, minima, full

@@ -15,17 +15,18 @@ import numpy as np
 from corpusmill.stages.columns.compiled import njit
 from corpusmill.stages.dedup.signatures.shingles import hash_shingles, jaccard
 
-# Texts with fewer shingles are near duplicates only if their figures are equal.
-SHORT = 96
+# In a longer text a counter or a date may differ, in a shorter one numbers are the content.
+SHORT = 196  # shingles
 UNLIKE = 0.5  # rests below this similarity are unlike
 
 
 @njit(nogil=True)
-def same_figures(size: Any, other_size: Any, figures: Any, other_figures: Any) -> bool:
-    """Whether figures allow that two texts are near duplicates. size, other_size: numbers of
-    shingles. In a long text a counter or a date may differ, in a short one it is the content.
+def only_figures_differ(size: Any, other_size: Any, figures: Any, other_figures: Any) -> bool:
+    """Whether two short texts differ in numbers and operators and in nothing else. Then they are
+    no duplicates. size, other_size: numbers of shingles. figures: `Shingles.figures` of both.
     """
-    return min(size, other_size) >= SHORT or figures == other_figures
+    short = min(size, other_size) < SHORT
+    return short and figures[0] != other_figures[0] and figures[1] == other_figures[1]
 
 
 @njit(nogil=True)

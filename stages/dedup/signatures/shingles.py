@@ -21,14 +21,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from corpusmill.stages.columns.compiled import njit
-from corpusmill.stages.columns.word_rule import SPACE, UNSPACED_CHARACTER, WORD, word_tables
+from corpusmill.stages.columns.word_rule import (
+    SPACE,
+    UNSPACED_CHARACTER,
+    WORD,
+    word_tables,
+)
 from corpusmill.stages.dedup.signatures.normalization import (
     DIGIT,
     SIGN,
     Normalization,
     tables,
 )
-from corpusmill.stages.dedup.signatures.signs import DROP, OWN_WORD, is_figure, judge_sign
+from corpusmill.stages.dedup.signatures.signs import COUNTS, DROP, is_figure, judge_sign
 
 UInt64Array = npt.NDArray[np.uint64]
 Offsets = npt.NDArray[np.int64]
@@ -55,9 +60,10 @@ class Shingles:
     """The distinct shingle hashes of documents, one document after the other. Those of document i
     are sorted in `hashes[offsets[i]:offsets[i + 1]]`.
 
-    figures: for each document a hash of its numbers and operators in their order; all equal if the
-    rule does not know them. words: word hashes in the order of the text; those of document i are
-    `words[word_offsets[i]:word_offsets[i + 1]]`. None if nobody asked for them.
+    figures: for each document, hashes of its numbers and operators, and of its letters:
+    uint64[documents, 2]. None if the rule does not know them. words: word hashes in the order of
+    the text; those of document i are `words[word_offsets[i]:word_offsets[i + 1]]`. None if nobody
+    asked for them.
     """
 
     hashes: UInt64Array
@@ -96,10 +102,11 @@ def shingle_sets(
     """
     chosen = np.arange(len(offsets) - 1) if chosen is None else chosen
     starts, stops = offsets[:-1][chosen], offsets[1:][chosen]
-    room = int((stops - starts).sum()) + 2 * (len(chosen) + 1)  # a sign of one byte is a word
+    # At most a word every two bytes.
+    room = int((stops - starts).sum()) // 2 + 2 * (len(chosen) + 1)
     sets = np.empty(room, dtype=np.uint64)
     bounds = np.zeros(len(chosen) + 1, dtype=np.int64)
-    figures = np.empty(len(chosen), dtype=np.uint64)
+    figures = np.empty((len(chosen), 2), dtype=np.uint64)
     words = np.empty(room if with_words else 0, dtype=np.uint64)
     word_bounds = np.zeros(len(chosen) + 1, dtype=np.int64)
     _shingle_all(
@@ -116,7 +123,7 @@ def shingle_sets(
         word_bounds,
     )
     # The rest of the memory was never touched.
-    found = Shingles(sets[: bounds[-1]], bounds, figures)
+    found = Shingles(sets[: bounds[-1]], bounds, figures if normalization == "meaning" else None)
     if not with_words:
         return found
     return replace(found, words=words[: word_bounds[-1]], word_offsets=word_bounds)
@@ -135,17 +142,24 @@ def hash_words(
     data: Any, start: int, stop: int, kinds: Any, lower: Any, words: Any, exact: Any
 ) -> Any:
     """Hash the words of data[start:stop] into `words` and the whole text into `exact`. Return the
-    number of words, and a hash of the figures: words that begin with a digit, and operators.
+    number of words, a hash of the figures (what begins with a digit, and operators) and one of the
+    letters besides.
 
-    words: room for stop - start + 2. Bytes that are no UTF-8 count as characters of their own, so
-    nothing is read beyond `stop`.
+    A sign that counts is part of its word's hash, or of the next one's if it stands alone or before
+    a word. So a text has the same number of words and shingles as without signs.
+
+    words: room for (stop - start) // 2 + 2. Bytes that are no UTF-8 count as characters of their
+    own, so nothing is read beyond `stop`.
     """
     count = np.uint64(0)
     word, high, low = _BASIS, _BASIS, _BASIS_LOW
     # The hash up to the last character that is no white space.
     whole_high, whole_low, after_space = _BASIS, _BASIS_LOW, True
-    figures, numeric = _BASIS, False
-    last, last_code, letters, fresh = np.uint8(SPACE), np.uint64(0), 0, True
+    signs = np.uint64(0)  # those that stand before the next word
+    figures, plain = _BASIS, _BASIS
+    # Whether the segment, from the last sign or blank on, begins with a digit; and its length.
+    numeric, segment, operand = False, 0, False
+    last, last_code, fresh = np.uint8(SPACE), np.uint64(0), True
     i, end, judged = np.uint64(start), np.uint64(stop), np.uint64(0)
     while i < end:
         lead = data[i]
@@ -163,69 +177,63 @@ def hash_words(
                     np.uint8(UNSPACED_CHARACTER if 0x20000 <= code <= 0x3FFFF else WORD),
                     raw,
                 )
-        if kind == SPACE:
-            words[count] = mix(word)
-            count += np.uint64(word != _BASIS)  # a word's hash equals the basis once in 2**64
+        verdict = DROP
+        if kind == SIGN and i > judged:
+            verdict, judged = judge_sign(
+                data, i, end, folded, last, last_code, segment, operand, fresh, kinds, lower
+            )
+        if kind in (SPACE, UNSPACED_CHARACTER):
+            if word != _BASIS:  # a word's hash equals the basis once in 2**64
+                words[count] = mix(word ^ signs)
+                count += _ONE
+                word, signs = _BASIS, np.uint64(0)
             if numeric:
-                figures, numeric = (figures ^ word) * _PRIME, False
-            fresh = fresh or raw == _NEWLINE
-            word, last, letters = _BASIS, kind, 0
-            if not after_space:
-                whole_high, whole_low, after_space = high, low, True
-                high, low = (high ^ _BLANK) * _PRIME, (low ^ _BLANK) * _PRIME_LOW
-            continue
+                figures, numeric = (figures ^ _BLANK) * _PRIME, False
+            if last != SPACE:
+                operand = last in (DIGIT, SIGN) or (last == WORD and segment == 1)
+            last, segment = kind, 0
+            if kind == SPACE:
+                fresh = fresh or raw == _NEWLINE
+                if not after_space:
+                    whole_high, whole_low, after_space = high, low, True
+                    high, low = (high ^ _BLANK) * _PRIME, (low ^ _BLANK) * _PRIME_LOW
+                continue
+            fresh = False
+            words[count] = mix(((_BASIS ^ folded) * _PRIME) ^ signs)
+            count += _ONE
+            plain, signs = (plain ^ folded) * _PRIME, np.uint64(0)
+        elif verdict == COUNTS:
+            if word == _BASIS:
+                signs = mix((signs ^ folded) * _PRIME)
+            else:
+                word = (word ^ folded) * _PRIME
+            if numeric:
+                figures, numeric = (figures ^ _BLANK) * _PRIME, False
+            if is_figure(folded):
+                figures = (figures ^ folded) * _PRIME
+            last, last_code, segment, fresh = kind, folded, 0, False
+        elif kind in (WORD, DIGIT) or verdict != DROP:
+            numeric = numeric or (kind != WORD and segment == 0)
+            word = (word ^ folded) * _PRIME
+            if numeric:
+                figures = (figures ^ folded) * _PRIME
+            else:
+                plain = (plain ^ folded) * _PRIME
+            last, last_code, fresh = kind, folded, False
+            segment += 1
         after_space = False
         high, low = (high ^ raw) * _PRIME, (low ^ raw) * _PRIME_LOW
-        if kind == UNSPACED_CHARACTER:
-            words[count] = mix(word)
-            count += np.uint64(word != _BASIS)
-            if numeric:
-                figures, numeric = (figures ^ word) * _PRIME, False
-            words[count] = mix((_BASIS ^ folded) * _PRIME)
-            count += _ONE
-            word, last, letters, fresh = _BASIS, kind, 0, False
-        elif kind == SIGN:
-            verdict = DROP
-            if i > judged:
-                verdict, judged = judge_sign(
-                    data, i, end, folded, last, last_code, letters, fresh, kinds, lower
-                )
-            if verdict == OWN_WORD:
-                words[count] = mix(word)
-                count += np.uint64(word != _BASIS)
-                if numeric:
-                    figures, numeric = (figures ^ word) * _PRIME, False
-                sign = (_BASIS ^ folded) * _PRIME
-                words[count] = mix(sign)
-                count += _ONE
-                if is_figure(folded):
-                    figures = (figures ^ sign) * _PRIME
-                word, last, last_code, letters, fresh = _BASIS, kind, folded, 0, False
-            elif verdict != DROP:
-                numeric = numeric or word == _BASIS
-                word = (word ^ folded) * _PRIME
-                last, last_code, fresh = kind, folded, False
-        else:
-            if kind == DIGIT:
-                numeric = numeric or word == _BASIS
-                word = (word ^ folded) * _PRIME
-                last, last_code, fresh = kind, folded, False
-            else:
-                grown = (word ^ folded) * _PRIME
-                is_word = kind == WORD
-                word = grown if is_word else word
-                last = kind if is_word else last
-                letters += is_word
-                fresh = fresh and not is_word
+    if numeric:
+        figures = (figures ^ _BLANK) * _PRIME
     if not after_space:
         whole_high, whole_low = high, low
     if word != _BASIS:
-        words[count] = mix(word)
+        words[count] = mix(word ^ signs)
         count += _ONE
-        if numeric:
-            figures = (figures ^ word) * _PRIME
+    elif signs and count:
+        words[count - _ONE] = mix(words[count - _ONE] ^ signs)
     exact[0], exact[1] = mix(whole_high), mix(whole_low)
-    return np.int64(count), figures
+    return np.int64(count), figures, plain
 
 
 @njit(nogil=True, inline="always")
@@ -275,7 +283,7 @@ def most_words(starts: Any, stops: Any) -> int:
     longest = 0
     for i in range(len(starts)):
         longest = max(longest, stops[i] - starts[i])
-    return longest + 2
+    return longest // 2 + 2
 
 
 @njit(nogil=True)
@@ -321,7 +329,9 @@ def _shingle_all(
     ends = np.empty(len(words) + 1, dtype=np.int64)
     end = word_end = 0
     for i in range(len(starts)):
-        count, figures[i] = hash_words(data, starts[i], stops[i], kinds, lower, words, exact)
+        count, figures[i, 0], figures[i, 1] = hash_words(
+            data, starts[i], stops[i], kinds, lower, words, exact
+        )
         if with_words:
             all_words[word_end : word_end + count] = words[:count]
             word_end += count

@@ -1,18 +1,20 @@
 """Which signs carry meaning: a kernel that looks at a sign and at its neighbours.
 
-`3.5` is not 35, `-12` is not 12, `a < b` is not `a > b`. So a sign that carries meaning becomes a
-word of its own, or a part of a number:
+`3.5` is not 35, `-12` is not 12, `a < b` is not `a > b`. So a sign that carries meaning counts by
+itself, or is part of a number:
 
 - A full stop, comma, colon or apostrophe between two digits belongs to the number. A comma or
   apostrophe before exactly three digits only groups them, and is dropped.
 - A hyphen or dash counts, but not between the letters of a word (`well-known`) and not behind one
-  (`pre- and`). Between two single letters it counts: `x-y`.
+  (`pre- and`). Between two single letters it counts: `x-y`. Between blanks it counts only if
+  numbers, single letters or brackets stand on both sides; else it is a dash or a bullet.
+  So does a bar: else it parts the cells of a table or the entries of a menu.
 - An exclamation mark counts as a factorial, a negation, or before an equals sign. `#` counts after
   a letter (`C#`), an apostrophe before a bracket (`f'(x)`), a colon before an equals sign.
 - Other operators, currencies, symbols and brackets count wherever they stand.
 
-Marks of layout do not count: runs such as `-----`, `--` between words, `**` around words, and
-bullets, `#` and `>` at the beginning of a line. All runs are looked at once, so time is linear.
+Marks of layout do not count: runs such as `-----`, `--` between words, `**` around words, and `*`,
+`+` and `>` at the beginning of a line. All runs are looked at once, so time is linear.
 """
 
 from typing import Any
@@ -23,7 +25,7 @@ from corpusmill.stages.columns.word_rule import SPACE, UNSPACED_CHARACTER, WORD
 from corpusmill.stages.dedup.signatures.normalization import DIGIT, SIGN
 
 # What becomes of a sign.
-DROP, OWN_WORD, IN_NUMBER = 0, 1, 2
+DROP, COUNTS, IN_NUMBER = 0, 1, 2
 
 _ONE = np.uint64(1)
 _STOP, _COMMA, _COLON, _APOSTROPHE = (np.uint64(ord(sign)) for sign in ".,:'")
@@ -67,7 +69,8 @@ def judge_sign(
     sign: Any,
     last: Any,
     last_code: Any,
-    letters: int,
+    segment: int,
+    operand: bool,
     fresh: bool,
     kinds: Any,
     lower: Any,
@@ -75,8 +78,9 @@ def judge_sign(
     """(what becomes of the sign, up to where signs of its run are dropped).
 
     at: where the character after the sign begins. last, last_code: kind and code of the character
-    before. letters: of the word that ends before the sign. fresh: whether only white space and
-    marks stand before it in its line.
+    before. segment: characters since the last sign or blank. operand: whether a number,
+    a single letter or a bracket stands before it, perhaps with blanks between. fresh: whether only
+    white space and marks stand before it in its line.
     """
     following, following_code, after = character_at(data, at, end, kinds, lower)
     run, run_end = 1, at
@@ -87,8 +91,8 @@ def judge_sign(
     if run >= _RULE or (sign == _HYPHEN and run == _RULE - 1):
         return DROP, run_end
     if fresh and kind == SPACE and _is_mark(sign):
-        signed = sign in (_HYPHEN, _PLUS) and _digit_follows(data, run_end, end, kinds)
-        return (OWN_WORD, at) if signed else (DROP, run_end)
+        signed = sign == _PLUS and _operand_follows(data, run_end, end, kinds, lower)
+        return (COUNTS, at) if signed else (DROP, run_end)
     in_word = last in (WORD, UNSPACED_CHARACTER)
     if sign in (_STOP, _COMMA, _COLON, _APOSTROPHE):
         if following == DIGIT and last == DIGIT:
@@ -98,44 +102,53 @@ def judge_sign(
             return IN_NUMBER, at
         derives = sign == _APOSTROPHE and in_word and following_code == _OPEN
         assigns = sign == _COLON and following_code == _EQUALS
-        return (OWN_WORD if derives or assigns else DROP), at
+        return (COUNTS if derives or assigns else DROP), at
+    if sign == _BAR and run == 1 and last == SPACE and following == SPACE:
+        counts = operand and _operand_follows(data, at, end, kinds, lower)
+        return (COUNTS if counts else DROP), at
     if sign == _HYPHEN:
         if run > 1 and last != DIGIT and kind != DIGIT:
             return DROP, run_end
-        if in_word and following == SPACE:
-            return DROP, at
+        if following == SPACE and (in_word or last == SPACE):
+            counts = last == SPACE and operand and _operand_follows(data, at, end, kinds, lower)
+            return (COUNTS if counts else DROP), at
         if in_word and (following in (WORD, UNSPACED_CHARACTER)):
             beyond, _, _ = character_at(data, after, end, kinds, lower)
-            alone = letters == 1 and beyond != WORD and beyond != DIGIT
-            return (OWN_WORD if alone else DROP), at
-        return OWN_WORD, at
+            alone = segment == 1 and beyond != WORD and beyond != DIGIT
+            return (COUNTS if alone else DROP), at
+        return COUNTS, at
     if sign == _EXCLAMATION:
         counted = (last == DIGIT or last_code == _CLOSE) or following_code == _EQUALS
         opens = last in (SPACE, SIGN)
         negates = opens and (following == WORD or following_code == _OPEN)
-        return (OWN_WORD if counted or negates else DROP), at
+        return (COUNTS if counted or negates else DROP), at
     if sign == _HASH:
-        return (OWN_WORD if in_word or last == DIGIT else DROP), at
+        return (COUNTS if in_word or last == DIGIT else DROP), at
     if sign == _STAR and run > 1:
         power = (last in (WORD, DIGIT) or last_code == _CLOSE) and (
             kind in (WORD, DIGIT) or code in (_OPEN, _HYPHEN)
         )
-        return (OWN_WORD, at) if power else (DROP, run_end)
-    return OWN_WORD, at
+        return (COUNTS, at) if power else (DROP, run_end)
+    return COUNTS, at
 
 
 @njit(nogil=True, inline="always")
 def _is_mark(sign: Any) -> bool:
-    return sign in (_HYPHEN, _PLUS, _STAR, _HASH, _GREATER)
+    return sign in (_PLUS, _STAR, _GREATER)
 
 
 @njit(nogil=True)
-def _digit_follows(data: Any, at: Any, end: Any, kinds: Any) -> bool:
-    """Whether a digit comes next, after at most a few blanks."""
-    stop = min(end, at + np.uint64(4))
-    while at < stop and data[at] == 0x20:
-        at += _ONE
-    return at < end and data[at] < 0x80 and kinds[data[at]] == DIGIT
+def _operand_follows(data: Any, at: Any, end: Any, kinds: Any, lower: Any) -> bool:
+    """Whether a number, a sign or a single letter comes next, after at most a few blanks."""
+    kind, _, after = character_at(data, at, end, kinds, lower)
+    for _ in range(4):
+        if kind != SPACE or after >= end:
+            break
+        kind, _, after = character_at(data, after, end, kinds, lower)
+    if kind == WORD:
+        beyond, _, _ = character_at(data, after, end, kinds, lower)
+        return beyond != WORD and beyond != DIGIT
+    return kind in (DIGIT, SIGN)
 
 
 @njit(nogil=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from corpusmill.stages.columns.compiled import njit
-from corpusmill.stages.dedup.signatures.shared_parts import same_figures
+from corpusmill.stages.dedup.signatures.shared_parts import only_figures_differ
 
 
 @njit(nogil=True)
@@ -46,7 +46,7 @@ def match_sketches(
         hopeless = min(size, shingles[other]) < threshold * max(size, shingles[other])
         if chosen[document] >= 0 or hopeless or compared == max_comparisons:
             continue
-        if not same_figures(size, shingles[other], own_figures[document], figures[other]):
+        if only_figures_differ(size, shingles[other], own_figures[document], figures[other]):
             continue
         compared += 1
         known = sketches[sketch_offsets[other] : sketch_offsets[other + 1]]

@@ -73,6 +73,21 @@ def test_a_domain_blocks_its_host_and_those_below_it(written, url, blocked):
     assert (reason(url, domains=(written("bad.example"),)) == "url.blocked_domain") == blocked
 
 
+@pytest.mark.parametrize("entry", ["почта.рф", "xn--80a1acny.xn--p1ai"])
+def test_a_domain_blocks_both_spellings_of_an_international_name(written, entry):
+    lists = {"domains": (written("other.example", entry),)}
+    for host in ("почта.рф", "www.ПОЧТА.рф", "xn--80a1acny.xn--p1ai", "a.xn--80a1acny.xn--p1ai"):
+        assert reason(f"https://{host}/x", **lists) == "url.blocked_domain"
+    assert reason("https://xn--80a1acny.example/x", **lists) is None
+
+
+def test_a_url_entry_blocks_both_spellings_of_its_host(written):
+    lists = {"urls": (written("https://bücher.example/a"),)}
+    assert reason("http://xn--bcher-kva.example/a", **lists) == "url.blocked_url"
+    assert reason("http://bücher.example/a", **lists) == "url.blocked_url"
+    assert reason("http://xn--bcher-kva.example/b", **lists) is None
+
+
 def test_comments_blank_lines_and_case_of_a_list_do_not_matter(written):
     path = written("# bad.example", "", "  Worse.Example  ", "*.wild.example")
     assert reason("https://bad.example/", domains=(path,)) is None

@@ -4,8 +4,17 @@ import re
 
 import numpy as np
 import pytest
-from corpusmill.stages.redact.candidates import CARD, EMAIL, IBAN, IP, PHONE, find_candidates
-from hypothesis import assume, given, settings
+from corpusmill.stages.redact.candidates import (
+    CARD,
+    EMAIL,
+    IBAN,
+    IP,
+    NATIONAL_ID,
+    PHONE,
+    find_candidates,
+    room_for,
+)
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 ITEMS = [
@@ -18,6 +27,10 @@ ITEMS = [
     (PHONE, "(555) 123 4567", "(555) 123 4567"),
     (CARD, "4111 1111 1111 1111", "4111 1111 1111 1111"),
     (IBAN, "DE89 3704 0044 0532 0130 00", "DE89 3704 0044 0532 0130 00"),
+    (NATIONAL_ID, "123-45-6789", "123-45-6789"),
+    (NATIONAL_ID, "AB 12 34 56 C", "AB 12 34 56 C"),
+    (NATIONAL_ID, "131052A308T", "131052A308T"),
+    (NATIONAL_ID, "X1234567L", "X1234567L"),
 ]
 FILLING = st.lists(
     st.sampled_from(
@@ -32,7 +45,7 @@ def candidates(*texts):
     encoded = [text.encode() for text in texts]
     data = np.frombuffer(b"".join(encoded) or b" ", np.uint8)
     offsets = np.cumsum([0, *map(len, encoded)])
-    room = data.size + 1
+    room = room_for(data.size)
     kinds, rows, begins, ends = np.zeros(room, np.uint8), *np.zeros((3, room), np.int64)
     count = find_candidates(data, offsets, kinds, rows, begins, ends)
     whole = b"".join(encoded)
@@ -45,12 +58,10 @@ def candidates(*texts):
 @given(FILLING, st.sampled_from(ITEMS), FILLING)
 def test_an_item_is_a_candidate_wherever_it_stands(before, item, after):
     kind, text, found = item
-    assume(not (kind == CARD and "3.14 " in before))  # see the next test
     items = candidates(before + text + " " + after)
     assert any(each == kind and found in place for _, each, place in items)
 
 
-@pytest.mark.xfail(strict=True, reason="a decimal before a card number hides the card")
 def test_a_card_behind_a_decimal_is_a_candidate():
     assert any(kind == CARD for _, kind, _ in candidates("3.14 4111 1111 1111 1111 "))
 
@@ -81,9 +92,18 @@ def test_an_at_sign_between_two_name_characters_is_a_candidate(texts):
     ],
 )
 def test_ordinary_text_has_no_candidates_of_cards_addresses_or_ibans(text):
-    assert [kind for _, kind, _ in candidates(text) if kind != PHONE] == []
+    assert [kind for _, kind, _ in candidates(text) if kind not in (PHONE, NATIONAL_ID)] == []
 
 
 def test_an_item_does_not_reach_into_the_next_text():
     assert candidates("8.8.", "4.4") == []
     assert candidates("jane@", "example.org") == []
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.sampled_from(["4", "5", "22", "5555", "AB", "A1", " ", "-", "(", ")"]), max_size=80)
+)
+def test_there_is_room_for_the_candidates_of_any_text(parts):
+    text = "".join(parts)
+    assert len(candidates(text)) <= room_for(len(text))

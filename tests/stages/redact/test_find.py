@@ -28,6 +28,17 @@ def found(text, language=None, kinds=KINDS):
         ("info[at]host.de", "info[at]host.de"),
         ("'jo@host.de'", "jo@host.de"),
         ("ümlaut jo@host.de", "jo@host.de"),
+        ("an jäne@firm-muster.de.", "jäne@firm-muster.de"),
+        ("пишите иван@почта.рф, пожалуйста", "иван@почта.рф"),
+        ("δοκιμή@παράδειγμα.ελ", "δοκιμή@παράδειγμα.ελ"),
+        ("विजय@डाटा.भारत पर", "विजय@डाटा.भारत"),
+        ("راسل علي@بريد.السعودية اليوم", "علي@بريد.السعودية"),
+        ("联系：张三@例子.中国。谢谢", "张三@例子.中国"),
+        ("请发到jo@例子.公司谢谢", "jo@例子.公司"),
+        ("메일 홍길동@예시.한국으로", "홍길동@예시.한국"),
+        ("jo@xn--mller-kva.de", "jo@xn--mller-kva.de"),
+        ("jo@xn--80ak6aa92e.xn--p1ai", "jo@xn--80ak6aa92e.xn--p1ai"),
+        ("ana.peña@correo.es", "ana.peña@correo.es"),
     ],
 )
 def test_an_email_address_is_found_whole_and_without_its_surroundings(text, spelled):
@@ -243,3 +254,16 @@ def test_a_text_is_read_the_same_alone_and_among_others(texts):
         assert spans == [tuple(span) for span in find(text)]
         assert all(before[2] <= after[1] for before, after in pairwise(spans))
         assert all(0 <= begin < end <= len(text.encode()) for _, begin, end in spans)
+
+
+@pytest.mark.parametrize(
+    "text", ["3.14 {}", "on 12.05.2024 {}", "No. 7 {}", "2 {} 3", "total 1,234.50 {} paid"]
+)
+def test_a_card_is_found_behind_another_number(text):
+    card = "4111 1111 1111 1111"
+    assert ("card", card) in found(text.format(card))
+
+
+def test_a_row_of_numbers_of_four_digits_holds_no_card():
+    assert found("2001 4111 1111 1111 1111") == []
+    assert found("4111 1111 1111 1111 2001") == []

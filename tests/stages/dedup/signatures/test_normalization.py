@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 from corpusmill.stages.columns.strings import joined
 from corpusmill.stages.dedup.signatures.normalization import tables, without_numbers
-from corpusmill.stages.dedup.signatures.shared_parts import same_figures
+from corpusmill.stages.dedup.signatures.shared_parts import only_figures_differ
 from corpusmill.stages.dedup.signatures.shingles import Shingles, jaccard, shingle_sets
 from datatrove.utils.text import simplify_text
 from hypothesis import example, given, settings
@@ -74,7 +74,6 @@ ALIKE = [
     ("**bold** word", "bold word"),
     ("word\n-----\nword", "word word"),
     ("don't", "don’t"),
-    ("12+7", "12 + 7"),
     ("Hello!", "hello"),
     ("e-mail", "email"),
 ]
@@ -86,11 +85,11 @@ def sets_of(texts: list[str], normalization: str = "meaning", words: bool = Fals
 
 
 def are_alike(left: str, right: str) -> bool:
-    """Whether the pair would be removed: similarity and figures."""
+    """Whether one of the pair would be removed."""
     found = sets_of([left, right])
     sizes = found.offsets[1], found.offsets[2] - found.offsets[1]
     similar = jaccard(found.hashes[: sizes[0]], found.hashes[sizes[0] :]) >= 0.8
-    return bool(similar and same_figures(*sizes, *found.figures))
+    return bool(similar and not only_figures_differ(*sizes, *found.figures))
 
 
 @pytest.mark.parametrize(("left", "right"), APART)
