@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from corpusmill.stages.extract import justext, resiliparse, trafilatura
+from corpusmill.stages.extract.escape_sequences import without_escape_sequences
 
 Extractor = Literal["main_content", "union", "resiliparse", "justext", "trafilatura"]
 Comments = Literal["drop", "keep"]
@@ -24,10 +25,10 @@ _XML_DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>", re.IGNORECASE)
 
 
 def clean(text: str) -> str:
-    """`text` without NUL and other control characters. Tabs and newlines stay, and every line end
-    becomes a newline.
+    """`text` without terminal escape sequences, NUL and other control characters. Tabs and newlines
+    stay, and every line end becomes a newline.
     """
-    return _CONTROLS.sub("", _LINE_ENDS.sub("\n", text))
+    return _CONTROLS.sub("", _LINE_ENDS.sub("\n", without_escape_sequences(text)))
 
 
 def tidy(text: str) -> str:
@@ -48,6 +49,7 @@ def main_text(
     if not html or html.isspace():
         return ""
     keep_comments = comments == "keep"
+    html = without_escape_sequences(html)
     if extractor == "main_content":
         # Its text is clean and tidy already, and its code keeps its blank lines.
         return main_content.main_content(html, language_of, keep_comments)

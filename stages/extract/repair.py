@@ -12,8 +12,8 @@ What is repaired, each a setting:
 - Curly quotes stay: they are good typography, and code has straight ones anyway.
 - Full-width forms stay: in Chinese and Japanese they are the punctuation.
 - Latin ligatures are taken apart.
-- Entities that are left over are resolved. A text that holds a `<` may be about markup, so its
-  entities stay.
+- Entities that are left over are resolved. A text that writes about them keeps them
+  (`left_over_entities`).
 - Unicode is normalised to NFC.
 
 Control characters, wrong surrogates, and sequences that lost a byte are always repaired.
@@ -28,6 +28,7 @@ from typing import Any, Literal
 
 import numpy as np
 from corpusmill.manifests.settings import Settings
+from corpusmill.stages.extract.left_over_entities import are_left_over
 from numpy.typing import NDArray
 
 _C1 = re.compile("[\x80-\x9f]")
@@ -67,7 +68,7 @@ def repaired(text: str, settings: Repair) -> str:
     if not settings.on or not text:
         return text
     encoded = text.encode("utf-8", "surrogatepass")
-    entities = settings.entities and b"<" not in encoded
+    entities = settings.entities and "&" in text and are_left_over(text)
     begins, ends = np.empty(_MOST_LINES, np.int64), np.empty(_MOST_LINES, np.int64)
     count = find_suspicious_lines(
         np.frombuffer(encoded, np.uint8), character_classes(settings), entities, begins, ends

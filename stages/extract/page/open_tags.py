@@ -31,15 +31,11 @@ from corpusmill.stages.extract.page.mathml import (
     open_math,
 )
 from corpusmill.stages.extract.page.names import (
-    ARIA_LABEL,
     BLOCK,
-    CLASS,
     FAR,
-    ID,
-    ITEMPROP,
-    ROLE,
     SKIPPED,
     STRONG,
+    WORD_ATTRIBUTES,
     attribute_number,
     region,
     tag_number,
@@ -114,8 +110,7 @@ OPEN, COLSPAN, ROWSPAN, DATA_LANG, DATA_LANGUAGE = (
     attribute_number(name) for name in ["open", "colspan", "rowspan", "data-lang", "data-language"]
 )
 NOT_SHOWN, NOT_SPOKEN = region("not_shown"), region("not_spoken")
-WORD_ATTRIBUTES = np.array([CLASS, ID, ROLE, ITEMPROP, ARIA_LABEL])
-WITH_WORDS = 1 << CLASS | 1 << ID | 1 << ROLE | 1 << ITEMPROP | 1 << ARIA_LABEL
+WITH_WORDS = (1 << WORD_ATTRIBUTES) - 1
 
 
 @uncounted
@@ -246,7 +241,7 @@ def _open_regions(page: Page, names: Names, number: int, facts: int, present: in
     farther = np.uint8(1 if breaks else 0)
     for place in range(levels.size):
         levels[place] = min(below[place] + farther, np.uint8(FAR))
-    for attribute in WORD_ATTRIBUTES:
+    for attribute in range(WORD_ATTRIBUTES):
         if present >> attribute & 1:
             mark_words(page, names, attribute, depth)
     if opened >= 0:

@@ -4,6 +4,7 @@ result.
 
 import ftfy
 import pytest
+from corpusmill.stages.extract.left_over_entities import are_left_over
 from corpusmill.stages.extract.repair import (
     Repair,
     by_ftfy,
@@ -109,7 +110,7 @@ MOJIBAKE = st.text(max_size=8).flatmap(
 @example("ØªØ", DEFAULTS)
 @example("В°Р", DEFAULTS)
 def test_the_gate_gives_what_ftfy_alone_gives(text, choice):
-    assert repaired(text, choice) == by_ftfy(text, choice, choice.entities and "<" not in text)
+    assert repaired(text, choice) == by_ftfy(text, choice, choice.entities and are_left_over(text))
 
 
 @settings(deadline=None)
