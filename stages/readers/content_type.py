@@ -61,7 +61,7 @@ _END_TAG = re.compile(
     re.IGNORECASE,
 )
 _TAG = re.compile(
-    rb"<(?:!doctype\b|!--|/?(?:html|head|body|title|meta|link|base|script|style|noscript|div|span|"
+    rb"<(?=[!/a-z])(?:!doctype\b|!--|/?(?:html|head|body|title|meta|link|base|script|style|noscript|div|span|"
     rb"p|br|hr|a|b|i|u|s|em|strong|small|big|center|font|tt|code|pre|kbd|samp|var|cite|abbr|q|"
     rb"h[1-6]|ul|ol|li|dl|dt|dd|table|caption|thead|tbody|tfoot|tr|td|th|form|input|button|"
     rb"select|option|textarea|label|fieldset|legend|img|svg|figure|figcaption|picture|video|audio|"
@@ -140,6 +140,7 @@ _IN_BOX = {b"WEBP": "image/webp", b"WAVE": "audio/wav", b"AVI ": "video/avi"}
 # Bytes that are in no text (WHATWG MIME sniffing, "binary data byte").
 _BINARY_BYTES = bytes([*range(0x09), 0x0B, *range(0x0E, 0x1B), *range(0x1C, 0x20)])
 _LONGEST_SNIFF = 1 << 16
+_LONGEST_SEARCH = 1 << 20  # for a first tag
 _MOST_BINARY = 0.01  # of the bytes of a text; random bytes have 11 %
 _BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF8)
 
@@ -211,10 +212,12 @@ def _mime_of_page(payload: bytes, start: bytes, declared: str) -> str:
     data = _data_mime(payload, start)
     if data:
         return data
-    whole = payload if utf16_of(payload) is None else payload.replace(b"\0", b"")
-    if _TAG.search(whole) or _REFERENCE.search(whole):
+    text = payload[:_LONGEST_SEARCH]
+    if utf16_of(payload) is not None:
+        text = text.replace(b"\0", b"")
+    if _TAG.search(text) or _REFERENCE.search(text):
         return declared
-    return "text/plain" if b"\n" in whole.strip() else declared
+    return "text/plain" if b"\n" in text.strip() else declared
 
 
 def _data_mime(payload: bytes, start: bytes) -> str | None:

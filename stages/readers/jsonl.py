@@ -29,7 +29,7 @@ from corpusmill.stages.readers.streams import lines
 
 _MOST_DIGITS = 4000  # Python refuses to read numbers of more than 4,300
 _BROKEN = re.compile("[\udc80-\udcff]")  # a byte that is not UTF-8 (PEP 383)
-_TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|[][{}]', re.DOTALL)
+_TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|[\[{]+|[\]}]+', re.DOTALL)
 _LOOK_AHEAD = 1000  # lines without the text column before the file is refused
 
 
@@ -158,6 +158,8 @@ def _loaded(line: bytes) -> tuple[Any, bool]:
     try:
         return json.loads(text), is_utf8
     except RecursionError:
+        if not text.lstrip().startswith("{"):
+            raise
         return json.loads(_flat(text)), is_utf8
     except ValueError as error:
         if isinstance(error, json.JSONDecodeError):
@@ -174,15 +176,15 @@ def _flat(text: str) -> str:
     parts: list[str] = []
     depth = at = 0
     for token in _TOKEN.finditer(text):
-        mark = token[0]
-        if mark in "{[":
-            depth += 1
-            if depth == 2:
-                parts += [text[at : token.start()], "null"]
-        elif mark in "]}":
-            depth -= 1
-            if depth == 1:
-                at = token.end()
+        run, begin = token[0], token.start()
+        if run[0] in "{[":
+            if depth < 2 <= depth + len(run):
+                parts += [text[at : begin + 1 - depth], "null"]
+            depth += len(run)
+        elif run[0] in "]}":
+            if depth >= 2 > depth - len(run):
+                at = begin + depth - 1
+            depth -= len(run)
     return "".join([*parts, text[at:]])
 
 

@@ -254,18 +254,19 @@ def lines(stream: Inflated | Plain, limit: int) -> Iterator[tuple[bytes, int]]:
     """The lines of a stream without line ends, each with its length in bytes. A line longer
     than `limit` is cut there.
     """
-    kept = b""
-    length = 0
+    kept: list[bytes] = []  # joined once, since a line may have many chunks
+    held = length = 0
     while chunk := stream.read(_CHUNK * 4):
         *whole, rest = chunk.split(b"\n")
         for part in whole:
-            length += len(part)
-            yield kept + part[: max(0, limit - len(kept))], length
-            kept, length = b"", 0
+            kept.append(part[: limit - held])
+            yield b"".join(kept), length + len(part)
+            kept, held, length = [], 0, 0
+        kept.append(rest[: limit - held])
+        held += len(kept[-1])
         length += len(rest)
-        kept += rest[: max(0, limit - len(kept))]
     if length:
-        yield kept, length
+        yield b"".join(kept), length
 
 
 def find(file: IO[bytes], pattern: re.Pattern[bytes], offset: int, overlap: int = 64) -> int | None:
