@@ -54,6 +54,9 @@ FAMILIES: Final[Mapping[str, tuple[Rule, ...]]] = {
         CORPUSMILL,
         # Gopher's rule over parts: a bracket or a comma beside a word is no word without a letter.
         ("few_alphabetic_parts", "alphabetic_part_ratio", "<", 0.8),
+        # Lists of titles and names have no sentences between their capitals.
+        ("many_capitals", "uppercase_ratio", ">", 0.12),
+        ("many_digits", "digit_ratio", ">", 0.08),
     ),
     "gopher_repetition": _rules(
         "gopher_repetition",

@@ -153,12 +153,15 @@ def untuned(code: str, judges_stop_words: bool) -> dict[str, float]:
     }
 
 
-# Rules over English phrases, or over sentences that end as in English.
+# Rules over English phrases, over sentences that end as in English, and those that were chosen by
+# English documents.
 _ENGLISH_ONLY: Final = {
     "c4.lorem_ipsum": NaN,
     "c4.curly_bracket": NaN,
     "c4.few_sentences": NaN,
     "nemotron.boilerplate": NaN,
+    "corpusmill.many_capitals": NaN,
+    "corpusmill.many_digits": NaN,
 }
 # Rules over words that stand between spaces.
 _BY_WORDS: Final = (

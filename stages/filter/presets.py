@@ -33,7 +33,21 @@ NAMED: Final[Mapping[str, Preset]] = {
     "default": Preset(
         (*DEFAULT, "corpusmill"),
         "prose",
-        thresholds={"fineweb": {"duplicate_line_characters": 0.1}},
+        thresholds={
+            "gopher_repetition": {
+                "duplicate_lines": 0.4,
+                "duplicate_line_characters": 0.3,
+                # half as much again as published
+                **dict(
+                    zip(
+                        (f"duplicate_{n}_grams" for n in range(5, 11)),
+                        (0.225, 0.21, 0.195, 0.18, 0.165, 0.15),
+                        strict=True,
+                    )
+                ),
+            },
+            "fineweb": {"duplicate_line_characters": 0.2, "few_punctuated_lines": 0.08},
+        },
         off=frozenset(("gopher_quality.few_alphabetic_words", "c4.curly_bracket")),
     ),
     "gopher": Preset(("gopher_repetition", "gopher_quality"), "text"),

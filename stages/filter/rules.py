@@ -29,7 +29,11 @@ COMPARISONS: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
 }
 RECIPE_FAMILY = "recipe"
 FEW_WORDS: Final = 50  # Gopher's smallest document: fewer words say little about prose
+APART_SHARE: Final = 0.2  # of a document's words; chosen by the labelled set
 OF_ALL: Final = ("words", "parts")  # statistics that count what is set apart too
+# Statistics that lines between code and tables cannot meet: they introduce them with a colon, and
+# sentences lie within them.
+OF_LINES: Final = ("punctuation_line_ratio", "short_line_ratio", "newline_ratio", "sentences")
 Thresholds = Mapping[str, Mapping[str, float]]
 
 
@@ -141,21 +145,24 @@ def failing(
     return verdicts
 
 
-def has_little_prose(measured: Measured) -> NDArray[np.bool_]:
-    """Which documents are mostly code, tables and formulas that are set apart: less than FEW_WORDS
-    of their words are prose, and these are the smaller part.
+def do_not_judge(measured: Measured, rules: Sequence[Rule]) -> NDArray[np.bool_]:
+    """Which rules do not judge which documents, for what is set apart (rules x documents).
+
+    If more than APART_SHARE of the words are set apart, rules on the shape of lines do not judge.
+    If less than FEW_WORDS words are prose, and more are set apart, only rules that count all words
+    judge. The recipe's own rules always judge.
     """
     prose = measured["words"] - measured["apart_words"]
-    return (prose < FEW_WORDS) & (measured["apart_words"] > prose)
-
-
-def judges_all(rules: Sequence[Rule]) -> NDArray[np.bool_]:
-    """Which rules judge documents of little prose too (rules x 1): those that count all words, and
-    the recipe's own.
-    """
-    return np.array(
-        [[rule.statistic in OF_ALL or rule.family == RECIPE_FAMILY] for rule in rules], np.bool_
-    ).reshape(-1, 1)
+    has_much = measured["apart_words"] > APART_SHARE * measured["words"]
+    has_little_prose = (prose < FEW_WORDS) & (measured["apart_words"] > prose)
+    skipped = np.zeros((len(rules), prose.size), np.bool_)
+    for index, rule in enumerate(rules):
+        if rule.family != RECIPE_FAMILY:
+            if rule.statistic in OF_LINES:
+                skipped[index] |= has_much
+            if rule.statistic not in OF_ALL:
+                skipped[index] |= has_little_prose
+    return skipped
 
 
 def _check(rule: Rule) -> None:

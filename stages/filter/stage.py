@@ -41,9 +41,8 @@ from corpusmill.stages.filter.measuring import (
 from corpusmill.stages.filter.rules import (
     Rule,
     by_code,
+    do_not_judge,
     failing,
-    has_little_prose,
-    judges_all,
     rules_in_force,
 )
 from corpusmill.stages.filter.statistics import STATISTICS, Measured, fields
@@ -150,7 +149,7 @@ class Filter(MapStage):
             self.language_thresholds,
             judges_stop_words=self.stop_words is not None,
         )[:, rows]
-        limits = np.where(has_little_prose(found.measured) & ~judges_all(rules), np.nan, limits)
+        limits = np.where(do_not_judge(found.measured, rules), np.nan, limits)
         verdicts = failing(found.measured, limits, rules)
         drops = self._drops(table, found.measured, limits, rules, verdicts)
         if self.blocks:

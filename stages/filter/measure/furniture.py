@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 Bytes: TypeAlias = NDArray[np.uint8]
 Integers: TypeAlias = NDArray[np.int32]
 
+BACKSLASH, DOLLAR, BRACKETS = ord("\\"), ord("$"), tuple(ord(sign) for sign in "()[]")
 HYPHEN, DOT, OPENING, CLOSING, COMMA = (ord(sign) for sign in "-.[],")
 ENDS = tuple(ord(sign) for sign in ".?!\"'")  # C4's terminal punctuation
 EDIT, CITATION_NEEDED = (
@@ -297,6 +298,18 @@ def call_to_act(data: Bytes, begin: int, end: int, cart: bool) -> tuple[int, int
     if at <= end and _same(data, begin, SIGN_IN, 0, SIGN_IN.size):
         return begin, at + (at < end and data[at] <= 32), 1
     return begin, begin, 0
+
+
+@njit
+def has_tex(data: Bytes, begin: int, end: int) -> bool:
+    """Whether a TeX command, `\\(`, `\\[` or `$$` stands there."""
+    for at in range(begin, end - 1):
+        after = data[at + 1]
+        if data[at] == BACKSLASH and (97 <= after | SMALL <= 122 or after in BRACKETS):
+            return True
+        if data[at] == DOLLAR and after == DOLLAR:
+            return True
+    return False
 
 
 @njit

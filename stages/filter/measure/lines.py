@@ -25,6 +25,7 @@ from corpusmill.stages.filter.measure.furniture import (
     ends_line,
     ends_well,
     furniture,
+    has_tex,
     has_text,
     holds,
     is_all_marks,
@@ -209,6 +210,8 @@ def _edit_text(
         fate, is_marked, skip_begin, skip_end, skipped = _judge(
             block, tables, edits, text, line, begin_line, end_line, row
         )
+        if not is_spared and (fate != STAYS or is_marked or skipped > 0):
+            is_spared = has_tex(block.data, begin, end)
         if fate != STAYS:
             if not is_spared:
                 _count_removed(fate, last_part - first_part, row)

@@ -3,7 +3,8 @@ and list items, written as light Markdown (`stages.extract.rendering`).
 
 The other kernels see a *view* of the text. In it the marks of light Markdown do not stand: `# `,
 `- `, `1. `, fences, ` | `, and the rule below a table's head. If structure is set apart, code,
-tables and formulas do not stand in it either. A text without marks is its own view.
+tables and formulas do not stand in it either; but tables do if hardly anything else does. A text
+without marks is its own view.
 
 A mark counts only where its neighbours agree, since `#` also begins a comment of a program, and `|`
 stands in titles. A fence needs its closing fence. A table is a paragraph (a run of lines without a
@@ -52,6 +53,7 @@ Integers: TypeAlias = NDArray[np.int32]
 
 ZERO, ONE, TWO = np.uint64(0), np.uint64(1), np.uint64(2)
 SPACE, TAB, FEED, BAR = (ord(sign) for sign in " \t\n|")
+FEW_WORDS = 50  # of prose; with fewer, tables are the text
 LONGEST_FENCE = 8  # longer ones count as so long, so that few searches fail
 
 # Flags of a line of the view. SPARED: no edit touches it. BULLET: its mark was `- `.
@@ -99,8 +101,9 @@ def find_structure(
         n, is_marked = _find_lines(data, begin, end, found.ends, found.kinds, n)
         if is_marked:
             _join(data, begin, found.ends, found.kinds, first, n)
+            tables = apart and _has_prose(data, begin, found, first, n)
             write, n_view = _write_view(
-                data, begin, end, apart, found, first, n, n_view, counts[:, text]
+                data, begin, apart, tables, found, first, n, n_view, counts[:, text]
             )
             found.sizes[text] = write - begin
             for at in range(write, end):
@@ -245,9 +248,12 @@ def _join_paragraph(
         for row in range(line, stop):
             kinds[row] = MARK if kinds[row] & KIND == RULE else TABLE
         return stop
-    in_item = False
+    in_item = was_row = False
     for each in range(line, stop):
         kind, tabbed = kinds[each] & KIND, kinds[each] & TABBED
+        is_row = _is_row(kind)
+        in_run = is_row and (was_row or (each + 1 < stop and _is_row(kinds[each + 1])))
+        was_row = is_row
         line_begin = _begin(begin, ends, first, each)
         if kind in (ITEM, NUMBERED, STARRED):
             in_item = True
@@ -258,7 +264,7 @@ def _join_paragraph(
                 kinds[each] = CONTINUED | tabbed
         elif kind in (FORMULA, TEX):
             pass
-        elif in_item and is_indented(data, line_begin):
+        elif in_run or (in_item and is_indented(data, line_begin)):
             kinds[each] = CONTINUED | tabbed
         else:
             kinds[each] = PLAIN | tabbed
@@ -279,15 +285,16 @@ def _ends_paragraph(kind: int) -> bool:
 def _write_view(
     data: Bytes,
     begin: int,
-    end: int,
     apart: bool,
+    tables: bool,
     found: Structure,
     first: int,
     last: int,
     n_view: int,
     counts: NDArray[np.int64],
 ) -> tuple[int, int]:
-    """Write the view of a text over it. Returns where it ends, and the new number of view lines.
+    """Write the view of a text over it. apart, tables: whether code and formulas, and whether
+    tables leave it. Returns where it ends, and the new number of view lines.
 
     A blank line goes if the line before it went and a blank line is the last that stays. Line ends
     behind the last line that stays go too.
@@ -297,10 +304,8 @@ def _write_view(
     was_blank, was_left_out = True, False
     for line in range(first, last):
         line_end, kind = np.int64(ends[line]), kinds[line] & KIND
-        is_apart = kind in (CODE, TABLE, FORMULA)
-        goes = (
-            kind == MARK or (apart and is_apart) or (kind == BLANK and was_left_out and was_blank)
-        )
+        is_apart = (apart and kind in (CODE, FORMULA)) or (tables and kind == TABLE)
+        goes = kind == MARK or is_apart or (kind == BLANK and was_left_out and was_blank)
         if goes:
             if is_apart:
                 counts[APART_WORDS] += _words(data, line_begin, line_end)
@@ -337,6 +342,20 @@ def _write_view(
         n_view += 1
         write = begin
     return write, n_view
+
+
+@njit
+def _has_prose(data: Bytes, begin: int, found: Structure, first: int, last: int) -> bool:
+    """Whether at least FEW_WORDS words stand outside code, tables and formulas."""
+    words, line_begin = 0, begin
+    for line in range(first, last):
+        kind = found.kinds[line] & KIND
+        if kind not in (CODE, TABLE, FORMULA, MARK, BLANK):
+            words += _words(data, line_begin, np.int64(found.ends[line]))
+            if words >= FEW_WORDS:
+                return True
+        line_begin = np.int64(found.ends[line]) + 1
+    return False
 
 
 @njit

@@ -10,7 +10,7 @@ import pytest
 from corpusmill.manifests.errors import RecipeError
 from corpusmill.stages.filter.families import FAMILIES
 from corpusmill.stages.filter.languages import LANGUAGES, check, published, threshold_table
-from corpusmill.stages.filter.rules import Rule, failing, rules_in_force
+from corpusmill.stages.filter.rules import Rule, do_not_judge, failing, rules_in_force
 from corpusmill.stages.filter.statistics import NAMES
 
 OWN = Rule(name="many_digits", statistic="digit_ratio", comparison=">", threshold=0.3)
@@ -36,6 +36,8 @@ def thresholds_of(rules):
     ("code", "passes", "fails"),
     [
         ("corpusmill.few_alphabetic_parts", 0.8, 0.79),
+        ("corpusmill.many_capitals", 0.12, 0.13),
+        ("corpusmill.many_digits", 0.08, 0.09),
         ("gopher_quality.few_words", 50, 49),
         ("gopher_quality.many_words", 100_000, 100_001),
         ("gopher_quality.short_words", 3.0, 2.99),
@@ -205,6 +207,17 @@ def test_verdicts_are_one_row_a_rule_and_one_column_a_document():
         {"digit_ratio": np.array([0.0, 0.2, 0.4], np.float32)}, thresholds_of(rules), rules
     )
     assert verdicts.tolist() == [[False, False, True], [False, True, True]]
+
+
+def test_rules_on_prose_do_not_judge_what_is_mostly_set_apart():
+    rules = (*rules_in_force(FAMILIES, ("gopher_quality", "c4", "fineweb"), {}, (), ()), OWN)
+    words = {"words": np.array([100, 100, 100, 60]), "apart_words": np.array([20, 21, 60, 11])}
+    skipped = dict(zip([rule.code for rule in rules], do_not_judge(words, rules), strict=True))
+    for code in ("c4.few_sentences", "fineweb.short_lines", "fineweb.few_punctuated_lines"):
+        assert skipped[code].tolist() == [False, True, True, False]
+    assert skipped["gopher_quality.few_stop_words"].tolist() == [False, False, True, False]
+    assert not skipped["gopher_quality.few_words"].any()
+    assert not skipped["recipe.many_digits"].any()
 
 
 def test_a_language_has_its_published_thresholds_and_others_the_families():

@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from tests.stages.filter.measure.plain_structure import BLANKS, View
+from tests.stages.filter.measure.plain_structure import View, words_in
 
 _RECORDED = Path(__file__).with_name("spacy_exceptions.txt").read_text(encoding="utf-8")
 EXCEPTIONS = {"".join(line.split(" ")): line.split(" ") for line in _RECORDED.split("\n") if line}
@@ -243,10 +243,6 @@ def cut_by_character(part):
 # --- counting
 
 
-def is_word(part):
-    return any(c.isalnum() if c.isascii() else True for c in part)
-
-
 def repeats(items):
     seen, count, length = set(), 0, 0
     for item, size in items:
@@ -417,9 +413,8 @@ def plain(text, edits=None, refinedweb=False, stop_words=(), by_character=False,
     parts_by_line = [parts_of(line) for line in lines]
     if edits or refinedweb:
         view.spare_verse(parts_by_line)
-    apart_words = sum(
-        is_word(part) for line in view.apart for part in re.split(f"[{re.escape(BLANKS)}]", line)
-    )
+    view.spare_formulas()
+    apart_words = sum(map(words_in, view.apart))
     parts = [part for each in parts_by_line for part in each]
     tokens_by_line = [
         [t for part in each for t in (cut_by_character if by_character else cut)(part)]

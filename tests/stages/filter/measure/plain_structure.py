@@ -95,7 +95,10 @@ def in_paragraph(lines, kinds, lines_after, kinds_after):
             if line.strip(BLANKS).startswith("# ") and (place > 0 or after == "heading"):
                 kind = "continued"
         elif kind not in ("formula", "tex"):
-            kind = "continued" if in_item and re.match("\t|  ", line) else "plain"
+            beside = [kinds[i] for i in (place - 1, place + 1) if 0 <= i < len(kinds)]
+            in_run = kind in ROWS and any(other in ROWS for other in beside)
+            goes_on = in_run or (in_item and re.match("\t|  ", line))
+            kind = "continued" if goes_on else "plain"
         settled.append(kind)
     return settled
 
@@ -135,8 +138,11 @@ class View:
         self.apart: list[str] = []
         self.places: list[int | None] = []
         left_out, blank = False, True
+        gone = ("code", "table", "formula", "mark")
+        prose = [line for line, kind in zip(lines, self.kinds, strict=True) if kind not in gone]
+        tables = sum(map(words_in, prose)) >= 50
         for line, kind in zip(lines, self.kinds, strict=True):
-            is_apart = apart and kind in ("code", "table", "formula")
+            is_apart = apart and (kind in ("code", "formula") or (kind == "table" and tables))
             self.places.append(None)
             if kind == "mark" or is_apart:
                 self.apart += [line] * is_apart
@@ -191,6 +197,17 @@ class View:
                     spared |= set(region)
                 region = []
         self.spared = [spare or i in spared for i, spare in enumerate(self.spared)]
+
+    def spare_formulas(self):
+        """Spare lines with TeX in them."""
+        for i, line in enumerate(self.lines):
+            self.spared[i] |= bool(re.search(r"\\[A-Za-z()\[\]]|\$\$", line))
+
+
+def words_in(line):
+    """How many parts have a letter or a digit. Other characters than ASCII count as letters."""
+    parts = re.split(f"[{re.escape(BLANKS)}]", line)
+    return sum(any(c.isalnum() if c.isascii() else True for c in part) for part in parts)
 
 
 def without_marks(text):

@@ -248,6 +248,7 @@ LINES = [
         "x \\].",
         "\\item a",
     ),
+    *("so \\(x\\)", "[2] $$a$$", "C:\\x", "\\ y [3] z"),
     *("* star", "+ plus", "", "", "", "   ", "\t", "a\tb", "x\ty\tz", "menu", "see[12] this one"),
     *(
         "We use cookies on this site.",
@@ -266,7 +267,7 @@ LINES = [
 
 @settings(max_examples=600, deadline=None)
 @given(
-    st.lists(st.sampled_from(LINES), max_size=14).map("\n".join),
+    st.lists(st.sampled_from([*LINES, "a word " * 40]), max_size=14).map("\n".join),
     st.sampled_from(list(EDITS)),
     st.booleans(),
 )
