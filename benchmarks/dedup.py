@@ -64,20 +64,20 @@ def true_similarity(left: str, right: str) -> float:
     )
 
 
-def sign_speed(texts: list[str], rule: str) -> float:
+def sign_speed(texts: list[str], normalization: str) -> float:
     """From text in Arrow to band keys and exact hashes, with default settings: MB/s, a median."""
     from corpusmill.stages.columns.strings import joined
     from corpusmill.stages.dedup.settings import DedupSettings
     from corpusmill.stages.dedup.signatures.minhash import band_keys
 
-    settings = DedupSettings.model_validate({"normalization": rule})
+    settings = DedupSettings.model_validate({"normalization": normalization})
     column = pa.chunked_array([pa.array(texts)])
-    how = settings.ngram, settings.make_scheme(), settings.normalization
-    band_keys(*joined(column.slice(0, 100)), *how)
+    ngram, scheme, rule = settings.ngram, settings.make_scheme(), settings.normalization
+    band_keys(*joined(column.slice(0, 100)), ngram, scheme, rule)
     seconds = []
     for _ in range(SIGN_REPEATS):
         started = time.process_time()
-        band_keys(*joined(column), *how)
+        band_keys(*joined(column), ngram, scheme, rule)
         seconds.append(time.process_time() - started)
     return sum(len(text.encode()) for text in texts) / 1e6 / statistics.median(seconds)
 

@@ -34,7 +34,7 @@ def refusal(*assignments):
         ),
         (
             "redact.tags={mail: x}",
-            "unknown key redact.tags.mail; wanted: email | ip | phone | card | iban",
+            "unknown key redact.tags.mail; wanted: email | ip | phone | card | iban | national_id",
         ),
         ("dedup.exact=maybe", "dedup.exact is 'maybe'; wanted: true | false"),
         (

@@ -57,7 +57,8 @@ def without_numbers(texts: pa.ChunkedArray, normalization: Normalization) -> pa.
 
 
 def _meaning_tables() -> Tables:
-    kinds, lower = (table.copy() for table in word_tables())
+    kinds, lower = word_tables()
+    kinds, lower = kinds.copy(), lower.copy()
     for code in range(0x10000):
         if kinds[code] == WORD and unicodedata.category(chr(code)) == "Nd":
             kinds[code] = DIGIT
@@ -79,7 +80,8 @@ def _meaning_tables() -> Tables:
 
 
 def _datatrove_tables() -> Tables:
-    kinds, lower = (table.copy() for table in word_tables())
+    kinds, lower = word_tables()
+    kinds, lower = kinds.copy(), lower.copy()
     kinds[kinds == DROPPED] = WORD  # signs outside its set stay
     for code in range(0x10000):
         character = chr(code)
