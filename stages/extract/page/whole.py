@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from corpusmill.stages.columns.compiled import njit
 from corpusmill.stages.extract.page.names import tag_number
-from corpusmill.stages.extract.page.page import ELEMENT, HEADING, PARENT, PREFORMATTED, ROW, TAG
+from corpusmill.stages.extract.page.page import HEADING, PARENT, PREFORMATTED, ROW, TAG
 from numpy.typing import NDArray
 
 TABLE: Final = tag_number("table")
