@@ -29,6 +29,7 @@ from corpusmill.stages.extract.page.phrases import phrase_table
 from corpusmill.stages.extract.page.repeated import groups_of
 from corpusmill.stages.extract.page.shown import shown
 from corpusmill.stages.extract.page.trees import Forest, probabilities
+from corpusmill.stages.extract.page.whole import make_whole
 from corpusmill.stages.extract.rendering import rendered
 from corpusmill.stages.extract.stop_lists import stop_list
 from numpy.typing import NDArray
@@ -143,7 +144,9 @@ def chosen(page: Blocks, features: Floats, forest: Forest) -> NDArray[np.bool_]:
     scores = probabilities(forest, features)
     scores[page.blocks[:, html_page.TITLE] != 0] = 0
     words = features[:, block_text.WORDS].astype(np.float64)
-    return best_set(sharpened(scores, words), words)
+    taken = best_set(sharpened(scores, words), words)
+    make_whole(page.blocks, page.elements, words, features[:, block_text.LAST_CHARACTER], taken)
+    return taken
 
 
 def sharpened(scores: Floats, words: NDArray[np.float64]) -> Floats:

@@ -110,6 +110,7 @@ MEASURES: Final = (
     CAPITALISED,
 ) = range(17, 26)
 PHRASE: Final = 26  # the sort of phrase that the block opens with (`phrases`); 0 for none
+ENDS_IN_COLON: Final = 2  # a value of LAST_CHARACTER (`_sort`): comma or colon
 
 
 class CharacterTables(NamedTuple):

@@ -70,6 +70,7 @@ _ATTRIBUTES: Final = (
 )
 ATTRIBUTES: Final = tuple(_ATTRIBUTES.split())
 CLASS: Final = 0
+ID: Final = 1
 WORD_ATTRIBUTES: Final = 10  # so many of the first attributes have words that open regions
 
 
