@@ -293,9 +293,7 @@ def expand(patterns: Iterable[str]) -> list[str]:
     """
     found: set[str] = set()
     for pattern in patterns:
-        if any(sign in pattern for sign in "*?[") and (
-            is_remote(pattern) or not os.path.exists(local(pattern))
-        ):
+        if is_glob(pattern):
             matched = _globbed(pattern)
         elif is_folder(pattern):
             matched = list_files(pattern if is_remote(pattern) else local(pattern))
@@ -308,10 +306,9 @@ def expand(patterns: Iterable[str]) -> list[str]:
     return sorted(found)
 
 
-def _is_glob(pattern: str) -> bool:
-    """Whether the path has a glob's signs. A local path that exists is that path."""
-    signs = any(sign in pattern for sign in "*?[")
-    return signs and (is_remote(pattern) or not os.path.exists(local(pattern)))
+def is_glob(pattern: str) -> bool:
+    """Whether the path has a glob's signs. A path that exists is that path."""
+    return any(sign in pattern for sign in "*?[") and not exists(pattern)
 
 
 def _globbed(pattern: str) -> list[str]:

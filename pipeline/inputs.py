@@ -10,6 +10,7 @@ refused if it also has `excluded/`, because excluded rows would be read again.
 
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping
 
 from corpusmill.manifests import storage
@@ -28,6 +29,8 @@ _MENDS = {
     "documents": "run `corpusmill extract` on it first and give its output folder",
     "tokens": "give the output folder of pack",
 }
+
+_READ_FROM_FOLDERS = ("records", "documents", "any")
 
 Listed = StageFolder | list[str]  # what a pattern names: a finished stage, or raw files
 
@@ -63,12 +66,14 @@ def expand_inputs(
     runner: Runner,
     reads: str = "records",
     listed: Mapping[str, Listed] | None = None,
+    format: str = "auto",
 ) -> tuple[tuple[Artifact, ...], tuple[Parent, ...]]:
     """The artifacts to read and their parents. The runner's workers hash raw files.
 
-    reads: as in `stages.contract`. listed: pattern -> what it names, if known already. Raises
-    InputError if a pattern finds nothing, or finds files that the stage does not read. This comes
-    before any file is hashed.
+    reads: as in `stages.contract`. listed: pattern -> what it names, if known already. format: of
+    the reader's settings; if it is `auto`, a folder stands for its files of data, and the others
+    are named. Raises InputError if a pattern finds nothing, or finds files that the stage does not
+    read. This comes before any file is hashed.
     """
     artifacts: list[Artifact] = []
     parents: list[Parent] = []
@@ -78,6 +83,8 @@ def expand_inputs(
         if isinstance(found, StageFolder):
             artifacts += found.manifest.documents() or found.manifest.outputs
             parents.append(Parent(storage.absolute(found.path), found.manifest.digest))
+        elif format == "auto" and reads in _READ_FROM_FOLDERS:
+            raw.update(_data_of(pattern, found))
         else:
             raw.update(found)
     refuse_files(folder, raw)
@@ -88,6 +95,39 @@ def expand_inputs(
         *parents,
         *(Parent(item.path, item.digest) for item in measured),
     )
+
+
+def _data_of(pattern: str, files: list[str]) -> list[str]:
+    """The files that are data, if the pattern is a folder, or a glob that names no suffix.
+
+    The others are named on the terminal. A file that is named itself is taken as it is, and told if
+    it is read as text only because it is nothing else. Raises InputError if nothing is data.
+    """
+    from corpusmill.stages.readers.data_files import is_data, names_of, sorted_out
+
+    shown = display.current()
+    path = storage.absolute(pattern.rstrip("/"))
+    if path in files or (storage.is_glob(pattern) and _names_suffix(pattern)):
+        odd = [file for file in files if path in files and not is_data(file)]
+        if odd:
+            shown.say(f"{names_of(odd)} is none of the known formats by name: read as it is")
+        return files
+    data, others = sorted_out(files)
+    if not data:
+        raise InputError(
+            f"{pattern} holds no file of data, only {names_of(others)}",
+            "name the files themselves, or set the reader's `format`",
+        )
+    if others:
+        number = f"{len(others):,} {'file' if len(others) == 1 else 'files'}"
+        shown.say(f"{pattern}: left out {number} that are no data: {names_of(others)}")
+    return data
+
+
+def _names_suffix(pattern: str) -> bool:
+    """Whether a glob says how its files' names end, as in `*.md`."""
+    end = re.split(r"[*?\]]", pattern)[-1]
+    return "." in end and "/" not in end
 
 
 def _refuse_raw(paths: list[str], reads: str) -> None:

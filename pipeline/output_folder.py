@@ -39,7 +39,7 @@ def refuse_output(there: StageFolder, inputs: Iterable[str], replace: bool) -> N
     refuse_unwritable(folder)
     for path in inputs:
         # `refuse_files` checks the files of a glob.
-        if not any(sign in path for sign in "*?["):
+        if not storage.is_glob(path):
             _refuse_overlap(folder, path)
     refuse_inside(folder)
     inner = [storage.name_of(other.path) for other in stage_folders(folder)]

@@ -200,12 +200,20 @@ def _check(planned: Planned, made: list[str] | None = None) -> None:
 def _run(planned: Planned, runner: Runner) -> Manifest:
     job, folder = planned.job, planned.folder
     documents, parents = expand_inputs(
-        planned.patterns, folder, runner, job.stage.reads, planned.listed
+        planned.patterns,
+        folder,
+        runner,
+        job.stage.reads,
+        planned.listed,
+        _format(job.stage.fused[0]),
     )
     named: dict[str, tuple[Artifact, ...]] = {}
     all_parents: list[Parent] = list(parents)
     for name, paths in planned.named.items():
-        named[name], more = expand_inputs(paths, folder, runner, listed=planned.listed)
+        source = getattr(job.stage, "sources", {}).get(name, job.stage)
+        named[name], more = expand_inputs(
+            paths, folder, runner, listed=planned.listed, format=_format(source)
+        )
         all_parents += [parent for parent in more if parent not in all_parents]
     for step in planned.group.steps:
         settings = dict(step.settings)
@@ -223,6 +231,11 @@ def _run(planned: Planned, runner: Runner) -> Manifest:
         ),
         runner,
     )
+
+
+def _format(reads: Any) -> str:
+    """The format that the settings of a stage, or of a blend's source, read their files in."""
+    return str(getattr(getattr(reads, "reader", None), "format", "auto"))
 
 
 def _stages_named(settings: Any) -> Iterator[str]:

@@ -25,7 +25,15 @@ from corpusmill.stages.readers.record import (
     in_batches,
 )
 
-__all__ = ["RECORD", "ReaderSettings", "format_of", "locate", "read_records"]
+__all__ = [
+    "FORMAT_SUFFIXES",
+    "RECORD",
+    "ReaderSettings",
+    "certain_format",
+    "format_of",
+    "locate",
+    "read_records",
+]
 
 _SUFFIXES: tuple[tuple[tuple[str, ...], Format], ...] = (
     ((".warc", ".wet", ".wat"), "warc"),
@@ -34,6 +42,7 @@ _SUFFIXES: tuple[tuple[tuple[str, ...], Format], ...] = (
     ((".parquet",), "parquet"),
     (TEXT_SUFFIXES + HTML_SUFFIXES, "text"),
 )
+FORMAT_SUFFIXES = tuple(suffix for suffixes, _ in _SUFFIXES for suffix in suffixes)
 
 
 def read_records(
