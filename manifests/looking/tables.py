@@ -100,12 +100,18 @@ SHARED_PART = "dedup.shared_part"  # as in `stages.dedup.resolve`
 
 
 def row_remarks(row: StageRow) -> Iterator[str]:
-    """Warnings if a stage kept nothing, or removed documents for a part that they share; and its
-    quarantined shards.
+    """Warnings if a stage kept nothing, gave fewer tokens than asked, or removed documents for a
+    part that they share; and its quarantined shards.
     """
     if not row.kept:
         why = reasons_text(row.excluded, row.failures) if row.rows_in else "it got none"
         yield f"warning: {row.name} kept no document ({why})"
+    if row.missing_tokens:
+        yield (
+            f"warning: {row.name} was asked for {row.tokens + row.missing_tokens:,} tokens and gave "
+            f"{row.tokens:,}: its sources hold no more; add sources, raise their max_epochs, or "
+            "lower tokens"
+        )
     if shared := row.excluded.get(SHARED_PART, 0):
         yield (
             f"warning: {row.name} removed {shared:,} of {row.rows_in:,} documents for a beginning "
