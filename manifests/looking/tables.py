@@ -108,8 +108,8 @@ def row_remarks(row: StageRow) -> Iterator[str]:
         yield f"warning: {row.name} kept no document ({why})"
     if row.missing_tokens:
         yield (
-            f"warning: {row.name} was asked for {row.tokens + row.missing_tokens:,} tokens and gave "
-            f"{row.tokens:,}: its sources hold no more; add sources, raise their max_epochs, or "
+            f"warning: {row.name} was asked for {row.tokens + row.missing_tokens:,} tokens and "
+            f"gave {row.tokens:,}: its sources hold no more; add sources, raise their max_epochs, or "
             "lower tokens"
         )
     if shared := row.excluded.get(SHARED_PART, 0):
