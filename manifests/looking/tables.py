@@ -109,8 +109,8 @@ def row_remarks(row: StageRow) -> Iterator[str]:
     if row.missing_tokens:
         yield (
             f"warning: {row.name} was asked for {row.tokens + row.missing_tokens:,} tokens and "
-            f"gave {row.tokens:,}: its sources hold no more; add sources, raise their max_epochs, or "
-            "lower tokens"
+            f"gave {row.tokens:,}: its sources hold no more; add sources, raise their "
+            "max_epochs, or lower tokens"
         )
     if shared := row.excluded.get(SHARED_PART, 0):
         yield (
