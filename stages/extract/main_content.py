@@ -145,7 +145,8 @@ def chosen(page: Blocks, features: Floats, forest: Forest) -> NDArray[np.bool_]:
     scores[page.blocks[:, html_page.TITLE] != 0] = 0
     words = features[:, block_text.WORDS].astype(np.float64)
     taken = best_set(sharpened(scores, words), words)
-    make_whole(page.blocks, page.elements, words, features[:, block_text.LAST_CHARACTER], taken)
+    last_characters = features[:, block_text.LAST_CHARACTER]
+    make_whole(page.blocks, page.elements, words, last_characters, scores, taken)
     return taken
 
 

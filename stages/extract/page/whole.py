@@ -11,13 +11,25 @@ import numpy as np
 from corpusmill.stages.columns.compiled import njit
 from corpusmill.stages.extract.page.block_text import ENDS_IN_COLON
 from corpusmill.stages.extract.page.names import tag_number
-from corpusmill.stages.extract.page.page import HEADING, PARENT, PREFORMATTED, ROW, TAG, TITLE
+from corpusmill.stages.extract.page.page import (
+    CELL,
+    ELEMENT,
+    HEADING,
+    PARENT,
+    PREFORMATTED,
+    ROW,
+    TAG,
+    TITLE,
+)
 from numpy.typing import NDArray
 
 TABLE: Final = tag_number("table")
 LONGEST_CELL: Final = 60  # words; a longer block is a paragraph of a layout table
 NEAR: Final = 3  # blocks behind code in which the text must go on
 LONGEST_HEADING: Final = 15  # words
+LIKELY_HEADING: Final = 0.15  # its lowest probability
+MOST: Final = 0.5  # share of a table's words
+FEW: Final = 0.2
 
 
 @njit
@@ -26,12 +38,15 @@ def make_whole(
     elements: NDArray[np.int32],
     words: NDArray[np.float64],
     last_characters: NDArray[np.float32],
+    scores: NDArray[np.float32],
     taken: NDArray[np.bool_],
 ) -> None:
     """Add to the taken blocks what belongs to them. last_characters: `block_text.LAST_CHARACTER`.
+    scores: probabilities of being main content.
 
-    Code is taken between taken blocks, and behind one that ends in a colon. A table is taken whole
-    or not at all, by which has more words. A heading is taken with the block below it.
+    Code is taken between taken blocks, and behind one that ends in a colon. A table of data is
+    taken whole if most of it is taken, and not at all if little is. A heading that is not unlikely
+    is taken with the block below it.
     """
     _take_code(blocks, last_characters, taken)
     _take_tables(blocks, elements, words, taken)
@@ -40,6 +55,7 @@ def make_whole(
             blocks[number, HEADING]
             and not blocks[number, TITLE]
             and words[number] <= LONGEST_HEADING
+            and scores[number] >= LIKELY_HEADING
             and taken[number + 1]
         ):
             taken[number] = True
@@ -71,18 +87,34 @@ def _take_tables(
     words: NDArray[np.float64],
     taken: NDArray[np.bool_],
 ) -> None:
-    total = np.zeros(elements.shape[0], np.float64)
-    chosen = np.zeros(elements.shape[0], np.float64)
-    table = np.zeros(blocks.shape[0], np.int32)
+    """Tables of data only: without headings, code, long cells and other tables inside, and with a
+    second column.
+    """
+    count = elements.shape[0]
+    is_data = np.zeros(count, np.bool_)
+    above = np.zeros(count, np.int32)  # the table that an element is in
+    for element in range(1, count):
+        above[element] = above[elements[element, PARENT]]
+        if elements[element, TAG] == TABLE:
+            is_data[above[element]] = False
+            is_data[element] = above[element] == 0
+            above[element] = element
+    total = np.zeros(count, np.float64)
+    chosen = np.zeros(count, np.float64)
+    wide = np.zeros(count, np.bool_)
     for number in range(blocks.shape[0]):
-        element = np.int64(blocks[number, ROW])
-        if element == 0 or words[number] > LONGEST_CELL:
-            continue
-        while element > 0 and elements[element, TAG] != TABLE:
-            element = np.int64(elements[element, PARENT])
-        table[number] = element
-        total[element] += words[number]
-        chosen[element] += words[number] * taken[number]
+        block = blocks[number]
+        table = above[block[ELEMENT]]
+        total[table] += words[number]
+        chosen[table] += words[number] * taken[number]
+        if block[HEADING] or block[PREFORMATTED] or words[number] > LONGEST_CELL:
+            is_data[table] = False
+        if number > 0 and block[ROW] == blocks[number - 1, ROW]:
+            wide[table] = wide[table] or block[CELL] != blocks[number - 1, CELL]
     for number in range(blocks.shape[0]):
-        if table[number] > 0:
-            taken[number] = 2 * chosen[table[number]] > total[table[number]]
+        table = above[blocks[number, ELEMENT]]
+        if table > 0 and is_data[table] and wide[table]:
+            if chosen[table] > MOST * total[table]:
+                taken[number] = True
+            elif chosen[table] < FEW * total[table]:
+                taken[number] = False
