@@ -12,6 +12,7 @@ from corpusmill.manifests.setting_words import located, members, resolved, wante
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 Share = Annotated[float, Field(ge=0, le=1)]
+_LARGEST = 2**63 - 1
 PositiveShare = Annotated[float, Field(gt=0, le=1)]
 
 
@@ -35,6 +36,7 @@ class Settings(BaseModel):
 
     def __init__(self, /, **settings: Any) -> None:
         """Raises RecipeError, as a recipe with the same settings does."""
+        _refuse_giants(settings, "")
         try:
             super().__init__(**settings)
         except ValidationError as error:
@@ -60,10 +62,26 @@ def build_settings(cls: type[Class], settings: Mapping[str, Any], step: str = ""
 
     Raises RecipeError naming the key below `step`, its value and what it may hold.
     """
+    _refuse_giants(settings, step)
     try:
         return cls.model_validate(dict(settings))
     except ValidationError as error:
         raise _refusal(cls, step, error.errors()) from error
+
+
+def _refuse_giants(value: Any, key: str) -> None:
+    """Raises RecipeError for a number that no file and no library here can hold."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            _refuse_giants(inner, _below(key, str(name)))
+    elif isinstance(value, list | tuple):
+        for place, inner in enumerate(value):
+            _refuse_giants(inner, f"{key}[{place}]")
+    elif isinstance(value, int) and not -_LARGEST <= value <= _LARGEST:
+        raise RecipeError(
+            f"{key} is a number of more than {len(str(_LARGEST))} digits",
+            f"wanted: int of at most {_LARGEST}",
+        )
 
 
 def _refusal(cls: type[Settings], step: str, errors: list[Any]) -> RecipeError:

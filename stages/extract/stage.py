@@ -26,7 +26,7 @@ from corpusmill.stages.extract import html, language, sandbox
 from corpusmill.stages.extract.repair import Repair, repaired, repaired_page, repairer_versions
 from corpusmill.stages.readers import charset, content_type
 from corpusmill.stages.readers.record import TOO_LARGE, ReaderSettings
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 _EXCLUDED = extended(*EXCLUSION)
 _WARM_UP = (
@@ -72,9 +72,9 @@ class Extract(MapStage):
     """MIME types that are kept. Where the header gives none, the content decides."""
     max_page_bytes: PositiveInt = 20_000_000
     """A longer page is excluded. Bytes after decoding."""
-    page_seconds: NonNegativeFloat = 10
+    page_seconds: float = Field(default=10, ge=0, le=86_400)
     """Processor time for one page, in seconds. 0 extracts in the worker itself, without limits."""
-    page_memory_mb: int = Field(default=2048, ge=512)
+    page_memory_mb: int = Field(default=2048, ge=512, le=16 << 20)
     """Memory of the process for extraction, in MB."""
     min_text_chars: NonNegativeInt = 1
     """A text of fewer characters is excluded."""

@@ -122,7 +122,10 @@ def test_what_a_stage_itself_refuses_has_its_key_too(assignment, message):
 @pytest.mark.parametrize(
     ("assignment", "message"),
     [
-        ("extract.page_memory_mb=1", "extract.page_memory_mb is 1; wanted: int of at least 512"),
+        (
+            "extract.page_memory_mb=1",
+            "extract.page_memory_mb is 1; wanted: int from 512 to 16777216",
+        ),
         (
             "extract.language_threshold=5",
             "extract.language_threshold is 5; wanted: float from 0 to 1",
