@@ -32,7 +32,8 @@ def test_nothing_and_something_is_something():
 
 def test_the_union_of_a_page_holds_what_each_of_its_extractors_finds():
     comments = "".join(
-        f"<li class=comment><p>{SHEEP} {number}. {BRIDGE}</p></li>" for number in range(3)
+        f"<li class=comment><p>{text}</p></li>"
+        for text in (SHEEP, BRIDGE, "We saw it too, at ten.")
     )
     page = (
         f"<html><body><article><h1>Flood</h1><p>{RIVER * 3}</p></article><ul "
