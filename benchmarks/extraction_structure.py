@@ -238,15 +238,18 @@ def structure_table(pages: Sequence[Marked], found: Mapping[str, Mapping[str, Be
         "|---" * (len(found) + 3) + "|",
     ]
     for kind in (*KINDS, "all"):
-        counts = [_pieces(one.gold, kind) for one in pages if kind in one.gold.kinds()]
+        counts = [count for one in pages if (count := _pieces(one.gold, kind))]
         row = [f"{best[kind].score:.3f}" if kind in best else "" for best in found.values()]
         lines.append(
-            f"| {kind} | {len(counts) or len(pages)} | {sum(counts) or ''} | {' | '.join(row)} |"
+            f"| {kind} | {len(pages) if kind == 'all' else len(counts)} | {sum(counts)} "
+            f"| {' | '.join(row)} |"
         )
     return "\n".join(lines)
 
 
 def _pieces(gold: Gold, kind: str) -> int:
+    if kind == "all":
+        return sum(_pieces(gold, one) for one in KINDS)
     if kind == "code":
         return sum(map(len, gold.code))
     if kind == "tables":

@@ -180,14 +180,17 @@ def test_the_best_setting_counts_for_each_set():
     good, bad = Score(0.9, 0.9, 0.9), Score(0.1, 0.2, 0.1)
     best = best_of_sets({"t": {"a": [good, bad], "b": [bad, good]}}, {"x": [0], "y": [1]})
     assert best == {"x": {"t": SetScore(good, "a")}, "y": {"t": SetScore(good, "b")}}
-    found = figures(best, {"t": {"code": Best(0.5), "all": Best(0.25)}}, {"t": 2.0})
+    found = figures(
+        best, {"t": {"code": Best(0.5), "all": Best(0.25)}}, {"t": {"a": 2.0, "b": 1.0}}
+    )
     assert found["f1.x.t"] == 0.9
     assert (found["structure.code.t"], found["structure.t"], found["pages_s.t"]) == (0.5, 0.25, 2)
 
 
-def test_the_speed_is_of_the_fastest_setting():
+def test_each_setting_has_a_speed():
     def slow(page):
         return str(sum(range(300_000)))
 
-    found = speeds([Page(b"")] * 3, 3, {"t": {"slow": slow, "fast": str}, "slow": {"slow": slow}})
-    assert found["t"] > found["slow"] > 0
+    found = speeds([Page(b"")] * 3, 3, {"t": {"slow": slow, "fast": str}, "other": {"fast": str}})
+    assert found["t"]["fast"] > found["t"]["slow"] > 0
+    assert set(found["other"]) == {"fast"}
