@@ -3,8 +3,8 @@
     python benchmarks/curation.py [--data FOLDER] [--quick]
 
 Peers are measured in the same run. The benchmark prints tables, and last a line with
-one JSON object: `f1.NAME` and `pages_s.NAME` (`benchmarks/extraction.py`), `filter_mb_s.NAME` and
-`agreement_min` (`benchmarks/filtering.py`), `stage_mb_s.NAME` and `peak_mb`
+one JSON object: `f1.mixed.NAME` and `pages_s.NAME` (`benchmarks/extraction.py`), `filter_mb_s.NAME`
+and `agreement_min` (`benchmarks/filtering.py`), `stage_mb_s.NAME` and `peak_mb`
 (`benchmarks/whole_stage.py`), and the other figures of those files. One core, CPU time, medians. It
 takes about ten minutes on two slow cores. --quick takes fewer documents and a smaller file.
 """
@@ -21,7 +21,7 @@ from benchmarks.filtering import measure_filtering  # noqa: E402
 from benchmarks.whole_stage import FULL, PAGES, QUICK, measure_whole_stage  # noqa: E402
 
 KEYS = (  # these come first in the last line, in this order
-    *(f"f1.{name}" for name in ("corpusmill", "trafilatura", "resiliparse", "justext")),
+    *(f"f1.mixed.{name}" for name in ("corpusmill", "trafilatura", "resiliparse", "justext")),
     *(f"pages_s.{name}" for name in ("corpusmill", "trafilatura", "resiliparse", "justext")),
     *("filter_mb_s.corpusmill", "filter_mb_s.datatrove", "agreement_min"),
     *("stage_mb_s.corpusmill", "stage_mb_s.datatrove", "peak_mb"),

@@ -1,32 +1,36 @@
-"""Extraction against its peers, on real pages with reference texts: F1, precision, recall, speed.
+"""Extraction against its peers, on pages with reference texts: F1, precision, recall, structure,
+speed.
 
-    python benchmarks/extraction.py [--data FOLDER] [--pages N]
+    python benchmarks/extraction.py [--data FOLDER] [--pages N] [--rounds N]
 
-One core, CPU time, decoding included. All extractors run in the same process on the same pages. A
-peer with several known settings runs with each. Its best F1 counts, with the speed of that setting.
-The default extractor is trained on the tuning half of the sites. So every figure is of the held-out
-half, except `f1_learned_from`. The last line is JSON: `f1.NAME`, `recall.NAME`, `pages_s.NAME`, and
-similar figures.
+All figures are of sites in the held-out half, from which no model learned. Every tool runs in the
+same process on the same pages. F1, precision and recall compare words, and are means over the pages
+of a set; `tools/gold_pages.py` describes the sets and the measure. A tool with several settings
+runs with each of them, and the best F1 counts for each set. `extraction_structure.py` describes the
+structure score.
+
+Speed is CPU time with decoding. The tools take turns on the same pages, the median of the rounds
+counts, and of a tool with several settings the fastest one. The last line is JSON:
+`f1.SET.TOOL`, `precision.SET.TOOL`, `recall.SET.TOOL`, `structure.KIND.TOOL`, `structure.TOOL` and
+`pages_s.TOOL`.
 """
 
 import argparse
 import json
-import logging
+import statistics
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from corpusmill.stages.extract import html, language  # noqa: E402
-from corpusmill.stages.readers.charset import decoded  # noqa: E402
-from corpusmill.tools.wcxb import (  # noqa: E402
+from corpusmill.tools.gold_pages import (  # noqa: E402
     HELD_OUT,
-    TUNING,
+    MIXED,
     ReferencePage,
     Score,
     mean,
@@ -34,176 +38,226 @@ from corpusmill.tools.wcxb import (  # noqa: E402
     score,
 )
 
-from benchmarks.peers import WCXB, require_data  # noqa: E402 - the checkout is the package
+from benchmarks.extraction_pages import marked_pages, spread  # noqa: E402
+from benchmarks.extraction_peers import (  # noqa: E402 - the checkout is the package
+    TEXTS,
+    Page,
+    Tools,
+    language_of,
+    text_or_nothing,
+)
+from benchmarks.extraction_structure import (  # noqa: E402
+    Best,
+    structure_scores,
+    structure_table,
+)
+from benchmarks.peers import WCXB, require_data  # noqa: E402
 
-Extract = Callable[[ReferencePage], str]
+OURS = "corpusmill"
+TIMED_PAGES = 200
+Scores = Mapping[str, Mapping[str, Sequence[Score]]]  # tool -> setting -> one for each page
 
 
 @dataclass(frozen=True)
-class Measured:
-    """One extractor with one setting. scores: one for each page."""
+class SetScore:
+    """A tool's means over a set, with its best setting there."""
 
+    score: Score
     setting: str
-    scores: Sequence[Score]
-    pages_per_second: float
 
-    @property
-    def f1(self) -> float:
-        return mean(self.scores).f1
+
+def sets_of(page: ReferencePage) -> list[str]:
+    """The sets that a page counts in: its source, and the kind of a page of mixed kinds."""
+    if page.source != MIXED:
+        return [page.source]
+    return ["mixed", f"mixed_{KINDS.get(page.kind, page.kind)}"]
+
+
+KINDS: Final = {
+    "article": "articles",
+    "forum": "forums",
+    "listing": "listings",
+    "collection": "collections",
+    "product": "products",
+    "service": "services",
+}
+
+
+def members(pages: Sequence[ReferencePage]) -> dict[str, list[int]]:
+    """Set -> the places of its pages."""
+    found: dict[str, list[int]] = {}
+    for place, page in enumerate(pages):
+        for name in sets_of(page):
+            found.setdefault(name, []).append(place)
+    order = sorted(found, key=lambda name: (not name.startswith("mixed"), name))
+    return {name: found[name] for name in order}
 
 
 def measure_extraction(data: Path, pages: int | None) -> dict[str, float]:
-    """The figures of the last line. pages: how many to measure; None for all."""
-    return figures(compared(chosen := reference_pages(data, pages)), chosen)
+    """The figures of the mixed pages alone, without structure. pages: at most so many."""
+    chosen = chosen_pages(data, pages, (MIXED,))
+    inputs = [input_of(page) for page in chosen]
+    best = best_of_sets(text_scores(chosen, inputs), members(chosen))
+    return figures(best, {}, speeds(spread(inputs, TIMED_PAGES), rounds=3))
 
 
-def compared(pages: Sequence[ReferencePage]) -> dict[str, Measured]:
-    """Each extractor with its best setting."""
+def input_of(page: ReferencePage) -> Page:
+    return Page(page.payload, page.charset, language_of(page.reference))
+
+
+def chosen_pages(data: Path, limit: int | None, sources: Sequence[str] = ()) -> list[ReferencePage]:
+    """The held-out pages; at most `limit` of each source, spread evenly."""
+    pages = [page for page in reference_pages(data, sources=sources) if page.half == HELD_OUT]
+    return [
+        page
+        for source in dict.fromkeys(page.source for page in pages)
+        for page in spread([one for one in pages if one.source == source], limit)
+    ]
+
+
+def text_scores(
+    pages: Sequence[ReferencePage], inputs: Sequence[Page], tools: Tools = TEXTS
+) -> Scores:
     return {
-        name: max(
-            (measured(setting, extract, pages) for setting, extract in settings.items()),
-            key=lambda one: one.f1,
-        )
-        for name, settings in extractors().items()
-    }
-
-
-def extractors() -> dict[str, dict[str, Extract]]:
-    import justext
-    import trafilatura
-    from resiliparse.extract.html2text import extract_plain_text
-
-    logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
-    english = justext.get_stoplist("English")
-
-    def text_of(page: ReferencePage) -> str:
-        return decoded(page.payload, page.charset)[0]
-
-    def ours(page: ReferencePage) -> str:
-        return html.main_text(
-            text_of(page), "main_content", lambda text: language.identify([text])[0].code
-        )
-
-    def with_trafilatura(**options: Any) -> Extract:
-        return lambda page: (
-            trafilatura.extract(page.payload, include_comments=False, **options) or ""
-        )
-
-    def with_justext(**options: float) -> Extract:
-        def extract(page: ReferencePage) -> str:
-            found = justext.justext(page.payload, english, **options)
-            return "\n\n".join(
-                paragraph.text for paragraph in found if not paragraph.is_boilerplate
-            )
-
-        return extract
-
-    def with_resiliparse(page: ReferencePage) -> str:
-        return extract_plain_text(text_of(page), main_content=True, alt_texts=False)
-
-    return {
-        "corpusmill": {"main_content": ours},
-        "trafilatura": {
-            "defaults": with_trafilatura(),
-            "favor_recall": with_trafilatura(favor_recall=True),
-            "favor_precision": with_trafilatura(favor_precision=True),
-        },
-        "resiliparse": {"main_content": with_resiliparse},
-        "justext": {
-            "defaults": with_justext(),
-            "nemotron_cc": with_justext(
-                length_high=200, max_link_density=0.2, stopwords_low=0.3, stopwords_high=0.32
-            ),
-        },
-    }
-
-
-def measured(setting: str, extract: Extract, pages: Sequence[ReferencePage]) -> Measured:
-    """Run over all pages. If an extractor fails on a page, its text is empty."""
-    extract(pages[0])  # loads compiled code and models
-    texts = []
-    started = time.process_time()
-    for page in pages:
-        try:
-            texts.append(extract(page))
-        except Exception:  # noqa: BLE001  (whatever a peer raises is that peer's empty text)
-            texts.append("")
-    seconds = time.process_time() - started
-    scores = [score(text, page.reference) for text, page in zip(texts, pages, strict=True)]
-    return Measured(setting, scores, len(pages) / seconds)
-
-
-def figures(found: Mapping[str, Measured], pages: Sequence[ReferencePage]) -> dict[str, float]:
-    """f1, recall and precision are of pages that no model here was trained on.
-
-    `f1_learned_from` is of the other pages.
-    """
-    result: dict[str, float] = {}
-    for name, one in found.items():
-        held_out, tuning = (mean(of_half(one, pages, half)) for half in (HELD_OUT, TUNING))
-        result |= {
-            f"f1.{name}": held_out.f1,
-            f"recall.{name}": held_out.recall,
-            f"precision.{name}": held_out.precision,
-            f"f1_learned_from.{name}": tuning.f1,
-            f"pages_s.{name}": one.pages_per_second,
+        tool: {
+            setting: [
+                score(text_or_nothing(extract, one), page.reference, page.title)
+                for one, page in zip(inputs, pages, strict=True)
+            ]
+            for setting, extract in settings.items()
         }
-    return {name: round(value, 4) for name, value in result.items()}
+        for tool, settings in tools.items()
+    }
 
 
-def of_half(one: Measured, pages: Sequence[ReferencePage], half: int) -> list[Score]:
-    return [item for item, page in zip(one.scores, pages, strict=True) if page.half == half]
+def best_of_sets(
+    scores: Scores, places: Mapping[str, Sequence[int]]
+) -> dict[str, dict[str, SetScore]]:
+    """Set -> tool -> its means with the setting that has the best F1 on that set."""
+    return {
+        name: {
+            tool: max(
+                (
+                    SetScore(mean([found[place] for place in of_set]), setting)
+                    for setting, found in settings.items()
+                ),
+                key=lambda one: one.score.f1,
+            )
+            for tool, settings in scores.items()
+        }
+        for name, of_set in places.items()
+    }
 
 
-def table(found: Mapping[str, Measured], pages: Sequence[ReferencePage]) -> str:
-    kinds = sorted({page.kind for page in pages})
-    lines = [
-        f"{len(pages)} pages, "
-        f"{sum(page.half == HELD_OUT for page in pages)} of them in the held-out half",
-        "",
-        "| extractor | setting | F1 held out | precision | recall "
-        "| F1 on pages learned from | pages/s |",
-        "|---|---|---|---|---|---|---|",
+def speeds(
+    inputs: Sequence[Page], rounds: int, tools: Tools = TEXTS
+) -> dict[str, dict[str, float]]:
+    """Tool -> setting -> pages a second of CPU time. Each round begins with another tool."""
+    runs = [
+        (tool, setting, extract)
+        for tool, settings in tools.items()
+        for setting, extract in settings.items()
     ]
-    for name, one in found.items():
-        held_out, tuning = (mean(of_half(one, pages, half)) for half in (HELD_OUT, TUNING))
-        lines.append(
-            f"| {name} | {one.setting} | {held_out.f1:.3f} | {held_out.precision:.3f} "
-            f"| {held_out.recall:.3f} | {tuning.f1:.3f} | {one.pages_per_second:.1f} |"
-        )
-    lines += [
-        "",
-        "F1 on the held-out half by kind of page",
-        "",
-        f"| kind | pages | {' | '.join(found)} |",
-        "|---" * (len(found) + 2) + "|",
-    ]
-    for kind in kinds:
-        places = [
-            place for place, page in enumerate(pages) if page.kind == kind and page.half == HELD_OUT
+    seconds: list[list[float]] = [[] for _ in runs]
+    for number in range(rounds):
+        for turn in range(len(runs)):
+            which = (turn + number) % len(runs)
+            started = time.process_time()
+            for page in inputs:
+                text_or_nothing(runs[which][2], page)
+            seconds[which].append(time.process_time() - started)
+    found: dict[str, dict[str, float]] = {tool: {} for tool in tools}
+    for (tool, setting, _), taken in zip(runs, seconds, strict=True):
+        found[tool][setting] = len(inputs) / max(statistics.median(taken), 1e-9)
+    return found
+
+
+def set_tables(
+    best: Mapping[str, Mapping[str, SetScore]], places: Mapping[str, Sequence[int]]
+) -> str:
+    """F1, precision and recall, a table for each, with the lead over the best peer."""
+    lines = []
+    for measure in ("f1", "precision", "recall"):
+        tools = list(next(iter(best.values())))
+        lines += [
+            f"{measure.upper() if measure == 'f1' else measure.capitalize()}, held-out half",
+            "",
+            f"| set | pages | {' | '.join(tools)} | lead over the best peer |",
+            "|---" * (len(tools) + 3) + "|",
         ]
-        by_name = (
-            f"{mean([one.scores[place] for place in places]).f1:.3f}" for one in found.values()
-        )
-        lines.append(f"| {kind} | {len(places)} | {' | '.join(by_name)} |")
+        for name, of_set in best.items():
+            values = {tool: getattr(one.score, measure) for tool, one in of_set.items()}
+            peers = [value for tool, value in values.items() if tool != OURS]
+            lead = f"{values[OURS] - max(peers):+.3f}" if OURS in values and peers else ""
+            lines.append(
+                f"| {name} | {len(places[name])} "
+                f"| {' | '.join(f'{value:.3f}' for value in values.values())} | {lead} |"
+            )
+        lines.append("")
+    lines += ["Best settings", ""]
+    for name, of_set in best.items():
+        named = (f"{tool} {one.setting}" for tool, one in of_set.items() if tool != OURS)
+        lines.append(f"    {name}: {', '.join(named)}")
     return "\n".join(lines)
 
 
+def speed_table(found: Mapping[str, Mapping[str, float]]) -> str:
+    ours = max(found[OURS].values())
+    lines = ["| tool | setting | pages/s | corpusmill is faster by |", "|---|---|---|---|"]
+    for tool, settings in found.items():
+        for setting, speed in settings.items():
+            ratio = f"{ours / speed:.1f}" if tool != OURS else ""
+            lines.append(f"| {tool} | {setting} | {speed:.1f} | {ratio} |")
+    return "\n".join(lines)
+
+
+def figures(
+    best: Mapping[str, Mapping[str, SetScore]],
+    structure: Mapping[str, Mapping[str, Best]],
+    pages_s: Mapping[str, Mapping[str, float]],
+) -> dict[str, float]:
+    """The last line."""
+    result: dict[str, float] = {}
+    for name, of_set in best.items():
+        for tool, one in of_set.items():
+            for measure in ("f1", "precision", "recall"):
+                result[f"{measure}.{name}.{tool}"] = getattr(one.score, measure)
+    for tool, kinds in structure.items():
+        for kind, found in kinds.items():
+            result[f"structure.{tool}" if kind == "all" else f"structure.{kind}.{tool}"] = (
+                found.score
+            )
+    result |= {f"pages_s.{tool}": max(settings.values()) for tool, settings in pages_s.items()}
+    return {name: round(value, 4) for name, value in result.items()}
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n", 1)[0])
     parser.add_argument(
         "--data",
         type=Path,
         default=ROOT.parent / "shared" / "data",
-        help="the folder that holds web/",
+        help="the folder that holds web/, web_articles/ and web2/",
     )
-    parser.add_argument("--pages", type=int, help="how many pages, spread evenly (default: all)")
+    parser.add_argument("--pages", type=int, help="how many pages of a source (default: all)")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of the speed (default: 5)")
     arguments = parser.parse_args()
     require_data(arguments.data, "web/ground_truth.jsonl.zst", WCXB)
-    pages = reference_pages(arguments.data, arguments.pages)
-    found = compared(pages)
-    print(table(found, pages))
-    print(json.dumps(figures(found, pages)))
+
+    pages = chosen_pages(arguments.data, arguments.pages)
+    inputs = [input_of(page) for page in pages]
+    places = members(pages)
+    best = best_of_sets(text_scores(pages, inputs), places)
+    print(set_tables(best, places), flush=True)
+
+    marked = marked_pages(arguments.data, pages, arguments.pages)
+    structure = structure_scores(marked)
+    print(f"\n{structure_table(marked, structure)}", flush=True)
+
+    timed = spread(inputs, min(TIMED_PAGES, arguments.pages or TIMED_PAGES))
+    pages_s = speeds(timed, arguments.rounds)
+    print(f"\nSpeed on {len(timed)} pages, {arguments.rounds} rounds\n\n{speed_table(pages_s)}\n")
+    print(json.dumps(figures(best, structure, pages_s)))
 
 
 if __name__ == "__main__":

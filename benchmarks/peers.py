@@ -23,5 +23,6 @@ def require_data(folder: Path, file: str, where_from: str) -> None:
 
 WCXB = (
     "get the pages of the web-content-extraction-benchmark (WCXB, CC-BY-4.0 annotations), "
-    "write them as web/crawl-*.warc.gz with web/ground_truth.jsonl.zst as tools/wcxb.py describes"
+    "write them as web/crawl-*.warc.gz with web/ground_truth.jsonl.zst as tools/gold_pages.py "
+    "describes"
 )
