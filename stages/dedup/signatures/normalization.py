@@ -74,6 +74,8 @@ def _meaning_tables() -> Tables:
             kinds[wide], lower[wide] = kinds[code], code
     for character in _DASHES:
         kinds[ord(character)], lower[ord(character)] = SIGN, ord("-")
+    for character, ascii_sign in ("٫.", "٪%"):  # Arabic's decimal and per cent signs
+        kinds[ord(character)], lower[ord(character)] = SIGN, ord(ascii_sign)
     lower[ord("⁄")] = ord("/")
     lower[ord("’")], kinds[ord("’")] = ord("'"), SIGN
     return kinds, lower

@@ -26,6 +26,8 @@ APART = [
     ("Solve x != 35 for y.", "Solve x = 35 for y."),
     ("The price is $1,000.50 today.", "The price is 100050 today."),
     ("costs $100 today", "costs €100 today"),
+    ("السعر ٣٫٥ اليوم", "السعر ٣٥ اليوم"),
+    ("نسبة ٣٥٪ اليوم", "نسبة ٣٥ اليوم"),
     ("if (a < b) return a;", "if (a > b) return a;"),
     ("i++", "i--"),
     ("return a - b", "return a / b"),
