@@ -10,7 +10,7 @@ import functools
 import re
 import unicodedata
 
-_WORD = re.compile(r"[A-Za-z\x80-\U0010ffff]+")
+_WORD = re.compile(r"[A-Za-z\x80-\U0010ffff]+[0-9]?")  # a digit that follows tells of signs
 _REACH = 200_000  # characters of a text that are looked at, in windows
 _WINDOWS = 4
 _SAMPLE = 1500  # characters beyond ASCII that are judged
@@ -59,6 +59,8 @@ def _word_cost(word: str, codec: str) -> float:
     before = ""
     before_script = ""
     last = len(word) - 1
+    if last == 1 and word[1].isdigit() and _is_latin_capital(word[0], codec):
+        total += 1.0  # `£5` and `¥5` in ISO 8859-2 are `Ł5` and `Ľ5`
     for place, character in enumerate(word):
         script, own = _described(character, codec)
         if script:  # a letter
@@ -75,6 +77,10 @@ def _word_cost(word: str, codec: str) -> float:
             total += own if own >= 2 or not inside else 1.5
         before, before_script = character, script
     return total
+
+
+def _is_latin_capital(character: str, codec: str) -> bool:
+    return character.isupper() and _described(character, codec)[0] == "LATIN"
 
 
 def _mixed(script: str, before: str) -> float:

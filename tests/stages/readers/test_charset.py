@@ -123,6 +123,10 @@ def test_utf8_with_a_few_broken_bytes_remains_utf8(text, header):
         (b"a na\xefve r\xf4le", "a naïve rôle"),
         (b"\x93Quoted\x94 \x96 it\x92s", "“Quoted” – it’s"),
         (b"100 \x80", "100 €"),
+        (
+            b"\x93Yes,\x94 he said \x97 it\x92s \xa35, not \xa510. " * 20,
+            "“Yes,” he said — it’s £5, not ¥10. " * 20,
+        ),
         (b"plain", "plain"),
         (b"~{ and ~} in C", "~{ and ~} in C"),
     ],
