@@ -55,7 +55,7 @@ M_NUMBERS, M_LINK, M_PERMALINK, M_LINE = (1 << bit for bit in range(12, 16))
 M_REMOVED = M_NUMBERS | M_LINK | M_PERMALINK
 LONGEST_SIGN = 40  # bytes of the text of a permanent link
 FARTHEST_LINE_END = 2000  # bytes after a tag in which a line end makes its text code with lines
-LESS, HASH, ZERO, NINE, LINE_END = ord("<"), ord("#"), ord("0"), ord("9"), 10
+LESS, SLASH, HASH, ZERO, NINE, LINE_END = ord("<"), ord("/"), ord("#"), ord("0"), ord("9"), 10
 
 
 @uncounted
@@ -76,14 +76,16 @@ def open_code(page: Page, names: Names, number: int, facts: int) -> None:
     top, block = page.stack[depth], names.tag_flags[number] & BLOCK
     if number == A:
         top[S_MARK] |= M_PERMALINK | M_LINK if facts & PERMALINK else M_LINK
-    if facts & NUMBERS and (block or state[PRE_FROM] > 0):
+    is_pre = number in (PRE, LISTING, XMP)
+    # Prism has `line-numbers` on the code itself, which may be numbers.
+    if facts & NUMBERS and (state[PRE_FROM] > 0 or (block and not is_pre)):
         top[S_MARK] |= M_NUMBERS
     if state[PRE_FROM] > 0:
         if block and (facts & CODE_LINE or number in (TR, LI)):
             top[S_MARK] |= M_LINE
-        if number in (PRE, LISTING, XMP):
+        if is_pre:
             top[S_SOFT] = 0
-    elif number in (PRE, LISTING, XMP):
+    elif is_pre:
         _begin_code(page, depth, 0)
     elif block and facts & CODE_LINE:
         top[S_MARK] |= M_LINE
@@ -125,19 +127,30 @@ def _around_line(page: Page, number: int) -> int:
 
 @uncounted
 def _has_line_end(page: Page) -> bool:
-    """Whether the text after a tag, up to its end tag, has a line end inside it."""
+    """Whether a line end stands between `code`, `samp`, `kbd` or `tt` and its end tag."""
     data, place = page.data, page.state[READ]
     end = min(data.size, place + FARTHEST_LINE_END)
-    while place < end and not (
-        data[place] == LESS
-        and place + 2 < end
-        and data[place + 1] == 0x2F
-        and data[place + 2] | 32 in (99, 107, 115, 116)
-    ):
+    while place < end and not _ends_code(data, place, end):
         if data[place] == LINE_END:
             return True
         place += 1
     return False
+
+
+@uncounted
+def _ends_code(data: NDArray[np.uint8], place: int, end: int) -> bool:
+    """Whether `</code`, `</samp`, `</kbd` or `</tt` begins here. Two letters tell them from the end
+    tags of the `span` and `strong` within.
+    """
+    if data[place] != LESS or place + 3 >= end or data[place + 1] != SLASH:
+        return False
+    first, second = data[place + 2] | 32, data[place + 3] | 32
+    return (
+        (first == 99 and second == 111)
+        or (first == 115 and second == 97)
+        or (first == 107 and second == 98)
+        or (first == 116 and second == 116)
+    )
 
 
 @uncounted

@@ -21,7 +21,7 @@ _NAMES_TEXT = (
     "UNDISPLAYED FINDABLE OUT_OF_SIGHT UNSPOKEN MATH_SCRIPT DISPLAY_SCRIPT TEX_ANNOTATION "
     "DISPLAY_MATH MATH_IMAGE RENDERED_MATH MATH_WRAPPER OVERLINE NOTE FRACTION NUMERATOR "
     "DENOMINATOR GUTTER NUMBERS TOOL CODE_TOOL CODE CODE_BOX CODE_LINE WHITE_SPACE PERMALINK "
-    "LAYOUT SMALL_LETTERS CAPITAL_LETTERS SMALL_ROMAN CAPITAL_ROMAN"
+    "LAYOUT SMALL_LETTERS CAPITAL_LETTERS SMALL_ROMAN CAPITAL_ROMAN RAISED LOWERED"
 )
 _NAMES: Final = _NAMES_TEXT.split()
 FACTS: Final = {name: 1 << bit for bit, name in enumerate(_NAMES)}
@@ -45,6 +45,7 @@ WHITE_SPACE = FACTS["WHITE_SPACE"]  # white space and line ends count, as in `pr
 PERMALINK, LAYOUT = FACTS["PERMALINK"], FACTS["LAYOUT"]
 SMALL_LETTERS, CAPITAL_LETTERS = FACTS["SMALL_LETTERS"], FACTS["CAPITAL_LETTERS"]
 SMALL_ROMAN, CAPITAL_ROMAN = FACTS["SMALL_ROMAN"], FACTS["CAPITAL_ROMAN"]
+RAISED, LOWERED = FACTS["RAISED"], FACTS["LOWERED"]  # as `sup` and `sub` are
 
 _VALUES: Final = {
     ("hidden", ""): UNDISPLAYED,
@@ -71,6 +72,8 @@ _DECLARATIONS: Final = {
     "list-style:upper-alpha": CAPITAL_LETTERS,
     "list-style-type:lower-roman list-style:lower-roman": SMALL_ROMAN,
     "list-style-type:upper-roman list-style:upper-roman": CAPITAL_ROMAN,
+    "vertical-align:super": RAISED,
+    "vertical-align:sub": LOWERED,
 }
 BEGINNINGS: Final = (3, 6)  # characters of a value that a beginning has: `-99`, `rect(0`
 _CLASSES: Final = {
@@ -117,6 +120,8 @@ _CLASSES: Final = {
     "reference references-mark footnote footnote-ref footnote-reference footnotes-ref fn fnref "
     "fn-ref footnote-link footnote_referrer footnote_plugin_tooltip_text noteref note-ref "
     "endnote citation cite-ref simple-footnote modern-footnotes-footnote easy-footnote": NOTE,
+    "superscript": RAISED,
+    "subscript": LOWERED,
     "frac sfrac fraction": FRACTION,
     "num numerator": NUMERATOR,
     "den denominator": DENOMINATOR,

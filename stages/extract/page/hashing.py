@@ -16,7 +16,7 @@ from corpusmill.stages.columns.compiled import inlined, uncounted
 from numpy.typing import NDArray
 
 Keys: TypeAlias = NDArray[np.uint64]
-Values: TypeAlias = NDArray[np.int32]
+Values: TypeAlias = NDArray[np.int64]
 
 FNV_OFFSET = np.uint64(0xCBF29CE484222325)
 FNV_PRIME = np.uint64(0x100000001B3)
@@ -45,7 +45,7 @@ def hash_table(values: Mapping[str, int]) -> HashTable:
 def table_of_codes(values: Mapping[int, int]) -> HashTable:
     """A table of hashes and their values, at most half full."""
     size = 1 << max(3, (2 * len(values) - 1).bit_length())
-    keys, places = np.zeros(size, np.uint64), np.zeros(size, np.int32)
+    keys, places = np.zeros(size, np.uint64), np.zeros(size, np.int64)
     for code, value in values.items():
         place = code & (size - 1)
         while keys[place]:

@@ -35,6 +35,7 @@ from corpusmill.stages.extract.page.names import (
     FAR,
     SKIPPED,
     STRONG,
+    UNKNOWN_TAG,
     WORD_ATTRIBUTES,
     attribute_number,
     region,
@@ -155,7 +156,7 @@ def push(page: Page, names: Names, number: int, facts: int, present: int) -> Non
         return
     if (
         flags & SKIPPED
-        or (facts & RENDERED_MATH and not flags & BLOCK)
+        or (facts & RENDERED_MATH and not flags & BLOCK and number != UNKNOWN_TAG)
         or is_no_text(page, number, facts)
     ):
         state[SKIPPED_FROM] = depth

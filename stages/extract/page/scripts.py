@@ -9,7 +9,15 @@ mark of a note. Links and classes tell notes; otherwise the text before it tells
 
 import numpy as np
 from corpusmill.stages.columns.compiled import uncounted
-from corpusmill.stages.extract.page.facts import DENOMINATOR, FRACTION, NOTE, NUMERATOR, OVERLINE
+from corpusmill.stages.extract.page.facts import (
+    DENOMINATOR,
+    FRACTION,
+    LOWERED,
+    NOTE,
+    NUMERATOR,
+    OVERLINE,
+    RAISED,
+)
 from corpusmill.stages.extract.page.hashing import FNV_OFFSET, mix, word_hash
 from corpusmill.stages.extract.page.names import tag_number
 from corpusmill.stages.extract.page.notation import (
@@ -82,9 +90,9 @@ def open_script(page: Page, number: int, facts: int) -> None:
     if state[PRE_FROM] > 0:
         return
     top = page.stack[state[DEPTH]]
-    if number == SUP:
+    if number == SUP or facts & RAISED:
         top[S_MARK] |= M_SUP | (M_NOTE if facts & NOTE else 0)
-    elif number == SUB:
+    elif number == SUB or facts & LOWERED:
         top[S_MARK] |= M_SUB
     elif number == RT:
         if state[WRITE] > state[BLOCK_BEGIN] and not _ends_with_bracket(page):

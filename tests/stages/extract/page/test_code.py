@@ -192,6 +192,11 @@ def test_code_of_highlighters_and_editors_comes_out_as_a_fence(kind):
         ("<p><code>f(x)</code> is a call.", "f(x) is a call."),
         ("<p><code style='white-space: pre'>a\n  b</code></p>", fenced("a\n  b")),
         ("<p><code style='white-space:pre-wrap'>a</code> is\nb", "a is b"),
+        (
+            "<p><code style='white-space:pre'><span>a</span>, <strong>b</strong>\n  c</code></p>",
+            fenced("a, b\n  c"),
+        ),
+        ("<p><kbd style='white-space:pre'><cite>a</cite></kbd>\nb", "a b"),
         ("<div class=codeblock style='white-space:pre'>a\n  b</div>", fenced("a\n  b")),
         ("<xmp>\n<b>x</b>\n  y</xmp>z", f"{fenced('<b>x</b>' + chr(10) + '  y')}\n\nz"),
         ("<listing>a\n b</listing>", fenced("a\n b")),
@@ -212,6 +217,12 @@ def test_numbers_in_code_stay():
         "<pre class=linenos>for i in 1\n<span class=mi>3</span> <span class=lineno>x1</span></pre>"
     )
     assert text_of(html) == fenced("for i in 1\n3 x1")
+
+
+@pytest.mark.parametrize("inside", ["42", "10\n20"])
+def test_code_with_line_numbers_may_be_numbers(inside):
+    html = f'<p>It prints<pre class="line-numbers language-none"><code>{inside}</code></pre>'
+    assert text_of(html) == f"It prints\n\n{fenced(inside)}"
 
 
 def test_numbers_in_a_table_of_data_stay():

@@ -51,3 +51,12 @@ def test_a_formula_that_only_its_image_shows_is_written_once():
         'class="mwe-math-fallback-image-inline" alt="x^{2}">'
     )
     assert text_of(f"<p>a {html} b") == "a $x^{2}$ b"
+
+
+def test_the_mathml_of_mathjax_3_is_kept():
+    html = (
+        '<mjx-container class="MathJax" jax="CHTML"><mjx-math class="MJX-TEX" aria-hidden="true">'
+        "<mjx-c></mjx-c></mjx-math><mjx-assistive-mml>"
+        f"<math><msup>{X}{N}</msup></math></mjx-assistive-mml></mjx-container>"
+    )
+    assert text_of(f"<p>a {html} b") == "a $x^{2}$ b"

@@ -24,6 +24,9 @@ from tests.stages.extract.pages import text_of
         ("a <sup>14</sup>C sample", "a 14C sample"),
         ("10^<sup>6</sup>", "10^6"),
         ("<h2>E = mc<sup>2</sup></h2>", "## E = mc^2"),
+        ('5 km<span style="vertical-align: super; font-size: 60%">2</span>', "5 km^2"),
+        ('5 km<span style="vertical-align: super"><sup>2</sup></span>', "5 km^2"),
+        ('10<span class="superscript">-3</span>', "10^-3"),
         ("<pre>x<sup>2</sup></pre>", "```\nx2\n```"),
     ],
 )
@@ -62,6 +65,8 @@ def test_endings_of_ordinals_and_signs_are_plain(html):
         ("x<sub>n+1</sub> a<sub>i, j</sub>", "x_(n+1) a_(i, j)"),
         ("x<sub>1</sub><sup>2</sup>", "x_1^2"),
         ("C<sub>1</sub>", "C_1"),
+        ('x<span style="vertical-align:sub">i</span>', "x_i"),
+        ('CO<span class="subscript">2</span>', "CO2"),
     ],
 )
 def test_an_index_is_marked_and_a_number_of_atoms_is_not(html, text):
@@ -84,6 +89,7 @@ def test_an_index_is_marked_and_a_number_of_atoms_is_not(html, text):
             'a<sup class="reference"><a>[5]</a></sup><sup class="reference"><a>[6]</a></sup>',
             "a [5] [6]",
         ),
+        ('it was 1998<a href="#f" style="vertical-align:super">4</a> when', "it was 1998 [4] when"),
         ("<a href=x>5 km<sup>2</sup> of land</a>", "5 km^2 of land"),
     ],
 )
