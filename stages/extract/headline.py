@@ -8,7 +8,7 @@ a heading the title is a name, without the name of the site.
 import html as standard
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 NOWHERE: Final = -1
 LONGEST: Final = 300  # characters of a headline
-HEAD: Final = 400_000  # characters of a page in which names are looked for
+HEAD: Final = 200_000  # characters of a page in which its head ends
 AGREEMENT: Final = 0.6  # share of the words of two names that both have
 FARTHEST: Final = 40  # blocks between the headline and the main content below it
 FEW_WORDS: Final = 30  # before the headline, which are no part of the text
@@ -39,7 +39,7 @@ MOST: Final = 200  # blocks that are no headings and are compared with the names
 CONTENTS: Final = [region(name) for name in ("main", "article", "content", "body", "post")]
 NEAR: Final = 2  # levels up to an element that is named a title
 _META: Final = re.compile(
-    r"<meta\b[^<>]{0,400}?\b(?:property|name|itemprop)\s*=\s*[\"']?"
+    r"<[mM][eE][tT][aA]\b[^<>]{0,400}?\b(?:property|name|itemprop)\s*=\s*[\"']?"
     r"(og:title|twitter:title|og:site_name)[\"'\s/>][^<>]{0,2000}",
     re.IGNORECASE,
 )
@@ -71,17 +71,21 @@ def headline_of(
 ) -> Headline:
     """The headline of a page. html: the page. The others: its blocks (`page.page`)."""
     names = _names(html, text, blocks)
-    wanted = [words for words in map(_words, names.own) if words]
+    wanted = [frozenset(words) for words in map(_words, names.own) if words]
     site = _words(names.site)
+    sizes = blocks[:, END] - blocks[:, BEGIN]
+    lengths = [len(name.encode("utf-8", "replace")) for name in names.own]
+    shortest, longest = min(lengths, default=0) // 2, 2 * max(lengths, default=0)
     for numbers, needed in _candidates(blocks, levels):
         best, most = NOWHERE, 0
+        if needed == 1.0:  # words that are the same have about the same length
+            numbers = [n for n in numbers if shortest <= sizes[n] <= longest]
         for number in numbers:
             words = _words(_text(text, blocks[number]))
-            shared = (
-                0
-                if words == site
-                else max((_shared(words, name, needed) for name in wanted), default=0)
-            )
+            if words == site:
+                continue
+            ours = frozenset(words)
+            shared = max((_shared(ours, name, needed) for name in wanted), default=0)
             if shared > most:
                 best, most = number, shared
         if best != NOWHERE:
@@ -125,26 +129,29 @@ def _candidates(
     """
     short = (blocks[:, END] - blocks[:, BEGIN] <= LONGEST) & (blocks[:, TITLE] == 0)
     short &= blocks[:, PREFORMATTED] == 0
-    h1 = short & (blocks[:, HEADING] == 1)
-    in_header = (levels[:, HEADER] < FAR) & (levels[:, CONTENTS].min(axis=1) == FAR)
+    h1 = np.flatnonzero(short & (blocks[:, HEADING] == 1))
+    there = levels[h1]
+    in_header = (there[:, HEADER] < FAR) & (there[:, CONTENTS].min(axis=1) == FAR)
+    yield h1[~in_header].tolist(), AGREEMENT
+    yield h1[in_header].tolist(), AGREEMENT
+    short[h1] = False
     named = (blocks[:, HEADING] > 1) | (levels[:, TITLE_REGION] < NEAR)
-    elsewhere = levels[:, ELSEWHERE].min(axis=1) == FAR
+    yield np.flatnonzero(short & named).tolist(), 1.0
     linked = 2 * blocks[:, LINK_CHARACTERS] > blocks[:, CHARACTERS]
-    yield np.flatnonzero(h1 & ~in_header).tolist(), AGREEMENT
-    yield np.flatnonzero(h1 & in_header).tolist(), AGREEMENT
-    yield np.flatnonzero(short & named & ~h1).tolist(), 1.0
-    yield np.flatnonzero(short & ~named & ~h1 & elsewhere & ~linked)[:MOST].tolist(), 1.0
+    others = np.flatnonzero(short & ~named & ~linked)[:MOST]
+    yield others[levels[others][:, ELSEWHERE].min(axis=1) == FAR].tolist(), 1.0
 
 
 def _names(html: str, text: bytes, blocks: NDArray[np.int32]) -> _Names:
-    head = html[:HEAD]
+    end = html.find("</head", 0, HEAD)
+    head = html[: end if end >= 0 else HEAD]
     found: dict[str, str] = {}
-    for match in _META.finditer(head):
+    for match in _META.finditer(head) if "og:" in head or "twitter:" in head else ():
         content = _CONTENT.search(match[0])
         if content:
             found.setdefault(match[1].lower(), _clean(content[1] or content[2] or ""))
     own = [found[name] for name in ("og:title", "twitter:title") if found.get(name)]
-    linked = _JSON_HEADLINE.search(head)
+    linked = _JSON_HEADLINE.match(html, max(html.find('"headline"'), 0))
     if linked:
         own.insert(0, _clean(_unquoted(linked[1])))
     own += [_text(text, block) for block in blocks[blocks[:, TITLE] != 0][:1]]
@@ -176,11 +183,10 @@ def _cut(name: str, rest: list[str]) -> str:
     return name[begin : name.rindex(rest[-1]) + len(rest[-1])]
 
 
-def _shared(words: Iterable[str], name: Iterable[str], needed: float) -> int:
+def _shared(ours: frozenset[str], theirs: frozenset[str], needed: float) -> int:
     """How many words both have; 0 if that is a smaller share of all their words than needed."""
-    ours, theirs = set(words), set(name)
     shared = len(ours & theirs)
-    return shared if shared >= needed * len(ours | theirs) else 0
+    return shared if shared >= needed * (len(ours) + len(theirs) - shared) else 0
 
 
 def _words(text: str) -> list[str]:

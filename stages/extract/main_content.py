@@ -106,7 +106,9 @@ def blocks_of(html: str) -> Blocks:
     written = int(page.blocks[count - 1, html_page.END]) if count else 0
     blocks, levels, text = page.blocks[:count], page.levels[:count], page.text[:written]
     kept = shown(text, blocks, levels, page.elements[:elements])
-    return Blocks(text.tobytes(), blocks[kept], levels[kept], page.elements[:elements])
+    if not kept.all():
+        blocks, levels = blocks[kept], levels[kept]
+    return Blocks(text.tobytes(), blocks, levels, page.elements[:elements])
 
 
 def language_sample(page: Blocks) -> str:
