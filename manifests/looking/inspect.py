@@ -20,8 +20,9 @@ class StageRow:
     """One line of the funnel.
 
     step: the stage's name in the run, if it differs from `stage`. excluded, failures: reason ->
-    rows. seconds: worker time, summed over shards. quarantined: shard -> error. missing_tokens:
-    what a blend gave less than it was asked for, because its sources hold no more.
+    rows. edited, cut_bytes: kept rows of which text was cut, and how much. seconds: worker time,
+    summed over shards. quarantined: shard -> error. missing_tokens: what a blend gave less than it
+    was asked for, because its sources hold no more.
     """
 
     folder: str
@@ -38,6 +39,8 @@ class StageRow:
     quarantined: dict[str, str]
     unused: dict[str, int]
     repeats: int
+    edited: int
+    cut_bytes: int
     missing_tokens: int = 0
 
     @property
@@ -46,7 +49,7 @@ class StageRow:
         return f"{self.step} ({self.stage})" if self.step else self.stage
 
     def as_json(self) -> dict[str, object]:
-        """The keys that every row has, and five more if they are not empty."""
+        """The keys that every row has, and seven more if they are not empty."""
         return {
             "stage": self.stage,
             "in": self.rows_in,
@@ -58,7 +61,10 @@ class StageRow:
             "seconds": round(self.seconds, 3),
             **{
                 key: value
-                for key in ("step", "failures", "quarantined", "unused", "repeats")
+                for key in (
+                    *("step", "failures", "quarantined", "unused", "repeats"),
+                    *("edited", "cut_bytes"),
+                )
                 if (value := getattr(self, key))
             },
         }
@@ -157,6 +163,8 @@ def stage_rows(manifest: Manifest, below: bool = False) -> list[StageRow]:
                 excluded=_most_first(counts.excluded),
                 unused=_most_first(counts.unused),
                 repeats=counts.repeats,
+                edited=counts.edited,
+                cut_bytes=counts.cut_bytes,
                 failed=counts.failed,
                 failures=_most_first(counts.failures),
                 text_bytes=counts.text_bytes

@@ -51,6 +51,7 @@ def _reasons(row: StageRow, most: int | None) -> str:
         reasons_text(row.excluded, row.failures, most),
         reasons_text(row.unused, {}, most),
         f"{row.repeats:,} copies or parts" if row.repeats else "",
+        f"{row.edited:,} edited, {size_text(row.cut_bytes)} cut" if row.edited else "",
     ]
     return ", ".join(filter(None, parts))
 
