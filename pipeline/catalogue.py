@@ -46,8 +46,8 @@ STAGES: dict[str, Entry] = {
     ),
     "templates": Entry(
         "corpusmill.stages.templates.stage:Templates",
-        "Remove lines that many pages of a site have: menus, notices, calls to subscribe. Records "
-        "what it removes.",
+        "Remove lines that many pages of a site have. Menus, notices and calls to subscribe go. "
+        "Records what it removes.",
     ),
     "substring": Entry(
         "corpusmill.stages.substring.stage:Substring",
