@@ -130,7 +130,23 @@ def test_partitions_do_not_change_a_byte(tmp_path):
     shards = rows[:25], rows[25:]
     for name, partitions in (("one", 1), ("seven", 7)):
         templates(tmp_path, *shards, name=name, partitions=partitions)
-    assert bytes_of(tmp_path / "one") == bytes_of(tmp_path / "seven")
+    one, seven = (bytes_of(tmp_path / name, "documents", "excluded") for name in ("one", "seven"))
+    assert len(one) == 4
+    assert one == seven
+
+
+@pytest.mark.parametrize("lost", ["count", "judge", "templates"])
+def test_a_run_is_taken_up_where_it_stopped(tmp_path, lost):
+    rows = [row for host in "ab" for row in site(12, f"{host}.example")]
+    templates(tmp_path, rows[:9], rows[9:])
+    before = bytes_of(tmp_path / "out", "documents", "excluded")
+    assert before
+    (tmp_path / "out" / "manifest.json").unlink()
+    for receipt in sorted((tmp_path / "out" / "receipts" / lost).iterdir())[:1]:
+        receipt.unlink()
+    inputs = sorted(map(str, (tmp_path / "in-out").iterdir()))
+    run("templates", {}, tmp_path / "out", *inputs)
+    assert bytes_of(tmp_path / "out", "documents", "excluded") == before
 
 
 def test_settings_decide_what_a_template_is(tmp_path):
