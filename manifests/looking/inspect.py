@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from corpusmill.manifests import storage
+from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.manifests.looking.find import find_stages
 from corpusmill.manifests.manifest import Manifest
 from corpusmill.manifests.receipt import Counts, Receipt
@@ -122,9 +123,15 @@ def funnel(root: str) -> Funnel:
 
 
 def _outdated(manifests: list[Manifest]) -> dict[str, list[str]]:
-    """Stage folder -> its parents that have another digest now or are outdated."""
+    """Stage folder -> its parents that have another digest now or are outdated. Parents may lie
+    elsewhere; raw files are not read again, that is `verify`'s work.
+    """
     today = {storage.absolute(manifest.folder): manifest.digest for manifest in manifests}
     found: dict[str, list[str]] = {}
+    for manifest in manifests:
+        for parent in manifest.parents:
+            if parent.path not in today:
+                today[parent.path] = _digest_now(parent.path) or parent.digest
     for manifest in manifests:  # parents come first
         changed = [
             parent.path
@@ -134,6 +141,15 @@ def _outdated(manifests: list[Manifest]) -> dict[str, list[str]]:
         if changed:
             found[storage.absolute(manifest.folder)] = changed
     return found
+
+
+def _digest_now(path: str) -> str | None:
+    """The digest of the stage's manifest at `path`; None if there is none that can be read."""
+    there = StageFolder(path)
+    try:
+        return there.manifest.digest if there.has_manifest else None
+    except CorpusmillError:
+        return None  # `verify` reports it
 
 
 def inspect(root: str) -> list[StageRow]:

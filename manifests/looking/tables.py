@@ -145,7 +145,8 @@ def verdict_line(verdict: Verdict) -> str:
         if len(verdict.quarantined) == 1
         else f"{len(verdict.quarantined):,} shards are"
     )
-    return f"{line}; {shards} quarantined: run the stage again to retry"
+    missing = "its documents are" if len(verdict.quarantined) == 1 else "their documents are"
+    return f"{line}; {shards} quarantined, {missing} missing: run the stage again to retry"
 
 
 def demo_text(root: str) -> str:

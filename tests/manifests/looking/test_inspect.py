@@ -82,10 +82,12 @@ def test_quarantined_shards_are_counted_by_inspect_and_named_by_verify(texts):
     assert "1 (+1 shards)" in table
     assert "quarantined: shard z of extract: " in table
     verified = corpusmill("verify", "out", cwd=texts)
-    assert verified.returncode == 0
+    assert verified.returncode == 3
     named, line = verified.stdout.splitlines()
     assert named.startswith("shard z of extract (out/extract) is quarantined: ")
-    assert line.endswith("all hold; 1 shard is quarantined: run the stage again to retry")
+    assert line.endswith(
+        "all hold; 1 shard is quarantined, its documents are missing: run the stage again to retry"
+    )
 
 
 def test_an_interrupted_stage_is_told_with_what_is_done(texts):
@@ -114,6 +116,17 @@ def test_a_stage_whose_input_has_changed_is_marked(texts):
     assert said == [
         "outdated: dedup read extract, which has changed since; run dedup again",
         "outdated: filter read dedup, which has changed since; run filter again",
+    ]
+
+
+def test_a_changed_input_outside_the_folder_is_marked_too(texts):
+    run(texts, "extract", "in", "one/extract")
+    run(texts, "dedup", "one/extract", "two/dedup")
+    assert funnel(str(texts / "two")).outdated == {}
+    (texts / "in" / "more.jsonl").write_text('{"id": "more", "text": "More text about rivers."}\n')
+    run(texts, "extract", "in", "one/extract")
+    assert list(remarks(funnel(str(texts / "two")))) == [
+        "outdated: dedup read extract, which has changed since; run dedup again"
     ]
 
 
