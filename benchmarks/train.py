@@ -2,7 +2,8 @@
 transformers, the loader and the export.
 
     python benchmarks/train.py [--device cpu|cuda] [--shapes 1.11B,162M] [--steps N]
-        [--micro-batch ROWS] [--peer FOLDER]
+        [--set KEY=VALUE] [--documents no|yes|both] [--no-scan] [--peer FOLDER]
+    torchrun --nproc-per-node N benchmarks/train.py --no-scan ...    several GPUs
 
 On a GPU: tokens a second, model FLOP utilisation and peak memory of whole optimiser steps
 (forward, backward, clip, AdamW) on random tokens, with and without document resets; and the scan
@@ -37,11 +38,14 @@ import pyarrow as pa  # noqa: E402
 import pyarrow.parquet as pq  # noqa: E402
 import torch  # noqa: E402
 import torch.nn.functional as F  # noqa: E402
+from corpusmill.manifests.assignments import assigned, read_assignment  # noqa: E402
 from corpusmill.trainer import train as trainer  # noqa: E402
 from corpusmill.trainer.config import HybridConfig, TrainConfig  # noqa: E402
 from corpusmill.trainer.loader import Batch  # noqa: E402
 from corpusmill.trainer.model import parameter_count  # noqa: E402
-from corpusmill.trainer.optim import adamw  # noqa: E402
+from corpusmill.trainer.optim import Optimizer  # noqa: E402
+from corpusmill.trainer.presets import NEMOTRON_H_8B  # noqa: E402
+from corpusmill.trainer.ranks import Ranks, joined  # noqa: E402
 
 PEAK = 989e12  # FLOP/s
 SSD_CHUNK = 128  # of the formula, whatever chunk a kernel works with
@@ -75,6 +79,12 @@ SHAPES: dict[str, dict[str, Any]] = {
         "batch_size": 64,
         "micro_batch_size": 16,
     },
+    "8.10B": {  # the published one
+        "model": NEMOTRON_H_8B,
+        "sequence_length": 8192,
+        "batch_size": 8,
+        "micro_batch_size": 1,
+    },
 }
 SMALL = HybridConfig(  # 11M parameters
     pattern="M-M*-M-M-M-",
@@ -101,50 +111,49 @@ def flops_per_token(model: HybridConfig, length: int) -> float:
     return 6 * weights + 3 * layers
 
 
-def random_batch(config: TrainConfig, device: torch.device, seed: int) -> Batch:
-    """Random tokens, documents of random lengths."""
-    generator = torch.Generator().manual_seed(seed)
-    size = (config.batch_size, config.sequence_length)
+def random_batch(config: TrainConfig, ranks: Ranks, seed: int) -> Batch:
+    """Random tokens, documents of random lengths: one rank's share."""
+    generator = torch.Generator().manual_seed(seed + ranks.rank)
+    size = (config.batch_size // ranks.count, config.sequence_length)
     starts = torch.rand(size, generator=generator) < 1 / DOCUMENT_LENGTH
     tokens = torch.randint(0, config.model.vocab_size, (size[0], size[1] + 1), generator=generator)
     mask = torch.ones(size, dtype=torch.bool)
-    return Batch(tokens, mask, starts.cumsum(1).int(), mask.sum().float()).to(device)
+    return Batch(tokens, mask, starts.cumsum(1).int(), mask.sum().float()).to(ranks.device)
 
 
-def training_step(config: TrainConfig, device: torch.device) -> Callable[[], None]:
+def training_step(config: TrainConfig, ranks: Ranks) -> Callable[[], None]:
     """One optimiser step, as the trainer makes it, on the same batch each time."""
-    model = trainer._build_model(config, device)
-    optimizer = adamw(model, 1e-5, (config.beta1, config.beta2), config.epsilon)
-    summed_loss = trainer.SummedLoss(model, config.reset_at_documents, config.compile)
-    batch = random_batch(config, device, 0)
+    model = trainer.build_model(config, ranks)
+    optimizer = Optimizer(model, config)
+    summed_loss = trainer.SummedLoss(model, config)
+    batch = random_batch(config, ranks, 0)
 
     def step() -> None:
-        trainer._optimise(model, optimizer, summed_loss, batch, config)
+        trainer.optimise(optimizer, 1e-5, summed_loss, batch, ranks)
 
     return step
 
 
-def measure_shape(
-    name: str, documents: bool, steps: int, changes: dict[str, Any] | None = None
-) -> dict[str, float]:
-    """Tokens a second, MFU and peak memory (GB) of a shape on the GPU; the median step of `steps`
-    after two.
-    """
-    config = TrainConfig(
+def shape_config(name: str, documents: bool, changes: dict[str, Any]) -> TrainConfig:
+    """The settings of a shape, with changes."""
+    return TrainConfig(
         **{
             **SHAPES[name],
             "steps": 1,
             "warmup_steps": 0,
             "compile": True,
             "reset_at_documents": documents,
-            **(changes or {}),
+            **changes,
         }
     )
-    device = torch.device("cuda")
+
+
+def measure_shape(config: TrainConfig, steps: int, ranks: Ranks) -> dict[str, float]:
+    """Tokens a second, MFU and peak memory (GB) a GPU; the median step of `steps` after two."""
     torch._dynamo.reset()  # else all shapes share one count of compilations, which has a limit
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
-    step = training_step(config, device)
+    step = training_step(config, ranks)
     times = []
     for _ in range(steps + 2):
         torch.cuda.synchronize()
@@ -156,7 +165,10 @@ def measure_shape(
     speed = config.batch_size * config.sequence_length / seconds
     return {
         "tokens_s": round(speed),
-        "mfu": round(speed * flops_per_token(config.model, config.sequence_length) / PEAK, 4),
+        "mfu": round(
+            speed * flops_per_token(config.model, config.sequence_length) / (PEAK * ranks.count),
+            4,
+        ),
         "memory_gb": round(torch.cuda.max_memory_allocated() / 1e9, 1),
         "first_step_s": round(times[0], 1),
     }
@@ -284,10 +296,10 @@ def measure_cpu(steps: int) -> dict[str, float]:
         warmup_steps=0,
         device="cpu",
     )
-    device = torch.device("cpu")
-    step = training_step(config, device)
-    tokens = random_batch(config, device, 0).tokens[:, :-1]
-    ours = trainer._build_model(config, device)
+    ranks = Ranks(torch.device("cpu"))
+    step = training_step(config, ranks)
+    tokens = random_batch(config, ranks, 0).tokens[:, :-1]
+    ours = trainer.build_model(config, ranks)
     shape = huggingface_config(SMALL, {}, "float32", config.sequence_length)
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "config.json").write_text(json.dumps(shape))
@@ -353,35 +365,54 @@ def _seconds(run: Callable[[], None], repeats: int) -> float:
     return statistics.median(times)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--shapes", default=",".join(SHAPES))
-    parser.add_argument("--steps", type=int, default=3)
-    parser.add_argument("--micro-batch", type=int, help="rows in memory; by default the recipe's")
-    parser.add_argument("--peer", type=Path, help="a folder with the unpacked mamba_ssm package")
-    arguments = parser.parse_args()
-    results: dict[str, Any] = {"torch": torch.__version__}
-    if arguments.device == "cpu":
-        results |= measure_cpu(arguments.steps)
-    else:
-        results["card"] = torch.cuda.get_device_name()
+def measure_shapes(
+    arguments: argparse.Namespace, changes: dict[str, Any], ranks: Ranks
+) -> dict[str, float]:
+    """All shapes that were asked for, with and without document resets; a row is printed each."""
+    results: dict[str, float] = {}
+    if ranks.first:
         print("| shape | documents reset | tokens/s | MFU | peak GB | first step s |")
         print("|---|---|---|---|---|---|")
-        for name in arguments.shapes.split(","):
-            for documents in (False, True):
-                changes = (
-                    {"micro_batch_size": arguments.micro_batch} if arguments.micro_batch else None
-                )
-                row = measure_shape(name, documents, arguments.steps, changes)
+    resets = {"no": [False], "yes": [True], "both": [False, True]}[arguments.documents]
+    for name in arguments.shapes.split(","):
+        for documents in resets:
+            row = measure_shape(shape_config(name, documents, changes), arguments.steps, ranks)
+            if ranks.first:
                 print(
                     f"| {name} | {'yes' if documents else 'no'} | {row['tokens_s']:,} | "
                     f"{row['mfu']:.1%} | {row['memory_gb']} | {row['first_step_s']} |",
                     flush=True,
                 )
-                key = f"{name}{'.documents' if documents else ''}"
-                results |= {f"{measure}.{key}": value for measure, value in row.items()}
-        results |= measure_scan(arguments.peer)
+            key = f"{name}{'.documents' if documents else ''}"
+            results |= {f"{measure}.{key}": value for measure, value in row.items()}
+    return results
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--shapes", default="1.11B,162M", help=f"of {', '.join(SHAPES)}")
+    parser.add_argument("--steps", type=int, default=3)
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--documents", choices=["no", "yes", "both"], default="both")
+    parser.add_argument("--no-scan", action="store_true", help="model steps only")
+    parser.add_argument("--peer", type=Path, help="a folder with the unpacked mamba_ssm package")
+    arguments = parser.parse_args()
+    changes: dict[str, Any] = {}
+    for change in arguments.set:
+        changes = assigned(changes, *read_assignment(change))
+    results: dict[str, Any] = {"torch": torch.__version__}
+    if arguments.device == "cpu":
+        results |= measure_cpu(arguments.steps)
+    else:
+        first = shape_config(arguments.shapes.split(",")[0], False, changes)
+        with joined(first) as ranks:
+            results |= {"card": torch.cuda.get_device_name(), "ranks": ranks.count, **changes}
+            results |= measure_shapes(arguments, changes, ranks)
+            if not ranks.first:
+                return
+        if not arguments.no_scan:
+            results |= measure_scan(arguments.peer)
     for key, value in results.items():
         print(f"{key:40} {value}")
     print(json.dumps(results))

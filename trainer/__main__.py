@@ -16,7 +16,8 @@ from corpusmill.manifests.settings import build_settings
 from corpusmill.manifests.yaml_text import parse_yaml
 from corpusmill.trainer.config import TrainConfig
 from corpusmill.trainer.token_shards import find_shards
-from corpusmill.trainer.train import StepRecord, train
+from corpusmill.trainer.train import StepRecord
+from corpusmill.trainer.workers import run
 
 
 def read_config(path: Path, changes: Sequence[str] = ()) -> TrainConfig:
@@ -62,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         config = read_config(options.config, options.set)
-        result = train(config, find_shards(options.data), options.output, print_record)
+        result = run(config, find_shards(options.data), options.output, print_record)
     except CorpusmillError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

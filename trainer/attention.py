@@ -18,6 +18,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex_attention
 
 FASTEST_FIRST = [SDPBackend.CUDNN_ATTENTION, SDPBackend.FLASH_ATTENTION, SDPBackend.MATH]
+# Rows under 128 tokens would get the kernel for decoding, which has no gradients.
+TRAINING_KERNEL = {"FORCE_USE_FLEX_ATTENTION": True}
 REPEATABLE = [SDPBackend.FLASH_ATTENTION, SDPBackend.MATH]  # under use_deterministic_algorithms
 
 
@@ -65,7 +67,14 @@ def attend(q_BHTP: Tensor, k_BHTP: Tensor, v_BHTP: Tensor, documents: Documents 
             )
     if documents.blocks is not None:
         attention = flex_attention if torch.compiler.is_compiling() else _compiled(flex_attention)
-        return attention(q_BHTP, k_BHTP, v_BHTP, block_mask=documents.blocks, enable_gqa=True)
+        return attention(
+            q_BHTP,
+            k_BHTP,
+            v_BHTP,
+            block_mask=documents.blocks,
+            enable_gqa=True,
+            kernel_options=TRAINING_KERNEL,
+        )
     same = documents.ids.unsqueeze(-1) == documents.ids.unsqueeze(-2)
     repeats = q_BHTP.shape[1] // k_BHTP.shape[1]
     k, v = (  # masked kernels take no groups

@@ -3,9 +3,14 @@
 A checkpoint is a folder `step-00000100` with
 
     model.safetensors       fp32 master weights, published names
-    optimizer.safetensors   AdamW's moments, `exp_avg.NAME` and `exp_avg_sq.NAME`
+    optimizer.safetensors   running means: AdamW's `exp_avg.NAME` and `exp_avg_sq.NAME`, Muon's
+                            `momentum.NAME`
     random.safetensors      states of the random generators
     state.json              step, loader state, configuration, digest of the data
+
+A model that is sharded over ranks has, instead of the first two, the files of
+torch.distributed.checkpoint: `.metadata`, and one file or more a rank. Both forms can be read by
+any number of ranks.
 
 The folder is written under another name, flushed to the disk, and then renamed. So an interruption
 leaves no half checkpoint. The latest checkpoint is found by listing the folder; a pointer could be
@@ -21,16 +26,23 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed.checkpoint as distributed
 from corpusmill.manifests.errors import CorpusmillError, StorageError
 from corpusmill.manifests.settings import build_settings
 from corpusmill.trainer.config import TrainConfig, differences
 from corpusmill.trainer.model import HybridModel
-from corpusmill.trainer.optim import moments, restore_moments
+from corpusmill.trainer.optim import Optimizer
+from corpusmill.trainer.ranks import Ranks
+from corpusmill.trainer.sharding import is_sharded, put
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from torch.distributed.checkpoint.api import CheckpointException
 
 FORMAT = 1
+WEIGHTS = "model.safetensors"
+SHARDED = ".metadata"  # of torch.distributed.checkpoint
+MODEL, OPTIMIZER = "model", "optimizer"  # names in a sharded checkpoint
 _NAME = re.compile(r"step-(\d{8,})")
 
 
@@ -51,16 +63,17 @@ class CheckpointState:
 def save(
     folder: Path,
     model: HybridModel,
-    optimizer: torch.optim.Optimizer,
+    optimizer: Optimizer,
     config: TrainConfig,
     step: int,
     data_digest: str,
     shards: list[str],
+    ranks: Ranks,
 ) -> Path:
     """Write the checkpoint of `step` finished steps into `folder`, and return its path.
 
-    Then remove all but the `config.keep` latest. Raises StorageError if the disk refuses. Older
-    checkpoints are then untouched.
+    All ranks call it together. Then remove all but the `config.keep` latest. Raises StorageError if
+    the disk refuses. Older checkpoints are then untouched.
     """
     final = folder / f"step-{step:08d}"
     partial = folder / f".writing-{final.name}"
@@ -68,24 +81,31 @@ def save(
         step, step * config.batch_size, config.model_dump(mode="json"), data_digest, shards
     )
     try:
-        clean(folder)
-        partial.mkdir(parents=True)
-        weights = {name: parameter.detach() for name, parameter in model.named_parameters()}
-        _write_tensors(partial / "model.safetensors", weights)
-        _write_tensors(partial / "optimizer.safetensors", moments(model, optimizer))
-        _write_tensors(partial / "random.safetensors", _random_states())
-        record = {"format": FORMAT, **asdict(state)}
-        (partial / "state.json").write_text(
-            json.dumps(record, indent=2, sort_keys=True) + "\n", encoding="utf-8"
-        )
-        for path in (*sorted(partial.iterdir()), partial):
-            _flush(path)
-        _discard(final)
-        partial.rename(final)
-        _flush(folder)
-        for old in found(folder)[: -config.keep]:
-            _discard(old)
-    except OSError as error:
+        if ranks.first:
+            clean(folder)
+            partial.mkdir(parents=True)
+        ranks.wait()
+        if is_sharded(model):
+            tensors = {MODEL: _weights(model), OPTIMIZER: optimizer.moments()}
+            distributed.save(tensors, checkpoint_id=partial)
+        elif ranks.first:
+            _write_tensors(partial / WEIGHTS, _weights(model))
+            _write_tensors(partial / "optimizer.safetensors", optimizer.moments())
+        if ranks.first:
+            _write_tensors(partial / "random.safetensors", _random_states())
+            record = {"format": FORMAT, **asdict(state)}
+            (partial / "state.json").write_text(
+                json.dumps(record, indent=2, sort_keys=True) + "\n", encoding="utf-8"
+            )
+            for path in (*sorted(partial.iterdir()), partial):
+                _flush(path)
+            _discard(final)
+            partial.rename(final)
+            _flush(folder)
+            for old in found(folder)[: -config.keep]:
+                _discard(old)
+        ranks.wait()
+    except (OSError, CheckpointException) as error:
         raise StorageError(
             f"checkpoint {final} cannot be written ({error})", "make room, then run again"
         ) from error
@@ -140,7 +160,7 @@ def read_state(checkpoint: Path) -> CheckpointState:
 def resume(
     checkpoint: Path,
     model: HybridModel,
-    optimizer: torch.optim.Optimizer,
+    optimizer: Optimizer,
     config: TrainConfig,
     data_digest: str,
 ) -> int:
@@ -162,23 +182,27 @@ def resume(
             "give the same shards, or another output folder to start anew",
         )
     load_weights(checkpoint, model)
-    restore_moments(
-        model, optimizer, _read_tensors(checkpoint / "optimizer.safetensors"), state.step
-    )
+    if (checkpoint / WEIGHTS).exists():
+        optimizer.restore(_read_tensors(checkpoint / "optimizer.safetensors"), state.step)
+    else:
+        _read_sharded(checkpoint, {OPTIMIZER: optimizer.moments()})
+        optimizer.steps = state.step
     _restore_random(_read_tensors(checkpoint / "random.safetensors"))
     return state.step
 
 
 def load_weights(checkpoint: Path, model: HybridModel) -> None:
-    """Copy the stored weights into a model of the same shape."""
-    weights = _read_tensors(checkpoint / "model.safetensors")
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if name not in weights or weights[name].shape != parameter.shape:
-                raise CorpusmillError(
-                    f"{checkpoint} does not fit the model at {name}", "remove it and run again"
-                )
-            parameter.copy_(weights[name])
+    """Copy the stored weights into a model of the same shape, sharded or not."""
+    if not (checkpoint / WEIGHTS).exists() and (checkpoint / SHARDED).exists():
+        _read_sharded(checkpoint, {MODEL: _weights(model)})
+        return
+    weights = _read_tensors(checkpoint / WEIGHTS)
+    for name, parameter in model.named_parameters():
+        if name not in weights or weights[name].shape != parameter.shape:
+            raise CorpusmillError(
+                f"{checkpoint} does not fit the model at {name}", "remove it and run again"
+            )
+        put(parameter, weights[name])
 
 
 def load_model(checkpoint: Path) -> tuple[HybridModel, TrainConfig]:
@@ -187,6 +211,21 @@ def load_model(checkpoint: Path) -> tuple[HybridModel, TrainConfig]:
     model = HybridModel(config.model)
     load_weights(checkpoint, model)
     return model.eval(), config
+
+
+def _weights(model: HybridModel) -> dict[str, Tensor]:
+    return {name: parameter.detach() for name, parameter in model.named_parameters()}
+
+
+def _read_sharded(checkpoint: Path, tensors: dict[str, dict[str, Tensor]]) -> None:
+    """Fill the tensors from the files of torch.distributed.checkpoint."""
+    try:
+        distributed.load(tensors, checkpoint_id=checkpoint)
+    except (OSError, CheckpointException, RuntimeError, ValueError) as error:
+        raise CorpusmillError(
+            f"{checkpoint} is damaged, or of another model ({error})",
+            f"remove {checkpoint} and run again",
+        ) from error
 
 
 def _random_states() -> dict[str, Tensor]:

@@ -21,10 +21,15 @@ from pydantic import (
 
 Schedule = Literal["cosine", "wsd"]
 Packing = Literal["concat", "pad"]
+Kind = Literal["mamba", "attention", "ffn"]
+KINDS: dict[str, Kind] = {"M": "mamba", "*": "attention", "-": "ffn"}
+Precision = Literal["plain", "fp8", "fp8_rowwise"]
+FP8_MULTIPLE = 16  # of every size of an 8-bit product (torch._scaled_mm)
 Decay = Annotated[float, Field(ge=0, lt=1)]  # of a running mean
 
 # Fields that decide no byte of the model. A run may go on with other values of them.
-FREE_ON_RESUME = ("checkpoint_every", "keep", "log_every")
+# Ranks only round their sums in another order.
+FREE_ON_RESUME = ("checkpoint_every", "keep", "log_every", "num_workers", "shard_ranks")
 
 
 class HybridConfig(Settings):
@@ -152,6 +157,10 @@ class TrainConfig(Settings):
     """The last learning rate, as a share of the peak."""
     decay_fraction: Share = 0.2
     """Share of the steps in which the rate of wsd falls."""
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """muon: Muon for the matrices of the layers, AdamW for all else."""
+    momentum: Decay = 0.95
+    """Muon's decay of the summed gradients."""
     weight_decay: NonNegativeFloat = 0.1
     """Of matrices only."""
     beta1: Decay = 0.9
@@ -162,6 +171,8 @@ class TrainConfig(Settings):
     """AdamW's epsilon: it is added to the divisor."""
     clip: PositiveFloat = 1.0
     """Largest norm of the gradient."""
+    z_loss: NonNegativeFloat = 0.0
+    """Weight of the squared log-partition in the loss; 1e-4 keeps logits small."""
 
     seed: NonNegativeInt = 0
     """Seed of the first weights and of the data order."""
@@ -173,8 +184,25 @@ class TrainConfig(Settings):
     """auto: the first GPU, else the CPU."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of the computation. auto: bfloat16 on GPUs, float32 on CPUs. Master weights are float32."""
+    precision: Precision = "plain"
+    """Of the layers' linear maps in training. plain: dtype. fp8: 8 bits, one scale a tensor.
+
+    fp8_rowwise: 8 bits, one scale a row. GPUs need compute capability 8.9 for it.
+    """
+    fp8_plain_layers: NonNegativeInt = 4
+    """With fp8: so many layers at each end of the pattern stay in dtype."""
+    checkpoint_activations: list[Kind] = []
+    """Kinds of layers (mamba, attention, ffn) that keep little for the backward, and compute it
+    again. Less memory, slower."""
+    optimizer_dtype: Literal["float32", "bfloat16"] = "float32"
+    """Of the optimiser's running means. bfloat16 halves their memory."""
     compile: bool = False
     """Run torch.compile on every layer. Fast on GPUs; needs a C++ compiler on CPUs."""
+    num_workers: PositiveInt = 1
+    """Processes that train together, each on a GPU of its own. They share every batch."""
+    shard_ranks: PositiveInt = 1
+    """Processes that hold one copy of weights, gradients and optimiser together. Divides their
+    number."""
     threads: PositiveInt | None = None
     """Threads of the CPU. A fixed number makes CPU runs repeat bit for bit on one machine type."""
     checkpoint_every: PositiveInt = 1000
@@ -199,6 +227,19 @@ class TrainConfig(Settings):
                 f"batch_size {self.batch_size}",
                 "choose a divisor",
             )
+        if self.batch_size % (self.num_workers * self.rows_of_rank(self.num_workers)):
+            raise RecipeError(
+                f"{self.num_workers} workers cannot share a batch of {self.batch_size} sequences "
+                f"in micro-batches of {self.rows_of_rank(self.num_workers)}",
+                "make batch_size a multiple of num_workers x micro_batch_size",
+            )
+        if self.num_workers % self.shard_ranks:
+            raise RecipeError(
+                f"shard_ranks {self.shard_ranks} does not divide num_workers {self.num_workers}",
+                "choose a divisor",
+            )
+        if self.precision != "plain":
+            self._refuse_odd_sizes()
         if self.epochs is None:
             self.refuse_long_warmup(self.step_count(0))
         if self.eval_every is not None and self.eval_fraction == 0:
@@ -206,6 +247,32 @@ class TrainConfig(Settings):
                 "eval_every is set but nothing is held out", "set eval_fraction, say to 0.01"
             )
         return self
+
+    def _refuse_odd_sizes(self) -> None:
+        """Raises RecipeError if an 8-bit product has a size that GPUs cannot take."""
+        model = self.model
+        sizes = {
+            "hidden_size": model.hidden_size,
+            "ffn_size": model.ffn_size,
+            "mamba_heads * mamba_head_dim": model.mamba_inner,
+            "mamba_heads (with the rows of x, B, C and z)": model.mamba_inner
+            + model.conv_channels
+            + model.mamba_heads,
+            "key_value_heads * head_dim": model.key_value_heads * model.head_dim,
+            "micro_batch_size * sequence_length": self.rows_in_memory * self.sequence_length,
+        }
+        odd = [f"{name} gives {size}" for name, size in sizes.items() if size % FP8_MULTIPLE]
+        if odd:
+            raise RecipeError(
+                f"precision {self.precision} needs multiples of {FP8_MULTIPLE}: {'; '.join(odd)}",
+                "change them, or set precision to plain",
+            )
+        if 2 * self.fp8_plain_layers >= len(model.pattern):
+            raise RecipeError(
+                f"precision {self.precision} leaves no layer in 8 bits: {self.fp8_plain_layers} "
+                f"at each end of {len(model.pattern)} stay as they are",
+                "lower fp8_plain_layers, or set precision to plain",
+            )
 
     def refuse_long_warmup(self, steps: int) -> None:
         """Raises RecipeError if the learning rate still rises in the last of `steps` steps."""
@@ -217,8 +284,12 @@ class TrainConfig(Settings):
 
     @property
     def rows_in_memory(self) -> int:
-        """Sequences of one forward pass."""
+        """Sequences of one forward pass, if one process trains."""
         return self.micro_batch_size or self.batch_size
+
+    def rows_of_rank(self, ranks: int) -> int:
+        """Sequences of one forward pass of one of `ranks` processes."""
+        return self.micro_batch_size or max(1, self.batch_size // ranks)
 
     def step_count(self, epoch_rows: int) -> int:
         """Optimiser steps of the run, at least 1. epoch_rows: rows of one epoch of the data."""
@@ -233,9 +304,15 @@ class TrainConfig(Settings):
 def differences(stored: Mapping[str, Any], now: TrainConfig) -> list[str]:
     """What differs between a stored configuration (plain data) and `now`.
 
-    Fields that are free on resume are left out.
+    Fields that are free on resume are left out. A field that an older version did not know has its
+    default.
     """
-    return list(_differences(stored, now.model_dump(mode="json"), ""))
+    defaults = {
+        name: field.get_default(call_default_factory=True)
+        for name, field in TrainConfig.model_fields.items()
+        if not field.is_required()
+    }
+    return list(_differences({**defaults, **stored}, now.model_dump(mode="json"), ""))
 
 
 def _differences(stored: Any, now: Any, name: str) -> Iterator[str]:

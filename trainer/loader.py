@@ -21,7 +21,7 @@ BATCHES_AHEAD = 32  # enough to train on while the next window of documents is d
 
 @dataclass(frozen=True)
 class Batch:
-    """One global batch of rows as tensors."""
+    """One rank's rows of a global batch as tensors."""
 
     tokens: Tensor  # (B, T + 1) int64
     loss_mask: Tensor  # (B, T) bool: whether each target tokens[:, 1:] counts
@@ -32,6 +32,11 @@ class Batch:
         """The batch on `device`. If it is in pinned memory, this does not wait for the copy."""
         parts = (self.tokens, self.loss_mask, self.document_ids, self.targets)
         return Batch(*(part.to(device, non_blocking=True) for part in parts))
+
+    def uncounted(self) -> "Batch":
+        """The same rows, of which no target counts."""
+        nothing = torch.zeros_like(self.loss_mask), torch.zeros_like(self.targets)
+        return Batch(self.tokens, nothing[0], self.document_ids, nothing[1])
 
     def micro_batches(self, rows: int) -> "Iterator[Batch]":
         """The batch in pieces of `rows` rows. `targets` stays that of the whole batch."""
@@ -69,10 +74,17 @@ class BatchLoader:
     """
 
     def __init__(
-        self, stream: PackedStream, batch_size: int, first: int, last: int, pin: bool = False
+        self,
+        stream: PackedStream,
+        batch_size: int,
+        first: int,
+        last: int,
+        pin: bool = False,
+        rank: int = 0,
+        ranks: int = 1,
     ) -> None:
         self._steps = iter(range(first, last))
-        self._make = lambda step: collate(rows_of_step(stream, step, batch_size), pin)
+        self._make = lambda step: collate(rows_of_step(stream, step, batch_size, rank, ranks), pin)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches")
         self._ahead: deque[Future[Batch]] = deque()
 

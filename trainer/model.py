@@ -17,14 +17,17 @@ width.
 """
 
 import math
+from collections.abc import Callable, Collection
 
 import torch
 import torch.nn.functional as F
-from corpusmill.trainer import kernels
+from corpusmill.trainer import fp8, kernels
 from corpusmill.trainer.attention import Documents, attend
-from corpusmill.trainer.config import HybridConfig
+from corpusmill.trainer.config import KINDS, HybridConfig, Kind
+from corpusmill.trainer.sharding import put
 from corpusmill.trainer.ssd import scan
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 DT_RANGE = (1e-3, 1e-1)  # initial step sizes of Mamba heads, log-uniform
 DT_FLOOR = 1e-4
@@ -32,13 +35,40 @@ A_RANGE = (1.0, 16.0)  # initial decay rates of Mamba heads, uniform
 
 
 class Linear(nn.Linear):
-    """A bias-free linear map with an fp32 master weight, computed in the dtype of its input."""
+    """A bias-free linear map with an fp32 master weight, computed in the dtype of its input.
+
+    fp8: how the products of training are scaled to 8 bits, if they are. Without gradients the map
+    is computed in the dtype of its input, as readers of the exported model will do it.
+    """
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs, bias=False)
+        self.fp8: fp8.Scaling | None = None
+        self.rounded: fp8.Rounded | None = None
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.fp8 is not None and torch.is_grad_enabled():
+            return fp8.linear(x, self.weight, self.fp8, self.rounded)
         return F.linear(x, self.weight.to(x.dtype))
+
+    @torch.no_grad()
+    def round_weight(self) -> None:
+        """Make the weight's 8-bit forms anew, in the same memory."""
+        assert self.fp8 is not None
+        forms = fp8.Rounded(*fp8.quantise_both(self.weight, fp8.E4M3, self.fp8))
+        if self.rounded is None:
+            self.rounded = forms
+        else:
+            for old, new in zip(self.rounded, forms, strict=True):
+                old.copy_(new)
+
+
+def recomputed(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """function(x). What lies between x and the result is made again in the backward."""
+    if not torch.is_grad_enabled():
+        return function(x)
+    result: Tensor = checkpoint(function, x, use_reentrant=False, preserve_rng_state=False)
+    return result
 
 
 class RMSNorm(nn.Module):
@@ -101,7 +131,11 @@ class CausalConv1d(nn.Module):
 
 
 class MambaMixer(nn.Module):
-    """Mamba-2: project to gate z, x, B, C, dt; convolve x, B, C; scan; gated norm; project back."""
+    """Mamba-2: project to gate z, x, B, C, dt; convolve x, B, C; scan; gated norm; project back.
+
+    recompute: between forward and backward only the projected row is kept. Its product is the
+    costly part; convolution, scan and norm are made again.
+    """
 
     def __init__(self, config: HybridConfig) -> None:
         super().__init__()
@@ -114,10 +148,17 @@ class MambaMixer(nn.Module):
         self.D = nn.Parameter(torch.ones(heads))
         self.norm = GatedRMSNorm(inner, config.norm_epsilon, config.mamba_groups)
         self.out_proj = Linear(inner, config.hidden_size)
+        self.recompute = False
 
     def forward(self, x_BTD: Tensor, documents: Documents | None) -> Tensor:
-        config = self.config
         row_BTZ = self.in_proj(x_BTD)
+        if self.recompute:
+            return recomputed(lambda row: self._inner(row, documents), row_BTZ)
+        return self._inner(row_BTZ, documents)
+
+    def _inner(self, row_BTZ: Tensor, documents: Documents | None) -> Tensor:
+        """From a projected row to the mixer's output."""
+        config = self.config
         ids = documents.ids if documents else None
         A_H = -torch.exp(self.A_log)
         groups, state = config.mamba_groups, config.mamba_state
@@ -177,18 +218,22 @@ class FeedForwardMixer(nn.Module):
         return self.down_proj(F.relu(self.up_proj(x_BTD)).square())
 
 
+Head = Callable[[Tensor, Tensor], Tensor]
 MIXERS: dict[str, type[nn.Module]] = {"M": MambaMixer, "*": AttentionMixer, "-": FeedForwardMixer}
 
 
 class Block(nn.Module):
-    """One layer: x + mixer(norm(x))."""
+    """One layer: x + mixer(norm(x)). recompute: between forward and backward only x is kept."""
 
     def __init__(self, config: HybridConfig, symbol: str) -> None:
         super().__init__()
         self.norm = RMSNorm(config.hidden_size, config.norm_epsilon)
         self.mixer = MIXERS[symbol](config)
+        self.recompute = False
 
     def forward(self, x_BTD: Tensor, documents: Documents | None) -> Tensor:
+        if self.recompute:
+            return x_BTD + recomputed(lambda x: self.mixer(self.norm(x), documents), x_BTD)
         return x_BTD + self.mixer(self.norm(x_BTD), documents)
 
 
@@ -223,13 +268,41 @@ class HybridModel(nn.Module):
             x_BTD = layer(x_BTD, documents)
         return self.backbone.norm_f(x_BTD)
 
-    def forward(self, tokens_BT: Tensor, document_ids: Tensor | None = None) -> Tensor:
-        """Logits (B, T, vocab) in the compute dtype.
+    def forward(
+        self, tokens_BT: Tensor, document_ids: Tensor | None = None, head: Head | None = None
+    ) -> Tensor:
+        """Logits (B, T, vocab) in the compute dtype, or what `head` makes of the hidden states and
+        the head's weight.
 
         document_ids: (B, T), never decreasing along a row; given, no layer reads across a document
         boundary.
         """
-        return self.lm_head(self.hidden(tokens_BT, document_ids))
+        hidden_BTD = self.hidden(tokens_BT, document_ids)
+        return self.lm_head(hidden_BTD) if head is None else head(hidden_BTD, self.lm_head.weight)
+
+    def recompute(self, kinds: Collection[Kind]) -> None:
+        """Keep less of the layers of these kinds between forward and backward."""
+        for layer, symbol in zip(self.backbone.layers, self.config.pattern, strict=True):
+            assert isinstance(layer, Block)
+            chosen = KINDS[symbol] in kinds
+            if isinstance(layer.mixer, MambaMixer):
+                layer.mixer.recompute = chosen
+            else:
+                layer.recompute = chosen
+
+    def use_fp8(self, scaling: fp8.Scaling, plain_layers: int) -> None:
+        """Train all linear maps of the layers in 8 bits, but for `plain_layers` at each end."""
+        layers = list(self.backbone.layers)
+        for layer in layers[plain_layers : len(layers) - plain_layers]:
+            for module in layer.modules():
+                if isinstance(module, Linear):
+                    module.fp8 = scaling
+
+    def round_weights(self) -> None:
+        """Make the 8-bit forms of the weights that have them; once a step is enough."""
+        for module in self.modules():
+            if isinstance(module, Linear) and module.fp8 is not None:
+                module.round_weight()
 
 
 def parameter_count(config: HybridConfig) -> int:
@@ -272,4 +345,4 @@ def initialise(model: HybridModel, seed: int) -> None:
             value.normal_(0.0, std / math.sqrt(len(config.pattern)), generator=generator)
         else:
             value.normal_(0.0, std, generator=generator)
-        parameter.copy_(value)
+        put(parameter, value)

@@ -1,15 +1,33 @@
-"""AdamW as in Nemotron-H: betas 0.9, 0.95; weight decay 0.1 on matrices; gradient norm at most 1.
+"""The optimisers: AdamW as in Nemotron-H, and Muon for the matrices between the layers' ends.
 
-Norms, the convolution, A_log, D and dt_bias are never decayed. They set scales and time constants,
-where a pull towards zero means something else (A_log = 0 is a decay rate of 1). Sources: arXiv
-2504.03624, section 2.4. From Megatron-LM: one-dimensional parameters take no decay, and the clip is
-that of its Nemotron configurations.
+AdamW: betas 0.9, 0.95; weight decay 0.1 on matrices; gradient norm at most 1 (arXiv 2504.03624,
+section 2.4). Norms, the convolution, A_log, D and dt_bias are never decayed. They set scales and
+time constants, where a pull towards zero means something else (A_log = 0 is a decay rate of 1).
+
+Muon (Jordan et al. 2024, kellerjordan.github.io/posts/muon) takes the momentum of a matrix, and
+goes in the direction of the nearest orthogonal one. Steps are scaled to AdamW's usual size (Liu et
+al. 2025, arXiv 2502.16982, section 2.2), so both share the learning rate and the decay. in_proj
+stacks maps that have nothing to do with one another: each part is made orthogonal on its own.
+Embedding, head, convolution and everything of one dimension stay with AdamW.
+
+The running means are fp32 or bf16. In bf16 they take half the memory, and the arithmetic stays
+fp32. A parameter may be sharded over ranks (DTensor). AdamW then works on the local part. Muon
+gathers the whole matrix, and every rank makes it orthogonal.
 """
 
-from typing import Any
+import math
+from collections.abc import Mapping
 
 import torch
+from corpusmill.trainer.config import HybridConfig, TrainConfig
+from corpusmill.trainer.sharding import local, part_of, put, whole
 from torch import Tensor, nn
+
+MEANS = ("exp_avg", "exp_avg_sq")  # AdamW's, as checkpoints name them
+MOMENTUM = "momentum"  # Muon's
+NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # Jordan et al.: fast near 0, within 0.3 of 1 at the end
+NEWTON_SCHULZ_STEPS = 5
+ADAMW_SIZE = 0.2  # root mean square of AdamW's usual step (Liu et al. 2025)
 
 
 def is_decayed(name: str, parameter: Tensor) -> bool:
@@ -17,52 +35,123 @@ def is_decayed(name: str, parameter: Tensor) -> bool:
     return parameter.ndim >= 2 and "conv1d" not in name
 
 
-def adamw(
-    model: nn.Module,
-    learning_rate: float,
-    betas: tuple[float, float] = (0.9, 0.95),
-    epsilon: float = 1e-8,
-    weight_decay: float = 0.1,
-) -> torch.optim.AdamW:
-    """AdamW over all parameters of a model, in two groups: decayed and not decayed.
-
-    It is the fused form if the device has it.
-    """
-    named = [
-        (name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad
-    ]
-    groups: list[dict[str, Any]] = [
-        {"params": [p for name, p in named if is_decayed(name, p)], "weight_decay": weight_decay},
-        {"params": [p for name, p in named if not is_decayed(name, p)], "weight_decay": 0.0},
-    ]
-    fused = all(parameter.device.type in ("cpu", "cuda") for _, parameter in named)
-    return torch.optim.AdamW(groups, lr=learning_rate, betas=betas, eps=epsilon, fused=fused)
+def takes_muon(name: str, parameter: Tensor) -> bool:
+    """Whether a parameter is a matrix of a layer's mixer."""
+    return ".mixer." in name and is_decayed(name, parameter)
 
 
-def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
-    """Use `learning_rate` from the next step on."""
-    for group in optimizer.param_groups:
-        group["lr"] = learning_rate
+def parts_of(name: str, model: HybridConfig) -> list[int] | None:
+    """How the rows of a matrix fall into maps of their own: z, x, B, C and dt of in_proj."""
+    if "in_proj" not in name:
+        return None
+    maps = model.mamba_groups * model.mamba_state
+    return [model.mamba_inner, model.mamba_inner, maps, maps, model.mamba_heads]
 
 
-def moments(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """AdamW's running averages under their parameters' names, as a checkpoint stores them."""
-    stored = {}
-    for name, parameter in model.named_parameters():
-        for key in ("exp_avg", "exp_avg_sq"):
-            stored[f"{key}.{name}"] = optimizer.state[parameter][key]
-    return stored
+class Optimizer:
+    """Optimiser of all parameters of a model, by a configuration."""
 
+    def __init__(self, model: nn.Module, config: TrainConfig) -> None:
+        self.config = config
+        self.steps = 0
+        self.parameters = dict(model.named_parameters())
+        self.means: dict[str, dict[str, Tensor]] = {}
+        dtype = getattr(torch, config.optimizer_dtype)
+        for name, parameter in self.parameters.items():
+            muon = config.optimizer == "muon" and takes_muon(name, parameter)
+            keys = (MOMENTUM,) if muon else MEANS
+            self.means[name] = {
+                key: torch.zeros_like(parameter, dtype=dtype, requires_grad=False) for key in keys
+            }
 
-def restore_moments(
-    model: nn.Module, optimizer: torch.optim.Optimizer, stored: dict[str, Tensor], steps: int
-) -> None:
-    """Put stored averages back after `steps` optimiser steps."""
-    for name, parameter in model.named_parameters():
-        state: dict[str, Any] = {
-            key: stored[f"{key}.{name}"].to(parameter.device, parameter.dtype)
-            for key in ("exp_avg", "exp_avg_sq")
+    @torch.no_grad()
+    def step(self, learning_rate: float) -> None:
+        """Change every parameter by its gradient."""
+        self.steps += 1
+        adamw: dict[float, list[str]] = {}
+        for name, parameter in self.parameters.items():
+            decay = self.config.weight_decay if is_decayed(name, parameter) else 0.0
+            if MOMENTUM in self.means[name]:
+                self._muon(name, learning_rate, decay)
+            else:
+                adamw.setdefault(decay, []).append(name)
+        for decay, names in adamw.items():
+            if self.config.optimizer_dtype == "float32":
+                self._adamw(names, learning_rate, decay)
+            else:
+                for name in names:  # one at a time: its means are fp32 meanwhile
+                    self._adamw([name], learning_rate, decay)
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for parameter in self.parameters.values():
+            parameter.grad = None
+
+    def moments(self) -> dict[str, Tensor]:
+        """The running means as `MEAN.PARAMETER`, as a checkpoint stores them."""
+        return {
+            f"{key}.{name}": mean
+            for name, means in self.means.items()
+            for key, mean in means.items()
         }
-        device = parameter.device if optimizer.param_groups[0]["fused"] else torch.device("cpu")
-        state["step"] = torch.tensor(float(steps), dtype=torch.float32, device=device)
-        optimizer.state[parameter] = state
+
+    def restore(self, stored: Mapping[str, Tensor], steps: int) -> None:
+        """Go on after `steps` steps, with whole means as `moments` names them."""
+        self.steps = steps
+        for name, mean in self.moments().items():
+            put(mean, stored[name])
+
+    def _adamw(self, names: list[str], learning_rate: float, decay: float) -> None:
+        parameters = [local(self.parameters[name]) for name in names]
+        gradients = [local(_gradient(self.parameters[name])) for name in names]
+        stored = [[local(self.means[name][key]) for name in names] for key in MEANS]
+        first, second = ([mean.float() for mean in means] for means in stored)
+        count = torch.tensor(float(self.steps), device=parameters[0].device)
+        torch._fused_adamw_(
+            parameters,
+            gradients,
+            first,
+            second,
+            [],
+            [count] * len(names),
+            lr=learning_rate,
+            beta1=self.config.beta1,
+            beta2=self.config.beta2,
+            weight_decay=decay,
+            eps=self.config.epsilon,
+            amsgrad=False,
+            maximize=False,
+        )
+        for means, changed in zip(stored, (first, second), strict=True):
+            for mean, value in zip(means, changed, strict=True):
+                if mean is not value:
+                    mean.copy_(value)
+
+    def _muon(self, name: str, learning_rate: float, decay: float) -> None:
+        parameter = self.parameters[name]
+        momentum = self.means[name][MOMENTUM]
+        gradient = _gradient(parameter)
+        beta = self.config.momentum
+        momentum.copy_(momentum.float() * beta + gradient)
+        direction = whole(gradient + beta * momentum.float())  # Nesterov's
+        sizes = parts_of(name, self.config.model) or [direction.shape[0]]
+        change = torch.cat([_orthogonal(part) for part in direction.split(sizes)])
+        local(parameter).mul_(1 - learning_rate * decay).sub_(
+            part_of(change, parameter), alpha=learning_rate
+        )
+
+
+def _orthogonal(matrix: Tensor) -> Tensor:
+    """Nearly the nearest (semi-)orthogonal matrix, by Newton-Schulz, scaled to AdamW's step."""
+    wide = matrix.shape[0] <= matrix.shape[1]
+    x = (matrix if wide else matrix.t()).bfloat16()
+    x = x / (x.norm() + 1e-7)
+    a, b, c = NEWTON_SCHULZ
+    for _ in range(NEWTON_SCHULZ_STEPS):
+        square = x @ x.t()
+        x = a * x + (b * square + c * square @ square) @ x
+    return (x if wide else x.t()).float() * (ADAMW_SIZE * math.sqrt(max(matrix.shape)))
+
+
+def _gradient(parameter: Tensor) -> Tensor:
+    return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad

@@ -22,7 +22,8 @@ def learning_rate_at(
 
     Warm-up rises by peak / warmup_steps a step, and reaches the peak in step warmup_steps - 1.
     `cosine` then falls to floor * peak in the last step. `wsd` stays at the peak, and falls
-    linearly to floor * peak over the last decay_fraction of all steps. floor: a share of the peak.
+    linearly to floor * peak over the last decay_fraction of all steps; if that is less than half a
+    step, it stays at the peak to the end. floor: a share of the peak.
     """
     if step < warmup_steps:
         return peak * (step + 1) / warmup_steps
@@ -30,5 +31,7 @@ def learning_rate_at(
         done = (step + 1 - warmup_steps) / max(1, steps - warmup_steps)
         return peak * (floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
     decay_steps = min(round(steps * decay_fraction), steps - warmup_steps)
-    left = (steps - 1 - step) / max(1, decay_steps)
+    if decay_steps == 0:
+        return peak
+    left = (steps - 1 - step) / decay_steps
     return peak * (floor + (1 - floor) * min(1.0, max(0.0, left)))

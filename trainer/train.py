@@ -8,6 +8,7 @@ Output: `checkpoints/step-NNNNNNNN/` (see `trainer.checkpoint`) and `log.jsonl`,
 Source of the recipe: Nemotron-H, arXiv 2504.03624, section 2.4.
 """
 
+import io
 import json
 import math
 import time
@@ -19,14 +20,21 @@ import torch
 import torch.nn.functional as F
 from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.trainer import checkpoint, kernels
-from corpusmill.trainer.config import TrainConfig
+from corpusmill.trainer.config import Precision, TrainConfig
 from corpusmill.trainer.data import PackedStream
+from corpusmill.trainer.fp8 import Scaling
 from corpusmill.trainer.loader import Batch, BatchLoader, collate
+from corpusmill.trainer.memory import too_little_memory
 from corpusmill.trainer.model import HybridModel, initialise
-from corpusmill.trainer.optim import adamw, set_learning_rate
+from corpusmill.trainer.optim import Optimizer
+from corpusmill.trainer.ranks import Ranks, joined
 from corpusmill.trainer.schedule import learning_rate_at
-from corpusmill.trainer.token_shards import catalogue
+from corpusmill.trainer.sharding import shard, whole
+from corpusmill.trainer.token_shards import Catalogue, catalogue
 from torch import Tensor
+
+FORMS_OF_A_LAYER = 64
+SCALINGS: dict[Precision, Scaling] = {"fp8": "tensor", "fp8_rowwise": "row"}
 
 
 @dataclass(frozen=True)
@@ -68,42 +76,62 @@ class TrainResult:
 class SummedLoss:
     """The loss, summed over the counted targets of a batch. It can be compiled layer by layer.
 
-    Layers of one kind share their compiled code. So compiling 100 layers takes as long as 3.
+    Layers of one kind share their compiled code. So compiling 100 layers takes as long as 3. The
+    z-loss is part of it only where gradients are taken.
     """
 
-    def __init__(self, model: HybridModel, reset_at_documents: bool, compiled: bool) -> None:
+    def __init__(self, model: HybridModel, config: TrainConfig) -> None:
         self.model = model
-        self.reset_at_documents = reset_at_documents
+        self.reset_at_documents = config.reset_at_documents
+        self.z_loss = config.z_loss
+        compiled = config.compile
         self._head = torch.compile(_head_loss, dynamic=False) if compiled else _head_loss
         if compiled:
+            # One form a kind of layer, in 8 bits or not, with gradients or not: more than the limit
+            dynamo = torch._dynamo.config
+            dynamo.recompile_limit = max(FORMS_OF_A_LAYER, dynamo.recompile_limit)
             for layer in model.backbone.layers:
-                # rows padded for alignment would have to be copied for the kernels that read them
-                layer.compile(dynamic=False, options={"comprehensive_padding": False})
+                # Not layer.compile(): hooks that gather sharded weights must run outside. Rows
+                # padded for alignment would have to be copied for the kernels that read them.
+                layer.forward = torch.compile(
+                    layer.forward, dynamic=False, options={"comprehensive_padding": False}
+                )
 
     def __call__(self, batch: Batch) -> Tensor:
         document_ids = batch.document_ids if self.reset_at_documents else None
-        hidden_BTD = self.model.hidden(batch.tokens[:, :-1], document_ids)
-        return self._head(
-            hidden_BTD, self.model.lm_head.weight, batch.tokens[:, 1:], batch.loss_mask
-        )
+
+        def loss(hidden_BTD: Tensor, weight: Tensor) -> Tensor:
+            z_loss = self.z_loss if torch.is_grad_enabled() else 0.0
+            return self._head(hidden_BTD, weight, batch.tokens[:, 1:], batch.loss_mask, z_loss)
+
+        summed: Tensor = self.model(batch.tokens[:, :-1], document_ids, loss)
+        return summed
 
 
 def _head_loss(
-    hidden_BTD: Tensor, weight: Tensor, targets_BT: Tensor, loss_mask_BT: Tensor
+    hidden_BTD: Tensor,
+    weight: Tensor,
+    targets_BT: Tensor,
+    loss_mask_BT: Tensor,
+    z_loss: float = 0.0,
 ) -> Tensor:
-    """The sum of the counted tokens' cross-entropies, by the kernels on a GPU."""
+    """The sum over the counted tokens of cross-entropy + z_loss * logsumexp ** 2, by the kernels on
+    a GPU.
+    """
     if kernels.take(hidden_BTD):
         loss, _, _ = kernels.head.head_loss(
             hidden_BTD.flatten(0, 1),
             weight,
             targets_BT.flatten(),
             loss_mask_BT.flatten(),
-            0.0,
+            z_loss,
             torch.is_grad_enabled(),
         )
         return loss
     logits = F.linear(hidden_BTD, weight.to(hidden_BTD.dtype)).float()
     losses = F.cross_entropy(logits.flatten(0, 1), targets_BT.flatten(), reduction="none")
+    if z_loss:
+        losses = losses + z_loss * logits.flatten(0, 1).logsumexp(-1).square()
     return (losses * loss_mask_BT.flatten()).sum()
 
 
@@ -113,16 +141,15 @@ def train(
     output_folder: Path,
     on_step: Callable[[StepRecord], None] | None = None,
 ) -> TrainResult:
-    """Train, or go on training, until the run has its length.
+    """Train, or go on training, until the run has its length. One process of the run does this.
 
     shards: Parquet files of the pack stage. on_step: called once per step, in order, when its
-    record is written. Raises CorpusmillError if the data does not fit, if the output folder belongs
-    to another run, or if the loss is not finite.
+    record is written; by the first rank only. Raises CorpusmillError if the data does not fit, if
+    the output folder belongs to another run, if memory is too small, or if the loss is not finite.
     """
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
-    device = _device(config.device)
     corpus = catalogue(shards, config.sequence_length, config.eval_fraction)
     if corpus.largest_token >= config.model.vocab_size:
         raise CorpusmillError(
@@ -130,22 +157,46 @@ def train(
             f"the model knows {config.model.vocab_size}",
             "set model.vocab_size to at least the size of the tokenizer's vocabulary",
         )
+    with joined(config) as ranks:
+        try:
+            return _train(config, corpus, output_folder, on_step, ranks)
+        except torch.OutOfMemoryError as error:
+            raise too_little_memory(config, ranks.count, ranks.device) from error
+
+
+def _train(
+    config: TrainConfig,
+    corpus: Catalogue,
+    output_folder: Path,
+    on_step: Callable[[StepRecord], None] | None,
+    ranks: Ranks,
+) -> TrainResult:
     stream = PackedStream(corpus, config.seed, config.pack, config.shuffle_window)
     steps = config.step_count(stream.epoch_rows)
     config.refuse_long_warmup(steps)
 
-    model = _build_model(config, device)
-    optimizer = adamw(model, 0.0, (config.beta1, config.beta2), config.epsilon, config.weight_decay)
+    model = build_model(config, ranks)
+    optimizer = Optimizer(model, config)
     checkpoints, log = output_folder / "checkpoints", output_folder / "log.jsonl"
     output_folder.mkdir(parents=True, exist_ok=True)
     start = checkpoint.latest(checkpoints)
     first = checkpoint.resume(start, model, optimizer, config, corpus.digest) if start else 0
-    checkpoint.clean(checkpoints)
-    records = _Records(log, first, steps, config, on_step)
-    summed_loss = SummedLoss(model, config.reset_at_documents, config.compile)
-    held_out = _held_out_batches(config, corpus_stream=stream)
-
-    with BatchLoader(stream, config.batch_size, first, steps, pin=device.type == "cuda") as batches:
+    ranks.wait()  # nobody looks for checkpoints any more
+    if ranks.first:
+        checkpoint.clean(checkpoints)
+    records = _Records(log, first, steps, config, on_step, ranks.first)
+    summed_loss = SummedLoss(model, config)
+    held_out = _held_out_batches(config, stream, ranks)
+    loader = BatchLoader(
+        stream,
+        config.batch_size,
+        first,
+        steps,
+        pin=ranks.device.type == "cuda",
+        rank=ranks.rank,
+        ranks=ranks.count,
+    )
+    with loader as batches:
         for step, batch in enumerate(batches, start=first):
             rate = learning_rate_at(
                 step,
@@ -156,15 +207,14 @@ def train(
                 config.floor,
                 config.decay_fraction,
             )
-            set_learning_rate(optimizer, rate)
-            loss, norm = _optimise(model, optimizer, summed_loss, batch.to(device), config)
+            loss, norm = optimise(optimizer, rate, summed_loss, batch.to(ranks.device), ranks)
             done = step + 1
             records.add(done, rate, loss, norm)
             evaluate_now = done == steps or (
                 config.eval_every is not None and done % config.eval_every == 0
             )
             held_out_loss = (
-                mean_loss(summed_loss, held_out, device) if held_out and evaluate_now else None
+                mean_loss(summed_loss, held_out, ranks) if held_out and evaluate_now else None
             )
             save_now = done == steps or done % config.checkpoint_every == 0
             if save_now or held_out_loss is not None or done % config.log_every == 0:
@@ -172,7 +222,7 @@ def train(
             if save_now:
                 names = [path.name for path in corpus.shards]
                 start = checkpoint.save(
-                    checkpoints, model, optimizer, config, done, corpus.digest, names
+                    checkpoints, model, optimizer, config, done, corpus.digest, names, ranks
                 )
     assert start is not None
     tokens = steps * config.batch_size * config.sequence_length
@@ -183,78 +233,82 @@ def train(
 
 
 @torch.no_grad()
-def mean_loss(summed_loss: SummedLoss, batches: Sequence[Batch], device: torch.device) -> float:
-    """The mean loss in nats per counted target over some batches. Waits for the device."""
+def mean_loss(summed_loss: SummedLoss, batches: Sequence[Batch], ranks: Ranks) -> float:
+    """The mean loss in nats per counted target over the batches of all ranks. Waits for the
+    device.
+    """
     sums = torch.stack(
         [
-            torch.stack([summed_loss(batch.to(device)), batch.targets.to(device)])
+            torch.stack([summed_loss(batch.to(ranks.device)), batch.targets.to(ranks.device)])
             for batch in batches
         ]
     )
-    total, targets = sums.sum(0).tolist()
+    total, targets = ranks.sum(sums.sum(0)).tolist()
     return total / max(1.0, targets)
 
 
-def _optimise(
-    model: HybridModel,
-    optimizer: torch.optim.Optimizer,
-    summed_loss: SummedLoss,
-    batch: Batch,
-    config: TrainConfig,
+def optimise(
+    optimizer: Optimizer, rate: float, summed_loss: SummedLoss, batch: Batch, ranks: Ranks
 ) -> tuple[Tensor, Tensor]:
     """Do one optimiser step. Returns loss and gradient norm as scalars on the device.
 
-    Every counted target weighs the same, whatever its micro-batch. So sums are divided by the count
-    of the whole batch.
+    batch: this rank's rows. Every counted target weighs the same, whatever its micro-batch and
+    rank. So sums are divided by the count of the whole batch.
     """
+    config, model = optimizer.config, summed_loss.model
+    if config.precision != "plain" and ranks.shards is None:
+        model.round_weights()  # sharded, they would be whole on every rank
     loss = torch.zeros((), device=batch.tokens.device)
-    targets = batch.targets.clamp(min=1)
-    for piece in batch.micro_batches(config.rows_in_memory):
+    targets = ranks.sum(batch.targets.clone()).clamp(min=1)
+    for piece in batch.micro_batches(config.rows_of_rank(ranks.count)):
         part = summed_loss(piece) / targets
         part.backward()
         loss += part.detach()
-    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip)
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
-    return loss, norm
+    ranks.sum_gradients(model)
+    norm = whole(torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip))
+    optimizer.step(rate)
+    optimizer.zero_grad()
+    return ranks.sum(loss), norm
 
 
-def _build_model(config: TrainConfig, device: torch.device) -> HybridModel:
+def build_model(config: TrainConfig, ranks: Ranks) -> HybridModel:
+    """The model with its first weights, on the device, sharded if the settings say so."""
     dtype = (
         config.dtype
         if config.dtype != "auto"
-        else ("bfloat16" if device.type == "cuda" else "float32")
+        else ("bfloat16" if ranks.device.type == "cuda" else "float32")
     )
     with torch.device("meta"):
         model = HybridModel(config.model, getattr(torch, dtype))
-    model.to_empty(device=device)
+    model.recompute(config.checkpoint_activations)
+    if config.precision != "plain":
+        model.use_fp8(SCALINGS[config.precision], config.fp8_plain_layers)
+    if ranks.shards is not None:
+        shard(model, model.backbone.layers, ranks.shards)
+    model.to_empty(device=ranks.device)
     initialise(model, config.seed)
     return model
 
 
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise CorpusmillError(f"there is no device {name} here", "set device to cpu or auto")
-    return torch.device(name)
+def _held_out_batches(config: TrainConfig, training: PackedStream, ranks: Ranks) -> list[Batch]:
+    """This rank's held-out rows in batches of the training shape.
 
-
-def _held_out_batches(config: TrainConfig, corpus_stream: PackedStream) -> list[Batch]:
-    """The held-out rows in batches of the training shape, always the same rows.
-
-    With that shape, one compiled form serves training and evaluation.
+    With that shape, one compiled form serves training and evaluation. All ranks together have the
+    same rows always. Sharded ranks must run equally often, so a rank that has one batch less gets
+    one in which nothing counts.
     """
     if config.eval_fraction == 0:
         return []
     stream = PackedStream(
-        corpus_stream.corpus, config.seed, config.pack, config.shuffle_window, held_out=True
+        training.corpus, config.seed, config.pack, config.shuffle_window, held_out=True
     )
-    rows = config.rows_in_memory
+    rows = config.rows_of_rank(ranks.count)
     count = max(1, min(config.eval_sequences, stream.epoch_rows) // rows)
-    return [
-        collate(stream.row(batch * rows + row) for row in range(rows)) for batch in range(count)
-    ]
+    batches = []
+    for number in range(ranks.rank, -(-count // ranks.count) * ranks.count, ranks.count):
+        batch = collate(stream.row(min(number, count - 1) * rows + row) for row in range(rows))
+        batches.append(batch if number < count else batch.uncounted())
+    return batches
 
 
 class _Records:
@@ -267,14 +321,18 @@ class _Records:
         steps: int,
         config: TrainConfig,
         on_step: Callable[[StepRecord], None] | None,
+        writes: bool,
     ) -> None:
         self.path = path
+        self.writes = writes  # only one rank does; all see a loss that is not finite
         self.steps = steps
         self.tokens_per_step = config.batch_size * config.sequence_length
         self.on_step = on_step
         self.last: StepRecord | None = None
         self._waiting: list[tuple[int, float, Tensor]] = []
         self._since = time.perf_counter()
+        if not writes:
+            return
         kept = []
         if path.exists():
             kept = [
@@ -299,7 +357,7 @@ class _Records:
         values = torch.stack([pair for _, _, pair in self._waiting]).tolist()
         now = time.perf_counter()
         speed = len(values) * self.tokens_per_step / (now - self._since)
-        with self.path.open("a", encoding="utf-8") as file:
+        with self.path.open("a", encoding="utf-8") if self.writes else io.StringIO() as file:
             for (step, rate, _), (loss, norm) in zip(self._waiting, values, strict=True):
                 if not (math.isfinite(loss) and math.isfinite(norm)):
                     raise CorpusmillError(
@@ -313,7 +371,7 @@ class _Records:
                     step, self.steps, loss, rate, norm, speed, held_out_loss if last else None
                 )
                 file.write(json.dumps(asdict(self.last)) + "\n")
-                if self.on_step is not None:
+                if self.on_step is not None and self.writes:
                     self.on_step(self.last)
         self._waiting.clear()
         self._since = time.perf_counter()

@@ -35,13 +35,14 @@ class Train(TrainConfig, GlobalStage):
             work=partial(_train, self),
             final=True,
             holds_engine=True,
-            cpus=self.threads or 1,
-            gpus=0 if self.device == "cpu" else 1,
+            cpus=self.num_workers * (self.threads or 1),
+            gpus=0 if self.device == "cpu" else self.num_workers,
         )
 
 
 def _train(settings: Train, shard: Shard) -> list[Counts]:
-    from corpusmill.trainer.train import StepRecord, train
+    from corpusmill.trainer.train import StepRecord
+    from corpusmill.trainer.workers import run
 
     scratch = Path(shard.scratch)
     shards = [
@@ -54,7 +55,7 @@ def _train(settings: Train, shard: Shard) -> list[Counts]:
     def on_step(record: StepRecord) -> None:
         shard.report(record.step, record.steps, f"steps, loss {record.loss:.3f}")
 
-    result = train(settings, shards, scratch, on_step)
+    result = run(settings, shards, scratch, on_step)
     for path in sorted(result.checkpoint.iterdir()):
         shard.keep(path, CHECKPOINT)
     # Speeds differ from run to run, so the log is no part of the receipt.

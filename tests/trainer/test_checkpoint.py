@@ -8,20 +8,22 @@ from corpusmill.manifests.errors import CorpusmillError, StorageError
 from corpusmill.trainer import checkpoint
 from corpusmill.trainer.config import TrainConfig
 from corpusmill.trainer.model import HybridModel, initialise
-from corpusmill.trainer.optim import adamw
+from corpusmill.trainer.optim import Optimizer
+from corpusmill.trainer.ranks import Ranks
 
-Trained = tuple[HybridModel, torch.optim.Optimizer]
+Trained = tuple[HybridModel, Optimizer]
+ALONE = Ranks(torch.device("cpu"))
 
 
 @pytest.fixture
-def trained(small_model):
+def trained(small_model, make_config):
     """A model and its optimiser after two steps."""
     model = HybridModel(small_model)
     initialise(model, 0)
-    optimizer = adamw(model, 1e-3)
+    optimizer = Optimizer(model, make_config())
     for _ in range(2):
         model(torch.arange(16)[None]).square().mean().backward()
-        optimizer.step()
+        optimizer.step(1e-3)
         optimizer.zero_grad()
     return model, optimizer
 
@@ -29,14 +31,14 @@ def trained(small_model):
 @pytest.fixture
 def saved(trained: Trained, make_config, tmp_path):
     return checkpoint.save(
-        tmp_path / "checkpoints", *trained, make_config(), 2, "digest", ["a.parquet"]
+        tmp_path / "checkpoints", *trained, make_config(), 2, "digest", ["a.parquet"], ALONE
     )
 
 
 def fresh(config: TrainConfig) -> Trained:
     model = HybridModel(config.model)
     initialise(model, 9)
-    return model, adamw(model, 1e-3)
+    return model, Optimizer(model, config)
 
 
 def test_a_checkpoint_brings_back_weights_step_and_random_state(
@@ -49,11 +51,14 @@ def test_a_checkpoint_brings_back_weights_step_and_random_state(
     assert torch.equal(torch.rand(3), expected)
     for (name, one), two in zip(trained[0].named_parameters(), model.parameters(), strict=True):
         assert torch.equal(one, two), name
-        assert torch.equal(trained[1].state[one]["exp_avg"], optimizer.state[two]["exp_avg"]), name
+    for name, mean in trained[1].moments().items():
+        assert torch.equal(mean, optimizer.moments()[name]), name
 
 
 def test_equal_states_give_equal_bytes(saved, trained: Trained, make_config, tmp_path):
-    again = checkpoint.save(tmp_path / "again", *trained, make_config(), 2, "digest", ["a.parquet"])
+    again = checkpoint.save(
+        tmp_path / "again", *trained, make_config(), 2, "digest", ["a.parquet"], ALONE
+    )
     files = sorted(path.name for path in saved.iterdir())
     assert files == [
         "model.safetensors",
@@ -85,7 +90,7 @@ def test_other_data_is_refused(saved, make_config):
 
 def test_only_the_latest_are_kept(trained: Trained, make_config, tmp_path):
     for step in (2, 4, 100_000_000, 6):
-        checkpoint.save(tmp_path, *trained, make_config(keep=3), step, "digest", [])
+        checkpoint.save(tmp_path, *trained, make_config(keep=3), step, "digest", [], ALONE)
     assert [path.name for path in checkpoint.found(tmp_path)] == [
         "step-00000004",
         "step-00000006",
@@ -101,7 +106,7 @@ def test_half_written_folders_are_never_taken_and_are_cleaned_away(
     (folder / ".writing-step-00000099").mkdir()
     (folder / ".removing-step-00000001").mkdir()
     assert checkpoint.latest(folder) == saved
-    checkpoint.save(folder, *trained, make_config(), 4, "digest", [])
+    checkpoint.save(folder, *trained, make_config(), 4, "digest", [], ALONE)
     assert sorted(path.name for path in folder.iterdir()) == ["step-00000002", "step-00000004"]
 
 
@@ -113,7 +118,7 @@ def test_a_save_that_fails_leaves_the_earlier_checkpoint(
 
     monkeypatch.setattr(checkpoint, "save_file", no_space)
     with pytest.raises(StorageError, match="No space left"):
-        checkpoint.save(saved.parent, *trained, make_config(), 4, "digest", [])
+        checkpoint.save(saved.parent, *trained, make_config(), 4, "digest", [], ALONE)
     assert checkpoint.latest(saved.parent) == saved
 
 

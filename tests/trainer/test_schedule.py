@@ -20,6 +20,11 @@ def test_wsd_stays_at_the_peak_and_falls_linearly_at_the_end():
     assert rates("wsd", decay_fraction=0.4) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("fraction", [0.0, 0.04])
+def test_wsd_with_a_decay_of_no_step_stays_at_the_peak(fraction):
+    assert rates("wsd", decay_fraction=fraction) == [0.5] + [1.0] * 9
+
+
 def test_the_floor_is_a_fraction_of_the_peak():
     assert learning_rate_at(99, 100, 8e-4, 10, "cosine", floor=0.1) == pytest.approx(8e-5)
 

@@ -1,0 +1,121 @@
+"""Several processes train as one does: the same data, losses and checkpoints, and no hang."""
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from corpusmill.manifests.errors import CorpusmillError, RecipeError
+from corpusmill.trainer import checkpoint
+from corpusmill.trainer.workers import run
+
+
+class Interrupted(Exception):
+    """Stands for a lost machine."""
+
+
+def losses(log: Path) -> list[float]:
+    return [json.loads(line)["loss"] for line in log.read_text().splitlines()]
+
+
+def interrupt_at(step):
+    def on_step(record):
+        if record.step == step:
+            raise Interrupted
+
+    return on_step
+
+
+@pytest.fixture
+def shards(write_shards, random_documents):
+    return write_shards(random_documents, prompts=[n % 3 for n in range(30)])
+
+
+SPREAD = {"num_workers": 2, "micro_batch_size": 1, "eval_fraction": 0.3, "eval_sequences": 6}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"shard_ranks": 1},
+        {"shard_ranks": 2},
+        {"shard_ranks": 2, "optimizer": "muon", "optimizer_dtype": "bfloat16"},
+        {"shard_ranks": 2, "checkpoint_activations": ["mamba", "attention", "ffn"]},
+    ],
+)
+def test_two_processes_have_the_losses_of_one(shards, make_config, tmp_path, changes):
+    config = make_config(**SPREAD, **changes)
+    two = run(config, shards, tmp_path / "two")
+    one = run(
+        config.model_copy(update={"num_workers": 1, "shard_ranks": 1}), shards, tmp_path / "1"
+    )
+    assert losses(two.log) == pytest.approx(losses(one.log), rel=1e-4)
+    assert two.last is not None
+    assert one.last is not None
+    assert two.last.held_out_loss == pytest.approx(one.last.held_out_loss, rel=1e-4)
+    assert two.last.gradient_norm == pytest.approx(one.last.gradient_norm, rel=1e-3)
+
+
+@pytest.mark.parametrize(("first", "then"), [((2, 2), (1, 1)), ((1, 1), (2, 2)), ((2, 1), (2, 2))])
+def test_a_checkpoint_resumes_on_another_number_of_ranks(
+    shards, make_config, tmp_path, first, then
+):
+    def on(workers, sharded):
+        return make_config(num_workers=workers, shard_ranks=sharded, micro_batch_size=1)
+
+    whole = run(on(1, 1), shards, tmp_path / "whole")
+    with pytest.raises(Interrupted):
+        run(on(*first), shards, tmp_path / "moved", interrupt_at(4))
+    begun = checkpoint.latest(tmp_path / "moved" / "checkpoints")
+    assert begun is not None
+    assert (begun / "model.safetensors").exists() == (first[1] == 1)
+    moved = run(on(*then), shards, tmp_path / "moved")
+    assert losses(moved.log) == pytest.approx(losses(whole.log), rel=1e-4)
+    ours, _ = checkpoint.load_model(moved.checkpoint)
+    theirs, _ = checkpoint.load_model(whole.checkpoint)
+    for (name, one), other in zip(ours.named_parameters(), theirs.parameters(), strict=True):
+        assert (one - other).norm() <= 1e-3 * other.norm(), name
+
+
+def test_a_rank_that_dies_ends_the_others_is_named_and_the_run_resumes(
+    shards, make_config, tmp_path
+):
+    config = make_config(num_workers=2, shard_ranks=2, micro_batch_size=1, steps=20)
+    children: list[psutil.Process] = []
+
+    def kill(record):
+        if record.step == 5:
+            children.extend(psutil.Process().children())
+            ranks = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+            os.kill(ranks[-1].pid, signal.SIGKILL)
+
+    start = time.monotonic()
+    with pytest.raises(CorpusmillError, match=r"rank \d was ended by SIGKILL.*the same command"):
+        run(config, shards, tmp_path / "run", kill)
+    assert time.monotonic() - start < 60
+    assert not [child for child in children if child.is_running() and "spawn" in child.cmdline()]
+    whole = run(config, shards, tmp_path / "whole")
+    resumed = run(config, shards, tmp_path / "run")
+    assert losses(resumed.log) == pytest.approx(losses(whole.log), rel=1e-4)
+
+
+def test_an_error_of_the_ranks_is_told_once_and_in_its_own_words(shards, make_config, tmp_path):
+    small = make_config().model.model_copy(update={"vocab_size": 8})
+    with pytest.raises(CorpusmillError, match="the model knows 8"):
+        run(make_config(num_workers=2, model=small), shards, tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"num_workers": 3}, "3 workers cannot share a batch of 4"),
+        ({"num_workers": 2, "micro_batch_size": 4}, "in micro-batches of 4"),
+        ({"num_workers": 2, "shard_ranks": 4}, "shard_ranks 4 does not divide num_workers 2"),
+    ],
+)
+def test_numbers_that_do_not_fit_are_refused_before_anything_runs(make_config, changes, words):
+    with pytest.raises(RecipeError, match=words):
+        make_config(**changes)

@@ -1,0 +1,134 @@
+"""The processes of one run: who they are, and what they sum.
+
+Ranks form a mesh of replicas x shards. The ranks of one row hold one copy of the weights together
+(`trainer.sharding`); every row holds one. With `shard_ranks: 1` each rank has a whole copy, and
+gradients are summed once a step.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from corpusmill.manifests.errors import CorpusmillError
+from corpusmill.trainer.config import TrainConfig
+from corpusmill.trainer.sharding import local
+from torch import Tensor, nn
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+
+REPLICAS, SHARDS = "replicas", "shards"
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process among all of the run. mesh: None if it is the only one."""
+
+    device: torch.device
+    rank: int = 0
+    count: int = 1
+    mesh: DeviceMesh | None = None
+
+    @property
+    def first(self) -> bool:
+        """Whether this rank writes logs and checkpoints."""
+        return self.rank == 0
+
+    @property
+    def shards(self) -> DeviceMesh | None:
+        """The ranks that hold one copy of the weights together; None if each has its own."""
+        if self.mesh is None or self.mesh[SHARDS].size() == 1:
+            return None
+        return self.mesh[SHARDS]
+
+    def sum(self, tensor: Tensor) -> Tensor:
+        """The sum over all ranks, in place."""
+        if self.mesh is not None:
+            dist.all_reduce(tensor)
+        return tensor
+
+    def sum_gradients(self, model: nn.Module) -> None:
+        """Sum the gradients over the replicas. Shards have summed theirs in the backward."""
+        if self.mesh is None or self.mesh[REPLICAS].size() == 1:
+            return
+        group = self.mesh[REPLICAS].get_group()
+        works = [
+            dist.all_reduce(local(parameter.grad), group=group, async_op=True)
+            for parameter in model.parameters()
+            if parameter.grad is not None
+        ]
+        for work in works:
+            if work is not None:
+                work.wait()
+
+    def wait(self) -> None:
+        """Wait until every rank is here."""
+        if self.mesh is not None:
+            dist.barrier()
+
+
+def under_launcher() -> bool:
+    """Whether `torchrun`, or the like, started this process as one of several."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+@contextmanager
+def joined(config: TrainConfig) -> Iterator[Ranks]:
+    """This process's place in the run, by the variables that `torchrun` sets (RANK, WORLD_SIZE,
+    LOCAL_RANK, MASTER_ADDR, MASTER_PORT). Alone without them.
+
+    Raises CorpusmillError if the ranks do not fit the settings or the machine.
+    """
+    if not under_launcher():
+        yield Ranks(find_device(config.device))
+        return
+    rank, count = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    refuse_ranks(config, count)
+    device = find_device(config.device)
+    if device.type == "cuda":
+        number = int(os.environ.get("LOCAL_RANK", "0"))
+        if number >= torch.cuda.device_count():
+            raise CorpusmillError(
+                f"rank {rank} finds {torch.cuda.device_count()} GPUs and needs its own",
+                "start at most as many ranks on a machine as it has GPUs",
+            )
+        device = torch.device("cuda", number)
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", device_id=_bound(device))
+    try:
+        shards = config.shard_ranks
+        mesh = init_device_mesh(
+            device.type, (count // shards, shards), mesh_dim_names=(REPLICAS, SHARDS)
+        )
+        yield Ranks(device, rank, count, mesh)
+    finally:
+        dist.destroy_process_group()
+
+
+def refuse_ranks(config: TrainConfig, count: int) -> None:
+    """Raises CorpusmillError if `count` ranks cannot share the batch and the weights evenly."""
+    if config.batch_size % (count * config.rows_of_rank(count)):
+        raise CorpusmillError(
+            f"a batch of {config.batch_size} sequences cannot be shared by {count} ranks in "
+            f"micro-batches of {config.rows_of_rank(count)}",
+            "make batch_size a multiple of num_workers x micro_batch_size",
+        )
+    if count % config.shard_ranks:
+        raise CorpusmillError(
+            f"shard_ranks {config.shard_ranks} does not divide the {count} ranks",
+            "choose a divisor",
+        )
+
+
+def find_device(name: str) -> torch.device:
+    """The device of a setting. Raises CorpusmillError if there is none."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise CorpusmillError(f"there is no device {name} here", "set device to cpu or auto")
+    return torch.device(name)
+
+
+def _bound(device: torch.device) -> torch.device | None:
+    return device if device.type == "cuda" else None
