@@ -39,10 +39,16 @@ def linear(
 ) -> Tensor:
     """x @ weight.T with all three products (forward, both gradients) in 8 bits; dtype of x.
 
-    rounded: the weight as `quantise_both` gives it, if it was made before.
+    rounded: the weight's 8-bit forms, if they were made before.
     """
     y_NO = _Linear.apply(x.flatten(0, -2), weight_OK, scaling, *(rounded or NOT_ROUNDED))
     return y_NO.unflatten(0, x.shape[:-1])
+
+
+def round_weight(weight_OK: Tensor, scaling: Scaling) -> Rounded:
+    """A weight's forms for `linear`. Each is a tensor of its own, as torch.compile wants inputs."""
+    w8_OK, scale_O, w8_KO, scale_K = quantise_both(weight_OK, E4M3, scaling)
+    return Rounded(w8_OK, scale_O, w8_KO, scale_K.clone())
 
 
 def quantise(x: Tensor, dtype: torch.dtype, scaling: Scaling) -> tuple[Tensor, Tensor]:

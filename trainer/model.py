@@ -55,7 +55,7 @@ class Linear(nn.Linear):
     def round_weight(self) -> None:
         """Make the weight's 8-bit forms anew, in the same memory."""
         assert self.fp8 is not None
-        forms = fp8.Rounded(*fp8.quantise_both(self.weight, fp8.E4M3, self.fp8))
+        forms = fp8.round_weight(self.weight, self.fp8)
         if self.rounded is None:
             self.rounded = forms
         else:

@@ -1,9 +1,11 @@
 """Tensors that are spread over ranks, and the model spread so (FSDP2, `fully_shard`).
 
 Every layer is one unit: its weights are gathered when it runs, forward and backward, and its
-gradients are summed and spread again. Embedding, last norm and head are one more unit. Weights
-travel in fp32, so a sharded model computes what a whole one does.
+gradients are summed and spread again. The embedding is one more unit; last norm and head are the
+last. Weights travel in fp32, so a sharded model computes what a whole one does.
 """
+
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
@@ -12,9 +14,11 @@ from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 
-def shard(model: nn.Module, layers: nn.ModuleList, mesh: DeviceMesh) -> None:
-    """Spread all parameters over the ranks of a one-dimensional mesh, by rows."""
-    for module in (*layers, model):
+def shard(model: nn.Module, units: Iterable[nn.Module], mesh: DeviceMesh) -> None:
+    """Spread all parameters over the ranks of a one-dimensional mesh, by rows. units: modules in
+    the order of their use; what is in none of them is one unit more.
+    """
+    for module in (*units, model):
         fully_shard(module, mesh=mesh)
         assert isinstance(module, FSDPModule)
         module.set_gradient_divide_factor(1.0)  # the loss is a sum over ranks, not a mean

@@ -284,7 +284,8 @@ def build_model(config: TrainConfig, ranks: Ranks) -> HybridModel:
     if config.precision != "plain":
         model.use_fp8(SCALINGS[config.precision], config.fp8_plain_layers)
     if ranks.shards is not None:
-        shard(model, model.backbone.layers, ranks.shards)
+        units = (model.backbone.embeddings, *model.backbone.layers)
+        shard(model, units, ranks.shards)
     model.to_empty(device=ranks.device)
     initialise(model, config.seed)
     return model

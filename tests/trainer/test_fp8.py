@@ -83,13 +83,15 @@ def test_a_scale_a_row_keeps_the_others_from_an_outlier():
 
 
 @needs_hopper
+@pytest.mark.parametrize("before", [False, True])
 @pytest.mark.parametrize("scaling", ["tensor", "row"])
-def test_the_compiler_takes_it_in_one_graph(scaling):
+def test_the_compiler_takes_it_in_one_graph(scaling, before):
     x, weight, dy = operands()
+    rounded = fp8.round_weight(weight, scaling) if before else None
     leaves = x.bfloat16().requires_grad_(), weight.requires_grad_()
 
     def run(function):
-        y = function(*leaves, scaling)
+        y = function(*leaves, scaling, rounded)
         return [y, *torch.autograd.grad(y, leaves, dy.bfloat16())]
 
     backend = "inductor" if DEVICE == "cuda" else "aot_eager"

@@ -59,6 +59,15 @@ def test_two_processes_have_the_losses_of_one(shards, make_config, tmp_path, cha
     assert two.last.gradient_norm == pytest.approx(one.last.gradient_norm, rel=1e-3)
 
 
+@pytest.mark.slow
+def test_compiled_shards_have_the_losses_of_one_plain_process(shards, make_config, tmp_path):
+    config = make_config(**SPREAD, shard_ranks=2, compile=True, steps=3)
+    two = run(config, shards, tmp_path / "two")
+    alone = {"num_workers": 1, "shard_ranks": 1, "compile": False}
+    one = run(config.model_copy(update=alone), shards, tmp_path / "1")
+    assert losses(two.log) == pytest.approx(losses(one.log), rel=1e-4)
+
+
 @pytest.mark.parametrize(("first", "then"), [((2, 2), (1, 1)), ((1, 1), (2, 2)), ((2, 1), (2, 2))])
 def test_a_checkpoint_resumes_on_another_number_of_ranks(
     shards, make_config, tmp_path, first, then
