@@ -238,7 +238,7 @@ class PackedStream:
             path = self.corpus.shards[group.shard]
             with open_shard(path) as file:
                 table = read_group(file, path, group.ordinal)
-            held = held_out_mask(table["id"], self.corpus.eval_fraction)
+            held = held_out_mask(table, self.corpus.eval_fraction)
             tables.append(table.filter(pa.array(held if self.held_out else ~held)))
         table = pa.concat_tables(tables)
         table = table.take(pa.array(_permutation(table.num_rows, self.seed, epoch, number + 1)))

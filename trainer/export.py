@@ -17,6 +17,8 @@ entries:
 
 import json
 import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,13 +31,42 @@ from safetensors.torch import save_file
 ALWAYS_FP32 = ("A_log", "D", "dt_bias")
 LAYER_TYPES = {"M": "linear_attention", "*": "full_attention", "-": "mlp"}
 TIME_STEP_MIN = 1e-9
+TOKENIZER_JSON = "tokenizer.json"
+SETTINGS = "tokenizer_config.json"
 TOKENIZER_FILES = (
-    "tokenizer.json",
-    "tokenizer_config.json",
+    TOKENIZER_JSON,
+    SETTINGS,
     "special_tokens_map.json",
     "added_tokens.json",
     "chat_template.jinja",
+    "chat_template.json",
+    "vocab.json",
+    "merges.txt",
+    "vocab.txt",
+    "tokenizer.model",
+    "sentencepiece.bpe.model",
+    "spiece.model",
+    "tekken.json",
 )
+SPECIAL = ("bos_token", "eos_token", "pad_token")
+
+
+@dataclass(frozen=True)
+class TokenizerFacts:
+    """What packing knew of its tokenizer. Ids are None where it has no such token.
+
+    size: one more than the largest id. spelled: the tokens' texts, by the names of SPECIAL.
+    """
+
+    size: int
+    bos: int | None
+    eos: int | None
+    pad: int | None
+    spelled: Mapping[str, str] = field(default_factory=dict)
+
+    def ids(self) -> dict[str, int | None]:
+        """By the names that a model's configuration has for them."""
+        return {"bos_token_id": self.bos, "eos_token_id": self.eos, "pad_token_id": self.pad}
 
 
 def export(
@@ -44,20 +75,30 @@ def export(
     output_folder: Path,
     dtype: Literal["bfloat16", "float32"] = "bfloat16",
     context_length: int | None = None,
+    facts: TokenizerFacts | None = None,
 ) -> Path:
     """Write model, configuration and tokenizer into `output_folder`, and return it.
 
     The folder is made if needed. Equal inputs give equal bytes. checkpoint_folder: one checkpoint,
-    or a training output, of which the latest checkpoint is taken. tokenizer_folder: holds
-    tokenizer.json. context_length: what readers take as the longest input; by default the length of
-    training. The model has no position embedding, so longer inputs run. Raises ModelError if a
-    folder does not hold what it should, or if the tokenizer has more tokens than the model.
+    or a training output, of which the latest checkpoint is taken. tokenizer_folder: as packing
+    copied it. context_length: what readers take as the longest input; by default the length of
+    training. The model has no position embedding, so longer inputs run. facts: what packing knew of
+    the tokenizer, so that readers end a text where packing ended documents; if not given,
+    tokenizer.json and tokenizer_config.json tell. Raises ModelError if a folder does not hold what
+    it should, or if the tokenizer has more tokens than the model.
     """
     chosen = checkpoint_folder
     if not (chosen / "state.json").exists():
         chosen = checkpoint.latest(checkpoint_folder / "checkpoints") or checkpoint_folder
     model, config = checkpoint.load_model(chosen)
-    special = _special_tokens(tokenizer_folder, config.model.vocab_size)
+    facts = facts or read_facts(tokenizer_folder)
+    if facts.size > config.model.vocab_size:
+        raise ModelError(
+            f"the tokenizer in {tokenizer_folder} has {facts.size} tokens, "
+            f"the model only {config.model.vocab_size}",
+            "give the tokenizer that the training data was made with",
+        )
+    special = facts.ids()
 
     output_folder.mkdir(parents=True, exist_ok=True)
     weights = {
@@ -75,6 +116,7 @@ def export(
     for name in TOKENIZER_FILES:
         if (tokenizer_folder / name).exists():
             shutil.copyfile(tokenizer_folder / name, output_folder / name)
+    _name_special_tokens(output_folder / SETTINGS, facts)
     return output_folder
 
 
@@ -137,31 +179,43 @@ def _context(config: TrainConfig, context_length: int | None) -> int:
     return config.sequence_length if context_length is None else context_length
 
 
-def _special_tokens(folder: Path, vocab_size: int) -> dict[str, int | None]:
-    """Ids of the begin, end and padding tokens in tokenizer_config.json. None: not there."""
+def read_facts(folder: Path) -> TokenizerFacts:
+    """What tokenizer.json and tokenizer_config.json of a folder tell. Raises ModelError if the
+    first is not there.
+    """
     from tokenizers import Tokenizer
 
-    path = folder / "tokenizer.json"
+    path = folder / TOKENIZER_JSON
     if not path.exists():
         raise ModelError(
-            f"{folder} holds no tokenizer.json",
+            f"{folder} holds no {TOKENIZER_JSON}",
             "give the tokenizer folder that the pack stage used",
         )
     tokenizer = Tokenizer.from_file(str(path))
-    known = 1 + max(tokenizer.get_vocab(with_added_tokens=True).values())
-    if known > vocab_size:
-        raise ModelError(
-            f"the tokenizer in {folder} has {known} tokens, the model only {vocab_size}",
-            "give the tokenizer that the training data was made with",
-        )
-    settings = folder / "tokenizer_config.json"
-    named = json.loads(settings.read_text(encoding="utf-8")) if settings.exists() else {}
-    ids: dict[str, int | None] = {}
-    for key in ("bos_token", "eos_token", "pad_token"):
+    named = _settings(folder / SETTINGS)
+    ids: list[int | None] = []
+    for key in SPECIAL:
         token = named.get(key)
         text = token["content"] if isinstance(token, dict) else token
-        ids[f"{key}_id"] = None if text is None else tokenizer.token_to_id(text)
-    return ids
+        ids.append(None if text is None else tokenizer.token_to_id(text))
+    bos, eos, pad = ids
+    size = 1 + max(tokenizer.get_vocab(with_added_tokens=True).values())
+    return TokenizerFacts(size, bos, eos, pad)
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    settings: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return settings
+
+
+def _name_special_tokens(path: Path, facts: TokenizerFacts) -> None:
+    """Name the tokens that packing knew and tokenizer_config.json does not name."""
+    settings = _settings(path)
+    missing = {key: text for key, text in facts.spelled.items() if settings.get(key) is None}
+    if missing:
+        _write_json(path, {**settings, **missing})
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

@@ -1,6 +1,8 @@
 """Token shards: the Parquet files of the pack stage, their row groups, and the held-out split.
 
-Their columns: `id: string, tokens: list<int32>, n_prompt: int32, source: string`.
+Their columns: `id: string, tokens: list<int32>, n_prompt: int32, source: string, root: string`.
+`root` is the document that a synthetic one was made from, else null. Shards of older versions lack
+it.
 """
 
 import hashlib
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 COLUMNS = {"id": pa.string(), "tokens": pa.list_(pa.int32()), "n_prompt": pa.int32()}
+ROOT = "root"
 
 
 @dataclass(frozen=True)
@@ -49,11 +52,14 @@ class Catalogue:
     eval_fraction: float
 
 
-def is_held_out(document_id: str, eval_fraction: float) -> bool:
-    """Whether a document is held out. A hash of its id decides, whatever the order and shards."""
+def is_held_out(root: str, eval_fraction: float) -> bool:
+    """Whether a document is held out. A hash of an id decides, whatever the order and shards: the
+    id of the document that it was made from, or else its own. So a page and what a model wrote from
+    it are on the same side.
+    """
     if eval_fraction <= 0:
         return False
-    hashed = hashlib.blake2b(document_id.encode(), digest_size=8).digest()
+    hashed = hashlib.blake2b(root.encode(), digest_size=8).digest()
     return int.from_bytes(hashed, "big") < eval_fraction * 2.0**64
 
 
@@ -79,7 +85,7 @@ def catalogue(
                 table = read_group(file, path, ordinal)
                 lengths = pc.list_value_length(table["tokens"]).to_numpy().astype(np.int64)
                 largest = max(largest, pc.max(pc.list_flatten(table["tokens"])).as_py() or 0)
-                held = held_out_mask(table["id"], eval_fraction)
+                held = held_out_mask(table, eval_fraction)
                 for side, chosen in zip(sides, (lengths[~held], lengths[held]), strict=True):
                     if chosen.size:
                         rows = int(padded_rows(chosen, sequence_length).sum())
@@ -139,23 +145,26 @@ def open_shard(path: Path) -> pq.ParquetFile:
 
 
 def read_group(file: pq.ParquetFile, path: Path, ordinal: int) -> pa.Table:
-    """The row group's COLUMNS. Raises InputError if the file lacks one of them."""
+    """The row group's COLUMNS, and each document's root: itself if it has no other. Raises
+    InputError if the file lacks a column.
+    """
     missing = sorted(set(COLUMNS) - set(file.schema_arrow.names))
     if missing:
         raise InputError(
             f"{path} has no column {', '.join(missing)}", "give shards that the pack stage wrote"
         )
-    table = file.read_row_group(ordinal, columns=list(COLUMNS), use_threads=False)
-    return table.select(list(COLUMNS)).cast(pa.schema(COLUMNS))
+    there = [name for name in (*COLUMNS, ROOT) if name in file.schema_arrow.names]
+    table = file.read_row_group(ordinal, columns=there, use_threads=False)
+    root = pc.coalesce(table[ROOT], table["id"]) if ROOT in there else table["id"]
+    return table.select(list(COLUMNS)).cast(pa.schema(COLUMNS)).append_column(ROOT, root)
 
 
-def held_out_mask(ids: pa.ChunkedArray, eval_fraction: float) -> "NDArray[np.bool_]":
-    """For each document, whether it is held out."""
+def held_out_mask(documents: pa.Table, eval_fraction: float) -> "NDArray[np.bool_]":
+    """For each document of `read_group`, whether it is held out."""
     if eval_fraction <= 0:
-        return np.zeros(len(ids), dtype=np.bool_)
-    return np.array(
-        [is_held_out(document_id, eval_fraction) for document_id in ids.to_pylist()], dtype=np.bool_
-    )
+        return np.zeros(documents.num_rows, dtype=np.bool_)
+    roots = documents[ROOT].to_pylist()
+    return np.array([is_held_out(root, eval_fraction) for root in roots], dtype=np.bool_)
 
 
 def padded_rows(lengths: "NDArray[np.int64]", sequence_length: int) -> "NDArray[np.int64]":

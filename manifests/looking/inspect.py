@@ -10,13 +10,18 @@ from corpusmill.manifests.manifest import Manifest
 from corpusmill.manifests.receipt import Counts, Receipt
 from corpusmill.manifests.stage_folder import StageFolder
 
+# A source of a blend ends before the document that its quota does not cover.
+DOCUMENTS_SHORT = 4  # mean documents of each source that may be missing
+SHARE_SHORT = 0.02
+
 
 @dataclass(frozen=True)
 class StageRow:
     """One line of the funnel.
 
     step: the stage's name in the run, if it differs from `stage`. excluded, failures: reason ->
-    rows. seconds: worker time, summed over shards. quarantined: shard -> error.
+    rows. seconds: worker time, summed over shards. quarantined: shard -> error. missing_tokens:
+    what a blend gave less than it was asked for, because its sources hold no more.
     """
 
     folder: str
@@ -33,6 +38,7 @@ class StageRow:
     quarantined: dict[str, str]
     unused: dict[str, int]
     repeats: int
+    missing_tokens: int = 0
 
     @property
     def name(self) -> str:
@@ -157,6 +163,7 @@ def stage_rows(manifest: Manifest, below: bool = False) -> list[StageRow]:
                 or sum(output.text_bytes for output in documents)
                 or (outputs if last else 0),
                 tokens=counts.tokens or sum(output.tokens for output in documents),
+                missing_tokens=_missing_tokens(manifest, counts),
                 seconds=counts.seconds if len(manifest.totals) > 1 and measured else spent,
                 quarantined={item["shard"]: item["error"] for item in manifest.quarantined}
                 if last
@@ -172,6 +179,18 @@ def _step(manifest: Manifest, counts: Counts, below: bool) -> str:
         return ""
     step = manifest.folder.rstrip("/").rsplit("/", 1)[-1] if below else manifest.stages[-1]
     return "" if step.replace("-", "_") == counts.stage else step
+
+
+def _missing_tokens(manifest: Manifest, counts: Counts) -> int:
+    """What a blend gave less than its settings ask for, if that is more than drawing whole
+    documents explains.
+    """
+    settings = manifest.config.get("blend")
+    if counts.stage != "blend" or not isinstance(settings, Mapping) or not settings.get("tokens"):
+        return 0
+    missing: int = settings["tokens"] - counts.tokens
+    drawn = DOCUMENTS_SHORT * len(settings["sources"]) * counts.tokens / max(1, counts.kept)
+    return missing if missing > max(SHARE_SHORT * settings["tokens"], drawn) else 0
 
 
 def _most_first(reasons: Mapping[str, int]) -> dict[str, int]:

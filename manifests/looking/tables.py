@@ -97,10 +97,18 @@ def remarks(found: Funnel) -> Iterator[str]:
 
 
 def row_remarks(row: StageRow) -> Iterator[str]:
-    """A warning if a stage kept nothing, and its quarantined shards."""
+    """Warnings if a stage kept nothing or gave fewer tokens than asked, and its quarantined
+    shards.
+    """
     if not row.kept:
         why = reasons_text(row.excluded, row.failures) if row.rows_in else "it got none"
         yield f"warning: {row.name} kept no document ({why})"
+    if row.missing_tokens:
+        yield (
+            f"warning: {row.name} was asked for {row.tokens + row.missing_tokens:,} tokens "
+            f"and gave {row.tokens:,}: its sources hold no more; add sources, raise their max_epochs, or "
+            "lower tokens"
+        )
     yield from quarantined_lines(row.name, row.quarantined)
 
 

@@ -4,7 +4,7 @@ import hashlib
 import tempfile
 from functools import partial
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import ModelError
@@ -14,6 +14,9 @@ from corpusmill.stages.contract import Account, GlobalStage, Inputs, Pass, Passe
 from pydantic import PositiveInt
 from safetensors import safe_open
 
+if TYPE_CHECKING:
+    from corpusmill.trainer.export import TokenizerFacts
+
 WEIGHTS = "model.safetensors"
 
 
@@ -21,7 +24,7 @@ class Export(GlobalStage):
     """Write a checkpoint as a folder that transformers and vLLM load as NemotronHForCausalLM."""
 
     name: ClassVar[str] = "export"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     reads: ClassVar[Reads] = Reads.CHECKPOINT
     account: ClassVar[Account] = Account.MANY_TO_ONE
     unit: ClassVar[str] = "tensors"
@@ -39,16 +42,17 @@ class Export(GlobalStage):
         ).hexdigest()
 
     def tokenizer_files(self) -> list[str]:
-        """The tokenizer's files that exist. Raises ModelError if there is no tokenizer.json."""
+        """The tokenizer's files that exist. Raises ModelError if there are none."""
         from corpusmill.trainer.export import TOKENIZER_FILES
 
         files = [storage.join(self.tokenizer, name) for name in TOKENIZER_FILES]
-        if not storage.exists(files[0]):
+        found = [path for path in files if storage.exists(path)]
+        if not found:
             raise ModelError(
-                f"{self.tokenizer} holds no {TOKENIZER_FILES[0]}",
+                f"{self.tokenizer} holds no tokenizer",
                 "name the folder of the tokenizer that packed the data",
             )
-        return [path for path in files if storage.exists(path)]
+        return found
 
     def passes(self, inputs: Inputs) -> Passes:
         yield Pass(
@@ -75,7 +79,14 @@ def _export(settings: Export, shard: Shard) -> list[Counts]:
         tokenizer = work / "tokenizer"
         for path in settings.tokenizer_files():
             storage.local_copy(path, tokenizer)
-        export(checkpoint, tokenizer, work / "model", settings.dtype, settings.context_length)
+        export(
+            checkpoint,
+            tokenizer,
+            work / "model",
+            settings.dtype,
+            settings.context_length,
+            _facts(tokenizer),
+        )
         for file in sorted((work / "model").iterdir()):
             shard.keep(file, "")
         for artifact in shard.inputs:
@@ -83,6 +94,21 @@ def _export(settings: Export, shard: Shard) -> list[Counts]:
                 shard.count_rows(artifact, _tensors(checkpoint / WEIGHTS))
         kept = _tensors(work / "model" / WEIGHTS)
     return [Counts("export", rows_in=shard.rows_read, kept=kept)]
+
+
+def _facts(folder: Path) -> "TokenizerFacts":
+    """The special tokens as packing found them, wherever the tokenizer keeps them."""
+    from corpusmill.stages.tokenizer import loaded
+    from corpusmill.trainer.export import SPECIAL, TokenizerFacts
+
+    tokenizer = loaded.load(str(folder))
+    ids = (tokenizer.bos, tokenizer.eos, tokenizer.pad)
+    spelled = {
+        name: tokenizer.decode([number])
+        for name, number in zip(SPECIAL, ids, strict=True)
+        if number is not None
+    }
+    return TokenizerFacts(tokenizer.vocabulary_size, *ids, spelled)
 
 
 def _tensors(weights: Path) -> int:

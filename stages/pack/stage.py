@@ -47,6 +47,9 @@ TOKENS = pa.schema(
         ("tokens", pa.list_(pa.int32())),
         ("n_prompt", pa.int32()),  # first tokens, without loss; 0 in pre-training
         ("source", pa.string()),  # the blend's source, or else the document's
+        # The document that this one was made from; null if it was made from none. What is held out
+        # of training follows it.
+        ("root", pa.string()),
         EPOCH,
         ("part", pa.int32()),
         ("n_tokens", pa.int32()),  # length of `tokens`; footers and manifests sum it
@@ -62,7 +65,7 @@ class Pack(GlobalStage):
     """Tokenise documents into the trainer's token shards."""
 
     name: ClassVar[str] = "pack"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     account: ClassVar[Account] = Account.ONE_TO_MANY
 
     tokenizer: str
@@ -177,6 +180,7 @@ def _token_rows(
             "tokens": pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat)),
             "n_prompt": np.zeros(len(parts), np.int32),
             "source": pc.coalesce(documents["blend_source"], documents["source"]),
+            "root": pc.struct_field(documents["lineage"], "parent"),
             "epoch": pc.fill_null(documents["epoch"], 0),
             "part": np.array(numbers, np.int32),
             "n_tokens": lengths,

@@ -23,7 +23,7 @@ class Train(TrainConfig, GlobalStage):
     """Train a hybrid on the token shards of a pack stage."""
 
     name: ClassVar[str] = "train"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     account: ClassVar[Account] = Account.MANY_TO_ONE
     reads: ClassVar[Reads] = Reads.TOKENS
     free_settings: ClassVar[tuple[str, ...]] = FREE_ON_RESUME

@@ -231,3 +231,20 @@ def test_find_shards_leaves_out_what_a_stage_excluded(tmp_path):
         "b.parquet",
         "level=high/a.parquet",
     ]
+
+
+def test_what_was_made_from_a_held_out_document_is_held_out_too(write_shards, random_documents):
+    (path,) = write_shards(random_documents, shards=1)
+    table = pq.read_table(path)
+    roots = [None if i < 15 else f"doc-{i - 15}" for i in range(30)]  # the others are made of these
+    pq.write_table(
+        table.append_column("root", pa.array(roots, pa.string())), path, row_group_size=4
+    )
+    seen = {}
+    for held_out in (False, True):
+        s = PackedStream(catalogue([path], 16, 0.3), 0, "pad", held_out=held_out)
+        seen[held_out] = {span.id for row in range(s.epoch_rows) for span in s.documents_of(row)}
+    held = {f"doc-{i}" for i in range(15) if is_held_out(f"doc-{i}", 0.3)}
+    assert seen[True] == held | {f"doc-{int(name[4:]) + 15}" for name in held}
+    assert not seen[False] & seen[True]
+    assert len(seen[False] | seen[True]) == 30

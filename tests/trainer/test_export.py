@@ -7,7 +7,7 @@ import pytest
 import torch
 from corpusmill.manifests.errors import CorpusmillError, ModelError
 from corpusmill.trainer import checkpoint
-from corpusmill.trainer.export import export
+from corpusmill.trainer.export import TokenizerFacts, export
 from corpusmill.trainer.train import train
 from safetensors.torch import load_file
 from tokenizers import Tokenizer, models
@@ -155,3 +155,32 @@ def test_a_folder_without_tokenizer_is_refused(run, tmp_path):
 def test_a_folder_without_checkpoint_is_refused(tokenizer, tmp_path):
     with pytest.raises(CorpusmillError, match="is not a checkpoint"):
         export(tmp_path, tokenizer, tmp_path / "hf")
+
+
+def test_ids_that_packing_knew_end_a_text_wherever_the_tokenizer_keeps_them(
+    run, tokenizer, tmp_path
+):
+    from transformers import AutoTokenizer
+
+    settings = {"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "t9"}
+    (tokenizer / "tokenizer_config.json").write_text(json.dumps(settings))
+    facts = TokenizerFacts(64, bos=None, eos=1, pad=9, spelled={"eos_token": "</s>"})
+    folder = export(run.checkpoint, tokenizer, tmp_path / "hf", facts=facts)
+    for name in ("config.json", "generation_config.json"):
+        written = json.loads((folder / name).read_text())
+        assert (written["eos_token_id"], written["pad_token_id"]) == (1, 9)
+    assert AutoTokenizer.from_pretrained(folder).eos_token_id == 1
+    unchanged = export(run.checkpoint, tokenizer, tmp_path / "none")
+    assert json.loads((unchanged / "config.json").read_text())["eos_token_id"] is None
+
+
+def test_a_tokenizer_without_tokenizer_json_comes_along(run, tmp_path):
+    from transformers import AutoTokenizer
+
+    folder = tmp_path / "bytes"
+    folder.mkdir()
+    settings = {"tokenizer_class": "ByT5Tokenizer", "eos_token": "</s>", "pad_token": "<pad>"}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    facts = TokenizerFacts(64, bos=None, eos=1, pad=0)
+    out = export(run.checkpoint, folder, tmp_path / "hf", facts=facts)
+    assert AutoTokenizer.from_pretrained(out)("a").input_ids == [100, 1]

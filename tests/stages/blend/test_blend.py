@@ -10,6 +10,7 @@ from collections import Counter
 import pytest
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import CorpusmillError, RecipeError
+from corpusmill.manifests.looking.tables import stage_line
 from corpusmill.manifests.looking.verify import verify
 from corpusmill.pipeline.recipe import Step
 from corpusmill.pipeline.run import run_step
@@ -103,6 +104,15 @@ def test_the_plan_says_what_a_cap_cost(tmp_path, web, math):
     assert capped["share"] < 0.5 < other["share"]
     assert 6000 - 40 < plan["tokens"] <= 6000
     assert plan["categories"]["math"]["tokens"] == capped["tokens"]
+
+
+def test_a_blend_that_found_less_than_it_was_asked_for_says_so(tmp_path, web):
+    for asked, warned in ((10**8, True), (100, False)):
+        folder = tmp_path / str(asked)
+        settings = {"sources": {"web": {"input": web, "weight": 1}}, "tokens": asked}
+        manifest = run("blend", settings, folder)
+        words = f"warning: blend was asked for {asked:,} tokens and gave"
+        assert (words in stage_line(str(folder), manifest)) == warned
 
 
 def test_levels_kinds_and_prompts_choose_documents(tmp_path):

@@ -53,7 +53,16 @@ def test_decoding_gives_the_text_back(tmp_path, tokenizer):
 def test_columns_are_those_that_the_trainer_reads(tmp_path, tokenizer):
     pack(tmp_path, documents("doc", 3), tokenizer)
     for row in rows_of(tmp_path / "pack"):
-        assert set(row) == {"id", "tokens", "n_prompt", "source", "epoch", "part", "n_tokens"}
+        assert set(row) == {
+            "id",
+            "tokens",
+            "n_prompt",
+            "source",
+            "root",
+            "epoch",
+            "part",
+            "n_tokens",
+        }
         assert (row["n_prompt"], row["part"], row["epoch"], row["source"]) == (0, 0, 0, "from doc")
         assert row["n_tokens"] == len(row["tokens"])
 
@@ -176,3 +185,18 @@ def test_a_vocabulary_of_another_kind_packs_too(tmp_path):
     rows = [{**documents("doc", 1)[0], "text": "Ka nori"}]
     pack(tmp_path, rows, str(folder))
     assert rows_of(tmp_path / "pack")[0]["tokens"] == [5, 6, 7, 3]
+
+
+def test_a_synthetic_document_names_the_page_it_was_made_from(tmp_path, tokenizer):
+    made = [
+        {**row, "kind": "synthetic", "lineage": {"parent": "doc-00000"}}
+        for row in documents("syn", 2)
+    ]
+    pack(tmp_path, [*documents("doc", 2), *made], tokenizer)
+    roots = {row["id"]: row["root"] for row in rows_of(tmp_path / "pack")}
+    assert roots == {
+        "doc-00000": None,
+        "doc-00001": None,
+        "syn-00000": "doc-00000",
+        "syn-00001": "doc-00000",
+    }
