@@ -23,6 +23,7 @@ from corpusmill.trainer import checkpoint, kernels
 from corpusmill.trainer.config import Precision, TrainConfig
 from corpusmill.trainer.data import PackedStream
 from corpusmill.trainer.fp8 import Scaling
+from corpusmill.trainer.importing import load_pretrained
 from corpusmill.trainer.loader import Batch, BatchLoader, collate
 from corpusmill.trainer.memory import too_little_memory
 from corpusmill.trainer.model import HybridModel, initialise
@@ -180,7 +181,11 @@ def _train(
     checkpoints, log = output_folder / "checkpoints", output_folder / "log.jsonl"
     output_folder.mkdir(parents=True, exist_ok=True)
     start = checkpoint.latest(checkpoints)
-    first = checkpoint.resume(start, model, optimizer, config, corpus.digest) if start else 0
+    first = 0
+    if start:
+        first = checkpoint.resume(start, model, optimizer, config, corpus.digest)
+    elif config.init_from is not None:
+        load_pretrained(Path(config.init_from), model)
     ranks.wait()  # nobody looks for checkpoints any more
     if ranks.first:
         checkpoint.clean(checkpoints)

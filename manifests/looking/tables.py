@@ -106,8 +106,8 @@ def row_remarks(row: StageRow) -> Iterator[str]:
     if row.missing_tokens:
         yield (
             f"warning: {row.name} was asked for {row.tokens + row.missing_tokens:,} tokens "
-            f"and gave {row.tokens:,}: its sources hold no more; add sources, raise their max_epochs, or "
-            "lower tokens"
+            f"and gave {row.tokens:,}: its sources hold no more; add sources, raise their "
+            "max_epochs, or lower tokens"
         )
     yield from quarantined_lines(row.name, row.quarantined)
 
