@@ -88,6 +88,8 @@ def _train(settings: Train, shard: Shard) -> list[Counts]:
 
 def _fetch(source: str, names: tuple[str, ...], folder: Path) -> Path:
     """A local folder with files of the folder `source`, as far as they are there."""
+    if not storage.is_remote(source):
+        return Path(storage.local(source))
     folder.mkdir(parents=True, exist_ok=True)
     for name in names:
         path = storage.join(source, name)
