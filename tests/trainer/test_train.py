@@ -1,6 +1,7 @@
 """The training loop: it learns, it weighs targets rightly, and interruptions leave no trace."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -249,3 +250,23 @@ def test_a_gpu_trains_in_bf16_to_nearly_the_same_losses(
     on_cpu = train(make_config(steps=5), shards, tmp_path / "cpu")
     on_gpu = train(make_config(steps=5, device="cuda", compile=True), shards, tmp_path / "gpu")
     assert losses(on_gpu.log) == pytest.approx(losses(on_cpu.log), rel=2e-2)
+
+
+def test_the_z_loss_adds_the_squared_log_partition_to_training_alone(
+    write_shards, random_documents, make_config, tmp_path
+):
+    shards = write_shards(random_documents)
+    held_out = {"steps": 1, "warmup_steps": 0, "learning_rate": 1e-12, "eval_fraction": 0.3}
+    plain = train(make_config(**held_out), shards, tmp_path / "plain")
+    with_z = train(make_config(**held_out, z_loss=0.1), shards, tmp_path / "z")
+    added = losses(with_z.log)[0] - losses(plain.log)[0]
+    assert added == pytest.approx(0.1 * math.log(64) ** 2, rel=0.05)  # a fresh head is nearly even
+    assert with_z.last.held_out_loss == pytest.approx(plain.last.held_out_loss)
+
+
+def test_muon_learns(write_shards, make_config, tmp_path):
+    shards = write_shards([[1, *([5, 9, 17, 33, 2] * 8), 3] for _ in range(16)])
+    config = make_config(
+        steps=60, learning_rate=1e-2, checkpoint_every=1000, sequence_length=32, optimizer="muon"
+    )
+    assert losses(train(config, shards, tmp_path / "run").log)[-1] < 0.5
