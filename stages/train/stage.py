@@ -56,7 +56,7 @@ class Train(TrainConfig, GlobalStage):
 
 
 def _train(settings: Train, shard: Shard) -> list[Counts]:
-    from corpusmill.trainer.train import StepRecord
+    from corpusmill.trainer.records import StepRecord
     from corpusmill.trainer.workers import run
 
     scratch = Path(shard.scratch)
