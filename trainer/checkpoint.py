@@ -77,9 +77,8 @@ def save(
     """
     final = folder / f"step-{step:08d}"
     partial = folder / f".writing-{final.name}"
-    state = CheckpointState(
-        step, step * config.batch_size, config.model_dump(mode="json"), data_digest, shards
-    )
+    settings = config.model_dump(mode="json", exclude={"init_from"})  # a path
+    state = CheckpointState(step, step * config.batch_size, settings, data_digest, shards)
     try:
         if ranks.first:
             clean(folder)
