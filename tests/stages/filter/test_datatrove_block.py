@@ -169,7 +169,7 @@ class BrokenForSome(BaseFilter):
 def shard_of(folder, texts, class_name, monkeypatch):
     """Run the stage over these texts as one shard. Returns the account."""
     module = types.ModuleType("filters_of_a_user")
-    module.Broken, module.BrokenForSome = Broken, BrokenForSome
+    vars(module).update(Broken=Broken, BrokenForSome=BrokenForSome)
     monkeypatch.setitem(sys.modules, "filters_of_a_user", module)
     path = folder / "texts.parquet"
     rows = {"id": [str(number) for number in range(len(texts))], "text": texts}

@@ -64,7 +64,9 @@ CASES = [
     for language, labels in CHARSETS.items()
     for codec, label in labels.items()
 ]
-UNDECLARED = [case for case in CASES if "macintosh" not in case.id and "hz" not in case.id]
+UNDECLARED = [
+    case for case in CASES if "macintosh" not in str(case.id) and "hz" not in str(case.id)
+]
 UNICODE = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", "utf-8")
 
 
