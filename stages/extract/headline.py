@@ -38,11 +38,7 @@ ELSEWHERE: Final = [
 MOST: Final = 200  # blocks that are no headings and are compared with the names
 CONTENTS: Final = [region(name) for name in ("main", "article", "content", "body", "post")]
 NEAR: Final = 2  # levels up to an element that is named a title
-_META: Final = re.compile(
-    r"<[mM][eE][tT][aA]\b[^<>]{0,400}?\b(?:property|name|itemprop)\s*=\s*[\"']?"
-    r"(og:title|twitter:title|og:site_name)[\"'\s/>][^<>]{0,2000}",
-    re.IGNORECASE,
-)
+_IN_META: Final = ("og:title", "twitter:title", "og:site_name")
 _CONTENT: Final = re.compile(r"\bcontent\s*=\s*(?:\"([^\"]*)\"|'([^']*)')", re.IGNORECASE)
 _JSON_HEADLINE: Final = re.compile(r'"headline"\s*:\s*("(?:[^"\\\n]|\\.){1,400}")')
 _SEPARATORS: Final = re.compile(
@@ -145,12 +141,8 @@ def _candidates(
 def _names(html: str, text: bytes, blocks: NDArray[np.int32]) -> _Names:
     end = html.find("</head", 0, HEAD)
     head = html[: end if end >= 0 else HEAD]
-    found: dict[str, str] = {}
-    for match in _META.finditer(head) if "og:" in head or "twitter:" in head else ():
-        content = _CONTENT.search(match[0])
-        if content:
-            found.setdefault(match[1].lower(), _clean(content[1] or content[2] or ""))
-    own = [found[name] for name in ("og:title", "twitter:title") if found.get(name)]
+    found = {name: _in_meta(head, name) for name in _IN_META}
+    own = [found[name] for name in ("og:title", "twitter:title") if found[name]]
     linked = _JSON_HEADLINE.match(html, max(html.find('"headline"'), 0))
     if linked:
         own.insert(0, _clean(_unquoted(linked[1])))
@@ -159,7 +151,20 @@ def _names(html: str, text: bytes, blocks: NDArray[np.int32]) -> _Names:
     parts = [part for name in whole for part in _SEPARATORS.split(name)]
     parts += [part for name in whole for part in _COLON.split(name)]
     parts = [part for part in parts if len(_words(part)) > 1 or not part.isascii()]
-    return _Names(tuple(dict.fromkeys([*whole, *parts])), found.get("og:site_name", ""))
+    return _Names(tuple(dict.fromkeys([*whole, *parts])), found["og:site_name"])
+
+
+def _in_meta(head: str, name: str) -> str:
+    """The content of the first `<meta>` of this name; empty if there is none."""
+    at = head.find(name)
+    while at >= 0:
+        begin, end = head.rfind("<", 0, at), head.find(">", at)
+        tag = head[begin : end if end >= 0 else len(head)]
+        content = _CONTENT.search(tag) if tag[:5].lower() == "<meta" else None
+        if content and not content.start() <= at - begin < content.end():
+            return _clean(content[1] or content[2] or "")
+        at = head.find(name, at + 1)
+    return ""
 
 
 def _without_site(names: _Names) -> str:

@@ -88,6 +88,7 @@ _WESTERN, _WESTERN_IF_FEW = 0.05, 0.16
 _FEW_CHARACTERS, _SMALL_SHARE = 5, 0.02
 _DEFAULTS = ("cp1252", "iso8859-1", "ascii")
 _BEYOND = bytes(range(0x80, 0x100))
+_SEPARATED = bytes.maketrans(b'<>"', b"   ")
 _BYTES_AS_WESTERN = "corpusmill.bytes-as-western"
 _NOT_DETECTED = ("iso8859-3", "iso8859-10", "iso8859-14", "iso8859-15", "iso8859-16", "mac-latin2")
 _DETECTORS = ("faust-cchardet", "resiliparse")
@@ -152,6 +153,7 @@ def _most_plausible(
         *((codec, _FOUND) for codec in _detected(payload)),
     ]
     beyond = len(payload) - len(payload.translate(None, _BEYOND))
+    words = _words_beyond_ascii(payload)
     few = beyond < _FEW_CHARACTERS or beyond < _SMALL_SHARE * len(payload)
     weights = {"cp1252": _WESTERN_IF_FEW if few else _WESTERN}
     for codec, weight in said:
@@ -161,21 +163,28 @@ def _most_plausible(
     for codec, weight in list(weights.items()):
         if codec in _SIBLING:
             weights.setdefault(_SIBLING[codec], weight - _AS_SIBLING)
-    best, least = ("", "cp1252"), 1e9
+    best, least = "cp1252", 1e9
     for codec in dict.fromkeys((*weights, *_ALWAYS_TRIED)):
-        if codec not in weights and not _is_valid(payload, codec):
+        if codec not in weights and not _is_valid(words, codec):
             continue
-        text = payload.decode(codec, "replace")
+        text = words.decode(codec, "replace")
         if codec == "cp1256" and codec not in weights and not _is_arabic(text):
             continue
         found = cost(text, codec) - weights.get(codec, 0.0)
         if found < least:
-            best, least = (text, codec), found
-    if in_utf8:
-        mixed = payload.decode("utf-8", _BYTES_AS_WESTERN)
-        if cost(mixed, "utf-8") < least:
-            return mixed, "utf-8"
-    return best
+            best, least = codec, found
+    if in_utf8 and cost(words.decode("utf-8", _BYTES_AS_WESTERN), "utf-8") < least:
+        return payload.decode("utf-8", _BYTES_AS_WESTERN), "utf-8"
+    return payload.decode(best, "replace"), best
+
+
+def _words_beyond_ascii(payload: bytes) -> bytes:
+    """The words with bytes beyond ASCII: all that charsets differ in, and a small part of a page.
+
+    No charset that is tried has a blank or a bracket of a tag within a character.
+    """
+    words = payload.translate(_SEPARATED).split()
+    return b" ".join(word for word in words if not word.isascii())
 
 
 def _seven_bit(payload: bytes, in_header: str | None, in_page: str | None) -> str | None:
