@@ -219,7 +219,8 @@ def _weights(model: HybridModel) -> dict[str, Tensor]:
 def _read_sharded(checkpoint: Path, tensors: dict[str, dict[str, Tensor]]) -> None:
     """Fill the tensors from the files of torch.distributed.checkpoint."""
     try:
-        distributed.load(tensors, checkpoint_id=checkpoint)
+        alone = not torch.distributed.is_initialized()
+        distributed.load(tensors, checkpoint_id=checkpoint, no_dist=alone)
     except (OSError, CheckpointException, RuntimeError, ValueError) as error:
         raise CorpusmillError(
             f"{checkpoint} is damaged, or of another model ({error})",
