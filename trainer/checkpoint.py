@@ -21,6 +21,7 @@ import json
 import os
 import re
 import shutil
+import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -219,7 +220,9 @@ def _weights(model: HybridModel) -> dict[str, Tensor]:
 def _read_sharded(checkpoint: Path, tensors: dict[str, dict[str, Tensor]]) -> None:
     """Fill the tensors from the files of torch.distributed.checkpoint."""
     try:
-        distributed.load(tensors, checkpoint_id=checkpoint)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="torch.distributed is disabled")
+            distributed.load(tensors, checkpoint_id=checkpoint)
     except (OSError, CheckpointException, RuntimeError, ValueError) as error:
         raise CorpusmillError(
             f"{checkpoint} is damaged, or of another model ({error})",
