@@ -7,7 +7,7 @@ Exit codes:
 0: done.
 1: internal error.
 2: an error that the user can mend. The message says how.
-3: done, but some shards are quarantined.
+3: done, but some shards are quarantined. `verify` too, if it found nothing worse.
 4: `verify` found problems.
 130: interrupted. The same command goes on.
 """
@@ -352,7 +352,10 @@ def inspect(
 
 @app.command(rich_help_panel="Looking")
 def verify(root: Root, as_json: Json = False) -> None:
-    """Check every file, count and parent against the manifests. Exit code 4 if one fails."""
+    """Check every file, count and parent against the manifests.
+
+    Exit code 4 if a check fails, 3 if all hold but shards are quarantined.
+    """
     from corpusmill.manifests.looking.tables import verdict_line
     from corpusmill.manifests.looking.verify import verify as verify_run
 
@@ -366,6 +369,8 @@ def verify(root: Root, as_json: Json = False) -> None:
         )
     if verdict.problems:
         raise typer.Exit(NOT_VERIFIED)
+    if verdict.quarantined:
+        raise typer.Exit(QUARANTINED)
 
 
 @app.command(rich_help_panel="Looking")
@@ -379,6 +384,14 @@ def trace(
         ),
     ],
     as_json: Json = False,
+    record: Annotated[
+        bool,
+        typer.Option(
+            "--record",
+            help="Write the record that the document was made from: the WARC record, JSON line, "
+            "Parquet row or file, as it is.",
+        ),
+    ] = False,
 ) -> None:
     """Follow a document back to its source. Also a synthetic row, or a training sequence."""
     from corpusmill.manifests.looking.trace_text import sequence_text, trace_text
@@ -396,6 +409,12 @@ def trace(
     from corpusmill.manifests.looking.trace import trace as trace_document
 
     found = trace_document(root, document)
+    if record:
+        from corpusmill.manifests.looking.trace import origin_of
+        from corpusmill.stages.readers import locate
+
+        sys.stdout.buffer.write(locate(origin_of(found)))
+        return
     typer.echo(
         json.dumps(found.as_json(), ensure_ascii=False, default=str)
         if as_json

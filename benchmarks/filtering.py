@@ -5,8 +5,8 @@
 It also measures the speed of the URL lists. One core, CPU time, medians, peers in the same run. The
 documents are reference and academic texts, and the text (Resiliparse's main content) of every
 second crawled page. Agreement compares each rule alone with the same rule of datatrove alone, on
-the same text. The last line is JSON: `filter_mb_s.NAME`, `agreement.RULE`, `agreement_min`,
-`urls_s`.
+the same text. datatrove reads it without the marks of light Markdown. The last line is JSON:
+`filter_mb_s.NAME`, `agreement.RULE`, `agreement_min`, `urls_s`.
 """
 
 import argparse
@@ -33,6 +33,8 @@ from corpusmill.stages.filter.measuring import measure  # noqa: E402
 from corpusmill.stages.filter.rules import failing  # noqa: E402
 from corpusmill.stages.filter.stage import Filter  # noqa: E402
 from corpusmill.stages.filter.url_rules import UrlRules, compiled, judge_all  # noqa: E402
+
+from tests.stages.filter.measure.plain_structure import without_marks  # noqa: E402
 
 # Characters. Longer documents are left out of the agreement: datatrove reads 15 kB a second there.
 LONGEST = 40_000
@@ -110,7 +112,7 @@ def speeds(texts: Sequence[str]) -> dict[str, float]:
     from datatrove.data import Document
 
     rows = {"id": [str(number) for number in range(len(texts))], "text": list(texts)}
-    documents, stage = conform(pa.table(rows), DOCUMENT), Filter()
+    documents, stage = conform(pa.table(rows), DOCUMENT), Filter(preset="fineweb")
     stage.apply(documents)  # compiles what is not cached
     ours = median_seconds(lambda: stage.apply(documents), 7)
     sample = list(texts[:: max(1, len(texts) // 60)])
@@ -146,7 +148,7 @@ def agreement(texts: Sequence[str]) -> dict[str, tuple[float, int, int, int]]:
     """Reason code -> (share of documents with equal verdicts, drops of ours, theirs, both)."""
     column = pa.chunked_array([pa.array(texts)])
     as_they_came, edited = measure(column).measured, measure(column, LineEdits()).measured
-    theirs = datatrove_verdicts(texts)
+    theirs = datatrove_verdicts(list(map(without_marks, texts)))
     result = {}
     for family in DEFAULT:
         rules = FAMILIES[family]

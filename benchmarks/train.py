@@ -10,10 +10,8 @@ On a GPU: tokens a second, model FLOP utilisation and peak memory of whole optim
 against mamba-ssm's Triton kernels in the same run, if --peer names a folder that holds the
 unpacked package. On a CPU: 11M parameters, forward, backward and step, against transformers.
 
-MFU = tokens/s x (6 x (parameters without the embedding) + 3 x (causal attention + chunked SSD
-products)) / 989 TFLOP/s, where a forward pass costs a token 2 T x heads x head dim for each
-attention layer, and 2 Q G N + 2 Q H P + 4 H P N with Q = 128 for each Mamba-2 layer. 989 TFLOP/s
-is the dense bf16 peak of an H100 or H200. Recomputed products do not count.
+MFU: by the formula of `trainer/flops.py`, against 989 TFLOP/s, the dense bf16 peak of an H100 or
+H200, a GPU.
 
 The last line is JSON.
 """
@@ -41,14 +39,14 @@ import torch.nn.functional as F  # noqa: E402
 from corpusmill.manifests.assignments import assigned, read_assignment  # noqa: E402
 from corpusmill.trainer import train as trainer  # noqa: E402
 from corpusmill.trainer.config import HybridConfig, TrainConfig  # noqa: E402
+from corpusmill.trainer.flops import flops_per_token  # noqa: E402
 from corpusmill.trainer.loader import Batch  # noqa: E402
-from corpusmill.trainer.model import parameter_count  # noqa: E402
+from corpusmill.trainer.loss import SummedLoss  # noqa: E402
 from corpusmill.trainer.optim import Optimizer  # noqa: E402
 from corpusmill.trainer.presets import NEMOTRON_H_8B  # noqa: E402
 from corpusmill.trainer.ranks import Ranks, joined  # noqa: E402
 
 PEAK = 989e12  # FLOP/s
-SSD_CHUNK = 128  # of the formula, whatever chunk a kernel works with
 DOCUMENT_LENGTH = 600  # mean tokens of a document where documents are reset
 
 SHAPES: dict[str, dict[str, Any]] = {
@@ -100,17 +98,6 @@ SMALL = HybridConfig(  # 11M parameters
 )
 
 
-def flops_per_token(model: HybridConfig, length: int) -> float:
-    """Of a forward and backward pass, by the formula above."""
-    weights = parameter_count(model) - model.vocab_size * model.hidden_size
-    attention = 2 * length * model.attention_heads * model.head_dim
-    maps = model.mamba_groups * model.mamba_state
-    inner = model.mamba_inner
-    scan = 2 * SSD_CHUNK * (maps + inner) + 4 * inner * model.mamba_state
-    layers = model.pattern.count("*") * attention + model.pattern.count("M") * scan
-    return 6 * weights + 3 * layers
-
-
 def random_batch(config: TrainConfig, ranks: Ranks, seed: int) -> Batch:
     """Random tokens, documents of random lengths: one rank's share."""
     generator = torch.Generator().manual_seed(seed + ranks.rank)
@@ -125,7 +112,7 @@ def training_step(config: TrainConfig, ranks: Ranks) -> Callable[[], None]:
     """One optimiser step, as the trainer makes it, on the same batch each time."""
     model = trainer.build_model(config, ranks)
     optimizer = Optimizer(model, config)
-    summed_loss = trainer.SummedLoss(model, config)
+    summed_loss = SummedLoss(model, config)
     batch = random_batch(config, ranks, 0)
 
     def step() -> None:

@@ -21,12 +21,13 @@ _MARK = "Written by corpusmill: "
 
 
 def write_card(manifest: Manifest) -> None:
-    """Write the card of a finished stage, if it has documents."""
+    """Write the card of a finished stage, if it writes documents, even if it kept none."""
     rooms = {"default": "documents", "excluded": "excluded"}
     configs = "".join(
         f'- config_name: {name}\n  data_files: "{room}/**/*.parquet"\n'
         for name, room in rooms.items()
         if any(output.rows for output in manifest.documents(room))
+        or (room == "documents" and manifest.documents(room))
     )
     if "documents" in configs:
         path = storage.join(manifest.folder, CARD)

@@ -7,7 +7,7 @@ not depend on the number of workers. It notices a changed config, input, model o
 
 import hashlib
 import json
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -29,6 +29,7 @@ class Counts:
     unused: rows that the step read and did not need (not sampled, not reached), by reason. They are
     not written.
     sent: rows written for a later pass.
+    edited: kept rows of which the step cut text. cut_bytes: how much.
 
     In every task:
         rows_in + received + repeats == kept + excluded + failed + unused + sent
@@ -49,6 +50,8 @@ class Counts:
     tokens: int = 0
     seconds: float = 0.0
     failures: dict[str, int] = field(default_factory=dict)
+    edited: int = 0
+    cut_bytes: int = 0
 
     @property
     def conserved(self) -> bool:
@@ -84,6 +87,13 @@ class Counts:
         if rows:
             self.unused[reason] = self.unused.get(reason, 0) + rows
 
+    def count_cuts(self, cut_bytes: Iterable[int | None]) -> None:
+        """Count kept rows, given how many bytes were cut out of each."""
+        for size in cut_bytes:
+            if size:
+                self.edited += 1
+                self.cut_bytes += size
+
     def add(self, other: "Counts") -> None:
         """Sum another shard's account of the same stage into this one."""
         self.rows_in += other.rows_in
@@ -100,6 +110,8 @@ class Counts:
                 mine[reason] = mine.get(reason, 0) + rows
         self.failed += other.failed
         self.text_bytes += other.text_bytes
+        self.edited += other.edited
+        self.cut_bytes += other.cut_bytes
         self.tokens += other.tokens
         self.seconds += other.seconds
 

@@ -38,11 +38,16 @@ STAGES: dict[str, Entry] = {
     "redact": Entry(
         "corpusmill.stages.redact.stage:Redact",
         "Replace personal data by tags, and count it. Finds e-mail and IP addresses, telephone "
-        "numbers, card numbers and IBANs.",
+        "numbers, card numbers, IBANs and national identity numbers.",
     ),
     "dedup": Entry(
         "corpusmill.stages.dedup.stage:Dedup",
         "Remove exact and near duplicates over all shards. Every removal is verified.",
+    ),
+    "templates": Entry(
+        "corpusmill.stages.templates.stage:Templates",
+        "Remove lines that many pages of a site have. Menus, notices and calls to subscribe go. "
+        "Records what it removes.",
     ),
     "substring": Entry(
         "corpusmill.stages.substring.stage:Substring",

@@ -93,7 +93,9 @@ class Lines(Display):
 
     def progress(self, progress: Progress) -> None:
         if time.monotonic() - self._last >= LINE_SECONDS:
-            text = ", ".join([_position(progress), *_speed(progress)])
+            # The time grows also while nothing is finished, as in a first answer that takes long.
+            running = f"{duration_text(progress.seconds)} so far"
+            text = ", ".join([_position(progress), running, *_speed(progress)])
             self._write(f"{progress.title}: {text}", _record("progress", progress))
 
     def shard(self, title: str, receipt: Receipt) -> None:

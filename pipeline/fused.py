@@ -83,6 +83,7 @@ def run_map_stages(
 ) -> list[Counts]:
     """The work of one shard: every stage over every batch. Returns one account for each step."""
     accounts = [Counts(name) for name in names]
+    failures: list[dict[str, str]] = [{} for _ in names]
     schema = _output_schema(stages, shard)
     with (
         shard.parquet(DOCUMENTS, schema) as kept_output,
@@ -92,7 +93,7 @@ def run_map_stages(
         clock = time.perf_counter()
         for table in _batches(stages[0], shard):
             seen += table.num_rows
-            for stage, account in zip(stages, accounts, strict=True):
+            for stage, account, failed in zip(stages, accounts, failures, strict=True):
                 started = time.perf_counter()
                 # the first stage's time includes reading
                 account.seconds += started - clock if account is accounts[0] else 0.0
@@ -102,7 +103,13 @@ def run_map_stages(
                 account.text_bytes += (
                     pc.sum(pc.binary_length(table["text"])).as_py() or 0 if table.num_rows else 0
                 )
-                count_reasons(account, outcome.excluded["reason"].to_pylist())
+                if f"{stage.name}_removed_bytes" in table.column_names:
+                    account.count_cuts(table[f"{stage.name}_removed_bytes"].to_pylist())
+                reasons = outcome.excluded["reason"].to_pylist()
+                count_reasons(account, reasons)
+                for row, reason in enumerate(reasons):
+                    if reason.startswith(FAILED_PREFIX) and reason not in failed:
+                        failed[reason] = outcome.excluded["detail"][row].as_py() or ""
                 excluded_output.write(outcome.excluded)
                 clock = time.perf_counter()
                 account.seconds += clock - started
@@ -115,6 +122,8 @@ def run_map_stages(
     accounts[0].rows_in = shard.rows_read
     for before, account in itertools.pairwise(accounts):
         account.rows_in = before.kept
+    for stage, account, failed in zip(stages, accounts, failures, strict=True):
+        stage.check(account, failed)
     return accounts
 
 

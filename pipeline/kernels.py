@@ -17,7 +17,10 @@ from corpusmill.stages.columns.kernel_cache import ROOT, cache_folder, kernel_fi
 
 CHAINS: Final = {  # name -> sample, and the stages that read it; each chain is one process
     "pages": ("package:samples/crawl", ("extract",)),
-    "texts": ("package:samples/reference", ("extract", "filter", "redact", "dedup", "substring")),
+    "texts": (
+        "package:samples/reference",
+        ("extract", "filter", "redact", "dedup", "templates", "substring"),
+    ),
 }
 VERBS: Final = frozenset(verb for _, verbs in CHAINS.values() for verb in verbs)  # use kernels
 _COMPLETE: Final = "complete"  # if this file is in the cache folder, all kernels are there

@@ -170,6 +170,13 @@ class MapStage(Stage):
     def apply(self, table: pa.Table) -> Outcome:
         """Put every row of `table` into exactly one of the two tables."""
 
+    def check(self, account: Counts, failures: Mapping[str, str]) -> None:
+        """Look at the account of a whole shard. failures: reason -> the detail of its first row.
+
+        Raises CorpusmillError if it shows that the stage's settings cannot work. The shard then
+        fails.
+        """
+
 
 class GlobalStage(Stage):
     """A stage that runs in passes over shards."""

@@ -8,6 +8,7 @@ settings and `--set` are those of the verb, and so is what may change before a r
 import argparse
 import sys
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
 from corpusmill.manifests.assignments import assigned, read_assignment
@@ -15,8 +16,8 @@ from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.manifests.settings import build_settings
 from corpusmill.manifests.yaml_text import parse_yaml
 from corpusmill.trainer.config import TrainConfig
+from corpusmill.trainer.records import StepRecord
 from corpusmill.trainer.token_shards import find_shards
-from corpusmill.trainer.train import StepRecord
 from corpusmill.trainer.workers import run
 
 
@@ -37,10 +38,14 @@ def read_config(path: Path, changes: Sequence[str] = ()) -> TrainConfig:
 def print_record(record: StepRecord) -> None:
     """One status line."""
     held_out = "" if record.held_out_loss is None else f"  held-out {record.held_out_loss:.4f}"
+    mfu = "" if record.mfu is None else f"  MFU {record.mfu:.1%}"
+    memory = "" if record.memory_gb is None else f"  {record.memory_gb} GB"
+    left = timedelta(seconds=round(record.seconds_left or 0))
     print(
         f"step {record.step:6d}/{record.steps}  loss {record.loss:.4f}  "
         f"lr {record.learning_rate:.2e}  "
-        f"norm {record.gradient_norm:.3f}  {record.tokens_per_second:,.0f} tok/s{held_out}",
+        f"norm {record.gradient_norm:.3f}  {record.tokens_per_second:,.0f} tok/s{mfu}{memory}  "
+        f"{left} left{held_out}",
         flush=True,
     )
 

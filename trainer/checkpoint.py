@@ -21,6 +21,7 @@ import json
 import os
 import re
 import shutil
+import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -77,9 +78,8 @@ def save(
     """
     final = folder / f"step-{step:08d}"
     partial = folder / f".writing-{final.name}"
-    state = CheckpointState(
-        step, step * config.batch_size, config.model_dump(mode="json"), data_digest, shards
-    )
+    settings = config.model_dump(mode="json", exclude={"init_from"})  # a path
+    state = CheckpointState(step, step * config.batch_size, settings, data_digest, shards)
     try:
         if ranks.first:
             clean(folder)
@@ -220,7 +220,9 @@ def _weights(model: HybridModel) -> dict[str, Tensor]:
 def _read_sharded(checkpoint: Path, tensors: dict[str, dict[str, Tensor]]) -> None:
     """Fill the tensors from the files of torch.distributed.checkpoint."""
     try:
-        distributed.load(tensors, checkpoint_id=checkpoint)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="torch.distributed is disabled")
+            distributed.load(tensors, checkpoint_id=checkpoint)
     except (OSError, CheckpointException, RuntimeError, ValueError) as error:
         raise CorpusmillError(
             f"{checkpoint} is damaged, or of another model ({error})",

@@ -29,7 +29,11 @@ Decay = Annotated[float, Field(ge=0, lt=1)]  # of a running mean
 
 # Fields that decide no byte of the model. A run may go on with other values of them.
 # Ranks only round their sums in another order.
-FREE_ON_RESUME = ("checkpoint_every", "keep", "log_every", "num_workers", "shard_ranks")
+FREE_ON_RESUME = (
+    *("checkpoint_every", "keep", "log_every"),
+    *("num_workers", "shard_ranks"),
+    "init_from",  # read at step 0 only; a stage knows its digest
+)
 
 
 class HybridConfig(Settings):
@@ -121,6 +125,11 @@ class TrainConfig(Settings):
 
     model: HybridConfig
     """The shape of the model."""
+    init_from: str | None = None
+    """A folder with a model to start from: of export, or any of NemotronHForCausalLM.
+
+    Its shape is that of `model`, but its vocabulary may be smaller. Null: random weights.
+    """
     sequence_length: PositiveInt = 8192
     """Tokens of a training sequence."""
     batch_size: PositiveInt = 768

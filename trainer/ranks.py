@@ -84,6 +84,11 @@ def joined(config: TrainConfig) -> Iterator[Ranks]:
         yield Ranks(find_device(config.device))
         return
     rank, count = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    if config.num_workers not in (1, count):
+        raise CorpusmillError(
+            f"num_workers is {config.num_workers}, and {count} processes were started",
+            f"set num_workers to {count}, or leave it out",
+        )
     refuse_ranks(config, count)
     device = find_device(config.device)
     if device.type == "cuda":

@@ -8,50 +8,30 @@ Output: `checkpoints/step-NNNNNNNN/` (see `trainer.checkpoint`) and `log.jsonl`,
 Source of the recipe: Nemotron-H, arXiv 2504.03624, section 2.4.
 """
 
-import io
-import json
-import math
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from corpusmill.manifests.errors import CorpusmillError
-from corpusmill.trainer import checkpoint, kernels
+from corpusmill.trainer import checkpoint
 from corpusmill.trainer.config import Precision, TrainConfig
 from corpusmill.trainer.data import PackedStream
 from corpusmill.trainer.fp8 import Scaling
+from corpusmill.trainer.importing import load_pretrained
 from corpusmill.trainer.loader import Batch, BatchLoader, collate
+from corpusmill.trainer.loss import SummedLoss, mean_loss
 from corpusmill.trainer.memory import too_little_memory
 from corpusmill.trainer.model import HybridModel, initialise
 from corpusmill.trainer.optim import Optimizer
 from corpusmill.trainer.ranks import Ranks, joined
+from corpusmill.trainer.records import Records, StepRecord
 from corpusmill.trainer.schedule import learning_rate_at
 from corpusmill.trainer.sharding import shard, whole
 from corpusmill.trainer.token_shards import Catalogue, catalogue
 from torch import Tensor
 
-FORMS_OF_A_LAYER = 64
 SCALINGS: dict[Precision, Scaling] = {"fp8": "tensor", "fp8_rowwise": "row"}
-
-
-@dataclass(frozen=True)
-class StepRecord:
-    """One line of `log.jsonl`.
-
-    step: finished steps of `steps`. loss: nats per counted target. tokens_per_second: mean since
-    the last write.
-    """
-
-    step: int
-    steps: int
-    loss: float
-    learning_rate: float
-    gradient_norm: float  # before clipping
-    tokens_per_second: float
-    held_out_loss: float | None = None
 
 
 @dataclass(frozen=True)
@@ -71,68 +51,6 @@ class TrainResult:
     checkpoint: Path
     log: Path
     last: StepRecord | None
-
-
-class SummedLoss:
-    """The loss, summed over the counted targets of a batch. It can be compiled layer by layer.
-
-    Layers of one kind share their compiled code. So compiling 100 layers takes as long as 3. The
-    z-loss is part of it only where gradients are taken.
-    """
-
-    def __init__(self, model: HybridModel, config: TrainConfig) -> None:
-        self.model = model
-        self.reset_at_documents = config.reset_at_documents
-        self.z_loss = config.z_loss
-        compiled = config.compile
-        self._head = torch.compile(_head_loss, dynamic=False) if compiled else _head_loss
-        if compiled:
-            # One form a kind of layer, in 8 bits or not, with gradients or not: more than the limit
-            dynamo = torch._dynamo.config
-            dynamo.recompile_limit = max(FORMS_OF_A_LAYER, dynamo.recompile_limit)
-            for layer in model.backbone.layers:
-                # Not layer.compile(): hooks that gather sharded weights must run outside. Rows
-                # padded for alignment would have to be copied for the kernels that read them.
-                layer.forward = torch.compile(
-                    layer.forward, dynamic=False, options={"comprehensive_padding": False}
-                )
-
-    def __call__(self, batch: Batch) -> Tensor:
-        document_ids = batch.document_ids if self.reset_at_documents else None
-
-        def loss(hidden_BTD: Tensor, weight: Tensor) -> Tensor:
-            z_loss = self.z_loss if torch.is_grad_enabled() else 0.0
-            return self._head(hidden_BTD, weight, batch.tokens[:, 1:], batch.loss_mask, z_loss)
-
-        summed: Tensor = self.model(batch.tokens[:, :-1], document_ids, loss)
-        return summed
-
-
-def _head_loss(
-    hidden_BTD: Tensor,
-    weight: Tensor,
-    targets_BT: Tensor,
-    loss_mask_BT: Tensor,
-    z_loss: float = 0.0,
-) -> Tensor:
-    """The sum over the counted tokens of cross-entropy + z_loss * logsumexp ** 2, by the kernels on
-    a GPU.
-    """
-    if kernels.take(hidden_BTD):
-        loss, _, _ = kernels.head.head_loss(
-            hidden_BTD.flatten(0, 1),
-            weight,
-            targets_BT.flatten(),
-            loss_mask_BT.flatten(),
-            z_loss,
-            torch.is_grad_enabled(),
-        )
-        return loss
-    logits = F.linear(hidden_BTD, weight.to(hidden_BTD.dtype)).float()
-    losses = F.cross_entropy(logits.flatten(0, 1), targets_BT.flatten(), reduction="none")
-    if z_loss:
-        losses = losses + z_loss * logits.flatten(0, 1).logsumexp(-1).square()
-    return (losses * loss_mask_BT.flatten()).sum()
 
 
 def train(
@@ -180,11 +98,15 @@ def _train(
     checkpoints, log = output_folder / "checkpoints", output_folder / "log.jsonl"
     output_folder.mkdir(parents=True, exist_ok=True)
     start = checkpoint.latest(checkpoints)
-    first = checkpoint.resume(start, model, optimizer, config, corpus.digest) if start else 0
+    first = 0
+    if start:
+        first = checkpoint.resume(start, model, optimizer, config, corpus.digest)
+    elif config.init_from is not None:
+        load_pretrained(Path(config.init_from), model)
     ranks.wait()  # nobody looks for checkpoints any more
     if ranks.first:
         checkpoint.clean(checkpoints)
-    records = _Records(log, first, steps, config, on_step, ranks.first)
+    records = Records(log, first, steps, config, on_step, ranks)
     summed_loss = SummedLoss(model, config)
     held_out = _held_out_batches(config, stream, ranks)
     loader = BatchLoader(
@@ -230,21 +152,6 @@ def _train(
     set_aside = sum(group.documents for group in corpus.held_out)
     not_reached = stream.documents_from(steps * config.batch_size)
     return TrainResult(steps, tokens, documents, set_aside, not_reached, start, log, records.last)
-
-
-@torch.no_grad()
-def mean_loss(summed_loss: SummedLoss, batches: Sequence[Batch], ranks: Ranks) -> float:
-    """The mean loss in nats per counted target over the batches of all ranks. Waits for the
-    device.
-    """
-    sums = torch.stack(
-        [
-            torch.stack([summed_loss(batch.to(ranks.device)), batch.targets.to(ranks.device)])
-            for batch in batches
-        ]
-    )
-    total, targets = ranks.sum(sums.sum(0)).tolist()
-    return total / max(1.0, targets)
 
 
 def optimise(
@@ -310,80 +217,3 @@ def _held_out_batches(config: TrainConfig, training: PackedStream, ranks: Ranks)
         batch = collate(stream.row(min(number, count - 1) * rows + row) for row in range(rows))
         batches.append(batch if number < count else batch.uncounted())
     return batches
-
-
-class _Records:
-    """The log. It collects steps, with numbers still on the device, and writes them together."""
-
-    def __init__(
-        self,
-        path: Path,
-        first: int,
-        steps: int,
-        config: TrainConfig,
-        on_step: Callable[[StepRecord], None] | None,
-        writes: bool,
-    ) -> None:
-        self.path = path
-        self.writes = writes  # only one rank does; all see a loss that is not finite
-        self.steps = steps
-        self.tokens_per_step = config.batch_size * config.sequence_length
-        self.on_step = on_step
-        self.last: StepRecord | None = None
-        self._waiting: list[tuple[int, float, Tensor]] = []
-        self._since = time.perf_counter()
-        if not writes:
-            return
-        kept = []
-        if path.exists():
-            kept = [
-                line
-                for line in path.read_text(encoding="utf-8").splitlines()
-                if _step_of(line) <= first
-            ]
-        rewritten = path.with_suffix(".rewritten")
-        rewritten.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
-        rewritten.replace(path)
-        if kept:
-            self.last = StepRecord(**json.loads(kept[-1]))
-
-    def add(self, step: int, rate: float, loss: Tensor, norm: Tensor) -> None:
-        self._waiting.append((step, rate, torch.stack([loss, norm])))
-
-    def write(self, held_out_loss: float | None = None) -> None:
-        """Wait for the device and append the waiting records.
-
-        Raises CorpusmillError if a loss is not finite.
-        """
-        values = torch.stack([pair for _, _, pair in self._waiting]).tolist()
-        now = time.perf_counter()
-        speed = len(values) * self.tokens_per_step / (now - self._since)
-        with self.path.open("a", encoding="utf-8") if self.writes else io.StringIO() as file:
-            for (step, rate, _), (loss, norm) in zip(self._waiting, values, strict=True):
-                if not (math.isfinite(loss) and math.isfinite(norm)):
-                    raise CorpusmillError(
-                        f"step {step}: loss {loss}, gradient norm {norm}",
-                        "lower learning_rate or lengthen warmup_steps and start in another output "
-                        "folder; "
-                        "the checkpoints up to here are good",
-                    )
-                last = step == self._waiting[-1][0]
-                self.last = StepRecord(
-                    step, self.steps, loss, rate, norm, speed, held_out_loss if last else None
-                )
-                file.write(json.dumps(asdict(self.last)) + "\n")
-                if self.on_step is not None and self.writes:
-                    self.on_step(self.last)
-        self._waiting.clear()
-        self._since = time.perf_counter()
-
-
-def _step_of(line: str) -> float:
-    """The step of a log line. It is infinite if an interruption cut the line.
-
-    Such a line is dropped, and so are those after it.
-    """
-    try:
-        return json.loads(line)["step"]
-    except json.JSONDecodeError:
-        return math.inf

@@ -21,7 +21,8 @@ import torch
 from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.trainer.config import TrainConfig
 from corpusmill.trainer.ranks import find_device, refuse_ranks, under_launcher
-from corpusmill.trainer.train import StepRecord, TrainResult, train
+from corpusmill.trainer.records import StepRecord
+from corpusmill.trainer.train import TrainResult, train
 
 LOOK = 0.2  # seconds between looks at the processes
 GRACE = 5.0  # seconds in which the cause of an end may show, and in which a process may end itself

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from corpusmill.manifests import storage
+from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.manifests.looking.find import find_stages
 from corpusmill.manifests.manifest import Manifest
 from corpusmill.manifests.receipt import Counts, Receipt
@@ -20,8 +21,9 @@ class StageRow:
     """One line of the funnel.
 
     step: the stage's name in the run, if it differs from `stage`. excluded, failures: reason ->
-    rows. seconds: worker time, summed over shards. quarantined: shard -> error. missing_tokens:
-    what a blend gave less than it was asked for, because its sources hold no more.
+    rows. edited, cut_bytes: kept rows of which text was cut, and how much. seconds: worker time,
+    summed over shards. quarantined: shard -> error. missing_tokens: what a blend gave less than it
+    was asked for, because its sources hold no more.
     """
 
     folder: str
@@ -38,6 +40,8 @@ class StageRow:
     quarantined: dict[str, str]
     unused: dict[str, int]
     repeats: int
+    edited: int
+    cut_bytes: int
     missing_tokens: int = 0
 
     @property
@@ -46,7 +50,7 @@ class StageRow:
         return f"{self.step} ({self.stage})" if self.step else self.stage
 
     def as_json(self) -> dict[str, object]:
-        """The keys that every row has, and five more if they are not empty."""
+        """The keys that every row has, and seven more if they are not empty."""
         return {
             "stage": self.stage,
             "in": self.rows_in,
@@ -58,7 +62,10 @@ class StageRow:
             "seconds": round(self.seconds, 3),
             **{
                 key: value
-                for key in ("step", "failures", "quarantined", "unused", "repeats")
+                for key in (
+                    *("step", "failures", "quarantined", "unused", "repeats"),
+                    *("edited", "cut_bytes"),
+                )
                 if (value := getattr(self, key))
             },
         }
@@ -116,9 +123,15 @@ def funnel(root: str) -> Funnel:
 
 
 def _outdated(manifests: list[Manifest]) -> dict[str, list[str]]:
-    """Stage folder -> its parents that have another digest now or are outdated."""
+    """Stage folder -> its parents that have another digest now or are outdated. Parents may lie
+    elsewhere; raw files are not read again, that is `verify`'s work.
+    """
     today = {storage.absolute(manifest.folder): manifest.digest for manifest in manifests}
     found: dict[str, list[str]] = {}
+    for manifest in manifests:
+        for parent in manifest.parents:
+            if parent.path not in today:
+                today[parent.path] = _digest_now(parent.path) or parent.digest
     for manifest in manifests:  # parents come first
         changed = [
             parent.path
@@ -128,6 +141,15 @@ def _outdated(manifests: list[Manifest]) -> dict[str, list[str]]:
         if changed:
             found[storage.absolute(manifest.folder)] = changed
     return found
+
+
+def _digest_now(path: str) -> str | None:
+    """The digest of the stage's manifest at `path`; None if there is none that can be read."""
+    there = StageFolder(path)
+    try:
+        return there.manifest.digest if there.has_manifest else None
+    except CorpusmillError:
+        return None  # `verify` reports it
 
 
 def inspect(root: str) -> list[StageRow]:
@@ -157,6 +179,8 @@ def stage_rows(manifest: Manifest, below: bool = False) -> list[StageRow]:
                 excluded=_most_first(counts.excluded),
                 unused=_most_first(counts.unused),
                 repeats=counts.repeats,
+                edited=counts.edited,
+                cut_bytes=counts.cut_bytes,
                 failed=counts.failed,
                 failures=_most_first(counts.failures),
                 text_bytes=counts.text_bytes

@@ -51,6 +51,7 @@ def _reasons(row: StageRow, most: int | None) -> str:
         reasons_text(row.excluded, row.failures, most),
         reasons_text(row.unused, {}, most),
         f"{row.repeats:,} copies or parts" if row.repeats else "",
+        f"{row.edited:,} edited, {size_text(row.cut_bytes)} cut" if row.edited else "",
     ]
     return ", ".join(filter(None, parts))
 
@@ -144,7 +145,8 @@ def verdict_line(verdict: Verdict) -> str:
         if len(verdict.quarantined) == 1
         else f"{len(verdict.quarantined):,} shards are"
     )
-    return f"{line}; {shards} quarantined: run the stage again to retry"
+    missing = "its documents are" if len(verdict.quarantined) == 1 else "their documents are"
+    return f"{line}; {shards} quarantined, {missing} missing: run the stage again to retry"
 
 
 def demo_text(root: str) -> str:

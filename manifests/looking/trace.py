@@ -105,6 +105,22 @@ def trace(root: str, document: str) -> Trace:
     return found
 
 
+def origin_of(found: Trace) -> dict[str, Any]:
+    """File and place of the record that a document was made from, as in `schema.ORIGIN`. Of a
+    synthetic document: of its parent's. Raises InputError if no stage names it.
+    """
+    for sighting in found.sightings:
+        origin = sighting.row.get("origin")
+        if origin and origin.get("file"):
+            return dict(origin)
+    if found.parent:
+        return origin_of(found.parent)
+    raise InputError(
+        f"no stage names the record of document {found.id}",
+        "trace it in the folder of the run that extracted it",
+    )
+
+
 def sources(root: str, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Where documents came from.
 

@@ -77,7 +77,9 @@ def verify(root: str) -> Verdict:
         receipts = _check_receipts(manifest.folder, problems)
         known = _outputs(receipts)
         checked += len(known)
-        problems += check_accounts(manifest, receipts)
+        lost = _without_receipt(manifest, known)
+        # Without its receipts the sums of a stage cannot be right.
+        problems += lost or check_accounts(manifest, receipts)
         problems += _check_manifest(manifest.folder, manifest, known, remarks)
         for parent in manifest.parents:
             problems += _check_parent(manifest.folder, parent)
@@ -116,6 +118,18 @@ def _outputs(receipts: list[Receipt]) -> dict[str, Artifact]:
     }
 
 
+def _without_receipt(manifest: Manifest, known: dict[str, Artifact]) -> list[str]:
+    """A problem if receipts of the manifest's files are missing. A run makes only what has none."""
+    lost = [out.path for out in manifest.outputs if storage.absolute(out.path) not in known]
+    if not lost:
+        return []
+    files = "1 file" if len(lost) == 1 else f"{len(lost):,} files"
+    return [
+        f"{manifest.folder}: the receipt of {files} is missing or damaged, e.g. of {min(lost)}; "
+        "run the same command again, it makes these shards anew and leaves the others"
+    ]
+
+
 def _check_file(artifact: Artifact) -> list[str]:
     try:
         if not storage.exists(artifact.path):
@@ -138,8 +152,8 @@ def _check_manifest(
     for output in manifest.outputs:
         receipted = known.get(storage.absolute(output.path))
         if receipted is None:
-            yield f"{output.path} is in the manifest but in no receipt; run the stage again"
-        elif (receipted.digest, receipted.rows) != (output.digest, output.rows):
+            continue  # `_without_receipt` reports it
+        if (receipted.digest, receipted.rows) != (output.digest, output.rows):
             yield (
                 f"{output.path} is newer than the manifest; "
                 f"run {manifest.stages[-1]} again to finish it"

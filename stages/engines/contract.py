@@ -9,13 +9,14 @@ A request has a seed. So a row's text depends on the request alone, not on its n
 batch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from corpusmill.stages.engines.chat import ChatTokenizer
 
 Message = dict[str, str]
+Answered = Callable[[int], None]  # is told the number of answers so far
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,10 @@ class Completion:
     error: str = ""
 
 
+def silent(answers: int) -> None:
+    """Tell nobody."""
+
+
 class Engine(Protocol):
     @property
     def cpus(self) -> float:
@@ -71,8 +76,14 @@ class Engine(Protocol):
         """
         ...
 
-    def generate(self, requests: Sequence[Request]) -> list[Completion]:
-        """One completion for each request, in order. Raises EngineError if the engine fails."""
+    def generate(
+        self, requests: Sequence[Request], answered: Answered = silent
+    ) -> list[Completion]:
+        """One completion for each request, in order. Raises EngineError if the engine fails.
+
+        answered: is told how many requests have an answer so far, from this or another thread of
+        the process. An engine that answers all at once need not call it.
+        """
         ...
 
 

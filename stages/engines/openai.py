@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from corpusmill.manifests.errors import EngineError, ModelError
 from corpusmill.manifests.settings import Settings
 from corpusmill.stages.engines import chat
-from corpusmill.stages.engines.contract import Completion, Request, failed
+from corpusmill.stages.engines.contract import Answered, Completion, Request, failed, silent
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 
 if TYPE_CHECKING:
@@ -90,10 +90,12 @@ class OpenAIEngine(Settings):
     def identity(self) -> str:
         return f"{self.model}@{self.revision}" if self.revision else self.model
 
-    def generate(self, requests: Sequence[Request]) -> list[Completion]:
-        return asyncio.run(self._generate(requests))
+    def generate(
+        self, requests: Sequence[Request], answered: Answered = silent
+    ) -> list[Completion]:
+        return asyncio.run(self._generate(requests, answered))
 
-    async def _generate(self, requests: Sequence[Request]) -> list[Completion]:
+    async def _generate(self, requests: Sequence[Request], answered: Answered) -> list[Completion]:
         import httpx
 
         key = os.environ.get(self.api_key_variable, "")
@@ -114,6 +116,7 @@ class OpenAIEngine(Settings):
                 # the rest is not asked.
                 for index, request in waiting:
                     completions[index] = await self._complete(client, request, health)
+                    answered(len(completions))
 
             workers = [
                 asyncio.create_task(serve()) for _ in range(min(self.in_flight, len(requests)))

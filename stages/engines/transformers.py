@@ -13,7 +13,7 @@ from typing import Any, Literal
 from corpusmill.manifests.errors import EngineError, ModelError
 from corpusmill.manifests.settings import Settings
 from corpusmill.stages.engines import chat, model_folder
-from corpusmill.stages.engines.contract import Completion, Request, failed
+from corpusmill.stages.engines.contract import Answered, Completion, Request, failed, silent
 from pydantic import PositiveInt
 
 
@@ -58,7 +58,9 @@ class TransformersEngine(Settings):
     def identity(self) -> str:
         return model_folder.identity(self.model)
 
-    def generate(self, requests: Sequence[Request]) -> list[Completion]:
+    def generate(
+        self, requests: Sequence[Request], answered: Answered = silent
+    ) -> list[Completion]:
         model = _load(model_folder.local_folder(self.model), self.device, self.dtype, self.threads)
         tokenizer = self.tokenizer()
         context = self.context_length()
@@ -81,6 +83,7 @@ class TransformersEngine(Settings):
             batch = fitting[start : start + self.batch_size]
             answers = _generate_batch(model, tokenizer, [requests[index] for index in batch])
             completions.update(zip(batch, answers, strict=True))
+            answered(len(completions))
         return [completions[index] for index in range(len(requests))]
 
 

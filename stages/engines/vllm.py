@@ -15,7 +15,7 @@ from typing import Any, Literal
 from corpusmill.manifests.errors import EngineError, ModelError
 from corpusmill.manifests.settings import PositiveShare, Settings
 from corpusmill.stages.engines import chat, model_folder
-from corpusmill.stages.engines.contract import Completion, Request, failed
+from corpusmill.stages.engines.contract import Answered, Completion, Request, failed, silent
 from pydantic import PositiveFloat, PositiveInt
 
 
@@ -61,7 +61,9 @@ class VLLMEngine(Settings):
     def identity(self) -> str:
         return model_folder.identity(self.model)
 
-    def generate(self, requests: Sequence[Request]) -> list[Completion]:
+    def generate(
+        self, requests: Sequence[Request], answered: Answered = silent
+    ) -> list[Completion]:
         model = _load(self._arguments(), self.kv_cache_gib)
         from vllm import SamplingParams
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from corpusmill.trainer.export import TokenizerFacts
 
 WEIGHTS = "model.safetensors"
+SHARDED = ".metadata"  # of a checkpoint of several ranks, beside their files
 
 
 class Export(GlobalStage):
@@ -89,10 +90,12 @@ def _export(settings: Export, shard: Shard) -> list[Counts]:
         )
         for file in sorted((work / "model").iterdir()):
             shard.keep(file, "")
+        kept = _tensors(work / "model" / WEIGHTS)
         for artifact in shard.inputs:
             if artifact.name == WEIGHTS:
                 shard.count_rows(artifact, _tensors(checkpoint / WEIGHTS))
-        kept = _tensors(work / "model" / WEIGHTS)
+            elif artifact.name == SHARDED:
+                shard.count_rows(artifact, _sharded_tensors(checkpoint))
     return [Counts("export", rows_in=shard.rows_read, kept=kept)]
 
 
@@ -109,6 +112,15 @@ def _facts(folder: Path) -> "TokenizerFacts":
         if number is not None
     }
     return TokenizerFacts(tokenizer.vocabulary_size, *ids, spelled)
+
+
+def _sharded_tensors(checkpoint: Path) -> int:
+    """The number of a model's tensors in a checkpoint of several ranks."""
+    from corpusmill.trainer.checkpoint import MODEL
+    from torch.distributed.checkpoint import FileSystemReader
+
+    names = FileSystemReader(checkpoint).read_metadata().state_dict_metadata
+    return sum(name.startswith(f"{MODEL}.") for name in names)
 
 
 def _tensors(weights: Path) -> int:

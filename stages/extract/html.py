@@ -9,7 +9,7 @@ opens a link of the page.
 import importlib.metadata
 import re
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from corpusmill.stages.extract import justext, resiliparse, trafilatura
 from corpusmill.stages.extract.escape_sequences import without_escape_sequences
@@ -36,23 +36,47 @@ def tidy(text: str) -> str:
     return _BLANK_LINES.sub("\n\n", _TRAILING_SPACE.sub("\n", text)).strip()
 
 
+class Page(NamedTuple):
+    """The main text of a page, and its title; None if it has none."""
+
+    text: str
+    title: str | None
+
+
 def main_text(
     html: str, extractor: Extractor, language_of: Callable[[str], str], comments: Comments = "drop"
 ) -> str:
-    """The main text of a page; empty if the extractor finds none.
+    """The main text of a page, as `read` gives it."""
+    return read(html, extractor, language_of, comments).text
+
+
+def read(
+    html: str, extractor: Extractor, language_of: Callable[[str], str], comments: Comments = "drop"
+) -> Page:
+    """The main text of a page, empty if the extractor finds none, and its title. The title is the
+    same for every extractor.
 
     language_of: text -> language code. Extractors ask it when they need the language's stop words.
     Raises whatever the extractor raises on a page that it cannot handle.
     """
-    from corpusmill.stages.extract import main_content, union  # numba is slow to import
+    from corpusmill.stages.extract import main_content  # numba is slow to import
 
     if not html or html.isspace():
-        return ""
-    keep_comments = comments == "keep"
-    html = without_escape_sequences(html)
+        return Page("", None)
+    html, keep_comments = without_escape_sequences(html), comments == "keep"
     if extractor == "main_content":
         # Its text is clean and tidy already, and its code keeps its blank lines.
-        return main_content.main_content(html, language_of, keep_comments)
+        return Page(*main_content.extracted(html, language_of, keep_comments))
+    text = _text_of(html, extractor, language_of, keep_comments)
+    return Page(text, main_content.title_of(html))
+
+
+def _text_of(
+    html: str, extractor: Extractor, language_of: Callable[[str], str], keep_comments: bool
+) -> str:
+    """The main text by another extractor than the default."""
+    from corpusmill.stages.extract import union
+
     # lxml refuses text with an encoding declaration.
     html = _XML_DECLARATION.sub("", html, count=1)
     if extractor == "union":

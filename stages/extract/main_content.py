@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from corpusmill.manifests.package_data import package_file
 from corpusmill.stages.columns.word_rule import word_tables
+from corpusmill.stages.extract.headline import headline_of, with_headline
 from corpusmill.stages.extract.page import block_places, block_text
 from corpusmill.stages.extract.page import page as html_page
 from corpusmill.stages.extract.page.blocks import walk
@@ -61,21 +62,47 @@ class Blocks(NamedTuple):
     elements: NDArray[np.int32]
 
 
+class Extracted(NamedTuple):
+    """The main content of a page, and its title; None if it has none."""
+
+    text: str
+    title: str | None
+
+
 def main_content(html: str, language_of: Callable[[str], str], comments: bool = False) -> str:
-    """The page's main content, empty if it has no text.
+    """The page's main content, empty if it has no text. Raises TooManyBlocks."""
+    return extracted(html, language_of, comments).text
+
+
+def extracted(html: str, language_of: Callable[[str], str], comments: bool = False) -> Extracted:
+    """The page's main content, empty if it has no text. It begins with the headline, if that stands
+    above it.
 
     language_of: text -> language code, for the language's stop words. comments: also the comments
     below an article. Raises TooManyBlocks.
     """
     page = blocks_of(html)
     if not len(page.blocks):
-        return ""
+        return Extracted("", None)
     sample = language_sample(page)
     features = features_of(page, "en" if looks_english(sample) else language_of(sample))
-    taken = chosen(page, features, forest())
+    main = chosen(page, features, forest())
     if comments:
-        taken |= comments_of(features)
-    return rendered(page.text, page.blocks, page.elements, taken)
+        main |= comments_of(features)
+    title, block = headline_of(html, page.text, page.blocks, page.levels)
+    main = with_headline(main, features[:, block_text.WORDS], block)
+    if block >= 0:
+        page.blocks[block, html_page.HEADING] = 1
+    return Extracted(rendered(page.text, page.blocks, page.elements, main), title)
+
+
+def title_of(html: str) -> str | None:
+    """The title of a page; None if it has none, or more blocks than there is room for."""
+    try:
+        page = blocks_of(html)
+    except TooManyBlocks:
+        return None
+    return headline_of(html, page.text, page.blocks, page.levels).title
 
 
 def blocks_of(html: str) -> Blocks:
@@ -90,7 +117,9 @@ def blocks_of(html: str) -> Blocks:
     written = int(page.blocks[count - 1, html_page.END]) if count else 0
     blocks, levels, text = page.blocks[:count], page.levels[:count], page.text[:written]
     kept = shown(text, blocks, levels, page.elements[:elements])
-    return Blocks(text.tobytes(), blocks[kept], levels[kept], page.elements[:elements])
+    if not kept.all():
+        blocks, levels = blocks[kept], levels[kept]
+    return Blocks(text.tobytes(), blocks, levels, page.elements[:elements])
 
 
 def language_sample(page: Blocks) -> str:

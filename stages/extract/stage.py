@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Self
 
 import pyarrow as pa
 from corpusmill.manifests.errors import CorpusmillError, RecipeError, nearest
-from corpusmill.manifests.schema import DOCUMENT, EXCLUSION, FAILED_PREFIX, conform, extended
+from corpusmill.manifests.schema import EXCLUSION, FAILED_PREFIX, conform, extended
 from corpusmill.manifests.settings import Share
 from corpusmill.stages.contract import MapStage, Outcome, Reads
 from corpusmill.stages.extract import html, language, sandbox
@@ -28,7 +28,9 @@ from corpusmill.stages.readers import charset, content_type
 from corpusmill.stages.readers.record import TOO_LARGE, ReaderSettings
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
-_EXCLUDED = extended(*EXCLUSION)
+TITLE = pa.field("title", pa.string())
+_KEPT = extended(TITLE)
+_EXCLUDED = extended(TITLE, *EXCLUSION)
 _WARM_UP = (
     b"<html><body><p>Any page will do, with <b>marks</b>, "
     b"\xe2\x80\x9cquotes\xe2\x80\x9d.</p></body></html>",
@@ -108,7 +110,7 @@ class Extract(MapStage):
         return self
 
     def adds(self) -> tuple[pa.Field, ...]:
-        return ()
+        return (TITLE,)
 
     def depends_on(self) -> str:
         """The language model's digest, and the versions of the extractor, of the charset's
@@ -147,7 +149,9 @@ class Extract(MapStage):
             for record, text in zip(records, self._texts(records), strict=True):
                 row = {name: record[name] for name in _CARRIED}
                 try:
-                    row["text"] = repaired(_or_raised(text), self.repair)
+                    page = _or_raised(text)
+                    row["text"] = repaired(page.text, self.repair)
+                    row["title"] = repaired(page.title, self.repair) if page.title else None
                     self._check_length(row["text"])
                     waiting.append((row, record["language"] if self.trust_language else None))
                 except _Drop as drop:
@@ -166,7 +170,7 @@ class Extract(MapStage):
                 dropped.append(
                     {**row, "stage": self.name, "reason": drop.reason, "detail": drop.detail}
                 )
-        return Outcome(_table(kept, DOCUMENT), _table(dropped, _EXCLUDED))
+        return Outcome(_table(kept, _KEPT), _table(dropped, _EXCLUDED))
 
     def _texts(self, records: Sequence[dict[str, Any]]) -> list[Any]:
         """Each record's text, or the exception that ended it. Pages go through the sandbox."""
@@ -206,16 +210,16 @@ class Extract(MapStage):
             raise _Drop(TOO_LARGE, f"bytes={size} > {self.max_page_bytes}")
         return None
 
-    def page_text(self, payload: bytes, declared: str | None, mime: str) -> str:
-        """The text of a page. declared: its header's charset.
+    def page_text(self, payload: bytes, declared: str | None, mime: str) -> html.Page:
+        """The text of a page and its title. declared: its header's charset.
 
         Raises _Drop, or CorpusmillError if no page at all could be read.
         """
         try:
             page = repaired_page(charset.decoded(payload, declared)[0], self.repair)
             if mime == "text/plain":
-                return html.clean(page).strip("\n")
-            return html.main_text(page, self.extractor, self._language_of, self.comments)
+                return html.Page(html.clean(page).strip("\n"), None)
+            return html.read(page, self.extractor, self._language_of, self.comments)
         except (_Drop, CorpusmillError, MemoryError):
             raise
         except Exception as error:  # a page that breaks an extractor must cost only that page
@@ -262,13 +266,15 @@ def _few_rows(table: pa.Table) -> Iterator[list[dict[str, Any]]]:
         yield batch.to_pylist()
 
 
-def _or_raised(text: Any) -> str:
-    """The text. Raises the exception that stands in its place."""
+def _or_raised(text: Any) -> html.Page:
+    """The page, also for a text that the record brought. Raises the exception that stands in its
+    place.
+    """
     if isinstance(text, sandbox.Stopped):
         raise _Drop(f"{FAILED_PREFIX}html.{text.reason}", text.detail)
     if isinstance(text, Exception):
         raise text
-    return text
+    return html.Page(text, None) if isinstance(text, str) else text
 
 
 def _table(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:

@@ -125,9 +125,11 @@ class Kernels:
         self.edits, self.no_edits = (
             EditNumbers(
                 each.minimum_words,
+                each.short_sentences,
                 each.longest_word,
                 each.terminal_punctuation,
                 each.phrases,
+                each.longest_notice,
                 each.citations,
                 is_refinedweb,
             )

@@ -41,6 +41,10 @@ class LineEdits(Settings):
 
     minimum_words: NonNegativeInt = 3
     """Lines of fewer words (between white space) go (C4: 3)."""
+    short_sentences: bool = True
+    """They go even if they end as sentences do: in terminal punctuation, a quote, a comma or a
+    colon (C4).
+    """
     longest_word: NonNegativeInt = 1000
     """Lines with a word of more characters go (C4: 1,000)."""
     terminal_punctuation: bool = False
@@ -49,6 +53,10 @@ class LineEdits(Settings):
     """Lines that speak of JavaScript go."""
     policy: bool = True
     """Lines that speak of a site's policies go."""
+    longest_notice: NonNegativeInt = 0
+    """Longer lines, in words, stay although they speak of JavaScript or policies: they are no
+    notices (C4: no limit).
+    """
     citations: bool = True
     """Marks such as [12] and [edit] go; the line stays."""
 

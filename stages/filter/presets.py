@@ -13,6 +13,8 @@ from corpusmill.stages.filter.families import DEFAULT
 from corpusmill.stages.filter.line_edits import LineEdits
 
 C4_LINES: Final = LineEdits()
+# A page's main text has few menus, and many short sentences and paragraphs on JavaScript.
+MILD_LINES: Final = LineEdits(short_sentences=False, longest_notice=30)
 Judged = Literal["prose", "text"]
 
 
@@ -49,6 +51,7 @@ NAMED: Final[Mapping[str, Preset]] = {
             "fineweb": {"duplicate_line_characters": 0.2, "few_punctuated_lines": 0.08},
         },
         off=frozenset(("gopher_quality.few_alphabetic_words", "c4.curly_bracket")),
+        lines=MILD_LINES,
     ),
     "gopher": Preset(("gopher_repetition", "gopher_quality"), "text"),
     "c4": Preset(("c4",), "text", lines=LineEdits(terminal_punctuation=True)),

@@ -29,11 +29,14 @@ COMPARISONS: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
 }
 RECIPE_FAMILY = "recipe"
 FEW_WORDS: Final = 50  # Gopher's smallest document: fewer words say little about prose
-APART_SHARE: Final = 0.2  # of a document's words; chosen by the labelled set
+APART_SHARE: Final = 0.1  # of a document's words; chosen by the labelled set
 OF_ALL: Final = ("words", "parts")  # statistics that count what is set apart too
-# Statistics that lines between code and tables cannot meet: they introduce them with a colon, and
-# sentences lie within them.
-OF_LINES: Final = ("punctuation_line_ratio", "short_line_ratio", "newline_ratio", "sentences")
+# Statistics that the lines around code and tables cannot meet. They are few, introduce an example
+# with a colon, say "Output:" again and again, and name what has capitals.
+OF_LINES: Final = (
+    *("punctuation_line_ratio", "short_line_ratio", "newline_ratio", "sentences"),
+    *("duplicate_line_ratio", "duplicate_paragraph_ratio", "uppercase_ratio"),
+)
 Thresholds = Mapping[str, Mapping[str, float]]
 
 

@@ -24,7 +24,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from corpusmill.manifests.schema import excluded
+from corpusmill.manifests.errors import RecipeError
+from corpusmill.manifests.receipt import Counts
+from corpusmill.manifests.schema import FAILED_PREFIX, excluded
 from corpusmill.manifests.source_code import source_digest
 from corpusmill.stages.columns.table import with_column
 from corpusmill.stages.contract import MapStage, Outcome, Reads
@@ -165,6 +167,27 @@ class Filter(MapStage):
                 out, self.name, [reason for reason, _ in reasons], [detail for _, detail in reasons]
             ),
         )
+
+    def check(self, account: Counts, failures: Mapping[str, str]) -> None:
+        """Raises RecipeError if a block failed on every document that it was given: then the block
+        is broken, not the documents.
+
+        Ten documents are enough, or all of a smaller shard.
+        """
+        for block in map(datatrove_block.parse, self.blocks):
+            failed = account.failures.get(f"{FAILED_PREFIX}datatrove.{block.class_name}", 0)
+            dropped = f"datatrove.{block.class_name}."
+            judged = (
+                account.kept
+                + account.failed
+                + sum(rows for code, rows in account.excluded.items() if code.startswith(dropped))
+            )
+            if failed == judged and (failed >= 10 or 0 < failed == account.rows_in):
+                why = failures[f"{FAILED_PREFIX}datatrove.{block.class_name}"]
+                raise RecipeError(
+                    f"{block.path} failed on all {failed} documents that it was given ({why})",
+                    "mend the class or its arguments, or take the block out",
+                )
 
     def _preset(self) -> presets.Preset:
         return presets.preset(self.preset, self.families)

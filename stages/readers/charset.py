@@ -55,7 +55,16 @@ _ESCAPES = (
 _HZ = re.compile(rb"~\{(?:[\x21-\x77][\x21-\x7e]){1,2000}+~\}")
 _SEVEN_BIT = ("hz", "iso2022_jp", "iso2022_jp_ext", "iso2022_kr")
 # Detectors miss these; bytes of another charset are seldom valid in them.
-_ALWAYS_TRIED = ("cp949", "gb18030", "big5hkscs", "euc_jp", "cp932", "cp1256")
+_ALWAYS_TRIED = (
+    "cp949",
+    "gb18030",
+    "big5hkscs",
+    "euc_jp",
+    "cp932",
+    "cp1256",
+    "cp1250",
+    "iso8859-2",
+)
 # Charsets of one script that differ in few places. Detectors name either.
 _SIBLINGS = (
     ("koi8-r", "koi8-u"),
@@ -73,7 +82,15 @@ _SIBLING = {one: other for pair in _SIBLINGS for one, other in (pair, pair[::-1]
 # two detectors say, but servers and editors say these of any page.
 _DECLARED, _FOUND, _IN_PAGE_BY_DEFAULT, _IN_HEADER_BY_DEFAULT = 0.3, 0.15, 0.2, 0.1
 _AS_SIBLING = 0.02  # less
+# For windows-1252. It is more than one detector says, and less than two, in texts with so few
+# characters beyond ASCII that detectors guess.
+_WESTERN, _WESTERN_IF_FEW = 0.05, 0.16
+_FEW_CHARACTERS, _SMALL_SHARE = 5, 0.02
 _DEFAULTS = ("cp1252", "iso8859-1", "ascii")
+_BEYOND = bytes(range(0x80, 0x100))
+_SEPARATED = bytes.maketrans(b'<>"', b"   ")
+_BYTES_AS_WESTERN = "corpusmill.bytes-as-western"
+_NOT_DETECTED = ("iso8859-3", "iso8859-10", "iso8859-14", "iso8859-15", "iso8859-16", "mac-latin2")
 _DETECTORS = ("faust-cchardet", "resiliparse")
 _MOST_DETECTED = 1 << 20  # bytes that a detector sees
 # How many bytes may be broken for each character of a text in UTF-8. Few characters prove little:
@@ -119,36 +136,55 @@ def _decoded(payload: bytes, declared: str | None) -> tuple[str, str]:
     beyond = len(as_utf8) - len(as_utf8.encode("ascii", "ignore")) - broken
     if broken <= (_FEW_BROKEN if beyond >= _FEW else _BROKEN_OF_FEW) * beyond:
         return as_utf8, "utf-8"  # with a few broken bytes, and no other charset
-    return _most_plausible(payload, in_header, in_page, as_utf8 if broken < beyond else None)
+    return _most_plausible(payload, in_header, in_page, beyond)
 
 
 def _most_plausible(
-    payload: bytes, in_header: str | None, in_page: str | None, as_utf8: str | None
+    payload: bytes, in_header: str | None, in_page: str | None, in_utf8: int
 ) -> tuple[str, str]:
-    """Of all charsets that anything speaks for, the one under which the bytes read best."""
+    """Of all charsets that anything speaks for, the one under which the bytes read best.
+
+    in_utf8: characters beyond ASCII that are valid UTF-8. Pages that are made of parts hold some
+    beside bytes of windows-1252.
+    """
     said = [
         (in_header, _IN_HEADER_BY_DEFAULT if in_header in _DEFAULTS else _DECLARED),
         (in_page, _IN_PAGE_BY_DEFAULT if in_page in _DEFAULTS else _DECLARED),
         *((codec, _FOUND) for codec in _detected(payload)),
     ]
-    weights: dict[str, float] = {}
+    beyond = len(payload) - len(payload.translate(None, _BEYOND))
+    words = _words_beyond_ascii(payload)
+    few = beyond < _FEW_CHARACTERS or beyond < _SMALL_SHARE * len(payload)
+    weights = {"cp1252": _WESTERN_IF_FEW if few else _WESTERN}
     for codec, weight in said:
         if codec and "utf" not in codec and codec not in _SEVEN_BIT:
             weights[codec] = weights.get(codec, 0.0) + weight
+    weights["cp1252"] = min(weights["cp1252"], _DECLARED)
     for codec, weight in list(weights.items()):
         if codec in _SIBLING:
             weights.setdefault(_SIBLING[codec], weight - _AS_SIBLING)
-    best, least = ("", "cp1252"), 1e9
-    for codec in dict.fromkeys((*weights, "cp1252", *_ALWAYS_TRIED)):
-        if codec not in weights and not _is_valid(payload, codec):
+    best, least = "cp1252", 1e9
+    for codec in dict.fromkeys((*weights, *_ALWAYS_TRIED)):
+        if codec not in weights and not _is_valid(words, codec):
             continue
-        text = payload.decode(codec, "replace")
+        text = words.decode(codec, "replace")
+        if codec == "cp1256" and codec not in weights and not _is_arabic(text):
+            continue
         found = cost(text, codec) - weights.get(codec, 0.0)
         if found < least:
-            best, least = (text, codec), found
-    if as_utf8 is not None and cost(as_utf8, "utf-8") < least:
-        return as_utf8, "utf-8"
-    return best
+            best, least = codec, found
+    if in_utf8 and cost(words.decode("utf-8", _BYTES_AS_WESTERN), "utf-8") < least:
+        return payload.decode("utf-8", _BYTES_AS_WESTERN), "utf-8"
+    return payload.decode(best, "replace"), best
+
+
+def _words_beyond_ascii(payload: bytes) -> bytes:
+    """The words with bytes beyond ASCII: all that charsets differ in, and a small part of a page.
+
+    No charset that is tried has a blank or a bracket of a tag within a character.
+    """
+    words = payload.translate(_SEPARATED).split()
+    return b" ".join(word for word in words if not word.isascii())
 
 
 def _seven_bit(payload: bytes, in_header: str | None, in_page: str | None) -> str | None:
@@ -161,6 +197,20 @@ def _seven_bit(payload: bytes, in_header: str | None, in_page: str | None) -> st
     ):
         return "hz"
     return None
+
+
+def _is_arabic(text: str) -> bool:
+    beyond = [character for character in text if character > "\x7f"][:1000]
+    return sum("\u0600" <= character <= "\u06ff" for character in beyond) > 0.7 * len(beyond)
+
+
+def _as_western(error: UnicodeError) -> tuple[str, int]:
+    """Bytes that are not UTF-8 as characters of windows-1252."""
+    assert isinstance(error, UnicodeDecodeError)
+    return error.object[error.start : error.end].decode("cp1252", "replace"), error.end
+
+
+codecs.register_error(_BYTES_AS_WESTERN, _as_western)
 
 
 def _is_valid(payload: bytes, codec: str) -> bool:
@@ -190,7 +240,7 @@ def _detected(payload: bytes) -> list[str]:
     sample = payload[:_MOST_DETECTED]
     found = [cchardet.detect(sample)["encoding"], detect_encoding(sample, from_html_meta=False)]
     on_the_web = (label for label in found if label and _standard(label))
-    return [codec for codec in map(_codec, on_the_web) if codec]
+    return [codec for codec in map(_codec, on_the_web) if codec and codec not in _NOT_DETECTED]
 
 
 @functools.lru_cache(maxsize=256)

@@ -94,12 +94,17 @@ def names_of(paths: Sequence[str]) -> str:
 
 
 def _begins_as_data(path: str) -> bool:
-    """Whether the file begins as WARC, ARC, Parquet or JSON lines do."""
+    """Whether the file begins as WARC, ARC, Parquet or JSON lines do.
+
+    A file that the disk does not give is taken for data, so that reading it tells the error.
+    """
     try:
         with storage.open_read(path) as file:
             start = start_of(file, path)
     except InputError:
         return False
+    except OSError:
+        return True
     return certain_format(start) is not None or _is_json_line(start)
 
 

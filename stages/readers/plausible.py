@@ -24,7 +24,8 @@ _COMMON = {
     "ARABIC": "الينموتربهدعكفسحیکأإءًٌٍَُِّْ",
     "THAI": "านรอกเงมยลวดทสตะปบคหแ่้ัิี็์",
 }
-_IN_WORDS = "’ʼ'·\xad\u200c\u200d-‐‑–—ªº°ºˈ"
+_IN_WORDS = "’ʼ´`'·\xad\u200c\u200d-‐‑–—ªº°ºˈ"
+_ALONE = "àáéèêíóòôöåæøúùÀÁÉÈÊÍÓÒÔÖÅÆØÚÙ"  # accented letters that are words
 _IDEOGRAPH, _KANA, _HANGUL, _HALF = "IDEOGRAPH", "KANA", "HANGUL", "HALF"
 
 
@@ -55,6 +56,8 @@ def _words(text: str) -> list[str]:
 
 
 def _word_cost(word: str, codec: str) -> float:
+    if len(word) == 1 and word not in _ALONE and _described(word, codec)[0] == "LATIN":
+        return 0.3
     total = 0.0
     before = ""
     before_script = ""
@@ -118,10 +121,18 @@ def _described(character: str, codec: str) -> tuple[str, float]:
     if name.startswith(("BOX ", "BLOCK ")):
         return "", 2.0
     if codec in _IDEOGRAPHIC:
-        return "", 0.0 if 0x2010 <= ord(character) < 0x2040 or ord(character) >= 0x3000 else 0.5
-    return "", 0.2
+        return "", 0.0 if any(ord(character) in signs for signs in _IDEOGRAPHIC_SIGNS) else 0.5
+    return "", 0.05 if character in "©®°§£€½¼¾²³¹«»¡¿“”„‘’–—…•·\xa0™×" else 0.2
 
 
+# Dashes and quotes; arrows and operators; enclosed numbers and shapes; all from U+3000 on.
+_IDEOGRAPHIC_SIGNS = (
+    range(0x2010, 0x2040),
+    range(0x2190, 0x2300),
+    range(0x2460, 0x2500),
+    range(0x25A0, 0x2700),
+    range(0x3000, 0x110000),
+)
 _IDEOGRAPHIC = ("cp949", "gb18030", "big5hkscs", "euc_jp", "cp932")
 
 

@@ -8,6 +8,7 @@ and describes it. The caller decides where to go on.
 """
 
 import bz2
+import codecs
 import io
 import lzma
 import re
@@ -252,11 +253,11 @@ class Plain:
 
 def lines(stream: Inflated | Plain, limit: int) -> Iterator[tuple[bytes, int]]:
     """The lines of a stream without line ends, each with its length in bytes. A line longer
-    than `limit` is cut there.
+    than `limit` is cut there. Lines of UTF-16 with a byte order mark come in UTF-8.
     """
     kept: list[bytes] = []  # joined once, since a line may have many chunks
     held = length = 0
-    while chunk := stream.read(_CHUNK * 4):
+    for chunk in _as_utf8(iter(lambda: stream.read(_CHUNK * 4), b"")):
         *whole, rest = chunk.split(b"\n")
         for part in whole:
             kept.append(part[: limit - held])
@@ -267,6 +268,20 @@ def lines(stream: Inflated | Plain, limit: int) -> Iterator[tuple[bytes, int]]:
         length += len(rest)
     if length:
         yield b"".join(kept), length
+
+
+def _as_utf8(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The chunks as they are, or decoded from UTF-16 if they begin with its mark."""
+    first = next(chunks, b"")
+    if not first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        yield first
+        yield from chunks
+        return
+    decoder = codecs.getincrementaldecoder("utf-16")("replace")
+    yield decoder.decode(first).encode("utf-8", "replace")
+    for chunk in chunks:
+        yield decoder.decode(chunk).encode("utf-8", "replace")
+    yield decoder.decode(b"", True).encode("utf-8", "replace")
 
 
 def find(file: IO[bytes], pattern: re.Pattern[bytes], offset: int, overlap: int = 64) -> int | None:

@@ -77,15 +77,21 @@ class Alone(IntEnum):
 
 
 class NationalId(NamedTuple):
-    """pattern: of the number as it is written; `-` in it stands for a separator. words: those that
+    """shape: of the number as it is written. pattern: the same as a whole. words: those that
     announce it. languages: in which it counts as it is printed.
     """
 
+    shape: str
     pattern: re.Pattern[str]
     holds: Callable[[str], bool]
     words: re.Pattern[str]
     alone: Alone = Alone.NEVER
     languages: tuple[str, ...] = ()
+
+
+def _whole(shape: str) -> str:
+    """The pattern of a number that is no part of a longer one, of a word or of a path."""
+    return rf"(?<![A-Za-z0-9_])(?<!\d[.,/-])(?:{shape})(?![A-Za-z0-9_]|[.,/-]\d)"
 
 
 def _kind(
@@ -95,10 +101,10 @@ def _kind(
     alone: Alone = Alone.NEVER,
     *languages: str,
 ) -> NationalId:
-    separated = pattern.replace("~", "[ .-]?")
+    shape = pattern.replace("~", "[ .-]?")
     return NationalId(
-        # A number is no part of a longer one, of a word or of a path.
-        re.compile(rf"(?<![A-Za-z0-9_])(?<!\d[.,/-])(?:{separated})(?![A-Za-z0-9_]|[.,/-]\d)"),
+        shape,
+        re.compile(_whole(shape)),
         holds,
         re.compile(rf"(?:{words})", re.IGNORECASE),
         alone,
@@ -232,8 +238,17 @@ NATIONAL_IDS: dict[NationalIdName, NationalId] = {
         _SHAPED,
     ),
 }  # fmt: skip
-_ALL_WORDS = re.compile(
-    "|".join(sorted({kind.words.pattern for kind in NATIONAL_IDS.values()})), re.IGNORECASE
+_ANY_SHAPE = re.compile(  # of all patterns; a back reference is any separator here
+    _whole(
+        "|".join(
+            sorted(
+                {
+                    re.sub(r"\(\[ [.-]\]\?\)|\\1", "[ .-]?", kind.shape)
+                    for kind in NATIONAL_IDS.values()
+                }
+            )
+        )
+    ).encode()
 )
 _SEPARATORS = str.maketrans("", "", " .-/()")
 _NO_SIGN_BEFORE = re.compile(r"[/=&%#@$€£+*~^.,:-]\Z|\b(?:isbn|issn|doi|pmid)[\s:#.-]{0,3}\Z", re.I)
@@ -248,21 +263,20 @@ def national_id_spans(
 
     language: of the text. names: the kinds to look for, of `NATIONAL_IDS`.
     """
+    reach = min(len(window), after + 4)
+    if _ANY_SHAPE.search(window, at, reach) is None:
+        return []  # nearly all candidates
     text = window.decode("latin-1")  # places in the text are places in the bytes
-    reach = min(len(text), after + 4)
     nearby = _nearby(window, at, after)
-    announced = _ALL_WORDS.search(nearby) is not None
     found: list[tuple[int, int]] = []
     for name in names:
         kind = NATIONAL_IDS[name]
-        if not (announced or kind.alone or language in kind.languages):
-            continue
         for match in kind.pattern.finditer(text, at, reach):
             spelled = match[0]
             if not match.start() < after or not _holds(name, kind, spelled):
                 continue
             before = text[max(0, match.start() - 12) : match.start()]
-            if _counts(kind, spelled, nearby, announced, before, language):
+            if _counts(kind, spelled, nearby, before, language):
                 found.append(match.span())
     return found
 
@@ -284,11 +298,10 @@ def _counts(
     kind: NationalId,
     spelled: str,
     nearby: str,
-    announced: bool,
     before: str,
     language: str | None,
 ) -> bool:
-    if announced and kind.words.search(nearby):
+    if kind.words.search(nearby):
         return True
     if _NO_SIGN_BEFORE.search(before):
         return False

@@ -48,6 +48,7 @@ def cut_part(settings: SubstringSettings, shard: Shard) -> list[Counts]:
     ):
         for outcome in cut_documents(settings, rows):
             kept_output.write(outcome.kept)
+            counts.count_cuts(outcome.kept[REMOVED_BYTES.name].to_pylist())
             excluded_output.write(outcome.excluded)
             count_reasons(counts, outcome.excluded["reason"].to_pylist())
             shard.report(kept_output.rows + excluded_output.rows, rows.num_rows)

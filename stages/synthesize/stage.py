@@ -199,6 +199,7 @@ def synthesize(settings: Synthesize, shard: Shard) -> list[Counts]:
         }
         dropped = stack.enter_context(shard.parquet(EXCLUDED, extended(*EXCLUSION, of=SCHEMA)))
         windows = _windows(settings, prompts, planner, shard, taken, read)
+        before = 0  # documents seen in earlier windows
         with ThreadPoolExecutor(1) as ahead:
             # While the engine answers one window, the next one is cut and rendered. So a GPU does
             # not wait for tokenisation.
@@ -206,9 +207,11 @@ def synthesize(settings: Synthesize, shard: Shard) -> list[Counts]:
             while planned := upcoming.result():
                 done, window = planned
                 upcoming = ahead.submit(next, windows, None)
-                completions = iter(
-                    settings.engine.generate([request for row in window for request in row.asked])
-                )
+                asked = [request for row in window for request in row.asked]
+                # Documents of a window count as their requests are answered, so that a long window
+                # shows life.
+                answered = partial(_report_share, shard, before, done, len(asked))
+                completions = iter(settings.engine.generate(asked, answered))
                 wait([upcoming])
                 for row in window:
                     row.answers = [next(completions) for _ in row.asked]
@@ -219,9 +222,15 @@ def synthesize(settings: Synthesize, shard: Shard) -> list[Counts]:
                     counts,
                 )
                 shard.report(done)
+                before = done
     counts.add(read)
     counts.rows_in = shard.rows_read
     return [counts]
+
+
+def _report_share(shard: Shard, before: int, done: int, asked: int, answers: int) -> None:
+    """Report the share of a window's documents that `answers` of its requests stand for."""
+    shard.report(before + (done - before) * answers // max(asked, 1))
 
 
 def share_out(available: Mapping[str, int], most: int) -> dict[str, int]:

@@ -4,6 +4,8 @@ Training keeps its checkpoints in the shard's scratch folder. So an interrupted 
 last one. The last checkpoint becomes the stage's output.
 """
 
+import hashlib
+import tempfile
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -15,6 +17,7 @@ from corpusmill.manifests.shard import Shard
 from corpusmill.stages.contract import Account, GlobalStage, Inputs, Pass, Passes, Reads
 from corpusmill.trainer.config import FREE_ON_RESUME, TrainConfig
 
+CONFIG = "config.json"
 CHECKPOINT = "checkpoint"
 LOG = "log.jsonl"
 
@@ -27,6 +30,18 @@ class Train(TrainConfig, GlobalStage):
     account: ClassVar[Account] = Account.MANY_TO_ONE
     reads: ClassVar[Reads] = Reads.TOKENS
     free_settings: ClassVar[tuple[str, ...]] = FREE_ON_RESUME
+
+    def depends_on(self) -> str:
+        """What the first weights are. Raises ModelError if their model has another shape."""
+        if self.init_from is None:
+            return ""
+        from corpusmill.trainer.importing import refuse_other_shape
+
+        with tempfile.TemporaryDirectory() as folder:
+            refuse_other_shape(_fetch(self.init_from, (CONFIG,), Path(folder)), self.model)
+            names = _weights(self.init_from, Path(folder))
+        digests = [storage.digest_of(storage.join(self.init_from, name)) for name in names]
+        return hashlib.sha256("".join(digests).encode()).hexdigest()
 
     def passes(self, inputs: Inputs) -> Passes:
         yield Pass(
@@ -41,7 +56,7 @@ class Train(TrainConfig, GlobalStage):
 
 
 def _train(settings: Train, shard: Shard) -> list[Counts]:
-    from corpusmill.trainer.train import StepRecord
+    from corpusmill.trainer.records import StepRecord
     from corpusmill.trainer.workers import run
 
     scratch = Path(shard.scratch)
@@ -55,6 +70,10 @@ def _train(settings: Train, shard: Shard) -> list[Counts]:
     def on_step(record: StepRecord) -> None:
         shard.report(record.step, record.steps, f"steps, loss {record.loss:.3f}")
 
+    if settings.init_from is not None:
+        names = _weights(settings.init_from, scratch / "init")
+        init = _fetch(settings.init_from, (CONFIG, *names), scratch / "init")
+        settings = settings.model_copy(update={"init_from": str(init)})
     result = run(settings, shards, scratch, on_step)
     for path in sorted(result.checkpoint.iterdir()):
         shard.keep(path, CHECKPOINT)
@@ -65,3 +84,24 @@ def _train(settings: Train, shard: Shard) -> list[Counts]:
     account.leave_out("held_out", result.held_out)
     account.leave_out("not_reached", result.not_reached)
     return [account]
+
+
+def _fetch(source: str, names: tuple[str, ...], folder: Path) -> Path:
+    """A local folder with files of the folder `source`, as far as they are there."""
+    if not storage.is_remote(source):
+        return Path(storage.local(source))
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        path = storage.join(source, name)
+        if storage.exists(path):
+            storage.local_copy(path, folder)
+    return folder
+
+
+def _weights(source: str, folder: Path) -> list[str]:
+    """The names of a model folder's weight files."""
+    from corpusmill.trainer.importing import INDEX, WEIGHTS, weight_files
+
+    if not storage.exists(storage.join(source, INDEX)):
+        return [WEIGHTS]
+    return [path.name for path in weight_files(_fetch(source, (INDEX,), folder))]

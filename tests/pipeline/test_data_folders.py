@@ -68,7 +68,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def said(monkeypatch):
-    lines = []
+    lines: list[str] = []
     monkeypatch.setattr(display.current(), "say", lines.append)
     return lines
 
@@ -141,4 +141,6 @@ def test_a_long_first_line_is_json_lines(tmp_path):
 
 
 def test_a_listed_folder_is_what_it_was(folder):
-    assert len(list_input(str(folder))) == len(DATA) + len(OTHERS)
+    listed = list_input(str(folder))
+    assert isinstance(listed, list)
+    assert len(listed) == len(DATA) + len(OTHERS)

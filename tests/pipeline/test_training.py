@@ -3,10 +3,12 @@
 Its local files stay until the receipt is written.
 """
 
+import json
 import tempfile
 
 import pytest
 from corpusmill.manifests import storage
+from corpusmill.manifests.errors import ModelError
 from corpusmill.manifests.shard import Shard
 from corpusmill.pipeline import task
 from corpusmill.pipeline.recipe import Step
@@ -102,3 +104,32 @@ def test_a_run_killed_before_its_receipt_neither_fetches_nor_trains_again(
 
 def interrupt(*_):
     raise KeyboardInterrupt
+
+
+@pytest.mark.slow
+def test_a_model_of_several_ranks_is_exported_and_started_from(packed, tmp_path):
+    ranks = {"num_workers": 2, "shard_ranks": 2, "device": "cpu"}
+    first = Step("train", "train", (), {**SETTINGS, **ranks})
+    run_step(first, (f"{packed}/pack",), f"{packed}/first", InlineRunner())
+    assert storage.exists(f"{packed}/first/checkpoint/.metadata")
+    export = Step(
+        "export", "export", (), {"tokenizer": f"{packed}/pack/tokenizer", "dtype": "float32"}
+    )
+    manifest = run_step(export, (f"{packed}/first",), f"{packed}/export", InlineRunner())
+    assert manifest.totals[-1].kept == 23
+    again = Step("train", "train", (), {**SETTINGS, "init_from": f"{packed}/export"})
+    run_step(again, (f"{packed}/pack",), f"{packed}/second", InlineRunner())
+
+    def losses(name: str) -> list[float]:
+        lines = storage.read_bytes(f"{packed}/{name}/log.jsonl").decode().splitlines()
+        return [json.loads(line)["loss"] for line in lines]
+
+    assert losses("second")[0] < losses("first")[0]
+    other = {**SETTINGS, "model": {**MODEL, "ffn_size": 64}, "init_from": f"{packed}/export"}
+    with pytest.raises(ModelError, match="ffn_size is 48, not 64"):
+        run_step(
+            Step("train", "train", (), other),
+            (f"{packed}/pack",),
+            f"{packed}/third",
+            InlineRunner(),
+        )

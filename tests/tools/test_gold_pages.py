@@ -41,7 +41,7 @@ def test_all_pages_of_a_site_are_in_one_half_and_the_halves_are_even():
 
 
 def test_pages_are_joined_with_their_texts_by_id(tmp_path):
-    rows = [
+    rows: list[dict[str, object]] = [
         {"gt_kind": "full_text", "text": "Rose.", "page_type": "forum", "domain": "a.org"},
         {"gt_kind": "snippets", "text": None, "page_type": None, "domain": "b.org"},
     ]

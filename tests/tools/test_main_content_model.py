@@ -56,7 +56,9 @@ def test_a_vote_keeps_what_both_take_and_learns_nothing_from_what_they_dispute()
         [100, 20, 20, 50, 50, 10],
         [False, False, False, False, True, False],
     )
-    labels, teach = by_vote(peer, scores, sizes, comments)
+    found = by_vote(peer, scores, sizes, comments)
+    assert found is not None
+    labels, teach = found
     assert labels.tolist() == [True, True, False, False, False, False]
     # Doubtful: the second. Overruled: the fourth, but not the fifth, which is a comment.
     assert teach.tolist() == [True, False, True, False, True, True]
@@ -69,7 +71,9 @@ def test_a_second_vote_takes_what_the_forest_is_sure_of():
         [100, 50, 50, 10],
         [True, True, True, False],
     )
-    labels, teach = by_second_vote(peer, scores, sizes, chosen)
+    found = by_second_vote(peer, scores, sizes, chosen)
+    assert found is not None
+    labels, teach = found
     assert labels.tolist() == [True, True, False, False]
     assert teach.tolist() == [True, True, False, True]
 

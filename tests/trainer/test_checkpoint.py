@@ -148,3 +148,16 @@ def test_load_model_needs_nothing_but_the_checkpoint(saved, trained: Trained):
     assert config.sequence_length == 16
     tokens = torch.arange(10)[None]
     assert torch.equal(model(tokens), trained[0](tokens))
+
+
+def test_a_checkpoint_that_lacks_newer_settings_has_their_defaults(
+    saved, trained: Trained, make_config
+):
+    path = saved / "state.json"
+    state = json.loads(path.read_text())
+    for name in ("precision", "optimizer", "checkpoint_activations", "z_loss"):
+        del state["config"][name]
+    path.write_text(json.dumps(state))
+    assert checkpoint.resume(saved, *fresh(make_config()), make_config(), "digest") == 2
+    with pytest.raises(CorpusmillError, match=r"z_loss was 0.0 and is now 0.1"):
+        checkpoint.resume(saved, *fresh(make_config()), make_config(z_loss=0.1), "digest")

@@ -2,7 +2,9 @@
 
 import pytest
 import torch
+from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.trainer import memory
+from corpusmill.trainer import train as trainer
 from corpusmill.trainer.model import HybridModel, initialise
 from corpusmill.trainer.train import train
 
@@ -78,3 +80,14 @@ def test_the_error_of_a_full_gpu_names_settings_and_gigabytes(make_config):
     error = memory.too_little_memory(make_config(), 1, torch.device("cpu"))
     assert "micro_batch_size: 2 saves about 0.0 GB" in str(error)
     assert "optimizer_dtype: bfloat16 saves about" in str(error)
+
+
+def test_a_run_that_finds_no_memory_says_what_would_help(
+    write_shards, random_documents, make_config, monkeypatch, tmp_path
+):
+    def full(*_arguments):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(trainer, "optimise", full)
+    with pytest.raises(CorpusmillError, match=r"too little memory.*micro_batch_size: 2 saves"):
+        train(make_config(), write_shards(random_documents), tmp_path / "run")

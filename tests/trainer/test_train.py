@@ -1,6 +1,7 @@
 """The training loop: it learns, it weighs targets rightly, and interruptions leave no trace."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -12,8 +13,9 @@ import torch
 from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.trainer import checkpoint
 from corpusmill.trainer.data import PackedStream
+from corpusmill.trainer.records import StepRecord
 from corpusmill.trainer.token_shards import catalogue
-from corpusmill.trainer.train import StepRecord, train
+from corpusmill.trainer.train import train
 
 
 class Interrupted(Exception):
@@ -175,6 +177,18 @@ def test_the_held_out_loss_is_reported_when_due_and_at_the_end(
     assert 3 < (records[-1].held_out_loss or 0) < 5
 
 
+def test_the_log_says_how_long_the_run_will_take(
+    write_shards, random_documents, make_config, tmp_path
+):
+    records: list[StepRecord] = []
+    train(make_config(), write_shards(random_documents), tmp_path / "run", records.append)
+    for record in records:
+        steps_left = (6 - record.step) * 4 * 16 / record.tokens_per_second
+        assert record.seconds_left == pytest.approx(steps_left, abs=0.06)
+        assert (record.mfu, record.memory_gb) == (None, None)  # of a CPU
+    assert records[-1].seconds_left == 0
+
+
 def test_writing_the_log_seldom_loses_no_record(
     write_shards, random_documents, make_config, tmp_path
 ):
@@ -249,3 +263,27 @@ def test_a_gpu_trains_in_bf16_to_nearly_the_same_losses(
     on_cpu = train(make_config(steps=5), shards, tmp_path / "cpu")
     on_gpu = train(make_config(steps=5, device="cuda", compile=True), shards, tmp_path / "gpu")
     assert losses(on_gpu.log) == pytest.approx(losses(on_cpu.log), rel=2e-2)
+
+
+def test_the_z_loss_adds_the_squared_log_partition_to_training_alone(
+    write_shards, random_documents, make_config, small_model, tmp_path
+):
+    shards = write_shards(random_documents)
+    even = small_model.model_copy(update={"init_std": 1e-3})  # all logits are nearly 0
+    held_out = {"model": even, "steps": 1, "warmup_steps": 0, "eval_fraction": 0.3}
+    held_out["learning_rate"] = 1e-12
+    plain = train(make_config(**held_out), shards, tmp_path / "plain")
+    with_z = train(make_config(**held_out, z_loss=0.1), shards, tmp_path / "z")
+    added = losses(with_z.log)[0] - losses(plain.log)[0]
+    assert added == pytest.approx(0.1 * math.log(64) ** 2, rel=0.01)
+    assert with_z.last is not None
+    assert plain.last is not None
+    assert with_z.last.held_out_loss == pytest.approx(plain.last.held_out_loss)
+
+
+def test_muon_learns(write_shards, make_config, tmp_path):
+    shards = write_shards([[1, *([5, 9, 17, 33, 2] * 8), 3] for _ in range(16)])
+    config = make_config(
+        steps=60, learning_rate=1e-2, checkpoint_every=1000, sequence_length=32, optimizer="muon"
+    )
+    assert losses(train(config, shards, tmp_path / "run").log)[-1] < 0.5

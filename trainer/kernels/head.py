@@ -3,7 +3,7 @@ and never in fp32.
 
 The forward makes the gradients too, while a block's logits are at hand: two more matrix products
 and no second look at the logits. The backward only scales them. The plain twin:
-`trainer.train._head_loss`.
+`trainer.loss.head_loss`.
 
 The idea (gradients in the forward, by blocks of tokens) is that of Liger Kernel (Hsu et al. 2024,
 arXiv 2410.10989), section 3.2.

@@ -51,8 +51,9 @@ def shown(
             level += 1
         kept = hidden <= level
     short = (blocks[:, END] - blocks[:, BEGIN] <= LONGEST_LABEL) & (blocks[:, PREFORMATTED] == 0)
-    control = (elements[blocks[:, ELEMENT], TAG] == BUTTON) | (levels[:, CONTROLS] < NEAR)
-    for number in np.flatnonzero(short & control & kept):
+    few = np.flatnonzero(short & kept)
+    control = (elements[blocks[few, ELEMENT], TAG] == BUTTON) | (levels[few, CONTROLS] < NEAR)
+    for number in few[control]:
         words = text[blocks[number, BEGIN] : blocks[number, END]].tobytes()
         if words.lower() in COPY_LABELS:
             kept[number] = False

@@ -297,7 +297,7 @@ def signature(page: Page, number: int, present: int, above: int) -> int:
                 letters += 1
     if letters == 0:
         code = mix(code ^ np.uint64(above), np.uint8(1))
-    return np.int64((code ^ code >> np.uint64(32)) & np.uint64(0x7FFFFFFF))
+    return int((code ^ code >> np.uint64(32)) & np.uint64(0x7FFFFFFF))
 
 
 @uncounted

@@ -26,6 +26,7 @@ Bytes: TypeAlias = NDArray[np.uint8]
 Integers: TypeAlias = NDArray[np.int32]
 
 BACKSLASH, DOLLAR, BRACKETS = ord("\\"), ord("$"), tuple(ord(sign) for sign in "()[]")
+COLON, QUOTE, APOSTROPHE = ord(":"), ord('"'), ord("'")
 HYPHEN, DOT, OPENING, CLOSING, COMMA = (ord(sign) for sign in "-.[],")
 ENDS = tuple(ord(sign) for sign in ".?!\"'")  # C4's terminal punctuation
 EDIT, CITATION_NEEDED = (
@@ -179,6 +180,21 @@ def ends_well(data: Bytes, begin: int, end: int, marked: bool) -> bool:
     if end == begin:
         return False
     return data[end - 1] in ENDS and not (end - begin > 2 and ends_in_ellipsis(data, begin, end))
+
+
+@njit
+def ends_as_sentence(data: Bytes, begin: int, end: int) -> bool:
+    """Whether a colon, a comma, a quote or an ellipsis stands at the end."""
+    last = data[end - 1]
+    if last in (COLON, COMMA, QUOTE, APOSTROPHE):
+        return True
+    # The signs ’ ” … in UTF-8.
+    return (
+        end - begin > 2
+        and data[end - 3] == 0xE2
+        and data[end - 2] == 0x80
+        and last in (0x99, 0x9D, 0xA6)
+    )
 
 
 @njit

@@ -21,6 +21,7 @@ from corpusmill.stages.filter.measure.furniture import (
     OPENS,
     call_to_act,
     citation_at,
+    ends_as_sentence,
     ends_in_ellipsis,
     ends_line,
     ends_well,
@@ -124,9 +125,11 @@ class EditNumbers(NamedTuple):
     """
 
     minimum_words: int
+    short_sentences: bool
     longest_word: int
     terminal_punctuation: bool
     phrases: int
+    longest_notice: int
     citations: bool
     refinedweb: bool
 
@@ -211,7 +214,9 @@ def _edit_text(
             block, tables, edits, text, line, begin_line, end_line, row
         )
         if not is_spared and (fate != STAYS or is_marked or skipped > 0):
-            is_spared = has_tex(block.data, begin, end)
+            is_spared = has_tex(block.data, begin, end) or _is_content(
+                block.data, tables, edits, fate, begin_line, end_line, last_part - first_part
+            )
         if fate != STAYS:
             if not is_spared:
                 _count_removed(fate, last_part - first_part, row)
@@ -244,6 +249,26 @@ def _edit_text(
     row[PARAGRAPHS], row[KEPT_LINES] = n_paragraphs, n_kept
     row[NEWLINES] = n_kept - 1 if strips and n_kept > 0 else last - first - 1
     _count_repeats(found, n_lines, n_paragraphs, n_kept, row)
+
+
+@uncounted
+def _is_content(
+    data: Bytes,
+    tables: LineTables,
+    edits: EditNumbers,
+    fate: int,
+    begin: int,
+    end: int,
+    n_parts: int,
+) -> bool:
+    """Whether a line that C4 takes out stays all the same: it is a short sentence, or too long for
+    a notice.
+    """
+    if fate == FEW_WORDS:
+        return not edits.short_sentences and (
+            ends_line(data, begin, end, tables.classes) or ends_as_sentence(data, begin, end)
+        )
+    return fate in (JAVASCRIPT, POLICY) and 0 < edits.longest_notice < n_parts
 
 
 @uncounted

@@ -248,12 +248,9 @@ def _join_paragraph(
         for row in range(line, stop):
             kinds[row] = MARK if kinds[row] & KIND == RULE else TABLE
         return stop
-    in_item = was_row = False
+    in_item = False
     for each in range(line, stop):
         kind, tabbed = kinds[each] & KIND, kinds[each] & TABBED
-        is_row = _is_row(kind)
-        in_run = is_row and (was_row or (each + 1 < stop and _is_row(kinds[each + 1])))
-        was_row = is_row
         line_begin = _begin(begin, ends, first, each)
         if kind in (ITEM, NUMBERED, STARRED):
             in_item = True
@@ -264,7 +261,7 @@ def _join_paragraph(
                 kinds[each] = CONTINUED | tabbed
         elif kind in (FORMULA, TEX):
             pass
-        elif in_run or (in_item and is_indented(data, line_begin)):
+        elif rows >= 2 or (in_item and is_indented(data, line_begin)):
             kinds[each] = CONTINUED | tabbed
         else:
             kinds[each] = PLAIN | tabbed

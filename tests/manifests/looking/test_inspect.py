@@ -2,14 +2,16 @@
 
 import json
 
+import pyarrow.parquet as pq
 import pytest
 from corpusmill.manifests.looking.inspect import funnel
 from corpusmill.manifests.looking.tables import reasons_text, remarks, stage_line
 from corpusmill.manifests.looking.verify import verify
 from corpusmill.manifests.manifest import read_manifest
-from corpusmill.pipeline.recipe import Step
-from corpusmill.pipeline.run import run_step
+from corpusmill.pipeline.recipe import Step, load_recipe
+from corpusmill.pipeline.run import run_recipe, run_step
 from corpusmill.pipeline.runner import InlineRunner
+from corpusmill.stages.filter.record import restore
 
 from tests.command_line import corpusmill
 
@@ -80,10 +82,12 @@ def test_quarantined_shards_are_counted_by_inspect_and_named_by_verify(texts):
     assert "1 (+1 shards)" in table
     assert "quarantined: shard z of extract: " in table
     verified = corpusmill("verify", "out", cwd=texts)
-    assert verified.returncode == 0
+    assert verified.returncode == 3
     named, line = verified.stdout.splitlines()
     assert named.startswith("shard z of extract (out/extract) is quarantined: ")
-    assert line.endswith("all hold; 1 shard is quarantined: run the stage again to retry")
+    assert line.endswith(
+        "all hold; 1 shard is quarantined, its documents are missing: run the stage again to retry"
+    )
 
 
 def test_an_interrupted_stage_is_told_with_what_is_done(texts):
@@ -115,7 +119,55 @@ def test_a_stage_whose_input_has_changed_is_marked(texts):
     ]
 
 
+def test_a_changed_input_outside_the_folder_is_marked_too(texts):
+    run(texts, "extract", "in", "one/extract")
+    run(texts, "dedup", "one/extract", "two/dedup")
+    assert funnel(str(texts / "two")).outdated == {}
+    (texts / "in" / "more.jsonl").write_text('{"id": "more", "text": "More text about rivers."}\n')
+    run(texts, "extract", "in", "one/extract")
+    assert list(remarks(funnel(str(texts / "two")))) == [
+        "outdated: dedup read extract, which has changed since; run dedup again"
+    ]
+
+
 def test_all_reasons_are_shown_where_they_are_asked_for():
     reasons = {f"r{number}": 9 - number for number in range(6)}
     assert reasons_text(reasons, {}) == "r0 9, r1 8, r2 7, r3 6, and 2 more"
     assert reasons_text(reasons, {}, None).endswith("r3 6, r4 5, r5 4")
+
+
+@pytest.mark.parametrize("filter_alone", [True, False])
+def test_edits_of_a_filter_are_counted_and_can_be_undone_in_a_fused_run_too(tmp_path, filter_alone):
+    prose = (
+        "The river rises in the hills to the north of the town and runs to the sea.\n"
+        "People have lived beside it for as long as anyone can say, and most of them still do.\n"
+        "In spring the water is high, so the lower road is closed with a wooden gate.\n"
+        "A ferry takes carts across when the bridge is not to be trusted.\n"
+        "Older maps show a mill that nobody alive remembers."
+    )
+    text = f"Menu\n\n# Rivers\n\n{prose}\n\n```\nx = {{1}}\n```\n\nWe use cookies."
+    (tmp_path / "x.jsonl").write_text(
+        "\n".join(json.dumps({"id": name, "text": t}) for name, t in (("a", text), ("b", prose)))
+    )
+    recipe = {
+        "name": "edits",
+        "inputs": [str(tmp_path / "x.jsonl")],
+        "stages": [{"extract": {"language_threshold": 0}}, "filter"],
+    }
+    (tmp_path / "recipe.yaml").write_text(json.dumps(recipe))
+    output = tmp_path / "out"
+    if filter_alone:
+        run(tmp_path, "extract", "x.jsonl", "out/extract", language_threshold=0)
+        run(tmp_path, "filter", "out/extract", "out/filter")
+    else:
+        run_recipe(
+            load_recipe(str(tmp_path / "recipe.yaml")), str(output), InlineRunner(), lambda *_: None
+        )
+    row = funnel(str(output)).rows[-1]
+    assert (row.stage, row.kept, row.edited, row.cut_bytes) == ("filter", 2, 1, 23)
+    assert row.as_json()["edited"] == 1
+    assert "1 edited, 23 B cut" in corpusmill("inspect", "out", cwd=tmp_path).stdout
+    (path,) = (output / "filter" / "documents").glob("*.parquet")
+    kept = pq.read_table(path).to_pylist()
+    assert [restore(row["text"], row["filter_cuts"]) for row in kept] == [text, prose]
+    assert "```\nx = {1}\n```" in kept[0]["text"]

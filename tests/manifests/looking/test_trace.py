@@ -7,6 +7,7 @@ from corpusmill.pipeline.recipe import Step
 from corpusmill.pipeline.run import run_step
 from corpusmill.pipeline.runner import InlineRunner
 
+from tests.command_line import corpusmill
 from tests.manifests.looking.test_verify import warc_record
 
 
@@ -19,3 +20,13 @@ def test_a_url_is_traced_as_an_id_is(tmp_path):
     assert trace(str(tmp_path / "out"), found.id).as_json() == found.as_json()
     with pytest.raises(InputError, match=r"no document https://b\.example/ below"):
         trace(str(tmp_path / "out"), "https://b.example/")
+
+
+def test_the_record_that_a_document_was_made_from_is_written_as_it_is(tmp_path):
+    first, second = warc_record(), warc_record(b"https://b.example/")
+    (tmp_path / "a.warc").write_bytes(first + second)
+    step = Step("extract", "extract")
+    run_step(step, (str(tmp_path / "a.warc"),), str(tmp_path / "out"), InlineRunner())
+    result = corpusmill("trace", "out", "https://b.example/", "--record", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.split() == second.decode().split()

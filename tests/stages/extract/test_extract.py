@@ -7,7 +7,7 @@ import time
 import pyarrow as pa
 import pytest
 from corpusmill.manifests.errors import ModelError, RecipeError
-from corpusmill.manifests.schema import DOCUMENT, EXCLUSION, extended
+from corpusmill.manifests.schema import EXCLUSION, extended
 from corpusmill.stages.contract import MapStage
 from corpusmill.stages.extract import html
 from corpusmill.stages.extract.stage import Extract
@@ -47,8 +47,8 @@ def test_it_is_a_map_stage_that_reads_records():
 def test_a_page_becomes_a_document(tmp_path):
     kept, excluded = outcome_of(tmp_path, answer(page()))
     (row,) = kept.to_pylist()
-    assert kept.schema == DOCUMENT
-    assert excluded.schema == extended(*EXCLUSION)
+    assert kept.schema == extended(*Extract().adds())
+    assert excluded.schema == extended(*Extract().adds(), *EXCLUSION)
     assert excluded.num_rows == 0
     assert row["text"] == (PROSE * 3).strip()
     assert (row["url"], row["source"], row["date"]) == (
@@ -59,6 +59,19 @@ def test_a_page_becomes_a_document(tmp_path):
     assert (row["language"], row["kind"]) == ("en", "actual")
     assert 0.3 < row["language_score"] <= 1
     assert row["origin"]["offset"] == 0
+
+
+def test_a_page_has_a_title_and_its_text_begins_with_the_headline(tmp_path):
+    body = page().replace(
+        b"<body>", b"<title>The river rises | News</title><body><h1>The river rises</h1>"
+    )
+    (row,) = outcome_of(tmp_path, answer(body)).kept.to_pylist()
+    assert row["title"] == "The river rises"
+    assert row["text"].startswith("# The river rises\n\nThe river had")
+
+
+def test_a_text_without_a_page_has_no_title():
+    assert of_rows({"text": PROSE}).kept["title"].to_pylist() == [None]
 
 
 def test_an_excluded_row_keeps_who_it_was(tmp_path):
@@ -224,14 +237,14 @@ def test_a_page_nested_too_deeply_for_its_extractor_is_a_failed_row_and_its_neig
     "error", [RecursionError("too deep"), ValueError("odd page\nsecond line"), AssertionError()]
 )
 def test_whatever_a_page_does_to_the_extractor_costs_that_page_only(tmp_path, monkeypatch, error):
-    extract = html.main_text
+    extract = html.read
 
     def fails_on_the_second(text, *rest):
         if "poison" in text:
             raise error
         return extract(text, *rest)
 
-    monkeypatch.setattr(html, "main_text", fails_on_the_second)
+    monkeypatch.setattr(html, "read", fails_on_the_second)
     found = outcome_of(
         tmp_path,
         answer(page()),

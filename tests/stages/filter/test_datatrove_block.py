@@ -1,8 +1,20 @@
 """datatrove filters as blocks: real filters of the wheel, run on single documents."""
 
+import sys
+import types
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from corpusmill.manifests.errors import RecipeError
+from corpusmill.manifests.schema import DOCUMENT, conform
+from corpusmill.manifests.storage import artifact_of
+from corpusmill.pipeline.execute import Job, execute
+from corpusmill.pipeline.fused import Fused
+from corpusmill.pipeline.runner import InlineRunner
+from corpusmill.stages.contract import Inputs
 from corpusmill.stages.filter.datatrove_block import judge, load, parse
+from corpusmill.stages.filter.stage import Filter
 from datatrove.pipeline.filters.base_filter import BaseFilter
 
 
@@ -140,3 +152,42 @@ def test_a_tokenizer_whose_package_is_missing_ends_the_run_and_names_it():
 def test_a_mistake_in_a_block_is_named_with_its_mend(recipe, message):
     with pytest.raises(RecipeError, match=message):
         load(parse(recipe))
+
+
+class Broken(BaseFilter):
+    """A filter of a user's own, with a mistake in it."""
+
+    def filter(self, document):
+        return document.metadata["scores"] > 1
+
+
+class BrokenForSome(BaseFilter):
+    def filter(self, document):
+        return document.metadata["no such column"] if "bad" in document.text else True
+
+
+def shard_of(folder, texts, class_name, monkeypatch):
+    """Run the stage over these texts as one shard. Returns the account."""
+    module = types.ModuleType("filters_of_a_user")
+    vars(module).update(Broken=Broken, BrokenForSome=BrokenForSome)
+    monkeypatch.setitem(sys.modules, "filters_of_a_user", module)
+    path = folder / "texts.parquet"
+    rows = {"id": [str(number) for number in range(len(texts))], "text": texts}
+    pq.write_table(conform(pa.table(rows), DOCUMENT), path)
+    stage = Filter(families=(), blocks=({"class": f"filters_of_a_user:{class_name}"},))
+    job = Job(
+        Fused(stages=(stage,)), ("filter",), {},
+        Inputs(str(folder / "out"), (artifact_of(str(path)),)), (),
+    )  # fmt: skip
+    return execute(job, InlineRunner())
+
+
+def test_a_filter_that_fails_on_every_document_stops_the_stage_and_says_why(tmp_path, monkeypatch):
+    with pytest.raises(RecipeError, match=r"Broken failed on all 2 documents .*KeyError: 'scores'"):
+        shard_of(tmp_path, ["one", "two"], "Broken", monkeypatch)
+
+
+def test_a_filter_that_fails_on_some_documents_excludes_these(tmp_path, monkeypatch):
+    manifest = shard_of(tmp_path, ["good", "bad"], "BrokenForSome", monkeypatch)
+    (counts,) = manifest.totals
+    assert (counts.kept, counts.failures) == (1, {"error_datatrove.BrokenForSome": 1})

@@ -213,6 +213,30 @@ def test_what_stays_are_lines_of_the_text_in_order_and_editing_again_changes_not
     assert edited(text, citations=False) == (text, 0)
 
 
+@pytest.mark.parametrize(
+    ("line", "stays"),
+    [
+        ("He stood.", True),
+        ("For example:", True),
+        ("“Why?”", True),
+        ("Dear all,", True),
+        ("Menu", False),
+        ("Tags: art", False),
+    ],
+)
+def test_short_sentences_can_be_spared(line, stays):
+    assert edited(f"{STAY}\n{line}") == (STAY, 1)
+    kept = edited(f"{STAY}\n{line}", short_sentences=False)
+    assert kept == ((f"{STAY}\n{line}", 0) if stays else (STAY, 1))
+
+
+def test_long_lines_that_speak_of_javascript_can_be_spared():
+    essay = "We wrote it in JavaScript, since everyone who came here knew it, and we use cookies."
+    assert edited(f"{STAY}\n{essay}") == (STAY, 1)
+    assert edited(f"{STAY}\n{essay}", longest_notice=10) == (f"{STAY}\n{essay}", 0)
+    assert edited(f"{STAY}\nPlease enable JavaScript.", longest_notice=10) == (STAY, 1)
+
+
 CODE = "```python\ndef f(x):\n    return {x}\n\n}\n# we use cookies\n```"
 TABLE = "Town | Mills\n--- | ---\nMill | | 41\nJavaScript | 2 | uses cookies"
 FORMULA = "$$\nx^2\n$$"

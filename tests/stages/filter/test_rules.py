@@ -211,7 +211,7 @@ def test_verdicts_are_one_row_a_rule_and_one_column_a_document():
 
 def test_rules_on_prose_do_not_judge_what_is_mostly_set_apart():
     rules = (*rules_in_force(FAMILIES, ("gopher_quality", "c4", "fineweb"), {}, (), ()), OWN)
-    words = {"words": np.array([100, 100, 100, 60]), "apart_words": np.array([20, 21, 60, 11])}
+    words = {"words": np.array([100, 100, 100, 60]), "apart_words": np.array([10, 11, 60, 6])}
     skipped = dict(zip([rule.code for rule in rules], do_not_judge(words, rules), strict=True))
     for code in ("c4.few_sentences", "fineweb.short_lines", "fineweb.few_punctuated_lines"):
         assert skipped[code].tolist() == [False, True, True, False]

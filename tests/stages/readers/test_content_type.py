@@ -121,7 +121,7 @@ def test_other_types_are_believed():
 def extracted(tmp_path, body, declared):
     block = answer(body, Content_Type=declared)
     table = table_of(put(tmp_path, "a.warc", record(0, block)))
-    return Extract(languages=[], language_threshold=0).apply(table)
+    return Extract(languages=(), language_threshold=0).apply(table)
 
 
 def test_a_page_sent_as_text_comes_out_without_tags(tmp_path):

@@ -52,6 +52,17 @@ def test_json_lines_are_read_whatever_they_are_compressed_with(tmp_path, name, p
     assert locate(rows[1]["origin"]) == b'{"text": "two"}'
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be"])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_json_lines_with_a_byte_order_mark_are_read(tmp_path, encoding, pack):
+    mark = "\ufeff" if encoding == "utf-16-be" else ""
+    given = [json.dumps({"text": f"Grüße {n} 😀"}, ensure_ascii=False) for n in range(9000)]
+    data = (mark + "\r\n".join(given)).encode(encoding)
+    rows = rows_of(put(tmp_path, "a.jsonl", pack(data)))
+    assert texts(rows) == [f"Grüße {n} 😀" for n in range(9000)]
+    assert json.loads(locate(rows[8000]["origin"])) == json.loads(given[8000])
+
+
 def test_a_last_line_without_its_newline_and_blank_lines_are_fine(tmp_path):
     rows = rows_of(put(tmp_path, "a.jsonl", b'\n{"text": "one"}\r\n\n{"text": "two"}'))
     assert texts(rows) == ["one", "two"]

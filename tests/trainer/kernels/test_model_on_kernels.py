@@ -7,8 +7,8 @@ import torch
 from corpusmill.trainer import kernels
 from corpusmill.trainer.attention import Documents
 from corpusmill.trainer.config import HybridConfig
+from corpusmill.trainer.loss import head_loss
 from corpusmill.trainer.model import HybridModel, initialise
-from corpusmill.trainer.train import _head_loss
 
 SHAPE = HybridConfig(
     pattern="M*-",
@@ -42,7 +42,7 @@ def test_layers_compile_without_breaks_and_agree_with_the_plain_path(
 
     def loss_and_gradients() -> tuple[torch.Tensor, list[torch.Tensor]]:
         hidden = model.hidden(tokens[:, :-1], ids)
-        loss = _head_loss(hidden, model.lm_head.weight, tokens[:, 1:], counted)
+        loss = head_loss(hidden, model.lm_head.weight, tokens[:, 1:], counted)
         return loss, list(torch.autograd.grad(loss, list(model.parameters())))
 
     with monkeypatch.context() as plain:  # attention with a dense mask, whatever the device

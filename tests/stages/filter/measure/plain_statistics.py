@@ -457,6 +457,12 @@ def plain(text, edits=None, refinedweb=False, stop_words=(), by_character=False,
         for i in range(len(lines))
     ]
     kept = [i for i in written if not fates[i][0]]
+    for i in written:
+        core, parts_here = inner(lines[i]), len(parts_by_line[i])
+        if edits and fates[i][0] == "few_words" and not edits.short_sentences:
+            view.spared[i] |= core[-1] in LINE_ENDS or core[-1] in ":,\"'’”…"
+        if edits and fates[i][0] in ("javascript", "policy"):
+            view.spared[i] |= 0 < edits.longest_notice < parts_here
     removed = Counter(fates[i][0] for i in written if fates[i][0] and not view.spared[i])
     for i in written:
         if view.spared[i]:

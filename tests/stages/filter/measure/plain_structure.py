@@ -95,9 +95,7 @@ def in_paragraph(lines, kinds, lines_after, kinds_after):
             if line.strip(BLANKS).startswith("# ") and (place > 0 or after == "heading"):
                 kind = "continued"
         elif kind not in ("formula", "tex"):
-            beside = [kinds[i] for i in (place - 1, place + 1) if 0 <= i < len(kinds)]
-            in_run = kind in ROWS and any(other in ROWS for other in beside)
-            goes_on = in_run or (in_item and re.match("\t|  ", line))
+            goes_on = rows >= 2 or (in_item and re.match("\t|  ", line))
             kind = "continued" if goes_on else "plain"
         settled.append(kind)
     return settled

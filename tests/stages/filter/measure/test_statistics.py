@@ -31,6 +31,7 @@ from tests.stages.filter.measure.plain_structure import without_marks
 EDITS = {
     "none": (None, False),
     "c4": (LineEdits(), False),
+    "mild": (LineEdits(short_sentences=False, longest_notice=6), False),
     "refinedweb": (None, True),
     "both": (LineEdits(terminal_punctuation=True, longest_word=12), True),
 }
@@ -262,6 +263,7 @@ LINES = [
         "A line that is long enough to be no verse, because it has more than sixty characters.",
         "é\xa0",
     ),
+    *("He stood.", "Then:", "“Why?”", "x...", "[2]", "We use cookies here, and so do many."),
 ]
 
 

@@ -1,0 +1,45 @@
+"""The settings of templates, and the columns that it adds."""
+
+from typing import ClassVar
+
+import pyarrow as pa
+from corpusmill.manifests.settings import PositiveShare, Settings
+from pydantic import NonNegativeInt, PositiveInt
+
+CUT = pa.struct(
+    [
+        ("start", pa.int32()),  # in the original text, in bytes of UTF-8
+        ("text", pa.string()),  # what was removed
+    ]
+)
+CUTS = pa.field("template_cuts", pa.list_(CUT))  # in order; null if nothing was removed
+REMOVED_BYTES = pa.field("template_removed_bytes", pa.int32())
+TEMPLATE_COLUMNS = (CUTS, REMOVED_BYTES)
+
+
+class TemplateSettings(Settings):
+    """Settings of the templates stage.
+
+    A line is part of a site's template if it stands in at least `min_pages` documents of the host,
+    and in at least `min_share` of them. Only hosts with at least `host_pages` documents have one.
+    """
+
+    name: ClassVar[str] = "templates"
+
+    host_pages: PositiveInt = 10
+    """A host with fewer documents is left alone."""
+    min_pages: PositiveInt = 5
+    """Documents of the host in which a line of its template stands, at least."""
+    min_share: PositiveShare = 0.3
+    """Share of the host's documents in which a line of its template stands, at least."""
+    min_words: PositiveInt = 3
+    """A run of template lines with fewer words stays: it may be a heading such as `Example`."""
+    headings: bool = False
+    """Whether headings (lines that begin with `#`) may be removed by themselves.
+
+    If not, a heading goes only between lines of the template, or at the end with them.
+    """
+    min_text_chars: NonNegativeInt = 1
+    """A document with fewer characters left is dropped (`templates.nothing_left`)."""
+    partitions: PositiveInt | None = None
+    """Partitions of the hosts. Null: one for each GiB of text. More need less memory each."""

@@ -1,0 +1,140 @@
+"""Which lines are the template of which site: the passes count and judge.
+
+`count` reads one shard. For each host it counts in how many documents each line stands, and how
+many documents there are. Equal texts count once, as copies are no template. `judge` reads one
+partition of the hosts, adds the counts of all shards, and tells each shard the lines of its hosts.
+"""
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from corpusmill.manifests.receipt import Counts
+from corpusmill.manifests.shard import Shard
+from corpusmill.stages.columns.strings import joined
+from corpusmill.stages.shuffle.row_groups import (
+    UNBOUNDED,
+    home_of,
+    read_range,
+    run_starts,
+    write_by_partition,
+)
+from corpusmill.stages.substring.parts import HOST
+from corpusmill.stages.templates.settings import TemplateSettings
+
+U64 = npt.NDArray[np.uint64]
+COUNTED = pa.schema(  # one row for each host and line of a shard, sorted by partition
+    [
+        pa.field("partition", pa.uint32(), nullable=False),
+        pa.field("home", pa.uint32(), nullable=False),  # the shard's position
+        pa.field("host", pa.uint64(), nullable=False),
+        pa.field("line", pa.uint64(), nullable=False),  # 0: all documents of the host
+        pa.field("documents", pa.int64(), nullable=False),
+    ]
+)
+TEMPLATES = pa.schema(  # one row for each line of a template and shard, sorted by partition
+    [
+        pa.field("partition", pa.uint32(), nullable=False),  # the shard's position
+        pa.field("key", pa.uint64(), nullable=False),  # of host and line
+    ]
+)
+READ_ROWS = 4096
+_ODD = np.uint64(0x9E3779B97F4A7C15)
+
+
+def count(partitions: int, shard: Shard) -> list[Counts]:
+    """Read one shard. Write `work/count` (`COUNTED`)."""
+    from corpusmill.stages.dedup.signatures.shingles import exact_hashes
+    from corpusmill.stages.templates.lines import BLANK, PROTECTED, lines_of
+
+    hosts, found, seen = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint64)], 0
+    texts_seen: set[tuple[int, int]] = set()
+    for group in shard.read(shard.inputs[0], ["text", "url"]):
+        for start in range(0, group.num_rows, READ_ROWS):
+            table = group.slice(start, READ_ROWS)
+            texts, host = joined(table["text"]), host_hashes(table["url"])
+            lines = lines_of(texts)
+            pairs = zip(host.tolist(), exact_hashes(*texts)[:, 0].tolist(), strict=True)
+            new = np.zeros(len(host), bool)
+            for row, pair in enumerate(pairs):
+                if pair[0] and pair not in texts_seen:
+                    texts_seen.add(pair)
+                    new[row] = True
+            of_line = np.repeat(np.arange(len(host)), np.diff(lines.offsets))
+            counts = new[of_line] & ~np.isin(lines.kinds, (BLANK, PROTECTED))
+            once = _distinct(of_line[counts].astype(np.uint64), lines.hashes[counts])
+            hosts += [host[once[0].astype(np.int64)], host[new]]
+            found += [once[1], np.zeros(int(new.sum()), np.uint64)]
+            seen += table.num_rows
+            shard.report(seen)
+    host, line, documents = _summed(np.concatenate(hosts), np.concatenate(found), None)
+    partition = (host >> np.uint64(32)) * np.uint64(partitions) >> np.uint64(32)
+    home = np.full(len(host), home_of(shard.name), np.uint32)
+    rows = pa.table([partition.astype(np.uint32), home, host, line, documents], schema=COUNTED)
+    with shard.parquet("work/count", COUNTED, row_group_bytes=UNBOUNDED, temporary=True) as output:
+        write_by_partition(output, rows, partitions)
+    return []
+
+
+def judge(settings: TemplateSettings, homes: int, shard: Shard) -> list[Counts]:
+    """Read one partition of the hosts. Write `work/judge` (`TEMPLATES`)."""
+    partition = int(shard.name)
+    rows = read_range(shard, shard.inputs, "partition", partition, partition + 1, COUNTED)
+    home, host, line, documents = (
+        rows[name].to_numpy() for name in ("home", "host", "line", "documents")
+    )
+    hosts, lines, total = _summed(host, line, documents)
+    is_host = lines == 0
+    pages = total[is_host][np.searchsorted(hosts[is_host], hosts)] if is_host.any() else total
+    is_template = (
+        ~is_host
+        & (pages >= settings.host_pages)
+        & (total >= np.maximum(settings.min_pages, settings.min_share * pages))
+    )
+    keys = keys_of(host, line)
+    chosen = (line != 0) & np.isin(keys, keys_of(hosts[is_template], lines[is_template]))
+    home, keys = home[chosen], keys[chosen]
+    order = np.lexsort((keys, home))
+    with shard.parquet(
+        "work/judge", TEMPLATES, row_group_bytes=UNBOUNDED, temporary=True
+    ) as output:
+        table = pa.table([home[order].astype(np.uint32), keys[order]], schema=TEMPLATES)
+        write_by_partition(output, table, homes)
+    return []
+
+
+def host_hashes(urls: pa.ChunkedArray) -> U64:
+    """A number for the host of each address, 0 where there is none, without case and `www.`."""
+    from corpusmill.stages.dedup.signatures.shingles import exact_hashes
+
+    host = pc.utf8_lower(pc.struct_field(pc.extract_regex(urls, HOST), "host"))
+    hashes = exact_hashes(*joined(pa.chunked_array([host]) if isinstance(host, pa.Array) else host))
+    return np.where(host.is_valid().to_numpy(), hashes[:, 0], np.uint64(0))
+
+
+def keys_of(host: U64, line: U64) -> U64:
+    """One number for a host and a line."""
+    return (host * _ODD) ^ line
+
+
+def _distinct(left: U64, right: U64) -> tuple[U64, U64]:
+    """The distinct pairs."""
+    order = np.lexsort((right, left))
+    left, right = left[order], right[order]
+    new = np.ones(len(left), bool)
+    new[1:] = (left[1:] != left[:-1]) | (right[1:] != right[:-1])
+    return left[new], right[new]
+
+
+def _summed(
+    host: U64, line: U64, documents: npt.NDArray[np.int64] | None
+) -> tuple[U64, U64, npt.NDArray[np.int64]]:
+    """The distinct pairs of host and line, sorted, and the sum of their documents (by default one
+    each).
+    """
+    order = np.lexsort((line, host))
+    host, line = host[order], line[order]
+    starts = np.union1d(run_starts(host), run_starts(line)).astype(np.int64)
+    each = np.ones(len(host), np.int64) if documents is None else documents[order]
+    total = np.add.reduceat(each, starts) if len(starts) else each
+    return host[starts], line[starts], total
