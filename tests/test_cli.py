@@ -150,7 +150,7 @@ def test_verify_tells_damage_by_its_exit_code(deduplicated, tmp_path):
         (["trace", "out", "ffffffffffff"], "no document"),
         (
             ["export", "--input", "raw", "--output", "x", "--set", "export.tokenizer=raw"],
-            "holds no tokenizer.json",
+            "holds no tokenizer; name the folder",
         ),
         (["dedup", "--no-such-option"], "--help"),
         (["dedupe"], "--help"),

@@ -243,9 +243,21 @@ def test_verify_compares_parquet_footers_with_receipts(tmp_path, web):
 def test_verify_sees_a_file_that_no_shard_read(tmp_path, web):
     run("filter", NO_RULES, tmp_path / "filter", web)
     run("redact", {}, tmp_path / "redact", str(tmp_path / "filter"))
-    (tmp_path / "redact/receipts/redact/00002.json").unlink()
+    path = tmp_path / "redact/receipts/redact/00002.json"
+    receipt = json.loads(path.read_text())
+    for artifact in receipt["inputs"]:
+        artifact["path"] = artifact["path"].replace("00002.parquet", "00001.parquet")
+    path.write_text(json.dumps(receipt))
     problems = verify(str(tmp_path)).problems
     assert any("no shard read" in problem and "00002.parquet" in problem for problem in problems)
+
+
+def test_verify_says_once_that_a_receipt_is_lost(tmp_path, web):
+    run("filter", NO_RULES, tmp_path / "filter", web)
+    run("redact", {}, tmp_path / "redact", str(tmp_path / "filter"))
+    (tmp_path / "redact/receipts/redact/00002.json").unlink()
+    (problem,) = verify(str(tmp_path)).problems
+    assert "receipt" in problem and "again" in problem
 
 
 def test_every_stage_says_which_account_it_keeps(tmp_path, web):

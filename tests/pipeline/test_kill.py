@@ -37,6 +37,9 @@ def command(output, runner):
     ]
 
 
+OF_THE_MACHINE = ("tokens_per_second", "seconds_left", "mfu", "memory_gb")
+
+
 def environment():
     return {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 
@@ -56,7 +59,7 @@ def contents(output):
             lines = [json.loads(line) for line in data.decode().splitlines()]
             data = json.dumps(
                 [
-                    {key: value for key, value in line.items() if key != "tokens_per_second"}
+                    {key: value for key, value in line.items() if key not in OF_THE_MACHINE}
                     for line in lines
                 ]
             ).encode()

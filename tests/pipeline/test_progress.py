@@ -87,6 +87,6 @@ def test_lines_between_start_and_end_come_each_ten_seconds(capsys, monkeypatch):
     said = [line.split(" ", 1)[1] for line in capsys.readouterr().err.splitlines()]
     assert said == [
         "p: start, 1 shard, 100 B",
-        *["p: 0 of 1 shard, 50 B of 100 B (50%), 2 B/s, 20 s left"] * 2,
+        *["p: 0 of 1 shard, 50 B of 100 B (50%), 20 s so far, 2 B/s, 20 s left"] * 2,
         "p: stopped, 0 of 1 shard, 50 B of 100 B (50%)",
     ]
