@@ -257,7 +257,8 @@ def test_verify_says_once_that_a_receipt_is_lost(tmp_path, web):
     run("redact", {}, tmp_path / "redact", str(tmp_path / "filter"))
     (tmp_path / "redact/receipts/redact/00002.json").unlink()
     (problem,) = verify(str(tmp_path)).problems
-    assert "receipt" in problem and "again" in problem
+    assert "receipt" in problem
+    assert "again" in problem
 
 
 def test_every_stage_says_which_account_it_keeps(tmp_path, web):

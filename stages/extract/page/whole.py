@@ -13,8 +13,11 @@ from corpusmill.stages.extract.page.block_text import ENDS_IN_COLON
 from corpusmill.stages.extract.page.names import tag_number
 from corpusmill.stages.extract.page.page import (
     CELL,
+    CHARACTERS,
     ELEMENT,
     HEADING,
+    LINK_CHARACTERS,
+    LIST_ITEM,
     PARENT,
     PREFORMATTED,
     ROW,
@@ -30,6 +33,10 @@ LONGEST_HEADING: Final = 15  # words
 LIKELY_HEADING: Final = 0.15  # its lowest probability
 MOST: Final = 0.5  # share of a table's words
 FEW: Final = 0.2
+LIKELY_TABLE: Final = 0.1  # the lowest mean probability of its words
+TAKE, LEAVE = 1, 2
+MUCH: Final = 0.4  # share of a list's words
+LINKED: Final = 0.5  # the highest share of words in links
 
 
 @njit
@@ -44,12 +51,14 @@ def make_whole(
     """Add to the taken blocks what belongs to them. last_characters: `block_text.LAST_CHARACTER`.
     scores: probabilities of being main content.
 
-    Code is taken between taken blocks, and behind one that ends in a colon. A table of data is
-    taken whole if most of it is taken, and not at all if little is. A heading that is not unlikely
-    is taken with the block below it.
+    Code is taken between taken blocks, and behind one that ends in a colon. A list is taken whole
+    if much of it is taken and most of its words are no links. A table of data is taken whole if
+    most of it is taken, or if it stands in the text and is not unlikely; not at all if little is. A
+    heading that is not unlikely is taken with the block below it.
     """
+    _take_lists(blocks, elements, words, taken)
     _take_code(blocks, last_characters, taken)
-    _take_tables(blocks, elements, words, taken)
+    _take_tables(blocks, elements, words, scores, taken)
     for number in range(blocks.shape[0] - 2, -1, -1):
         if (
             blocks[number, HEADING]
@@ -81,10 +90,34 @@ def _take_code(
 
 
 @njit
+def _take_lists(
+    blocks: NDArray[np.int32],
+    elements: NDArray[np.int32],
+    words: NDArray[np.float64],
+    taken: NDArray[np.bool_],
+) -> None:
+    count = elements.shape[0]
+    total, chosen, linked = np.zeros(count), np.zeros(count), np.zeros(count)
+    for number in range(blocks.shape[0]):
+        block = blocks[number]
+        if block[LIST_ITEM] > 0:
+            above = elements[block[LIST_ITEM], PARENT]
+            total[above] += words[number]
+            chosen[above] += words[number] * taken[number]
+            linked[above] += words[number] * block[LINK_CHARACTERS] / max(block[CHARACTERS], 1)
+    for number in range(blocks.shape[0]):
+        if blocks[number, LIST_ITEM] > 0:
+            above = elements[blocks[number, LIST_ITEM], PARENT]
+            if chosen[above] > MUCH * total[above] and linked[above] < LINKED * total[above]:
+                taken[number] = True
+
+
+@njit
 def _take_tables(
     blocks: NDArray[np.int32],
     elements: NDArray[np.int32],
     words: NDArray[np.float64],
+    scores: NDArray[np.float32],
     taken: NDArray[np.bool_],
 ) -> None:
     """Tables of data only: without headings, code, long cells and other tables inside, and with a
@@ -101,20 +134,35 @@ def _take_tables(
             above[element] = element
     total = np.zeros(count, np.float64)
     chosen = np.zeros(count, np.float64)
+    expected = np.zeros(count, np.float64)
     wide = np.zeros(count, np.bool_)
+    first = np.full(count, -1, np.int64)
+    last = np.zeros(count, np.int64)
     for number in range(blocks.shape[0]):
         block = blocks[number]
         table = above[block[ELEMENT]]
         total[table] += words[number]
         chosen[table] += words[number] * taken[number]
+        expected[table] += words[number] * scores[number]
+        first[table] = number if first[table] < 0 else first[table]
+        last[table] = number
         if block[HEADING] or block[PREFORMATTED] or words[number] > LONGEST_CELL:
             is_data[table] = False
         if number > 0 and block[ROW] == blocks[number - 1, ROW]:
             wide[table] = wide[table] or block[CELL] != blocks[number - 1, CELL]
+    fate = np.zeros(count, np.int8)
+    for table in range(1, count):
+        if is_data[table] and wide[table] and first[table] > 0:
+            behind = last[table] + 1
+            goes_on = chosen[table] > 0 or (behind < taken.size and taken[behind])
+            in_text = taken[first[table] - 1] and goes_on
+            if chosen[table] > MOST * total[table] or (
+                in_text and expected[table] > LIKELY_TABLE * total[table]
+            ):
+                fate[table] = TAKE
+            elif chosen[table] < FEW * total[table]:
+                fate[table] = LEAVE
     for number in range(blocks.shape[0]):
         table = above[blocks[number, ELEMENT]]
-        if table > 0 and is_data[table] and wide[table]:
-            if chosen[table] > MOST * total[table]:
-                taken[number] = True
-            elif chosen[table] < FEW * total[table]:
-                taken[number] = False
+        if fate[table] != 0:
+            taken[number] = fate[table] == TAKE
