@@ -72,6 +72,9 @@ def headline_of(
     sizes = blocks[:, END] - blocks[:, BEGIN]
     lengths = [len(name.encode("utf-8", "replace")) for name in names.own]
     shortest, longest = min(lengths, default=0) // 2, 2 * max(lengths, default=0)
+    named = _named_exactly(text, blocks, names, site)
+    if named != NOWHERE:
+        return Headline(_text(text, blocks[named]), named)
     for numbers, needed in _candidates(blocks, levels):
         best, most = NOWHERE, 0
         if needed == 1.0:  # words that are the same have about the same length
@@ -91,6 +94,31 @@ def headline_of(
         return Headline(_text(text, blocks[alone[0]]), int(alone[0]))
     title = _without_site(names)
     return Headline(title or None, NOWHERE)
+
+
+def _named_exactly(text: bytes, blocks: NDArray[np.int32], names: _Names, site: list[str]) -> int:
+    """The first heading, `h1` before others, that is the page's first name as a whole or without
+    what follows in it: `Rain` in `Rain | The Gazette`. The site's name stands last there, and an
+    `h1` often shows it.
+    """
+    if not names.own:
+        return NOWHERE
+    whole = names.own[0]
+    first, *rest = _SEPARATORS.split(whole)
+    own = len(_words(first)) >= len(_words(rest[-1])) if rest else False  # and not the site's
+    candidates = (_words(whole), _words(first) if own else [])
+    wanted = [words for words in candidates if words and words != site]
+    length = 2 * len(whole.encode("utf-8", "replace")) + 8
+    numbers = np.flatnonzero(
+        (blocks[:, HEADING] > 0)
+        & (blocks[:, TITLE] == 0)
+        & (blocks[:, END] - blocks[:, BEGIN] <= length)
+    )
+    for words in wanted:
+        found = [n for n in numbers.tolist() if _words(_text(text, blocks[n])) == words]
+        if found:
+            return min(found, key=lambda number: (blocks[number, HEADING] != 1, number))
+    return NOWHERE
 
 
 def with_headline(

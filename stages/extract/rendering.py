@@ -46,6 +46,8 @@ _LANGUAGES = (
     "vim vue wasm wat xaml xhtml xml xquery xslt yaml yml zig zsh"
 )
 LANGUAGES: Final = frozenset(_LANGUAGES.split())
+# Characters that show nothing by themselves. Editors of pages leave paragraphs of them.
+_UNSEEN: Final = "\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\u2800\ufeff \n"
 
 
 def rendered(
@@ -81,6 +83,8 @@ def _line(
     marks.
     """
     words = _text(text, block)
+    if not words.strip(_UNSEEN):
+        return "", ""
     if block[PREFORMATTED]:
         return "", _code(words, text[block[BEGIN] - block[LANGUAGE] : block[BEGIN]])
     if block[HEADING]:

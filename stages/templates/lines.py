@@ -1,7 +1,8 @@
 """Kernels over the lines of texts: what each line is, and which runs of lines go.
 
 A line is known by a hash of its words: white space at its ends does not count, and collapses
-within. Lines in code fences and between `$$` are protected. Each text is read once.
+within. Lines in code fences, lines between `$$` and rows of tables are protected. Each text is read
+once.
 """
 
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ PLAIN, BLANK, PROTECTED, HEADING = range(4)
 
 _PRIME = np.uint64(0x00000100000001B3)
 _BASIS = np.uint64(0xCBF29CE484222325)
-_NEWLINE, _TICK, _TILDE, _DOLLAR, _HASH = 0x0A, 0x60, 0x7E, 0x24, 0x23
+_NEWLINE, _TICK, _TILDE, _DOLLAR, _HASH, _BAR = 0x0A, 0x60, 0x7E, 0x24, 0x23, 0x7C
 
 
 @dataclass(frozen=True)
@@ -84,10 +85,11 @@ def _find_lines(
     count = 0
     for text in range(len(places) - 1):
         at, end = places[text], places[text + 1]
-        fence, formula = 0, False
+        fence, formula, was_row = 0, False, False
         while at < end:
             begins[count] = at
             value, count_words, in_word, first, marks = _BASIS, 0, False, -1, 0
+            is_row = False
             while at < end and data[at] != _NEWLINE:
                 byte = data[at]
                 if byte == 0x20 or 0x09 <= byte <= 0x0D:
@@ -97,6 +99,7 @@ def _find_lines(
                         count_words += 1
                         value = (value ^ np.uint64(0x20)) * _PRIME
                         in_word = True
+                        is_row = is_row or byte == _BAR
                     value = (value ^ np.uint64(byte)) * _PRIME
                     if first < 0:
                         first = byte
@@ -111,8 +114,12 @@ def _find_lines(
             words[count] = count_words
             is_fence = (first in (_TICK, _TILDE)) and marks >= 3
             is_formula = first == _DOLLAR and marks == 2 and count_words == 1
-            if fence or formula or is_fence or is_formula:
+            after_row = is_row and was_row
+            was_row = is_row
+            if fence or formula or is_fence or is_formula or after_row:
                 kinds[count] = PROTECTED
+                if after_row:
+                    kinds[count - 1] = PROTECTED
             elif count_words == 0:
                 kinds[count] = BLANK
             else:
@@ -172,6 +179,9 @@ def _find_spans(
                 continue
             begins[count] = line_begins[first] if line < stop else kept_end
             ends[count] = line_begins[line] if line < stop else places[text + 1]
+            touches = first > line_offsets[text] and kinds[first - 1] != BLANK
+            if line < stop and touches and kinds[line - 1] == BLANK:
+                ends[count] = line_begins[line - 1]  # one blank line stays at the seam
             count += 1
             if line < stop and template[line]:  # the heading that stays
                 while line < stop and (template[line] or kinds[line] == BLANK):

@@ -26,7 +26,7 @@ from corpusmill.stages.extract.page.page import (
 )
 from numpy.typing import NDArray
 
-TABLE: Final = tag_number("table")
+TABLE, TERM = tag_number("table"), tag_number("dt")
 LONGEST_CELL: Final = 60  # words; a longer block is a paragraph of a layout table
 NEAR: Final = 3  # blocks behind code in which the text must go on
 LONGEST_HEADING: Final = 15  # words
@@ -54,17 +54,18 @@ def make_whole(
     Code is taken between taken blocks, and behind one that ends in a colon. A list is taken whole
     if much of it is taken and most of its words are no links. A table of data is taken whole if
     most of it is taken, or if it stands in the text and is not unlikely; not at all if little is. A
-    heading that is not unlikely is taken with the block below it.
+    heading that is not unlikely is taken with the block below it, and so is a term of a list.
     """
     _take_lists(blocks, elements, words, taken)
     _take_code(blocks, last_characters, taken)
     _take_tables(blocks, elements, words, scores, taken)
     for number in range(blocks.shape[0] - 2, -1, -1):
+        is_term = elements[blocks[number, ELEMENT], TAG] == TERM
         if (
-            blocks[number, HEADING]
+            (blocks[number, HEADING] or is_term)
             and not blocks[number, TITLE]
             and words[number] <= LONGEST_HEADING
-            and scores[number] >= LIKELY_HEADING
+            and (is_term or scores[number] >= LIKELY_HEADING)
             and taken[number + 1]
         ):
             taken[number] = True

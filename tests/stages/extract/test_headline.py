@@ -51,6 +51,21 @@ def found(html):
             'mill"}</script><title>News</title><h1>The “old” mill</h1>',
             *("The “old” mill", "The “old” mill"),
         ),
+        (
+            "<title>Why I like old trains | Bob's blog</title><h1>Bob's blog</h1>"
+            "<h2>Why I like old trains</h2><p>x",
+            *("Why I like old trains",) * 2,
+        ),
+        (
+            "<meta property=og:title content='Why I like trains'><title>Bob's blog</title>"
+            "<h1>Bob's blog</h1><h2>Why I like trains</h2><p>x",
+            *("Why I like trains",) * 2,
+        ),
+        (
+            "<title>News | The river rises again</title><h1>News</h1>"
+            "<h2>The river rises again</h2>",
+            *("The river rises again",) * 2,
+        ),
         ("<title>The river rises | Valley News</title><p>x", "The river rises", None),
         (
             "<title>Valley News: The river rises today</title>",

@@ -274,3 +274,11 @@ def test_any_sequence_of_pieces_gives_text_that_utf8_can_hold(html):
     assert text.encode().decode() == text
     assert "\0" not in text
     assert text == main_content.main_content(html, lambda _text: "en")
+
+
+def test_a_paragraph_of_invisible_characters_is_no_paragraph():
+    text = main_content.main_content(
+        page(f"<p>{PROSE}</p><p>\u200d</p><p>&zwnj; &shy;</p><p>{PROSE}</p>"), lambda _text: "en"
+    )
+    assert "\u200d" not in text
+    assert "\n\n\n" not in text

@@ -181,3 +181,14 @@ def test_any_text_is_cut_at_lines_and_restored(lines):
 def test_white_space_does_not_make_another_line(other):
     one, two = (lines_of(joined(pa.chunked_array([[line]]))).hashes[0] for line in (MENU, other))
     assert one == two
+
+
+def test_a_row_of_a_table_is_never_cut_and_a_blank_line_stays_at_the_seam(tmp_path):
+    table = "Type: | string\nValid Values: | any of them\n"
+    rows = site(9)
+    for row in rows:
+        row["text"] = f"Own words {row['id']}\n{table}A line of every page\n\n{row['text']}"
+    _, kept, _ = templates(tmp_path, rows, host_pages=9)
+    assert all(table in row["text"] for row in kept)
+    assert all("A line of every page" not in row["text"] for row in kept)
+    assert all(f"{table}\n" in row["text"] for row in kept)

@@ -74,3 +74,8 @@ def test_a_heading_is_taken_with_the_block_below_it():
     html = "<h2>Section</h2><h3>Part</h3><p>text</p><h2>Related</h2><p>other</p>"
     assert whole(html, {"text"}) == ["Section", "Part", "text"]
     assert whole(html, {"text"}, scores=0.1) == ["text"]
+
+
+def test_a_term_is_taken_with_its_meaning():
+    html = "<dl><dt>size</dt><dd>how many</dd><dt>kind</dt><dd>which</dd></dl>"
+    assert whole(html, {"how many"}, scores=0.01) == ["size", "how many"]
