@@ -275,3 +275,50 @@ def test_no_edit_touches_a_structure(structure, apart, refinedweb):
 )
 def test_what_only_looks_like_a_structure_is_no_structure(lines):
     assert edited(f"{STAY}\n\n{lines}") == (STAY, len(lines.split("\n"))) or "```" in lines
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "• one\n◦ two\n▪ three\n● four",
+        "– x\n– y",
+        "a) one\nb) two",
+        "(iv) x",
+        "(1) x\n(2) y",
+        "i. one\nii. two",
+        "A. x",
+        "1000. item",
+        "\\begin{equation}\na\n= b\n\\end{equation}",
+        "\\begin{align*}\nx\n\ny\n\\end{align*}",
+        "\\begin{quote}\nAy\n\nNo\n\\end{quote}",
+        "\\begin{table}\nnot closed\ny",
+        "Heading\n=======",
+        "Heading\n---",
+        "```\nnot closed\n\nx = 1\n\ny",
+    ],
+)
+@pytest.mark.parametrize("apart", [False, True])
+def test_no_edit_touches_marks_of_other_kinds(lines, apart):
+    before = f"menu\n\n{STAY}\n\n{lines}"
+    found = measure(pa.chunked_array([[before]]), LineEdits(), apart=apart)
+    assert found.texts.to_pylist() == [f"{STAY}\n\n{lines}"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("\\begin{table}\nnot closed\n\nmenu", "\\begin{table}\nnot closed"),
+        ("---\n\nmenu", ""),
+        ("Home\n==", ""),
+        ("•one", ""),
+        ("(see) x", ""),
+    ],
+)
+def test_a_structure_ends_and_a_mark_alone_is_none(before, after):
+    assert edited(f"{STAY}\n\n{before}")[0] == f"{STAY}\n\n{after}".strip()
+
+
+def test_prose_behind_an_open_fence_and_in_an_environment_is_judged():
+    text = "```\nOne two.\n\n\\begin{quote}\nThree four.\n\\end{quote}\n\\begin{align}\nx\n\\end{align}"
+    measured = measure(pa.chunked_array([[text]]), apart=True).measured
+    assert (measured["apart_lines"][0], measured["parts"][0]) == (3, 9)
