@@ -237,6 +237,44 @@ def test_long_lines_that_speak_of_javascript_can_be_spared():
     assert edited(f"{STAY}\nPlease enable JavaScript.", longest_notice=10) == (STAY, 1)
 
 
+@pytest.mark.parametrize(
+    ("line", "stays"),
+    [
+        ("JavaScript is a programming language that Brendan Eich made in 1995.", True),
+        ("Please enable JavaScript to go on.", False),
+        ("Your browser has JavaScript switched off.", False),
+        ("This page requires JavaScript.", False),
+        ("JavaScript is disabled here.", False),
+        ("It does not work without JavaScript.", False),
+        ("In 2009 it turned into JavaScript everywhere.", True),
+        ("We use cookies and JavaScript.", True),
+        ("We use cookies on this site.", False),
+    ],
+)
+def test_short_lines_about_javascript_can_be_spared_unless_they_are_notices(line, stays):
+    assert edited(f"{STAY}\n{line}") == (STAY, 1)
+    kept = edited(f"{STAY}\n{line}", longest_notice=30)
+    assert kept == ((f"{STAY}\n{line}", 0) if stays else (STAY, 1))
+
+
+@pytest.mark.parametrize(
+    ("line", "after"),
+    [
+        ("A fact[12] and one[1]; then[3], so[citation needed].", "A fact and one; then, so."),
+        ("He was born here.[1][23] And he[edit] died.", "He was born here. And he died."),
+        ("x[0] = y[1]", "x[0] = y[1]"),
+        ("An empty list [] and the year[1998] stay.", "An empty list [] and the year[1998] stay."),
+        ("Element a[0] is the first, b[01] is none.", "Element a[0] is the first, b[01] is none."),
+        ("run f[1](x) then g([2]) here", "run f[1](x) then g([2]) here"),
+        ("return the item a[1];", "return the item a[1];"),
+        ("take the rows[1].name of it", "take the rows[1].name of it"),
+    ],
+)
+def test_brackets_of_code_can_be_spared(line, after):
+    assert edited(line, brackets_in_code=False)[0] == after
+    assert "[1]" not in edited(line)[0]
+
+
 CODE = "```python\ndef f(x):\n    return {x}\n\n}\n# we use cookies\n```"
 TABLE = "Town | Mills\n--- | ---\nMill | | 41\nJavaScript | 2 | uses cookies"
 FORMULA = "$$\nx^2\n$$"
@@ -319,6 +357,7 @@ def test_a_structure_ends_and_a_mark_alone_is_none(before, after):
 
 
 def test_prose_behind_an_open_fence_and_in_an_environment_is_judged():
-    text = "```\nOne two.\n\n\\begin{quote}\nThree four.\n\\end{quote}\n\\begin{align}\nx\n\\end{align}"
+    prose = "```\nOne two.\n\n\\begin{quote}\nThree four.\n\\end{quote}\n"
+    text = prose + "\\begin{align}\nx\n\\end{align}"
     measured = measure(pa.chunked_array([[text]]), apart=True).measured
     assert (measured["apart_lines"][0], measured["parts"][0]) == (3, 9)

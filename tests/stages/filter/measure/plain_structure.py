@@ -25,12 +25,15 @@ ENDS_PARAGRAPH = ("blank", "fence", "display", "bracket", "environment")
 OTHER_MARK = r"[•‣◦▪▫■□●○–—⁃] .+|(?:N\.|\(?N\)) .+".replace(
     "N", "(?:[0-9]{1,4}|[ivxIVX]{1,5}|[a-zA-Z])"
 )
-DISPLAYED = (
-    "equation align aligned alignat gather gathered multline eqnarray flalign split math "
-    "displaymath dmath cases array matrix pmatrix bmatrix vmatrix Vmatrix Bmatrix smallmatrix "
-    "subequations tabular tabularx longtable verbatim Verbatim lstlisting minted tikzpicture "
-    "algorithmic"
-).split()
+DISPLAYED = set(
+    re.findall(
+        "[a-zA-Z]+",
+        """equation align aligned alignat gather gathered multline eqnarray flalign split math
+        displaymath dmath cases array matrix pmatrix bmatrix vmatrix Vmatrix Bmatrix smallmatrix
+        subequations tabular tabularx longtable verbatim Verbatim lstlisting minted tikzpicture
+        algorithmic""",
+    )
+)
 
 
 def kind_alone(line):
