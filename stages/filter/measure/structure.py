@@ -161,7 +161,8 @@ def _join(data: Bytes, begin: int, ends: Integers, kinds: Bytes, first: int, las
     lines, and headings.
 
     Every search for a closing line that fails is remembered, so time is linear. Behind a fence that
-    nothing closes, and in an environment of prose, every line is spared.
+    nothing closes, and in an environment of prose, every line is spared. So is the line above and
+    below a formula.
     """
     unclosed_fence, unclosed_wave, unclosed_display, unclosed_bracket = 99, 99, False, False
     line = spared = first  # lines before `spared` are spared
@@ -204,6 +205,11 @@ def _join(data: Bytes, begin: int, ends: Integers, kinds: Bytes, first: int, las
             if is_closed and is_displayed(data, name, size):
                 close = stop - 1
                 _set(kinds, line, stop, FORMULA)
+        if close >= line and kind != FENCE:
+            # A line right above or below a formula is a piece of its sentence: `so that`.
+            spared = max(spared, close + 2)
+            if line > first and kinds[line - 1] & KIND == PLAIN:
+                kinds[line - 1] = CONTINUED | kinds[line - 1] & TABBED
         if close >= line:
             line = close + 1
         elif kind in (BLANK, FENCE):

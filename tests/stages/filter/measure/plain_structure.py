@@ -96,6 +96,7 @@ def kinds_of(lines):
                 end = close if name.removesuffix("*") in DISPLAYED else None
         if kind in ("display", "bracket", "environment") and end is not None:
             kinds[at : end + 1] = ["formula"] * (end + 1 - at)
+            spared |= {at - 1, end + 1}
         if end is not None or kind in ("blank", "fence"):
             at = (at if end is None else end) + 1
             continue
