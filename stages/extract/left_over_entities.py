@@ -13,8 +13,13 @@ from typing import Final
 
 _ENTITY: Final = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _NESTED: Final = re.compile(r"(?:#[0-9]+|#[xX][0-9a-fA-F]+|[A-Za-z][A-Za-z0-9]*);")
+# "Entity" and "escape" are words of ordinary prose too, so an entity or a character stands by them.
 _ABOUT_MARKUP: Final = re.compile(
-    r"\b(?:html|xhtml|xml|sgml|ampersands?|entity|entities|escap(?:e|es|ed|ing)|markup|charset)\b",
+    r"\b(?:html|xhtml|xml|sgml|ampersands?|markup|charset)\b"
+    r"|\b(?:entity|entities|escap(?:e|es|ed|ing))\b[^.!?\n]{0,12}(?<!\w)&"
+    r"|\bescap(?:e|es|ed|ing) (?:the |a |each |special )?characters?\b"
+    r"|(?:&#?\w{1,31};[^\w.!?\n&][^.!?\n&]{0,12}|\bcharacters? )"
+    r"\b(?:entity|entities|escap(?:e|es|ed|ing))\b",
     re.IGNORECASE,
 )
 _QUOTES: Final = frozenset("`'\"“”‘’«»")

@@ -131,6 +131,7 @@ class Kernels:
                 each.phrases,
                 each.longest_notice,
                 each.citations,
+                each.brackets_in_code,
                 is_refinedweb,
             )
             for each, is_refinedweb in ((edits, refinedweb), (NO_EDITS, False))

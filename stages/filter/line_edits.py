@@ -55,10 +55,15 @@ class LineEdits(Settings):
     """Lines that speak of a site's policies go."""
     longest_notice: NonNegativeInt = 0
     """Longer lines, in words, stay although they speak of JavaScript or policies: they are no
-    notices (C4: no limit).
+    notices (C4: no limit). So do lines about JavaScript without a word of a notice, such as
+    `enable` or `browser`, at any length. 0 takes all of them out.
     """
     citations: bool = True
     """Marks such as [12] and [edit] go; the line stays."""
+    brackets_in_code: bool = True
+    """Marks go even where they look like code: [], [0], [1998], and numbers in a line with `=`,
+    beside `(`, or before `;` or `.name` (C4).
+    """
 
     @property
     def phrases(self) -> int:

@@ -13,8 +13,8 @@ from corpusmill.stages.filter.families import DEFAULT
 from corpusmill.stages.filter.line_edits import LineEdits
 
 C4_LINES: Final = LineEdits()
-# A page's main text has few menus, and many short sentences and paragraphs on JavaScript.
-MILD_LINES: Final = LineEdits(short_sentences=False, longest_notice=30)
+# A page's main text has few menus, and many short sentences, paragraphs on JavaScript, and code.
+MILD_LINES: Final = LineEdits(short_sentences=False, longest_notice=30, brackets_in_code=False)
 Judged = Literal["prose", "text"]
 
 

@@ -13,7 +13,8 @@ from corpusmill.manifests.errors import InputError
 from corpusmill.stages.readers import FORMAT_SUFFIXES, certain_format
 from corpusmill.stages.readers.compression import start_of, without_suffixes
 
-# Names of files about a folder, without their suffix.
+# Names of files about a folder, without their suffix. A corpus may well have a `news.txt`, so only
+# names are here that hardly any document has.
 _ABOUT = frozenset(
     (
         "readme",
@@ -22,35 +23,26 @@ _ABOUT = frozenset(
         "licence",
         "licenses",
         "copying",
-        "copyright",
         "notice",
         "changelog",
-        "changes",
-        "history",
-        "news",
         "authors",
         "contributors",
         "contributing",
         "code_of_conduct",
-        "security",
-        "citation",
-        "acknowledgements",
-        "todo",
-        "install",
-        "requirements",
-        "manifest",
         "dataset_info",
         "dataset_infos",
         "dataset_dict",
-        "metadata",
         "checksums",
         "md5sum",
         "md5sums",
         "sha256sum",
         "sha256sums",
-        "robots",
         "cmakelists",
     )
+)
+# Names that tools give to files about a folder, with their suffix.
+_MADE_BY_TOOLS = frozenset(
+    ("requirements.txt", "robots.txt", "manifest.json", "metadata.json", "manifest.txt")
 )
 _SURE = (".warc", ".wet", ".wat", ".arc", ".jsonl", ".ndjson", ".parquet")  # never about a folder
 _MOST_NAMED = 5
@@ -79,7 +71,7 @@ def is_data(path: str) -> bool:
     name = without_suffixes(path)
     if name.endswith(_SURE):
         return True
-    if name.split(".", 1)[0].replace("-", "_") in _ABOUT:
+    if name.split(".", 1)[0].replace("-", "_") in _ABOUT or name in _MADE_BY_TOOLS:
         return False
     if name.endswith(FORMAT_SUFFIXES):
         return not name.endswith(".json") or _begins_as_data(path)

@@ -252,6 +252,16 @@ _ANY_SHAPE = re.compile(  # of all patterns; a back reference is any separator h
 )
 _SEPARATORS = str.maketrans("", "", " .-/()")
 _NO_SIGN_BEFORE = re.compile(r"[/=&%#@$€£+*~^.,:-]\Z|\b(?:isbn|issn|doi|pmid)[\s:#.-]{0,3}\Z", re.I)
+# Kinds without a check digit. So a number of a thing looks like one, and one form of them counts.
+_UNCHECKED = {
+    "us_ssn": re.compile(r"\d{3}-\d\d-\d{4}"),
+    "gb_nino": re.compile(r"[A-Z]{2}(?: ?\d\d){3} ?[A-D]"),
+}
+_THING_BEFORE = re.compile(
+    r"\b(?:(?:part|patent|order|model|item|invoice|serial|product|catalog(?:ue)?|docket|case)s?|sku"
+    r"|p/?n|no|nr|nos)\b[\s.:#-]{0,4}(?:(?:number|num|no|nr)s?\b[\s.:#-]{0,3})?\Z",
+    re.I,
+)
 # A plus or minus sign between birthday and number is part of these.
 _KEEP_SIGNS = ("fi_hetu",)
 
@@ -275,8 +285,8 @@ def national_id_spans(
             spelled = match[0]
             if not match.start() < after or not _holds(name, kind, spelled):
                 continue
-            before = text[max(0, match.start() - 12) : match.start()]
-            if _counts(kind, spelled, nearby, before, language):
+            before = text[max(0, match.start() - 24) : match.start()]
+            if _counts(name, kind, spelled, nearby, before, language):
                 found.append(match.span())
     return found
 
@@ -295,6 +305,7 @@ def _holds(name: str, kind: NationalId, spelled: str) -> bool:
 
 
 def _counts(
+    name: str,
     kind: NationalId,
     spelled: str,
     nearby: str,
@@ -307,6 +318,9 @@ def _counts(
         return False
     if kind.alone == Alone.ALWAYS:
         return True
+    printed = _UNCHECKED.get(name)
+    if printed and (not printed.fullmatch(spelled) or _THING_BEFORE.search(before)):
+        return False
     # Digits with blanks between may be parts of anything. Norway prints its numbers without signs.
     shaped = not spelled.replace(" ", "").isdigit() and not spelled.isalnum()
     shaped = shaped or language in ("no", "nb", "nn")

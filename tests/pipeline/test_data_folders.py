@@ -24,6 +24,11 @@ DATA = {
     "f.warc.gz": b"".join(pages(2)),
     "notes.md": b"# A note",
     "news-2007.txt": PROSE.encode(),
+    **dict.fromkeys(
+        ("news.txt", "security.txt", "install.txt", "todo.txt", "changes.txt"), PROSE.encode()
+    ),
+    **dict.fromkeys(("history.html", "copyright.html", "citation.html"), page()),
+    "metadata.txt": PROSE.encode(),
     "part-00000": ROW,
     "part-00001.zst.tmp": ROW,
     "crawl[2007].txt": PROSE.encode(),
@@ -37,6 +42,11 @@ OTHERS = {
     "LICENSE": b"You may",
     "LICENSE.txt": b"You may",
     "CHANGELOG.rst": b"1.0",
+    "CONTRIBUTING.rst": b"Send",
+    "AUTHORS.txt": b"We",
+    "NEWS": b"1.0",
+    "requirements.txt": b"numpy",
+    "metadata.json": b'{"rows": 1}',
     "table.csv": b"text,url\nhello,http://a\n",
     "table.tsv.gz": gzip.compress(b"text\turl\n"),
     "load.py": b"import json\n",
@@ -82,7 +92,7 @@ def test_a_folder_stands_for_its_files_of_data(folder, tmp_path, said):
     assert read(folder, tmp_path) == {str(folder / name) for name in DATA}
     (line,) = [line for line in said if "left out" in line]
     assert f"left out {len(OTHERS)} files that are no data: " in line
-    assert "CHANGELOG.rst, LICENSE, LICENSE.txt" in line
+    assert "AUTHORS.txt, CHANGELOG.rst, CONTRIBUTING.rst, LICENSE, LICENSE.txt" in line
     assert line.endswith(f"and {len(OTHERS) - 5} more")
 
 

@@ -28,6 +28,8 @@ Integers: TypeAlias = NDArray[np.int32]
 BACKSLASH, DOLLAR, BRACKETS = ord("\\"), ord("$"), tuple(ord(sign) for sign in "()[]")
 COLON, QUOTE, APOSTROPHE = ord(":"), ord('"'), ord("'")
 HYPHEN, DOT, OPENING, CLOSING, COMMA = (ord(sign) for sign in "-.[],")
+EQUALS, ROUND, SEMICOLON, ZERO = (ord(sign) for sign in "=(;0")
+MOST_DIGITS = 3  # of a citation; [1998] is none
 ENDS = tuple(ord(sign) for sign in ".?!\"'")  # C4's terminal punctuation
 EDIT, CITATION_NEEDED = (
     np.frombuffer(b"[edit]", np.uint8),
@@ -41,6 +43,13 @@ _COUNTED = (
     b"views followers"
 ).split()
 COUNTED = np.frombuffer(b"".join(_COUNTED), np.uint8)
+# With what the words of a notice about JavaScript begin.
+_NOTICED = (
+    b"activat,blocked,browser,disabl,enabl,is off,must,need,please,requir,switch on,switched o,"
+    b"turn on,turned o,without"
+).split(b",")
+NOTICED = np.frombuffer(b"".join(_NOTICED), np.uint8)
+NOTICED_BEGINS = np.cumsum([0, *map(len, _NOTICED)])
 COUNTED_BEGINS = np.cumsum([0, *map(len, _COUNTED)])
 # The rare pairs of letters at which phrases are looked for, five bits per letter: ki, cy, va, ms,
 # ps.
@@ -112,6 +121,42 @@ def citation_at(data: Bytes, begin: int, end: int) -> int:
         if _begins_with(data, begin, end, mark):
             return mark.size
     return 0
+
+
+@njit
+def is_code(data: Bytes, begin: int, at: int, size: int, end: int, is_prose: bool) -> bool:
+    """Whether the citation mark of `size` bytes at `at` is an index or a list of a program.
+
+    begin, end: of the line. is_prose: whether the line has no `=`. `[edit]` is never code.
+    """
+    if size > 2 and not 48 <= data[at + 1] <= 57:
+        return False
+    if size <= 2 or size - 2 > MOST_DIGITS or data[at + 1] == ZERO or not is_prose:
+        return size > 0
+    after = at + size
+    if (at > begin and data[at - 1] == ROUND) or (after < end and data[after] == ROUND):
+        return True
+    if after < end and data[after] == SEMICOLON:  # in prose, text goes on behind it
+        return not has_text(data, after + 1, end, end, end)
+    return after + 1 < end and data[after] == DOT and 97 <= data[after + 1] <= 122
+
+
+@njit
+def is_notice(data: Bytes, begin: int, end: int) -> bool:
+    """Whether a word begins as those of a notice about JavaScript do: `enable`, `browser`."""
+    for at in range(begin, end):
+        if at > begin and 97 <= data[at - 1] | SMALL <= 122:
+            continue
+        for word in range(NOTICED_BEGINS.size - 1):
+            first, size = NOTICED_BEGINS[word], NOTICED_BEGINS[word + 1] - NOTICED_BEGINS[word]
+            index = 0
+            while index < size and at + index < end:
+                if data[at + index] | SMALL != NOTICED[first + index]:
+                    break
+                index += 1
+            if index == size:
+                return True
+    return False
 
 
 @njit

@@ -16,13 +16,27 @@ Bytes: TypeAlias = NDArray[np.uint8]
 (FORMULA, DISPLAY, BRACKET, TEX) = range(9, 13)
 # Kinds that only the neighbours tell. MARK: the line is a mark, a fence or a table's rule.
 (CODE, TABLE, MARK, CONTINUED) = range(13, 17)
+(ENVIRONMENT, UNDERLINE) = range(17, 19)  # these also tell alone
 KIND, TABBED = 31, 32  # the bits of the kind; whether a tab stands in the line
 
 SPACE, HASH, HYPHEN, STAR, PLUS, DOT, CLOSING, BAR = (ord(sign) for sign in " #-*+.)|")
 BACKTICK, TILDE, DOLLAR, BACKSLASH, COLON = (ord(sign) for sign in "`~$\\:")
 OPEN_BRACKET, CLOSE_BRACKET, EQUALS, CARET, UNDERSCORE, BRACE = (ord(sign) for sign in "[]=^_{")
-COMMA, SEMICOLON = (ord(sign) for sign in ",;")
+COMMA, SEMICOLON, OPENING = (ord(sign) for sign in ",;(")
 DEEPEST_HEADING, MOST_DIGITS = 6, 3  # a line that begins with 1998. is a sentence
+MOST_MARKED_DIGITS, LONGEST_ROMAN = 4, 5
+ROMAN, CLOSE_BRACE = tuple(b"ivx"), ord("}")
+BULLETS = tuple("•‣◦▪▫■□●○–—⁃".encode()[2::3])  # their last bytes
+BULLETS_BEFORE = tuple("•‣◦▪▫■□●○–—⁃".encode()[1::3])
+BEGIN_MARK, END_MARK = (np.frombuffer(text, np.uint8) for text in (b"\\begin{", b"\\end{"))
+# LaTeX environments whose lines are no prose, with a blank around each name.
+DISPLAYED = np.frombuffer(
+    b" equation align aligned alignat gather gathered multline eqnarray flalign split math"
+    b" displaymath dmath cases array matrix pmatrix bmatrix vmatrix Vmatrix Bmatrix smallmatrix"
+    b" subequations tabular tabularx longtable verbatim Verbatim lstlisting minted tikzpicture"
+    b" algorithmic ",
+    np.uint8,
+)
 
 
 @njit
@@ -50,6 +64,8 @@ def kind_of(data: Bytes, begin: int, end: int, has_bar: bool, has_tab: bool) -> 
     elif first == BACKSLASH and end - begin > 1:
         if data[begin + 1] == OPEN_BRACKET:
             kind = BRACKET
+        elif begins_with(data, begin, end, BEGIN_MARK):
+            kind = ENVIRONMENT
         elif data[begin + 1] == CLOSE_BRACKET or 97 <= data[begin + 1] | 32 <= 122:
             kind = TEX
     if kind in (PLAIN, ITEM):
@@ -57,6 +73,11 @@ def kind_of(data: Bytes, begin: int, end: int, has_bar: bool, has_tab: bool) -> 
             kind = RULE
         elif kind == PLAIN and has_bar and _has_cells(data, begin, end):
             kind = CELLS
+    if kind == PLAIN:
+        if _has_other_mark(data, begin, end):
+            kind = STARRED
+        elif first in (EQUALS, HYPHEN) and _is_underline(data, begin, end):
+            kind = UNDERLINE
     return kind | TABBED if has_tab and _holds_tab(data, begin, end) else kind
 
 
@@ -103,6 +124,92 @@ def _number_size(data: Bytes, begin: int, end: int) -> int:
     if at - begin > MOST_DIGITS or at + 2 >= end or data[at + 1] != SPACE:
         return 0
     return at + 2 - begin if data[at] == DOT or data[at] == CLOSING else 0
+
+
+@njit
+def _has_other_mark(data: Bytes, begin: int, end: int) -> bool:
+    """Whether a line begins as an item does with a mark that Markdown has not: `• `, `– `, `a) `,
+    `(1) `, `iv. `, `1000. `. Such marks are words of the text, so they stand in its view.
+    """
+    first = data[begin]
+    if first == 0xE2:
+        if end - begin < 5 or data[begin + 3] != SPACE:
+            return False
+        for at in range(len(BULLETS)):
+            if data[begin + 1] == BULLETS_BEFORE[at] and data[begin + 2] == BULLETS[at]:
+                return True
+        return False
+    at = begin + (first == OPENING)
+    start = at
+    while at < end and at - start < MOST_MARKED_DIGITS and 48 <= data[at] <= 57:
+        at += 1
+    if at == start:
+        while at < end and at - start < LONGEST_ROMAN and data[at] | 32 in ROMAN:
+            at += 1
+        at = max(at, start + (start < end and 97 <= data[start] | 32 <= 122))
+    if at == start or at + 2 >= end or data[at + 1] != SPACE:
+        return False
+    return data[at] == CLOSING or (data[at] == DOT and first != OPENING)
+
+
+@njit
+def _is_underline(data: Bytes, begin: int, end: int) -> bool:
+    """Whether a line is three or more `=` or `-`, as below a heading."""
+    for at in range(begin + 1, end):
+        if data[at] != data[begin]:
+            return False
+    return end - begin >= 3
+
+
+@njit
+def begins_with(data: Bytes, begin: int, end: int, text: Bytes) -> bool:
+    """Whether data[begin:end] begins with `text`."""
+    if end - begin < text.size:
+        return False
+    for index in range(text.size):  # noqa: SIM110 (numba knows no all() over a generator)
+        if data[begin + index] != text[index]:
+            return False
+    return True
+
+
+@njit
+def environment_of(data: Bytes, begin: int, end: int) -> tuple[int, int]:
+    r"""The place and the size of the name in a line that begins with `\\begin{`."""
+    while data[begin] <= SPACE:
+        begin += 1
+    begin += BEGIN_MARK.size
+    at = begin
+    while at < end and data[at] > SPACE and data[at] != CLOSE_BRACE:
+        at += 1
+    return begin, at - begin
+
+
+@njit
+def closes_environment(data: Bytes, begin: int, end: int, name: int, size: int) -> bool:
+    r"""Whether a line holds `\\end{` with the name of data[name:name + size]."""
+    for at in range(begin, end - END_MARK.size - size):
+        if data[at] == BACKSLASH and begins_with(data, at, end, END_MARK):
+            start = at + END_MARK.size
+            if data[start + size] == CLOSE_BRACE and begins_with(
+                data, start, end, data[name : name + size]
+            ):
+                return True
+    return False
+
+
+@njit
+def is_displayed(data: Bytes, name: int, size: int) -> bool:
+    """Whether the environment of this name holds a formula, a table or code, starred or not."""
+    size -= size > 0 and data[name + size - 1] == STAR
+    for at in range(DISPLAYED.size - size - 1):
+        if (
+            size > 0
+            and DISPLAYED[at] == SPACE
+            and DISPLAYED[at + size + 1] == SPACE
+            and begins_with(DISPLAYED, at + 1, DISPLAYED.size, data[name : name + size])
+        ):
+            return True
+    return False
 
 
 @njit

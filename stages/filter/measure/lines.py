@@ -16,6 +16,7 @@ from corpusmill.stages.filter.measure.cutting import SPAN_BEGIN, SPAN_END, SPAN_
 from corpusmill.stages.filter.measure.furniture import (
     BRACES,
     CURLY,
+    EQUALS,
     LETTERS,
     OPENING,
     OPENS,
@@ -31,6 +32,8 @@ from corpusmill.stages.filter.measure.furniture import (
     holds,
     is_all_marks,
     is_bullet,
+    is_code,
+    is_notice,
     look_over,
     noticed_in,
     phrases_in,
@@ -131,6 +134,7 @@ class EditNumbers(NamedTuple):
     phrases: int
     longest_notice: int
     citations: bool
+    brackets_in_code: bool
     refinedweb: bool
 
 
@@ -224,7 +228,7 @@ def _edit_text(
             continue
         if is_marked or skipped > 0:
             size = _cut_line(
-                block, out, line, begin, end, is_marked, skip_begin, skip_end, is_spared
+                block, edits, out, line, begin, end, is_marked, skip_begin, skip_end, is_spared
             )
             stripped = size - (end - end_line)
             row[KEPT_ENDS] += ends_line(block.scratch, 0, stripped, tables.classes)
@@ -262,18 +266,24 @@ def _is_content(
     n_parts: int,
 ) -> bool:
     """Whether a line that C4 takes out stays all the same: it is a short sentence, or too long for
-    a notice.
+    a notice, or has none of a notice's words.
     """
     if fate == FEW_WORDS:
         return not edits.short_sentences and (
             ends_line(data, begin, end, tables.classes) or ends_as_sentence(data, begin, end)
         )
-    return fate in (JAVASCRIPT, POLICY) and 0 < edits.longest_notice < n_parts
+    if edits.longest_notice == 0:
+        return False
+    is_long = edits.longest_notice < n_parts
+    if fate == JAVASCRIPT:
+        return is_long or not is_notice(data, begin, end)
+    return is_long and fate == POLICY
 
 
 @uncounted
 def _cut_line(
     block: Lines,
+    edits: EditNumbers,
     out: Edits,
     line: int,
     begin: int,
@@ -289,12 +299,15 @@ def _cut_line(
     Returns the size of the copy.
     """
     data, spans, write, at = block.data, out.spans, 0, begin
+    is_prose = edits.brackets_in_code or not (is_marked and holds(data, begin, end, EQUALS))
     while at < end:
         size = 0
         if at == skip_begin and skip_end > skip_begin:
             size = skip_end - at
         elif is_marked and data[at] == OPENING:
             size = citation_at(data, at, end)
+            if not edits.brackets_in_code and is_code(data, begin, at, size, end, is_prose):
+                size = 0
         if size > 0:
             if not is_spared:
                 n = out.n_spans[0]

@@ -25,6 +25,7 @@ from corpusmill.stages.filter.measure.line_kinds import (
     CODE,
     CONTINUED,
     DISPLAY,
+    ENVIRONMENT,
     FENCE,
     FORMULA,
     HEADING,
@@ -38,9 +39,13 @@ from corpusmill.stages.filter.measure.line_kinds import (
     TABBED,
     TABLE,
     TEX,
+    UNDERLINE,
     closes_bracket,
+    closes_environment,
+    environment_of,
     fence_size,
     is_deep_heading,
+    is_displayed,
     is_indented,
     kind_of,
     mark_size,
@@ -54,6 +59,7 @@ Integers: TypeAlias = NDArray[np.int32]
 ZERO, ONE, TWO = np.uint64(0), np.uint64(1), np.uint64(2)
 SPACE, TAB, FEED, BAR = (ord(sign) for sign in " \t\n|")
 FEW_WORDS = 50  # of prose; with fewer, tables are the text
+LONGEST_ENVIRONMENT = 200  # lines; so a search that fails costs little
 LONGEST_FENCE = 8  # longer ones count as so long, so that few searches fail
 
 # Flags of a line of the view. SPARED: no edit touches it. BULLET: its mark was `- `.
@@ -154,11 +160,14 @@ def _join(data: Bytes, begin: int, ends: Integers, kinds: Bytes, first: int, las
     """Settle the kinds that depend on other lines: fenced code, formulas and tables of several
     lines, and headings.
 
-    Every search for a closing line that fails is remembered, so time is linear.
+    Every search for a closing line that fails is remembered, so time is linear. Behind a fence that
+    nothing closes, and in an environment of prose, every line is spared. So is the line above and
+    below a formula.
     """
     unclosed_fence, unclosed_wave, unclosed_display, unclosed_bracket = 99, 99, False, False
-    line = first
+    line = spared = first  # lines before `spared` are spared
     while line < last:
+        step = line
         kind, line_begin = kinds[line] & KIND, _begin(begin, ends, first, line)
         close = -1
         if kind == FENCE:
@@ -174,6 +183,8 @@ def _join(data: Bytes, begin: int, ends: Integers, kinds: Bytes, first: int, las
             if close > 0:
                 _set(kinds, line + 1, close, CODE)
                 _set(kinds, close, close + 1, MARK)
+            else:
+                spared = last
         elif kind == DISPLAY and not unclosed_display:
             close = _next_of(kinds, line + 1, last, DISPLAY)
             unclosed_display = close < 0
@@ -187,12 +198,27 @@ def _join(data: Bytes, begin: int, ends: Integers, kinds: Bytes, first: int, las
             close = close if close < last else -1
             unclosed_bracket = close < 0
             _set(kinds, line, close + 1, FORMULA)
+        elif kind == ENVIRONMENT:
+            name, size = environment_of(data, line_begin, np.int64(ends[line]))
+            stop, is_closed = _end_of_environment(data, ends, kinds, line, last, name, size)
+            spared = max(spared, stop)
+            if is_closed and is_displayed(data, name, size):
+                close = stop - 1
+                _set(kinds, line, stop, FORMULA)
+        if close >= line and kind != FENCE:
+            # A line right above or below a formula is a piece of its sentence: `so that`.
+            spared = max(spared, close + 2)
+            if line > first and kinds[line - 1] & KIND == PLAIN:
+                kinds[line - 1] = CONTINUED | kinds[line - 1] & TABBED
         if close >= line:
             line = close + 1
         elif kind in (BLANK, FENCE):
             line += 1
         else:
             line = _join_paragraph(data, begin, ends, kinds, first, line, last)
+        for each in range(step, min(line, spared)):
+            if kinds[each] & KIND == PLAIN:
+                kinds[each] = CONTINUED | kinds[each] & TABBED
 
 
 @njit
@@ -234,6 +260,23 @@ def _closing_fence(
 
 
 @njit
+def _end_of_environment(
+    data: Bytes, ends: Integers, kinds: Bytes, line: int, last: int, name: int, size: int
+) -> tuple[int, bool]:
+    """The line behind an environment of LaTeX, and whether anything closes it. One that nothing
+    closes within LONGEST_ENVIRONMENT lines ends at the next blank line.
+    """
+    blank, begin = -1, name
+    for close in range(line, min(last, line + LONGEST_ENVIRONMENT)):
+        if closes_environment(data, begin, np.int64(ends[close]), name, size):
+            return close + 1, True
+        if blank < 0 and kinds[close] & KIND == BLANK:
+            blank = close
+        begin = np.int64(ends[close]) + 1
+    return blank if blank >= 0 else min(last, line + LONGEST_ENVIRONMENT), False
+
+
+@njit
 def _join_paragraph(
     data: Bytes, begin: int, ends: Integers, kinds: Bytes, first: int, line: int, last: int
 ) -> int:
@@ -261,6 +304,12 @@ def _join_paragraph(
                 kinds[each] = CONTINUED | tabbed
         elif kind in (FORMULA, TEX):
             pass
+        elif kind == ENVIRONMENT:
+            kinds[each] = TEX | tabbed
+        elif kind == UNDERLINE and each > line:  # the line above it is a heading
+            kinds[each] = CONTINUED
+            if kinds[each - 1] & KIND == PLAIN:
+                kinds[each - 1] = CONTINUED | kinds[each - 1] & TABBED
         elif rows >= 2 or (in_item and is_indented(data, line_begin)):
             kinds[each] = CONTINUED | tabbed
         else:
@@ -275,7 +324,7 @@ def _is_row(kind: int) -> bool:
 
 @njit
 def _ends_paragraph(kind: int) -> bool:
-    return kind in (BLANK, FENCE, DISPLAY, BRACKET)
+    return kind in (BLANK, FENCE, DISPLAY, BRACKET, ENVIRONMENT)
 
 
 @njit

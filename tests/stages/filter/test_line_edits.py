@@ -237,6 +237,44 @@ def test_long_lines_that_speak_of_javascript_can_be_spared():
     assert edited(f"{STAY}\nPlease enable JavaScript.", longest_notice=10) == (STAY, 1)
 
 
+@pytest.mark.parametrize(
+    ("line", "stays"),
+    [
+        ("JavaScript is a programming language that Brendan Eich made in 1995.", True),
+        ("Please enable JavaScript to go on.", False),
+        ("Your browser has JavaScript switched off.", False),
+        ("This page requires JavaScript.", False),
+        ("JavaScript is disabled here.", False),
+        ("It does not work without JavaScript.", False),
+        ("In 2009 it turned into JavaScript everywhere.", True),
+        ("We use cookies and JavaScript.", True),
+        ("We use cookies on this site.", False),
+    ],
+)
+def test_short_lines_about_javascript_can_be_spared_unless_they_are_notices(line, stays):
+    assert edited(f"{STAY}\n{line}") == (STAY, 1)
+    kept = edited(f"{STAY}\n{line}", longest_notice=30)
+    assert kept == ((f"{STAY}\n{line}", 0) if stays else (STAY, 1))
+
+
+@pytest.mark.parametrize(
+    ("line", "after"),
+    [
+        ("A fact[12] and one[1]; then[3], so[citation needed].", "A fact and one; then, so."),
+        ("He was born here.[1][23] And he[edit] died.", "He was born here. And he died."),
+        ("x[0] = y[1]", "x[0] = y[1]"),
+        ("An empty list [] and the year[1998] stay.", "An empty list [] and the year[1998] stay."),
+        ("Element a[0] is the first, b[01] is none.", "Element a[0] is the first, b[01] is none."),
+        ("run f[1](x) then g([2]) here", "run f[1](x) then g([2]) here"),
+        ("return the item a[1];", "return the item a[1];"),
+        ("take the rows[1].name of it", "take the rows[1].name of it"),
+    ],
+)
+def test_brackets_of_code_can_be_spared(line, after):
+    assert edited(line, brackets_in_code=False)[0] == after
+    assert "[1]" not in edited(line)[0]
+
+
 CODE = "```python\ndef f(x):\n    return {x}\n\n}\n# we use cookies\n```"
 TABLE = "Town | Mills\n--- | ---\nMill | | 41\nJavaScript | 2 | uses cookies"
 FORMULA = "$$\nx^2\n$$"
@@ -275,3 +313,54 @@ def test_no_edit_touches_a_structure(structure, apart, refinedweb):
 )
 def test_what_only_looks_like_a_structure_is_no_structure(lines):
     assert edited(f"{STAY}\n\n{lines}") == (STAY, len(lines.split("\n"))) or "```" in lines
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "• one\n◦ two\n▪ three\n● four",
+        "– x\n– y",
+        "a) one\nb) two",
+        "(iv) x",
+        "(1) x\n(2) y",
+        "i. one\nii. two",
+        "A. x",
+        "1000. item",
+        "\\begin{equation}\na\n= b\n\\end{equation}",
+        "\\begin{align*}\nx\n\ny\n\\end{align*}",
+        "\\begin{quote}\nAy\n\nNo\n\\end{quote}",
+        "\\begin{table}\nnot closed\ny",
+        "so that\n\\begin{equation}\na\n\\end{equation}\nwhere",
+        "so that\n$$\na\n$$\nwhere",
+        "so that\n\\[\na\n\\]\nwhere",
+        "Heading\n=======",
+        "Heading\n---",
+        "```\nnot closed\n\nx = 1\n\ny",
+    ],
+)
+@pytest.mark.parametrize("apart", [False, True])
+def test_no_edit_touches_marks_of_other_kinds(lines, apart):
+    before = f"menu\n\n{STAY}\n\n{lines}"
+    found = measure(pa.chunked_array([[before]]), LineEdits(), apart=apart)
+    assert found.texts.to_pylist() == [f"{STAY}\n\n{lines}"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("\\begin{table}\nnot closed\n\nmenu", "\\begin{table}\nnot closed"),
+        ("---\n\nmenu", ""),
+        ("Home\n==", ""),
+        ("•one", ""),
+        ("(see) x", ""),
+    ],
+)
+def test_a_structure_ends_and_a_mark_alone_is_none(before, after):
+    assert edited(f"{STAY}\n\n{before}")[0] == f"{STAY}\n\n{after}".strip()
+
+
+def test_prose_behind_an_open_fence_and_in_an_environment_is_judged():
+    prose = "```\nOne two.\n\n\\begin{quote}\nThree four.\n\\end{quote}\n"
+    text = prose + "\\begin{align}\nx\n\\end{align}"
+    measured = measure(pa.chunked_array([[text]]), apart=True).measured
+    assert (measured["apart_lines"][0], measured["parts"][0]) == (3, 9)

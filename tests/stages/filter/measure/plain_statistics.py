@@ -328,6 +328,27 @@ def without_call(line):
     return line, 0
 
 
+def cited(mark, line, edits):
+    """What is left of a mark: nothing, or all of it, if it is code."""
+    after = mark.string[mark.end() :]
+    is_code = re.fullmatch(r"\[(?:0[0-9]*|[0-9]{4,}|)\]", mark[0]) or (
+        mark[0][1].isdigit()
+        and (
+            "=" in line
+            or mark.string[: mark.start()].endswith("(")
+            or re.match(r"\(|\.[a-z]", after)
+            or (after[:1] == ";" and all(sign <= " " for sign in after[1:]))
+        )
+    )
+    return mark[0] if is_code and not edits.brackets_in_code else ""
+
+
+NOTICE = re.compile(
+    r"(?<![a-z])(?:activat|blocked|browser|disabl|enabl|is off|must|need|please|requir"
+    r"|switch(?:ed o| on)|turn(?:ed o| on)|without)"
+)
+
+
 def look(line, parts, longest, edits, refinedweb):
     """The fate of a line with a part: the reason for its removal, the text that is left, and C4's
     counts.
@@ -368,7 +389,7 @@ def look(line, parts, longest, edits, refinedweb):
                 counts["removed_parts"] = words
                 left = line.replace(core, shorter, 1)
     if edits and edits.citations:
-        left = re.sub(CITATIONS, "", left)
+        left = re.sub(CITATIONS, lambda mark: cited(mark, line, edits), left)
     return "", left, counts
 
 
@@ -463,6 +484,8 @@ def plain(text, edits=None, refinedweb=False, stop_words=(), by_character=False,
             view.spared[i] |= core[-1] in LINE_ENDS or core[-1] in ":,\"'’”…"
         if edits and fates[i][0] in ("javascript", "policy"):
             view.spared[i] |= 0 < edits.longest_notice < parts_here
+        if edits and edits.longest_notice and fates[i][0] == "javascript":
+            view.spared[i] |= not NOTICE.search(lowered(core))
     removed = Counter(fates[i][0] for i in written if fates[i][0] and not view.spared[i])
     for i in written:
         if view.spared[i]:

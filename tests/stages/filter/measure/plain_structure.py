@@ -16,10 +16,24 @@ ALONE = (  # kind, and what the line without the white space around it is like
     ("display", r"\$\$[.,;:]*"),
     ("formula", r"(\$\$[^$]+\$\$|\$(?!\$)[^$]+\$)[.,;:]*"),
     ("bracket", r"\\\[.*"),
+    ("environment", r"\\begin\{.*"),
     ("tex", r"\\[\]A-Za-z].*"),
 )
 CELL = rf"(?:^|(?<=[{re.escape(BLANKS)}]))\|(?=[{re.escape(BLANKS)}]|$)"
 ROWS = ("cells", "rule")
+ENDS_PARAGRAPH = ("blank", "fence", "display", "bracket", "environment")
+OTHER_MARK = r"[•‣◦▪▫■□●○–—⁃] .+|(?:N\.|\(?N\)) .+".replace(
+    "N", "(?:[0-9]{1,4}|[ivxIVX]{1,5}|[a-zA-Z])"
+)
+DISPLAYED = set(
+    re.findall(
+        "[a-zA-Z]+",
+        """equation align aligned alignat gather gathered multline eqnarray flalign split math
+        displaymath dmath cases array matrix pmatrix bmatrix vmatrix Vmatrix Bmatrix smallmatrix
+        subequations tabular tabularx longtable verbatim Verbatim lstlisting minted tikzpicture
+        algorithmic""",
+    )
+)
 
 
 def kind_alone(line):
@@ -30,7 +44,11 @@ def kind_alone(line):
         kind = "plain"
     if kind in ("plain", "item") and "|" in core and not set(core) - set("|-: "):
         return "rule"
-    return "cells" if kind == "plain" and re.search(CELL, core) else kind
+    if kind == "plain" and re.search(CELL, core):
+        return "cells"
+    if kind == "plain" and re.fullmatch(OTHER_MARK, core, re.DOTALL):
+        return "starred"
+    return "underline" if kind == "plain" and re.fullmatch("={3,}|-{3,}", core) else kind
 
 
 def fence_of(line):
@@ -44,7 +62,7 @@ def fence_of(line):
 def kinds_of(lines):
     """The kind of every line."""
     kinds = [kind_alone(line) for line in lines]
-    at = 0
+    at, spared = 0, set()
     while at < len(lines):
         kind, end = kinds[at], None
         if kind == "fence":
@@ -58,22 +76,38 @@ def kinds_of(lines):
             kinds[at] = "mark"
             if end is not None:
                 kinds[at + 1 : end + 1] = ["code"] * (end - at - 1) + ["mark"]
+            else:
+                spared |= set(range(at, len(lines)))
         elif kind == "display":
             end = next((i for i in range(at + 1, len(lines)) if kinds[i] == "display"), None)
         elif kind == "bracket":
             closes = (i for i in range(at, len(lines)) if without_end(lines[i]).endswith("\\]"))
             end = next(closes, None)
-        if kind in ("display", "bracket") and end is not None:
+        elif kind == "environment":
+            name = re.match(r"[^}\x00-\x20]*", lines[at].lstrip(BLANKS)[7:])[0]
+            closing = "\\end{" + name + "}"
+            reach = range(at, min(len(lines), at + 200))
+            close = next((i for i in reach if closing in lines[i]), None)
+            if close is None:
+                blank = next((i for i in reach if kinds[i] == "blank"), reach.stop)
+                spared |= set(range(at, blank))
+            else:
+                spared |= set(range(at, close + 1))
+                end = close if name.removesuffix("*") in DISPLAYED else None
+        if kind in ("display", "bracket", "environment") and end is not None:
             kinds[at : end + 1] = ["formula"] * (end + 1 - at)
+            spared |= {at - 1, end + 1}
         if end is not None or kind in ("blank", "fence"):
             at = (at if end is None else end) + 1
             continue
         stop = at + 1
-        while stop < len(lines) and kinds[stop] not in ("blank", "fence", "display", "bracket"):
+        while stop < len(lines) and kinds[stop] not in ENDS_PARAGRAPH:
             stop += 1
         kinds[at:stop] = in_paragraph(lines[at:stop], kinds[at:stop], lines[stop:], kinds[stop:])
         at = stop
-    return kinds
+    return [
+        "continued" if i in spared and kind == "plain" else kind for i, kind in enumerate(kinds)
+    ]
 
 
 def without_end(line):
@@ -94,6 +128,11 @@ def in_paragraph(lines, kinds, lines_after, kinds_after):
             in_item = False
             if line.strip(BLANKS).startswith("# ") and (place > 0 or after == "heading"):
                 kind = "continued"
+        elif kind == "environment":
+            kind = "tex"
+        elif kind == "underline" and place > 0:
+            kind = "continued"
+            settled[-1] = "continued" if settled[-1] == "plain" else settled[-1]
         elif kind not in ("formula", "tex"):
             goes_on = rows >= 2 or (in_item and re.match("\t|  ", line))
             kind = "continued" if goes_on else "plain"

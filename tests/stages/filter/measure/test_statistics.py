@@ -31,7 +31,10 @@ from tests.stages.filter.measure.plain_structure import without_marks
 EDITS = {
     "none": (None, False),
     "c4": (LineEdits(), False),
-    "mild": (LineEdits(short_sentences=False, longest_notice=6), False),
+    "mild": (
+        LineEdits(short_sentences=False, longest_notice=6, brackets_in_code=False),
+        False,
+    ),
     "refinedweb": (None, True),
     "both": (LineEdits(terminal_punctuation=True, longest_word=12), True),
 }
@@ -224,6 +227,25 @@ LINES = [
         "-",
         "- item",
         "- a | b",
+        "• item",
+        "– x",
+        "a) one",
+        "(iv) x",
+        "(12) x",
+        "A. x",
+        "xi. y",
+        "1000. item",
+        "10000. item",
+        "civil. x",
+        "---",
+        "======",
+        "=",
+        "\\begin{equation}",
+        "\\begin{align*} x",
+        "\\begin{quote}",
+        "x \\end{quote}",
+        "\\end{equation}.",
+        "\\end{align*}",
     ),
     *("  - one two three", "  goes on", "\tgoes on", "1. one", "12) two of them", "1998. a year"),
     *(
@@ -263,6 +285,8 @@ LINES = [
         "A line that is long enough to be no verse, because it has more than sixty characters.",
         "é\xa0",
     ),
+    *("x[0] = y[1]", "see f[1](x) ([2]) a[3];", "so[1].b or[2]; and [] [4000] [edit]"),
+    *("JavaScript is a language.", "Turn on JavaScript now.", "Is javascript a browser?"),
     *("He stood.", "Then:", "“Why?”", "x...", "[2]", "We use cookies here, and so do many."),
 ]
 
