@@ -84,7 +84,7 @@ def kinds_of(lines):
             closes = (i for i in range(at, len(lines)) if without_end(lines[i]).endswith("\\]"))
             end = next(closes, None)
         elif kind == "environment":
-            name = re.match(r"[^}\x00-\x20]*", lines[at].lstrip(BLANKS)[7:])[0]
+            name = re.split(r"[}\x00-\x20]", lines[at].lstrip(BLANKS)[7:], maxsplit=1)[0]
             closing = "\\end{" + name + "}"
             reach = range(at, min(len(lines), at + 200))
             close = next((i for i in reach if closing in lines[i]), None)
@@ -119,7 +119,8 @@ def in_paragraph(lines, kinds, lines_after, kinds_after):
     rows = sum(kind in ROWS for kind in kinds)
     if rows >= 2 and 2 * rows >= len(lines):
         return ["mark" if kind == "rule" else "table" for kind in kinds]
-    settled, in_item = [], False
+    settled: list[str] = []
+    in_item = False
     for place, (line, kind) in enumerate(zip(lines, kinds, strict=True)):
         after = kinds[place + 1] if place + 1 < len(kinds) else (kinds_after or [""])[0]
         if kind in ("item", "numbered", "starred"):
