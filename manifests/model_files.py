@@ -20,6 +20,23 @@ from corpusmill.manifests import storage
 from corpusmill.manifests.errors import InputError, ModelError
 from corpusmill.manifests.package_data import package_file
 
+# All that a tokenizer's folder may hold.
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+    "chat_template.json",
+    "vocab.json",
+    "merges.txt",
+    "vocab.txt",
+    "tokenizer.model",
+    "sentencepiece.bpe.model",
+    "spiece.model",
+    "tekken.json",
+)
+
 
 @dataclass(frozen=True)
 class Kind:

@@ -124,14 +124,19 @@ def reference_pages(
 
 
 def unlabelled_pages(
-    data: Path, folder: str, crawls: str, index: str, per_site: int
+    data: Path,
+    known: Sequence[ReferencePage],
+    folder: str,
+    crawls: str,
+    index: str,
+    per_site: int,
 ) -> Iterator[ReferencePage]:
-    """Pages of a crawl that have no reference text here: the reference is empty. Pages of sites in
-    the held-out half of any set are left out, and so are pages that have a reference.
+    """Pages of a crawl that have no reference text: the reference is empty. Pages of sites in the
+    held-out half of any set are left out, and so are pages that have a reference.
 
-    index: the file that says each page's `url` and `source`. per_site: at most so many of a host.
+    known: all pages that have one (`reference_pages`). index: the file that says each page's `url`
+    and `source`. per_site: at most so many of a host.
     """
-    known = reference_pages(data)
     names = {page.id for page in known}
     held_out = {page.domain for page in known if page.half == HELD_OUT}
     rows = {row["id"]: row for row in truth_rows(data / folder / index)}

@@ -52,6 +52,7 @@ from numpy.typing import NDArray
 FOLDS = 5
 DAMPENED = 0.7  # exponent of a block's number of words in its weight
 VOTED = 0.4  # weight of a page that is labelled by vote; a page with a reference has 1
+INDEX = "index.jsonl.zst"
 PER_SITE = 6  # pages without a reference of one site
 NOT_ARTICLES = ("apache-flink-web", "apache-kafka-site")  # hundreds of pages on one template
 Vote = tuple[NDArray[np.bool_], NDArray[np.bool_]] | None
@@ -133,9 +134,9 @@ def samples_of(pages: Sequence[ReferencePage]) -> list[Sample]:
 
 def pages_to_vote_on(data: Path, known: Sequence[ReferencePage]) -> Iterator[ReferencePage]:
     """Pages whose references are absent, or not read because of their licence."""
-    web = unlabelled_pages(data, "web", "crawl-*.warc.gz", "index.jsonl.zst", PER_SITE)
+    web = unlabelled_pages(data, known, "web", "crawl-*.warc.gz", INDEX, PER_SITE)
     yield from (page for page in web if page.source not in NOT_ARTICLES)
-    yield from unlabelled_pages(data, "web2", "crawl2-*.warc.gz", "index.jsonl.zst", PER_SITE)
+    yield from unlabelled_pages(data, known, "web2", "crawl2-*.warc.gz", INDEX, PER_SITE)
     yield from (page for page in known if page.half == TUNING and page.source not in PERMISSIVE)
 
 

@@ -24,6 +24,7 @@ from typing import Any, Literal
 
 import torch
 from corpusmill.manifests.errors import ModelError
+from corpusmill.manifests.model_files import TOKENIZER_FILES
 from corpusmill.trainer import checkpoint
 from corpusmill.trainer.config import HybridConfig, TrainConfig
 from safetensors.torch import save_file
@@ -33,21 +34,6 @@ LAYER_TYPES = {"M": "linear_attention", "*": "full_attention", "-": "mlp"}
 TIME_STEP_MIN = 1e-9
 TOKENIZER_JSON = "tokenizer.json"
 SETTINGS = "tokenizer_config.json"
-TOKENIZER_FILES = (
-    TOKENIZER_JSON,
-    SETTINGS,
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "chat_template.jinja",
-    "chat_template.json",
-    "vocab.json",
-    "merges.txt",
-    "vocab.txt",
-    "tokenizer.model",
-    "sentencepiece.bpe.model",
-    "spiece.model",
-    "tekken.json",
-)
 SPECIAL = ("bos_token", "eos_token", "pad_token")
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import ModelError
+from corpusmill.manifests.model_files import TOKENIZER_FILES
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.shard import Shard
 from corpusmill.stages.contract import Account, GlobalStage, Inputs, Pass, Passes, Reads
@@ -44,8 +45,6 @@ class Export(GlobalStage):
 
     def tokenizer_files(self) -> list[str]:
         """The tokenizer's files that exist. Raises ModelError if there are none."""
-        from corpusmill.trainer.export import TOKENIZER_FILES
-
         files = [storage.join(self.tokenizer, name) for name in TOKENIZER_FILES]
         found = [path for path in files if storage.exists(path)]
         if not found:

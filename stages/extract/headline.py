@@ -1,8 +1,9 @@
 """The headline of a page: its title, and the block that shows it.
 
 A page names itself in `<title>`, in `og:title`, and in the `headline` of its JSON-LD (schema.org).
-The headline is the first heading that agrees with one of these names, best an `h1`. Without such
-a heading the title is a name, without the name of the site.
+The headline is a heading that is the first of these names, without the site's name behind it. Else
+it is the first heading that agrees with any of them, best an `h1`. Without such a heading the title
+is a name, without the name of the site.
 """
 
 import html as standard
@@ -105,7 +106,8 @@ def _named_exactly(text: bytes, blocks: NDArray[np.int32], names: _Names, site: 
         return NOWHERE
     whole = names.own[0]
     first, *rest = _SEPARATORS.split(whole)
-    own = len(_words(first)) >= len(_words(rest[-1])) if rest else False  # and not the site's
+    # The site's name is the shorter end.
+    own = bool(rest) and len(_words(first)) >= len(_words(rest[-1]))
     candidates = (_words(whole), _words(first) if own else [])
     wanted = [words for words in candidates if words and words != site]
     length = 2 * len(whole.encode("utf-8", "replace")) + 8

@@ -16,24 +16,9 @@ from typing import Any
 from corpusmill.manifests import model_files, storage
 from corpusmill.manifests.errors import ModelError
 
-FILES = (
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "chat_template.jinja",
-    "chat_template.json",
-    "vocab.json",
-    "merges.txt",
-    "vocab.txt",
-    "tokenizer.model",
-    "sentencepiece.bpe.model",
-    "spiece.model",
-    "tekken.json",
-)
 TOKENIZER = model_files.Kind(
     noun="tokenizer",
-    patterns=(*FILES, "config.json"),
+    patterns=(*model_files.TOKENIZER_FILES, "config.json"),
     mend="name a folder with tokenizer.json, or make one with `corpusmill tokenizer`",
 )
 # The library keeps each token's text for a whole batch: about 100 bytes a token.
@@ -128,7 +113,9 @@ def digest_of(folder: str) -> str:
 def files_of(folder: str) -> list[str]:
     """Paths of the tokenizer files in a local folder. Raises ModelError if there are none."""
     found = [
-        path for path in (os.path.join(folder, file) for file in FILES) if os.path.isfile(path)
+        path
+        for path in (os.path.join(folder, file) for file in model_files.TOKENIZER_FILES)
+        if os.path.isfile(path)
     ]
     if not found:
         raise ModelError(

@@ -20,6 +20,7 @@ from corpusmill.stages.filter.measure.line_counts import (
     STAYS,
     UPPERCASE,
 )
+from corpusmill.stages.filter.measure.line_kinds import begins_with
 from numpy.typing import NDArray
 
 Bytes: TypeAlias = NDArray[np.uint8]
@@ -118,7 +119,7 @@ def citation_at(data: Bytes, begin: int, end: int) -> int:
     if after < end and data[after] == CLOSING:
         return after + 1 - begin
     for mark in (EDIT, CITATION_NEEDED):
-        if _begins_with(data, begin, end, mark):
+        if begins_with(data, begin, end, mark):
             return mark.size
     return 0
 
@@ -157,16 +158,6 @@ def is_notice(data: Bytes, begin: int, end: int) -> bool:
             if index == size:
                 return True
     return False
-
-
-@njit
-def _begins_with(data: Bytes, begin: int, end: int, text: Bytes) -> bool:
-    if end - begin < text.size:
-        return False
-    for index in range(text.size):  # noqa: SIM110 (numba knows no all() over a generator)
-        if data[begin + index] != text[index]:
-            return False
-    return True
 
 
 @njit
