@@ -2,7 +2,7 @@
 
     python benchmarks/serving.py [--shapes nemotron-h-8b,llama-3.1-8b,qwen2.5-7b]
         [--input 65536] [--output 1024] [--most 24] [--batches N,N] [--curve 1024,4096,16384]
-        [--tensor-parallel N] [--quantization fp8] [--eager] [--seconds N]
+        [--tensor-parallel N] [--quantization fp8] [--eager] [--logs FOLDER]
 
 The experiment is that of the Nemotron-H report (arXiv 2504.03624, section 2.6): long inputs, short
 outputs, for each model the batch that its memory allows. The figure is output tokens a second of
@@ -190,7 +190,7 @@ def serve(shape: str, folder: str, options: argparse.Namespace) -> None:
 def start(shape: str, options: argparse.Namespace, work: Path) -> "subprocess.Popen[str]":
     """A process that imports vLLM and then waits for its turn."""
     folder = work / shape
-    folder.mkdir()
+    folder.mkdir(parents=True)
     config = configuration(shape, options.input + options.output)
     (folder / "config.json").write_text(json.dumps(config))
     command = [sys.executable, __file__, *sys.argv[1:], "--serve", shape, "--folder", str(folder)]
@@ -280,6 +280,7 @@ def main() -> None:
     parser.add_argument("--curve-output", type=int, default=128)
     parser.add_argument("--tensor-parallel", type=int, default=1)
     parser.add_argument("--quantization", choices=["fp8"])
+    parser.add_argument("--logs", help="the folder for vLLM's logs")
     parser.add_argument("--eager", action="store_true", help="no CUDA graphs, no compilation")
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     parser.add_argument("--folder", help=argparse.SUPPRESS)
@@ -291,16 +292,15 @@ def main() -> None:
     unknown = sorted(set(shapes) - {*DENSE, *HYBRID})
     if unknown:
         sys.exit(f"unknown shapes {', '.join(unknown)}; there are {', '.join([*DENSE, *HYBRID])}")
-    with tempfile.TemporaryDirectory() as work:
-        waiting = {shape: start(shape, options, Path(work)) for shape in shapes}
-        try:
-            found = {
-                shape: collected(process, Path(work) / f"{shape}.log")
-                for shape, process in waiting.items()
-            }
-        finally:
-            for process in waiting.values():
-                process.kill()
+    work = Path(options.logs or tempfile.mkdtemp())
+    waiting = {shape: start(shape, options, work) for shape in shapes}
+    try:
+        found = {
+            shape: collected(process, work / f"{shape}.log") for shape, process in waiting.items()
+        }
+    finally:
+        for process in waiting.values():
+            process.kill()
     import torch
     import vllm
 
