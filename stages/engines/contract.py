@@ -35,6 +35,15 @@ class Request:
     seed: int
     stop: tuple[str, ...] = ()
 
+    def unfit(self, context: int | None) -> str:
+        """Why a model with so many tokens of context cannot answer. Empty: it can."""
+        needed = len(self.token_ids) + self.max_tokens
+        if not self.token_ids:
+            return "the prompt is empty"
+        if context is not None and needed > context:
+            return f"prompt and answer need {needed} tokens, the model has {context}"
+        return ""
+
 
 @dataclass(frozen=True)
 class Completion:
