@@ -2,23 +2,25 @@
 
 import io
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.manifests.looking.verify import verify
 from corpusmill.stages.render.fonts import draws, find_faces, is_held_out
+from corpusmill.stages.render.page import Paper
 from corpusmill.stages.render.stage import Render, pages
 from PIL import Image
 
 from tests.stages.small_corpus import documents, rows_of, run, write_shard
 
 TEXT = "The quick brown fox jumps over the lazy dog. " * 60
-SMALL = {"width": 224, "height": 224, "max_font_size": 16}
+SMALL: dict[str, Any] = {"width": 224, "height": 224, "max_font_size": 16}
 
 
 @pytest.fixture(scope="module")
 def settings():
-    return Render(paper=SMALL, max_pages=3)
+    return Render(paper=Paper(**SMALL), max_pages=3)
 
 
 @pytest.fixture(scope="module")
@@ -45,9 +47,8 @@ def test_the_image_shows_the_text(settings, faces):
         picture = Image.open(io.BytesIO(page.image))
         assert picture.size == (224, 224)
         assert picture.mode == "L"
-    plain = Render(
-        paper={**SMALL, "max_noise": 0, "max_blur": 0, "max_rotation": 0, "min_jpeg_quality": None}
-    )
+    even = {"max_noise": 0, "max_blur": 0, "max_rotation": 0, "min_jpeg_quality": None}
+    plain = Render(paper=Paper(**SMALL | even))
 
     def ink(page):
         histogram = Image.open(io.BytesIO(page.image)).histogram()
