@@ -58,6 +58,12 @@ def sized(path: str, size: int) -> ImageFont.FreeTypeFont:
 
 
 @lru_cache(maxsize=1 << 16)
+def advance(path: str, size: int, letter: str) -> float:
+    """Pixels from the beginning of the letter to that of the next."""
+    return sized(path, size).getlength(letter)
+
+
+@lru_cache(maxsize=1 << 16)
 def draws(path: str, letter: str) -> bool:
     """Whether the font has a shape for the letter."""
     font = sized(path, 16)

@@ -6,6 +6,7 @@ Pillow and fonts.
 """
 
 import io
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -13,7 +14,7 @@ from typing import Self
 import numpy as np
 from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.settings import Settings
-from corpusmill.stages.render.fonts import Face, sized
+from corpusmill.stages.render.fonts import Face, advance, sized
 from corpusmill.stages.render.lines import Kind, Line, wrapped
 from PIL import Image, ImageDraw, ImageFilter
 from pydantic import Field, NonNegativeFloat, PositiveInt, model_validator
@@ -22,6 +23,7 @@ HEADING_SCALE = 1.3
 GUTTER = 1.5  # between columns, in font sizes
 LEAST_COLUMN = 14  # font sizes: a narrower column holds few words
 BLANK = 0.5  # before a block, in line heights
+MIDDLE = 0.65  # of a letter, below the top of its line, in font sizes
 
 
 class Paper(Settings):
@@ -175,3 +177,35 @@ def image(placed: Sequence[PlacedLine], look: Look, paper: Paper) -> bytes:
     else:
         page.save(file, "JPEG", quality=look.quality)
     return file.getvalue()
+
+
+@dataclass(frozen=True)
+class Letters:
+    """The letters of a page, blanks left out, and the pixel in the middle of each."""
+
+    text: str
+    x: list[int]
+    y: list[int]
+
+
+def letters(placed: Sequence[PlacedLine], look: Look, paper: Paper) -> Letters:
+    """Where each letter stands after the page's rotation. Those that it moved out are left out."""
+    found: list[str] = []
+    places: list[tuple[float, float]] = []
+    for item in placed:
+        path, size = look.path(item.line.kind), look.font_size(item.line.kind)
+        x = float(item.x)
+        for letter in item.line.text:
+            width = advance(path, size, letter)
+            if letter != " ":
+                found.append(letter)
+                places.append((x + width / 2, item.y + MIDDLE * size))
+            x += width
+    middle = np.array([paper.width / 2, paper.height / 2])
+    turn = np.deg2rad(look.rotation)  # counterclockwise, with y downwards
+    cosine, sine = np.cos(turn), np.sin(turn)
+    offsets = np.array(places).reshape(-1, 2) - middle
+    turned = offsets @ np.array([[cosine, -sine], [sine, cosine]]) + middle
+    inside = ((turned >= 0) & (turned < [paper.width, paper.height])).all(axis=1)
+    x_of, y_of = turned[inside].astype(int).T.tolist()
+    return Letters("".join(itertools.compress(found, inside)), x_of, y_of)

@@ -39,12 +39,27 @@ from corpusmill.stages.contract import (
 from corpusmill.stages.readers.documents import count_reasons, input_shards
 from corpusmill.stages.render.fonts import Face, draws, find_faces, is_held_out
 from corpusmill.stages.render.lines import Kind, page_text
-from corpusmill.stages.render.page import Paper, PlacedLine, draw_look, fill, image
+from corpusmill.stages.render.page import (
+    Letters,
+    Paper,
+    PlacedLine,
+    draw_look,
+    fill,
+    image,
+    letters,
+)
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 IMAGE = pa.field("image", pa.binary())
 FONT = pa.field("font", pa.string())  # the family of the page's prose
-SCHEMA = extended(IMAGE, FONT)
+# What the warm-up of an encoder learns from: the letters of a page without blanks, and the pixel in
+# the middle of each.
+LETTERS = (
+    pa.field("letters", pa.string()),
+    pa.field("letter_x", pa.list_(pa.int16())),
+    pa.field("letter_y", pa.list_(pa.int16())),
+)
+SCHEMA = extended(IMAGE, FONT, *LETTERS)
 BATCH_ROWS = 64
 RENDERED = "rendered"
 
@@ -75,7 +90,7 @@ class Render(GlobalStage):
     """Moves every draw."""
 
     def adds(self) -> tuple[pa.Field, ...]:
-        return IMAGE, FONT
+        return IMAGE, FONT, *LETTERS
 
     def depends_on(self) -> str:
         """The fonts and the version of Pillow. Raises CorpusmillError if there is no font."""
@@ -116,6 +131,7 @@ class Page:
     text: str
     font: str
     image: bytes
+    letters: Letters
 
 
 def render(settings: Render, shard: Shard) -> list[Counts]:
@@ -171,8 +187,15 @@ def pages(name: str, text: str, settings: Render, faces: Sequence[Face]) -> Iter
         if len(written) < settings.min_characters or not _shows(placed, look.path):
             continue
         drawn += 1
-        picture = image(placed, look, paper)
-        yield Page(number - 1, begin, start, written, look.face.family, picture)
+        yield Page(
+            number - 1,
+            begin,
+            start,
+            written,
+            look.face.family,
+            image(placed, look, paper),
+            letters(placed, look, paper),
+        )
 
 
 def _able(text: str, faces: Sequence[Face]) -> list[Face]:
@@ -209,6 +232,9 @@ def _row(document: dict[str, Any], page: Page, settings: Render) -> dict[str, An
         "lineage": {"parent": document["id"], "start": page.start, "end": page.end},
         "image": page.image,
         "font": page.font,
+        "letters": page.letters.text,
+        "letter_x": page.letters.x,
+        "letter_y": page.letters.y,
     }
 
 

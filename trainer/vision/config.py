@@ -33,6 +33,8 @@ class VisionConfig(Settings):
     """Tiles of an image at most, besides its thumbnail."""
     tile_tags: bool = True
     """Write a tag, such as <tile_01>, before each tile. Stock processors write none."""
+    letter_slots: PositiveInt = 3
+    """Letters of a patch that the encoder's warm-up learns."""
     projector: Literal["internvl", "report"] = "internvl"
     """internvl: LayerNorm, biases, hidden width of the language model; stock tools load it.
 

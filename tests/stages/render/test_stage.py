@@ -4,6 +4,7 @@ import io
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pytest
 from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.manifests.looking.verify import verify
@@ -55,6 +56,22 @@ def test_the_image_shows_the_text(settings, faces):
         return 224 * 224 - max(histogram)  # pixels that are not ground
 
     assert ink(drawn(TEXT, plain, faces)[0]) > 3 * ink(drawn(TEXT[:44], plain, faces)[0]) > 0
+
+
+def test_every_letter_has_its_place_on_the_turned_page(faces):
+    # A page without roughness, turned far: ink lies where the letters are said to be.
+    rough = {"max_noise": 0, "max_blur": 0, "max_rotation": 20, "min_jpeg_quality": None}
+    turned = Render(paper=Paper(**SMALL | rough), seed=5)
+    for page in drawn("iiiiii lllll |||| HHHH MMMM " * 20, turned, faces):
+        assert page.letters.text == page.text.replace(" ", "")[: len(page.letters.text)]
+        levels = np.asarray(Image.open(io.BytesIO(page.image)), dtype=int)
+        ground = np.bincount(levels.ravel()).argmax()
+        on_ink = [
+            np.abs(levels[max(0, y - 3) : y + 4, max(0, x - 2) : x + 3] - ground).max() > 40
+            for x, y in zip(page.letters.x, page.letters.y, strict=True)
+        ]
+        assert len(on_ink) > 50
+        assert np.mean(on_ink) > 0.98
 
 
 def test_the_same_document_gives_the_same_bytes(settings, faces):
