@@ -27,7 +27,7 @@ from corpusmill.trainer.optim import Optimizer
 from corpusmill.trainer.ranks import Ranks, joined
 from corpusmill.trainer.records import Records, StepRecord
 from corpusmill.trainer.schedule import learning_rate_at
-from corpusmill.trainer.sharding import shard, whole
+from corpusmill.trainer.sharding import clip_gradients, keep_gathered, shard
 from corpusmill.trainer.token_shards import Catalogue, catalogue
 from torch import Tensor
 
@@ -171,12 +171,14 @@ def optimise(
         model.round_weights()  # sharded, they would be whole on every rank
     loss = torch.zeros((), device=batch.tokens.device)
     targets = ranks.sum(batch.targets.clone()).clamp(min=1)
-    for piece in batch.micro_batches(config.rows_of_rank(ranks.count)):
+    pieces = list(batch.micro_batches(config.rows_of_rank(ranks.count)))
+    for number, piece in enumerate(pieces, start=1):
+        keep_gathered(model, config.gather_weights == "step" and number < len(pieces))
         part = summed_loss(piece) / targets
         part.backward()
         loss += part.detach()
     ranks.sum_gradients(model)
-    norm = whole(torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip))
+    norm = clip_gradients(model, config.clip)
     optimizer.step(rate)
     optimizer.zero_grad()
     return ranks.sum(loss), norm
@@ -195,8 +197,14 @@ def build_model(config: TrainConfig, ranks: Ranks) -> HybridModel:
     if config.precision != "plain":
         model.use_fp8(SCALINGS[config.precision], config.fp8_plain_layers)
     if ranks.shards is not None:
-        units = (model.backbone.embeddings, *model.backbone.layers)
-        shard(model, units, ranks.shards)
+        shard(
+            model,
+            model.backbone.embeddings,
+            model.backbone.layers,
+            ranks.shards,
+            model.compute_dtype,
+            once_a_step=config.gather_weights == "step",
+        )
     model.to_empty(device=ranks.device)
     initialise(model, config.seed)
     return model
