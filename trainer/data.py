@@ -226,6 +226,7 @@ class PackedStream:
             counted[1:],
             owners[:-1],
             (DocumentSpan(window.ids[document].as_py(), (first, first + taken)),),
+            window.image(document),
         )
 
     def _plan(self, epoch: int) -> "tuple[NDArray[np.int64], NDArray[np.int64]]":

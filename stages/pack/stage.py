@@ -177,6 +177,7 @@ def _token_rows(
         parts: list[NDArray[np.int32]] = []
         rows: list[int] = []
         numbers: list[int] = []
+        in_prompts: list[int] = []
         reasons: dict[int, tuple[str, str | None]] = {}
         for row, (prompt, ids) in enumerate(zip(prompts, encoded, strict=True)):
             if isinstance(prompt, ImageError):
@@ -193,15 +194,15 @@ def _token_rows(
                 parts += pieces
                 rows += [row] * len(pieces)
                 numbers += range(len(pieces))
+                in_prompts += [len(before) + len(prompt) if prompt else 0] * len(pieces)
         lengths = np.array([len(part) for part in parts], dtype=np.int32)
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
         flat = np.concatenate([np.empty(0, np.int32), *parts])
         documents = batch.take(pa.array(rows, pa.int64()))
-        in_prompt = np.array([len(prompts[row]) for row in rows], np.int32)
         columns = {
             "id": documents["id"],
             "tokens": pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat)),
-            "n_prompt": in_prompt + len(before) * (in_prompt > 0),
+            "n_prompt": np.array(in_prompts, np.int32),
             "source": pc.coalesce(documents["blend_source"], documents["source"]),
             "root": pc.struct_field(documents["lineage"], "parent"),
             "epoch": pc.fill_null(documents["epoch"], 0),

@@ -68,9 +68,9 @@ def with_image_tokens(files: Mapping[str, bytes]) -> tuple[dict[str, bytes], Ima
     settings["extra_special_tokens"] = NAMED
     settings.setdefault("chat_template", CHAT_TEMPLATE)
     settings.setdefault("tokenizer_class", "PreTrainedTokenizerFast")
-    begin, end, place = (tokenizer.token_to_id(mark) for mark in (BEGIN, END, PLACE))
+    ids = tokenizer.get_vocab(with_added_tokens=True)
     changed = {
         TOKENIZER: tokenizer.to_str(pretty=True).encode(),
         SETTINGS: (json.dumps(settings, indent=2, sort_keys=True) + "\n").encode(),
     }
-    return {**files, **changed}, ImageTokens(begin, end, place)
+    return {**files, **changed}, ImageTokens(ids[BEGIN], ids[END], ids[PLACE])
