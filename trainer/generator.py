@@ -97,11 +97,12 @@ class Generator:
         decode: Decode | None = None,
         device: str = "cpu",
         dtype: torch.dtype = torch.float32,
+        guess: bool = True,
     ) -> Self:
         """The model of a NemotronHForCausalLM folder. Raises ModelError if it is none."""
         model = HybridModel(importing.read_shape(folder))
         importing.load_pretrained(folder, model)
-        return cls(model, slots, stop_ids, decode, device, dtype)
+        return cls(model, slots, stop_ids, decode, device, dtype, guess)
 
     def generate(
         self, prompts: Iterable[Prompt], news: News | None = None
