@@ -31,7 +31,7 @@ Decay = Annotated[float, Field(ge=0, lt=1)]  # of a running mean
 # Ranks only round their sums in another order.
 FREE_ON_RESUME = (
     *("checkpoint_every", "keep", "log_every"),
-    *("num_workers", "shard_ranks"),
+    *("num_workers", "shard_ranks", "gather_weights"),
     "init_from",  # read at step 0 only; a stage knows its digest
 )
 
@@ -212,6 +212,9 @@ class TrainConfig(Settings):
     shard_ranks: PositiveInt = 1
     """Processes that hold one copy of weights, gradients and optimiser together. Divides their
     number."""
+    gather_weights: Literal["layer", "step"] = "layer"
+    """With shard_ranks: when the parts of a weight are put together. layer: whenever a layer runs.
+    step: once a step. That is faster, and takes up to 2 bytes a parameter more on GPUs."""
     threads: PositiveInt | None = None
     """Threads of the CPU. A fixed number makes CPU runs repeat bit for bit on one machine type."""
     checkpoint_every: PositiveInt = 1000

@@ -263,7 +263,15 @@ class HybridModel(nn.Module):
     def hidden(self, tokens_BT: Tensor, document_ids_BT: Tensor | None = None) -> Tensor:
         """The normalised last hidden states (B, T, D), ready for `lm_head`."""
         documents = None if document_ids_BT is None else Documents.of(document_ids_BT)
-        x_BTD = self.backbone.embeddings(tokens_BT).to(self.compute_dtype)
+        return self.run(self.embed(tokens_BT), documents)
+
+    def embed(self, tokens_BT: Tensor) -> Tensor:
+        """What enters the first layer: (B, T, D) in the compute dtype."""
+        x_BTD: Tensor = self.backbone.embeddings(tokens_BT).to(self.compute_dtype)
+        return x_BTD
+
+    def run(self, x_BTD: Tensor, documents: Documents | None = None) -> Tensor:
+        """The layers and the last norm over embedded tokens, those of images among them."""
         for layer in self.backbone.layers:
             x_BTD = layer(x_BTD, documents)
         return self.backbone.norm_f(x_BTD)

@@ -27,10 +27,11 @@ from corpusmill.trainer.optim import Optimizer
 from corpusmill.trainer.ranks import Ranks, joined
 from corpusmill.trainer.records import Records, StepRecord
 from corpusmill.trainer.schedule import learning_rate_at
-from corpusmill.trainer.sharding import shard, whole
+from corpusmill.trainer.sharding import clip_gradients, keep_gathered, shard
 from corpusmill.trainer.token_shards import Catalogue, catalogue
 from torch import Tensor
 
+MakeLoss = Callable[[HybridModel, TrainConfig], SummedLoss]  # called once, on every rank
 SCALINGS: dict[Precision, Scaling] = {"fp8": "tensor", "fp8_rowwise": "row"}
 
 
@@ -58,11 +59,13 @@ def train(
     shards: Sequence[Path],
     output_folder: Path,
     on_step: Callable[[StepRecord], None] | None = None,
+    make_loss: MakeLoss = SummedLoss,
 ) -> TrainResult:
     """Train, or go on training, until the run has its length. One process of the run does this.
 
     shards: Parquet files of the pack stage. on_step: called once per step, in order, when its
-    record is written; by the first rank only. Raises CorpusmillError if the data does not fit, if
+    record is written; by the first rank only. make_loss: the loss, made from the model with its
+    first weights. Raises CorpusmillError if the data does not fit, if
     the output folder belongs to another run, if memory is too small, or if the loss is not finite.
     """
     if config.threads is not None:
@@ -77,7 +80,7 @@ def train(
         )
     with joined(config) as ranks:
         try:
-            return _train(config, corpus, output_folder, on_step, ranks)
+            return _train(config, corpus, output_folder, on_step, ranks, make_loss)
         except torch.OutOfMemoryError as error:
             raise too_little_memory(config, ranks.count, ranks.device) from error
 
@@ -88,6 +91,7 @@ def _train(
     output_folder: Path,
     on_step: Callable[[StepRecord], None] | None,
     ranks: Ranks,
+    make_loss: MakeLoss,
 ) -> TrainResult:
     stream = PackedStream(corpus, config.seed, config.pack, config.shuffle_window)
     steps = config.step_count(stream.epoch_rows)
@@ -107,7 +111,7 @@ def _train(
     if ranks.first:
         checkpoint.clean(checkpoints)
     records = Records(log, first, steps, config, on_step, ranks)
-    summed_loss = SummedLoss(model, config)
+    summed_loss = make_loss(model, config)
     held_out = _held_out_batches(config, stream, ranks)
     loader = BatchLoader(
         stream,
@@ -167,12 +171,14 @@ def optimise(
         model.round_weights()  # sharded, they would be whole on every rank
     loss = torch.zeros((), device=batch.tokens.device)
     targets = ranks.sum(batch.targets.clone()).clamp(min=1)
-    for piece in batch.micro_batches(config.rows_of_rank(ranks.count)):
+    pieces = list(batch.micro_batches(config.rows_of_rank(ranks.count)))
+    for number, piece in enumerate(pieces, start=1):
+        keep_gathered(model, config.gather_weights == "step" and number < len(pieces))
         part = summed_loss(piece) / targets
         part.backward()
         loss += part.detach()
     ranks.sum_gradients(model)
-    norm = whole(torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip))
+    norm = clip_gradients(model, config.clip)
     optimizer.step(rate)
     optimizer.zero_grad()
     return ranks.sum(loss), norm
@@ -191,8 +197,14 @@ def build_model(config: TrainConfig, ranks: Ranks) -> HybridModel:
     if config.precision != "plain":
         model.use_fp8(SCALINGS[config.precision], config.fp8_plain_layers)
     if ranks.shards is not None:
-        units = (model.backbone.embeddings, *model.backbone.layers)
-        shard(model, units, ranks.shards)
+        shard(
+            model,
+            model.backbone.embeddings,
+            model.backbone.layers,
+            ranks.shards,
+            model.compute_dtype,
+            once_a_step=config.gather_weights == "step",
+        )
     model.to_empty(device=ranks.device)
     initialise(model, config.seed)
     return model

