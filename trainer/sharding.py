@@ -47,9 +47,7 @@ def shard(
         )
         small |= others
     for module in (embedding, model):
-        fully_shard(
-            module, mesh=mesh, reshard_after_forward=after_forward, ignored_params=small
-        )
+        fully_shard(module, mesh=mesh, reshard_after_forward=after_forward, ignored_params=small)
     for module in _units(model):
         module.set_gradient_divide_factor(1.0)  # the loss is a sum over ranks, not a mean
         module.set_force_sum_reduction_for_comms(True)  # Gloo cannot multiply and sum at once
