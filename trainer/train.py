@@ -26,6 +26,7 @@ from corpusmill.trainer.model import HybridModel, initialise
 from corpusmill.trainer.optim import Optimizer
 from corpusmill.trainer.ranks import Ranks, joined
 from corpusmill.trainer.records import Records, StepRecord
+from corpusmill.trainer.saving import Saver
 from corpusmill.trainer.schedule import learning_rate_at
 from corpusmill.trainer.sharding import clip_gradients, keep_gathered, shard
 from corpusmill.trainer.token_shards import Catalogue, ImageFacts, catalogue
@@ -124,6 +125,8 @@ def _train(
     records = Records(log, first, steps, config, on_step, ranks)
     summed_loss = make_loss(model, config)
     held_out = _held_out_batches(config, stream, ranks, read_images)
+    names = [path.name for path in corpus.shards]
+    saver = Saver(checkpoints, model, optimizer, config, corpus.digest, names, ranks)
     loader = BatchLoader(
         stream,
         config.batch_size,
@@ -134,7 +137,7 @@ def _train(
         ranks=ranks.count,
         read_images=read_images,
     )
-    with loader as batches:
+    with saver, loader as batches:
         for step, batch in enumerate(batches, start=first):
             rate = learning_rate_at(
                 step,
@@ -158,16 +161,14 @@ def _train(
             if save_now or held_out_loss is not None or done % config.log_every == 0:
                 records.write(held_out_loss)
             if save_now:
-                names = [path.name for path in corpus.shards]
-                start = checkpoint.save(
-                    checkpoints, model, optimizer, config, done, corpus.digest, names, ranks
-                )
-    assert start is not None
+                saver.save(done)
+        last = saver.wait() or start
+    assert last is not None
     tokens = steps * config.batch_size * config.sequence_length
     documents = stream.documents_before(steps * config.batch_size)
     set_aside = sum(group.documents for group in corpus.held_out)
     not_reached = stream.documents_from(steps * config.batch_size)
-    return TrainResult(steps, tokens, documents, set_aside, not_reached, start, log, records.last)
+    return TrainResult(steps, tokens, documents, set_aside, not_reached, last, log, records.last)
 
 
 def optimise(
