@@ -92,6 +92,12 @@ STAGES: dict[str, Entry] = {
     "export": Entry(
         "corpusmill.stages.export.stage:Export", "Write the model as transformers and vLLM load it."
     ),
+    "evaluate": Entry(
+        "corpusmill.stages.evaluate.stage:Evaluate",
+        "Measure a model on tasks and on held-out text. Scores multiple choice and texts by "
+        "log-likelihood, and generated answers and programs by what they should be.",
+        passes_on=False,
+    ),
 }
 
 
