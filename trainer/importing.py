@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from corpusmill.manifests.errors import ModelError
 from corpusmill.trainer.config import HybridConfig
-from corpusmill.trainer.model import HybridModel
+from corpusmill.trainer.model import HybridModel, text_parameters
 from corpusmill.trainer.sharding import put, whole
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
@@ -119,7 +119,7 @@ def load_pretrained(folder: Path, model: HybridModel) -> None:
     Raises ModelError if the shapes differ or a weight is not there.
     """
     refuse_other_shape(folder, model.config)
-    wanted = dict(model.named_parameters())
+    wanted = text_parameters(model)
     missing = set(wanted)
     for name, value in _stored(folder):
         if name not in wanted:

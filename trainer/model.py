@@ -31,6 +31,7 @@ from torch.utils.checkpoint import checkpoint
 
 DT_RANGE = (1e-3, 1e-1)  # initial step sizes of Mamba heads, log-uniform
 DT_FLOOR = 1e-4
+TEXT_PARTS = ("backbone.", "lm_head.")  # beginnings of a language model's parameter names
 A_RANGE = (1.0, 16.0)  # initial decay rates of Mamba heads, uniform
 
 
@@ -313,6 +314,12 @@ class HybridModel(nn.Module):
                 module.round_weight()
 
 
+def text_parameters(model: HybridModel) -> dict[str, nn.Parameter]:
+    """The parameters of the language model by name, without those of a model's image parts."""
+    named = model.named_parameters()
+    return {name: parameter for name, parameter in named if name.startswith(TEXT_PARTS)}
+
+
 def parameter_count(config: HybridConfig) -> int:
     """How many parameters a model of this shape has; takes no memory (meta device)."""
     with torch.device("meta"):
@@ -336,7 +343,7 @@ def initialise(model: HybridModel, seed: int) -> None:
     config = model.config
     generator = torch.Generator("cpu").manual_seed(seed)
     std = config.standard_deviation
-    for name, parameter in model.named_parameters():
+    for name, parameter in text_parameters(model).items():
         value = torch.empty(parameter.shape, dtype=torch.float32)
         if "conv1d" in name:
             bound = 1 / math.sqrt(config.conv_kernel)

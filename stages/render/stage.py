@@ -19,6 +19,8 @@ from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import (
     DOCUMENT,
     EXCLUSION,
+    IMAGE,
+    LETTERS,
     conform,
     extended,
     seed_for,
@@ -50,15 +52,7 @@ from corpusmill.stages.render.page import (
 )
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-IMAGE = pa.field("image", pa.binary())
 FONT = pa.field("font", pa.string())  # the family of the page's prose
-# What the warm-up of an encoder learns from: the letters of a page without blanks, and the pixel in
-# the middle of each.
-LETTERS = (
-    pa.field("letters", pa.string()),
-    pa.field("letter_x", pa.list_(pa.int16())),
-    pa.field("letter_y", pa.list_(pa.int16())),
-)
 SCHEMA = extended(IMAGE, FONT, *LETTERS)
 BATCH_ROWS = 64
 RENDERED = "rendered"

@@ -11,15 +11,33 @@ from typing import Any, Literal
 
 import torch
 from corpusmill.manifests.errors import ModelError
-from corpusmill.trainer.export import ALWAYS_FP32, huggingface_config
+from corpusmill.manifests.model_files import TOKENIZER_FILES
+from corpusmill.trainer.export import ALWAYS_FP32, TokenizerFacts, huggingface_config, read_facts
+from corpusmill.trainer.vision.build import load_model
 from corpusmill.trainer.vision.config import JOINED, VisionConfig
 from corpusmill.trainer.vision.encoder import LAYER_SCALE
 from corpusmill.trainer.vision.model import VisionLanguageModel
+from corpusmill.trainer.vision.names import name_on_disk
 from corpusmill.trainer.vision.pixels import MEAN, STANDARD_DEVIATION
 from corpusmill.trainer.vision.tokens import with_image_tokens
 from safetensors.torch import save_file
 
-BACKBONE, STORED_BACKBONE = "language_model.backbone.", "language_model.model."
+WARM_UP = "letter_head."  # of no use to a reader
+
+
+def export_checkpoint(
+    checkpoint_folder: Path,
+    tokenizer_folder: Path,
+    output_folder: Path,
+    dtype: Literal["bfloat16", "float32"] = "bfloat16",
+    context_length: int | None = None,
+    facts: TokenizerFacts | None = None,
+) -> Path:
+    """The same as `trainer.export.export`, for the checkpoint of a model that reads images."""
+    model, config = load_model(checkpoint_folder)
+    context = config.sequence_length if context_length is None else context_length
+    special = (facts or read_facts(tokenizer_folder)).ids()
+    return export(model, tokenizer_folder, output_folder, special, context, dtype)
 
 
 def export(
@@ -42,21 +60,27 @@ def export(
             "train with vision.projector: internvl to export",
         )
     output_folder.mkdir(parents=True, exist_ok=True)
-    place = with_image_tokens(tokenizer_folder, output_folder)
-    if place != model.image_token:
+    there = (tokenizer_folder / name for name in TOKENIZER_FILES)
+    files, marks = with_image_tokens(
+        {path.name: path.read_bytes() for path in there if path.exists()}
+    )
+    if marks.place != model.image_token:
         raise ModelError(
-            f"{tokenizer_folder} has the image token {place}, the model {model.image_token}",
-            "give the tokenizer that the model was trained with",
+            f"{tokenizer_folder} has the image token {marks.place}, the model {model.image_token}",
+            "give the tokenizer folder that pack wrote",
         )
+    for name, data in files.items():
+        (output_folder / name).write_bytes(data)
     weights = {
-        _stored_name(name): parameter.detach()
+        name_on_disk(name): parameter.detach()
         .to(torch.float32 if name.endswith(ALWAYS_FP32) else getattr(torch, dtype))
         .contiguous()
         for name, parameter in model.named_parameters()
+        if not name.startswith(WARM_UP)
     }
     save_file(weights, output_folder / "model.safetensors", metadata={"format": "pt"})
     text = huggingface_config(model.config, special, dtype, context_length)
-    _write(output_folder / "config.json", model_config(vision, text, place, dtype))
+    _write(output_folder / "config.json", model_config(vision, text, marks.place, dtype))
     _write(output_folder / "generation_config.json", {"_from_model_config": True, **special})
     _write(output_folder / "preprocessor_config.json", image_processor(vision))
     _write(
@@ -127,13 +151,6 @@ def image_processor(vision: VisionConfig) -> dict[str, Any]:
         "image_mean": list(MEAN),
         "image_std": list(STANDARD_DEVIATION),
     }
-
-
-def _stored_name(name: str) -> str:
-    """The name of a weight on disk."""
-    if name.startswith(BACKBONE):
-        return STORED_BACKBONE + name.removeprefix(BACKBONE)
-    return name
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:

@@ -50,32 +50,36 @@ def renamed(name: str, value: Tensor) -> Iterator[tuple[str, Tensor]]:
         yield f"{joined[1]}.attention.{letter}_proj.{joined[2]}", third
 
 
+def encoder_weights(stored: str, value: Tensor) -> Iterator[tuple[str, Tensor]]:
+    """The encoder's weights in one stored weight of a folder; none if it is of another part."""
+    name = stored.removeprefix(PREFIX)
+    if name.startswith(("embeddings.", "encoder.")):
+        yield from renamed(name, value)
+
+
 @torch.no_grad()
 def load_encoder(folder: Path, encoder: InternViT) -> None:
-    """Copy the weights of a published folder into an encoder of its shape.
+    """Copy all weights of a published folder into an encoder of its shape.
 
-    Raises ModelError if a weight is missing or has another shape.
+    Raises ModelError if a weight is missing, unknown or of another shape.
     """
     wanted = dict(encoder.named_parameters())
     missing = set(wanted)
     for stored, value in stored_tensors(folder):
-        name = stored.removeprefix(PREFIX)
-        if not name.startswith(("embeddings.", "encoder.")):
-            continue  # of a whole model: its projector and language model
-        for ours, part in renamed(name, value):
-            if ours not in wanted:
+        for name, part in encoder_weights(stored, value):
+            if name not in wanted:
                 raise ModelError(
                     f"{folder} has a weight {stored} that the encoder has not",
                     "set vision.layers to the folder's number of layers",
                 )
-            if part.shape != wanted[ours].shape:
+            if part.shape != wanted[name].shape:
                 raise ModelError(
                     f"{stored} in {folder} has the shape {tuple(part.shape)}, "
-                    f"the encoder's {ours} {tuple(wanted[ours].shape)}",
+                    f"the encoder's {name} {tuple(wanted[name].shape)}",
                     "set the keys of `vision` to the folder's config.json",
                 )
-            wanted[ours].copy_(part)
-            missing.discard(ours)
+            wanted[name].copy_(part)
+            missing.discard(name)
     if missing:
         raise ModelError(
             f"{folder} lacks {len(missing)} weights of the encoder, {min(missing)} among them",

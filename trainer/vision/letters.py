@@ -14,9 +14,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from corpusmill.trainer.vision.config import VisionConfig
-from corpusmill.trainer.vision.encoder import InternViT, Linear
+from corpusmill.trainer.vision.encoder import Linear
 from corpusmill.trainer.vision.tiling import Grid
-from torch import Tensor, nn
+from torch import Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,19 +59,14 @@ def patch_labels(
     return labels
 
 
-class LetterHead(nn.Module):
-    """An encoder with a classifier for each slot of a patch."""
+class LetterHead(Linear):
+    """A classifier of the letters in each slot of a patch: (N, L, D) -> logits (N, L, S, C)."""
 
-    def __init__(self, encoder: InternViT, config: VisionConfig) -> None:
-        super().__init__()
-        self.encoder = encoder
-        self.slots = config.letter_slots
-        self.classifier = Linear(config.hidden_size, config.letter_slots * CLASSES)
+    def __init__(self, config: VisionConfig) -> None:
+        super().__init__(config.hidden_size, config.letter_slots * CLASSES)
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        """Normalised tiles (N, 3, tile, tile) -> logits (N, L, S, C)."""
-        logits: Tensor = self.classifier(self.encoder(pixels))
-        return logits.unflatten(-1, (self.slots, CLASSES))
+    def forward(self, x_NLD: Tensor) -> Tensor:
+        return super().forward(x_NLD).unflatten(-1, (-1, CLASSES))
 
 
 def letter_loss(logits_NLSC: Tensor, labels_NLS: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
-from corpusmill.trainer.vision.config import VisionConfig
+from corpusmill.trainer.vision.config import Tiling
 from corpusmill.trainer.vision.tiling import Grid, choose_grid
 from PIL import Image, ImageOps
 
@@ -74,13 +74,13 @@ def _on_white(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def tiles(image: Image.Image, config: VisionConfig) -> "tuple[Grid, NDArray[np.uint8]]":
+def tiles(image: Image.Image, tiling: Tiling) -> "tuple[Grid, NDArray[np.uint8]]":
     """The grid, and the tiles in reading order with the thumbnail last.
 
     Tiles are (N, 3, tile_size, tile_size).
     """
-    size = config.tile_size
-    grid = choose_grid(image.width, image.height, size, config.max_tiles)
+    size = tiling.tile_size
+    grid = choose_grid(image.width, image.height, size, tiling.max_tiles)
     stretched = np.asarray(
         image.resize((grid.columns * size, grid.rows * size), Image.Resampling.BICUBIC),
         dtype=np.uint8,

@@ -55,12 +55,3 @@ def tags(grid: Grid) -> list[str]:
     """The tag of each tile of an image on this grid, the thumbnail's last."""
     numbered = [f"<tile_{number:02d}>" for number in range(1, grid.cells + 1)]
     return [*numbered, THUMBNAIL_TAG] if grid.cells > 1 else numbered
-
-
-def placeholder(
-    grid: Grid, tokens_per_tile: int, image_token: str, begin: str, end: str, with_tags: bool
-) -> str:
-    """The text that stands for an image in a prompt: `image_token` once for every image token."""
-    tile = image_token * tokens_per_tile
-    tiles = [tag + tile for tag in tags(grid)] if with_tags else [tile] * grid.tiles
-    return begin + "".join(tiles) + end

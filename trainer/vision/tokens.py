@@ -1,15 +1,16 @@
 """The tokens that mark an image in text, and a tokenizer that knows them.
 
-The marks are those of InternVL, because stock processors look for them. Text from documents must
-not forge them: `defused` takes them out of it.
+The marks are those of InternVL, because stock processors look for them. Text of documents cannot
+forge them: packing reads special tokens in text as the letters that they are.
 """
 
 import json
-import shutil
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from corpusmill.manifests.errors import ModelError
-from corpusmill.manifests.model_files import TOKENIZER_FILES
+from corpusmill.trainer.vision.config import Tiling
+from corpusmill.trainer.vision.tiling import Grid, tags
 
 BEGIN, END, PLACE, VIDEO = "<img>", "</img>", "<IMG_CONTEXT>", "<video>"
 # By the names under which a stock processor asks its tokenizer for them.
@@ -19,54 +20,57 @@ NAMED = {
     "context_image_token": PLACE,
     "video_token": VIDEO,
 }
+TOKENIZER, SETTINGS = "tokenizer.json", "tokenizer_config.json"
 # How a conversation with images becomes text. The processor puts an image's tokens at PLACE.
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
     "{% if message['content'] is string %}{{ message['content'] }}"
     "{% else %}{% for part in message['content'] %}"
-    "{% if part['type'] == 'image' %}" + PLACE + "\n{% else %}{{ part['text'] }}{% endif %}"
+    "{% if part['type'] == 'image' %}" + PLACE + "{% else %}{{ part['text'] }}{% endif %}"
     "{% endfor %}{% endif %}"
-    "{% if not loop.last or add_generation_prompt %}\n{% endif %}"
     "{% endfor %}"
 )
 
 
-def with_image_tokens(folder: Path, output: Path) -> int:
-    """Copy a tokenizer folder into `output`, with the tokens of images added.
+@dataclass(frozen=True)
+class ImageTokens:
+    """Ids of the marks. place: stands once for each token of a tile."""
 
-    Returns the id of the token that holds an image token's place. Raises ModelError if the folder
-    has no tokenizer.json.
+    begin: int
+    end: int
+    place: int
+
+    def around(self, grid: Grid, tiling: Tiling, encode: Callable[[str], list[int]]) -> list[int]:
+        """The token ids of an image on this grid. encode: of the tokenizer, for the tags."""
+        tile = [self.place] * tiling.tokens_per_tile
+        ids = [self.begin]
+        for tag in tags(grid):
+            ids += (encode(tag) if tiling.tile_tags else []) + tile
+        return [*ids, self.end]
+
+
+def with_image_tokens(files: Mapping[str, bytes]) -> tuple[dict[str, bytes], ImageTokens]:
+    """A tokenizer's files with the marks of images added, and their ids.
+
+    A mark that is there already keeps its id. Raises ModelError if there is no tokenizer.json.
     """
     from tokenizers import AddedToken, Tokenizer
 
-    source = folder / "tokenizer.json"
-    if not source.exists():
+    if TOKENIZER not in files:
         raise ModelError(
-            f"{folder} holds no tokenizer.json", "give the tokenizer folder that pack used"
+            f"the tokenizer has no {TOKENIZER}", "give the tokenizer folder that pack wrote"
         )
-    output.mkdir(parents=True, exist_ok=True)
-    for name in TOKENIZER_FILES:
-        if (folder / name).exists():
-            shutil.copyfile(folder / name, output / name)
-    tokenizer = Tokenizer.from_file(str(source))
+    tokenizer = Tokenizer.from_str(files[TOKENIZER].decode())
     tokenizer.add_special_tokens(
         [AddedToken(text, special=True, normalized=False) for text in NAMED.values()]
     )
-    tokenizer.save(str(output / "tokenizer.json"))
-    settings_file = output / "tokenizer_config.json"
-    settings = json.loads(settings_file.read_text("utf-8")) if settings_file.exists() else {}
+    settings = json.loads(files.get(SETTINGS, b"{}"))
     settings["extra_special_tokens"] = NAMED
     settings.setdefault("chat_template", CHAT_TEMPLATE)
     settings.setdefault("tokenizer_class", "PreTrainedTokenizerFast")
-    settings_file.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", "utf-8")
-    place = tokenizer.token_to_id(PLACE)
-    assert isinstance(place, int)
-    return place
-
-
-def defused(text: str) -> str:
-    """The text without marks that would stand for an image."""
-    for mark in NAMED.values():
-        if mark in text:
-            text = text.replace(mark, mark.replace("<", "< "))
-    return text
+    ids = tokenizer.get_vocab(with_added_tokens=True)
+    changed = {
+        TOKENIZER: tokenizer.to_str(pretty=True).encode(),
+        SETTINGS: (json.dumps(settings, indent=2, sort_keys=True) + "\n").encode(),
+    }
+    return {**files, **changed}, ImageTokens(ids[BEGIN], ids[END], ids[PLACE])

@@ -12,7 +12,6 @@ from corpusmill.trainer.vision.config import VisionConfig
 from corpusmill.trainer.vision.export import export, image_processor
 from corpusmill.trainer.vision.model import VisionLanguageModel
 from corpusmill.trainer.vision.pixels import MEAN, STANDARD_DEVIATION, open_image, tiles
-from corpusmill.trainer.vision.tokens import with_image_tokens
 
 SPECIAL = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": None}
 
@@ -59,7 +58,7 @@ def test_an_image_in_a_conversation_has_its_place(folder):
     loaded = AutoTokenizer.from_pretrained(folder)
     content: Any = [{"type": "image"}, {"type": "text", "text": "read this"}]
     text = loaded.apply_chat_template([{"role": "user", "content": content}], tokenize=False)
-    assert text == "<IMG_CONTEXT>\nread this"
+    assert text == "<IMG_CONTEXT>read this"
 
 
 @pytest.mark.parametrize("size", [(56, 56), (130, 60), (90, 200), (333, 111)])
@@ -90,7 +89,6 @@ def test_the_projector_of_the_report_is_not_exported(text, tokenizer, tmp_path):
 
 
 def test_another_tokenizer_is_refused(model, tokenizer, tmp_path):
-    with_image_tokens(tokenizer, tmp_path / "grown")
     vocabulary = json.loads((tokenizer / "tokenizer.json").read_text())
     vocabulary["model"]["vocab"]["more"] = 60
     (tokenizer / "tokenizer.json").write_text(json.dumps(vocabulary))

@@ -52,7 +52,7 @@ def test_an_encoder_learns_which_letter_stands_where():
     classes = torch.tensor([A, B, C, D])[chosen].reshape(64, 4, 1)
     labels = torch.cat([classes, torch.full_like(classes, EMPTY)], dim=-1)
     torch.manual_seed(0)
-    model = LetterHead(InternViT(CONFIG), CONFIG)
+    model = torch.nn.Sequential(InternViT(CONFIG), LetterHead(CONFIG))
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     losses = []
     for _ in range(30):

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from corpusmill.trainer.model import HybridModel
 from corpusmill.trainer.presets import NEMOTRON_H_8B, NEMOTRON_H_56B
 from corpusmill.trainer.vision.config import VisionConfig
 from corpusmill.trainer.vision.encoder import join_patches
@@ -74,7 +75,7 @@ def test_padding_tiles_change_nothing(model):
 def test_without_an_image_it_is_the_language_model(model):
     tokens = torch.tensor([[5, 6, 7, 8]])
     with torch.no_grad():
-        assert torch.equal(model(tokens), model.language_model(tokens))
+        assert torch.equal(model(tokens), HybridModel.forward(model, tokens))
 
 
 def test_gradients_reach_every_part(text, vision):

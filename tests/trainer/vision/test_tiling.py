@@ -1,7 +1,7 @@
 """Grids and tags, by the report's examples and the stock processor's rule."""
 
 import pytest
-from corpusmill.trainer.vision.tiling import Grid, choose_grid, grids, placeholder, tags
+from corpusmill.trainer.vision.tiling import Grid, choose_grid, grids, tags
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -49,9 +49,3 @@ def test_tags_number_the_tiles_and_name_the_thumbnail():
     assert tags(Grid(1, 1)) == ["<tile_01>"]
     assert tags(Grid(2, 1)) == ["<tile_01>", "<tile_02>", "<tile_global_thumbnail>"]
     assert tags(Grid(4, 3))[11:] == ["<tile_12>", "<tile_global_thumbnail>"]
-
-
-def test_a_placeholder_has_every_image_token():
-    text = placeholder(Grid(2, 1), 3, "*", "[", "]", with_tags=True)
-    assert text == "[<tile_01>***<tile_02>***<tile_global_thumbnail>***]"
-    assert placeholder(Grid(2, 1), 3, "*", "[", "]", with_tags=False) == f"[{'*' * 9}]"
