@@ -37,7 +37,7 @@ from corpusmill.trainer.ranks import Ranks
 from corpusmill.trainer.sharding import is_sharded, put
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributed.checkpoint.api import CheckpointException
 
 FORMAT = 1
@@ -52,6 +52,7 @@ class CheckpointState:
     """What `state.json` holds.
 
     sequences: rows of the global stream that were consumed. It is the loader's whole state.
+    image_token: the id that holds an image token's place, if the model reads images.
     """
 
     step: int
@@ -59,11 +60,12 @@ class CheckpointState:
     config: dict[str, Any]
     data_digest: str
     shards: list[str]
+    image_token: int | None = None
 
 
 def save(
     folder: Path,
-    model: HybridModel,
+    model: nn.Module,
     optimizer: Optimizer,
     config: TrainConfig,
     step: int,
@@ -79,7 +81,10 @@ def save(
     final = folder / f"step-{step:08d}"
     partial = folder / f".writing-{final.name}"
     settings = config.model_dump(mode="json", exclude={"init_from"})  # a path
-    state = CheckpointState(step, step * config.batch_size, settings, data_digest, shards)
+    image_token = getattr(model, "image_token", None)
+    state = CheckpointState(
+        step, step * config.batch_size, settings, data_digest, shards, image_token
+    )
     try:
         if ranks.first:
             clean(folder)
@@ -159,7 +164,7 @@ def read_state(checkpoint: Path) -> CheckpointState:
 
 def resume(
     checkpoint: Path,
-    model: HybridModel,
+    model: nn.Module,
     optimizer: Optimizer,
     config: TrainConfig,
     data_digest: str,
@@ -191,7 +196,7 @@ def resume(
     return state.step
 
 
-def load_weights(checkpoint: Path, model: HybridModel) -> None:
+def load_weights(checkpoint: Path, model: nn.Module) -> None:
     """Copy the stored weights into a model of the same shape, sharded or not."""
     if not (checkpoint / WEIGHTS).exists() and (checkpoint / SHARDED).exists():
         _read_sharded(checkpoint, {MODEL: _weights(model)})
@@ -206,14 +211,21 @@ def load_weights(checkpoint: Path, model: HybridModel) -> None:
 
 
 def load_model(checkpoint: Path) -> tuple[HybridModel, TrainConfig]:
-    """The model of a checkpoint, in fp32 on the CPU, and the configuration of its training."""
+    """The model of a checkpoint, in fp32 on the CPU, and the configuration of its training.
+
+    Raises CorpusmillError if the model reads images: `trainer.vision.build.load_model` loads it.
+    """
     config = build_settings(TrainConfig, read_state(checkpoint).config)
+    if config.vision is not None:
+        raise CorpusmillError(
+            f"the model in {checkpoint} reads images", "give a model that reads text alone"
+        )
     model = HybridModel(config.model)
     load_weights(checkpoint, model)
     return model.eval(), config
 
 
-def _weights(model: HybridModel) -> dict[str, Tensor]:
+def _weights(model: nn.Module) -> dict[str, Tensor]:
     return {name: parameter.detach() for name, parameter in model.named_parameters()}
 
 

@@ -1,4 +1,5 @@
-"""The default engine: any causal language model that stock transformers loads, on CPU or GPU.
+"""Any causal language model that stock transformers loads, on CPU or GPU: the engine for other
+architectures.
 
 Some batches' worth of requests are sorted by length and answered in padded batches. Padding stands
 on the left, under a mask. transformers zeroes masked positions before the convolution and the state
@@ -21,7 +22,7 @@ _BATCHES_SORTED = 16  # requests that are sorted by length together, in batches
 
 
 class TransformersEngine(Settings):
-    """Stock transformers inside the worker."""
+    """Stock transformers inside the worker, for any architecture."""
 
     kind: Literal["transformers"] = "transformers"
     model: str = "package:models/tiny"

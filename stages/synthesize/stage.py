@@ -25,7 +25,7 @@ from corpusmill.prompts import loader
 from corpusmill.prompts.loader import Prompt
 from corpusmill.stages.contract import Account, GlobalStage, Inputs, Pass, Passes, Reads
 from corpusmill.stages.engines import EngineConfig
-from corpusmill.stages.engines.transformers import TransformersEngine
+from corpusmill.stages.engines.embedded import EmbeddedEngine
 from corpusmill.stages.synthesize import postfilters
 from corpusmill.stages.synthesize.planned_rows import Planner
 from corpusmill.stages.synthesize.routed_documents import (
@@ -70,7 +70,7 @@ class Synthesize(GlobalStage):
         )
     )
 
-    engine: EngineConfig = TransformersEngine()
+    engine: EngineConfig = EmbeddedEngine()
     """The model that writes."""
     routes: dict[str, tuple[str, ...]] = published_routes()
     """Level -> prompts, each by its shipped name or the path of a prompt file.

@@ -51,7 +51,8 @@ def refusal(*assignments):
         ),
         (
             "synthesize.engine=5",
-            "synthesize.engine is 5; wanted: mapping with kind: transformers | openai | vllm",
+            "synthesize.engine is 5; "
+            "wanted: mapping with kind: embedded | transformers | openai | vllm",
         ),
         (
             "blend.sources={a: {input: [5], weight: 1}}",

@@ -19,6 +19,7 @@ from corpusmill.pipeline.recipe import Step, build_stage
 from corpusmill.pipeline.runner import InlineRunner
 from corpusmill.prompts import loader
 from corpusmill.stages.contract import Inputs
+from corpusmill.stages.engines.embedded import EmbeddedEngine
 from corpusmill.stages.engines.openai import OpenAIEngine
 from corpusmill.stages.engines.transformers import TransformersEngine
 from corpusmill.stages.synthesize.stage import Synthesize, share_out
@@ -487,9 +488,10 @@ def test_a_recipe_picks_the_engine_by_its_kind():
     def stage(settings):
         return build_stage(Step("synthesize", "synthesize", (), settings), lambda name: name)
 
-    assert isinstance(stage({}).engine, TransformersEngine)
+    assert isinstance(stage({}).engine, EmbeddedEngine)
+    assert isinstance(stage({"engine": {"model": "./m", "batch_size": 4}}).engine, EmbeddedEngine)
     assert isinstance(
-        stage({"engine": {"model": "./m", "batch_size": 4}}).engine, TransformersEngine
+        stage({"engine": {"kind": "transformers", "model": "./m"}}).engine, TransformersEngine
     )
     assert stage({"engine": {"kind": "openai", "model": "m", "in_flight": 7}}).engine.in_flight == 7
     assert (
@@ -585,7 +587,7 @@ def test_the_embedded_engine_gives_equal_bytes_however_requests_are_batched(tmp_
     texts = []
     for name, batch_size in (("one", 1), ("four", 4)):
         stage = Synthesize(
-            engine=TransformersEngine(model=str(model), device="cpu", batch_size=batch_size),
+            engine=EmbeddedEngine(model=str(model), device="cpu", batch_size=batch_size),
             routes={"low": (str(prompt),)},
         )
         run(stage, documents, tmp_path / name)
