@@ -68,6 +68,11 @@ STAGES: dict[str, Entry] = {
         "corpusmill.stages.synthesize.stage:Synthesize",
         "Rephrase and expand documents with a language model. Prompts are chosen by level.",
     ),
+    "decontaminate": Entry(
+        "corpusmill.stages.decontaminate.stage:Decontaminate",
+        "Take evaluation items out of documents. Finds questions with their answers, questions "
+        "alone and answers alone, and says which item it is.",
+    ),
     "blend": Entry(
         "corpusmill.stages.blend.stage:Blend",
         "Mix corpora by weights with an epoch cap for each source.",
