@@ -72,6 +72,11 @@ STAGES: dict[str, Entry] = {
         "corpusmill.stages.render.stage:Render",
         "Draw documents as page images with their text, to train a model that reads.",
     ),
+    "decontaminate": Entry(
+        "corpusmill.stages.decontaminate.stage:Decontaminate",
+        "Take evaluation items out of documents. Finds questions with their answers, questions "
+        "alone and answers alone, and says which item it is.",
+    ),
     "blend": Entry(
         "corpusmill.stages.blend.stage:Blend",
         "Mix corpora by weights with an epoch cap for each source.",

@@ -5,6 +5,7 @@ from corpusmill.trainer.loader import Batch
 from corpusmill.trainer.loss import SummedLoss
 from corpusmill.vision.letters import letter_loss
 from corpusmill.vision.model import VisionLanguageModel
+from corpusmill.vision.tiles import ImageTiles
 from torch import Tensor
 
 
@@ -20,7 +21,7 @@ class ReadingLoss(SummedLoss):
             z_loss = self.z_loss if torch.is_grad_enabled() else 0.0
             return self._head(hidden_BTD, weight, batch.tokens[:, 1:], batch.loss_mask, z_loss)
 
-        pixels = None if batch.images is None else batch.images.pixels
+        pixels = batch.images.pixels if isinstance(batch.images, ImageTiles) else None
         summed: Tensor = self.model(batch.tokens[:, :-1], document_ids, loss, pixels)
         return summed
 
@@ -34,6 +35,7 @@ class LetterLoss(SummedLoss):
     model: VisionLanguageModel
 
     def __call__(self, batch: Batch) -> Tensor:
-        assert batch.images is not None
-        assert batch.images.labels is not None
-        return letter_loss(self.model.letter_logits(batch.images.pixels), batch.images.labels)
+        images = batch.images
+        assert isinstance(images, ImageTiles)
+        assert images.labels is not None
+        return letter_loss(self.model.letter_logits(images.pixels), images.labels)
