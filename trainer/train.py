@@ -19,16 +19,25 @@ from corpusmill.trainer.config import Precision, TrainConfig
 from corpusmill.trainer.data import PackedStream
 from corpusmill.trainer.fp8 import Scaling
 from corpusmill.trainer.importing import load_pretrained
-from corpusmill.trainer.loader import Batch, BatchLoader, collate
+from corpusmill.trainer.loader import Batch, BatchLoader, ReadImages, collate
 from corpusmill.trainer.loss import SummedLoss, mean_loss
 from corpusmill.trainer.memory import too_little_memory
 from corpusmill.trainer.model import HybridModel, initialise
 from corpusmill.trainer.optim import Optimizer
 from corpusmill.trainer.ranks import Ranks, joined
 from corpusmill.trainer.records import Records, StepRecord
+from corpusmill.trainer.saving import Saver
 from corpusmill.trainer.schedule import learning_rate_at
-from corpusmill.trainer.sharding import shard, whole
-from corpusmill.trainer.token_shards import Catalogue, catalogue
+from corpusmill.trainer.sharding import clip_gradients, keep_gathered, shard
+from corpusmill.trainer.token_shards import Catalogue, ImageFacts, catalogue
+from corpusmill.trainer.vision.build import (
+    empty_model,
+    image_columns,
+    load_parts,
+    tile_reader,
+)
+from corpusmill.trainer.vision.loss import vision_loss
+from corpusmill.trainer.vision.model import VisionLanguageModel, initialise_vision
 from torch import Tensor
 
 MakeLoss = Callable[[HybridModel, TrainConfig], SummedLoss]  # called once, on every rank
@@ -59,13 +68,13 @@ def train(
     shards: Sequence[Path],
     output_folder: Path,
     on_step: Callable[[StepRecord], None] | None = None,
-    make_loss: MakeLoss = SummedLoss,
+    make_loss: MakeLoss | None = None,
 ) -> TrainResult:
     """Train, or go on training, until the run has its length. One process of the run does this.
 
     shards: Parquet files of the pack stage. on_step: called once per step, in order, when its
     record is written; by the first rank only. make_loss: the loss, made from the model with its
-    first weights. Raises CorpusmillError if the data does not fit, if
+    first weights; by default the cross-entropy. Raises CorpusmillError if the data does not fit, if
     the output folder belongs to another run, if memory is too small, or if the loss is not finite.
     """
     if config.threads is not None:
@@ -80,7 +89,7 @@ def train(
         )
     with joined(config) as ranks:
         try:
-            return _train(config, corpus, output_folder, on_step, ranks, make_loss)
+            return _train(config, corpus, output_folder, on_step, ranks, make_loss or default_loss)
         except torch.OutOfMemoryError as error:
             raise too_little_memory(config, ranks.count, ranks.device) from error
 
@@ -93,11 +102,14 @@ def _train(
     ranks: Ranks,
     make_loss: MakeLoss,
 ) -> TrainResult:
-    stream = PackedStream(corpus, config.seed, config.pack, config.shuffle_window)
+    stream = PackedStream(
+        corpus, config.seed, config.pack, config.shuffle_window, images=image_columns(config)
+    )
+    read_images = tile_reader(config, corpus.images)
     steps = config.step_count(stream.epoch_rows)
     config.refuse_long_warmup(steps)
 
-    model = build_model(config, ranks)
+    model = build_model(config, ranks, corpus.images)
     optimizer = Optimizer(model, config)
     checkpoints, log = output_folder / "checkpoints", output_folder / "log.jsonl"
     output_folder.mkdir(parents=True, exist_ok=True)
@@ -105,14 +117,16 @@ def _train(
     first = 0
     if start:
         first = checkpoint.resume(start, model, optimizer, config, corpus.digest)
-    elif config.init_from is not None:
-        load_pretrained(Path(config.init_from), model)
+    else:
+        _load_first_weights(config, model)
     ranks.wait()  # nobody looks for checkpoints any more
     if ranks.first:
         checkpoint.clean(checkpoints)
     records = Records(log, first, steps, config, on_step, ranks)
     summed_loss = make_loss(model, config)
-    held_out = _held_out_batches(config, stream, ranks)
+    held_out = _held_out_batches(config, stream, ranks, read_images)
+    names = [path.name for path in corpus.shards]
+    saver = Saver(checkpoints, model, optimizer, config, corpus.digest, names, ranks)
     loader = BatchLoader(
         stream,
         config.batch_size,
@@ -121,8 +135,9 @@ def _train(
         pin=ranks.device.type == "cuda",
         rank=ranks.rank,
         ranks=ranks.count,
+        read_images=read_images,
     )
-    with loader as batches:
+    with saver, loader as batches:
         for step, batch in enumerate(batches, start=first):
             rate = learning_rate_at(
                 step,
@@ -146,16 +161,14 @@ def _train(
             if save_now or held_out_loss is not None or done % config.log_every == 0:
                 records.write(held_out_loss)
             if save_now:
-                names = [path.name for path in corpus.shards]
-                start = checkpoint.save(
-                    checkpoints, model, optimizer, config, done, corpus.digest, names, ranks
-                )
-    assert start is not None
+                saver.save(done)
+        last = saver.wait() or start
+    assert last is not None
     tokens = steps * config.batch_size * config.sequence_length
     documents = stream.documents_before(steps * config.batch_size)
     set_aside = sum(group.documents for group in corpus.held_out)
     not_reached = stream.documents_from(steps * config.batch_size)
-    return TrainResult(steps, tokens, documents, set_aside, not_reached, start, log, records.last)
+    return TrainResult(steps, tokens, documents, set_aside, not_reached, last, log, records.last)
 
 
 def optimise(
@@ -171,38 +184,74 @@ def optimise(
         model.round_weights()  # sharded, they would be whole on every rank
     loss = torch.zeros((), device=batch.tokens.device)
     targets = ranks.sum(batch.targets.clone()).clamp(min=1)
-    for piece in batch.micro_batches(config.rows_of_rank(ranks.count)):
+    pieces = list(batch.micro_batches(config.rows_of_rank(ranks.count)))
+    for number, piece in enumerate(pieces, start=1):
+        keep_gathered(model, config.gather_weights == "step" and number < len(pieces))
         part = summed_loss(piece) / targets
         part.backward()
         loss += part.detach()
     ranks.sum_gradients(model)
-    norm = whole(torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip))
+    norm = clip_gradients(model, config.clip)
     optimizer.step(rate)
     optimizer.zero_grad()
     return ranks.sum(loss), norm
 
 
-def build_model(config: TrainConfig, ranks: Ranks) -> HybridModel:
-    """The model with its first weights, on the device, sharded if the settings say so."""
+def build_model(config: TrainConfig, ranks: Ranks, images: ImageFacts | None = None) -> HybridModel:
+    """The model with its first weights, on the device, sharded if the settings say so.
+
+    images: what the token shards say of their images.
+    """
     dtype = (
         config.dtype
         if config.dtype != "auto"
         else ("bfloat16" if ranks.device.type == "cuda" else "float32")
     )
     with torch.device("meta"):
-        model = HybridModel(config.model, getattr(torch, dtype))
+        model = (
+            HybridModel(config.model, getattr(torch, dtype))
+            if config.vision is None
+            else empty_model(config, images, getattr(torch, dtype))
+        )
     model.recompute(config.checkpoint_activations)
     if config.precision != "plain":
         model.use_fp8(SCALINGS[config.precision], config.fp8_plain_layers)
     if ranks.shards is not None:
-        units = (model.backbone.embeddings, *model.backbone.layers)
-        shard(model, units, ranks.shards)
+        shard(
+            model,
+            model.backbone.embeddings,
+            model.backbone.layers,
+            ranks.shards,
+            model.compute_dtype,
+            once_a_step=config.gather_weights == "step",
+        )
     model.to_empty(device=ranks.device)
-    initialise(model, config.seed)
+    if isinstance(model, VisionLanguageModel):
+        initialise_vision(model, config.seed)
+    else:
+        initialise(model, config.seed)
     return model
 
 
-def _held_out_batches(config: TrainConfig, training: PackedStream, ranks: Ranks) -> list[Batch]:
+def default_loss(model: HybridModel, config: TrainConfig) -> SummedLoss:
+    """The loss of the text, with images where the model reads them."""
+    if isinstance(model, VisionLanguageModel):
+        return vision_loss(model, config)
+    return SummedLoss(model, config)
+
+
+def _load_first_weights(config: TrainConfig, model: HybridModel) -> None:
+    """Take the first weights from the folders that the settings name."""
+    if config.init_from is not None:
+        load_pretrained(Path(config.init_from), model)
+    if config.init_vision_from is not None:
+        assert isinstance(model, VisionLanguageModel)
+        load_parts(Path(config.init_vision_from), model)
+
+
+def _held_out_batches(
+    config: TrainConfig, training: PackedStream, ranks: Ranks, read_images: ReadImages | None
+) -> list[Batch]:
     """This rank's held-out rows in batches of the training shape.
 
     With that shape, one compiled form serves training and evaluation. All ranks together have the
@@ -212,12 +261,18 @@ def _held_out_batches(config: TrainConfig, training: PackedStream, ranks: Ranks)
     if config.eval_fraction == 0:
         return []
     stream = PackedStream(
-        training.corpus, config.seed, config.pack, config.shuffle_window, held_out=True
+        training.corpus,
+        config.seed,
+        config.pack,
+        config.shuffle_window,
+        held_out=True,
+        images=training.images,
     )
     rows = config.rows_of_rank(ranks.count)
     count = max(1, min(config.eval_sequences, stream.epoch_rows) // rows)
     batches = []
     for number in range(ranks.rank, -(-count // ranks.count) * ranks.count, ranks.count):
-        batch = collate(stream.row(min(number, count - 1) * rows + row) for row in range(rows))
+        chosen = (stream.row(min(number, count - 1) * rows + row) for row in range(rows))
+        batch = collate(chosen, read_images=read_images)
         batches.append(batch if number < count else batch.uncounted())
     return batches

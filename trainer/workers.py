@@ -20,7 +20,6 @@ from typing import Any
 import torch
 from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.trainer.config import TrainConfig
-from corpusmill.trainer.loss import SummedLoss
 from corpusmill.trainer.ranks import find_device, refuse_ranks, under_launcher
 from corpusmill.trainer.records import StepRecord
 from corpusmill.trainer.train import MakeLoss, TrainResult, train
@@ -34,7 +33,7 @@ def run(
     shards: Sequence[Path],
     output_folder: Path,
     on_step: Callable[[StepRecord], None] | None = None,
-    make_loss: MakeLoss = SummedLoss,
+    make_loss: MakeLoss | None = None,
 ) -> TrainResult:
     """`train` with `config.num_workers` processes. Raises CorpusmillError, also if one dies.
 
@@ -122,7 +121,7 @@ def _work(
     rank: int,
     port: int,
     messages: Any,
-    make_loss: MakeLoss,
+    make_loss: MakeLoss | None,
 ) -> None:
     """One process. Its messages: ("record" | "result" | "error", rank, content)."""
     os.environ |= {
