@@ -552,10 +552,15 @@ def report(root: Root) -> None:
 
 
 def _say(folder: str, manifest: "Manifest") -> None:
-    """Print the line of a finished stage."""
+    """Print the line of a finished stage, and the summary.txt that a stage may leave."""
     from corpusmill.manifests.looking.tables import stage_line
 
     typer.echo(stage_line(folder, manifest))
+    for output in manifest.outputs:
+        if output.name == "summary.txt":
+            from corpusmill.manifests.storage import read_bytes
+
+            typer.echo(read_bytes(output.path).decode().rstrip())
 
 
 def main() -> None:

@@ -103,6 +103,17 @@ STAGES: dict[str, Entry] = {
         "log-likelihood, and generated answers and programs by what they should be.",
         passes_on=False,
     ),
+    "importance": Entry(
+        "corpusmill.stages.compress.importance:Importance",
+        "Measure which parts of a trained hybrid matter. Prints the layers in the order in which "
+        "they would go.",
+        passes_on=False,
+    ),
+    "compress": Entry(
+        "corpusmill.stages.compress.stage:Compress",
+        "Make a trained hybrid smaller: search, prune, distil. Finds the children that fit a "
+        "budget, and writes the best one as transformers and vLLM load it.",
+    ),
 }
 
 
