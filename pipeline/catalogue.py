@@ -68,6 +68,10 @@ STAGES: dict[str, Entry] = {
         "corpusmill.stages.synthesize.stage:Synthesize",
         "Rephrase and expand documents with a language model. Prompts are chosen by level.",
     ),
+    "render": Entry(
+        "corpusmill.stages.render.stage:Render",
+        "Draw documents as page images with their text, to train a model that reads.",
+    ),
     "blend": Entry(
         "corpusmill.stages.blend.stage:Blend",
         "Mix corpora by weights with an epoch cap for each source.",

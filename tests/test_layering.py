@@ -16,7 +16,8 @@ ALLOWED: dict[str, set[str]] = {
     "prompts": {"manifests"},
     "classifiers": {"manifests"},
     "trainer": {"manifests"},
-    "stages": {"manifests", "prompts", "classifiers", "trainer"},
+    "compression": {"manifests", "trainer"},
+    "stages": {"manifests", "prompts", "classifiers", "trainer", "compression"},
     "pipeline": {"manifests", "stages"},
     "tools": {"manifests", "prompts", "stages", "trainer", "pipeline"},
 }

@@ -36,7 +36,7 @@ from corpusmill.trainer.optim import Optimizer
 from corpusmill.trainer.sharding import put
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributed.checkpoint.api import CheckpointException
 
 FORMAT = 1
@@ -53,6 +53,7 @@ class CheckpointState:
     """What `state.json` holds.
 
     sequences: rows of the global stream that were consumed. It is the loader's whole state.
+    image_token: the id that holds an image token's place, if the model reads images.
     """
 
     step: int
@@ -60,6 +61,7 @@ class CheckpointState:
     config: dict[str, Any]
     data_digest: str
     shards: list[str]
+    image_token: int | None = None
 
 
 def found(folder: Path) -> list[Path]:
@@ -109,7 +111,7 @@ def read_state(checkpoint: Path) -> CheckpointState:
 
 def resume(
     checkpoint: Path,
-    model: HybridModel,
+    model: nn.Module,
     optimizer: Optimizer,
     config: TrainConfig,
     data_digest: str,
@@ -131,7 +133,7 @@ def resume(
             f"{checkpoint} was trained on other data",
             "give the same shards, or another output folder to start anew",
         )
-    loadweights_of(checkpoint, model)
+    load_weights(checkpoint, model)
     if (checkpoint / WEIGHTS).exists():
         optimizer.restore(_read_tensors(checkpoint / MEANS), state.step)
     else:
@@ -141,7 +143,7 @@ def resume(
     return state.step
 
 
-def loadweights_of(checkpoint: Path, model: HybridModel) -> None:
+def load_weights(checkpoint: Path, model: nn.Module) -> None:
     """Copy the stored weights into a model of the same shape, sharded or not."""
     if not (checkpoint / WEIGHTS).exists() and (checkpoint / SHARDED).exists():
         _read_sharded(checkpoint, {MODEL: weights_of(model)})
@@ -156,14 +158,21 @@ def loadweights_of(checkpoint: Path, model: HybridModel) -> None:
 
 
 def load_model(checkpoint: Path) -> tuple[HybridModel, TrainConfig]:
-    """The model of a checkpoint, in fp32 on the CPU, and the configuration of its training."""
+    """The model of a checkpoint, in fp32 on the CPU, and the configuration of its training.
+
+    Raises CorpusmillError if the model reads images: `trainer.vision.build.load_model` loads it.
+    """
     config = build_settings(TrainConfig, read_state(checkpoint).config)
+    if config.vision is not None:
+        raise CorpusmillError(
+            f"the model in {checkpoint} reads images", "give a model that reads text alone"
+        )
     model = HybridModel(config.model)
-    loadweights_of(checkpoint, model)
+    load_weights(checkpoint, model)
     return model.eval(), config
 
 
-def weights_of(model: HybridModel) -> dict[str, Tensor]:
+def weights_of(model: nn.Module) -> dict[str, Tensor]:
     """Its parameters by name, sharded or not."""
     return {name: parameter.detach() for name, parameter in model.named_parameters()}
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.settings import Settings, Share
+from corpusmill.trainer.vision.config import VisionConfig
 from pydantic import (
     Field,
     NonNegativeFloat,
@@ -23,6 +24,7 @@ Schedule = Literal["cosine", "wsd"]
 Packing = Literal["concat", "pad"]
 Kind = Literal["mamba", "attention", "ffn"]
 KINDS: dict[str, Kind] = {"M": "mamba", "*": "attention", "-": "ffn"}
+Learns = Literal["all", "projector", "letters"]
 Precision = Literal["plain", "fp8", "fp8_rowwise"]
 FP8_MULTIPLE = 16  # of every size of an 8-bit product (torch._scaled_mm)
 Decay = Annotated[float, Field(ge=0, lt=1)]  # of a running mean
@@ -32,7 +34,7 @@ Decay = Annotated[float, Field(ge=0, lt=1)]  # of a running mean
 FREE_ON_RESUME = (
     *("checkpoint_every", "keep", "log_every"),
     *("num_workers", "shard_ranks", "gather_weights"),
-    "init_from",  # read at step 0 only; a stage knows its digest
+    *("init_from", "init_vision_from"),  # read at step 0 only; a stage knows their digests
 )
 
 
@@ -129,6 +131,16 @@ class TrainConfig(Settings):
     """A folder with a model to start from: of export, or any of NemotronHForCausalLM.
 
     Its shape is that of `model`, but its vocabulary may be smaller. Null: random weights.
+    """
+    vision: VisionConfig | None = None
+    """The encoder of images. Null: the model reads text alone."""
+    init_vision_from: str | None = None
+    """A folder with an encoder to start from: a checkpoint of `train`, an export, or a published
+    InternViT. All weights that the model has, too, are taken.
+    """
+    learns: Learns = "all"
+    """What gets gradients. With `vision`: all; the projector alone; or letters, that is the
+    encoder alone, by the letters of rendered pages.
     """
     sequence_length: PositiveInt = 8192
     """Tokens of a training sequence."""
@@ -252,6 +264,16 @@ class TrainConfig(Settings):
             )
         if self.precision != "plain":
             self._refuse_odd_sizes()
+        if self.vision is None and (self.learns != "all" or self.init_vision_from):
+            raise RecipeError(
+                f"learns is {self.learns} and init_vision_from {self.init_vision_from}, but there "
+                "is no vision",
+                "set vision, or leave both out",
+            )
+        if self.vision is not None and self.shard_ranks > 1:
+            raise RecipeError(
+                "a model that reads images cannot be sharded yet", "set shard_ranks to 1"
+            )
         if self.epochs is None:
             self.refuse_long_warmup(self.step_count(0))
         if self.eval_every is not None and self.eval_fraction == 0:

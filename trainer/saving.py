@@ -102,9 +102,14 @@ class Saver:
 
     def _snapshot(self, step: int) -> Snapshot:
         on_gpu = self.ranks.device.type == "cuda"
-        settings = self.config.model_dump(mode="json", exclude={"init_from"})  # a path
+        settings = self.config.model_dump(
+            mode="json", exclude={"init_from", "init_vision_from"}
+        )  # paths
         sequences = step * self.config.batch_size
-        state = CheckpointState(step, sequences, settings, self.data_digest, self.shards)
+        image_token = getattr(self.model, "image_token", None)
+        state = CheckpointState(
+            step, sequences, settings, self.data_digest, self.shards, image_token
+        )
         random = {"cpu": torch.get_rng_state()}
         if torch.cuda.is_available():
             random["cuda"] = torch.cuda.get_rng_state()

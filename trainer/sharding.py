@@ -103,8 +103,9 @@ def put(target: Tensor, value: Tensor) -> None:
 @torch.no_grad()
 def clip_gradients(model: nn.Module, largest: float) -> Tensor:
     """Scale all gradients so that their norm is at most `largest`. Returns the norm before."""
-    sharded = [parameter for parameter in model.parameters() if isinstance(parameter, DTensor)]
-    plain = [parameter for parameter in model.parameters() if not isinstance(parameter, DTensor)]
+    trained = [parameter for parameter in model.parameters() if parameter.grad is not None]
+    sharded = [parameter for parameter in trained if isinstance(parameter, DTensor)]
+    plain = [parameter for parameter in trained if not isinstance(parameter, DTensor)]
     kinds = [kind for kind in (sharded, plain) if kind]  # one call cannot take both
     norms = [whole(_norm_of_gradients(parameters)) for parameters in kinds]
     norm = norms[0] if len(norms) == 1 else torch.stack(norms).norm()

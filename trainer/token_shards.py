@@ -3,6 +3,9 @@
 Their columns: `id: string, tokens: list<int32>, n_prompt: int32, source: string, root: string`.
 `root` is the document that a synthetic one was made from, else null. Shards of older versions lack
 it.
+
+Shards with images also have `image`, and `letters`, `letter_x`, `letter_y` of rendered pages. Their
+schema's metadata say which token holds an image token's place, and how images become tiles.
 """
 
 import hashlib
@@ -16,12 +19,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from corpusmill.manifests.errors import CorpusmillError, InputError
+from corpusmill.trainer.vision.config import Tiling
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 COLUMNS = {"id": pa.string(), "tokens": pa.list_(pa.int32()), "n_prompt": pa.int32()}
 ROOT = "root"
+IMAGE, LETTERS = "image", ("letters", "letter_x", "letter_y")
+IMAGE_TOKEN, TILING = b"image_token", b"tiling"  # in the metadata of the schema
 
 
 @dataclass(frozen=True)
@@ -40,8 +46,24 @@ class RowGroup:
 
 
 @dataclass(frozen=True)
+class ImageFacts:
+    """What shards with images say of them. token: holds an image token's place."""
+
+    token: int
+    tiling: Tiling
+
+
+def image_metadata(token: int, tiling: Tiling) -> dict[bytes, bytes]:
+    """ImageFacts as the metadata of a shard's schema."""
+    return {IMAGE_TOKEN: str(token).encode(), TILING: tiling.model_dump_json().encode()}
+
+
+@dataclass(frozen=True)
 class Catalogue:
-    """All shards of a corpus: files in order, their digest, and row groups on both sides."""
+    """All shards of a corpus: files in order, their digest, and row groups on both sides.
+
+    images: None if there are none.
+    """
 
     shards: tuple[Path, ...]
     digest: str
@@ -50,6 +72,7 @@ class Catalogue:
     held_out: tuple[RowGroup, ...]
     sequence_length: int
     eval_fraction: float
+    images: ImageFacts | None = None
 
 
 def is_held_out(root: str, eval_fraction: float) -> bool:
@@ -79,8 +102,10 @@ def catalogue(
     digest = hashlib.sha256()
     sides: tuple[list[RowGroup], list[RowGroup]] = ([], [])
     largest = 0
+    images: set[ImageFacts | None] = set()
     for shard, path in enumerate(paths):
         with open_shard(path) as file:
+            images.add(_image_facts(file))
             for ordinal in range(file.num_row_groups):
                 table = read_group(file, path, ordinal)
                 lengths = pc.list_value_length(table["tokens"]).to_numpy().astype(np.int64)
@@ -93,6 +118,11 @@ def catalogue(
                         side.append(RowGroup(shard, ordinal, chosen.size, total, longest, rows))
         with path.open("rb") as raw:
             digest.update(hashlib.file_digest(raw, "sha256").digest())
+    if len(images) > 1:
+        raise CorpusmillError(
+            "some of the token shards have images and others none, or of another tiling",
+            "pack all of them with the same pack.images",
+        )
     training, held_out = sides
     if not any(group.longest > 1 for group in training):
         raise CorpusmillError(
@@ -112,7 +142,15 @@ def catalogue(
         tuple(held_out),
         sequence_length,
         eval_fraction,
+        images.pop(),
     )
+
+
+def _image_facts(file: pq.ParquetFile) -> ImageFacts | None:
+    known = file.schema_arrow.metadata or {}
+    if IMAGE_TOKEN not in known:
+        return None
+    return ImageFacts(int(known[IMAGE_TOKEN]), Tiling.model_validate_json(known[TILING]))
 
 
 def find_shards(folder: Path) -> list[Path]:
@@ -144,19 +182,24 @@ def open_shard(path: Path) -> pq.ParquetFile:
         ) from error
 
 
-def read_group(file: pq.ParquetFile, path: Path, ordinal: int) -> pa.Table:
-    """The row group's COLUMNS, and each document's root: itself if it has no other. Raises
-    InputError if the file lacks a column.
+def read_group(
+    file: pq.ParquetFile, path: Path, ordinal: int, also: Sequence[str] = ()
+) -> pa.Table:
+    """The row group's COLUMNS, each document's root (itself if it has no other), and further
+    columns. Raises InputError if the file lacks a column.
     """
-    missing = sorted(set(COLUMNS) - set(file.schema_arrow.names))
+    missing = sorted({*COLUMNS, *also} - set(file.schema_arrow.names))
     if missing:
         raise InputError(
             f"{path} has no column {', '.join(missing)}", "give shards that the pack stage wrote"
         )
     there = [name for name in (*COLUMNS, ROOT) if name in file.schema_arrow.names]
-    table = file.read_row_group(ordinal, columns=there, use_threads=False)
+    table = file.read_row_group(ordinal, columns=[*there, *also], use_threads=False)
     root = pc.coalesce(table[ROOT], table["id"]) if ROOT in there else table["id"]
-    return table.select(list(COLUMNS)).cast(pa.schema(COLUMNS)).append_column(ROOT, root)
+    read = table.select(list(COLUMNS)).cast(pa.schema(COLUMNS)).append_column(ROOT, root)
+    for name in also:
+        read = read.append_column(name, table[name])
+    return read
 
 
 def held_out_mask(documents: pa.Table, eval_fraction: float) -> "NDArray[np.bool_]":

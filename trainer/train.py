@@ -19,7 +19,7 @@ from corpusmill.trainer.config import Precision, TrainConfig
 from corpusmill.trainer.data import PackedStream
 from corpusmill.trainer.fp8 import Scaling
 from corpusmill.trainer.importing import load_pretrained
-from corpusmill.trainer.loader import Batch, BatchLoader, collate
+from corpusmill.trainer.loader import Batch, BatchLoader, ReadImages, collate
 from corpusmill.trainer.loss import SummedLoss, mean_loss
 from corpusmill.trainer.memory import too_little_memory
 from corpusmill.trainer.model import HybridModel, initialise
@@ -29,9 +29,18 @@ from corpusmill.trainer.records import Records, StepRecord
 from corpusmill.trainer.saving import Saver
 from corpusmill.trainer.schedule import learning_rate_at
 from corpusmill.trainer.sharding import clip_gradients, keep_gathered, shard
-from corpusmill.trainer.token_shards import Catalogue, catalogue
+from corpusmill.trainer.token_shards import Catalogue, ImageFacts, catalogue
+from corpusmill.trainer.vision.build import (
+    empty_model,
+    image_columns,
+    load_parts,
+    tile_reader,
+)
+from corpusmill.trainer.vision.loss import vision_loss
+from corpusmill.trainer.vision.model import VisionLanguageModel, initialise_vision
 from torch import Tensor
 
+MakeLoss = Callable[[HybridModel, TrainConfig], SummedLoss]  # called once, on every rank
 SCALINGS: dict[Precision, Scaling] = {"fp8": "tensor", "fp8_rowwise": "row"}
 
 
@@ -59,11 +68,13 @@ def train(
     shards: Sequence[Path],
     output_folder: Path,
     on_step: Callable[[StepRecord], None] | None = None,
+    make_loss: MakeLoss | None = None,
 ) -> TrainResult:
     """Train, or go on training, until the run has its length. One process of the run does this.
 
     shards: Parquet files of the pack stage. on_step: called once per step, in order, when its
-    record is written; by the first rank only. Raises CorpusmillError if the data does not fit, if
+    record is written; by the first rank only. make_loss: the loss, made from the model with its
+    first weights; by default the cross-entropy. Raises CorpusmillError if the data does not fit, if
     the output folder belongs to another run, if memory is too small, or if the loss is not finite.
     """
     if config.threads is not None:
@@ -78,7 +89,7 @@ def train(
         )
     with joined(config) as ranks:
         try:
-            return _train(config, corpus, output_folder, on_step, ranks)
+            return _train(config, corpus, output_folder, on_step, ranks, make_loss or default_loss)
         except torch.OutOfMemoryError as error:
             raise too_little_memory(config, ranks.count, ranks.device) from error
 
@@ -89,12 +100,16 @@ def _train(
     output_folder: Path,
     on_step: Callable[[StepRecord], None] | None,
     ranks: Ranks,
+    make_loss: MakeLoss,
 ) -> TrainResult:
-    stream = PackedStream(corpus, config.seed, config.pack, config.shuffle_window)
+    stream = PackedStream(
+        corpus, config.seed, config.pack, config.shuffle_window, images=image_columns(config)
+    )
+    read_images = tile_reader(config, corpus.images)
     steps = config.step_count(stream.epoch_rows)
     config.refuse_long_warmup(steps)
 
-    model = build_model(config, ranks)
+    model = build_model(config, ranks, corpus.images)
     optimizer = Optimizer(model, config)
     checkpoints, log = output_folder / "checkpoints", output_folder / "log.jsonl"
     output_folder.mkdir(parents=True, exist_ok=True)
@@ -102,14 +117,14 @@ def _train(
     first = 0
     if start:
         first = checkpoint.resume(start, model, optimizer, config, corpus.digest)
-    elif config.init_from is not None:
-        load_pretrained(Path(config.init_from), model)
+    else:
+        _load_first_weights(config, model)
     ranks.wait()  # nobody looks for checkpoints any more
     if ranks.first:
         checkpoint.clean(checkpoints)
     records = Records(log, first, steps, config, on_step, ranks)
-    summed_loss = SummedLoss(model, config)
-    held_out = _held_out_batches(config, stream, ranks)
+    summed_loss = make_loss(model, config)
+    held_out = _held_out_batches(config, stream, ranks, read_images)
     names = [path.name for path in corpus.shards]
     saver = Saver(checkpoints, model, optimizer, config, corpus.digest, names, ranks)
     loader = BatchLoader(
@@ -120,6 +135,7 @@ def _train(
         pin=ranks.device.type == "cuda",
         rank=ranks.rank,
         ranks=ranks.count,
+        read_images=read_images,
     )
     with saver, loader as batches:
         for step, batch in enumerate(batches, start=first):
@@ -181,15 +197,22 @@ def optimise(
     return ranks.sum(loss), norm
 
 
-def build_model(config: TrainConfig, ranks: Ranks) -> HybridModel:
-    """The model with its first weights, on the device, sharded if the settings say so."""
+def build_model(config: TrainConfig, ranks: Ranks, images: ImageFacts | None = None) -> HybridModel:
+    """The model with its first weights, on the device, sharded if the settings say so.
+
+    images: what the token shards say of their images.
+    """
     dtype = (
         config.dtype
         if config.dtype != "auto"
         else ("bfloat16" if ranks.device.type == "cuda" else "float32")
     )
     with torch.device("meta"):
-        model = HybridModel(config.model, getattr(torch, dtype))
+        model = (
+            HybridModel(config.model, getattr(torch, dtype))
+            if config.vision is None
+            else empty_model(config, images, getattr(torch, dtype))
+        )
     model.recompute(config.checkpoint_activations)
     if config.precision != "plain":
         model.use_fp8(SCALINGS[config.precision], config.fp8_plain_layers)
@@ -203,11 +226,32 @@ def build_model(config: TrainConfig, ranks: Ranks) -> HybridModel:
             once_a_step=config.gather_weights == "step",
         )
     model.to_empty(device=ranks.device)
-    initialise(model, config.seed)
+    if isinstance(model, VisionLanguageModel):
+        initialise_vision(model, config.seed)
+    else:
+        initialise(model, config.seed)
     return model
 
 
-def _held_out_batches(config: TrainConfig, training: PackedStream, ranks: Ranks) -> list[Batch]:
+def default_loss(model: HybridModel, config: TrainConfig) -> SummedLoss:
+    """The loss of the text, with images where the model reads them."""
+    if isinstance(model, VisionLanguageModel):
+        return vision_loss(model, config)
+    return SummedLoss(model, config)
+
+
+def _load_first_weights(config: TrainConfig, model: HybridModel) -> None:
+    """Take the first weights from the folders that the settings name."""
+    if config.init_from is not None:
+        load_pretrained(Path(config.init_from), model)
+    if config.init_vision_from is not None:
+        assert isinstance(model, VisionLanguageModel)
+        load_parts(Path(config.init_vision_from), model)
+
+
+def _held_out_batches(
+    config: TrainConfig, training: PackedStream, ranks: Ranks, read_images: ReadImages | None
+) -> list[Batch]:
     """This rank's held-out rows in batches of the training shape.
 
     With that shape, one compiled form serves training and evaluation. All ranks together have the
@@ -217,12 +261,18 @@ def _held_out_batches(config: TrainConfig, training: PackedStream, ranks: Ranks)
     if config.eval_fraction == 0:
         return []
     stream = PackedStream(
-        training.corpus, config.seed, config.pack, config.shuffle_window, held_out=True
+        training.corpus,
+        config.seed,
+        config.pack,
+        config.shuffle_window,
+        held_out=True,
+        images=training.images,
     )
     rows = config.rows_of_rank(ranks.count)
     count = max(1, min(config.eval_sequences, stream.epoch_rows) // rows)
     batches = []
     for number in range(ranks.rank, -(-count // ranks.count) * ranks.count, ranks.count):
-        batch = collate(stream.row(min(number, count - 1) * rows + row) for row in range(rows))
+        chosen = (stream.row(min(number, count - 1) * rows + row) for row in range(rows))
+        batch = collate(chosen, read_images=read_images)
         batches.append(batch if number < count else batch.uncounted())
     return batches

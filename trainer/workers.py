@@ -22,7 +22,7 @@ from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.trainer.config import TrainConfig
 from corpusmill.trainer.ranks import find_device, refuse_ranks, under_launcher
 from corpusmill.trainer.records import StepRecord
-from corpusmill.trainer.train import TrainResult, train
+from corpusmill.trainer.train import MakeLoss, TrainResult, train
 
 LOOK = 0.2  # seconds between looks at the processes
 GRACE = 5.0  # seconds in which the cause of an end may show, and in which a process may end itself
@@ -33,10 +33,14 @@ def run(
     shards: Sequence[Path],
     output_folder: Path,
     on_step: Callable[[StepRecord], None] | None = None,
+    make_loss: MakeLoss | None = None,
 ) -> TrainResult:
-    """`train` with `config.num_workers` processes. Raises CorpusmillError, also if one dies."""
+    """`train` with `config.num_workers` processes. Raises CorpusmillError, also if one dies.
+
+    make_loss: picklable.
+    """
     if config.num_workers == 1 or under_launcher():
-        return train(config, shards, output_folder, on_step)
+        return train(config, shards, output_folder, on_step, make_loss)
     refuse_ranks(config, config.num_workers)
     if find_device(config.device).type == "cuda" and torch.cuda.device_count() < config.num_workers:
         raise CorpusmillError(
@@ -50,7 +54,7 @@ def run(
     processes = [
         context.Process(
             target=_work,
-            args=(config, list(shards), output_folder, rank, port, messages),
+            args=(config, list(shards), output_folder, rank, port, messages, make_loss),
             name=f"rank {rank}",
             daemon=True,
         )
@@ -117,6 +121,7 @@ def _work(
     rank: int,
     port: int,
     messages: Any,
+    make_loss: MakeLoss | None,
 ) -> None:
     """One process. Its messages: ("record" | "result" | "error", rank, content)."""
     os.environ |= {
@@ -128,7 +133,11 @@ def _work(
     }
     try:
         result = train(
-            config, shards, output_folder, lambda record: messages.put(("record", rank, record))
+            config,
+            shards,
+            output_folder,
+            lambda record: messages.put(("record", rank, record)),
+            make_loss,
         )
     except CorpusmillError as error:
         messages.put(("error", rank, error))

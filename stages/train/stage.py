@@ -33,15 +33,18 @@ class Train(TrainConfig, GlobalStage):
 
     def depends_on(self) -> str:
         """What the first weights are. Raises ModelError if their model has another shape."""
-        if self.init_from is None:
-            return ""
-        from corpusmill.trainer.importing import refuse_other_shape
-
+        digests = []
         with tempfile.TemporaryDirectory() as folder:
-            refuse_other_shape(_fetch(self.init_from, (CONFIG,), Path(folder)), self.model)
-            names = _weights(self.init_from, Path(folder))
-        digests = [storage.digest_of(storage.join(self.init_from, name)) for name in names]
-        return hashlib.sha256("".join(digests).encode()).hexdigest()
+            if self.init_from is not None:
+                from corpusmill.trainer.importing import refuse_other_shape
+
+                refuse_other_shape(_fetch(self.init_from, (CONFIG,), Path(folder)), self.model)
+            for number, source in enumerate(filter(None, (self.init_from, self.init_vision_from))):
+                digests += [
+                    storage.digest_of(storage.join(source, name))
+                    for name in _weights(source, Path(folder, str(number)))
+                ]
+        return hashlib.sha256("".join(digests).encode()).hexdigest() if digests else ""
 
     def passes(self, inputs: Inputs) -> Passes:
         yield Pass(
@@ -70,10 +73,12 @@ def _train(settings: Train, shard: Shard) -> list[Counts]:
     def on_step(record: StepRecord) -> None:
         shard.report(record.step, record.steps, f"steps, loss {record.loss:.3f}")
 
-    if settings.init_from is not None:
-        names = _weights(settings.init_from, scratch / "init")
-        init = _fetch(settings.init_from, (CONFIG, *names), scratch / "init")
-        settings = settings.model_copy(update={"init_from": str(init)})
+    for key in ("init_from", "init_vision_from"):
+        source = getattr(settings, key)
+        if source is not None:
+            names = _weights(source, scratch / key)
+            init = _fetch(source, (CONFIG, *names), scratch / key)
+            settings = settings.model_copy(update={key: str(init)})
     result = run(settings, shards, scratch, on_step)
     for path in sorted(result.checkpoint.iterdir()):
         shard.keep(path, CHECKPOINT)
