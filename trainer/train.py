@@ -4,7 +4,8 @@ Run it again after an interruption, and it goes on from the last checkpoint. On 
 the same bits as without the interruption. Nothing in a step waits for the GPU: losses and norms
 stay there, and are read every `log_every` steps.
 
-Output: `checkpoints/step-NNNNNNNN/` (see `trainer.checkpoint`) and `log.jsonl`, one record a step.
+Output: `checkpoints/step-NNNNNNNN/` (see `trainer.checkpoint`), `log.jsonl`, one record a step, and
+`loss.svg`.
 Source of the recipe: Nemotron-H, arXiv 2504.03624, section 2.4.
 """
 
@@ -25,11 +26,12 @@ from corpusmill.trainer.memory import too_little_memory
 from corpusmill.trainer.model import HybridModel, initialise
 from corpusmill.trainer.optim import Optimizer
 from corpusmill.trainer.ranks import Ranks, joined
-from corpusmill.trainer.records import Records, StepRecord
+from corpusmill.trainer.records import OnStep, Records, StepRecord, read_records
 from corpusmill.trainer.saving import Saver
 from corpusmill.trainer.schedule import learning_rate_at
 from corpusmill.trainer.sharding import clip_gradients, keep_gathered, shard
 from corpusmill.trainer.token_shards import Catalogue, ImageFacts, catalogue
+from corpusmill.trainer.tracking import draw_loss, watchers
 from corpusmill.trainer.vision.build import (
     empty_model,
     image_columns,
@@ -67,7 +69,7 @@ def train(
     config: TrainConfig,
     shards: Sequence[Path],
     output_folder: Path,
-    on_step: Callable[[StepRecord], None] | None = None,
+    on_step: OnStep | None = None,
     make_loss: MakeLoss | None = None,
 ) -> TrainResult:
     """Train, or go on training, until the run has its length. One process of the run does this.
@@ -80,6 +82,7 @@ def train(
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
+    config.refuse_missing_packages()
     corpus = catalogue(shards, config.sequence_length, config.eval_fraction)
     if corpus.largest_token >= config.model.vocab_size:
         raise CorpusmillError(
@@ -98,7 +101,7 @@ def _train(
     config: TrainConfig,
     corpus: Catalogue,
     output_folder: Path,
-    on_step: Callable[[StepRecord], None] | None,
+    on_step: OnStep | None,
     ranks: Ranks,
     make_loss: MakeLoss,
 ) -> TrainResult:
@@ -122,7 +125,6 @@ def _train(
     ranks.wait()  # nobody looks for checkpoints any more
     if ranks.first:
         checkpoint.clean(checkpoints)
-    records = Records(log, first, steps, config, on_step, ranks)
     summed_loss = make_loss(model, config)
     held_out = _held_out_batches(config, stream, ranks, read_images)
     names = [path.name for path in corpus.shards]
@@ -137,7 +139,9 @@ def _train(
         ranks=ranks.count,
         read_images=read_images,
     )
-    with saver, loader as batches:
+    with saver, watchers(config, output_folder, first, ranks) as watching, loader as batches:
+        tell = [*watching, on_step] if on_step else watching
+        records = Records(log, first, steps, config, tell, ranks)
         for step, batch in enumerate(batches, start=first):
             rate = learning_rate_at(
                 step,
@@ -164,6 +168,8 @@ def _train(
                 saver.save(done)
         last = saver.wait() or start
     assert last is not None
+    if ranks.first:
+        draw_loss(read_records(log), output_folder / "loss.svg")
     tokens = steps * config.batch_size * config.sequence_length
     documents = stream.documents_before(steps * config.batch_size)
     set_aside = sum(group.documents for group in corpus.held_out)
