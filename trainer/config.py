@@ -4,11 +4,12 @@ This file does not import torch, so recipes can be checked fast. Defaults are th
 if there are any: Nemotron-H, arXiv 2504.03624, table 1 and section 2.4.
 """
 
+import importlib.util
 import math
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from corpusmill.manifests.errors import RecipeError
+from corpusmill.manifests.errors import CorpusmillError, RecipeError
 from corpusmill.manifests.settings import Settings, Share
 from pydantic import (
     Field,
@@ -30,7 +31,7 @@ Decay = Annotated[float, Field(ge=0, lt=1)]  # of a running mean
 # Fields that decide no byte of the model. A run may go on with other values of them.
 # Ranks only round their sums in another order.
 FREE_ON_RESUME = (
-    *("checkpoint_every", "keep", "log_every"),
+    *("checkpoint_every", "keep", "log_every", "track"),
     *("num_workers", "shard_ranks", "gather_weights"),
 )
 
@@ -226,6 +227,8 @@ class TrainConfig(Settings):
     """Checkpoints that stay."""
     log_every: PositiveInt = 10
     """Steps between writes of the log. Every step has its record."""
+    track: list[Literal["tensorboard", "wandb"]] = []
+    """Where records go besides the log. Each needs the package of its name."""
 
     @model_validator(mode="after")
     def _can_run(self) -> Self:
@@ -296,6 +299,15 @@ class TrainConfig(Settings):
                 f"warmup_steps {self.warmup_steps} is not less than the {steps} steps of the run",
                 "lower warmup_steps or train longer",
             )
+
+    def refuse_missing_packages(self) -> None:
+        """Raises CorpusmillError if a package that `track` needs is not installed here."""
+        for name in self.track:
+            if importlib.util.find_spec(name) is None:
+                raise CorpusmillError(
+                    f"track names {name}, and the package {name} is not installed",
+                    f"pip install {name}, or leave it out",
+                )
 
     @property
     def rows_in_memory(self) -> int:

@@ -4,11 +4,12 @@ Run it again after an interruption, and it goes on from the last checkpoint. On 
 the same bits as without the interruption. Nothing in a step waits for the GPU: losses and norms
 stay there, and are read every `log_every` steps.
 
-Output: `checkpoints/step-NNNNNNNN/` (see `trainer.checkpoint`) and `log.jsonl`, one record a step.
+Output: `checkpoints/step-NNNNNNNN/` (see `trainer.checkpoint`), `log.jsonl`, one record a step, and
+`loss.svg`.
 Source of the recipe: Nemotron-H, arXiv 2504.03624, section 2.4.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,11 +26,12 @@ from corpusmill.trainer.model import HybridModel
 from corpusmill.trainer.optim import Optimizer
 from corpusmill.trainer.parts import NO_METADATA, TEXT, Metadata, Parts
 from corpusmill.trainer.ranks import Ranks, joined
-from corpusmill.trainer.records import Records, StepRecord
+from corpusmill.trainer.records import OnStep, Records, StepRecord, read_records
 from corpusmill.trainer.saving import Saver
 from corpusmill.trainer.schedule import learning_rate_at
 from corpusmill.trainer.sharding import clip_gradients, keep_gathered, shard
 from corpusmill.trainer.token_shards import Catalogue, catalogue
+from corpusmill.trainer.tracking import draw_loss, watchers
 from torch import Tensor
 
 SCALINGS: dict[Precision, Scaling] = {"fp8": "tensor", "fp8_rowwise": "row"}
@@ -58,7 +60,7 @@ def train(
     config: TrainConfig,
     shards: Sequence[Path],
     output_folder: Path,
-    on_step: Callable[[StepRecord], None] | None = None,
+    on_step: OnStep | None = None,
     parts: Parts = TEXT,
 ) -> TrainResult:
     """Train, or go on training, until the run has its length. One process of the run does this.
@@ -71,6 +73,7 @@ def train(
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
+    config.refuse_missing_packages()
     corpus = catalogue(shards, config.sequence_length, config.eval_fraction)
     if corpus.largest_token >= config.model.vocab_size:
         raise CorpusmillError(
@@ -89,7 +92,7 @@ def _train(
     config: TrainConfig,
     corpus: Catalogue,
     output_folder: Path,
-    on_step: Callable[[StepRecord], None] | None,
+    on_step: OnStep | None,
     ranks: Ranks,
     parts: Parts,
 ) -> TrainResult:
@@ -113,7 +116,6 @@ def _train(
     ranks.wait()  # nobody looks for checkpoints any more
     if ranks.first:
         checkpoint.clean(checkpoints)
-    records = Records(log, first, steps, config, on_step, ranks)
     summed_loss = parts.make_loss(model, config)
     held_out = _held_out_batches(config, stream, ranks, read_images)
     names = [path.name for path in corpus.shards]
@@ -128,7 +130,9 @@ def _train(
         ranks=ranks.count,
         read_images=read_images,
     )
-    with saver, loader as batches:
+    with saver, watchers(config, output_folder, first, ranks) as watching, loader as batches:
+        tell = [*watching, on_step] if on_step else watching
+        records = Records(log, first, steps, config, tell, ranks)
         for step, batch in enumerate(batches, start=first):
             rate = learning_rate_at(
                 step,
@@ -155,6 +159,8 @@ def _train(
                 saver.save(done)
         last = saver.wait() or start
     assert last is not None
+    if ranks.first:
+        draw_loss(read_records(log), output_folder / "loss.svg")
     tokens = steps * config.batch_size * config.sequence_length
     documents = stream.documents_before(steps * config.batch_size)
     set_aside = sum(group.documents for group in corpus.held_out)

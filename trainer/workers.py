@@ -11,7 +11,7 @@ import queue
 import signal
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -22,7 +22,7 @@ from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.trainer.config import TrainConfig
 from corpusmill.trainer.parts import TEXT, Parts
 from corpusmill.trainer.ranks import find_device, refuse_ranks, under_launcher
-from corpusmill.trainer.records import StepRecord
+from corpusmill.trainer.records import OnStep
 from corpusmill.trainer.train import TrainResult, train
 
 LOOK = 0.2  # seconds between looks at the processes
@@ -33,7 +33,7 @@ def run(
     config: TrainConfig,
     shards: Sequence[Path],
     output_folder: Path,
-    on_step: Callable[[StepRecord], None] | None = None,
+    on_step: OnStep | None = None,
     parts: Parts = TEXT,
 ) -> TrainResult:
     """`train` with `config.num_workers` processes. Raises CorpusmillError, also if one dies."""
@@ -66,9 +66,7 @@ def run(
         _end(processes)
 
 
-def _follow(
-    processes: Sequence[BaseProcess], messages: Any, on_step: Callable[[StepRecord], None] | None
-) -> TrainResult:
+def _follow(processes: Sequence[BaseProcess], messages: Any, on_step: OnStep | None) -> TrainResult:
     """Hand out the records until the result is there. Raises what went wrong first."""
     errors: dict[int, CorpusmillError] = {}
     result: TrainResult | None = None

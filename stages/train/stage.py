@@ -20,7 +20,7 @@ from corpusmill.vision.config import VisionTrainConfig
 
 CONFIG = "config.json"
 CHECKPOINT = "checkpoint"
-LOG = "log.jsonl"
+LOG, PICTURE = "log.jsonl", "loss.svg"
 
 
 class Train(VisionTrainConfig, GlobalStage):
@@ -37,6 +37,7 @@ class Train(VisionTrainConfig, GlobalStage):
 
     def depends_on(self) -> str:
         """What the first weights are. Raises ModelError if their model has another shape."""
+        self.refuse_missing_packages()
         digests = []
         with tempfile.TemporaryDirectory() as folder:
             if self.init_from is not None:
@@ -88,8 +89,9 @@ def _train(settings: Train, shard: Shard) -> list[Counts]:
     for path in sorted(result.checkpoint.iterdir()):
         shard.keep(path, CHECKPOINT)
     # Speeds differ from run to run, so the log is no part of the receipt.
-    with storage.atomic_writer(storage.join(shard.folder, LOG)) as log:
-        log.write(result.log.read_bytes())
+    for name in (LOG, PICTURE):
+        with storage.atomic_writer(storage.join(shard.folder, name)) as file:
+            file.write(result.log.with_name(name).read_bytes())
     account = Counts("train", rows_in=shard.rows_read, kept=result.documents, tokens=result.tokens)
     account.leave_out("held_out", result.held_out)
     account.leave_out("not_reached", result.not_reached)
