@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from corpusmill.manifests.errors import ModelError
 from corpusmill.trainer.config import HybridConfig
-from corpusmill.trainer.model import HybridModel
+from corpusmill.trainer.model import HybridModel, text_parameters
 from corpusmill.trainer.sharding import put, whole
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
@@ -119,7 +119,7 @@ def load_pretrained(folder: Path, model: HybridModel) -> None:
     Raises ModelError if the shapes differ or a weight is not there.
     """
     refuse_other_shape(folder, model.config)
-    wanted = dict(model.named_parameters())
+    wanted = text_parameters(model)
     missing = set(wanted)
     for name, value in _stored(folder):
         if name not in wanted:
@@ -158,12 +158,19 @@ def _grown(name: str, value: Tensor, parameter: Tensor, folder: Path) -> Tensor:
 
 def _stored(folder: Path) -> Iterator[tuple[str, Tensor]]:
     """Every stored weight, under the name that the model here has for it."""
+    for name, value in stored_tensors(folder):
+        yield (f"backbone.{name[6:]}" if name.startswith("model.") else name), value
+
+
+def stored_tensors(folder: Path) -> Iterator[tuple[str, Tensor]]:
+    """Every weight in a folder's safetensors files, by its name there. Raises ModelError if a file
+    is damaged or missing.
+    """
     for file in weight_files(folder):
         try:
             with safe_open(file, framework="pt") as tensors:
                 for name in tensors.keys():  # noqa: SIM118, it is no dict
-                    ours = f"backbone.{name[6:]}" if name.startswith("model.") else name
-                    yield ours, tensors.get_tensor(name)
+                    yield name, tensors.get_tensor(name)
         except (OSError, SafetensorError) as error:
             raise ModelError(
                 f"{file} is damaged ({error})", "fetch or export the model again"

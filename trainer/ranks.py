@@ -17,6 +17,7 @@ from corpusmill.trainer.config import TrainConfig
 from corpusmill.trainer.sharding import local
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+from torch.distributed.tensor import DTensor
 
 REPLICAS, SHARDS = "replicas", "shards"
 
@@ -49,12 +50,18 @@ class Ranks:
         return tensor
 
     def sum_gradients(self, model: nn.Module) -> None:
-        """Sum the gradients over the replicas. Shards have summed theirs in the backward."""
-        if self.mesh is None or self.mesh[REPLICAS].size() == 1:
+        """Sum the gradients over all ranks. Of sharded ones the backward has summed those of one
+        row of the mesh, so the replicas are left.
+        """
+        if self.mesh is None:
             return
-        group = self.mesh[REPLICAS].get_group()
+        replicas = self.mesh[REPLICAS].get_group()
         works = [
-            dist.all_reduce(local(parameter.grad), group=group, async_op=True)
+            dist.all_reduce(
+                local(parameter.grad),
+                group=replicas if isinstance(parameter, DTensor) else None,
+                async_op=True,
+            )
             for parameter in model.parameters()
             if parameter.grad is not None
         ]

@@ -3,11 +3,13 @@
 Their columns: `id: string, tokens: list<int32>, n_prompt: int32, source: string, root: string`.
 `root` is the document that a synthetic one was made from, else null. Shards of older versions lack
 it.
+
+Shards with images also have `image`, and `letters`, `letter_x`, `letter_y` of rendered pages.
 """
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 COLUMNS = {"id": pa.string(), "tokens": pa.list_(pa.int32()), "n_prompt": pa.int32()}
 ROOT = "root"
+IMAGE, LETTERS = "image", ("letters", "letter_x", "letter_y")
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,10 @@ class RowGroup:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """All shards of a corpus: files in order, their digest, and row groups on both sides."""
+    """All shards of a corpus: files in order, their digest, and row groups on both sides.
+
+    metadata: of the shards' schema.
+    """
 
     shards: tuple[Path, ...]
     digest: str
@@ -50,6 +56,7 @@ class Catalogue:
     held_out: tuple[RowGroup, ...]
     sequence_length: int
     eval_fraction: float
+    metadata: Mapping[bytes, bytes] = field(default_factory=dict)
 
 
 def is_held_out(root: str, eval_fraction: float) -> bool:
@@ -79,8 +86,16 @@ def catalogue(
     digest = hashlib.sha256()
     sides: tuple[list[RowGroup], list[RowGroup]] = ([], [])
     largest = 0
+    metadata: dict[bytes, bytes] | None = None
     for shard, path in enumerate(paths):
         with open_shard(path) as file:
+            known = dict(file.schema_arrow.metadata or {})
+            if metadata not in (None, known):
+                raise CorpusmillError(
+                    f"{path} was packed otherwise than the shards before it",
+                    "pack all of them with the same settings",
+                )
+            metadata = known
             for ordinal in range(file.num_row_groups):
                 table = read_group(file, path, ordinal)
                 lengths = pc.list_value_length(table["tokens"]).to_numpy().astype(np.int64)
@@ -112,6 +127,7 @@ def catalogue(
         tuple(held_out),
         sequence_length,
         eval_fraction,
+        metadata or {},
     )
 
 
@@ -144,19 +160,24 @@ def open_shard(path: Path) -> pq.ParquetFile:
         ) from error
 
 
-def read_group(file: pq.ParquetFile, path: Path, ordinal: int) -> pa.Table:
-    """The row group's COLUMNS, and each document's root: itself if it has no other. Raises
-    InputError if the file lacks a column.
+def read_group(
+    file: pq.ParquetFile, path: Path, ordinal: int, also: Sequence[str] = ()
+) -> pa.Table:
+    """The row group's COLUMNS, each document's root (itself if it has no other), and further
+    columns. Raises InputError if the file lacks a column.
     """
-    missing = sorted(set(COLUMNS) - set(file.schema_arrow.names))
+    missing = sorted({*COLUMNS, *also} - set(file.schema_arrow.names))
     if missing:
         raise InputError(
             f"{path} has no column {', '.join(missing)}", "give shards that the pack stage wrote"
         )
     there = [name for name in (*COLUMNS, ROOT) if name in file.schema_arrow.names]
-    table = file.read_row_group(ordinal, columns=there, use_threads=False)
+    table = file.read_row_group(ordinal, columns=[*there, *also], use_threads=False)
     root = pc.coalesce(table[ROOT], table["id"]) if ROOT in there else table["id"]
-    return table.select(list(COLUMNS)).cast(pa.schema(COLUMNS)).append_column(ROOT, root)
+    read = table.select(list(COLUMNS)).cast(pa.schema(COLUMNS)).append_column(ROOT, root)
+    for name in also:
+        read = read.append_column(name, table[name])
+    return read
 
 
 def held_out_mask(documents: pa.Table, eval_fraction: float) -> "NDArray[np.bool_]":

@@ -7,7 +7,7 @@ from pathlib import Path
 from corpusmill.evaluation.models import STATE
 from corpusmill.evaluation.run import Write
 from corpusmill.manifests.errors import EngineError
-from corpusmill.stages.engines.contract import Request
+from corpusmill.stages.engines.contract import Request, in_order
 from corpusmill.stages.engines.transformers import TransformersEngine
 from corpusmill.stages.tokenizer.loaded import files_of
 
@@ -22,7 +22,7 @@ def writer(folder: Path, tokenizer: str, engine_of: Settings, work: Path) -> Wri
         requests = [
             Request(tuple(prompt), (), max_tokens, 0.0, 1.0, 0, tuple(stop)) for prompt in prompts
         ]
-        completions = engine.generate(requests)
+        completions = in_order(engine, requests)
         failed = next((item for item in completions if item.finish_reason == "error"), None)
         if failed is not None:
             raise EngineError(f"the model gave no answer ({failed.error})", "check the model")
