@@ -1,16 +1,18 @@
 """Evaluation beside lm-evaluation-harness: the same items, the same model, the same choices?
 
-    python benchmarks/evaluate.py [--items FOLDER] [--model FOLDER] [--number 100] [--tasks A,B]
+    python benchmarks/evaluate.py [--data FOLDER] [--model FOLDER] [--tasks A,B]
+        [--number 100] [--texts 6]
 
-Needs lm-eval (`pip install lm-eval`) and a folder with the tasks' items. Of each task the first
-items are written to a file that both read, and our task file is translated for lm-eval: its
+Needs lm-eval (`pip install -e '.[lm-eval]'`) and `evals/` in the folder of data. Of each task the
+first items are written to a file that both read, and our task file is translated for lm-eval: its
 templates are Jinja, too. lm-eval runs the model by transformers. We run it by the runtime that
-`evaluate` chooses, by transformers, and through the door for lm-eval (`stages/evaluate/lm_eval.py`).
+`evaluate` chooses, by transformers, and as a model of lm-eval (`stages/evaluate/lm_eval.py`).
 
 Time is processor time, from rows to scores, without loading models. lm-eval's batch is 16 rows.
 
 Printed for each task: items, the share with the same choice, the largest difference of a
-log-likelihood, and items a second of both. The last line is JSON.
+log-likelihood (divided by the tokens that are scored), and items a second of both. The last line
+is JSON.
 """
 
 import argparse
@@ -21,7 +23,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT.parent))
@@ -48,13 +50,14 @@ class Found:
 
     values: list[list[float]]
     seconds: float
+    tokens: list[list[int]] | None = None
 
     @property
     def choices(self) -> list[int]:
         return [max(range(len(item)), key=lambda n: (item[n], -n)) for item in self.values]
 
 
-def written(name: str, items: str, number: int, folder: Path) -> task_files.Task:
+def written(name: str, items: str, number: int, texts: int, folder: Path) -> task_files.Task:
     """The task over its first items, in a file of their own without need of `fields`."""
     (task,) = task_files.load((name,))
     file = task_files.items_path(task, items)
@@ -64,7 +67,7 @@ def written(name: str, items: str, number: int, folder: Path) -> task_files.Task
         full = {**row, **{key: value_of(text, row) for key, text in file.fields.items()}}
         if value_of(task.where, full):
             rows.append(full)
-        if len(rows) == number:
+        if len(rows) == (texts if task.kind == "text" else number):
             break
     path = folder / f"{name}.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -114,7 +117,9 @@ def translated(task: task_files.Task) -> dict[str, Any]:
 BITS = "bits_per_byte"
 
 
-def ours(tasks: Sequence[task_files.Task], folder: Path, runtime: str) -> dict[str, Found]:
+def ours(
+    tasks: Sequence[task_files.Task], folder: Path, runtime: Literal["auto", "transformers"]
+) -> dict[str, Found]:
     """Our log-likelihoods."""
     from corpusmill.evaluation.models import Place, load
 
@@ -129,9 +134,9 @@ def ours(tasks: Sequence[task_files.Task], folder: Path, runtime: str) -> dict[s
         records = likelihood_rows(task, build(task, rows, {}), model, reading, 8192)
         odd = [record["reason"] for record in records if record.get("reason")]
         assert not odd, (task.name, odd)
-        found[task.name] = Found(
-            [record["loglikelihoods"] for record in records], time.process_time() - begun
-        )
+        seconds = time.process_time() - begun
+        values = [record["loglikelihoods"] for record in records]
+        found[task.name] = Found(values, seconds, [record["tokens"] for record in records])
     return found
 
 
@@ -167,8 +172,16 @@ def _values(responses: Any) -> list[float]:
     return [value for response in responses for value in _values(response)]
 
 
-def table(title: str, found: dict[str, Found], peer: dict[str, Found]) -> dict[str, float]:
-    """Print how `found` compares with `peer`. Returns agreement, difference and speed ratio."""
+def table(
+    title: str,
+    found: dict[str, Found],
+    peer: dict[str, Found],
+    tokens: dict[str, list[list[int]]],
+) -> dict[str, float]:
+    """Print how `found` compares with `peer`. Returns agreement, difference and speed ratio.
+
+    tokens: task -> the tokens of each log-likelihood.
+    """
     print(f"\n{title}")
     print(f"{'task':12} {'items':>6} {'agree':>6} {'difference':>11} {'items/s':>8} {'lm-eval':>8}")
     agreed = items = 0
@@ -178,9 +191,9 @@ def table(title: str, found: dict[str, Found], peer: dict[str, Found]) -> dict[s
         assert len(mine.values) == len(other.values), name
         same = sum(a == b for a, b in zip(mine.choices, other.choices, strict=True))
         apart = max(
-            abs(a - b)
-            for one, two in zip(mine.values, other.values, strict=True)
-            for a, b in zip(one, two, strict=True)
+            abs(a - b) / size
+            for one, two, sizes in zip(mine.values, other.values, tokens[name], strict=True)
+            for a, b, size in zip(one, two, sizes, strict=True)
         )
         number = len(mine.values)
         print(
@@ -197,13 +210,15 @@ def table(title: str, found: dict[str, Found], peer: dict[str, Found]) -> dict[s
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--items", default="evals", help="the folder of the tasks' items")
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--model", default=str(package_file("models", "tiny")))
     parser.add_argument("--number", type=int, default=100, help="items of each task")
+    parser.add_argument("--texts", type=int, default=6, help="texts of each text task")
     parser.add_argument("--tasks", default=TASKS)
     options = parser.parse_args()
     require("lm_eval", "datasets")
-    require_data(Path(options.items), "*.jsonl*", "get the items of the tasks as JSON lines")
+    items = options.data / "evals"
+    require_data(items, "*.jsonl*", "get the items of the tasks as JSON lines")
     model = Path(options.model)
 
     def through_transformers() -> Any:
@@ -219,11 +234,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as work:
         folder = Path(work)
         names = options.tasks.split(",")
-        tasks = [written(name, options.items, options.number, folder) for name in names]
+        tasks = [written(name, str(items), options.number, options.texts, folder) for name in names]
         peer = theirs(tasks, through_transformers, folder)
-        own = table("our runtime", ours(tasks, model, "auto"), peer)
-        plain = table("transformers on both sides", ours(tasks, model, "transformers"), peer)
-        door = table("our model inside lm-eval", theirs(tasks, through_the_door, folder), peer)
+        found = ours(tasks, model, "auto")
+        tokens = {name: item.tokens or [] for name, item in found.items()}
+        own = table("our runtime", found, peer, tokens)
+        found = ours(tasks, model, "transformers")
+        plain = table("transformers on both sides", found, peer, tokens)
+        found = theirs(tasks, through_the_door, folder)
+        door = table("our model inside lm-eval", found, peer, tokens)
     figures = {
         "lm_eval_agreement": own["agreement"],
         "lm_eval_loglik_diff": own["difference"],

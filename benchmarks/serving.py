@@ -120,6 +120,12 @@ def fitting_batch(config: dict[str, Any], tokens: int, options: argparse.Namespa
     return max(1, int(room / sequence_bytes(config, tokens)))
 
 
+def longest(options: argparse.Namespace) -> int:
+    """Tokens of input and output together, of the longest job."""
+    curve = max(options.curve, default=0) + 3 * options.curve_output
+    return int(max(options.input + options.output, curve))
+
+
 def serve(shape: str, folder: str, options: argparse.Namespace) -> None:
     """Measure one shape, in this process; results are JSON lines on standard output."""
     import torch
@@ -138,7 +144,7 @@ def serve(shape: str, folder: str, options: argparse.Namespace) -> None:
         skip_tokenizer_init=True,
         dtype="bfloat16",
         quantization=options.quantization,
-        max_model_len=total,
+        max_model_len=longest(options),
         max_num_seqs=max(batches),
         max_num_batched_tokens=options.chunk,
         gpu_memory_utilization=USED,
@@ -177,12 +183,13 @@ def serve(shape: str, folder: str, options: argparse.Namespace) -> None:
         print(json.dumps(found), flush=True)
     for inputs in options.curve:
         prompts, outputs = options.curve_batch, options.curve_output
-        first = seconds(prompts, inputs, 1)
-        taken = seconds(prompts, inputs, outputs)
+        once, thrice = (seconds(prompts, inputs, times * outputs) for times in (1, 3))
+        # Both jobs read the same and differ in decode steps of the whole batch only.
+        decoding = max(1e-6, thrice - once) / (2 * outputs)
         point = {
             "input": inputs,
-            "tokens_s": round(prompts * outputs / taken, 1),
-            "decode_tokens_s": round(prompts * (outputs - 1) / max(1e-6, taken - first), 1),
+            "tokens_s": round(prompts * outputs / once, 1),
+            "decode_tokens_s": round(prompts / decoding, 1),
         }
         print(json.dumps({"curve": point}), flush=True)
 
@@ -191,7 +198,7 @@ def start(shape: str, options: argparse.Namespace, work: Path) -> "subprocess.Po
     """A process that imports vLLM and then waits for its turn."""
     folder = work / shape
     folder.mkdir(parents=True)
-    config = configuration(shape, options.input + options.output)
+    config = configuration(shape, longest(options))
     (folder / "config.json").write_text(json.dumps(config))
     command = [sys.executable, __file__, *sys.argv[1:], "--serve", shape, "--folder", str(folder)]
     with (work / f"{shape}.log").open("w") as log:

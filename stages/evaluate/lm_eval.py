@@ -7,7 +7,6 @@ lm-eval is not a dependency: `pip install lm-eval`. After the import, its comman
 the model by its name: `--model corpusmill --model_args folder=OUT/export`.
 """
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -82,12 +81,14 @@ class Corpusmill(TemplateLM):  # type: ignore[misc]
             until = wanted.get("until") or []
             stop = (until,) if isinstance(until, str) else tuple(until)
             groups.setdefault((int(wanted.get("max_gen_toks", 256)), stop), []).append(number)
-        with tempfile.TemporaryDirectory() as work:
-            write = writer(self.folder, self.tokenizer.folder, self.settings.engine, Path(work))
-            for (most, stop), numbers in groups.items():
-                prompts = [
-                    self.tok_encode(requests[n].args[0])[-max(1, self.max_length - most) :]
-                    for n in numbers
-                ]
-                answers.update(zip(numbers, write(prompts, most, stop), strict=True))
+        settings = self.settings
+        write = writer(
+            self.model, self.folder, self.tokenizer, settings.engine, settings.generate_batch
+        )
+        for (most, stop), numbers in groups.items():
+            prompts = [
+                self.tok_encode(requests[n].args[0])[-max(1, self.max_length - most) :]
+                for n in numbers
+            ]
+            answers.update(zip(numbers, write(prompts, most, stop), strict=True))
         return [answers[number] for number in range(len(requests))]

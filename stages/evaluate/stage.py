@@ -7,7 +7,6 @@ are a further input. `items/TASK.parquet` holds the scored items, `summary/TASK.
 import functools
 import hashlib
 import json
-import tempfile
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -247,9 +246,8 @@ def _scored(
     model = load(folder, settings.runtime, settings.place())
     reading = settings.reading(tokenizer, model)
     if isinstance(task, task_files.AnswerTask | task_files.CodeTask):
-        with tempfile.TemporaryDirectory() as work:
-            write = writer(folder, tokenizer.folder, settings.engine, Path(work))
-            return generated_rows(task, questions, write, reading, settings.code)
+        write = writer(model, folder, tokenizer, settings.engine, settings.generate_batch)
+        return generated_rows(task, questions, write, reading, settings.code)
 
     def done(scored: int, total: int) -> None:
         shard.report(scored, total, "pieces")
