@@ -17,7 +17,7 @@ from corpusmill.evaluation import task as task_files
 from corpusmill.evaluation.questions import Questions, build
 from corpusmill.evaluation.sandbox import CodeLimits
 from corpusmill.manifests import model_files, storage
-from corpusmill.manifests.errors import ModelError, RecipeError
+from corpusmill.manifests.errors import EngineError, ModelError, RecipeError
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.shard import Shard
 from corpusmill.stages.contract import Account, GlobalStage, Inputs, Pass, Passes, Reads
@@ -47,6 +47,7 @@ class Evaluate(GlobalStage):
     reads: ClassVar[Reads] = Reads.CHECKPOINT
     account: ClassVar[Account] = Account.MANY_TO_ONE
     unit: ClassVar[str] = "items"
+    free_settings: ClassVar[tuple[str, ...]] = ("code.parallel",)
 
     tasks: tuple[str, ...] = ()
     """Shipped tasks by name, task files, or folders of task files."""
@@ -245,14 +246,20 @@ def _scored(
     tokenizer = settings.checked_tokenizer(folder)
     model = load(folder, settings.runtime, settings.place())
     reading = settings.reading(tokenizer, model)
-    if isinstance(task, task_files.AnswerTask | task_files.CodeTask):
-        write = writer(model, folder, tokenizer, settings.engine, settings.generate_batch)
-        return generated_rows(task, questions, write, reading, settings.code)
 
     def done(scored: int, total: int) -> None:
         shard.report(scored, total, "pieces")
 
-    return likelihood_rows(task, questions, model, reading, settings.batch_tokens, done)
+    try:
+        if isinstance(task, task_files.AnswerTask | task_files.CodeTask):
+            write = writer(model, folder, tokenizer, settings.engine, settings.generate_batch)
+            return generated_rows(task, questions, write, reading, settings.code)
+        return likelihood_rows(task, questions, model, reading, settings.batch_tokens, done)
+    except torch.OutOfMemoryError as error:
+        raise EngineError(
+            f"the model ran out of GPU memory in {task.name}",
+            "set a smaller evaluate.batch_tokens or evaluate.generate_batch",
+        ) from error
 
 
 def _account(shard: Shard, records: "Sequence[Record]", questions: Questions) -> Counts:
@@ -277,7 +284,10 @@ def model_folder(paths: tuple[str, ...]) -> Path:
 
     Raises ModelError if they are no model, or several.
     """
-    folders = {path.rpartition("/")[0] for path in paths if storage.name_of(path) in MARKERS}
+    found = {path.rpartition("/")[0] for path in paths if storage.name_of(path) in MARKERS}
+    # Published models have further forms of themselves in folders below, as for ONNX.
+    least = min((folder.count("/") for folder in found), default=0)
+    folders = {folder for folder in found if folder.count("/") == least}
     if len(folders) != 1:
         raise ModelError(
             f"the input holds {len(folders) or 'no'} {'models' if folders else 'model'} "
