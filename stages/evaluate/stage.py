@@ -119,17 +119,18 @@ class Evaluate(GlobalStage):
         return json.dumps([digests, tokenizer], sort_keys=True)
 
     def named_inputs(self) -> Mapping[str, tuple[str, ...]]:
-        found = {task.name: self._paths(task) for task in self.chosen_tasks()}
-        return {name: paths for name, paths in found.items() if paths}
+        return {task.name: self.places(task)[0] for task in self.chosen_tasks()}
 
-    def _paths(self, task: task_files.Task) -> tuple[str, ...]:
+    def places(self, task: task_files.Task) -> tuple[tuple[str, ...], Mapping[str, str]]:
+        """The paths of a task's rows, and their new columns: name -> expression."""
         if task.name in self.held_out:
-            return self.held_out[task.name]
-        return (task_files.items_path(task, self.items).path,)
+            return self.held_out[task.name], {}
+        file = task_files.items_path(task, self.items)
+        return (file.path,), file.fields
 
     def passes(self, inputs: Inputs) -> Passes:
         model = tuple(artifact.path for artifact in inputs.documents)
-        self.checked_tokenizer(model_folder(model))
+        self.checked_tokenizer(str(model_folder(model)))
         yield Pass(
             name=self.name,
             shards={
@@ -142,10 +143,10 @@ class Evaluate(GlobalStage):
             gpus=0 if self.device == "cpu" else 1,
         )
 
-    def checked_tokenizer(self, folder: Path) -> LoadedTokenizer:
+    def checked_tokenizer(self, folder: str) -> LoadedTokenizer:
         """The model's tokenizer. Raises ModelError if there is none, or it has no first token."""
         try:
-            tokenizer = loaded.load(self.tokenizer or str(folder))
+            tokenizer = loaded.load(self.tokenizer or folder)
         except ModelError as error:
             if self.tokenizer:
                 raise
@@ -206,10 +207,7 @@ def _evaluate(settings: Evaluate, model: tuple[str, ...], shard: Shard) -> list[
     task = next(task for task in settings.chosen_tasks() if task.name == shard.name)
     files = [artifact for artifact in shard.inputs if artifact.path not in set(model)]
     rows = (row for artifact in files for row in read_rows(shard, artifact))
-    fields = (
-        {} if task.name in settings.held_out else task_files.items_path(task, settings.items).fields
-    )
-    questions = build(task, rows, fields, settings.limit)
+    questions = build(task, rows, settings.places(task)[1], settings.limit)
     if isinstance(task, task_files.CodeTask) and not settings.run_code:
         questions.unused[CODE_NOT_RUN] = len(questions.asked)
         questions.asked = []
@@ -243,7 +241,7 @@ def _scored(
     if not questions.asked:
         return []
     torch.set_num_threads(settings.threads)
-    tokenizer = settings.checked_tokenizer(folder)
+    tokenizer = settings.checked_tokenizer(str(folder))
     model = load(folder, settings.runtime, settings.place())
     reading = settings.reading(tokenizer, model)
 
