@@ -170,8 +170,8 @@ def score(
     for batch in batches([pieces[row[0]].length for row in rows], batch_tokens):
         chosen = [rows[number] for number in batch]
         members = [number for row in chosen for number in row]
-        found = _scores(model, [[pieces[number] for number in row] for row in chosen])
-        scores.update(zip(members, found, strict=True))
+        alike = [[pieces[number] for number in row] for row in chosen]
+        scores.update(zip(members, _scores(model, alike), strict=True))
         done(len(scores))
     return [scores[number] for number in range(len(pieces))]
 
