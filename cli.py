@@ -388,6 +388,10 @@ def generate(
             "temperature, top_p, top_k, seed, stop. `-` is standard input. Prints JSON lines.",
         ),
     ] = None,
+    image: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE", help="Read an image, with a model that can. Repeatable."),
+    ] = None,
     max_tokens: Annotated[int, typer.Option(min=1, help="Tokens of an answer at most.")] = 256,
     temperature: Annotated[float, typer.Option(min=0, help="0: the likeliest token.")] = 0.7,
     top_p: Annotated[
@@ -415,6 +419,12 @@ def generate(
     threads: Annotated[int, typer.Option(min=1, help="Threads on a CPU.")] = 1,
 ) -> None:
     """Go on from a text with a trained model. Prints as it writes. JSON lines in give them out."""
+    if image:
+        from corpusmill.stages.generate.images import read_images
+
+        if read_images(model, tokenizer, image, max_tokens, as_json, device.value, _say_at_once):
+            raise typer.Exit(QUARANTINED)
+        return
     from corpusmill.stages.generate.command import Options
     from corpusmill.stages.generate.command import generate as answer
     from corpusmill.stages.generate.records import Record

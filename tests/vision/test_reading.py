@@ -37,9 +37,11 @@ def test_text_is_that_of_stock_transformers(model, folder):
     assert len(set(read.values())) > 1
     for index, image in enumerate(images):
         prompt = reader._prompt(image, 12)
+        embedded = prompt.embedded
+        assert embedded is not None
         with torch.inference_mode():
             made = stock.generate(
-                inputs_embeds=prompt.embedded.unsqueeze(0),
+                inputs_embeds=embedded.unsqueeze(0),
                 attention_mask=torch.ones(1, len(prompt.token_ids), dtype=torch.long),
                 max_new_tokens=12,
                 do_sample=False,
