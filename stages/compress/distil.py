@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from corpusmill.manifests.settings import Settings, Share
 from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
-from corpusmill.stages.compress.sample import OnParent, local_shards
+from corpusmill.stages.compress.sample import OnParent, local_shards, release_parent
 from corpusmill.stages.engines.model_folder import local_folder
 from corpusmill.trainer.config import HybridConfig, TrainConfig
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
@@ -86,6 +86,7 @@ def distil(
     def on_step(record: StepRecord) -> None:
         shard.report(record.step, record.steps, f"steps, KL {record.loss:.3f}")
 
+    release_parent()  # the teacher is loaded where the student is
     config = settings.training(stage, read_shape(start), start, tokens)
     teacher = functools.partial(distillation_loss, Path(local_folder(stage.parent)))
     result = run(config, local_shards(shard, packed), Path(shard.scratch) / "run", on_step, teacher)

@@ -66,10 +66,8 @@ class Importance(OnParent):
 
 
 def _sample(settings: Importance, shard: Shard) -> list[Counts]:
-    stream = draw(settings, shard, settings.sequences, held_out=False)
-    count = min(settings.sequences, stream.epoch_rows)
-    tokens = count * settings.sequence_length
-    return [account_of("importance", shard, stream, stream.documents_before(count), tokens)]
+    _, count, documents = draw(settings, shard, settings.sequences, held_out=False)
+    return [account_of("importance", shard, documents, count * settings.sequence_length)]
 
 
 def _measure(settings: Importance, shard: Shard) -> list[Counts]:

@@ -6,9 +6,11 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import torch
+from corpusmill.cli import _say
 from corpusmill.compression.memory import parameters_of
 from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.manifests.looking.verify import verify
+from corpusmill.manifests.manifest import read_manifest
 from corpusmill.manifests.receipt import list_receipts
 from corpusmill.pipeline.recipe import Step
 from corpusmill.pipeline.run import run_step
@@ -131,6 +133,11 @@ def test_importance_leaves_scores_a_picture_and_a_ranking(measured):
     ranks = [float(line[3]) for line in mamba]
     assert [int(line[0]) for line in mamba] == [1, 2, 3]
     assert ranks == sorted(ranks)
+
+
+def test_the_command_prints_the_summary(measured, capsys):
+    _say(str(measured), read_manifest(str(measured)))
+    assert capsys.readouterr().out.endswith((measured / "summary.txt").read_text())
 
 
 def test_pieces_do_not_change_the_scores(parent, measured, tmp_path):
