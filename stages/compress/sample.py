@@ -7,6 +7,7 @@ a small file, and not the corpus.
 import functools
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -14,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from corpusmill.manifests import storage
-from corpusmill.manifests.errors import CorpusmillError
+from corpusmill.manifests.errors import CorpusmillError, ModelError
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.shard import Shard, read_parquet
 from corpusmill.manifests.storage import Artifact
@@ -96,6 +97,21 @@ def _loaded(folder: str, _changed: int, device_name: str, dtype: str) -> "Hybrid
 def release_parent() -> None:
     """Forget the loaded parent: its device is needed for training."""
     _loaded.cache_clear()
+
+
+@contextmanager
+def enough_memory(settings: OnParent) -> Iterator[None]:
+    """Raises ModelError if the device has too little memory within the block."""
+    import torch
+
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise ModelError(
+            f"the device has too little memory for the models and {settings.batch_size} "
+            f"sequences of {settings.sequence_length} tokens",
+            "lower batch_size or sequence_length, or take a larger device",
+        ) from error
 
 
 def local_shards(shard: Shard, artifacts: tuple[Artifact, ...]) -> list[Path]:

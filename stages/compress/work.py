@@ -21,7 +21,7 @@ from corpusmill.stages.compress.candidates import (
     summary_text,
 )
 from corpusmill.stages.compress.distil import distil
-from corpusmill.stages.compress.sample import account_of, draw, read_batches
+from corpusmill.stages.compress.sample import account_of, draw, enough_memory, read_batches
 from corpusmill.stages.engines.model_folder import local_folder
 
 if TYPE_CHECKING:
@@ -51,15 +51,12 @@ def compare_child(settings: "Compress", where: str, shard: Shard) -> list[Counts
     """Cut a child out of the parent, and compare the two."""
     importance, rows = shard.inputs[:2]
     sizes = Sizes(**json.loads(shard.shard_settings))
-    parent = settings.load_parent()
-    child, kept = cut(parent, importance, sizes)
-    found = Candidate(
-        shard.name,
-        sizes,
-        child.config.model_dump(mode="json"),
-        _compared(settings, parent, child, kept, rows),
-    )
-    _record(shard, f"{where}/{shard.name}", found)
+    with enough_memory(settings):
+        parent = settings.load_parent()
+        child, kept = cut(parent, importance, sizes)
+        found = _compared(settings, parent, child, kept, rows)
+    shape = child.config.model_dump(mode="json")
+    _record(shard, f"{where}/{shard.name}", Candidate(shard.name, sizes, shape, found))
     return []
 
 
