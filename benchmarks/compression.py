@@ -1,16 +1,19 @@
 """Compression: the search on paper, the speed of its passes, and pruned children against scratch.
 
     python benchmarks/compression.py --paper
-    python benchmarks/compression.py --speed [--size tiny|160M] [--device cpu|cuda] [--compile]
-    python benchmarks/compression.py --arms PACK [--size tiny|160M] [--seeds 3] [--work FOLDER]
-        [--parent-tokens N] [--child-tokens N] [--short-tokens N] [--candidates N]
+    python benchmarks/compression.py --speed [--size tiny|56M|160M] [--device cpu|cuda] [--compile]
+    python benchmarks/compression.py --arms PACK [--size tiny|56M|160M] [--seeds 3] [--long-seeds 3]
+        [--work FOLDER] [--parent-tokens N] [--child-tokens N] [--short-tokens N] [--candidates N]
+        [--share 0.75] [--pruned-rate 0.3]
 
 --paper: Nemotron-H-56B under 31.7 GiB at 1M tokens, on the meta device. --speed: the importance
 pass over the plain forward, and a distillation step over a cross-entropy step and a forward of the
 teacher. --arms: a parent is trained on PACK (the output of the pack stage), compressed by the two
 stages, and the winner's shape is trained in five ways with equal student tokens: pruned or from
-scratch, by KL or by cross-entropy, and from scratch with the parent's tokens too. Held-out loss is
-cross-entropy in all of them. A stopped run goes on if --work names its folder.
+scratch, by KL or by cross-entropy, and from scratch with the parent's tokens too (--long-seeds).
+Held-out loss is cross-entropy in all of them. A stopped run goes on if --work names its folder.
+On a GPU, for example: --size 56M --parent-tokens 60000000 --child-tokens 15000000
+--short-tokens 2000000 --long-seeds 1: 300 million tokens in all.
 
 The last line is JSON.
 """
@@ -76,6 +79,30 @@ SIZES: dict[str, dict[str, Any]] = {
         "train": {"sequence_length": 256, "batch_size": 8, "learning_rate": 5e-3},
         "space": {"mamba_layers": [2, 3, 4], "ffn_layers": [2, 3, 4]},
         "sequences": 64,
+    },
+    "56M": {
+        "model": {
+            "pattern": "M-M-M*-M-M-M*-M-M-",
+            "hidden_size": 512,
+            "ffn_size": 2048,
+            "attention_heads": 8,
+            "key_value_heads": 4,
+            "head_dim": 64,
+            "mamba_heads": 16,
+        },
+        "train": {
+            "sequence_length": 1024,
+            "batch_size": 64,
+            "micro_batch_size": 32,
+            "learning_rate": 3e-3,
+            "compile": True,
+        },
+        "space": {
+            "mamba_layers": [5, 6, 7, 8],
+            "ffn_layers": [5, 6, 7, 8],
+            "ffn_size": [1024, 1280, 1536, 1792, 2048],
+        },
+        "sequences": 256,
     },
     "160M": {
         "model": {
@@ -327,6 +354,8 @@ class Arms:
         found: dict[str, list[float]] = {name: [] for name in arms}
         for seed in range(1, options.seeds + 1):
             for name, (loss, changes) in arms.items():
+                if "tokens" in changes and seed > options.long_seeds:
+                    continue
                 settings = {"model": shape, "tokens": options.child_tokens, "seed": seed, **changes}
                 _, held_out = self.train(f"{name}, seed {seed}", loss, **settings)
                 found[name].append(held_out)
@@ -355,7 +384,7 @@ def table(losses: dict[str, list[float]]) -> dict[str, Any]:
         print(f"{name:<28} {statistics.mean(found):.4f}")
     gains = {}
     for words, (before, after) in pairs.items():
-        differences = [a - b for a, b in zip(losses[before], losses[after], strict=True)]
+        differences = [a - b for a, b in zip(losses[before], losses[after], strict=False)]
         mean, half = statistics.mean(differences), interval(differences)
         print(f"{words:<28} {mean:+.4f} ± {half:.4f}")
         gains[words] = [round(mean, 4), None if math.isinf(half) else round(half, 4)]
@@ -372,11 +401,12 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--repeats", type=int, default=10)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--long-seeds", type=int, default=3, help="of the arm with all tokens")
     parser.add_argument("--parent-tokens", type=int, default=600_000)
     parser.add_argument("--child-tokens", type=int, default=200_000)
     parser.add_argument("--short-tokens", type=int, default=40_000)
     parser.add_argument("--candidates", type=int, default=8)
-    parser.add_argument("--share", type=float, default=0.85, help="child's share of parameters")
+    parser.add_argument("--share", type=float, default=0.75, help="child's share of parameters")
     parser.add_argument("--pruned-rate", type=float, default=0.3, help="share of the peak rate")
     parser.add_argument("--work", type=Path)
     options = parser.parse_args()
