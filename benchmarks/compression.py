@@ -56,6 +56,7 @@ from corpusmill.trainer.export import write_model  # noqa: E402
 from corpusmill.trainer.loader import Batch  # noqa: E402
 from corpusmill.trainer.loss import SummedLoss  # noqa: E402
 from corpusmill.trainer.optim import Optimizer  # noqa: E402
+from corpusmill.trainer.parts import Parts  # noqa: E402
 from corpusmill.trainer.presets import NEMOTRON_H_56B  # noqa: E402
 from corpusmill.trainer.ranks import Ranks, find_device  # noqa: E402
 from corpusmill.trainer.token_shards import find_shards  # noqa: E402
@@ -271,7 +272,7 @@ class Arms:
             self.config.model_copy(update=changes),
             self.shards,
             self.work / "runs" / name,
-            make_loss=make_loss,
+            parts=Parts(make_loss=make_loss),
         )
         assert result.last is not None
         assert result.last.held_out_loss is not None

@@ -89,6 +89,7 @@ def distil(
     from corpusmill.compression.distillation import distillation_loss
     from corpusmill.trainer import checkpoint
     from corpusmill.trainer.importing import read_shape
+    from corpusmill.trainer.parts import Parts
     from corpusmill.trainer.records import StepRecord
     from corpusmill.trainer.workers import run
 
@@ -97,7 +98,8 @@ def distil(
 
     release_parent()  # the teacher is loaded where the student is
     config = settings.training(stage, read_shape(start), start, tokens)
-    teacher = functools.partial(distillation_loss, Path(local_folder(stage.parent)))
-    result = run(config, local_shards(shard, packed), Path(shard.scratch) / "run", on_step, teacher)
+    loss = functools.partial(distillation_loss, Path(local_folder(stage.parent)))
+    parts = Parts(make_loss=loss)
+    result = run(config, local_shards(shard, packed), Path(shard.scratch) / "run", on_step, parts)
     model, _ = checkpoint.load_model(result.checkpoint)
     return model
