@@ -2,15 +2,18 @@
 
     python benchmarks/compression.py --paper
     python benchmarks/compression.py --speed [--size tiny|56M|160M] [--device cpu|cuda] [--compile]
+    python benchmarks/compression.py --decode PARENT CHILD [--slots 16] [--answer 256]
     python benchmarks/compression.py --arms PACK [--size tiny|56M|160M] [--seeds 3] [--long-seeds 3]
         [--work FOLDER] [--parent-tokens N] [--child-tokens N] [--short-tokens N] [--candidates N]
         [--share 0.75] [--pruned-rate 0.3]
 
 --paper: Nemotron-H-56B under 31.7 GiB at 1M tokens, on the meta device. --speed: the importance
 pass over the plain forward, and a distillation step over a cross-entropy step and a forward of the
-teacher. --arms: a parent is trained on PACK (the output of the pack stage), compressed by the two
-stages, and the winner's shape is trained in five ways with equal student tokens: pruned or from
-scratch, by KL or by cross-entropy, and from scratch with the parent's tokens too (--long-seeds).
+teacher. --decode: tokens a second that our generator makes with two model folders, beside the
+ratio that the bytes of a step predict. --arms: a parent is trained on PACK (the output of the pack
+stage), compressed by the two stages, and the winner's shape is trained in five ways with equal
+student tokens: pruned or from scratch, by KL or by cross-entropy, and from scratch with the
+parent's tokens too (--long-seeds).
 Held-out loss is cross-entropy in all of them. A stopped run goes on if --work names its folder.
 On a GPU, for example: --size 56M --parent-tokens 60000000 --child-tokens 15000000
 --short-tokens 2000000 --long-seeds 1: 300 million tokens in all.
@@ -41,7 +44,7 @@ from corpusmill.compression.importance import (  # noqa: E402
     measure_widths,
 )
 from corpusmill.compression.memory import GIB, Serving, memory_of, parameters_of  # noqa: E402
-from corpusmill.compression.parent import load_model  # noqa: E402
+from corpusmill.compression.parent import compute_dtype, load_model  # noqa: E402
 from corpusmill.compression.search import Budget, search  # noqa: E402
 from corpusmill.compression.space import AXES, Sizes, Space  # noqa: E402
 from corpusmill.manifests.storage import artifact_of  # noqa: E402
@@ -53,6 +56,8 @@ from corpusmill.trainer import checkpoint  # noqa: E402
 from corpusmill.trainer import train as trainer  # noqa: E402
 from corpusmill.trainer.config import HybridConfig, TrainConfig  # noqa: E402
 from corpusmill.trainer.export import write_model  # noqa: E402
+from corpusmill.trainer.generator import Generator, Prompt  # noqa: E402
+from corpusmill.trainer.importing import read_shape  # noqa: E402
 from corpusmill.trainer.loader import Batch  # noqa: E402
 from corpusmill.trainer.loss import SummedLoss  # noqa: E402
 from corpusmill.trainer.optim import Optimizer  # noqa: E402
@@ -236,6 +241,29 @@ def speed(size: str, device: torch.device, compile_: bool, repeats: int) -> dict
     }
 
 
+def decode(folders: list[Path], device: torch.device, slots: int, answer: int) -> dict[str, Any]:
+    """Decoding speed of a parent and a child, measured and predicted."""
+    dtype = compute_dtype("auto", device)
+    serving = Serving(
+        weights="bf16" if dtype == torch.bfloat16 else "fp32",
+        cache="bf16" if dtype == torch.bfloat16 else "fp32",
+        state="fp32",
+        context=answer,
+        batch=slots,
+    )
+    speeds, step_bytes = [], []
+    for folder in folders:
+        generator = Generator.load(folder, slots, device=str(device), dtype=dtype, guess=False)
+        prompts = [Prompt((1, 2, 3), answer) for _ in range(slots)]
+        seconds = clock(lambda g=generator, p=prompts: list(g.generate(p)), device, 3)
+        speeds.append(slots * answer / seconds)
+        step_bytes.append(memory_of(read_shape(folder), serving).step_bytes)
+        print(f"{folder}: {speeds[-1]:,.0f} tokens/s, {step_bytes[-1] / 1e6:,.1f} MB a step")
+    measured, predicted = speeds[1] / speeds[0], step_bytes[0] / step_bytes[1]
+    print(f"child over parent: measured {measured:.2f}, by bytes {predicted:.2f}")
+    return {"measured": round(measured, 3), "by_bytes": round(predicted, 3)}
+
+
 class Arms:
     """The comparison of compressed children with children that were trained from scratch."""
 
@@ -396,7 +424,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--paper", action="store_true")
     parser.add_argument("--speed", action="store_true")
+    parser.add_argument("--decode", nargs=2, type=Path, metavar=("PARENT", "CHILD"))
     parser.add_argument("--arms", metavar="PACK")
+    parser.add_argument("--slots", type=int, default=16)
+    parser.add_argument("--answer", type=int, default=256)
     parser.add_argument("--size", choices=SIZES, default="tiny")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--compile", action="store_true")
@@ -417,11 +448,14 @@ def main() -> None:
     if options.speed:
         device = find_device(options.device)
         results["speed"] = speed(options.size, device, options.compile, options.repeats)
+    if options.decode:
+        device = find_device(options.device)
+        results["decode"] = decode(options.decode, device, options.slots, options.answer)
     if options.arms:
         with tempfile.TemporaryDirectory() as temporary:
             results["arms"] = Arms(options, options.work or Path(temporary)).run()
     if not results:
-        parser.error("give --paper, --speed or --arms")
+        parser.error("give --paper, --speed, --decode or --arms")
     print(json.dumps(results))
 
 

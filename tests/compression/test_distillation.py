@@ -192,10 +192,10 @@ def test_a_run_that_stops_gives_the_same_bits(folder, tmp_path):
 
 def test_two_processes_with_a_sharded_student_have_the_losses_of_one(folder, tmp_path):
     shards = write_shards(tmp_path / "pack", VOCABULARY)
-    make_loss = functools.partial(distillation_loss, folder)
+    parts = Parts(make_loss=functools.partial(distillation_loss, folder))
     spread = config(num_workers=2, shard_ranks=2, micro_batch_size=2, steps=3)
-    two = run(spread, shards, tmp_path / "two", make_loss=make_loss)
-    one = train(config(steps=3), shards, tmp_path / "one", make_loss=make_loss)
+    two = run(spread, shards, tmp_path / "two", parts=parts)
+    one = train(config(steps=3), shards, tmp_path / "one", parts=parts)
     assert losses(two) == pytest.approx(losses(one), rel=1e-4)
     assert two.last is not None
     assert one.last is not None
