@@ -241,6 +241,10 @@ def speed(size: str, device: torch.device, compile_: bool, repeats: int) -> dict
     }
 
 
+def _answers(generator: Generator, prompts: list[Prompt]) -> int:
+    return sum(1 for _ in generator.generate(prompts))
+
+
 def decode(folders: list[Path], device: torch.device, slots: int, answer: int) -> dict[str, Any]:
     """Decoding speed of a parent and a child, measured and predicted."""
     dtype = compute_dtype("auto", device)
@@ -254,8 +258,8 @@ def decode(folders: list[Path], device: torch.device, slots: int, answer: int) -
     speeds, step_bytes = [], []
     for folder in folders:
         generator = Generator.load(folder, slots, device=str(device), dtype=dtype, guess=False)
-        prompts = [Prompt((1, 2, 3), answer) for _ in range(slots)]
-        seconds = clock(lambda g=generator, p=prompts: list(g.generate(p)), device, 3)
+        prompts = [Prompt((1, 2, 3), answer)] * slots
+        seconds = clock(functools.partial(_answers, generator, prompts), device, 3)
         speeds.append(slots * answer / seconds)
         step_bytes.append(memory_of(read_shape(folder), serving).step_bytes)
         print(f"{folder}: {speeds[-1]:,.0f} tokens/s, {step_bytes[-1] / 1e6:,.1f} MB a step")
