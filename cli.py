@@ -240,6 +240,34 @@ def _dedup_command(
     )
 
 
+def _evaluate_command(
+    output: Output,
+    options: RunOptions,
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="MODEL",
+            help="A checkpoint, an export, a transformers folder, OWNER/NAME on the hub, or "
+            "package:models/NAME. In place of --input.",
+        ),
+    ] = None,
+    input: Input = None,
+    task: Annotated[
+        list[str] | None,
+        typer.Option("--task", "-t", help="A task, in place of evaluate.tasks. Repeatable."),
+    ] = None,
+    config: Config = None,
+    step: StepName = None,
+    set_: Set = None,
+) -> None:
+    from corpusmill.stages.evaluate.report import model_path, print_figures
+
+    inputs = (*(input or ()), *((model_path(model),) if model else ()))
+    asked = [f"{step or 'evaluate'}.tasks={json.dumps(task)}"] if task else []
+    _run_stage("evaluate", output, inputs, config, step, [*(set_ or []), *asked], options)
+    print_figures(output)
+
+
 def _run_stage(
     verb: str,
     output: str,
@@ -260,8 +288,12 @@ def _run_stage(
         raise typer.Exit(QUARANTINED)
 
 
+_OWN: dict[str, Callable[..., None]] = {
+    "dedup": _dedup_command,
+    "evaluate": _evaluate_command,
+}
 for _verb, _entry in STAGES.items():
-    _command = _dedup_command if _verb == "dedup" else _stage_command(_verb)
+    _command = _OWN.get(_verb) or _stage_command(_verb)
     app.command(_verb, help=_entry.help, cls=StageCommand, rich_help_panel="Stages")(
         _with_run_options(_command)
     )
@@ -520,10 +552,15 @@ def report(root: Root) -> None:
 
 
 def _say(folder: str, manifest: "Manifest") -> None:
-    """Print the line of a finished stage."""
+    """Print the line of a finished stage, and the summary.txt that a stage may leave."""
     from corpusmill.manifests.looking.tables import stage_line
 
     typer.echo(stage_line(folder, manifest))
+    for output in manifest.outputs:
+        if output.name == "summary.txt":
+            from corpusmill.manifests.storage import read_bytes
+
+            typer.echo(read_bytes(output.path).decode().rstrip())
 
 
 def main() -> None:

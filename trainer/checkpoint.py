@@ -160,13 +160,14 @@ def load_weights(checkpoint: Path, model: nn.Module) -> None:
 def load_model(checkpoint: Path) -> tuple[HybridModel, TrainConfig]:
     """The model of a checkpoint, in fp32 on the CPU, and the configuration of its training.
 
-    Raises CorpusmillError if the model reads images: `trainer.vision.build.load_model` loads it.
+    Raises CorpusmillError if the model reads images: `vision.build.load_model` loads it.
     """
-    config = build_settings(TrainConfig, read_state(checkpoint).config)
-    if config.vision is not None:
+    state = read_state(checkpoint)
+    if state.image_token is not None:
         raise CorpusmillError(
             f"the model in {checkpoint} reads images", "give a model that reads text alone"
         )
+    config = build_settings(TrainConfig, state.config)
     model = HybridModel(config.model)
     load_weights(checkpoint, model)
     return model.eval(), config

@@ -33,7 +33,8 @@ def streamed(
     exhausted = False
     try:
         while True:
-            if not exhausted and len(flying) < max(1, room()):
+            # Answers first: they are lost in a kill until the caller has them.
+            if not exhausted and landed.empty() and len(flying) < max(1, room()):
                 following = next(numbered, None)
                 if following is None:
                     exhausted = True
@@ -41,8 +42,7 @@ def streamed(
                     index, request = following
                     flying[index] = future = asyncio.run_coroutine_threadsafe(ask(request), _loop())
                     future.add_done_callback(functools.partial(_land, landed, index))
-                    if landed.empty():
-                        continue
+                continue
             if not flying:
                 return
             index, future = landed.get()

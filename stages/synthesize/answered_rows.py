@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 
 from corpusmill.stages.engines.contract import Completion, Request
+from corpusmill.stages.synthesize.ledger import Ledger
 from corpusmill.stages.synthesize.planned_rows import PlannedRow
 
 Answers = Callable[[Iterator[Request]], Iterator[tuple[int, Completion]]]
@@ -16,13 +17,13 @@ _MOST_HELD = 64 << 20  # characters of complete rows that wait for rows before t
 
 
 def answered(
-    planned: Iterator[PlannedRow], answers: Answers, most_held: int = _MOST_HELD
+    planned: Iterator[PlannedRow], answers: Answers, ledger: Ledger, most_held: int = _MOST_HELD
 ) -> Iterator[PlannedRow]:
     """The rows of `planned`, each with its answers, in the same order.
 
-    answers: of an engine.
+    answers: of an engine. It is not asked what the ledger knows, and the ledger learns the rest.
     """
-    rows = _Rows(planned, most_held)
+    rows = _Rows(planned, ledger, most_held)
     while not rows.exhausted:
         for index, completion in answers(rows.requests()):
             rows.answer(index, completion)
@@ -33,8 +34,9 @@ def answered(
 class _Rows:
     """Rows that are planned and not yet given out."""
 
-    def __init__(self, planned: Iterator[PlannedRow], most_held: int) -> None:
+    def __init__(self, planned: Iterator[PlannedRow], ledger: Ledger, most_held: int) -> None:
         self._planned = planned
+        self._ledger = ledger
         self._most_held = most_held
         self._held = 0  # characters of complete rows
         self._open: deque[PlannedRow] = deque()
@@ -53,12 +55,20 @@ class _Rows:
             if row.is_complete:
                 self._held += row.size
             for place, request in enumerate(row.asked):
+                known = self._ledger.get(request)
+                if known is not None:
+                    self._put(row, place, known)
+                    continue
                 self._asked[index] = (row, place)
                 index += 1
                 yield request
 
     def answer(self, index: int, completion: Completion) -> None:
         row, place = self._asked.pop(index)
+        self._ledger.add(row.asked[place], completion)
+        self._put(row, place, completion)
+
+    def _put(self, row: PlannedRow, place: int, completion: Completion) -> None:
         row.answers[place] = completion
         if row.is_complete:
             self._held += row.size

@@ -1,6 +1,5 @@
 """The work of one shard: documents become planned rows, the engine answers, rows are written."""
 
-import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
@@ -14,6 +13,7 @@ from corpusmill.stages.contract import DOCUMENTS, EXCLUDED
 from corpusmill.stages.engines.contract import Engine
 from corpusmill.stages.readers.documents import count_reasons
 from corpusmill.stages.synthesize.answered_rows import answered
+from corpusmill.stages.synthesize.ledger import ledger
 from corpusmill.stages.synthesize.planned_rows import SCHEMA, Finished, PlannedRow, Planner
 from corpusmill.stages.synthesize.routed_documents import UNSCORED, documents_of, drawn
 
@@ -40,13 +40,15 @@ def synthesize_shard(
     counts, read = Counts(stage), Counts(stage)
     documents = documents_of(levels, shard, taken, stage, read)
     with ExitStack() as stack:
+        known = stack.enter_context(ledger(shard.scratch))
         rows = _Output(shard, prompts, stage, counts, stack)
-        complete = answered(_planned(documents, prompts, planner, read), engine.answers)
+        complete = answered(_planned(documents, prompts, planner, read), engine.answers, known)
         seen = 0
-        while batch := list(itertools.islice(complete, _WRITTEN_TOGETHER)):
-            rows.write(planner.finish(row, model, least_covered) for row in batch)
-            seen += sum(row.is_first for row in batch)
+        for row in complete:
+            rows.write(planner.finish(row, model, least_covered))
+            seen += row.is_first
             shard.report(seen)
+        rows.flush()
     counts.add(read)
     counts.rows_in = shard.rows_read
     return [counts]
@@ -88,12 +90,19 @@ class _Output:
         self._excluded = stack.enter_context(shard.parquet(EXCLUDED, _EXCLUDED))
         self._stage = stage
         self._counts = counts
+        self._waiting: list[Finished] = []
 
-    def write(self, finished: Iterable[Finished]) -> None:
-        """Write rows by level and prompt or as excluded, and count them."""
+    def write(self, row: Finished) -> None:
+        """Write a row by level and prompt, or as excluded, and count it."""
+        self._waiting.append(row)
+        if len(self._waiting) >= _WRITTEN_TOGETHER:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits."""
         kept: dict[tuple[str, str], list[dict[str, Any]]] = {}
         excluded = []
-        for item in finished:
+        for item in self._waiting:
             row, rejection = item.row, item.rejection
             if rejection is None:
                 kept.setdefault((row["level"] or UNSCORED, row["prompt"]), []).append(row)
@@ -108,3 +117,4 @@ class _Output:
             self._kept[place].write(pa.Table.from_pylist(rows, schema=SCHEMA))
         if excluded:
             self._excluded.write(pa.Table.from_pylist(excluded, schema=_EXCLUDED))
+        self._waiting = []

@@ -2,6 +2,8 @@
 
 import json
 import threading
+from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 import torch
@@ -31,11 +33,16 @@ def trained(small_model, make_config):
     return model, optimizer
 
 
-def save(folder, trained, config, step, shards=()):
+def save(
+    folder: Path, trained: Trained, config: TrainConfig, step: int, shards: Sequence[str] = ()
+) -> Path:
     """The checkpoint, when it is whole."""
-    with Saver(folder, *trained, config, "digest", list(shards), ALONE) as saver:
+    model, optimizer = trained
+    with Saver(folder, model, optimizer, config, "digest", list(shards), ALONE) as saver:
         saver.save(step)
-        return saver.wait()
+        path = saver.wait()
+    assert path is not None
+    return path
 
 
 @pytest.fixture
@@ -190,6 +197,7 @@ def test_steps_go_on_while_a_checkpoint_is_written(
                 parameter.zero_()  # a step
         go_on.set()
         path = saver.wait()
+    assert path is not None
     for name, stored in load_file(path / "model.safetensors").items():
         assert torch.equal(stored, before[name]), name
 

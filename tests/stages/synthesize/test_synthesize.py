@@ -346,7 +346,11 @@ def test_each_bad_answer_costs_its_row_and_says_why(tmp_path, tokenizer_folder):
     documents = write_shards(
         tmp_path, {"in/00.parquet": [document(name, f"{name} {PROSE}") for name in replies]}
     )
-    with serving(lambda prompt, attempt: replies[prompt.split("\n\n", 1)[1].split()[0]]) as server:
+
+    def behave(prompt, attempt):
+        return replies.get(prompt.split("\n\n", 1)[-1].split()[0], answer("Hello!", chat=True))
+
+    with serving(behave) as server:
         manifest = run(stage_at(server, tokenizer_folder), documents, tmp_path / "out")
     names = {document(name)["id"]: name for name in replies}
     assert [names[row["lineage"]["parent"]] for row in rows_of(tmp_path / "out", "documents")] == [
