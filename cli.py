@@ -336,7 +336,7 @@ def demo(
     options: RunOptions,
     output: Annotated[str, typer.Option("--output", "-o", help="Folder to write.")] = "demo-output",
 ) -> None:
-    """Run a whole recipe on the shipped sample. About five minutes on two cores, no network."""
+    """Run a whole recipe on the shipped sample. A minute or two on two cores, no network."""
     from corpusmill.manifests.looking.tables import demo_text
 
     quarantined = _run_recipe("package:recipes/demo.yaml", output, (), [], options)

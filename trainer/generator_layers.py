@@ -243,6 +243,7 @@ class Decoder:
                 layer = FeedForwardLayer(mixer, numbers)
             seen[symbol] += 1
             self.layers.append((norm_of(block.norm, device), layer))
+        self._last_memory = max(map(model.config.pattern.rfind, "M*"))
         self._windows: list[Tensor] = []
         self._tokens = 0
 
@@ -257,9 +258,8 @@ class Decoder:
         if embedded_TD is None:
             embedded_TD = self.embedding_VD[torch.tensor(tokens, device=self.device)]
         x_STD = embedded_TD.to(self.embedding_VD).unsqueeze(0)
-        with_memory = [i for i, (_, layer) in enumerate(self.layers) if _remembers(layer)]
         for index, (norm, layer) in enumerate(self.layers):
-            if index == with_memory[-1] + 1:  # nobody reads the other tokens any more
+            if index == self._last_memory + 1:  # nobody reads the other tokens any more
                 x_STD = x_STD[:, -1:]
             if isinstance(layer, FeedForwardLayer):
                 x_STD = x_STD + layer.apply(norm(x_STD))
@@ -302,7 +302,3 @@ class Decoder:
     def move(self, source: int, target: int) -> None:
         """Let a row take the place of another."""
         self.cache.move(source, target)
-
-
-def _remembers(layer: MambaLayer | AttentionLayer | FeedForwardLayer) -> bool:
-    return not isinstance(layer, FeedForwardLayer)
