@@ -1,8 +1,9 @@
 """Token shards: the Parquet files of the pack stage, their row groups, and the held-out split.
 
-Their columns: `id: string, tokens: list<int32>, n_prompt: int32, source: string, root: string`.
-`root` is the document that a synthetic one was made from, else null. Shards of older versions lack
-it.
+Their columns: `id: string, tokens: list<int32>, n_prompt: int32, source: string, root: string,
+phase: int16`. `root` is the document that a synthetic one was made from, else null. `phase` is the
+blend's, from 0, the same in a row group. Shards of older versions lack both. Footers name the
+tokenizer by its digest (`TOKENIZER`).
 """
 
 import hashlib
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 COLUMNS = {"id": pa.string(), "tokens": pa.list_(pa.int32()), "n_prompt": pa.int32()}
 ROOT = "root"
+PHASE = "phase"
+TOKENIZER = b"corpusmill.tokenizer"  # key in a footer
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class RowGroup:
     tokens: int
     longest: int
     padded_rows: int
+    phase: int = 0
 
 
 @dataclass(frozen=True)
@@ -68,8 +72,8 @@ def catalogue(
 ) -> Catalogue:
     """Read every shard once. For each row group, count documents, tokens and padded rows.
 
-    Raises InputError for a file that is no token shard. Raises CorpusmillError if there is nothing
-    to train or evaluate on.
+    Raises InputError for a file that is no token shard, or was made with another tokenizer than the
+    first. Raises CorpusmillError if there is nothing to train or evaluate on.
     """
     paths = tuple(sorted((Path(shard) for shard in shards), key=lambda path: path.as_posix()))
     if not paths:
@@ -79,10 +83,19 @@ def catalogue(
     digest = hashlib.sha256()
     sides: tuple[list[RowGroup], list[RowGroup]] = ([], [])
     largest = 0
+    tokenizer: bytes | None = None
     for shard, path in enumerate(paths):
         with open_shard(path) as file:
+            own = (file.metadata.metadata or {}).get(TOKENIZER)
+            tokenizer = tokenizer or own
+            if own and own != tokenizer:
+                raise InputError(
+                    f"{path} was packed with another tokenizer than {paths[0]}",
+                    "run pack on all documents with one tokenizer",
+                )
             for ordinal in range(file.num_row_groups):
                 table = read_group(file, path, ordinal)
+                phase = phase_of(file, ordinal)
                 lengths = pc.list_value_length(table["tokens"]).to_numpy().astype(np.int64)
                 largest = max(largest, pc.max(pc.list_flatten(table["tokens"])).as_py() or 0)
                 held = held_out_mask(table, eval_fraction)
@@ -90,7 +103,9 @@ def catalogue(
                     if chosen.size:
                         rows = int(padded_rows(chosen, sequence_length).sum())
                         total, longest = int(chosen.sum()), int(chosen.max())
-                        side.append(RowGroup(shard, ordinal, chosen.size, total, longest, rows))
+                        side.append(
+                            RowGroup(shard, ordinal, chosen.size, total, longest, rows, phase)
+                        )
         with path.open("rb") as raw:
             digest.update(hashlib.file_digest(raw, "sha256").digest())
     training, held_out = sides
@@ -157,6 +172,14 @@ def read_group(file: pq.ParquetFile, path: Path, ordinal: int) -> pa.Table:
     table = file.read_row_group(ordinal, columns=there, use_threads=False)
     root = pc.coalesce(table[ROOT], table["id"]) if ROOT in there else table["id"]
     return table.select(list(COLUMNS)).cast(pa.schema(COLUMNS)).append_column(ROOT, root)
+
+
+def phase_of(file: pq.ParquetFile, ordinal: int) -> int:
+    """The phase of the blend that a row group belongs to; 0 if it has none."""
+    if PHASE not in file.schema_arrow.names:
+        return 0
+    phases = file.read_row_group(ordinal, columns=[PHASE], use_threads=False)[PHASE]
+    return pc.max(phases).as_py() or 0
 
 
 def held_out_mask(documents: pa.Table, eval_fraction: float) -> "NDArray[np.bool_]":

@@ -7,8 +7,9 @@ Megatron's pre-training data. `<s>` begins it only if asked for.
 
 A document longer than `max_document_tokens` becomes several rows, `part` 0, 1, ... Their tokens
 in a row are the document's tokens: bos is in the first part only, eos in the last. The account
-counts such a document once for each part. The folder also holds a copy of the tokenizer
-(`tokenizer/`) for the export, and a description (`packing.json`).
+counts such a document once for each part. Footers hold the number of tokens and the tokenizer's
+digest, so the trainer refuses shards of different tokenizers. The folder also holds a copy of the
+tokenizer (`tokenizer/`) for the export, and a description (`packing.json`).
 """
 
 import json
@@ -24,7 +25,7 @@ from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import DOCUMENT, EXCLUSION, excluded, extended
 from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
-from corpusmill.stages.blend.copies import BLEND_SOURCE, EPOCH
+from corpusmill.stages.blend.copies import BLEND_SOURCE, EPOCH, PHASE
 from corpusmill.stages.contract import (
     DOCUMENTS,
     EXCLUDED,
@@ -38,6 +39,7 @@ from corpusmill.stages.readers import ReaderSettings
 from corpusmill.stages.readers.documents import count_reasons, input_shards, read_documents
 from corpusmill.stages.tokenizer import loaded as tokens
 from corpusmill.stages.tokenizer.loaded import LoadedTokenizer
+from corpusmill.trainer import token_shards
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
@@ -51,11 +53,14 @@ TOKENS = pa.schema(
         # of training follows it.
         ("root", pa.string()),
         EPOCH,
+        PHASE,  # of the blend; null if it has none
         ("part", pa.int32()),
         ("n_tokens", pa.int32()),  # length of `tokens`; footers and manifests sum it
     ]
 )
 TOKENIZER = "tokenizer"
+# Keys in the footer of a token shard.
+N_TOKENS, TOKENIZER_KEY = "corpusmill.n_tokens", token_shards.TOKENIZER.decode()
 # The shard that copies the tokenizer. No other shard has an equals sign in its name.
 COPY = "tokenizer=copy"
 PACKING = "packing.json"
@@ -65,7 +70,7 @@ class Pack(GlobalStage):
     """Tokenise documents into the trainer's token shards."""
 
     name: ClassVar[str] = "pack"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     account: ClassVar[Account] = Account.ONE_TO_MANY
 
     tokenizer: str
@@ -126,7 +131,9 @@ def _pack(config: Pack, shard: Shard) -> list[Counts]:
         shard.parquet(EXCLUDED, extended(*EXCLUSION)) as excluded_output,
     ):
         waiting = documents = 0
-        tables = read_documents(shard.inputs[0], config.reader, Pack.name, (BLEND_SOURCE, EPOCH))
+        tables = read_documents(
+            shard.inputs[0], config.reader, Pack.name, (BLEND_SOURCE, EPOCH, PHASE)
+        )
         for table in shard.counted(shard.inputs[0], tables):
             readable = table.filter(pc.is_null(table["reason"]))
             unreadable = table.filter(pc.is_valid(table["reason"]))
@@ -144,6 +151,7 @@ def _pack(config: Pack, shard: Shard) -> list[Counts]:
             account.text_bytes += pc.sum(pc.binary_length(readable["text"])).as_py() or 0
             documents += table.num_rows
             shard.report(documents)
+        output.describe({N_TOKENS: str(output.tokens), TOKENIZER_KEY: tokenizer.digest})
     account.kept, account.tokens = output.rows, output.tokens
     account.rows_in = shard.rows_read
     return [account]
@@ -182,6 +190,7 @@ def _token_rows(
             "source": pc.coalesce(documents["blend_source"], documents["source"]),
             "root": pc.struct_field(documents["lineage"], "parent"),
             "epoch": pc.fill_null(documents["epoch"], 0),
+            "phase": documents["phase"],
             "part": np.array(numbers, np.int32),
             "n_tokens": lengths,
         }
