@@ -11,7 +11,7 @@ from corpusmill.manifests.manifest import read_manifest
 from corpusmill.pipeline.recipe import Step, load_recipe
 from corpusmill.pipeline.run import run_recipe, run_step
 from corpusmill.pipeline.runner import InlineRunner
-from corpusmill.stages.filter.record import restore
+from corpusmill.stages.columns.cuts import restore
 
 from tests.command_line import corpusmill
 
@@ -143,7 +143,8 @@ def test_edits_of_a_filter_are_counted_and_can_be_undone_in_a_fused_run_too(tmp_
         "People have lived beside it for as long as anyone can say, and most of them still do.\n"
         "In spring the water is high, so the lower road is closed with a wooden gate.\n"
         "A ferry takes carts across when the bridge is not to be trusted.\n"
-        "Older maps show a mill that nobody alive remembers."
+        "Older maps show a mill that nobody alive remembers.\n"
+        "Its wheel lies in the mud below the weir, where children look for it every summer."
     )
     text = f"Menu\n\n# Rivers\n\n{prose}\n\n```\nx = {{1}}\n```\n\nWe use cookies."
     (tmp_path / "x.jsonl").write_text(
