@@ -4,10 +4,11 @@ import json
 
 import pyarrow.parquet as pq
 import pytest
-from corpusmill.manifests.looking.inspect import funnel
-from corpusmill.manifests.looking.tables import reasons_text, remarks, stage_line
+from corpusmill.manifests.looking.inspect import funnel, stage_rows
+from corpusmill.manifests.looking.tables import reasons_text, remarks, row_remarks, stage_line
 from corpusmill.manifests.looking.verify import verify
-from corpusmill.manifests.manifest import read_manifest
+from corpusmill.manifests.manifest import Manifest, read_manifest
+from corpusmill.manifests.receipt import Counts
 from corpusmill.pipeline.recipe import Step, load_recipe
 from corpusmill.pipeline.run import run_recipe, run_step
 from corpusmill.pipeline.runner import InlineRunner
@@ -63,6 +64,14 @@ def test_a_stage_that_a_path_in_the_settings_leads_to_comes_first(texts):
         "aa (pack)",
     ]
     assert verify(str(texts / "out")).problems == []
+
+
+def test_a_stage_that_kept_nothing_names_what_it_did_not_use():
+    for unused, end in (({"not_reached": 3}, " (not_reached 3)"), ({}, "")):
+        counts = Counts("synthesize", rows_in=3, unused=unused)
+        manifest = Manifest(["synthesize"], {}, {}, "", totals=[counts], verbs=["synthesize"])
+        (row,) = stage_rows(manifest)
+        assert list(row_remarks(row)) == [f"warning: synthesize kept no document{end}"]
 
 
 def test_a_stage_that_kept_nothing_says_so(texts):
