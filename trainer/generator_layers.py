@@ -248,11 +248,16 @@ class Decoder:
         self._tokens = 0
 
     @torch.inference_mode()
-    def prefill(self, row: int, tokens: list[int]) -> Tensor:
-        """Read a prompt into a row; the logits (V) behind its last token, fp32."""
+    def prefill(self, row: int, tokens: list[int], embedded_TD: Tensor | None = None) -> Tensor:
+        """Read a prompt into a row; the logits (V) behind its last token, fp32.
+
+        embedded_TD: what enters the first layer, in place of the tokens' embeddings.
+        """
         self.cache.clear(row)
         self.cache.reserve(len(tokens))
-        x_STD = self.embedding_VD[torch.tensor([tokens], device=self.device)]
+        if embedded_TD is None:
+            embedded_TD = self.embedding_VD[torch.tensor(tokens, device=self.device)]
+        x_STD = embedded_TD.to(self.embedding_VD).unsqueeze(0)
         for index, (norm, layer) in enumerate(self.layers):
             if index == self._last_memory + 1:  # nobody reads the other tokens any more
                 x_STD = x_STD[:, -1:]
