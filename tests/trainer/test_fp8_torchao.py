@@ -18,13 +18,13 @@ def test_outputs_and_gradients_are_those_of_torchao(scaling, recipe):
     config = Float8LinearConfig.from_recipe_name(recipe)
     object.__setattr__(config, "emulate", True)  # a CPU has no 8-bit products
     object.__setattr__(config, "round_scales_to_power_of_2", False)  # its rowwise recipe does
-    plain = nn.Sequential(nn.Linear(64, 96, bias=False))
+    layer = nn.Linear(64, 96, bias=False)
     theirs = convert_to_float8_training(nn.Sequential(nn.Linear(64, 96, bias=False)), config=config)
-    theirs.load_state_dict(plain.state_dict())
+    theirs.load_state_dict(nn.Sequential(layer).state_dict())
     x = torch.randn(32, 64) * torch.logspace(-2, 1, 32)[:, None]  # rows of very different size
     dy = torch.randn(32, 96) * 1e-3
     ours_x, theirs_x = x.clone().requires_grad_(), x.clone().requires_grad_()
-    weight = plain[0].weight
+    weight = layer.weight
     y = fp8.linear(ours_x, weight, scaling)
     y.backward(dy)
     expected = theirs(theirs_x)
