@@ -36,6 +36,8 @@ UNIQUE = ("id", "text", "url")  # values of these columns hardly repeat: no dict
 class ParquetOutput:
     """A Parquet shard that is being written. It gathers tables into row groups.
 
+    waiting_bytes: of the row group so far, in memory.
+
     row_group_bytes: size of a row group in memory, about.
     """
 
@@ -61,7 +63,7 @@ class ParquetOutput:
         )
         self._limit = row_group_bytes
         self._waiting: list[pa.Table] = []
-        self._waiting_bytes = 0
+        self.waiting_bytes = 0
         self.rows = self.text_bytes = self.tokens = 0
         self.sent: RowSum | None = None
 
@@ -81,15 +83,15 @@ class ParquetOutput:
         if "n_tokens" in self._schema.names:
             self.tokens += pc.sum(table["n_tokens"]).as_py() or 0
         self._waiting.append(table)
-        self._waiting_bytes += table.nbytes
-        if self._waiting_bytes >= self._limit:
+        self.waiting_bytes += table.nbytes
+        if self.waiting_bytes >= self._limit:
             self.flush()
 
     def flush(self) -> None:
         """End the current row group."""
         if self._waiting:
             self._writer.write_table(pa.concat_tables(self._waiting), row_group_size=1 << 30)
-            self._waiting, self._waiting_bytes = [], 0
+            self._waiting, self.waiting_bytes = [], 0
 
     def describe(self, notes: Mapping[str, str]) -> None:
         """Write these keys and values into the footer."""

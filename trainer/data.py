@@ -20,7 +20,7 @@ Permutations here are hashes, so no index is stored. Letters in tensor names: B 
 
 import hashlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -30,6 +30,8 @@ import pyarrow.compute as pc
 from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.trainer.config import Packing
 from corpusmill.trainer.token_shards import (
+    IMAGE,
+    LETTERS,
     Catalogue,
     RowGroup,
     held_out_mask,
@@ -52,6 +54,16 @@ class DocumentSpan(NamedTuple):
 
 
 @dataclass(frozen=True)
+class PageImage:
+    """The image of a row: a file, and where the letters stand in it, if that was asked for."""
+
+    content: bytes
+    letters: str = ""
+    x: tuple[int, ...] = ()
+    y: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class Row:
     """One training sequence: T + 1 tokens, so T inputs and T targets."""
 
@@ -59,6 +71,7 @@ class Row:
     loss_mask: "NDArray[np.bool_]"  # (T,): whether each target tokens[1:] counts
     document_ids: "NDArray[np.int32]"  # (T,): document of each input tokens[:-1], 0, 1, 2...
     documents: tuple[DocumentSpan, ...]
+    image: PageImage | None = None
 
 
 @dataclass(frozen=True)
@@ -70,13 +83,27 @@ class _Window:
     starts: "NDArray[np.int64]"  # where each document starts in `tokens`, and the end
     prompts: "NDArray[np.int64]"
     row_starts: "NDArray[np.int64]"  # with packing pad: each document's first row, and the end
+    images: pa.Table  # the documents' columns of images, as far as they are read
+
+    def image(self, document: int) -> PageImage | None:
+        """The image of a document, if it has one and it is read."""
+        if not self.images.num_columns:
+            return None
+        row = self.images.slice(document, 1).to_pylist()[0]
+        if row[IMAGE] is None:
+            return None
+        letters, x, y = (row.get(name) or () for name in LETTERS)
+        return PageImage(row[IMAGE], letters or "", tuple(x), tuple(y))
 
 
 class PackedStream:
     """The endless stream of rows over one side of a catalogue.
 
     Rows can be read in any order. One thread at a time may use it. shuffle_window: row groups whose
-    documents are mixed with one another. They are in memory at a time.
+    documents are mixed with one another. They are in memory at a time. images: columns of images to
+    read (`IMAGE`, `LETTERS`); with them, every document needs a row of its own.
+
+    Raises CorpusmillError if images are read and documents share or fill several rows.
     """
 
     def __init__(
@@ -86,8 +113,12 @@ class PackedStream:
         pack: Packing = "concat",
         shuffle_window: int = 8,
         held_out: bool = False,
+        images: Sequence[str] = (),
     ) -> None:
+        if images:
+            _refuse_cut_images(corpus, pack)
         self.corpus = corpus
+        self.images = tuple(images)
         self.seed = seed
         self.pack = pack
         self.held_out = held_out
@@ -205,6 +236,7 @@ class PackedStream:
             counted[1:],
             owners[:-1],
             (DocumentSpan(window.ids[document].as_py(), (first, first + taken)),),
+            window.image(document),
         )
 
     def _plan(self, epoch: int) -> "tuple[NDArray[np.int64], NDArray[np.int64]]":
@@ -246,7 +278,7 @@ class PackedStream:
         for group in groups:
             path = self.corpus.shards[group.shard]
             with open_shard(path) as file:
-                table = read_group(file, path, group.ordinal)
+                table = read_group(file, path, group.ordinal, self.images)
             held = held_out_mask(table, self.corpus.eval_fraction)
             tables.append(table.filter(pa.array(held if self.held_out else ~held)))
         table = pa.concat_tables(tables)
@@ -260,6 +292,22 @@ class PackedStream:
             starts=np.concatenate([[0], np.cumsum(lengths)]),
             prompts=table["n_prompt"].to_numpy().astype(np.int64),
             row_starts=np.concatenate([[0], np.cumsum(rows)]),
+            images=table.select(self.images),
+        )
+
+
+def _refuse_cut_images(corpus: Catalogue, pack: Packing) -> None:
+    """Raises CorpusmillError if a row could hold a part of an image's tokens."""
+    if pack != "pad":
+        raise CorpusmillError(
+            "documents with images cannot share a training sequence", "set train.pack to pad"
+        )
+    longest = max(group.longest for group in (*corpus.training, *corpus.held_out))
+    if longest > corpus.sequence_length + 1:
+        raise CorpusmillError(
+            f"a document with its image has {longest} tokens, a training sequence "
+            f"{corpus.sequence_length}",
+            f"set train.sequence_length to {longest - 1}, or draw smaller pages",
         )
 
 

@@ -2,13 +2,17 @@
 
 Their columns: `id: string, tokens: list<int32>, n_prompt: int32, source: string, root: string,
 phase: int16`. `root` is the document that a synthetic one was made from, else null. `phase` is the
-blend's, from 0, the same in a row group. Shards of older versions lack both. Footers name the
-tokenizer by its digest (`TOKENIZER`).
+blend's, from 0, the same in a row group. Shards of older versions lack both.
+
+Shards with images also have `image`, and `letters`, `letter_x`, `letter_y` of rendered pages.
+
+The schema's metadata say how a shard was packed: the digest of its tokenizer (`TOKENIZER`), and
+facts about images. They are the same in all shards. The number of tokens (`N_TOKENS`) is its own.
 """
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +28,8 @@ if TYPE_CHECKING:
 COLUMNS = {"id": pa.string(), "tokens": pa.list_(pa.int32()), "n_prompt": pa.int32()}
 ROOT = "root"
 PHASE = "phase"
-TOKENIZER = b"corpusmill.tokenizer"  # key in a footer
+TOKENIZER, N_TOKENS = b"corpusmill.tokenizer", b"corpusmill.n_tokens"
+IMAGE, LETTERS = "image", ("letters", "letter_x", "letter_y")
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,10 @@ class RowGroup:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """All shards of a corpus: files in order, their digest, and row groups on both sides."""
+    """All shards of a corpus: files in order, their digest, and row groups on both sides.
+
+    metadata: of the shards' schema.
+    """
 
     shards: tuple[Path, ...]
     digest: str
@@ -54,6 +62,7 @@ class Catalogue:
     held_out: tuple[RowGroup, ...]
     sequence_length: int
     eval_fraction: float
+    metadata: Mapping[bytes, bytes] = field(default_factory=dict)
 
 
 def is_held_out(root: str, eval_fraction: float) -> bool:
@@ -72,8 +81,8 @@ def catalogue(
 ) -> Catalogue:
     """Read every shard once. For each row group, count documents, tokens and padded rows.
 
-    Raises InputError for a file that is no token shard, or was made with another tokenizer than the
-    first. Raises CorpusmillError if there is nothing to train or evaluate on.
+    Raises InputError for a file that is no token shard. Raises CorpusmillError if the shards were
+    packed with different tokenizers or settings, or if there is nothing to train or evaluate on.
     """
     paths = tuple(sorted((Path(shard) for shard in shards), key=lambda path: path.as_posix()))
     if not paths:
@@ -83,16 +92,17 @@ def catalogue(
     digest = hashlib.sha256()
     sides: tuple[list[RowGroup], list[RowGroup]] = ([], [])
     largest = 0
-    tokenizer: bytes | None = None
+    metadata: dict[bytes, bytes] | None = None
     for shard, path in enumerate(paths):
         with open_shard(path) as file:
-            own = (file.metadata.metadata or {}).get(TOKENIZER)
-            tokenizer = tokenizer or own
-            if own and own != tokenizer:
-                raise InputError(
-                    f"{path} was packed with another tokenizer than {paths[0]}",
-                    "run pack on all documents with one tokenizer",
+            known = dict(file.schema_arrow.metadata or {})
+            known.pop(N_TOKENS, None)
+            if metadata not in (None, known):
+                raise CorpusmillError(
+                    f"{path} was packed otherwise than the shards before it",
+                    "pack all of them with the same tokenizer and settings",
                 )
+            metadata = known
             for ordinal in range(file.num_row_groups):
                 table = read_group(file, path, ordinal)
                 phase = phase_of(file, ordinal)
@@ -127,6 +137,7 @@ def catalogue(
         tuple(held_out),
         sequence_length,
         eval_fraction,
+        metadata or {},
     )
 
 
@@ -159,19 +170,24 @@ def open_shard(path: Path) -> pq.ParquetFile:
         ) from error
 
 
-def read_group(file: pq.ParquetFile, path: Path, ordinal: int) -> pa.Table:
-    """The row group's COLUMNS, and each document's root: itself if it has no other. Raises
-    InputError if the file lacks a column.
+def read_group(
+    file: pq.ParquetFile, path: Path, ordinal: int, also: Sequence[str] = ()
+) -> pa.Table:
+    """The row group's COLUMNS, each document's root (itself if it has no other), and further
+    columns. Raises InputError if the file lacks a column.
     """
-    missing = sorted(set(COLUMNS) - set(file.schema_arrow.names))
+    missing = sorted({*COLUMNS, *also} - set(file.schema_arrow.names))
     if missing:
         raise InputError(
             f"{path} has no column {', '.join(missing)}", "give shards that the pack stage wrote"
         )
     there = [name for name in (*COLUMNS, ROOT) if name in file.schema_arrow.names]
-    table = file.read_row_group(ordinal, columns=there, use_threads=False)
+    table = file.read_row_group(ordinal, columns=[*there, *also], use_threads=False)
     root = pc.coalesce(table[ROOT], table["id"]) if ROOT in there else table["id"]
-    return table.select(list(COLUMNS)).cast(pa.schema(COLUMNS)).append_column(ROOT, root)
+    read = table.select(list(COLUMNS)).cast(pa.schema(COLUMNS)).append_column(ROOT, root)
+    for name in also:
+        read = read.append_column(name, table[name])
+    return read
 
 
 def phase_of(file: pq.ParquetFile, ordinal: int) -> int:

@@ -39,6 +39,12 @@ class ChatTokenizer:
         encoded = self._hugging_face(rendered, add_special_tokens=not has_template, verbose=False)
         return [list(ids) for ids in encoded["input_ids"]]
 
+    def text_ids(self, text: str) -> list[int]:
+        """The token ids of a text to go on from. An empty text is the begin or the end token."""
+        ids: list[int] = self._hugging_face(text, verbose=False)["input_ids"]
+        start = self._plain.bos if self._plain.bos is not None else self.eos
+        return list(ids) or ([] if start is None else [start])
+
     def render(self, chat: Sequence[Mapping[str, str]]) -> str:
         """The chat as the text that is tokenised.
 

@@ -9,6 +9,7 @@ parent, span, prompt, model, sampling, seed.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
@@ -29,13 +30,15 @@ SCHEMA = extended(
 )
 INHERITED = ("url", "source", "date", "language", "language_score", "quality", "level")
 _SEED_BITS = 0x7FFFFFFF  # every server accepts such a seed
+_ROW_SIZE = 2000  # of a row without texts, in bytes, about
 _LEAST_ROOM = 32  # tokens that a prompt must leave for the segment
 
 
 @dataclass
 class PlannedRow:
     """requests: one for each segment, None if the segment is too short. rejection: a reason that
-    is known before any request.
+    is known before any request. is_first: among the rows of its document. answers: place among the
+    requests that are asked -> answer.
     """
 
     document: Mapping[str, Any]
@@ -45,11 +48,27 @@ class PlannedRow:
     segments: Sequence[Segment]
     requests: Sequence[Request | None] = ()
     rejection: Rejection | None = None
-    answers: list[Completion] = field(default_factory=list)
+    is_first: bool = False
+    answers: dict[int, Completion] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def asked(self) -> list[Request]:
         return [request for request in self.requests if request is not None]
+
+    @property
+    def is_complete(self) -> bool:
+        return len(self.answers) == len(self.asked)
+
+    @property
+    def replies(self) -> list[Completion]:
+        """The answers of a complete row, in the order of its requests."""
+        return [self.answers[place] for place in range(len(self.answers))]
+
+    @property
+    def size(self) -> int:
+        """Characters that the row holds in memory, about."""
+        start, end = self.span
+        return _ROW_SIZE + end - start + sum(len(answer.text) for answer in self.answers.values())
 
     @property
     def span(self) -> tuple[int, int]:
@@ -113,8 +132,11 @@ class Planner:
         """The rows that `document` gets under each of the prompts."""
         text = document["text"] or ""
         starts = self.tokenizer.starts(text)  # once for all prompts
+        is_first = True
         for prompt in prompts:
-            yield from self._plan(document, prompt, text, starts)
+            for row in self._plan(document, prompt, text, starts):
+                row.is_first, is_first = is_first, False
+                yield row
 
     def _plan(
         self, document: Mapping[str, Any], prompt: Prompt, text: str, starts: list[int]
@@ -199,11 +221,11 @@ class Planner:
             return Finished(row, rejection=planned.rejection)
         row["prompt_tokens"] = sum(
             answer.n_prompt_tokens or len(request.token_ids)
-            for answer, request in zip(planned.answers, planned.asked, strict=True)
+            for answer, request in zip(planned.replies, planned.asked, strict=True)
         )
-        row["output_tokens"] = sum(answer.n_output_tokens for answer in planned.answers)
-        row["lineage"]["finish_reason"] = _worst(planned.answers)
-        row["text"] = "\n\n".join(answer.text for answer in planned.answers)
+        row["output_tokens"] = sum(answer.n_output_tokens for answer in planned.replies)
+        row["lineage"]["finish_reason"] = _worst(planned.replies)
+        row["text"] = "\n\n".join(answer.text for answer in planned.replies)
         kept, lost, covered = self._cleaned(planned)
         row["segments_lost"] = len(planned.segments) - len(kept)
         if lost and (
@@ -222,7 +244,7 @@ class Planner:
 
     def _cleaned(self, planned: PlannedRow) -> tuple[list[str], list[Rejection], int]:
         """(usable answers, rejections of the others, source tokens that usable answers cover)."""
-        text, answers = planned.document["text"], iter(planned.answers)
+        text, answers = planned.document["text"], iter(planned.replies)
         kept: list[str] = []
         lost: list[Rejection] = []
         covered = 0

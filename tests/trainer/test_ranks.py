@@ -44,6 +44,8 @@ SPREAD = {"num_workers": 2, "micro_batch_size": 1, "eval_fraction": 0.3, "eval_s
         {"shard_ranks": 2},
         {"shard_ranks": 2, "optimizer": "muon", "optimizer_dtype": "bfloat16"},
         {"shard_ranks": 2, "checkpoint_activations": ["mamba", "attention", "ffn"]},
+        {"shard_ranks": 2, "gather_weights": "step"},
+        {"shard_ranks": 2, "gather_weights": "step", "dtype": "bfloat16"},
     ],
 )
 def test_two_processes_have_the_losses_of_one(shards, make_config, tmp_path, changes):
@@ -52,11 +54,12 @@ def test_two_processes_have_the_losses_of_one(shards, make_config, tmp_path, cha
     one = run(
         config.model_copy(update={"num_workers": 1, "shard_ranks": 1}), shards, tmp_path / "1"
     )
-    assert losses(two.log) == pytest.approx(losses(one.log), rel=1e-4)
+    tolerance = 1e-4 if config.dtype == "auto" else 1e-3
+    assert losses(two.log) == pytest.approx(losses(one.log), rel=tolerance)
     assert two.last is not None
     assert one.last is not None
-    assert two.last.held_out_loss == pytest.approx(one.last.held_out_loss, rel=1e-4)
-    assert two.last.gradient_norm == pytest.approx(one.last.gradient_norm, rel=1e-3)
+    assert two.last.held_out_loss == pytest.approx(one.last.held_out_loss, rel=tolerance)
+    assert two.last.gradient_norm == pytest.approx(one.last.gradient_norm, rel=10 * tolerance)
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ from corpusmill.pipeline.recipe import Step, build_stage
 from corpusmill.pipeline.runner import InlineRunner
 from corpusmill.prompts import loader
 from corpusmill.stages.contract import Inputs
+from corpusmill.stages.engines.embedded import EmbeddedEngine
 from corpusmill.stages.engines.openai import OpenAIEngine
 from corpusmill.stages.engines.transformers import TransformersEngine
 from corpusmill.stages.synthesize.stage import Synthesize, share_out
@@ -182,7 +183,7 @@ def test_equal_input_gives_equal_bytes_whatever_the_folder_the_order_and_the_bat
     documents = write_shards(tmp_path, {"in/00.parquet": rows[:5], "in/01.parquet": rows[5:]})
     with serving(echo) as server:
         run(stage_at(server, tokenizer_folder), documents, tmp_path / "one")
-        run(stage_at(server, tokenizer_folder, batch_size=3), documents[::-1], tmp_path / "two")
+        run(stage_at(server, tokenizer_folder), documents[::-1], tmp_path / "two")
     one, two = (
         {
             str(path.relative_to(tmp_path / name)): path.read_bytes()
@@ -345,7 +346,11 @@ def test_each_bad_answer_costs_its_row_and_says_why(tmp_path, tokenizer_folder):
     documents = write_shards(
         tmp_path, {"in/00.parquet": [document(name, f"{name} {PROSE}") for name in replies]}
     )
-    with serving(lambda prompt, attempt: replies[prompt.split("\n\n", 1)[1].split()[0]]) as server:
+
+    def behave(prompt, attempt):
+        return replies.get(prompt.split("\n\n", 1)[-1].split()[0], answer("Hello!", chat=True))
+
+    with serving(behave) as server:
         manifest = run(stage_at(server, tokenizer_folder), documents, tmp_path / "out")
     names = {document(name)["id"]: name for name in replies}
     assert [names[row["lineage"]["parent"]] for row in rows_of(tmp_path / "out", "documents")] == [
@@ -483,9 +488,10 @@ def test_a_recipe_picks_the_engine_by_its_kind():
     def stage(settings):
         return build_stage(Step("synthesize", "synthesize", (), settings), lambda name: name)
 
-    assert isinstance(stage({}).engine, TransformersEngine)
+    assert isinstance(stage({}).engine, EmbeddedEngine)
+    assert isinstance(stage({"engine": {"model": "./m", "batch_size": 4}}).engine, EmbeddedEngine)
     assert isinstance(
-        stage({"engine": {"model": "./m", "batch_size": 4}}).engine, TransformersEngine
+        stage({"engine": {"kind": "transformers", "model": "./m"}}).engine, TransformersEngine
     )
     assert stage({"engine": {"kind": "openai", "model": "m", "in_flight": 7}}).engine.in_flight == 7
     assert (
@@ -581,9 +587,8 @@ def test_the_embedded_engine_gives_equal_bytes_however_requests_are_batched(tmp_
     texts = []
     for name, batch_size in (("one", 1), ("four", 4)):
         stage = Synthesize(
-            engine=TransformersEngine(model=str(model), device="cpu", batch_size=batch_size),
+            engine=EmbeddedEngine(model=str(model), device="cpu", batch_size=batch_size),
             routes={"low": (str(prompt),)},
-            batch_size=7 if batch_size == 1 else 100,
         )
         run(stage, documents, tmp_path / name)
         texts.append([(row["id"], row["text"]) for row in rows_of(tmp_path / name, "excluded")])
