@@ -84,7 +84,7 @@ def expand_inputs(
             artifacts += found.manifest.documents() or found.manifest.outputs
             parents.append(Parent(storage.absolute(found.path), found.manifest.digest))
         elif format == "auto" and reads in _READ_FROM_FOLDERS:
-            raw.update(_data_of(pattern, found))
+            raw.update(data_of(pattern, found))
         else:
             raw.update(found)
     refuse_files(folder, raw)
@@ -97,7 +97,7 @@ def expand_inputs(
     )
 
 
-def _data_of(pattern: str, files: list[str]) -> list[str]:
+def data_of(pattern: str, files: list[str]) -> list[str]:
     """The files that are data, if the pattern is a folder, or a glob that names no suffix.
 
     The others are named on the terminal. A file that is named itself is taken as it is, and told if

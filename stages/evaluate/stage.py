@@ -7,7 +7,6 @@ are a further input. `items/TASK.parquet` holds the scored items, `summary/TASK.
 import functools
 import hashlib
 import json
-import tempfile
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -29,6 +28,7 @@ from corpusmill.stages.tokenizer.loaded import LoadedTokenizer
 from pydantic import PositiveInt
 
 if TYPE_CHECKING:
+    from corpusmill.evaluation.models import Place
     from corpusmill.evaluation.results import Record
     from corpusmill.evaluation.run import Reading
     from corpusmill.evaluation.scoring import Model
@@ -181,6 +181,12 @@ class Evaluate(GlobalStage):
         prefix = bos if self.prefix == "bos" else eos
         return Reading(tokenizer, start, prefix, self.context or model.context)
 
+    def place(self) -> "Place":
+        """Where and how the model computes."""
+        from corpusmill.evaluation.models import Place
+
+        return Place(self.device, self.dtype)
+
     def engine(self, folder: str) -> TransformersEngine:
         return TransformersEngine(
             model=folder,
@@ -229,7 +235,7 @@ def _scored(
     settings: Evaluate, task: task_files.Task, questions: Questions, folder: Path, shard: Shard
 ) -> "list[Record]":
     import torch
-    from corpusmill.evaluation.models import Place, load
+    from corpusmill.evaluation.models import load
     from corpusmill.evaluation.run import generated_rows, likelihood_rows
     from corpusmill.stages.evaluate.writing import writer
 
@@ -237,12 +243,11 @@ def _scored(
         return []
     torch.set_num_threads(settings.threads)
     tokenizer = settings.checked_tokenizer(folder)
-    model = load(folder, settings.runtime, Place(settings.device, settings.dtype))
+    model = load(folder, settings.runtime, settings.place())
     reading = settings.reading(tokenizer, model)
     if isinstance(task, task_files.AnswerTask | task_files.CodeTask):
-        with tempfile.TemporaryDirectory() as work:
-            write = writer(folder, tokenizer.folder, settings.engine, Path(work))
-            return generated_rows(task, questions, write, reading, settings.code)
+        write = writer(model, folder, tokenizer, settings.engine, settings.generate_batch)
+        return generated_rows(task, questions, write, reading, settings.code)
 
     def done(scored: int, total: int) -> None:
         shard.report(scored, total, "pieces")

@@ -92,6 +92,7 @@ def _named(values: NDArray[np.int64]) -> Counts:
     for name in ("words", "parts"):
         counts[f"judged_{name}"] = counts[name]
         counts[name] = counts[name] + counts["apart_words"]
+    counts["prose_parts"] = counts["prose_parts"] + counts["apart_words"]
     counts["removed_lines"] = sum(
         counts[name]
         for name in line_counts.ROWS

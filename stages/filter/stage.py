@@ -59,7 +59,7 @@ class Filter(MapStage):
     """Measure every document, and drop those that break the rules."""
 
     name: ClassVar[str] = "filter"
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
     reads: ClassVar[Reads] = Reads.DOCUMENTS
 
     preset: str | None = None
