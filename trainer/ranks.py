@@ -107,7 +107,10 @@ def joined(config: TrainConfig) -> Iterator[Ranks]:
             )
         device = torch.device("cuda", number)
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", device_id=_bound(device))
+    made = not dist.is_initialized()  # Ray Train has made the group before
+    if made:
+        backend = "nccl" if device.type == "cuda" else "gloo"
+        dist.init_process_group(backend, device_id=_bound(device))
     try:
         shards = config.shard_ranks
         mesh = init_device_mesh(
@@ -115,7 +118,8 @@ def joined(config: TrainConfig) -> Iterator[Ranks]:
         )
         yield Ranks(device, rank, count, mesh)
     finally:
-        dist.destroy_process_group()
+        if made:
+            dist.destroy_process_group()
 
 
 def refuse_ranks(config: TrainConfig, count: int) -> None:
