@@ -28,7 +28,8 @@ def test_a_model_computes_the_same_with_its_weights_laid_out():
         lay_out(model)
         torch.testing.assert_close(first(x), expected, rtol=1e-5, atol=1e-6)
     if platform.machine() in ("x86_64", "AMD64") and torch.backends.mkldnn.is_available():
-        assert [type(module) for module in (model[0], model[1][1])] == [LaidOut, LaidOut]
+        inner: Any = model[1]
+        assert [type(module) for module in (model[0], inner[1])] == [LaidOut, LaidOut]
         assert (model[0].weight.shape, model[0].weight.dtype) == ((48, 24), torch.float32)
     assert [type(module) for module in (model[2], model[3])] == [Odd, nn.Linear]
 
