@@ -33,7 +33,8 @@ TOKENS_A_STEP = 64  # of all rows together, as far as guesses decide it
 @dataclass(frozen=True)
 class Prompt:
     """What to go on from, and how. stop: strings that end the answer and do not stand in it.
-    log_probabilities: return those of the chosen tokens.
+    log_probabilities: return those of the chosen tokens. embedded: (T, D), what enters the first
+    layer in place of the tokens' embeddings, for a prompt with an image.
     """
 
     token_ids: tuple[int, ...]
@@ -41,6 +42,7 @@ class Prompt:
     sampling: Sampling = field(default_factory=Sampling)
     stop: tuple[str, ...] = ()
     log_probabilities: bool = False
+    embedded: torch.Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,7 @@ class Generator:
         if prompt.max_tokens == 0:
             row.ended = "length"
             return row
-        logits_1V = self._decoder.prefill(place, tokens).unsqueeze(0)
+        logits_1V = self._decoder.prefill(place, tokens, prompt.embedded).unsqueeze(0)
         self._take([row], [[]], logits_1V.unsqueeze(1), news)
         return row
 

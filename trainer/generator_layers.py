@@ -243,18 +243,23 @@ class Decoder:
                 layer = FeedForwardLayer(mixer, numbers)
             seen[symbol] += 1
             self.layers.append((norm_of(block.norm, device), layer))
+        self._last_memory = max(map(model.config.pattern.rfind, "M*"))
         self._windows: list[Tensor] = []
         self._tokens = 0
 
     @torch.inference_mode()
-    def prefill(self, row: int, tokens: list[int]) -> Tensor:
-        """Read a prompt into a row; the logits (V) behind its last token, fp32."""
+    def prefill(self, row: int, tokens: list[int], embedded_TD: Tensor | None = None) -> Tensor:
+        """Read a prompt into a row; the logits (V) behind its last token, fp32.
+
+        embedded_TD: what enters the first layer, in place of the tokens' embeddings.
+        """
         self.cache.clear(row)
         self.cache.reserve(len(tokens))
-        x_STD = self.embedding_VD[torch.tensor([tokens], device=self.device)]
-        with_memory = [i for i, (_, layer) in enumerate(self.layers) if _remembers(layer)]
+        if embedded_TD is None:
+            embedded_TD = self.embedding_VD[torch.tensor(tokens, device=self.device)]
+        x_STD = embedded_TD.to(self.embedding_VD).unsqueeze(0)
         for index, (norm, layer) in enumerate(self.layers):
-            if index == with_memory[-1] + 1:  # nobody reads the other tokens any more
+            if index == self._last_memory + 1:  # nobody reads the other tokens any more
                 x_STD = x_STD[:, -1:]
             if isinstance(layer, FeedForwardLayer):
                 x_STD = x_STD + layer.apply(norm(x_STD))
@@ -297,7 +302,3 @@ class Decoder:
     def move(self, source: int, target: int) -> None:
         """Let a row take the place of another."""
         self.cache.move(source, target)
-
-
-def _remembers(layer: MambaLayer | AttentionLayer | FeedForwardLayer) -> bool:
-    return not isinstance(layer, FeedForwardLayer)
