@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import torch
 from corpusmill.compression.distillation import chunk_tokens, logits_of
-from corpusmill.compression.importance import LayerScore
 from corpusmill.compression.ranking import Kept
 from corpusmill.trainer.loader import Batch
 from corpusmill.trainer.model import HybridModel
@@ -33,15 +32,6 @@ class Comparison:
     mse: float
     kl: float
     cosine: float
-
-    @property
-    def rating(self) -> float:
-        """Higher is better. The paper does not say how it joins its two scores; here, the sum."""
-        return self.accuracy + self.agreement
-
-    def harm(self, score: LayerScore) -> float:
-        """The child's distance from the parent, in the unit of a layer's score."""
-        return float(getattr(self, score))
 
 
 @torch.no_grad()

@@ -21,13 +21,13 @@ Letters in tensor names: B sequences, T time, D hidden, C channels, L layers.
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import torch
 from corpusmill.compression.distillation import chunk_tokens, logits_of
-from corpusmill.compression.ranking import Importance
+from corpusmill.compression.ranking import Importance, LayerScore
 from corpusmill.trainer.config import HybridConfig
 from corpusmill.trainer.model import (
     AttentionMixer,
@@ -41,7 +41,6 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-LayerScore = Literal["mse", "kl", "cosine"]
 LAYER, RANK = "layer", "layer_rank"
 HIDDEN, FFN, MAMBA, ATTENTION = "hidden", "ffn", "mamba", "attention"
 WHOLE = -1  # in place of a layer's number, for parts of the whole model

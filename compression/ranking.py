@@ -13,7 +13,7 @@ Sources: Nemotron-H (arXiv 2504.03624), section 3; Minitron-SSM (arXiv 2504.1140
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from corpusmill.compression.space import LAYERS, Sizes
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     Indices = NDArray[np.int64]
     Scores = NDArray[np.float64]
+
+LayerScore = Literal["mse", "kl", "cosine"]  # see `compression.importance`
 
 
 @dataclass(frozen=True)

@@ -92,11 +92,11 @@ def search(parent: HybridConfig, choices: Mapping[str, tuple[int, ...]], budget:
     load = _load(parent, choices, budget)
     fits = load <= 1.0
     if not fits.any():
-        nearest = np.unravel_index(int(load.argmin()), load.shape)
+        nearest = [int(number) for number in np.unravel_index(int(load.argmin()), load.shape)]
         sizes = _sizes(choices, nearest)
         raise RecipeError(
             f"no child meets the budget; the nearest one ({_words(sizes, parent)}) takes "
-            f"{float(load[nearest]):.2f} times as much",
+            f"{float(load.min()):.2f} times as much",
             "raise the budget, or let `space` hold smaller sizes",
         )
     if fits[(-1,) * load.ndim] and _sizes(choices, (-1,) * load.ndim) == Sizes.of(parent):
@@ -147,7 +147,7 @@ def _load(
         if budget.memory_gib is not None:
             room = (budget.memory_gib - budget.reserve_gib) * GIB
             uses.append((parameters * weight + kept) / room)
-        load[(..., *place)] = np.maximum.reduce(uses)
+        load[(slice(None),) * len(LAYERS) + place] = np.maximum.reduce(uses)
     return load
 
 

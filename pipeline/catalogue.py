@@ -72,6 +72,11 @@ STAGES: dict[str, Entry] = {
         "corpusmill.stages.render.stage:Render",
         "Draw documents as page images with their text, to train a model that reads.",
     ),
+    "decontaminate": Entry(
+        "corpusmill.stages.decontaminate.stage:Decontaminate",
+        "Take evaluation items out of documents. Finds questions with their answers, questions "
+        "alone and answers alone, and says which item it is.",
+    ),
     "blend": Entry(
         "corpusmill.stages.blend.stage:Blend",
         "Mix corpora by weights with an epoch cap for each source.",
@@ -91,6 +96,23 @@ STAGES: dict[str, Entry] = {
     ),
     "export": Entry(
         "corpusmill.stages.export.stage:Export", "Write the model as transformers and vLLM load it."
+    ),
+    "evaluate": Entry(
+        "corpusmill.stages.evaluate.stage:Evaluate",
+        "Measure a model on tasks and on held-out text. Scores multiple choice and texts by "
+        "log-likelihood, and generated answers and programs by what they should be.",
+        passes_on=False,
+    ),
+    "importance": Entry(
+        "corpusmill.stages.compress.importance:Importance",
+        "Measure which parts of a trained hybrid matter. Prints the layers in the order in which "
+        "they would go.",
+        passes_on=False,
+    ),
+    "compress": Entry(
+        "corpusmill.stages.compress.stage:Compress",
+        "Make a trained hybrid smaller: search, prune, distil. Finds the children that fit a "
+        "budget, and writes the best one as transformers and vLLM load it.",
     ),
 }
 

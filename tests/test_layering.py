@@ -17,7 +17,17 @@ ALLOWED: dict[str, set[str]] = {
     "classifiers": {"manifests"},
     "trainer": {"manifests"},
     "compression": {"manifests", "trainer"},
-    "stages": {"manifests", "prompts", "classifiers", "trainer", "compression"},
+    "evaluation": {"manifests", "trainer"},
+    "vision": {"manifests", "trainer"},
+    "stages": {
+        "manifests",
+        "prompts",
+        "classifiers",
+        "trainer",
+        "compression",
+        "evaluation",
+        "vision",
+    },
     "pipeline": {"manifests", "stages"},
     "tools": {"manifests", "prompts", "stages", "trainer", "pipeline"},
 }

@@ -15,7 +15,17 @@ from packaging.requirements import Requirement
 
 from tests.command_line import ROOT
 
-ROOMS = ("classifiers", "compression", "manifests", "pipeline", "prompts", "stages", "trainer")
+ROOMS = (
+    "classifiers",
+    "compression",
+    "evaluation",
+    "manifests",
+    "pipeline",
+    "prompts",
+    "stages",
+    "trainer",
+    "vision",
+)
 DATA = {"corpusmill.models", "corpusmill.recipes", "corpusmill.samples"}
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 OURS = {"corpusmill", "tests", "benchmarks", "tools"}

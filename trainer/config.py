@@ -4,13 +4,13 @@ This file does not import torch, so recipes can be checked fast. Defaults are th
 if there are any: Nemotron-H, arXiv 2504.03624, table 1 and section 2.4.
 """
 
+import importlib.util
 import math
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from corpusmill.manifests.errors import RecipeError
+from corpusmill.manifests.errors import CorpusmillError, RecipeError
 from corpusmill.manifests.settings import Settings, Share
-from corpusmill.trainer.vision.config import VisionConfig
 from pydantic import (
     Field,
     NonNegativeFloat,
@@ -24,7 +24,6 @@ Schedule = Literal["cosine", "wsd"]
 Packing = Literal["concat", "pad"]
 Kind = Literal["mamba", "attention", "ffn"]
 KINDS: dict[str, Kind] = {"M": "mamba", "*": "attention", "-": "ffn"}
-Learns = Literal["all", "projector", "letters"]
 Precision = Literal["plain", "fp8", "fp8_rowwise"]
 FP8_MULTIPLE = 16  # of every size of an 8-bit product (torch._scaled_mm)
 Decay = Annotated[float, Field(ge=0, lt=1)]  # of a running mean
@@ -32,9 +31,8 @@ Decay = Annotated[float, Field(ge=0, lt=1)]  # of a running mean
 # Fields that decide no byte of the model. A run may go on with other values of them.
 # Ranks only round their sums in another order.
 FREE_ON_RESUME = (
-    *("checkpoint_every", "keep", "log_every"),
+    *("checkpoint_every", "keep", "log_every", "track"),
     *("num_workers", "shard_ranks", "gather_weights"),
-    *("init_from", "init_vision_from"),  # read at step 0 only; a stage knows their digests
 )
 
 
@@ -123,7 +121,11 @@ class TrainConfig(Settings):
     """One training run: the model, the data's form, the length of the run and the optimiser.
 
     Exactly one of `steps`, `tokens` and `epochs` sets the length.
+
+    start_folders: settings that name folders of first weights. They are read at step 0 only.
     """
+
+    start_folders: ClassVar[tuple[str, ...]] = ("init_from",)
 
     model: HybridConfig
     """The shape of the model."""
@@ -131,16 +133,6 @@ class TrainConfig(Settings):
     """A folder with a model to start from: of export, or any of NemotronHForCausalLM.
 
     Its shape is that of `model`, but its vocabulary may be smaller. Null: random weights.
-    """
-    vision: VisionConfig | None = None
-    """The encoder of images. Null: the model reads text alone."""
-    init_vision_from: str | None = None
-    """A folder with an encoder to start from: a checkpoint of `train`, an export, or a published
-    InternViT. All weights that the model has, too, are taken.
-    """
-    learns: Learns = "all"
-    """What gets gradients. With `vision`: all; the projector alone; or letters, that is the
-    encoder alone, by the letters of rendered pages.
     """
     sequence_length: PositiveInt = 8192
     """Tokens of a training sequence."""
@@ -235,6 +227,8 @@ class TrainConfig(Settings):
     """Checkpoints that stay."""
     log_every: PositiveInt = 10
     """Steps between writes of the log. Every step has its record."""
+    track: list[Literal["tensorboard", "wandb"]] = []
+    """Where records go besides the log. Each needs the package of its name."""
 
     @model_validator(mode="after")
     def _can_run(self) -> Self:
@@ -264,16 +258,6 @@ class TrainConfig(Settings):
             )
         if self.precision != "plain":
             self._refuse_odd_sizes()
-        if self.vision is None and (self.learns != "all" or self.init_vision_from):
-            raise RecipeError(
-                f"learns is {self.learns} and init_vision_from {self.init_vision_from}, but there "
-                "is no vision",
-                "set vision, or leave both out",
-            )
-        if self.vision is not None and self.shard_ranks > 1:
-            raise RecipeError(
-                "a model that reads images cannot be sharded yet", "set shard_ranks to 1"
-            )
         if self.epochs is None:
             self.refuse_long_warmup(self.step_count(0))
         if self.eval_every is not None and self.eval_fraction == 0:
@@ -316,6 +300,15 @@ class TrainConfig(Settings):
                 "lower warmup_steps or train longer",
             )
 
+    def refuse_missing_packages(self) -> None:
+        """Raises CorpusmillError if a package that `track` needs is not installed here."""
+        for name in self.track:
+            if importlib.util.find_spec(name) is None:
+                raise CorpusmillError(
+                    f"track names {name}, and the package {name} is not installed",
+                    f"pip install {name}, or leave it out",
+                )
+
     @property
     def rows_in_memory(self) -> int:
         """Sequences of one forward pass, if one process trains."""
@@ -343,15 +336,18 @@ def differences(stored: Mapping[str, Any], now: TrainConfig) -> list[str]:
     """
     defaults = {
         name: field.get_default(call_default_factory=True)
-        for name, field in TrainConfig.model_fields.items()
+        for name, field in type(now).model_fields.items()
         if not field.is_required()
     }
-    return list(_differences({**defaults, **stored}, now.model_dump(mode="json"), ""))
+    compared = ({**defaults, **stored}, now.model_dump(mode="json"))
+    free = {*FREE_ON_RESUME, *now.start_folders}
+    before, after = ({key: of[key] for key in of if key not in free} for of in compared)
+    return list(_differences(before, after, ""))
 
 
 def _differences(stored: Any, now: Any, name: str) -> Iterator[str]:
     if isinstance(stored, Mapping) and isinstance(now, Mapping):
-        for key in sorted({*stored, *now} - (set() if name else set(FREE_ON_RESUME))):
+        for key in sorted({*stored, *now}):
             yield from _differences(stored.get(key), now.get(key), f"{name}.{key}" if name else key)
     elif stored != now:
         yield f"{name} was {stored!r} and is now {now!r}"

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Literal, Self
 
 import torch
-from corpusmill.trainer import importing
+from corpusmill.manifests.errors import ModelError
+from corpusmill.trainer import checkpoint, importing
 from corpusmill.trainer.generator_cache import CHUNK
 from corpusmill.trainer.generator_guesses import Guesses
 from corpusmill.trainer.generator_layers import Decoder
@@ -85,6 +86,7 @@ class Generator:
         guess: bool = True,
     ) -> None:
         self._decoder = Decoder(model, slots, torch.device(device), dtype)
+        self._vocabulary = model.config.vocab_size
         self._slots, self._stop_ids, self._decode = slots, frozenset(stop_ids), decode
         self._most_guesses = MOST_GUESSES if guess else 0
 
@@ -99,9 +101,15 @@ class Generator:
         dtype: torch.dtype = torch.float32,
         guess: bool = True,
     ) -> Self:
-        """The model of a NemotronHForCausalLM folder. Raises ModelError if it is none."""
-        model = HybridModel(importing.read_shape(folder))
-        importing.load_pretrained(folder, model)
+        """The model of a NemotronHForCausalLM folder, or of a checkpoint of our trainer.
+
+        Raises CorpusmillError if the folder is neither.
+        """
+        if (folder / "state.json").exists():
+            model, _ = checkpoint.load_model(folder)
+        else:
+            model = HybridModel(importing.read_shape(folder))
+            importing.load_pretrained(folder, model)
         return cls(model, slots, stop_ids, decode, device, dtype, guess)
 
     def generate(
@@ -134,6 +142,11 @@ class Generator:
     def _begin(self, place: int, index: int, prompt: Prompt, news: News | None) -> _Row:
         """Read a prompt into a slot, and choose the first token of its answer."""
         tokens = list(prompt.token_ids)
+        if max(tokens) >= self._vocabulary:
+            raise ModelError(
+                f"the prompt has token {max(tokens)}, the model knows {self._vocabulary}",
+                "give the tokenizer that the model was trained with",
+            )
         numbers = prompt.sampling.numbers(prompt.max_tokens)
         row = _Row(index, prompt, Guesses(tokens, self._most_guesses), numbers)
         if prompt.max_tokens == 0:

@@ -10,14 +10,33 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Protocol
 
 import numpy as np
 import torch
 from corpusmill.trainer.data import PackedStream, Row, rows_of_step
-from corpusmill.trainer.vision.tiles import ImageTiles
 from torch import Tensor
 
 BATCHES_AHEAD = 32  # enough to train on while the next window of documents is decoded
+
+
+class RowImages(Protocol):
+    """The images of a batch's rows, as the model takes them."""
+
+    @property
+    def targets(self) -> Tensor | None:
+        """How many targets they bring themselves; None: the tokens are the targets."""
+        ...
+
+    def to(self, device: torch.device) -> "RowImages": ...
+
+    def pin(self) -> "RowImages":
+        """In page-locked memory."""
+        ...
+
+    def split(self, rows: int) -> "Iterator[RowImages]":
+        """In pieces of `rows` rows."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -28,7 +47,7 @@ class Batch:
     loss_mask: Tensor  # (B, T) bool: whether each target tokens[:, 1:] counts
     document_ids: Tensor  # (B, T) int32
     targets: Tensor  # () float32: how many targets count in the loss; may be 0
-    images: ImageTiles | None = None
+    images: RowImages | None = None
 
     def to(self, device: torch.device) -> "Batch":
         """The batch on `device`. If it is in pinned memory, this does not wait for the copy."""
@@ -62,24 +81,24 @@ class Batch:
             yield Batch(tokens, loss_mask, document_ids, self.targets, images)
 
 
-ReadImages = Callable[[Sequence[Row]], ImageTiles]
+ReadImages = Callable[[Sequence[Row]], RowImages]
 
 
 def collate(rows: Iterable[Row], pin: bool = False, read_images: ReadImages | None = None) -> Batch:
     """Stack rows into a batch.
 
     pin: put it into page-locked memory. Copies from there to a GPU need no waiting. read_images:
-    makes the tiles of the rows' images. If it gives labels, they are the targets that count.
+    makes what the model takes of the rows' images.
     """
     rows = list(rows)
     loss_mask = torch.from_numpy(np.stack([row.loss_mask for row in rows]))
     images = read_images(rows) if read_images else None
-    counted = loss_mask.sum() if images is None or images.labels is None else images.labelled
+    targets = None if images is None else images.targets
     batch = Batch(
         torch.from_numpy(np.stack([row.tokens for row in rows]).astype(np.int64)),
         loss_mask,
         torch.from_numpy(np.stack([row.document_ids for row in rows])),
-        counted.float(),
+        (loss_mask.sum() if targets is None else targets).float(),
         images,
     )
     return batch.pin() if pin else batch

@@ -48,9 +48,9 @@ def shard(
         small |= others
     for module in (embedding, model):
         fully_shard(module, mesh=mesh, reshard_after_forward=after_forward, ignored_params=small)
-    for module in _units(model):
-        module.set_gradient_divide_factor(1.0)  # the loss is a sum over ranks, not a mean
-        module.set_force_sum_reduction_for_comms(True)  # Gloo cannot multiply and sum at once
+    for unit in _units(model):
+        unit.set_gradient_divide_factor(1.0)  # the loss is a sum over ranks, not a mean
+        unit.set_force_sum_reduction_for_comms(True)  # Gloo cannot multiply and sum at once
 
 
 def keep_gathered(model: nn.Module, keep: bool) -> None:
@@ -103,12 +103,17 @@ def put(target: Tensor, value: Tensor) -> None:
 @torch.no_grad()
 def clip_gradients(model: nn.Module, largest: float) -> Tensor:
     """Scale all gradients so that their norm is at most `largest`. Returns the norm before."""
-    parameters = [parameter for parameter in model.parameters() if parameter.grad is not None]
-    sharded = [parameter for parameter in parameters if isinstance(parameter, DTensor)]
-    plain = [parameter for parameter in parameters if not isinstance(parameter, DTensor)]
+    trained = [parameter for parameter in model.parameters() if parameter.grad is not None]
+    sharded = [parameter for parameter in trained if isinstance(parameter, DTensor)]
+    plain = [parameter for parameter in trained if not isinstance(parameter, DTensor)]
     kinds = [kind for kind in (sharded, plain) if kind]  # one call cannot take both
-    norms = [whole(nn.utils.get_total_norm([p.grad for p in kind])) for kind in kinds]
+    norms = [whole(_norm_of_gradients(parameters)) for parameters in kinds]
     norm = norms[0] if len(norms) == 1 else torch.stack(norms).norm()
-    for kind in kinds:
-        nn.utils.clip_grads_with_norm_(kind, largest, norm)
+    for parameters in kinds:
+        nn.utils.clip_grads_with_norm_(parameters, largest, norm)
     return norm
+
+
+def _norm_of_gradients(parameters: Iterable[nn.Parameter]) -> Tensor:
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    return nn.utils.get_total_norm(gradients)

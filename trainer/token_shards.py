@@ -4,13 +4,12 @@ Their columns: `id: string, tokens: list<int32>, n_prompt: int32, source: string
 `root` is the document that a synthetic one was made from, else null. Shards of older versions lack
 it.
 
-Shards with images also have `image`, and `letters`, `letter_x`, `letter_y` of rendered pages. Their
-schema's metadata say which token holds an image token's place, and how images become tiles.
+Shards with images also have `image`, and `letters`, `letter_x`, `letter_y` of rendered pages.
 """
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from corpusmill.manifests.errors import CorpusmillError, InputError
-from corpusmill.trainer.vision.config import Tiling
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
 COLUMNS = {"id": pa.string(), "tokens": pa.list_(pa.int32()), "n_prompt": pa.int32()}
 ROOT = "root"
 IMAGE, LETTERS = "image", ("letters", "letter_x", "letter_y")
-IMAGE_TOKEN, TILING = b"image_token", b"tiling"  # in the metadata of the schema
 
 
 @dataclass(frozen=True)
@@ -46,23 +43,10 @@ class RowGroup:
 
 
 @dataclass(frozen=True)
-class ImageFacts:
-    """What shards with images say of them. token: holds an image token's place."""
-
-    token: int
-    tiling: Tiling
-
-
-def image_metadata(token: int, tiling: Tiling) -> dict[bytes, bytes]:
-    """ImageFacts as the metadata of a shard's schema."""
-    return {IMAGE_TOKEN: str(token).encode(), TILING: tiling.model_dump_json().encode()}
-
-
-@dataclass(frozen=True)
 class Catalogue:
     """All shards of a corpus: files in order, their digest, and row groups on both sides.
 
-    images: None if there are none.
+    metadata: of the shards' schema.
     """
 
     shards: tuple[Path, ...]
@@ -72,7 +56,7 @@ class Catalogue:
     held_out: tuple[RowGroup, ...]
     sequence_length: int
     eval_fraction: float
-    images: ImageFacts | None = None
+    metadata: Mapping[bytes, bytes] = field(default_factory=dict)
 
 
 def is_held_out(root: str, eval_fraction: float) -> bool:
@@ -102,10 +86,16 @@ def catalogue(
     digest = hashlib.sha256()
     sides: tuple[list[RowGroup], list[RowGroup]] = ([], [])
     largest = 0
-    images: set[ImageFacts | None] = set()
+    metadata: dict[bytes, bytes] | None = None
     for shard, path in enumerate(paths):
         with open_shard(path) as file:
-            images.add(_image_facts(file))
+            known = dict(file.schema_arrow.metadata or {})
+            if metadata not in (None, known):
+                raise CorpusmillError(
+                    f"{path} was packed otherwise than the shards before it",
+                    "pack all of them with the same settings",
+                )
+            metadata = known
             for ordinal in range(file.num_row_groups):
                 table = read_group(file, path, ordinal)
                 lengths = pc.list_value_length(table["tokens"]).to_numpy().astype(np.int64)
@@ -118,11 +108,6 @@ def catalogue(
                         side.append(RowGroup(shard, ordinal, chosen.size, total, longest, rows))
         with path.open("rb") as raw:
             digest.update(hashlib.file_digest(raw, "sha256").digest())
-    if len(images) > 1:
-        raise CorpusmillError(
-            "some of the token shards have images and others none, or of another tiling",
-            "pack all of them with the same pack.images",
-        )
     training, held_out = sides
     if not any(group.longest > 1 for group in training):
         raise CorpusmillError(
@@ -142,15 +127,8 @@ def catalogue(
         tuple(held_out),
         sequence_length,
         eval_fraction,
-        images.pop(),
+        metadata or {},
     )
-
-
-def _image_facts(file: pq.ParquetFile) -> ImageFacts | None:
-    known = file.schema_arrow.metadata or {}
-    if IMAGE_TOKEN not in known:
-        return None
-    return ImageFacts(int(known[IMAGE_TOKEN]), Tiling.model_validate_json(known[TILING]))
 
 
 def find_shards(folder: Path) -> list[Path]:

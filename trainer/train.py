@@ -4,11 +4,12 @@ Run it again after an interruption, and it goes on from the last checkpoint. On 
 the same bits as without the interruption. Nothing in a step waits for the GPU: losses and norms
 stay there, and are read every `log_every` steps.
 
-Output: `checkpoints/step-NNNNNNNN/` (see `trainer.checkpoint`) and `log.jsonl`, one record a step.
+Output: `checkpoints/step-NNNNNNNN/` (see `trainer.checkpoint`), `log.jsonl`, one record a step, and
+`loss.svg`.
 Source of the recipe: Nemotron-H, arXiv 2504.03624, section 2.4.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,28 +19,21 @@ from corpusmill.trainer import checkpoint
 from corpusmill.trainer.config import Precision, TrainConfig
 from corpusmill.trainer.data import PackedStream
 from corpusmill.trainer.fp8 import Scaling
-from corpusmill.trainer.importing import load_pretrained
 from corpusmill.trainer.loader import Batch, BatchLoader, ReadImages, collate
 from corpusmill.trainer.loss import SummedLoss, mean_loss
 from corpusmill.trainer.memory import too_little_memory
-from corpusmill.trainer.model import HybridModel, initialise
+from corpusmill.trainer.model import HybridModel
 from corpusmill.trainer.optim import Optimizer
+from corpusmill.trainer.parts import NO_METADATA, TEXT, Metadata, Parts
 from corpusmill.trainer.ranks import Ranks, joined
-from corpusmill.trainer.records import Records, StepRecord
+from corpusmill.trainer.records import OnStep, Records, StepRecord, read_records
+from corpusmill.trainer.saving import Saver
 from corpusmill.trainer.schedule import learning_rate_at
 from corpusmill.trainer.sharding import clip_gradients, keep_gathered, shard
-from corpusmill.trainer.token_shards import Catalogue, ImageFacts, catalogue
-from corpusmill.trainer.vision.build import (
-    empty_model,
-    image_columns,
-    load_parts,
-    tile_reader,
-)
-from corpusmill.trainer.vision.loss import vision_loss
-from corpusmill.trainer.vision.model import VisionLanguageModel, initialise_vision
+from corpusmill.trainer.token_shards import Catalogue, catalogue
+from corpusmill.trainer.tracking import draw_loss, watchers
 from torch import Tensor
 
-MakeLoss = Callable[[HybridModel, TrainConfig], SummedLoss]  # called once, on every rank
 SCALINGS: dict[Precision, Scaling] = {"fp8": "tensor", "fp8_rowwise": "row"}
 
 
@@ -66,19 +60,20 @@ def train(
     config: TrainConfig,
     shards: Sequence[Path],
     output_folder: Path,
-    on_step: Callable[[StepRecord], None] | None = None,
-    make_loss: MakeLoss | None = None,
+    on_step: OnStep | None = None,
+    parts: Parts = TEXT,
 ) -> TrainResult:
     """Train, or go on training, until the run has its length. One process of the run does this.
 
     shards: Parquet files of the pack stage. on_step: called once per step, in order, when its
-    record is written; by the first rank only. make_loss: the loss, made from the model with its
-    first weights; by default the cross-entropy. Raises CorpusmillError if the data does not fit, if
-    the output folder belongs to another run, if memory is too small, or if the loss is not finite.
+    record is written; by the first rank only. parts: what is trained, and by which loss. Raises
+    CorpusmillError if the data does not fit, if the output folder belongs to another run, if memory
+    is too small, or if the loss is not finite.
     """
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
+    config.refuse_missing_packages()
     corpus = catalogue(shards, config.sequence_length, config.eval_fraction)
     if corpus.largest_token >= config.model.vocab_size:
         raise CorpusmillError(
@@ -88,7 +83,7 @@ def train(
         )
     with joined(config) as ranks:
         try:
-            return _train(config, corpus, output_folder, on_step, ranks, make_loss or default_loss)
+            return _train(config, corpus, output_folder, on_step, ranks, parts)
         except torch.OutOfMemoryError as error:
             raise too_little_memory(config, ranks.count, ranks.device) from error
 
@@ -97,18 +92,18 @@ def _train(
     config: TrainConfig,
     corpus: Catalogue,
     output_folder: Path,
-    on_step: Callable[[StepRecord], None] | None,
+    on_step: OnStep | None,
     ranks: Ranks,
-    make_loss: MakeLoss,
+    parts: Parts,
 ) -> TrainResult:
     stream = PackedStream(
-        corpus, config.seed, config.pack, config.shuffle_window, images=image_columns(config)
+        corpus, config.seed, config.pack, config.shuffle_window, images=parts.columns
     )
-    read_images = tile_reader(config, corpus.images)
+    read_images = parts.make_reader and parts.make_reader(config, corpus.metadata)
     steps = config.step_count(stream.epoch_rows)
     config.refuse_long_warmup(steps)
 
-    model = build_model(config, ranks, corpus.images)
+    model = build_model(config, ranks, parts, corpus.metadata)
     optimizer = Optimizer(model, config)
     checkpoints, log = output_folder / "checkpoints", output_folder / "log.jsonl"
     output_folder.mkdir(parents=True, exist_ok=True)
@@ -117,13 +112,14 @@ def _train(
     if start:
         first = checkpoint.resume(start, model, optimizer, config, corpus.digest)
     else:
-        _load_first_weights(config, model)
+        parts.load_weights(config, model)
     ranks.wait()  # nobody looks for checkpoints any more
     if ranks.first:
         checkpoint.clean(checkpoints)
-    records = Records(log, first, steps, config, on_step, ranks)
-    summed_loss = make_loss(model, config)
+    summed_loss = parts.make_loss(model, config)
     held_out = _held_out_batches(config, stream, ranks, read_images)
+    names = [path.name for path in corpus.shards]
+    saver = Saver(checkpoints, model, optimizer, config, corpus.digest, names, ranks)
     loader = BatchLoader(
         stream,
         config.batch_size,
@@ -134,7 +130,9 @@ def _train(
         ranks=ranks.count,
         read_images=read_images,
     )
-    with loader as batches:
+    with saver, watchers(config, output_folder, first, ranks) as watching, loader as batches:
+        tell = [*watching, on_step] if on_step else watching
+        records = Records(log, first, steps, config, tell, ranks)
         for step, batch in enumerate(batches, start=first):
             rate = learning_rate_at(
                 step,
@@ -158,16 +156,16 @@ def _train(
             if save_now or held_out_loss is not None or done % config.log_every == 0:
                 records.write(held_out_loss)
             if save_now:
-                names = [path.name for path in corpus.shards]
-                start = checkpoint.save(
-                    checkpoints, model, optimizer, config, done, corpus.digest, names, ranks
-                )
-    assert start is not None
+                saver.save(done)
+        last = saver.wait() or start
+    assert last is not None
+    if ranks.first:
+        draw_loss(read_records(log), output_folder / "loss.svg")
     tokens = steps * config.batch_size * config.sequence_length
     documents = stream.documents_before(steps * config.batch_size)
     set_aside = sum(group.documents for group in corpus.held_out)
     not_reached = stream.documents_from(steps * config.batch_size)
-    return TrainResult(steps, tokens, documents, set_aside, not_reached, start, log, records.last)
+    return TrainResult(steps, tokens, documents, set_aside, not_reached, last, log, records.last)
 
 
 def optimise(
@@ -196,10 +194,12 @@ def optimise(
     return ranks.sum(loss), norm
 
 
-def build_model(config: TrainConfig, ranks: Ranks, images: ImageFacts | None = None) -> HybridModel:
+def build_model(
+    config: TrainConfig, ranks: Ranks, parts: Parts = TEXT, metadata: Metadata = NO_METADATA
+) -> HybridModel:
     """The model with its first weights, on the device, sharded if the settings say so.
 
-    images: what the token shards say of their images.
+    metadata: of the token shards.
     """
     dtype = (
         config.dtype
@@ -207,11 +207,7 @@ def build_model(config: TrainConfig, ranks: Ranks, images: ImageFacts | None = N
         else ("bfloat16" if ranks.device.type == "cuda" else "float32")
     )
     with torch.device("meta"):
-        model = (
-            HybridModel(config.model, getattr(torch, dtype))
-            if config.vision is None
-            else empty_model(config, images, getattr(torch, dtype))
-        )
+        model = parts.make_model(config, metadata, getattr(torch, dtype))
     model.recompute(config.checkpoint_activations)
     if config.precision != "plain":
         model.use_fp8(SCALINGS[config.precision], config.fp8_plain_layers)
@@ -225,27 +221,8 @@ def build_model(config: TrainConfig, ranks: Ranks, images: ImageFacts | None = N
             once_a_step=config.gather_weights == "step",
         )
     model.to_empty(device=ranks.device)
-    if isinstance(model, VisionLanguageModel):
-        initialise_vision(model, config.seed)
-    else:
-        initialise(model, config.seed)
+    parts.initialise(model, config.seed)
     return model
-
-
-def default_loss(model: HybridModel, config: TrainConfig) -> SummedLoss:
-    """The loss of the text, with images where the model reads them."""
-    if isinstance(model, VisionLanguageModel):
-        return vision_loss(model, config)
-    return SummedLoss(model, config)
-
-
-def _load_first_weights(config: TrainConfig, model: HybridModel) -> None:
-    """Take the first weights from the folders that the settings name."""
-    if config.init_from is not None:
-        load_pretrained(Path(config.init_from), model)
-    if config.init_vision_from is not None:
-        assert isinstance(model, VisionLanguageModel)
-        load_parts(Path(config.init_vision_from), model)
 
 
 def _held_out_batches(

@@ -48,6 +48,13 @@ class ChatTokenizer:
         before = [] if self.template else _put_before(self._hugging_face)
         return [before + list(ids) for ids in encoded["input_ids"]]
 
+    def text_ids(self, text: str) -> list[int]:
+        """The token ids of a text to go on from. An empty text is the begin or the end token."""
+        bare = self._hugging_face(text, add_special_tokens=False, verbose=False)["input_ids"]
+        ids = _put_before(self._hugging_face) + list(bare)
+        start = self._plain.bos if self._plain.bos is not None else self.eos
+        return ids or ([] if start is None else [start])
+
     def render(self, chat: Chat) -> str:
         """The chat as the text that is tokenised.
 

@@ -19,8 +19,6 @@ from pydantic import JsonValue, PositiveInt
 if TYPE_CHECKING:
     from corpusmill.trainer.generator import Generator, Prompt
 
-Device = Literal["auto", "cpu", "cuda"]
-Dtype = Literal["auto", "float32", "bfloat16"]
 ARCHITECTURE = "nemotron_h"
 
 
@@ -39,9 +37,9 @@ class EmbeddedEngine(Settings):
 
     Sums are added in an order that depends on it: another number may give other answers.
     """
-    device: Device = "auto"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto: CUDA where there is a GPU, else the CPU."""
-    dtype: Dtype = "auto"
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of the weights. auto: bfloat16 on CUDA, float32 on the CPU."""
     template_arguments: dict[str, JsonValue] | None = None
     """Further variables of the model's chat template."""
@@ -53,6 +51,10 @@ class EmbeddedEngine(Settings):
     @property
     def gpus(self) -> float:
         return 0 if self.device == "cpu" else 1
+
+    @property
+    def streams(self) -> int:
+        return 1
 
     def tokenizer(self) -> chat.ChatTokenizer:
         return chat.load(model_folder.local_folder(self.model), self.template_arguments)
@@ -69,9 +71,16 @@ class EmbeddedEngine(Settings):
     def answers(self, requests: Iterator[Request]) -> Iterator[tuple[int, Completion]]:
         import torch
 
-        context = self.context_length()
+        refuse_other_architectures(self.model)
+        tokenizer, context = self.tokenizer(), self.context_length()
         generator = load_generator(
-            self.model, self.tokenizer(), self.batch_size, self.device, self.dtype, self.threads
+            model_folder.local_folder(self.model),
+            tokenizer,
+            frozenset(model_folder.end_tokens(self.model)),
+            self.batch_size,
+            self.device,
+            self.dtype,
+            self.threads,
         )
         unfit: deque[tuple[int, Completion]] = deque()
         asked: dict[int, tuple[int, int]] = {}  # a prompt's number -> its index, its length
@@ -126,21 +135,23 @@ def refuse_other_architectures(model: str) -> None:
 
 @functools.lru_cache(maxsize=1)
 def load_generator(
-    model: str,
+    folder: str,
     tokenizer: chat.ChatTokenizer,
+    end_tokens: frozenset[int],
     slots: int,
-    device: Device = "auto",
-    dtype: Dtype = "auto",
-    threads: int = 1,
+    device: str,
+    dtype: str,
+    threads: int,
 ) -> "Generator":
-    """The model, once per process.
+    """The model of a local folder, an export or a checkpoint, once per process.
 
-    Raises EngineError if there is no such device, and ModelError if the model is of another kind.
+    device, dtype: as the engine's settings. end_tokens: that end an answer, beside the tokenizer's
+    own. Raises EngineError if there is no such device, and CorpusmillError if the folder holds no
+    model of this kind.
     """
     import torch
     from corpusmill.trainer.generator import Generator
 
-    refuse_other_architectures(model)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda" and not torch.cuda.is_available():
@@ -149,14 +160,6 @@ def load_generator(
         torch.set_num_threads(threads)
     if dtype == "auto":
         dtype = "bfloat16" if device == "cuda" else "float32"
-    stops = model_folder.end_tokens(model)
-    if tokenizer.eos is not None:
-        stops.add(tokenizer.eos)
-    return Generator.load(
-        Path(model_folder.local_folder(model)),
-        slots,
-        stops,
-        tokenizer.decode,
-        device,
-        getattr(torch, dtype),
-    )
+    stops = end_tokens if tokenizer.eos is None else end_tokens | {tokenizer.eos}
+    number = getattr(torch, dtype)
+    return Generator.load(Path(folder), slots, stops, tokenizer.decode, device, number)

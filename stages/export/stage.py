@@ -69,7 +69,7 @@ class Export(GlobalStage):
 def _export(settings: Export, shard: Shard) -> list[Counts]:
     from corpusmill.trainer import checkpoint as checkpoints
     from corpusmill.trainer.export import export
-    from corpusmill.trainer.vision.export import export_checkpoint
+    from corpusmill.vision.export import export_checkpoint
 
     state = [artifact.path for artifact in shard.inputs if artifact.name == "state.json"]
     if len(state) != 1:

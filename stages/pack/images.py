@@ -13,11 +13,11 @@ import pyarrow as pa
 from corpusmill.manifests.errors import ModelError
 from corpusmill.manifests.schema import IMAGE, LETTERS
 from corpusmill.stages.tokenizer.loaded import LoadedTokenizer, load, portable_files
-from corpusmill.trainer.token_shards import image_metadata
-from corpusmill.trainer.vision.config import Tiling
-from corpusmill.trainer.vision.pixels import ImageError, open_image
-from corpusmill.trainer.vision.tiling import choose_grid
-from corpusmill.trainer.vision.tokens import ImageTokens, with_image_tokens
+from corpusmill.vision.config import Tiling
+from corpusmill.vision.pixels import ImageError, open_image
+from corpusmill.vision.shards import ImageFacts
+from corpusmill.vision.tiling import choose_grid
+from corpusmill.vision.tokens import ImageTokens, with_image_tokens
 
 COLUMNS = (IMAGE, *LETTERS)  # of a token shard with images, beside its own
 
@@ -42,7 +42,7 @@ class ImagePacking:
     def schema(self, tokens: pa.Schema) -> pa.Schema:
         """The schema of the shards. Its metadata tell the trainer which token is an image's."""
         columns = pa.schema([*tokens, *COLUMNS])
-        return columns.with_metadata(image_metadata(self.marks.place, self.tiling))
+        return columns.with_metadata(ImageFacts(self.marks.place, self.tiling).metadata)
 
     def prompts(self, images: Sequence[bytes | None]) -> list[list[int] | ImageError]:
         """For each row, the tokens of its image, or why it cannot be read. Empty without one."""

@@ -40,8 +40,8 @@ from corpusmill.stages.readers import ReaderSettings
 from corpusmill.stages.readers.documents import count_reasons, input_shards, read_documents
 from corpusmill.stages.tokenizer import loaded as tokens
 from corpusmill.stages.tokenizer.loaded import LoadedTokenizer
-from corpusmill.trainer.vision.config import Tiling
-from corpusmill.trainer.vision.pixels import ImageError
+from corpusmill.vision.config import Tiling
+from corpusmill.vision.pixels import ImageError
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 

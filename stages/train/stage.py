@@ -15,24 +15,29 @@ from corpusmill.manifests import storage
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.shard import Shard
 from corpusmill.stages.contract import Account, GlobalStage, Inputs, Pass, Passes, Reads
-from corpusmill.trainer.config import FREE_ON_RESUME, TrainConfig
+from corpusmill.trainer.config import FREE_ON_RESUME
+from corpusmill.vision.config import VisionTrainConfig
 
 CONFIG = "config.json"
 CHECKPOINT = "checkpoint"
-LOG = "log.jsonl"
+LOG, PICTURE = "log.jsonl", "loss.svg"
 
 
-class Train(TrainConfig, GlobalStage):
+class Train(VisionTrainConfig, GlobalStage):
     """Train a hybrid on the token shards of a pack stage."""
 
     name: ClassVar[str] = "train"
     version: ClassVar[int] = 2
     account: ClassVar[Account] = Account.MANY_TO_ONE
     reads: ClassVar[Reads] = Reads.TOKENS
-    free_settings: ClassVar[tuple[str, ...]] = FREE_ON_RESUME
+    free_settings: ClassVar[tuple[str, ...]] = (
+        *FREE_ON_RESUME,
+        *VisionTrainConfig.start_folders,
+    )
 
     def depends_on(self) -> str:
         """What the first weights are. Raises ModelError if their model has another shape."""
+        self.refuse_missing_packages()
         digests = []
         with tempfile.TemporaryDirectory() as folder:
             if self.init_from is not None:
@@ -61,6 +66,7 @@ class Train(TrainConfig, GlobalStage):
 def _train(settings: Train, shard: Shard) -> list[Counts]:
     from corpusmill.trainer.records import StepRecord
     from corpusmill.trainer.workers import run
+    from corpusmill.vision.build import parts
 
     scratch = Path(shard.scratch)
     shards = [
@@ -73,18 +79,19 @@ def _train(settings: Train, shard: Shard) -> list[Counts]:
     def on_step(record: StepRecord) -> None:
         shard.report(record.step, record.steps, f"steps, loss {record.loss:.3f}")
 
-    for key in ("init_from", "init_vision_from"):
+    for key in settings.start_folders:
         source = getattr(settings, key)
         if source is not None:
             names = _weights(source, scratch / key)
             init = _fetch(source, (CONFIG, *names), scratch / key)
             settings = settings.model_copy(update={key: str(init)})
-    result = run(settings, shards, scratch, on_step)
+    result = run(settings, shards, scratch, on_step, parts(settings))
     for path in sorted(result.checkpoint.iterdir()):
         shard.keep(path, CHECKPOINT)
     # Speeds differ from run to run, so the log is no part of the receipt.
-    with storage.atomic_writer(storage.join(shard.folder, LOG)) as log:
-        log.write(result.log.read_bytes())
+    for name in (LOG, PICTURE):
+        with storage.atomic_writer(storage.join(shard.folder, name)) as file:
+            file.write(result.log.with_name(name).read_bytes())
     account = Counts("train", rows_in=shard.rows_read, kept=result.documents, tokens=result.tokens)
     account.leave_out("held_out", result.held_out)
     account.leave_out("not_reached", result.not_reached)

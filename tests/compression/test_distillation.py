@@ -14,6 +14,7 @@ from corpusmill.trainer.export import write_model
 from corpusmill.trainer.loader import Batch
 from corpusmill.trainer.loss import SummedLoss
 from corpusmill.trainer.model import HybridModel, initialise
+from corpusmill.trainer.parts import Parts
 from corpusmill.trainer.train import train
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -130,7 +131,9 @@ def test_a_student_that_is_its_teacher_has_nothing_to_learn(teacher):
     found = loss(batch)
     found.backward()
     assert abs(found.item()) < 1e-4
-    assert all(parameter.grad.abs().max() < 1e-4 for parameter in student.parameters())
+    for parameter in student.parameters():
+        assert parameter.grad is not None
+        assert parameter.grad.abs().max() < 1e-4
 
 
 def test_without_gradients_the_loss_is_the_cross_entropy(teacher):
@@ -154,18 +157,20 @@ def losses(result):
 
 def test_a_student_learns_its_teacher_in_the_trainers_loop(folder, teacher, tmp_path):
     shards = write_shards(tmp_path / "pack", VOCABULARY)
-    make_loss = functools.partial(distillation_loss, folder)
-    result = train(config(steps=60), shards, tmp_path / "run", make_loss=make_loss)
+    parts = Parts(make_loss=functools.partial(distillation_loss, folder))
+    result = train(config(steps=60), shards, tmp_path / "run", parts=parts)
     divergence = losses(result)
     assert divergence[-1] < 0.7 * divergence[0]
     assert divergence[0] < math.log(VOCABULARY)  # a divergence, no cross-entropy of random tokens
+    assert result.last is not None
+    assert result.last.held_out_loss is not None
     assert result.last.held_out_loss > divergence[-1]
 
 
 def test_a_run_that_stops_gives_the_same_bits(folder, tmp_path):
     shards = write_shards(tmp_path / "pack", VOCABULARY)
-    make_loss = functools.partial(distillation_loss, folder)
-    whole = train(config(), shards, tmp_path / "whole", make_loss=make_loss)
+    parts = Parts(make_loss=functools.partial(distillation_loss, folder))
+    whole = train(config(), shards, tmp_path / "whole", parts=parts)
 
     class Stop(Exception):
         pass
@@ -175,9 +180,10 @@ def test_a_run_that_stops_gives_the_same_bits(folder, tmp_path):
             raise Stop
 
     with pytest.raises(Stop):
-        train(config(), shards, tmp_path / "part", stop, make_loss)
-    assert checkpoint.latest(tmp_path / "part" / "checkpoints").name == "step-00000003"
-    part = train(config(), shards, tmp_path / "part", make_loss=make_loss)
+        train(config(), shards, tmp_path / "part", stop, parts)
+    (stopped,) = checkpoint.found(tmp_path / "part" / "checkpoints")
+    assert stopped.name == "step-00000003"
+    part = train(config(), shards, tmp_path / "part", parts=parts)
     for name in ("model.safetensors", "optimizer.safetensors"):
         assert (part.checkpoint / name).read_bytes() == (whole.checkpoint / name).read_bytes()
     assert losses(part) == losses(whole)

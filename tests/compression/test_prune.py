@@ -2,12 +2,13 @@
 
 import dataclasses
 import math
+from typing import Any
 
 import pytest
 import torch
 from corpusmill.compression.memory import parameters_of
 from corpusmill.compression.prune import prune
-from corpusmill.compression.ranking import kept_of
+from corpusmill.compression.ranking import Kept, kept_of
 from corpusmill.compression.space import Sizes
 from corpusmill.trainer.export import write_model
 from corpusmill.trainer.importing import load_pretrained, read_shape
@@ -43,7 +44,7 @@ def child_of(parent, importance, changes):
 
 
 @torch.no_grad()
-def masked(parent, kept):
+def masked(parent: Any, kept: Kept) -> HybridModel:
     """The parent at its full size, with zeros where the child has nothing.
 
     An RMS norm of the child divides by the mean over fewer channels. In the parent, zeros lower the
@@ -66,7 +67,8 @@ def masked(parent, kept):
     share = len(kept.hidden) / shape.hidden_size
     model.backbone.embeddings.weight.mul_(hidden)
     narrow(model.backbone.norm_f, hidden, share)
-    for number, layer in enumerate(model.backbone.layers):
+    layers: Any = model.backbone.layers
+    for number, layer in enumerate(layers):
         narrow(layer.norm, hidden, share)
         mixer, symbol = layer.mixer, shape.pattern[number]
         last = {"M": "out_proj", "*": "o_proj", "-": "down_proj"}[symbol]
@@ -135,9 +137,10 @@ def test_a_child_loads_in_stock_transformers(parent, importance, tokens, tmp_pat
     folder = write_tokenizer(tmp_path / "tokenizer", 64)
     child, _ = child_of(parent, importance, CHANGES["all"])
     written = write_model(child, folder, tmp_path / "child", "float32", 128)
-    loaded, info = AutoModelForCausalLM.from_pretrained(
+    given: Any = AutoModelForCausalLM.from_pretrained(
         written, dtype=torch.float32, output_loading_info=True
     )
+    loaded, info = given
     assert not info["missing_keys"]
     assert not info["unexpected_keys"]
     expected = child(tokens)

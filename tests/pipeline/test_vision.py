@@ -8,7 +8,7 @@ import torch
 from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.manifests.looking.verify import verify
 from corpusmill.trainer import checkpoint
-from corpusmill.trainer.vision.build import load_model
+from corpusmill.vision.build import load_model
 
 from tests.stages.small_corpus import documents, rows_of, run, small_tokenizer, write_shard
 
@@ -112,12 +112,13 @@ def test_the_three_phases_and_the_export(packed):
 
 def test_an_interrupted_run_has_the_same_weights(packed, tmp_path):
     from corpusmill.manifests.settings import build_settings
-    from corpusmill.trainer.config import TrainConfig
     from corpusmill.trainer.train import train as train_model
+    from corpusmill.vision.build import parts
+    from corpusmill.vision.config import VisionTrainConfig
 
     shards = sorted((packed / "pack/documents").glob("*.parquet"))
-    config = build_settings(TrainConfig, {**TRAINING, "steps": 4, "checkpoint_every": 2})
-    whole = train_model(config, shards, tmp_path / "whole")
+    config = build_settings(VisionTrainConfig, {**TRAINING, "steps": 4, "checkpoint_every": 2})
+    whole = train_model(config, shards, tmp_path / "whole", parts=parts(config))
 
     class Killed(Exception):
         pass
@@ -128,9 +129,13 @@ def test_an_interrupted_run_has_the_same_weights(packed, tmp_path):
 
     with pytest.raises(Killed):
         train_model(
-            config.model_copy(update={"log_every": 1}), shards, tmp_path / "cut", on_step=kill
+            config.model_copy(update={"log_every": 1}),
+            shards,
+            tmp_path / "cut",
+            kill,
+            parts(config),
         )
-    resumed = train_model(config, shards, tmp_path / "cut")
+    resumed = train_model(config, shards, tmp_path / "cut", parts=parts(config))
     weights = [(result.checkpoint / checkpoint.WEIGHTS).read_bytes() for result in (whole, resumed)]
     assert weights[0] == weights[1]
 
