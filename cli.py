@@ -240,6 +240,34 @@ def _dedup_command(
     )
 
 
+def _evaluate_command(
+    output: Output,
+    options: RunOptions,
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="MODEL",
+            help="A checkpoint, an export, a transformers folder, OWNER/NAME on the hub, or "
+            "package:models/NAME. In place of --input.",
+        ),
+    ] = None,
+    input: Input = None,
+    task: Annotated[
+        list[str] | None,
+        typer.Option("--task", "-t", help="A task, in place of evaluate.tasks. Repeatable."),
+    ] = None,
+    config: Config = None,
+    step: StepName = None,
+    set_: Set = None,
+) -> None:
+    from corpusmill.stages.evaluate.report import model_path, print_figures
+
+    inputs = (*(input or ()), *((model_path(model),) if model else ()))
+    asked = [f"{step or 'evaluate'}.tasks={json.dumps(task)}"] if task else []
+    _run_stage("evaluate", output, inputs, config, step, [*(set_ or []), *asked], options)
+    print_figures(output)
+
+
 def _blend_command(
     options: RunOptions,
     output: Output,
@@ -269,34 +297,6 @@ def _blend_command(
     typer.echo("\n".join(forecast_remarks(found)))
 
 
-def _evaluate_command(
-    output: Output,
-    options: RunOptions,
-    model: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="MODEL",
-            help="A checkpoint, an export, a transformers folder, OWNER/NAME on the hub, or "
-            "package:models/NAME. In place of --input.",
-        ),
-    ] = None,
-    input: Input = None,
-    task: Annotated[
-        list[str] | None,
-        typer.Option("--task", "-t", help="A task, in place of evaluate.tasks. Repeatable."),
-    ] = None,
-    config: Config = None,
-    step: StepName = None,
-    set_: Set = None,
-) -> None:
-    from corpusmill.stages.evaluate.report import model_path, print_figures
-
-    inputs = (*(input or ()), *((model_path(model),) if model else ()))
-    asked = [f"{step or 'evaluate'}.tasks={json.dumps(task)}"] if task else []
-    _run_stage("evaluate", output, inputs, config, step, [*(set_ or []), *asked], options)
-    print_figures(output)
-
-
 def _run_stage(
     verb: str,
     output: str,
@@ -317,13 +317,13 @@ def _run_stage(
         raise typer.Exit(QUARANTINED)
 
 
-_OWN: dict[str, Callable[..., None]] = {
-    "blend": _blend_command,
+_OWN_COMMANDS: dict[str, Callable[..., None]] = {
     "dedup": _dedup_command,
+    "blend": _blend_command,
     "evaluate": _evaluate_command,
 }
 for _verb, _entry in STAGES.items():
-    _command = _OWN.get(_verb) or _stage_command(_verb)
+    _command = _OWN_COMMANDS.get(_verb) or _stage_command(_verb)
     app.command(_verb, help=_entry.help, cls=StageCommand, rich_help_panel="Stages")(
         _with_run_options(_command)
     )

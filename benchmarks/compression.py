@@ -413,10 +413,13 @@ def table(losses: dict[str, list[float]]) -> dict[str, Any]:
         "of KD, from scratch": ("scratch + CE", "scratch + KD"),
         "against all tokens": ("scratch + CE, all tokens", "pruned + KD"),
     }
+    losses = {name: found for name, found in losses.items() if found}
     for name, found in losses.items():
         print(f"{name:<28} {statistics.mean(found):.4f}")
     gains = {}
     for words, (before, after) in pairs.items():
+        if before not in losses:
+            continue
         differences = [a - b for a, b in zip(losses[before], losses[after], strict=False)]
         mean, half = statistics.mean(differences), interval(differences)
         print(f"{words:<28} {mean:+.4f} ± {half:.4f}")

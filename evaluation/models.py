@@ -1,8 +1,8 @@
 """A folder as a model that scores tokens: by the trainer's own model, or by transformers.
 
-The trainer's model reads checkpoints and NemotronHForCausalLM folders. It applies the head only
-where a token is scored. transformers loads all others; there a context that several continuations
-share is read once, if the model's only state is its attention cache.
+The trainer's model (`evaluation.hybrid`) reads checkpoints and NemotronHForCausalLM folders.
+transformers loads all others; there a context that several continuations share is read once, if
+the model's only state is its attention cache.
 """
 
 import functools
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from corpusmill.evaluation.hybrid import HybridScorer
 from corpusmill.evaluation.scoring import Model, likelihoods
 from corpusmill.manifests.errors import CorpusmillError, ModelError
 from torch import Tensor
@@ -19,7 +20,6 @@ from torch import Tensor
 Runtime = Literal["auto", "trainer", "transformers"]
 STATE = "state.json"  # of a checkpoint
 CONFIG = "config.json"
-LOGIT_BYTES = 1 << 28  # of the logits that the trainer's head makes at once, in fp32
 
 
 @dataclass(frozen=True)
@@ -40,37 +40,6 @@ class Place:
         if dtype == "auto":
             dtype = "bfloat16" if name == "cuda" else "float32"
         return torch.device(name), getattr(torch, dtype)
-
-
-class HybridScorer:
-    """The trainer's model."""
-
-    def __init__(self, model: Any, context: int | None = None) -> None:
-        self.model = model
-        self.context = context
-        self.vocabulary: int = model.config.vocab_size
-
-    @property
-    def device(self) -> torch.device:
-        return next(self.model.parameters()).device
-
-    def token_scores(
-        self, tokens_BT: Tensor, rows_N: Tensor, places_N: Tensor, targets_N: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        hidden_ND = self.model.hidden(tokens_BT)[rows_N, places_N]
-        most = max(1, LOGIT_BYTES // (4 * self.vocabulary))
-        found = [
-            likelihoods(self.model.lm_head(hidden), targets)
-            for hidden, targets in zip(hidden_ND.split(most), targets_N.split(most), strict=True)
-        ]
-        return torch.cat([item[0] for item in found]), torch.cat([item[1] for item in found])
-
-    def shared_scores(
-        self,
-        contexts: Sequence[tuple[int, ...]],
-        continuations: Sequence[Sequence[tuple[int, ...]]],
-    ) -> tuple[Tensor, Tensor] | None:
-        return None
 
 
 class TransformersScorer:

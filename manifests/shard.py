@@ -207,7 +207,12 @@ class Shard:
         stage reads it. Such a file is quick to write and read, not small. It has statistics of the
         first column only. It is not synced: after a power cut, the receipt's digest tells whether
         it is whole. level: of Zstandard, for all other files.
+
+        A `name=value` part of `where` is a column for readers of the whole folder, such as pandas.
+        They give it a dictionary type, so the column in the file has that too.
         """
+        for part in filter(lambda part: "=" in part, where.split("/")):
+            schema = _as_dictionary(schema, part.partition("=")[0])
         path = storage.join(self.folder, where, f"{name or self.name}.parquet")
         with storage.atomic_writer(path, temporary) as sink:
             output = ParquetOutput(sink, schema, row_group_bytes, temporary, level)
@@ -279,6 +284,21 @@ class Shard:
         )
 
 
+def _as_dictionary(schema: pa.Schema, name: str) -> pa.Schema:
+    place = schema.get_field_index(name)
+    if place < 0 or schema.field(place).type != pa.string():
+        return schema
+    return schema.set(place, schema.field(place).with_type(pa.dictionary(pa.int32(), pa.string())))
+
+
+def _plain(schema: pa.Schema) -> pa.Schema:
+    """The schema with plain types in place of dictionary types."""
+    for place, column in enumerate(schema):
+        if pa.types.is_dictionary(column.type):
+            schema = schema.set(place, column.with_type(column.type.value_type))
+    return schema
+
+
 def progress_folder(folder: str) -> str:
     """The local folder of the progress files of a stage's shards.
 
@@ -291,7 +311,7 @@ def progress_folder(folder: str) -> str:
 
 
 def read_parquet(artifact: Artifact | str, columns: list[str] | None = None) -> Iterator[pa.Table]:
-    """The row groups of a Parquet file, one table each.
+    """The row groups of a Parquet file, one table each. Columns have no dictionary types.
 
     Raises InputError if the file is not readable Parquet or lacks a column. If the storage failed,
     its OSError is raised: another attempt may succeed.
@@ -315,22 +335,23 @@ def read_parquet(artifact: Artifact | str, columns: list[str] | None = None) -> 
         for group in range(file.num_row_groups):
             try:
                 # A worker has one processor. Arrow's threads would call Python from elsewhere.
-                yield file.read_row_group(group, columns=columns, use_threads=False)
+                table = file.read_row_group(group, columns=columns, use_threads=False)
             except (pa.ArrowInvalid, OSError) as error:
                 source.check()
                 raise InputError(
                     f"{path} is damaged ({str(error).splitlines()[0]})",
                     "run the stage that writes it again",
                 ) from error
+            yield table.cast(_plain(table.schema))
 
 
 def schema_of(artifact: Artifact | str) -> pa.Schema:
-    """The Arrow schema of a Parquet shard. Raises InputError and OSError as `read_parquet` does."""
+    """The Arrow schema of a Parquet shard, as `read_parquet` gives it. Raises as that does."""
     path = artifact if isinstance(artifact, str) else artifact.path
     with storage.open_read(path) as opened:
         source = Watched(opened)
         try:
-            return pq.read_schema(source)
+            return _plain(pq.read_schema(source))
         except (pa.ArrowInvalid, OSError) as error:
             source.check()
             raise _unreadable(path, error) from error

@@ -2,12 +2,10 @@
 
 Their columns: `id: string, tokens: list<int32>, n_prompt: int32, source: string, root: string,
 phase: int16`. `root` is the document that a synthetic one was made from, else null. `phase` is the
-blend's, from 0, the same in a row group. Shards of older versions lack both.
+blend's, from 0, the same in a row group. Shards of older versions lack both. Footers name the
+tokenizer by its digest (`TOKENIZER`).
 
 Shards with images also have `image`, and `letters`, `letter_x`, `letter_y` of rendered pages.
-
-The schema's metadata say how a shard was packed: the digest of its tokenizer (`TOKENIZER`), and
-facts about images. They are the same in all shards. The number of tokens (`N_TOKENS`) is its own.
 """
 
 import hashlib
@@ -27,9 +25,10 @@ if TYPE_CHECKING:
 
 COLUMNS = {"id": pa.string(), "tokens": pa.list_(pa.int32()), "n_prompt": pa.int32()}
 ROOT = "root"
-PHASE = "phase"
-TOKENIZER, N_TOKENS = b"corpusmill.tokenizer", b"corpusmill.n_tokens"
 IMAGE, LETTERS = "image", ("letters", "letter_x", "letter_y")
+PHASE = "phase"
+# Keys in a footer. Of those with the prefix, only the number of tokens may differ between shards.
+PREFIX, TOKENIZER, N_TOKENS = b"corpusmill.", b"corpusmill.tokenizer", b"corpusmill.n_tokens"
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class RowGroup:
 class Catalogue:
     """All shards of a corpus: files in order, their digest, and row groups on both sides.
 
-    metadata: of the shards' schema.
+    metadata: what the footers say of all shards.
     """
 
     shards: tuple[Path, ...]
@@ -92,17 +91,18 @@ def catalogue(
     digest = hashlib.sha256()
     sides: tuple[list[RowGroup], list[RowGroup]] = ([], [])
     largest = 0
-    metadata: dict[bytes, bytes] | None = None
+    metadata: dict[bytes, bytes] = {}
     for shard, path in enumerate(paths):
         with open_shard(path) as file:
-            known = dict(file.schema_arrow.metadata or {})
-            known.pop(N_TOKENS, None)
-            if metadata not in (None, known):
-                raise CorpusmillError(
-                    f"{path} was packed otherwise than the shards before it",
-                    "pack all of them with the same tokenizer and settings",
-                )
-            metadata = known
+            own = _facts(file)
+            for key in own.keys() & metadata.keys():
+                if own[key] != metadata[key]:
+                    what = "tokenizer" if key == TOKENIZER else "form of images"
+                    raise InputError(
+                        f"{path} was packed with another {what} than {paths[0]}",
+                        "run pack on all documents with the same settings",
+                    )
+            metadata |= own
             for ordinal in range(file.num_row_groups):
                 table = read_group(file, path, ordinal)
                 phase = phase_of(file, ordinal)
@@ -137,8 +137,16 @@ def catalogue(
         tuple(held_out),
         sequence_length,
         eval_fraction,
-        metadata or {},
+        metadata,
     )
+
+
+def _facts(file: pq.ParquetFile) -> dict[bytes, bytes]:
+    """What the footer says that must hold for all shards of a corpus."""
+    footer = file.metadata.metadata or {}
+    return {
+        key: value for key, value in footer.items() if key.startswith(PREFIX) and key != N_TOKENS
+    }
 
 
 def find_shards(folder: Path) -> list[Path]:

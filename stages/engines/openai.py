@@ -83,9 +83,9 @@ class OpenAIEngine(Settings):
             return chat.load(name, self.template_arguments)
         except ModelError as error:
             raise ModelError(
-                f"the tokenizer of the served model cannot be loaded ({error.what})",
-                "set engine.tokenizer_name to its folder or hub name; segments are cut by its "
-                "tokens",
+                error.what,
+                f"{error.mend}; or set engine.tokenizer_name to the folder or hub name of the "
+                "served model's tokenizer, by whose tokens segments are cut",
             ) from error
 
     def context_length(self) -> int | None:

@@ -58,14 +58,15 @@ class Server:
         self._address = address
         self._client = _client(address)
         self._limit = float(address.in_flight)
+        self._pausing = 0
         self._limited = self._answered = -float("inf")  # when it was last limited; last answered
         # How long it may be away: as long as one request's pauses can take.
         bounds = [address.backoff_seconds * 2**turn for turn in range(address.attempts - 1)]
         self._patience = sum(min(_LONGEST_WAIT, bound) for bound in bounds)
 
     def room(self) -> int:
-        """Requests that may be in flight."""
-        return int(self._limit)
+        """Requests that may be in flight. Those that pause take no place."""
+        return min(self._address.in_flight, int(self._limit) + self._pausing)
 
     async def complete(self, asked: Asked, probe: Asked) -> Completion:
         """The answer to one request.
@@ -101,7 +102,11 @@ class Server:
                     f"{reply.reason}; {tries} attempts a request",
                     f"start it or mend engine.url{_named_proxies()}, {_GO_ON}",
                 )
-            await asyncio.sleep(self._pause(tries, reply.retry_after))
+            self._pausing += 1
+            try:
+                await asyncio.sleep(self._pause(tries, reply.retry_after))
+            finally:
+                self._pausing -= 1
 
     async def _refuses(self, probe: Asked, sent: float) -> Refusal | None:
         """Why the server answers nobody. None: it has answered another request since `sent`, or

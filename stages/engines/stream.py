@@ -14,6 +14,7 @@ from typing import Any
 
 from corpusmill.stages.engines.contract import Completion, Request
 
+_LOOKED_AFTER_SECONDS = 0.1
 _starting = threading.Lock()
 
 
@@ -45,7 +46,10 @@ def streamed(
                 continue
             if not flying:
                 return
-            index, future = landed.get()
+            try:
+                index, future = landed.get(timeout=_LOOKED_AFTER_SECONDS)
+            except queue.Empty:  # there may be room now
+                continue
             del flying[index]
             yield index, future.result()
     finally:

@@ -150,7 +150,7 @@ def _stop_ids(model: Any, tokenizer: chat.ChatTokenizer) -> set[int]:
 def _load(folder: str, device: str, dtype: str, threads: int) -> Any:
     """The model, once per process."""
     import torch
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM, GenerationConfig
     from transformers.utils import logging
 
     # Its advice on faster kernels, once for each worker, would hide the progress lines.
@@ -171,4 +171,6 @@ def _load(folder: str, device: str, dtype: str, threads: int) -> Any:
             f"the model in {folder} cannot be loaded ({str(error).splitlines()[0]})",
             "check its files and that this version of transformers knows it",
         ) from error
+    # What the model's files say about sampling (penalties, top-k) would add to the prompt's.
+    model.generation_config = GenerationConfig(eos_token_id=model.generation_config.eos_token_id)
     return model.to(device).eval()

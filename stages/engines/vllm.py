@@ -68,11 +68,12 @@ class VLLMEngine(Settings):
 
     def answers(self, requests: Iterator[Request]) -> Iterator[tuple[int, Completion]]:
         model, context = _load(self._arguments(), self.kv_cache_gib), self.context_length()
+        tokenizer = self.tokenizer()
 
         async def ask(request: Request) -> Completion:
             # vLLM would refuse it too, but its words do not name the numbers.
             problem = request.unfit(context)
-            return failed(problem) if problem else await _ask(model, request)
+            return failed(problem) if problem else await _ask(model, tokenizer, request)
 
         return streamed(ask, requests, lambda: self.in_flight)
 
@@ -92,7 +93,7 @@ class VLLMEngine(Settings):
         return json.dumps(settings, sort_keys=True)
 
 
-async def _ask(model: Any, request: Request) -> Completion:
+async def _ask(model: Any, tokenizer: chat.ChatTokenizer, request: Request) -> Completion:
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind
     from vllm.v1.engine.exceptions import EngineDeadError
@@ -118,8 +119,10 @@ async def _ask(model: Any, request: Request) -> Completion:
         ) from error
     if answer.finish_reason not in ("stop", "length"):
         return failed(f"vLLM ended with finish_reason {answer.finish_reason!r}")
+    # vLLM leaves out special tokens, also those that mark reasoning.
+    text = tokenizer.decode(answer.token_ids) if tokenizer.marks_reasoning else answer.text
     return Completion(
-        answer.text, answer.finish_reason, len(output.prompt_token_ids), len(answer.token_ids)
+        text, answer.finish_reason, len(output.prompt_token_ids), len(answer.token_ids)
     )
 
 

@@ -11,7 +11,7 @@ from corpusmill.stages.filter.measure import line_counts
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from corpusmill.stages.filter.measure.structure import Structure
+    from corpusmill.stages.filter.measure.view import Structure
 else:
     Structure = Any
 
@@ -39,7 +39,10 @@ _NGRAMS: Final = (
     *(f"top_{n}" for n in (2, 3, 4)),
     *(f"duplicate_{n}" for n in range(5, 11)),
 )
-_APART: Final = ("apart_words", "apart_lines")
+_APART: Final = (
+    *("apart_words", "apart_lines", "code_lines"),
+    *("code_parts", "code_characters", "code_digits", "timed_code_lines"),
+)
 COUNTS: Final = (*_MARKS, *_LONGEST, *_CUTS, *_TOKENS, *_NGRAMS, *line_counts.ROWS, *_APART)
 
 # Arrays that kernels write to, kept from call to call. Fresh pages from the system would take a
@@ -113,7 +116,8 @@ class Kernels:
             exception_table,
             perfect_tables,
         )
-        from corpusmill.stages.filter.measure.lines import EditNumbers, LineTables
+        from corpusmill.stages.filter.measure.line_fates import EditNumbers
+        from corpusmill.stages.filter.measure.lines import LineTables
 
         self.copies, self.apart = copies, apart
         # Copies, because numba needs ten times as long to recognise the type of a read-only array.
@@ -188,7 +192,8 @@ class Kernels:
         behind it.
         """
         from corpusmill.stages.filter.measure.marks import lay_out
-        from corpusmill.stages.filter.measure.structure import Structure, find_structure
+        from corpusmill.stages.filter.measure.structure import find_structure
+        from corpusmill.stages.filter.measure.view import Structure
 
         sizes = np.diff(offsets)
         begins = np.concatenate([[0], np.cumsum((sizes // 64 + 1) * 64)])
@@ -293,8 +298,7 @@ class Kernels:
 
         counts = np.zeros((len(line_counts.ROWS), block.texts), np.int64)
         size = int(block.begins[-1])
-        if self.copies:
-            spare_verse(block.data, block.lines, block.text_lines, block.source.flags)
+        spare_verse(block.data, block.lines, block.text_lines, block.source.flags)
         lines = Lines(
             block.data, block.bits, block.edges, block.lines, block.text_lines, block.line_hashes,
             longest, block.line_counts, block.source.flags,

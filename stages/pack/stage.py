@@ -62,7 +62,10 @@ TOKENS = pa.schema(
         ("n_tokens", pa.int32()),  # length of `tokens`; footers and manifests sum it
     ]
 )
+WITH_IMAGES = pa.schema([*TOKENS, *IMAGE_COLUMNS])
 TOKENIZER = "tokenizer"
+# Keys in the footer of a token shard.
+N_TOKENS, TOKENIZER_KEY = token_shards.N_TOKENS.decode(), token_shards.TOKENIZER.decode()
 # The shard that copies the tokenizer. No other shard has an equals sign in its name.
 COPY = "tokenizer=copy"
 PACKING = "packing.json"
@@ -130,9 +133,7 @@ def _pack(config: Pack, shard: Shard) -> list[Counts]:
     if not shard.inputs:
         _write_tokenizer(tokenizer, images, shard)
         return [account]
-    schema = images.schema(TOKENS) if images else TOKENS
-    packed_with = (images.tokenizer if images else tokenizer).digest
-    schema = schema.with_metadata({**(schema.metadata or {}), token_shards.TOKENIZER: packed_with})
+    schema = WITH_IMAGES if images else TOKENS
     also = (BLEND_SOURCE, EPOCH, PHASE, *IMAGE_COLUMNS)
     with (
         # Row groups end by tokens, below.
@@ -160,7 +161,10 @@ def _pack(config: Pack, shard: Shard) -> list[Counts]:
             account.text_bytes += pc.sum(pc.binary_length(readable["text"])).as_py() or 0
             documents += table.num_rows
             shard.report(documents)
-        output.describe({token_shards.N_TOKENS.decode(): str(output.tokens)})
+        packed_with = images.tokenizer if images else tokenizer
+        output.describe({N_TOKENS: str(output.tokens), TOKENIZER_KEY: packed_with.digest})
+        if images:
+            output.describe(images.facts)
     account.kept, account.tokens = output.rows, output.tokens
     account.rows_in = shard.rows_read
     return [account]
@@ -221,7 +225,7 @@ def _token_rows(
         dropped = batch.take(pa.array(list(reasons), pa.int64())).select(DOCUMENT.names)
         codes, details = zip(*reasons.values(), strict=True) if reasons else ((), ())
         yield (
-            pa.table(columns, schema=images.schema(TOKENS) if images else TOKENS),
+            pa.table(columns, schema=WITH_IMAGES if images else TOKENS),
             excluded(dropped, Pack.name, codes, details),
         )
 

@@ -18,6 +18,7 @@ from corpusmill.manifests.schema import extended, seed_for, synthetic_id
 from corpusmill.prompts.loader import Prompt
 from corpusmill.stages.engines.chat import ChatTokenizer
 from corpusmill.stages.engines.contract import Completion, Request
+from corpusmill.stages.engines.reasoning import without_reasoning
 from corpusmill.stages.synthesize.postfilters import Context, Rejection, clean, excerpt
 from corpusmill.stages.synthesize.segments import Segment, segment
 
@@ -144,6 +145,7 @@ class Planner:
         least = max(1, prompt.limits.min_document_tokens)
         segments: list[Segment] = []
         rendered: dict[str, list[int]] = {}
+        left_out: set[str] = set()  # segments that the chat template drops
         too_short = None
         if len(starts) < least or not text.strip():
             too_short = Rejection(
@@ -152,8 +154,12 @@ class Planner:
         else:
 
             def excess(inner: str) -> int:
-                messages = prompt.messages(self.tokenizer.defuse(inner))
-                rendered[inner] = self.tokenizer.prompt_ids([messages])[0]
+                defused = self.tokenizer.defuse(inner)
+                whole = self.tokenizer.render(prompt.messages(defused))
+                # A template may cut texts at marks of its own.
+                if defused not in whole:
+                    left_out.add(inner)
+                rendered[inner] = self.tokenizer.rendered_ids([whole])[0]
                 return len(rendered[inner]) - self.input_limit(prompt)
 
             segments = segment(text, self.room(prompt), self.tokenizer, excess, starts)
@@ -162,47 +168,30 @@ class Planner:
             if too_short:
                 yield PlannedRow(document, prompt, sample, seed, (), rejection=too_short)
                 continue
-            requests = [
-                self._request(
-                    prompt,
-                    rendered[text[piece.start : piece.end]],
-                    text,
-                    piece,
-                    (seed + number) & _SEED_BITS,
-                )
-                for number, piece in enumerate(segments)
-            ]
-            if prompt.join_segments:
-                yield PlannedRow(
-                    document,
-                    prompt,
-                    sample,
-                    seed,
-                    segments,
-                    requests,
-                    _all_too_short(requests, segments, prompt),
-                )
-                continue
-            for number, (piece, request) in enumerate(zip(segments, requests, strict=True)):
-                yield PlannedRow(
-                    document,
-                    prompt,
-                    sample,
-                    (seed + number) & _SEED_BITS,
-                    [piece],
-                    [request],
-                    _all_too_short([request], [piece], prompt),
-                )
+            # A joined row has all segments, another row has one.
+            shares = [segments] if prompt.join_segments else [[piece] for piece in segments]
+            for number, pieces in enumerate(shares):
+                first = (seed + number) & _SEED_BITS
+                inner = [text[piece.start : piece.end] for piece in pieces]
+                requests = [
+                    self._request(prompt, rendered[part], part, piece, (first + place) & _SEED_BITS)
+                    for place, (part, piece) in enumerate(zip(inner, pieces, strict=True))
+                ]
+                rejection = _all_too_short(requests, pieces, prompt)
+                if not left_out.isdisjoint(inner):
+                    requests = []
+                    rejection = Rejection("synthesize.not_in_prompt", excerpt(inner[0]))
+                yield PlannedRow(document, prompt, sample, first, pieces, requests, rejection)
 
     def _request(
-        self, prompt: Prompt, ids: list[int], text: str, piece: Segment, seed: int
+        self, prompt: Prompt, ids: list[int], inner: str, piece: Segment, seed: int
     ) -> Request | None:
         if piece.n_tokens < prompt.limits.min_segment_tokens:
             return None
         room = prompt.limits.max_output_tokens if self.context is None else self.context - len(ids)
         return Request(
             token_ids=tuple(ids),
-            messages=tuple(prompt.messages(self.tokenizer.defuse(text[piece.start : piece.end]))),
+            messages=tuple(self.tokenizer.messages(prompt.messages(self.tokenizer.defuse(inner)))),
             max_tokens=min(prompt.limits.max_output_tokens, room),
             temperature=prompt.sampling.temperature,
             top_p=prompt.sampling.top_p,
@@ -303,7 +292,10 @@ def _usable(answer: Completion, prompt: Prompt, context: Context) -> str | Rejec
         return Rejection(
             "synthesize.cut_off", f"output_tokens={answer.n_output_tokens}: {excerpt(answer.text)}"
         )
-    return clean(answer.text, prompt, context)
+    text = without_reasoning(answer.text)
+    if text is None:
+        return Rejection("synthesize.reasoning", excerpt(answer.text))
+    return clean(text, prompt, context)
 
 
 def _all_too_short(

@@ -1,6 +1,7 @@
 """Laid out linear maps compute what the plain ones do."""
 
 import platform
+from typing import Any
 
 import pytest
 import torch
@@ -14,20 +15,21 @@ class Odd(nn.Linear):
 
 def test_a_model_computes_the_same_with_its_weights_laid_out():
     torch.manual_seed(1)
-    model = nn.Sequential(
+    model: Any = nn.Sequential(
         nn.Linear(24, 48),
         nn.Sequential(nn.GELU(), nn.Linear(48, 8, bias=False)),
         Odd(8, 8),
         nn.Linear(8, 3).double(),
     ).eval()
     x = torch.randn(2, 7, 24)
-    first: nn.Module = model[:3]
+    first = model[:3]
     with torch.inference_mode():
         expected = first(x)
         lay_out(model)
         torch.testing.assert_close(first(x), expected, rtol=1e-5, atol=1e-6)
     if platform.machine() in ("x86_64", "AMD64") and torch.backends.mkldnn.is_available():
-        assert [type(module) for module in (model[0], model[1][1])] == [LaidOut, LaidOut]
+        inner: Any = model[1]
+        assert [type(module) for module in (model[0], inner[1])] == [LaidOut, LaidOut]
         assert (model[0].weight.shape, model[0].weight.dtype) == ((48, 24), torch.float32)
     assert [type(module) for module in (model[2], model[3])] == [Odd, nn.Linear]
 

@@ -84,6 +84,27 @@ def test_an_end_token_ends_the_answer(engine, model_folder):
     assert (ended.text, ended.finish_reason, ended.n_output_tokens) == ("", "stop", 1)
 
 
+def test_what_the_models_files_say_about_sampling_changes_nothing(engine, model_folder, tmp_path):
+    import json
+    import shutil
+
+    other = shutil.copytree(model_folder, tmp_path / "model")
+    settings = json.loads((other / "generation_config.json").read_text())
+    settings |= {"repetition_penalty": 1.5, "no_repeat_ngram_size": 2, "do_sample": True}
+    settings |= {"temperature": 0.7, "top_k": 20, "eos_token_id": [2, 7]}
+    (other / "generation_config.json").write_text(json.dumps(settings))
+    penalised = TransformersEngine(model=str(other), device="cpu", batch_size=4)
+    requests = requests_of(engine, TEXTS, max_tokens=30)
+    expected = in_order(engine, requests)
+    found = in_order(penalised, requests)
+    assert [answer.text for answer in found if answer.finish_reason == "length"] == [
+        theirs.text
+        for theirs, ours in zip(expected, found, strict=True)
+        if ours.finish_reason == "length"
+    ]
+    assert sum(answer.finish_reason == "length" for answer in found) >= 3
+
+
 def test_a_stop_string_ends_the_text(engine):
     request = requests_of(engine, ["bread"])[0]
     text = in_order(engine, [request])[0].text
