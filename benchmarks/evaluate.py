@@ -124,7 +124,7 @@ def ours(
     from corpusmill.evaluation.models import Place, load
 
     settings = Evaluate(device="cpu", runtime=runtime)
-    tokenizer = settings.checked_tokenizer(folder)
+    tokenizer = settings.checked_tokenizer(str(folder))
     model = load(folder, settings.runtime, Place("cpu", "float32"))
     reading = settings.reading(tokenizer, model)
     found = {}

@@ -224,6 +224,16 @@ class Shard:
         written = (sink.digest, sink.size, rows, output.text_bytes, output.tokens, digest)
         self.outputs.append(Artifact(path, *written))
 
+    @contextmanager
+    def stream(self, where: str, name: str) -> Iterator[HashingWriter]:
+        """Write `<folder>/<where>/<name>` piece by piece. It appears when the block ends without an
+        error.
+        """
+        path = storage.join(self.folder, where, name)
+        with storage.atomic_writer(path) as sink:
+            yield sink
+        self.outputs.append(Artifact(path, sink.digest, sink.size))
+
     def file(self, where: str, name: str, data: bytes) -> Artifact:
         """Write `data` as `<folder>/<where>/<name>`."""
         artifact = storage.write_bytes(storage.join(self.folder, where, name), data)

@@ -33,7 +33,7 @@ def _files(source: "BlendSource") -> list[Artifact]:
         if isinstance(listed, StageFolder):
             files += listed.manifest.documents() or listed.manifest.outputs
             continue
-        chosen = data_of(pattern, listed) if source.reader.format == "auto" else listed
+        chosen = data_of(pattern, listed)[0] if source.reader.format == "auto" else listed
         files += [Artifact(path, "", storage.size_of(path)) for path in chosen]
     return files
 

@@ -80,8 +80,8 @@ def catalogue(
 ) -> Catalogue:
     """Read every shard once. For each row group, count documents, tokens and padded rows.
 
-    Raises InputError for a file that is no token shard, or was made with another tokenizer than the
-    first. Raises CorpusmillError if there is nothing to train or evaluate on.
+    Raises InputError for a file that is no token shard. Raises CorpusmillError if the shards were
+    packed with different tokenizers or settings, or if there is nothing to train or evaluate on.
     """
     paths = tuple(sorted((Path(shard) for shard in shards), key=lambda path: path.as_posix()))
     if not paths:

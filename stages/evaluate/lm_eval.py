@@ -31,7 +31,7 @@ class Corpusmill(TemplateLM):  # type: ignore[misc]
         known = {name: value for name, value in settings.items() if name in Evaluate.model_fields}
         self.settings = Evaluate(**known)
         self.folder = Path(folder)
-        self.tokenizer = self.settings.checked_tokenizer(self.folder)
+        self.tokenizer = self.settings.checked_tokenizer(folder)
         self.model = load(self.folder, self.settings.runtime, self.settings.place())
         self.reading = self.settings.reading(self.tokenizer, self.model)
 

@@ -161,7 +161,8 @@ def _pack(config: Pack, shard: Shard) -> list[Counts]:
             account.text_bytes += pc.sum(pc.binary_length(readable["text"])).as_py() or 0
             documents += table.num_rows
             shard.report(documents)
-        output.describe({N_TOKENS: str(output.tokens), TOKENIZER_KEY: tokenizer.digest})
+        packed_with = images.tokenizer if images else tokenizer
+        output.describe({N_TOKENS: str(output.tokens), TOKENIZER_KEY: packed_with.digest})
         if images:
             output.describe(images.facts)
     account.kept, account.tokens = output.rows, output.tokens

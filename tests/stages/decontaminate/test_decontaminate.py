@@ -6,10 +6,10 @@ import pyarrow as pa
 import pytest
 from corpusmill.manifests.errors import InputError
 from corpusmill.manifests.schema import DOCUMENT, EXCLUSION, extended
+from corpusmill.stages.columns.cuts import restore
 from corpusmill.stages.decontaminate.masking import CUTS
 from corpusmill.stages.decontaminate.settings import EvaluationSet
 from corpusmill.stages.decontaminate.stage import Decontaminate
-from corpusmill.stages.filter.record import restore
 
 from tests.stages.decontaminate.items import CODE, FILLER, PASSAGES, QUESTIONS, SETS, TEXTS
 from tests.stages.small_corpus import rows_of, run, write_shard

@@ -6,12 +6,13 @@ from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.schema import DOCUMENT, conform
 from corpusmill.manifests.storage import artifact_of
 from corpusmill.pipeline.recipe import Step, build_stage
+from corpusmill.stages.columns.cuts import restore
 from corpusmill.stages.contract import MapStage
 from corpusmill.stages.filter.families import DEFAULT, FAMILIES
 from corpusmill.stages.filter.line_edits import LineEdits
 from corpusmill.stages.filter.measuring import measure
 from corpusmill.stages.filter.presets import NAMED
-from corpusmill.stages.filter.record import replaced, restore
+from corpusmill.stages.filter.record import replaced
 from corpusmill.stages.filter.rules import Rule
 from corpusmill.stages.filter.stage import Filter
 from corpusmill.stages.filter.url_rules import UrlRules

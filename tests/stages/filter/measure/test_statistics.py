@@ -13,13 +13,13 @@ import pyarrow as pa
 import pytest
 import zstandard
 from corpusmill.manifests.errors import RecipeError
+from corpusmill.stages.columns.cuts import restore
 from corpusmill.stages.filter import kernel_calls as module
 from corpusmill.stages.filter.languages import LANGUAGES
 from corpusmill.stages.filter.line_edits import LineEdits
 from corpusmill.stages.filter.measure.english import exceptions, perfect_tables
 from corpusmill.stages.filter.measure.token_hash import hash_of
 from corpusmill.stages.filter.measuring import STOP_WORDS, check_stop_words, measure
-from corpusmill.stages.filter.record import restore
 from corpusmill.stages.filter.statistics import STATISTICS, fields
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
