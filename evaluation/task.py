@@ -22,7 +22,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from corpusmill.evaluation.templates import check_expression, check_template
+from corpusmill.evaluation.templates import check_expression, check_pattern, check_template
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import InputError, RecipeError, nearest
 from corpusmill.manifests.package_data import package_file
@@ -33,6 +33,7 @@ from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt, model_v
 SUFFIX = ".yaml"
 Template = Annotated[str, AfterValidator(check_template)]
 Expression = Annotated[str, AfterValidator(check_expression)]
+Pattern = Annotated[str, AfterValidator(check_pattern)]
 
 
 class ItemFile(Settings):
@@ -145,7 +146,7 @@ class AnswerTask(Task):
     """Texts at which the answer ends."""
     max_tokens: PositiveInt = 256
     """The longest answer."""
-    patterns: tuple[str, ...] = ()
+    patterns: tuple[Pattern, ...] = ()
     """Regular expressions for the final answer, tried in order; the last match counts. `boxed` is
     LaTeX's box. Empty: the whole answer.
     """

@@ -1,13 +1,16 @@
 """Jinja templates and expressions of task files, over one row of data.
 
 They run in Jinja's sandbox, so a task file from elsewhere reads a row and nothing else. A column
-that is not there is an error, never an empty text.
+that is not there is an error, never an empty text. One filter is ours: `boxed` gives the content of
+a LaTeX text's last box.
 """
 
 import functools
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from corpusmill.evaluation.answers import last_boxed
 from corpusmill.manifests.errors import RecipeError
 from jinja2 import StrictUndefined, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -15,6 +18,9 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 _ENVIRONMENT = ImmutableSandboxedEnvironment(
     undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False
 )
+
+
+_ENVIRONMENT.filters["boxed"] = last_boxed
 
 
 class BadItem(Exception):
@@ -36,6 +42,15 @@ def check_expression(text: str) -> str:
         _ = text and _ENVIRONMENT.compile_expression(text, undefined_to_none=False)
     except TemplateError as error:
         raise RecipeError(f"{text!r} is no expression ({error})", "correct it") from error
+    return text
+
+
+def check_pattern(text: str) -> str:
+    """`text`, if it is a regular expression. Raises RecipeError."""
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise RecipeError(f"{text!r} is no regular expression ({error})", "correct it") from error
     return text
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 from corpusmill.evaluation import task as task_files
+from corpusmill.evaluation.answers import final_answer
 from corpusmill.evaluation.questions import build
 from corpusmill.manifests.errors import InputError, RecipeError
 
@@ -108,6 +109,7 @@ def test_schemas_put_the_choice_before_the_scored_text():
         (("name: capitals", "name: a/b"), "name is 'a/b'"),
         (("gold: gold", "gold: gold\ncolour: red"), "unknown key colour"),
         (("name: capitals", "\t"), "is not readable YAML"),
+        (("gold: gold", "gold: gold\nshots: {count: -1}"), "shots.count is -1"),
     ],
 )
 def test_a_task_file_with_a_fault_is_refused_by_name(change, message):
@@ -124,6 +126,40 @@ def test_every_shipped_task_is_read_and_names_a_source():
     wanted = {"mmlu", "mmlu_pro", "gsm8k", "math", "humaneval", "humaneval_plus", "mbpp"}
     wanted |= {"mbpp_plus", "arc_easy", "arc_challenge", "hellaswag", "winogrande", "piqa"}
     assert wanted | {"openbook_qa", "commonsense_qa", "race", "siqa"} <= set(task_files.shipped())
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "answer"),
+    [
+        ("gsm8k", "20 sheep, so 4 x 20 = 80 sheep.", "80"),
+        ("gsm8k", "So he pays $1,200.50.\n#### 1,200", "1,200"),
+        ("gsm8k", "That is $7", "$7"),
+        ("mmlu_pro", "Hence the answer is (C).", "C"),
+        ("math", r"so \boxed{\frac{1}{2}} holds", r"\frac{1}{2}"),
+    ],
+)
+def test_shipped_tasks_find_the_final_answer(name, text, answer):
+    (found,) = task_files.load((name,))
+    assert isinstance(found, task_files.AnswerTask)
+    assert (final_answer(text, found.patterns) or "").rstrip(".") == answer
+
+
+def test_a_pattern_that_is_none_is_refused():
+    text = "name: a\nkind: answer\nfiles: [{path: a}]\ncontext: c\nanswer: a\npatterns: ['(']\n"
+    with pytest.raises(RecipeError, match="is no regular expression"):
+        task(text)
+
+
+def test_the_right_answer_of_math_is_what_the_box_holds():
+    (found,) = task_files.load(("math",))
+    rows = [
+        {"problem": f"p{number}", "level": "1", "math_split": split, "solution": solution}
+        for number, (split, solution) in enumerate(
+            [*[("train", r"\boxed{1}")] * 4, ("test", r"it is \boxed{\frac{1}{2}} in $\mathbb{R}$")]
+        )
+    ]
+    (question,) = build(found, rows, {}).asked
+    assert question.right == (r"\frac{1}{2}",)
 
 
 def test_a_folder_of_task_files_works_like_the_shipped_ones(tmp_path):
