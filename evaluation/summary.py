@@ -30,16 +30,6 @@ class Line:
         return asdict(self)
 
 
-# The metric that stands for a kind in short tables.
-MAIN = {
-    "multiple_choice": "accuracy",
-    "last_word": "accuracy",
-    "text": "bits_per_byte",
-    "answer": "accuracy",
-    "code": "pass@1",
-}
-
-
 def summary(kind: str, records: Iterable[Record]) -> list[Line]:
     """The figures of one task's scored items, the whole task first, then its domains."""
     scored = [record for record in records if record.get("reason") is None]

@@ -28,14 +28,23 @@ def read_figures(folder: str) -> list[dict[str, Any]]:
 
 
 def print_figures(folder: str) -> None:
-    """Print a table of all figures, and what has none."""
+    """Print a table of the figures, and what has none.
+
+    Domains are shown for texts. A set of questions may have dozens: they are in the files.
+    """
     from corpusmill.evaluation.summary import Line, table
 
     figures = read_figures(folder)
     lines = [Line(**line) for item in figures for line in item["lines"]]
-    if lines:
-        print_table(table(lines))
+    texts = {item["task"] for item in figures if item["kind"] == "text"}
+    shown = [line for line in lines if not line.domain or line.task in texts]
+    if shown:
+        print_table(table(shown))
     for item in figures:
+        domains = {line["domain"] for line in item["lines"]} - {""}
+        if domains and item["task"] not in texts:
+            place = storage.join(folder, SUMMARY, f"{item['task']}.json")
+            print(f"{item['task']}: {len(domains)} domains are in {place}")
         reasons = ", ".join(f"{reason} {rows:,}" for reason, rows in item["unscored"].items())
         if reasons:
             print(f"{item['task']}: without a score: {reasons}")

@@ -13,6 +13,7 @@ from corpusmill.pipeline.recipe import Step
 from corpusmill.pipeline.run import run_step
 from corpusmill.pipeline.runner import InlineRunner
 
+from tests.command_line import corpusmill
 from tests.evaluation.tiny_models import TINY, hybrid_folder, hybrid_model, llama_folder
 
 CHOICE = """
@@ -195,3 +196,16 @@ def test_a_gauge_reads_from_memory_what_the_verb_reads_from_a_folder(tasks, tmp_
         gauge_for(model, Evaluate(tasks=(str(tasks / "sums.yaml"),), tokenizer=str(TINY)), 128)
     with pytest.raises(CorpusmillError, match=r"evaluate\.tokenizer is missing"):
         gauge_for(model, Evaluate(tasks=names), 128)
+
+
+def test_the_command_prints_the_figures(tasks, tmp_path):
+    model = hybrid_folder(tmp_path / "model")
+    arguments = ("-t", tasks / "quiz.yaml", "--runner", "inline", "-q")
+    done = corpusmill("evaluate", model, "-o", "out", *arguments, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "gold_bits_per_byte" in done.stdout
+    assert "quiz: 2 domains are in out/summary/quiz.json" in done.stdout
+    assert "quiz: without a score: too_long 1, error_item 1" in done.stdout
+    gone = corpusmill("evaluate", "./gone", "-o", "other", *arguments, cwd=tmp_path)
+    assert gone.returncode == 2
+    assert "there is no model folder ./gone" in gone.stderr
