@@ -40,6 +40,8 @@ USER_ERROR, QUARANTINED, NOT_VERIFIED, INTERRUPTED = 2, 3, 4, 130
 
 RunnerKind = StrEnum("RunnerKind", ["auto", "ray", "inline"])
 LogKind = StrEnum("LogKind", ["auto", "lines", "json"])
+DeviceKind = StrEnum("DeviceKind", ["auto", "cpu", "cuda"])
+PromptsAction = StrEnum("PromptsAction", ["list", "show", "test"])
 
 Input = Annotated[
     list[str] | None,
@@ -239,6 +241,63 @@ def _dedup_command(
     )
 
 
+def _evaluate_command(
+    output: Output,
+    options: RunOptions,
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="MODEL",
+            help="A checkpoint, an export, a transformers folder, OWNER/NAME on the hub, or "
+            "package:models/NAME. In place of --input.",
+        ),
+    ] = None,
+    input: Input = None,
+    task: Annotated[
+        list[str] | None,
+        typer.Option("--task", "-t", help="A task, in place of evaluate.tasks. Repeatable."),
+    ] = None,
+    config: Config = None,
+    step: StepName = None,
+    set_: Set = None,
+) -> None:
+    from corpusmill.stages.evaluate.report import model_path, print_figures
+
+    inputs = (*(input or ()), *((model_path(model),) if model else ()))
+    asked = [f"{step or 'evaluate'}.tasks={json.dumps(task)}"] if task else []
+    _run_stage("evaluate", output, inputs, config, step, [*(set_ or []), *asked], options)
+    print_figures(output)
+
+
+def _blend_command(
+    options: RunOptions,
+    output: Output,
+    config: Config = None,
+    step: StepName = None,
+    set_: Set = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Write nothing. Show tokens, epochs and shortages of every source."
+        ),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    if not dry_run:
+        _run_stage("blend", output, (), config, step, set_ or [], options)
+        return
+    from corpusmill.manifests.looking.tables import print_table
+    from corpusmill.pipeline.forecast import forecast_blend, forecast_remarks, forecast_table
+    from corpusmill.pipeline.recipe import step_alone
+
+    found = forecast_blend(step_alone("blend", config, set_ or [], step), output)
+    if as_json:
+        typer.echo(json.dumps(found.as_json(), ensure_ascii=False))
+        return
+    print_table(forecast_table(found))
+    typer.echo("\n".join(forecast_remarks(found)))
+
+
 def _run_stage(
     verb: str,
     output: str,
@@ -259,8 +318,13 @@ def _run_stage(
         raise typer.Exit(QUARANTINED)
 
 
+_OWN_COMMANDS: dict[str, Callable[..., None]] = {
+    "dedup": _dedup_command,
+    "blend": _blend_command,
+    "evaluate": _evaluate_command,
+}
 for _verb, _entry in STAGES.items():
-    _command = _dedup_command if _verb == "dedup" else _stage_command(_verb)
+    _command = _OWN_COMMANDS.get(_verb) or _stage_command(_verb)
     app.command(_verb, help=_entry.help, cls=StageCommand, rich_help_panel="Stages")(
         _with_run_options(_command)
     )
@@ -303,7 +367,7 @@ def demo(
     options: RunOptions,
     output: Annotated[str, typer.Option("--output", "-o", help="Folder to write.")] = "demo-output",
 ) -> None:
-    """Run a whole recipe on the shipped sample. About five minutes on two cores, no network."""
+    """Run a whole recipe on the shipped sample. A minute or two on two cores, no network."""
     from corpusmill.manifests.looking.tables import demo_text
 
     quarantined = _run_recipe("package:recipes/demo.yaml", output, (), [], options)
@@ -325,6 +389,139 @@ def schema(
 
     found = stage_schema(verb) if verb else recipe_schema()
     typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
+
+
+@app.command(rich_help_panel="Models")
+def generate(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="An export, a checkpoint, the OUT folder of a run, package:models/tiny, or a "
+            "model's name on the Hugging Face hub.",
+        ),
+    ],
+    prompt: Annotated[
+        str | None,
+        typer.Option(
+            "--prompt",
+            "-p",
+            help="The text to go on from. Without it and --input, what is piped in.",
+        ),
+    ] = None,
+    input: Annotated[
+        str | None,
+        typer.Option(
+            "--input",
+            "-i",
+            metavar="FILE.jsonl",
+            help='A prompt a line: {"prompt": ...} or {"messages": [...]}; also max_tokens, '
+            "temperature, top_p, top_k, seed, stop. `-` is standard input. Prints JSON lines.",
+        ),
+    ] = None,
+    image: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE", help="Read an image, with a model that can. Repeatable."),
+    ] = None,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Tokens of an answer at most.")] = 256,
+    temperature: Annotated[float, typer.Option(min=0, help="0: the likeliest token.")] = 0.7,
+    top_p: Annotated[
+        float, typer.Option(min=1e-9, max=1, help="Draw from the likeliest so much.")
+    ] = 0.9,
+    top_k: Annotated[int, typer.Option(min=0, help="Draw from the likeliest so many. 0: all.")] = 0,
+    seed: Annotated[int, typer.Option(help="Another seed, other draws.")] = 0,
+    stop: Annotated[
+        list[str] | None, typer.Option(help="A text that ends the answer. Repeatable.")
+    ] = None,
+    n: Annotated[int, typer.Option("--n", min=1, help="Answers for each prompt.")] = 1,
+    chat: Annotated[
+        bool, typer.Option("--chat", help="The prompt is a user's turn, in the chat template.")
+    ] = False,
+    log_probabilities: Annotated[
+        bool, typer.Option("--log-probabilities", help="Those of the chosen tokens, as JSON.")
+    ] = False,
+    as_json: Json = False,
+    tokenizer: Annotated[
+        str | None, typer.Option(help="Its folder, if it does not lie with the model.")
+    ] = None,
+    device: Annotated[DeviceKind, typer.Option(help="auto: a GPU if there is one.")] = (
+        DeviceKind.auto
+    ),
+    threads: Annotated[int, typer.Option(min=1, help="Threads on a CPU.")] = 1,
+) -> None:
+    """Go on from a text with a trained model. Prints as it writes. JSON lines in give them out."""
+    if image:
+        from corpusmill.stages.generate.images import read_images
+
+        if read_images(model, tokenizer, image, max_tokens, as_json, device.value, _say_at_once):
+            raise typer.Exit(QUARANTINED)
+        return
+    from corpusmill.stages.generate.command import Options
+    from corpusmill.stages.generate.command import generate as answer
+    from corpusmill.stages.generate.records import Record
+
+    defaults = Record(
+        max_tokens=max_tokens,
+        temperature=temperature,
+        top_p=top_p,
+        top_k=top_k,
+        seed=seed,
+        stop=tuple(stop or ()),
+    )
+    options = Options(
+        model=model,
+        defaults=defaults,
+        prompt=prompt,
+        input=input,
+        tokenizer=tokenizer,
+        chat=chat,
+        samples=n,
+        log_probabilities=log_probabilities,
+        as_json=as_json,
+        device=device.value,
+        threads=threads,
+    )
+    if answer(options, _say_at_once):
+        raise typer.Exit(QUARANTINED)
+
+
+def _say_at_once(text: str) -> None:
+    print(text, end="", flush=True)
+
+
+@app.command(rich_help_panel="Looking")
+def prompts(
+    action: Annotated[
+        PromptsAction,
+        typer.Argument(help="list: all that are shipped. show: the file. test: what is asked."),
+    ] = PromptsAction.list,
+    name: Annotated[
+        str | None, typer.Argument(metavar="PROMPT", help="A shipped prompt, or a path.")
+    ] = None,
+    text: Annotated[
+        str | None, typer.Option("--text", metavar="FILE", help="For test: a UTF-8 text.")
+    ] = None,
+    ask: Annotated[bool, typer.Option("--ask", help="For test: ask the engine, too.")] = False,
+    config: Config = None,
+    step: StepName = None,
+    set_: Set = None,
+) -> None:
+    """Show the prompts of synthesize, or test one on a text."""
+    from corpusmill.pipeline.recipe import build_stage, step_alone
+    from corpusmill.stages.synthesize import prompt_trial
+
+    if action == PromptsAction.list:
+        lines = prompt_trial.listed()
+    elif name is None or (action == PromptsAction.test and text is None):
+        raise UsageError(f"prompts {action} needs a PROMPT" + " and --text" * (action == "test"))
+    elif action == PromptsAction.show:
+        lines = iter([prompt_trial.shown(name)])
+    else:
+        chosen = step_alone("synthesize", config, set_ or [], step)
+        settings = build_stage(chosen, lambda other: other)
+        lines = prompt_trial.tried(settings, name, text or "", ask)
+    for line in lines:
+        typer.echo(line)
 
 
 @app.command(rich_help_panel="Looking")
@@ -431,10 +628,15 @@ def report(root: Root) -> None:
 
 
 def _say(folder: str, manifest: "Manifest") -> None:
-    """Print the line of a finished stage."""
+    """Print the line of a finished stage, and the summary.txt that a stage may leave."""
     from corpusmill.manifests.looking.tables import stage_line
 
     typer.echo(stage_line(folder, manifest))
+    for output in manifest.outputs:
+        if output.name == "summary.txt":
+            from corpusmill.manifests.storage import read_bytes
+
+            typer.echo(read_bytes(output.path).decode().rstrip())
 
 
 def main() -> None:

@@ -57,7 +57,7 @@ def folder(name: str, kind: Kind, revision: str | None = None) -> str:
     Files on a store are fetched once a process. Files on the hub stay in the hub's cache.
     revision: a commit on the hub. Raises ModelError if there is no such model.
     """
-    path = _path(name)
+    path = local_path(name)
     if os.path.isdir(path):
         return path
     if storage.is_remote(name):
@@ -69,7 +69,7 @@ def folder(name: str, kind: Kind, revision: str | None = None) -> str:
 
 def short_name(name: str) -> str:
     """The model's name in lineage: the name of its folder, or its name on the hub."""
-    path = _path(name)
+    path = local_path(name)
     if storage.is_remote(name):
         return storage.name_of(name)
     return storage.name_of(os.path.abspath(path)) if os.path.isdir(path) else name
@@ -124,7 +124,7 @@ def local_copy(path: str) -> Iterator[str]:
         yield str(storage.local_copy(path, Path(folder)))
 
 
-def _path(name: str) -> str:
+def local_path(name: str) -> str:
     """The local path of a model. It resolves `package:`, which defaults of settings may hold."""
     if name.startswith("package:"):
         room, _, inner = name.removeprefix("package:").partition("/")

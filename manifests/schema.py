@@ -63,6 +63,15 @@ EXCLUSION = (
     pa.field("detail", pa.string()),
 )
 
+# A page as an image file. Only stages that work with images have it.
+IMAGE = pa.field("image", pa.binary())
+# The letters of the image without blanks, and the pixel in the middle of each.
+LETTERS = (
+    pa.field("letters", pa.string()),
+    pa.field("letter_x", pa.list_(pa.int16())),
+    pa.field("letter_y", pa.list_(pa.int16())),
+)
+
 LEVELS = ("low", "medium_low", "medium", "medium_high", "high")
 FAILED_PREFIX = "error_"
 

@@ -11,7 +11,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +35,8 @@ UNIQUE = ("id", "text", "url")  # values of these columns hardly repeat: no dict
 
 class ParquetOutput:
     """A Parquet shard that is being written. It gathers tables into row groups.
+
+    waiting_bytes: of the row group so far, in memory.
 
     row_group_bytes: size of a row group in memory, about.
     """
@@ -61,7 +63,7 @@ class ParquetOutput:
         )
         self._limit = row_group_bytes
         self._waiting: list[pa.Table] = []
-        self._waiting_bytes = 0
+        self.waiting_bytes = 0
         self.rows = self.text_bytes = self.tokens = 0
         self.sent: RowSum | None = None
 
@@ -81,15 +83,19 @@ class ParquetOutput:
         if "n_tokens" in self._schema.names:
             self.tokens += pc.sum(table["n_tokens"]).as_py() or 0
         self._waiting.append(table)
-        self._waiting_bytes += table.nbytes
-        if self._waiting_bytes >= self._limit:
+        self.waiting_bytes += table.nbytes
+        if self.waiting_bytes >= self._limit:
             self.flush()
 
     def flush(self) -> None:
         """End the current row group."""
         if self._waiting:
             self._writer.write_table(pa.concat_tables(self._waiting), row_group_size=1 << 30)
-            self._waiting, self._waiting_bytes = [], 0
+            self._waiting, self.waiting_bytes = [], 0
+
+    def describe(self, notes: Mapping[str, str]) -> None:
+        """Write these keys and values into the footer."""
+        self._writer.add_key_value_metadata(dict(notes))
 
     def close(self) -> None:
         self.flush()
@@ -201,7 +207,12 @@ class Shard:
         stage reads it. Such a file is quick to write and read, not small. It has statistics of the
         first column only. It is not synced: after a power cut, the receipt's digest tells whether
         it is whole. level: of Zstandard, for all other files.
+
+        A `name=value` part of `where` is a column for readers of the whole folder, such as pandas.
+        They give it a dictionary type, so the column in the file has that too.
         """
+        for part in filter(lambda part: "=" in part, where.split("/")):
+            schema = _as_dictionary(schema, part.partition("=")[0])
         path = storage.join(self.folder, where, f"{name or self.name}.parquet")
         with storage.atomic_writer(path, temporary) as sink:
             output = ParquetOutput(sink, schema, row_group_bytes, temporary, level)
@@ -212,6 +223,16 @@ class Shard:
             rows, digest = output.sent.rows, output.sent.digest
         written = (sink.digest, sink.size, rows, output.text_bytes, output.tokens, digest)
         self.outputs.append(Artifact(path, *written))
+
+    @contextmanager
+    def stream(self, where: str, name: str) -> Iterator[HashingWriter]:
+        """Write `<folder>/<where>/<name>` piece by piece. It appears when the block ends without an
+        error.
+        """
+        path = storage.join(self.folder, where, name)
+        with storage.atomic_writer(path) as sink:
+            yield sink
+        self.outputs.append(Artifact(path, sink.digest, sink.size))
 
     def file(self, where: str, name: str, data: bytes) -> Artifact:
         """Write `data` as `<folder>/<where>/<name>`."""
@@ -263,6 +284,21 @@ class Shard:
         )
 
 
+def _as_dictionary(schema: pa.Schema, name: str) -> pa.Schema:
+    place = schema.get_field_index(name)
+    if place < 0 or schema.field(place).type != pa.string():
+        return schema
+    return schema.set(place, schema.field(place).with_type(pa.dictionary(pa.int32(), pa.string())))
+
+
+def _plain(schema: pa.Schema) -> pa.Schema:
+    """The schema with plain types in place of dictionary types."""
+    for place, column in enumerate(schema):
+        if pa.types.is_dictionary(column.type):
+            schema = schema.set(place, column.with_type(column.type.value_type))
+    return schema
+
+
 def progress_folder(folder: str) -> str:
     """The local folder of the progress files of a stage's shards.
 
@@ -275,7 +311,7 @@ def progress_folder(folder: str) -> str:
 
 
 def read_parquet(artifact: Artifact | str, columns: list[str] | None = None) -> Iterator[pa.Table]:
-    """The row groups of a Parquet file, one table each.
+    """The row groups of a Parquet file, one table each. Columns have no dictionary types.
 
     Raises InputError if the file is not readable Parquet or lacks a column. If the storage failed,
     its OSError is raised: another attempt may succeed.
@@ -299,22 +335,23 @@ def read_parquet(artifact: Artifact | str, columns: list[str] | None = None) -> 
         for group in range(file.num_row_groups):
             try:
                 # A worker has one processor. Arrow's threads would call Python from elsewhere.
-                yield file.read_row_group(group, columns=columns, use_threads=False)
+                table = file.read_row_group(group, columns=columns, use_threads=False)
             except (pa.ArrowInvalid, OSError) as error:
                 source.check()
                 raise InputError(
                     f"{path} is damaged ({str(error).splitlines()[0]})",
                     "run the stage that writes it again",
                 ) from error
+            yield table.cast(_plain(table.schema))
 
 
 def schema_of(artifact: Artifact | str) -> pa.Schema:
-    """The Arrow schema of a Parquet shard. Raises InputError and OSError as `read_parquet` does."""
+    """The Arrow schema of a Parquet shard, as `read_parquet` gives it. Raises as that does."""
     path = artifact if isinstance(artifact, str) else artifact.path
     with storage.open_read(path) as opened:
         source = Watched(opened)
         try:
-            return pq.read_schema(source)
+            return _plain(pq.read_schema(source))
         except (pa.ArrowInvalid, OSError) as error:
             source.check()
             raise _unreadable(path, error) from error

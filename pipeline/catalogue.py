@@ -68,6 +68,15 @@ STAGES: dict[str, Entry] = {
         "corpusmill.stages.synthesize.stage:Synthesize",
         "Rephrase and expand documents with a language model. Prompts are chosen by level.",
     ),
+    "render": Entry(
+        "corpusmill.stages.render.stage:Render",
+        "Draw documents as page images with their text, to train a model that reads.",
+    ),
+    "decontaminate": Entry(
+        "corpusmill.stages.decontaminate.stage:Decontaminate",
+        "Take evaluation items out of documents. Finds questions with their answers, questions "
+        "alone and answers alone, and says which item it is.",
+    ),
     "blend": Entry(
         "corpusmill.stages.blend.stage:Blend",
         "Mix corpora by weights with an epoch cap for each source.",
@@ -81,12 +90,35 @@ STAGES: dict[str, Entry] = {
     "pack": Entry(
         "corpusmill.stages.pack.stage:Pack", "Tokenise documents into the trainer's token shards."
     ),
+    "convert": Entry(
+        "corpusmill.stages.convert.stage:Convert",
+        "Write tokens or documents for other tools. Megatron's .bin and .idx, flat token files, or "
+        "a folder for Hugging Face's datasets.",
+        passes_on=False,
+    ),
     "train": Entry(
         "corpusmill.stages.train.stage:Train",
         "Train a Mamba-2/attention/FFN hybrid on token shards.",
     ),
     "export": Entry(
         "corpusmill.stages.export.stage:Export", "Write the model as transformers and vLLM load it."
+    ),
+    "evaluate": Entry(
+        "corpusmill.stages.evaluate.stage:Evaluate",
+        "Measure a model on tasks and on held-out text. Scores multiple choice and texts by "
+        "log-likelihood, and generated answers and programs by what they should be.",
+        passes_on=False,
+    ),
+    "importance": Entry(
+        "corpusmill.stages.compress.importance:Importance",
+        "Measure which parts of a trained hybrid matter. Prints the layers in the order in which "
+        "they would go.",
+        passes_on=False,
+    ),
+    "compress": Entry(
+        "corpusmill.stages.compress.stage:Compress",
+        "Make a trained hybrid smaller: search, prune, distil. Finds the children that fit a "
+        "budget, and writes the best one as transformers and vLLM load it.",
     ),
 }
 

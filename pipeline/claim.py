@@ -5,13 +5,16 @@ input, or input and models that were made again. A run with other settings, soft
 remove finished work. It is refused before it changes anything, unless `--replace` is given.
 """
 
+import os
 from collections.abc import Iterator
+from contextlib import suppress
 
 from corpusmill.manifests import storage
 from corpusmill.manifests.dataset_card import write_card
 from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.manifests.manifest import MANIFEST, STARTED, Manifest, write_manifest
 from corpusmill.manifests.stage_folder import StageFolder
+from corpusmill.pipeline.lease import LEASE
 
 SHOWN = 3
 
@@ -56,9 +59,24 @@ def claim(today: Manifest, replace: bool) -> None:
 
 
 def abandon(folder: str) -> None:
-    """Remove the started file of a failed run, unless the folder holds finished work."""
-    if not StageFolder(folder).has_finished_work:
+    """Remove what a failed run made: empty folders, and the started file if no other file is left.
+
+    If there is one, the started file stays. It says whose work that is, so that the same command
+    goes on with it.
+    """
+    if StageFolder(folder).has_finished_work:
+        return
+    if not storage.is_remote(folder):
+        _remove_empty_folders(storage.local(folder))
+    ours = {storage.join(folder, STARTED), storage.join(folder, LEASE)}
+    if ours.issuperset(storage.list_files(folder)):
         storage.remove(storage.join(folder, STARTED))
+
+
+def _remove_empty_folders(folder: str) -> None:
+    for path, _, _ in os.walk(folder, topdown=False):
+        with suppress(OSError):  # it is not empty
+            os.rmdir(path)
 
 
 def finish(manifest: Manifest) -> None:

@@ -6,6 +6,7 @@ that the sample does not reach. `make install` runs it, and so does the command 
 first run (`pipeline.kernels`).
 """
 
+import json
 import sys
 import tempfile
 
@@ -31,10 +32,14 @@ def compile_chain(name: str) -> None:
 
 
 def _call_the_rest() -> None:
-    """Call the kernels of URL lists, of near duplicates and of comparisons with earlier runs."""
+    """Call the kernels of URL lists, of near duplicates, of comparisons with earlier runs, and of
+    evaluation sets.
+    """
     import numpy as np
     import pyarrow as pa
     from corpusmill.stages.columns.strings import joined
+    from corpusmill.stages.decontaminate.settings import EvaluationSet
+    from corpusmill.stages.decontaminate.stage import Decontaminate
     from corpusmill.stages.dedup.clusters import choose_survivors, fell_for_shared_part
     from corpusmill.stages.dedup.signatures.minhash import make_scheme
     from corpusmill.stages.dedup.signatures.shingles import exact_hashes, shingle_sets
@@ -58,6 +63,12 @@ def _call_the_rest() -> None:
         np.array([0]), np.array([1]), sets.offsets, sets.hashes, figures, sets.offsets, sketches,
         np.diff(sets.offsets), figures, 0.8, 10, np.full(2, -1), np.ones(2),
     )  # fmt: skip
+    with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as file:
+        asked = "Which harbour did the surveyors measure before winter?"
+        file.write(json.dumps({"question": asked, "answer": "Kvalsund"}))
+        file.flush()
+        document = pa.table({"id": ["0"], "text": [f"{asked} Kvalsund"]})
+        Decontaminate(sets={"one": EvaluationSet(input=file.name)}).apply(document)
 
 
 def main() -> None:

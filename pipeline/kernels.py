@@ -22,7 +22,9 @@ CHAINS: Final = {  # name -> sample, and the stages that read it; each chain is 
         ("extract", "filter", "redact", "dedup", "templates", "substring"),
     ),
 }
-VERBS: Final = frozenset(verb for _, verbs in CHAINS.values() for verb in verbs)  # use kernels
+VERBS: Final = frozenset(  # use kernels
+    ("decontaminate", *(verb for _, verbs in CHAINS.values() for verb in verbs))
+)
 _COMPLETE: Final = "complete"  # if this file is in the cache folder, all kernels are there
 _POLL_SECONDS: Final = 0.5
 _SAY_SECONDS: Final = 5.0

@@ -280,7 +280,7 @@ def test_a_prompt_without_its_placeholder_is_one_line_with_the_file(tmp_path):
 def test_a_model_folder_without_a_tokenizer_is_one_line_with_the_folder(tmp_path):
     (tmp_path / "model").mkdir()
     shutil.copy(TINY_MODEL / "config.json", tmp_path / "model")
-    line = refused(synthesize(tmp_path, 'engine={"kind": "transformers", "model": "model"}'))
+    line = refused(synthesize(tmp_path, 'engine={"model": "model"}'))
     assert "model" in line
     assert "tokenizer" in line
 

@@ -15,7 +15,17 @@ from packaging.requirements import Requirement
 
 from tests.command_line import ROOT
 
-ROOMS = ("classifiers", "manifests", "pipeline", "prompts", "stages", "trainer")
+ROOMS = (
+    "classifiers",
+    "compression",
+    "evaluation",
+    "manifests",
+    "pipeline",
+    "prompts",
+    "stages",
+    "trainer",
+    "vision",
+)
 DATA = {"corpusmill.models", "corpusmill.recipes", "corpusmill.samples"}
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 OURS = {"corpusmill", "tests", "benchmarks", "tools"}
@@ -126,7 +136,8 @@ def test_every_file_of_a_room_that_is_no_code_is_package_data():
 
 def test_what_the_package_imports_is_declared():
     project = PYPROJECT["project"]
-    wanted = declared(project["dependencies"]) | declared(project["optional-dependencies"]["vllm"])
+    optional = project["optional-dependencies"]
+    wanted = declared([*project["dependencies"], *optional["vllm"], *optional["lm-eval"]])
     missing = {
         name: file
         for name, file in distributions(package_files()).items()

@@ -130,7 +130,7 @@ def evaluate_model(
     gets ten times as many. Pairs beyond the prompt's limits are left out.
     """
     from corpusmill.prompts import loader
-    from corpusmill.stages.engines.contract import Request
+    from corpusmill.stages.engines.contract import Request, in_order
     from corpusmill.stages.engines.transformers import TransformersEngine
 
     prompt = loader.load("rephrase")
@@ -151,7 +151,7 @@ def evaluate_model(
                 )
                 asked.append((kind, pair, request))
     answers: dict[str, list[Answer]] = {}
-    completions = engine.generate([request for *_, request in asked])
+    completions = in_order(engine, [request for *_, request in asked])
     for (kind, pair, _), completion in zip(asked, completions, strict=True):
         answer, led_in = split_lead_in(completion.text, prompt.lead_in)
         answers.setdefault(kind, []).append(

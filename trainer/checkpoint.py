@@ -1,4 +1,6 @@
-"""Checkpoints that are either whole or absent. A run that goes on from one gives the same bits.
+"""Checkpoints: what they hold, which are there, and how a run goes on from one.
+
+A checkpoint is either whole or absent, and a run that goes on from one gives the same bits.
 
 A checkpoint is a folder `step-00000100` with
 
@@ -12,38 +14,37 @@ A model that is sharded over ranks has, instead of the first two, the files of
 torch.distributed.checkpoint: `.metadata`, and one file or more a rank. Both forms can be read by
 any number of ranks.
 
-The folder is written under another name, flushed to the disk, and then renamed. So an interruption
-leaves no half checkpoint. The latest checkpoint is found by listing the folder; a pointer could be
-stale. No file holds a time or a path, so equal runs write equal bytes.
+`trainer.saving` writes them. The latest checkpoint is found by listing the folder; a pointer could
+be stale. No file holds a time or a path, so equal runs write equal bytes.
 """
 
 import json
-import os
 import re
 import shutil
 import warnings
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed.checkpoint as distributed
-from corpusmill.manifests.errors import CorpusmillError, StorageError
+from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.manifests.settings import build_settings
 from corpusmill.trainer.config import TrainConfig, differences
 from corpusmill.trainer.model import HybridModel
 from corpusmill.trainer.optim import Optimizer
-from corpusmill.trainer.ranks import Ranks
-from corpusmill.trainer.sharding import is_sharded, put
+from corpusmill.trainer.sharding import put
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from safetensors.torch import load_file
+from torch import Tensor, nn
 from torch.distributed.checkpoint.api import CheckpointException
 
 FORMAT = 1
-WEIGHTS = "model.safetensors"
+WEIGHTS, MEANS = "model.safetensors", "optimizer.safetensors"
+RANDOM, STATE = "random.safetensors", "state.json"
 SHARDED = ".metadata"  # of torch.distributed.checkpoint
 MODEL, OPTIMIZER = "model", "optimizer"  # names in a sharded checkpoint
+WRITING, REMOVING = ".writing-", ".removing-"  # in front of the name of a folder that is not whole
 _NAME = re.compile(r"step-(\d{8,})")
 
 
@@ -52,6 +53,7 @@ class CheckpointState:
     """What `state.json` holds.
 
     sequences: rows of the global stream that were consumed. It is the loader's whole state.
+    image_token: the id that holds an image token's place, if the model reads images.
     """
 
     step: int
@@ -59,57 +61,7 @@ class CheckpointState:
     config: dict[str, Any]
     data_digest: str
     shards: list[str]
-
-
-def save(
-    folder: Path,
-    model: HybridModel,
-    optimizer: Optimizer,
-    config: TrainConfig,
-    step: int,
-    data_digest: str,
-    shards: list[str],
-    ranks: Ranks,
-) -> Path:
-    """Write the checkpoint of `step` finished steps into `folder`, and return its path.
-
-    All ranks call it together. Then remove all but the `config.keep` latest. Raises StorageError if
-    the disk refuses. Older checkpoints are then untouched.
-    """
-    final = folder / f"step-{step:08d}"
-    partial = folder / f".writing-{final.name}"
-    settings = config.model_dump(mode="json", exclude={"init_from"})  # a path
-    state = CheckpointState(step, step * config.batch_size, settings, data_digest, shards)
-    try:
-        if ranks.first:
-            clean(folder)
-            partial.mkdir(parents=True)
-        ranks.wait()
-        if is_sharded(model):
-            tensors = {MODEL: _weights(model), OPTIMIZER: optimizer.moments()}
-            distributed.save(tensors, checkpoint_id=partial)
-        elif ranks.first:
-            _write_tensors(partial / WEIGHTS, _weights(model))
-            _write_tensors(partial / "optimizer.safetensors", optimizer.moments())
-        if ranks.first:
-            _write_tensors(partial / "random.safetensors", _random_states())
-            record = {"format": FORMAT, **asdict(state)}
-            (partial / "state.json").write_text(
-                json.dumps(record, indent=2, sort_keys=True) + "\n", encoding="utf-8"
-            )
-            for path in (*sorted(partial.iterdir()), partial):
-                _flush(path)
-            _discard(final)
-            partial.rename(final)
-            _flush(folder)
-            for old in found(folder)[: -config.keep]:
-                _discard(old)
-        ranks.wait()
-    except (OSError, CheckpointException) as error:
-        raise StorageError(
-            f"checkpoint {final} cannot be written ({error})", "make room, then run again"
-        ) from error
-    return final
+    image_token: int | None = None
 
 
 def found(folder: Path) -> list[Path]:
@@ -132,13 +84,13 @@ def clean(folder: Path) -> None:
     """Remove what an interrupted save or removal left."""
     if folder.is_dir():
         for path in folder.iterdir():
-            if path.name.startswith((".writing-", ".removing-")):
+            if path.name.startswith((WRITING, REMOVING)):
                 shutil.rmtree(path)
 
 
 def read_state(checkpoint: Path) -> CheckpointState:
     """The description of a checkpoint. Raises CorpusmillError if this version cannot read it."""
-    path = checkpoint / "state.json"
+    path = checkpoint / STATE
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         if record.pop("format", None) != FORMAT:
@@ -159,7 +111,7 @@ def read_state(checkpoint: Path) -> CheckpointState:
 
 def resume(
     checkpoint: Path,
-    model: HybridModel,
+    model: nn.Module,
     optimizer: Optimizer,
     config: TrainConfig,
     data_digest: str,
@@ -183,18 +135,18 @@ def resume(
         )
     load_weights(checkpoint, model)
     if (checkpoint / WEIGHTS).exists():
-        optimizer.restore(_read_tensors(checkpoint / "optimizer.safetensors"), state.step)
+        optimizer.restore(_read_tensors(checkpoint / MEANS), state.step)
     else:
         _read_sharded(checkpoint, {OPTIMIZER: optimizer.moments()})
         optimizer.steps = state.step
-    _restore_random(_read_tensors(checkpoint / "random.safetensors"))
+    _restore_random(_read_tensors(checkpoint / RANDOM))
     return state.step
 
 
-def load_weights(checkpoint: Path, model: HybridModel) -> None:
+def load_weights(checkpoint: Path, model: nn.Module) -> None:
     """Copy the stored weights into a model of the same shape, sharded or not."""
     if not (checkpoint / WEIGHTS).exists() and (checkpoint / SHARDED).exists():
-        _read_sharded(checkpoint, {MODEL: _weights(model)})
+        _read_sharded(checkpoint, {MODEL: weights_of(model)})
         return
     weights = _read_tensors(checkpoint / WEIGHTS)
     for name, parameter in model.named_parameters():
@@ -206,14 +158,23 @@ def load_weights(checkpoint: Path, model: HybridModel) -> None:
 
 
 def load_model(checkpoint: Path) -> tuple[HybridModel, TrainConfig]:
-    """The model of a checkpoint, in fp32 on the CPU, and the configuration of its training."""
-    config = build_settings(TrainConfig, read_state(checkpoint).config)
+    """The model of a checkpoint, in fp32 on the CPU, and the configuration of its training.
+
+    Raises CorpusmillError if the model reads images: `vision.build.load_model` loads it.
+    """
+    state = read_state(checkpoint)
+    if state.image_token is not None:
+        raise CorpusmillError(
+            f"the model in {checkpoint} reads images", "give a model that reads text alone"
+        )
+    config = build_settings(TrainConfig, state.config)
     model = HybridModel(config.model)
     load_weights(checkpoint, model)
     return model.eval(), config
 
 
-def _weights(model: HybridModel) -> dict[str, Tensor]:
+def weights_of(model: nn.Module) -> dict[str, Tensor]:
+    """Its parameters by name, sharded or not."""
     return {name: parameter.detach() for name, parameter in model.named_parameters()}
 
 
@@ -230,25 +191,10 @@ def _read_sharded(checkpoint: Path, tensors: dict[str, dict[str, Tensor]]) -> No
         ) from error
 
 
-def _random_states() -> dict[str, Tensor]:
-    states = {"cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        states["cuda"] = torch.cuda.get_rng_state()
-    return states
-
-
 def _restore_random(states: dict[str, Tensor]) -> None:
     torch.set_rng_state(states["cpu"])
     if "cuda" in states and torch.cuda.is_available():
         torch.cuda.set_rng_state(states["cuda"])
-
-
-def _write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
-    save_file(
-        {name: tensor.cpu().contiguous() for name, tensor in tensors.items()},
-        path,
-        metadata={"format": "pt"},
-    )
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:
@@ -258,19 +204,3 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
         raise CorpusmillError(
             f"{path} is damaged ({error})", f"remove {path.parent} and run again"
         ) from error
-
-
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _discard(path: Path) -> None:
-    """Remove a checkpoint. It is renamed first, so that it is never half there under its name."""
-    if path.exists():
-        leaving = path.with_name(f".removing-{path.name}")
-        path.rename(leaving)
-        shutil.rmtree(leaving)

@@ -4,11 +4,12 @@ This file does not import torch, so recipes can be checked fast. Defaults are th
 if there are any: Nemotron-H, arXiv 2504.03624, table 1 and section 2.4.
 """
 
+import importlib.util
 import math
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from corpusmill.manifests.errors import RecipeError
+from corpusmill.manifests.errors import CorpusmillError, RecipeError
 from corpusmill.manifests.settings import Settings, Share
 from pydantic import (
     Field,
@@ -30,9 +31,8 @@ Decay = Annotated[float, Field(ge=0, lt=1)]  # of a running mean
 # Fields that decide no byte of the model. A run may go on with other values of them.
 # Ranks only round their sums in another order.
 FREE_ON_RESUME = (
-    *("checkpoint_every", "keep", "log_every"),
-    *("num_workers", "shard_ranks"),
-    "init_from",  # read at step 0 only; a stage knows its digest
+    *("checkpoint_every", "keep", "log_every", "track"),
+    *("num_workers", "shard_ranks", "gather_weights"),
 )
 
 
@@ -121,7 +121,11 @@ class TrainConfig(Settings):
     """One training run: the model, the data's form, the length of the run and the optimiser.
 
     Exactly one of `steps`, `tokens` and `epochs` sets the length.
+
+    start_folders: settings that name folders of first weights. They are read at step 0 only.
     """
+
+    start_folders: ClassVar[tuple[str, ...]] = ("init_from",)
 
     model: HybridConfig
     """The shape of the model."""
@@ -212,6 +216,9 @@ class TrainConfig(Settings):
     shard_ranks: PositiveInt = 1
     """Processes that hold one copy of weights, gradients and optimiser together. Divides their
     number."""
+    gather_weights: Literal["layer", "step"] = "layer"
+    """With shard_ranks: when the parts of a weight are put together. layer: whenever a layer runs.
+    step: once a step. That is faster, and takes up to 2 bytes a parameter more on GPUs."""
     threads: PositiveInt | None = None
     """Threads of the CPU. A fixed number makes CPU runs repeat bit for bit on one machine type."""
     checkpoint_every: PositiveInt = 1000
@@ -220,6 +227,8 @@ class TrainConfig(Settings):
     """Checkpoints that stay."""
     log_every: PositiveInt = 10
     """Steps between writes of the log. Every step has its record."""
+    track: list[Literal["tensorboard", "wandb"]] = []
+    """Where records go besides the log. Each needs the package of its name."""
 
     @model_validator(mode="after")
     def _can_run(self) -> Self:
@@ -291,6 +300,15 @@ class TrainConfig(Settings):
                 "lower warmup_steps or train longer",
             )
 
+    def refuse_missing_packages(self) -> None:
+        """Raises CorpusmillError if a package that `track` needs is not installed here."""
+        for name in self.track:
+            if importlib.util.find_spec(name) is None:
+                raise CorpusmillError(
+                    f"track names {name}, and the package {name} is not installed",
+                    f"pip install {name}, or leave it out",
+                )
+
     @property
     def rows_in_memory(self) -> int:
         """Sequences of one forward pass, if one process trains."""
@@ -318,15 +336,18 @@ def differences(stored: Mapping[str, Any], now: TrainConfig) -> list[str]:
     """
     defaults = {
         name: field.get_default(call_default_factory=True)
-        for name, field in TrainConfig.model_fields.items()
+        for name, field in type(now).model_fields.items()
         if not field.is_required()
     }
-    return list(_differences({**defaults, **stored}, now.model_dump(mode="json"), ""))
+    compared = ({**defaults, **stored}, now.model_dump(mode="json"))
+    free = {*FREE_ON_RESUME, *now.start_folders}
+    before, after = ({key: of[key] for key in of if key not in free} for of in compared)
+    return list(_differences(before, after, ""))
 
 
 def _differences(stored: Any, now: Any, name: str) -> Iterator[str]:
     if isinstance(stored, Mapping) and isinstance(now, Mapping):
-        for key in sorted({*stored, *now} - (set() if name else set(FREE_ON_RESUME))):
+        for key in sorted({*stored, *now}):
             yield from _differences(stored.get(key), now.get(key), f"{name}.{key}" if name else key)
     elif stored != now:
         yield f"{name} was {stored!r} and is now {now!r}"

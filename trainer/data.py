@@ -2,6 +2,7 @@
 
 The stream is a pure function of its inputs. Only the seed and the list of shards set the order.
 Every epoch permutes all row groups, and then the documents inside each window of a few row groups.
+If the blend has phases, row groups of a phase stay together, and phases come in their order.
 Row k of the stream can be computed on its own. So the whole state of a loader is one integer, and a
 run can be resumed exactly at every step. Rank r of W takes the rows r mod W, whatever W was before.
 
@@ -18,7 +19,8 @@ Permutations here are hashes, so no index is stored. Letters in tensor names: B 
 """
 
 import hashlib
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -28,6 +30,8 @@ import pyarrow.compute as pc
 from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.trainer.config import Packing
 from corpusmill.trainer.token_shards import (
+    IMAGE,
+    LETTERS,
     Catalogue,
     RowGroup,
     held_out_mask,
@@ -50,6 +54,16 @@ class DocumentSpan(NamedTuple):
 
 
 @dataclass(frozen=True)
+class PageImage:
+    """The image of a row: a file, and where the letters stand in it, if that was asked for."""
+
+    content: bytes
+    letters: str = ""
+    x: tuple[int, ...] = ()
+    y: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class Row:
     """One training sequence: T + 1 tokens, so T inputs and T targets."""
 
@@ -57,6 +71,7 @@ class Row:
     loss_mask: "NDArray[np.bool_]"  # (T,): whether each target tokens[1:] counts
     document_ids: "NDArray[np.int32]"  # (T,): document of each input tokens[:-1], 0, 1, 2...
     documents: tuple[DocumentSpan, ...]
+    image: PageImage | None = None
 
 
 @dataclass(frozen=True)
@@ -68,13 +83,27 @@ class _Window:
     starts: "NDArray[np.int64]"  # where each document starts in `tokens`, and the end
     prompts: "NDArray[np.int64]"
     row_starts: "NDArray[np.int64]"  # with packing pad: each document's first row, and the end
+    images: pa.Table  # the documents' columns of images, as far as they are read
+
+    def image(self, document: int) -> PageImage | None:
+        """The image of a document, if it has one and it is read."""
+        if not self.images.num_columns:
+            return None
+        row = self.images.slice(document, 1).to_pylist()[0]
+        if row[IMAGE] is None:
+            return None
+        letters, x, y = (row.get(name) or () for name in LETTERS)
+        return PageImage(row[IMAGE], letters or "", tuple(x), tuple(y))
 
 
 class PackedStream:
     """The endless stream of rows over one side of a catalogue.
 
     Rows can be read in any order. One thread at a time may use it. shuffle_window: row groups whose
-    documents are mixed with one another. They are in memory at a time.
+    documents are mixed with one another. They are in memory at a time. images: columns of images to
+    read (`IMAGE`, `LETTERS`); with them, every document needs a row of its own.
+
+    Raises CorpusmillError if images are read and documents share or fill several rows.
     """
 
     def __init__(
@@ -84,8 +113,12 @@ class PackedStream:
         pack: Packing = "concat",
         shuffle_window: int = 8,
         held_out: bool = False,
+        images: Sequence[str] = (),
     ) -> None:
+        if images:
+            _refuse_cut_images(corpus, pack)
         self.corpus = corpus
+        self.images = tuple(images)
         self.seed = seed
         self.pack = pack
         self.held_out = held_out
@@ -95,6 +128,14 @@ class PackedStream:
         self._sizes = np.array(
             [g.tokens if pack == "concat" else g.padded_rows for g in self.groups], dtype=np.int64
         )
+        self._phases = np.array([group.phase for group in self.groups])
+        # Where each window begins in the order of row groups, and the end. None has two phases.
+        ends = np.cumsum(np.unique(self._phases, return_counts=True)[1]).tolist()
+        self._bounds = [
+            place
+            for start, end in itertools.pairwise([0, *ends])
+            for place in range(start, end, shuffle_window)
+        ] + ends[-1:]
         self._plans: dict[int, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
         self._windows: dict[tuple[int, int], _Window] = {}
 
@@ -120,7 +161,7 @@ class PackedStream:
             return sum(group.documents for group in self.groups)
         number, begun, _ = self._reached(row)
         order, _ = self._plan(0)
-        return begun + self._documents_in(order[: number * self.shuffle_window])
+        return begun + self._documents_in(order[: self._bounds[number]])
 
     def documents_from(self, row: int) -> int:
         """How many documents have no token in the rows before `row`."""
@@ -130,7 +171,7 @@ class PackedStream:
             return 0
         number, _, left = self._reached(row)
         order, _ = self._plan(0)
-        return left + self._documents_in(order[(number + 1) * self.shuffle_window :])
+        return left + self._documents_in(order[self._bounds[number + 1] :])
 
     def _position(self, row: int) -> tuple[int, int]:
         """The epoch in which `row` begins, and its position there: in tokens, or rows with pad."""
@@ -195,6 +236,7 @@ class PackedStream:
             counted[1:],
             owners[:-1],
             (DocumentSpan(window.ids[document].as_py(), (first, first + taken)),),
+            window.image(document),
         )
 
     def _plan(self, epoch: int) -> "tuple[NDArray[np.int64], NDArray[np.int64]]":
@@ -204,9 +246,8 @@ class PackedStream:
         """
         if epoch not in self._plans:
             order = _permutation(len(self.groups), self.seed, epoch, 0)
-            sums = np.add.reduceat(
-                self._sizes[order], np.arange(0, len(order), self.shuffle_window)
-            )
+            order = order[np.argsort(self._phases[order], kind="stable")]
+            sums = np.add.reduceat(self._sizes[order], self._bounds[:-1])
             self._plans = {key: plan for key, plan in self._plans.items() if key == epoch - 1}
             self._plans[epoch] = order, np.concatenate([[0], np.cumsum(sums)])
         return self._plans[epoch]
@@ -225,7 +266,7 @@ class PackedStream:
         key = (epoch, number)
         if key not in self._windows:
             order, _ = self._plan(epoch)
-            chosen = order[number * self.shuffle_window : (number + 1) * self.shuffle_window]
+            chosen = order[self._bounds[number] : self._bounds[number + 1]]
             window = self._read_window([self.groups[group] for group in chosen], epoch, number)
             while len(self._windows) >= WINDOWS_KEPT:
                 self._windows.pop(next(iter(self._windows)))
@@ -237,7 +278,7 @@ class PackedStream:
         for group in groups:
             path = self.corpus.shards[group.shard]
             with open_shard(path) as file:
-                table = read_group(file, path, group.ordinal)
+                table = read_group(file, path, group.ordinal, self.images)
             held = held_out_mask(table, self.corpus.eval_fraction)
             tables.append(table.filter(pa.array(held if self.held_out else ~held)))
         table = pa.concat_tables(tables)
@@ -251,6 +292,22 @@ class PackedStream:
             starts=np.concatenate([[0], np.cumsum(lengths)]),
             prompts=table["n_prompt"].to_numpy().astype(np.int64),
             row_starts=np.concatenate([[0], np.cumsum(rows)]),
+            images=table.select(self.images),
+        )
+
+
+def _refuse_cut_images(corpus: Catalogue, pack: Packing) -> None:
+    """Raises CorpusmillError if a row could hold a part of an image's tokens."""
+    if pack != "pad":
+        raise CorpusmillError(
+            "documents with images cannot share a training sequence", "set train.pack to pad"
+        )
+    longest = max(group.longest for group in (*corpus.training, *corpus.held_out))
+    if longest > corpus.sequence_length + 1:
+        raise CorpusmillError(
+            f"a document with its image has {longest} tokens, a training sequence "
+            f"{corpus.sequence_length}",
+            f"set train.sequence_length to {longest - 1}, or draw smaller pages",
         )
 
 

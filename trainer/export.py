@@ -26,7 +26,8 @@ import torch
 from corpusmill.manifests.errors import ModelError
 from corpusmill.manifests.model_files import TOKENIZER_FILES
 from corpusmill.trainer import checkpoint
-from corpusmill.trainer.config import HybridConfig, TrainConfig
+from corpusmill.trainer.config import HybridConfig
+from corpusmill.trainer.model import HybridModel
 from safetensors.torch import save_file
 
 ALWAYS_FP32 = ("A_log", "D", "dt_bias")
@@ -77,11 +78,24 @@ def export(
     if not (chosen / "state.json").exists():
         chosen = checkpoint.latest(checkpoint_folder / "checkpoints") or checkpoint_folder
     model, config = checkpoint.load_model(chosen)
+    context = config.sequence_length if context_length is None else context_length
+    return write_model(model, tokenizer_folder, output_folder, dtype, context, facts)
+
+
+def write_model(
+    model: HybridModel,
+    tokenizer_folder: Path,
+    output_folder: Path,
+    dtype: Literal["bfloat16", "float32"],
+    context_length: int,
+    facts: TokenizerFacts | None = None,
+) -> Path:
+    """The same for a model in memory."""
     facts = facts or read_facts(tokenizer_folder)
-    if facts.size > config.model.vocab_size:
+    if facts.size > model.config.vocab_size:
         raise ModelError(
             f"the tokenizer in {tokenizer_folder} has {facts.size} tokens, "
-            f"the model only {config.model.vocab_size}",
+            f"the model only {model.config.vocab_size}",
             "give the tokenizer that the training data was made with",
         )
     special = facts.ids()
@@ -96,7 +110,7 @@ def export(
     save_file(weights, output_folder / "model.safetensors", metadata={"format": "pt"})
     _write_json(
         output_folder / "config.json",
-        huggingface_config(config.model, special, dtype, _context(config, context_length)),
+        huggingface_config(model.config, special, dtype, context_length),
     )
     _write_json(output_folder / "generation_config.json", {"_from_model_config": True, **special})
     for name in TOKENIZER_FILES:
@@ -159,10 +173,6 @@ def huggingface_config(
         "use_mamba_kernels": True,
         **special,
     }
-
-
-def _context(config: TrainConfig, context_length: int | None) -> int:
-    return config.sequence_length if context_length is None else context_length
 
 
 def read_facts(folder: Path) -> TokenizerFacts:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from corpusmill.manifests.errors import ModelError
 from corpusmill.trainer.config import HybridConfig
-from corpusmill.trainer.model import HybridModel
+from corpusmill.trainer.model import HybridModel, text_parameters
 from corpusmill.trainer.sharding import put, whole
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
@@ -47,6 +47,11 @@ UNKNOWN = ("use_bias", "mlp_bias", "attention_bias", "mamba_proj_bias", "tie_wor
 
 def read_shape(folder: Path) -> HybridConfig:
     """The shape of the model in a folder. Raises ModelError if it is no model of this kind."""
+    return shape_of(read_config(folder), folder)
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The config.json of a folder. Raises ModelError if there is none or it is damaged."""
     path = folder / CONFIG
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -58,6 +63,11 @@ def read_shape(folder: Path) -> HybridConfig:
         raise ModelError(
             f"{path} is damaged ({error})", "fetch or export the model again"
         ) from error
+    return found
+
+
+def shape_of(found: Mapping[str, Any], folder: Path) -> HybridConfig:
+    """The shape that a language model's configuration describes. folder: for messages."""
     if found.get("model_type") != "nemotron_h":
         raise ModelError(
             f"{folder} holds a model of type {found.get('model_type')!r}",
@@ -72,7 +82,9 @@ def read_shape(folder: Path) -> HybridConfig:
     for field, names in FIELDS.items():
         value = next((found[name] for name in names if found.get(name) is not None), None)
         if value is None:
-            raise ModelError(f"{path} has no {names[0]}", "fetch or export the model again")
+            raise ModelError(
+                f"{folder / CONFIG} has no {names[0]}", "fetch or export the model again"
+            )
         values[field] = value
     if isinstance(found.get("chunk_size"), int):
         values["chunk_size"] = found["chunk_size"]
@@ -119,7 +131,7 @@ def load_pretrained(folder: Path, model: HybridModel) -> None:
     Raises ModelError if the shapes differ or a weight is not there.
     """
     refuse_other_shape(folder, model.config)
-    wanted = dict(model.named_parameters())
+    wanted = text_parameters(model)
     missing = set(wanted)
     for name, value in _stored(folder):
         if name not in wanted:
@@ -158,12 +170,19 @@ def _grown(name: str, value: Tensor, parameter: Tensor, folder: Path) -> Tensor:
 
 def _stored(folder: Path) -> Iterator[tuple[str, Tensor]]:
     """Every stored weight, under the name that the model here has for it."""
+    for name, value in stored_tensors(folder):
+        yield (f"backbone.{name[6:]}" if name.startswith("model.") else name), value
+
+
+def stored_tensors(folder: Path) -> Iterator[tuple[str, Tensor]]:
+    """Every weight in a folder's safetensors files, by its name there. Raises ModelError if a file
+    is damaged or missing.
+    """
     for file in weight_files(folder):
         try:
             with safe_open(file, framework="pt") as tensors:
                 for name in tensors.keys():  # noqa: SIM118, it is no dict
-                    ours = f"backbone.{name[6:]}" if name.startswith("model.") else name
-                    yield ours, tensors.get_tensor(name)
+                    yield name, tensors.get_tensor(name)
         except (OSError, SafetensorError) as error:
             raise ModelError(
                 f"{file} is damaged ({error})", "fetch or export the model again"

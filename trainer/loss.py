@@ -9,6 +9,7 @@ from corpusmill.trainer.config import TrainConfig
 from corpusmill.trainer.loader import Batch
 from corpusmill.trainer.model import HybridModel
 from corpusmill.trainer.ranks import Ranks
+from corpusmill.trainer.sharding import release
 from torch import Tensor
 
 FORMS_OF_A_LAYER = 64
@@ -87,5 +88,6 @@ def mean_loss(summed_loss: SummedLoss, batches: Sequence[Batch], ranks: Ranks) -
             for batch in batches
         ]
     )
+    release(summed_loss.model)
     total, targets = ranks.sum(sums.sum(0)).tolist()
     return total / max(1.0, targets)

@@ -31,6 +31,7 @@ from torch.utils.checkpoint import checkpoint
 
 DT_RANGE = (1e-3, 1e-1)  # initial step sizes of Mamba heads, log-uniform
 DT_FLOOR = 1e-4
+TEXT_PARTS = ("backbone.", "lm_head.")  # beginnings of a language model's parameter names
 A_RANGE = (1.0, 16.0)  # initial decay rates of Mamba heads, uniform
 
 
@@ -263,7 +264,15 @@ class HybridModel(nn.Module):
     def hidden(self, tokens_BT: Tensor, document_ids_BT: Tensor | None = None) -> Tensor:
         """The normalised last hidden states (B, T, D), ready for `lm_head`."""
         documents = None if document_ids_BT is None else Documents.of(document_ids_BT)
-        x_BTD = self.backbone.embeddings(tokens_BT).to(self.compute_dtype)
+        return self.run(self.embed(tokens_BT), documents)
+
+    def embed(self, tokens_BT: Tensor) -> Tensor:
+        """What enters the first layer: (B, T, D) in the compute dtype."""
+        x_BTD: Tensor = self.backbone.embeddings(tokens_BT).to(self.compute_dtype)
+        return x_BTD
+
+    def run(self, x_BTD: Tensor, documents: Documents | None = None) -> Tensor:
+        """The layers and the last norm over embedded tokens, those of images among them."""
         for layer in self.backbone.layers:
             x_BTD = layer(x_BTD, documents)
         return self.backbone.norm_f(x_BTD)
@@ -305,6 +314,12 @@ class HybridModel(nn.Module):
                 module.round_weight()
 
 
+def text_parameters(model: HybridModel) -> dict[str, nn.Parameter]:
+    """The parameters of the language model by name, without those of a model's image parts."""
+    named = model.named_parameters()
+    return {name: parameter for name, parameter in named if name.startswith(TEXT_PARTS)}
+
+
 def parameter_count(config: HybridConfig) -> int:
     """How many parameters a model of this shape has; takes no memory (meta device)."""
     with torch.device("meta"):
@@ -328,7 +343,7 @@ def initialise(model: HybridModel, seed: int) -> None:
     config = model.config
     generator = torch.Generator("cpu").manual_seed(seed)
     std = config.standard_deviation
-    for name, parameter in model.named_parameters():
+    for name, parameter in text_parameters(model).items():
         value = torch.empty(parameter.shape, dtype=torch.float32)
         if "conv1d" in name:
             bound = 1 / math.sqrt(config.conv_kernel)

@@ -49,12 +49,16 @@ def parts_of(name: str, model: HybridConfig) -> list[int] | None:
 
 
 class Optimizer:
-    """Optimiser of all parameters of a model, by a configuration."""
+    """Optimiser of all parameters of a model that take gradients, by a configuration."""
 
     def __init__(self, model: nn.Module, config: TrainConfig) -> None:
         self.config = config
         self.steps = 0
-        self.parameters = dict(model.named_parameters())
+        self.parameters = {
+            name: parameter
+            for name, parameter in model.named_parameters()
+            if parameter.requires_grad
+        }
         self.means: dict[str, dict[str, Tensor]] = {}
         dtype = getattr(torch, config.optimizer_dtype)
         for name, parameter in self.parameters.items():

@@ -4,7 +4,7 @@ import io
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -38,8 +38,14 @@ class StepRecord:
     seconds_left: float | None = None
 
 
+OnStep = Callable[[StepRecord], None]
+
+
 class Records:
-    """The log. It collects steps, with numbers still on the device, and writes them together."""
+    """The log. It collects steps, with numbers still on the device, and writes them together.
+
+    tell: called with every record that is written, by the first rank only.
+    """
 
     def __init__(
         self,
@@ -47,7 +53,7 @@ class Records:
         first: int,
         steps: int,
         config: TrainConfig,
-        on_step: Callable[[StepRecord], None] | None,
+        tell: Sequence[OnStep],
         ranks: Ranks,
     ) -> None:
         self.path = path
@@ -60,7 +66,7 @@ class Records:
         )  # tokens a second
         self.steps = steps
         self.tokens_per_step = config.batch_size * config.sequence_length
-        self.on_step = on_step
+        self.tell = tell
         self.last: StepRecord | None = None
         self._waiting: list[tuple[int, float, Tensor]] = []
         self._since = time.perf_counter()
@@ -115,8 +121,8 @@ class Records:
                     round((self.steps - step) * self.tokens_per_step / speed, 1),
                 )
                 file.write(json.dumps(asdict(self.last)) + "\n")
-                if self.on_step is not None and self.ranks.first:
-                    self.on_step(self.last)
+                for on_step in self.tell if self.ranks.first else ():
+                    on_step(self.last)
         self._waiting.clear()
         self._since = time.perf_counter()
 
@@ -125,6 +131,12 @@ def _peak_memory(device: torch.device) -> float | None:
     if device.type != "cuda":
         return None
     return round(torch.cuda.max_memory_allocated(device) / 1e9, 1)
+
+
+def read_records(path: Path) -> list[StepRecord]:
+    """All lines of a log."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [StepRecord(**json.loads(line)) for line in lines]
 
 
 def _step_of(line: str) -> float:

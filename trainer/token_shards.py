@@ -1,13 +1,16 @@
 """Token shards: the Parquet files of the pack stage, their row groups, and the held-out split.
 
-Their columns: `id: string, tokens: list<int32>, n_prompt: int32, source: string, root: string`.
-`root` is the document that a synthetic one was made from, else null. Shards of older versions lack
-it.
+Their columns: `id: string, tokens: list<int32>, n_prompt: int32, source: string, root: string,
+phase: int16`. `root` is the document that a synthetic one was made from, else null. `phase` is the
+blend's, from 0, the same in a row group. Shards of older versions lack both. Footers name the
+tokenizer by its digest (`TOKENIZER`).
+
+Shards with images also have `image`, and `letters`, `letter_x`, `letter_y` of rendered pages.
 """
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +25,10 @@ if TYPE_CHECKING:
 
 COLUMNS = {"id": pa.string(), "tokens": pa.list_(pa.int32()), "n_prompt": pa.int32()}
 ROOT = "root"
+IMAGE, LETTERS = "image", ("letters", "letter_x", "letter_y")
+PHASE = "phase"
+# Keys in a footer. Of those with the prefix, only the number of tokens may differ between shards.
+PREFIX, TOKENIZER, N_TOKENS = b"corpusmill.", b"corpusmill.tokenizer", b"corpusmill.n_tokens"
 
 
 @dataclass(frozen=True)
@@ -37,11 +44,15 @@ class RowGroup:
     tokens: int
     longest: int
     padded_rows: int
+    phase: int = 0
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """All shards of a corpus: files in order, their digest, and row groups on both sides."""
+    """All shards of a corpus: files in order, their digest, and row groups on both sides.
+
+    metadata: what the footers say of all shards.
+    """
 
     shards: tuple[Path, ...]
     digest: str
@@ -50,6 +61,7 @@ class Catalogue:
     held_out: tuple[RowGroup, ...]
     sequence_length: int
     eval_fraction: float
+    metadata: Mapping[bytes, bytes] = field(default_factory=dict)
 
 
 def is_held_out(root: str, eval_fraction: float) -> bool:
@@ -68,8 +80,8 @@ def catalogue(
 ) -> Catalogue:
     """Read every shard once. For each row group, count documents, tokens and padded rows.
 
-    Raises InputError for a file that is no token shard. Raises CorpusmillError if there is nothing
-    to train or evaluate on.
+    Raises InputError for a file that is no token shard. Raises CorpusmillError if the shards were
+    packed with different tokenizers or settings, or if there is nothing to train or evaluate on.
     """
     paths = tuple(sorted((Path(shard) for shard in shards), key=lambda path: path.as_posix()))
     if not paths:
@@ -79,10 +91,21 @@ def catalogue(
     digest = hashlib.sha256()
     sides: tuple[list[RowGroup], list[RowGroup]] = ([], [])
     largest = 0
+    metadata: dict[bytes, bytes] = {}
     for shard, path in enumerate(paths):
         with open_shard(path) as file:
+            own = _facts(file)
+            for key in own.keys() & metadata.keys():
+                if own[key] != metadata[key]:
+                    what = "tokenizer" if key == TOKENIZER else "form of images"
+                    raise InputError(
+                        f"{path} was packed with another {what} than {paths[0]}",
+                        "run pack on all documents with the same settings",
+                    )
+            metadata |= own
             for ordinal in range(file.num_row_groups):
                 table = read_group(file, path, ordinal)
+                phase = phase_of(file, ordinal)
                 lengths = pc.list_value_length(table["tokens"]).to_numpy().astype(np.int64)
                 largest = max(largest, pc.max(pc.list_flatten(table["tokens"])).as_py() or 0)
                 held = held_out_mask(table, eval_fraction)
@@ -90,7 +113,9 @@ def catalogue(
                     if chosen.size:
                         rows = int(padded_rows(chosen, sequence_length).sum())
                         total, longest = int(chosen.sum()), int(chosen.max())
-                        side.append(RowGroup(shard, ordinal, chosen.size, total, longest, rows))
+                        side.append(
+                            RowGroup(shard, ordinal, chosen.size, total, longest, rows, phase)
+                        )
         with path.open("rb") as raw:
             digest.update(hashlib.file_digest(raw, "sha256").digest())
     training, held_out = sides
@@ -112,7 +137,16 @@ def catalogue(
         tuple(held_out),
         sequence_length,
         eval_fraction,
+        metadata,
     )
+
+
+def _facts(file: pq.ParquetFile) -> dict[bytes, bytes]:
+    """What the footer says that must hold for all shards of a corpus."""
+    footer = file.metadata.metadata or {}
+    return {
+        key: value for key, value in footer.items() if key.startswith(PREFIX) and key != N_TOKENS
+    }
 
 
 def find_shards(folder: Path) -> list[Path]:
@@ -144,19 +178,32 @@ def open_shard(path: Path) -> pq.ParquetFile:
         ) from error
 
 
-def read_group(file: pq.ParquetFile, path: Path, ordinal: int) -> pa.Table:
-    """The row group's COLUMNS, and each document's root: itself if it has no other. Raises
-    InputError if the file lacks a column.
+def read_group(
+    file: pq.ParquetFile, path: Path, ordinal: int, also: Sequence[str] = ()
+) -> pa.Table:
+    """The row group's COLUMNS, each document's root (itself if it has no other), and further
+    columns. Raises InputError if the file lacks a column.
     """
-    missing = sorted(set(COLUMNS) - set(file.schema_arrow.names))
+    missing = sorted({*COLUMNS, *also} - set(file.schema_arrow.names))
     if missing:
         raise InputError(
             f"{path} has no column {', '.join(missing)}", "give shards that the pack stage wrote"
         )
     there = [name for name in (*COLUMNS, ROOT) if name in file.schema_arrow.names]
-    table = file.read_row_group(ordinal, columns=there, use_threads=False)
+    table = file.read_row_group(ordinal, columns=[*there, *also], use_threads=False)
     root = pc.coalesce(table[ROOT], table["id"]) if ROOT in there else table["id"]
-    return table.select(list(COLUMNS)).cast(pa.schema(COLUMNS)).append_column(ROOT, root)
+    read = table.select(list(COLUMNS)).cast(pa.schema(COLUMNS)).append_column(ROOT, root)
+    for name in also:
+        read = read.append_column(name, table[name])
+    return read
+
+
+def phase_of(file: pq.ParquetFile, ordinal: int) -> int:
+    """The phase of the blend that a row group belongs to; 0 if it has none."""
+    if PHASE not in file.schema_arrow.names:
+        return 0
+    phases = file.read_row_group(ordinal, columns=[PHASE], use_threads=False)[PHASE]
+    return pc.max(phases).as_py() or 0
 
 
 def held_out_mask(documents: pa.Table, eval_fraction: float) -> "NDArray[np.bool_]":

@@ -4,34 +4,36 @@ Run it again after an interruption, and it goes on from the last checkpoint. On 
 the same bits as without the interruption. Nothing in a step waits for the GPU: losses and norms
 stay there, and are read every `log_every` steps.
 
-Output: `checkpoints/step-NNNNNNNN/` (see `trainer.checkpoint`) and `log.jsonl`, one record a step.
+Output: `checkpoints/step-NNNNNNNN/` (see `trainer.checkpoint`), `log.jsonl`, one record a step, and
+`loss.svg`.
 Source of the recipe: Nemotron-H, arXiv 2504.03624, section 2.4.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from corpusmill.manifests.errors import CorpusmillError
-from corpusmill.trainer import checkpoint
+from corpusmill.trainer import checkpoint, fp8
 from corpusmill.trainer.config import Precision, TrainConfig
 from corpusmill.trainer.data import PackedStream
-from corpusmill.trainer.fp8 import Scaling
-from corpusmill.trainer.importing import load_pretrained
-from corpusmill.trainer.loader import Batch, BatchLoader, collate
+from corpusmill.trainer.loader import Batch, BatchLoader, ReadImages, collate
 from corpusmill.trainer.loss import SummedLoss, mean_loss
 from corpusmill.trainer.memory import too_little_memory
-from corpusmill.trainer.model import HybridModel, initialise
+from corpusmill.trainer.model import HybridModel
 from corpusmill.trainer.optim import Optimizer
+from corpusmill.trainer.parts import NO_METADATA, TEXT, Metadata, Parts
 from corpusmill.trainer.ranks import Ranks, joined
-from corpusmill.trainer.records import Records, StepRecord
+from corpusmill.trainer.records import OnStep, Records, StepRecord, read_records
+from corpusmill.trainer.saving import Saver
 from corpusmill.trainer.schedule import learning_rate_at
-from corpusmill.trainer.sharding import shard, whole
+from corpusmill.trainer.sharding import clip_gradients, keep_gathered, shard
 from corpusmill.trainer.token_shards import Catalogue, catalogue
+from corpusmill.trainer.tracking import draw_loss, watchers
 from torch import Tensor
 
-SCALINGS: dict[Precision, Scaling] = {"fp8": "tensor", "fp8_rowwise": "row"}
+SCALINGS: dict[Precision, fp8.Scaling] = {"fp8": "tensor", "fp8_rowwise": "row"}
 
 
 @dataclass(frozen=True)
@@ -57,17 +59,20 @@ def train(
     config: TrainConfig,
     shards: Sequence[Path],
     output_folder: Path,
-    on_step: Callable[[StepRecord], None] | None = None,
+    on_step: OnStep | None = None,
+    parts: Parts = TEXT,
 ) -> TrainResult:
     """Train, or go on training, until the run has its length. One process of the run does this.
 
     shards: Parquet files of the pack stage. on_step: called once per step, in order, when its
-    record is written; by the first rank only. Raises CorpusmillError if the data does not fit, if
-    the output folder belongs to another run, if memory is too small, or if the loss is not finite.
+    record is written; by the first rank only. parts: what is trained, and by which loss. Raises
+    CorpusmillError if the data does not fit, if the output folder belongs to another run, if memory
+    is too small, or if the loss is not finite.
     """
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
+    config.refuse_missing_packages()
     corpus = catalogue(shards, config.sequence_length, config.eval_fraction)
     if corpus.largest_token >= config.model.vocab_size:
         raise CorpusmillError(
@@ -77,23 +82,32 @@ def train(
         )
     with joined(config) as ranks:
         try:
-            return _train(config, corpus, output_folder, on_step, ranks)
+            return _train(config, corpus, output_folder, on_step, ranks, parts)
         except torch.OutOfMemoryError as error:
             raise too_little_memory(config, ranks.count, ranks.device) from error
+        except torch._dynamo.exc.BackendCompilerFailed as error:
+            raise CorpusmillError(
+                f"torch.compile failed ({str(error).splitlines()[0]})",
+                "set compile to false, or install a C++ compiler",
+            ) from error
 
 
 def _train(
     config: TrainConfig,
     corpus: Catalogue,
     output_folder: Path,
-    on_step: Callable[[StepRecord], None] | None,
+    on_step: OnStep | None,
     ranks: Ranks,
+    parts: Parts,
 ) -> TrainResult:
-    stream = PackedStream(corpus, config.seed, config.pack, config.shuffle_window)
+    stream = PackedStream(
+        corpus, config.seed, config.pack, config.shuffle_window, images=parts.columns
+    )
+    read_images = parts.make_reader and parts.make_reader(config, corpus.metadata)
     steps = config.step_count(stream.epoch_rows)
     config.refuse_long_warmup(steps)
 
-    model = build_model(config, ranks)
+    model = build_model(config, ranks, parts, corpus.metadata)
     optimizer = Optimizer(model, config)
     checkpoints, log = output_folder / "checkpoints", output_folder / "log.jsonl"
     output_folder.mkdir(parents=True, exist_ok=True)
@@ -101,14 +115,15 @@ def _train(
     first = 0
     if start:
         first = checkpoint.resume(start, model, optimizer, config, corpus.digest)
-    elif config.init_from is not None:
-        load_pretrained(Path(config.init_from), model)
+    else:
+        parts.load_weights(config, model)
     ranks.wait()  # nobody looks for checkpoints any more
     if ranks.first:
         checkpoint.clean(checkpoints)
-    records = Records(log, first, steps, config, on_step, ranks)
-    summed_loss = SummedLoss(model, config)
-    held_out = _held_out_batches(config, stream, ranks)
+    summed_loss = parts.make_loss(model, config)
+    held_out = _held_out_batches(config, stream, ranks, read_images)
+    names = [path.name for path in corpus.shards]
+    saver = Saver(checkpoints, model, optimizer, config, corpus.digest, names, ranks)
     loader = BatchLoader(
         stream,
         config.batch_size,
@@ -117,8 +132,11 @@ def _train(
         pin=ranks.device.type == "cuda",
         rank=ranks.rank,
         ranks=ranks.count,
+        read_images=read_images,
     )
-    with loader as batches:
+    with saver, watchers(config, output_folder, first, ranks) as watching, loader as batches:
+        tell = [*watching, on_step] if on_step else watching
+        records = Records(log, first, steps, config, tell, ranks)
         for step, batch in enumerate(batches, start=first):
             rate = learning_rate_at(
                 step,
@@ -142,16 +160,16 @@ def _train(
             if save_now or held_out_loss is not None or done % config.log_every == 0:
                 records.write(held_out_loss)
             if save_now:
-                names = [path.name for path in corpus.shards]
-                start = checkpoint.save(
-                    checkpoints, model, optimizer, config, done, corpus.digest, names, ranks
-                )
-    assert start is not None
+                saver.save(done)
+        last = saver.wait() or start
+    assert last is not None
+    if ranks.first:
+        draw_loss(read_records(log), output_folder / "loss.svg")
     tokens = steps * config.batch_size * config.sequence_length
     documents = stream.documents_before(steps * config.batch_size)
     set_aside = sum(group.documents for group in corpus.held_out)
     not_reached = stream.documents_from(steps * config.batch_size)
-    return TrainResult(steps, tokens, documents, set_aside, not_reached, start, log, records.last)
+    return TrainResult(steps, tokens, documents, set_aside, not_reached, last, log, records.last)
 
 
 def optimise(
@@ -167,38 +185,54 @@ def optimise(
         model.round_weights()  # sharded, they would be whole on every rank
     loss = torch.zeros((), device=batch.tokens.device)
     targets = ranks.sum(batch.targets.clone()).clamp(min=1)
-    for piece in batch.micro_batches(config.rows_of_rank(ranks.count)):
+    pieces = list(batch.micro_batches(config.rows_of_rank(ranks.count)))
+    for number, piece in enumerate(pieces, start=1):
+        keep_gathered(model, config.gather_weights == "step" and number < len(pieces))
         part = summed_loss(piece) / targets
         part.backward()
         loss += part.detach()
     ranks.sum_gradients(model)
-    norm = whole(torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip))
+    norm = clip_gradients(model, config.clip)
     optimizer.step(rate)
     optimizer.zero_grad()
     return ranks.sum(loss), norm
 
 
-def build_model(config: TrainConfig, ranks: Ranks) -> HybridModel:
-    """The model with its first weights, on the device, sharded if the settings say so."""
+def build_model(
+    config: TrainConfig, ranks: Ranks, parts: Parts = TEXT, metadata: Metadata = NO_METADATA
+) -> HybridModel:
+    """The model with its first weights, on the device, sharded if the settings say so.
+
+    metadata: of the token shards.
+    """
     dtype = (
         config.dtype
         if config.dtype != "auto"
         else ("bfloat16" if ranks.device.type == "cuda" else "float32")
     )
     with torch.device("meta"):
-        model = HybridModel(config.model, getattr(torch, dtype))
+        model = parts.make_model(config, metadata, getattr(torch, dtype))
     model.recompute(config.checkpoint_activations)
     if config.precision != "plain":
+        fp8.refuse_device(ranks.device)
         model.use_fp8(SCALINGS[config.precision], config.fp8_plain_layers)
     if ranks.shards is not None:
-        units = (model.backbone.embeddings, *model.backbone.layers)
-        shard(model, units, ranks.shards)
+        shard(
+            model,
+            model.backbone.embeddings,
+            model.backbone.layers,
+            ranks.shards,
+            model.compute_dtype,
+            once_a_step=config.gather_weights == "step",
+        )
     model.to_empty(device=ranks.device)
-    initialise(model, config.seed)
+    parts.initialise(model, config.seed)
     return model
 
 
-def _held_out_batches(config: TrainConfig, training: PackedStream, ranks: Ranks) -> list[Batch]:
+def _held_out_batches(
+    config: TrainConfig, training: PackedStream, ranks: Ranks, read_images: ReadImages | None
+) -> list[Batch]:
     """This rank's held-out rows in batches of the training shape.
 
     With that shape, one compiled form serves training and evaluation. All ranks together have the
@@ -208,12 +242,18 @@ def _held_out_batches(config: TrainConfig, training: PackedStream, ranks: Ranks)
     if config.eval_fraction == 0:
         return []
     stream = PackedStream(
-        training.corpus, config.seed, config.pack, config.shuffle_window, held_out=True
+        training.corpus,
+        config.seed,
+        config.pack,
+        config.shuffle_window,
+        held_out=True,
+        images=training.images,
     )
     rows = config.rows_of_rank(ranks.count)
     count = max(1, min(config.eval_sequences, stream.epoch_rows) // rows)
     batches = []
     for number in range(ranks.rank, -(-count // ranks.count) * ranks.count, ranks.count):
-        batch = collate(stream.row(min(number, count - 1) * rows + row) for row in range(rows))
+        chosen = (stream.row(min(number, count - 1) * rows + row) for row in range(rows))
+        batch = collate(chosen, read_images=read_images)
         batches.append(batch if number < count else batch.uncounted())
     return batches

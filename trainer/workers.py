@@ -11,7 +11,7 @@ import queue
 import signal
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -20,8 +20,9 @@ from typing import Any
 import torch
 from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.trainer.config import TrainConfig
+from corpusmill.trainer.parts import TEXT, Parts
 from corpusmill.trainer.ranks import find_device, refuse_ranks, under_launcher
-from corpusmill.trainer.records import StepRecord
+from corpusmill.trainer.records import OnStep
 from corpusmill.trainer.train import TrainResult, train
 
 LOOK = 0.2  # seconds between looks at the processes
@@ -32,11 +33,12 @@ def run(
     config: TrainConfig,
     shards: Sequence[Path],
     output_folder: Path,
-    on_step: Callable[[StepRecord], None] | None = None,
+    on_step: OnStep | None = None,
+    parts: Parts = TEXT,
 ) -> TrainResult:
     """`train` with `config.num_workers` processes. Raises CorpusmillError, also if one dies."""
     if config.num_workers == 1 or under_launcher():
-        return train(config, shards, output_folder, on_step)
+        return train(config, shards, output_folder, on_step, parts)
     refuse_ranks(config, config.num_workers)
     if find_device(config.device).type == "cuda" and torch.cuda.device_count() < config.num_workers:
         raise CorpusmillError(
@@ -50,7 +52,7 @@ def run(
     processes = [
         context.Process(
             target=_work,
-            args=(config, list(shards), output_folder, rank, port, messages),
+            args=(config, list(shards), output_folder, rank, port, messages, parts),
             name=f"rank {rank}",
             daemon=True,
         )
@@ -64,9 +66,7 @@ def run(
         _end(processes)
 
 
-def _follow(
-    processes: Sequence[BaseProcess], messages: Any, on_step: Callable[[StepRecord], None] | None
-) -> TrainResult:
+def _follow(processes: Sequence[BaseProcess], messages: Any, on_step: OnStep | None) -> TrainResult:
     """Hand out the records until the result is there. Raises what went wrong first."""
     errors: dict[int, CorpusmillError] = {}
     result: TrainResult | None = None
@@ -117,6 +117,7 @@ def _work(
     rank: int,
     port: int,
     messages: Any,
+    parts: Parts,
 ) -> None:
     """One process. Its messages: ("record" | "result" | "error", rank, content)."""
     os.environ |= {
@@ -128,7 +129,11 @@ def _work(
     }
     try:
         result = train(
-            config, shards, output_folder, lambda record: messages.put(("record", rank, record))
+            config,
+            shards,
+            output_folder,
+            lambda record: messages.put(("record", rank, record)),
+            parts,
         )
     except CorpusmillError as error:
         messages.put(("error", rank, error))

@@ -1,17 +1,18 @@
 """Engines that write text. A recipe picks one by `kind`.
 
-They run in the worker (transformers, vLLM) or behind an OpenAI-compatible server.
+They run in the worker (embedded, transformers, vLLM) or behind an OpenAI-compatible server.
 """
 
 from collections.abc import Mapping
 from typing import Annotated, Any
 
+from corpusmill.stages.engines.embedded import EmbeddedEngine
 from corpusmill.stages.engines.openai import OpenAIEngine
 from corpusmill.stages.engines.transformers import TransformersEngine
 from corpusmill.stages.engines.vllm import VLLMEngine
 from pydantic import Discriminator, Tag
 
-DEFAULT_KIND = "transformers"
+DEFAULT_KIND = "embedded"
 
 
 def _kind(value: Any) -> str:
@@ -23,7 +24,8 @@ def _kind(value: Any) -> str:
 
 
 EngineConfig = Annotated[
-    Annotated[TransformersEngine, Tag("transformers")]
+    Annotated[EmbeddedEngine, Tag("embedded")]
+    | Annotated[TransformersEngine, Tag("transformers")]
     | Annotated[OpenAIEngine, Tag("openai")]
     | Annotated[VLLMEngine, Tag("vllm")],
     Discriminator(_kind),

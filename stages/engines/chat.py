@@ -1,9 +1,10 @@
 """The engine's tokenizer: chats as token ids, and where each token of a text begins.
 
-The model's own chat template renders a chat, and the whole is tokenised, as in the model's
-training. Text from the web is not trusted. A page may spell a special token of the tokenizer.
-That must not end the prompt or open another turn, so a space breaks such spellings before
-rendering.
+The model's own chat template renders a chat (`stages.engines.chat_template`), and the whole is
+tokenised, as in the model's training. Text from the web is not trusted. A page may spell the marks
+that end a turn and begin another. Then it would end the prompt or answer it. So a space breaks such
+spellings before rendering: special tokens, added tokens that look like marks, and the marks of the
+template itself.
 """
 
 import functools
@@ -13,61 +14,64 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from corpusmill.manifests.errors import ModelError
+from corpusmill.stages.engines import chat_template, reasoning
+from corpusmill.stages.engines.chat_template import Chat, ChatTemplate
 from corpusmill.stages.tokenizer import loaded as tokens
+
+_MARK = re.compile(r"[<\[{|◁].*[>\]}|▷]", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class ChatTokenizer:
-    """name: as the recipe names it. digest: SHA-256 over its files. template_arguments: extra
-    variables of the chat template.
+    """name: as the recipe names it. digest: SHA-256 over its files. template: None for a base
+    model.
     """
 
     name: str
     digest: str
     eos: int | None
     pad: int | None
-    template_arguments: tuple[tuple[str, Any], ...]
+    template: ChatTemplate | None
     _hugging_face: Any = field(repr=False, compare=False)
     _plain: tokens.LoadedTokenizer = field(repr=False, compare=False)
 
-    def prompt_ids(self, chats: Sequence[Sequence[Mapping[str, str]]]) -> list[list[int]]:
+    def prompt_ids(self, chats: Sequence[Chat]) -> list[list[int]]:
         """The token ids of each chat, up to where the assistant's answer begins."""
-        if not chats:
-            return []
-        rendered = [self.render(chat) for chat in chats]
-        has_template = bool(self._hugging_face.chat_template)
-        encoded = self._hugging_face(rendered, add_special_tokens=not has_template, verbose=False)
-        return [list(ids) for ids in encoded["input_ids"]]
+        return self.rendered_ids([self.render(chat) for chat in chats])
 
-    def render(self, chat: Sequence[Mapping[str, str]]) -> str:
+    def rendered_ids(self, rendered: Sequence[str]) -> list[list[int]]:
+        """The token ids of chats that are rendered."""
+        if not rendered:
+            return []
+        encoded = self._hugging_face(list(rendered), add_special_tokens=False, verbose=False)
+        # A base model's texts begin with bos. What the tokenizer puts after a text would end it.
+        before = [] if self.template else _put_before(self._hugging_face)
+        return [before + list(ids) for ids in encoded["input_ids"]]
+
+    def text_ids(self, text: str) -> list[int]:
+        """The token ids of a text to go on from. An empty text is the begin or the end token."""
+        bare = self._hugging_face(text, add_special_tokens=False, verbose=False)["input_ids"]
+        ids = _put_before(self._hugging_face) + list(bare)
+        start = self._plain.bos if self._plain.bos is not None else self.eos
+        return ids or ([] if start is None else [start])
+
+    def render(self, chat: Chat) -> str:
         """The chat as the text that is tokenised.
 
         A base model has no chat template. Then the turns follow one another with blank lines
         between. Raises ModelError if the template refuses the chat.
         """
-        from jinja2 import TemplateError
-
-        if not self._hugging_face.chat_template:
+        if self.template is None:
             return "".join(turn["content"] + "\n\n" for turn in chat)
-        try:
-            return str(
-                self._hugging_face.apply_chat_template(
-                    [dict(turn) for turn in chat],
-                    tokenize=False,
-                    add_generation_prompt=True,
-                    **dict(self.template_arguments),
-                )
-            )
-        except TemplateError as error:
-            raise ModelError(
-                f"the chat template of {self.name} refuses the prompt ({error})",
-                "models that know no system turn want a prompt file without `system:`; "
-                "or set engine.template_arguments",
-            ) from error
+        return self.template.render(chat)
+
+    def messages(self, chat: Chat) -> list[dict[str, str]]:
+        """The chat in turns that the model's template knows."""
+        return self.template.messages(chat) if self.template else [dict(turn) for turn in chat]
 
     def defuse(self, text: str) -> str:
-        """`text` with a space inside every spelling of a special token."""
-        pattern = _special_tokens(self._hugging_face)
+        """`text` with a space inside every spelling of a mark."""
+        pattern = _marks(self._hugging_face, self.template)
         return (
             pattern.sub(lambda found: found[0][0] + " " + found[0][1:], text) if pattern else text
         )
@@ -77,25 +81,29 @@ class ChatTokenizer:
         return self._plain.count(texts)
 
     def starts(self, text: str) -> list[int]:
-        """The character at which each token of `text` begins, ascending.
-
-        Raises ModelError if the tokenizer cannot tell.
-        """
-        if not self._hugging_face.is_fast:
-            raise ModelError(
-                f"the tokenizer {self.name} does not tell where its tokens begin",
-                "use one with a tokenizer.json",
-            )
+        """The character at which each token of `text` begins, ascending."""
         encoded = self._hugging_face(
             text, add_special_tokens=False, return_offsets_mapping=True, verbose=False
         )
         return [start for start, _ in encoded["offset_mapping"]]
 
+    @property
+    def marks_reasoning(self) -> bool:
+        """Whether special tokens begin or end reasoning."""
+        return bool(_reasoning_ids(self._hugging_face))
+
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of generated ids, without special tokens."""
+        """The text of generated ids, without special tokens, but with those that mark reasoning."""
+        kept = _reasoning_ids(self._hugging_face)
+        if kept.isdisjoint(ids):
+            return self._decoded(ids)
+        special = set(self._hugging_face.all_special_ids) - kept
+        return self._decoded([token for token in ids if token not in special], skip=False)
+
+    def _decoded(self, ids: Sequence[int], skip: bool = True) -> str:
         return str(
             self._hugging_face.decode(
-                list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
+                list(ids), skip_special_tokens=skip, clean_up_tokenization_spaces=False
             )
         )
 
@@ -103,16 +111,25 @@ class ChatTokenizer:
 def load(name: str, template_arguments: Mapping[str, Any] | None = None) -> ChatTokenizer:
     """The tokenizer of the model in folder `name`, or of that name on the hub.
 
-    Raises ModelError if it cannot be loaded.
+    Raises ModelError if it cannot be loaded, does not tell where its tokens begin, or has a chat
+    template that cannot be used.
     """
     plain = tokens.load(name)
+    hugging_face = _loaded(plain.folder, plain.digest)
+    if not hugging_face.is_fast:
+        raise ModelError(
+            f"the tokenizer {name} does not tell where its tokens begin, so no text can be cut",
+            "use one with a tokenizer.json",
+        )
     return ChatTokenizer(
         name=name,
         digest=plain.digest,
         eos=plain.eos,
         pad=plain.pad,
-        template_arguments=tuple(sorted((template_arguments or {}).items())),
-        _hugging_face=_loaded(plain.folder, plain.digest),
+        template=chat_template.checked(name, hugging_face, template_arguments or {})
+        if hugging_face.chat_template
+        else None,
+        _hugging_face=hugging_face,
         _plain=plain,
     )
 
@@ -125,13 +142,36 @@ def _loaded(folder: str, digest: str) -> Any:
 
 
 @functools.lru_cache(maxsize=4)
-def _special_tokens(hugging_face: Any) -> re.Pattern[str] | None:
-    """Matches special tokens. One-character tokens cannot be broken, so they are left alone."""
+def _put_before(hugging_face: Any) -> list[int]:
+    """What the tokenizer puts before a text, such as bos."""
+    bare = list(hugging_face("a", add_special_tokens=False)["input_ids"])
+    whole = list(hugging_face("a")["input_ids"])
+    place = next(
+        (place for place in range(len(whole)) if whole[place : place + len(bare)] == bare), 0
+    )
+    return whole[:place]
+
+
+@functools.lru_cache(maxsize=4)
+def _marks(hugging_face: Any, template: ChatTemplate | None) -> re.Pattern[str] | None:
+    """Matches marks. One character cannot be broken, so such tokens are left alone."""
     spelled = {str(token) for token in hugging_face.all_special_tokens}
-    spelled |= {
-        str(token)
-        for token in getattr(hugging_face, "added_tokens_decoder", {}).values()
-        if token.special
-    }
+    for token in getattr(hugging_face, "added_tokens_decoder", {}).values():
+        if token.special or _MARK.fullmatch(str(token)):
+            spelled.add(str(token))
+    if template is not None:
+        spelled |= template.markers()
     longest_first = sorted((token for token in spelled if len(token) > 1), key=len, reverse=True)
     return re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+
+
+@functools.lru_cache(maxsize=4)
+def _reasoning_ids(hugging_face: Any) -> frozenset[int]:
+    """Special tokens that begin or end reasoning."""
+    return frozenset(
+        number
+        for number, token in zip(
+            hugging_face.all_special_ids, hugging_face.all_special_tokens, strict=True
+        )
+        if reasoning.marks(str(token))
+    )

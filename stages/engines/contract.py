@@ -1,22 +1,24 @@
-"""What a text-generation engine is: requests in, completions out, in order, one for one.
+"""What a text-generation engine is: a stream of requests in, a stream of completions out.
 
 An engine is a configuration (a line of a recipe). It loads its model once per process, on first
-use. It knows neither prompts nor documents. A request that it cannot serve becomes a completion
-with an error, never an exception. If the engine cannot go on at all, it raises EngineError, and
-the stage stops.
+use. It knows neither prompts nor documents. It takes the next request when it has room for it, and
+gives each answer as it comes. So a long answer holds up nobody.
+
+A request that cannot be served becomes a completion with an error, never an exception. If the
+engine cannot go on at all, it raises EngineError, and the stage stops. A fault that passes (a busy
+server, an empty account) is of the second kind: no row may be lost to it.
 
 A request has a seed. So a row's text depends on the request alone, not on its neighbours in a
 batch.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from corpusmill.stages.engines.chat import ChatTokenizer
 
 Message = dict[str, str]
-Answered = Callable[[int], None]  # is told the number of answers so far
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,15 @@ class Request:
     seed: int
     stop: tuple[str, ...] = ()
 
+    def unfit(self, context: int | None) -> str:
+        """Why a model with so many tokens of context cannot answer. Empty: it can."""
+        needed = len(self.token_ids) + self.max_tokens
+        if not self.token_ids:
+            return "the prompt is empty"
+        if context is not None and needed > context:
+            return f"prompt and answer need {needed} tokens, the model has {context}"
+        return ""
+
 
 @dataclass(frozen=True)
 class Completion:
@@ -47,10 +58,6 @@ class Completion:
     error: str = ""
 
 
-def silent(answers: int) -> None:
-    """Tell nobody."""
-
-
 class Engine(Protocol):
     @property
     def cpus(self) -> float:
@@ -59,6 +66,13 @@ class Engine(Protocol):
 
     @property
     def gpus(self) -> float: ...
+
+    @property
+    def streams(self) -> int:
+        """How many streams may run at once in a process. With two, the end of one shard leaves no
+        GPU idle.
+        """
+        ...
 
     def tokenizer(self) -> ChatTokenizer:
         """The tokenizer of the model that answers. Raises ModelError if there is none."""
@@ -76,15 +90,20 @@ class Engine(Protocol):
         """
         ...
 
-    def generate(
-        self, requests: Sequence[Request], answered: Answered = silent
-    ) -> list[Completion]:
-        """One completion for each request, in order. Raises EngineError if the engine fails.
+    def answers(self, requests: Iterator[Request]) -> Iterator[tuple[int, Completion]]:
+        """(index, completion) of every request, in any order. The index counts the requests
+        from 0.
 
-        answered: is told how many requests have an answer so far, from this or another thread of
-        the process. An engine that answers all at once need not call it.
+        Requests are pulled in the caller's thread, while it waits for the next answer, and no more
+        of them than the engine has room for. Raises EngineError if the engine fails.
         """
         ...
+
+
+def in_order(engine: Engine, requests: Iterable[Request]) -> list[Completion]:
+    """One completion for each request, in the order of the requests. All are held in memory."""
+    found = dict(engine.answers(iter(requests)))
+    return [found[index] for index in range(len(found))]
 
 
 def failed(error: str) -> Completion:

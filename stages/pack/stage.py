@@ -7,8 +7,9 @@ Megatron's pre-training data. `<s>` begins it only if asked for.
 
 A document longer than `max_document_tokens` becomes several rows, `part` 0, 1, ... Their tokens
 in a row are the document's tokens: bos is in the first part only, eos in the last. The account
-counts such a document once for each part. The folder also holds a copy of the tokenizer
-(`tokenizer/`) for the export, and a description (`packing.json`).
+counts such a document once for each part. Footers hold the number of tokens and the tokenizer's
+digest, so the trainer refuses shards of different tokenizers. The folder also holds a copy of the
+tokenizer (`tokenizer/`) for the export, and a description (`packing.json`).
 """
 
 import json
@@ -21,10 +22,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from corpusmill.manifests.errors import ModelError
 from corpusmill.manifests.receipt import Counts
-from corpusmill.manifests.schema import DOCUMENT, EXCLUSION, excluded, extended
-from corpusmill.manifests.shard import Shard
+from corpusmill.manifests.schema import DOCUMENT, EXCLUSION, IMAGE, excluded, extended
+from corpusmill.manifests.shard import ROW_GROUP_BYTES, Shard
 from corpusmill.manifests.storage import Artifact
-from corpusmill.stages.blend.copies import BLEND_SOURCE, EPOCH
+from corpusmill.stages.blend.copies import BLEND_SOURCE, EPOCH, PHASE
 from corpusmill.stages.contract import (
     DOCUMENTS,
     EXCLUDED,
@@ -34,10 +35,15 @@ from corpusmill.stages.contract import (
     Pass,
     Passes,
 )
+from corpusmill.stages.pack.images import COLUMNS as IMAGE_COLUMNS
+from corpusmill.stages.pack.images import ImagePacking, refuse_images
 from corpusmill.stages.readers import ReaderSettings
 from corpusmill.stages.readers.documents import count_reasons, input_shards, read_documents
 from corpusmill.stages.tokenizer import loaded as tokens
 from corpusmill.stages.tokenizer.loaded import LoadedTokenizer
+from corpusmill.trainer import token_shards
+from corpusmill.vision.config import Tiling
+from corpusmill.vision.pixels import ImageError
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
@@ -51,11 +57,15 @@ TOKENS = pa.schema(
         # of training follows it.
         ("root", pa.string()),
         EPOCH,
+        PHASE,  # of the blend; null if it has none
         ("part", pa.int32()),
         ("n_tokens", pa.int32()),  # length of `tokens`; footers and manifests sum it
     ]
 )
+WITH_IMAGES = pa.schema([*TOKENS, *IMAGE_COLUMNS])
 TOKENIZER = "tokenizer"
+# Keys in the footer of a token shard.
+N_TOKENS, TOKENIZER_KEY = token_shards.N_TOKENS.decode(), token_shards.TOKENIZER.decode()
 # The shard that copies the tokenizer. No other shard has an equals sign in its name.
 COPY = "tokenizer=copy"
 PACKING = "packing.json"
@@ -65,7 +75,7 @@ class Pack(GlobalStage):
     """Tokenise documents into the trainer's token shards."""
 
     name: ClassVar[str] = "pack"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     account: ClassVar[Account] = Account.ONE_TO_MANY
 
     tokenizer: str
@@ -78,6 +88,8 @@ class Pack(GlobalStage):
     """A longer document becomes several rows."""
     row_group_tokens: PositiveInt = 1 << 20
     """Tokens of a row group. 1 to 2 million are read in about 20 ms."""
+    images: Tiling | None = None
+    """How images become tokens: the tiling of `train.vision`. Null: there are no images."""
     reader: ReaderSettings = ReaderSettings()
     """How raw files are read."""
 
@@ -116,43 +128,54 @@ def _checked(config: Pack) -> LoadedTokenizer:
 def _pack(config: Pack, shard: Shard) -> list[Counts]:
     """Tokenise one input shard. The shard without input copies the tokenizer."""
     tokenizer = _checked(config)
+    images = ImagePacking.of(config.images, tokenizer) if config.images else None
     account = Counts(Pack.name)
     if not shard.inputs:
-        _write_tokenizer(tokenizer, shard)
+        _write_tokenizer(tokenizer, images, shard)
         return [account]
+    schema = WITH_IMAGES if images else TOKENS
+    also = (BLEND_SOURCE, EPOCH, PHASE, *IMAGE_COLUMNS)
     with (
         # Row groups end by tokens, below.
-        shard.parquet(DOCUMENTS, TOKENS, row_group_bytes=1 << 62) as output,
+        shard.parquet(DOCUMENTS, schema, row_group_bytes=1 << 62) as output,
         shard.parquet(EXCLUDED, extended(*EXCLUSION)) as excluded_output,
     ):
         waiting = documents = 0
-        tables = read_documents(shard.inputs[0], config.reader, Pack.name, (BLEND_SOURCE, EPOCH))
+        tables = read_documents(shard.inputs[0], config.reader, Pack.name, also)
         for table in shard.counted(shard.inputs[0], tables):
             readable = table.filter(pc.is_null(table["reason"]))
             unreadable = table.filter(pc.is_valid(table["reason"]))
             excluded_output.write(unreadable)
             count_reasons(account, unreadable["reason"].to_pylist())
-            for rows, empty in _token_rows(config, tokenizer, readable):
+            if images is None:
+                refuse_images(readable)
+            for rows, dropped in _token_rows(config, tokenizer, images, readable):
                 output.write(rows)
                 account.repeats += pc.sum(pc.greater(rows["part"], 0)).as_py() or 0
-                excluded_output.write(empty)
+                excluded_output.write(dropped)
                 waiting += pc.sum(rows["n_tokens"]).as_py() or 0
-                if waiting >= config.row_group_tokens:
+                if waiting >= config.row_group_tokens or output.waiting_bytes >= ROW_GROUP_BYTES:
                     output.flush()
                     waiting = 0
-                count_reasons(account, empty["reason"].to_pylist())
+                count_reasons(account, dropped["reason"].to_pylist())
             account.text_bytes += pc.sum(pc.binary_length(readable["text"])).as_py() or 0
             documents += table.num_rows
             shard.report(documents)
+        packed_with = images.tokenizer if images else tokenizer
+        output.describe({N_TOKENS: str(output.tokens), TOKENIZER_KEY: packed_with.digest})
+        if images:
+            output.describe(images.facts)
     account.kept, account.tokens = output.rows, output.tokens
     account.rows_in = shard.rows_read
     return [account]
 
 
 def _token_rows(
-    config: Pack, tokenizer: LoadedTokenizer, table: pa.Table
+    config: Pack, tokenizer: LoadedTokenizer, images: ImagePacking | None, table: pa.Table
 ) -> Iterator[tuple[pa.Table, pa.Table]]:
-    """Batches of (rows of `TOKENS`, documents that gave no token)."""
+    """Batches of (rows of `TOKENS`, with the columns of images if there are some; documents that
+    gave none).
+    """
     before = [tokenizer.bos] if config.add_bos else []
     after = [tokenizer.eos] if config.add_eos else []
     texts = table["text"].to_pylist()
@@ -160,17 +183,28 @@ def _token_rows(
     for start, end in tokens.batches(sizes):
         batch = table.slice(start, end - start)
         encoded = tokenizer.encode([text or "" for text in texts[start:end]])
+        prompts = images.prompts(batch[IMAGE.name].to_pylist()) if images else [[]] * len(encoded)
         parts: list[NDArray[np.int32]] = []
         rows: list[int] = []
         numbers: list[int] = []
-        for row, ids in enumerate(encoded):
-            if ids:
+        in_prompts: list[int] = []
+        reasons: dict[int, tuple[str, str | None]] = {}
+        for row, (prompt, ids) in enumerate(zip(prompts, encoded, strict=True)):
+            if isinstance(prompt, ImageError):
+                reasons[row] = (prompt.reason, prompt.detail)
+            elif not ids:
+                reasons[row] = ("pack.empty", None)
+            elif prompt and len(prompt) + len(ids) + 2 > config.max_document_tokens:
+                reasons[row] = ("pack.image_too_long", f"{len(prompt)} + {len(ids)} tokens")
+            else:
                 pieces = split_evenly(
-                    np.array([*before, *ids, *after], dtype=np.int32), config.max_document_tokens
+                    np.array([*before, *prompt, *ids, *after], dtype=np.int32),
+                    config.max_document_tokens,
                 )
                 parts += pieces
                 rows += [row] * len(pieces)
                 numbers += range(len(pieces))
+                in_prompts += [len(before) + len(prompt) if prompt else 0] * len(pieces)
         lengths = np.array([len(part) for part in parts], dtype=np.int32)
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
         flat = np.concatenate([np.empty(0, np.int32), *parts])
@@ -178,25 +212,28 @@ def _token_rows(
         columns = {
             "id": documents["id"],
             "tokens": pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat)),
-            "n_prompt": np.zeros(len(parts), np.int32),
+            "n_prompt": np.array(in_prompts, np.int32),
             "source": pc.coalesce(documents["blend_source"], documents["source"]),
             "root": pc.struct_field(documents["lineage"], "parent"),
             "epoch": pc.fill_null(documents["epoch"], 0),
+            "phase": documents["phase"],
             "part": np.array(numbers, np.int32),
             "n_tokens": lengths,
         }
-        empty = batch.filter(pa.array([not ids for ids in encoded], pa.bool_())).select(
-            DOCUMENT.names
-        )
-        reasons = ["pack.empty"] * empty.num_rows
+        if images:
+            columns |= {field.name: documents[field.name] for field in IMAGE_COLUMNS}
+        dropped = batch.take(pa.array(list(reasons), pa.int64())).select(DOCUMENT.names)
+        codes, details = zip(*reasons.values(), strict=True) if reasons else ((), ())
         yield (
-            pa.table(columns, schema=TOKENS),
-            excluded(empty, Pack.name, reasons, [None] * empty.num_rows),
+            pa.table(columns, schema=WITH_IMAGES if images else TOKENS),
+            excluded(dropped, Pack.name, codes, details),
         )
 
 
-def _write_tokenizer(tokenizer: LoadedTokenizer, shard: Shard) -> None:
-    for name, data in sorted(tokens.portable_files(tokenizer).items()):
+def _write_tokenizer(tokenizer: LoadedTokenizer, images: ImagePacking | None, shard: Shard) -> None:
+    files = images.files if images else tokens.portable_files(tokenizer)
+    tokenizer = images.tokenizer if images else tokenizer
+    for name, data in sorted(files.items()):
         shard.file(TOKENIZER, name, data)
     record = {
         "tokenizer": {

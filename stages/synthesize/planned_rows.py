@@ -9,6 +9,7 @@ parent, span, prompt, model, sampling, seed.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
@@ -17,6 +18,7 @@ from corpusmill.manifests.schema import extended, seed_for, synthetic_id
 from corpusmill.prompts.loader import Prompt
 from corpusmill.stages.engines.chat import ChatTokenizer
 from corpusmill.stages.engines.contract import Completion, Request
+from corpusmill.stages.engines.reasoning import without_reasoning
 from corpusmill.stages.synthesize.postfilters import Context, Rejection, clean, excerpt
 from corpusmill.stages.synthesize.segments import Segment, segment
 
@@ -29,13 +31,15 @@ SCHEMA = extended(
 )
 INHERITED = ("url", "source", "date", "language", "language_score", "quality", "level")
 _SEED_BITS = 0x7FFFFFFF  # every server accepts such a seed
+_ROW_SIZE = 2000  # of a row without texts, in bytes, about
 _LEAST_ROOM = 32  # tokens that a prompt must leave for the segment
 
 
 @dataclass
 class PlannedRow:
     """requests: one for each segment, None if the segment is too short. rejection: a reason that
-    is known before any request.
+    is known before any request. is_first: among the rows of its document. answers: place among the
+    requests that are asked -> answer.
     """
 
     document: Mapping[str, Any]
@@ -45,11 +49,27 @@ class PlannedRow:
     segments: Sequence[Segment]
     requests: Sequence[Request | None] = ()
     rejection: Rejection | None = None
-    answers: list[Completion] = field(default_factory=list)
+    is_first: bool = False
+    answers: dict[int, Completion] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def asked(self) -> list[Request]:
         return [request for request in self.requests if request is not None]
+
+    @property
+    def is_complete(self) -> bool:
+        return len(self.answers) == len(self.asked)
+
+    @property
+    def replies(self) -> list[Completion]:
+        """The answers of a complete row, in the order of its requests."""
+        return [self.answers[place] for place in range(len(self.answers))]
+
+    @property
+    def size(self) -> int:
+        """Characters that the row holds in memory, about."""
+        start, end = self.span
+        return _ROW_SIZE + end - start + sum(len(answer.text) for answer in self.answers.values())
 
     @property
     def span(self) -> tuple[int, int]:
@@ -113,8 +133,11 @@ class Planner:
         """The rows that `document` gets under each of the prompts."""
         text = document["text"] or ""
         starts = self.tokenizer.starts(text)  # once for all prompts
+        is_first = True
         for prompt in prompts:
-            yield from self._plan(document, prompt, text, starts)
+            for row in self._plan(document, prompt, text, starts):
+                row.is_first, is_first = is_first, False
+                yield row
 
     def _plan(
         self, document: Mapping[str, Any], prompt: Prompt, text: str, starts: list[int]
@@ -122,6 +145,7 @@ class Planner:
         least = max(1, prompt.limits.min_document_tokens)
         segments: list[Segment] = []
         rendered: dict[str, list[int]] = {}
+        left_out: set[str] = set()  # segments that the chat template drops
         too_short = None
         if len(starts) < least or not text.strip():
             too_short = Rejection(
@@ -130,8 +154,12 @@ class Planner:
         else:
 
             def excess(inner: str) -> int:
-                messages = prompt.messages(self.tokenizer.defuse(inner))
-                rendered[inner] = self.tokenizer.prompt_ids([messages])[0]
+                defused = self.tokenizer.defuse(inner)
+                whole = self.tokenizer.render(prompt.messages(defused))
+                # A template may cut texts at marks of its own.
+                if defused not in whole:
+                    left_out.add(inner)
+                rendered[inner] = self.tokenizer.rendered_ids([whole])[0]
                 return len(rendered[inner]) - self.input_limit(prompt)
 
             segments = segment(text, self.room(prompt), self.tokenizer, excess, starts)
@@ -140,47 +168,30 @@ class Planner:
             if too_short:
                 yield PlannedRow(document, prompt, sample, seed, (), rejection=too_short)
                 continue
-            requests = [
-                self._request(
-                    prompt,
-                    rendered[text[piece.start : piece.end]],
-                    text,
-                    piece,
-                    (seed + number) & _SEED_BITS,
-                )
-                for number, piece in enumerate(segments)
-            ]
-            if prompt.join_segments:
-                yield PlannedRow(
-                    document,
-                    prompt,
-                    sample,
-                    seed,
-                    segments,
-                    requests,
-                    _all_too_short(requests, segments, prompt),
-                )
-                continue
-            for number, (piece, request) in enumerate(zip(segments, requests, strict=True)):
-                yield PlannedRow(
-                    document,
-                    prompt,
-                    sample,
-                    (seed + number) & _SEED_BITS,
-                    [piece],
-                    [request],
-                    _all_too_short([request], [piece], prompt),
-                )
+            # A joined row has all segments, another row has one.
+            shares = [segments] if prompt.join_segments else [[piece] for piece in segments]
+            for number, pieces in enumerate(shares):
+                first = (seed + number) & _SEED_BITS
+                inner = [text[piece.start : piece.end] for piece in pieces]
+                requests = [
+                    self._request(prompt, rendered[part], part, piece, (first + place) & _SEED_BITS)
+                    for place, (part, piece) in enumerate(zip(inner, pieces, strict=True))
+                ]
+                rejection = _all_too_short(requests, pieces, prompt)
+                if not left_out.isdisjoint(inner):
+                    requests = []
+                    rejection = Rejection("synthesize.not_in_prompt", excerpt(inner[0]))
+                yield PlannedRow(document, prompt, sample, first, pieces, requests, rejection)
 
     def _request(
-        self, prompt: Prompt, ids: list[int], text: str, piece: Segment, seed: int
+        self, prompt: Prompt, ids: list[int], inner: str, piece: Segment, seed: int
     ) -> Request | None:
         if piece.n_tokens < prompt.limits.min_segment_tokens:
             return None
         room = prompt.limits.max_output_tokens if self.context is None else self.context - len(ids)
         return Request(
             token_ids=tuple(ids),
-            messages=tuple(prompt.messages(self.tokenizer.defuse(text[piece.start : piece.end]))),
+            messages=tuple(self.tokenizer.messages(prompt.messages(self.tokenizer.defuse(inner)))),
             max_tokens=min(prompt.limits.max_output_tokens, room),
             temperature=prompt.sampling.temperature,
             top_p=prompt.sampling.top_p,
@@ -199,11 +210,11 @@ class Planner:
             return Finished(row, rejection=planned.rejection)
         row["prompt_tokens"] = sum(
             answer.n_prompt_tokens or len(request.token_ids)
-            for answer, request in zip(planned.answers, planned.asked, strict=True)
+            for answer, request in zip(planned.replies, planned.asked, strict=True)
         )
-        row["output_tokens"] = sum(answer.n_output_tokens for answer in planned.answers)
-        row["lineage"]["finish_reason"] = _worst(planned.answers)
-        row["text"] = "\n\n".join(answer.text for answer in planned.answers)
+        row["output_tokens"] = sum(answer.n_output_tokens for answer in planned.replies)
+        row["lineage"]["finish_reason"] = _worst(planned.replies)
+        row["text"] = "\n\n".join(answer.text for answer in planned.replies)
         kept, lost, covered = self._cleaned(planned)
         row["segments_lost"] = len(planned.segments) - len(kept)
         if lost and (
@@ -222,7 +233,7 @@ class Planner:
 
     def _cleaned(self, planned: PlannedRow) -> tuple[list[str], list[Rejection], int]:
         """(usable answers, rejections of the others, source tokens that usable answers cover)."""
-        text, answers = planned.document["text"], iter(planned.answers)
+        text, answers = planned.document["text"], iter(planned.replies)
         kept: list[str] = []
         lost: list[Rejection] = []
         covered = 0
@@ -281,7 +292,10 @@ def _usable(answer: Completion, prompt: Prompt, context: Context) -> str | Rejec
         return Rejection(
             "synthesize.cut_off", f"output_tokens={answer.n_output_tokens}: {excerpt(answer.text)}"
         )
-    return clean(answer.text, prompt, context)
+    text = without_reasoning(answer.text)
+    if text is None:
+        return Rejection("synthesize.reasoning", excerpt(answer.text))
+    return clean(text, prompt, context)
 
 
 def _all_too_short(

@@ -61,6 +61,13 @@ class LoadedTokenizer:
             ]
         )
 
+    def begins_with(self) -> tuple[int, ...]:
+        """The ids that the tokenizer itself puts in front of a text, as bos. Often none."""
+        whole = list(self._hugging_face("a")["input_ids"])
+        bare = list(self._hugging_face("a", add_special_tokens=False)["input_ids"])
+        places = (place for place in range(len(whole)) if whole[place : place + len(bare)] == bare)
+        return tuple(whole[: next(places, 0)])
+
     def count(self, texts: Sequence[str]) -> list[int]:
         """The number of tokens of each text, without bos and eos."""
         counts: list[int] = []

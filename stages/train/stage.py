@@ -15,33 +15,41 @@ from corpusmill.manifests import storage
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.shard import Shard
 from corpusmill.stages.contract import Account, GlobalStage, Inputs, Pass, Passes, Reads
-from corpusmill.trainer.config import FREE_ON_RESUME, TrainConfig
+from corpusmill.trainer.config import FREE_ON_RESUME
+from corpusmill.vision.config import VisionTrainConfig
 
 CONFIG = "config.json"
 CHECKPOINT = "checkpoint"
-LOG = "log.jsonl"
+LOG, PICTURE, EVENTS = "log.jsonl", "loss.svg", "tensorboard"
 
 
-class Train(TrainConfig, GlobalStage):
+class Train(VisionTrainConfig, GlobalStage):
     """Train a hybrid on the token shards of a pack stage."""
 
     name: ClassVar[str] = "train"
     version: ClassVar[int] = 2
     account: ClassVar[Account] = Account.MANY_TO_ONE
     reads: ClassVar[Reads] = Reads.TOKENS
-    free_settings: ClassVar[tuple[str, ...]] = FREE_ON_RESUME
+    free_settings: ClassVar[tuple[str, ...]] = (
+        *FREE_ON_RESUME,
+        *VisionTrainConfig.start_folders,
+    )
 
     def depends_on(self) -> str:
         """What the first weights are. Raises ModelError if their model has another shape."""
-        if self.init_from is None:
-            return ""
-        from corpusmill.trainer.importing import refuse_other_shape
-
+        self.refuse_missing_packages()
+        digests = []
         with tempfile.TemporaryDirectory() as folder:
-            refuse_other_shape(_fetch(self.init_from, (CONFIG,), Path(folder)), self.model)
-            names = _weights(self.init_from, Path(folder))
-        digests = [storage.digest_of(storage.join(self.init_from, name)) for name in names]
-        return hashlib.sha256("".join(digests).encode()).hexdigest()
+            if self.init_from is not None:
+                from corpusmill.trainer.importing import refuse_other_shape
+
+                refuse_other_shape(_fetch(self.init_from, (CONFIG,), Path(folder)), self.model)
+            for number, source in enumerate(filter(None, (self.init_from, self.init_vision_from))):
+                digests += [
+                    storage.digest_of(storage.join(source, name))
+                    for name in _weights(source, Path(folder, str(number)))
+                ]
+        return hashlib.sha256("".join(digests).encode()).hexdigest() if digests else ""
 
     def passes(self, inputs: Inputs) -> Passes:
         yield Pass(
@@ -58,6 +66,7 @@ class Train(TrainConfig, GlobalStage):
 def _train(settings: Train, shard: Shard) -> list[Counts]:
     from corpusmill.trainer.records import StepRecord
     from corpusmill.trainer.workers import run
+    from corpusmill.vision.build import parts
 
     scratch = Path(shard.scratch)
     shards = [
@@ -70,16 +79,21 @@ def _train(settings: Train, shard: Shard) -> list[Counts]:
     def on_step(record: StepRecord) -> None:
         shard.report(record.step, record.steps, f"steps, loss {record.loss:.3f}")
 
-    if settings.init_from is not None:
-        names = _weights(settings.init_from, scratch / "init")
-        init = _fetch(settings.init_from, (CONFIG, *names), scratch / "init")
-        settings = settings.model_copy(update={"init_from": str(init)})
-    result = run(settings, shards, scratch, on_step)
+    for key in settings.start_folders:
+        source = getattr(settings, key)
+        if source is not None:
+            names = _weights(source, scratch / key)
+            init = _fetch(source, (CONFIG, *names), scratch / key)
+            settings = settings.model_copy(update={key: str(init)})
+    result = run(settings, shards, scratch, on_step, parts(settings))
     for path in sorted(result.checkpoint.iterdir()):
         shard.keep(path, CHECKPOINT)
     # Speeds differ from run to run, so the log is no part of the receipt.
-    with storage.atomic_writer(storage.join(shard.folder, LOG)) as log:
-        log.write(result.log.read_bytes())
+    local = result.log.parent
+    for path in (local / LOG, local / PICTURE, *sorted(local.glob(f"{EVENTS}/*"))):
+        target = storage.join(shard.folder, *path.relative_to(local).parts)
+        with storage.atomic_writer(target) as file:
+            file.write(path.read_bytes())
     account = Counts("train", rows_in=shard.rows_read, kept=result.documents, tokens=result.tokens)
     account.leave_out("held_out", result.held_out)
     account.leave_out("not_reached", result.not_reached)

@@ -87,7 +87,7 @@ def test_a_recipe_s_own_keys_are_known(validator):
 def test_every_key_of_a_stage_is_described(verb):
     schema = stage_schema(verb)
     parts = [schema, *schema["$defs"].values()]
-    properties = [item for part in parts for item in part["properties"].items()]
+    properties = [item for part in parts for item in part.get("properties", {}).items()]
     assert [name for name, node in properties if not node.get("description")] == [
         name for name, node in properties if name == "kind" and "const" in node
     ]

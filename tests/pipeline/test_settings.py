@@ -51,7 +51,8 @@ def refusal(*assignments):
         ),
         (
             "synthesize.engine=5",
-            "synthesize.engine is 5; wanted: mapping with kind: transformers | openai | vllm",
+            "synthesize.engine is 5; "
+            "wanted: mapping with kind: embedded | transformers | openai | vllm",
         ),
         (
             "blend.sources={a: {input: [5], weight: 1}}",
@@ -154,7 +155,7 @@ def test_what_a_stage_itself_refuses_has_its_key_too(assignment, message):
             "synthesize.max_documents=-1",
             "synthesize.max_documents is -1; wanted: int of at least 0 | null",
         ),
-        ("synthesize.batch_size=0", "synthesize.batch_size is 0; wanted: int of at least 1"),
+        ("synthesize.samples=0", "synthesize.samples is 0; wanted: int of at least 1"),
         (
             "synthesize.min_joined_share=4",
             "synthesize.min_joined_share is 4; wanted: float from 0 to 1",

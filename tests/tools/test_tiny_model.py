@@ -3,7 +3,7 @@
 import pytest
 from corpusmill.manifests.package_data import package_file
 from corpusmill.prompts import loader
-from corpusmill.stages.engines.contract import Request
+from corpusmill.stages.engines.contract import Request, in_order
 from corpusmill.stages.engines.transformers import TransformersEngine
 from corpusmill.tools.denoise import noisy
 from corpusmill.tools.error_rate import character_error_rate
@@ -41,7 +41,7 @@ def answers() -> list[tuple[str, str, str, bool]]:
         Request(tuple(ids), tuple(chat), prompt.limits.max_output_tokens, 0.0, 1.0, 0)
         for ids, chat in zip(engine.tokenizer().prompt_ids(chats), chats, strict=True)
     ]
-    completions = engine.generate(requests)
+    completions = in_order(engine, requests)
     return [
         (spoilt, clean, *split_lead_in(completion.text, prompt.lead_in))
         for (spoilt, clean), completion in zip(pairs, completions, strict=True)

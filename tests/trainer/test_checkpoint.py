@@ -1,15 +1,20 @@
 """Checkpoints are whole or absent. They are exact, and refused for another run."""
 
 import json
+import threading
+from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 import torch
 from corpusmill.manifests.errors import CorpusmillError, StorageError
-from corpusmill.trainer import checkpoint
+from corpusmill.trainer import checkpoint, saving
 from corpusmill.trainer.config import TrainConfig
 from corpusmill.trainer.model import HybridModel, initialise
 from corpusmill.trainer.optim import Optimizer
 from corpusmill.trainer.ranks import Ranks
+from corpusmill.trainer.saving import Saver
+from safetensors.torch import load_file
 
 Trained = tuple[HybridModel, Optimizer]
 ALONE = Ranks(torch.device("cpu"))
@@ -28,11 +33,21 @@ def trained(small_model, make_config):
     return model, optimizer
 
 
+def save(
+    folder: Path, trained: Trained, config: TrainConfig, step: int, shards: Sequence[str] = ()
+) -> Path:
+    """The checkpoint, when it is whole."""
+    model, optimizer = trained
+    with Saver(folder, model, optimizer, config, "digest", list(shards), ALONE) as saver:
+        saver.save(step)
+        path = saver.wait()
+    assert path is not None
+    return path
+
+
 @pytest.fixture
 def saved(trained: Trained, make_config, tmp_path):
-    return checkpoint.save(
-        tmp_path / "checkpoints", *trained, make_config(), 2, "digest", ["a.parquet"], ALONE
-    )
+    return save(tmp_path / "checkpoints", trained, make_config(), 2, ["a.parquet"])
 
 
 def fresh(config: TrainConfig) -> Trained:
@@ -56,9 +71,7 @@ def test_a_checkpoint_brings_back_weights_step_and_random_state(
 
 
 def test_equal_states_give_equal_bytes(saved, trained: Trained, make_config, tmp_path):
-    again = checkpoint.save(
-        tmp_path / "again", *trained, make_config(), 2, "digest", ["a.parquet"], ALONE
-    )
+    again = save(tmp_path / "again", trained, make_config(), 2, ["a.parquet"])
     files = sorted(path.name for path in saved.iterdir())
     assert files == [
         "model.safetensors",
@@ -90,7 +103,7 @@ def test_other_data_is_refused(saved, make_config):
 
 def test_only_the_latest_are_kept(trained: Trained, make_config, tmp_path):
     for step in (2, 4, 100_000_000, 6):
-        checkpoint.save(tmp_path, *trained, make_config(keep=3), step, "digest", [], ALONE)
+        save(tmp_path, trained, make_config(keep=3), step)
     assert [path.name for path in checkpoint.found(tmp_path)] == [
         "step-00000004",
         "step-00000006",
@@ -106,7 +119,7 @@ def test_half_written_folders_are_never_taken_and_are_cleaned_away(
     (folder / ".writing-step-00000099").mkdir()
     (folder / ".removing-step-00000001").mkdir()
     assert checkpoint.latest(folder) == saved
-    checkpoint.save(folder, *trained, make_config(), 4, "digest", [], ALONE)
+    save(folder, trained, make_config(), 4)
     assert sorted(path.name for path in folder.iterdir()) == ["step-00000002", "step-00000004"]
 
 
@@ -116,9 +129,9 @@ def test_a_save_that_fails_leaves_the_earlier_checkpoint(
     def no_space(*_arguments, **_options):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint, "save_file", no_space)
+    monkeypatch.setattr(saving, "save_file", no_space)
     with pytest.raises(StorageError, match="No space left"):
-        checkpoint.save(saved.parent, *trained, make_config(), 4, "digest", [], ALONE)
+        save(saved.parent, trained, make_config(), 4)
     assert checkpoint.latest(saved.parent) == saved
 
 
@@ -161,3 +174,37 @@ def test_a_checkpoint_that_lacks_newer_settings_has_their_defaults(
     assert checkpoint.resume(saved, *fresh(make_config()), make_config(), "digest") == 2
     with pytest.raises(CorpusmillError, match=r"z_loss was 0.0 and is now 0.1"):
         checkpoint.resume(saved, *fresh(make_config()), make_config(z_loss=0.1), "digest")
+
+
+def test_steps_go_on_while_a_checkpoint_is_written(
+    trained: Trained, make_config, tmp_path, monkeypatch
+):
+    model, optimizer = trained
+    before = {name: value.clone() for name, value in checkpoint.weights_of(model).items()}
+    go_on = threading.Event()
+    write = saving.save_file
+
+    def slow(*arguments, **options):
+        assert go_on.wait(10)
+        write(*arguments, **options)
+
+    monkeypatch.setattr(saving, "save_file", slow)
+    with Saver(tmp_path, model, optimizer, make_config(), "digest", [], ALONE) as saver:
+        saver.save(2)
+        assert checkpoint.found(tmp_path) == []
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.zero_()  # a step
+        go_on.set()
+        path = saver.wait()
+    assert path is not None
+    for name, stored in load_file(path / "model.safetensors").items():
+        assert torch.equal(stored, before[name]), name
+
+
+def test_a_save_that_failed_is_told_by_the_next(trained: Trained, make_config, tmp_path):
+    (tmp_path / "checkpoints").write_text("a file in the way")
+    with Saver(tmp_path / "checkpoints", *trained, make_config(), "digest", [], ALONE) as saver:
+        saver.save(2)
+        with pytest.raises(StorageError, match="cannot be written"):
+            saver.save(4)

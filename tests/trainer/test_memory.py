@@ -72,6 +72,8 @@ def test_settings_that_are_used_up_are_not_advised(make_config):
         "optimizer_dtype: bfloat16",
         "shard_ranks: 2",
     }
+    gathered = make_config(num_workers=2, shard_ranks=2, gather_weights="step")
+    assert "gather_weights: layer" in dict(memory.savings(gathered, 2))
     lean = make_config(micro_batch_size=1, checkpoint_activations=KINDS, optimizer_dtype="bfloat16")
     assert memory.savings(lean, 1) == []
 

@@ -10,6 +10,7 @@ import psutil
 import pytest
 from corpusmill.manifests.errors import CorpusmillError, RecipeError
 from corpusmill.trainer import checkpoint
+from corpusmill.trainer.ranks import find_device
 from corpusmill.trainer.workers import run
 
 
@@ -44,6 +45,8 @@ SPREAD = {"num_workers": 2, "micro_batch_size": 1, "eval_fraction": 0.3, "eval_s
         {"shard_ranks": 2},
         {"shard_ranks": 2, "optimizer": "muon", "optimizer_dtype": "bfloat16"},
         {"shard_ranks": 2, "checkpoint_activations": ["mamba", "attention", "ffn"]},
+        {"shard_ranks": 2, "gather_weights": "step"},
+        {"shard_ranks": 2, "gather_weights": "step", "dtype": "bfloat16"},
     ],
 )
 def test_two_processes_have_the_losses_of_one(shards, make_config, tmp_path, changes):
@@ -52,11 +55,12 @@ def test_two_processes_have_the_losses_of_one(shards, make_config, tmp_path, cha
     one = run(
         config.model_copy(update={"num_workers": 1, "shard_ranks": 1}), shards, tmp_path / "1"
     )
-    assert losses(two.log) == pytest.approx(losses(one.log), rel=1e-4)
+    tolerance = 1e-4 if config.dtype == "auto" else 1e-3
+    assert losses(two.log) == pytest.approx(losses(one.log), rel=tolerance)
     assert two.last is not None
     assert one.last is not None
-    assert two.last.held_out_loss == pytest.approx(one.last.held_out_loss, rel=1e-4)
-    assert two.last.gradient_norm == pytest.approx(one.last.gradient_norm, rel=1e-3)
+    assert two.last.held_out_loss == pytest.approx(one.last.held_out_loss, rel=tolerance)
+    assert two.last.gradient_norm == pytest.approx(one.last.gradient_norm, rel=10 * tolerance)
 
 
 @pytest.mark.slow
@@ -128,3 +132,8 @@ def test_an_error_of_the_ranks_is_told_once_and_in_its_own_words(shards, make_co
 def test_numbers_that_do_not_fit_are_refused_before_anything_runs(make_config, changes, words):
     with pytest.raises(RecipeError, match=words):
         make_config(**changes)
+
+
+def test_a_gpu_beyond_those_of_the_machine_is_refused():
+    with pytest.raises(CorpusmillError, match=r"no device cuda:99 here.*set device to cpu or auto"):
+        find_device("cuda:99")

@@ -3,6 +3,7 @@
 The model is a hybrid that this project trained and exported.
 """
 
+import asyncio
 import dataclasses
 from pathlib import Path
 
@@ -17,8 +18,8 @@ from corpusmill.pipeline.execute import Job, execute
 from corpusmill.pipeline.runner import InlineRunner
 from corpusmill.prompts import loader
 from corpusmill.stages.contract import Inputs
-from corpusmill.stages.engines import model_folder
-from corpusmill.stages.engines.contract import Engine, Request
+from corpusmill.stages.engines import model_folder, stream
+from corpusmill.stages.engines.contract import Engine, Request, in_order
 from corpusmill.stages.engines.openai import OpenAIEngine
 from corpusmill.stages.engines.transformers import TransformersEngine
 from corpusmill.stages.synthesize.stage import Synthesize
@@ -59,30 +60,30 @@ PASSAGES = [*tiny_model.CORPUS, " ".join(tiny_model.CORPUS * 3), "sea"]
 
 def test_greedy_answers_equal_those_of_stock_transformers(engine, stock):
     requests = requests_of(engine, PASSAGES, max_tokens=90)
-    expected = stock.generate(requests)
-    assert engine.generate(requests) == expected
+    expected = in_order(stock, requests)
+    assert in_order(engine, requests) == expected
     assert {completion.finish_reason for completion in expected} <= {"stop", "length"}
     assert "stop" in {completion.finish_reason for completion in expected}
 
 
 def test_a_cut_answer_says_so(engine):
-    (completion,) = engine.generate(requests_of(engine, PASSAGES[:1], max_tokens=5))
+    (completion,) = in_order(engine, requests_of(engine, PASSAGES[:1], max_tokens=5))
     assert (completion.finish_reason, completion.n_output_tokens) == ("length", 5)
 
 
 def test_the_seed_decides_a_sampled_answer(engine):
     requests = requests_of(engine, PASSAGES, temperature=2.0)
-    first = engine.generate(requests)
-    assert engine.generate(requests[::-1])[::-1] == first
-    others = engine.generate(
-        [dataclasses.replace(request, seed=request.seed + 1) for request in requests]
+    first = in_order(engine, requests)
+    assert in_order(engine, requests[::-1])[::-1] == first
+    others = in_order(
+        engine, [dataclasses.replace(request, seed=request.seed + 1) for request in requests]
     )
     assert [completion.text for completion in others] != [completion.text for completion in first]
 
 
 def test_a_request_beyond_the_context_fails_alone(engine):
     passages = ["sea", " ".join(tiny_model.CORPUS * 40), "bread"]
-    completions = engine.generate(requests_of(engine, passages))
+    completions = in_order(engine, requests_of(engine, passages))
     assert [completion.finish_reason == "error" for completion in completions] == [
         False,
         True,
@@ -93,12 +94,14 @@ def test_a_request_beyond_the_context_fails_alone(engine):
 
 def test_the_server_takes_chats_too(served, stock):
     requests = requests_of(served, PASSAGES)
-    assert served.model_copy(update={"api": "chat"}).generate(requests) == stock.generate(requests)
+    assert in_order(served.model_copy(update={"api": "chat"}), requests) == in_order(
+        stock, requests
+    )
 
 
 def test_a_model_that_is_not_served_stops_at_once(served):
     with pytest.raises(EngineError, match=r"refuses every request.*engine\.model \(other\)"):
-        served.model_copy(update={"model": "other"}).generate(requests_of(served, ["sea"]))
+        in_order(served.model_copy(update={"model": "other"}), requests_of(served, ["sea"]))
 
 
 def test_many_small_requests_are_in_flight_together(served):
@@ -106,7 +109,7 @@ def test_many_small_requests_are_in_flight_together(served):
         dataclasses.replace(request, seed=number)
         for number, request in enumerate(requests_of(served, PASSAGES * 20, temperature=1.0))
     ]
-    completions = served.generate(requests)
+    completions = in_order(served, requests)
     assert len(completions) == len(requests) == 120
     assert all(completion.finish_reason != "error" for completion in completions)
 
@@ -128,11 +131,16 @@ def test_logprobs_of_an_exported_hybrid_equal_those_of_transformers(embedded, st
         torch.randint(3, 512, (length,), generator=generator).tolist()
         for length in (5, 63, 100, 257, 600)
     ]
-    outputs = model.generate(
-        [{"prompt_token_ids": sequence} for sequence in sequences],
-        SamplingParams(max_tokens=1, temperature=0.0, prompt_logprobs=0),
-        use_tqdm=False,
-    )
+
+    async def scored(sequence):
+        sampling = SamplingParams(max_tokens=1, temperature=0.0, prompt_logprobs=0)
+        prompt = {"prompt_token_ids": sequence}
+        return [output async for output in model.generate(prompt, sampling, str(len(sequence)))][-1]
+
+    outputs = [
+        asyncio.run_coroutine_threadsafe(scored(sequence), stream._loop()).result()
+        for sequence in sequences
+    ]
     for sequence, output in zip(sequences, outputs, strict=True):
         with torch.inference_mode():
             logits = reference(torch.tensor([sequence])).logits[0]

@@ -1,8 +1,9 @@
 """A real HTTP server on a real socket. A test decides how it answers completions, well or badly."""
 
 import json
+import socket
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
@@ -21,11 +22,22 @@ class Server(ThreadingHTTPServer):
         self.attempts = {}
         self.lock = threading.Lock()
         self.busy = self.most_busy = 0
+        self.connections = []
         super().__init__(("127.0.0.1", 0), Handler)
 
     @property
     def url(self):
         return f"http://127.0.0.1:{self.server_address[1]}/v1"
+
+    def process_request(self, request, client_address):
+        self.connections.append(request)
+        super().process_request(request, client_address)
+
+    def hang_up(self):
+        """Cut every connection, as the end of a server's process does."""
+        for connection in self.connections:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request, client_address):
         pass  # the test cut this client off on purpose
@@ -83,3 +95,4 @@ def serving(behave):
     finally:
         server.shutdown()
         server.server_close()
+        server.hang_up()

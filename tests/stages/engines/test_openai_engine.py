@@ -5,8 +5,9 @@ from contextlib import ExitStack
 
 import pytest
 from corpusmill.manifests.errors import EngineError, ModelError
-from corpusmill.stages.engines.contract import Request
-from corpusmill.stages.engines.openai import OpenAIEngine, _retry_after
+from corpusmill.stages.engines.contract import Request, in_order
+from corpusmill.stages.engines.openai import OpenAIEngine
+from corpusmill.stages.engines.replies import retry_after
 
 from tests.stages.engines import scripted_server
 from tests.stages.engines.scripted_server import Server, answer
@@ -36,7 +37,7 @@ def request(number=1):
 
 def test_completions_sends_token_ids_limits_and_seed(serving):
     server = serving(lambda prompt, attempt: answer("hello", "length"))
-    completion = engine_at(server, extra={"repetition_penalty": 1.1}).generate([request()])[0]
+    completion = in_order(engine_at(server, extra={"repetition_penalty": 1.1}), [request()])[0]
     path, _, body = server.seen[0]
     assert path == "/v1/completions"
     assert body == {
@@ -55,7 +56,7 @@ def test_completions_sends_token_ids_limits_and_seed(serving):
 
 def test_chat_sends_messages(serving):
     server = serving(lambda prompt, attempt: answer("hello", chat=True))
-    assert engine_at(server, api="chat").generate([request()])[0].text == "hello"
+    assert in_order(engine_at(server, api="chat"), [request()])[0].text == "hello"
     path, _, body = server.seen[0]
     assert path == "/v1/chat/completions"
     assert body["messages"] == [{"role": "user", "content": "text 1"}]
@@ -66,7 +67,7 @@ def test_the_key_comes_from_the_named_variable(serving, monkeypatch):
     monkeypatch.setenv("MY_KEY", "secret-word")
     server = serving(lambda prompt, attempt: answer("x"))
     engine = engine_at(server, api_key_variable="MY_KEY")
-    engine.generate([request()])
+    in_order(engine, [request()])
     assert server.seen[0][1]["Authorization"] == "Bearer secret-word"
     assert "secret-word" not in repr(engine)
 
@@ -77,8 +78,8 @@ def test_answers_come_back_in_order_with_many_in_flight(serving):
         return answer(f"answer {prompt}")
 
     server = serving(slow)
-    completions = engine_at(server, in_flight=16).generate(
-        [request(number) for number in range(60)]
+    completions = in_order(
+        engine_at(server, in_flight=16), [request(number) for number in range(60)]
     )
     assert [completion.text for completion in completions] == [
         f"answer {number}" for number in range(60)
@@ -91,7 +92,7 @@ def test_a_busy_server_is_asked_again(serving, status):
     server = serving(
         lambda prompt, attempt: (status, {}, b"busy") if attempt < 3 else answer("at last")
     )
-    assert engine_at(server).generate([request()])[0].text == "at last"
+    assert in_order(engine_at(server), [request()])[0].text == "at last"
     assert len(server.seen) == 3
 
 
@@ -100,7 +101,7 @@ def test_retry_after_is_honoured(serving):
         lambda prompt, attempt: (429, {"retry-after": "0.3"}, b"") if attempt == 1 else answer("x")
     )
     started = time.monotonic()
-    engine_at(server, backoff_seconds=0.0).generate([request()])
+    in_order(engine_at(server, backoff_seconds=0.0), [request()])
     assert time.monotonic() - started >= 0.3
 
 
@@ -113,7 +114,7 @@ def test_pauses_double_with_full_jitter_and_end_at_two_minutes(serving, monkeypa
     monkeypatch.setattr("asyncio.sleep", sleep)
     server = serving(lambda prompt, attempt: (503, {}, b"") if attempt < 12 else answer("x"))
     engine = engine_at(server, attempts=12, backoff_seconds=1.0)
-    assert engine.generate([request()])[0].text == "x"
+    assert in_order(engine, [request()])[0].text == "x"
     assert len(pauses) == 11
     assert all(0 <= pause <= min(120, 2**place) for place, pause in enumerate(pauses))
     assert len(set(pauses)) == 11
@@ -128,28 +129,26 @@ def test_a_server_that_asks_for_hours_waits_two_minutes(serving, monkeypatch):
     monkeypatch.setattr("asyncio.sleep", sleep)
     busy = (429, {"retry-after": "7200"}, b"")
     server = serving(lambda prompt, attempt: busy if attempt == 1 else answer("x"))
-    engine_at(server).generate([request()])
+    in_order(engine_at(server), [request()])
     assert pauses == [120.0]
 
 
 def test_retry_after_may_be_a_date():
-    assert _retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0.0
+    assert retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0.0
     assert (
         3000
         < (
-            _retry_after(
-                time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 3600))
-            )
+            retry_after(time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 3600)))
             or 0
         )
         <= 3600
     )
-    assert _retry_after("soon") is None
+    assert retry_after("soon") is None
 
 
 def test_a_cut_connection_is_tried_again(serving):
     server = serving(lambda prompt, attempt: None if attempt == 1 else answer("whole"))
-    assert engine_at(server).generate([request()])[0].text == "whole"
+    assert in_order(engine_at(server), [request()])[0].text == "whole"
 
 
 @pytest.mark.parametrize(
@@ -173,7 +172,7 @@ def test_one_bad_row_costs_itself_and_nothing_else(serving, reply, error):
     import re
 
     server = serving(lambda prompt, attempt: reply if prompt == 5 else answer("fine"))
-    completions = engine_at(server).generate([request(number) for number in range(10)])
+    completions = in_order(engine_at(server), [request(number) for number in range(10)])
     assert [completion.finish_reason for completion in completions] == ["stop"] * 5 + ["error"] + [
         "stop"
     ] * 4
@@ -183,7 +182,7 @@ def test_one_bad_row_costs_itself_and_nothing_else(serving, reply, error):
 
 def test_a_request_that_always_breaks_the_server_is_given_up_alone(serving):
     server = serving(lambda prompt, attempt: (500, {}, b"boom") if prompt == 2 else answer("fine"))
-    completions = engine_at(server, attempts=3).generate([request(number) for number in range(6)])
+    completions = in_order(engine_at(server, attempts=3), [request(number) for number in range(6)])
     assert completions[2].finish_reason == "error"
     assert "given up after 3 attempts: HTTP 500: boom" in completions[2].error
     assert sum(completion.finish_reason == "stop" for completion in completions) == 5
@@ -192,7 +191,7 @@ def test_a_request_that_always_breaks_the_server_is_given_up_alone(serving):
 def test_a_server_that_answers_nobody_stops_the_stage(serving):
     server = serving(lambda prompt, attempt: (503, {}, b"loading"))
     with pytest.raises(EngineError, match=r"stays away \(HTTP 503: loading; 2 attempts"):
-        engine_at(server, attempts=2).generate([request(number) for number in range(40)])
+        in_order(engine_at(server, attempts=2), [request(number) for number in range(40)])
 
 
 def test_a_server_that_is_down_is_named_with_the_mend():
@@ -203,7 +202,7 @@ def test_a_server_that_is_down_is_named_with_the_mend():
     with pytest.raises(
         EngineError, match=rf"the server at {url} stays away .*start it or mend engine\.url"
     ):
-        engine.generate([request(), request(2)])
+        in_order(engine, [request(), request(2)])
 
 
 def test_a_wrong_model_name_stops_at_once(serving):
@@ -212,22 +211,24 @@ def test_a_wrong_model_name_stops_at_once(serving):
         EngineError,
         match=r"refuses every request.*does not exist.*engine\.model \(tiny\).*engine.api: chat",
     ):
-        engine_at(server, in_flight=1).generate([request(number) for number in range(5)])
-    assert len(server.seen) == 1
+        in_order(engine_at(server, in_flight=1), [request(number) for number in range(5)])
+    assert len(server.seen) == 2  # the request, and a short one to know whom to blame
 
 
 def test_an_answer_that_takes_too_long_is_given_up(serving):
-    def never(prompt, attempt):
-        time.sleep(0.4)
+    def slow(prompt, attempt):
+        time.sleep(0.8 if prompt == 1 else 0)
         return answer("late")
 
-    completions = engine_at(serving(never), timeout_seconds=0.05, attempts=2).generate([request()])
-    assert "no answer within 0.05 s" in completions[0].error
+    engine = engine_at(serving(slow), timeout_seconds=0.2, attempts=2)
+    late, fine = in_order(engine, [request(1), request(2)])
+    assert "no answer within 0.2 s" in late.error
+    assert fine.finish_reason == "stop"
 
 
 def test_a_url_without_a_scheme_is_refused():
     with pytest.raises(EngineError, match="write http://HOST:PORT/v1"):
-        OpenAIEngine(url="somewhere/v1", model="tiny").generate([request()])
+        in_order(OpenAIEngine(url="somewhere/v1", model="tiny"), [request()])
 
 
 def test_without_a_tokenizer_the_setting_is_named():
@@ -236,4 +237,6 @@ def test_without_a_tokenizer_the_setting_is_named():
 
 
 def test_no_requests_are_no_calls(serving):
-    assert engine_at(serving(lambda prompt, attempt: answer("x"))).generate([]) == []
+    server = serving(lambda prompt, attempt: answer("x"))
+    assert in_order(engine_at(server), []) == []
+    assert server.seen == []

@@ -6,7 +6,7 @@ import pytest
 import torch
 from corpusmill.manifests.errors import EngineError, ModelError
 from corpusmill.stages.engines import model_folder as folders
-from corpusmill.stages.engines.contract import Request
+from corpusmill.stages.engines.contract import Request, in_order
 from corpusmill.stages.engines.sampling import SeededSampling, keep_nucleus
 from corpusmill.stages.engines.transformers import TransformersEngine
 
@@ -40,26 +40,26 @@ def test_a_hybrid_model_answers_a_batch_of_many_lengths_as_it_answers_each_alone
     engine, temperature
 ):
     requests = requests_of(engine, TEXTS, temperature=temperature)
-    together = engine.generate(requests)
-    alone = [engine.generate([request])[0] for request in requests]
+    together = in_order(engine, requests)
+    alone = [in_order(engine, [request])[0] for request in requests]
     assert together == alone
     assert len({completion.text for completion in together}) > 1
 
 
 def test_the_seed_decides_a_sampled_answer_and_the_order_of_requests_does_not(engine):
     requests = requests_of(engine, TEXTS)
-    first = engine.generate(requests)
-    assert engine.generate(requests[::-1])[::-1] == first
-    reseeded = engine.generate(
-        [dataclasses.replace(request, seed=request.seed + 1000) for request in requests]
+    first = in_order(engine, requests)
+    assert in_order(engine, requests[::-1])[::-1] == first
+    reseeded = in_order(
+        engine, [dataclasses.replace(request, seed=request.seed + 1000) for request in requests]
     )
     assert sum(a.text != b.text for a, b in zip(first, reseeded, strict=True)) >= 5
 
 
 def test_each_row_is_cut_at_its_own_limit(engine):
     short, long = requests_of(engine, ["bread", "water"])
-    answers = engine.generate(
-        [dataclasses.replace(short, max_tokens=3), dataclasses.replace(long, max_tokens=9)]
+    answers = in_order(
+        engine, [dataclasses.replace(short, max_tokens=3), dataclasses.replace(long, max_tokens=9)]
     )
     assert [(answer.finish_reason, answer.n_output_tokens) for answer in answers] == [
         ("length", 3),
@@ -72,28 +72,51 @@ def test_an_end_token_ends_the_answer(engine, model_folder):
 
     model = module._load(str(model_folder), "cpu", "auto", 1)
     request = requests_of(engine, ["bread"], temperature=0.0)[0]
-    plain = engine.generate([request])[0]
+    plain = in_order(engine, [request])[0]
     with torch.no_grad():
         chosen = model(torch.tensor([request.token_ids])).logits[0, -1].argmax()
     model.generation_config.eos_token_id = [2, int(chosen)]
     try:
-        ended = engine.generate([request])[0]
+        ended = in_order(engine, [request])[0]
     finally:
         model.generation_config.eos_token_id = 2
     assert plain.finish_reason == "length"
     assert (ended.text, ended.finish_reason, ended.n_output_tokens) == ("", "stop", 1)
 
 
+def test_what_the_models_files_say_about_sampling_changes_nothing(engine, model_folder, tmp_path):
+    import json
+    import shutil
+
+    other = shutil.copytree(model_folder, tmp_path / "model")
+    settings = json.loads((other / "generation_config.json").read_text())
+    settings |= {"repetition_penalty": 1.5, "no_repeat_ngram_size": 2, "do_sample": True}
+    settings |= {"temperature": 0.7, "top_k": 20, "eos_token_id": [2, 7]}
+    (other / "generation_config.json").write_text(json.dumps(settings))
+    penalised = TransformersEngine(model=str(other), device="cpu", batch_size=4)
+    requests = requests_of(engine, TEXTS, max_tokens=30)
+    expected = in_order(engine, requests)
+    found = in_order(penalised, requests)
+    assert [answer.text for answer in found if answer.finish_reason == "length"] == [
+        theirs.text
+        for theirs, ours in zip(expected, found, strict=True)
+        if ours.finish_reason == "length"
+    ]
+    assert sum(answer.finish_reason == "length" for answer in found) >= 3
+
+
 def test_a_stop_string_ends_the_text(engine):
     request = requests_of(engine, ["bread"])[0]
-    text = engine.generate([request])[0].text
-    stopped = engine.generate([dataclasses.replace(request, stop=(text[5:8],))])[0]
+    text = in_order(engine, [request])[0].text
+    stopped = in_order(engine, [dataclasses.replace(request, stop=(text[5:8],))])[0]
     assert (stopped.text, stopped.finish_reason) == (text[: text.index(text[5:8])], "stop")
 
 
 def test_a_request_beyond_the_context_fails_alone(model_folder):
     engine = TransformersEngine(model=str(model_folder), device="cpu", context=20)
-    answers = engine.generate(requests_of(engine, ["a", "water and salt " * 10, "b"], max_tokens=6))
+    answers = in_order(
+        engine, requests_of(engine, ["a", "water and salt " * 10, "b"], max_tokens=6)
+    )
     assert [answer.finish_reason for answer in answers] == ["length", "error", "length"]
     assert "the model has 20" in answers[1].error
 
@@ -127,7 +150,7 @@ def test_a_folder_without_weights_is_refused(tmp_path):
 def test_asking_for_an_absent_gpu_is_refused(model_folder):
     engine = TransformersEngine(model=str(model_folder), device="cuda")
     with pytest.raises(EngineError, match=r"no GPU here; set engine\.device"):
-        engine.generate(requests_of(engine, ["a"]))
+        in_order(engine, requests_of(engine, ["a"]))
 
 
 def test_seeded_sampling_draws_from_the_nucleus_in_proportion():

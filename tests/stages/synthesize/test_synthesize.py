@@ -19,6 +19,7 @@ from corpusmill.pipeline.recipe import Step, build_stage
 from corpusmill.pipeline.runner import InlineRunner
 from corpusmill.prompts import loader
 from corpusmill.stages.contract import Inputs
+from corpusmill.stages.engines.embedded import EmbeddedEngine
 from corpusmill.stages.engines.openai import OpenAIEngine
 from corpusmill.stages.engines.transformers import TransformersEngine
 from corpusmill.stages.synthesize.stage import Synthesize, share_out
@@ -182,7 +183,7 @@ def test_equal_input_gives_equal_bytes_whatever_the_folder_the_order_and_the_bat
     documents = write_shards(tmp_path, {"in/00.parquet": rows[:5], "in/01.parquet": rows[5:]})
     with serving(echo) as server:
         run(stage_at(server, tokenizer_folder), documents, tmp_path / "one")
-        run(stage_at(server, tokenizer_folder, batch_size=3), documents[::-1], tmp_path / "two")
+        run(stage_at(server, tokenizer_folder), documents[::-1], tmp_path / "two")
     one, two = (
         {
             str(path.relative_to(tmp_path / name)): path.read_bytes()
@@ -252,6 +253,24 @@ def test_samples_differ_in_seed_and_id(tmp_path, tokenizer_folder):
     rows = rows_of(tmp_path / "out", "documents")
     assert [row["lineage"]["sample"] for row in rows] == [0, 1, 2]
     assert len({row["lineage"]["seed"] for row in rows}) == len({row["id"] for row in rows}) == 3
+
+
+def test_pandas_and_arrow_read_the_folder(tmp_path, tokenizer_folder):
+    import pandas
+
+    documents = write_shards(
+        tmp_path, {"in/00.parquet": [document("a"), document("b", level="high")]}
+    )
+    with serving(echo) as server:
+        run(stage_at(server, tokenizer_folder), documents, tmp_path / "out")
+    for table in (
+        pandas.read_parquet(tmp_path / "out" / "documents"),
+        pq.read_table(tmp_path / "out" / "documents").to_pandas(),
+    ):
+        kept = table[table["prompt"] == "rephrase"]
+        assert sorted(kept["level"]) == ["high", "low"]
+        assert set(kept["kind"]) == {"synthetic"}
+        assert kept["lineage"].iloc[0]["parent"]
 
 
 # Segments
@@ -341,15 +360,22 @@ def test_each_bad_answer_costs_its_row_and_says_why(tmp_path, tokenizer_folder):
         "refused": (400, {}, b"prompt is too long"),
         "garbage": (200, {}, b"<html>"),
         "filtered": answer("x", "content_filter", chat=True),
+        "thought": answer(f"<think>\nNo.\n</think>\nRewritten text:\n{PROSE}", chat=True),
+        "thinks": answer("<think>\nOkay. Let me see", chat=True),
     }
     documents = write_shards(
         tmp_path, {"in/00.parquet": [document(name, f"{name} {PROSE}") for name in replies]}
     )
-    with serving(lambda prompt, attempt: replies[prompt.split("\n\n", 1)[1].split()[0]]) as server:
+
+    def behave(prompt, attempt):
+        return replies.get(prompt.split("\n\n", 1)[-1].split()[0], answer("Hello!", chat=True))
+
+    with serving(behave) as server:
         manifest = run(stage_at(server, tokenizer_folder), documents, tmp_path / "out")
     names = {document(name)["id"]: name for name in replies}
     assert [names[row["lineage"]["parent"]] for row in rows_of(tmp_path / "out", "documents")] == [
-        "good"
+        "good",
+        "thought",
     ]
     reasons = {
         names[row["lineage"]["parent"]]: (row["reason"], row["detail"])
@@ -366,18 +392,38 @@ def test_each_bad_answer_costs_its_row_and_says_why(tmp_path, tokenizer_folder):
         "refused": "error_synthesize.request",
         "garbage": "error_synthesize.request",
         "filtered": "error_synthesize.request",
+        "thinks": "synthesize.reasoning",
     }
     assert reasons["bare"][1].startswith("In place 0 the")
     assert reasons["cut"][1].startswith("output_tokens=3: Rewritten text: In place 0 the")
     assert "too long" in reasons["refused"][1]
     counts = manifest.totals[0]
     assert (counts.rows_in, counts.kept, counts.failed, sum(counts.excluded.values())) == (
-        11,
-        1,
+        13,
+        2,
         3,
-        7,
+        8,
     )
     assert verify(str(tmp_path / "out")).problems == []
+
+
+def test_a_document_that_the_chat_template_cuts_is_dropped_before_it_is_asked_about(tmp_path):
+    template = (
+        "{% for m in messages %}{{ m.content.split('-----')[0] }}{% endfor %}"
+        "{% if add_generation_prompt %}<SPECIAL_5>{% endif %}"
+    )
+    folder = str(tiny_model.save_tokenizer(tmp_path / "cuts", chat_template=template))
+    texts = {"whole": PROSE, "cut": f"{PROSE}\n-----\n{PROSE}"}
+    documents = write_shards(
+        tmp_path, {"in/00.parquet": [document(name, text) for name, text in texts.items()]}
+    )
+    with serving(echo) as server:
+        run(stage_at(server, folder), documents, tmp_path / "out")
+    (kept,) = rows_of(tmp_path / "out", "documents")
+    (dropped,) = rows_of(tmp_path / "out", "excluded")
+    assert kept["lineage"]["parent"] == document("whole")["id"]
+    assert dropped["reason"] == "synthesize.not_in_prompt"
+    assert len(server.seen) == kept["segments"]
 
 
 def test_the_excluded_row_keeps_the_raw_answer_and_the_lineage(tmp_path, tokenizer_folder):
@@ -483,9 +529,10 @@ def test_a_recipe_picks_the_engine_by_its_kind():
     def stage(settings):
         return build_stage(Step("synthesize", "synthesize", (), settings), lambda name: name)
 
-    assert isinstance(stage({}).engine, TransformersEngine)
+    assert isinstance(stage({}).engine, EmbeddedEngine)
+    assert isinstance(stage({"engine": {"model": "./m", "batch_size": 4}}).engine, EmbeddedEngine)
     assert isinstance(
-        stage({"engine": {"model": "./m", "batch_size": 4}}).engine, TransformersEngine
+        stage({"engine": {"kind": "transformers", "model": "./m"}}).engine, TransformersEngine
     )
     assert stage({"engine": {"kind": "openai", "model": "m", "in_flight": 7}}).engine.in_flight == 7
     assert (
@@ -581,9 +628,8 @@ def test_the_embedded_engine_gives_equal_bytes_however_requests_are_batched(tmp_
     texts = []
     for name, batch_size in (("one", 1), ("four", 4)):
         stage = Synthesize(
-            engine=TransformersEngine(model=str(model), device="cpu", batch_size=batch_size),
+            engine=EmbeddedEngine(model=str(model), device="cpu", batch_size=batch_size),
             routes={"low": (str(prompt),)},
-            batch_size=7 if batch_size == 1 else 100,
         )
         run(stage, documents, tmp_path / name)
         texts.append([(row["id"], row["text"]) for row in rows_of(tmp_path / name, "excluded")])

@@ -32,6 +32,10 @@ def whole(html: str, taken: set[str], scores: float = 0.5) -> list[str]:
         ("<p>a<pre>x = 1</pre><p>b", {"b"}, False),
         ("<p>like this:<pre>x = 1</pre><p>b", {"like this:"}, True),
         ("<p>a<pre>x = 1</pre><p>1<p>2<p>3<p>b", {"a", "b"}, False),
+        ("<p>a<pre>x = 1</pre><pre>y = 2</pre>", {"y = 2"}, True),
+        ("<p>a<pre>x = 1</pre><p>b<p>c<p>d<p>e<pre>y = 2</pre>", {"a", "y = 2"}, True),
+        ("<p>a<pre>x = 1</pre><pre>and a lot of other code</pre>", {"a"}, False),
+        ("<p>a<p>b<pre>x = 1</pre><p>c<pre>y = 2</pre>", {"a", "y = 2"}, False),
     ],
 )
 def test_code_is_taken_between_taken_blocks_and_behind_a_colon(html, taken, kept):

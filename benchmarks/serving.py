@@ -1,0 +1,324 @@
+"""Serving speed in stock vLLM: exported hybrid shapes against Transformers of the same class.
+
+    python benchmarks/serving.py [--shapes nemotron-h-8b,llama-3.1-8b,qwen2.5-7b]
+        [--input 65536] [--output 1024] [--most 24] [--batches N,N] [--curve 1024,4096,16384]
+        [--tensor-parallel N] [--quantization fp8] [--eager] [--logs FOLDER]
+
+The experiment is that of the Nemotron-H report (arXiv 2504.03624, section 2.6): long inputs, short
+outputs, for each model the batch that its memory allows. The figure is output tokens a second of
+the whole job, prefill included. Weights are random (`load_format="dummy"`), since speed does not
+depend on them. The hybrid's configuration is the one that `export` writes. Each model runs in a
+process of its own, one after the other. All of them import vLLM at the start.
+
+Printed for each shape: its batch, seconds of one prompt's prefill, seconds of one decode step of
+the batch, tokens a second, and the bytes that a sequence keeps. Then the ratios, and tokens a
+second over input lengths. The last line is JSON.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT.parent))
+
+USED = 0.92  # of the GPU's memory, by vLLM
+SPARE = 6 << 30  # bytes of activations and graphs
+
+
+def dense(layers: int, hidden: int, ffn: int, heads: int, vocabulary: int, **more: Any) -> Any:
+    """The configuration of a Llama-like model with 8 or fewer key-value heads."""
+    return {
+        "architectures": ["LlamaForCausalLM"],
+        "model_type": "llama",
+        "hidden_size": hidden,
+        "intermediate_size": ffn,
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        "num_key_value_heads": 8,
+        "head_dim": 128,
+        "vocab_size": vocabulary,
+        "hidden_act": "silu",
+        "rms_norm_eps": 1e-5,
+        "rope_theta": 500000.0,
+        "max_position_embeddings": 131072,
+        "tie_word_embeddings": False,
+        "torch_dtype": "bfloat16",
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+        **more,
+    }
+
+
+QWEN = {"architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", "rms_norm_eps": 1e-6}
+# Sizes as in the models' published config.json.
+DENSE = {
+    "llama-3.1-8b": dense(32, 4096, 14336, 32, 128256),
+    "qwen2.5-7b": dense(28, 3584, 18944, 28, 152064, num_key_value_heads=4, **QWEN),
+    "llama-3.1-70b": dense(80, 8192, 28672, 64, 128256),
+    "qwen2.5-72b": dense(80, 8192, 29568, 64, 152064, **QWEN),
+}
+HYBRID = {
+    "nemotron-h-8b": "NEMOTRON_H_8B",
+    "nemotron-h-47b": "NEMOTRON_H_47B",
+    "nemotron-h-56b": "NEMOTRON_H_56B",
+}
+
+
+def configuration(shape: str, context: int) -> dict[str, Any]:
+    """The config.json of a shape, for inputs and outputs of at most `context` tokens together."""
+    if shape in DENSE:
+        return {**DENSE[shape], "max_position_embeddings": max(131072, context)}
+    from corpusmill.trainer import presets
+    from corpusmill.trainer.export import huggingface_config
+
+    special: dict[str, int | None] = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
+    model = getattr(presets, HYBRID[shape])
+    return huggingface_config(model, special, "bfloat16", context)
+
+
+def parameters(config: dict[str, Any]) -> int:
+    """Parameters of a shape, by its widths."""
+    hidden, ffn = config["hidden_size"], config["intermediate_size"]
+    heads, kv = config["num_attention_heads"], config["num_key_value_heads"]
+    attention = hidden * config["head_dim"] * (2 * heads + 2 * kv)
+    embeddings = 2 * config["vocab_size"] * hidden
+    pattern = config.get("hybrid_override_pattern")
+    if pattern is None:
+        return embeddings + config["num_hidden_layers"] * (attention + 3 * hidden * ffn)
+    inner = config["mamba_num_heads"] * config["mamba_head_dim"]
+    row = 2 * inner + 2 * config["n_groups"] * config["ssm_state_size"] + config["mamba_num_heads"]
+    each = {"M": hidden * (row + inner), "*": attention, "-": 2 * hidden * ffn}
+    return embeddings + sum(each[symbol] for symbol in pattern)
+
+
+def sequence_bytes(config: dict[str, Any], tokens: int) -> int:
+    """What one sequence keeps in BF16: keys and values, and fp32 Mamba states."""
+    pattern = config.get("hybrid_override_pattern", "*" * config["num_hidden_layers"])
+    keys = 2 * tokens * config["num_key_value_heads"] * config["head_dim"] * 2
+    state = 0
+    if "M" in pattern:
+        inner = config["mamba_num_heads"] * config["mamba_head_dim"]
+        channels = inner + 2 * config["n_groups"] * config["ssm_state_size"]
+        state = inner * config["ssm_state_size"] * 4 + 3 * channels * 2
+    return pattern.count("*") * keys + pattern.count("M") * state
+
+
+def fitting_batch(config: dict[str, Any], tokens: int, options: argparse.Namespace) -> int:
+    """How many sequences fit beside the weights, over all GPUs."""
+    from vllm.platforms import current_platform
+
+    # This asks the driver. A CUDA context here would make vLLM import itself anew in its engine.
+    each = 1 if options.quantization == "fp8" else 2
+    memory = current_platform.get_device_total_memory() * options.tensor_parallel
+    room = USED * memory - parameters(config) * each - SPARE * options.tensor_parallel
+    return max(1, int(room / sequence_bytes(config, tokens)))
+
+
+def longest(options: argparse.Namespace) -> int:
+    """Tokens of input and output together, of the longest job."""
+    curve = max(options.curve, default=0) + 3 * options.curve_output
+    return int(max(options.input + options.output, curve))
+
+
+def serve(shape: str, folder: str, options: argparse.Namespace) -> None:
+    """Measure one shape, in this process; results are JSON lines on standard output."""
+    import torch
+    from vllm import LLM, SamplingParams
+
+    print(json.dumps({"imported": shape}), flush=True)
+    sys.stdin.readline()
+    config = json.loads((Path(folder) / "config.json").read_text())
+    total = options.input + options.output
+    most = min(fitting_batch(config, total, options), options.most)
+    batches = [min(size, most) for size in options.batches] or [most]
+    started = time.perf_counter()
+    llm = LLM(
+        model=folder,
+        load_format="dummy",
+        skip_tokenizer_init=True,
+        dtype="bfloat16",
+        quantization=options.quantization,
+        max_model_len=longest(options),
+        max_num_seqs=max(batches),
+        max_num_batched_tokens=options.chunk,
+        gpu_memory_utilization=USED,
+        enable_prefix_caching=False,
+        enforce_eager=options.eager,
+        tensor_parallel_size=options.tensor_parallel,
+        compilation_config={"cudagraph_capture_sizes": sorted({1, 8, *batches})},
+    )
+    print(json.dumps({"start_seconds": round(time.perf_counter() - started, 1)}), flush=True)
+    generator = torch.Generator().manual_seed(0)
+
+    def seconds(prompts: int, inputs: int, outputs: int) -> float:
+        """Of a whole job. Every prompt is other random tokens."""
+        ids = torch.randint(10, 100_000, (prompts, inputs), generator=generator).tolist()
+        sampling = SamplingParams(
+            max_tokens=outputs, temperature=0.0, ignore_eos=True, detokenize=False
+        )
+        begun = time.perf_counter()
+        done = llm.generate([{"prompt_token_ids": row} for row in ids], sampling, use_tqdm=False)
+        taken = time.perf_counter() - begun
+        assert all(len(item.outputs[0].token_ids) == outputs for item in done)
+        return taken
+
+    seconds(2, min(options.input, options.chunk), 8)  # compiles what is compiled late
+    prefill = seconds(1, options.input, 1)
+    for batch in batches:
+        taken = seconds(batch, options.input, options.output)
+        step = max(0.0, taken - batch * prefill) / options.output
+        found = {
+            "batch": batch,
+            "prefill_seconds": round(prefill, 3),
+            "decode_step_ms": round(1000 * step, 2),
+            "seconds": round(taken, 2),
+            "tokens_s": round(batch * options.output / taken, 1),
+        }
+        print(json.dumps(found), flush=True)
+    for inputs in options.curve:
+        prompts, outputs = options.curve_batch, options.curve_output
+        once, thrice = (seconds(prompts, inputs, times * outputs) for times in (1, 3))
+        # Both jobs read the same and differ in decode steps of the whole batch only.
+        decoding = max(1e-6, thrice - once) / (2 * outputs)
+        point = {
+            "input": inputs,
+            "tokens_s": round(prompts * outputs / once, 1),
+            "decode_tokens_s": round(prompts / decoding, 1),
+        }
+        print(json.dumps({"curve": point}), flush=True)
+
+
+def start(shape: str, options: argparse.Namespace, work: Path) -> "subprocess.Popen[str]":
+    """A process that imports vLLM and then waits for its turn."""
+    folder = work / shape
+    folder.mkdir(parents=True)
+    config = configuration(shape, longest(options))
+    (folder / "config.json").write_text(json.dumps(config))
+    command = [sys.executable, __file__, *sys.argv[1:], "--serve", shape, "--folder", str(folder)]
+    with (work / f"{shape}.log").open("w") as log:
+        return subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
+        )
+
+
+def collected(process: "subprocess.Popen[str]", log: Path) -> dict[str, Any]:
+    """Let a waiting process go on, and gather what it measures."""
+    found: dict[str, Any] = {"runs": [], "curve": []}
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write("go\n")
+    process.stdin.flush()
+    for line in process.stdout:
+        if not line.startswith("{"):
+            continue
+        print(line, end="", flush=True)
+        item = json.loads(line)
+        if "curve" in item:
+            found["curve"].append(item["curve"])
+        elif "batch" in item:
+            found["runs"].append(item)
+        else:
+            found.update(item)
+    if process.wait():
+        found["error"] = log.read_text()[-1500:]
+        print(found["error"], file=sys.stderr)
+    return found
+
+
+def report(found: dict[str, dict[str, Any]], options: argparse.Namespace) -> dict[str, Any]:
+    """Print tables. Returns the figures of the last line."""
+    figures: dict[str, Any] = {}
+    best = {}
+    print(f"\n{options.input:,} tokens in, {options.output:,} out")
+    print(
+        f"{'shape':16} {'params':>7} {'MB/seq':>8} {'batch':>6} {'prefill s':>10} {'step ms':>8}"
+        f" {'tokens/s':>9} {'in prefill':>11}"
+    )
+    for shape, item in found.items():
+        config = configuration(shape, options.input + options.output)
+        kept = sequence_bytes(config, options.input + options.output)
+        for run in item["runs"]:
+            share = min(1.0, run["batch"] * run["prefill_seconds"] / run["seconds"])
+            print(
+                f"{shape:16} {parameters(config) / 1e9:6.2f}B {kept / 1e6:8,.0f} {run['batch']:6}"
+                f" {run['prefill_seconds']:10.2f} {run['decode_step_ms']:8.1f}"
+                f" {run['tokens_s']:9.1f} {share:11.0%}"
+            )
+        if item["runs"]:
+            best[shape] = max(item["runs"], key=lambda run: run["tokens_s"])
+            figures[f"tokens_s.{shape}"] = best[shape]["tokens_s"]
+            figures[f"batch.{shape}"] = best[shape]["batch"]
+    for ours in [shape for shape in best if shape in HYBRID]:
+        for theirs in [shape for shape in best if shape in DENSE]:
+            ratio = best[ours]["tokens_s"] / best[theirs]["tokens_s"]
+            figures[f"ratio.{ours}/{theirs}"] = round(ratio, 2)
+            print(f"{ours} / {theirs}: {ratio:.2f}")
+    if options.curve:
+        print(f"\ntokens/s over input length, {options.curve_batch} prompts (decode alone)")
+        for shape, item in found.items():
+            points = (
+                f"{p['input']:,}: {p['tokens_s']} ({p['decode_tokens_s']})" for p in item["curve"]
+            )
+            print(f"{shape:16} {'  '.join(points)}")
+            figures[f"curve.{shape}"] = item["curve"]
+    return figures
+
+
+def numbers(text: str) -> list[int]:
+    return [int(part) for part in text.split(",") if part]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--shapes", default="nemotron-h-8b,llama-3.1-8b,qwen2.5-7b")
+    parser.add_argument("--input", type=int, default=65536)
+    parser.add_argument("--output", type=int, default=1024)
+    parser.add_argument("--most", type=int, default=64, help="prompts of a batch, at most")
+    parser.add_argument("--batches", type=numbers, default=[], help="batches to try")
+    parser.add_argument("--chunk", type=int, default=8192, help="tokens of a prefill step")
+    parser.add_argument("--curve", type=numbers, default=[])
+    parser.add_argument("--curve-batch", type=int, default=8)
+    parser.add_argument("--curve-output", type=int, default=128)
+    parser.add_argument("--tensor-parallel", type=int, default=1)
+    parser.add_argument("--quantization", choices=["fp8"])
+    parser.add_argument("--logs", help="the folder for vLLM's logs")
+    parser.add_argument("--eager", action="store_true", help="no CUDA graphs, no compilation")
+    parser.add_argument("--serve", help=argparse.SUPPRESS)
+    parser.add_argument("--folder", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.serve:
+        serve(options.serve, options.folder, options)
+        return
+    shapes = options.shapes.split(",")
+    unknown = sorted(set(shapes) - {*DENSE, *HYBRID})
+    if unknown:
+        sys.exit(f"unknown shapes {', '.join(unknown)}; there are {', '.join([*DENSE, *HYBRID])}")
+    work = Path(options.logs or tempfile.mkdtemp())
+    waiting = {shape: start(shape, options, work) for shape in shapes}
+    try:
+        found = {
+            shape: collected(process, work / f"{shape}.log") for shape, process in waiting.items()
+        }
+    finally:
+        for process in waiting.values():
+            process.kill()
+    import torch
+    import vllm
+
+    figures = {
+        "torch": torch.__version__,
+        "vllm": vllm.__version__,
+        "card": torch.cuda.get_device_name(),
+        **report(found, options),
+    }
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()

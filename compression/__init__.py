@@ -1,0 +1,1 @@
+"""Make a trained hybrid smaller: what counts in it, which sizes fit, prune, distil."""

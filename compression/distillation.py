@@ -1,0 +1,125 @@
+"""The loss of distillation: the forward KL divergence of a student's next tokens from a teacher's.
+
+KL(teacher || student) on logits, at temperature 1, and nothing else: Nemotron-H (arXiv 2504.03624),
+section 3, and Minitron-SSM (arXiv 2504.11409). Logits of a whole batch would be the largest tensors
+of a step, twice. So they are made a chunk of tokens at a time, and the gradient with them: the
+derivative of KL by a student's logit is `student's probability - teacher's probability`.
+
+Letters in tensor names: N tokens, D student's hidden, E teacher's hidden, V vocabulary.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from corpusmill.compression.parent import load_model
+from corpusmill.trainer.config import TrainConfig
+from corpusmill.trainer.loader import Batch
+from corpusmill.trainer.loss import SummedLoss
+from corpusmill.trainer.model import HybridModel
+from torch import Tensor
+
+CHUNK_BYTES = 256 << 20  # of the float32 logits of one model
+
+
+def chunk_tokens(vocabulary: int) -> int:
+    """Tokens whose logits are in memory at a time."""
+    return max(1, CHUNK_BYTES // (4 * vocabulary))
+
+
+def logits_of(hidden_ND: Tensor, weight_VD: Tensor) -> Tensor:
+    """Logits in float32, from a product in the dtype of the hidden states."""
+    return (hidden_ND @ weight_VD.to(hidden_ND.dtype).t()).float()
+
+
+class _SummedKL(torch.autograd.Function):
+    """KL summed over the counted tokens. The gradient is computed in the forward pass."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden_ND: Tensor,
+        weight_VD: Tensor,
+        teacher_NE: Tensor,
+        teacher_weight_VE: Tensor,
+        counted_N: Tensor,
+    ) -> Tensor:
+        hidden_gradient = torch.empty_like(hidden_ND)
+        weight_gradient = torch.zeros_like(weight_VD)
+        weight = weight_VD.to(hidden_ND.dtype)
+        loss = torch.zeros((), device=hidden_ND.device)
+        size = chunk_tokens(weight_VD.shape[0])
+        for start in range(0, hidden_ND.shape[0], size):
+            part = slice(start, start + size)
+            counted = counted_N[part].unsqueeze(-1)
+            wanted = logits_of(teacher_NE[part], teacher_weight_VE).log_softmax(-1)
+            found = logits_of(hidden_ND[part], weight).log_softmax(-1)
+            probability = wanted.exp()
+            loss += ((wanted - found).mul_(probability) * counted).sum()
+            gradient = ((found.exp_() - probability) * counted).to(hidden_ND.dtype)
+            hidden_gradient[part] = gradient @ weight
+            weight_gradient += (gradient.t() @ hidden_ND[part]).to(weight_gradient.dtype)
+        ctx.save_for_backward(hidden_gradient, weight_gradient)
+        return loss
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        hidden_gradient, weight_gradient = ctx.saved_tensors
+        (scale,) = gradients
+        return (
+            hidden_gradient * scale.to(hidden_gradient.dtype),
+            weight_gradient * scale.to(weight_gradient.dtype),
+            None,
+            None,
+            None,
+        )
+
+
+def summed_kl(
+    hidden_ND: Tensor,
+    weight_VD: Tensor,
+    teacher_NE: Tensor,
+    teacher_weight_VE: Tensor,
+    counted_N: Tensor,
+) -> Tensor:
+    """The KL divergence in nats, summed over the counted tokens. Gradients go to the student."""
+    summed: Tensor = _SummedKL.apply(hidden_ND, weight_VD, teacher_NE, teacher_weight_VE, counted_N)
+    return summed
+
+
+class DistillationLoss(SummedLoss):
+    """`SummedLoss` with a teacher: where gradients are taken, the loss is KL.
+
+    Without gradients it is the cross-entropy. So the held-out loss in a log is comparable with that
+    of any other run.
+    """
+
+    def __init__(self, model: HybridModel, config: TrainConfig, teacher: HybridModel) -> None:
+        super().__init__(model, config)
+        self.teacher = SummedLoss(teacher, config).model  # compiled if the settings say so
+
+    def __call__(self, batch: Batch) -> Tensor:
+        if not torch.is_grad_enabled():
+            return super().__call__(batch)
+        inputs = batch.tokens[:, :-1]
+        document_ids = batch.document_ids if self.reset_at_documents else None
+        with torch.no_grad():
+            teacher = self.teacher.hidden(inputs, document_ids).flatten(0, 1)
+
+        def loss(hidden_BTD: Tensor, weight: Tensor) -> Tensor:
+            return summed_kl(
+                hidden_BTD.flatten(0, 1),
+                weight,
+                teacher,
+                self.teacher.lm_head.weight,
+                batch.loss_mask.flatten(),
+            )
+
+        summed: Tensor = self.model(inputs, document_ids, loss)
+        return summed
+
+
+def distillation_loss(teacher: Path, model: HybridModel, config: TrainConfig) -> DistillationLoss:
+    """The loss for `trainer.train.train`, with the teacher of a folder on the model's device."""
+    device = next(model.parameters()).device
+    return DistillationLoss(model, config, load_model(teacher, device, model.compute_dtype))

@@ -1,0 +1,1 @@
+"""Measuring a language model: task files, items, scores, and their summary."""

@@ -1,0 +1,72 @@
+"""Jinja templates and expressions of task files, over one row of data.
+
+They run in Jinja's sandbox, so a task file from elsewhere reads a row and nothing else. A column
+that is not there is an error, never an empty text.
+"""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from corpusmill.manifests.errors import RecipeError
+from jinja2 import StrictUndefined, TemplateError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+_ENVIRONMENT = ImmutableSandboxedEnvironment(
+    undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False
+)
+
+
+class BadItem(Exception):
+    """A row that cannot become a question. The text says why."""
+
+
+def check_template(text: str) -> str:
+    """`text`, if Jinja can parse it. Raises RecipeError."""
+    try:
+        _ENVIRONMENT.parse(text)
+    except TemplateError as error:
+        raise RecipeError(f"a template cannot be read ({error})", "correct it") from error
+    return text
+
+
+def check_expression(text: str) -> str:
+    """`text`, if it is empty or Jinja can read it as an expression. Raises RecipeError."""
+    try:
+        _ = text and _ENVIRONMENT.compile_expression(text, undefined_to_none=False)
+    except TemplateError as error:
+        raise RecipeError(f"{text!r} is no expression ({error})", "correct it") from error
+    return text
+
+
+def rendered(template: str, row: Mapping[str, Any]) -> str:
+    """The text of a template. Raises BadItem."""
+    try:
+        return _template(template).render(row)
+    except (TemplateError, TypeError, ValueError, KeyError) as error:
+        raise BadItem(_line(error)) from error
+
+
+def value_of(expression: str, row: Mapping[str, Any]) -> Any:
+    """The value of an expression. Raises BadItem."""
+    try:
+        value = _expression(expression)(**row)
+        if isinstance(value, StrictUndefined):
+            str(value)  # raises UndefinedError
+        return value
+    except (TemplateError, TypeError, ValueError, KeyError, IndexError) as error:
+        raise BadItem(_line(error)) from error
+
+
+@functools.lru_cache(maxsize=256)
+def _template(text: str) -> Any:
+    return _ENVIRONMENT.from_string(text)
+
+
+@functools.lru_cache(maxsize=256)
+def _expression(text: str) -> Callable[..., Any]:
+    return _ENVIRONMENT.compile_expression(text, undefined_to_none=False)
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__

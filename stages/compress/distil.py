@@ -1,0 +1,105 @@
+"""How children are distilled: the settings, and a run of the trainer's loop with a teacher."""
+
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from corpusmill.manifests.settings import Settings, Share
+from corpusmill.manifests.shard import Shard
+from corpusmill.manifests.storage import Artifact
+from corpusmill.stages.compress.sample import OnParent, local_shards, release_parent
+from corpusmill.stages.engines.model_folder import local_folder
+from corpusmill.trainer.config import HybridConfig, Kind, TrainConfig
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+if TYPE_CHECKING:
+    from corpusmill.trainer.model import HybridModel
+
+OWN = ("batch_size", "micro_batch_size", "learning_rate", "floor", "warmup_steps", "weight_decay")
+RUNNING = (
+    *("num_workers", "shard_ranks", "compile", "checkpoint_every"),
+    *("checkpoint_activations", "optimizer_dtype"),
+)
+SHARED = ("sequence_length", "eval_fraction", "seed", "device", "dtype", "threads")
+
+
+class Distillation(Settings):
+    """Lengths and batch are the paper's (arXiv 2504.03624, section 3).
+
+    It does not give the rates. These are what Model-Optimizer recommends.
+    """
+
+    finalists: PositiveInt = 3
+    """Children that are distilled: the best rated ones."""
+    tokens: PositiveInt = 7_000_000_000
+    """Training tokens of each finalist."""
+    final_tokens: NonNegativeInt = 63_000_000_000
+    """Further training tokens of the winner. 0: none."""
+    batch_size: PositiveInt = 768
+    """Sequences of an optimiser step."""
+    micro_batch_size: PositiveInt | None = None
+    """Sequences in memory at a time. Null: the whole batch."""
+    learning_rate: PositiveFloat = 1e-4
+    """The peak of the learning rate. It warms up, then falls along a cosine."""
+    floor: Share = 0.1
+    """The last learning rate, as a share of the peak."""
+    warmup_steps: NonNegativeInt = 100
+    """Steps in which the rate rises."""
+    weight_decay: NonNegativeFloat = 0.1
+    """Of matrices."""
+    num_workers: PositiveInt = 1
+    """Processes that train together, each on a GPU of its own, each with a teacher."""
+    shard_ranks: PositiveInt = 1
+    """Processes that hold one student together. Each has a whole teacher all the same."""
+    checkpoint_activations: list[Kind] = []
+    """Kinds of layers of the student that compute their activations again in the backward."""
+    optimizer_dtype: Literal["float32", "bfloat16"] = "float32"
+    """Of the optimiser's running means."""
+    compile: bool = False
+    """Run torch.compile on the layers of student and teacher."""
+    checkpoint_every: PositiveInt = 1000
+    """Steps between checkpoints, from which a stopped run goes on."""
+
+    def training(
+        self, stage: OnParent, shape: HybridConfig, init_from: Path, tokens: int
+    ) -> TrainConfig:
+        """The trainer's settings. Raises RecipeError if they do not fit together."""
+        return TrainConfig(
+            model=shape,
+            init_from=str(init_from),
+            tokens=tokens,
+            eval_sequences=self.micro_batch_size or self.batch_size,  # for the log only
+            **{name: getattr(self, name) for name in (*OWN, *RUNNING)},
+            **{name: getattr(stage, name) for name in SHARED},
+        )
+
+
+def distil(
+    stage: OnParent,
+    settings: Distillation,
+    shard: Shard,
+    packed: tuple[Artifact, ...],
+    start: Path,
+    tokens: int,
+) -> "HybridModel":
+    """The model of the folder `start`, distilled, in fp32 on the CPU.
+
+    Checkpoints lie in the shard's scratch folder, so an interrupted run goes on from the last one.
+    """
+    from corpusmill.compression.distillation import distillation_loss
+    from corpusmill.trainer import checkpoint
+    from corpusmill.trainer.importing import read_shape
+    from corpusmill.trainer.parts import Parts
+    from corpusmill.trainer.records import StepRecord
+    from corpusmill.trainer.workers import run
+
+    def on_step(record: StepRecord) -> None:
+        shard.report(record.step, record.steps, f"steps, KL {record.loss:.3f}")
+
+    release_parent()  # the teacher is loaded where the student is
+    config = settings.training(stage, read_shape(start), start, tokens)
+    loss = functools.partial(distillation_loss, Path(local_folder(stage.parent)))
+    parts = Parts(make_loss=loss)
+    result = run(config, local_shards(shard, packed), Path(shard.scratch) / "run", on_step, parts)
+    model, _ = checkpoint.load_model(result.checkpoint)
+    return model

@@ -1,0 +1,1 @@
+"""Find evaluation items in documents, and take them out."""

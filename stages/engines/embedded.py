@@ -1,0 +1,165 @@
+"""The default engine: a Nemotron-H hybrid in our own generator, inside the worker, on CPU or GPU.
+
+On a CPU it is many times as fast as stock transformers (`benchmarks/generation.py`). Models of
+other architectures run in the transformers engine.
+"""
+
+import functools
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from corpusmill.manifests.errors import EngineError, ModelError
+from corpusmill.manifests.settings import Settings
+from corpusmill.stages.engines import chat, model_folder
+from corpusmill.stages.engines.contract import Completion, Request, failed
+from pydantic import JsonValue, PositiveInt
+
+if TYPE_CHECKING:
+    from corpusmill.trainer.generator import Generator, Prompt
+
+ARCHITECTURE = "nemotron_h"
+
+
+class EmbeddedEngine(Settings):
+    """Our generator inside the worker, for models of architecture nemotron_h."""
+
+    kind: Literal["embedded"] = "embedded"
+    model: str = "package:models/tiny"
+    """A folder, OWNER/NAME on the Hugging Face hub, or package:models/NAME."""
+    context: PositiveInt | None = None
+    """Tokens of prompt and answer. Null: what the model declares."""
+    batch_size: PositiveInt = 16
+    """Rows generated together."""
+    threads: PositiveInt = 1
+    """Threads of one worker on the CPU.
+
+    Sums are added in an order that depends on it: another number may give other answers.
+    """
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto: CUDA where there is a GPU, else the CPU."""
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Of the weights. auto: bfloat16 on CUDA, float32 on the CPU."""
+    template_arguments: dict[str, JsonValue] | None = None
+    """Further variables of the model's chat template."""
+
+    @property
+    def cpus(self) -> float:
+        return self.threads
+
+    @property
+    def gpus(self) -> float:
+        return 0 if self.device == "cpu" else 1
+
+    @property
+    def streams(self) -> int:
+        return 1
+
+    def tokenizer(self) -> chat.ChatTokenizer:
+        return chat.load(model_folder.local_folder(self.model), self.template_arguments)
+
+    def context_length(self) -> int | None:
+        return (
+            self.context if self.context is not None else model_folder.declared_context(self.model)
+        )
+
+    def identity(self) -> str:
+        refuse_other_architectures(self.model)
+        return model_folder.identity(self.model)
+
+    def answers(self, requests: Iterator[Request]) -> Iterator[tuple[int, Completion]]:
+        import torch
+
+        refuse_other_architectures(self.model)
+        tokenizer, context = self.tokenizer(), self.context_length()
+        generator = load_generator(
+            model_folder.local_folder(self.model),
+            tokenizer,
+            frozenset(model_folder.end_tokens(self.model)),
+            self.batch_size,
+            self.device,
+            self.dtype,
+            self.threads,
+        )
+        unfit: deque[tuple[int, Completion]] = deque()
+        asked: dict[int, tuple[int, int]] = {}  # a prompt's number -> its index, its length
+
+        def prompts() -> Iterator["Prompt"]:
+            number = 0
+            for index, request in enumerate(requests):
+                if problem := request.unfit(context):
+                    unfit.append((index, failed(problem)))
+                    continue
+                asked[number] = (index, len(request.token_ids))
+                number += 1
+                yield _prompt(request)
+
+        try:
+            for number, answer in generator.generate(prompts()):
+                index, length = asked.pop(number)
+                yield (
+                    index,
+                    Completion(answer.text, answer.finish_reason, length, len(answer.token_ids)),
+                )
+                while unfit:
+                    yield unfit.popleft()
+        except torch.OutOfMemoryError as error:
+            raise EngineError(
+                f"the model ran out of GPU memory with {self.batch_size} rows",
+                "set a smaller engine.batch_size",
+            ) from error
+        yield from unfit
+
+
+def _prompt(request: Request) -> "Prompt":
+    from corpusmill.trainer.generator import Prompt, Sampling
+
+    return Prompt(
+        request.token_ids,
+        request.max_tokens,
+        Sampling(request.temperature, request.top_p, seed=request.seed),
+        tuple(stop for stop in request.stop if stop),
+    )
+
+
+def refuse_other_architectures(model: str) -> None:
+    """Raises ModelError if the generator cannot run the model."""
+    found = model_folder.declared(model).get("model_type")
+    if found != ARCHITECTURE:
+        raise ModelError(
+            f"{model} is a model of type {found!r}; the embedded engine runs {ARCHITECTURE}",
+            "write `kind: transformers` (or vllm, or openai) in `engine`",
+        )
+
+
+@functools.lru_cache(maxsize=1)
+def load_generator(
+    folder: str,
+    tokenizer: chat.ChatTokenizer,
+    end_tokens: frozenset[int],
+    slots: int,
+    device: str,
+    dtype: str,
+    threads: int,
+) -> "Generator":
+    """The model of a local folder, an export or a checkpoint, once per process.
+
+    device, dtype: as the engine's settings. end_tokens: that end an answer, beside the tokenizer's
+    own. Raises EngineError if there is no such device, and CorpusmillError if the folder holds no
+    model of this kind.
+    """
+    import torch
+    from corpusmill.trainer.generator import Generator
+
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise EngineError("there is no GPU here", "set the device to cpu or auto")
+    if device == "cpu":
+        torch.set_num_threads(threads)
+    if dtype == "auto":
+        dtype = "bfloat16" if device == "cuda" else "float32"
+    stops = end_tokens if tokenizer.eos is None else end_tokens | {tokenizer.eos}
+    number = getattr(torch, dtype)
+    return Generator.load(Path(folder), slots, stops, tokenizer.decode, device, number)

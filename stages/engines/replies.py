@@ -1,0 +1,154 @@
+"""What a server's answer means: a completion, or why there is none and whose fault that is.
+
+Servers agree on the shape of an answer and little else. They name the end of an answer in many
+ways, put errors inside a 200, and give reasoning beside the text or instead of it.
+"""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from enum import Enum, auto
+from typing import Any, Literal
+
+from corpusmill.stages.engines.contract import Completion, failed
+
+_STOP = {
+    *("stop", "eos", "eos_token", "eos_found", "end_turn", "stop_sequence", "stop_token"),
+    *("completed", "complete", "done", "finished", "end"),
+}
+_LENGTH = {"length", "max_tokens", "max_output_tokens", "model_length", "token_limit"}
+_BUSY = {408, 409, 423, 425, 429, 503, 529}
+_REASONING = ("reasoning_content", "reasoning", "thinking")
+_LARGEST_COUNT = 2**31 - 1
+
+
+class Fault(Enum):
+    """Why a request got no answer.
+
+    REQUEST: the server refused it, or answered it with rubbish. A second try would end likewise.
+    BUSY: the server cannot answer now. SHAKEN: the server failed at it. Either may be at fault.
+    ACCOUNT: no request will be answered before the user has done something.
+    """
+
+    REQUEST = auto()
+    BUSY = auto()
+    SHAKEN = auto()
+    ACCOUNT = auto()
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """retry_after: seconds that the server asks to wait."""
+
+    fault: Fault
+    reason: str
+    retry_after: float | None = None
+
+
+def read(
+    status: int, headers: Mapping[str, str], content: bytes, max_tokens: int
+) -> Completion | Refusal:
+    """The first choice of an answer, or why there is none. An answer without usable text is a
+    completion with an error: the server has done its part.
+
+    max_tokens: of the request. It tells how an answer ended if the server does not say.
+    """
+    if status != 200:
+        said = " ".join(content.decode("utf-8", "replace").split())[:300]
+        return _refusal(status, f"HTTP {status}: {said}", retry_after(headers.get("retry-after")))
+    try:
+        record = json.loads(content)
+        if record.get("error") and not record.get("choices"):
+            return _error_within(record["error"])
+        choice = record["choices"][0]
+        if choice.get("error"):
+            return _error_within(choice["error"])
+        usage = record.get("usage") or {}
+        message = choice.get("message") or {}
+        text = _text(choice["message"]["content"] if "message" in choice else choice["text"])
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        excerpt = content[:120].decode("utf-8", "replace")
+        return Refusal(
+            Fault.REQUEST,
+            f"the answer is not what the protocol says ({type(error).__name__}: {error}): "
+            f"{excerpt}",
+        )
+    n_output = _count(usage, "completion_tokens")
+    named = choice.get("finish_reason") or choice.get("stop_reason")
+    reason = _end(named, cut=n_output >= max_tokens)
+    if reason is None:
+        return failed(f"the server ended with finish_reason {named!r}")
+    if text is None and reason == "stop":
+        reasoned = next((name for name in _REASONING if message.get(name)), None)
+        return failed(
+            f"content is null and {reasoned} holds text: the model ended in its reasoning "
+            "(switch it off with engine.template_arguments, or raise the prompt's limit)"
+            if reasoned
+            else f"the answer has no text (finish_reason {named!r})"
+        )
+    return Completion(text or "", reason, _count(usage, "prompt_tokens"), n_output)
+
+
+def _text(content: Any) -> str | None:
+    """A message's content. Some servers send a list of parts, with thinking among them."""
+    if isinstance(content, list):
+        content = "".join(part["text"] for part in content if part.get("type") == "text")
+    if content is not None and not isinstance(content, str):
+        raise TypeError(f"the text is {type(content).__name__}")
+    if content is None:
+        return None
+    # JSON may hold half of a surrogate pair, which is no character.
+    return content.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _end(named: Any, cut: bool) -> Literal["stop", "length"] | None:
+    """How the answer ended. None: in a way that leaves no usable text, such as a filter."""
+    if named is None:
+        return "length" if cut else "stop"
+    word = str(named).lower()
+    return "stop" if word in _STOP else "length" if word in _LENGTH else None
+
+
+def _count(usage: Any, name: str) -> int:
+    """A count of tokens. 0 if the server gives none that can be true."""
+    value = usage.get(name) if isinstance(usage, Mapping) else None
+    return value if isinstance(value, int) and 0 <= value <= _LARGEST_COUNT else 0
+
+
+def _error_within(error: Any) -> Refusal:
+    """An error inside a 200, as routers send it: its code is that of the server behind."""
+    record = error if isinstance(error, Mapping) else {"message": error}
+    said = " ".join(str(record.get("message", error)).split())[:300]
+    code = record.get("code") or record.get("status")
+    status = int(str(code)) if str(code).isdecimal() else 500
+    return _refusal(status, f"the answer is an error ({code}): {said}", None)
+
+
+def _refusal(status: int, reason: str, wait: float | None) -> Refusal:
+    if status == 402 or (status in (403, 429) and _out_of_quota(reason)):
+        return Refusal(Fault.ACCOUNT, reason)
+    if status in _BUSY:
+        return Refusal(Fault.BUSY, reason, wait)
+    return Refusal(Fault.SHAKEN if status >= 500 else Fault.REQUEST, reason, wait)
+
+
+def _out_of_quota(reason: str) -> bool:
+    words = ("insufficient_quota", "insufficient balance", "exceeded your current quota", "billing")
+    return any(word in reason.lower() for word in words)
+
+
+def retry_after(value: str | None) -> float | None:
+    """Seconds that the server asks to wait: a number or an HTTP date (RFC 9110, section 10.2.3)."""
+    if not value:
+        return None
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        moment = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return max(0.0, moment.timestamp() - time.time())

@@ -1,0 +1,1 @@
+"""Page images of documents, with the text that stands on them."""

@@ -1,0 +1,250 @@
+"""Render: draw documents as page images, so that a vision-language model learns to read.
+
+Every page is a row: its image, and the text that stands on it. The lineage names the document and
+the span of its text. So held-out documents stay held out, and every image can be traced. Looks
+(font, size, columns, colours, rotation, noise) are drawn by a seed from the document's id.
+
+The unit of the account is the page: a document with three pages counts once, and twice as a repeat.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import pyarrow as pa
+from corpusmill.manifests.errors import RecipeError
+from corpusmill.manifests.receipt import Counts
+from corpusmill.manifests.schema import (
+    DOCUMENT,
+    EXCLUSION,
+    IMAGE,
+    LETTERS,
+    conform,
+    extended,
+    seed_for,
+    synthetic_id,
+)
+from corpusmill.manifests.settings import Share
+from corpusmill.manifests.shard import Shard
+from corpusmill.stages.contract import (
+    DOCUMENTS,
+    EXCLUDED,
+    Account,
+    GlobalStage,
+    Inputs,
+    Pass,
+    Passes,
+    Reads,
+)
+from corpusmill.stages.readers.documents import count_reasons, input_shards
+from corpusmill.stages.render.fonts import Face, draws, find_faces, is_held_out
+from corpusmill.stages.render.lines import Kind, page_text
+from corpusmill.stages.render.page import (
+    Letters,
+    Paper,
+    PlacedLine,
+    draw_look,
+    fill,
+    image,
+    letters,
+)
+from pydantic import Field, NonNegativeInt, PositiveInt
+
+FONT = pa.field("font", pa.string())  # the family of the page's prose
+SCHEMA = extended(IMAGE, FONT, *LETTERS)
+BATCH_ROWS = 64
+RENDERED = "rendered"
+
+
+class Render(GlobalStage):
+    """Draw documents as page images with their text."""
+
+    name: ClassVar[str] = "render"
+    reads: ClassVar[Reads] = Reads.DOCUMENTS
+    account: ClassVar[Account] = Account.ONE_TO_MANY
+
+    fonts: tuple[str, ...] = Field(default=("package:models/fonts",), min_length=1)
+    """Folders and files with .ttf, .otf or .ttc fonts, such as /usr/share/fonts.
+
+    The default has four families that come with corpusmill, for Latin letters.
+    """
+    families: Literal["all", "training", "held_out"] = "all"
+    """Which font families are used. held_out: those that `training` leaves out."""
+    held_out_share: Share = 0.25
+    """Share of the families that is held out."""
+    paper: Paper = Paper()
+    """Size and roughness of the pages."""
+    max_pages: PositiveInt | None = 4
+    """Pages of a document at most. Null: all of it."""
+    min_characters: PositiveInt = 20
+    """A page with less text is left out."""
+    seed: NonNegativeInt = 0
+    """Moves every draw."""
+
+    def adds(self) -> tuple[pa.Field, ...]:
+        return IMAGE, FONT, *LETTERS
+
+    def depends_on(self) -> str:
+        """The fonts and the version of Pillow. Raises CorpusmillError if there is no font."""
+        import PIL
+
+        return " ".join([PIL.__version__, *(face.digest for face in self.faces())])
+
+    def faces(self) -> list[Face]:
+        """The fonts to draw with. Raises CorpusmillError if there is none."""
+        found = find_faces(self.fonts)
+        if self.families == "all":
+            return found
+        wanted = self.families == "held_out"
+        chosen = [face for face in found if is_held_out(face.family, self.held_out_share) == wanted]
+        if not chosen:
+            there = ", ".join(sorted({face.family for face in found}))
+            raise RecipeError(
+                f"none of the font families ({there}) is in families: {self.families}",
+                "add fonts, or change held_out_share",
+            )
+        return chosen
+
+    def passes(self, inputs: Inputs) -> Passes:
+        shards = {
+            name: (artifact,)
+            for name, artifact in input_shards(inputs.documents, self.name).items()
+        }
+        yield Pass(self.name, shards, partial(render, self), final=True)
+
+
+@dataclass(frozen=True)
+class Page:
+    """A drawn page and its place in the document's text."""
+
+    number: int
+    start: int
+    end: int
+    text: str
+    font: str
+    image: bytes
+    letters: Letters
+
+
+def render(settings: Render, shard: Shard) -> list[Counts]:
+    """The work of one shard."""
+    faces = settings.faces()
+    account = Counts(settings.name)
+    with (
+        shard.parquet(DOCUMENTS, SCHEMA) as output,
+        shard.parquet(EXCLUDED, extended(*EXCLUSION)) as excluded_output,
+    ):
+        done = 0
+        for artifact in shard.inputs:
+            for group in shard.read(artifact):
+                for batch in conform(group, DOCUMENT).to_batches(max_chunksize=BATCH_ROWS):
+                    kept, dropped = [], []
+                    for document in batch.to_pylist():
+                        rows = [
+                            _row(document, page, settings)
+                            for page in pages(
+                                document["id"], document["text"] or "", settings, faces
+                            )
+                        ]
+                        kept += rows
+                        account.repeats += max(0, len(rows) - 1)
+                        if not rows:
+                            dropped.append(_excluded(document, faces))
+                    output.write(pa.Table.from_pylist(kept, schema=SCHEMA))
+                    excluded_output.write(
+                        pa.Table.from_pylist(dropped, schema=extended(*EXCLUSION))
+                    )
+                    count_reasons(account, [row["reason"] for row in dropped])
+                    done += batch.num_rows
+                    shard.report(done)
+    account.kept, account.text_bytes = output.rows, output.text_bytes
+    account.rows_in = shard.rows_read
+    return [account]
+
+
+def pages(name: str, text: str, settings: Render, faces: Sequence[Face]) -> Iterator[Page]:
+    """The pages of a document. Pages with letters that no font has are left out."""
+    paper = settings.paper
+    start = number = drawn = 0
+    while start < len(text) and (settings.max_pages is None or drawn < settings.max_pages):
+        rng = np.random.default_rng(seed_for(name, "page", number, settings.seed))
+        number += 1
+        able = _able(text[start : start + paper.most_letters], faces)
+        look = draw_look(rng, able or faces, paper)
+        placed = fill(text, start, look, paper)
+        if not placed:
+            return
+        begin, start = start, max(placed[-1].line.end, start + 1)
+        written = page_text([item.line for item in placed])
+        if len(written) < settings.min_characters or not _shows(placed, look.path):
+            continue
+        drawn += 1
+        yield Page(
+            number - 1,
+            begin,
+            start,
+            written,
+            look.face.family,
+            image(placed, look, paper),
+            letters(placed, look, paper),
+        )
+
+
+def _able(text: str, faces: Sequence[Face]) -> list[Face]:
+    """The faces that draw every letter of the text."""
+    letters = {letter for letter in text if not letter.isspace()}
+    return [face for face in faces if all(draws(face.path, letter) for letter in letters)]
+
+
+def _shows(placed: Sequence[PlacedLine], path_of: Callable[[Kind], str]) -> bool:
+    return all(
+        draws(path_of(item.line.kind), letter)
+        for item in placed
+        for letter in set(item.line.text) - {" "}
+    )
+
+
+def _row(document: dict[str, Any], page: Page, settings: Render) -> dict[str, Any]:
+    name = synthetic_id(
+        document["id"],
+        page.start,
+        page.end,
+        settings.name,
+        page.font,
+        settings.paper.model_dump_json(),
+        settings.seed,
+        page.number,
+    )
+    return {
+        **document,
+        "id": name,
+        "text": page.text,
+        "n_tokens": None,
+        "kind": RENDERED,
+        "lineage": {"parent": document["id"], "start": page.start, "end": page.end},
+        "image": page.image,
+        "font": page.font,
+        "letters": page.letters.text,
+        "letter_x": page.letters.x,
+        "letter_y": page.letters.y,
+    }
+
+
+def _excluded(document: dict[str, Any], faces: Sequence[Face]) -> dict[str, Any]:
+    """A document that gave no page, with the reason."""
+    text = document["text"] or ""
+    missing = next(
+        (
+            letter
+            for letter in sorted(set(text))
+            if not letter.isspace() and not any(draws(face.path, letter) for face in faces)
+        ),
+        None,
+    )
+    if missing is None:
+        reason, detail = "render.too_short", f"{len(text)} characters"
+    else:
+        reason, detail = "render.no_font", f"no font has {missing!r} (U+{ord(missing):04X})"
+    return {**document, "stage": Render.name, "reason": reason, "detail": detail}

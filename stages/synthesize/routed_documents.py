@@ -1,0 +1,117 @@
+"""The documents that have a route: read, counted and drawn."""
+
+import heapq
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from corpusmill.manifests.errors import RecipeError
+from corpusmill.manifests.receipt import Counts
+from corpusmill.manifests.schema import DOCUMENT, conform, seed_for
+from corpusmill.manifests.shard import Shard, read_parquet
+from corpusmill.manifests.storage import Artifact
+from corpusmill.stages.contract import DOCUMENTS
+
+UNSCORED = "unscored"  # the route of documents that no classifier has given a level
+_COLUMNS = [name for name in DOCUMENT.names if name not in ("origin", "lineage")]
+
+
+def shards_of(artifacts: tuple[Artifact, ...]) -> dict[str, tuple[Artifact, ...]]:
+    """Files of one name make one shard, so each output is written once. A classified shard has one
+    file for each level.
+
+    Raises RecipeError if there is nothing to read.
+    """
+    if not artifacts:
+        raise RecipeError(
+            "synthesize has nothing to read",
+            "give it the folder of a finished stage, e.g. OUT/classify",
+        )
+    shards: dict[str, list[Artifact]] = {}
+    for artifact in sorted(
+        artifacts, key=lambda item: (item.path.rpartition(f"/{DOCUMENTS}/")[2], item.digest)
+    ):
+        shards.setdefault(artifact.stem or "shard", []).append(artifact)
+    return {name: tuple(files) for name, files in sorted(shards.items())}
+
+
+def share_out(available: Mapping[str, int], most: int) -> dict[str, int]:
+    """Divide `most` documents over shards in proportion to what each has. The sum is exact."""
+    total = sum(available.values())
+    if total <= most:
+        return dict(available)
+    quotas = {name: most * count // total for name, count in available.items()}
+    remainders = sorted(available, key=lambda name: (-(most * available[name] % total), name))
+    for name in remainders[: most - sum(quotas.values())]:
+        quotas[name] += 1
+    return quotas
+
+
+def count_routed(levels: Collection[str], shard: Shard) -> list[Counts]:
+    """Count the shard's documents of these levels. This is the work of the counting pass."""
+    routed = sum(1 for _ in _ids(levels, shard))
+    return [Counts("routed", rows_in=routed, kept=routed)]
+
+
+def drawn(levels: Collection[str], shard: Shard, seed: int) -> set[str] | None:
+    """Ids of the documents to take: as many as the shard's setting says. None: all."""
+    if not shard.shard_settings:
+        return None
+    return set(
+        heapq.nsmallest(
+            int(shard.shard_settings),
+            _ids(levels, shard),
+            key=lambda name: (seed_for(name, seed), name),
+        )
+    )
+
+
+def documents_of(
+    levels: Collection[str], shard: Shard, taken: set[str] | None, stage: str, read: Counts
+) -> Iterator[dict[str, Any]]:
+    """The documents of these levels. If `taken` is given, only those among them.
+
+    read: the account of the documents that are read. This function fills it, for `stage`.
+    """
+    for artifact in shard.inputs:
+        found = _levels(artifact)
+        if not any(level in levels for level in found):
+            shard.count_rows(artifact, found.total())
+            read.leave_out(f"{stage}.not_routed", found.total())
+            continue
+        for group in shard.read(artifact):
+            group = conform(group, DOCUMENT).select(_COLUMNS)
+            routed = pc.is_in(pc.fill_null(group["level"], UNSCORED), pa.array(list(levels)))
+            read.leave_out(f"{stage}.not_routed", _count(pc.invert(routed)))
+            group = group.filter(routed)
+            if taken is not None:
+                chosen = pc.is_in(group["id"], pa.array(sorted(taken), pa.string()))
+                read.leave_out(f"{stage}.not_drawn", _count(pc.invert(chosen)))
+                group = group.filter(chosen)
+            for batch in group.to_batches(max_chunksize=256):
+                yield from batch.to_pylist()
+
+
+def _count(mask: pa.ChunkedArray) -> int:
+    return int(pc.sum(mask).as_py() or 0)
+
+
+def _levels(artifact: Artifact) -> Counter[str]:
+    """How many documents of each level a file holds."""
+    found: Counter[str] = Counter()
+    for table in read_parquet(artifact, ["level"]):
+        for entry in table["level"].value_counts().to_pylist():
+            found[entry["values"] or UNSCORED] += entry["counts"]
+    return found
+
+
+def _ids(levels: Collection[str], shard: Shard) -> Iterator[str]:
+    for artifact in shard.inputs:
+        for table in read_parquet(artifact, ["id", "level"]):
+            for name, level in zip(
+                table["id"].to_pylist(), table["level"].to_pylist(), strict=True
+            ):
+                if (level or UNSCORED) in levels:
+                    yield name

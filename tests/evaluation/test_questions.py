@@ -1,0 +1,140 @@
+"""Task files and questions: what is asked, which rows are examples, and which are refused."""
+
+import pytest
+from corpusmill.evaluation import task as task_files
+from corpusmill.evaluation.questions import build
+from corpusmill.manifests.errors import InputError, RecipeError
+
+CHOICE = """
+name: capitals
+kind: multiple_choice
+files: [{path: capitals.jsonl, fields: {options: "[a, b]"}}]
+context: "Capital of {{ country }}?"
+choices: options
+gold: gold
+"""
+
+
+def task(text=CHOICE, path="/data/capitals.yaml"):
+    return task_files.parse(text.encode(), path)
+
+
+def row(number, gold=0, **more):
+    return {"id": f"r{number}", "country": f"C{number}", "a": "A", "b": "B", "gold": gold, **more}
+
+
+FIELDS = {"options": "[a, b]"}
+
+
+def test_a_row_becomes_contexts_and_continuations():
+    (question,) = build(task(), [row(1, gold=1)], FIELDS).asked
+    assert question.pairs == (("Capital of C1?", " A"), ("Capital of C1?", " B"))
+    assert (question.choices, question.gold, question.id) == (("A", "B"), 1, "r1")
+
+
+def test_examples_come_from_the_first_rows_and_are_not_asked():
+    shots = task(CHOICE + "shots: {count: 2}\npreamble: 'Quiz. '\n")
+    found = build(shots, [row(1), row(2, gold=1), row(3)], FIELDS)
+    (question,) = found.asked
+    assert question.pairs[0][0] == ("Quiz. Capital of C1? A\n\nCapital of C2? B\n\nCapital of C3?")
+    assert found.unused == {"example": 2}
+
+
+def test_examples_of_a_subject_serve_that_subject_only():
+    shots = task(
+        CHOICE + "shots: {count: 1, where: split == 'dev', same: subject}\nwhere: split == 'test'\n"
+        "domain: subject\n"
+    )
+    rows = [
+        row(1, split="dev", subject="x"),
+        row(2, split="dev", subject="y"),
+        row(3, split="dev", subject="x"),
+        row(4, split="test", subject="y"),
+        row(5, split="test", subject="z"),
+    ]
+    found = build(shots, rows, FIELDS)
+    (question,) = found.asked
+    assert question.pairs[0][0].startswith("Capital of C2? A\n\nCapital of C4?")
+    assert question.domain == "y"
+    assert found.unused == {"example": 2, "other_split": 1}
+    assert found.bad == [(4, "r5", "there are 0 examples of 1 for it")]
+
+
+@pytest.mark.parametrize(
+    ("bad", "why"),
+    [
+        (row(1, gold=2), "gold is 2, and there are 2 choices"),
+        (row(1, gold=-1), "gold is -1, and there are 2 choices"),
+        (row(1, gold=None), "gold is None, not a number"),
+        (row(1, a=""), "a choice is empty"),
+        ({"id": "r1", "a": "A", "b": "B", "gold": 0}, "'country' is undefined"),
+        ("the line is not JSON", "the line is not JSON"),
+    ],
+)
+def test_a_row_that_cannot_be_asked_is_named_and_costs_only_itself(bad, why):
+    found = build(task(), [bad, row(2)], FIELDS)
+    assert [question.id for question in found.asked] == ["r2"]
+    assert [reason for _, _, reason in found.bad] == [why]
+
+
+def test_a_limit_takes_the_same_items_each_time():
+    rows = [row(number) for number in range(100)]
+    once, again = (build(task(), rows, FIELDS, limit=7) for _ in range(2))
+    assert once.asked == again.asked
+    assert [question.row for question in once.asked] != list(range(7))
+    assert once.unused == {"over_limit": 93}
+
+
+def test_schemas_put_the_choice_before_the_scored_text():
+    text = (
+        "name: s\nkind: multiple_choice\nfiles: [{path: s.jsonl}]\n"
+        "contexts: contexts\ncontinuation: '{{ after }}'\ngold: gold\n"
+    )
+    (question,) = build(
+        task(text), [{"contexts": ["Sarah", "Maria"], "after": "won.", "gold": 0}], {}
+    ).asked
+    assert question.pairs == (("Sarah", " won."), ("Maria", " won."))
+    assert question.choices == ("won.", "won.")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("gold: gold\n", ""), "gold is missing"),
+        (("choices: options\n", ""), "choices is missing"),
+        (("kind: multiple_choice", "kind: multiple"), "kind is 'multiple'"),
+        (("gold: gold", "gold: gold +"), "is no expression"),
+        (("{{ country }}", "{{ country"), "a template cannot be read"),
+        (("name: capitals", "name: a/b"), "name is 'a/b'"),
+        (("gold: gold", "gold: gold\ncolour: red"), "unknown key colour"),
+        (("name: capitals", "\t"), "is not readable YAML"),
+    ],
+)
+def test_a_task_file_with_a_fault_is_refused_by_name(change, message):
+    with pytest.raises(RecipeError) as refused:
+        task(CHOICE.replace(*change))
+    assert message in str(refused.value)
+    assert "/data/capitals.yaml" in str(refused.value)
+
+
+def test_every_shipped_task_is_read_and_names_a_source():
+    tasks = task_files.load(tuple(task_files.shipped()))
+    assert all(found.source and found.purpose and found.digest for found in tasks)
+    assert {found.name for found in tasks} == set(task_files.shipped())
+    wanted = {"mmlu", "mmlu_pro", "gsm8k", "math", "humaneval", "humaneval_plus", "mbpp"}
+    wanted |= {"mbpp_plus", "arc_easy", "arc_challenge", "hellaswag", "winogrande", "piqa"}
+    assert wanted | {"openbook_qa", "commonsense_qa", "race", "siqa"} <= set(task_files.shipped())
+
+
+def test_a_folder_of_task_files_works_like_the_shipped_ones(tmp_path):
+    (tmp_path / "one.yaml").write_text(CHOICE)
+    (tmp_path / "capitals.jsonl").write_text("{}\n")
+    (found,) = task_files.load((str(tmp_path),))
+    assert task_files.items_path(found, None).path == f"{tmp_path}/capitals.jsonl"
+    with pytest.raises(RecipeError, match="there is no task 'hella'"):
+        task_files.load(("hella",))
+    with pytest.raises(RecipeError, match="two tasks are named 'capitals'"):
+        task_files.load((str(tmp_path), str(tmp_path / "one.yaml")))
+    (tmp_path / "capitals.jsonl").unlink()
+    with pytest.raises(InputError, match=r"evaluate\.items"):
+        task_files.items_path(found, None)

@@ -1,0 +1,196 @@
+"""From documents to a model that reads images: every stage, in the user's own terms."""
+
+import json
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+from corpusmill.manifests.errors import CorpusmillError
+from corpusmill.manifests.looking.verify import verify
+from corpusmill.trainer import checkpoint
+from corpusmill.vision.build import load_model
+
+from tests.stages.small_corpus import documents, rows_of, run, small_tokenizer, write_shard
+
+TILING = {"tile_size": 112, "patch_size": 14, "max_tiles": 1, "tile_tags": False}
+VISION = {**TILING, "hidden_size": 32, "layers": 1, "heads": 2, "ffn_size": 64}
+MODEL = {
+    "pattern": "M*-",
+    "hidden_size": 32,
+    "ffn_size": 64,
+    "attention_heads": 2,
+    "key_value_heads": 1,
+    "head_dim": 16,
+    "mamba_heads": 4,
+    "mamba_head_dim": 16,
+    "mamba_groups": 1,
+    "mamba_state": 16,
+    "vocab_size": 512,
+    "chunk_size": 32,
+}
+TRAINING = {
+    "model": MODEL,
+    "vision": VISION,
+    "pack": "pad",
+    "sequence_length": 160,
+    "batch_size": 8,
+    "warmup_steps": 1,
+    "learning_rate": 3e-3,
+    "threads": 1,
+    "device": "cpu",
+}
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory):
+    """Pages of 40 documents, drawn and packed."""
+    folder = tmp_path_factory.mktemp("vision")
+    path = write_shard(folder / "in/00000.parquet", documents("doc", 40))
+    paper = {
+        "width": 112,
+        "height": 112,
+        "min_font_size": 12,
+        "max_font_size": 14,
+        "max_rotation": 0,
+        "max_noise": 0,
+        "max_blur": 0,
+    }
+    run("render", {"paper": paper, "max_pages": 1}, folder / "render", path)
+    tokenizer = small_tokenizer(folder / "tokenizer")
+    run("pack", {"tokenizer": tokenizer, "images": TILING}, folder / "pack", f"{folder}/render")
+    return folder
+
+
+def train(packed, name, **settings):
+    output = packed / name
+    run("train", {**TRAINING, **settings}, output, str(packed / "pack"))
+    log = [json.loads(line) for line in (output / "log.jsonl").read_text().splitlines()]
+    return output, [record["loss"] for record in log]
+
+
+def test_rows_begin_with_the_tokens_of_their_image(packed):
+    rows = rows_of(packed / "pack")
+    assert rows
+    record = json.loads((packed / "pack/packing.json").read_text())
+    place = record["tokenizer"]["vocabulary_size"] - 2  # <img>, </img>, <IMG_CONTEXT>, <video>
+    for row in rows:
+        assert row["tokens"][1:17] == [place] * 16  # 8 x 8 patches, joined two by two
+        assert row["n_prompt"] == 18
+        assert row["image"]
+        assert len(row["letters"]) == len(row["letter_x"])
+
+
+def test_the_three_phases_and_the_export(packed):
+    letters, losses = train(packed, "letters", steps=30, learns="letters", learning_rate=1e-2)
+    assert losses[-1] < 0.75 * losses[0]
+    everything, losses = train(
+        packed, "everything", steps=12, init_vision_from=str(letters / "checkpoint")
+    )
+    assert losses[-1] < losses[0]
+    warm, _ = load_model(letters / "checkpoint")
+    first = pq.read_table(next((packed / "pack/documents").glob("*.parquet"))).to_pylist()[0]
+    assert first["image"]
+    tokenizer = str(packed / "pack/tokenizer")
+    run(
+        "export",
+        {"tokenizer": tokenizer, "dtype": "float32"},
+        packed / "export",
+        str(everything),
+    )
+    again, _ = train(
+        packed, "again", steps=1, learns="projector", init_vision_from=str(packed / "export")
+    )
+    exported, config = load_model(everything / "checkpoint")
+    projector, _ = load_model(again / "checkpoint")
+    for name, parameter in exported.named_parameters():
+        same = torch.equal(parameter, dict(projector.named_parameters())[name])
+        assert same == (not name.startswith("multi_modal_projector")), name
+    assert config.learns == "all"
+    assert warm.image_token == exported.image_token
+    assert verify(str(packed)).problems == []
+
+
+def test_an_interrupted_run_has_the_same_weights(packed, tmp_path):
+    from corpusmill.manifests.settings import build_settings
+    from corpusmill.trainer.train import train as train_model
+    from corpusmill.vision.build import parts
+    from corpusmill.vision.config import VisionTrainConfig
+
+    shards = sorted((packed / "pack/documents").glob("*.parquet"))
+    config = build_settings(VisionTrainConfig, {**TRAINING, "steps": 4, "checkpoint_every": 2})
+    whole = train_model(config, shards, tmp_path / "whole", parts=parts(config))
+
+    class Killed(Exception):
+        pass
+
+    def kill(record):
+        if record.step == 3:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train_model(
+            config.model_copy(update={"log_every": 1}),
+            shards,
+            tmp_path / "cut",
+            kill,
+            parts(config),
+        )
+    resumed = train_model(config, shards, tmp_path / "cut", parts=parts(config))
+    weights = [(result.checkpoint / checkpoint.WEIGHTS).read_bytes() for result in (whole, resumed)]
+    assert weights[0] == weights[1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"pack": "concat"}, "pack to pad"),
+        ({"sequence_length": 20}, "sequence_length"),
+        ({"vision": {**VISION, "tile_size": 140}}, "tile_size is 112 there and 140 here"),
+        ({"shard_ranks": 2, "num_workers": 2}, "shard_ranks"),
+    ],
+)
+def test_settings_that_do_not_fit_the_images_are_named(packed, tmp_path, settings, message):
+    with pytest.raises(CorpusmillError, match=message):
+        run(
+            "train",
+            {**TRAINING, "steps": 1, **settings},
+            tmp_path / "train",
+            str(packed / "pack"),
+        )
+
+
+def test_text_alone_cannot_train_eyes(packed, tmp_path):
+    path = write_shard(tmp_path / "in/00000.parquet", documents("doc", 20))
+    run("pack", {"tokenizer": str(packed / "tokenizer")}, tmp_path / "pack", path)
+    with pytest.raises(CorpusmillError, match=r"pack\.images"):
+        run("train", {**TRAINING, "steps": 1}, tmp_path / "train", str(tmp_path / "pack"))
+
+
+def test_pack_drops_no_image_in_silence(packed, tmp_path):
+    with pytest.raises(CorpusmillError, match=r"pack\.images"):
+        run(
+            "pack",
+            {"tokenizer": str(packed / "tokenizer")},
+            tmp_path / "pack",
+            str(packed / "render"),
+        )
+
+
+def test_generate_reads_image_files(packed, tmp_path):
+    from corpusmill.cli import app
+    from typer.testing import CliRunner
+
+    run("train", {**TRAINING, "steps": 1}, tmp_path / "train", str(packed / "pack"))
+    settings = {"tokenizer": str(packed / "pack/tokenizer"), "dtype": "float32"}
+    run("export", settings, tmp_path / "export", str(tmp_path / "train"))
+    page = tmp_path / "page.jpg"
+    page.write_bytes(rows_of(packed / "pack")[0]["image"])
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG broken")
+    command = ["generate", str(tmp_path / "export"), "--max-tokens", "5", "--image", str(page)]
+    alone = CliRunner().invoke(app, command)
+    assert alone.exit_code == 0, alone.output
+    several = CliRunner().invoke(app, [*command, "--image", str(tmp_path / "broken.png")])
+    assert several.exit_code == 3
+    good, bad = (json.loads(line) for line in several.stdout.splitlines())
+    assert good["answer"] + "\n" == alone.stdout
+    assert "image.unreadable" in bad["error"]

@@ -1,0 +1,130 @@
+"""The embedded engine: the answers of stock transformers, and no row depends on its neighbours."""
+
+import dataclasses
+import json
+import shutil
+
+import pytest
+import torch
+from corpusmill.manifests.errors import EngineError, ModelError
+from corpusmill.stages.engines.contract import Request, in_order
+from corpusmill.stages.engines.embedded import EmbeddedEngine
+from corpusmill.stages.engines.transformers import TransformersEngine
+
+from tests.stages.engines import tiny_model
+
+TEXTS = [
+    "bread",
+    "the river rises in the hills",
+    "a",
+    "water and salt and yeast and flour " * 5,
+    "1928",
+    "sea",
+]
+
+
+@pytest.fixture(scope="module")
+def engine(model_folder):
+    return EmbeddedEngine(model=str(model_folder), device="cpu", batch_size=3)
+
+
+def requests_of(engine, texts=TEXTS, **changes):
+    ids = engine.tokenizer().prompt_ids([[{"role": "user", "content": text}] for text in texts])
+    settings = {"max_tokens": 12, "temperature": 0.8, "top_p": 0.9, **changes}
+    return [
+        Request(token_ids=tuple(prompt), messages=(), seed=100 + number, **settings)
+        for number, prompt in enumerate(ids)
+    ]
+
+
+def test_greedy_answers_are_those_of_stock_transformers(engine, model_folder):
+    stock = TransformersEngine(model=str(model_folder), device="cpu")
+    requests = requests_of(engine, temperature=0.0, max_tokens=40)
+    answers = in_order(engine, requests)
+    assert answers == in_order(stock, requests)
+    assert len({answer.text for answer in answers}) > 1
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.8])
+def test_a_batch_of_many_lengths_is_answered_as_each_alone(engine, temperature):
+    requests = requests_of(engine, temperature=temperature)
+    together = in_order(engine, requests)
+    assert together == [in_order(engine, [request])[0] for request in requests]
+    assert len({completion.text for completion in together}) > 1
+
+
+def test_the_seed_decides_a_sampled_answer_and_the_order_of_requests_does_not(engine):
+    requests = requests_of(engine)
+    first = in_order(engine, requests)
+    assert in_order(engine, requests[::-1])[::-1] == first
+    reseeded = in_order(
+        engine, [dataclasses.replace(request, seed=request.seed + 1000) for request in requests]
+    )
+    assert sum(a.text != b.text for a, b in zip(first, reseeded, strict=True)) >= 5
+
+
+def test_requests_are_pulled_as_there_is_room(engine):
+    """Each slot holds one request; an answered one is replaced at once."""
+    requests = requests_of(engine, TEXTS * 2)
+    pulled = []
+
+    def stream():
+        for number, request in enumerate(requests):
+            pulled.append(number)
+            yield dataclasses.replace(request, max_tokens=40 if number == 0 else 3 + number)
+
+    ends = [(index, len(pulled)) for index, _ in engine.answers(stream())]
+    assert sorted(index for index, _ in ends) == list(range(12))
+    assert all(count <= place + 1 + engine.batch_size for place, (_, count) in enumerate(ends))
+    assert ends[-1][0] != 0 or ends[0][0] != 0
+
+
+def test_a_request_beyond_the_context_fails_alone(model_folder):
+    engine = EmbeddedEngine(model=str(model_folder), device="cpu", context=20)
+    texts = ["a", "water and salt " * 10, "b", "water and salt " * 10]
+    answers = in_order(engine, requests_of(engine, texts, max_tokens=6))
+    assert [answer.finish_reason for answer in answers] == ["length", "error", "length", "error"]
+    assert "the model has 20" in answers[1].error
+
+
+def test_the_end_token_of_the_models_files_ends_an_answer(engine, model_folder, tmp_path):
+    [request] = requests_of(engine, ["bread"], temperature=0.0)
+    with torch.no_grad():
+        from transformers import AutoModelForCausalLM
+
+        stock = AutoModelForCausalLM.from_pretrained(model_folder, dtype=torch.float32)
+        chosen = int(stock(torch.tensor([request.token_ids])).logits[0, -1].argmax())
+    folder = shutil.copytree(model_folder, tmp_path / "ending")
+    settings = json.loads((folder / "generation_config.json").read_text())
+    (folder / "generation_config.json").write_text(
+        json.dumps({**settings, "eos_token_id": [2, chosen]})
+    )
+    [ended] = in_order(EmbeddedEngine(model=str(folder), device="cpu"), [request])
+    assert (ended.text, ended.finish_reason, ended.n_output_tokens) == ("", "stop", 1)
+
+
+def test_a_stop_string_ends_the_text(engine):
+    [request] = requests_of(engine, ["bread"])
+    text = in_order(engine, [request])[0].text
+    stopped = in_order(engine, [dataclasses.replace(request, stop=("", text[5:8]))])[0]
+    assert (stopped.text, stopped.finish_reason) == (text[: text.index(text[5:8])], "stop")
+
+
+def test_a_model_of_another_architecture_is_sent_to_the_transformers_engine(tmp_path):
+    tiny_model.save_tokenizer(tmp_path)
+    (tmp_path / "config.json").write_text('{"model_type": "llama"}')
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    with pytest.raises(ModelError, match=r"of type 'llama'; .*write `kind: transformers`"):
+        EmbeddedEngine(model=str(tmp_path)).identity()
+
+
+def test_an_absent_folder_is_named_with_the_mend():
+    with pytest.raises(ModelError, match=r"no model folder ./nowhere; check the path"):
+        EmbeddedEngine(model="./nowhere").identity()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="asks for a GPU where there is none")
+def test_asking_for_an_absent_gpu_is_refused(model_folder):
+    engine = EmbeddedEngine(model=str(model_folder), device="cuda")
+    with pytest.raises(EngineError, match="no GPU here; set the device"):
+        in_order(engine, requests_of(engine, ["a"]))

@@ -1,0 +1,71 @@
+"""Reasoning is cut from answers in every notation, and good answers stay."""
+
+import pytest
+from corpusmill.stages.engines import chat
+from corpusmill.stages.engines.reasoning import without_reasoning
+
+from tests.stages.engines import tiny_model
+
+ANSWER = "The harbour town grew around a market for salt."
+REASONED = {
+    "think": f"<think>\nOkay. A section.\n</think>\n\n{ANSWER}",
+    "empty": f"<think>\n\n</think>\n\n{ANSWER}",
+    "opened by the prompt": f"Okay, the user wants a section.\n</think>\n\n{ANSWER}",
+    "thinking": f"<thinking>\na\n</thinking>\n{ANSWER}",
+    "Magistral": f"[THINK]a[/THINK]{ANSWER}",
+    "Kimi": f"◁think▷a◁/think▷{ANSWER}",
+    "Seed": f"<seed:think>a</seed:think>{ANSWER}",
+    "Command": f"<|START_THINKING|>a<|END_THINKING|><|START_RESPONSE|>{ANSWER}<|END_RESPONSE|>",
+    "Sky-T1": "<|begin_of_thought|>a<|end_of_thought|>\n\n"
+    f"<|begin_of_solution|>{ANSWER}<|end_of_solution|>",
+    "R1": f"<think>a</think><answer>{ANSWER}</answer>",
+    "MedGemma": f"<unused94>thought\na<unused95>{ANSWER}",
+    "harmony": "<|channel|>analysis<|message|>We need.<|end|><|start|>assistant<|channel|>final"
+    f"<|message|>{ANSWER}<|return|>",
+    "harmony without special tokens": f"analysisWe need a section. Let's.assistantfinal{ANSWER}",
+    "twice": f"<think>a</think>{ANSWER}\n<think>b</think>",
+    "a question drafted": f"<think>\nQuestion: Draft?\n</think>\n{ANSWER}",
+}
+
+
+@pytest.mark.parametrize("notation", REASONED)
+def test_the_answer_behind_the_reasoning_stays(notation):
+    assert (without_reasoning(REASONED[notation]) or "").strip() == ANSWER
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<think>\nOkay. A section without end.",
+        "Okay, the user wants a textbook section. Let me go through the passage.",
+        "First, let me analyze the passage.",
+    ],
+)
+def test_reasoning_without_an_answer_is_none(text):
+    assert without_reasoning(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ANSWER,
+        "The tag <think> begins the reasoning and </think> ends it.",
+        "Analysis of variance compares means.",
+        "analysis of variance compares means.",
+        "First, the user opens the lid. Let me add that we need to write it down.",
+        "Okay is a word. <p>A paragraph</p> [INST] {brackets}",
+    ],
+)
+def test_other_answers_stay_as_they_are(text):
+    assert without_reasoning(text) == text
+
+
+def test_a_decoded_answer_keeps_special_tokens_that_mark_reasoning(tmp_path):
+    import transformers
+
+    folder = tiny_model.save_tokenizer(tmp_path)
+    hugging_face = transformers.AutoTokenizer.from_pretrained(folder)
+    hugging_face.add_special_tokens({"additional_special_tokens": ["[THINK]", "[/THINK]"]})
+    hugging_face.save_pretrained(folder)
+    ids = hugging_face("[THINK]a river[/THINK]the sea</s>")["input_ids"]
+    assert chat.load(str(folder)).decode(ids) == "[THINK]a river[/THINK]the sea"

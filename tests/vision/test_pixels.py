@@ -1,0 +1,104 @@
+"""Bad image files end in a reason; good ones of every mode become tiles of one size."""
+
+import io
+
+import numpy as np
+import pytest
+from corpusmill.vision.config import VisionConfig
+from corpusmill.vision.pixels import ImageError, open_image, tiles
+from PIL import Image
+
+CONFIG = VisionConfig(tile_size=56, max_tiles=4)
+
+
+def encoded(image, form="PNG", **settings):
+    file = io.BytesIO()
+    image.save(file, form, **settings)
+    return file.getvalue()
+
+
+def page(size=(100, 80), mode="RGB"):
+    return Image.new(mode, size)
+
+
+def reason(content):
+    with pytest.raises(ImageError) as error:
+        open_image(content)
+    return error.value.reason
+
+
+def test_damaged_files_have_a_reason():
+    noise = np.random.default_rng(0).integers(0, 256, (80, 100, 3), dtype=np.uint8)
+    whole = encoded(Image.fromarray(noise))
+    assert reason(whole[: len(whole) // 2]) == "image.truncated"
+    assert reason(b"") == "image.unreadable"
+    assert reason(b"<html>not an image</html>") == "image.unreadable"
+
+
+def test_a_decompression_bomb_is_refused_by_its_header():
+    assert reason(encoded(page((20_000, 20_000), "1"))) == "image.too_large"
+
+
+def test_a_line_of_pixels_is_refused():
+    assert reason(encoded(page((1, 30_000)))) == "image.too_thin"
+
+
+def test_an_animation_is_refused():
+    frames = [page(), Image.new("RGB", (100, 80), "red")]
+    assert (
+        reason(encoded(frames[0], "GIF", save_all=True, append_images=frames[1:]))
+        == "image.animated"
+    )
+
+
+@pytest.mark.parametrize(
+    ("mode", "form"),
+    [
+        ("CMYK", "JPEG"),
+        ("L", "JPEG"),
+        ("RGBA", "PNG"),
+        ("LA", "PNG"),
+        ("P", "GIF"),
+        ("1", "PNG"),
+        ("I;16", "PNG"),
+    ],
+)
+def test_every_mode_becomes_rgb(mode, form):
+    image = open_image(encoded(page(mode=mode), form))
+    assert image.mode == "RGB"
+    _, found = tiles(image, CONFIG)
+    assert found.dtype == np.uint8
+    assert found.shape[1:] == (3, 56, 56)
+
+
+def test_transparent_pixels_are_white():
+    image = open_image(encoded(Image.new("RGBA", (10, 10), (0, 0, 0, 0))))
+    assert image.getpixel((5, 5)) == (255, 255, 255)
+
+
+def test_sixteen_bits_keep_their_levels():
+    levels = np.full((10, 10), 65_535, dtype=np.uint16)
+    levels[0, 0] = 32_768
+    image = open_image(encoded(Image.fromarray(levels)))
+    assert image.getpixel((5, 5)) == (255, 255, 255)
+    assert image.getpixel((0, 0)) == (127, 127, 127)
+
+
+def test_a_photo_stands_upright():
+    upright = Image.new("RGB", (40, 20), "white")
+    turned = Image.Exif()
+    turned[0x0112] = 6  # turned by 90 degrees
+    assert open_image(encoded(upright, "JPEG", exif=turned)).size == (20, 40)
+
+
+def test_tiles_stand_in_reading_order_with_the_thumbnail_last():
+    colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0)]
+    image = Image.new("RGB", (112, 112))
+    for number, colour in enumerate(colours):
+        corner = (56 * (number % 2), 56 * (number // 2))
+        image.paste(colour, (*corner, corner[0] + 56, corner[1] + 56))
+    grid, found = tiles(image, CONFIG)
+    assert grid == (2, 2)
+    assert len(found) == 5
+    assert [tuple(tile[:, 28, 28]) for tile in found[:4]] == colours
+    assert tuple(found[4][:, 10, 10]) == colours[0]

@@ -1,0 +1,1 @@
+"""Image encoder, projector and tiling: what lets the hybrid language model read images."""

@@ -1,0 +1,134 @@
+"""The vision-language model: tokens of image tiles take their places among the text's tokens.
+
+The design is NVLM-D's, as Nemotron-H uses it (arXiv 2504.03624, section 4.1): encoder, pixel
+shuffle, projector, and the hybrid language model, which reads image tokens like any other. Letters
+in tensor names: B rows, T time, D width of the language model, N tiles.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from corpusmill.trainer.attention import Documents
+from corpusmill.trainer.config import HybridConfig
+from corpusmill.trainer.model import TEXT_PARTS, Head, HybridModel, initialise
+from corpusmill.vision import projector
+from corpusmill.vision.config import Learns, VisionConfig
+from corpusmill.vision.encoder import LAYER_SCALE, InternViT, join_patches
+from corpusmill.vision.letters import LetterHead
+from corpusmill.vision.pixels import MEAN, STANDARD_DEVIATION
+from torch import Tensor, nn
+
+ENCODER_STD = 0.02  # of the encoder's and the projector's first weights
+
+
+class VisionLanguageModel(HybridModel):
+    """A hybrid language model that reads images, too. Weights are fp32 and not yet initialised.
+
+    image_token: the id that holds an image token's place in the text. learns: which part gets
+    gradients: all, the projector alone, or the encoder by the letters in its patches.
+    """
+
+    def __init__(
+        self,
+        text: HybridConfig,
+        vision: VisionConfig,
+        image_token: int,
+        compute_dtype: torch.dtype = torch.float32,
+        learns: Learns = "all",
+    ) -> None:
+        super().__init__(text, compute_dtype)
+        self.vision_config = vision
+        self.image_token = image_token
+        self.vision_tower = InternViT(vision)
+        self.multi_modal_projector = projector.build(vision, text)
+        if learns != "all":
+            self.requires_grad_(False)
+        if learns == "projector":
+            self.multi_modal_projector.requires_grad_(True)
+        if learns == "letters":
+            self.vision_tower.requires_grad_(True)
+            self.letter_head = LetterHead(vision)
+
+    def image_tokens(self, pixels: Tensor) -> Tensor:
+        """Tiles (N, 3, tile, tile) -> (N, tokens_per_tile, D). uint8 pixels are normalised."""
+        tokens: Tensor = self.multi_modal_projector(join_patches(self._patches(pixels)))
+        return tokens
+
+    def embed_images(self, tokens_BT: Tensor, pixels: Tensor) -> Tensor:
+        """What enters the first layer (B, T, D): image tokens at their places, the text's else."""
+        places = (tokens_BT == self.image_token).unsqueeze(-1)
+        return self.embed(tokens_BT).masked_scatter(places, self.image_tokens(pixels))
+
+    def letter_logits(self, pixels: Tensor) -> Tensor:
+        """Tiles -> logits (N, L, S, C) of the letters in each patch. Only if it learns letters."""
+        logits: Tensor = self.letter_head(self._patches(pixels))
+        return logits
+
+    def _patches(self, pixels: Tensor) -> Tensor:
+        if pixels.dtype == torch.uint8:
+            pixels = normalised(pixels)
+        patches: Tensor = self.vision_tower(pixels.to(self.compute_dtype))
+        return patches
+
+    def forward(
+        self,
+        tokens_BT: Tensor,
+        document_ids: Tensor | None = None,
+        head: Head | None = None,
+        pixels: Tensor | None = None,
+    ) -> Tensor:
+        """Logits (B, T, vocab), or what `head` makes of the hidden states and its weight.
+
+        pixels: the tiles of all rows in the order of their places, first row first. There may be
+        more tiles than places; the last ones are then padding.
+        """
+        if pixels is None or not len(pixels):
+            return super().forward(tokens_BT, document_ids, head)
+        documents = None if document_ids is None else Documents.of(document_ids)
+        hidden_BTD = self.run(self.embed_images(tokens_BT, pixels), documents)
+        return self.lm_head(hidden_BTD) if head is None else head(hidden_BTD, self.lm_head.weight)
+
+
+def normalised(pixels: Tensor) -> Tensor:
+    """uint8 tiles (N, 3, H, W) as float32, by the mean and deviation of ImageNet."""
+    mean, deviation = (
+        torch.tensor(values, device=pixels.device).view(3, 1, 1)
+        for values in (MEAN, STANDARD_DEVIATION)
+    )
+    return (pixels.float() / 255 - mean) / deviation
+
+
+def vision_parameters(model: VisionLanguageModel) -> Iterator[tuple[str, nn.Parameter]]:
+    """The parameters of the encoder, the projector and the warm-up, by name."""
+    for name, parameter in model.named_parameters():
+        if not name.startswith(TEXT_PARTS):
+            yield name, parameter
+
+
+def parameter_counts(text: HybridConfig, vision: VisionConfig) -> dict[str, int]:
+    """Parameters of each part of a model of this shape; takes no memory."""
+    with torch.device("meta"):
+        model = VisionLanguageModel(text, vision, 0)
+    return {
+        name: sum(parameter.numel() for parameter in part.parameters())
+        for name, part in model.named_children()
+    }
+
+
+@torch.no_grad()
+def initialise_vision(model: VisionLanguageModel, seed: int) -> None:
+    """Fill all weights. The language model's are as `trainer.model.initialise` has them.
+
+    Matrices, position embeddings and the class token of the other parts are normal with standard
+    deviation 0.02; biases are 0; norms and LayerScale keep their first values.
+    """
+    initialise(model, seed)
+    generator = torch.Generator("cpu").manual_seed(seed + 1)
+    for name, parameter in vision_parameters(model):
+        if parameter.ndim >= 2:
+            value = torch.empty(parameter.shape).normal_(0, ENCODER_STD, generator=generator)
+        elif name.endswith("bias"):
+            value = torch.zeros(parameter.shape)
+        else:
+            value = torch.full(parameter.shape, LAYER_SCALE if "lambda" in name else 1.0)
+        parameter.copy_(value)

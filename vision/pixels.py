@@ -1,0 +1,97 @@
+"""From the bytes of an image file to the tiles that the encoder reads.
+
+Every fault of a file is an ImageError with a reason, so that a row with a bad image ends in
+`excluded/` and never stops a run. Sizes are read from the header before a pixel is decoded.
+"""
+
+import io
+import warnings
+from typing import TYPE_CHECKING
+
+import numpy as np
+from corpusmill.vision.config import Tiling
+from corpusmill.vision.tiling import Grid, choose_grid
+from PIL import Image, ImageOps
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MEAN, STANDARD_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
+MOST_PIXELS = 100_000_000
+LONGEST_RATIO = 50  # of the longer to the shorter side: a grid of 12 cells reaches 12
+WHITE = (255, 255, 255)
+
+
+class ImageError(Exception):
+    """An image that cannot be used. reason: a code such as `image.truncated`."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason, self.detail = reason, detail
+
+
+def open_image(content: bytes) -> Image.Image:
+    """The image in RGB, upright, on white where it is transparent.
+
+    Raises ImageError for a file that is no image, is truncated, is animated, has too many pixels or
+    is too thin.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            image = Image.open(io.BytesIO(content))
+        except Image.DecompressionBombError as error:
+            raise ImageError("image.too_large", _line(error)) from error
+        except Exception as error:  # Pillow's readers raise whatever their format's parser does
+            raise ImageError("image.unreadable", _line(error)) from error
+        width, height = image.size
+        if width * height > MOST_PIXELS:
+            raise ImageError("image.too_large", f"{width} x {height} pixels")
+        if max(width, height) > LONGEST_RATIO * min(width, height):
+            raise ImageError("image.too_thin", f"{width} x {height} pixels")
+        if getattr(image, "n_frames", 1) > 1:
+            raise ImageError("image.animated", f"{getattr(image, 'n_frames', 1)} frames")
+        try:
+            image.load()
+            upright: Image.Image = ImageOps.exif_transpose(image)
+            return _on_white(upright)
+        except Exception as error:
+            raise ImageError("image.truncated", _line(error)) from error
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I") or image.mode == "F":
+        levels = np.asarray(image).astype(np.float64)
+        # Sixteen bits have a fixed white. Wider values have none, so the brightest is white.
+        white = 65535.0 if image.mode.startswith("I;16") else max(255.0, levels.max(initial=0.0))
+        eight_bits = (levels * (255.0 / white)).clip(0, 255).astype(np.uint8)
+        return Image.fromarray(eight_bits).convert("RGB")
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        layers = image.convert("RGBA")
+        page = Image.new("RGB", layers.size, WHITE)
+        page.paste(layers, mask=layers.getchannel("A"))
+        return page
+    return image.convert("RGB")
+
+
+def tiles(image: Image.Image, tiling: Tiling) -> "tuple[Grid, NDArray[np.uint8]]":
+    """The grid, and the tiles in reading order with the thumbnail last.
+
+    Tiles are (N, 3, tile_size, tile_size).
+    """
+    size = tiling.tile_size
+    grid = choose_grid(image.width, image.height, size, tiling.max_tiles)
+    stretched = np.asarray(
+        image.resize((grid.columns * size, grid.rows * size), Image.Resampling.BICUBIC),
+        dtype=np.uint8,
+    )
+    cells = stretched.reshape(grid.rows, size, grid.columns, size, 3).transpose(0, 2, 4, 1, 3)
+    found = cells.reshape(grid.cells, 3, size, size)
+    if grid.tiles > grid.cells:
+        small = np.asarray(image.resize((size, size), Image.Resampling.BICUBIC), dtype=np.uint8)
+        found = np.concatenate([found, small.transpose(2, 0, 1)[None]])
+    return grid, np.ascontiguousarray(found)
+
+
+def _line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"

@@ -1,0 +1,104 @@
+"""The tiles of a batch of rows, and the labels of a warm-up, made from image files.
+
+Letters in tensor names: N tiles, L patches, S slots of a patch.
+"""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from corpusmill.manifests.errors import CorpusmillError
+from corpusmill.vision.config import VisionConfig
+from corpusmill.vision.letters import EMPTY, patch_labels
+from corpusmill.vision.pixels import open_image, tiles
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from corpusmill.trainer.data import PageImage, Row
+    from numpy.typing import NDArray
+
+THREADS = 8  # Pillow decodes outside the interpreter's lock
+
+
+@dataclass(frozen=True)
+class ImageTiles:
+    """The tiles of all rows, row after row.
+
+    pixels: (N, 3, tile, tile) uint8. counts: tiles of each row. labels: (N, L, S) int16 of a
+    warm-up, or None.
+    """
+
+    pixels: Tensor
+    counts: tuple[int, ...]
+    labels: Tensor | None = None
+
+    @property
+    def targets(self) -> Tensor | None:
+        """How many slots of patches have a label."""
+        return None if self.labels is None else (self.labels >= EMPTY).sum()
+
+    def to(self, device: torch.device) -> "ImageTiles":
+        labels = None if self.labels is None else self.labels.to(device, non_blocking=True)
+        return ImageTiles(self.pixels.to(device, non_blocking=True), self.counts, labels)
+
+    def pin(self) -> "ImageTiles":
+        labels = None if self.labels is None else self.labels.pin_memory()
+        return ImageTiles(self.pixels.pin_memory(), self.counts, labels)
+
+    def split(self, rows: int) -> "Iterator[ImageTiles]":
+        """In pieces of `rows` rows."""
+        start = 0
+        for first in range(0, len(self.counts), rows):
+            counts = self.counts[first : first + rows]
+            stop = start + sum(counts)
+            labels = None if self.labels is None else self.labels[start:stop]
+            yield ImageTiles(self.pixels[start:stop], counts, labels)
+            start = stop
+
+
+class TileReader:
+    """Makes the tiles of rows. with_labels: of a warm-up, too.
+
+    Raises CorpusmillError if a row has another number of image tokens than its tiles need.
+    """
+
+    def __init__(self, config: VisionConfig, image_token: int, with_labels: bool) -> None:
+        self.config = config
+        self.image_token = image_token
+        self.with_labels = with_labels
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="images")
+
+    def __call__(self, rows: "Sequence[Row]") -> ImageTiles:
+        made = list(self._threads.map(self._tiles, (row.image for row in rows)))
+        counts = tuple(len(pixels) for pixels, _ in made)
+        for row, count in zip(rows, counts, strict=True):
+            places = int((row.tokens[:-1] == self.image_token).sum())
+            if places != count * self.config.tokens_per_tile:
+                raise CorpusmillError(
+                    f"document {row.documents[0].id} has {places} image tokens, its {count} tiles "
+                    f"need {count * self.config.tokens_per_tile}",
+                    "pack again with the tiling of train.vision as pack.images",
+                )
+        pixels = torch.from_numpy(np.concatenate([pixels for pixels, _ in made]))
+        labels = None
+        if self.with_labels:
+            labels = torch.from_numpy(np.concatenate([labels for _, labels in made]))
+        return ImageTiles(pixels, counts, labels)
+
+    def _tiles(self, image: "PageImage | None") -> "tuple[NDArray[np.uint8], NDArray[np.int16]]":
+        """The tiles of one image and their labels; none without an image."""
+        size, patches = self.config.tile_size, self.config.patches_per_side**2
+        if image is None:
+            return (
+                np.empty((0, 3, size, size), np.uint8),
+                np.empty((0, patches, self.config.letter_slots), np.int16),
+            )
+        picture = open_image(image.content)
+        grid, pixels = tiles(picture, self.config)
+        labels = np.empty((0, patches, self.config.letter_slots), np.int16)
+        if self.with_labels:
+            labels = patch_labels(image.letters, image.x, image.y, picture.size, grid, self.config)
+        return pixels, labels
