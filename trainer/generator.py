@@ -59,7 +59,9 @@ class Answer:
 
 @dataclass
 class _Row:
-    """A prompt that is being answered. `answer` ends with a token that the model has not read."""
+    """A prompt that is being answered. `answer` ends with a token that the model has not read.
+    guessed: how many guesses this step checks.
+    """
 
     index: int
     prompt: Prompt
@@ -67,6 +69,7 @@ class _Row:
     numbers: list[float]
     answer: list[int] = field(default_factory=list)
     log_probabilities: list[float] = field(default_factory=list)
+    guessed: int = 0
     ended: Literal["", "stop", "length"] = ""
 
 
@@ -166,12 +169,14 @@ class Generator:
         self._decoder.keep(kept)
 
     def _guesses(self, rows: list[_Row]) -> list[list[int]]:
-        """Guesses to check, equally many for each row: about as many as the average row has."""
+        """Guesses to check, equally many for each row: as many as the average row has. Zeros fill
+        up rows that have fewer.
+        """
         most = min(self._most_guesses, TOKENS_A_STEP // len(rows) - 1, CHUNK - 1)
-        if most <= 0:
-            return [[] for _ in rows]
-        found = [row.guesses.next()[:most] for row in rows]
+        found = [row.guesses.next(max(most, 0)) for row in rows]
         width = sum(map(len, found)) // len(rows)
+        for row, guessed in zip(rows, found, strict=True):
+            row.guessed = min(len(guessed), width)
         return [(guessed + [0] * width)[:width] for guessed in found]
 
     def _take(
@@ -209,7 +214,7 @@ class Generator:
                 if row.ended or token != guess:
                     break
             row.guesses.extend(new)
-            row.guesses.checked(len(guesses[place]), len(new) - 1)
+            row.guesses.checked(row.guessed, len(new) - 1)
             if row.prompt.log_probabilities:
                 row.log_probabilities += logs[place * width : place * width + len(new)]
             if news is not None:

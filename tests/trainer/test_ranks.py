@@ -10,6 +10,7 @@ import psutil
 import pytest
 from corpusmill.manifests.errors import CorpusmillError, RecipeError
 from corpusmill.trainer import checkpoint
+from corpusmill.trainer.ranks import find_device
 from corpusmill.trainer.workers import run
 
 
@@ -131,3 +132,8 @@ def test_an_error_of_the_ranks_is_told_once_and_in_its_own_words(shards, make_co
 def test_numbers_that_do_not_fit_are_refused_before_anything_runs(make_config, changes, words):
     with pytest.raises(RecipeError, match=words):
         make_config(**changes)
+
+
+def test_a_gpu_beyond_those_of_the_machine_is_refused():
+    with pytest.raises(CorpusmillError, match=r"no device cuda:99 here.*set device to cpu or auto"):
+        find_device("cuda:99")
