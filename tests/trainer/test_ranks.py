@@ -81,7 +81,9 @@ def test_a_checkpoint_resumes_on_another_number_of_ranks(
 
     whole = run(on(1, 1), shards, tmp_path / "whole")
     with pytest.raises(Interrupted):
-        run(on(*first), shards, tmp_path / "moved", interrupt_at(4))
+        run(
+            on(*first), shards, tmp_path / "moved", interrupt_at(5)
+        )  # step 4 waits until step 2 is written
     begun = checkpoint.latest(tmp_path / "moved" / "checkpoints")
     assert begun is not None
     assert (begun / "model.safetensors").exists() == (first[1] == 1)
