@@ -41,6 +41,7 @@ USER_ERROR, QUARANTINED, NOT_VERIFIED, INTERRUPTED = 2, 3, 4, 130
 RunnerKind = StrEnum("RunnerKind", ["auto", "ray", "inline"])
 LogKind = StrEnum("LogKind", ["auto", "lines", "json"])
 DeviceKind = StrEnum("DeviceKind", ["auto", "cpu", "cuda"])
+PromptsAction = StrEnum("PromptsAction", ["list", "show", "test"])
 
 Input = Annotated[
     list[str] | None,
@@ -486,6 +487,41 @@ def generate(
 
 def _say_at_once(text: str) -> None:
     print(text, end="", flush=True)
+
+
+@app.command(rich_help_panel="Looking")
+def prompts(
+    action: Annotated[
+        PromptsAction,
+        typer.Argument(help="list: all that are shipped. show: the file. test: what is asked."),
+    ] = PromptsAction.list,
+    name: Annotated[
+        str | None, typer.Argument(metavar="PROMPT", help="A shipped prompt, or a path.")
+    ] = None,
+    text: Annotated[
+        str | None, typer.Option("--text", metavar="FILE", help="For test: a UTF-8 text.")
+    ] = None,
+    ask: Annotated[bool, typer.Option("--ask", help="For test: ask the engine, too.")] = False,
+    config: Config = None,
+    step: StepName = None,
+    set_: Set = None,
+) -> None:
+    """Show the prompts of synthesize, or test one on a text."""
+    from corpusmill.pipeline.recipe import build_stage, step_alone
+    from corpusmill.stages.synthesize import prompt_trial
+
+    if action == PromptsAction.list:
+        lines = prompt_trial.listed()
+    elif name is None or (action == PromptsAction.test and text is None):
+        raise UsageError(f"prompts {action} needs a PROMPT" + " and --text" * (action == "test"))
+    elif action == PromptsAction.show:
+        lines = iter([prompt_trial.shown(name)])
+    else:
+        chosen = step_alone("synthesize", config, set_ or [], step)
+        settings = build_stage(chosen, lambda other: other)
+        lines = prompt_trial.tried(settings, name, text or "", ask)
+    for line in lines:
+        typer.echo(line)
 
 
 @app.command(rich_help_panel="Looking")

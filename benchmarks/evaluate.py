@@ -131,7 +131,7 @@ def ours(
     for task in tasks:
         begun = time.process_time()
         rows = read_rows(Shard("rows", (), ""), artifact_of(task.files[0].path))
-        records = likelihood_rows(task, build(task, rows, {}), model, reading, 8192)
+        records = likelihood_rows(task, build(task, rows, {}), model, reading)
         odd = [record["reason"] for record in records if record.get("reason")]
         assert not odd, (task.name, odd)
         seconds = time.process_time() - begun

@@ -24,7 +24,7 @@ class Gauge:
 
     tasks: Sequence[tuple[Task, Questions]]
     reading: Reading
-    batch_tokens: int = 8192
+    batch_tokens: int | None = None
 
     def read(self, model: HybridModel) -> list[Line]:
         """The figures of a model. It stays as it was, in its mode of training or not."""

@@ -6,6 +6,7 @@ the model's only state is its attention cache.
 """
 
 import functools
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +52,7 @@ class TransformersScorer:
         self.context: int | None = getattr(text, "max_position_embeddings", None)
         self.vocabulary: int = text.vocab_size
         self._shares: bool | None = None
+        self._keeps = "logits_to_keep" in inspect.signature(model.forward).parameters
 
     @property
     def device(self) -> torch.device:
@@ -61,10 +63,11 @@ class TransformersScorer:
         self, tokens_BT: Tensor, rows_N: Tensor, places_N: Tensor, targets_N: Tensor
     ) -> tuple[Tensor, Tensor]:
         first, last = int(places_N.min()), int(places_N.max())
+        if not self._keeps:
+            logits_BTV = self.model(tokens_BT, use_cache=False).logits
+            return likelihoods(logits_BTV[rows_N, places_N], targets_N)
         kept = torch.arange(first, last + 1, device=tokens_BT.device)
         logits_BTV = self.model(tokens_BT, logits_to_keep=kept, use_cache=False).logits
-        if logits_BTV.shape[1] == tokens_BT.shape[1]:  # the model keeps all
-            first = 0
         return likelihoods(logits_BTV[rows_N, places_N - first], targets_N)
 
     def shared_scores(
@@ -72,7 +75,7 @@ class TransformersScorer:
         contexts: Sequence[tuple[int, ...]],
         continuations: Sequence[Sequence[tuple[int, ...]]],
     ) -> tuple[Tensor, Tensor] | None:
-        if self._shares is False:
+        if self._shares is False or not self._keeps:
             return None
         # Contexts are padded on the left, so that each cache ends with its last token.
         longest = max(map(len, contexts))

@@ -15,7 +15,8 @@ def counting_reads(on_read: Callable[[int], None]) -> Iterator[None]:
     try:
         yield
     finally:
-        _on_read = None
+        if _on_read is on_read:  # another shard of this process may have begun meanwhile
+            _on_read = None
 
 
 class Watched:

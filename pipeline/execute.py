@@ -188,7 +188,8 @@ def _run_pass(
                     raise result.error or CorpusmillError(result.message)
                 else:
                     failures[task.shard] = (task, result)
-            waiting = [failures[name][0] for name in sorted(failures)]
+            # Alone, so that a shard that ends its worker takes no other with it.
+            waiting = [replace(failures[name][0], together=1) for name in sorted(failures)]
             if not waiting:
                 break
     failed = []
@@ -230,6 +231,7 @@ def _task(step: Pass, shard: str, stage_plan: dict[str, Any], job: Job) -> Task:
         cpus=step.cpus,
         gpus=step.gpus,
         shard_settings=shard_settings,
+        together=step.together,
     )
 
 

@@ -10,6 +10,7 @@ import os
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -136,42 +137,55 @@ class RayRunner:
             return Failure(f"the worker was lost ({_first_line(error)})")
 
     def _run_on_actors(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Receipt | Failure]]:
-        """Run tasks on actors: as many as have room in the cluster, each with one task a time."""
+        """Run tasks on actors: as many as have room in the cluster, each with `Task.together`
+        tasks a time.
+        """
         waiting = list(tasks)
         if not waiting:
             return
-        options = self._options(waiting[0])
+        options, together = self._options(waiting[0]), waiting[0].together
         room = (
             self._gpus / options["num_gpus"]
             if options["num_gpus"]
             else self._cpus / max(options["num_cpus"], 1)
         )
         actor_class = self._ray.remote(_EngineWorker)
-        idle: list[Any] = []
-        actors = 0
-        flying: dict[Any, tuple[Task, Any]] = {}
+        workers: list[_Worker] = []
+        flying: dict[Any, tuple[Task, _Worker]] = {}
         waiting.reverse()
         while waiting or flying:
-            while waiting and (idle or actors < max(1, int(room))):
-                if not idle:
-                    idle.append(actor_class.options(max_restarts=0, **options).remote())
-                    actors += 1
-                actor, task = idle.pop(), waiting.pop()
-                flying[actor.run.remote(task)] = (task, actor)
+            while waiting:
+                if len(workers) < max(1, int(room)):
+                    actor = actor_class.options(
+                        max_restarts=0, max_concurrency=together, **options
+                    ).remote()
+                    workers.append(_Worker(actor, together))
+                worker = max(workers, key=lambda worker: worker.places)
+                if not worker.places:
+                    break
+                task = waiting.pop()
+                worker.places -= 1
+                flying[worker.actor.run.remote(task)] = (task, worker)
             ready, _ = self._ray.wait(list(flying), num_returns=1)
             for reference in ready:
-                task, actor = flying.pop(reference)
+                task, worker = flying.pop(reference)
+                worker.places += 1
                 result = self._fetch(reference)
-                if isinstance(result, Failure):  # the actor or its engine may be broken
-                    self._ray.kill(actor)
-                    actors -= 1
-                elif waiting:
-                    idle.append(actor)
-                else:
-                    self._ray.kill(actor)  # another actor may wait for its room
+                # After a failure, the actor or its engine may be broken. And if there is no more
+                # work for it, another actor may wait for its room.
+                ended = not waiting and worker.places == together
+                if worker in workers and (isinstance(result, Failure) or ended):
+                    self._ray.kill(worker.actor)
+                    workers.remove(worker)
                 yield task, result
-        for actor in idle:
-            self._ray.kill(actor)
+
+
+@dataclass(eq=False)
+class _Worker:
+    """places: tasks that the actor has room for."""
+
+    actor: Any
+    places: int
 
 
 @contextmanager

@@ -40,6 +40,7 @@ class Task:
     cpus: float = 1
     gpus: float = 0
     shard_settings: str = ""
+    together: int = 1
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,8 @@ class Pass:
 
     shards: shard name -> what it reads. work: picklable. It writes through the Shard and returns
     its account. final: whether it writes the stage's documents (below `documents/`) and what the
-    stage drops (below `excluded/`). holds_engine: workers keep a model between shards.
+    stage drops (below `excluded/`). holds_engine: workers keep a model between shards. together:
+    how many shards such a worker does beside each other, in threads.
     depends_on: further text that decides the output. cpus, gpus: what one worker needs (gpus count
     only if the cluster has some). shard_settings: shard name -> what this shard alone must know
     besides its inputs (`Shard.shard_settings`). What all shards must know belongs in `work`, which
@@ -96,6 +97,7 @@ class Pass:
     work: Callable[[Shard], list[Counts]]
     final: bool = False
     holds_engine: bool = False
+    together: int = 1
     depends_on: str = ""
     cpus: float = 1
     gpus: float = 0

@@ -141,9 +141,13 @@ def find_device(name: str) -> torch.device:
     """The device of a setting. Raises CorpusmillError if there is none."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise CorpusmillError(f"there is no device {name} here", "set device to cpu or auto")
-    return torch.device(name)
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise CorpusmillError(
+            f"there is no device {name} here ({torch.cuda.device_count()} GPUs)",
+            "set device to cpu or auto",
+        )
+    return device
 
 
 def _bound(device: torch.device) -> torch.device | None:

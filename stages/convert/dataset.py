@@ -110,12 +110,23 @@ def _made(manifest: Manifest) -> list[str]:
         )
     software = ", ".join(f"{name} {version}" for name, version in sorted(manifest.software.items()))
     lines += ["", f"Software: {software}. Plan {manifest.plan_hash[:16]}.", "", "Settings:", ""]
-    lines += ["```json", json.dumps(manifest.config, indent=1, sort_keys=True, default=str), "```"]
+    lines += ["```json", json.dumps(_published(manifest.config), indent=1, sort_keys=True), "```"]
     lines += ["", "Made from:", ""]
     lines += [
         f"- `{parent.path.rsplit('/', 1)[-1]}` {parent.digest[:16]}" for parent in manifest.parents
     ]
     return lines
+
+
+def _published(settings: Any) -> Any:
+    """The settings, with local paths cut down to their last name: folders are nobody's business."""
+    if isinstance(settings, Mapping):
+        return {str(key): _published(value) for key, value in settings.items()}
+    if isinstance(settings, list | tuple):
+        return [_published(value) for value in settings]
+    if isinstance(settings, str) and settings.startswith(("/", "~", "file:")):
+        return settings.rstrip("/").rsplit("/", 1)[-1]
+    return settings
 
 
 def size_category(rows: int) -> str:

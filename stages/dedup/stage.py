@@ -68,7 +68,7 @@ KEY_PARTITION_BYTES = 48 << 20  # bytes of text for such a partition, at least
 class Dedup(DedupSettings, GlobalStage):
     """Remove exact and near duplicates."""
 
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     reads: ClassVar[Reads] = Reads.DOCUMENTS
 
     def adds(self) -> tuple[pa.Field, ...]:

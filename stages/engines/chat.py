@@ -39,12 +39,6 @@ class ChatTokenizer:
         """The token ids of each chat, up to where the assistant's answer begins."""
         return self.rendered_ids([self.render(chat) for chat in chats])
 
-    def text_ids(self, text: str) -> list[int]:
-        """The token ids of a text to go on from. An empty text is the begin or the end token."""
-        ids = self._hugging_face(text, add_special_tokens=False, verbose=False)["input_ids"]
-        start = self._plain.bos if self._plain.bos is not None else self.eos
-        return [*_put_before(self._hugging_face), *ids] or ([] if start is None else [start])
-
     def rendered_ids(self, rendered: Sequence[str]) -> list[list[int]]:
         """The token ids of chats that are rendered."""
         if not rendered:
@@ -53,6 +47,13 @@ class ChatTokenizer:
         # A base model's texts begin with bos. What the tokenizer puts after a text would end it.
         before = [] if self.template else _put_before(self._hugging_face)
         return [before + list(ids) for ids in encoded["input_ids"]]
+
+    def text_ids(self, text: str) -> list[int]:
+        """The token ids of a text to go on from. An empty text is the begin or the end token."""
+        bare = self._hugging_face(text, add_special_tokens=False, verbose=False)["input_ids"]
+        ids = _put_before(self._hugging_face) + list(bare)
+        start = self._plain.bos if self._plain.bos is not None else self.eos
+        return ids or ([] if start is None else [start])
 
     def render(self, chat: Chat) -> str:
         """The chat as the text that is tokenised.

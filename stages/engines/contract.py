@@ -67,6 +67,13 @@ class Engine(Protocol):
     @property
     def gpus(self) -> float: ...
 
+    @property
+    def streams(self) -> int:
+        """How many streams may run at once in a process. With two, the end of one shard leaves no
+        GPU idle.
+        """
+        ...
+
     def tokenizer(self) -> ChatTokenizer:
         """The tokenizer of the model that answers. Raises ModelError if there is none."""
         ...

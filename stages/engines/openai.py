@@ -77,6 +77,10 @@ class OpenAIEngine(Settings):
     def gpus(self) -> float:
         return 0
 
+    @property
+    def streams(self) -> int:
+        return 1
+
     def tokenizer(self) -> chat.ChatTokenizer:
         name = self.tokenizer_name or self.model
         try:

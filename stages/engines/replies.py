@@ -12,7 +12,7 @@ from email.utils import parsedate_to_datetime
 from enum import Enum, auto
 from typing import Any, Literal
 
-from corpusmill.stages.engines.contract import Completion
+from corpusmill.stages.engines.contract import Completion, failed
 
 _STOP = {
     *("stop", "eos", "eos_token", "eos_found", "end_turn", "stop_sequence", "stop_token"),
@@ -50,7 +50,8 @@ class Refusal:
 def read(
     status: int, headers: Mapping[str, str], content: bytes, max_tokens: int
 ) -> Completion | Refusal:
-    """The first choice of an answer, or why there is none.
+    """The first choice of an answer, or why there is none. An answer without usable text is a
+    completion with an error: the server has done its part.
 
     max_tokens: of the request. It tells how an answer ended if the server does not say.
     """
@@ -78,15 +79,14 @@ def read(
     named = choice.get("finish_reason") or choice.get("stop_reason")
     reason = _end(named, cut=n_output >= max_tokens)
     if reason is None:
-        return Refusal(Fault.REQUEST, f"the server ended with finish_reason {named!r}")
+        return failed(f"the server ended with finish_reason {named!r}")
     if text is None and reason == "stop":
         reasoned = next((name for name in _REASONING if message.get(name)), None)
-        return Refusal(
-            Fault.REQUEST,
+        return failed(
             f"content is null and {reasoned} holds text: the model ended in its reasoning "
             "(switch it off with engine.template_arguments, or raise the prompt's limit)"
             if reasoned
-            else f"the answer has no text (finish_reason {named!r})",
+            else f"the answer has no text (finish_reason {named!r})"
         )
     return Completion(text or "", reason, _count(usage, "prompt_tokens"), n_output)
 

@@ -13,6 +13,7 @@ import functools
 import os
 import random
 import re
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from corpusmill.stages.engines.replies import Fault, Refusal, read
 _LONGEST_WAIT = 120.0
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
 _LEFT_OUT = ("max_tokens", "seed", "top_p", "temperature")  # fields that some servers do not take
+_making = threading.Lock()
 _GO_ON = "then run the same command again; answers so far are kept"
 
 
@@ -190,9 +192,14 @@ class Server:
         return EngineError(f"the server at {self._address.url} {does} ({reason})", mend)
 
 
-@functools.lru_cache(maxsize=4)
 def server(address: Address) -> Server:
     """The process's server at this address: one client, whose connections are used again."""
+    with _making:
+        return _server(address)
+
+
+@functools.lru_cache(maxsize=4)
+def _server(address: Address) -> Server:
     return Server(address)
 
 

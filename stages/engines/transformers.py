@@ -51,6 +51,10 @@ class TransformersEngine(Settings):
     def gpus(self) -> float:
         return 0 if self.device == "cpu" else 1
 
+    @property
+    def streams(self) -> int:
+        return 1
+
     def tokenizer(self) -> chat.ChatTokenizer:
         return chat.load(model_folder.local_folder(self.model), self.template_arguments)
 

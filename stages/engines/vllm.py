@@ -10,6 +10,7 @@ import atexit
 import functools
 import json
 import os
+import threading
 import uuid
 from collections.abc import Iterator
 from typing import Any, Literal
@@ -20,6 +21,8 @@ from corpusmill.stages.engines import chat, model_folder
 from corpusmill.stages.engines.contract import Completion, Request, failed
 from corpusmill.stages.engines.stream import streamed
 from pydantic import JsonValue, PositiveFloat, PositiveInt
+
+_starting = threading.Lock()
 
 
 class VLLMEngine(Settings):
@@ -54,6 +57,10 @@ class VLLMEngine(Settings):
     @property
     def gpus(self) -> float:
         return self.tensor_parallel_size
+
+    @property
+    def streams(self) -> int:
+        return 1
 
     def tokenizer(self) -> chat.ChatTokenizer:
         return chat.load(model_folder.local_folder(self.model), self.template_arguments)
@@ -130,8 +137,13 @@ def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0][:300] if str(error) else "no message"
 
 
-@functools.lru_cache(maxsize=1)
 def _load(arguments: str, kv_cache_gib: int) -> Any:
+    with _starting:
+        return _started(arguments, kv_cache_gib)
+
+
+@functools.lru_cache(maxsize=1)
+def _started(arguments: str, kv_cache_gib: int) -> Any:
     """The engine, once per process.
 
     Raises EngineError if vLLM is not installed, and ModelError if it cannot start the model.

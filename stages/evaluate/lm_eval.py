@@ -3,8 +3,8 @@
     from corpusmill.stages.evaluate.lm_eval import Corpusmill
     lm_eval.simple_evaluate(model=Corpusmill("OUT/export"), tasks=["blimp"])
 
-lm-eval is not a dependency: `pip install lm-eval`. After the import, its command line also knows
-the model by its name: `--model corpusmill --model_args folder=OUT/export`.
+lm-eval is an extra: `pip install 'corpusmill[lm-eval]'`. After the import, `simple_evaluate` also
+knows the model by its name, `corpusmill`, with `model_args="folder=OUT/export"`.
 """
 
 from collections.abc import Sequence
@@ -18,6 +18,8 @@ from corpusmill.stages.evaluate.writing import writer
 from lm_eval.api.model import TemplateLM
 from lm_eval.api.registry import register_model
 
+_FIELDS = Evaluate.model_fields.keys()  # lm-eval gives every model some settings of its own
+
 
 @register_model("corpusmill")
 class Corpusmill(TemplateLM):  # type: ignore[misc]
@@ -28,8 +30,8 @@ class Corpusmill(TemplateLM):  # type: ignore[misc]
 
     def __init__(self, folder: str, batch_size: Any = None, **settings: Any) -> None:
         super().__init__()
-        known = {name: value for name, value in settings.items() if name in Evaluate.model_fields}
-        self.settings = Evaluate(**known)
+        named = {name: value for name, value in settings.items() if value is not None}
+        self.settings = Evaluate(**{name: named[name] for name in named.keys() & _FIELDS})
         self.folder = Path(folder)
         self.tokenizer = self.settings.checked_tokenizer(folder)
         self.model = load(self.folder, self.settings.runtime, self.settings.place())

@@ -71,8 +71,8 @@ class Evaluate(GlobalStage):
     """What stands in front of a question: what the tokenizer puts there, or one token."""
     prefix: Literal["bos", "eos"] = "bos"
     """The token before the first one of a held-out text. eos: for models packed without bos."""
-    batch_tokens: PositiveInt = 8192
-    """Padded tokens that are scored together."""
+    batch_tokens: PositiveInt | None = None
+    """Padded tokens that are scored together. Null: 8192 on a GPU, 512 on a CPU."""
     generate_batch: PositiveInt = 16
     """Answers that are generated together."""
     device: Literal["auto", "cpu", "cuda"] = "auto"

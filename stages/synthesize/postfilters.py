@@ -242,21 +242,27 @@ _MARK = re.compile(
 
 
 def question_answer(
-    text: str, context: Context, pairs_per_150_tokens: float = 10, append_to_passage: bool = True
+    text: str,
+    context: Context,
+    pairs_per_150_tokens: float = 10,
+    append_to_passage: bool = True,
+    drawn: bool = True,
 ) -> Result:
     """Leave question-answer pairs behind their passage, in shuffled order.
 
     The number of pairs is drawn from 1 to max(1, 10 x passage tokens / 150). A question without
-    an answer, or asked before, is left out. Shuffle and draw use the row's seed.
+    an answer, or asked before, is left out. Shuffle and draw use the row's seed. If the pairs are
+    not `drawn`, all of them stay in order.
     """
     pairs = question_answer_pairs(text)
     if not pairs:
         return Rejection("synthesize.no_answered_question", excerpt(text))
-    most = max(1, int(pairs_per_150_tokens * context.segment_tokens / 150))
-    chance = random.Random(context.seed)
-    chance.shuffle(pairs)
-    chosen = pairs[: chance.randint(1, most)]
-    written = "\n\n".join(f"Question: {question}\nAnswer: {answer}" for question, answer in chosen)
+    if drawn:
+        most = max(1, int(pairs_per_150_tokens * context.segment_tokens / 150))
+        chance = random.Random(context.seed)
+        chance.shuffle(pairs)
+        pairs = pairs[: chance.randint(1, most)]
+    written = "\n\n".join(f"Question: {question}\nAnswer: {answer}" for question, answer in pairs)
     return f"{context.segment}\n\n{written}" if append_to_passage else written
 
 
@@ -281,6 +287,38 @@ def question_answer_pairs(text: str) -> list[tuple[str, str]]:
     return list(pairs.values())
 
 
+def labels(text: str, context: Context, begin: Sequence[str] = ()) -> Result:
+    """Drop answers without lines that begin with each of these words, in this order."""
+    place = 0
+    for label in begin:
+        found = re.compile(rf"^[ \t]*{re.escape(label)}", re.IGNORECASE | re.MULTILINE)
+        line = found.search(text, place)
+        if line is None:
+            return Rejection("synthesize.label_missing", f"no line with {label!r}: {excerpt(text)}")
+        place = line.end()
+    return text
+
+
+_RULE = re.compile(r"^\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)+\|?[ \t]*$")
+
+
+def table(text: str, context: Context, least_rows: int = 2) -> Result:
+    """Drop answers without a Markdown table: a header, a rule, and rows of as many cells."""
+    lines = [line.strip() for line in text.split("\n")]
+    for place in range(1, len(lines)):
+        if not _RULE.match(lines[place]) or "|" not in lines[place - 1]:
+            continue
+        wide = _cells(lines[place])
+        rows = list(itertools.takewhile(lambda line: "|" in line, lines[place + 1 :]))
+        if len(rows) >= least_rows and {wide} == {*map(_cells, [lines[place - 1], *rows])}:
+            return text
+    return Rejection("synthesize.no_table", excerpt(text))
+
+
+def _cells(line: str) -> int:
+    return len(re.split(r"(?<!\\)\|", line.strip().removeprefix("|").removesuffix("|")))
+
+
 FILTERS: Mapping[str, Callable[..., Result]] = {
     "refusal": refusal,
     "markdown": markdown,
@@ -290,4 +328,6 @@ FILTERS: Mapping[str, Callable[..., Result]] = {
     "passage_labels": passage_labels,
     "bullets": bullets,
     "question_answer": question_answer,
+    "labels": labels,
+    "table": table,
 }

@@ -117,6 +117,7 @@ class Synthesize(GlobalStage):
             work=partial(synthesize, self),
             final=True,
             holds_engine=True,
+            together=self.engine.streams,
             depends_on=json.dumps(self.max_documents),
             shard_settings={name: str(quotas.get(name, 0)) for name in shards}
             if self.max_documents is not None

@@ -105,10 +105,28 @@ def test_a_shared_context_is_read_once_and_gives_the_same_scores(model, monkeypa
 
 
 def test_only_long_contexts_with_several_continuations_are_shared():
-    long, short = tuple(range(50)), tuple(range(5))
-    pieces = [Piece(long, (1,)), Piece(short, (1,)), Piece(long, (2,)), Piece(short, (2,))]
+    long, short = tuple(range(50)), tuple(range(7))
+    pieces = [Piece(long, (1, 2)), Piece(short, (1, 2)), Piece(long, (2, 3)), Piece(short, (2,))]
     alone, groups = scoring._grouped(pieces)
     assert (alone, groups) == ([1, 3], [[0, 2]])
+
+
+def test_choices_of_one_token_need_one_row(model, monkeypatch):
+    read = []
+    whole = model.token_scores
+
+    def counted(tokens, *rest):
+        read.append(len(tokens))
+        return whole(tokens, *rest)
+
+    monkeypatch.setattr(model, "token_scores", counted)
+    context = tuple(range(3, 43))
+    pieces = [Piece(context, (token,)) for token in (5, 6, 7, 8)]
+    found = score(model, pieces)
+    assert read == [1]
+    assert [item.loglikelihood for item in found] == pytest.approx(
+        [plain(model, piece) for piece in pieces], abs=2e-4
+    )
 
 
 def test_greedy_says_whether_each_token_was_the_likeliest(model):

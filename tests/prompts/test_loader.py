@@ -28,8 +28,21 @@ def write(folder: Path, front: str, body: str = "Say it again: {document}") -> s
 FRONT = "name: mine\nlimits: {max_input_tokens: 100, max_output_tokens: 50}"
 
 
-def test_five_prompts_are_shipped():
-    assert loader.shipped() == sorted(NEMOTRON_CC_LIMITS)
+FORMATS = ["faq", "math_problems", "table", "tutorial"]
+
+
+def test_the_prompts_of_nemotron_cc_and_four_formats_are_shipped():
+    assert loader.shipped() == sorted([*NEMOTRON_CC_LIMITS, *FORMATS])
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_format_prompt_asks_for_what_its_filters_want(name):
+    prompt = loader.load(name)
+    wanted = {"labels": "begin", "question_answer": ""}
+    for called, arguments in prompt.postfilters:
+        for label in arguments.get(wanted.get(called, ""), ()):
+            assert label in prompt.template
+    assert prompt.limits.max_input_tokens <= 1400
 
 
 @pytest.mark.parametrize("name", sorted(NEMOTRON_CC_LIMITS))

@@ -60,7 +60,8 @@ def take_posts(
     link_density: NDArray[np.float32],
     taken: Bools,
 ) -> None:
-    """Take all posts of a thread. If forum software names them, short text beside them is left.
+    """Take all posts of a thread, and leave short text between them. If forum software names them,
+    leave short text before and behind them too.
 
     groups, n_groups: `repeated.groups_of`. words, link_density: of each block.
     """
@@ -71,14 +72,18 @@ def take_posts(
         if found == NOWHERE:
             return
         member = members_of(elements, groups == found)
-    for number in range(blocks.shape[0]):
+    begin, end = 0, blocks.shape[0]
+    if not by_software:
+        posts = np.flatnonzero(member[blocks[:, ELEMENT]])
+        begin, end = posts[0], posts[-1] + 1
+    for number in range(begin, end):
         element = blocks[number, ELEMENT]
         post = member[element]
         if post > 0:
             inside = elements[element, LEVEL] - elements[post, LEVEL]
             if link_density[number] < LINKED or blocks[number, PREFORMATTED]:
                 taken[number] |= not _stands_beside(levels[number], inside)
-        elif by_software and words[number] < SHORT and not blocks[number, HEADING]:
+        elif words[number] < SHORT and not blocks[number, HEADING]:
             taken[number] = False
 
 

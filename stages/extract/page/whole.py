@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from corpusmill.stages.columns.compiled import njit
 from corpusmill.stages.extract.page.block_text import ENDS_IN_COLON
-from corpusmill.stages.extract.page.names import tag_number
+from corpusmill.stages.extract.page.names import TAG_NAMES, tag_number
 from corpusmill.stages.extract.page.page import (
     CELL,
     CHARACTERS,
@@ -27,6 +27,7 @@ from corpusmill.stages.extract.page.page import (
 from numpy.typing import NDArray
 
 TABLE, TERM = tag_number("table"), tag_number("dt")
+IS_LIST = np.array([name in ("dir", "menu", "ol", "ul") for name in (*TAG_NAMES, "")])
 LONGEST_CELL: Final = 60  # words; a longer block is a paragraph of a layout table
 MANY_BLOCKS: Final = 3  # a cell of more is no cell of data
 NEAR: Final = 3  # blocks behind code in which the text must go on
@@ -54,10 +55,10 @@ def make_whole(
 
     Code is taken between taken blocks, and behind one that ends in a colon. Where much of a page's
     code is taken, so is code beside other code that is taken, and behind any taken block. A list is
-    taken whole if much of it is taken and most of its words are no links. A table of data is taken
-    whole if most of it is taken, or if it stands in the text and is not unlikely; not at all if
-    little is. A heading that is not unlikely is taken with the block below it, and so is a term of
-    a list.
+    taken whole, with those inside it, if much of it is taken and most of its words are no links. A
+    table of data is taken whole if most of it is taken, or if it stands in the text and is not
+    unlikely; not at all if little is. A heading that is not unlikely is taken with the block below
+    it, and so is a term of a list.
     """
     _take_lists(blocks, elements, words, taken)
     _take_code(blocks, words, last_characters, taken)
@@ -113,18 +114,26 @@ def _take_lists(
     taken: NDArray[np.bool_],
 ) -> None:
     count = elements.shape[0]
+    around = np.zeros(count, np.int32)  # the outermost list that an element is in
+    for element in range(1, count):
+        tag, above = elements[element, TAG], around[elements[element, PARENT]]
+        around[element] = 0 if tag == TABLE else element if above == 0 and IS_LIST[tag] else above
     total, chosen, linked = np.zeros(count), np.zeros(count), np.zeros(count)
     for number in range(blocks.shape[0]):
         block = blocks[number]
         if block[LIST_ITEM] > 0:
-            above = elements[block[LIST_ITEM], PARENT]
+            above = around[block[LIST_ITEM]]
             total[above] += words[number]
             chosen[above] += words[number] * taken[number]
             linked[above] += words[number] * block[LINK_CHARACTERS] / max(block[CHARACTERS], 1)
     for number in range(blocks.shape[0]):
         if blocks[number, LIST_ITEM] > 0:
-            above = elements[blocks[number, LIST_ITEM], PARENT]
-            if chosen[above] > MUCH * total[above] and linked[above] < LINKED * total[above]:
+            above = around[blocks[number, LIST_ITEM]]
+            if (
+                above > 0
+                and chosen[above] > MUCH * total[above]
+                and linked[above] < LINKED * total[above]
+            ):
                 taken[number] = True
 
 
@@ -163,7 +172,8 @@ def _take_tables(
         expected[table] += words[number] * scores[number]
         first[table] = number if first[table] < 0 else first[table]
         last[table] = number
-        in_cell = in_cell + 1 if number > 0 and block[CELL] == blocks[number - 1, CELL] else 1
+        same = number > 0 and block[CELL] == blocks[number - 1, CELL]
+        in_cell = 0 if block[CELL] == 0 else in_cell + 1 if same else 1
         if (
             block[HEADING]
             or block[PREFORMATTED]

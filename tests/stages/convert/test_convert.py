@@ -122,6 +122,8 @@ def test_the_card_says_what_the_manifest_says(tmp_path, blended):
     assert "60 documents" in body
     assert "| `blend_source` | string |" in body
     assert "| blend | 60 | 60 | 0 |" in body
+    assert '"input": "in"' in body
+    assert str(tmp_path) not in body
     table = pq.read_table(tmp_path / "out/data/train-00000-of-00002.parquet")
     assert table.column_names == ["id", "text", "blend_source"]
 

@@ -221,6 +221,14 @@ def test_another_evaluation_set_is_another_plan(tmp_path, sets):
     assert Decontaminate(sets={"ships": EvaluationSet(input=str(other))}).depends_on() != before
 
 
+def test_a_set_that_changes_is_read_again(tmp_path):
+    path = tmp_path / "set.jsonl"
+    stage = Decontaminate(sets={"one": EvaluationSet(input=str(path))})
+    for question, kept in ((ASKED, 0), (LAMPS["question"], 1)):
+        path.write_text(json.dumps({"question": question, "answer": "7"}))
+        assert stage.apply(table_of(ASKED)).kept.num_rows == kept
+
+
 def test_a_set_without_files_is_refused(tmp_path):
     with pytest.raises(InputError, match="matches no file"):
         Decontaminate(sets={"x": EvaluationSet(input=str(tmp_path / "*.jsonl"))}).depends_on()

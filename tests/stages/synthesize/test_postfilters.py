@@ -269,3 +269,53 @@ def test_a_prompt_with_an_unknown_filter_or_argument_is_refused(calls, message):
 def test_a_lead_in_filter_without_a_lead_in_is_refused():
     with pytest.raises(RecipeError, match="needs a lead-in line"):
         postfilters.check(loader.load("rephrase").model_copy(update={"lead_in": ""}))
+
+
+# Formats
+
+TABLE = """| place | river |
+|---|---|
+| Ulm | Danube |
+| Velen | Aa |
+
+Both lie on rivers, which carried the salt trade for four hundred years and powered the mills."""
+
+
+def test_a_table_stays_as_it_is():
+    assert cleaned(TABLE, "table") == TABLE
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        PROSE,
+        "| place | river |\n| Ulm | Danube |",
+        "| place | river |\n|---|---|\n| Ulm | Danube |",
+        TABLE.replace("| Ulm | Danube |", "| Ulm |"),
+    ],
+)
+def test_an_answer_without_a_whole_table_is_dropped(answer):
+    assert reason(cleaned(answer, "table")) == "synthesize.no_table"
+
+
+def test_frequent_questions_stay_in_order_without_the_passage():
+    text = cleaned(FOUR, "faq")
+    assert [line for line in text.split("\n") if line.startswith("Question")] == [
+        f"Question: What is {number}?" for number in range(4)
+    ]
+    assert PROSE not in text
+
+
+SOLVED = "Problem: A boat carries 3 sacks of 20 kg. How much is that?\nSolution: 3 x 20 kg = 60 kg."
+
+
+def test_a_problem_needs_its_solution():
+    assert cleaned(SOLVED, "math_problems") == SOLVED
+    for answer in (SOLVED.split("\n")[0], SOLVED.replace("Problem:", "Riddle:"), PROSE):
+        assert reason(cleaned(answer, "math_problems")) == "synthesize.label_missing"
+
+
+def test_a_tutorial_has_steps():
+    steps = f"You will know the river.\n\nStep 1: Find it. {PROSE}\n\nStep 2: Follow it."
+    assert cleaned(f"**{steps[:24]}**{steps[24:]}", "tutorial") == steps
+    assert reason(cleaned(PROSE, "tutorial")) == "synthesize.label_missing"

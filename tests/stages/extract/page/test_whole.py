@@ -65,6 +65,28 @@ def test_a_layout_table_is_left_alone():
     assert whole(html, {long.strip()}) == [long.strip()]
 
 
+def test_a_table_with_a_caption_is_data():
+    html = "<p>before<p>one<p>two<p>three" + TABLE.replace(
+        "<table>", "<table><caption>Sizes</caption>"
+    )
+    assert whole(html, {"a", "b", "c", "d"}) == ["Sizes", *"abcdef"]
+
+
+def test_a_cell_of_many_lines_makes_no_table_of_data():
+    html = "<table><tr><td>name<td>1<p>2<p>3<p>4<tr><td>a<td>b</table>"
+    assert whole(html, {"1", "2", "3", "4"}) == ["1", "2", "3", "4"]
+
+
+def test_lists_in_a_list_are_taken_with_it():
+    html = "<ul><li>one thing and another<ol><li>x<li>y</ol><li>two things</ul>"
+    assert whole(html, {"one thing and another"}) == [
+        "one thing and another",
+        "x",
+        "y",
+        "two things",
+    ]
+
+
 def test_a_list_is_taken_whole_unless_it_is_of_links():
     items = "".join(f"<li>{{}}item {number}{{}}</li>" for number in range(4))
     html = "<ul>" + items.replace("{}", "") + "</ul>"

@@ -14,6 +14,7 @@ import pytest
 import zstandard
 from corpusmill.manifests.errors import RecipeError
 from corpusmill.stages.columns.cuts import restore
+from corpusmill.stages.filter import blocks
 from corpusmill.stages.filter import kernel_calls as module
 from corpusmill.stages.filter.languages import LANGUAGES
 from corpusmill.stages.filter.line_edits import LineEdits
@@ -357,7 +358,7 @@ def test_a_text_measures_the_same_alone_in_a_batch_in_a_slice_and_in_any_block(
     texts, skipped, block_bytes
 ):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "BLOCK_BYTES", block_bytes)
+        patch.setattr(blocks, "BLOCK_BYTES", block_bytes)
         batch = measure(
             pa.chunked_array([texts, texts], type=pa.string()).slice(skipped), LineEdits()
         )

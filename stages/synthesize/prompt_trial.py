@@ -1,0 +1,69 @@
+"""`corpusmill prompts`: the shipped prompts, and what one of them makes of a text."""
+
+from collections.abc import Iterator
+
+from corpusmill.manifests import storage
+from corpusmill.manifests.errors import InputError
+from corpusmill.manifests.package_data import package_file
+from corpusmill.manifests.schema import DOCUMENT
+from corpusmill.prompts import loader
+from corpusmill.stages.engines.contract import in_order
+from corpusmill.stages.synthesize import postfilters
+from corpusmill.stages.synthesize.planned_rows import PlannedRow
+from corpusmill.stages.synthesize.stage import Synthesize
+
+
+def listed() -> Iterator[str]:
+    """A line for each shipped prompt: name, limits and purpose."""
+    prompts = [loader.load(name) for name in loader.shipped()]
+    width = max(len(prompt.name) for prompt in prompts)
+    for prompt in prompts:
+        limits = prompt.limits
+        size = f"{limits.max_input_tokens:>5} in {limits.max_output_tokens:>5} out"
+        yield f"{prompt.name:<{width}}  {size}  {prompt.purpose}"
+
+
+def shown(name_or_path: str) -> str:
+    """The prompt file. Raises RecipeError if there is none, or if it cannot be used."""
+    prompt = loader.load(name_or_path)
+    postfilters.check(prompt)
+    if name_or_path in loader.shipped():
+        return package_file("prompts", f"{name_or_path}.md").read_text(encoding="utf-8")
+    return storage.read_bytes(prompt.path).decode()
+
+
+def tried(settings: Synthesize, name_or_path: str, source: str, ask: bool) -> Iterator[str]:
+    """What a model is asked about a text, and what would be kept of its answers.
+
+    settings: engine and seed. source: path or URL of a UTF-8 text. ask: also ask the engine.
+    """
+    prompt = loader.load(name_or_path)
+    postfilters.check(prompt)
+    planner = settings.planner()
+    planner.room(prompt)
+    try:
+        text = storage.read_bytes(source).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{source} is not UTF-8 ({error.reason})", "save it as UTF-8") from error
+    document = {**dict.fromkeys(DOCUMENT.names), "id": source, "text": text}
+    rows = list(planner.plan(document, [prompt]))
+    requests = [request for row in rows for request in row.asked]
+    for number, request in enumerate(requests, 1):
+        yield f"--- request {number} of {len(requests)}: {len(request.token_ids)} tokens"
+        yield planner.tokenizer.render(request.messages)
+    answers = iter(in_order(settings.engine, requests)) if ask else iter(())
+    for number, row in enumerate(rows, 1):
+        row.answers = dict(enumerate(answer for _, answer in zip(row.asked, answers, strict=False)))
+        if ask or row.rejection:
+            yield f"--- row {number} of {len(rows)}"
+            yield from _outcome(settings, row)
+
+
+def _outcome(settings: Synthesize, row: PlannedRow) -> Iterator[str]:
+    for reply in row.replies:
+        yield f"answer, {reply.finish_reason}: {reply.text or reply.error}"
+    finished = settings.planner().finish(row, settings.engine.identity(), settings.min_joined_share)
+    if finished.rejection:
+        yield f"dropped, {finished.rejection.reason}: {finished.rejection.detail}"
+    else:
+        yield f"kept: {finished.row['text']}"
