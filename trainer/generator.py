@@ -26,7 +26,7 @@ from corpusmill.trainer.model import HybridModel
 
 Decode = Callable[[Sequence[int]], str]
 News = Callable[[int, list[int]], None]  # is told the index of a prompt and its newest tokens
-MOST_GUESSES = 11  # that a row has checked in one step
+MOST_GUESSES = 15  # that a row has checked in one step
 TOKENS_A_STEP = 64  # of all rows together, as far as guesses decide it
 
 

@@ -92,6 +92,7 @@ def _draw(
         kept_XN = ordered_XN.masked_fill(outside_XN, 0).gather(1, by_id_XN)
     total_XN = kept_XN.cumsum(-1)
     found_X1 = torch.searchsorted(total_XN, number_X1 * total_XN[:, -1:], right=True)
+    found_X1 = found_X1.clamp(max=total_XN.shape[1] - 1)  # where rounding gave the whole sum
     return (found_X1 if id_XN is None else id_XN.gather(1, found_X1))[:, 0], enough_X
 
 
