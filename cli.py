@@ -269,6 +269,35 @@ def _evaluate_command(
     print_figures(output)
 
 
+def _blend_command(
+    options: RunOptions,
+    output: Output,
+    config: Config = None,
+    step: StepName = None,
+    set_: Set = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Write nothing. Show tokens, epochs and shortages of every source."
+        ),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    if not dry_run:
+        _run_stage("blend", output, (), config, step, set_ or [], options)
+        return
+    from corpusmill.manifests.looking.tables import print_table
+    from corpusmill.pipeline.forecast import forecast_blend, forecast_remarks, forecast_table
+    from corpusmill.pipeline.recipe import step_alone
+
+    found = forecast_blend(step_alone("blend", config, set_ or [], step), output)
+    if as_json:
+        typer.echo(json.dumps(found.as_json(), ensure_ascii=False))
+        return
+    print_table(forecast_table(found))
+    typer.echo("\n".join(forecast_remarks(found)))
+
+
 def _run_stage(
     verb: str,
     output: str,
@@ -289,12 +318,13 @@ def _run_stage(
         raise typer.Exit(QUARANTINED)
 
 
-_OWN: dict[str, Callable[..., None]] = {
+_OWN_COMMANDS: dict[str, Callable[..., None]] = {
     "dedup": _dedup_command,
+    "blend": _blend_command,
     "evaluate": _evaluate_command,
 }
 for _verb, _entry in STAGES.items():
-    _command = _OWN.get(_verb) or _stage_command(_verb)
+    _command = _OWN_COMMANDS.get(_verb) or _stage_command(_verb)
     app.command(_verb, help=_entry.help, cls=StageCommand, rich_help_panel="Stages")(
         _with_run_options(_command)
     )
@@ -337,7 +367,7 @@ def demo(
     options: RunOptions,
     output: Annotated[str, typer.Option("--output", "-o", help="Folder to write.")] = "demo-output",
 ) -> None:
-    """Run a whole recipe on the shipped sample. About five minutes on two cores, no network."""
+    """Run a whole recipe on the shipped sample. A minute or two on two cores, no network."""
     from corpusmill.manifests.looking.tables import demo_text
 
     quarantined = _run_recipe("package:recipes/demo.yaml", output, (), [], options)
@@ -389,6 +419,10 @@ def generate(
             "temperature, top_p, top_k, seed, stop. `-` is standard input. Prints JSON lines.",
         ),
     ] = None,
+    image: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE", help="Read an image, with a model that can. Repeatable."),
+    ] = None,
     max_tokens: Annotated[int, typer.Option(min=1, help="Tokens of an answer at most.")] = 256,
     temperature: Annotated[float, typer.Option(min=0, help="0: the likeliest token.")] = 0.7,
     top_p: Annotated[
@@ -416,6 +450,12 @@ def generate(
     threads: Annotated[int, typer.Option(min=1, help="Threads on a CPU.")] = 1,
 ) -> None:
     """Go on from a text with a trained model. Prints as it writes. JSON lines in give them out."""
+    if image:
+        from corpusmill.stages.generate.images import read_images
+
+        if read_images(model, tokenizer, image, max_tokens, as_json, device.value, _say_at_once):
+            raise typer.Exit(QUARANTINED)
+        return
     from corpusmill.stages.generate.command import Options
     from corpusmill.stages.generate.command import generate as answer
     from corpusmill.stages.generate.records import Record

@@ -9,6 +9,8 @@ benchmark prints tables, and last one line of JSON.
 
 import argparse
 import json
+import os
+import statistics
 import sys
 import tempfile
 import time
@@ -18,12 +20,20 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from corpusmill.manifests.package_data import package_file
 from corpusmill.manifests.schema import DOCUMENT
+from corpusmill.pipeline.recipe import Step
+from corpusmill.pipeline.run import run_step
+from corpusmill.pipeline.runner import InlineRunner
 from corpusmill.stages.decontaminate.settings import EvaluationSet
 from corpusmill.stages.decontaminate.stage import Decontaminate
+from corpusmill.stages.tokenizer.loaded import batches
+from tokenizers import Tokenizer
 
 from benchmarks.contamination import (
     PLANTINGS,
@@ -134,12 +144,50 @@ def report(
     return {**figures, "decontamination_item_named": round(share, 4)}
 
 
+def measure_packing(data: Path, size: int) -> dict[str, float]:
+    """Tokens a second of CPU time: of the whole pack stage, from Parquet to token shards, and of
+    the bare tokenizer on the same texts. The median of three, in turns. size: characters of text.
+    """
+    documents = [path for name in DOCUMENTS for path in sorted((data / name).glob("*.jsonl.zst"))]
+    chosen = [text for text in texts(documents, size // len(documents)) if text]
+    folder = package_file("models", "tiny")
+    bare = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    bare.encode_special_tokens = True  # as pack does: no text is taken for a special token
+    ranges = batches([len(text) for text in chosen])  # small enough for the processor's caches
+    seconds: dict[str, list[float]] = {"pack": [], "bare": []}
+    with tempfile.TemporaryDirectory() as temporary:
+        work = Path(temporary)
+        rows = [{"id": str(number), "text": text} for number, text in enumerate(chosen)]
+        pq.write_table(pa.Table.from_pylist(rows, schema=DOCUMENT), work / "documents.parquet")
+        step = Step("pack", "pack", (), {"tokenizer": str(folder)})
+        for number in range(3):
+            started = time.process_time()
+            counted = 0
+            for start, end in ranges:
+                encoded = bare.encode_batch_fast(chosen[start:end], add_special_tokens=False)
+                counted += sum(len(one.ids) for one in encoded)
+            seconds["bare"].append(time.process_time() - started)
+            started = time.process_time()
+            given = (str(work / "documents.parquet"),)
+            manifest = run_step(step, given, str(work / f"pack-{number}"), InlineRunner())
+            seconds["pack"].append(time.process_time() - started)
+    bare_speed = counted / statistics.median(seconds["bare"])
+    speed = manifest.totals[0].tokens / statistics.median(seconds["pack"])
+    print(
+        f"pack: {speed:,.0f} tokens a second of CPU time; the bare tokenizer: {bare_speed:,.0f}; "
+        f"ratio {speed / bare_speed:.2f}"
+    )
+    return {"pack_tokens_s": round(speed), "tokenizer_tokens_s": round(bare_speed)}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--each", type=int, default=300, help="documents of every planting")
+    parser.add_argument("--text", type=int, default=20_000_000, help="characters to pack")
     options = parser.parse_args()
-    print(json.dumps(measure_decontamination(options.data, options.each)))
+    packing = measure_packing(options.data, options.text)
+    print(json.dumps({**packing, **measure_decontamination(options.data, options.each)}))
 
 
 if __name__ == "__main__":

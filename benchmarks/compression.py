@@ -1,16 +1,22 @@
 """Compression: the search on paper, the speed of its passes, and pruned children against scratch.
 
     python benchmarks/compression.py --paper
-    python benchmarks/compression.py --speed [--size tiny|160M] [--device cpu|cuda] [--compile]
-    python benchmarks/compression.py --arms PACK [--size tiny|160M] [--seeds 3] [--work FOLDER]
-        [--parent-tokens N] [--child-tokens N] [--short-tokens N] [--candidates N]
+    python benchmarks/compression.py --speed [--size tiny|56M|160M] [--device cpu|cuda] [--compile]
+    python benchmarks/compression.py --decode PARENT CHILD [--slots 16] [--answer 256]
+    python benchmarks/compression.py --arms PACK [--size tiny|56M|160M] [--seeds 3] [--long-seeds 3]
+        [--work FOLDER] [--parent-tokens N] [--child-tokens N] [--short-tokens N] [--candidates N]
+        [--share 0.75] [--pruned-rate 0.3]
 
 --paper: Nemotron-H-56B under 31.7 GiB at 1M tokens, on the meta device. --speed: the importance
 pass over the plain forward, and a distillation step over a cross-entropy step and a forward of the
-teacher. --arms: a parent is trained on PACK (the output of the pack stage), compressed by the two
-stages, and the winner's shape is trained in five ways with equal student tokens: pruned or from
-scratch, by KL or by cross-entropy, and from scratch with the parent's tokens too. Held-out loss is
-cross-entropy in all of them. A stopped run goes on if --work names its folder.
+teacher. --decode: tokens a second that our generator makes with two model folders, beside the
+ratio that the bytes of a step predict. --arms: a parent is trained on PACK (the output of the pack
+stage), compressed by the two stages, and the winner's shape is trained in five ways with equal
+student tokens: pruned or from scratch, by KL or by cross-entropy, and from scratch with the
+parent's tokens too (--long-seeds).
+Held-out loss is cross-entropy in all of them. A stopped run goes on if --work names its folder.
+On a GPU, for example: --size 56M --parent-tokens 60000000 --child-tokens 15000000
+--short-tokens 2000000 --long-seeds 1: 300 million tokens in all.
 
 The last line is JSON.
 """
@@ -38,7 +44,7 @@ from corpusmill.compression.importance import (  # noqa: E402
     measure_widths,
 )
 from corpusmill.compression.memory import GIB, Serving, memory_of, parameters_of  # noqa: E402
-from corpusmill.compression.parent import load_model  # noqa: E402
+from corpusmill.compression.parent import compute_dtype, load_model  # noqa: E402
 from corpusmill.compression.search import Budget, search  # noqa: E402
 from corpusmill.compression.space import AXES, Sizes, Space  # noqa: E402
 from corpusmill.manifests.storage import artifact_of  # noqa: E402
@@ -50,6 +56,8 @@ from corpusmill.trainer import checkpoint  # noqa: E402
 from corpusmill.trainer import train as trainer  # noqa: E402
 from corpusmill.trainer.config import HybridConfig, TrainConfig  # noqa: E402
 from corpusmill.trainer.export import write_model  # noqa: E402
+from corpusmill.trainer.generator import Generator, Prompt  # noqa: E402
+from corpusmill.trainer.importing import read_shape  # noqa: E402
 from corpusmill.trainer.loader import Batch  # noqa: E402
 from corpusmill.trainer.loss import SummedLoss  # noqa: E402
 from corpusmill.trainer.optim import Optimizer  # noqa: E402
@@ -77,6 +85,30 @@ SIZES: dict[str, dict[str, Any]] = {
         "train": {"sequence_length": 256, "batch_size": 8, "learning_rate": 5e-3},
         "space": {"mamba_layers": [2, 3, 4], "ffn_layers": [2, 3, 4]},
         "sequences": 64,
+    },
+    "56M": {
+        "model": {
+            "pattern": "M-M-M*-M-M-M*-M-M-",
+            "hidden_size": 512,
+            "ffn_size": 2048,
+            "attention_heads": 8,
+            "key_value_heads": 4,
+            "head_dim": 64,
+            "mamba_heads": 16,
+        },
+        "train": {
+            "sequence_length": 1024,
+            "batch_size": 64,
+            "micro_batch_size": 32,
+            "learning_rate": 3e-3,
+            "compile": True,
+        },
+        "space": {
+            "mamba_layers": [5, 6, 7, 8],
+            "ffn_layers": [5, 6, 7, 8],
+            "ffn_size": [1024, 1280, 1536, 1792, 2048],
+        },
+        "sequences": 256,
     },
     "160M": {
         "model": {
@@ -209,6 +241,33 @@ def speed(size: str, device: torch.device, compile_: bool, repeats: int) -> dict
     }
 
 
+def _answers(generator: Generator, prompts: list[Prompt]) -> int:
+    return sum(1 for _ in generator.generate(prompts))
+
+
+def decode(folders: list[Path], device: torch.device, slots: int, answer: int) -> dict[str, Any]:
+    """Decoding speed of a parent and a child, measured and predicted."""
+    dtype = compute_dtype("auto", device)
+    serving = Serving(
+        weights="bf16" if dtype == torch.bfloat16 else "fp32",
+        cache="bf16" if dtype == torch.bfloat16 else "fp32",
+        state="fp32",
+        context=answer,
+        batch=slots,
+    )
+    speeds, step_bytes = [], []
+    for folder in folders:
+        generator = Generator.load(folder, slots, device=str(device), dtype=dtype, guess=False)
+        prompts = [Prompt((1, 2, 3), answer)] * slots
+        seconds = clock(functools.partial(_answers, generator, prompts), device, 3)
+        speeds.append(slots * answer / seconds)
+        step_bytes.append(memory_of(read_shape(folder), serving).step_bytes)
+        print(f"{folder}: {speeds[-1]:,.0f} tokens/s, {step_bytes[-1] / 1e6:,.1f} MB a step")
+    measured, predicted = speeds[1] / speeds[0], step_bytes[0] / step_bytes[1]
+    print(f"child over parent: measured {measured:.2f}, by bytes {predicted:.2f}")
+    return {"measured": round(measured, 3), "by_bytes": round(predicted, 3)}
+
+
 class Arms:
     """The comparison of compressed children with children that were trained from scratch."""
 
@@ -328,6 +387,8 @@ class Arms:
         found: dict[str, list[float]] = {name: [] for name in arms}
         for seed in range(1, options.seeds + 1):
             for name, (loss, changes) in arms.items():
+                if "tokens" in changes and seed > options.long_seeds:
+                    continue
                 settings = {"model": shape, "tokens": options.child_tokens, "seed": seed, **changes}
                 _, held_out = self.train(f"{name}, seed {seed}", loss, **settings)
                 found[name].append(held_out)
@@ -352,11 +413,14 @@ def table(losses: dict[str, list[float]]) -> dict[str, Any]:
         "of KD, from scratch": ("scratch + CE", "scratch + KD"),
         "against all tokens": ("scratch + CE, all tokens", "pruned + KD"),
     }
+    losses = {name: found for name, found in losses.items() if found}
     for name, found in losses.items():
         print(f"{name:<28} {statistics.mean(found):.4f}")
     gains = {}
     for words, (before, after) in pairs.items():
-        differences = [a - b for a, b in zip(losses[before], losses[after], strict=True)]
+        if before not in losses:
+            continue
+        differences = [a - b for a, b in zip(losses[before], losses[after], strict=False)]
         mean, half = statistics.mean(differences), interval(differences)
         print(f"{words:<28} {mean:+.4f} ± {half:.4f}")
         gains[words] = [round(mean, 4), None if math.isinf(half) else round(half, 4)]
@@ -367,17 +431,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--paper", action="store_true")
     parser.add_argument("--speed", action="store_true")
+    parser.add_argument("--decode", nargs=2, type=Path, metavar=("PARENT", "CHILD"))
     parser.add_argument("--arms", metavar="PACK")
+    parser.add_argument("--slots", type=int, default=16)
+    parser.add_argument("--answer", type=int, default=256)
     parser.add_argument("--size", choices=SIZES, default="tiny")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--repeats", type=int, default=10)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--long-seeds", type=int, default=3, help="of the arm with all tokens")
     parser.add_argument("--parent-tokens", type=int, default=600_000)
     parser.add_argument("--child-tokens", type=int, default=200_000)
     parser.add_argument("--short-tokens", type=int, default=40_000)
     parser.add_argument("--candidates", type=int, default=8)
-    parser.add_argument("--share", type=float, default=0.85, help="child's share of parameters")
+    parser.add_argument("--share", type=float, default=0.75, help="child's share of parameters")
     parser.add_argument("--pruned-rate", type=float, default=0.3, help="share of the peak rate")
     parser.add_argument("--work", type=Path)
     options = parser.parse_args()
@@ -387,11 +455,14 @@ def main() -> None:
     if options.speed:
         device = find_device(options.device)
         results["speed"] = speed(options.size, device, options.compile, options.repeats)
+    if options.decode:
+        device = find_device(options.device)
+        results["decode"] = decode(options.decode, device, options.slots, options.answer)
     if options.arms:
         with tempfile.TemporaryDirectory() as temporary:
             results["arms"] = Arms(options, options.work or Path(temporary)).run()
     if not results:
-        parser.error("give --paper, --speed or --arms")
+        parser.error("give --paper, --speed, --decode or --arms")
     print(json.dumps(results))
 
 

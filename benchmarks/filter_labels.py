@@ -56,7 +56,7 @@ def extract(data: Path, folder: Path) -> Path:
 
     runner = InlineRunner()
     crawls = sorted(str(path) for pattern in CRAWLS for path in data.glob(pattern))
-    documents, parents = expand_inputs(crawls, str(folder), runner)
+    documents, parents, _ = expand_inputs(crawls, str(folder), runner)
     stages: Any = Fused(stages=(Extract(),))
     execute(Job(stages, ("extract",), {}, Inputs(str(folder), documents), parents), runner)
     return folder

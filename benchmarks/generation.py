@@ -4,7 +4,7 @@
 
 The shipped tiny model cleans up noisy passages of `samples/reference`, as `synthesize` asks it to:
 greedy, sixteen prompts at a time and one at a time. Both sides answer the same prompts, in turn, in
-one process. The best time of each counts: other work on the machine can only add to it.
+one process. CPU time is counted, and the best of each: other work on the machine can only add.
 
 A token is one of an answer, its end included. Reading the prompts is in the time. `corpusmill
 without guesses` is the same without `trainer/generator_guesses.py`.
@@ -106,7 +106,7 @@ def theirs(batch: int, end: int) -> Answer:
 
 
 def measure(repeats: int = 3) -> dict[str, dict[str, float]]:
-    """Tokens a second by batch and side, and the share of answers that are equal.
+    """Tokens a CPU second by batch and side, and the share of answers that are equal.
 
     Raises AssertionError if guesses change a token.
     """
@@ -125,9 +125,9 @@ def measure(repeats: int = 3) -> dict[str, dict[str, float]]:
         answers: dict[str, Answers] = {}
         for _ in range(repeats):
             for name, answer in sides.items():
-                start = time.perf_counter()
+                start = time.process_time()
                 answers[name] = answer(prompts[:count])
-                seconds = time.perf_counter() - start
+                seconds = time.process_time() - start
                 speed[name] = max(speed[name], sum(map(len, answers[name])) / seconds)
         assert answers[OURS] == answers[PLAIN]
         pairs = list(zip(answers[OURS], answers[THEIRS], strict=True))

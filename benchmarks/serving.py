@@ -2,7 +2,7 @@
 
     python benchmarks/serving.py [--shapes nemotron-h-8b,llama-3.1-8b,qwen2.5-7b]
         [--input 65536] [--output 1024] [--most 24] [--batches N,N] [--curve 1024,4096,16384]
-        [--tensor-parallel N] [--quantization fp8] [--eager] [--seconds N]
+        [--tensor-parallel N] [--quantization fp8] [--eager] [--logs FOLDER]
 
 The experiment is that of the Nemotron-H report (arXiv 2504.03624, section 2.6): long inputs, short
 outputs, for each model the batch that its memory allows. The figure is output tokens a second of
@@ -120,6 +120,12 @@ def fitting_batch(config: dict[str, Any], tokens: int, options: argparse.Namespa
     return max(1, int(room / sequence_bytes(config, tokens)))
 
 
+def longest(options: argparse.Namespace) -> int:
+    """Tokens of input and output together, of the longest job."""
+    curve = max(options.curve, default=0) + 3 * options.curve_output
+    return int(max(options.input + options.output, curve))
+
+
 def serve(shape: str, folder: str, options: argparse.Namespace) -> None:
     """Measure one shape, in this process; results are JSON lines on standard output."""
     import torch
@@ -138,7 +144,7 @@ def serve(shape: str, folder: str, options: argparse.Namespace) -> None:
         skip_tokenizer_init=True,
         dtype="bfloat16",
         quantization=options.quantization,
-        max_model_len=total,
+        max_model_len=longest(options),
         max_num_seqs=max(batches),
         max_num_batched_tokens=options.chunk,
         gpu_memory_utilization=USED,
@@ -177,12 +183,13 @@ def serve(shape: str, folder: str, options: argparse.Namespace) -> None:
         print(json.dumps(found), flush=True)
     for inputs in options.curve:
         prompts, outputs = options.curve_batch, options.curve_output
-        first = seconds(prompts, inputs, 1)
-        taken = seconds(prompts, inputs, outputs)
+        once, thrice = (seconds(prompts, inputs, times * outputs) for times in (1, 3))
+        # Both jobs read the same and differ in decode steps of the whole batch only.
+        decoding = max(1e-6, thrice - once) / (2 * outputs)
         point = {
             "input": inputs,
-            "tokens_s": round(prompts * outputs / taken, 1),
-            "decode_tokens_s": round(prompts * (outputs - 1) / max(1e-6, taken - first), 1),
+            "tokens_s": round(prompts * outputs / once, 1),
+            "decode_tokens_s": round(prompts / decoding, 1),
         }
         print(json.dumps({"curve": point}), flush=True)
 
@@ -190,8 +197,8 @@ def serve(shape: str, folder: str, options: argparse.Namespace) -> None:
 def start(shape: str, options: argparse.Namespace, work: Path) -> "subprocess.Popen[str]":
     """A process that imports vLLM and then waits for its turn."""
     folder = work / shape
-    folder.mkdir()
-    config = configuration(shape, options.input + options.output)
+    folder.mkdir(parents=True)
+    config = configuration(shape, longest(options))
     (folder / "config.json").write_text(json.dumps(config))
     command = [sys.executable, __file__, *sys.argv[1:], "--serve", shape, "--folder", str(folder)]
     with (work / f"{shape}.log").open("w") as log:
@@ -280,6 +287,7 @@ def main() -> None:
     parser.add_argument("--curve-output", type=int, default=128)
     parser.add_argument("--tensor-parallel", type=int, default=1)
     parser.add_argument("--quantization", choices=["fp8"])
+    parser.add_argument("--logs", help="the folder for vLLM's logs")
     parser.add_argument("--eager", action="store_true", help="no CUDA graphs, no compilation")
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     parser.add_argument("--folder", help=argparse.SUPPRESS)
@@ -291,16 +299,15 @@ def main() -> None:
     unknown = sorted(set(shapes) - {*DENSE, *HYBRID})
     if unknown:
         sys.exit(f"unknown shapes {', '.join(unknown)}; there are {', '.join([*DENSE, *HYBRID])}")
-    with tempfile.TemporaryDirectory() as work:
-        waiting = {shape: start(shape, options, Path(work)) for shape in shapes}
-        try:
-            found = {
-                shape: collected(process, Path(work) / f"{shape}.log")
-                for shape, process in waiting.items()
-            }
-        finally:
-            for process in waiting.values():
-                process.kill()
+    work = Path(options.logs or tempfile.mkdtemp())
+    waiting = {shape: start(shape, options, work) for shape in shapes}
+    try:
+        found = {
+            shape: collected(process, work / f"{shape}.log") for shape, process in waiting.items()
+        }
+    finally:
+        for process in waiting.values():
+            process.kill()
     import torch
     import vllm
 

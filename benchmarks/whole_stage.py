@@ -95,7 +95,7 @@ def run_ours(warc: Path, folder: Path) -> None:
     from corpusmill.stages.filter.stage import Filter
 
     runner = InlineRunner()
-    documents, parents = expand_inputs([str(warc)], str(folder), runner)
+    documents, parents, _ = expand_inputs([str(warc)], str(folder), runner)
     stages: Any = Fused(stages=(Extract(), Filter()))
     manifest = execute(
         Job(stages, ("extract", "filter"), {}, Inputs(str(folder), documents), parents), runner

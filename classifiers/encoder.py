@@ -2,7 +2,8 @@
 
 Texts are tokenised, sorted by length, and run in batches of about equal token counts, to save
 padding. On a CPU, compute is float32 on one thread: a worker has one core, and one order of
-additions gives the same bits on a busy machine. On CUDA, compute is bfloat16.
+additions gives the same bits on a busy machine. Products are oneDNN's (`products`). On CUDA,
+compute is bfloat16.
 """
 
 import hashlib
@@ -243,6 +244,7 @@ def load_encoder(settings: EncoderSettings, *, head: bool) -> tuple[Any, Any, st
 @lru_cache(maxsize=2)
 def _load(folder: str, head: bool, device: str, _mark: str) -> tuple[Any, Any]:
     import torch
+    from corpusmill.classifiers.products import lay_out
     from safetensors import SafetensorError
     from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
     from transformers.utils import logging
@@ -264,4 +266,7 @@ def _load(folder: str, head: bool, device: str, _mark: str) -> tuple[Any, Any]:
             f"the tokenizer in {folder} has no padding token",
             "set pad_token in its tokenizer_config.json",
         )
-    return model.to(device).eval(), tokenizer
+    model = model.to(device).eval()
+    if device == "cpu":
+        lay_out(model)
+    return model, tokenizer

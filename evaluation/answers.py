@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 
+BOXED = "boxed"  # in place of a pattern: the content of the last \\boxed{...}
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 _PUNCTUATION = re.compile(r"[^\w\s]")
 _FRACTION = re.compile(r"\\frac\{(-?\d+)\}\{(-?\d+)\}")
@@ -38,9 +39,6 @@ def final_answer(text: str, patterns: Sequence[str]) -> str | None:
         if found:
             return found[-1].group(1 if found[-1].re.groups else 0).strip()
     return None
-
-
-BOXED = "boxed"  # in place of a pattern: the content of the last \\boxed{...}
 
 
 def last_boxed(text: str) -> str | None:

@@ -1,17 +1,19 @@
 """A folder as a model that scores tokens: by the trainer's own model, or by transformers.
 
-The trainer's model reads checkpoints and NemotronHForCausalLM folders. It applies the head only
-where a token is scored. transformers loads all others; there a context that several continuations
-share is read once, if the model's only state is its attention cache.
+The trainer's model (`evaluation.hybrid`) reads checkpoints and NemotronHForCausalLM folders.
+transformers loads all others; there a context that several continuations share is read once, if
+the model's only state is its attention cache.
 """
 
 import functools
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from corpusmill.evaluation.hybrid import HybridScorer
 from corpusmill.evaluation.scoring import Model, likelihoods
 from corpusmill.manifests.errors import CorpusmillError, ModelError
 from torch import Tensor
@@ -19,7 +21,6 @@ from torch import Tensor
 Runtime = Literal["auto", "trainer", "transformers"]
 STATE = "state.json"  # of a checkpoint
 CONFIG = "config.json"
-LOGIT_BYTES = 1 << 28  # of the logits that the trainer's head makes at once, in fp32
 
 
 @dataclass(frozen=True)
@@ -42,37 +43,6 @@ class Place:
         return torch.device(name), getattr(torch, dtype)
 
 
-class HybridScorer:
-    """The trainer's model."""
-
-    def __init__(self, model: Any, context: int | None = None) -> None:
-        self.model = model
-        self.context = context
-        self.vocabulary: int = model.config.vocab_size
-
-    @property
-    def device(self) -> torch.device:
-        return next(self.model.parameters()).device
-
-    def token_scores(
-        self, tokens_BT: Tensor, rows_N: Tensor, places_N: Tensor, targets_N: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        hidden_ND = self.model.hidden(tokens_BT)[rows_N, places_N]
-        most = max(1, LOGIT_BYTES // (4 * self.vocabulary))
-        found = [
-            likelihoods(self.model.lm_head(hidden), targets)
-            for hidden, targets in zip(hidden_ND.split(most), targets_N.split(most), strict=True)
-        ]
-        return torch.cat([item[0] for item in found]), torch.cat([item[1] for item in found])
-
-    def shared_scores(
-        self,
-        contexts: Sequence[tuple[int, ...]],
-        continuations: Sequence[Sequence[tuple[int, ...]]],
-    ) -> tuple[Tensor, Tensor] | None:
-        return None
-
-
 class TransformersScorer:
     """Any causal language model of transformers."""
 
@@ -82,6 +52,7 @@ class TransformersScorer:
         self.context: int | None = getattr(text, "max_position_embeddings", None)
         self.vocabulary: int = text.vocab_size
         self._shares: bool | None = None
+        self._keeps = "logits_to_keep" in inspect.signature(model.forward).parameters
 
     @property
     def device(self) -> torch.device:
@@ -92,10 +63,11 @@ class TransformersScorer:
         self, tokens_BT: Tensor, rows_N: Tensor, places_N: Tensor, targets_N: Tensor
     ) -> tuple[Tensor, Tensor]:
         first, last = int(places_N.min()), int(places_N.max())
+        if not self._keeps:
+            logits_BTV = self.model(tokens_BT, use_cache=False).logits
+            return likelihoods(logits_BTV[rows_N, places_N], targets_N)
         kept = torch.arange(first, last + 1, device=tokens_BT.device)
         logits_BTV = self.model(tokens_BT, logits_to_keep=kept, use_cache=False).logits
-        if logits_BTV.shape[1] == tokens_BT.shape[1]:  # the model keeps all
-            first = 0
         return likelihoods(logits_BTV[rows_N, places_N - first], targets_N)
 
     def shared_scores(
@@ -103,7 +75,7 @@ class TransformersScorer:
         contexts: Sequence[tuple[int, ...]],
         continuations: Sequence[Sequence[tuple[int, ...]]],
     ) -> tuple[Tensor, Tensor] | None:
-        if self._shares is False:
+        if self._shares is False or not self._keeps:
             return None
         # Contexts are padded on the left, so that each cache ends with its last token.
         longest = max(map(len, contexts))

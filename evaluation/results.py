@@ -19,7 +19,7 @@ import pyarrow as pa
 from corpusmill.evaluation import answers, sandbox
 from corpusmill.evaluation.questions import Question
 from corpusmill.evaluation.scoring import Score
-from corpusmill.evaluation.task import AnswerTask, CodeTask, LastWordTask, TextTask
+from corpusmill.evaluation.task import AnswerTask, CodeTask, LastWordTask, Task, TextTask
 from corpusmill.evaluation.templates import BadItem, rendered
 
 ITEMS = pa.schema(
@@ -65,7 +65,7 @@ def unscored(task: str, question: Question, reason: str, detail: str) -> Record:
     return {**identified(task, question), "reason": reason, "detail": detail}
 
 
-def of_scores(task: Any, question: Question, scores: Sequence[Score]) -> Record:
+def of_scores(task: Task, question: Question, scores: Sequence[Score]) -> Record:
     """The row of a likelihood item. scores: one for each pair; for a text, one for each window."""
     if isinstance(task, TextTask):
         scores = [

@@ -38,7 +38,7 @@ def likelihood_rows(
     questions: Questions,
     model: Model,
     reading: Reading,
-    batch_tokens: int,
+    batch_tokens: int | None = None,
     done: Done = lambda done, total: None,
 ) -> list[Record]:
     """The rows of a task that is scored by log-likelihood."""

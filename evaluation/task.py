@@ -146,8 +146,8 @@ class AnswerTask(Task):
     max_tokens: PositiveInt = 256
     """The longest answer."""
     patterns: tuple[str, ...] = ()
-    """Regular expressions for the final answer, tried in order; the last match counts. Empty: the
-    whole answer.
+    """Regular expressions for the final answer, tried in order; the last match counts. `boxed` is
+    LaTeX's box. Empty: the whole answer.
     """
     compare: Literal["text", "number", "math", "begins"] = "text"
     """text: equal but for case, articles and punctuation. number: equal numbers. math: equal LaTeX

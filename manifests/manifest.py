@@ -59,6 +59,8 @@ class Manifest:
     software: name -> version of the software that decides the output bytes.
     account: what becomes of a row (`stages.contract.Account`).
     unit: what the accounts count.
+    left_out: the files of input folders that were no data: for each reason, how many, and the paths
+    of some. They are no part of the digest.
     free: the settings that decide no output byte, as step.key. Their values are no part of the
     digest.
     folder: where the manifest is read or written. It is no part of the file.
@@ -78,6 +80,7 @@ class Manifest:
     timing: dict[str, float] = field(default_factory=dict)
     verbs: list[str] = field(default_factory=list)
     free: list[str] = field(default_factory=list)
+    left_out: list[dict[str, Any]] = field(default_factory=list)
     folder: str = ""
     work: Work = field(default_factory=Work, compare=False)  # never written
 
@@ -95,7 +98,7 @@ class Manifest:
     def digest(self) -> str:
         record = asdict(self)
         record["config"] = self.settings
-        del record["timing"], record["folder"], record["free"], record["work"]
+        del record["timing"], record["folder"], record["free"], record["work"], record["left_out"]
         for counts in record["totals"]:
             del counts["seconds"]
         for artifact in record["outputs"]:
@@ -113,6 +116,7 @@ class Manifest:
 
 
 _FIELDS = {item.name for item in fields(Manifest)} - {"folder", "work"}
+MOST_NAMED = 20  # files that are left out, for each reason
 _REQUIRED = {"stages", "software", "config", "digest"}
 
 
@@ -126,6 +130,17 @@ def write_manifest(manifest: Manifest, folder: str, name: str = MANIFEST) -> Art
     record["digest"] = manifest.digest
     data = (json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
     return storage.write_bytes(storage.join(folder, name), data)
+
+
+def summed_up(left_out: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Files that are left out, as the manifest names them. left_out: path -> reason."""
+    paths: dict[str, list[str]] = {}
+    for path, reason in sorted(left_out.items()):
+        paths.setdefault(reason, []).append(path)
+    return [
+        {"reason": reason, "files": len(found), "paths": found[:MOST_NAMED]}
+        for reason, found in paths.items()
+    ]
 
 
 def has_manifest(folder: str) -> bool:

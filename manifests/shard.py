@@ -11,7 +11,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -92,6 +92,10 @@ class ParquetOutput:
         if self._waiting:
             self._writer.write_table(pa.concat_tables(self._waiting), row_group_size=1 << 30)
             self._waiting, self.waiting_bytes = [], 0
+
+    def describe(self, notes: Mapping[str, str]) -> None:
+        """Write these keys and values into the footer."""
+        self._writer.add_key_value_metadata(dict(notes))
 
     def close(self) -> None:
         self.flush()
@@ -219,6 +223,16 @@ class Shard:
             rows, digest = output.sent.rows, output.sent.digest
         written = (sink.digest, sink.size, rows, output.text_bytes, output.tokens, digest)
         self.outputs.append(Artifact(path, *written))
+
+    @contextmanager
+    def stream(self, where: str, name: str) -> Iterator[HashingWriter]:
+        """Write `<folder>/<where>/<name>` piece by piece. It appears when the block ends without an
+        error.
+        """
+        path = storage.join(self.folder, where, name)
+        with storage.atomic_writer(path) as sink:
+            yield sink
+        self.outputs.append(Artifact(path, sink.digest, sink.size))
 
     def file(self, where: str, name: str, data: bytes) -> Artifact:
         """Write `data` as `<folder>/<where>/<name>`."""

@@ -90,6 +90,12 @@ STAGES: dict[str, Entry] = {
     "pack": Entry(
         "corpusmill.stages.pack.stage:Pack", "Tokenise documents into the trainer's token shards."
     ),
+    "convert": Entry(
+        "corpusmill.stages.convert.stage:Convert",
+        "Write tokens or documents for other tools. Megatron's .bin and .idx, flat token files, or "
+        "a folder for Hugging Face's datasets.",
+        passes_on=False,
+    ),
     "train": Entry(
         "corpusmill.stages.train.stage:Train",
         "Train a Mamba-2/attention/FFN hybrid on token shards.",

@@ -9,13 +9,13 @@ This module and `pipeline.task` handle resume, quarantine and row accounts for a
 
 import importlib.metadata
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import CorpusmillError, InputError
-from corpusmill.manifests.manifest import Manifest, Parent, Work
+from corpusmill.manifests.manifest import Manifest, Parent, Work, summed_up
 from corpusmill.manifests.partials import remove_partials
 from corpusmill.manifests.receipt import Counts, Receipt, list_receipts, plan_hash, receipt_path
 from corpusmill.pipeline.accounts import Flows, LostRows, check_stage
@@ -38,6 +38,7 @@ class Job:
     plan hash. The path of the output folder does not.
     verbs: the verb of each step.
     replace: whether finished work of other settings may be removed.
+    left_out: path -> why a file of an input folder is not read.
     """
 
     stage: GlobalStage
@@ -47,6 +48,7 @@ class Job:
     parents: tuple[Parent, ...] = ()
     verbs: tuple[str, ...] = ()
     replace: bool = False
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     def started(self) -> Manifest:
         """The manifest before any work: no plan hash, no outputs, no counts."""
@@ -65,6 +67,7 @@ class Job:
             free=[f"{self.names[-1]}.{key}" for key in self.stage.free_settings],
             account=self.stage.account,
             unit=self.stage.unit,
+            left_out=summed_up(self.left_out),
             folder=self.inputs.folder,
         )
 

@@ -175,7 +175,8 @@ def _check_columns(artifact: Artifact) -> None:
     )
     for name in ("id", "text"):
         if name not in found.names:
-            raise InputError(f"{artifact.path} has no column {name!r}", mend)
+            there = ", ".join(found.names) or "none"
+            raise InputError(f"{artifact.path} has no column {name!r}; it has {there}", mend)
     for field in DOCUMENT:
         if field.name in found.names and found.field(field.name).type != field.type:
             there = found.field(field.name).type

@@ -12,6 +12,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import InputError
@@ -33,6 +34,14 @@ _MENDS = {
 _READ_FROM_FOLDERS = ("records", "documents", "any")
 
 Listed = StageFolder | list[str]  # what a pattern names: a finished stage, or raw files
+
+
+class Expanded(NamedTuple):
+    """What inputs stand for. left_out: path -> why the file is no data."""
+
+    artifacts: tuple[Artifact, ...]
+    parents: tuple[Parent, ...]
+    left_out: dict[str, str]
 
 
 def list_input(pattern: str) -> Listed:
@@ -67,8 +76,9 @@ def expand_inputs(
     reads: str = "records",
     listed: Mapping[str, Listed] | None = None,
     format: str = "auto",
-) -> tuple[tuple[Artifact, ...], tuple[Parent, ...]]:
-    """The artifacts to read and their parents. The runner's workers hash raw files.
+) -> Expanded:
+    """The artifacts to read, their parents, and the files that are left out, each with the reason.
+    The runner's workers hash raw files.
 
     reads: as in `stages.contract`. listed: pattern -> what it names, if known already. format: of
     the reader's settings; if it is `auto`, a folder stands for its files of data, and the others
@@ -78,40 +88,45 @@ def expand_inputs(
     artifacts: list[Artifact] = []
     parents: list[Parent] = []
     raw: set[str] = set()
+    left_out: dict[str, str] = {}
     for pattern in patterns:
         found = (listed or {}).get(pattern) or list_input(pattern)
         if isinstance(found, StageFolder):
             artifacts += found.manifest.documents() or found.manifest.outputs
             parents.append(Parent(storage.absolute(found.path), found.manifest.digest))
         elif format == "auto" and reads in _READ_FROM_FOLDERS:
-            raw.update(_data_of(pattern, found))
+            data, others = data_of(pattern, found)
+            raw.update(data)
+            left_out |= others
         else:
             raw.update(found)
     refuse_files(folder, raw)
     if reads in _MENDS:
         _refuse_raw(sorted(raw), reads)
     measured = _measure(sorted(raw), folder, runner)
-    return tuple(artifacts + measured), (
-        *parents,
-        *(Parent(item.path, item.digest) for item in measured),
+    return Expanded(
+        tuple(artifacts + measured),
+        (*parents, *(Parent(item.path, item.digest) for item in measured)),
+        {path: reason for path, reason in left_out.items() if path not in raw},
     )
 
 
-def _data_of(pattern: str, files: list[str]) -> list[str]:
-    """The files that are data, if the pattern is a folder, or a glob that names no suffix.
+def data_of(pattern: str, files: list[str]) -> tuple[list[str], dict[str, str]]:
+    """The files that are data, if the pattern is a folder, or a glob that names no suffix; and the
+    others, each with the reason.
 
     The others are named on the terminal. A file that is named itself is taken as it is, and told if
     it is read as text only because it is nothing else. Raises InputError if nothing is data.
     """
-    from corpusmill.stages.readers.data_files import is_data, names_of, sorted_out
+    from corpusmill.stages.readers.data_files import names_of, sorted_out, why_left_out
 
     shown = display.current()
     path = storage.absolute(pattern.rstrip("/"))
     if path in files or (storage.is_glob(pattern) and _names_suffix(pattern)):
-        odd = [file for file in files if path in files and not is_data(file)]
+        odd = [file for file in files if path in files and why_left_out(file)]
         if odd:
             shown.say(f"{names_of(odd)} is none of the known formats by name: read as it is")
-        return files
+        return files, {}
     data, others = sorted_out(files)
     if not data:
         raise InputError(
@@ -121,7 +136,7 @@ def _data_of(pattern: str, files: list[str]) -> list[str]:
     if others:
         number = f"{len(others):,} {'file' if len(others) == 1 else 'files'}"
         shown.say(f"{pattern}: left out {number} that are no data: {names_of(others)}")
-    return data
+    return data, others
 
 
 def _names_suffix(pattern: str) -> bool:

@@ -10,7 +10,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from corpusmill.manifests.receipt import Receipt
@@ -84,6 +84,11 @@ class Meter:
             note=note,
         )
 
+    def clear(self) -> None:
+        """Remove the folder of the progress files, if no worker left one."""
+        with suppress(OSError):
+            os.rmdir(self._folder)
+
     def _records(self) -> Iterator[dict[str, Any]]:
         for name in self._names():
             try:
@@ -116,3 +121,4 @@ def watch(title: str, tasks: Sequence[Task], folder: str) -> Iterator[Meter]:
         stop.set()
         thread.join()
         shown.end(meter.progress())
+        meter.clear()

@@ -199,7 +199,7 @@ def _check(planned: Planned, made: list[str] | None = None) -> None:
 
 def _run(planned: Planned, runner: Runner) -> Manifest:
     job, folder = planned.job, planned.folder
-    documents, parents = expand_inputs(
+    expanded = expand_inputs(
         planned.patterns,
         folder,
         runner,
@@ -208,13 +208,14 @@ def _run(planned: Planned, runner: Runner) -> Manifest:
         _format(job.stage.fused[0]),
     )
     named: dict[str, tuple[Artifact, ...]] = {}
-    all_parents: list[Parent] = list(parents)
+    all_parents: list[Parent] = list(expanded.parents)
+    left_out = dict(expanded.left_out)
     for name, paths in planned.named.items():
         source = getattr(job.stage, "sources", {}).get(name, job.stage)
-        named[name], more = expand_inputs(
-            paths, folder, runner, listed=planned.listed, format=_format(source)
-        )
-        all_parents += [parent for parent in more if parent not in all_parents]
+        more = expand_inputs(paths, folder, runner, listed=planned.listed, format=_format(source))
+        named[name] = more.artifacts
+        all_parents += [parent for parent in more.parents if parent not in all_parents]
+        left_out |= more.left_out
     for step in planned.group.steps:
         settings = dict(step.settings)
         folders = [
@@ -227,7 +228,10 @@ def _run(planned: Planned, runner: Runner) -> Manifest:
         ensure_compiled(shown.say)
     return execute(
         dataclasses.replace(
-            job, inputs=Inputs(folder, documents, named), parents=tuple(all_parents)
+            job,
+            inputs=Inputs(folder, expanded.artifacts, named),
+            parents=tuple(all_parents),
+            left_out=left_out,
         ),
         runner,
     )

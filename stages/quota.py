@@ -7,7 +7,7 @@ into 65,536 ranges of keys, and finds the range in which the quota ends. The sec
 range only, and finds the key. Memory does not grow with the corpus.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,33 +59,50 @@ def draw(read: Callable[[], Iterator[Weights]], quotas: Mapping[int, int]) -> di
     read: gives all weights in pieces. It is called twice. Documents with the same key (copies of
     one id) are all taken, or none of them.
     """
+    drawn = draw_each(read, {group: [quota] for group, quota in quotas.items()})
+    return {group: found for group, (found,) in drawn.items()}
+
+
+def draw_each(
+    read: Callable[[], Iterator[Weights]], quotas: Mapping[int, Sequence[int]]
+) -> dict[int, list[Draw]]:
+    """As `draw`, with several quotas of each group."""
     ranges = {group: np.zeros((2, 1 << _RANGE_BITS), dtype=np.int64) for group in quotas}
     for groups, keys, weights in read():
         for group, sums in ranges.items():
             mine = groups == group
             np.add.at(sums[0], keys[mine] >> _SHIFT, weights[mine])
             np.add.at(sums[1], keys[mine] >> _SHIFT, 1)
-    before: dict[int, Draw] = {}
-    waiting: dict[int, list[NDArray[np.int64]]] = {}
+    drawn: dict[int, list[Draw]] = {}
+    # Group -> range in which a quota ends -> the keys and weights there.
+    waiting: dict[int, dict[int, list[NDArray[np.int64]]]] = {group: {} for group in quotas}
     for group, sums in ranges.items():
-        total = np.cumsum(sums[0])
+        total, documents = np.cumsum(sums[0]), np.cumsum(sums[1])
+        drawn[group] = []
         # The first range that does not fit whole.
-        last = int(np.searchsorted(total, quotas[group], side="right"))
-        if last == len(total):
-            before[group] = Draw(KEY_END, int(total[-1]), int(sums[1].sum()))
-            continue
-        before[group] = Draw(
-            last << _SHIFT, int(total[last - 1]) if last else 0, int(sums[1][:last].sum())
-        )
-        waiting[group] = []
-    if waiting:
+        for last in np.searchsorted(total, quotas[group], side="right").tolist():
+            if last == len(total):
+                drawn[group].append(Draw(KEY_END, int(total[-1]), int(documents[-1])))
+                continue
+            before = (int(total[last - 1]), int(documents[last - 1])) if last else (0, 0)
+            drawn[group].append(Draw(last << _SHIFT, *before))
+            waiting[group][last] = []
+    if any(waiting.values()):
         for groups, keys, weights in read():
             for group, parts in waiting.items():
-                mine = (groups == group) & (keys >> _SHIFT == before[group].threshold >> _SHIFT)
-                parts.append(np.stack([keys[mine], weights[mine]]))
+                wanted = np.array(sorted(parts), dtype=np.int64)
+                mine = (groups == group) & np.isin(keys >> _SHIFT, wanted)
+                found = np.stack([keys[mine], weights[mine]])
+                for last in np.unique(found[0] >> _SHIFT).tolist():
+                    parts[last].append(found[:, found[0] >> _SHIFT == last])
     return {
-        **before,
-        **{group: _within(before[group], parts, quotas[group]) for group, parts in waiting.items()},
+        group: [
+            start
+            if start.threshold == KEY_END
+            else _within(start, waiting[group][start.threshold >> _SHIFT], quota)
+            for start, quota in zip(starts, quotas[group], strict=True)
+        ]
+        for group, starts in drawn.items()
     }
 
 

@@ -16,6 +16,7 @@ from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.manifests.settings import build_settings
 from corpusmill.manifests.yaml_text import parse_yaml
 from corpusmill.trainer.config import TrainConfig
+from corpusmill.trainer.on_ray import run_on_ray
 from corpusmill.trainer.records import StepRecord
 from corpusmill.trainer.token_shards import find_shards
 from corpusmill.trainer.workers import run
@@ -65,10 +66,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="change one value"
     )
+    parser.add_argument(
+        "--ray", action="store_true", help="num_workers are workers of Ray Train (RAY_ADDRESS)"
+    )
     options = parser.parse_args(arguments)
     try:
         config = read_config(options.config, options.set)
-        result = run(config, find_shards(options.data), options.output, print_record)
+        shards = find_shards(options.data)
+        if options.ray:
+            print(f"trained: {run_on_ray(config, shards, options.output, print_record)}")
+            return 0
+        result = run(config, shards, options.output, print_record)
     except CorpusmillError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

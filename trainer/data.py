@@ -2,6 +2,7 @@
 
 The stream is a pure function of its inputs. Only the seed and the list of shards set the order.
 Every epoch permutes all row groups, and then the documents inside each window of a few row groups.
+If the blend has phases, row groups of a phase stay together, and phases come in their order.
 Row k of the stream can be computed on its own. So the whole state of a loader is one integer, and a
 run can be resumed exactly at every step. Rank r of W takes the rows r mod W, whatever W was before.
 
@@ -18,6 +19,7 @@ Permutations here are hashes, so no index is stored. Letters in tensor names: B 
 """
 
 import hashlib
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -126,6 +128,14 @@ class PackedStream:
         self._sizes = np.array(
             [g.tokens if pack == "concat" else g.padded_rows for g in self.groups], dtype=np.int64
         )
+        self._phases = np.array([group.phase for group in self.groups])
+        # Where each window begins in the order of row groups, and the end. None has two phases.
+        ends = np.cumsum(np.unique(self._phases, return_counts=True)[1]).tolist()
+        self._bounds = [
+            place
+            for start, end in itertools.pairwise([0, *ends])
+            for place in range(start, end, shuffle_window)
+        ] + ends[-1:]
         self._plans: dict[int, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
         self._windows: dict[tuple[int, int], _Window] = {}
 
@@ -151,7 +161,7 @@ class PackedStream:
             return sum(group.documents for group in self.groups)
         number, begun, _ = self._reached(row)
         order, _ = self._plan(0)
-        return begun + self._documents_in(order[: number * self.shuffle_window])
+        return begun + self._documents_in(order[: self._bounds[number]])
 
     def documents_from(self, row: int) -> int:
         """How many documents have no token in the rows before `row`."""
@@ -161,7 +171,7 @@ class PackedStream:
             return 0
         number, _, left = self._reached(row)
         order, _ = self._plan(0)
-        return left + self._documents_in(order[(number + 1) * self.shuffle_window :])
+        return left + self._documents_in(order[self._bounds[number + 1] :])
 
     def _position(self, row: int) -> tuple[int, int]:
         """The epoch in which `row` begins, and its position there: in tokens, or rows with pad."""
@@ -236,9 +246,8 @@ class PackedStream:
         """
         if epoch not in self._plans:
             order = _permutation(len(self.groups), self.seed, epoch, 0)
-            sums = np.add.reduceat(
-                self._sizes[order], np.arange(0, len(order), self.shuffle_window)
-            )
+            order = order[np.argsort(self._phases[order], kind="stable")]
+            sums = np.add.reduceat(self._sizes[order], self._bounds[:-1])
             self._plans = {key: plan for key, plan in self._plans.items() if key == epoch - 1}
             self._plans[epoch] = order, np.concatenate([[0], np.cumsum(sums)])
         return self._plans[epoch]
@@ -257,7 +266,7 @@ class PackedStream:
         key = (epoch, number)
         if key not in self._windows:
             order, _ = self._plan(epoch)
-            chosen = order[number * self.shuffle_window : (number + 1) * self.shuffle_window]
+            chosen = order[self._bounds[number] : self._bounds[number + 1]]
             window = self._read_window([self.groups[group] for group in chosen], epoch, number)
             while len(self._windows) >= WINDOWS_KEPT:
                 self._windows.pop(next(iter(self._windows)))

@@ -16,10 +16,12 @@ outputs of the map.
 from typing import Any, Literal, NamedTuple
 
 import torch
+from corpusmill.manifests.errors import CorpusmillError
 from torch import Tensor
 
 Scaling = Literal["tensor", "row"]
 E4M3, E5M2 = torch.float8_e4m3fn, torch.float8_e5m2
+CAPABILITY = (8, 9)  # of a GPU
 SMALLEST = 1e-12  # a tensor of zeros has some scale too
 NOT_ROUNDED = (None, None, None, None)
 NO_GRADIENTS = (None, *NOT_ROUNDED)  # of a scaling and a rounded weight
@@ -32,6 +34,15 @@ class Rounded(NamedTuple):
     scale_O: Tensor
     w8_KO: Tensor
     scale_K: Tensor
+
+
+def refuse_device(device: torch.device) -> None:
+    """Raises CorpusmillError if it is a GPU that has no 8-bit products."""
+    if device.type == "cuda" and torch.cuda.get_device_capability(device) < CAPABILITY:
+        raise CorpusmillError(
+            f"{torch.cuda.get_device_name(device)} has no products in 8 bits",
+            "set precision to plain, or take a GPU of compute capability 8.9 or more",
+        )
 
 
 def linear(

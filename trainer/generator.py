@@ -33,7 +33,8 @@ TOKENS_A_STEP = 64  # of all rows together, as far as guesses decide it
 @dataclass(frozen=True)
 class Prompt:
     """What to go on from, and how. stop: strings that end the answer and do not stand in it.
-    log_probabilities: return those of the chosen tokens.
+    log_probabilities: return those of the chosen tokens. embedded: (T, D), what enters the first
+    layer in place of the tokens' embeddings, for a prompt with an image.
     """
 
     token_ids: tuple[int, ...]
@@ -41,6 +42,7 @@ class Prompt:
     sampling: Sampling = field(default_factory=Sampling)
     stop: tuple[str, ...] = ()
     log_probabilities: bool = False
+    embedded: torch.Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,9 @@ class Answer:
 
 @dataclass
 class _Row:
-    """A prompt that is being answered. `answer` ends with a token that the model has not read."""
+    """A prompt that is being answered. `answer` ends with a token that the model has not read.
+    guessed: how many guesses this step checks.
+    """
 
     index: int
     prompt: Prompt
@@ -65,6 +69,7 @@ class _Row:
     numbers: list[float]
     answer: list[int] = field(default_factory=list)
     log_probabilities: list[float] = field(default_factory=list)
+    guessed: int = 0
     ended: Literal["", "stop", "length"] = ""
 
 
@@ -152,7 +157,7 @@ class Generator:
         if prompt.max_tokens == 0:
             row.ended = "length"
             return row
-        logits_1V = self._decoder.prefill(place, tokens).unsqueeze(0)
+        logits_1V = self._decoder.prefill(place, tokens, prompt.embedded).unsqueeze(0)
         self._take([row], [[]], logits_1V.unsqueeze(1), news)
         return row
 
@@ -164,12 +169,14 @@ class Generator:
         self._decoder.keep(kept)
 
     def _guesses(self, rows: list[_Row]) -> list[list[int]]:
-        """Guesses to check, equally many for each row: about as many as the average row has."""
+        """Guesses to check, equally many for each row: as many as the average row has. Zeros fill
+        up rows that have fewer.
+        """
         most = min(self._most_guesses, TOKENS_A_STEP // len(rows) - 1, CHUNK - 1)
-        if most <= 0:
-            return [[] for _ in rows]
-        found = [row.guesses.next()[:most] for row in rows]
+        found = [row.guesses.next(max(most, 0)) for row in rows]
         width = sum(map(len, found)) // len(rows)
+        for row, guessed in zip(rows, found, strict=True):
+            row.guessed = min(len(guessed), width)
         return [(guessed + [0] * width)[:width] for guessed in found]
 
     def _take(
@@ -207,7 +214,7 @@ class Generator:
                 if row.ended or token != guess:
                     break
             row.guesses.extend(new)
-            row.guesses.checked(len(guesses[place]), len(new) - 1)
+            row.guesses.checked(row.guessed, len(new) - 1)
             if row.prompt.log_probabilities:
                 row.log_probabilities += logs[place * width : place * width + len(new)]
             if news is not None:

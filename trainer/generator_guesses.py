@@ -34,13 +34,13 @@ class Guesses:
                 self._followed[tuple(self.tokens[place - GRAM :])] = place
             self.tokens.append(token)
 
-    def next(self) -> list[int]:
-        """Guesses at the next tokens, as many as are worth checking."""
+    def next(self, most: int) -> list[int]:
+        """Guesses at the next tokens, as many as are worth checking, and at most so many."""
         place = self._followed.get(tuple(self.tokens[-GRAM:]))
-        return [] if place is None else self.tokens[place : place + self._trust]
+        return [] if place is None else self.tokens[place : place + min(self._trust, most)]
 
     def checked(self, guessed: int, right: int) -> None:
         """Learn how many guesses were right. At least one is tried again."""
         if guessed:
-            more = 2 * self._trust if right == guessed else right
+            more = 2 * self._trust if right >= guessed else right
             self._trust = max(1, min(more, self._most))

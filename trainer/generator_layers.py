@@ -5,22 +5,16 @@ reads the next few tokens of every row. Usually that is one; more are read to ch
 (`trainer.generator_guesses`). Logits equal those of the full forward up to rounding; a test holds
 it.
 
-On a CPU, weights are laid out once for oneDNN. With the few rows of a decoding step its products
-take a third of the time of MKL's, which lay them out at every call.
-
 Letters in tensor names: S rows, T tokens, D hidden, H heads, P head dim, G groups, R heads per
 group, N state, C channels of the convolution, I inner width, K key/value heads, V vocabulary.
 """
-
-import platform
-from collections.abc import Callable
-from functools import partial
 
 import torch
 import torch.nn.functional as F
 from corpusmill.trainer.attention import attend
 from corpusmill.trainer.config import HybridConfig
 from corpusmill.trainer.generator_cache import Cache
+from corpusmill.trainer.generator_products import Numbers, Product, product
 from corpusmill.trainer.model import (
     AttentionMixer,
     Block,
@@ -31,26 +25,6 @@ from corpusmill.trainer.model import (
 )
 from corpusmill.trainer.ssd import scan
 from torch import Tensor
-
-Product = Callable[[Tensor], Tensor]
-Numbers = tuple[torch.device, torch.dtype]  # where weights lie, and the dtype of products
-LAID_OUT_FOR = 16  # rows of a product
-
-
-def product(weight: Tensor, numbers: Numbers) -> Product:
-    """x -> x @ weight.T, in the dtype of `numbers`."""
-    device, dtype = numbers
-    weight = weight.detach().to(device, dtype)
-    if (
-        device.type == "cpu"
-        and dtype == torch.float32
-        and platform.machine() in ("x86_64", "AMD64")
-        and torch.backends.mkldnn.is_available()
-    ):
-        oneDNN = torch.ops.mkldnn
-        weight = oneDNN._reorder_linear_weight(weight, LAID_OUT_FOR)
-        return lambda x: oneDNN._linear_pointwise(x, weight, None, "none", [], "")
-    return partial(F.linear, weight=weight)
 
 
 def norm_of(module: RMSNorm, device: torch.device) -> Product:
@@ -243,18 +217,23 @@ class Decoder:
                 layer = FeedForwardLayer(mixer, numbers)
             seen[symbol] += 1
             self.layers.append((norm_of(block.norm, device), layer))
+        self._last_memory = max(map(model.config.pattern.rfind, "M*"))
         self._windows: list[Tensor] = []
         self._tokens = 0
 
     @torch.inference_mode()
-    def prefill(self, row: int, tokens: list[int]) -> Tensor:
-        """Read a prompt into a row; the logits (V) behind its last token, fp32."""
+    def prefill(self, row: int, tokens: list[int], embedded_TD: Tensor | None = None) -> Tensor:
+        """Read a prompt into a row; the logits (V) behind its last token, fp32.
+
+        embedded_TD: what enters the first layer, in place of the tokens' embeddings.
+        """
         self.cache.clear(row)
         self.cache.reserve(len(tokens))
-        x_STD = self.embedding_VD[torch.tensor([tokens], device=self.device)]
-        with_memory = [i for i, (_, layer) in enumerate(self.layers) if _remembers(layer)]
+        if embedded_TD is None:
+            embedded_TD = self.embedding_VD[torch.tensor(tokens, device=self.device)]
+        x_STD = embedded_TD.to(self.embedding_VD).unsqueeze(0)
         for index, (norm, layer) in enumerate(self.layers):
-            if index == with_memory[-1] + 1:  # nobody reads the other tokens any more
+            if index == self._last_memory + 1:  # nobody reads the other tokens any more
                 x_STD = x_STD[:, -1:]
             if isinstance(layer, FeedForwardLayer):
                 x_STD = x_STD + layer.apply(norm(x_STD))
@@ -297,7 +276,3 @@ class Decoder:
     def move(self, source: int, target: int) -> None:
         """Let a row take the place of another."""
         self.cache.move(source, target)
-
-
-def _remembers(layer: MambaLayer | AttentionLayer | FeedForwardLayer) -> bool:
-    return not isinstance(layer, FeedForwardLayer)

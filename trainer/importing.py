@@ -47,6 +47,11 @@ UNKNOWN = ("use_bias", "mlp_bias", "attention_bias", "mamba_proj_bias", "tie_wor
 
 def read_shape(folder: Path) -> HybridConfig:
     """The shape of the model in a folder. Raises ModelError if it is no model of this kind."""
+    return shape_of(read_config(folder), folder)
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The config.json of a folder. Raises ModelError if there is none or it is damaged."""
     path = folder / CONFIG
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -58,6 +63,11 @@ def read_shape(folder: Path) -> HybridConfig:
         raise ModelError(
             f"{path} is damaged ({error})", "fetch or export the model again"
         ) from error
+    return found
+
+
+def shape_of(found: Mapping[str, Any], folder: Path) -> HybridConfig:
+    """The shape that a language model's configuration describes. folder: for messages."""
     if found.get("model_type") != "nemotron_h":
         raise ModelError(
             f"{folder} holds a model of type {found.get('model_type')!r}",
@@ -72,7 +82,9 @@ def read_shape(folder: Path) -> HybridConfig:
     for field, names in FIELDS.items():
         value = next((found[name] for name in names if found.get(name) is not None), None)
         if value is None:
-            raise ModelError(f"{path} has no {names[0]}", "fetch or export the model again")
+            raise ModelError(
+                f"{folder / CONFIG} has no {names[0]}", "fetch or export the model again"
+            )
         values[field] = value
     if isinstance(found.get("chunk_size"), int):
         values["chunk_size"] = found["chunk_size"]

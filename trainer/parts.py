@@ -15,7 +15,7 @@ from corpusmill.trainer.loader import ReadImages
 from corpusmill.trainer.loss import SummedLoss
 from corpusmill.trainer.model import HybridModel, initialise
 
-Metadata = Mapping[bytes, bytes]  # of the token shards' schema
+Metadata = Mapping[bytes, bytes]  # of the token shards' footers
 NO_METADATA: Metadata = {}
 
 

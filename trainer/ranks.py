@@ -107,7 +107,10 @@ def joined(config: TrainConfig) -> Iterator[Ranks]:
             )
         device = torch.device("cuda", number)
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", device_id=_bound(device))
+    made = not dist.is_initialized()  # Ray Train has made the group before
+    if made:
+        backend = "nccl" if device.type == "cuda" else "gloo"
+        dist.init_process_group(backend, device_id=_bound(device))
     try:
         shards = config.shard_ranks
         mesh = init_device_mesh(
@@ -115,7 +118,8 @@ def joined(config: TrainConfig) -> Iterator[Ranks]:
         )
         yield Ranks(device, rank, count, mesh)
     finally:
-        dist.destroy_process_group()
+        if made:
+            dist.destroy_process_group()
 
 
 def refuse_ranks(config: TrainConfig, count: int) -> None:
@@ -137,9 +141,13 @@ def find_device(name: str) -> torch.device:
     """The device of a setting. Raises CorpusmillError if there is none."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise CorpusmillError(f"there is no device {name} here", "set device to cpu or auto")
-    return torch.device(name)
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise CorpusmillError(
+            f"there is no device {name} here ({torch.cuda.device_count()} GPUs)",
+            "set device to cpu or auto",
+        )
+    return device
 
 
 def _bound(device: torch.device) -> torch.device | None:

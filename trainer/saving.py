@@ -66,8 +66,8 @@ class Saver:
         self.folder, self.model, self.optimizer = folder, model, optimizer
         self.config, self.ranks = config, ranks
         self.data_digest, self.shards = data_digest, shards
-        # The thread's messages must not mix with those of the steps.
-        self._group = None if ranks.mesh is None else dist.new_group(backend="gloo")
+        # The threads of sharded ranks have messages. They must not mix with those of the steps.
+        self._group = None if ranks.shards is None else dist.new_group(backend="gloo")
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoints")
         self._writing: Future[Path] | None = None
 

@@ -1,8 +1,9 @@
 """Token shards: the Parquet files of the pack stage, their row groups, and the held-out split.
 
-Their columns: `id: string, tokens: list<int32>, n_prompt: int32, source: string, root: string`.
-`root` is the document that a synthetic one was made from, else null. Shards of older versions lack
-it.
+Their columns: `id: string, tokens: list<int32>, n_prompt: int32, source: string, root: string,
+phase: int16`. `root` is the document that a synthetic one was made from, else null. `phase` is the
+blend's, from 0, the same in a row group. Shards of older versions lack both. Footers name the
+tokenizer by its digest (`TOKENIZER`).
 
 Shards with images also have `image`, and `letters`, `letter_x`, `letter_y` of rendered pages.
 """
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 COLUMNS = {"id": pa.string(), "tokens": pa.list_(pa.int32()), "n_prompt": pa.int32()}
 ROOT = "root"
 IMAGE, LETTERS = "image", ("letters", "letter_x", "letter_y")
+PHASE = "phase"
+# Keys in a footer. Of those with the prefix, only the number of tokens may differ between shards.
+PREFIX, TOKENIZER, N_TOKENS = b"corpusmill.", b"corpusmill.tokenizer", b"corpusmill.n_tokens"
 
 
 @dataclass(frozen=True)
@@ -40,13 +44,14 @@ class RowGroup:
     tokens: int
     longest: int
     padded_rows: int
+    phase: int = 0
 
 
 @dataclass(frozen=True)
 class Catalogue:
     """All shards of a corpus: files in order, their digest, and row groups on both sides.
 
-    metadata: of the shards' schema.
+    metadata: what the footers say of all shards.
     """
 
     shards: tuple[Path, ...]
@@ -75,8 +80,8 @@ def catalogue(
 ) -> Catalogue:
     """Read every shard once. For each row group, count documents, tokens and padded rows.
 
-    Raises InputError for a file that is no token shard. Raises CorpusmillError if there is nothing
-    to train or evaluate on.
+    Raises InputError for a file that is no token shard. Raises CorpusmillError if the shards were
+    packed with different tokenizers or settings, or if there is nothing to train or evaluate on.
     """
     paths = tuple(sorted((Path(shard) for shard in shards), key=lambda path: path.as_posix()))
     if not paths:
@@ -86,18 +91,21 @@ def catalogue(
     digest = hashlib.sha256()
     sides: tuple[list[RowGroup], list[RowGroup]] = ([], [])
     largest = 0
-    metadata: dict[bytes, bytes] | None = None
+    metadata: dict[bytes, bytes] = {}
     for shard, path in enumerate(paths):
         with open_shard(path) as file:
-            known = dict(file.schema_arrow.metadata or {})
-            if metadata not in (None, known):
-                raise CorpusmillError(
-                    f"{path} was packed otherwise than the shards before it",
-                    "pack all of them with the same settings",
-                )
-            metadata = known
+            own = _facts(file)
+            for key in own.keys() & metadata.keys():
+                if own[key] != metadata[key]:
+                    what = "tokenizer" if key == TOKENIZER else "form of images"
+                    raise InputError(
+                        f"{path} was packed with another {what} than {paths[0]}",
+                        "run pack on all documents with the same settings",
+                    )
+            metadata |= own
             for ordinal in range(file.num_row_groups):
                 table = read_group(file, path, ordinal)
+                phase = phase_of(file, ordinal)
                 lengths = pc.list_value_length(table["tokens"]).to_numpy().astype(np.int64)
                 largest = max(largest, pc.max(pc.list_flatten(table["tokens"])).as_py() or 0)
                 held = held_out_mask(table, eval_fraction)
@@ -105,7 +113,9 @@ def catalogue(
                     if chosen.size:
                         rows = int(padded_rows(chosen, sequence_length).sum())
                         total, longest = int(chosen.sum()), int(chosen.max())
-                        side.append(RowGroup(shard, ordinal, chosen.size, total, longest, rows))
+                        side.append(
+                            RowGroup(shard, ordinal, chosen.size, total, longest, rows, phase)
+                        )
         with path.open("rb") as raw:
             digest.update(hashlib.file_digest(raw, "sha256").digest())
     training, held_out = sides
@@ -127,8 +137,16 @@ def catalogue(
         tuple(held_out),
         sequence_length,
         eval_fraction,
-        metadata or {},
+        metadata,
     )
+
+
+def _facts(file: pq.ParquetFile) -> dict[bytes, bytes]:
+    """What the footer says that must hold for all shards of a corpus."""
+    footer = file.metadata.metadata or {}
+    return {
+        key: value for key, value in footer.items() if key.startswith(PREFIX) and key != N_TOKENS
+    }
 
 
 def find_shards(folder: Path) -> list[Path]:
@@ -178,6 +196,14 @@ def read_group(
     for name in also:
         read = read.append_column(name, table[name])
     return read
+
+
+def phase_of(file: pq.ParquetFile, ordinal: int) -> int:
+    """The phase of the blend that a row group belongs to; 0 if it has none."""
+    if PHASE not in file.schema_arrow.names:
+        return 0
+    phases = file.read_row_group(ordinal, columns=[PHASE], use_threads=False)[PHASE]
+    return pc.max(phases).as_py() or 0
 
 
 def held_out_mask(documents: pa.Table, eval_fraction: float) -> "NDArray[np.bool_]":

@@ -15,10 +15,9 @@ from pathlib import Path
 
 import torch
 from corpusmill.manifests.errors import CorpusmillError
-from corpusmill.trainer import checkpoint
+from corpusmill.trainer import checkpoint, fp8
 from corpusmill.trainer.config import Precision, TrainConfig
 from corpusmill.trainer.data import PackedStream
-from corpusmill.trainer.fp8 import Scaling
 from corpusmill.trainer.loader import Batch, BatchLoader, ReadImages, collate
 from corpusmill.trainer.loss import SummedLoss, mean_loss
 from corpusmill.trainer.memory import too_little_memory
@@ -34,7 +33,7 @@ from corpusmill.trainer.token_shards import Catalogue, catalogue
 from corpusmill.trainer.tracking import draw_loss, watchers
 from torch import Tensor
 
-SCALINGS: dict[Precision, Scaling] = {"fp8": "tensor", "fp8_rowwise": "row"}
+SCALINGS: dict[Precision, fp8.Scaling] = {"fp8": "tensor", "fp8_rowwise": "row"}
 
 
 @dataclass(frozen=True)
@@ -86,6 +85,11 @@ def train(
             return _train(config, corpus, output_folder, on_step, ranks, parts)
         except torch.OutOfMemoryError as error:
             raise too_little_memory(config, ranks.count, ranks.device) from error
+        except torch._dynamo.exc.BackendCompilerFailed as error:
+            raise CorpusmillError(
+                f"torch.compile failed ({str(error).splitlines()[0]})",
+                "set compile to false, or install a C++ compiler",
+            ) from error
 
 
 def _train(
@@ -210,6 +214,7 @@ def build_model(
         model = parts.make_model(config, metadata, getattr(torch, dtype))
     model.recompute(config.checkpoint_activations)
     if config.precision != "plain":
+        fp8.refuse_device(ranks.device)
         model.use_fp8(SCALINGS[config.precision], config.fp8_plain_layers)
     if ranks.shards is not None:
         shard(

@@ -8,16 +8,16 @@ from corpusmill.manifests.errors import ModelError
 from corpusmill.manifests.settings import build_settings
 from corpusmill.trainer import checkpoint
 from corpusmill.trainer.config import TrainConfig
-from corpusmill.trainer.importing import stored_tensors
+from corpusmill.trainer.importing import read_config, shape_of, stored_tensors
 from corpusmill.trainer.loss import SummedLoss
 from corpusmill.trainer.model import TEXT_PARTS, HybridModel
 from corpusmill.trainer.parts import TEXT, Metadata, Parts, text_weights
 from corpusmill.trainer.token_shards import IMAGE, LETTERS
 from corpusmill.vision.config import VisionTrainConfig
 from corpusmill.vision.internvit import encoder_weights
+from corpusmill.vision.layout import MODEL_TYPE, name_here, read_vision
 from corpusmill.vision.loss import LetterLoss, ReadingLoss
 from corpusmill.vision.model import VisionLanguageModel, initialise_vision
-from corpusmill.vision.names import name_here
 from corpusmill.vision.shards import facts
 from corpusmill.vision.tiles import TileReader
 from torch import Tensor
@@ -120,3 +120,18 @@ def load_model(folder: Path) -> tuple[VisionLanguageModel, VisionTrainConfig]:
     )
     checkpoint.load_weights(folder, model)
     return model.eval(), config
+
+
+def load_export(folder: Path) -> VisionLanguageModel:
+    """The model of an export, in fp32 on the CPU. Raises ModelError if the folder holds none."""
+    found = read_config(folder)
+    if found.get("model_type") != MODEL_TYPE:
+        raise ModelError(
+            f"{folder} holds a model of type {found.get('model_type')!r}",
+            "name an export of a model that reads images",
+        )
+    model = VisionLanguageModel(
+        shape_of(found["text_config"], folder), read_vision(found, folder), found["image_token_id"]
+    )
+    load_parts(folder, model)
+    return model.eval()

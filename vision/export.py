@@ -14,11 +14,8 @@ from corpusmill.manifests.errors import ModelError
 from corpusmill.manifests.model_files import TOKENIZER_FILES
 from corpusmill.trainer.export import ALWAYS_FP32, TokenizerFacts, huggingface_config, read_facts
 from corpusmill.vision.build import load_model
-from corpusmill.vision.config import JOINED, VisionConfig
-from corpusmill.vision.encoder import LAYER_SCALE
+from corpusmill.vision.layout import image_processor, model_config, name_on_disk
 from corpusmill.vision.model import VisionLanguageModel
-from corpusmill.vision.names import name_on_disk
-from corpusmill.vision.pixels import MEAN, STANDARD_DEVIATION
 from corpusmill.vision.tokens import with_image_tokens
 from safetensors.torch import save_file
 
@@ -96,61 +93,6 @@ def export(
         },
     )
     return output_folder
-
-
-def model_config(
-    vision: VisionConfig, text: dict[str, Any], image_token: int, dtype: str
-) -> dict[str, Any]:
-    """The config.json of the folder. text: the language model's own."""
-    return {
-        "architectures": ["InternVLForConditionalGeneration"],
-        "model_type": "internvl",
-        "dtype": dtype,
-        "downsample_ratio": 1 / JOINED,
-        "image_seq_length": vision.tokens_per_tile,
-        "image_token_id": image_token,
-        "projector_hidden_act": "relu2",
-        "text_config": text,
-        "tie_word_embeddings": False,
-        "vision_feature_layer": -1,
-        "vision_feature_select_strategy": "default",
-        "vision_config": {
-            "model_type": "internvl_vision",
-            "attention_bias": True,
-            "hidden_act": "gelu",
-            "hidden_size": vision.hidden_size,
-            "image_size": [vision.tile_size, vision.tile_size],
-            "intermediate_size": vision.ffn_size,
-            "layer_norm_eps": vision.norm_epsilon,
-            "layer_scale_init_value": LAYER_SCALE,
-            "norm_type": "layer_norm",
-            "num_attention_heads": vision.heads,
-            "num_channels": 3,
-            "num_hidden_layers": vision.layers,
-            "patch_size": [vision.patch_size, vision.patch_size],
-            "use_absolute_position_embeddings": True,
-            "use_mask_token": False,
-            "use_mean_pooling": True,
-            "use_qk_norm": False,
-        },
-    }
-
-
-def image_processor(vision: VisionConfig) -> dict[str, Any]:
-    """The settings of the stock processor that tiles images as we do."""
-    return {
-        "image_processor_type": "GotOcr2ImageProcessor",
-        "crop_to_patches": vision.max_tiles > 1,
-        "min_patches": 1,
-        "max_patches": vision.max_tiles,
-        "size": {"height": vision.tile_size, "width": vision.tile_size},
-        "do_resize": True,
-        "do_rescale": True,
-        "do_normalize": True,
-        "do_convert_rgb": True,
-        "image_mean": list(MEAN),
-        "image_std": list(STANDARD_DEVIATION),
-    }
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:

@@ -54,6 +54,11 @@ class VisionLanguageModel(HybridModel):
         tokens: Tensor = self.multi_modal_projector(join_patches(self._patches(pixels)))
         return tokens
 
+    def embed_images(self, tokens_BT: Tensor, pixels: Tensor) -> Tensor:
+        """What enters the first layer (B, T, D): image tokens at their places, the text's else."""
+        places = (tokens_BT == self.image_token).unsqueeze(-1)
+        return self.embed(tokens_BT).masked_scatter(places, self.image_tokens(pixels))
+
     def letter_logits(self, pixels: Tensor) -> Tensor:
         """Tiles -> logits (N, L, S, C) of the letters in each patch. Only if it learns letters."""
         logits: Tensor = self.letter_head(self._patches(pixels))
@@ -79,10 +84,8 @@ class VisionLanguageModel(HybridModel):
         """
         if pixels is None or not len(pixels):
             return super().forward(tokens_BT, document_ids, head)
-        places = (tokens_BT == self.image_token).unsqueeze(-1)
-        x_BTD = self.embed(tokens_BT).masked_scatter(places, self.image_tokens(pixels))
         documents = None if document_ids is None else Documents.of(document_ids)
-        hidden_BTD = self.run(x_BTD, documents)
+        hidden_BTD = self.run(self.embed_images(tokens_BT, pixels), documents)
         return self.lm_head(hidden_BTD) if head is None else head(hidden_BTD, self.lm_head.weight)
 
 

@@ -1,4 +1,4 @@
-"""What token shards say of their images, in the metadata of their schema."""
+"""What token shards say of their images, in their footers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.vision.config import Tiling
 
-TOKEN, TILING = b"image_token", b"tiling"
+TOKEN, TILING = "corpusmill.image_token", "corpusmill.tiling"
 
 
 @dataclass(frozen=True)
@@ -17,19 +17,19 @@ class ImageFacts:
     tiling: Tiling
 
     @property
-    def metadata(self) -> dict[bytes, bytes]:
-        """As the metadata of a shard's schema."""
-        return {TOKEN: str(self.token).encode(), TILING: self.tiling.model_dump_json().encode()}
+    def footer(self) -> dict[str, str]:
+        """As keys of a footer."""
+        return {TOKEN: str(self.token), TILING: self.tiling.model_dump_json()}
 
 
 def facts(metadata: Mapping[bytes, bytes], here: Tiling) -> ImageFacts:
     """What shards with this metadata say. Raises CorpusmillError if it does not fit the model."""
-    if TOKEN not in metadata:
+    if TOKEN.encode() not in metadata:
         raise CorpusmillError(
             "the model reads images, and the token shards have none",
             "set pack.images to the tiling of train.vision and pack again",
         )
-    there, here = Tiling.model_validate_json(metadata[TILING]), here.tiling()
+    there, here = Tiling.model_validate_json(metadata[TILING.encode()]), here.tiling()
     changed = [
         f"{name} is {getattr(there, name)} there and {value} here"
         for name, value in here
@@ -40,4 +40,4 @@ def facts(metadata: Mapping[bytes, bytes], here: Tiling) -> ImageFacts:
             f"the shards were packed for other tiles: {'; '.join(changed)}",
             "give pack.images and train.vision the same values",
         )
-    return ImageFacts(int(metadata[TOKEN]), there)
+    return ImageFacts(int(metadata[TOKEN.encode()]), there)

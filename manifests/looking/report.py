@@ -92,6 +92,8 @@ def _cells(row: StageRow) -> dict[str, Any]:
             f"{row.kept:,}",
             f"{sum(row.excluded.values()):,}",
             f"{row.failed:,}",
+            f"{row.edited:,}" if row.edited else "",
+            size_text(row.cut_bytes) if row.edited else "",
             size_text(row.text_bytes),
             f"{row.tokens:,}" if row.tokens else "",
             f"{row.seconds:,.1f}",

@@ -105,8 +105,9 @@ def row_remarks(row: StageRow) -> Iterator[str]:
     part that they share; and its quarantined shards.
     """
     if not row.kept:
-        why = reasons_text(row.excluded, row.failures) if row.rows_in else "it got none"
-        yield f"warning: {row.name} kept no document ({why})"
+        why = reasons_text({**row.excluded, **row.unused}, row.failures)
+        why = why if row.rows_in else "it got none"
+        yield f"warning: {row.name} kept no document" + (f" ({why})" if why else "")
     if row.missing_tokens:
         yield (
             f"warning: {row.name} was asked for {row.tokens + row.missing_tokens:,} tokens and "

@@ -1,21 +1,25 @@
-"""The blend's plan: quotas and draws of every source.
+"""The blend's plan: quotas and draws of every source in every phase, and the cuts of the shards.
 
 It is written as `plan.json`, for people and for later passes.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.shard import Shard, read_parquet
-from corpusmill.stages.blend.quotas import Quota, Supply, exact
+from corpusmill.stages.blend.placing import Ends, cuts_of_shards
+from corpusmill.stages.blend.quotas import PhaseWeights, Quota, Supply, exact
 from corpusmill.stages.blend.settings import BlendSettings
-from corpusmill.stages.quota import Weights, draw
+from corpusmill.stages.quota import Weights, draw_each
 
 PLAN = "plan.json"
 # Text of an output shard, if the blend does not set the number of shards.
 SHARD_BYTES = 256 << 20
+
+Quotas = Sequence[Mapping[str, Quota]]  # of each phase
 
 
 def supplies_of(config: BlendSettings, counted: Mapping[str, Counts]) -> dict[str, Supply]:
@@ -31,61 +35,89 @@ def supplies_of(config: BlendSettings, counted: Mapping[str, Counts]) -> dict[st
 
 
 def write_plan(
-    config: BlendSettings, quotas: Mapping[str, Quota], supply: Mapping[str, Counts], shard: Shard
+    config: BlendSettings,
+    phases: Sequence[PhaseWeights],
+    quotas: Quotas,
+    supply: Mapping[str, Counts],
+    shard: Shard,
 ) -> list[Counts]:
-    """Find where each source's quota ends, and write the plan: shares asked and reached, epochs,
-    tokens.
+    """Find where each source's quotas end and where its shards begin, and write the plan: shares
+    asked and reached, epochs, tokens.
     """
     names = sorted(config.sources)
-    epochs = {name: quotas[name].epochs_of(supply[name].tokens) for name in names}
 
     def read() -> Iterator[Weights]:
         for artifact in shard.inputs:
             for table in read_parquet(artifact, ["group", "key", "weight"]):
                 yield table["group"].to_numpy(), table["key"].to_numpy(), table["weight"].to_numpy()
 
-    draws = draw(read, {group: epochs[name][1] for group, name in enumerate(names)})
-    sources: dict[str, dict[str, Any]] = {}
+    split = [_epochs(quotas, name, supply[name].tokens) for name in names]
+    draws = draw_each(read, {group: [rest for _, rest in ends] for group, ends in enumerate(split)})
+    # Tokens of each source up to the end of each phase.
+    sums = np.array(
+        [
+            [
+                whole * supply[name].tokens + one.weight
+                for (whole, _), one in zip(split[group], draws[group], strict=True)
+            ]
+            for group, name in enumerate(names)
+        ],
+        np.int64,
+    )
+    tokens = np.diff(sums, axis=1, prepend=0).T.tolist()
+    sources = {}
     for group, name in enumerate(names):
-        source, available, (whole, _), drawn = (
-            config.sources[name],
-            supply[name],
-            epochs[name],
-            draws[group],
-        )
-        taken = whole * available.tokens + drawn.weight
+        whole, drawn = split[group][-1][0], draws[group][-1]
         sources[name] = {
-            "category": source.category,
-            "weight": source.weight,
-            "max_epochs": source.max_epochs,
-            "asked_share": float(quotas[name].asked_share),
-            "available_documents": available.kept,
-            "available_tokens": available.tokens,
-            "documents": whole * available.kept + drawn.documents,
-            "tokens": taken,
-            "epochs": taken / available.tokens if available.tokens else 0.0,
-            "capped": quotas[name].capped,
-            "whole_epochs": whole,
-            "threshold": f"{drawn.threshold:x}",
+            **_asked(config, phases, quotas, name),
+            "available_documents": supply[name].kept,
+            "available_tokens": supply[name].tokens,
+            "documents": whole * supply[name].kept + drawn.documents,
+            "tokens": int(sums[group, -1]),
+            "epochs": int(sums[group, -1]) / max(1, supply[name].tokens),
+            "share": int(sums[group, -1]) / max(1, int(sums[:, -1].sum())),
         }
     total = sum(record["tokens"] for record in sources.values())
     text_bytes = sum(supply[name].text_bytes * sources[name]["epochs"] for name in names)
-    categories: dict[str, dict[str, Any]] = {}
-    for record in sources.values():
-        record["share"] = record["tokens"] / total if total else 0.0
-        sums = categories.setdefault(
-            record["category"], {"tokens": 0, "asked_share": 0.0, "share": 0.0}
-        )
-        for key in sums:
-            sums[key] += record[key]
+    wanted = config.shards or max(1, round(text_bytes / SHARD_BYTES))
+    shards = [max(1, round(wanted * sum(given) / max(1, total))) for given in tokens]
+    ends = Ends(
+        np.array([[whole for whole, _ in ends] for ends in split], np.int64).T,
+        np.array(
+            [[one.threshold for one in draws[group]] for group in range(len(names))], np.uint64
+        ).T,
+    )
+    cuts = cuts_of_shards(read, names, config.seed, ends, tokens, shards)
     plan = {
         "asked_tokens": config.tokens,
         "tokens": total,
         "documents": sum(record["documents"] for record in sources.values()),
-        "shards": config.shards or max(1, round(text_bytes / SHARD_BYTES)),
+        "shards": sum(shards),
         "seed": config.seed,
         "sources": sources,
-        "categories": categories,
+        "categories": _categories(sources),
+        "phases": [
+            {
+                "name": phase.name,
+                "length": float(phase.length),
+                "tokens": sum(tokens[number]),
+                "shards": shards[number],
+                "sources": {
+                    name: {
+                        "asked_share": float(quotas[number][name].asked_share),
+                        "capped": quotas[number][name].capped,
+                        "tokens": tokens[number][group],
+                        "share": tokens[number][group] / max(1, sum(tokens[number])),
+                        "whole_epochs": split[group][number][0],
+                        "threshold": f"{draws[group][number].threshold:x}",
+                        "cuts": [f"{cut.threshold:x}" for cut in cuts[number][group]],
+                        "tokens_before_cuts": [cut.weight for cut in cuts[number][group]],
+                    }
+                    for group, name in enumerate(names)
+                },
+            }
+            for number, phase in enumerate(phases)
+        ],
     }
     shard.file(
         "work/plan",
@@ -93,3 +125,35 @@ def write_plan(
         (json.dumps(plan, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode(),
     )
     return []
+
+
+def _epochs(quotas: Quotas, name: str, available: int) -> list[tuple[int, int]]:
+    """Where a source ends in each phase: whole epochs, and tokens of the next."""
+    sums = np.cumsum([quota[name].tokens for quota in quotas]).tolist()
+    return [divmod(tokens, available) if available else (0, 0) for tokens in sums]
+
+
+def _asked(
+    config: BlendSettings, phases: Sequence[PhaseWeights], quotas: Quotas, name: str
+) -> dict[str, Any]:
+    """What the settings ask of a source, over all phases."""
+    source = config.sources[name]
+    shares = zip(phases, quotas, strict=True)
+    return {
+        "category": source.category,
+        "weight": source.weight,
+        "max_epochs": source.max_epochs,
+        "asked_share": float(
+            sum(phase.length * quota[name].asked_share for phase, quota in shares)
+        ),
+        "capped": any(quota[name].capped for quota in quotas),
+    }
+
+
+def _categories(sources: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for record in sources.values():
+        sums = found.setdefault(record["category"], {"tokens": 0, "asked_share": 0.0, "share": 0.0})
+        for key in sums:
+            sums[key] += record[key]
+    return found

@@ -5,10 +5,13 @@ Weights are shares of tokens. If a source reaches its cap, the others share its 
 to their weights. That repeats until all tokens are placed or every source is at its cap. A cap
 above 1 repeats data. Up to about four times, that trains nearly as well as new data (Muennighoff et
 al., arXiv 2305.16264).
+
+A blend may have several phases, each with its own weights and its share of the length. A source's
+cap holds over all phases together. Earlier phases take first.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from corpusmill.manifests.errors import RecipeError
@@ -18,15 +21,27 @@ MOST_EPOCHS = 30_000  # the epoch column is int16
 
 @dataclass(frozen=True)
 class Supply:
-    """What a source has and may give. max_epochs: None for no cap."""
+    """What a source has and may give. max_epochs: None for no cap. used: tokens that earlier phases
+    have taken.
+    """
 
     weight: Fraction
     tokens: int
     max_epochs: Fraction | None
+    used: int = 0
 
     @property
     def limit(self) -> Fraction | None:
-        return None if self.max_epochs is None else self.max_epochs * self.tokens
+        return None if self.max_epochs is None else self.max_epochs * self.tokens - self.used
+
+
+@dataclass(frozen=True)
+class PhaseWeights:
+    """length: share of the blend's tokens, of all phases 1 together. weights: by source."""
+
+    name: str
+    length: Fraction
+    weights: Mapping[str, Fraction]
 
 
 @dataclass(frozen=True)
@@ -66,6 +81,43 @@ def largest_total(supplies: Mapping[str, Supply]) -> Fraction:
             "set tokens, or max_epochs of a source",
         )
     return min(totals)
+
+
+def allot_phases(
+    phases: Sequence[PhaseWeights], supplies: Mapping[str, Supply], tokens: int | None
+) -> list[dict[str, Quota]]:
+    """The quotas of each phase. tokens: of the whole blend; None for the most that keeps every
+    share exact and no source above its cap. The weights of `supplies` are not read.
+
+    Raises RecipeError as `allot` does.
+    """
+    if tokens is None:
+        mean = {
+            name: sum(
+                (
+                    phase.length * phase.weights[name] / sum(phase.weights.values(), Fraction(0))
+                    for phase in phases
+                ),
+                Fraction(0),
+            )
+            for name in supplies
+        }
+        whole = {name: replace(supply, weight=mean[name]) for name, supply in supplies.items()}
+        tokens = int(largest_total(whole))
+    found: list[dict[str, Quota]] = []
+    used = dict.fromkeys(supplies, 0)
+    end, start = Fraction(0), 0
+    for phase in phases:
+        end += phase.length * tokens
+        current = {
+            name: replace(supply, weight=phase.weights[name], used=used[name])
+            for name, supply in supplies.items()
+        }
+        found.append(allot(current, int(end) - start))
+        start = int(end)
+        for name, quota in found[-1].items():
+            used[name] += quota.tokens
+    return found
 
 
 def allot(supplies: Mapping[str, Supply], tokens: int | None) -> dict[str, Quota]:
@@ -108,10 +160,10 @@ def allot(supplies: Mapping[str, Supply], tokens: int | None) -> dict[str, Quota
         capped |= set(over)
         remaining -= sum(over.values(), Fraction(0))
     for name, supply in supplies.items():
-        if given[name] > MOST_EPOCHS * supply.tokens:
+        if given[name] + supply.used > MOST_EPOCHS * supply.tokens:
             raise RecipeError(
                 f"the blend's source {name} would be repeated "
-                f"{float(given[name] / supply.tokens):.0f} times",
+                f"{float((given[name] + supply.used) / supply.tokens):.0f} times",
                 f"set its max_epochs, or ask for fewer tokens: at most {MOST_EPOCHS} epochs "
                 "are possible",
             )

@@ -2,7 +2,7 @@
 
 from typing import Literal, Self
 
-from corpusmill.manifests.errors import RecipeError
+from corpusmill.manifests.errors import RecipeError, nearest
 from corpusmill.manifests.schema import LEVELS
 from corpusmill.manifests.settings import Settings
 from corpusmill.stages.readers import ReaderSettings
@@ -14,8 +14,8 @@ class BlendSource(Settings):
 
     input: str | tuple[str, ...]
     """Stage folders, files or globs."""
-    weight: NonNegativeFloat
-    """Share of the blend's tokens, on any scale."""
+    weight: NonNegativeFloat = 1.0
+    """Share of the blend's tokens, on any scale. With phases: share of its category's tokens."""
     max_epochs: PositiveFloat | None = 1.0
     """How often a document may be taken, at most. Null: no cap.
 
@@ -29,6 +29,10 @@ class BlendSource(Settings):
     """Take only documents of these kinds. Empty: all."""
     prompts: tuple[str, ...] = ()
     """Take only rows that these prompts made. Empty: all."""
+    cluster_copies: dict[PositiveInt, PositiveInt] = {}
+    """Re-hydration: size of a document's cluster in dedup -> how many documents it counts as, from
+    this size on. Empty: one. FineWeb-2 (arXiv 2506.20920) weighs so what many pages had.
+    """
     reader: ReaderSettings = ReaderSettings()
     """How raw files are read."""
 
@@ -46,11 +50,28 @@ class BlendSource(Settings):
         return (self.input,) if isinstance(self.input, str) else self.input
 
 
+class Phase(Settings):
+    """A part of the blend that is trained on before the next."""
+
+    name: str = ""
+    """For people; the plan and the trainer's log name it."""
+    length: PositiveFloat
+    """Share of the blend's tokens, on any scale."""
+    weights: dict[str, NonNegativeFloat] = Field(min_length=1)
+    """Category or source -> share of the phase's tokens, on any scale. What is not named has 0."""
+
+
 class BlendSettings(Settings):
     """Settings of the blend stage."""
 
     sources: dict[str, BlendSource] = Field(min_length=1)
     """A name of your choice -> a corpus and its weight."""
+    phases: tuple[Phase, ...] = ()
+    """Phases with their own weights, in order. Empty: one, with the weights of the sources."""
+    preset: Literal["nemotron_h"] | None = None
+    """Published phases by category (`stages/blend/presets.py`). Every source needs a category of
+    its table.
+    """
     tokens: PositiveInt | None = None
     """Tokens of the whole blend.
 
@@ -69,4 +90,18 @@ class BlendSettings(Settings):
     def _can_recount(self) -> Self:
         if self.recount and self.tokenizer is None:
             raise RecipeError("recount needs a tokenizer", "set the blend's tokenizer")
+        return self
+
+    @model_validator(mode="after")
+    def _phases_fit_the_sources(self) -> Self:
+        if self.phases and self.preset:
+            raise RecipeError("the blend has phases and a preset", "give one of them")
+        categories = {source.category for source in self.sources.values()} - {""}
+        for number, phase in enumerate(self.phases):
+            unknown = sorted(set(phase.weights) - categories - set(self.sources))
+            if unknown:
+                raise RecipeError(
+                    f"phases[{number}] weighs {unknown[0]!r}, which is no source and no category",
+                    nearest(unknown[0], sorted(categories | set(self.sources)), "known"),
+                )
         return self

@@ -7,10 +7,13 @@ whole. A document that is taken e times appears in epochs 0 to e-1. A fractional
 documents with the smallest keys (hash of id and seed). So shares are exact to within one
 document, and a larger blend contains the smaller one.
 
+There may be several phases, each with its own weights (`presets`). Their shards lie in one folder,
+in order. In a phase, every prefix of the stream has the phase's shares (`order`).
+
     measure  each input file: tokens and key of every document, and the sources that claim it
-    plan     quotas from the sums, then for each source the key at which its quota ends
+    plan     quotas from the sums, then for each source the keys at which its phases and shards end
     shuffle  each input file: copies of its documents, sorted by output shard
-    blend    each output shard: its rows from everywhere, in the order of a hash
+    blend    each output shard: its rows from everywhere, mixed so that prefixes have the shares
 
 If there are many shards, a pass `collect-shuffle` comes between. So no output shard opens them all
 (`stages.shuffle.exchange`).
@@ -26,32 +29,30 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, ClassVar
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.receipt import Counts
-from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
-from corpusmill.stages.blend.copies import UNCLAIMED, Claimants, merge, read_claimed, send_copies
+from corpusmill.stages.blend.copies import (
+    merge,
+    send_copies,
+)
+from corpusmill.stages.blend.measure import measure
 from corpusmill.stages.blend.plan import supplies_of, write_plan
-from corpusmill.stages.blend.quotas import allot
-from corpusmill.stages.blend.settings import BlendSettings, BlendSource
+from corpusmill.stages.blend.presets import phases_of
+from corpusmill.stages.blend.quotas import allot_phases
+from corpusmill.stages.blend.settings import BlendSettings
 from corpusmill.stages.contract import Account, GlobalStage, Inputs, Pass, Passes
-from corpusmill.stages.quota import WEIGHED, keys_of
-from corpusmill.stages.readers.documents import count_reasons
 from corpusmill.stages.shuffle.exchange import exchange
 from corpusmill.stages.shuffle.streams import StreamFiles
 from corpusmill.stages.tokenizer import loaded as tokens
-from numpy.typing import NDArray
 
 
 class Blend(BlendSettings, GlobalStage):
     """Mix corpora by weights."""
 
     name: ClassVar[str] = "blend"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     account: ClassVar[Account] = Account.ONE_TO_MANY
 
     def depends_on(self) -> str:
@@ -70,7 +71,7 @@ class Blend(BlendSettings, GlobalStage):
         measured = yield Pass(
             name="measure",
             shards={name: (artifact,) for name, artifact in named.items()},
-            work=partial(_measure, self, claimants),
+            work=partial(measure, self, claimants),
         )
         weighed = {name: receipt.outputs[0] for name, receipt in sorted(measured.receipts.items())}
         supply = {name: Counts(f"source:{name}") for name in sorted(self.sources)}
@@ -78,28 +79,41 @@ class Blend(BlendSettings, GlobalStage):
             for counts in receipt.counts:
                 if counts.stage.startswith("source:"):
                     supply[counts.stage.removeprefix("source:")].add(counts)
-        quotas = allot(supplies_of(self, supply), self.tokens)
+        phases = phases_of(self)
+        quotas = allot_phases(phases, supplies_of(self, supply), self.tokens)
+        asked = [sorted((name, quota.tokens) for name, quota in one.items()) for one in quotas]
         planned = yield Pass(
             name="plan",
             shards={"plan": tuple(weighed.values())},
-            work=partial(write_plan, self, quotas, supply),
-            depends_on=str([(name, quota.tokens) for name, quota in sorted(quotas.items())]),
+            work=partial(write_plan, self, phases, quotas, supply),
+            depends_on=str(asked),
         )
         plan = planned.outputs()[0]
-        shards = int(json.loads(storage.read_bytes(plan.path))["shards"])
+        names = _shard_names(json.loads(storage.read_bytes(plan.path)))
         shuffled = yield Pass(
             name="shuffle",
             shards={name: (named[name], weighed[name], plan) for name in weighed},
             work=partial(send_copies, self, claimants),
-            depends_on=f"shards={shards}",
+            depends_on=f"shards={len(names)}",
         )
-        parts = yield from exchange("shuffle", shuffled.outputs(), StreamFiles(shards))
+        parts = yield from exchange("shuffle", shuffled.outputs(), StreamFiles(len(names)))
         yield Pass(
             name="blend",
-            shards={"plan": (plan,), **{f"{shard:05d}": parts(shard) for shard in range(shards)}},
+            shards={
+                "plan": (plan,),
+                **{name: (plan, *parts(number)) for number, name in enumerate(names)},
+            },
             work=merge,
             final=True,
         )
+
+
+def _shard_names(plan: Mapping[str, Any]) -> list[str]:
+    """The names of the output shards. They end with their number, and sort by phase."""
+    phases = [phase for phase, one in enumerate(plan["phases"]) for _ in range(one["shards"])]
+    if len(plan["phases"]) == 1:
+        return [f"{number:05d}" for number in range(len(phases))]
+    return [f"phase-{phase + 1:02d}-{number:05d}" for number, phase in enumerate(phases)]
 
 
 def _files(config: Blend, inputs: Inputs) -> dict[str, tuple[Artifact, tuple[str, ...]]]:
@@ -120,95 +134,3 @@ def _files(config: Blend, inputs: Inputs) -> dict[str, tuple[Artifact, tuple[str
         twins[stem] = twins.get(stem, -1) + 1
         files[f"{stem}-{twins[stem]}"] = (artifact, tuple(names))
     return files
-
-
-def _measure(config: Blend, claimants: Claimants, shard: Shard) -> list[Counts]:
-    """Write a row of `WEIGHED` for each document and source that claims it. If none does, write
-    one row with the reason.
-    """
-    names, tables = read_claimed(config, claimants, shard)
-    group_of = {name: group for group, name in enumerate(sorted(config.sources))}
-    accounts = {group_of[name]: Counts(f"source:{name}") for name in names}
-    accounts[UNCLAIMED] = Counts("unclaimed")
-    offset = 0
-    with shard.parquet("work/measure", WEIGHED) as output:
-        for table in tables:
-            sizes = pc.fill_null(pc.binary_length(table["text"]), 0).to_numpy().astype(np.int64)
-            usable = pc.is_null(table["reason"]).to_numpy() & (sizes > 0)
-            claims = {
-                group_of[name]: usable & _wanted(config.sources[name], table) for name in names
-            }
-            claimed = np.logical_or.reduce(list(claims.values()))
-            counts = _token_counts(config, table, claimed)
-            keys = keys_of(table["id"].to_pylist(), config.seed)
-            written = []
-            for group, mask in {**claims, UNCLAIMED: ~claimed}.items():
-                rows = np.flatnonzero(mask)
-                columns: dict[str, Any] = {
-                    "row": rows + offset,
-                    "group": np.full(len(rows), group, dtype=np.int16),
-                    "key": keys[rows],
-                    "weight": counts[rows].astype(np.int64),
-                    "n_tokens": counts[rows],
-                    "text_bytes": sizes[rows],
-                }
-                account = accounts[group]
-                account.rows_in += len(rows)
-                if group == UNCLAIMED:
-                    reasons = [
-                        _reason(table["reason"][row].as_py(), sizes[row]) for row in rows.tolist()
-                    ]
-                    columns |= {"reason": reasons, "detail": table["detail"].take(pa.array(rows))}
-                    count_reasons(account, reasons)
-                else:
-                    account.kept += len(rows)
-                    account.tokens += int(counts[rows].sum(dtype=np.int64))
-                    account.text_bytes += int(sizes[rows].sum())
-                part = {
-                    field.name: columns.get(field.name, pa.nulls(len(rows), field.type))
-                    for field in WEIGHED
-                }
-                written.append(pa.table(part, schema=WEIGHED))
-            output.write(
-                pa.concat_tables(written).sort_by([("row", "ascending"), ("group", "ascending")])
-            )
-            offset += table.num_rows
-            shard.report(offset)
-    return list(accounts.values())
-
-
-def _wanted(source: BlendSource, table: pa.Table) -> NDArray[np.bool_]:
-    wanted = np.ones(table.num_rows, dtype=bool)
-    for column, choice in (
-        ("level", source.levels),
-        ("kind", source.kinds),
-        ("prompt", source.prompts),
-    ):
-        if choice:
-            wanted &= pc.is_in(table[column], value_set=pa.array(choice)).to_numpy()
-    return wanted
-
-
-def _reason(read_reason: str | None, size: int) -> str:
-    return read_reason or (f"{Blend.name}.not_selected" if size else f"{Blend.name}.empty")
-
-
-def _token_counts(config: Blend, table: pa.Table, wanted: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """Tokens of each document: from its column, or else counted. 0 if no source wants the document.
-
-    Raises RecipeError if a wanted document has no count and there is no tokenizer.
-    """
-    counts = pc.fill_null(table["n_tokens"], 0).to_numpy().astype(np.int32)
-    counts[~wanted] = 0
-    uncounted = wanted if config.recount else wanted & pc.is_null(table["n_tokens"]).to_numpy()
-    rows = np.flatnonzero(uncounted)
-    if len(rows):
-        if config.tokenizer is None:
-            raise RecipeError(
-                f"document {table['id'][int(rows[0])]} has no n_tokens",
-                "set the blend's tokenizer: weights are shares of tokens",
-            )
-        counts[rows] = tokens.load(config.tokenizer).count(
-            table["text"].take(pa.array(rows)).to_pylist()
-        )
-    return counts

@@ -26,7 +26,7 @@ from corpusmill.stages.readers import ReaderSettings
 from corpusmill.stages.readers.compression import opened
 from corpusmill.stages.readers.documents import read_documents
 from corpusmill.stages.readers.record import without_surrogates
-from corpusmill.stages.readers.streams import lines
+from corpusmill.stages.readers.streams import chunks_of, lines
 
 SAMPLE = pa.schema(
     [
@@ -243,7 +243,7 @@ def _lines(artifact: Artifact, limit: int) -> Iterator[tuple[bytes, str]]:
     """
     with open_read(artifact.path) as file:
         stream = opened(file, artifact.path)
-        for line, length in lines(stream, limit):
+        for line, length in lines(chunks_of(stream), limit):
             if line.strip():
                 yield line, "" if length <= limit else "page.too_large"
         if stream.damage is not None:

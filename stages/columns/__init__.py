@@ -2,6 +2,7 @@
 
 - `strings`: string columns as arrays of bytes and offsets, and back.
 - `table`: setting a column.
+- `cuts`: the record of what editing stages cut out of texts, and its undo.
 - `word_rule`: what a word is to deduplication.
 - `compiled`: `njit` for all kernels. `kernel_cache`: where the compiled code is kept.
 

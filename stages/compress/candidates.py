@@ -139,12 +139,12 @@ def rows_of(
     return rows
 
 
-def rank_correlation(rows: Sequence[Mapping[str, Any]]) -> float | None:
-    """Spearman's, of the losses before and after distillation. None for fewer than 3 children."""
+def rank_correlation(rows: Iterable[Mapping[str, Any]], one: str, other: str) -> float | None:
+    """Spearman's, of two columns over the children. None for fewer than 3 that have both."""
     pairs = [
-        (row["loss"], row["distilled_loss"])
+        (row[one], row[other])
         for row in rows
-        if row["distilled_loss"] is not None and row["name"] != CHILD
+        if row["name"] not in (PARENT, CHILD) and None not in (row[one], row[other])
     ]
     if len(pairs) < 3:
         return None
@@ -154,7 +154,6 @@ def rank_correlation(rows: Sequence[Mapping[str, Any]]) -> float | None:
 
 def summary_text(rows: Sequence[Mapping[str, Any]], record: Mapping[str, Any]) -> str:
     """The table that the command prints."""
-    serving = "GiB of weights and caches"
     lines = [
         f"{record['tried']:,} sizes tried, {record['fitting']:,} fit the budget, "
         f"{record['largest']:,} of them cannot grow, {record['measured']:,} measured",
@@ -168,10 +167,14 @@ def summary_text(rows: Sequence[Mapping[str, Any]], record: Mapping[str, Any]) -
             f"{row['relative_speed']:>6.2f} {row['loss']:>7.3f} {row['agreement']:>6.1%} "
             f"{'' if trained is None else format(trained, '.3f'):>9}  {row['name']}"
         )
-    lines.append(f"GiB: {serving}. speed: of decoding, by bytes, over the parent's. *: chosen")
-    correlation = rank_correlation(rows)
-    if correlation is not None:
-        lines.append(f"rank correlation of losses before and after distillation: {correlation:.2f}")
+    lines.append("GiB: weights and caches. speed: of decoding, by bytes, to the parent. *: chosen")
+    for one, other, words in (
+        ("predicted_harm", "loss", "predicted harm and loss without training"),
+        ("loss", "distilled_loss", "loss before and after distillation"),
+    ):
+        correlation = rank_correlation(rows, one, other)
+        if correlation is not None:
+            lines.append(f"rank correlation of {words}: {correlation:.2f}")
     return "\n".join(lines) + "\n"
 
 

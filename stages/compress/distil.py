@@ -2,21 +2,24 @@
 
 import functools
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from corpusmill.manifests.settings import Settings, Share
 from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
-from corpusmill.stages.compress.sample import OnParent, local_shards
+from corpusmill.stages.compress.sample import OnParent, local_shards, release_parent
 from corpusmill.stages.engines.model_folder import local_folder
-from corpusmill.trainer.config import HybridConfig, TrainConfig
+from corpusmill.trainer.config import HybridConfig, Kind, TrainConfig
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 if TYPE_CHECKING:
     from corpusmill.trainer.model import HybridModel
 
 OWN = ("batch_size", "micro_batch_size", "learning_rate", "floor", "warmup_steps", "weight_decay")
-RUNNING = ("num_workers", "compile", "checkpoint_every")
+RUNNING = (
+    *("num_workers", "shard_ranks", "compile", "checkpoint_every"),
+    *("checkpoint_activations", "optimizer_dtype"),
+)
 SHARED = ("sequence_length", "eval_fraction", "seed", "device", "dtype", "threads")
 
 
@@ -46,6 +49,12 @@ class Distillation(Settings):
     """Of matrices."""
     num_workers: PositiveInt = 1
     """Processes that train together, each on a GPU of its own, each with a teacher."""
+    shard_ranks: PositiveInt = 1
+    """Processes that hold one student together. Each has a whole teacher all the same."""
+    checkpoint_activations: list[Kind] = []
+    """Kinds of layers of the student that compute their activations again in the backward."""
+    optimizer_dtype: Literal["float32", "bfloat16"] = "float32"
+    """Of the optimiser's running means."""
     compile: bool = False
     """Run torch.compile on the layers of student and teacher."""
     checkpoint_every: PositiveInt = 1000
@@ -87,6 +96,7 @@ def distil(
     def on_step(record: StepRecord) -> None:
         shard.report(record.step, record.steps, f"steps, KL {record.loss:.3f}")
 
+    release_parent()  # the teacher is loaded where the student is
     config = settings.training(stage, read_shape(start), start, tokens)
     loss = functools.partial(distillation_loss, Path(local_folder(stage.parent)))
     parts = Parts(make_loss=loss)

@@ -18,7 +18,13 @@ import pyarrow as pa
 from corpusmill.compression.ranking import LayerScore, going_order
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.shard import Shard, read_parquet
-from corpusmill.stages.compress.sample import OnParent, account_of, draw, read_batches
+from corpusmill.stages.compress.sample import (
+    OnParent,
+    account_of,
+    draw,
+    enough_memory,
+    read_batches,
+)
 from corpusmill.stages.contract import Inputs, Pass, Passes
 from corpusmill.trainer.config import KINDS
 from pydantic import PositiveInt
@@ -66,10 +72,8 @@ class Importance(OnParent):
 
 
 def _sample(settings: Importance, shard: Shard) -> list[Counts]:
-    stream = draw(settings, shard, settings.sequences, held_out=False)
-    count = min(settings.sequences, stream.epoch_rows)
-    tokens = count * settings.sequence_length
-    return [account_of("importance", shard, stream, stream.documents_before(count), tokens)]
+    _, count, documents = draw(settings, shard, settings.sequences, held_out=False)
+    return [account_of("importance", shard, documents, count * settings.sequence_length)]
 
 
 def _measure(settings: Importance, shard: Shard) -> list[Counts]:
@@ -82,7 +86,8 @@ def _measure(settings: Importance, shard: Shard) -> list[Counts]:
     from torch import Tensor
 
     (rows,) = shard.inputs
-    model = settings.load_parent()
+    with enough_memory(settings):
+        model = settings.load_parent()
     device = model.lm_head.weight.device
     layer_rows = min(settings.layer_sequences, rows.rows)
 
@@ -92,10 +97,13 @@ def _measure(settings: Importance, shard: Shard) -> list[Counts]:
             shard.report(number * settings.batch_size, until // settings.pieces, what)
             yield batch.tokens[:, :-1]
 
-    parts = {
-        **measure_widths(model, inputs(rows.rows, "sequences")),
-        **measure_layers(model, inputs(layer_rows, "sequences, for layers"), settings.layer_score),
-    }
+    with enough_memory(settings):
+        parts = {
+            **measure_widths(model, inputs(rows.rows, "sequences")),
+            **measure_layers(
+                model, inputs(layer_rows, "sequences, for layers"), settings.layer_score
+            ),
+        }
     with shard.parquet("work/measure", SCHEMA) as output:
         output.write(to_table(parts))
     return []

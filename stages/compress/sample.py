@@ -7,6 +7,7 @@ a small file, and not the corpus.
 import functools
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -14,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from corpusmill.manifests import storage
+from corpusmill.manifests.errors import CorpusmillError, ModelError
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.shard import Shard, read_parquet
 from corpusmill.manifests.storage import Artifact
@@ -24,9 +26,9 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 if TYPE_CHECKING:
     import torch
     from corpusmill.trainer.config import HybridConfig
-    from corpusmill.trainer.data import PackedStream
     from corpusmill.trainer.loader import Batch
     from corpusmill.trainer.model import HybridModel
+    from corpusmill.trainer.token_shards import Catalogue
 
 SAMPLE = "work/sample"
 ROWS = pa.schema([("tokens", pa.list_(pa.int32())), ("counted", pa.list_(pa.bool_()))])
@@ -92,6 +94,26 @@ def _loaded(folder: str, _changed: int, device_name: str, dtype: str) -> "Hybrid
     return load_model(Path(folder), device, compute_dtype(dtype, device))
 
 
+def release_parent() -> None:
+    """Forget the loaded parent: its device is needed for training."""
+    _loaded.cache_clear()
+
+
+@contextmanager
+def enough_memory(settings: OnParent) -> Iterator[None]:
+    """Raises ModelError if the device has too little memory within the block."""
+    import torch
+
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise ModelError(
+            f"the device has too little memory for the models and {settings.batch_size} "
+            f"sequences of {settings.sequence_length} tokens",
+            "lower batch_size or sequence_length, or take a larger device",
+        ) from error
+
+
 def local_shards(shard: Shard, artifacts: tuple[Artifact, ...]) -> list[Path]:
     """The token shards as local files, in their order."""
     return [
@@ -102,12 +124,14 @@ def local_shards(shard: Shard, artifacts: tuple[Artifact, ...]) -> list[Path]:
     ]
 
 
-def draw(settings: OnParent, shard: Shard, count: int, held_out: bool) -> "PackedStream":
+def draw(
+    settings: OnParent, shard: Shard, count: int, held_out: bool
+) -> "tuple[Catalogue, int, int]":
     """Write the first `count` sequences of one side of the corpus, or all if there are fewer.
 
-    Raises CorpusmillError if nothing is held out, or if a token is unknown to the parent.
+    Returns the corpus, and the numbers of sequences and documents that were drawn. Raises
+    CorpusmillError if nothing is held out, or if a token is unknown to the parent.
     """
-    from corpusmill.manifests.errors import CorpusmillError
     from corpusmill.trainer.data import PackedStream
     from corpusmill.trainer.token_shards import catalogue
 
@@ -122,17 +146,18 @@ def draw(settings: OnParent, shard: Shard, count: int, held_out: bool) -> "Packe
             "pack the data with the parent's tokenizer",
         )
     stream = PackedStream(corpus, settings.seed, held_out=held_out)
-    rows = [stream.row(number) for number in range(min(count, stream.epoch_rows))]
+    count = min(count, stream.epoch_rows)
+    rows = [stream.row(number) for number in range(count)]
     with shard.parquet(SAMPLE, ROWS) as output:
         columns = [
             pa.array([getattr(row, name) for row in rows], type=field.type)
             for name, field in zip(("tokens", "loss_mask"), ROWS, strict=True)
         ]
         output.write(pa.table(columns, schema=ROWS))
-    return PackedStream(corpus, settings.seed)
+    return corpus, count, stream.documents_before(count)
 
 
-def account_of(stage: str, shard: Shard, stream: "PackedStream", used: int, tokens: int) -> Counts:
+def account_of(stage: str, shard: Shard, used: int, tokens: int) -> Counts:
     """The account of a stage of which `used` documents were used."""
     account = Counts(stage, rows_in=shard.rows_read, kept=used, tokens=tokens)
     account.leave_out("not_reached", shard.rows_read - used)
@@ -147,8 +172,14 @@ def read_batches(
     from corpusmill.trainer.loader import Batch
 
     table = pa.concat_tables(read_parquet(artifact))
-    tokens = np.stack(table["tokens"].to_numpy())[rows].astype(np.int64)
-    counted = np.stack([np.asarray(row) for row in table["counted"].to_pylist()])[rows]
+    tokens, counted = (
+        column.combine_chunks()
+        .flatten()
+        .to_numpy(zero_copy_only=False)
+        .reshape(table.num_rows, -1)[rows]
+        for column in (table["tokens"], table["counted"])
+    )
+    tokens = tokens.astype(np.int64)
     for start in range(0, len(tokens), size):
         mask = torch.from_numpy(counted[start : start + size])
         nothing = torch.zeros(mask.shape, dtype=torch.int32)  # documents are not told apart

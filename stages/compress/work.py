@@ -21,7 +21,7 @@ from corpusmill.stages.compress.candidates import (
     summary_text,
 )
 from corpusmill.stages.compress.distil import distil
-from corpusmill.stages.compress.sample import account_of, draw, read_batches
+from corpusmill.stages.compress.sample import account_of, draw, enough_memory, read_batches
 from corpusmill.stages.engines.model_folder import local_folder
 
 if TYPE_CHECKING:
@@ -34,31 +34,29 @@ RECORD = "candidate.json"
 
 def sample(settings: "Compress", shard: Shard) -> list[Counts]:
     """Draw the held-out sequences, and account for what the whole stage reads."""
-    stream = draw(settings, shard, settings.validation_sequences, held_out=True)
-    held_out = sum(group.documents for group in stream.corpus.held_out)
-    used, tokens = held_out, 0
-    distillation = settings.distillation
-    if distillation:
-        tokens = max(distillation.tokens, distillation.final_tokens)
-        row = -(-tokens // (distillation.batch_size * settings.sequence_length))
-        used += stream.documents_before(row * distillation.batch_size)
-        tokens = distillation.tokens + distillation.final_tokens
-    return [account_of("compress", shard, stream, used, tokens)]
+    from corpusmill.trainer.data import PackedStream
+
+    corpus, _, used = draw(settings, shard, settings.validation_sequences, held_out=True)
+    tokens = 0
+    if settings.distillation:  # all runs read the same rows, the longest one the most
+        short, final = settings.distillation.tokens, settings.distillation.final_tokens
+        batch = settings.distillation.batch_size
+        steps = -(-max(short, final) // (batch * settings.sequence_length))
+        used += PackedStream(corpus, settings.seed).documents_before(steps * batch)
+        tokens = short + final
+    return [account_of("compress", shard, used, tokens)]
 
 
 def compare_child(settings: "Compress", where: str, shard: Shard) -> list[Counts]:
     """Cut a child out of the parent, and compare the two."""
     importance, rows = shard.inputs[:2]
     sizes = Sizes(**json.loads(shard.shard_settings))
-    parent = settings.load_parent()
-    child, kept = cut(parent, importance, sizes)
-    found = Candidate(
-        shard.name,
-        sizes,
-        child.config.model_dump(mode="json"),
-        _compared(settings, parent, child, kept, rows),
-    )
-    _record(shard, f"{where}/{shard.name}", found)
+    with enough_memory(settings):
+        parent = settings.load_parent()
+        child, kept = cut(parent, importance, sizes)
+        found = _compared(settings, parent, child, kept, rows)
+    shape = child.config.model_dump(mode="json")
+    _record(shard, f"{where}/{shard.name}", Candidate(shard.name, sizes, shape, found))
     return []
 
 

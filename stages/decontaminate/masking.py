@@ -1,13 +1,17 @@
 """Cut spans out of texts, with a record from which they can be put back."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
-from corpusmill.stages.columns.table import with_column
-from corpusmill.stages.filter import record
+from corpusmill.stages.columns.cuts import cuts_field, with_cuts
 
-CUTS = pa.field("decontaminate_cuts", record.CUTS.type)
+CUTS = cuts_field(
+    "decontaminate_cuts",
+    pa.field("step", pa.int32(), nullable=False),
+    pa.field("start", pa.int32(), nullable=False),
+    pa.field("text", pa.string(), nullable=False),
+)
 REMOVED_BYTES = pa.field("decontaminate_removed_bytes", pa.int32())
 
 Spans = list[tuple[int, int]]  # begin and end in bytes
@@ -27,31 +31,22 @@ def joined(spans: Spans) -> Spans:
 def masked(table: pa.Table, spans: Mapping[int, Spans]) -> pa.Table:
     """The table with these spans cut out of its texts. spans: row -> spans that are `joined`.
 
-    The number of tokens of a text that was cut becomes null. If an earlier run of the stage has cut
-    a text, its record goes on with the next step.
+    If an earlier run of the stage has cut a text, its record goes on with the next step.
     """
     earlier = CUTS.name in table.column_names
-    cuts = table[CUTS.name].to_pylist() if earlier else [None] * table.num_rows
-    removed = [0] * table.num_rows
-    texts = table["text"].to_pylist() if spans else []
+    cuts: list[list[dict[str, Any]] | None] = (
+        table[CUTS.name].to_pylist() if earlier else [None] * table.num_rows
+    )
+    now = [table["text"][row].as_py() if pieces else None for row, pieces in enumerate(cuts)]
     for row, places in spans.items():
-        text = texts[row].encode()
+        text = table["text"][row].as_py().encode()
         pieces = cuts[row] or []
-        step = record.steps(pieces)
+        step = pieces[-1]["step"] + 1 if pieces else 0
         kept, at = b"", 0
         for begin, end in places:
-            piece = {"step": step, "start": begin, "text": text[begin:end].decode(), "instead": 0}
+            piece = {"step": step, "start": begin, "text": text[begin:end].decode()}
             pieces = [*pieces, piece]
             kept, at = kept + text[at:begin], end
-            removed[row] += end - begin
-        texts[row], cuts[row] = (kept + text[at:]).decode(), pieces
-    table = with_column(table, CUTS, pa.array(cuts, CUTS.type))
-    table = with_column(table, REMOVED_BYTES, pa.array(removed, REMOVED_BYTES.type))
-    if not spans:
-        return table
-    table = with_column(table, table.schema.field("text"), pa.array(texts, pa.string()))
-    if "n_tokens" in table.column_names:
-        was_cut = pa.array([row in spans for row in range(table.num_rows)])
-        counts = pc.if_else(was_cut, None, table["n_tokens"])
-        table = with_column(table, table.schema.field("n_tokens"), counts)
-    return table
+        now[row], cuts[row] = (kept + text[at:]).decode(), pieces
+    edited = pa.array(now, pa.string())
+    return with_cuts(table, (CUTS, REMOVED_BYTES), pa.array(cuts, CUTS.type), edited)

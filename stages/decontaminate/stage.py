@@ -8,7 +8,7 @@ and an answer alone (`judge`).
 What was found stands in the column `contamination`: set, item, verdict, and the bytes where it
 stands. A document that is removed goes to `excluded/` with the reason `decontaminate.<verdict>`.
 With `action: mask`, the spans leave the text, and the column `decontaminate_cuts` records them.
-`stages.filter.record.restore` puts them back.
+`stages.columns.cuts.restore` puts them back.
 
 Sources: the n-gram overlap of GPT-3 (Brown et al. 2020, arXiv:2005.14165, appendix C); scores of
 question, answer and passage by the rarity of their n-grams, as in Ai2's `decon`, with which OLMo 3

@@ -68,6 +68,7 @@ EARLIER = pa.schema(  # one row per earlier document of a candidate cluster, sor
     ]
 )
 _KIND = b"corpusmill.dedup"
+FIGURES = 2  # the version of the rule for figures and letters (`signatures.words`)
 
 
 def kind_of(settings: DedupSettings) -> bytes:
@@ -79,6 +80,7 @@ def kind_of(settings: DedupSettings) -> bytes:
         settings.seed,
         settings.scheme,
         SKETCH,
+        FIGURES,
         unicodedata.unidata_version,
     ]
     return json.dumps(kind).encode()

@@ -85,7 +85,7 @@ def write_keys(
     key[i] belongs to document row[i], and rows come in order. suffix: of the names of the two
     folders.
     """
-    from corpusmill.stages.dedup.signatures.shingles import sort_hashes
+    from corpusmill.stages.dedup.signatures.sorting import sort_hashes
 
     key, row = sort_hashes(key, row)
     starts = run_starts(key)
@@ -111,7 +111,7 @@ def match(link_partitions: int, shard: Shard) -> list[Counts]:
 
     They are `EDGES` in `link_partitions` partitions.
     """
-    from corpusmill.stages.dedup.signatures.shingles import sort_hashes
+    from corpusmill.stages.dedup.signatures.sorting import sort_hashes
 
     partition = int(shard.name)
     table = read_range(shard, shard.inputs, "partition", partition, partition + 1, KEYS)

@@ -29,9 +29,11 @@ from functools import partial
 from typing import ClassVar
 
 import pyarrow as pa
+from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.receipt import Receipt
 from corpusmill.manifests.shard import shard_names
-from corpusmill.manifests.storage import Artifact
+from corpusmill.manifests.stage_folder import StageFolder
+from corpusmill.manifests.storage import Artifact, list_files
 from corpusmill.stages.contract import (
     DOCUMENTS,
     GlobalStage,
@@ -66,7 +68,7 @@ KEY_PARTITION_BYTES = 48 << 20  # bytes of text for such a partition, at least
 class Dedup(DedupSettings, GlobalStage):
     """Remove exact and near duplicates."""
 
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     reads: ClassVar[Reads] = Reads.DOCUMENTS
 
     def adds(self) -> tuple[pa.Field, ...]:
@@ -76,7 +78,13 @@ class Dedup(DedupSettings, GlobalStage):
         return f"unicode {unicodedata.unidata_version}"  # decides white space, punctuation, case
 
     def named_inputs(self) -> Mapping[str, tuple[str, ...]]:
-        """The signatures of earlier runs."""
+        """The signatures of earlier runs. Raises RecipeError for a finished stage without any."""
+        for folder in self.against:
+            if StageFolder(folder).has_manifest and not list_files(f"{folder}/signatures"):
+                raise RecipeError(
+                    f"dedup.against: {folder} holds no signatures",
+                    "run dedup with signatures=true on those documents, and name its folder",
+                )
         folders = tuple(f"{folder.rstrip('/')}/signatures/*.parquet" for folder in self.against)
         return {"against": folders} if folders else {}
 

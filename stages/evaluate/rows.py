@@ -14,7 +14,7 @@ from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
 from corpusmill.stages.readers import format_of
 from corpusmill.stages.readers.compression import opened
-from corpusmill.stages.readers.streams import lines
+from corpusmill.stages.readers.streams import chunks_of, lines
 
 LONGEST_LINE = 64 << 20  # bytes
 
@@ -34,7 +34,7 @@ def read_rows(shard: Shard, artifact: Artifact) -> Iterator[Mapping[str, Any] | 
     shard.count_rows(artifact, 0)
     with storage.open_read(artifact.path) as file:
         stream = opened(file, artifact.path)
-        for line, length in lines(stream, LONGEST_LINE):
+        for line, length in lines(chunks_of(stream), LONGEST_LINE):
             if line.strip():
                 shard.count_rows(artifact, 1)
                 row = _parsed(line, length)

@@ -7,7 +7,6 @@ are a further input. `items/TASK.parquet` holds the scored items, `summary/TASK.
 import functools
 import hashlib
 import json
-import tempfile
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,7 +17,7 @@ from corpusmill.evaluation import task as task_files
 from corpusmill.evaluation.questions import Questions, build
 from corpusmill.evaluation.sandbox import CodeLimits
 from corpusmill.manifests import model_files, storage
-from corpusmill.manifests.errors import ModelError, RecipeError
+from corpusmill.manifests.errors import EngineError, ModelError, RecipeError
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.shard import Shard
 from corpusmill.stages.contract import Account, GlobalStage, Inputs, Pass, Passes, Reads
@@ -29,6 +28,7 @@ from corpusmill.stages.tokenizer.loaded import LoadedTokenizer
 from pydantic import PositiveInt
 
 if TYPE_CHECKING:
+    from corpusmill.evaluation.models import Place
     from corpusmill.evaluation.results import Record
     from corpusmill.evaluation.run import Reading
     from corpusmill.evaluation.scoring import Model
@@ -47,6 +47,7 @@ class Evaluate(GlobalStage):
     reads: ClassVar[Reads] = Reads.CHECKPOINT
     account: ClassVar[Account] = Account.MANY_TO_ONE
     unit: ClassVar[str] = "items"
+    free_settings: ClassVar[tuple[str, ...]] = ("code.parallel",)
 
     tasks: tuple[str, ...] = ()
     """Shipped tasks by name, task files, or folders of task files."""
@@ -70,8 +71,8 @@ class Evaluate(GlobalStage):
     """What stands in front of a question: what the tokenizer puts there, or one token."""
     prefix: Literal["bos", "eos"] = "bos"
     """The token before the first one of a held-out text. eos: for models packed without bos."""
-    batch_tokens: PositiveInt = 8192
-    """Padded tokens that are scored together."""
+    batch_tokens: PositiveInt | None = None
+    """Padded tokens that are scored together. Null: 8192 on a GPU, 512 on a CPU."""
     generate_batch: PositiveInt = 16
     """Answers that are generated together."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -118,17 +119,18 @@ class Evaluate(GlobalStage):
         return json.dumps([digests, tokenizer], sort_keys=True)
 
     def named_inputs(self) -> Mapping[str, tuple[str, ...]]:
-        found = {task.name: self._paths(task) for task in self.chosen_tasks()}
-        return {name: paths for name, paths in found.items() if paths}
+        return {task.name: self.places(task)[0] for task in self.chosen_tasks()}
 
-    def _paths(self, task: task_files.Task) -> tuple[str, ...]:
+    def places(self, task: task_files.Task) -> tuple[tuple[str, ...], Mapping[str, str]]:
+        """The paths of a task's rows, and their new columns: name -> expression."""
         if task.name in self.held_out:
-            return self.held_out[task.name]
-        return (task_files.items_path(task, self.items).path,)
+            return self.held_out[task.name], {}
+        file = task_files.items_path(task, self.items)
+        return (file.path,), file.fields
 
     def passes(self, inputs: Inputs) -> Passes:
         model = tuple(artifact.path for artifact in inputs.documents)
-        self.checked_tokenizer(model_folder(model))
+        self.checked_tokenizer(str(model_folder(model)))
         yield Pass(
             name=self.name,
             shards={
@@ -141,10 +143,10 @@ class Evaluate(GlobalStage):
             gpus=0 if self.device == "cpu" else 1,
         )
 
-    def checked_tokenizer(self, folder: Path) -> LoadedTokenizer:
+    def checked_tokenizer(self, folder: str) -> LoadedTokenizer:
         """The model's tokenizer. Raises ModelError if there is none, or it has no first token."""
         try:
-            tokenizer = loaded.load(self.tokenizer or str(folder))
+            tokenizer = loaded.load(self.tokenizer or folder)
         except ModelError as error:
             if self.tokenizer:
                 raise
@@ -181,6 +183,12 @@ class Evaluate(GlobalStage):
         prefix = bos if self.prefix == "bos" else eos
         return Reading(tokenizer, start, prefix, self.context or model.context)
 
+    def place(self) -> "Place":
+        """Where and how the model computes."""
+        from corpusmill.evaluation.models import Place
+
+        return Place(self.device, self.dtype)
+
     def engine(self, folder: str) -> TransformersEngine:
         return TransformersEngine(
             model=folder,
@@ -199,10 +207,7 @@ def _evaluate(settings: Evaluate, model: tuple[str, ...], shard: Shard) -> list[
     task = next(task for task in settings.chosen_tasks() if task.name == shard.name)
     files = [artifact for artifact in shard.inputs if artifact.path not in set(model)]
     rows = (row for artifact in files for row in read_rows(shard, artifact))
-    fields = (
-        {} if task.name in settings.held_out else task_files.items_path(task, settings.items).fields
-    )
-    questions = build(task, rows, fields, settings.limit)
+    questions = build(task, rows, settings.places(task)[1], settings.limit)
     if isinstance(task, task_files.CodeTask) and not settings.run_code:
         questions.unused[CODE_NOT_RUN] = len(questions.asked)
         questions.asked = []
@@ -229,25 +234,30 @@ def _scored(
     settings: Evaluate, task: task_files.Task, questions: Questions, folder: Path, shard: Shard
 ) -> "list[Record]":
     import torch
-    from corpusmill.evaluation.models import Place, load
+    from corpusmill.evaluation.models import load
     from corpusmill.evaluation.run import generated_rows, likelihood_rows
     from corpusmill.stages.evaluate.writing import writer
 
     if not questions.asked:
         return []
     torch.set_num_threads(settings.threads)
-    tokenizer = settings.checked_tokenizer(folder)
-    model = load(folder, settings.runtime, Place(settings.device, settings.dtype))
+    tokenizer = settings.checked_tokenizer(str(folder))
+    model = load(folder, settings.runtime, settings.place())
     reading = settings.reading(tokenizer, model)
-    if isinstance(task, task_files.AnswerTask | task_files.CodeTask):
-        with tempfile.TemporaryDirectory() as work:
-            write = writer(folder, tokenizer.folder, settings.engine, Path(work))
-            return generated_rows(task, questions, write, reading, settings.code)
 
     def done(scored: int, total: int) -> None:
         shard.report(scored, total, "pieces")
 
-    return likelihood_rows(task, questions, model, reading, settings.batch_tokens, done)
+    try:
+        if isinstance(task, task_files.AnswerTask | task_files.CodeTask):
+            write = writer(model, folder, tokenizer, settings.engine, settings.generate_batch)
+            return generated_rows(task, questions, write, reading, settings.code)
+        return likelihood_rows(task, questions, model, reading, settings.batch_tokens, done)
+    except torch.OutOfMemoryError as error:
+        raise EngineError(
+            f"the model ran out of GPU memory in {task.name}",
+            "set a smaller evaluate.batch_tokens or evaluate.generate_batch",
+        ) from error
 
 
 def _account(shard: Shard, records: "Sequence[Record]", questions: Questions) -> Counts:
@@ -272,7 +282,10 @@ def model_folder(paths: tuple[str, ...]) -> Path:
 
     Raises ModelError if they are no model, or several.
     """
-    folders = {path.rpartition("/")[0] for path in paths if storage.name_of(path) in MARKERS}
+    found = {path.rpartition("/")[0] for path in paths if storage.name_of(path) in MARKERS}
+    # Published models have further forms of themselves in folders below, as for ONNX.
+    least = min((folder.count("/") for folder in found), default=0)
+    folders = {folder for folder in found if folder.count("/") == least}
     if len(folders) != 1:
         raise ModelError(
             f"the input holds {len(folders) or 'no'} {'models' if folders else 'model'} "

@@ -31,6 +31,7 @@ HEAD: Final = 200_000  # characters of a page in which its head ends
 AGREEMENT: Final = 0.6  # share of the words of two names that both have
 FARTHEST: Final = 40  # blocks between the headline and the main content below it
 FEW_WORDS: Final = 30  # before the headline, which are no part of the text
+FEW_NAMES: Final = 2  # words of a name that the site's own name may hold too
 FEW: Final = 0.1  # and their share of it
 TITLE_REGION, HEADER = region("title"), region("header")
 ELSEWHERE: Final = [
@@ -63,25 +64,43 @@ class _Names(NamedTuple):
     site: str
 
 
+class _Shown:
+    """The blocks of a page as words, each read once."""
+
+    def __init__(self, text: bytes, blocks: NDArray[np.int32]) -> None:
+        self._text, self._begins, self._ends = text, blocks[:, BEGIN], blocks[:, END]
+        self._words: dict[int, list[str]] = {}
+
+    def text(self, number: int) -> str:
+        part = self._text[self._begins[number] : self._ends[number]]
+        return " ".join(part.decode("utf-8", "replace").split())[:LONGEST]
+
+    def words(self, number: int) -> list[str]:
+        if number not in self._words:
+            self._words[number] = _words(self.text(number))
+        return self._words[number]
+
+
 def headline_of(
     html: str, text: bytes, blocks: NDArray[np.int32], levels: NDArray[np.uint8]
 ) -> Headline:
     """The headline of a page. html: the page. The others: its blocks (`page.page`)."""
-    names = _names(html, text, blocks)
+    shown = _Shown(text, blocks)
+    names = _names(html, shown, blocks)
     wanted = [frozenset(words) for words in map(_words, names.own) if words]
     site = _words(names.site)
+    named = _named_exactly(shown, blocks, names, site)
+    if named != NOWHERE:
+        return Headline(shown.text(named), named)
     sizes = blocks[:, END] - blocks[:, BEGIN]
     lengths = [len(name.encode("utf-8", "replace")) for name in names.own]
     shortest, longest = min(lengths, default=0) // 2, 2 * max(lengths, default=0)
-    named = _named_exactly(text, blocks, names, site)
-    if named != NOWHERE:
-        return Headline(_text(text, blocks[named]), named)
     for numbers, needed in _candidates(blocks, levels):
         best, most = NOWHERE, 0
         if needed == 1.0:  # words that are the same have about the same length
             numbers = [n for n in numbers if shortest <= sizes[n] <= longest]
         for number in numbers:
-            words = _words(_text(text, blocks[number]))
+            words = shown.words(number)
             if words == site:
                 continue
             ours = frozenset(words)
@@ -89,37 +108,34 @@ def headline_of(
             if shared > most:
                 best, most = number, shared
         if best != NOWHERE:
-            return Headline(_text(text, blocks[best]), best)
-    alone = np.flatnonzero(blocks[:, HEADING] == 1)
-    if len(alone) == 1 and len(_words(_text(text, blocks[alone[0]]))) > 2:
-        return Headline(_text(text, blocks[alone[0]]), int(alone[0]))
+            return Headline(shown.text(best), best)
+    alone = np.flatnonzero(blocks[:, HEADING] == 1).tolist()
+    if len(alone) == 1 and len(shown.words(alone[0])) > 2:
+        return Headline(shown.text(alone[0]), alone[0])
     title = _without_site(names)
     return Headline(title or None, NOWHERE)
 
 
-def _named_exactly(text: bytes, blocks: NDArray[np.int32], names: _Names, site: list[str]) -> int:
+def _named_exactly(shown: _Shown, blocks: NDArray[np.int32], names: _Names, site: list[str]) -> int:
     """The first heading, `h1` before others, that is the page's first name as a whole or without
-    what follows in it: `Rain` in `Rain | The Gazette`. The site's name stands last there, and an
-    `h1` often shows it.
+    the site: `Rain` in `Rain | The Gazette`. If it is no `h1`, an `h1` above it that holds all its
+    words, and more, says the same of the whole page.
     """
     if not names.own:
         return NOWHERE
     whole = names.own[0]
-    first, *rest = _SEPARATORS.split(whole)
-    # The site's name is the shorter end.
-    own = bool(rest) and len(_words(first)) >= len(_words(rest[-1]))
-    candidates = (_words(whole), _words(first) if own else [])
+    candidates = (_words(whole), _words(_without_site(names)))
     wanted = [words for words in candidates if words and words != site]
     length = 2 * len(whole.encode("utf-8", "replace")) + 8
-    numbers = np.flatnonzero(
-        (blocks[:, HEADING] > 0)
-        & (blocks[:, TITLE] == 0)
-        & (blocks[:, END] - blocks[:, BEGIN] <= length)
-    )
+    short = blocks[:, END] - blocks[:, BEGIN] <= length
+    headings = np.flatnonzero((blocks[:, HEADING] > 0) & (blocks[:, TITLE] == 0) & short).tolist()
+    first_rank = [number for number in headings if blocks[number, HEADING] == 1]
     for words in wanted:
-        found = [n for n in numbers.tolist() if _words(_text(text, blocks[n])) == words]
-        if found:
-            return min(found, key=lambda number: (blocks[number, HEADING] != 1, number))
+        for number in (*first_rank, *headings):
+            if shown.words(number) == words:
+                longer = (h1 for h1 in first_rank if set(words) < set(shown.words(h1)))
+                above = next((h1 for h1 in longer if h1 < number), number)
+                return above if len(words) > FEW_NAMES and number not in first_rank else number
     return NOWHERE
 
 
@@ -168,7 +184,7 @@ def _candidates(
     yield others[levels[others][:, ELSEWHERE].min(axis=1) == FAR].tolist(), 1.0
 
 
-def _names(html: str, text: bytes, blocks: NDArray[np.int32]) -> _Names:
+def _names(html: str, shown: _Shown, blocks: NDArray[np.int32]) -> _Names:
     end = html.find("</head", 0, HEAD)
     head = html[: end if end >= 0 else HEAD]
     found = {name: _in_meta(head, name) for name in _IN_META}
@@ -176,7 +192,7 @@ def _names(html: str, text: bytes, blocks: NDArray[np.int32]) -> _Names:
     linked = _JSON_HEADLINE.match(html, max(html.find('"headline"'), 0))
     if linked:
         own.insert(0, _clean(_unquoted(linked[1])))
-    own += [_text(text, block) for block in blocks[blocks[:, TITLE] != 0][:1]]
+    own += map(shown.text, np.flatnonzero(blocks[:, TITLE])[:1].tolist())
     whole = [name for name in own if name][:4]
     parts = [part for name in whole for part in _SEPARATORS.split(name)]
     parts += [part for name in whole for part in _COLON.split(name)]
@@ -237,7 +253,3 @@ def _unquoted(literal: str) -> str:
 
 def _clean(text: str) -> str:
     return " ".join(standard.unescape(text).split())[:LONGEST]
-
-
-def _text(text: bytes, block: NDArray[np.int32]) -> str:
-    return " ".join(text[block[BEGIN] : block[END]].decode("utf-8", "replace").split())[:LONGEST]

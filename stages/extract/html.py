@@ -28,7 +28,11 @@ def clean(text: str) -> str:
     """`text` without terminal escape sequences, NUL and other control characters. Tabs and newlines
     stay, and every line end becomes a newline.
     """
-    return _CONTROLS.sub("", _LINE_ENDS.sub("\n", without_escape_sequences(text)))
+    return _without_controls(without_escape_sequences(text))
+
+
+def _without_controls(text: str) -> str:
+    return _CONTROLS.sub("", _LINE_ENDS.sub("\n", text))
 
 
 def tidy(text: str) -> str:
@@ -55,6 +59,8 @@ def read(
 ) -> Page:
     """The main text of a page, empty if the extractor finds none, and its title. The title is the
     same for every extractor.
+
+    Escape sequences are taken out here, so no extractor has to know them.
 
     language_of: text -> language code. Extractors ask it when they need the language's stop words.
     Raises whatever the extractor raises on a page that it cannot handle.
@@ -87,7 +93,7 @@ def _text_of(
         text = "\n\n".join(justext.paragraphs(html, language_of))
     else:
         text = trafilatura.main_text(html, keep_comments)
-    return tidy(clean(text))
+    return tidy(_without_controls(text))
 
 
 def extractor_version(extractor: Extractor) -> str:

@@ -26,7 +26,8 @@ from corpusmill.stages.extract.page.blocks import walk
 from corpusmill.stages.extract.page.character_kinds import character_table
 from corpusmill.stages.extract.page.hashing import HashTable, hash_table
 from corpusmill.stages.extract.page.names import REGIONS
-from corpusmill.stages.extract.page.phrases import phrase_table
+from corpusmill.stages.extract.page.phrases import SORTS, phrase_table
+from corpusmill.stages.extract.page.posts import members_of, take_posts
 from corpusmill.stages.extract.page.repeated import groups_of
 from corpusmill.stages.extract.page.shown import shown
 from corpusmill.stages.extract.page.trees import Forest, probabilities
@@ -42,6 +43,7 @@ SURE = 0.9
 SHARPER = 1.5  # exponent
 NEAR_COMMENTS = 8  # levels from an element that is named after comments
 FEWEST_COMMENT_WORDS = 4
+ABOUT_COMMENTS = SORTS.index("comments") + 1  # `You must be logged in to post a comment`
 LANGUAGE_SAMPLE = 200  # bytes of text to identify the language from, longest blocks first
 
 Floats = NDArray[np.float32]
@@ -53,13 +55,14 @@ class TooManyBlocks(ValueError):
 
 class Blocks(NamedTuple):
     """A page after the walk. text: UTF-8. `page.page` names the columns of `blocks` and
-    `elements`.
+    `elements`. groups: `repeated.groups_of` the elements.
     """
 
     text: bytes
     blocks: NDArray[np.int32]
     levels: NDArray[np.uint8]
     elements: NDArray[np.int32]
+    groups: tuple[NDArray[np.int64], int]
 
 
 class Extracted(NamedTuple):
@@ -88,7 +91,7 @@ def extracted(html: str, language_of: Callable[[str], str], comments: bool = Fal
     features = features_of(page, "en" if looks_english(sample) else language_of(sample))
     main = chosen(page, features, forest())
     if comments:
-        main |= comments_of(features)
+        main |= comments_of(page, features)
     title, block = headline_of(html, page.text, page.blocks, page.levels)
     main = with_headline(main, features[:, block_text.WORDS], block)
     if block >= 0:
@@ -116,10 +119,11 @@ def blocks_of(html: str) -> Blocks:
         )
     written = int(page.blocks[count - 1, html_page.END]) if count else 0
     blocks, levels, text = page.blocks[:count], page.levels[:count], page.text[:written]
-    kept = shown(text, blocks, levels, page.elements[:elements])
+    page_elements = page.elements[:elements]
+    kept = shown(text, blocks, levels, page_elements)
     if not kept.all():
         blocks, levels = blocks[kept], levels[kept]
-    return Blocks(text.tobytes(), blocks, levels, page.elements[:elements])
+    return Blocks(text.tobytes(), blocks, levels, page_elements, groups_of(page_elements))
 
 
 def language_sample(page: Blocks) -> str:
@@ -161,7 +165,7 @@ def features_of(page: Blocks, language: str) -> Floats:
         page.levels,
         page.elements,
         block_places.tag_kinds(),
-        *groups_of(page.elements),
+        *page.groups,
         measures,
         places,
     )
@@ -174,6 +178,15 @@ def chosen(page: Blocks, features: Floats, forest: Forest) -> NDArray[np.bool_]:
     scores[page.blocks[:, html_page.TITLE] != 0] = 0
     words = features[:, block_text.WORDS].astype(np.float64)
     taken = best_set(sharpened(scores, words), words)
+    take_posts(
+        page.blocks,
+        page.levels,
+        page.elements,
+        *page.groups,
+        words,
+        features[:, block_text.LINK_DENSITY],
+        taken,
+    )
     last_characters = features[:, block_text.LAST_CHARACTER]
     make_whole(page.blocks, page.elements, words, last_characters, scores, taken)
     return taken
@@ -189,14 +202,18 @@ def sharpened(scores: Floats, words: NDArray[np.float64]) -> Floats:
     return scores**SHARPER if sure >= expected.sum() / 2 else scores
 
 
-def comments_of(features: Floats) -> NDArray[np.bool_]:
-    """Which blocks are comments: prose in an element that is named after comments, outside its
-    form. Names, dates and `Reply` are too short or linked.
+def comments_of(page: Blocks, features: Floats) -> NDArray[np.bool_]:
+    """Which blocks are comments: prose in an element that is named after comments, outside the
+    form for a new one. Names, dates, headings and `Reply` are no prose.
     """
+    in_form = members_of(page.elements, page.elements[:, html_page.ROLE] == html_page.IS_FORM)
     levels = dict(zip(REGIONS, features[:, -len(REGIONS) :].T, strict=True))
     named = (levels["comment"] <= NEAR_COMMENTS) & (levels["form"] > levels["comment"])
     return (
         named
+        & (in_form[page.blocks[:, html_page.ELEMENT]] == 0)
+        & (page.blocks[:, html_page.HEADING] == 0)
+        & (features[:, block_text.PHRASE] != ABOUT_COMMENTS)
         & (levels["button"] > 1)
         & (features[:, block_text.WORDS] >= FEWEST_COMMENT_WORDS)
         & (features[:, block_text.LINK_DENSITY] < 0.5)

@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 
 LONG_CELL: Final = 400  # bytes; a longer cell is running text
 PARAGRAPH: Final = 60  # bytes that blocks of a cell have on average, if they are paragraphs
+MANY_BLOCKS: Final = 3  # a cell of more is no cell of data
 MOST_COLUMNS: Final = 100  # cells in columns behind are counted without what spans
 TABLE, TR, TD, TH, CAPTION = (tag_number(name) for name in ("table", "tr", "td", "th", "caption"))
 _CLOSED: Final = frozenset((TABLE, TD, TH))  # what is inside them is no part of the row
@@ -79,7 +80,8 @@ class Tables:
                 text[block[BEGIN] : block[END]].decode("utf-8", "replace") for block in members
             )
             column = columns.get(cell, len(cells))
-            cells[column] = f"{cells.get(column, '')} {' '.join(words)}".replace("\n", " ").strip()
+            written = " ".join(words).replace("\n", " ").replace("|", r"\|")
+            cells[column] = f"{cells.get(column, '')} {written}".strip()
         width = max(self._widths.get(row, 0), *(column + 1 for column in cells))
         used = self._used[table] or sorted(cells)
         line = " | ".join(cells.get(column, "") for column in used if column < width)
@@ -109,8 +111,9 @@ class Tables:
         return rows
 
     def _is_layout(self, table: int) -> bool:
-        """Whether a table only puts blocks of text beside each other: its author says so, it has
-        one column, or its cells hold paragraphs, lists, headings or tables and none is a header.
+        """Whether a table only puts blocks of text beside each other: its author says so; it has
+        one column; or none of its cells is a header, and they hold paragraphs, lists, headings or
+        tables, or are one row of text.
         """
         elements = self._elements
         if elements[table, MARK]:
@@ -122,18 +125,29 @@ class Tables:
         cells = np.array([cell for _, members in rows for cell in members], np.int64)
         if np.isin(elements[cells, TAG], TH).any() or (inside == CAPTION).any():
             return False
-        return bool((inside == TABLE).any() or self._holds_blocks[cells].any())
+        if (inside == TABLE).any() or self._holds_blocks[cells].any():
+            return True
+        sizes = self._sizes[cells]
+        return len(rows) == 1 and bool((sizes > 0).sum() <= 1 or (sizes > PARAGRAPH).any())
+
+    @functools.cached_property
+    def _sizes(self) -> NDArray[np.float64]:
+        """By element: the bytes of the blocks in it, if it is a cell."""
+        blocks = self._blocks
+        size = blocks[:, END] - blocks[:, BEGIN]
+        sizes = np.bincount(blocks[:, CELL], size, minlength=len(self._elements))
+        return sizes.astype(np.float64)
 
     @functools.cached_property
     def _holds_blocks(self) -> NDArray[np.bool_]:
         """By element: whether it is a cell that holds paragraphs, items of a list or headings."""
         blocks, count = self._blocks, len(self._elements)
         cells = blocks[:, CELL]
-        size = np.bincount(cells, blocks[:, END] - blocks[:, BEGIN], minlength=count)
+        size = self._sizes
         number = np.bincount(cells, minlength=count)
         items = np.bincount(cells[blocks[:, LIST_ITEM] > 0], minlength=count)
         headings = np.bincount(cells[blocks[:, HEADING] > 0], minlength=count)
-        paragraphs = (number > 1) & (size > PARAGRAPH * number)
+        paragraphs = ((number > 1) & (size > PARAGRAPH * number)) | (number > MANY_BLOCKS)
         return paragraphs | (items > 1) | (headings > 0)
 
     def _place(self, table: int) -> None:

@@ -53,8 +53,17 @@ FAMILIES: Final[Mapping[str, tuple[Rule, ...]]] = {
         "corpusmill",
         CORPUSMILL,
         # Gopher's rule over parts: a bracket or a comma beside a word is no word without a letter.
-        ("few_alphabetic_parts", "alphabetic_part_ratio", "<", 0.8),
-        # Lists of titles and names have no sentences between their capitals.
+        # Its 0.8 drops lists of references and sums.
+        ("few_alphabetic_parts", "alphabetic_part_ratio", "<", 0.75),
+        # Menus, lists of titles and teasers have few lines of prose.
+        ("few_prose_parts", "prose_parts", "<", 80),
+        ("little_prose", "prose_part_ratio", "<", 0.5),
+        # A page of code: base64 and hashes, minified scripts, dumps of bytes, logs.
+        ("long_code_parts", "code_part_length", ">", 30),
+        ("long_code_lines", "code_line_length", ">", 500),
+        ("many_code_digits", "code_digit_ratio", ">", 0.35),
+        ("log_lines", "timed_code_line_ratio", ">", 0.5),
+        # Not in the default: they drop release notes, lists of names and tables of results.
         ("many_capitals", "uppercase_ratio", ">", 0.12),
         ("many_digits", "digit_ratio", ">", 0.08),
     ),

@@ -1,23 +1,16 @@
 """Running the kernels over blocks of texts that fit into the processor's caches."""
 
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import numpy as np
+from corpusmill.stages.filter.blocks import Block, Written, blocks, kept_array, known_parts
 from corpusmill.stages.filter.languages import BY_CHARACTER
 from corpusmill.stages.filter.line_edits import NO_EDITS, LineEdits, phrase_tables
 from corpusmill.stages.filter.measure import line_counts
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from corpusmill.stages.filter.measure.structure import Structure
-else:
-    Structure = Any
-
 LONGEST_TEXT: Final = 256 << 20  # bytes
-# Bytes of text at a time, so that the kernels' arrays stay in the caches.
-BLOCK_BYTES: Final = 512 << 10
 
 StopWords = Mapping[str, Sequence[str]]
 
@@ -39,55 +32,11 @@ _NGRAMS: Final = (
     *(f"top_{n}" for n in (2, 3, 4)),
     *(f"duplicate_{n}" for n in range(5, 11)),
 )
-_APART: Final = ("apart_words", "apart_lines")
+_APART: Final = (
+    *("apart_words", "apart_lines", "code_lines"),
+    *("code_parts", "code_characters", "code_digits", "timed_code_lines"),
+)
 COUNTS: Final = (*_MARKS, *_LONGEST, *_CUTS, *_TOKENS, *_NGRAMS, *line_counts.ROWS, *_APART)
-
-# Arrays that kernels write to, kept from call to call. Fresh pages from the system would take a
-# tenth of the time.
-_kept = threading.local()
-
-
-class Block(NamedTuple):
-    """Some texts, and what the kernels find in them. The kernel that fills an array stands in
-    brackets.
-
-    texts: how many. begins: where each begins in `data`, and where the last one's room ends. data:
-    the bytes of their views (lay_out, find_structure). source: the lines as they came, and the
-    sizes of the views (find_structure). apart: counts of what is set apart (find_structure). bits,
-    edges, lines, text_lines (mark_bytes).
-    hashes, sums, hard (hash_parts). line_hashes (hash_lines). cuts, kinds (cut_parts). tokens,
-    reach, text_tokens, line_counts (measure_tokens).
-    """
-
-    texts: int
-    begins: NDArray[np.int64]
-    data: NDArray[np.uint8]
-    source: Structure
-    apart: NDArray[np.int64]
-    bits: NDArray[np.uint64]
-    edges: NDArray[np.int32]
-    lines: NDArray[np.int32]
-    text_lines: NDArray[np.int32]
-    hashes: NDArray[np.uint64]
-    sums: NDArray[np.uint64]
-    hard: NDArray[np.int32]
-    line_hashes: NDArray[np.uint64]
-    cuts: NDArray[np.int32]
-    kinds: NDArray[np.int32]
-    tokens: NDArray[np.uint64]
-    reach: NDArray[np.int32]
-    text_tokens: NDArray[np.int32]
-    line_counts: NDArray[np.int32]
-
-
-class Written(NamedTuple):
-    """The edited texts: their bytes, and where each begins, and the last one ends. cuts: for each
-    piece that was cut, the number of its text, its first byte and the byte behind it (3 x cuts).
-    """
-
-    data: NDArray[np.uint8]
-    offsets: NDArray[np.int64]
-    cuts: NDArray[np.int64]
 
 
 class Kernels:
@@ -113,7 +62,8 @@ class Kernels:
             exception_table,
             perfect_tables,
         )
-        from corpusmill.stages.filter.measure.lines import EditNumbers, LineTables
+        from corpusmill.stages.filter.measure.line_fates import EditNumbers
+        from corpusmill.stages.filter.measure.lines import LineTables
 
         self.copies, self.apart = copies, apart
         # Copies, because numba needs ten times as long to recognise the type of a read-only array.
@@ -165,7 +115,7 @@ class Kernels:
         )
         by_character = np.array([language in BY_CHARACTER for language in languages], np.bool_)
         written, all_cuts = 0, [np.zeros((3, 0), np.int64)]
-        for first, last in _blocks(offsets):
+        for first, last in blocks(offsets):
             some = slice(first, last)
             block = self._lay_out(data, offsets[first : last + 1])
             rows = [
@@ -188,7 +138,8 @@ class Kernels:
         behind it.
         """
         from corpusmill.stages.filter.measure.marks import lay_out
-        from corpusmill.stages.filter.measure.structure import Structure, find_structure
+        from corpusmill.stages.filter.measure.structure import find_structure
+        from corpusmill.stages.filter.measure.view import Structure
 
         sizes = np.diff(offsets)
         begins = np.concatenate([[0], np.cumsum((sizes // 64 + 1) * 64)])
@@ -197,28 +148,28 @@ class Kernels:
             texts,
             begins,
             source=Structure(
-                ends=self._array("ends", np.int32, size),
-                kinds=self._array("line_kinds", np.uint8, size),
+                ends=kept_array("ends", np.int32, size),
+                kinds=kept_array("line_kinds", np.uint8, size),
                 text_lines=np.empty(texts + 1, np.int32),
-                flags=self._array("flags", np.uint8, size),
+                flags=kept_array("flags", np.uint8, size),
                 sizes=np.empty(texts, np.int64),
             ),
             apart=np.zeros((len(_APART), texts), np.int64),
-            data=self._array("data", np.uint8, size),
-            bits=self._array("bits", np.uint64, 5, size // 64),
-            edges=self._array("edges", np.int32, size),
-            lines=self._array("lines", np.int32, 4, size),
+            data=kept_array("data", np.uint8, size),
+            bits=kept_array("bits", np.uint64, 5, size // 64),
+            edges=kept_array("edges", np.int32, size),
+            lines=kept_array("lines", np.int32, 4, size),
             text_lines=np.empty(texts + 1, np.int32),
-            hashes=self._array("hashes", np.uint64, size),
-            sums=self._array("sums", np.uint64, size),
-            hard=self._array("hard", np.int32, size),
-            line_hashes=self._array("line_hashes", np.uint64, size),
-            cuts=self._array("cuts", np.int32, 2 * size),
-            kinds=self._array("kinds", np.int32, 2 * size),
-            tokens=self._array("tokens", np.uint64, size),
-            reach=self._array("reach", np.int32, size),
+            hashes=kept_array("hashes", np.uint64, size),
+            sums=kept_array("sums", np.uint64, size),
+            hard=kept_array("hard", np.int32, size),
+            line_hashes=kept_array("line_hashes", np.uint64, size),
+            cuts=kept_array("cuts", np.int32, 2 * size),
+            kinds=kept_array("kinds", np.int32, 2 * size),
+            tokens=kept_array("tokens", np.uint64, size),
+            reach=kept_array("reach", np.int32, size),
             text_tokens=np.empty(texts + 1, np.int32),
-            line_counts=self._array("line_counts", np.int32, 2, size),
+            line_counts=kept_array("line_counts", np.int32, 2, size),
         )
         lay_out(data, offsets, begins, block.data)
         find_structure(block.data, begins, sizes, self.apart, block.source, block.apart)
@@ -255,7 +206,7 @@ class Kernels:
         hash_lines(bits, edges, block.sums, text_lines, lines, block.line_hashes, longest[0])
         cut_parts(
             data, bits, self.classes, edges, hashes, block.hard[:n_hard], lines, text_lines,
-            by_character, *self.exceptions, self.units, self._known(), block.cuts, block.kinds,
+            by_character, *self.exceptions, self.units, known_parts(), block.cuts, block.kinds,
             cut_counts,
         )  # fmt: skip
         return marks, longest, cut_counts
@@ -293,17 +244,16 @@ class Kernels:
 
         counts = np.zeros((len(line_counts.ROWS), block.texts), np.int64)
         size = int(block.begins[-1])
-        if self.copies:
-            spare_verse(block.data, block.lines, block.text_lines, block.source.flags)
+        spare_verse(block.data, block.lines, block.text_lines, block.source.flags)
         lines = Lines(
             block.data, block.bits, block.edges, block.lines, block.text_lines, block.line_hashes,
             longest, block.line_counts, block.source.flags,
-            self._array("noticed", np.uint8, size // 64 + 1),
-            self._array("scratch", np.uint8, size),
+            kept_array("noticed", np.uint8, size // 64 + 1),
+            kept_array("scratch", np.uint8, size),
         )  # fmt: skip
         edits = Edits(
-            self._array("fates", np.uint8, size),
-            self._array("spans", np.int32, 3, size // 2),
+            kept_array("fates", np.uint8, size),
+            kept_array("spans", np.int32, 3, size // 2),
             np.zeros(1, np.int32),
         )
         edit_lines(
@@ -330,36 +280,3 @@ class Kernels:
             edited_offsets, cuts,
         )  # fmt: skip
         return edited_offsets, cuts[:, :n_cuts]
-
-    def _known(self) -> NDArray[np.uint64]:
-        from corpusmill.stages.filter.measure.known_parts import nothing_known
-
-        if not hasattr(_kept, "known"):
-            _kept.known = nothing_known()
-        return _kept.known
-
-    def _array(self, name: str, dtype: Any, *shape: int) -> NDArray[Any]:
-        """An array of this shape and some more, since kernels load several bytes at a time.
-
-        It holds values left from before. An array that is larger than a block needs is not kept.
-        """
-        *rows, length = shape
-        if length > 8 * BLOCK_BYTES:
-            return np.empty((*rows, length + 128), dtype)
-        room = _kept.__dict__.setdefault("room", {})
-        if name not in room or room[name].shape[-1] < length + 128:
-            room[name] = np.empty((*rows, max(length + 128, 2 * BLOCK_BYTES + 192)), dtype)
-        return room[name]
-
-
-def _blocks(offsets: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-    """Runs of texts of about BLOCK_BYTES, with the space that `lay_out` puts between them. A longer
-    text is a run of its own.
-    """
-    first, texts = 0, offsets.size - 1
-    places = offsets + 64 * np.arange(offsets.size)
-    while first < texts:
-        last = int(np.searchsorted(places, places[first] + BLOCK_BYTES, side="right")) - 1
-        last = min(max(last, first + 1), texts)
-        yield first, last
-        first = last

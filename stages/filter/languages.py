@@ -160,6 +160,8 @@ _ENGLISH_ONLY: Final = {
     "c4.curly_bracket": NaN,
     "c4.few_sentences": NaN,
     "nemotron.boilerplate": NaN,
+    "corpusmill.few_prose_parts": NaN,
+    "corpusmill.little_prose": NaN,
     "corpusmill.many_capitals": NaN,
     "corpusmill.many_digits": NaN,
 }

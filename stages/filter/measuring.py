@@ -11,7 +11,7 @@ from corpusmill.stages.columns.strings import chunks_of, string_array
 from corpusmill.stages.filter.kernel_calls import COUNTS, Kernels
 from corpusmill.stages.filter.line_edits import NO_EDITS, LineEdits
 from corpusmill.stages.filter.measure import line_counts
-from corpusmill.stages.filter.record import CUTS, cuts_column
+from corpusmill.stages.filter.record import CUTS, record
 from corpusmill.stages.filter.statistics import STATISTICS, Counts, Measured
 from numpy.typing import NDArray
 
@@ -71,7 +71,7 @@ def measure(
         start = stop
         if kernels.copies:
             chunks.append(string_array(written.data, written.offsets, texts.type))
-            cuts.append(cuts_column(data, offsets, written.cuts))
+            cuts.append(record(data, offsets, written.cuts))
     values = _named(np.concatenate(counted, axis=1))
     measured = {
         each.name: each.compute(values).astype(each.type.to_pandas_dtype()) for each in STATISTICS
@@ -92,6 +92,7 @@ def _named(values: NDArray[np.int64]) -> Counts:
     for name in ("words", "parts"):
         counts[f"judged_{name}"] = counts[name]
         counts[name] = counts[name] + counts["apart_words"]
+    counts["prose_parts"] = counts["prose_parts"] + counts["apart_words"]
     counts["removed_lines"] = sum(
         counts[name]
         for name in line_counts.ROWS

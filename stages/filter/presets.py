@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from corpusmill.manifests.errors import RecipeError, nearest
-from corpusmill.stages.filter.families import DEFAULT
+from corpusmill.stages.filter.families import DEFAULT, FAMILIES
 from corpusmill.stages.filter.line_edits import LineEdits
 
 C4_LINES: Final = LineEdits()
@@ -36,21 +36,19 @@ NAMED: Final[Mapping[str, Preset]] = {
         (*DEFAULT, "corpusmill"),
         "prose",
         thresholds={
+            # Twice as high as published: good manuals and mathematics repeat themselves.
             "gopher_repetition": {
-                "duplicate_lines": 0.4,
-                "duplicate_line_characters": 0.3,
-                # half as much again as published
-                **dict(
-                    zip(
-                        (f"duplicate_{n}_grams" for n in range(5, 11)),
-                        (0.225, 0.21, 0.195, 0.18, 0.165, 0.15),
-                        strict=True,
-                    )
-                ),
+                rule.name: 2 * rule.threshold for rule in FAMILIES["gopher_repetition"]
             },
-            "fineweb": {"duplicate_line_characters": 0.2, "few_punctuated_lines": 0.08},
+            # 0 never drops; the languages that FineWeb 2 tuned have their own values
+            "fineweb": {"duplicate_line_characters": 0.4, "few_punctuated_lines": 0},
         },
-        off=frozenset(("gopher_quality.few_alphabetic_words", "c4.curly_bracket")),
+        off=frozenset(
+            (
+                *("gopher_quality.few_alphabetic_words", "c4.curly_bracket", "c4.few_sentences"),
+                *("corpusmill.many_capitals", "corpusmill.many_digits"),
+            )
+        ),
         lines=MILD_LINES,
     ),
     "gopher": Preset(("gopher_repetition", "gopher_quality"), "text"),

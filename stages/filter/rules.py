@@ -30,7 +30,11 @@ COMPARISONS: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
 RECIPE_FAMILY = "recipe"
 FEW_WORDS: Final = 50  # Gopher's smallest document: fewer words say little about prose
 APART_SHARE: Final = 0.1  # of a document's words; chosen by the labelled set
-OF_ALL: Final = ("words", "parts")  # statistics that count what is set apart too
+# Statistics that count what is set apart too.
+OF_ALL: Final = ("words", "parts", "prose_parts", "prose_part_ratio")
+OF_CODE: Final = (  # statistics of code, which judge pages that have hardly anything else
+    *("code_line_length", "code_part_length", "code_digit_ratio", "timed_code_line_ratio"),
+)
 # Statistics that the lines around code and tables cannot meet. They are few, introduce an example
 # with a colon, say "Output:" again and again, and name what has capitals.
 OF_LINES: Final = (
@@ -153,7 +157,7 @@ def do_not_judge(measured: Measured, rules: Sequence[Rule]) -> NDArray[np.bool_]
 
     If more than APART_SHARE of the words are set apart, rules on the shape of lines do not judge.
     If less than FEW_WORDS words are prose, and more are set apart, only rules that count all words
-    judge. The recipe's own rules always judge.
+    and rules on code judge. Rules on code judge no other page. The recipe's own rules always judge.
     """
     prose = measured["words"] - measured["apart_words"]
     has_much = measured["apart_words"] > APART_SHARE * measured["words"]
@@ -163,7 +167,9 @@ def do_not_judge(measured: Measured, rules: Sequence[Rule]) -> NDArray[np.bool_]
         if rule.family != RECIPE_FAMILY:
             if rule.statistic in OF_LINES:
                 skipped[index] |= has_much
-            if rule.statistic not in OF_ALL:
+            if rule.statistic in OF_CODE:
+                skipped[index] |= ~has_little_prose
+            elif rule.statistic not in OF_ALL:
                 skipped[index] |= has_little_prose
     return skipped
 

@@ -28,6 +28,7 @@ from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import FAILED_PREFIX, excluded
 from corpusmill.manifests.source_code import source_digest
+from corpusmill.stages.columns.cuts import with_cuts
 from corpusmill.stages.columns.table import with_column
 from corpusmill.stages.contract import MapStage, Outcome, Reads
 from corpusmill.stages.filter import datatrove_block, languages, presets, record, url_rules
@@ -59,7 +60,7 @@ class Filter(MapStage):
     """Measure every document, and drop those that break the rules."""
 
     name: ClassVar[str] = "filter"
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
     reads: ClassVar[Reads] = Reads.DOCUMENTS
 
     preset: str | None = None
@@ -315,10 +316,9 @@ def _measured(table: pa.Table, measured: Measured, failed: pa.Array) -> pa.Table
 
 
 def _edited(table: pa.Table, found: Measurement) -> pa.Table:
-    """The table with the edited texts, and the record of the edits. The number of tokens of a text
-    that was edited becomes null.
+    """The table with the edited texts, and the record of the edits, behind that of an earlier
+    `filter`.
     """
-    was_cut = pc.is_valid(found.cuts)
     cuts = found.cuts
     if (
         record.CUTS.name in table.column_names
@@ -330,14 +330,7 @@ def _edited(table: pa.Table, found: Measurement) -> pa.Table:
             for first, pieces in zip(earlier, now, strict=True)
         ]
         cuts = pa.chunked_array([pa.array(both, record.CUTS.type)])
-    table = with_column(table, record.CUTS, cuts)
-    before = pc.binary_length(pc.fill_null(table["text"], ""))
-    removed = pc.subtract(before, pc.binary_length(pc.fill_null(found.texts, "")))
-    table = with_column(table, record.REMOVED_BYTES, removed.cast(pa.int32()))
-    if "n_tokens" in table.column_names:
-        n_tokens = pc.if_else(was_cut, None, table["n_tokens"])
-        table = with_column(table, table.schema.field("n_tokens"), n_tokens)
-    return with_column(table, table.schema.field("text"), found.texts)
+    return with_cuts(table, (record.CUTS, record.REMOVED_BYTES), cuts, found.texts)
 
 
 def _languages(table: pa.Table) -> tuple[list[str], NDArray[np.int64]]:

@@ -27,15 +27,17 @@ class Chosen:
     end_tokens: frozenset[int]
 
 
-def choose(name: str, tokenizer: str | None = None) -> Chosen:
+def choose(name: str, tokenizer: str | None = None, reads_images: bool = False) -> Chosen:
     """The model of that name. tokenizer: its folder, where it does not lie beside the model.
+    reads_images: whether it must be a model that reads images, or one of text.
 
     Raises ModelError if there is no such model, or no tokenizer.
     """
     path = Path(model_files.local_path(name))
     folder = _inside(path) if path.is_dir() else Path(model_folder.local_folder(name))
     if (folder / _EXPORT).exists():
-        embedded.refuse_other_architectures(str(folder))
+        if not reads_images:
+            embedded.refuse_other_architectures(str(folder))
         return Chosen(
             str(folder),
             tokenizer or _tokenizer(folder, (folder,)),

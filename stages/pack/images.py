@@ -39,10 +39,10 @@ class ImagePacking:
                 Path(folder, name).write_bytes(data)
             return cls(tiling, marks, load(folder), files)
 
-    def schema(self, tokens: pa.Schema) -> pa.Schema:
-        """The schema of the shards. Its metadata tell the trainer which token is an image's."""
-        columns = pa.schema([*tokens, *COLUMNS])
-        return columns.with_metadata(ImageFacts(self.marks.place, self.tiling).metadata)
+    @property
+    def facts(self) -> dict[str, str]:
+        """What footers tell the trainer: which token is an image's, and the tiling."""
+        return ImageFacts(self.marks.place, self.tiling).footer
 
     def prompts(self, images: Sequence[bytes | None]) -> list[list[int] | ImageError]:
         """For each row, the tokens of its image, or why it cannot be read. Empty without one."""

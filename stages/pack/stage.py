@@ -7,8 +7,9 @@ Megatron's pre-training data. `<s>` begins it only if asked for.
 
 A document longer than `max_document_tokens` becomes several rows, `part` 0, 1, ... Their tokens
 in a row are the document's tokens: bos is in the first part only, eos in the last. The account
-counts such a document once for each part. The folder also holds a copy of the tokenizer
-(`tokenizer/`) for the export, and a description (`packing.json`).
+counts such a document once for each part. Footers hold the number of tokens and the tokenizer's
+digest, so the trainer refuses shards of different tokenizers. The folder also holds a copy of the
+tokenizer (`tokenizer/`) for the export, and a description (`packing.json`).
 """
 
 import json
@@ -24,7 +25,7 @@ from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import DOCUMENT, EXCLUSION, IMAGE, excluded, extended
 from corpusmill.manifests.shard import ROW_GROUP_BYTES, Shard
 from corpusmill.manifests.storage import Artifact
-from corpusmill.stages.blend.copies import BLEND_SOURCE, EPOCH
+from corpusmill.stages.blend.copies import BLEND_SOURCE, EPOCH, PHASE
 from corpusmill.stages.contract import (
     DOCUMENTS,
     EXCLUDED,
@@ -40,6 +41,7 @@ from corpusmill.stages.readers import ReaderSettings
 from corpusmill.stages.readers.documents import count_reasons, input_shards, read_documents
 from corpusmill.stages.tokenizer import loaded as tokens
 from corpusmill.stages.tokenizer.loaded import LoadedTokenizer
+from corpusmill.trainer import token_shards
 from corpusmill.vision.config import Tiling
 from corpusmill.vision.pixels import ImageError
 from numpy.typing import NDArray
@@ -55,11 +57,15 @@ TOKENS = pa.schema(
         # of training follows it.
         ("root", pa.string()),
         EPOCH,
+        PHASE,  # of the blend; null if it has none
         ("part", pa.int32()),
         ("n_tokens", pa.int32()),  # length of `tokens`; footers and manifests sum it
     ]
 )
+WITH_IMAGES = pa.schema([*TOKENS, *IMAGE_COLUMNS])
 TOKENIZER = "tokenizer"
+# Keys in the footer of a token shard.
+N_TOKENS, TOKENIZER_KEY = token_shards.N_TOKENS.decode(), token_shards.TOKENIZER.decode()
 # The shard that copies the tokenizer. No other shard has an equals sign in its name.
 COPY = "tokenizer=copy"
 PACKING = "packing.json"
@@ -69,7 +75,7 @@ class Pack(GlobalStage):
     """Tokenise documents into the trainer's token shards."""
 
     name: ClassVar[str] = "pack"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     account: ClassVar[Account] = Account.ONE_TO_MANY
 
     tokenizer: str
@@ -127,8 +133,8 @@ def _pack(config: Pack, shard: Shard) -> list[Counts]:
     if not shard.inputs:
         _write_tokenizer(tokenizer, images, shard)
         return [account]
-    schema = images.schema(TOKENS) if images else TOKENS
-    also = (BLEND_SOURCE, EPOCH, *IMAGE_COLUMNS)
+    schema = WITH_IMAGES if images else TOKENS
+    also = (BLEND_SOURCE, EPOCH, PHASE, *IMAGE_COLUMNS)
     with (
         # Row groups end by tokens, below.
         shard.parquet(DOCUMENTS, schema, row_group_bytes=1 << 62) as output,
@@ -155,6 +161,10 @@ def _pack(config: Pack, shard: Shard) -> list[Counts]:
             account.text_bytes += pc.sum(pc.binary_length(readable["text"])).as_py() or 0
             documents += table.num_rows
             shard.report(documents)
+        packed_with = images.tokenizer if images else tokenizer
+        output.describe({N_TOKENS: str(output.tokens), TOKENIZER_KEY: packed_with.digest})
+        if images:
+            output.describe(images.facts)
     account.kept, account.tokens = output.rows, output.tokens
     account.rows_in = shard.rows_read
     return [account]
@@ -206,6 +216,7 @@ def _token_rows(
             "source": pc.coalesce(documents["blend_source"], documents["source"]),
             "root": pc.struct_field(documents["lineage"], "parent"),
             "epoch": pc.fill_null(documents["epoch"], 0),
+            "phase": documents["phase"],
             "part": np.array(numbers, np.int32),
             "n_tokens": lengths,
         }
@@ -214,7 +225,7 @@ def _token_rows(
         dropped = batch.take(pa.array(list(reasons), pa.int64())).select(DOCUMENT.names)
         codes, details = zip(*reasons.values(), strict=True) if reasons else ((), ())
         yield (
-            pa.table(columns, schema=images.schema(TOKENS) if images else TOKENS),
+            pa.table(columns, schema=WITH_IMAGES if images else TOKENS),
             excluded(dropped, Pack.name, codes, details),
         )
 

@@ -15,6 +15,7 @@ from corpusmill.manifests.errors import InputError
 from corpusmill.manifests.storage import Artifact
 from corpusmill.stages.readers.compression import opened, start_of, without_suffixes
 from corpusmill.stages.readers.content_type import binary_mime
+from corpusmill.stages.readers.json_array import is_array
 from corpusmill.stages.readers.plain import HTML_SUFFIXES, TEXT_SUFFIXES, read_plain
 from corpusmill.stages.readers.record import (
     BATCH_BYTES,
@@ -94,7 +95,7 @@ def format_of(path: str) -> Format:
     for suffixes, found in _SUFFIXES:
         if name.endswith(suffixes):
             return found
-    if start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
+    if start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") or is_array(start):
         return "jsonl"
     if not binary_mime(start):
         return "text"

@@ -64,6 +64,8 @@ _ALWAYS_TRIED = (
     "cp1256",
     "cp1250",
     "iso8859-2",
+    "cp1254",
+    "cp1257",
 )
 # Charsets of one script that differ in few places. Detectors name either.
 _SIBLINGS = (

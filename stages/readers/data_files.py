@@ -5,13 +5,14 @@ are no documents. A file is data by its name, or by its content if only data beg
 """
 
 import json
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
 
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import InputError
 from corpusmill.stages.readers import FORMAT_SUFFIXES, certain_format
 from corpusmill.stages.readers.compression import start_of, without_suffixes
+from corpusmill.stages.readers.json_array import is_array
 
 # Names of files about a folder, without their suffix. A corpus may well have a `news.txt`, so only
 # names are here that hardly any document has.
@@ -46,47 +47,58 @@ _MADE_BY_TOOLS = frozenset(
 )
 _SURE = (".warc", ".wet", ".wat", ".arc", ".jsonl", ".ndjson", ".parquet")  # never about a folder
 _MOST_NAMED = 5
+# Why a file is left out.
+BESIDE_DATA: Final = "tools write such files beside data"
+ABOUT: Final = "it is about the folder"
+OTHER_JSON: Final = "it is JSON, but neither one object a line nor an array of objects"
+UNKNOWN: Final = "neither its name nor its content is that of a format that is read"
 
 
 class Sorted(NamedTuple):
-    """Files that are data, and the others."""
+    """Files that are data, and the others, each with the reason."""
 
     data: list[str]
-    others: list[str]
+    others: dict[str, str]
 
 
 def sorted_out(paths: Sequence[str]) -> Sorted:
     """The files of a folder, sorted by what they are."""
-    found = Sorted([], [])
+    found = Sorted([], {})
     for path in paths:
-        (found.data if is_data(path) else found.others).append(path)
+        if reason := why_left_out(path):
+            found.others[path] = reason
+        else:
+            found.data.append(path)
     return found
 
 
-def is_data(path: str) -> bool:
-    """Whether a file is data by its name, or else by its content."""
+def why_left_out(path: str) -> str:
+    """Why a file is no data, by its name or else by its content. Empty if it is data."""
     own = path.rsplit("/", 1)[-1]
-    if own.startswith("_"):  # what Spark and Hive leave beside data
-        return False
+    if own.startswith("_"):  # Spark and Hive
+        return BESIDE_DATA
     name = without_suffixes(path)
     if name.endswith(_SURE):
-        return True
+        return ""
     if name.split(".", 1)[0].replace("-", "_") in _ABOUT or name in _MADE_BY_TOOLS:
-        return False
-    if name.endswith(FORMAT_SUFFIXES):
-        return not name.endswith(".json") or _begins_as_data(path)
-    return _begins_as_data(path)
+        return ABOUT
+    if name.endswith(FORMAT_SUFFIXES) and not name.endswith(".json"):
+        return ""
+    if _begins_as_data(path):
+        return ""
+    return OTHER_JSON if name.endswith(".json") else UNKNOWN
 
 
-def names_of(paths: Sequence[str]) -> str:
+def names_of(paths: Iterable[str]) -> str:
     """The files' names, for a message: some of them, and how many more there are."""
+    paths = list(paths)
     names = [path.rsplit("/", 1)[-1] for path in paths[:_MOST_NAMED]]
     more = len(paths) - len(names)
     return ", ".join(names) + (f" and {more:,} more" if more else "")
 
 
 def _begins_as_data(path: str) -> bool:
-    """Whether the file begins as WARC, ARC, Parquet or JSON lines do.
+    """Whether the file begins as WARC, ARC, Parquet, JSON lines or a JSON array of objects do.
 
     A file that the disk does not give is taken for data, so that reading it tells the error.
     """
@@ -97,7 +109,7 @@ def _begins_as_data(path: str) -> bool:
         return False
     except OSError:
         return True
-    return certain_format(start) is not None or _is_json_line(start)
+    return certain_format(start) is not None or _is_json_line(start) or is_array(start)
 
 
 def _is_json_line(start: bytes) -> bool:

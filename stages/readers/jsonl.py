@@ -1,9 +1,11 @@
-"""JSON lines, plain or compressed: one object a line, its text in one column.
+"""JSON lines, plain or compressed: one object a line, its text in one column. An array of objects
+is read as if each were a line.
 
 A line costs one row if it is no JSON object, lacks the text, or has something else in its
 place. If no line has the text column, the settings are wrong, and the file is refused.
 """
 
+import itertools
 import json
 import math
 import re
@@ -15,6 +17,7 @@ from corpusmill.manifests.errors import InputError
 from corpusmill.manifests.storage import Artifact
 from corpusmill.manifests.watched import Watched
 from corpusmill.stages.readers.compression import opened
+from corpusmill.stages.readers.json_array import is_array, items
 from corpusmill.stages.readers.record import (
     DEFAULTS,
     TOO_LARGE,
@@ -25,11 +28,12 @@ from corpusmill.stages.readers.record import (
     source_of,
     without_surrogates,
 )
-from corpusmill.stages.readers.streams import lines
+from corpusmill.stages.readers.streams import Inflated, Plain, chunks_of, lines
 
 _MOST_DIGITS = 4000  # Python refuses to read numbers of more than 4,300
 _BROKEN = re.compile("[\udc80-\udcff]")  # a byte that is not UTF-8 (PEP 383)
 _TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|[\[{]+|[\]}]+', re.DOTALL)
+_START = 1000  # bytes that tell an array from lines
 _LOOK_AHEAD = 1000  # lines without the text column before the file is refused
 
 
@@ -47,7 +51,7 @@ def read_jsonl(artifact: Artifact, settings: ReaderSettings) -> Iterator[Record]
         own_ids = OwnIds(artifact.path, settings)
         objects = 0
         row = -1
-        for line, length in lines(stream, settings.max_payload_bytes):
+        for line, length in _rows(stream, settings.max_payload_bytes):
             row += 1
             if not line.strip() and length == len(line):
                 continue
@@ -69,7 +73,7 @@ def read_jsonl(artifact: Artifact, settings: ReaderSettings) -> Iterator[Record]
             raise InputError(
                 f"{artifact.path} holds no JSON object "
                 f"({waiting[0].error_detail if waiting else 'only empty lines'})",
-                "write one JSON object a line, or set the reader's `format`",
+                "write one object a line, or an array of objects, or set the reader's `format`",
             )
         yield from waiting
         damage = stream.damage
@@ -80,13 +84,23 @@ def read_jsonl(artifact: Artifact, settings: ReaderSettings) -> Iterator[Record]
 
 
 def line_at(file: IO[bytes], path: str, row: int) -> bytes:
-    """One line, counted from 0. Raises InputError if the file has fewer."""
-    for number, (line, _) in enumerate(lines(opened(file, path), 1 << 30)):
+    """One line or item, counted from 0. Raises InputError if the file has fewer."""
+    for number, (line, _) in enumerate(_rows(opened(file, path), 1 << 30)):
         if number == row:
             return line
     raise InputError(
         f"the file has no line {row}", "check that it is the file the document came from"
     )
+
+
+def _rows(stream: Inflated | Plain, limit: int) -> Iterator[tuple[bytes, int]]:
+    """The objects of a file, each with its length in bytes: its lines, or the items of an array."""
+    chunks = chunks_of(stream)
+    start = b""
+    while len(start) < _START and (chunk := next(chunks, b"")):
+        start += chunk
+    whole = itertools.chain([start], chunks)
+    return items(whole, limit) if is_array(start) else lines(whole, limit)
 
 
 def _blank(artifact: Artifact, settings: ReaderSettings, row: int) -> Record:

@@ -2,13 +2,17 @@
 
 A wrong charset gives text that nobody writes: signs within words, capitals behind small letters,
 words of accented letters only, two scripts in one word, rare ideographs, bytes without a character.
-Each such character has a cost. The mean cost over the characters beyond ASCII tells charsets apart,
-except those of one family (windows-1252 and ISO 8859-2), whose wrong readings look alike.
+Each such character has a cost. The mean cost over the characters beyond ASCII tells charsets apart.
+
+Charsets of Latin letters put other letters in the same places, so their wrong readings look alike.
+They are told apart by alphabets: the accented letters of a text are those of one language that the
+charset is for.
 """
 
 import functools
 import re
 import unicodedata
+from collections import Counter
 
 _WORD = re.compile(r"[A-Za-z\x80-\U0010ffff]+[0-9]?")  # a digit that follows tells of signs
 _REACH = 200_000  # characters of a text that are looked at, in windows
@@ -24,6 +28,24 @@ _COMMON = {
     "ARABIC": "الينموتربهدعكفسحیکأإءًٌٍَُِّْ",
     "THAI": "านรอกเงมยลวดทสตะปบคหแ่้ัิี็์",
 }
+# The letters beyond ASCII of the languages that a charset is for, one language after the other.
+_ALPHABETS = {
+    "cp1252": (
+        "àâæçéèêëîïôœùûüÿ äöüß áéíñóúü àáâãçéêíóôõúü àèéìîòóùú åäöé æøåéòó áéíóúýðþæö çë "
+        "àçèéíïòóúü éèëïöüáóúí åäöšž áéíóú áàéíóúâêîôûŵŷ"
+    ),
+    "cp1250": "ąćęłńóśźż áčďéěíňóřšťúůýž áäčďéíĺľňóôŕšťúýž áéíóöőúüű ăâîşţșț čćđšž äöüß",
+    "cp1254": "âçğıîöşûüi̇ əçğıöşü",
+    "cp1257": "ąčęėįšųūž āčēģīķļņšūžōŗ äöõüšž",
+}
+_FAMILY = {
+    "iso8859-1": "cp1252",
+    "iso8859-15": "cp1252",
+    "iso8859-2": "cp1250",
+    "iso8859-9": "cp1254",
+    "iso8859-13": "cp1257",
+}
+_FOREIGN = 0.4  # the cost of a Latin letter that is in another alphabet than most of the text
 _IN_WORDS = "’ʼ´`'·\xad\u200c\u200d-‐‑–—ªº°ºˈ"
 _ALONE = "àáéèêíóòôöåæøúùÀÁÉÈÊÍÓÒÔÖÅÆØÚÙ"  # accented letters that are words
 _IDEOGRAPH, _KANA, _HANGUL, _HALF = "IDEOGRAPH", "KANA", "HANGUL", "HALF"
@@ -35,13 +57,32 @@ def cost(text: str, codec: str) -> float:
     0 for a text that looks right, 1 and more for a wrong reading.
     """
     total, count = 0.0, 0
+    letters: Counter[str] = Counter()
     for word in _words(text):
-        beyond = len(word) - sum(map(str.isascii, word))
+        beyond = [character for character in word if not character.isascii()]
         total += _word_cost(word, codec)
-        count += beyond
+        count += len(beyond)
+        letters.update(beyond)
         if count >= _SAMPLE:
             break
-    return total / count if count else 0.0
+    return (total + _FOREIGN * _foreign(letters, codec)) / count if count else 0.0
+
+
+def _foreign(letters: Counter[str], codec: str) -> int:
+    """How many of the Latin letters are not in the alphabet that has most of them.
+
+    A charset of no known family is compared with all alphabets.
+    """
+    latin = {
+        letter.lower(): count
+        for letter, count in letters.items()
+        if _described(letter, codec)[0] == "LATIN"
+    }
+    own = _ALPHABETS.get(_FAMILY.get(codec, codec)) or " ".join(_ALPHABETS.values())
+    return min(
+        sum(count for letter, count in latin.items() if letter not in alphabet)
+        for alphabet in own.split()
+    )
 
 
 def _words(text: str) -> list[str]:

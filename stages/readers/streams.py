@@ -14,7 +14,7 @@ import lzma
 import re
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import IO, Any
@@ -251,13 +251,18 @@ class Plain:
         """Does nothing: the file belongs to whoever opened it."""
 
 
-def lines(stream: Inflated | Plain, limit: int) -> Iterator[tuple[bytes, int]]:
-    """The lines of a stream without line ends, each with its length in bytes. A line longer
-    than `limit` is cut there. Lines of UTF-16 with a byte order mark come in UTF-8.
+def chunks_of(stream: Inflated | Plain) -> Iterator[bytes]:
+    """The bytes of a stream, in chunks. UTF-16 with a byte order mark comes in UTF-8."""
+    return _as_utf8(iter(lambda: stream.read(_CHUNK * 4), b""))
+
+
+def lines(chunks: Iterable[bytes], limit: int) -> Iterator[tuple[bytes, int]]:
+    """The lines of a text without line ends, each with its length in bytes. A line longer than
+    `limit` is cut there.
     """
     kept: list[bytes] = []  # joined once, since a line may have many chunks
     held = length = 0
-    for chunk in _as_utf8(iter(lambda: stream.read(_CHUNK * 4), b"")):
+    for chunk in chunks:
         *whole, rest = chunk.split(b"\n")
         for part in whole:
             kept.append(part[: limit - held])

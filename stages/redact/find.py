@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from corpusmill.stages.columns.strings import chunks_of
 from corpusmill.stages.redact import addresses, numbers, phone
+from corpusmill.stages.redact.folding import folded
 from corpusmill.stages.redact.national_ids import NATIONAL_IDS, NationalIdName, national_id_spans
 from numpy.typing import NDArray
 
@@ -53,7 +54,9 @@ def find_in_column(
     from corpusmill.stages.redact.candidates import find_candidates, room_for
 
     first = 0
-    for data, offsets in chunks_of(texts):
+    for strings in chunks_of(texts):
+        text = folded(strings)
+        data, offsets = text.strings
         # The system does not provide memory that no candidate reaches.
         size = room_for(int(offsets[-1] - offsets[0]))
         found = (
@@ -81,7 +84,12 @@ def find_in_column(
                     spans[row].append(span)
                     phone_before = span.end if kind == "phone" else phone_before
         found_in = {row: without_overlaps(items) for row, items in spans.items() if items}
-        yield Chunk(data, offsets, found_in)
+        if text.ends.size:
+            found_in = {
+                row: [Span(kind, text.place(begin), text.place(end)) for kind, begin, end in items]
+                for row, items in found_in.items()
+            }
+        yield Chunk(*strings, found_in)
         first += offsets.size - 1
 
 

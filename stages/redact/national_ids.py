@@ -77,12 +77,13 @@ class Alone(IntEnum):
 
 
 class NationalId(NamedTuple):
-    """shape: of the number as it is written. pattern: the same as a whole. words: those that
-    announce it. languages: in which it counts as it is printed.
+    """shape: of the number as it is written. pattern: the same as a whole. glued: the same right
+    behind its label. words: those that announce it. languages: in which it counts as it is printed.
     """
 
     shape: str
     pattern: re.Pattern[str]
+    glued: re.Pattern[str]
     holds: Callable[[str], bool]
     words: re.Pattern[str]
     alone: Alone = Alone.NEVER
@@ -102,9 +103,12 @@ def _kind(
     *languages: str,
 ) -> NationalId:
     shape = pattern.replace("~", "[ .-]?")
+    # In a label such as `user_ssn` or `SSN536901399` underscores and digits stand beside the word.
+    words = re.sub(r"\\b(?=[|)]|$)", r"(?![^\\W\\d_])", words).replace(r"\b", r"(?<![^\W_])")
     return NationalId(
         shape,
         re.compile(_whole(shape)),
+        re.compile(rf"(?:{shape})(?![A-Za-z0-9_]|[.,/-]\d)"),
         holds,
         re.compile(rf"(?:{words})", re.IGNORECASE),
         alone,
@@ -117,7 +121,7 @@ _NEVER, _SHAPED, _ALWAYS = Alone
 NATIONAL_IDS: dict[NationalIdName, NationalId] = {
     "us_ssn": _kind(
         r"\d{3}-\d\d-\d{4}|\d{3}([ .]?)\d\d\1\d{4}", rules.us_ssn,
-        r"\bssn|social[- ]security|\bsoc\.? ?sec", _SHAPED,
+        r"\bssn|\bs\.s\.n|social[- ]security|\bsoc\.? ?sec", _SHAPED,
     ),
     "us_itin": _kind(
         r"9\d\d~\d\d~\d{4}", rules.us_itin, r"\bitin\b|\btaxpayer id|\btax id|\bssn\b"
@@ -129,7 +133,8 @@ NATIONAL_IDS: dict[NationalIdName, NationalId] = {
     "gb_nhs": _kind(r"\d{3}~\d{3}~\d{4}", rules.gb_nhs, r"\bnhs\b"),
     "ca_sin": _kind(
         r"\d{3}~\d{3}~\d{3}", rules.ca_sin,
-        r"(?-i:\bSINs?\b|\bNAS\b)|social insurance|assurance[- ]sociale",
+        r"(?-i:\bSINs?\b|\bS\.I\.N|\bNAS\b)|\bsin[\"']? ?[=:]|social insurance"
+        r"|assurance[- ]sociale",
     ),
     "fr_nir": _kind(
         r"[12] ?\d\d ?\d\d ?(?:\d\d|2[AB]) ?\d{3} ?\d{3} ?\d\d", rules.fr_nir,
@@ -250,6 +255,7 @@ _ANY_SHAPE = re.compile(  # of all patterns; a back reference is any separator h
         )
     ).encode()
 )
+_GLUED_LABEL = re.compile(r"[A-Z]{2,6}(?=\d)")
 _SEPARATORS = str.maketrans("", "", " .-/()")
 _NO_SIGN_BEFORE = re.compile(r"[/=&%#@$€£+*~^.,:-]\Z|\b(?:isbn|issn|doi|pmid)[\s:#.-]{0,3}\Z", re.I)
 # Kinds without a check digit. So a number of a thing looks like one, and one form of them counts.
@@ -274,11 +280,13 @@ def national_id_spans(
     language: of the text. names: the kinds to look for, of `NATIONAL_IDS`.
     """
     reach = min(len(window), after + 4)
-    if _ANY_SHAPE.search(window, at, reach) is None:
-        return []  # nearly all candidates
     text = window.decode("latin-1")  # places in the text are places in the bytes
-    nearby = _nearby(window, at, after)
     found: list[tuple[int, int]] = []
+    if label := _GLUED_LABEL.match(text, at, after):
+        found += _glued_spans(text, label, reach, names)
+    if _ANY_SHAPE.search(window, at, reach) is None:
+        return found  # nearly all candidates
+    nearby = _nearby(window, at, after)
     for name in names:
         kind = NATIONAL_IDS[name]
         for match in kind.pattern.finditer(text, at, reach):
@@ -289,6 +297,19 @@ def national_id_spans(
             if _counts(name, kind, spelled, nearby, before, language):
                 found.append(match.span())
     return found
+
+
+def _glued_spans(
+    text: str, label: re.Match[str], reach: int, names: Collection[NationalIdName]
+) -> list[tuple[int, int]]:
+    """The places of national numbers right behind a label of theirs, such as `SSN536901399`."""
+    kinds = [(name, NATIONAL_IDS[name]) for name in names]
+    matches = [
+        (name, kind, kind.glued.match(text, label.end(), reach))
+        for name, kind in kinds
+        if kind.words.fullmatch(label[0])
+    ]
+    return [m.span() for name, kind, m in matches if m and _holds(name, kind, m[0])]
 
 
 def _nearby(window: bytes, at: int, after: int) -> str:

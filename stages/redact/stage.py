@@ -6,7 +6,8 @@ have the rules. A kernel finds the few places where personal data
 could stand (`stages.redact.candidates`), and Python looks only at these.
 
 No document is dropped. The columns `pii_<kind>` count the personal data of the text before
-redaction. A second run of the stage finds none, since tags are no personal data.
+redaction, and `redact_removed_bytes` its bytes. Nothing else of it is kept, so there is no undo. A
+second run of the stage finds none, since tags are no personal data.
 """
 
 import importlib.metadata
@@ -26,6 +27,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 PREFIX = "pii_"
+REMOVED_BYTES = pa.field("redact_removed_bytes", pa.int32())  # of personal data
 TAGS: Mapping[Kind, str] = {kind: f"<{kind.upper()}>" for kind in KINDS}
 
 
@@ -33,7 +35,7 @@ class Redact(MapStage):
     """Replace personal data in texts by tags, and count it."""
 
     name: ClassVar[str] = "redact"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reads: ClassVar[Reads] = Reads.DOCUMENTS
 
     kinds: tuple[Kind, ...] = Field(default=KINDS, min_length=1)
@@ -52,7 +54,8 @@ class Redact(MapStage):
         return self
 
     def adds(self) -> tuple[pa.Field, ...]:
-        return tuple(pa.field(PREFIX + kind, pa.int32()) for kind in self.kinds)
+        counts = tuple(pa.field(PREFIX + kind, pa.int32()) for kind in self.kinds)
+        return (*counts, REMOVED_BYTES) if self.mode == "replace" else counts
 
     def depends_on(self) -> str:
         """The version of the telephone plans, if they are used. Raises RecipeError for a tag that
@@ -78,6 +81,7 @@ class Redact(MapStage):
         languages = table["language"].to_pylist() if "language" in table.column_names else None
         tags = {kind: tag.encode() for kind, tag in {**TAGS, **self.tags}.items()}
         counts = {kind: np.zeros(table.num_rows, np.int32) for kind in self.kinds}
+        removed = np.zeros(table.num_rows, np.int32)
         parts: list[pa.Array] = []
         first = 0
         chunks = find_in_column(texts, self.kinds, languages, self.national_ids)
@@ -85,16 +89,17 @@ class Redact(MapStage):
             for row, spans in chunk.spans.items():
                 for span in spans:
                     counts[span.kind][first + row] += 1
+                    removed[first + row] += span.end - span.begin
             parts.append(replaced(original, chunk, tags) if chunk.spans else original)
             first += len(original)
         if self.mode == "replace":
             table = with_column(
                 table, table.schema.field("text"), pa.chunked_array(parts, type=texts.type)
             )
-        for column in self.adds():
-            table = with_column(
-                table, column, pa.array(counts[column.name.removeprefix(PREFIX)], column.type)
-            )  # type: ignore[index]
+        for kind, values in counts.items():
+            table = with_column(table, PREFIX + kind, pa.array(values))
+        if self.mode == "replace":
+            table = with_column(table, REMOVED_BYTES, pa.array(removed))
         return Outcome(table, excluded(table.slice(0, 0), self.name, [], []))
 
 

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import EXCLUSION, excluded, extended
 from corpusmill.manifests.shard import Shard, schema_of
+from corpusmill.stages.columns.cuts import with_cuts
 from corpusmill.stages.columns.strings import copied, string_array
 from corpusmill.stages.columns.table import with_column
 from corpusmill.stages.contract import DOCUMENTS, EXCLUDED, Outcome
@@ -74,7 +75,8 @@ def cut_documents(settings: SubstringSettings, rows: pa.Table) -> Iterator[Outco
         some = slice(start, start + WRITE_ROWS)
         whole, reason = rows[some], reasons[some]
         gone = pc.is_valid(reason)
-        kept = _cut_rows(whole, edited[some]).filter(pc.invert(gone))
+        kept = with_cuts(whole, SUBSTRING_COLUMNS, whole[CUTS.name], edited[some])
+        kept = kept.filter(pc.invert(gone))
         codes, detail = reason.filter(gone).to_pylist(), details[some].filter(gone).to_pylist()
         yield Outcome(kept, excluded(whole.filter(gone), settings.name, codes, detail))
 
@@ -107,18 +109,6 @@ def _edited(found: Found, text: NDArray[np.uint8], offsets: NDArray[np.int64]) -
     new_offsets = np.zeros_like(offsets)
     close_gaps(text, offsets, found.begins, found.ends, found.offsets, found.verdicts, new_offsets)
     return string_array(text, new_offsets, pa.large_string())
-
-
-def _cut_rows(rows: pa.Table, edited: pa.Array) -> pa.Table:
-    """The rows with their edited texts. The number of tokens of a text that was cut becomes
-    null.
-    """
-    was_cut = pc.is_valid(rows[CUTS.name])
-    field = rows.schema.field("text")
-    text = pc.if_else(was_cut, edited.cast(field.type), rows["text"])
-    rows = with_column(rows, field, text)
-    n_tokens = pc.if_else(was_cut, None, rows["n_tokens"])
-    return with_column(rows, rows.schema.field("n_tokens"), n_tokens)
 
 
 def _exclusions(

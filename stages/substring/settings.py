@@ -4,19 +4,18 @@ from typing import ClassVar, Literal
 
 import pyarrow as pa
 from corpusmill.manifests.settings import PositiveShare, Settings
+from corpusmill.stages.columns.cuts import cuts_field
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-PIECE = pa.struct(
-    [
-        ("start", pa.int32()),  # in the original text, in bytes of UTF-8
-        ("length", pa.int32()),  # bytes
-        # Id of the document that has the same bytes before; null if the piece was bridged.
-        ("keeper", pa.string()),
-        ("keeper_start", pa.int32()),  # in the keeper's original text, in bytes
-        ("text", pa.string()),  # the text of a bridged piece, which stands nowhere else
-    ]
+CUTS = cuts_field(
+    "substring_cuts",
+    pa.field("start", pa.int32()),
+    pa.field("length", pa.int32()),
+    # Id of the document that has the same bytes before; null if the piece was bridged.
+    pa.field("keeper", pa.string()),
+    pa.field("keeper_start", pa.int32()),
+    pa.field("text", pa.string()),  # of a bridged piece, which stands nowhere else
 )
-CUTS = pa.field("substring_cuts", pa.list_(PIECE))  # in order; null if nothing was cut
 REMOVED_BYTES = pa.field("substring_removed_bytes", pa.int32())
 SUBSTRING_COLUMNS = (CUTS, REMOVED_BYTES)
 

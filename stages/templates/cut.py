@@ -1,8 +1,6 @@
 """The last pass: the lines of its sites' templates are removed from one shard, and recorded."""
 
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +9,7 @@ import pyarrow.compute as pc
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import EXCLUSION, excluded, extended
 from corpusmill.manifests.shard import Shard, schema_of
+from corpusmill.stages.columns.cuts import cuts_column, pieces_of, with_cuts
 from corpusmill.stages.columns.strings import joined, string_array
 from corpusmill.stages.columns.table import with_column
 from corpusmill.stages.contract import DOCUMENTS, EXCLUDED
@@ -47,7 +46,9 @@ def cut(settings: TemplateSettings, shard: Shard) -> list[Counts]:
             for start in range(0, group.num_rows, READ_ROWS):
                 whole = group.slice(start, READ_ROWS)
                 edited, gone = cut_rows(settings, whole, templates)
-                kept_output.write(edited.filter(pc.invert(gone)))
+                kept = edited.filter(pc.invert(gone))
+                kept_output.write(kept)
+                counts.count_cuts(kept[REMOVED_BYTES.name].to_pylist())
                 dropped = whole.filter(gone)
                 for field in TEMPLATE_COLUMNS:
                     dropped = with_column(dropped, field, edited[field.name].filter(gone))
@@ -88,56 +89,16 @@ def cut_rows(
     spans = np.diff(offsets)
     sums = np.concatenate([[0], np.cumsum(ends - begins)])
     removed = sums[offsets[1:]] - sums[offsets[:-1]]
-    cuts, was_cut = _record(data, places, offsets, begins, ends), pa.array(spans > 0)
-    table = with_column(table, CUTS, cuts)
-    table = with_column(table, REMOVED_BYTES, pa.array(removed.astype(np.int32)))
+    document = np.repeat(np.arange(len(spans)), spans)
+    starts = pa.array((begins - places[document]).astype(np.int32))
+    cuts = cuts_column(CUTS, spans, [starts, pieces_of(data, begins, ends)])
     bounds = np.concatenate([[places[0]], np.stack([begins, ends], 1).reshape(-1), [places[-1]]])
-    pieces = [
+    stays = [
         data[begin:end].tobytes()
         for begin, end in zip(bounds[0::2].tolist(), bounds[1::2].tolist(), strict=True)
     ]
     new_places = places - places[0] - np.concatenate([[0], np.cumsum(removed)])
-    edited = string_array(b"".join(pieces), new_places, pa.large_string())
-    field = table.schema.field("text")
-    text = pc.if_else(was_cut, edited.cast(field.type), table["text"])
-    table = with_column(table, field, text)
-    if "n_tokens" in table.column_names:
-        n_tokens = pc.if_else(was_cut, None, table["n_tokens"])
-        table = with_column(table, table.schema.field("n_tokens"), n_tokens)
+    edited = string_array(b"".join(stays), new_places, pa.large_string())
+    table = with_cuts(table, TEMPLATE_COLUMNS, cuts, edited)
     short = pc.less(pc.utf8_length(pc.utf8_trim_whitespace(edited)), settings.min_text_chars)
-    return table, pc.and_(was_cut, short)
-
-
-def restore(text: str, cuts: Sequence[Mapping[str, Any]] | None) -> str:
-    """The original text of a kept row. cuts: its `template_cuts`."""
-    whole, rest = bytearray(), memoryview(text.encode())
-    for piece in cuts or ():
-        kept = piece["start"] - len(whole)
-        whole += rest[:kept]
-        whole += piece["text"].encode()
-        rest = rest[kept:]
-    return (whole + rest).decode()
-
-
-def _record(
-    data: npt.NDArray[np.uint8],
-    places: npt.NDArray[np.int64],
-    offsets: npt.NDArray[np.int64],
-    begins: npt.NDArray[np.int64],
-    ends: npt.NDArray[np.int64],
-) -> pa.Array:
-    """The column `template_cuts`."""
-    text = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-    pieces = [
-        data[begin:end].tobytes().decode()
-        for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)
-    ]
-    columns = [
-        pa.array((begins - places[text]).astype(np.int32)),
-        pa.array(pieces, pa.string()),
-    ]
-    values = pa.StructArray.from_arrays(columns, fields=list(CUTS.type.value_type))
-    nothing = pa.array(np.diff(offsets) == 0)
-    return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), values, mask=nothing).cast(
-        CUTS.type
-    )
+    return table, pc.and_(pa.array(spans > 0), short)

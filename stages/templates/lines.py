@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from corpusmill.stages.columns.compiled import njit
 from corpusmill.stages.columns.strings import Strings
-from corpusmill.stages.dedup.signatures.shingles import mix
+from corpusmill.stages.dedup.signatures.words import mix
 
 PLAIN, BLANK, PROTECTED, HEADING = range(4)
 

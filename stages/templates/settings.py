@@ -4,15 +4,10 @@ from typing import ClassVar
 
 import pyarrow as pa
 from corpusmill.manifests.settings import PositiveShare, Settings
+from corpusmill.stages.columns.cuts import cuts_field
 from pydantic import NonNegativeInt, PositiveInt
 
-CUT = pa.struct(
-    [
-        ("start", pa.int32()),  # in the original text, in bytes of UTF-8
-        ("text", pa.string()),  # what was removed
-    ]
-)
-CUTS = pa.field("template_cuts", pa.list_(CUT))  # in order; null if nothing was removed
+CUTS = cuts_field("template_cuts", pa.field("start", pa.int32()), pa.field("text", pa.string()))
 REMOVED_BYTES = pa.field("template_removed_bytes", pa.int32())
 TEMPLATE_COLUMNS = (CUTS, REMOVED_BYTES)
 

@@ -20,7 +20,7 @@ from corpusmill.vision.config import VisionTrainConfig
 
 CONFIG = "config.json"
 CHECKPOINT = "checkpoint"
-LOG, PICTURE = "log.jsonl", "loss.svg"
+LOG, PICTURE, EVENTS = "log.jsonl", "loss.svg", "tensorboard"
 
 
 class Train(VisionTrainConfig, GlobalStage):
@@ -89,9 +89,11 @@ def _train(settings: Train, shard: Shard) -> list[Counts]:
     for path in sorted(result.checkpoint.iterdir()):
         shard.keep(path, CHECKPOINT)
     # Speeds differ from run to run, so the log is no part of the receipt.
-    for name in (LOG, PICTURE):
-        with storage.atomic_writer(storage.join(shard.folder, name)) as file:
-            file.write(result.log.with_name(name).read_bytes())
+    local = result.log.parent
+    for path in (local / LOG, local / PICTURE, *sorted(local.glob(f"{EVENTS}/*"))):
+        target = storage.join(shard.folder, *path.relative_to(local).parts)
+        with storage.atomic_writer(target) as file:
+            file.write(path.read_bytes())
     account = Counts("train", rows_in=shard.rows_read, kept=result.documents, tokens=result.tokens)
     account.leave_out("held_out", result.held_out)
     account.leave_out("not_reached", result.not_reached)

@@ -8,28 +8,34 @@ from corpusmill.compression.importance import (
     measure_widths,
     merge,
 )
+from corpusmill.compression.ranking import Importance
 from corpusmill.trainer.config import HybridConfig
 from corpusmill.trainer.model import HybridModel, initialise
+
+SHAPE = HybridConfig(
+    pattern="M-M*-M*-",
+    hidden_size=32,
+    ffn_size=48,
+    attention_heads=4,
+    key_value_heads=2,
+    head_dim=8,
+    mamba_heads=8,
+    mamba_head_dim=6,
+    mamba_groups=2,
+    mamba_state=8,
+    chunk_size=16,
+    vocab_size=64,
+    init_std=0.3,
+)
 
 
 @pytest.fixture(scope="session")
 def parent():
+    return random_model(SHAPE)
+
+
+def random_model(shape: HybridConfig) -> HybridModel:
     """A model with random weights. No norm is all ones and no bias is zero."""
-    shape = HybridConfig(
-        pattern="M-M*-M*-",
-        hidden_size=32,
-        ffn_size=48,
-        attention_heads=4,
-        key_value_heads=2,
-        head_dim=8,
-        mamba_heads=8,
-        mamba_head_dim=6,
-        mamba_groups=2,
-        mamba_state=8,
-        chunk_size=16,
-        vocab_size=64,
-        init_std=0.3,
-    )
     model = HybridModel(shape)
     initialise(model, 3)
     generator = torch.Generator().manual_seed(5)
@@ -40,13 +46,23 @@ def parent():
     return model.requires_grad_(False).eval()
 
 
-@pytest.fixture(scope="session")
-def tokens():
+def random_tokens() -> torch.Tensor:
     """Four sequences of 33 tokens."""
     return torch.randint(0, 64, (4, 33), generator=torch.Generator().manual_seed(1))
 
 
+def measured(model: HybridModel) -> Importance:
+    """The importance of the model's parts, on these sequences."""
+    tokens = random_tokens()
+    parts = {**measure_widths(model, [tokens]), **measure_layers(model, [tokens], "mse")}
+    return importance_of(merge([parts], len(tokens)), model.config)
+
+
 @pytest.fixture(scope="session")
-def importance(parent, tokens):
-    parts = {**measure_widths(parent, [tokens]), **measure_layers(parent, [tokens], "mse")}
-    return importance_of(merge([parts], len(tokens)), parent.config)
+def tokens():
+    return random_tokens()
+
+
+@pytest.fixture(scope="session")
+def importance(parent):
+    return measured(parent)

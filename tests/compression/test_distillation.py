@@ -16,6 +16,7 @@ from corpusmill.trainer.loss import SummedLoss
 from corpusmill.trainer.model import HybridModel, initialise
 from corpusmill.trainer.parts import Parts
 from corpusmill.trainer.train import train
+from corpusmill.trainer.workers import run
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.compression.shards import write_shards, write_tokenizer
@@ -187,3 +188,15 @@ def test_a_run_that_stops_gives_the_same_bits(folder, tmp_path):
     for name in ("model.safetensors", "optimizer.safetensors"):
         assert (part.checkpoint / name).read_bytes() == (whole.checkpoint / name).read_bytes()
     assert losses(part) == losses(whole)
+
+
+def test_two_processes_with_a_sharded_student_have_the_losses_of_one(folder, tmp_path):
+    shards = write_shards(tmp_path / "pack", VOCABULARY)
+    parts = Parts(make_loss=functools.partial(distillation_loss, folder))
+    spread = config(num_workers=2, shard_ranks=2, micro_batch_size=2, steps=3)
+    two = run(spread, shards, tmp_path / "two", parts=parts)
+    one = train(config(steps=3), shards, tmp_path / "one", parts=parts)
+    assert losses(two) == pytest.approx(losses(one), rel=1e-4)
+    assert two.last is not None
+    assert one.last is not None
+    assert two.last.held_out_loss == pytest.approx(one.last.held_out_loss, rel=1e-4)

@@ -9,7 +9,7 @@ import pytest
 from corpusmill.evaluation import confined
 from corpusmill.evaluation.sandbox import CodeLimits, run, run_all
 
-LIMITS = CodeLimits(seconds=1, memory_mb=512)
+LIMITS = CodeLimits(seconds=2, memory_mb=512)
 
 
 @pytest.mark.parametrize(

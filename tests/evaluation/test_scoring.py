@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from corpusmill.evaluation import scoring
+from corpusmill.evaluation.hybrid import HybridScorer
 from corpusmill.evaluation.models import Place, load
 from corpusmill.evaluation.scoring import Piece, batches, pieces_of, score, windows_of
 from corpusmill.manifests.errors import ModelError
@@ -88,14 +89,14 @@ def test_batched_scores_are_those_of_single_rows(model):
     assert [item.tokens for item in found] == [len(piece.continuation) for piece in pieces]
 
 
-def test_a_shared_context_is_read_once_and_gives_the_same_scores(tmp_path, monkeypatch):
-    load.cache_clear()
-    llama = load(llama_folder(tmp_path / "llama"), "auto", CPU)
-    pieces = random_pieces(5)
-    shared = score(llama, pieces, 2000)
+def test_a_shared_context_is_read_once_and_gives_the_same_scores(model, monkeypatch):
+    pieces = random_pieces(30)
+    long = tuple(range(3, 43))
+    pieces += [Piece(long, tuple(range(3, 3 + length))) for length in (40, 17, 16, 1)]
+    shared = score(model, pieces, 2000)
     read = []
-    monkeypatch.setattr(llama, "shared_scores", lambda *_: read.append(1))
-    alone = score(llama, pieces, 2000)
+    monkeypatch.setattr(model, "shared_scores", lambda *_: read.append(1))
+    alone = score(model, pieces, 2000)
     assert read
     assert [item.loglikelihood for item in shared] == pytest.approx(
         [item.loglikelihood for item in alone], abs=2e-4
@@ -104,10 +105,28 @@ def test_a_shared_context_is_read_once_and_gives_the_same_scores(tmp_path, monke
 
 
 def test_only_long_contexts_with_several_continuations_are_shared():
-    long, short = tuple(range(50)), tuple(range(5))
-    pieces = [Piece(long, (1,)), Piece(short, (1,)), Piece(long, (2,)), Piece(short, (2,))]
+    long, short = tuple(range(50)), tuple(range(7))
+    pieces = [Piece(long, (1, 2)), Piece(short, (1, 2)), Piece(long, (2, 3)), Piece(short, (2,))]
     alone, groups = scoring._grouped(pieces)
     assert (alone, groups) == ([1, 3], [[0, 2]])
+
+
+def test_choices_of_one_token_need_one_row(model, monkeypatch):
+    read = []
+    whole = model.token_scores
+
+    def counted(tokens, *rest):
+        read.append(len(tokens))
+        return whole(tokens, *rest)
+
+    monkeypatch.setattr(model, "token_scores", counted)
+    context = tuple(range(3, 43))
+    pieces = [Piece(context, (token,)) for token in (5, 6, 7, 8)]
+    found = score(model, pieces)
+    assert read == [1]
+    assert [item.loglikelihood for item in found] == pytest.approx(
+        [plain(model, piece) for piece in pieces], abs=2e-4
+    )
 
 
 def test_greedy_says_whether_each_token_was_the_likeliest(model):
@@ -134,8 +153,6 @@ def test_our_model_and_transformers_agree_on_an_export(tmp_path):
 
 
 def test_a_model_that_is_not_a_number_gives_no_number():
-    from corpusmill.evaluation.models import HybridScorer
-
     model = hybrid_model()
     with torch.no_grad():
         model.lm_head.weight[0, 0] = math.nan

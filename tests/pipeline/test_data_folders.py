@@ -7,10 +7,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from corpusmill.manifests.errors import InputError
+from corpusmill.manifests.manifest import read_manifest, summed_up
 from corpusmill.pipeline import display
 from corpusmill.pipeline.inputs import expand_inputs, list_input
+from corpusmill.pipeline.recipe import Recipe, Step
+from corpusmill.pipeline.run import run_recipe
 from corpusmill.pipeline.runner import InlineRunner
-from corpusmill.stages.readers.data_files import is_data
+from corpusmill.stages.readers.data_files import (
+    ABOUT,
+    BESIDE_DATA,
+    OTHER_JSON,
+    UNKNOWN,
+    why_left_out,
+)
 
 from tests.stages.readers.warc_bytes import PROSE, page, pages
 
@@ -21,6 +30,8 @@ DATA = {
     "c.html": page(),
     "d.jsonl": ROW,
     "e.json": ROW * 3,
+    "list.json": b'[{"text": "one"}, {"text": "two"}]',
+    "pretty-list.json": b'[\n  {\n    "text": "one"\n  }\n]\n',
     "f.warc.gz": b"".join(pages(2)),
     "notes.md": b"# A note",
     "news-2007.txt": PROSE.encode(),
@@ -55,7 +66,7 @@ OTHERS = {
     "notebook.ipynb": b'{\n "cells": []\n}',
     "dataset_infos.json": b'{"default": {}}',
     "pretty.json": b'{\n  "text": "one"\n}\n',
-    "list.json": b'[{"text": "one"}]',
+    "numbers.json": b"[1, 2]",
     "config.yaml": b"a: b\n",
     "crawl.md5": b"d41d8cd98f00b204e9800998ecf8427e  a.txt\n",
     "_SUCCESS": b"",
@@ -84,8 +95,8 @@ def said(monkeypatch):
 
 
 def read(pattern, tmp_path, **more):
-    artifacts, _ = expand_inputs([str(pattern)], str(tmp_path / "out"), InlineRunner(), **more)
-    return {artifact.path for artifact in artifacts}
+    found = expand_inputs([str(pattern)], str(tmp_path / "out"), InlineRunner(), **more)
+    return {artifact.path for artifact in found.artifacts}
 
 
 def test_a_folder_stands_for_its_files_of_data(folder, tmp_path, said):
@@ -98,7 +109,29 @@ def test_a_folder_stands_for_its_files_of_data(folder, tmp_path, said):
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_each_other_file_is_no_data(folder, name):
-    assert not is_data(str(folder / name))
+    assert why_left_out(str(folder / name))
+
+
+def test_the_manifest_names_the_files_that_are_left_out(folder, tmp_path):
+    recipe = Recipe("r", (), (Step("extract", "extract", (str(folder),), {"languages": []}),))
+    run_recipe(recipe, str(tmp_path / "out"), InlineRunner(), lambda folder, manifest: None)
+    left_out = {
+        item["reason"]: item for item in read_manifest(str(tmp_path / "out" / "extract")).left_out
+    }
+    assert sum(item["files"] for item in left_out.values()) == len(OTHERS)
+    assert str(folder / "README.md") in left_out[ABOUT]["paths"]
+    assert left_out[OTHER_JSON]["paths"] == [
+        str(folder / "numbers.json"),
+        str(folder / "pretty.json"),
+    ]
+    assert left_out[BESIDE_DATA]["files"] == 2
+    assert str(folder / "load.py") in left_out[UNKNOWN]["paths"]
+
+
+def test_of_many_files_left_out_the_manifest_names_some():
+    (item,) = summed_up({f"in/{number:03}.csv": UNKNOWN for number in range(100)})
+    assert item["files"] == 100
+    assert item["paths"] == [f"in/{number:03}.csv" for number in range(20)]
 
 
 def test_a_glob_without_a_suffix_is_like_a_folder(folder, tmp_path):
@@ -147,7 +180,7 @@ def test_a_raw_folder_of_documents_may_have_a_readme(tmp_path):
 def test_a_long_first_line_is_json_lines(tmp_path):
     path = tmp_path / "long"
     path.write_text(json.dumps({"text": "word " * 5000}) + "\n")
-    assert is_data(str(path))
+    assert not why_left_out(str(path))
 
 
 def test_a_listed_folder_is_what_it_was(folder):

@@ -29,6 +29,7 @@ ENGLISH = (
     "People who live there have built bridges of stone, and they keep them with care. "
     "Every village has a mill that was built by the families of the place. "
     "Most of them still stand, and some of them are at work to this day. "
+    "Those who walk along the bank in autumn hear the wheels before they see the roofs. "
 )
 GERMAN = (
     "Der Fluss entspringt in den Bergen und fließt durch ein weites Tal zum Meer. "

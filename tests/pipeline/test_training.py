@@ -3,6 +3,7 @@
 Its local files stay until the receipt is written.
 """
 
+import importlib.util
 import json
 import tempfile
 
@@ -100,6 +101,16 @@ def test_a_run_killed_before_its_receipt_neither_fetches_nor_trains_again(
     assert not any(path.startswith("memory://") for path in fetched)
     assert storage.exists(f"{packed}/train/checkpoint/state.json")
     assert not list(local.glob("corpusmill-*"))
+
+
+def test_log_picture_and_tensorboard_files_lie_in_the_stage_folder(packed):
+    track = ["tensorboard"] if importlib.util.find_spec("tensorboard") else []
+    step = Step("train", "train", (), {**SETTINGS, "track": track})
+    run_step(step, (f"{packed}/pack",), f"{packed}/train", InlineRunner())
+    names = [name for name in storage.list_files(f"{packed}/train") if "tensorboard" in name]
+    assert storage.exists(f"{packed}/train/log.jsonl")
+    assert storage.exists(f"{packed}/train/loss.svg")
+    assert len(names) == len(track)
 
 
 def interrupt(*_):

@@ -174,3 +174,23 @@ def test_pack_drops_no_image_in_silence(packed, tmp_path):
             tmp_path / "pack",
             str(packed / "render"),
         )
+
+
+def test_generate_reads_image_files(packed, tmp_path):
+    from corpusmill.cli import app
+    from typer.testing import CliRunner
+
+    run("train", {**TRAINING, "steps": 1}, tmp_path / "train", str(packed / "pack"))
+    settings = {"tokenizer": str(packed / "pack/tokenizer"), "dtype": "float32"}
+    run("export", settings, tmp_path / "export", str(tmp_path / "train"))
+    page = tmp_path / "page.jpg"
+    page.write_bytes(rows_of(packed / "pack")[0]["image"])
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG broken")
+    command = ["generate", str(tmp_path / "export"), "--max-tokens", "5", "--image", str(page)]
+    alone = CliRunner().invoke(app, command)
+    assert alone.exit_code == 0, alone.output
+    several = CliRunner().invoke(app, [*command, "--image", str(tmp_path / "broken.png")])
+    assert several.exit_code == 3
+    good, bad = (json.loads(line) for line in several.stdout.splitlines())
+    assert good["answer"] + "\n" == alone.stdout
+    assert "image.unreadable" in bad["error"]

@@ -248,3 +248,50 @@ def test_what_was_made_from_a_held_out_document_is_held_out_too(write_shards, ra
     assert seen[True] == held | {f"doc-{int(name[4:]) + 15}" for name in held}
     assert not seen[False] & seen[True]
     assert len(seen[False] | seen[True]) == 30
+
+
+def write_phases(folder, phases):
+    """One shard of each phase: documents of 5 tokens, in row groups of 2."""
+    folder.mkdir()
+    schema = pa.schema(
+        [
+            ("id", pa.string()),
+            ("tokens", pa.list_(pa.int32())),
+            ("n_prompt", pa.int32()),
+            ("phase", pa.int16()),
+        ]
+    )
+    paths = []
+    for number, phase in enumerate(phases):
+        rows = [
+            {"id": f"{phase}-{number}-{row}", "tokens": [phase] * 5, "n_prompt": 0, "phase": phase}
+            for row in range(14)
+        ]
+        paths.append(folder / f"{number}.parquet")
+        pq.write_table(pa.Table.from_pylist(rows, schema), paths[-1], row_group_size=2)
+    return paths
+
+
+@pytest.mark.parametrize("pack", ["concat", "pad"])
+def test_phases_come_in_their_order_and_are_shuffled_within(tmp_path, pack):
+    corpus = catalogue(write_phases(tmp_path / "pack", (1, 0, 2, 1)), LENGTH)
+    stream = PackedStream(corpus, seed=1, pack=pack, shuffle_window=3)
+    rows = stream.epoch_rows - (pack == "concat")
+    ids = [span.id for row in range(rows) for span in stream.documents_of(row)]
+    phases = [int(name[0]) for name in ids]
+    assert phases == sorted(phases)
+    assert set(phases) == {0, 1, 2}
+    assert ids != sorted(ids)
+    for row in range(0, rows + 1, 3):
+        seen = {span.id for before in range(row) for span in stream.documents_of(before)}
+        assert stream.documents_before(row) + stream.documents_from(row) == 56
+        assert len(seen) - stream.documents_before(row) in (0, 1)
+
+
+def test_shards_of_different_tokenizers_are_refused(tmp_path):
+    paths = write_phases(tmp_path / "pack", (0, 0))
+    for path, digest in zip(paths, ("a", "b"), strict=True):
+        table = pq.read_table(path)
+        pq.write_table(table.replace_schema_metadata({"corpusmill.tokenizer": digest}), path)
+    with pytest.raises(CorpusmillError, match="another tokenizer"):
+        catalogue(paths, LENGTH)

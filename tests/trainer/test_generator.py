@@ -47,8 +47,11 @@ def answers(generator: Generator, prompts: list[Prompt]) -> list[Answer]:
     return [found[index] for index in range(len(prompts))]
 
 
-def test_logits_are_those_of_the_full_forward_at_every_step(model):
+@pytest.mark.parametrize("weights", ["fp32", "bf16"])
+def test_logits_are_those_of_the_full_forward_at_every_step(model, weights):
     """Also if rows take back tokens, move to another slot, or start anew beside old ones."""
+    if weights == "bf16":  # then a CPU may keep them in fp16
+        model.load_state_dict({name: x.bfloat16() for name, x in model.state_dict().items()})
     rng = random.Random(1)
     decoder = Decoder(model, 4, CPU, torch.float32)
     texts = [[rng.randrange(64) for _ in range(length)] for length in (1, 2, 16, 45)]
@@ -72,6 +75,27 @@ def test_logits_are_those_of_the_full_forward_at_every_step(model):
         if number == 20:
             texts[2] = [rng.randrange(64) for _ in range(9)]
             decoder.prefill(2, texts[2])
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def test_bf16_is_as_near_to_fp32_as_the_full_forward_in_bf16(model, device):
+    rng = random.Random(2)
+    rounded = HybridModel(model.config, torch.bfloat16).eval()
+    rounded.load_state_dict(model.state_dict())
+    decoder = Decoder(model, 2, torch.device(device), torch.bfloat16)
+    text = [rng.randrange(64) for _ in range(40)]
+    decoder.prefill(0, text)
+    errors = torch.zeros(2)
+    for width in (1, 1, 4, 16, 1):
+        read = [rng.randrange(64) for _ in range(width)]
+        found = decoder.step([read])[0].cpu()
+        decoder.keep([width])
+        text += read
+        exact = full_logits(model, text)[-width:]
+        errors += torch.stack(
+            [(found - exact).norm(), (full_logits(rounded, text)[-width:] - exact).norm()]
+        )
+    assert errors[0] < 1.5 * errors[1]
 
 
 def test_greedy_tokens_are_those_of_stock_transformers(model, tmp_path):

@@ -10,6 +10,7 @@ import psutil
 import pytest
 from corpusmill.manifests.errors import CorpusmillError, RecipeError
 from corpusmill.trainer import checkpoint
+from corpusmill.trainer.ranks import find_device
 from corpusmill.trainer.workers import run
 
 
@@ -80,7 +81,9 @@ def test_a_checkpoint_resumes_on_another_number_of_ranks(
 
     whole = run(on(1, 1), shards, tmp_path / "whole")
     with pytest.raises(Interrupted):
-        run(on(*first), shards, tmp_path / "moved", interrupt_at(4))
+        run(
+            on(*first), shards, tmp_path / "moved", interrupt_at(5)
+        )  # step 4 waits until step 2 is written
     begun = checkpoint.latest(tmp_path / "moved" / "checkpoints")
     assert begun is not None
     assert (begun / "model.safetensors").exists() == (first[1] == 1)
@@ -131,3 +134,8 @@ def test_an_error_of_the_ranks_is_told_once_and_in_its_own_words(shards, make_co
 def test_numbers_that_do_not_fit_are_refused_before_anything_runs(make_config, changes, words):
     with pytest.raises(RecipeError, match=words):
         make_config(**changes)
+
+
+def test_a_gpu_beyond_those_of_the_machine_is_refused():
+    with pytest.raises(CorpusmillError, match=r"no device cuda:99 here.*set device to cpu or auto"):
+        find_device("cuda:99")

@@ -288,3 +288,12 @@ def test_muon_learns(write_shards, make_config, tmp_path):
         steps=60, learning_rate=1e-2, checkpoint_every=1000, sequence_length=32, optimizer="muon"
     )
     assert losses(train(config, shards, tmp_path / "run").log)[-1] < 0.5
+
+
+def test_a_machine_without_a_compiler_is_told_to_leave_compile_out(
+    write_shards, random_documents, make_config, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(torch._inductor.config.cpp, "cxx", (None, str(tmp_path / "no-compiler")))
+    monkeypatch.setattr(torch._inductor.config, "force_disable_caches", True)
+    with pytest.raises(CorpusmillError, match=r"No working C\+\+ compiler.*set compile to false"):
+        train(make_config(compile=True), write_shards(random_documents), tmp_path / "run")

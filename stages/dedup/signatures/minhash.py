@@ -35,10 +35,8 @@ from corpusmill.stages.dedup.signatures.shingles import (
     Shingles,
     UInt64Array,
     hash_shingles,
-    hash_words,
-    mix,
-    most_words,
 )
+from corpusmill.stages.dedup.signatures.words import hash_words, mix, most_words
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _DRAW_1 = np.uint64(0xD6E8FEB86659FD93)

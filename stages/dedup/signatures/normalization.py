@@ -60,7 +60,7 @@ def _meaning_tables() -> Tables:
     kinds, lower = word_tables()
     kinds, lower = kinds.copy(), lower.copy()
     for code in range(0x10000):
-        if kinds[code] == WORD and unicodedata.category(chr(code)) == "Nd":
+        if kinds[code] == WORD and unicodedata.category(chr(code)) in ("Nd", "Nl", "No"):
             kinds[code] = DIGIT
         elif kinds[code] == DROPPED and unicodedata.category(chr(code)) in ("Sm", "Sc", "So"):
             kinds[code] = SIGN

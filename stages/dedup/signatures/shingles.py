@@ -4,15 +4,9 @@
           -> a sorted set of hashes for each document
 
 What a word is follows the normalization (`normalization.py`). A document with fewer words than the
-n-gram has one shingle of all its words. The same pass hashes the whole text to 128 bits, with its
-white space collapsed. In that hash case and punctuation count. It also hashes the figures of the
-text in their order: numbers and operators, under the rule `meaning` only.
+n-gram has one shingle of all its words.
 
-The loop over characters has one branch that a processor cannot guess, at the end of each word.
-Indexes are unsigned, so numba does not test for negative ones. Both together doubled its speed.
-
-Sources: FNV-1a (Fowler, Noll, Vo) for characters; MurmurHash3's finaliser as the mixer; Karp and
-Rabin 1987 for the rolling hash.
+Source: Karp and Rabin 1987 for the rolling hash.
 """
 
 from dataclasses import dataclass, replace
@@ -21,38 +15,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from corpusmill.stages.columns.compiled import njit
-from corpusmill.stages.columns.word_rule import (
-    SPACE,
-    UNSPACED_CHARACTER,
-    WORD,
-    word_tables,
-)
-from corpusmill.stages.dedup.signatures.normalization import (
-    DIGIT,
-    SIGN,
-    Normalization,
-    tables,
-)
-from corpusmill.stages.dedup.signatures.signs import COUNTS, DROP, is_figure, judge_sign
+from corpusmill.stages.columns.word_rule import word_tables
+from corpusmill.stages.dedup.signatures.normalization import Normalization, tables
+from corpusmill.stages.dedup.signatures.sorting import sort_distinct
+from corpusmill.stages.dedup.signatures.words import hash_words, mix, most_words
 
 UInt64Array = npt.NDArray[np.uint64]
 Offsets = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
 
-# FNV-1a's 64-bit prime and basis: one multiplication a character.
-_PRIME = np.uint64(0x00000100000001B3)
-_BASIS = np.uint64(0xCBF29CE484222325)
-# For the second half of the 128-bit hash: another odd multiplier and another start.
-_PRIME_LOW = np.uint64(0x9E3779B97F4A7C15)
-_BASIS_LOW = np.uint64(0x2545F4914F6CDD1D)
 _ROLL = np.uint64(0xD6E8FEB86659FD93)
-_MIX_1 = np.uint64(0xFF51AFD7ED558CCD)
-_MIX_2 = np.uint64(0xC4CEB9FE1A85EC53)
-_BITS_32 = np.uint64(32)
-_BITS_33 = np.uint64(33)
 _ONE = np.uint64(1)
-_BLANK = np.uint64(0x20)
-_NEWLINE = np.uint64(0x0A)
 
 
 @dataclass(frozen=True)
@@ -78,15 +51,6 @@ def exact_hashes(data: Bytes, offsets: Offsets) -> UInt64Array:
     hashes = np.empty((len(offsets) - 1, 2), dtype=np.uint64)
     _exact_all(data, offsets, *word_tables(), hashes)
     return hashes
-
-
-def sort_hashes(hashes: UInt64Array, payload: UInt64Array) -> tuple[UInt64Array, UInt64Array]:
-    """Both arrays in the order of `hashes`, which are uniform over 64 bits. Equal hashes keep the
-    order of the input.
-    """
-    ordered, carried = np.empty_like(hashes), np.empty_like(payload)
-    _sort_pairs(hashes, payload, ordered, carried, np.empty(len(hashes) + 1, dtype=np.int64))
-    return ordered, carried
 
 
 def shingle_sets(
@@ -129,133 +93,6 @@ def shingle_sets(
     return replace(found, words=words[: word_bounds[-1]], word_offsets=word_bounds)
 
 
-@njit(nogil=True, inline="always")
-def mix(value: Any) -> Any:
-    """A bijection on 64 bits after which every bit depends on every bit."""
-    value = (value ^ (value >> _BITS_33)) * _MIX_1
-    value = (value ^ (value >> _BITS_33)) * _MIX_2
-    return value ^ (value >> _BITS_33)
-
-
-@njit(nogil=True)
-def hash_words(
-    data: Any, start: int, stop: int, kinds: Any, lower: Any, words: Any, exact: Any
-) -> Any:
-    """Hash the words of data[start:stop] into `words` and the whole text into `exact`. Return the
-    number of words, a hash of the figures (what begins with a digit, and operators) and one of the
-    letters besides.
-
-    A sign that counts is part of its word's hash, or of the next one's if it stands alone or before
-    a word. So a text has the same number of words and shingles as without signs.
-
-    words: room for (stop - start) // 2 + 2. Bytes that are no UTF-8 count as characters of their
-    own, so nothing is read beyond `stop`.
-    """
-    count = np.uint64(0)
-    word, high, low = _BASIS, _BASIS, _BASIS_LOW
-    # The hash up to the last character that is no white space.
-    whole_high, whole_low, after_space = _BASIS, _BASIS_LOW, True
-    signs = np.uint64(0)  # those that stand before the next word
-    figures, plain = _BASIS, _BASIS
-    # Whether the segment, from the last sign or blank on, begins with a digit; and its length.
-    numeric, segment, operand = False, 0, False
-    last, last_code, fresh = np.uint8(SPACE), np.uint64(0), True
-    i, end, judged = np.uint64(start), np.uint64(stop), np.uint64(0)
-    while i < end:
-        lead = data[i]
-        i += _ONE
-        if lead < 0x80:
-            raw, kind, folded = np.uint64(lead), kinds[lead], np.uint64(lower[lead])
-        else:
-            code, size = _decode(data, i - _ONE, end)
-            i += size
-            raw = np.uint64(code)
-            if code < 0x10000:
-                kind, folded = kinds[code], np.uint64(lower[code])
-            else:
-                kind, folded = (
-                    np.uint8(UNSPACED_CHARACTER if 0x20000 <= code <= 0x3FFFF else WORD),
-                    raw,
-                )
-        verdict = DROP
-        if kind == SIGN and i > judged:
-            verdict, judged = judge_sign(
-                data, i, end, folded, last, last_code, segment, operand, fresh, kinds, lower
-            )
-        if kind in (SPACE, UNSPACED_CHARACTER):
-            if word != _BASIS:  # a word's hash equals the basis once in 2**64
-                words[count] = mix(word ^ signs)
-                count += _ONE
-                word, signs = _BASIS, np.uint64(0)
-            if numeric:
-                figures, numeric = (figures ^ _BLANK) * _PRIME, False
-            if last != SPACE:
-                operand = last in (DIGIT, SIGN) or (last == WORD and segment == 1)
-            last, segment = kind, 0
-            if kind == SPACE:
-                fresh = fresh or raw == _NEWLINE
-                if not after_space:
-                    whole_high, whole_low, after_space = high, low, True
-                    high, low = (high ^ _BLANK) * _PRIME, (low ^ _BLANK) * _PRIME_LOW
-                continue
-            fresh = False
-            words[count] = mix(((_BASIS ^ folded) * _PRIME) ^ signs)
-            count += _ONE
-            plain, signs = (plain ^ folded) * _PRIME, np.uint64(0)
-        elif verdict == COUNTS:
-            if word == _BASIS:
-                signs = mix((signs ^ folded) * _PRIME)
-            else:
-                word = (word ^ folded) * _PRIME
-            if numeric:
-                figures, numeric = (figures ^ _BLANK) * _PRIME, False
-            if is_figure(folded):
-                figures = (figures ^ folded) * _PRIME
-            last, last_code, segment, fresh = kind, folded, 0, False
-        elif kind in (WORD, DIGIT) or verdict != DROP:
-            numeric = numeric or (kind != WORD and segment == 0)
-            word = (word ^ folded) * _PRIME
-            if numeric:
-                figures = (figures ^ folded) * _PRIME
-            else:
-                plain = (plain ^ folded) * _PRIME
-            last, last_code, fresh = kind, folded, False
-            segment += 1
-        after_space = False
-        high, low = (high ^ raw) * _PRIME, (low ^ raw) * _PRIME_LOW
-    if numeric:
-        figures = (figures ^ _BLANK) * _PRIME
-    if not after_space:
-        whole_high, whole_low = high, low
-    if word != _BASIS:
-        words[count] = mix(word ^ signs)
-        count += _ONE
-    elif signs and count:
-        words[count - _ONE] = mix(words[count - _ONE] ^ signs)
-    exact[0], exact[1] = mix(whole_high), mix(whole_low)
-    return np.int64(count), figures, plain
-
-
-@njit(nogil=True, inline="always")
-def _decode(data: Any, i: Any, end: Any) -> Any:
-    """The character that begins at data[i], whose lead byte is not ASCII; and the number of bytes
-    after its first.
-    """
-    lead = np.uint32(data[i])
-    one, two, three = np.uint64(1), np.uint64(2), np.uint64(3)
-    low = np.uint32(0x3F)
-    if lead >= 0xF0 and i + three < end:
-        code = (lead & np.uint32(0x07)) << np.uint32(18) | (data[i + one] & low) << np.uint32(12)
-        return code | (data[i + two] & low) << np.uint32(6) | (data[i + three] & low), three
-    if 0xE0 <= lead < 0xF0 and i + two < end:
-        return (lead & np.uint32(0x0F)) << np.uint32(12) | (data[i + one] & low) << np.uint32(6) | (
-            data[i + two] & low
-        ), two
-    if 0xC0 <= lead < 0xE0 and i + one < end:
-        return (lead & np.uint32(0x1F)) << np.uint32(6) | (data[i + one] & low), one
-    return np.uint32(0xDC00) + lead, np.uint64(0)
-
-
 @njit(nogil=True)
 def hash_shingles(words: Any, count: int, ngram: int, out: Any) -> int:
     """Write a rolling polynomial hash of every `ngram` words in a row, mixed. Return how many there
@@ -275,15 +112,6 @@ def hash_shingles(words: Any, count: int, ngram: int, out: Any) -> int:
         rolling = (rolling - words[j - width] * leaving) * _ROLL + words[j]
         out[j - width + 1] = mix(rolling)
     return count - width + 1
-
-
-@njit(nogil=True)
-def most_words(starts: Any, stops: Any) -> int:
-    """The number of words that the longest text can have."""
-    longest = 0
-    for i in range(len(starts)):
-        longest = max(longest, stops[i] - starts[i])
-    return longest // 2 + 2
 
 
 @njit(nogil=True)
@@ -337,64 +165,5 @@ def _shingle_all(
             word_end += count
         word_bounds[i + 1] = word_end
         found = hash_shingles(words, count, ngram, shingles)
-        end += _sort_distinct(shingles[:found], sets[end : end + found], ends)
+        end += sort_distinct(shingles[:found], sets[end : end + found], ends)
         bounds[i + 1] = end
-
-
-@njit(nogil=True)
-def _bucket_starts(hashes: Any, starts: Any) -> None:
-    """Where the hashes of each of len(hashes) equal ranges begin in sorted order. starts:
-    int64[len(hashes) + 1].
-    """
-    buckets = np.uint64(len(hashes))
-    starts[:] = 0
-    for value in hashes:
-        starts[((value >> _BITS_32) * buckets >> _BITS_32) + _ONE] += 1
-    for bucket in range(len(hashes)):
-        starts[bucket + 1] += starts[bucket]
-
-
-@njit(nogil=True)
-def _sort_pairs(hashes: Any, payload: Any, out: Any, carried: Any, starts: Any) -> None:
-    """Like `_sort_distinct`, but it keeps equal hashes and moves a payload with them."""
-    buckets = np.uint64(len(hashes))
-    _bucket_starts(hashes, starts)
-    for i in range(len(hashes)):
-        bucket = (hashes[i] >> _BITS_32) * buckets >> _BITS_32
-        place = starts[bucket]
-        out[place], carried[place] = hashes[i], payload[i]
-        starts[bucket] = place + 1
-    for i in range(1, len(hashes)):
-        value, load, place = out[i], carried[i], i
-        while place > 0 and out[place - 1] > value:
-            out[place], carried[place] = out[place - 1], carried[place - 1]
-            place -= 1
-        out[place], carried[place] = value, load
-
-
-@njit(nogil=True)
-def _sort_distinct(hashes: Any, out: Any, ends: Any) -> int:
-    """Write the distinct values of `hashes` to `out` in order. Return how many there are.
-
-    Hashes are uniform. So a counting sort by their upper bits, into about as many buckets as there
-    are hashes, leaves little for the insertion sort that follows. This is three times as fast as a
-    comparison sort. ends: room for len(hashes) + 1.
-    """
-    buckets = np.uint64(len(hashes))
-    _bucket_starts(hashes, ends[: len(hashes) + 1])
-    for value in hashes:
-        bucket = (value >> _BITS_32) * buckets >> _BITS_32
-        out[ends[bucket]] = value
-        ends[bucket] += 1
-    for i in range(1, len(hashes)):
-        value, place = out[i], i
-        while place > 0 and out[place - 1] > value:
-            out[place] = out[place - 1]
-            place -= 1
-        out[place] = value
-    distinct = 0
-    for place in range(len(hashes)):
-        if place == 0 or out[place] != out[distinct - 1]:
-            out[distinct] = out[place]
-            distinct += 1
-    return distinct

@@ -20,6 +20,8 @@ from corpusmill.stages.extract.page.facts import (
     DISPLAY_SCRIPT,
     MATH_IMAGE,
     MATH_SCRIPT,
+    ON_SCREEN,
+    OTHER_MEDIA,
     TEX_ANNOTATION,
     VALUE_ATTRIBUTES,
 )
@@ -45,6 +47,7 @@ from corpusmill.stages.extract.page.page import (
     ELEMENTS,
     FORMULA_END,
     IN_LINK,
+    IS_FORM,
     LAST,
     MATH_BEGIN,
     MATH_DISPLAY,
@@ -55,14 +58,18 @@ from corpusmill.stages.extract.page.page import (
     PENDING,
     PRE_FROM,
     READ,
+    ROLE,
     RULE_SEEN,
     S_COUNT,
+    S_ELEMENT,
+    S_TAG,
     SKIPPED_FROM,
     TEXT_IMAGES,
     WRITE,
     Names,
     Page,
 )
+from corpusmill.stages.extract.page.style_sheets import read_style_sheet
 from corpusmill.stages.extract.page.tags import (
     after_comment,
     facts_of,
@@ -89,8 +96,11 @@ A, ANNOTATION, BR, HR, IMG, INPUT, MATH, P = (
 PLAINTEXT, SCRIPT, SVG, TD, TH, TITLE, XMP = (
     tag_number(name) for name in ["plaintext", "script", "svg", "td", "th", "title", "xmp"]
 )
-ALT, ALTTEXT = attribute_number("alt"), attribute_number("alttext")
-FACT_ATTRIBUTES = sum(1 << attribute_number(name) for name in ("class", "style", *VALUE_ATTRIBUTES))
+FORM, STYLE, TEXTAREA = (tag_number(name) for name in ["form", "style", "textarea"])
+ALT, ALTTEXT, MEDIA = (attribute_number(name) for name in ("alt", "alttext", "media"))
+FACT_ATTRIBUTES = sum(
+    1 << attribute_number(name) for name in ("class", "id", "style", *VALUE_ATTRIBUTES)
+)
 
 LESS, GREATER, SLASH, EXCLAMATION, QUESTION = (ord(sign) for sign in "<>/!?")
 
@@ -151,7 +161,7 @@ def _start_tag(page: Page, names: Names, begin: int) -> int:
     if flags & VOID:
         _void(page, names, number, facts, present)
     elif flags & RAW:
-        return _raw(page, names, number, facts, place)
+        return _raw(page, names, number, facts, present, place)
     elif data[place - 2] != SLASH or (
         number != SVG and page.open_count[SVG] + page.open_count[MATH] == 0
     ):
@@ -185,12 +195,17 @@ def _void(page: Page, names: Names, number: int, facts: int, present: int) -> No
 
 
 @uncounted
-def _raw(page: Page, names: Names, number: int, facts: int, begin: int) -> int:
+def _raw(page: Page, names: Names, number: int, facts: int, present: int, begin: int) -> int:
     """Read the content of an element that holds only characters, from `begin` on. Returns the place
     after its end tag.
     """
     end, place = raw_end(page.data, names, begin, number if number != PLAINTEXT else -2)
-    if number == SCRIPT and facts & MATH_SCRIPT:
+    if number == STYLE:
+        if not present >> MEDIA & 1 or (facts & ON_SCREEN and not facts & OTHER_MEDIA):
+            read_style_sheet(page, names, begin, end)
+    elif number == TEXTAREA:
+        _mark_form(page)
+    elif number == SCRIPT and facts & MATH_SCRIPT:
         write_formula(page, names, begin, end, facts & DISPLAY_SCRIPT != 0)
     elif number == XMP and page.state[SKIPPED_FROM] == 0 and page.state[PRE_FROM] == 0:
         push(page, names, number, facts, facts & 0)
@@ -202,6 +217,17 @@ def _raw(page: Page, names: Names, number: int, facts: int, begin: int) -> int:
         end_block(page)
         pop_to(page, page.state[DEPTH] - 1)
     return place
+
+
+@uncounted
+def _mark_form(page: Page) -> None:
+    """Note that the innermost open form has a field for text."""
+    depth = page.state[DEPTH] if page.open_count[FORM] > 0 else 0
+    while depth > 0:
+        if page.stack[depth, S_TAG] == FORM:
+            page.elements[page.stack[depth, S_ELEMENT], ROLE] = IS_FORM
+            return
+        depth -= 1
 
 
 @uncounted

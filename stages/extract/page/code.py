@@ -56,6 +56,7 @@ M_REMOVED = M_NUMBERS | M_LINK | M_PERMALINK
 LONGEST_SIGN = 40  # bytes of the text of a permanent link
 FARTHEST_LINE_END = 2000  # bytes after a tag in which a line end makes its text code with lines
 LESS, SLASH, HASH, ZERO, NINE, LINE_END = ord("<"), ord("/"), ord("#"), ord("0"), ord("9"), 10
+AROUND_NUMBERS = (SPACE, TAB, NEWLINE, ord("["), ord("]"), ord(":"))
 
 
 @uncounted
@@ -193,7 +194,7 @@ def close_removed(page: Page, top: NDArray[np.int32]) -> None:
 
 @uncounted
 def _only_numbers(page: Page, top: NDArray[np.int32]) -> bool:
-    """Whether the element of row `top` has written numbers, and nothing else."""
+    """Whether the element of row `top` has written only numbers, in brackets or not."""
     state, first = page.state, np.int64(top[S_BLOCK])
     some = False
     for number in range(first, state[BLOCKS] + 1):
@@ -202,9 +203,10 @@ def _only_numbers(page: Page, top: NDArray[np.int32]) -> bool:
             begin, end = np.int64(page.blocks[number, BEGIN]), np.int64(page.blocks[number, END])
         for place in range(max(begin, np.int64(top[S_BEGIN])), end):
             byte = page.text[place]
-            if not (ZERO <= byte <= NINE or byte in (SPACE, TAB, NEWLINE)):
+            if ZERO <= byte <= NINE:
+                some = True
+            elif byte not in AROUND_NUMBERS:
                 return False
-            some = True
     return some
 
 

@@ -21,13 +21,34 @@ _NAMES_TEXT = (
     "UNDISPLAYED FINDABLE OUT_OF_SIGHT UNSPOKEN MATH_SCRIPT DISPLAY_SCRIPT TEX_ANNOTATION "
     "DISPLAY_MATH MATH_IMAGE RENDERED_MATH MATH_WRAPPER OVERLINE NOTE FRACTION NUMERATOR "
     "DENOMINATOR GUTTER NUMBERS TOOL CODE_TOOL CODE CODE_BOX CODE_LINE WHITE_SPACE PERMALINK "
-    "LAYOUT SMALL_LETTERS CAPITAL_LETTERS SMALL_ROMAN CAPITAL_ROMAN RAISED LOWERED"
+    "LAYOUT SMALL_LETTERS CAPITAL_LETTERS SMALL_ROMAN CAPITAL_ROMAN RAISED LOWERED POST "
+    "HIDDEN_CLASS SHOWN_CLASS DISPLAYS TRANSPARENT MOVES NO_SIZE NARROW LOW CUT ON_SCREEN "
+    "OTHER_MEDIA"
 )
 _NAMES: Final = _NAMES_TEXT.split()
 FACTS: Final = {name: 1 << bit for bit, name in enumerate(_NAMES)}
+# How elements are displayed, in the names of classes.
+_WAYS: Final = (
+    "block",
+    "flex",
+    "grid",
+    "inline",
+    "inline-block",
+    "inline-flex",
+    "table",
+    "table-cell",
+)
 # A reader does not see it. FINDABLE takes that back: a browser shows it to who searches for it.
 UNDISPLAYED, FINDABLE = FACTS["UNDISPLAYED"], FACTS["FINDABLE"]
 OUT_OF_SIGHT = FACTS["OUT_OF_SIGHT"]  # for screen readers only
+HIDDEN_CLASS = FACTS["HIDDEN_CLASS"]  # undisplayed, but for SHOWN_CLASS: on some screens shown
+SHOWN_CLASS = FACTS["SHOWN_CLASS"]
+DISPLAYS = FACTS["DISPLAYS"]  # says how something is displayed, or that it is not
+TRANSPARENT = FACTS["TRANSPARENT"]  # without opacity
+MOVES = FACTS["MOVES"]  # a script makes it appear
+NO_SIZE = FACTS["NO_SIZE"]  # its own text has no size; elements in it may have one
+NARROW, LOW, CUT = FACTS["NARROW"], FACTS["LOW"], FACTS["CUT"]  # together: nothing is seen of it
+ON_SCREEN, OTHER_MEDIA = FACTS["ON_SCREEN"], FACTS["OTHER_MEDIA"]  # of a style sheet
 UNSPOKEN = FACTS["UNSPOKEN"]
 MATH_SCRIPT, DISPLAY_SCRIPT = FACTS["MATH_SCRIPT"], FACTS["DISPLAY_SCRIPT"]
 TEX_ANNOTATION, DISPLAY_MATH = FACTS["TEX_ANNOTATION"], FACTS["DISPLAY_MATH"]
@@ -46,6 +67,7 @@ PERMALINK, LAYOUT = FACTS["PERMALINK"], FACTS["LAYOUT"]
 SMALL_LETTERS, CAPITAL_LETTERS = FACTS["SMALL_LETTERS"], FACTS["CAPITAL_LETTERS"]
 SMALL_ROMAN, CAPITAL_ROMAN = FACTS["SMALL_ROMAN"], FACTS["CAPITAL_ROMAN"]
 RAISED, LOWERED = FACTS["RAISED"], FACTS["LOWERED"]  # as `sup` and `sub` are
+POST = FACTS["POST"]  # the text of a post, in the pages of forum software
 
 _VALUES: Final = {
     ("hidden", ""): UNDISPLAYED,
@@ -58,12 +80,29 @@ _VALUES: Final = {
     ("src", "latex"): MATH_IMAGE,
     ("role", "presentation"): LAYOUT,
     ("role", "none"): LAYOUT,
+    ("media", "all"): ON_SCREEN,
+    ("media", "screen"): ON_SCREEN,
+    ("media", "("): OTHER_MEDIA,
+    ("media", "print"): OTHER_MEDIA,
 }
 VALUE_ATTRIBUTES: Final = tuple(dict.fromkeys(name for name, _ in _VALUES))
 IMAGE_CLASSES: Final = ("latex", "math-fallback-image", "tex")  # parts of an image's class
+# Places beyond the edge of the page.
+_FAR_AWAY = " ".join(
+    f"{side}:-{far}"
+    for side in ("left", "right", "top", "text-indent")
+    for far in ("99", *(f"{digit}000" for digit in range(1, 10)))
+)
 _DECLARATIONS: Final = {
     "display:none visibility:hidden visibility:collapse content-visibility:hidden "
-    "left:-99 right:-99 top:-99 text-indent:-99 clip:rect(0 clip:rect(1": UNDISPLAYED,
+    f"clip:rect(0 clip:rect(1 clip-path:inset(50%) clip-path:inset(100%) {_FAR_AWAY}": UNDISPLAYED,
+    "display: visibility:": DISPLAYS,
+    "opacity:0 opacity:0.0 opacity:.0 opacity:0%": TRANSPARENT,
+    "transform: -webkit-transform: transition: animation: will-change:": MOVES,
+    "font-size:0 font-size:0px font-size:0em font-size:0rem font-size:0pt font-size:0%": NO_SIZE,
+    "width:0 width:0px width:1px max-width:0 max-width:0px max-width:1px": NARROW,
+    "height:0 height:0px height:1px max-height:0 max-height:0px max-height:1px": LOW,
+    "overflow:hidden overflow:clip": CUT,
     "white-space:pre": WHITE_SPACE,
     "user-select:none -webkit-user-select:none": NUMBERS,
     "text-decoration:overline text-decoration-line:overline border-top:1px": OVERLINE,
@@ -75,7 +114,14 @@ _DECLARATIONS: Final = {
     "vertical-align:super": RAISED,
     "vertical-align:sub": LOWERED,
 }
-BEGINNINGS: Final = (3, 6)  # characters of a value that a beginning has: `-99`, `rect(0`
+BEGINNINGS: Final = (0, 3, 5, 6)  # characters of a value that a beginning has: `-99`, `rect(0`
+# Bootstrap and Tailwind: hidden on small screens only.
+_SHOWN_ON_SOME: Final = " ".join(
+    (
+        *(f"d-{size}-{way}" for size in ("sm", "md", "lg", "xl", "xxl") for way in _WAYS),
+        *(f"{size}:{way}" for size in ("sm", "md", "lg", "xl", "2xl") for way in _WAYS),
+    )
+)
 _CLASSES: Final = {
     "sr-only sr_only sronly visually-hidden visuallyhidden visually_hidden is-visually-hidden "
     "u-visually-hidden visuallyhidden-text screen-reader-text screen-reader-only screenreader-text "
@@ -84,6 +130,10 @@ _CLASSES: Final = {
     "ui-helper-hidden-accessible assistive-text assistivetext offscreen off-screen offscreen-text "
     "u-screenreader vh-text show-for-sr usa-sr-only govuk-visually-hidden "
     "cdk-visually-hidden slds-assistive-text": OUT_OF_SIGHT,
+    "d-none hidden hide invisible is-hidden is-invisible uk-hidden uk-invisible u-hidden ng-hide "
+    "display-none element-hidden w-hidden visible-print visible-print-block "
+    "visible-print-inline print-only": HIDDEN_CLASS,
+    _SHOWN_ON_SOME: SHOWN_CLASS,
     # Icon fonts write the name of the icon as text.
     "material-icons material-icons-outlined material-icons-round material-icons-sharp "
     "material-symbols-outlined material-symbols-rounded material-symbols-sharp": GUTTER,
@@ -93,11 +143,14 @@ _CLASSES: Final = {
     "react-line-number react-code-line-numbers crayon-nums crayon-num crayon-nums-content lnt "
     "lineno-container codemirror-linenumber codemirror-gutter codemirror-gutters "
     "codemirror-gutter-wrapper cm-gutters cm-gutter cm-gutterelement ace_gutter ace_gutter-cell "
-    "margin-view-overlays mw-editsection editsection": GUTTER,
+    "margin-view-overlays mw-editsection editsection "
+    # the `In [1]:` of notebooks
+    "input_prompt output_prompt jp-inputprompt jp-outputprompt jp-inputarea-prompt "
+    "jp-outputarea-prompt": GUTTER,
     "linenos lineno linenum linenumber linenumbers line-number line-numbers line_numbers "
     "line-num line-nums linenums lnum lnums lno ln gutter gl "
     "diff-line-num code-line-number code-line-numbers linenumbers-container "
-    "hljs-line-numbers ec-line-number row-num row-number": NUMBERS,
+    "hljs-line-numbers ec-line-number row-num row-number prompt": NUMBERS,
     "code-toolbar__toolbar toolbar-item copy-button copybutton copybtn copy-btn btn-copy "
     "button-copy copy-code copy-code-button code-copy code-copy-button codecopy "
     "copy-to-clipboard copy-to-clipboard-button btn-clipboard clipboard-button "
@@ -128,6 +181,11 @@ _CLASSES: Final = {
     "headerlink header-anchor anchorjs-link hash-link heading-anchor anchor-link heading-link "
     "headinglink heading__anchor permalink-icon anchor-icon sl-anchor-link direct-link "
     "heading-permalink docs-heading-anchor zola-anchor": PERMALINK,
+    # Hacker News, Reddit, GitHub, GitLab, Stack Exchange, Discourse, XenForo, vBulletin, FluxBB,
+    # MyBB, bbPress, wpForo, Khoros, Invision Community, Tieba.
+    "commtext usertext-body js-comment-body note-text js-post-body cooked crawler-post bbwrapper "
+    "messagetext js-post__content-text postmsg scaleimages bbp-topic-content bbp-reply-content "
+    "wpforo-post-content lia-message-body-content cpost_contentwrap d_post_content": POST,
 }
 # What a class that names the language of code begins with.
 LANGUAGE_PREFIXES: Final = ("language", "lang", "highlight-source", "highlight", "brush", "src")

@@ -18,8 +18,12 @@ from corpusmill.stages.extract.page.facts import (
     FINDABLE,
     LAYOUT,
     MATH_WRAPPER,
+    MOVES,
+    NO_SIZE,
     OUT_OF_SIGHT,
+    POST,
     RENDERED_MATH,
+    TRANSPARENT,
     UNDISPLAYED,
     UNSPOKEN,
 )
@@ -51,8 +55,10 @@ from corpusmill.stages.extract.page.page import (
     CODE_FROM,
     DEPTH,
     ELEMENTS,
+    FAINT,
     FORMULA_END,
     IN_LINK,
+    IS_POST,
     LANGUAGE_BEGIN,
     LANGUAGE_END,
     LAST,
@@ -65,6 +71,8 @@ from corpusmill.stages.extract.page.page import (
     OVERFLOW,
     PARENT,
     PRE_FROM,
+    READ,
+    ROLE,
     S_BEGIN,
     S_BLOCK,
     S_CELL,
@@ -92,6 +100,7 @@ from corpusmill.stages.extract.page.page import (
 )
 from corpusmill.stages.extract.page.scripts import M_SCRIPT, close_script, open_script
 from corpusmill.stages.extract.page.tags import (
+    is_space,
     mark_words,
     signature,
     whole_number,
@@ -111,6 +120,8 @@ OPEN, COLSPAN, ROWSPAN, DATA_LANG, DATA_LANGUAGE = (
     attribute_number(name) for name in ["open", "colspan", "rowspan", "data-lang", "data-language"]
 )
 NOT_SHOWN, NOT_SPOKEN = region("not_shown"), region("not_spoken")
+PANEL = region("accordion")  # of tabs and accordions: a click shows what is hidden there
+LESS = ord("<")
 WITH_WORDS = (1 << WORD_ATTRIBUTES) - 1
 
 
@@ -145,13 +156,19 @@ def push(page: Page, names: Names, number: int, facts: int, present: int) -> Non
     top[S_TAG] = number
     top[S_COUNT] = top[S_MARK] = 0
     top[S_BEGIN], top[S_BLOCK], top[S_LINKS] = state[WRITE], state[BLOCKS], state[TEXT_LINKS]
-    if _hides(number, facts, present):
-        top[S_HIDDEN] += 1
     if flags & BLOCK:
         _open_element(page, number, facts, present)
     if flags & STRONG:
         top[S_STRONG] = 1
+    if facts & POST:
+        page.elements[top[S_ELEMENT], ROLE] = IS_POST
     _open_regions(page, names, number, facts, present)
+    panel = flags & BLOCK and page.stack_levels[top[S_LEVELS], PANEL] == 0
+    if not panel:
+        if _hides(page, number, facts, present):
+            top[S_HIDDEN] += 1
+        if facts & TRANSPARENT and not facts & MOVES:
+            top[S_HIDDEN] += FAINT
     if state[SKIPPED_FROM] > 0:
         return
     if (
@@ -175,13 +192,23 @@ def push(page: Page, names: Names, number: int, facts: int, present: int) -> Non
 
 
 @uncounted
-def _hides(number: int, facts: int, present: int) -> bool:
+def _hides(page: Page, number: int, facts: int, present: int) -> bool:
     """Whether a browser does not show what is in a tag, to a reader with eyes and scripts."""
     if facts & UNDISPLAYED and not facts & (FINDABLE | MATH_WRAPPER):
         return True
     if facts & OUT_OF_SIGHT and not H1 <= number <= H6:
         return True
+    if facts & NO_SIZE and _begins_with_text(page):
+        return True
     return number == NOSCRIPT or (number == DIALOG and not present >> OPEN & 1)
+
+
+@uncounted
+def _begins_with_text(page: Page) -> bool:
+    place = page.state[READ]
+    while place < page.data.size and is_space(page.data[place]):
+        place += 1
+    return place < page.data.size and page.data[place] != LESS
 
 
 @uncounted
@@ -247,7 +274,7 @@ def _open_regions(page: Page, names: Names, number: int, facts: int, present: in
             mark_words(page, names, attribute, depth)
     if opened >= 0:
         levels[opened] = 0
-    if facts & UNDISPLAYED:
+    if facts & UNDISPLAYED and not (breaks and levels[PANEL] == 0):
         levels[NOT_SHOWN] = 0
     if facts & UNSPOKEN:
         levels[NOT_SPOKEN] = 0

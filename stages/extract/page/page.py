@@ -33,19 +33,26 @@ from numpy.typing import NDArray
 MAX_DEPTH: Final = 256  # open tags; anything deeper counts as lying there
 MAX_BLOCKS: Final = 100_000
 MAX_ELEMENTS: Final = 1_000_000
+MOST_HIDDEN_NAMES: Final = 512  # twice the names that style sheets may hide or show
 TOO_MANY: Final = -1
 
-# Columns of `blocks`. HIDDEN: how many hidden elements it is in. LANGUAGE: the bytes of `text`
+# Columns of `blocks`. HIDDEN: how many hidden elements it is in, and FAINT times how many without
+# opacity. LANGUAGE: the bytes of `text`
 # before BEGIN that name the programming language.
 (BEGIN, END, ELEMENT, LINK_CHARACTERS, CHARACTERS, LINKS, STRONG_CHARACTERS, IMAGES) = range(8)
 (LIST_ITEM, LIST_DEPTH, ROW, CELL, HEADING, PREFORMATTED, RULED, TITLE) = range(8, 16)
-(HIDDEN, LANGUAGE, BLOCK_COLUMNS) = range(16, 19)
+HIDDEN, LANGUAGE, BLOCK_COLUMNS = range(16, 19)
+FAINT: Final = 1 << 10
 # Columns of `elements`. LAST: the last element inside.
 # ORDINAL: of a list item in an ordered list, its number; of a reversed list, its count of items; of
 # a cell, the columns that it spans; 0 elsewhere.
 # MARK: of a list item, its numbering (`numbering`); of a cell, the rows that it spans; of a table,
 # whether it is for layout only. SIGNATURE: a hash of the tag and the first word of its class.
-PARENT, TAG, ORDINAL, LAST, LEVEL, MARK, SIGNATURE, ELEMENT_COLUMNS = range(8)
+# ROLE: IS_POST, if its class or that of an inline tag in it says that it holds a post of a thread;
+# IS_FORM, if it is a form with a field for text.
+PARENT, TAG, ORDINAL, LAST, LEVEL, MARK, SIGNATURE, ROLE, ELEMENT_COLUMNS = range(9)
+IS_POST: Final = 1
+IS_FORM: Final = 2
 # Columns of `stack`: the state that an open tag has inherited. Those from S_MARK on are its own.
 # S_MARK: what to do at its end (`marks`). S_BEGIN, S_BLOCK, S_LINKS: text, blocks and links written
 # before it.
@@ -101,8 +108,9 @@ PARENT, TAG, ORDINAL, LAST, LEVEL, MARK, SIGNATURE, ELEMENT_COLUMNS = range(8)
     LANGUAGE_END,
     MATH_STRUCTURED,
     READ,
+    HIDDEN_NAMES,
     STATE_SIZE,
-) = range(22, 30)
+) = range(22, 31)
 
 
 class Names(NamedTuple):
@@ -127,6 +135,8 @@ class Page(NamedTuple):
     """data: the page's UTF-8. text: the text written so far. levels: by block, how many levels up
     each region begins (`FAR`: nowhere).
 
+    hidden_names: classes and ids that style sheets hide (`style_sheets`).
+
     stack, stack_levels, open_count, state, buffer, spans: internal to the walk.
     """
 
@@ -135,6 +145,7 @@ class Page(NamedTuple):
     blocks: NDArray[np.int32]
     levels: NDArray[np.uint8]
     elements: NDArray[np.int32]
+    hidden_names: HashTable
     stack: NDArray[np.int32]
     stack_levels: NDArray[np.uint8]
     open_count: NDArray[np.int32]
@@ -172,6 +183,7 @@ def new_page(data: bytes) -> Page:
         np.empty((blocks, BLOCK_COLUMNS), np.int32),
         np.empty((blocks, len(REGIONS)), np.uint8),
         np.zeros((open_elements, ELEMENT_COLUMNS), np.int32),
+        HashTable(np.zeros(MOST_HIDDEN_NAMES, np.uint64), np.zeros(MOST_HIDDEN_NAMES, np.int64)),
         np.zeros((MAX_DEPTH + 1, STACK_COLUMNS), np.int32),
         np.full((MAX_DEPTH + 1, len(REGIONS)), FAR, np.uint8),
         np.zeros(tag_flags().size, np.int32),

@@ -193,7 +193,8 @@ REGION_WORDS: Final = {
     ),
     "accordion": (
         "details",
-        "accordion faq faqs collapse collapsible tab tabs tabpanel panel toggle expander",
+        "accordion accordions faq faqs collapse collapsible tab tabs tabpanel tabcontent tabpane "
+        "tabitem pane panel toggle expander spoiler",
     ),
     "section": ("section", "section sections region container wrapper row inner"),
     "documentation": (

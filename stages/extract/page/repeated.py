@@ -44,10 +44,26 @@ NOWHERE: Final = -1
 G_MEMBERS, G_WORDS, G_LINKS, G_PARAGRAPHS, G_FIRST = range(5)
 
 
+@njit
 def groups_of(elements: NDArray[np.int32]) -> tuple[NDArray[np.int64], int]:
     """The number of each element's signature, and how many there are."""
-    kinds, numbers = np.unique(elements[:, SIGNATURE], return_inverse=True)
-    return numbers.reshape(-1).astype(np.int64), len(kinds)
+    count = elements.shape[0]
+    size = 8
+    while size < 2 * count:
+        size *= 2
+    slots = np.full(size, -1, np.int64)  # the first element of a signature
+    numbers = np.empty(count, np.int64)
+    kinds = 0
+    for element in range(count):
+        kind = elements[element, SIGNATURE]
+        slot = kind & (size - 1)
+        while slots[slot] >= 0 and elements[slots[slot], SIGNATURE] != kind:
+            slot = (slot + 1) & (size - 1)
+        if slots[slot] < 0:
+            slots[slot], numbers[element] = element, kinds
+            kinds += 1
+        numbers[element] = numbers[slots[slot]]
+    return numbers, kinds
 
 
 @njit

@@ -2,7 +2,8 @@
 
 Hidden text (`display: none`, `hidden`, `noscript`, for screen readers) is left out. But some pages
 hide all that they have until a script has run. So if more text would go than stay, the outermost
-hidden elements count as shown.
+hidden elements count as shown. Elements without opacity are mostly such that a script makes appear.
+So they count as hidden only if they hold little of the page's text.
 
 Labels of buttons that copy code are left out too.
 """
@@ -16,6 +17,7 @@ from corpusmill.stages.extract.page.page import (
     CHARACTERS,
     ELEMENT,
     END,
+    FAINT,
     HIDDEN,
     LINK_CHARACTERS,
     PREFORMATTED,
@@ -26,6 +28,7 @@ from numpy.typing import NDArray
 
 # Characters of hidden text that could be the text of a page. A plea to switch on scripts has fewer.
 A_PAGE: Final = 600
+LITTLE: Final = 0.03  # share of the characters
 COPY_LABELS: Final = frozenset(
     (b"copy", b"copied", b"copied!", b"copy code", b"copy to clipboard", b"copy snippet")
 )
@@ -43,13 +46,15 @@ def shown(
 ) -> NDArray[np.bool_]:
     """Which blocks to keep."""
     kept = np.ones(len(blocks), np.bool_)
-    hidden = blocks[:, HIDDEN]
-    if hidden.any():
+    if blocks[:, HIDDEN].any():
+        hidden, faint = blocks[:, HIDDEN] % FAINT, blocks[:, HIDDEN] >= FAINT
         free = np.where(blocks[:, TITLE], 0, blocks[:, CHARACTERS] - blocks[:, LINK_CHARACTERS])
         level = 0
         while (out := free[hidden > level].sum()) > free[hidden <= level].sum() and out >= A_PAGE:
             level += 1
         kept = hidden <= level
+        if free[kept & faint].sum() <= LITTLE * free[kept].sum():
+            kept &= ~faint
     short = (blocks[:, END] - blocks[:, BEGIN] <= LONGEST_LABEL) & (blocks[:, PREFORMATTED] == 0)
     few = np.flatnonzero(short & kept)
     control = (elements[blocks[few, ELEMENT], TAG] == BUTTON) | (levels[few, CONTROLS] < NEAR)

@@ -4,10 +4,26 @@ standard, 13.2.5).
 
 import numpy as np
 from corpusmill.stages.columns.compiled import inlined, uncounted
-from corpusmill.stages.extract.page.facts import BEGINNINGS, MAY_FOLLOW, VALUE_ATTRIBUTES
-from corpusmill.stages.extract.page.hashing import FNV_OFFSET, look_up, mix
+from corpusmill.stages.extract.page.facts import (
+    BEGINNINGS,
+    CUT,
+    HIDDEN_CLASS,
+    LOW,
+    MAY_FOLLOW,
+    NARROW,
+    SHOWN_CLASS,
+    UNDISPLAYED,
+    VALUE_ATTRIBUTES,
+)
+from corpusmill.stages.extract.page.hashing import FNV_OFFSET, look_up, mix, word_hash
 from corpusmill.stages.extract.page.names import CLASS, ID, attribute_number
-from corpusmill.stages.extract.page.page import LANGUAGE_BEGIN, LANGUAGE_END, Names, Page
+from corpusmill.stages.extract.page.page import (
+    HIDDEN_NAMES,
+    LANGUAGE_BEGIN,
+    LANGUAGE_END,
+    Names,
+    Page,
+)
 from numpy.typing import NDArray
 
 GREATER, SLASH, EQUALS, QUOTE, APOSTROPHE, EXCLAMATION, HYPHEN, LESS = (
@@ -18,6 +34,8 @@ STYLE = attribute_number("style")
 WITH_VALUES = sum(1 << attribute_number(name) for name in VALUE_ATTRIBUTES)
 LONGEST_VALUE = 1000  # only so many bytes of an attribute's value are read
 LONGEST_TAG = 16  # longer names are unknown
+HIDES, SHOWS = 1, 2  # what style sheets do to a name
+ID_HASH = np.uint64(word_hash("#"))  # what the hash of an id begins with
 
 
 @inlined
@@ -155,20 +173,26 @@ def facts_of(page: Page, names: Names, present: int, image: bool) -> int:
             if _holds(page, attribute, word):
                 facts |= names.values[row, 3]
     if present >> STYLE & 1:
-        facts |= _style_facts(page, names)
+        begin = page.spans[STYLE, 0]
+        end = min(page.spans[STYLE, 1], begin + LONGEST_VALUE)
+        facts |= declared_facts(page.data, names, begin, end)
     if present >> CLASS & 1:
         facts |= _class_facts(page, names)
+    if present >> ID & 1 and page.state[HIDDEN_NAMES] > 0:
+        facts |= _id_facts(page)
+    if facts & HIDDEN_CLASS and not facts & SHOWN_CLASS:
+        facts |= UNDISPLAYED
+    if facts & NARROW and facts & LOW and facts & CUT:
+        facts |= UNDISPLAYED
     return facts
 
 
 @uncounted
-def _style_facts(page: Page, names: Names) -> int:
-    """What the declarations of the `style` attribute say."""
-    begin = page.spans[STYLE, 0]
-    end = min(page.spans[STYLE, 1], begin + LONGEST_VALUE)
+def declared_facts(data: NDArray[np.uint8], names: Names, begin: int, end: int) -> int:
+    """What declarations of style say, those of an attribute or of a rule."""
     facts, code, length = 0, FNV_OFFSET, -1  # length: of the value so far; -1 before the colon
     for place in range(begin, end + 1):
-        byte = page.data[place] if place < end else np.uint8(SEMICOLON)
+        byte = data[place] if place < end else np.uint8(SEMICOLON)
         if is_space(byte):
             continue
         if byte in (SEMICOLON, EXCLAMATION):
@@ -179,11 +203,11 @@ def _style_facts(page: Page, names: Names) -> int:
         code = mix(code, byte | 32 if 65 <= byte <= 90 else byte)
         if length >= 0:
             length += 1
-            if length in BEGINNINGS:
-                found = look_up(names.declarations, code)
-                facts |= max(found, 0)
         elif byte == COLON:
             length = 0
+        if length in BEGINNINGS:
+            found = look_up(names.declarations, code)
+            facts |= max(found, 0)
     return facts
 
 
@@ -195,6 +219,7 @@ def _class_facts(page: Page, names: Names) -> int:
     begin = page.spans[CLASS, 0]
     end = min(page.spans[CLASS, 1], begin + LONGEST_VALUE)
     facts, code, name_begin, language, follows, named = 0, FNV_OFFSET, begin, begin, False, False
+    some_hidden = page.state[HIDDEN_NAMES] > 0
     for place in range(begin, end + 1):
         byte = page.data[place] if place < end else np.uint8(32)
         if not is_space(byte):
@@ -204,6 +229,8 @@ def _class_facts(page: Page, names: Names) -> int:
             continue
         if place > name_begin:
             found = max(look_up(names.classes, code), 0)
+            if some_hidden and look_up(page.hidden_names, code) == HIDES:
+                facts |= UNDISPLAYED
             if language > name_begin and place > language:
                 page.state[LANGUAGE_BEGIN], page.state[LANGUAGE_END] = language, place
                 named = True
@@ -214,6 +241,18 @@ def _class_facts(page: Page, names: Names) -> int:
         code, name_begin = FNV_OFFSET, place + 1
         language = name_begin
     return facts
+
+
+@uncounted
+def _id_facts(page: Page) -> int:
+    """UNDISPLAYED if a style sheet of the page hides the tag's id."""
+    code = ID_HASH
+    for place in range(
+        page.spans[ID, 0], min(page.spans[ID, 1], page.spans[ID, 0] + LONGEST_VALUE)
+    ):
+        byte = page.data[place]
+        code = mix(code, byte | 32 if 65 <= byte <= 90 else byte)
+    return UNDISPLAYED if look_up(page.hidden_names, code) == HIDES else 0
 
 
 @uncounted

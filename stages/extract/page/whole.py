@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from corpusmill.stages.columns.compiled import njit
 from corpusmill.stages.extract.page.block_text import ENDS_IN_COLON
-from corpusmill.stages.extract.page.names import tag_number
+from corpusmill.stages.extract.page.names import TAG_NAMES, tag_number
 from corpusmill.stages.extract.page.page import (
     CELL,
     CHARACTERS,
@@ -27,7 +27,9 @@ from corpusmill.stages.extract.page.page import (
 from numpy.typing import NDArray
 
 TABLE, TERM = tag_number("table"), tag_number("dt")
+IS_LIST = np.array([name in ("dir", "menu", "ol", "ul") for name in (*TAG_NAMES, "")])
 LONGEST_CELL: Final = 60  # words; a longer block is a paragraph of a layout table
+MANY_BLOCKS: Final = 3  # a cell of more is no cell of data
 NEAR: Final = 3  # blocks behind code in which the text must go on
 LONGEST_HEADING: Final = 15  # words
 LIKELY_HEADING: Final = 0.15  # its lowest probability
@@ -35,7 +37,7 @@ MOST: Final = 0.5  # share of a table's words
 FEW: Final = 0.2
 LIKELY_TABLE: Final = 0.1  # the lowest mean probability of its words
 TAKE, LEAVE = 1, 2
-MUCH: Final = 0.4  # share of a list's words
+MUCH: Final = 0.4  # share of the words of a list, or of all code
 LINKED: Final = 0.5  # the highest share of words in links
 
 
@@ -51,13 +53,15 @@ def make_whole(
     """Add to the taken blocks what belongs to them. last_characters: `block_text.LAST_CHARACTER`.
     scores: probabilities of being main content.
 
-    Code is taken between taken blocks, and behind one that ends in a colon. A list is taken whole
-    if much of it is taken and most of its words are no links. A table of data is taken whole if
-    most of it is taken, or if it stands in the text and is not unlikely; not at all if little is. A
-    heading that is not unlikely is taken with the block below it, and so is a term of a list.
+    Code is taken between taken blocks, and behind one that ends in a colon. Where much of a page's
+    code is taken, so is code beside other code that is taken, and behind any taken block. A list is
+    taken whole, with those inside it, if much of it is taken and most of its words are no links. A
+    table of data is taken whole if most of it is taken, or if it stands in the text and is not
+    unlikely; not at all if little is. A heading that is not unlikely is taken with the block below
+    it, and so is a term of a list.
     """
     _take_lists(blocks, elements, words, taken)
-    _take_code(blocks, last_characters, taken)
+    _take_code(blocks, words, last_characters, taken)
     _take_tables(blocks, elements, words, scores, taken)
     for number in range(blocks.shape[0] - 2, -1, -1):
         is_term = elements[blocks[number, ELEMENT], TAG] == TERM
@@ -73,20 +77,32 @@ def make_whole(
 
 @njit
 def _take_code(
-    blocks: NDArray[np.int32], last_characters: NDArray[np.float32], taken: NDArray[np.bool_]
+    blocks: NDArray[np.int32],
+    words: NDArray[np.float64],
+    last_characters: NDArray[np.float32],
+    taken: NDArray[np.bool_],
 ) -> None:
     count = blocks.shape[0]
+    total = chosen = 0.0
+    for number in range(count):
+        if blocks[number, PREFORMATTED]:
+            total += words[number]
+            chosen += words[number] * taken[number]
+    much = chosen > MUCH * total
     number = 0
     while number < count:
         begin = number
         while number < count and blocks[number, PREFORMATTED] and not blocks[number, TITLE]:
             number += 1
-        if number > begin > 0 and taken[begin - 1]:
+        follows = number > begin > 0 and taken[begin - 1]
+        if follows:
             goes_on = last_characters[begin - 1] == ENDS_IN_COLON
             for behind in range(number, min(number + NEAR, count)):
                 goes_on = goes_on or taken[behind]
             if goes_on:
                 taken[begin:number] = True
+        if much and number > begin and (follows or taken[begin:number].any()):
+            taken[begin:number] = True
         number = max(number, begin + 1)
 
 
@@ -98,18 +114,26 @@ def _take_lists(
     taken: NDArray[np.bool_],
 ) -> None:
     count = elements.shape[0]
+    around = np.zeros(count, np.int32)  # the outermost list that an element is in
+    for element in range(1, count):
+        tag, above = elements[element, TAG], around[elements[element, PARENT]]
+        around[element] = 0 if tag == TABLE else element if above == 0 and IS_LIST[tag] else above
     total, chosen, linked = np.zeros(count), np.zeros(count), np.zeros(count)
     for number in range(blocks.shape[0]):
         block = blocks[number]
         if block[LIST_ITEM] > 0:
-            above = elements[block[LIST_ITEM], PARENT]
+            above = around[block[LIST_ITEM]]
             total[above] += words[number]
             chosen[above] += words[number] * taken[number]
             linked[above] += words[number] * block[LINK_CHARACTERS] / max(block[CHARACTERS], 1)
     for number in range(blocks.shape[0]):
         if blocks[number, LIST_ITEM] > 0:
-            above = elements[blocks[number, LIST_ITEM], PARENT]
-            if chosen[above] > MUCH * total[above] and linked[above] < LINKED * total[above]:
+            above = around[blocks[number, LIST_ITEM]]
+            if (
+                above > 0
+                and chosen[above] > MUCH * total[above]
+                and linked[above] < LINKED * total[above]
+            ):
                 taken[number] = True
 
 
@@ -139,6 +163,7 @@ def _take_tables(
     wide = np.zeros(count, np.bool_)
     first = np.full(count, -1, np.int64)
     last = np.zeros(count, np.int64)
+    in_cell = 0  # blocks of the cell so far
     for number in range(blocks.shape[0]):
         block = blocks[number]
         table = above[block[ELEMENT]]
@@ -147,7 +172,14 @@ def _take_tables(
         expected[table] += words[number] * scores[number]
         first[table] = number if first[table] < 0 else first[table]
         last[table] = number
-        if block[HEADING] or block[PREFORMATTED] or words[number] > LONGEST_CELL:
+        same = number > 0 and block[CELL] == blocks[number - 1, CELL]
+        in_cell = 0 if block[CELL] == 0 else in_cell + 1 if same else 1
+        if (
+            block[HEADING]
+            or block[PREFORMATTED]
+            or words[number] > LONGEST_CELL
+            or in_cell > MANY_BLOCKS
+        ):
             is_data[table] = False
         if number > 0 and block[ROW] == blocks[number - 1, ROW]:
             wide[table] = wide[table] or block[CELL] != blocks[number - 1, CELL]

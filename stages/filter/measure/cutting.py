@@ -12,7 +12,7 @@ from corpusmill.stages.columns.compiled import njit
 from corpusmill.stages.filter.measure.line_counts import STAYS
 from corpusmill.stages.filter.measure.line_kinds import BLANK, KIND
 from corpusmill.stages.filter.measure.marks import LINE_BEGIN, LINE_PART
-from corpusmill.stages.filter.measure.structure import IN_VIEW, Structure
+from corpusmill.stages.filter.measure.view import IN_VIEW, Structure
 from numpy.typing import NDArray
 
 Bytes: TypeAlias = NDArray[np.uint8]

@@ -1,5 +1,4 @@
-"""What the line edits look for in one line: phrases, citation marks, page furniture, and the line's
-end.
+"""What the line edits look for in one line: phrases and page furniture.
 
 Most lines hold none of this. So `look_over` first goes over all bytes, and marks places where four
 letters in a row stand that few words outside the phrases have. Letters count in any case (ASCII).
@@ -12,7 +11,6 @@ from typing import TypeAlias
 
 import numpy as np
 from corpusmill.stages.columns.compiled import njit
-from corpusmill.stages.filter.measure.characters import LINE_END, TABLE_SIZE
 from corpusmill.stages.filter.measure.line_counts import (
     COUNTER,
     NUMERIC,
@@ -20,22 +18,12 @@ from corpusmill.stages.filter.measure.line_counts import (
     STAYS,
     UPPERCASE,
 )
-from corpusmill.stages.filter.measure.line_kinds import begins_with
 from numpy.typing import NDArray
 
 Bytes: TypeAlias = NDArray[np.uint8]
 Integers: TypeAlias = NDArray[np.int32]
 
-BACKSLASH, DOLLAR, BRACKETS = ord("\\"), ord("$"), tuple(ord(sign) for sign in "()[]")
-COLON, QUOTE, APOSTROPHE = ord(":"), ord('"'), ord("'")
-HYPHEN, DOT, OPENING, CLOSING, COMMA = (ord(sign) for sign in "-.[],")
-EQUALS, ROUND, SEMICOLON, ZERO = (ord(sign) for sign in "=(;0")
-MOST_DIGITS = 3  # of a citation; [1998] is none
-ENDS = tuple(ord(sign) for sign in ".?!\"'")  # C4's terminal punctuation
-EDIT, CITATION_NEEDED = (
-    np.frombuffer(b"[edit]", np.uint8),
-    np.frombuffer(b"[citation needed]", np.uint8),
-)
+DOT, OPENING, COMMA = (ord(sign) for sign in ".[,")
 ITEMS_IN_CART, READ_MORE, SIGN_IN = (
     np.frombuffer(text, np.uint8) for text in (b"items in cart", b"read more...", b"sign-in")
 )
@@ -111,38 +99,6 @@ def noticed_in(groups: Bytes, begin: int, end: int) -> int:
 
 
 @njit
-def citation_at(data: Bytes, begin: int, end: int) -> int:
-    """The number of bytes of a citation mark that begins here, or 0."""
-    after = begin + 1
-    while after < end and 48 <= data[after] <= 57:
-        after += 1
-    if after < end and data[after] == CLOSING:
-        return after + 1 - begin
-    for mark in (EDIT, CITATION_NEEDED):
-        if begins_with(data, begin, end, mark):
-            return mark.size
-    return 0
-
-
-@njit
-def is_code(data: Bytes, begin: int, at: int, size: int, end: int, is_prose: bool) -> bool:
-    """Whether the citation mark of `size` bytes at `at` is an index or a list of a program.
-
-    begin, end: of the line. is_prose: whether the line has no `=`. `[edit]` is never code.
-    """
-    if size > 2 and not 48 <= data[at + 1] <= 57:
-        return False
-    if size <= 2 or size - 2 > MOST_DIGITS or data[at + 1] == ZERO or not is_prose:
-        return size > 0
-    after = at + size
-    if (at > begin and data[at - 1] == ROUND) or (after < end and data[after] == ROUND):
-        return True
-    if after < end and data[after] == SEMICOLON:  # in prose, text goes on behind it
-        return not has_text(data, after + 1, end, end, end)
-    return after + 1 < end and data[after] == DOT and 97 <= data[after + 1] <= 122
-
-
-@njit
 def is_notice(data: Bytes, begin: int, end: int) -> bool:
     """Whether a word begins as those of a notice about JavaScript do: `enable`, `browser`."""
     for at in range(begin, end):
@@ -158,95 +114,6 @@ def is_notice(data: Bytes, begin: int, end: int) -> bool:
             if index == size:
                 return True
     return False
-
-
-@njit
-def is_all_marks(data: Bytes, begin: int, end: int) -> bool:
-    """Whether nothing but citation marks and white space stands there."""
-    while begin < end:
-        size = citation_at(data, begin, end) if data[begin] == OPENING else 0
-        if size == 0 and data[begin] > 32:
-            return False
-        begin += max(size, 1)
-    return True
-
-
-@njit
-def holds(data: Bytes, begin: int, end: int, byte: int) -> bool:
-    for at in range(begin, end):  # noqa: SIM110 (numba knows no any() over a generator)
-        if data[at] == byte:
-            return True
-    return False
-
-
-@njit
-def is_bullet(data: Bytes, begin: int, end: int) -> bool:
-    if data[begin] == HYPHEN:
-        return True
-    # The sign • in UTF-8.
-    return (
-        end - begin > 2
-        and data[begin] == 0xE2
-        and data[begin + 1] == 0x80
-        and data[begin + 2] == 0xA2
-    )
-
-
-@njit
-def ends_in_ellipsis(data: Bytes, begin: int, end: int) -> bool:
-    if end - begin < 3:
-        return False
-    dots = data[end - 1] == DOT and data[end - 2] == DOT and data[end - 3] == DOT
-    return dots or (data[end - 1] == 0xA6 and data[end - 2] == 0x80 and data[end - 3] == 0xE2)
-
-
-@njit
-def ends_well(data: Bytes, begin: int, end: int, marked: bool) -> bool:
-    """Whether a line ends well by C4's rule: in terminal punctuation or a quote, and not in three
-    full stops. Citation marks behind the end do not count.
-    """
-    at = end - 1
-    while marked and at > begin and data[end - 1] == CLOSING:
-        while at > begin and data[at] != OPENING:
-            at -= 1
-        if data[at] != OPENING or citation_at(data, at, end) != end - at:
-            break
-        end = at
-        at -= 1
-    if end == begin:
-        return False
-    return data[end - 1] in ENDS and not (end - begin > 2 and ends_in_ellipsis(data, begin, end))
-
-
-@njit
-def ends_as_sentence(data: Bytes, begin: int, end: int) -> bool:
-    """Whether a colon, a comma, a quote or an ellipsis stands at the end."""
-    last = data[end - 1]
-    if last in (COLON, COMMA, QUOTE, APOSTROPHE):
-        return True
-    # The signs ’ ” … in UTF-8.
-    return (
-        end - begin > 2
-        and data[end - 3] == 0xE2
-        and data[end - 2] == 0x80
-        and last in (0x99, 0x9D, 0xA6)
-    )
-
-
-@njit
-def ends_line(data: Bytes, begin: int, end: int, classes: NDArray[np.uint16]) -> bool:
-    """Whether the last character is terminal punctuation."""
-    if begin >= end:
-        return False
-    at = end - 1
-    while at > begin and data[at] & 0xC0 == 0x80:
-        at -= 1
-    code = np.int64(data[at])
-    if code >= 0x80:
-        code &= 0x7F >> (end - at)
-        for index in range(at + 1, end):
-            code = code << 6 | np.int64(data[index]) & 0x3F
-    return code < TABLE_SIZE and classes[code] & LINE_END != 0
 
 
 @njit
@@ -350,24 +217,3 @@ def call_to_act(data: Bytes, begin: int, end: int, cart: bool) -> tuple[int, int
     if at <= end and _same(data, begin, SIGN_IN, 0, SIGN_IN.size):
         return begin, at + (at < end and data[at] <= 32), 1
     return begin, begin, 0
-
-
-@njit
-def has_tex(data: Bytes, begin: int, end: int) -> bool:
-    """Whether a TeX command, `\\(`, `\\[` or `$$` stands there."""
-    for at in range(begin, end - 1):
-        after = data[at + 1]
-        if data[at] == BACKSLASH and (97 <= after | SMALL <= 122 or after in BRACKETS):
-            return True
-        if data[at] == DOLLAR and after == DOLLAR:
-            return True
-    return False
-
-
-@njit
-def has_text(data: Bytes, begin: int, skip_begin: int, skip_end: int, end: int) -> bool:
-    """Whether anything but white space stands around the bytes that are cut out."""
-    for index in range(begin, end):
-        if not skip_begin <= index < skip_end and data[index] > 32:
-            return True
-    return False

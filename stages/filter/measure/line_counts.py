@@ -17,6 +17,7 @@ ROWS: Final = (
     "boilerplate_lines",
     "text_lines",
     "parts",
+    "prose_parts",
     # of the lines that the edits keep
     "kept_lines",
     "kept_characters",
@@ -54,7 +55,8 @@ STAYS: Final = 0  # the fate of a line that no edit takes out
     BOILERPLATE_LINES,
     TEXT_LINES,
     PARTS,
-) = range(6, 13)
+    PROSE_PARTS,
+) = range(6, 14)
 (
     KEPT_LINES,
     KEPT_CHARACTERS,
@@ -63,7 +65,7 @@ STAYS: Final = 0  # the fate of a line that no edit takes out
     KEPT_ENDS,
     KEPT_SHORT,
     KEPT_REPEATED_CHARACTERS,
-) = range(13, 20)
-(LOREM_IPSUM, CURLY_BRACKETS, REMOVED_PARTS) = range(20, 23)
-(LONG_WORD, UNPUNCTUATED, FEW_WORDS, JAVASCRIPT, POLICY) = range(23, 28)
-(UPPERCASE, NUMERIC, COUNTER, SINGLE_WORD, EMPTIED) = range(28, 33)
+) = range(14, 21)
+(LOREM_IPSUM, CURLY_BRACKETS, REMOVED_PARTS) = range(21, 24)
+(LONG_WORD, UNPUNCTUATED, FEW_WORDS, JAVASCRIPT, POLICY) = range(24, 29)
+(UPPERCASE, NUMERIC, COUNTER, SINGLE_WORD, EMPTIED) = range(29, 34)

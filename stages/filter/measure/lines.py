@@ -12,65 +12,47 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from corpusmill.stages.columns.compiled import inlined, njit, uncounted
+from corpusmill.stages.filter.measure.citations import OPENING, citation_at, is_code
 from corpusmill.stages.filter.measure.cutting import SPAN_BEGIN, SPAN_END, SPAN_LINE, Edits
 from corpusmill.stages.filter.measure.furniture import (
-    BRACES,
-    CURLY,
-    EQUALS,
     LETTERS,
-    OPENING,
     OPENS,
-    call_to_act,
-    citation_at,
-    ends_as_sentence,
-    ends_in_ellipsis,
-    ends_line,
-    ends_well,
-    furniture,
-    has_tex,
-    has_text,
-    holds,
-    is_all_marks,
-    is_bullet,
-    is_code,
-    is_notice,
     look_over,
     noticed_in,
     phrases_in,
 )
+from corpusmill.stages.filter.measure.line_bytes import has_tex, holds, is_bullet
 from corpusmill.stages.filter.measure.line_counts import (
     BOILERPLATE_LINES,
     BULLETS,
-    CURLY_BRACKETS,
     ELLIPSIS_ENDS,
-    EMPTIED,
-    FEW_WORDS,
     FILLED_LINES,
-    JAVASCRIPT,
     KEPT_CHARACTERS,
     KEPT_ENDS,
     KEPT_LINES,
-    KEPT_REPEATED_CHARACTERS,
     KEPT_SENTENCES,
     KEPT_SHORT,
     KEPT_TOKENS,
     LINES,
-    LONG_WORD,
-    LOREM_IPSUM,
     NEWLINES,
     PARAGRAPHS,
     PARTS,
-    POLICY,
+    PROSE_PARTS,
     REMOVED_PARTS,
-    REPEATED_LINE_CHARACTERS,
-    REPEATED_LINES,
-    REPEATED_PARAGRAPH_CHARACTERS,
-    REPEATED_PARAGRAPHS,
     STAYS,
     TEXT_LINES,
-    UNPUNCTUATED,
-    UPPERCASE,
 )
+from corpusmill.stages.filter.measure.line_ends import ends_in_ellipsis, ends_line
+from corpusmill.stages.filter.measure.line_fates import (
+    LOREM,
+    POLICIES,
+    EditNumbers,
+    c4_fate,
+    count_removed,
+    is_content,
+    refinedweb_fate,
+)
+from corpusmill.stages.filter.measure.line_repeats import Found, Items, count_repeats, find_items
 from corpusmill.stages.filter.measure.marks import (
     LINE_BEGIN,
     LINE_CONTINUATIONS,
@@ -78,7 +60,8 @@ from corpusmill.stages.filter.measure.marks import (
     LINE_PART,
 )
 from corpusmill.stages.filter.measure.parts import longest_part
-from corpusmill.stages.filter.measure.structure import BULLET, SPARED
+from corpusmill.stages.filter.measure.prose import prose_parts
+from corpusmill.stages.filter.measure.view import BULLET, SPARED
 from numpy.typing import NDArray
 
 Bytes: TypeAlias = NDArray[np.uint8]
@@ -86,11 +69,8 @@ Keys: TypeAlias = NDArray[np.uint64]
 Integers: TypeAlias = NDArray[np.int32]
 Row: TypeAlias = NDArray[np.int64]
 
-OFFSET_BASIS, PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)  # FNV-1a
-GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio (Knuth 6.4)
 SHORT_LINE = 30  # characters; FineWeb
-SHORT_WORDS = 10  # only a line of at most so many may lose a phrase; RefinedWeb
-LOREM, SCRIPT, POLICIES, CART = 1, 2, 4, 8  # bits of the phrases in a line
+EQUALS = ord("=")
 
 
 class Lines(NamedTuple):
@@ -120,40 +100,6 @@ class LineTables(NamedTuple):
     classes: NDArray[np.uint16]
     phrases: Bytes
     phrase_table: Integers
-
-
-class EditNumbers(NamedTuple):
-    """The line edits as numbers. 0 and False switch an edit off. phrases: bits of the phrases that
-    take a line out.
-    """
-
-    minimum_words: int
-    short_sentences: bool
-    longest_word: int
-    terminal_punctuation: bool
-    phrases: int
-    longest_notice: int
-    citations: bool
-    brackets_in_code: bool
-    refinedweb: bool
-
-
-class Items(NamedTuple):
-    """Items that may repeat, by number: their keys, and their lengths in characters."""
-
-    keys: Keys
-    lengths: NDArray[np.int64]
-
-
-class Found(NamedTuple):
-    """All lines of a text, the lines that the edits keep, and the paragraphs. slots: room for a
-    hash table.
-    """
-
-    lines: Items
-    kept: Items
-    paragraphs: Items
-    slots: Integers
 
 
 @njit
@@ -204,7 +150,7 @@ def _edit_text(
     """Measure and edit the lines of one text."""
     lines, edges = block.lines, block.edges
     first, last = block.text_lines[text], block.text_lines[text + 1]
-    n_lines, n_paragraphs = _find_lines(block, first, last, found)
+    n_lines, n_paragraphs = find_items(lines, block.hashes, first, last, found)
     n_kept = 0
     for line in range(first, last):
         begin, end = np.int64(lines[LINE_BEGIN, line]), np.int64(lines[LINE_END, line])
@@ -218,12 +164,18 @@ def _edit_text(
             block, tables, edits, text, line, begin_line, end_line, row
         )
         if not is_spared and (fate != STAYS or is_marked or skipped > 0):
-            is_spared = has_tex(block.data, begin, end) or _is_content(
-                block.data, tables, edits, fate, begin_line, end_line, last_part - first_part
+            is_spared = has_tex(block.data, begin, end) or is_content(
+                block.data,
+                tables.classes,
+                edits,
+                fate,
+                begin_line,
+                end_line,
+                last_part - first_part,
             )
         if fate != STAYS:
             if not is_spared:
-                _count_removed(fate, last_part - first_part, row)
+                count_removed(fate, last_part - first_part, row)
                 out.fates[line] = fate
             continue
         if is_marked or skipped > 0:
@@ -252,32 +204,7 @@ def _edit_text(
     row[LINES], row[FILLED_LINES] = last - first - ends_in_feed, n_lines
     row[PARAGRAPHS], row[KEPT_LINES] = n_paragraphs, n_kept
     row[NEWLINES] = n_kept - 1 if strips and n_kept > 0 else last - first - 1
-    _count_repeats(found, n_lines, n_paragraphs, n_kept, row)
-
-
-@uncounted
-def _is_content(
-    data: Bytes,
-    tables: LineTables,
-    edits: EditNumbers,
-    fate: int,
-    begin: int,
-    end: int,
-    n_parts: int,
-) -> bool:
-    """Whether a line that C4 takes out stays all the same: it is a short sentence, or too long for
-    a notice, or has none of a notice's words.
-    """
-    if fate == FEW_WORDS:
-        return not edits.short_sentences and (
-            ends_line(data, begin, end, tables.classes) or ends_as_sentence(data, begin, end)
-        )
-    if edits.longest_notice == 0:
-        return False
-    is_long = edits.longest_notice < n_parts
-    if fate == JAVASCRIPT:
-        return is_long or not is_notice(data, begin, end)
-    return is_long and fate == POLICY
+    count_repeats(found, n_lines, n_paragraphs, n_kept, row)
 
 
 @uncounted
@@ -321,29 +248,6 @@ def _cut_line(
     return write
 
 
-@uncounted
-def _find_lines(block: Lines, first: int, last: int, found: Found) -> tuple[int, int]:
-    """List the lines and the paragraphs of a text. Empty lines end paragraphs. Returns the numbers
-    of lines and paragraphs.
-    """
-    lines, n, n_paragraphs = block.lines, 0, 0
-    paragraph, paragraph_length = OFFSET_BASIS, 0
-    for line in range(first, last):
-        size = np.int64(lines[LINE_END, line] - lines[LINE_BEGIN, line])
-        if size > 0:
-            key, length = block.hashes[line], size - lines[LINE_CONTINUATIONS, line]
-            found.lines.keys[n], found.lines.lengths[n] = key, length
-            n += 1
-            paragraph_length += length + (paragraph != OFFSET_BASIS)
-            paragraph = (paragraph ^ key) * PRIME
-        if paragraph != OFFSET_BASIS and (size == 0 or line == last - 1):
-            found.paragraphs.keys[n_paragraphs] = paragraph
-            found.paragraphs.lengths[n_paragraphs] = paragraph_length
-            n_paragraphs += 1
-            paragraph, paragraph_length = OFFSET_BASIS, 0
-    return n, n_paragraphs
-
-
 @inlined
 def _judge(
     block: Lines,
@@ -371,6 +275,10 @@ def _judge(
     row[PARTS] += n_parts
     row[BULLETS] += block.flags[line] & BULLET != 0 or is_bullet(data, begin, end)
     row[ELLIPSIS_ENDS] += ends_in_ellipsis(data, begin, end)
+    row[PROSE_PARTS] += prose_parts(
+        data, block.edges, block.lines, block.flags, block.text_lines[text],
+        block.text_lines[text + 1], line, tables.classes,
+    )  # fmt: skip
     noticed = noticed_in(block.noticed, begin, end)
     phrases = 0
     if noticed & LETTERS:
@@ -382,65 +290,11 @@ def _judge(
         0 < edits.longest_word < block.longest[text]
         and longest_part(block.bits, block.edges, first_part, last_part) > edits.longest_word
     )
-    fate = _c4_fate(data, begin, end, n_parts, is_too_long, is_marked, phrases, noticed, edits, row)
+    fate = c4_fate(data, begin, end, n_parts, is_too_long, is_marked, phrases, noticed, edits, row)
     if fate != STAYS or not edits.refinedweb:
         return fate, is_marked, begin, begin, 0
-    fate, skip_begin, skip_end, skipped = _refinedweb_fate(data, begin, end, n_parts, phrases)
+    fate, skip_begin, skip_end, skipped = refinedweb_fate(data, begin, end, n_parts, phrases)
     return fate, is_marked, skip_begin, skip_end, skipped
-
-
-@inlined
-def _c4_fate(
-    data: Bytes,
-    begin: int,
-    end: int,
-    n_parts: int,
-    is_too_long: bool,
-    is_marked: bool,
-    phrases: int,
-    noticed: int,
-    edits: EditNumbers,
-    row: Row,
-) -> int:
-    """Which of C4's edits takes a line out. Their order is C4's, since it decides which count
-    rises.
-    """
-    if is_too_long:
-        return LONG_WORD
-    if edits.terminal_punctuation and not ends_well(data, begin, end, is_marked):
-        return UNPUNCTUATED
-    if n_parts < edits.minimum_words or (is_marked and is_all_marks(data, begin, end)):
-        return FEW_WORDS
-    row[LOREM_IPSUM] += phrases & LOREM != 0
-    if phrases & SCRIPT & edits.phrases:
-        return JAVASCRIPT
-    row[CURLY_BRACKETS] += noticed & BRACES != 0 and holds(data, begin, end, CURLY)
-    if phrases & POLICIES & edits.phrases:
-        return POLICY
-    return STAYS
-
-
-@inlined
-def _refinedweb_fate(
-    data: Bytes, begin: int, end: int, n_parts: int, phrases: int
-) -> tuple[int, int, int, int]:
-    """Whether RefinedWeb's edits take a line out. If not: begin, end and words of the phrase that
-    it loses.
-    """
-    fate = furniture(data, begin, end, n_parts)
-    if fate != STAYS or n_parts > SHORT_WORDS:
-        return fate, begin, begin, 0
-    skip_begin, skip_end, skipped = call_to_act(data, begin, end, phrases & CART != 0)
-    if skip_end > skip_begin and not has_text(data, begin, skip_begin, skip_end, end):
-        return EMPTIED, begin, begin, 0
-    return STAYS, skip_begin, skip_end, skipped
-
-
-@inlined
-def _count_removed(fate: int, n_parts: int, row: Row) -> None:
-    row[fate] += 1
-    if fate >= UPPERCASE:
-        row[REMOVED_PARTS] += n_parts
 
 
 @uncounted
@@ -450,33 +304,3 @@ def _continuations(data: Bytes, begin: int, end: int) -> int:
     for at in range(begin, end):
         count += data[at] & 0xC0 == 0x80
     return count
-
-
-@inlined
-def _count_repeats(found: Found, n_lines: int, n_paragraphs: int, n_kept: int, row: Row) -> None:
-    row[REPEATED_LINES], row[REPEATED_LINE_CHARACTERS] = _repeats(found.lines, n_lines, found.slots)
-    row[REPEATED_PARAGRAPHS], row[REPEATED_PARAGRAPH_CHARACTERS] = _repeats(
-        found.paragraphs, n_paragraphs, found.slots
-    )
-    row[KEPT_REPEATED_CHARACTERS] = _repeats(found.kept, n_kept, found.slots)[1]
-
-
-@uncounted
-def _repeats(items: Items, count: int, slots: Integers) -> tuple[int, int]:
-    """How many of the items occurred before, and the sum of their lengths."""
-    keys, bits = items.keys, 1
-    while 1 << bits < 2 * count:
-        bits += 1
-    slots[: 1 << bits] = -1
-    mask, shift = np.int64((1 << bits) - 1), np.uint64(64 - bits)
-    repeated = characters = 0
-    for index in range(count):
-        slot = np.int64((keys[index] * GOLDEN) >> shift)
-        while slots[slot] >= 0 and keys[slots[slot]] != keys[index]:
-            slot = (slot + 1) & mask
-        if slots[slot] < 0:
-            slots[slot] = index
-        else:
-            repeated += 1
-            characters += items.lengths[index]
-    return repeated, characters

@@ -21,7 +21,7 @@ from corpusmill.stages.filter.measure.marks import (
     LINE_END,
     LINE_PART,
 )
-from corpusmill.stages.filter.measure.structure import HAS_TAB, SPARED
+from corpusmill.stages.filter.measure.view import HAS_TAB, SPARED, VERSE
 from numpy.typing import NDArray
 
 Bytes: TypeAlias = NDArray[np.uint8]
@@ -33,7 +33,8 @@ FEWEST_LINES, FEWEST_WORDS = 4, 3
 
 @njit
 def spare_verse(data: Bytes, lines: Integers, text_lines: Integers, flags: Bytes) -> None:
-    """Set SPARED in `flags` for the lines of verse, unfenced code and tables with tabs.
+    """Set SPARED in `flags` for the lines of verse, unfenced code and tables with tabs, and VERSE
+    for those of verse.
 
     data, lines, text_lines: of `marks.mark_bytes`. flags: of `structure.find_structure`.
     """
@@ -47,7 +48,7 @@ def spare_verse(data: Bytes, lines: Integers, text_lines: Integers, flags: Bytes
             stop, short, words, indented, tabs = _paragraph(data, lines, flags, line, last)
             size = stop - line
             if size >= 2 and (4 * indented >= size or 2 * tabs >= size):
-                _spare(flags, line, stop)
+                _set(flags, line, stop, SPARED)
             if size >= 2 and 4 * short >= 3 * size:
                 if region < 0:
                     region, n_lines, n_long_enough = line, 0, 0
@@ -55,12 +56,12 @@ def spare_verse(data: Bytes, lines: Integers, text_lines: Integers, flags: Bytes
                 n_long_enough += words
             elif size > 0:
                 if n_lines >= FEWEST_LINES and 2 * n_long_enough >= n_lines:
-                    _spare(flags, region, line)
+                    _set(flags, region, line, SPARED | VERSE)
                 region = -1
                 n_lines = n_long_enough = 0
             line = max(stop, line + 1)
         if n_lines >= FEWEST_LINES and 2 * n_long_enough >= n_lines:
-            _spare(flags, region, last)
+            _set(flags, region, last, SPARED | VERSE)
 
 
 @njit
@@ -90,6 +91,6 @@ def _paragraph(
 
 
 @njit
-def _spare(flags: Bytes, first: int, last: int) -> None:
+def _set(flags: Bytes, first: int, last: int, bits: int) -> None:
     for line in range(first, last):
-        flags[line] |= SPARED
+        flags[line] |= bits

@@ -4,14 +4,15 @@ import json
 
 import pyarrow.parquet as pq
 import pytest
-from corpusmill.manifests.looking.inspect import funnel
-from corpusmill.manifests.looking.tables import reasons_text, remarks, stage_line
+from corpusmill.manifests.looking.inspect import funnel, stage_rows
+from corpusmill.manifests.looking.tables import reasons_text, remarks, row_remarks, stage_line
 from corpusmill.manifests.looking.verify import verify
-from corpusmill.manifests.manifest import read_manifest
+from corpusmill.manifests.manifest import Manifest, read_manifest
+from corpusmill.manifests.receipt import Counts
 from corpusmill.pipeline.recipe import Step, load_recipe
 from corpusmill.pipeline.run import run_recipe, run_step
 from corpusmill.pipeline.runner import InlineRunner
-from corpusmill.stages.filter.record import restore
+from corpusmill.stages.columns.cuts import restore
 
 from tests.command_line import corpusmill
 
@@ -63,6 +64,14 @@ def test_a_stage_that_a_path_in_the_settings_leads_to_comes_first(texts):
         "aa (pack)",
     ]
     assert verify(str(texts / "out")).problems == []
+
+
+def test_a_stage_that_kept_nothing_names_what_it_did_not_use():
+    for unused, end in (({"not_reached": 3}, " (not_reached 3)"), ({}, "")):
+        counts = Counts("synthesize", rows_in=3, unused=unused)
+        manifest = Manifest(["synthesize"], {}, {}, "", totals=[counts], verbs=["synthesize"])
+        (row,) = stage_rows(manifest)
+        assert list(row_remarks(row)) == [f"warning: synthesize kept no document{end}"]
 
 
 def test_a_stage_that_kept_nothing_says_so(texts):
@@ -143,7 +152,8 @@ def test_edits_of_a_filter_are_counted_and_can_be_undone_in_a_fused_run_too(tmp_
         "People have lived beside it for as long as anyone can say, and most of them still do.\n"
         "In spring the water is high, so the lower road is closed with a wooden gate.\n"
         "A ferry takes carts across when the bridge is not to be trusted.\n"
-        "Older maps show a mill that nobody alive remembers."
+        "Older maps show a mill that nobody alive remembers.\n"
+        "Its wheel lies in the mud below the weir, where children look for it every summer."
     )
     text = f"Menu\n\n# Rivers\n\n{prose}\n\n```\nx = {{1}}\n```\n\nWe use cookies."
     (tmp_path / "x.jsonl").write_text(

@@ -6,10 +6,10 @@ import pyarrow as pa
 import pytest
 from corpusmill.manifests.errors import InputError
 from corpusmill.manifests.schema import DOCUMENT, EXCLUSION, extended
+from corpusmill.stages.columns.cuts import restore
 from corpusmill.stages.decontaminate.masking import CUTS
 from corpusmill.stages.decontaminate.settings import EvaluationSet
 from corpusmill.stages.decontaminate.stage import Decontaminate
-from corpusmill.stages.filter.record import restore
 
 from tests.stages.decontaminate.items import CODE, FILLER, PASSAGES, QUESTIONS, SETS, TEXTS
 from tests.stages.small_corpus import rows_of, run, write_shard
@@ -219,6 +219,14 @@ def test_another_evaluation_set_is_another_plan(tmp_path, sets):
     other = tmp_path / "other.jsonl"
     other.write_text(json.dumps({"question": "Why?", "answer": "Because."}) + "\n")
     assert Decontaminate(sets={"ships": EvaluationSet(input=str(other))}).depends_on() != before
+
+
+def test_a_set_that_changes_is_read_again(tmp_path):
+    path = tmp_path / "set.jsonl"
+    stage = Decontaminate(sets={"one": EvaluationSet(input=str(path))})
+    for question, kept in ((ASKED, 0), (LAMPS["question"], 1)):
+        path.write_text(json.dumps({"question": question, "answer": "7"}))
+        assert stage.apply(table_of(ASKED)).kept.num_rows == kept
 
 
 def test_a_set_without_files_is_refused(tmp_path):

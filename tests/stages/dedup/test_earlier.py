@@ -56,6 +56,13 @@ def against(tmp_path: Path, earlier: Path, *shards: list[dict], **settings) -> R
     return Result(tmp_path / "second", manifest, rows["documents"], rows["excluded"])
 
 
+def test_a_run_without_signatures_is_refused_with_the_mend(tmp_path):
+    rows = [document("a", " ".join(words(1)))]
+    folder = run(write_shards(tmp_path / "old", rows), tmp_path / "first").folder
+    with pytest.raises(RecipeError, match=r"first holds no signatures; run .* signatures=true"):
+        against(tmp_path, folder, rows)
+
+
 def test_documents_fall_to_earlier_ones_whose_text_is_gone(tmp_path):
     old = words(1)
     near = " ".join(edited(old, 2))

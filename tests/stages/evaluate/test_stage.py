@@ -12,7 +12,7 @@ from corpusmill.pipeline.recipe import Step
 from corpusmill.pipeline.run import run_step
 from corpusmill.pipeline.runner import InlineRunner
 
-from tests.evaluation.tiny_models import TINY, hybrid_folder, llama_folder
+from tests.evaluation.tiny_models import TINY, hybrid_folder, hybrid_model, llama_folder
 
 CHOICE = """
 name: quiz
@@ -176,3 +176,20 @@ def test_a_folder_without_a_model_says_so(tasks, tmp_path):
 def test_nothing_to_measure_says_so(tmp_path):
     with pytest.raises(CorpusmillError, match="tasks is empty"):
         evaluate(tmp_path, tmp_path / "out")
+
+
+def test_a_gauge_reads_from_memory_what_the_verb_reads_from_a_folder(tasks, tmp_path):
+    from corpusmill.stages.evaluate.gauge import gauge_for
+    from corpusmill.stages.evaluate.stage import Evaluate
+
+    names = (str(tasks / "quiz.yaml"), str(tasks / "word.yaml"))
+    evaluate(hybrid_folder(tmp_path / "model"), tmp_path / "out", tasks=list(names))
+    model = hybrid_model()
+    gauge = gauge_for(model, Evaluate(tasks=names, tokenizer=str(TINY)), 128)
+    for line in gauge.read(model):
+        there = figures(tmp_path / "out", line.task)[0][line.domain, line.metric]
+        assert (line.items, line.value) == (there["items"], pytest.approx(there["value"]))
+    with pytest.raises(CorpusmillError, match="sums generates its answers"):
+        gauge_for(model, Evaluate(tasks=(str(tasks / "sums.yaml"),), tokenizer=str(TINY)), 128)
+    with pytest.raises(CorpusmillError, match=r"evaluate\.tokenizer is missing"):
+        gauge_for(model, Evaluate(tasks=names), 128)

@@ -66,6 +66,12 @@ def found(html):
             "<h2>The river rises again</h2>",
             *("The river rises again",) * 2,
         ),
+        (
+            "<title>News - The old mill</title><h1>3.1 Mills - The old mill</h1><p>x"
+            "<h2>The old mill</h2><p>y",
+            *("3.1 Mills - The old mill",) * 2,
+        ),
+        ("<title>Valley News | The river rises</title><p>x", "The river rises", None),
         ("<title>The river rises | Valley News</title><p>x", "The river rises", None),
         (
             "<title>Valley News: The river rises today</title>",

@@ -35,6 +35,7 @@ def table(*rows, attributes=""):
         (table("<td colspan=999999>a<td>b"), "a | b"),
         (table("<th>A<th>B", "<td>a<td><p>b<p>c"), "A | B\na | b c"),
         (table("<th>A<th>B", "<td>a<td>b<br>c"), "A | B\na | b c"),
+        (table("<th>A|B<th>C", "<td>a || b<td>$|x|$"), "A\\|B | C\na \\|\\| b | $\\|x\\|$"),
     ],
 )
 def test_every_cell_keeps_its_column(html, text):

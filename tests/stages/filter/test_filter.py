@@ -6,12 +6,13 @@ from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.schema import DOCUMENT, conform
 from corpusmill.manifests.storage import artifact_of
 from corpusmill.pipeline.recipe import Step, build_stage
+from corpusmill.stages.columns.cuts import restore
 from corpusmill.stages.contract import MapStage
 from corpusmill.stages.filter.families import DEFAULT, FAMILIES
 from corpusmill.stages.filter.line_edits import LineEdits
 from corpusmill.stages.filter.measuring import measure
 from corpusmill.stages.filter.presets import NAMED
-from corpusmill.stages.filter.record import replaced, restore
+from corpusmill.stages.filter.record import replaced
 from corpusmill.stages.filter.rules import Rule
 from corpusmill.stages.filter.stage import Filter
 from corpusmill.stages.filter.url_rules import UrlRules
@@ -203,7 +204,9 @@ def test_without_the_c4_family_no_text_is_edited():
 
 def test_filtering_excluded_rows_again_gives_what_filtering_them_first_would_have_given():
     table = documents(GOOD, f"Home\n{SENTENCES[0]}\n{SENTENCES[1]}", "Menu")
-    lenient = Filter(thresholds={"gopher_quality": {"few_words": 20}, "c4": {"few_sentences": 2}})
+    lenient = Filter(
+        thresholds={"gopher_quality": {"few_words": 20}, "corpusmill": {"few_prose_parts": 20}}
+    )
     first = lenient.apply(table)
     again = lenient.apply(
         Filter().apply(table).excluded.drop_columns(["stage", "reason", "detail"])
@@ -215,7 +218,10 @@ def test_filtering_excluded_rows_again_gives_what_filtering_them_first_would_hav
 def test_thresholds_rules_switched_off_and_own_rules_change_the_verdict():
     short = "\n".join(SENTENCES[:2])
     assert reason_of(short) == "gopher_quality.few_words"
-    relaxed = {"thresholds": {"gopher_quality": {"few_words": 10}}, "off": ("c4.few_sentences",)}
+    relaxed = {
+        "thresholds": {"gopher_quality": {"few_words": 10}},
+        "off": ("corpusmill.few_prose_parts",),
+    }
     assert reason_of(short, **relaxed) is None
     own = Rule(name="long_words", statistic="longest_part", comparison=">", threshold=8)
     assert (
@@ -317,7 +323,7 @@ def test_a_recipe_reaches_every_setting():
         ({"families": ["fine_web"]}, "did you mean 'fineweb'"),
         ({"thresholds": {"c4": {"sentences": 1}}}, "c4.few_sentences"),
         ({"stop_words": ["der die"]}, "der die"),
-        ({"language_thresholds": {"de": {"c4": {"few_sentence": 1}}}}, "c4.few_sentences"),
+        ({"language_thresholds": {"de": {"c4": {"lorem_ipsu": 1}}}}, "c4.lorem_ipsum"),
         ({"blocks": [{"klass": "x"}]}, "did you mean 'class'"),
         ({"lines": {"minimum_word": 3}}, "minimum_word"),
     ],

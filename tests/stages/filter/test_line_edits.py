@@ -5,9 +5,9 @@ it was.
 import numpy as np
 import pyarrow as pa
 import pytest
+from corpusmill.stages.columns.cuts import restore
 from corpusmill.stages.filter.line_edits import LineEdits
 from corpusmill.stages.filter.measuring import measure
-from corpusmill.stages.filter.record import restore
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

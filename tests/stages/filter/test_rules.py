@@ -35,7 +35,13 @@ def thresholds_of(rules):
 @pytest.mark.parametrize(
     ("code", "passes", "fails"),
     [
-        ("corpusmill.few_alphabetic_parts", 0.8, 0.79),
+        ("corpusmill.few_alphabetic_parts", 0.75, 0.74),
+        ("corpusmill.few_prose_parts", 80, 79),
+        ("corpusmill.little_prose", 0.5, 0.49),
+        ("corpusmill.long_code_parts", 30.0, 30.1),
+        ("corpusmill.long_code_lines", 500.0, 501.0),
+        ("corpusmill.many_code_digits", 0.35, 0.36),
+        ("corpusmill.log_lines", 0.5, 0.51),
         ("corpusmill.many_capitals", 0.12, 0.13),
         ("corpusmill.many_digits", 0.08, 0.09),
         ("gopher_quality.few_words", 50, 49),
@@ -220,6 +226,15 @@ def test_rules_on_prose_do_not_judge_what_is_mostly_set_apart():
     assert not skipped["recipe.many_digits"].any()
 
 
+def test_rules_on_code_judge_pages_that_have_hardly_anything_else():
+    rules = rules_in_force(FAMILIES, ("corpusmill",), {}, (), ())
+    words = {"words": np.array([100, 100, 100, 60]), "apart_words": np.array([10, 50, 51, 30])}
+    skipped = dict(zip([rule.code for rule in rules], do_not_judge(words, rules), strict=True))
+    assert skipped["corpusmill.log_lines"].tolist() == [True, True, False, True]
+    assert skipped["corpusmill.few_alphabetic_parts"].tolist() == [False, False, True, False]
+    assert not skipped["corpusmill.few_prose_parts"].any()
+
+
 def test_a_language_has_its_published_thresholds_and_others_the_families():
     rules = rules_in_force(FAMILIES, ("gopher_quality", "c4"), {}, (), ())
     table = threshold_table(rules, ["en", "de", "th", "xx"], True, {})
@@ -247,7 +262,7 @@ def test_a_language_that_nobody_tuned_is_judged_by_no_english_rule():
     for code in codes[4:]:
         for name in (
             "gopher_quality.few_stop_words", "nemotron.few_common_words", "nemotron.boilerplate",
-            "c4.few_sentences", "fineweb.short_lines",
+            "c4.few_sentences", "fineweb.short_lines", "corpusmill.little_prose",
         ):  # fmt: skip
             assert np.isnan(at[name][code])
         assert at["gopher_repetition.duplicate_lines"][code] == 0.3

@@ -50,6 +50,14 @@ def test_decoding_gives_the_text_back(tmp_path, tokenizer):
     assert {row["tokens"][-1] for row in packed} == {decoded.eos}
 
 
+def test_footers_hold_the_tokens_and_the_tokenizers_digest(tmp_path, tokenizer):
+    pack(tmp_path, documents("doc", 30), tokenizer)
+    footer = pq.read_metadata(tmp_path / "pack/documents/00000.parquet").metadata
+    total = sum(len(row["tokens"]) for row in rows_of(tmp_path / "pack"))
+    assert footer[b"corpusmill.n_tokens"] == str(total).encode()
+    assert footer[b"corpusmill.tokenizer"] == tokens.load(tokenizer).digest.encode()
+
+
 def test_columns_are_those_that_the_trainer_reads(tmp_path, tokenizer):
     pack(tmp_path, documents("doc", 3), tokenizer)
     for row in rows_of(tmp_path / "pack"):
@@ -60,6 +68,7 @@ def test_columns_are_those_that_the_trainer_reads(tmp_path, tokenizer):
             "source",
             "root",
             "epoch",
+            "phase",
             "part",
             "n_tokens",
         }

@@ -30,6 +30,15 @@ TEXTS = {
     "eski yolu kullanması gerektiğini söyledi.",
     "lt": "Miesto taryba pranešė, kad kelias dvi savaites bus uždarytas, kol bus taisomas "
     "senasis tiltas.",
+    "lv": "Pilsētas dome paziņoja, ka ceļš uz divām nedēļām būs slēgts, jo labos veco tiltu.",
+    "et": "Linnavolikogu teatas, et tee suletakse kaheks nädalaks, kuni vana silda "
+    "parandavad töölised.",
+    "hr": "Gradsko vijeće priopćilo je da će cesta biti zatvorena dva tjedna jer se popravlja "
+    "stari most, a građani će ići drugdje.",
+    "ro": "Consiliul orăşenesc a anunţat că drumul va fi închis două săptămâni, până când podul "
+    "vechi va fi reparat.",
+    "is": "Bæjarstjórn tilkynnti að vegurinn verði lokaður í tvær vikur á meðan gamla brúin er "
+    "löguð, og það á að ljúka í þessum mánuði.",
     "de": "Der Stadtrat erklärte, dass die Straße während der Arbeiten für zwei Wochen "
     "gesperrt würde.",
     "fr": "Le conseil a déclaré que la route serait fermée pendant deux semaines, jusqu'à "
@@ -56,6 +65,11 @@ CHARSETS = {
     "hu": {"cp1250": "windows-1250", "iso8859_2": "iso-8859-2"},
     "tr": {"cp1254": "windows-1254", "iso8859_9": "iso-8859-9"},
     "lt": {"cp1257": "windows-1257", "iso8859_13": "iso-8859-13"},
+    "lv": {"cp1257": "windows-1257", "iso8859_13": "iso-8859-13"},
+    "et": {"cp1257": "windows-1257", "iso8859_15": "iso-8859-15"},
+    "hr": {"cp1250": "windows-1250", "iso8859_2": "iso-8859-2"},
+    "ro": {"cp1250": "windows-1250", "iso8859_2": "iso-8859-2"},
+    "is": {"cp1252": "windows-1252", "iso8859_15": "iso-8859-15"},
     "de": {"cp1252": "windows-1252", "iso8859_15": "iso-8859-15"},
     "fr": {"cp1252": "windows-1252", "mac_roman": "macintosh"},
 }

@@ -125,6 +125,76 @@ def found(text: str, language: str | None = None) -> list[str]:
     return [data[span.begin : span.end].decode() for span in find(text, NATIONAL, language)]
 
 
+LABELS = [
+    ("SIN", "046454286"),
+    ("SSN", "536901399"),
+    ("SSN", "536-90-1399"),
+    ("BSN", "111222333"),
+    ("CPF", "39053344705"),
+    ("NHS", "9434765919"),
+    ("PESEL", "44051401359"),
+    ("NIF", "501964843"),
+    ("OIB", "33392005961"),
+    ("ИНН", "500100732259"),
+    ("身份证", "11010519491231002X"),
+]
+JOINED = [
+    *(
+        "{}={}",
+        "{}({})",
+        "{}#{}",
+        "{}:{}",
+        "{}/{}",
+        "{}-{}",
+        "{}[{}]",
+        '"{}":"{}"',
+        "<{0}>{1}</{0}>",
+    ),
+    *("user_{}={}", "{}_no: {}", "{}\u00a0{}", "{}：{}", "{}（{}）", "{}\n{}"),
+]
+
+
+@pytest.mark.parametrize(("label", "number"), LABELS)
+def test_a_label_may_stand_beside_its_number_in_any_way(label, number):
+    for joined in JOINED:
+        assert found(joined.format(label, number)) == [number], joined
+
+
+@pytest.mark.parametrize(("label", "number"), LABELS[:9])
+def test_a_label_may_be_glued_to_its_number(label, number):
+    assert found(f"His {label}{number} is here") == [number]
+    assert found(f"His X{label}{number} is here") == []
+
+
+WIDE = str.maketrans("0123456789", "０１２３４５６７８９")
+
+
+@pytest.mark.parametrize(("name", "text", "number"), ANNOUNCED)
+def test_digits_and_separators_may_have_other_forms(name, text, number):
+    if number:
+        for change in (
+            lambda each: each.translate(WIDE),
+            lambda each: each.replace("-", "\u2011"),
+            lambda each: each.replace("-", "\u2013"),
+            lambda each: each.replace(" ", "\u202f"),
+        ):
+            other = change(number)
+            assert found(f"é {text.replace(number, other)} ü") == [other]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "the sin 046454286 of man",
+        "1939–1945–1990",
+        "１２３４５６７８９ people",
+        "5\u202f000\u202f000",
+    ],
+)
+def test_other_forms_alone_are_no_number(text):
+    assert found(text) == []
+
+
 @pytest.mark.parametrize(("name", "text", "number"), ANNOUNCED)
 def test_a_number_behind_its_word_is_found_whole(name, text, number):
     assert found(text) == ([number] if number else [])

@@ -128,7 +128,10 @@ def test_it_runs_as_a_verb_and_passes_its_columns_on(tmp_path):
     manifest = run(
         "redact", {"kinds": ["email", "phone"]}, tmp_path / "out", str(tmp_path / "in.parquet")
     )
-    assert manifest.totals[0].kept == 2
+    (counts,) = manifest.totals
     rows = rows_of(tmp_path / "out")
+    removed = [row["redact_removed_bytes"] for row in rows]
+    assert removed[0] > removed[1] == 0
+    assert (counts.kept, counts.edited, counts.cut_bytes) == (2, 1, removed[0])
     assert [row["pii_email"] for row in rows] == [1, 0]
     assert rows[0]["text"].startswith("Mail <EMAIL> or <PHONE>, from 81.2.69.142")

@@ -8,8 +8,8 @@ from functools import cache
 
 import pyarrow as pa
 from corpusmill.manifests.schema import DOCUMENT
+from corpusmill.stages.columns.cuts import restore
 from corpusmill.stages.substring.cut import cut_documents
-from corpusmill.stages.substring.record import restore
 from corpusmill.stages.substring.settings import SubstringSettings
 from hypothesis import example, given, settings
 from hypothesis import strategies as st

@@ -6,8 +6,8 @@ import random
 
 import pyarrow as pa
 import pytest
+from corpusmill.stages.columns.cuts import restore
 from corpusmill.stages.columns.strings import joined
-from corpusmill.stages.templates.cut import restore
 from corpusmill.stages.templates.lines import lines_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -76,8 +76,11 @@ def test_lines_that_many_pages_of_a_site_have_go_and_the_rest_stays(tmp_path):
 
 def test_what_was_removed_is_recorded_and_can_be_put_back(tmp_path):
     rows = [*site(), document("golden", GOLDEN, "https://one.example/3")]
-    _, kept, _ = templates(tmp_path, rows)
+    manifest, kept, _ = templates(tmp_path, rows)
     before = {row["id"]: row["text"] for row in rows}
+    (counts,) = manifest.totals
+    removed = sum(row["template_removed_bytes"] for row in kept)
+    assert (counts.edited, counts.cut_bytes) == (len(kept), removed)
     for row in kept:
         assert restore(row["text"], row["template_cuts"]) == before[row["id"]]
         cut = sum(len(piece["text"].encode()) for piece in row["template_cuts"])

@@ -125,6 +125,36 @@ def test_what_differs_in_punctuation_or_layout_stays_alike(left, right):
     assert are_alike(left, right)
 
 
+LONG = (
+    "The committee met in the long room beside the river and spoke for many hours about the plan "
+    "for the new bridge, while the rain fell on the roofs of the town and the people waited "
+    "outside for news. In the end it wrote down {} and nobody had expected it to be so."
+)
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        *[("x²", "x³"), ("x₁", "x₂"), ("x2", "x3"), ("10⁵", "10⁶"), ("½", "¼"), ("1½", "1¼")],
+        *[("5 mg", "5 g"), ("5mg", "5g"), ("5 km", "5 m"), ("5 dollars", "5 euros")],
+        *[("5 °C", "5 °F"), ("5°C", "5°F"), ("5 a.m.", "5 p.m."), ("$5", "€5"), ("5%", "5‰")],
+        *[("H₂O", "H₂O₂"), ("H2O", "H2O2"), ("Na⁺", "Na⁻"), ("vitamin B6", "vitamin B12")],
+        *[("−5", "5"), ("≤ 5", "≥ 5"), ("5–10", "5–12"), ("v1.2.3", "v1.2.4"), ("①", "②")],
+        *[("2020-01-02", "2020-02-01"), ("chapter Ⅳ", "chapter Ⅴ"), ("room 5a", "room 5b")],
+        *[("α", "β"), ("type A", "type B"), ("a ∈ S", "a ∉ S")],
+    ],
+)
+def test_one_number_unit_or_variable_keeps_a_page_of_words_apart(left, right):
+    assert not are_alike(LONG.format(left), LONG.format(right))
+
+
+@pytest.mark.parametrize(
+    ("left", "right"), [("(5) mills", "5 mills"), ("the mill", "a mill"), ("mills.", "the mills!")]
+)
+def test_brackets_articles_and_punctuation_do_not(left, right):
+    assert are_alike(LONG.format(left), LONG.format(right))
+
+
 @pytest.mark.parametrize("other", ["13", "-12", "1.2"])
 def test_in_a_short_text_even_the_last_number_decides(other):
     text = "the sum of all the numbers that stand in the table of the mill, if the first is "

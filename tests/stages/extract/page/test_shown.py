@@ -22,6 +22,16 @@ LONG = "The river had risen during the night and the fields were under water. " 
         "class='x sr-only'",
         "class=visually-hidden",
         "class=screen-reader-text",
+        "style='left:-5000px; position: absolute'",
+        "style='text-indent:-9999em'",
+        "style='clip-path: inset(50%)'",
+        "style='width:1px;height:1px;overflow:hidden'",
+        "style='font-size: 0'",
+        "style='font-size:0px; color:red'",
+        "class=d-none",
+        "class='card hidden'",
+        "class='invisible'",
+        "class='d-none d-print-block'",
     ],
 )
 @pytest.mark.parametrize("tag", ["div", "p", "span", "section", "custom-tag", "li"])
@@ -86,3 +96,55 @@ def test_a_page_that_is_hidden_as_a_whole_is_shown_but_not_what_is_hidden_inside
 
 def test_a_plea_alone_is_no_page():
     assert text_of("<noscript>You need to enable JavaScript to run this app.</noscript>") == ""
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        "class='d-none d-md-block'",
+        "class='hidden lg:flex'",
+        "class=hidden-xs",
+        "style='left:-20px'",
+        "style='margin-left:-9999px;padding-left:9999px'",
+        "style='font-size: 0.9em'",
+        "style='height:0'",
+        "style='opacity: 0.4'",
+    ],
+)
+def test_what_is_hidden_on_some_screens_only_stays(attributes):
+    assert text_of(f"<p>before<div {attributes}>shown</div>") == "before\n\nshown"
+
+
+def test_an_element_without_font_size_may_hold_elements_with_one():
+    html = "<div style='font-size:0'>\n<div style='font-size:14px'>shown</div></div>"
+    assert text_of(html) == "shown"
+
+
+@pytest.mark.parametrize("tag", ["div", "p", "span"])
+def test_a_little_text_without_opacity_is_hidden(tag):
+    html = f"<p>{LONG}<{tag} style='opacity:0'>a few words</{tag}><p>{LONG}"
+    assert "a few words" not in text_of(html)
+
+
+@pytest.mark.parametrize(
+    "style", ["opacity:0", "opacity: 0; transform: translateY(20px)", "transition:all;opacity:0"]
+)
+def test_text_that_a_script_makes_appear_stays(style):
+    html = f"<p>{LONG}<div style='{style}'><p>{LONG}</div>"
+    assert text_of(html).count("The river had risen") == 2 * LONG.count("The river had risen")
+
+
+@pytest.mark.parametrize(
+    "panel",
+    [
+        "class=tab-pane style='display:none'",
+        "role=tabpanel hidden",
+        "class=tabItem_Ymn6 hidden",
+        "class='sphinx-tabs-panel group-tab' hidden=true",
+        "class=accordion-content aria-hidden=true style='display:none'",
+        "class='faq-answer d-none'",
+    ],
+)
+def test_panels_that_a_click_shows_stay(panel):
+    html = f"<p>{LONG}<div {panel}><p>Wax the leather.<p class=hidden>not this</div>"
+    assert text_of(html).endswith("Wax the leather.")

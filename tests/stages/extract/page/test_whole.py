@@ -32,6 +32,10 @@ def whole(html: str, taken: set[str], scores: float = 0.5) -> list[str]:
         ("<p>a<pre>x = 1</pre><p>b", {"b"}, False),
         ("<p>like this:<pre>x = 1</pre><p>b", {"like this:"}, True),
         ("<p>a<pre>x = 1</pre><p>1<p>2<p>3<p>b", {"a", "b"}, False),
+        ("<p>a<pre>x = 1</pre><pre>y = 2</pre>", {"y = 2"}, True),
+        ("<p>a<pre>x = 1</pre><p>b<p>c<p>d<p>e<pre>y = 2</pre>", {"a", "y = 2"}, True),
+        ("<p>a<pre>x = 1</pre><pre>and a lot of other code</pre>", {"a"}, False),
+        ("<p>a<p>b<pre>x = 1</pre><p>c<pre>y = 2</pre>", {"a", "y = 2"}, False),
     ],
 )
 def test_code_is_taken_between_taken_blocks_and_behind_a_colon(html, taken, kept):
@@ -59,6 +63,28 @@ def test_a_layout_table_is_left_alone():
     long = "word " * 80
     html = f"<table><tr><td>menu<td>{long}<tr><td>a<td>b</table>"
     assert whole(html, {long.strip()}) == [long.strip()]
+
+
+def test_a_table_with_a_caption_is_data():
+    html = "<p>before<p>one<p>two<p>three" + TABLE.replace(
+        "<table>", "<table><caption>Sizes</caption>"
+    )
+    assert whole(html, {"a", "b", "c", "d"}) == ["Sizes", *"abcdef"]
+
+
+def test_a_cell_of_many_lines_makes_no_table_of_data():
+    html = "<table><tr><td>name<td>1<p>2<p>3<p>4<tr><td>a<td>b</table>"
+    assert whole(html, {"1", "2", "3", "4"}) == ["1", "2", "3", "4"]
+
+
+def test_lists_in_a_list_are_taken_with_it():
+    html = "<ul><li>one thing and another<ol><li>x<li>y</ol><li>two things</ul>"
+    assert whole(html, {"one thing and another"}) == [
+        "one thing and another",
+        "x",
+        "y",
+        "two things",
+    ]
 
 
 def test_a_list_is_taken_whole_unless_it_is_of_links():

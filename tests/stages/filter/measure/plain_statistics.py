@@ -29,6 +29,8 @@ LINE_ENDS = TERMINALS + "។៖៚⸼"
 PUNCTUATION = (
     "/—”:％１〈&(、━【「」，】；《“„’∶´（–？！：～«〉》）。．…»►!\"#$%'*+,-.;<=>?@[\\]^_`{|}~)"
 )
+# What may stand behind the end of a sentence.
+BEHIND = (set(QUOTES) - {","}) | set(")]}*_¹²³⁰⁴⁵⁶⁷⁸⁹†‡ \xa0\u202f")
 UNSPACED = (
     *(
         (0x0E00, 0x0EFF),
@@ -393,6 +395,63 @@ def look(line, parts, longest, edits, refinedweb):
     return "", left, counts
 
 
+def ending(core):
+    """How a line ends as a sentence: `whole`, `cut off` or `open`."""
+    core = re.sub(rf"(?:{CITATIONS})*\Z", "", core)
+    end = len(core)
+    while end and len(core) - end < 8 and core[end - 1] in BEHIND:
+        end -= 1
+    if len(core) - end == 8:
+        return "open"
+    if core[:end].endswith(("...", "…")):
+        return "cut off"
+    return "whole" if end and core[end - 1] in LINE_ENDS + ":：" else "open"
+
+
+def prose_parts(view, parts_by_line):
+    """Parts in lines of prose."""
+    return sum(
+        len(parts) for i, parts in enumerate(parts_by_line) if is_prose(view, parts_by_line, i)
+    )
+
+
+def is_prose(view, parts_by_line, i):
+    parts = len(parts_by_line[i])
+    if parts < 3 or view.titles[i]:
+        return False
+    ends = ending(inner(view.lines[i]))
+    in_sentence = any(goes_on(view, parts_by_line, each) for each in (i, i + 1))
+    if parts >= 5 and in_sentence:
+        return True
+    if ends == "cut off":
+        return False
+    if ends == "whole" or view.listed[i]:
+        return parts >= 5
+    return i in view.verse or parts >= 20
+
+
+def goes_on(view, parts_by_line, i):
+    """Whether line i goes on in the middle of a sentence of the line above it."""
+    if not 0 < i < len(parts_by_line) or view.listed[i] or view.titles[i - 1]:
+        return False
+    above, here = parts_by_line[i - 1], parts_by_line[i]
+    return bool(above and here and re.match(r"[a-z$\\]", here[0]))
+
+
+def code_statistics(lines):
+    """Statistics of the lines of fenced code."""
+    lines = [re.findall(r"[^\x00-\x20]+", line) for line in lines]
+    lines = [parts for parts in lines if parts]
+    signs = "".join(part for parts in lines for part in parts)
+    timed = sum(bool(re.search("[0-9]{2}:[0-9]{2}:[0-9]{2}", " ".join(line))) for line in lines)
+    return {
+        "code_line_length": len(signs) / max(len(lines), 1),
+        "code_part_length": len(signs) / max(sum(map(len, lines)), 1),
+        "code_digit_ratio": sum(map(is_digit, signs)) / max(len(signs), 1),
+        "timed_code_line_ratio": timed / max(len(lines), 1),
+    }
+
+
 def edited_text(text, view, fates, edits, refinedweb):
     """The text without the lines and pieces that went. fates: by line of the view; None for lines
     without a part.
@@ -432,8 +491,7 @@ def plain(text, edits=None, refinedweb=False, stop_words=(), by_character=False,
     whole, view = text, View(text, apart)
     text, lines = view.text, view.lines
     parts_by_line = [parts_of(line) for line in lines]
-    if edits or refinedweb:
-        view.spare_verse(parts_by_line)
+    view.spare_verse(parts_by_line)
     view.spare_formulas()
     apart_words = sum(map(words_in, view.apart))
     parts = [part for each in parts_by_line for part in each]
@@ -525,6 +583,11 @@ def plain(text, edits=None, refinedweb=False, stop_words=(), by_character=False,
         "words": len(words) + apart_words,
         "apart_words": apart_words,
         "apart_lines": len(view.apart),
+        "prose_parts": prose_parts(view, parts_by_line) + apart_words,
+        "prose_part_ratio": ratio(
+            prose_parts(view, parts_by_line) + apart_words, len(parts) + apart_words
+        ),
+        **code_statistics(view.code),
         "mean_word_length": ratio(sum(map(len, words)), len(words)),
         "mean_part_length": ratio(part_characters, len(parts)),
         "longest_part": max(map(len, parts), default=0),

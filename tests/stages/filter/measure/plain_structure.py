@@ -173,7 +173,11 @@ class View:
         self.lines: list[str] = []
         self.spared: list[bool] = []
         self.bullets: list[bool] = []
+        self.titles: list[bool] = []
+        self.listed: list[bool] = []
+        self.verse: set[int] = set()
         self.apart: list[str] = []
+        self.code: list[str] = []
         self.places: list[int | None] = []
         left_out, blank = False, True
         gone = ("code", "table", "formula", "mark")
@@ -184,20 +188,25 @@ class View:
             self.places.append(None)
             if kind == "mark" or is_apart:
                 self.apart += [line] * is_apart
+                self.code += [line] * (is_apart and kind == "code")
                 left_out = True
             elif not (kind == "blank" and left_out and blank):
                 self.places[-1] = len(self.lines)
                 self.lines.append(without_mark(line, kind))
                 self.spared.append(kind not in ("plain", "blank"))
                 self.bullets.append(kind == "item")
+                self.titles.append(kind == "heading")
+                self.listed.append(kind in ("item", "numbered", "starred"))
                 left_out, blank = False, kind == "blank"
         if left_out:
             while self.lines and self.kinds[self.places.index(len(self.lines) - 1)] == "blank":
                 self.places[self.places.index(len(self.lines) - 1)] = None
                 self.lines.pop()
         if not self.lines:
-            self.lines, self.spared, self.bullets = [""], [False], [False]
-        del self.spared[len(self.lines) :], self.bullets[len(self.lines) :]
+            self.lines = [""]
+        for flags in (self.spared, self.bullets, self.titles, self.listed):
+            flags += [False]
+            del flags[len(self.lines) :]
         self.tabs = [False] * len(self.lines)
         for line, kind, place in zip(lines, self.kinds, self.places, strict=True):
             if place is not None and kind not in ("code", "table", "formula"):
@@ -233,6 +242,7 @@ class View:
                 worded = [i for i in region if len(lines[i]) <= 60 and len(parts_by_line[i]) >= 3]
                 if len(region) >= 4 and 2 * len(worded) >= len(region):
                     spared |= set(region)
+                    self.verse |= set(region)
                 region = []
         self.spared = [spare or i in spared for i, spare in enumerate(self.spared)]
 

@@ -1,0 +1,1 @@
+"""Write packed tokens and documents in the formats of other tools."""

@@ -1,0 +1,40 @@
+"""The gauge of a training run (`evaluation.gauge`), from the settings of an evaluation."""
+
+from corpusmill.evaluation import task as task_files
+from corpusmill.evaluation.gauge import Gauge
+from corpusmill.evaluation.questions import build
+from corpusmill.manifests import storage
+from corpusmill.manifests.errors import RecipeError
+from corpusmill.manifests.shard import Shard
+from corpusmill.stages.evaluate.rows import read_rows
+from corpusmill.stages.evaluate.stage import Evaluate
+from corpusmill.trainer.model import HybridModel
+
+
+def gauge_for(model: HybridModel, settings: Evaluate, context: int) -> Gauge:
+    """What reads the tasks of `settings` from a model that trains on rows of `context` tokens.
+
+    settings: with `tokenizer`, since the model has no folder yet. Raises RecipeError for tasks
+    whose answers are generated, and without a tokenizer.
+    """
+    if settings.tokenizer is None:
+        raise RecipeError("evaluate.tokenizer is missing", "name the folder of the tokenizer")
+    from corpusmill.evaluation.hybrid import HybridScorer
+
+    tokenizer = settings.checked_tokenizer(settings.tokenizer)
+    reading = settings.reading(tokenizer, HybridScorer(model, context))
+    prepared = []
+    for task in settings.chosen_tasks():
+        if isinstance(task, task_files.GENERATED):
+            raise RecipeError(
+                f"the task {task.name} generates its answers",
+                "in training, name tasks that are scored by log-likelihood",
+            )
+        paths, fields = settings.places(task)
+        rows = (
+            row
+            for path in storage.expand(paths)
+            for row in read_rows(Shard("gauge", (), ""), storage.artifact_of(path))
+        )
+        prepared.append((task, build(task, rows, fields, settings.limit)))
+    return Gauge(prepared, reading, settings.batch_tokens)

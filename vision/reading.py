@@ -1,0 +1,102 @@
+"""Read images with a trained model: an image file in, text out.
+
+The encoder turns the tiles of an image into embeddings. The trainer's generator goes on from them
+as from any prompt, many images at a time. Letters in tensor names: T tokens, D hidden.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import torch
+from corpusmill.manifests.errors import ModelError
+from corpusmill.trainer import checkpoint
+from corpusmill.trainer.export import read_facts
+from corpusmill.trainer.generator import Generator, Prompt
+from corpusmill.vision.build import load_export, load_model
+from corpusmill.vision.model import VisionLanguageModel
+from corpusmill.vision.pixels import open_image, tiles
+from corpusmill.vision.tokens import BEGIN, END, PLACE, TOKENIZER, ImageTokens
+from torch import Tensor
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class PageReader:
+    """A model that reads up to `slots` images together."""
+
+    def __init__(
+        self,
+        model: VisionLanguageModel,
+        tokenizer_folder: Path,
+        slots: int = 16,
+        device: str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        from tokenizers import Tokenizer
+
+        file = tokenizer_folder / TOKENIZER
+        if not file.exists():
+            raise ModelError(
+                f"{tokenizer_folder} holds no {TOKENIZER}", "name the tokenizer that pack wrote"
+            )
+        self.tokenizer = Tokenizer.from_file(str(file))
+        ids = self.tokenizer.get_vocab(with_added_tokens=True)
+        if ids.get(PLACE) != model.image_token:
+            raise ModelError(
+                f"{tokenizer_folder} has the image token {ids.get(PLACE)}, the model "
+                f"{model.image_token}",
+                "name the tokenizer that pack wrote",
+            )
+        self.marks = ImageTokens(ids[BEGIN], ids[END], ids[PLACE])
+        self.model = model.to(device).eval()
+        self.model.compute_dtype = dtype
+        eos = read_facts(tokenizer_folder).eos
+        stops = [] if eos is None else [eos]
+        self.generator = Generator(model, slots, stops, self._decode, device, dtype)
+
+    @classmethod
+    def load(
+        cls,
+        folder: Path,
+        tokenizer_folder: Path | None = None,
+        slots: int = 16,
+        device: str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> Self:
+        """The model of an export, or of a checkpoint whose tokenizer is named."""
+        if (folder / checkpoint.STATE).exists():
+            model, _ = load_model(folder)
+        else:
+            model = load_export(folder)
+        return cls(model, tokenizer_folder or folder, slots, device, dtype)
+
+    def _decode(self, token_ids: Sequence[int]) -> str:
+        text: str = self.tokenizer.decode(list(token_ids))
+        return text
+
+    def read(self, images: Iterable[bytes], max_tokens: int) -> Iterator[tuple[int, str]]:
+        """(index, text) of every image, in the order in which they end. Greedy.
+
+        Raises ImageError for a file that cannot be read.
+        """
+        prompts = (self._prompt(content, max_tokens) for content in images)
+        for index, answer in self.generator.generate(prompts):
+            yield index, answer.text
+
+    def _prompt(self, content: bytes, max_tokens: int) -> Prompt:
+        vision = self.model.vision_config
+        grid, pixels = tiles(open_image(content), vision)
+        tokens = self.marks.around(
+            grid, vision, lambda tag: self.tokenizer.encode(tag, add_special_tokens=False).ids
+        )
+        return Prompt(tuple(tokens), max_tokens, embedded=self._embedded(tokens, pixels))
+
+    @torch.inference_mode()
+    def _embedded(self, tokens: list[int], pixels: "NDArray[np.uint8]") -> Tensor:
+        """What enters the first layer, (T, D)."""
+        device = self.model.lm_head.weight.device
+        tokens_1T = torch.tensor([tokens], device=device)
+        return self.model.embed_images(tokens_1T, torch.from_numpy(pixels).to(device))[0]
