@@ -9,6 +9,7 @@ template itself.
 
 import functools
 import re
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,8 @@ from corpusmill.stages.engines import chat_template, reasoning
 from corpusmill.stages.engines.chat_template import Chat, ChatTemplate
 from corpusmill.stages.tokenizer import loaded as tokens
 
+# Two shards of a worker may begin at once, and transformers' modules cannot be imported by two.
+_loading = threading.Lock()
 _MARK = re.compile(r"[<\[{|◁].*[>\]}|▷]", re.DOTALL)
 
 
@@ -114,6 +117,11 @@ def load(name: str, template_arguments: Mapping[str, Any] | None = None) -> Chat
     Raises ModelError if it cannot be loaded, does not tell where its tokens begin, or has a chat
     template that cannot be used.
     """
+    with _loading:
+        return _load(name, template_arguments or {})
+
+
+def _load(name: str, template_arguments: Mapping[str, Any]) -> ChatTokenizer:
     plain = tokens.load(name)
     hugging_face = _loaded(plain.folder, plain.digest)
     if not hugging_face.is_fast:
@@ -126,7 +134,7 @@ def load(name: str, template_arguments: Mapping[str, Any] | None = None) -> Chat
         digest=plain.digest,
         eos=plain.eos,
         pad=plain.pad,
-        template=chat_template.checked(name, hugging_face, template_arguments or {})
+        template=chat_template.checked(name, hugging_face, template_arguments)
         if hugging_face.chat_template
         else None,
         _hugging_face=hugging_face,

@@ -59,6 +59,14 @@ def declared_context(model: str) -> int | None:
     return int(found) if found else None
 
 
+def is_hybrid(model: str) -> bool:
+    """Whether the model has recurrent layers: its settings name a state-space or linear part."""
+    settings = declared(model)
+    settings = settings.get("text_config", settings)
+    layers = settings.get("layers_block_type") or settings.get("layer_types") or ()
+    return any(name.startswith(("mamba", "ssm", "linear_")) for name in (*settings, *layers))
+
+
 def end_tokens(model: str) -> set[int]:
     """The tokens that end an answer: of generation_config.json, else of config.json."""
     folder = local_folder(model)

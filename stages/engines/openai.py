@@ -79,7 +79,7 @@ class OpenAIEngine(Settings):
 
     @property
     def streams(self) -> int:
-        return 1
+        return 2
 
     def tokenizer(self) -> chat.ChatTokenizer:
         name = self.tokenizer_name or self.model

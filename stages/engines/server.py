@@ -26,6 +26,8 @@ from corpusmill.stages.engines.replies import Fault, Refusal, read
 _LONGEST_WAIT = 120.0
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
 _LEFT_OUT = ("max_tokens", "seed", "top_p", "temperature")  # fields that some servers do not take
+_PROBES = 3
+_PROBE_SECONDS = 0.5
 _making = threading.Lock()
 _GO_ON = "then run the same command again; answers so far are kept"
 
@@ -114,13 +116,20 @@ class Server:
         """Why the server answers nobody. None: it has answered another request since `sent`, or
         answers the probe now.
         """
-        if self._answered >= sent:
-            return None
-        reply = await self._post(probe)
-        if isinstance(reply, Refusal):
-            return reply
-        self._note_answer()
-        return None
+        refusal: Refusal | None = None
+        for turn in range(_PROBES):
+            if turn:  # some servers refuse now and then; others may be answered meanwhile
+                await asyncio.sleep(_PROBE_SECONDS)
+            if self._answered >= sent:
+                return None
+            reply = await self._post(probe)
+            if isinstance(reply, Completion):
+                self._note_answer()
+                return None
+            refusal = reply
+            if refusal.fault is not Fault.REQUEST:
+                break
+        return refusal
 
     async def _post(self, asked: Asked) -> Completion | Refusal:
         """One attempt."""

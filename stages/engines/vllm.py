@@ -1,13 +1,12 @@
 """vLLM in the worker: prompts go in as token ids, without a server or a network.
 
 vLLM batches continuously. It has more requests than it can work on, so that it never waits for the
-next one. Hybrid models run without prefix caching, because a cached prefix has no recurrent state.
-With it, vLLM's CPU build stops with an IndexError at the first prompt longer than one state block,
-and the support on GPUs is young.
+next one, and two shards of a worker share it, so that the end of one leaves no GPU idle.
 """
 
 import atexit
 import functools
+import importlib.util
 import json
 import os
 import threading
@@ -19,6 +18,7 @@ from corpusmill.manifests.errors import EngineError, ModelError
 from corpusmill.manifests.settings import PositiveShare, Settings
 from corpusmill.stages.engines import chat, model_folder
 from corpusmill.stages.engines.contract import Completion, Request, failed
+from corpusmill.stages.engines.model_folder import is_hybrid
 from corpusmill.stages.engines.stream import streamed
 from pydantic import JsonValue, PositiveFloat, PositiveInt
 
@@ -41,8 +41,11 @@ class VLLMEngine(Settings):
     """GPUs that one engine takes."""
     enforce_eager: bool = False
     """Use no CUDA graphs and no compilation."""
-    prefix_caching: bool = False
-    """Keep what requests have in common. Off: vLLM's CPU build breaks on it for hybrids."""
+    prefix_caching: bool | None = None
+    """Keep what requests have in common.
+
+    Null: as vLLM does by itself, but off for hybrids in its CPU build, which breaks on it.
+    """
     kv_cache_gib: PositiveInt = 1
     """Memory for keys and values, in GiB. Only for vLLM's CPU build."""
     cpus: PositiveFloat = 1
@@ -60,7 +63,7 @@ class VLLMEngine(Settings):
 
     @property
     def streams(self) -> int:
-        return 1
+        return 2
 
     def tokenizer(self) -> chat.ChatTokenizer:
         return chat.load(model_folder.local_folder(self.model), self.template_arguments)
@@ -92,12 +95,25 @@ class VLLMEngine(Settings):
             "gpu_memory_utilization": self.gpu_memory_utilization,
             "tensor_parallel_size": self.tensor_parallel_size,
             "enforce_eager": self.enforce_eager,
-            "enable_prefix_caching": self.prefix_caching,
             "disable_log_stats": True,
+            **self._caching(),
             **({"max_model_len": self.context} if self.context is not None else {}),
             **(self.arguments or {}),
         }
         return json.dumps(settings, sort_keys=True)
+
+    def _caching(self) -> dict[str, bool]:
+        if self.prefix_caching is not None:
+            return {"enable_prefix_caching": self.prefix_caching}
+        # Seen in 0.30: an IndexError at the first prompt that is longer than one state block.
+        breaks = importlib.util.find_spec("vllm") is not None and _runs_on_cpu()
+        return {"enable_prefix_caching": False} if breaks and is_hybrid(self.model) else {}
+
+
+def _runs_on_cpu() -> bool:
+    from vllm.platforms import current_platform
+
+    return bool(current_platform.is_cpu())
 
 
 async def _ask(model: Any, tokenizer: chat.ChatTokenizer, request: Request) -> Completion:
@@ -120,6 +136,7 @@ async def _ask(model: Any, tokenizer: chat.ChatTokenizer, request: Request) -> C
     except ValueError as error:
         return failed(f"vLLM refuses the request ({_first_line(error)})")
     except (EngineDeadError, RuntimeError) as error:
+        _started.cache_clear()  # a later shard of this process gets a new engine
         raise EngineError(
             f"vLLM stopped ({type(error).__name__}: {_first_line(error)})",
             "its own log above says why; run the same command again, answers so far are kept",
@@ -152,7 +169,6 @@ def _started(arguments: str, kv_cache_gib: int) -> Any:
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     try:
         from vllm.engine.arg_utils import AsyncEngineArgs
-        from vllm.platforms import current_platform
         from vllm.usage.usage_lib import UsageContext
         from vllm.v1.engine.async_llm import AsyncLLM
     except ImportError as error:
@@ -161,7 +177,7 @@ def _started(arguments: str, kv_cache_gib: int) -> Any:
             "install it (docs/synthesis.md), or use another engine.kind",
         ) from error
     settings = json.loads(arguments)
-    if current_platform.is_cpu():
+    if _runs_on_cpu():
         # If a prompt is read in pieces, vLLM (seen in 0.30) winds back the request's random
         # generator. CPU generators cannot do that, and the engine dies.
         settings.setdefault("enable_chunked_prefill", False)

@@ -212,7 +212,7 @@ def test_a_wrong_model_name_stops_at_once(serving):
         match=r"refuses every request.*does not exist.*engine\.model \(tiny\).*engine.api: chat",
     ):
         in_order(engine_at(server, in_flight=1), [request(number) for number in range(5)])
-    assert len(server.seen) == 2  # the request, and a short one to know whom to blame
+    assert len(server.seen) == 4  # the request, and short ones to know whom to blame
 
 
 def test_an_answer_that_takes_too_long_is_given_up(serving):

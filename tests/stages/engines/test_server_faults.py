@@ -1,6 +1,7 @@
 """Faults of real servers: which cost a row, which are waited for, and which stop the stage."""
 
 import gzip
+import itertools
 import json
 import time
 from contextlib import ExitStack
@@ -110,6 +111,16 @@ def test_an_odd_answer_costs_its_row_and_is_not_asked_for_again(serving, kind):
     assert server.attempts["text 3"] == 1
 
 
+def test_a_server_that_refuses_every_third_request_answers_the_others(serving):
+    numbers = itertools.count(1)
+    too_long: tuple = (400, {}, b"maximum context length is 300 tokens")
+    server = serving(lambda prompt, attempt: too_long if next(numbers) % 3 == 1 else GOOD)
+    completions = in_order(engine_at(server), requests(12))
+    ends = [completion.finish_reason for completion in completions]
+    assert ends.count("stop") + ends.count("error") == 12
+    assert ends.count("stop") >= 7
+
+
 def test_a_good_answer_in_gzip_is_read(serving):
     packed = (200, {"content-encoding": "gzip"}, gzip.compress(GOOD[2]))
     assert asked(serving, packed).text == "fine"
@@ -204,7 +215,7 @@ def test_a_server_that_refuses_every_request_stops_the_stage_and_says_what_to_me
     server = serving(lambda prompt, attempt: (status, {}, said))
     with pytest.raises(EngineError, match=f"refuses every request.*{mend}"):
         in_order(engine_at(server, api=api, in_flight=1), requests(3))
-    assert len(server.seen) == 2
+    assert len(server.seen) == 4
 
 
 def test_a_redirect_is_named(serving):

@@ -135,6 +135,12 @@ def test_the_identity_follows_the_weights_and_not_the_path(model_folder, tmp_pat
     assert folders.identity(str(copy)) != folders.identity(str(model_folder))
 
 
+def test_a_hybrid_is_known_by_its_settings(model_folder, tmp_path):
+    assert folders.is_hybrid(str(model_folder))
+    (tmp_path / "config.json").write_text('{"model_type": "llama", "hidden_size": 64}')
+    assert not folders.is_hybrid(str(tmp_path))
+
+
 def test_an_absent_folder_is_named_with_the_mend():
     with pytest.raises(ModelError, match=r"no model folder ./nowhere; check the path"):
         TransformersEngine(model="./nowhere").identity()
