@@ -41,6 +41,7 @@ FEATURES = (*block_text.MEASURES, *block_places.PLACES, *REGIONS)
 SURELY_ENGLISH = 0.4
 SURE = 0.9
 SHARPER = 1.5  # exponent
+MOSTLY = 0.5  # share of the words of the page's title
 NEAR_COMMENTS = 8  # levels from an element that is named after comments
 FEWEST_COMMENT_WORDS = 4
 ABOUT_COMMENTS = SORTS.index("comments") + 1  # `You must be logged in to post a comment`
@@ -178,6 +179,7 @@ def chosen(page: Blocks, features: Floats, forest: Forest) -> NDArray[np.bool_]:
     scores[page.blocks[:, html_page.TITLE] != 0] = 0
     words = features[:, block_text.WORDS].astype(np.float64)
     taken = best_set(sharpened(scores, words), words)
+    named = np.flatnonzero(taken & (features[:, block_text.OF_TITLE] > MOSTLY))[:1]
     take_posts(
         page.blocks,
         page.levels,
@@ -187,6 +189,7 @@ def chosen(page: Blocks, features: Floats, forest: Forest) -> NDArray[np.bool_]:
         features[:, block_text.LINK_DENSITY],
         taken,
     )
+    taken[named] = True  # the title of a thread, which is short, and often no heading
     last_characters = features[:, block_text.LAST_CHARACTER]
     make_whole(page.blocks, page.elements, words, last_characters, scores, taken)
     return taken

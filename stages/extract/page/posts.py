@@ -34,7 +34,7 @@ MOST: Final = 0.5  # of the taken words stand in the posts
 LARGEST: Final = 0.7  # the largest share of them in one post
 MANY: Final = 0.3  # share of the posts that have taken text
 LINKED: Final = 0.5  # a block with a larger share in links is no text of a post
-SHORT: Final = 15  # words; shorter text beside posts is names, dates and ranks
+SHORT: Final = 15  # words; shorter text beside a post's is names, dates and ranks
 NAMES = np.array([region(name) for name in ("message", "comment", "post", "review")])
 # What stands within the element of a post, but is no text of it.
 _BESIDE = "author button edit form metadata newsletter related share tags user"
@@ -61,7 +61,7 @@ def take_posts(
     taken: Bools,
 ) -> None:
     """Take all posts of a thread, and leave short text between them. If forum software names them,
-    leave short text before and behind them too.
+    leave short text before, behind and beside them too.
 
     groups, n_groups: `repeated.groups_of`. words, link_density: of each block.
     """
@@ -81,8 +81,10 @@ def take_posts(
         post = member[element]
         if post > 0:
             inside = elements[element, LEVEL] - elements[post, LEVEL]
-            if link_density[number] < LINKED or blocks[number, PREFORMATTED]:
-                taken[number] |= not _stands_beside(levels[number], inside)
+            if _stands_beside(levels[number], inside):
+                taken[number] &= not by_software or words[number] >= SHORT
+            elif link_density[number] < LINKED or blocks[number, PREFORMATTED]:
+                taken[number] = True
         elif words[number] < SHORT and not blocks[number, HEADING]:
             taken[number] = False
 

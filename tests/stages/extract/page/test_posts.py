@@ -61,6 +61,11 @@ THREADS = {
         "</p></div></div></form><ul><li><a href=p>permalink</a><li><a href=r>reply</a></ul></div>"
         "</div>",
     ),
+    "Discourse": (
+        "<div class='topic-body crawler-post'><div class=crawler-post-meta><span class=creator>"
+        "user7</span> Senior Member <time>Mar NUMBER, 2014</time></div><div class=post><p>",
+        "</p></div></div>",
+    ),
     "a forum that nobody knows": (
         f"<div class=row><div class=who>{HEADER}</div><div class=forum-message><p>",
         "</p></div><div class=tools><a href=q>Quote</a> <a href=r>Report</a></div></div>",
@@ -96,6 +101,12 @@ def test_one_element_named_by_forum_software_makes_no_thread():
     text = main_text(f"<h1>News</h1>{ARTICLE}<div class=bbWrapper>Share it</div>")
     assert "The garage" in text
     assert "Share it" not in text
+
+
+def test_the_title_of_a_thread_stays_though_it_is_short_and_no_heading():
+    posts = thread(*THREADS["Hacker News"]).partition("</h1>")[2]
+    body = f"<table><tr><td><a href=x>Clutch slips when hot</a> (example.com)</table>{posts}"
+    assert main_text(body).startswith("Clutch slips when hot (example.com)")
 
 
 def test_a_post_of_tables_of_one_row_is_paragraphs():
