@@ -70,7 +70,7 @@ STAGES: dict[str, Entry] = {
     ),
     "render": Entry(
         "corpusmill.stages.render.stage:Render",
-        "Draw documents as page images with their text, to train a model that reads.",
+        "Draw documents as page images. A model learns to read from them.",
     ),
     "decontaminate": Entry(
         "corpusmill.stages.decontaminate.stage:Decontaminate",

@@ -115,3 +115,9 @@ class VisionTrainConfig(TrainConfig):
                 "a model that reads images cannot be sharded yet", "set shard_ranks to 1"
             )
         return self
+
+    def training(self) -> TrainConfig:
+        """The settings of the run: without those of images, if it has none."""
+        if self.vision is not None:
+            return self
+        return TrainConfig(**{name: getattr(self, name) for name in TrainConfig.model_fields})

@@ -85,7 +85,7 @@ def _train(settings: Train, shard: Shard) -> list[Counts]:
             names = _weights(source, scratch / key)
             init = _fetch(source, (CONFIG, *names), scratch / key)
             settings = settings.model_copy(update={key: str(init)})
-    result = run(settings, shards, scratch, on_step, parts(settings))
+    result = run(settings.training(), shards, scratch, on_step, parts(settings))
     for path in sorted(result.checkpoint.iterdir()):
         shard.keep(path, CHECKPOINT)
     # Speeds differ from run to run, so the log is no part of the receipt.
