@@ -33,6 +33,12 @@ def read_config(path: Path, changes: Sequence[str] = ()) -> TrainConfig:
         raise CorpusmillError(f"{path} holds no settings", example)
     for change in changes:
         settings = assigned(settings, *read_assignment(change))
+    of_images = sorted({"vision", "learns", "init_vision_from"} & settings.keys())
+    if of_images:
+        raise CorpusmillError(
+            f"{path} sets {', '.join(of_images)}, and this command trains on text alone",
+            "train models that read images with `corpusmill train`",
+        )
     return build_settings(TrainConfig, settings)
 
 

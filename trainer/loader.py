@@ -17,6 +17,7 @@ import torch
 from corpusmill.trainer.data import PackedStream, Row, rows_of_step
 from torch import Tensor
 
+IMAGE_BATCHES_AHEAD = 2  # a row with an image takes up to 8 MB
 BATCHES_AHEAD = 32  # enough to train on while the next window of documents is decoded
 
 
@@ -126,6 +127,7 @@ class BatchLoader:
         self._make = lambda step: collate(
             rows_of_step(stream, step, batch_size, rank, ranks), pin, read_images
         )
+        self._made_ahead = IMAGE_BATCHES_AHEAD if read_images else BATCHES_AHEAD
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches")
         self._ahead: deque[Future[Batch]] = deque()
 
@@ -141,7 +143,7 @@ class BatchLoader:
         self._thread.shutdown(cancel_futures=True)
 
     def __iter__(self) -> Iterator[Batch]:
-        for step in itertools.islice(self._steps, BATCHES_AHEAD):
+        for step in itertools.islice(self._steps, self._made_ahead):
             self._ahead.append(self._thread.submit(self._make, step))
         while self._ahead:
             batch = self._ahead.popleft().result()

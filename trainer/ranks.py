@@ -56,6 +56,10 @@ class Ranks:
         if self.mesh is None:
             return
         replicas = self.mesh[REPLICAS].get_group()
+        for parameter in model.parameters():
+            if parameter.requires_grad and parameter.grad is None:
+                # Nothing of this rank's rows reached it. The others wait for its part all the same.
+                parameter.grad = torch.zeros_like(parameter)
         works = [
             dist.all_reduce(
                 local(parameter.grad),

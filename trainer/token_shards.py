@@ -29,6 +29,7 @@ IMAGE, LETTERS = "image", ("letters", "letter_x", "letter_y")
 PHASE = "phase"
 # Keys in a footer. Of those with the prefix, only the number of tokens may differ between shards.
 PREFIX, TOKENIZER, N_TOKENS = b"corpusmill.", b"corpusmill.tokenizer", b"corpusmill.n_tokens"
+IMAGE_TOKEN = b"corpusmill.image_token"  # the id that holds an image token's place
 
 
 @dataclass(frozen=True)

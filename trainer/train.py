@@ -29,7 +29,7 @@ from corpusmill.trainer.records import OnStep, Records, StepRecord, read_records
 from corpusmill.trainer.saving import Saver
 from corpusmill.trainer.schedule import learning_rate_at
 from corpusmill.trainer.sharding import clip_gradients, keep_gathered, shard
-from corpusmill.trainer.token_shards import Catalogue, catalogue
+from corpusmill.trainer.token_shards import IMAGE_TOKEN, Catalogue, catalogue
 from corpusmill.trainer.tracking import draw_loss, watchers
 from torch import Tensor
 
@@ -79,6 +79,11 @@ def train(
             f"the shards hold token {corpus.largest_token}, "
             f"the model knows {config.model.vocab_size}",
             "set model.vocab_size to at least the size of the tokenizer's vocabulary",
+        )
+    if parts.make_reader is None and IMAGE_TOKEN in corpus.metadata:
+        raise CorpusmillError(
+            "the token shards hold images, and the model reads text alone",
+            "set train.vision, or pack documents without images",
         )
     with joined(config) as ranks:
         try:
@@ -189,7 +194,8 @@ def optimise(
     for number, piece in enumerate(pieces, start=1):
         keep_gathered(model, config.gather_weights == "step" and number < len(pieces))
         part = summed_loss(piece) / targets
-        part.backward()
+        if part.requires_grad:  # not if only a projector learns, and no row has an image
+            part.backward()
         loss += part.detach()
     ranks.sum_gradients(model)
     norm = clip_gradients(model, config.clip)

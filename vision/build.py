@@ -8,7 +8,7 @@ from corpusmill.manifests.errors import ModelError
 from corpusmill.manifests.settings import build_settings
 from corpusmill.trainer import checkpoint
 from corpusmill.trainer.config import TrainConfig
-from corpusmill.trainer.importing import read_config, shape_of, stored_tensors
+from corpusmill.trainer.importing import read_config, shape_of, stored_names, stored_tensors
 from corpusmill.trainer.loss import SummedLoss
 from corpusmill.trainer.model import TEXT_PARTS, HybridModel
 from corpusmill.trainer.parts import TEXT, Metadata, Parts, text_weights
@@ -23,7 +23,8 @@ from corpusmill.vision.tiles import TileReader
 from torch import Tensor
 
 # Beginnings of the names of all weights.
-NAMES = (*TEXT_PARTS, "vision_tower.", "multi_modal_projector.", "letter_head.")
+LETTER_HEAD = "letter_head."
+NAMES = (*TEXT_PARTS, "vision_tower.", "multi_modal_projector.", LETTER_HEAD)
 
 
 def parts(config: VisionTrainConfig) -> Parts:
@@ -77,12 +78,15 @@ def _reader(config: TrainConfig, metadata: Metadata) -> TileReader:
 def load_parts(folder: Path, model: VisionLanguageModel) -> None:
     """Copy what a folder has of the model: a checkpoint's parts, an export's, or an encoder.
 
-    Raises ModelError if nothing fits, or if a weight has another shape.
+    A checkpoint of a warm-up gives its encoder alone: its language model never learnt. Raises
+    ModelError if nothing fits, or if a weight has another shape.
     """
+    warm_up = any(name.startswith(LETTER_HEAD) for name in stored_names(folder))
+    learnt = ("vision_tower.", LETTER_HEAD) if warm_up else NAMES
     wanted = dict(model.named_parameters())
     copied = 0
     for name, value in _parts(folder):
-        if name not in wanted:
+        if name not in wanted or not name.startswith(learnt):
             continue  # of the other's warm-up, or deeper than ours
         if value.shape != wanted[name].shape:
             raise ModelError(

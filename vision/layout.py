@@ -47,6 +47,8 @@ def model_config(
         "projector_hidden_act": "relu2",
         "text_config": text,
         "tie_word_embeddings": False,
+        # Ours: stock tools write no tags before tiles, and leave the number of tiles to processors.
+        "corpusmill_tiling": {"max_tiles": vision.max_tiles, "tile_tags": vision.tile_tags},
         "vision_feature_layer": -1,
         "vision_feature_select_strategy": "default",
         "vision_config": {
@@ -91,7 +93,7 @@ def image_processor(vision: VisionConfig) -> dict[str, Any]:
 def read_vision(found: Mapping[str, Any], folder: Path) -> VisionConfig:
     """The image side of a config.json. Raises ModelError if a field is missing.
 
-    The file does not say how many tiles an image may have: that is the processor's, and 12 here.
+    Without our own note on tiles, an image has 12 at most, and no tags.
     """
     try:
         shape = found["vision_config"]
@@ -103,7 +105,7 @@ def read_vision(found: Mapping[str, Any], folder: Path) -> VisionConfig:
             heads=shape["num_attention_heads"],
             ffn_size=shape["intermediate_size"],
             norm_epsilon=shape["layer_norm_eps"],
-            tile_tags=False,
+            **found.get("corpusmill_tiling", {"tile_tags": False}),
         )
     except (KeyError, TypeError) as error:
         raise ModelError(

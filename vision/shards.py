@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from corpusmill.manifests.errors import CorpusmillError
+from corpusmill.trainer.token_shards import IMAGE_TOKEN
 from corpusmill.vision.config import Tiling
 
-TOKEN, TILING = "corpusmill.image_token", "corpusmill.tiling"
+TOKEN, TILING = IMAGE_TOKEN.decode(), "corpusmill.tiling"
 
 
 @dataclass(frozen=True)

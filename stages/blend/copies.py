@@ -12,9 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from corpusmill.manifests import storage
+from corpusmill.manifests.errors import InputError
 from corpusmill.manifests.receipt import Counts
-from corpusmill.manifests.schema import DOCUMENT, EXCLUSION, conform, extended
-from corpusmill.manifests.shard import Shard
+from corpusmill.manifests.schema import DOCUMENT, EXCLUSION, IMAGE, conform, extended
+from corpusmill.manifests.shard import Shard, schema_of
 from corpusmill.stages.blend.order import by_deficit
 from corpusmill.stages.blend.placing import Numbers, Placing
 from corpusmill.stages.blend.plan import PLAN
@@ -45,6 +46,11 @@ def read_claimed(
     """The sources that read the shard's file, and its rows."""
     names = claimants[int(shard.name.split("-", 1)[0])]
     reader = config.sources[names[0]].reader
+    if shard.inputs[0].name.endswith(".parquet") and IMAGE.name in schema_of(shard.inputs[0]).names:
+        raise InputError(
+            f"{shard.inputs[0].path} has images, and blend keeps none",
+            "give the output of render to pack itself, with pack.images",
+        )
     tables = read_documents(shard.inputs[0], reader, NAME, (CLUSTER_SIZE,))
     return names, shard.counted(shard.inputs[0], tables)
 

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from corpusmill.manifests.errors import InputError, RecipeError
 from corpusmill.manifests.receipt import Counts
+from corpusmill.manifests.schema import IMAGE
 from corpusmill.manifests.shard import Shard, schema_of
 from corpusmill.manifests.storage import Artifact
 from numpy.typing import NDArray
@@ -46,6 +47,11 @@ def check_tokens(artifact: Artifact) -> None:
         raise InputError(
             f"{artifact.path} has no column {', '.join(sorted(missing))}",
             "give the output folder of pack, or set convert.format to datasets",
+        )
+    if IMAGE.name in schema_of(artifact).names:
+        raise InputError(
+            f"{artifact.path} has images, which files of tokens cannot hold",
+            "convert shards of text, or set convert.format to datasets",
         )
 
 

@@ -159,6 +159,50 @@ def test_settings_that_do_not_fit_the_images_are_named(packed, tmp_path, setting
         )
 
 
+def test_a_warm_up_gives_its_encoder_alone(packed, tmp_path):
+    """Its language model never learnt. It must not replace one that did."""
+    text = tmp_path / "text"
+    path = write_shard(tmp_path / "in/00000.parquet", documents("doc", 20))
+    run("pack", {"tokenizer": str(packed / "pack/tokenizer")}, tmp_path / "pack", path)
+    plain = {key: value for key, value in TRAINING.items() if key != "vision"}
+    run("train", {**plain, "pack": "concat", "steps": 2}, text, str(tmp_path / "pack"))
+    tokenizer = str(packed / "pack/tokenizer")
+    run("export", {"tokenizer": tokenizer, "dtype": "float32"}, tmp_path / "export", str(text))
+    letters, _ = train(packed, "warm", steps=1, learns="letters")
+    output, _ = train(
+        packed,
+        "projected",
+        steps=1,
+        learns="projector",
+        init_from=str(tmp_path / "export"),
+        init_vision_from=str(letters / "checkpoint"),
+    )
+    model, _ = load_model(output / "checkpoint")
+    language, _ = checkpoint.load_model(text / "checkpoint")
+    weights = dict(model.named_parameters())
+    for name, parameter in language.named_parameters():
+        assert torch.equal(weights[name], parameter), name
+    warm, _ = load_model(letters / "checkpoint")
+    for name, parameter in warm.vision_tower.named_parameters():
+        assert torch.equal(weights[f"vision_tower.{name}"], parameter), name
+
+
+def test_a_model_of_text_refuses_shards_with_images(packed, tmp_path):
+    plain = {key: value for key, value in TRAINING.items() if key != "vision"}
+    with pytest.raises(CorpusmillError, match=r"train\.vision"):
+        run("train", {**plain, "steps": 1}, tmp_path / "train", str(packed / "pack"))
+
+
+def test_blend_refuses_images(packed, tmp_path):
+    source = {"input": str(packed / "render"), "weight": 1.0}
+    with pytest.raises(CorpusmillError, match=r"pack\.images"):
+        run(
+            "blend",
+            {"tokenizer": str(packed / "tokenizer"), "sources": {"pages": source}},
+            tmp_path / "blend",
+        )
+
+
 def test_text_alone_cannot_train_eyes(packed, tmp_path):
     path = write_shard(tmp_path / "in/00000.parquet", documents("doc", 20))
     run("pack", {"tokenizer": str(packed / "tokenizer")}, tmp_path / "pack", path)
