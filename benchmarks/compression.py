@@ -44,7 +44,7 @@ from corpusmill.compression.importance import (  # noqa: E402
     measure_widths,
 )
 from corpusmill.compression.memory import GIB, Serving, memory_of, parameters_of  # noqa: E402
-from corpusmill.compression.parent import compute_dtype, load_model  # noqa: E402
+from corpusmill.compression.parent import load_model  # noqa: E402
 from corpusmill.compression.search import Budget, search  # noqa: E402
 from corpusmill.compression.space import AXES, Sizes, Space  # noqa: E402
 from corpusmill.manifests.storage import artifact_of  # noqa: E402
@@ -56,14 +56,14 @@ from corpusmill.trainer import checkpoint  # noqa: E402
 from corpusmill.trainer import train as trainer  # noqa: E402
 from corpusmill.trainer.config import HybridConfig, TrainConfig  # noqa: E402
 from corpusmill.trainer.export import write_model  # noqa: E402
-from corpusmill.trainer.generator import Generator, Prompt  # noqa: E402
+from corpusmill.trainer.generation.generator import Generator, Prompt  # noqa: E402
 from corpusmill.trainer.importing import read_shape  # noqa: E402
 from corpusmill.trainer.loader import Batch  # noqa: E402
 from corpusmill.trainer.loss import SummedLoss  # noqa: E402
 from corpusmill.trainer.optim import Optimizer  # noqa: E402
 from corpusmill.trainer.parts import Parts  # noqa: E402
 from corpusmill.trainer.presets import NEMOTRON_H_56B  # noqa: E402
-from corpusmill.trainer.ranks import Ranks, find_device  # noqa: E402
+from corpusmill.trainer.ranks import Ranks, compute_dtype, find_device  # noqa: E402
 from corpusmill.trainer.token_shards import find_shards  # noqa: E402
 
 T_95 = {2: 12.71, 3: 4.303, 4: 3.182, 5: 2.776}  # Student's, two sides, by number of seeds

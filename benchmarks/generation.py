@@ -7,7 +7,7 @@ greedy, sixteen prompts at a time and one at a time. Both sides answer the same 
 one process. CPU time is counted, and the best of each: other work on the machine can only add.
 
 A token is one of an answer, its end included. Reading the prompts is in the time. `corpusmill
-without guesses` is the same without `trainer/generator_guesses.py`.
+without guesses` is the same without `trainer/generation/guesses.py`.
 
 The last line is JSON.
 """
@@ -29,7 +29,7 @@ import zstandard  # noqa: E402
 from corpusmill.prompts import loader  # noqa: E402
 from corpusmill.stages.engines import chat  # noqa: E402
 from corpusmill.tools.denoise import noisy  # noqa: E402
-from corpusmill.trainer.generator import Generator, Prompt  # noqa: E402
+from corpusmill.trainer.generation.generator import Generator, Prompt  # noqa: E402
 
 MODEL = ROOT / "models" / "tiny"
 BATCHES = {16: 16, 1: 3}  # prompts at a time -> how many prompts in all

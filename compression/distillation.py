@@ -101,22 +101,20 @@ class DistillationLoss(SummedLoss):
     def __call__(self, batch: Batch) -> Tensor:
         if not torch.is_grad_enabled():
             return super().__call__(batch)
-        inputs = batch.tokens[:, :-1]
-        document_ids = batch.document_ids if self.reset_at_documents else None
         with torch.no_grad():
-            teacher = self.teacher.hidden(inputs, document_ids).flatten(0, 1)
+            hidden_BTE = self.teacher.hidden(batch.tokens[:, :-1], self.document_ids(batch))
+        teacher_NE = hidden_BTE.flatten(0, 1)
 
         def loss(hidden_BTD: Tensor, weight: Tensor) -> Tensor:
             return summed_kl(
                 hidden_BTD.flatten(0, 1),
                 weight,
-                teacher,
+                teacher_NE,
                 self.teacher.lm_head.weight,
                 batch.loss_mask.flatten(),
             )
 
-        summed: Tensor = self.model(inputs, document_ids, loss)
-        return summed
+        return self.read(batch, loss)
 
 
 def distillation_loss(teacher: Path, model: HybridModel, config: TrainConfig) -> DistillationLoss:

@@ -1,7 +1,7 @@
 """The trainer's own model as one that scores and writes.
 
 The head is applied only where a token is scored. A context that several continuations share is
-read once: the generator's decoder (`trainer.generator_layers`) reads it into a row of its memory,
+read once: the generator's decoder (`trainer.generation.layers`) reads it into a row of its memory,
 copies the row for each continuation, and reads the continuations a few tokens at a time.
 """
 
@@ -10,9 +10,9 @@ from collections.abc import Collection, Sequence
 
 import torch
 from corpusmill.evaluation.scoring import likelihoods
-from corpusmill.trainer.generator import Decode, Generator, Prompt
-from corpusmill.trainer.generator_cache import CHUNK
-from corpusmill.trainer.generator_layers import Decoder
+from corpusmill.trainer.generation.cache import CHUNK
+from corpusmill.trainer.generation.generator import Decode, Generator, Prompt
+from corpusmill.trainer.generation.layers import Decoder
 from corpusmill.trainer.model import HybridModel
 from torch import Tensor
 

@@ -16,6 +16,7 @@ import torch
 from corpusmill.evaluation.hybrid import HybridScorer
 from corpusmill.evaluation.scoring import Model, likelihoods
 from corpusmill.manifests.errors import CorpusmillError, ModelError
+from corpusmill.trainer.ranks import compute_dtype
 from torch import Tensor
 
 Runtime = Literal["auto", "trainer", "transformers"]
@@ -37,10 +38,8 @@ class Place:
             name = "cuda" if torch.cuda.is_available() else "cpu"
         if name == "cuda" and not torch.cuda.is_available():
             raise ModelError("there is no GPU here", "set evaluate.device to cpu or auto")
-        dtype = self.dtype
-        if dtype == "auto":
-            dtype = "bfloat16" if name == "cuda" else "float32"
-        return torch.device(name), getattr(torch, dtype)
+        device = torch.device(name)
+        return device, compute_dtype(self.dtype, device)
 
 
 class TransformersScorer:
@@ -171,12 +170,12 @@ def load(folder: Path, runtime: Runtime, place: Place) -> Model:
         )
     if runtime != "transformers":
         try:
-            shape = read_shape(folder)
+            read_shape(folder)
         except CorpusmillError:
             if runtime == "trainer":
                 raise
         else:
-            return _imported(folder, shape, device, dtype)
+            return _imported(folder, device, dtype)
     return _from_transformers(folder, device, dtype)
 
 
@@ -188,12 +187,10 @@ def _checkpoint(folder: Path, device: torch.device, dtype: torch.dtype) -> Hybri
     return HybridScorer(model.to(device).eval(), config.sequence_length)
 
 
-def _imported(folder: Path, shape: Any, device: torch.device, dtype: torch.dtype) -> HybridScorer:
-    from corpusmill.trainer.importing import load_pretrained
-    from corpusmill.trainer.model import HybridModel
+def _imported(folder: Path, device: torch.device, dtype: torch.dtype) -> HybridScorer:
+    from corpusmill.trainer.importing import load_folder
 
-    model = HybridModel(shape, dtype)
-    load_pretrained(folder, model)
+    model = load_folder(folder, dtype)
     return HybridScorer(model.to(device).eval(), declared_context(folder))
 
 

@@ -29,6 +29,7 @@ from corpusmill.trainer import checkpoint
 from corpusmill.trainer.config import HybridConfig
 from corpusmill.trainer.model import HybridModel
 from safetensors.torch import save_file
+from torch import Tensor
 
 ALWAYS_FP32 = ("A_log", "D", "dt_bias")
 LAYER_TYPES = {"M": "linear_attention", "*": "full_attention", "-": "mlp"}
@@ -101,23 +102,35 @@ def write_model(
     special = facts.ids()
 
     output_folder.mkdir(parents=True, exist_ok=True)
-    weights = {
-        name: parameter.detach()
-        .to(torch.float32 if name.endswith(ALWAYS_FP32) else getattr(torch, dtype))
-        .contiguous()
-        for name, parameter in model.named_parameters()
-    }
-    save_file(weights, output_folder / "model.safetensors", metadata={"format": "pt"})
-    _write_json(
-        output_folder / "config.json",
-        huggingface_config(model.config, special, dtype, context_length),
-    )
-    _write_json(output_folder / "generation_config.json", {"_from_model_config": True, **special})
+    config = huggingface_config(model.config, special, dtype, context_length)
+    write_weights_and_config(dict(model.named_parameters()), config, special, dtype, output_folder)
     for name in TOKENIZER_FILES:
         if (tokenizer_folder / name).exists():
             shutil.copyfile(tokenizer_folder / name, output_folder / name)
     _name_special_tokens(output_folder / SETTINGS, facts)
     return output_folder
+
+
+def write_weights_and_config(
+    weights: Mapping[str, Tensor],
+    config: dict[str, Any],
+    special: dict[str, int | None],
+    dtype: str,
+    folder: Path,
+) -> None:
+    """Write model.safetensors, config.json and generation_config.json.
+
+    weights: by their names on disk. Those of ALWAYS_FP32 stay float32.
+    """
+    stored = {
+        name: value.detach()
+        .to(torch.float32 if name.endswith(ALWAYS_FP32) else getattr(torch, dtype))
+        .contiguous()
+        for name, value in weights.items()
+    }
+    save_file(stored, folder / "model.safetensors", metadata={"format": "pt"})
+    write_json(folder / "config.json", config)
+    write_json(folder / "generation_config.json", {"_from_model_config": True, **special})
 
 
 def huggingface_config(
@@ -211,8 +224,9 @@ def _name_special_tokens(path: Path, facts: TokenizerFacts) -> None:
     settings = _settings(path)
     missing = {key: text for key, text in facts.spelled.items() if settings.get(key) is None}
     if missing:
-        _write_json(path, {**settings, **missing})
+        write_json(path, {**settings, **missing})
 
 
-def _write_json(path: Path, content: dict[str, Any]) -> None:
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write it with sorted keys, so that equal content has equal bytes."""
     path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")

@@ -124,6 +124,18 @@ def refuse_other_shape(folder: Path, wanted: HybridConfig) -> None:
         )
 
 
+def load_folder(folder: Path, dtype: torch.dtype = torch.float32) -> HybridModel:
+    """The model of a folder on the CPU, its weights in float32. dtype: of the computation.
+
+    Raises ModelError if the folder holds no model of this kind.
+    """
+    with torch.device("meta"):
+        model = HybridModel(read_shape(folder), dtype)
+    model.to_empty(device="cpu")
+    load_pretrained(folder, model)
+    return model
+
+
 @torch.no_grad()
 def load_pretrained(folder: Path, model: HybridModel) -> None:
     """Copy a folder's weights into a model of its shape, sharded or not.

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from corpusmill.trainer import kernels
 from corpusmill.trainer.config import TrainConfig
 from corpusmill.trainer.loader import Batch
-from corpusmill.trainer.model import HybridModel
+from corpusmill.trainer.model import Head, HybridModel
 from corpusmill.trainer.ranks import Ranks
 from corpusmill.trainer.sharding import release
 from torch import Tensor
@@ -40,14 +40,20 @@ class SummedLoss:
                 )
 
     def __call__(self, batch: Batch) -> Tensor:
-        document_ids = batch.document_ids if self.reset_at_documents else None
-
         def loss(hidden_BTD: Tensor, weight: Tensor) -> Tensor:
             z_loss = self.z_loss if torch.is_grad_enabled() else 0.0
             return self._head(hidden_BTD, weight, batch.tokens[:, 1:], batch.loss_mask, z_loss)
 
-        summed: Tensor = self.model(batch.tokens[:, :-1], document_ids, loss)
-        return summed
+        return self.read(batch, loss)
+
+    def read(self, batch: Batch, head: Head) -> Tensor:
+        """What `head` makes of the model's last hidden states over the batch's inputs."""
+        read: Tensor = self.model(batch.tokens[:, :-1], self.document_ids(batch), head)
+        return read
+
+    def document_ids(self, batch: Batch) -> Tensor | None:
+        """Those at whose borders the model starts anew; None if it reads on."""
+        return batch.document_ids if self.reset_at_documents else None
 
 
 def head_loss(

@@ -154,5 +154,13 @@ def find_device(name: str) -> torch.device:
     return device
 
 
+def compute_dtype(name: str, device: torch.device) -> torch.dtype:
+    """The dtype of a setting. auto: bfloat16 on a GPU, else float32."""
+    if name == "auto":
+        return torch.bfloat16 if device.type == "cuda" else torch.float32
+    found: torch.dtype = getattr(torch, name)
+    return found
+
+
 def _bound(device: torch.device) -> torch.device | None:
     return device if device.type == "cuda" else None

@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from corpusmill.manifests import schema
 from corpusmill.manifests.errors import CorpusmillError, InputError
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 COLUMNS = {"id": pa.string(), "tokens": pa.list_(pa.int32()), "n_prompt": pa.int32()}
 ROOT = "root"
-IMAGE, LETTERS = "image", ("letters", "letter_x", "letter_y")
+IMAGE, LETTERS = schema.IMAGE.name, tuple(field.name for field in schema.LETTERS)
 PHASE = "phase"
 # Keys in a footer. Of those with the prefix, only the number of tokens may differ between shards.
 PREFIX, TOKENIZER, N_TOKENS = b"corpusmill.", b"corpusmill.tokenizer", b"corpusmill.n_tokens"
@@ -68,7 +69,7 @@ class Catalogue:
 def is_held_out(root: str, eval_fraction: float) -> bool:
     """Whether a document is held out. A hash of an id decides, whatever the order and shards: the
     id of the document that it was made from, or else its own. So a page and what a model wrote from
-    it are on the same side.
+    it are on the same side. Other names are held out by the same rule.
     """
     if eval_fraction <= 0:
         return False

@@ -24,7 +24,7 @@ from corpusmill.trainer.memory import too_little_memory
 from corpusmill.trainer.model import HybridModel
 from corpusmill.trainer.optim import Optimizer
 from corpusmill.trainer.parts import NO_METADATA, TEXT, Metadata, Parts
-from corpusmill.trainer.ranks import Ranks, joined
+from corpusmill.trainer.ranks import Ranks, compute_dtype, joined
 from corpusmill.trainer.records import OnStep, Records, StepRecord, read_records
 from corpusmill.trainer.saving import Saver
 from corpusmill.trainer.schedule import learning_rate_at
@@ -211,13 +211,9 @@ def build_model(
 
     metadata: of the token shards.
     """
-    dtype = (
-        config.dtype
-        if config.dtype != "auto"
-        else ("bfloat16" if ranks.device.type == "cuda" else "float32")
-    )
+    dtype = compute_dtype(config.dtype, ranks.device)
     with torch.device("meta"):
-        model = parts.make_model(config, metadata, getattr(torch, dtype))
+        model = parts.make_model(config, metadata, dtype)
     model.recompute(config.checkpoint_activations)
     if config.precision != "plain":
         fp8.refuse_device(ranks.device)

@@ -5,19 +5,22 @@ processors write no tile tags, so a model that was trained with tags sees other 
 with `tile_tags: false` if stock tools must give the same answers.
 """
 
-import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import torch
 from corpusmill.manifests.errors import ModelError
 from corpusmill.manifests.model_files import TOKENIZER_FILES
-from corpusmill.trainer.export import ALWAYS_FP32, TokenizerFacts, huggingface_config, read_facts
+from corpusmill.trainer.export import (
+    TokenizerFacts,
+    huggingface_config,
+    read_facts,
+    write_json,
+    write_weights_and_config,
+)
 from corpusmill.vision.build import load_model
 from corpusmill.vision.layout import image_processor, model_config, name_on_disk
 from corpusmill.vision.model import VisionLanguageModel
 from corpusmill.vision.tokens import with_image_tokens
-from safetensors.torch import save_file
 
 WARM_UP = "letter_head."  # of no use to a reader
 
@@ -69,18 +72,15 @@ def export(
     for name, data in files.items():
         (output_folder / name).write_bytes(data)
     weights = {
-        name_on_disk(name): parameter.detach()
-        .to(torch.float32 if name.endswith(ALWAYS_FP32) else getattr(torch, dtype))
-        .contiguous()
+        name_on_disk(name): parameter
         for name, parameter in model.named_parameters()
         if not name.startswith(WARM_UP)
     }
-    save_file(weights, output_folder / "model.safetensors", metadata={"format": "pt"})
     text = huggingface_config(model.config, special, dtype, context_length)
-    _write(output_folder / "config.json", model_config(vision, text, marks.place, dtype))
-    _write(output_folder / "generation_config.json", {"_from_model_config": True, **special})
-    _write(output_folder / "preprocessor_config.json", image_processor(vision))
-    _write(
+    config = model_config(vision, text, marks.place, dtype)
+    write_weights_and_config(weights, config, special, dtype, output_folder)
+    write_json(output_folder / "preprocessor_config.json", image_processor(vision))
+    write_json(
         output_folder / "processor_config.json",
         {
             "processor_class": "InternVLProcessor",
@@ -93,7 +93,3 @@ def export(
         },
     )
     return output_folder
-
-
-def _write(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")

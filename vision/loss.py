@@ -1,8 +1,8 @@
 """The losses of a model that reads images: of its text, or of its encoder's warm-up."""
 
-import torch
 from corpusmill.trainer.loader import Batch
 from corpusmill.trainer.loss import SummedLoss
+from corpusmill.trainer.model import Head
 from corpusmill.vision.letters import letter_loss
 from corpusmill.vision.model import VisionLanguageModel
 from corpusmill.vision.tiles import ImageTiles
@@ -14,16 +14,9 @@ class ReadingLoss(SummedLoss):
 
     model: VisionLanguageModel
 
-    def __call__(self, batch: Batch) -> Tensor:
-        document_ids = batch.document_ids if self.reset_at_documents else None
-
-        def loss(hidden_BTD: Tensor, weight: Tensor) -> Tensor:
-            z_loss = self.z_loss if torch.is_grad_enabled() else 0.0
-            return self._head(hidden_BTD, weight, batch.tokens[:, 1:], batch.loss_mask, z_loss)
-
+    def read(self, batch: Batch, head: Head) -> Tensor:
         pixels = batch.images.pixels if isinstance(batch.images, ImageTiles) else None
-        summed: Tensor = self.model(batch.tokens[:, :-1], document_ids, loss, pixels)
-        return summed
+        return self.model(batch.tokens[:, :-1], self.document_ids(batch), head, pixels)
 
 
 class LetterLoss(SummedLoss):

@@ -12,7 +12,7 @@ import torch
 from corpusmill.manifests.errors import ModelError
 from corpusmill.trainer import checkpoint
 from corpusmill.trainer.export import read_facts
-from corpusmill.trainer.generator import Generator, Prompt
+from corpusmill.trainer.generation.generator import Generator, Prompt
 from corpusmill.vision.build import load_export, load_model
 from corpusmill.vision.model import VisionLanguageModel
 from corpusmill.vision.pixels import open_image, tiles

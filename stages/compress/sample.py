@@ -87,8 +87,8 @@ class OnParent(GlobalStage):
 
 @functools.lru_cache(maxsize=1)
 def _loaded(folder: str, _changed: int, device_name: str, dtype: str) -> "HybridModel":
-    from corpusmill.compression.parent import compute_dtype, load_model
-    from corpusmill.trainer.ranks import find_device
+    from corpusmill.compression.parent import load_model
+    from corpusmill.trainer.ranks import compute_dtype, find_device
 
     device = find_device(device_name)
     return load_model(Path(folder), device, compute_dtype(dtype, device))

@@ -11,62 +11,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from corpusmill.manifests.errors import EngineError, ModelError
-from corpusmill.manifests.settings import Settings
 from corpusmill.stages.engines import chat, model_folder
 from corpusmill.stages.engines.contract import Completion, Request, failed
-from pydantic import JsonValue, PositiveInt
+from corpusmill.stages.engines.local_model import OneDevice
 
 if TYPE_CHECKING:
-    from corpusmill.trainer.generator import Generator, Prompt
+    from corpusmill.trainer.generation.generator import Generator, Prompt
 
 ARCHITECTURE = "nemotron_h"
 
 
-class EmbeddedEngine(Settings):
+class EmbeddedEngine(OneDevice):
     """Our generator inside the worker, for models of architecture nemotron_h."""
 
     kind: Literal["embedded"] = "embedded"
-    model: str = "package:models/tiny"
-    """A folder, OWNER/NAME on the Hugging Face hub, or package:models/NAME."""
-    context: PositiveInt | None = None
-    """Tokens of prompt and answer. Null: what the model declares."""
-    batch_size: PositiveInt = 16
-    """Rows generated together."""
-    threads: PositiveInt = 1
-    """Threads of one worker on the CPU.
-
-    Sums are added in an order that depends on it: another number may give other answers.
-    """
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """auto: CUDA where there is a GPU, else the CPU."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of the weights. auto: bfloat16 on CUDA, float32 on the CPU."""
-    template_arguments: dict[str, JsonValue] | None = None
-    """Further variables of the model's chat template."""
-
-    @property
-    def cpus(self) -> float:
-        return self.threads
-
-    @property
-    def gpus(self) -> float:
-        return 0 if self.device == "cpu" else 1
-
-    @property
-    def streams(self) -> int:
-        return 1
-
-    def tokenizer(self) -> chat.ChatTokenizer:
-        return chat.load(model_folder.local_folder(self.model), self.template_arguments)
-
-    def context_length(self) -> int | None:
-        return (
-            self.context if self.context is not None else model_folder.declared_context(self.model)
-        )
 
     def identity(self) -> str:
         refuse_other_architectures(self.model)
-        return model_folder.identity(self.model)
+        return super().identity()
 
     def answers(self, requests: Iterator[Request]) -> Iterator[tuple[int, Completion]]:
         import torch
@@ -113,7 +77,7 @@ class EmbeddedEngine(Settings):
 
 
 def _prompt(request: Request) -> "Prompt":
-    from corpusmill.trainer.generator import Prompt, Sampling
+    from corpusmill.trainer.generation.generator import Prompt, Sampling
 
     return Prompt(
         request.token_ids,
@@ -150,7 +114,8 @@ def load_generator(
     model of this kind.
     """
     import torch
-    from corpusmill.trainer.generator import Generator
+    from corpusmill.trainer.generation.generator import Generator
+    from corpusmill.trainer.ranks import compute_dtype
 
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -158,8 +123,6 @@ def load_generator(
         raise EngineError("there is no GPU here", "set the device to cpu or auto")
     if device == "cpu":
         torch.set_num_threads(threads)
-    if dtype == "auto":
-        dtype = "bfloat16" if device == "cuda" else "float32"
     stops = end_tokens if tokenizer.eos is None else end_tokens | {tokenizer.eos}
-    number = getattr(torch, dtype)
+    number = compute_dtype(dtype, torch.device(device))
     return Generator.load(Path(folder), slots, stops, tokenizer.decode, device, number)

@@ -13,58 +13,19 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 from corpusmill.manifests.errors import EngineError, ModelError
-from corpusmill.manifests.settings import Settings
 from corpusmill.stages.engines import chat, model_folder
 from corpusmill.stages.engines.contract import Completion, Request, failed
-from pydantic import JsonValue, PositiveInt
+from corpusmill.stages.engines.local_model import OneDevice
 
 _BATCHES_SORTED = 16  # requests that are sorted by length together, in batches
 
 
-class TransformersEngine(Settings):
+class TransformersEngine(OneDevice):
     """Stock transformers inside the worker, for any architecture."""
 
     kind: Literal["transformers"] = "transformers"
-    model: str = "package:models/tiny"
-    """A folder, OWNER/NAME on the Hugging Face hub, or package:models/NAME."""
-    context: PositiveInt | None = None
-    """Tokens of prompt and answer. Null: what the model declares."""
-    batch_size: PositiveInt = 16
-    """Rows generated together."""
-    threads: PositiveInt = 1
-    """Threads of one worker on the CPU.
-
-    Sums are added in an order that depends on it: another number may give other answers.
-    """
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """auto: CUDA where there is a GPU, else the CPU."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Of the weights. auto: bfloat16 on CUDA, float32 on the CPU."""
-    template_arguments: dict[str, JsonValue] | None = None
-    """Further variables of the model's chat template."""
-
-    @property
-    def cpus(self) -> float:
-        return self.threads
-
-    @property
-    def gpus(self) -> float:
-        return 0 if self.device == "cpu" else 1
-
-    @property
-    def streams(self) -> int:
-        return 1
-
-    def tokenizer(self) -> chat.ChatTokenizer:
-        return chat.load(model_folder.local_folder(self.model), self.template_arguments)
-
-    def context_length(self) -> int | None:
-        return (
-            self.context if self.context is not None else model_folder.declared_context(self.model)
-        )
-
-    def identity(self) -> str:
-        return model_folder.identity(self.model)
 
     def answers(self, requests: Iterator[Request]) -> Iterator[tuple[int, Completion]]:
         model = _load(model_folder.local_folder(self.model), self.device, self.dtype, self.threads)
@@ -154,6 +115,7 @@ def _stop_ids(model: Any, tokenizer: chat.ChatTokenizer) -> set[int]:
 def _load(folder: str, device: str, dtype: str, threads: int) -> Any:
     """The model, once per process."""
     import torch
+    from corpusmill.trainer.ranks import compute_dtype
     from transformers import AutoModelForCausalLM, GenerationConfig
     from transformers.utils import logging
 
@@ -166,10 +128,9 @@ def _load(folder: str, device: str, dtype: str, threads: int) -> Any:
         raise EngineError("there is no GPU here", "set engine.device to cpu or auto")
     if device == "cpu":
         torch.set_num_threads(threads)
-    if dtype == "auto":
-        dtype = "bfloat16" if device == "cuda" else "float32"
+    number = compute_dtype(dtype, torch.device(device))
     try:
-        model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype))
+        model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=number)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise ModelError(
             f"the model in {folder} cannot be loaded ({str(error).splitlines()[0]})",

@@ -15,9 +15,10 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from corpusmill.manifests.errors import EngineError, ModelError
-from corpusmill.manifests.settings import PositiveShare, Settings
+from corpusmill.manifests.settings import PositiveShare
 from corpusmill.stages.engines import chat, model_folder
 from corpusmill.stages.engines.contract import Completion, Request, failed
+from corpusmill.stages.engines.local_model import LocalModel
 from corpusmill.stages.engines.model_folder import is_hybrid
 from corpusmill.stages.engines.stream import streamed
 from pydantic import JsonValue, PositiveFloat, PositiveInt
@@ -25,14 +26,10 @@ from pydantic import JsonValue, PositiveFloat, PositiveInt
 _starting = threading.Lock()
 
 
-class VLLMEngine(Settings):
+class VLLMEngine(LocalModel):
     """vLLM inside the worker."""
 
     kind: Literal["vllm"] = "vllm"
-    model: str
-    """A folder, or OWNER/NAME on the Hugging Face hub."""
-    context: PositiveInt | None = None
-    """Tokens of prompt and answer. Null: what the model declares."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Of the weights. auto: what the model declares."""
     gpu_memory_utilization: PositiveShare = 0.9
@@ -52,8 +49,6 @@ class VLLMEngine(Settings):
     """Processors of one worker. Only for vLLM's CPU build."""
     in_flight: PositiveInt = 2048
     """Requests that vLLM holds, at work or waiting."""
-    template_arguments: dict[str, JsonValue] | None = None
-    """Further variables of the model's chat template."""
     arguments: dict[str, JsonValue] | None = None
     """Further engine arguments, as vLLM's documentation names them. They may be nested."""
 
@@ -64,17 +59,6 @@ class VLLMEngine(Settings):
     @property
     def streams(self) -> int:
         return 2
-
-    def tokenizer(self) -> chat.ChatTokenizer:
-        return chat.load(model_folder.local_folder(self.model), self.template_arguments)
-
-    def context_length(self) -> int | None:
-        return (
-            self.context if self.context is not None else model_folder.declared_context(self.model)
-        )
-
-    def identity(self) -> str:
-        return model_folder.identity(self.model)
 
     def answers(self, requests: Iterator[Request]) -> Iterator[tuple[int, Completion]]:
         model, context = _load(self._arguments(), self.kv_cache_gib), self.context_length()

@@ -13,7 +13,7 @@ from corpusmill.stages.generate import model as models
 from corpusmill.stages.generate.records import Asked, Record, asked, asked_by_lines
 
 if TYPE_CHECKING:
-    from corpusmill.trainer.generator import Answer, Generator, Prompt
+    from corpusmill.trainer.generation.generator import Answer, Generator, Prompt
 
 Say = Callable[[str], None]  # prints a text without a line end
 
@@ -106,7 +106,7 @@ def _prompts(
     questions: Sequence[Asked], options: Options, context: int | None
 ) -> Iterator["Prompt"]:
     """`samples` prompts for each question. An answer ends with the context at the latest."""
-    from corpusmill.trainer.generator import Prompt, Sampling
+    from corpusmill.trainer.generation.generator import Prompt, Sampling
 
     for question in questions:
         how = question.record

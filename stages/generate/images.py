@@ -22,17 +22,19 @@ def read_images(
     One file gives its text. Several, or `as_json`, give a JSON line each, in the order of the
     files. Raises CorpusmillError if there is no such model, device or file.
     """
-    import torch
-    from corpusmill.trainer.ranks import find_device
+    from corpusmill.trainer.ranks import compute_dtype, find_device
     from corpusmill.vision.pixels import ImageError, open_image
     from corpusmill.vision.reading import PageReader
 
     contents = [_content(file) for file in files]
     chosen = models.choose(model, tokenizer, reads_images=True)
-    where = find_device(device).type
-    dtype = torch.bfloat16 if where == "cuda" else torch.float32
+    where = find_device(device)
     reader = PageReader.load(
-        Path(chosen.folder), Path(chosen.tokenizer), min(16, len(files)), where, dtype
+        Path(chosen.folder),
+        Path(chosen.tokenizer),
+        min(16, len(files)),
+        where.type,
+        compute_dtype("auto", where),
     )
     lines: dict[int, dict[str, str]] = {}
     good: list[int] = []

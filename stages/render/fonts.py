@@ -45,12 +45,6 @@ def find_faces(places: Iterable[str]) -> list[Face]:
     return sorted(faces)
 
 
-def is_held_out(family: str, share: float) -> bool:
-    """Whether a family is held out. A hash of its name decides, whatever other fonts there are."""
-    hashed = hashlib.blake2b(family.encode(), digest_size=8).digest()
-    return int.from_bytes(hashed, "big") < share * 2.0**64
-
-
 @lru_cache(maxsize=512)
 def sized(path: str, size: int) -> ImageFont.FreeTypeFont:
     """The font at `size` pixels. Basic layout: the shaping library is not everywhere the same."""

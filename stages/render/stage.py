@@ -39,7 +39,7 @@ from corpusmill.stages.contract import (
     Reads,
 )
 from corpusmill.stages.readers.documents import count_reasons, input_shards
-from corpusmill.stages.render.fonts import Face, draws, find_faces, is_held_out
+from corpusmill.stages.render.fonts import Face, draws, find_faces
 from corpusmill.stages.render.lines import Kind, page_text
 from corpusmill.stages.render.page import (
     Letters,
@@ -50,6 +50,7 @@ from corpusmill.stages.render.page import (
     image,
     letters,
 )
+from corpusmill.trainer.token_shards import is_held_out
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 FONT = pa.field("font", pa.string())  # the family of the page's prose

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.manifests.looking.verify import verify
-from corpusmill.stages.render.fonts import draws, find_faces, is_held_out
+from corpusmill.stages.render.fonts import draws, find_faces
 from corpusmill.stages.render.page import Paper
 from corpusmill.stages.render.stage import Render, pages
+from corpusmill.trainer.token_shards import is_held_out
 from PIL import Image
 
 from tests.stages.small_corpus import documents, rows_of, run, write_shard

@@ -8,9 +8,9 @@ import pytest
 import torch
 from corpusmill.manifests.errors import ModelError
 from corpusmill.trainer.export import TokenizerFacts, huggingface_config
-from corpusmill.trainer.generator import Answer, Generator, Prompt
-from corpusmill.trainer.generator_layers import Decoder
-from corpusmill.trainer.generator_sampling import Sampling
+from corpusmill.trainer.generation.generator import Answer, Generator, Prompt
+from corpusmill.trainer.generation.layers import Decoder
+from corpusmill.trainer.generation.sampling import Sampling
 from corpusmill.trainer.model import HybridModel, initialise
 
 CPU = torch.device("cpu")

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from corpusmill.trainer import generator_sampling
-from corpusmill.trainer.generator_sampling import Sampling, choose
+from corpusmill.trainer.generation import sampling
+from corpusmill.trainer.generation.sampling import Sampling, choose
 
 LOGITS = torch.tensor([0.3, 0.05, 0.5, 0.15]).log()
 
@@ -32,7 +32,7 @@ def shares(count: int = 4000, **settings) -> torch.Tensor:
 @pytest.mark.parametrize("candidates", [64, 2])
 def test_draws_follow_the_probabilities(settings, expected, candidates, monkeypatch):
     """With few candidates at first, too: then the whole vocabulary is sorted where needed."""
-    monkeypatch.setattr(generator_sampling, "FIRST_CANDIDATES", candidates)
+    monkeypatch.setattr(sampling, "FIRST_CANDIDATES", candidates)
     found = shares(**settings)
     torch.testing.assert_close(found, torch.tensor(expected).float(), rtol=0, atol=0.025)
     assert torch.equal(found == 0, torch.tensor(expected) == 0)

@@ -2,7 +2,7 @@
 
 `prefill` reads a whole prompt: the chunked scan, then the state behind its last token. `step`
 reads the next few tokens of every row. Usually that is one; more are read to check guesses
-(`trainer.generator_guesses`). Logits equal those of the full forward up to rounding; a test holds
+(`trainer.generation.guesses`). Logits equal those of the full forward up to rounding; a test holds
 it.
 
 Letters in tensor names: S rows, T tokens, D hidden, H heads, P head dim, G groups, R heads per
@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from corpusmill.trainer.attention import attend
 from corpusmill.trainer.config import HybridConfig
-from corpusmill.trainer.generator_cache import Cache
-from corpusmill.trainer.generator_products import Numbers, Product, product
+from corpusmill.trainer.generation.cache import Cache
+from corpusmill.trainer.generation.products import Numbers, Product, product
 from corpusmill.trainer.model import (
     AttentionMixer,
     Block,

@@ -17,11 +17,12 @@ from typing import Literal, Self
 
 import torch
 from corpusmill.manifests.errors import ModelError
-from corpusmill.trainer import checkpoint, importing
-from corpusmill.trainer.generator_cache import CHUNK
-from corpusmill.trainer.generator_guesses import Guesses
-from corpusmill.trainer.generator_layers import Decoder
-from corpusmill.trainer.generator_sampling import Sampling, choose, log_probabilities
+from corpusmill.trainer import checkpoint
+from corpusmill.trainer.generation.cache import CHUNK
+from corpusmill.trainer.generation.guesses import Guesses
+from corpusmill.trainer.generation.layers import Decoder
+from corpusmill.trainer.generation.sampling import Sampling, choose, log_probabilities
+from corpusmill.trainer.importing import load_folder
 from corpusmill.trainer.model import HybridModel
 
 Decode = Callable[[Sequence[int]], str]
@@ -77,7 +78,7 @@ class Generator:
     """A model that answers up to `slots` prompts together.
 
     stop_ids: tokens that end an answer. decode: makes text of tokens; stop strings need it.
-    guess: check guesses from the row's own text (`trainer.generator_guesses`).
+    guess: check guesses from the row's own text (`trainer.generation.guesses`).
     """
 
     def __init__(
@@ -110,11 +111,10 @@ class Generator:
 
         Raises CorpusmillError if the folder is neither.
         """
-        if (folder / "state.json").exists():
+        if (folder / checkpoint.STATE).exists():
             model, _ = checkpoint.load_model(folder)
         else:
-            model = HybridModel(importing.read_shape(folder))
-            importing.load_pretrained(folder, model)
+            model = load_folder(folder)
         return cls(model, slots, stop_ids, decode, device, dtype, guess)
 
     def generate(

@@ -1,0 +1,57 @@
+"""What engines share that run the model of a folder in the worker."""
+
+from typing import Literal
+
+from corpusmill.manifests.settings import Settings
+from corpusmill.stages.engines import chat, model_folder
+from pydantic import JsonValue, PositiveInt
+
+
+class LocalModel(Settings):
+    """An engine whose model lies in a folder or on the hub."""
+
+    model: str
+    """A folder, OWNER/NAME on the Hugging Face hub, or package:models/NAME."""
+    context: PositiveInt | None = None
+    """Tokens of prompt and answer. Null: what the model declares."""
+    template_arguments: dict[str, JsonValue] | None = None
+    """Further variables of the model's chat template."""
+
+    def tokenizer(self) -> chat.ChatTokenizer:
+        return chat.load(model_folder.local_folder(self.model), self.template_arguments)
+
+    def context_length(self) -> int | None:
+        return (
+            self.context if self.context is not None else model_folder.declared_context(self.model)
+        )
+
+    def identity(self) -> str:
+        return model_folder.identity(self.model)
+
+
+class OneDevice(LocalModel):
+    """An engine that works in batches on one device of the worker."""
+
+    model: str = "package:models/tiny"
+    """A folder, OWNER/NAME on the Hugging Face hub, or package:models/NAME."""
+    batch_size: PositiveInt = 16
+    """Rows generated together."""
+    threads: PositiveInt = 1
+    """Threads of one worker on the CPU.
+
+    Sums are added in an order that depends on it: another number may give other answers.
+    """
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto: CUDA where there is a GPU, else the CPU."""
+
+    @property
+    def cpus(self) -> float:
+        return self.threads
+
+    @property
+    def gpus(self) -> float:
+        return 0 if self.device == "cpu" else 1
+
+    @property
+    def streams(self) -> int:
+        return 1
