@@ -143,6 +143,7 @@ def _train(
         rank=ranks.rank,
         ranks=ranks.count,
         read_images=read_images,
+        processes=config.loader_processes,
     )
     with saver, watchers(config, output_folder, first, ranks) as watching, loader as batches:
         tell = [*watching, on_step] if on_step else watching
