@@ -47,8 +47,10 @@ def examined(name_or_path: str) -> Iterator[str]:
         fault, result = postfilters.outcome(example, prompt)
         wrong += bool(fault)
         yield f"--- example {number} of {len(prompt.examples)}: {fault or 'as the file says'}"
-        dropped = isinstance(result, postfilters.Rejection)
-        yield f"dropped, {result.reason}: {result.detail}" if dropped else f"kept: {result}"
+        if isinstance(result, postfilters.Rejection):
+            yield f"dropped, {result.reason}: {result.detail}"
+        else:
+            yield f"kept: {result}"
     if wrong:
         raise RecipeError(
             f"{prompt.path}: {wrong} of {len(prompt.examples)} examples come out otherwise",

@@ -36,12 +36,14 @@ def faithful(
     numbers: Share = 0.0,
     names: Share = 0.0,
     swapped: Share = 0.0,
+    missing: Share = 1.0,
 ) -> Result:
-    """Drop answers with numbers, months or names that the passage does not have, or with facts that
-    changed places.
+    """Drop answers with numbers, months or names that the passage does not have, with facts that
+    changed places, or without the passage's facts.
 
     numbers, names: share of the answer's different numbers (names) that may be new. swapped: share
-    of its facts whose neighbours may be those of another fact. 1 switches a check off.
+    of its facts whose neighbours may be those of another fact. missing: share of the passage's
+    numbers and names that the answer may leave out. 1 switches a check off.
     """
     passage = names_of.passage(context.segment)
     if numbers < 1:
@@ -63,7 +65,23 @@ def faithful(
         compared, moved = _misplaced(text, context.segment)
         if rejection := _judged("swapped_fact", text, compared, moved, swapped):
             return rejection
+    if missing < 1:
+        facts, lost = _lost(text, context.segment)
+        if rejection := _judged("missing_fact", text, facts, lost, missing):
+            return rejection
     return text
+
+
+def _lost(answer: str, passage: str) -> tuple[list[str], list[str]]:
+    """(numbers and names of the passage, those that the answer does not have)."""
+    values, words = numbers_of.known_values(answer), names_of.passage(answer)
+    numbers = list(numbers_of.written(passage))
+    named = list(names_of.names(passage, names_of.passage(passage)))
+    lost = [
+        *_texts([n for n in numbers if not numbers_of.supported(n, passage, values)], passage),
+        *_texts([name for name in named if not names_of.supported(name, words)], passage),
+    ]
+    return [*_texts(numbers, passage), *_texts(named, passage)], lost
 
 
 def _judged(

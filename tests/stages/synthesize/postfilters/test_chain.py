@@ -69,7 +69,7 @@ def test_an_answer_of_nothing_is_no_text(name, answer):
     ],
 )
 def test_the_announced_line_is_cut_however_it_is_dressed(answer):
-    assert cleaned(answer, "rephrase") == PROSE
+    assert cleaned(answer, "rephrase", segment=PROSE) == PROSE
 
 
 @pytest.mark.parametrize(

@@ -191,6 +191,14 @@ def test_shares_let_some_pass():
     assert judged("Bert Brown met Anna.", passage, names=1) == ""
 
 
+def test_facts_that_are_left_out_count_if_the_prompt_says_so():
+    passage = "The mill at Ulm was built in 1871. It was sold in 1904 to Maria Novak of Brunn."
+    answer = "The mill at Ulm dates from 1871."
+    assert judged(answer, passage) == ""
+    assert judged(answer, passage, missing=0.7) == ""
+    assert judged(answer, passage, missing=0.6) == "missing_fact"
+
+
 def test_marks_of_lists_and_steps_are_no_numbers():
     passage = "Find the river, then follow it."
     assert judged("Step 1: Find the river.\nStep 2: Follow it.", passage) == ""
