@@ -493,10 +493,14 @@ def _say_at_once(text: str) -> None:
 def prompts(
     action: Annotated[
         PromptsAction,
-        typer.Argument(help="list: all that are shipped. show: the file. test: what is asked."),
+        typer.Argument(
+            help="list: all that are shipped, or in a folder. show: the file. test: its examples; "
+            "with --text what is asked."
+        ),
     ] = PromptsAction.list,
     name: Annotated[
-        str | None, typer.Argument(metavar="PROMPT", help="A shipped prompt, or a path.")
+        str | None,
+        typer.Argument(metavar="PROMPT", help="A shipped prompt, or a path; for list a folder."),
     ] = None,
     text: Annotated[
         str | None, typer.Option("--text", metavar="FILE", help="For test: a UTF-8 text.")
@@ -511,15 +515,17 @@ def prompts(
     from corpusmill.stages.synthesize import prompt_trial
 
     if action == PromptsAction.list:
-        lines = prompt_trial.listed()
-    elif name is None or (action == PromptsAction.test and text is None):
-        raise UsageError(f"prompts {action} needs a PROMPT" + " and --text" * (action == "test"))
+        lines = prompt_trial.listed(name)
+    elif name is None:
+        raise UsageError(f"prompts {action} needs a PROMPT")
     elif action == PromptsAction.show:
         lines = iter([prompt_trial.shown(name)])
+    elif text is None:
+        lines = prompt_trial.examined(name)
     else:
         chosen = step_alone("synthesize", config, set_ or [], step)
         settings = build_stage(chosen, lambda other: other)
-        lines = prompt_trial.tried(settings, name, text or "", ask)
+        lines = prompt_trial.tried(settings, name, text, ask)
     for line in lines:
         typer.echo(line)
 
