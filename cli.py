@@ -41,6 +41,7 @@ USER_ERROR, QUARANTINED, NOT_VERIFIED, INTERRUPTED = 2, 3, 4, 130
 RunnerKind = StrEnum("RunnerKind", ["auto", "ray", "inline"])
 LogKind = StrEnum("LogKind", ["auto", "lines", "json"])
 DeviceKind = StrEnum("DeviceKind", ["auto", "cpu", "cuda"])
+DtypeKind = StrEnum("DtypeKind", ["auto", "float32", "bfloat16"])
 PromptsAction = StrEnum("PromptsAction", ["list", "show", "test"])
 
 Input = Annotated[
@@ -406,7 +407,8 @@ def generate(
         typer.Option(
             "--prompt",
             "-p",
-            help="The text to go on from. Without it and --input, what is piped in.",
+            help="The text to continue. Without --prompt and --input, it is read from standard "
+            "input.",
         ),
     ] = None,
     input: Annotated[
@@ -415,49 +417,70 @@ def generate(
             "--input",
             "-i",
             metavar="FILE.jsonl",
-            help='A prompt a line: {"prompt": ...} or {"messages": [...]}; also max_tokens, '
-            "temperature, top_p, top_k, seed, stop. `-` is standard input. Prints JSON lines.",
+            help='A file of prompts, one JSON object a line: {"prompt": ...} or {"messages": '
+            "[...]}. A line may also set max_tokens, temperature, top_p, top_k, seed and stop. "
+            "`-` is standard input. Answers are printed as JSON lines.",
         ),
     ] = None,
     image: Annotated[
         list[str] | None,
-        typer.Option(metavar="FILE", help="Read an image, with a model that can. Repeatable."),
+        typer.Option(metavar="FILE", help="An image for the model to read, if it can. Repeatable."),
     ] = None,
-    max_tokens: Annotated[int, typer.Option(min=1, help="Tokens of an answer at most.")] = 256,
-    temperature: Annotated[float, typer.Option(min=0, help="0: the likeliest token.")] = 0.7,
+    max_tokens: Annotated[int, typer.Option(min=1, help="The longest answer, in tokens.")] = 256,
+    temperature: Annotated[
+        float, typer.Option(min=0, help="Higher is more random. 0 takes the most likely token.")
+    ] = 0.7,
     top_p: Annotated[
-        float, typer.Option(min=1e-9, max=1, help="Draw from the likeliest so much.")
+        float,
+        typer.Option(
+            min=1e-9,
+            max=1,
+            help="Choose among the most likely tokens that together have this probability.",
+        ),
     ] = 0.9,
-    top_k: Annotated[int, typer.Option(min=0, help="Draw from the likeliest so many. 0: all.")] = 0,
-    seed: Annotated[int, typer.Option(help="Another seed, other draws.")] = 0,
+    top_k: Annotated[
+        int, typer.Option(min=0, help="Choose among this many of the most likely tokens. 0: all.")
+    ] = 0,
+    seed: Annotated[int, typer.Option(help="Another seed gives other random choices.")] = 0,
     stop: Annotated[
-        list[str] | None, typer.Option(help="A text that ends the answer. Repeatable.")
+        list[str] | None,
+        typer.Option(help="End the answer before this text. Repeatable."),
     ] = None,
-    n: Annotated[int, typer.Option("--n", min=1, help="Answers for each prompt.")] = 1,
+    n: Annotated[int, typer.Option("--n", min=1, help="How many answers to each prompt.")] = 1,
     chat: Annotated[
-        bool, typer.Option("--chat", help="The prompt is a user's turn, in the chat template.")
+        bool,
+        typer.Option("--chat", help="Put the prompt into the model's chat template, as a user."),
     ] = False,
     log_probabilities: Annotated[
-        bool, typer.Option("--log-probabilities", help="Those of the chosen tokens, as JSON.")
+        bool,
+        typer.Option(
+            "--log-probabilities", help="Print JSON with the log-probability of each token."
+        ),
     ] = False,
-    as_json: Json = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a JSON line for each answer.")
+    ] = False,
     tokenizer: Annotated[
-        str | None, typer.Option(help="Its folder, if it does not lie with the model.")
+        str | None, typer.Option(help="The tokenizer's folder, if it is not beside the model.")
     ] = None,
-    device: Annotated[DeviceKind, typer.Option(help="auto: a GPU if there is one.")] = (
-        DeviceKind.auto
-    ),
-    threads: Annotated[int, typer.Option(min=1, help="Threads on a CPU.")] = 1,
+    device: Annotated[
+        DeviceKind, typer.Option(help="auto takes a GPU if there is one, else the CPU.")
+    ] = DeviceKind.auto,
+    dtype: Annotated[
+        DtypeKind, typer.Option(help="Of the weights. auto: bfloat16 on a GPU, float32 on a CPU.")
+    ] = DtypeKind.auto,
+    slots: Annotated[
+        int,
+        typer.Option(min=1, help="How many prompts to answer at once. Fewer need less memory."),
+    ] = 16,
+    threads: Annotated[int, typer.Option(min=1, help="How many CPU threads to use.")] = 1,
 ) -> None:
-    """Go on from a text with a trained model. Prints as it writes. JSON lines in give them out."""
-    if image:
-        from corpusmill.stages.generate.images import read_images
+    """Continue a text, or answer a file of prompts, with a trained model.
 
-        if read_images(model, tokenizer, image, max_tokens, as_json, device.value, _say_at_once):
-            raise typer.Exit(QUARANTINED)
-        return
-    from corpusmill.stages.generate.command import Options
+    One answer appears while the model writes it.
+    """
     from corpusmill.stages.generate.command import generate as answer
+    from corpusmill.stages.generate.options import Options
     from corpusmill.stages.generate.records import Record
 
     defaults = Record(
@@ -473,13 +496,16 @@ def generate(
         defaults=defaults,
         prompt=prompt,
         input=input,
+        images=tuple(image or ()),
         tokenizer=tokenizer,
         chat=chat,
         samples=n,
         log_probabilities=log_probabilities,
         as_json=as_json,
         device=device.value,
+        dtype=dtype.value,
         threads=threads,
+        slots=slots,
     )
     if answer(options, _say_at_once):
         raise typer.Exit(QUARANTINED)
