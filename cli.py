@@ -41,6 +41,7 @@ USER_ERROR, QUARANTINED, NOT_VERIFIED, INTERRUPTED = 2, 3, 4, 130
 RunnerKind = StrEnum("RunnerKind", ["auto", "ray", "inline"])
 LogKind = StrEnum("LogKind", ["auto", "lines", "json"])
 DeviceKind = StrEnum("DeviceKind", ["auto", "cpu", "cuda"])
+SiteOrder = StrEnum("SiteOrder", ["in", "kept", "rate", "tokens", "quality", "site"])
 PromptsAction = StrEnum("PromptsAction", ["list", "show", "test"])
 
 Input = Annotated[
@@ -350,9 +351,9 @@ def _run_recipe(
     path: str, output: str, inputs: tuple[str, ...], assignments: list[str], options: RunOptions
 ) -> int:
     """The number of quarantined shards."""
-    from corpusmill.manifests.looking.report import write_report
     from corpusmill.pipeline.recipe import prepared
     from corpusmill.pipeline.run import run_recipe
+    from corpusmill.report.page import write_report
 
     recipe = prepared(path, assignments, inputs)
     with options.runner(output) as runner:
@@ -620,11 +621,40 @@ def trace(
 
 
 @app.command(rich_help_panel="Looking")
-def report(root: Root) -> None:
-    """Write one HTML page about a run. The funnel, histograms, and documents before and after."""
-    from corpusmill.manifests.looking.report import write_report
+def report(
+    root: Root,
+    price_per_hour: Annotated[
+        float | None,
+        typer.Option(min=0, help="Of one hour of one worker: the page then shows the cost."),
+    ] = None,
+) -> None:
+    """Write one HTML page about a run. What stayed and why, costs, samples, charts, lineage."""
+    from corpusmill.report.page import write_report
 
-    typer.echo(write_report(root))
+    typer.echo(write_report(root, price_per_hour))
+
+
+@app.command(rich_help_panel="Looking")
+def domains(
+    root: Root,
+    sort: Annotated[
+        SiteOrder, typer.Option(help="The order. rate: the sites first that lost most.")
+    ] = SiteOrder["in"],
+    most: Annotated[int, typer.Option("--most", "-n", min=1, help="Sites to print.")] = 40,
+    least: Annotated[int, typer.Option(min=0, help="Only sites with so many documents in.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Show what became of each site's documents. Keep rate, tokens, quality, reasons."""
+    from corpusmill.manifests.looking.domains import domains as domains_of
+    from corpusmill.manifests.looking.domains import domains_table
+    from corpusmill.manifests.looking.tables import print_table
+
+    found = domains_of(root)
+    if as_json:
+        typer.echo(json.dumps(found.as_json(), ensure_ascii=False))
+        return
+    print_table(domains_table(found, sort.value, most, least))
+    typer.echo(f"{len(found.sites):,} sites; in: read by {found.first}, kept: by {found.last}")
 
 
 def _say(folder: str, manifest: "Manifest") -> None:
