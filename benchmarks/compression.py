@@ -129,7 +129,7 @@ SIZES: dict[str, dict[str, Any]] = {
         },
         "space": {
             "mamba_layers": list(range(8, 13)),
-            "ffn_layers": list(range(9, 14)),
+            "ffn_layers": list(range(9, 13)),
             "ffn_size": [1664, 2048, 2304, 2560, 2816, 3072, 3328],
         },
         "sequences": 256,
