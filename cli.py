@@ -635,6 +635,59 @@ def report(
 
 
 @app.command(rich_help_panel="Looking")
+def sample(
+    folder: Annotated[str, typer.Argument(metavar="OUT/STAGE", help="A finished stage's folder.")],
+    where: Annotated[
+        str,
+        typer.Option(help="A condition in SQL, e.g. \"level='low' and n_tokens>500\"."),
+    ] = "",
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="Documents at most.")] = 20,
+    seed: Annotated[int, typer.Option(help="Another seed, other documents.")] = 0,
+    excluded: Annotated[
+        bool, typer.Option("--excluded", help="Of the documents that the stage dropped.")
+    ] = False,
+    both: Annotated[bool, typer.Option("--both", help="Of kept and dropped documents.")] = False,
+    column: Annotated[
+        list[str] | None, typer.Option(help="Only this column. Repeatable. For --json.")
+    ] = None,
+    whole: Annotated[bool, typer.Option("--whole", help="Whole texts.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines, all columns.")] = False,
+) -> None:
+    """Show documents of a stage that a condition holds for. Drawn by a seed."""
+    from corpusmill.manifests.looking.sample import sample as sample_of
+    from corpusmill.manifests.looking.sample import sample_text
+
+    parts = ("documents", "excluded") if both else ("excluded" if excluded else "documents",)
+    rows = sample_of(folder, where, count, seed, parts, tuple(column or ()))
+    for row in rows:
+        text = json.dumps(row, ensure_ascii=False, default=str) if as_json else ""
+        typer.echo(text or sample_text(row, whole))
+    if not rows and not as_json:
+        typer.echo("no document matches")
+
+
+@app.command(rich_help_panel="Looking")
+def diff(
+    first: Annotated[str, typer.Argument(metavar="OUT1", help="A run, or one stage's folder.")],
+    second: Annotated[str, typer.Argument(metavar="OUT2", help="The one to compare with it.")],
+    counts: Annotated[
+        bool, typer.Option("--counts", help="Do not read documents: only settings and counts.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Show what differs between two runs. Which setting did it, which documents moved."""
+    from corpusmill.manifests.looking.diff import diff as diff_of
+    from corpusmill.manifests.looking.diff import diff_json, diff_text
+
+    found = diff_of(first, second, documents=not counts)
+    typer.echo(
+        json.dumps(diff_json(found), ensure_ascii=False, default=str)
+        if as_json
+        else diff_text(found)
+    )
+
+
+@app.command(rich_help_panel="Looking")
 def domains(
     root: Root,
     sort: Annotated[

@@ -1,1 +1,1 @@
-"""Look at the output of a run: inspect, verify, trace, domains."""
+"""Look at the output of a run: inspect, verify, trace, sample, diff, domains."""
