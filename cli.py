@@ -42,6 +42,7 @@ RunnerKind = StrEnum("RunnerKind", ["auto", "ray", "inline"])
 LogKind = StrEnum("LogKind", ["auto", "lines", "json"])
 DeviceKind = StrEnum("DeviceKind", ["auto", "cpu", "cuda"])
 DtypeKind = StrEnum("DtypeKind", ["auto", "float32", "bfloat16"])
+SiteOrder = StrEnum("SiteOrder", ["in", "kept", "rate", "tokens", "quality", "site"])
 PromptsAction = StrEnum("PromptsAction", ["list", "show", "test"])
 
 Input = Annotated[
@@ -351,9 +352,9 @@ def _run_recipe(
     path: str, output: str, inputs: tuple[str, ...], assignments: list[str], options: RunOptions
 ) -> int:
     """The number of quarantined shards."""
-    from corpusmill.manifests.looking.report import write_report
     from corpusmill.pipeline.recipe import prepared
     from corpusmill.pipeline.run import run_recipe
+    from corpusmill.report.page import write_report
 
     recipe = prepared(path, assignments, inputs)
     with options.runner(output) as runner:
@@ -652,11 +653,93 @@ def trace(
 
 
 @app.command(rich_help_panel="Looking")
-def report(root: Root) -> None:
-    """Write one HTML page about a run. The funnel, histograms, and documents before and after."""
-    from corpusmill.manifests.looking.report import write_report
+def report(
+    root: Root,
+    price_per_hour: Annotated[
+        float | None,
+        typer.Option(min=0, help="Of one hour of one worker: the page then shows the cost."),
+    ] = None,
+) -> None:
+    """Write one HTML page about a run. What stayed and why, costs, samples, charts, lineage."""
+    from corpusmill.report.page import write_report
 
-    typer.echo(write_report(root))
+    typer.echo(write_report(root, price_per_hour))
+
+
+@app.command(rich_help_panel="Looking")
+def sample(
+    folder: Annotated[str, typer.Argument(metavar="OUT/STAGE", help="A finished stage's folder.")],
+    where: Annotated[
+        str,
+        typer.Option(help="A condition in SQL, e.g. \"level='low' and n_tokens>500\"."),
+    ] = "",
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="Documents at most.")] = 20,
+    seed: Annotated[int, typer.Option(help="Another seed, other documents.")] = 0,
+    excluded: Annotated[
+        bool, typer.Option("--excluded", help="Of the documents that the stage dropped.")
+    ] = False,
+    both: Annotated[bool, typer.Option("--both", help="Of kept and dropped documents.")] = False,
+    column: Annotated[
+        list[str] | None, typer.Option(help="Only this column. Repeatable. For --json.")
+    ] = None,
+    whole: Annotated[bool, typer.Option("--whole", help="Whole texts.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines, all columns.")] = False,
+) -> None:
+    """Show documents of a stage that a condition holds for. Drawn by a seed."""
+    from corpusmill.manifests.looking.sample import sample as sample_of
+    from corpusmill.manifests.looking.sample import sample_text
+
+    parts = ("documents", "excluded") if both else ("excluded" if excluded else "documents",)
+    rows = sample_of(folder, where, count, seed, parts, tuple(column or ()))
+    for row in rows:
+        text = json.dumps(row, ensure_ascii=False, default=str) if as_json else ""
+        typer.echo(text or sample_text(row, whole))
+    if not rows and not as_json:
+        typer.echo("no document matches")
+
+
+@app.command(rich_help_panel="Looking")
+def diff(
+    first: Annotated[str, typer.Argument(metavar="OUT1", help="A run, or one stage's folder.")],
+    second: Annotated[str, typer.Argument(metavar="OUT2", help="The one to compare with it.")],
+    counts: Annotated[
+        bool, typer.Option("--counts", help="Do not read documents: only settings and counts.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Show what differs between two runs. Which setting did it, which documents moved."""
+    from corpusmill.manifests.looking.diff import diff as diff_of
+    from corpusmill.manifests.looking.diff import diff_json, diff_text
+
+    found = diff_of(first, second, documents=not counts)
+    typer.echo(
+        json.dumps(diff_json(found), ensure_ascii=False, default=str)
+        if as_json
+        else diff_text(found)
+    )
+
+
+@app.command(rich_help_panel="Looking")
+def domains(
+    root: Root,
+    sort: Annotated[
+        SiteOrder, typer.Option(help="The order. rate: the sites first that lost most.")
+    ] = SiteOrder["in"],
+    most: Annotated[int, typer.Option("--most", "-n", min=1, help="Sites to print.")] = 40,
+    least: Annotated[int, typer.Option(min=0, help="Only sites with so many documents in.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Show what became of each site's documents. Keep rate, tokens, quality, reasons."""
+    from corpusmill.manifests.looking.domains import domains as domains_of
+    from corpusmill.manifests.looking.domains import domains_table
+    from corpusmill.manifests.looking.tables import print_table
+
+    found = domains_of(root)
+    if as_json:
+        typer.echo(json.dumps(found.as_json(), ensure_ascii=False))
+        return
+    print_table(domains_table(found, sort.value, most, least))
+    typer.echo(f"{len(found.sites):,} sites; in: read by {found.first}, kept: by {found.last}")
 
 
 def _say(folder: str, manifest: "Manifest") -> None:
