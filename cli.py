@@ -3,13 +3,7 @@
 This file parses, prints and sets the exit code. Heavy imports stand inside the commands, so that
 `corpusmill --help` answers at once.
 
-Exit codes:
-0: done.
-1: internal error.
-2: an error that the user can mend. The message says how.
-3: done, but some shards are quarantined. `verify` too, if it found nothing worse.
-4: `verify` found problems.
-130: interrupted. The same command goes on.
+The exit codes are listed in `EXIT_CODES`, which `--help` prints.
 """
 
 import functools
@@ -23,7 +17,7 @@ from inspect import Signature, signature
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from corpusmill.manifests.errors import CorpusmillError, Interrupted
+from corpusmill.manifests.errors import CorpusmillError, Interrupted, TimeUp
 from corpusmill.pipeline.catalogue import STAGES
 from typer.core import TyperCommand
 
@@ -35,8 +29,16 @@ if TYPE_CHECKING:
 
 # The parser's exception. typer does not export it by name.
 UsageError: Any = typer.BadParameter.__bases__[0]
-USER_ERROR, QUARANTINED, NOT_VERIFIED, INTERRUPTED = 2, 3, 4, 130
-
+USER_ERROR, QUARANTINED, NOT_VERIFIED, TIME_UP, INTERRUPTED = 2, 3, 4, 5, 130
+EXIT_CODES = {
+    0: "done",
+    1: "an error in corpusmill itself; please report it",
+    USER_ERROR: "a mistake, a full disk, a store that is down; the message says what to do",
+    QUARANTINED: "done, but shards are quarantined; also of verify, if all else holds",
+    NOT_VERIFIED: "verify found problems",
+    TIME_UP: "the time of --max-hours is up; the same command goes on",
+    INTERRUPTED: "stopped by Ctrl-C or SIGTERM; the same command goes on",
+}
 
 RunnerKind = StrEnum("RunnerKind", ["auto", "ray", "inline"])
 LogKind = StrEnum("LogKind", ["auto", "lines", "json"])
@@ -90,6 +92,21 @@ Replace = Annotated[
         "option, that is an error.",
     ),
 ]
+MaxHours = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        help="Begin no shard after so many hours. Those that run are finished. Exit code 5, if "
+        "work is left.",
+    ),
+]
+MetricsOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE|PORT",
+        help="Metrics for Prometheus: a text file, or a port of this machine that serves them.",
+    ),
+]
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="No progress: only results, warnings and errors.")
 ]
@@ -112,6 +129,7 @@ app = typer.Typer(
     name="corpusmill",
     help="From web crawl to a trained hybrid language model. `corpusmill demo` shows the whole way "
     "on a small sample.",
+    epilog="Exit codes. " + ". ".join(f"{code}: {text}" for code, text in EXIT_CODES.items()) + ".",
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -164,8 +182,14 @@ class RunOptions:
         from corpusmill.pipeline.display import showing
         from corpusmill.pipeline.placement import open_runner
 
-        with showing(self.display), open_runner(output, self.placement) as runner:
-            yield runner
+        with showing(self.display):
+            try:
+                with open_runner(output, self.placement) as runner:
+                    yield runner
+            except CorpusmillError as error:
+                if self.display.error(str(error)):
+                    sys.exit(_exit_code(error))
+                raise
 
 
 def _run_options(
@@ -176,12 +200,18 @@ def _run_options(
     log: LogOption = LogKind.auto,
     quiet: Quiet = False,
     verbose: Verbose = False,
+    max_hours: MaxHours = None,
+    metrics: MetricsOption = None,
 ) -> RunOptions:
     from corpusmill.pipeline.display import chosen_display
     from corpusmill.pipeline.placement import Placement
 
-    placement = Placement(runner.value, ray_address, workers)
-    return RunOptions(placement, chosen_display(log.value, quiet, verbose), replace)
+    display = chosen_display(log.value, quiet, verbose)
+    if metrics is not None:
+        from corpusmill.pipeline.metrics import Metrics
+
+        display = Metrics(display, metrics)
+    return RunOptions(Placement(runner.value, ray_address, workers, max_hours), display, replace)
 
 
 def _with_run_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -769,7 +799,13 @@ def main() -> None:
         sys.exit(USER_ERROR)
     except CorpusmillError as error:
         print(f"corpusmill: {error}", file=sys.stderr)
-        sys.exit(INTERRUPTED if isinstance(error, Interrupted) else USER_ERROR)
+        sys.exit(_exit_code(error))
+
+
+def _exit_code(error: CorpusmillError) -> int:
+    if isinstance(error, TimeUp):
+        return TIME_UP
+    return INTERRUPTED if isinstance(error, Interrupted) else USER_ERROR
 
 
 if __name__ == "__main__":
