@@ -24,8 +24,11 @@ class OpenAIEngine(Settings):
     """A server that speaks the OpenAI protocol, such as `vllm serve`."""
 
     kind: Literal["openai"] = "openai"
-    url: str = "http://127.0.0.1:8000/v1"
-    """The server's address, up to and including /v1."""
+    url: str | tuple[str, ...] = "http://127.0.0.1:8000/v1"
+    """The server's address, up to and including /v1. A list, if several servers have the model.
+
+    Requests go where there is room. A server that is away gets none until it is back.
+    """
     model: str
     """The name that the server gives its model."""
     tokenizer_name: str = ""
@@ -42,7 +45,7 @@ class OpenAIEngine(Settings):
     context: PositiveInt | None = None
     """Tokens of prompt and answer that the server accepts. Null: no limit."""
     in_flight: PositiveInt = 256
-    """Requests at a time, at most. A busy server gets fewer."""
+    """Requests at a time and server, at most. A busy or slow server gets fewer."""
     timeout_seconds: PositiveFloat = 600.0
     """Longest wait for one answer, in seconds."""
     attempts: PositiveInt = 6
@@ -61,8 +64,10 @@ class OpenAIEngine(Settings):
 
     @field_validator("url")
     @classmethod
-    def _holds_no_password(cls, url: str) -> str:
-        if "@" in urlsplit(url).netloc:
+    def _holds_no_password(cls, url: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        if not url:
+            raise RecipeError("url is empty", "write http://HOST:PORT/v1")
+        if any("@" in urlsplit(each).netloc for each in _listed(url)):
             raise RecipeError(
                 "url holds a user name or a key, and manifests show it",
                 "put the key into the variable that api_key_variable names",
@@ -108,7 +113,7 @@ class OpenAIEngine(Settings):
 
     def _address(self) -> Address:
         return Address(
-            url=self.url,
+            urls=_listed(self.url),
             call="/completions" if self.api == "completions" else "/chat/completions",
             model=self.model,
             key_variable=self.api_key_variable,
@@ -161,3 +166,7 @@ class OpenAIEngine(Settings):
                 max_tokens=_PROBE_TOKENS,
             )
         )
+
+
+def _listed(url: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (url,) if isinstance(url, str) else url
