@@ -20,7 +20,7 @@ from corpusmill.manifests import storage
 from corpusmill.manifests.errors import RecipeError, nearest
 from corpusmill.manifests.package_data import package_file
 from corpusmill.manifests.settings import Settings, build_settings
-from pydantic import Field, NonNegativeInt, PositiveInt, field_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 
 PLACEHOLDER = "{document}"
 _FENCE = "---"
@@ -54,6 +54,30 @@ class Sampling(Settings):
     """Tokens are drawn from the likeliest ones that together have this probability."""
 
 
+class Example(Settings):
+    """An answer that a model may give, and what must become of it.
+
+    Exactly one of `kept` and `dropped`.
+    """
+
+    passage: str
+    """What was asked about."""
+    answer: str
+    """What the model wrote."""
+    kept: str | None = None
+    """The text after the post-filters."""
+    dropped: str | None = None
+    """The reason code."""
+
+    @model_validator(mode="after")
+    def _ends_once(self) -> "Example":
+        if (self.kept is None) == (self.dropped is None):
+            raise RecipeError(
+                "an example has both or neither of `kept` and `dropped`", "say what becomes of it"
+            )
+        return self
+
+
 class FrontMatter(Settings):
     """What a prompt file says above its template."""
 
@@ -77,6 +101,8 @@ class FrontMatter(Settings):
     """Texts at which the answer ends."""
     postfilters: tuple[tuple[str, dict[str, Any]], ...] = ()
     """Post-filters in order, each `name` or `name: {argument: value}`."""
+    examples: tuple[Example, ...] = ()
+    """Good and bad answers. `corpusmill prompts test NAME` shows what becomes of them."""
 
     @field_validator("postfilters", mode="before")
     @classmethod
@@ -95,6 +121,11 @@ class Prompt(FrontMatter):
     """SHA-256 of the file."""
     path: str
     """Where the file was read from."""
+
+    @property
+    def instruction(self) -> str:
+        """System text and template without the document."""
+        return f"{self.system}\n{self.template.replace(PLACEHOLDER, '')}"
 
     def messages(self, document: str, order: Order = "instruction_first") -> list[dict[str, str]]:
         """The chat that asks for one answer about `document`. Braces in the document stay.

@@ -275,7 +275,11 @@ class Planner:
                 continue
             answer = next(answers)
             context = Context(
-                text[piece.start : piece.end], piece.n_tokens, planned.prompt.lead_in, request.seed
+                text[piece.start : piece.end],
+                piece.n_tokens,
+                planned.prompt.lead_in,
+                request.seed,
+                planned.prompt.instruction,
             )
             result = _usable(answer, planned.prompt, context)
             if isinstance(result, Rejection):
