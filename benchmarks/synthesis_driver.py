@@ -15,12 +15,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from corpusmill.manifests.schema import DOCUMENT, conform
 
-from benchmarks.memory import peak_mb
 from tests.stages.engines import tiny_model
 from tests.stages.synthesize import test_synthesis_kill as runs
 
 ANSWERS_BETWEEN_KILLS = (300, 700)
 MOST_RUNS = 200
+IN_FLIGHT = 32
 
 
 def kills(requests: int, work: Path) -> dict[str, Any]:
@@ -29,12 +29,12 @@ def kills(requests: int, work: Path) -> dict[str, Any]:
     """
     corpus = _corpus(requests, 60, work)
     undisturbed = runs.Server(work / "undisturbed.log")
-    subprocess.run(runs.command(corpus, work / "undisturbed", undisturbed), check=True)
+    subprocess.run(_command(corpus, work / "undisturbed", undisturbed), check=True)
     undisturbed.kill()
 
     server, dice, killed = runs.Server(work / "log"), random.Random(1), 0
     for _ in range(MOST_RUNS):
-        with runs.started(runs.command(corpus, work / "out", server)) as process:
+        with runs.started(_command(corpus, work / "out", server)) as process:
             if _reached(server, dice.randint(*ANSWERS_BETWEEN_KILLS), process):
                 break
             server.kill()
@@ -67,28 +67,26 @@ def queue(documents: int, work: Path) -> dict[str, Any]:
     """The memory of a run over one shard of so many documents."""
     corpus = _corpus(documents, 25, work)
     server = runs.Server(work / "log", seconds=0.0)
-    seen: list[tuple[int, float]] = []
-    command = [
-        *runs.command(corpus, work / "out", server),
-        "--set",
-        "synthesize.engine.in_flight=64",
-    ]
-    with runs.started(command) as process:
+    seen: list[tuple[int, float]] = []  # bytes of the server's log, MB of the run
+    with runs.started(_command(corpus, work / "out", server)) as process:
         while process.poll() is None:
-            seen.append((server.log.stat().st_size if server.log.exists() else 0, _now_mb(process)))
-            time.sleep(1)
-            peak = max(
-                peak_mb(process.pid) if process.poll() is None else 0, max(mb for _, mb in seen)
-            )
+            answered = server.log.stat().st_size if server.log.exists() else 0
+            seen.append((answered, _now_mb(process)))
+            time.sleep(0.5)
     server.kill()
     assert process.returncode == 0
-    quarter = next(mb for size, mb in seen if size > seen[-1][0] / 4)
-    growth = seen[-1][1] - quarter
+    quarter = next(mb for answered, mb in seen if answered > seen[-1][0] / 4)
+    peak, growth = max(mb for _, mb in seen), max(mb for _, mb in seen[-10:]) - quarter
     print(
         f"{documents:,} documents in one shard: {peak:,.0f} MB at most, {growth:+,.0f} MB",
         flush=True,
     )
     return {"driver_peak_mb.queue": round(peak), "driver_growth_mb.queue": round(growth)}
+
+
+def _command(corpus: tuple[Path, Path], output: Path, server: runs.Server) -> list[str]:
+    in_flight = f"synthesize.engine.in_flight={IN_FLIGHT}"
+    return [*runs.command(corpus, output, server), "--set", in_flight]
 
 
 def _now_mb(process: "subprocess.Popen[bytes]") -> float:
