@@ -32,7 +32,10 @@ class OpenAIEngine(Settings):
     model: str
     """The name that the server gives its model."""
     tokenizer_name: str = ""
-    """Folder or hub name of the served model's tokenizer. Empty: the same as `model`."""
+    """Folder or hub name of the served model's tokenizer. Empty: the same as `model`.
+
+    If it is not published, set `api: chat` and name another: limits are then about right.
+    """
     revision: str = ""
     """Which weights are served, where the name alone does not say. Goes into ids and lineage."""
     api: Literal["completions", "chat"] = "completions"
@@ -94,7 +97,9 @@ class OpenAIEngine(Settings):
             raise ModelError(
                 error.what,
                 f"{error.mend}; or set engine.tokenizer_name to the folder or hub name of the "
-                "served model's tokenizer, by whose tokens segments are cut",
+                "served model's tokenizer, by whose tokens segments are cut (with engine.api: "
+                "chat, any tokenizer will do, such as package:models/tiny: limits are then about "
+                "right)",
             ) from error
 
     def context_length(self) -> int | None:
