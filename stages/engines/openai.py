@@ -90,9 +90,10 @@ class OpenAIEngine(Settings):
         return 2
 
     def tokenizer(self) -> chat.ChatTokenizer:
-        name = self.tokenizer_name or self.model
+        if self.tokenizer_name:
+            return chat.load(self.tokenizer_name, self.template_arguments)
         try:
-            return chat.load(name, self.template_arguments)
+            return chat.load(self.model, self.template_arguments)
         except ModelError as error:
             raise ModelError(
                 error.what,
