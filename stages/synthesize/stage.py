@@ -13,20 +13,23 @@ route do not enter it.
 
 import json
 import re
+from collections.abc import Sequence
 from functools import partial
 from typing import ClassVar
 
+from corpusmill.manifests import storage
 from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import LEVELS
 from corpusmill.manifests.settings import Share
 from corpusmill.manifests.shard import Shard
+from corpusmill.manifests.storage import Artifact
 from corpusmill.prompts import loader
 from corpusmill.prompts.loader import Prompt
 from corpusmill.stages.contract import Account, GlobalStage, Inputs, Pass, Passes, Reads
 from corpusmill.stages.engines import EngineConfig
 from corpusmill.stages.engines.embedded import EmbeddedEngine
-from corpusmill.stages.synthesize import postfilters
+from corpusmill.stages.synthesize import diversity, postfilters
 from corpusmill.stages.synthesize.planned_rows import Planner
 from corpusmill.stages.synthesize.routed_documents import (
     UNSCORED,
@@ -55,19 +58,17 @@ class Synthesize(GlobalStage):
     version: ClassVar[int] = 3
     account: ClassVar[Account] = Account.ONE_TO_MANY
     reads: ClassVar[Reads] = Reads.DOCUMENTS
-    free_settings: ClassVar[tuple[str, ...]] = tuple(
-        f"engine.{key}"
-        for key in (
-            "url",
-            "api_key_variable",
-            "in_flight",
-            "timeout_seconds",
-            "attempts",
-            "backoff_seconds",
-            "gpu_memory_utilization",
-            "kv_cache_gib",
-            "cpus",
-        )
+    free_settings: ClassVar[tuple[str, ...]] = (
+        "diversity_rows",
+        "engine.url",
+        "engine.api_key_variable",
+        "engine.in_flight",
+        "engine.timeout_seconds",
+        "engine.attempts",
+        "engine.backoff_seconds",
+        "engine.gpu_memory_utilization",
+        "engine.kv_cache_gib",
+        "engine.cpus",
     )
 
     engine: EngineConfig = EmbeddedEngine()
@@ -85,6 +86,8 @@ class Synthesize(GlobalStage):
     """Joined answers are kept if at least this share of a document's tokens has a usable answer."""
     max_documents: NonNegativeInt | None = None
     """Ask about at most so many documents, drawn by a seeded hash over all shards. Null: all."""
+    diversity_rows: NonNegativeInt = 1000
+    """Rows of each prompt whose diversity is measured. 0: none."""
 
     def depends_on(self) -> str:
         """Identities of the model, its tokenizer and the prompts.
@@ -111,7 +114,7 @@ class Synthesize(GlobalStage):
             counted = yield Pass(name="count", shards=shards, work=partial(count_routed, routed))
             available = {name: receipt.counts[0].kept for name, receipt in counted.receipts.items()}
             quotas = share_out(available, self.max_documents)
-        yield Pass(
+        made = yield Pass(
             name=self.name,
             shards=shards,
             work=partial(synthesize, self),
@@ -125,6 +128,26 @@ class Synthesize(GlobalStage):
             cpus=self.engine.cpus,
             gpus=self.engine.gpus,
         )
+        return (yield from self._diversity(made.outputs()))
+
+    def _diversity(self, outputs: Sequence[Artifact]) -> Passes:
+        """Measure the rows of each prompt. Returns what the manifest holds of it."""
+        looked_at = diversity.files(outputs)
+        if not looked_at or not self.diversity_rows:
+            return None
+        quoting = {
+            prompt.name: postfilters.quotes_passage(prompt)
+            for routed in self.prompts().values()
+            for prompt in routed
+        }
+        measured = yield Pass(
+            name="diversity",
+            shards={"all": looked_at},
+            work=partial(diversity.measure, self.diversity_rows, quoting),
+            depends_on=str(self.diversity_rows),
+        )
+        (written,) = measured.outputs("work/diversity")
+        return {"diversity": json.loads(storage.read_bytes(written.path))}
 
     def prompts(self) -> dict[str, list[Prompt]]:
         """Level -> prompts. Raises RecipeError for an unknown level, prompt or post-filter."""
