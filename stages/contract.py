@@ -120,8 +120,9 @@ class PassResult:
         )
 
 
+Passes = Generator[Pass, PassResult, None]
 # What the generator returns goes into the manifest as `measures`. None: nothing.
-Passes = Generator[Pass, PassResult, Mapping[str, Any] | None]
+MeasuredPasses = Generator[Pass, PassResult, Mapping[str, Any] | None]
 
 
 class Stage(Settings):
@@ -185,7 +186,7 @@ class GlobalStage(Stage):
     """A stage that runs in passes over shards."""
 
     @abstractmethod
-    def passes(self, inputs: Inputs) -> Passes:
+    def passes(self, inputs: Inputs) -> MeasuredPasses:
         """Yield the passes in order. Each `yield` returns the pass's PassResult.
 
         Return what the manifest is to hold as `measures`: plain data, by name.

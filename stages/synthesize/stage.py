@@ -26,7 +26,7 @@ from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
 from corpusmill.prompts import loader
 from corpusmill.prompts.loader import Prompt
-from corpusmill.stages.contract import Account, GlobalStage, Inputs, Pass, Passes, Reads
+from corpusmill.stages.contract import Account, GlobalStage, Inputs, MeasuredPasses, Pass, Reads
 from corpusmill.stages.engines import EngineConfig
 from corpusmill.stages.engines.embedded import EmbeddedEngine
 from corpusmill.stages.synthesize import diversity, postfilters
@@ -106,7 +106,7 @@ class Synthesize(GlobalStage):
             sort_keys=True,
         )
 
-    def passes(self, inputs: Inputs) -> Passes:
+    def passes(self, inputs: Inputs) -> MeasuredPasses:
         shards = shards_of(inputs.documents)
         quotas: dict[str, int] = {}
         if self.max_documents is not None:
@@ -130,7 +130,7 @@ class Synthesize(GlobalStage):
         )
         return (yield from self._diversity(made.outputs()))
 
-    def _diversity(self, outputs: Sequence[Artifact]) -> Passes:
+    def _diversity(self, outputs: Sequence[Artifact]) -> MeasuredPasses:
         """Measure the rows of each prompt. Returns what the manifest holds of it."""
         looked_at = diversity.files(outputs)
         if not looked_at or not self.diversity_rows:
