@@ -30,6 +30,7 @@ from corpusmill.stages.contract import Account, GlobalStage, Inputs, MeasuredPas
 from corpusmill.stages.engines import EngineConfig
 from corpusmill.stages.engines.embedded import EmbeddedEngine
 from corpusmill.stages.synthesize import diversity, postfilters
+from corpusmill.stages.synthesize.judging import Judge
 from corpusmill.stages.synthesize.planned_rows import Planner
 from corpusmill.stages.synthesize.routed_documents import (
     UNSCORED,
@@ -86,6 +87,8 @@ class Synthesize(GlobalStage):
     """Joined answers are kept if at least this share of a document's tokens has a usable answer."""
     max_documents: NonNegativeInt | None = None
     """Ask about at most so many documents, drawn by a seeded hash over all shards. Null: all."""
+    judge: Judge | None = None
+    """Lets the engine grade each row that is kept. Null: no judge."""
     diversity_rows: NonNegativeInt = 1000
     """Rows of each prompt whose diversity is measured. 0: none."""
 
@@ -100,9 +103,15 @@ class Synthesize(GlobalStage):
             prompt.name: prompt for routed in prompts.values() for prompt in routed
         }.values():
             planner.room(prompt)
+        judge = self.judge.loaded() if self.judge else None
+        if judge:
+            planner.room(judge)
         digests = {level: [prompt.digest for prompt in routed] for level, routed in prompts.items()}
         return json.dumps(
-            [self.engine.kind, self.engine.identity(), planner.tokenizer.digest, digests],
+            [
+                *(self.engine.kind, self.engine.identity(), planner.tokenizer.digest, digests),
+                *([judge.digest] if judge else []),
+            ],
             sort_keys=True,
         )
 
@@ -162,6 +171,10 @@ class Synthesize(GlobalStage):
             routed[level] = [loader.load(name) for name in dict.fromkeys(names)]
             for prompt in routed[level]:
                 postfilters.check(prompt)
+                if prompt.scores:
+                    raise RecipeError(
+                        f"{prompt.path} grades rows, and makes none", "name it in synthesize.judge"
+                    )
                 if not _NAME.fullmatch(prompt.name):
                     raise RecipeError(
                         f"{prompt.path}: the name {prompt.name!r} cannot name a folder",
@@ -191,4 +204,5 @@ def synthesize(settings: Synthesize, shard: Shard) -> list[Counts]:
         settings.prompts(),
         settings.planner(),
         settings.min_joined_share,
+        settings.judge,
     )
