@@ -14,7 +14,7 @@ prompt, name another file in the recipe. Every row holds the hash of its prompt 
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import RecipeError, nearest
@@ -24,6 +24,10 @@ from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_
 
 PLACEHOLDER = "{document}"
 _FENCE = "---"
+# Around a document that stands before its instruction. The same words for all prompts, so that they
+# share what an engine reads of a document.
+_BEFORE, _AFTER, _REFERENCE = "The text:", "(End of the text.)", "(the text above)"
+Order = Literal["instruction_first", "document_first"]
 
 
 class Limits(Settings):
@@ -125,8 +129,15 @@ class Prompt(FrontMatter):
         """System text and template without the document."""
         return f"{self.system}\n{self.template.replace(PLACEHOLDER, '')}"
 
-    def messages(self, document: str) -> list[dict[str, str]]:
-        """The chat that asks for one answer about `document`. Braces in the document stay."""
+    def messages(self, document: str, order: Order = "instruction_first") -> list[dict[str, str]]:
+        """The chat that asks for one answer about `document`. Braces in the document stay.
+
+        document_first: the document comes first of all, the system text too stands behind it.
+        """
+        if order == "document_first":
+            asked = self.template.replace(PLACEHOLDER, _REFERENCE)
+            parts = (_BEFORE, document, _AFTER, *([self.system] if self.system else []), asked)
+            return [{"role": "user", "content": "\n\n".join(parts)}]
         turns = [{"role": "system", "content": self.system}] if self.system else []
         return [*turns, {"role": "user", "content": self.template.replace(PLACEHOLDER, document)}]
 
