@@ -113,6 +113,7 @@ def _run_passes(
     flows = Flows(job.names[-1])
     outputs: list[storage.Artifact] = []
     seconds: dict[str, float] = {}
+    measures: dict[str, Any] = {}
     shards = 0
     work = Work()
     passes = job.stage.passes(job.inputs)
@@ -136,8 +137,8 @@ def _run_passes(
             outputs = [output for name in sorted(receipts) for output in receipts[name].outputs]
         try:
             step = passes.send(PassResult(receipts))
-        except StopIteration:
-            step = None
+        except StopIteration as ended:
+            step, measures = None, dict(ended.value or {})
     try:
         flows.check()
     except LostRows as lost:
@@ -159,6 +160,7 @@ def _run_passes(
             }
             for receipt in quarantined
         ],
+        measures=measures,
         timing={f"{name}_seconds": value for name, value in seconds.items()},
         work=work,
     )
