@@ -58,7 +58,7 @@ class Holder:
 
 def refuse_held(folder: str) -> None:
     """Raises CorpusmillError if another run writes in `folder`."""
-    holder = _read(folder)
+    holder = holder_of(folder)
     if holder is not None and not holder.is_stale:
         raise _taken(folder, holder)
 
@@ -100,7 +100,7 @@ def _take(folder: str, mine: Holder) -> None:
     else:
         _remove_stale(storage.local(path))
         _make(storage.local(path), mine)
-    holder = _read(folder)
+    holder = holder_of(folder)
     if holder is None or holder.token != mine.token:
         raise _taken(folder, holder or mine)
 
@@ -154,7 +154,7 @@ def _write(folder: str, holder: Holder) -> None:
     storage.write_bytes(storage.join(folder, LEASE), json.dumps(asdict(holder)).encode())
 
 
-def _read(folder: str) -> Holder | None:
+def holder_of(folder: str) -> Holder | None:
     """The holder of the lease, or None. A file that is no lease counts as none."""
     path = storage.join(folder, LEASE)
     return _parsed(path) if storage.exists(path) else None
@@ -168,7 +168,7 @@ def _parsed(path: str) -> Holder | None:
 
 
 def _is_mine(folder: str, mine: Holder) -> bool:
-    holder = _read(folder)
+    holder = holder_of(folder)
     return holder is not None and holder.token == mine.token
 
 
