@@ -9,6 +9,7 @@ FUZZ ?= 5000
 FAST = --ignore tests/fuzz --ignore tests/tools --ignore tests/trainer --ignore tests/test_bad_input.py \
 	--ignore tests/test_cli.py --ignore tests/test_deploy.py --ignore tests/pipeline/test_kill.py \
 	--ignore tests/pipeline/test_execute.py --ignore tests/pipeline/test_training.py \
+	--ignore tests/pipeline/test_s3.py --ignore tests/pipeline/test_two_nodes.py \
 	--ignore tests/pipeline/test_recipe_docs.py --ignore tests/stages/extract/test_sandbox.py \
 	--ignore tests/stages/dedup/test_invariance.py --ignore tests/stages/columns/test_kernel_cache.py \
 	--ignore tests/manifests/test_source_code.py --ignore tests/manifests/test_object_store.py

@@ -114,6 +114,13 @@ STAGES: dict[str, Entry] = {
         "log-likelihood, and generated answers and programs by what they should be.",
         passes_on=False,
     ),
+    "ablate": Entry(
+        "corpusmill.stages.ablate.stage:Ablate",
+        "Show what steps of curation are worth. Trains a small model on each of several data sets, "
+        "with several seeds, and compares them on held-out text and tasks.",
+        False,
+        False,
+    ),
     "importance": Entry(
         "corpusmill.stages.compress.importance:Importance",
         "Measure which parts of a trained hybrid matter. Prints the layers in the order in which "
