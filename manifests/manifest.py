@@ -137,7 +137,7 @@ def begun_now() -> tuple[str, str]:
     name = os.path.basename(sys.argv[0])
     ours = name in ("corpusmill", "cli.py")
     command = shlex.join(["corpusmill", *sys.argv[1:]]) if ours else ""
-    return datetime.now(UTC).isoformat(timespec="seconds"), command
+    return datetime.now(UTC).isoformat(timespec="milliseconds"), command
 
 
 def write_manifest(manifest: Manifest, folder: str, name: str = MANIFEST) -> Artifact:

@@ -22,7 +22,7 @@ from corpusmill.pipeline import display
 from corpusmill.pipeline.accounts import Flows, LostRows, check_stage
 from corpusmill.pipeline.claim import abandon, claim, finish
 from corpusmill.pipeline.lease import lease
-from corpusmill.pipeline.progress import watch
+from corpusmill.pipeline.progress import PASS, watch
 from corpusmill.pipeline.runner import Runner
 from corpusmill.pipeline.task import Failure, Task, quarantine
 from corpusmill.stages.contract import GlobalStage, Inputs, Pass, PassResult
@@ -255,7 +255,7 @@ def _remove_leftovers(
     """Remove what the plan does not need.
 
     These are receipts of shards that are no longer in the plan, the files that only these shards
-    wrote, and partial files of killed writers. Receipts of the plan are not read again.
+    wrote, partial files of killed writers, and the description of the last pass. Receipts of the plan are not read again.
     """
     known = {*current, *((receipt.pass_name, receipt.shard) for receipt in quarantined)}
     paths = {receipt_path(folder, *key) for key in known}
@@ -268,5 +268,6 @@ def _remove_leftovers(
             if output.path not in kept_paths:
                 storage.remove(output.path)
         storage.remove(receipt_path(folder, *key))
+    storage.remove(storage.join(folder, PASS))
     if not storage.is_remote(folder):
         remove_partials(storage.local(folder))
