@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import CorpusmillError, InputError, TimeUp
-from corpusmill.manifests.manifest import Manifest, Parent, Work, summed_up
+from corpusmill.manifests.manifest import Manifest, Parent, Work, begun_now, summed_up
 from corpusmill.manifests.partials import remove_partials
 from corpusmill.manifests.receipt import Counts, Receipt, list_receipts, plan_hash, receipt_path
 from corpusmill.pipeline import display
@@ -53,6 +53,7 @@ class Job:
 
     def started(self) -> Manifest:
         """The manifest before any work: no plan hash, no outputs, no counts."""
+        date, command = begun_now()
         return Manifest(
             stages=list(self.names),
             software={
@@ -70,6 +71,8 @@ class Job:
             unit=self.stage.unit,
             left_out=summed_up(self.left_out),
             folder=self.inputs.folder,
+            date=date,
+            command=command,
         )
 
 
