@@ -20,8 +20,14 @@ def recipe_for(place, folder):
     """The recipe with its inputs at `place`. They are copied there."""
     for name in INPUTS:
         storage.copy(str(ROOT / name), f"{place}/{name}")
+    return written(RECIPE.read_text().replace("package:samples", f"{place}/samples"), folder)
+
+
+def written(recipe, folder):
+    """The recipe as a file. Its blend needs no answers, because the post-filters may keep none."""
     path = folder / "recipe.yaml"
-    path.write_text(RECIPE.read_text().replace("package:samples", f"{place}/samples"))
+    lines = recipe.splitlines()
+    path.write_text("\n".join(line for line in lines if "input: step:synthesize" not in line))
     return path
 
 
