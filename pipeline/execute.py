@@ -201,9 +201,10 @@ def _run_pass(
                         shown.failure(job.names[-1], task.shard, result.message, False)
             # Alone, so that a shard that ends its worker takes no other with it.
             waiting = [replace(failures[name][0], together=1) for name in sorted(failures)]
-            if not waiting:
+            late = any(failure.late for _, failure in failures.values())
+            if late or not waiting:
                 break
-    if any(failure.late for _, failure in failures.values()):
+    if late:
         raise TimeUp(f"the time is up, {title} is not finished", "run the same command again")
     failed = []
     for name in sorted(failures):
