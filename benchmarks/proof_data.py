@@ -93,7 +93,9 @@ def write_pages(out: Path, data: Path) -> None:
                     if url in wanted:
                         wanted.remove(url)
                         content = record.reader.read()
-                        text = all_text(content.decode(detect_encoding(content), "replace"))
+                        text = all_text(
+                            content.decode(detect_encoding(content) or "utf-8", "replace")
+                        )
                         line = json.dumps({"url": url, "text": text}) + "\n"
                         file.write(line)
                         if hashlib.sha256(url.encode()).digest()[0] < SAMPLED:

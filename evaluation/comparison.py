@@ -185,7 +185,7 @@ def _mean_figure(
     first = next(iter(seeds.values()))
     number = sum(len(first.items[key].rows) for key in keys)
     return _joined(
-        arm, Key(MEAN, "", TEXT), curves(seeds), others and curves(others), error, number
+        arm, Key(MEAN, "", TEXT), curves(seeds), curves(others) if others else None, error, number
     )
 
 
