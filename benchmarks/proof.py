@@ -74,7 +74,7 @@ def _begun_by(until: float, task: Task) -> Receipt | Failure:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("out", type=Path, help="the output folder of proof.yaml")
-    parser.add_argument("--steps", default="ablate-14m,ablate-42m,ablate-42m-long,ablate-125m")
+    parser.add_argument("--steps", default="ablate-14m,ablate-44m")
     parser.add_argument("--processes", type=int, default=6)
     parser.add_argument("--seconds", type=float, default=1e9, help="no run begins after these")
     parser.add_argument("--recipe", default=str(ROOT / "benchmarks" / "proof_models.yaml"))
