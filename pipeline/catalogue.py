@@ -49,6 +49,11 @@ STAGES: dict[str, Entry] = {
         "Remove lines that many pages of a site have. Menus, notices and calls to subscribe go. "
         "Records what it removes.",
     ),
+    "semantic-dedup": Entry(
+        "corpusmill.stages.semantic_dedup.stage:SemanticDedup",
+        "Remove documents that mean nearly the same as another. Compares the vectors of a sentence "
+        "encoder within clusters.",
+    ),
     "substring": Entry(
         "corpusmill.stages.substring.stage:Substring",
         "Cut passages that other documents have. Finds them with a suffix array. Keeps one copy.",

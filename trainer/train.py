@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.trainer import checkpoint, fp8
-from corpusmill.trainer.config import Precision, TrainConfig
+from corpusmill.trainer.config import TrainConfig
 from corpusmill.trainer.data import PackedStream
 from corpusmill.trainer.loader import Batch, BatchLoader, ReadImages, collate
 from corpusmill.trainer.loss import SummedLoss, mean_loss, uncompiled
@@ -32,8 +32,6 @@ from corpusmill.trainer.sharding import clip_gradients, keep_gathered, shard
 from corpusmill.trainer.token_shards import IMAGE_TOKEN, Catalogue, catalogue
 from corpusmill.trainer.tracking import draw_loss, watchers
 from torch import Tensor
-
-SCALINGS: dict[Precision, fp8.Scaling] = {"fp8": "tensor", "fp8_rowwise": "row"}
 
 
 @dataclass(frozen=True)
@@ -145,6 +143,7 @@ def _train(
         rank=ranks.rank,
         ranks=ranks.count,
         read_images=read_images,
+        processes=config.loader_processes,
     )
     with saver, watchers(config, output_folder, first, ranks) as watching, loader as batches:
         tell = [*watching, on_step] if on_step else watching
@@ -228,7 +227,7 @@ def build_model(
     model.recompute(config.checkpoint_activations)
     if config.precision != "plain":
         fp8.refuse_device(ranks.device)
-        model.use_fp8(SCALINGS[config.precision], config.fp8_plain_layers)
+        model.use_fp8(fp8.SCALINGS[config.precision], config.fp8_plain_layers)
     if ranks.shards is not None:
         shard(
             model,

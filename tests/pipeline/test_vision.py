@@ -140,6 +140,19 @@ def test_an_interrupted_run_has_the_same_weights(packed, tmp_path):
     assert weights[0] == weights[1]
 
 
+def test_text_among_the_images_lets_every_phase_run(packed, tmp_path):
+    """Whole batches have no image then, and nothing that learns gets a gradient."""
+    text = write_shard(tmp_path / "in/00000.parquet", documents("plain", 30))
+    settings = {"tokenizer": str(packed / "tokenizer"), "images": TILING}
+    run("pack", {**settings, "max_document_tokens": 160}, tmp_path / "pack", text)
+    for learns in ("letters", "projector", "all"):
+        settings = {**TRAINING, "learns": learns, "steps": 2, "loader_processes": 1}
+        run("train", settings, tmp_path / learns, str(tmp_path / "pack"))
+        log = (tmp_path / learns / "log.jsonl").read_text().splitlines()
+        norms = [json.loads(line)["gradient_norm"] for line in log]
+        assert (norms == [0.0, 0.0]) == (learns != "all")
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -218,6 +231,17 @@ def test_pack_drops_no_image_in_silence(packed, tmp_path):
             tmp_path / "pack",
             str(packed / "render"),
         )
+
+
+def test_a_warm_up_has_the_same_held_out_loss_on_two_ranks(packed):
+    """15 held-out rows fill three batches of four: the second rank has one batch less."""
+    held_out = {"steps": 1, "learns": "letters", "eval_fraction": 0.35, "micro_batch_size": 4}
+    losses = []
+    for ranks in (1, 2):
+        output, _ = train(packed, f"ranks-{ranks}", num_workers=ranks, **held_out)
+        [record] = (json.loads(line) for line in (output / "log.jsonl").read_text().splitlines())
+        losses.append(record["held_out_loss"])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
 
 def test_generate_reads_image_files(packed, tmp_path):

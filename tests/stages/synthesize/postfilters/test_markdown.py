@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from corpusmill.stages.synthesize.markdown import without_markdown
+from corpusmill.stages.synthesize.postfilters.markdown import without_markdown
 
 
 @pytest.mark.parametrize(

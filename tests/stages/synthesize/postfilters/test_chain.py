@@ -7,8 +7,17 @@ from corpusmill.manifests.errors import RecipeError
 from corpusmill.prompts import loader
 from corpusmill.stages.synthesize import postfilters
 from corpusmill.stages.synthesize.postfilters import Context, Rejection, clean
+from corpusmill.stages.synthesize.postfilters.degenerate import repetition
+from corpusmill.stages.synthesize.postfilters.forms import question_answer_pairs
+from corpusmill.stages.synthesize.postfilters.refusals import refusal
+from corpusmill.stages.synthesize.postfilters.wrapping import outer_quotes
 
-PASSAGE = "The river rises in the hills."
+# It knows all that the answers say, because these tests are about their form.
+PASSAGE = (
+    "The river Danube rises in the Black Forest in Germany, passes 10 countries on 2,850 km and "
+    "reaches the sea. Ulm lies on it, Velen on the Aa. Of the numbers 0, 1, 2 and 3, boats carry 3 "
+    "sacks of 20 kg, 60 kg in all, at –5 °C."
+)
 
 
 def context(**changes):
@@ -60,7 +69,7 @@ def test_an_answer_of_nothing_is_no_text(name, answer):
     ],
 )
 def test_the_announced_line_is_cut_however_it_is_dressed(answer):
-    assert cleaned(answer, "rephrase") == PROSE
+    assert cleaned(answer, "rephrase", segment=PROSE) == PROSE
 
 
 @pytest.mark.parametrize(
@@ -118,7 +127,7 @@ def test_a_refusal_is_dropped_as_one(answer):
     ],
 )
 def test_prose_that_begins_like_a_refusal_is_kept(text):
-    assert postfilters.refusal(text, context()) == text
+    assert refusal(text, context()) == text
 
 
 # Quotes
@@ -137,7 +146,7 @@ def test_prose_that_begins_like_a_refusal_is_kept(text):
     ],
 )
 def test_only_quotes_around_the_whole_are_stripped(text, bare):
-    assert postfilters.outer_quotes(text, context()) == bare
+    assert outer_quotes(text, context()) == bare
 
 
 # Repetition
@@ -147,23 +156,20 @@ def test_only_quotes_around_the_whole_are_stripped(text, bare):
     "loop", ["the river flows to the sea and ", "no ", "very long. ", "\n- The same fact again."]
 )
 def test_a_runaway_answer_is_dropped_with_its_share(loop):
-    result = postfilters.repetition(PROSE + " " + loop * 80, context())
+    result = repetition(PROSE + " " + loop * 80, context())
     assert reason(result) == "synthesize.repetition"
     assert isinstance(result, Rejection)
     assert "repeated=" in result.detail
 
 
 def test_a_runaway_answer_without_spaces_is_dropped():
-    assert (
-        reason(postfilters.repetition("同じことを言います。" * 40, context()))
-        == "synthesize.repetition"
-    )
+    assert reason(repetition("同じことを言います。" * 40, context())) == "synthesize.repetition"
 
 
 def test_prose_and_short_answers_are_let_pass():
     prompts = " ".join(loader.load(name).template for name in loader.shipped())
-    assert postfilters.repetition(prompts, context()) == prompts
-    assert postfilters.repetition("no no no no", context()) == "no no no no"
+    assert repetition(prompts, context()) == prompts
+    assert repetition("no no no no", context()) == "no no no no"
 
 
 # Question-answer pairs
@@ -200,9 +206,9 @@ def test_pairs_are_read_however_they_are_dressed():
         "1. **Question:** Which is right?\nA) one\nB) two\n   **Answer:** B) two\n\n- "
         "question 2: Why?\n\nanswer: Because.\nSo it is."
     )
-    from corpusmill.stages.synthesize.markdown import without_markdown
+    from corpusmill.stages.synthesize.postfilters.markdown import without_markdown
 
-    assert postfilters.question_answer_pairs(without_markdown(answer)) == [
+    assert question_answer_pairs(without_markdown(answer)) == [
         ("Which is right?\nA) one\nB) two", "B) two"),
         ("Why?", "Because.\nSo it is."),
     ]
@@ -213,7 +219,7 @@ def test_questions_without_answers_and_questions_asked_before_are_left_out():
         "Question: One?\nQuestion: Two?\nAnswer: 2.\nQuestion: two?\nAnswer: again.\n"
         "Question: Three?\nAnswer:\nAnswer: loose.\nQuestion: Last?"
     )
-    assert postfilters.question_answer_pairs(answer) == [("Two?", "2.")]
+    assert question_answer_pairs(answer) == [("Two?", "2.")]
 
 
 @pytest.mark.parametrize(
@@ -253,7 +259,7 @@ def test_passage_labels_go_and_passages_in_prose_stay():
 @pytest.mark.parametrize(
     ("calls", "message"),
     [
-        ((("markdwn", {}),), "no post-filter 'markdwn'; did you mean 'markdown'"),
+        ((("markdwn", {}),), "there is no 'markdwn'; did you mean 'markdown'"),
         (
             (("repetition", {"mots": 1}),),
             "repetition has no argument 'mots'; it has most, window, fewest",
@@ -299,10 +305,11 @@ def test_an_answer_without_a_whole_table_is_dropped(answer):
 
 
 def test_frequent_questions_stay_in_order_without_the_passage():
-    text = cleaned(FOUR, "faq")
-    assert [line for line in text.split("\n") if line.startswith("Question")] == [
-        f"Question: What is {number}?" for number in range(4)
-    ]
+    subjects = ("the Danube", "Germany", "the Black Forest", "boats with sacks")
+    asked = [f"Question: What of {subject}?" for subject in subjects]
+    answers = "\n".join(f"{question}\nAnswer: It passes the sea." for question in asked)
+    text = cleaned(answers, "faq")
+    assert [line for line in text.split("\n") if line.startswith("Question")] == asked
     assert PROSE not in text
 
 
