@@ -102,7 +102,11 @@ class Manifest:
     @property
     def settings(self) -> dict[str, Any]:
         """step.key -> value of each setting that decides the output. Dots join nested keys."""
-        return {key: value for key, value in _flat(self.config) if key not in self.free}
+        return {key: value for key, value in _flat(self.config) if not self.is_free(key)}
+
+    def is_free(self, key: str) -> bool:
+        """Whether a setting, or one that it lies in, is among `free`."""
+        return any(key == free or key.startswith(f"{free}.") for free in self.free)
 
     @property
     def digest(self) -> str:
