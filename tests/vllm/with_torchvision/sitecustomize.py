@@ -1,14 +1,9 @@
-"""For the path of vLLM's own processes, beside torch for CPUs: see `tests/vllm/test_images.py`.
+"""For the path of vLLM's own processes: see `tests/vllm/test_images.py` and `boxes`.
 
-PyPI's torchvision is built for CUDA. Beside torch for CPUs its operators do not load, and it
-refuses to be imported without two of them. Nothing here calls them.
+The last line is that of `without_avx512_bf16`, with its reason.
 """
 
+import boxes  # noqa: F401
 import torch
 
-BOXES = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
-library = torch.library.Library("torchvision", "DEF")
-for name in ("nms", "qnms"):
-    library.define(name + BOXES)
-
-torch.cpu._is_avx512_bf16_supported = lambda: False  # as in `without_avx512_bf16`
+torch.cpu._is_avx512_bf16_supported = lambda: False
