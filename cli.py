@@ -3,13 +3,7 @@
 This file parses, prints and sets the exit code. Heavy imports stand inside the commands, so that
 `corpusmill --help` answers at once.
 
-Exit codes:
-0: done.
-1: internal error.
-2: an error that the user can mend. The message says how.
-3: done, but some shards are quarantined. `verify` too, if it found nothing worse.
-4: `verify` found problems.
-130: interrupted. The same command goes on.
+The exit codes are listed in `EXIT_CODES`, which `--help` prints.
 """
 
 import functools
@@ -23,7 +17,7 @@ from inspect import Signature, signature
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from corpusmill.manifests.errors import CorpusmillError, Interrupted
+from corpusmill.manifests.errors import CorpusmillError, Interrupted, TimeUp
 from corpusmill.pipeline.catalogue import STAGES
 from typer.core import TyperCommand
 
@@ -35,12 +29,22 @@ if TYPE_CHECKING:
 
 # The parser's exception. typer does not export it by name.
 UsageError: Any = typer.BadParameter.__bases__[0]
-USER_ERROR, QUARANTINED, NOT_VERIFIED, INTERRUPTED = 2, 3, 4, 130
-
+USER_ERROR, QUARANTINED, NOT_VERIFIED, TIME_UP, INTERRUPTED = 2, 3, 4, 5, 130
+EXIT_CODES = {
+    0: "done",
+    1: "an error in corpusmill itself; please report it",
+    USER_ERROR: "a mistake, a full disk, a store that is down; the message says what to do",
+    QUARANTINED: "done, but shards are quarantined; also of verify, if all else holds",
+    NOT_VERIFIED: "verify found problems",
+    TIME_UP: "the time of --max-hours is up; the same command goes on",
+    INTERRUPTED: "stopped by Ctrl-C or SIGTERM; the same command goes on",
+}
 
 RunnerKind = StrEnum("RunnerKind", ["auto", "ray", "inline"])
 LogKind = StrEnum("LogKind", ["auto", "lines", "json"])
 DeviceKind = StrEnum("DeviceKind", ["auto", "cpu", "cuda"])
+DtypeKind = StrEnum("DtypeKind", ["auto", "float32", "bfloat16"])
+SiteOrder = StrEnum("SiteOrder", ["in", "kept", "rate", "tokens", "quality", "site"])
 PromptsAction = StrEnum("PromptsAction", ["list", "show", "test"])
 
 Input = Annotated[
@@ -88,6 +92,21 @@ Replace = Annotated[
         "option, that is an error.",
     ),
 ]
+MaxHours = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        help="Begin no shard after so many hours. Those that run are finished. Exit code 5, if "
+        "work is left.",
+    ),
+]
+MetricsOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE|PORT",
+        help="Metrics for Prometheus: a text file, or a port of this machine that serves them.",
+    ),
+]
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="No progress: only results, warnings and errors.")
 ]
@@ -110,6 +129,7 @@ app = typer.Typer(
     name="corpusmill",
     help="From web crawl to a trained hybrid language model. `corpusmill demo` shows the whole way "
     "on a small sample.",
+    epilog="Exit codes. " + ". ".join(f"{code}: {text}" for code, text in EXIT_CODES.items()) + ".",
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -162,8 +182,14 @@ class RunOptions:
         from corpusmill.pipeline.display import showing
         from corpusmill.pipeline.placement import open_runner
 
-        with showing(self.display), open_runner(output, self.placement) as runner:
-            yield runner
+        with showing(self.display):
+            try:
+                with open_runner(output, self.placement) as runner:
+                    yield runner
+            except CorpusmillError as error:
+                if self.display.error(str(error)):
+                    sys.exit(_exit_code(error))
+                raise
 
 
 def _run_options(
@@ -174,12 +200,18 @@ def _run_options(
     log: LogOption = LogKind.auto,
     quiet: Quiet = False,
     verbose: Verbose = False,
+    max_hours: MaxHours = None,
+    metrics: MetricsOption = None,
 ) -> RunOptions:
     from corpusmill.pipeline.display import chosen_display
     from corpusmill.pipeline.placement import Placement
 
-    placement = Placement(runner.value, ray_address, workers)
-    return RunOptions(placement, chosen_display(log.value, quiet, verbose), replace)
+    display = chosen_display(log.value, quiet, verbose)
+    if metrics is not None:
+        from corpusmill.pipeline.metrics import Metrics
+
+        display = Metrics(display, metrics)
+    return RunOptions(Placement(runner.value, ray_address, workers, max_hours), display, replace)
 
 
 def _with_run_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -350,9 +382,9 @@ def _run_recipe(
     path: str, output: str, inputs: tuple[str, ...], assignments: list[str], options: RunOptions
 ) -> int:
     """The number of quarantined shards."""
-    from corpusmill.manifests.looking.report import write_report
     from corpusmill.pipeline.recipe import prepared
     from corpusmill.pipeline.run import run_recipe
+    from corpusmill.report.page import write_report
 
     recipe = prepared(path, assignments, inputs)
     with options.runner(output) as runner:
@@ -406,7 +438,8 @@ def generate(
         typer.Option(
             "--prompt",
             "-p",
-            help="The text to go on from. Without it and --input, what is piped in.",
+            help="The text to continue. Without --prompt and --input, it is read from standard "
+            "input.",
         ),
     ] = None,
     input: Annotated[
@@ -415,49 +448,70 @@ def generate(
             "--input",
             "-i",
             metavar="FILE.jsonl",
-            help='A prompt a line: {"prompt": ...} or {"messages": [...]}; also max_tokens, '
-            "temperature, top_p, top_k, seed, stop. `-` is standard input. Prints JSON lines.",
+            help='A file of prompts, one JSON object a line: {"prompt": ...} or {"messages": '
+            "[...]}. A line may also set max_tokens, temperature, top_p, top_k, seed and stop. "
+            "`-` is standard input. Answers are printed as JSON lines.",
         ),
     ] = None,
     image: Annotated[
         list[str] | None,
-        typer.Option(metavar="FILE", help="Read an image, with a model that can. Repeatable."),
+        typer.Option(metavar="FILE", help="An image for the model to read, if it can. Repeatable."),
     ] = None,
-    max_tokens: Annotated[int, typer.Option(min=1, help="Tokens of an answer at most.")] = 256,
-    temperature: Annotated[float, typer.Option(min=0, help="0: the likeliest token.")] = 0.7,
+    max_tokens: Annotated[int, typer.Option(min=1, help="The longest answer, in tokens.")] = 256,
+    temperature: Annotated[
+        float, typer.Option(min=0, help="Higher is more random. 0 takes the most likely token.")
+    ] = 0.7,
     top_p: Annotated[
-        float, typer.Option(min=1e-9, max=1, help="Draw from the likeliest so much.")
+        float,
+        typer.Option(
+            min=1e-9,
+            max=1,
+            help="Choose among the most likely tokens that together have this probability.",
+        ),
     ] = 0.9,
-    top_k: Annotated[int, typer.Option(min=0, help="Draw from the likeliest so many. 0: all.")] = 0,
-    seed: Annotated[int, typer.Option(help="Another seed, other draws.")] = 0,
+    top_k: Annotated[
+        int, typer.Option(min=0, help="Choose among this many of the most likely tokens. 0: all.")
+    ] = 0,
+    seed: Annotated[int, typer.Option(help="Another seed gives other random choices.")] = 0,
     stop: Annotated[
-        list[str] | None, typer.Option(help="A text that ends the answer. Repeatable.")
+        list[str] | None,
+        typer.Option(help="End the answer before this text. Repeatable."),
     ] = None,
-    n: Annotated[int, typer.Option("--n", min=1, help="Answers for each prompt.")] = 1,
+    n: Annotated[int, typer.Option("--n", min=1, help="How many answers to each prompt.")] = 1,
     chat: Annotated[
-        bool, typer.Option("--chat", help="The prompt is a user's turn, in the chat template.")
+        bool,
+        typer.Option("--chat", help="Put the prompt into the model's chat template, as a user."),
     ] = False,
     log_probabilities: Annotated[
-        bool, typer.Option("--log-probabilities", help="Those of the chosen tokens, as JSON.")
+        bool,
+        typer.Option(
+            "--log-probabilities", help="Print JSON with the log-probability of each token."
+        ),
     ] = False,
-    as_json: Json = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a JSON line for each answer.")
+    ] = False,
     tokenizer: Annotated[
-        str | None, typer.Option(help="Its folder, if it does not lie with the model.")
+        str | None, typer.Option(help="The tokenizer's folder, if it is not beside the model.")
     ] = None,
-    device: Annotated[DeviceKind, typer.Option(help="auto: a GPU if there is one.")] = (
-        DeviceKind.auto
-    ),
-    threads: Annotated[int, typer.Option(min=1, help="Threads on a CPU.")] = 1,
+    device: Annotated[
+        DeviceKind, typer.Option(help="auto takes a GPU if there is one, else the CPU.")
+    ] = DeviceKind.auto,
+    dtype: Annotated[
+        DtypeKind, typer.Option(help="Of the weights. auto: bfloat16 on a GPU, float32 on a CPU.")
+    ] = DtypeKind.auto,
+    slots: Annotated[
+        int,
+        typer.Option(min=1, help="How many prompts to answer at once. Fewer need less memory."),
+    ] = 16,
+    threads: Annotated[int, typer.Option(min=1, help="How many CPU threads to use.")] = 1,
 ) -> None:
-    """Go on from a text with a trained model. Prints as it writes. JSON lines in give them out."""
-    if image:
-        from corpusmill.stages.generate.images import read_images
+    """Continue a text, or answer a file of prompts, with a trained model.
 
-        if read_images(model, tokenizer, image, max_tokens, as_json, device.value, _say_at_once):
-            raise typer.Exit(QUARANTINED)
-        return
-    from corpusmill.stages.generate.command import Options
+    One answer appears while the model writes it.
+    """
     from corpusmill.stages.generate.command import generate as answer
+    from corpusmill.stages.generate.options import Options
     from corpusmill.stages.generate.records import Record
 
     defaults = Record(
@@ -473,13 +527,16 @@ def generate(
         defaults=defaults,
         prompt=prompt,
         input=input,
+        images=tuple(image or ()),
         tokenizer=tokenizer,
         chat=chat,
         samples=n,
         log_probabilities=log_probabilities,
         as_json=as_json,
         device=device.value,
+        dtype=dtype.value,
         threads=threads,
+        slots=slots,
     )
     if answer(options, _say_at_once):
         raise typer.Exit(QUARANTINED)
@@ -493,10 +550,14 @@ def _say_at_once(text: str) -> None:
 def prompts(
     action: Annotated[
         PromptsAction,
-        typer.Argument(help="list: all that are shipped. show: the file. test: what is asked."),
+        typer.Argument(
+            help="list: all that are shipped, or in a folder. show: the file. test: its examples; "
+            "with --text what is asked."
+        ),
     ] = PromptsAction.list,
     name: Annotated[
-        str | None, typer.Argument(metavar="PROMPT", help="A shipped prompt, or a path.")
+        str | None,
+        typer.Argument(metavar="PROMPT", help="A shipped prompt, or a path; for list a folder."),
     ] = None,
     text: Annotated[
         str | None, typer.Option("--text", metavar="FILE", help="For test: a UTF-8 text.")
@@ -511,15 +572,17 @@ def prompts(
     from corpusmill.stages.synthesize import prompt_trial
 
     if action == PromptsAction.list:
-        lines = prompt_trial.listed()
-    elif name is None or (action == PromptsAction.test and text is None):
-        raise UsageError(f"prompts {action} needs a PROMPT" + " and --text" * (action == "test"))
+        lines = prompt_trial.listed(name)
+    elif name is None:
+        raise UsageError(f"prompts {action} needs a PROMPT")
     elif action == PromptsAction.show:
         lines = iter([prompt_trial.shown(name)])
+    elif text is None:
+        lines = prompt_trial.examined(name)
     else:
         chosen = step_alone("synthesize", config, set_ or [], step)
         settings = build_stage(chosen, lambda other: other)
-        lines = prompt_trial.tried(settings, name, text or "", ask)
+        lines = prompt_trial.tried(settings, name, text, ask)
     for line in lines:
         typer.echo(line)
 
@@ -620,11 +683,93 @@ def trace(
 
 
 @app.command(rich_help_panel="Looking")
-def report(root: Root) -> None:
-    """Write one HTML page about a run. The funnel, histograms, and documents before and after."""
-    from corpusmill.manifests.looking.report import write_report
+def report(
+    root: Root,
+    price_per_hour: Annotated[
+        float | None,
+        typer.Option(min=0, help="Of one hour of one worker: the page then shows the cost."),
+    ] = None,
+) -> None:
+    """Write one HTML page about a run. What stayed and why, costs, samples, charts, lineage."""
+    from corpusmill.report.page import write_report
 
-    typer.echo(write_report(root))
+    typer.echo(write_report(root, price_per_hour))
+
+
+@app.command(rich_help_panel="Looking")
+def sample(
+    folder: Annotated[str, typer.Argument(metavar="OUT/STAGE", help="A finished stage's folder.")],
+    where: Annotated[
+        str,
+        typer.Option(help="A condition in SQL, e.g. \"level='low' and n_tokens>500\"."),
+    ] = "",
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="Documents at most.")] = 20,
+    seed: Annotated[int, typer.Option(help="Another seed, other documents.")] = 0,
+    excluded: Annotated[
+        bool, typer.Option("--excluded", help="Of the documents that the stage dropped.")
+    ] = False,
+    both: Annotated[bool, typer.Option("--both", help="Of kept and dropped documents.")] = False,
+    column: Annotated[
+        list[str] | None, typer.Option(help="Only this column. Repeatable. For --json.")
+    ] = None,
+    whole: Annotated[bool, typer.Option("--whole", help="Whole texts.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines, all columns.")] = False,
+) -> None:
+    """Show documents of a stage that a condition holds for. Drawn by a seed."""
+    from corpusmill.manifests.looking.sample import sample as sample_of
+    from corpusmill.manifests.looking.sample import sample_text
+
+    parts = ("documents", "excluded") if both else ("excluded" if excluded else "documents",)
+    rows = sample_of(folder, where, count, seed, parts, tuple(column or ()))
+    for row in rows:
+        text = json.dumps(row, ensure_ascii=False, default=str) if as_json else ""
+        typer.echo(text or sample_text(row, whole))
+    if not rows and not as_json:
+        typer.echo("no document matches")
+
+
+@app.command(rich_help_panel="Looking")
+def diff(
+    first: Annotated[str, typer.Argument(metavar="OUT1", help="A run, or one stage's folder.")],
+    second: Annotated[str, typer.Argument(metavar="OUT2", help="The one to compare with it.")],
+    counts: Annotated[
+        bool, typer.Option("--counts", help="Do not read documents: only settings and counts.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Show what differs between two runs. Which setting did it, which documents moved."""
+    from corpusmill.manifests.looking.diff import diff as diff_of
+    from corpusmill.manifests.looking.diff import diff_json, diff_text
+
+    found = diff_of(first, second, documents=not counts)
+    typer.echo(
+        json.dumps(diff_json(found), ensure_ascii=False, default=str)
+        if as_json
+        else diff_text(found)
+    )
+
+
+@app.command(rich_help_panel="Looking")
+def domains(
+    root: Root,
+    sort: Annotated[
+        SiteOrder, typer.Option(help="The order. rate: the sites first that lost most.")
+    ] = SiteOrder["in"],
+    most: Annotated[int, typer.Option("--most", "-n", min=1, help="Sites to print.")] = 40,
+    least: Annotated[int, typer.Option(min=0, help="Only sites with so many documents in.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Show what became of each site's documents. Keep rate, tokens, quality, reasons."""
+    from corpusmill.manifests.looking.domains import domains as domains_of
+    from corpusmill.manifests.looking.domains import domains_table
+    from corpusmill.manifests.looking.tables import print_table
+
+    found = domains_of(root)
+    if as_json:
+        typer.echo(json.dumps(found.as_json(), ensure_ascii=False))
+        return
+    print_table(domains_table(found, sort.value, most, least))
+    typer.echo(f"{len(found.sites):,} sites; in: read by {found.first}, kept: by {found.last}")
 
 
 def _say(folder: str, manifest: "Manifest") -> None:
@@ -654,7 +799,13 @@ def main() -> None:
         sys.exit(USER_ERROR)
     except CorpusmillError as error:
         print(f"corpusmill: {error}", file=sys.stderr)
-        sys.exit(INTERRUPTED if isinstance(error, Interrupted) else USER_ERROR)
+        sys.exit(_exit_code(error))
+
+
+def _exit_code(error: CorpusmillError) -> int:
+    if isinstance(error, TimeUp):
+        return TIME_UP
+    return INTERRUPTED if isinstance(error, Interrupted) else USER_ERROR
 
 
 if __name__ == "__main__":

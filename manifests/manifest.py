@@ -2,15 +2,18 @@
 
 A manifest holds the stage's config and versions, the shards that it wrote, its counts, and its
 parents. A parent is what the stage read: a path and a digest. The parents lead from a trainer's
-checkpoint back to the WARC files. Times stand under `timing` and are no part of the digest. So two
-runs with the same result have the same manifest digest.
+checkpoint back to the WARC files. Times (`timing`, `date`) are no part of the digest. So two runs
+with the same result have the same manifest digest.
 """
 
 import hashlib
 import json
 import os
+import shlex
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
+from datetime import UTC, datetime
 from typing import Any
 
 from corpusmill.manifests import storage
@@ -63,6 +66,8 @@ class Manifest:
     of some. They are no part of the digest.
     free: the settings that decide no output byte, as step.key. Their values are no part of the
     digest.
+    date, command: when the run that wrote the manifest began (ISO 8601, UTC), and its command line,
+    which is empty if another program ran it. They are no part of the digest.
     folder: where the manifest is read or written. It is no part of the file.
     """
 
@@ -81,6 +86,8 @@ class Manifest:
     verbs: list[str] = field(default_factory=list)
     free: list[str] = field(default_factory=list)
     left_out: list[dict[str, Any]] = field(default_factory=list)
+    date: str = field(default="", compare=False)
+    command: str = field(default="", compare=False)
     folder: str = ""
     work: Work = field(default_factory=Work, compare=False)  # never written
 
@@ -99,6 +106,7 @@ class Manifest:
         record = asdict(self)
         record["config"] = self.settings
         del record["timing"], record["folder"], record["free"], record["work"], record["left_out"]
+        del record["date"], record["command"]
         for counts in record["totals"]:
             del counts["seconds"]
         for artifact in record["outputs"]:
@@ -118,6 +126,14 @@ class Manifest:
 _FIELDS = {item.name for item in fields(Manifest)} - {"folder", "work"}
 MOST_NAMED = 20  # files that are left out, for each reason
 _REQUIRED = {"stages", "software", "config", "digest"}
+
+
+def begun_now() -> tuple[str, str]:
+    """The date now, and the command line of this process; empty if it is not ours."""
+    name = os.path.basename(sys.argv[0])
+    ours = name in ("corpusmill", "cli.py")
+    command = shlex.join(["corpusmill", *sys.argv[1:]]) if ours else ""
+    return datetime.now(UTC).isoformat(timespec="seconds"), command
 
 
 def write_manifest(manifest: Manifest, folder: str, name: str = MANIFEST) -> Artifact:

@@ -103,7 +103,7 @@ def read_state(checkpoint: Path) -> CheckpointState:
             f"{checkpoint} is not a checkpoint (no state.json)",
             "give a folder like OUTPUT/checkpoints/step-00001000",
         ) from error
-    except (json.JSONDecodeError, TypeError) as error:
+    except (ValueError, TypeError) as error:
         raise CorpusmillError(
             f"{path} is damaged ({error})", f"remove {checkpoint} and run again"
         ) from error

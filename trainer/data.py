@@ -305,9 +305,10 @@ def _refuse_cut_images(corpus: Catalogue, pack: Packing) -> None:
     longest = max(group.longest for group in (*corpus.training, *corpus.held_out))
     if longest > corpus.sequence_length + 1:
         raise CorpusmillError(
-            f"a document with its image has {longest} tokens, a training sequence "
-            f"{corpus.sequence_length}",
-            f"set train.sequence_length to {longest - 1}, or draw smaller pages",
+            f"a document has {longest} tokens, and where images are read each must fit into a "
+            f"training sequence (train.sequence_length {corpus.sequence_length})",
+            f"set train.sequence_length to {longest - 1}, draw smaller pages, or pack no longer "
+            "texts",
         )
 
 

@@ -39,6 +39,10 @@ class RowImages(Protocol):
         """In page-locked memory."""
         ...
 
+    def uncounted(self) -> "RowImages":
+        """The same images, of which no target counts."""
+        ...
+
     def split(self, rows: int) -> "Iterator[RowImages]":
         """In pieces of `rows` rows."""
         ...
@@ -69,8 +73,9 @@ class Batch:
 
     def uncounted(self) -> "Batch":
         """The same rows, of which no target counts."""
-        nothing = torch.zeros_like(self.loss_mask), torch.zeros_like(self.targets)
-        return Batch(self.tokens, nothing[0], self.document_ids, nothing[1], self.images)
+        mask, targets = torch.zeros_like(self.loss_mask), torch.zeros_like(self.targets)
+        images = None if self.images is None else self.images.uncounted()
+        return Batch(self.tokens, mask, self.document_ids, targets, images)
 
     def micro_batches(self, rows: int) -> "Iterator[Batch]":
         """The batch in pieces of `rows` rows. `targets` stays that of the whole batch."""

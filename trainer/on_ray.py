@@ -4,7 +4,7 @@ Ray places the workers, one a GPU, and starts them together. Inside, each trains
 If one dies, all are started again, and go on from the last checkpoint.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,9 +32,10 @@ def run_on_ray(
 
     Data and output must lie where every machine sees them. on_step: picklable; called in the first
     worker. restarts: how often the run may lose a worker. Raises CorpusmillError if Ray Train is
-    not installed, or if the run failed.
+    not installed, if the cluster is not there or too small, or if the run failed.
     """
     try:
+        import ray
         from ray.train import FailureConfig, RunConfig, ScalingConfig, TrainingFailedError
         from ray.train.torch import TorchTrainer
     except ImportError as error:
@@ -42,14 +43,22 @@ def run_on_ray(
             f"Ray Train cannot be imported ({error})", "pip install 'ray[train]>=2.51'"
         ) from error
     refuse_ranks(config, config.num_workers)
-    on_gpu = config.device != "cpu"
+    if not ray.is_initialized():
+        try:
+            ray.init()
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            raise CorpusmillError(
+                f"Ray could not be reached ({str(error).strip().splitlines()[0]})",
+                "check RAY_ADDRESS, or unset it to start Ray on this machine",
+            ) from error
+    resources = worker_resources(config, [n["Resources"] for n in ray.nodes() if n["Alive"]])
     trainer = TorchTrainer(
         partial(_rank, [path.resolve() for path in shards], output_folder.resolve(), on_step),
         train_loop_config=config.model_dump(mode="json"),
         scaling_config=ScalingConfig(
             num_workers=config.num_workers,
-            use_gpu=on_gpu,
-            resources_per_worker={"CPU": config.threads or 1, "GPU": int(on_gpu)},
+            use_gpu=resources["GPU"] > 0,
+            resources_per_worker=resources,
         ),
         run_config=RunConfig(
             name="ray",
@@ -64,6 +73,33 @@ def run_on_ray(
     last = checkpoint.latest(output_folder / "checkpoints")
     assert last is not None
     return last
+
+
+def worker_resources(
+    config: TrainConfig, machines: Sequence[Mapping[str, float]]
+) -> dict[str, float]:
+    """What each worker takes of a machine. `device: auto` is a GPU if the cluster has any.
+
+    machines: what each machine of the cluster has, by Ray's names. Raises CorpusmillError if there
+    is no room for all workers, for which Ray would wait without an end.
+    """
+    gpus = sum(machine.get("GPU", 0) for machine in machines)
+    on_gpu = config.device.startswith("cuda") or (config.device == "auto" and gpus > 0)
+    needed: dict[str, float] = {"CPU": config.threads or 1, "GPU": int(on_gpu)}
+    room = sum(
+        int(min(machine.get(kind, 0) // count for kind, count in needed.items() if count))
+        for machine in machines
+    )
+    if room < config.num_workers:
+        cpus = sum(machine.get("CPU", 0) for machine in machines)
+        each = f"{needed['CPU']:.0f} CPUs" + (" and a GPU" if on_gpu else "")
+        raise CorpusmillError(
+            f"the Ray cluster has {cpus:.0f} CPUs and {gpus:.0f} GPUs on {len(machines)} machines: "
+            f"room for {room} of {config.num_workers} workers with {each} each",
+            "start Ray on more machines, or lower num_workers or threads"
+            + (", or set device to cpu" if on_gpu else ""),
+        )
+    return needed
 
 
 def _rank(

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.vision.config import VisionConfig
-from corpusmill.vision.letters import EMPTY, patch_labels
+from corpusmill.vision.letters import EMPTY, UNKNOWN, patch_labels
 from corpusmill.vision.pixels import open_image, tiles
 from torch import Tensor
 
@@ -53,6 +53,10 @@ class ImageTiles:
     def pin_memory(self) -> "ImageTiles":
         labels = None if self.labels is None else self.labels.pin_memory()
         return ImageTiles(self.pixels.pin_memory(), self.counts, labels)
+
+    def uncounted(self) -> "ImageTiles":
+        labels = None if self.labels is None else torch.full_like(self.labels, UNKNOWN)
+        return ImageTiles(self.pixels, self.counts, labels)
 
     def split(self, rows: int) -> "Iterator[ImageTiles]":
         """In pieces of `rows` rows."""

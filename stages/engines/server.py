@@ -29,6 +29,7 @@ _LEFT_OUT = ("max_tokens", "seed", "top_p", "temperature")  # fields that some s
 _PROBES = 3
 _PROBE_SECONDS = 0.5
 _making = threading.Lock()
+_REFUSED = (Fault.REQUEST, Fault.ACCESS)
 _GO_ON = "then run the same command again; answers so far are kept"
 
 
@@ -88,11 +89,14 @@ class Server:
             tries += 1
             if reply.fault is Fault.ACCOUNT:
                 raise self._error("refuses to go on", reply.reason, f"settle that, {_GO_ON}")
-            if reply.fault is Fault.REQUEST:
-                refused = await self._refuses(probe, sent)
+            if reply.fault in _REFUSED:
+                # A server that no longer takes the key still answers what it took before. So only
+                # an answer to the probe shows that this request alone is refused.
+                since = sent if reply.fault is Fault.REQUEST else float("inf")
+                refused = await self._refuses(probe, since)
                 if refused is None:
                     return failed(reply.reason)
-                if refused.fault is Fault.REQUEST:
+                if refused.fault in _REFUSED:
                     raise self._error("refuses every request", refused.reason, self._mend(refused))
                 reply = refused
             if reply.fault is Fault.BUSY:
@@ -127,7 +131,7 @@ class Server:
                 self._note_answer()
                 return None
             refusal = reply
-            if refusal.fault is not Fault.REQUEST:
+            if refusal.fault not in _REFUSED:
                 break
         return refusal
 

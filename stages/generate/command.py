@@ -1,49 +1,40 @@
-"""What `corpusmill generate` does: ask the model, and print text as it comes or JSON lines."""
+"""What `corpusmill generate` does: ask the model, and print text as it comes, or JSON lines."""
 
-import json
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from corpusmill.manifests.errors import InputError
+from corpusmill.manifests.errors import EngineError, InputError
 from corpusmill.stages.engines import chat, embedded
 from corpusmill.stages.generate import model as models
-from corpusmill.stages.generate.records import Asked, Record, asked, asked_by_lines
+from corpusmill.stages.generate.images import read_images
+from corpusmill.stages.generate.lines import Lines
+from corpusmill.stages.generate.options import Options
+from corpusmill.stages.generate.reading import piped_prompt, read_lines
+from corpusmill.stages.generate.records import Asked, asked, asked_by_lines
+from corpusmill.stages.generate.typed import Say, Typed
 
 if TYPE_CHECKING:
-    from corpusmill.trainer.generation.generator import Answer, Generator, Prompt
-
-Say = Callable[[str], None]  # prints a text without a line end
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the command line says. prompt: a text. input: a file of JSON lines; `-` is standard
-    input. Without both, standard input is the text. samples: answers for each prompt.
-    """
-
-    model: str
-    defaults: Record
-    prompt: str | None = None
-    input: str | None = None
-    tokenizer: str | None = None
-    chat: bool = False
-    samples: int = 1
-    log_probabilities: bool = False
-    as_json: bool = False
-    device: str = "auto"
-    dtype: str = "auto"
-    threads: int = 1
-    slots: int = 16
+    from corpusmill.trainer.generation.generator import Generator, Prompt
 
 
 def generate(options: Options, say: Say) -> int:
-    """Answer all prompts. Returns how many of a file's prompts were too long for the model.
+    """Answer all prompts, or read all images. Returns how many had no answer: too long for the
+    model, or no image.
 
-    Raises CorpusmillError if there is no such model, device or prompt.
+    Raises CorpusmillError if there is no such model, device or prompt, or too little GPU memory.
     """
+    import torch
+
+    try:
+        return read_images(options, say) if options.images else _answer(options, say)
+    except torch.OutOfMemoryError as error:
+        raise EngineError(
+            f"the GPU has too little memory for this model with --slots {options.slots}",
+            "set a smaller --slots; --dtype bfloat16 if it is float32; or --device cpu",
+        ) from error
+
+
+def _answer(options: Options, say: Say) -> int:
     chosen = models.choose(options.model, options.tokenizer)
     tokenizer = chat.load(chosen.tokenizer)
     questions = _questions(options, tokenizer)
@@ -53,46 +44,29 @@ def generate(options: Options, say: Say) -> int:
         chosen.folder,
         tokenizer,
         chosen.end_tokens,
-        min(options.slots, len(questions) * options.samples) or 1,
+        options.slots_for(len(questions)),
         options.device,
         options.dtype,
         options.threads,
     )
     if options.input is None and not options.as_json and not options.log_probabilities:
-        return _print_text(generator, questions[0], options, chosen.context, tokenizer, say)
+        _print_text(generator, questions[0], options, chosen.context, tokenizer, say)
+        return 0
     return _print_lines(generator, questions, options, chosen.context, say)
 
 
 def _questions(options: Options, tokenizer: chat.ChatTokenizer) -> list[Asked]:
     """All prompts. A line that is none is found before the model works."""
     if options.input is None:
-        text = _piped_text() if options.prompt is None else options.prompt
+        text = piped_prompt() if options.prompt is None else options.prompt
         record = options.defaults.model_copy(update={"prompt": text})
         return [asked(record, {"prompt": text}, options.chat, tokenizer)]
-    name, lines = options.input, _lines(options.input)
+    name = "standard input" if options.input == "-" else options.input
+    lines = read_lines(options.input)
     found = list(asked_by_lines(name, lines, options.defaults, options.chat, tokenizer))
     if not found:
         raise InputError(f"{name} holds no prompt", "write a JSON object a line")
     return found
-
-
-def _lines(name: str) -> list[str]:
-    if name == "-":
-        return sys.stdin.read().splitlines()
-    try:
-        return Path(name).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{name} cannot be read ({error})", "give a UTF-8 file of JSON lines"
-        ) from error
-
-
-def _piped_text() -> str:
-    if sys.stdin.isatty():
-        raise InputError(
-            "there is no prompt", "give --prompt TEXT or --input FILE.jsonl, or pipe a text"
-        )
-    return sys.stdin.read()
 
 
 def _too_long(question: Asked, context: int | None) -> str:
@@ -128,45 +102,17 @@ def _print_text(
     context: int | None,
     tokenizer: chat.ChatTokenizer,
     say: Say,
-) -> Literal[0]:
-    """The answer as it comes; several answers one after the other, each behind a line `--- N`."""
-    typed = _Typed(tokenizer, question.record.stop, say)
+) -> None:
+    """The answer as it comes; several answers one after the other, each below a line `--- N`."""
     prompts = _prompts([question], options, context)
     if options.samples == 1:
+        typed = Typed(tokenizer.decode, question.record.stop, say)
         for _, answer in generator.generate(prompts, typed.hear):
             typed.finish(answer.text)
-        return 0
+        return
     answers = dict(generator.generate(prompts))
     for number, (_, answer) in enumerate(sorted(answers.items()), 1):
         say(f"--- {number}\n{answer.text}\n")
-    return 0
-
-
-class _Typed:
-    """Prints the text of tokens as they come, but for what may still change: half a letter, or the
-    begin of a stop string.
-    """
-
-    def __init__(self, tokenizer: chat.ChatTokenizer, stop: Sequence[str], say: Say) -> None:
-        self._decode, self._stop, self._say = tokenizer.decode, stop, say
-        self._held = max([len(text) - 1 for text in stop if text], default=0)
-        self._ids: list[int] = []
-        self._printed = 0
-
-    def hear(self, index: int, tokens: list[int]) -> None:
-        self._ids += tokens
-        text = self._decode(self._ids)
-        if not text.endswith("\ufffd") and not any(stop and stop in text for stop in self._stop):
-            self._print(text[: len(text) - self._held])
-
-    def finish(self, text: str) -> None:
-        self._print(text)
-        self._say("\n")
-
-    def _print(self, text: str) -> None:
-        if len(text) > self._printed:
-            self._say(text[self._printed :])
-            self._printed = len(text)
 
 
 def _print_lines(
@@ -177,42 +123,16 @@ def _print_lines(
     say: Say,
 ) -> int:
     """A JSON line for each answer, in the order of the input. Returns how many have an error."""
-    ready: dict[int, list[dict[str, Any]]] = {}  # place of a question -> its lines
-    answers: dict[int, dict[int, dict[str, Any]]] = {}  # its answers so far, by sample
+    lines = Lines(questions, options.samples, say)
     fitting: list[int] = []
     for place, question in enumerate(questions):
         if problem := _too_long(question, context):
-            ready[place] = [{**question.source, "answer": "", "error": problem}]
+            lines.fail(place, problem)
         else:
             fitting.append(place)
-    failed, printed = len(ready), 0
-
-    def print_ready() -> None:
-        nonlocal printed
-        while printed in ready:
-            for line in ready.pop(printed):
-                say(json.dumps(line, ensure_ascii=False) + "\n")
-            printed += 1
-
-    print_ready()
-    asked_for = [questions[place] for place in fitting]
-    for number, answer in generator.generate(_prompts(asked_for, options, context)):
-        place, sample = fitting[number // options.samples], number % options.samples
-        answers.setdefault(place, {})[sample] = _line(questions[place], answer)
-        if len(answers[place]) == options.samples:
-            ready[place] = [line for _, line in sorted(answers.pop(place).items())]
-            print_ready()
-    return failed
-
-
-def _line(question: Asked, answer: "Answer") -> dict[str, Any]:
-    line = {
-        **question.source,
-        "answer": answer.text,
-        "finish_reason": answer.finish_reason,
-        "n_prompt_tokens": len(question.ids),
-        "n_output_tokens": len(answer.token_ids),
-    }
-    if answer.log_probabilities is not None:
-        line |= {"tokens": answer.token_ids, "log_probabilities": answer.log_probabilities}
-    return line
+    lines.print_complete()
+    prompts = _prompts([questions[place] for place in fitting], options, context)
+    for number, answer in generator.generate(prompts):
+        lines.add(fitting[number // options.samples], number % options.samples, answer)
+        lines.print_complete()
+    return len(questions) - len(fitting)

@@ -1,41 +1,27 @@
 """`corpusmill generate --image`: what a model that reads images reads in files."""
 
-import json
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from corpusmill.manifests.errors import InputError
 from corpusmill.stages.generate import model as models
+from corpusmill.stages.generate.lines import as_line
+from corpusmill.stages.generate.options import Options
+from corpusmill.stages.generate.typed import Say
 
 
-def read_images(
-    model: str,
-    tokenizer: str | None,
-    files: Sequence[str],
-    max_tokens: int,
-    as_json: bool,
-    device: str,
-    say: Callable[[str], None],
-) -> int:
+def read_images(options: Options, say: Say) -> int:
     """Read all files. Returns how many could not be read.
 
-    One file gives its text. Several, or `as_json`, give a JSON line each, in the order of the
+    One file gives its text. Several files, or `as_json`, give a JSON line each, in the order of the
     files. Raises CorpusmillError if there is no such model, device or file.
     """
+    import torch
     from corpusmill.trainer.ranks import compute_dtype, find_device
     from corpusmill.vision.pixels import ImageError, open_image
     from corpusmill.vision.reading import PageReader
 
+    files = options.images
     contents = [_content(file) for file in files]
-    chosen = models.choose(model, tokenizer, reads_images=True)
-    where = find_device(device)
-    reader = PageReader.load(
-        Path(chosen.folder),
-        Path(chosen.tokenizer),
-        min(16, len(files)),
-        where.type,
-        compute_dtype("auto", where),
-    )
     lines: dict[int, dict[str, str]] = {}
     good: list[int] = []
     for place, content in enumerate(contents):
@@ -45,13 +31,24 @@ def read_images(
         except ImageError as error:
             lines[place] = {"image": files[place], "answer": "", "error": str(error)}
     failed = len(lines)
-    for number, text in reader.read((contents[place] for place in good), max_tokens):
+    chosen = models.choose(options.model, options.tokenizer, reads_images=True)
+    device = find_device(options.device)
+    torch.set_num_threads(options.threads)
+    reader = PageReader.load(
+        Path(chosen.folder),
+        Path(chosen.tokenizer),
+        options.slots_for(len(files)),
+        device.type,
+        compute_dtype(options.dtype, device),
+    )
+    pages = (contents[place] for place in good)
+    for number, text in reader.read(pages, options.defaults.max_tokens):
         lines[good[number]] = {"image": files[good[number]], "answer": text}
-    if len(files) == 1 and not as_json and not failed:
+    if len(files) == 1 and not options.as_json and not failed:
         say(lines[0]["answer"] + "\n")
         return 0
     for _, line in sorted(lines.items()):
-        say(json.dumps(line, ensure_ascii=False) + "\n")
+        say(as_line(line))
     return failed
 
 
@@ -59,4 +56,6 @@ def _content(file: str) -> bytes:
     try:
         return Path(file).read_bytes()
     except OSError as error:
-        raise InputError(f"{file} cannot be read ({error})", "name an image file") from error
+        raise InputError(
+            f"{file} cannot be read ({error.strerror})", "name an image file"
+        ) from error

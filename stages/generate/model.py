@@ -1,6 +1,5 @@
 """Which model a name means: an export, a checkpoint, or what a run made."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from corpusmill.stages.tokenizer import loaded
 _EXPORT, _CHECKPOINT = "config.json", "state.json"
 # Where a run keeps a tokenizer, from the folder of the run.
 _TOKENIZERS = ("", "tokenizer", "pack/tokenizer", "tokenizer/tokenizer")
+IMAGE_READER = "internvl"  # what `export` writes for a model that reads images
 _NAME_ONE = "name an export, a checkpoint folder, or the OUT folder of a run that trained a model"
 
 
@@ -37,15 +37,36 @@ def choose(name: str, tokenizer: str | None = None, reads_images: bool = False) 
     folder = _inside(path) if path.is_dir() else Path(model_folder.local_folder(name))
     if (folder / _EXPORT).exists():
         if not reads_images:
-            embedded.refuse_other_architectures(str(folder))
+            _refuse_other_architectures(folder)
         return Chosen(
             str(folder),
             tokenizer or _tokenizer(folder, (folder,)),
             model_folder.declared_context(str(folder)),
             frozenset(model_folder.end_tokens(str(folder))),
         )
+    from corpusmill.trainer import checkpoint
+
+    state = checkpoint.read_state(folder)
+    if state.image_token is not None and not reads_images:
+        raise _needs_image(folder)
     near = tokenizer or _tokenizer(folder, (folder, *folder.resolve().parents[:3]))
-    return Chosen(str(folder), near, _trained_length(folder), frozenset())
+    return Chosen(str(folder), near, state.config["sequence_length"], frozenset())
+
+
+def _needs_image(folder: Path) -> ModelError:
+    return ModelError(f"the model in {folder} reads images", "name an image with --image")
+
+
+def _refuse_other_architectures(folder: Path) -> None:
+    found = model_folder.declared(str(folder)).get("model_type")
+    if found == IMAGE_READER:
+        raise _needs_image(folder)
+    if found != embedded.ARCHITECTURE:
+        raise ModelError(
+            f"the model in {folder} is of type {found!r}, and `generate` runs "
+            f"{embedded.ARCHITECTURE} alone",
+            "name a model that corpusmill trained; transformers or vLLM run this one",
+        )
 
 
 def _inside(folder: Path) -> Path:
@@ -83,15 +104,3 @@ def _tokenizer(folder: Path, around: tuple[Path, ...]) -> str:
     raise ModelError(
         f"there is no tokenizer in {folder} or beside it", "name its folder with --tokenizer"
     )
-
-
-def _trained_length(checkpoint: Path) -> int | None:
-    """The sequence length of a checkpoint's training."""
-    try:
-        state = json.loads((checkpoint / _CHECKPOINT).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ModelError(
-            f"{checkpoint / _CHECKPOINT} is damaged ({error})", "take another checkpoint"
-        ) from error
-    length = state.get("config", {}).get("sequence_length")
-    return int(length) if length else None

@@ -48,6 +48,7 @@ class Asked:
 
 def asked(record: Record, source: Mapping[str, Any], chat: bool, tokenizer: ChatTokenizer) -> Asked:
     """A record's prompt as tokens. chat: a text is a user's turn in the model's chat template."""
+    _refuse_half_characters([source, record.stop])
     text = record.text if record.prompt is None else record.prompt
     turns = None if record.messages is None else [dict(turn) for turn in record.messages]
     if turns is None and text is not None and chat:
@@ -60,10 +61,21 @@ def asked(record: Record, source: Mapping[str, Any], chat: bool, tokenizer: Chat
     return Asked(source, record, tuple(ids))
 
 
+def _refuse_half_characters(texts: Any) -> None:
+    """Half of a UTF-16 pair (JSON's \\ud800), or a byte of the command line that is not UTF-8."""
+    try:
+        json.dumps(texts, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        half = ord(error.object[error.start])
+        raise InputError(f"the text has half of a character (U+{half:04X})", "mend it") from error
+
+
 def asked_by_lines(
     name: str, lines: Iterable[str], defaults: Record, chat: bool, tokenizer: ChatTokenizer
 ) -> Iterator[Asked]:
-    """A prompt for each line of JSON. Raises InputError, which names the line."""
+    """A prompt for each line of JSON; empty lines count for none. Raises InputError, which names
+    the line.
+    """
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue

@@ -59,12 +59,12 @@ def _planned(
     prompts: Mapping[str, Sequence[Prompt]],
     planner: Planner,
     read: Counts,
-) -> Iterator[PlannedRow]:
-    """The rows of all documents. read: the account of the documents."""
+) -> Iterator[list[PlannedRow]]:
+    """The rows of each document. read: the account of the documents."""
     for document in documents:
-        for row in planner.plan(document, prompts[document["level"] or UNSCORED]):
-            read.repeats += not row.is_first
-            yield row
+        rows = list(planner.plan(document, prompts[document["level"] or UNSCORED]))
+        read.repeats += sum(not row.is_first for row in rows)
+        yield rows
 
 
 class _Output:

@@ -22,7 +22,7 @@ from corpusmill.manifests.schema import LEVELS
 from corpusmill.manifests.settings import Share
 from corpusmill.manifests.shard import Shard
 from corpusmill.prompts import loader
-from corpusmill.prompts.loader import Prompt
+from corpusmill.prompts.loader import Order, Prompt
 from corpusmill.stages.contract import Account, GlobalStage, Inputs, Pass, Passes, Reads
 from corpusmill.stages.engines import EngineConfig
 from corpusmill.stages.engines.embedded import EmbeddedEngine
@@ -52,7 +52,7 @@ class Synthesize(GlobalStage):
     """Rephrase and expand documents with a language model, each prompt routed by level."""
 
     name: ClassVar[str] = "synthesize"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     account: ClassVar[Account] = Account.ONE_TO_MANY
     reads: ClassVar[Reads] = Reads.DOCUMENTS
     free_settings: ClassVar[tuple[str, ...]] = tuple(
@@ -76,6 +76,12 @@ class Synthesize(GlobalStage):
     """Level -> prompts, each by its shipped name or the path of a prompt file.
 
     `unscored` routes documents without a level. Default: Nemotron-CC, section 2.3.
+    """
+    order: Order = "instruction_first"
+    """Whether a request begins with the instruction or with the document.
+
+    document_first: all prompts of a document share what the engine reads of it, if it caches
+    prefixes (vLLM does). Then all prompts of a level get the same segments.
     """
     samples: PositiveInt = 1
     """Answers for each request."""
@@ -155,7 +161,11 @@ class Synthesize(GlobalStage):
 
     def planner(self) -> Planner:
         return Planner(
-            self.engine.tokenizer(), self.engine.context_length(), self.samples, self.seed
+            self.engine.tokenizer(),
+            self.engine.context_length(),
+            self.samples,
+            self.seed,
+            self.order,
         )
 
 

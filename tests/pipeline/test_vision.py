@@ -233,6 +233,17 @@ def test_pack_drops_no_image_in_silence(packed, tmp_path):
         )
 
 
+def test_a_warm_up_has_the_same_held_out_loss_on_two_ranks(packed):
+    """15 held-out rows fill three batches of four: the second rank has one batch less."""
+    held_out = {"steps": 1, "learns": "letters", "eval_fraction": 0.35, "micro_batch_size": 4}
+    losses = []
+    for ranks in (1, 2):
+        output, _ = train(packed, f"ranks-{ranks}", num_workers=ranks, **held_out)
+        [record] = (json.loads(line) for line in (output / "log.jsonl").read_text().splitlines())
+        losses.append(record["held_out_loss"])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
 def test_generate_reads_image_files(packed, tmp_path):
     from corpusmill.cli import app
     from typer.testing import CliRunner

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 from corpusmill.manifests.errors import CorpusmillError
-from corpusmill.trainer.on_ray import run_on_ray
+from corpusmill.trainer.on_ray import run_on_ray, worker_resources
 from corpusmill.trainer.train import train
 
 pytest.importorskip("ray.train")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _cluster(tmp_path_factory):
+@pytest.fixture(scope="module")
+def _cluster():
     """A Ray of two processors. Its sockets need a short path."""
     import ray
 
@@ -28,6 +28,7 @@ def losses(log: Path) -> list[float]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("_cluster")
 def test_two_workers_have_the_losses_of_one_process_even_if_one_dies(
     write_shards, random_documents, make_config, tmp_path
 ):
@@ -48,6 +49,7 @@ def test_two_workers_have_the_losses_of_one_process_even_if_one_dies(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("_cluster")
 def test_a_worker_s_error_is_told_in_its_own_words(
     write_shards, random_documents, make_config, tmp_path
 ):
@@ -55,3 +57,31 @@ def test_a_worker_s_error_is_told_in_its_own_words(
     config = make_config(num_workers=2, model=small)
     with pytest.raises(CorpusmillError, match="the model knows 8"):
         run_on_ray(config, write_shards(random_documents), tmp_path / "run", restarts=0)
+
+
+@pytest.mark.parametrize(
+    ("device", "machines", "gpu"),
+    [
+        ("auto", [{"CPU": 8.0}], 0),
+        ("auto", [{"CPU": 8.0, "GPU": 2.0}], 1),
+        ("cpu", [{"CPU": 4.0, "GPU": 2.0}], 0),
+        ("cuda", [{"CPU": 2.0, "GPU": 1.0}, {"CPU": 3.0, "GPU": 1.0}], 1),
+    ],
+)
+def test_a_worker_takes_a_gpu_if_the_cluster_has_one(make_config, device, machines, gpu):
+    config = make_config(num_workers=2, device=device, threads=2)
+    assert worker_resources(config, machines) == {"CPU": 2, "GPU": gpu}
+
+
+@pytest.mark.parametrize(
+    ("device", "machines", "message"),
+    [
+        ("cuda", [{"CPU": 8.0}], "and 0 GPUs on 1 machines: room for 0 of 2 .*device to cpu"),
+        ("auto", [{"CPU": 8.0, "GPU": 1.0}], "room for 1 of 2 workers with 2 CPUs and a GPU each"),
+        ("cpu", [{"CPU": 3.0}, {"CPU": 1.0}], "has 4 CPUs .* 2 machines: room for 1 of 2 workers"),
+    ],
+)
+def test_a_cluster_without_room_is_refused_not_waited_for(make_config, device, machines, message):
+    config = make_config(num_workers=2, device=device, threads=2)
+    with pytest.raises(CorpusmillError, match=message):
+        worker_resources(config, machines)

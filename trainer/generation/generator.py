@@ -26,7 +26,7 @@ from corpusmill.trainer.importing import load_folder
 from corpusmill.trainer.model import HybridModel
 
 Decode = Callable[[Sequence[int]], str]
-News = Callable[[int, list[int]], None]  # is told the index of a prompt and its newest tokens
+News = Callable[[int, list[int]], None]  # is told a prompt's index and its answer's newest tokens
 MOST_GUESSES = 15  # that a row has checked in one step
 TOKENS_A_STEP = 64  # of all rows together, as far as guesses decide it
 
@@ -123,7 +123,8 @@ class Generator:
         """The answer to every prompt, with its index, in the order in which they end.
 
         A prompt has at least one token. Prompts are taken as slots are free. One generator answers
-        one such call at a time. news: is told every row's tokens as they are chosen.
+        one such call at a time. news: is told the tokens of every answer as they are chosen, but
+        not the stop token that ends it.
         """
         waiting = enumerate(prompts)
         rows: list[_Row] = []
@@ -218,16 +219,19 @@ class Generator:
             if row.prompt.log_probabilities:
                 row.log_probabilities += logs[place * width : place * width + len(new)]
             if news is not None:
-                news(row.index, new)
+                news(row.index, new[:-1] if self._at_stop_token(row) else new)
             counts.append(len(new))
         return counts
 
     def _end(self, row: _Row) -> None:
         """See whether the newest token ends the answer."""
-        if row.answer[-1] in self._stop_ids or (row.prompt.stop and self._stopped(row)):
+        if self._at_stop_token(row) or (row.prompt.stop and self._stopped(row)):
             row.ended = "stop"
         elif len(row.answer) == row.prompt.max_tokens:
             row.ended = "length"
+
+    def _at_stop_token(self, row: _Row) -> bool:
+        return bool(row.answer) and row.answer[-1] in self._stop_ids
 
     def _stopped(self, row: _Row) -> bool:
         """Whether a stop string stands at the end of the answer. A token has at least a byte."""
@@ -240,8 +244,7 @@ class Generator:
         tokens = row.answer
         text = ""
         if self._decode is not None:
-            ended = bool(tokens) and tokens[-1] in self._stop_ids
-            text = self._decode(tokens[:-1] if ended else tokens)
+            text = self._decode(tokens[:-1] if self._at_stop_token(row) else tokens)
             cuts = [text.find(stop) for stop in row.prompt.stop if stop in text]
             text = text[: min(cuts, default=len(text))]
         assert row.ended

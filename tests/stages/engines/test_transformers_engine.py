@@ -1,6 +1,8 @@
 """The embedded engine: a row's text does not depend on the other rows of its batch."""
 
 import dataclasses
+import json
+import shutil
 
 import pytest
 import torch
@@ -126,12 +128,18 @@ def test_the_context_is_what_the_model_declares(engine):
 
 
 def test_the_identity_follows_the_weights_and_not_the_path(model_folder, tmp_path):
-    import shutil
-
     copy = shutil.copytree(model_folder, tmp_path / "elsewhere" / model_folder.name)
     assert folders.identity(str(copy)) == folders.identity(str(model_folder))
     weights = copy / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
+    assert folders.identity(str(copy)) != folders.identity(str(model_folder))
+
+
+def test_the_identity_follows_the_tokens_that_end_an_answer(model_folder, tmp_path):
+    copy = shutil.copytree(model_folder, tmp_path / model_folder.name)
+    file = copy / "generation_config.json"
+    settings = json.loads(file.read_text())
+    file.write_text(json.dumps({**settings, "eos_token_id": [2, 5]}))
     assert folders.identity(str(copy)) != folders.identity(str(model_folder))
 
 

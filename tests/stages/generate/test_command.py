@@ -1,7 +1,6 @@
 """`corpusmill generate`: which model a name means, prompts in, answers out, and bad input."""
 
 import dataclasses
-import io
 import json
 import shutil
 from typing import Any
@@ -9,8 +8,10 @@ from typing import Any
 import pytest
 import torch
 from corpusmill.manifests.errors import CorpusmillError, EngineError, InputError, ModelError
-from corpusmill.stages.generate.command import Options, generate
+from corpusmill.stages.engines import embedded
+from corpusmill.stages.generate.command import generate
 from corpusmill.stages.generate.model import choose
+from corpusmill.stages.generate.options import Options
 from corpusmill.stages.generate.records import Record
 
 from tests.command_line import corpusmill
@@ -188,6 +189,7 @@ def small_run(tmp_path_factory):
         ("{}", "line 2: there is no prompt; give `prompt`"),
         ('{"prompt": 5}', "line 2: prompt: .*string"),
         ('{"prompt": "a", "temperature": -1}', "line 2: temperature"),
+        (r'{"prompt": "a", "id": "\ud800"}', r"line 2: the text has half .* \(U\+D800\)"),
     ],
 )
 def test_a_line_that_is_no_prompt_is_named(options, tmp_path, line, message):
@@ -202,18 +204,26 @@ def test_a_line_that_is_no_prompt_is_named(options, tmp_path, line, message):
         ({"model": "./nowhere"}, ModelError, "no model folder ./nowhere"),
         ({"model": "EMPTY"}, ModelError, "holds no model; name an export, a checkpoint"),
         ({"model": "BARE"}, ModelError, "no tokenizer in .*; name its folder with --tokenizer"),
-        ({"model": "LLAMA"}, ModelError, "of type 'llama'"),
+        (
+            {"model": "LLAMA"},
+            ModelError,
+            "of type 'llama', and `generate` runs nemotron_h alone; name a model that corpusmill",
+        ),
+        ({"model": "IMAGES"}, ModelError, "reads images; name an image with --image"),
         ({"prompt": "water " * 90}, InputError, "the model's context is 64; shorten it"),
         ({"input": "./none.jsonl", "prompt": None}, InputError, "none.jsonl cannot be read"),
+        ({"prompt": "b\udcffd"}, InputError, r"half of a character \(U\+DCFF\)"),
     ],
 )
 def test_bad_input_is_one_line_with_the_mend(options, folder, tmp_path, changes, error, message):
     (tmp_path / "EMPTY").mkdir()
     (tmp_path / "BARE").mkdir()
     (tmp_path / "LLAMA").mkdir()
+    (tmp_path / "IMAGES").mkdir()
     for name in ("config.json", "model.safetensors"):
         shutil.copy(folder / name, tmp_path / "BARE")
     (tmp_path / "LLAMA" / "config.json").write_text('{"model_type": "llama"}')
+    (tmp_path / "IMAGES" / "config.json").write_text('{"model_type": "internvl"}')
     if changes.get("model", "").isupper():
         changes = {"model": str(tmp_path / changes["model"])}
     with pytest.raises(error, match=message):
@@ -238,9 +248,43 @@ def test_a_tokenizer_of_another_model_is_named(options, tmp_path, small_run):
         )
 
 
-def test_piped_text_is_the_prompt(options, monkeypatch):
-    monkeypatch.setattr("sys.stdin", io.StringIO("bread"))
+def test_piped_text_is_the_prompt(options, pipe):
+    pipe(b"bread\n")
     assert printed(dataclasses.replace(options, prompt=None)) == printed(options)
+
+
+def test_a_stop_token_that_is_no_special_token_is_not_printed(options, folder, tmp_path):
+    [line] = lines(dataclasses.replace(options, log_probabilities=True))
+    end = line["tokens"][5]
+    assert end not in line["tokens"][:5]
+    other = shutil.copytree(folder, tmp_path / "other")
+    settings = json.loads((other / "generation_config.json").read_text())
+    (other / "generation_config.json").write_text(json.dumps(settings | {"eos_token_id": end}))
+    stopped = dataclasses.replace(options, model=str(other))
+    [line] = lines(dataclasses.replace(stopped, as_json=True))
+    assert line["finish_reason"] == "stop"
+    assert printed(stopped) == line["answer"] + "\n" != printed(options)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"input": "a.jsonl"}, "both --prompt and --input"),
+        ({"images": ("a.png",), "samples": 2}, "--image does not use --prompt and --n"),
+    ],
+)
+def test_options_that_exclude_one_another_are_refused(options, changes, message):
+    with pytest.raises(InputError, match=message):
+        dataclasses.replace(options, **changes)
+
+
+def test_a_full_gpu_is_one_line_that_names_what_takes_less(options, monkeypatch):
+    def full(*_arguments):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(embedded, "load_generator", full)
+    with pytest.raises(EngineError, match=r"--slots 16; set a smaller --slots; --dtype bfloat16"):
+        printed(options)
 
 
 def test_the_verb_prints_text_and_refuses_in_one_line(folder, options, tmp_path):
