@@ -9,11 +9,12 @@ FUZZ ?= 5000
 FAST = --ignore tests/fuzz --ignore tests/tools --ignore tests/trainer --ignore tests/test_bad_input.py \
 	--ignore tests/test_cli.py --ignore tests/test_deploy.py --ignore tests/pipeline/test_kill.py \
 	--ignore tests/pipeline/test_execute.py --ignore tests/pipeline/test_training.py \
+	--ignore tests/pipeline/test_s3.py --ignore tests/pipeline/test_two_nodes.py \
 	--ignore tests/pipeline/test_recipe_docs.py --ignore tests/stages/extract/test_sandbox.py \
 	--ignore tests/stages/dedup/test_invariance.py --ignore tests/stages/columns/test_kernel_cache.py \
 	--ignore tests/manifests/test_source_code.py --ignore tests/manifests/test_object_store.py
 
-.PHONY: install demo test test-fast test-all fuzz test-vllm format check clean
+.PHONY: install demo test test-fast test-all test-browser test-cluster fuzz test-vllm format check clean
 
 install: $(VENV)/.installed
 
@@ -43,9 +44,17 @@ test-fast: install
 test-all: install
 	$(BIN)/python -m pytest -m 'not vllm and not gpu'
 
+# Two Ray nodes of which one is killed, over S3; a job by Ray's job server.
+test-cluster: install
+	$(BIN)/python -m pytest -m slow tests/pipeline/test_two_nodes.py tests/pipeline/test_ray_job.py
+
 # Every fuzz target on new inputs, FUZZ of them each; what breaks one is kept in .hypothesis/ and tried first the next time.
 fuzz: install
 	CORPUSMILL_FUZZ=$(FUZZ) $(BIN)/python -m pytest tests/fuzz --timeout 0
+
+# The report in a real browser; without chromium on the machine these tests are skipped.
+test-browser: install
+	$(BIN)/python -m pytest -m browser tests/report
 
 test-vllm: $(VENV)-vllm/.installed
 	$(VENV)-vllm/bin/python -m pytest -m vllm tests/vllm

@@ -3,13 +3,7 @@
 This file parses, prints and sets the exit code. Heavy imports stand inside the commands, so that
 `corpusmill --help` answers at once.
 
-Exit codes:
-0: done.
-1: internal error.
-2: an error that the user can mend. The message says how.
-3: done, but some shards are quarantined. `verify` too, if it found nothing worse.
-4: `verify` found problems.
-130: interrupted. The same command goes on.
+The exit codes are listed in `EXIT_CODES`, which `--help` prints.
 """
 
 import functools
@@ -23,7 +17,7 @@ from inspect import Signature, signature
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from corpusmill.manifests.errors import CorpusmillError, Interrupted
+from corpusmill.manifests.errors import CorpusmillError, Interrupted, TimeUp
 from corpusmill.pipeline.catalogue import STAGES
 from typer.core import TyperCommand
 
@@ -35,13 +29,22 @@ if TYPE_CHECKING:
 
 # The parser's exception. typer does not export it by name.
 UsageError: Any = typer.BadParameter.__bases__[0]
-USER_ERROR, QUARANTINED, NOT_VERIFIED, INTERRUPTED = 2, 3, 4, 130
-
+USER_ERROR, QUARANTINED, NOT_VERIFIED, TIME_UP, INTERRUPTED = 2, 3, 4, 5, 130
+EXIT_CODES = {
+    0: "done",
+    1: "an error in corpusmill itself; please report it",
+    USER_ERROR: "a mistake, a full disk, a store that is down; the message says what to do",
+    QUARANTINED: "done, but shards are quarantined; also of verify, if all else holds",
+    NOT_VERIFIED: "verify found problems",
+    TIME_UP: "the time of --max-hours is up; the same command goes on",
+    INTERRUPTED: "stopped by Ctrl-C or SIGTERM; the same command goes on",
+}
 
 RunnerKind = StrEnum("RunnerKind", ["auto", "ray", "inline"])
 LogKind = StrEnum("LogKind", ["auto", "lines", "json"])
 DeviceKind = StrEnum("DeviceKind", ["auto", "cpu", "cuda"])
 DtypeKind = StrEnum("DtypeKind", ["auto", "float32", "bfloat16"])
+SiteOrder = StrEnum("SiteOrder", ["in", "kept", "rate", "tokens", "quality", "site"])
 PromptsAction = StrEnum("PromptsAction", ["list", "show", "test"])
 
 Input = Annotated[
@@ -89,6 +92,21 @@ Replace = Annotated[
         "option, that is an error.",
     ),
 ]
+MaxHours = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        help="Begin no shard after so many hours. Those that run are finished. Exit code 5, if "
+        "work is left.",
+    ),
+]
+MetricsOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE|PORT",
+        help="Metrics for Prometheus: a text file, or a port of this machine that serves them.",
+    ),
+]
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="No progress: only results, warnings and errors.")
 ]
@@ -111,6 +129,7 @@ app = typer.Typer(
     name="corpusmill",
     help="From web crawl to a trained hybrid language model. `corpusmill demo` shows the whole way "
     "on a small sample.",
+    epilog="Exit codes. " + ". ".join(f"{code}: {text}" for code, text in EXIT_CODES.items()) + ".",
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -163,8 +182,14 @@ class RunOptions:
         from corpusmill.pipeline.display import showing
         from corpusmill.pipeline.placement import open_runner
 
-        with showing(self.display), open_runner(output, self.placement) as runner:
-            yield runner
+        with showing(self.display):
+            try:
+                with open_runner(output, self.placement) as runner:
+                    yield runner
+            except CorpusmillError as error:
+                if self.display.error(str(error)):
+                    sys.exit(_exit_code(error))
+                raise
 
 
 def _run_options(
@@ -175,12 +200,18 @@ def _run_options(
     log: LogOption = LogKind.auto,
     quiet: Quiet = False,
     verbose: Verbose = False,
+    max_hours: MaxHours = None,
+    metrics: MetricsOption = None,
 ) -> RunOptions:
     from corpusmill.pipeline.display import chosen_display
     from corpusmill.pipeline.placement import Placement
 
-    placement = Placement(runner.value, ray_address, workers)
-    return RunOptions(placement, chosen_display(log.value, quiet, verbose), replace)
+    display = chosen_display(log.value, quiet, verbose)
+    if metrics is not None:
+        from corpusmill.pipeline.metrics import Metrics
+
+        display = Metrics(display, metrics)
+    return RunOptions(Placement(runner.value, ray_address, workers, max_hours), display, replace)
 
 
 def _with_run_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -351,9 +382,9 @@ def _run_recipe(
     path: str, output: str, inputs: tuple[str, ...], assignments: list[str], options: RunOptions
 ) -> int:
     """The number of quarantined shards."""
-    from corpusmill.manifests.looking.report import write_report
     from corpusmill.pipeline.recipe import prepared
     from corpusmill.pipeline.run import run_recipe
+    from corpusmill.report.page import write_report
 
     recipe = prepared(path, assignments, inputs)
     with options.runner(output) as runner:
@@ -519,10 +550,14 @@ def _say_at_once(text: str) -> None:
 def prompts(
     action: Annotated[
         PromptsAction,
-        typer.Argument(help="list: all that are shipped. show: the file. test: what is asked."),
+        typer.Argument(
+            help="list: all that are shipped, or in a folder. show: the file. test: its examples; "
+            "with --text what is asked."
+        ),
     ] = PromptsAction.list,
     name: Annotated[
-        str | None, typer.Argument(metavar="PROMPT", help="A shipped prompt, or a path.")
+        str | None,
+        typer.Argument(metavar="PROMPT", help="A shipped prompt, or a path; for list a folder."),
     ] = None,
     text: Annotated[
         str | None, typer.Option("--text", metavar="FILE", help="For test: a UTF-8 text.")
@@ -537,15 +572,17 @@ def prompts(
     from corpusmill.stages.synthesize import prompt_trial
 
     if action == PromptsAction.list:
-        lines = prompt_trial.listed()
-    elif name is None or (action == PromptsAction.test and text is None):
-        raise UsageError(f"prompts {action} needs a PROMPT" + " and --text" * (action == "test"))
+        lines = prompt_trial.listed(name)
+    elif name is None:
+        raise UsageError(f"prompts {action} needs a PROMPT")
     elif action == PromptsAction.show:
         lines = iter([prompt_trial.shown(name)])
+    elif text is None:
+        lines = prompt_trial.examined(name)
     else:
         chosen = step_alone("synthesize", config, set_ or [], step)
         settings = build_stage(chosen, lambda other: other)
-        lines = prompt_trial.tried(settings, name, text or "", ask)
+        lines = prompt_trial.tried(settings, name, text, ask)
     for line in lines:
         typer.echo(line)
 
@@ -646,11 +683,110 @@ def trace(
 
 
 @app.command(rich_help_panel="Looking")
-def report(root: Root) -> None:
-    """Write one HTML page about a run. The funnel, histograms, and documents before and after."""
-    from corpusmill.manifests.looking.report import write_report
+def report(
+    root: Root,
+    price_per_hour: Annotated[
+        float | None,
+        typer.Option(min=0, help="Of one hour of one worker: the page then shows the cost."),
+    ] = None,
+) -> None:
+    """Write one HTML page about a run. What stayed and why, costs, samples, charts, lineage."""
+    from corpusmill.report.page import write_report
 
-    typer.echo(write_report(root))
+    typer.echo(write_report(root, price_per_hour))
+
+
+@app.command(rich_help_panel="Looking")
+def sample(
+    folder: Annotated[str, typer.Argument(metavar="OUT/STAGE", help="A finished stage's folder.")],
+    where: Annotated[
+        str,
+        typer.Option(help="A condition in SQL, e.g. \"level='low' and n_tokens>500\"."),
+    ] = "",
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="Documents at most.")] = 20,
+    seed: Annotated[int, typer.Option(help="Another seed, other documents.")] = 0,
+    excluded: Annotated[
+        bool, typer.Option("--excluded", help="Of the documents that the stage dropped.")
+    ] = False,
+    both: Annotated[bool, typer.Option("--both", help="Of kept and dropped documents.")] = False,
+    column: Annotated[
+        list[str] | None, typer.Option(help="Only this column. Repeatable. For --json.")
+    ] = None,
+    whole: Annotated[bool, typer.Option("--whole", help="Whole texts.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines, all columns.")] = False,
+) -> None:
+    """Show documents of a stage that a condition holds for. Drawn by a seed."""
+    from corpusmill.manifests.looking.sample import sample as sample_of
+    from corpusmill.manifests.looking.sample import sample_text
+
+    parts = ("documents", "excluded") if both else ("excluded" if excluded else "documents",)
+    rows = sample_of(folder, where, count, seed, parts, tuple(column or ()))
+    for row in rows:
+        text = json.dumps(row, ensure_ascii=False, default=str) if as_json else ""
+        typer.echo(text or sample_text(row, whole))
+    if not rows and not as_json:
+        typer.echo("no document matches")
+
+
+@app.command(rich_help_panel="Looking")
+def diff(
+    first: Annotated[str, typer.Argument(metavar="OUT1", help="A run, or one stage's folder.")],
+    second: Annotated[str, typer.Argument(metavar="OUT2", help="The one to compare with it.")],
+    counts: Annotated[
+        bool, typer.Option("--counts", help="Do not read documents: only settings and counts.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Show what differs between two runs. Which setting did it, which documents moved."""
+    from corpusmill.manifests.looking.diff import diff as diff_of
+    from corpusmill.manifests.looking.diff import diff_json, diff_text
+
+    found = diff_of(first, second, documents=not counts)
+    typer.echo(
+        json.dumps(diff_json(found), ensure_ascii=False, default=str)
+        if as_json
+        else diff_text(found)
+    )
+
+
+@app.command(rich_help_panel="Looking")
+def domains(
+    root: Root,
+    sort: Annotated[
+        SiteOrder, typer.Option(help="The order. rate: the sites first that lost most.")
+    ] = SiteOrder["in"],
+    most: Annotated[int, typer.Option("--most", "-n", min=1, help="Sites to print.")] = 40,
+    least: Annotated[int, typer.Option(min=0, help="Only sites with so many documents in.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Show what became of each site's documents. Keep rate, tokens, quality, reasons."""
+    from corpusmill.manifests.looking.domains import domains as domains_of
+    from corpusmill.manifests.looking.domains import domains_table
+    from corpusmill.manifests.looking.tables import print_table
+
+    found = domains_of(root)
+    if as_json:
+        typer.echo(json.dumps(found.as_json(), ensure_ascii=False))
+        return
+    print_table(domains_table(found, sort.value, most, least))
+    typer.echo(f"{len(found.sites):,} sites; in: read by {found.first}, kept: by {found.last}")
+
+
+@app.command(rich_help_panel="Looking")
+def watch(
+    root: Root,
+    seconds: Annotated[float, typer.Option(min=0.5, help="Between two looks.")] = 5.0,
+    page: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Also write an HTML page that refreshes itself."),
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="Look once, and end.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON line a look.")] = False,
+) -> None:
+    """Follow a running job from its files, also on another machine. Ends when nothing runs."""
+    from corpusmill.report.following import follow
+
+    follow(root, seconds, page, once, as_json)
 
 
 def _say(folder: str, manifest: "Manifest") -> None:
@@ -680,7 +816,13 @@ def main() -> None:
         sys.exit(USER_ERROR)
     except CorpusmillError as error:
         print(f"corpusmill: {error}", file=sys.stderr)
-        sys.exit(INTERRUPTED if isinstance(error, Interrupted) else USER_ERROR)
+        sys.exit(_exit_code(error))
+
+
+def _exit_code(error: CorpusmillError) -> int:
+    if isinstance(error, TimeUp):
+        return TIME_UP
+    return INTERRUPTED if isinstance(error, Interrupted) else USER_ERROR
 
 
 if __name__ == "__main__":

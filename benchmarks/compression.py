@@ -129,7 +129,7 @@ SIZES: dict[str, dict[str, Any]] = {
         },
         "space": {
             "mamba_layers": list(range(8, 13)),
-            "ffn_layers": list(range(9, 14)),
+            "ffn_layers": list(range(9, 13)),
             "ffn_size": [1664, 2048, 2304, 2560, 2816, 3072, 3328],
         },
         "sequences": 256,
@@ -311,6 +311,11 @@ class Arms:
         print(f"{name:<28} held-out {result.last.held_out_loss:.4f}", flush=True)
         return result.checkpoint, result.last.held_out_loss
 
+    def warmup(self, tokens: int) -> int:
+        """The steps of the warm-up: a tenth of a short run."""
+        steps = tokens // (self.config.batch_size * self.config.sequence_length)
+        return min(self.config.warmup_steps, steps // 10)
+
     def stage(self, verb: str, **settings: Any) -> Path:
         folder = self.work / verb
         step = Step(verb, verb, (), {**self.shared, **settings})
@@ -390,6 +395,7 @@ class Arms:
                 if "tokens" in changes and seed > options.long_seeds:
                     continue
                 settings = {"model": shape, "tokens": options.child_tokens, "seed": seed, **changes}
+                settings["warmup_steps"] = self.warmup(settings["tokens"])
                 _, held_out = self.train(f"{name}, seed {seed}", loss, **settings)
                 found[name].append(held_out)
         return found

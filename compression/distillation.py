@@ -1,9 +1,12 @@
 """The loss of distillation: the forward KL divergence of a student's next tokens from a teacher's.
 
-KL(teacher || student) on logits, at temperature 1, and nothing else: Nemotron-H (arXiv 2504.03624),
-section 3, and Minitron-SSM (arXiv 2504.11409). Logits of a whole batch would be the largest tensors
-of a step, twice. So they are made a chunk of tokens at a time, and the gradient with them: the
-derivative of KL by a student's logit is `student's probability - teacher's probability`.
+KL(teacher || student) on logits, at temperature 1, and by default nothing else: Nemotron-H (arXiv
+2504.03624), section 3, and Minitron-SSM (arXiv 2504.11409). Logits of a whole batch would be the
+largest tensors of a step, twice. So they are made a chunk of tokens at a time, and the gradient
+with them: the derivative of KL by a student's logit is `student's probability - teacher's`.
+
+A loss of hidden states can be added (Minitron, arXiv 2407.14679, section 3), and the teacher can
+compute in 8 bits.
 
 Letters in tensor names: N tokens, D student's hidden, E teacher's hidden, V vocabulary.
 """
@@ -13,7 +16,8 @@ from typing import Any
 
 import torch
 from corpusmill.compression.parent import load_model
-from corpusmill.trainer.config import TrainConfig
+from corpusmill.trainer import fp8
+from corpusmill.trainer.config import Precision, TrainConfig
 from corpusmill.trainer.loader import Batch
 from corpusmill.trainer.loss import SummedLoss
 from corpusmill.trainer.model import HybridModel
@@ -92,32 +96,63 @@ class DistillationLoss(SummedLoss):
 
     Without gradients it is the cross-entropy. So the held-out loss in a log is comparable with that
     of any other run.
+
+    hidden_loss: the weight of the mean squared difference of the last hidden states. It is added
+    for each counted token; student and teacher need the same hidden size. teacher_scaling: of the
+    teacher's products in 8 bits. None leaves them in its dtype.
     """
 
-    def __init__(self, model: HybridModel, config: TrainConfig, teacher: HybridModel) -> None:
+    def __init__(
+        self,
+        model: HybridModel,
+        config: TrainConfig,
+        teacher: HybridModel,
+        hidden_loss: float = 0.0,
+        teacher_scaling: fp8.Scaling | None = None,
+    ) -> None:
         super().__init__(model, config)
+        self.hidden_loss = hidden_loss
+        self.teacher_in_8_bits = teacher_scaling is not None
+        if teacher_scaling is not None:
+            fp8.refuse_device(teacher.lm_head.weight.device)
+            teacher.use_fp8(teacher_scaling, config.fp8_plain_layers)
+            teacher.round_weights()
         self.teacher = SummedLoss(teacher, config).model  # compiled if the settings say so
 
     def __call__(self, batch: Batch) -> Tensor:
         if not torch.is_grad_enabled():
             return super().__call__(batch)
-        with torch.no_grad():
+        # A model computes in 8 bits only where gradients are taken. The teacher's parameters need
+        # none, so nothing is kept for a backward pass.
+        with torch.set_grad_enabled(self.teacher_in_8_bits):
             hidden_BTE = self.teacher.hidden(batch.tokens[:, :-1], self.document_ids(batch))
-        teacher_NE = hidden_BTE.flatten(0, 1)
+        teacher_NE, counted_N = hidden_BTE.flatten(0, 1), batch.loss_mask.flatten()
 
         def loss(hidden_BTD: Tensor, weight: Tensor) -> Tensor:
-            return summed_kl(
-                hidden_BTD.flatten(0, 1),
-                weight,
-                teacher_NE,
-                self.teacher.lm_head.weight,
-                batch.loss_mask.flatten(),
-            )
+            hidden_ND = hidden_BTD.flatten(0, 1)
+            head = self.teacher.lm_head.weight
+            summed = summed_kl(hidden_ND, weight, teacher_NE, head, counted_N)
+            if self.hidden_loss:
+                differences = (hidden_ND.float() - teacher_NE.float()).square().mean(-1)
+                summed = summed + self.hidden_loss * (differences * counted_N).sum()
+            return summed
 
         return self.read(batch, loss)
 
 
-def distillation_loss(teacher: Path, model: HybridModel, config: TrainConfig) -> DistillationLoss:
+def distillation_loss(
+    teacher: Path,
+    model: HybridModel,
+    config: TrainConfig,
+    hidden_loss: float = 0.0,
+    teacher_precision: Precision = "plain",
+) -> DistillationLoss:
     """The loss for `trainer.train.train`, with the teacher of a folder on the model's device."""
     device = next(model.parameters()).device
-    return DistillationLoss(model, config, load_model(teacher, device, model.compute_dtype))
+    return DistillationLoss(
+        model,
+        config,
+        load_model(teacher, device, model.compute_dtype),
+        hidden_loss,
+        fp8.SCALINGS.get(teacher_precision),
+    )

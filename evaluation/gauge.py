@@ -1,18 +1,21 @@
 """The same few tasks again and again, while a model trains.
 
 Questions are made once. At a checkpoint the model is scored as it lies in memory: no folder is
-written or read. A figure at one checkpoint is noisy, so `last_mean` gives the mean of the last
-ones and their spread (Heineman et al. 2025, arXiv 2508.13144).
+written or read, and no second copy of the weights is made. A figure at one checkpoint is noisy, so
+`last_mean` gives the mean of the last ones and their spread (Heineman et al. 2025, arXiv
+2508.13144).
 """
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from corpusmill.evaluation.hybrid import HybridScorer
 from corpusmill.evaluation.questions import Questions
 from corpusmill.evaluation.results import Record
-from corpusmill.evaluation.run import Reading, likelihood_rows
+from corpusmill.evaluation.run import Reading, cut_questions, likelihood_rows
+from corpusmill.evaluation.scoring import Piece
 from corpusmill.evaluation.summary import Line, summary
 from corpusmill.evaluation.task import Task
 from corpusmill.trainer.model import HybridModel
@@ -26,37 +29,63 @@ class Gauge:
     reading: Reading
     batch_tokens: int | None = None
 
-    def read(self, model: HybridModel) -> list[Line]:
-        """The figures of a model. It stays as it was, in its mode of training or not."""
+    @functools.cached_property
+    def _cut(self) -> list[list[list[Piece]]]:
+        """Each task's questions as tokens: they are the same at every checkpoint."""
+        return [cut_questions(task, questions, self.reading) for task, questions in self.tasks]
+
+    def records(self, model: HybridModel) -> list[tuple[Task, list[Record]]]:
+        """Each task's scored items. The model stays as it was, in its mode of training or not."""
         training = model.training
         model.eval()
-        scorer = HybridScorer(model, self.reading.context)
-        lines: list[Line] = []
-        for task, questions in self.tasks:
-            records: list[Record] = likelihood_rows(
-                task, questions, scorer, self.reading, self.batch_tokens
+        scorer = HybridScorer(model, self.reading.context, shares=False)
+        found = [
+            (
+                task,
+                likelihood_rows(task, questions, scorer, self.reading, self.batch_tokens, cut=cut),
             )
-            lines += summary(task.kind, records)
+            for (task, questions), cut in zip(self.tasks, self._cut, strict=True)
+        ]
         model.train(training)
-        return lines
+        return found
+
+    def read(self, model: HybridModel) -> list[Line]:
+        """The figures of the model."""
+        return [
+            line for task, records in self.records(model) for line in summary(task.kind, records)
+        ]
 
 
-def last_mean(checkpoints: Mapping[int, Sequence[Line]], last: int) -> list[Line]:
-    """Each figure's mean over the last checkpoints; `error` is their standard deviation.
+def named(lines: Sequence[Line]) -> dict[str, float]:
+    """Figures by name, `task/metric` or `task/domain/metric`, as a log has them."""
+    return {
+        "/".join(filter(None, (line.task, line.domain, line.metric))): line.value for line in lines
+    }
 
-    checkpoints: step -> figures. A figure that a checkpoint lacks is left out.
+
+def last_mean(
+    checkpoints: Mapping[int, Mapping[str, float]], last: int
+) -> dict[str, tuple[float, float | None]]:
+    """Each figure's mean over the last checkpoints, and their standard deviation (None for one).
+
+    checkpoints: step -> figures by name. A figure that one of them lacks is left out.
     """
     steps = sorted(checkpoints)[-last:]
-    found: dict[tuple[str, str, str], list[Line]] = {}
+    found: dict[str, list[float]] = {}
     for step in steps:
-        for line in checkpoints[step]:
-            found.setdefault((line.task, line.domain, line.metric), []).append(line)
-    return [_mean(lines) for lines in found.values() if len(lines) == len(steps)]
+        for name, value in checkpoints[step].items():
+            found.setdefault(name, []).append(value)
+    return {
+        name: mean_and_deviation(values)
+        for name, values in found.items()
+        if len(values) == len(steps)
+    }
 
 
-def _mean(lines: Sequence[Line]) -> Line:
-    mean = math.fsum(line.value for line in lines) / len(lines)
-    if len(lines) < 2:
-        return replace(lines[0], value=mean, error=None)
-    variance = math.fsum((line.value - mean) ** 2 for line in lines) / (len(lines) - 1)
-    return replace(lines[0], value=mean, error=math.sqrt(variance))
+def mean_and_deviation(values: Sequence[float]) -> tuple[float, float | None]:
+    """Mean and sample standard deviation, which one value does not have."""
+    mean = math.fsum(values) / len(values)
+    if len(values) < 2:
+        return mean, None
+    variance = math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
+    return mean, math.sqrt(variance)

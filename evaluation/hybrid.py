@@ -21,11 +21,16 @@ ROWS = 64  # continuations that are read together
 
 
 class HybridScorer:
-    """A HybridModel on its device. context: the longest input in tokens, None without a limit."""
+    """A HybridModel on its device. context: the longest input in tokens, None without a limit.
 
-    def __init__(self, model: HybridModel, context: int | None = None) -> None:
+    shares: whether a context that several continuations share is read once. That keeps the weights
+    once more, as they are at the first such context.
+    """
+
+    def __init__(self, model: HybridModel, context: int | None = None, shares: bool = True) -> None:
         self.model = model
         self.context = context
+        self.shares = shares
         self.vocabulary: int = model.config.vocab_size
 
     @property
@@ -48,7 +53,7 @@ class HybridScorer:
         contexts: Sequence[tuple[int, ...]],
         continuations: Sequence[Sequence[tuple[int, ...]]],
     ) -> tuple[Tensor, Tensor] | None:
-        if max(map(len, continuations)) > ROWS:
+        if not self.shares or max(map(len, continuations)) > ROWS:
             return None
         found: list[tuple[Tensor, Tensor]] = []
         start = 0

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from corpusmill.evaluation import results
-from corpusmill.evaluation.questions import Question, Questions
+from corpusmill.evaluation.questions import Questions
 from corpusmill.evaluation.results import Record
 from corpusmill.evaluation.sandbox import CodeLimits
 from corpusmill.evaluation.scoring import Model, Piece, Tokenizer, pieces_of, score, windows_of
@@ -40,12 +40,14 @@ def likelihood_rows(
     reading: Reading,
     batch_tokens: int | None = None,
     done: Done = lambda done, total: None,
+    cut: Sequence[list[Piece]] | None = None,
 ) -> list[Record]:
-    """The rows of a task that is scored by log-likelihood."""
+    """The rows of a task that is scored by log-likelihood. cut: what `cut_questions` gives, if
+    it is known.
+    """
     records, owners, pieces = [], [], []
-    for question, mine in zip(
-        questions.asked, _pieces(task, questions.asked, reading), strict=True
-    ):
+    cut = cut_questions(task, questions, reading) if cut is None else cut
+    for question, mine in zip(questions.asked, cut, strict=True):
         why = _misfit(task, mine, reading.context)
         if why is not None:
             records.append(results.unscored(task.name, question, *why))
@@ -58,15 +60,15 @@ def likelihood_rows(
     return sorted(records, key=lambda record: record["row"])
 
 
-def _pieces(task: Task, questions: Sequence[Question], reading: Reading) -> list[list[Piece]]:
-    """The pieces of each question."""
+def cut_questions(task: Task, questions: Questions, reading: Reading) -> list[list[Piece]]:
+    """Each question as what the model reads and scores."""
     if isinstance(task, TextTask):
-        texts = [question.pairs[0][1] for question in questions]
+        texts = [question.pairs[0][1] for question in questions.asked]
         length = reading.context or 1 << 30
         return [windows_of(ids, reading.prefix, length) for ids in reading.tokenizer.encode(texts)]
-    pairs = [pair for question in questions for pair in question.pairs]
+    pairs = [pair for question in questions.asked for pair in question.pairs]
     found = iter(pieces_of(reading.tokenizer, pairs, reading.start, reading.prefix))
-    return [[next(found) for _ in question.pairs] for question in questions]
+    return [[next(found) for _ in question.pairs] for question in questions.asked]
 
 
 def _misfit(task: Task, pieces: Sequence[Piece], context: int | None) -> tuple[str, str] | None:

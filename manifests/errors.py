@@ -24,6 +24,10 @@ class Interrupted(CorpusmillError):
     """The user stopped the run. what: what is finished."""
 
 
+class TimeUp(Interrupted):
+    """The run stopped by itself between two shards, after `--max-hours`."""
+
+
 class RecipeError(CorpusmillError, ValueError):
     """A recipe, a `--set` or a stage's settings cannot be used. Nothing was started.
 
@@ -45,6 +49,13 @@ class EngineError(CorpusmillError):
 
 class StorageError(CorpusmillError):
     """The storage refused (disk full, no permission). The run stops; the same command resumes."""
+
+
+class ReadFailed(StorageError, OSError):
+    """A store failed while a file was read. Another attempt may succeed.
+
+    It is an OSError too, as for a local file.
+    """
 
 
 def nearest(word: str, known: Iterable[str], listed: str = "there are") -> str:

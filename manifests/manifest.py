@@ -2,15 +2,18 @@
 
 A manifest holds the stage's config and versions, the shards that it wrote, its counts, and its
 parents. A parent is what the stage read: a path and a digest. The parents lead from a trainer's
-checkpoint back to the WARC files. Times stand under `timing` and are no part of the digest. So two
-runs with the same result have the same manifest digest.
+checkpoint back to the WARC files. Times (`timing`, `date`) are no part of the digest. So two runs
+with the same result have the same manifest digest.
 """
 
 import hashlib
 import json
 import os
+import shlex
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
+from datetime import UTC, datetime
 from typing import Any
 
 from corpusmill.manifests import storage
@@ -61,8 +64,12 @@ class Manifest:
     unit: what the accounts count.
     left_out: the files of input folders that were no data: for each reason, how many, and the paths
     of some. They are no part of the digest.
+    measures: what the stage measured of its output, by name, such as `diversity`. It is no part of
+    the digest.
     free: the settings that decide no output byte, as step.key. Their values are no part of the
     digest.
+    date, command: when the run that wrote the manifest began (ISO 8601, UTC), and its command line,
+    which is empty if another program ran it. They are no part of the digest.
     folder: where the manifest is read or written. It is no part of the file.
     """
 
@@ -81,6 +88,9 @@ class Manifest:
     verbs: list[str] = field(default_factory=list)
     free: list[str] = field(default_factory=list)
     left_out: list[dict[str, Any]] = field(default_factory=list)
+    measures: dict[str, Any] = field(default_factory=dict)
+    date: str = field(default="", compare=False)
+    command: str = field(default="", compare=False)
     folder: str = ""
     work: Work = field(default_factory=Work, compare=False)  # never written
 
@@ -92,13 +102,19 @@ class Manifest:
     @property
     def settings(self) -> dict[str, Any]:
         """step.key -> value of each setting that decides the output. Dots join nested keys."""
-        return {key: value for key, value in _flat(self.config) if key not in self.free}
+        return {key: value for key, value in _flat(self.config) if not self.is_free(key)}
+
+    def is_free(self, key: str) -> bool:
+        """Whether a setting, or one that it lies in, is among `free`."""
+        return any(key == free or key.startswith(f"{free}.") for free in self.free)
 
     @property
     def digest(self) -> str:
         record = asdict(self)
         record["config"] = self.settings
+        del record["measures"]
         del record["timing"], record["folder"], record["free"], record["work"], record["left_out"]
+        del record["date"], record["command"]
         for counts in record["totals"]:
             del counts["seconds"]
         for artifact in record["outputs"]:
@@ -118,6 +134,14 @@ class Manifest:
 _FIELDS = {item.name for item in fields(Manifest)} - {"folder", "work"}
 MOST_NAMED = 20  # files that are left out, for each reason
 _REQUIRED = {"stages", "software", "config", "digest"}
+
+
+def begun_now() -> tuple[str, str]:
+    """The date now, and the command line of this process; empty if it is not ours."""
+    name = os.path.basename(sys.argv[0])
+    ours = name in ("corpusmill", "cli.py")
+    command = shlex.join(["corpusmill", *sys.argv[1:]]) if ours else ""
+    return datetime.now(UTC).isoformat(timespec="milliseconds"), command
 
 
 def write_manifest(manifest: Manifest, folder: str, name: str = MANIFEST) -> Artifact:

@@ -36,9 +36,8 @@ UNIQUE = ("id", "text", "url")  # values of these columns hardly repeat: no dict
 class ParquetOutput:
     """A Parquet shard that is being written. It gathers tables into row groups.
 
-    waiting_bytes: of the row group so far, in memory.
-
-    row_group_bytes: size of a row group in memory, about.
+    row_group_bytes: size of a row group in memory, about. waiting_bytes: of the row group so far,
+    in memory.
     """
 
     def __init__(
@@ -277,11 +276,10 @@ class Shard:
         Its name holds the plan hash, so that work of another plan is never used. If the output is
         remote, it lies in this machine's temporary folder. Then only this machine can resume.
         """
+        name = f"{self.name}-{self.plan_hash[:12]}"
         if storage.is_remote(self.folder):
-            return os.path.join(tempfile.gettempdir(), f"corpusmill-{self.name}-{self.plan_hash}")
-        return storage.join(
-            storage.local(self.folder), "work", "scratch", f"{self.name}-{self.plan_hash[:12]}"
-        )
+            return f"{_temporary(self.folder)}-{name}"
+        return storage.join(storage.local(self.folder), "work", "scratch", name)
 
 
 def _as_dictionary(schema: pa.Schema, name: str) -> pa.Schema:
@@ -305,9 +303,14 @@ def progress_folder(folder: str) -> str:
     A remote stage folder has one too. It then holds the progress of this machine's workers only.
     """
     if storage.is_remote(folder):
-        name = hashlib.sha256(folder.encode()).hexdigest()[:16]
-        return os.path.join(tempfile.gettempdir(), f"corpusmill-progress-{name}")
+        return f"{_temporary(folder)}-progress"
     return os.path.join(storage.local(folder), "work", "progress")
+
+
+def _temporary(folder: str) -> str:
+    """How the names of a remote stage folder's local files begin. Other folders have others."""
+    digest = hashlib.sha256(folder.rstrip("/").encode()).hexdigest()[:16]
+    return os.path.join(tempfile.gettempdir(), f"corpusmill-{digest}")
 
 
 def read_parquet(artifact: Artifact | str, columns: list[str] | None = None) -> Iterator[pa.Table]:

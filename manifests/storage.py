@@ -14,6 +14,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -24,8 +25,10 @@ from corpusmill.manifests.errors import InputError, StorageError
 from corpusmill.manifests.partials import PARTIAL, HashingWriter, written_whole
 from corpusmill.manifests.stores import (
     RemoteFile,
+    ensure_whole,
     is_remote,
     is_version,
+    make_new,
     names,
     reaching,
     version_of,
@@ -175,18 +178,50 @@ def atomic_writer(path: str, temporary: bool = False) -> Iterator[HashingWriter]
 
 @contextmanager
 def _remote_spool(path: str) -> Iterator[Any]:
+    """A temporary file that is uploaded when the block ends without an error.
+
+    The store's library tries again after an error. A store that took a part of the file and
+    reported success is found out by the size, and the file is sent again.
+    """
     with tempfile.NamedTemporaryFile(suffix=PARTIAL) as spool:
         yield spool
         spool.flush()
         with reaching(path) as (store, inner):
             store.makedirs(inner.rsplit("/", 1)[0], exist_ok=True)
             store.put_file(spool.name, inner)
+            size = os.path.getsize(spool.name)
+            ensure_whole(store, inner, size, lambda: store.put_file(spool.name, inner))
 
 
 def write_bytes(path: str, data: bytes) -> Artifact:
     with atomic_writer(path) as file:
         file.write(data)
     return Artifact(path, file.digest, file.size)
+
+
+def write_new(path: str, data: bytes) -> None:
+    """Make a file with its content in one step. If there is one, it stays.
+
+    A few stores cannot do so: then the last of several writers wins. Raises StorageError, and
+    OSError if a local file cannot be made.
+    """
+    if is_remote(path):
+        make_new(path, data)
+        return
+    target = local(path)
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    whole = f"{target}.{uuid.uuid4().hex}{PARTIAL}"
+    with open(whole, "wb") as file:
+        file.write(data)
+    try:
+        os.link(whole, target)
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without hard links
+        with suppress(FileExistsError), open(target, "xb") as file:
+            file.write(data)
+    finally:
+        os.unlink(whole)
 
 
 def digest_of(path: str) -> str:

@@ -1,15 +1,16 @@
 """Object stores and other remote places, through fsspec: access, file versions and errors.
 
 Each store's library raises its own exceptions. This module turns them into StorageError. While an
-open file is read they become OSError, as for a local file, so that the reader can try again.
+open file is read they become ReadFailed, which is an OSError, so that the reader can try again.
 """
 
-import errno
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from corpusmill.manifests.errors import CorpusmillError, StorageError
+from corpusmill.manifests.errors import CorpusmillError, ReadFailed, StorageError
+
+UPLOADS = 3  # attempts, if a store keeps a part of a file
 
 # Keys of a file's version, in fsspec's info -> in our digests. A version changes with the bytes. It
 # is the same in a listing and in a head request. Google has a generation; S3, Azure and web servers
@@ -53,7 +54,9 @@ def reaching(path: str) -> Iterator[tuple[Any, str]]:
     store, inner = filesystem(path)
     try:
         yield store, inner
-    except (CorpusmillError, FileNotFoundError, IsADirectoryError, NotADirectoryError):
+    except (CorpusmillError, FileNotFoundError, FileExistsError):
+        raise
+    except (IsADirectoryError, NotADirectoryError):
         raise
     except Exception as error:  # each store's library has its own exceptions
         root = "/".join(path.split("/")[:3])  # the user may have named another path of the store
@@ -61,6 +64,38 @@ def reaching(path: str) -> Iterator[tuple[Any, str]]:
             f"{root} cannot be reached ({_line(error)})",
             "check the address, the network and the credentials, then run the same command again",
         ) from error
+
+
+def make_new(path: str, data: bytes) -> None:
+    """Make a remote file in one step. If there is one, it stays.
+
+    A store that cannot do so writes over it. Raises StorageError.
+    """
+    with reaching(path) as (store, inner):
+        store.makedirs(inner.rsplit("/", 1)[0], exist_ok=True)
+        try:
+            store.pipe_file(inner, data, mode="create")
+        except FileExistsError:
+            return
+        except (NotImplementedError, TypeError, ValueError):  # fsspec's class knows no `create`
+            store.pipe_file(inner, data)
+        ensure_whole(store, inner, len(data), lambda: store.pipe_file(inner, data))
+
+
+def ensure_whole(store: Any, inner: str, size: int, send: Callable[[], None]) -> None:
+    """Send a file again if its store has kept a part of it and reported success.
+
+    Raises StorageError if that happens several times. size: in bytes.
+    """
+    for upload in range(1, UPLOADS + 1):
+        if int(store.size(inner)) == size:
+            return
+        if upload < UPLOADS:
+            send()
+    raise StorageError(
+        f"{inner} is not whole on its store after {UPLOADS} uploads",
+        "check the store, then run the same command again",
+    )
 
 
 def version_of(described: Mapping[str, Any]) -> str:
@@ -83,7 +118,7 @@ def names(path: str, found: list[str]) -> list[str]:
 
 
 class RemoteFile:
-    """An open remote file. If a read fails, it raises OSError, as a local file does."""
+    """An open remote file. If a read fails, it raises ReadFailed."""
 
     def __init__(self, file: Any, path: str) -> None:
         self._file = file
@@ -107,7 +142,10 @@ class RemoteFile:
         except OSError:
             raise
         except Exception as error:
-            raise OSError(errno.EIO, f"{self._path} cannot be read ({_line(error)})") from error
+            raise ReadFailed(
+                f"{self._path} cannot be read ({_line(error)})",
+                "check the store and the network, then run the same command again",
+            ) from error
 
 
 def _line(error: BaseException) -> str:

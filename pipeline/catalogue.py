@@ -49,6 +49,11 @@ STAGES: dict[str, Entry] = {
         "Remove lines that many pages of a site have. Menus, notices and calls to subscribe go. "
         "Records what it removes.",
     ),
+    "semantic-dedup": Entry(
+        "corpusmill.stages.semantic_dedup.stage:SemanticDedup",
+        "Remove documents that mean nearly the same as another. Compares the vectors of a sentence "
+        "encoder within clusters.",
+    ),
     "substring": Entry(
         "corpusmill.stages.substring.stage:Substring",
         "Cut passages that other documents have. Finds them with a suffix array. Keeps one copy.",
@@ -108,6 +113,13 @@ STAGES: dict[str, Entry] = {
         "Measure a model on tasks and on held-out text. Scores multiple choice and texts by "
         "log-likelihood, and generated answers and programs by what they should be.",
         passes_on=False,
+    ),
+    "ablate": Entry(
+        "corpusmill.stages.ablate.stage:Ablate",
+        "Show what steps of curation are worth. Trains a small model on each of several data sets, "
+        "with several seeds, and compares them on held-out text and tasks.",
+        False,
+        False,
     ),
     "importance": Entry(
         "corpusmill.stages.compress.importance:Importance",

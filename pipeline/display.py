@@ -9,10 +9,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 from corpusmill.manifests.looking.tables import size_text
+from corpusmill.manifests.manifest import Manifest
 from corpusmill.manifests.receipt import Receipt
 
 LINE_SECONDS = 10.0  # between two lines about one pass
@@ -66,7 +67,17 @@ class Display:
     def shard(self, title: str, receipt: Receipt) -> None:
         """Show a finished shard."""
 
+    def failure(self, stage: str, shard: str, message: str, quarantined: bool) -> None:
+        """Show that a shard failed. It is tried again, or quarantined."""
+
     def end(self, progress: Progress) -> None: ...
+
+    def stage(self, manifest: Manifest) -> None:
+        """Show a finished stage."""
+
+    def error(self, text: str) -> bool:
+        """Show the error that ends the run. Returns whether it is shown."""
+        return False
 
     def close(self) -> None: ...
 
@@ -109,6 +120,30 @@ class Lines(Display):
         record = {"event": "shard", "pass": title, "shard": receipt.shard}
         more = {"reused": receipt.reused, "rows": rows, "seconds": receipt.seconds}
         self._write(f"{title}: shard {receipt.shard}, {how}", {**record, **more})
+
+    def failure(self, stage: str, shard: str, message: str, quarantined: bool) -> None:
+        what = "quarantined" if quarantined else "failed, is tried again"
+        record = {"event": "failure", "stage": stage, "shard": shard, "quarantined": quarantined}
+        self._write(f"{stage}: shard {shard} {what}: {message}", {**record, "error": message})
+
+    def stage(self, manifest: Manifest) -> None:
+        if self._as_json:
+            self._write(
+                "",
+                {
+                    "event": "stage",
+                    "stages": manifest.stages,
+                    "folder": manifest.folder,
+                    "shards": manifest.shards,
+                    "quarantined": len(manifest.quarantined),
+                    "totals": [asdict(counts) for counts in manifest.totals],
+                },
+            )
+
+    def error(self, text: str) -> bool:
+        if self._as_json:
+            self._write("", {"event": "error", "text": text})
+        return self._as_json
 
     def end(self, progress: Progress) -> None:
         if progress.shards_done < progress.shards:
@@ -170,6 +205,9 @@ class Bar(Display):
 
     def shard(self, title: str, receipt: Receipt) -> None:
         self._lines.shard(title, receipt)
+
+    def failure(self, stage: str, shard: str, message: str, quarantined: bool) -> None:
+        self._lines.failure(stage, shard, message, quarantined)
 
     def end(self, progress: Progress) -> None:
         self.close()

@@ -14,14 +14,15 @@ from typing import Any
 
 import pyarrow as pa
 from corpusmill.manifests import storage
-from corpusmill.manifests.errors import CorpusmillError, InputError
-from corpusmill.manifests.manifest import Manifest, Parent, Work, summed_up
+from corpusmill.manifests.errors import CorpusmillError, InputError, TimeUp
+from corpusmill.manifests.manifest import Manifest, Parent, Work, begun_now, summed_up
 from corpusmill.manifests.partials import remove_partials
 from corpusmill.manifests.receipt import Counts, Receipt, list_receipts, plan_hash, receipt_path
+from corpusmill.pipeline import display
 from corpusmill.pipeline.accounts import Flows, LostRows, check_stage
 from corpusmill.pipeline.claim import abandon, claim, finish
 from corpusmill.pipeline.lease import lease
-from corpusmill.pipeline.progress import watch
+from corpusmill.pipeline.progress import PASS, watch
 from corpusmill.pipeline.runner import Runner
 from corpusmill.pipeline.task import Failure, Task, quarantine
 from corpusmill.stages.contract import GlobalStage, Inputs, Pass, PassResult
@@ -52,6 +53,7 @@ class Job:
 
     def started(self) -> Manifest:
         """The manifest before any work: no plan hash, no outputs, no counts."""
+        date, command = begun_now()
         return Manifest(
             stages=list(self.names),
             software={
@@ -69,6 +71,8 @@ class Job:
             unit=self.stage.unit,
             left_out=summed_up(self.left_out),
             folder=self.inputs.folder,
+            date=date,
+            command=command,
         )
 
 
@@ -83,14 +87,16 @@ def execute(job: Job, runner: Runner) -> Manifest:
         "depends_on": job.stage.depends_on(),
     }
     started.plan_hash = plan_hash(stage_plan)
-    with lease(folder):
+    with lease(folder) as check_lease:
         claim(started, job.replace)
         try:
             manifest = _run_passes(job, started, stage_plan, runner)
         except CorpusmillError:
             abandon(folder)
             raise
+        check_lease()
         finish(manifest)
+    display.current().stage(manifest)
     return manifest
 
 
@@ -107,6 +113,7 @@ def _run_passes(
     flows = Flows(job.names[-1])
     outputs: list[storage.Artifact] = []
     seconds: dict[str, float] = {}
+    measures: dict[str, Any] = {}
     shards = 0
     work = Work()
     passes = job.stage.passes(job.inputs)
@@ -130,8 +137,8 @@ def _run_passes(
             outputs = [output for name in sorted(receipts) for output in receipts[name].outputs]
         try:
             step = passes.send(PassResult(receipts))
-        except StopIteration:
-            step = None
+        except StopIteration as ended:
+            step, measures = None, dict(ended.value or {})
     try:
         flows.check()
     except LostRows as lost:
@@ -153,6 +160,7 @@ def _run_passes(
             }
             for receipt in quarantined
         ],
+        measures=measures,
         timing={f"{name}_seconds": value for name, value in seconds.items()},
         work=work,
     )
@@ -173,10 +181,11 @@ def _run_pass(
     tasks = [_task(step, name, stage_plan, job) for name in sorted(step.shards)]
     done: dict[str, Receipt] = {}
     failures: dict[str, tuple[Task, Failure]] = {}
+    shown = display.current()
     title = job.names[-1] if step.name == job.names[-1] else f"{job.names[-1]}: {step.name}"
     with watch(title, tasks, folder) as meter:
         waiting = tasks
-        for _attempt in (1, 2):
+        for attempt in (1, 2):
             failures = {}
             for task, result in runner.run(waiting, holds_engine=step.holds_engine):
                 if isinstance(result, Receipt):
@@ -188,10 +197,15 @@ def _run_pass(
                     raise result.error or CorpusmillError(result.message)
                 else:
                     failures[task.shard] = (task, result)
+                    if not result.late and attempt == 1:
+                        shown.failure(job.names[-1], task.shard, result.message, False)
             # Alone, so that a shard that ends its worker takes no other with it.
             waiting = [replace(failures[name][0], together=1) for name in sorted(failures)]
-            if not waiting:
+            late = any(failure.late for _, failure in failures.values())
+            if late or not waiting:
                 break
+    if late:
+        raise TimeUp(f"the time is up, {title} is not finished", "run the same command again")
     failed = []
     for name in sorted(failures):
         receipt = quarantine(*failures[name])
@@ -199,6 +213,7 @@ def _run_pass(
             done[name] = receipt
         else:
             failed.append(receipt)
+            shown.failure(job.names[-1], name, failures[name][1].message, True)
     if failed and not done:
         first = failed[0]
         raise InputError(
@@ -241,7 +256,8 @@ def _remove_leftovers(
     """Remove what the plan does not need.
 
     These are receipts of shards that are no longer in the plan, the files that only these shards
-    wrote, and partial files of killed writers. Receipts of the plan are not read again.
+    wrote, partial files of killed writers, and the description of the last pass. Receipts of the
+    plan are not read again.
     """
     known = {*current, *((receipt.pass_name, receipt.shard) for receipt in quarantined)}
     paths = {receipt_path(folder, *key) for key in known}
@@ -254,5 +270,6 @@ def _remove_leftovers(
             if output.path not in kept_paths:
                 storage.remove(output.path)
         storage.remove(receipt_path(folder, *key))
+    storage.remove(storage.join(folder, PASS))
     if not storage.is_remote(folder):
         remove_partials(storage.local(folder))

@@ -1,12 +1,13 @@
 """A lease: a small file that names the run that writes in a stage's folder.
 
-It keeps two runs out of one folder. The run writes the file again each minute. Another run may take
-over a stale lease. A lease of this machine is stale if its process is gone. A lease of another
-machine is stale if it is older than ten minutes.
+It keeps two runs out of one folder. The run writes the file again every half minute. Another run
+may take over a stale lease. A lease of this machine is stale if its process is gone. A lease of
+another machine is stale if it is older than five minutes.
 
-Locally the file is made in one step, so that only one of two runs gets it. Object stores have no
-such step. There a run writes its lease, waits a moment and reads it again. If two runs still get
-in, `pipeline.claim.finish` or the digests in the receipts show it.
+The file is made in one step, so that only one of two runs gets it. After a stale one was removed,
+or on a store that cannot make a file in one step, two runs may both have written. So on a store, a
+run waits a moment and reads its lease again. If a run still loses its lease, because its machine
+slept, it ends with an error before it writes the manifest.
 """
 
 import json
@@ -15,17 +16,19 @@ import platform
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import CorpusmillError, StorageError
 from corpusmill.manifests.partials import is_running
+from corpusmill.pipeline import display
 
 LEASE = "work/lease.json"
-RENEWED_SECONDS = 60.0
-STALE_SECONDS = 600.0
+RENEWED_SECONDS = 30.0
+STALE_SECONDS = 300.0
+_LOOKED_SECONDS = 2.0  # between two looks at the lease of another machine
 _LETTING_GO_SECONDS = 5.0
 _SETTLING_SECONDS = 1.0  # on an object store: wait so long before the lease is read again
 
@@ -57,22 +60,41 @@ class Holder:
 
 
 def refuse_held(folder: str) -> None:
-    """Raises CorpusmillError if another run writes in `folder`."""
-    holder = _read(folder)
-    if holder is not None and not holder.is_stale:
-        raise _taken(folder, holder)
+    """Raises CorpusmillError if another run writes in `folder`.
+
+    Whether a process of another machine runs shows in its lease only. So this waits until the lease
+    is renewed (the run lives) or gone or stale. A scheduler that starts a killed job again on
+    another machine needs no more than this.
+    """
+    first = holder = _read(folder)
+    while holder is not None and not holder.is_stale:
+        if holder.host == platform.node() or holder != first:
+            raise _taken(folder, holder)
+        if holder is first:
+            shown = f"process {holder.process} on {holder.host}"
+            display.current().say(f"{folder}: waiting to see whether {shown} still writes in it")
+        time.sleep(_LOOKED_SECONDS)
+        holder = _read(folder)
 
 
 @contextmanager
-def lease(folder: str) -> Iterator[None]:
-    """Hold the folder's lease while the block runs.
+def lease(folder: str) -> Iterator[Callable[[], None]]:
+    """Hold the folder's lease while the block runs. Raises CorpusmillError if another run holds it.
 
-    Raises CorpusmillError if another run holds it.
+    Yields a function that raises CorpusmillError if the lease has been lost.
     """
     now = time.time()
     mine = Holder(
         uuid.uuid4().hex, platform.node(), os.getpid(), _born(os.getpid()), round(now), round(now)
     )
+
+    def check() -> None:
+        if not _is_mine(folder, mine):
+            raise CorpusmillError(
+                f"this run has lost its lease of {folder}: another run took over",
+                "run the same command again when the other run has ended",
+            )
+
     _held.add(mine.token)
     ended = threading.Event()
     try:
@@ -80,7 +102,7 @@ def lease(folder: str) -> Iterator[None]:
         thread = threading.Thread(target=_renew, args=(folder, mine, ended), daemon=True)
         thread.start()
         try:
-            yield
+            yield check
         finally:
             ended.set()
             thread.join(_LETTING_GO_SECONDS)  # a store that hangs must not hold a finished run
@@ -94,12 +116,19 @@ def lease(folder: str) -> Iterator[None]:
 def _take(folder: str, mine: Holder) -> None:
     refuse_held(folder)
     path = storage.join(folder, LEASE)
+    try:
+        if not storage.is_remote(folder):
+            _remove_stale(storage.local(path))
+        elif storage.exists(path) and _is_over(_parsed(path)):
+            storage.remove(path)
+        storage.write_new(path, _as_json(mine))
+    except OSError as error:
+        raise StorageError(
+            f"{os.path.dirname(path)} cannot be written ({error.strerror})",
+            "mend its permissions, or choose another --output",
+        ) from error
     if storage.is_remote(folder):
-        _write(folder, mine)
         time.sleep(_SETTLING_SECONDS)
-    else:
-        _remove_stale(storage.local(path))
-        _make(storage.local(path), mine)
     holder = _read(folder)
     if holder is None or holder.token != mine.token:
         raise _taken(folder, holder or mine)
@@ -112,34 +141,15 @@ def _remove_stale(path: str) -> None:
         os.rename(path, aside)
     except FileNotFoundError:
         return
-    holder = _parsed(aside)
-    if holder is not None and not holder.is_stale and not os.path.exists(path):
-        os.rename(aside, path)
-    else:
+    if _is_over(_parsed(aside)) or os.path.exists(path):
         os.unlink(aside)
+    else:
+        os.rename(aside, path)
 
 
-def _make(path: str, mine: Holder) -> None:
-    """Make the file with its content in one step. If it is there, it stays."""
-    try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        whole = f"{path}.{mine.token}"
-        with open(whole, "w", encoding="utf-8") as file:
-            json.dump(asdict(mine), file)
-    except OSError as error:
-        raise StorageError(
-            f"{os.path.dirname(path)} cannot be written ({error.strerror})",
-            "mend its permissions, or choose another --output",
-        ) from error
-    try:
-        os.link(whole, path)
-    except FileExistsError:
-        pass
-    except OSError:  # a file system without hard links
-        with suppress(FileExistsError), open(path, "x", encoding="utf-8") as file:
-            json.dump(asdict(mine), file)
-    finally:
-        os.unlink(whole)
+def _is_over(holder: Holder | None) -> bool:
+    """Whether a lease keeps nobody out. None: the file is no lease."""
+    return holder is None or holder.is_stale
 
 
 def _renew(folder: str, mine: Holder, ended: threading.Event) -> None:
@@ -147,11 +157,17 @@ def _renew(folder: str, mine: Holder, ended: threading.Event) -> None:
         with suppress(CorpusmillError, OSError):  # a passing fault of the store: try again
             if not _is_mine(folder, mine):
                 return  # another run took over, e.g. because this machine slept
-            _write(folder, Holder(**{**asdict(mine), "renewed": round(time.time())}))
+            renewed = replace(mine, renewed=round(time.time()))
+            storage.write_bytes(storage.join(folder, LEASE), _as_json(renewed))
 
 
-def _write(folder: str, holder: Holder) -> None:
-    storage.write_bytes(storage.join(folder, LEASE), json.dumps(asdict(holder)).encode())
+def _as_json(holder: Holder) -> bytes:
+    return json.dumps(asdict(holder)).encode()
+
+
+def holder_of(folder: str) -> Holder | None:
+    """The run that holds the folder's lease, or None. It may be stale."""
+    return _read(folder)
 
 
 def _read(folder: str) -> Holder | None:

@@ -3,14 +3,17 @@
 Ray takes 10 to 20 seconds to start. A stage with little input takes less.
 """
 
+import math
 import os
 import signal
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from corpusmill.manifests.errors import Interrupted, RecipeError
+from corpusmill.manifests.errors import Interrupted, RecipeError, TimeUp
 from corpusmill.manifests.looking.tables import finished_text
 from corpusmill.manifests.receipt import Receipt
 from corpusmill.pipeline.runner import InlineRunner, R, Runner, T
@@ -27,28 +30,77 @@ class Placement:
     kind: `auto`, `ray` or `inline`. With an address or workers, `auto` means `ray`.
     address: of a running Ray cluster. None means Ray on this machine.
     workers: how many processors of this machine Ray may use. None means all.
+    max_hours: after so long, no shard is begun. None means no limit.
     """
 
     kind: str = "auto"
     address: str | None = None
     workers: int | None = None
+    max_hours: float | None = None
 
 
 @contextmanager
 def open_runner(output: str, placement: Placement) -> Iterator[Runner]:
     """A runner for work below `output`. It is closed when the block ends.
 
-    After Ctrl-C the block raises Interrupted, which says what is finished.
+    After Ctrl-C or a SIGTERM the block raises Interrupted, which says what is finished. It raises
+    TimeUp if `max_hours` ended it.
     """
+    hours = placement.max_hours
+    until = math.inf if hours is None else time.time() + 3600 * hours
+    mend = "run the same command again to go on"
     try:
-        with closing(_runner(placement)) as runner:
-            yield runner
+        with stopped_by_sigterm(), closing(_runner(placement)) as runner:
+            yield runner if hours is None else TimedRunner(runner, until)
+    except TimeUp:
+        raise TimeUp(f"{hours:g} hours are up; {finished_text(output)}", mend) from None
     except KeyboardInterrupt:
         # The run ends already. A second Ctrl-C would only print a traceback.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        raise Interrupted(
-            f"interrupted; {finished_text(output)}", "run the same command again to go on"
-        ) from None
+        raise Interrupted(f"interrupted; {finished_text(output)}", mend) from None
+
+
+@contextmanager
+def stopped_by_sigterm() -> Iterator[None]:
+    """While the block runs, SIGTERM acts as Ctrl-C, so that the run lets go of its lease.
+
+    Schedulers send it. Where another handler is set, or in a thread, nothing changes.
+    """
+
+    def press(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    if (
+        threading.current_thread() is not threading.main_thread()
+        or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+    ):
+        yield
+        return
+    signal.signal(signal.SIGTERM, press)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+class TimedRunner:
+    """A runner that begins no task after `until`, in seconds since 1970. Begun tasks end."""
+
+    def __init__(self, runner: Runner, until: float) -> None:
+        self._runner = runner
+        self._until = until
+
+    def run(
+        self, tasks: Iterable[Task], *, holds_engine: bool
+    ) -> Iterator[tuple[Task, Receipt | Failure]]:
+        timed = (replace(task, until=self._until) for task in tasks)
+        return self._runner.run(timed, holds_engine=holds_engine)
+
+    def map(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
+        return self._runner.map(function, items)
+
+    def close(self) -> None:
+        self._runner.close()
 
 
 class AutoRunner:

@@ -6,8 +6,11 @@ a lost node), its task fails, and the executor tries it once more. A dead actor 
 """
 
 import logging
+import math
 import os
 import signal
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +25,7 @@ from corpusmill.pipeline.task import Failure, Task, run_task
 
 IN_FLIGHT_PER_CPU = 2  # enough to hide scheduling, few enough to bound the driver's memory
 MAPPED_PER_TASK = 4
+LOOKED_SECONDS = 10.0  # between two looks at the cluster's size
 
 
 class RayRunner:
@@ -34,6 +38,7 @@ class RayRunner:
     def __init__(self, address: str | None = None, workers: int | None = None) -> None:
         self._address = address
         self._workers = workers
+        self._looked = -math.inf
 
     @cached_property
     def _ray(self) -> Any:
@@ -53,7 +58,7 @@ class RayRunner:
             "object_store_memory": 256 << 20,
         }
         try:
-            with interrupts_deferred():
+            with interrupts_deferred(), sigterm_kept():
                 ray.init(
                     address=self._address or "local",
                     log_to_driver=False,
@@ -105,8 +110,14 @@ class RayRunner:
             with interrupts_deferred():
                 self._ray.shutdown()
 
-    def _look(self) -> None:
-        """Read how many processors and GPUs the cluster has now. It may change between passes."""
+    def _look(self, after: float = 0.0) -> None:
+        """Read how many processors and GPUs the cluster has, if `after` seconds have passed.
+
+        Nodes come and go during a pass: an autoscaler adds some, others are lost.
+        """
+        if time.monotonic() - self._looked < after:
+            return
+        self._looked = time.monotonic()
         resources = self._ray.cluster_resources()
         self._cpus = int(resources.get("CPU", 1))
         self._gpus = float(resources.get("GPU", 0))
@@ -119,8 +130,9 @@ class RayRunner:
         remote = self._ray.remote(run_task)
         flying: dict[Any, Task] = {}
         for task in tasks:
-            if len(flying) >= IN_FLIGHT_PER_CPU * self._cpus:
+            while len(flying) >= IN_FLIGHT_PER_CPU * self._cpus:
                 yield from self._landed(flying)
+                self._look(LOOKED_SECONDS)
             flying[remote.options(max_retries=0, **self._options(task)).remote(task)] = task
         while flying:
             yield from self._landed(flying)
@@ -144,16 +156,17 @@ class RayRunner:
         if not waiting:
             return
         options, together = self._options(waiting[0]), waiting[0].together
-        room = (
-            self._gpus / options["num_gpus"]
-            if options["num_gpus"]
-            else self._cpus / max(options["num_cpus"], 1)
-        )
         actor_class = self._ray.remote(_EngineWorker)
         workers: list[_Worker] = []
         flying: dict[Any, tuple[Task, _Worker]] = {}
         waiting.reverse()
         while waiting or flying:
+            self._look(LOOKED_SECONDS)
+            room = (
+                self._gpus / options["num_gpus"]
+                if options["num_gpus"]
+                else self._cpus / max(options["num_cpus"], 1)
+            )
             while waiting:
                 if len(workers) < max(1, int(room)):
                     actor = actor_class.options(
@@ -212,6 +225,15 @@ def interrupts_deferred() -> Iterator[None]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if presses:
         raise KeyboardInterrupt
+
+
+@contextmanager
+def sigterm_kept() -> Iterator[None]:
+    """Ray's start sets a SIGTERM handler that ends the process. Afterwards the old one is set."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, before)
 
 
 def _map(function: Callable[[T], R], items: list[T]) -> list[R]:

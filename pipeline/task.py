@@ -5,16 +5,18 @@ The runner chooses the process in which a task runs.
 
 import errno
 import functools
+import math
 import os
 import platform
 import shutil
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from corpusmill.manifests import storage
-from corpusmill.manifests.errors import CorpusmillError, InputError, StorageError
+from corpusmill.manifests.errors import CorpusmillError, InputError, ReadFailed, StorageError
 from corpusmill.manifests.manifest import MANIFEST
 from corpusmill.manifests.receipt import Counts, Receipt, is_done, read_receipt, write_receipt
 from corpusmill.manifests.shard import Shard
@@ -41,16 +43,22 @@ class Task:
     gpus: float = 0
     shard_settings: str = ""
     together: int = 1
+    until: float = math.inf  # seconds since 1970: the work does not begin after this
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a task ended without a receipt. fatal: other shards would fail too; the stage stops."""
+    """Why a task ended without a receipt.
+
+    fatal: other shards would fail too; the stage stops. late: the task's time was up before its
+    work began.
+    """
 
     message: str
     detail: str = ""
     fatal: bool = False
     error: CorpusmillError | None = None
+    late: bool = False
 
 
 def run_task(task: Task) -> Receipt | Failure:
@@ -59,10 +67,14 @@ def run_task(task: Task) -> Receipt | Failure:
         old = read_receipt(task.folder, task.pass_name, task.shard)
         if old is not None and is_done(old, task.plan_hash):
             return replace(old, reused=True)
+        if time.time() > task.until:
+            return Failure("the time is up", late=True)
         _check_inputs(task)
         return _do(task, old)
     except InputError as error:
         return Failure(str(error), error=error)
+    except ReadFailed as error:
+        return Failure(str(error), traceback.format_exc())
     except CorpusmillError as error:
         return Failure(str(error), fatal=True, error=error)
     except OSError as error:
@@ -181,7 +193,7 @@ def _remove_scratch(shard: Shard) -> None:
     for name in os.listdir(above):
         if name.rpartition("-")[0] == shard.name:
             shutil.rmtree(os.path.join(above, name))
-    if not os.listdir(above):
+    with suppress(OSError):  # other shards work there, or another one has just removed it
         os.rmdir(above)
 
 

@@ -14,16 +14,20 @@ prompt, name another file in the recipe. Every row holds the hash of its prompt 
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import RecipeError, nearest
 from corpusmill.manifests.package_data import package_file
 from corpusmill.manifests.settings import Settings, build_settings
-from pydantic import Field, NonNegativeInt, PositiveInt, field_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 
 PLACEHOLDER = "{document}"
 _FENCE = "---"
+# Around a document that stands before its instruction. The same words for all prompts, so that they
+# share what an engine reads of a document.
+_BEFORE, _AFTER, _REFERENCE = "The text:", "(End of the text.)", "(the text above)"
+Order = Literal["instruction_first", "document_first"]
 
 
 class Limits(Settings):
@@ -50,6 +54,30 @@ class Sampling(Settings):
     """Tokens are drawn from the likeliest ones that together have this probability."""
 
 
+class Example(Settings):
+    """An answer that a model may give, and what must become of it.
+
+    Exactly one of `kept` and `dropped`.
+    """
+
+    passage: str
+    """What was asked about."""
+    answer: str
+    """What the model wrote."""
+    kept: str | None = None
+    """The text after the post-filters."""
+    dropped: str | None = None
+    """The reason code."""
+
+    @model_validator(mode="after")
+    def _ends_once(self) -> "Example":
+        if (self.kept is None) == (self.dropped is None):
+            raise RecipeError(
+                "an example has both or neither of `kept` and `dropped`", "say what becomes of it"
+            )
+        return self
+
+
 class FrontMatter(Settings):
     """What a prompt file says above its template."""
 
@@ -73,6 +101,10 @@ class FrontMatter(Settings):
     """Texts at which the answer ends."""
     postfilters: tuple[tuple[str, dict[str, Any]], ...] = ()
     """Post-filters in order, each `name` or `name: {argument: value}`."""
+    scores: tuple[str, ...] = ()
+    """Of a judge: the grades, 0 to 5, that its answer gives, each on a line `NAME: GRADE`."""
+    examples: tuple[Example, ...] = ()
+    """Good and bad answers. `corpusmill prompts test NAME` shows what becomes of them."""
 
     @field_validator("postfilters", mode="before")
     @classmethod
@@ -92,8 +124,20 @@ class Prompt(FrontMatter):
     path: str
     """Where the file was read from."""
 
-    def messages(self, document: str) -> list[dict[str, str]]:
-        """The chat that asks for one answer about `document`. Braces in the document stay."""
+    @property
+    def instruction(self) -> str:
+        """System text and template without the document."""
+        return f"{self.system}\n{self.template.replace(PLACEHOLDER, '')}"
+
+    def messages(self, document: str, order: Order = "instruction_first") -> list[dict[str, str]]:
+        """The chat that asks for one answer about `document`. Braces in the document stay.
+
+        document_first: the document comes first of all, the system text too stands behind it.
+        """
+        if order == "document_first":
+            asked = self.template.replace(PLACEHOLDER, _REFERENCE)
+            parts = (_BEFORE, document, _AFTER, *([self.system] if self.system else []), asked)
+            return [{"role": "user", "content": "\n\n".join(parts)}]
         turns = [{"role": "system", "content": self.system}] if self.system else []
         return [*turns, {"role": "user", "content": self.template.replace(PLACEHOLDER, document)}]
 

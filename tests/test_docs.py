@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from corpusmill.cli import app
+from corpusmill.cli import EXIT_CODES, app
 from corpusmill.pipeline.catalogue import STAGES
 from corpusmill.pipeline.recipe import Recipe, Step, build_stage, load_recipe, override
 from typer.main import get_command
@@ -69,6 +69,13 @@ def test_no_line_of_prose_is_too_long(page):
         for line in lines
         if len(line) > LONGEST and not line.startswith("|") and "](" not in line.split()[-1]
     ] == []
+
+
+def test_the_exit_codes_are_those_of_the_command_line():
+    rows = re.findall(
+        r"^\| (\d+) \| (.*?) \|", (ROOT / "docs" / "operations.md").read_text(), re.MULTILINE
+    )
+    assert {int(code): text.replace("`", "") for code, text in rows} == EXIT_CODES
 
 
 def commands_of(page):

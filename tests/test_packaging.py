@@ -23,6 +23,7 @@ ROOMS = (
     "manifests",
     "pipeline",
     "prompts",
+    "report",
     "stages",
     "trainer",
     "vision",
@@ -44,7 +45,8 @@ FOR_OTHERS = {
 }
 TOOLS_OF_DEVELOPERS = {"build", "mypy", "pytest-timeout", "ruff", "types-pyyaml"}
 ON_A_GPU = {"mamba-ssm", "triton"}  # a CUDA build of torch brings triton; a peer
-FOR_THE_S3_SERVER = {"flask", "flask-cors", "moto"}  # tests without moto are skipped
+BY_IMPORTORSKIP = {"playwright"}
+FOR_THE_S3_SERVER = {"flask", "flask-cors"}  # what moto imports
 
 
 def normal(distribution: str) -> str:
@@ -161,7 +163,7 @@ def test_what_tests_benchmarks_and_tools_import_is_declared():
     found = distributions(other_files())
     assert {name: file for name, file in found.items() if name not in wanted | ON_A_GPU} == {}
     unused = declared(project["optional-dependencies"]["dev"]) - set(found)
-    assert unused == TOOLS_OF_DEVELOPERS | FOR_THE_S3_SERVER
+    assert unused == TOOLS_OF_DEVELOPERS | FOR_THE_S3_SERVER | BY_IMPORTORSKIP
 
 
 def test_the_constraints_hold_every_dependency_at_a_version_that_pyproject_allows():

@@ -120,7 +120,7 @@ def test_the_wheel_works_beside_a_users_own_pipeline_and_stages(tmp_path):
         packed.extractall(tmp_path / "site")
         names = packed.namelist()
     assert "corpusmill/py.typed" in names
-    assert "corpusmill/manifests/looking/templates/report.html" in names
+    assert "corpusmill/report/templates/page.html" in names
     assert not [name for name in names if name.startswith(("tests/", "corpusmill/tests/"))]
     here = tmp_path / "project"
     here.mkdir()

@@ -189,8 +189,11 @@ def read_records(path: Path) -> Iterator[Record]:
         yield from map(json.loads, lines)
 
 
-def documents(collection: Path, crawl: Sequence[Path]) -> Iterator[Record]:
-    """All clean documents: id, source, held_out, text. Each run of clean text is a document."""
+def documents(collection: Path, crawl: Sequence[Path], code: Path) -> Iterator[Record]:
+    """All clean documents: id, source, held_out, text. Each run of clean text is a document.
+
+    code: a file of source code. Its files are documents of the source `code`, as they are.
+    """
     for corpus in CORPORA:
         for record in read_records(collection / f"{corpus.file}.jsonl.zst"):
             text = corpus.text(record)
@@ -200,11 +203,17 @@ def documents(collection: Path, crawl: Sequence[Path]) -> Iterator[Record]:
                 )
     for number, (work, text) in enumerate(flink_pages(crawl)):
         yield from _documents_of_work("flink_pages", work, f"page-{number}", text)
+    for record in read_records(code):
+        yield {
+            "id": f"code/{record['id']}",
+            "source": "code",
+            "held_out": is_held_out("code", record["source"]),
+            "text": record["text"],
+        }
 
 
 def _documents_of_work(source: str, work: str, name: str, text: str) -> Iterator[Record]:
-    hashed = hashlib.blake2b(f"{source}/{work}".encode(), digest_size=8).digest()
-    held_out = int.from_bytes(hashed, "big") % HELD_OUT_ONE_IN == 0
+    held_out = is_held_out(source, work)
     for number, run in enumerate(clean_paragraphs(text)):
         yield {
             "id": f"{source}/{name}/{number}",
@@ -212,6 +221,12 @@ def _documents_of_work(source: str, work: str, name: str, text: str) -> Iterator
             "held_out": held_out,
             "text": PARAGRAPH.join(run),
         }
+
+
+def is_held_out(source: str, work: str) -> bool:
+    """Whether the documents of a work are for evaluation only."""
+    hashed = hashlib.blake2b(f"{source}/{work}".encode(), digest_size=8).digest()
+    return int.from_bytes(hashed, "big") % HELD_OUT_ONE_IN == 0
 
 
 def shingles(text: str) -> set[int]:
@@ -246,12 +261,12 @@ def without_leaks(found: Sequence[Record]) -> list[Record]:
     return kept
 
 
-def write_clean_text(collection: Path, crawl: Sequence[Path], output: Path) -> pa.Table:
+def write_clean_text(collection: Path, crawl: Sequence[Path], code: Path, output: Path) -> pa.Table:
     """Gather all corpora into one Parquet file of `CLEAN_TEXT` rows, and return it."""
     import pyarrow.parquet as pq
 
     table = pa.Table.from_pylist(
-        without_leaks(list(documents(collection, crawl))), schema=CLEAN_TEXT
+        without_leaks(list(documents(collection, crawl, code))), schema=CLEAN_TEXT
     )
     output.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, output, compression="zstd", compression_level=19, row_group_size=1 << 16)

@@ -11,10 +11,10 @@ r"""The commands that made `models/tiny`, one after the other.
         --model models/tiny --card models/tiny/README.md
 
 The first command gathers clean text of openly licensed corpora. COLLECTION is the folder of corpora
-that `tools.make_samples` reads too. It also reads the pages in `samples/crawl`. The third and
-fourth command need a GPU machine with many cores. They read only this folder, `manifests/`,
-`prompts/` and `trainer/`. After the fifth, copy all files but the tokenizer from `out/tiny/model`
-to `models/tiny`.
+that `tools.make_samples` reads too. It also reads the pages in `samples/crawl` and the source code
+in `samples/code`. The third and fourth command need a GPU machine with many cores. They read only
+this folder, `manifests/`, `prompts/` and `trainer/`. After the fifth, copy all files but the
+tokenizer from `out/tiny/model` to `models/tiny`.
 """
 
 import argparse
@@ -63,7 +63,8 @@ def make_text(options: argparse.Namespace) -> None:
     from corpusmill.tools.clean_text import write_clean_text
 
     crawl = sorted(package_file("samples", "crawl").glob("*.warc.gz"))
-    table = write_clean_text(options.collection, crawl, options.output)
+    code = package_file("samples", "code", "permissive.jsonl.zst")
+    table = write_clean_text(options.collection, crawl, code, options.output)
     characters: Counter[tuple[str, bool]] = Counter()
     for document in table.to_pylist():
         characters[document["source"], document["held_out"]] += len(document["text"])

@@ -113,9 +113,8 @@ def markup(text: str, severity: float, rng: random.Random) -> str:
             start, end = f"<{block}{_attributes(rng)}>", f"</{block}>"
             paragraph = rng.choice((start + paragraph + end, start + paragraph, paragraph + end))
         if rng.random() < 0.3 * severity:
-            paragraph = (
-                rng.choice(("> ", "* ", "- ", "## ", "### ", "**Note** ", "1. ")[:3]) + paragraph
-            )
+            # No list mark: real lists keep theirs.
+            paragraph = rng.choice(("> ", "## ", "### ")) + paragraph
         return paragraph
 
     return per_paragraph(text, spoil)

@@ -29,6 +29,7 @@ import pyarrow.parquet as pq
 from corpusmill.manifests.schema import seed_for
 from corpusmill.tools.denoise import noisy
 from corpusmill.tools.paragraphs import PARAGRAPH
+from corpusmill.tools.web_blocks import Block, filled, snippets, with_places
 
 if TYPE_CHECKING:
     from corpusmill.prompts.loader import Prompt
@@ -52,6 +53,8 @@ ROW_GROUP = 2048  # pairs
 LENGTHS = ((40, 300, 0.2), (300, 900, 0.35), (900, 1700, 0.45))
 SWAPPED_SHARE = 0.25  # share of passages whose words are swapped
 HEADINGS_SHARE = 0.15  # share of passages that get headings
+BLOCKS_SHARE = 0.45  # share of passages that get lists, code, tables or marked headings
+CODE = "code"  # the source whose documents are source code
 _WORD = re.compile(r"[A-Za-z]{3,}")
 _SENTENCE = re.compile(r"(?<=[.!?]) (?=[A-Z\"“‘'(])")
 
@@ -68,6 +71,7 @@ class Passages:
     paragraphs: tuple[tuple[str, ...], ...]
     ends: tuple[np.ndarray, ...]
     words: tuple[str, ...]  # all different words, for swapping
+    code: tuple[str, ...] = ()  # snippets of source code
 
 
 @dataclass(frozen=True)
@@ -108,8 +112,13 @@ def read_passages(text: Path, held_out: bool) -> Passages:
     """
     table = pq.read_table(text).to_pylist()
     by_source: dict[str, list[str]] = {}
+    code: list[str] = []
     for document in table:
-        if document["held_out"] == held_out:
+        if document["held_out"] != held_out:
+            continue
+        if document["source"] == CODE:
+            code += snippets(document["text"])
+        else:
             by_source.setdefault(document["source"], []).extend(document["text"].split(PARAGRAPH))
     sources = tuple(sorted(by_source))
     ends = tuple(
@@ -129,6 +138,7 @@ def read_passages(text: Path, held_out: bool) -> Passages:
         paragraphs=tuple(tuple(by_source[source]) for source in sources),
         ends=ends,
         words=tuple(words),
+        code=tuple(code),
     )
 
 
@@ -227,7 +237,11 @@ def make_pair(passages: Passages, seed: int) -> Pair:
         clean = with_swapped_words(clean, passages.words, rng)
     if rng.random() < HEADINGS_SHARE:
         clean = with_headings(clean, rng)
-    return Pair(source, clean, noisy(clean, rng.getrandbits(63)))
+    blocks: list[Block] = []
+    if rng.random() < BLOCKS_SHARE:
+        clean, blocks = with_places(clean, passages.words, passages.code, rng)
+    spoilt = noisy(clean, rng.getrandbits(63))
+    return Pair(source, filled(clean, blocks, 1), filled(spoilt, blocks, 0))
 
 
 def framed_by(prompt: "Prompt", chat: "ChatTokenizer") -> Frame:

@@ -32,7 +32,7 @@ Decay = Annotated[float, Field(ge=0, lt=1)]  # of a running mean
 # Ranks only round their sums in another order.
 FREE_ON_RESUME = (
     *("checkpoint_every", "keep", "log_every", "track"),
-    *("num_workers", "shard_ranks", "gather_weights"),
+    *("num_workers", "shard_ranks", "gather_weights", "loader_processes"),
 )
 
 
@@ -219,6 +219,10 @@ class TrainConfig(Settings):
     gather_weights: Literal["layer", "step"] = "layer"
     """With shard_ranks: when the parts of a weight are put together. layer: whenever a layer runs.
     step: once a step. That is faster, and takes up to 2 bytes a parameter more on GPUs."""
+    loader_processes: NonNegativeInt = 0
+    """Processes that make the batches of each rank. 0: a thread does, which is enough for text.
+    Images need about one for 1,000 a second.
+    """
     threads: PositiveInt | None = None
     """Threads of the CPU. A fixed number makes CPU runs repeat bit for bit on one machine type."""
     checkpoint_every: PositiveInt = 1000

@@ -17,9 +17,11 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 from corpusmill.manifests.errors import CorpusmillError
+from corpusmill.trainer.config import Precision
 from torch import Tensor
 
 Scaling = Literal["tensor", "row"]
+SCALINGS: dict[Precision, Scaling] = {"fp8": "tensor", "fp8_rowwise": "row"}
 E4M3, E5M2 = torch.float8_e4m3fn, torch.float8_e5m2
 CAPABILITY = (8, 9)  # of a GPU
 SMALLEST = 1e-12  # a tensor of zeros has some scale too

@@ -1,7 +1,8 @@
-"""Batches for the training loop, made ahead of time by one background thread.
+"""Batches for the training loop, made ahead of time by one background thread, or by processes.
 
-Decoding a row is a few array copies. So one thread keeps any single GPU busy. The copy to the GPU
-starts from pinned memory and never waits. Letters in tensor names: B rows, T time.
+Decoding a row of text is a few array copies. So one thread keeps any single GPU busy. Images take
+more: half a millisecond each, and a GPU reads thousands a second. Processes share that work. The
+copy to the GPU starts from pinned memory and never waits. Letters in tensor names: B rows, T time.
 """
 
 import itertools
@@ -9,13 +10,16 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Protocol
 
 import numpy as np
 import torch
+from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.trainer.data import PackedStream, Row, rows_of_step
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 IMAGE_BATCHES_AHEAD = 2  # a row with an image takes up to 8 MB
 BATCHES_AHEAD = 32  # enough to train on while the next window of documents is decoded
@@ -31,7 +35,7 @@ class RowImages(Protocol):
 
     def to(self, device: torch.device) -> "RowImages": ...
 
-    def pin(self) -> "RowImages":
+    def pin_memory(self) -> "RowImages":
         """In page-locked memory."""
         ...
 
@@ -61,11 +65,11 @@ class Batch:
         images = None if self.images is None else self.images.to(device)
         return Batch(tokens, loss_mask, ids, targets, images)
 
-    def pin(self) -> "Batch":
+    def pin_memory(self) -> "Batch":
         """The batch in page-locked memory."""
         parts = (self.tokens, self.loss_mask, self.document_ids, self.targets)
         tokens, loss_mask, ids, targets = (part.pin_memory() for part in parts)
-        return Batch(tokens, loss_mask, ids, targets, self.images and self.images.pin())
+        return Batch(tokens, loss_mask, ids, targets, self.images and self.images.pin_memory())
 
     def uncounted(self) -> "Batch":
         """The same rows, of which no target counts."""
@@ -107,14 +111,26 @@ def collate(rows: Iterable[Row], pin: bool = False, read_images: ReadImages | No
         (loss_mask.sum() if targets is None else targets).float(),
         images,
     )
-    return batch.pin() if pin else batch
+    return batch.pin_memory() if pin else batch
+
+
+def batch_of_step(
+    stream: PackedStream,
+    batch_size: int,
+    rank: int,
+    ranks: int,
+    read_images: ReadImages | None,
+    step: int,
+) -> Batch:
+    """What rank `rank` of `ranks` trains on in a step."""
+    return collate(rows_of_step(stream, step, batch_size, rank, ranks), read_images=read_images)
 
 
 class BatchLoader:
-    """Iterates over the batches of steps `first` to `last` - 1. A thread makes a few ahead.
+    """Iterates over the batches of steps `first` to `last` - 1, and makes a few ahead.
 
-    It is a context manager; leaving it stops the thread. An error in the thread is raised where its
-    batch is taken.
+    It is a context manager; leaving it stops the thread. An error there is raised where its batch
+    is taken. processes: that make batches; 0: a thread does. They give the same batches.
     """
 
     def __init__(
@@ -127,14 +143,14 @@ class BatchLoader:
         rank: int = 0,
         ranks: int = 1,
         read_images: ReadImages | None = None,
+        processes: int = 0,
     ) -> None:
-        self._steps = iter(range(first, last))
-        self._make = lambda step: collate(
-            rows_of_step(stream, step, batch_size, rank, ranks), pin, read_images
-        )
+        self._steps = range(first, last)
+        self._make = partial(batch_of_step, stream, batch_size, rank, ranks, read_images)
+        self._pin = pin
+        self._processes = processes
         self._made_ahead = IMAGE_BATCHES_AHEAD if read_images else BATCHES_AHEAD
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches")
-        self._ahead: deque[Future[Batch]] = deque()
 
     def __enter__(self) -> "BatchLoader":
         return self
@@ -148,10 +164,50 @@ class BatchLoader:
         self._thread.shutdown(cancel_futures=True)
 
     def __iter__(self) -> Iterator[Batch]:
-        for step in itertools.islice(self._steps, self._made_ahead):
-            self._ahead.append(self._thread.submit(self._make, step))
-        while self._ahead:
-            batch = self._ahead.popleft().result()
-            for step in itertools.islice(self._steps, 1):
-                self._ahead.append(self._thread.submit(self._make, step))
+        return self._by_processes() if self._processes else self._by_thread()
+
+    def _by_thread(self) -> Iterator[Batch]:
+        ahead: deque[Future[Batch]] = deque()
+        steps = iter(self._steps)
+        for step in itertools.islice(steps, self._made_ahead):
+            ahead.append(self._thread.submit(self._pinned, step))
+        while ahead:
+            batch = ahead.popleft().result()
+            for step in itertools.islice(steps, 1):
+                ahead.append(self._thread.submit(self._pinned, step))
             yield batch
+
+    def _pinned(self, step: int) -> Batch:
+        batch = self._make(step)
+        return batch.pin_memory() if self._pin else batch
+
+    def _by_processes(self) -> Iterator[Batch]:
+        batches: DataLoader[Batch | CorpusmillError] = DataLoader(
+            _BatchesOfSteps(self._make),
+            batch_size=None,
+            sampler=self._steps,
+            num_workers=self._processes,
+            pin_memory=self._pin,
+            # A process that is a copy of this one would hold its locks, and its GPU.
+            multiprocessing_context="forkserver",
+            generator=torch.Generator(),  # leaves the run's own random state alone
+        )
+        for batch in batches:
+            if isinstance(batch, CorpusmillError):
+                raise batch
+            yield batch
+
+
+class _BatchesOfSteps(Dataset[Batch | CorpusmillError]):
+    """Step -> its batch, or the error that a user must read: raised there, it would lose its
+    kind on the way.
+    """
+
+    def __init__(self, make: Callable[[int], Batch]) -> None:
+        self._make = make
+
+    def __getitem__(self, step: int) -> Batch | CorpusmillError:
+        try:
+            return self._make(step)
+        except CorpusmillError as error:
+            return error

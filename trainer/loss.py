@@ -1,6 +1,7 @@
 """The loss of a batch, summed over its counted targets, compiled or not."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
@@ -54,6 +55,18 @@ class SummedLoss:
     def document_ids(self, batch: Batch) -> Tensor | None:
         """Those at whose borders the model starts anew; None if it reads on."""
         return batch.document_ids if self.reset_at_documents else None
+
+
+@contextmanager
+def uncompiled(model: HybridModel) -> Iterator[None]:
+    """Within the block, layers that `SummedLoss` compiled run as they are written."""
+    layers = [layer for layer in model.backbone.layers if "forward" in vars(layer)]
+    compiled = [vars(layer).pop("forward") for layer in layers]
+    try:
+        yield
+    finally:
+        for layer, forward in zip(layers, compiled, strict=True):
+            layer.forward = forward
 
 
 def head_loss(

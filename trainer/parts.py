@@ -30,6 +30,21 @@ def text_weights(config: TrainConfig, model: HybridModel) -> None:
         load_pretrained(Path(config.init_from), model)
 
 
+Read = Callable[[int, HybridModel], Mapping[str, float]]  # finished steps, model -> figures
+
+
+@dataclass(frozen=True)
+class Gauging:
+    """Measurements while a model trains: every `every` steps, and after the last one.
+
+    make: called once, on the first rank. What it returns measures the model as it lies in memory,
+    and leaves it as it was.
+    """
+
+    every: int
+    make: Callable[[HybridModel, TrainConfig], Read]
+
+
 @dataclass(frozen=True)
 class Parts:
     """The parts of a run. They must be picklable: every rank gets them.
@@ -37,7 +52,8 @@ class Parts:
     make_model: the model without weights in a compute dtype; called on the meta device.
     initialise: fills it by a seed. load_weights: copies first weights from folders. make_loss: the
     loss of a model that is ready; called once. columns: of the token shards, beside the trainer's
-    own. make_reader: what makes the model's input of a row's image; None reads no images.
+    own. make_reader: what makes the model's input of a row's image; None reads no images. gauging:
+    what is measured at checkpoints; None measures nothing.
     """
 
     make_model: Callable[[TrainConfig, Metadata, torch.dtype], HybridModel] = text_model
@@ -46,6 +62,7 @@ class Parts:
     make_loss: Callable[[HybridModel, TrainConfig], SummedLoss] = SummedLoss
     columns: tuple[str, ...] = ()
     make_reader: Callable[[TrainConfig, Metadata], ReadImages] | None = None
+    gauging: Gauging | None = None
 
 
 TEXT = Parts()

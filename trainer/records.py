@@ -23,7 +23,7 @@ class StepRecord:
     step: finished steps of `steps`. loss: nats per counted target. tokens_per_second: of all ranks,
     mean since the last write. mfu: see `trainer.flops`; None on a device of unknown peak.
     memory_gb: largest use of the first rank's GPU so far; None on a CPU. seconds_left: until the
-    run ends, at this speed.
+    run ends, at this speed. figures: what a gauge read at this step, by name; None at most steps.
     """
 
     step: int
@@ -36,6 +36,7 @@ class StepRecord:
     mfu: float | None = None
     memory_gb: float | None = None
     seconds_left: float | None = None
+    figures: dict[str, float] | None = None
 
 
 OnStep = Callable[[StepRecord], None]
@@ -88,8 +89,10 @@ class Records:
     def add(self, step: int, rate: float, loss: Tensor, norm: Tensor) -> None:
         self._waiting.append((step, rate, torch.stack([loss, norm])))
 
-    def write(self, held_out_loss: float | None = None) -> None:
-        """Wait for the device and append the waiting records.
+    def write(
+        self, held_out_loss: float | None = None, figures: dict[str, float] | None = None
+    ) -> None:
+        """Wait for the device and append the waiting records. The last one gets what is given.
 
         Raises CorpusmillError if a loss is not finite.
         """
@@ -119,6 +122,7 @@ class Records:
                     mfu,
                     memory,
                     round((self.steps - step) * self.tokens_per_step / speed, 1),
+                    figures if last else None,
                 )
                 file.write(json.dumps(asdict(self.last)) + "\n")
                 for on_step in self.tell if self.ranks.first else ():

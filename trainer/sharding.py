@@ -107,6 +107,8 @@ def clip_gradients(model: nn.Module, largest: float) -> Tensor:
     sharded = [parameter for parameter in trained if isinstance(parameter, DTensor)]
     plain = [parameter for parameter in trained if not isinstance(parameter, DTensor)]
     kinds = [kind for kind in (sharded, plain) if kind]  # one call cannot take both
+    if not kinds:  # only the parts of images learn, and the batch has none
+        return torch.zeros((), device=next(model.parameters()).device)
     norms = [whole(_norm_of_gradients(parameters)) for parameters in kinds]
     norm = norms[0] if len(norms) == 1 else torch.stack(norms).norm()
     for parameters in kinds:

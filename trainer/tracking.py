@@ -61,11 +61,12 @@ def _wandb(config: TrainConfig, folder: Path) -> Iterator[OnStep]:
 
 
 def _numbers(record: StepRecord) -> dict[str, float]:
-    """The record but for its step, without what was not measured."""
+    """The record but for its step, without what was not measured. Figures stand beside the rest."""
+    numbers = {**asdict(record), **(record.figures or {})}
     return {
         name: value
-        for name, value in asdict(record).items()
-        if name not in ("step", "steps") and value is not None
+        for name, value in numbers.items()
+        if name not in ("step", "steps", "figures") and value is not None
     }
 
 

@@ -16,10 +16,10 @@ from pathlib import Path
 import torch
 from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.trainer import checkpoint, fp8
-from corpusmill.trainer.config import Precision, TrainConfig
+from corpusmill.trainer.config import TrainConfig
 from corpusmill.trainer.data import PackedStream
 from corpusmill.trainer.loader import Batch, BatchLoader, ReadImages, collate
-from corpusmill.trainer.loss import SummedLoss, mean_loss
+from corpusmill.trainer.loss import SummedLoss, mean_loss, uncompiled
 from corpusmill.trainer.memory import too_little_memory
 from corpusmill.trainer.model import HybridModel
 from corpusmill.trainer.optim import Optimizer
@@ -32,8 +32,6 @@ from corpusmill.trainer.sharding import clip_gradients, keep_gathered, shard
 from corpusmill.trainer.token_shards import IMAGE_TOKEN, Catalogue, catalogue
 from corpusmill.trainer.tracking import draw_loss, watchers
 from torch import Tensor
-
-SCALINGS: dict[Precision, fp8.Scaling] = {"fp8": "tensor", "fp8_rowwise": "row"}
 
 
 @dataclass(frozen=True)
@@ -85,6 +83,11 @@ def train(
             "the token shards hold images, and the model reads text alone",
             "set train.vision, or pack documents without images",
         )
+    if parts.gauging is not None and config.shard_ranks > 1:
+        raise CorpusmillError(
+            "a model that is sharded over processes cannot be measured while it trains",
+            "leave out gauge, or set shard_ranks to 1",
+        )
     with joined(config) as ranks:
         try:
             return _train(config, corpus, output_folder, on_step, ranks, parts)
@@ -127,6 +130,8 @@ def _train(
         checkpoint.clean(checkpoints)
     summed_loss = parts.make_loss(model, config)
     held_out = _held_out_batches(config, stream, ranks, read_images)
+    gauging = parts.gauging if ranks.first else None
+    measure = gauging.make(model, config) if gauging else None
     names = [path.name for path in corpus.shards]
     saver = Saver(checkpoints, model, optimizer, config, corpus.digest, names, ranks)
     loader = BatchLoader(
@@ -138,6 +143,7 @@ def _train(
         rank=ranks.rank,
         ranks=ranks.count,
         read_images=read_images,
+        processes=config.loader_processes,
     )
     with saver, watchers(config, output_folder, first, ranks) as watching, loader as batches:
         tell = [*watching, on_step] if on_step else watching
@@ -161,9 +167,13 @@ def _train(
             held_out_loss = (
                 mean_loss(summed_loss, held_out, ranks) if held_out and evaluate_now else None
             )
+            figures = None
+            if gauging and measure and (done == steps or done % gauging.every == 0):
+                with uncompiled(model):  # texts of any length would be compiled again and again
+                    figures = dict(measure(done, model))
             save_now = done == steps or done % config.checkpoint_every == 0
-            if save_now or held_out_loss is not None or done % config.log_every == 0:
-                records.write(held_out_loss)
+            if save_now or figures or held_out_loss is not None or done % config.log_every == 0:
+                records.write(held_out_loss, figures)
             if save_now:
                 saver.save(done)
         last = saver.wait() or start
@@ -217,7 +227,7 @@ def build_model(
     model.recompute(config.checkpoint_activations)
     if config.precision != "plain":
         fp8.refuse_device(ranks.device)
-        model.use_fp8(SCALINGS[config.precision], config.fp8_plain_layers)
+        model.use_fp8(fp8.SCALINGS[config.precision], config.fp8_plain_layers)
     if ranks.shards is not None:
         shard(
             model,

@@ -118,6 +118,5 @@ class VisionTrainConfig(TrainConfig):
 
     def training(self) -> TrainConfig:
         """The settings of the run: without those of images, if it has none."""
-        if self.vision is not None:
-            return self
-        return TrainConfig(**{name: getattr(self, name) for name in TrainConfig.model_fields})
+        kind = TrainConfig if self.vision is None else VisionTrainConfig
+        return kind(**{name: getattr(self, name) for name in kind.model_fields})

@@ -3,6 +3,7 @@
 Letters in tensor names: N tiles, L patches, S slots of a patch.
 """
 
+import functools
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 THREADS = 8  # Pillow decodes outside the interpreter's lock
+
+
+@functools.cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(THREADS, thread_name_prefix="images")
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,7 @@ class ImageTiles:
         labels = None if self.labels is None else self.labels.to(device, non_blocking=True)
         return ImageTiles(self.pixels.to(device, non_blocking=True), self.counts, labels)
 
-    def pin(self) -> "ImageTiles":
+    def pin_memory(self) -> "ImageTiles":
         labels = None if self.labels is None else self.labels.pin_memory()
         return ImageTiles(self.pixels.pin_memory(), self.counts, labels)
 
@@ -73,10 +79,13 @@ class TileReader:
         self.config = config
         self.image_token = image_token
         self.with_labels = with_labels
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="images")
 
     def __call__(self, rows: "Sequence[Row]") -> ImageTiles:
-        made = list(self._threads.map(self._tiles, (row.image for row in rows)))
+        images = [row.image for row in rows]
+        if torch.utils.data.get_worker_info() is None:
+            made = list(_threads().map(self._tiles, images))
+        else:  # in one of several processes, which threads would only hinder
+            made = list(map(self._tiles, images))
         counts = tuple(len(pixels) for pixels, _ in made)
         for row, count in zip(rows, counts, strict=True):
             places = int((row.tokens[:-1] == self.image_token).sum())

@@ -1,1 +1,1 @@
-"""Look at the output of a run: inspect, verify, trace, report."""
+"""Look at the output of a run: inspect, verify, trace, sample, diff, domains."""

@@ -79,9 +79,10 @@ def restore(
 ) -> str:
     """The text as it came to the stage. cuts: of its row.
 
-    itself: the id of the row, and text_of: id -> original text of another document. Only the cuts
-    of `substring` need them. That ends, because keepers are read before the documents that repeat
-    them. A piece that repeats its own document repeats an earlier place of it.
+    itself: the id of the row. text_of: id -> original text of another document, which may call
+    `restore` in turn. Only the cuts of `substring` need both. Such calls end: a keeper was always
+    read before the documents that repeat it. A piece that repeats its own document repeats an
+    earlier place of it.
     """
     steps = [list(pieces) for _, pieces in groupby(cuts or (), lambda piece: piece.get("step", 0))]
     for pieces in reversed(steps):

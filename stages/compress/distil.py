@@ -1,15 +1,17 @@
 """How children are distilled: the settings, and a run of the trainer's loop with a teacher."""
 
 import functools
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.settings import Settings, Share
 from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
 from corpusmill.stages.compress.sample import OnParent, local_shards, release_parent
 from corpusmill.stages.engines.model_folder import local_folder
-from corpusmill.trainer.config import HybridConfig, Kind, TrainConfig
+from corpusmill.trainer.config import HybridConfig, Kind, Precision, TrainConfig
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 if TYPE_CHECKING:
@@ -59,6 +61,26 @@ class Distillation(Settings):
     """Run torch.compile on the layers of student and teacher."""
     checkpoint_every: PositiveInt = 1000
     """Steps between checkpoints, from which a stopped run goes on."""
+    hidden_loss: NonNegativeFloat = 0.0
+    """Weight of the mean squared difference from the teacher's last hidden states."""
+    teacher_precision: Precision = "plain"
+    """Of the teacher's linear maps. plain: dtype. fp8, fp8_rowwise: 8 bits, as in training."""
+
+    def refuse(self, stage: OnParent, parent: HybridConfig, hidden_sizes: Iterable[int]) -> None:
+        """Raises RecipeError if the settings do not fit together, or not this parent.
+
+        hidden_sizes: of the children that are tried.
+        """
+        if self.hidden_loss and {*hidden_sizes} != {parent.hidden_size}:
+            raise RecipeError(
+                "distillation.hidden_loss compares hidden states of one width, and "
+                f"space.hidden_size has other widths than the parent's {parent.hidden_size}",
+                "set hidden_loss to 0, or leave space.hidden_size out",
+            )
+        folder = Path(local_folder(stage.parent))
+        for tokens in filter(None, (self.tokens, self.final_tokens)):
+            config = self.training(stage, parent, folder, tokens)
+            TrainConfig(**{**config.model_dump(), "precision": self.teacher_precision})
 
     def training(
         self, stage: OnParent, shape: HybridConfig, init_from: Path, tokens: int
@@ -98,7 +120,12 @@ def distil(
 
     release_parent()  # the teacher is loaded where the student is
     config = settings.training(stage, read_shape(start), start, tokens)
-    loss = functools.partial(distillation_loss, Path(local_folder(stage.parent)))
+    loss = functools.partial(
+        distillation_loss,
+        Path(local_folder(stage.parent)),
+        hidden_loss=settings.hidden_loss,
+        teacher_precision=settings.teacher_precision,
+    )
     parts = Parts(make_loss=loss)
     result = run(config, local_shards(shard, packed), Path(shard.scratch) / "run", on_step, parts)
     model, _ = checkpoint.load_model(result.checkpoint)

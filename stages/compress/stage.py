@@ -83,13 +83,11 @@ class Compress(OnParent):
 
         parent = super().depends_on()
         shape = self.parent_shape()
-        search(shape, self.space.choices(shape), self.budget)
+        choices = self.space.choices(shape)
+        search(shape, choices, self.budget)
         read_facts(self.tokenizer_folder)
         if self.distillation:
-            folder = Path(local_folder(self.parent))
-            for tokens in (self.distillation.tokens, self.distillation.final_tokens):
-                if tokens:
-                    self.distillation.training(self, shape, folder, tokens)
+            self.distillation.refuse(self, shape, choices["hidden_size"])
         names = [name for name in TOKENIZER_FILES if (self.tokenizer_folder / name).exists()]
         return f"{parent} {folder_digest(str(self.tokenizer_folder), names)}"
 

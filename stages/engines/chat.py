@@ -8,12 +8,15 @@ template itself.
 """
 
 import functools
+import hashlib
+import os
 import re
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from corpusmill.manifests import model_files, storage
 from corpusmill.manifests.errors import ModelError
 from corpusmill.stages.engines import chat_template, reasoning
 from corpusmill.stages.engines.chat_template import Chat, ChatTemplate
@@ -21,6 +24,7 @@ from corpusmill.stages.tokenizer import loaded as tokens
 
 # Two shards of a worker may begin at once, and transformers' modules cannot be imported by two.
 _loading = threading.Lock()
+_MORE_TEMPLATES = "additional_chat_templates"  # where transformers keeps them
 _MARK = re.compile(r"[<\[{|◁].*[>\]}|▷]", re.DOTALL)
 
 
@@ -123,7 +127,8 @@ def load(name: str, template_arguments: Mapping[str, Any] | None = None) -> Chat
 
 def _load(name: str, template_arguments: Mapping[str, Any]) -> ChatTokenizer:
     plain = tokens.load(name)
-    hugging_face = _loaded(plain.folder, plain.digest)
+    digest = _digest(plain)
+    hugging_face = _loaded(plain.folder, digest)
     if not hugging_face.is_fast:
         raise ModelError(
             f"the tokenizer {name} does not tell where its tokens begin, so no text can be cut",
@@ -131,7 +136,7 @@ def _load(name: str, template_arguments: Mapping[str, Any]) -> ChatTokenizer:
         )
     return ChatTokenizer(
         name=name,
-        digest=plain.digest,
+        digest=digest,
         eos=plain.eos,
         pad=plain.pad,
         template=chat_template.checked(name, hugging_face, template_arguments)
@@ -140,6 +145,17 @@ def _load(name: str, template_arguments: Mapping[str, Any]) -> ChatTokenizer:
         _hugging_face=hugging_face,
         _plain=plain,
     )
+
+
+def _digest(plain: tokens.LoadedTokenizer) -> str:
+    """Of the tokenizer's files and of the chat templates beside the first."""
+    names = storage.names_in(os.path.join(plain.folder, _MORE_TEMPLATES))
+    if not names:
+        return plain.digest
+    more = [os.path.join(_MORE_TEMPLATES, name) for name in sorted(names)]
+    return hashlib.sha256(
+        (plain.digest + model_files.listing(plain.folder, more)).encode()
+    ).hexdigest()
 
 
 @functools.lru_cache(maxsize=4)

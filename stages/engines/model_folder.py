@@ -15,6 +15,7 @@ LANGUAGE_MODEL = model_files.Kind(
     "package:models/NAME",
 )
 _WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".gguf")
+_IDENTIFYING = ("config.json", "generation_config.json", "tokenizer.json")
 _DIGEST_SHOWN = 12
 
 
@@ -32,14 +33,13 @@ def local_folder(model: str) -> str:
 def identity(model: str) -> str:
     """`NAME@DIGEST`: the folder's name and the first digits of a SHA-256.
 
-    The digest covers configuration and weights, but not the path. So a model keeps its name
-    wherever it lies. Hashing reads the weights once per process.
+    The digest covers configuration, the tokens that end an answer (generation_config.json) and
+    weights, but not the path. So a model keeps its name wherever it lies. Hashing reads the weights
+    once per process.
     """
     folder = local_folder(model)
     files = sorted(
-        name
-        for name in os.listdir(folder)
-        if name.endswith(_WEIGHTS) or name in ("config.json", "tokenizer.json")
+        name for name in os.listdir(folder) if name.endswith(_WEIGHTS) or name in _IDENTIFYING
     )
     if not any(name.endswith(_WEIGHTS) for name in files):
         raise ModelError(f"{model} holds no weights", "name a folder with *.safetensors")

@@ -20,6 +20,7 @@ _STOP = {
 }
 _LENGTH = {"length", "max_tokens", "max_output_tokens", "model_length", "token_limit"}
 _BUSY = {408, 409, 423, 425, 429, 503, 529}
+_ACCESS = {401, 403, 404}
 _REASONING = ("reasoning_content", "reasoning", "thinking")
 _LARGEST_COUNT = 2**31 - 1
 
@@ -28,11 +29,13 @@ class Fault(Enum):
     """Why a request got no answer.
 
     REQUEST: the server refused it, or answered it with rubbish. A second try would end likewise.
+    ACCESS: the same for 401, 403 and 404. The key, path or model may be at fault too, or instead.
     BUSY: the server cannot answer now. SHAKEN: the server failed at it. Either may be at fault.
     ACCOUNT: no request will be answered before the user has done something.
     """
 
     REQUEST = auto()
+    ACCESS = auto()
     BUSY = auto()
     SHAKEN = auto()
     ACCOUNT = auto()
@@ -131,6 +134,8 @@ def _refusal(status: int, reason: str, wait: float | None) -> Refusal:
         return Refusal(Fault.ACCOUNT, reason)
     if status in _BUSY:
         return Refusal(Fault.BUSY, reason, wait)
+    if status in _ACCESS:
+        return Refusal(Fault.ACCESS, reason)
     return Refusal(Fault.SHAKEN if status >= 500 else Fault.REQUEST, reason, wait)
 
 

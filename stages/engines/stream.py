@@ -10,26 +10,27 @@ import queue
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, TypeVar
 
-from corpusmill.stages.engines.contract import Completion, Request
+from corpusmill.stages.engines.contract import Request
 
+Answer = TypeVar("Answer")
 _LOOKED_AFTER_SECONDS = 0.1
 _starting = threading.Lock()
 
 
 def streamed(
-    ask: Callable[[Request], Coroutine[Any, Any, Completion]],
+    ask: Callable[[Request], Coroutine[Any, Any, Answer]],
     requests: Iterator[Request],
     room: Callable[[], int],
-) -> Iterator[tuple[int, Completion]]:
+) -> Iterator[tuple[int, Answer]]:
     """`Engine.answers` for an engine that has a coroutine for one request.
 
     room: how many requests may be in flight now. It may change while they are. An exception of
     `ask` is raised here, and the requests that are in flight are cancelled.
     """
-    landed: queue.SimpleQueue[tuple[int, Future[Completion]]] = queue.SimpleQueue()
-    flying: dict[int, Future[Completion]] = {}
+    landed: queue.SimpleQueue[tuple[int, Future[Answer]]] = queue.SimpleQueue()
+    flying: dict[int, Future[Answer]] = {}
     numbered = enumerate(requests)
     exhausted = False
     try:
@@ -57,10 +58,15 @@ def streamed(
             future.cancel()
 
 
+def in_loop(coroutine: Coroutine[Any, Any, Answer]) -> Answer:
+    """The result of a coroutine of an engine, run in the loop of all engines."""
+    return asyncio.run_coroutine_threadsafe(coroutine, _loop()).result()
+
+
 def _land(
-    landed: "queue.SimpleQueue[tuple[int, Future[Completion]]]",
+    landed: "queue.SimpleQueue[tuple[int, Future[Answer]]]",
     index: int,
-    future: "Future[Completion]",
+    future: "Future[Answer]",
 ) -> None:
     landed.put((index, future))
 

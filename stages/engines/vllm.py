@@ -2,16 +2,21 @@
 
 vLLM batches continuously. It has more requests than it can work on, so that it never waits for the
 next one, and two shards of a worker share it, so that the end of one leaves no GPU idle.
+
+Its engine is a process of its own. If that dies (a crash, CUDA out of memory), it is replaced
+(`stages.engines.replaced`).
 """
 
 import atexit
-import functools
 import importlib.util
 import json
 import os
 import threading
+import time
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Literal
 
 from corpusmill.manifests.errors import EngineError, ModelError
@@ -20,10 +25,12 @@ from corpusmill.stages.engines import chat, model_folder
 from corpusmill.stages.engines.contract import Completion, Request, failed
 from corpusmill.stages.engines.local_model import LocalModel
 from corpusmill.stages.engines.model_folder import is_hybrid
-from corpusmill.stages.engines.stream import streamed
+from corpusmill.stages.engines.replaced import Survivors
 from pydantic import JsonValue, PositiveFloat, PositiveInt
 
 _starting = threading.Lock()
+running: dict[str, Any] = {}  # settings -> the process's engine; one at a time
+_RESTARTS, _RESTART_SECONDS = 2, 10.0
 
 
 class VLLMEngine(LocalModel):
@@ -39,9 +46,9 @@ class VLLMEngine(LocalModel):
     enforce_eager: bool = False
     """Use no CUDA graphs and no compilation."""
     prefix_caching: bool | None = None
-    """Keep what requests have in common.
+    """Keep what requests begin with in common, such as a document under several prompts.
 
-    Null: as vLLM does by itself, but off for hybrids in its CPU build, which breaks on it.
+    Null: on if vLLM says that the model can, but off for hybrids in its CPU build, which breaks.
     """
     kv_cache_gib: PositiveInt = 1
     """Memory for keys and values, in GiB. Only for vLLM's CPU build."""
@@ -61,18 +68,32 @@ class VLLMEngine(LocalModel):
         return 2
 
     def answers(self, requests: Iterator[Request]) -> Iterator[tuple[int, Completion]]:
-        model, context = _load(self._arguments(), self.kv_cache_gib), self.context_length()
-        tokenizer = self.tokenizer()
+        tokenizer, context = self.tokenizer(), self.context_length()
 
-        async def ask(request: Request) -> Completion:
+        async def ask_one(model: Any, request: Request) -> Completion | None:
             # vLLM would refuse it too, but its words do not name the numbers.
             problem = request.unfit(context)
-            return failed(problem) if problem else await _ask(model, tokenizer, request)
+            return failed(problem) if problem else await ask(model, tokenizer, request)
 
-        return streamed(ask, requests, lambda: self.in_flight)
+        return Survivors(self.started, ask_one, _harmless).answers(requests, self.in_flight)
 
-    def _arguments(self) -> str:
-        """Everything that makes the engine. It is the key under which the engine stays loaded."""
+    def started(self, dead: Any = None) -> Any:
+        """The process's engine, started if there is none. dead: one that is to be replaced.
+
+        Raises EngineError if vLLM is not installed, and ModelError if it cannot start the model.
+        """
+        with _starting:
+            arguments = self.arguments_of_vllm()
+            if arguments not in running:
+                stop()  # one with other settings: a GPU holds one engine
+                running[arguments] = _start(arguments, self.kv_cache_gib)
+            elif running[arguments] is dead:
+                stop()
+                running[arguments] = _start_again(arguments, self.kv_cache_gib)
+            return running[arguments]
+
+    def arguments_of_vllm(self) -> str:
+        """Everything that makes the engine, as JSON. The engine stays loaded under it."""
         settings: dict[str, Any] = {
             "model": model_folder.local_folder(self.model),
             "dtype": self.dtype,
@@ -80,18 +101,28 @@ class VLLMEngine(LocalModel):
             "tensor_parallel_size": self.tensor_parallel_size,
             "enforce_eager": self.enforce_eager,
             "disable_log_stats": True,
-            **self._caching(),
+            **self._for_this_build(),
+            **(
+                {"enable_prefix_caching": self.prefix_caching}
+                if self.prefix_caching is not None
+                else {}
+            ),
             **({"max_model_len": self.context} if self.context is not None else {}),
             **(self.arguments or {}),
         }
         return json.dumps(settings, sort_keys=True)
 
-    def _caching(self) -> dict[str, bool]:
-        if self.prefix_caching is not None:
-            return {"enable_prefix_caching": self.prefix_caching}
-        # Seen in 0.30: an IndexError at the first prompt that is longer than one state block.
-        breaks = importlib.util.find_spec("vllm") is not None and _runs_on_cpu()
-        return {"enable_prefix_caching": False} if breaks and is_hybrid(self.model) else {}
+    def _for_this_build(self) -> dict[str, bool]:
+        """What keeps vLLM's CPU build from breaking (seen in 0.30)."""
+        if importlib.util.find_spec("vllm") is None or not _runs_on_cpu():
+            return {}
+        # If a prompt is read in pieces, it winds back the request's random generator. CPU
+        # generators cannot do that, and the engine dies.
+        found = {"enable_chunked_prefill": False}
+        if is_hybrid(self.model):
+            # An IndexError at the first prompt that is longer than one state block.
+            found["enable_prefix_caching"] = False
+        return found
 
 
 def _runs_on_cpu() -> bool:
@@ -100,10 +131,11 @@ def _runs_on_cpu() -> bool:
     return bool(current_platform.is_cpu())
 
 
-async def _ask(model: Any, tokenizer: chat.ChatTokenizer, request: Request) -> Completion:
-    from vllm import SamplingParams
+async def ask(model: Any, tokenizer: chat.ChatTokenizer, request: Request) -> Completion | None:
+    """The engine's answer. None: it died meanwhile."""
+    from vllm import SamplingParams, exceptions
     from vllm.sampling_params import RequestOutputKind
-    from vllm.v1.engine.exceptions import EngineDeadError
+    from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
     sampling = SamplingParams(
         max_tokens=request.max_tokens,
@@ -117,14 +149,10 @@ async def _ask(model: Any, tokenizer: chat.ChatTokenizer, request: Request) -> C
     try:
         async for output in model.generate(prompt, sampling, uuid.uuid4().hex):
             answer = output.outputs[0]
-    except ValueError as error:
-        return failed(f"vLLM refuses the request ({_first_line(error)})")
-    except (EngineDeadError, RuntimeError) as error:
-        _started.cache_clear()  # a later shard of this process gets a new engine
-        raise EngineError(
-            f"vLLM stopped ({type(error).__name__}: {_first_line(error)})",
-            "its own log above says why; run the same command again, answers so far are kept",
-        ) from error
+    except EngineDeadError:
+        return None
+    except (ValueError, EngineGenerateError, getattr(exceptions, "VLLMError", ValueError)) as error:
+        return failed(f"vLLM refuses the request ({_first_line(error.__cause__ or error)})")
     if answer.finish_reason not in ("stop", "length"):
         return failed(f"vLLM ended with finish_reason {answer.finish_reason!r}")
     # vLLM leaves out special tokens, also those that mark reasoning.
@@ -134,21 +162,33 @@ async def _ask(model: Any, tokenizer: chat.ChatTokenizer, request: Request) -> C
     )
 
 
-def _first_line(error: Exception) -> str:
+def _harmless(request: Request) -> Request:
+    """A request of one token in and out."""
+    return replace(request, token_ids=request.token_ids[-1:], max_tokens=1)
+
+
+def _first_line(error: BaseException) -> str:
     return str(error).splitlines()[0][:300] if str(error) else "no message"
 
 
-def _load(arguments: str, kv_cache_gib: int) -> Any:
-    with _starting:
-        return _started(arguments, kv_cache_gib)
+def stop() -> None:
+    """End the engine that runs, with its processes."""
+    while running:
+        _, model = running.popitem()
+        model.shutdown()
 
 
-@functools.lru_cache(maxsize=1)
-def _started(arguments: str, kv_cache_gib: int) -> Any:
-    """The engine, once per process.
+def _start_again(arguments: str, kv_cache_gib: int) -> Any:
+    """A new engine in the place of one that died, whose memory may not be free at once."""
+    for _ in range(_RESTARTS):
+        with suppress(ModelError):
+            return _start(arguments, kv_cache_gib)
+        time.sleep(_RESTART_SECONDS)
+    return _start(arguments, kv_cache_gib)
 
-    Raises EngineError if vLLM is not installed, and ModelError if it cannot start the model.
-    """
+
+def _start(arguments: str, kv_cache_gib: int) -> Any:
+    """A new engine."""
     os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", str(kv_cache_gib))
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     try:
@@ -160,20 +200,16 @@ def _started(arguments: str, kv_cache_gib: int) -> Any:
             f"vLLM cannot be imported ({error})",
             "install it (docs/synthesis.md), or use another engine.kind",
         ) from error
-    settings = json.loads(arguments)
-    if _runs_on_cpu():
-        # If a prompt is read in pieces, vLLM (seen in 0.30) winds back the request's random
-        # generator. CPU generators cannot do that, and the engine dies.
-        settings.setdefault("enable_chunked_prefill", False)
     try:
         # The limits of a batch are those that vLLM chooses for work offline.
         model = AsyncLLM.from_engine_args(
-            AsyncEngineArgs(**settings), usage_context=UsageContext.LLM_CLASS
+            AsyncEngineArgs(**json.loads(arguments)), usage_context=UsageContext.LLM_CLASS
         )
     except (RuntimeError, ValueError, TypeError, OSError) as error:
         raise ModelError(
             f"vLLM cannot start the model ({type(error).__name__}: {_first_line(error)})",
             "its own log above says why; check engine.arguments",
         ) from error
-    atexit.register(model.shutdown)  # its processes must not outlive this one
+    # Its processes must not outlive this one, and must end before what vLLM itself does at the end.
+    atexit.register(stop)
     return model

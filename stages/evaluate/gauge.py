@@ -18,7 +18,7 @@ def gauge_for(model: HybridModel, settings: Evaluate, context: int) -> Gauge:
     whose answers are generated, and without a tokenizer.
     """
     if settings.tokenizer is None:
-        raise RecipeError("evaluate.tokenizer is missing", "name the folder of the tokenizer")
+        raise RecipeError("gauge.tokenizer is missing", "name the folder of the tokenizer")
     from corpusmill.evaluation.hybrid import HybridScorer
 
     tokenizer = settings.checked_tokenizer(settings.tokenizer)

@@ -6,7 +6,7 @@ long, no more rows are planned until it is answered. So the output does not depe
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from corpusmill.stages.engines.contract import Completion, Request
 from corpusmill.stages.synthesize.ledger import Ledger
@@ -17,10 +17,15 @@ _MOST_HELD = 64 << 20  # characters of complete rows that wait for rows before t
 
 
 def answered(
-    planned: Iterator[PlannedRow], answers: Answers, ledger: Ledger, most_held: int = _MOST_HELD
+    planned: Iterator[Sequence[PlannedRow]],
+    answers: Answers,
+    ledger: Ledger,
+    most_held: int = _MOST_HELD,
 ) -> Iterator[PlannedRow]:
     """The rows of `planned`, each with its answers, in the same order.
 
+    planned: for each document its rows. Their requests go out by segment, so that those about the
+    same text meet in the engine's prefix cache.
     answers: of an engine. It is not asked what the ledger knows, and the ledger learns the rest.
     """
     rows = _Rows(planned, ledger, most_held)
@@ -34,7 +39,9 @@ def answered(
 class _Rows:
     """Rows that are planned and not yet given out."""
 
-    def __init__(self, planned: Iterator[PlannedRow], ledger: Ledger, most_held: int) -> None:
+    def __init__(
+        self, planned: Iterator[Sequence[PlannedRow]], ledger: Ledger, most_held: int
+    ) -> None:
         self._planned = planned
         self._ledger = ledger
         self._most_held = most_held
@@ -47,14 +54,14 @@ class _Rows:
         """The requests of the rows to come. It ends if too much waits. Then call it again."""
         index = 0
         while self._held < self._most_held:
-            row = next(self._planned, None)
-            if row is None:
+            rows = next(self._planned, None)
+            if rows is None:
                 self.exhausted = True
                 return
-            self._open.append(row)
-            if row.is_complete:
-                self._held += row.size
-            for place, request in enumerate(row.asked):
+            self._open.extend(rows)
+            self._held += sum(row.size for row in rows if row.is_complete)
+            for row, place in _by_segment(rows):
+                request = row.asked[place]
                 known = self._ledger.get(request)
                 if known is not None:
                     self._put(row, place, known)
@@ -65,7 +72,8 @@ class _Rows:
 
     def answer(self, index: int, completion: Completion) -> None:
         row, place = self._asked.pop(index)
-        self._ledger.add(row.asked[place], completion)
+        if completion.finish_reason != "error":  # a run that goes on here asks it again
+            self._ledger.add(row.asked[place], completion)
         self._put(row, place, completion)
 
     def _put(self, row: PlannedRow, place: int, completion: Completion) -> None:
@@ -79,3 +87,9 @@ class _Rows:
             row = self._open.popleft()
             self._held -= row.size
             yield row
+
+
+def _by_segment(rows: Sequence[PlannedRow]) -> list[tuple[PlannedRow, int]]:
+    """(row, place of a request in it), in the order of the segments' begin in the document."""
+    asked = [(start, row, place) for row in rows for place, start in enumerate(row.asked_starts)]
+    return [(row, place) for _, row, place in sorted(asked, key=lambda item: item[0])]

@@ -8,18 +8,19 @@ parent, span, prompt, model, sampling, seed.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
 from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.schema import extended, seed_for, synthetic_id
-from corpusmill.prompts.loader import Prompt
+from corpusmill.prompts.loader import Order, Prompt
 from corpusmill.stages.engines.chat import ChatTokenizer
 from corpusmill.stages.engines.contract import Completion, Request
 from corpusmill.stages.engines.reasoning import without_reasoning
 from corpusmill.stages.synthesize.postfilters import Context, Rejection, clean, excerpt
+from corpusmill.stages.synthesize.postfilters.degenerate import shared_words
 from corpusmill.stages.synthesize.segments import Segment, segment
 
 SCHEMA = extended(
@@ -28,6 +29,8 @@ SCHEMA = extended(
     pa.field("segments", pa.int32()),  # of which the row is made
     # Segments without a usable answer, for prompts that join segments.
     pa.field("segments_lost", pa.int32()),
+    # Share of the row's long words that its passage has (`postfilters.degenerate.shared_words`).
+    pa.field("shared_words", pa.float32()),
 )
 INHERITED = ("url", "source", "date", "language", "language_score", "quality", "level")
 _SEED_BITS = 0x7FFFFFFF  # every server accepts such a seed
@@ -55,6 +58,15 @@ class PlannedRow:
     @cached_property
     def asked(self) -> list[Request]:
         return [request for request in self.requests if request is not None]
+
+    @property
+    def asked_starts(self) -> list[int]:
+        """Where the segment of each request that is asked begins in the document."""
+        return [
+            piece.start
+            for piece, request in zip(self.segments, self.requests, strict=False)
+            if request is not None
+        ]
 
     @property
     def is_complete(self) -> bool:
@@ -94,13 +106,15 @@ class Planner:
     """Plans the rows of documents, and finishes them with their answers.
 
     context: tokens of prompt and answer together that the engine allows. samples: rows for each
-    segment (or document).
+    segment (or document). order: of document and instruction. If the document comes first, all
+    prompts of a document get the same segments, so that their requests begin alike.
     """
 
     tokenizer: ChatTokenizer
     context: int | None
     samples: int
     seed: int
+    order: Order = "instruction_first"
     _rooms: dict[str, int] = field(default_factory=dict, repr=False, compare=False)
 
     def input_limit(self, prompt: Prompt) -> int:
@@ -117,7 +131,7 @@ class Planner:
         """Tokens left for a segment. Raises RecipeError if the prompt alone fills the context."""
         if prompt.digest in self._rooms:
             return self._rooms[prompt.digest]
-        overhead = len(self.tokenizer.prompt_ids([prompt.messages("")])[0])
+        overhead = len(self.tokenizer.prompt_ids([self._chat(prompt, "")])[0])
         room = self.input_limit(prompt) - overhead
         if room < max(_LEAST_ROOM, prompt.limits.min_segment_tokens):
             raise RecipeError(
@@ -133,55 +147,75 @@ class Planner:
         """The rows that `document` gets under each of the prompts."""
         text = document["text"] or ""
         starts = self.tokenizer.starts(text)  # once for all prompts
+        together = [prompts] if self.order == "document_first" else [[each] for each in prompts]
         is_first = True
-        for prompt in prompts:
-            for row in self._plan(document, prompt, text, starts):
-                row.is_first, is_first = is_first, False
-                yield row
+        for group in together:
+            asked = [each for each in group if text.strip() and len(starts) >= _least(each)]
+            cut = self._cut(text, starts, asked) if asked else None
+            for prompt in group:
+                for row in self._rows(document, prompt, cut if prompt in asked else None, starts):
+                    row.is_first, is_first = is_first, False
+                    yield row
 
-    def _plan(
-        self, document: Mapping[str, Any], prompt: Prompt, text: str, starts: list[int]
+    def _cut(self, text: str, starts: list[int], prompts: Sequence[Prompt]) -> "_Cut":
+        """The segments of a text that fit all of these prompts, and their requests' token ids."""
+        cut = _Cut([], {}, set())
+
+        def excess(inner: str) -> int:
+            return max(self._excess(prompt, inner, cut) for prompt in prompts)
+
+        room = min(map(self.room, prompts))
+        return replace(cut, segments=segment(text, room, self.tokenizer, excess, starts))
+
+    def _excess(self, prompt: Prompt, inner: str, cut: "_Cut") -> int:
+        """How many tokens too many the prompt of this segment has. It is rendered into `cut`."""
+        defused = self.tokenizer.defuse(inner)
+        whole = self.tokenizer.render(self._chat(prompt, defused))
+        # A template may cut texts at marks of its own.
+        if defused not in whole:
+            cut.left_out.add((prompt.name, inner))
+        ids = self.tokenizer.rendered_ids([whole])[0]
+        cut.rendered[prompt.name, inner] = ids
+        return len(ids) - self.input_limit(prompt)
+
+    def _rows(
+        self,
+        document: Mapping[str, Any],
+        prompt: Prompt,
+        cut: "_Cut | None",
+        starts: Sequence[int],
     ) -> Iterator[PlannedRow]:
-        least = max(1, prompt.limits.min_document_tokens)
-        segments: list[Segment] = []
-        rendered: dict[str, list[int]] = {}
-        left_out: set[str] = set()  # segments that the chat template drops
-        too_short = None
-        if len(starts) < least or not text.strip():
-            too_short = Rejection(
-                "synthesize.document_too_short", f"n_tokens={len(starts)} < {least}"
-            )
-        else:
-
-            def excess(inner: str) -> int:
-                defused = self.tokenizer.defuse(inner)
-                whole = self.tokenizer.render(prompt.messages(defused))
-                # A template may cut texts at marks of its own.
-                if defused not in whole:
-                    left_out.add(inner)
-                rendered[inner] = self.tokenizer.rendered_ids([whole])[0]
-                return len(rendered[inner]) - self.input_limit(prompt)
-
-            segments = segment(text, self.room(prompt), self.tokenizer, excess, starts)
+        """The rows of one prompt. cut: None if the document is too short for it."""
         for sample in range(self.samples):
             seed = seed_for(document["id"], prompt.name, sample, self.seed) & _SEED_BITS
-            if too_short:
+            if cut is None:
+                detail = f"n_tokens={len(starts)} < {_least(prompt)}"
+                too_short = Rejection("synthesize.document_too_short", detail)
                 yield PlannedRow(document, prompt, sample, seed, (), rejection=too_short)
                 continue
             # A joined row has all segments, another row has one.
-            shares = [segments] if prompt.join_segments else [[piece] for piece in segments]
+            shares = [cut.segments] if prompt.join_segments else [[piece] for piece in cut.segments]
             for number, pieces in enumerate(shares):
                 first = (seed + number) & _SEED_BITS
-                inner = [text[piece.start : piece.end] for piece in pieces]
+                inner = [document["text"][piece.start : piece.end] for piece in pieces]
                 requests = [
-                    self._request(prompt, rendered[part], part, piece, (first + place) & _SEED_BITS)
+                    self._request(
+                        prompt,
+                        cut.rendered[prompt.name, part],
+                        part,
+                        piece,
+                        (first + place) & _SEED_BITS,
+                    )
                     for place, (part, piece) in enumerate(zip(inner, pieces, strict=True))
                 ]
                 rejection = _all_too_short(requests, pieces, prompt)
-                if not left_out.isdisjoint(inner):
+                if any((prompt.name, part) in cut.left_out for part in inner):
                     requests = []
                     rejection = Rejection("synthesize.not_in_prompt", excerpt(inner[0]))
                 yield PlannedRow(document, prompt, sample, first, pieces, requests, rejection)
+
+    def _chat(self, prompt: Prompt, inner: str) -> list[dict[str, str]]:
+        return prompt.messages(inner, self.order)
 
     def _request(
         self, prompt: Prompt, ids: list[int], inner: str, piece: Segment, seed: int
@@ -191,7 +225,9 @@ class Planner:
         room = prompt.limits.max_output_tokens if self.context is None else self.context - len(ids)
         return Request(
             token_ids=tuple(ids),
-            messages=tuple(self.tokenizer.messages(prompt.messages(self.tokenizer.defuse(inner)))),
+            messages=tuple(
+                self.tokenizer.messages(self._chat(prompt, self.tokenizer.defuse(inner)))
+            ),
             max_tokens=min(prompt.limits.max_output_tokens, room),
             temperature=prompt.sampling.temperature,
             top_p=prompt.sampling.top_p,
@@ -228,6 +264,8 @@ class Planner:
             detail = f"n_tokens={n_tokens} < {least}: {excerpt(text)}"
             return Finished(row, rejection=Rejection("synthesize.output_too_short", detail))
         row["text"] = text
+        start, end = planned.span
+        row["shared_words"] = shared_words(text, planned.document["text"][start:end])
         row["lineage"]["finish_reason"] = "stop"  # of the segments that are in the row
         return Finished(row, n_tokens)
 
@@ -242,7 +280,11 @@ class Planner:
                 continue
             answer = next(answers)
             context = Context(
-                text[piece.start : piece.end], piece.n_tokens, planned.prompt.lead_in, request.seed
+                text[piece.start : piece.end],
+                piece.n_tokens,
+                planned.prompt.lead_in,
+                request.seed,
+                planned.prompt.instruction,
             )
             result = _usable(answer, planned.prompt, context)
             if isinstance(result, Rejection):
@@ -261,6 +303,7 @@ class Planner:
                 "seed": self.seed,
                 "temperature": prompt.sampling.temperature,
                 "top_p": prompt.sampling.top_p,
+                **({"order": self.order} if self.order != "instruction_first" else {}),
             }
         )
         return {
@@ -283,6 +326,22 @@ class Planner:
             },
             "segments": len(planned.segments),
         }
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """Segments of a document for some prompts. rendered: (prompt, segment) -> token ids of the
+    request. left_out: of these the chat template drops the segment.
+    """
+
+    segments: list[Segment]
+    rendered: dict[tuple[str, str], list[int]]
+    left_out: set[tuple[str, str]]
+
+
+def _least(prompt: Prompt) -> int:
+    """Tokens that a document must have."""
+    return max(1, prompt.limits.min_document_tokens)
 
 
 def _usable(answer: Completion, prompt: Prompt, context: Context) -> str | Rejection:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from corpusmill.manifests import storage
-from corpusmill.manifests.errors import InputError
+from corpusmill.manifests.errors import InputError, RecipeError
 from corpusmill.manifests.package_data import package_file
 from corpusmill.manifests.schema import DOCUMENT
 from corpusmill.prompts import loader
@@ -13,9 +13,12 @@ from corpusmill.stages.synthesize.planned_rows import PlannedRow
 from corpusmill.stages.synthesize.stage import Synthesize
 
 
-def listed() -> Iterator[str]:
-    """A line for each shipped prompt: name, limits and purpose."""
-    prompts = [loader.load(name) for name in loader.shipped()]
+def listed(folder: str | None = None) -> Iterator[str]:
+    """A line for each shipped prompt, or each in a folder: name, limits and purpose."""
+    names = loader.shipped() if folder is None else storage.list_files(folder, ".md")
+    if not names:
+        raise InputError(f"{folder} holds no prompt file", "name a folder of .md files")
+    prompts = [loader.load(name) for name in names]
     width = max(len(prompt.name) for prompt in prompts)
     for prompt in prompts:
         limits = prompt.limits
@@ -30,6 +33,31 @@ def shown(name_or_path: str) -> str:
     if name_or_path in loader.shipped():
         return package_file("prompts", f"{name_or_path}.md").read_text(encoding="utf-8")
     return storage.read_bytes(prompt.path).decode()
+
+
+def examined(name_or_path: str) -> Iterator[str]:
+    """What becomes of the examples in a prompt file.
+
+    Raises RecipeError behind the last one if another thing becomes of one than the file says.
+    """
+    prompt = loader.load(name_or_path)
+    postfilters.check(prompt)
+    wrong = 0
+    for number, example in enumerate(prompt.examples, 1):
+        fault, result = postfilters.outcome(example, prompt)
+        wrong += bool(fault)
+        yield f"--- example {number} of {len(prompt.examples)}: {fault or 'as the file says'}"
+        if isinstance(result, postfilters.Rejection):
+            yield f"dropped, {result.reason}: {result.detail}"
+        else:
+            yield f"kept: {result}"
+    if wrong:
+        raise RecipeError(
+            f"{prompt.path}: {wrong} of {len(prompt.examples)} examples come out otherwise",
+            "correct the examples or the post-filters",
+        )
+    if not prompt.examples:
+        yield f"{prompt.path} has no examples; give a text with --text"
 
 
 def tried(settings: Synthesize, name_or_path: str, source: str, ask: bool) -> Iterator[str]:

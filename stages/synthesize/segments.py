@@ -17,7 +17,9 @@ from corpusmill.stages.engines.chat import ChatTokenizer
 
 # After the final mark of a sentence and its closing quotes or brackets. In scripts without spaces,
 # right after the mark.
-_SENTENCE_END = re.compile(r"[.!?…]+[\"'”’)\]]*\s+|[。！？]+[」』”）]*\s*")
+_SENTENCE_END = re.compile(
+    r"(?<![.!?…])[.!?…]++[\"'”’)\]]*+\s++|[。！？]++[」』”）]*+\s*+"  # nothing is looked at twice
+)
 _LINE_END = re.compile(r"\n+")
 
 

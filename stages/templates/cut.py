@@ -21,9 +21,10 @@ from corpusmill.stages.templates.settings import (
     TEMPLATE_COLUMNS,
     TemplateSettings,
 )
-from corpusmill.stages.templates.sites import READ_ROWS, TEMPLATES, host_hashes, keys_of
+from corpusmill.stages.templates.sites import READ_ROWS, TEMPLATES, keys_of, owners
 
 NOTHING_LEFT = "templates.nothing_left"
+MANY = np.iinfo(np.int64).max
 
 
 def cut(settings: TemplateSettings, shard: Shard) -> list[Counts]:
@@ -33,9 +34,7 @@ def cut(settings: TemplateSettings, shard: Shard) -> list[Counts]:
     started = time.perf_counter()
     document, *judged = shard.inputs
     home, name = home_of(shard.name), shard.name.split("-", 1)[1]
-    templates = np.unique(
-        read_range(shard, judged, "partition", home, home + 1, TEMPLATES)["key"].to_numpy()
-    )
+    templates = read_range(shard, judged, "partition", home, home + 1, TEMPLATES).sort_by("key")
     schema = extended(*TEMPLATE_COLUMNS, of=schema_of(document))
     counts = Counts(settings.name)
     with (
@@ -69,20 +68,20 @@ def cut(settings: TemplateSettings, shard: Shard) -> list[Counts]:
 
 
 def cut_rows(
-    settings: TemplateSettings, table: pa.Table, templates: npt.NDArray[np.uint64]
+    settings: TemplateSettings, table: pa.Table, templates: pa.Table
 ) -> tuple[pa.Table, pa.Array]:
     """The rows without the lines of their sites' templates, and which of them have nothing left.
 
-    templates: keys of host and line, sorted.
+    templates: keys of host and line, sorted, and in how many documents each line stands.
     """
     from corpusmill.stages.templates.lines import BLANK, PROTECTED, cut_spans, lines_of
 
-    texts, hosts = joined(table["text"]), host_hashes(table["url"])
+    texts, hosts = joined(table["text"]), owners(settings, table)
     data, places = texts
     lines = lines_of(texts)
     host = np.repeat(hosts, np.diff(lines.offsets))
-    known = np.isin(keys_of(host, lines.hashes), templates)
-    template = known & (host != 0) & ~np.isin(lines.kinds, (BLANK, PROTECTED))
+    documents = _documents(keys_of(host, lines.hashes), templates)
+    template = (documents > 0) & (host != 0) & ~np.isin(lines.kinds, (BLANK, PROTECTED))
     offsets, begins, ends = cut_spans(
         lines, places, template, settings.min_words, settings.headings
     )
@@ -91,7 +90,11 @@ def cut_rows(
     removed = sums[offsets[1:]] - sums[offsets[:-1]]
     document = np.repeat(np.arange(len(spans)), spans)
     starts = pa.array((begins - places[document]).astype(np.int32))
-    cuts = cuts_column(CUTS, spans, [starts, pieces_of(data, begins, ends)])
+    # The rarest line of each span. Spans are runs of whole lines.
+    edges = np.searchsorted(lines.begins, np.stack([begins, ends], 1).reshape(-1))
+    counted = np.append(np.where(template, documents, MANY), MANY)
+    rarest = np.minimum.reduceat(counted, edges)[::2] if len(edges) else edges
+    cuts = cuts_column(CUTS, spans, [starts, pieces_of(data, begins, ends), pa.array(rarest)])
     bounds = np.concatenate([[places[0]], np.stack([begins, ends], 1).reshape(-1), [places[-1]]])
     stays = [
         data[begin:end].tobytes()
@@ -102,3 +105,13 @@ def cut_rows(
     table = with_cuts(table, TEMPLATE_COLUMNS, cuts, edited)
     short = pc.less(pc.utf8_length(pc.utf8_trim_whitespace(edited)), settings.min_text_chars)
     return table, pc.and_(pa.array(spans > 0), short)
+
+
+def _documents(keys: npt.NDArray[np.uint64], templates: pa.Table) -> npt.NDArray[np.int64]:
+    """In how many documents the line of each key stands; 0 if it is of no template."""
+    known = templates["key"].to_numpy()
+    if not len(known):
+        return np.zeros(len(keys), np.int64)
+    places = np.minimum(np.searchsorted(known, keys), len(known) - 1)
+    counts = templates["documents"].to_numpy()
+    return np.where(known[places] == keys, counts[places], 0)

@@ -1,13 +1,18 @@
 """The settings of templates, and the columns that it adds."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import pyarrow as pa
 from corpusmill.manifests.settings import PositiveShare, Settings
 from corpusmill.stages.columns.cuts import cuts_field
 from pydantic import NonNegativeInt, PositiveInt
 
-CUTS = cuts_field("template_cuts", pa.field("start", pa.int32()), pa.field("text", pa.string()))
+CUTS = cuts_field(
+    "template_cuts",
+    pa.field("start", pa.int32()),
+    pa.field("text", pa.string()),
+    pa.field("documents", pa.int64()),  # in which the rarest of its lines stands
+)
 REMOVED_BYTES = pa.field("template_removed_bytes", pa.int32())
 TEMPLATE_COLUMNS = (CUTS, REMOVED_BYTES)
 
@@ -17,10 +22,22 @@ class TemplateSettings(Settings):
 
     A line is part of a site's template if it stands in at least `min_pages` documents of the host,
     and in at least `min_share` of them. Only hosts with at least `host_pages` documents have one.
+    With `across: corpus` a line goes if it stands in at least `corpus_documents` documents,
+    wherever they are from.
     """
 
     name: ClassVar[str] = "templates"
 
+    across: Literal["site", "corpus"] = "site"
+    """Where lines are counted: among the documents of one host, or among all documents."""
+    corpus_documents: PositiveInt = 7
+    """With `across: corpus`: documents in which a line that goes stands, at least.
+
+    Llama 3 removes lines that stand in more than 6 of 30 million documents (arXiv 2407.21783,
+    section 3.1.1).
+    """
+    allow: list[str] = []
+    """Text files of lines that stay, one a line. White space at their ends does not count."""
     host_pages: PositiveInt = 10
     """A host with fewer documents is left alone."""
     min_pages: PositiveInt = 5

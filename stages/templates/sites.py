@@ -3,12 +3,16 @@
 `count` reads one shard. For each host it counts in how many documents each line stands, and how
 many documents there are. Equal texts count once, as copies are no template. `judge` reads one
 partition of the hosts, adds the counts of all shards, and tells each shard the lines of its hosts.
+
+Where lines are counted across the corpus, all documents count as those of one host, and the
+partitions are of lines.
 """
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+from corpusmill.manifests import storage
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.shard import Shard
 from corpusmill.stages.columns.strings import joined
@@ -36,23 +40,26 @@ TEMPLATES = pa.schema(  # one row for each line of a template and shard, sorted 
     [
         pa.field("partition", pa.uint32(), nullable=False),  # the shard's position
         pa.field("key", pa.uint64(), nullable=False),  # of host and line
+        pa.field("documents", pa.int64(), nullable=False),  # in which the line stands
     ]
 )
+WHOLE_CORPUS = np.uint64(1)  # the host of all documents
 READ_ROWS = 4096
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 
 
-def count(partitions: int, shard: Shard) -> list[Counts]:
+def count(settings: TemplateSettings, partitions: int, shard: Shard) -> list[Counts]:
     """Read one shard. Write `work/count` (`COUNTED`)."""
     from corpusmill.stages.dedup.signatures.shingles import exact_hashes
     from corpusmill.stages.templates.lines import BLANK, PROTECTED, lines_of
 
     hosts, found, seen = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint64)], 0
     texts_seen: set[tuple[int, int]] = set()
+    across_corpus = settings.across == "corpus"
     for group in shard.read(shard.inputs[0], ["text", "url"]):
         for start in range(0, group.num_rows, READ_ROWS):
             table = group.slice(start, READ_ROWS)
-            texts, host = joined(table["text"]), host_hashes(table["url"])
+            texts, host = joined(table["text"]), owners(settings, table)
             lines = lines_of(texts)
             pairs = zip(host.tolist(), exact_hashes(*texts)[:, 0].tolist(), strict=True)
             new = np.zeros(len(host), bool)
@@ -63,12 +70,16 @@ def count(partitions: int, shard: Shard) -> list[Counts]:
             of_line = np.repeat(np.arange(len(host)), np.diff(lines.offsets))
             counts = new[of_line] & ~np.isin(lines.kinds, (BLANK, PROTECTED))
             once = _distinct(of_line[counts].astype(np.uint64), lines.hashes[counts])
-            hosts += [host[once[0].astype(np.int64)], host[new]]
-            found += [once[1], np.zeros(int(new.sum()), np.uint64)]
+            hosts.append(host[once[0].astype(np.int64)])
+            found.append(once[1])
+            if not across_corpus:
+                hosts.append(host[new])
+                found.append(np.zeros(int(new.sum()), np.uint64))
             seen += table.num_rows
             shard.report(seen)
     host, line, documents = _summed(np.concatenate(hosts), np.concatenate(found), None)
-    partition = (host >> np.uint64(32)) * np.uint64(partitions) >> np.uint64(32)
+    spread = line if across_corpus else host
+    partition = (spread >> np.uint64(32)) * np.uint64(partitions) >> np.uint64(32)
     home = np.full(len(host), home_of(shard.name), np.uint32)
     rows = pa.table([partition.astype(np.uint32), home, host, line, documents], schema=COUNTED)
     with shard.parquet("work/count", COUNTED, row_group_bytes=UNBOUNDED, temporary=True) as output:
@@ -84,23 +95,50 @@ def judge(settings: TemplateSettings, homes: int, shard: Shard) -> list[Counts]:
         rows[name].to_numpy() for name in ("home", "host", "line", "documents")
     )
     hosts, lines, total = _summed(host, line, documents)
-    is_host = lines == 0
-    pages = total[is_host][np.searchsorted(hosts[is_host], hosts)] if is_host.any() else total
-    is_template = (
-        ~is_host
-        & (pages >= settings.host_pages)
-        & (total >= np.maximum(settings.min_pages, settings.min_share * pages))
-    )
-    keys = keys_of(host, line)
-    chosen = (line != 0) & np.isin(keys, keys_of(hosts[is_template], lines[is_template]))
-    home, keys = home[chosen], keys[chosen]
-    order = np.lexsort((keys, home))
+    goes = _templates(settings, hosts, lines, total) & ~np.isin(lines, allowed_lines(settings))
+    keys, total = keys_of(hosts[goes], lines[goes]), total[goes]
+    order = np.argsort(keys)
+    keys, total = keys[order], total[order]
+    wanted = keys_of(host, line)
+    chosen = (line != 0) & np.isin(wanted, keys)
+    home, wanted = home[chosen], wanted[chosen]
+    order = np.lexsort((wanted, home))
+    home, wanted = home[order].astype(np.uint32), wanted[order]
     with shard.parquet(
         "work/judge", TEMPLATES, row_group_bytes=UNBOUNDED, temporary=True
     ) as output:
-        table = pa.table([home[order].astype(np.uint32), keys[order]], schema=TEMPLATES)
+        table = pa.table([home, wanted, total[np.searchsorted(keys, wanted)]], schema=TEMPLATES)
         write_by_partition(output, table, homes)
     return []
+
+
+def _templates(
+    settings: TemplateSettings, hosts: U64, lines: U64, documents: npt.NDArray[np.int64]
+) -> npt.NDArray[np.bool_]:
+    """Which pairs of host and line go. documents: in which they stand; sorted by host, line."""
+    if settings.across == "corpus":
+        return documents >= settings.corpus_documents
+    is_host = lines == 0
+    if not is_host.any():
+        return is_host
+    pages = documents[is_host][np.searchsorted(hosts[is_host], hosts)]
+    enough = np.maximum(settings.min_pages, settings.min_share * pages)
+    return ~is_host & (pages >= settings.host_pages) & (documents >= enough)
+
+
+def allowed_lines(settings: TemplateSettings) -> U64:
+    """The hashes of the lines that stay. Raises InputError if a file cannot be read."""
+    from corpusmill.stages.templates.lines import lines_of
+
+    texts = [storage.read_bytes(path).decode("utf-8", "replace") for path in settings.allow]
+    return lines_of(joined(pa.chunked_array([texts], pa.string()))).hashes
+
+
+def owners(settings: TemplateSettings, table: pa.Table) -> U64:
+    """Among whose documents a document's lines are counted: its host's, or all."""
+    if settings.across == "corpus":
+        return np.full(table.num_rows, WHOLE_CORPUS)
+    return host_hashes(table["url"])
 
 
 def host_hashes(urls: pa.ChunkedArray) -> U64:

@@ -19,6 +19,7 @@ from functools import partial
 from typing import ClassVar
 
 import pyarrow as pa
+from corpusmill.manifests import storage
 from corpusmill.manifests.storage import Artifact
 from corpusmill.stages.contract import GlobalStage, Inputs, Pass, Passes, Reads
 from corpusmill.stages.readers.documents import input_shards
@@ -34,7 +35,12 @@ PARTITION_BYTES = 1 << 30
 class Templates(TemplateSettings, GlobalStage):
     """Remove lines that many pages of a site have."""
 
+    version: ClassVar[int] = 2
     reads: ClassVar[Reads] = Reads.DOCUMENTS
+
+    def depends_on(self) -> str:
+        """The digests of the files of lines that stay."""
+        return " ".join(storage.digest_of(path) for path in self.allow)
 
     def adds(self) -> tuple[pa.Field, ...]:
         return TEMPLATE_COLUMNS
@@ -51,7 +57,7 @@ class Templates(TemplateSettings, GlobalStage):
         counted = yield Pass(
             "count",
             {name: (document,) for name, document in documents.items()},
-            partial(count, partitions),
+            partial(count, self, partitions),
             depends_on=cut_by,
         )
         by_host = Sorted(COUNTED, "partition", partitions)

@@ -4,11 +4,14 @@ Training keeps its checkpoints in the shard's scratch folder. So an interrupted 
 last one. The last checkpoint becomes the stage's output.
 """
 
+import dataclasses
 import hashlib
+import json
 import tempfile
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import pyarrow.parquet as pq
 from corpusmill.manifests import storage
@@ -16,12 +19,21 @@ from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.shard import Shard
 from corpusmill.stages.contract import Account, GlobalStage, Inputs, Pass, Passes, Reads
+from corpusmill.stages.evaluate.stage import Evaluate
 from corpusmill.trainer.config import FREE_ON_RESUME
 from corpusmill.vision.config import VisionTrainConfig
+from pydantic import PositiveInt
+
+if TYPE_CHECKING:
+    from corpusmill.trainer.config import TrainConfig
+    from corpusmill.trainer.model import HybridModel
+    from corpusmill.trainer.parts import Read
+    from corpusmill.trainer.records import StepRecord
 
 CONFIG = "config.json"
 CHECKPOINT = "checkpoint"
 LOG, PICTURE, EVENTS = "log.jsonl", "loss.svg", "tensorboard"
+FIGURES = "figures.json"  # of the gauge
 
 
 class Train(VisionTrainConfig, GlobalStage):
@@ -34,7 +46,19 @@ class Train(VisionTrainConfig, GlobalStage):
     free_settings: ClassVar[tuple[str, ...]] = (
         *FREE_ON_RESUME,
         *VisionTrainConfig.start_folders,
+        "gauge",
+        "gauge_every",
+        "gauge_last",
     )
+
+    gauge: Evaluate | None = None
+    """What is measured while the model trains: tasks that are scored by log-likelihood, and
+    held-out text, as in `evaluate`. Needs the tokenizer. Null: nothing.
+    """
+    gauge_every: PositiveInt = 1000
+    """Steps between measurements. There is one after the last step, too."""
+    gauge_last: PositiveInt = 5
+    """The means of so many last measurements stand beside the last one."""
 
     def depends_on(self) -> str:
         """What the first weights are. Raises ModelError if their model has another shape."""
@@ -65,7 +89,8 @@ class Train(VisionTrainConfig, GlobalStage):
 
 
 def _train(settings: Train, shard: Shard) -> list[Counts]:
-    from corpusmill.trainer.records import StepRecord
+    from corpusmill.trainer.parts import Gauging
+    from corpusmill.trainer.records import StepRecord, read_records
     from corpusmill.trainer.workers import run
     from corpusmill.vision.build import parts
 
@@ -89,12 +114,21 @@ def _train(settings: Train, shard: Shard) -> list[Counts]:
             names = _weights(source, scratch / key)
             init = _fetch(source, (CONFIG, *names), scratch / key)
             settings = settings.model_copy(update={key: str(init)})
-    result = run(settings.training(), shards, scratch, on_step, parts(settings))
+    made = parts(settings)
+    if settings.gauge is not None:
+        gauging = Gauging(settings.gauge_every, partial(_reader, settings.gauge))
+        made = dataclasses.replace(made, gauging=gauging)
+    result = run(settings.training(), shards, scratch, on_step, made)
     for path in sorted(result.checkpoint.iterdir()):
         shard.keep(path, CHECKPOINT)
-    # Speeds differ from run to run, so the log is no part of the receipt.
+    # Speeds differ from run to run, so the log is no part of the receipt. What is measured does not
+    # change the model, so figures are none either.
     local = result.log.parent
-    for path in (local / LOG, local / PICTURE, *sorted(local.glob(f"{EVENTS}/*"))):
+    others = sorted(local.glob(f"{EVENTS}/*"))
+    if settings.gauge is not None:
+        (local / FIGURES).write_text(_figures(read_records(result.log), settings.gauge_last))
+        others.append(local / FIGURES)
+    for path in (local / LOG, local / PICTURE, *others):
         target = storage.join(shard.folder, *path.relative_to(local).parts)
         with storage.atomic_writer(target) as file:
             file.write(path.read_bytes())
@@ -102,6 +136,30 @@ def _train(settings: Train, shard: Shard) -> list[Counts]:
     account.leave_out("held_out", result.held_out)
     account.leave_out("not_reached", result.not_reached)
     return [account]
+
+
+def _reader(gauge: Evaluate, model: "HybridModel", config: "TrainConfig") -> "Read":
+    from corpusmill.evaluation.gauge import named
+    from corpusmill.stages.evaluate.gauge import gauge_for
+
+    made = gauge_for(model, gauge, config.sequence_length)
+    return lambda _step, model: named(made.read(model))
+
+
+def _figures(records: "Sequence[StepRecord]", last: int) -> str:
+    """Every figure at the last measurement, and its mean over the last ones, as JSON."""
+    from corpusmill.evaluation.gauge import last_mean
+
+    found = {record.step: record.figures for record in records if record.figures}
+    step = max(found)
+    means = last_mean(found, last)
+    figures = {
+        name: {"last": value, "mean": means[name][0], "deviation": means[name][1]}
+        for name, value in found[step].items()
+        if name in means
+    }
+    steps = sorted(found)[-last:]
+    return json.dumps({"step": step, "mean_of_steps": steps, "figures": figures}, indent=1) + "\n"
 
 
 def _fetch(source: str, names: tuple[str, ...], folder: Path) -> Path:

@@ -1,5 +1,6 @@
 """The distillation loss: its value, its gradient, its memory, and runs that go on."""
 
+import copy
 import functools
 import json
 import math
@@ -144,6 +145,36 @@ def test_without_gradients_the_loss_is_the_cross_entropy(teacher):
     with torch.no_grad():
         found = DistillationLoss(student, config(), teacher)(batch)
         assert torch.equal(found, SummedLoss(student, config())(batch))
+
+
+def test_hidden_states_that_differ_cost_their_weighted_square(teacher):
+    student = HybridModel(SHAPE)
+    initialise(student, 2)
+    batch = batch_of(torch.randint(0, VOCABULARY, (2, 17)))
+    batch.loss_mask[0, :9] = False
+    alone = DistillationLoss(student, config(), teacher)(batch)
+    both = DistillationLoss(student, config(), teacher, hidden_loss=0.5)(batch)
+    with torch.no_grad():
+        differences = student.hidden(batch.tokens[:, :-1]) - teacher.hidden(batch.tokens[:, :-1])
+    expected = 0.5 * differences.square().mean(-1)[batch.loss_mask].sum()
+    torch.testing.assert_close(both - alone, expected)
+    both.backward()
+    assert all(parameter.grad is not None for parameter in student.parameters())
+
+
+def test_a_teacher_in_8_bits_is_close_to_the_teacher_and_keeps_nothing(teacher):
+    student = HybridModel(SHAPE)
+    initialise(student, 2)
+    batch = batch_of(torch.randint(0, VOCABULARY, (2, 17)))
+    eight_bits = config().model_copy(update={"fp8_plain_layers": 0})
+    plain_loss = DistillationLoss(student, config(), copy.deepcopy(teacher))(batch)
+    loss = DistillationLoss(student, eight_bits, teacher, teacher_scaling="tensor")
+    rounded = loss(batch)
+    assert rounded != plain_loss  # the teacher does compute in 8 bits
+    torch.testing.assert_close(rounded, plain_loss, rtol=0.1, atol=0)
+    assert all(parameter.grad is None for parameter in teacher.parameters())
+    rounded.backward()
+    assert all(parameter.grad is None for parameter in teacher.parameters())
 
 
 @pytest.fixture

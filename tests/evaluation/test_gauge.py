@@ -3,7 +3,7 @@
 import pytest
 import torch
 from corpusmill.evaluation import task as task_files
-from corpusmill.evaluation.gauge import Gauge, last_mean
+from corpusmill.evaluation.gauge import Gauge, last_mean, named
 from corpusmill.evaluation.questions import build
 from corpusmill.evaluation.run import Reading
 from corpusmill.evaluation.summary import Line
@@ -34,12 +34,12 @@ def test_a_gauge_follows_the_model_and_leaves_it_as_it_was():
 
 
 def test_the_last_checkpoints_give_a_mean_and_a_spread():
-    def lines(value):
-        return [Line("t", "", "accuracy", value, 0.1, 50)]
+    curve = {100: {"t/accuracy": 0.0}, 200: {"t/accuracy": 0.2}, 300: {"t/accuracy": 0.4}}
+    assert last_mean(curve, 2)["t/accuracy"] == pytest.approx((0.3, 0.02**0.5))
+    assert last_mean(curve, 1) == {"t/accuracy": (0.4, None)}
+    assert last_mean({100: {"t/accuracy": 0.5}, 200: {}}, 2) == {}
 
-    curve = {100: lines(0.0), 200: lines(0.2), 300: lines(0.4)}
-    (line,) = last_mean(curve, 2)
-    assert line.value == pytest.approx(0.3)
-    assert line.error == pytest.approx(0.02**0.5)
-    assert last_mean({100: lines(0.5), 200: []}, 2) == []
-    assert last_mean(curve, 1)[0].error is None
+
+def test_a_figure_has_a_name():
+    lines = [Line("t", "", "accuracy", 0.5, 0.1, 50), Line("t", "web", "accuracy", 0.4, 0.1, 20)]
+    assert named(lines) == {"t/accuracy": 0.5, "t/web/accuracy": 0.4}

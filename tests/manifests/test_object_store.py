@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import logging
 import os
 import subprocess
 import sys
@@ -14,36 +13,16 @@ from corpusmill.manifests.errors import InputError, StorageError
 from corpusmill.manifests.shard import read_parquet
 
 from tests.command_line import ROOT
-
-moto_server = pytest.importorskip("moto.server")
-pytest.importorskip("s3fs")
+from tests.object_store import object_store
 
 TEXT = "The river rises in the northern hills, and it reaches the sea after many days.\n"
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory):
+def environment():
     """Environment variables that lead boto and s3fs to the server. The bucket exists."""
-    server = moto_server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    logging.getLogger("werkzeug").setLevel(logging.WARNING)  # it tells of every request
-    server.start()
-    host, port = server.get_host_and_port()
-    variables = {
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-    }
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in variables.items():
-            patch.setenv(name, value)
-        import s3fs
-
-        s3fs.S3FileSystem.clear_instance_cache()
-        s3fs.S3FileSystem().mkdir("bucket")
+    with object_store() as (variables, _):
         yield variables
-        s3fs.S3FileSystem.clear_instance_cache()
-    server.stop()
 
 
 @pytest.fixture
@@ -162,3 +141,31 @@ def test_an_endpoint_that_goes_down_while_a_file_is_read_is_an_error_of_the_stor
 def test_a_protocol_that_nobody_installed_is_named():
     with pytest.raises(StorageError, match="fsspec package of that protocol"):
         storage.exists("nosuch://bucket/file")
+
+
+def test_an_upload_that_the_store_keeps_a_part_of_is_sent_again(monkeypatch):
+    from fsspec.implementations.memory import MemoryFileSystem
+
+    whole = MemoryFileSystem.put_file
+    torn = [2]
+
+    def put_file(self, local, remote, *more, **keys):
+        whole(self, local, remote, *more, **keys)
+        if torn[0]:
+            torn[0] -= 1
+            self.pipe_file(remote, self.cat_file(remote)[:4])
+
+    monkeypatch.setattr(MemoryFileSystem, "put_file", put_file)
+    artifact = storage.write_bytes("memory://torn/file.bin", b"some bytes")
+    assert storage.matches(artifact)
+    torn[0] = 99
+    with pytest.raises(StorageError, match="not whole on its store after 3 uploads"):
+        storage.write_bytes("memory://torn/other.bin", b"some bytes")
+
+
+def test_a_new_file_does_not_replace_one(bucket, tmp_path):
+    for folder in (bucket, str(tmp_path)):
+        for data in (b"first", b"second"):
+            storage.write_new(f"{folder}/made/file.json", data)
+        assert storage.read_bytes(f"{folder}/made/file.json") == b"first"
+        assert storage.names_in(f"{folder}/made") == ["file.json"]

@@ -2,7 +2,7 @@
 
 import time
 
-from corpusmill.manifests.shard import shard_names
+from corpusmill.manifests.shard import Shard, shard_names
 from corpusmill.manifests.storage import Artifact
 
 
@@ -60,3 +60,13 @@ def test_a_number_behind_a_name_never_takes_another_file_s_name():
     paths = ("/a/readme.md", "/a/readme.txt", "/a/readme-1.md", "/a/readme-1.txt")
     assert sorted(path for _, path in names(*paths)) == sorted(paths)
     assert names(*paths) == names(*paths[::-1])
+
+
+def test_runs_with_different_remote_outputs_share_no_local_folder():
+    """Else one would go on from the other's checkpoints, or answer with its replies."""
+    one, other = (Shard("a", (), f"s3://bucket/{name}", plan_hash="0" * 64) for name in "xy")
+    again = Shard("a", (), "s3://bucket/x/", plan_hash="0" * 64)
+    assert one.scratch != other.scratch
+    assert one.progress_path != other.progress_path
+    assert one.scratch == again.scratch
+    assert one.scratch != Shard("a", (), "s3://bucket/x", plan_hash="1" * 64).scratch

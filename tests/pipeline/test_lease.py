@@ -5,9 +5,11 @@ import os
 import platform
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
+from corpusmill.manifests import storage
 from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.pipeline import lease as leases
 from corpusmill.pipeline.execute import execute
@@ -68,13 +70,41 @@ def test_another_process_with_an_old_number_is_not_the_holder(tmp_path):
         pass
 
 
-def test_a_lease_of_another_machine_is_stale_after_a_time(tmp_path):
+def test_a_run_of_another_machine_that_renews_its_lease_is_alive(tmp_path, monkeypatch):
+    monkeypatch.setattr(leases, "_LOOKED_SECONDS", 0.02)
     left(tmp_path, host="elsewhere")
+    timer = threading.Timer(0.2, lambda: left(tmp_path, host="elsewhere", renewed=time.time() + 1))
+    timer.start()
     with pytest.raises(CorpusmillError, match="process 1 on elsewhere"), lease(str(tmp_path)):
         pass
-    left(tmp_path, host="elsewhere", renewed=time.time() - leases.STALE_SECONDS - 1)
+    timer.join()
+
+
+def test_a_run_of_another_machine_that_was_killed_keeps_nobody_out_for_long(tmp_path, monkeypatch):
+    """A scheduler starts a killed job again at once. It waits, and needs no option."""
+    monkeypatch.setattr(leases, "_LOOKED_SECONDS", 0.02)
+    monkeypatch.setattr(leases, "STALE_SECONDS", 0.5)
+    left(tmp_path, host="elsewhere")
+    started = time.monotonic()
+    with lease(str(tmp_path)):
+        assert 0.3 < time.monotonic() - started < 30
+    left(tmp_path, host="elsewhere", renewed=time.time() - 1)
     with lease(str(tmp_path)):
         pass
+
+
+def test_a_run_that_lost_its_lease_does_not_finish(tmp_path):
+    documents = write_documents(tmp_path, {"a": ["one"]})
+
+    class Slept(InlineRunner):
+        def run(self, tasks, *, holds_engine):
+            yield from super().run(tasks, holds_engine=holds_engine)
+            left(tmp_path / "out", host="elsewhere")
+
+    with pytest.raises(CorpusmillError, match="this run has lost its lease"):
+        execute(job(CountAndCopy(), tmp_path / "out", documents), Slept())
+    assert not (tmp_path / "out" / "manifest.json").exists()
+    assert (tmp_path / "out" / LEASE).exists()  # the other run's
 
 
 def test_a_lease_is_renewed_while_it_is_held(tmp_path, monkeypatch):
@@ -87,12 +117,33 @@ def test_a_lease_is_renewed_while_it_is_held(tmp_path, monkeypatch):
             time.sleep(0.02)
 
 
-def test_on_an_object_store_the_last_writer_holds_it(monkeypatch):
+def test_on_an_object_store_one_of_two_runs_gets_in(monkeypatch):
     monkeypatch.setattr(leases, "_SETTLING_SECONDS", 0.0)
     folder = "memory://leases/out"
     with lease(folder), pytest.raises(CorpusmillError, match="another run"), lease(folder):
         pass
     refuse_held(folder)
+
+
+def test_on_an_object_store_the_first_of_two_that_saw_no_lease_gets_in(monkeypatch):
+    monkeypatch.setattr(leases, "_SETTLING_SECONDS", 0.0)
+    folder = "memory://leases/raced"
+    monkeypatch.setattr(leases, "refuse_held", lambda _folder: None)  # each looked before both took
+    with lease(folder) as check:
+        with pytest.raises(CorpusmillError, match="another run"), lease(folder):
+            pass
+        check()
+
+
+def test_on_an_object_store_a_stale_lease_is_replaced(monkeypatch):
+    monkeypatch.setattr(leases, "_SETTLING_SECONDS", 0.0)
+    folder = "memory://leases/stale"
+    gone = {"token": "t", "host": "elsewhere", "process": 1, "born": 0, "since": 0, "renewed": 0}
+    for left_there in (json.dumps(gone), "half a le"):
+        storage.write_bytes(f"{folder}/{LEASE}", left_there.encode())
+        with lease(folder) as check:
+            check()
+        assert not storage.exists(f"{folder}/{LEASE}")
 
 
 def test_a_file_system_without_hard_links_has_leases_too(tmp_path, monkeypatch):

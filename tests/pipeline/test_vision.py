@@ -140,6 +140,19 @@ def test_an_interrupted_run_has_the_same_weights(packed, tmp_path):
     assert weights[0] == weights[1]
 
 
+def test_text_among_the_images_lets_every_phase_run(packed, tmp_path):
+    """Whole batches have no image then, and nothing that learns gets a gradient."""
+    text = write_shard(tmp_path / "in/00000.parquet", documents("plain", 30))
+    settings = {"tokenizer": str(packed / "tokenizer"), "images": TILING}
+    run("pack", {**settings, "max_document_tokens": 160}, tmp_path / "pack", text)
+    for learns in ("letters", "projector", "all"):
+        training = {**TRAINING, "learns": learns, "steps": 2, "loader_processes": 1}
+        run("train", training, tmp_path / learns, str(tmp_path / "pack"))
+        log = (tmp_path / learns / "log.jsonl").read_text().splitlines()
+        norms = [json.loads(line)["gradient_norm"] for line in log]
+        assert (norms == [0.0, 0.0]) == (learns != "all")
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

@@ -32,7 +32,7 @@ FORMATS = ["faq", "math_problems", "table", "tutorial"]
 
 
 def test_the_prompts_of_nemotron_cc_and_four_formats_are_shipped():
-    assert loader.shipped() == sorted([*NEMOTRON_CC_LIMITS, *FORMATS])
+    assert loader.shipped() == sorted([*NEMOTRON_CC_LIMITS, *FORMATS, "judge"])
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -146,3 +146,18 @@ def test_a_file_without_front_matter_is_refused(tmp_path):
     path.write_text("{document}", encoding="utf-8")
     with pytest.raises(RecipeError, match=r"bare\.md has no front matter"):
         loader.load(str(path))
+
+
+def test_a_document_that_comes_first_stands_before_everything_that_prompts_differ_in():
+    document = "A {river} rises.\n\n(End of the text.)"
+    contents = []
+    for name in loader.shipped():
+        (turn,) = loader.load(name).messages(document, "document_first")
+        assert turn["role"] == "user"
+        assert turn["content"].count(document) == 1
+        assert loader.PLACEHOLDER not in turn["content"]
+        assert loader.load(name).system in turn["content"]
+        contents.append(turn["content"])
+    begin = f"The text:\n\n{document}\n\n(End of the text.)\n\n"
+    assert all(content.startswith(begin) for content in contents)
+    assert len(set(contents)) == len(contents)

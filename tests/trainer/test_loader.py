@@ -1,9 +1,10 @@
-"""Batches made ahead by a thread."""
+"""Batches made ahead by a thread, or by processes."""
 
 import threading
 
 import pytest
 import torch
+from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.trainer.data import PackedStream
 from corpusmill.trainer.loader import BatchLoader, collate
 from corpusmill.trainer.token_shards import catalogue
@@ -53,3 +54,22 @@ def test_leaving_early_stops_the_thread(stream):
     with BatchLoader(stream, 4, 0, 10_000) as batches:
         next(iter(batches))
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("batches")]
+
+
+def test_processes_make_the_same_batches_and_leave_the_random_state_alone(stream):
+    with BatchLoader(stream, 4, 0, 6) as batches:
+        expected = [batch.tokens for batch in batches]
+    state = torch.get_rng_state()
+    with BatchLoader(stream, 4, 0, 6, processes=2) as batches:
+        found = [batch.tokens for batch in batches]
+    assert len(found) == 6
+    assert all(torch.equal(one, two) for one, two in zip(expected, found, strict=True))
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_process_hands_its_error_on(stream):
+    with (
+        BatchLoader(stream, 3, 0, 6, ranks=2, processes=1) as batches,
+        pytest.raises(CorpusmillError, match="shared by 2 ranks; make batch_size"),
+    ):
+        next(iter(batches))

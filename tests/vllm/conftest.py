@@ -174,5 +174,4 @@ def embedded(exported):
         )
         yield engine
     # Otherwise its processes would outlive the log that they write to.
-    if vllm_engine._started.cache_info().currsize:
-        vllm_engine._load(engine._arguments(), engine.kv_cache_gib).shutdown()
+    vllm_engine.stop()

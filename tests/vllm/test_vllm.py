@@ -121,10 +121,9 @@ def test_logprobs_of_an_exported_hybrid_equal_those_of_transformers(embedded, st
     """
     import torch
     from corpusmill.stages.engines import transformers as transformers_engine
-    from corpusmill.stages.engines import vllm as vllm_engine
     from vllm import SamplingParams
 
-    model = vllm_engine._load(embedded._arguments(), embedded.kv_cache_gib)
+    model = embedded.started()
     reference = transformers_engine._load(model_folder.local_folder(stock.model), "cpu", "auto", 2)
     generator = torch.Generator().manual_seed(0)
     sequences = [

@@ -255,6 +255,18 @@ def test_without_distillation_the_best_rated_child_is_pruned(parent, measured, t
         ({"space": {"ffn_size": [96]}}, "space.ffn_size holds 96, and the parent has 48"),
         ({"eval_fraction": 1e-9}, "no document falls into the held-out fraction"),
         ({"distillation": {**DISTILLING, "warmup_steps": 99}}, "warmup_steps 99 is not less than"),
+        (
+            {
+                "space": {"hidden_size": [16, 32]},
+                "budget": {"parameters": 20_000},
+                "distillation": {**DISTILLING, "hidden_loss": 1.0},
+            },
+            "space.hidden_size has other widths than the parent's",
+        ),
+        (
+            {"distillation": {**DISTILLING, "teacher_precision": "fp8"}},
+            "precision fp8 needs multiples of 16",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_that_says_what_to_do(parent, measured, tmp_path, changes, message):

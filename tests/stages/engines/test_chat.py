@@ -172,3 +172,15 @@ def test_counting_never_reads_control_tokens_in_text(tokenizer):
 def test_a_folder_without_tokenizer_is_refused(tmp_path):
     with pytest.raises(ModelError, match="holds no tokenizer"):
         chat.load(str(tmp_path))
+
+
+def test_the_digest_follows_a_second_chat_template(tmp_path):
+    folder = tiny_model.save_tokenizer(tmp_path / "t")
+    before = chat.load(str(folder)).digest
+    (folder / "additional_chat_templates").mkdir()
+    file = folder / "additional_chat_templates" / "tools.jinja"
+    found = []
+    for template in (tiny_model.TEMPLATE, tiny_model.TEMPLATE + " "):
+        file.write_text(template)
+        found.append(chat.load(str(folder), {"chat_template": "tools"}).digest)
+    assert len({before, *found}) == 3

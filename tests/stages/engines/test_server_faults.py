@@ -171,7 +171,7 @@ def test_fewer_requests_are_in_flight_while_the_server_is_busy(serving):
         return (429, {}, b"") if busy > 4 else GOOD
 
     found.append(serving(behave))
-    in_order(engine_at(found[0], in_flight=32), requests(200))
+    in_order(engine_at(found[0], in_flight=32, backoff_seconds=0.1), requests(200))
     assert sum(found[0].attempts.values()) < 2 * 200
 
 
@@ -216,6 +216,25 @@ def test_a_server_that_refuses_every_request_stops_the_stage_and_says_what_to_me
     with pytest.raises(EngineError, match=f"refuses every request.*{mend}"):
         in_order(engine_at(server, api=api, in_flight=1), requests(3))
     assert len(server.seen) == 4
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_key_that_is_revoked_in_mid_run_costs_no_row(serving, status):
+    """Requests that the server took before are still answered after it refuses new ones."""
+
+    def behave(prompt, attempt):
+        number = len(server.seen)
+        if number > 20:
+            return status, {}, b"no longer"
+        time.sleep(0.02 * (number % 7))
+        return GOOD
+
+    server = serving(behave)
+    answers = engine_at(server, in_flight=8).answers(iter(requests(60)))
+    found = []
+    with pytest.raises(EngineError, match=r"refuses every request.*no longer"):
+        found.extend(answers)
+    assert {completion.finish_reason for _, completion in found} <= {"stop"}
 
 
 def test_a_redirect_is_named(serving):

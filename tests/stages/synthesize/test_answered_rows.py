@@ -4,7 +4,7 @@ import random
 
 import pytest
 from corpusmill.prompts import loader
-from corpusmill.stages.engines.contract import Completion, Request
+from corpusmill.stages.engines.contract import Completion, Request, failed
 from corpusmill.stages.synthesize.answered_rows import answered
 from corpusmill.stages.synthesize.ledger import ledger
 from corpusmill.stages.synthesize.planned_rows import PlannedRow
@@ -25,7 +25,8 @@ def planned(count: int, requests=lambda number: number % 4):
         for number in range(count):
             made.append(number)
             asked = [request(f"{number}.{place}") for place in range(requests(number))]
-            yield PlannedRow({"text": "x" * 100}, PROMPT, 0, number, [Segment(0, 100, 9)], asked)
+            segments = [Segment(0, 100, 9)] * len(asked)
+            yield [PlannedRow({"text": "x" * 100}, PROMPT, 0, number, segments, asked)]
 
     return rows(), made
 
@@ -95,3 +96,48 @@ def test_rows_without_requests_do_not_pile_up(known):
     next(stream)
     assert len(made) < 100
     assert len(list(stream)) == 2999
+
+
+def test_a_row_without_an_answer_is_asked_again_when_a_run_goes_on(tmp_path):
+    def refusing(requests):
+        for index, asked in enumerate(requests):
+            name = asked.messages[0]["content"]
+            yield index, failed("busy") if name == "1.0" else Completion(name, "stop")
+
+    with ledger(str(tmp_path)) as first:
+        list(answered(planned(3, lambda number: 1)[0], refusing, first))
+    again = []
+    with ledger(str(tmp_path)) as second:
+        rows, _ = planned(3, lambda number: 1)
+
+        def answering(requests):
+            for index, asked in enumerate(requests):
+                again.append(asked.messages[0]["content"])
+                yield index, Completion(again[-1], "stop")
+
+        found = list(answered(rows, answering, second))
+    assert again == ["1.0"]
+    assert [row.replies[0].text for row in found] == ["0.0", "1.0", "2.0"]
+
+
+def test_requests_go_out_by_segment(known):
+    """So those of all prompts about one segment are neighbours."""
+    segments = [Segment(0, 50, 9), Segment(50, 100, 9)]
+
+    def row(prompt):
+        asked = [request(f"{prompt}.{place}") for place in range(2)]
+        return PlannedRow({"text": "x" * 100}, PROMPT, 0, 0, segments, asked)
+
+    order = []
+
+    def answering(requests):
+        for index, asked in enumerate(requests):
+            order.append(asked.messages[0]["content"])
+            yield index, Completion(order[-1], "stop")
+
+    found = list(answered(iter([[row("a"), row("b")]]), answering, known))
+    assert order == ["a.0", "b.0", "a.1", "b.1"]
+    assert [[reply.text for reply in each.replies] for each in found] == [
+        ["a.0", "a.1"],
+        ["b.0", "b.1"],
+    ]

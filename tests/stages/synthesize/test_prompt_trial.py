@@ -1,7 +1,7 @@
 """`corpusmill prompts`: list, show and test."""
 
 import pytest
-from corpusmill.manifests.errors import RecipeError
+from corpusmill.manifests.errors import InputError, RecipeError
 from corpusmill.prompts import loader
 from corpusmill.stages.engines.openai import OpenAIEngine
 from corpusmill.stages.synthesize import prompt_trial
@@ -71,3 +71,22 @@ def test_a_text_that_is_not_asked_about_says_why(folder):
         prompt_trial.tried(settings(folder), "distill", str(folder / "short.txt"), ask=False)
     )
     assert lines[-1].startswith("dropped, synthesize.document_too_short: n_tokens=")
+
+
+def test_a_test_without_a_text_shows_what_becomes_of_the_examples(tmp_path):
+    lines = list(prompt_trial.examined("table"))
+    assert lines[0] == "--- example 1 of 3: as the file says"
+    assert lines[1].startswith("kept: | year | event |")
+    wrong = prompt_trial.shown("table").replace("dropped: synthesize.no_table", "kept: x")
+    (tmp_path / "mine.md").write_text(wrong)
+    shown = prompt_trial.examined(str(tmp_path / "mine.md"))
+    with pytest.raises(RecipeError, match="1 of 3 examples come out otherwise"):
+        list(shown)
+
+
+def test_the_prompts_of_a_folder_are_listed(tmp_path):
+    (tmp_path / "mine.md").write_text(prompt_trial.shown("faq").replace("name: faq", "name: ours"))
+    assert [line.split()[0] for line in prompt_trial.listed(str(tmp_path))] == ["ours"]
+    (tmp_path / "none").mkdir()
+    with pytest.raises(InputError, match="holds no prompt file"):
+        list(prompt_trial.listed(str(tmp_path / "none")))

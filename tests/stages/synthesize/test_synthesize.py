@@ -1,6 +1,7 @@
 """The synthesize stage in the pipeline, against a real HTTP server that answers well and badly."""
 
 import hashlib
+import itertools
 import json
 import random
 import re
@@ -301,7 +302,8 @@ def test_unjoined_prompts_make_a_row_of_each_segment_with_its_span(tmp_path, tok
     documents = write_shards(tmp_path, {"in/00.parquet": [document("long", text, "high")]})
 
     def condense(prompt, attempt):
-        return answer("Condensed text: " + prompt.rpartition("Text:\n")[2], chat=True)
+        words = prompt.rpartition("Text:\n")[2].split()  # a copy would be too close
+        return answer("Condensed text: " + " ".join(reversed(words)), chat=True)
 
     with serving(condense) as server:
         run(
@@ -313,8 +315,34 @@ def test_unjoined_prompts_make_a_row_of_each_segment_with_its_span(tmp_path, tok
     assert len(rows) > 1
     assert len({row["id"] for row in rows}) == len(rows)
     for row in rows:
-        assert row["text"] == text[row["lineage"]["start"] : row["lineage"]["end"]]
+        asked = text[row["lineage"]["start"] : row["lineage"]["end"]]
+        assert row["text"].split() == list(reversed(asked.split()))
     assert sum(len(row["text"]) for row in rows) + len(rows) - 1 == len(text)
+
+
+def test_a_document_that_comes_first_is_the_common_begin_of_all_its_requests(
+    tmp_path, tokenizer_folder
+):
+    """So an engine reads each segment once for five prompts."""
+    long = " ".join(sentence(number) for number in range(100))
+    names = Synthesize().routes["high"]
+    with serving(lambda prompt, attempt: answer(PROSE, chat=True)) as server:
+        stage = stage_at(server, tokenizer_folder, order="document_first")
+        engine = stage.engine.model_copy(update={"in_flight": 1})
+        source = document("a", long, level="high")
+        documents = write_shards(tmp_path, {"in/00.parquet": [source]})
+        run(stage.model_copy(update={"engine": engine}), documents, tmp_path / "out")
+    sent = [body["messages"][-1]["content"] for _, _, body in server.seen]
+    pieces = [text.split("(End of the text.)")[0] for text in sent]
+    assert len(set(pieces)) > 1
+    assert [len(list(group)) for _, group in itertools.groupby(pieces)] == [
+        len(names) for _ in set(pieces)
+    ]
+    assert "".join(re.findall(r"\w+", long)) == "".join(
+        word for piece in dict.fromkeys(pieces) for word in re.findall(r"\w+", piece[10:])
+    )
+    rows = rows_of(tmp_path / "out", "documents") + rows_of(tmp_path / "out", "excluded")
+    assert all(json.loads(row["lineage"]["sampling"])["order"] == "document_first" for row in rows)
 
 
 def test_a_joined_document_survives_the_loss_of_a_minor_part(tmp_path, tokenizer_folder):
@@ -356,7 +384,7 @@ def test_each_bad_answer_costs_its_row_and_says_why(tmp_path, tokenizer_folder):
         "nothing": answer("", chat=True),
         "only": answer("Rewritten text:", chat=True),
         "loop": answer("Rewritten text:\n" + "the river is long and " * 60, chat=True),
-        "brief": answer("Rewritten text:\nA river.", chat=True),
+        "brief": answer("Rewritten text:\nPlaces 0, 1, 2, 3, 4, 5.", chat=True),
         "refused": (400, {}, b"prompt is too long"),
         "garbage": (200, {}, b"<html>"),
         "filtered": answer("x", "content_filter", chat=True),

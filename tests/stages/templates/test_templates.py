@@ -6,6 +6,7 @@ import random
 
 import pyarrow as pa
 import pytest
+from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.stages.columns.cuts import restore
 from corpusmill.stages.columns.strings import joined
 from corpusmill.stages.templates.lines import lines_of
@@ -160,6 +161,53 @@ def test_settings_decide_what_a_template_is(tmp_path):
     assert all(MENU in row["text"] for row in kept)
 
 
+COOKIES = "We use cookies to make this page better for you."
+
+
+def scattered(pages, line=COOKIES):
+    """Pages of as many hosts, and of none, that share a line."""
+    return [
+        document(
+            f"s{n}",
+            f"{text(3000 + 2 * n, 9)}\n{line}\n{text(3001 + 2 * n, 9)}",
+            None if n == 0 else f"https://h{n}.example/",
+        )
+        for n in range(pages)
+    ]
+
+
+@pytest.mark.parametrize("partitions", [1, 5])
+def test_across_the_corpus_a_line_goes_wherever_it_stands(tmp_path, partitions):
+    rows = scattered(8)
+    setting = {"across": "corpus", "partitions": partitions}
+    _, kept, _ = templates(tmp_path, rows[:3], rows[3:], **setting)
+    before = {row["id"]: row["text"] for row in rows}
+    for row in kept:
+        assert COOKIES not in row["text"]
+        (piece,) = row["template_cuts"]
+        assert (piece["text"], piece["documents"]) == (f"{COOKIES}\n", 8)
+        assert restore(row["text"], row["template_cuts"]) == before[row["id"]]
+    _, kept, _ = templates(tmp_path, rows[:6], name="few", **setting)
+    assert {row["text"] for row in kept} == {row["text"] for row in rows[:6]}
+
+
+def test_the_rarest_line_of_a_run_is_counted(tmp_path):
+    rows = [*scattered(8), *scattered(12, f"{COOKIES}\n{NOTICE}")[8:]]
+    _, kept, _ = templates(tmp_path, rows, across="corpus", corpus_documents=4)
+    counts = {piece["text"]: piece["documents"] for row in kept for piece in row["template_cuts"]}
+    assert counts == {f"{COOKIES}\n": 12, f"{COOKIES}\n{NOTICE}\n": 4}
+
+
+def test_a_line_that_is_allowed_stays(tmp_path):
+    allowed = tmp_path / "allowed.txt"
+    allowed.write_text(f"another line\n  {COOKIES}  \n")
+    rows = scattered(8)
+    _, kept, _ = templates(tmp_path, rows, across="corpus", allow=[str(allowed)])
+    assert {row["text"] for row in kept} == {row["text"] for row in rows}
+    with pytest.raises(CorpusmillError, match=r"missing.txt"):
+        templates(tmp_path, rows, name="b", allow=[str(tmp_path / "missing.txt")])
+
+
 @given(st.lists(st.sampled_from([MENU, NOTICE, "own words here", "", "```", "# Head", "$$"])))
 @settings(max_examples=100, deadline=None)
 def test_any_text_is_cut_at_lines_and_restored(lines):
@@ -172,7 +220,8 @@ def test_any_text_is_cut_at_lines_and_restored(lines):
     table = pa.table({"text": [words], "url": ["https://one.example/"]})
     hashes = lines_of(joined(pa.chunked_array([[f"{MENU}\n{NOTICE}\n# Head"]]))).hashes
     keys = np.sort(keys_of(host_hashes(table["url"]).repeat(3), hashes))
-    edited, _ = cut_rows(TemplateSettings(), table, keys)
+    known = pa.table({"key": keys, "documents": np.arange(7, 7 + len(keys))})
+    edited, _ = cut_rows(TemplateSettings(), table, known)
     (row,) = edited.to_pylist()
     assert restore(row["text"], row["template_cuts"]) == words
     assert "own words here" not in "".join(piece["text"] for piece in row["template_cuts"] or [])

@@ -1,0 +1,178 @@
+"""The speed of `synthesize` beside that of the bare engine, with the same requests in the same run.
+
+    python benchmarks/synthesis.py [--parts engine,order,openai,kills,queue] [--model tiny]
+        [--documents FILE] [--most N] [--output N] [--repeats N] [--fp8] [--eager] [--ngram METHOD]
+
+- `engine`: the whole stage (it reads Parquet, plans, asks, filters, writes) against the bare
+  engine, which gets all requests at once and whose answers are thrown away. `engine_ratio`,
+  `output_tokens_s`, `driver_peak_mb`.
+- `order`: level `high` under five prompts, the document behind the instruction and before it.
+  `prefill_saved` is the share of prompt tokens that came from the cache. `document_first_ratio`
+  compares output tokens a second.
+- `openai`: the stage against vLLM's own bench client, both against one local server.
+  `openai_ratio`.
+- `kills`: kill -9 of the run and of the server, in turn. The output must equal that of an
+  uninterrupted run. `duplicated_requests` is the share of requests that were answered twice.
+- `queue`: `--queue` documents in one shard. `driver_peak_mb.queue`, and `driver_growth_mb.queue`
+  over the last three quarters.
+- `offline`: the requests of `engine` through `vllm.LLM`, which starts an engine of its own. Give it
+  alone. `offline_tokens_s`.
+
+One vLLM engine is started for `engine` and `order`. Its prefix cache is emptied before each
+measurement. `tiny` is the shipped model. `smollm2-1.7b` has that model's shape and random weights,
+for GPUs: its answers mean nothing and end at their limit. Its tokenizer is trained on the
+documents. `small` is the same for CPUs, to check the script. A document file is Parquet with
+columns id, text and level. Without one, `samples/` are used.
+
+The last line is JSON.
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT.parent), str(ROOT)]
+
+import psutil  # noqa: E402
+from corpusmill.stages.engines.vllm import VLLMEngine  # noqa: E402
+from corpusmill.stages.synthesize.stage import Synthesize  # noqa: E402
+
+from benchmarks import synthesis_vllm as bare_engine  # noqa: E402 - the checkout is the package
+from benchmarks.synthesis_vllm import SHAPES, Counting, Rows, Tally  # noqa: E402
+
+
+def row_of(name: str, tally: Tally) -> None:
+    cached = f"{tally.cached / tally.prompt:.0%}"
+    figures = (
+        f"{tally.output:,} | {tally.seconds:.1f} | {tally.tokens_s:,.0f} | {tally.peak_mb:,.0f}"
+    )
+    print(f"| {name} | {tally.requests} | {tally.prompt:,} | {cached} | {figures} |", flush=True)
+
+
+def settings_of(options: argparse.Namespace, rows: Rows, work: Path) -> Synthesize:
+    arguments: dict[str, Any] = {"max_num_seqs": options.sequences} if options.sequences else {}
+    if options.model != "tiny":
+        arguments["load_format"] = "dummy"
+    if options.fp8:
+        arguments |= {"quantization": "fp8", "kv_cache_dtype": "fp8"}
+    if options.ngram:
+        arguments["speculative_config"] = {
+            "method": options.ngram,
+            "num_speculative_tokens": 4,
+            "prompt_lookup_max": 4,
+            "prompt_lookup_min": 2,
+        }
+    texts = [row["text"] for row in rows]
+    engine = VLLMEngine(
+        model=bare_engine.model_folder(options.model, texts, work / "model"),
+        context=bare_engine.CONTEXT,
+        enforce_eager=options.eager,
+        in_flight=2 * options.sequences if options.sequences else 2048,
+        arguments=arguments or None,
+    )
+    return Synthesize(engine=engine, routes=bare_engine.capped(options.output, work / "prompts"))
+
+
+def engine_part(
+    options: argparse.Namespace, model: Counting, settings: Synthesize, rows: Rows
+) -> dict[str, Any]:
+    alone, whole = [], []
+    for _ in range(options.repeats):
+        alone.append(bare_engine.bare(model, settings, rows))
+        row_of("bare engine", alone[-1])
+        whole.append(bare_engine.pipeline(model, settings, rows))
+        row_of("pipeline", whole[-1])
+        assert whole[-1].requests == alone[-1].requests
+    speeds = [median(tally.tokens_s for tally in side) for side in (alone, whole)]
+    return {
+        "engine_ratio": round(speeds[1] / speeds[0], 3),
+        "output_tokens_s": round(speeds[1]),
+        "driver_peak_mb": round(max(tally.peak_mb for tally in whole)),
+    }
+
+
+def order_part(
+    options: argparse.Namespace, model: Counting, settings: Synthesize, rows: Rows, work: Path
+) -> dict[str, Any]:
+    high = [row for row in rows if row["level"] == "high"]
+    routes = bare_engine.capped(options.order_output, work / "short")
+    found = {}
+    for order in ("instruction_first", "document_first"):
+        changed = settings.model_copy(update={"order": order, "routes": routes})
+        found[order] = bare_engine.pipeline(model, changed, high)
+        row_of(order.replace("_", " "), found[order])
+    first, last = found["document_first"], found["instruction_first"]
+    return {
+        "prefill_saved": round(first.cached / first.prompt, 3),
+        "prefill_saved.instruction_first": round(last.cached / last.prompt, 3),
+        "document_first_ratio": round(first.tokens_s / last.tokens_s, 3),
+    }
+
+
+def measure(options: argparse.Namespace, work: Path) -> dict[str, Any]:
+    """Run the parts and print their rows. Returns the figures of the last line."""
+    parts = set(options.parts.split(","))
+    figures: dict[str, Any] = {}
+    if parts & {"engine", "order", "offline", "openai"}:
+        rows = bare_engine.documents(options.documents, options.most)
+        settings = settings_of(options, rows, work)
+        print("| | requests | tokens in | from cache | tokens out | s | tokens out/s | driver MB |")
+        print("|---|---|---|---|---|---|---|---|", flush=True)
+    if "offline" in parts:
+        tally = bare_engine.offline(settings, rows)
+        row_of("vllm.LLM", tally)
+        figures["offline_tokens_s"] = round(tally.tokens_s)
+    if parts & {"engine", "order"}:
+        model = bare_engine.started(settings)
+        if "engine" in parts:
+            figures |= engine_part(options, model, settings, rows)
+        if "order" in parts:
+            figures |= order_part(options, model, settings, rows, work)
+        bare_engine.engines.stop()
+    if "openai" in parts:
+        from benchmarks import synthesis_openai
+
+        figures |= synthesis_openai.measure(settings, rows, options.repeats, work)
+    if parts & {"kills", "queue"}:
+        from benchmarks import synthesis_driver
+
+        if "kills" in parts:
+            figures |= synthesis_driver.kills(options.requests, work / "kills")
+        if "queue" in parts:
+            figures |= synthesis_driver.queue(options.queue, work / "queue")
+    return figures
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--parts", default="engine,order")
+    parser.add_argument("--model", default="tiny", choices=["tiny", *SHAPES])
+    parser.add_argument("--documents", default="", help="Parquet with id, text and level")
+    parser.add_argument("--most", type=int, default=24, help="documents, at most")
+    parser.add_argument("--output", type=int, default=1024, help="tokens of an answer, at most")
+    parser.add_argument("--order-output", type=int, default=400, help="the same for `order`")
+    parser.add_argument("--sequences", type=int, default=0, help="max_num_seqs; 0: vLLM's own")
+    parser.add_argument("--repeats", type=int, default=1, help="medians count")
+    parser.add_argument("--requests", type=int, default=5000, help="of `kills`")
+    parser.add_argument("--queue", type=int, default=100_000, help="documents of `queue`")
+    parser.add_argument("--fp8", action="store_true", help="weights and cache in FP8")
+    parser.add_argument("--eager", action="store_true", help="no CUDA graphs, no compilation")
+    parser.add_argument("--ngram", default="", help="ngram or ngram_gpu: guess copied spans")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        figures = measure(options, Path(folder))
+    print(json.dumps(figures), flush=True)
+    # vLLM's own end may take minutes.
+    for child in psutil.Process().children(recursive=True):
+        child.kill()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,165 @@
+"""Pages for `benchmarks/vision.py`: drawn and packed in processes, and those that are held out.
+
+Documents are cut into pieces, mixed with documents of random letters, and laid in shards. A process
+draws a shard's pages with `render` and packs them with `pack`, some pieces of plain text beside
+them. Held-out documents and font families are those that the stages hold out.
+"""
+
+import contextlib
+import io
+import random
+import string
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from corpusmill.manifests.schema import DOCUMENT
+from corpusmill.pipeline.recipe import Step
+from corpusmill.pipeline.run import run_step
+from corpusmill.pipeline.runner import InlineRunner
+from corpusmill.stages.render.stage import Render, pages
+from corpusmill.trainer.token_shards import is_held_out
+
+PIECE = 12_000  # characters: no document fills a shard alone
+TEXT_PIECE = 500  # characters of a row without an image
+TEXT_SHARE = 0.15  # rows without an image for each with one
+RANDOM_SHARE = 0.2  # characters of random letters for each of the documents
+HELD_OUT = 0.03  # of the documents
+SIGNS = string.ascii_letters + string.digits * 2 + string.punctuation
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How a shard is drawn and packed. characters: of a page, about."""
+
+    render: Mapping[str, Any]
+    tokenizer: str
+    tiling: Mapping[str, Any]
+    longest: int
+    characters: int
+
+
+@dataclass(frozen=True)
+class HeldOutPage:
+    image: bytes
+    text: str
+    font: str
+    source: str
+
+
+def read(path: str) -> tuple[Rows, Rows]:
+    """The documents of a Parquet file: (for training, held out)."""
+    sides: tuple[Rows, Rows] = ([], [])
+    for row in pq.read_table(path, columns=["id", "text", "source"]).to_pylist():
+        sides[is_held_out(row["id"], HELD_OUT)].append(row)
+    return sides
+
+
+def pieces(rows: Sequence[Mapping[str, Any]], size: int) -> Iterator[dict[str, Any]]:
+    """The documents in pieces of about `size` characters, cut at line ends or blanks."""
+    for row in rows:
+        text, start = row["text"], 0
+        while start < len(text):
+            end = min(start + size, len(text))
+            for mark in ("\n", " "):
+                cut = text.rfind(mark, start + size // 2, end)
+                if end < len(text) and cut > 0:
+                    end = cut + 1
+                    break
+            yield {**row, "id": f"{row['id']}#{start}", "text": text[start:end]}
+            start = end
+
+
+def random_document(seed: str, characters: int) -> dict[str, Any]:
+    """Words of random letters, digits and marks. Nobody can guess them."""
+    rng = random.Random(seed)
+    words: list[str] = []
+    while sum(map(len, words)) < characters:
+        letters = rng.choice((string.ascii_lowercase, string.ascii_letters, string.digits, SIGNS))
+        words.append("".join(rng.choices(letters, k=rng.randint(1, 10))))
+    return {"id": f"random/{seed}", "text": " ".join(words), "source": "random"}
+
+
+def write(path: Path, rows: Sequence[Mapping[str, Any]]) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table = pa.Table.from_pylist([{**row, "kind": "actual"} for row in rows], schema=DOCUMENT)
+    pq.write_table(table, path)
+    return str(path)
+
+
+def shards(rows: Rows, count: int, drawing: Drawing, folder: Path) -> list[Path]:
+    """The folders of `count` shards, each with documents to draw and documents to read as text."""
+    cut = list(pieces(rows, PIECE))
+    random.Random(0).shuffle(cut)
+    folders = []
+    for number in range(count):
+        rng = random.Random(number)
+        here = cut[number::count]
+        size = sum(len(row["text"]) for row in here)
+        drawn = here + [
+            random_document(f"{number}/{more}", 2000)
+            for more in range(round(RANDOM_SHARE * size / 2000))
+        ]
+        rng.shuffle(drawn)
+        plain = list(pieces(here, TEXT_PIECE))
+        wanted = round(TEXT_SHARE * size * (1 + RANDOM_SHARE) / drawing.characters)
+        chosen = rng.sample(plain, min(len(plain), wanted))
+        chosen = [{**row, "id": f"{row['id']}/text"} for row in chosen]
+        folders.append(folder / f"{number:03d}")
+        write(folders[-1] / "drawn.parquet", drawn)
+        write(folders[-1] / "plain.parquet", chosen)
+    return folders
+
+
+def run(verb: str, settings: Mapping[str, Any], output: Path, *inputs: str) -> None:
+    """One stage in this process, silently."""
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        run_step(Step(verb, verb, (), settings), inputs, str(output), InlineRunner())
+
+
+def pack_text(folder: Path, tokenizer: str, inputs: Sequence[str]) -> list[Path]:
+    """Token shards without images."""
+    run("pack", {"tokenizer": tokenizer}, folder, *inputs)
+    return sorted((folder / "documents").glob("*.parquet"))
+
+
+def draw(folder: Path, drawing: Drawing) -> list[Path]:
+    """Token shards of one shard's pages and plain text, mixed. Work of one process."""
+    run("render", drawing.render, folder / "render", str(folder / "drawn.parquet"))
+    tables = [
+        pq.read_table(path) for path in sorted((folder / "render/documents").glob("*.parquet"))
+    ]
+    tables.append(pq.read_table(folder / "plain.parquet"))
+    rows = pa.concat_tables(tables, promote_options="default")
+    order = np.random.default_rng(0).permutation(rows.num_rows)
+    pq.write_table(rows.take(pa.array(order)), folder / "mixed.parquet")
+    packing = {
+        "tokenizer": drawing.tokenizer,
+        "images": drawing.tiling,
+        "max_document_tokens": drawing.longest,
+        "row_group_tokens": 1 << 17,  # small, so that few images are in memory
+    }
+    run("pack", packing, folder / "pack", str(folder / "mixed.parquet"))
+    for image_file in (*(folder / "render").rglob("*.parquet"), folder / "mixed.parquet"):
+        image_file.unlink()  # packed
+    return sorted((folder / "pack" / "documents").glob("*.parquet"))
+
+
+def held_out_pages(
+    rows: Sequence[Mapping[str, Any]], render: Mapping[str, Any], families: str, count: int
+) -> list[HeldOutPage]:
+    """A page of each of `count` pieces at most, in fonts of these families. Work of one process."""
+    settings = Render(**{**render, "families": families, "max_pages": 1})
+    faces = settings.faces()
+    found: list[HeldOutPage] = []
+    for row in rows:
+        for page in pages(row["id"], row["text"], settings, faces):
+            found.append(HeldOutPage(page.image, page.text, page.font, row["source"]))
+        if len(found) == count:
+            break
+    return found

@@ -1,0 +1,131 @@
+"""What a trained reader of pages gets right, for `benchmarks/vision.py`."""
+
+import io
+import json
+import math
+import tarfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from corpusmill.benchmarks.vision_pages import HeldOutPage
+from corpusmill.tools.error_rate import edit_distance
+from corpusmill.trainer.model import HybridModel
+from corpusmill.vision.reading import PageReader
+from PIL import Image
+from tokenizers import Tokenizer
+
+GREY = 200  # of a blank page
+
+
+def squeezed(text: str) -> str:
+    """Every run of blanks and line ends as one blank: the layout is not scored."""
+    return " ".join(text.split())
+
+
+def score(read: Sequence[str], pages: Sequence[HeldOutPage]) -> dict[str, float]:
+    """cer: edits for each character of all pages; more than a page has count as all of it. median:
+    of the pages' rates. exact: share of pages without an error.
+    """
+    rates, edits, size = [], 0, 0
+    for text, page in zip(read, pages, strict=True):
+        clean = squeezed(page.text)
+        distance = min(edit_distance(squeezed(text), clean), len(clean))
+        rates.append(distance / len(clean))
+        edits += distance
+        size += len(clean)
+    return {
+        "pages": len(pages),
+        "characters": size,
+        "cer": round(edits / size, 5),
+        "median": round(sorted(rates)[len(rates) // 2], 5),
+        "exact": round(sum(rate == 0 for rate in rates) / len(rates), 4),
+    }
+
+
+def blank(pages: Sequence[HeldOutPage]) -> bytes:
+    """A page of the same size with nothing on it."""
+    size = Image.open(io.BytesIO(pages[0].image)).size
+    file = io.BytesIO()
+    Image.new("L", size, GREY).save(file, "PNG")
+    return file.getvalue()
+
+
+def read_all(reader: PageReader, images: Sequence[bytes], most: int) -> list[str]:
+    return [text for _, text in sorted(reader.read(images, most))]
+
+
+def evaluate(
+    reader: PageReader, sets: Mapping[str, Sequence[HeldOutPage]], most: int
+) -> tuple[dict[str, Any], dict[str, list[str]]]:
+    """(Scores of each set, what was read). `blank` and `other page` are controls: the text of a
+    page against what is read without it.
+    """
+    scores: dict[str, Any] = {}
+    texts: dict[str, list[str]] = {}
+    for name, pages in sets.items():
+        texts[name] = read_all(reader, [page.image for page in pages], most)
+        scores[name] = score(texts[name], pages)
+    first = next(iter(sets))
+    nothing = read_all(reader, [blank(sets[first])], most)
+    scores["blank"] = score(nothing * len(sets[first]), sets[first])
+    scores["other page"] = score(texts[first][1:] + texts[first][:1], sets[first])
+    texts["blank"] = nothing
+    return scores, texts
+
+
+@torch.no_grad()
+def bits_per_byte(
+    model: HybridModel, texts: Sequence[str], tokenizer: Tokenizer, length: int, batch: int = 64
+) -> float:
+    """Of the texts end to end, in windows of `length` tokens that begin without context."""
+    ids = [token for text in texts for token in tokenizer.encode(text).ids]
+    windows = torch.tensor(ids[: len(ids) // length * length]).view(-1, length)
+    size = sum(len(text.encode()) for text in texts) * (length - 1) / length
+    size *= windows.numel() / len(ids)
+    device = model.lm_head.weight.device
+    nats = 0.0
+    for part in windows.split(batch):
+        part = part.to(device)
+        logits = model(part)[:, :-1].float()
+        nats += F.cross_entropy(logits.flatten(0, 1), part[:, 1:].flatten(), reduction="sum").item()
+    return nats / math.log(2) / size
+
+
+def keep(
+    sets: Mapping[str, Sequence[HeldOutPage]],
+    texts: Mapping[str, Sequence[str]],
+    path: Path,
+    most: int,
+) -> None:
+    """A tar of the first `most` images of each set, and lines of what stands there and was read."""
+    with tarfile.open(path, "w") as tar:
+        lines = []
+        for name, pages in sets.items():
+            for number, (page, read) in enumerate(zip(pages[:most], texts[name], strict=False)):
+                file = f"{name}-{number:03d}.jpg"
+                _add(tar, file, page.image)
+                record = {"file": file, "set": name, "font": page.font, "source": page.source}
+                lines.append(json.dumps({**record, "text": page.text, "read": read}))
+        _add(tar, "pages.jsonl", "\n".join(lines).encode())
+
+
+def keep_pictures(pages: Sequence[HeldOutPage], read: Sequence[str], path: Path) -> None:
+    """A tar of the pages as PNG files, and what was read, unedited."""
+    with tarfile.open(path, "w") as tar:
+        lines = []
+        for number, (page, text) in enumerate(zip(pages, read, strict=True)):
+            file = io.BytesIO()
+            Image.open(io.BytesIO(page.image)).save(file, "PNG")
+            _add(tar, f"{number:02d}.png", file.getvalue())
+            record = {"file": f"{number:02d}.png", "font": page.font, "source": page.source}
+            lines.append(json.dumps({**record, "text": page.text, "read": text}))
+        _add(tar, "read.jsonl", "\n".join(lines).encode())
+
+
+def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size = len(content)
+    tar.addfile(entry, io.BytesIO(content))

@@ -1,0 +1,1 @@
+"""Charts as positions in SVG units; `templates/charts.html` draws them."""

@@ -1,0 +1,147 @@
+"""The top of the page: what came in, what came out, what it took, in a few words and numbers."""
+
+from dataclasses import dataclass, field
+
+from corpusmill.manifests.looking.inspect import StageRow
+from corpusmill.manifests.looking.tables import size_text
+from corpusmill.report.reading.run import Run
+from corpusmill.report.sections.chains import Chain
+from corpusmill.report.sections.training import Training
+
+
+@dataclass(frozen=True)
+class Card:
+    """A number of the headline. note: what it stands for, smaller."""
+
+    title: str
+    value: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Headline:
+    """sentences: for a reader without time. warnings: what needs a look."""
+
+    sentences: list[str]
+    cards: list[Card]
+    warnings: list[str] = field(default_factory=list)
+
+
+def headline(
+    run: Run, chains: list[Chain], trainings: list[Training], price_per_hour: float | None = None
+) -> Headline:
+    """The headline of a run. price_per_hour: of one hour of one worker, in any currency."""
+    cards: list[Card] = []
+    sentences: list[str] = []
+    if chains:
+        main = chains[0]
+        share = _percent(main.kept, main.rows_in)
+        came = sum(chain.rows_in for chain in chains)
+        cards += [
+            Card("documents in", f"{came:,}", _inputs(run, chains)),
+            Card("documents out", f"{main.kept:,}", f"{share} kept, by {_last(main)}"),
+        ]
+        worst = max(
+            (
+                (rows, reason, link.name)
+                for link in main.links
+                for reason, rows in link.reasons
+                if "other reasons" not in reason
+            ),
+            default=None,
+        )
+        why = (
+            f" The most frequent reason to leave was {worst[1]}, in {worst[2]}: "
+            f"{_percent(worst[0], main.rows_in)} of all."
+            if worst
+            else ""
+        )
+        sentences.append(
+            f"Of {main.rows_in:,} documents, {main.kept:,} ({share}) passed "
+            f"{_listed([link.name for link in main.links])}.{why}"
+        )
+    if tokens := _tokens(run):
+        cards.append(tokens)
+        sentences.append(f"The corpus holds {tokens.value} tokens ({tokens.note}).")
+    written = [row for stage in run.of("synthesize") for row in stage.rows]
+    if written:
+        kept = sum(row.kept for row in written)
+        asked = kept + sum(sum(row.excluded.values()) + row.failed for row in written)
+        cards.append(Card("synthetic documents", f"{kept:,}", f"of {asked:,} answers"))
+        sentences.append(
+            f"A language model gave {asked:,} answers, of which {kept:,} passed every check."
+        )
+    for training in trainings:
+        if training.last_held_out is not None or training.last is not None:
+            loss = training.last if training.last_held_out is None else training.last_held_out
+            kind = "last batch" if training.last_held_out is None else "held-out text"
+            cards.append(Card("loss", f"{loss:.2f}", f"nats a token, {kind}"))
+            sentences.append(f"The model's loss on {kind} is {loss:.2f} nats a token.")
+    seconds = sum(row.seconds for row in run.accounts)
+    cards.append(Card("worker time", duration(seconds), _slowest(run.accounts)))
+    if price_per_hour is not None:
+        cost = seconds / 3600 * price_per_hour
+        cards.append(Card("cost", f"{cost:,.2f}", f"at {price_per_hour:g} an hour of one worker"))
+    return Headline(sentences, cards, _warnings(run))
+
+
+def _tokens(run: Run) -> Card | None:
+    """Tokens of the last stage that counts them: pack, else blend, else what it can find."""
+    for verb in ("pack", "blend", "classify", "dedup", "filter", "extract"):
+        stages = run.of(verb)
+        tokens = sum(row.tokens for stage in stages for row in stage.rows)
+        if tokens:
+            size = sum(row.text_bytes for stage in stages for row in stage.rows)
+            return Card("tokens out", f"{tokens:,}", f"{size_text(size)}, in {verb}")
+    return None
+
+
+def _inputs(run: Run, chains: list[Chain]) -> str:
+    files = {
+        parent.path
+        for chain in chains
+        for parent in chain.stages[0].manifest.parents
+        if parent.path not in run.by_place
+    }
+    return f"from {len(files):,} file{'s' * (len(files) != 1)}" if files else ""
+
+
+def _last(chain: Chain) -> str:
+    return f"{len(chain.links)} steps" if len(chain.links) > 1 else chain.links[0].name
+
+
+def _slowest(rows: list[StageRow]) -> str:
+    slowest = max(rows, key=lambda row: row.seconds, default=None)
+    return f"most in {slowest.name}" if slowest and slowest.seconds else ""
+
+
+def _warnings(run: Run) -> list[str]:
+    found = list(run.problems)
+    for row in run.accounts:
+        if row.quarantined:
+            found.append(f"{row.name}: {len(row.quarantined):,} shards failed and are missing")
+        if row.missing_tokens:
+            found.append(
+                f"{row.name} gave {row.missing_tokens:,} tokens less than it was asked for"
+            )
+        if not row.kept:
+            found.append(f"{row.name} kept nothing")
+    found += [f"{item.folder} is not finished" for item in run.unfinished]
+    found += [f"{folder} was made from inputs that have changed since" for folder in run.outdated]
+    return found
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _percent(part: int, whole: int) -> str:
+    share = 100 * part / whole if whole else 0.0
+    return f"{share:.0f} %" if share >= 10 or share == 0 else f"{share:.1f} %"
+
+
+def duration(seconds: float) -> str:
+    """E.g. `42 s`, `3.5 min`, `12.0 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:,.1f} h"

@@ -1,0 +1,67 @@
+"""What each prompt of `synthesize` was asked for and gave."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from corpusmill.report.reading.run import Run, StageView
+from corpusmill.report.sections.chains import partition
+
+
+@dataclass(frozen=True)
+class PromptRow:
+    """asked: answers of the model. reasons: why others were not kept, the most frequent first.
+
+    tokens: of kept texts. size: their bytes. estimated: whether tokens and reasons are a sample's.
+    """
+
+    stage: str
+    prompt: str
+    asked: int
+    kept: int
+    tokens: int
+    size: int
+    reasons: list[tuple[str, int]]
+    estimated: bool = False
+
+
+def prompts(run: Run) -> list[PromptRow]:
+    """A row for each prompt of each `synthesize` stage, by name."""
+    return [row for stage in run.of("synthesize") for row in _rows(stage)]
+
+
+def _rows(stage: StageView) -> list[PromptRow]:
+    kept: dict[str, list[int]] = {}
+    for artifact in stage.manifest.documents():
+        sums = kept.setdefault(partition(artifact.path, "prompt") or "all", [0, 0])
+        sums[0] += artifact.rows
+        sums[1] += artifact.text_bytes
+    tokens: Counter[str] = Counter()
+    names = stage.kept.column("prompt")
+    for name, count in zip(names, stage.kept.column("n_tokens"), strict=False):
+        tokens[str(name or "all")] += count if isinstance(count, int) else 0
+    reasons: dict[str, Counter[str]] = {}
+    dropped = stage.dropped
+    names = dropped.column("prompt") or ["all"] * dropped.table.num_rows
+    for name, reason in zip(names, dropped.column("reason"), strict=False):
+        reasons.setdefault(str(name or "all"), Counter())[str(reason)] += 1
+    found = []
+    for name in sorted(kept.keys() | reasons.keys()):
+        rows, size = kept.get(name, [0, 0])
+        why = [
+            (reason, round(count * dropped.weight))
+            for reason, count in reasons.get(name, Counter()).most_common()
+        ]
+        asked = rows + sum(count for _, count in why)
+        found.append(
+            PromptRow(
+                stage.name,
+                name,
+                asked,
+                rows,
+                round(tokens[name] * stage.kept.weight),
+                size,
+                why,
+                not (dropped.is_whole and stage.kept.is_whole),
+            )
+        )
+    return found

@@ -1,0 +1,137 @@
+"""Answers that went wrong as a whole: loops, another language, a copy of the passage, no relation
+to it.
+"""
+
+import itertools
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import Annotated
+
+from corpusmill.manifests.settings import PositiveShare, Share
+from corpusmill.stages.synthesize.postfilters.result import Context, Rejection, Result, excerpt
+from pydantic import Field, PositiveInt
+
+_WORD = re.compile(r"\w+|[^\w\s]")
+_LONGEST_UNIT = 24  # words of a loop
+_LEAST_TURNS = 4
+_LEAST_LOOP = 24  # words that a loop has in all
+
+
+def repetition(
+    text: str,
+    context: Context,
+    most: Share = 0.3,
+    window: PositiveInt = 8,
+    fewest: PositiveInt = 40,
+) -> Result:
+    """Drop runaway answers: more than the share `most` of runs of `window` words occurred before.
+
+    Answers of less than `fewest` words pass. The threshold is our own: prose and
+    question-answer sets lie below 0.05, and a loop goes towards 1. A loop at the end of a long
+    answer is found too: the same words at least four times one right after the other, unless the
+    passage has them so.
+    """
+    words = _words(text)
+    total = len(words) - window + 1
+    if len(words) < fewest or total < 1:
+        return text
+    runs = Counter(tuple(words[place : place + window]) for place in range(total))
+    share = 1 - len(runs) / total
+    if share > most:
+        return Rejection(
+            "synthesize.repetition", f"repeated={share:.2f} > {most:g}: {excerpt(text)}"
+        )
+    loop = _loop(words)
+    if loop and not _loop(_words(context.segment)):
+        return Rejection("synthesize.repetition", f"loop of {' '.join(loop)!r}: {excerpt(text)}")
+    return text
+
+
+def _words(text: str) -> Sequence[str]:
+    words: Sequence[str] = _WORD.findall(text.lower())
+    if len(words) * 15 < len(text):  # a script without spaces
+        words = [sign for sign in text if not sign.isspace()]
+    return words
+
+
+def _loop(words: Sequence[str]) -> Sequence[str]:
+    """The words that come again and again without a break. Empty: there is no loop."""
+    for unit in range(1, min(_LONGEST_UNIT, len(words) // _LEAST_TURNS) + 1):
+        least = max(_LEAST_LOOP, _LEAST_TURNS * unit) - unit
+        alike = map(str.__eq__, words, itertools.islice(words, unit, None))
+        place = 0
+        for same, run in itertools.groupby(alike):
+            length = sum(1 for _ in run)
+            if same and length >= least and any(map(str.isalnum, words[place : place + unit])):
+                return words[place : place + unit]
+            place += length
+    return ()
+
+
+def language(
+    text: str,
+    context: Context,
+    least_score: PositiveShare = 0.6,
+    fewest: PositiveInt = 80,
+) -> Result:
+    """Drop answers in another language than the passage, by the shipped model (lid.176).
+
+    Both must be sure, with `least_score` or more. Texts of less than `fewest` letters pass.
+    """
+    from corpusmill.stages.extract.language import identify
+
+    if min(sum(map(str.isalpha, part)) for part in (text, context.segment)) < fewest:
+        return text
+    answer, passage = identify([text, context.segment])
+    if answer.code != passage.code and min(answer.score, passage.score) >= least_score:
+        detail = f"{answer.code} ({answer.score:.2f}) for {passage.code} ({passage.score:.2f})"
+        return Rejection("synthesize.other_language", f"{detail}: {excerpt(text)}")
+    return text
+
+
+def closeness(
+    text: str,
+    context: Context,
+    most: Share = 1.0,
+    least: Share = 0.0,
+    window: Annotated[int, Field(ge=2, le=50)] = 8,
+    fewest: PositiveInt = 40,
+) -> Result:
+    """Drop answers that copy the passage, or have nothing to do with it.
+
+    most: share of the answer's runs of `window` words that the passage has. least: share of the
+    answer's long words that the passage has, by their first letters, so that other endings count.
+    Answers of less than `fewest` words pass. 1 and 0 let all pass.
+    """
+    words, source = _words(text), _words(context.segment)
+    if len(words) < fewest:
+        return text
+    total = len(words) - window + 1
+    if most < 1 and total > 0:
+        known = {tuple(source[place : place + window]) for place in range(len(source))}
+        copied = sum(tuple(words[place : place + window]) in known for place in range(total))
+        if copied > most * total:
+            detail = f"copied={copied / total:.2f} > {most:g}: {excerpt(text)}"
+            return Rejection("synthesize.too_close", detail)
+    shared = shared_words(text, context.segment)
+    if shared is not None and shared < least:
+        detail = f"shared={shared:.2f} < {least:g}: {excerpt(text)}"
+        return Rejection("synthesize.too_far", detail)
+    return text
+
+
+def shared_words(text: str, passage: str) -> float | None:
+    """Share of the different long words of a text that the passage has, by their first letters.
+
+    Below about 0.3, a text is no retelling of the passage. None: the text has no long words.
+    """
+    stems = _stems(_words(text))
+    return len(stems & _stems(_words(passage))) / len(stems) if stems else None
+
+
+def _stems(words: Sequence[str]) -> set[str]:
+    """The first letters of long words. In scripts without spaces, pairs of signs."""
+    if all(len(word) == 1 for word in words):
+        return {first + second for first, second in itertools.pairwise(words)}
+    return {word[:5] for word in words if len(word) > 3}

@@ -1,0 +1,37 @@
+"""What a post-filter knows, and what it says."""
+
+from dataclasses import dataclass
+
+_EXCERPT = 300
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a filter may know besides the answer.
+
+    segment: the passage that was asked about. segment_tokens: its length in engine tokens.
+    instruction: what was asked, without the passage.
+    """
+
+    segment: str
+    segment_tokens: int
+    lead_in: str
+    seed: int
+    instruction: str = ""
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """Why an answer is dropped: a reason code, and the measured value with an excerpt."""
+
+    reason: str
+    detail: str
+
+
+Result = str | Rejection
+
+
+def excerpt(text: str) -> str:
+    """The beginning of a text on one line, for the detail of an exclusion."""
+    flat = " ".join(text.split())
+    return flat if len(flat) <= _EXCERPT else flat[: _EXCERPT - 3] + "..."

@@ -1,0 +1,121 @@
+"""What the sections of the page read and count."""
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from corpusmill.manifests.looking.domains import with_site
+from corpusmill.manifests.storage import Artifact, artifact_of
+from corpusmill.report.reading import sampling
+from corpusmill.report.reading.run import Run
+from corpusmill.report.sections.chains import chains
+from corpusmill.report.sections.differences import Piece, by_words, changes
+from corpusmill.report.sections.lineage import lineage
+from corpusmill.report.sections.training import thinned
+
+from tests.report.small_run import make_run
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return Run(make_run(tmp_path_factory.mktemp("sections")))
+
+
+def shards(folder, shards, rows):
+    found = []
+    for shard in range(shards):
+        numbers = range(shard * rows, (shard + 1) * rows)
+        table = pa.table({"number": numbers, "text": ["x"] * rows})
+        path = str(folder / f"{shard:04d}.parquet")
+        pq.write_table(table, path, row_group_size=10)
+        described = artifact_of(path)
+        found.append(Artifact(path, described.digest, described.size, rows))
+    return found
+
+
+def test_a_sample_of_a_large_stage_is_small_and_spread(tmp_path, monkeypatch):
+    monkeypatch.setattr(sampling, "SHARDS", 4)
+    found = sampling.sample(shards(tmp_path, 20, 50), rows=40)
+    numbers = found.column("number")
+    assert found.rows == 1000
+    assert len(numbers) == 40
+    assert found.weight == 25
+    assert {number // 50 for number in numbers} == {0, 5, 10, 15}
+    assert "text" not in found.table.column_names
+
+
+def test_a_sample_of_a_small_stage_is_the_whole(tmp_path):
+    found = sampling.sample(shards(tmp_path, 3, 7))
+    assert found.is_whole
+    assert found.column("number") == list(range(21))
+
+
+def test_a_chain_follows_documents_and_accounts_for_each(run):
+    (chain,) = chains(run)
+    assert [(link.name, link.rows_in, link.kept) for link in chain.links] == [
+        ("extract", 10, 10),
+        ("filter", 10, 7),
+        ("dedup", 7, 6),
+    ]
+    for link in chain.links:
+        assert link.rows_in == link.kept + sum(rows for _, rows in link.reasons)
+
+
+def test_the_lineage_leads_from_the_raw_files_to_the_last_stage(run):
+    nodes = lineage(run)
+    assert [(node.name, node.depth, node.raw) for node in nodes][1:] == [
+        ("extract", 1, False),
+        ("filter", 2, False),
+        ("dedup", 3, False),
+    ]
+    assert nodes[0].raw
+    assert nodes[1].reads == [nodes[0].key]
+
+
+def test_words_that_only_one_text_has_are_marked():
+    pair = by_words("The cat sat on the mat.", "The dog sat on the mat.")
+    assert pair.marked
+    assert Piece("gone", "cat") in pair.before
+    assert Piece("new", "dog") in pair.after
+    assert "".join(piece.text for piece in pair.before) == "The cat sat on the mat."
+
+
+def test_texts_that_have_little_in_common_get_no_marks():
+    pair = by_words("alpha beta gamma delta", "one,two;three:four!five?six")
+    assert not pair.marked
+    assert {piece.kind for piece in [*pair.before, *pair.after]} == {"same"}
+
+
+def test_changes_show_a_cut_with_the_words_around_it():
+    middle = "filler " * 100
+    before = f"begin [1] {middle}\nline two\nADVERTISEMENT\nend"
+    after = f"begin {middle}\nline two\nend"
+    found = changes(before, after)
+    assert [piece.text.strip() for piece in found if piece.kind == "gone"] == [
+        "[1]",
+        "ADVERTISEMENT",
+    ]
+    assert not [piece for piece in found if piece.kind == "new"]
+    assert any(piece.kind == "gap" for piece in found)
+
+
+@pytest.mark.parametrize(
+    ("url", "site"),
+    [
+        ("https://www.Example.org/a?b=c", "example.org"),
+        ("http://user@host.example:8080/", "host.example"),
+        ("https://münchen.example/x", "münchen.example"),
+        (None, "(no url)"),
+        ("no address", "(no url)"),
+    ],
+)
+def test_the_site_of_a_url_is_its_host(url, site):
+    table = pa.table({"url": pa.array([url], pa.string())})
+    assert with_site(table)["site"].to_pylist() == [site]
+
+
+def test_a_long_line_of_points_is_thinned_to_means_and_keeps_its_end():
+    points = [(float(step), float(step)) for step in range(1, 1001)]
+    found = thinned(points, 100)
+    assert len(found) == 100
+    assert found[0] == (5.5, 5.5)
+    assert found[-1] == (1000.0, 1000.0)

@@ -1,0 +1,45 @@
+"""The arithmetic of a tile, beside that of the text's tokens in `trainer.flops`.
+
+A matrix product of P weights costs a token 2 P forward and 4 P backward; attention over L patches
+costs a tile 4 L^2 D a layer forward. What does not learn has no product for its weights, and what
+lies before everything that learns has no backward at all.
+"""
+
+from corpusmill.trainer.config import HybridConfig
+from corpusmill.trainer.flops import flops_per_token
+from corpusmill.vision.config import Learns, VisionConfig
+from corpusmill.vision.letters import CLASSES
+
+CHANNELS = 3
+
+
+def encoder_flops(vision: VisionConfig) -> float:
+    """Of a tile, forward."""
+    width, patches = vision.hidden_size, vision.patches_per_side**2
+    length = patches + 1  # with the class token
+    layer = 2 * length * (4 * width**2 + 2 * width * vision.ffn_size) + 4 * length**2 * width
+    return vision.layers * layer + 2 * patches * CHANNELS * vision.patch_size**2 * width
+
+
+def projector_flops(vision: VisionConfig, text: HybridConfig) -> float:
+    """Of a tile, forward."""
+    inside = text.hidden_size if vision.projector == "internvl" else text.ffn_size
+    weights = vision.joined_size * inside + inside * text.hidden_size
+    return 2 * vision.tokens_per_tile * weights
+
+
+def row_flops(
+    vision: VisionConfig, text: HybridConfig, length: int, tiles: float, learns: Learns
+) -> float:
+    """Of a training step over a row of `length` tokens with so many tiles."""
+    encoder = encoder_flops(vision)
+    if learns == "letters":
+        patches = vision.patches_per_side**2
+        head = 2 * patches * vision.hidden_size * vision.letter_slots * CLASSES
+        return tiles * 3 * (encoder + head)
+    projector = projector_flops(vision, text)
+    language = length * flops_per_token(text, length)  # forward and backward
+    if learns == "projector":
+        # No gradients of the language model's weights: two thirds of its products.
+        return tiles * (encoder + 3 * projector) + language * 2 / 3
+    return tiles * 3 * (encoder + projector) + language
