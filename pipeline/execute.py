@@ -26,6 +26,7 @@ from corpusmill.pipeline.progress import PASS, watch
 from corpusmill.pipeline.runner import Runner
 from corpusmill.pipeline.task import Failure, Task, quarantine
 from corpusmill.stages.contract import GlobalStage, Inputs, Pass, PassResult
+from corpusmill.stages.own import own_code
 
 FORMAT = "2"  # of the files on disk; if it changes, all work is done again
 
@@ -86,6 +87,8 @@ def execute(job: Job, runner: Runner) -> Manifest:
         "config": started.settings,
         "depends_on": job.stage.depends_on(),
     }
+    if own := own_code(job.stage.fused):
+        stage_plan["own_code"] = own
     started.plan_hash = plan_hash(stage_plan)
     with lease(folder) as check_lease:
         claim(started, job.replace)
@@ -253,7 +256,8 @@ def _remove_leftovers(
     """Remove what the plan does not need.
 
     These are receipts of shards that are no longer in the plan, the files that only these shards
-    wrote, partial files of killed writers, and the description of the last pass. Receipts of the plan are not read again.
+    wrote, partial files of killed writers, and the description of the last pass. Receipts of the
+    plan are not read again.
     """
     known = {*current, *((receipt.pass_name, receipt.shard) for receipt in quarantined)}
     paths = {receipt_path(folder, *key) for key in known}
