@@ -116,6 +116,7 @@ def _run_passes(
     flows = Flows(job.names[-1])
     outputs: list[storage.Artifact] = []
     seconds: dict[str, float] = {}
+    measures: dict[str, Any] = {}
     shards = 0
     work = Work()
     passes = job.stage.passes(job.inputs)
@@ -139,8 +140,8 @@ def _run_passes(
             outputs = [output for name in sorted(receipts) for output in receipts[name].outputs]
         try:
             step = passes.send(PassResult(receipts))
-        except StopIteration:
-            step = None
+        except StopIteration as ended:
+            step, measures = None, dict(ended.value or {})
     try:
         flows.check()
     except LostRows as lost:
@@ -162,6 +163,7 @@ def _run_passes(
             }
             for receipt in quarantined
         ],
+        measures=measures,
         timing={f"{name}_seconds": value for name, value in seconds.items()},
         work=work,
     )
@@ -202,9 +204,10 @@ def _run_pass(
                         shown.failure(job.names[-1], task.shard, result.message, False)
             # Alone, so that a shard that ends its worker takes no other with it.
             waiting = [replace(failures[name][0], together=1) for name in sorted(failures)]
-            if not waiting:
+            late = any(failure.late for _, failure in failures.values())
+            if late or not waiting:
                 break
-    if any(failure.late for _, failure in failures.values()):
+    if late:
         raise TimeUp(f"the time is up, {title} is not finished", "run the same command again")
     failed = []
     for name in sorted(failures):

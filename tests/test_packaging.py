@@ -46,7 +46,7 @@ FOR_OTHERS = {
 TOOLS_OF_DEVELOPERS = {"build", "mypy", "pytest-timeout", "ruff", "types-pyyaml"}
 ON_A_GPU = {"mamba-ssm", "triton"}  # a CUDA build of torch brings triton; a peer
 BY_IMPORTORSKIP = {"playwright"}
-FOR_THE_S3_SERVER = {"flask", "flask-cors", "moto"}  # tests without moto are skipped
+FOR_THE_S3_SERVER = {"flask", "flask-cors"}  # what moto imports
 
 
 def normal(distribution: str) -> str:
