@@ -60,7 +60,7 @@ from corpusmill.vision.reading import PageReader  # noqa: E402
 PART_BYTES = 15_000_000
 SHARED_BYTES = 2 << 30
 TEXTS = 200  # held-out documents for bits per byte
-DRAWING_SHARE = 0.22  # of the time
+DRAWING_SHARE = 0.2  # of the time
 READING_SHARE = 0.13
 PHASES = {"letters": 0.24, "projector": 0.08, "all": 0.68}  # of the time for training
 
@@ -106,7 +106,7 @@ FULL = Size(
     vocabulary=4096,
     longest=192,
     window=256,
-    batch=128,
+    batch=192,
     text_batch=128,
     text_steps=900,
     rates={"text": 2e-3, "letters": 1e-3, "projector": 1e-3, "all": 8e-4},

@@ -22,7 +22,7 @@ from corpusmill.pipeline import display
 from corpusmill.pipeline.accounts import Flows, LostRows, check_stage
 from corpusmill.pipeline.claim import abandon, claim, finish
 from corpusmill.pipeline.lease import lease
-from corpusmill.pipeline.progress import watch
+from corpusmill.pipeline.progress import PASS, watch
 from corpusmill.pipeline.runner import Runner
 from corpusmill.pipeline.task import Failure, Task, quarantine
 from corpusmill.stages.contract import GlobalStage, Inputs, Pass, PassResult
@@ -113,6 +113,7 @@ def _run_passes(
     flows = Flows(job.names[-1])
     outputs: list[storage.Artifact] = []
     seconds: dict[str, float] = {}
+    measures: dict[str, Any] = {}
     shards = 0
     work = Work()
     passes = job.stage.passes(job.inputs)
@@ -136,8 +137,8 @@ def _run_passes(
             outputs = [output for name in sorted(receipts) for output in receipts[name].outputs]
         try:
             step = passes.send(PassResult(receipts))
-        except StopIteration:
-            step = None
+        except StopIteration as ended:
+            step, measures = None, dict(ended.value or {})
     try:
         flows.check()
     except LostRows as lost:
@@ -159,6 +160,7 @@ def _run_passes(
             }
             for receipt in quarantined
         ],
+        measures=measures,
         timing={f"{name}_seconds": value for name, value in seconds.items()},
         work=work,
     )
@@ -254,7 +256,7 @@ def _remove_leftovers(
     """Remove what the plan does not need.
 
     These are receipts of shards that are no longer in the plan, the files that only these shards
-    wrote, and partial files of killed writers. Receipts of the plan are not read again.
+    wrote, partial files of killed writers, and the description of the last pass. Receipts of the plan are not read again.
     """
     known = {*current, *((receipt.pass_name, receipt.shard) for receipt in quarantined)}
     paths = {receipt_path(folder, *key) for key in known}
@@ -267,5 +269,6 @@ def _remove_leftovers(
             if output.path not in kept_paths:
                 storage.remove(output.path)
         storage.remove(receipt_path(folder, *key))
+    storage.remove(storage.join(folder, PASS))
     if not storage.is_remote(folder):
         remove_partials(storage.local(folder))

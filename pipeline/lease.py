@@ -165,6 +165,11 @@ def _as_json(holder: Holder) -> bytes:
     return json.dumps(asdict(holder)).encode()
 
 
+def holder_of(folder: str) -> Holder | None:
+    """The run that holds the folder's lease, or None. It may be stale."""
+    return _read(folder)
+
+
 def _read(folder: str) -> Holder | None:
     """The holder of the lease, or None. A file that is no lease counts as none."""
     path = storage.join(folder, LEASE)

@@ -29,7 +29,7 @@ ALLOWED: dict[str, set[str]] = {
         "vision",
     },
     "pipeline": {"manifests", "stages"},
-    "report": {"manifests", "stages"},
+    "report": {"manifests", "stages", "pipeline"},
     "tools": {"manifests", "prompts", "stages", "trainer", "pipeline"},
 }
 ROOMS = {*ALLOWED, "cli", "models", "recipes", "samples", "tests", "benchmarks"}

@@ -5,6 +5,7 @@ shuffle, projector, and the hybrid language model, which reads image tokens like
 in tensor names: B rows, T time, D width of the language model, N tiles.
 """
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -13,12 +14,12 @@ from corpusmill.trainer.config import HybridConfig
 from corpusmill.trainer.model import TEXT_PARTS, Head, HybridModel, initialise
 from corpusmill.vision import projector
 from corpusmill.vision.config import Learns, VisionConfig
-from corpusmill.vision.encoder import LAYER_SCALE, InternViT, join_patches
+from corpusmill.vision.encoder import InternViT, join_patches
 from corpusmill.vision.letters import LetterHead
 from corpusmill.vision.pixels import MEAN, STANDARD_DEVIATION
 from torch import Tensor, nn
 
-ENCODER_STD = 0.02  # of the encoder's and the projector's first weights
+SMALL_STD = 0.02  # of the projector's first weights, and of those of positions
 
 
 class VisionLanguageModel(HybridModel):
@@ -119,16 +120,25 @@ def parameter_counts(text: HybridConfig, vision: VisionConfig) -> dict[str, int]
 def initialise_vision(model: VisionLanguageModel, seed: int) -> None:
     """Fill all weights. The language model's are as `trainer.model.initialise` has them.
 
-    Matrices, position embeddings and the class token of the other parts are normal with standard
-    deviation 0.02; biases are 0; norms and LayerScale keep their first values.
+    Matrices of the encoder are normal with standard deviation 1 / sqrt(inputs); those of the
+    projector, position embeddings and the class token 0.02; biases are 0; norms and LayerScale are
+    1. Published encoders begin with 0.02 and LayerScale 0.1: then a small one that learns from
+    nothing takes about twice as many steps to know a letter (docs/lab-log.md).
     """
     initialise(model, seed)
     generator = torch.Generator("cpu").manual_seed(seed + 1)
     for name, parameter in vision_parameters(model):
         if parameter.ndim >= 2:
-            value = torch.empty(parameter.shape).normal_(0, ENCODER_STD, generator=generator)
-        elif name.endswith("bias"):
-            value = torch.zeros(parameter.shape)
+            value = torch.empty(parameter.shape)
+            value.normal_(0, _first_spread(name, parameter), generator=generator)
         else:
-            value = torch.full(parameter.shape, LAYER_SCALE if "lambda" in name else 1.0)
+            value = torch.full(parameter.shape, 0.0 if name.endswith("bias") else 1.0)
         parameter.copy_(value)
+
+
+def _first_spread(name: str, parameter: nn.Parameter) -> float:
+    """The standard deviation of a matrix's first values."""
+    if name.startswith("multi_modal_projector.") or name.endswith(("embeddings", "cls_token")):
+        return SMALL_STD
+    inputs: int = parameter[0].numel()
+    return 1 / math.sqrt(inputs)
