@@ -15,7 +15,6 @@ import codecs
 import functools
 import importlib.metadata
 import re
-from itertools import filterfalse
 
 from corpusmill.stages.readers.plausible import cost
 from corpusmill.stages.readers.utf16 import BOMS, utf16_of
@@ -188,7 +187,8 @@ def _words_beyond_ascii(payload: bytes) -> bytes:
 
     No charset that is tried has a blank or a bracket of a tag within a character.
     """
-    return b" ".join(filterfalse(bytes.isascii, payload.translate(_SEPARATED).split()))
+    words = payload.translate(_SEPARATED).split()
+    return b" ".join(word for word in words if not word.isascii())
 
 
 def _seven_bit(payload: bytes, in_header: str | None, in_page: str | None) -> str | None:

@@ -67,7 +67,7 @@ def test_a_server_that_refuses_everything_is_named(servers):
 
 def test_a_server_that_is_slow_gets_fewer_requests(servers):
     """Beyond four at a time, this one takes longer than half of the longest wait."""
-    busiest = Counter()
+    busiest: Counter[int] = Counter()
     turn = itertools.count()
 
     def behave(prompt, attempt):
