@@ -200,7 +200,7 @@ def make_tokenizer(run: Run, rows: vision_pages.Rows) -> str:
     settings = Tokenizer(vocab_size=run.size.vocabulary - 16)
     folder = run.work / "tokenizer"
     folder.mkdir(parents=True)
-    sample = (row["text"] for row in random.Random(0).sample(rows, min(len(rows), 6000)))
+    sample = (row["text"] for row in random.Random(0).sample(rows, min(len(rows), 3000)))
     for name, data in tokenizer_files(train_bpe(sample, settings), settings).items():
         (folder / name).write_bytes(data)
     return str(folder)
