@@ -15,6 +15,7 @@ import codecs
 import functools
 import importlib.metadata
 import re
+from collections.abc import Iterator
 from itertools import filterfalse
 
 from corpusmill.stages.readers.plausible import cost
@@ -188,7 +189,9 @@ def _words_beyond_ascii(payload: bytes) -> bytes:
 
     No charset that is tried has a blank or a bracket of a tag within a character.
     """
-    return b" ".join(filterfalse(bytes.isascii, payload.translate(_SEPARATED).split()))
+    words = payload.translate(_SEPARATED).split()
+    beyond: Iterator[bytes] = filterfalse(bytes.isascii, words)
+    return b" ".join(beyond)
 
 
 def _seven_bit(payload: bytes, in_header: str | None, in_page: str | None) -> str | None:
