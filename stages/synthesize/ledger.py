@@ -45,7 +45,12 @@ class Ledger:
         return Completion(**record)
 
     def add(self, request: Request, completion: Completion) -> None:
-        """Append an answer. It is safe from a kill when this returns."""
+        """Append an answer. It is safe from a kill when this returns.
+
+        An error is no answer: a run that goes on here asks again.
+        """
+        if completion.finish_reason == "error":
+            return
         name = _hash(request)
         data = json.dumps({"request": name.hex(), **asdict(completion)}).encode()
         line = b"%08x %s\n" % (zlib.crc32(data), data)
