@@ -126,6 +126,9 @@ def _warnings(run: Run) -> list[str]:
             )
         if not row.kept:
             found.append(f"{row.name} kept nothing")
+    for stage in run.of("synthesize"):
+        for prompt, measures in stage.manifest.measures.get("diversity", {}).items():
+            found += [f"{stage.name}, prompt {prompt}: {text}" for text in measures["warnings"]]
     found += [f"{item.folder} is not finished" for item in run.unfinished]
     found += [f"{folder} was made from inputs that have changed since" for folder in run.outdated]
     return found
