@@ -1,5 +1,7 @@
 """What the sections of the page read and count."""
 
+from typing import Any
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -82,6 +84,14 @@ def test_words_that_only_one_text_has_are_marked():
     assert "".join(piece.text for piece in pair.before) == "The cat sat on the mat."
 
 
+def test_the_end_of_a_long_text_is_no_difference():
+    words = [f"word{number}" for number in range(300)]
+    pair = by_words("Title. " + " ".join(words), " ".join(words))
+    assert [piece.text for piece in pair.before if piece.kind == "gone"] == ["Title. "]
+    assert not [piece for piece in pair.after if piece.kind == "new"]
+    assert pair.after[-1].kind == "gap"
+
+
 def test_texts_that_have_little_in_common_get_no_marks():
     pair = by_words("alpha beta gamma delta", "one,two;three:four!five?six")
     assert not pair.marked
@@ -156,6 +166,10 @@ class Stages:
         return [stage for stage in self.stages if stage.verb in verbs]
 
 
+def run_of(*stages) -> Any:
+    return Stages(*stages)
+
+
 def test_a_prompts_row_counts_answers_reasons_and_diversity(tmp_path):
     kept = [{"id": str(n), "text": "x", "prompt": "qa", "output_tokens": 10} for n in range(3)]
     dropped = [{"id": "9", "text": "", "prompt": "qa", "reason": "synthesize.cut_off"}] * 2
@@ -165,7 +179,7 @@ def test_a_prompts_row_counts_answers_reasons_and_diversity(tmp_path):
         {"documents/level=high/prompt=qa/a.parquet": kept, "excluded/a.parquet": dropped},
         {"diversity": {"qa": {"distinct_4": 0.9, "self_similarity": 0.1, "warnings": ["alike"]}}},
     )
-    (row,) = prompts(Stages(stage))
+    (row,) = prompts(run_of(stage))
     assert (row.prompt, row.asked, row.kept, row.tokens) == ("qa", 5, 3, 30)
     assert row.reasons == [("synthesize.cut_off", 2)]
     assert (row.distinct, row.alike, row.warnings) == (0.9, 0.1, ("alike",))
@@ -177,7 +191,7 @@ def test_the_best_and_the_worst_of_a_level_are_those_of_the_scores(tmp_path):
         for n in range(6)
     ]
     stage = stage_of(tmp_path, "classify", {"documents/level=high/a.parquet": rows})
-    (level,) = levels(Stages(stage))
+    (level,) = levels(run_of(stage))
     assert [example.text for example in level.best] == ["text 5", "text 4"]
     assert [example.text for example in level.worst] == ["text 0", "text 1"]
     assert level.best[0].facts == "quality 17, a 0.50"
