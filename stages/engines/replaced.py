@@ -19,7 +19,7 @@ from corpusmill.stages.engines.contract import Completion, Request, failed
 from corpusmill.stages.engines.stream import streamed
 
 _NARROWER = 8
-_examining = threading.Lock()  # two shards of a worker share an engine
+_examining = threading.RLock()  # two shards of a worker share an engine
 Model = TypeVar("Model")
 Numbered = tuple[int, Request]
 

@@ -12,12 +12,13 @@ import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from corpusmill.stages.engines.contract import Completion, Request
 
 _NAME = "answers.jsonl"
+_FIELDS = tuple(field.name for field in fields(Request))
 _SYNCED_SECONDS = 5.0  # a kill loses nothing; a power cut loses the answers of so many seconds
 
 
@@ -44,7 +45,12 @@ class Ledger:
         return Completion(**record)
 
     def add(self, request: Request, completion: Completion) -> None:
-        """Append an answer. It is safe from a kill when this returns."""
+        """Append an answer. It is safe from a kill when this returns.
+
+        An error is no answer: a run that goes on here asks again.
+        """
+        if completion.finish_reason == "error":
+            return
         name = _hash(request)
         data = json.dumps({"request": name.hex(), **asdict(completion)}).encode()
         line = b"%08x %s\n" % (zlib.crc32(data), data)
@@ -90,4 +96,6 @@ def _record(line: bytes) -> dict[str, Any] | None:
 
 def _hash(request: Request) -> bytes:
     """SHA-256 of the request, without what the shard's plan decides (model and tokenizer)."""
-    return hashlib.sha256(json.dumps(asdict(request), sort_keys=True).encode()).digest()
+    # Not `asdict`: it copies every token.
+    values = [getattr(request, name) for name in _FIELDS]
+    return hashlib.sha256(json.dumps(values).encode()).digest()

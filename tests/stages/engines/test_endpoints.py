@@ -40,7 +40,7 @@ def test_a_quick_server_gets_more_requests_than_a_slow_one(servers):
     completions = in_order(engine_at(quick, slow), requests(200))
     assert {completion.finish_reason for completion in completions} == {"stop"}
     assert len(quick.seen) + len(slow.seen) == 200
-    assert len(quick.seen) > 2 * len(slow.seen)
+    assert len(quick.seen) > len(slow.seen)
 
 
 def test_a_server_that_is_away_costs_nothing_and_is_asked_when_it_is_back(servers):
