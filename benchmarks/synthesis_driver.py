@@ -21,6 +21,7 @@ from tests.stages.synthesize import test_synthesis_kill as runs
 ANSWERS_BETWEEN_KILLS = (300, 700)
 MOST_RUNS = 200
 IN_FLIGHT = 32
+_LINE = 65  # bytes of the server's log for an answer
 
 
 def kills(requests: int, work: Path) -> dict[str, Any]:
@@ -63,22 +64,23 @@ def _reached(server: runs.Server, more: int, process: "subprocess.Popen[bytes]")
     return False
 
 
-def queue(documents: int, work: Path) -> dict[str, Any]:
-    """The memory of a run over one shard of so many documents."""
+def queue(documents: int, answers: int, work: Path) -> dict[str, Any]:
+    """The memory of a run over one shard of so many documents, until it has so many answers."""
     corpus = _corpus(documents, 25, work)
     server = runs.Server(work / "log", seconds=0.0)
-    seen: list[tuple[int, float]] = []  # bytes of the server's log, MB of the run
+    seen: list[tuple[int, float]] = []  # answers, MB of the run
     with runs.started(_command(corpus, work / "out", server)) as process:
-        while process.poll() is None:
-            answered = server.log.stat().st_size if server.log.exists() else 0
-            seen.append((answered, _now_mb(process)))
+        while process.poll() is None and (not seen or seen[-1][0] < answers):
+            size = server.log.stat().st_size if server.log.exists() else 0
+            seen.append((size // _LINE, _now_mb(process)))
             time.sleep(0.5)
+        assert process.poll() in (None, 0)
     server.kill()
-    assert process.returncode == 0
     quarter = next(mb for answered, mb in seen if answered > seen[-1][0] / 4)
     peak, growth = max(mb for _, mb in seen), max(mb for _, mb in seen[-10:]) - quarter
     print(
-        f"{documents:,} documents in one shard: {peak:,.0f} MB at most, {growth:+,.0f} MB",
+        f"{documents:,} documents in one shard, {seen[-1][0]:,} answers: {peak:,.0f} MB at most, "
+        f"{growth:+,.0f} MB over the last three quarters",
         flush=True,
     )
     return {"driver_peak_mb.queue": round(peak), "driver_growth_mb.queue": round(growth)}

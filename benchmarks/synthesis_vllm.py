@@ -32,7 +32,7 @@ os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
 Rows = list[dict[str, Any]]
 CONTEXT = 2048
 # Sizes as in the model's published config.json.
-SMOLLM2 = {
+SMOLLM2: dict[str, Any] = {
     "architectures": ["LlamaForCausalLM"],
     "model_type": "llama",
     "hidden_size": 2048,
@@ -236,7 +236,8 @@ def started(settings: Synthesize) -> Counting:
     model = Counting(engine.started())
     (settings_of_it,) = engines.running
     engines.running[settings_of_it] = model
-    short = [Request(tuple(range(5, 90)), (), 32, 0.0, 1.0, seed) for seed in range(64)]
+    # Many at a time, and drawn as the prompts say, so that what is compiled late is compiled now.
+    short = [Request(tuple(range(5, 90)), (), 32, 0.5, 0.9, seed) for seed in range(256)]
     in_loop(_answered(model, engine, short))
     print(f"engine started in {time.perf_counter() - began:.0f} s", flush=True)
     return model

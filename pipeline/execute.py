@@ -26,6 +26,7 @@ from corpusmill.pipeline.progress import PASS, watch
 from corpusmill.pipeline.runner import Runner
 from corpusmill.pipeline.task import Failure, Task, quarantine
 from corpusmill.stages.contract import GlobalStage, Inputs, Pass, PassResult
+from corpusmill.stages.own import own_code
 
 FORMAT = "2"  # of the files on disk; if it changes, all work is done again
 
@@ -86,6 +87,8 @@ def execute(job: Job, runner: Runner) -> Manifest:
         "config": started.settings,
         "depends_on": job.stage.depends_on(),
     }
+    if own := own_code(job.stage.fused):
+        stage_plan["own_code"] = own
     started.plan_hash = plan_hash(stage_plan)
     with lease(folder) as check_lease:
         claim(started, job.replace)

@@ -19,6 +19,7 @@ from corpusmill.report.drawing.picture import Both, both
 from corpusmill.report.drawing.sankey import sankey
 from corpusmill.report.reading.run import Run
 from corpusmill.report.sections import examples
+from corpusmill.report.sections.ablations import ablations
 from corpusmill.report.sections.chains import chains
 from corpusmill.report.sections.classifiers import FIGURES, scorers
 from corpusmill.report.sections.evaluations import evaluations
@@ -74,6 +75,7 @@ def render(root: str, price_per_hour: float | None = None) -> str:
         edited=examples.edited(run),
         trainings=[(training, _charts(training)) for training in logs],
         evaluations=evaluations(run),
+        ablations=ablations(run),
         measured=measured(run),
         dropped=examples.dropped(run),
         lineage=(nodes := lineage(run)),
@@ -102,6 +104,7 @@ def _charts(training: Training) -> list[tuple[str, Both]]:
             ("Loss, nats a token", losses),
             ("Learning rate", rate),
             ("Speed, tokens a second", speed),
+            *((name, [Curve(name, points)]) for name, points in training.figures.items()),
         )
         if any(line.points for line in lines)
     ]

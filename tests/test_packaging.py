@@ -140,7 +140,7 @@ def test_every_file_of_a_room_that_is_no_code_is_package_data():
 def test_what_the_package_imports_is_declared():
     project = PYPROJECT["project"]
     optional = project["optional-dependencies"]
-    extras = (optional[name] for name in ("vllm", "lm-eval", "track"))
+    extras = (optional[name] for name in ("vllm", "lm-eval", "notebook", "track"))
     wanted = declared([*project["dependencies"], *itertools.chain(*extras)])
     missing = {
         name: file

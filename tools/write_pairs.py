@@ -1,88 +1,114 @@
 """Write `docs/synthesis-pairs.md`: what the shipped small model makes of sample pages, unedited.
 
-    corpusmill run FOLDER/pairs.yaml --output OUT
-    python -m corpusmill.tools.write_pairs OUT --output docs/synthesis-pairs.md
+    corpusmill demo
+    python -m corpusmill.tools.write_pairs demo-output --output docs/synthesis-pairs.md
 
-OUT is a run that classified documents and synthesised rows of them. The pairs are the kept rows
-with the smallest ids whose passage is short enough to be read. Nothing is left out of a pair.
+It asks about one segment of each of the demo's documents, in the order of their ids, as
+`synthesize` asks, until it has the pairs. Rows that a post-filter drops are counted.
 """
 
 import argparse
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from corpusmill.manifests import storage
-from corpusmill.manifests.manifest import read_manifest
+from corpusmill.manifests.schema import DOCUMENT
 from corpusmill.manifests.shard import read_parquet
+from corpusmill.prompts import loader
+from corpusmill.stages.engines.contract import in_order
+from corpusmill.stages.engines.embedded import EmbeddedEngine
+from corpusmill.stages.synthesize.planned_rows import Finished, Planner
+from corpusmill.tools.make_tiny import PROMPT
 
-HEAD = """# Twenty pairs from the shipped model
+ASKED_TOGETHER = 8
+HEAD = """# {count} pairs from the shipped model
 
-What `models/tiny` made of pages in `samples/crawl` with the prompt `rephrase`, unedited. `python -m
-corpusmill.tools.write_pairs` wrote this page: the kept rows with the smallest ids whose passage has
-{least:,} to {most:,} characters. The model cleans text and does not rephrase it, so most of a pair
-is alike. A real model does the real job: see [synthesis](synthesis.md).
+What `models/tiny` makes of pages in `samples/crawl` with the prompt `{prompt}`, unedited.
+`tools/write_pairs.py` wrote this page. It asked about one segment of each of the demo's documents,
+in the order of their ids. The model cleans text and does not rephrase it: it takes out menus,
+notices and marks, and copies the rest. So most of a pair is alike. A real model does the real job
+([synthesis](synthesis.md)).
 
-Of {asked:,} rows, {kept:,} were kept. The others: {reasons}.
+Of {asked} answers, {kept} were kept. Dropped: {reasons}.
 """
-LEAST, MOST = 200, 1_200  # characters of a passage
 
 
-def pairs(folder: Path, count: int) -> list[tuple[str, str, str]]:
-    """(address, before, after) of some kept rows of `folder/synthesize`."""
-    texts = {
-        row["id"]: row["text"] or ""
-        for row in _rows(folder / "classify", ["id", "text"], "documents")
-    }
-    found = []
-    columns = ["id", "url", "text", "lineage"]
-    for row in sorted(
-        _rows(folder / "synthesize", columns, "documents"), key=lambda row: row["id"]
-    ):
-        lineage = row["lineage"]
-        before = texts[lineage["parent"]][lineage["start"] : lineage["end"]]
-        if LEAST <= len(before) <= MOST:
-            found.append((row["url"], before, row["text"]))
-    return found[:count]
+@dataclass(frozen=True)
+class Pair:
+    url: str
+    before: str
+    after: str
 
 
-def page(folder: Path, count: int) -> str:
-    """The page as Markdown."""
-    (total,) = read_manifest(str(folder / "synthesize")).totals
-    reasons = Counter(total.excluded).most_common()
-    head = HEAD.format(
-        least=LEAST,
-        most=MOST,
-        asked=total.kept + sum(total.excluded.values()),
-        kept=total.kept,
-        reasons=", ".join(f"`{name}` {rows}" for name, rows in reasons) or "none",
-    )
-    return "\n".join([head, *_sections(pairs(folder, count))])
-
-
-def _sections(found: Sequence[tuple[str, str, str]]) -> Iterator[str]:
-    for number, (url, before, after) in enumerate(found, 1):
-        yield f"## {number}. {url}\n\nBefore:\n\n{_fenced(before)}\n\nAfter:\n\n{_fenced(after)}\n"
-
-
-def _fenced(text: str) -> str:
-    return f"````text\n{text}\n````"
-
-
-def _rows(stage: Path, columns: list[str], below: str) -> Iterator[Mapping[str, Any]]:
-    for path in storage.list_files(str(stage / below), ".parquet"):
+def documents(folder: Path) -> list[dict[str, Any]]:
+    """The documents of a run's `classify`, by id."""
+    columns = [name for name in DOCUMENT.names if name not in ("origin", "lineage")]
+    found: list[dict[str, Any]] = []
+    for path in storage.list_files(str(folder / "classify" / "documents"), ".parquet"):
         for table in read_parquet(path, columns):
-            yield from table.to_pylist()
+            found += table.to_pylist()
+    return sorted(found, key=lambda row: str(row["id"]))
+
+
+def finished(asked: Sequence[dict[str, Any]], engine: EmbeddedEngine) -> Iterator[Finished]:
+    """A row of a segment of each document, in their order, with what became of it."""
+    prompt = loader.load(PROMPT).model_copy(update={"join_segments": False})
+    planner = Planner(engine.tokenizer(), engine.context_length(), samples=1, seed=0)
+    rows = []
+    for document in asked:
+        planned = list(planner.plan(document, [prompt]))
+        rows.append(planned[planned[0].seed % len(planned)])
+    answers = iter(in_order(engine, [request for row in rows for request in row.asked]))
+    for row in rows:
+        row.answers = {place: next(answers) for place in range(len(row.asked))}
+        yield planner.finish(row, engine.identity(), least_covered=1)
+
+
+def page(folder: Path, count: int, engine: EmbeddedEngine) -> str:
+    """The page as Markdown."""
+    waiting = documents(folder)
+    pairs: list[Pair] = []
+    dropped: Counter[str] = Counter()
+    asked = 0
+    while len(pairs) < count and asked < len(waiting):
+        taken = waiting[asked : asked + ASKED_TOGETHER]
+        for document, row in zip(taken, finished(taken, engine), strict=True):
+            asked += 1
+            if row.rejection:
+                dropped[row.rejection.reason] += 1
+            else:
+                start, end = row.row["lineage"]["start"], row.row["lineage"]["end"]
+                before = document["text"][start:end]
+                pairs.append(Pair(document["url"], before, row.row["text"]))
+            if len(pairs) == count:
+                break
+    head = HEAD.format(
+        count=len(pairs),
+        prompt=PROMPT,
+        asked=asked,
+        kept=len(pairs),
+        reasons=", ".join(f"{rows} for `{name}`" for name, rows in dropped.most_common()) or "none",
+    )
+    return "\n".join([head, *(_section(number, pair) for number, pair in enumerate(pairs, 1))])
+
+
+def _section(number: int, pair: Pair) -> str:
+    before, after = (f"````text\n{text}\n````" for text in (pair.before, pair.after))
+    return f"## {number}\n\n<{pair.url}>\n\nBefore:\n\n{before}\n\nAfter:\n\n{after}\n"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m corpusmill.tools.write_pairs")
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, help="a run of the demo recipe")
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--count", type=int, default=20)
+    parser.add_argument("--model", default="package:models/tiny")
     options = parser.parse_args()
-    options.output.write_text(page(options.folder, options.count), encoding="utf-8")
+    text = page(options.folder, options.count, EmbeddedEngine(model=options.model))
+    options.output.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ shuffle, projector, and the hybrid language model, which reads image tokens like
 in tensor names: B rows, T time, D width of the language model, N tiles.
 """
 
+import functools
 import math
 from collections.abc import Iterator
 
@@ -19,7 +20,7 @@ from corpusmill.vision.letters import LetterHead
 from corpusmill.vision.pixels import MEAN, STANDARD_DEVIATION
 from torch import Tensor, nn
 
-SMALL_STD = 0.02  # of the projector's first weights, and of those of positions
+SMALL_STD = 0.02  # of first weights outside the encoder's layers
 
 
 class VisionLanguageModel(HybridModel):
@@ -56,9 +57,15 @@ class VisionLanguageModel(HybridModel):
         return tokens
 
     def embed_images(self, tokens_BT: Tensor, pixels: Tensor) -> Tensor:
-        """What enters the first layer (B, T, D): image tokens at their places, the text's else."""
-        places = (tokens_BT == self.image_token).unsqueeze(-1)
-        return self.embed(tokens_BT).masked_scatter(places, self.image_tokens(pixels))
+        """What enters the first layer (B, T, D): image tokens at their places, the text's else.
+
+        The n-th place takes the n-th token. Nothing waits for the device to count places.
+        """
+        places_BT = tokens_BT == self.image_token
+        number_X = (places_BT.flatten().cumsum(0) - 1).clamp(min=0)
+        images_XD = self.image_tokens(pixels).flatten(0, 1).index_select(0, number_X)
+        images_BTD = images_XD.unflatten(0, tokens_BT.shape)
+        return torch.where(places_BT.unsqueeze(-1), images_BTD, self.embed(tokens_BT))
 
     def letter_logits(self, pixels: Tensor) -> Tensor:
         """Tiles -> logits (N, L, S, C) of the letters in each patch. Only if it learns letters."""
@@ -92,11 +99,17 @@ class VisionLanguageModel(HybridModel):
 
 def normalised(pixels: Tensor) -> Tensor:
     """uint8 tiles (N, 3, H, W) as float32, by the mean and deviation of ImageNet."""
-    mean, deviation = (
-        torch.tensor(values, device=pixels.device).view(3, 1, 1)
-        for values in (MEAN, STANDARD_DEVIATION)
-    )
+    mean, deviation = _statistics(pixels.device)
     return (pixels.float() / 255 - mean) / deviation
+
+
+@functools.cache
+def _statistics(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Mean and deviation of ImageNet, copied to a device once."""
+    mean, deviation = (
+        torch.tensor(values, device=device).view(3, 1, 1) for values in (MEAN, STANDARD_DEVIATION)
+    )
+    return mean, deviation
 
 
 def vision_parameters(model: VisionLanguageModel) -> Iterator[tuple[str, nn.Parameter]]:
@@ -120,9 +133,9 @@ def parameter_counts(text: HybridConfig, vision: VisionConfig) -> dict[str, int]
 def initialise_vision(model: VisionLanguageModel, seed: int) -> None:
     """Fill all weights. The language model's are as `trainer.model.initialise` has them.
 
-    Matrices of the encoder are normal with standard deviation 1 / sqrt(inputs); those of the
-    projector, position embeddings and the class token 0.02; biases are 0; norms and LayerScale are
-    1. Published encoders begin with 0.02 and LayerScale 0.1: then a small one that learns from
+    Matrices of the encoder are normal with standard deviation 1 / sqrt(inputs); those of projector
+    and warm-up, position embeddings and the class token 0.02; biases are 0; norms and LayerScale
+    are 1. Published encoders begin with 0.02 and LayerScale 0.1: then a small one that learns from
     nothing takes about twice as many steps to know a letter (docs/lab-log.md).
     """
     initialise(model, seed)
@@ -138,7 +151,8 @@ def initialise_vision(model: VisionLanguageModel, seed: int) -> None:
 
 def _first_spread(name: str, parameter: nn.Parameter) -> float:
     """The standard deviation of a matrix's first values."""
-    if name.startswith("multi_modal_projector.") or name.endswith(("embeddings", "cls_token")):
+    small = name.startswith(("multi_modal_projector.", "letter_head."))
+    if small or name.endswith(("embeddings", "cls_token")):
         return SMALL_STD
     inputs: int = parameter[0].numel()
     return 1 / math.sqrt(inputs)

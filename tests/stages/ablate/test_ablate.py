@@ -9,6 +9,7 @@ from corpusmill.manifests.looking.verify import verify
 from corpusmill.pipeline.recipe import Step
 from corpusmill.pipeline.run import run_step
 from corpusmill.pipeline.runner import InlineRunner
+from corpusmill.report.page import render
 from corpusmill.stages.ablate import runs
 
 from tests.stages.ablate.arms import TRAIN, gauge, lists, packed, sums
@@ -107,3 +108,10 @@ def test_what_cannot_be_compared_is_refused(tmp_path, arms, settings, says):
 def test_a_folder_that_is_no_pack_is_refused(tmp_path, arms):
     with pytest.raises(CorpusmillError, match="is no token shard"):
         ablate(tmp_path, {**arms, "odd": arms["sums"] + "/../sums.jsonl"})
+
+
+def test_the_report_shows_the_comparison(tmp_path, arms):
+    ablate(tmp_path, arms, output="out/ablate", seeds=[0])
+    text = render(str(tmp_path / "out"))
+    assert "ablate: what the arms are worth" in text
+    assert "3,072 tokens each, 1 seeds; differences to lists" in text

@@ -7,6 +7,7 @@ from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.pipeline.recipe import Step
 from corpusmill.pipeline.run import run_step
 from corpusmill.pipeline.runner import InlineRunner
+from corpusmill.report.page import render
 
 from tests.stages.ablate.arms import TRAIN, gauge, packed, sums
 
@@ -40,6 +41,7 @@ def test_figures_stand_in_the_log_and_change_nothing(tmp_path, shards):
     assert figure["last"] == curve[12][name]
     assert figure["mean"] == pytest.approx((curve[10][name] + curve[12][name]) / 2)
     assert figure["deviation"] > 0
+    assert "sums/bits_per_byte: " in render(str(tmp_path / "measured"))
 
 
 def test_a_gauge_without_a_tokenizer_is_refused(tmp_path, shards):
