@@ -14,7 +14,7 @@ FAST = --ignore tests/fuzz --ignore tests/tools --ignore tests/trainer --ignore 
 	--ignore tests/stages/dedup/test_invariance.py --ignore tests/stages/columns/test_kernel_cache.py \
 	--ignore tests/manifests/test_source_code.py --ignore tests/manifests/test_object_store.py
 
-.PHONY: install demo test test-fast test-all test-browser fuzz test-vllm format check clean
+.PHONY: install demo test test-fast test-all test-browser test-cluster fuzz test-vllm format check clean
 
 install: $(VENV)/.installed
 
@@ -43,6 +43,11 @@ test-fast: install
 
 test-all: install
 	$(BIN)/python -m pytest -m 'not vllm and not gpu'
+
+# Two Ray nodes over S3 of which one is killed; a node that joins; nodes with and without a GPU; a job by Ray's job server.
+test-cluster: install
+	$(BIN)/python -m pytest -m slow tests/pipeline/test_two_nodes.py tests/pipeline/test_mixed_nodes.py \
+		tests/pipeline/test_ray_job.py
 
 # Every fuzz target on new inputs, FUZZ of them each; what breaks one is kept in .hypothesis/ and tried first the next time.
 fuzz: install

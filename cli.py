@@ -772,6 +772,23 @@ def domains(
     typer.echo(f"{len(found.sites):,} sites; in: read by {found.first}, kept: by {found.last}")
 
 
+@app.command(rich_help_panel="Looking")
+def watch(
+    root: Root,
+    seconds: Annotated[float, typer.Option(min=0.5, help="Between two looks.")] = 5.0,
+    page: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Also write an HTML page that refreshes itself."),
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="Look once, and end.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON line a look.")] = False,
+) -> None:
+    """Follow a running job from its files, also on another machine. Ends when nothing runs."""
+    from corpusmill.report.following import follow
+
+    follow(root, seconds, page, once, as_json)
+
+
 def _say(folder: str, manifest: "Manifest") -> None:
     """Print the line of a finished stage, and the summary.txt that a stage may leave."""
     from corpusmill.manifests.looking.tables import stage_line

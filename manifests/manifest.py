@@ -64,6 +64,8 @@ class Manifest:
     unit: what the accounts count.
     left_out: the files of input folders that were no data: for each reason, how many, and the paths
     of some. They are no part of the digest.
+    measures: what the stage measured of its output, by name, such as `diversity`. It is no part of
+    the digest.
     free: the settings that decide no output byte, as step.key. Their values are no part of the
     digest.
     date, command: when the run that wrote the manifest began (ISO 8601, UTC), and its command line,
@@ -86,6 +88,7 @@ class Manifest:
     verbs: list[str] = field(default_factory=list)
     free: list[str] = field(default_factory=list)
     left_out: list[dict[str, Any]] = field(default_factory=list)
+    measures: dict[str, Any] = field(default_factory=dict)
     date: str = field(default="", compare=False)
     command: str = field(default="", compare=False)
     folder: str = ""
@@ -99,12 +102,17 @@ class Manifest:
     @property
     def settings(self) -> dict[str, Any]:
         """step.key -> value of each setting that decides the output. Dots join nested keys."""
-        return {key: value for key, value in _flat(self.config) if key not in self.free}
+        return {key: value for key, value in _flat(self.config) if not self.is_free(key)}
+
+    def is_free(self, key: str) -> bool:
+        """Whether a setting, or one that it lies in, is among `free`."""
+        return any(key == free or key.startswith(f"{free}.") for free in self.free)
 
     @property
     def digest(self) -> str:
         record = asdict(self)
         record["config"] = self.settings
+        del record["measures"]
         del record["timing"], record["folder"], record["free"], record["work"], record["left_out"]
         del record["date"], record["command"]
         for counts in record["totals"]:
@@ -133,7 +141,7 @@ def begun_now() -> tuple[str, str]:
     name = os.path.basename(sys.argv[0])
     ours = name in ("corpusmill", "cli.py")
     command = shlex.join(["corpusmill", *sys.argv[1:]]) if ours else ""
-    return datetime.now(UTC).isoformat(timespec="seconds"), command
+    return datetime.now(UTC).isoformat(timespec="milliseconds"), command
 
 
 def write_manifest(manifest: Manifest, folder: str, name: str = MANIFEST) -> Artifact:

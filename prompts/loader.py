@@ -101,6 +101,8 @@ class FrontMatter(Settings):
     """Texts at which the answer ends."""
     postfilters: tuple[tuple[str, dict[str, Any]], ...] = ()
     """Post-filters in order, each `name` or `name: {argument: value}`."""
+    scores: tuple[str, ...] = ()
+    """Of a judge: the grades, 0 to 5, that its answer gives, each on a line `NAME: GRADE`."""
     examples: tuple[Example, ...] = ()
     """Good and bad answers. `corpusmill prompts test NAME` shows what becomes of them."""
 

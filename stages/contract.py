@@ -14,10 +14,11 @@ from abc import abstractmethod
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import pyarrow as pa
 from corpusmill.manifests.receipt import Counts, Receipt
+from corpusmill.manifests.schema import excluded
 from corpusmill.manifests.settings import Settings
 from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
@@ -63,6 +64,11 @@ class Outcome(NamedTuple):
 
     kept: pa.Table
     excluded: pa.Table
+
+    @classmethod
+    def keeping(cls, table: pa.Table) -> "Outcome":
+        """All rows go on."""
+        return cls(table, excluded(table.slice(0, 0), "", [], []))
 
 
 @dataclass(frozen=True)
@@ -121,6 +127,8 @@ class PassResult:
 
 
 Passes = Generator[Pass, PassResult, None]
+# What the generator returns goes into the manifest as `measures`. None: nothing.
+MeasuredPasses = Generator[Pass, PassResult, Mapping[str, Any] | None]
 
 
 class Stage(Settings):
@@ -184,5 +192,8 @@ class GlobalStage(Stage):
     """A stage that runs in passes over shards."""
 
     @abstractmethod
-    def passes(self, inputs: Inputs) -> Passes:
-        """Yield the passes in order. Each `yield` returns the pass's PassResult."""
+    def passes(self, inputs: Inputs) -> MeasuredPasses:
+        """Yield the passes in order. Each `yield` returns the pass's PassResult.
+
+        Return what the manifest is to hold as `measures`: plain data, by name.
+        """

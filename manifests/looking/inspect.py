@@ -1,6 +1,6 @@
 """What a run did, in numbers: one row a stage. It reads manifests and receipts, no documents."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,7 +23,7 @@ class StageRow:
     step: the stage's name in the run, if it differs from `stage`. excluded, failures: reason ->
     rows. edited, cut_bytes: kept rows of which text was cut, and how much. seconds: worker time,
     summed over shards. quarantined: shard -> error. missing_tokens: what a blend gave less than it
-    was asked for, because its sources hold no more.
+    was asked for, because its sources hold no more. warnings: about prompts whose rows are alike.
     """
 
     folder: str
@@ -43,6 +43,7 @@ class StageRow:
     edited: int
     cut_bytes: int
     missing_tokens: int = 0
+    warnings: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -50,7 +51,7 @@ class StageRow:
         return f"{self.step} ({self.stage})" if self.step else self.stage
 
     def as_json(self) -> dict[str, object]:
-        """The keys that every row has, and seven more if they are not empty."""
+        """The keys that every row has, and eight more if they are not empty."""
         return {
             "stage": self.stage,
             "in": self.rows_in,
@@ -64,7 +65,7 @@ class StageRow:
                 key: value
                 for key in (
                     *("step", "failures", "quarantined", "unused", "repeats"),
-                    *("edited", "cut_bytes"),
+                    *("edited", "cut_bytes", "warnings"),
                 )
                 if (value := getattr(self, key))
             },
@@ -192,9 +193,17 @@ def stage_rows(manifest: Manifest, below: bool = False) -> list[StageRow]:
                 quarantined={item["shard"]: item["error"] for item in manifest.quarantined}
                 if last
                 else {},
+                warnings=tuple(_collapsed(manifest)) if last else (),
             )
         )
     return rows
+
+
+def _collapsed(manifest: Manifest) -> Iterator[str]:
+    """What synthesize says about prompts whose rows are too much alike."""
+    for prompt, measured in manifest.measures.get("diversity", {}).items():
+        for text in measured["warnings"]:
+            yield f"prompt {prompt} may have collapsed: {text}"
 
 
 def _step(manifest: Manifest, counts: Counts, below: bool) -> str:

@@ -120,6 +120,8 @@ def row_remarks(row: StageRow) -> Iterator[str]:
             f"or end that they share (a prompt, a licence) while the rest differs "
             f"({SHARED_PART}); set dedup.shared_parts=ignore to compare the rest alone"
         )
+    for text in row.warnings:
+        yield f"warning: {row.name}: {text}"
     yield from quarantined_lines(row.name, row.quarantined)
 
 

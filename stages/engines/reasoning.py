@@ -6,14 +6,21 @@ server strips special tokens, the marks of some models become words (`analysis`,
 
 import re
 
-_TAGS = "think|thinking|thought|thoughts|reasoning|reflection|scratchpad|seed:think|analysis"
+_TAGS = (
+    "think|thinking|thought|thoughts|reasoning|reflection|scratchpad|seed:think|analysis"
+    "|longcat_think|chain_of_thought|cot|rationale|inner_monologue|inner_thoughts"
+)
 _PAIRS = (
     (rf"<({_TAGS})>", r"</\1>"),
     (r"\[(THINK)\]", r"\[/THINK\]"),
     (r"◁(think)▷", r"◁/think▷"),
     (r"<\|begin_of_(thought|thinking)\|>", r"<\|end_of_\1\|>"),
     (r"<\|(?:START|BEGIN)_(THINKING)\|>", r"<\|END_THINKING\|>"),
-    (r"<\|(think)\|>", r"<\|/think\|>"),
+    (r"<\|(think|thinking)\|>", r"<\|/\1\|>"),
+    (r"<\|(inner)_prefix\|>", r"<\|inner_suffix\|>"),
+    (r"```(thinking|thought|reasoning)\n", r"\n```"),
+    (r"(Thinking)\.\.\.\n", r"\n\.\.\.done thinking\.\s*"),
+    (r"Here is my (thought process|thinking):", r"\nHere is my (?:response|answer):"),
     (r"<unused94>(thought)?", r"<unused95>"),
 )
 _BLOCK = re.compile(
@@ -26,7 +33,7 @@ _BLOCK = re.compile(
 _OPENING = re.compile("|".join(opening for opening, _ in _PAIRS), re.IGNORECASE)
 _CLOSING = re.compile(
     rf"</(?:{_TAGS})>|\[/THINK\]|◁/think▷|<\|end_of_(?:thought|thinking)\|>|<\|END_THINKING\|>"
-    r"|<\|/think\|>|<unused95>",
+    r"|<\|/think(?:ing)?\|>|<\|inner_suffix\|>|<unused95>",
     re.IGNORECASE,
 )
 # gpt-oss: channels, with and without their special tokens.
@@ -37,13 +44,15 @@ _FINAL = re.compile(r"(?:<\|start\|>)?assistant(?:<\|channel\|>)?final(?:<\|mess
 _CONSTRAINED = re.compile(r"\A\s*(?:<\|channel\|>)final(?:<\|message\|>)|<\|(?:return|end)\|>\s*\Z")
 # The answer itself is marked by some models.
 _ANSWER = re.compile(
-    r"\A\s*(?:<answer>|<\|begin_of_solution\|>|<\|START_RESPONSE\|>)(.*?)"
-    r"(?:</answer>|<\|end_of_solution\|>|<\|END_RESPONSE\|>)?\s*\Z",
+    r"\A\s*(?:<answer>|<response>|<\|begin_of_solution\|>|<\|START_RESPONSE\|>)(.*?)"
+    r"(?:</answer>|</response>|<\|end_of_solution\|>|<\|END_RESPONSE\|>)?\s*\Z",
     re.DOTALL | re.IGNORECASE,
 )
-# Reasoning without marks speaks about its task.
+# Reasoning without marks has a heading, or speaks about its task.
 _UNMARKED = re.compile(
-    r"\A\s*(?:(?:ok(?:ay)?|alright|all right|hmm+|so|well|first)[,.!]?\s+(?:so[,]?\s+)?)?"
+    r"\A\s*[*_#]*[ \t]*(?:thinking|thought|reasoning) (?:process|steps)[*_]*[ \t]*:"
+    r"|\A\s*[*_#]+[ \t]*(?:thinking|thoughts|reasoning)[*_]*[ \t]*:"
+    r"|\A\s*(?:(?:ok(?:ay)?|alright|all right|hmm+|so|well|first)[,.!]?\s+(?:so[,]?\s+)?)?"
     r"(?:the user (?:wants|is asking|asks|has (?:given|provided|asked)|needs)"
     r"|(?:i|we) (?:need|have) to (?:rewrite|rephrase|condense|summari[sz]e) (?:the|this)"
     r"|let me (?:start by|think about|read|go through|analy[sz]e) (?:the|this))\b",

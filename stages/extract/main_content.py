@@ -112,7 +112,7 @@ def title_of(html: str) -> str | None:
 def blocks_of(html: str) -> Blocks:
     """Walk through a page. Raises TooManyBlocks."""
     page = html_page.new_page(html.encode("utf-8", "replace"))
-    walk(page, html_page.names())
+    walk(page)
     count, elements = int(page.state[html_page.BLOCKS]), int(page.state[html_page.ELEMENTS])
     if html_page.TOO_MANY in (count, elements):
         raise TooManyBlocks(
@@ -147,7 +147,7 @@ def looks_english(sample: str) -> bool:
     """
     words = sample.lower().split()
     known = stop_list("en")
-    return len(words) >= 10 and sum(word in known for word in words) >= SURELY_ENGLISH * len(words)
+    return len(words) >= 10 and sum(map(known.__contains__, words)) >= SURELY_ENGLISH * len(words)
 
 
 def features_of(page: Blocks, language: str) -> Floats:
@@ -165,12 +165,11 @@ def features_of(page: Blocks, language: str) -> Floats:
         page.blocks,
         page.levels,
         page.elements,
-        block_places.tag_kinds(),
         *page.groups,
         measures,
         places,
     )
-    return np.hstack((measures, places, page.levels.astype(np.float32)))
+    return np.hstack((measures, places, page.levels), dtype=np.float32)
 
 
 def chosen(page: Blocks, features: Floats, forest: Forest) -> NDArray[np.bool_]:

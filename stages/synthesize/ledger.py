@@ -22,7 +22,9 @@ _SYNCED_SECONDS = 5.0  # a kill loses nothing; a power cut loses the answers of 
 
 
 class Ledger:
-    """Answers by request. Answers stay on disk; only their places are held in memory."""
+    """Answers by request. Answers stay on disk. Only the places of those that earlier runs got are
+    held in memory: nothing asks for what this run adds.
+    """
 
     def __init__(self, path: str) -> None:
         self._file = open(path, "a+b", buffering=0)  # noqa: SIM115 - `ledger` closes it
@@ -32,7 +34,7 @@ class Ledger:
         self._read()
 
     def get(self, request: Request) -> Completion | None:
-        """The answer that was given to such a request before."""
+        """The answer that such a request got before this ledger was opened."""
         place = self._places.get(_hash(request))
         if place is None:
             return None
@@ -49,7 +51,6 @@ class Ledger:
         written = 0
         while written < len(line):
             written += self._file.write(line[written:])
-        self._places[name] = (self._size, len(line))
         self._size += len(line)
         if time.monotonic() - self._synced > _SYNCED_SECONDS:
             os.fsync(self._file.fileno())

@@ -20,6 +20,7 @@ from corpusmill.stages.engines.chat import ChatTokenizer
 from corpusmill.stages.engines.contract import Completion, Request
 from corpusmill.stages.engines.reasoning import without_reasoning
 from corpusmill.stages.synthesize.postfilters import Context, Rejection, clean, excerpt
+from corpusmill.stages.synthesize.postfilters.degenerate import shared_words
 from corpusmill.stages.synthesize.segments import Segment, segment
 
 SCHEMA = extended(
@@ -28,6 +29,8 @@ SCHEMA = extended(
     pa.field("segments", pa.int32()),  # of which the row is made
     # Segments without a usable answer, for prompts that join segments.
     pa.field("segments_lost", pa.int32()),
+    # Share of the row's long words that its passage has (`postfilters.degenerate.shared_words`).
+    pa.field("shared_words", pa.float32()),
 )
 INHERITED = ("url", "source", "date", "language", "language_score", "quality", "level")
 _SEED_BITS = 0x7FFFFFFF  # every server accepts such a seed
@@ -261,6 +264,8 @@ class Planner:
             detail = f"n_tokens={n_tokens} < {least}: {excerpt(text)}"
             return Finished(row, rejection=Rejection("synthesize.output_too_short", detail))
         row["text"] = text
+        start, end = planned.span
+        row["shared_words"] = shared_words(text, planned.document["text"][start:end])
         row["lineage"]["finish_reason"] = "stop"  # of the segments that are in the row
         return Finished(row, n_tokens)
 

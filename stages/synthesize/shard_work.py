@@ -7,18 +7,18 @@ from typing import Any
 import pyarrow as pa
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import EXCLUSION, extended
-from corpusmill.manifests.shard import Shard
+from corpusmill.manifests.shard import ROW_GROUP_BYTES, ParquetOutput, Shard
 from corpusmill.prompts.loader import Prompt
 from corpusmill.stages.contract import DOCUMENTS, EXCLUDED
 from corpusmill.stages.engines.contract import Engine
 from corpusmill.stages.readers.documents import count_reasons
 from corpusmill.stages.synthesize.answered_rows import answered
+from corpusmill.stages.synthesize.judging import Bench, Judge, columns
 from corpusmill.stages.synthesize.ledger import ledger
 from corpusmill.stages.synthesize.planned_rows import SCHEMA, Finished, PlannedRow, Planner
 from corpusmill.stages.synthesize.routed_documents import UNSCORED, documents_of, drawn
 
 _WRITTEN_TOGETHER = 256  # rows; a fixed number, so that files do not depend on timing
-_EXCLUDED = extended(*EXCLUSION, of=SCHEMA)
 
 
 def synthesize_shard(
@@ -28,6 +28,7 @@ def synthesize_shard(
     prompts: Mapping[str, Sequence[Prompt]],
     planner: Planner,
     least_covered: float,
+    judge: Judge | None = None,
 ) -> list[Counts]:
     """Ask about the shard's documents and write what comes of it. Returns the account of `stage`.
 
@@ -41,13 +42,24 @@ def synthesize_shard(
     documents = documents_of(levels, shard, taken, stage, read)
     with ExitStack() as stack:
         known = stack.enter_context(ledger(shard.scratch))
-        rows = _Output(shard, prompts, stage, counts, stack)
+        bench = None
+        schema = SCHEMA
+        if judge:
+            asked = judge.loaded()
+            schema = extended(*columns(asked), of=SCHEMA)
+            bench = Bench(asked, judge.least, planner, engine, known, shard.scratch)
+        rows = _Output(shard, prompts, stage, counts, schema, stack)
         complete = answered(_planned(documents, prompts, planner, read), engine.answers, known)
-        seen = 0
-        for row in complete:
-            rows.write(planner.finish(row, model, least_covered))
-            seen += row.is_first
-            shard.report(seen)
+
+        def finished() -> Iterator[tuple[PlannedRow, Finished]]:
+            seen = 0
+            for row in complete:
+                yield row, planner.finish(row, model, least_covered)
+                seen += row.is_first
+                shard.report(seen)
+
+        for item in bench.judged(finished()) if bench else (item for _, item in finished()):
+            rows.write(item)
         rows.flush()
     counts.add(read)
     counts.rows_in = shard.rows_read
@@ -76,18 +88,24 @@ class _Output:
         prompts: Mapping[str, Sequence[Prompt]],
         stage: str,
         counts: Counts,
+        schema: pa.Schema,
         stack: ExitStack,
     ) -> None:
+        self._schema, self._excluded_schema = schema, extended(*EXCLUSION, of=schema)
+        places = [(level, prompt.name) for level, routed in prompts.items() for prompt in routed]
+        # All files together hold as much in memory as one file of another stage.
+        limit = ROW_GROUP_BYTES // (len(places) + 1)
+
+        def opened(where: str, schema: pa.Schema) -> ParquetOutput:
+            return stack.enter_context(shard.parquet(where, schema, row_group_bytes=limit))
+
         self._kept = {
-            (level, prompt.name): stack.enter_context(
-                shard.parquet(
-                    f"{DOCUMENTS}/level={level}/kind=synthetic/prompt={prompt.name}", SCHEMA
-                )
+            (level, prompt): opened(
+                f"{DOCUMENTS}/level={level}/kind=synthetic/prompt={prompt}", schema
             )
-            for level, routed in prompts.items()
-            for prompt in routed
+            for level, prompt in places
         }
-        self._excluded = stack.enter_context(shard.parquet(EXCLUDED, _EXCLUDED))
+        self._excluded = opened(EXCLUDED, self._excluded_schema)
         self._stage = stage
         self._counts = counts
         self._waiting: list[Finished] = []
@@ -114,7 +132,7 @@ class _Output:
             excluded.append({**row, **reason})
             count_reasons(self._counts, [rejection.reason])
         for place, rows in kept.items():
-            self._kept[place].write(pa.Table.from_pylist(rows, schema=SCHEMA))
+            self._kept[place].write(pa.Table.from_pylist(rows, schema=self._schema))
         if excluded:
-            self._excluded.write(pa.Table.from_pylist(excluded, schema=_EXCLUDED))
+            self._excluded.write(pa.Table.from_pylist(excluded, schema=self._excluded_schema))
         self._waiting = []

@@ -13,20 +13,24 @@ route do not enter it.
 
 import json
 import re
+from collections.abc import Sequence
 from functools import partial
 from typing import ClassVar
 
+from corpusmill.manifests import storage
 from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import LEVELS
 from corpusmill.manifests.settings import Share
 from corpusmill.manifests.shard import Shard
+from corpusmill.manifests.storage import Artifact
 from corpusmill.prompts import loader
 from corpusmill.prompts.loader import Order, Prompt
-from corpusmill.stages.contract import Account, GlobalStage, Inputs, Pass, Passes, Reads
+from corpusmill.stages.contract import Account, GlobalStage, Inputs, MeasuredPasses, Pass, Reads
 from corpusmill.stages.engines import EngineConfig
 from corpusmill.stages.engines.embedded import EmbeddedEngine
-from corpusmill.stages.synthesize import postfilters
+from corpusmill.stages.synthesize import diversity, postfilters
+from corpusmill.stages.synthesize.judging import Judge
 from corpusmill.stages.synthesize.planned_rows import Planner
 from corpusmill.stages.synthesize.routed_documents import (
     UNSCORED,
@@ -55,19 +59,17 @@ class Synthesize(GlobalStage):
     version: ClassVar[int] = 3
     account: ClassVar[Account] = Account.ONE_TO_MANY
     reads: ClassVar[Reads] = Reads.DOCUMENTS
-    free_settings: ClassVar[tuple[str, ...]] = tuple(
-        f"engine.{key}"
-        for key in (
-            "url",
-            "api_key_variable",
-            "in_flight",
-            "timeout_seconds",
-            "attempts",
-            "backoff_seconds",
-            "gpu_memory_utilization",
-            "kv_cache_gib",
-            "cpus",
-        )
+    free_settings: ClassVar[tuple[str, ...]] = (
+        "diversity_rows",
+        "engine.url",
+        "engine.api_key_variable",
+        "engine.in_flight",
+        "engine.timeout_seconds",
+        "engine.attempts",
+        "engine.backoff_seconds",
+        "engine.gpu_memory_utilization",
+        "engine.kv_cache_gib",
+        "engine.cpus",
     )
 
     engine: EngineConfig = EmbeddedEngine()
@@ -91,6 +93,10 @@ class Synthesize(GlobalStage):
     """Joined answers are kept if at least this share of a document's tokens has a usable answer."""
     max_documents: NonNegativeInt | None = None
     """Ask about at most so many documents, drawn by a seeded hash over all shards. Null: all."""
+    judge: Judge | None = None
+    """Lets the engine grade each row that is kept. Null: no judge."""
+    diversity_rows: NonNegativeInt = 1000
+    """Rows of each prompt whose diversity is measured. 0: none."""
 
     def depends_on(self) -> str:
         """Identities of the model, its tokenizer and the prompts.
@@ -103,13 +109,19 @@ class Synthesize(GlobalStage):
             prompt.name: prompt for routed in prompts.values() for prompt in routed
         }.values():
             planner.room(prompt)
+        judge = self.judge.loaded() if self.judge else None
+        if judge:
+            planner.room(judge)
         digests = {level: [prompt.digest for prompt in routed] for level, routed in prompts.items()}
         return json.dumps(
-            [self.engine.kind, self.engine.identity(), planner.tokenizer.digest, digests],
+            [
+                *(self.engine.kind, self.engine.identity(), planner.tokenizer.digest, digests),
+                *([judge.digest] if judge else []),
+            ],
             sort_keys=True,
         )
 
-    def passes(self, inputs: Inputs) -> Passes:
+    def passes(self, inputs: Inputs) -> MeasuredPasses:
         shards = shards_of(inputs.documents)
         quotas: dict[str, int] = {}
         if self.max_documents is not None:
@@ -117,7 +129,7 @@ class Synthesize(GlobalStage):
             counted = yield Pass(name="count", shards=shards, work=partial(count_routed, routed))
             available = {name: receipt.counts[0].kept for name, receipt in counted.receipts.items()}
             quotas = share_out(available, self.max_documents)
-        yield Pass(
+        made = yield Pass(
             name=self.name,
             shards=shards,
             work=partial(synthesize, self),
@@ -131,6 +143,26 @@ class Synthesize(GlobalStage):
             cpus=self.engine.cpus,
             gpus=self.engine.gpus,
         )
+        return (yield from self._diversity(made.outputs()))
+
+    def _diversity(self, outputs: Sequence[Artifact]) -> MeasuredPasses:
+        """Measure the rows of each prompt. Returns what the manifest holds of it."""
+        looked_at = diversity.files(outputs)
+        if not looked_at or not self.diversity_rows:
+            return None
+        quoting = {
+            prompt.name: postfilters.quotes_passage(prompt)
+            for routed in self.prompts().values()
+            for prompt in routed
+        }
+        measured = yield Pass(
+            name="diversity",
+            shards={"all": looked_at},
+            work=partial(diversity.measure, self.diversity_rows, quoting),
+            depends_on=str(self.diversity_rows),
+        )
+        (written,) = measured.outputs("work/diversity")
+        return {"diversity": json.loads(storage.read_bytes(written.path))}
 
     def prompts(self) -> dict[str, list[Prompt]]:
         """Level -> prompts. Raises RecipeError for an unknown level, prompt or post-filter."""
@@ -145,6 +177,10 @@ class Synthesize(GlobalStage):
             routed[level] = [loader.load(name) for name in dict.fromkeys(names)]
             for prompt in routed[level]:
                 postfilters.check(prompt)
+                if prompt.scores:
+                    raise RecipeError(
+                        f"{prompt.path} grades rows, and makes none", "name it in synthesize.judge"
+                    )
                 if not _NAME.fullmatch(prompt.name):
                     raise RecipeError(
                         f"{prompt.path}: the name {prompt.name!r} cannot name a folder",
@@ -178,4 +214,5 @@ def synthesize(settings: Synthesize, shard: Shard) -> list[Counts]:
         settings.prompts(),
         settings.planner(),
         settings.min_joined_share,
+        settings.judge,
     )

@@ -107,6 +107,11 @@ def test_a_run_that_lost_its_lease_does_not_finish(tmp_path):
     assert (tmp_path / "out" / LEASE).exists()  # the other run's
 
 
+def test_a_lease_that_goes_while_it_is_read_keeps_nobody_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(storage, "exists", lambda _path: True)
+    refuse_held(str(tmp_path))
+
+
 def test_a_lease_is_renewed_while_it_is_held(tmp_path, monkeypatch):
     monkeypatch.setattr(leases, "RENEWED_SECONDS", 0.05)
     with lease(str(tmp_path)):

@@ -86,3 +86,16 @@ def test_a_file_that_cannot_be_written_is_told_before_the_run(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(CorpusmillError, match="choose another file or port for --metrics"):
         Metrics(Display(), str(tmp_path / "file" / "corpusmill.prom"))
+
+
+def test_a_run_goes_on_if_its_metrics_cannot_be_written_any_more(tmp_path):
+    folder = tmp_path / "metrics"
+    metrics = Metrics(Display(), str(folder / "corpusmill.prom"))
+    (folder / "corpusmill.prom").unlink()
+    folder.rmdir()
+    metrics.shard("p", receipt("a", 7))
+    metrics.close()
+    folder.mkdir()
+    metrics.close()
+    found = samples((folder / "corpusmill.prom").read_text())
+    assert found["corpusmill_documents_total", "kept", "s"] == 7

@@ -151,8 +151,8 @@ def test_text_among_the_images_lets_every_phase_run(packed, tmp_path):
     settings = {"tokenizer": str(packed / "tokenizer"), "images": TILING}
     run("pack", {**settings, "max_document_tokens": 160}, tmp_path / "pack", text)
     for learns in ("letters", "projector", "all"):
-        settings = {**TRAINING, "learns": learns, "steps": 2, "loader_processes": 1}
-        run("train", settings, tmp_path / learns, str(tmp_path / "pack"))
+        training = {**TRAINING, "learns": learns, "steps": 2, "loader_processes": 1}
+        run("train", training, tmp_path / learns, str(tmp_path / "pack"))
         log = (tmp_path / learns / "log.jsonl").read_text().splitlines()
         norms = [json.loads(line)["gradient_norm"] for line in log]
         assert (norms == [0.0, 0.0]) == (learns != "all")

@@ -32,7 +32,7 @@ FORMATS = ["faq", "math_problems", "table", "tutorial"]
 
 
 def test_the_prompts_of_nemotron_cc_and_four_formats_are_shipped():
-    assert loader.shipped() == sorted([*NEMOTRON_CC_LIMITS, *FORMATS])
+    assert loader.shipped() == sorted([*NEMOTRON_CC_LIMITS, *FORMATS, "judge"])
 
 
 @pytest.mark.parametrize("name", FORMATS)

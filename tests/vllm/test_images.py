@@ -63,7 +63,7 @@ def folder(tmp_path_factory) -> Path:
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.05 * torch.randn(parameter.shape, generator=generator))
-    special = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
+    special: dict[str, int | None] = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
     return export(model, tokenizer, work / "export", special, CONTEXT, "float32")
 
 

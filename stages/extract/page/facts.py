@@ -9,11 +9,10 @@ Three kinds of evidence state facts:
   are those of widely used style sheets, highlighters, editors and publishing systems.
 """
 
-import functools
 from typing import Final
 
 import numpy as np
-from corpusmill.stages.extract.page.hashing import HashTable, hash_table
+from corpusmill.stages.extract.page.hashing import hash_table
 from corpusmill.stages.extract.page.names import ATTRIBUTES
 from numpy.typing import NDArray
 
@@ -193,9 +192,7 @@ LANGUAGE_FOLLOWS: Final = ("highlight", "sourcecode", "src")  # classes: the nex
 MAY_FOLLOW: Final = 1 << len(_NAMES)
 
 
-@functools.lru_cache(maxsize=1)
-def value_facts() -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """By row: attribute, begin and end of its word, fact. Then the words, one after the other."""
+def _value_facts() -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
     rows, words = [], b""
     for (name, word), fact in _VALUES.items():
         begin = len(words)
@@ -208,26 +205,19 @@ def value_facts() -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
     return np.array(rows, np.int64), np.frombuffer(words, np.uint8)
 
 
-@functools.lru_cache(maxsize=1)
-def declaration_facts() -> HashTable:
-    """Declaration, or beginning of one -> its fact."""
-    return _table(_DECLARATIONS)
-
-
-@functools.lru_cache(maxsize=1)
-def class_facts_table() -> HashTable:
-    """Class in lower case -> its facts, and MAY_FOLLOW."""
+def _class_facts() -> dict[str, int]:
     facts = dict.fromkeys(LANGUAGE_FOLLOWS, MAY_FOLLOW)
     for listed, fact in _CLASSES.items():
         for word in listed.split():
             facts[word] = facts.get(word, 0) | fact
-    return hash_table(facts)
+    return facts
 
 
-@functools.lru_cache(maxsize=1)
-def language_prefixes() -> HashTable:
-    return hash_table(dict.fromkeys(LANGUAGE_PREFIXES, 1))
-
-
-def _table(facts: dict[str, int]) -> HashTable:
-    return hash_table({word: fact for listed, fact in facts.items() for word in listed.split()})
+# VALUES by row: attribute, begin and end of its word in VALUE_WORDS, fact.
+VALUES, VALUE_WORDS = _value_facts()
+# Declaration, or beginning of one -> its fact.
+DECLARATIONS: Final = hash_table(
+    {word: fact for listed, fact in _DECLARATIONS.items() for word in listed.split()}
+)
+CLASSES: Final = hash_table(_class_facts())  # class in lower case -> its facts, and MAY_FOLLOW
+PREFIXES: Final = hash_table(dict.fromkeys(LANGUAGE_PREFIXES, 1))

@@ -14,7 +14,7 @@ import numpy as np
 from corpusmill.stages.columns.compiled import inlined, uncounted
 from corpusmill.stages.extract.page.facts import DISPLAYS, UNDISPLAYED
 from corpusmill.stages.extract.page.hashing import FNV_OFFSET, mix
-from corpusmill.stages.extract.page.page import HIDDEN_NAMES, Names, Page
+from corpusmill.stages.extract.page.page import HIDDEN_NAMES, Page
 from corpusmill.stages.extract.page.tags import (
     HIDES,
     ID_HASH,
@@ -33,7 +33,7 @@ LONGEST_BODY: Final = 2000  # bytes of a rule's declarations that are read
 
 
 @uncounted
-def read_style_sheet(page: Page, names: Names, begin: int, end: int) -> None:
+def read_style_sheet(page: Page, begin: int, end: int) -> None:
     """Note in `page.hidden_names` what the rules of data[begin:end] hide and show."""
     data = page.data
     place = selector = begin
@@ -54,7 +54,7 @@ def read_style_sheet(page: Page, names: Names, begin: int, end: int) -> None:
             if data[selector] == AT or (closing < end and data[closing] == OPEN):
                 nested += 1
             else:
-                facts = declared_facts(data, names, place, min(closing, place + LONGEST_BODY))
+                facts = declared_facts(data, place, min(closing, place + LONGEST_BODY))
                 _note_rule(page, selector, place - 1, facts, nested == 0)
                 place = closing + 1
             selector = place

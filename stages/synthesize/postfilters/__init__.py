@@ -6,7 +6,23 @@ of a text and its `Context`. It returns the cleaned text or a `Rejection`. Filte
 deterministic: random draws use the row's seed.
 """
 
-from corpusmill.stages.synthesize.postfilters.chain import FILTERS, check, clean, outcome
+from corpusmill.stages.synthesize.postfilters.chain import (
+    FILTERS,
+    check,
+    clean,
+    outcome,
+    quotes_passage,
+)
 from corpusmill.stages.synthesize.postfilters.result import Context, Rejection, Result, excerpt
 
-__all__ = ["FILTERS", "Context", "Rejection", "Result", "check", "clean", "excerpt", "outcome"]
+__all__ = [
+    "FILTERS",
+    "Context",
+    "Rejection",
+    "Result",
+    "check",
+    "clean",
+    "excerpt",
+    "outcome",
+    "quotes_passage",
+]

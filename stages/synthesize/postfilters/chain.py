@@ -89,6 +89,14 @@ def _arguments(name: str) -> type[Settings]:
     return create_model(name, __base__=Settings, **fields)
 
 
+def quotes_passage(prompt: Prompt) -> bool:
+    """Whether rows of the prompt begin with the passage."""
+    return any(
+        name == "question_answer" and arguments.get("append_to_passage", True)
+        for name, arguments in prompt.postfilters
+    )
+
+
 def outcome(example: Example, prompt: Prompt) -> tuple[str, Result]:
     """(what is wrong with what becomes of an example, what becomes of it). Empty: nothing is."""
     words = len(example.passage.split())

@@ -114,13 +114,20 @@ def closeness(
         if copied > most * total:
             detail = f"copied={copied / total:.2f} > {most:g}: {excerpt(text)}"
             return Rejection("synthesize.too_close", detail)
-    stems = _stems(words)
-    if stems:
-        shared = len(stems & _stems(source)) / len(stems)
-        if shared < least:
-            detail = f"shared={shared:.2f} < {least:g}: {excerpt(text)}"
-            return Rejection("synthesize.too_far", detail)
+    shared = shared_words(text, context.segment)
+    if shared is not None and shared < least:
+        detail = f"shared={shared:.2f} < {least:g}: {excerpt(text)}"
+        return Rejection("synthesize.too_far", detail)
     return text
+
+
+def shared_words(text: str, passage: str) -> float | None:
+    """Share of the different long words of a text that the passage has, by their first letters.
+
+    Below about 0.3, a text is no retelling of the passage. None: the text has no long words.
+    """
+    stems = _stems(_words(text))
+    return len(stems & _stems(_words(passage))) / len(stems) if stems else None
 
 
 def _stems(words: Sequence[str]) -> set[str]:

@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from corpusmill.manifests.settings import Share
 from corpusmill.stages.synthesize.postfilters import names as names_of
 from corpusmill.stages.synthesize.postfilters import numbers as numbers_of
+from corpusmill.stages.synthesize.postfilters.degenerate import shared_words
 from corpusmill.stages.synthesize.postfilters.result import Context, Rejection, Result, excerpt
 
+_RETOLD, _LEAST_WORDS = 0.25, 30  # share of words that a retelling has, if it is not short
 _NEAR = 6  # words around a fact in the answer
 _AROUND = 14  # words around it in the passage, within its line
 _LEAST_NEIGHBOURS = 3
@@ -43,8 +45,12 @@ def faithful(
 
     numbers, names: share of the answer's different numbers (names) that may be new. swapped: share
     of its facts whose neighbours may be those of another fact. missing: share of the passage's
-    numbers and names that the answer may leave out. 1 switches a check off.
+    numbers and names that the answer may leave out. 1 switches a check off. An answer that retells
+    something else has no facts to compare. `closeness` judges it.
     """
+    shared = shared_words(text, context.segment)
+    if shared is not None and shared < _RETOLD and len(text.split()) >= _LEAST_WORDS:
+        return text
     passage = names_of.passage(context.segment)
     if numbers < 1:
         known = numbers_of.known_values(context.segment)

@@ -2,7 +2,7 @@
 
 As in CommonMark, emphasis opens before a word and closes after one. Here it never opens inside a
 word, so `a*b*c`, `2 * 3 * 4`, `snake_case` and `__init__` stay as they are. Of a link, its text
-stays. Code keeps every character; only its fences and back-ticks go.
+stays. Code keeps every character; only its fences and back-ticks go. Formulas keep theirs too.
 """
 
 import re
@@ -10,6 +10,13 @@ import re
 _FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[ \t]*[\w.+#-]*[ \t]*$")
 _CODE_SPAN = re.compile(r"(?<!`)(`{1,2})(?!`)(.+?)(?<!`)\1(?!`)")
 _HEADING = re.compile(r"^[ \t]{0,3}#{1,6}[ \t]+(.*?)(?:[ \t]+#+)?[ \t]*$")
+_FORMULA_FENCE = re.compile(r"^[ \t]*(?:\$\$|\\\[|\\\])[ \t]*$")
+# Pandoc's rule for $...$: no blank inside its signs, and no digit behind. Prices are no formulas.
+_FORMULA = re.compile(
+    r"\$\$[^$]+\$\$|\$(?=\S)[^$]+?(?<=\S)\$(?!\d)"
+    r"|\\\((?:(?!\\\().)+?\\\)|\\\[(?:(?!\\\[).)+?\\\]"
+)
+_UNDERLINE = re.compile(r"^={3,}[ \t]*$")
 _RULE = re.compile(r"^[ \t]{0,3}(?:(?:-[ \t]*){3,}|(?:\*[ \t]*){3,}|(?:_[ \t]*){3,})$")
 _QUOTE = re.compile(r"^[ \t]{0,3}(?:>[ \t]?)+")
 _STAR_BULLET = re.compile(r"^([ \t]*)[*+][ \t]+(?=\S)")
@@ -32,7 +39,12 @@ def without_markdown(text: str) -> str:
     """`text` without markdown marks. Lines stay lines. A line of marks alone is removed."""
     kept: list[str] = []
     fence = ""
+    in_formula = False
     for line in text.split("\n"):
+        if not fence and (in_formula or _FORMULA_FENCE.match(line)):
+            in_formula ^= bool(_FORMULA_FENCE.match(line))
+            kept.append(line)
+            continue
         found = _FENCE.match(line)
         if fence:
             if found and found[1].startswith(fence):
@@ -41,7 +53,7 @@ def without_markdown(text: str) -> str:
                 kept.append(line)
         elif found:
             fence = found[1]
-        elif not _RULE.match(line):
+        elif not _RULE.match(line) and not (_UNDERLINE.match(line) and kept and kept[-1].strip()):
             kept.append(_line(line))
     return "\n".join(kept)
 
@@ -61,6 +73,15 @@ def _line(line: str) -> str:
 
 
 def _inline(text: str) -> str:
+    """`text` without inline marks. Formulas stay as they are."""
+    pieces, place = [], 0
+    for formula in _FORMULA.finditer(text):
+        pieces += [_without_marks(text[place : formula.start()]), formula[0]]
+        place = formula.end()
+    return "".join([*pieces, _without_marks(text[place:])])
+
+
+def _without_marks(text: str) -> str:
     text = _LINK.sub(r"\1", _IMAGE.sub(r"\1", text))
     text = _AUTOLINK.sub(r"\1", text)
     return _without_emphasis(text)

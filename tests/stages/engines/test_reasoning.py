@@ -27,6 +27,18 @@ REASONED = {
     "a question drafted": f"<think>\nQuestion: Draft?\n</think>\n{ANSWER}",
 }
 
+REASONED |= {
+    f"<{tag}>": f"<{tag}>No.\n</{tag}>\n{ANSWER}"
+    for tag in ("longcat_think", "cot", "chain_of_thought", "rationale", "inner_monologue")
+} | {
+    "thought process": f"Here is my thought process:\nNo.\n\nHere is my response:\n{ANSWER}",
+    "done thinking": f"Thinking...\nNo.\n...done thinking.\n\n{ANSWER}",
+    "inner prefix": f"<|inner_prefix|>No.<|inner_suffix|>{ANSWER}",
+    "thinking token": f"<|thinking|>No.<|/thinking|>{ANSWER}",
+    "fence": f"```thinking\nNo.\n```\n{ANSWER}",
+    "response": f"<think>No.</think>\n<response>\n{ANSWER}\n</response>",
+}
+
 
 @pytest.mark.parametrize("notation", REASONED)
 def test_the_answer_behind_the_reasoning_stays(notation):
@@ -39,6 +51,9 @@ def test_the_answer_behind_the_reasoning_stays(notation):
         "<think>\nOkay. A section without end.",
         "Okay, the user wants a textbook section. Let me go through the passage.",
         "First, let me analyze the passage.",
+        "Thinking Process:\n\n1. Analyze the request.",
+        "**Thinking:** The passage is short.",
+        "Here is my thought process:\nThe passage is short.",
     ],
 )
 def test_reasoning_without_an_answer_is_none(text):

@@ -36,6 +36,8 @@ def test_an_answer_is_there_for_the_next_run(tmp_path):
 def test_another_request_has_no_answer(tmp_path, change):
     with ledger(str(tmp_path)) as known:
         known.add(REQUEST, ANSWER)
+    with ledger(str(tmp_path)) as known:
+        assert known.get(REQUEST) == ANSWER
         assert known.get(replace(REQUEST, **change)) is None
 
 
