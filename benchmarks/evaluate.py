@@ -11,7 +11,8 @@ templates are Jinja, too. lm-eval runs the model by transformers. We run it by t
 Time is processor time, from rows to scores, without loading models. lm-eval's batch is 16 rows.
 
 Printed for each task: items, the share with the same choice, the largest difference of a
-log-likelihood (divided by the tokens that are scored), and items a second of both. The last line
+log-likelihood (divided by the tokens that are scored), and items a second of both. Then a small
+ablation (`evaluate_ablation.py`): `ablation.ARM` is bits per byte and its half-width. The last line
 is JSON.
 """
 
@@ -28,6 +29,7 @@ from typing import Any, Literal
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT.parent))
 
+from corpusmill.benchmarks.evaluate_ablation import measure_ablation  # noqa: E402
 from corpusmill.benchmarks.peers import require, require_data  # noqa: E402
 from corpusmill.evaluation import task as task_files  # noqa: E402
 from corpusmill.evaluation.questions import build  # noqa: E402
@@ -243,6 +245,8 @@ def main() -> None:
         plain = table("transformers on both sides", found, peer, tokens)
         found = theirs(tasks, through_the_door, folder)
         door = table("our model inside lm-eval", found, peer, tokens)
+        (folder / "ablation").mkdir()
+        ablation = measure_ablation(folder / "ablation")
     figures = {
         "lm_eval_agreement": own["agreement"],
         "lm_eval_loglik_diff": own["difference"],
@@ -251,6 +255,7 @@ def main() -> None:
         "lm_eval_loglik_diff.transformers": plain["difference"],
         "speed_ratio.transformers": round(plain["ratio"], 2),
         "lm_eval_agreement.door": door["agreement"],
+        **ablation,
     }
     print(json.dumps(figures))
 

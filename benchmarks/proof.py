@@ -9,6 +9,7 @@ The step's summary and the runs' times are printed.
 """
 
 import argparse
+import dataclasses
 import json
 import multiprocessing
 import sys
@@ -22,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT.parent))
 
 from corpusmill.manifests.receipt import Receipt  # noqa: E402
-from corpusmill.pipeline.recipe import step_alone  # noqa: E402
+from corpusmill.pipeline.recipe import resolve_references, step_alone  # noqa: E402
 from corpusmill.pipeline.run import run_step  # noqa: E402
 from corpusmill.pipeline.task import Failure, Task, run_task  # noqa: E402
 
@@ -73,7 +74,7 @@ def _begun_by(until: float, task: Task) -> Receipt | Failure:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("out", type=Path, help="the output folder of proof.yaml")
-    parser.add_argument("--steps", default="ablate-14m,ablate-42m,ablate-42m-long,ablate-125m")
+    parser.add_argument("--steps", default="ablate-14m,ablate-44m")
     parser.add_argument("--processes", type=int, default=6)
     parser.add_argument("--seconds", type=float, default=1e9, help="no run begins after these")
     parser.add_argument("--recipe", default=str(ROOT / "benchmarks" / "proof_models.yaml"))
@@ -86,6 +87,9 @@ def main() -> None:
             break
         changes = [change for change in arguments.set if change.startswith(f"{name}.")]
         step = step_alone("ablate", arguments.recipe, changes, name)
+        # Plain paths: folders that `proof_carry.py` unpacked are no stages' folders.
+        settings = resolve_references(dict(step.settings), lambda of: str(arguments.out / of))
+        step = dataclasses.replace(step, settings=settings)
         run_step(step, (), str(arguments.out / name), runner)
         print((arguments.out / name / "summary.txt").read_text())
         print(f"{name}: {time.monotonic() - started:.0f} s since the start", flush=True)

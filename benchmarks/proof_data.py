@@ -12,7 +12,7 @@ tenth of them is held out by a hash. A site whose name another corpus of DATA ha
 included, as WET files have it; and sample.jsonl.zst beside it, three fifths of the pages by a hash.
 It also writes OUT/code/code.jsonl.zst: code but for the held-out repositories.
 
-`held-out` writes OUT/held_out/DOMAIN.jsonl: some 200 KB of each domain, documents of 0.5 to 12 KB,
+`held-out` writes OUT/held_out/DOMAIN.jsonl: some 120 KB of each domain, documents of 0.5 to 6 KB,
 then longer ones, in the order of a hash. No source of a domain's held-out text is in the blend.
 """
 
@@ -38,7 +38,7 @@ from resiliparse.parse.encoding import detect_encoding  # noqa: E402
 
 SHARE = 0.1  # of the sites
 SAMPLED = 150  # of 256 pages
-MOST_BYTES, SHORTEST, LONGEST = 200_000, 500, 12_000
+MOST_BYTES, SHORTEST, LONGEST = 120_000, 500, 6_000
 split = tldextract.TLDExtract(suffix_list_urls=(), include_psl_private_domains=True)
 
 
@@ -93,7 +93,9 @@ def write_pages(out: Path, data: Path) -> None:
                     if url in wanted:
                         wanted.remove(url)
                         content = record.reader.read()
-                        text = all_text(content.decode(detect_encoding(content), "replace"))
+                        text = all_text(
+                            content.decode(detect_encoding(content) or "utf-8", "replace")
+                        )
                         line = json.dumps({"url": url, "text": text}) + "\n"
                         file.write(line)
                         if hashlib.sha256(url.encode()).digest()[0] < SAMPLED:

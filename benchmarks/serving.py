@@ -122,8 +122,18 @@ def fitting_batch(config: dict[str, Any], tokens: int, options: argparse.Namespa
 
 def longest(options: argparse.Namespace) -> int:
     """Tokens of input and output together, of the longest job."""
-    curve = max(options.curve, default=0) + 3 * options.curve_output
-    return int(max(options.input + options.output, curve))
+    curve = (inputs + 3 * curve_outputs(options, inputs) for inputs in options.curve)
+    return int(max(options.input + options.output, *curve, 0))
+
+
+def curve_outputs(options: argparse.Namespace, inputs: int) -> int:
+    """Tokens out for a point of the curve: more than the steps in which all prompts are read.
+
+    While later prompts are read, the first ones already decode. With fewer tokens they would be
+    done before, and the batch would never be whole.
+    """
+    reading = options.curve_batch * -(-inputs // options.chunk)
+    return max(int(options.curve_output), 2 * reading)
 
 
 def serve(shape: str, folder: str, options: argparse.Namespace) -> None:
@@ -182,9 +192,10 @@ def serve(shape: str, folder: str, options: argparse.Namespace) -> None:
         }
         print(json.dumps(found), flush=True)
     for inputs in options.curve:
-        prompts, outputs = options.curve_batch, options.curve_output
+        prompts, outputs = options.curve_batch, curve_outputs(options, inputs)
         once, thrice = (seconds(prompts, inputs, times * outputs) for times in (1, 3))
-        # Both jobs read the same and differ in decode steps of the whole batch only.
+        # Both jobs read the same. No prompt is done before the last one is read, so they differ in
+        # decode steps of the whole batch only.
         decoding = max(1e-6, thrice - once) / (2 * outputs)
         point = {
             "input": inputs,

@@ -38,6 +38,7 @@ sys.path.insert(0, str(ROOT.parent))
 import torch  # noqa: E402
 from corpusmill.benchmarks import vision_pages, vision_reading  # noqa: E402
 from corpusmill.benchmarks.vision_pages import Drawing, HeldOutPage  # noqa: E402
+from corpusmill.manifests.errors import CorpusmillError  # noqa: E402
 from corpusmill.manifests.settings import build_settings  # noqa: E402
 from corpusmill.stages.tokenizer.stage import (  # noqa: E402
     Tokenizer,
@@ -49,6 +50,7 @@ from corpusmill.trainer import train as training  # noqa: E402
 from corpusmill.trainer.config import HybridConfig, TrainConfig  # noqa: E402
 from corpusmill.trainer.export import export as export_text  # noqa: E402
 from corpusmill.trainer.flops import peak_flops  # noqa: E402
+from corpusmill.trainer.parts import TEXT  # noqa: E402
 from corpusmill.trainer.records import read_records  # noqa: E402
 from corpusmill.vision.build import load_model, parts  # noqa: E402
 from corpusmill.vision.config import VisionConfig, VisionTrainConfig  # noqa: E402
@@ -58,10 +60,13 @@ from corpusmill.vision.model import parameter_counts  # noqa: E402
 from corpusmill.vision.reading import PageReader  # noqa: E402
 
 PART_BYTES = 15_000_000
+TWICE = 0.2  # of those documents are cut into passages that stand there twice
 SHARED_BYTES = 2 << 30
 TEXTS = 200  # held-out documents for bits per byte
 DRAWING_SHARE = 0.22  # of the time
-READING_SHARE = 0.13
+TEXT_OF_DOCUMENTS = 0.6  # that the language model reads
+READING_SHARE = 0.11
+SPARE = 0.95  # of the steps that fit
 PHASES = {"letters": 0.24, "projector": 0.08, "all": 0.68}  # of the time for training
 
 
@@ -88,32 +93,32 @@ class Size:
 
 
 FULL = Size(
-    tile=224,
+    tile=140,
     vision={"hidden_size": 384, "layers": 6, "heads": 6, "ffn_size": 1536},
     model={
-        "pattern": "M-M*-" * 4,
-        "hidden_size": 384,
+        "pattern": "M-M*-M-M*-M-*-",
+        "hidden_size": 512,
         "ffn_size": 1536,
-        "attention_heads": 6,
-        "key_value_heads": 2,
+        "attention_heads": 8,
+        "key_value_heads": 4,
         "head_dim": 64,
-        "mamba_heads": 12,
+        "mamba_heads": 16,
         "mamba_groups": 1,
         "mamba_state": 64,
     },
-    paper={"min_font_size": 14, "max_font_size": 22},
-    characters=125,
+    paper={"min_font_size": 13, "max_font_size": 19},
+    characters=50,
     vocabulary=4096,
-    longest=192,
+    longest=96,
     window=256,
-    batch=128,
+    batch=256,
     text_batch=128,
-    text_steps=900,
+    text_steps=1000,
     rates={"text": 2e-3, "letters": 1e-3, "projector": 1e-3, "all": 8e-4},
-    probe=80,
-    shards=600,
-    pages=500,
-    most=160,
+    probe=160,
+    shards=900,
+    pages=400,
+    most=90,
 )
 TINY = Size(
     tile=112,
@@ -154,6 +159,7 @@ class Run:
     work: Path
     begun: float = field(default_factory=time.monotonic)
     results: dict[str, Any] = field(default_factory=dict)
+    graph: bool = True  # steps are CUDA graphs
 
     @property
     def left(self) -> float:
@@ -182,6 +188,7 @@ class Run:
             "learning_rate": self.size.rates[phase],
             "weight_decay": 0.05,
             "compile": self.options.compile,
+            "cuda_graph": self.graph,
             "device": self.options.device,
             "checkpoint_every": 1 << 30,
             "log_every": 10,
@@ -194,23 +201,49 @@ def make_tokenizer(run: Run, rows: vision_pages.Rows) -> str:
     settings = Tokenizer(vocab_size=run.size.vocabulary - 16)
     folder = run.work / "tokenizer"
     folder.mkdir(parents=True)
-    sample = (row["text"] for row in random.Random(0).sample(rows, min(len(rows), 6000)))
+    sample = (row["text"] for row in random.Random(0).sample(rows, min(len(rows), 3000)))
     for name, data in tokenizer_files(train_bpe(sample, settings), settings).items():
         (folder / name).write_bytes(data)
     return str(folder)
 
 
-def pack_all_text(
+def pack_texts(
     run: Run, pool: ProcessPoolExecutor, rows: vision_pages.Rows, tokenizer: str
-) -> list[Path]:
-    """Token shards of all documents as text."""
-    parts_of = run.options.processes
+) -> list[Future[list[Path]]]:
+    """Token shards of a part of the documents as text: begun, not finished.
+
+    Some passages stand there twice: reading is copying from an image, and a language model that
+    copies from text knows the half of it.
+    """
+    chosen = rows[: round(TEXT_OF_DOCUMENTS * len(rows))]
+    passages = vision_pages.pieces(chosen[: round(TWICE * len(chosen))], 3 * run.size.characters)
+    chosen = chosen + [
+        {**row, "text": f"{row['text'].strip()}\n{row['text'].strip()}"} for row in passages
+    ]
+    random.Random(2).shuffle(chosen)
     waiting = []
-    for number in range(parts_of):
+    for number in range(run.options.processes):
         folder = run.work / "text-pack" / f"{number:03d}"
-        file = vision_pages.write(folder / "text.parquet", rows[number::parts_of])
+        file = vision_pages.write(folder / "text.parquet", chosen[number :: run.options.processes])
         waiting.append(pool.submit(vision_pages.pack_text, folder / "pack", tokenizer, [file]))
-    return [path for future in waiting for path in future.result()]
+    return waiting
+
+
+def graphed(
+    run: Run, config: TrainConfig, shards: Sequence[Path], output: Path
+) -> training.TrainResult:
+    """Train with the step as a CUDA graph, and without if that fails here."""
+    kind = parts(config) if isinstance(config, VisionTrainConfig) else TEXT
+    try:
+        return training.train(config, shards, output, parts=kind)
+    except (CorpusmillError, RuntimeError) as error:
+        if not config.cuda_graph:
+            raise
+        run.graph = False
+        run.note("cuda_graph", f"failed: {error}"[:1000])
+    shutil.rmtree(output, ignore_errors=True)
+    plain = config.model_copy(update={"cuda_graph": False})
+    return training.train(plain, shards, output, parts=kind)
 
 
 def train_text(run: Run, shards: Sequence[Path]) -> Path:
@@ -226,7 +259,7 @@ def train_text(run: Run, shards: Sequence[Path]) -> Path:
             "warmup_steps": steps // 10,
         },
     )
-    result = training.train(config, shards, run.work / "text")
+    result = graphed(run, config, shards, run.work / "text")
     last = read_records(result.log)[-1]
     tokens = steps * run.size.text_batch * run.size.window
     run.note(
@@ -259,13 +292,15 @@ def train_phase(
     }
     begun = time.monotonic()
     probe = config_of({**settings, "steps": run.size.probe, "warmup_steps": run.size.probe // 2})
-    tried = training.train(probe, shards, run.work / f"{phase}-probe", parts=parts(probe))
+    tried = graphed(run, probe, shards, run.work / f"{phase}-probe")
+    settings["cuda_graph"] = run.graph
     rows = rows_per_second(tried.log, run.size.longest)
     begin_seconds = time.monotonic() - begun - run.size.probe * run.size.batch / rows
-    steps = int((seconds - (time.monotonic() - begun) - begin_seconds) * rows / run.size.batch)
+    left = seconds - (time.monotonic() - begun) - begin_seconds
+    steps = int(SPARE * left * rows / run.size.batch)
     steps = max(steps, 2 * run.size.probe)
     config = config_of({**settings, "steps": steps, "warmup_steps": min(200, steps // 10)})
-    result = training.train(config, shards, run.work / phase, parts=parts(config))
+    result = graphed(run, config, shards, run.work / phase)
     records = read_records(result.log)
     rows = rows_per_second(result.log, run.size.longest)
     assert config.vision is not None
@@ -337,16 +372,6 @@ def count_rows(shards: Sequence[Path]) -> dict[str, int]:
     return {"rows": rows, "rows_with_image": images, "letters": letters}
 
 
-def renderer_speed(run: Run, rows: vision_pages.Rows, render: dict[str, Any]) -> float:
-    """Pages a second of one core, drawn in this process while the others idle."""
-    cut = list(vision_pages.pieces(rows[:200], 12 * run.size.characters))
-    half = min(len(cut) // 2, 200)
-    vision_pages.held_out_pages(cut[:half], render, "training", half)  # fills caches of glyphs
-    begun = time.process_time()
-    vision_pages.held_out_pages(cut[half : 2 * half], render, "training", half)
-    return round(half / (time.process_time() - begun), 1)
-
-
 def held_out_sets(
     run: Run, pool: ProcessPoolExecutor, rows: vision_pages.Rows, render: dict[str, Any]
 ) -> dict[str, Future[list[HeldOutPage]]]:
@@ -410,7 +435,7 @@ def main() -> None:
     parser.add_argument("--tiny", action="store_true")
     parser.add_argument("--device", default="auto")
     options = parser.parse_args()
-    options.loaders = options.processes
+    options.loaders = max(1, options.processes // 2)  # the trainer wants its core
     run = Run(options, TINY if options.tiny else FULL, Path(options.work))
     shutil.rmtree(run.work, ignore_errors=True)
     Path(options.output).mkdir(parents=True, exist_ok=True)
@@ -452,14 +477,17 @@ def benchmark(run: Run) -> None:
     )
     context = multiprocessing.get_context("forkserver")
     with ProcessPoolExecutor(options.processes, mp_context=context) as pool:
-        texts = pack_all_text(run, pool, training_rows, tokenizer)
+        texts = pack_texts(run, pool, training_rows, tokenizer)
         sets = held_out_sets(run, pool, held_out, render)
+        cut = list(vision_pages.pieces(training_rows[:300], 12 * size.characters))
+        timed = pool.submit(vision_pages.renderer_speed, cut, render, min(100, len(cut) // 2))
         drawer = Drawer(pool, folders, drawing)
-        trained = train_text(run, texts)
+        trained = train_text(run, [path for future in texts for path in future.result()])
         text = export_text(trained, Path(tokenizer), run.work / "text-export", "float32")
         measure_text(run, "text", checkpoint.load_model(trained)[0], some_text)
         shards = drawer.stop_at(DRAWING_SHARE * options.seconds)
         pages = {name: future.result() for name, future in sets.items()}
+        speed = timed.result()
     counts = count_rows(shards)
     drawn = time.monotonic() - drawer.begun
     run.note(
@@ -469,7 +497,7 @@ def benchmark(run: Run) -> None:
             "shards": f"{len(shards)} of {len(folders)}",
             "seconds": round(drawn, 1),
             "pages_s_of_all_processes": round(counts["rows_with_image"] / drawn, 1),
-            "pages_s_of_a_core": renderer_speed(run, training_rows, render),
+            "pages_s_of_a_core": round(speed, 1),
         },
     )
     share = run.left - READING_SHARE * options.seconds

@@ -9,6 +9,7 @@ import contextlib
 import io
 import random
 import string
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,9 +25,10 @@ from corpusmill.pipeline.runner import InlineRunner
 from corpusmill.stages.render.stage import Render, pages
 from corpusmill.trainer.token_shards import is_held_out
 
-PIECE = 12_000  # characters: no document fills a shard alone
-TEXT_PIECE = 500  # characters of a row without an image
-TEXT_SHARE = 0.15  # rows without an image for each with one
+PIECE = 3000  # characters: no document fills a shard alone
+TEXT_PIECE = 300  # characters of a row without an image
+TEXT_SHARE = 0.1  # rows without an image for each with one
+SHARD_PAGES = 450  # about: a few seconds of one core
 RANDOM_SHARE = 0.2  # characters of random letters for each of the documents
 HELD_OUT = 0.03  # of the documents
 SIGNS = string.ascii_letters + string.digits * 2 + string.punctuation
@@ -92,25 +94,29 @@ def write(path: Path, rows: Sequence[Mapping[str, Any]]) -> str:
     return str(path)
 
 
-def shards(rows: Rows, count: int, drawing: Drawing, folder: Path) -> list[Path]:
-    """The folders of `count` shards, each with documents to draw and documents to read as text."""
+def shards(rows: Rows, most: int, drawing: Drawing, folder: Path) -> list[Path]:
+    """The folders of at most `most` shards, each with documents to draw and texts to read as such.
+
+    Random letters are a fifth of what is drawn.
+    """
     cut = list(pieces(rows, PIECE))
     random.Random(0).shuffle(cut)
+    each = max(1, round(SHARD_PAGES * drawing.characters / PIECE))
     folders = []
-    for number in range(count):
+    for number, start in enumerate(range(0, min(len(cut), most * each), each)):
         rng = random.Random(number)
-        here = cut[number::count]
+        here = cut[start : start + each]
         size = sum(len(row["text"]) for row in here)
         drawn = here + [
-            random_document(f"{number}/{more}", 2000)
-            for more in range(round(RANDOM_SHARE * size / 2000))
+            random_document(f"{number}/{more}", 1000)
+            for more in range(round(RANDOM_SHARE * size / 1000))
         ]
         rng.shuffle(drawn)
         plain = list(pieces(here, TEXT_PIECE))
         wanted = round(TEXT_SHARE * size * (1 + RANDOM_SHARE) / drawing.characters)
         chosen = rng.sample(plain, min(len(plain), wanted))
         chosen = [{**row, "id": f"{row['id']}/text"} for row in chosen]
-        folders.append(folder / f"{number:03d}")
+        folders.append(folder / f"{number:04d}")
         write(folders[-1] / "drawn.parquet", drawn)
         write(folders[-1] / "plain.parquet", chosen)
     return folders
@@ -148,6 +154,16 @@ def draw(folder: Path, drawing: Drawing) -> list[Path]:
     for image_file in (*(folder / "render").rglob("*.parquet"), folder / "mixed.parquet"):
         image_file.unlink()  # packed
     return sorted((folder / "pack" / "documents").glob("*.parquet"))
+
+
+def renderer_speed(
+    rows: Sequence[Mapping[str, Any]], render: Mapping[str, Any], count: int
+) -> float:
+    """Pages a second of this process's own time, once it has seen some fonts."""
+    held_out_pages(rows[:count], render, "training", count)
+    begun = time.process_time()
+    drawn = held_out_pages(rows[count : 2 * count], render, "training", count)
+    return len(drawn) / (time.process_time() - begun)
 
 
 def held_out_pages(

@@ -14,6 +14,7 @@ import pyarrow as pa
 from corpusmill.classifiers.embedding import EmbeddingScorer
 from corpusmill.classifiers.fasttext_model import FastTextScorer
 from corpusmill.classifiers.linear import Scores
+from corpusmill.classifiers.own import OwnScorerSettings
 from corpusmill.classifiers.statistics_model import StatisticsScorer
 from pydantic import Field
 
@@ -36,7 +37,8 @@ class Scorer(Protocol):
 
 
 ScorerConfig = Annotated[
-    FastTextScorer | EmbeddingScorer | StatisticsScorer, Field(discriminator="kind")
+    FastTextScorer | EmbeddingScorer | StatisticsScorer | OwnScorerSettings,
+    Field(discriminator="kind"),
 ]
 
 

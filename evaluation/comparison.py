@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from corpusmill.evaluation.gauge import mean_and_deviation
 from corpusmill.evaluation.results import Record
-from corpusmill.evaluation.summary import LN2
+from corpusmill.evaluation.summary import LN2, gold_bits
 from numpy.typing import NDArray
 
 SURE = 0.975  # of both sides: 95 %
@@ -107,9 +107,7 @@ def tops_and_bottoms(kind: str, record: Record) -> dict[str, tuple[float, float]
     """An item's share of each figure of its task: metric -> (top, bottom)."""
     if kind == "text":
         return {TEXT: (-record["loglikelihoods"][0] / LN2, float(record["bytes"][0]))}
-    gold = record["gold"] if kind == "multiple_choice" else 0
-    bits = -record["loglikelihoods"][gold] / LN2 / record["bytes"][gold]
-    return {GOLD: (bits, 1.0), ACCURACY: (float(record["right"]), 1.0)}
+    return {GOLD: (gold_bits(kind, record), 1.0), ACCURACY: (float(record["right"]), 1.0)}
 
 
 def compare(runs: Sequence[Run], baseline: str, last: int) -> list[Figure]:
@@ -185,7 +183,7 @@ def _mean_figure(
     first = next(iter(seeds.values()))
     number = sum(len(first.items[key].rows) for key in keys)
     return _joined(
-        arm, Key(MEAN, "", TEXT), curves(seeds), others and curves(others), error, number
+        arm, Key(MEAN, "", TEXT), curves(seeds), curves(others) if others else None, error, number
     )
 
 

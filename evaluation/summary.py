@@ -54,7 +54,8 @@ def _lines(kind: str, records: Sequence[Record], domain: str) -> Iterator[Line]:
     if kind == "multiple_choice":
         right = [float(record["right_per_byte"]) for record in records]
         yield line("accuracy_per_byte", *_mean(right))
-        yield line("gold_bits_per_byte", *_mean([_gold_bits(record) for record in records]))
+    if kind in ("multiple_choice", "last_word"):
+        yield line("gold_bits_per_byte", *_mean([gold_bits(kind, record) for record in records]))
     if kind == "last_word":
         mean, error = _mean([record["loglikelihoods"][0] for record in records])
         perplexity = math.exp(min(-mean, 700))
@@ -65,8 +66,9 @@ def _lines(kind: str, records: Sequence[Record], domain: str) -> Iterator[Line]:
         yield line("bits_per_byte", *_ratio(bits, sizes))
 
 
-def _gold_bits(record: Record) -> float:
-    gold = record["gold"]
+def gold_bits(kind: str, record: Record) -> float:
+    """Bits for each byte of the right choice, or of the word."""
+    gold = record["gold"] if kind == "multiple_choice" else 0
     return float(-record["loglikelihoods"][gold] / LN2 / record["bytes"][gold])
 
 

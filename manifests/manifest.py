@@ -102,7 +102,11 @@ class Manifest:
     @property
     def settings(self) -> dict[str, Any]:
         """step.key -> value of each setting that decides the output. Dots join nested keys."""
-        return {key: value for key, value in _flat(self.config) if key not in self.free}
+        return {key: value for key, value in _flat(self.config) if not self.is_free(key)}
+
+    def is_free(self, key: str) -> bool:
+        """Whether a setting, or one that it lies in, is among `free`."""
+        return any(key == free or key.startswith(f"{free}.") for free in self.free)
 
     @property
     def digest(self) -> str:
@@ -137,7 +141,7 @@ def begun_now() -> tuple[str, str]:
     name = os.path.basename(sys.argv[0])
     ours = name in ("corpusmill", "cli.py")
     command = shlex.join(["corpusmill", *sys.argv[1:]]) if ours else ""
-    return datetime.now(UTC).isoformat(timespec="seconds"), command
+    return datetime.now(UTC).isoformat(timespec="milliseconds"), command
 
 
 def write_manifest(manifest: Manifest, folder: str, name: str = MANIFEST) -> Artifact:

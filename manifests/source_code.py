@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Any
 
 _INSTALLED = {Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "purelib", "platlib")}
+_PACKAGES = {"site-packages", "dist-packages"}  # also those of another environment on the path
 
 
 def source_digest(named: type[Any]) -> str:
@@ -71,4 +72,6 @@ def _is_own(module: ModuleType) -> bool:
     if not path or module.__name__.partition(".")[0] == "corpusmill":
         return False
     file = Path(path).resolve()
-    return file.is_file() and not any(file.is_relative_to(place) for place in _INSTALLED)
+    if not file.is_file() or _PACKAGES & set(file.parts):
+        return False
+    return not any(file.is_relative_to(place) for place in _INSTALLED)

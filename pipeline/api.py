@@ -6,6 +6,7 @@ from typing import Any
 import pyarrow as pa
 from corpusmill.manifests.manifest import Manifest, read_manifest
 from corpusmill.manifests.shard import read_parquet
+from corpusmill.pipeline.catalogue import default_name
 from corpusmill.pipeline.placement import Placement, open_runner
 from corpusmill.pipeline.recipe import Recipe, Step, prepared
 from corpusmill.pipeline.run import run_recipe, run_step
@@ -56,9 +57,10 @@ def run_stage(
 ) -> Manifest:
     """Run one stage alone and write the folder `output`.
 
-    settings: as in a recipe, e.g. {"families": ["c4"]}. The others are as for `run`.
+    verb: a shipped stage, or `module:Class` of your own. settings: as in a recipe, e.g.
+    {"families": ["c4"]}. The others are as for `run`.
     """
-    step = Step(verb, verb, (), dict(settings or {}))
+    step = Step(verb, default_name(verb), (), dict(settings or {}))
     with open_runner(output, Placement(runner, ray_address, workers)) as work:
         return run_step(step, _patterns(inputs), output, work, replace)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from corpusmill.manifests.errors import RecipeError, nearest
+from corpusmill.manifests.named_class import is_class_path, named_class
 
 
 @dataclass(frozen=True)
@@ -135,8 +136,38 @@ STAGES: dict[str, Entry] = {
 }
 
 
+def entry_of(verb: str) -> Entry:
+    """The entry of a verb, or of a stage of your own (`module:Class`)."""
+    if not is_class_path(verb):
+        return STAGES[verb]
+    from corpusmill.stages.contract import Account
+
+    own = stage_class(verb)
+    return Entry(verb, own.__doc__ or "", passes_on=own.account is not Account.MANY_TO_ONE)
+
+
+def default_name(verb: str) -> str:
+    """The name of a step that has none of its own. Raises RecipeError for an unknown verb."""
+    own = stage_class(verb)
+    return str(own.name) if is_class_path(verb) else verb
+
+
 def stage_class(verb: str) -> type[Any]:
-    """The settings class of a stage. Raises RecipeError if there is no such stage."""
+    """The settings class of a stage, or the class of your own that `verb` names as `module:Class`.
+
+    Raises RecipeError if there is no such stage.
+    """
+    if is_class_path(verb):
+        from corpusmill.stages.contract import GlobalStage, MapStage, Stage
+
+        own = named_class(verb, Stage, "stage")
+        if not issubclass(own, MapStage | GlobalStage) or not hasattr(own, "name"):
+            raise RecipeError(
+                f"{verb} is no whole stage",
+                "derive it from corpusmill.MapStage or corpusmill.DocumentFilter, and give it a "
+                "`name: ClassVar[str]`",
+            )
+        return own
     if verb not in STAGES:
         raise RecipeError(f"there is no stage {verb!r}", nearest(verb, STAGES))
     module, name = STAGES[verb].target.split(":")

@@ -106,7 +106,7 @@ def _differences(there: Manifest, today: Manifest) -> Iterator[str]:
         if there.software[name] != today.software[name]:
             yield f"{name} was {there.software[name]}, is {today.software[name]}"
     was, now = there.settings, today.settings
-    for key in sorted({*was, *now} - {*today.free}):
+    for key in sorted(key for key in {*was, *now} if not today.is_free(key)):
         old, new = (settings.get(key, "not set") for settings in (was, now))
         if old != new:
             yield f"{key} was {_shown(old)}, is {_shown(new)}"

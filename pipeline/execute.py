@@ -22,10 +22,11 @@ from corpusmill.pipeline import display
 from corpusmill.pipeline.accounts import Flows, LostRows, check_stage
 from corpusmill.pipeline.claim import abandon, claim, finish
 from corpusmill.pipeline.lease import lease
-from corpusmill.pipeline.progress import watch
+from corpusmill.pipeline.progress import PASS, watch
 from corpusmill.pipeline.runner import Runner
 from corpusmill.pipeline.task import Failure, Task, quarantine
 from corpusmill.stages.contract import GlobalStage, Inputs, Pass, PassResult
+from corpusmill.stages.own import own_code
 
 FORMAT = "2"  # of the files on disk; if it changes, all work is done again
 
@@ -86,6 +87,8 @@ def execute(job: Job, runner: Runner) -> Manifest:
         "config": started.settings,
         "depends_on": job.stage.depends_on(),
     }
+    if own := own_code(job.stage.fused):
+        stage_plan["own_code"] = own
     started.plan_hash = plan_hash(stage_plan)
     with lease(folder) as check_lease:
         claim(started, job.replace)
@@ -201,9 +204,10 @@ def _run_pass(
                         shown.failure(job.names[-1], task.shard, result.message, False)
             # Alone, so that a shard that ends its worker takes no other with it.
             waiting = [replace(failures[name][0], together=1) for name in sorted(failures)]
-            if not waiting:
+            late = any(failure.late for _, failure in failures.values())
+            if late or not waiting:
                 break
-    if any(failure.late for _, failure in failures.values()):
+    if late:
         raise TimeUp(f"the time is up, {title} is not finished", "run the same command again")
     failed = []
     for name in sorted(failures):
@@ -255,7 +259,8 @@ def _remove_leftovers(
     """Remove what the plan does not need.
 
     These are receipts of shards that are no longer in the plan, the files that only these shards
-    wrote, and partial files of killed writers. Receipts of the plan are not read again.
+    wrote, partial files of killed writers, and the description of the last pass. Receipts of the
+    plan are not read again.
     """
     known = {*current, *((receipt.pass_name, receipt.shard) for receipt in quarantined)}
     paths = {receipt_path(folder, *key) for key in known}
@@ -268,5 +273,6 @@ def _remove_leftovers(
             if output.path not in kept_paths:
                 storage.remove(output.path)
         storage.remove(receipt_path(folder, *key))
+    storage.remove(storage.join(folder, PASS))
     if not storage.is_remote(folder):
         remove_partials(storage.local(folder))

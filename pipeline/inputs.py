@@ -177,7 +177,8 @@ def _measure(paths: list[str], folder: str, runner: Runner) -> list[Artifact]:
     unknown = [path for path in paths if path not in found]
     if unknown:
         size = sum(stats[path].st_size for path in unknown if path in stats)
-        display.current().say(f"hashing {len(unknown):,} input files, {size_text(size)}")
+        sizes = f", {size_text(size)}" if size else ""  # of remote files it is not known yet
+        display.current().say(f"hashing {len(unknown):,} input files{sizes}")
     found.update(zip(unknown, runner.map(_hashed, unknown), strict=True))
     record: dict[str, list[object]] = {
         path: [stat.st_size, stat.st_mtime_ns, found[path].digest] for path, stat in stats.items()

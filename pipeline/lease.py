@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 
 from corpusmill.manifests import storage
-from corpusmill.manifests.errors import CorpusmillError, StorageError
+from corpusmill.manifests.errors import CorpusmillError, InputError, StorageError
 from corpusmill.manifests.partials import is_running
 from corpusmill.pipeline import display
 
@@ -122,6 +122,8 @@ def _take(folder: str, mine: Holder) -> None:
         elif storage.exists(path) and _is_over(_parsed(path)):
             storage.remove(path)
         storage.write_new(path, _as_json(mine))
+    except CorpusmillError:
+        raise
     except OSError as error:
         raise StorageError(
             f"{os.path.dirname(path)} cannot be written ({error.strerror})",
@@ -165,6 +167,11 @@ def _as_json(holder: Holder) -> bytes:
     return json.dumps(asdict(holder)).encode()
 
 
+def holder_of(folder: str) -> Holder | None:
+    """The run that holds the folder's lease, or None. It may be stale."""
+    return _read(folder)
+
+
 def _read(folder: str) -> Holder | None:
     """The holder of the lease, or None. A file that is no lease counts as none."""
     path = storage.join(folder, LEASE)
@@ -174,7 +181,7 @@ def _read(folder: str) -> Holder | None:
 def _parsed(path: str) -> Holder | None:
     try:
         return Holder(**json.loads(storage.read_bytes(path)))
-    except (FileNotFoundError, ValueError, TypeError):
+    except (InputError, ValueError, TypeError):  # InputError: it is gone
         return None
 
 

@@ -2,7 +2,8 @@
 
 Workers write the progress of their shards into small files (`Shard.report`). Progress counts bytes
 of input, so that it also moves within one large file. Shards of an earlier run count as done, but
-not in the rate. `pipeline.display` shows the progress.
+not in the rate. `pipeline.display` shows the progress. `work/pass.json` names the pass and the
+sizes of its shards, for `corpusmill watch` in another process.
 """
 
 import json
@@ -13,12 +14,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from corpusmill.manifests import storage
 from corpusmill.manifests.receipt import Receipt
 from corpusmill.manifests.shard import progress_folder
 from corpusmill.pipeline import display
 from corpusmill.pipeline.display import Progress
 from corpusmill.pipeline.task import Task
 
+PASS = "work/pass.json"
 _POLL_SECONDS = 0.5
 
 
@@ -37,6 +40,11 @@ class Meter:
         self._lock = threading.Lock()
         for name in self._names():  # files of killed workers
             os.unlink(os.path.join(self._folder, name))
+
+    def describe(self, folder: str, pass_name: str) -> None:
+        """Write `work/pass.json` in the stage's folder."""
+        described = {"pass": pass_name, "sizes": self._sizes}
+        storage.write_bytes(storage.join(folder, PASS), json.dumps(described).encode())
 
     def finished(self, receipt: Receipt) -> None:
         with self._lock:
@@ -105,6 +113,8 @@ class Meter:
 def watch(title: str, tasks: Sequence[Task], folder: str) -> Iterator[Meter]:
     """Show the progress of a pass over `tasks` while the block runs. title: its name."""
     meter = Meter(title, tasks, folder)
+    if tasks:
+        meter.describe(folder, tasks[0].pass_name)
     shown = display.current()
     stop = threading.Event()
 

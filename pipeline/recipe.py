@@ -32,7 +32,7 @@ from corpusmill.manifests.errors import RecipeError, nearest, short
 from corpusmill.manifests.package_data import ROOMS, package_file
 from corpusmill.manifests.settings import build_settings
 from corpusmill.manifests.yaml_text import parse_yaml
-from corpusmill.pipeline.catalogue import stage_class
+from corpusmill.pipeline.catalogue import default_name, stage_class
 
 KEYS = ("name", "description", "inputs", "stages")
 
@@ -138,9 +138,8 @@ def _step(number: int, item: Any) -> Step:
             f"stage {number} must be one `verb: settings` pair, not {short(item)}",
             "write each stage as `- verb: {key: value}`",
         )
-    stage_class(verb)
     settings = dict(settings or {})
-    name = settings.pop("name", verb)
+    name = settings.pop("name", default_name(verb))
     if not isinstance(name, str) or not re.fullmatch(r"\w[\w-]*", name):
         raise RecipeError(
             f"stage {number} has the name {short(name)}",

@@ -17,7 +17,7 @@ from corpusmill.manifests.manifest import Manifest, Parent
 from corpusmill.manifests.stage_folder import StageFolder
 from corpusmill.manifests.storage import Artifact
 from corpusmill.pipeline import display
-from corpusmill.pipeline.catalogue import STAGES, stage_class
+from corpusmill.pipeline.catalogue import entry_of, stage_class
 from corpusmill.pipeline.claim import refuse_other
 from corpusmill.pipeline.execute import Job, execute
 from corpusmill.pipeline.fused import Fused
@@ -106,7 +106,7 @@ def run_recipe(
     planned = []
     for group in _groups(recipe):
         planned.append(_plan(group, default, storage.join(output, group.name), folder_of, replace))
-        if STAGES[group.steps[-1].verb].passes_on:
+        if entry_of(group.steps[-1].verb).passes_on:
             default = (planned[-1].folder,)
     if given and not any(given == item.patterns for item in planned):
         raise RecipeError(
@@ -157,7 +157,7 @@ def _plan(
     )
     first, named = group.steps[0], dict(stage.named_inputs())
     patterns = tuple(resolve_references(path, folder_of) for path in first.inputs) or default
-    if not STAGES[first.verb].reads_previous:
+    if not entry_of(first.verb).reads_previous:
         if first.inputs:
             raise RecipeError(
                 f"{first.name} has no main input",

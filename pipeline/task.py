@@ -12,6 +12,7 @@ import shutil
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from corpusmill.manifests import storage
@@ -192,7 +193,7 @@ def _remove_scratch(shard: Shard) -> None:
     for name in os.listdir(above):
         if name.rpartition("-")[0] == shard.name:
             shutil.rmtree(os.path.join(above, name))
-    if not os.listdir(above):
+    with suppress(OSError):  # other shards work there, or another one has just removed it
         os.rmdir(above)
 
 

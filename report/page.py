@@ -10,21 +10,20 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-import jinja2
 from corpusmill.manifests import storage
-from corpusmill.manifests.looking.tables import size_text
 from corpusmill.manifests.package_data import package_file
-from corpusmill.report.drawing.curves import Curve, curves, short
+from corpusmill.report.drawing.curves import Curve, curves
 from corpusmill.report.drawing.graph import graph
 from corpusmill.report.drawing.histogram import histogram
 from corpusmill.report.drawing.picture import Both, both
 from corpusmill.report.drawing.sankey import sankey
 from corpusmill.report.reading.run import Run
 from corpusmill.report.sections import examples
+from corpusmill.report.sections.ablations import ablations
 from corpusmill.report.sections.chains import chains
 from corpusmill.report.sections.classifiers import FIGURES, scorers
 from corpusmill.report.sections.evaluations import evaluations
-from corpusmill.report.sections.headline import duration, headline
+from corpusmill.report.sections.headline import headline
 from corpusmill.report.sections.histograms import Distribution, measured
 from corpusmill.report.sections.lineage import lineage
 from corpusmill.report.sections.prompts import prompts
@@ -33,6 +32,7 @@ from corpusmill.report.sections.shares import clusters, shares
 from corpusmill.report.sections.sites import sites
 from corpusmill.report.sections.stages import stage_lines
 from corpusmill.report.sections.training import Training, trainings
+from corpusmill.report.templating import environment, style
 
 
 def write_report(root: str, price_per_hour: float | None = None) -> str:
@@ -51,11 +51,12 @@ def render(root: str, price_per_hour: float | None = None) -> str:
     run = Run(root)
     ways = chains(run)
     logs = trainings(run)
-    templates = _templates()
+    templates = environment()
+    templates.filters["histogram"] = _histogram
     script = package_file("report", "templates", "page.js").read_text("utf-8")
     return templates.get_template("page.html").render(
         name=run.name,
-        style=package_file("report", "templates", "page.css").read_text("utf-8"),
+        style=style(),
         script=script,
         script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         now=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
@@ -74,31 +75,12 @@ def render(root: str, price_per_hour: float | None = None) -> str:
         edited=examples.edited(run),
         trainings=[(training, _charts(training)) for training in logs],
         evaluations=evaluations(run),
+        ablations=ablations(run),
         measured=measured(run),
         dropped=examples.dropped(run),
         lineage=(nodes := lineage(run)),
         graph=both(lambda width: graph(nodes, width)),
     )
-
-
-def _templates() -> jinja2.Environment:
-    templates = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(package_file("report", "templates")),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    templates.filters.update(
-        number=lambda value: f"{value:,}",
-        percent=lambda value: f"{100 * value:.1f} %",
-        short=short,
-        size=size_text,
-        duration=duration,
-        histogram=_histogram,
-    )
-    return templates
 
 
 def _draw_sankey(chain: Any) -> Callable[[int], Any]:
@@ -122,6 +104,7 @@ def _charts(training: Training) -> list[tuple[str, Both]]:
             ("Loss, nats a token", losses),
             ("Learning rate", rate),
             ("Speed, tokens a second", speed),
+            *((name, [Curve(name, points)]) for name, points in training.figures.items()),
         )
         if any(line.points for line in lines)
     ]

@@ -18,6 +18,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import pyarrow as pa
 from corpusmill.manifests.receipt import Counts, Receipt
+from corpusmill.manifests.schema import excluded
 from corpusmill.manifests.settings import Settings
 from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
@@ -63,6 +64,11 @@ class Outcome(NamedTuple):
 
     kept: pa.Table
     excluded: pa.Table
+
+    @classmethod
+    def keeping(cls, table: pa.Table) -> "Outcome":
+        """All rows go on."""
+        return cls(table, excluded(table.slice(0, 0), "", [], []))
 
 
 @dataclass(frozen=True)

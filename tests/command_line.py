@@ -17,7 +17,7 @@ def corpusmill(*arguments, cwd, prefix=(), **environment):
         env={**os.environ, "HF_HUB_OFFLINE": "1", **environment},
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=400,
     )
 
 

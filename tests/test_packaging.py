@@ -46,7 +46,7 @@ FOR_OTHERS = {
 TOOLS_OF_DEVELOPERS = {"build", "mypy", "pytest-timeout", "ruff", "types-pyyaml"}
 ON_A_GPU = {"mamba-ssm", "triton"}  # a CUDA build of torch brings triton; a peer
 BY_IMPORTORSKIP = {"playwright"}
-FOR_THE_S3_SERVER = {"flask", "flask-cors", "moto"}  # tests without moto are skipped
+FOR_THE_S3_SERVER = {"flask", "flask-cors"}  # what moto imports
 
 
 def normal(distribution: str) -> str:
@@ -140,7 +140,7 @@ def test_every_file_of_a_room_that_is_no_code_is_package_data():
 def test_what_the_package_imports_is_declared():
     project = PYPROJECT["project"]
     optional = project["optional-dependencies"]
-    extras = (optional[name] for name in ("vllm", "lm-eval", "track"))
+    extras = (optional[name] for name in ("vllm", "lm-eval", "notebook", "track"))
     wanted = declared([*project["dependencies"], *itertools.chain(*extras)])
     missing = {
         name: file

@@ -47,6 +47,14 @@ class RowImages(Protocol):
         """In pieces of `rows` rows."""
         ...
 
+    def with_room(self, rows: int) -> "RowImages":
+        """A copy into which the images of other batches of `rows` rows fit, too."""
+        ...
+
+    def take(self, images: "RowImages") -> bool:
+        """Copy others in place of its own, as far as they fit; whether they did."""
+        ...
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -76,6 +84,25 @@ class Batch:
         mask, targets = torch.zeros_like(self.loss_mask), torch.zeros_like(self.targets)
         images = None if self.images is None else self.images.uncounted()
         return Batch(self.tokens, mask, self.document_ids, targets, images)
+
+    def with_room(self) -> "Batch":
+        """A copy that can take other batches of its shape."""
+        parts = (self.tokens, self.loss_mask, self.document_ids, self.targets)
+        tokens, loss_mask, ids, targets = (part.clone() for part in parts)
+        images = None if self.images is None else self.images.with_room(len(tokens))
+        return Batch(tokens, loss_mask, ids, targets, images)
+
+    def take(self, batch: "Batch") -> bool:
+        """Copy another batch in place of this one. False: it does not fit."""
+        if batch.tokens.shape != self.tokens.shape:
+            return False
+        if self.images is not None and (batch.images is None or not self.images.take(batch.images)):
+            return False
+        self.tokens.copy_(batch.tokens)
+        self.loss_mask.copy_(batch.loss_mask)
+        self.document_ids.copy_(batch.document_ids)
+        self.targets.copy_(batch.targets)
+        return True
 
     def micro_batches(self, rows: int) -> "Iterator[Batch]":
         """The batch in pieces of `rows` rows. `targets` stays that of the whole batch."""

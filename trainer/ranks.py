@@ -146,10 +146,12 @@ def find_device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     device = torch.device(name)
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+    gpus = torch.cuda.device_count()
+    if (device.type == "cuda" and (device.index or 0) >= gpus) or (
+        device.type == "mps" and not torch.backends.mps.is_available()
+    ):
         raise CorpusmillError(
-            f"there is no device {name} here ({torch.cuda.device_count()} GPUs)",
-            "set device to cpu or auto",
+            f"there is no device {name} here ({gpus} CUDA GPUs)", "set device to cpu or auto"
         )
     return device
 

@@ -9,7 +9,8 @@ Output: `checkpoints/step-NNNNNNNN/` (see `trainer.checkpoint`), `log.jsonl`, on
 Source of the recipe: Nemotron-H, arXiv 2504.03624, section 2.4.
 """
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,9 +30,12 @@ from corpusmill.trainer.records import OnStep, Records, StepRecord, read_records
 from corpusmill.trainer.saving import Saver
 from corpusmill.trainer.schedule import learning_rate_at
 from corpusmill.trainer.sharding import clip_gradients, keep_gathered, shard
+from corpusmill.trainer.step_graph import StepGraph
 from corpusmill.trainer.token_shards import IMAGE_TOKEN, Catalogue, catalogue
 from corpusmill.trainer.tracking import draw_loss, watchers
 from torch import Tensor
+
+Gradients = Callable[[Batch], Tensor]
 
 
 @dataclass(frozen=True)
@@ -129,6 +133,7 @@ def _train(
     if ranks.first:
         checkpoint.clean(checkpoints)
     summed_loss = parts.make_loss(model, config)
+    gradients = gradients_of(summed_loss, config, ranks)
     held_out = _held_out_batches(config, stream, ranks, read_images)
     gauging = parts.gauging if ranks.first else None
     measure = gauging.make(model, config) if gauging else None
@@ -158,7 +163,9 @@ def _train(
                 config.floor,
                 config.decay_fraction,
             )
-            loss, norm = optimise(optimizer, rate, summed_loss, batch.to(ranks.device), ranks)
+            loss, norm = optimise(
+                optimizer, rate, summed_loss, batch.to(ranks.device), ranks, gradients
+            )
             done = step + 1
             records.add(done, rate, loss, norm)
             evaluate_now = done == steps or (
@@ -188,30 +195,54 @@ def _train(
 
 
 def optimise(
-    optimizer: Optimizer, rate: float, summed_loss: SummedLoss, batch: Batch, ranks: Ranks
+    optimizer: Optimizer,
+    rate: float,
+    summed_loss: SummedLoss,
+    batch: Batch,
+    ranks: Ranks,
+    gradients: Gradients | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Do one optimiser step. Returns loss and gradient norm as scalars on the device.
 
     batch: this rank's rows. Every counted target weighs the same, whatever its micro-batch and
-    rank. So sums are divided by the count of the whole batch.
+    rank. So sums are divided by the count of the whole batch. gradients: of `gradients_of`, if many
+    steps are made.
     """
     config, model = optimizer.config, summed_loss.model
     if config.precision != "plain" and ranks.shards is None:
         model.round_weights()  # sharded, they would be whole on every rank
-    loss = torch.zeros((), device=batch.tokens.device)
     targets = ranks.sum(batch.targets.clone()).clamp(min=1)
-    pieces = list(batch.micro_batches(config.rows_of_rank(ranks.count)))
-    for number, piece in enumerate(pieces, start=1):
-        keep_gathered(model, config.gather_weights == "step" and number < len(pieces))
-        part = summed_loss(piece) / targets
-        if part.requires_grad:  # not if only a projector learns, and no row has an image
-            part.backward()
-        loss += part.detach()
+    if gradients is None:
+        gradients = gradients_of(summed_loss, config, ranks)
+    loss = gradients(dataclasses.replace(batch, targets=targets))
     ranks.sum_gradients(model)
     norm = clip_gradients(model, config.clip)
     optimizer.step(rate)
     optimizer.zero_grad()
     return ranks.sum(loss), norm
+
+
+def gradients_of(summed_loss: SummedLoss, config: TrainConfig, ranks: Ranks) -> Gradients:
+    """Leaves the gradients of this rank's rows in the model, and returns their part of the loss.
+
+    It is given a batch whose `targets` are those of all ranks.
+    """
+    model, rows = summed_loss.model, config.rows_of_rank(ranks.count)
+
+    def gradients(batch: Batch) -> Tensor:
+        loss = torch.zeros((), device=batch.tokens.device)
+        pieces = list(batch.micro_batches(rows))
+        for number, piece in enumerate(pieces, start=1):
+            keep_gathered(model, config.gather_weights == "step" and number < len(pieces))
+            part = summed_loss(piece) / batch.targets
+            if part.requires_grad:  # not if only a projector learns, and no row has an image
+                part.backward()
+            loss += part.detach()
+        return loss
+
+    if config.cuda_graph and ranks.device.type == "cuda":
+        return StepGraph(gradients, model.parameters())
+    return gradients
 
 
 def build_model(

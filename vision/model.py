@@ -5,6 +5,8 @@ shuffle, projector, and the hybrid language model, which reads image tokens like
 in tensor names: B rows, T time, D width of the language model, N tiles.
 """
 
+import functools
+import math
 from collections.abc import Iterator
 
 import torch
@@ -13,12 +15,12 @@ from corpusmill.trainer.config import HybridConfig
 from corpusmill.trainer.model import TEXT_PARTS, Head, HybridModel, initialise
 from corpusmill.vision import projector
 from corpusmill.vision.config import Learns, VisionConfig
-from corpusmill.vision.encoder import LAYER_SCALE, InternViT, join_patches
+from corpusmill.vision.encoder import InternViT, join_patches
 from corpusmill.vision.letters import LetterHead
 from corpusmill.vision.pixels import MEAN, STANDARD_DEVIATION
 from torch import Tensor, nn
 
-ENCODER_STD = 0.02  # of the encoder's and the projector's first weights
+SMALL_STD = 0.02  # of first weights outside the encoder's layers
 
 
 class VisionLanguageModel(HybridModel):
@@ -55,9 +57,15 @@ class VisionLanguageModel(HybridModel):
         return tokens
 
     def embed_images(self, tokens_BT: Tensor, pixels: Tensor) -> Tensor:
-        """What enters the first layer (B, T, D): image tokens at their places, the text's else."""
-        places = (tokens_BT == self.image_token).unsqueeze(-1)
-        return self.embed(tokens_BT).masked_scatter(places, self.image_tokens(pixels))
+        """What enters the first layer (B, T, D): image tokens at their places, the text's else.
+
+        The n-th place takes the n-th token. Nothing waits for the device to count places.
+        """
+        places_BT = tokens_BT == self.image_token
+        number_X = (places_BT.flatten().cumsum(0) - 1).clamp(min=0)
+        images_XD = self.image_tokens(pixels).flatten(0, 1).index_select(0, number_X)
+        images_BTD = images_XD.unflatten(0, tokens_BT.shape)
+        return torch.where(places_BT.unsqueeze(-1), images_BTD, self.embed(tokens_BT))
 
     def letter_logits(self, pixels: Tensor) -> Tensor:
         """Tiles -> logits (N, L, S, C) of the letters in each patch. Only if it learns letters."""
@@ -91,11 +99,17 @@ class VisionLanguageModel(HybridModel):
 
 def normalised(pixels: Tensor) -> Tensor:
     """uint8 tiles (N, 3, H, W) as float32, by the mean and deviation of ImageNet."""
-    mean, deviation = (
-        torch.tensor(values, device=pixels.device).view(3, 1, 1)
-        for values in (MEAN, STANDARD_DEVIATION)
-    )
+    mean, deviation = _statistics(pixels.device)
     return (pixels.float() / 255 - mean) / deviation
+
+
+@functools.cache
+def _statistics(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Mean and deviation of ImageNet, copied to a device once."""
+    mean, deviation = (
+        torch.tensor(values, device=device).view(3, 1, 1) for values in (MEAN, STANDARD_DEVIATION)
+    )
+    return mean, deviation
 
 
 def vision_parameters(model: VisionLanguageModel) -> Iterator[tuple[str, nn.Parameter]]:
@@ -119,16 +133,26 @@ def parameter_counts(text: HybridConfig, vision: VisionConfig) -> dict[str, int]
 def initialise_vision(model: VisionLanguageModel, seed: int) -> None:
     """Fill all weights. The language model's are as `trainer.model.initialise` has them.
 
-    Matrices, position embeddings and the class token of the other parts are normal with standard
-    deviation 0.02; biases are 0; norms and LayerScale keep their first values.
+    Matrices of the encoder are normal with standard deviation 1 / sqrt(inputs); those of projector
+    and warm-up, position embeddings and the class token 0.02; biases are 0; norms and LayerScale
+    are 1. Published encoders begin with 0.02 and LayerScale 0.1: then a small one that learns from
+    nothing takes about twice as many steps to know a letter (docs/lab-log.md).
     """
     initialise(model, seed)
     generator = torch.Generator("cpu").manual_seed(seed + 1)
     for name, parameter in vision_parameters(model):
         if parameter.ndim >= 2:
-            value = torch.empty(parameter.shape).normal_(0, ENCODER_STD, generator=generator)
-        elif name.endswith("bias"):
-            value = torch.zeros(parameter.shape)
+            value = torch.empty(parameter.shape)
+            value.normal_(0, _first_spread(name, parameter), generator=generator)
         else:
-            value = torch.full(parameter.shape, LAYER_SCALE if "lambda" in name else 1.0)
+            value = torch.full(parameter.shape, 0.0 if name.endswith("bias") else 1.0)
         parameter.copy_(value)
+
+
+def _first_spread(name: str, parameter: nn.Parameter) -> float:
+    """The standard deviation of a matrix's first values."""
+    small = name.startswith(("multi_modal_projector.", "letter_head."))
+    if small or name.endswith(("embeddings", "cls_token")):
+        return SMALL_STD
+    inputs: int = parameter[0].numel()
+    return 1 / math.sqrt(inputs)

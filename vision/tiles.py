@@ -19,6 +19,7 @@ from torch import Tensor
 
 if TYPE_CHECKING:
     from corpusmill.trainer.data import PageImage, Row
+    from corpusmill.trainer.loader import RowImages
     from numpy.typing import NDArray
 
 THREADS = 8  # Pillow decodes outside the interpreter's lock
@@ -57,6 +58,34 @@ class ImageTiles:
     def uncounted(self) -> "ImageTiles":
         labels = None if self.labels is None else torch.full_like(self.labels, UNKNOWN)
         return ImageTiles(self.pixels, self.counts, labels)
+
+    def with_room(self, rows: int) -> "ImageTiles":
+        """A copy with tiles to spare: one for each row, or a quarter more than there are.
+
+        What is spare has no place in the text and no label. The counts are no longer of rows, so
+        the copy cannot be split.
+        """
+        there = len(self.pixels)
+        room = max(rows, there) if there <= rows else there + there // 4
+        pixels = self.pixels.new_zeros(room, *self.pixels.shape[1:])
+        labels = None
+        if self.labels is not None:
+            labels = self.labels.new_full((room, *self.labels.shape[1:]), UNKNOWN)
+        copy = ImageTiles(pixels, (room,) + (0,) * (rows - 1), labels)
+        assert copy.take(self)
+        return copy
+
+    def take(self, images: "RowImages") -> bool:
+        """Copy others to the first places, as far as there is room; whether there was."""
+        assert isinstance(images, ImageTiles)
+        count = len(images.pixels)
+        if count > len(self.pixels):
+            return False
+        self.pixels[:count].copy_(images.pixels)
+        if self.labels is not None and images.labels is not None:
+            self.labels[:count].copy_(images.labels)
+            self.labels[count:].fill_(UNKNOWN)
+        return True
 
     def split(self, rows: int) -> "Iterator[ImageTiles]":
         """In pieces of `rows` rows."""

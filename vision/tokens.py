@@ -66,7 +66,7 @@ def with_image_tokens(files: Mapping[str, bytes]) -> tuple[dict[str, bytes], Ima
     )
     settings = json.loads(files.get(SETTINGS, b"{}"))
     settings["extra_special_tokens"] = NAMED
-    settings.setdefault("chat_template", CHAT_TEMPLATE)
+    settings["chat_template"] = settings.get("chat_template") or CHAT_TEMPLATE
     settings.setdefault("tokenizer_class", "PreTrainedTokenizerFast")
     ids = tokenizer.get_vocab(with_added_tokens=True)
     changed = {

@@ -51,7 +51,7 @@ class Scatter:
     height: int = 2 * HEIGHT
 
 
-COLOURS = ("main", "drop", "soft", "ink")
+COLOURS = ("#2b6cb0", "#c05621", "#7b8794", "#6b46c1")  # for light and dark pages
 
 
 def scatter(
@@ -87,7 +87,7 @@ def scatter(
         )
         for number, (name, points) in enumerate(groups.items())
     ]
-    first, last, low, high = (f"{end:,.4g}" for end in (xs[0], xs[-1], ys[0], ys[-1]))
+    first, last, low, high = (f"{end:,.3g}" for end in (xs[0], xs[-1], ys[0], ys[-1]))
     return Scatter(placed, x_name, y_name, first, last, low, high)
 
 

@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from corpusmill.manifests import storage
 from corpusmill.report.reading.run import Run
@@ -13,13 +14,16 @@ Points = list[tuple[float, float]]
 
 @dataclass(frozen=True)
 class Training:
-    """loss, held_out: nats a token by step. rate: learning rate. speed: tokens a second."""
+    """loss, held_out: nats a token by step. rate: learning rate. speed: tokens a second. figures:
+    bits per byte of whole tasks, by name, as a gauge read them.
+    """
 
     name: str
     loss: Points
     held_out: Points
     rate: Points
     speed: Points
+    figures: dict[str, Points]
 
     @property
     def last(self) -> float | None:
@@ -48,12 +52,28 @@ def trainings(run: Run) -> list[Training]:
                     _points(records, "held_out_loss"),
                     thinned(_points(records, "learning_rate")),
                     thinned(_points(records, "tokens_per_second")),
+                    _figures(records),
                 )
             )
     return found
 
 
-def _points(records: list[dict[str, float | None]], key: str) -> Points:
+def _figures(records: list[dict[str, Any]]) -> dict[str, Points]:
+    """A line for each task's bits per byte. Domains and accuracies are in the log only."""
+    read = [(record["step"], record["figures"]) for record in records if record.get("figures")]
+    names = [name for name in (read[-1][1] if read else ()) if _is_whole_task(name)]
+    return {
+        name: _points([{"step": step, name: figures.get(name)} for step, figures in read], name)
+        for name in names
+    }
+
+
+def _is_whole_task(name: str) -> bool:
+    task, *rest = name.split("/")
+    return bool(task) and len(rest) == 1 and rest[0].endswith("bits_per_byte")
+
+
+def _points(records: list[dict[str, Any]], key: str) -> Points:
     return [
         (float(record["step"] or 0), float(value))
         for record in records

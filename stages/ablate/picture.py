@@ -4,76 +4,97 @@ A row is a figure, a mark an arm. The line through a mark is its 95 % interval; 
 baseline. Bits per byte only: left is better.
 """
 
+import math
 from collections.abc import Sequence
 from html import escape
 
-from corpusmill.evaluation.comparison import GOLD, TEXT, Figure, by_key
+from corpusmill.evaluation.comparison import GOLD, MEAN, TEXT, Figure, by_key
 
-LEFT, WIDTH, STEP, TOP = 230, 560, 9, 54
-COLOURS = ("#1d4ed8", "#c2410c", "#15803d", "#7e22ce", "#b45309", "#0e7490", "#be123c", "#4d7c0f")
+LEFT, RIGHT, WIDTH = 150, 12, 760
+STEP, GAP, TOP = 9, 10, 58
+LETTER = 7  # pixels of a letter, about
+COLOURS = ("#1d4ed8", "#c2410c", "#15803d", "#7e22ce", "#0e7490", "#be123c", "#4d7c0f", "#57534e")
 
 
 def picture(figures: Sequence[Figure]) -> str:
     """An SVG."""
     rows = [
-        (key, [figure for figure in arms if figure.difference is not None])
-        for key, arms in by_key(figures)
+        (" / ".join(filter(None, (key.task, key.domain))), compared)
+        for key, arms_of_key in by_key(figures)
         if key.metric in (TEXT, GOLD)
+        and (compared := [one for one in arms_of_key if one.difference is not None])
     ]
-    rows = [(key, arms) for key, arms in rows if arms]
+    rows.sort(key=lambda row: row[0] != MEAN)  # first, what says most
     arms = list(dict.fromkeys(figure.arm for _, row in rows for figure in row))
-    baseline = next((figure.arm for figure in figures if figure.difference is None), "")
-    reach = max(
-        (
-            abs(one.difference.value) + (one.difference.half_width or 0)
-            for _, row in rows
-            for one in row
-            if one.difference is not None
-        ),
-        default=1.0,
-    )
-    middle = LEFT + WIDTH / 2
-
-    def across(value: float) -> float:
-        return middle + value / (reach or 1.0) * (WIDTH / 2 - 10)
-
-    parts = []
-    y = TOP
-    for key, row in rows:
-        name = " / ".join(filter(None, (key.task, key.domain)))
-        height = STEP * len(row) + 8
+    colours = {arm: COLOURS[place % len(COLOURS)] for place, arm in enumerate(arms)}
+    scale = _Scale([figure for _, row in rows for figure in row])
+    parts, y = [], float(TOP)
+    for place, (name, row) in enumerate(rows):
+        height = STEP * len(row) + GAP
+        if place % 2:
+            parts.append(f'<rect x="0" y="{y}" width="{WIDTH}" height="{height}" fill="#f5f5f4"/>')
         parts.append(
-            f'<text x="{LEFT - 8}" y="{y + height / 2:.1f}" text-anchor="end">{escape(name)}</text>'
+            f'<text x="{LEFT - 8}" y="{y + height / 2 + 4}" text-anchor="end">{escape(name)}</text>'
         )
-        for place, figure in enumerate(row):
-            found = figure.difference
-            assert found is not None
-            colour = COLOURS[arms.index(figure.arm) % len(COLOURS)]
-            here = y + 4 + STEP * place + STEP / 2
-            half = found.half_width or 0.0
-            parts.append(
-                f'<line x1="{across(found.value - half):.1f}" x2="{across(found.value + half):.1f}"'
-                f' y1="{here:.1f}" y2="{here:.1f}" stroke="{colour}" stroke-width="1.4"/>'
-                f'<circle cx="{across(found.value):.1f}" cy="{here:.1f}" r="3" fill="{colour}">'
-                f"<title>{escape(figure.arm)} {found.value:+.4f} ± {half:.4f}</title></circle>"
-            )
+        parts += [
+            _mark(figure, colours[figure.arm], scale, y + GAP / 2 + STEP * (number + 0.5))
+            for number, figure in enumerate(row)
+        ]
         y += height
-    legend = "".join(
-        f'<circle cx="{LEFT + 110 * number}" cy="32" r="4" '
-        f'fill="{COLOURS[number % len(COLOURS)]}"/>'
-        f'<text x="{LEFT + 8 + 110 * number}" y="36">{escape(arm)}</text>'
-        for number, arm in enumerate(arms)
-    )
+    zero = scale.across(0)
     ticks = "".join(
-        f'<text x="{across(value):.1f}" y="{y + 14}" text-anchor="middle">{value:+.3f}</text>'
-        for value in (-reach / 2, 0.0, reach / 2)
+        f'<text x="{scale.across(value):.1f}" y="{y + 16}" text-anchor="middle">{value:+.2g}</text>'
+        for value in (-scale.tick, 0.0, scale.tick)
     )
+    baseline = next((figure.arm for figure in figures if figure.difference is None), "")
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {LEFT + WIDTH} {y + 24}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y + 26}" '
         f'font-family="sans-serif" font-size="12">'
-        f'<rect width="{LEFT + WIDTH}" height="{y + 24}" fill="white"/>'
-        f'<text x="{LEFT}" y="16">Bits per byte less than {escape(baseline)} (left is better), '
-        f"with 95 % intervals</text>{legend}"
-        f'<line x1="{middle}" x2="{middle}" y1="{TOP - 6}" y2="{y}" stroke="#888"/>'
-        f"{''.join(parts)}{ticks}</svg>\n"
+        f'<rect width="{WIDTH}" height="{y + 26}" fill="white"/>'
+        f'<text x="10" y="18">Bits per byte more or less than {escape(baseline)}, with 95 % '
+        f"intervals. Left is better.</text>{_legend(colours)}{''.join(parts)}"
+        f'<line x1="{zero:.1f}" x2="{zero:.1f}" y1="{TOP}" y2="{y}" stroke="#78716c"/>'
+        f"{ticks}</svg>\n"
     )
+
+
+class _Scale:
+    """From differences to places. tick: a round number that lies well within."""
+
+    def __init__(self, figures: Sequence[Figure]) -> None:
+        ends = [
+            abs(one.difference.value) + (one.difference.half_width or 0.0)
+            for one in figures
+            if one.difference is not None
+        ]
+        self.reach = max(ends, default=0.0) or 1.0
+        power = 10.0 ** math.floor(math.log10(self.reach))
+        self.tick = max(size * power for size in (0.5, 1, 2, 5) if size * power <= self.reach * 0.9)
+
+    def across(self, value: float) -> float:
+        half = (WIDTH - LEFT - RIGHT) / 2
+        return LEFT + half + value / self.reach * half
+
+
+def _mark(figure: Figure, colour: str, scale: _Scale, y: float) -> str:
+    found = figure.difference
+    assert found is not None
+    half = found.half_width or 0.0
+    left, right = scale.across(found.value - half), scale.across(found.value + half)
+    return (
+        f'<line x1="{left:.1f}" x2="{right:.1f}" y1="{y}" y2="{y}" stroke="{colour}" '
+        f'stroke-width="1.4"/><circle cx="{scale.across(found.value):.1f}" cy="{y}" r="3" '
+        f'fill="{colour}"><title>{escape(figure.arm)} {found.value:+.4f} ± {half:.4f}</title>'
+        f"</circle>"
+    )
+
+
+def _legend(colours: dict[str, str]) -> str:
+    parts, x = [], 16
+    for arm, colour in colours.items():
+        parts.append(
+            f'<circle cx="{x}" cy="36" r="4" fill="{colour}"/>'
+            f'<text x="{x + 8}" y="40">{escape(arm)}</text>'
+        )
+        x += 8 + LETTER * len(arm) + 22
+    return "".join(parts)

@@ -14,7 +14,7 @@ from corpusmill.stages.columns.kernel_cache import cache_folder
 from numba.core.caching import FunctionCache
 from numba.extending import intrinsic
 
-__all__ = ["inlined", "intrinsic", "njit", "uncounted"]
+__all__ = ["inlined", "intrinsic", "merged", "njit", "uncounted"]
 
 
 class _KernelCache(FunctionCache):
@@ -48,4 +48,7 @@ def njit(function: Any = None, /, **options: Any) -> Any:
 # references to each array of a tuple, atomically. That can take two thirds of the time, and here
 # there is nothing to count. `_nrt` is the option that numba's own array functions use for this.
 uncounted = njit(_nrt=False)
+# The same, for kernels that are called in one or two places: the compiler puts them there. A call
+# hands on every number that describes an array, more than a hundred for a page and its tables.
+merged = njit(_nrt=False, forceinline=True)
 inlined = njit(_nrt=False, inline="always")

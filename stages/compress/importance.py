@@ -37,6 +37,7 @@ class Importance(OnParent):
     """Measure which parts of a trained hybrid matter."""
 
     name: ClassVar[str] = "importance"
+    version: ClassVar[int] = 2
 
     layer_score: LayerScore = "mse"
     """What a layer's score is. mse: change of the last hidden state without it, as MiniPuzzle. kl:

@@ -53,6 +53,7 @@ class Compress(OnParent):
     """Make a trained hybrid smaller: search, prune, distil."""
 
     name: ClassVar[str] = "compress"
+    version: ClassVar[int] = 2
     free_settings: ClassVar[tuple[str, ...]] = (
         *OnParent.free_settings,
         "importance",  # paths: the digests of their files count

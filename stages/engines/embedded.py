@@ -5,6 +5,7 @@ other architectures run in the transformers engine.
 """
 
 import functools
+import itertools
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from corpusmill.trainer.generation.generator import Generator, Prompt
 
 ARCHITECTURE = "nemotron_h"
+Numbered = tuple[int, Request]
 
 
 class EmbeddedEngine(OneDevice):
@@ -33,46 +35,69 @@ class EmbeddedEngine(OneDevice):
         return super().identity()
 
     def answers(self, requests: Iterator[Request]) -> Iterator[tuple[int, Completion]]:
+        refuse_other_architectures(self.model)
+        waiting: Iterator[Numbered] = enumerate(requests)
+        slots = self.batch_size
+        while True:
+            open_ones: list[Numbered] = []
+            yield from self._answered(waiting, slots, open_ones)
+            if not open_ones:
+                return
+            # The GPU has no memory for so many rows, or not for one of them.
+            slots = len(open_ones) // 2
+            if not slots:
+                yield open_ones.pop()[0], failed("the GPU has not enough memory for this request")
+                slots = self.batch_size
+            waiting = itertools.chain(open_ones, waiting)
+
+    def _answered(
+        self, waiting: Iterator[Numbered], slots: int, open_ones: list[Numbered]
+    ) -> Iterator[tuple[int, Completion]]:
+        """Answers to all that wait. If memory runs out, `open_ones` gets what was at work."""
         import torch
 
-        refuse_other_architectures(self.model)
         tokenizer, context = self.tokenizer(), self.context_length()
         generator = load_generator(
             model_folder.local_folder(self.model),
             tokenizer,
             frozenset(model_folder.end_tokens(self.model)),
-            self.batch_size,
+            slots,
             self.device,
             self.dtype,
             self.threads,
         )
         unfit: deque[tuple[int, Completion]] = deque()
-        asked: dict[int, tuple[int, int]] = {}  # a prompt's number -> its index, its length
+        asked: dict[int, Numbered] = {}  # a prompt's number -> its request
 
         def prompts() -> Iterator["Prompt"]:
             number = 0
-            for index, request in enumerate(requests):
+            for index, request in waiting:
                 if problem := request.unfit(context):
                     unfit.append((index, failed(problem)))
                     continue
-                asked[number] = (index, len(request.token_ids))
+                asked[number] = (index, request)
                 number += 1
                 yield _prompt(request)
 
         try:
             for number, answer in generator.generate(prompts()):
-                index, length = asked.pop(number)
+                index, request = asked.pop(number)
                 yield (
                     index,
-                    Completion(answer.text, answer.finish_reason, length, len(answer.token_ids)),
+                    Completion(
+                        answer.text,
+                        answer.finish_reason,
+                        len(request.token_ids),
+                        len(answer.token_ids),
+                    ),
                 )
                 while unfit:
                     yield unfit.popleft()
-        except torch.OutOfMemoryError as error:
-            raise EngineError(
-                f"the model ran out of GPU memory with {self.batch_size} rows",
-                "set a smaller engine.batch_size",
-            ) from error
+        except torch.OutOfMemoryError:
+            open_ones += asked.values()
+            del generator  # a smaller one takes its place
+            load_generator.cache_clear()
+            torch.cuda.empty_cache()
         yield from unfit
 
 

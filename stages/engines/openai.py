@@ -24,12 +24,18 @@ class OpenAIEngine(Settings):
     """A server that speaks the OpenAI protocol, such as `vllm serve`."""
 
     kind: Literal["openai"] = "openai"
-    url: str = "http://127.0.0.1:8000/v1"
-    """The server's address, up to and including /v1."""
+    url: str | tuple[str, ...] = "http://127.0.0.1:8000/v1"
+    """The server's address, up to and including /v1. A list, if several servers have the model.
+
+    Requests go where there is room. A server that is away gets none until it is back.
+    """
     model: str
     """The name that the server gives its model."""
     tokenizer_name: str = ""
-    """Folder or hub name of the served model's tokenizer. Empty: the same as `model`."""
+    """Folder or hub name of the served model's tokenizer. Empty: the same as `model`.
+
+    If it is not published, set `api: chat` and name another: limits are then about right.
+    """
     revision: str = ""
     """Which weights are served, where the name alone does not say. Goes into ids and lineage."""
     api: Literal["completions", "chat"] = "completions"
@@ -42,7 +48,7 @@ class OpenAIEngine(Settings):
     context: PositiveInt | None = None
     """Tokens of prompt and answer that the server accepts. Null: no limit."""
     in_flight: PositiveInt = 256
-    """Requests at a time, at most. A busy server gets fewer."""
+    """Requests at a time and server, at most. A busy or slow server gets fewer."""
     timeout_seconds: PositiveFloat = 600.0
     """Longest wait for one answer, in seconds."""
     attempts: PositiveInt = 6
@@ -61,8 +67,10 @@ class OpenAIEngine(Settings):
 
     @field_validator("url")
     @classmethod
-    def _holds_no_password(cls, url: str) -> str:
-        if "@" in urlsplit(url).netloc:
+    def _holds_no_password(cls, url: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        if not url:
+            raise RecipeError("url is empty", "write http://HOST:PORT/v1")
+        if any("@" in urlsplit(each).netloc for each in _listed(url)):
             raise RecipeError(
                 "url holds a user name or a key, and manifests show it",
                 "put the key into the variable that api_key_variable names",
@@ -82,14 +90,17 @@ class OpenAIEngine(Settings):
         return 2
 
     def tokenizer(self) -> chat.ChatTokenizer:
-        name = self.tokenizer_name or self.model
+        if self.tokenizer_name:
+            return chat.load(self.tokenizer_name, self.template_arguments)
         try:
-            return chat.load(name, self.template_arguments)
+            return chat.load(self.model, self.template_arguments)
         except ModelError as error:
             raise ModelError(
                 error.what,
                 f"{error.mend}; or set engine.tokenizer_name to the folder or hub name of the "
-                "served model's tokenizer, by whose tokens segments are cut",
+                "served model's tokenizer, by whose tokens segments are cut (with engine.api: "
+                "chat, any tokenizer will do, such as package:models/tiny: limits are then about "
+                "right)",
             ) from error
 
     def context_length(self) -> int | None:
@@ -108,7 +119,7 @@ class OpenAIEngine(Settings):
 
     def _address(self) -> Address:
         return Address(
-            url=self.url,
+            urls=_listed(self.url),
             call="/completions" if self.api == "completions" else "/chat/completions",
             model=self.model,
             key_variable=self.api_key_variable,
@@ -161,3 +172,7 @@ class OpenAIEngine(Settings):
                 max_tokens=_PROBE_TOKENS,
             )
         )
+
+
+def _listed(url: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (url,) if isinstance(url, str) else url

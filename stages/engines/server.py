@@ -1,9 +1,10 @@
-"""One server, asked by many requests at a time: when to ask again, how many at once, whom to blame.
+"""A server, or several of one model, asked by many requests at a time: when to ask again, whom to
+blame.
 
 - A busy server (429, 503) is asked again with exponential backoff and full jitter (Brooker 2015,
   "Exponential backoff and jitter"), as long as it answers others. Retry-After is honoured.
-- The number of requests in flight halves when the server is busy, and grows by one a round of
-  answers (additive increase, multiplicative decrease; Chiu and Jain 1989).
+- How many requests an address gets, `stages.engines.endpoint` decides. A request that an address
+  fails goes to another one, if there are several.
 - A request that fails alone costs its row. To know that it is alone, the server is asked for a few
   tokens. If that fails too, the server is at fault, and no row is lost to it.
 """
@@ -16,11 +17,12 @@ import re
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from corpusmill.manifests.errors import EngineError
 from corpusmill.stages.engines.contract import Completion, failed
+from corpusmill.stages.engines.endpoint import Endpoint
 from corpusmill.stages.engines.replies import Fault, Refusal, read
 
 _LONGEST_WAIT = 120.0
@@ -35,9 +37,11 @@ _GO_ON = "then run the same command again; answers so far are kept"
 
 @dataclass(frozen=True)
 class Address:
-    """Where and how to ask: settings of the engine. call: follows the url. key: empty if none."""
+    """Where and how to ask: settings of the engine. call: follows the url. key: empty if none.
+    in_flight: at each url.
+    """
 
-    url: str
+    urls: tuple[str, ...]
     call: str
     model: str
     key_variable: str
@@ -57,21 +61,25 @@ class Asked:
 
 
 class Server:
-    """A server's connections and health. A process has one for each address."""
+    """Connections to all addresses of a model. A process has one for each setting."""
 
     def __init__(self, address: Address) -> None:
         self._address = address
         self._client = _client(address)
-        self._limit = float(address.in_flight)
+        self._endpoints = [
+            Endpoint(url.rstrip("/"), address.in_flight, address.timeout_seconds / 2)
+            for url in address.urls
+        ]
         self._pausing = 0
-        self._limited = self._answered = -float("inf")  # when it was last limited; last answered
         # How long it may be away: as long as one request's pauses can take.
         bounds = [address.backoff_seconds * 2**turn for turn in range(address.attempts - 1)]
         self._patience = sum(min(_LONGEST_WAIT, bound) for bound in bounds)
 
     def room(self) -> int:
         """Requests that may be in flight. Those that pause take no place."""
-        return min(self._address.in_flight, int(self._limit) + self._pausing)
+        most = self._address.in_flight * len(self._endpoints)
+        limits = sum(each.limit for each in self._endpoints if not each.rests)
+        return min(most, limits + self._pausing)
 
     async def complete(self, asked: Asked, probe: Asked) -> Completion:
         """The answer to one request.
@@ -80,70 +88,92 @@ class Server:
         request, is at fault.
         """
         tries, began = 0, time.monotonic()
+        endpoint: Endpoint | None = None
         while True:
             sent = time.monotonic()
-            reply = await self._post(asked)
+            endpoint = self._choose(endpoint)
+            reply = await self._post(asked, endpoint)
             if isinstance(reply, Completion):
-                self._note_answer()
                 return reply
             tries += 1
             if reply.fault is Fault.ACCOUNT:
-                raise self._error("refuses to go on", reply.reason, f"settle that, {_GO_ON}")
+                raise _error(endpoint.url, "refuses to go on", reply, f"settle that, {_GO_ON}")
             if reply.fault in _REFUSED:
                 # A server that no longer takes the key still answers what it took before. So only
                 # an answer to the probe shows that this request alone is refused.
                 since = sent if reply.fault is Fault.REQUEST else float("inf")
-                refused = await self._refuses(probe, since)
+                refused = await self._refuses(probe, since, endpoint)
                 if refused is None:
                     return failed(reply.reason)
                 if refused.fault in _REFUSED:
-                    raise self._error("refuses every request", refused.reason, self._mend(refused))
+                    mend = self._mend(refused)
+                    raise _error(endpoint.url, "refuses every request", refused, mend)
                 reply = refused
-            if reply.fault is Fault.BUSY:
-                self._note_busy(sent)
-            elif tries >= self._address.attempts and await self._refuses(probe, sent) is None:
+            if (
+                reply.fault is not Fault.BUSY
+                and tries >= self._address.attempts
+                and await self._refuses(probe, sent) is None
+            ):
                 return failed(f"given up after {tries} attempts: {reply.reason}")
-            away = time.monotonic() - max(began, self._answered)
+            away = time.monotonic() - max(began, *(each.last for each in self._endpoints))
             if tries >= self._address.attempts and away >= self._patience:
-                raise self._error(
-                    "stays away",
-                    f"{reply.reason}; {tries} attempts a request",
-                    f"start it or mend engine.url{_named_proxies()}, {_GO_ON}",
-                )
+                where = " and ".join(self._address.urls)
+                mend = f"start it or mend engine.url{_named_proxies()}, {_GO_ON}"
+                told = replace(reply, reason=f"{reply.reason}; {tries} attempts a request")
+                raise _error(where, "stays away", told, mend)
             self._pausing += 1
             try:
                 await asyncio.sleep(self._pause(tries, reply.retry_after))
             finally:
                 self._pausing -= 1
 
-    async def _refuses(self, probe: Asked, sent: float) -> Refusal | None:
+    def _choose(self, but: Endpoint | None) -> Endpoint:
+        """The address with most room. but: not this one, if there is another that does not rest."""
+        return min(self._endpoints, key=lambda each: (each.rests, each is but, each.preference))
+
+    async def _refuses(
+        self, probe: Asked, sent: float, endpoint: Endpoint | None = None
+    ) -> Refusal | None:
         """Why the server answers nobody. None: it has answered another request since `sent`, or
-        answers the probe now.
+        answers the probe now. endpoint: the address in question, else any.
         """
         refusal: Refusal | None = None
+        asked_of = [endpoint] if endpoint else self._endpoints
         for turn in range(_PROBES):
             if turn:  # some servers refuse now and then; others may be answered meanwhile
                 await asyncio.sleep(_PROBE_SECONDS)
-            if self._answered >= sent:
+            if any(each.last >= sent for each in asked_of):
                 return None
-            reply = await self._post(probe)
+            reply = await self._post(probe, endpoint or self._choose(None))
             if isinstance(reply, Completion):
-                self._note_answer()
                 return None
             refusal = reply
             if refusal.fault not in _REFUSED:
                 break
         return refusal
 
-    async def _post(self, asked: Asked) -> Completion | Refusal:
-        """One attempt."""
+    async def _post(self, asked: Asked, endpoint: Endpoint) -> Completion | Refusal:
+        """One attempt at an address, which takes note of how it went."""
+        sent = time.monotonic()
+        endpoint.flying += 1
+        try:
+            reply = await self._sent(asked, endpoint)
+        finally:
+            endpoint.flying -= 1
+        if isinstance(reply, Completion):
+            endpoint.answered(sent)
+        elif reply.fault is Fault.BUSY:
+            endpoint.busy(sent)
+        return reply
+
+    async def _sent(self, asked: Asked, endpoint: Endpoint) -> Completion | Refusal:
         import httpx
 
         try:
-            response = await self._client.post(
-                self._address.url.rstrip("/") + self._address.call, json=asked.body
-            )
+            sent = time.monotonic()
+            response = await self._client.post(endpoint.url + self._address.call, json=asked.body)
         except httpx.ReadTimeout:
+            endpoint.busy(sent)
             seconds = self._address.timeout_seconds
             return Refusal(Fault.SHAKEN, f"no answer within {seconds:g} s")
         except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError) as error:
@@ -152,14 +182,15 @@ class Server:
             return Refusal(Fault.REQUEST, f"the answer's encoding is not what it says ({error})")
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
             raise EngineError(
-                f"engine.url {self._address.url} is not an address ({error})",
+                f"engine.url {endpoint.url} is not an address ({error})",
                 "write http://HOST:PORT/v1",
             ) from error
         except httpx.TransportError as error:
+            endpoint.away(sent)
             return Refusal(Fault.BUSY, f"{type(error).__name__}: {error}")
         if response.is_redirect:
             raise EngineError(
-                f"the server at {self._address.url} redirects to "
+                f"the server at {endpoint.url} redirects to "
                 f"{response.headers.get('location', 'nowhere')}",
                 "set engine.url to that address, up to and including /v1",
             )
@@ -168,16 +199,6 @@ class Server:
             hidden = reply.reason.replace(self._address.key, "***")
             return Refusal(reply.fault, hidden, reply.retry_after)
         return reply
-
-    def _note_answer(self) -> None:
-        self._answered = time.monotonic()
-        self._limit = min(self._address.in_flight, self._limit + 1 / self._limit)
-
-    def _note_busy(self, sent: float) -> None:
-        """Halve the limit, once for all requests that were sent under the old one."""
-        if sent >= self._limited:
-            self._limited = time.monotonic()
-            self._limit = max(1.0, self._limit / 2)
 
     def _pause(self, tries: int, asked: float | None) -> float:
         """Seconds before the next try: full jitter below a bound that doubles, and at least what
@@ -201,8 +222,9 @@ class Server:
             hints.append("if it takes no token ids or has chat only, set engine.api: chat")
         return "; ".join(hints)
 
-    def _error(self, does: str, reason: str, mend: str) -> EngineError:
-        return EngineError(f"the server at {self._address.url} {does} ({reason})", mend)
+
+def _error(url: str, does: str, refusal: Refusal, mend: str) -> EngineError:
+    return EngineError(f"the server at {url} {does} ({refusal.reason})", mend)
 
 
 def server(address: Address) -> Server:
@@ -224,7 +246,8 @@ def _client(address: Address) -> Any:
             headers={"Authorization": f"Bearer {address.key}"} if address.key else {},
             timeout=httpx.Timeout(address.timeout_seconds, connect=10.0),
             limits=httpx.Limits(
-                max_connections=address.in_flight, max_keepalive_connections=address.in_flight
+                max_connections=address.in_flight * len(address.urls),
+                max_keepalive_connections=address.in_flight * len(address.urls),
             ),
         )
     except (ImportError, ValueError, httpx.InvalidURL) as error:

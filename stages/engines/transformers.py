@@ -43,7 +43,25 @@ class TransformersEngine(OneDevice):
             fitting.sort(key=lambda item: (len(item[1].token_ids), item[1].max_tokens, item[0]))
             for start in range(0, len(fitting), self.batch_size):
                 indices, batch = zip(*fitting[start : start + self.batch_size], strict=True)
-                yield from zip(indices, _generate_batch(model, tokenizer, batch), strict=True)
+                yield from zip(indices, _answered(model, tokenizer, batch), strict=True)
+
+
+def _answered(
+    model: Any, tokenizer: chat.ChatTokenizer, requests: Sequence[Request]
+) -> list[Completion]:
+    """The answers of a batch. If the GPU has not enough memory for it, of its halves."""
+    import torch
+
+    try:
+        return _generate_batch(model, tokenizer, requests)
+    except torch.OutOfMemoryError:
+        if len(requests) == 1:
+            return [failed("the GPU has not enough memory for this request")]
+    torch.cuda.empty_cache()
+    half = len(requests) // 2
+    return _answered(model, tokenizer, requests[:half]) + _answered(
+        model, tokenizer, requests[half:]
+    )
 
 
 def _generate_batch(
@@ -67,22 +85,16 @@ def _generate_batch(
         [request.seed for request in requests],
         model.device,
     )
-    try:
-        with torch.inference_mode():
-            output = model.generate(
-                ids.to(model.device),
-                attention_mask=mask.to(model.device),
-                max_new_tokens=max(request.max_tokens for request in requests),
-                do_sample=False,
-                logits_processor=LogitsProcessorList([sampling]),
-                eos_token_id=sorted(stops) or None,
-                pad_token_id=padding,
-            )
-    except torch.OutOfMemoryError as error:
-        raise EngineError(
-            f"the model ran out of GPU memory with {len(requests)} rows of {longest} tokens",
-            "set a smaller engine.batch_size",
-        ) from error
+    with torch.inference_mode():
+        output = model.generate(
+            ids.to(model.device),
+            attention_mask=mask.to(model.device),
+            max_new_tokens=max(request.max_tokens for request in requests),
+            do_sample=False,
+            logits_processor=LogitsProcessorList([sampling]),
+            eos_token_id=sorted(stops) or None,
+            pad_token_id=padding,
+        )
     return [
         _completion(request, row, stops, tokenizer)
         for request, row in zip(requests, output[:, longest:].tolist(), strict=True)

@@ -25,7 +25,7 @@ from corpusmill.stages.engines import chat, model_folder
 from corpusmill.stages.engines.contract import Completion, Request, failed
 from corpusmill.stages.engines.local_model import LocalModel
 from corpusmill.stages.engines.model_folder import is_hybrid
-from corpusmill.stages.engines.replaced import answered_by_survivors
+from corpusmill.stages.engines.replaced import Survivors
 from pydantic import JsonValue, PositiveFloat, PositiveInt
 
 _starting = threading.Lock()
@@ -75,7 +75,7 @@ class VLLMEngine(LocalModel):
             problem = request.unfit(context)
             return failed(problem) if problem else await ask(model, tokenizer, request)
 
-        return answered_by_survivors(self.started, ask_one, _harmless, requests, self.in_flight)
+        return Survivors(self.started, ask_one, _harmless).answers(requests, self.in_flight)
 
     def started(self, dead: Any = None) -> Any:
         """The process's engine, started if there is none. dead: one that is to be replaced.

@@ -37,6 +37,7 @@ TITLE_REGION, HEADER = region("title"), region("header")
 ELSEWHERE: Final = [
     region(name) for name in ("breadcrumb", "navigation", "menu", "related", "sidebar", "footer")
 ]
+PARAGRAPH: Final = 15  # words of a block with which the text begins
 MOST: Final = 200  # blocks that are no headings and are compared with the names
 CONTENTS: Final = [region(name) for name in ("main", "article", "content", "body", "post")]
 NEAR: Final = 2  # levels up to an element that is named a title
@@ -72,13 +73,16 @@ class _Shown:
         self._words: dict[int, list[str]] = {}
 
     def text(self, number: int) -> str:
-        part = self._text[self._begins[number] : self._ends[number]]
-        return " ".join(part.decode("utf-8", "replace").split())[:LONGEST]
+        return " ".join(self._whole(number).split())[:LONGEST]
 
     def words(self, number: int) -> list[str]:
         if number not in self._words:
-            self._words[number] = _words(self.text(number))
+            whole = self._whole(number)
+            self._words[number] = _words(whole if len(whole) <= LONGEST else self.text(number))
         return self._words[number]
+
+    def _whole(self, number: int) -> str:
+        return self._text[self._begins[number] : self._ends[number]].decode("utf-8", "replace")
 
 
 def headline_of(
@@ -87,7 +91,7 @@ def headline_of(
     """The headline of a page. html: the page. The others: its blocks (`page.page`)."""
     shown = _Shown(text, blocks)
     names = _names(html, shown, blocks)
-    wanted = [frozenset(words) for words in map(_words, names.own) if words]
+    wanted = {frozenset(words) for words in map(_words, names.own) if words}
     site = _words(names.site)
     named = _named_exactly(shown, blocks, names, site)
     if named != NOWHERE:
@@ -95,16 +99,19 @@ def headline_of(
     sizes = blocks[:, END] - blocks[:, BEGIN]
     lengths = [len(name.encode("utf-8", "replace")) for name in names.own]
     shortest, longest = min(lengths, default=0) // 2, 2 * max(lengths, default=0)
-    for numbers, needed in _candidates(blocks, levels):
+    for numbers, wholly in _candidates(blocks, levels):
         best, most = NOWHERE, 0
-        if needed == 1.0:  # words that are the same have about the same length
+        if wholly:  # words that are the same have about the same length
             numbers = [n for n in numbers if shortest <= sizes[n] <= longest]
         for number in numbers:
             words = shown.words(number)
             if words == site:
                 continue
             ours = frozenset(words)
-            shared = max((_shared(ours, name, needed) for name in wanted), default=0)
+            if wholly:
+                shared = len(ours) if ours in wanted else 0
+            else:
+                shared = max((_shared(ours, name) for name in wanted), default=0)
             if shared > most:
                 best, most = number, shared
         if best != NOWHERE:
@@ -162,26 +169,49 @@ def with_headline(
     return result
 
 
+def said_once(
+    chosen: NDArray[np.bool_],
+    text: bytes,
+    blocks: NDArray[np.int32],
+    words: NDArray[np.floating],
+    block: int,
+) -> NDArray[np.bool_]:
+    """The chosen blocks without headings that say the headline again before the text begins. Some
+    pages show it in a banner and above the text.
+
+    text, blocks: of the page. words, block: as for `with_headline`.
+    """
+    if block == NOWHERE or not chosen[block]:
+        return chosen
+    result, shown = chosen.copy(), _Shown(text, blocks)
+    for number in np.flatnonzero(chosen[block + 1 :]) + block + 1:
+        if blocks[number, HEADING] and shown.words(number) == shown.words(block):
+            result[number] = False
+        elif words[number] >= PARAGRAPH:
+            break
+    return result
+
+
 def _candidates(
     blocks: NDArray[np.int32], levels: NDArray[np.uint8]
-) -> Iterator[tuple[list[int], float]]:
-    """Blocks that may show the headline, and how far they have to agree with a name: `h1`, first
-    those outside the page's header, where the site's name stands; other headings and what is named
-    a title; any other text that is no link.
+) -> Iterator[tuple[list[int], bool]]:
+    """Blocks that may show the headline, and whether all their words have to be those of a name:
+    `h1`, first those outside the page's header, where the site's name stands; other headings and
+    what is named a title; any other text that is no link.
     """
     short = (blocks[:, END] - blocks[:, BEGIN] <= LONGEST) & (blocks[:, TITLE] == 0)
     short &= blocks[:, PREFORMATTED] == 0
     h1 = np.flatnonzero(short & (blocks[:, HEADING] == 1))
     there = levels[h1]
     in_header = (there[:, HEADER] < FAR) & (there[:, CONTENTS].min(axis=1) == FAR)
-    yield h1[~in_header].tolist(), AGREEMENT
-    yield h1[in_header].tolist(), AGREEMENT
+    yield h1[~in_header].tolist(), False
+    yield h1[in_header].tolist(), False
     short[h1] = False
     named = (blocks[:, HEADING] > 1) | (levels[:, TITLE_REGION] < NEAR)
-    yield np.flatnonzero(short & named).tolist(), 1.0
+    yield np.flatnonzero(short & named).tolist(), True
     linked = 2 * blocks[:, LINK_CHARACTERS] > blocks[:, CHARACTERS]
     others = np.flatnonzero(short & ~named & ~linked)[:MOST]
-    yield others[levels[others][:, ELSEWHERE].min(axis=1) == FAR].tolist(), 1.0
+    yield others[levels[others][:, ELSEWHERE].min(axis=1) == FAR].tolist(), True
 
 
 def _names(html: str, shown: _Shown, blocks: NDArray[np.int32]) -> _Names:
@@ -234,10 +264,10 @@ def _cut(name: str, rest: list[str]) -> str:
     return name[begin : name.rindex(rest[-1]) + len(rest[-1])]
 
 
-def _shared(ours: frozenset[str], theirs: frozenset[str], needed: float) -> int:
-    """How many words both have; 0 if that is a smaller share of all their words than needed."""
+def _shared(ours: frozenset[str], theirs: frozenset[str]) -> int:
+    """How many words both have; 0 if that is a smaller share of all their words than AGREEMENT."""
     shared = len(ours & theirs)
-    return shared if shared >= needed * (len(ours) + len(theirs) - shared) else 0
+    return shared if shared >= AGREEMENT * (len(ours) + len(theirs) - shared) else 0
 
 
 def _words(text: str) -> list[str]:

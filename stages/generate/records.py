@@ -5,13 +5,22 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from corpusmill.manifests.errors import InputError
+from corpusmill.manifests.errors import InputError, ModelError
 from corpusmill.manifests.schema import seed_for
 from corpusmill.stages.engines.chat import ChatTokenizer
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
 
 SEEDS = 2**31
 _WANTED = 'write a JSON object a line, such as {"prompt": "Once"} or {"messages": [...]}'
+
+
+class Turn(BaseModel):
+    """A message of a chat. A template may read further fields."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    role: str
+    content: str
 
 
 class Record(BaseModel):
@@ -23,7 +32,7 @@ class Record(BaseModel):
 
     prompt: str | None = None
     text: str | None = None
-    messages: tuple[dict[str, str], ...] | None = None
+    messages: tuple[Turn, ...] | None = Field(default=None, min_length=1)
     max_tokens: PositiveInt = 256
     temperature: float = Field(default=0.7, ge=0)
     top_p: float = Field(default=0.9, gt=0, le=1)
@@ -31,9 +40,14 @@ class Record(BaseModel):
     seed: int = 0
     stop: tuple[str, ...] = ()
 
+    @property
+    def turns(self) -> list[dict[str, Any]] | None:
+        """The messages as a template takes them."""
+        return None if self.messages is None else [turn.model_dump() for turn in self.messages]
+
     def seed_of(self, sample: int) -> int:
         """It follows from the prompt, so an answer does not depend on the record's line."""
-        prompt = json.dumps([self.prompt, self.text, self.messages])
+        prompt = json.dumps([self.prompt, self.text, self.turns])
         return seed_for("generate", prompt, self.seed, sample) % SEEDS
 
 
@@ -50,12 +64,15 @@ def asked(record: Record, source: Mapping[str, Any], chat: bool, tokenizer: Chat
     """A record's prompt as tokens. chat: a text is a user's turn in the model's chat template."""
     _refuse_half_characters([source, record.stop])
     text = record.text if record.prompt is None else record.prompt
-    turns = None if record.messages is None else [dict(turn) for turn in record.messages]
+    turns = record.turns
     if turns is None and text is not None and chat:
         turns = [{"role": "user", "content": tokenizer.defuse(text)}]
     if turns is None and text is None:
         raise InputError("there is no prompt", "give `prompt`, `text` or `messages`")
-    ids = tokenizer.text_ids(text or "") if turns is None else tokenizer.prompt_ids([turns])[0]
+    try:
+        ids = tokenizer.text_ids(text or "") if turns is None else tokenizer.prompt_ids([turns])[0]
+    except ModelError as error:
+        raise InputError(error.what, "change the chat, or name another --tokenizer") from error
     if not ids:
         raise InputError("the prompt is empty", "this tokenizer needs at least a word")
     return Asked(source, record, tuple(ids))

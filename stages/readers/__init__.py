@@ -16,6 +16,7 @@ from corpusmill.manifests.storage import Artifact
 from corpusmill.stages.readers.compression import opened, start_of, without_suffixes
 from corpusmill.stages.readers.content_type import binary_mime
 from corpusmill.stages.readers.json_array import is_array
+from corpusmill.stages.readers.own import read_own
 from corpusmill.stages.readers.plain import HTML_SUFFIXES, TEXT_SUFFIXES, read_plain
 from corpusmill.stages.readers.record import (
     BATCH_BYTES,
@@ -63,6 +64,9 @@ def read_records(
     from corpusmill.stages.readers.warc import read_warc
 
     if storage.exists(artifact.path) and storage.size_of(artifact.path) == 0:
+        return
+    if settings.own is not None:
+        yield from in_batches(read_own(artifact, settings), batch_rows, batch_bytes)
         return
     found = settings.format if settings.format != "auto" else format_of(artifact.path)
     readers = {

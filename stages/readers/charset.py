@@ -123,16 +123,18 @@ def _decoded(payload: bytes, declared: str | None) -> tuple[str, str]:
     wide = utf16_of(payload)
     if wide is not None:
         return payload.decode(wide, "replace"), wide
+    is_ascii = payload.isascii()
+    if not is_ascii:
+        try:
+            return payload.decode(), "utf-8"
+        except UnicodeDecodeError:
+            pass
     in_header, in_page = _codec(declared), _codec_in_page(payload)
-    if payload.isascii():
+    if is_ascii:
         escaped = _seven_bit(payload, in_header, in_page)
         if escaped is None:
             return payload.decode("ascii"), _name(in_header or in_page or "utf-8")
         return payload.decode(escaped, "replace"), escaped
-    try:
-        return payload.decode(), "utf-8"
-    except UnicodeDecodeError:
-        pass
     as_utf8 = payload.decode("utf-8", "replace")
     broken = as_utf8.count("\ufffd")
     beyond = len(as_utf8) - len(as_utf8.encode("ascii", "ignore")) - broken
@@ -191,12 +193,10 @@ def _words_beyond_ascii(payload: bytes) -> bytes:
 
 def _seven_bit(payload: bytes, in_header: str | None, in_page: str | None) -> str | None:
     """The charset of ASCII bytes that stand for other characters."""
-    for sign, codec in _ESCAPES:
+    for sign, codec in _ESCAPES if b"\x1b" in payload else ():
         if sign.search(payload):
             return codec
-    if "~{" in payload.decode("ascii") and (
-        "hz" in (in_header, in_page) or len(_HZ.findall(payload)) >= 2
-    ):
+    if b"~{" in payload and ("hz" in (in_header, in_page) or len(_HZ.findall(payload)) >= 2):
         return "hz"
     return None
 

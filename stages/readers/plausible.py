@@ -15,6 +15,7 @@ import unicodedata
 from collections import Counter
 
 _WORD = re.compile(r"[A-Za-z\x80-\U0010ffff]+[0-9]?")  # a digit that follows tells of signs
+_BEYOND = re.compile(r"[^\x00-\x7f]")
 _REACH = 200_000  # characters of a text that are looked at, in windows
 _WINDOWS = 4
 _SAMPLE = 1500  # characters beyond ASCII that are judged
@@ -57,15 +58,15 @@ def cost(text: str, codec: str) -> float:
     0 for a text that looks right, 1 and more for a wrong reading.
     """
     total, count = 0.0, 0
-    letters: Counter[str] = Counter()
+    letters: list[str] = []
     for word in _words(text):
-        beyond = [character for character in word if not character.isascii()]
+        beyond = _BEYOND.findall(word)
         total += _word_cost(word, codec)
         count += len(beyond)
-        letters.update(beyond)
+        letters += beyond
         if count >= _SAMPLE:
             break
-    return (total + _FOREIGN * _foreign(letters, codec)) / count if count else 0.0
+    return (total + _FOREIGN * _foreign(Counter(letters), codec)) / count if count else 0.0
 
 
 def _foreign(letters: Counter[str], codec: str) -> int:

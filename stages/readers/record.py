@@ -10,15 +10,16 @@ damage costs one counted row, and never disappears. The columns are not called `
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import pyarrow as pa
 from corpusmill.manifests import storage
+from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.schema import ORIGIN, actual_id
 from corpusmill.manifests.settings import Settings
-from pydantic import PositiveInt
+from pydantic import PositiveInt, model_validator
 
 RECORD = pa.schema(
     [
@@ -65,8 +66,32 @@ class ReaderSettings(Settings):
     """Columns of the date. The first one present counts."""
     language_columns: tuple[str, ...] = ("language", "lang")
     """Columns of the language. The first one present counts."""
+    own: str | None = None
+    """`module:Class` of a reader of your own, derived from corpusmill.OwnReader. It reads every
+    file, whatever its name.
+    """
+    own_settings: Mapping[str, Any] = {}
+    """The settings of `own`."""
     max_payload_bytes: PositiveInt = 64 << 20
     """A longer body, line or file is not read into memory. Its row says `page.too_large`."""
+
+    @model_validator(mode="after")
+    def _own_reader_fits(self) -> Self:
+        if self.own is not None:
+            from corpusmill.stages.readers.own import own_reader
+
+            own_reader(self.own, self.own_settings)
+        elif self.own_settings:
+            raise RecipeError("own_settings are given without `own`", "name the reader in `own`")
+        return self
+
+    def own_class(self) -> "type[Settings] | None":
+        """The class of a reader of your own, whose source belongs to the plan."""
+        if self.own is None:
+            return None
+        from corpusmill.stages.readers.own import own_reader
+
+        return type(own_reader(self.own, self.own_settings))
 
 
 OWN_IDS = 4_000_000  # of a file that are held in memory, some 70 bytes each

@@ -5,9 +5,9 @@ shows whether a model reads letters, or has learnt shapes by heart.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from corpusmill.manifests.errors import InputError
@@ -45,7 +45,7 @@ def find_faces(places: Iterable[str]) -> list[Face]:
     return sorted(faces)
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=2048)
 def sized(path: str, size: int) -> ImageFont.FreeTypeFont:
     """The font at `size` pixels. Basic layout: the shaping library is not everywhere the same."""
     return ImageFont.truetype(path, size, layout_engine=ImageFont.Layout.BASIC)
@@ -62,6 +62,22 @@ def draws(path: str, letter: str) -> bool:
     """Whether the font has a shape for the letter."""
     font = sized(path, 16)
     return bytes(font.getmask(letter)) != bytes(font.getmask(UNKNOWN))
+
+
+def draws_all(path: str, letters: Set[str]) -> bool:
+    """Whether the font has a shape for each of the letters."""
+    known = _drawn(path)
+    for letter in letters - known:
+        if not draws(path, letter):
+            return False
+        known.add(letter)
+    return True
+
+
+@cache
+def _drawn(path: str) -> set[str]:
+    """Letters that the font is known to draw; `draws_all` adds to it."""
+    return set()
 
 
 def _files(places: Iterable[str]) -> Iterator[Path]:

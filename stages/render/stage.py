@@ -39,7 +39,7 @@ from corpusmill.stages.contract import (
     Reads,
 )
 from corpusmill.stages.readers.documents import count_reasons, input_shards
-from corpusmill.stages.render.fonts import Face, draws, find_faces
+from corpusmill.stages.render.fonts import Face, draws, draws_all, find_faces
 from corpusmill.stages.render.lines import Kind, page_text
 from corpusmill.stages.render.page import (
     Letters,
@@ -195,16 +195,12 @@ def pages(name: str, text: str, settings: Render, faces: Sequence[Face]) -> Iter
 
 def _able(text: str, faces: Sequence[Face]) -> list[Face]:
     """The faces that draw every letter of the text."""
-    letters = {letter for letter in text if not letter.isspace()}
-    return [face for face in faces if all(draws(face.path, letter) for letter in letters)]
+    letters = {letter for letter in set(text) if not letter.isspace()}
+    return [face for face in faces if draws_all(face.path, letters)]
 
 
 def _shows(placed: Sequence[PlacedLine], path_of: Callable[[Kind], str]) -> bool:
-    return all(
-        draws(path_of(item.line.kind), letter)
-        for item in placed
-        for letter in set(item.line.text) - {" "}
-    )
+    return all(draws_all(path_of(item.line.kind), set(item.line.text) - {" "}) for item in placed)
 
 
 def _row(document: dict[str, Any], page: Page, settings: Render) -> dict[str, Any]:

@@ -72,8 +72,7 @@ class _Rows:
 
     def answer(self, index: int, completion: Completion) -> None:
         row, place = self._asked.pop(index)
-        if completion.finish_reason != "error":  # a run that goes on here asks it again
-            self._ledger.add(row.asked[place], completion)
+        self._ledger.add(row.asked[place], completion)
         self._put(row, place, completion)
 
     def _put(self, row: PlannedRow, place: int, completion: Completion) -> None:

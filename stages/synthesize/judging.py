@@ -5,6 +5,7 @@ answers one stream at a time. Until then the rows wait in a file. Grades become 
 `judge_NAME`. A row that is too long for the judge, or gets no grades from it, has none, and stays.
 """
 
+import itertools
 import os
 import pickle
 import re
@@ -85,6 +86,7 @@ class Bench:
         """Number of a row in the file -> its grades."""
         found: dict[int, dict[str, float]] = {}
         asked: dict[int, tuple[int, Request]] = {}
+        indices = itertools.count()
 
         def requests() -> Iterator[Request]:
             for number, (passage, seed, finished) in enumerate(_read(path)):
@@ -95,11 +97,11 @@ class Bench:
                 if answer is not None:
                     found[number] = self._read_grades(answer)
                     continue
-                asked[len(asked)] = (number, request)
+                asked[next(indices)] = (number, request)
                 yield request
 
         for index, answer in self.engine.answers(requests()):
-            number, request = asked[index]
+            number, request = asked.pop(index)
             self.known.add(request, answer)
             found[number] = self._read_grades(answer)
         return found

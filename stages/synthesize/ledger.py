@@ -12,17 +12,20 @@ import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from corpusmill.stages.engines.contract import Completion, Request
 
 _NAME = "answers.jsonl"
+_FIELDS = tuple(field.name for field in fields(Request))
 _SYNCED_SECONDS = 5.0  # a kill loses nothing; a power cut loses the answers of so many seconds
 
 
 class Ledger:
-    """Answers by request. Answers stay on disk; only their places are held in memory."""
+    """Answers by request. Answers stay on disk. Only the places of those that earlier runs got are
+    held in memory: nothing asks for what this run adds.
+    """
 
     def __init__(self, path: str) -> None:
         self._file = open(path, "a+b", buffering=0)  # noqa: SIM115 - `ledger` closes it
@@ -32,7 +35,7 @@ class Ledger:
         self._read()
 
     def get(self, request: Request) -> Completion | None:
-        """The answer that was given to such a request before."""
+        """The answer that such a request got before this ledger was opened."""
         place = self._places.get(_hash(request))
         if place is None:
             return None
@@ -42,14 +45,18 @@ class Ledger:
         return Completion(**record)
 
     def add(self, request: Request, completion: Completion) -> None:
-        """Append an answer. It is safe from a kill when this returns."""
+        """Append an answer. It is safe from a kill when this returns.
+
+        An error is no answer: a run that goes on here asks again.
+        """
+        if completion.finish_reason == "error":
+            return
         name = _hash(request)
         data = json.dumps({"request": name.hex(), **asdict(completion)}).encode()
         line = b"%08x %s\n" % (zlib.crc32(data), data)
         written = 0
         while written < len(line):
             written += self._file.write(line[written:])
-        self._places[name] = (self._size, len(line))
         self._size += len(line)
         if time.monotonic() - self._synced > _SYNCED_SECONDS:
             os.fsync(self._file.fileno())
@@ -89,4 +96,6 @@ def _record(line: bytes) -> dict[str, Any] | None:
 
 def _hash(request: Request) -> bytes:
     """SHA-256 of the request, without what the shard's plan decides (model and tokenizer)."""
-    return hashlib.sha256(json.dumps(asdict(request), sort_keys=True).encode()).digest()
+    # Not `asdict`: it copies every token.
+    values = [getattr(request, name) for name in _FIELDS]
+    return hashlib.sha256(json.dumps(values).encode()).digest()

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import EXCLUSION, extended
-from corpusmill.manifests.shard import Shard
+from corpusmill.manifests.shard import ROW_GROUP_BYTES, ParquetOutput, Shard
 from corpusmill.prompts.loader import Prompt
 from corpusmill.stages.contract import DOCUMENTS, EXCLUDED
 from corpusmill.stages.engines.contract import Engine
@@ -92,16 +92,20 @@ class _Output:
         stack: ExitStack,
     ) -> None:
         self._schema, self._excluded_schema = schema, extended(*EXCLUSION, of=schema)
+        places = [(level, prompt.name) for level, routed in prompts.items() for prompt in routed]
+        # All files together hold as much in memory as one file of another stage.
+        limit = ROW_GROUP_BYTES // (len(places) + 1)
+
+        def opened(where: str, schema: pa.Schema) -> ParquetOutput:
+            return stack.enter_context(shard.parquet(where, schema, row_group_bytes=limit))
+
         self._kept = {
-            (level, prompt.name): stack.enter_context(
-                shard.parquet(
-                    f"{DOCUMENTS}/level={level}/kind=synthetic/prompt={prompt.name}", schema
-                )
+            (level, prompt): opened(
+                f"{DOCUMENTS}/level={level}/kind=synthetic/prompt={prompt}", schema
             )
-            for level, routed in prompts.items()
-            for prompt in routed
+            for level, prompt in places
         }
-        self._excluded = stack.enter_context(shard.parquet(EXCLUDED, self._excluded_schema))
+        self._excluded = opened(EXCLUDED, self._excluded_schema)
         self._stage = stage
         self._counts = counts
         self._waiting: list[Finished] = []

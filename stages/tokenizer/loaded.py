@@ -21,6 +21,12 @@ TOKENIZER = model_files.Kind(
     patterns=(*model_files.TOKENIZER_FILES, "config.json"),
     mend="name a folder with tokenizer.json, or make one with `corpusmill tokenizer`",
 )
+BESIDE_A_TOKENIZER = (  # files that make none alone
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+    "chat_template.json",
+)
 # The library keeps each token's text for a whole batch: about 100 bytes a token.
 BATCH_BYTES = 1 << 20
 
@@ -124,7 +130,7 @@ def files_of(folder: str) -> list[str]:
         for path in (os.path.join(folder, file) for file in model_files.TOKENIZER_FILES)
         if os.path.isfile(path)
     ]
-    if not found:
+    if not any(os.path.basename(path) not in BESIDE_A_TOKENIZER for path in found):
         raise ModelError(
             f"{folder} holds no tokenizer",
             "name a folder with tokenizer.json, or make one with `corpusmill tokenizer`",
@@ -159,7 +165,8 @@ def _loaded(name: str, folder: str, digest: str) -> LoadedTokenizer:
         hugging_face = AutoTokenizer.from_pretrained(folder)
     except Exception as error:
         raise ModelError(
-            f"the tokenizer {name} cannot be loaded ({type(error).__name__}: {str(error)[:200]})",
+            f"the tokenizer {name} cannot be loaded "
+            f"({type(error).__name__}: {' '.join(str(error).split())[:200]})",
             "check its files; a tokenizer that needs code of its own is not supported",
         ) from error
     backend = getattr(hugging_face, "backend_tokenizer", None)

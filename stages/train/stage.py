@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import pyarrow.parquet as pq
 from corpusmill.manifests import storage
+from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.shard import Shard
 from corpusmill.stages.contract import Account, GlobalStage, Inputs, Pass, Passes, Reads
@@ -39,7 +40,7 @@ class Train(VisionTrainConfig, GlobalStage):
     """Train a hybrid on the token shards of a pack stage."""
 
     name: ClassVar[str] = "train"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     account: ClassVar[Account] = Account.MANY_TO_ONE
     reads: ClassVar[Reads] = Reads.TOKENS
     free_settings: ClassVar[tuple[str, ...]] = (
@@ -99,7 +100,10 @@ def _train(settings: Train, shard: Shard) -> list[Counts]:
         for number, artifact in enumerate(shard.inputs)
     ]
     for artifact, path in zip(shard.inputs, shards, strict=True):
-        shard.count_rows(artifact, pq.read_metadata(path).num_rows)
+        footer = pq.read_metadata(path)
+        if "tokens" not in footer.schema.to_arrow_schema().names:
+            raise CorpusmillError(f"{artifact.path} holds no tokens", "run pack on it first")
+        shard.count_rows(artifact, footer.num_rows)
 
     def on_step(record: StepRecord) -> None:
         shard.report(record.step, record.steps, f"steps, loss {record.loss:.3f}")

@@ -5,12 +5,14 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 from corpusmill.manifests import storage
-from corpusmill.manifests.errors import InputError, StorageError
+from corpusmill.manifests.errors import CorpusmillError, InputError, StorageError
 from corpusmill.manifests.shard import read_parquet
+from corpusmill.pipeline import lease
 
 from tests.command_line import ROOT
 from tests.object_store import object_store
@@ -169,3 +171,28 @@ def test_a_new_file_does_not_replace_one(bucket, tmp_path):
             storage.write_new(f"{folder}/made/file.json", data)
         assert storage.read_bytes(f"{folder}/made/file.json") == b"first"
         assert storage.names_in(f"{folder}/made") == ["file.json"]
+
+
+def test_one_of_four_runs_that_begin_at_once_gets_the_lease(bucket, monkeypatch):
+    monkeypatch.setattr(lease, "refuse_held", lambda _folder: None)  # none has seen another's
+    begun, held = threading.Barrier(4), threading.Event()
+    got: list[bool] = []
+
+    def begin() -> None:
+        begun.wait()
+        try:
+            with lease.lease(bucket):
+                got.append(True)
+                held.wait(30)
+        except CorpusmillError:
+            got.append(False)
+        if len(got) == 4:
+            held.set()
+
+    threads = [threading.Thread(target=begin) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(got) == [False, False, False, True]
+    assert not storage.exists(f"{bucket}/{lease.LEASE}")

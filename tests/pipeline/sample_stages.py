@@ -1,6 +1,7 @@
 """Small real stages for the tests of the pipeline."""
 
 import os
+import time
 from collections.abc import Mapping
 from functools import partial
 from typing import ClassVar
@@ -113,3 +114,32 @@ def _fail(shard: Shard) -> list[Counts]:
         if shard.name == "dies":
             os._exit(9)
     return _copy("failing", shard)
+
+
+class Placed(GlobalStage):
+    """Notes as a URL on which Ray node a shard was, by its TMPDIR, and which GPUs it saw.
+
+    The first pass needs a processor, the second an engine on a GPU. go_on: the path of a file; the
+    first pass waits until it is there.
+    """
+
+    go_on: str
+    name: ClassVar[str] = "placed"
+
+    def passes(self, inputs: Inputs) -> Passes:
+        shards = {artifact.name.split(".")[0]: (artifact,) for artifact in inputs.documents}
+        yield Pass("processor", shards, partial(_place, "processor", self.go_on))
+        work = partial(_place, "documents", "")
+        yield Pass("gpu", shards, work, final=True, holds_engine=True, gpus=1)
+
+
+def _place(folder: str, go_on: str, shard: Shard) -> list[Counts]:
+    while go_on and not os.path.exists(go_on):
+        time.sleep(0.1)
+    time.sleep(0.3)  # so that no worker does them all
+    where = f"{os.environ['TMPDIR']} {os.environ.get('CUDA_VISIBLE_DEVICES', '')}"
+    with shard.parquet(folder, DOCUMENT) as output:
+        for table in shard.read(shard.inputs[0]):
+            output.write(table.set_column(2, "url", pa.array([where] * table.num_rows)))
+    counted = "placed" if folder == "documents" else folder
+    return [Counts(counted, rows_in=shard.rows_read, kept=output.rows)]

@@ -9,7 +9,7 @@ Nejdl, WSDM 2010). Here all of these are numbers, and a trained model weighs the
 from typing import Final
 
 import numpy as np
-from corpusmill.stages.columns.compiled import njit
+from corpusmill.stages.columns.compiled import njit, uncounted
 from corpusmill.stages.extract.page.block_text import (
     FIRST_CHARACTER,
     HEADING_LEVEL,
@@ -103,7 +103,7 @@ N_TAGS = len(TAG_NAMES) + 1
 N_SORTS: Final = len(SORTS)
 
 
-def tag_kinds() -> NDArray[np.int32]:
+def _tag_kinds() -> NDArray[np.int32]:
     """The sort of block that each tag makes: 1 paragraph, 2 heading, 3 list item, 4 cell, 5
     definition, 6 control, 7 caption, 8 code, 0 any other.
     """
@@ -124,18 +124,20 @@ def tag_kinds() -> NDArray[np.int32]:
     return kinds
 
 
+TAG_KINDS: Final = _tag_kinds()
+
+
 @njit
 def describe_places(
     blocks: NDArray[np.int32],
     levels: NDArray[np.uint8],
     elements: NDArray[np.int32],
-    kinds: NDArray[np.int32],
     groups: NDArray[np.int64],
     n_groups: int,
     measures: Floats,
     places: Floats,
 ) -> None:
-    """Fill a row of `places` for each block. kinds: `tag_kinds`. groups, n_groups:
+    """Fill a row of `places` for each block. groups, n_groups:
     `repeated.groups_of`.
     """
     count = blocks.shape[0]
@@ -143,7 +145,7 @@ def describe_places(
     links = np.empty(count, np.float32)  # words in links
     is_paragraph = np.zeros(count, np.float32)
     for number in range(count):
-        kind[number] = kinds[elements[blocks[number, ELEMENT], TAG]]
+        kind[number] = TAG_KINDS[elements[blocks[number, ELEMENT], TAG]]
         links[number] = measures[number, WORDS] * measures[number, LINK_DENSITY]
         is_paragraph[number] = (
             measures[number, WORDS] >= LONG_WORDS and measures[number, LINK_DENSITY] < LONG_LINKS
@@ -158,7 +160,7 @@ def describe_places(
     _phrases(measures, places, column)
 
 
-@njit
+@uncounted
 def _neighbours(measures: Floats, kind: Floats, places: Floats) -> int:
     count = measures.shape[0]
     for number in range(count):
@@ -250,7 +252,7 @@ def _positions(
     return column + 16
 
 
-@njit
+@uncounted
 def _page(
     blocks: NDArray[np.int32],
     levels: NDArray[np.uint8],

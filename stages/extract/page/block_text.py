@@ -8,7 +8,7 @@ Web Corpora, 2011). The other measures are cheap to count in the same pass.
 from typing import Final, NamedTuple
 
 import numpy as np
-from corpusmill.stages.columns.compiled import njit
+from corpusmill.stages.columns.compiled import merged, njit, uncounted
 from corpusmill.stages.extract.page.character_kinds import (
     DIGIT,
     IDEOGRAPH,
@@ -147,18 +147,32 @@ def measure_blocks(
             title_size = _words_of(text, block, tables, title_words)
 
 
+@njit
 def count_repeats(hashes: NDArray[np.uint64], measures: NDArray[np.float32]) -> None:
     """Count, for each block, how many blocks of the page have the same words, and how many of them
-    come before it. This is not compiled: sorting is quick in numpy, and slow to compile.
+    come before it.
     """
-    order = np.argsort(hashes, kind="stable")
-    begins = np.flatnonzero(np.diff(hashes[order], prepend=~hashes[order[:1]]))
-    sizes = np.diff(begins, append=len(order))
-    measures[order, REPEATS] = np.repeat(sizes, sizes)
-    measures[order, REPEATED_BEFORE] = np.arange(len(order)) - np.repeat(begins, sizes)
+    count = hashes.size
+    size = 8
+    while size < 2 * count:
+        size *= 2
+    first = np.full(size, -1, np.int64)  # the first block with the words of a slot
+    met = np.zeros(size, np.int64)
+    slots = np.empty(count, np.int64)
+    for number in range(count):
+        slot = np.int64(hashes[number] & np.uint64(size - 1))
+        while first[slot] >= 0 and hashes[first[slot]] != hashes[number]:
+            slot = (slot + 1) & (size - 1)
+        if first[slot] < 0:
+            first[slot] = number
+        measures[number, REPEATED_BEFORE] = met[slot]
+        met[slot] += 1
+        slots[number] = slot
+    for number in range(count):
+        measures[number, REPEATS] = met[slots[number]]
 
 
-@njit
+@merged
 def _next(text: NDArray[np.uint8], place: int, end: int) -> tuple[int, int]:
     """The code point at `place` and the place after it. The text is well-formed UTF-8."""
     byte = int(text[place])
@@ -173,7 +187,7 @@ def _next(text: NDArray[np.uint8], place: int, end: int) -> tuple[int, int]:
     return 0x1F600 if byte > 0xF0 or text[place + 1] < 0xA0 else 0x20000, place + 4
 
 
-@njit(inline="always")
+@merged
 def _mixed(code: np.uint64, letter: int) -> np.uint64:
     """The hash of a word with one letter added, in UTF-8 as `hashing.word_hash` takes it."""
     if letter < 0x80:
@@ -186,7 +200,7 @@ def _mixed(code: np.uint64, letter: int) -> np.uint64:
     return (code ^ np.uint64(0x80 | (letter & 0x3F))) * FNV_PRIME
 
 
-@njit
+@uncounted
 def _measure(
     text: NDArray[np.uint8],
     block: NDArray[np.int32],
@@ -300,7 +314,7 @@ def _measure(
     return whole
 
 
-@njit
+@merged
 def _sort(tables: CharacterTables, character: int) -> int:
     """0: none; 1: ends a sentence; 2: comma or colon; 3: letter; 4: capital; 5: digit; 6: anything
     else.
@@ -318,7 +332,7 @@ def _sort(tables: CharacterTables, character: int) -> int:
     return 3 if kind in (LETTER, IDEOGRAPH) else 5 if kind == DIGIT else 6
 
 
-@njit
+@uncounted
 def _words_of(
     text: NDArray[np.uint8],
     block: NDArray[np.int32],

@@ -14,7 +14,7 @@ from MathJax's scripts, or from the `alt` of an image.
 """
 
 import numpy as np
-from corpusmill.stages.columns.compiled import uncounted
+from corpusmill.stages.columns.compiled import merged, uncounted
 from corpusmill.stages.extract.page.facts import (
     DISPLAY_MATH,
     DISPLAY_SCRIPT,
@@ -32,11 +32,14 @@ from corpusmill.stages.extract.page.names import (
     CLOSES_PARAGRAPH,
     IGNORED,
     RAW,
+    TAG_FLAGS,
+    TAGS,
     UNKNOWN_TAG,
     VOID,
     attribute_number,
     tag_number,
 )
+from corpusmill.stages.extract.page.nesting import IMPLIED_ENDS, REACH
 from corpusmill.stages.extract.page.open_tags import H1, H6, break_block, close_first, pop_to, push
 from corpusmill.stages.extract.page.page import (
     AFTER_LINE_END,
@@ -66,9 +69,9 @@ from corpusmill.stages.extract.page.page import (
     SKIPPED_FROM,
     TEXT_IMAGES,
     WRITE,
-    Names,
     Page,
 )
+from corpusmill.stages.extract.page.search import find
 from corpusmill.stages.extract.page.style_sheets import read_style_sheet
 from corpusmill.stages.extract.page.tags import (
     after_comment,
@@ -86,6 +89,7 @@ from corpusmill.stages.extract.page.text import (
     break_line,
     end_block,
     open_formula,
+    put_text,
     write_formula,
     write_text,
 )
@@ -106,7 +110,7 @@ LESS, GREATER, SLASH, EXCLAMATION, QUESTION = (ord(sign) for sign in "<>/!?")
 
 
 @uncounted
-def walk(page: Page, names: Names) -> None:
+def walk(page: Page) -> None:
     """Fill `text`, `blocks`, `levels` and `elements`. If the page exceeds a limit, `state[BLOCKS]`
     or `state[ELEMENTS]` is `TOO_MANY`.
     """
@@ -117,16 +121,14 @@ def walk(page: Page, names: Names) -> None:
     while place < size and state[BLOCKS] >= 0 and state[ELEMENTS] >= 0:
         following = data[place + 1] if data[place] == LESS and place + 1 < size else 0
         if is_letter(following):
-            place = _start_tag(page, names, place + 1)
+            place = _start_tag(page, place + 1)
         elif following == SLASH and place + 2 < size and is_letter(data[place + 2]):
-            place = _end_tag(page, names, place + 2)
+            place = _end_tag(page, place + 2)
         elif following in (EXCLAMATION, QUESTION, SLASH):
             place = after_comment(data, place + 2)
         else:
-            end = place + 1
-            while end < size and data[end] != LESS:
-                end += 1
-            write_text(page, names, place, end)
+            end = find(data, LESS, place + 1, size)
+            put_text(page, place, end)
             place = end
     if state[BLOCKS] >= 0 and state[ELEMENTS] >= 0:
         pop_to(page, np.int64(0))
@@ -134,40 +136,44 @@ def walk(page: Page, names: Names) -> None:
         page.elements[0, LAST] = state[ELEMENTS] - 1
 
 
-@uncounted
-def _start_tag(page: Page, names: Names, begin: int) -> int:
+@merged
+def _start_tag(page: Page, begin: int) -> int:
     """Read a start tag whose name begins at `begin`, and open it. Returns the place after the tag,
     or after its raw content.
     """
     data, state = page.data, page.state
     end = tag_name_end(data, begin)
-    number = look_up(names.tags, name_hash(data, begin, end))
+    number = look_up(TAGS, name_hash(data, begin, end))
     if number < 0:
         number = UNKNOWN_TAG
-    place, present = read_attributes(page, names, end)
-    flags = names.tag_flags[number]
+    place, present = read_attributes(page, end)
+    flags = TAG_FLAGS[number]
     if flags & IGNORED or place > data.size:  # the page ends within the tag
         return place
-    close_first(page, names.implied_ends[number])
+    close_first(page, IMPLIED_ENDS[number])
     if flags & CLOSES_PARAGRAPH and page.open_count[P] > 0:
-        close_first(page, names.implied_ends[P])
+        close_first(page, IMPLIED_ENDS[P])
     if flags & BLOCK:
         if state[PRE_FROM] > 0 and number in (TD, TH):
             state[AFTER_LINE_END], state[PENDING] = 0, NOTHING  # cells of code are one line
         else:
             break_block(page)
-    facts = facts_of(page, names, present, number == IMG) if present & FACT_ATTRIBUTES else 0
+    facts = facts_of(page, present, number) if present & FACT_ATTRIBUTES else 0
     state[READ] = place
     if flags & VOID:
-        _void(page, names, number, facts, present)
-    elif flags & RAW:
-        return _raw(page, names, number, facts, present, place)
-    elif data[place - 2] != SLASH or (
-        number != SVG and page.open_count[SVG] + page.open_count[MATH] == 0
+        _void(page, number, facts, present)
+    elif flags & RAW and not _holds_text(page, number):
+        return _skip_raw(page, number, facts, present, place)
+    elif (
+        flags & RAW
+        or data[place - 2] != SLASH
+        or (number != SVG and page.open_count[SVG] + page.open_count[MATH] == 0)
     ):
-        push(page, names, number, facts, present)
+        push(page, number, facts, 0 if flags & RAW else present)
+        if flags & RAW:
+            return _write_raw(page, number, place)
         if number in (MATH, ANNOTATION):
-            _open_formula_element(page, names, number, facts, present)
+            _open_formula_element(page, number, facts, present)
         if number == A:
             state[IN_LINK] = 1
     elif in_formula(page):
@@ -176,7 +182,7 @@ def _start_tag(page: Page, names: Names, begin: int) -> int:
 
 
 @uncounted
-def _void(page: Page, names: Names, number: int, facts: int, present: int) -> None:
+def _void(page: Page, number: int, facts: int, present: int) -> None:
     state = page.state
     if number == BR:
         break_line(page)
@@ -189,33 +195,44 @@ def _void(page: Page, names: Names, number: int, facts: int, present: int) -> No
         state[TEXT_IMAGES] += 1
         written_already = state[FORMULA_END] == state[WRITE] and state[WRITE] > state[BLOCK_BEGIN]
         if facts & MATH_IMAGE and present >> ALT & 1 and not written_already:
-            write_formula(
-                page, names, page.spans[ALT, 0], page.spans[ALT, 1], facts & DISPLAY_MATH != 0
-            )
+            write_formula(page, page.spans[ALT, 0], page.spans[ALT, 1], facts & DISPLAY_MATH != 0)
 
 
 @uncounted
-def _raw(page: Page, names: Names, number: int, facts: int, present: int, begin: int) -> int:
-    """Read the content of an element that holds only characters, from `begin` on. Returns the place
+def _holds_text(page: Page, number: int) -> bool:
+    """Whether the characters of a raw element are text of the page: `<title>` and `<xmp>`."""
+    if page.state[PRE_FROM] > 0:
+        return False
+    return (number == XMP and page.state[SKIPPED_FROM] == 0) or (
+        number == TITLE and page.open_count[SVG] == 0
+    )
+
+
+@uncounted
+def _write_raw(page: Page, number: int, begin: int) -> int:
+    """Write the content of the raw element that has just been opened. Returns the place after its
+    end tag.
+    """
+    end, place = raw_end(page.data, begin, number)
+    write_text(page, begin, end)
+    end_block(page)
+    pop_to(page, page.state[DEPTH] - 1)
+    return place
+
+
+@uncounted
+def _skip_raw(page: Page, number: int, facts: int, present: int, begin: int) -> int:
+    """Pass by the content of a raw element that is no text, from `begin` on. Returns the place
     after its end tag.
     """
-    end, place = raw_end(page.data, names, begin, number if number != PLAINTEXT else -2)
+    end, place = raw_end(page.data, begin, number if number != PLAINTEXT else -2)
     if number == STYLE:
         if not present >> MEDIA & 1 or (facts & ON_SCREEN and not facts & OTHER_MEDIA):
-            read_style_sheet(page, names, begin, end)
+            read_style_sheet(page, begin, end)
     elif number == TEXTAREA:
         _mark_form(page)
     elif number == SCRIPT and facts & MATH_SCRIPT:
-        write_formula(page, names, begin, end, facts & DISPLAY_SCRIPT != 0)
-    elif number == XMP and page.state[SKIPPED_FROM] == 0 and page.state[PRE_FROM] == 0:
-        push(page, names, number, facts, facts & 0)
-        write_text(page, names, begin, end)
-        pop_to(page, page.state[DEPTH] - 1)
-    elif number == TITLE and page.open_count[SVG] == 0 and page.state[PRE_FROM] == 0:
-        push(page, names, number, facts, facts & 0)
-        write_text(page, names, begin, end)
-        end_block(page)
-        pop_to(page, page.state[DEPTH] - 1)
+        write_formula(page, begin, end, facts & DISPLAY_SCRIPT != 0)
     return place
 
 
@@ -231,7 +248,7 @@ def _mark_form(page: Page) -> None:
 
 
 @uncounted
-def _open_formula_element(page: Page, names: Names, number: int, facts: int, present: int) -> None:
+def _open_formula_element(page: Page, number: int, facts: int, present: int) -> None:
     """Open `<math>` or a TeX annotation inside it. An alttext of `<math>` is written in its place.
     A TeX annotation replaces the text of the formula so far.
     """
@@ -248,7 +265,6 @@ def _open_formula_element(page: Page, names: Names, number: int, facts: int, pre
         if present >> ALTTEXT & 1:
             write_formula(
                 page,
-                names,
                 page.spans[ALTTEXT, 0],
                 page.spans[ALTTEXT, 1],
                 state[MATH_DISPLAY] != 0,
@@ -265,19 +281,18 @@ def _open_formula_element(page: Page, names: Names, number: int, facts: int, pre
             state[SKIPPED_FROM] = state[DEPTH]
 
 
-@uncounted
-def _end_tag(page: Page, names: Names, begin: int) -> int:
+@merged
+def _end_tag(page: Page, begin: int) -> int:
     """Read an end tag whose name begins at `begin`, and close the tags that it closes. Returns the
     place after it.
     """
     data, state = page.data, page.state
     place = tag_name_end(data, begin)
-    number = look_up(names.tags, name_hash(data, begin, place))
-    while place < data.size and data[place] != GREATER:
-        place += 1
+    number = look_up(TAGS, name_hash(data, begin, place))
+    place = find(data, GREATER, place, data.size)
     if number < 0:
         number = UNKNOWN_TAG
-    flags = names.tag_flags[number]
+    flags = TAG_FLAGS[number]
     if flags & IGNORED:
         return place + 1
     if number == A:
@@ -289,7 +304,7 @@ def _end_tag(page: Page, names: Names, begin: int) -> int:
     elif number == BR:
         break_line(page)
     elif page.open_count[number] > 0 or H1 <= number <= H6:
-        close_first(page, names.reach[number])
+        close_first(page, REACH[number])
     elif number == P:
         break_block(page)
     return place + 1

@@ -6,7 +6,7 @@ the tags are the line ends ("soft"), and a line end of the page is a space.
 """
 
 import numpy as np
-from corpusmill.stages.columns.compiled import uncounted
+from corpusmill.stages.columns.compiled import merged, uncounted
 from corpusmill.stages.extract.page.facts import (
     CODE,
     CODE_BOX,
@@ -18,7 +18,7 @@ from corpusmill.stages.extract.page.facts import (
     TOOL,
     WHITE_SPACE,
 )
-from corpusmill.stages.extract.page.names import BLOCK, FAR, region, tag_number
+from corpusmill.stages.extract.page.names import BLOCK, FAR, TAG_FLAGS, region, tag_number
 from corpusmill.stages.extract.page.notation import content_begin, remove
 from corpusmill.stages.extract.page.page import (
     BEGIN,
@@ -40,7 +40,6 @@ from corpusmill.stages.extract.page.page import (
     S_SOFT,
     S_TAG,
     WRITE,
-    Names,
     Page,
 )
 from corpusmill.stages.extract.page.text import NEWLINE, SPACE, TAB, new_line_in_code
@@ -59,7 +58,7 @@ LESS, SLASH, HASH, ZERO, NINE, LINE_END = ord("<"), ord("/"), ord("#"), ord("0")
 AROUND_NUMBERS = (SPACE, TAB, NEWLINE, ord("["), ord("]"), ord(":"))
 
 
-@uncounted
+@merged
 def is_no_text(page: Page, number: int, facts: int) -> bool:
     """Whether the content of a tag is no text of the page: line numbers, or a button beside
     code.
@@ -70,11 +69,11 @@ def is_no_text(page: Page, number: int, facts: int) -> bool:
     )
 
 
-@uncounted
-def open_code(page: Page, names: Names, number: int, facts: int) -> None:
+@merged
+def open_code(page: Page, number: int, facts: int) -> None:
     """Begin code at a tag if the tag or its attributes say so. Its row of the stack is the last."""
     state, depth = page.state, page.state[DEPTH]
-    top, block = page.stack[depth], names.tag_flags[number] & BLOCK
+    top, block = page.stack[depth], TAG_FLAGS[number] & BLOCK
     if number == A:
         top[S_MARK] |= M_PERMALINK | M_LINK if facts & PERMALINK else M_LINK
     is_pre = number in (PRE, LISTING, XMP)

@@ -5,7 +5,6 @@ Numbers follow its rules (13.2.5.80): windows-1252 in the C1 range, U+FFFD for a
 point. Anything else stays as it is.
 """
 
-import functools
 import html.entities
 from typing import Final, NamedTuple
 
@@ -32,8 +31,7 @@ class Entities(NamedTuple):
     windows: NDArray[np.int32]
 
 
-@functools.lru_cache(maxsize=1)
-def entities() -> Entities:
+def _entities() -> Entities:
     texts = [text.encode() for text in html.entities.html5.values()]
     assert max(map(len, texts)) <= LONGEST_REPLACEMENT
     assert max(map(len, html.entities.html5)) <= LONGEST_NAME
@@ -44,6 +42,9 @@ def entities() -> Entities:
         np.frombuffer(b"".join(texts), np.uint8),
         np.array(windows, np.int32),
     )
+
+
+ENTITIES: Final = _entities()
 
 
 @uncounted
@@ -69,13 +70,13 @@ def encode(code: int, buffer: NDArray[np.uint8]) -> int:
 
 @uncounted
 def decode_reference(
-    data: NDArray[np.uint8], begin: int, end: int, table: Entities, buffer: NDArray[np.uint8]
+    data: NDArray[np.uint8], begin: int, end: int, buffer: NDArray[np.uint8]
 ) -> tuple[int, int]:
     """Decode the reference that begins with the `&` at data[begin]. Returns how many bytes it takes
     (0 if it is no reference), and how many were written to `buffer`.
     """
     if begin + 1 < end and data[begin + 1] == NUMBER_SIGN:
-        return _decode_number(data, begin, end, table, buffer)
+        return _decode_number(data, begin, end, buffer)
     code, taken, found = FNV_OFFSET, 0, -1
     place = begin + 1
     while place < end and place - begin <= LONGEST_NAME:
@@ -87,22 +88,22 @@ def decode_reference(
         place += 1
         # Names without a semicolon have at most six letters.
         if byte == SEMICOLON or place - begin <= 7:
-            number = look_up(table.names, code)
+            number = look_up(ENTITIES.names, code)
             if number >= 0:
                 taken, found = place - begin, number
         if byte == SEMICOLON:
             break
     if found < 0:
         return 0, 0
-    first, last = table.offsets[found], table.offsets[found + 1]
+    first, last = ENTITIES.offsets[found], ENTITIES.offsets[found + 1]
     for offset in range(last - first):
-        buffer[offset] = table.replacements[first + offset]
+        buffer[offset] = ENTITIES.replacements[first + offset]
     return taken, last - first
 
 
 @uncounted
 def _decode_number(
-    data: NDArray[np.uint8], begin: int, end: int, table: Entities, buffer: NDArray[np.uint8]
+    data: NDArray[np.uint8], begin: int, end: int, buffer: NDArray[np.uint8]
 ) -> tuple[int, int]:
     place = begin + 2
     base = 10
@@ -126,7 +127,7 @@ def _decode_number(
     if place < end and data[place] == SEMICOLON:
         place += 1
     if 0x80 <= code < 0xA0:
-        code = table.windows[code - 0x80]
+        code = ENTITIES.windows[code - 0x80]
     elif code == 0 or 0xD800 <= code < 0xE000 or code >= 0x110000:
         code = REPLACEMENT_CHARACTER
     return place - begin, encode(code, buffer)

@@ -9,11 +9,10 @@ Three kinds of evidence state facts:
   are those of widely used style sheets, highlighters, editors and publishing systems.
 """
 
-import functools
 from typing import Final
 
 import numpy as np
-from corpusmill.stages.extract.page.hashing import HashTable, hash_table
+from corpusmill.stages.extract.page.hashing import hash_table
 from corpusmill.stages.extract.page.names import ATTRIBUTES
 from numpy.typing import NDArray
 
@@ -23,7 +22,7 @@ _NAMES_TEXT = (
     "DENOMINATOR GUTTER NUMBERS TOOL CODE_TOOL CODE CODE_BOX CODE_LINE WHITE_SPACE PERMALINK "
     "LAYOUT SMALL_LETTERS CAPITAL_LETTERS SMALL_ROMAN CAPITAL_ROMAN RAISED LOWERED POST "
     "HIDDEN_CLASS SHOWN_CLASS DISPLAYS TRANSPARENT MOVES NO_SIZE NARROW LOW CUT ON_SCREEN "
-    "OTHER_MEDIA"
+    "OTHER_MEDIA UNTOUCHED"
 )
 _NAMES: Final = _NAMES_TEXT.split()
 FACTS: Final = {name: 1 << bit for bit, name in enumerate(_NAMES)}
@@ -45,6 +44,7 @@ HIDDEN_CLASS = FACTS["HIDDEN_CLASS"]  # undisplayed, but for SHOWN_CLASS: on som
 SHOWN_CLASS = FACTS["SHOWN_CLASS"]
 DISPLAYS = FACTS["DISPLAYS"]  # says how something is displayed, or that it is not
 TRANSPARENT = FACTS["TRANSPARENT"]  # without opacity
+UNTOUCHED = FACTS["UNTOUCHED"]  # no pointer reaches it, so it waits until a script shows it
 MOVES = FACTS["MOVES"]  # a script makes it appear
 NO_SIZE = FACTS["NO_SIZE"]  # its own text has no size; elements in it may have one
 NARROW, LOW, CUT = FACTS["NARROW"], FACTS["LOW"], FACTS["CUT"]  # together: nothing is seen of it
@@ -99,6 +99,7 @@ _DECLARATIONS: Final = {
     "display: visibility:": DISPLAYS,
     "opacity:0 opacity:0.0 opacity:.0 opacity:0%": TRANSPARENT,
     "transform: -webkit-transform: transition: animation: will-change:": MOVES,
+    "pointer-events:none position:fixed z-index:-1 z-index:-2 z-index:-10 z-index:-99": UNTOUCHED,
     "font-size:0 font-size:0px font-size:0em font-size:0rem font-size:0pt font-size:0%": NO_SIZE,
     "width:0 width:0px width:1px max-width:0 max-width:0px max-width:1px": NARROW,
     "height:0 height:0px height:1px max-height:0 max-height:0px max-height:1px": LOW,
@@ -193,9 +194,7 @@ LANGUAGE_FOLLOWS: Final = ("highlight", "sourcecode", "src")  # classes: the nex
 MAY_FOLLOW: Final = 1 << len(_NAMES)
 
 
-@functools.lru_cache(maxsize=1)
-def value_facts() -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """By row: attribute, begin and end of its word, fact. Then the words, one after the other."""
+def _value_facts() -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
     rows, words = [], b""
     for (name, word), fact in _VALUES.items():
         begin = len(words)
@@ -208,26 +207,19 @@ def value_facts() -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
     return np.array(rows, np.int64), np.frombuffer(words, np.uint8)
 
 
-@functools.lru_cache(maxsize=1)
-def declaration_facts() -> HashTable:
-    """Declaration, or beginning of one -> its fact."""
-    return _table(_DECLARATIONS)
-
-
-@functools.lru_cache(maxsize=1)
-def class_facts_table() -> HashTable:
-    """Class in lower case -> its facts, and MAY_FOLLOW."""
+def _class_facts() -> dict[str, int]:
     facts = dict.fromkeys(LANGUAGE_FOLLOWS, MAY_FOLLOW)
     for listed, fact in _CLASSES.items():
         for word in listed.split():
             facts[word] = facts.get(word, 0) | fact
-    return hash_table(facts)
+    return facts
 
 
-@functools.lru_cache(maxsize=1)
-def language_prefixes() -> HashTable:
-    return hash_table(dict.fromkeys(LANGUAGE_PREFIXES, 1))
-
-
-def _table(facts: dict[str, int]) -> HashTable:
-    return hash_table({word: fact for listed, fact in facts.items() for word in listed.split()})
+# VALUES by row: attribute, begin and end of its word in VALUE_WORDS, fact.
+VALUES, VALUE_WORDS = _value_facts()
+# Declaration, or beginning of one -> its fact.
+DECLARATIONS: Final = hash_table(
+    {word: fact for listed, fact in _DECLARATIONS.items() for word in listed.split()}
+)
+CLASSES: Final = hash_table(_class_facts())  # class in lower case -> its facts, and MAY_FOLLOW
+PREFIXES: Final = hash_table(dict.fromkeys(LANGUAGE_PREFIXES, 1))

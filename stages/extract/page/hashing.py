@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
-from corpusmill.stages.columns.compiled import inlined, uncounted
+from corpusmill.stages.columns.compiled import inlined, merged
 from numpy.typing import NDArray
 
 Keys: TypeAlias = NDArray[np.uint64]
@@ -60,7 +60,7 @@ def mix(code: np.uint64, byte: np.uint8) -> np.uint64:
     return (code ^ np.uint64(byte)) * FNV_PRIME
 
 
-@uncounted
+@merged
 def look_up(table: HashTable, code: np.uint64) -> int:
     """The value of a hash, or -1."""
     mask = table.keys.size - 1

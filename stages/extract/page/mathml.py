@@ -8,7 +8,7 @@ what it is to its parent (MathML Core, section 3).
 """
 
 import numpy as np
-from corpusmill.stages.columns.compiled import uncounted
+from corpusmill.stages.columns.compiled import merged, uncounted
 from corpusmill.stages.extract.page.names import tag_number
 from corpusmill.stages.extract.page.notation import (
     ABOVE,
@@ -62,7 +62,7 @@ M_BRACE, M_ROUND, M_OWN_BRACE, M_OWN_ROUND = (1 << bit for bit in range(8, 12))
 M_MATH = M_BRACE | M_ROUND | M_OWN_BRACE | M_OWN_ROUND
 
 
-@uncounted
+@merged
 def in_formula(page: Page) -> bool:
     state = page.state
     return state[MATH_FROM] > 0 and state[SKIPPED_FROM] == 0 and state[ANNOTATION_FROM] == 0

@@ -10,7 +10,6 @@ of text knows how many levels above it the nearest one begins. The words are tho
 unrelated sites. A region groups words of similar meaning; the model weighs the regions.
 """
 
-import functools
 from typing import Final
 
 import numpy as np
@@ -87,25 +86,7 @@ def region(name: str) -> int:
     return REGIONS.index(name)
 
 
-@functools.lru_cache(maxsize=1)
-def tag_table() -> HashTable:
-    return hash_table({name: number for number, name in enumerate(TAG_NAMES)})
-
-
-@functools.lru_cache(maxsize=1)
-def tag_flags() -> NDArray[np.int32]:
-    flags = [flag for flag, names in _TAGS.items() for _ in names.split()]
-    return np.array([*flags, 0], np.int32)
-
-
-@functools.lru_cache(maxsize=1)
-def attribute_table() -> HashTable:
-    return hash_table({name: number for number, name in enumerate(ATTRIBUTES)})
-
-
-@functools.lru_cache(maxsize=1)
-def tag_regions() -> NDArray[np.int32]:
-    """The region that each tag opens, or -1."""
+def _tag_regions() -> NDArray[np.int32]:
     opened = np.full(len(TAG_NAMES) + 1, -1, np.int32)
     for number, (tags, _) in enumerate(REGION_WORDS.values()):
         for name in tags.split():
@@ -113,13 +94,21 @@ def tag_regions() -> NDArray[np.int32]:
     return opened
 
 
-@functools.lru_cache(maxsize=1)
-def region_words() -> HashTable:
-    """Word of a class attribute -> its region. A word that two regions list belongs to the
-    first.
-    """
+def _region_of_words() -> HashTable:
     words: dict[str, int] = {}
     for number, (_, listed) in enumerate(REGION_WORDS.values()):
         for word in listed.split():
             words.setdefault(word, number)
     return hash_table(words)
+
+
+# Tables that kernels look names up in. They are constants, which numba compiles in: as arguments
+# they would be handed on at every call.
+TAGS: Final = hash_table({name: number for number, name in enumerate(TAG_NAMES)})
+TAG_FLAGS: Final = np.array(
+    [*(flag for flag, names in _TAGS.items() for _ in names.split()), 0], np.int32
+)
+TAG_REGIONS: Final = _tag_regions()  # the region that each tag opens, or -1
+KNOWN_ATTRIBUTES: Final = hash_table({name: number for number, name in enumerate(ATTRIBUTES)})
+# Word of a class attribute -> its region. A word that two regions list belongs to the first.
+WORD_REGIONS: Final = _region_of_words()

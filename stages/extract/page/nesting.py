@@ -5,11 +5,10 @@ says: go on, close up to here, or stop. They are reduced from the HTML standard'
 (13.2.6.4.7 and the insertion modes of tables).
 """
 
-import functools
 from typing import Final
 
 import numpy as np
-from corpusmill.stages.extract.page.names import BLOCK, SCOPE, TAG_NAMES, tag_flags, tag_number
+from corpusmill.stages.extract.page.names import BLOCK, SCOPE, TAG_FLAGS, TAG_NAMES, tag_number
 from numpy.typing import NDArray
 
 GO_ON: Final = 0
@@ -42,11 +41,7 @@ _REACH: Final = {
 Table = NDArray[np.uint8]
 
 
-@functools.lru_cache(maxsize=1)
-def implied_ends() -> Table:
-    """The table by start tag and open tag. Every tag that closes an open paragraph has the row of
-    `p`.
-    """
+def _implied_ends() -> Table:
     rows = np.full((len(TAG_NAMES) + 1, len(TAG_NAMES) + 1), STOP, np.uint8)
     for names, (closed, barriers) in _IMPLIED_ENDS.items():
         for name in names.split():
@@ -58,10 +53,8 @@ def implied_ends() -> Table:
     return rows
 
 
-@functools.lru_cache(maxsize=1)
-def reach() -> Table:
-    """The table by end tag and open tag."""
-    flags = tag_flags()
+def _reach() -> Table:
+    flags = TAG_FLAGS
     rows = np.full((len(TAG_NAMES) + 1, len(TAG_NAMES) + 1), GO_ON, np.uint8)
     for number in range(len(TAG_NAMES) + 1):
         rows[number, (flags & (SCOPE if flags[number] & BLOCK else BLOCK)) != 0] = STOP
@@ -77,3 +70,8 @@ def reach() -> Table:
 
 def _numbers(names: str) -> list[int]:
     return [tag_number(name) for name in names.split()]
+
+
+# By start tag and open tag. Every tag that closes an open paragraph has the row of `p`.
+IMPLIED_ENDS: Final = _implied_ends()
+REACH: Final = _reach()  # by end tag and open tag

@@ -6,7 +6,7 @@ lines) also has a row in `page.elements`.
 """
 
 import numpy as np
-from corpusmill.stages.columns.compiled import uncounted
+from corpusmill.stages.columns.compiled import merged, uncounted
 from corpusmill.stages.extract.page.code import (
     M_REMOVED,
     close_removed,
@@ -39,6 +39,8 @@ from corpusmill.stages.extract.page.names import (
     FAR,
     SKIPPED,
     STRONG,
+    TAG_FLAGS,
+    TAG_REGIONS,
     UNKNOWN_TAG,
     WORD_ATTRIBUTES,
     attribute_number,
@@ -95,7 +97,6 @@ from corpusmill.stages.extract.page.page import (
     TEXT_LINKS,
     TOO_MANY,
     WRITE,
-    Names,
     Page,
 )
 from corpusmill.stages.extract.page.scripts import M_SCRIPT, close_script, open_script
@@ -125,7 +126,7 @@ LESS = ord("<")
 WITH_WORDS = (1 << WORD_ATTRIBUTES) - 1
 
 
-@uncounted
+@merged
 def break_block(page: Page) -> None:
     """End the block at a tag that breaks lines. In preformatted text begin a new line instead. A
     hidden tag does not break what is shown around it.
@@ -140,10 +141,10 @@ def break_block(page: Page) -> None:
         end_block(page)
 
 
-@uncounted
-def push(page: Page, names: Names, number: int, facts: int, present: int) -> None:
+@merged
+def push(page: Page, number: int, facts: int, present: int) -> None:
     """Open a tag. All tags below it inherit its state."""
-    state, flags = page.state, names.tag_flags[number]
+    state, flags = page.state, TAG_FLAGS[number]
     if state[DEPTH] >= MAX_DEPTH:
         state[OVERFLOW] += 1
         return
@@ -162,7 +163,7 @@ def push(page: Page, names: Names, number: int, facts: int, present: int) -> Non
         top[S_STRONG] = 1
     if facts & POST:
         page.elements[top[S_ELEMENT], ROLE] = IS_POST
-    _open_regions(page, names, number, facts, present)
+    _open_regions(page, number, facts, present)
     panel = flags & BLOCK and page.stack_levels[top[S_LEVELS], PANEL] == 0
     if not panel:
         if _hides(page, number, facts, present):
@@ -184,14 +185,14 @@ def push(page: Page, names: Names, number: int, facts: int, present: int) -> Non
                 page.spans[attribute, 0],
                 page.spans[attribute, 1],
             )
-    open_code(page, names, number, facts)
+    open_code(page, number, facts)
     if in_formula(page):
         open_math(page, number)
     elif not flags & BLOCK:
         open_script(page, number, facts)
 
 
-@uncounted
+@merged
 def _hides(page: Page, number: int, facts: int, present: int) -> bool:
     """Whether a browser does not show what is in a tag, to a reader with eyes and scripts."""
     if facts & UNDISPLAYED and not facts & (FINDABLE | MATH_WRAPPER):
@@ -203,7 +204,7 @@ def _hides(page: Page, number: int, facts: int, present: int) -> bool:
     return number == NOSCRIPT or (number == DIALOG and not present >> OPEN & 1)
 
 
-@uncounted
+@merged
 def _begins_with_text(page: Page) -> bool:
     place = page.state[READ]
     while place < page.data.size and is_space(page.data[place]):
@@ -211,7 +212,7 @@ def _begins_with_text(page: Page) -> bool:
     return place < page.data.size and page.data[place] != LESS
 
 
-@uncounted
+@merged
 def _open_element(page: Page, number: int, facts: int, present: int) -> None:
     state, elements, depth = page.state, page.elements, page.state[DEPTH]
     below, top = page.stack[depth - 1], page.stack[depth]
@@ -249,14 +250,14 @@ def _open_element(page: Page, number: int, facts: int, present: int) -> None:
         top[S_HEADING] = number - H1 + 1
 
 
-@uncounted
-def _open_regions(page: Page, names: Names, number: int, facts: int, present: int) -> None:
+@merged
+def _open_regions(page: Page, number: int, facts: int, present: int) -> None:
     """Set the levels of the regions for a new tag. Below a tag that breaks lines each region is one
     level farther. A region begins here if the tag or its attributes say so. A tag that changes
     nothing shares the row of levels of the tag around it.
     """
     depth = page.state[DEPTH]
-    breaks, opened = names.tag_flags[number] & BLOCK, names.tag_regions[number]
+    breaks, opened = TAG_FLAGS[number] & BLOCK, TAG_REGIONS[number]
     if (
         not breaks
         and opened < 0
@@ -266,12 +267,14 @@ def _open_regions(page: Page, names: Names, number: int, facts: int, present: in
         return
     levels, below = page.stack_levels[depth], page.stack_levels[page.stack[depth, S_LEVELS]]
     page.stack[depth, S_LEVELS] = depth
-    farther = np.uint8(1 if breaks else 0)
     for place in range(levels.size):
-        levels[place] = min(below[place] + farther, np.uint8(FAR))
+        levels[place] = below[place]
+    if breaks:
+        for place in range(levels.size):
+            levels[place] += levels[place] < FAR
     for attribute in range(WORD_ATTRIBUTES):
         if present >> attribute & 1:
-            mark_words(page, names, attribute, depth)
+            mark_words(page, attribute, depth)
     if opened >= 0:
         levels[opened] = 0
     if facts & UNDISPLAYED and not (breaks and levels[PANEL] == 0):
@@ -280,7 +283,7 @@ def _open_regions(page: Page, names: Names, number: int, facts: int, present: in
         levels[NOT_SPOKEN] = 0
 
 
-@uncounted
+@merged
 def close_first(page: Page, rules: NDArray[np.uint8]) -> None:
     """Close the innermost open tag that the rules say to close, and all tags within it. Close none
     if the rules say stop before.

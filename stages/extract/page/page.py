@@ -5,29 +5,11 @@ cell, a line of a menu. An **element** is a tag that breaks lines. Elements are 
 order in which they open, so a parent comes before its children. Element 0 is the page.
 """
 
-import functools
 from typing import Final, NamedTuple
 
 import numpy as np
-from corpusmill.stages.extract.page.entities import Entities, entities
-from corpusmill.stages.extract.page.facts import (
-    class_facts_table,
-    declaration_facts,
-    language_prefixes,
-    value_facts,
-)
 from corpusmill.stages.extract.page.hashing import HashTable
-from corpusmill.stages.extract.page.names import (
-    ATTRIBUTES,
-    FAR,
-    REGIONS,
-    attribute_table,
-    region_words,
-    tag_flags,
-    tag_regions,
-    tag_table,
-)
-from corpusmill.stages.extract.page.nesting import implied_ends, reach
+from corpusmill.stages.extract.page.names import ATTRIBUTES, FAR, REGIONS, TAG_FLAGS
 from numpy.typing import NDArray
 
 MAX_DEPTH: Final = 256  # open tags; anything deeper counts as lying there
@@ -35,10 +17,10 @@ MAX_BLOCKS: Final = 100_000
 MAX_ELEMENTS: Final = 1_000_000
 MOST_HIDDEN_NAMES: Final = 512  # twice the names that style sheets may hide or show
 TOO_MANY: Final = -1
+LESS: Final = ord("<")
 
 # Columns of `blocks`. HIDDEN: how many hidden elements it is in, and FAINT times how many without
-# opacity. LANGUAGE: the bytes of `text`
-# before BEGIN that name the programming language.
+# opacity. LANGUAGE: the bytes of `text` before BEGIN that name the programming language.
 (BEGIN, END, ELEMENT, LINK_CHARACTERS, CHARACTERS, LINKS, STRONG_CHARACTERS, IMAGES) = range(8)
 (LIST_ITEM, LIST_DEPTH, ROW, CELL, HEADING, PREFORMATTED, RULED, TITLE) = range(8, 16)
 HIDDEN, LANGUAGE, BLOCK_COLUMNS = range(16, 19)
@@ -113,24 +95,6 @@ IS_FORM: Final = 2
 ) = range(22, 31)
 
 
-class Names(NamedTuple):
-    """The tables in which kernels look names up."""
-
-    tags: HashTable
-    tag_flags: NDArray[np.int32]
-    tag_regions: NDArray[np.int32]
-    attributes: HashTable
-    words: HashTable
-    values: NDArray[np.int64]
-    value_words: NDArray[np.uint8]
-    declarations: HashTable
-    classes: HashTable
-    language_prefixes: HashTable
-    implied_ends: NDArray[np.uint8]
-    reach: NDArray[np.uint8]
-    entities: Entities
-
-
 class Page(NamedTuple):
     """data: the page's UTF-8. text: the text written so far. levels: by block, how many levels up
     each region begins (`FAR`: nowhere).
@@ -154,30 +118,15 @@ class Page(NamedTuple):
     spans: NDArray[np.int64]
 
 
-@functools.lru_cache(maxsize=1)
-def names() -> Names:
-    return Names(
-        *(
-            tag_table(),
-            tag_flags(),
-            tag_regions(),
-            attribute_table(),
-            region_words(),
-            *value_facts(),
-        ),
-        *(declaration_facts(), class_facts_table(), language_prefixes()),
-        *(implied_ends(), reach(), entities()),
-    )
-
-
 def new_page(data: bytes) -> Page:
     """Room for all that a page of these bytes can hold, up to the limits. Memory that is never
     touched costs nothing.
     """
-    tags = data.count(b"<")
+    bytes_of_page = np.frombuffer(data, np.uint8)
+    tags = int(np.count_nonzero(bytes_of_page == LESS))
     blocks, open_elements = min(tags + 2, MAX_BLOCKS), min(tags + 2, MAX_ELEMENTS)
     return Page(
-        np.frombuffer(data, np.uint8),
+        bytes_of_page,
         # A reference of 5 bytes may become 6, and `<mtable>` becomes `\matrix{}`.
         np.empty(len(data) + len(data) // 2 + 64, np.uint8),
         np.empty((blocks, BLOCK_COLUMNS), np.int32),
@@ -186,7 +135,7 @@ def new_page(data: bytes) -> Page:
         HashTable(np.zeros(MOST_HIDDEN_NAMES, np.uint64), np.zeros(MOST_HIDDEN_NAMES, np.int64)),
         np.zeros((MAX_DEPTH + 1, STACK_COLUMNS), np.int32),
         np.full((MAX_DEPTH + 1, len(REGIONS)), FAR, np.uint8),
-        np.zeros(tag_flags().size, np.int32),
+        np.zeros(TAG_FLAGS.size, np.int32),
         np.zeros(STATE_SIZE, np.int64),
         np.zeros(8, np.uint8),
         np.zeros((len(ATTRIBUTES), 2), np.int64),

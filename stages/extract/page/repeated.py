@@ -11,7 +11,7 @@ Zhai, Mining Data Records in Web Pages, KDD 2003).
 from typing import Final
 
 import numpy as np
-from corpusmill.stages.columns.compiled import njit
+from corpusmill.stages.columns.compiled import njit, uncounted
 from corpusmill.stages.extract.page.element_totals import (
     T_BLOCKS,
     T_LINKS,
@@ -119,7 +119,7 @@ def describe_repeated(
     return column + 2 * SIZE
 
 
-@njit
+@uncounted
 def _describe(
     member: int,
     levels_up: float,

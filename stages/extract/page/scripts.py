@@ -8,7 +8,7 @@ mark of a note. Links and classes tell notes; otherwise the text before it tells
 """
 
 import numpy as np
-from corpusmill.stages.columns.compiled import uncounted
+from corpusmill.stages.columns.compiled import merged, uncounted
 from corpusmill.stages.extract.page.facts import (
     DENOMINATOR,
     FRACTION,
@@ -83,7 +83,7 @@ CARET, UNDERSCORE, SLASH, LEFT, RIGHT, SQUARE, BACK_SQUARE, ZERO, ONE, NINE, PLU
 )
 
 
-@uncounted
+@merged
 def open_script(page: Page, number: int, facts: int) -> None:
     """Note at its start what a tag's end has to do. Its row of the stack is the last."""
     state = page.state

@@ -11,7 +11,9 @@ Labels of buttons that copy code are left out too.
 from typing import Final
 
 import numpy as np
-from corpusmill.stages.extract.page.names import TAG_NAMES, region, tag_number
+from corpusmill.stages.columns.compiled import njit
+from corpusmill.stages.extract.page.hashing import FNV_OFFSET, hash_table, look_up, mix
+from corpusmill.stages.extract.page.names import region, tag_number
 from corpusmill.stages.extract.page.page import (
     BEGIN,
     CHARACTERS,
@@ -29,13 +31,11 @@ from numpy.typing import NDArray
 # Characters of hidden text that could be the text of a page. A plea to switch on scripts has fewer.
 A_PAGE: Final = 600
 LITTLE: Final = 0.03  # share of the characters
-COPY_LABELS: Final = frozenset(
-    (b"copy", b"copied", b"copied!", b"copy code", b"copy to clipboard", b"copy snippet")
-)
-LONGEST_LABEL: Final = max(map(len, COPY_LABELS))
+_LABELS: Final = ("copy", "copied", "copied!", "copy code", "copy to clipboard", "copy snippet")
+COPY_LABELS: Final = hash_table(dict.fromkeys(_LABELS, 1))
+LONGEST_LABEL: Final = max(map(len, _LABELS))
 NEAR: Final = 3  # levels up to an element of controls
 BUTTON, CONTROLS = tag_number("button"), region("button")
-assert TAG_NAMES[BUTTON] == "button"
 
 
 def shown(
@@ -45,8 +45,9 @@ def shown(
     elements: NDArray[np.int32],
 ) -> NDArray[np.bool_]:
     """Which blocks to keep."""
-    kept = np.ones(len(blocks), np.bool_)
-    if blocks[:, HIDDEN].any():
+    if not blocks[:, HIDDEN].any():
+        kept = np.ones(len(blocks), np.bool_)
+    else:
         hidden, faint = blocks[:, HIDDEN] % FAINT, blocks[:, HIDDEN] >= FAINT
         free = np.where(blocks[:, TITLE], 0, blocks[:, CHARACTERS] - blocks[:, LINK_CHARACTERS])
         level = 0
@@ -55,11 +56,29 @@ def shown(
         kept = hidden <= level
         if free[kept & faint].sum() <= LITTLE * free[kept].sum():
             kept &= ~faint
-    short = (blocks[:, END] - blocks[:, BEGIN] <= LONGEST_LABEL) & (blocks[:, PREFORMATTED] == 0)
-    few = np.flatnonzero(short & kept)
-    control = (elements[blocks[few, ELEMENT], TAG] == BUTTON) | (levels[few, CONTROLS] < NEAR)
-    for number in few[control]:
-        words = text[blocks[number, BEGIN] : blocks[number, END]].tobytes()
-        if words.lower() in COPY_LABELS:
-            kept[number] = False
+    _leave_labels(text, blocks, levels, elements, kept)
     return kept
+
+
+@njit
+def _leave_labels(
+    text: NDArray[np.uint8],
+    blocks: NDArray[np.int32],
+    levels: NDArray[np.uint8],
+    elements: NDArray[np.int32],
+    kept: NDArray[np.bool_],
+) -> None:
+    """Leave out the labels of buttons that copy code."""
+    for number in range(blocks.shape[0]):
+        block = blocks[number]
+        if (
+            block[END] - block[BEGIN] <= LONGEST_LABEL
+            and not block[PREFORMATTED]
+            and (elements[block[ELEMENT], TAG] == BUTTON or levels[number, CONTROLS] < NEAR)
+        ):
+            code = FNV_OFFSET
+            for place in range(block[BEGIN], block[END]):
+                byte = text[place]
+                code = mix(code, byte | 32 if 65 <= byte <= 90 else byte)
+            if look_up(COPY_LABELS, code) >= 0:
+                kept[number] = False

@@ -3,27 +3,42 @@ standard, 13.2.5).
 """
 
 import numpy as np
-from corpusmill.stages.columns.compiled import inlined, uncounted
+from corpusmill.stages.columns.compiled import inlined, merged, uncounted
 from corpusmill.stages.extract.page.facts import (
     BEGINNINGS,
+    CLASSES,
     CUT,
+    DECLARATIONS,
     HIDDEN_CLASS,
     LOW,
     MAY_FOLLOW,
     NARROW,
+    PREFIXES,
     SHOWN_CLASS,
+    TRANSPARENT,
     UNDISPLAYED,
+    UNTOUCHED,
     VALUE_ATTRIBUTES,
+    VALUE_WORDS,
+    VALUES,
 )
 from corpusmill.stages.extract.page.hashing import FNV_OFFSET, look_up, mix, word_hash
-from corpusmill.stages.extract.page.names import CLASS, ID, attribute_number
+from corpusmill.stages.extract.page.names import (
+    CLASS,
+    ID,
+    KNOWN_ATTRIBUTES,
+    TAGS,
+    WORD_REGIONS,
+    attribute_number,
+    tag_number,
+)
 from corpusmill.stages.extract.page.page import (
     HIDDEN_NAMES,
     LANGUAGE_BEGIN,
     LANGUAGE_END,
-    Names,
     Page,
 )
+from corpusmill.stages.extract.page.search import find
 from numpy.typing import NDArray
 
 GREATER, SLASH, EQUALS, QUOTE, APOSTROPHE, EXCLAMATION, HYPHEN, LESS = (
@@ -31,6 +46,7 @@ GREATER, SLASH, EQUALS, QUOTE, APOSTROPHE, EXCLAMATION, HYPHEN, LESS = (
 )
 COLON, SEMICOLON, PLUS = (ord(sign) for sign in ":;+")
 STYLE = attribute_number("style")
+IMG = tag_number("img")
 WITH_VALUES = sum(1 << attribute_number(name) for name in VALUE_ATTRIBUTES)
 LONGEST_VALUE = 1000  # only so many bytes of an attribute's value are read
 LONGEST_TAG = 16  # longer names are unknown
@@ -60,9 +76,7 @@ def after_comment(data: NDArray[np.uint8], place: int) -> int:
         and data[place] == HYPHEN
         and data[place + 1] == HYPHEN
     ):
-        while place < size and data[place] != GREATER:
-            place += 1
-        return place + 1
+        return find(data, GREATER, place, size) + 1
     place += 2
     if place < size and data[place] == GREATER:
         return place + 1
@@ -76,7 +90,7 @@ def after_comment(data: NDArray[np.uint8], place: int) -> int:
     return size
 
 
-@uncounted
+@merged
 def tag_name_end(data: NDArray[np.uint8], place: int) -> int:
     """The end of the tag name that begins at `place`."""
     while (
@@ -89,7 +103,7 @@ def tag_name_end(data: NDArray[np.uint8], place: int) -> int:
     return place
 
 
-@uncounted
+@merged
 def name_hash(data: NDArray[np.uint8], begin: int, end: int) -> np.uint64:
     """The hash of a name in lower case. If the name is longer than any known name, only its first
     bytes count.
@@ -101,8 +115,8 @@ def name_hash(data: NDArray[np.uint8], begin: int, end: int) -> np.uint64:
     return code
 
 
-@uncounted
-def read_attributes(page: Page, names: Names, place: int) -> tuple[int, int]:
+@merged
+def read_attributes(page: Page, place: int) -> tuple[int, int]:
     """Read a tag's attributes from `place`. Returns the place after its `>` and, as bits, which of
     the known attributes it has. If there is no `>`, the place lies beyond the page's end.
 
@@ -127,7 +141,7 @@ def read_attributes(page: Page, names: Names, place: int) -> tuple[int, int]:
             and data[place] not in (EQUALS, GREATER, SLASH)
         ):
             place += 1
-        attribute = look_up(names.attributes, name_hash(data, name_begin, place))
+        attribute = look_up(KNOWN_ATTRIBUTES, name_hash(data, name_begin, place))
         while place < size and is_space(data[place]):
             place += 1
         begin = end = place
@@ -139,7 +153,7 @@ def read_attributes(page: Page, names: Names, place: int) -> tuple[int, int]:
     return size + 1, present
 
 
-@uncounted
+@merged
 def _value(data: NDArray[np.uint8], place: int) -> tuple[int, int, int]:
     """Begin and end of the value that begins at `place` or after white space, and the place after
     it.
@@ -149,9 +163,7 @@ def _value(data: NDArray[np.uint8], place: int) -> tuple[int, int, int]:
         place += 1
     if place < size and (data[place] == QUOTE or data[place] == APOSTROPHE):
         quote, begin = data[place], place + 1
-        place += 1
-        while place < size and data[place] != quote:
-            place += 1
+        place = find(data, quote, begin, size)
         return begin, place, place + 1
     begin = place
     while place < size and not is_space(data[place]) and data[place] != GREATER:
@@ -159,36 +171,38 @@ def _value(data: NDArray[np.uint8], place: int) -> tuple[int, int, int]:
     return begin, place, place
 
 
-@uncounted
-def facts_of(page: Page, names: Names, present: int, image: bool) -> int:
-    """What the attributes just read say, as bits (`facts`). image: whether the tag is an image.
+@merged
+def facts_of(page: Page, present: int, number: int) -> int:
+    """What the attributes just read say, as bits (`facts`). number: of the tag.
 
     A class that names a programming language sets `state[LANGUAGE_BEGIN]` and its end.
     """
-    facts = 0
-    for row in range(names.values.shape[0] if image or present & WITH_VALUES else 0):
-        attribute = names.values[row, 0]
+    facts, image = 0, number == IMG
+    for row in range(VALUES.shape[0] if image or present & WITH_VALUES else 0):
+        attribute = VALUES[row, 0]
         if present >> attribute & 1 and (attribute != CLASS or image):
-            word = names.value_words[names.values[row, 1] : names.values[row, 2]]
+            word = VALUE_WORDS[VALUES[row, 1] : VALUES[row, 2]]
             if _holds(page, attribute, word):
-                facts |= names.values[row, 3]
+                facts |= VALUES[row, 3]
     if present >> STYLE & 1:
         begin = page.spans[STYLE, 0]
         end = min(page.spans[STYLE, 1], begin + LONGEST_VALUE)
-        facts |= declared_facts(page.data, names, begin, end)
+        facts |= declared_facts(page.data, begin, end)
     if present >> CLASS & 1:
-        facts |= _class_facts(page, names)
+        facts |= _class_facts(page, number)
     if present >> ID & 1 and page.state[HIDDEN_NAMES] > 0:
-        facts |= _id_facts(page)
+        facts |= _id_facts(page, number)
     if facts & HIDDEN_CLASS and not facts & SHOWN_CLASS:
         facts |= UNDISPLAYED
-    if facts & NARROW and facts & LOW and facts & CUT:
+    if (facts & NARROW and facts & LOW and facts & CUT) or (
+        facts & TRANSPARENT and facts & UNTOUCHED
+    ):
         facts |= UNDISPLAYED
     return facts
 
 
 @uncounted
-def declared_facts(data: NDArray[np.uint8], names: Names, begin: int, end: int) -> int:
+def declared_facts(data: NDArray[np.uint8], begin: int, end: int) -> int:
     """What declarations of style say, those of an attribute or of a rule."""
     facts, code, length = 0, FNV_OFFSET, -1  # length: of the value so far; -1 before the colon
     for place in range(begin, end + 1):
@@ -196,7 +210,7 @@ def declared_facts(data: NDArray[np.uint8], names: Names, begin: int, end: int) 
         if is_space(byte):
             continue
         if byte in (SEMICOLON, EXCLAMATION):
-            found = look_up(names.declarations, code)
+            found = look_up(DECLARATIONS, code)
             facts |= max(found, 0)
             code, length = FNV_OFFSET, -1
             continue
@@ -206,13 +220,13 @@ def declared_facts(data: NDArray[np.uint8], names: Names, begin: int, end: int) 
         elif byte == COLON:
             length = 0
         if length in BEGINNINGS:
-            found = look_up(names.declarations, code)
+            found = look_up(DECLARATIONS, code)
             facts |= max(found, 0)
     return facts
 
 
-@uncounted
-def _class_facts(page: Page, names: Names) -> int:
+@merged
+def _class_facts(page: Page, number: int) -> int:
     """What the names of the `class` attribute say. It also looks for the name of a programming
     language: behind a prefix (`language-python`), or as the next name (`brush: python`).
     """
@@ -223,13 +237,13 @@ def _class_facts(page: Page, names: Names) -> int:
     for place in range(begin, end + 1):
         byte = page.data[place] if place < end else np.uint8(32)
         if not is_space(byte):
-            if byte in (HYPHEN, COLON) and look_up(names.language_prefixes, code) >= 0:
+            if byte in (HYPHEN, COLON) and look_up(PREFIXES, code) >= 0:
                 language = place + 1
             code = mix(code, byte | 32 if 65 <= byte <= 90 else byte)
             continue
         if place > name_begin:
-            found = max(look_up(names.classes, code), 0)
-            if some_hidden and look_up(page.hidden_names, code) == HIDES:
+            found = max(look_up(CLASSES, code), 0)
+            if some_hidden and _sheets_hide(page, code, number):
                 facts |= UNDISPLAYED
             if language > name_begin and place > language:
                 page.state[LANGUAGE_BEGIN], page.state[LANGUAGE_END] = language, place
@@ -243,8 +257,8 @@ def _class_facts(page: Page, names: Names) -> int:
     return facts
 
 
-@uncounted
-def _id_facts(page: Page) -> int:
+@merged
+def _id_facts(page: Page, number: int) -> int:
     """UNDISPLAYED if a style sheet of the page hides the tag's id."""
     code = ID_HASH
     for place in range(
@@ -252,7 +266,22 @@ def _id_facts(page: Page) -> int:
     ):
         byte = page.data[place]
         code = mix(code, byte | 32 if 65 <= byte <= 90 else byte)
-    return UNDISPLAYED if look_up(page.hidden_names, code) == HIDES else 0
+    return UNDISPLAYED if _sheets_hide(page, code, number) else 0
+
+
+@merged
+def _sheets_hide(page: Page, code: np.uint64, number: int) -> bool:
+    """Whether style sheets hide a class or an id, or that of this tag (`div.note`)."""
+    found = look_up(page.hidden_names, code)
+    if found < 0:
+        found = look_up(page.hidden_names, of_tag(code, number))
+    return found == HIDES
+
+
+@inlined
+def of_tag(code: np.uint64, number: int) -> np.uint64:
+    """The hash of a name that is meant for one tag only."""
+    return code ^ np.uint64(number + 1) << np.uint64(48)
 
 
 @uncounted
@@ -272,7 +301,7 @@ def whole_number(page: Page, attribute: int, otherwise: int) -> int:
     return sign * value if place > first else otherwise
 
 
-@uncounted
+@merged
 def _holds(page: Page, attribute: int, word: NDArray[np.uint8]) -> int:
     """1 if the value holds the lower-case word, else 0. Spaces in the value do not count."""
     begin = page.spans[attribute, 0]
@@ -292,8 +321,8 @@ def _holds(page: Page, attribute: int, word: NDArray[np.uint8]) -> int:
     return 1 if word.size == 0 else 0
 
 
-@uncounted
-def mark_words(page: Page, names: Names, attribute: int, depth: int) -> None:
+@merged
+def mark_words(page: Page, attribute: int, depth: int) -> None:
     """Begin the regions that the words of an attribute's value open, at this depth. A word ends
     before a capital (`postBody`) and before anything that is no letter.
     """
@@ -305,7 +334,7 @@ def mark_words(page: Page, names: Names, attribute: int, depth: int) -> None:
         letter = is_letter(byte)
         capital = letter and byte < 97
         if length > 0 and (not letter or (capital and after_small)):
-            region = look_up(names.words, code)
+            region = look_up(WORD_REGIONS, code)
             if region >= 0:
                 page.stack_levels[depth, region] = 0
             code, length = FNV_OFFSET, 0
@@ -315,7 +344,7 @@ def mark_words(page: Page, names: Names, attribute: int, depth: int) -> None:
         after_small = letter and not capital
 
 
-@uncounted
+@merged
 def signature(page: Page, number: int, present: int, above: int) -> int:
     """A hash by which elements of one kind are alike: the tag, and the first word of its class, or
     else of its id, without digits. A tag without both is like tags in elements like its own parent.
@@ -340,18 +369,20 @@ def signature(page: Page, number: int, present: int, above: int) -> int:
 
 
 @uncounted
-def raw_end(data: NDArray[np.uint8], names: Names, place: int, number: int) -> tuple[int, int]:
+def raw_end(data: NDArray[np.uint8], place: int, number: int) -> tuple[int, int]:
     """Where raw content that begins at `place` ends, and the place after its end tag. number: of
     the tag.
     """
     size = data.size
-    while place + 2 < size:
-        if data[place] == LESS and data[place + 1] == SLASH and is_letter(data[place + 2]):
+    while True:
+        place = find(data, LESS, place, size)
+        if place + 2 >= size:
+            return size, size
+        if data[place + 1] == SLASH and is_letter(data[place + 2]):
             after_name = tag_name_end(data, place + 2)
-            if look_up(names.tags, name_hash(data, place + 2, after_name)) == number:
+            if look_up(TAGS, name_hash(data, place + 2, after_name)) == number:
                 end = place
                 while after_name < size and data[after_name] != GREATER:
                     after_name += 1
                 return end, after_name + 1
         place += 1
-    return size, size

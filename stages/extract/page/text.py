@@ -3,7 +3,7 @@
 from typing import Final
 
 import numpy as np
-from corpusmill.stages.columns.compiled import uncounted
+from corpusmill.stages.columns.compiled import merged, uncounted
 from corpusmill.stages.extract.page.entities import decode_reference
 from corpusmill.stages.extract.page.names import tag_number
 from corpusmill.stages.extract.page.page import (
@@ -58,7 +58,6 @@ from corpusmill.stages.extract.page.page import (
     TITLE,
     TOO_MANY,
     WRITE,
-    Names,
     Page,
 )
 from numpy.typing import NDArray
@@ -152,7 +151,7 @@ def _write_language(page: Page) -> int:
     return end - begin
 
 
-@uncounted
+@merged
 def admits(page: Page) -> bool:
     """Whether text is written here. Hidden text makes blocks of its own. Inside a block that is
     less hidden it is left out.
@@ -224,7 +223,7 @@ def _strip_line(page: Page) -> None:
         state[WRITE] -= 1
 
 
-@uncounted
+@merged
 def _write_run(page: Page, begin: int, end: int) -> None:
     """Write data[begin:end], plain bytes with single spaces between. `write_character` would write
     the same, one by one.
@@ -273,7 +272,7 @@ def write_character(page: Page, length: int) -> None:
     _count_characters(page, 1)
 
 
-@uncounted
+@merged
 def _length(data: Bytes, begin: int, end: int) -> int:
     """The number of bytes of the UTF-8 character that begins at `begin`."""
     byte = data[begin]
@@ -281,7 +280,7 @@ def _length(data: Bytes, begin: int, end: int) -> int:
     return min(length, end - begin)
 
 
-@uncounted
+@merged
 def _blank(character: Bytes, length: int) -> int:
     """1: white space; 2: a character that has no place in text (soft hyphen, zero width, controls);
     0: anything else.
@@ -310,8 +309,14 @@ def _blank(character: Bytes, length: int) -> int:
 
 
 @uncounted
-def write_text(page: Page, names: Names, begin: int, end: int) -> None:
+def write_text(page: Page, begin: int, end: int) -> None:
     """Write data[begin:end]. White space collapses, and character references are resolved."""
+    put_text(page, begin, end)
+
+
+@merged
+def put_text(page: Page, begin: int, end: int) -> None:
+    """`write_text`, for the one place that writes most of a page's text."""
     data, state = page.data, page.state
     if not admits(page):
         return
@@ -330,7 +335,7 @@ def write_text(page: Page, names: Names, begin: int, end: int) -> None:
         length = taken = _length(data, place, end)
         referred = 0
         if data[place] == AMPERSAND:
-            referred, length = decode_reference(data, place, end, names.entities, page.buffer)
+            referred, length = decode_reference(data, place, end, page.buffer)
             taken, length = max(referred, 1), max(length, 1)
         if referred == 0:
             for offset in range(length):
@@ -381,7 +386,7 @@ def _write_code_space(page: Page) -> None:
 
 
 @uncounted
-def write_formula(page: Page, names: Names, begin: int, end: int, display: bool) -> None:
+def write_formula(page: Page, begin: int, end: int, display: bool) -> None:
     """Write data[begin:end], which is TeX, as `$...$`. Write it as `$$...$$` if it stands on a line
     of its own.
     """
@@ -398,7 +403,7 @@ def write_formula(page: Page, names: Names, begin: int, end: int, display: bool)
     marked = data[begin] == DOLLAR or (data[begin] == BACKSLASH and (following in (ROUND, SQUARE)))
     if not marked:
         open_formula(page, display)
-    write_text(page, names, begin, end)
+    write_text(page, begin, end)
     if not marked:
         close_formula(page, display)
     page.state[FORMULA_END] = page.state[WRITE]

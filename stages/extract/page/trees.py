@@ -4,8 +4,8 @@ and is not done here.
 A forest is a table of nodes, one tree after the other. An inner node sends a row to `left` if its
 feature is at most `threshold`, otherwise to the node after `left`. A leaf sends every row to
 itself, since its threshold is infinite. So every row can take as many steps as the tree is deep,
-without a branch. Four rows go at a time: each step waits for memory, and the waits overlap. A row's
-probability is the logistic function of the sum of its leaves' values.
+without a branch. Eight rows go at a time: each step waits for memory, and the waits overlap. A
+row's probability is the logistic function of the sum of its leaves' values.
 
 Source: Friedman, Greedy Function Approximation: A Gradient Boosting Machine, Annals of Statistics
 29 (2001).
@@ -14,7 +14,7 @@ Source: Friedman, Greedy Function Approximation: A Gradient Boosting Machine, An
 from typing import Final, NamedTuple
 
 import numpy as np
-from corpusmill.stages.columns.compiled import inlined, njit
+from corpusmill.stages.columns.compiled import inlined, njit, uncounted
 from numpy.typing import NDArray
 
 FIRST_TREES: Final = 60  # every row takes these
@@ -43,44 +43,59 @@ def probabilities(forest: Forest, rows: NDArray[np.float32]) -> NDArray[np.float
     count = rows.shape[0]
     sums = np.full(count, forest.bias, np.float64)
     first = min(FIRST_TREES, forest.roots.size)
-    _add_trees(forest, rows, 0, first, sums)
+    _add_trees(forest, rows.ravel(), 0, first, sums)
     if first < forest.roots.size:
         doubtful = np.flatnonzero(np.abs(sums) < SURE)
         some, their_sums = rows[doubtful], sums[doubtful]
-        _add_trees(forest, some, first, forest.roots.size, their_sums)
+        _add_trees(forest, some.ravel(), first, forest.roots.size, their_sums)
         sums[doubtful] = their_sums
     return (1 / (1 + np.exp(-sums))).astype(np.float32)
 
 
-@njit
+@uncounted
 def _add_trees(
-    forest: Forest, rows: NDArray[np.float32], begin: int, end: int, sums: NDArray[np.float64]
+    forest: Forest, flat: NDArray[np.float32], begin: int, end: int, sums: NDArray[np.float64]
 ) -> None:
-    """Add to each row's sum the leaves of the trees from `begin` to `end`."""
-    count, width = rows.shape
-    flat = rows.ravel()
+    """Add to each row's sum the leaves of the trees from `begin` to `end`. flat: the rows, one
+    after the other.
+    """
+    count = sums.size
+    width = np.uint64(flat.size // max(count, 1))  # unsigned: no test for negative places
     # Trees in the outer loop, rows in the inner one: so one tree at a time stays in the cache.
     for tree in range(begin, end):
         root, depth = np.uint64(forest.roots[tree]), forest.depths[tree]
-        for row in range(0, count - 3, 4):
-            first = np.uint64(row * width)  # unsigned: no test for negative places
-            second = first + np.uint64(width)
-            third = second + np.uint64(width)
-            fourth = third + np.uint64(width)
-            a = b = c = d = root
+        whole = count - count % 8
+        for row in range(0, whole, 8):
+            row0 = np.uint64(row) * width
+            row1 = row0 + width
+            row2 = row1 + width
+            row3 = row2 + width
+            row4 = row3 + width
+            row5 = row4 + width
+            row6 = row5 + width
+            row7 = row6 + width
+            a = b = c = d = e = f = g = h = root
             for _ in range(depth):
-                a = _step(forest, flat, first, a)
-                b = _step(forest, flat, second, b)
-                c = _step(forest, flat, third, c)
-                d = _step(forest, flat, fourth, d)
+                a = _step(forest, flat, row0, a)
+                b = _step(forest, flat, row1, b)
+                c = _step(forest, flat, row2, c)
+                d = _step(forest, flat, row3, d)
+                e = _step(forest, flat, row4, e)
+                f = _step(forest, flat, row5, f)
+                g = _step(forest, flat, row6, g)
+                h = _step(forest, flat, row7, h)
             sums[row] += forest.values[a]
             sums[row + 1] += forest.values[b]
             sums[row + 2] += forest.values[c]
             sums[row + 3] += forest.values[d]
-        for row in range(count - count % 4, count):
+            sums[row + 4] += forest.values[e]
+            sums[row + 5] += forest.values[f]
+            sums[row + 6] += forest.values[g]
+            sums[row + 7] += forest.values[h]
+        for row in range(whole, count):
             a = root
             for _ in range(depth):
-                a = _step(forest, flat, np.uint64(row * width), a)
+                a = _step(forest, flat, np.uint64(row) * width, a)
             sums[row] += forest.values[a]
 
 

@@ -10,6 +10,7 @@ from corpusmill.manifests.errors import EngineError, ModelError
 from corpusmill.stages.engines.contract import Request, in_order
 from corpusmill.stages.engines.embedded import EmbeddedEngine
 from corpusmill.stages.engines.transformers import TransformersEngine
+from corpusmill.trainer.generation.generator import Generator
 
 from tests.stages.engines import tiny_model
 
@@ -101,6 +102,25 @@ def test_the_end_token_of_the_models_files_ends_an_answer(engine, model_folder, 
     )
     [ended] = in_order(EmbeddedEngine(model=str(folder), device="cpu"), [request])
     assert (ended.text, ended.finish_reason, ended.n_output_tokens) == ("", "stop", 1)
+
+
+def test_a_gpu_without_memory_gets_fewer_rows_at_a_time(model_folder, monkeypatch):
+    """The memory of this one ends at two rows, or at one long answer."""
+    step = Generator._step
+
+    def short_of_memory(self, rows, news):
+        if len(rows) > 2 or any(row.prompt.max_tokens == 13 for row in rows):
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return step(self, rows, news)
+
+    engine = EmbeddedEngine(model=str(model_folder), device="cpu", batch_size=16)
+    requests = requests_of(engine, TEXTS * 2)
+    expected = in_order(engine, requests)
+    requests[4] = dataclasses.replace(requests[4], max_tokens=13)
+    monkeypatch.setattr(Generator, "_step", short_of_memory)
+    answers = in_order(engine, requests)
+    assert "not enough memory for this request" in answers.pop(4).error
+    assert answers == [*expected[:4], *expected[5:]]
 
 
 def test_a_stop_string_ends_the_text(engine):

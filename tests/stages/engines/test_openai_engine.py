@@ -240,3 +240,16 @@ def test_no_requests_are_no_calls(serving):
     server = serving(lambda prompt, attempt: answer("x"))
     assert in_order(engine_at(server), []) == []
     assert server.seen == []
+
+
+def test_a_closed_server_is_asked_with_another_models_tokenizer(serving):
+    server = serving(lambda prompt, attempt: answer("fine", chat=True))
+    engine = OpenAIEngine(url=server.url, model="closed-1", api="chat")
+    with pytest.raises(ModelError, match=r"api: chat, any tokenizer .*package:models/tiny"):
+        engine.tokenizer()
+    engine = engine.model_copy(update={"tokenizer_name": "package:models/tiny"})
+    chat = ({"role": "user", "content": "Say it again: bread"},)
+    [ids] = engine.tokenizer().prompt_ids([chat])
+    [found] = in_order(engine, [Request(tuple(ids), chat, 9, 0.0, 1.0, 1)])
+    assert found.text == "fine"
+    assert server.seen[0][2]["messages"] == list(chat)

@@ -3,12 +3,13 @@
 import asyncio
 import itertools
 import threading
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from corpusmill.manifests.errors import EngineError
 from corpusmill.stages.engines.contract import Completion, Request
-from corpusmill.stages.engines.replaced import answered_by_survivors
+from corpusmill.stages.engines.replaced import Survivors
 
 
 def requests(count):
@@ -24,11 +25,14 @@ class Mortal:
         self.lock = threading.Lock()
         self.living = self.given = 0
         self.started = 1
+        self.busy: Counter[int] = Counter()
+        self.busiest_since_last_start = 0
 
     def engine(self, dead):
         with self.lock:
             if dead is not None and dead == self.living:
                 self.living += 1
+                self.busiest_since_last_start = 0
                 self.started += 1
             return self.living
 
@@ -36,7 +40,10 @@ class Mortal:
         if engine != self.living:
             return None
         mine = next(self.numbers)
+        self.busy[engine] += 1
+        self.busiest_since_last_start = max(self.busiest_since_last_start, self.busy[engine])
         await asyncio.sleep(0.0005 * (mine % 5))
+        self.busy[engine] -= 1
         if mine in self.dies_after or self.kills(request):
             self.dead = engine
         if engine != self.living or engine == getattr(self, "dead", None):
@@ -45,7 +52,7 @@ class Mortal:
         return Completion(str(request.seed), "stop")
 
     def answers(self, asked, in_flight=64):
-        return answered_by_survivors(self.engine, self.ask, self.harmless, iter(asked), in_flight)
+        return Survivors(self.engine, self.ask, self.harmless).answers(iter(asked), in_flight)
 
     @staticmethod
     def harmless(request):
@@ -70,6 +77,13 @@ def test_requests_that_end_an_engine_on_their_own_are_given_up_and_the_others_an
     assert sorted(lost) == [40, 41, 250]
     assert "died of this request" in found[40].error
     assert engines.given == 297 + 3  # and three probes
+    assert engines.started <= 12
+
+
+def test_what_a_deadly_request_stood_beside_is_not_asked_one_at_a_time():
+    engines = Mortal(lambda request: request.seed == 10)
+    list(engines.answers(requests(600), in_flight=512))
+    assert engines.busiest_since_last_start >= 512 // 8
 
 
 def test_an_engine_that_dies_of_anything_stops_the_stage():

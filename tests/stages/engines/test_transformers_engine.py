@@ -8,6 +8,7 @@ import pytest
 import torch
 from corpusmill.manifests.errors import EngineError, ModelError
 from corpusmill.stages.engines import model_folder as folders
+from corpusmill.stages.engines import transformers
 from corpusmill.stages.engines.contract import Request, in_order
 from corpusmill.stages.engines.sampling import SeededSampling, keep_nucleus
 from corpusmill.stages.engines.transformers import TransformersEngine
@@ -125,6 +126,22 @@ def test_a_request_beyond_the_context_fails_alone(model_folder):
 
 def test_the_context_is_what_the_model_declares(engine):
     assert engine.context_length() == 2048
+
+
+def test_a_batch_that_is_too_large_for_the_gpu_is_halved(engine, monkeypatch):
+    generate = transformers._generate_batch
+
+    def short_of_memory(model, tokenizer, batch):
+        if len(batch) > 1 or batch[0].seed == 102:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return generate(model, tokenizer, batch)
+
+    requests = requests_of(engine, TEXTS)
+    expected = in_order(engine, requests)
+    monkeypatch.setattr(transformers, "_generate_batch", short_of_memory)
+    answers = in_order(engine, requests)
+    assert "not enough memory for this request" in answers.pop(2).error
+    assert answers == [*expected[:2], *expected[3:]]
 
 
 def test_the_identity_follows_the_weights_and_not_the_path(model_folder, tmp_path):

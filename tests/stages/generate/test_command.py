@@ -64,6 +64,18 @@ def test_a_chat_goes_through_the_models_template(options, folder, tmp_path):
     assert printed(chat) == line["answer"] + "\n" != printed(options)
 
 
+def test_a_chat_that_the_template_refuses_is_named(options, tmp_path):
+    refusing = "{{ raise_exception('no b') if messages[0].content == 'b' }}"
+    refusing += tiny_model.TEMPLATE
+    folder = tiny_model.save_model(tmp_path / "model", chat_template=refusing)
+    (tmp_path / "in.jsonl").write_text('{"messages": [{"role": "user", "content": "b"}]}')
+    strict = dataclasses.replace(
+        options, model=str(folder), prompt=None, input=str(tmp_path / "in.jsonl")
+    )
+    with pytest.raises(InputError, match=r"line 1: .* refuses the prompt .*; change the chat"):
+        lines(strict)
+
+
 def test_lines_keep_their_fields_their_order_and_their_own_settings(options, tmp_path):
     records = [
         {"prompt": "bread", "id": 7},
@@ -189,6 +201,8 @@ def small_run(tmp_path_factory):
         ("{}", "line 2: there is no prompt; give `prompt`"),
         ('{"prompt": 5}', "line 2: prompt: .*string"),
         ('{"prompt": "a", "temperature": -1}', "line 2: temperature"),
+        ('{"messages": []}', "line 2: messages: .*at least 1 item"),
+        ('{"messages": [{"content": "a"}]}', "line 2: messages.0.role: Field required"),
         (r'{"prompt": "a", "id": "\ud800"}', r"line 2: the text has half .* \(U\+D800\)"),
     ],
 )
@@ -222,6 +236,7 @@ def test_bad_input_is_one_line_with_the_mend(options, folder, tmp_path, changes,
     (tmp_path / "IMAGES").mkdir()
     for name in ("config.json", "model.safetensors"):
         shutil.copy(folder / name, tmp_path / "BARE")
+    (tmp_path / "BARE" / "special_tokens_map.json").write_text("{}")
     (tmp_path / "LLAMA" / "config.json").write_text('{"model_type": "llama"}')
     (tmp_path / "IMAGES" / "config.json").write_text('{"model_type": "internvl"}')
     if changes.get("model", "").isupper():

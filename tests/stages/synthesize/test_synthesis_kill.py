@@ -27,8 +27,8 @@ SECONDS = 0.015  # of an answer
 class Server:
     """The answering server as a process. It can be killed and started again at its port."""
 
-    def __init__(self, log: Path) -> None:
-        self.log = log
+    def __init__(self, log: Path, seconds: float = SECONDS) -> None:
+        self.log, self.seconds = log, seconds
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -36,7 +36,7 @@ class Server:
 
     def start(self) -> None:
         command = [sys.executable, answering_server.__file__, str(self.port), str(self.log)]
-        self.process = subprocess.Popen([*command, str(SECONDS)], stderr=subprocess.DEVNULL)
+        self.process = subprocess.Popen([*command, str(self.seconds)], stderr=subprocess.DEVNULL)
         for _ in range(200):
             with suppress(OSError):
                 socket.create_connection(("127.0.0.1", self.port)).close()

@@ -7,7 +7,7 @@ import html as standard
 import numpy as np
 import pytest
 from corpusmill.stages.extract.main_content import blocks_of
-from corpusmill.stages.extract.page.entities import decode_reference, entities
+from corpusmill.stages.extract.page.entities import decode_reference
 from corpusmill.stages.extract.page.names import FAR, REGIONS
 from corpusmill.stages.extract.page.page import (
     BEGIN,
@@ -216,9 +216,7 @@ def decoded_by_the_kernel(text):
     )
     while place < data.size:
         taken, written = (
-            decode_reference(data, place, data.size, entities(), buffer)
-            if data[place] == ord("&")
-            else (0, 0)
+            decode_reference(data, place, data.size, buffer) if data[place] == ord("&") else (0, 0)
         )
         result += buffer[:written].tobytes() if taken else data[place : place + 1].tobytes()
         place += max(taken, 1)

@@ -5,7 +5,7 @@ import html.entities
 
 import numpy as np
 import pytest
-from corpusmill.stages.extract.page.entities import decode_reference, encode, entities
+from corpusmill.stages.extract.page.entities import decode_reference, encode
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 def decoded(reference: str) -> tuple[int, str]:
     """How many bytes the reference at the text's beginning takes, and the characters for it."""
     data, buffer = np.frombuffer(reference.encode(), np.uint8), np.zeros(8, np.uint8)
-    taken, written = decode_reference(data, 0, data.size, entities(), buffer)
+    taken, written = decode_reference(data, 0, data.size, buffer)
     return taken, buffer[:written].tobytes().decode()
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 from corpusmill.stages.extract.page.names import TAG_NAMES, UNKNOWN_TAG, tag_number
-from corpusmill.stages.extract.page.nesting import CLOSE, GO_ON, STOP, implied_ends, reach
+from corpusmill.stages.extract.page.nesting import CLOSE, GO_ON, IMPLIED_ENDS, REACH, STOP
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ from corpusmill.stages.extract.page.nesting import CLOSE, GO_ON, STOP, implied_e
     ],
 )
 def test_a_start_tag_closes_open_tags(start, open_tag, what):
-    assert implied_ends()[tag_number(start), tag_number(open_tag)] == what
+    assert IMPLIED_ENDS[tag_number(start), tag_number(open_tag)] == what
 
 
 @pytest.mark.parametrize(
@@ -45,10 +45,10 @@ def test_a_start_tag_closes_open_tags(start, open_tag, what):
     ],
 )
 def test_an_end_tag_reaches_only_so_far(end, open_tag, what):
-    assert reach()[tag_number(end), tag_number(open_tag)] == what
+    assert REACH[tag_number(end), tag_number(open_tag)] == what
 
 
 def test_every_end_tag_closes_its_own():
     for name in TAG_NAMES:
-        assert reach()[tag_number(name), tag_number(name)] == CLOSE
-    assert reach().shape == implied_ends().shape == (UNKNOWN_TAG + 1, UNKNOWN_TAG + 1)
+        assert REACH[tag_number(name), tag_number(name)] == CLOSE
+    assert REACH.shape == IMPLIED_ENDS.shape == (UNKNOWN_TAG + 1, UNKNOWN_TAG + 1)

@@ -9,7 +9,7 @@ import pytest
 from corpusmill.stages.extract.page.facts import FACTS
 from corpusmill.stages.extract.page.hashing import word_hash
 from corpusmill.stages.extract.page.names import ATTRIBUTES, REGIONS, tag_number
-from corpusmill.stages.extract.page.page import LANGUAGE_BEGIN, LANGUAGE_END, names, new_page
+from corpusmill.stages.extract.page.page import LANGUAGE_BEGIN, LANGUAGE_END, new_page
 from corpusmill.stages.extract.page.tags import (
     after_comment,
     facts_of,
@@ -33,7 +33,7 @@ def attributes_of(text: str) -> tuple[int, dict[str, str]]:
     attributes.
     """
     page = new_page(text.encode())
-    place, present = read_attributes(page, names(), 0)
+    place, present = read_attributes(page, 0)
     values = {}
     for number, name in enumerate(ATTRIBUTES):
         if present >> number & 1:
@@ -122,15 +122,15 @@ def test_a_name_ends_at_space_slash_or_greater_and_hashes_in_lower_case(name, en
     ],
 )
 def test_raw_content_ends_at_its_own_end_tag(text, content, rest):
-    end, after = raw_end(as_bytes(text), names(), 0, tag_number("script"))
+    end, after = raw_end(as_bytes(text), 0, tag_number("script"))
     assert (text[:end], text[after:]) == (content, rest)
 
 
 def facts(attributes, image=False):
     """The names of the facts, and the programming language that a class names."""
     page = new_page(f"{attributes}>".encode())
-    _, present = read_attributes(page, names(), 0)
-    found = int(facts_of(page, names(), present, image))
+    _, present = read_attributes(page, 0)
+    found = int(facts_of(page, present, tag_number("img" if image else "p")))
     begin, end = page.state[LANGUAGE_BEGIN], page.state[LANGUAGE_END]
     return {name for name, bit in FACTS.items() if found & bit}, page.data[begin:end].tobytes()
 
@@ -201,7 +201,7 @@ def test_a_class_names_the_language_of_code(value, language):
 )
 def test_whole_numbers(value, number):
     page = new_page(f"start='{value}'>".encode())
-    read_attributes(page, names(), 0)
+    read_attributes(page, 0)
     assert whole_number(page, ATTRIBUTES.index("start"), 5) == number
 
 
@@ -219,7 +219,7 @@ def test_whole_numbers(value, number):
 def test_words_of_a_class_open_regions(value, regions):
     text = f"class='{value}'>"
     page = new_page(text.encode())
-    read_attributes(page, names(), 0)
-    mark_words(page, names(), ATTRIBUTES.index("class"), 0)
+    read_attributes(page, 0)
+    mark_words(page, ATTRIBUTES.index("class"), 0)
     opened = page.stack_levels[0] == 0
     assert {REGIONS[number] for number in np.flatnonzero(opened)} == regions

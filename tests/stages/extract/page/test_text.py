@@ -10,7 +10,6 @@ from corpusmill.stages.extract.page.page import (
     CHARACTERS,
     END,
     PRE_FROM,
-    names,
     new_page,
 )
 from corpusmill.stages.extract.page.text import (
@@ -33,7 +32,7 @@ class Written:
         self.page.state[PRE_FROM] = int(preformatted)
 
     def write(self, begin: int = 0, end: int | None = None) -> "Written":
-        write_text(self.page, names(), begin, self.size if end is None else end)
+        write_text(self.page, begin, self.size if end is None else end)
         return self
 
     def blocks(self) -> list[str]:
@@ -100,11 +99,11 @@ def test_a_tag_in_code_begins_one_line_only():
 )
 def test_formulas(tex, display, text):
     written = Written(tex)
-    write_formula(written.page, names(), 0, written.size, display)
+    write_formula(written.page, 0, written.size, display)
     assert written.blocks() == [text]
 
 
 def test_an_empty_formula_is_nothing():
     written = Written("  ")
-    write_formula(written.page, names(), 0, 2, True)
+    write_formula(written.page, 0, 2, True)
     assert written.blocks() == []

@@ -1,0 +1,66 @@
+"""Readers of your own, for `reader.own` in a recipe."""
+
+import functools
+import json
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from typing import IO, Any
+
+from corpusmill.manifests import storage
+from corpusmill.manifests.errors import InputError
+from corpusmill.manifests.named_class import named_class
+from corpusmill.manifests.settings import Settings, build_settings
+from corpusmill.manifests.storage import Artifact
+from corpusmill.manifests.watched import Watched
+from corpusmill.stages.readers.record import OwnIds, Place, ReaderSettings, Record, source_of
+
+COLUMNS = ("id", "url", "date", "language", "mime", "charset", "payload", "text")
+
+
+class OwnReader(Settings):
+    """What a reader of your own derives from. Its fields are its settings."""
+
+    @abstractmethod
+    def records(self, path: str, file: IO[bytes]) -> Iterator[Mapping[str, Any]]:
+        """The documents of one open file, in order.
+
+        Each has `text`, or `payload` (the bytes of a page) and `mime`; and, as far as known, `id`,
+        `url`, `date`, `language` and `charset`. Raises ValueError if the file cannot be read.
+        """
+
+
+def own_reader(path: str, settings: Mapping[str, Any]) -> OwnReader:
+    """The reader with its settings. Raises RecipeError if it cannot be made."""
+    return _made(path, json.dumps(dict(settings), sort_keys=True))
+
+
+def read_own(artifact: Artifact, settings: ReaderSettings) -> Iterator[Record]:
+    """The records that the recipe's own reader finds in a file.
+
+    Raises InputError if it cannot read the file, or gives something else than documents.
+    """
+    assert settings.own is not None
+    path, ids = artifact.path, OwnIds(artifact.path, settings)
+    source, reader = source_of(path, settings), own_reader(settings.own, settings.own_settings)
+    with storage.open_read(path) as opened:
+        file: Any = Watched(opened)
+        try:
+            for row, found in enumerate(reader.records(path, file)):
+                unknown = sorted(set(found) - set(COLUMNS))
+                if unknown:
+                    raise ValueError(f"it gave the key {unknown[0]!r}, not one of {COLUMNS}")
+                values = {key: value for key, value in found.items() if key != "id"}
+                own = found.get("id")
+                key = ids.key(str(own), row) if own is not None else (path, row)
+                yield Record(path, source, Place(row=row), key, **values)
+        except (ValueError, TypeError, LookupError, EOFError) as error:
+            file.check()
+            raise InputError(
+                f"{settings.own} cannot read {path} ({error})", "mend the file or the reader"
+            ) from error
+
+
+@functools.lru_cache(maxsize=32)
+def _made(path: str, settings: str) -> OwnReader:
+    cls: type[OwnReader] = named_class(path, OwnReader, "reader")
+    return build_settings(cls, json.loads(settings), "reader.own_settings")

@@ -1,0 +1,182 @@
+"""Stages, filters, readers and scorers of a user's own, named by `module:Class` in a recipe."""
+
+import sys
+import textwrap
+
+import corpusmill
+import pytest
+
+CODE = '''
+from collections.abc import Iterator, Mapping, Sequence
+from typing import IO, Any, ClassVar
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from corpusmill import DocumentFilter, MapStage, Outcome, OwnReader, OwnScorer
+
+
+class Shout(MapStage):
+    """Writes every text in capitals."""
+
+    name: ClassVar[str] = "shout"
+
+    mark: str = "!"
+    """Put behind every text."""
+
+    def apply(self, table: pa.Table) -> Outcome:
+        text = pc.binary_join_element_wise(pc.utf8_upper(table["text"]), self.mark, "")
+        loud = table.set_column(table.column_names.index("text"), "text", text)
+        return Outcome.keeping(loud)
+
+
+class FewQuestions(DocumentFilter):
+    name: ClassVar[str] = "few_questions"
+
+    most: int = 1
+
+    def judge(self, document: Mapping[str, Any]) -> str | None:
+        return "many" if document["text"].count("?") > self.most else None
+
+
+class Blocks(OwnReader):
+    """Documents that lie between lines of the mark."""
+
+    mark: str = "----"
+
+    def records(self, path: str, file: IO[bytes]) -> Iterator[Mapping[str, Any]]:
+        for number, block in enumerate(file.read().decode().split(self.mark + chr(10))):
+            yield {"text": block.strip(), "id": f"block-{number}", "url": f"https://a.example/{number}"}
+
+
+class Length(OwnScorer):
+    factor: float = 1.0
+
+    def score(self, texts: Sequence[str]) -> Sequence[float]:
+        return [self.factor * len(text) for text in texts]
+
+
+class Nothing:
+    pass
+'''
+RECIPE = """
+name: own
+stages:
+  - extract: {{min_text_chars: 0, reader: {{own: "{module}:Blocks"}}}}
+  - "{module}:FewQuestions": {{most: 2}}
+  - "{module}:Shout": {{name: loud}}
+  - classify:
+      scorers: {{length: {{kind: own, scorer: "{module}:Length", settings: {{factor: 2.0}}}}}}
+"""
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch, request):
+    """A module with the classes, in a folder on the path. Its name is that of no other test."""
+    name = f"own_{abs(hash(request.node.name)) % 10**8}"
+    (tmp_path / f"{name}.py").write_text(CODE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield name
+    sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def pages(tmp_path):
+    (tmp_path / "pages.blocks").write_text(
+        "The river is long.\n----\nWhy? Who? Where? When?\n----\nThe town is small, is it not?\n"
+    )
+    return str(tmp_path / "pages.blocks")
+
+
+def test_a_recipe_runs_them_like_shipped_ones(module, pages, tmp_path):
+    (tmp_path / "recipe.yaml").write_text(RECIPE.format(module=module))
+    output = str(tmp_path / "out")
+    corpusmill.run(str(tmp_path / "recipe.yaml"), output, inputs=[pages], runner="inline")
+    run = corpusmill.open(output)
+    assert run.stages == ["extract", "loud", "classify"]
+    rows = run.stage("classify").documents().arrow().to_pylist()
+    assert {row["text"] for row in rows} == {
+        "THE RIVER IS LONG.!",
+        "THE TOWN IS SMALL, IS IT NOT?!",
+    }
+    assert {row["score_length"] for row in rows} == {38.0, 60.0}
+    assert {row["url"] for row in rows} == {"https://a.example/0", "https://a.example/2"}
+    (dropped,) = run.stage("loud").documents(excluded=True).arrow().to_pylist()
+    assert (dropped["stage"], dropped["reason"]) == ("few_questions", "few_questions.many")
+    assert not corpusmill.verify(output).problems
+
+
+def test_their_settings_are_checked_with_the_same_words(module, pages, tmp_path):
+    def refused(verb, settings):
+        with pytest.raises(corpusmill.CorpusmillError) as caught:
+            corpusmill.run_stage(verb, str(tmp_path / "no"), inputs=[pages], settings=settings)
+        return str(caught.value)
+
+    assert refused(f"{module}:Shout", {"mrk": "?"}) == "unknown key shout.mrk; did you mean 'mark'?"
+    assert "few_questions.most is 'x'; wanted: int" in refused(
+        f"{module}:FewQuestions", {"most": "x"}
+    )
+    assert "factr" in refused(
+        "classify",
+        {"scorers": {"a": {"kind": "own", "scorer": f"{module}:Length", "settings": {"factr": 1}}}},
+    )
+    assert "did you mean 'mark'" in refused(
+        "extract", {"reader": {"own": f"{module}:Blocks", "own_settings": {"marc": "x"}}}
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Shuot", r"has no stage 'Shuot'; did you mean 'Shout'\?"),
+        ("Nothing", r"is no stage; derive it from corpusmill.stages.contract:Stage"),
+        ("Length", r"is no stage"),
+    ],
+)
+def test_a_class_that_is_not_there_or_no_stage_is_refused(module, pages, tmp_path, name, said):
+    with pytest.raises(corpusmill.CorpusmillError, match=said):
+        corpusmill.run_stage(f"{module}:{name}", str(tmp_path / "no"), inputs=[pages])
+
+
+def test_a_module_that_is_not_there_is_refused(pages, tmp_path):
+    with pytest.raises(corpusmill.CorpusmillError, match="put its folder into PYTHONPATH"):
+        corpusmill.run_stage("no_such_module:Stage", str(tmp_path / "no"), inputs=[pages])
+
+
+def test_changed_code_makes_the_work_again(module, pages, tmp_path):
+    def made():
+        manifest = corpusmill.run_stage(
+            f"{module}:Shout",
+            str(tmp_path / "loud"),
+            inputs=[str(tmp_path / "extract")],
+            runner="inline",
+            replace=True,
+        )
+        return manifest.work.made, manifest.plan_hash
+
+    corpusmill.run_stage(
+        "extract",
+        str(tmp_path / "extract"),
+        inputs=[pages],
+        settings={"min_text_chars": 0, "reader": {"own": f"{module}:Blocks"}},
+        runner="inline",
+    )
+    (shards, first), (again, same) = made(), made()
+    assert (shards, again) == (1, 0)
+    assert first == same
+    source = tmp_path / f"{module}.py"
+    source.write_text(source.read_text() + textwrap.dedent("\nOTHER = 1\n"))
+    shards, other = made()
+    assert shards == 1
+    assert other != first
+
+
+def test_a_reader_that_fails_names_the_file(module, tmp_path):
+    (tmp_path / "bad.blocks").write_bytes(b"\xff\xfe\xfa")
+    with pytest.raises(corpusmill.CorpusmillError, match=rf"{module}:Blocks cannot read .*bad"):
+        corpusmill.run_stage(
+            "extract",
+            str(tmp_path / "out"),
+            inputs=[str(tmp_path / "bad.blocks")],
+            settings={"reader": {"own": f"{module}:Blocks"}},
+            runner="inline",
+        )

@@ -1,0 +1,17 @@
+"""Makes torchvision importable beside torch for CPUs.
+
+PyPI's torchvision is built for CUDA. Beside torch for CPUs its operators do not load, and it
+refuses to be imported without two of them. Nothing here calls them. It lies in a folder of its own,
+where `make test-vllm` puts it, so that tests without images never see it.
+"""
+
+import sys
+from pathlib import Path
+
+import torch
+
+sys.path.append(str(Path(sys.prefix) / "torchvision"))
+ARGUMENTS = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+library = torch.library.Library("torchvision", "DEF")
+for name in ("nms", "qnms"):
+    library.define(name + ARGUMENTS)
