@@ -45,7 +45,8 @@ OnStep = Callable[[StepRecord], None]
 class Records:
     """The log. It collects steps, with numbers still on the device, and writes them together.
 
-    tell: called with every record that is written, by the first rank only.
+    tell: called with every record that is written, by the first rank only. counted: whether
+    `trainer.flops` counts all that a step computes; if not, there is no `mfu`.
     """
 
     def __init__(
@@ -56,10 +57,11 @@ class Records:
         config: TrainConfig,
         tell: Sequence[OnStep],
         ranks: Ranks,
+        counted: bool = True,
     ) -> None:
         self.path = path
         self.ranks = ranks  # only the first writes; all see a loss that is not finite
-        peak = peak_flops(ranks.device)
+        peak = peak_flops(ranks.device) if counted else None
         self._most = (
             peak * ranks.count / flops_per_token(config.model, config.sequence_length)
             if peak

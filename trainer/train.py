@@ -152,7 +152,7 @@ def _train(
     )
     with saver, watchers(config, output_folder, first, ranks) as watching, loader as batches:
         tell = [*watching, on_step] if on_step else watching
-        records = Records(log, first, steps, config, tell, ranks)
+        records = Records(log, first, steps, config, tell, ranks, counted=read_images is None)
         for step, batch in enumerate(batches, start=first):
             rate = learning_rate_at(
                 step,

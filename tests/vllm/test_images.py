@@ -4,11 +4,13 @@ import base64
 import io
 import json
 import os
+import runpy
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +113,17 @@ def server(folder, tmp_path_factory):
             os.killpg(process.pid, signal.SIGKILL)
 
 
+@pytest.fixture(scope="module")
+def stock(folder) -> Iterator[tuple[Any, Any]]:
+    """(model, tokenizer) of stock transformers, which imports torchvision if it is there."""
+    kept = runpy.run_path(str(PATH / "sitecustomize.py"))  # its operators live as long as this
+    from transformers import AutoModelForImageTextToText, AutoTokenizer
+
+    model: Any = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32)
+    yield model.eval(), AutoTokenizer.from_pretrained(folder)
+    del kept
+
+
 def page(text: str, size: tuple[int, int]) -> bytes:
     image = Image.new("RGB", size, "white")
     ImageDraw.Draw(image).text((4, 4), text, fill="black")
@@ -150,13 +163,8 @@ def numbered(entries: list[dict[str, Any]]) -> dict[int, float]:
 
 
 @pytest.mark.parametrize("size", [(56, 56), (130, 60), (60, 120)])
-def test_log_probabilities_with_an_image_equal_those_of_stock_transformers(server, folder, size):
-    sys.path.insert(0, str(PATH))
-    import boxes  # noqa: F401, transformers imports torchvision, if it is there
-    from transformers import AutoModelForImageTextToText, AutoTokenizer
-
-    stock: Any = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32).eval()
-    tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+def test_log_probabilities_with_an_image_equal_those_of_transformers(server, stock, size):
+    model, tokenizer = stock
     image = page("a mill", size)
     answer = asked(server, image, 12)
     _, pixels = tiles(open_image(image), VISION)
@@ -169,7 +177,7 @@ def test_log_probabilities_with_an_image_equal_those_of_stock_transformers(serve
     normalised = torch.from_numpy(((pixels / 255.0 - mean) / deviation).astype(np.float32))
     chosen = [next(iter(numbered([entry]))) for entry in answer]
     with torch.inference_mode():
-        logits = stock(
+        logits = model(
             input_ids=torch.tensor([[*prompt, *chosen]]), pixel_values=normalised
         ).logits[0]
     logs = logits[len(prompt) - 1 : -1].log_softmax(-1)
