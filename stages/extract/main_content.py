@@ -195,7 +195,8 @@ def chosen(page: Blocks, features: Floats, forest: Forest) -> NDArray[np.bool_]:
     taken[named] = True  # the title of a thread, which is short, and often no heading
     last_characters = features[:, block_text.LAST_CHARACTER]
     make_whole(page.blocks, page.elements, words, last_characters, scores, taken)
-    taken &= (page.levels[:, BREADCRUMB] > NEAR_CRUMBS) | (words > LONGEST_CRUMB)
+    crumbs = (page.levels[:, BREADCRUMB] <= NEAR_CRUMBS) & (words <= LONGEST_CRUMB)
+    taken &= ~crumbs | (page.blocks[:, html_page.HEADING] > 0)
     return taken
 
 
