@@ -112,26 +112,36 @@ def item(root: str, name: str) -> list[dict[str, Any]]:
 def file_made_by(root: str, path: str) -> dict[str, Any]:
     """The receipt of the shard that wrote a file, as plain data.
 
-    path: of the file, or its end. Raises InputError if no receipt names it.
+    path: of the file, or its end. Raises InputError if no receipt names it, or several do.
     """
-    for manifest in finished_stages(root):
-        for receipt in StageFolder(manifest.folder).receipts:
-            if not isinstance(receipt, Receipt):
-                continue
-            for output in receipt.outputs:
-                if f"/{output.path}".endswith(f"/{path.lstrip('./')}"):
-                    return {
-                        "file": output.path,
-                        "digest": output.digest,
-                        "rows": output.rows,
-                        "stage": receipt.stage,
-                        "pass": receipt.pass_name,
-                        "shard": receipt.shard,
-                        "worker": receipt.worker,
-                        "seconds": receipt.seconds,
-                        "read": [[read.path, read.digest] for read in receipt.inputs],
-                    }
-    raise InputError(f"no receipt below {root} names {path}", "give a path below the run's folder")
+    end = f"/{path.removeprefix('./').lstrip('/')}"
+    found = {
+        output.path: (receipt, output)
+        for manifest in finished_stages(root)
+        for receipt in StageFolder(manifest.folder).receipts
+        if isinstance(receipt, Receipt)
+        for output in receipt.outputs
+        if f"/{output.path}".endswith(end)
+    }
+    if not found:
+        raise InputError(
+            f"no receipt below {root} names {path}", "give a path below the run's folder"
+        )
+    if len(found) > 1:
+        some = ", ".join(sorted(found)[:3])
+        raise InputError(f"{len(found)} files end with {path}", f"give one: {some}, ...")
+    ((receipt, output),) = found.values()
+    return {
+        "file": output.path,
+        "digest": output.digest,
+        "rows": output.rows,
+        "stage": receipt.stage,
+        "pass": receipt.pass_name,
+        "shard": receipt.shard,
+        "worker": receipt.worker,
+        "seconds": receipt.seconds,
+        "read": [[read.path, read.digest] for read in receipt.inputs],
+    }
 
 
 def _ids(stages: list[Manifest], condition: str, column: str) -> list[str]:

@@ -79,7 +79,7 @@ def without_times(value):
         return {
             key: without_times(item)
             for key, item in value.items()
-            if key not in ("seconds", "worker", "timing")
+            if key not in ("seconds", "worker", "timing", "date", "command")
         }
     if isinstance(value, list):
         return [without_times(item) for item in value]

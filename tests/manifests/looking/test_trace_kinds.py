@@ -79,8 +79,10 @@ def test_a_file_leads_to_the_shard_that_wrote_it(output, tmp_path):
     found = file_made_by(output, "dedup/documents/in.parquet")
     assert (found["stage"], found["pass"], found["rows"]) == ("dedup", "dedup", 6)
     assert any(path.endswith("filter/documents/in.parquet") for path, _ in found["read"])
-    shown = corpusmill("trace", output, "file:excluded/in.parquet", "--json", cwd=tmp_path)
+    shown = corpusmill("trace", output, "file:filter/excluded/in.parquet", "--json", cwd=tmp_path)
     assert json.loads(shown.stdout)["rows"] == 3
+    with pytest.raises(InputError, match=r"files end with in\.parquet; give one: .*in\.parquet"):
+        file_made_by(output, "in.parquet")
     with pytest.raises(InputError, match="no receipt below"):
         file_made_by(output, "nothing.parquet")
 
