@@ -93,9 +93,11 @@ def test_an_evaluation_item_leads_to_the_documents_that_hold_it(tmp_path):
     items = [{"question": QUESTION, "answer": "The Arda does."}]
     (tmp_path / "quiz.jsonl").write_text("".join(json.dumps(row) + "\n" for row in items))
     settings = {"sets": {"quiz": {"input": str(tmp_path / "quiz.jsonl")}}}
-    output = str(tmp_path / "out")
+    output, extracted = str(tmp_path / "out"), str(tmp_path / "extract")
+    reading = Step("extract", "extract", (), {"min_text_chars": 0})
+    run_step(reading, (str(tmp_path / "in.jsonl"),), extracted, InlineRunner())
     step = Step("decontaminate", "decontaminate", (), settings)
-    run_step(step, (str(tmp_path / "in.jsonl"),), output, InlineRunner())
+    run_step(step, (extracted,), output, InlineRunner())
     (found,) = item(output, "quiz")
     assert found["reason"].startswith("decontaminate.")
     with pytest.raises(InputError, match="holds the item quiz/99"):
