@@ -26,6 +26,7 @@ from corpusmill.stages.extract.page.page import (
 from numpy.typing import NDArray
 
 NOWHERE: Final = -1
+LONGEST_META: Final = 4000  # characters of a `<meta>` before and behind its name
 LONGEST: Final = 300  # characters of a headline
 HEAD: Final = 200_000  # characters of a page in which its head ends
 AGREEMENT: Final = 0.6  # share of the words of two names that both have
@@ -234,8 +235,9 @@ def _in_meta(head: str, name: str) -> str:
     """The content of the first `<meta>` of this name; empty if there is none."""
     at = head.find(name)
     while at >= 0:
-        begin, end = head.rfind("<", 0, at), head.find(">", at)
-        tag = head[begin : end if end >= 0 else len(head)]
+        begin = head.rfind("<", max(at - LONGEST_META, 0), at)
+        end = head.find(">", at, at + LONGEST_META)
+        tag = head[begin : end if end >= 0 else at + LONGEST_META]
         content = _CONTENT.search(tag) if tag[:5].lower() == "<meta" else None
         if content and not content.start() <= at - begin < content.end():
             return _clean(content[1] or content[2] or "")
