@@ -45,7 +45,7 @@ FOR_OTHERS = {
 }
 TOOLS_OF_DEVELOPERS = {"build", "mypy", "pytest-timeout", "ruff", "types-pyyaml"}
 ON_A_GPU = {"mamba-ssm", "triton"}  # a CUDA build of torch brings triton; a peer
-BY_IMPORTORSKIP = {"playwright"}
+BY_IMPORTORSKIP = {"playwright", "polars"}
 FOR_THE_S3_SERVER = {"flask", "flask-cors"}  # what moto imports
 
 

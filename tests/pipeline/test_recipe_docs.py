@@ -15,7 +15,9 @@ from corpusmill.pipeline.runner import InlineRunner
 from tests.stages.engines.scripted_server import answer, serving
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAIRS = ROOT / "docs" / "synthesis-pairs.md"  # its blocks are those of the pages that it quotes
+DOCS = sorted({*(ROOT / "docs").glob("*.md")} - {PAIRS})
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS]
 BLOCKS = {
     f"{page.name}-{number}": block
     for page in PAGES

@@ -194,7 +194,7 @@ def test_a_gauge_reads_from_memory_what_the_verb_reads_from_a_folder(tasks, tmp_
         assert (line.items, line.value) == (there["items"], pytest.approx(there["value"]))
     with pytest.raises(CorpusmillError, match="sums generates its answers"):
         gauge_for(model, Evaluate(tasks=(str(tasks / "sums.yaml"),), tokenizer=str(TINY)), 128)
-    with pytest.raises(CorpusmillError, match=r"evaluate\.tokenizer is missing"):
+    with pytest.raises(CorpusmillError, match=r"gauge\.tokenizer is missing"):
         gauge_for(model, Evaluate(tasks=names), 128)
 
 
