@@ -640,7 +640,8 @@ def trace(
         str,
         typer.Argument(
             metavar="ID",
-            help="A document's id or URL, or `sequence:N` for a training sequence.",
+            help="A document's id or URL; record:FILE@OFFSET, record:FILE#ROW or urn:uuid:... of "
+            "its record; cluster:ID; item:SET/ITEM; file:PATH; sequence:N.",
         ),
     ],
     as_json: Json = False,
@@ -666,8 +667,15 @@ def trace(
             else sequence_text(sequence)
         )
         return
+    if document.startswith(("cluster:", "item:", "file:")):
+        _trace_other(root, document, as_json)
+        return
     from corpusmill.manifests.looking.trace import trace as trace_document
 
+    if document.startswith(("record:", "urn:uuid:", "<urn:uuid:")):
+        from corpusmill.manifests.looking.trace_kinds import documents_at
+
+        document = documents_at(root, document)[0]
     found = trace_document(root, document)
     if record:
         from corpusmill.manifests.looking.trace import origin_of
@@ -680,6 +688,20 @@ def trace(
         if as_json
         else trace_text(found)
     )
+
+
+def _trace_other(root: str, what: str, as_json: bool) -> None:
+    """Print the documents of a cluster or an evaluation item, or the receipt of a file."""
+    from corpusmill.manifests.looking import trace_kinds
+
+    kind, _, name = what.partition(":")
+    if kind == "file":
+        receipt = trace_kinds.file_made_by(root, name)
+        typer.echo(json.dumps(receipt) if as_json else trace_kinds.file_text(receipt))
+        return
+    rows = (trace_kinds.cluster if kind == "cluster" else trace_kinds.item)(root, name)
+    lines = trace_kinds.rows_text(rows)
+    typer.echo(json.dumps(rows, ensure_ascii=False) if as_json else "\n".join(lines))
 
 
 @app.command(rich_help_panel="Looking")

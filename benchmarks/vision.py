@@ -60,6 +60,7 @@ from corpusmill.vision.model import parameter_counts  # noqa: E402
 from corpusmill.vision.reading import PageReader  # noqa: E402
 
 PART_BYTES = 15_000_000
+TWICE = 0.2  # of those documents are cut into passages that stand there twice
 SHARED_BYTES = 2 << 30
 TEXTS = 200  # held-out documents for bits per byte
 DRAWING_SHARE = 0.22  # of the time
@@ -209,8 +210,17 @@ def make_tokenizer(run: Run, rows: vision_pages.Rows) -> str:
 def pack_texts(
     run: Run, pool: ProcessPoolExecutor, rows: vision_pages.Rows, tokenizer: str
 ) -> list[Future[list[Path]]]:
-    """Token shards of a part of the documents as text: begun, not finished."""
+    """Token shards of a part of the documents as text: begun, not finished.
+
+    Some passages stand there twice: reading is copying from an image, and a language model that
+    copies from text knows the half of it.
+    """
     chosen = rows[: round(TEXT_OF_DOCUMENTS * len(rows))]
+    passages = vision_pages.pieces(chosen[: round(TWICE * len(chosen))], 3 * run.size.characters)
+    chosen = chosen + [
+        {**row, "text": f"{row['text'].strip()}\n{row['text'].strip()}"} for row in passages
+    ]
+    random.Random(2).shuffle(chosen)
     waiting = []
     for number in range(run.options.processes):
         folder = run.work / "text-pack" / f"{number:03d}"

@@ -56,4 +56,5 @@ class OwnScorerSettings(Settings):
 
 @functools.lru_cache(maxsize=32)
 def _made(path: str, settings: str) -> OwnScorer:
-    return build_settings(named_class(path, OwnScorer, "scorer"), json.loads(settings), "settings")
+    cls: type[OwnScorer] = named_class(path, OwnScorer, "scorer")
+    return build_settings(cls, json.loads(settings), "settings")

@@ -2,11 +2,10 @@
 
 import importlib
 import re
-from typing import Any, TypeVar
+from typing import Any
 
 from corpusmill.manifests.errors import RecipeError, nearest
 
-Class = TypeVar("Class")
 _PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
@@ -15,7 +14,7 @@ def is_class_path(text: str) -> bool:
     return bool(_PATH.fullmatch(text))
 
 
-def named_class(path: str, base: type[Class], what: str) -> type[Class]:
+def named_class(path: str, base: type[Any], what: str) -> type[Any]:
     """The class at `path`, which is a subclass of `base`.
 
     what: for messages, e.g. `stage`. Raises RecipeError if the module cannot be imported, or has

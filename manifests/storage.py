@@ -211,17 +211,18 @@ def write_new(path: str, data: bytes) -> None:
     target = local(path)
     os.makedirs(os.path.dirname(target), exist_ok=True)
     whole = f"{target}.{uuid.uuid4().hex}{PARTIAL}"
-    with open(whole, "wb") as file:
-        file.write(data)
     try:
-        os.link(whole, target)
-    except FileExistsError:
-        pass
-    except OSError:  # a file system without hard links
-        with suppress(FileExistsError), open(target, "xb") as file:
+        with open(whole, "wb") as file:
             file.write(data)
+        try:
+            os.link(whole, target)
+        except FileExistsError:
+            pass
+        except OSError:  # a file system without hard links
+            with suppress(FileExistsError), open(target, "xb") as file:
+                file.write(data)
     finally:
-        os.unlink(whole)
+        remove(whole)
 
 
 def digest_of(path: str) -> str:

@@ -18,6 +18,7 @@ from prometheus_client import (
     CollectorRegistry,
     Counter,
     Gauge,
+    disable_created_metrics,
     start_http_server,
     write_to_textfile,
 )
@@ -38,6 +39,7 @@ class Metrics(Display):
         self._path = "" if target.isdecimal() else target
         self._server: Any = None
         self._written = 0.0
+        disable_created_metrics()  # a second series for each counter
         self.registry = CollectorRegistry()
         self._documents = self._counter(
             "documents", "Documents by what became of them.", "stage", "outcome"
@@ -61,6 +63,12 @@ class Metrics(Display):
             registry=self.registry,
         )
         self._changed.set_to_current_time()
+        self._running = Gauge(
+            "corpusmill_running",
+            "1 while the run goes on. It stays 1 if the process is killed.",
+            registry=self.registry,
+        )
+        self._running.set(1)
         self._open(target)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
@@ -127,6 +135,7 @@ class Metrics(Display):
 
     def close(self) -> None:
         self._shown.close()
+        self._running.set(0)
         self._write()
         if self._server is not None:
             self._server.shutdown()

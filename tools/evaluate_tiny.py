@@ -17,12 +17,13 @@ from corpusmill.manifests.schema import seed_for
 from corpusmill.tools.denoise import NOISES, noisy
 from corpusmill.tools.error_rate import character_error_rate
 from corpusmill.tools.pairs import Pair, Passages, draw_passage, read_passages
+from corpusmill.tools.web_blocks import filled, with_places
 
 if TYPE_CHECKING:
     from corpusmill.prompts.loader import Prompt
     from corpusmill.stages.engines.chat import ChatTokenizer
 
-MIXED, UNSPOILT = "mixed", "none"
+MIXED, UNSPOILT, BLOCKS = "mixed", "none", "lists, code, tables"
 SEVERITY = 0.5  # of a single kind of noise
 MIXED_TIMES = 10  # pairs with mixed noise for each pair with a single kind
 SEED = 20_000
@@ -58,12 +59,16 @@ class Score:
 def held_out_pairs(passages: Passages, kind: str, count: int) -> Iterator[Pair]:
     """The first `count` held-out pairs of a kind of noise.
 
-    `mixed`: noise as in training. `none`: text that needs no cleaning.
+    `mixed`: noise as in training. `none`: text that needs no cleaning. `lists, code, tables`: such
+    blocks between paragraphs, and noise as in training around them.
     """
     for ordinal in range(count):
         seed = seed_for(SEED, kind, ordinal)
         source, clean = draw_passage(passages, random.Random(seed))
-        if kind == MIXED:
+        if kind == BLOCKS:
+            text, blocks = with_places(clean, passages.words, passages.code, random.Random(seed))
+            yield Pair(source, filled(text, blocks, 1), filled(noisy(text, seed), blocks, 0))
+        elif kind == MIXED:
             yield Pair(source, clean, noisy(clean, seed))
         else:
             yield Pair(
@@ -131,13 +136,13 @@ def evaluate_model(
     """
     from corpusmill.prompts import loader
     from corpusmill.stages.engines.contract import Request, in_order
-    from corpusmill.stages.engines.transformers import TransformersEngine
+    from corpusmill.stages.engines.embedded import EmbeddedEngine
 
     prompt = loader.load("rephrase")
-    engine = TransformersEngine(model=str(model), threads=threads, device="cpu")
+    engine = EmbeddedEngine(model=str(model), threads=threads, device="cpu")
     passages = read_passages(text, held_out=True)
     asked: list[tuple[str, Pair, Request]] = []
-    for kind in (MIXED, UNSPOILT, *NOISES):
+    for kind in (MIXED, UNSPOILT, BLOCKS, *NOISES):
         wanted = list(held_out_pairs(passages, kind, pairs * (MIXED_TIMES if kind == MIXED else 1)))
         for pair, ids in zip(wanted, _prompt_ids(engine.tokenizer(), prompt, wanted), strict=True):
             answer_tokens = engine.tokenizer().count([f"{prompt.lead_in}\n{pair.clean}"])[0] + 1

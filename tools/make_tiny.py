@@ -5,16 +5,20 @@ r"""The commands that made `models/tiny`, one after the other.
     python -m corpusmill.tools.make_tiny pairs --text out/tiny/text.parquet \
         --output out/tiny/pairs --shards 120 --processes 16
     python -m corpusmill.trainer models/tiny/train.yaml --data out/tiny/pairs --output out/tiny/run
+    python -m corpusmill.trainer models/tiny/train.yaml --data out/tiny/pairs --output out/tiny/on \
+        --set init_from=out/tiny/first --set tokens=160_000_000 --set learning_rate=1.0e-3 \
+        --set warmup_steps=50
     python -c "from pathlib import Path; from corpusmill.trainer.export import export;
-               export(Path('out/tiny/run'), Path('models/tiny'), Path('out/tiny/model'))"
+               export(Path('out/tiny/on'), Path('models/tiny'), Path('out/tiny/model'))"
     python -m corpusmill.tools.make_tiny evaluate --text out/tiny/text.parquet \
         --model models/tiny --card models/tiny/README.md
 
 The first command gathers clean text of openly licensed corpora. COLLECTION is the folder of corpora
 that `tools.make_samples` reads too. It also reads the pages in `samples/crawl` and the source code
-in `samples/code`. The third and fourth command need a GPU machine with many cores. They read only
-this folder, `manifests/`, `prompts/` and `trainer/`. After the fifth, copy all files but the
-tokenizer from `out/tiny/model` to `models/tiny`.
+in `samples/code`. The pairs and the two trainings need a GPU machine with many cores. They read
+only this folder, `manifests/`, `prompts/` and `trainer/`. The first training was on pairs without
+lists, code and tables (`BLOCKS_SHARE = 0`), and `out/tiny/first` is its export. After the last
+export, copy all files but the tokenizer from `out/tiny/model` to `models/tiny`.
 """
 
 import argparse

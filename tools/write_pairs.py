@@ -32,7 +32,9 @@ in the order of their ids. The model cleans text and does not rephrase it: it ta
 notices and marks, and copies the rest. So most of a pair is alike. A real model does the real job
 ([synthesis](synthesis.md)).
 
-Of {asked} answers, {kept} were kept. Dropped: {reasons}.
+Of {asked} answers, {kept} were kept. Dropped:
+
+{reasons}
 """
 
 
@@ -90,14 +92,15 @@ def page(folder: Path, count: int, engine: EmbeddedEngine) -> str:
         prompt=PROMPT,
         asked=asked,
         kept=len(pairs),
-        reasons=", ".join(f"{rows} for `{name}`" for name, rows in dropped.most_common()) or "none",
+        reasons="\n".join(f"- {rows} for `{name}`" for name, rows in dropped.most_common())
+        or "- none",
     )
     return "\n".join([head, *(_section(number, pair) for number, pair in enumerate(pairs, 1))])
 
 
 def _section(number: int, pair: Pair) -> str:
     before, after = (f"````text\n{text}\n````" for text in (pair.before, pair.after))
-    return f"## {number}\n\n<{pair.url}>\n\nBefore:\n\n{before}\n\nAfter:\n\n{after}\n"
+    return f"## {number}\n\n[The page]({pair.url})\n\nBefore:\n\n{before}\n\nAfter:\n\n{after}\n"
 
 
 def main() -> None:

@@ -48,13 +48,13 @@ def print_record(record: StepRecord) -> None:
     mfu = "" if record.mfu is None else f"  MFU {record.mfu:.1%}"
     memory = "" if record.memory_gb is None else f"  {record.memory_gb} GB"
     left = timedelta(seconds=round(record.seconds_left or 0))
-    print(
+    sys.stdout.write(  # Ray Train shows what `print` writes twice
         f"step {record.step:6d}/{record.steps}  loss {record.loss:.4f}  "
         f"lr {record.learning_rate:.2e}  "
         f"norm {record.gradient_norm:.3f}  {record.tokens_per_second:,.0f} tok/s{mfu}{memory}  "
-        f"{left} left{held_out}",
-        flush=True,
+        f"{left} left{held_out}\n"
     )
+    sys.stdout.flush()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

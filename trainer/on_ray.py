@@ -92,10 +92,10 @@ def worker_resources(
     )
     if room < config.num_workers:
         cpus = sum(machine.get("CPU", 0) for machine in machines)
-        each = f"{needed['CPU']:.0f} CPUs" + (" and a GPU" if on_gpu else "")
+        each = f"CPUs: {needed['CPU']:.0f}" + (", a GPU" if on_gpu else "")
         raise CorpusmillError(
-            f"the Ray cluster has {cpus:.0f} CPUs and {gpus:.0f} GPUs on {len(machines)} machines: "
-            f"room for {room} of {config.num_workers} workers with {each} each",
+            f"the Ray cluster (machines: {len(machines)}, CPUs: {cpus:.0f}, GPUs: {gpus:.0f}) has "
+            f"room for {room} of {config.num_workers} workers ({each})",
             "start Ray on more machines, or lower num_workers or threads"
             + (", or set device to cpu" if on_gpu else ""),
         )

@@ -7,7 +7,10 @@ from corpusmill.manifests import storage
 from corpusmill.manifests.looking.find import finished_stages
 from corpusmill.manifests.looking.inspect import StageRow, funnel
 from corpusmill.manifests.manifest import Manifest
-from corpusmill.report.reading.sampling import TEXTS, Sample, sample
+from corpusmill.manifests.shard import schema_of
+from corpusmill.report.reading.sampling import TEXT_SHARDS, TEXTS, Sample, sample
+
+NOT_SHOWN = ("image", "tokens", "letters", "letter_x", "letter_y")
 
 
 @dataclass
@@ -42,27 +45,19 @@ class StageView:
     @cached_property
     def texts(self) -> Sample:
         """Whole kept rows, with their texts; fewer."""
-        return sample(self.manifest.documents(), self._wide("documents"), TEXTS)
+        return self._whole_rows("documents")
 
     @cached_property
     def dropped_texts(self) -> Sample:
         """Whole excluded rows, with their texts; fewer."""
-        return sample(self.manifest.documents("excluded"), self._wide("excluded"), TEXTS)
+        return self._whole_rows("excluded")
 
-    def _wide(self, where: str) -> list[str]:
-        """All columns but images and tokens, which no page shows."""
-        from corpusmill.manifests.shard import schema_of
-
-        files = [
-            item
-            for item in self.manifest.documents(where)
-            if item.path.endswith(".parquet") and item.rows
-        ]
-        return [
-            name
-            for name in (schema_of(files[0]).names if files else ())
-            if name not in ("image", "tokens", "letters", "letter_x", "letter_y")
-        ]
+    def _whole_rows(self, where: str) -> Sample:
+        """Some rows with all columns but images and tokens, which no page shows."""
+        artifacts = self.manifest.documents(where)
+        files = [item for item in artifacts if item.path.endswith(".parquet") and item.rows]
+        names = schema_of(files[0]).names if files else ()
+        return sample(files, [name for name in names if name not in NOT_SHOWN], TEXTS, TEXT_SHARDS)
 
 
 class Run:

@@ -1,8 +1,8 @@
 """Rows of a stage, as many as a page can show: a few row groups, spread over all shards.
 
-A stage may hold billions of rows in thousands of shards. The page reads at most `SHARDS` shards
-of each kind and about `rows` rows of them, the same ones in each run. So the page of a large run
-takes no longer than that of a small one.
+A stage may hold billions of rows in thousands of shards. The page reads at most `SHARDS` shards of
+each kind (`TEXT_SHARDS` for texts, whose row groups are large) and about `rows` rows of them, the
+same ones in each run. So the page of a large run takes no longer than that of a small one.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,7 +13,7 @@ import pyarrow as pa
 from corpusmill.manifests.shard import read_parquet, schema_of
 from corpusmill.manifests.storage import Artifact
 
-SHARDS = 24
+SHARDS, TEXT_SHARDS = 24, 6
 NUMBERS = 20_000  # rows of narrow columns
 TEXTS = 600  # rows with their text
 
@@ -40,7 +40,10 @@ class Sample:
 
 
 def sample(
-    artifacts: Iterable[Artifact], columns: Sequence[str] | None = None, rows: int = NUMBERS
+    artifacts: Iterable[Artifact],
+    columns: Sequence[str] | None = None,
+    rows: int = NUMBERS,
+    shards: int = SHARDS,
 ) -> Sample:
     """About `rows` rows of the Parquet files among `artifacts`.
 
@@ -48,7 +51,7 @@ def sample(
     nested ones. A file without any of them gives no rows. Raises InputError for a damaged file.
     """
     files = [item for item in artifacts if item.path.endswith(".parquet") and item.rows]
-    chosen = _spread(files, SHARDS)
+    chosen = _spread(files, shards)
     tables: list[pa.Table] = []
     for number, artifact in enumerate(chosen):
         read = sum(table.num_rows for table in tables)

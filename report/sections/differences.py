@@ -44,11 +44,13 @@ def by_words(before: str, after: str) -> Pair:
         )
     left: list[Piece] = []
     right: list[Piece] = []
+    is_cut = any(ends)
     for action, begin, end, other_begin, other_end in matcher.get_opcodes():
         gone, come = "".join(old[begin:end]), "".join(new[other_begin:other_end])
-        if action == "equal":
-            left.append(Piece("same", gone))
-            right.append(Piece("same", come))
+        at_cut = is_cut and end == len(old) and other_end == len(new)
+        if action == "equal" or at_cut:  # what follows the cut may well be in both
+            left += [Piece("same", gone)] if gone else []
+            right += [Piece("same", come)] if come else []
             continue
         left += [Piece("gone", gone)] if gone else []
         right += [Piece("new", come)] if come else []

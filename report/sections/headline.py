@@ -31,58 +31,67 @@ def headline(
     run: Run, chains: list[Chain], trainings: list[Training], price_per_hour: float | None = None
 ) -> Headline:
     """The headline of a run. price_per_hour: of one hour of one worker, in any currency."""
-    cards: list[Card] = []
-    sentences: list[str] = []
+    found = Headline([], [], _warnings(run))
     if chains:
-        main = chains[0]
-        share = _percent(main.kept, main.rows_in)
-        came = sum(chain.rows_in for chain in chains)
-        cards += [
-            Card("documents in", f"{came:,}", _inputs(run, chains)),
-            Card("documents out", f"{main.kept:,}", f"{share} kept, by {_last(main)}"),
-        ]
-        worst = max(
-            (
-                (rows, reason, link.name)
-                for link in main.links
-                for reason, rows in link.reasons
-                if "other reasons" not in reason
-            ),
-            default=None,
-        )
-        why = (
-            f" The most frequent reason to leave was {worst[1]}, in {worst[2]}: "
-            f"{_percent(worst[0], main.rows_in)} of all."
-            if worst
-            else ""
-        )
-        sentences.append(
-            f"Of {main.rows_in:,} documents, {main.kept:,} ({share}) passed "
-            f"{_listed([link.name for link in main.links])}.{why}"
-        )
+        _add_documents(found, run, chains)
     if tokens := _tokens(run):
-        cards.append(tokens)
-        sentences.append(f"The corpus holds {tokens.value} tokens ({tokens.note}).")
-    written = [row for stage in run.of("synthesize") for row in stage.rows]
-    if written:
-        kept = sum(row.kept for row in written)
-        asked = kept + sum(sum(row.excluded.values()) + row.failed for row in written)
-        cards.append(Card("synthetic documents", f"{kept:,}", f"of {asked:,} answers"))
-        sentences.append(
-            f"A language model gave {asked:,} answers, of which {kept:,} passed every check."
-        )
+        found.cards.append(tokens)
+        found.sentences.append(f"The corpus holds {tokens.value} tokens ({tokens.note}).")
+    _add_synthesis(found, run)
     for training in trainings:
-        if training.last_held_out is not None or training.last is not None:
-            loss = training.last if training.last_held_out is None else training.last_held_out
-            kind = "last batch" if training.last_held_out is None else "held-out text"
-            cards.append(Card("loss", f"{loss:.2f}", f"nats a token, {kind}"))
-            sentences.append(f"The model's loss on {kind} is {loss:.2f} nats a token.")
+        _add_loss(found, training)
     seconds = sum(row.seconds for row in run.accounts)
-    cards.append(Card("worker time", duration(seconds), _slowest(run.accounts)))
+    found.cards.append(Card("worker time", duration(seconds), _slowest(run.accounts)))
     if price_per_hour is not None:
         cost = seconds / 3600 * price_per_hour
-        cards.append(Card("cost", f"{cost:,.2f}", f"at {price_per_hour:g} an hour of one worker"))
-    return Headline(sentences, cards, _warnings(run))
+        note = f"at {price_per_hour:g} an hour of one worker"
+        found.cards.append(Card("cost", f"{cost:,.2f}", note))
+    return found
+
+
+def _add_documents(found: Headline, run: Run, chains: list[Chain]) -> None:
+    main = chains[0]
+    share = _percent(main.kept, main.rows_in)
+    came = sum(chain.rows_in for chain in chains)
+    found.cards.append(Card("documents in", f"{came:,}", _inputs(run, chains)))
+    found.cards.append(Card("documents out", f"{main.kept:,}", f"{share} kept, by {_last(main)}"))
+    steps = _listed([link.name for link in main.links])
+    sentence = f"Of {main.rows_in:,} documents, {main.kept:,} ({share}) passed {steps}."
+    reasons = [
+        (rows, reason, link.name)
+        for link in main.links
+        for reason, rows in link.reasons
+        if "other reasons" not in reason
+    ]
+    if reasons:
+        rows, reason, step = max(reasons)
+        sentence += (
+            f" The most frequent reason to leave was {reason}, in {step}: "
+            f"{_percent(rows, main.rows_in)} of all."
+        )
+    found.sentences.append(sentence)
+
+
+def _add_synthesis(found: Headline, run: Run) -> None:
+    written = [row for stage in run.of("synthesize") for row in stage.rows]
+    if not written:
+        return
+    kept = sum(row.kept for row in written)
+    asked = kept + sum(sum(row.excluded.values()) + row.failed for row in written)
+    found.cards.append(Card("synthetic documents", f"{kept:,}", f"of {asked:,} answers"))
+    found.sentences.append(
+        f"A language model gave {asked:,} answers, of which {kept:,} passed every check."
+    )
+
+
+def _add_loss(found: Headline, training: Training) -> None:
+    held_out = training.last_held_out
+    loss = training.last if held_out is None else held_out
+    if loss is None:
+        return
+    kind = "the last batch" if held_out is None else "held-out text"
+    found.cards.append(Card("loss", f"{loss:.2f}", f"nats a token, {kind}"))
+    found.sentences.append(f"The model's loss on {kind} is {loss:.2f} nats a token.")
 
 
 def _tokens(run: Run) -> Card | None:
@@ -126,6 +135,9 @@ def _warnings(run: Run) -> list[str]:
             )
         if not row.kept:
             found.append(f"{row.name} kept nothing")
+    for stage in run.of("synthesize"):
+        for prompt, measures in stage.manifest.measures.get("diversity", {}).items():
+            found += [f"{stage.name}, prompt {prompt}: {text}" for text in measures["warnings"]]
     found += [f"{item.folder} is not finished" for item in run.unfinished]
     found += [f"{folder} was made from inputs that have changed since" for folder in run.outdated]
     return found

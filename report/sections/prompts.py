@@ -11,7 +11,9 @@ from corpusmill.report.sections.chains import partition
 class PromptRow:
     """asked: answers of the model. reasons: why others were not kept, the most frequent first.
 
-    tokens: of kept texts. size: their bytes. estimated: whether tokens and reasons are a sample's.
+    tokens: that the model wrote for kept texts. size: their bytes. distinct, alike, warnings: how
+    unlike the rows are (`stages.synthesize.diversity`): distinct four-word runs, and the mean
+    similarity of two rows. estimated: whether tokens and reasons are a sample's.
     """
 
     stage: str
@@ -22,6 +24,9 @@ class PromptRow:
     size: int
     reasons: list[tuple[str, int]]
     estimated: bool = False
+    distinct: float | None = None
+    alike: float | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def prompts(run: Run) -> list[PromptRow]:
@@ -36,9 +41,10 @@ def _rows(stage: StageView) -> list[PromptRow]:
         sums[0] += artifact.rows
         sums[1] += artifact.text_bytes
     tokens: Counter[str] = Counter()
-    names = stage.kept.column("prompt")
-    for name, count in zip(names, stage.kept.column("n_tokens"), strict=False):
-        tokens[str(name or "all")] += count if isinstance(count, int) else 0
+    written = stage.kept.column("output_tokens") or stage.kept.column("n_tokens")
+    for name, count in zip(stage.kept.column("prompt"), written, strict=False):
+        tokens[str(name or "all")] += count or 0
+    diversity = stage.manifest.measures.get("diversity", {})
     reasons: dict[str, Counter[str]] = {}
     dropped = stage.dropped
     names = dropped.column("prompt") or ["all"] * dropped.table.num_rows
@@ -51,6 +57,7 @@ def _rows(stage: StageView) -> list[PromptRow]:
             (reason, round(count * dropped.weight))
             for reason, count in reasons.get(name, Counter()).most_common()
         ]
+        measured = diversity.get(name, {})
         asked = rows + sum(count for _, count in why)
         found.append(
             PromptRow(
@@ -62,6 +69,9 @@ def _rows(stage: StageView) -> list[PromptRow]:
                 size,
                 why,
                 not (dropped.is_whole and stage.kept.is_whole),
+                measured.get("distinct_4"),
+                measured.get("self_similarity"),
+                tuple(measured.get("warnings", ())),
             )
         )
     return found

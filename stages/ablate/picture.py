@@ -19,10 +19,10 @@ COLOURS = ("#1d4ed8", "#c2410c", "#15803d", "#7e22ce", "#0e7490", "#be123c", "#4
 def picture(figures: Sequence[Figure]) -> str:
     """An SVG."""
     rows = [
-        (" / ".join(filter(None, (key.task, key.domain))), arms)
-        for key, all_arms in by_key(figures)
+        (" / ".join(filter(None, (key.task, key.domain))), compared)
+        for key, arms_of_key in by_key(figures)
         if key.metric in (TEXT, GOLD)
-        and (arms := [one for one in all_arms if one.difference is not None])
+        and (compared := [one for one in arms_of_key if one.difference is not None])
     ]
     rows.sort(key=lambda row: row[0] != MEAN)  # first, what says most
     arms = list(dict.fromkeys(figure.arm for _, row in rows for figure in row))

@@ -37,6 +37,7 @@ TITLE_REGION, HEADER = region("title"), region("header")
 ELSEWHERE: Final = [
     region(name) for name in ("breadcrumb", "navigation", "menu", "related", "sidebar", "footer")
 ]
+PARAGRAPH: Final = 15  # words of a block with which the text begins
 MOST: Final = 200  # blocks that are no headings and are compared with the names
 CONTENTS: Final = [region(name) for name in ("main", "article", "content", "body", "post")]
 NEAR: Final = 2  # levels up to an element that is named a title
@@ -165,6 +166,29 @@ def with_headline(
     result = chosen.copy()
     result[:block] = False
     result[block] = True
+    return result
+
+
+def said_once(
+    chosen: NDArray[np.bool_],
+    text: bytes,
+    blocks: NDArray[np.int32],
+    words: NDArray[np.floating],
+    block: int,
+) -> NDArray[np.bool_]:
+    """The chosen blocks without headings that say the headline again before the text begins. Some
+    pages show it in a banner and above the text.
+
+    text, blocks: of the page. words, block: as for `with_headline`.
+    """
+    if block == NOWHERE or not chosen[block]:
+        return chosen
+    result, shown = chosen.copy(), _Shown(text, blocks)
+    for number in np.flatnonzero(chosen[block + 1 :]) + block + 1:
+        if blocks[number, HEADING] and shown.words(number) == shown.words(block):
+            result[number] = False
+        elif words[number] >= PARAGRAPH:
+            break
     return result
 
 

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from corpusmill.manifests.package_data import package_file
 from corpusmill.stages.columns.word_rule import word_tables
-from corpusmill.stages.extract.headline import headline_of, with_headline
+from corpusmill.stages.extract.headline import headline_of, said_once, with_headline
 from corpusmill.stages.extract.page import block_places, block_text
 from corpusmill.stages.extract.page import page as html_page
 from corpusmill.stages.extract.page.blocks import walk
@@ -45,6 +45,9 @@ MOSTLY = 0.5  # share of the words of the page's title
 NEAR_COMMENTS = 8  # levels from an element that is named after comments
 FEWEST_COMMENT_WORDS = 4
 ABOUT_COMMENTS = SORTS.index("comments") + 1  # `You must be logged in to post a comment`
+BREADCRUMB = REGIONS.index("breadcrumb")
+NEAR_CRUMBS = 2  # levels from an element that is named after breadcrumbs
+LONGEST_CRUMB = 12  # words
 LANGUAGE_SAMPLE = 200  # bytes of text to identify the language from, longest blocks first
 
 Floats = NDArray[np.float32]
@@ -97,6 +100,7 @@ def extracted(html: str, language_of: Callable[[str], str], comments: bool = Fal
     main = with_headline(main, features[:, block_text.WORDS], block)
     if block >= 0:
         page.blocks[block, html_page.HEADING] = 1
+    main = said_once(main, page.text, page.blocks, features[:, block_text.WORDS], block)
     return Extracted(rendered(page.text, page.blocks, page.elements, main), title)
 
 
@@ -191,6 +195,7 @@ def chosen(page: Blocks, features: Floats, forest: Forest) -> NDArray[np.bool_]:
     taken[named] = True  # the title of a thread, which is short, and often no heading
     last_characters = features[:, block_text.LAST_CHARACTER]
     make_whole(page.blocks, page.elements, words, last_characters, scores, taken)
+    taken &= (page.levels[:, BREADCRUMB] > NEAR_CRUMBS) | (words > LONGEST_CRUMB)
     return taken
 
 

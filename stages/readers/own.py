@@ -62,5 +62,5 @@ def read_own(artifact: Artifact, settings: ReaderSettings) -> Iterator[Record]:
 
 @functools.lru_cache(maxsize=32)
 def _made(path: str, settings: str) -> OwnReader:
-    cls = named_class(path, OwnReader, "reader")
+    cls: type[OwnReader] = named_class(path, OwnReader, "reader")
     return build_settings(cls, json.loads(settings), "reader.own_settings")

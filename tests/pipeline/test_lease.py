@@ -16,6 +16,7 @@ from corpusmill.pipeline.execute import execute
 from corpusmill.pipeline.lease import LEASE, lease, refuse_held
 from corpusmill.pipeline.runner import InlineRunner
 
+from tests.command_line import ROOT
 from tests.pipeline.sample_stages import CountAndCopy, write_documents
 from tests.pipeline.test_execute import job
 
@@ -110,6 +111,19 @@ def test_a_run_that_lost_its_lease_does_not_finish(tmp_path):
 def test_a_lease_that_goes_while_it_is_read_keeps_nobody_out(tmp_path, monkeypatch):
     monkeypatch.setattr(storage, "exists", lambda _path: True)
     refuse_held(str(tmp_path))
+
+
+def test_a_disk_that_takes_nothing_is_told_and_nothing_is_left(tmp_path):
+    """A limit on the size of files stands for a full disk."""
+    script = (
+        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
+        "from corpusmill.pipeline.lease import lease\n"
+        f"with lease({str(tmp_path)!r}): pass"
+    )
+    run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert "StorageError" in run.stderr
+    assert "cannot be written (File too large)" in run.stderr
+    assert list((tmp_path / "work").iterdir()) == []
 
 
 def test_a_lease_is_renewed_while_it_is_held(tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """Metrics count what the manifests count. They are written as a file, or served on a port."""
 
 import json
+import re
 import socket
 import urllib.request
 
@@ -11,8 +12,10 @@ from corpusmill.pipeline.display import Display
 from corpusmill.pipeline.metrics import Metrics
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.command_line import corpusmill
+from tests.command_line import ROOT, corpusmill
 from tests.pipeline.test_progress import receipt
+
+PAGE = ROOT / "docs" / "operations.md"
 
 
 def samples(text):
@@ -51,6 +54,9 @@ def test_a_run_writes_the_numbers_of_its_manifests_and_its_log_as_json(tmp_path)
         assert found["corpusmill_text_bytes_total", step] == totals.text_bytes > 0
     assert found["corpusmill_shard_failures_total", "quarantined", "extract"] == 1
     assert found["corpusmill_shard_failures_total", "tried_again", "extract"] == 1
+    assert found["corpusmill_running",] == 0
+    documented = set(re.findall(r"`(corpusmill_\w+)`", PAGE.read_text()))
+    assert {name for name, *_ in found} == documented
     events = [json.loads(line) for line in run.stderr.splitlines()]
     stages = {
         name: event for event in events if event["event"] == "stage" for name in event["stages"]
@@ -77,6 +83,7 @@ def test_a_port_serves_them_while_the_run_goes_on():
         found = samples(answer.read().decode())
     assert found["corpusmill_documents_total", "kept", "s"] == 10
     assert found["corpusmill_shards_total", "reused", "p", "s"] == 1
+    assert found["corpusmill_running",] == 1
     with pytest.raises(CorpusmillError, match=f"metrics cannot be given at {port}"):
         Metrics(Display(), str(port))
     metrics.close()

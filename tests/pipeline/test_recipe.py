@@ -153,7 +153,7 @@ def test_consecutive_map_stages_are_one_group(tmp_path):
 
 
 def test_every_shipped_recipe_builds():
-    for name in ("demo", "nemotron_cc"):
+    for name in ("demo", "nemotron_cc", "reader"):
         loaded = load_recipe(f"package:recipes/{name}.yaml")
         for step in loaded.steps:
             build_stage(step, folder_of)

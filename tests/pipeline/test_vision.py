@@ -1,14 +1,19 @@
 """From documents to a model that reads images: every stage, in the user's own terms."""
 
+import io
 import json
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
 from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.manifests.looking.verify import verify
+from corpusmill.manifests.schema import DOCUMENT, IMAGE
 from corpusmill.trainer import checkpoint
 from corpusmill.vision.build import load_model
+from PIL import Image
+from tokenizers import Tokenizer
 
 from tests.stages.small_corpus import documents, rows_of, run, small_tokenizer, write_shard
 
@@ -151,6 +156,55 @@ def test_text_among_the_images_lets_every_phase_run(packed, tmp_path):
         log = (tmp_path / learns / "log.jsonl").read_text().splitlines()
         norms = [json.loads(line)["gradient_norm"] for line in log]
         assert (norms == [0.0, 0.0]) == (learns != "all")
+
+
+def picture(size, kind="PNG", mode="RGB", **settings):
+    file = io.BytesIO()
+    Image.new(mode, size).save(file, kind, **settings)
+    return file.getvalue()
+
+
+def test_bad_images_end_with_their_reason_and_the_others_keep_their_text(packed, tmp_path):
+    good = picture((112, 112))
+    images = {
+        "good": good,
+        "truncated": picture((500, 500), "JPEG")[:-400],
+        "bomb": picture((15_000, 10_000), mode="1"),
+        "thin": picture((1, 30_000)),
+        "no image": b"<html>",
+        "cmyk": picture((112, 112), "JPEG", "CMYK"),
+        "moving": picture(
+            (112, 112), "GIF", save_all=True, append_images=[Image.new("RGB", (112, 112), "red")]
+        ),
+        "tags": good,
+        "without": None,
+    }
+    rows = [
+        {**row, "id": name, "text": "<img><IMG_CONTEXT></img>" if name == "tags" else name}
+        for row, name in zip(documents("doc", len(images)), images, strict=True)
+    ]
+    table = pa.Table.from_pylist(rows, DOCUMENT).append_column(
+        IMAGE, pa.array(list(images.values()), IMAGE.type)
+    )
+    pq.write_table(table, tmp_path / "images.parquet")
+    settings = {"tokenizer": str(packed / "tokenizer"), "images": TILING}
+    run("pack", settings, tmp_path / "pack", str(tmp_path / "images.parquet"))
+    reasons = {row["id"]: row["reason"] for row in rows_of(tmp_path / "pack", "excluded")}
+    assert reasons == {
+        "truncated": "image.truncated",
+        "bomb": "image.too_large",
+        "thin": "image.too_thin",
+        "no image": "image.unreadable",
+        "moving": "image.animated",
+    }
+    tokenizer = Tokenizer.from_file(str(tmp_path / "pack/tokenizer/tokenizer.json"))
+    place = tokenizer.token_to_id("<IMG_CONTEXT>")
+    for row in rows_of(tmp_path / "pack"):
+        assert row["image"] == images[row["id"]]
+        assert row["tokens"].count(place) == (0 if row["image"] is None else 16)
+        wanted = "<img><IMG_CONTEXT></img>" if row["id"] == "tags" else row["id"]
+        behind = row["tokens"][row["n_prompt"] : -1]
+        assert tokenizer.decode(behind, skip_special_tokens=False) == wanted
 
 
 @pytest.mark.parametrize(

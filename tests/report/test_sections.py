@@ -1,15 +1,21 @@
 """What the sections of the page read and count."""
 
+from typing import Any
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from corpusmill.manifests.looking.domains import with_site
+from corpusmill.manifests.manifest import Manifest
 from corpusmill.manifests.storage import Artifact, artifact_of
 from corpusmill.report.reading import sampling
-from corpusmill.report.reading.run import Run
+from corpusmill.report.reading.run import Run, StageView
 from corpusmill.report.sections.chains import chains
 from corpusmill.report.sections.differences import Piece, by_words, changes
+from corpusmill.report.sections.examples import levels
 from corpusmill.report.sections.lineage import lineage
+from corpusmill.report.sections.prompts import prompts
+from corpusmill.report.sections.shares import clusters
 from corpusmill.report.sections.training import thinned
 
 from tests.report.small_run import make_run
@@ -32,9 +38,8 @@ def shards(folder, shards, rows):
     return found
 
 
-def test_a_sample_of_a_large_stage_is_small_and_spread(tmp_path, monkeypatch):
-    monkeypatch.setattr(sampling, "SHARDS", 4)
-    found = sampling.sample(shards(tmp_path, 20, 50), rows=40)
+def test_a_sample_of_a_large_stage_is_small_and_spread(tmp_path):
+    found = sampling.sample(shards(tmp_path, 20, 50), rows=40, shards=4)
     numbers = found.column("number")
     assert found.rows == 1000
     assert len(numbers) == 40
@@ -79,6 +84,14 @@ def test_words_that_only_one_text_has_are_marked():
     assert "".join(piece.text for piece in pair.before) == "The cat sat on the mat."
 
 
+def test_the_end_of_a_long_text_is_no_difference():
+    words = [f"word{number}" for number in range(300)]
+    pair = by_words("Title. " + " ".join(words), " ".join(words))
+    assert [piece.text for piece in pair.before if piece.kind == "gone"] == ["Title. "]
+    assert not [piece for piece in pair.after if piece.kind == "new"]
+    assert pair.after[-1].kind == "gap"
+
+
 def test_texts_that_have_little_in_common_get_no_marks():
     pair = by_words("alpha beta gamma delta", "one,two;three:four!five?six")
     assert not pair.marked
@@ -119,3 +132,72 @@ def test_a_long_line_of_points_is_thinned_to_means_and_keeps_its_end():
     assert len(found) == 100
     assert found[0] == (5.5, 5.5)
     assert found[-1] == (1000.0, 1000.0)
+
+
+def stage_of(folder, verb, files, measures=None):
+    """A stage with these shards: path within the folder -> rows."""
+    outputs = []
+    for name, rows in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(pa.Table.from_pylist(rows), path)
+        described = artifact_of(str(path))
+        outputs.append(Artifact(str(path), described.digest, described.size, len(rows)))
+    manifest = Manifest(
+        [verb],
+        {},
+        {},
+        "",
+        outputs=outputs,
+        verbs=[verb],
+        measures=measures or {},
+        folder=str(folder),
+    )
+    return StageView(manifest)
+
+
+class Stages:
+    """A run of given stages, as far as a section asks."""
+
+    def __init__(self, *stages):
+        self.stages = list(stages)
+
+    def of(self, *verbs):
+        return [stage for stage in self.stages if stage.verb in verbs]
+
+
+def run_of(*stages) -> Any:
+    return Stages(*stages)
+
+
+def test_a_prompts_row_counts_answers_reasons_and_diversity(tmp_path):
+    kept = [{"id": str(n), "text": "x", "prompt": "qa", "output_tokens": 10} for n in range(3)]
+    dropped = [{"id": "9", "text": "", "prompt": "qa", "reason": "synthesize.cut_off"}] * 2
+    stage = stage_of(
+        tmp_path,
+        "synthesize",
+        {"documents/level=high/prompt=qa/a.parquet": kept, "excluded/a.parquet": dropped},
+        {"diversity": {"qa": {"distinct_4": 0.9, "self_similarity": 0.1, "warnings": ["alike"]}}},
+    )
+    (row,) = prompts(run_of(stage))
+    assert (row.prompt, row.asked, row.kept, row.tokens) == ("qa", 5, 3, 30)
+    assert row.reasons == [("synthesize.cut_off", 2)]
+    assert (row.distinct, row.alike, row.warnings) == (0.9, 0.1, ("alike",))
+
+
+def test_the_best_and_the_worst_of_a_level_are_those_of_the_scores(tmp_path):
+    rows = [
+        {"id": f"{n}", "text": f"text {n}", "level": "high", "quality": 17, "score_a": n / 10}
+        for n in range(6)
+    ]
+    stage = stage_of(tmp_path, "classify", {"documents/level=high/a.parquet": rows})
+    (level,) = levels(run_of(stage))
+    assert [example.text for example in level.best] == ["text 5", "text 4"]
+    assert [example.text for example in level.worst] == ["text 0", "text 1"]
+    assert level.best[0].facts == "quality 17, a 0.50"
+
+
+def test_clusters_are_counted_by_doublings(tmp_path):
+    rows = [{"id": str(n), "cluster_size": size} for n, size in enumerate([1, 1, 2, 3, 4, 9])]
+    stage = stage_of(tmp_path, "dedup", {"documents/a.parquet": rows})
+    assert clusters(stage) == [("1", 2), ("2", 1), ("3-4", 2), ("5-8", 0), ("9-16", 1)]

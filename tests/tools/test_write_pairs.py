@@ -23,7 +23,7 @@ def test_a_page_has_both_texts_of_each_pair_and_counts_what_was_dropped(tmp_path
     pq.write_table(conform(pa.Table.from_pylist(rows), DOCUMENT), folder / "00.parquet")
     page = write_pairs.page(tmp_path, 5, EmbeddedEngine(threads=1))
     assert page.startswith("# 1 pairs from the shipped model\n")
-    assert f"<https://e.org/a>\n\nBefore:\n\n````text\n{BEFORE}\n````" in page
+    assert f"[The page](https://e.org/a)\n\nBefore:\n\n````text\n{BEFORE}\n````" in page
     after = page.split("After:\n\n````text\n", 1)[1]
     assert after.startswith("The harbour was built in the nineteenth century")
-    assert "Of 2 answers, 1 were kept. Dropped: 1 for `synthesize.output_too_short`." in page
+    assert "Of 2 answers, 1 were kept. Dropped:\n\n- 1 for `synthesize.output_too_short`\n" in page

@@ -76,9 +76,9 @@ def test_a_worker_takes_a_gpu_if_the_cluster_has_one(make_config, device, machin
 @pytest.mark.parametrize(
     ("device", "machines", "message"),
     [
-        ("cuda", [{"CPU": 8.0}], "and 0 GPUs on 1 machines: room for 0 of 2 .*device to cpu"),
-        ("auto", [{"CPU": 8.0, "GPU": 1.0}], "room for 1 of 2 workers with 2 CPUs and a GPU each"),
-        ("cpu", [{"CPU": 3.0}, {"CPU": 1.0}], "has 4 CPUs .* 2 machines: room for 1 of 2 workers"),
+        ("cuda", [{"CPU": 8.0}], r"GPUs: 0\) has room for 0 of 2 .*device to cpu"),
+        ("auto", [{"CPU": 8.0, "GPU": 1.0}], r"room for 1 of 2 workers \(CPUs: 2, a GPU\)"),
+        ("cpu", [{"CPU": 3.0}, {"CPU": 1.0}], "machines: 2, CPUs: 4, .* room for 1 of 2 workers"),
     ],
 )
 def test_a_cluster_without_room_is_refused_not_waited_for(make_config, device, machines, message):

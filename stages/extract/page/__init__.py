@@ -11,5 +11,5 @@
 5. `trees` scores each block's features with a forest of decision trees.
    `stages.extract.main_content` then chooses.
 
-All of them use `hashing`, which makes words into numbers.
+All of them use `hashing`, which makes words into numbers, and `search`, which finds a byte.
 """

@@ -71,6 +71,7 @@ from corpusmill.stages.extract.page.page import (
     WRITE,
     Page,
 )
+from corpusmill.stages.extract.page.search import find
 from corpusmill.stages.extract.page.style_sheets import read_style_sheet
 from corpusmill.stages.extract.page.tags import (
     after_comment,
@@ -126,9 +127,7 @@ def walk(page: Page) -> None:
         elif following in (EXCLAMATION, QUESTION, SLASH):
             place = after_comment(data, place + 2)
         else:
-            end = place + 1
-            while end < size and data[end] != LESS:
-                end += 1
+            end = find(data, LESS, place + 1, size)
             put_text(page, place, end)
             place = end
     if state[BLOCKS] >= 0 and state[ELEMENTS] >= 0:
@@ -159,7 +158,7 @@ def _start_tag(page: Page, begin: int) -> int:
             state[AFTER_LINE_END], state[PENDING] = 0, NOTHING  # cells of code are one line
         else:
             break_block(page)
-    facts = facts_of(page, present, number == IMG) if present & FACT_ATTRIBUTES else 0
+    facts = facts_of(page, present, number) if present & FACT_ATTRIBUTES else 0
     state[READ] = place
     if flags & VOID:
         _void(page, number, facts, present)
@@ -290,8 +289,7 @@ def _end_tag(page: Page, begin: int) -> int:
     data, state = page.data, page.state
     place = tag_name_end(data, begin)
     number = look_up(TAGS, name_hash(data, begin, place))
-    while place < data.size and data[place] != GREATER:
-        place += 1
+    place = find(data, GREATER, place, data.size)
     if number < 0:
         number = UNKNOWN_TAG
     flags = TAG_FLAGS[number]

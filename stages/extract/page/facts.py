@@ -22,7 +22,7 @@ _NAMES_TEXT = (
     "DENOMINATOR GUTTER NUMBERS TOOL CODE_TOOL CODE CODE_BOX CODE_LINE WHITE_SPACE PERMALINK "
     "LAYOUT SMALL_LETTERS CAPITAL_LETTERS SMALL_ROMAN CAPITAL_ROMAN RAISED LOWERED POST "
     "HIDDEN_CLASS SHOWN_CLASS DISPLAYS TRANSPARENT MOVES NO_SIZE NARROW LOW CUT ON_SCREEN "
-    "OTHER_MEDIA"
+    "OTHER_MEDIA UNTOUCHED"
 )
 _NAMES: Final = _NAMES_TEXT.split()
 FACTS: Final = {name: 1 << bit for bit, name in enumerate(_NAMES)}
@@ -44,6 +44,7 @@ HIDDEN_CLASS = FACTS["HIDDEN_CLASS"]  # undisplayed, but for SHOWN_CLASS: on som
 SHOWN_CLASS = FACTS["SHOWN_CLASS"]
 DISPLAYS = FACTS["DISPLAYS"]  # says how something is displayed, or that it is not
 TRANSPARENT = FACTS["TRANSPARENT"]  # without opacity
+UNTOUCHED = FACTS["UNTOUCHED"]  # no pointer reaches it, so it waits until a script shows it
 MOVES = FACTS["MOVES"]  # a script makes it appear
 NO_SIZE = FACTS["NO_SIZE"]  # its own text has no size; elements in it may have one
 NARROW, LOW, CUT = FACTS["NARROW"], FACTS["LOW"], FACTS["CUT"]  # together: nothing is seen of it
@@ -98,6 +99,7 @@ _DECLARATIONS: Final = {
     "display: visibility:": DISPLAYS,
     "opacity:0 opacity:0.0 opacity:.0 opacity:0%": TRANSPARENT,
     "transform: -webkit-transform: transition: animation: will-change:": MOVES,
+    "pointer-events:none position:fixed z-index:-1 z-index:-2 z-index:-10 z-index:-99": UNTOUCHED,
     "font-size:0 font-size:0px font-size:0em font-size:0rem font-size:0pt font-size:0%": NO_SIZE,
     "width:0 width:0px width:1px max-width:0 max-width:0px max-width:1px": NARROW,
     "height:0 height:0px height:1px max-height:0 max-height:0px max-height:1px": LOW,

@@ -2,8 +2,9 @@
 {display: none}`.
 
 A browser decides by all rules, screen sizes and scripts. Here only what is plain counts: a rule
-outside `@media` and the like, whose selector is one class or one id. A name that any rule of the
-page shows, for some screen or in some state, is not hidden.
+outside `@media` and the like, whose selector is one class or one id, of any tag or of one (`.note`,
+`div.note`). A name that any rule of the page shows, for some screen or in some state, is not
+hidden.
 
 Source: CSS Syntax Level 3, sections 5 and 9.
 """
@@ -13,7 +14,8 @@ from typing import Final
 import numpy as np
 from corpusmill.stages.columns.compiled import inlined, uncounted
 from corpusmill.stages.extract.page.facts import DISPLAYS, UNDISPLAYED
-from corpusmill.stages.extract.page.hashing import FNV_OFFSET, mix
+from corpusmill.stages.extract.page.hashing import FNV_OFFSET, look_up, mix
+from corpusmill.stages.extract.page.names import TAGS
 from corpusmill.stages.extract.page.page import HIDDEN_NAMES, Page
 from corpusmill.stages.extract.page.tags import (
     HIDES,
@@ -22,6 +24,8 @@ from corpusmill.stages.extract.page.tags import (
     declared_facts,
     is_letter,
     is_space,
+    name_hash,
+    of_tag,
 )
 from numpy.typing import NDArray
 
@@ -29,6 +33,7 @@ AT, OPEN, CLOSE, SEMICOLON, COMMA, SLASH, STAR, DOT, HASH, QUOTE, APOSTROPHE, BA
     ord(sign) for sign in "@{};,/*.#\"'\\"
 )
 HYPHEN, UNDERSCORE, ZERO, NINE, LESS, GREATER, EXCLAMATION = (ord(sign) for sign in "-_09<>!")
+ANY: Final = -1  # tag
 LONGEST_BODY: Final = 2000  # bytes of a rule's declarations that are read
 
 
@@ -114,7 +119,9 @@ def _note_rule(page: Page, begin: int, end: int, facts: int, everywhere: bool) -
 
 @uncounted
 def _note_names(page: Page, begin: int, end: int, what: int) -> None:
-    """Note the names in a list of selectors. HIDES counts only for a selector that is one name."""
+    """Note the names in a list of selectors. HIDES counts only for a selector that is one name, and
+    only for its tag if it has one.
+    """
     data = page.data
     place = begin
     while place < end:
@@ -126,7 +133,12 @@ def _note_names(page: Page, begin: int, end: int, what: int) -> None:
         last = place
         while last > first and is_space(data[last - 1]):
             last -= 1
-        at = first
+        at = begin_of_name = first
+        while at < last and data[at] not in (DOT, HASH):
+            at += 1
+        tag = look_up(TAGS, name_hash(data, first, at)) if at > first else ANY
+        if tag >= 0:
+            begin_of_name = at
         while at < last:
             if data[at] not in (DOT, HASH):
                 at += 1
@@ -137,8 +149,8 @@ def _note_names(page: Page, begin: int, end: int, what: int) -> None:
             while at < last and _in_name(data[at]):
                 code = mix(code, data[at] | 32 if 65 <= data[at] <= 90 else data[at])
                 at += 1
-            if at > name + 1 and (what == SHOWS or (name == first and at == last)):
-                _note(page, code, what)
+            if at > name + 1 and (what == SHOWS or (name == begin_of_name and at == last)):
+                _note(page, of_tag(code, tag) if what == HIDES and tag >= 0 else code, what)
 
 
 @inlined

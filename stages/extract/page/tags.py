@@ -15,7 +15,9 @@ from corpusmill.stages.extract.page.facts import (
     NARROW,
     PREFIXES,
     SHOWN_CLASS,
+    TRANSPARENT,
     UNDISPLAYED,
+    UNTOUCHED,
     VALUE_ATTRIBUTES,
     VALUE_WORDS,
     VALUES,
@@ -28,6 +30,7 @@ from corpusmill.stages.extract.page.names import (
     TAGS,
     WORD_REGIONS,
     attribute_number,
+    tag_number,
 )
 from corpusmill.stages.extract.page.page import (
     HIDDEN_NAMES,
@@ -35,6 +38,7 @@ from corpusmill.stages.extract.page.page import (
     LANGUAGE_END,
     Page,
 )
+from corpusmill.stages.extract.page.search import find
 from numpy.typing import NDArray
 
 GREATER, SLASH, EQUALS, QUOTE, APOSTROPHE, EXCLAMATION, HYPHEN, LESS = (
@@ -42,6 +46,7 @@ GREATER, SLASH, EQUALS, QUOTE, APOSTROPHE, EXCLAMATION, HYPHEN, LESS = (
 )
 COLON, SEMICOLON, PLUS = (ord(sign) for sign in ":;+")
 STYLE = attribute_number("style")
+IMG = tag_number("img")
 WITH_VALUES = sum(1 << attribute_number(name) for name in VALUE_ATTRIBUTES)
 LONGEST_VALUE = 1000  # only so many bytes of an attribute's value are read
 LONGEST_TAG = 16  # longer names are unknown
@@ -71,9 +76,7 @@ def after_comment(data: NDArray[np.uint8], place: int) -> int:
         and data[place] == HYPHEN
         and data[place + 1] == HYPHEN
     ):
-        while place < size and data[place] != GREATER:
-            place += 1
-        return place + 1
+        return find(data, GREATER, place, size) + 1
     place += 2
     if place < size and data[place] == GREATER:
         return place + 1
@@ -160,9 +163,7 @@ def _value(data: NDArray[np.uint8], place: int) -> tuple[int, int, int]:
         place += 1
     if place < size and (data[place] == QUOTE or data[place] == APOSTROPHE):
         quote, begin = data[place], place + 1
-        place += 1
-        while place < size and data[place] != quote:
-            place += 1
+        place = find(data, quote, begin, size)
         return begin, place, place + 1
     begin = place
     while place < size and not is_space(data[place]) and data[place] != GREATER:
@@ -171,12 +172,12 @@ def _value(data: NDArray[np.uint8], place: int) -> tuple[int, int, int]:
 
 
 @merged
-def facts_of(page: Page, present: int, image: bool) -> int:
-    """What the attributes just read say, as bits (`facts`). image: whether the tag is an image.
+def facts_of(page: Page, present: int, number: int) -> int:
+    """What the attributes just read say, as bits (`facts`). number: of the tag.
 
     A class that names a programming language sets `state[LANGUAGE_BEGIN]` and its end.
     """
-    facts = 0
+    facts, image = 0, number == IMG
     for row in range(VALUES.shape[0] if image or present & WITH_VALUES else 0):
         attribute = VALUES[row, 0]
         if present >> attribute & 1 and (attribute != CLASS or image):
@@ -188,12 +189,14 @@ def facts_of(page: Page, present: int, image: bool) -> int:
         end = min(page.spans[STYLE, 1], begin + LONGEST_VALUE)
         facts |= declared_facts(page.data, begin, end)
     if present >> CLASS & 1:
-        facts |= _class_facts(page)
+        facts |= _class_facts(page, number)
     if present >> ID & 1 and page.state[HIDDEN_NAMES] > 0:
-        facts |= _id_facts(page)
+        facts |= _id_facts(page, number)
     if facts & HIDDEN_CLASS and not facts & SHOWN_CLASS:
         facts |= UNDISPLAYED
-    if facts & NARROW and facts & LOW and facts & CUT:
+    if (facts & NARROW and facts & LOW and facts & CUT) or (
+        facts & TRANSPARENT and facts & UNTOUCHED
+    ):
         facts |= UNDISPLAYED
     return facts
 
@@ -223,7 +226,7 @@ def declared_facts(data: NDArray[np.uint8], begin: int, end: int) -> int:
 
 
 @merged
-def _class_facts(page: Page) -> int:
+def _class_facts(page: Page, number: int) -> int:
     """What the names of the `class` attribute say. It also looks for the name of a programming
     language: behind a prefix (`language-python`), or as the next name (`brush: python`).
     """
@@ -240,7 +243,7 @@ def _class_facts(page: Page) -> int:
             continue
         if place > name_begin:
             found = max(look_up(CLASSES, code), 0)
-            if some_hidden and look_up(page.hidden_names, code) == HIDES:
+            if some_hidden and _sheets_hide(page, code, number):
                 facts |= UNDISPLAYED
             if language > name_begin and place > language:
                 page.state[LANGUAGE_BEGIN], page.state[LANGUAGE_END] = language, place
@@ -255,7 +258,7 @@ def _class_facts(page: Page) -> int:
 
 
 @merged
-def _id_facts(page: Page) -> int:
+def _id_facts(page: Page, number: int) -> int:
     """UNDISPLAYED if a style sheet of the page hides the tag's id."""
     code = ID_HASH
     for place in range(
@@ -263,7 +266,22 @@ def _id_facts(page: Page) -> int:
     ):
         byte = page.data[place]
         code = mix(code, byte | 32 if 65 <= byte <= 90 else byte)
-    return UNDISPLAYED if look_up(page.hidden_names, code) == HIDES else 0
+    return UNDISPLAYED if _sheets_hide(page, code, number) else 0
+
+
+@merged
+def _sheets_hide(page: Page, code: np.uint64, number: int) -> bool:
+    """Whether style sheets hide a class or an id, or that of this tag (`div.note`)."""
+    found = look_up(page.hidden_names, code)
+    if found < 0:
+        found = look_up(page.hidden_names, of_tag(code, number))
+    return found == HIDES
+
+
+@inlined
+def of_tag(code: np.uint64, number: int) -> np.uint64:
+    """The hash of a name that is meant for one tag only."""
+    return code ^ np.uint64(number + 1) << np.uint64(48)
 
 
 @uncounted
@@ -356,8 +374,11 @@ def raw_end(data: NDArray[np.uint8], place: int, number: int) -> tuple[int, int]
     the tag.
     """
     size = data.size
-    while place + 2 < size:
-        if data[place] == LESS and data[place + 1] == SLASH and is_letter(data[place + 2]):
+    while True:
+        place = find(data, LESS, place, size)
+        if place + 2 >= size:
+            return size, size
+        if data[place + 1] == SLASH and is_letter(data[place + 2]):
             after_name = tag_name_end(data, place + 2)
             if look_up(TAGS, name_hash(data, place + 2, after_name)) == number:
                 end = place
@@ -365,4 +386,3 @@ def raw_end(data: NDArray[np.uint8], place: int, number: int) -> tuple[int, int]
                     after_name += 1
                 return end, after_name + 1
         place += 1
-    return size, size

@@ -21,6 +21,8 @@ _COMMON = ("models", "common_words", "english.txt")
 # Capitals inside a sentence that are no names.
 _NO_NAMES = {"i", "ok", "faq", "q", "a", "b", "c", "d", "e", "tv", "vs", "pm", "am", "ad", "bc"}
 _ENGLISH_ENDINGS = ("ly", "ally", "ing", "ed", "es", "s", "er", "ers", "ness", "d", "able", "ment")
+# What -ly may follow. A weak model makes words such as "continently".
+_ADJECTIVES = ("al", "ous", "ive", "ful", "ed", "ble", "ic", "ar")
 _MOST_CAPITALS = 0.25  # of words within sentences: more of them, and capitals mark no names
 
 
@@ -182,6 +184,8 @@ def is_common(word: str) -> bool:
         return True
     for ending in _ENGLISH_ENDINGS:
         stem = word.removesuffix(ending)
+        if ending in ("ly", "ally") and not stem.endswith(_ADJECTIVES):
+            continue
         if stem != word and len(stem) > 2 and ({stem, stem + "e", stem[:-1] + "y"} & common):
             return True
     stem = re.sub(r"^(?:un|re|non|over|pre|mis|dis|in|im|inter)", "", word)

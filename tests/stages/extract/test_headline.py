@@ -124,6 +124,29 @@ def test_the_text_begins_with_the_headline():
     assert text.startswith("# The river rises\n\nThe river had")
 
 
+BANNER = "<html><title>The river rises</title><body><h1>The river rises</h1>"
+
+
+def test_a_headline_that_is_shown_twice_is_said_once():
+    html = f"{BANNER}<p>3 May<div><h2>The River rises</h2><p>{PROSE}<p>{PROSE}</div>"
+    text = extractors.main_text(html, "main_content", lambda _text: "en")
+    assert text.lower().count("the river rises") == 1
+
+
+def test_a_later_section_may_have_the_name_of_the_page():
+    html = f"{BANNER}<p>{PROSE}<h2>The river rises</h2><p>{PROSE}<p>{PROSE}</div>"
+    text = extractors.main_text(html, "main_content", lambda _text: "en")
+    assert text.count("The river rises") == 2
+
+
+def test_crumbs_between_headline_and_text_go():
+    crumbs = "<ol class=breadcrumb><li>Valley<li>Weather news<li>The river rises</ol>"
+    html = f"{BANNER}{crumbs}<article><p>{PROSE}<p>{PROSE}</article>"
+    text = extractors.main_text(html, "main_content", lambda _text: "en")
+    assert "Weather news" not in text
+    assert text.count("The river rises") == 1
+
+
 def test_names_of_a_hostile_page_take_little_time():
     assert found("<meta " * 100_000)[0] is None
     assert found('<meta property="og:title" ' * 20_000)[0] is None

@@ -127,6 +127,20 @@ def test_a_little_text_without_opacity_is_hidden(tag):
 
 
 @pytest.mark.parametrize(
+    "style",
+    [
+        "opacity:0;pointer-events:none",
+        "position: fixed; opacity: 0; transition: opacity 1s",
+        "opacity:0;z-index:-1;position:absolute",
+        "opacity:0;z-index:-1000",
+    ],
+)
+def test_much_text_without_opacity_that_no_pointer_reaches_is_hidden(style):
+    html = f"<p>{LONG}<div style='{style}'><p>{LONG.replace('river', 'lake')}</div><p>{LONG}"
+    assert "lake" not in text_of(html)
+
+
+@pytest.mark.parametrize(
     "style", ["opacity:0", "opacity: 0; transform: translateY(20px)", "transition:all;opacity:0"]
 )
 def test_text_that_a_script_makes_appear_stays(style):

@@ -30,6 +30,9 @@ def shows(rules: str, attributes: str = "class=a", media: str = "") -> bool:
         ('@charset "utf-8";@font-face{src:url(a)}.a{display:none}', "class=a"),
         ("<!-- .a{display:none} -->", "class=a"),
         ("@media print{.b{color:red}}.a{display:none}", "class=a"),
+        ("p.a{display:none}", "class=a"),
+        ("div.a, P.a{display:none}", "class=a"),
+        ("p#b{display:none}", "id=b"),
     ],
 )
 def test_a_class_or_id_that_a_rule_hides_is_hidden(rules, attributes):
@@ -44,6 +47,10 @@ def test_a_class_or_id_that_a_rule_hides_is_hidden(rules, attributes):
         "#a{display:none}",
         ".a{color:red}",
         ".a.b{display:none}",
+        "div.a{display:none}",
+        "x-y.a{display:none}",
+        "p.a.b{display:none}",
+        "div p.a{display:none}",
         ".b .a{display:none}",
         ".a:hover{display:none}",
         "@media print{.a{display:none}}",
@@ -64,6 +71,8 @@ def test_other_rules_hide_nothing(rules):
         ".a{display:none} .open > .a{display:flex}",
         ".a{display:none}@media (min-width: 768px){.a{display:block}}",
         ".a{visibility:hidden}.js .a{visibility:visible}",
+        "p.a{display:none}.on .a{display:block}",
+        "p.a{display:none}@media (min-width: 768px){p.a{display:block}}",
     ],
 )
 def test_a_name_that_any_rule_shows_is_shown(rules):

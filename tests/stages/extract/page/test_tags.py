@@ -130,7 +130,7 @@ def facts(attributes, image=False):
     """The names of the facts, and the programming language that a class names."""
     page = new_page(f"{attributes}>".encode())
     _, present = read_attributes(page, 0)
-    found = int(facts_of(page, present, image))
+    found = int(facts_of(page, present, tag_number("img" if image else "p")))
     begin, end = page.state[LANGUAGE_BEGIN], page.state[LANGUAGE_END]
     return {name for name, bit in FACTS.items() if found & bit}, page.data[begin:end].tobytes()
 

@@ -206,10 +206,16 @@ def test_marks_of_lists_and_steps_are_no_numbers():
     assert judged("Find the river in step 1.", passage) == "new_number"
 
 
+def test_usual_words_at_the_beginning_of_a_sentence_are_no_names():
+    for word in ("Additionally", "Collectively", "Geographically", "Admittedly", "Rewriting"):
+        assert judged(f"{word}, a possible memory leak was fixed.", TICKETS) == ""
+
+
 @pytest.mark.parametrize(
     "answer",
     [
         "Metacorporation - Metacorporation fixes a memory leak.",  # a copier that went astray
+        "Continently fixed in this release:\n\nA possible memory leak.",
         "A NullPointerException in the DataSet constructor was fixed.",
     ],
 )
