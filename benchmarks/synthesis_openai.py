@@ -50,6 +50,7 @@ def measure(settings: Synthesize, rows: Rows, repeats: int, work: Path) -> dict[
                 )
             }
         )
+        _bench_client(settings, rows[:2], url, folder, work / "warm-up")
         theirs, ours = [], []
         for number in range(repeats):
             theirs.append(_bench_client(settings, rows, url, folder, work / f"bench-{number}"))
