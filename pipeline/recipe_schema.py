@@ -78,9 +78,12 @@ def _entries(verbs: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     definitions = whole["$defs"]
     for node in [node for part in definitions.values() for node in _nodes(part)]:
         _require_kinds(node, definitions)
+    named = {_name(node) for node in _nodes(definitions) if "$ref" in node}
     entries = {}
     for verb, cls in classes.items():
-        entry = definitions.pop(_name(refs[cls, "validation"]))
+        name = _name(refs[cls, "validation"])
+        # Settings may hold those of another stage: `train.gauge` are those of evaluate.
+        entry = dict(definitions[name] if name in named else definitions.pop(name))
         entry.pop("title", None)
         entry["properties"] = {**_OF_A_STEP, **entry["properties"]}
         entry["description"] = STAGES[verb].help
