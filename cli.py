@@ -506,7 +506,7 @@ def generate(
     ] = 16,
     threads: Annotated[int, typer.Option(min=1, help="How many CPU threads to use.")] = 1,
 ) -> None:
-    """Continue a text, or answer a file of prompts, with a trained model.
+    """Continue a text, or answer prompts, with a trained model.
 
     One answer appears while the model writes it.
     """
@@ -805,7 +805,10 @@ def watch(
     once: Annotated[bool, typer.Option("--once", help="Look once, and end.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON line a look.")] = False,
 ) -> None:
-    """Follow a running job from its files, also on another machine. Ends when nothing runs."""
+    """Follow a running job from its files.
+
+    It may run on another machine. Ends when nothing runs.
+    """
     from corpusmill.report.following import follow
 
     follow(root, seconds, page, once, as_json)

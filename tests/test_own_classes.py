@@ -48,6 +48,14 @@ class Blocks(OwnReader):
             yield {"text": block.strip(), "id": f"block-{number}", "url": f"https://a.example/{number}"}
 
 
+class Lines(OwnReader):
+    """A document a line."""
+
+    def records(self, path: str, file: IO[bytes]) -> Iterator[Mapping[str, Any]]:
+        for line in file:
+            yield {"text": int(line) if line.strip().isdigit() else line.decode()}
+
+
 class Length(OwnScorer):
     factor: float = 1.0
 
@@ -168,6 +176,23 @@ def test_changed_code_makes_the_work_again(module, pages, tmp_path):
     shards, other = made()
     assert shards == 1
     assert other != first
+
+
+def read_lines(module, tmp_path, content):
+    (tmp_path / "some.lines").write_bytes(content)
+    settings = {"reader": {"own": f"{module}:Lines"}, "min_text_chars": 0, "languages": []}
+    inputs, out = [str(tmp_path / "some.lines")], str(tmp_path / "out")
+    corpusmill.run_stage("extract", out, inputs=inputs, settings=settings, runner="inline")
+    return corpusmill.open(out).stage("out").documents().arrow()["text"].to_pylist()
+
+
+def test_a_reader_may_read_lines(module, tmp_path):
+    assert [text.strip() for text in read_lines(module, tmp_path, b"one\ntwo\n")] == ["one", "two"]
+
+
+def test_a_reader_that_gives_no_text_is_told_so(module, tmp_path):
+    with pytest.raises(corpusmill.CorpusmillError, match="it gave int as 'text', not str"):
+        read_lines(module, tmp_path, b"one\n2\n")
 
 
 def test_a_reader_that_fails_names_the_file(module, tmp_path):

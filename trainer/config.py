@@ -210,8 +210,8 @@ class TrainConfig(Settings):
     optimizer_dtype: Literal["float32", "bfloat16"] = "float32"
     """Of the optimiser's running means. bfloat16 halves their memory."""
     cuda_graph: bool = False
-    """Launch forward and backward as one CUDA graph: several times faster where a model is so small
-    that its GPU waits for launches. Needs a GPU, and the batch of a process in memory at once.
+    """Launch forward and backward as one CUDA graph, for models so small that a GPU waits for
+    launches. Needs a GPU, and the batch of a process in memory at once. Not yet tried on a GPU.
     """
     compile: bool = False
     """Run torch.compile on every layer. Fast on GPUs; needs a C++ compiler on CPUs."""

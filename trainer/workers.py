@@ -54,7 +54,7 @@ def run(
             target=_work,
             args=(config, list(shards), output_folder, rank, port, messages, parts),
             name=f"rank {rank}",
-            daemon=True,
+            daemon=False,  # a daemon may not start the processes of a loader; `_end` ends them
         )
         for rank in range(config.num_workers)
     ]

@@ -48,6 +48,8 @@ ABOUT_COMMENTS = SORTS.index("comments") + 1  # `You must be logged in to post a
 BREADCRUMB = REGIONS.index("breadcrumb")
 NEAR_CRUMBS = 2  # levels from an element that is named after breadcrumbs
 LONGEST_CRUMB = 12  # words
+MOST_CRUMB_WORDS = 30  # of all breadcrumbs together
+LINKED = 0.25  # share of the characters of breadcrumbs that are links, mostly
 LANGUAGE_SAMPLE = 200  # bytes of text to identify the language from, longest blocks first
 
 Floats = NDArray[np.float32]
@@ -195,9 +197,34 @@ def chosen(page: Blocks, features: Floats, forest: Forest) -> NDArray[np.bool_]:
     taken[named] = True  # the title of a thread, which is short, and often no heading
     last_characters = features[:, block_text.LAST_CHARACTER]
     make_whole(page.blocks, page.elements, words, last_characters, scores, taken)
-    crumbs = (page.levels[:, BREADCRUMB] <= NEAR_CRUMBS) & (words <= LONGEST_CRUMB)
-    taken &= ~crumbs | (page.blocks[:, html_page.HEADING] > 0)
+    taken &= ~crumbs_of(page, words, taken) | (page.blocks[:, html_page.HEADING] > 0)
     return taken
+
+
+def crumbs_of(
+    page: Blocks, words: NDArray[np.float64], taken: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Which blocks are breadcrumbs: a short run of short blocks near an element with such a name.
+
+    Names such as `path` also stand at code, tables and lists. So the run is mostly links, or it
+    stands before the first paragraph, and holds no code.
+    """
+    near = page.levels[:, BREADCRUMB] <= NEAR_CRUMBS
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], near, [False]))))
+    paragraphs = np.flatnonzero(taken & ~near & (words > LONGEST_CRUMB))
+    first_paragraph = paragraphs[0] if len(paragraphs) else len(words)
+    crumbs = np.zeros(len(words), bool)
+    for start, end in edges.reshape(-1, 2):
+        run, lengths = page.blocks[start:end], words[start:end]
+        characters = run[:, html_page.CHARACTERS].sum()
+        linked = run[:, html_page.LINK_CHARACTERS].sum() >= LINKED * characters
+        crumbs[start:end] = (
+            lengths.max() <= LONGEST_CRUMB
+            and lengths.sum() <= MOST_CRUMB_WORDS
+            and not run[:, html_page.PREFORMATTED].any()
+            and (linked or end <= first_paragraph)
+        )
+    return crumbs
 
 
 def sharpened(scores: Floats, words: NDArray[np.float64]) -> Floats:

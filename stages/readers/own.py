@@ -1,7 +1,9 @@
 """Readers of your own, for `reader.own` in a recipe."""
 
 import functools
+import io
 import json
+import zipfile
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
@@ -43,21 +45,55 @@ def read_own(artifact: Artifact, settings: ReaderSettings) -> Iterator[Record]:
     path, ids = artifact.path, OwnIds(artifact.path, settings)
     source, reader = source_of(path, settings), own_reader(settings.own, settings.own_settings)
     with storage.open_read(path) as opened:
-        file: Any = Watched(opened)
+        file = Watched(opened)
         try:
-            for row, found in enumerate(reader.records(path, file)):
-                unknown = sorted(set(found) - set(COLUMNS))
-                if unknown:
-                    raise ValueError(f"it gave the key {unknown[0]!r}, not one of {COLUMNS}")
+            for row, found in enumerate(reader.records(path, io.BufferedReader(_Raw(file)))):
+                _refuse_other_values(found)
                 values = {key: value for key, value in found.items() if key != "id"}
                 own = found.get("id")
                 key = ids.key(str(own), row) if own is not None else (path, row)
                 yield Record(path, source, Place(row=row), key, **values)
-        except (ValueError, TypeError, LookupError, EOFError) as error:
+        except (ValueError, TypeError, LookupError, EOFError, zipfile.BadZipFile) as error:
             file.check()
             raise InputError(
                 f"{settings.own} cannot read {path} ({error})", "mend the file or the reader"
             ) from error
+
+
+class _Raw(io.RawIOBase):
+    """A watched file as the raw end of a buffered one: with lines, and a count of what is read."""
+
+    def __init__(self, file: Watched) -> None:
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return bool(self._file.seekable())
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._file.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return int(self._file.seek(offset, whence))
+
+    def tell(self) -> int:
+        return int(self._file.tell())
+
+
+def _refuse_other_values(found: Mapping[str, Any]) -> None:
+    """Raises ValueError if a document has a key or a value that no document has."""
+    for key, value in found.items():
+        if key not in COLUMNS:
+            raise ValueError(f"it gave the key {key!r}, not one of {COLUMNS}")
+        wanted = bytes if key == "payload" else str
+        if key != "id" and value is not None and not isinstance(value, wanted):
+            raise ValueError(f"it gave {type(value).__name__} as {key!r}, not {wanted.__name__}")
+    if isinstance(found.get("text"), str):
+        found["text"].encode()  # UnicodeEncodeError is a ValueError: half a surrogate pair
 
 
 @functools.lru_cache(maxsize=32)

@@ -47,6 +47,7 @@ SPREAD = {"num_workers": 2, "micro_batch_size": 1, "eval_fraction": 0.3, "eval_s
         {"shard_ranks": 2, "checkpoint_activations": ["mamba", "attention", "ffn"]},
         {"shard_ranks": 2, "gather_weights": "step"},
         {"shard_ranks": 2, "gather_weights": "step", "dtype": "bfloat16"},
+        {"shard_ranks": 1, "loader_processes": 1},
     ],
 )
 def test_two_processes_have_the_losses_of_one(shards, make_config, tmp_path, changes):

@@ -52,6 +52,27 @@ def test_the_article_stays_and_the_furniture_goes():
         assert furniture not in text
 
 
+@pytest.mark.parametrize(
+    ("between", "kept"),
+    [
+        ('<pre id="path">echo $PATH</pre>', ["echo $PATH"]),
+        ('<dl><dt id="os.path.join">os.path.join(a, b)<dd>Join.</dl>', ["os.path.join(a, b)"]),
+        (
+            '<table id="path-parameters"><tr><th>name<th>type<tr><td>city<td>string</table>',
+            ["name", "type", "city", "string"],
+        ),
+        (
+            '<div class="has-breadcrumb"><p>For example:</p><pre>make install</pre></div>',
+            ["For example:", "make install"],
+        ),
+    ],
+)
+def test_a_name_like_those_of_breadcrumbs_takes_no_content(between, kept):
+    text = extracted(f"<p>{PROSE}</p>{between}<p>{PROSE}</p>")
+    for words in kept:
+        assert words in text
+
+
 def test_lists_tables_and_code_come_out_as_markdown():
     text = extracted(
         f"<p>{PROSE}</p><h2>What to do</h2><p>{PROSE}</p><ul><li>Move the sheep to the upper "
