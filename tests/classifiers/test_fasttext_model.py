@@ -150,7 +150,7 @@ def test_a_missing_file_a_damaged_one_and_word_vectors_are_refused(tmp_path, mod
         FastTextScorer(model=str(tmp_path / "bad.bin")).depends_on()
     (tmp_path / "text.txt").write_text("some words here and there\n" * 50)
     vectors = fasttext.train_unsupervised(
-        str(tmp_path / "text.txt"), dim=4, minCount=1, bucket=10, thread=1, verbose=0
+        str(tmp_path / "text.txt"), dim=4, minCount=1, maxn=0, thread=1, verbose=0
     )
     vectors.save_model(str(tmp_path / "vectors.bin"))
     with pytest.raises(ModelError, match="word vectors"):
