@@ -188,7 +188,7 @@ def test_a_stage_runs_on_it_and_runs_again_without_asking(engine, tmp_path):
         for path in sorted(Path(tmp_path / "out" / "documents").rglob("*.parquet"))
         for row in pq.ParquetFile(path).read().to_pylist()
     ]
-    assert len(kept) >= 8
+    assert len(kept) >= 6  # the others have facts that their source has not
     assert {row["text"] for row in kept} >= {" ".join(SENTENCES)}
     assert {row["lineage"]["model"] for row in kept} == {engine.identity()}
     assert execute(job, InlineRunner()).digest == manifest.digest
