@@ -75,10 +75,11 @@ def training_step(config: TrainConfig, ranks: Ranks) -> Callable[[], None]:
     model = trainer.build_model(config, ranks)
     optimizer = Optimizer(model, config)
     summed_loss = SummedLoss(model, config)
+    gradients = trainer.gradients_of(summed_loss, config, ranks)
     batch = random_batch(config, ranks, 0)
 
     def step() -> None:
-        trainer.optimise(optimizer, 1e-5, summed_loss, batch, ranks)
+        trainer.optimise(optimizer, 1e-5, summed_loss, batch, ranks, gradients)
 
     return step
 

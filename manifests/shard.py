@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import InputError
 from corpusmill.manifests.partials import HashingWriter
+from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.row_sum import RowSum
 from corpusmill.manifests.schema import conform
 from corpusmill.manifests.storage import Artifact
@@ -91,6 +92,12 @@ class ParquetOutput:
         if self._waiting:
             self._writer.write_table(pa.concat_tables(self._waiting), row_group_size=1 << 30)
             self._waiting, self.waiting_bytes = [], 0
+
+    def count_kept(self, account: Counts) -> None:
+        """Count what was written as kept rows of `account`."""
+        account.kept += self.rows
+        account.text_bytes += self.text_bytes
+        account.tokens += self.tokens
 
     def describe(self, notes: Mapping[str, str]) -> None:
         """Write these keys and values into the footer."""

@@ -200,20 +200,17 @@ def optimise(
     summed_loss: SummedLoss,
     batch: Batch,
     ranks: Ranks,
-    gradients: Gradients | None = None,
+    gradients: Gradients,
 ) -> tuple[Tensor, Tensor]:
     """Do one optimiser step. Returns loss and gradient norm as scalars on the device.
 
     batch: this rank's rows. Every counted target weighs the same, whatever its micro-batch and
-    rank. So sums are divided by the count of the whole batch. gradients: of `gradients_of`, if many
-    steps are made.
+    rank. So sums are divided by the count of the whole batch. gradients: of `gradients_of`.
     """
     config, model = optimizer.config, summed_loss.model
     if config.precision != "plain" and ranks.shards is None:
         model.round_weights()  # sharded, they would be whole on every rank
     targets = ranks.sum(batch.targets.clone()).clamp(min=1)
-    if gradients is None:
-        gradients = gradients_of(summed_loss, config, ranks)
     loss = gradients(dataclasses.replace(batch, targets=targets))
     ranks.sum_gradients(model)
     norm = clip_gradients(model, config.clip)

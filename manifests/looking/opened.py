@@ -75,9 +75,8 @@ class OpenStage:
 
         columns: names to read; None means all.
         """
-        return Documents(
-            self.manifest, None if columns is None else tuple(columns), "excluded" * excluded
-        )
+        part = "excluded" if excluded else "documents"
+        return Documents(self.manifest, None if columns is None else tuple(columns), part)
 
     def sample(
         self, where: str = "", count: int = 20, seed: int = 0, *, excluded: bool = False
@@ -99,17 +98,17 @@ class Documents:
 
     manifest: Manifest
     columns: tuple[str, ...] | None = None
-    part: str = ""
+    part: str = "documents"
 
     def __iter__(self) -> Iterator[pa.Table]:
         """One table for each row group. Raises InputError if a column is missing."""
-        for artifact in self.manifest.documents(self.part or "documents"):
+        for artifact in self.manifest.documents(self.part):
             if artifact.path.endswith(".parquet"):
                 columns = None if self.columns is None else list(self.columns)
                 yield from read_parquet(artifact, columns)
 
     def __len__(self) -> int:
-        return sum(artifact.rows for artifact in self.manifest.documents(self.part or "documents"))
+        return sum(artifact.rows for artifact in self.manifest.documents(self.part))
 
     def arrow(self) -> pa.Table:
         """All in memory, as one Arrow table."""

@@ -54,16 +54,12 @@ def remove(settings: DedupSettings, shard: Shard) -> list[Counts]:
             kept = table.filter(pc.is_null(reason))
             gone = table.filter(pc.is_valid(reason))
             kept_output.write(kept)
-            counts.kept += kept.num_rows
-            counts.text_bytes += pc.sum(pc.binary_length(kept["text"])).as_py() or 0
-            counts.tokens += (
-                (pc.sum(kept["n_tokens"]).as_py() or 0) if "n_tokens" in kept.column_names else 0
-            )
             reasons = reason.drop_null().to_pylist()
             for code, number in sorted(Counter(reasons).items()):
                 counts.excluded[code] = counts.excluded.get(code, 0) + number
             excluded_output.write(excluded(gone, settings.name, reasons, _details(gone, reasons)))
             shard.report(counts.rows_in)
+    kept_output.count_kept(counts)
     counts.seconds = time.perf_counter() - started
     return [counts]
 

@@ -28,7 +28,9 @@ def find_centres(settings: SemanticDedupSettings, clusters: int, shard: Shard) -
         for table in read_parquet(artifact)
     ).sort_by([("draw", "ascending"), ("id", "ascending")])
     vectors_ND = vectors_of(sample)
-    centres_KD = vectors_ND[:clusters].copy()
+    width = vectors_ND.shape[1]
+    # A tiny sample may be empty. Then all documents are one cluster.
+    centres_KD = vectors_ND[:clusters].copy() if len(vectors_ND) else np.zeros((1, width), "f4")
     for number in range(settings.rounds):
         shard.report(number, settings.rounds, "rounds")
         centres_KD = moved(vectors_ND, centres_KD)

@@ -151,10 +151,6 @@ def _remove(settings: SemanticDedup, shard: Shard) -> list[Counts]:
             excluded_output.write(excluded(gone, settings.name, reasons, details))
             count_reasons(counts, reasons)
             shard.report(counts.rows_in)
-    counts.kept, counts.text_bytes, counts.tokens = (
-        kept_output.rows,
-        kept_output.text_bytes,
-        kept_output.tokens,
-    )
+    kept_output.count_kept(counts)
     counts.seconds = time.perf_counter() - started
     return [counts]

@@ -43,6 +43,8 @@ def vectors_of(table: pa.Table) -> Vectors:
     """float32 [N, D] of the column `vector`."""
     column = table["vector"].combine_chunks()
     width = column.type.byte_width // 2
+    if not len(column):
+        return np.zeros((0, width), np.float32)
     data = np.frombuffer(column.buffers()[1], np.float16)
     rows = data[column.offset * width : (column.offset + len(column)) * width]
     return rows.reshape(-1, width).astype(np.float32)
@@ -90,11 +92,11 @@ def _rows(
         "id": table["id"],
         "text_bytes": pc.fill_null(pc.binary_length(table["text"]), 0),
         "quality": table["quality"],
-        "draw": np.array([_draw(name) for name in table["id"].to_pylist()], np.uint64),
+        "draw": np.array([draw_of(name) for name in table["id"].to_pylist()], np.uint64),
         "vector": packed,
     }
     return pa.table([columns[name] for name in schema.names], names=schema.names).cast(schema)
 
 
-def _draw(name: str) -> int:
+def draw_of(name: str) -> int:
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big")

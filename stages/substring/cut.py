@@ -53,11 +53,7 @@ def cut_part(settings: SubstringSettings, shard: Shard) -> list[Counts]:
             excluded_output.write(outcome.excluded)
             count_reasons(counts, outcome.excluded["reason"].to_pylist())
             shard.report(kept_output.rows + excluded_output.rows, rows.num_rows)
-    counts.kept, counts.text_bytes, counts.tokens = (
-        kept_output.rows,
-        kept_output.text_bytes,
-        kept_output.tokens,
-    )
+    kept_output.count_kept(counts)
     counts.seconds = time.perf_counter() - started
     return [counts]
 

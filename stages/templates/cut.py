@@ -58,11 +58,7 @@ def cut(settings: TemplateSettings, shard: Shard) -> list[Counts]:
                 count_reasons(counts, reasons)
             counts.rows_in = shard.rows_read
             shard.report(counts.rows_in)
-    counts.kept, counts.text_bytes, counts.tokens = (
-        kept_output.rows,
-        kept_output.text_bytes,
-        kept_output.tokens,
-    )
+    kept_output.count_kept(counts)
     counts.seconds = time.perf_counter() - started
     return [counts]
 

@@ -130,7 +130,7 @@ def allowed_lines(settings: TemplateSettings) -> U64:
     """The hashes of the lines that stay. Raises InputError if a file cannot be read."""
     from corpusmill.stages.templates.lines import lines_of
 
-    texts = [storage.read_bytes(path).decode("utf-8", "replace") for path in settings.allow]
+    texts = [storage.read_bytes(path).decode("utf-8-sig", "replace") for path in settings.allow]
     return lines_of(joined(pa.chunked_array([texts], pa.string()))).hashes
 
 

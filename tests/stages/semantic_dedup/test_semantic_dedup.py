@@ -11,6 +11,7 @@ from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.stages.semantic_dedup.clusters import moved, nearest
 from corpusmill.stages.semantic_dedup.match import survivors
 from corpusmill.stages.semantic_dedup.settings import SemanticDedupSettings
+from corpusmill.stages.semantic_dedup.vectors import draw_of
 
 from tests.classifiers.tiny_encoders import WORDS, write_encoder
 from tests.stages.small_corpus import bytes_of, rows_of, run, write_shard
@@ -138,6 +139,18 @@ def test_centres_find_groups_and_an_empty_one_stays():
     assert np.abs(centres[:3] - np.eye(4)[:3]).max() < 0.05
     assert (centres[3] == -0.5).all()
     assert nearest(vectors, centres).tolist() == [0] * 30 + [1] * 30 + [2] * 30
+
+
+def test_an_empty_sample_makes_one_cluster(tmp_path, encoder):
+    rows = [row for row in corpus(20) if row["id"] not in ("d000", "t000")]
+    _, _, whole = semantic_dedup(tmp_path, encoder, rows, name="whole")
+    unseen = [row for row in rows if draw_of(row["id"]) >= 2**61]
+    assert len(unseen) > 8  # so the sample takes less than an eighth, and none of these
+    _, _, gone = semantic_dedup(tmp_path, encoder, unseen, clusters=1, sample=1)
+    there = {row["id"] for row in unseen}
+    assert {row["id"] for row in gone} == {
+        row["id"] for row in whole if row["id"] in there and row["detail"].split()[0][5:] in there
+    }
 
 
 def test_an_encoder_that_is_not_there_is_one_line(tmp_path):

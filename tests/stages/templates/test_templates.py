@@ -200,7 +200,7 @@ def test_the_rarest_line_of_a_run_is_counted(tmp_path):
 
 def test_a_line_that_is_allowed_stays(tmp_path):
     allowed = tmp_path / "allowed.txt"
-    allowed.write_text(f"another line\n  {COOKIES}  \n")
+    allowed.write_text(f"  {COOKIES}  \nanother line\n", encoding="utf-8-sig")
     rows = scattered(8)
     _, kept, _ = templates(tmp_path, rows, across="corpus", allow=[str(allowed)])
     assert {row["text"] for row in kept} == {row["text"] for row in rows}
