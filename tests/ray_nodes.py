@@ -37,15 +37,33 @@ class Node:
     def processes(self):
         return [*psutil.Process(self.process.pid).children(recursive=True)]
 
-    def works(self):
-        """Whether a task runs on the node."""
-        names = []
+    def at_work(self):
+        """The node's processes that have a task."""
+        found = []
         for process in self.processes():
             try:
-                names.append(" ".join(process.cmdline()))
+                name = " ".join(process.cmdline())
             except psutil.Error:
                 continue
-        return any(name.startswith("ray::") and "IDLE" not in name for name in names)
+            if name.startswith("ray::") and "IDLE" not in name:
+                found.append(process)
+        return found
+
+    def kill_at_work(self):
+        """Kill the node while a task is under way on it. False, and no kill, when there is none.
+
+        The workers are stopped before their names are read again. Without that a task may end
+        between the look and the kill, and the kill would lose nothing.
+        """
+        stopped = self.at_work()
+        for process in stopped:
+            process.suspend()
+        if self.at_work():
+            self.kill()
+            return True
+        for process in stopped:
+            process.resume()
+        return False
 
     def kill(self):
         if self.process.poll() is not None:
