@@ -26,8 +26,8 @@ from corpusmill.trainer.model import HybridModel
 from corpusmill.trainer.optim import Optimizer
 from corpusmill.trainer.parts import NO_METADATA, TEXT, Metadata, Parts
 from corpusmill.trainer.ranks import Ranks, compute_dtype, joined
-from corpusmill.trainer.repeatable import repeatable
 from corpusmill.trainer.records import OnStep, Records, StepRecord, read_records
+from corpusmill.trainer.repeatable import repeatable
 from corpusmill.trainer.saving import Saver
 from corpusmill.trainer.schedule import learning_rate_at
 from corpusmill.trainer.sharding import clip_gradients, keep_gathered, shard
