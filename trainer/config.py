@@ -213,6 +213,9 @@ class TrainConfig(Settings):
     """Launch forward and backward as one CUDA graph, for models so small that a GPU waits for
     launches. Needs a GPU, and the batch of a process in memory at once. Not yet tried on a GPU.
     """
+    deterministic: bool = False
+    """Only kernels that give the same bits each time, so that a killed run on a GPU goes on to the
+    bit. Slower. A CPU with `threads` set repeats without it."""
     compile: bool = False
     """Run torch.compile on every layer. Fast on GPUs; needs a C++ compiler on CPUs."""
     num_workers: PositiveInt = 1

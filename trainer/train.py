@@ -27,6 +27,7 @@ from corpusmill.trainer.optim import Optimizer
 from corpusmill.trainer.parts import NO_METADATA, TEXT, Metadata, Parts
 from corpusmill.trainer.ranks import Ranks, compute_dtype, joined
 from corpusmill.trainer.records import OnStep, Records, StepRecord, read_records
+from corpusmill.trainer.repeatable import repeatable
 from corpusmill.trainer.saving import Saver
 from corpusmill.trainer.schedule import learning_rate_at
 from corpusmill.trainer.sharding import clip_gradients, keep_gathered, shard
@@ -92,7 +93,7 @@ def train(
             "a model that is sharded over processes cannot be measured while it trains",
             "leave out gauge, or set shard_ranks to 1",
         )
-    with joined(config) as ranks:
+    with repeatable(config.deterministic), joined(config) as ranks:
         try:
             return _train(config, corpus, output_folder, on_step, ranks, parts)
         except torch.OutOfMemoryError as error:

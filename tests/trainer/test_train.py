@@ -266,6 +266,44 @@ def test_a_gpu_trains_in_bf16_to_nearly_the_same_losses(
     assert losses(on_gpu.log) == pytest.approx(losses(on_cpu.log), rel=2e-2)
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize("changes", [{}, {"compile": True}, {"reset_at_documents": True}])
+def test_a_gpu_goes_on_to_the_bit(write_shards, random_documents, make_config, tmp_path, changes):
+    shards = write_shards(random_documents)
+    config = make_config(steps=8, checkpoint_every=4, device="cuda", deterministic=True, **changes)
+    whole = train(config, shards, tmp_path / "whole")
+
+    class Stop(Exception):
+        pass
+
+    def stop(record):
+        if record.step == 6:
+            raise Stop
+
+    with pytest.raises(Stop):
+        train(config, shards, tmp_path / "part", stop)
+    part = train(config, shards, tmp_path / "part")
+    assert losses(part.log) == losses(whole.log)
+    for name in ("model.safetensors", "optimizer.safetensors"):
+        assert (part.checkpoint / name).read_bytes() == (whole.checkpoint / name).read_bytes()
+
+
+def test_only_a_run_that_asks_for_it_takes_repeatable_kernels(
+    write_shards, random_documents, make_config, tmp_path
+):
+    shards = write_shards(random_documents)
+    seen = []
+
+    def look(_):
+        seen.append(torch.are_deterministic_algorithms_enabled())
+
+    for deterministic in (True, False):
+        config = make_config(steps=1, warmup_steps=0, deterministic=deterministic)
+        train(config, shards, tmp_path / str(deterministic), look)
+    assert seen == [True, False]
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
 def test_the_z_loss_adds_the_squared_log_partition_to_training_alone(
     write_shards, random_documents, make_config, small_model, tmp_path
 ):
