@@ -6,8 +6,9 @@ Its passes, each with receipts of its own:
 2. `widths` compares the parent with children of which one width is smaller.
 3. The search finds the largest children that fit the budget. `score` cuts the most promising ones
    out of the parent, and compares them with it. Nothing is trained.
-4. `distil` trains the best rated ones for a short time.
-5. `compress` chooses by held-out loss, trains the winner on, and writes it:
+4. `targets` stores what the parent predicts in the training data, if the settings say so.
+5. `distil` trains the best rated ones for a short time.
+6. `compress` chooses by held-out loss, trains the winner on, and writes it:
 
     config.json, model.safetensors, tokenizer files    as of export
     candidates.parquet            every child with all that was measured
@@ -114,12 +115,15 @@ class Compress(OnParent):
         chosen = {sizes.name(whole): sizes for sizes in promising}
         candidates = rated(_candidates((yield self._comparing("score", chosen, known))))
 
-        trained: tuple[Artifact, ...] = ()
+        learnt_from, trained = inputs.documents, tuple[Artifact, ...]()
         if self.distillation:
+            if self.distillation.targets:
+                stored = yield self._storing(self.distillation, inputs.documents)
+                learnt_from = (*learnt_from, *stored.outputs())
             finalists = candidates[: self.distillation.finalists]
             result = yield self._training(
                 "distil",
-                {item.name: (*known, *inputs.documents) for item in finalists},
+                {item.name: (*known, *learnt_from) for item in finalists},
                 {item.name: json.dumps(item.as_json(), sort_keys=True) for item in finalists},
             )
             by_name = {item.name: item for item in _candidates(result)}
@@ -128,7 +132,7 @@ class Compress(OnParent):
         parent = next(item for item in widths if item.name == PARENT)
         yield self._training(
             "compress",
-            {"model": (*known, *trained, *inputs.documents)},
+            {"model": (*known, *trained, *learnt_from)},
             {"model": self._plan(parent, candidates, harm, found)},
         )
 
@@ -144,6 +148,24 @@ class Compress(OnParent):
             cpus=self.threads or 1,
             gpus=self.gpus,
             shard_settings={child: json.dumps(asdict(sizes)) for child, sizes in children.items()},
+        )
+
+    def _storing(self, distillation: Distillation, documents: tuple[Artifact, ...]) -> Pass:
+        """The pass in which the parent reads the training sequences, a piece a shard."""
+        assert distillation.targets is not None
+        count, size = distillation.rows(self.sequence_length), distillation.targets.sequences
+        pieces = {
+            f"rows-{start:010d}": (start, min(start + size, count))
+            for start in range(0, count, size)
+        }
+        return Pass(
+            "targets",
+            dict.fromkeys(pieces, documents),
+            partial(work.store_targets, self),
+            holds_engine=True,
+            cpus=self.threads or 1,
+            gpus=self.gpus,
+            shard_settings={name: json.dumps(piece) for name, piece in pieces.items()},
         )
 
     def _training(

@@ -214,7 +214,7 @@ def test_a_run_goes_on_where_it_stopped(compressed, parent, measured, tmp_path, 
     """It stops in the second finalist. The first is not distilled again, and bytes are equal."""
     from corpusmill.stages.compress import work
 
-    distil, begun = work.distil, []
+    distil, begun = work.distil.distil, []
 
     class Stop(Exception):
         pass
@@ -227,7 +227,7 @@ def test_a_run_goes_on_where_it_stopped(compressed, parent, measured, tmp_path, 
 
     folder = tmp_path / "compress"
     with monkeypatch.context() as patch:
-        patch.setattr(work, "distil", stopping)
+        patch.setattr(work.distil, "distil", stopping)
         with pytest.raises(KeyboardInterrupt):
             compress(folder, parent, measured)
     done = {
@@ -237,6 +237,23 @@ def test_a_run_goes_on_where_it_stopped(compressed, parent, measured, tmp_path, 
     manifest = compress(folder, parent, measured)
     assert manifest.digest == compressed[0].digest
     assert manifest.work.reused == 1 + 5 + 5 + 1  # sample, widths, score, one finalist
+
+
+def test_stored_targets_teach_as_the_teacher_does(compressed, parent, measured, tmp_path):
+    """With the whole vocabulary stored, only the rounding to 16 bits is between the two."""
+    folder = tmp_path / "compress"
+    targets = {"top_k": 64, "sequences": 50}
+    compress(folder, parent, measured, distillation={**DISTILLING, "targets": targets})
+    for found, expected in zip(table_of(folder), table_of(compressed[1]), strict=True):
+        assert found["name"] == expected["name"]
+        for name in ("distilled_loss", "distilled_kl"):
+            if expected[name] is not None:
+                assert found[name] == pytest.approx(expected[name], rel=0.01, abs=1e-4)
+    stored = pq.read_table(folder / "work" / "targets", columns=["row"])
+    assert stored.num_rows == 30 * 4  # the longest run's
+    receipts = [item for item in list_receipts(str(folder)) if item.pass_name == "targets"]
+    assert [item.shard for item in receipts] == [f"rows-{n:010d}" for n in (0, 50, 100)]
+    assert not verify(str(folder)).problems
 
 
 def test_without_distillation_the_best_rated_child_is_pruned(parent, measured, tmp_path):
@@ -266,6 +283,14 @@ def test_without_distillation_the_best_rated_child_is_pruned(parent, measured, t
         (
             {"distillation": {**DISTILLING, "teacher_precision": "fp8"}},
             "precision fp8 needs multiples of 16",
+        ),
+        (
+            {"distillation": {**DISTILLING, "targets": {"top_k": 65}}},
+            "top_k is 65, and the vocabulary has 64 tokens",
+        ),
+        (
+            {"distillation": {**DISTILLING, "targets": {}, "hidden_loss": 1.0}},
+            "needs the teacher's hidden states",
         ),
     ],
 )
