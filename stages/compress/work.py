@@ -60,6 +60,29 @@ def compare_child(settings: "Compress", where: str, shard: Shard) -> list[Counts
     return []
 
 
+def clock(settings: "Compress", shard: Shard) -> list[Counts]:
+    """Measure how long layers of every width take in a decoding step."""
+    import torch
+    from corpusmill.compression.clock import measure_steps
+    from corpusmill.trainer.ranks import compute_dtype, find_device
+
+    if settings.threads is not None:
+        torch.set_num_threads(settings.threads)
+    shape, device = settings.parent_shape(), find_device(settings.device)
+    with enough_memory(settings):
+        times = measure_steps(
+            shape,
+            settings.space.choices(shape),
+            settings.budget.serving,
+            device,
+            compute_dtype(settings.dtype, device),
+            lambda done, of: shard.report(done, of, "kinds of layers"),
+        )
+    text = json.dumps(times, indent=1, sort_keys=True) + "\n"
+    shard.file("work/clock", "step_times.json", text.encode())
+    return []
+
+
 def store_targets(settings: "Compress", shard: Shard) -> list[Counts]:
     """Write what the parent predicts in some training sequences."""
     assert settings.distillation is not None
@@ -124,7 +147,7 @@ def finish(settings: "Compress", shard: Shard) -> list[Counts]:
     for path in sorted(written.iterdir()):
         shard.keep(path, "")
     serving = settings.budget.serving
-    table = rows_of((parent, *candidates, child), chosen.name, plan["harm"], serving)
+    table = rows_of((parent, *candidates, child), chosen.name, plan["harm"], serving, plan["times"])
     _write_table(shard, table, {**plan, "measured": len(candidates)})
     return []
 

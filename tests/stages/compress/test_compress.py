@@ -10,6 +10,7 @@ import torch
 from corpusmill.commands.stages import print_finished
 from corpusmill.compression.memory import Serving, parameters_of
 from corpusmill.compression.space import Sizes
+from corpusmill.compression.step_times import key_of
 from corpusmill.manifests.errors import CorpusmillError, ModelError
 from corpusmill.manifests.looking.verify import verify
 from corpusmill.manifests.manifest import read_manifest
@@ -254,6 +255,36 @@ def test_stored_targets_teach_as_the_teacher_does(compressed, parent, measured, 
     receipts = [item for item in list_receipts(str(folder)) if item.pass_name == "targets"]
     assert [item.shard for item in receipts] == [f"rows-{n:010d}" for n in (0, 50, 100)]
     assert not verify(str(folder)).problems
+
+
+def test_a_budget_of_time_is_met_by_the_measured_layers(parent, measured, tmp_path, monkeypatch):
+    """The clock is replaced by one that always shows the same: Mamba layers take most time."""
+    shown = []
+
+    def measure_steps(shape, choices, serving, device, dtype, report):
+        shown.append((serving.batch, serving.context, str(device)))
+        times = {key_of(shape, ""): 0.001, key_of(shape, "*"): 0.001}
+        for heads in choices["mamba_heads"]:
+            changed = shape.model_copy(update={"mamba_heads": heads})
+            times[key_of(changed, "M")] = 0.001 * heads
+        for size in choices["ffn_size"]:
+            changed = shape.model_copy(update={"ffn_size": size})
+            times[key_of(changed, "-")] = 0.00001 * size
+        return times
+
+    monkeypatch.setattr("corpusmill.compression.clock.measure_steps", measure_steps)
+    folder = tmp_path / "compress"
+    serving = {"batch": 3, "context": 128}
+    changes = {"budget": {"step_ms": 22, "serving": serving}, "distillation": None}
+    compress(folder, parent, measured, **changes)
+    assert shown == [(3, 128, "cpu")]
+    rows = table_of(folder)
+    # 3 layers of 8 heads, 3 FFNs of 48, one attention layer, the head: more than 22 ms
+    assert rows[0]["step_ms"] == pytest.approx(3 * 8 + 3 * 0.48 + 1 + 1)
+    assert all(row["step_ms"] <= 22 for row in rows[1:])
+    assert "step ms" in (folder / "summary.txt").read_text()
+    compress(folder, parent, measured, **changes)
+    assert len(shown) == 1  # what was measured counts, also in a run that goes on
 
 
 def test_without_distillation_the_best_rated_child_is_pruned(parent, measured, tmp_path):
