@@ -75,5 +75,5 @@ class OneDevice(LocalModel):
             raise EngineError(
                 f"{'the GPU' if full else 'the machine'} has too little memory for {self.model} "
                 f"with rows for {self.batch_size} requests",
-                "lower batch_size of the engine, set its dtype to bfloat16, or take a smaller model",
+                "lower the engine's batch_size, set its dtype to bfloat16, or take a smaller model",
             ) from error

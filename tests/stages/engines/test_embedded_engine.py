@@ -128,7 +128,7 @@ def test_a_gpu_without_memory_gets_fewer_rows_at_a_time(model_folder, monkeypatc
 def test_a_model_that_finds_no_memory_says_what_to_lower(model_folder):
     engine = EmbeddedEngine(model=str(model_folder), device="cpu", batch_size=10**11)
     requests = requests_of(EmbeddedEngine(model=str(model_folder), device="cpu"), ["bread"])
-    with pytest.raises(EngineError, match=r"too little memory for .*lower batch_size"):
+    with pytest.raises(EngineError, match=r"too little memory for .*lower the engine.s batch_size"):
         in_order(engine, requests)
 
 
@@ -150,7 +150,7 @@ def test_a_gpu_that_is_full_while_the_model_loads_says_what_to_lower(
     requests = requests_of(engine, ["bread"])
     load.cache_clear()
     monkeypatch.setattr(loader, name, full)
-    with pytest.raises(EngineError, match=r"GPU has too little memory.*5 requests; lower batch_s"):
+    with pytest.raises(EngineError, match=r"GPU has too little memory.*5 requests.*batch_size"):
         in_order(engine, requests)
 
 
