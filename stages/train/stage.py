@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 CONFIG = "config.json"
 CHECKPOINT = "checkpoint"
 LOG, PICTURE, EVENTS = "log.jsonl", "loss.svg", "tensorboard"
+SEQUENCES = "sequences.json"  # what each packing makes of the data
 FIGURES = "figures.json"  # of the gauge
 
 
@@ -155,7 +156,7 @@ def _train(settings: Train, shard: Shard) -> list[Counts]:
     if settings.gauge is not None:
         (local / FIGURES).write_text(_figures(read_records(result.log), settings.gauge_last))
         others.append(local / FIGURES)
-    for path in (local / LOG, local / PICTURE, *others):
+    for path in (local / LOG, local / PICTURE, local / SEQUENCES, *others):
         target = storage.join(shard.folder, *path.relative_to(local).parts)
         with storage.atomic_writer(target) as file:
             file.write(path.read_bytes())
