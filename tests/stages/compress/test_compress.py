@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
-from corpusmill.cli import _say
+from corpusmill.commands.stages import print_finished
 from corpusmill.compression.memory import Serving, parameters_of
 from corpusmill.compression.space import Sizes
 from corpusmill.manifests.errors import CorpusmillError, ModelError
@@ -139,7 +139,7 @@ def test_importance_leaves_scores_a_picture_and_a_ranking(measured):
 
 
 def test_the_command_prints_the_summary(measured, capsys):
-    _say(str(measured), read_manifest(str(measured)))
+    print_finished(str(measured), read_manifest(str(measured)))
     assert capsys.readouterr().out.endswith((measured / "summary.txt").read_text())
 
 
