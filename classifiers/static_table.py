@@ -29,6 +29,7 @@ TABLE = model_files.Kind(
 )
 _FILES = ("model.safetensors", "tokenizer.json")
 _BLOCK = 1024  # tokens embedded at a time
+_NO_VECTORS = np.zeros((0, 0), dtype=np.float32)
 Tokens = npt.NDArray[np.int32]
 
 
@@ -53,9 +54,15 @@ class StaticTable:
     @cached_property
     def _unknown(self) -> int:
         """The id of unknown tokens, -1 if there is none. They say nothing, so no mean has them."""
-        token = json.loads(self.tokenizer)["model"].get("unk_token")
-        found = None if token is None else self._loaded_tokenizer.token_to_id(token)
+        model = json.loads(self.tokenizer)["model"]
+        found = model.get("unk_id")  # Unigram has an id, the other kinds have a token
+        if model.get("unk_token") is not None:
+            found = self._loaded_tokenizer.token_to_id(model["unk_token"])
         return -1 if found is None else int(found)
+
+    def ids(self) -> int:
+        """One more than the highest id that the tokenizer gives."""
+        return 1 + max(self._loaded_tokenizer.get_vocab().values(), default=-1)
 
     def tokens(self, texts: Sequence[str], max_tokens: int) -> Iterator[Tokens]:
         """The known tokens among the first `max_tokens` of each text."""
@@ -123,7 +130,7 @@ def _unfolded(rows: npt.NDArray[Any], tensors: dict[str, npt.NDArray[Any]]) -> E
 def checked(table: StaticTable, where: str) -> StaticTable:
     """The same table. Raises ModelError if its tokenizer cannot be used with its vectors."""
     try:
-        tokens = table._loaded_tokenizer.get_vocab_size()
+        tokens = table.ids()
     except Exception as error:  # tokenizers raises nothing narrower
         raise ModelError(
             f"the tokenizer in {where} cannot be read ({error})", TABLE.mend
@@ -149,16 +156,22 @@ def distilled(encoder: EncoderSettings, dimension: int) -> StaticTable:
             f"the tokenizer of {encoder.encoder} has no tokenizer.json",
             "save it with transformers as a fast tokenizer",
         )
-    backend = tokenizer.backend_tokenizer
+    made = StaticTable(_NO_VECTORS, tokenizer.backend_tokenizer.to_str())
+    rows = model.get_input_embeddings().num_embeddings
+    if made.ids() > rows:
+        raise ModelError(
+            f"{encoder.encoder} has {rows} token vectors for {made.ids()} tokens",
+            "use the tokenizer that the encoder was trained with",
+        )
     before, after = _frame(tokenizer)
-    found = np.empty((backend.get_vocab_size(), model.config.hidden_size), dtype=np.float32)
+    found = np.empty((made.ids(), model.config.hidden_size), dtype=np.float32)
     with torch.inference_mode(), one_thread(device):
         for first in range(0, len(found), _BLOCK):
             tokens = range(first, min(first + _BLOCK, len(found)))
             ids = torch.tensor([[*before, token, *after] for token in tokens], device=device)
             states = model(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state
             found[first : first + _BLOCK] = states.float().mean(1).cpu().numpy()
-    return StaticTable(principal_components(found, dimension), backend.to_str())
+    return replace(made, vectors=principal_components(found, dimension))
 
 
 def _frame(tokenizer: Any) -> tuple[list[int], list[int]]:

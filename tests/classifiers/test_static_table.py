@@ -41,6 +41,15 @@ def test_unknown_tokens_do_not_count_and_a_text_of_them_has_no_vector(folder):
     assert np.isnan(empty).all()
 
 
+def test_unigram_tokenizers_have_an_unknown_token_too():
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    tokenizer = Tokenizer(models.Unigram([("cat", -1.0), ("<unk>", -9.0)], unk_id=1))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    table = StaticTable(np.eye(2, dtype=np.float32), tokenizer.to_str())
+    assert [ids.tolist() for ids in table.tokens(["cat qq cat"], 8)] == [[0, 0]]
+
+
 def test_only_the_first_tokens_count_and_only_the_text_that_can_hold_them_is_read(folder):
     table = load_table(folder)
     short, long = vectors(table, "cat dog", "cat dog theorem energy", max_tokens=2)
@@ -115,6 +124,18 @@ def test_a_table_from_an_encoder_has_what_the_encoder_says_of_each_token(tmp_pat
         atol=1e-4,
     )
     assert [ids.tolist() for ids in made.tokens(["the cat"], 8)] == [[4, 6]]
+
+
+def test_an_encoder_with_another_tokenizer_is_refused(tmp_path):
+    from transformers import AutoTokenizer
+
+    folder = write_encoder(tmp_path / "encoder")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_tokens(["extra"])
+    tokenizer.save_pretrained(folder)
+    tokens = len(WORDS) + 4
+    with pytest.raises(ModelError, match=f"{tokens} token vectors for {tokens + 1} tokens"):
+        distilled(EncoderSettings(encoder=folder, device="cpu"), 8)
 
 
 def test_the_first_components_keep_most_of_the_spread_and_their_signs_are_fixed():
