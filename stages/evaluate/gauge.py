@@ -1,8 +1,10 @@
 """The gauge of a training run (`evaluation.gauge`), from the settings of an evaluation."""
 
+from collections.abc import Iterable
+
 from corpusmill.evaluation import task as task_files
 from corpusmill.evaluation.gauge import Gauge
-from corpusmill.evaluation.questions import build
+from corpusmill.evaluation.questions import Questions, build
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.shard import Shard
@@ -30,11 +32,16 @@ def gauge_for(model: HybridModel, settings: Evaluate, context: int) -> Gauge:
                 f"the task {task.name} generates its answers",
                 "in training, name tasks that are scored by log-likelihood",
             )
-        paths, fields = settings.places(task)
-        rows = (
-            row
-            for path in storage.expand(paths)
-            for row in read_rows(Shard("gauge", (), ""), storage.artifact_of(path))
-        )
-        prepared.append((task, build(task, rows, fields, settings.limit)))
+        paths, _ = settings.places(task)
+        prepared.append((task, questions_of(settings, task, storage.expand(paths))))
     return Gauge(prepared, reading, settings.batch_tokens)
+
+
+def questions_of(settings: Evaluate, task: task_files.Task, files: Iterable[str]) -> Questions:
+    """What a task asks. files: with its rows, which are not counted."""
+    rows = (
+        row
+        for path in files
+        for row in read_rows(Shard("gauge", (), ""), storage.artifact_of(path))
+    )
+    return build(task, rows, settings.places(task)[1], settings.limit)
