@@ -26,9 +26,8 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, ClassVar, Self
 
-from corpusmill.evaluation import task as task_files
 from corpusmill.manifests import storage
-from corpusmill.manifests.errors import InputError, RecipeError, nearest
+from corpusmill.manifests.errors import RecipeError, nearest
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.shard import Shard
 from corpusmill.stages.ablate.small_runs import TASK, SmallRuns, tokens_of
@@ -181,23 +180,11 @@ class Mix(SmallRuns):
             )
 
     def _refuse_nothing_to_measure(self, inputs: Inputs) -> None:
-        """Raises InputError if a domain of the objective has no text, RecipeError if it is no task
-        for log-likelihoods.
-        """
+        """Raises RecipeError if a domain has no text, before any run has begun."""
         from corpusmill.stages.evaluate.gauge import questions_of
 
-        for task in self.gauge.chosen_tasks():
-            if isinstance(task, task_files.GENERATED):
-                raise RecipeError(
-                    f"the task {task.name} generates its answers",
-                    "name tasks that are scored by log-likelihood",
-                )
-            files = [file.path for file in inputs.named[f"{TASK}{task.name}"]]
-            if task.name in self.importance and not questions_of(self.gauge, task, files).asked:
-                raise InputError(
-                    f"{task.name} has no held-out text in {', '.join(files)}",
-                    f"give documents that no source has, or leave {task.name} out of the objective",
-                )
+        for task in self.gauge.gauge_tasks():
+            questions_of(self.gauge, task, [one.path for one in inputs.named[f"{TASK}{task.name}"]])
 
 
 def _available(measured: PassResult) -> dict[str, int]:

@@ -136,7 +136,7 @@ def test_settings_that_give_no_proposal_are_refused(tmp_path, pool, settings, sa
 def test_a_domain_without_text_is_refused(tmp_path, pool):
     empty = gauge(tmp_path)
     empty["held_out"]["code"] = [str(write_lines(tmp_path / "none.jsonl", [""]))]
-    with pytest.raises(CorpusmillError, match=r"code has no held-out text in .*none\.jsonl"):
+    with pytest.raises(CorpusmillError, match=r"task code has no item.*none\.jsonl"):
         mix(tmp_path, pool, gauge=empty)
 
 
