@@ -88,6 +88,12 @@ STAGES: dict[str, Entry] = {
         "Take evaluation items out of documents. Finds questions with their answers, questions "
         "alone and answers alone, and says which item it is.",
     ),
+    "mix": Entry(
+        "corpusmill.stages.mix.stage:Mix",
+        "Propose the weights of a blend from many small runs. Trains a small model on each of many "
+        "mixtures of a packed pool, and fits a regression to what they have learnt.",
+        passes_on=False,
+    ),
     "blend": Entry(
         "corpusmill.stages.blend.stage:Blend",
         "Mix corpora by weights with an epoch cap for each source.",
