@@ -31,6 +31,11 @@ STAGES: dict[str, Entry] = {
         "Read crawl files and keep the text of their pages. Reads WARC, WET, ARC, JSON lines, "
         "Parquet and text files. Turns HTML into text. Identifies the language.",
     ),
+    "code": Entry(
+        "corpusmill.stages.code.stage:Code",
+        "Read program files and keep clean ones. Those without a permissive licence, generated "
+        "ones and Python that does not parse go, each with its reason.",
+    ),
     "filter": Entry(
         "corpusmill.stages.filter.stage:Filter",
         "Drop documents that break the quality rules. Measures every document, and gives every "
