@@ -90,6 +90,10 @@ class TimedRunner:
         self._runner = runner
         self._until = until
 
+    @property
+    def here(self) -> bool:
+        return self._runner.here
+
     def run(
         self, tasks: Iterable[Task], *, holds_engine: bool
     ) -> Iterator[tuple[Task, Receipt | Failure]]:
@@ -105,6 +109,8 @@ class TimedRunner:
 
 class AutoRunner:
     """Runs a small pass in this process and a large one on Ray. Once Ray runs, it runs all."""
+
+    here = True
 
     def __init__(self) -> None:
         self._inline = InlineRunner()

@@ -40,6 +40,10 @@ class RayRunner:
         self._workers = workers
         self._looked = -math.inf
 
+    @property
+    def here(self) -> bool:
+        return self._address is None
+
     @cached_property
     def _ray(self) -> Any:
         """Ray, which starts at the first use, so that errors in a command show before it starts.

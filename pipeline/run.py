@@ -97,7 +97,7 @@ def run_recipe(
         )
     display.current().say(f"{recipe.name}: checking settings, models and inputs")
     for item in planned:
-        _check(item, [other.folder for other in planned])
+        _check(item, runner.here, [other.folder for other in planned])
     manifests = []
     for item in planned:
         manifests.append(_run(item, runner))
@@ -118,7 +118,7 @@ def run_step(
     step = dataclasses.replace(step, inputs=inputs or step.inputs)
     planned = _plan(Group((step,)), (), folder, lambda name: storage.join(beside, name), replace)
     display.current().say(f"{step.name}: checking settings, models and inputs")
-    _check(planned)
+    _check(planned, runner.here)
     return _run(planned, runner)
 
 
@@ -160,10 +160,11 @@ def _plan(
     return Planned(group, job, patterns, named, folder_of)
 
 
-def _check(planned: Planned, made: list[str] | None = None) -> None:
+def _check(planned: Planned, here: bool, made: list[str] | None = None) -> None:
     """Raises CorpusmillError if the group cannot run, or may not write its folder.
 
-    It also lists the inputs that exist now. made: the folders that the run itself makes.
+    It also lists the inputs that exist now. here: all its work is done on this machine. made: the
+    folders that the run itself makes.
     """
     job, there = planned.job, StageFolder(planned.folder)
     refuse_output(there, planned.reads, job.replace)
@@ -174,6 +175,7 @@ def _check(planned: Planned, made: list[str] | None = None) -> None:
         if not any(place == folder or place.startswith(f"{folder}/") for folder in made or ()):
             planned.listed[path] = list_input(path)
     for step, stage in zip(planned.group.steps, job.stage.fused, strict=True):
+        stage.refuse_early(here)
         if not any(named_steps(step.settings)):
             stage.depends_on()
 

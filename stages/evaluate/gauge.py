@@ -1,6 +1,5 @@
 """The gauge of a training run (`evaluation.gauge`), from the settings of an evaluation."""
 
-from corpusmill.evaluation import task as task_files
 from corpusmill.evaluation.gauge import Gauge
 from corpusmill.evaluation.questions import build
 from corpusmill.manifests import storage
@@ -15,7 +14,7 @@ def gauge_for(model: HybridModel, settings: Evaluate, context: int) -> Gauge:
     """What reads the tasks of `settings` from a model that trains on rows of `context` tokens.
 
     settings: with `tokenizer`, since the model has no folder yet. Raises RecipeError for tasks
-    whose answers are generated, and without a tokenizer.
+    whose answers are generated or that have no item, and without a tokenizer.
     """
     if settings.tokenizer is None:
         raise RecipeError("gauge.tokenizer is missing", "name the folder of the tokenizer")
@@ -24,17 +23,19 @@ def gauge_for(model: HybridModel, settings: Evaluate, context: int) -> Gauge:
     tokenizer = settings.checked_tokenizer(settings.tokenizer)
     reading = settings.reading(tokenizer, HybridScorer(model, context))
     prepared = []
-    for task in settings.chosen_tasks():
-        if isinstance(task, task_files.GENERATED):
-            raise RecipeError(
-                f"the task {task.name} generates its answers",
-                "in training, name tasks that are scored by log-likelihood",
-            )
+    for task in settings.gauge_tasks():
         paths, fields = settings.places(task)
         rows = (
             row
             for path in storage.expand(paths)
             for row in read_rows(Shard("gauge", (), ""), storage.artifact_of(path))
         )
-        prepared.append((task, build(task, rows, fields, settings.limit)))
+        questions = build(task, rows, fields, settings.limit)
+        if not questions.asked:
+            why = f" (row {questions.bad[0][0]}: {questions.bad[0][2]})" if questions.bad else ""
+            raise RecipeError(
+                f"the gauge's task {task.name} has no item to ask{why}",
+                f"look at {', '.join(paths)}, or leave the task out",
+            )
+        prepared.append((task, questions))
     return Gauge(prepared, reading, settings.batch_tokens)

@@ -128,9 +128,10 @@ def _templates(
 
 def allowed_lines(settings: TemplateSettings) -> U64:
     """The hashes of the lines that stay. Raises InputError if a file cannot be read."""
+    from corpusmill.stages.readers.charset import decoded
     from corpusmill.stages.templates.lines import lines_of
 
-    texts = [storage.read_bytes(path).decode("utf-8-sig", "replace") for path in settings.allow]
+    texts = [decoded(storage.read_bytes(path), None)[0] for path in settings.allow]
     return lines_of(joined(pa.chunked_array([texts], pa.string()))).hashes
 
 

@@ -1,6 +1,7 @@
 """Prompt files: what they may hold, and the errors for wrong ones."""
 
 import hashlib
+import re
 from pathlib import Path
 
 import pytest
@@ -146,6 +147,16 @@ def test_a_file_without_front_matter_is_refused(tmp_path):
     path.write_text("{document}", encoding="utf-8")
     with pytest.raises(RecipeError, match=r"bare\.md has no front matter"):
         loader.load(str(path))
+
+
+@pytest.mark.parametrize("name", loader.shipped())
+def test_the_wording_holds_whether_the_document_comes_first_or_last(name):
+    asked = loader.load(name).instruction
+    placed = (
+        r"(text|passage|page)s? (at the end|below|above|that follows)|^(below|above) (is|are)\b"
+    )
+    assert not re.search(placed, asked, re.IGNORECASE | re.MULTILINE)
+    assert not re.search(r"following (text|passage|page)", asked, re.IGNORECASE)
 
 
 def test_a_document_that_comes_first_stands_before_everything_that_prompts_differ_in():

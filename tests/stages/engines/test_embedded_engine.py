@@ -7,10 +7,12 @@ import shutil
 import pytest
 import torch
 from corpusmill.manifests.errors import EngineError, ModelError
+from corpusmill.stages.engines import embedded, transformers
 from corpusmill.stages.engines.contract import in_order
 from corpusmill.stages.engines.embedded import EmbeddedEngine
 from corpusmill.stages.engines.transformers import TransformersEngine
 from corpusmill.trainer.generation.generator import Generator
+from transformers import AutoModelForCausalLM
 
 from tests.stages.engines import tiny_model
 from tests.stages.engines.seeded import TEXTS, requests_of
@@ -86,6 +88,35 @@ def test_a_gpu_without_memory_gets_fewer_rows_at_a_time(model_folder, monkeypatc
     answers = in_order(engine, requests)
     assert "not enough memory for this request" in answers.pop(4).error
     assert answers == [*expected[:4], *expected[5:]]
+
+
+def test_a_model_that_finds_no_memory_says_what_to_lower(model_folder):
+    engine = EmbeddedEngine(model=str(model_folder), device="cpu", batch_size=10**11)
+    requests = requests_of(EmbeddedEngine(model=str(model_folder), device="cpu"), ["bread"])
+    with pytest.raises(EngineError, match=r"too little memory for .*lower the engine.s batch_size"):
+        in_order(engine, requests)
+
+
+def full(*_arguments, **_settings):
+    raise torch.OutOfMemoryError("CUDA out of memory")
+
+
+@pytest.mark.parametrize(
+    ("kind", "load", "loader", "name"),
+    [
+        (EmbeddedEngine, embedded.load_generator, Generator, "load"),
+        (TransformersEngine, transformers._load, AutoModelForCausalLM, "from_pretrained"),
+    ],
+)
+def test_a_gpu_that_is_full_while_the_model_loads_says_what_to_lower(
+    model_folder, monkeypatch, kind, load, loader, name
+):
+    engine = kind(model=str(model_folder), device="cpu", batch_size=5)
+    requests = requests_of(engine, ["bread"])
+    load.cache_clear()
+    monkeypatch.setattr(loader, name, full)
+    with pytest.raises(EngineError, match=r"GPU has too little memory.*5 requests.*batch_size"):
+        in_order(engine, requests)
 
 
 def test_a_stop_string_ends_the_text(engine):
