@@ -149,7 +149,7 @@ class _Reader:
     def _go_on(
         self, cursor: Cursor, last: _Last | None, before: Place | None
     ) -> Generator[Record, None, None]:
-        """Yield the last record, and a row for what follows it and is none. Go to the next."""
+        """Yield the last record, and a row for bytes behind it that are no record. Go on."""
         position = cursor.position
         if go_on(cursor, last.block if last else b"") and last is not None:
             self._gone_back += position - cursor.position

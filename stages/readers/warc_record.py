@@ -1,6 +1,4 @@
-"""One WARC record: whether it is a document, what its block holds, and its bytes if only its
-place is known.
-"""
+"""One WARC record: whether it is a document, what its block holds, and its bytes by its place."""
 
 from typing import IO
 
