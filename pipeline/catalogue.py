@@ -59,6 +59,11 @@ STAGES: dict[str, Entry] = {
         "corpusmill.stages.substring.stage:Substring",
         "Cut passages that other documents have. Finds them with a suffix array. Keeps one copy.",
     ),
+    "annotate": Entry(
+        "corpusmill.stages.annotate.stage:Annotate",
+        "Grade a sample of documents with a language model. Classifiers learn from the grades.",
+        passes_on=False,
+    ),
     "classify-train": Entry(
         "corpusmill.stages.classify_train.stage:ClassifyTrain",
         "Train quality scorers on labelled text.",
