@@ -13,10 +13,10 @@ class Entry:
     """One stage.
 
     target: module:class. help: text for `--help`.
-    reads_previous: by default it reads the output of the step before. blend and classify-train
-    name their inputs instead.
-    passes_on: by default the next step reads its output. It does not read a trained classifier or
-    tokenizer.
+    reads_previous: whether it reads the output of the step before. blend and classify-train name
+    their inputs instead.
+    passes_on: whether the next step reads its output. No step reads a trained classifier or
+    tokenizer as its main input.
     """
 
     target: str
@@ -163,7 +163,7 @@ def entry_of(verb: str) -> Entry:
 
 
 def default_name(verb: str) -> str:
-    """The name of a step that has none of its own. Raises RecipeError for an unknown verb."""
+    """The name of a step to which the recipe gives none. Raises RecipeError for an unknown verb."""
     own = stage_class(verb)
     return str(own.name) if is_class_path(verb) else verb
 
