@@ -10,7 +10,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from corpusmill.benchmarks.train_shapes import DOCUMENT_LENGTH, random_batch, training_step
+from corpusmill.benchmarks.train_shapes import (
+    DOCUMENT_LENGTH,
+    SMALL,
+    random_batch,
+    training_step,
+)
 from corpusmill.trainer import train as trainer
 from corpusmill.trainer.__main__ import read_config
 from corpusmill.trainer.config import Packing, TrainConfig
@@ -22,8 +27,6 @@ from corpusmill.trainer.token_shards import catalogue
 from safetensors.torch import save_file
 from torch import Tensor
 from transformers import NemotronHForCausalLM
-
-SMALL = Path(__file__).resolve().parent.parent / "trainer" / "configs" / "small-12m.yaml"
 
 
 def measure_cpu(repeats: int) -> dict[str, float]:

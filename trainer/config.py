@@ -272,7 +272,7 @@ class TrainConfig(Settings):
         if self.precision != "plain":
             self._refuse_odd_sizes()
         if self.cuda_graph:
-            self._refuse_many_pieces()
+            self._refuse_no_graph()
         if self.epochs is None:
             self.refuse_long_warmup(self.step_count(0))
         if self.eval_every is not None and self.eval_fraction == 0:
@@ -281,9 +281,13 @@ class TrainConfig(Settings):
             )
         return self
 
-    def _refuse_many_pieces(self) -> None:
-        """Raises RecipeError if a step is more than one forward pass, or has hooks in it."""
+    def _refuse_no_graph(self) -> None:
+        """Raises RecipeError if a step cannot be a CUDA graph: one forward pass, without hooks."""
         several = self.batch_size > self.num_workers * self.rows_of_rank(self.num_workers)
+        if self.device in ("cpu", "mps"):
+            raise RecipeError(
+                f"cuda_graph needs a GPU, and device is {self.device}", "set cuda_graph to false"
+            )
         if several or self.shard_ranks > 1 or self.precision != "plain":
             raise RecipeError(
                 "a CUDA graph holds one forward pass of a model that is whole and in plain "

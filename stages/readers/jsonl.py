@@ -1,8 +1,8 @@
 """JSON lines, plain or compressed: one object a line, its text in one column. An array of objects
 is read as if each were a line.
 
-A line costs one row if it is no JSON object, lacks the text, or has something else in its
-place. If no line has the text column, the settings are wrong, and the file is refused.
+A line that is no JSON object, or has no text, becomes a row with an error. If no line has the
+text column, the settings are wrong, and the file is refused.
 """
 
 import itertools

@@ -1,7 +1,7 @@
 """Parquet: one document a row. Only the wanted columns are read, batch by batch.
 
-The text counts. A side column (id, URL, date, language, path, licence) that cannot be read, or some
-values of it, is null, and costs neither file nor row.
+Only the text must be readable. In a side column (id, URL, date, language, path, licence), what
+cannot be read becomes null.
 """
 
 from collections.abc import Iterator

@@ -83,7 +83,10 @@ class ReaderSettings(Settings):
     own_settings: Mapping[str, Any] = {}
     """The settings of `own`."""
     max_payload_bytes: PositiveInt = 64 << 20
-    """A longer body, line or file is not read into memory. Its row says `page.too_large`."""
+    """A longer body, line or file is not read into memory. Its row says `page.too_large`.
+
+    Of `own`, a longer document has such a row.
+    """
 
     @model_validator(mode="after")
     def _own_reader_fits(self) -> Self:
