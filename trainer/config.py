@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 Schedule = Literal["cosine", "wsd"]
-Packing = Literal["concat", "pad"]
+Packing = Literal["concat", "pad", "best_fit"]
 Kind = Literal["mamba", "attention", "ffn"]
 KINDS: dict[str, Kind] = {"M": "mamba", "*": "attention", "-": "ffn"}
 Precision = Literal["plain", "fp8", "fp8_rowwise"]
@@ -148,7 +148,9 @@ class TrainConfig(Settings):
     """Length in passes over the data. A part of one is allowed."""
 
     pack: Packing = "concat"
-    """concat puts documents end to end. pad puts every document on its own row."""
+    """concat puts documents end to end. pad puts every document on its own row. best_fit lets
+    documents share rows, and cuts none that fits into one.
+    """
     reset_at_documents: bool = False
     """No layer reads across a document boundary."""
     shuffle_window: PositiveInt = 8
@@ -270,7 +272,7 @@ class TrainConfig(Settings):
         if self.precision != "plain":
             self._refuse_odd_sizes()
         if self.cuda_graph:
-            self._refuse_many_pieces()
+            self._refuse_no_graph()
         if self.epochs is None:
             self.refuse_long_warmup(self.step_count(0))
         if self.eval_every is not None and self.eval_fraction == 0:
@@ -279,9 +281,13 @@ class TrainConfig(Settings):
             )
         return self
 
-    def _refuse_many_pieces(self) -> None:
-        """Raises RecipeError if a step is more than one forward pass, or has hooks in it."""
+    def _refuse_no_graph(self) -> None:
+        """Raises RecipeError if a step cannot be a CUDA graph: one forward pass, without hooks."""
         several = self.batch_size > self.num_workers * self.rows_of_rank(self.num_workers)
+        if self.device in ("cpu", "mps"):
+            raise RecipeError(
+                f"cuda_graph needs a GPU, and device is {self.device}", "set cuda_graph to false"
+            )
         if several or self.shard_ranks > 1 or self.precision != "plain":
             raise RecipeError(
                 "a CUDA graph holds one forward pass of a model that is whole and in plain "

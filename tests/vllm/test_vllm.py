@@ -114,17 +114,21 @@ def test_many_small_requests_are_in_flight_together(served):
     assert all(completion.finish_reason != "error" for completion in completions)
 
 
-def test_logprobs_of_an_exported_hybrid_equal_those_of_transformers(embedded, stock):
+def test_logprobs_of_an_exported_hybrid_equal_those_of_transformers_and_of_the_trainer(
+    embedded, stock, exported
+):
     """Prompts of several lengths, not multiples of the chunk size.
 
-    transformers gets the whole sequence at once.
+    transformers and the trainer's model get the whole sequence at once.
     """
     import torch
     from corpusmill.stages.engines import transformers as transformers_engine
+    from corpusmill.trainer.importing import load_folder
     from vllm import SamplingParams
 
     model = embedded.started()
     reference = transformers_engine._load(model_folder.local_folder(stock.model), "cpu", "auto", 2)
+    ours = load_folder(exported)
     generator = torch.Generator().manual_seed(0)
     sequences = [
         torch.randint(3, 512, (length,), generator=generator).tolist()
@@ -141,17 +145,19 @@ def test_logprobs_of_an_exported_hybrid_equal_those_of_transformers(embedded, st
         for sequence in sequences
     ]
     for sequence, output in zip(sequences, outputs, strict=True):
+        tokens = torch.tensor([sequence])
         with torch.inference_mode():
-            logits = reference(torch.tensor([sequence])).logits[0]
-        expected = logits[:-1].log_softmax(-1).gather(1, torch.tensor(sequence[1:])[:, None])[:, 0]
+            both = reference(tokens).logits[0], ours(tokens)[0]
         found = torch.tensor(
             [
                 entry[token].logprob
                 for entry, token in zip(output.prompt_logprobs[1:], sequence[1:], strict=True)
             ]
         )
-        assert (found - expected).abs().max() < 1e-4
-        assert output.outputs[0].token_ids[0] == int(logits[-1].argmax())
+        for logits in both:
+            expected = logits[:-1].log_softmax(-1).gather(1, tokens[0, 1:, None])[:, 0]
+            assert (found - expected).abs().max() < 1e-4
+            assert output.outputs[0].token_ids[0] == int(logits[-1].argmax())
 
 
 def test_a_stage_runs_on_it_and_runs_again_without_asking(engine, tmp_path):
