@@ -31,6 +31,11 @@ STAGES: dict[str, Entry] = {
         "Read crawl files and keep the text of their pages. Reads WARC, WET, ARC, JSON lines, "
         "Parquet and text files. Turns HTML into text. Identifies the language.",
     ),
+    "images": Entry(
+        "corpusmill.stages.images.stage:Images",
+        "Read image-text corpora and filter their images. Reads JSON lines with image files, "
+        "Parquet and WebDataset tars. Drops what is small, long, blank or a near duplicate.",
+    ),
     "filter": Entry(
         "corpusmill.stages.filter.stage:Filter",
         "Drop documents that break the quality rules. Measures every document, and gives every "
