@@ -18,6 +18,7 @@ from tests.command_line import ROOT
 
 ROOMS = (
     "classifiers",
+    "commands",
     "compression",
     "evaluation",
     "manifests",

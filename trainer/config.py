@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 Schedule = Literal["cosine", "wsd"]
-Packing = Literal["concat", "pad"]
+Packing = Literal["concat", "pad", "best_fit"]
 Kind = Literal["mamba", "attention", "ffn"]
 KINDS: dict[str, Kind] = {"M": "mamba", "*": "attention", "-": "ffn"}
 Precision = Literal["plain", "fp8", "fp8_rowwise"]
@@ -148,7 +148,9 @@ class TrainConfig(Settings):
     """Length in passes over the data. A part of one is allowed."""
 
     pack: Packing = "concat"
-    """concat puts documents end to end. pad puts every document on its own row."""
+    """concat puts documents end to end. pad puts every document on its own row. best_fit lets
+    documents share rows, and cuts none that fits into one.
+    """
     reset_at_documents: bool = False
     """No layer reads across a document boundary."""
     shuffle_window: PositiveInt = 8

@@ -17,7 +17,8 @@ from typing import Protocol
 import numpy as np
 import torch
 from corpusmill.manifests.errors import CorpusmillError
-from corpusmill.trainer.data import PackedStream, Row, rows_of_step
+from corpusmill.trainer.data import PackedStream, rows_of_step
+from corpusmill.trainer.rows import Row
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 

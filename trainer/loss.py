@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
-from corpusmill.trainer import kernels, products
+from corpusmill.trainer import kernels, onednn
 from corpusmill.trainer.config import TrainConfig
 from corpusmill.trainer.loader import Batch
 from corpusmill.trainer.model import Head, HybridModel
@@ -41,11 +41,16 @@ class SummedLoss:
                 )
 
     def __call__(self, batch: Batch) -> Tensor:
+        return self.read(batch, self.loss_of(batch))
+
+    def loss_of(self, batch: Batch) -> Head:
+        """What makes the loss of the batch's targets from hidden states and the head's weight."""
+
         def loss(hidden_BTD: Tensor, weight: Tensor) -> Tensor:
             z_loss = self.z_loss if torch.is_grad_enabled() else 0.0
             return self._head(hidden_BTD, weight, batch.tokens[:, 1:], batch.loss_mask, z_loss)
 
-        return self.read(batch, loss)
+        return loss
 
     def read(self, batch: Batch, head: Head) -> Tensor:
         """What `head` makes of the model's last hidden states over the batch's inputs."""
@@ -89,7 +94,7 @@ def head_loss(
             torch.is_grad_enabled(),
         )
         return loss
-    logits = products.linear(hidden_BTD, weight).float()
+    logits = onednn.linear(hidden_BTD, weight).float()
     losses = F.cross_entropy(logits.flatten(0, 1), targets_BT.flatten(), reduction="none")
     if z_loss:
         losses = losses + z_loss * logits.flatten(0, 1).logsumexp(-1).square()

@@ -21,7 +21,7 @@ from collections.abc import Callable, Collection
 
 import torch
 import torch.nn.functional as F
-from corpusmill.trainer import fp8, kernels, products
+from corpusmill.trainer import fp8, kernels, onednn
 from corpusmill.trainer.attention import Documents, attend
 from corpusmill.trainer.config import KINDS, HybridConfig, Kind
 from corpusmill.trainer.sharding import put
@@ -50,7 +50,7 @@ class Linear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         if self.fp8 is not None and torch.is_grad_enabled():
             return fp8.linear(x, self.weight, self.fp8, self.rounded)
-        return products.linear(x, self.weight)
+        return onednn.linear(x, self.weight)
 
     @torch.no_grad()
     def round_weight(self) -> None:

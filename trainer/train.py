@@ -4,8 +4,8 @@ Run it again after an interruption, and it goes on from the last checkpoint. On 
 the same bits as without the interruption. Nothing in a step waits for the GPU: losses and norms
 stay there, and are read every `log_every` steps.
 
-Output: `checkpoints/step-NNNNNNNN/` (see `trainer.checkpoint`), `log.jsonl`, one record a step, and
-`loss.svg`.
+Output: `checkpoints/step-NNNNNNNN/` (see `trainer.checkpoint`), `log.jsonl`, one record a step,
+`loss.svg`, and `sequences.json` (see `trainer.sequences`).
 Source of the recipe: Nemotron-H, arXiv 2504.03624, section 2.4.
 """
 
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 from corpusmill.manifests.errors import CorpusmillError
-from corpusmill.trainer import checkpoint, fp8
+from corpusmill.trainer import checkpoint, fp8, sequences
 from corpusmill.trainer.config import TrainConfig
 from corpusmill.trainer.data import PackedStream
 from corpusmill.trainer.loader import Batch, BatchLoader, ReadImages, collate
@@ -133,6 +133,7 @@ def _train(
     ranks.wait()  # nobody looks for checkpoints any more
     if ranks.first:
         checkpoint.clean(checkpoints)
+        (output_folder / sequences.FILE).write_text(sequences.describe(corpus, config.pack))
     summed_loss = parts.make_loss(model, config)
     gradients = gradients_of(summed_loss, config, ranks)
     held_out = _held_out_batches(config, stream, ranks, read_images)

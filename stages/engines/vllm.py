@@ -134,7 +134,7 @@ def _runs_on_cpu() -> bool:
 async def ask(model: Any, tokenizer: chat.ChatTokenizer, request: Request) -> Completion | None:
     """The engine's answer. None: it died meanwhile."""
     from vllm import SamplingParams, exceptions
-    from vllm.sampling_params import RequestOutputKind
+    from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
     from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
     sampling = SamplingParams(
@@ -144,6 +144,7 @@ async def ask(model: Any, tokenizer: chat.ChatTokenizer, request: Request) -> Co
         seed=request.seed,
         stop=list(request.stop) or None,
         output_kind=RequestOutputKind.FINAL_ONLY,
+        structured_outputs=StructuredOutputsParams(json=request.schema) if request.schema else None,
     )
     prompt = {"prompt_token_ids": list(request.token_ids)}
     try:
@@ -164,7 +165,7 @@ async def ask(model: Any, tokenizer: chat.ChatTokenizer, request: Request) -> Co
 
 def _harmless(request: Request) -> Request:
     """A request of one token in and out."""
-    return replace(request, token_ids=request.token_ids[-1:], max_tokens=1)
+    return replace(request, token_ids=request.token_ids[-1:], max_tokens=1, schema="")
 
 
 def _first_line(error: BaseException) -> str:

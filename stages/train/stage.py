@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 CONFIG = "config.json"
 CHECKPOINT = "checkpoint"
 LOG, PICTURE, EVENTS = "log.jsonl", "loss.svg", "tensorboard"
+SEQUENCES = "sequences.json"  # what each packing makes of the data
 FIGURES = "figures.json"  # of the gauge
 
 
@@ -116,6 +117,7 @@ class Train(VisionTrainConfig, GlobalStage):
 
 
 def _train(settings: Train, shard: Shard) -> list[Counts]:
+    from corpusmill.trainer.checkpoint import STATE
     from corpusmill.trainer.parts import Gauging
     from corpusmill.trainer.records import StepRecord, read_records
     from corpusmill.trainer.workers import run
@@ -139,7 +141,7 @@ def _train(settings: Train, shard: Shard) -> list[Counts]:
         source = getattr(settings, key)
         if source is not None:
             names = _weights(source, scratch / key)
-            init = _fetch(source, (CONFIG, *names), scratch / key)
+            init = _fetch(source, (CONFIG, STATE, *names), scratch / key)
             settings = settings.model_copy(update={key: str(init)})
     made = parts(settings)
     if settings.gauge is not None:
@@ -155,7 +157,7 @@ def _train(settings: Train, shard: Shard) -> list[Counts]:
     if settings.gauge is not None:
         (local / FIGURES).write_text(_figures(read_records(result.log), settings.gauge_last))
         others.append(local / FIGURES)
-    for path in (local / LOG, local / PICTURE, *others):
+    for path in (local / LOG, local / PICTURE, local / SEQUENCES, *others):
         target = storage.join(shard.folder, *path.relative_to(local).parts)
         with storage.atomic_writer(target) as file:
             file.write(path.read_bytes())

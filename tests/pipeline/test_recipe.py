@@ -2,8 +2,8 @@
 
 import pytest
 from corpusmill.manifests.errors import RecipeError
+from corpusmill.pipeline.groups import groups_of
 from corpusmill.pipeline.recipe import build_stage, load_recipe, override, resolve_data
-from corpusmill.pipeline.run import _groups
 
 
 def recipe(tmp_path, text):
@@ -145,7 +145,7 @@ def test_consecutive_map_stages_are_one_group(tmp_path):
         "stages:\n  - extract: {keep_documents: false}\n  - filter\n  - dedup\n"
         "  - filter: {name: late}\n",
     )
-    assert [[step.name for step in group.steps] for group in _groups(loaded)] == [
+    assert [[step.name for step in group.steps] for group in groups_of(loaded)] == [
         ["extract", "filter"],
         ["dedup"],
         ["late"],

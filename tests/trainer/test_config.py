@@ -33,7 +33,7 @@ def test_plain_data_builds_the_configuration_it_came_from(make_config):
         ({"warmup_steps": -3}, "warmup_steps is -3"),
         ({"seed": -1}, "seed is -1"),
         ({"weight_decay": -1.0}, "weight_decay is -1"),
-        ({"pack": "best-fit"}, "pack is 'best-fit'; wanted: concat \| pad"),
+        ({"pack": "best-fit"}, "pack is 'best-fit'; wanted: concat \| pad \| best_fit"),
         ({"tokens": 1000}, "exactly one of steps, tokens and epochs"),
         ({"steps": None}, "exactly one of steps, tokens and epochs"),
         ({"batch_size": 0}, "batch_size is 0"),

@@ -45,7 +45,12 @@ def test_golden_losses_of_the_first_steps(write_shards, random_documents, make_c
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"pack": "pad", "reset_at_documents": True, "micro_batch_size": 2}]
+    "options",
+    [
+        {},
+        {"pack": "pad", "reset_at_documents": True, "micro_batch_size": 2},
+        {"pack": "best_fit", "reset_at_documents": True},
+    ],
 )
 @pytest.mark.parametrize("lost_at", [1, 3, 5])
 def test_an_interrupted_run_ends_in_the_same_bytes(

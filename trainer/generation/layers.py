@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from corpusmill.trainer.attention import attend
 from corpusmill.trainer.config import HybridConfig
 from corpusmill.trainer.generation.cache import Cache
-from corpusmill.trainer.generation.products import Numbers, Product, product
+from corpusmill.trainer.generation.fixed_weights import Numbers, Product, product
 from corpusmill.trainer.model import (
     AttentionMixer,
     Block,
