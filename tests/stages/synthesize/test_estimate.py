@@ -119,7 +119,7 @@ def test_the_speed_of_a_finished_run_is_taken(tmp_path, tokenizer_folder, files)
         stage = stage_at(server, tokenizer_folder)
         manifest = run(stage, files, tmp_path / "out")
         settings = {"engine": stage.engine.model_dump(exclude_defaults=True) | {"kind": "openai"}}
-        step = Step("synthesize", "synthesize", settings)
+        step = Step("synthesize", "synthesize", (), settings)
         inputs, where = [str(tmp_path / "in")], str(tmp_path / "none")
         found = estimate_step(step, inputs, where, 2, None, 3.0, str(tmp_path / "out"))
     used = manifest.measures["usage"]
