@@ -144,7 +144,12 @@ async def ask(model: Any, tokenizer: chat.ChatTokenizer, request: Request) -> Co
         seed=request.seed,
         stop=list(request.stop) or None,
         output_kind=RequestOutputKind.FINAL_ONLY,
-        structured_outputs=StructuredOutputsParams(json=request.schema) if request.schema else None,
+        structured_outputs=StructuredOutputsParams(
+            json=request.schema,
+            disable_any_whitespace=True,  # else a weak model writes blanks up to its limit
+        )
+        if request.schema
+        else None,
     )
     prompt = {"prompt_token_ids": list(request.token_ids)}
     try:
