@@ -41,6 +41,11 @@ STAGES: dict[str, Entry] = {
         "Drop documents that break the quality rules. Measures every document, and gives every "
         "drop its reason.",
     ),
+    "sections": Entry(
+        "corpusmill.stages.sections.stage:Sections",
+        "Cut lists of references out of papers. And other sections, by their headings. Records "
+        "what it cuts.",
+    ),
     "redact": Entry(
         "corpusmill.stages.redact.stage:Redact",
         "Replace personal data by tags, and count it. Finds e-mail and IP addresses, telephone "

@@ -19,6 +19,7 @@ Floats = NDArray[np.float64]
 SIMULATED, BEST = 1 << 15, 32
 RESAMPLES = 200
 INTERVAL = (5.0, 95.0)  # per cent of the resamples
+TIE = 9  # decimals of bits per byte that tell two losses apart
 
 
 @dataclass(frozen=True)
@@ -81,12 +82,13 @@ def predicted_without_itself(shares: Floats, losses: Floats) -> Floats:
 
 
 def rank_correlation(ones: Floats, others: Floats) -> float:
-    """Spearman's; 0 if one of the two is constant."""
+    """Spearman's; 0 if one of the two is constant. Equal mixtures are ties but for rounding."""
     from scipy.stats import rankdata
 
-    if np.ptp(ones) == 0 or np.ptp(others) == 0:
+    ranks = [rankdata(np.round(values, TIE)) for values in (ones, others)]
+    if any(np.ptp(one) == 0 for one in ranks):
         return 0.0
-    return float(np.corrcoef(rankdata(ones), rankdata(others))[0, 1])
+    return float(np.corrcoef(*ranks)[0, 1])
 
 
 def _best(law: Law, simulated: Floats, objective: Floats) -> Floats:
