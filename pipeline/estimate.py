@@ -95,7 +95,7 @@ def estimate_remarks(found: Estimate) -> list[str]:
     else:
         speed = f"{found.output_tokens_per_second:,.0f} output tokens/s each"
         lines.append(
-            f"{found.hours:,.3g} hours on {found.gpus:g} GPUs, {found.gpu_hours:,.3g} GPU hours "
+            f"{found.hours:,.3g} hours on {_gpus(found.gpus)}, {found.gpu_hours:,.3g} GPU hours "
             f"({speed})"
         )
     if found.cost is not None:
@@ -107,3 +107,7 @@ def estimate_remarks(found: Estimate) -> list[str]:
             "good example of a rubric; --like with a finished run knows better"
         )
     return lines
+
+
+def _gpus(number: float) -> str:
+    return "1 GPU" if number == 1 else f"{number:g} GPUs"
