@@ -6,7 +6,7 @@ from corpusmill.stages.images.near import survivors
 
 def plain(hashes, most):
     """The rule as it is written."""
-    stays = []
+    stays: list[int] = []
     found = []
     for place, value in enumerate(hashes):
         near = [other for other in stays if (int(value) ^ int(hashes[other])).bit_count() <= most]
