@@ -7,12 +7,12 @@ hundreds of documents in the time that an encoder takes for ten. What is lost is
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal, Self
 
 import numpy as np
-from corpusmill.classifiers.encoder import EncoderSettings, encoder_digest
+from corpusmill.classifiers.encoder import Embeddings, EncoderSettings, encoder_digest
 from corpusmill.classifiers.linear import Link, Scores
 from corpusmill.classifiers.perceptron import Perceptron, fit_perceptron
 from corpusmill.classifiers.static_table import (
@@ -107,7 +107,7 @@ class StaticModel:
         from safetensors.numpy import save
 
         tensors: dict[str, NDArray[np.generic]] = {
-            "vectors": self.table.vectors.astype(np.float16),
+            "vectors": _stored(self.table.vectors),
             "tokenizer": np.frombuffer(self.table.tokenizer.encode(), dtype=np.uint8),
             **{name: getattr(self.head, name) for name in _HEAD},
         }
@@ -133,9 +133,15 @@ def fit_static(
         )
     if settings.encoder:  # model2vec tables have their weights already
         table = table.weighted([tokens[place] for place in kept])
+    table = replace(table, vectors=_stored(table.vectors).astype(np.float32))
     inputs = np.array([table.mean(tokens[place]) for place in kept])
     head = fit_perceptron(inputs, labels[kept], settings.hidden, link, settings.seed)
     return StaticModel(table, head, settings.max_tokens)
+
+
+def _stored(vectors: Embeddings) -> NDArray[np.float16]:
+    """The vectors as the file holds them. The network learns from these."""
+    return vectors.astype(np.float16)
 
 
 @lru_cache(maxsize=4)

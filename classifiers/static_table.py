@@ -114,7 +114,13 @@ def load_table(name: str) -> StaticTable:
     rows = tensors.get("embeddings", tensors.get("embedding.weight"))
     if rows is None or rows.ndim != 2:
         raise ModelError(f"{folder} has no tensor `embeddings`", TABLE.mend)
-    return checked(StaticTable(_unfolded(rows, tensors), tokenizer), folder)
+    try:
+        vectors = _unfolded(rows, tensors)
+    except (IndexError, ValueError) as error:
+        raise ModelError(
+            f"the vectors, weights and mapping in {folder} do not fit together", TABLE.mend
+        ) from error
+    return checked(StaticTable(vectors, tokenizer), folder)
 
 
 def _unfolded(rows: npt.NDArray[Any], tensors: dict[str, npt.NDArray[Any]]) -> Embeddings:

@@ -36,6 +36,11 @@ STAGES: dict[str, Entry] = {
         "Read program files and keep clean ones. Those without a permissive licence, generated "
         "ones and Python that does not parse go, each with its reason.",
     ),
+    "images": Entry(
+        "corpusmill.stages.images.stage:Images",
+        "Read image-text corpora and filter their images. Reads JSON lines with image files, "
+        "Parquet and WebDataset tars. Drops what is small, long, blank or a near duplicate.",
+    ),
     "filter": Entry(
         "corpusmill.stages.filter.stage:Filter",
         "Drop documents that break the quality rules. Measures every document, and gives every "

@@ -80,6 +80,7 @@ LANGUAGES: Final[Mapping[str, str]] = {
     for ending in endings.split()
 }
 NAMES: Final = {"dockerfile": "Dockerfile", "makefile": "Makefile", "cmakelists.txt": "CMake"}
+_SPELLED: Final = {language.lower(): language for language in LANGUAGES.values()}
 LOCK_FILES: Final = (
     *("bun.lock", "cargo.lock", "composer.lock", "conan.lock", "flake.lock", "gemfile.lock"),
     *("go.sum", "go.work.sum", "gradle.lockfile", "mix.lock", "npm-shrinkwrap.json"),
@@ -95,7 +96,9 @@ WRITTEN_BY_TOOLS: Final = (
 
 def language_of(path: str, said: str | None) -> str | None:
     """The programming language: as the file's record says, or by the ending of its name."""
-    return said or NAMES.get(_name(path)) or LANGUAGES.get(_ending(path))
+    if said:
+        return _SPELLED.get(said.lower(), said)
+    return NAMES.get(_name(path)) or LANGUAGES.get(_ending(path))
 
 
 def is_lock_file(path: str) -> bool:

@@ -54,7 +54,7 @@ _WHITE = re.compile(r"\s+")
 
 
 def measure(path: str, text: str) -> dict[str, float]:
-    """The statistics that need nothing but the file: all but those of licence and syntax."""
+    """The statistics of a file's characters and name. Marks, licence and syntax have their own."""
     lines = text.split("\n")
     letters = sum(map(len, _ALPHANUMERIC.findall(text)))
     white = sum(map(len, _WHITE.findall(text)))
@@ -66,7 +66,6 @@ def measure(path: str, text: str) -> dict[str, float]:
         "alphanumeric_ratio": letters / max(len(text) - white, 1),
         "markup_ratio": sum(len(tag) for tag in _TAG.findall(text)) / max(len(text), 1),
         "lock_file": is_lock_file(path),
-        "generated": generated_mark(path, text) is not None,
     }
 
 

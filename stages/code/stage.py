@@ -121,6 +121,8 @@ class Code(MapStage):
         }
         limits = np.array([[rule.threshold] for rule in rules]).reshape(len(rules), 1)
         failed = failing(measured, limits, rules)
+        for rule, verdicts in zip(rules, failed, strict=True):  # NaN would pass for unequal
+            verdicts &= ~np.isnan(measured[rule.statistic])
         kept = []
         for row, verdicts in zip(rows, failed.T, strict=True):
             why = [rule for rule, drops in zip(rules, verdicts, strict=True) if drops]
@@ -154,8 +156,10 @@ class Code(MapStage):
         if self.languages and language not in self.languages:
             return row, "code.unwanted_language", f"language={language}"
         licence = self._licence(text, path, record["licence"])
+        mark = generated_mark(path, text)
         values: dict[str, float] = {
             **measure(path, text),
+            "generated": mark is not None,
             "licensed": licence.expression is not None,
             "permissive": np.nan
             if licence.expression is None
@@ -164,7 +168,7 @@ class Code(MapStage):
         }
         row |= {f"code_{name}": value for name, value in values.items()}
         row |= {"licence": licence.expression, "licence_found": licence.found}
-        row |= {"mark": generated_mark(path, text), "syntax": None, "stopped": None}
+        row |= {"mark": mark, "syntax": None, "stopped": None}
         return row, None, None
 
     def _licence(self, text: str, path: str, said: str | None) -> Licence:

@@ -33,10 +33,12 @@ _ENTRY = (
     "cet(?:te)? (?:entrée|article|billet) a été publiée?",
     "esta entrada fue publicada",
     "questa voce è stata pubblicata",
-    "(?:este post|esta entrada) foi publicad[ao]",
+    "este post foi publicado",
+    "esta entrada foi publicada",
     "dit bericht (?:is|werd) geplaatst",
     "ten wpis został opublikowany",
-    "(?:Эта запись|Запись) опубликована",
+    "Эта запись опубликована",
+    "Запись опубликована",
     "you can follow any responses to this entry",
     "both comments and pings are currently",
 )
@@ -74,7 +76,8 @@ _READ_ON = (
     "continue lendo",
     "lees verder",
     "czytaj dalej",
-    "(?:Ч|ч)итать далее",
+    "Читать далее",
+    "читать далее",
 )
 
 
@@ -94,62 +97,51 @@ _NOTE: Final = _compiled(rf"{_START}{_any(_ENTRY)}(?!\w)")
 # `Posted in Germany in 1951, he met ...` is a sentence.
 _LABELLED: Final = _compiled(rf"{_START}{_any(_LABELS)}(?s:.*)(?<![.!?\"])$")
 _LINK: Final = _compiled(rf"{_START}{_any(_READ_ON)}(?:\s(?:“|\").*|{_SIGNS})$")
-# Most blocks begin with none of these bytes, and end otherwise.
-_FIRST: Final = ~np.isin(np.arange(256), list(b"aghijmnuxzAGHIJMNUXZ0123456789"))
-_LAST: Final = tuple(
-    form.encode()
-    for ending in (
-        "...",
-        "→",
-        "»",
-        "›",
-        "…",
-        ">",
-        "]",
-        ")",
-        *(words.split()[-1] for words in _READ_ON),
-    )
-    for form in (ending, ending.title(), ending.upper())
-)
 _TAIL: Final = _compiled(rf"\s*([\[(]?{_any(_READ_ON)}(?:\s[^\n.!?]{{0,120}})?{_SIGNS})$")
 _CUT_OFF: Final = _compiled(r"(?:…|\.\.\.|\[…\]|\[\.\.\.\])\s*$")
 _ARROW: Final = _compiled(r"(?:→|»|›|>|\]|…|\.\.\.)\s*$")
+# Most blocks begin with none of these bytes, and end otherwise. They save the patterns.
+_FIRST: Final = frozenset(words.encode()[:3].lower() for words in (*_ENTRY, *_LABELS, *_READ_ON))
+_SIGN_FIRST: Final = frozenset(byte for byte in range(128) if not chr(byte).isalnum())
+_LAST: Final = frozenset(words.encode()[-3:].lower() for words in (*_READ_ON, "..."))
+_SIGN_LAST: Final = frozenset(sign.encode()[-1] for sign in "→»›…>])")
 
 
-def notes_of(
+def leave_notes(
     text: bytes, blocks: NDArray[np.int32], words: NDArray[np.float64], taken: NDArray[np.bool_]
-) -> NDArray[np.bool_]:
-    """Which of the taken blocks are notes of blog software."""
-    notes = np.zeros(len(blocks), np.bool_)
-    short = taken & (words <= LONGEST_NOTE) & (blocks[:, HEADING] + blocks[:, PREFORMATTED] == 0)
-    first = np.frombuffer(text, np.uint8)[blocks[:, BEGIN]]
-    chosen = np.flatnonzero(short & _FIRST[first])
-    for number, begin, end in zip(chosen, *_ends(blocks[chosen]), strict=True):
-        if not _BEGINS.match(text, begin, end):
-            continue
-        linked = blocks[number, LINK_CHARACTERS] >= LINKED * blocks[number, CHARACTERS]
-        notes[number] = _NOTE.match(text, begin, end) is not None or (
-            linked
-            and (_LABELLED.match(text, begin, end) or _LINK.match(text, begin, end)) is not None
-        )
-    return notes
-
-
-def end_teasers(text: bytes, blocks: NDArray[np.int32], taken: NDArray[np.bool_]) -> None:
-    """Cut `Continue reading` off the ends of taken blocks: those that are cut off before it, or
-    that end in an arrow.
+) -> None:
+    """Take notes of blog software out of the taken blocks, and cut `Continue reading` off the ends
+    of teasers: of those that are cut off before it, or that end in an arrow.
     """
     chosen = np.flatnonzero(taken & (blocks[:, LINKS] > 0))
-    for number, begin, end in zip(chosen, *_ends(blocks[chosen]), strict=True):
-        if not text.endswith(_LAST, begin, end):
-            continue
-        found = _TAIL.search(text, max(begin, end - LONGEST_TAIL), end)
-        if found and (
-            _ARROW.search(text, found.start(1), end)
-            or _CUT_OFF.search(text, max(begin, found.start() - 8), found.start())
+    ends = blocks[chosen, BEGIN].tolist(), blocks[chosen, END].tolist()
+    for number, begin, end in zip(chosen.tolist(), *ends, strict=True):
+        if (
+            (text[begin : begin + 3].lower() in _FIRST or text[begin] in _SIGN_FIRST)
+            and _BEGINS.match(text, begin, end)
+            and words[number] <= LONGEST_NOTE
+            and _is_note(text, blocks[number])
         ):
-            blocks[number, END] = found.start()
+            taken[number] = False
+        elif text[end - 3 : end].lower() in _LAST or text[end - 1] in _SIGN_LAST:
+            blocks[number, END] = _end_of_teaser(text, begin, end)
 
 
-def _ends(blocks: NDArray[np.int32]) -> tuple[list[int], list[int]]:
-    return blocks[:, BEGIN].tolist(), blocks[:, END].tolist()
+def _is_note(text: bytes, block: NDArray[np.int32]) -> bool:
+    begin, end = int(block[BEGIN]), int(block[END])
+    if block[HEADING] or block[PREFORMATTED]:
+        return False
+    if _NOTE.match(text, begin, end):
+        return True
+    linked = block[LINK_CHARACTERS] >= LINKED * block[CHARACTERS]
+    return bool(linked) and any(form.match(text, begin, end) for form in (_LABELLED, _LINK))
+
+
+def _end_of_teaser(text: bytes, begin: int, end: int) -> int:
+    found = _TAIL.search(text, max(begin, end - LONGEST_TAIL), end)
+    if found and (
+        _ARROW.search(text, found.start(1), end)
+        or _CUT_OFF.search(text, max(begin, found.start() - 8), found.start())
+    ):
+        return max(found.start(), begin + 1)
+    return end

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from corpusmill.manifests.package_data import package_file
 from corpusmill.stages.columns.word_rule import word_tables
-from corpusmill.stages.extract.blog_notes import end_teasers, notes_of
+from corpusmill.stages.extract.blog_notes import leave_notes
 from corpusmill.stages.extract.headline import headline_of, said_once, with_headline
 from corpusmill.stages.extract.page import block_places, block_text
 from corpusmill.stages.extract.page import page as html_page
@@ -104,7 +104,6 @@ def extracted(html: str, language_of: Callable[[str], str], comments: bool = Fal
     if block >= 0:
         page.blocks[block, html_page.HEADING] = 1
     main = said_once(main, page.text, page.blocks, features[:, block_text.WORDS], block)
-    end_teasers(page.text, page.blocks, main)
     return Extracted(rendered(page.text, page.blocks, page.elements, main), title)
 
 
@@ -200,7 +199,7 @@ def chosen(page: Blocks, features: Floats, forest: Forest) -> NDArray[np.bool_]:
     last_characters = features[:, block_text.LAST_CHARACTER]
     make_whole(page.blocks, page.elements, words, last_characters, scores, taken)
     taken &= ~crumbs_of(page, words, taken) | (page.blocks[:, html_page.HEADING] > 0)
-    taken &= ~notes_of(page.text, page.blocks, words, taken)
+    leave_notes(page.text, page.blocks, words, taken)
     return taken
 
 

@@ -92,6 +92,10 @@ class Mix(SmallRuns):
         given = self.objective or {task.name: 1.0 for task in self.gauge.chosen_tasks()}
         return {name: weight / sum(given.values()) for name, weight in sorted(given.items())}
 
+    def blend_tokens(self, pool: int) -> int:
+        """Tokens of the blend that the weights are for. pool: tokens of the pool."""
+        return max(self.tokens or pool, self.tokens_of_a_run)
+
     def named_inputs(self) -> Mapping[str, tuple[str, ...]]:
         return self.task_inputs()
 
@@ -171,7 +175,7 @@ class Mix(SmallRuns):
                 f"runs is {self.runs}, too few for a regression on {sources} sources",
                 f"set mix.runs to at least {least_runs(sources)}, better to {8 * sources}",
             )
-        asked = max(self.tokens or total, self.tokens_of_a_run)
+        asked = self.blend_tokens(total)
         if asked > self.max_epochs * total:
             raise RecipeError(
                 f"the pool has {total:,} tokens; {asked:,} are {asked / total:.2f} epochs",

@@ -9,7 +9,7 @@ import numpy as np
 from corpusmill.evaluation.comparison import GOLD, TEXT
 from corpusmill.evaluation.task import TextTask
 from corpusmill.manifests import storage
-from corpusmill.manifests.errors import CorpusmillError
+from corpusmill.manifests.errors import CorpusmillError, RecipeError
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
@@ -35,7 +35,7 @@ def write_design(settings: Mix, available: Mapping[str, int], shard: Shard) -> N
 def shares_and_caps(settings: Mix, available: Mapping[str, int]) -> tuple[Floats, Floats]:
     """The natural share of each source and the largest one, in the order of `available`."""
     tokens = np.array(list(available.values()), float)
-    asked = max(settings.tokens or tokens.sum(), settings.tokens_of_a_run)
+    asked = settings.blend_tokens(sum(available.values()))
     return tokens / tokens.sum(), np.minimum(1.0, settings.max_epochs * tokens / asked)
 
 
@@ -49,7 +49,15 @@ def _taken(
         }
         for row in shares.tolist()
     ]
-    return takings(measured, available, wanted)
+    found = takings(measured, available, wanted)
+    least = min(sum(one.tokens for one in taken.values()) for taken in found)
+    if 2 * least < settings.tokens_of_a_run:
+        raise RecipeError(
+            f"a run of {settings.tokens_of_a_run:,} tokens is too short for whole documents: "
+            f"one mixture holds {least:,}",
+            "set mix.train.tokens or mix.train.steps higher, or pack shorter documents",
+        )
+    return found
 
 
 def arm_of(taken: Mapping[str, Taken], available: Mapping[str, int]) -> dict[str, Any]:
@@ -122,7 +130,7 @@ def write_proposal(settings: Mix, available: Mapping[str, int], shard: Shard) ->
     found = propose(shares, losses, objective, caps, natural, settings.seed)
     weights = _rounded(found.weights)
     both = _taken(settings, available, np.stack([natural, weights]), measured)
-    asked = settings.tokens or sum(available.values())
+    asked = settings.blend_tokens(sum(available.values()))
     facts = {
         "weights": dict(zip(available, weights.tolist(), strict=True)),
         "sources": {

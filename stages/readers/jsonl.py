@@ -52,7 +52,7 @@ def read_jsonl(artifact: Artifact, settings: ReaderSettings) -> Iterator[Record]
         own_ids = OwnIds(artifact.path, settings)
         objects = 0
         row = -1
-        for line, length in _rows(stream, settings.max_payload_bytes):
+        for line, length in rows(stream, settings.max_payload_bytes):
             row += 1
             if not line.strip() and length == len(line):
                 continue
@@ -86,7 +86,7 @@ def read_jsonl(artifact: Artifact, settings: ReaderSettings) -> Iterator[Record]
 
 def line_at(file: IO[bytes], path: str, row: int) -> bytes:
     """One line or item, counted from 0. Raises InputError if the file has fewer."""
-    for number, (line, _) in enumerate(_rows(opened(file, path), 1 << 30)):
+    for number, (line, _) in enumerate(rows(opened(file, path), 1 << 30)):
         if number == row:
             return line
     raise InputError(
@@ -94,7 +94,7 @@ def line_at(file: IO[bytes], path: str, row: int) -> bytes:
     )
 
 
-def _rows(stream: Inflated | Plain, limit: int) -> Iterator[tuple[bytes, int]]:
+def rows(stream: Inflated | Plain, limit: int) -> Iterator[tuple[bytes, int]]:
     """The objects of a file, each with its length in bytes: its lines, or the items of an array."""
     chunks = chunks_of(stream)
     start = b""

@@ -50,6 +50,14 @@ def test_it_tells_apart_texts_that_it_has_not_seen(table, tmp_path):
     assert ((found > 0) & (found < 1)).all()
 
 
+def test_the_file_gives_the_scores_of_the_model_that_was_evaluated(table, tmp_path):
+    settings = StaticTraining(table=table)
+    model = trained(settings)
+    unseen, _ = texts(20, seed=1)
+    scores = model.score(list(model.table.tokens(unseen, settings.max_tokens)))
+    np.testing.assert_array_equal(write(model, tmp_path / "m.safetensors").score(unseen), scores)
+
+
 def test_grades_are_learned_as_numbers(table, tmp_path):
     model = trained(StaticTraining(table=table), link="identity", scale=5.0)
     unseen, labels = texts(100, seed=1)

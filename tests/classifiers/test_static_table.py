@@ -82,6 +82,14 @@ def test_whole_numbers_as_vectors_are_read_as_numbers(tmp_path):
     assert load_table(folder).vectors.tolist() == rows.tolist()
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"weights": np.ones(3)}, {"mapping": np.full(len(WORDS) + 1, 999)}]
+)
+def test_weights_or_a_mapping_of_another_table_are_refused(tmp_path, wrong):
+    with pytest.raises(ModelError, match="do not fit together"):
+        load_table(write_table(tmp_path / "t", **wrong))
+
+
 @pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json"])
 def test_a_folder_that_lacks_a_file_is_named_with_it(tmp_path, name):
     folder = write_table(tmp_path / "t")

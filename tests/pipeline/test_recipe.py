@@ -131,7 +131,7 @@ def test_set_overrides_nested_keys_and_refuses_unknown_steps(tmp_path):
 
 def test_references_become_paths(tmp_path):
     assert resolve_data("package:recipes/demo.yaml").endswith("recipes/demo.yaml")
-    with pytest.raises(RecipeError, match="no room"):
+    with pytest.raises(RecipeError, match="no data folder"):
         resolve_data("package:nowhere/x")
     with pytest.raises(RecipeError, match="pip install"):
         resolve_data("python:not_installed_anywhere/x")

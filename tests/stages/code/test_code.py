@@ -234,7 +234,7 @@ def test_a_file_that_hangs_the_parser_costs_only_itself():
 def test_only_python_is_parsed_and_the_language_follows_from_record_or_name():
     rows = [
         {"path": "a.rs", "text": "fn main() {"},
-        {"path": "b", "text": "def area(:", "language": "Python"},
+        {"path": "b", "text": "def area(:", "language": "python"},
         {"path": "c.pyi", "text": "def area(:"},
         {"path": "Makefile", "text": "all: build\n\tcc area.c"},
     ]
@@ -271,6 +271,9 @@ def test_recipes_change_thresholds_and_add_rules():
     )
     own = {"name": "short", "statistic": "lines", "comparison": "<", "threshold": 30}
     assert reason(settings={"rules": [own]}) == "recipe.short"
+    unlike = {**own, "name": "unlike", "statistic": "permissive", "comparison": "!="}
+    loose = {"rules": [unlike], "off": ["code.no_licence"]}
+    assert reason(licence=None, settings=loose) is None
     assert reason(licence=None, settings={"off": ["code.no_licence"]}) is None
     assert reason(licence="MPL-2.0", settings={"permissive": ["MPL-2.0"]}) is None
     settings = {"repositories": {"one/": "GPL-3.0-only", "one/part/": "MIT"}}
@@ -299,6 +302,7 @@ def test_a_wrong_setting_is_named(settings, message):
 def test_statistics_are_those_of_the_definition():
     found = measure("a.html", "<p class='x'>ab</p>\ncd\n")
     assert found["lines"] == 3
+    assert found["null_bytes"] == found["lock_file"] == 0
     assert found["longest_line"] == 19
     assert found["markup_ratio"] == pytest.approx(17 / 23)
     assert found["alphanumeric_ratio"] == pytest.approx(12 / 20)

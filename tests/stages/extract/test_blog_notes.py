@@ -28,6 +28,7 @@ def text_of(inside: str) -> str:
         "Tagged <a href=/a>boats</a>, <a href=/b>fish</a>",
         "Filed under: <a href=/a>The river and its people</a>",
         "Рубрика: <a href=/a>Река и люди</a>",
+        "Эта запись опубликована в <a href=/a>Река</a>.",
         "<a href=/more>Continue reading →</a>",
         "<a href=/more>Continue reading “How the river rose in the night” →</a>",
         "<a href=/more>Read more »</a>",
