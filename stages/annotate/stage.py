@@ -9,19 +9,22 @@ It is kept with its labels, or excluded because its answer could not be read, or
 """
 
 import json
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import ClassVar
 
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import RecipeError
+from corpusmill.manifests.storage import Artifact
 from corpusmill.prompts import loader
 from corpusmill.prompts.loader import Prompt
 from corpusmill.stages.annotate import labels
-from corpusmill.stages.annotate.shard_work import annotate_shard
+from corpusmill.stages.annotate.shard_work import annotate_shard, plan
 from corpusmill.stages.contract import Account, GlobalStage, Inputs, MeasuredPasses, Pass, Reads
 from corpusmill.stages.engines import FREE_SETTINGS, EngineConfig
 from corpusmill.stages.engines.embedded import EmbeddedEngine
-from corpusmill.stages.synthesize import postfilters, usage
+from corpusmill.stages.synthesize import estimate, postfilters, usage
+from corpusmill.stages.synthesize.estimate import Line
 from corpusmill.stages.synthesize.planned_rows import Planner
 from corpusmill.stages.synthesize.routed_documents import EVERY_LEVEL, draw, shards_of
 from pydantic import NonNegativeInt
@@ -80,6 +83,21 @@ class Annotate(GlobalStage):
         (written,) = counted.outputs("work/labels")
         took = yield from usage.measure(made, self.engine)
         return {"labels": json.loads(storage.read_bytes(written.path)), "usage": took}
+
+    def estimated(
+        self, files: Sequence[Artifact], sample: int, used: Mapping[str, Mapping[str, int]]
+    ) -> tuple[list[Line], int, int]:
+        """What a run over these files will ask, as `estimate.lines` tells it."""
+        planner, prompt = self.planner(), self.rubric()
+        return estimate.lines(
+            files,
+            {level: [prompt] for level in EVERY_LEVEL},
+            lambda document, _: [plan(document, prompt, planner)],
+            planner.tokenizer,
+            self.max_documents,
+            sample,
+            used,
+        )
 
     def rubric(self) -> Prompt:
         """The prompt. Raises RecipeError if it asks for no properties, or cannot be used."""

@@ -98,7 +98,7 @@ def documents_of(
     read: the account of the documents that are read. This function fills it, for `stage`.
     """
     for artifact in shard.inputs:
-        found = _levels(artifact)
+        found = levels_in(artifact)
         if not any(level in levels for level in found):
             shard.count_rows(artifact, found.total())
             read.leave_out(f"{stage}.not_routed", found.total())
@@ -120,7 +120,7 @@ def _count(mask: pa.ChunkedArray) -> int:
     return int(pc.sum(mask).as_py() or 0)
 
 
-def _levels(artifact: Artifact) -> Counter[str]:
+def levels_in(artifact: Artifact) -> Counter[str]:
     """How many documents of each level a file holds."""
     found: Counter[str] = Counter()
     for table in read_parquet(artifact, ["level"]):

@@ -13,7 +13,7 @@ route do not enter it.
 
 import json
 import re
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
@@ -37,7 +37,8 @@ from corpusmill.stages.contract import (
 )
 from corpusmill.stages.engines import FREE_SETTINGS, EngineConfig
 from corpusmill.stages.engines.embedded import EmbeddedEngine
-from corpusmill.stages.synthesize import diversity, postfilters, usage
+from corpusmill.stages.synthesize import diversity, estimate, postfilters, usage
+from corpusmill.stages.synthesize.estimate import Line
 from corpusmill.stages.synthesize.judging import Judge
 from corpusmill.stages.synthesize.planned_rows import Planner
 from corpusmill.stages.synthesize.routed_documents import UNSCORED, draw, shards_of
@@ -153,6 +154,14 @@ class Synthesize(GlobalStage):
         )
         (written,) = measured.outputs("work/diversity")
         return {"diversity": json.loads(storage.read_bytes(written.path))}
+
+    def estimated(
+        self, files: Sequence[Artifact], sample: int, used: Mapping[str, Mapping[str, int]]
+    ) -> tuple[list[Line], int, int]:
+        """What a run over these files will ask, as `estimate.lines` tells it."""
+        planner, judge = self.planner(), self.judge.loaded() if self.judge else None
+        asked = (self.prompts(), planner.plan, planner.tokenizer, self.max_documents)
+        return estimate.lines(files, *asked, sample, used, judge)
 
     def prompts(self) -> dict[str, list[Prompt]]:
         """Level -> prompts. Raises RecipeError for an unknown level, prompt or post-filter."""

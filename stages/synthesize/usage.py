@@ -28,13 +28,18 @@ def measure(made: PassResult, engine: Engine) -> Generator[Pass, PassResult, dic
 
     Returns what the manifest holds as `usage`.
     """
-    counted = yield Pass(name="usage", shards={"all": made.outputs()}, work=count)
-    (written,) = counted.outputs(_WHERE)
-    return summary(json.loads(storage.read_bytes(written.path)), made.receipts, engine)
+    shards = {name: tuple(receipt.outputs) for name, receipt in made.receipts.items()}
+    counted = yield Pass(name="usage", shards=shards, work=count)
+    prompts: dict[str, Counter[str]] = {}
+    for written in counted.outputs(_WHERE):
+        for name, counts in json.loads(storage.read_bytes(written.path)).items():
+            prompts.setdefault(name, Counter()).update(counts)
+    plain = {name: dict(counts) for name, counts in sorted(prompts.items())}
+    return summary(plain, made.receipts, engine)
 
 
 def count(shard: Shard) -> list[Counts]:
-    """Write `work/usage/usage.json`: prompt -> rows, kept rows, tokens in and out."""
+    """Write `work/usage/SHARD.json`: prompt -> rows, kept rows, tokens in and out."""
     found: dict[str, Counter[str]] = {}
     for artifact in shard.inputs:
         kept = f"/{DOCUMENTS}/" in artifact.path
@@ -52,7 +57,7 @@ def count(shard: Shard) -> list[Counts]:
                 counter["kept"] += group["prompt_count"] * kept
                 for name in _TOKENS:
                     counter[name] += group[f"{name}_sum"] or 0
-    shard.file(_WHERE, "usage.json", json.dumps(found, sort_keys=True).encode())
+    shard.file(_WHERE, f"{shard.name}.json", json.dumps(found, sort_keys=True).encode())
     return []
 
 
