@@ -2,10 +2,10 @@
 
 Source: arXiv 2412.02595, section 2.2. Each scorer's scores are cut at the 5 %, 10 %, ... 95 %
 points of the corpus, weighted by text bytes as in the released recipe. A document's quality is the
-highest of its buckets. The edges come from histograms, so no process gathers all scores. A score's
-bin is the top 24 bits of the float's bits, mapped to integers of the same order (relative width
-2^-16). A bin counts documents and bytes as whole numbers. So histograms merge exactly, in any
-order.
+highest of its buckets; their mean can be taken instead. The edges come from histograms, so no
+process gathers all scores. A score's bin is the top 24 bits of the float's bits, mapped to integers
+of the same order (relative width 2^-16). A bin counts documents and bytes as whole numbers. So
+histograms merge exactly, in any order.
 
 A bin's place is the middle of a document at its lower end: the bytes below the bin plus half of its
 mean document. Without ties this is the usual middle rank. Documents that tie share the lowest
@@ -14,6 +14,7 @@ bucket that they span. So a scorer that gives all documents one score puts them 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,7 @@ BITS = 24
 # Lowest buckets of medium_low, medium, medium_high and high, from Nemotron-CC's table.
 LEVEL_BORDERS = (7, 12, 18, 19)
 
+Combine = Literal["max", "mean"]
 Bins = npt.NDArray[np.uint32]
 Whole = npt.NDArray[np.int64]
 
@@ -107,6 +109,17 @@ def bucket_of(scores: Scores, edges: Sequence[float | None]) -> npt.NDArray[np.u
     """The bucket 0-19 of each finite score: the number of edges at or below it."""
     reached = np.array([np.inf if edge is None else edge for edge in edges], dtype=np.float32)
     return np.searchsorted(reached, scores, side="right").astype(np.uint8)
+
+
+def combined(buckets: npt.NDArray[np.uint8], combine: Combine) -> npt.NDArray[np.uint8]:
+    """The quality of each document from its buckets [scorers, N]: the highest, or the mean.
+
+    A mean in the middle between two buckets is rounded up.
+    """
+    if combine == "max":
+        return buckets.max(axis=0)
+    scorers = len(buckets)
+    return ((2 * buckets.sum(axis=0, dtype=np.int64) + scorers) // (2 * scorers)).astype(np.uint8)
 
 
 def level_of(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from corpusmill.classifiers.encoder import one_thread
 from corpusmill.classifiers.linear import Link, Scores
 
 Array = npt.NDArray[np.float32]
@@ -35,9 +36,10 @@ class Perceptron:
 
     def score(self, inputs: Array) -> Scores:
         """inputs [N, D] -> float32 [N]. NaN where an input is NaN."""
-        active = (inputs - self.mean) / self.scale @ self.hidden.T + self.hidden_bias
-        # Not np.matmul: its order of additions depends on the number of rows.
-        values = (np.maximum(active, 0.0) * self.output).sum(axis=1) + self.output_bias
+        # In 64 bits, so that a row's place in the batch does not show in the rounded score.
+        x = (inputs.astype(np.float64) - self.mean) / self.scale
+        active = np.maximum(x @ self.hidden.T + self.hidden_bias, 0.0)
+        values = active @ self.output + self.output_bias
         if self.link == "logistic":
             values = 0.5 * (1.0 + np.tanh(0.5 * values))
         return values.astype(np.float32)
@@ -48,7 +50,6 @@ def fit_perceptron(
 ) -> Perceptron:
     """Train on inputs [N, D] with labels [N]: 0 and 1 (`logistic`), or grades (`identity`)."""
     import torch
-    from corpusmill.classifiers.encoder import one_thread
 
     mean = inputs.mean(axis=0)
     scale = np.maximum(inputs.std(axis=0).mean(keepdims=True), SMALLEST_SCALE).astype(np.float32)

@@ -9,6 +9,7 @@ from corpusmill.classifiers.buckets import (
     EMPTY,
     bins_of,
     bucket_of,
+    combined,
     edges_of,
     histogram,
     level_of,
@@ -146,3 +147,11 @@ def test_sizes_whose_products_pass_64_bits_are_exact():
 )
 def test_levels_are_those_of_the_nemotron_cc_table(bucket, level):
     assert LEVELS[level_of(np.array([bucket], np.uint8))[0]] == level
+
+
+def test_the_quality_of_three_scorers_is_the_highest_bucket_or_the_mean_rounded_half_up():
+    buckets = np.array([[19, 0, 19, 1, 19], [0, 0, 19, 1, 19], [0, 1, 19, 2, 17]], dtype=np.uint8)
+    assert combined(buckets, "max").tolist() == [19, 1, 19, 2, 19]
+    assert combined(buckets, "mean").tolist() == [6, 0, 19, 1, 18]
+    assert combined(np.array([[3], [4]], dtype=np.uint8), "mean").tolist() == [4]
+    assert combined(np.zeros((2, 0), dtype=np.uint8), "mean").dtype == np.uint8

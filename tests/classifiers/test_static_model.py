@@ -145,6 +145,13 @@ def test_the_network_learns_what_no_linear_model_can():
     assert ((model.score(inputs) >= 0.5) == labels).mean() > 0.9
 
 
+def test_equal_rows_score_the_same_at_any_place_of_a_batch():
+    rows = np.random.default_rng(0).normal(size=(9, 5)).astype(np.float32)
+    model = fit_perceptron(rows, np.tile([0.0, 1.0, 0.0], 3), 32, "logistic", seed=0)
+    found = model.score(np.repeat(rows, 7, axis=0)).reshape(9, 7)
+    assert (found == found[:, :1]).all()
+
+
 def test_vectors_of_no_spread_give_a_finite_score():
     same = np.ones((10, 4), np.float32)
     model = fit_perceptron(same, np.tile([0.0, 1.0], 5), 4, "logistic", seed=0)

@@ -131,6 +131,18 @@ def test_quality_is_the_highest_bucket_and_decides_the_level(models, tmp_path):
         assert 0 <= item["score_words"] <= 1
 
 
+def test_the_mean_of_the_buckets_can_decide_instead(models, tmp_path):
+    path = write(tmp_path / "in.parquet", [row(number) for number in range(40)])
+    settings = {"scorers": scorers(models), "combine": "mean"}
+    classify(tmp_path / "out", settings, path)
+    rows = rows_below(tmp_path / "out/documents")
+    assert len(rows) == 40
+    buckets = [[row[name] for name in row if name.startswith("bucket_")] for row in rows]
+    means = [int(sum(found) / len(found) + 0.5) for found in buckets]
+    assert [row["quality"] for row in rows] == means
+    assert any(mean < max(found) for mean, found in zip(means, buckets, strict=True))
+
+
 def test_borders_can_be_moved(models, tmp_path):
     settings = {"scorers": scorers(models), "borders": [1, 2, 3, 4]}
     classify(tmp_path / "out", settings, write(tmp_path / "a.parquet", map(row, range(60))))
