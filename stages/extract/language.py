@@ -22,6 +22,7 @@ _LETTERS = 1_000  # that tell whether a text is in capitals
 _LABEL = "__label__"
 _CODE = re.compile(r"^(`{3,})[^`\n]*\n.*?(?:^\1`*$|\Z)", re.DOTALL | re.MULTILINE)
 ENOUGH = 200  # bytes of prose beside code
+SURE = 0.5  # a score
 _LINE_BREAKS = re.compile(r"[\s\0]+")
 
 
@@ -38,18 +39,43 @@ def shipped_model() -> str:
 
 
 def identify(texts: Sequence[str], model_path: str = "") -> list[Language]:
-    """The most probable language of each text. Raises ModelError if the model cannot be loaded."""
+    """The most probable language of each text. Raises ModelError if the model cannot be loaded.
+
+    Fenced code is left out if there is enough prose: its words are English, whatever the prose is.
+    Where the prose is not sure, and the whole text says the same more surely, its score counts.
+    """
     if not texts:
         return []
-    labels, scores = load_model(model_path or shipped_model()).predict(
-        [hygienic(text) for text in texts], k=1
-    )
+    model = load_model(model_path or shipped_model())
+    parts = [prose_of(text) for text in texts]
+    found = _predicted(model, parts)
+    for place, (text, part) in enumerate(zip(texts, parts, strict=True)):
+        if part is not text and found[place].score < SURE:
+            (whole,) = _predicted(model, [text])
+            if whole.code == found[place].code:
+                found[place] = max(whole, found[place])
+    return found
+
+
+def _predicted(model: Any, texts: Sequence[str]) -> list[Language]:
+    labels, scores = model.predict([hygienic(text) for text in texts], k=1)
     return [
         Language(label[0].removeprefix(_LABEL), min(1.0, float(score[0])))
         if label
         else Language("und", 0.0)
         for label, score in zip(labels, scores, strict=True)
     ]
+
+
+def prose_of(text: str) -> str:
+    """What stands outside fenced code at the beginning of a text; the text if it has no code, or
+    little else.
+    """
+    sample = text[:SAMPLE_CHARACTERS]
+    if "```" not in sample:
+        return text
+    prose = _CODE.sub("", sample)
+    return prose if len(prose.encode(errors="replace")) >= ENOUGH else text
 
 
 def codes(model_path: str = "") -> list[str]:
@@ -63,13 +89,8 @@ def codes(model_path: str = "") -> list[str]:
 def hygienic(text: str) -> str:
     """The part of a text that fastText gets: one line of limited length, without anything that
     looks like a label. If most of its letters are capitals, it is in small letters.
-
-    Fenced code is left out if there is enough prose: its words are English, whatever the prose is.
     """
-    sample = text[:SAMPLE_CHARACTERS]
-    if "```" in sample and len((prose := _CODE.sub("", sample)).encode()) >= ENOUGH:
-        sample = prose
-    part = _LINE_BREAKS.sub(" ", sample).replace(_LABEL, " label ").strip()
+    part = _LINE_BREAKS.sub(" ", text[:SAMPLE_CHARACTERS]).replace(_LABEL, " label ").strip()
     if not _is_in_capitals(part):
         return part
     if "İ" in part:  # Turkish and Azerbaijani have a small letter of their own for I
