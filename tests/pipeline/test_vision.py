@@ -325,7 +325,8 @@ def letter_nats(packed, encoder, head):
     """Nats a letter on the packed pages, by the encoder of one checkpoint and another's head."""
     model, config = load_model(encoder / "checkpoint")
     letter_head = load_model(head / "checkpoint")[0].letter_head
-    nats = count = 0
+    nats, count = 0.0, 0
+    assert config.vision is not None
     for row in rows_of(packed / "pack"):
         picture = open_image(row["image"])
         grid, pixels = tiles(picture, config.vision)
