@@ -22,7 +22,7 @@ from corpusmill.manifests.errors import CorpusmillError, RecipeError, nearest
 from corpusmill.manifests.schema import EXCLUSION, FAILED_PREFIX, conform, extended
 from corpusmill.manifests.settings import Share
 from corpusmill.stages.contract import MapStage, Outcome, Reads
-from corpusmill.stages.extract import html, language, sandbox
+from corpusmill.stages.extract import html, language, pdf, sandbox
 from corpusmill.stages.extract.repair import Repair, repaired, repaired_page, repairer_versions
 from corpusmill.stages.readers import charset, content_type
 from corpusmill.stages.readers.record import TOO_LARGE, ReaderSettings
@@ -71,7 +71,10 @@ class Extract(MapStage):
     statuses: tuple[int, int] = (200, 299)
     """The lowest and the highest HTTP status that is kept."""
     mimes: tuple[str, ...] = ("text/html", "application/xhtml+xml", "text/plain")
-    """MIME types that are kept. Where the header gives none, the content decides."""
+    """MIME types that are kept. Where the header gives none, the content decides. Add
+    application/pdf for the text of PDF files."""
+    max_pdf_pages: PositiveInt = 1000
+    """A PDF file with more pages is excluded."""
     max_page_bytes: PositiveInt = 20_000_000
     """A longer page is excluded. Bytes after decoding."""
     page_seconds: float = Field(default=10, ge=0, le=86_400)
@@ -133,6 +136,7 @@ class Extract(MapStage):
                 extractor,
                 *charset.detector_versions(),
                 *repairer_versions(self.repair),
+                *([pdf.version()] if pdf.MIME in self.mimes else []),
             ]
         )
 
@@ -216,12 +220,16 @@ class Extract(MapStage):
         Raises _Drop, or CorpusmillError if no page at all could be read.
         """
         try:
+            if mime == pdf.MIME:
+                return pdf.read(payload, self.max_pdf_pages)
             page = repaired_page(charset.decoded(payload, declared)[0], self.repair)
             if mime == "text/plain":
                 return html.Page(html.clean(page).strip("\n"), None)
             return html.read(page, self.extractor, self._language_of, self.comments)
         except (_Drop, CorpusmillError, MemoryError):
             raise
+        except pdf.PdfError as error:
+            raise _Drop(error.reason, error.detail) from error
         except Exception as error:  # a page that breaks an extractor must cost only that page
             what = (str(error).splitlines() or [""])[0][:300]
             raise _Drop(f"{FAILED_PREFIX}html.{type(error).__name__}", what) from error

@@ -103,6 +103,8 @@ def format_of(path: str) -> Format:
     for suffixes, found in _SUFFIXES:
         if name.endswith(suffixes):
             return found
+    if start.startswith(b"%PDF-"):
+        return "text"
     if start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") or is_array(start):
         return "jsonl"
     if not binary_mime(start):
