@@ -8,9 +8,11 @@ all cores, while the GPU trains the language model on the same documents' text; 
 phases (the encoder by letters, the projector, everything); export; read held-out pages.
 
 Steps follow from measured speed and what is left of `--seconds`. Held out are documents (3 %) and
-font families (a quarter). The sets: `documents` (unseen documents, seen families), `fonts` (both
-unseen), `random` (random letters, seen families), and two controls: a blank page, and the text of
-another page. Error rates count edits for each character, after runs of blanks are made one.
+font families (a quarter). The sets: `documents` (unseen documents, seen families), `short` (the
+same, but for some letters a page), `fonts` (both unseen), `random` (random letters, seen families),
+and two controls: a blank page, and the text of another page. Error rates count edits for each
+character, after runs of blanks are made one. Besides: the share of letters that the encoder names,
+and bits per byte of held-out text.
 
 The output has results.json, twenty pages as PNG with what was read (twenty.tar), the pages of the
 sets with what was read (pages.tar), and the export in parts (model.tar.xz.*). --tiny runs the whole
@@ -28,7 +30,6 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,24 +39,25 @@ sys.path.insert(0, str(ROOT.parent))
 import torch  # noqa: E402
 from corpusmill.benchmarks import vision_pages, vision_reading  # noqa: E402
 from corpusmill.benchmarks.vision_pages import Drawing, HeldOutPage  # noqa: E402
-from corpusmill.manifests.errors import CorpusmillError  # noqa: E402
-from corpusmill.manifests.settings import build_settings  # noqa: E402
+from corpusmill.benchmarks.vision_sizes import FULL, TINY  # noqa: E402
+from corpusmill.benchmarks.vision_training import (  # noqa: E402
+    Run,
+    measure_letters,
+    measure_text,
+    train_phase,
+    train_text,
+)
 from corpusmill.stages.tokenizer.stage import (  # noqa: E402
     Tokenizer,
     tokenizer_files,
     train_bpe,
 )
 from corpusmill.trainer import checkpoint  # noqa: E402
-from corpusmill.trainer import train as training  # noqa: E402
-from corpusmill.trainer.config import HybridConfig, TrainConfig  # noqa: E402
+from corpusmill.trainer.config import HybridConfig  # noqa: E402
 from corpusmill.trainer.export import export as export_text  # noqa: E402
-from corpusmill.trainer.flops import peak_flops  # noqa: E402
-from corpusmill.trainer.parts import TEXT  # noqa: E402
-from corpusmill.trainer.records import read_records  # noqa: E402
-from corpusmill.vision.build import load_model, parts  # noqa: E402
-from corpusmill.vision.config import VisionConfig, VisionTrainConfig  # noqa: E402
+from corpusmill.vision.build import load_model  # noqa: E402
+from corpusmill.vision.config import VisionConfig  # noqa: E402
 from corpusmill.vision.export import export_checkpoint  # noqa: E402
-from corpusmill.vision.flops import row_flops  # noqa: E402
 from corpusmill.vision.model import parameter_counts  # noqa: E402
 from corpusmill.vision.reading import PageReader  # noqa: E402
 
@@ -66,134 +68,7 @@ TEXTS = 200  # held-out documents for bits per byte
 DRAWING_SHARE = 0.22  # of the time
 TEXT_OF_DOCUMENTS = 0.6  # that the language model reads
 READING_SHARE = 0.11
-SPARE = 0.95  # of the steps that fit
-PHASES = {"letters": 0.24, "projector": 0.08, "all": 0.68}  # of the time for training
-
-
-@dataclass(frozen=True)
-class Size:
-    """What differs between the run on a GPU and that on a CPU."""
-
-    tile: int
-    vision: dict[str, Any]
-    model: dict[str, Any]
-    paper: dict[str, Any]
-    characters: int  # of a page, about
-    vocabulary: int
-    longest: int  # tokens of a row
-    window: int  # tokens of a row of the language model
-    batch: int
-    text_batch: int
-    text_steps: int
-    rates: dict[str, float]
-    probe: int  # steps to measure the speed
-    shards: int
-    pages: int  # of a held-out set
-    most: int  # tokens of an answer
-
-
-FULL = Size(
-    tile=140,
-    vision={"hidden_size": 384, "layers": 6, "heads": 6, "ffn_size": 1536},
-    model={
-        "pattern": "M-M*-M-M*-M-*-",
-        "hidden_size": 512,
-        "ffn_size": 1536,
-        "attention_heads": 8,
-        "key_value_heads": 4,
-        "head_dim": 64,
-        "mamba_heads": 16,
-        "mamba_groups": 1,
-        "mamba_state": 64,
-    },
-    paper={"min_font_size": 13, "max_font_size": 19},
-    characters=50,
-    vocabulary=4096,
-    longest=96,
-    window=256,
-    batch=256,
-    text_batch=128,
-    text_steps=1000,
-    rates={"text": 2e-3, "letters": 1e-3, "projector": 1e-3, "all": 8e-4},
-    probe=160,
-    shards=900,
-    pages=400,
-    most=90,
-)
-TINY = Size(
-    tile=112,
-    vision={"hidden_size": 128, "layers": 3, "heads": 4, "ffn_size": 512},
-    model={
-        "pattern": "M*-M*-",
-        "hidden_size": 128,
-        "ffn_size": 512,
-        "attention_heads": 4,
-        "key_value_heads": 2,
-        "head_dim": 32,
-        "mamba_heads": 4,
-        "mamba_groups": 1,
-        "mamba_state": 32,
-    },
-    paper={"min_font_size": 16, "max_font_size": 18, "max_noise": 4},
-    characters=25,
-    vocabulary=512,
-    longest=64,
-    window=64,
-    batch=16,
-    text_batch=16,
-    text_steps=20,
-    rates={"text": 3e-3, "letters": 2e-3, "projector": 2e-3, "all": 1.5e-3},
-    probe=4,
-    shards=6,
-    pages=8,
-    most=48,
-)
-
-
-@dataclass
-class Run:
-    """One run of the benchmark: where, how long, and what was found."""
-
-    options: argparse.Namespace
-    size: Size
-    work: Path
-    begun: float = field(default_factory=time.monotonic)
-    results: dict[str, Any] = field(default_factory=dict)
-    graph: bool = True  # steps are CUDA graphs
-
-    @property
-    def left(self) -> float:
-        """Seconds until the end."""
-        return float(self.options.seconds) - (time.monotonic() - self.begun)
-
-    @property
-    def tiling(self) -> dict[str, Any]:
-        return {"tile_size": self.size.tile, "patch_size": 14, "max_tiles": 1, "tile_tags": False}
-
-    @property
-    def model(self) -> dict[str, Any]:
-        return {**self.size.model, "vocab_size": self.size.vocabulary}
-
-    def note(self, name: str, value: Any) -> None:
-        """Keep a result on disk at once: what follows may fail."""
-        self.results[name] = value
-        seconds = time.monotonic() - self.begun
-        print(f"[{seconds:6.1f} s] {name}: {json.dumps(value)}", flush=True)
-        (Path(self.options.output) / "results.json").write_text(json.dumps(self.results, indent=1))
-
-    def settings(self, phase: str) -> dict[str, Any]:
-        """What all trainings share."""
-        return {
-            "model": self.model,
-            "learning_rate": self.size.rates[phase],
-            "weight_decay": 0.05,
-            "compile": self.options.compile,
-            "cuda_graph": self.graph,
-            "device": self.options.device,
-            "checkpoint_every": 1 << 30,
-            "log_every": 10,
-            "keep": 1,
-        }
+PHASES = {"letters": 0.3, "projector": 0.04, "all": 0.66}  # of the time for training
 
 
 def make_tokenizer(run: Run, rows: vision_pages.Rows) -> str:
@@ -227,115 +102,6 @@ def pack_texts(
         file = vision_pages.write(folder / "text.parquet", chosen[number :: run.options.processes])
         waiting.append(pool.submit(vision_pages.pack_text, folder / "pack", tokenizer, [file]))
     return waiting
-
-
-def graphed(
-    run: Run, config: TrainConfig, shards: Sequence[Path], output: Path
-) -> training.TrainResult:
-    """Train with the step as a CUDA graph, and without if that fails here."""
-    kind = parts(config) if isinstance(config, VisionTrainConfig) else TEXT
-    try:
-        return training.train(config, shards, output, parts=kind)
-    except (CorpusmillError, RuntimeError) as error:
-        if not config.cuda_graph:
-            raise
-        run.graph = False
-        run.note("cuda_graph", f"failed: {error}"[:1000])
-    shutil.rmtree(output, ignore_errors=True)
-    plain = config.model_copy(update={"cuda_graph": False})
-    return training.train(plain, shards, output, parts=kind)
-
-
-def train_text(run: Run, shards: Sequence[Path]) -> Path:
-    """The checkpoint of the language model, trained on text alone."""
-    steps = run.size.text_steps
-    config = build_settings(
-        TrainConfig,
-        {
-            **run.settings("text"),
-            "sequence_length": run.size.window,
-            "batch_size": run.size.text_batch,
-            "steps": steps,
-            "warmup_steps": steps // 10,
-        },
-    )
-    result = graphed(run, config, shards, run.work / "text")
-    last = read_records(result.log)[-1]
-    tokens = steps * run.size.text_batch * run.size.window
-    run.note(
-        "text",
-        {
-            "tokens": tokens,
-            "loss": round(last.loss, 4),
-            "tokens_s": round(last.tokens_per_second),
-            "mfu": last.mfu,
-        },
-    )
-    return result.checkpoint
-
-
-def train_phase(
-    run: Run, phase: str, shards: Sequence[Path], seconds: float, **start: Path | None
-) -> Path:
-    """One phase, as long as `seconds` allow at the speed of a short run before. Its checkpoint."""
-    learns = "all" if phase == "all" else phase
-    settings = {
-        **run.settings(phase),
-        "vision": {**run.tiling, **run.size.vision},
-        "learns": learns,
-        "pack": "pad",
-        "sequence_length": run.size.longest,
-        "batch_size": run.size.batch,
-        "shuffle_window": 4,
-        "loader_processes": run.options.loaders,
-        **{name: str(folder) for name, folder in start.items() if folder is not None},
-    }
-    begun = time.monotonic()
-    probe = config_of({**settings, "steps": run.size.probe, "warmup_steps": run.size.probe // 2})
-    tried = graphed(run, probe, shards, run.work / f"{phase}-probe")
-    settings["cuda_graph"] = run.graph
-    rows = rows_per_second(tried.log, run.size.longest)
-    begin_seconds = time.monotonic() - begun - run.size.probe * run.size.batch / rows
-    left = seconds - (time.monotonic() - begun) - begin_seconds
-    steps = int(SPARE * left * rows / run.size.batch)
-    steps = max(steps, 2 * run.size.probe)
-    config = config_of({**settings, "steps": steps, "warmup_steps": min(200, steps // 10)})
-    result = graphed(run, config, shards, run.work / phase)
-    records = read_records(result.log)
-    rows = rows_per_second(result.log, run.size.longest)
-    assert config.vision is not None
-    tiles = run.results["pages"]["rows_with_image"] / run.results["pages"]["rows"]
-    work = row_flops(config.vision, config.model, run.size.longest, tiles, config.learns)
-    peak = peak_flops(torch.device(0)) if torch.cuda.is_available() else None
-    losses = [record.loss for record in records]
-    run.note(
-        phase,
-        {
-            "steps": steps,
-            "images": round(steps * run.size.batch * tiles),
-            "images_s": round(rows * tiles, 1),
-            "gflop_a_row": round(work / 1e9, 2),
-            "mfu": peak and round(rows * work / peak, 4),
-            "memory_gb": records[-1].memory_gb,
-            "seconds_to_first_step": round(begin_seconds, 1),
-            "losses": [
-                round(losses[min(round(part * len(losses) / 20), len(losses) - 1)], 4)
-                for part in range(21)
-            ],
-        },
-    )
-    return result.checkpoint
-
-
-def config_of(settings: dict[str, Any]) -> VisionTrainConfig:
-    return build_settings(VisionTrainConfig, settings)
-
-
-def rows_per_second(log: Path, length: int) -> float:
-    """The median of the second half, without the first steps' compilation."""
-    speeds = [record.tokens_per_second for record in read_records(log)]
-    later = sorted(speeds[len(speeds) // 2 :])
-    return later[len(later) // 2] / length
 
 
 class Drawer:
@@ -384,8 +150,10 @@ def held_out_sets(
         vision_pages.random_document(f"held out/{number}", 12 * run.size.characters)
         for number in range(2 * run.size.pages)
     ]
+    short = list(vision_pages.pieces(cut, run.size.characters, random.Random(3)))
     sets = {
         "documents": (cut, "training"),
+        "short": (random.Random(4).sample(short, min(len(short), len(cut))), "training"),
         "fonts": (cut, "held_out"),
         "random": (signs, "training"),
     }
@@ -399,18 +167,6 @@ def held_out_sets(
         )
         for name, (chosen, families) in sets.items()
     }
-
-
-def measure_text(run: Run, name: str, model: Any, texts: Sequence[str]) -> None:
-    """Bits per byte of held-out text."""
-    from tokenizers import Tokenizer as Loaded
-
-    tokenizer = Loaded.from_file(str(run.work / "tokenizer" / "tokenizer.json"))
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = model.to(device).eval()
-    model.compute_dtype = torch.bfloat16 if device == "cuda" else torch.float32
-    bits = vision_reading.bits_per_byte(model, texts, tokenizer, run.size.window)
-    run.note("bits_per_byte", {**run.results.get("bits_per_byte", {}), name: round(bits, 5)})
 
 
 def pack_up(folder: Path, output: Path) -> None:
@@ -449,6 +205,7 @@ def benchmark(run: Run) -> None:
     render = {
         "fonts": (options.fonts, "package:models/fonts"),
         "families": "training",
+        "min_characters": 3,
         "paper": {"width": size.tile, "height": size.tile, "max_columns": 1, **size.paper},
         "max_pages": None,
     }
@@ -500,9 +257,11 @@ def benchmark(run: Run) -> None:
             "pages_s_of_a_core": round(speed, 1),
         },
     )
+    *shards, unseen = shards
     share = run.left - READING_SHARE * options.seconds
     seconds = {name: part * share for name, part in PHASES.items()}
     letters = train_phase(run, "letters", shards, seconds["letters"])
+    measure_letters(run, "letters", letters, unseen)
     projected = train_phase(
         run, "projector", shards, seconds["projector"], init_from=text, init_vision_from=letters
     )
@@ -515,6 +274,7 @@ def benchmark(run: Run) -> None:
         init_from=text,
         init_vision_from=projected,
     )
+    measure_letters(run, "all", everything, unseen)
     measure_text(run, "all", load_model(everything)[0], some_text)
     packed = shards[0].parent.parent / "tokenizer"
     exported = export_checkpoint(everything, packed, run.work / "export", "bfloat16")

@@ -29,6 +29,8 @@ PIECE = 3000  # characters: no document fills a shard alone
 TEXT_PIECE = 300  # characters of a row without an image
 TEXT_SHARE = 0.1  # rows without an image for each with one
 SHARD_PAGES = 450  # about: a few seconds of one core
+SHORT_SHARE = 0.15  # of the text is on short pages: about a third of the pages
+SHORTEST = 4  # characters
 RANDOM_SHARE = 0.2  # characters of random letters for each of the documents
 HELD_OUT = 0.03  # of the documents
 SIGNS = string.ascii_letters + string.digits * 2 + string.punctuation
@@ -62,11 +64,19 @@ def read(path: str) -> tuple[Rows, Rows]:
     return sides
 
 
-def pieces(rows: Sequence[Mapping[str, Any]], size: int) -> Iterator[dict[str, Any]]:
-    """The documents in pieces of about `size` characters, cut at line ends or blanks."""
+def pieces(
+    rows: Sequence[Mapping[str, Any]], most: int, rng: random.Random | None = None
+) -> Iterator[dict[str, Any]]:
+    """The documents in pieces of about `most` characters, cut at line ends or blanks.
+
+    With rng, sizes are log-uniform between `SHORTEST` and `most`.
+    """
+    size = most
     for row in rows:
         text, start = row["text"], 0
         while start < len(text):
+            if rng is not None:
+                size = round(SHORTEST * (most / SHORTEST) ** rng.random())
             end = min(start + size, len(text))
             for mark in ("\n", " "):
                 cut = text.rfind(mark, start + size // 2, end)
@@ -97,7 +107,8 @@ def write(path: Path, rows: Sequence[Mapping[str, Any]]) -> str:
 def shards(rows: Rows, most: int, drawing: Drawing, folder: Path) -> list[Path]:
     """The folders of at most `most` shards, each with documents to draw and texts to read as such.
 
-    Random letters are a fifth of what is drawn.
+    Random letters are a fifth of what is drawn. A share is cut short: a model that begins with
+    whole pages takes much longer to find out where to read on.
     """
     cut = list(pieces(rows, PIECE))
     random.Random(0).shuffle(cut)
@@ -112,6 +123,8 @@ def shards(rows: Rows, most: int, drawing: Drawing, folder: Path) -> list[Path]:
             for more in range(round(RANDOM_SHARE * size / 1000))
         ]
         rng.shuffle(drawn)
+        short = round(SHORT_SHARE * len(drawn))
+        drawn = [*drawn[short:], *pieces(drawn[:short], drawing.characters, rng)]
         plain = list(pieces(here, TEXT_PIECE))
         wanted = round(TEXT_SHARE * size * (1 + RANDOM_SHARE) / drawing.characters)
         chosen = rng.sample(plain, min(len(plain), wanted))

@@ -69,8 +69,8 @@ def _collected(
     max_hours: MaxHours = None,
     metrics: MetricsOption = None,
 ) -> RunOptions:
-    from corpusmill.pipeline.display import chosen_display
     from corpusmill.pipeline.placement import Placement
+    from corpusmill.pipeline.screen import chosen_display
 
     display = chosen_display(log.value, quiet, verbose)
     if metrics is not None:

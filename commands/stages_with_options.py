@@ -99,8 +99,71 @@ def blend(
     typer.echo("\n".join(forecast_remarks(found)))
 
 
+def with_estimate(verb: str) -> Callable[..., None]:
+    """The verb of a stage that asks a model, and can say before what that will take."""
+
+    def command(
+        output: Output,
+        options: RunOptions,
+        input: Input = None,
+        config: Config = None,
+        step: StepName = None,
+        set_: Set = None,
+        estimate: Annotated[
+            bool,
+            typer.Option(
+                "--estimate",
+                help="Write nothing. Show requests, tokens, hours and cost, from a sample.",
+            ),
+        ] = False,
+        gpus: Annotated[
+            float | None,
+            typer.Option(min=0, help="For --estimate: GPUs that work side by side. Default: 1."),
+        ] = None,
+        tokens_per_second: Annotated[
+            float | None,
+            typer.Option(min=0, help="For --estimate: output tokens a second of one GPU."),
+        ] = None,
+        price: Annotated[
+            float | None, typer.Option(min=0, help="For --estimate: of one GPU for an hour.")
+        ] = None,
+        like: Annotated[
+            str | None,
+            typer.Option(
+                metavar="OUT",
+                help="For --estimate: the folder of a finished run of this stage. Its speed and "
+                "the lengths of its answers are taken.",
+            ),
+        ] = None,
+        as_json: Json = False,
+    ) -> None:
+        inputs = tuple(input or ())
+        if not estimate:
+            run_stage(verb, output, inputs, config, step, set_ or [], options)
+            return
+        from corpusmill.manifests.looking.tables import print_table
+        from corpusmill.pipeline.estimate import (
+            estimate_remarks,
+            estimate_step,
+            estimate_table,
+        )
+        from corpusmill.pipeline.recipe import step_alone
+
+        chosen = step_alone(verb, config, set_ or [], step)
+        found = estimate_step(chosen, inputs, output, gpus, tokens_per_second, price, like)
+        if as_json:
+            typer.echo(json.dumps(found.as_json(), ensure_ascii=False))
+            return
+        print_table(estimate_table(found))
+        typer.echo("\n".join(estimate_remarks(found)))
+
+    return command
+
+
 STAGES_WITH_OPTIONS: dict[str, Callable[..., None]] = {
     "dedup": dedup,
     "blend": blend,
     "evaluate": evaluate,
+    "annotate": with_estimate("annotate"),
+    "synthesize": with_estimate("synthesize"),
 }

@@ -55,7 +55,7 @@ def open_runner(output: str, placement: Placement) -> Iterator[Runner]:
     except TimeUp:
         raise TimeUp(f"{hours:g} hours are up; {finished_text(output)}", mend) from None
     except KeyboardInterrupt:
-        # The run ends already. A second Ctrl-C would only print a traceback.
+        # The run is ending. A second Ctrl-C would only print a traceback.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         raise Interrupted(f"interrupted; {finished_text(output)}", mend) from None
 
@@ -64,7 +64,7 @@ def open_runner(output: str, placement: Placement) -> Iterator[Runner]:
 def stopped_by_sigterm() -> Iterator[None]:
     """While the block runs, SIGTERM acts as Ctrl-C, so that the run lets go of its lease.
 
-    Schedulers send it. Where another handler is set, or in a thread, nothing changes.
+    Schedulers send it. Nothing changes in a thread, or if the process has another handler.
     """
 
     def press(number: int, frame: object) -> None:

@@ -6,8 +6,7 @@ if there are any: Nemotron-H, arXiv 2504.03624, table 1 and section 2.4.
 
 import importlib.util
 import math
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from corpusmill.manifests.errors import CorpusmillError, RecipeError
 from corpusmill.manifests.settings import Settings, Share
@@ -355,28 +354,3 @@ class TrainConfig(Settings):
             return math.ceil(self.tokens / (self.batch_size * self.sequence_length))
         assert self.epochs is not None
         return max(1, math.ceil(self.epochs * epoch_rows / self.batch_size))
-
-
-def differences(stored: Mapping[str, Any], now: TrainConfig) -> list[str]:
-    """What differs between a stored configuration (plain data) and `now`.
-
-    Fields that are free on resume are left out. A field that an older version did not know has its
-    default.
-    """
-    defaults = {
-        name: field.get_default(call_default_factory=True)
-        for name, field in type(now).model_fields.items()
-        if not field.is_required()
-    }
-    compared = ({**defaults, **stored}, now.model_dump(mode="json"))
-    free = {*FREE_ON_RESUME, *now.start_folders}
-    before, after = ({key: of[key] for key in of if key not in free} for of in compared)
-    return list(_differences(before, after, ""))
-
-
-def _differences(stored: Any, now: Any, name: str) -> Iterator[str]:
-    if isinstance(stored, Mapping) and isinstance(now, Mapping):
-        for key in sorted({*stored, *now}):
-            yield from _differences(stored.get(key), now.get(key), f"{name}.{key}" if name else key)
-    elif stored != now:
-        yield f"{name} was {stored!r} and is now {now!r}"

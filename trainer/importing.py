@@ -186,22 +186,6 @@ def _stored(folder: Path) -> Iterator[tuple[str, Tensor]]:
         yield (f"backbone.{name[6:]}" if name.startswith("model.") else name), value
 
 
-def stored_names(folder: Path) -> set[str]:
-    """The names of all weights in a folder's safetensors files. Raises ModelError as
-    `stored_tensors` does.
-    """
-    names: set[str] = set()
-    for file in weight_files(folder):
-        try:
-            with safe_open(file, framework="pt") as tensors:
-                names |= set(tensors.keys())
-        except (OSError, SafetensorError) as error:
-            raise ModelError(
-                f"{file} is damaged ({error})", "fetch or export the model again"
-            ) from error
-    return names
-
-
 def stored_tensors(folder: Path) -> Iterator[tuple[str, Tensor]]:
     """Every weight in a folder's safetensors files, by its name there. Raises ModelError if a file
     is damaged or missing.

@@ -41,11 +41,16 @@ class SummedLoss:
                 )
 
     def __call__(self, batch: Batch) -> Tensor:
+        return self.read(batch, self.loss_of(batch))
+
+    def loss_of(self, batch: Batch) -> Head:
+        """What makes the loss of the batch's targets from hidden states and the head's weight."""
+
         def loss(hidden_BTD: Tensor, weight: Tensor) -> Tensor:
             z_loss = self.z_loss if torch.is_grad_enabled() else 0.0
             return self._head(hidden_BTD, weight, batch.tokens[:, 1:], batch.loss_mask, z_loss)
 
-        return self.read(batch, loss)
+        return loss
 
     def read(self, batch: Batch, head: Head) -> Tensor:
         """What `head` makes of the model's last hidden states over the batch's inputs."""

@@ -19,7 +19,7 @@ from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.trainer import checkpoint, fp8, sequences
 from corpusmill.trainer.config import TrainConfig
 from corpusmill.trainer.data import PackedStream
-from corpusmill.trainer.loader import Batch, BatchLoader, ReadImages, collate
+from corpusmill.trainer.loader import Batch, BatchLoader, held_out_batches
 from corpusmill.trainer.loss import SummedLoss, mean_loss, uncompiled
 from corpusmill.trainer.memory import too_little_memory
 from corpusmill.trainer.model import HybridModel
@@ -136,7 +136,7 @@ def _train(
         (output_folder / sequences.FILE).write_text(sequences.describe(corpus, config.pack))
     summed_loss = parts.make_loss(model, config)
     gradients = gradients_of(summed_loss, config, ranks)
-    held_out = _held_out_batches(config, stream, ranks, read_images)
+    held_out = held_out_batches(config, stream, ranks, read_images)
     gauging = parts.gauging
     measure = gauging.make(model, config) if gauging and ranks.first else None
     if gauging:
@@ -273,32 +273,3 @@ def build_model(
     model.to_empty(device=ranks.device)
     parts.initialise(model, config.seed)
     return model
-
-
-def _held_out_batches(
-    config: TrainConfig, training: PackedStream, ranks: Ranks, read_images: ReadImages | None
-) -> list[Batch]:
-    """This rank's held-out rows in batches of the training shape.
-
-    With that shape, one compiled form serves training and evaluation. All ranks together have the
-    same rows always. Sharded ranks must run equally often, so a rank that has one batch less gets
-    one in which nothing counts.
-    """
-    if config.eval_fraction == 0:
-        return []
-    stream = PackedStream(
-        training.corpus,
-        config.seed,
-        config.pack,
-        config.shuffle_window,
-        held_out=True,
-        images=training.images,
-    )
-    rows = config.rows_of_rank(ranks.count)
-    count = max(1, min(config.eval_sequences, stream.epoch_rows) // rows)
-    batches = []
-    for number in range(ranks.rank, -(-count // ranks.count) * ranks.count, ranks.count):
-        chosen = (stream.row(min(number, count - 1) * rows + row) for row in range(rows))
-        batch = collate(chosen, read_images=read_images)
-        batches.append(batch if number < count else batch.uncounted())
-    return batches

@@ -8,7 +8,7 @@ from corpusmill.manifests.errors import ModelError
 from corpusmill.manifests.settings import build_settings
 from corpusmill.trainer import checkpoint
 from corpusmill.trainer.config import TrainConfig
-from corpusmill.trainer.importing import read_config, shape_of, stored_names, stored_tensors
+from corpusmill.trainer.importing import read_config, shape_of, stored_tensors
 from corpusmill.trainer.loss import SummedLoss
 from corpusmill.trainer.model import TEXT_PARTS, HybridModel
 from corpusmill.trainer.parts import TEXT, Metadata, Parts, text_weights
@@ -36,7 +36,7 @@ def parts(config: VisionTrainConfig) -> Parts:
         initialise=_initialise,
         load_weights=_load_weights,
         make_loss=_loss,
-        columns=(IMAGE, *LETTERS) if config.learns == "letters" else (IMAGE,),
+        columns=(IMAGE, *LETTERS) if config.learns_letters else (IMAGE,),
         make_reader=_reader,
     )
 
@@ -45,7 +45,9 @@ def _model(config: TrainConfig, metadata: Metadata, dtype: torch.dtype) -> Visio
     assert isinstance(config, VisionTrainConfig)
     assert config.vision is not None
     token = facts(metadata, config.vision).token
-    return VisionLanguageModel(config.model, config.vision, token, dtype, config.learns)
+    return VisionLanguageModel(
+        config.model, config.vision, token, dtype, config.learns, config.learns_letters
+    )
 
 
 def _initialise(model: HybridModel, seed: int) -> None:
@@ -63,15 +65,15 @@ def _load_weights(config: TrainConfig, model: HybridModel) -> None:
 
 def _loss(model: HybridModel, config: TrainConfig) -> SummedLoss:
     assert isinstance(config, VisionTrainConfig)
+    assert isinstance(model, VisionLanguageModel)
     return (LetterLoss if config.learns == "letters" else ReadingLoss)(model, config)
 
 
 def _reader(config: TrainConfig, metadata: Metadata) -> TileReader:
     assert isinstance(config, VisionTrainConfig)
     assert config.vision is not None
-    return TileReader(
-        config.vision, facts(metadata, config.vision).token, config.learns == "letters"
-    )
+    token = facts(metadata, config.vision).token
+    return TileReader(config.vision, token, config.learns_letters, config.learns == "letters")
 
 
 @torch.no_grad()
@@ -81,7 +83,7 @@ def load_parts(folder: Path, model: VisionLanguageModel) -> None:
     A checkpoint of a warm-up gives its encoder alone: its language model never learnt. Raises
     ModelError if nothing fits, or if a weight has another shape.
     """
-    warm_up = any(name.startswith(LETTER_HEAD) for name in stored_names(folder))
+    warm_up = _is_warm_up(folder)
     learnt = ("vision_tower.", LETTER_HEAD) if warm_up else NAMES
     wanted = dict(model.named_parameters())
     copied = 0
@@ -102,6 +104,12 @@ def load_parts(folder: Path, model: VisionLanguageModel) -> None:
         )
 
 
+def _is_warm_up(folder: Path) -> bool:
+    if not (folder / checkpoint.STATE).exists():
+        return False
+    return checkpoint.read_state(folder).config.get("learns") == "letters"
+
+
 def _parts(folder: Path) -> Iterator[tuple[str, Tensor]]:
     """Every weight under the name that the model here has for it."""
     for stored, value in stored_tensors(folder):
@@ -120,7 +128,11 @@ def load_model(folder: Path) -> tuple[VisionLanguageModel, VisionTrainConfig]:
     if config.vision is None or state.image_token is None:
         raise ModelError(f"the model in {folder} reads no images", "give a run with `vision`")
     model = VisionLanguageModel(
-        config.model, config.vision, state.image_token, learns=config.learns
+        config.model,
+        config.vision,
+        state.image_token,
+        learns=config.learns,
+        with_letters=config.learns_letters,
     )
     checkpoint.load_weights(folder, model)
     return model.eval(), config

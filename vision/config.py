@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, Self
 from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.settings import Settings
 from corpusmill.trainer.config import TrainConfig
-from pydantic import PositiveFloat, PositiveInt, model_validator
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 Learns = Literal["all", "projector", "letters"]
 JOINED = 2  # patches along each side that become one token (pixel shuffle)
@@ -101,6 +101,11 @@ class VisionTrainConfig(TrainConfig):
     """What gets gradients. With `vision`: all; the projector alone; or letters, that is the
     encoder alone, by the letters of rendered pages.
     """
+    letter_weight: NonNegativeFloat = 0.0
+    """With learns: all, the encoder goes on saying which letters stand in its patches. This is the
+    weight of a letter's loss beside a text token's. Without it, an encoder from nothing forgets
+    its letters in 100 steps. With learns: projector, the warm-up's head only travels along.
+    """
 
     @model_validator(mode="after")
     def _vision_can_run(self) -> Self:
@@ -110,11 +115,21 @@ class VisionTrainConfig(TrainConfig):
                 "is no vision",
                 "set vision, or leave both out",
             )
+        if self.letter_weight and (self.vision is None or self.learns == "letters"):
+            raise RecipeError(
+                "letter_weight weighs letters against text, and there are not both",
+                "set it with `vision`, and with learns: all or projector",
+            )
         if self.vision is not None and self.shard_ranks > 1:
             raise RecipeError(
                 "a model that reads images cannot be sharded yet", "set shard_ranks to 1"
             )
         return self
+
+    @property
+    def learns_letters(self) -> bool:
+        """Whether the encoder says which letters stand in its patches."""
+        return self.learns == "letters" or self.letter_weight > 0
 
     def training(self) -> TrainConfig:
         """The settings of the run: without those of images, if it has none."""

@@ -2,7 +2,7 @@
 
 The design is NVLM-D's, as Nemotron-H uses it (arXiv 2504.03624, section 4.1): encoder, pixel
 shuffle, projector, and the hybrid language model, which reads image tokens like any other. Letters
-in tensor names: B rows, T time, D width of the language model, N tiles.
+in tensor names: B rows, T time, D width of the language model, N tiles, X tokens of a tile.
 """
 
 import functools
@@ -28,6 +28,7 @@ class VisionLanguageModel(HybridModel):
 
     image_token: the id that holds an image token's place in the text. learns: which part gets
     gradients: all, the projector alone, or the encoder by the letters in its patches.
+    with_letters: with a head for these letters.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class VisionLanguageModel(HybridModel):
         image_token: int,
         compute_dtype: torch.dtype = torch.float32,
         learns: Learns = "all",
+        with_letters: bool = False,
     ) -> None:
         super().__init__(text, compute_dtype)
         self.vision_config = vision
@@ -49,30 +51,36 @@ class VisionLanguageModel(HybridModel):
             self.multi_modal_projector.requires_grad_(True)
         if learns == "letters":
             self.vision_tower.requires_grad_(True)
-            self.letter_head = LetterHead(vision)
+        if with_letters:
+            self.letter_head = LetterHead(vision).requires_grad_(learns != "projector")
 
     def image_tokens(self, pixels: Tensor) -> Tensor:
         """Tiles (N, 3, tile, tile) -> (N, tokens_per_tile, D). uint8 pixels are normalised."""
-        tokens: Tensor = self.multi_modal_projector(join_patches(self._patches(pixels)))
+        return self.projected(self.patches(pixels))
+
+    def projected(self, patches_NLD: Tensor) -> Tensor:
+        """Vectors of patches -> image tokens (N, tokens_per_tile, D)."""
+        tokens: Tensor = self.multi_modal_projector(join_patches(patches_NLD))
         return tokens
 
-    def embed_images(self, tokens_BT: Tensor, pixels: Tensor) -> Tensor:
+    def embed_images(self, tokens_BT: Tensor, images_NXD: Tensor) -> Tensor:
         """What enters the first layer (B, T, D): image tokens at their places, the text's else.
 
         The n-th place takes the n-th token. Nothing waits for the device to count places.
         """
         places_BT = tokens_BT == self.image_token
         number_X = (places_BT.flatten().cumsum(0) - 1).clamp(min=0)
-        images_XD = self.image_tokens(pixels).flatten(0, 1).index_select(0, number_X)
+        images_XD = images_NXD.flatten(0, 1).index_select(0, number_X)
         images_BTD = images_XD.unflatten(0, tokens_BT.shape)
         return torch.where(places_BT.unsqueeze(-1), images_BTD, self.embed(tokens_BT))
 
     def letter_logits(self, pixels: Tensor) -> Tensor:
-        """Tiles -> logits (N, L, S, C) of the letters in each patch. Only if it learns letters."""
-        logits: Tensor = self.letter_head(self._patches(pixels))
+        """Tiles -> logits (N, L, S, C) of the letters in each patch. Only with a head for them."""
+        logits: Tensor = self.letter_head(self.patches(pixels))
         return logits
 
-    def _patches(self, pixels: Tensor) -> Tensor:
+    def patches(self, pixels: Tensor) -> Tensor:
+        """Tiles -> vectors of their patches (N, L, D of the encoder)."""
         if pixels.dtype == torch.uint8:
             pixels = normalised(pixels)
         patches: Tensor = self.vision_tower(pixels.to(self.compute_dtype))
@@ -92,8 +100,18 @@ class VisionLanguageModel(HybridModel):
         """
         if pixels is None or not len(pixels):
             return super().forward(tokens_BT, document_ids, head)
+        return self.read(tokens_BT, self.image_tokens(pixels), document_ids, head)
+
+    def read(
+        self,
+        tokens_BT: Tensor,
+        images_NXD: Tensor,
+        document_ids: Tensor | None = None,
+        head: Head | None = None,
+    ) -> Tensor:
+        """As `forward`, from the image tokens of all rows."""
         documents = None if document_ids is None else Documents.of(document_ids)
-        hidden_BTD = self.run(self.embed_images(tokens_BT, pixels), documents)
+        hidden_BTD = self.run(self.embed_images(tokens_BT, images_NXD), documents)
         return self.lm_head(hidden_BTD) if head is None else head(hidden_BTD, self.lm_head.weight)
 
 

@@ -99,4 +99,5 @@ class PageReader:
         """What enters the first layer, (T, D)."""
         device = self.model.lm_head.weight.device
         tokens_1T = torch.tensor([tokens], device=device)
-        return self.model.embed_images(tokens_1T, torch.from_numpy(pixels).to(device))[0]
+        images_NXD = self.model.image_tokens(torch.from_numpy(pixels).to(device))
+        return self.model.embed_images(tokens_1T, images_NXD)[0]

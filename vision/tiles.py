@@ -6,7 +6,7 @@ Letters in tensor names: N tiles, L patches, S slots of a patch.
 import functools
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,30 +34,34 @@ def _threads() -> ThreadPoolExecutor:
 class ImageTiles:
     """The tiles of all rows, row after row.
 
-    pixels: (N, 3, tile, tile) uint8. counts: tiles of each row. labels: (N, L, S) int16 of a
-    warm-up, or None.
+    pixels: (N, 3, tile, tile) uint8. counts: tiles of each row. labels: (N, L, S) int16 of the
+    letters, or None. labels_count: they are the targets, and not the text: a warm-up.
     """
 
     pixels: Tensor
     counts: tuple[int, ...]
     labels: Tensor | None = None
+    labels_count: bool = False
 
     @property
     def targets(self) -> Tensor | None:
         """How many slots of patches have a label."""
-        return None if self.labels is None else (self.labels >= EMPTY).sum()
+        if self.labels is None or not self.labels_count:
+            return None
+        return (self.labels >= EMPTY).sum()
 
     def to(self, device: torch.device) -> "ImageTiles":
         labels = None if self.labels is None else self.labels.to(device, non_blocking=True)
-        return ImageTiles(self.pixels.to(device, non_blocking=True), self.counts, labels)
+        pixels = self.pixels.to(device, non_blocking=True)
+        return replace(self, pixels=pixels, labels=labels)
 
     def pin_memory(self) -> "ImageTiles":
         labels = None if self.labels is None else self.labels.pin_memory()
-        return ImageTiles(self.pixels.pin_memory(), self.counts, labels)
+        return replace(self, pixels=self.pixels.pin_memory(), labels=labels)
 
     def uncounted(self) -> "ImageTiles":
         labels = None if self.labels is None else torch.full_like(self.labels, UNKNOWN)
-        return ImageTiles(self.pixels, self.counts, labels)
+        return replace(self, labels=labels)
 
     def with_room(self, rows: int) -> "ImageTiles":
         """A copy with tiles to spare: one for each row, or a quarter more than there are.
@@ -71,7 +75,8 @@ class ImageTiles:
         labels = None
         if self.labels is not None:
             labels = self.labels.new_full((room, *self.labels.shape[1:]), UNKNOWN)
-        copy = ImageTiles(pixels, (room,) + (0,) * (rows - 1), labels)
+        counts = (room,) + (0,) * (rows - 1)
+        copy = replace(self, pixels=pixels, counts=counts, labels=labels)
         assert copy.take(self)
         return copy
 
@@ -94,20 +99,27 @@ class ImageTiles:
             counts = self.counts[first : first + rows]
             stop = start + sum(counts)
             labels = None if self.labels is None else self.labels[start:stop]
-            yield ImageTiles(self.pixels[start:stop], counts, labels)
+            yield replace(self, pixels=self.pixels[start:stop], counts=counts, labels=labels)
             start = stop
 
 
 class TileReader:
-    """Makes the tiles of rows. with_labels: of a warm-up, too.
+    """Makes the tiles of rows. with_labels: and their letters. labels_count: as in `ImageTiles`.
 
     Raises CorpusmillError if a row has another number of image tokens than its tiles need.
     """
 
-    def __init__(self, config: VisionConfig, image_token: int, with_labels: bool) -> None:
+    def __init__(
+        self,
+        config: VisionConfig,
+        image_token: int,
+        with_labels: bool = False,
+        labels_count: bool = False,
+    ) -> None:
         self.config = config
         self.image_token = image_token
         self.with_labels = with_labels
+        self.labels_count = labels_count
 
     def __call__(self, rows: "Sequence[Row]") -> ImageTiles:
         images = [row.image for row in rows]
@@ -128,7 +140,7 @@ class TileReader:
         labels = None
         if self.with_labels:
             labels = torch.from_numpy(np.concatenate([labels for _, labels in made]))
-        return ImageTiles(pixels, counts, labels)
+        return ImageTiles(pixels, counts, labels, self.labels_count)
 
     def _tiles(self, image: "PageImage | None") -> "tuple[NDArray[np.uint8], NDArray[np.int16]]":
         """The tiles of one image and their labels; none without an image."""

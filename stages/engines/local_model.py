@@ -33,6 +33,10 @@ class LocalModel(Settings):
     def identity(self) -> str:
         return model_folder.identity(self.model)
 
+    @property
+    def gpus_behind(self) -> float | None:
+        return None
+
 
 class OneDevice(LocalModel):
     """An engine that works in batches on one device of the worker."""

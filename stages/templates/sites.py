@@ -4,8 +4,8 @@
 many documents there are. Equal texts count once, as copies are no template. `judge` reads one
 partition of the hosts, adds the counts of all shards, and tells each shard the lines of its hosts.
 
-Where lines are counted across the corpus, all documents count as those of one host, and the
-partitions are of lines.
+With `across: corpus`, all documents count as those of one host, and partitions hold lines in place
+of hosts.
 """
 
 import numpy as np

@@ -117,6 +117,7 @@ class Train(VisionTrainConfig, GlobalStage):
 
 
 def _train(settings: Train, shard: Shard) -> list[Counts]:
+    from corpusmill.trainer.checkpoint import STATE
     from corpusmill.trainer.parts import Gauging
     from corpusmill.trainer.records import StepRecord, read_records
     from corpusmill.trainer.workers import run
@@ -140,7 +141,7 @@ def _train(settings: Train, shard: Shard) -> list[Counts]:
         source = getattr(settings, key)
         if source is not None:
             names = _weights(source, scratch / key)
-            init = _fetch(source, (CONFIG, *names), scratch / key)
+            init = _fetch(source, (CONFIG, STATE, *names), scratch / key)
             settings = settings.model_copy(update={key: str(init)})
     made = parts(settings)
     if settings.gauge is not None:

@@ -12,6 +12,8 @@ from corpusmill.manifests.looking.verify import verify
 from corpusmill.manifests.schema import DOCUMENT, IMAGE
 from corpusmill.trainer import checkpoint
 from corpusmill.vision.build import load_model
+from corpusmill.vision.letters import letter_loss, patch_labels
+from corpusmill.vision.pixels import open_image, tiles
 from PIL import Image
 from tokenizers import Tokenizer
 
@@ -214,6 +216,7 @@ def test_bad_images_end_with_their_reason_and_the_others_keep_their_text(packed,
         ({"sequence_length": 20}, "sequence_length"),
         ({"vision": {**VISION, "tile_size": 140}}, "tile_size is 112 there and 140 here"),
         ({"shard_ranks": 2, "num_workers": 2}, "shard_ranks"),
+        ({"learns": "letters", "letter_weight": 0.1}, "letter_weight"),
     ],
 )
 def test_settings_that_do_not_fit_the_images_are_named(packed, tmp_path, settings, message):
@@ -316,3 +319,37 @@ def test_generate_reads_image_files(packed, tmp_path):
     good, bad = (json.loads(line) for line in several.stdout.splitlines())
     assert good["answer"] + "\n" == alone.stdout
     assert "image.unreadable" in bad["error"]
+
+
+def letter_nats(packed, encoder, head):
+    """Nats a letter on the packed pages, by the encoder of one checkpoint and another's head."""
+    model, config = load_model(encoder / "checkpoint")
+    shape = config.vision
+    assert shape is not None
+    letter_head = load_model(head / "checkpoint")[0].letter_head
+    nats, count = 0.0, 0
+    for row in rows_of(packed / "pack"):
+        picture = open_image(row["image"])
+        grid, pixels = tiles(picture, shape)
+        places = row["letters"], row["letter_x"], row["letter_y"]
+        labels = torch.from_numpy(patch_labels(*places, picture.size, grid, shape))
+        with torch.no_grad():
+            logits = letter_head(model.patches(torch.from_numpy(pixels)))
+            nats += letter_loss(logits, labels).item()
+        count += len(row["letters"])
+    return nats / count
+
+
+def test_an_encoder_keeps_its_letters_while_everything_learns(packed):
+    """Their head travels from the warm-up through the projector's phase."""
+    phase = {"learning_rate": 1e-2, "steps": 20}
+    warm, _ = train(packed, "known", learns="letters", **phase)
+    start = {"init_vision_from": str(warm / "checkpoint")}
+    projector, _ = train(packed, "carried", learns="projector", letter_weight=0.1, steps=1, **start)
+    start = {"init_vision_from": str(projector / "checkpoint")}
+    kept, _ = train(packed, "kept", letter_weight=0.1, **start, **phase)
+    forgotten, _ = train(packed, "forgotten", **start, **phase)
+    before = letter_nats(packed, warm, warm)
+    assert letter_nats(packed, projector, projector) == before
+    assert letter_nats(packed, kept, kept) < before
+    assert letter_nats(packed, forgotten, warm) > 1.5 * before

@@ -8,7 +8,8 @@ import pytest
 from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.settings import build_settings
 from corpusmill.trainer.__main__ import read_config
-from corpusmill.trainer.config import TrainConfig, differences
+from corpusmill.trainer.checkpoint import differences
+from corpusmill.trainer.config import TrainConfig
 from corpusmill.trainer.model import parameter_count
 
 CONFIGS = Path(__file__).parents[2] / "trainer" / "configs"

@@ -34,7 +34,7 @@ def batch_of(model, vision, seed: int, with_image: list[bool], letters: bool) ->
     if letters:
         shape = (tiles, vision.patches_per_side**2, vision.letter_slots)
         labels = torch.randint(UNKNOWN, CLASSES, shape, generator=generator).to(torch.int16)
-    images = ImageTiles(pixels, tuple(map(int, with_image)), labels)
+    images = ImageTiles(pixels, tuple(map(int, with_image)), labels, labels_count=letters)
     targets = counted.sum() if labels is None else images.targets
     assert targets is not None
     ids = torch.zeros(ROWS, LENGTH, dtype=torch.int32)

@@ -17,6 +17,7 @@ from corpusmill.manifests.schema import DOCUMENT, conform
 from corpusmill.pipeline.execute import Job, execute
 from corpusmill.pipeline.runner import InlineRunner
 from corpusmill.prompts import loader
+from corpusmill.stages.annotate.stage import Annotate
 from corpusmill.stages.contract import Inputs
 from corpusmill.stages.engines import model_folder, stream
 from corpusmill.stages.engines.contract import Engine, Request, in_order
@@ -196,3 +197,35 @@ def test_a_stage_runs_on_it_and_runs_again_without_asking(engine, tmp_path):
     assert {row["text"] for row in kept} >= {" ".join(SENTENCES)}
     assert {row["lineage"]["model"] for row in kept} == {engine.identity()}
     assert execute(job, InlineRunner()).digest == manifest.digest
+
+
+RUBRIC = """---
+name: short
+limits: {max_input_tokens: 400, max_output_tokens: 60}
+sampling: {temperature: 0, top_p: 1}
+properties:
+  depth: {least: 0, most: 3}
+  genre: {one_of: [prose, verse]}
+postfilters: [json_object]
+---
+Grade the page as JSON.
+
+{document}
+"""
+
+
+def test_structured_outputs_make_a_model_grade_that_never_learnt_to(engine, tmp_path):
+    """The model answers everything with its four sentences, if it may."""
+    (tmp_path / "short.md").write_text(RUBRIC)
+    rows = [{"id": f"{number:032x}", "text": text} for number, text in enumerate(PASSAGES)]
+    pq.write_table(conform(pa.Table.from_pylist(rows), DOCUMENT), tmp_path / "00.parquet")
+    documents = (storage.artifact_of(str(tmp_path / "00.parquet")),)
+    kept = {}
+    for forced in (True, False):
+        stage = Annotate(
+            engine=engine, prompt=str(tmp_path / "short.md"), structured_outputs=forced
+        )
+        inputs = Inputs(str(tmp_path / str(forced)), documents)
+        manifest = execute(Job(stage, ("annotate",), {"annotate": {}}, inputs), InlineRunner())
+        kept[forced] = manifest.totals[0].kept
+    assert kept == {True: len(PASSAGES), False: 0}

@@ -15,14 +15,8 @@ from corpusmill.trainer.attention import attend
 from corpusmill.trainer.config import HybridConfig
 from corpusmill.trainer.generation.cache import Cache
 from corpusmill.trainer.generation.fixed_weights import Numbers, Product, product
-from corpusmill.trainer.model import (
-    AttentionMixer,
-    Block,
-    FeedForwardMixer,
-    HybridModel,
-    MambaMixer,
-    RMSNorm,
-)
+from corpusmill.trainer.layers import AttentionMixer, FeedForwardMixer, MambaMixer, RMSNorm
+from corpusmill.trainer.model import Block, HybridModel
 from corpusmill.trainer.ssd import scan
 from torch import Tensor
 

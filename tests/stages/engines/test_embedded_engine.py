@@ -8,36 +8,19 @@ import pytest
 import torch
 from corpusmill.manifests.errors import EngineError, ModelError
 from corpusmill.stages.engines import embedded, transformers
-from corpusmill.stages.engines.contract import Request, in_order
+from corpusmill.stages.engines.contract import in_order
 from corpusmill.stages.engines.embedded import EmbeddedEngine
 from corpusmill.stages.engines.transformers import TransformersEngine
 from corpusmill.trainer.generation.generator import Generator
 from transformers import AutoModelForCausalLM
 
 from tests.stages.engines import tiny_model
-
-TEXTS = [
-    "bread",
-    "the river rises in the hills",
-    "a",
-    "water and salt and yeast and flour " * 5,
-    "1928",
-    "sea",
-]
+from tests.stages.engines.seeded import TEXTS, requests_of
 
 
 @pytest.fixture(scope="module")
 def engine(model_folder):
     return EmbeddedEngine(model=str(model_folder), device="cpu", batch_size=3)
-
-
-def requests_of(engine, texts=TEXTS, **changes):
-    ids = engine.tokenizer().prompt_ids([[{"role": "user", "content": text}] for text in texts])
-    settings = {"max_tokens": 12, "temperature": 0.8, "top_p": 0.9, **changes}
-    return [
-        Request(token_ids=tuple(prompt), messages=(), seed=100 + number, **settings)
-        for number, prompt in enumerate(ids)
-    ]
 
 
 def test_greedy_answers_are_those_of_stock_transformers(engine, model_folder):
@@ -46,24 +29,6 @@ def test_greedy_answers_are_those_of_stock_transformers(engine, model_folder):
     answers = in_order(engine, requests)
     assert answers == in_order(stock, requests)
     assert len({answer.text for answer in answers}) > 1
-
-
-@pytest.mark.parametrize("temperature", [0.0, 0.8])
-def test_a_batch_of_many_lengths_is_answered_as_each_alone(engine, temperature):
-    requests = requests_of(engine, temperature=temperature)
-    together = in_order(engine, requests)
-    assert together == [in_order(engine, [request])[0] for request in requests]
-    assert len({completion.text for completion in together}) > 1
-
-
-def test_the_seed_decides_a_sampled_answer_and_the_order_of_requests_does_not(engine):
-    requests = requests_of(engine)
-    first = in_order(engine, requests)
-    assert in_order(engine, requests[::-1])[::-1] == first
-    reseeded = in_order(
-        engine, [dataclasses.replace(request, seed=request.seed + 1000) for request in requests]
-    )
-    assert sum(a.text != b.text for a, b in zip(first, reseeded, strict=True)) >= 5
 
 
 def test_requests_are_pulled_as_there_is_room(engine):

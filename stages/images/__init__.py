@@ -1,0 +1,1 @@
+"""Image-text corpora as rows of images and texts."""

@@ -1,0 +1,238 @@
+"""Images: read image-text corpora, and drop images that teach nothing.
+
+    look    each file: every image is decoded once, for its size, its deviation and its hash
+    near    all hashes: which images are near duplicates of an earlier one
+    images  each file again: kept pairs as documents with an image, the others with their reason
+
+Defaults of `min_side` and `max_ratio` are the basic filter of DataComp (Gadre et al. 2023, arXiv
+2304.14108, section 3.3). The hash is pHash of the library imagehash: the signs of the 64 lowest
+frequencies of the grey image. `near` holds one hash and one row number of every image in memory, 16
+bytes each.
+"""
+
+import time
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+from corpusmill.manifests import storage
+from corpusmill.manifests.receipt import Counts
+from corpusmill.manifests.schema import EXCLUSION, IMAGE, actual_id, extended
+from corpusmill.manifests.shard import Shard, read_parquet
+from corpusmill.manifests.storage import Artifact
+from corpusmill.stages.contract import (
+    DOCUMENTS,
+    EXCLUDED,
+    GlobalStage,
+    Inputs,
+    Pass,
+    Passes,
+    Reads,
+)
+from corpusmill.stages.images.near import survivors
+from corpusmill.stages.images.pairs import Pair, PairReader, read_pairs
+from corpusmill.stages.readers.documents import count_reasons, input_shards
+from corpusmill.vision.pixels import ImageError, open_image
+from PIL import Image
+from pydantic import Field, NonNegativeFloat, NonNegativeInt
+
+BATCH_ROWS = 64
+BATCH_BYTES = 32 << 20
+SIZE = (pa.field("width", pa.int32()), pa.field("height", pa.int32()))
+HASH = pa.field("image_hash", pa.uint64())
+LOOKED = pa.schema([("row", pa.int64()), *SIZE, HASH, ("reason", pa.string()), EXCLUSION[2]])
+NEAR = pa.schema([("shard", pa.string()), ("row", pa.int64()), EXCLUSION[2]])
+SCHEMA = extended(IMAGE, *SIZE, HASH)
+DROPPED = extended(*EXCLUSION, of=SCHEMA)
+SHOWN = (*(field.name for field in SIZE), HASH.name)
+NEAR_REASON = "images.near_duplicate"
+
+
+class Images(GlobalStage):
+    """Read pairs of image and text, and filter the images."""
+
+    name: ClassVar[str] = "images"
+    reads: ClassVar[Reads] = Reads.RECORDS
+
+    reader: PairReader = PairReader()
+    """How files become pairs."""
+    min_side: NonNegativeInt = 200
+    """Pixels of the shorter side, at least."""
+    max_ratio: float = Field(default=3.0, ge=1)
+    """Longer side by shorter side, at most."""
+    min_deviation: NonNegativeFloat = 4.0
+    """Standard deviation of the grey levels (of 256), at least. A blank page has less."""
+    near: int | None = Field(default=3, ge=0, le=16)
+    """Drop an image whose hash differs in at most so many of 64 bits from an earlier one's. Null:
+    keep all."""
+
+    def adds(self) -> tuple[pa.Field, ...]:
+        return (IMAGE, *SIZE, HASH)
+
+    def depends_on(self) -> str:
+        """The versions of what decodes and hashes."""
+        import imagehash
+        import PIL
+
+        return f"pillow {PIL.__version__} imagehash {imagehash.__version__}"
+
+    def passes(self, inputs: Inputs) -> Passes:
+        files = input_shards(inputs.documents, self.name)
+        looked = yield Pass(
+            "look", {name: (file,) for name, file in files.items()}, partial(look, self)
+        )
+        near: tuple[Artifact, ...] = ()
+        if self.near is not None:
+            found = yield Pass(
+                "near",
+                {"near": looked.outputs()},
+                partial(find_near, self.near),
+                depends_on=" ".join(looked.receipts),
+            )
+            near = found.outputs()
+        shards = {
+            name: (files[name], *receipt.outputs, *near)
+            for name, receipt in looked.receipts.items()
+        }
+        yield Pass(self.name, shards, partial(write, self), final=True)
+
+
+def look(settings: Images, shard: Shard) -> list[Counts]:
+    """Measure every image of a file."""
+    with shard.parquet("work/look", LOOKED, temporary=True) as output:
+        for number, pair in enumerate(read_pairs(shard.inputs[0], settings.reader)):
+            output.write(pa.Table.from_pylist([looked_at(pair, settings)], schema=LOOKED))
+            shard.report(number + 1, unit="images")
+    return []
+
+
+def looked_at(pair: Pair, settings: Images) -> dict[str, Any]:
+    """A row of `LOOKED`: what was measured, and the reason if the pair is dropped."""
+    found: dict[str, Any] = {"row": pair.row, "reason": pair.reason, "detail": pair.detail}
+    if pair.reason is not None:
+        return found
+    assert pair.image is not None
+    try:
+        picture = open_image(pair.image)
+    except ImageError as error:
+        return {**found, "reason": error.reason, "detail": error.detail}
+    width, height = picture.size
+    found |= {"width": width, "height": height}
+    small, large = sorted(picture.size)
+    deviation = float(np.asarray(picture.convert("L")).std())
+    for reason, dropped, detail in (
+        ("images.small", small < settings.min_side, f"{width} x {height} pixels"),
+        ("images.ratio", large > settings.max_ratio * small, f"{width} x {height} pixels"),
+        ("images.blank", deviation < settings.min_deviation, f"deviation {deviation:.2f}"),
+    ):
+        if dropped:
+            return {**found, "reason": reason, "detail": detail}
+    return {**found, "image_hash": perceptual_hash(picture)}
+
+
+def perceptual_hash(picture: Image.Image) -> int:
+    """pHash as a number of 64 bits."""
+    import imagehash
+
+    return int(str(imagehash.phash(picture)), 16)
+
+
+def find_near(most: int, shard: Shard) -> list[Counts]:
+    """Which images fall to an earlier one: earlier by file name, then by row."""
+    names, rows, hashes = [], [], []
+    for artifact in sorted(shard.inputs, key=lambda item: item.name):
+        name = storage.stem_of(artifact.path)
+        for table in read_parquet(artifact, ["row", "image_hash"]):
+            table = table.drop_null()
+            names += [name] * table.num_rows
+            rows.append(table["row"].to_numpy())
+            hashes.append(table["image_hash"].to_numpy())
+    with shard.parquet("work/near", NEAR, temporary=True) as output:
+        if rows:
+            row = np.concatenate(rows)
+            stays = survivors(np.concatenate(hashes), most)
+            gone = np.flatnonzero(stays != np.arange(len(stays)))
+            output.write(
+                pa.Table.from_pylist(
+                    [
+                        {
+                            "shard": names[place],
+                            "row": int(row[place]),
+                            "detail": f"like row {row[stays[place]]} of {names[stays[place]]}",
+                        }
+                        for place in gone
+                    ],
+                    schema=NEAR,
+                )
+            )
+    return []
+
+
+def write(settings: Images, shard: Shard) -> list[Counts]:
+    """Read a file again, and write its kept and its dropped pairs."""
+    started = time.perf_counter()
+    file, looked, *near = shard.inputs
+    account = Counts(settings.name)
+    fallen = {
+        row["row"]: row["detail"]
+        for artifact in near
+        for table in read_parquet(artifact)
+        for row in table.to_pylist()
+        if row["shard"] == shard.name
+    }
+    measured = (row for table in read_parquet(looked) for row in table.to_pylist())
+    source = settings.reader.source or storage.stem_of(file.path)
+    with (
+        shard.parquet(DOCUMENTS, SCHEMA) as output,
+        shard.parquet(EXCLUDED, DROPPED) as excluded_output,
+    ):
+        for pairs in _batches(read_pairs(file, settings.reader)):
+            kept, dropped = [], []
+            for pair in pairs:
+                found = next(measured)
+                assert found["row"] == pair.row
+                row = {**document(pair, file.path, source), **{key: found[key] for key in SHOWN}}
+                reason, detail = found["reason"], found["detail"]
+                if pair.row in fallen:
+                    reason, detail = NEAR_REASON, fallen[pair.row]
+                if reason is None:
+                    kept.append(row)
+                else:
+                    gone = {"stage": settings.name, "reason": reason, "detail": detail}
+                    dropped.append({**row, **gone})
+            output.write(pa.Table.from_pylist(kept, schema=SCHEMA))
+            excluded_output.write(pa.Table.from_pylist(dropped, schema=DROPPED))
+            count_reasons(account, [row["reason"] for row in dropped])
+            shard.count_rows(file, len(pairs))
+    output.count_kept(account)
+    account.rows_in = shard.rows_read
+    account.seconds = time.perf_counter() - started
+    return [account]
+
+
+def document(pair: Pair, path: str, source: str) -> dict[str, Any]:
+    """The pair as a row of documents. An excluded one keeps its image, if it could be read."""
+    return {
+        "id": actual_id(source, path, pair.row),
+        "text": pair.text,
+        "url": pair.url,
+        "source": source,
+        "kind": "actual",
+        "origin": {"file": path, "row": pair.row},
+        "image": pair.image,
+    }
+
+
+def _batches(pairs: Iterator[Pair]) -> Iterator[list[Pair]]:
+    waiting: list[Pair] = []
+    size = 0
+    for pair in pairs:
+        waiting.append(pair)
+        size += len(pair.image or b"")
+        if len(waiting) >= BATCH_ROWS or size >= BATCH_BYTES:
+            yield waiting
+            waiting, size = [], 0
+    if waiting:
+        yield waiting

@@ -1,0 +1,164 @@
+"""Image-text corpora in three layouts become the same rows, and bad images end with a reason."""
+
+import io
+import json
+import random
+import tarfile
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from corpusmill.manifests.errors import InputError
+from corpusmill.manifests.looking.verify import verify
+from corpusmill.manifests.storage import artifact_of
+from corpusmill.stages.images.pairs import PairReader, read_pairs
+from PIL import Image, ImageDraw
+
+from tests.stages.small_corpus import rows_of, run
+
+SETTINGS = {"min_side": 64}
+
+
+def picture(seed, size=(120, 100), kind="PNG", mode="RGB", **settings):
+    """Boxes at places that follow from the seed: far from every other seed's by hash."""
+    rng = random.Random(seed)
+    image = Image.new("RGB", size, "white")
+    pen = ImageDraw.Draw(image)
+    for _ in range(6):
+        x, y = rng.randrange(size[0]), rng.randrange(size[1])
+        pen.rectangle((x, y, x + size[0] // 3, y + size[1] // 3), fill=rng.randrange(1 << 24))
+    file = io.BytesIO()
+    image.convert(mode).save(file, kind, **settings)
+    return file.getvalue()
+
+
+def plain(size, kind="PNG", mode="RGB", **settings):
+    file = io.BytesIO()
+    Image.new(mode, size).save(file, kind, **settings)
+    return file.getvalue()
+
+
+def corpus():
+    """(name, suffix, image, text, reason)"""
+    moving = [Image.new("RGB", (80, 80), "red")]
+    return [
+        ("good", "png", picture(1), "a page", None),
+        ("truncated", "png", picture(2)[:-200], "cut", "image.truncated"),
+        ("bomb", "png", plain((15_000, 10_000), mode="1"), "bomb", "image.too_large"),
+        ("thin", "png", plain((1, 30_000)), "line", "image.too_thin"),
+        ("cmyk", "jpg", picture(3, kind="JPEG", mode="CMYK"), "four inks", None),
+        (
+            "moving",
+            "gif",
+            plain((80, 80), "GIF", save_all=True, append_images=moving),
+            "moves",
+            "image.animated",
+        ),
+        ("tags", "png", picture(4), "<img><IMG_CONTEXT></img>", None),
+        ("page", "png", b"<html>", "no image", "image.unreadable"),
+        ("small", "png", picture(5, (63, 80)), "small", "images.small"),
+        ("long", "png", picture(6, (301, 100)), "long", "images.ratio"),
+        ("white", "png", plain((100, 100)), "white", "images.blank"),
+        ("again", "jpg", picture(1, kind="JPEG", quality=60), "again", "images.near_duplicate"),
+        ("silent", "png", picture(7), "", "images.no_text"),
+        ("last", "png", picture(8), "the last one", None),
+    ]
+
+
+def as_json(folder, rows):
+    lines = []
+    for name, suffix, image, text, _ in rows:
+        (folder / f"{name}.{suffix}").write_bytes(image)
+        lines.append(json.dumps({"image": f"{name}.{suffix}", "text": text}))
+    (folder / "pairs.jsonl").write_text("\n".join(lines))
+    return folder / "pairs.jsonl"
+
+
+def as_parquet(folder, rows, nested=False):
+    images = [{"bytes": row[2], "path": row[0]} if nested else row[2] for row in rows]
+    table = pa.table({"image": images, "text": [row[3] for row in rows]})
+    pq.write_table(table, folder / "pairs.parquet", row_group_size=4)
+    return folder / "pairs.parquet"
+
+
+def as_tar(folder, rows):
+    with tarfile.open(folder / "pairs.tar", "w") as tar:
+        for name, suffix, image, text, _ in rows:
+            for end, content in ((suffix, image), ("txt", text.encode()), ("cls", b"7")):
+                entry = tarfile.TarInfo(f"part/{name}.{end}")
+                entry.size = len(content)
+                tar.addfile(entry, io.BytesIO(content))
+    return folder / "pairs.tar"
+
+
+def nested(folder, rows):
+    return as_parquet(folder, rows, nested=True)
+
+
+@pytest.mark.parametrize("layout", [as_json, as_parquet, nested, as_tar])
+def test_every_image_keeps_its_text_or_has_its_reason(tmp_path, layout):
+    rows = corpus()
+    run("images", SETTINGS, tmp_path / "out", str(layout(tmp_path, rows)))
+    kept = rows_of(tmp_path / "out")
+    gone = rows_of(tmp_path / "out", "excluded")
+    assert {(row["image"], row["text"]) for row in kept} == {
+        (image, text) for _, _, image, text, reason in rows if reason is None
+    }
+    assert {row["origin"]["row"]: row["reason"] for row in gone} == {
+        number: row[4] for number, row in enumerate(rows) if row[4] is not None
+    }
+    assert len({row["id"] for row in kept + gone}) == len(rows)
+    assert all(row["width"] == 120 and row["image_hash"] for row in kept)
+    assert verify(str(tmp_path / "out")).problems == []
+
+
+def test_the_first_of_near_images_stays_over_files(tmp_path):
+    one, two = tmp_path / "a", tmp_path / "b"
+    for folder, kind in ((one, "PNG"), (two, "JPEG")):
+        folder.mkdir()
+        as_parquet(folder, [("x", "", picture(1, kind=kind), "same", None)])
+    run("images", SETTINGS, tmp_path / "out", str(one), str(two))
+    [kept], [gone] = rows_of(tmp_path / "out"), rows_of(tmp_path / "out", "excluded")
+    assert (kept["image"], gone["image"]) == (picture(1), picture(1, kind="JPEG"))
+    run("images", {**SETTINGS, "near": None}, tmp_path / "all", str(one), str(two))
+    assert len(rows_of(tmp_path / "all")) == 2
+
+
+def test_damage_costs_its_own_rows(tmp_path):
+    rows = [row for row in corpus() if row[4] is None]
+    path = as_tar(tmp_path, rows)
+    content = path.read_bytes()
+    path.write_bytes(content[: content.index(b"part/cmyk.jpg") + 700])
+    run("images", SETTINGS, tmp_path / "out", str(path))
+    assert [row["text"] for row in rows_of(tmp_path / "out")] == ["a page"]
+    assert [row["reason"] for row in rows_of(tmp_path / "out", "excluded")] == [
+        "error_read.corrupt"
+    ]
+
+
+def test_lines_name_files_of_their_folder_alone(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "secret.png").write_bytes(picture(1))
+    (tmp_path / "in/good.png").write_bytes(picture(2))
+    names = ["../secret.png", str(tmp_path / "secret.png"), "http://x/y.png", "none.png", None]
+    lines = [{"image": name, "text": "t"} for name in (*names, "good.png")]
+    text = "\n".join(["no json", *map(json.dumps, lines)])
+    (tmp_path / "in/pairs.jsonl").write_text(text)
+    run("images", SETTINGS, tmp_path / "out", str(tmp_path / "in/pairs.jsonl"))
+    assert [row["image"] for row in rows_of(tmp_path / "out")] == [picture(2)]
+    reasons = [row["reason"] for row in rows_of(tmp_path / "out", "excluded")]
+    assert reasons == ["error_read.json", *["images.no_image"] * 5]
+
+
+def test_two_images_with_one_key_are_no_pair(tmp_path):
+    rows = [("x", "png", picture(1), "one", None), ("x", "jpg", picture(2), "two", None)]
+    run("images", SETTINGS, tmp_path / "out", str(as_tar(tmp_path, rows)))
+    [gone] = rows_of(tmp_path / "out", "excluded")
+    assert gone["reason"] == "images.several_images"
+
+
+def test_other_files_are_refused(tmp_path):
+    (tmp_path / "a.txt").write_text("text")
+    pairs = read_pairs(artifact_of(str(tmp_path / "a.txt")), PairReader())
+    with pytest.raises(InputError, match="neither JSON lines"):
+        list(pairs)
