@@ -24,11 +24,9 @@ def mixtures(natural: Floats, caps: Floats, runs: int, seed: int) -> Floats:
     """The design, (R, S). natural: shares, (S,). caps: the largest shares, (S,), at least 1 in all.
     Every row sums to 1.
     """
-    rows = [natural / natural.sum()]
-    for number in range(1, runs):
-        rng = np.random.default_rng([seed, number])
-        rows.append(_drawn(natural, 1, rng)[0])
-    return capped(np.stack(rows), caps)
+    drawn = [_drawn(natural, 1, np.random.default_rng([seed, number])) for number in range(1, runs)]
+    # Each alone: in an array, the number of its rows would decide how their sums are rounded.
+    return np.concatenate([capped(one, caps) for one in (natural[None] / natural.sum(), *drawn)])
 
 
 def candidates(natural: Floats, caps: Floats, number: int, seed: int) -> Floats:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from corpusmill.stages.blend.quotas import Supply, allot
 from corpusmill.stages.mix.design import candidates, capped, mixtures
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 TOKENS = st.lists(st.integers(1, 10**9), min_size=2, max_size=12)
@@ -29,7 +29,8 @@ def test_mixtures_are_shares_below_the_caps(tokens, epochs, seed):
 
 
 @given(TOKENS, st.floats(1.0, 8.0), st.integers(0, 100))
-@settings(max_examples=20, deadline=None)
+@example([43, 204], 4.0, 2)
+@settings(max_examples=60, deadline=None)
 def test_the_first_mixture_is_natural_and_a_larger_design_has_the_smaller_one(tokens, epochs, seed):
     natural, caps = shares_and_caps(tokens, epochs)
     more = mixtures(natural, caps, 12, seed)
