@@ -8,12 +8,12 @@
         [--share 0.75] [--pruned-rate 0.3]
 
 --paper: Nemotron-H-56B under 31.7 GiB at 1M tokens, on the meta device. --speed: the importance
-pass over the plain forward, and a distillation step over a cross-entropy step and a forward of the
-teacher. --decode: tokens a second that our generator makes with two model folders, beside the
-ratio that the bytes of a step predict. --arms: a parent is trained on PACK (the output of the pack
-stage), compressed by the two stages, and the winner's shape is trained in five ways with equal
-student tokens: pruned or from scratch, by KL or by cross-entropy, and from scratch with the
-parent's tokens too (--long-seeds).
+pass over the plain forward, a distillation step over a cross-entropy step and a forward of the
+teacher, and a step with stored targets. --decode: tokens a second that our generator makes with two
+model folders, beside the ratio that the bytes of a step predict. --arms: a parent is trained on
+PACK (the output of the pack stage), compressed by the two stages, and the winner's shape is trained
+in five ways with equal student tokens: pruned or from scratch, by KL or by cross-entropy, and from
+scratch with the parent's tokens too (--long-seeds).
 Held-out loss is cross-entropy in all of them. A stopped run goes on if --work names its folder.
 On a GPU, for example: --size 56M --parent-tokens 60000000 --child-tokens 15000000
 --short-tokens 2000000 --long-seeds 1: 300 million tokens in all.
@@ -22,6 +22,7 @@ The last line is JSON.
 """
 
 import argparse
+import dataclasses
 import functools
 import json
 import math
@@ -47,6 +48,11 @@ from corpusmill.compression.memory import GIB, Serving, memory_of, parameters_of
 from corpusmill.compression.parent import load_model  # noqa: E402
 from corpusmill.compression.search import Budget, search  # noqa: E402
 from corpusmill.compression.space import AXES, Sizes, Space  # noqa: E402
+from corpusmill.compression.targets import (  # noqa: E402
+    StoredTargets,
+    StoredTargetsLoss,
+    most_probable,
+)
 from corpusmill.manifests.storage import artifact_of  # noqa: E402
 from corpusmill.pipeline.recipe import Step  # noqa: E402
 from corpusmill.pipeline.run import run_step  # noqa: E402
@@ -66,6 +72,7 @@ from corpusmill.trainer.presets import NEMOTRON_H_56B  # noqa: E402
 from corpusmill.trainer.ranks import Ranks, compute_dtype, find_device  # noqa: E402
 from corpusmill.trainer.token_shards import find_shards  # noqa: E402
 
+STORED = 64  # targets of a token, the default of the stage
 T_95 = {2: 12.71, 3: 4.303, 4: 3.182, 5: 2.776}  # Student's, two sides, by number of seeds
 SIZES: dict[str, dict[str, Any]] = {
     "tiny": {
@@ -230,6 +237,12 @@ def speed(size: str, device: torch.device, compile_: bool, repeats: int) -> dict
 
     ce = step(SummedLoss(student, config))
     kd = step(DistillationLoss(student, config, parent))
+    with torch.no_grad():
+        hidden = parent.hidden(inputs).flatten(0, 1)
+        ids, logs = most_probable(hidden, parent.lm_head.weight, STORED)
+    targets = (part.reshape(*inputs.shape, STORED) for part in (ids, logs.half()))
+    batch = dataclasses.replace(batch, images=StoredTargets(*targets))
+    stored = step(StoredTargetsLoss(student, config))
     teacher = clock(forward, device, repeats)
     ratio = kd / (ce + teacher)
     rate = rows * config.sequence_length
@@ -239,10 +252,12 @@ def speed(size: str, device: torch.device, compile_: bool, repeats: int) -> dict
     print(f"cross-entropy step   {ce * 1e3:>12,.1f} ms")
     print(f"teacher's forward    {teacher * 1e3:>12,.1f} ms")
     print(f"distillation step    {kd * 1e3:>12,.1f} ms, {ratio:.2f} of the two together")
+    print(f"with stored targets  {stored * 1e3:>12,.1f} ms, {stored / ce:.2f} cross-entropy steps")
     return {
         "importance_over_forward": round(plain / widths, 3),
         "layer_forwards": round(layers / plain, 2),
         "distillation_over_parts": round(ratio, 3),
+        "stored_targets_over_ce": round(stored / ce, 3),
     }
 
 

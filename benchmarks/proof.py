@@ -34,6 +34,8 @@ class Processes:
     No task begins after `until` (seconds of the monotonic clock); one that would is a failure.
     """
 
+    here = True
+
     def __init__(self, number: int, until: float) -> None:
         self.until = until
         context = multiprocessing.get_context("spawn")

@@ -2,10 +2,11 @@
 transformers, generation, the loader and the export.
 
     python benchmarks/train.py [--device cpu|cuda] [--shapes 1.11B,162M] [--steps N]
-        [--set KEY=VALUE] [--documents no|yes|both] [--no-scan] [--peer FOLDER]
+        [--set KEY=VALUE] [--documents no|yes|both] [--graph] [--no-scan] [--peer FOLDER]
     torchrun --nproc-per-node N benchmarks/train.py --no-scan ...    several GPUs
 
-On a GPU: whole optimiser steps (`train_shapes.py`), and the scan against mamba-ssm's in the same
+On a GPU: whole optimiser steps (`train_shapes.py`), with --graph those with a CUDA graph beside
+those without, and the scan against mamba-ssm's in the same
 run, if --peer names a folder with the unpacked package (`train_scan.py`). On a CPU:
 `train_cpu.py`, and generation by `generation.py`.
 
@@ -24,6 +25,7 @@ sys.path.insert(0, str(ROOT.parent))
 import torch  # noqa: E402
 from corpusmill.benchmarks.train_shapes import (  # noqa: E402
     SHAPES,
+    measure_graphs,
     measure_shapes,
     shape_config,
 )
@@ -44,7 +46,10 @@ def on_gpu(arguments: argparse.Namespace, changes: dict[str, Any]) -> dict[str, 
     resets = {"no": [False], "yes": [True], "both": [False, True]}[arguments.documents]
     with joined(shape_config(names[0], False, changes)) as ranks:
         results = {"card": torch.cuda.get_device_name(), "ranks": ranks.count, **changes}
-        results |= measure_shapes(names, resets, arguments.steps, changes, ranks)
+        if arguments.graph:
+            results |= measure_graphs(names, arguments.steps, changes, ranks)
+        else:
+            results |= measure_shapes(names, resets, arguments.steps, changes, ranks)
         if not ranks.first:
             return None
     if not arguments.no_scan:
@@ -61,6 +66,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--documents", choices=["no", "yes", "both"], default="both")
+    parser.add_argument("--graph", action="store_true", help="steps with and without a CUDA graph")
     parser.add_argument("--no-scan", action="store_true", help="model steps only")
     parser.add_argument("--peer", type=Path, help="a folder with the unpacked mamba_ssm package")
     arguments = parser.parse_args()

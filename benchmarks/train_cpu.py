@@ -10,10 +10,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from corpusmill.benchmarks.train_shapes import DOCUMENT_LENGTH, random_batch, training_step
+from corpusmill.benchmarks.train_shapes import (
+    DOCUMENT_LENGTH,
+    SMALL,
+    random_batch,
+    training_step,
+)
 from corpusmill.trainer import train as trainer
 from corpusmill.trainer.__main__ import read_config
-from corpusmill.trainer.config import TrainConfig
+from corpusmill.trainer.config import Packing, TrainConfig
 from corpusmill.trainer.data import PackedStream
 from corpusmill.trainer.export import huggingface_config
 from corpusmill.trainer.loader import collate
@@ -22,8 +27,6 @@ from corpusmill.trainer.token_shards import catalogue
 from safetensors.torch import save_file
 from torch import Tensor
 from transformers import NemotronHForCausalLM
-
-SMALL = Path(__file__).resolve().parent.parent / "trainer" / "configs" / "small-12m.yaml"
 
 
 def measure_cpu(repeats: int) -> dict[str, float]:
@@ -63,7 +66,8 @@ def measure_cpu(repeats: int) -> dict[str, float]:
                 best[name] = min(best[name], time.process_time() - start)
     return {
         **{f"cpu_tokens_s.{name}": round(tokens.numel() / best[name]) for name in sides},
-        "loader_tokens_s": round(loader_speed()),
+        "loader_tokens_s": round(loader_speed("concat")),
+        "best_fit_loader_tokens_s": round(loader_speed("best_fit")),
         "export_logit_diff": difference,
     }
 
@@ -82,7 +86,7 @@ def exported(config: TrainConfig, tokens: Tensor) -> tuple[Any, float]:
     return theirs, float((found - expected).abs().max() / expected.abs().max())
 
 
-def loader_speed(tokens: int = 20_000_000) -> float:
+def loader_speed(pack: Packing, tokens: int = 20_000_000) -> float:
     """Tokens a second of the packed stream on one core, over shards of 2M-token row groups."""
     rng = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as folder:
@@ -100,7 +104,7 @@ def loader_speed(tokens: int = 20_000_000) -> float:
             }
         )
         pq.write_table(table, path, row_group_size=2_000_000 // DOCUMENT_LENGTH)
-        stream = PackedStream(catalogue([path], 2048, 0.0), 0, "concat", 8)
+        stream = PackedStream(catalogue([path], 2048, 0.0), 0, pack, 8)
         rows = stream.epoch_rows // 16 * 16
         start = time.process_time()
         for first in range(0, rows, 16):

@@ -2,8 +2,8 @@
 
 Texts are tokenised, sorted by length, and run in batches of about equal token counts, to save
 padding. On a CPU, compute is float32 on one thread: a worker has one core, and one order of
-additions gives the same bits on a busy machine. Products are oneDNN's (`products`). On CUDA,
-compute is bfloat16.
+additions gives the same bits on a busy machine. oneDNN makes the products (`prepacked_linear`). On
+CUDA, compute is bfloat16.
 """
 
 import hashlib
@@ -244,7 +244,7 @@ def load_encoder(settings: EncoderSettings, *, head: bool) -> tuple[Any, Any, st
 @lru_cache(maxsize=2)
 def _load(folder: str, head: bool, device: str, _mark: str) -> tuple[Any, Any]:
     import torch
-    from corpusmill.classifiers.products import lay_out
+    from corpusmill.classifiers.prepacked_linear import prepack
     from safetensors import SafetensorError
     from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
     from transformers.utils import logging
@@ -268,5 +268,5 @@ def _load(folder: str, head: bool, device: str, _mark: str) -> tuple[Any, Any]:
         )
     model = model.to(device).eval()
     if device == "cpu":
-        lay_out(model)
+        prepack(model)
     return model, tokenizer

@@ -2,6 +2,7 @@
 
     scorers:
       words: {kind: fasttext, model: step:train/models/fasttext.bin}
+      cheap: {kind: static, model: step:train/models/static.safetensors}
       shape: {kind: statistics, model: step:train/models/statistics.safetensors}
 
 A scorer is its own configuration. It loads its model once per process, at the first text.
@@ -15,6 +16,7 @@ from corpusmill.classifiers.embedding import EmbeddingScorer
 from corpusmill.classifiers.fasttext_model import FastTextScorer
 from corpusmill.classifiers.linear import Scores
 from corpusmill.classifiers.own import OwnScorerSettings
+from corpusmill.classifiers.static_model import StaticScorer
 from corpusmill.classifiers.statistics_model import StatisticsScorer
 from pydantic import Field
 
@@ -37,7 +39,7 @@ class Scorer(Protocol):
 
 
 ScorerConfig = Annotated[
-    FastTextScorer | EmbeddingScorer | StatisticsScorer | OwnScorerSettings,
+    FastTextScorer | EmbeddingScorer | StaticScorer | StatisticsScorer | OwnScorerSettings,
     Field(discriminator="kind"),
 ]
 

@@ -29,13 +29,8 @@ import torch
 from corpusmill.compression.distillation import chunk_tokens, logits_of
 from corpusmill.compression.ranking import Importance, LayerScore
 from corpusmill.trainer.config import HybridConfig
-from corpusmill.trainer.model import (
-    AttentionMixer,
-    Block,
-    FeedForwardMixer,
-    HybridModel,
-    MambaMixer,
-)
+from corpusmill.trainer.layers import AttentionMixer, FeedForwardMixer, MambaMixer
+from corpusmill.trainer.model import Block, HybridModel
 from torch import Tensor, nn
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from corpusmill.compression.memory import BITS, GIB, Serving, embedding_parameters, layer_sizes
 from corpusmill.compression.space import AXES, LAYERS, WIDTHS, Sizes
+from corpusmill.compression.step_times import StepTimes, key_of
 from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.settings import Settings
 from corpusmill.trainer.config import HybridConfig
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Budget(Settings):
-    """What a child may take. With both limits, it must keep both."""
+    """What a child may take. With several limits, it must keep all."""
 
     memory_gib: PositiveFloat | None = None
     """Weights and caches, in GiB."""
@@ -34,13 +35,16 @@ class Budget(Settings):
     """The part of memory_gib that stays free for activations and the runtime."""
     parameters: PositiveInt | None = None
     """Most parameters of the child."""
+    step_ms: PositiveFloat | None = None
+    """Most milliseconds of one decoding step, in which each of serving.batch sequences gets a
+    token. It is measured on this device, with our generator, in the dtype of the computation."""
     serving: Serving = Serving()
-    """How the child is served. Only memory_gib needs it."""
+    """How the child is served. memory_gib and step_ms need it."""
 
     @model_validator(mode="after")
     def _has_a_limit(self) -> Self:
-        if self.memory_gib is None and self.parameters is None:
-            raise RecipeError("the budget has no limit", "set memory_gib or parameters")
+        if (self.memory_gib, self.parameters, self.step_ms) == (None, None, None):
+            raise RecipeError("the budget has no limit", "set memory_gib, parameters or step_ms")
         if self.memory_gib is not None and self.reserve_gib >= self.memory_gib:
             raise RecipeError(
                 f"reserve_gib {self.reserve_gib} leaves nothing of memory_gib {self.memory_gib}",
@@ -84,12 +88,18 @@ class Found:
     fitting: int
 
 
-def search(parent: HybridConfig, choices: Mapping[str, tuple[int, ...]], budget: Budget) -> Found:
-    """The largest children that fit the budget. choices: of `Space.choices`.
+def search(
+    parent: HybridConfig,
+    choices: Mapping[str, tuple[int, ...]],
+    budget: Budget,
+    times: StepTimes | None = None,
+) -> Found:
+    """The largest children that fit the budget.
 
-    Raises RecipeError if none fits, naming the nearest one, or if the parent itself fits.
+    choices: of `Space.choices`. times: what `step_ms` needs. Raises RecipeError if none fits,
+    naming the nearest one, or if the parent itself fits.
     """
-    load = _load(parent, choices, budget)
+    load = _load(parent, choices, budget, times)
     fits = load <= 1.0
     if not fits.any():
         nearest = [int(number) for number in np.unravel_index(int(load.argmin()), load.shape)]
@@ -120,7 +130,10 @@ def most_promising(found: Sequence[Sizes], harm: Harm, most: int) -> list[Sizes]
 
 
 def _load(
-    parent: HybridConfig, choices: Mapping[str, tuple[int, ...]], budget: Budget
+    parent: HybridConfig,
+    choices: Mapping[str, tuple[int, ...]],
+    budget: Budget,
+    times: StepTimes | None,
 ) -> "NDArray[np.float64]":
     """For every combination, its use as a share of the budget. One dimension for each of AXES."""
     serving = budget.serving
@@ -147,6 +160,12 @@ def _load(
         if budget.memory_gib is not None:
             room = (budget.memory_gib - budget.reserve_gib) * GIB
             uses.append((parameters * weight + kept) / room)
+        if budget.step_ms is not None:
+            assert times is not None
+            seconds = np.full(counts[0].shape, times[key_of(shape, "")])
+            for count, symbol in zip(counts, LAYERS.values(), strict=True):
+                seconds += count * times.get(key_of(shape, symbol), 0.0)
+            uses.append(seconds * 1e3 / budget.step_ms)
         load[(slice(None),) * len(LAYERS) + place] = np.maximum.reduce(uses)
     return load
 

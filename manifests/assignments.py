@@ -1,6 +1,6 @@
 """`--set KEY=VALUE`: one value of a recipe or of a configuration, changed from the command line.
 
-A key nests with dots. A value is YAML.
+Dots join nested keys. The value is YAML.
 """
 
 from collections.abc import Mapping, Sequence

@@ -22,12 +22,12 @@ _MARK = "Written by corpusmill: "
 
 def write_card(manifest: Manifest) -> None:
     """Write the card of a finished stage, if it writes documents, even if it kept none."""
-    rooms = {"default": "documents", "excluded": "excluded"}
+    folders = {"default": "documents", "excluded": "excluded"}
     configs = "".join(
-        f'- config_name: {name}\n  data_files: "{room}/**/*.parquet"\n'
-        for name, room in rooms.items()
-        if any(output.rows for output in manifest.documents(room))
-        or (room == "documents" and manifest.documents(room))
+        f'- config_name: {name}\n  data_files: "{folder}/**/*.parquet"\n'
+        for name, folder in folders.items()
+        if any(output.rows for output in manifest.documents(folder))
+        or (folder == "documents" and manifest.documents(folder))
     )
     if "documents" in configs:
         path = storage.join(manifest.folder, CARD)

@@ -48,7 +48,7 @@ class EngineError(CorpusmillError):
 
 
 class StorageError(CorpusmillError):
-    """The storage refused (disk full, no permission). The run stops; the same command resumes."""
+    """The storage refused (disk full, no permission). The same command resumes the run."""
 
 
 class ReadFailed(StorageError, OSError):

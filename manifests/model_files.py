@@ -127,8 +127,7 @@ def local_copy(path: str) -> Iterator[str]:
 def local_path(name: str) -> str:
     """The local path of a model. It resolves `package:`, which defaults of settings may hold."""
     if name.startswith("package:"):
-        room, _, inner = name.removeprefix("package:").partition("/")
-        return str(package_file(room, inner))
+        return str(package_file(*name.removeprefix("package:").split("/")))
     return storage.local(name)
 
 

@@ -47,5 +47,5 @@ def named_class(path: str, base: type[Any], what: str) -> type[Any]:
 
 
 def is_own(thing: type[Any]) -> bool:
-    """Whether a class is no part of corpusmill, so that its source belongs to the plan."""
+    """Whether a class is outside corpusmill. Its source then belongs to the plan."""
     return thing.__module__.partition(".")[0] != "corpusmill"

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-ROOMS = ("models", "prompts", "recipes", "samples")
+DATA_FOLDERS = ("models", "prompts", "recipes", "samples")
 PACKAGE = Path(__file__).parent.parent
 
 

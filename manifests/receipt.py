@@ -124,6 +124,7 @@ class Receipt:
     `error` says why.
     received: for each file of an earlier pass that was read: the number of the input, the rows, and
     the digest of the rows (`manifests.row_sum`).
+    started: when the work began, in seconds since 1970. gpus: that the worker had for it.
     reused: this run found the shard done. The field is not written to the file.
     """
 
@@ -138,6 +139,8 @@ class Receipt:
     received: list[tuple[int, int, int]] = field(default_factory=list)
     error: str = ""
     seconds: float = 0.0
+    started: float = 0.0
+    gpus: float = 0.0
     worker: str = ""
     reused: bool = False
 

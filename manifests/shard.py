@@ -210,7 +210,7 @@ class Shard:
         """Write `<folder>/<where>/<name or shard name>.parquet`.
 
         The file appears when the block ends without an error. temporary: only a later pass of the
-        stage reads it. Such a file is quick to write and read, not small. It has statistics of the
+        stage reads it. Such a file is written for speed, not for size. It has statistics of the
         first column only. It is not synced: after a power cut, the receipt's digest tells whether
         it is whole. level: of Zstandard, for all other files.
 
@@ -263,7 +263,7 @@ class Shard:
         self._write_progress()
 
     def _write_progress(self) -> None:
-        """Write the progress file, at most once a second. A shorter shard writes none."""
+        """Write the progress file, at most once a second. A shard that ends sooner writes none."""
         now = time.monotonic()
         if now - self._reported < 1.0:
             return
@@ -315,7 +315,7 @@ def progress_folder(folder: str) -> str:
 
 
 def _temporary(folder: str) -> str:
-    """How the names of a remote stage folder's local files begin. Other folders have others."""
+    """The prefix of the names of a remote stage folder's local files, unique for the folder."""
     digest = hashlib.sha256(folder.rstrip("/").encode()).hexdigest()[:16]
     return os.path.join(tempfile.gettempdir(), f"corpusmill-{digest}")
 

@@ -14,7 +14,7 @@ from corpusmill.manifests.receipt import Receipt, scan_receipts
 
 
 class StageFolder:
-    """path: of the folder. It need not exist."""
+    """A stage's folder. path: of the folder, which need not exist."""
 
     def __init__(self, path: str) -> None:
         self.path = path.rstrip("/")

@@ -180,8 +180,8 @@ def atomic_writer(path: str, temporary: bool = False) -> Iterator[HashingWriter]
 def _remote_spool(path: str) -> Iterator[Any]:
     """A temporary file that is uploaded when the block ends without an error.
 
-    The store's library tries again after an error. A store that took a part of the file and
-    reported success is found out by the size, and the file is sent again.
+    The store's library tries again after an error. A store may also keep only a part of the file
+    and report success. The size shows that, and the file is sent again.
     """
     with tempfile.NamedTemporaryFile(suffix=PARTIAL) as spool:
         yield spool
@@ -200,9 +200,9 @@ def write_bytes(path: str, data: bytes) -> Artifact:
 
 
 def write_new(path: str, data: bytes) -> None:
-    """Make a file with its content in one step. If there is one, it stays.
+    """Make a file with its content in one step. A file that is there already stays as it is.
 
-    A few stores cannot do so: then the last of several writers wins. Raises StorageError, and
+    A few stores cannot do so. Then the last of several writers wins. Raises StorageError, and
     OSError if a local file cannot be made.
     """
     if is_remote(path):
@@ -259,8 +259,10 @@ def matches(artifact: Artifact) -> bool:
 
 
 def mark(path: str) -> str:
-    """A key for caches that changes with the file. Its bytes are read only if the store gives no
-    version. Raises FileNotFoundError."""
+    """A key for caches that changes with the file. Raises FileNotFoundError.
+
+    The file's bytes are read only if the store gives no version.
+    """
     if not is_remote(path):
         stat = os.stat(local(path))
         return f"{stat.st_size}:{stat.st_mtime_ns}"
@@ -343,7 +345,7 @@ def expand(patterns: Iterable[str]) -> list[str]:
 
 
 def is_glob(pattern: str) -> bool:
-    """Whether the path has a glob's signs. A path that exists is that path."""
+    """Whether the path is a pattern. A path that exists is none, whatever signs it has."""
     return any(sign in pattern for sign in "*?[") and not exists(pattern)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from corpusmill.manifests.errors import CorpusmillError, ReadFailed, StorageError
 
-UPLOADS = 3  # attempts, if a store keeps a part of a file
+UPLOADS = 3  # attempts, if a store keeps only a part of a file
 
 # Keys of a file's version, in fsspec's info -> in our digests. A version changes with the bytes. It
 # is the same in a listing and in a head request. Google has a generation; S3, Azure and web servers
@@ -67,7 +67,7 @@ def reaching(path: str) -> Iterator[tuple[Any, str]]:
 
 
 def make_new(path: str, data: bytes) -> None:
-    """Make a remote file in one step. If there is one, it stays.
+    """Make a remote file in one step. A file that is there already stays as it is.
 
     A store that cannot do so writes over it. Raises StorageError.
     """

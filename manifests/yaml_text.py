@@ -2,8 +2,8 @@
 
 There `1e-4` is a number, and `off`, `on`, `yes` and `no` are text. PyYAML reads YAML 1.1, where
 `1e-4` is text, `12:30` a number and a date an object. This module reads recipes, `--set`, training
-files and the front matter of prompts. It refuses a key that stands twice in a mapping, because one
-of the two values would be lost.
+files and the front matter of prompts. It refuses a mapping that has a key twice, because one of the
+two values would be lost.
 """
 
 import re

@@ -124,7 +124,7 @@ def check_stage(
     title: the step's name, for messages. totals: each account, summed over all passes. receipts:
     those of all passes. quarantined: some shards failed, so the rows that they hold are missing.
     """
-    below = {room: storage.join(inputs.folder, room) + "/" for room in (DOCUMENTS, EXCLUDED)}
+    below = {where: storage.join(inputs.folder, where) + "/" for where in (DOCUMENTS, EXCLUDED)}
     rows = {DOCUMENTS: 0, EXCLUDED: 0}
     files = inputs.documents or tuple(file for named in inputs.named.values() for file in named)
     unread = {artifact.path for artifact in files}
@@ -132,9 +132,9 @@ def check_stage(
         if any(counts.stage in totals for counts in receipt.counts):
             unread -= {artifact.path for artifact in receipt.inputs}
         for output in receipt.outputs:
-            for room, prefix in below.items():
+            for where, prefix in below.items():
                 if output.path.startswith(prefix):
-                    rows[room] += output.rows
+                    rows[where] += output.rows
     if unread and totals and not quarantined:
         raise LostRows(f"{title} counted no row of {min(unread)}", _MEND)
     for name, total in totals.items():
@@ -148,8 +148,8 @@ def check_stage(
         return
     kept = totals[stage.accounts[-1]].kept
     excluded = sum(sum(total.excluded.values()) + total.failed for total in totals.values())
-    for room, counted in ((DOCUMENTS, kept), (EXCLUDED, excluded)):
-        if rows[room] != counted:
+    for where, counted in ((DOCUMENTS, kept), (EXCLUDED, excluded)):
+        if rows[where] != counted:
             raise LostRows(
-                f"{title} counts {counted:,} rows for {room}/ and wrote {rows[room]:,}", _MEND
+                f"{title} counts {counted:,} rows for {where}/ and wrote {rows[where]:,}", _MEND
             )

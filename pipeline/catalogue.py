@@ -13,10 +13,10 @@ class Entry:
     """One stage.
 
     target: module:class. help: text for `--help`.
-    reads_previous: by default it reads the output of the step before. blend and classify-train
-    name their inputs instead.
-    passes_on: by default the next step reads its output. It does not read a trained classifier or
-    tokenizer.
+    reads_previous: whether it reads the output of the step before. blend and classify-train name
+    their inputs instead.
+    passes_on: whether the next step reads its output. No step reads a trained classifier or
+    tokenizer as its main input.
     """
 
     target: str
@@ -31,6 +31,11 @@ STAGES: dict[str, Entry] = {
         "Read crawl files and keep the text of their pages. Reads WARC, WET, ARC, JSON lines, "
         "Parquet and text files. Turns HTML into text. Identifies the language.",
     ),
+    "code": Entry(
+        "corpusmill.stages.code.stage:Code",
+        "Read program files and keep clean ones. Those without a permissive licence, generated "
+        "ones and Python that does not parse go, each with its reason.",
+    ),
     "images": Entry(
         "corpusmill.stages.images.stage:Images",
         "Read image-text corpora and filter their images. Reads JSON lines with image files, "
@@ -40,6 +45,11 @@ STAGES: dict[str, Entry] = {
         "corpusmill.stages.filter.stage:Filter",
         "Drop documents that break the quality rules. Measures every document, and gives every "
         "drop its reason.",
+    ),
+    "sections": Entry(
+        "corpusmill.stages.sections.stage:Sections",
+        "Cut lists of references out of papers. And other sections, by their headings. Records "
+        "what it cuts.",
     ),
     "redact": Entry(
         "corpusmill.stages.redact.stage:Redact",
@@ -64,6 +74,11 @@ STAGES: dict[str, Entry] = {
         "corpusmill.stages.substring.stage:Substring",
         "Cut passages that other documents have. Finds them with a suffix array. Keeps one copy.",
     ),
+    "annotate": Entry(
+        "corpusmill.stages.annotate.stage:Annotate",
+        "Grade a sample of documents with a language model. Classifiers learn from the grades.",
+        passes_on=False,
+    ),
     "classify-train": Entry(
         "corpusmill.stages.classify_train.stage:ClassifyTrain",
         "Train quality scorers on labelled text.",
@@ -87,6 +102,12 @@ STAGES: dict[str, Entry] = {
         "corpusmill.stages.decontaminate.stage:Decontaminate",
         "Take evaluation items out of documents. Finds questions with their answers, questions "
         "alone and answers alone, and says which item it is.",
+    ),
+    "mix": Entry(
+        "corpusmill.stages.mix.stage:Mix",
+        "Propose the weights of a blend from many small runs. Trains a small model on each of many "
+        "mixtures of a packed pool, and fits a regression to what they have learnt.",
+        passes_on=False,
     ),
     "blend": Entry(
         "corpusmill.stages.blend.stage:Blend",
@@ -152,7 +173,7 @@ def entry_of(verb: str) -> Entry:
 
 
 def default_name(verb: str) -> str:
-    """The name of a step that has none of its own. Raises RecipeError for an unknown verb."""
+    """The name of a step to which the recipe gives none. Raises RecipeError for an unknown verb."""
     own = stage_class(verb)
     return str(own.name) if is_class_path(verb) else verb
 

@@ -1,8 +1,9 @@
 """Whether a run may write into a stage's folder that already holds work.
 
-A folder may hold a week of work. The same command always resumes there. It also may have more
-input, or input and models that were made again. A run with other settings, software or inputs would
-remove finished work. It is refused before it changes anything, unless `--replace` is given.
+A folder may hold a week of work. The same command always resumes there, also with more input, or
+with inputs and models that were made again. A run with other settings, other software or fewer
+inputs would remove finished work. It is refused before it changes anything, unless `--replace` is
+given.
 """
 
 import os

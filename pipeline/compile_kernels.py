@@ -15,7 +15,7 @@ from corpusmill.pipeline.kernels import CHAINS, ensure_compiled
 
 
 def compile_chain(name: str) -> None:
-    """Run the stages of a chain with their defaults, then call the kernels that they leave out."""
+    """Run a chain's stages with their defaults, then call the kernels that they do not reach."""
     from corpusmill.pipeline.recipe import Step, resolve_data
     from corpusmill.pipeline.run import run_step
     from corpusmill.pipeline.runner import InlineRunner

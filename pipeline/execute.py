@@ -192,7 +192,7 @@ def _run_pass(
             failures = {}
             for task, result in runner.run(waiting, holds_engine=step.holds_engine):
                 if isinstance(result, Receipt):
-                    # A reused receipt names its inputs as they were called when it was written.
+                    # A reused receipt has the paths that its inputs had when it was written.
                     result = replace(result, inputs=list(task.inputs))
                     done[task.shard] = result
                     meter.finished(result)
@@ -202,7 +202,7 @@ def _run_pass(
                     failures[task.shard] = (task, result)
                     if not result.late and attempt == 1:
                         shown.failure(job.names[-1], task.shard, result.message, False)
-            # Alone, so that a shard that ends its worker takes no other with it.
+            # Each runs alone: a shard that kills its worker then takes no other shard with it.
             waiting = [replace(failures[name][0], together=1) for name in sorted(failures)]
             late = any(failure.late for _, failure in failures.values())
             if late or not waiting:

@@ -78,12 +78,11 @@ def expand_inputs(
     format: str = "auto",
 ) -> Expanded:
     """The artifacts to read, their parents, and the files that are left out, each with the reason.
-    The runner's workers hash raw files.
 
-    reads: as in `stages.contract`. listed: pattern -> what it names, if known already. format: of
-    the reader's settings; if it is `auto`, a folder stands for its files of data, and the others
-    are named. Raises InputError if a pattern finds nothing, or finds files that the stage does not
-    read. This comes before any file is hashed.
+    The runner's workers hash raw files. reads: as in `stages.contract`. listed: pattern -> what it
+    names, if known already. format: of the reader's settings. If it is `auto`, a folder stands for
+    those of its files that are data. Raises InputError if a pattern finds nothing, or finds files
+    that the stage does not read. The error comes before any file is hashed.
     """
     artifacts: list[Artifact] = []
     parents: list[Parent] = []
@@ -112,11 +111,11 @@ def expand_inputs(
 
 
 def data_of(pattern: str, files: list[str]) -> tuple[list[str], dict[str, str]]:
-    """The files that are data, if the pattern is a folder, or a glob that names no suffix; and the
-    others, each with the reason.
+    """(the files that are data, the others with the reason: path -> reason).
 
-    The others are named on the terminal. A file that is named itself is taken as it is, and told if
-    it is read as text only because it is nothing else. Raises InputError if nothing is data.
+    This sorts the files of a folder, or of a glob that names no suffix, by their names. The display
+    names the others. A file that the user names is always data. The display says so if its name
+    shows no known format. Raises InputError if no file is data.
     """
     from corpusmill.stages.readers.data_files import names_of, sorted_out, why_left_out
 

@@ -66,7 +66,7 @@ def refuse_held(folder: str) -> None:
     is renewed (the run lives) or gone or stale. A scheduler that starts a killed job again on
     another machine needs no more than this.
     """
-    first = holder = _read(folder)
+    first = holder = holder_of(folder)
     while holder is not None and not holder.is_stale:
         if holder.host == platform.node() or holder != first:
             raise _taken(folder, holder)
@@ -74,7 +74,7 @@ def refuse_held(folder: str) -> None:
             shown = f"process {holder.process} on {holder.host}"
             display.current().say(f"{folder}: waiting to see whether {shown} still writes in it")
         time.sleep(_LOOKED_SECONDS)
-        holder = _read(folder)
+        holder = holder_of(folder)
 
 
 @contextmanager
@@ -131,7 +131,7 @@ def _take(folder: str, mine: Holder) -> None:
         ) from error
     if storage.is_remote(folder):
         time.sleep(_SETTLING_SECONDS)
-    holder = _read(folder)
+    holder = holder_of(folder)
     if holder is None or holder.token != mine.token:
         raise _taken(folder, holder or mine)
 
@@ -168,12 +168,10 @@ def _as_json(holder: Holder) -> bytes:
 
 
 def holder_of(folder: str) -> Holder | None:
-    """The run that holds the folder's lease, or None. It may be stale."""
-    return _read(folder)
+    """The run that holds the folder's lease, or None. It may be stale.
 
-
-def _read(folder: str) -> Holder | None:
-    """The holder of the lease, or None. A file that is no lease counts as none."""
+    A file that is no lease counts as none.
+    """
     path = storage.join(folder, LEASE)
     return _parsed(path) if storage.exists(path) else None
 
@@ -186,7 +184,7 @@ def _parsed(path: str) -> Holder | None:
 
 
 def _is_mine(folder: str, mine: Holder) -> bool:
-    holder = _read(folder)
+    holder = holder_of(folder)
     return holder is not None and holder.token == mine.token
 
 

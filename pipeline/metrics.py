@@ -27,7 +27,7 @@ WRITTEN_SECONDS = 5.0  # between two writes of the file
 
 
 class Metrics(Display):
-    """A display that counts, and hands all on to `shown`.
+    """A display that counts what happens, and passes each call on to the display `shown`.
 
     target: path of the text file, or the number of a port. Raises CorpusmillError if the file
     cannot be written or the port cannot be opened.
@@ -150,5 +150,6 @@ class Metrics(Display):
         if not self._path or time.monotonic() - self._written < after:
             return
         self._written = time.monotonic()
-        with contextlib.suppress(OSError):  # a run does not end for its metrics; the next write may
+        # A full disk must not end the run here. The next write may succeed.
+        with contextlib.suppress(OSError):
             write_to_textfile(self._path, self.registry)

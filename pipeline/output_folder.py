@@ -13,8 +13,7 @@ from corpusmill.manifests.errors import CorpusmillError, InputError, RecipeError
 from corpusmill.manifests.manifest import MANIFEST
 from corpusmill.manifests.stage_folder import StageFolder, stage_folders
 
-# Names that a stage writes, and that a folder of another program may hold too.
-# Names that some stage writes. In a folder of somebody else they are refused.
+# Names that stages write. If a folder that is not ours holds one of them, it is not overwritten.
 OWN = (
     MANIFEST,
     *("documents", "excluded", "tokenizer", "checkpoint", "models", "signatures"),

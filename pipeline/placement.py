@@ -55,7 +55,7 @@ def open_runner(output: str, placement: Placement) -> Iterator[Runner]:
     except TimeUp:
         raise TimeUp(f"{hours:g} hours are up; {finished_text(output)}", mend) from None
     except KeyboardInterrupt:
-        # The run ends already. A second Ctrl-C would only print a traceback.
+        # The run is ending. A second Ctrl-C would only print a traceback.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         raise Interrupted(f"interrupted; {finished_text(output)}", mend) from None
 
@@ -64,7 +64,7 @@ def open_runner(output: str, placement: Placement) -> Iterator[Runner]:
 def stopped_by_sigterm() -> Iterator[None]:
     """While the block runs, SIGTERM acts as Ctrl-C, so that the run lets go of its lease.
 
-    Schedulers send it. Where another handler is set, or in a thread, nothing changes.
+    Schedulers send it. Nothing changes in a thread, or if the process has another handler.
     """
 
     def press(number: int, frame: object) -> None:
@@ -90,6 +90,10 @@ class TimedRunner:
         self._runner = runner
         self._until = until
 
+    @property
+    def here(self) -> bool:
+        return self._runner.here
+
     def run(
         self, tasks: Iterable[Task], *, holds_engine: bool
     ) -> Iterator[tuple[Task, Receipt | Failure]]:
@@ -105,6 +109,8 @@ class TimedRunner:
 
 class AutoRunner:
     """Runs a small pass in this process and a large one on Ray. Once Ray runs, it runs all."""
+
+    here = True
 
     def __init__(self) -> None:
         self._inline = InlineRunner()

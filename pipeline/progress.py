@@ -2,7 +2,7 @@
 
 Workers write the progress of their shards into small files (`Shard.report`). Progress counts bytes
 of input, so that it also moves within one large file. Shards of an earlier run count as done, but
-not in the rate. `pipeline.display` shows the progress. `work/pass.json` names the pass and the
+not in the rate. The display shows the progress. `work/pass.json` names the pass and the
 sizes of its shards, for `corpusmill watch` in another process.
 """
 

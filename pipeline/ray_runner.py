@@ -40,9 +40,13 @@ class RayRunner:
         self._workers = workers
         self._looked = -math.inf
 
+    @property
+    def here(self) -> bool:
+        return self._address is None
+
     @cached_property
     def _ray(self) -> Any:
-        """Ray. It starts at the first use, because errors in a command should show before.
+        """Ray, which starts at the first use, so that errors in a command show before it starts.
 
         Raises EngineError if Ray cannot be reached.
         """

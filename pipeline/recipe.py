@@ -15,7 +15,7 @@ Every key is checked against the settings class of its stage. Keys of any stage:
 
 Strings with a meaning:
 - `step:NAME` the folder of an earlier step.
-- `package:ROOM/PATH` data that comes with corpusmill.
+- `package:FOLDER/PATH` data that comes with corpusmill.
 - `python:PACKAGE/PATH` a file in an installed Python package.
 """
 
@@ -29,7 +29,7 @@ from typing import Any
 from corpusmill.manifests import storage
 from corpusmill.manifests.assignments import assigned, read_assignment
 from corpusmill.manifests.errors import RecipeError, nearest, short
-from corpusmill.manifests.package_data import ROOMS, package_file
+from corpusmill.manifests.package_data import DATA_FOLDERS, package_file
 from corpusmill.manifests.settings import build_settings
 from corpusmill.manifests.yaml_text import parse_yaml
 from corpusmill.pipeline.catalogue import default_name, stage_class
@@ -258,10 +258,13 @@ def resolve_data(path: str) -> str:
     Other paths stay as they are.
     """
     if path.startswith("package:"):
-        room, _, inner = path.removeprefix("package:").partition("/")
-        if room not in ROOMS:
-            raise RecipeError(f"{path}: corpusmill has no room {room!r}", f"use {', '.join(ROOMS)}")
-        return str(package_file(room, inner))
+        folder, _, inner = path.removeprefix("package:").partition("/")
+        if folder not in DATA_FOLDERS:
+            raise RecipeError(
+                f"{path}: corpusmill has no data folder {folder!r}",
+                f"use {', '.join(DATA_FOLDERS)}",
+            )
+        return str(package_file(folder, inner))
     if path.startswith("python:"):
         package, _, inner = path.removeprefix("python:").partition("/")
         try:

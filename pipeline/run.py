@@ -1,7 +1,4 @@
-"""Run a recipe, or one stage alone.
-
-Consecutive map stages of a recipe run as one group. Its folder has the last one's name.
-"""
+"""Run a recipe, or one stage alone: plan every group, check them all, then run them in order."""
 
 import dataclasses
 import itertools
@@ -12,15 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from corpusmill.manifests import storage
-from corpusmill.manifests.errors import RecipeError, nearest
+from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.manifest import Manifest, Parent
 from corpusmill.manifests.stage_folder import StageFolder
 from corpusmill.manifests.storage import Artifact
 from corpusmill.pipeline import display
-from corpusmill.pipeline.catalogue import entry_of, stage_class
+from corpusmill.pipeline.catalogue import entry_of
 from corpusmill.pipeline.claim import refuse_other
 from corpusmill.pipeline.execute import Job, execute
 from corpusmill.pipeline.fused import Fused
+from corpusmill.pipeline.groups import FolderOf, Group, folders_of, groups_of
 from corpusmill.pipeline.inputs import Listed, expand_inputs, list_input
 from corpusmill.pipeline.kernels import VERBS, ensure_compiled
 from corpusmill.pipeline.lease import refuse_held
@@ -41,24 +39,7 @@ from corpusmill.pipeline.recipe import (
     texts,
 )
 from corpusmill.pipeline.runner import Runner
-from corpusmill.stages.contract import Inputs, MapStage, Reads
-
-FolderOf = Callable[[str], str]  # a step's name -> its folder
-
-
-@dataclass(frozen=True)
-class Group:
-    """Steps that run as one: a single global stage, or consecutive map stages.
-
-    hands_on: the next step could be in the group. It is not, because these documents are kept.
-    """
-
-    steps: tuple[Step, ...]
-    hands_on: bool = False
-
-    @property
-    def name(self) -> str:
-        return self.steps[-1].name
+from corpusmill.stages.contract import Inputs, MapStage
 
 
 @dataclass(frozen=True)
@@ -101,10 +82,10 @@ def run_recipe(
     output = named_folder(output)
     refuse_unwritable(output)
     refuse_inside(storage.join(output, recipe.steps[0].name))
-    folder_of = _folder_of(recipe, output)
+    folder_of = folders_of(recipe, output)
     default = given = tuple(map(resolve_data, recipe.inputs))
     planned = []
-    for group in _groups(recipe):
+    for group in groups_of(recipe):
         planned.append(_plan(group, default, storage.join(output, group.name), folder_of, replace))
         if entry_of(group.steps[-1].verb).passes_on:
             default = (planned[-1].folder,)
@@ -116,7 +97,7 @@ def run_recipe(
         )
     display.current().say(f"{recipe.name}: checking settings, models and inputs")
     for item in planned:
-        _check(item, [other.folder for other in planned])
+        _check(item, runner.here, [other.folder for other in planned])
     manifests = []
     for item in planned:
         manifests.append(_run(item, runner))
@@ -137,7 +118,7 @@ def run_step(
     step = dataclasses.replace(step, inputs=inputs or step.inputs)
     planned = _plan(Group((step,)), (), folder, lambda name: storage.join(beside, name), replace)
     display.current().say(f"{step.name}: checking settings, models and inputs")
-    _check(planned)
+    _check(planned, runner.here)
     return _run(planned, runner)
 
 
@@ -179,10 +160,11 @@ def _plan(
     return Planned(group, job, patterns, named, folder_of)
 
 
-def _check(planned: Planned, made: list[str] | None = None) -> None:
+def _check(planned: Planned, here: bool, made: list[str] | None = None) -> None:
     """Raises CorpusmillError if the group cannot run, or may not write its folder.
 
-    It also lists the inputs that exist now. made: the folders that the run itself makes.
+    It also lists the inputs that exist now. here: all its work is done on this machine. made: the
+    folders that the run itself makes.
     """
     job, there = planned.job, StageFolder(planned.folder)
     refuse_output(there, planned.reads, job.replace)
@@ -193,6 +175,7 @@ def _check(planned: Planned, made: list[str] | None = None) -> None:
         if not any(place == folder or place.startswith(f"{folder}/") for folder in made or ()):
             planned.listed[path] = list_input(path)
     for step, stage in zip(planned.group.steps, job.stage.fused, strict=True):
+        stage.refuse_early(here)
         if not any(named_steps(step.settings)):
             stage.depends_on()
 
@@ -260,53 +243,3 @@ def _is_finished(folder: StageFolder) -> bool:
 
 def _parent(folder: str) -> Parent:
     return Parent(folder, StageFolder(folder).manifest.digest)
-
-
-def _groups(recipe: Recipe) -> Iterator[Group]:
-    """The groups of a recipe. Consecutive map stages are one group.
-
-    A group ends if another step refers to its documents, or if they are kept.
-    """
-    referred = {
-        name
-        for step in recipe.steps
-        for name in (*named_steps(step.settings), *named_steps(step.inputs))
-    }
-    waiting: list[Step] = []
-    for step, after in itertools.zip_longest(recipe.steps, recipe.steps[1:]):
-        if not _is_map(step):
-            yield Group((step,))
-            continue
-        waiting.append(step)
-        goes_on = after is not None and _is_map(after) and not after.inputs
-        if not goes_on or step.name in referred or _keeps_documents(step):
-            yield Group(tuple(waiting), goes_on and step.name not in referred)
-            waiting = []
-
-
-def _is_map(step: Step) -> bool:
-    return issubclass(stage_class(step.verb), MapStage)
-
-
-def _keeps_documents(step: Step) -> bool:
-    """Whether the step writes its documents. By default it does if it reads raw files.
-
-    Then, after a change of a filter's threshold, only the later stages run again. The crawl is not
-    read again.
-    """
-    if step.keep_documents is not None:
-        return step.keep_documents
-    return stage_class(step.verb).reads is Reads.RECORDS
-
-
-def _folder_of(recipe: Recipe, output: str) -> FolderOf:
-    grouped = {step.name: group.name for group in _groups(recipe) for step in group.steps}
-
-    def folder_of(name: str) -> str:
-        if name not in grouped:
-            raise RecipeError(
-                f"step:{name} names no step of the recipe", nearest(name, grouped, "the steps are")
-            )
-        return storage.join(output, grouped[name])
-
-    return folder_of

@@ -15,7 +15,13 @@ R = TypeVar("R")
 
 
 class Runner(Protocol):
-    """Runs tasks. The number of tasks that run at a time is bounded."""
+    """Runs tasks. The number of tasks that run at a time is bounded.
+
+    here: whether all tasks run on this machine.
+    """
+
+    @property
+    def here(self) -> bool: ...
 
     def run(
         self, tasks: Iterable[Task], *, holds_engine: bool
@@ -32,6 +38,8 @@ class Runner(Protocol):
 
 class InlineRunner:
     """Runs tasks in this process, one after the other."""
+
+    here = True
 
     def run(
         self, tasks: Iterable[Task], *, holds_engine: bool

@@ -146,7 +146,7 @@ def _do(task: Task, old: Receipt | None) -> Receipt:
     # The manifest lists this shard's old outputs, which are now replaced.
     storage.remove(storage.join(task.folder, MANIFEST))
     shard = Shard(task.shard, task.inputs, task.folder, task.plan_hash, task.shard_settings)
-    started = time.perf_counter()
+    began, started = time.time(), time.perf_counter()
     try:
         with counting_reads(shard.report_read):
             counts = task.work(shard)
@@ -168,12 +168,19 @@ def _do(task: Task, old: Receipt | None) -> Receipt:
             if artifact.path in shard.received
         ],
         seconds=round(time.perf_counter() - started, 3),
+        started=round(began, 3),
+        gpus=task.gpus if _has_gpu() else 0.0,
         worker=f"{platform.node()}:{os.getpid()}",
     )
     _remove_outputs(old, keep=receipt)
     write_receipt(receipt, task.folder)
     _remove_scratch(shard)
     return receipt
+
+
+def _has_gpu() -> bool:
+    """Whether this machine has a GPU with its driver, NVIDIA's or AMD's."""
+    return any(map(os.path.exists, ("/proc/driver/nvidia/version", "/dev/kfd")))
 
 
 def _remove_outputs(old: Receipt | None, keep: Receipt) -> None:

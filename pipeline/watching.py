@@ -2,8 +2,8 @@
 
 Any process that can read the folder can follow a run: on another machine too, or after the run has
 ended. A stage's `work/pass.json` says how many shards its present pass has (`pipeline.progress`
-writes it). Its receipts say which are done, its lease who works. Within a shard, the progress files
-of this machine's workers say more.
+writes it). Its receipts say which are done. Its lease says who works. Within a shard, the progress
+files of this machine's workers say more.
 """
 
 import json
@@ -66,7 +66,7 @@ class StageState:
 
 @dataclass
 class Watcher:
-    """Looks at a run again and again. Receipts that it has read are not read again."""
+    """Looks at a run again and again. Each receipt is read once."""
 
     root: str
     _receipts: dict[str, dict[str, Receipt]] = field(default_factory=dict)

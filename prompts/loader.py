@@ -13,6 +13,7 @@ prompt, name another file in the recipe. Every row holds the hash of its prompt 
 """
 
 import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -20,6 +21,7 @@ from corpusmill.manifests import storage
 from corpusmill.manifests.errors import RecipeError, nearest
 from corpusmill.manifests.package_data import package_file
 from corpusmill.manifests.settings import Settings, build_settings
+from corpusmill.prompts.properties import Property, check_names, object_schema
 from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 
 PLACEHOLDER = "{document}"
@@ -103,8 +105,16 @@ class FrontMatter(Settings):
     """Post-filters in order, each `name` or `name: {argument: value}`."""
     scores: tuple[str, ...] = ()
     """Of a judge: the grades, 0 to 5, that its answer gives, each on a line `NAME: GRADE`."""
+    properties: dict[str, Property] = {}
+    """Of a rubric: what its answer, a JSON object, says of a document. Name -> allowed values."""
     examples: tuple[Example, ...] = ()
     """Good and bad answers. `corpusmill prompts test NAME` shows what becomes of them."""
+
+    @field_validator("properties")
+    @classmethod
+    def _are_columns(cls, value: dict[str, Property]) -> dict[str, Property]:
+        check_names(value)
+        return value
 
     @field_validator("postfilters", mode="before")
     @classmethod
@@ -128,6 +138,11 @@ class Prompt(FrontMatter):
     def instruction(self) -> str:
         """System text and template without the document."""
         return f"{self.system}\n{self.template.replace(PLACEHOLDER, '')}"
+
+    @property
+    def answer_schema(self) -> str:
+        """The JSON Schema of the answer, as JSON. Empty: the answer is no JSON."""
+        return json.dumps(object_schema(self.properties)) if self.properties else ""
 
     def messages(self, document: str, order: Order = "instruction_first") -> list[dict[str, str]]:
         """The chat that asks for one answer about `document`. Braces in the document stay.

@@ -1,1 +1,1 @@
-"""`corpusmill report`: one HTML page about a run, for who decides and for who looks after it."""
+"""`corpusmill report`: one HTML page about a run, for deciders and for operators."""

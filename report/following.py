@@ -10,7 +10,7 @@ from corpusmill.manifests.errors import InputError
 from corpusmill.pipeline.watching import State, Watcher
 from corpusmill.report.watching import Line, Rates, lines, watch_page, watch_table
 
-QUIET_SECONDS = 15.0  # no run holds a folder for so long: the job has ended, or begins no more
+QUIET_SECONDS = 15.0  # if no run holds a folder for so long, the job has ended
 
 
 def follow(

@@ -19,7 +19,7 @@ class Rates:
     _first: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
 
     def seconds_left(self, state: StageState) -> float | None:
-        """What the pass still takes. None if it is too early to say."""
+        """Seconds until the pass ends. None if it is too early to say."""
         now, key = time.monotonic(), (state.folder, state.pass_name)
         then, part = self._first.setdefault(key, (now, state.part))
         if state.part <= part or now - then < 2:

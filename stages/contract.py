@@ -168,6 +168,13 @@ class Stage(Settings):
         """
         return ""
 
+    def refuse_early(self, here: bool) -> None:
+        """Raises CorpusmillError if no input can make the settings work.
+
+        Called before any stage of a run starts, so folders of earlier stages may not be there yet.
+        here: the stage will run on this machine, whose devices and packages can be looked at.
+        """
+
     def named_inputs(self) -> Mapping[str, tuple[str, ...]]:
         """Inputs beside the main one: name -> stage folders, files or globs (`Inputs.named`)."""
         return {}

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 import yaml
-from corpusmill.cli import NOT_VERIFIED, QUARANTINED, TIME_UP, USER_ERROR, app
+from corpusmill.cli import app
+from corpusmill.commands.exit_codes import NOT_VERIFIED, QUARANTINED, TIME_UP, USER_ERROR
 from typer.main import get_command
 
 DEPLOY = Path(__file__).parent.parent / "deploy"

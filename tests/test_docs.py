@@ -7,7 +7,8 @@ import shlex
 from pathlib import Path
 
 import pytest
-from corpusmill.cli import EXIT_CODES, app
+from corpusmill.cli import app
+from corpusmill.commands.exit_codes import EXIT_CODES
 from corpusmill.pipeline.catalogue import STAGES
 from corpusmill.pipeline.recipe import Recipe, Step, build_stage, load_recipe, override
 from typer.main import get_command
@@ -130,10 +131,10 @@ def test_every_benchmark_that_is_named_exists_and_knows_its_options(page):
 
 @every_page
 def test_every_file_in_backticks_exists(page):
-    """Paths that begin with a room of the repository."""
-    rooms = "benchmarks|classifiers|constraints|deploy|manifests|models|pipeline|prompts|recipes"
-    rooms += "|samples|stages|tests|tools|trainer"
-    named = re.findall(rf"`((?:{rooms})/[\w./-]+)`", page.read_text())
+    """Paths that begin with a folder of the repository."""
+    folders = "benchmarks|classifiers|commands|constraints|deploy|manifests|models|pipeline|prompts"
+    folders += "|recipes|samples|stages|tests|tools|trainer"
+    named = re.findall(rf"`((?:{folders})/[\w./-]+)`", page.read_text())
     gone = [name for name in named if "NAME" not in name and not (ROOT / name).exists()]
     assert [name for name in gone if name not in OF_THE_READER] == []
 

@@ -1,4 +1,4 @@
-"""Rooms import each other in one direction, and help pages load nothing heavy."""
+"""Folders import each other in one direction, and help pages load nothing heavy."""
 
 import ast
 import subprocess
@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
-# What each room may import; `cli` may import every room.
+# What each folder may import.
 ALLOWED: dict[str, set[str]] = {
     "manifests": set(),
     "prompts": {"manifests"},
@@ -30,9 +30,10 @@ ALLOWED: dict[str, set[str]] = {
     },
     "pipeline": {"manifests", "stages"},
     "report": {"manifests", "stages", "pipeline"},
+    "commands": {"manifests", "stages", "pipeline", "report"},
     "tools": {"manifests", "prompts", "stages", "trainer", "pipeline"},
 }
-ROOMS = {*ALLOWED, "cli", "models", "recipes", "samples", "tests", "benchmarks"}
+FOLDERS = {*ALLOWED, "cli", "models", "recipes", "samples", "tests", "benchmarks"}
 
 
 def imported_modules(path: Path) -> set[str]:
@@ -46,41 +47,45 @@ def imported_modules(path: Path) -> set[str]:
     return names
 
 
-def imported_rooms(path: Path) -> set[str]:
+def imported_folders(path: Path) -> set[str]:
     ours = [name.split(".") for name in imported_modules(path) if name.startswith("corpusmill.")]
-    return {parts[1] for parts in ours} & ROOMS
+    return {parts[1] for parts in ours} & FOLDERS
 
 
 def test_everything_is_imported_as_corpusmill():
     """The folders are not top-level packages. A user's own `pipeline.py` must not hide one."""
     wrong = {
         str(path.relative_to(ROOT)): tops
-        for room in (*ALLOWED, "tests", "benchmarks")
-        for path in (ROOT / room).rglob("*.py")
+        for folder in (*ALLOWED, "tests", "benchmarks")
+        for path in (ROOT / folder).rglob("*.py")
         if (
             tops := {name.split(".")[0] for name in imported_modules(path)}
-            & (ROOMS - {"tests", "benchmarks"})
+            & (FOLDERS - {"tests", "benchmarks"})
         )
     }
     assert not wrong
 
 
-@pytest.mark.parametrize("room", sorted(ALLOWED))
-def test_a_room_imports_only_the_rooms_below_it(room):
+@pytest.mark.parametrize("folder", sorted(ALLOWED))
+def test_a_folder_imports_only_the_folders_below_it(folder):
     wrong = {
-        str(path.relative_to(ROOT)): rooms
-        for path in (ROOT / room).rglob("*.py")
-        if (rooms := imported_rooms(path) - ALLOWED[room] - {room})
+        str(path.relative_to(ROOT)): folders
+        for path in (ROOT / folder).rglob("*.py")
+        if (folders := imported_folders(path) - ALLOWED[folder] - {folder})
     }
     assert not wrong
+
+
+def test_the_command_line_imports_verbs_and_the_list_of_stages():
+    assert imported_folders(ROOT / "cli.py") == {"commands", "manifests", "pipeline"}
 
 
 def test_two_files_know_ray():
     """The runner of tasks, and the trainer's processes."""
     knowing = {
         str(path.relative_to(ROOT))
-        for room in (*ALLOWED, ".")
-        for path in ((ROOT / room).rglob("*.py") if room != "." else [ROOT / "cli.py"])
+        for folder in (*ALLOWED, ".")
+        for path in ((ROOT / folder).rglob("*.py") if folder != "." else [ROOT / "cli.py"])
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if (isinstance(node, ast.Import) and any(alias.name == "ray" for alias in node.names))
         or (isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "ray")
@@ -148,8 +153,8 @@ print(*sys.modules)
 
 def test_no_folders_import_each_other_in_a_circle():
     arrows: dict[str, set[str]] = {}
-    for room in ALLOWED:
-        for path in (ROOT / room).rglob("*.py"):
+    for top in ALLOWED:
+        for path in (ROOT / top).rglob("*.py"):
             folder = str(path.parent.relative_to(ROOT))
             for name in imported_modules(path):
                 parts = name.split(".")[1:] if name.startswith("corpusmill.") else []

@@ -5,6 +5,8 @@ import textwrap
 
 import corpusmill
 import pytest
+from corpusmill.manifests.looking.trace import origin_of, trace
+from corpusmill.stages.readers import locate
 
 CODE = '''
 from collections.abc import Iterator, Mapping, Sequence
@@ -205,3 +207,35 @@ def test_a_reader_that_fails_names_the_file(module, tmp_path):
             settings={"reader": {"own": f"{module}:Blocks"}},
             runner="inline",
         )
+
+
+def test_the_record_of_a_reader_of_ones_own_is_what_it_gave(module, pages, tmp_path):
+    """Also if the stage that read the file lies elsewhere. A JSON file is no JSON line here."""
+    reader = {"own": f"{module}:Blocks", "own_settings": {"mark": "===="}}
+    settings = {"min_text_chars": 0, "languages": [], "reader": reader}
+    source = tmp_path / "blocks.jsonl"
+    source.write_text("first\n====\nsecond\n====\n")
+    first, second = str(tmp_path / "first"), str(tmp_path / "second")
+    corpusmill.run_stage("extract", first, inputs=[str(source)], settings=settings, runner="inline")
+    corpusmill.run_stage(f"{module}:Shout", second, inputs=[first], runner="inline")
+    for folder in (first, second):
+        found = trace(folder, "https://a.example/1")
+        assert locate(origin_of(found)) == b"second"
+    source.write_text("first\n")
+    with pytest.raises(corpusmill.CorpusmillError, match="finds no document 1 in"):
+        locate(origin_of(found))
+
+
+def test_a_document_of_ones_own_reader_may_be_too_large(module, pages, tmp_path):
+    settings = {
+        "min_text_chars": 0,
+        "languages": [],
+        "reader": {"own": f"{module}:Blocks", "max_payload_bytes": 20},
+    }
+    out = str(tmp_path / "out")
+    corpusmill.run_stage("extract", out, inputs=[pages], settings=settings, runner="inline")
+    run = corpusmill.open(out).stage("out")
+    assert run.documents().arrow()["text"].to_pylist() == ["The river is long."]
+    excluded = run.documents(excluded=True).arrow().to_pylist()
+    assert {row["reason"] for row in excluded} == {"page.too_large"}
+    assert "row 1: 22 bytes > 20" in excluded[0]["detail"]

@@ -16,8 +16,9 @@ from packaging.requirements import Requirement
 
 from tests.command_line import ROOT
 
-ROOMS = (
+FOLDERS = (
     "classifiers",
+    "commands",
     "compression",
     "evaluation",
     "manifests",
@@ -92,19 +93,23 @@ def distributions(files: Iterable[Path]) -> dict[str, str]:
 
 def package_files() -> list[Path]:
     return [ROOT / "cli.py", ROOT / "__init__.py"] + [
-        path for room in ROOMS for path in (ROOT / room).rglob("*.py")
+        path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")
     ]
 
 
 def other_files() -> list[Path]:
     return [
-        path for room in ("tests", "benchmarks", "tools") for path in (ROOT / room).rglob("*.py")
+        path
+        for folder in ("tests", "benchmarks", "tools")
+        for path in (ROOT / folder).rglob("*.py")
     ]
 
 
 def test_every_folder_with_code_is_a_package_of_the_wheel():
     folders = {
-        path.parent.relative_to(ROOT) for room in ROOMS for path in (ROOT / room).rglob("*.py")
+        path.parent.relative_to(ROOT)
+        for folder in FOLDERS
+        for path in (ROOT / folder).rglob("*.py")
     }
     expected = (
         {f"corpusmill.{'.'.join(folder.parts)}" for folder in folders} | DATA | {"corpusmill"}
@@ -119,10 +124,10 @@ def test_every_pattern_of_package_data_finds_a_file():
             assert any(folder.glob(pattern)), f"{package} has no {pattern}"
 
 
-def test_every_file_of_a_room_that_is_no_code_is_package_data():
+def test_every_file_of_a_folder_that_is_no_code_is_package_data():
     settings = PYPROJECT["tool"]["setuptools"]["package-data"]
-    for room in ROOMS:
-        for path in (ROOT / room).rglob("*"):
+    for top in FOLDERS:
+        for path in (ROOT / top).rglob("*"):
             if path.suffix == ".py" or "__pycache__" in path.parts or not path.is_file():
                 continue
             owner = next(

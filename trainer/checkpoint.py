@@ -22,6 +22,7 @@ import json
 import re
 import shutil
 import warnings
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ import torch
 import torch.distributed.checkpoint as distributed
 from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.manifests.settings import build_settings
-from corpusmill.trainer.config import TrainConfig, differences
+from corpusmill.trainer.config import FREE_ON_RESUME, TrainConfig
 from corpusmill.trainer.model import HybridModel
 from corpusmill.trainer.optim import Optimizer
 from corpusmill.trainer.sharding import put
@@ -141,6 +142,31 @@ def resume(
         optimizer.steps = state.step
     _restore_random(_read_tensors(checkpoint / RANDOM))
     return state.step
+
+
+def differences(stored: Mapping[str, Any], now: TrainConfig) -> list[str]:
+    """What differs between a stored configuration (plain data) and `now`.
+
+    Fields that are free on resume are left out. A field that an older version did not know has its
+    default.
+    """
+    defaults = {
+        name: field.get_default(call_default_factory=True)
+        for name, field in type(now).model_fields.items()
+        if not field.is_required()
+    }
+    compared = ({**defaults, **stored}, now.model_dump(mode="json"))
+    free = {*FREE_ON_RESUME, *now.start_folders}
+    before, after = ({key: of[key] for key in of if key not in free} for of in compared)
+    return list(_differences(before, after, ""))
+
+
+def _differences(stored: Any, now: Any, name: str) -> Iterator[str]:
+    if isinstance(stored, Mapping) and isinstance(now, Mapping):
+        for key in sorted({*stored, *now}):
+            yield from _differences(stored.get(key), now.get(key), f"{name}.{key}" if name else key)
+    elif stored != now:
+        yield f"{name} was {stored!r} and is now {now!r}"
 
 
 def load_weights(checkpoint: Path, model: nn.Module) -> None:

@@ -6,8 +6,7 @@ if there are any: Nemotron-H, arXiv 2504.03624, table 1 and section 2.4.
 
 import importlib.util
 import math
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from corpusmill.manifests.errors import CorpusmillError, RecipeError
 from corpusmill.manifests.settings import Settings, Share
@@ -21,7 +20,7 @@ from pydantic import (
 )
 
 Schedule = Literal["cosine", "wsd"]
-Packing = Literal["concat", "pad"]
+Packing = Literal["concat", "pad", "best_fit"]
 Kind = Literal["mamba", "attention", "ffn"]
 KINDS: dict[str, Kind] = {"M": "mamba", "*": "attention", "-": "ffn"}
 Precision = Literal["plain", "fp8", "fp8_rowwise"]
@@ -148,7 +147,9 @@ class TrainConfig(Settings):
     """Length in passes over the data. A part of one is allowed."""
 
     pack: Packing = "concat"
-    """concat puts documents end to end. pad puts every document on its own row."""
+    """concat puts documents end to end. pad puts every document on its own row. best_fit lets
+    documents share rows, and cuts none that fits into one.
+    """
     reset_at_documents: bool = False
     """No layer reads across a document boundary."""
     shuffle_window: PositiveInt = 8
@@ -270,7 +271,7 @@ class TrainConfig(Settings):
         if self.precision != "plain":
             self._refuse_odd_sizes()
         if self.cuda_graph:
-            self._refuse_many_pieces()
+            self._refuse_no_graph()
         if self.epochs is None:
             self.refuse_long_warmup(self.step_count(0))
         if self.eval_every is not None and self.eval_fraction == 0:
@@ -279,9 +280,13 @@ class TrainConfig(Settings):
             )
         return self
 
-    def _refuse_many_pieces(self) -> None:
-        """Raises RecipeError if a step is more than one forward pass, or has hooks in it."""
+    def _refuse_no_graph(self) -> None:
+        """Raises RecipeError if a step cannot be a CUDA graph: one forward pass, without hooks."""
         several = self.batch_size > self.num_workers * self.rows_of_rank(self.num_workers)
+        if self.device in ("cpu", "mps"):
+            raise RecipeError(
+                f"cuda_graph needs a GPU, and device is {self.device}", "set cuda_graph to false"
+            )
         if several or self.shard_ranks > 1 or self.precision != "plain":
             raise RecipeError(
                 "a CUDA graph holds one forward pass of a model that is whole and in plain "
@@ -349,28 +354,3 @@ class TrainConfig(Settings):
             return math.ceil(self.tokens / (self.batch_size * self.sequence_length))
         assert self.epochs is not None
         return max(1, math.ceil(self.epochs * epoch_rows / self.batch_size))
-
-
-def differences(stored: Mapping[str, Any], now: TrainConfig) -> list[str]:
-    """What differs between a stored configuration (plain data) and `now`.
-
-    Fields that are free on resume are left out. A field that an older version did not know has its
-    default.
-    """
-    defaults = {
-        name: field.get_default(call_default_factory=True)
-        for name, field in type(now).model_fields.items()
-        if not field.is_required()
-    }
-    compared = ({**defaults, **stored}, now.model_dump(mode="json"))
-    free = {*FREE_ON_RESUME, *now.start_folders}
-    before, after = ({key: of[key] for key in of if key not in free} for of in compared)
-    return list(_differences(before, after, ""))
-
-
-def _differences(stored: Any, now: Any, name: str) -> Iterator[str]:
-    if isinstance(stored, Mapping) and isinstance(now, Mapping):
-        for key in sorted({*stored, *now}):
-            yield from _differences(stored.get(key), now.get(key), f"{name}.{key}" if name else key)
-    elif stored != now:
-        yield f"{name} was {stored!r} and is now {now!r}"

@@ -8,92 +8,28 @@ run can be resumed exactly at every step. Rank r of W takes the rows r mod W, wh
 
 Packing `concat` lays all documents end to end, epochs too, and cuts a row every `sequence_length`
 tokens. Rows overlap by one token: the last target of one is the first input of the next. So no
-token is lost and none is learnt twice. Packing `pad` starts every document on a row of its own, for
-instruction pairs. Long documents are cut into several rows, short ones are padded.
-
-A target counts in the loss unless it is padding, the first token of a document, or among its
-`n_prompt` first tokens.
+token is lost and none is learnt twice. With `pad` and `best_fit` (`trainer.packing`) a row group
+fills whole rows. With `best_fit`, the rows of a window are shuffled too.
 
 The idea is from Megatron-LM's sample index: a batch is a function of the samples consumed so far.
-Permutations here are hashes, so no index is stored. Letters in tensor names: B rows, T time.
 """
 
-import hashlib
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.trainer.config import Packing
-from corpusmill.trainer.token_shards import (
-    IMAGE,
-    LETTERS,
-    Catalogue,
-    RowGroup,
-    held_out_mask,
-    open_shard,
-    padded_rows,
-    read_group,
-)
+from corpusmill.trainer.rows import DocumentSpan, Row, join
+from corpusmill.trainer.token_shards import Catalogue
+from corpusmill.trainer.windows import Window, permutation, read_window
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 WINDOWS_KEPT = 2  # decoded windows in memory: the current one, and the next that a row may reach
-
-
-class DocumentSpan(NamedTuple):
-    """A piece of a document inside a row: its tokens span[0] up to, but not including, span[1]."""
-
-    id: str
-    span: tuple[int, int]
-
-
-@dataclass(frozen=True)
-class PageImage:
-    """The image of a row: a file, and where the letters stand in it, if that was asked for."""
-
-    content: bytes
-    letters: str = ""
-    x: tuple[int, ...] = ()
-    y: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
-class Row:
-    """One training sequence: T + 1 tokens, so T inputs and T targets."""
-
-    tokens: "NDArray[np.int32]"  # (T + 1,)
-    loss_mask: "NDArray[np.bool_]"  # (T,): whether each target tokens[1:] counts
-    document_ids: "NDArray[np.int32]"  # (T,): document of each input tokens[:-1], 0, 1, 2...
-    documents: tuple[DocumentSpan, ...]
-    image: PageImage | None = None
-
-
-@dataclass(frozen=True)
-class _Window:
-    """The documents of one window in their shuffled order, with tokens end to end."""
-
-    ids: pa.Array
-    tokens: "NDArray[np.int32]"
-    starts: "NDArray[np.int64]"  # where each document starts in `tokens`, and the end
-    prompts: "NDArray[np.int64]"
-    row_starts: "NDArray[np.int64]"  # with packing pad: each document's first row, and the end
-    images: pa.Table  # the documents' columns of images, as far as they are read
-
-    def image(self, document: int) -> PageImage | None:
-        """The image of a document, if it has one and it is read."""
-        if not self.images.num_columns:
-            return None
-        row = self.images.slice(document, 1).to_pylist()[0]
-        if row[IMAGE] is None:
-            return None
-        letters, x, y = (row.get(name) or () for name in LETTERS)
-        return PageImage(row[IMAGE], letters or "", tuple(x), tuple(y))
+SIZES: dict[Packing, str] = {"concat": "tokens", "pad": "padded_rows", "best_fit": "fitted_rows"}
 
 
 class PackedStream:
@@ -125,9 +61,8 @@ class PackedStream:
         self.groups = corpus.held_out if held_out else corpus.training
         self.shuffle_window = shuffle_window
         self.epoch_tokens = sum(group.tokens for group in self.groups)
-        self._sizes = np.array(
-            [g.tokens if pack == "concat" else g.padded_rows for g in self.groups], dtype=np.int64
-        )
+        # Of each row group: tokens with packing concat, else rows.
+        self._sizes = np.array([getattr(g, SIZES[pack]) for g in self.groups], dtype=np.int64)
         self._phases = np.array([group.phase for group in self.groups])
         # Where each window begins in the order of row groups, and the end. None has two phases.
         ends = np.cumsum(np.unique(self._phases, return_counts=True)[1]).tolist()
@@ -137,17 +72,17 @@ class PackedStream:
             for place in range(start, end, shuffle_window)
         ] + ends[-1:]
         self._plans: dict[int, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
-        self._windows: dict[tuple[int, int], _Window] = {}
+        self._windows: dict[tuple[int, int], Window] = {}
 
     @property
     def epoch_rows(self) -> int:
         """Rows that one epoch fills, rounded up."""
         size = int(self._sizes.sum())
-        return size if self.pack == "pad" else -(-size // self.corpus.sequence_length)
+        return -(-size // self.corpus.sequence_length) if self.pack == "concat" else size
 
     def row(self, index: int) -> Row:
         """Row `index` of the stream: 0, 1, 2... through all epochs."""
-        return self._concatenated_row(index) if self.pack == "concat" else self._padded_row(index)
+        return self._concatenated_row(index) if self.pack == "concat" else self._planned_row(index)
 
     def documents_of(self, sequence_index: int) -> list[DocumentSpan]:
         """The pieces of documents in row `sequence_index`, in order."""
@@ -174,17 +109,19 @@ class PackedStream:
         return left + self._documents_in(order[self._bounds[number + 1] :])
 
     def _position(self, row: int) -> tuple[int, int]:
-        """The epoch in which `row` begins, and its position there: in tokens, or rows with pad."""
-        begins = row if self.pack == "pad" else row * self.corpus.sequence_length
+        """The epoch in which `row` begins, and its position there: in tokens with concat, else in
+        rows.
+        """
+        begins = row * self.corpus.sequence_length if self.pack == "concat" else row
         return divmod(begins, int(self._sizes.sum()))
 
     def _reached(self, row: int) -> tuple[int, int, int]:
-        """(window in which `row` begins, its documents that began before the row, the others)."""
+        """(window in which `row` begins, its documents in rows before, the others)."""
         number, window, inside = self._locate(*self._position(row))
-        starts = window.row_starts if self.pack == "pad" else window.starts
-        # A row's last target is the first token of the next row.
-        last_target = 0 if self.pack == "pad" else 1
-        begun = int(np.searchsorted(starts[:-1], inside + last_target, side="left"))
+        if window.rows is not None:
+            begun = window.rows.documents_before(inside)
+        else:  # A row's last target is the first token of the next row.
+            begun = int(np.searchsorted(window.starts[:-1], inside + 1, side="left"))
         return number, begun, len(window.ids) - begun
 
     def _documents_in(self, groups: "NDArray[np.int64]") -> int:
@@ -192,67 +129,47 @@ class PackedStream:
 
     def _concatenated_row(self, index: int) -> Row:
         length = self.corpus.sequence_length
-        epoch, offset = divmod(index * length, int(self._sizes.sum()))
-        tokens = np.empty(length + 1, dtype=np.int32)
-        counted = np.empty(length + 1, dtype=np.bool_)
-        owners = np.empty(length + 1, dtype=np.int32)
-        spans: list[DocumentSpan] = []
-        filled = 0
-        while filled <= length:
+        epoch, offset = self._position(index)
+        pieces = []
+        missing = length + 1
+        while missing:
             number, window, offset = self._locate(epoch, offset)
             document = int(np.searchsorted(window.starts, offset, side="right")) - 1
-            while filled <= length and offset < window.starts[-1]:
+            while missing and offset < window.starts[-1]:
                 start, stop = int(window.starts[document]), int(window.starts[document + 1])
-                taken = min(stop - offset, length + 1 - filled)
+                taken = min(stop - offset, missing)
                 if taken:
-                    first = offset - start
-                    here = slice(filled, filled + taken)
-                    tokens[here] = window.tokens[offset : offset + taken]
-                    counted[here] = np.arange(first, first + taken) >= max(
-                        1, window.prompts[document]
-                    )
-                    owners[here] = len(spans)
-                    spans.append(DocumentSpan(window.ids[document].as_py(), (first, first + taken)))
-                filled, offset, document = filled + taken, offset + taken, document + 1
+                    pieces.append(window.piece(document, offset - start, taken))
+                missing, offset, document = missing - taken, offset + taken, document + 1
             epoch, offset = self._next_window(epoch, number)
-        return Row(tokens, counted[1:], owners[:-1], tuple(spans))
+        return join(pieces, length)
 
-    def _padded_row(self, index: int) -> Row:
-        length = self.corpus.sequence_length
-        epoch, offset = divmod(index, int(self._sizes.sum()))
-        _, window, offset = self._locate(epoch, offset)
-        document = int(np.searchsorted(window.row_starts, offset, side="right")) - 1
-        start, stop = int(window.starts[document]), int(window.starts[document + 1])
-        first = (offset - int(window.row_starts[document])) * length
-        taken = min(stop - start - first, length + 1)
-        tokens = np.zeros(length + 1, dtype=np.int32)
-        tokens[:taken] = window.tokens[start + first : start + first + taken]
-        position = np.arange(first, first + length + 1)
-        counted = (position >= max(1, window.prompts[document])) & (position < first + taken)
-        # Padding counts as a document of its own.
-        owners = (position >= first + taken).astype(np.int32)
-        return Row(
-            tokens,
-            counted[1:],
-            owners[:-1],
-            (DocumentSpan(window.ids[document].as_py(), (first, first + taken)),),
-            window.image(document),
+    def _planned_row(self, index: int) -> Row:
+        _, window, row = self._locate(*self._position(index))
+        assert window.rows is not None
+        rows = window.rows
+        here = slice(*rows.row_starts[row : row + 2].tolist())
+        documents = rows.documents[here].tolist()
+        places = zip(
+            documents, rows.firsts[here].tolist(), rows.lengths[here].tolist(), strict=True
         )
+        pieces = [window.piece(*place) for place in places]
+        return join(pieces, self.corpus.sequence_length, window.image(documents[0]))
 
     def _plan(self, epoch: int) -> "tuple[NDArray[np.int64], NDArray[np.int64]]":
         """The order of row groups in an epoch, and where each window begins.
 
-        Positions are in tokens, or in rows with packing pad.
+        Positions are in tokens with packing concat, else in rows.
         """
         if epoch not in self._plans:
-            order = _permutation(len(self.groups), self.seed, epoch, 0)
+            order = permutation(len(self.groups), self.seed, epoch, 0)
             order = order[np.argsort(self._phases[order], kind="stable")]
             sums = np.add.reduceat(self._sizes[order], self._bounds[:-1])
             self._plans = {key: plan for key, plan in self._plans.items() if key == epoch - 1}
             self._plans[epoch] = order, np.concatenate([[0], np.cumsum(sums)])
         return self._plans[epoch]
 
-    def _locate(self, epoch: int, offset: int) -> tuple[int, _Window, int]:
+    def _locate(self, epoch: int, offset: int) -> tuple[int, Window, int]:
         """Position `offset` of an epoch as (number of its window, the window, position in it)."""
         _, begins = self._plan(epoch)
         number = int(np.searchsorted(begins, offset, side="right")) - 1
@@ -262,38 +179,23 @@ class PackedStream:
         _, begins = self._plan(epoch)
         return (epoch + 1, 0) if number + 2 == len(begins) else (epoch, int(begins[number + 1]))
 
-    def _window(self, epoch: int, number: int) -> _Window:
+    def _window(self, epoch: int, number: int) -> Window:
         key = (epoch, number)
         if key not in self._windows:
             order, _ = self._plan(epoch)
             chosen = order[self._bounds[number] : self._bounds[number + 1]]
-            window = self._read_window([self.groups[group] for group in chosen], epoch, number)
+            window = read_window(
+                self.corpus,
+                [self.groups[group] for group in chosen],
+                self.held_out,
+                self.pack,
+                self.images,
+                (self.seed, epoch, number),
+            )
             while len(self._windows) >= WINDOWS_KEPT:
                 self._windows.pop(next(iter(self._windows)))
             self._windows[key] = window
         return self._windows[key]
-
-    def _read_window(self, groups: list[RowGroup], epoch: int, number: int) -> _Window:
-        tables = []
-        for group in groups:
-            path = self.corpus.shards[group.shard]
-            with open_shard(path) as file:
-                table = read_group(file, path, group.ordinal, self.images)
-            held = held_out_mask(table, self.corpus.eval_fraction)
-            tables.append(table.filter(pa.array(held if self.held_out else ~held)))
-        table = pa.concat_tables(tables)
-        table = table.take(pa.array(_permutation(table.num_rows, self.seed, epoch, number + 1)))
-        lists = table["tokens"].combine_chunks()
-        lengths = pc.list_value_length(lists).to_numpy().astype(np.int64)
-        rows = padded_rows(lengths, self.corpus.sequence_length)
-        return _Window(
-            ids=table["id"].combine_chunks(),
-            tokens=lists.flatten().to_numpy(),
-            starts=np.concatenate([[0], np.cumsum(lengths)]),
-            prompts=table["n_prompt"].to_numpy().astype(np.int64),
-            row_starts=np.concatenate([[0], np.cumsum(rows)]),
-            images=table.select(self.images),
-        )
 
 
 def _refuse_cut_images(corpus: Catalogue, pack: Packing) -> None:
@@ -327,24 +229,3 @@ def rows_of_step(
         )
     for index in range(step * batch_size + rank, (step + 1) * batch_size, world_size):
         yield stream.row(index)
-
-
-def _permutation(size: int, seed: int, epoch: int, stream: int) -> "NDArray[np.int64]":
-    """A permutation of 0..size-1, from a hash of (seed, epoch, stream, element).
-
-    It is the same on every machine.
-    """
-    start = hashlib.blake2b(f"{seed}/{epoch}/{stream}".encode(), digest_size=8).digest()
-    keys = _mix(np.arange(size, dtype=np.uint64) + np.uint64(int.from_bytes(start, "big") >> 1))
-    return np.argsort(keys, kind="stable")
-
-
-def _mix(values: "NDArray[np.uint64]") -> "NDArray[np.uint64]":
-    """The finaliser of SplitMix64 (Steele, Lea and Flood 2014): a bijection of 64-bit integers.
-
-    Its results look random.
-    """
-    values = values * np.uint64(0x9E3779B97F4A7C15)
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))

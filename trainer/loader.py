@@ -17,7 +17,10 @@ from typing import Protocol
 import numpy as np
 import torch
 from corpusmill.manifests.errors import CorpusmillError
-from corpusmill.trainer.data import PackedStream, Row, rows_of_step
+from corpusmill.trainer.config import TrainConfig
+from corpusmill.trainer.data import PackedStream, rows_of_step
+from corpusmill.trainer.ranks import Ranks
+from corpusmill.trainer.rows import Row
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -151,6 +154,35 @@ def batch_of_step(
 ) -> Batch:
     """What rank `rank` of `ranks` trains on in a step."""
     return collate(rows_of_step(stream, step, batch_size, rank, ranks), read_images=read_images)
+
+
+def held_out_batches(
+    config: TrainConfig, training: PackedStream, ranks: Ranks, read_images: ReadImages | None
+) -> list[Batch]:
+    """This rank's held-out rows in batches of the training shape.
+
+    With that shape, one compiled form serves training and evaluation. All ranks together have the
+    same rows always. Sharded ranks must run equally often, so a rank that has one batch less gets
+    one in which nothing counts.
+    """
+    if config.eval_fraction == 0:
+        return []
+    stream = PackedStream(
+        training.corpus,
+        config.seed,
+        config.pack,
+        config.shuffle_window,
+        held_out=True,
+        images=training.images,
+    )
+    rows = config.rows_of_rank(ranks.count)
+    count = max(1, min(config.eval_sequences, stream.epoch_rows) // rows)
+    batches = []
+    for number in range(ranks.rank, -(-count // ranks.count) * ranks.count, ranks.count):
+        chosen = (stream.row(min(number, count - 1) * rows + row) for row in range(rows))
+        batch = collate(chosen, read_images=read_images)
+        batches.append(batch if number < count else batch.uncounted())
+    return batches
 
 
 class BatchLoader:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
-from corpusmill.trainer import kernels, products
+from corpusmill.trainer import kernels, onednn
 from corpusmill.trainer.config import TrainConfig
 from corpusmill.trainer.loader import Batch
 from corpusmill.trainer.model import Head, HybridModel
@@ -94,7 +94,7 @@ def head_loss(
             torch.is_grad_enabled(),
         )
         return loss
-    logits = products.linear(hidden_BTD, weight).float()
+    logits = onednn.linear(hidden_BTD, weight).float()
     losses = F.cross_entropy(logits.flatten(0, 1), targets_BT.flatten(), reduction="none")
     if z_loss:
         losses = losses + z_loss * logits.flatten(0, 1).logsumexp(-1).square()

@@ -9,10 +9,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
 from corpusmill.manifests.errors import CorpusmillError
+from corpusmill.trainer import fp8
 from corpusmill.trainer.config import TrainConfig
 from corpusmill.trainer.sharding import local
 from torch import Tensor, nn
@@ -20,16 +22,21 @@ from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.tensor import DTensor
 
 REPLICAS, SHARDS = "replicas", "shards"
+PATIENCE = timedelta(days=30)  # of ranks that wait for work of the first one alone
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among all of the run. mesh: None if it is the only one."""
+    """This process among all of the run.
+
+    mesh: None if it is the only one. patient: all ranks, for `wait_long`.
+    """
 
     device: torch.device
     rank: int = 0
     count: int = 1
     mesh: DeviceMesh | None = None
+    patient: dist.ProcessGroup | None = None
 
     @property
     def first(self) -> bool:
@@ -78,6 +85,15 @@ class Ranks:
         if self.mesh is not None:
             dist.barrier()
 
+    def wait_long(self) -> None:
+        """Wait until every rank is here, even if one has an hour's work to do before.
+
+        In any other operation NCCL takes a rank that is ten minutes late for a dead one. If a rank
+        does die, the launcher ends those that wait here.
+        """
+        if self.patient is not None:
+            dist.barrier(group=self.patient)
+
 
 def under_launcher() -> bool:
     """Whether `torchrun`, or the like, started this process as one of several."""
@@ -92,7 +108,7 @@ def joined(config: TrainConfig) -> Iterator[Ranks]:
     Raises CorpusmillError if the ranks do not fit the settings or the machine.
     """
     if not under_launcher():
-        yield Ranks(find_device(config.device))
+        yield Ranks(device_of(config))
         return
     rank, count = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     if config.num_workers not in (1, count):
@@ -101,7 +117,7 @@ def joined(config: TrainConfig) -> Iterator[Ranks]:
             f"set num_workers to {count}, or leave it out",
         )
     refuse_ranks(config, count)
-    device = find_device(config.device)
+    device = device_of(config)
     if device.type == "cuda":
         number = int(os.environ.get("LOCAL_RANK", "0"))
         if number >= torch.cuda.device_count():
@@ -120,7 +136,7 @@ def joined(config: TrainConfig) -> Iterator[Ranks]:
         mesh = init_device_mesh(
             device.type, (count // shards, shards), mesh_dim_names=(REPLICAS, SHARDS)
         )
-        yield Ranks(device, rank, count, mesh)
+        yield Ranks(device, rank, count, mesh, dist.new_group(backend="gloo", timeout=PATIENCE))
     finally:
         if made:
             dist.destroy_process_group()
@@ -139,6 +155,28 @@ def refuse_ranks(config: TrainConfig, count: int) -> None:
             f"shard_ranks {config.shard_ranks} does not divide the {count} ranks",
             "choose a divisor",
         )
+
+
+def refuse_machine(config: TrainConfig) -> None:
+    """Raises CorpusmillError if `num_workers` processes cannot train on this machine alone."""
+    gpus = torch.cuda.device_count()
+    if device_of(config).type == "cuda" and gpus < config.num_workers:
+        raise CorpusmillError(
+            f"num_workers {config.num_workers} needs as many GPUs, and this machine has {gpus}",
+            "lower num_workers, or start one process a GPU on several machines with torchrun",
+        )
+
+
+def device_of(config: TrainConfig) -> torch.device:
+    """The device of a run. Raises CorpusmillError if it is not there, or lacks what is asked."""
+    device = find_device(config.device)
+    if config.precision != "plain":
+        fp8.refuse_device(device)
+    if config.cuda_graph and device.type != "cuda":
+        raise CorpusmillError(
+            f"cuda_graph needs a GPU, and this run is on {device}", "set cuda_graph to false"
+        )
+    return device
 
 
 def find_device(name: str) -> torch.device:

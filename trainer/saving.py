@@ -97,7 +97,7 @@ class Saver:
         if self._writing is None:
             return None
         path = self._writing.result()
-        self.ranks.wait()
+        self.ranks.wait_long()  # the first rank may write for long
         return path
 
     def _snapshot(self, step: int) -> Snapshot:

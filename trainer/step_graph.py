@@ -16,14 +16,18 @@ from corpusmill.trainer.loader import Batch
 from torch import Tensor, nn
 
 PLAIN_STEPS = 3  # first: kernels are compiled and library handles made
-MOST_DIFFERENCE = 0.02  # of loss and gradient norm between a plain step and the graph, relative
+COMPARED_STEPS = 3  # of the graph, with as many batches
+MOST_DIFFERENCE = 0.02  # of loss and gradients between a plain step and the graph, relative
+SMALLEST = 1e-6  # what a difference is divided by
 
 
 class StepGraph:
     """Like `gradients`, which leaves a batch's gradients in the parameters and returns its loss.
 
     The first steps are plain, and so is one with a batch that does not fit into the memory of the
-    graph. Raises CorpusmillError if the graph does not do what the plain step does.
+    graph. The first replays are compared with plain steps: with the batch of the capture, and with
+    others, which show whether the graph reads all of a new batch. Raises CorpusmillError if one
+    gives another loss or gradient.
     """
 
     def __init__(
@@ -33,17 +37,42 @@ class StepGraph:
         self._parameters = list(parameters)
         self._steps = 0
         self._graph: torch.cuda.CUDAGraph | None = None
+        self._to_compare = COMPARED_STEPS
 
     def __call__(self, batch: Batch) -> Tensor:
         self._steps += 1
         if self._steps <= PLAIN_STEPS:
             return self._plain(batch)
         if self._graph is None:
-            self._capture(batch)
-        assert self._graph is not None
+            self._graph = self._captured(batch)
         if not self._static.take(batch):
             return self._plain(batch)
-        return self._replayed(self._graph)
+        if not self._to_compare:
+            return self._replayed(self._graph)
+        self._to_compare -= 1
+        return self._compared(self._graph, batch)
+
+    def _compared(self, graph: torch.cuda.CUDAGraph, batch: Batch) -> Tensor:
+        """The batch's loss and gradients by the graph, if they are those of a plain step.
+
+        An untrained model has nearly one loss for all batches, and nearly one gradient norm. So the
+        gradients themselves are compared.
+        """
+        expected = self._plain(batch).item()
+        plain = self._flat_gradients()
+        self._forget()
+        loss = self._replayed(graph)
+        found = self._flat_gradients()
+        off = max(
+            abs(loss.item() - expected) / max(abs(expected), SMALLEST),
+            ((found - plain).norm() / plain.norm().clamp(min=SMALLEST)).item(),
+        )
+        if not off <= MOST_DIFFERENCE:
+            raise CorpusmillError(
+                f"a CUDA graph's loss or gradients are {off:.1%} off those of a plain step",
+                "set cuda_graph to false",
+            )
+        return loss
 
     def _replayed(self, graph: torch.cuda.CUDAGraph) -> Tensor:
         graph.replay()
@@ -51,14 +80,13 @@ class StepGraph:
             parameter.grad = gradient
         return self._loss.clone()
 
-    def _capture(self, batch: Batch) -> None:
+    def _captured(self, batch: Batch) -> torch.cuda.CUDAGraph:
         self._static = batch.with_room()
         before = torch.cuda.current_stream()
         aside = torch.cuda.Stream()
         aside.wait_stream(before)
         with torch.cuda.stream(aside):  # autograd remembers the stream of the pass before
-            expected = self._plain(self._static)
-            expected_norm = self._norm()
+            self._plain(self._static)
             self._forget()
         before.wait_stream(aside)
         graph = torch.cuda.CUDAGraph()
@@ -72,23 +100,13 @@ class StepGraph:
                 "set cuda_graph to false",
             ) from error
         self._gradients = [parameter.grad for parameter in self._parameters]
-        found = self._replayed(graph)
-        for name, plain, ours in (
-            ("loss", expected, found),
-            ("gradient norm", expected_norm, self._norm()),
-        ):
-            if not abs(plain.item() - ours.item()) <= MOST_DIFFERENCE * abs(plain.item()) + 1e-6:
-                raise CorpusmillError(
-                    f"the {name} of a CUDA graph is {ours.item()}, that of a plain step "
-                    f"{plain.item()}",
-                    "set cuda_graph to false",
-                )
         self._forget()
-        self._graph = graph
+        return graph
 
-    def _norm(self) -> Tensor:
-        there = [parameter.grad for parameter in self._parameters if parameter.grad is not None]
-        return nn.utils.get_total_norm(there)
+    def _flat_gradients(self) -> Tensor:
+        """All gradients in one row; zeros for what the batch has not reached."""
+        parts = [(parameter, parameter.grad) for parameter in self._parameters]
+        return torch.cat([(torch.zeros_like(p) if g is None else g).flatten() for p, g in parts])
 
     def _forget(self) -> None:
         for parameter in self._parameters:

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from corpusmill.manifests import schema
 from corpusmill.manifests.errors import CorpusmillError, InputError
+from corpusmill.trainer.packing import cut_chance, fitted_rows, padded_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,6 +47,9 @@ class RowGroup:
     tokens: int
     longest: int
     padded_rows: int
+    fitted_rows: int
+    longer: int  # documents that are longer than a training sequence
+    concat_cuts: float  # documents that packing concat is expected to cut
     phase: int = 0
 
 
@@ -113,11 +117,8 @@ def catalogue(
                 held = held_out_mask(table, eval_fraction)
                 for side, chosen in zip(sides, (lengths[~held], lengths[held]), strict=True):
                     if chosen.size:
-                        rows = int(padded_rows(chosen, sequence_length).sum())
-                        total, longest = int(chosen.sum()), int(chosen.max())
-                        side.append(
-                            RowGroup(shard, ordinal, chosen.size, total, longest, rows, phase)
-                        )
+                        group = _measured(shard, ordinal, phase, chosen, sequence_length)
+                        side.append(group)
         with path.open("rb") as raw:
             digest.update(hashlib.file_digest(raw, "sha256").digest())
     training, held_out = sides
@@ -140,6 +141,23 @@ def catalogue(
         sequence_length,
         eval_fraction,
         metadata,
+    )
+
+
+def _measured(
+    shard: int, ordinal: int, phase: int, lengths: "NDArray[np.int64]", sequence_length: int
+) -> RowGroup:
+    return RowGroup(
+        shard,
+        ordinal,
+        documents=lengths.size,
+        tokens=int(lengths.sum()),
+        longest=int(lengths.max()),
+        padded_rows=int(padded_rows(lengths, sequence_length).sum()),
+        fitted_rows=fitted_rows(lengths, sequence_length),
+        longer=int((lengths > sequence_length + 1).sum()),
+        concat_cuts=float(cut_chance(lengths, sequence_length).sum()),
+        phase=phase,
     )
 
 
@@ -214,11 +232,3 @@ def held_out_mask(documents: pa.Table, eval_fraction: float) -> "NDArray[np.bool
         return np.zeros(documents.num_rows, dtype=np.bool_)
     roots = documents[ROOT].to_pylist()
     return np.array([is_held_out(root, eval_fraction) for root in roots], dtype=np.bool_)
-
-
-def padded_rows(lengths: "NDArray[np.int64]", sequence_length: int) -> "NDArray[np.int64]":
-    """Rows that each document needs if it starts on its own row. At least one.
-
-    A document's targets are its tokens but the first.
-    """
-    return np.maximum(1, -(-(lengths - 1) // sequence_length))

@@ -4,8 +4,8 @@ Run it again after an interruption, and it goes on from the last checkpoint. On 
 the same bits as without the interruption. Nothing in a step waits for the GPU: losses and norms
 stay there, and are read every `log_every` steps.
 
-Output: `checkpoints/step-NNNNNNNN/` (see `trainer.checkpoint`), `log.jsonl`, one record a step, and
-`loss.svg`.
+Output: `checkpoints/step-NNNNNNNN/` (see `trainer.checkpoint`), `log.jsonl`, one record a step,
+`loss.svg`, and `sequences.json` (see `trainer.sequences`).
 Source of the recipe: Nemotron-H, arXiv 2504.03624, section 2.4.
 """
 
@@ -16,10 +16,10 @@ from pathlib import Path
 
 import torch
 from corpusmill.manifests.errors import CorpusmillError
-from corpusmill.trainer import checkpoint, fp8
+from corpusmill.trainer import checkpoint, fp8, sequences
 from corpusmill.trainer.config import TrainConfig
 from corpusmill.trainer.data import PackedStream
-from corpusmill.trainer.loader import Batch, BatchLoader, ReadImages, collate
+from corpusmill.trainer.loader import Batch, BatchLoader, held_out_batches
 from corpusmill.trainer.loss import SummedLoss, mean_loss, uncompiled
 from corpusmill.trainer.memory import too_little_memory
 from corpusmill.trainer.model import HybridModel
@@ -133,11 +133,14 @@ def _train(
     ranks.wait()  # nobody looks for checkpoints any more
     if ranks.first:
         checkpoint.clean(checkpoints)
+        (output_folder / sequences.FILE).write_text(sequences.describe(corpus, config.pack))
     summed_loss = parts.make_loss(model, config)
     gradients = gradients_of(summed_loss, config, ranks)
-    held_out = _held_out_batches(config, stream, ranks, read_images)
-    gauging = parts.gauging if ranks.first else None
-    measure = gauging.make(model, config) if gauging else None
+    held_out = held_out_batches(config, stream, ranks, read_images)
+    gauging = parts.gauging
+    measure = gauging.make(model, config) if gauging and ranks.first else None
+    if gauging:
+        ranks.wait_long()
     names = [path.name for path in corpus.shards]
     saver = Saver(checkpoints, model, optimizer, config, corpus.digest, names, ranks)
     loader = BatchLoader(
@@ -176,9 +179,11 @@ def _train(
                 mean_loss(summed_loss, held_out, ranks) if held_out and evaluate_now else None
             )
             figures = None
-            if gauging and measure and (done == steps or done % gauging.every == 0):
-                with uncompiled(model):  # texts of any length would be compiled again and again
-                    figures = dict(measure(done, model))
+            if gauging and (done == steps or done % gauging.every == 0):
+                if measure:
+                    with uncompiled(model):  # texts of any length would be compiled again and again
+                        figures = dict(measure(done, model))
+                ranks.wait_long()
             save_now = done == steps or done % config.checkpoint_every == 0
             if save_now or figures or held_out_loss is not None or done % config.log_every == 0:
                 records.write(held_out_loss, figures)
@@ -238,7 +243,7 @@ def gradients_of(summed_loss: SummedLoss, config: TrainConfig, ranks: Ranks) -> 
             loss += part.detach()
         return loss
 
-    if config.cuda_graph and ranks.device.type == "cuda":
+    if config.cuda_graph:
         return StepGraph(gradients, model.parameters())
     return gradients
 
@@ -255,7 +260,6 @@ def build_model(
         model = parts.make_model(config, metadata, dtype)
     model.recompute(config.checkpoint_activations)
     if config.precision != "plain":
-        fp8.refuse_device(ranks.device)
         model.use_fp8(fp8.SCALINGS[config.precision], config.fp8_plain_layers)
     if ranks.shards is not None:
         shard(
@@ -269,32 +273,3 @@ def build_model(
     model.to_empty(device=ranks.device)
     parts.initialise(model, config.seed)
     return model
-
-
-def _held_out_batches(
-    config: TrainConfig, training: PackedStream, ranks: Ranks, read_images: ReadImages | None
-) -> list[Batch]:
-    """This rank's held-out rows in batches of the training shape.
-
-    With that shape, one compiled form serves training and evaluation. All ranks together have the
-    same rows always. Sharded ranks must run equally often, so a rank that has one batch less gets
-    one in which nothing counts.
-    """
-    if config.eval_fraction == 0:
-        return []
-    stream = PackedStream(
-        training.corpus,
-        config.seed,
-        config.pack,
-        config.shuffle_window,
-        held_out=True,
-        images=training.images,
-    )
-    rows = config.rows_of_rank(ranks.count)
-    count = max(1, min(config.eval_sequences, stream.epoch_rows) // rows)
-    batches = []
-    for number in range(ranks.rank, -(-count // ranks.count) * ranks.count, ranks.count):
-        chosen = (stream.row(min(number, count - 1) * rows + row) for row in range(rows))
-        batch = collate(chosen, read_images=read_images)
-        batches.append(batch if number < count else batch.uncounted())
-    return batches

@@ -17,11 +17,10 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-import torch
 from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.trainer.config import TrainConfig
 from corpusmill.trainer.parts import TEXT, Parts
-from corpusmill.trainer.ranks import find_device, refuse_ranks, under_launcher
+from corpusmill.trainer.ranks import refuse_machine, refuse_ranks, under_launcher
 from corpusmill.trainer.records import OnStep
 from corpusmill.trainer.train import TrainResult, train
 
@@ -40,12 +39,7 @@ def run(
     if config.num_workers == 1 or under_launcher():
         return train(config, shards, output_folder, on_step, parts)
     refuse_ranks(config, config.num_workers)
-    if find_device(config.device).type == "cuda" and torch.cuda.device_count() < config.num_workers:
-        raise CorpusmillError(
-            f"num_workers {config.num_workers} needs as many GPUs, "
-            f"and this machine has {torch.cuda.device_count()}",
-            "lower num_workers, or start one process a GPU on several machines with torchrun",
-        )
+    refuse_machine(config)
     context = multiprocessing.get_context("spawn")
     messages: Any = context.Queue()
     port = _free_port()

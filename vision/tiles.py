@@ -18,8 +18,8 @@ from corpusmill.vision.pixels import open_image, tiles
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from corpusmill.trainer.data import PageImage, Row
     from corpusmill.trainer.loader import RowImages
+    from corpusmill.trainer.rows import PageImage, Row
     from numpy.typing import NDArray
 
 THREADS = 8  # Pillow decodes outside the interpreter's lock

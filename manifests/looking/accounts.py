@@ -87,7 +87,7 @@ def _check_inputs(manifest: Manifest, receipts: Sequence[Receipt]) -> Iterator[s
             continue  # another check reports it
         files = {storage.absolute(file.path): file for file in there.manifest.documents()}
         if not files.keys() & read.keys():
-            continue  # a model or a tokenizer was read, no documents
+            continue  # it read a model or a tokenizer, no documents
         known.update(files)
         for path in sorted(files.keys() - read.keys()):
             yield f"{manifest.folder}: no shard read {path}; {_AGAIN}"

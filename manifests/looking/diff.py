@@ -1,8 +1,8 @@
-"""What two runs have in common and what not: settings, versions, inputs, counts, documents.
+"""What differs between two runs: settings, versions, inputs, counts, documents.
 
-Stages are matched by their folder's name. A stage whose results differ is explained by what it was
-given: other settings, other software, or inputs that differ themselves. Documents are matched by
-id: each has an outcome in either run, `kept` or the reason of its exclusion.
+Stages are matched by their folder's name. If the results of a stage differ, its settings, software
+or inputs differ, and they are named. Documents are matched by id. Each has an outcome in either
+run: `kept`, or the reason of its exclusion.
 """
 
 import json
@@ -115,10 +115,10 @@ def _files(manifest: Manifest) -> dict[str, str]:
 
 
 def _changed(before: dict[str, Any], after: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """The keys with other values; a key that one lacks has the value `default` there.
+    """The keys whose values differ. A key that one run lacks has the value `default` there.
 
-    Settings that hold paths of other stages differ between folders without meaning: the digests of
-    the inputs tell whether what they name differs.
+    Paths of other stages are not compared: they differ between any two folders. The digests of the
+    inputs tell whether those stages differ.
     """
     keys = sorted(before.keys() | after.keys())
     pairs = {key: (before.get(key, "default"), after.get(key, "default")) for key in keys}
@@ -143,7 +143,7 @@ def _other_inputs(before: list[Parent], after: list[Parent]) -> list[str]:
 def moves(before: Manifest, after: Manifest) -> list[Move]:
     """The documents with another outcome or another text, the most frequent change first.
 
-    Stages whose rows have no id and text in common with the other run's give none.
+    The result is empty if the stage has no documents with ids and texts in both runs.
     """
     with connection() as database:
         sides = [_outcomes(database, *side) for side in (("first", before), ("second", after))]

@@ -1,8 +1,8 @@
 """What became of each site's documents: keep rate, tokens, score and the most frequent reasons.
 
-In: the rows that the first stage read, kept and excluded. Kept: the rows of the last stage in which
-a row still ends once, before a blend takes copies of it. Narrow columns are read, one row group at
-a time; memory grows with the number of sites.
+In: the rows that the first stage read, kept and excluded. Kept: the rows of the last stage before a
+blend takes copies of them. Only narrow columns are read, one row group at a time. Memory grows with
+the number of sites.
 """
 
 from collections import Counter

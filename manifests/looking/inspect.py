@@ -124,8 +124,9 @@ def funnel(root: str) -> Funnel:
 
 
 def _outdated(manifests: list[Manifest]) -> dict[str, list[str]]:
-    """Stage folder -> its parents that have another digest now or are outdated. Parents may lie
-    elsewhere; raw files are not read again, that is `verify`'s work.
+    """Stage folder -> its parents that have another digest now or are outdated.
+
+    Parents may be in other runs. Raw files are not read again: `verify` does that.
     """
     today = {storage.absolute(manifest.folder): manifest.digest for manifest in manifests}
     found: dict[str, list[str]] = {}

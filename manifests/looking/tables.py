@@ -101,8 +101,10 @@ SHARED_PART = "dedup.shared_part"  # as in `stages.dedup.resolve`
 
 
 def row_remarks(row: StageRow) -> Iterator[str]:
-    """Warnings if a stage kept nothing, gave fewer tokens than asked, or removed documents for a
-    part that they share; and its quarantined shards.
+    """The warnings about a stage, and its quarantined shards.
+
+    It warns if the stage kept nothing, gave fewer tokens than asked, or removed documents that only
+    share a part.
     """
     if not row.kept:
         why = reasons_text({**row.excluded, **row.unused}, row.failures)

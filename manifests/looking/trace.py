@@ -44,13 +44,15 @@ class Sighting:
 class Trace:
     """A document's way through the stages.
 
-    parent: of a synthetic document. unread: what could not be read, and what to do.
+    parent: of a synthetic document. unread: what could not be read, and what to do. stages: those
+    that were searched.
     """
 
     id: str
     sightings: list[Sighting] = field(default_factory=list)
     parent: "Trace | None" = None
     unread: list[str] = field(default_factory=list)
+    stages: list[Manifest] = field(default_factory=list, repr=False)
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -71,8 +73,8 @@ def trace(root: str, document: str) -> Trace:
         raise InputError(
             f"{document!r} is too short for an id", "give at least its first 6 characters"
         )
-    found = Trace(document)
     stages = find_stages(root)
+    found = Trace(document, stages=stages.manifests)
     found.unread += [
         *map(str, stages.damaged),
         *(f"{folder} is not finished" for folder in stages.unfinished),
@@ -107,18 +109,36 @@ def trace(root: str, document: str) -> Trace:
 
 def origin_of(found: Trace) -> dict[str, Any]:
     """File and place of the record that a document was made from, as in `schema.ORIGIN`. Of a
-    synthetic document: of its parent's. Raises InputError if no stage names it.
+    synthetic document: of its parent's. `reader`: the settings of the reader that read the file, if
+    the stage can be found. Raises InputError if no stage names the record.
     """
     for sighting in found.sightings:
         origin = sighting.row.get("origin")
         if origin and origin.get("file"):
-            return dict(origin)
+            return {**origin, "reader": _reader_of(origin["file"], found.stages)}
     if found.parent:
         return origin_of(found.parent)
     raise InputError(
         f"no stage names the record of document {found.id}",
         "trace it in the folder of the run that extracted it",
     )
+
+
+def _reader_of(file: str, stages: Iterable[Manifest]) -> dict[str, Any] | None:
+    """The settings of the reader by which one of the stages, or a stage that they read, read a raw
+    file.
+    """
+    waiting, seen = list(stages), set[str]()
+    for manifest in waiting:
+        paths = {parent.path for parent in manifest.parents}
+        if file in paths:
+            readers = (settings.get("reader") for settings in manifest.config.values())
+            return next(filter(None, readers), None)
+        for folder in map(StageFolder, sorted(paths - seen)):
+            if folder.has_manifest:
+                waiting.append(folder.manifest)
+        seen |= paths
+    return None
 
 
 def sources(root: str, ids: Iterable[str]) -> dict[str, dict[str, Any]]:

@@ -1,5 +1,6 @@
-"""Ids that are not a document's own: a record's place, a WARC record id, a cluster, an evaluation
-item, a file. Each leads to documents, or to the work that wrote the file.
+"""What `trace` follows besides documents: records, clusters, evaluation items and files.
+
+Each leads to documents, or to the shard that wrote the file.
 
     record:crawl-000.warc.gz@335369    the record at this offset of a WARC or ARC file
     record:pages.jsonl#17              the row (from 0) of JSON lines or Parquet
@@ -55,7 +56,7 @@ def _from_place(stages: list[Manifest], what: str) -> list[str]:
 
 
 def _from_urn(stages: list[Manifest], what: str) -> list[str]:
-    """Ids are hashes of source and record id, so each source of the run gives one to look for."""
+    """The ids that the record may have. An id depends on the source, so each source gives two."""
     urn = what.strip("<>")
     named = {
         parent.path

@@ -119,7 +119,7 @@ def _outputs(receipts: list[Receipt]) -> dict[str, Artifact]:
 
 
 def _without_receipt(manifest: Manifest, known: dict[str, Artifact]) -> list[str]:
-    """A problem if receipts of the manifest's files are missing. A run makes only what has none."""
+    """A problem if the manifest lists files that no receipt has. A run would make them again."""
     lost = [out.path for out in manifest.outputs if storage.absolute(out.path) not in known]
     if not lost:
         return []
@@ -174,8 +174,8 @@ def _check_ids(shards: list[Artifact], remarks: list[str]) -> Iterator[str]:
 
     Within a shard, all documents are compared. Over all shards, memory holds about `IDS_HELD` ids:
     those that begin with the same digits. Copies that blend makes on purpose are no problem. Two
-    input files may hold the same document (`a.warc` and `a.warc.gz`). It then has one id in two
-    shards, which is a remark.
+    input files may hold the same document (`a.warc` and `a.warc.gz`). Two shards then have its id.
+    That is a remark, no problem.
     """
     rows, alike = sum(shard.rows for shard in shards), ""
     while rows > IDS_HELD << 4 * len(alike):

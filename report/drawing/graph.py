@@ -22,7 +22,7 @@ class _Spot:
 
 
 def graph(nodes: list[Node], width: int) -> Picture:
-    """The graph of nodes, whose depths are longest ways."""
+    """The graph of nodes. A node's depth is its longest way from a raw file."""
     spots = _with_passages(nodes)
     layers: dict[int, list[_Spot]] = {}
     for spot in spots.values():
@@ -49,7 +49,7 @@ def graph(nodes: list[Node], width: int) -> Picture:
 
 
 def _with_passages(nodes: list[Node]) -> dict[str, _Spot]:
-    """The nodes, and a spot in each layer that an edge only passes."""
+    """The nodes, and a place in each layer through which an edge only passes."""
     depth_of = {node.key: node.depth for node in nodes}
     least = min(depth_of.values(), default=0)
     spots: dict[str, _Spot] = {}
@@ -67,7 +67,7 @@ def _with_passages(nodes: list[Node]) -> dict[str, _Spot]:
 
 
 def _wish(spot: _Spot, spots: dict[str, _Spot]) -> float:
-    """The mean x of what lies above, so that edges cross seldom."""
+    """The mean x of the nodes above. Nodes in this order have few crossing edges."""
     above = [spots[key].x for key in spot.above]
     return sum(above) / len(above) if above else 0.0
 

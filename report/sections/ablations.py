@@ -1,4 +1,4 @@
-"""What arms of ablations differ by, from the comparison that each left."""
+"""The differences between the arms of ablations, from their `comparison.json`."""
 
 import json
 from dataclasses import dataclass

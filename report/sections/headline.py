@@ -1,4 +1,4 @@
-"""The top of the page: what came in, what came out, what it took, in a few words and numbers."""
+"""The top of the page: what came in, what came out and what it cost, in a few sentences."""
 
 from dataclasses import dataclass, field
 
@@ -20,7 +20,7 @@ class Card:
 
 @dataclass(frozen=True)
 class Headline:
-    """sentences: for a reader without time. warnings: what needs a look."""
+    """sentences: the run in short. warnings: what somebody should look at."""
 
     sentences: list[str]
     cards: list[Card]
@@ -95,7 +95,7 @@ def _add_loss(found: Headline, training: Training) -> None:
 
 
 def _tokens(run: Run) -> Card | None:
-    """Tokens of the last stage that counts them: pack, else blend, else what it can find."""
+    """Tokens of the last stage that counts them: pack, else blend, else any other."""
     for verb in ("pack", "blend", "classify", "dedup", "filter", "extract"):
         stages = run.of(verb)
         tokens = sum(row.tokens for stage in stages for row in stage.rows)

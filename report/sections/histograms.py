@@ -52,7 +52,7 @@ class Measured:
 
 
 def measured(run: Run) -> list[Measured]:
-    """What the stages measured, those left out whose columns are all constant or known before."""
+    """The histograms of each stage that has one. Constant and repeated columns are left out."""
     shown: set[str] = set()
     found = []
     for stage in run.stages:

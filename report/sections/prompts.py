@@ -1,4 +1,4 @@
-"""What each prompt of `synthesize` was asked for and gave."""
+"""The answers to each prompt of `synthesize`: how many were asked for, kept and dropped."""
 
 from collections import Counter
 from dataclasses import dataclass

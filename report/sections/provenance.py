@@ -22,7 +22,7 @@ class Made:
 
 @dataclass(frozen=True)
 class Provenance:
-    """commands: of the run, each once, the last one last. version: of corpusmill."""
+    """commands: of the run in their order, each once. version: of corpusmill."""
 
     commands: list[str]
     date: str

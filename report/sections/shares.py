@@ -25,7 +25,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Shares:
-    """Parts of one whole. by: what divides it. where: the stage that has it. note: what to know."""
+    """Parts of one whole. by: what divides it. where: the stage of the rows. note: a remark."""
 
     by: str
     where: str
@@ -47,7 +47,7 @@ class Shares:
 
 
 def shares(run: Run, chains: list[Chain]) -> list[Shares]:
-    """The tables of a run; those that have nothing to say are left out."""
+    """The tables of a run that have rows."""
     found = [_sources(stage) for stage in run.of("blend")]
     folders = [stage for stage in run.of("classify", "synthesize") if stage.kept.rows]
     found += [

@@ -1,4 +1,4 @@
-"""One arm with one seed: train it, measure it while it trains, and keep what was measured."""
+"""One small run: train it, measure it while it trains, and keep what was measured."""
 
 import dataclasses
 import json
@@ -16,6 +16,7 @@ from corpusmill.evaluation.summary import summary
 from corpusmill.manifests import storage
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.shard import Shard
+from corpusmill.stages.ablate.small_runs import SmallRuns
 from corpusmill.stages.ablate.stage import Ablate
 from corpusmill.stages.evaluate.gauge import gauge_for
 from corpusmill.trainer.config import TrainConfig
@@ -25,6 +26,7 @@ from corpusmill.trainer.workers import run
 
 if TYPE_CHECKING:
     from corpusmill.trainer.records import StepRecord
+    from corpusmill.trainer.train import TrainResult
 
 CURVES, SCORED, READINGS = "curves", "items", "readings"
 SHARES = pa.schema(
@@ -42,7 +44,6 @@ SHARES = pa.schema(
 def train_arm(settings: Ablate, shard: Shard) -> list[Counts]:
     """Write the curves and the items of one run. Returns its account of documents and tokens."""
     facts = json.loads(shard.shard_settings)
-    config = settings.train.model_copy(update={"seed": facts["seed"]})
     scratch = Path(shard.scratch)
     files = shard.inputs[: facts["files"]]
     shards = [
@@ -51,6 +52,24 @@ def train_arm(settings: Ablate, shard: Shard) -> list[Counts]:
     ]
     for file, path in zip(files, shards, strict=True):
         shard.count_rows(file, pq.read_metadata(path).num_rows)
+
+    result = measured_run(settings, shard, shards, facts)
+    account = Counts(Ablate.name, rows_in=shard.rows_read, kept=result.documents)
+    account.tokens = result.tokens
+    account.leave_out("held_out", result.held_out)
+    account.leave_out("not_reached", result.not_reached)
+    return [account]
+
+
+def measured_run(
+    settings: SmallRuns, shard: Shard, shards: Sequence[Path], facts: Mapping[str, Any]
+) -> "TrainResult":
+    """Train on local token shards, and write the curves and the items of the run.
+
+    facts: `arm`, `seed` and `epochs`, which go into the curves.
+    """
+    scratch = Path(shard.scratch)
+    config = settings.train.model_copy(update={"seed": facts["seed"]})
 
     def on_step(record: "StepRecord") -> None:
         shard.report(record.step, record.steps, f"steps, loss {record.loss:.3f}")
@@ -71,14 +90,10 @@ def train_arm(settings: Ablate, shard: Shard) -> list[Counts]:
     shard.file(CURVES, f"{shard.name}.json", json.dumps(curves).encode() + b"\n")
     with shard.parquet(SCORED, SHARES) as output:
         output.write(_last_items([one["items"] for one in found[-settings.last :]]))
-    account = Counts(Ablate.name, rows_in=shard.rows_read, kept=result.documents)
-    account.tokens = result.tokens
-    account.leave_out("held_out", result.held_out)
-    account.leave_out("not_reached", result.not_reached)
-    return [account]
+    return result
 
 
-def _reader(settings: Ablate, folder: Path, model: HybridModel, config: TrainConfig) -> Read:
+def _reader(settings: SmallRuns, folder: Path, model: HybridModel, config: TrainConfig) -> Read:
     """What measures the model. Each reading becomes a file, so that a resumed run has them all."""
     gauge = gauge_for(model, settings.gauge, config.sequence_length)
     folder.mkdir(parents=True, exist_ok=True)

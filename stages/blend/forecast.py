@@ -20,6 +20,7 @@ from corpusmill.stages.blend.copies import CLUSTER_SIZE, NAME
 from corpusmill.stages.blend.measure import times_of, wanted_by
 from corpusmill.stages.blend.plan import supplies_of
 from corpusmill.stages.blend.presets import phases_of
+from corpusmill.stages.blend.proposed import with_proposed_weights
 from corpusmill.stages.blend.quotas import Quota, allot_phases
 from corpusmill.stages.blend.settings import BlendSettings, BlendSource
 from corpusmill.stages.readers.documents import is_document_shard, read_documents
@@ -66,6 +67,7 @@ def forecast(config: BlendSettings, files: Mapping[str, Sequence[Artifact]]) -> 
 
     Raises RecipeError as the blend itself does.
     """
+    config = with_proposed_weights(config)
     supply = {name: Counts(f"source:{name}") for name in sorted(config.sources)}
     estimated: set[str] = set()
     for name, source in sorted(config.sources.items()):

@@ -72,6 +72,8 @@ class BlendSettings(Settings):
     """Published phases by category (`stages/blend/presets.py`). Every source needs a category of
     its table.
     """
+    weights: str | None = None
+    """A folder of `mix`: what it proposes takes the place of the sources' own weights."""
     tokens: PositiveInt | None = None
     """Tokens of the whole blend.
 

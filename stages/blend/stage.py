@@ -24,6 +24,7 @@ full (`blend.over_quota`), or if it has no text (`blend.empty`). Excluded rows c
 The blend changes no document, so id and origin lead back to it.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from functools import partial
@@ -40,6 +41,7 @@ from corpusmill.stages.blend.copies import (
 from corpusmill.stages.blend.measure import measure
 from corpusmill.stages.blend.plan import supplies_of, write_plan
 from corpusmill.stages.blend.presets import phases_of
+from corpusmill.stages.blend.proposed import proposal_of, with_proposed_weights
 from corpusmill.stages.blend.quotas import allot_phases
 from corpusmill.stages.blend.settings import BlendSettings
 from corpusmill.stages.contract import Account, GlobalStage, Inputs, Pass, Passes
@@ -56,7 +58,11 @@ class Blend(BlendSettings, GlobalStage):
     account: ClassVar[Account] = Account.ONE_TO_MANY
 
     def depends_on(self) -> str:
-        return tokens.load(self.tokenizer).digest if self.tokenizer else ""
+        """Digests of the tokenizer and of the proposed weights."""
+        digest = tokens.load(self.tokenizer).digest if self.tokenizer else ""
+        if self.weights is None:
+            return digest
+        return digest + hashlib.sha256(proposal_of(self.weights)).hexdigest()
 
     def named_inputs(self) -> Mapping[str, tuple[str, ...]]:
         return {name: source.patterns for name, source in self.sources.items()}
@@ -79,13 +85,14 @@ class Blend(BlendSettings, GlobalStage):
             for counts in receipt.counts:
                 if counts.stage.startswith("source:"):
                     supply[counts.stage.removeprefix("source:")].add(counts)
-        phases = phases_of(self)
-        quotas = allot_phases(phases, supplies_of(self, supply), self.tokens)
+        config = with_proposed_weights(self)
+        phases = phases_of(config)
+        quotas = allot_phases(phases, supplies_of(config, supply), self.tokens)
         asked = [sorted((name, quota.tokens) for name, quota in one.items()) for one in quotas]
         planned = yield Pass(
             name="plan",
             shards={"plan": tuple(weighed.values())},
-            work=partial(write_plan, self, phases, quotas, supply),
+            work=partial(write_plan, config, phases, quotas, supply),
             depends_on=str(asked),
         )
         plan = planned.outputs()[0]

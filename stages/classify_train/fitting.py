@@ -16,6 +16,7 @@ from corpusmill.classifiers.embedding import EmbeddingTraining
 from corpusmill.classifiers.evaluation import evaluate
 from corpusmill.classifiers.fasttext_model import FastTextScorer, FastTextTraining, trained
 from corpusmill.classifiers.linear import LinearModel, fit_logistic, fit_ridge
+from corpusmill.classifiers.static_model import StaticTraining, fit_static
 from corpusmill.classifiers.statistics_model import FEATURES, measure
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import ModelError
@@ -141,6 +142,35 @@ def train_embedding(
     return _train_linear("embedding", partial(fit_ridge, about=about), matrix, sample, shard)
 
 
+def train_static(settings: StaticTraining, sample: Sample, shard: Shard) -> dict[str, Any]:
+    """Write `models/static.safetensors`. Returns its part of the report.
+
+    Memory holds the first tokens of each text, four bytes each.
+    """
+    table = settings.made()
+    tokens = [
+        ids
+        for texts in batched(sample.texts(), BATCH_ROWS)
+        for ids in table.tokens(texts, settings.max_tokens)
+    ]
+    learned, apart = np.flatnonzero(~sample.held_out), np.flatnonzero(sample.held_out)
+    model = fit_static(
+        settings,
+        table,
+        [tokens[place] for place in learned],
+        sample.labels[learned].astype(np.float64),
+        "logistic" if sample.binary else "identity",
+    )
+    shard.file(MODELS, "static.safetensors", model.to_bytes())
+    scores = model.score([tokens[place] for place in apart])
+    return {
+        "file": "static.safetensors",
+        "held_out": evaluate(scores, sample.truth[apart], sample.threshold),
+        "mean_squared_error": _squared_error(scores, sample.labels[apart]),
+        "tokens_known": len(table.vectors),
+    }
+
+
 def train_statistics(sample: Sample, shard: Shard) -> dict[str, Any]:
     """Write `models/statistics.safetensors`. Returns its part of the report, weights included."""
     fit = partial(fit_logistic if sample.binary else fit_ridge, about={"features": list(FEATURES)})
@@ -163,7 +193,7 @@ def _train_linear(
     found: dict[str, Any] = {
         "file": f"{kind}.safetensors",
         "held_out": evaluate(scores, labels[held_out] >= sample.threshold, sample.threshold),
-        "mean_squared_error": round(float(((scores - labels[held_out]) ** 2).mean()), 6),
+        "mean_squared_error": _squared_error(scores, labels[held_out]),
         "penalty": model.about["penalty"],
     }
     if names:
@@ -171,6 +201,11 @@ def _train_linear(
             name: round(float(weight), 4) for name, weight in zip(names, model.weights, strict=True)
         }
     return found
+
+
+def _squared_error(scores: npt.NDArray[np.float32], labels: npt.NDArray[np.float32]) -> float:
+    """The mean over the documents that have a score."""
+    return round(float(np.nanmean((scores - labels) ** 2)), 6)
 
 
 def batched(texts: Iterator[str], size: int) -> Iterator[list[str]]:

@@ -6,10 +6,11 @@ label column: 0 and 1, or grades such as the 0-5 of FineWeb-Edu (arXiv 2406.1755
 passes `count` and `select` draw a sample (`stages.classify_train.sample`). `embed` turns it into
 vectors if an encoder is set. `classify-train` trains and evaluates:
 
-    models/fasttext.bin   models/embedding.safetensors   models/statistics.safetensors
+    models/fasttext.bin         models/embedding.safetensors
+    models/static.safetensors   models/statistics.safetensors
     models/report.json
 
-fastText and logistic regression learn positive against the rest. With grades, the two linear models
+fastText and logistic regression learn positive against the rest. With grades, the other models
 learn the grade.
 """
 
@@ -22,6 +23,7 @@ import pyarrow as pa
 from corpusmill.classifiers.embedding import EmbeddingTraining
 from corpusmill.classifiers.encoder import embed, encoder_digest
 from corpusmill.classifiers.fasttext_model import FastTextTraining
+from corpusmill.classifiers.static_model import StaticTraining
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.receipt import Counts
@@ -33,6 +35,7 @@ from corpusmill.stages.classify_train.fitting import (
     Sample,
     train_embedding,
     train_fasttext,
+    train_static,
     train_statistics,
 )
 from corpusmill.stages.classify_train.sample import (
@@ -90,6 +93,8 @@ class ClassifyTrain(GlobalStage):
     """The fastText classifier to train. Null: none."""
     embedding: EmbeddingTraining | None = None
     """The head on a sentence encoder to train. Null: none."""
+    static: StaticTraining | None = None
+    """The network on static token vectors to train. Null: none."""
     statistics: bool = True
     """Whether to train the model over text statistics."""
     reader: ReaderSettings = ReaderSettings()
@@ -108,19 +113,21 @@ class ClassifyTrain(GlobalStage):
             raise RecipeError(
                 "classify-train has only one side", "set both `positive` and `negative`"
             )
-        if not (self.fasttext or self.embedding or self.statistics):
+        if not (self.fasttext or self.embedding or self.static or self.statistics):
             raise RecipeError(
-                "classify-train has nothing to train", "set fasttext, embedding or statistics"
+                "classify-train has nothing to train",
+                "set fasttext, embedding, static or statistics",
             )
         return self
 
     def depends_on(self) -> str:
-        """Raises ModelError if the encoder cannot be used."""
-        return (
+        """Raises ModelError if the encoder or the table of token vectors cannot be used."""
+        encoder = (
             encoder_digest(self.embedding.encoder, self.embedding.revision)
             if self.embedding
             else ""
         )
+        return f"{encoder} static={self.static.depends_on()}" if self.static else encoder
 
     def named_inputs(self) -> Mapping[str, tuple[str, ...]]:
         return {role: getattr(self, role) for role in ROLES if getattr(self, role)}
@@ -226,6 +233,8 @@ def _train(config: ClassifyTrain, shard: Shard) -> list[Counts]:
         report["fasttext"] = train_fasttext(config.fasttext, sample, shard)
     if config.embedding:
         report["embedding"] = train_embedding(config.embedding, by_pass["embed"], sample, shard)
+    if config.static:
+        report["static"] = train_static(config.static, sample, shard)
     if config.statistics:
         report["statistics"] = train_statistics(sample, shard)
     summary = {

@@ -12,6 +12,7 @@ from corpusmill.compression.memory import GIB, Serving, memory_of, parameters_of
 from corpusmill.compression.ranking import LayerScore, going_order
 from corpusmill.compression.search import Harm
 from corpusmill.compression.space import AXES, LAYERS, WIDTHS, Sizes
+from corpusmill.compression.step_times import StepTimes, step_seconds
 from corpusmill.trainer.config import HybridConfig
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ SCHEMA = pa.schema(
         ("parameters", pa.int64()),
         ("memory_gib", pa.float64()),
         ("relative_speed", pa.float64()),
+        ("step_ms", pa.float64()),
         ("predicted_harm", pa.float64()),
         *((name, pa.float64()) for name in MEASURES),
         *((f"distilled_{name}", pa.float64()) for name in MEASURES),
@@ -113,9 +115,13 @@ def winner(candidates: Sequence[Candidate], serving: Serving) -> Candidate:
 
 
 def rows_of(
-    candidates: Iterable[Candidate], chosen: str, harm: Mapping[str, float], serving: Serving
+    candidates: Iterable[Candidate],
+    chosen: str,
+    harm: Mapping[str, float],
+    serving: Serving,
+    times: StepTimes | None = None,
 ) -> list[dict[str, Any]]:
-    """The rows of `candidates.parquet`. The first candidate is the parent."""
+    """The rows of `candidates.parquet`. The first candidate is the parent. times: if measured."""
     found = list(candidates)
     parent_bytes = found[0].step_bytes(serving)
     rows = []
@@ -131,6 +137,7 @@ def rows_of(
                 "parameters": parameters_of(shape),
                 "memory_gib": memory_of(shape, serving).total / GIB,
                 "relative_speed": parent_bytes / item.step_bytes(serving),
+                "step_ms": step_seconds(shape, times) * 1e3 if times else None,
                 "predicted_harm": harm.get(item.name),
                 **{name: item.pruned[name] for name in MEASURES},
                 **{f"distilled_{name}": distilled.get(name) for name in MEASURES},
@@ -153,18 +160,20 @@ def rank_correlation(rows: Iterable[Mapping[str, Any]], one: str, other: str) ->
 
 
 def summary_text(rows: Sequence[Mapping[str, Any]], record: Mapping[str, Any]) -> str:
-    """The table that the command prints."""
+    """The table that the command prints. It has the column `step ms` where that was measured."""
+    clocked = rows[0]["step_ms"] is not None
     lines = [
         f"{record['tried']:,} sizes tried, {record['fitting']:,} fit the budget, "
         f"{record['largest']:,} of them cannot grow, {record['measured']:,} measured",
-        f"{'':1} {'parameters':>14} {'GiB':>8} {'speed':>6} {'loss':>7} {'agree':>6} "
-        f"{'distilled':>9}  sizes",
+        f"{'':1} {'parameters':>14} {'GiB':>8} {'speed':>6} "
+        f"{'step ms ' if clocked else ''}{'loss':>7} {'agree':>6} {'distilled':>9}  sizes",
     ]
     for row in rows:
         trained = row["distilled_loss"]
+        step = f"{row['step_ms']:>7.3g} " if clocked else ""
         lines.append(
             f"{'*' if row['chosen'] else '':1} {row['parameters']:>14,} {row['memory_gib']:>8.3g} "
-            f"{row['relative_speed']:>6.2f} {row['loss']:>7.3f} {row['agreement']:>6.1%} "
+            f"{row['relative_speed']:>6.2f} {step}{row['loss']:>7.3f} {row['agreement']:>6.1%} "
             f"{'' if trained is None else format(trained, '.3f'):>9}  {row['name']}"
         )
     lines.append("GiB: weights and caches. speed: of decoding, by bytes, to the parent. *: chosen")

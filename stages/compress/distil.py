@@ -9,13 +9,19 @@ from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.settings import Settings, Share
 from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
-from corpusmill.stages.compress.sample import OnParent, local_shards, release_parent
+from corpusmill.stages.compress.sample import (
+    OnParent,
+    enough_memory,
+    local_shards,
+    release_parent,
+)
 from corpusmill.stages.engines.model_folder import local_folder
 from corpusmill.trainer.config import HybridConfig, Kind, Precision, TrainConfig
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 if TYPE_CHECKING:
     from corpusmill.trainer.model import HybridModel
+    from corpusmill.trainer.parts import Parts
 
 OWN = ("batch_size", "micro_batch_size", "learning_rate", "floor", "warmup_steps", "weight_decay")
 RUNNING = (
@@ -23,6 +29,15 @@ RUNNING = (
     *("checkpoint_activations", "optimizer_dtype"),
 )
 SHARED = ("sequence_length", "eval_fraction", "seed", "device", "dtype", "threads")
+
+
+class StoredTargets(Settings):
+    """How the teacher's targets are stored."""
+
+    top_k: PositiveInt = 64
+    """Most probable next tokens that are stored for each token. They take 6 bytes each."""
+    sequences: PositiveInt = 1024
+    """Sequences of a shard. One worker makes a shard in one go."""
 
 
 class Distillation(Settings):
@@ -65,6 +80,9 @@ class Distillation(Settings):
     """Weight of the mean squared difference from the teacher's last hidden states."""
     teacher_precision: Precision = "plain"
     """Of the teacher's linear maps. plain: dtype. fp8, fp8_rowwise: 8 bits, as in training."""
+    targets: StoredTargets | None = None
+    """Store what the teacher predicts, once for all students, and train without the teacher.
+    Null: the teacher reads every batch of every student."""
 
     def refuse(self, stage: OnParent, parent: HybridConfig, hidden_sizes: Iterable[int]) -> None:
         """Raises RecipeError if the settings do not fit together, or not this parent.
@@ -77,10 +95,32 @@ class Distillation(Settings):
                 f"space.hidden_size has other widths than the parent's {parent.hidden_size}",
                 "set hidden_loss to 0, or leave space.hidden_size out",
             )
+        if self.targets is not None:
+            self._refuse_targets(parent)
         folder = Path(local_folder(stage.parent))
         for tokens in filter(None, (self.tokens, self.final_tokens)):
             config = self.training(stage, parent, folder, tokens)
             TrainConfig(**{**config.model_dump(), "precision": self.teacher_precision})
+
+    def _refuse_targets(self, parent: HybridConfig) -> None:
+        assert self.targets is not None
+        if self.hidden_loss:
+            raise RecipeError(
+                "distillation.hidden_loss needs the teacher's hidden states, "
+                "and distillation.targets stores its predictions alone",
+                "set hidden_loss to 0, or leave targets out",
+            )
+        if self.targets.top_k > parent.vocab_size:
+            raise RecipeError(
+                f"distillation.targets.top_k is {self.targets.top_k}, "
+                f"and the vocabulary has {parent.vocab_size} tokens",
+                "lower top_k; 64 is usual",
+            )
+
+    def rows(self, sequence_length: int) -> int:
+        """Training sequences that the longest run reads. All runs begin with the first."""
+        steps = -(-max(self.tokens, self.final_tokens) // (self.batch_size * sequence_length))
+        return steps * self.batch_size
 
     def training(
         self, stage: OnParent, shape: HybridConfig, init_from: Path, tokens: int
@@ -96,22 +136,55 @@ class Distillation(Settings):
         )
 
 
+def store_targets(
+    stage: OnParent, settings: Distillation, shard: Shard, rows: range, where: str
+) -> None:
+    """Write what the parent predicts in some training sequences."""
+    from corpusmill.compression.distillation import Teacher
+    from corpusmill.compression.targets import SCHEMA, stored_rows
+    from corpusmill.trainer import fp8
+    from corpusmill.trainer.data import PackedStream
+    from corpusmill.trainer.loader import collate
+    from corpusmill.trainer.token_shards import catalogue
+
+    assert settings.targets is not None
+    paths = local_shards(shard, shard.inputs)
+    corpus = catalogue(paths, stage.sequence_length, stage.eval_fraction)
+    stream = PackedStream(corpus, stage.seed)
+    release_parent()  # a teacher that is compiled, or in 8 bits, is no longer the parent
+    folder = Path(local_folder(stage.parent))
+    config = settings.training(stage, stage.parent_shape(), folder, settings.tokens)
+    with enough_memory(stage):
+        parent = stage.load_parent()
+        teacher = Teacher(parent, config, fp8.SCALINGS.get(settings.teacher_precision))
+        with shard.parquet(where, SCHEMA) as output:
+            for start in range(rows.start, rows.stop, stage.batch_size):
+                shard.report(start - rows.start, len(rows), "sequences")
+                chosen = [
+                    stream.row(row)
+                    for row in range(start, min(start + stage.batch_size, rows.stop))
+                ]
+                batch = collate(chosen).to(teacher.head.device)
+                output.write(stored_rows(teacher, chosen, batch, settings.targets.top_k))
+    release_parent()
+
+
 def distil(
     stage: OnParent,
     settings: Distillation,
     shard: Shard,
     packed: tuple[Artifact, ...],
+    targets: tuple[Artifact, ...],
     start: Path,
     tokens: int,
 ) -> "HybridModel":
     """The model of the folder `start`, distilled, in fp32 on the CPU.
 
-    Checkpoints lie in the shard's scratch folder, so an interrupted run goes on from the last one.
+    targets: the teacher's, if they are stored. Checkpoints lie in the shard's scratch folder, so an
+    interrupted run goes on from the last one.
     """
-    from corpusmill.compression.distillation import distillation_loss
     from corpusmill.trainer import checkpoint
     from corpusmill.trainer.importing import read_shape
-    from corpusmill.trainer.parts import Parts
     from corpusmill.trainer.records import StepRecord
     from corpusmill.trainer.workers import run
 
@@ -120,13 +193,25 @@ def distil(
 
     release_parent()  # the teacher is loaded where the student is
     config = settings.training(stage, read_shape(start), start, tokens)
+    parts = _parts(stage, settings, local_shards(shard, targets, "targets"))
+    result = run(config, local_shards(shard, packed), Path(shard.scratch) / "run", on_step, parts)
+    model, _ = checkpoint.load_model(result.checkpoint)
+    return model
+
+
+def _parts(stage: OnParent, settings: Distillation, targets: list[Path]) -> "Parts":
+    """A run that learns from the teacher, or from what it has stored."""
+    from corpusmill.compression.distillation import distillation_loss
+    from corpusmill.compression.targets import StoredTargetsLoss, target_reader
+    from corpusmill.trainer.parts import Parts
+
+    if settings.targets is not None:
+        reader = functools.partial(target_reader, targets, settings.targets.top_k)
+        return Parts(make_loss=StoredTargetsLoss, make_reader=reader)
     loss = functools.partial(
         distillation_loss,
         Path(local_folder(stage.parent)),
         hidden_loss=settings.hidden_loss,
         teacher_precision=settings.teacher_precision,
     )
-    parts = Parts(make_loss=loss)
-    result = run(config, local_shards(shard, packed), Path(shard.scratch) / "run", on_step, parts)
-    model, _ = checkpoint.load_model(result.checkpoint)
-    return model
+    return Parts(make_loss=loss)

@@ -114,11 +114,13 @@ def enough_memory(settings: OnParent) -> Iterator[None]:
         ) from error
 
 
-def local_shards(shard: Shard, artifacts: tuple[Artifact, ...]) -> list[Path]:
-    """The token shards as local files, in their order."""
+def local_shards(
+    shard: Shard, artifacts: tuple[Artifact, ...], folder: str = "shards"
+) -> list[Path]:
+    """The shards as local files, in their order. Copies of remote ones go into a scratch folder."""
     return [
         storage.local_copy(
-            artifact.path, Path(shard.scratch) / "shards" / f"{number:06d}", artifact.size
+            artifact.path, Path(shard.scratch) / folder / f"{number:06d}", artifact.size
         )
         for number, artifact in enumerate(artifacts)
     ]

@@ -4,10 +4,12 @@ Its passes, each with receipts of its own:
 
 1. `sample` draws held-out sequences.
 2. `widths` compares the parent with children of which one width is smaller.
-3. The search finds the largest children that fit the budget. `score` cuts the most promising ones
+3. `clock` measures layers of every width, if the budget limits the time of a step.
+4. The search finds the largest children that fit the budget. `score` cuts the most promising ones
    out of the parent, and compares them with it. Nothing is trained.
-4. `distil` trains the best rated ones for a short time.
-5. `compress` chooses by held-out loss, trains the winner on, and writes it:
+5. `targets` stores what the parent predicts in the training data, if the settings say so.
+6. `distil` trains the best rated ones for a short time.
+7. `compress` chooses by held-out loss, trains the winner on, and writes it:
 
     config.json, model.safetensors, tokenizer files    as of export
     candidates.parquet            every child with all that was measured
@@ -28,6 +30,7 @@ from typing import ClassVar, Literal
 from corpusmill.compression.ranking import LayerScore
 from corpusmill.compression.search import Budget, Found, Harm, most_promising, search
 from corpusmill.compression.space import Sizes, Space, widths_alone
+from corpusmill.compression.step_times import StepTimes
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import InputError, ModelError
 from corpusmill.manifests.model_files import TOKENIZER_FILES, folder_digest
@@ -53,7 +56,7 @@ class Compress(OnParent):
     """Make a trained hybrid smaller: search, prune, distil."""
 
     name: ClassVar[str] = "compress"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     free_settings: ClassVar[tuple[str, ...]] = (
         *OnParent.free_settings,
         "importance",  # paths: the digests of their files count
@@ -84,7 +87,8 @@ class Compress(OnParent):
         parent = super().depends_on()
         shape = self.parent_shape()
         choices = self.space.choices(shape)
-        search(shape, choices, self.budget)
+        if self.budget.step_ms is None:  # else it must be measured
+            search(shape, choices, self.budget)
         read_facts(self.tokenizer_folder)
         if self.distillation:
             self.distillation.refuse(self, shape, choices["hidden_size"])
@@ -109,17 +113,25 @@ class Compress(OnParent):
         widths = _candidates((yield self._comparing("widths", alone, known)))
         scores = read_importance(storage.read_bytes(importance.path), shape)
         harm = harm_of(scores, shape, score, widths)
-        found = search(shape, choices, self.budget)
+        times: StepTimes | None = None
+        if self.budget.step_ms is not None:
+            clocked = yield self._clocking()
+            (output,) = clocked.outputs()
+            times = json.loads(storage.read_bytes(output.path))
+        found = search(shape, choices, self.budget, times)
         promising = most_promising(found.sizes, harm, self.candidates)
         chosen = {sizes.name(whole): sizes for sizes in promising}
         candidates = rated(_candidates((yield self._comparing("score", chosen, known))))
 
-        trained: tuple[Artifact, ...] = ()
+        learnt_from, trained = inputs.documents, tuple[Artifact, ...]()
         if self.distillation:
+            if self.distillation.targets:
+                stored = yield self._storing(self.distillation, inputs.documents)
+                learnt_from = (*learnt_from, *stored.outputs())
             finalists = candidates[: self.distillation.finalists]
             result = yield self._training(
                 "distil",
-                {item.name: (*known, *inputs.documents) for item in finalists},
+                {item.name: (*known, *learnt_from) for item in finalists},
                 {item.name: json.dumps(item.as_json(), sort_keys=True) for item in finalists},
             )
             by_name = {item.name: item for item in _candidates(result)}
@@ -128,8 +140,8 @@ class Compress(OnParent):
         parent = next(item for item in widths if item.name == PARENT)
         yield self._training(
             "compress",
-            {"model": (*known, *trained, *inputs.documents)},
-            {"model": self._plan(parent, candidates, harm, found)},
+            {"model": (*known, *trained, *learnt_from)},
+            {"model": self._plan(parent, candidates, harm, found, times)},
         )
 
     def _comparing(
@@ -144,6 +156,35 @@ class Compress(OnParent):
             cpus=self.threads or 1,
             gpus=self.gpus,
             shard_settings={child: json.dumps(asdict(sizes)) for child, sizes in children.items()},
+        )
+
+    def _clocking(self) -> Pass:
+        """The pass that measures layers. Nothing else may run on its device: it has one shard."""
+        return Pass(
+            "clock",
+            {"steps": ()},
+            partial(work.clock, self),
+            holds_engine=True,
+            cpus=self.threads or 1,
+            gpus=self.gpus,
+        )
+
+    def _storing(self, distillation: Distillation, documents: tuple[Artifact, ...]) -> Pass:
+        """The pass in which the parent reads the training sequences, a piece a shard."""
+        assert distillation.targets is not None
+        count, size = distillation.rows(self.sequence_length), distillation.targets.sequences
+        pieces = {
+            f"rows-{start:010d}": (start, min(start + size, count))
+            for start in range(0, count, size)
+        }
+        return Pass(
+            "targets",
+            dict.fromkeys(pieces, documents),
+            partial(work.store_targets, self),
+            holds_engine=True,
+            cpus=self.threads or 1,
+            gpus=self.gpus,
+            shard_settings={name: json.dumps(piece) for name, piece in pieces.items()},
         )
 
     def _training(
@@ -163,7 +204,12 @@ class Compress(OnParent):
         )
 
     def _plan(
-        self, parent: Candidate, candidates: list[Candidate], harm: Harm, found: Found
+        self,
+        parent: Candidate,
+        candidates: list[Candidate],
+        harm: Harm,
+        found: Found,
+        times: StepTimes | None,
     ) -> str:
         """What the last pass needs to know of the search, as JSON."""
         plan = {
@@ -174,6 +220,7 @@ class Compress(OnParent):
             "tried": found.tried,
             "fitting": found.fitting,
             "largest": len(found.sizes),
+            "times": times,
         }
         return json.dumps(plan, sort_keys=True)
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from corpusmill.manifests import storage
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
+from corpusmill.stages.compress import distil
 from corpusmill.stages.compress.candidates import (
     CHILD,
     SCHEMA,
@@ -20,7 +22,6 @@ from corpusmill.stages.compress.candidates import (
     rows_of,
     summary_text,
 )
-from corpusmill.stages.compress.distil import distil
 from corpusmill.stages.compress.sample import account_of, draw, enough_memory, read_batches
 from corpusmill.stages.engines.model_folder import local_folder
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from corpusmill.trainer.model import HybridModel
 
 RECORD = "candidate.json"
+TARGETS = "work/targets"
 
 
 def sample(settings: "Compress", shard: Shard) -> list[Counts]:
@@ -39,11 +41,9 @@ def sample(settings: "Compress", shard: Shard) -> list[Counts]:
     corpus, _, used = draw(settings, shard, settings.validation_sequences, held_out=True)
     tokens = 0
     if settings.distillation:  # all runs read the same rows, the longest one the most
-        short, final = settings.distillation.tokens, settings.distillation.final_tokens
-        batch = settings.distillation.batch_size
-        steps = -(-max(short, final) // (batch * settings.sequence_length))
-        used += PackedStream(corpus, settings.seed).documents_before(steps * batch)
-        tokens = short + final
+        rows = settings.distillation.rows(settings.sequence_length)
+        used += PackedStream(corpus, settings.seed).documents_before(rows)
+        tokens = settings.distillation.tokens + settings.distillation.final_tokens
     return [account_of("compress", shard, used, tokens)]
 
 
@@ -60,18 +60,51 @@ def compare_child(settings: "Compress", where: str, shard: Shard) -> list[Counts
     return []
 
 
+def clock(settings: "Compress", shard: Shard) -> list[Counts]:
+    """Measure how long layers of every width take in a decoding step."""
+    import torch
+    from corpusmill.compression.clock import measure_steps
+    from corpusmill.trainer.ranks import compute_dtype, find_device
+
+    if settings.threads is not None:
+        torch.set_num_threads(settings.threads)
+    shape, device = settings.parent_shape(), find_device(settings.device)
+    with enough_memory(settings):
+        times = measure_steps(
+            shape,
+            settings.space.choices(shape),
+            settings.budget.serving,
+            device,
+            compute_dtype(settings.dtype, device),
+            lambda done, of: shard.report(done, of, "kinds of layers"),
+        )
+    text = json.dumps(times, indent=1, sort_keys=True) + "\n"
+    shard.file("work/clock", "step_times.json", text.encode())
+    return []
+
+
+def store_targets(settings: "Compress", shard: Shard) -> list[Counts]:
+    """Write what the parent predicts in some training sequences."""
+    assert settings.distillation is not None
+    rows = range(*json.loads(shard.shard_settings))
+    distil.store_targets(settings, settings.distillation, shard, rows, f"{TARGETS}/{shard.name}")
+    return []
+
+
 def distil_finalist(settings: "Compress", shard: Shard) -> list[Counts]:
     """Cut a child out, distil it for a short time, and compare it with the parent again."""
     assert settings.distillation is not None
-    importance, rows, *packed = shard.inputs
+    importance, rows, *others = shard.inputs
+    targets, packed = _split(others, TARGETS)
     before = Candidate.from_json(json.loads(shard.shard_settings))
     start = Path(shard.scratch) / "start"
     _write(settings, _exact_child(settings, importance, before.sizes), start, "float32")
-    model = distil(
+    model = distil.distil(
         settings,
         settings.distillation,
         shard,
-        tuple(packed),
+        packed,
+        targets,
         start,
         settings.distillation.tokens,
     )
@@ -92,8 +125,8 @@ def finish(settings: "Compress", shard: Shard) -> list[Counts]:
         Candidate.from_json(record) for record in (plan["parent"], *plan["candidates"])
     ]
     chosen = next(item for item in candidates if item.name == plan["winner"])
-    trained = [item for item in others if f"/work/distil/{chosen.name}/" in item.path]
-    packed = tuple(item for item in others if item not in trained)
+    trained, learnt_from = _split(others, f"work/distil/{chosen.name}")
+    targets, packed = _split(learnt_from, TARGETS)
     scratch = Path(shard.scratch)
     distillation = settings.distillation
     if distillation is None:
@@ -103,7 +136,9 @@ def finish(settings: "Compress", shard: Shard) -> list[Counts]:
             storage.local_copy(artifact.path, scratch / "start")
         if distillation.final_tokens:
             tokens = distillation.final_tokens
-            model = distil(settings, distillation, shard, packed, scratch / "start", tokens)
+            model = distil.distil(
+                settings, distillation, shard, packed, targets, scratch / "start", tokens
+            )
         else:
             model = _loaded(scratch / "start")
     written = _write(settings, model, scratch / "model", settings.export_dtype)
@@ -112,7 +147,7 @@ def finish(settings: "Compress", shard: Shard) -> list[Counts]:
     for path in sorted(written.iterdir()):
         shard.keep(path, "")
     serving = settings.budget.serving
-    table = rows_of((parent, *candidates, child), chosen.name, plan["harm"], serving)
+    table = rows_of((parent, *candidates, child), chosen.name, plan["harm"], serving, plan["times"])
     _write_table(shard, table, {**plan, "measured": len(candidates)})
     return []
 
@@ -123,6 +158,15 @@ def cut(parent: "HybridModel", importance: Artifact, sizes: Sizes) -> "tuple[Hyb
 
     kept, shape = _plan(parent.config, importance, sizes)
     return prune(parent, kept, shape), kept
+
+
+def _split(
+    artifacts: Iterable[Artifact], folder: str
+) -> tuple[tuple[Artifact, ...], tuple[Artifact, ...]]:
+    """(what lies in a folder of the stage's output, the others)."""
+    artifacts = tuple(artifacts)
+    inside = tuple(item for item in artifacts if f"/{folder}/" in item.path)
+    return inside, tuple(item for item in artifacts if item not in inside)
 
 
 def _plan(

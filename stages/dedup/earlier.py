@@ -50,11 +50,11 @@ SIGNATURES = pa.schema(  # one row per kept document
         pa.field("id", pa.string(), nullable=False),
         pa.field("exact_high", pa.uint64(), nullable=False),
         pa.field("exact_low", pa.uint64(), nullable=False),
-        # Of the bands; none where there are no shingles.
+        # Of the bands. Empty if the document has no shingles.
         pa.field("keys", pa.large_list(pa.uint64()), nullable=False),
         pa.field("shingles", pa.int32(), nullable=False),  # distinct ones
-        # Hashes of its numbers and operators, and of its letters; zeros if the rule does not
-        # know them.
+        # Hashes of its numbers and operators, and of its letters. Zeros if the normalization
+        # does not hash them apart.
         pa.field("figures", pa.uint64(), nullable=False),
         pa.field("letters", pa.uint64(), nullable=False),
         pa.field("sketch", pa.large_list(pa.uint32()), nullable=False),  # sorted

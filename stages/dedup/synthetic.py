@@ -28,8 +28,9 @@ _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
 def columns_of(artifact: Artifact, *further: str) -> list[str]:
-    """The columns that comparing needs, and those of `further` that the shard has. Without
-    synthetic rows fewer are needed.
+    """The columns that are needed to compare, and those of `further` that the shard has.
+
+    Without synthetic rows, fewer columns are needed.
     """
     names = schema_of(artifact).names
     wanted = COLUMNS if may_hold(artifact, "kind", SYNTHETIC) else ACTUAL_COLUMNS

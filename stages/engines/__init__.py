@@ -13,6 +13,22 @@ from corpusmill.stages.engines.vllm import VLLMEngine
 from pydantic import Discriminator, Tag
 
 DEFAULT_KIND = "embedded"
+# Settings of engines that decide no byte of an answer (`Stage.free_settings`).
+FREE_SETTINGS = tuple(
+    f"engine.{name}"
+    for name in (
+        "url",
+        "api_key_variable",
+        "server_gpus",
+        "in_flight",
+        "timeout_seconds",
+        "attempts",
+        "backoff_seconds",
+        "gpu_memory_utilization",
+        "kv_cache_gib",
+        "cpus",
+    )
+)
 
 
 def _kind(value: Any) -> str:

@@ -24,7 +24,8 @@ Message = dict[str, str]
 @dataclass(frozen=True)
 class Request:
     """token_ids: the whole prompt with chat markup. messages: the same as a chat, for servers
-    that render it themselves. seed: below 2**31, the range that every server accepts.
+    that render it themselves. seed: below 2**31, the range that every server accepts. schema: a
+    JSON Schema, as JSON, that the answer is to have. Engines that cannot force it do not.
     """
 
     token_ids: tuple[int, ...]
@@ -34,6 +35,7 @@ class Request:
     top_p: float
     seed: int
     stop: tuple[str, ...] = ()
+    schema: str = ""
 
     def unfit(self, context: int | None) -> str:
         """Why a model with so many tokens of context cannot answer. Empty: it can."""
@@ -66,6 +68,11 @@ class Engine(Protocol):
 
     @property
     def gpus(self) -> float: ...
+
+    @property
+    def gpus_behind(self) -> float | None:
+        """GPUs of the servers that answer, 0 if not known. None: a worker holds the engine."""
+        ...
 
     @property
     def streams(self) -> int:

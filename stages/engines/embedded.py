@@ -57,15 +57,16 @@ class EmbeddedEngine(OneDevice):
         import torch
 
         tokenizer, context = self.tokenizer(), self.context_length()
-        generator = load_generator(
-            model_folder.local_folder(self.model),
-            tokenizer,
-            frozenset(model_folder.end_tokens(self.model)),
-            slots,
-            self.device,
-            self.dtype,
-            self.threads,
-        )
+        with self.loading():
+            generator = load_generator(
+                model_folder.local_folder(self.model),
+                tokenizer,
+                frozenset(model_folder.end_tokens(self.model)),
+                slots,
+                self.device,
+                self.dtype,
+                self.threads,
+            )
         unfit: deque[tuple[int, Completion]] = deque()
         asked: dict[int, Numbered] = {}  # a prompt's number -> its request
 

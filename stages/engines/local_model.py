@@ -1,10 +1,15 @@
 """What engines share that run the model of a folder in the worker."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
+from corpusmill.manifests.errors import EngineError
 from corpusmill.manifests.settings import Settings
 from corpusmill.stages.engines import chat, model_folder
 from pydantic import JsonValue, PositiveInt
+
+NO_CPU_MEMORY = "can't allocate memory"  # PyTorch has no class of its own for this error
 
 
 class LocalModel(Settings):
@@ -27,6 +32,10 @@ class LocalModel(Settings):
 
     def identity(self) -> str:
         return model_folder.identity(self.model)
+
+    @property
+    def gpus_behind(self) -> float | None:
+        return None
 
 
 class OneDevice(LocalModel):
@@ -55,3 +64,20 @@ class OneDevice(LocalModel):
     @property
     def streams(self) -> int:
         return 1
+
+    @contextmanager
+    def loading(self) -> Iterator[None]:
+        """The block loads the model. Raises EngineError if there is not enough memory for it."""
+        import torch
+
+        try:
+            yield
+        except RuntimeError as error:
+            full = isinstance(error, torch.OutOfMemoryError)
+            if not full and NO_CPU_MEMORY not in str(error):
+                raise
+            raise EngineError(
+                f"{'the GPU' if full else 'the machine'} has too little memory for {self.model} "
+                f"with rows for {self.batch_size} requests",
+                "lower the engine's batch_size, set its dtype to bfloat16, or take a smaller model",
+            ) from error

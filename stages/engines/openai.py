@@ -3,6 +3,7 @@
 `stages.engines.server` asks, and asks again. `stages.engines.replies` reads the answers.
 """
 
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -47,6 +48,8 @@ class OpenAIEngine(Settings):
     """The environment variable that holds the key."""
     context: PositiveInt | None = None
     """Tokens of prompt and answer that the server accepts. Null: no limit."""
+    server_gpus: NonNegativeFloat = 0
+    """GPUs behind all of `url`, for the GPU hours that the manifest tells. 0: it tells none."""
     in_flight: PositiveInt = 256
     """Requests at a time and server, at most. A busy or slow server gets fewer."""
     timeout_seconds: PositiveFloat = 600.0
@@ -84,6 +87,10 @@ class OpenAIEngine(Settings):
     @property
     def gpus(self) -> float:
         return 0
+
+    @property
+    def gpus_behind(self) -> float | None:
+        return self.server_gpus
 
     @property
     def streams(self) -> int:
@@ -149,6 +156,7 @@ class OpenAIEngine(Settings):
             "top_p": request.top_p,
             "seed": request.seed,
             **({"stop": list(request.stop)} if request.stop else {}),
+            **({"response_format": _forced(request.schema)} if request.schema else {}),
         }
         if self.api == "completions":
             body["prompt"] = list(request.token_ids)
@@ -172,6 +180,12 @@ class OpenAIEngine(Settings):
                 max_tokens=_PROBE_TOKENS,
             )
         )
+
+
+def _forced(schema: str) -> dict[str, Any]:
+    """What forces an answer of this JSON Schema. vLLM takes it with token ids, too."""
+    named = {"name": "answer", "strict": True, "schema": json.loads(schema)}
+    return {"type": "json_schema", "json_schema": named}
 
 
 def _listed(url: str | tuple[str, ...]) -> tuple[str, ...]:

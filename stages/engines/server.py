@@ -27,7 +27,8 @@ from corpusmill.stages.engines.replies import Fault, Refusal, read
 
 _LONGEST_WAIT = 120.0
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
-_LEFT_OUT = ("max_tokens", "seed", "top_p", "temperature")  # fields that some servers do not take
+# Fields that some servers do not take.
+_LEFT_OUT = ("response_format", "max_tokens", "seed", "top_p", "temperature")
 _PROBES = 3
 _PROBE_SECONDS = 0.5
 _making = threading.Lock()

@@ -28,7 +28,9 @@ class TransformersEngine(OneDevice):
     """Of the weights. auto: bfloat16 on CUDA, float32 on the CPU."""
 
     def answers(self, requests: Iterator[Request]) -> Iterator[tuple[int, Completion]]:
-        model = _load(model_folder.local_folder(self.model), self.device, self.dtype, self.threads)
+        folder = model_folder.local_folder(self.model)
+        with self.loading():
+            model = _load(folder, self.device, self.dtype, self.threads)
         tokenizer = self.tokenizer()
         context = self.context_length()
         numbered = enumerate(requests)
@@ -143,6 +145,8 @@ def _load(folder: str, device: str, dtype: str, threads: int) -> Any:
     number = compute_dtype(dtype, torch.device(device))
     try:
         model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=number)
+    except torch.OutOfMemoryError:
+        raise
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise ModelError(
             f"the model in {folder} cannot be loaded ({str(error).splitlines()[0]})",

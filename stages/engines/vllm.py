@@ -31,6 +31,8 @@ from pydantic import JsonValue, PositiveFloat, PositiveInt
 _starting = threading.Lock()
 running: dict[str, Any] = {}  # settings -> the process's engine; one at a time
 _RESTARTS, _RESTART_SECONDS = 2, 10.0
+# JSON may have blanks between its parts. A weak model, forced to write JSON, writes nothing else.
+_WITHOUT_BLANKS = {"backend": "xgrammar", "disable_any_whitespace": True}
 
 
 class VLLMEngine(LocalModel):
@@ -134,7 +136,7 @@ def _runs_on_cpu() -> bool:
 async def ask(model: Any, tokenizer: chat.ChatTokenizer, request: Request) -> Completion | None:
     """The engine's answer. None: it died meanwhile."""
     from vllm import SamplingParams, exceptions
-    from vllm.sampling_params import RequestOutputKind
+    from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
     from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
     sampling = SamplingParams(
@@ -144,6 +146,7 @@ async def ask(model: Any, tokenizer: chat.ChatTokenizer, request: Request) -> Co
         seed=request.seed,
         stop=list(request.stop) or None,
         output_kind=RequestOutputKind.FINAL_ONLY,
+        structured_outputs=StructuredOutputsParams(json=request.schema) if request.schema else None,
     )
     prompt = {"prompt_token_ids": list(request.token_ids)}
     try:
@@ -164,7 +167,7 @@ async def ask(model: Any, tokenizer: chat.ChatTokenizer, request: Request) -> Co
 
 def _harmless(request: Request) -> Request:
     """A request of one token in and out."""
-    return replace(request, token_ids=request.token_ids[-1:], max_tokens=1)
+    return replace(request, token_ids=request.token_ids[-1:], max_tokens=1, schema="")
 
 
 def _first_line(error: BaseException) -> str:
@@ -192,6 +195,7 @@ def _start(arguments: str, kv_cache_gib: int) -> Any:
     os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", str(kv_cache_gib))
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     try:
+        from vllm.config import StructuredOutputsConfig
         from vllm.engine.arg_utils import AsyncEngineArgs
         from vllm.usage.usage_lib import UsageContext
         from vllm.v1.engine.async_llm import AsyncLLM
@@ -200,10 +204,14 @@ def _start(arguments: str, kv_cache_gib: int) -> Any:
             f"vLLM cannot be imported ({error})",
             "install it (docs/synthesis.md), or use another engine.kind",
         ) from error
+    settings = json.loads(arguments)
+    forced = settings.get("structured_outputs_config", _WITHOUT_BLANKS)
     try:
+        # Of this one vLLM wants an object.
+        settings["structured_outputs_config"] = StructuredOutputsConfig(**forced)
         # The limits of a batch are those that vLLM chooses for work offline.
         model = AsyncLLM.from_engine_args(
-            AsyncEngineArgs(**json.loads(arguments)), usage_context=UsageContext.LLM_CLASS
+            AsyncEngineArgs(**settings), usage_context=UsageContext.LLM_CLASS
         )
     except (RuntimeError, ValueError, TypeError, OSError) as error:
         raise ModelError(

@@ -100,6 +100,17 @@ class Evaluate(GlobalStage):
             raise RecipeError(f"two tasks are named {twice!r}", "name held-out text otherwise")
         return found
 
+    def gauge_tasks(self) -> list[task_files.Task]:
+        """All tasks, if they can be scored while a model trains. Raises RecipeError if not."""
+        found = self.chosen_tasks()
+        for task in found:
+            if isinstance(task, task_files.GENERATED):
+                raise RecipeError(
+                    f"the task {task.name} generates its answers",
+                    "in training, name tasks that are scored by log-likelihood",
+                )
+        return found
+
     def _held_out_task(self, name: str, paths: Sequence[str]) -> task_files.Task:
         domain = self.domain_column
         template = f"{{{{ {self.text_column} }}}}"

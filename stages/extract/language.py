@@ -20,6 +20,8 @@ from corpusmill.manifests.package_data import package_file
 SAMPLE_CHARACTERS = 5_000
 _LETTERS = 1_000  # that tell whether a text is in capitals
 _LABEL = "__label__"
+_CODE = re.compile(r"^(`{3,})[^`\n]*\n.*?(?:^\1`*$|\Z)", re.DOTALL | re.MULTILINE)
+ENOUGH = 200  # bytes of prose beside code
 _LINE_BREAKS = re.compile(r"[\s\0]+")
 
 
@@ -61,8 +63,13 @@ def codes(model_path: str = "") -> list[str]:
 def hygienic(text: str) -> str:
     """The part of a text that fastText gets: one line of limited length, without anything that
     looks like a label. If most of its letters are capitals, it is in small letters.
+
+    Fenced code is left out if there is enough prose: its words are English, whatever the prose is.
     """
-    part = _LINE_BREAKS.sub(" ", text[:SAMPLE_CHARACTERS]).replace(_LABEL, " label ").strip()
+    sample = text[:SAMPLE_CHARACTERS]
+    if "```" in sample and len((prose := _CODE.sub("", sample)).encode()) >= ENOUGH:
+        sample = prose
+    part = _LINE_BREAKS.sub(" ", sample).replace(_LABEL, " label ").strip()
     if not _is_in_capitals(part):
         return part
     if "İ" in part:  # Turkish and Azerbaijani have a small letter of their own for I

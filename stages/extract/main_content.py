@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from corpusmill.manifests.package_data import package_file
 from corpusmill.stages.columns.word_rule import word_tables
+from corpusmill.stages.extract.blog_notes import leave_notes
 from corpusmill.stages.extract.headline import headline_of, said_once, with_headline
 from corpusmill.stages.extract.page import block_places, block_text
 from corpusmill.stages.extract.page import page as html_page
@@ -198,6 +199,7 @@ def chosen(page: Blocks, features: Floats, forest: Forest) -> NDArray[np.bool_]:
     last_characters = features[:, block_text.LAST_CHARACTER]
     make_whole(page.blocks, page.elements, words, last_characters, scores, taken)
     taken &= ~crumbs_of(page, words, taken) | (page.blocks[:, html_page.HEADING] > 0)
+    leave_notes(page.text, page.blocks, words, taken)
     return taken
 
 

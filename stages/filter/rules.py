@@ -10,7 +10,7 @@ the same verdict for freshly measured documents and for columns read back from P
 
 import operator
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -75,10 +75,12 @@ def rules_in_force(
     thresholds: Thresholds,
     off: Iterable[str],
     own: Iterable[Rule],
+    measured: Collection[str] = NAMES,
 ) -> tuple[Rule, ...]:
     """The rules of the chosen families in the order given, then the recipe's own.
 
     thresholds: family -> rule name -> another threshold. off: reason codes of rules to leave out.
+    measured: the statistics that there are.
     Raises RecipeError if a family, rule or statistic does not exist (the error names the nearest
     one that does), or if a rule is given twice.
     """
@@ -91,7 +93,7 @@ def rules_in_force(
         rules.update({rule.code: rule for rule in families[family]})
     published = {rule.code for family in families.values() for rule in family}
     for rule in own:
-        _check(rule)
+        _check(rule, measured)
         if rule.code in rules or rule.code in published:
             raise RecipeError(
                 f"rule {rule.code} is there already",
@@ -174,11 +176,11 @@ def do_not_judge(measured: Measured, rules: Sequence[Rule]) -> NDArray[np.bool_]
     return skipped
 
 
-def _check(rule: Rule) -> None:
-    if rule.statistic not in NAMES:
+def _check(rule: Rule, measured: Collection[str]) -> None:
+    if rule.statistic not in measured:
         raise RecipeError(
             f"rule {rule.code} names the statistic {rule.statistic!r}, which is not measured",
-            nearest(rule.statistic, sorted(NAMES)),
+            nearest(rule.statistic, sorted(measured)),
         )
     if not re.fullmatch(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*", rule.code) or rule.family.startswith(
         "error_"

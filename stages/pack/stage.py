@@ -2,7 +2,7 @@
 
 A token shard is Parquet. Each row is a document, or a part of a long one, with its token ids,
 in the order of the blend's shard. Row groups have about a million tokens. The trainer shuffles
-row groups, and cuts sequences, because it knows their length. `</s>` ends every document, as in
+row groups, and fills sequences, because it knows their length. `</s>` ends every document, as in
 Megatron's pre-training data. `<s>` begins it only if asked for.
 
 A document longer than `max_document_tokens` becomes several rows, `part` 0, 1, ... Their tokens

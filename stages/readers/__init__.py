@@ -12,11 +12,12 @@ from typing import Any
 import pyarrow as pa
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import InputError
+from corpusmill.manifests.settings import build_settings
 from corpusmill.manifests.storage import Artifact
 from corpusmill.stages.readers.compression import opened, start_of, without_suffixes
 from corpusmill.stages.readers.content_type import binary_mime
 from corpusmill.stages.readers.json_array import is_array
-from corpusmill.stages.readers.own import read_own
+from corpusmill.stages.readers.own import own_record, read_own
 from corpusmill.stages.readers.plain import HTML_SUFFIXES, TEXT_SUFFIXES, read_plain
 from corpusmill.stages.readers.record import (
     BATCH_BYTES,
@@ -68,7 +69,6 @@ def read_records(
     if settings.own is not None:
         yield from in_batches(read_own(artifact, settings), batch_rows, batch_bytes)
         return
-    found = settings.format if settings.format != "auto" else format_of(artifact.path)
     readers = {
         "warc": read_warc,
         "arc": read_arc,
@@ -76,8 +76,12 @@ def read_records(
         "parquet": read_parquet_records,
         "text": read_plain,
     }
-    read = readers[found]
+    read = readers[_format(artifact.path, settings)]
     yield from in_batches(read(artifact, settings), batch_rows, batch_bytes)
+
+
+def _format(path: str, settings: ReaderSettings) -> Format:
+    return settings.format if settings.format != "auto" else format_of(path)
 
 
 def format_of(path: str) -> Format:
@@ -112,9 +116,10 @@ def format_of(path: str) -> Format:
 
 def locate(origin: Mapping[str, Any]) -> bytes:
     """The bytes that a document came from: a whole WARC or ARC record, a JSON line, a Parquet
-    row as JSON, or a text file.
+    row as JSON, a text file, or what a reader of your own gave.
 
-    origin: as in `schema.ORIGIN`. Raises InputError if the file is gone or has no such record.
+    origin: as in `schema.ORIGIN`, and under `reader` the settings of the reader (default: those of
+    `ReaderSettings`). Raises InputError if the file is gone or has no such record.
     """
     from corpusmill.stages.readers import arc, jsonl, parquet, warc_record
 
@@ -124,8 +129,11 @@ def locate(origin: Mapping[str, Any]) -> bytes:
             "the document names no file as its origin", "trace the document that it was made from"
         )
     offset, row = origin.get("offset"), origin.get("row")
+    settings = build_settings(ReaderSettings, origin.get("reader") or {}, "reader")
+    if settings.own is not None:
+        return own_record(path, settings, row or 0)
     with storage.open_read(path) as file:
-        found = format_of(path)
+        found = _format(path, settings)
         if offset is not None and found == "warc":
             return warc_record.record_at(file, offset, row)
         if offset is not None and found == "arc":

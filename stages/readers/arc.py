@@ -21,7 +21,7 @@ from corpusmill.manifests.watched import Watched
 from corpusmill.stages.readers.cursor import Cursor
 from corpusmill.stages.readers.record import TOO_LARGE, Place, ReaderSettings, Record, source_of
 from corpusmill.stages.readers.streams import Inflated, Plain, compression_of, find, magic_of
-from corpusmill.stages.readers.warc_record import filled_by_answer, stream_at
+from corpusmill.stages.readers.warc_record import filled_by_answer, place_in, stream_at
 
 _LONGEST_HEADER = 64 << 10
 _READ = 1 << 20
@@ -80,7 +80,7 @@ class _Reader:
         line = _line(data)
         while line:
             start = data.position - len(line)
-            place = _place(data.stream, start, place)
+            place = place_in(data.stream, start, place)
             header = parsed(line)
             if header is None:
                 yield self._lost(
@@ -231,18 +231,6 @@ def _line(data: Cursor) -> bytes:
     """The next line that is not empty, at most `_LONGEST_HEADER` bytes of it."""
     data.skip_blank()
     return data.line(_LONGEST_HEADER)
-
-
-def _place(stream: Inflated | Plain, start: int, before: Place | None) -> Place:
-    """A record's offset is that of its gzip member; `row` counts on where several records share
-    one member.
-    """
-    if isinstance(stream, Plain):
-        return Place(offset=start)
-    offset = stream.member_of(start).offset
-    if before is not None and before.offset == offset:
-        return Place(offset=offset, row=(before.row or 0) + 1)
-    return Place(offset=offset)
 
 
 def _after(place: Place) -> int:

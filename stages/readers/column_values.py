@@ -1,7 +1,7 @@
 """The values of an Arrow column as text, whatever its type, value by value.
 
-Files hold dates that Python has not, time zones that nobody knows, and text stored as bytes. Such a
-value costs itself, and never its row or its file.
+Files hold dates beyond Python's range, unknown time zones, and text stored as bytes. If a value
+cannot be converted, only this value is lost, not its row or its file.
 """
 
 import datetime
@@ -43,7 +43,7 @@ def holds_text(kind: pa.DataType) -> bool:
 
 
 def values(column: pa.Array) -> list[Any]:
-    """The column's Python values. A value that Python cannot hold is its exception."""
+    """The column's Python values, or the exception in place of a value that Python cannot hold."""
     column = _readable(column)
     try:
         return list(column.to_pylist())
@@ -52,7 +52,7 @@ def values(column: pa.Array) -> list[Any]:
 
 
 def texts(column: pa.Array) -> list[str | UnicodeDecodeError | None]:
-    """The values of a column of text or bytes. One that is not UTF-8 is its exception.
+    """The values of a column of text or bytes, or the exception in place of one that is not UTF-8.
 
     Bytes of fixed size end where their padding of zeros begins.
     """
@@ -92,7 +92,7 @@ def identity(value: Any) -> str | None:
 
 
 def row_of(table: pa.Table, row: int) -> dict[str, Any]:
-    """One row: column name -> value. A name that stands twice gets a number behind it."""
+    """One row: column name -> value. If two columns have one name, a number is added to it."""
     found: dict[str, Any] = {}
     for number, name in enumerate(table.column_names):
         cell = table.column(number).slice(row, 1).combine_chunks()

@@ -2,7 +2,7 @@
 
 gzip, Zstandard, bzip2, xz, lzma and zlib come member by member (`stages.readers.streams`). LZ4, and
 a ZIP archive of one file, are one member each. Archives of many files, and compressions without a
-decoder here, are named, so that their bytes never become text.
+decoder here, are refused by name. So their bytes never become text.
 """
 
 import zipfile

@@ -1,8 +1,8 @@
 """What a body is, by its content and by what its header says.
 
-Servers send pages as plain text, images as pages, and data as anything. So the content is asked,
-as the WHATWG MIME sniffing standard does, and further: here a page's type must tell prose from data
-(JSON, feeds, scripts, style sheets), which a browser need not.
+Servers send pages as plain text, images as pages, and data under any type. So the content decides,
+as in the WHATWG MIME sniffing standard. Beyond that standard, prose is told from data (JSON, feeds,
+scripts, style sheets), which a browser need not do.
 """
 
 import codecs

@@ -1,7 +1,7 @@
-"""Which files of a folder are data: those that a reader takes for documents without being told.
+"""Which files of a folder are data. The others are left out when the user names the folder.
 
-Folders of data also hold what describes it: a README, a licence, tables, programs, checksums. These
-are no documents. A file is data by its name, or by its content if only data begins so.
+Folders of data also hold READMEs, licences, tables, programs and checksums. These are no documents.
+A file is data if its name says so, or if it begins as only data does.
 """
 
 import json
@@ -100,7 +100,7 @@ def names_of(paths: Iterable[str]) -> str:
 def _begins_as_data(path: str) -> bool:
     """Whether the file begins as WARC, ARC, Parquet, JSON lines or a JSON array of objects do.
 
-    A file that the disk does not give is taken for data, so that reading it tells the error.
+    A file that cannot be read counts as data. The error then shows when it is read.
     """
     try:
         with storage.open_read(path) as file:

@@ -33,8 +33,8 @@ def read_documents(
 ) -> Iterator[pa.Table]:
     """The rows of the file as tables of `READ`, in file order, at most `BATCH_ROWS` each.
 
-    also: further columns, null where absent. A raw record that could not be read has its reason
-    (`error_read.*` or `page.too_large`), stage and detail. `kind` is actual unless the file
+    also: further columns, null where absent. A raw record that could not be read has the columns
+    reason (`error_read.*` or `page.too_large`), stage and detail. `kind` is actual unless the file
     says otherwise. Raises InputError if the file as a whole cannot be read.
     """
     schema = extended(*also, of=READ)

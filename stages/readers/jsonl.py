@@ -1,8 +1,8 @@
 """JSON lines, plain or compressed: one object a line, its text in one column. An array of objects
 is read as if each were a line.
 
-A line costs one row if it is no JSON object, lacks the text, or has something else in its
-place. If no line has the text column, the settings are wrong, and the file is refused.
+A line that is no JSON object, or has no text, becomes a row with an error. If no line has the
+text column, the settings are wrong, and the file is refused.
 """
 
 import itertools
@@ -25,6 +25,7 @@ from corpusmill.stages.readers.record import (
     Place,
     ReaderSettings,
     Record,
+    joined,
     source_of,
     without_surrogates,
 )
@@ -149,9 +150,10 @@ def _parsed(
         (_scalar(value[name]) for name in settings.date_columns if value.get(name) is not None),
         None,
     )
-    blank.language = next(
-        (_scalar(value[name]) for name in settings.language_columns if value.get(name)), None
-    )
+    blank.language = _scalar(_first(value, settings.language_columns))
+    blank.path_inside = _scalar(_first(value, settings.path_columns))
+    licence = _first(value, settings.licence_columns)
+    blank.licence = joined(licence) or _scalar(licence)
     own_id = _scalar(value.get(settings.id_column))
     if own_id is not None:
         blank.key = own_ids.key(own_id, blank.place.row or 0)
@@ -200,6 +202,11 @@ def _flat(text: str) -> str:
                 at = begin + depth - 1
             depth -= len(run)
     return "".join([*parts, text[at:]])
+
+
+def _first(value: dict[str, Any], names: tuple[str, ...]) -> Any:
+    """What the first of these columns holds that holds something."""
+    return next((value[name] for name in names if value.get(name)), None)
 
 
 def _scalar(value: Any) -> str | None:

@@ -2,6 +2,7 @@
 
 import functools
 import io
+import itertools
 import json
 import zipfile
 from abc import abstractmethod
@@ -14,7 +15,14 @@ from corpusmill.manifests.named_class import named_class
 from corpusmill.manifests.settings import Settings, build_settings
 from corpusmill.manifests.storage import Artifact
 from corpusmill.manifests.watched import Watched
-from corpusmill.stages.readers.record import OwnIds, Place, ReaderSettings, Record, source_of
+from corpusmill.stages.readers.record import (
+    TOO_LARGE,
+    OwnIds,
+    Place,
+    ReaderSettings,
+    Record,
+    source_of,
+)
 
 COLUMNS = ("id", "url", "date", "language", "mime", "charset", "payload", "text")
 
@@ -41,18 +49,43 @@ def read_own(artifact: Artifact, settings: ReaderSettings) -> Iterator[Record]:
 
     Raises InputError if it cannot read the file, or gives something else than documents.
     """
+    path, ids, limit = artifact.path, OwnIds(artifact.path, settings), settings.max_payload_bytes
+    source = source_of(path, settings)
+    for row, found in enumerate(_documents(path, settings)):
+        values = {key: value for key, value in found.items() if key != "id"}
+        own = found.get("id")
+        key = ids.key(str(own), row) if own is not None else (path, row)
+        record = Record(path, source, Place(row=row), key, **values)
+        size = len(_content(found))
+        yield record if size <= limit else record.failed(TOO_LARGE, f"{size} bytes > {limit}")
+
+
+def own_record(path: str, settings: ReaderSettings, row: int) -> bytes:
+    """The page or the text of one document of a file, text as UTF-8.
+
+    Raises InputError as `read_own` does, and if the file has fewer documents.
+    """
+    for found in itertools.islice(_documents(path, settings), row, None):
+        return _content(found)
+    raise InputError(
+        f"{settings.own} finds no document {row} in {path}",
+        "check that file and reader are as before",
+    )
+
+
+def _content(found: Mapping[str, Any]) -> bytes:
+    return found.get("payload") or (found.get("text") or "").encode()
+
+
+def _documents(path: str, settings: ReaderSettings) -> Iterator[Mapping[str, Any]]:
     assert settings.own is not None
-    path, ids = artifact.path, OwnIds(artifact.path, settings)
-    source, reader = source_of(path, settings), own_reader(settings.own, settings.own_settings)
+    reader = own_reader(settings.own, settings.own_settings)
     with storage.open_read(path) as opened:
         file = Watched(opened)
         try:
-            for row, found in enumerate(reader.records(path, io.BufferedReader(_Raw(file)))):
+            for found in reader.records(path, io.BufferedReader(_Raw(file))):
                 _refuse_other_values(found)
-                values = {key: value for key, value in found.items() if key != "id"}
-                own = found.get("id")
-                key = ids.key(str(own), row) if own is not None else (path, row)
-                yield Record(path, source, Place(row=row), key, **values)
+                yield found
         except (ValueError, TypeError, LookupError, EOFError, zipfile.BadZipFile) as error:
             file.check()
             raise InputError(

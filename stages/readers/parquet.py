@@ -1,7 +1,7 @@
 """Parquet: one document a row. Only the wanted columns are read, batch by batch.
 
-The text counts. A side column (id, URL, date, language) that cannot be read, or some values of it,
-is null, and costs neither file nor row.
+Only the text must be readable. In a side column (id, URL, date, language, path, licence), what
+cannot be read becomes null.
 """
 
 from collections.abc import Iterator
@@ -31,6 +31,7 @@ from corpusmill.stages.readers.record import (
     Place,
     ReaderSettings,
     Record,
+    joined,
     source_of,
 )
 
@@ -109,9 +110,10 @@ def _can_be_read(file: pq.ParquetFile, group: int, name: str, source: Watched) -
 
 
 def _wanted_columns(path: str, schema: pa.Schema, settings: ReaderSettings) -> dict[str, str]:
-    """Which of the file's columns stands for text, id, URL, date and language.
+    """Which of the file's columns stands for text, id, URL, date, language, path and licence.
 
-    A column of nested values has no such role, nor one whose name stands twice.
+    A column of nested values has no such role, but for a list of licences; nor has one whose name
+    stands twice.
     """
     columns = {}
     for role in ("text", "id", "url"):
@@ -130,9 +132,10 @@ def _wanted_columns(path: str, schema: pa.Schema, settings: ReaderSettings) -> d
             )
         if role == "text" or _is_side_column(schema, name):
             columns[role] = name
-    for role in ("date", "language"):
+    for role in ("date", "language", "path", "licence"):
         names = getattr(settings, f"{role}_columns")
-        found = next((name for name in names if _is_side_column(schema, name)), None)
+        lists = role == "licence"
+        found = next((name for name in names if _is_side_column(schema, name, lists)), None)
         if found:
             columns[role] = found
     kind = plain_type(schema.field(columns["text"]).type)
@@ -144,10 +147,14 @@ def _wanted_columns(path: str, schema: pa.Schema, settings: ReaderSettings) -> d
     return columns
 
 
-def _is_side_column(schema: pa.Schema, name: str) -> bool:
-    return schema.names.count(name) == 1 and not pa.types.is_nested(
-        plain_type(schema.field(name).type)
-    )
+def _is_side_column(schema: pa.Schema, name: str, lists: bool = False) -> bool:
+    """Whether the column can have a role. lists: it may be a list of texts."""
+    if schema.names.count(name) != 1:
+        return False
+    kind = plain_type(schema.field(name).type)
+    if lists and (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
+        return holds_text(plain_type(kind.value_type))
+    return not pa.types.is_nested(kind)
 
 
 def _records(
@@ -176,10 +183,12 @@ def _records(
             )
             continue
         record.text = text
-        record.url, record.date, record.language = (
+        record.url, record.date, record.language, record.path_inside = (
             spelled(sides[role][index]) if role in sides else None
-            for role in ("url", "date", "language")
+            for role in ("url", "date", "language", "path")
         )
+        licence = sides["licence"][index] if "licence" in sides else None
+        record.licence = joined(licence) or spelled(licence)
         own_id = identity(sides["id"][index]) if "id" in sides else None
         if own_id is not None:
             record.key = own_ids.key(own_id, first_row + index)

@@ -34,6 +34,8 @@ RECORD = pa.schema(
         ("charset", pa.string()),  # what the HTTP header says
         ("payload", pa.binary()),  # the page's bytes, transfer and content encodings undone
         ("text", pa.string()),  # where the file holds text and not pages
+        ("path", pa.string()),  # of a program file in its repository
+        ("licence", pa.string()),  # of its repository; several are joined by AND
         ("error", pa.string()),
         ("error_detail", pa.string()),
     ]
@@ -66,6 +68,14 @@ class ReaderSettings(Settings):
     """Columns of the date. The first one present counts."""
     language_columns: tuple[str, ...] = ("language", "lang")
     """Columns of the language. The first one present counts."""
+    path_columns: tuple[str, ...] = ("path", "max_stars_repo_path", "file_path")
+    """Columns of a program file's path, for `code`. The first one present counts."""
+    licence_columns: tuple[str, ...] = (
+        *("licence", "license", "licenses", "max_stars_repo_licenses", "detected_licenses"),
+    )
+    """Columns of its repository's licence, for `code`: SPDX ids, or a list of them. The first one
+    present counts.
+    """
     own: str | None = None
     """`module:Class` of a reader of your own, derived from corpusmill.OwnReader. It reads every
     file, whatever its name.
@@ -73,7 +83,10 @@ class ReaderSettings(Settings):
     own_settings: Mapping[str, Any] = {}
     """The settings of `own`."""
     max_payload_bytes: PositiveInt = 64 << 20
-    """A longer body, line or file is not read into memory. Its row says `page.too_large`."""
+    """A longer body, line or file is not read into memory. Its row says `page.too_large`.
+
+    Of `own`, a longer document has such a row.
+    """
 
     @model_validator(mode="after")
     def _own_reader_fits(self) -> Self:
@@ -130,6 +143,8 @@ class Record:
     charset: str | None = None
     payload: bytes | None = None
     text: str | None = None
+    path_inside: str | None = None
+    licence: str | None = None
     error: str | None = None
     error_detail: str | None = None
     headers: dict[str, str] = field(default_factory=dict)  # HTTP headers, lower case; not a column
@@ -141,14 +156,16 @@ class Record:
         return dataclasses.replace(self, payload=None, text=None, error=error, error_detail=detail)
 
     def as_row(self) -> dict[str, Any]:
-        row = {name: getattr(self, name) for name in RECORD.names if name not in ("id", "origin")}
+        others = ("id", "origin", "path")
+        row = {name: getattr(self, name) for name in RECORD.names if name not in others}
         origin = {
             "file": self.path,
             "offset": self.place.offset,
             "length": self.place.length,
             "row": self.place.row,
         }
-        return {"id": actual_id(self.source, *self.key), "origin": origin, **row}
+        own = {"id": actual_id(self.source, *self.key), "path": self.path_inside}
+        return {**own, "origin": origin, **row}
 
     @property
     def size(self) -> int:
@@ -179,6 +196,15 @@ class OwnIds:
         if len(self._seen) < OWN_IDS:
             self._seen.add(hashed)
         return own, *self._within
+
+
+def joined(value: Any) -> str | None:
+    """Licences that a file lists, as one expression: all of them hold. None if they are no list of
+    texts.
+    """
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        return None
+    return " AND ".join(without_surrogates(each) for each in value) or None
 
 
 def source_of(path: str, settings: ReaderSettings) -> str:

@@ -35,7 +35,7 @@ from corpusmill.stages.readers.warc_header import (
     go_on,
     next_header,
 )
-from corpusmill.stages.readers.warc_record import TYPES, filled, is_document, stream_at
+from corpusmill.stages.readers.warc_record import TYPES, filled, is_document, place_in, stream_at
 
 _HEADER_END = re.compile(rb"\r?\n\r?\n")
 _READ = 1 << 20
@@ -118,7 +118,7 @@ class _Reader:
                 continue
             if failure or header is None:
                 break
-            place = before = self._place(stream, header.position, before)
+            place = before = place_in(stream, header.position, before)
             if last is not None:
                 self._set_length(last, place.offset, stream)
                 if last.row is not None:
@@ -149,7 +149,7 @@ class _Reader:
     def _go_on(
         self, cursor: Cursor, last: _Last | None, before: Place | None
     ) -> Generator[Record, None, None]:
-        """Yield the last record, and a row for what follows it and is none. Go to the next."""
+        """Yield the last record, and a row for bytes behind it that are no record. Go on."""
         position = cursor.position
         if go_on(cursor, last.block if last else b"") and last is not None:
             self._gone_back += position - cursor.position
@@ -158,23 +158,12 @@ class _Reader:
             return
         yield from self._final_row(last, cursor.stream, None)
         if last is None or last.row is None or not last.row.error:
-            at = before or self._place(cursor.stream, position, None)
+            at = before or place_in(cursor.stream, position, None)
             what = "something follows that is no WARC record"
             beyond = self.file.tell()
             lost = self._lost(dataclasses.replace(at, length=None), "error_read.warc", what)
             self.file.seek(beyond)  # `_lost` reads the header again; the stream goes on from here
             yield lost
-
-    def _place(self, stream: Inflated | Plain, position: int, before: Place | None) -> Place:
-        """The place of a record. Its offset is that of its gzip member. `row` counts if several
-        records share a member.
-        """
-        if isinstance(stream, Plain):
-            return Place(offset=position)
-        offset = stream.member_of(position).offset
-        if before is not None and before.offset == offset:
-            return Place(offset=offset, row=(before.row or 0) + 1)
-        return Place(offset=offset)
 
     def _set_length(self, last: _Last, end: int | None, stream: Inflated | Plain) -> None:
         if end is not None and last.place.offset is not None and end > last.place.offset:

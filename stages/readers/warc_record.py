@@ -1,6 +1,4 @@
-"""One WARC record: whether it is a document, what its block holds, and its bytes if only its
-place is known.
-"""
+"""One WARC record: whether it is a document, what its block holds, and its bytes by its place."""
 
 from typing import IO
 
@@ -8,7 +6,7 @@ from corpusmill.stages.readers import http
 from corpusmill.stages.readers.charset import decoded
 from corpusmill.stages.readers.compression import opened, packed_whole
 from corpusmill.stages.readers.cursor import Cursor
-from corpusmill.stages.readers.record import TOO_LARGE, Record
+from corpusmill.stages.readers.record import TOO_LARGE, Place, Record
 from corpusmill.stages.readers.streams import Inflated, Plain, magic_of
 from corpusmill.stages.readers.warc_header import (
     Header,
@@ -37,6 +35,19 @@ def stream_at(file: IO[bytes], offset: int, magic: bytes | None) -> Inflated | P
     if packed_whole(magic):
         return opened(file, "the file")
     return Inflated(file, offset, magic) if magic else Plain(file, offset)
+
+
+def place_in(stream: Inflated | Plain, position: int, before: Place | None) -> Place:
+    """The place of a record that begins at `position` of the stream. before: of the last record.
+
+    Its offset is that of its gzip member. `row` counts if several records share a member.
+    """
+    if isinstance(stream, Plain):
+        return Place(offset=position)
+    offset = stream.member_of(position).offset
+    if before is not None and before.offset == offset:
+        return Place(offset=offset, row=(before.row or 0) + 1)
+    return Place(offset=offset)
 
 
 def is_document(header: Header) -> bool:

@@ -9,9 +9,9 @@ words, such as the reports of one event, or pages made from one template with ot
     match           each partition of the clusters: documents of a cluster are compared
     semantic_dedup  each shard: kept and excluded documents
 
-Only documents of one cluster are compared. So a pair on two sides of a border stays; that is the
-price of comparing thousands at a time and not billions. What is removed depends on the documents
-and the settings alone, not on shards, partitions or workers.
+Only documents of one cluster are compared. So both documents of a pair stay if they are in two
+clusters. That is the price of comparing thousands at a time and not billions. What is removed
+depends on the documents and the settings alone, not on shards, partitions or workers.
 
 Source: SemDeDup (Abbas et al. 2023, arXiv 2303.09540). It keeps the document farthest from the
 centre; here the survivor rule of dedup decides.

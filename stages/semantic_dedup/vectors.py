@@ -1,7 +1,7 @@
 """Vectors of documents: the pass that makes them, and how files hold them.
 
 A vector lies in a file as 16-bit floats, in a binary column of fixed size. Vectors have length 1,
-so a product of two is their cosine; 16 bits move it by less than 0.001.
+so the product of two is their cosine. Rounding to 16 bits changes it by less than 0.001.
 
 Letters in array names: N documents, D the width of the encoder.
 """

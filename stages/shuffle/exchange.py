@@ -1,4 +1,4 @@
-"""Hand the rows of a pass that writes many files to a pass whose tasks each read a part of all.
+"""Bring rows from the many files of one pass to the tasks of the next, without many small reads.
 
 Blend, dedup and substring use it. While the files are few, each task opens all of them and reads
 its part. With F files and R readers, that makes F x R small reads and as many names in receipts. A

@@ -191,8 +191,8 @@ def _write(
 ) -> Artifact:
     """Write one file: streams in the order of their destinations.
 
-    None is an empty stream, and so is one that is not given. sent: the sum of the rows as they were
-    sent. It is compared with the receivers' sums.
+    None is an empty stream, and so is one that is missing. sent: the sum of the rows as they were
+    sent, which is compared with the receivers' sums.
     """
     offsets = [0]
     with storage.atomic_writer(path, temporary=True) as sink:

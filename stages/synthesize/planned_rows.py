@@ -107,7 +107,8 @@ class Planner:
 
     context: tokens of prompt and answer together that the engine allows. samples: rows for each
     segment (or document). order: of document and instruction. If the document comes first, all
-    prompts of a document get the same segments, so that their requests begin alike.
+    prompts of a document get the same segments, so that their requests begin alike. forces_schema:
+    whether a request about a rubric names the JSON Schema of its answer.
     """
 
     tokenizer: ChatTokenizer
@@ -115,6 +116,7 @@ class Planner:
     samples: int
     seed: int
     order: Order = "instruction_first"
+    forces_schema: bool = True
     _rooms: dict[str, int] = field(default_factory=dict, repr=False, compare=False)
 
     def input_limit(self, prompt: Prompt) -> int:
@@ -233,6 +235,7 @@ class Planner:
             top_p=prompt.sampling.top_p,
             seed=seed,
             stop=prompt.stop,
+            schema=prompt.answer_schema if self.forces_schema else "",
         )
 
     def finish(self, planned: PlannedRow, model: str, least_covered: float) -> Finished:
@@ -279,14 +282,8 @@ class Planner:
             if request is None:
                 continue
             answer = next(answers)
-            context = Context(
-                text[piece.start : piece.end],
-                piece.n_tokens,
-                planned.prompt.lead_in,
-                request.seed,
-                planned.prompt.instruction,
-            )
-            result = _usable(answer, planned.prompt, context)
+            passage = text[piece.start : piece.end]
+            result = usable(answer, planned.prompt, passage, piece.n_tokens, request.seed)
             if isinstance(result, Rejection):
                 lost.append(result)
             else:
@@ -344,7 +341,13 @@ def _least(prompt: Prompt) -> int:
     return max(1, prompt.limits.min_document_tokens)
 
 
-def _usable(answer: Completion, prompt: Prompt, context: Context) -> str | Rejection:
+def usable(
+    answer: Completion, prompt: Prompt, passage: str, n_tokens: int, seed: int
+) -> str | Rejection:
+    """The answer after the prompt's post-filters, or why there is none.
+
+    passage: what was asked about, with so many tokens. seed: of the request.
+    """
     if answer.finish_reason == "error":
         return Rejection("error_synthesize.request", answer.error)
     if answer.finish_reason == "length":
@@ -354,7 +357,7 @@ def _usable(answer: Completion, prompt: Prompt, context: Context) -> str | Rejec
     text = without_reasoning(answer.text)
     if text is None:
         return Rejection("synthesize.reasoning", excerpt(answer.text))
-    return clean(text, prompt, context)
+    return clean(text, prompt, Context.of(prompt, passage, n_tokens, seed))
 
 
 def _all_too_short(

@@ -2,23 +2,25 @@
 
 import heapq
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.receipt import Counts
-from corpusmill.manifests.schema import DOCUMENT, conform, seed_for
+from corpusmill.manifests.schema import DOCUMENT, LEVELS, conform, seed_for
 from corpusmill.manifests.shard import Shard, read_parquet
 from corpusmill.manifests.storage import Artifact
-from corpusmill.stages.contract import DOCUMENTS
+from corpusmill.stages.contract import DOCUMENTS, Pass, PassResult
 
 UNSCORED = "unscored"  # the route of documents that no classifier has given a level
-_COLUMNS = [name for name in DOCUMENT.names if name not in ("origin", "lineage")]
+EVERY_LEVEL = (*LEVELS, UNSCORED)
+COLUMNS = [name for name in DOCUMENT.names if name not in ("origin", "lineage")]
 
 
-def shards_of(artifacts: tuple[Artifact, ...]) -> dict[str, tuple[Artifact, ...]]:
+def shards_of(artifacts: tuple[Artifact, ...], stage: str) -> dict[str, tuple[Artifact, ...]]:
     """Files of one name make one shard, so each output is written once. A classified shard has one
     file for each level.
 
@@ -26,7 +28,7 @@ def shards_of(artifacts: tuple[Artifact, ...]) -> dict[str, tuple[Artifact, ...]
     """
     if not artifacts:
         raise RecipeError(
-            "synthesize has nothing to read",
+            f"{stage} has nothing to read",
             "give it the folder of a finished stage, e.g. OUT/classify",
         )
     shards: dict[str, list[Artifact]] = {}
@@ -49,6 +51,21 @@ def share_out(available: Mapping[str, int], most: int) -> dict[str, int]:
     return quotas
 
 
+def draw(
+    levels: Collection[str], shards: Mapping[str, tuple[Artifact, ...]], most: int | None
+) -> Generator[Pass, PassResult, dict[str, str]]:
+    """The pass that counts the documents of these levels, if only `most` are to be taken.
+
+    Returns the setting of each shard: how many it gives. Empty: all.
+    """
+    if most is None:
+        return {}
+    counted = yield Pass(name="count", shards=shards, work=partial(count_routed, levels))
+    available = {name: receipt.counts[0].kept for name, receipt in counted.receipts.items()}
+    quotas = share_out(available, most)
+    return {name: str(quotas.get(name, 0)) for name in shards}
+
+
 def count_routed(levels: Collection[str], shard: Shard) -> list[Counts]:
     """Count the shard's documents of these levels. This is the work of the counting pass."""
     routed = sum(1 for _ in _ids(levels, shard))
@@ -69,20 +86,25 @@ def drawn(levels: Collection[str], shard: Shard, seed: int) -> set[str] | None:
 
 
 def documents_of(
-    levels: Collection[str], shard: Shard, taken: set[str] | None, stage: str, read: Counts
+    levels: Collection[str],
+    shard: Shard,
+    taken: set[str] | None,
+    stage: str,
+    read: Counts,
+    columns: Sequence[str] = COLUMNS,
 ) -> Iterator[dict[str, Any]]:
     """The documents of these levels. If `taken` is given, only those among them.
 
     read: the account of the documents that are read. This function fills it, for `stage`.
     """
     for artifact in shard.inputs:
-        found = _levels(artifact)
+        found = levels_in(artifact)
         if not any(level in levels for level in found):
             shard.count_rows(artifact, found.total())
             read.leave_out(f"{stage}.not_routed", found.total())
             continue
         for group in shard.read(artifact):
-            group = conform(group, DOCUMENT).select(_COLUMNS)
+            group = conform(group, DOCUMENT).select(list(columns))
             routed = pc.is_in(pc.fill_null(group["level"], UNSCORED), pa.array(list(levels)))
             read.leave_out(f"{stage}.not_routed", _count(pc.invert(routed)))
             group = group.filter(routed)
@@ -98,7 +120,7 @@ def _count(mask: pa.ChunkedArray) -> int:
     return int(pc.sum(mask).as_py() or 0)
 
 
-def _levels(artifact: Artifact) -> Counter[str]:
+def levels_in(artifact: Artifact) -> Counter[str]:
     """How many documents of each level a file holds."""
     found: Counter[str] = Counter()
     for table in read_parquet(artifact, ["level"]):

@@ -13,9 +13,9 @@ route do not enter it.
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Generator, Mapping, Sequence
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import RecipeError
@@ -26,18 +26,22 @@ from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
 from corpusmill.prompts import loader
 from corpusmill.prompts.loader import Order, Prompt
-from corpusmill.stages.contract import Account, GlobalStage, Inputs, MeasuredPasses, Pass, Reads
-from corpusmill.stages.engines import EngineConfig
+from corpusmill.stages.contract import (
+    Account,
+    GlobalStage,
+    Inputs,
+    MeasuredPasses,
+    Pass,
+    PassResult,
+    Reads,
+)
+from corpusmill.stages.engines import FREE_SETTINGS, EngineConfig
 from corpusmill.stages.engines.embedded import EmbeddedEngine
-from corpusmill.stages.synthesize import diversity, postfilters
+from corpusmill.stages.synthesize import diversity, estimate, postfilters, usage
+from corpusmill.stages.synthesize.estimate import Line
 from corpusmill.stages.synthesize.judging import Judge
 from corpusmill.stages.synthesize.planned_rows import Planner
-from corpusmill.stages.synthesize.routed_documents import (
-    UNSCORED,
-    count_routed,
-    shards_of,
-    share_out,
-)
+from corpusmill.stages.synthesize.routed_documents import UNSCORED, draw, shards_of
 from corpusmill.stages.synthesize.shard_work import synthesize_shard
 from pydantic import NonNegativeInt, PositiveInt
 
@@ -56,21 +60,10 @@ class Synthesize(GlobalStage):
     """Rephrase and expand documents with a language model, each prompt routed by level."""
 
     name: ClassVar[str] = "synthesize"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     account: ClassVar[Account] = Account.ONE_TO_MANY
     reads: ClassVar[Reads] = Reads.DOCUMENTS
-    free_settings: ClassVar[tuple[str, ...]] = (
-        "diversity_rows",
-        "engine.url",
-        "engine.api_key_variable",
-        "engine.in_flight",
-        "engine.timeout_seconds",
-        "engine.attempts",
-        "engine.backoff_seconds",
-        "engine.gpu_memory_utilization",
-        "engine.kv_cache_gib",
-        "engine.cpus",
-    )
+    free_settings: ClassVar[tuple[str, ...]] = ("diversity_rows", *FREE_SETTINGS)
 
     engine: EngineConfig = EmbeddedEngine()
     """The model that writes."""
@@ -122,13 +115,9 @@ class Synthesize(GlobalStage):
         )
 
     def passes(self, inputs: Inputs) -> MeasuredPasses:
-        shards = shards_of(inputs.documents)
-        quotas: dict[str, int] = {}
-        if self.max_documents is not None:
-            routed = [level for level, names in self.routes.items() if names]
-            counted = yield Pass(name="count", shards=shards, work=partial(count_routed, routed))
-            available = {name: receipt.counts[0].kept for name, receipt in counted.receipts.items()}
-            quotas = share_out(available, self.max_documents)
+        shards = shards_of(inputs.documents, self.name)
+        routed = [level for level, names in self.routes.items() if names]
+        quotas = yield from draw(routed, shards, self.max_documents)
         made = yield Pass(
             name=self.name,
             shards=shards,
@@ -137,19 +126,21 @@ class Synthesize(GlobalStage):
             holds_engine=True,
             together=self.engine.streams,
             depends_on=json.dumps(self.max_documents),
-            shard_settings={name: str(quotas.get(name, 0)) for name in shards}
-            if self.max_documents is not None
-            else {},
+            shard_settings=quotas,
             cpus=self.engine.cpus,
             gpus=self.engine.gpus,
         )
-        return (yield from self._diversity(made.outputs()))
+        took = yield from usage.measure(made, self.engine)
+        found = yield from self._diversity(made.outputs())
+        return {"usage": took, **found}
 
-    def _diversity(self, outputs: Sequence[Artifact]) -> MeasuredPasses:
+    def _diversity(
+        self, outputs: Sequence[Artifact]
+    ) -> Generator[Pass, PassResult, dict[str, Any]]:
         """Measure the rows of each prompt. Returns what the manifest holds of it."""
         looked_at = diversity.files(outputs)
         if not looked_at or not self.diversity_rows:
-            return None
+            return {}
         quoting = {
             prompt.name: postfilters.quotes_passage(prompt)
             for routed in self.prompts().values()
@@ -164,6 +155,14 @@ class Synthesize(GlobalStage):
         (written,) = measured.outputs("work/diversity")
         return {"diversity": json.loads(storage.read_bytes(written.path))}
 
+    def estimated(
+        self, files: Sequence[Artifact], sample: int, used: Mapping[str, Mapping[str, int]]
+    ) -> tuple[list[Line], int, int]:
+        """What a run over these files will ask, as `estimate.lines` tells it."""
+        planner, judge = self.planner(), self.judge.loaded() if self.judge else None
+        asked = (self.prompts(), planner.plan, planner.tokenizer, self.max_documents)
+        return estimate.lines(files, *asked, sample, used, judge)
+
     def prompts(self) -> dict[str, list[Prompt]]:
         """Level -> prompts. Raises RecipeError for an unknown level, prompt or post-filter."""
         routed: dict[str, list[Prompt]] = {}
@@ -177,9 +176,10 @@ class Synthesize(GlobalStage):
             routed[level] = [loader.load(name) for name in dict.fromkeys(names)]
             for prompt in routed[level]:
                 postfilters.check(prompt)
-                if prompt.scores:
+                if prompt.scores or prompt.properties:
                     raise RecipeError(
-                        f"{prompt.path} grades rows, and makes none", "name it in synthesize.judge"
+                        f"{prompt.path} grades texts, and makes none",
+                        "name it in synthesize.judge" if prompt.scores else "name it in annotate",
                     )
                 if not _NAME.fullmatch(prompt.name):
                     raise RecipeError(

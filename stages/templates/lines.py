@@ -1,8 +1,8 @@
 """Kernels over the lines of texts: what each line is, and which runs of lines go.
 
-A line is known by a hash of its words: white space at its ends does not count, and collapses
-within. Lines in code fences, lines between `$$` and rows of tables are protected. Each text is read
-once.
+A line is identified by a hash of its words: white space at its ends does not count, and runs of
+it count as one blank. Lines in code fences, lines between `$$` and rows of tables are protected.
+Each text is read once.
 """
 
 from dataclasses import dataclass

@@ -4,8 +4,8 @@
 many documents there are. Equal texts count once, as copies are no template. `judge` reads one
 partition of the hosts, adds the counts of all shards, and tells each shard the lines of its hosts.
 
-Where lines are counted across the corpus, all documents count as those of one host, and the
-partitions are of lines.
+With `across: corpus`, all documents count as those of one host, and partitions hold lines in place
+of hosts.
 """
 
 import numpy as np
@@ -128,9 +128,10 @@ def _templates(
 
 def allowed_lines(settings: TemplateSettings) -> U64:
     """The hashes of the lines that stay. Raises InputError if a file cannot be read."""
+    from corpusmill.stages.readers.charset import decoded
     from corpusmill.stages.templates.lines import lines_of
 
-    texts = [storage.read_bytes(path).decode("utf-8-sig", "replace") for path in settings.allow]
+    texts = [decoded(storage.read_bytes(path), None)[0] for path in settings.allow]
     return lines_of(joined(pa.chunked_array([texts], pa.string()))).hashes
 
 

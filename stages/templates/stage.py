@@ -9,7 +9,7 @@ calls to subscribe and addresses are the same line in page after page.
 
 Lines in code fences and formulas stay. What is removed is recorded in `template_cuts` and can be
 put back (`cut.restore`). What is removed depends on the documents and the settings alone, not on
-shards or workers, as long as equal texts of a site lie in one shard or dedup ran before.
+shards or workers, if equal texts of a site are in one shard, or dedup ran before.
 
 Sources: Bar-Yossef and Rajagopalan 2002, "Template detection via data mining and its applications"
 (WWW); Yi, Liu and Li 2003, "Eliminating noisy information in web pages for data mining" (KDD).

@@ -11,18 +11,18 @@ import tempfile
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import pyarrow.parquet as pq
 from corpusmill.manifests import storage
-from corpusmill.manifests.errors import CorpusmillError
+from corpusmill.manifests.errors import CorpusmillError, RecipeError
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.shard import Shard
 from corpusmill.stages.contract import Account, GlobalStage, Inputs, Pass, Passes, Reads
 from corpusmill.stages.evaluate.stage import Evaluate
 from corpusmill.trainer.config import FREE_ON_RESUME
 from corpusmill.vision.config import VisionTrainConfig
-from pydantic import PositiveInt
+from pydantic import PositiveInt, model_validator
 
 if TYPE_CHECKING:
     from corpusmill.trainer.config import TrainConfig
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 CONFIG = "config.json"
 CHECKPOINT = "checkpoint"
 LOG, PICTURE, EVENTS = "log.jsonl", "loss.svg", "tensorboard"
+SEQUENCES = "sequences.json"  # what each packing makes of the data
 FIGURES = "figures.json"  # of the gauge
 
 
@@ -60,9 +61,36 @@ class Train(VisionTrainConfig, GlobalStage):
     gauge_last: PositiveInt = 5
     """The means of so many last measurements stand beside the last one."""
 
+    @model_validator(mode="after")
+    def _gauge_can_measure(self) -> Self:
+        if self.gauge is None:
+            return self
+        if self.gauge.tokenizer is None:
+            raise RecipeError("gauge.tokenizer is missing", "name the folder of the tokenizer")
+        if not self.gauge.tasks and not self.gauge.held_out:
+            raise RecipeError(
+                "gauge measures nothing", "name gauge.tasks or gauge.held_out, or leave out gauge"
+            )
+        if self.shard_ranks > 1:
+            raise RecipeError(
+                "a model that is sharded over processes cannot be measured while it trains",
+                "leave out gauge, or set shard_ranks to 1",
+            )
+        return self
+
+    def refuse_early(self, here: bool) -> None:
+        if self.gauge is not None:
+            self.gauge.gauge_tasks()
+        if not here:
+            return
+        self.refuse_missing_packages()
+        if self.device not in ("auto", "cpu") or self.num_workers > 1 or self.cuda_graph:
+            from corpusmill.trainer.ranks import refuse_machine
+
+            refuse_machine(self)
+
     def depends_on(self) -> str:
         """What the first weights are. Raises ModelError if their model has another shape."""
-        self.refuse_missing_packages()
         digests = []
         with tempfile.TemporaryDirectory() as folder:
             if self.init_from is not None:
@@ -129,7 +157,7 @@ def _train(settings: Train, shard: Shard) -> list[Counts]:
     if settings.gauge is not None:
         (local / FIGURES).write_text(_figures(read_records(result.log), settings.gauge_last))
         others.append(local / FIGURES)
-    for path in (local / LOG, local / PICTURE, *others):
+    for path in (local / LOG, local / PICTURE, local / SEQUENCES, *others):
         target = storage.join(shard.folder, *path.relative_to(local).parts)
         with storage.atomic_writer(target) as file:
             file.write(path.read_bytes())
@@ -152,6 +180,11 @@ def _figures(records: "Sequence[StepRecord]", last: int) -> str:
     from corpusmill.evaluation.gauge import last_mean
 
     found = {record.step: record.figures for record in records if record.figures}
+    if not found:
+        raise CorpusmillError(
+            "the training was finished before it had a gauge, so nothing was measured",
+            "leave out gauge, and measure the model with evaluate",
+        )
     step = max(found)
     means = last_mean(found, last)
     figures = {

@@ -5,6 +5,7 @@ import pytest
 from corpusmill.classifiers.embedding import EmbeddingScorer
 from corpusmill.classifiers.fasttext_model import FastTextScorer
 from corpusmill.classifiers.scorer import ScorerConfig, readable_texts
+from corpusmill.classifiers.static_model import StaticScorer
 from corpusmill.classifiers.statistics_model import StatisticsScorer
 from pydantic import TypeAdapter, ValidationError
 
@@ -16,6 +17,7 @@ def test_the_kind_chooses_the_class():
     assert ADAPTER.validate_python({"kind": "embedding", "encoder": "e"}) == EmbeddingScorer(
         encoder="e"
     )
+    assert ADAPTER.validate_python({"kind": "static", "model": "m"}) == StaticScorer(model="m")
     assert ADAPTER.validate_python({"kind": "statistics", "model": "m"}) == StatisticsScorer(
         model="m"
     )

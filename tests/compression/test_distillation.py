@@ -8,7 +8,12 @@ import math
 import pytest
 import torch
 from corpusmill.compression import distillation
-from corpusmill.compression.distillation import DistillationLoss, distillation_loss, summed_kl
+from corpusmill.compression.distillation import (
+    DistillationLoss,
+    WholeTargets,
+    distillation_loss,
+    summed_kl,
+)
 from corpusmill.trainer import checkpoint
 from corpusmill.trainer.config import HybridConfig, TrainConfig
 from corpusmill.trainer.export import write_model
@@ -41,11 +46,15 @@ def plain(hidden, weight, teacher, teacher_weight, counted):
     return (divergence.sum(-1) * counted).sum()
 
 
+def fused(hidden, weight, teacher, teacher_weight, counted):
+    return summed_kl(hidden, weight, WholeTargets(teacher, teacher_weight), counted)
+
+
 @pytest.mark.parametrize("chunk", [1, 5, 1000])
 def test_value_and_gradients_are_those_of_the_plain_divergence(case, chunk, monkeypatch):
     monkeypatch.setattr(distillation, "CHUNK_BYTES", 4 * VOCABULARY * chunk)
     results = []
-    for function in (plain, summed_kl):
+    for function in (plain, fused):
         hidden, weight = (tensor.clone().requires_grad_() for tensor in case[:2])
         loss = function(hidden, weight, *case[2:])
         (3 * loss).backward()
@@ -74,7 +83,7 @@ def test_no_tensor_holds_the_logits_of_all_tokens(case, monkeypatch):
         return mode.elements
 
     assert largest(plain) == TOKENS * VOCABULARY
-    assert largest(summed_kl) == case[3].numel()  # the teacher's head
+    assert largest(fused) == case[3].numel()  # the teacher's head
 
 
 SHAPE = HybridConfig(

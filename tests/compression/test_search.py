@@ -200,7 +200,7 @@ def test_a_child_may_not_be_larger_than_its_parent_or_break_groups(space, messag
 
 
 def test_a_budget_needs_a_limit():
-    with pytest.raises(RecipeError, match="no limit; set memory_gib or parameters"):
+    with pytest.raises(RecipeError, match="no limit; set memory_gib, parameters or step_ms"):
         Budget()
     with pytest.raises(RecipeError, match="leaves nothing"):
         Budget(memory_gib=1, reserve_gib=1)

@@ -1,4 +1,4 @@
-"""Ctrl-C: one line that says what is finished, exit code 130, and no traceback.
+"""Ctrl-C and SIGTERM: one line that says what is finished, exit code 130, and no traceback.
 
 The same command goes on.
 """
@@ -10,9 +10,11 @@ import sys
 
 import pytest
 from corpusmill.manifests.errors import Interrupted
+from corpusmill.pipeline import placement
 from corpusmill.pipeline.execute import execute
+from corpusmill.pipeline.lease import LEASE
 from corpusmill.pipeline.placement import Placement, open_runner
-from corpusmill.pipeline.ray_runner import interrupts_deferred
+from corpusmill.pipeline.ray_runner import interrupts_deferred, sigterm_kept
 from corpusmill.pipeline.runner import InlineRunner
 
 from tests.command_line import error_lines
@@ -50,7 +52,8 @@ def test_an_interrupted_run_says_what_is_finished(tmp_path):
         execute(job(CountAndCopy(), tmp_path / "out" / "two", documents), Stopped())
 
 
-def test_ctrl_c_is_one_line_and_exit_code_130(tmp_path):
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_sigterm_are_one_line_and_exit_code_130(tmp_path, stop):
     os.mkfifo(tmp_path / "in.jsonl")
     process = subprocess.Popen(
         [
@@ -65,12 +68,13 @@ def test_ctrl_c_is_one_line_and_exit_code_130(tmp_path):
     )
     # This opens when the command opens the other end. The command then waits for a line.
     with open(tmp_path / "in.jsonl", "w"):
-        process.send_signal(signal.SIGINT)
+        process.send_signal(stop)
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert error_lines(errors) == [
         "corpusmill: interrupted; nothing is finished yet; run the same command again to go on"
     ]
+    assert not (tmp_path / "out" / LEASE).exists()
 
 
 def test_an_interrupt_waits_for_the_end_of_what_must_not_be_cut():
@@ -88,3 +92,12 @@ def test_an_interrupt_waits_for_the_end_of_what_must_not_be_cut():
         press("once", "twice")
     assert done == ["once", "once"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_ray_leaves_the_handler_of_sigterm_as_it_was():
+    with placement.stopped_by_sigterm():
+        ours = signal.getsignal(signal.SIGTERM)
+        with sigterm_kept():
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+        assert signal.getsignal(signal.SIGTERM) is ours
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL

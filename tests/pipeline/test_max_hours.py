@@ -1,10 +1,6 @@
-"""`--max-hours` ends a run between two shards. The same command goes on. SIGTERM is a Ctrl-C."""
+"""`--max-hours` ends a run between two shards. The same command goes on."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 
 import pytest
 from corpusmill.manifests.errors import TimeUp
@@ -12,7 +8,6 @@ from corpusmill.pipeline import placement
 from corpusmill.pipeline.execute import execute
 from corpusmill.pipeline.lease import LEASE
 from corpusmill.pipeline.placement import Placement, open_runner
-from corpusmill.pipeline.ray_runner import sigterm_kept
 from corpusmill.pipeline.runner import InlineRunner
 
 from tests.command_line import corpusmill, error_lines
@@ -61,32 +56,3 @@ def test_finished_work_needs_no_time(tmp_path):
     with open_runner(str(tmp_path), Placement("inline", max_hours=0)) as runner:
         manifest = execute(job(CountAndCopy(), tmp_path / "out", documents), runner)
     assert (manifest.work.made, manifest.work.reused) == (0, 6)
-
-
-def test_sigterm_ends_a_run_as_ctrl_c_does_and_it_lets_go_of_its_lease(tmp_path):
-    os.mkfifo(tmp_path / "in.jsonl")
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "corpusmill.cli", "extract", "-i", "in.jsonl", "-o", "out"),
-            *("--runner", "inline"),
-        ],
-        cwd=tmp_path,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    # This opens when the command opens the other end. The command then waits for a line.
-    with open(tmp_path / "in.jsonl", "w"):
-        process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert error_lines(errors)[0].startswith("corpusmill: interrupted; nothing is finished yet")
-    assert not (tmp_path / "out" / LEASE).exists()
-
-
-def test_ray_leaves_the_handler_of_sigterm_as_it_was():
-    with placement.stopped_by_sigterm():
-        ours = signal.getsignal(signal.SIGTERM)
-        with sigterm_kept():
-            signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-        assert signal.getsignal(signal.SIGTERM) is ours
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL

@@ -8,8 +8,9 @@ from corpusmill.manifests.receipt import Counts, Receipt
 from corpusmill.manifests.shard import Shard, progress_folder, read_parquet
 from corpusmill.manifests.storage import Artifact
 from corpusmill.manifests.watched import counting_reads
-from corpusmill.pipeline.display import Lines, Progress
+from corpusmill.pipeline.display import Progress
 from corpusmill.pipeline.progress import Meter
+from corpusmill.pipeline.screen import Lines
 from corpusmill.pipeline.task import Task
 
 from tests.pipeline.sample_stages import write_documents

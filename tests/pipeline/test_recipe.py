@@ -2,8 +2,8 @@
 
 import pytest
 from corpusmill.manifests.errors import RecipeError
+from corpusmill.pipeline.groups import groups_of
 from corpusmill.pipeline.recipe import build_stage, load_recipe, override, resolve_data
-from corpusmill.pipeline.run import _groups
 
 
 def recipe(tmp_path, text):
@@ -131,7 +131,7 @@ def test_set_overrides_nested_keys_and_refuses_unknown_steps(tmp_path):
 
 def test_references_become_paths(tmp_path):
     assert resolve_data("package:recipes/demo.yaml").endswith("recipes/demo.yaml")
-    with pytest.raises(RecipeError, match="no room"):
+    with pytest.raises(RecipeError, match="no data folder"):
         resolve_data("package:nowhere/x")
     with pytest.raises(RecipeError, match="pip install"):
         resolve_data("python:not_installed_anywhere/x")
@@ -145,7 +145,7 @@ def test_consecutive_map_stages_are_one_group(tmp_path):
         "stages:\n  - extract: {keep_documents: false}\n  - filter\n  - dedup\n"
         "  - filter: {name: late}\n",
     )
-    assert [[step.name for step in group.steps] for group in _groups(loaded)] == [
+    assert [[step.name for step in group.steps] for group in groups_of(loaded)] == [
         ["extract", "filter"],
         ["dedup"],
         ["late"],

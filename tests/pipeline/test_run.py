@@ -7,8 +7,9 @@ from corpusmill.manifests.errors import InputError, RecipeError
 from corpusmill.manifests.looking.inspect import inspect
 from corpusmill.manifests.looking.verify import verify
 from corpusmill.manifests.manifest import read_manifest
+from corpusmill.pipeline.groups import groups_of
 from corpusmill.pipeline.recipe import Recipe, Step, override
-from corpusmill.pipeline.run import _groups, run_recipe, run_step
+from corpusmill.pipeline.run import run_recipe, run_step
 from corpusmill.pipeline.runner import InlineRunner
 
 PROSE = (
@@ -96,7 +97,7 @@ def test_ids_do_not_depend_on_how_a_file_was_named(texts, tmp_path, monkeypatch)
 
 def test_a_group_of_map_stages_ends_where_its_documents_have_to_be_there():
     def groups(*steps):
-        return [[step.name for step in group.steps] for group in _groups(Recipe("r", (), steps))]
+        return [[step.name for step in group.steps] for group in groups_of(Recipe("r", (), steps))]
 
     strict, tokenizer = Step("filter", "strict"), Step("tokenizer", "tokenizer", ("step:filter",))
     rest = (Step("filter", "filter"), strict, tokenizer)

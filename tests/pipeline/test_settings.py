@@ -39,11 +39,13 @@ def refusal(*assignments):
         ("dedup.exact=maybe", "dedup.exact is 'maybe'; wanted: true | false"),
         (
             "classify.scorers={a: {kind: foo}}",
-            "classify.scorers.a.kind is 'foo'; wanted: fasttext | embedding | statistics | own",
+            "classify.scorers.a.kind is 'foo'; "
+            "wanted: fasttext | embedding | static | statistics | own",
         ),
         (
             "classify.scorers={a: {}}",
-            "classify.scorers.a.kind is missing; wanted: fasttext | embedding | statistics | own",
+            "classify.scorers.a.kind is missing; "
+            "wanted: fasttext | embedding | static | statistics | own",
         ),
         (
             "classify.scorers={a: {kind: fasttext}}",

@@ -324,14 +324,15 @@ def test_generate_reads_image_files(packed, tmp_path):
 def letter_nats(packed, encoder, head):
     """Nats a letter on the packed pages, by the encoder of one checkpoint and another's head."""
     model, config = load_model(encoder / "checkpoint")
+    shape = config.vision
+    assert shape is not None
     letter_head = load_model(head / "checkpoint")[0].letter_head
     nats, count = 0.0, 0
-    assert config.vision is not None
     for row in rows_of(packed / "pack"):
         picture = open_image(row["image"])
-        grid, pixels = tiles(picture, config.vision)
+        grid, pixels = tiles(picture, shape)
         places = row["letters"], row["letter_x"], row["letter_y"]
-        labels = torch.from_numpy(patch_labels(*places, picture.size, grid, config.vision))
+        labels = torch.from_numpy(patch_labels(*places, picture.size, grid, shape))
         with torch.no_grad():
             logits = letter_head(model.patches(torch.from_numpy(pixels)))
             nats += letter_loss(logits, labels).item()

@@ -1,6 +1,8 @@
 """Prompt files: what they may hold, and the errors for wrong ones."""
 
 import hashlib
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -29,10 +31,20 @@ FRONT = "name: mine\nlimits: {max_input_tokens: 100, max_output_tokens: 50}"
 
 
 FORMATS = ["faq", "math_problems", "table", "tutorial"]
+RUBRICS = ["educational", "page_grades", "page_kind"]
 
 
-def test_the_prompts_of_nemotron_cc_and_four_formats_are_shipped():
-    assert loader.shipped() == sorted([*NEMOTRON_CC_LIMITS, *FORMATS, "judge"])
+def test_the_prompts_of_nemotron_cc_four_formats_and_three_rubrics_are_shipped():
+    assert loader.shipped() == sorted([*NEMOTRON_CC_LIMITS, *FORMATS, *RUBRICS, "judge"])
+
+
+@pytest.mark.parametrize("name", RUBRICS)
+def test_a_rubric_names_every_property_and_word_that_it_asks_for(name):
+    prompt = loader.load(name)
+    for key, wanted in prompt.properties.items():
+        assert f'"{key}": ' in prompt.template
+        assert all(word in prompt.template for word in wanted.one_of)
+    assert list(json.loads(prompt.answer_schema)["properties"]) == list(prompt.properties)
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -134,6 +146,9 @@ def test_an_absent_file_is_named(tmp_path):
         ),
         (FRONT + "\npostfilters: refusal", "{document}", r"postfilters must be a list"),
         (FRONT + "\npostfilters: [{a: 1}]", "{document}", r"post-filter .* cannot be read"),
+        (FRONT + "\nproperties: {a: {least: 1}}", "{document}", "has `least` and `most`"),
+        (FRONT + "\nproperties: {a: {least: 5, most: 1}}", "{document}", "goes from 5 to 1"),
+        (FRONT + "\nproperties: {A b: {}}", "{document}", "'A b' cannot name a column"),
     ],
 )
 def test_a_wrong_prompt_is_refused_with_its_file_and_the_mend(tmp_path, front, body, message):
@@ -146,6 +161,16 @@ def test_a_file_without_front_matter_is_refused(tmp_path):
     path.write_text("{document}", encoding="utf-8")
     with pytest.raises(RecipeError, match=r"bare\.md has no front matter"):
         loader.load(str(path))
+
+
+@pytest.mark.parametrize("name", loader.shipped())
+def test_the_wording_holds_whether_the_document_comes_first_or_last(name):
+    asked = loader.load(name).instruction
+    placed = (
+        r"(text|passage|page)s? (at the end|below|above|that follows)|^(below|above) (is|are)\b"
+    )
+    assert not re.search(placed, asked, re.IGNORECASE | re.MULTILINE)
+    assert not re.search(r"following (text|passage|page)", asked, re.IGNORECASE)
 
 
 def test_a_document_that_comes_first_stands_before_everything_that_prompts_differ_in():

@@ -8,7 +8,8 @@ import pytest
 from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.settings import build_settings
 from corpusmill.trainer.__main__ import read_config
-from corpusmill.trainer.config import TrainConfig, differences
+from corpusmill.trainer.checkpoint import differences
+from corpusmill.trainer.config import TrainConfig
 from corpusmill.trainer.model import parameter_count
 
 CONFIGS = Path(__file__).parents[2] / "trainer" / "configs"
@@ -33,7 +34,7 @@ def test_plain_data_builds_the_configuration_it_came_from(make_config):
         ({"warmup_steps": -3}, "warmup_steps is -3"),
         ({"seed": -1}, "seed is -1"),
         ({"weight_decay": -1.0}, "weight_decay is -1"),
-        ({"pack": "best-fit"}, "pack is 'best-fit'; wanted: concat \| pad"),
+        ({"pack": "best-fit"}, "pack is 'best-fit'; wanted: concat \| pad \| best_fit"),
         ({"tokens": 1000}, "exactly one of steps, tokens and epochs"),
         ({"steps": None}, "exactly one of steps, tokens and epochs"),
         ({"batch_size": 0}, "batch_size is 0"),

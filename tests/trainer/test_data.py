@@ -7,10 +7,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from corpusmill.manifests.errors import CorpusmillError, InputError
-from corpusmill.trainer.data import DocumentSpan, PackedStream, rows_of_step
+from corpusmill.trainer.data import SIZES, PackedStream, rows_of_step
+from corpusmill.trainer.rows import DocumentSpan
 from corpusmill.trainer.token_shards import catalogue, find_shards, is_held_out
 
 LENGTH = 16
+PACKINGS = tuple(SIZES)
 
 
 @pytest.fixture
@@ -43,7 +45,7 @@ def test_a_rows_last_target_is_the_next_rows_first_input(stream):
         assert s.row(i).tokens[-1] == s.row(i + 1).tokens[0]
 
 
-@pytest.mark.parametrize("pack", ["concat", "pad"])
+@pytest.mark.parametrize("pack", PACKINGS)
 def test_documents_of_names_the_very_tokens_of_the_row(stream, random_documents, pack):
     s = stream(pack)
     for i in range(2 * s.epoch_rows):
@@ -63,7 +65,7 @@ def test_documents_of_names_the_very_tokens_of_the_row(stream, random_documents,
 
 
 @pytest.mark.parametrize("held_out", [False, True])
-@pytest.mark.parametrize("pack", ["concat", "pad"])
+@pytest.mark.parametrize("pack", PACKINGS)
 def test_documents_before_a_row_are_those_that_earlier_rows_hold(stream, pack, held_out):
     s = stream(pack, eval_fraction=0.3, held_out=held_out)
     seen: set[str] = set()
@@ -78,8 +80,10 @@ def test_every_token_but_a_documents_first_is_a_counted_target_exactly_once_an_e
     wanted = Counter(
         (f"doc-{i}", p) for i, tokens in enumerate(random_documents) for p in range(1, len(tokens))
     )
-    s = stream("pad")
-    assert counted_targets(s, s.epoch_rows) == wanted
+    for pack in ("pad", "best_fit"):
+        s = stream(pack)
+        for epoch in range(2):
+            assert counted_targets(s, s.epoch_rows, epoch * s.epoch_rows) == wanted
     s = stream("concat")
     epochs = LENGTH  # after this many epochs, rows and epochs end together
     assert counted_targets(s, epochs * s.epoch_tokens // LENGTH) == Counter(
@@ -87,9 +91,9 @@ def test_every_token_but_a_documents_first_is_a_counted_target_exactly_once_an_e
     )
 
 
-def counted_targets(s, rows):
+def counted_targets(s, rows, first=0):
     found: Counter[tuple[str, int]] = Counter()
-    for i in range(rows):
+    for i in range(first, first + rows):
         row = s.row(i)
         owners = [(d.id, position) for d in row.documents for position in range(*d.span)]
         found.update(
@@ -98,7 +102,7 @@ def counted_targets(s, rows):
     return found
 
 
-@pytest.mark.parametrize("pack", ["concat", "pad"])
+@pytest.mark.parametrize("pack", PACKINGS)
 def test_prompt_tokens_are_inputs_but_never_targets(write_shards, pack):
     documents = [[i] * 4 + list(range(10, 30)) for i in range(6)]
     s = PackedStream(catalogue(write_shards(documents, prompts=[4] * 6), LENGTH), 0, pack)
@@ -121,7 +125,7 @@ def test_pad_starts_each_document_on_its_own_row_and_cuts_long_ones(write_shards
     assert rows[2].document_ids.tolist() == [0] * 8 + [1] * 8
 
 
-@pytest.mark.parametrize("pack", ["concat", "pad"])
+@pytest.mark.parametrize("pack", PACKINGS)
 def test_any_row_can_be_computed_without_those_before(stream, pack):
     whole = stream(pack)
     expected = [whole.row(i).tokens.tolist() for i in range(60)]
@@ -129,9 +133,10 @@ def test_any_row_can_be_computed_without_those_before(stream, pack):
         assert stream(pack).row(i).tokens.tolist() == expected[i]
 
 
+@pytest.mark.parametrize("pack", PACKINGS)
 @pytest.mark.parametrize("world_size", [1, 2, 4])
-def test_ranks_share_the_same_global_batches_whatever_their_number(stream, world_size):
-    s = stream()
+def test_ranks_share_the_same_global_batches_whatever_their_number(stream, world_size, pack):
+    s = stream(pack)
     for step in range(5):
         whole = [row.tokens.tolist() for row in rows_of_step(s, step, 8)]
         for rank in range(world_size):
@@ -196,7 +201,7 @@ def test_the_order_in_which_shards_are_named_does_not_matter(write_shards, rando
 
 def test_empty_documents_and_single_tokens_do_no_harm(write_shards):
     documents = [[], [5], [], [6, 7, 8], []]
-    for pack in ("concat", "pad"):
+    for pack in PACKINGS:
         s = PackedStream(catalogue(write_shards(documents, shards=1), LENGTH), 0, pack)
         targets = Counter(
             t for i in range(s.epoch_rows) for t in s.row(i).tokens[1:][s.row(i).loss_mask].tolist()
@@ -272,7 +277,7 @@ def write_phases(folder, phases):
     return paths
 
 
-@pytest.mark.parametrize("pack", ["concat", "pad"])
+@pytest.mark.parametrize("pack", PACKINGS)
 def test_phases_come_in_their_order_and_are_shuffled_within(tmp_path, pack):
     corpus = catalogue(write_phases(tmp_path / "pack", (1, 0, 2, 1)), LENGTH)
     stream = PackedStream(corpus, seed=1, pack=pack, shuffle_window=3)

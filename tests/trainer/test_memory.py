@@ -82,6 +82,10 @@ def test_the_error_of_a_full_gpu_names_settings_and_gigabytes(make_config):
     error = memory.too_little_memory(make_config(), 1, torch.device("cpu"))
     assert "micro_batch_size: 2 saves about 0.0 GB" in str(error)
     assert "optimizer_dtype: bfloat16 saves about" in str(error)
+    assert "cuda_graph" not in str(error)
+    graph = make_config(cuda_graph=True, device="auto")
+    error = memory.too_little_memory(graph, 1, torch.device("cpu"))
+    assert "cuda_graph: false saves about" in str(error)
 
 
 def test_a_run_that_finds_no_memory_says_what_would_help(

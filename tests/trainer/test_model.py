@@ -6,13 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from corpusmill.trainer.config import HybridConfig
-from corpusmill.trainer.model import (
-    CausalConv1d,
-    GatedRMSNorm,
-    HybridModel,
-    initialise,
-    parameter_count,
-)
+from corpusmill.trainer.layers import CausalConv1d, GatedRMSNorm
+from corpusmill.trainer.model import HybridModel, initialise, parameter_count
 from corpusmill.trainer.presets import NEMOTRON_H_4B, NEMOTRON_H_8B, NEMOTRON_H_47B, NEMOTRON_H_56B
 
 

@@ -4,13 +4,18 @@ import json
 import os
 import signal
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import psutil
 import pytest
+import torch
+import torch.distributed as dist
 from corpusmill.manifests.errors import CorpusmillError, RecipeError
-from corpusmill.trainer import checkpoint
+from corpusmill.trainer import checkpoint, workers
+from corpusmill.trainer.parts import Gauging, Parts
 from corpusmill.trainer.ranks import find_device
+from corpusmill.trainer.train import train
 from corpusmill.trainer.workers import run
 
 
@@ -140,3 +145,42 @@ def test_numbers_that_do_not_fit_are_refused_before_anything_runs(make_config, c
 def test_a_gpu_beyond_those_of_the_machine_is_refused():
     with pytest.raises(CorpusmillError, match=r"no device cuda:99 here.*set device to cpu or auto"):
         find_device("cuda:99")
+
+
+def _late_first_rank(rank, port, config, shards, folder):
+    """One of two ranks whose group takes a rank that is 8 s late for a dead one."""
+    os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_RANK": str(rank)}
+    address = f"tcp://127.0.0.1:{port}"
+    dist.init_process_group("gloo", address, timedelta(seconds=8), world_size=2, rank=rank)
+    train(config, shards, folder, parts=Parts(gauging=Gauging(2, _slow_gauge)))
+    dist.destroy_process_group()
+
+
+def _slow_gauge(model, config):
+    def measure(step, model):
+        time.sleep(12 if step == 2 else 0)
+        return {"answer": float(step)}
+
+    return measure
+
+
+def test_ranks_wait_for_a_gauge_longer_than_for_a_step(shards, make_config, tmp_path):
+    config = make_config(num_workers=2, micro_batch_size=1, steps=3)
+    torch.multiprocessing.spawn(
+        _late_first_rank, (workers._free_port(), config, shards, tmp_path / "run"), nprocs=2
+    )
+    log = (tmp_path / "run" / "log.jsonl").read_text().splitlines()
+    figures = [json.loads(line)["figures"] for line in log]
+    assert figures == [None, {"answer": 2.0}, {"answer": 3.0}]
+
+
+def test_a_graph_without_a_gpu_is_refused(make_config):
+    with pytest.raises(RecipeError, match=r"cuda_graph needs a GPU, and device is cpu"):
+        make_config(cuda_graph=True)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_graph_where_auto_finds_no_gpu_is_refused(shards, make_config, tmp_path):
+    config = make_config(cuda_graph=True, device="auto")
+    with pytest.raises(CorpusmillError, match=r"cuda_graph needs a GPU, and this run is on cpu"):
+        run(config, shards, tmp_path / "run")

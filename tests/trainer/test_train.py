@@ -2,10 +2,6 @@
 
 import json
 import math
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -49,7 +45,12 @@ def test_golden_losses_of_the_first_steps(write_shards, random_documents, make_c
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"pack": "pad", "reset_at_documents": True, "micro_batch_size": 2}]
+    "options",
+    [
+        {},
+        {"pack": "pad", "reset_at_documents": True, "micro_batch_size": 2},
+        {"pack": "best_fit", "reset_at_documents": True},
+    ],
 )
 @pytest.mark.parametrize("lost_at", [1, 3, 5])
 def test_an_interrupted_run_ends_in_the_same_bytes(
@@ -68,34 +69,6 @@ def test_an_interrupted_run_ends_in_the_same_bytes(
     assert resumed.checkpoint.name == "step-00000006"
     assert files(resumed.checkpoint) == files(whole.checkpoint)
     assert losses(resumed.log) == losses(whole.log)
-
-
-@pytest.mark.slow
-def test_a_killed_process_resumes_to_the_same_bytes(
-    write_shards, random_documents, make_config, tmp_path
-):
-    shards, config = write_shards(random_documents), make_config(steps=11, checkpoint_every=3)
-    whole = train(config, shards, tmp_path / "whole")
-    program = f"""
-import os, signal
-from pathlib import Path
-from corpusmill.trainer.checkpoint import read_state
-from corpusmill.manifests.settings import build_settings
-from corpusmill.trainer.config import TrainConfig
-from corpusmill.trainer.train import train
-config = build_settings(TrainConfig, read_state(Path({str(whole.checkpoint)!r})).config)
-shards = [Path(path) for path in {[str(path) for path in shards]!r}]
-train(config, shards, Path({str(tmp_path / "killed")!r}),
-      lambda record: os.kill(os.getpid(), signal.SIGKILL) if record.step == 10 else None)
-"""
-    killed = subprocess.run([sys.executable, "-c", program], env=os.environ, check=False)
-    assert killed.returncode == -signal.SIGKILL
-    found = [path.name for path in checkpoint.found(tmp_path / "killed" / "checkpoints")]
-    assert found in (  # the last one may have been half written
-        ["step-00000003", "step-00000006"],
-        ["step-00000006", "step-00000009"],
-    )
-    assert files(train(config, shards, tmp_path / "killed").checkpoint) == files(whole.checkpoint)
 
 
 def test_log_lines_after_the_checkpoint_are_dropped_on_resume(

@@ -102,7 +102,9 @@ def exported(tmp_path_factory) -> Path:
 def server(exported, tmp_path_factory):
     """The address of a vLLM server (the command that docs/synthesis.md gives for CPUs)."""
     log = tmp_path_factory.mktemp("server") / "log.txt"
-    options = ("--dtype", "bfloat16", "--no-enable-chunked-prefill")
+    options = ["--dtype", "bfloat16", "--no-enable-chunked-prefill"]
+    forced = '{"backend": "xgrammar", "disable_any_whitespace": true}'  # as docs/annotate.md says
+    options += ["--structured-outputs-config", forced]
     with served(exported, "hybrid", CONTEXT, log, options) as url:
         yield url
 

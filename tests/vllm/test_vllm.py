@@ -17,6 +17,7 @@ from corpusmill.manifests.schema import DOCUMENT, conform
 from corpusmill.pipeline.execute import Job, execute
 from corpusmill.pipeline.runner import InlineRunner
 from corpusmill.prompts import loader
+from corpusmill.stages.annotate.stage import Annotate
 from corpusmill.stages.contract import Inputs
 from corpusmill.stages.engines import model_folder, stream
 from corpusmill.stages.engines.contract import Engine, Request, in_order
@@ -114,17 +115,21 @@ def test_many_small_requests_are_in_flight_together(served):
     assert all(completion.finish_reason != "error" for completion in completions)
 
 
-def test_logprobs_of_an_exported_hybrid_equal_those_of_transformers(embedded, stock):
+def test_logprobs_of_an_exported_hybrid_equal_those_of_transformers_and_of_the_trainer(
+    embedded, stock, exported
+):
     """Prompts of several lengths, not multiples of the chunk size.
 
-    transformers gets the whole sequence at once.
+    transformers and the trainer's model get the whole sequence at once.
     """
     import torch
     from corpusmill.stages.engines import transformers as transformers_engine
+    from corpusmill.trainer.importing import load_folder
     from vllm import SamplingParams
 
     model = embedded.started()
     reference = transformers_engine._load(model_folder.local_folder(stock.model), "cpu", "auto", 2)
+    ours = load_folder(exported)
     generator = torch.Generator().manual_seed(0)
     sequences = [
         torch.randint(3, 512, (length,), generator=generator).tolist()
@@ -141,17 +146,19 @@ def test_logprobs_of_an_exported_hybrid_equal_those_of_transformers(embedded, st
         for sequence in sequences
     ]
     for sequence, output in zip(sequences, outputs, strict=True):
+        tokens = torch.tensor([sequence])
         with torch.inference_mode():
-            logits = reference(torch.tensor([sequence])).logits[0]
-        expected = logits[:-1].log_softmax(-1).gather(1, torch.tensor(sequence[1:])[:, None])[:, 0]
+            both = reference(tokens).logits[0], ours(tokens)[0]
         found = torch.tensor(
             [
                 entry[token].logprob
                 for entry, token in zip(output.prompt_logprobs[1:], sequence[1:], strict=True)
             ]
         )
-        assert (found - expected).abs().max() < 1e-4
-        assert output.outputs[0].token_ids[0] == int(logits[-1].argmax())
+        for logits in both:
+            expected = logits[:-1].log_softmax(-1).gather(1, tokens[0, 1:, None])[:, 0]
+            assert (found - expected).abs().max() < 1e-4
+            assert output.outputs[0].token_ids[0] == int(logits[-1].argmax())
 
 
 def test_a_stage_runs_on_it_and_runs_again_without_asking(engine, tmp_path):
@@ -190,3 +197,35 @@ def test_a_stage_runs_on_it_and_runs_again_without_asking(engine, tmp_path):
     assert {row["text"] for row in kept} >= {" ".join(SENTENCES)}
     assert {row["lineage"]["model"] for row in kept} == {engine.identity()}
     assert execute(job, InlineRunner()).digest == manifest.digest
+
+
+RUBRIC = """---
+name: short
+limits: {max_input_tokens: 400, max_output_tokens: 60}
+sampling: {temperature: 0, top_p: 1}
+properties:
+  depth: {least: 0, most: 3}
+  genre: {one_of: [prose, verse]}
+postfilters: [json_object]
+---
+Grade the page as JSON.
+
+{document}
+"""
+
+
+def test_structured_outputs_make_a_model_grade_that_never_learnt_to(engine, tmp_path):
+    """The model answers everything with its four sentences, if it may."""
+    (tmp_path / "short.md").write_text(RUBRIC)
+    rows = [{"id": f"{number:032x}", "text": text} for number, text in enumerate(PASSAGES)]
+    pq.write_table(conform(pa.Table.from_pylist(rows), DOCUMENT), tmp_path / "00.parquet")
+    documents = (storage.artifact_of(str(tmp_path / "00.parquet")),)
+    kept = {}
+    for forced in (True, False):
+        stage = Annotate(
+            engine=engine, prompt=str(tmp_path / "short.md"), structured_outputs=forced
+        )
+        inputs = Inputs(str(tmp_path / str(forced)), documents)
+        manifest = execute(Job(stage, ("annotate",), {"annotate": {}}, inputs), InlineRunner())
+        kept[forced] = manifest.totals[0].kept
+    assert kept == {True: len(PASSAGES), False: 0}

@@ -1,5 +1,5 @@
 """Causal depthwise convolution + bias + SiLU on a GPU, as an operator for `torch.compile`. The
-plain twin: `trainer.model.CausalConv1d`.
+plain twin: `trainer.layers.CausalConv1d`.
 """
 
 import torch

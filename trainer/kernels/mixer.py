@@ -4,7 +4,7 @@ norm.
 The input projection gives a row z, x, B, C, dt for each token; the kernels read their parts where
 they lie, and the backward writes the gradients of the parts into one such row, so nothing is split
 or put together by copying. Between forward and backward only that row, the scan's inputs, outputs
-and states are kept. The plain twin is `trainer.model.MambaMixer`.
+and states are kept. The plain twin is `trainer.layers.MambaMixer`.
 """
 
 import torch

@@ -1,6 +1,6 @@
 """RMSNorm over groups of channels, plain or behind a SiLU gate, as an operator for `torch.compile`.
 
-The plain twins: `trainer.model.RMSNorm` and `GatedRMSNorm`.
+The plain twins: `trainer.layers.RMSNorm` and `GatedRMSNorm`.
 """
 
 import torch

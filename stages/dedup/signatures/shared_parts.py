@@ -3,8 +3,8 @@
 Two rows of one prompt may share a preamble of a thousand words and differ in the twenty that
 follow. By Jaccard similarity they are near duplicates. So a pair is looked at once more: the
 beginning and the end that both share, word by word, are left out. If the rests still hold a shingle
-each, and are unlike, the likeness was that of the shared part. Scattered small edits do not look
-so: between the first and the last of them, the rests are alike.
+each, and are unlike, only the shared part was alike. Scattered small edits are another case: what
+lies between the first and the last of them is alike.
 
 Time is linear in the lengths of the two texts.
 """

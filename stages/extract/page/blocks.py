@@ -40,7 +40,15 @@ from corpusmill.stages.extract.page.names import (
     tag_number,
 )
 from corpusmill.stages.extract.page.nesting import IMPLIED_ENDS, REACH
-from corpusmill.stages.extract.page.open_tags import H1, H6, break_block, close_first, pop_to, push
+from corpusmill.stages.extract.page.open_tags import (
+    H1,
+    H6,
+    break_block,
+    close_deeper,
+    close_first,
+    pop_to,
+    push,
+)
 from corpusmill.stages.extract.page.page import (
     AFTER_LINE_END,
     ANNOTATION_FROM,
@@ -169,10 +177,11 @@ def _start_tag(page: Page, begin: int) -> int:
         or data[place - 2] != SLASH
         or (number != SVG and page.open_count[SVG] + page.open_count[MATH] == 0)
     ):
+        depth = state[DEPTH]
         push(page, number, facts, 0 if flags & RAW else present)
         if flags & RAW:
-            return _write_raw(page, number, place)
-        if number in (MATH, ANNOTATION):
+            return _write_raw(page, number, place, depth)
+        if number in (MATH, ANNOTATION) and state[DEPTH] > depth:
             _open_formula_element(page, number, facts, present)
         if number == A:
             state[IN_LINK] = 1
@@ -209,14 +218,17 @@ def _holds_text(page: Page, number: int) -> bool:
 
 
 @uncounted
-def _write_raw(page: Page, number: int, begin: int) -> int:
+def _write_raw(page: Page, number: int, begin: int, depth: int) -> int:
     """Write the content of the raw element that has just been opened. Returns the place after its
-    end tag.
+    end tag. depth: of the tag around it.
     """
     end, place = raw_end(page.data, begin, number)
     write_text(page, begin, end)
     end_block(page)
-    pop_to(page, page.state[DEPTH] - 1)
+    if page.state[DEPTH] > depth:
+        pop_to(page, depth)
+    else:
+        close_deeper(page)
     return place
 
 
@@ -298,7 +310,7 @@ def _end_tag(page: Page, begin: int) -> int:
     if number == A:
         state[IN_LINK] = 0
     if state[OVERFLOW] > 0 and not flags & VOID:
-        state[OVERFLOW] -= 1
+        close_deeper(page)
         if flags & BLOCK:
             break_block(page)
     elif number == BR:

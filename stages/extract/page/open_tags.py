@@ -147,6 +147,8 @@ def push(page: Page, number: int, facts: int, present: int) -> None:
     state, flags = page.state, TAG_FLAGS[number]
     if state[DEPTH] >= MAX_DEPTH:
         state[OVERFLOW] += 1
+        if state[SKIPPED_FROM] == 0 and (flags & SKIPPED or _hides(page, number, facts, present)):
+            state[SKIPPED_FROM] = MAX_DEPTH + state[OVERFLOW]
         return
     state[DEPTH] += 1
     depth = state[DEPTH]
@@ -190,6 +192,15 @@ def push(page: Page, number: int, facts: int, present: int) -> None:
         open_math(page, number)
     elif not flags & BLOCK:
         open_script(page, number, facts)
+
+
+@merged
+def close_deeper(page: Page) -> None:
+    """Close the innermost tag, which is deeper than the stack."""
+    state = page.state
+    if state[SKIPPED_FROM] == MAX_DEPTH + state[OVERFLOW]:
+        state[SKIPPED_FROM] = 0
+    state[OVERFLOW] -= 1
 
 
 @merged
@@ -329,7 +340,7 @@ def pop_to(page: Page, depth: int) -> None:
             if state[SKIPPED_FROM] == 0:
                 end_formula(page)
             state[MATH_FROM] = 0
-        if state[SKIPPED_FROM] == state[DEPTH]:
+        if state[SKIPPED_FROM] >= state[DEPTH]:
             state[SKIPPED_FROM] = 0
         if state[CODE_FROM] == state[DEPTH]:
             state[CODE_FROM] = 0

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 MAX_DEPTH: Final = 256  # open tags; anything deeper counts as lying there
 MAX_BLOCKS: Final = 100_000
 MAX_ELEMENTS: Final = 1_000_000
-MOST_HIDDEN_NAMES: Final = 512  # twice the names that style sheets may hide or show
+NAME_SLOTS: Final = 4096  # of `hidden_names`, which is at most half full
 TOO_MANY: Final = -1
 LESS: Final = ord("<")
 
@@ -132,7 +132,7 @@ def new_page(data: bytes) -> Page:
         np.empty((blocks, BLOCK_COLUMNS), np.int32),
         np.empty((blocks, len(REGIONS)), np.uint8),
         np.zeros((open_elements, ELEMENT_COLUMNS), np.int32),
-        HashTable(np.zeros(MOST_HIDDEN_NAMES, np.uint64), np.zeros(MOST_HIDDEN_NAMES, np.int64)),
+        HashTable(np.zeros(NAME_SLOTS, np.uint64), np.zeros(NAME_SLOTS, np.int64)),
         np.zeros((MAX_DEPTH + 1, STACK_COLUMNS), np.int32),
         np.full((MAX_DEPTH + 1, len(REGIONS)), FAR, np.uint8),
         np.zeros(TAG_FLAGS.size, np.int32),

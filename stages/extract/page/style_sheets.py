@@ -4,7 +4,8 @@
 A browser decides by all rules, screen sizes and scripts. Here only what is plain counts: a rule
 outside `@media` and the like, whose selector is one class or one id, of any tag or of one (`.note`,
 `div.note`). A name that any rule of the page shows, for some screen or in some state, is not
-hidden.
+hidden. If the sheets name more than there is room for, they hide nothing: the name that is left out
+may be one that is shown.
 
 Source: CSS Syntax Level 3, sections 5 and 9.
 """
@@ -16,7 +17,7 @@ from corpusmill.stages.columns.compiled import inlined, uncounted
 from corpusmill.stages.extract.page.facts import DISPLAYS, UNDISPLAYED
 from corpusmill.stages.extract.page.hashing import FNV_OFFSET, look_up, mix
 from corpusmill.stages.extract.page.names import TAGS
-from corpusmill.stages.extract.page.page import HIDDEN_NAMES, Page
+from corpusmill.stages.extract.page.page import HIDDEN_NAMES, TOO_MANY, Page
 from corpusmill.stages.extract.page.tags import (
     HIDES,
     ID_HASH,
@@ -160,6 +161,8 @@ def _in_name(byte: int) -> bool:
 
 @uncounted
 def _note(page: Page, code: np.uint64, what: int) -> None:
+    if page.state[HIDDEN_NAMES] == TOO_MANY:
+        return
     keys, values = page.hidden_names
     mask = keys.size - 1
     place = np.int64(code & np.uint64(mask))
@@ -167,6 +170,7 @@ def _note(page: Page, code: np.uint64, what: int) -> None:
         place = (place + 1) & mask
     if keys[place] == 0:
         if page.state[HIDDEN_NAMES] >= keys.size // 2:
+            page.state[HIDDEN_NAMES] = TOO_MANY
             return
         page.state[HIDDEN_NAMES] += 1
         keys[place] = code

@@ -16,6 +16,7 @@ from corpusmill.manifests.settings import Settings, build_settings
 from corpusmill.prompts.loader import Example, Prompt
 from corpusmill.stages.synthesize.postfilters import degenerate, forms, wrapping
 from corpusmill.stages.synthesize.postfilters.faithful import faithful
+from corpusmill.stages.synthesize.postfilters.json_object import json_object
 from corpusmill.stages.synthesize.postfilters.refusals import refusal
 from corpusmill.stages.synthesize.postfilters.result import Context, Rejection, Result, excerpt
 from pydantic import create_model
@@ -36,6 +37,7 @@ FILTERS: Mapping[str, Callable[..., Result]] = {
     "question_answer": forms.question_answer,
     "labels": forms.labels,
     "table": forms.table,
+    "json_object": json_object,
 }
 
 
@@ -73,6 +75,8 @@ def check(prompt: Prompt) -> None:
             raise RecipeError(f"{where}: {name}: {error.what}", error.mend) from error
         if name == "lead_in" and not prompt.lead_in:
             raise RecipeError(f"{where}: lead_in needs a lead-in line", "add `lead_in:`")
+        if name == "json_object" and not prompt.properties:
+            raise RecipeError(f"{where}: json_object needs properties", "add `properties:`")
 
 
 @functools.cache
@@ -100,7 +104,7 @@ def quotes_passage(prompt: Prompt) -> bool:
 def outcome(example: Example, prompt: Prompt) -> tuple[str, Result]:
     """(what is wrong with what becomes of an example, what becomes of it). Empty: nothing is."""
     words = len(example.passage.split())
-    context = Context(example.passage, words, prompt.lead_in, 0, prompt.instruction)
+    context = Context.of(prompt, example.passage, words, 0)
     result = clean(example.answer, prompt, context)
     if isinstance(result, Rejection):
         same, wanted = result.reason == example.dropped, example.dropped or "kept"

@@ -2,8 +2,11 @@
 to it.
 """
 
+import functools
 import itertools
 import re
+import sys
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated
@@ -16,6 +19,7 @@ _WORD = re.compile(r"\w+|[^\w\s]")
 _LONGEST_UNIT = 24  # words of a loop
 _LEAST_TURNS = 4
 _LEAST_LOOP = 24  # words that a loop has in all
+_FEWEST_STEMS = 5  # of a text whose words are compared with the passage's
 
 
 def repetition(
@@ -96,13 +100,16 @@ def closeness(
     most: Share = 1.0,
     least: Share = 0.0,
     window: Annotated[int, Field(ge=2, le=50)] = 8,
-    fewest: PositiveInt = 40,
+    fewest: PositiveInt = 30,
 ) -> Result:
     """Drop answers that copy the passage, or have nothing to do with it.
 
     most: share of the answer's runs of `window` words that the passage has. least: share of the
     answer's long words that the passage has, by their first letters, so that other endings count.
     Answers of less than `fewest` words pass. 1 and 0 let all pass.
+
+    Texts that people retold in simpler words (OneStopEnglish, 160 articles) have 0.35 or more of
+    the original's words. Of texts about something else, 99.6 % have less than 0.3.
     """
     words, source = _words(text), _words(context.segment)
     if len(words) < fewest:
@@ -124,14 +131,35 @@ def closeness(
 def shared_words(text: str, passage: str) -> float | None:
     """Share of the different long words of a text that the passage has, by their first letters.
 
-    Below about 0.3, a text is no retelling of the passage. None: the text has no long words.
+    Below about 0.3, a text is no retelling of the passage. None: the text has too few long words.
     """
-    stems = _stems(_words(text))
-    return len(stems & _stems(_words(passage))) / len(stems) if stems else None
+    words, known = _letters(text), _letters(passage)
+    # One of the two may hold more words of another script. Both are compared alike.
+    signs = any(len(part) * 15 < sum(map(len, part)) + len(part) for part in (words, known))
+    stems = _stems(words, signs)
+    if len(stems) < _FEWEST_STEMS:
+        return None
+    return len(stems & _stems(known, signs)) / len(stems)
 
 
-def _stems(words: Sequence[str]) -> set[str]:
-    """The first letters of long words. In scripts without spaces, pairs of signs."""
-    if all(len(word) == 1 for word in words):
-        return {first + second for first, second in itertools.pairwise(words)}
+def _letters(text: str) -> list[str]:
+    """The words of a text, without the marks on and between their letters.
+
+    Many scripts write vowels as marks, which would end a word.
+    """
+    plain = text.lower()
+    return re.findall(r"\w+", plain if plain.isascii() else plain.translate(_marks()))
+
+
+@functools.cache
+def _marks() -> dict[int, None]:
+    """Every combining mark, for `str.translate` to take out."""
+    points = range(sys.maxunicode + 1)
+    return {point: None for point in points if unicodedata.category(chr(point))[0] == "M"}
+
+
+def _stems(words: Sequence[str], signs: bool) -> set[str]:
+    """The first letters of long words. signs: pairs of signs, for scripts without spaces."""
+    if signs:
+        return {first + second for first, second in itertools.pairwise("".join(words))}
     return {word[:5] for word in words if len(word) > 3}

@@ -23,10 +23,9 @@ _NEAR = 6  # words around a fact in the answer
 _AROUND = 14  # words around it in the passage, within its line
 _LEAST_NEIGHBOURS = 3
 _ELSEWHERE = 0.67  # share of the neighbours that another fact has
-_HERE = {
-    True: 0.34,
-    False: 0.2,
-}  # share that this number has, this name: a text speaks of its names
+# A fact may have moved if at most this share of its neighbours is around it in the passage, too. A
+# text repeats its names among other words, so the share of a name is lower.
+_HERE_NUMBER, _HERE_NAME = 0.34, 0.2
 _MOST_FACTS = 200  # of an answer; those behind them are not compared with others
 _SHOWN = 5
 _CLAUSE_END = re.compile(r"\n|(?<=[.!?;])\s")
@@ -131,7 +130,7 @@ def _misplaced(answer: str, passage: str) -> tuple[list[str], list[str]]:
         fact.key[0]
         for fact in shared
         if len(fact.around) >= _LEAST_NEIGHBOURS
-        and _matching(fact, known[fact.key])[0] <= _HERE[fact.key[1]]
+        and _matching(fact, known[fact.key])[0] <= (_HERE_NUMBER if fact.key[1] else _HERE_NAME)
         and _stands_elsewhere(fact, found, known)
     ]
     return [fact.key[0] for fact in shared], moved

@@ -1,6 +1,10 @@
 """What a post-filter knows, and what it says."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from corpusmill.prompts.loader import Prompt
+from corpusmill.prompts.properties import Property
 
 _EXCERPT = 300
 
@@ -10,7 +14,7 @@ class Context:
     """What a filter may know besides the answer.
 
     segment: the passage that was asked about. segment_tokens: its length in engine tokens.
-    instruction: what was asked, without the passage.
+    instruction: what was asked, without the passage. properties: those that a rubric asks for.
     """
 
     segment: str
@@ -18,6 +22,13 @@ class Context:
     lead_in: str
     seed: int
     instruction: str = ""
+    properties: Mapping[str, Property] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, prompt: Prompt, segment: str, segment_tokens: int, seed: int) -> "Context":
+        """The context of an answer to a prompt."""
+        asked = (prompt.lead_in, seed, prompt.instruction, prompt.properties)
+        return cls(segment, segment_tokens, *asked)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Training: three scorers from two collections or from grades, with honest held-out figures.
+"""Training: four scorers from two collections or from grades, with honest held-out figures.
 
 The files are the same each time.
 """
@@ -86,6 +86,7 @@ def settings(data, **changes):
         "negative": data["negative"],
         "fasttext": QUICK,
         "embedding": {"encoder": data["encoder"], "max_tokens": 60},
+        "static": {"encoder": data["encoder"], "dimension": 8},
         "held_out": 0.25,
         **changes,
     }
@@ -96,9 +97,9 @@ def train(output, given):
     return manifest, json.loads((output / "models/report.json").read_text())
 
 
-def test_three_scorers_learn_to_tell_the_collections_apart(data, tmp_path):
+def test_four_scorers_learn_to_tell_the_collections_apart(data, tmp_path):
     manifest, report = train(tmp_path / "train", settings(data))
-    assert set(report["models"]) == {"fasttext", "embedding", "statistics"}
+    assert set(report["models"]) == {"fasttext", "embedding", "static", "statistics"}
     for name, found in report["models"].items():
         assert (tmp_path / "train/models" / found["file"]).exists()
         assert found["held_out"]["auc"] > 0.9, name
@@ -125,6 +126,7 @@ def test_what_is_trained_can_be_used_by_classify(data, tmp_path):
             "max_tokens": 60,
             "head": "step:train/models/embedding.safetensors",
         },
+        "cheap": {"kind": "static", "model": "step:train/models/static.safetensors"},
         "shape": {"kind": "statistics", "model": "step:train/models/statistics.safetensors"},
     }
     from tests.stages.small_corpus import documents, write_shard
@@ -144,7 +146,9 @@ def test_what_is_trained_can_be_used_by_classify(data, tmp_path):
 def test_training_again_in_another_order_gives_the_same_bytes(data, tmp_path):
     train(tmp_path / "one", settings(data))
     train(tmp_path / "two", settings(data, positive=data["positive"][::-1]))
-    for name in ("fasttext.bin", "embedding.safetensors", "statistics.safetensors", "report.json"):
+    names = [path.name for path in (tmp_path / "one/models").iterdir()]
+    assert len(names) == 5
+    for name in names:
         assert (tmp_path / "one/models" / name).read_bytes() == (
             tmp_path / "two/models" / name
         ).read_bytes(), name
@@ -152,7 +156,8 @@ def test_training_again_in_another_order_gives_the_same_bytes(data, tmp_path):
 
 def test_a_large_file_does_not_drown_a_small_one(data, tmp_path):
     _, report = train(
-        tmp_path / "train", settings(data, embedding=None, fasttext=None, documents_per_label=60)
+        tmp_path / "train",
+        settings(data, embedding=None, static=None, fasttext=None, documents_per_label=60),
     )
     assert report["labels"]["1"]["documents"] == 60
     from corpusmill.manifests.shard import read_parquet
@@ -179,10 +184,11 @@ def test_grades_are_regressed_and_judged_from_their_threshold_on(tmp_path, data)
         "label_column": "grade",
         "fasttext": QUICK,
         "embedding": {"encoder": data["encoder"], "max_tokens": 60},
+        "static": {"encoder": data["encoder"], "dimension": 8},
     }
     _, report = train(tmp_path / "train", given)
     assert report["threshold"] == 3.0
-    for name in ("embedding", "statistics"):
+    for name in ("embedding", "static", "statistics"):
         assert report["models"][name]["mean_squared_error"] < 1.5, (
             "guessing the mean grade costs 2.9"
         )
@@ -210,6 +216,12 @@ def test_a_threshold_beyond_all_grades_is_refused(data, tmp_path):
 def test_a_missing_encoder_stops_the_stage_before_anything_is_read(data, tmp_path):
     with pytest.raises(ModelError, match="there is no encoder folder"):
         train(tmp_path / "train", settings(data, embedding={"encoder": str(tmp_path / "none")}))
+    assert not (tmp_path / "train/receipts").exists()
+
+
+def test_a_missing_table_stops_the_stage_before_anything_is_read(data, tmp_path):
+    with pytest.raises(ModelError, match="there is no table of token vectors folder"):
+        train(tmp_path / "train", settings(data, static={"table": str(tmp_path / "none")}))
     assert not (tmp_path / "train/receipts").exists()
 
 

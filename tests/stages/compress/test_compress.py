@@ -7,9 +7,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
-from corpusmill.cli import _say
+from corpusmill.commands.stages import print_finished
 from corpusmill.compression.memory import Serving, parameters_of
 from corpusmill.compression.space import Sizes
+from corpusmill.compression.step_times import key_of
 from corpusmill.manifests.errors import CorpusmillError, ModelError
 from corpusmill.manifests.looking.verify import verify
 from corpusmill.manifests.manifest import read_manifest
@@ -139,7 +140,7 @@ def test_importance_leaves_scores_a_picture_and_a_ranking(measured):
 
 
 def test_the_command_prints_the_summary(measured, capsys):
-    _say(str(measured), read_manifest(str(measured)))
+    print_finished(str(measured), read_manifest(str(measured)))
     assert capsys.readouterr().out.endswith((measured / "summary.txt").read_text())
 
 
@@ -214,7 +215,7 @@ def test_a_run_goes_on_where_it_stopped(compressed, parent, measured, tmp_path, 
     """It stops in the second finalist. The first is not distilled again, and bytes are equal."""
     from corpusmill.stages.compress import work
 
-    distil, begun = work.distil, []
+    distil, begun = work.distil.distil, []
 
     class Stop(Exception):
         pass
@@ -227,7 +228,7 @@ def test_a_run_goes_on_where_it_stopped(compressed, parent, measured, tmp_path, 
 
     folder = tmp_path / "compress"
     with monkeypatch.context() as patch:
-        patch.setattr(work, "distil", stopping)
+        patch.setattr(work.distil, "distil", stopping)
         with pytest.raises(KeyboardInterrupt):
             compress(folder, parent, measured)
     done = {
@@ -237,6 +238,53 @@ def test_a_run_goes_on_where_it_stopped(compressed, parent, measured, tmp_path, 
     manifest = compress(folder, parent, measured)
     assert manifest.digest == compressed[0].digest
     assert manifest.work.reused == 1 + 5 + 5 + 1  # sample, widths, score, one finalist
+
+
+def test_stored_targets_teach_as_the_teacher_does(compressed, parent, measured, tmp_path):
+    """With the whole vocabulary stored, only the rounding to 16 bits is between the two."""
+    folder = tmp_path / "compress"
+    targets = {"top_k": 64, "sequences": 50}
+    compress(folder, parent, measured, distillation={**DISTILLING, "targets": targets})
+    for found, expected in zip(table_of(folder), table_of(compressed[1]), strict=True):
+        assert found["name"] == expected["name"]
+        for name in ("distilled_loss", "distilled_kl"):
+            if expected[name] is not None:
+                assert found[name] == pytest.approx(expected[name], rel=0.01, abs=1e-4)
+    stored = pq.read_table(folder / "work" / "targets", columns=["row"])
+    assert stored.num_rows == 30 * 4  # the longest run's
+    receipts = [item for item in list_receipts(str(folder)) if item.pass_name == "targets"]
+    assert [item.shard for item in receipts] == [f"rows-{n:010d}" for n in (0, 50, 100)]
+    assert not verify(str(folder)).problems
+
+
+def test_a_budget_of_time_is_met_by_the_measured_layers(parent, measured, tmp_path, monkeypatch):
+    """The clock is replaced by one that always shows the same: Mamba layers take most time."""
+    shown = []
+
+    def measure_steps(shape, choices, serving, device, dtype, report):
+        shown.append((serving.batch, serving.context, str(device)))
+        times = {key_of(shape, ""): 0.001, key_of(shape, "*"): 0.001}
+        for heads in choices["mamba_heads"]:
+            changed = shape.model_copy(update={"mamba_heads": heads})
+            times[key_of(changed, "M")] = 0.001 * heads
+        for size in choices["ffn_size"]:
+            changed = shape.model_copy(update={"ffn_size": size})
+            times[key_of(changed, "-")] = 0.00001 * size
+        return times
+
+    monkeypatch.setattr("corpusmill.compression.clock.measure_steps", measure_steps)
+    folder = tmp_path / "compress"
+    serving = {"batch": 3, "context": 128}
+    changes = {"budget": {"step_ms": 22, "serving": serving}, "distillation": None}
+    compress(folder, parent, measured, **changes)
+    assert shown == [(3, 128, "cpu")]
+    rows = table_of(folder)
+    # 3 layers of 8 heads, 3 FFNs of 48, one attention layer, the head: more than 22 ms
+    assert rows[0]["step_ms"] == pytest.approx(3 * 8 + 3 * 0.48 + 1 + 1)
+    assert all(row["step_ms"] <= 22 for row in rows[1:])
+    assert "step ms" in (folder / "summary.txt").read_text()
+    compress(folder, parent, measured, **changes)
+    assert len(shown) == 1  # what was measured counts, also in a run that goes on
 
 
 def test_without_distillation_the_best_rated_child_is_pruned(parent, measured, tmp_path):
@@ -266,6 +314,14 @@ def test_without_distillation_the_best_rated_child_is_pruned(parent, measured, t
         (
             {"distillation": {**DISTILLING, "teacher_precision": "fp8"}},
             "precision fp8 needs multiples of 16",
+        ),
+        (
+            {"distillation": {**DISTILLING, "targets": {"top_k": 65}}},
+            "top_k is 65, and the vocabulary has 64 tokens",
+        ),
+        (
+            {"distillation": {**DISTILLING, "targets": {}, "hidden_loss": 1.0}},
+            "needs the teacher's hidden states",
         ),
     ],
 )

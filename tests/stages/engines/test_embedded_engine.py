@@ -7,35 +7,20 @@ import shutil
 import pytest
 import torch
 from corpusmill.manifests.errors import EngineError, ModelError
-from corpusmill.stages.engines.contract import Request, in_order
+from corpusmill.stages.engines import embedded, transformers
+from corpusmill.stages.engines.contract import in_order
 from corpusmill.stages.engines.embedded import EmbeddedEngine
 from corpusmill.stages.engines.transformers import TransformersEngine
 from corpusmill.trainer.generation.generator import Generator
+from transformers import AutoModelForCausalLM
 
 from tests.stages.engines import tiny_model
-
-TEXTS = [
-    "bread",
-    "the river rises in the hills",
-    "a",
-    "water and salt and yeast and flour " * 5,
-    "1928",
-    "sea",
-]
+from tests.stages.engines.seeded import TEXTS, requests_of
 
 
 @pytest.fixture(scope="module")
 def engine(model_folder):
     return EmbeddedEngine(model=str(model_folder), device="cpu", batch_size=3)
-
-
-def requests_of(engine, texts=TEXTS, **changes):
-    ids = engine.tokenizer().prompt_ids([[{"role": "user", "content": text}] for text in texts])
-    settings = {"max_tokens": 12, "temperature": 0.8, "top_p": 0.9, **changes}
-    return [
-        Request(token_ids=tuple(prompt), messages=(), seed=100 + number, **settings)
-        for number, prompt in enumerate(ids)
-    ]
 
 
 def test_greedy_answers_are_those_of_stock_transformers(engine, model_folder):
@@ -44,24 +29,6 @@ def test_greedy_answers_are_those_of_stock_transformers(engine, model_folder):
     answers = in_order(engine, requests)
     assert answers == in_order(stock, requests)
     assert len({answer.text for answer in answers}) > 1
-
-
-@pytest.mark.parametrize("temperature", [0.0, 0.8])
-def test_a_batch_of_many_lengths_is_answered_as_each_alone(engine, temperature):
-    requests = requests_of(engine, temperature=temperature)
-    together = in_order(engine, requests)
-    assert together == [in_order(engine, [request])[0] for request in requests]
-    assert len({completion.text for completion in together}) > 1
-
-
-def test_the_seed_decides_a_sampled_answer_and_the_order_of_requests_does_not(engine):
-    requests = requests_of(engine)
-    first = in_order(engine, requests)
-    assert in_order(engine, requests[::-1])[::-1] == first
-    reseeded = in_order(
-        engine, [dataclasses.replace(request, seed=request.seed + 1000) for request in requests]
-    )
-    assert sum(a.text != b.text for a, b in zip(first, reseeded, strict=True)) >= 5
 
 
 def test_requests_are_pulled_as_there_is_room(engine):
@@ -121,6 +88,35 @@ def test_a_gpu_without_memory_gets_fewer_rows_at_a_time(model_folder, monkeypatc
     answers = in_order(engine, requests)
     assert "not enough memory for this request" in answers.pop(4).error
     assert answers == [*expected[:4], *expected[5:]]
+
+
+def test_a_model_that_finds_no_memory_says_what_to_lower(model_folder):
+    engine = EmbeddedEngine(model=str(model_folder), device="cpu", batch_size=10**11)
+    requests = requests_of(EmbeddedEngine(model=str(model_folder), device="cpu"), ["bread"])
+    with pytest.raises(EngineError, match=r"too little memory for .*lower the engine.s batch_size"):
+        in_order(engine, requests)
+
+
+def full(*_arguments, **_settings):
+    raise torch.OutOfMemoryError("CUDA out of memory")
+
+
+@pytest.mark.parametrize(
+    ("kind", "load", "loader", "name"),
+    [
+        (EmbeddedEngine, embedded.load_generator, Generator, "load"),
+        (TransformersEngine, transformers._load, AutoModelForCausalLM, "from_pretrained"),
+    ],
+)
+def test_a_gpu_that_is_full_while_the_model_loads_says_what_to_lower(
+    model_folder, monkeypatch, kind, load, loader, name
+):
+    engine = kind(model=str(model_folder), device="cpu", batch_size=5)
+    requests = requests_of(engine, ["bread"])
+    load.cache_clear()
+    monkeypatch.setattr(loader, name, full)
+    with pytest.raises(EngineError, match=r"GPU has too little memory.*5 requests.*batch_size"):
+        in_order(engine, requests)
 
 
 def test_a_stop_string_ends_the_text(engine):

@@ -9,54 +9,16 @@ import torch
 from corpusmill.manifests.errors import EngineError, ModelError
 from corpusmill.stages.engines import model_folder as folders
 from corpusmill.stages.engines import transformers
-from corpusmill.stages.engines.contract import Request, in_order
+from corpusmill.stages.engines.contract import in_order
 from corpusmill.stages.engines.sampling import SeededSampling, keep_nucleus
 from corpusmill.stages.engines.transformers import TransformersEngine
+
+from tests.stages.engines.seeded import TEXTS, requests_of
 
 
 @pytest.fixture(scope="module")
 def engine(model_folder):
     return TransformersEngine(model=str(model_folder), device="cpu", batch_size=4)
-
-
-def requests_of(engine, texts, **changes):
-    ids = engine.tokenizer().prompt_ids([[{"role": "user", "content": text}] for text in texts])
-    settings = {"max_tokens": 12, "temperature": 0.8, "top_p": 0.9, **changes}
-    return [
-        Request(token_ids=tuple(prompt), messages=(), seed=100 + number, **settings)
-        for number, prompt in enumerate(ids)
-    ]
-
-
-TEXTS = [
-    "bread",
-    "the river rises in the hills",
-    "a",
-    "water and salt and yeast and flour " * 5,
-    "1928",
-    "sea",
-]
-
-
-@pytest.mark.parametrize("temperature", [0.0, 0.8])
-def test_a_hybrid_model_answers_a_batch_of_many_lengths_as_it_answers_each_alone(
-    engine, temperature
-):
-    requests = requests_of(engine, TEXTS, temperature=temperature)
-    together = in_order(engine, requests)
-    alone = [in_order(engine, [request])[0] for request in requests]
-    assert together == alone
-    assert len({completion.text for completion in together}) > 1
-
-
-def test_the_seed_decides_a_sampled_answer_and_the_order_of_requests_does_not(engine):
-    requests = requests_of(engine, TEXTS)
-    first = in_order(engine, requests)
-    assert in_order(engine, requests[::-1])[::-1] == first
-    reseeded = in_order(
-        engine, [dataclasses.replace(request, seed=request.seed + 1000) for request in requests]
-    )
-    assert sum(a.text != b.text for a, b in zip(first, reseeded, strict=True)) >= 5
 
 
 def test_each_row_is_cut_at_its_own_limit(engine):

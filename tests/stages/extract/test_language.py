@@ -35,6 +35,22 @@ def test_plain_sentences_are_identified_in_one_batch():
     assert all(0.5 < language.score <= 1.0 for language in found)
 
 
+SQL = """```sql
+SELECT name, count(*) AS number FROM people WHERE city = 'Paris' GROUP BY name ORDER BY number;
+```
+"""
+
+
+@pytest.mark.parametrize("code", SENTENCES)
+def test_code_does_not_decide_beside_prose(code):
+    text = f"{SENTENCES[code] * 3}\n\n{SQL * 9}\n{SENTENCES[code] * 2}\n\n{SQL * 20}"
+    (found,) = identify([text])
+    assert found.code == code
+    assert found.score > 0.5
+    assert hygienic(SQL) == hygienic(f"{SQL}\n  \n")
+    assert "SELECT" in hygienic(f"Exercice 1\n\n{SQL}")
+
+
 CAPITALS = SENTENCES | {
     "el": "Η επιτροπή θα συνεδριάσει ξανά την επόμενη εβδομάδα για να αποφασίσει για τα χρήματα.",
     "bg": "Комисията ще се събере отново следващата седмица, за да реши за парите.",

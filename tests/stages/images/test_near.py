@@ -7,7 +7,7 @@ from corpusmill.stages.images.near import survivors
 def plain(hashes, most):
     """The rule as it is written."""
     stays: list[int] = []
-    found: list[int] = []
+    found = []
     for place, value in enumerate(hashes):
         near = [other for other in stays if (int(value) ^ int(hashes[other])).bit_count() <= most]
         found.append(near[0] if near else place)

@@ -88,6 +88,15 @@ def test_shards_and_partitions_do_not_change_what_goes(tmp_path, encoder):
     assert decided
 
 
+def test_a_sample_of_no_document_makes_one_cluster(tmp_path, encoder):
+    rows = [row for row in corpus() if draw_of(row["id"]) >= 2**64 // 10]
+    _, kept, gone = semantic_dedup(tmp_path, encoder, rows, clusters=1, sample=1, rounds=2)
+    assert min(map(draw_of, (row["id"] for row in rows))) > 2**64 // len(rows)  # the share
+    assert {row["id"] for row in gone} <= {f"d{number:03d}" for number in range(0, 60, 5)}
+    assert gone
+    assert len(kept) + len(gone) == len(rows)
+
+
 @pytest.mark.parametrize("lost", ["vectors", "assign", "match", "semantic_dedup"])
 def test_a_run_is_taken_up_where_it_stopped(tmp_path, encoder, lost):
     rows = corpus()

@@ -75,12 +75,12 @@ def test_a_text_that_is_not_asked_about_says_why(folder):
 
 def test_a_test_without_a_text_shows_what_becomes_of_the_examples(tmp_path):
     lines = list(prompt_trial.examined("table"))
-    assert lines[0] == "--- example 1 of 3: as the file says"
+    assert lines[0] == "--- example 1 of 4: as the file says"
     assert lines[1].startswith("kept: | year | event |")
     wrong = prompt_trial.shown("table").replace("dropped: synthesize.no_table", "kept: x")
     (tmp_path / "mine.md").write_text(wrong)
     shown = prompt_trial.examined(str(tmp_path / "mine.md"))
-    with pytest.raises(RecipeError, match="1 of 3 examples come out otherwise"):
+    with pytest.raises(RecipeError, match="1 of 4 examples come out otherwise"):
         list(shown)
 
 

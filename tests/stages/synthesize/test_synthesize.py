@@ -23,7 +23,8 @@ from corpusmill.stages.contract import Inputs
 from corpusmill.stages.engines.embedded import EmbeddedEngine
 from corpusmill.stages.engines.openai import OpenAIEngine
 from corpusmill.stages.engines.transformers import TransformersEngine
-from corpusmill.stages.synthesize.stage import Synthesize, share_out
+from corpusmill.stages.synthesize.routed_documents import share_out
+from corpusmill.stages.synthesize.stage import Synthesize
 
 from tests.stages.engines import tiny_model
 from tests.stages.engines.scripted_server import answer, serving

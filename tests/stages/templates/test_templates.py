@@ -198,9 +198,10 @@ def test_the_rarest_line_of_a_run_is_counted(tmp_path):
     assert counts == {f"{COOKIES}\n": 12, f"{COOKIES}\n{NOTICE}\n": 4}
 
 
-def test_a_line_that_is_allowed_stays(tmp_path):
+@pytest.mark.parametrize("charset", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_line_that_is_allowed_stays(tmp_path, charset):
     allowed = tmp_path / "allowed.txt"
-    allowed.write_text(f"  {COOKIES}  \nanother line\n", encoding="utf-8-sig")
+    allowed.write_text(f"{COOKIES}  \n  another line\n", encoding=charset)
     rows = scattered(8)
     _, kept, _ = templates(tmp_path, rows, across="corpus", allow=[str(allowed)])
     assert {row["text"] for row in kept} == {row["text"] for row in rows}

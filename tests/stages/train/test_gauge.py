@@ -1,14 +1,18 @@
 """train with a gauge: figures in the log, the mean of the last ones, and the same model."""
 
+import importlib.util
 import json
 
 import pytest
 from corpusmill.manifests.errors import CorpusmillError
-from corpusmill.pipeline.recipe import Step
-from corpusmill.pipeline.run import run_step
+from corpusmill.manifests.settings import build_settings
+from corpusmill.pipeline.recipe import Recipe, Step
+from corpusmill.pipeline.run import run_recipe, run_step
 from corpusmill.pipeline.runner import InlineRunner
 from corpusmill.report.page import render
+from corpusmill.stages.train.stage import Train, _figures
 
+from tests.evaluation.tiny_models import TINY
 from tests.stages.ablate.arms import TRAIN, gauge, packed, sums
 
 
@@ -44,7 +48,54 @@ def test_figures_stand_in_the_log_and_change_nothing(tmp_path, shards):
     assert "sums/bits_per_byte: " in render(str(tmp_path / "measured"))
 
 
-def test_a_gauge_without_a_tokenizer_is_refused(tmp_path, shards):
-    settings = {**gauge(tmp_path), "tokenizer": None}
-    with pytest.raises(CorpusmillError, match=r"gauge\.tokenizer is missing"):
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"gauge": {"tokenizer": None}}, r"gauge\.tokenizer is missing"),
+        ({"gauge": {"held_out": {}}}, "gauge measures nothing"),
+        ({"num_workers": 2, "shard_ranks": 2}, "sharded over processes cannot be measured"),
+        ({"gauge": {"tasks": ["gsm8k"]}}, "the task gsm8k generates its answers"),
+        ({"device": "cuda:99"}, "there is no device cuda:99 here"),
+        ({"num_workers": 2, "device": "cuda:99"}, "there is no device cuda:99 here"),
+        ({"track": ["wandb"]}, r"wandb is not installed"),
+    ],
+)
+def test_what_cannot_work_is_found_before_an_earlier_stage_runs(
+    tmp_path, shards, changes, words, monkeypatch
+):
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda name, *rest, find=importlib.util.find_spec: (
+            None if name == "wandb" else find(name, *rest)
+        ),
+    )
+    settings = {**TRAIN, **changes, "gauge": {**gauge(tmp_path), **changes.get("gauge", {})}}
+    settings["gauge"] = {"tokenizer": "step:pack/tokenizer", **settings["gauge"]}
+    lines = str(shards.with_suffix(".jsonl"))
+    steps = (
+        Step("pack", "pack", (lines,), {"tokenizer": str(TINY)}),
+        Step("train", "train", (), settings),
+    )
+    with pytest.raises(CorpusmillError, match=words):
+        run_recipe(
+            Recipe("tried", (), steps), str(tmp_path / "out"), InlineRunner(), lambda *_: None
+        )
+    assert not (tmp_path / "out" / "pack" / "manifest.json").exists()
+
+
+def test_devices_of_another_machine_are_not_looked_for_here(tmp_path):
+    stage = build_settings(Train, {**TRAIN, "device": "cuda:99", "track": ["wandb"]})
+    stage.refuse_early(here=False)
+
+
+def test_a_task_without_items_is_named(tmp_path, shards):
+    settings = gauge(tmp_path)
+    (tmp_path / "held-sums.jsonl").write_text("")
+    with pytest.raises(CorpusmillError, match=r"task sums has no item to ask.*held-sums\.jsonl"):
         train(tmp_path / "out", shards, gauge=settings)
+
+
+def test_a_training_that_was_finished_before_has_nothing_to_measure(tmp_path, shards):
+    with pytest.raises(CorpusmillError, match="finished before it had a gauge"):
+        _figures([], last=5)

@@ -5,7 +5,7 @@ import torch
 from corpusmill.trainer import kernels
 from corpusmill.trainer.attention import Documents
 from corpusmill.trainer.config import HybridConfig
-from corpusmill.trainer.model import MambaMixer
+from corpusmill.trainer.layers import MambaMixer
 
 mixer = pytest.importorskip("corpusmill.trainer.kernels.mixer")
 

@@ -1,6 +1,11 @@
 """What a reader of the page does not see does not come out, unless it is the page."""
 
+import itertools
+
 import pytest
+from corpusmill.stages.extract.page.page import MAX_DEPTH
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.stages.extract.pages import text_of
 
@@ -162,3 +167,19 @@ def test_text_that_a_script_makes_appear_stays(style):
 def test_panels_that_a_click_shows_stay(panel):
     html = f"<p>{LONG}<div {panel}><p>Wax the leather.<p class=hidden>not this</div>"
     assert text_of(html).endswith("Wax the leather.")
+
+
+HIDING = ["div hidden", "b style='display:none'", "noscript", "template", "object"]
+INSIDE = ["no", "<i>no</i>", "<p>no</p>", "<xmp>no</xmp>", "<p><b>no</b></p>"]
+
+
+@given(
+    st.integers(MAX_DEPTH - 4, MAX_DEPTH + 4),
+    st.sampled_from([*itertools.product(HIDING, INSIDE), ("xmp hidden", "no")]),
+)
+@settings(max_examples=60, deadline=None)
+def test_hidden_text_does_not_come_out_at_any_depth(depth, hidden):
+    """And what follows it is shown. The stack of open tags has an end."""
+    tag, inside = hidden
+    html = f"{'<div>' * depth}before<{tag}>{inside}</{tag.split()[0]}><p>after</p>"
+    assert text_of(f"{html}{'</div>' * depth}<p>end").split() == ["before", "after", "end"]

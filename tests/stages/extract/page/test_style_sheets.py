@@ -4,6 +4,8 @@ import time
 
 import pytest
 from corpusmill.stages.extract.main_content import blocks_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.stages.extract.pages import text_of
 
@@ -97,7 +99,8 @@ def test_a_style_sheet_for_other_media_hides_nothing(media, shown):
 def test_names_beyond_the_room_for_them_hide_nothing():
     rules = "".join(f".n{number}{{display:none}}" for number in range(2000))
     assert not shows(rules, "class=n1")
-    assert shows(rules, "class=n1999")
+    assert not shows(rules, "class=n1999")
+    assert shows(rules.replace("n", "m") + rules, "class=n1")
 
 
 @pytest.mark.parametrize("piece", [".a{", "{", "}", "/*", "'", '"', "@media{", ".a,", ";", "\\"])
@@ -106,3 +109,14 @@ def test_time_is_linear_in_a_hostile_style_sheet(piece):
     started = time.process_time()
     blocks_of(f"<style>{piece * 400_000}</style><p>x")
     assert time.process_time() - started < 1
+
+
+@given(st.lists(st.tuples(st.sampled_from(["none", "block"]), st.integers(0, 2500)), max_size=4))
+@settings(max_examples=20, deadline=None)
+def test_a_name_that_the_last_rule_shows_is_shown_among_any_number_of_names(others):
+    rules = "".join(
+        f".n{group}-{number}{{display:{display}}}"
+        for group, (display, count) in enumerate(others)
+        for number in range(count)
+    )
+    assert shows(f".a{{display:none}}{rules}.a{{display:block}}")

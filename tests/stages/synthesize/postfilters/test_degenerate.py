@@ -6,7 +6,12 @@ import time
 import pytest
 from corpusmill.prompts import loader
 from corpusmill.stages.synthesize.postfilters import FILTERS, Context, Rejection, clean
-from corpusmill.stages.synthesize.postfilters.degenerate import closeness, language, repetition
+from corpusmill.stages.synthesize.postfilters.degenerate import (
+    closeness,
+    language,
+    repetition,
+    shared_words,
+)
 from corpusmill.stages.synthesize.segments import _SENTENCE_END
 
 PASSAGE = (
@@ -96,6 +101,27 @@ def test_closeness_works_in_scripts_without_spaces():
     far = "编译器在运行之前读取整个程序而解释器则逐条执行语句许多语言现在混合使用两者" * 2
     assert reason(closeness(answer, context(passage), least=0.3)) == ""
     assert reason(closeness(far, context(passage), least=0.3)) == "too_far"
+
+
+ARABIC = "الجِسْرُ القَدِيمُ فِي المَدِينَةِ بُنِيَ قَبْلَ مِئَةِ عَامٍ ثُمَّ رُمِّمَ "
+BENGALI = "শহরের পুরোনো সেতুটি একশো বছর আগে তৈরি হয়েছিল এবং পরে মেরামত করা হয়েছে। "
+
+
+@pytest.mark.parametrize("text", [ARABIC * 3, BENGALI * 3])
+def test_vowels_that_are_marks_end_no_word(text):
+    """Else no long word would be left, and every answer would be too far."""
+    assert reason(closeness(text, context(text), least=0.9)) == ""
+    assert shared_words(text, PASSAGE) in (0.0, None)
+
+
+def test_a_passage_and_an_answer_of_two_scripts_are_compared_alike():
+    japanese = "この橋は千九百年に建てられ川の両岸を結び毎日多くの人が渡っている"
+    mixed = f"{japanese} pip install bridge with some more words of a shell session and its flags"
+    assert (shared_words(japanese, mixed) or 0) > 0.9
+
+
+def test_few_long_words_tell_nothing():
+    assert shared_words("1, 2, 3: yes, it is so", PASSAGE) is None
 
 
 # Time

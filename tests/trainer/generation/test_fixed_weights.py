@@ -4,7 +4,7 @@ import platform
 
 import pytest
 import torch
-from corpusmill.trainer.generation.products import fp16_holds, product
+from corpusmill.trainer.generation.fixed_weights import fp16_holds, product
 
 FP32 = (torch.device("cpu"), torch.float32)
 

@@ -1,0 +1,113 @@
+"""`corpusmill synthesize --estimate`, and `annotate`: what a run will take. It writes nothing."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from corpusmill.manifests import storage
+from corpusmill.manifests.errors import RecipeError
+from corpusmill.manifests.manifest import read_manifest
+from corpusmill.manifests.stage_folder import StageFolder
+from corpusmill.manifests.storage import Artifact
+from corpusmill.pipeline.inputs import list_input
+from corpusmill.pipeline.recipe import Step, build_stage, resolve_references
+from corpusmill.stages.synthesize.estimate import Estimate
+
+SAMPLE = 200  # documents of each level
+
+
+def estimate_step(
+    step: Step,
+    inputs: Sequence[str],
+    output: str,
+    gpus: float | None,
+    speed: float | None,
+    price: float | None,
+    like: str | None,
+) -> Estimate:
+    """What the step would take. `step:NAME` in its settings means the folder NAME beside `output`.
+
+    gpus: that work side by side. None: those of the engine's servers, or one. speed: output tokens
+    a second of each. price: of an hour of one. like: the folder of a finished run of the same
+    stage, whose speed and lengths of answers are taken.
+    Raises RecipeError and InputError as the run itself does.
+    """
+    beside = storage.absolute(output.rstrip("/")).rsplit("/", 1)[0]
+
+    def folder_of(name: str) -> str:
+        return storage.join(beside, name)
+
+    stage = build_stage(step, folder_of)
+    patterns = [resolve_references(each, folder_of) for each in inputs or step.inputs]
+    if not patterns:
+        raise RecipeError(f"{step.name} has no input", "give --input, or `input:` in the recipe")
+    files = [artifact for pattern in patterns for artifact in _files(pattern)]
+    usage = _usage(like) if like else {}
+    lines, documents, sampled = stage.estimated(files, SAMPLE, usage.get("prompts", {}))
+    return Estimate(
+        lines,
+        documents,
+        sampled,
+        gpus or stage.engine.gpus_behind or 1.0,
+        speed or usage.get("output_tokens_per_second"),
+        price,
+    )
+
+
+def _files(pattern: str) -> list[Artifact]:
+    """The Parquet files of an input. They are not hashed."""
+    listed = list_input(pattern)
+    if isinstance(listed, StageFolder):
+        return listed.manifest.documents() or listed.manifest.outputs
+    paths = [path for path in listed if path.endswith(".parquet")]
+    return [Artifact(path, "", storage.size_of(path)) for path in paths]
+
+
+def _usage(folder: str) -> Mapping[str, Any]:
+    found = read_manifest(folder).measures.get("usage")
+    if not found:
+        raise RecipeError(
+            f"the manifest of {folder} does not tell what its run took",
+            "name the folder of a finished synthesize or annotate, or give --tokens-per-second",
+        )
+    return dict(found)
+
+
+def estimate_table(found: Estimate) -> Any:
+    """The estimate as a table: a row for each prompt."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("prompt")
+    for name in ("documents", "requests", "tokens in", "tokens out", "at most"):
+        table.add_column(name, justify="right")
+    for line in found.lines:
+        counts = (line.documents, line.requests, line.prompt_tokens, line.output_tokens)
+        table.add_row(line.prompt, *(f"{count:,}" for count in (*counts, line.most_output_tokens)))
+    return table
+
+
+def estimate_remarks(found: Estimate) -> list[str]:
+    """Lines below the table: hours and cost, and what they rest on."""
+    lines = [f"{found.documents:,} documents; {found.sampled:,} of them were looked at"]
+    if found.hours is None or found.gpu_hours is None:
+        lines.append("for hours, give --tokens-per-second, or --like with a finished run")
+    else:
+        speed = f"{found.output_tokens_per_second:,.0f} output tokens/s each"
+        lines.append(
+            f"{found.hours:,.3g} hours on {_gpus(found.gpus)}, {found.gpu_hours:,.3g} GPU hours "
+            f"({speed})"
+        )
+    if found.cost is not None:
+        lines.append(f"cost: {found.cost:,.2f}")
+    assumed = [line.prompt for line in found.lines if not line.from_run]
+    if assumed:
+        lines.append(
+            f"tokens out are a guess for {', '.join(assumed)}: as long as the passage, or as a "
+            "good example of a rubric; --like with a finished run knows better"
+        )
+    return lines
+
+
+def _gpus(number: float) -> str:
+    return "1 GPU" if number == 1 else f"{number:g} GPUs"

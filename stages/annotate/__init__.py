@@ -1,0 +1,1 @@
+"""Grade documents with a language model."""

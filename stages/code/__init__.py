@@ -1,0 +1,1 @@
+"""Program files: licence, generated files, markup, and whether Python parses."""

@@ -1,0 +1,1 @@
+"""Sections of papers and books that are cut by their headings."""

@@ -1,0 +1,127 @@
+"""Sections of a text by their headings, and whether one is a list of references.
+
+Headings are those of Markdown (`## References`), of LaTeX (`\\section{References}`), the
+environment `thebibliography`, and plain lines that hold nothing but a wanted name or begin with
+Appendix. A section ends where the next heading of its level or a higher one begins, or a plain
+one. Any heading ends a section with a plain heading, and so does a paragraph that is no entry of a
+list. Lines in code fences are no headings.
+"""
+
+import re
+from collections.abc import Collection, Iterator
+from typing import Final, NamedTuple
+
+LEVELS: Final = {"part": 0, "chapter": 0, "section": 1, "subsection": 2, "subsubsection": 3}
+_HEADING = re.compile(
+    r"^ {0,3}(?P<marks>#{1,6})[ \t]+(?P<markdown>[^\n]{1,200}?)[ \t]*#*[ \t]*$"
+    r"|^[ \t]*\\(?P<command>part|chapter|(?:sub){0,2}section)\*?\{(?P<latex>[^{}\n]{1,200})\}"
+    r"|^[ \t]*\\begin\{(?P<environment>thebibliography)\}"
+    r"|^(?P<plain>[^\n]{3,60})$"
+    r"|^ {0,3}(?P<fence>`{3,}|~{3,})",
+    re.M,
+)
+_END = re.compile(r"\\end\{thebibliography\}[^\n]*\n?")
+_NUMBER = re.compile(r"^(?:\d{1,2}(?:\.\d{1,2})*|[ivxIVX]{1,5}|[A-H])[.)]?[ \t]+")
+_APPENDIX = re.compile(r"(?:appendix|appendices|supplementary|supporting information)\b", re.I)
+# What an entry has: a year, an address, a number in front, an item of LaTeX.
+_CITED = re.compile(
+    r"\b(?:1[89]|20)\d\d[a-z]?\b|https?://|\bdoi\b|\barXiv\b|^[ \t]*\[\d{1,4}\]|\\bibitem",
+    re.M | re.I,
+)
+_GAP = re.compile(r"\n[ \t]*\n\s*")
+LONG_PARAGRAPH: Final = 12  # words; shorter ones may be a part of an entry
+LEAST_CITED: Final = 0.02  # of the words; an entry has 15 to 40 words and at least one of these
+
+
+class Heading(NamedTuple):
+    """level: 1 for `#` and a plain line, 0 for a chapter. name: without number and marks, in lower
+    case. begin, body: where its line and what is below it begin.
+    """
+
+    level: int
+    name: str
+    begin: int
+    body: int
+    plain: bool
+
+
+class Section(NamedTuple):
+    """A section that is wanted: from `begin` to `end`, in characters."""
+
+    name: str
+    begin: int
+    end: int
+
+
+def wanted_sections(
+    text: str, references: Collection[str], others: Collection[str]
+) -> Iterator[Section]:
+    """The sections with these names, in order; of those in `references`, such as look like it."""
+    wanted = {*references, *others}
+    headings = list(_headings(text, wanted))
+    done = 0
+    for number, heading in enumerate(headings):
+        if heading.name not in wanted or heading.begin < done:
+            continue
+        end = _end_of(text, heading, headings[number + 1 :])
+        body = text[heading.body : end]
+        if heading.name in others or is_references(body):
+            done = end
+            yield Section(heading.name, heading.begin, end)
+
+
+def is_references(text: str) -> bool:
+    """Whether a text reads like a list of references: years and addresses come thick."""
+    words = len(text.split())
+    return words > 0 and len(_CITED.findall(text)) >= LEAST_CITED * words
+
+
+def _headings(text: str, wanted: Collection[str]) -> Iterator[Heading]:
+    fence = ""
+    for found in _HEADING.finditer(text):
+        if found["fence"] or (found["plain"] or "").lstrip(" ").startswith(("```", "~~~")):
+            marks = found["fence"] or found["plain"].strip()
+            if not fence:
+                fence = marks[:3]
+            elif marks.startswith(fence):
+                fence = ""
+        elif fence:
+            continue
+        elif found["marks"]:
+            yield _heading(found, len(found["marks"]), found["markdown"])
+        elif found["command"]:
+            yield _heading(found, LEVELS[found["command"]], found["latex"])
+        elif found["environment"]:
+            yield _heading(found, 1, "thebibliography")
+        elif found["plain"]:
+            heading = _heading(found, 1, found["plain"], plain=True)
+            if heading.name in wanted or _APPENDIX.match(heading.name):
+                yield heading
+
+
+def _heading(found: re.Match[str], level: int, name: str, plain: bool = False) -> Heading:
+    name = _NUMBER.sub("", name.strip().strip("*_").strip()).rstrip(":.").strip().lower()
+    return Heading(level, name, found.start(), found.end(), plain)
+
+
+def _end_of(text: str, heading: Heading, later: list[Heading]) -> int:
+    if heading.name == "thebibliography":
+        closed = _END.search(text, heading.body)
+        return closed.end() if closed else len(text)
+    ends = (
+        other.begin
+        for other in later
+        if heading.plain or other.plain or other.level <= heading.level
+    )
+    end = next(ends, len(text))
+    return _end_of_list(text, heading.body, end) if heading.plain else end
+
+
+def _end_of_list(text: str, begin: int, end: int) -> int:
+    """Where the first paragraph begins that is no entry of a list, or `end`."""
+    for gap in _GAP.finditer(text, begin, end):
+        following = _GAP.search(text, gap.end(), end)
+        paragraph = text[gap.end() : following.start() if following else end]
+        if len(paragraph.split()) >= LONG_PARAGRAPH and not _CITED.search(paragraph):
+            return gap.end()
+    return end
