@@ -75,6 +75,7 @@ def read_records(
         "jsonl": read_jsonl,
         "parquet": read_parquet_records,
         "text": read_plain,
+        "pdf": read_plain,
     }
     read = readers[_format(artifact.path, settings)]
     yield from in_batches(read(artifact, settings), batch_rows, batch_bytes)
@@ -103,8 +104,6 @@ def format_of(path: str) -> Format:
     for suffixes, found in _SUFFIXES:
         if name.endswith(suffixes):
             return found
-    if start.startswith(b"%PDF-"):
-        return "text"
     if start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") or is_array(start):
         return "jsonl"
     if not binary_mime(start):

@@ -1,7 +1,7 @@
 """Plain files, compressed or not: one document a file.
 
-HTML and PDF files become pages. Everything else is text; its charset is found as for a page. What
-is no text (a picture, a program) is a row that says so.
+HTML files become pages, and PDF files if the settings name that format. Everything else is text;
+its charset is found as for a page. What is no text (a picture, a program) is a row that says so.
 """
 
 from collections.abc import Iterator
@@ -49,11 +49,11 @@ def read_plain(artifact: Artifact, settings: ReaderSettings) -> Iterator[Record]
         return
     if not data:
         return
-    binary = binary_mime(data)
-    if binary == "application/pdf" and settings.format == "auto":
-        record.mime, record.payload = binary, data
+    if settings.format == "pdf":
+        record.mime, record.payload = "application/pdf", data
         yield record
         return
+    binary = binary_mime(data)
     if binary:
         yield record.failed("error_read.binary", f"the file is {binary}, not text")
         return

@@ -45,14 +45,15 @@ BATCH_ROWS = 256
 BATCH_BYTES = 16 << 20
 TOO_LARGE = "page.too_large"
 
-Format = Literal["auto", "warc", "arc", "jsonl", "parquet", "text"]
+Format = Literal["auto", "warc", "arc", "jsonl", "parquet", "text", "pdf"]
 
 
 class ReaderSettings(Settings):
     """How input files become records. Column names are taken as they stand: nothing is guessed."""
 
     format: Format = "auto"
-    """`auto` tells WARC, WET, ARC, JSON lines, Parquet and text apart by name and content."""
+    """`auto` tells WARC, WET, ARC, JSON lines, Parquet and text apart by name and content. pdf:
+    PDF files, which extract reads if its `mimes` name them."""
     source: str = ""
     """The collection's name, part of every id. Empty: each file's name without its suffixes."""
     text_column: str = "text"

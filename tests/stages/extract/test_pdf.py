@@ -5,6 +5,7 @@ import zlib
 import pytest
 from corpusmill.stages.extract import pdf
 from corpusmill.stages.extract.stage import Extract
+from corpusmill.stages.readers import locate
 
 from tests.stages.readers.warc_bytes import answer, put, record, table_of
 from tests.stages.small_corpus import rows_of, run
@@ -104,8 +105,9 @@ def test_pdf_files_themselves(tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in/paper.pdf").write_bytes(GOOD)
     (tmp_path / "in/locked.pdf").write_bytes(LOCKED)
-    settings = {"mimes": [pdf.MIME], "page_seconds": 0}
+    settings = {"mimes": [pdf.MIME], "page_seconds": 0, "reader": {"format": "pdf"}}
     run("extract", settings, tmp_path / "out", str(tmp_path / "in/*.pdf"))
     assert [row["text"] for row in rows_of(tmp_path / "out")] == [pdf.read(GOOD, 2).text]
     [gone] = rows_of(tmp_path / "out", "excluded")
     assert gone["reason"] == "pdf.encrypted"
+    assert locate({**gone["origin"], "reader": {"format": "pdf"}}) == LOCKED
