@@ -1,9 +1,11 @@
 """A whole recipe from `s3://` to `s3://` on a store that fails: the bytes of a local run."""
 
+import io
 import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from corpusmill.manifests import storage
 
@@ -13,6 +15,11 @@ from tests.object_store import SHARES, object_store
 RECIPE = Path(__file__).with_name("kill.yaml")
 CRAWL = "samples/crawl/flink-000.warc.gz"
 NO_DATA = ("report.html", "train/log.jsonl")
+# Ids of JSON lines hold the path of the file, unless their reader names the source.
+NAMED = (
+    *("--set", "quality.reader.source=books"),
+    *("--set", "blend.sources.math.reader.source=problems"),
+)
 INPUTS = (CRAWL, "samples/reference/books.jsonl.zst", "samples/math/word_problems.jsonl.zst")
 
 
@@ -45,6 +52,23 @@ def data_of(output):
     return found
 
 
+def without_places(name, content, place):
+    """A data file's content. Of documents: their rows, with `origin.file` as if `place` were here.
+
+    Only `origin` says where a crawl lay, so all other files keep their bytes.
+    """
+    if not name.endswith(".parquet"):
+        return content
+    table = pq.read_table(io.BytesIO(content))
+    if "origin" not in table.column_names:
+        return content
+    rows = table.to_pylist()
+    for row in rows:
+        if row["origin"] is not None:
+            row["origin"]["file"] = row["origin"]["file"].replace(place, "", 1)
+    return rows
+
+
 def assert_same(found, expected):
     assert sorted(found) == sorted(expected)
     assert len(expected) > 40
@@ -56,7 +80,7 @@ def test_a_store_that_fails_changes_no_byte(tmp_path):
     """It is down for a while, too. Then the run ends, and the same command goes on."""
     with object_store(seed=7) as (_, faults):
         recipe = recipe_for("s3://bucket/in", tmp_path)
-        command = ["run", str(recipe), "--runner", "inline", "--output"]
+        command = ["run", str(recipe), "--runner", "inline", *NAMED, "--output"]
         local = corpusmill(*command, tmp_path / "out", cwd=tmp_path)
         assert local.returncode == 0, local.stderr
         # Not the errors that a client with two attempts may not survive: it is to meet the outage.
@@ -76,4 +100,15 @@ def test_a_store_that_fails_changes_no_byte(tmp_path):
         faults.shares = {}
         print(f"{faults.requests} requests, injected {dict(faults.injected)}")
         assert min(faults.injected[fault] for fault in SHARES) > 0
-        assert_same(data_of("s3://bucket/out"), data_of(str(tmp_path / "out")))
+        found = data_of("s3://bucket/out")
+        assert_same(found, data_of(str(tmp_path / "out")))
+    # Without any store: the same bytes, but for the origins.
+    recipe = written(RECIPE.read_text().replace("package:", f"{ROOT}/"), tmp_path)
+    alone = corpusmill("run", str(recipe), *command[2:], tmp_path / "alone", cwd=tmp_path)
+    assert alone.returncode == 0, alone.stderr
+    expected = data_of(str(tmp_path / "alone"))
+    assert_same(
+        {name: without_places(name, one, "s3://bucket/in") for name, one in found.items()},
+        {name: without_places(name, one, str(ROOT)) for name, one in expected.items()},
+    )
+    assert sum(without_places(name, one, "") is one for name, one in expected.items()) > 30
