@@ -241,7 +241,7 @@ def speed(size: str, device: torch.device, compile_: bool, repeats: int) -> dict
         hidden = parent.hidden(inputs).flatten(0, 1)
         ids, logs = most_probable(hidden, parent.lm_head.weight, STORED)
     targets = (part.reshape(*inputs.shape, STORED) for part in (ids, logs.half()))
-    batch = dataclasses.replace(batch, images=StoredTargets(*targets))
+    batch = dataclasses.replace(batch, extras=StoredTargets(*targets))
     stored = step(StoredTargetsLoss(student, config))
     teacher = clock(forward, device, repeats)
     ratio = kd / (ce + teacher)

@@ -6,6 +6,7 @@ bits. Another engine has other times.
 """
 
 import itertools
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 
@@ -40,7 +41,12 @@ def measure_steps(
     dtype: torch.dtype,
     report: Report,
 ) -> dict[str, float]:
-    """The times of all layers that a child may have. choices: of `Space.choices`."""
+    """The times of all layers of the parent, and of those that a child may have.
+
+    choices: of `Space.choices`.
+    """
+    own = {axis: {getattr(parent, axis), *choices[axis]} for axis in WIDTHS}
+    choices = {**choices, **{axis: tuple(sorted(sizes)) for axis, sizes in own.items()}}
     wanted: dict[str, tuple[HybridConfig, str]] = {}
     for shape in shapes_of(parent, choices):
         for symbol in KINDS:
@@ -57,7 +63,8 @@ def measure_steps(
         )
         times[key] = max(0.0, (several - one) / LAYERS_MEASURED)
         if symbol == "*":
-            times[key_of(shape, "")] = max(0.0, one - times[key])
+            rest = key_of(shape, "")  # measured once for each number of heads
+            times[rest] = min(times.get(rest, math.inf), max(0.0, one - times[key]))
     return times
 
 

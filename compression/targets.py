@@ -14,7 +14,6 @@ number of processes and the batch size may differ between the two.
 Letters in tensor names: B rows, T time, N tokens, K stored tokens, V vocabulary.
 """
 
-import bisect
 import hashlib
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,15 +24,21 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from corpusmill.compression.distillation import KLLoss, Teacher, TokenTargets, chunk_tokens
+from corpusmill.compression.distillation import (
+    KLLoss,
+    Teacher,
+    TokenTargets,
+    chunk_tokens,
+    logits_of,
+)
 from corpusmill.manifests.errors import CorpusmillError, InputError
 from corpusmill.trainer.config import TrainConfig
 from corpusmill.trainer.data import Row
-from corpusmill.trainer.loader import Batch, RowImages
+from corpusmill.trainer.loader import Batch, RowExtras
 from torch import Tensor
 
 DIGEST = 16  # bytes that name a row of tokens
-GROUPS_KEPT = 8  # decoded row groups in memory
+GROUPS_KEPT = 4  # decoded row groups in memory, some 64 MB each
 LEAST = 1e-6  # of the probability that all tokens have together that are not stored
 SCHEMA = pa.schema(
     [
@@ -55,10 +60,7 @@ def row_digest(row: Row) -> bytes:
 def most_probable(hidden_ND: Tensor, weight_VD: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """The k most probable tokens and their log-probabilities, (N, K) each, the first the best."""
     size = chunk_tokens(weight_VD.shape[0])
-    parts = [
-        (part @ weight_VD.to(part.dtype).t()).float().log_softmax(-1).topk(k)
-        for part in hidden_ND.split(size)
-    ]
+    parts = [logits_of(part, weight_VD).log_softmax(-1).topk(k) for part in hidden_ND.split(size)]
     return (
         torch.cat([part.indices for part in parts]).int(),
         torch.cat([part.values for part in parts]),
@@ -80,13 +82,13 @@ def stored_rows(teacher: Teacher, rows: Sequence[Row], batch: Batch, k: int) -> 
 
 @dataclass(frozen=True)
 class StoredTargets:
-    """The stored targets of a batch's rows. K is 0 if no row has any: held-out rows have none."""
+    """The stored targets of a batch's rows. K is 0 if a row has none: held-out rows have none."""
 
     ids_BTK: Tensor  # int32
     logs_BTK: Tensor  # float16
 
     @property
-    def targets(self) -> None:
+    def own_target_count(self) -> None:
         """The batch's own mask says what counts."""
 
     def to(self, device: torch.device) -> "StoredTargets":
@@ -108,80 +110,94 @@ class StoredTargets:
     def with_room(self, rows: int) -> "StoredTargets":
         return StoredTargets(self.ids_BTK.clone(), self.logs_BTK.clone())
 
-    def take(self, images: RowImages) -> bool:
-        assert isinstance(images, StoredTargets)
-        if images.ids_BTK.shape != self.ids_BTK.shape:
+    def take(self, extras: RowExtras) -> bool:
+        assert isinstance(extras, StoredTargets)
+        if extras.ids_BTK.shape != self.ids_BTK.shape:
             return False
-        self.ids_BTK.copy_(images.ids_BTK)
-        self.logs_BTK.copy_(images.logs_BTK)
+        self.ids_BTK.copy_(extras.ids_BTK)
+        self.logs_BTK.copy_(extras.logs_BTK)
         return True
 
 
 class TargetReader:
     """Finds the stored targets of rows. It is what a run's loader calls.
 
-    The digests of all rows are in memory, 16 bytes each. A few row groups are decoded at a time:
-    rows are stored in the order in which they are trained on. Raises InputError if a file holds
-    no targets.
+    In memory are 16 bytes for each stored row, and a few row groups: rows are stored in the order
+    in which they are trained on. No file stays open. Raises InputError if one holds no targets.
     """
 
     def __init__(self, paths: Sequence[Path], k: int) -> None:
         self._k = k
-        self._files = [_open(path) for path in paths]
-        digests, self._begins = [], [0]
-        self._places: list[tuple[int, int]] = []  # of each row group: its file, its number there
-        for number, file in enumerate(self._files):
-            for group in range(file.num_row_groups):
-                column = file.read_row_group(group, columns=["row"])["row"]
-                digests += column.to_pylist()
-                self._places.append((number, group))
-                self._begins.append(len(digests))
-        self._found = {digest: number for number, digest in enumerate(digests)}
-        self._groups: OrderedDict[int, pa.Table] = OrderedDict()
+        self._groups: list[tuple[Path, int]] = []  # of each row group: its file, its number there
+        begins, keys = [0], [np.empty(0, dtype=np.uint64)]
+        for path in paths:
+            for number, column in enumerate(_digests(path)):
+                self._groups.append((path, number))
+                begins.append(begins[-1] + len(column))
+                keys.append(_keys(column))
+        self._begins = np.array(begins)
+        unsorted = np.concatenate(keys)
+        self._order = np.argsort(unsorted, kind="stable")
+        self._keys = unsorted[self._order]
+        self._read: OrderedDict[int, pa.Table] = OrderedDict()
 
     def __call__(self, rows: Sequence[Row]) -> StoredTargets:
-        """Raises CorpusmillError if some rows have targets and others have not."""
-        places = [self._found.get(row_digest(row)) for row in rows]
-        known = [place for place in places if place is not None]
-        length = len(rows[0].loss_mask)
-        shape = (len(rows), length, self._k if known else 0)
+        """The targets of all rows, or none of any if one row has none."""
+        found = [self._find(row_digest(row)) for row in rows]
+        known = [values for values in found if values is not None]
+        if len(known) < len(rows):
+            known = []
+        shape = (len(rows), len(rows[0].loss_mask), self._k if known else 0)
         if not known:
             return StoredTargets(
                 torch.zeros(shape, dtype=torch.int32), torch.zeros(shape, dtype=torch.float16)
             )
-        if len(known) < len(rows):
-            raise CorpusmillError(
-                "the teacher's stored targets do not cover the training rows",
-                "store them again, with the same data and the same sequence_length",
-            )
         ids, logs = (
-            np.concatenate([read[column] for read in map(self._read, known)]).reshape(shape)
-            for column in (0, 1)
+            np.concatenate([values[column] for values in known]).reshape(shape) for column in (0, 1)
         )
         return StoredTargets(torch.from_numpy(ids), torch.from_numpy(logs))
 
-    def _read(self, place: int) -> "tuple[np.ndarray, np.ndarray]":
-        group = bisect.bisect_right(self._begins, place) - 1
-        if group not in self._groups:
-            file, number = self._places[group]
-            table = self._files[file].read_row_group(number, columns=SCHEMA.names[1:])
-            self._groups[group] = table.combine_chunks()
-            while len(self._groups) > GROUPS_KEPT:
-                self._groups.popitem(last=False)
-        table = self._groups[group]
-        inside = place - self._begins[group]
-        ids, logs = (table[name][inside].values.to_numpy() for name in SCHEMA.names[1:])
-        return ids, logs
+    def _find(self, digest: bytes) -> "tuple[np.ndarray, np.ndarray] | None":
+        """Tokens and log-probabilities of the row of this digest. None if it is not stored."""
+        key = _keys(pa.array([digest], pa.binary(DIGEST)))[0]
+        first, last = np.searchsorted(self._keys, key), np.searchsorted(self._keys, key, "right")
+        for place in self._order[first:last]:
+            group = int(np.searchsorted(self._begins, place, side="right")) - 1
+            table, inside = self._table(group), int(place - self._begins[group])
+            if table["row"][inside].as_py() == digest:
+                ids, logs = (table[name][inside].values.to_numpy() for name in SCHEMA.names[1:])
+                return ids, logs
+        return None
+
+    def _table(self, group: int) -> pa.Table:
+        if group not in self._read:
+            path, number = self._groups[group]
+            with pq.ParquetFile(path) as file:
+                self._read[group] = file.read_row_group(number).combine_chunks()
+            while len(self._read) > GROUPS_KEPT:
+                self._read.popitem(last=False)
+        return self._read[group]
 
 
-def _open(path: Path) -> pq.ParquetFile:
+def _digests(path: Path) -> Iterator[pa.FixedSizeBinaryArray]:
+    """The digests in each row group of a file."""
     try:
-        file = pq.ParquetFile(path, memory_map=True)
-        if file.schema_arrow.names == SCHEMA.names:
-            return file
-    except (OSError, pa.ArrowInvalid):
-        pass
-    raise InputError(f"{path} holds no targets of a teacher", "run the command again")
+        with pq.ParquetFile(path) as file:
+            if file.schema_arrow.names != SCHEMA.names:
+                raise InputError(f"{path} holds no targets of a teacher", "run the command again")
+            for group in range(file.num_row_groups):
+                table = file.read_row_group(group, columns=["row"])
+                yield table["row"].combine_chunks()
+    except (OSError, pa.ArrowInvalid) as error:
+        raise InputError(
+            f"the targets in {path} cannot be read ({error})", "run the command again"
+        ) from error
+
+
+def _keys(digests: pa.FixedSizeBinaryArray) -> "np.ndarray":
+    """The first half of each digest as a number."""
+    data = np.frombuffer(b"".join(digests.to_pylist()), dtype=np.uint64)
+    return data[::2]
 
 
 @dataclass(frozen=True)
@@ -215,7 +231,7 @@ class StoredTargetsLoss(KLLoss):
     """Forward KL from stored targets where gradients are taken, else the cross-entropy."""
 
     def token_targets(self, batch: Batch) -> TokenTargets:
-        stored = batch.images
+        stored = batch.extras
         assert isinstance(stored, StoredTargets)
         if not stored.ids_BTK.shape[-1]:
             raise CorpusmillError(
@@ -228,5 +244,5 @@ class StoredTargetsLoss(KLLoss):
 def target_reader(
     paths: Sequence[Path], k: int, config: TrainConfig, metadata: Mapping[bytes, bytes]
 ) -> TargetReader:
-    """What `trainer.parts.Parts.make_reader` makes of stored targets."""
+    """What `trainer.parts.Parts.make_extras_reader` makes of stored targets."""
     return TargetReader(paths, k)

@@ -24,37 +24,37 @@ from corpusmill.trainer.rows import Row
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-IMAGE_BATCHES_AHEAD = 2  # a row with an image takes up to 8 MB
+EXTRA_BATCHES_AHEAD = 2  # a row with an image takes up to 8 MB
 BATCHES_AHEAD = 32  # enough to train on while the next window of documents is decoded
 
 
-class RowImages(Protocol):
-    """The images of a batch's rows, as the model takes them."""
+class RowExtras(Protocol):
+    """What a batch's rows bring beside their tokens: images, or a teacher's targets."""
 
     @property
-    def targets(self) -> Tensor | None:
-        """How many targets they bring themselves; None: the tokens are the targets."""
+    def own_target_count(self) -> Tensor | None:
+        """How many targets count, if they are its own. None: the tokens are the targets."""
         ...
 
-    def to(self, device: torch.device) -> "RowImages": ...
+    def to(self, device: torch.device) -> "RowExtras": ...
 
-    def pin_memory(self) -> "RowImages":
+    def pin_memory(self) -> "RowExtras":
         """In page-locked memory."""
         ...
 
-    def uncounted(self) -> "RowImages":
-        """The same images, of which no target counts."""
+    def uncounted(self) -> "RowExtras":
+        """The same, of which no target counts."""
         ...
 
-    def split(self, rows: int) -> "Iterator[RowImages]":
+    def split(self, rows: int) -> "Iterator[RowExtras]":
         """In pieces of `rows` rows."""
         ...
 
-    def with_room(self, rows: int) -> "RowImages":
-        """A copy into which the images of other batches of `rows` rows fit, too."""
+    def with_room(self, rows: int) -> "RowExtras":
+        """A copy into which those of other batches of `rows` rows fit, too."""
         ...
 
-    def take(self, images: "RowImages") -> bool:
+    def take(self, extras: "RowExtras") -> bool:
         """Copy others in place of its own, as far as they fit; whether they did."""
         ...
 
@@ -67,39 +67,39 @@ class Batch:
     loss_mask: Tensor  # (B, T) bool: whether each target tokens[:, 1:] counts
     document_ids: Tensor  # (B, T) int32
     targets: Tensor  # () float32: how many targets count in the loss; may be 0
-    images: RowImages | None = None
+    extras: RowExtras | None = None
 
     def to(self, device: torch.device) -> "Batch":
         """The batch on `device`. If it is in pinned memory, this does not wait for the copy."""
         parts = (self.tokens, self.loss_mask, self.document_ids, self.targets)
         tokens, loss_mask, ids, targets = (part.to(device, non_blocking=True) for part in parts)
-        images = None if self.images is None else self.images.to(device)
-        return Batch(tokens, loss_mask, ids, targets, images)
+        extras = None if self.extras is None else self.extras.to(device)
+        return Batch(tokens, loss_mask, ids, targets, extras)
 
     def pin_memory(self) -> "Batch":
         """The batch in page-locked memory."""
         parts = (self.tokens, self.loss_mask, self.document_ids, self.targets)
         tokens, loss_mask, ids, targets = (part.pin_memory() for part in parts)
-        return Batch(tokens, loss_mask, ids, targets, self.images and self.images.pin_memory())
+        return Batch(tokens, loss_mask, ids, targets, self.extras and self.extras.pin_memory())
 
     def uncounted(self) -> "Batch":
         """The same rows, of which no target counts."""
         mask, targets = torch.zeros_like(self.loss_mask), torch.zeros_like(self.targets)
-        images = None if self.images is None else self.images.uncounted()
-        return Batch(self.tokens, mask, self.document_ids, targets, images)
+        extras = None if self.extras is None else self.extras.uncounted()
+        return Batch(self.tokens, mask, self.document_ids, targets, extras)
 
     def with_room(self) -> "Batch":
         """A copy that can take other batches of its shape."""
         parts = (self.tokens, self.loss_mask, self.document_ids, self.targets)
         tokens, loss_mask, ids, targets = (part.clone() for part in parts)
-        images = None if self.images is None else self.images.with_room(len(tokens))
-        return Batch(tokens, loss_mask, ids, targets, images)
+        extras = None if self.extras is None else self.extras.with_room(len(tokens))
+        return Batch(tokens, loss_mask, ids, targets, extras)
 
     def take(self, batch: "Batch") -> bool:
         """Copy another batch in place of this one. False: it does not fit."""
         if batch.tokens.shape != self.tokens.shape:
             return False
-        if self.images is not None and (batch.images is None or not self.images.take(batch.images)):
+        if self.extras is not None and (batch.extras is None or not self.extras.take(batch.extras)):
             return False
         self.tokens.copy_(batch.tokens)
         self.loss_mask.copy_(batch.loss_mask)
@@ -114,32 +114,32 @@ class Batch:
             self.tokens.split(rows),
             self.loss_mask.split(rows),
             self.document_ids.split(rows),
-            [None] * count if self.images is None else self.images.split(rows),
+            [None] * count if self.extras is None else self.extras.split(rows),
             strict=True,
         )
-        for tokens, loss_mask, document_ids, images in pieces:
-            yield Batch(tokens, loss_mask, document_ids, self.targets, images)
+        for tokens, loss_mask, document_ids, extras in pieces:
+            yield Batch(tokens, loss_mask, document_ids, self.targets, extras)
 
 
-ReadImages = Callable[[Sequence[Row]], RowImages]
+ReadExtras = Callable[[Sequence[Row]], RowExtras]
 
 
-def collate(rows: Iterable[Row], pin: bool = False, read_images: ReadImages | None = None) -> Batch:
+def collate(rows: Iterable[Row], pin: bool = False, read_extras: ReadExtras | None = None) -> Batch:
     """Stack rows into a batch.
 
-    pin: put it into page-locked memory. Copies from there to a GPU need no waiting. read_images:
-    makes what the model takes of the rows' images.
+    pin: put it into page-locked memory. Copies from there to a GPU need no waiting. read_extras:
+    makes what the rows bring beside their tokens.
     """
     rows = list(rows)
     loss_mask = torch.from_numpy(np.stack([row.loss_mask for row in rows]))
-    images = read_images(rows) if read_images else None
-    targets = None if images is None else images.targets
+    extras = read_extras(rows) if read_extras else None
+    targets = None if extras is None else extras.own_target_count
     batch = Batch(
         torch.from_numpy(np.stack([row.tokens for row in rows]).astype(np.int64)),
         loss_mask,
         torch.from_numpy(np.stack([row.document_ids for row in rows])),
         (loss_mask.sum() if targets is None else targets).float(),
-        images,
+        extras,
     )
     return batch.pin_memory() if pin else batch
 
@@ -149,15 +149,15 @@ def batch_of_step(
     batch_size: int,
     rank: int,
     ranks: int,
-    read_images: ReadImages | None,
+    read_extras: ReadExtras | None,
     step: int,
 ) -> Batch:
     """What rank `rank` of `ranks` trains on in a step."""
-    return collate(rows_of_step(stream, step, batch_size, rank, ranks), read_images=read_images)
+    return collate(rows_of_step(stream, step, batch_size, rank, ranks), read_extras=read_extras)
 
 
 def held_out_batches(
-    config: TrainConfig, training: PackedStream, ranks: Ranks, read_images: ReadImages | None
+    config: TrainConfig, training: PackedStream, ranks: Ranks, read_extras: ReadExtras | None
 ) -> list[Batch]:
     """This rank's held-out rows in batches of the training shape.
 
@@ -180,7 +180,7 @@ def held_out_batches(
     batches = []
     for number in range(ranks.rank, -(-count // ranks.count) * ranks.count, ranks.count):
         chosen = (stream.row(min(number, count - 1) * rows + row) for row in range(rows))
-        batch = collate(chosen, read_images=read_images)
+        batch = collate(chosen, read_extras=read_extras)
         batches.append(batch if number < count else batch.uncounted())
     return batches
 
@@ -201,14 +201,14 @@ class BatchLoader:
         pin: bool = False,
         rank: int = 0,
         ranks: int = 1,
-        read_images: ReadImages | None = None,
+        read_extras: ReadExtras | None = None,
         processes: int = 0,
     ) -> None:
         self._steps = range(first, last)
-        self._make = partial(batch_of_step, stream, batch_size, rank, ranks, read_images)
+        self._make = partial(batch_of_step, stream, batch_size, rank, ranks, read_extras)
         self._pin = pin
         self._processes = processes
-        self._made_ahead = IMAGE_BATCHES_AHEAD if read_images else BATCHES_AHEAD
+        self._made_ahead = EXTRA_BATCHES_AHEAD if read_extras else BATCHES_AHEAD
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches")
 
     def __enter__(self) -> "BatchLoader":

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from corpusmill.trainer.config import TrainConfig
 from corpusmill.trainer.importing import load_pretrained
-from corpusmill.trainer.loader import ReadImages
+from corpusmill.trainer.loader import ReadExtras
 from corpusmill.trainer.loss import SummedLoss
 from corpusmill.trainer.model import HybridModel, initialise
 
@@ -52,7 +52,7 @@ class Parts:
     make_model: the model without weights in a compute dtype; called on the meta device.
     initialise: fills it by a seed. load_weights: copies first weights from folders. make_loss: the
     loss of a model that is ready; called once. columns: of the token shards, beside the trainer's
-    own. make_reader: what makes the model's input of a row's image; None reads no images. gauging:
+    own. make_extras_reader: what makes more than tokens of a batch's rows, such as images. gauging:
     what is measured at checkpoints; None measures nothing.
     """
 
@@ -61,7 +61,7 @@ class Parts:
     load_weights: Callable[[TrainConfig, HybridModel], None] = text_weights
     make_loss: Callable[[HybridModel, TrainConfig], SummedLoss] = SummedLoss
     columns: tuple[str, ...] = ()
-    make_reader: Callable[[TrainConfig, Metadata], ReadImages] | None = None
+    make_extras_reader: Callable[[TrainConfig, Metadata], ReadExtras] | None = None
     gauging: Gauging | None = None
 
 

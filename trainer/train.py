@@ -83,7 +83,7 @@ def train(
             f"the model knows {config.model.vocab_size}",
             "set model.vocab_size to at least the size of the tokenizer's vocabulary",
         )
-    if parts.make_reader is None and IMAGE_TOKEN in corpus.metadata:
+    if not parts.columns and IMAGE_TOKEN in corpus.metadata:
         raise CorpusmillError(
             "the token shards hold images, and the model reads text alone",
             "set train.vision, or pack documents without images",
@@ -116,7 +116,7 @@ def _train(
     stream = PackedStream(
         corpus, config.seed, config.pack, config.shuffle_window, images=parts.columns
     )
-    read_images = parts.make_reader and parts.make_reader(config, corpus.metadata)
+    read_extras = parts.make_extras_reader and parts.make_extras_reader(config, corpus.metadata)
     steps = config.step_count(stream.epoch_rows)
     config.refuse_long_warmup(steps)
 
@@ -136,7 +136,7 @@ def _train(
         (output_folder / sequences.FILE).write_text(sequences.describe(corpus, config.pack))
     summed_loss = parts.make_loss(model, config)
     gradients = gradients_of(summed_loss, config, ranks)
-    held_out = held_out_batches(config, stream, ranks, read_images)
+    held_out = held_out_batches(config, stream, ranks, read_extras)
     gauging = parts.gauging
     measure = gauging.make(model, config) if gauging and ranks.first else None
     if gauging:
@@ -151,12 +151,12 @@ def _train(
         pin=ranks.device.type == "cuda",
         rank=ranks.rank,
         ranks=ranks.count,
-        read_images=read_images,
+        read_extras=read_extras,
         processes=config.loader_processes,
     )
     with saver, watchers(config, output_folder, first, ranks) as watching, loader as batches:
         tell = [*watching, on_step] if on_step else watching
-        records = Records(log, first, steps, config, tell, ranks, counted=read_images is None)
+        records = Records(log, first, steps, config, tell, ranks, counted=not parts.columns)
         for step, batch in enumerate(batches, start=first):
             rate = learning_rate_at(
                 step,

@@ -37,7 +37,7 @@ def parts(config: VisionTrainConfig) -> Parts:
         load_weights=_load_weights,
         make_loss=_loss,
         columns=(IMAGE, *LETTERS) if config.learns_letters else (IMAGE,),
-        make_reader=_reader,
+        make_extras_reader=_reader,
     )
 
 

@@ -25,7 +25,7 @@ class ReadingLoss(SummedLoss):
         self.letter_weight = config.letter_weight if config.learns == "all" else 0.0
 
     def __call__(self, batch: Batch) -> Tensor:
-        images = batch.images
+        images = batch.extras
         if not (self.letter_weight and isinstance(images, ImageTiles) and len(images.pixels)):
             return super().__call__(batch)
         if images.labels is None or not torch.is_grad_enabled():
@@ -41,7 +41,7 @@ class ReadingLoss(SummedLoss):
         return text + self.letter_weight * letters
 
     def read(self, batch: Batch, head: Head) -> Tensor:
-        pixels = batch.images.pixels if isinstance(batch.images, ImageTiles) else None
+        pixels = batch.extras.pixels if isinstance(batch.extras, ImageTiles) else None
         return self.model(batch.tokens[:, :-1], self.document_ids(batch), head, pixels)
 
 
@@ -54,7 +54,7 @@ class LetterLoss(SummedLoss):
     model: VisionLanguageModel
 
     def __call__(self, batch: Batch) -> Tensor:
-        images = batch.images
+        images = batch.extras
         assert isinstance(images, ImageTiles)
         assert images.labels is not None
         return letter_loss(self.model.letter_logits(images.pixels), images.labels)

@@ -18,7 +18,7 @@ from corpusmill.vision.pixels import open_image, tiles
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from corpusmill.trainer.loader import RowImages
+    from corpusmill.trainer.loader import RowExtras
     from corpusmill.trainer.rows import PageImage, Row
     from numpy.typing import NDArray
 
@@ -44,7 +44,7 @@ class ImageTiles:
     labels_count: bool = False
 
     @property
-    def targets(self) -> Tensor | None:
+    def own_target_count(self) -> Tensor | None:
         """How many slots of patches have a label."""
         if self.labels is None or not self.labels_count:
             return None
@@ -80,15 +80,15 @@ class ImageTiles:
         assert copy.take(self)
         return copy
 
-    def take(self, images: "RowImages") -> bool:
+    def take(self, extras: "RowExtras") -> bool:
         """Copy others to the first places, as far as there is room; whether there was."""
-        assert isinstance(images, ImageTiles)
-        count = len(images.pixels)
+        assert isinstance(extras, ImageTiles)
+        count = len(extras.pixels)
         if count > len(self.pixels):
             return False
-        self.pixels[:count].copy_(images.pixels)
-        if self.labels is not None and images.labels is not None:
-            self.labels[:count].copy_(images.labels)
+        self.pixels[:count].copy_(extras.pixels)
+        if self.labels is not None and extras.labels is not None:
+            self.labels[:count].copy_(extras.labels)
             self.labels[count:].fill_(UNKNOWN)
         return True
 

@@ -98,10 +98,12 @@ def rated(candidates: Iterable[Candidate]) -> list[Candidate]:
     return sorted(candidates, key=lambda item: (-item.rating, item.name))
 
 
-def winner(candidates: Sequence[Candidate], serving: Serving) -> Candidate:
+def winner(
+    candidates: Sequence[Candidate], serving: Serving, times: StepTimes | None = None
+) -> Candidate:
     """The distilled child of least loss; of those that tie, the fastest. candidates: as `rated`.
 
-    The best rated one, if none was distilled.
+    The best rated one, if none was distilled. times: decide what is fastest. None: bytes do.
     """
     distilled = [item for item in candidates if item.distilled]
     if not distilled:
@@ -109,7 +111,9 @@ def winner(candidates: Sequence[Candidate], serving: Serving) -> Candidate:
 
     def key(item: Candidate) -> tuple[float, float, str]:
         assert item.distilled is not None
-        return round(item.distilled["loss"], TIE), item.step_bytes(serving), item.name
+        shape = HybridConfig(**item.shape)
+        cost = step_seconds(shape, times) if times else item.step_bytes(serving)
+        return round(item.distilled["loss"], TIE), cost, item.name
 
     return min(distilled, key=key)
 

@@ -9,12 +9,8 @@ from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.settings import Settings, Share
 from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
-from corpusmill.stages.compress.sample import (
-    OnParent,
-    enough_memory,
-    local_shards,
-    release_parent,
-)
+from corpusmill.stages.compress.sample import OnParent, local_shards, release_parent
+from corpusmill.stages.compress.teacher import release_teacher
 from corpusmill.stages.engines.model_folder import local_folder
 from corpusmill.trainer.config import HybridConfig, Kind, Precision, TrainConfig
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
@@ -31,13 +27,13 @@ RUNNING = (
 SHARED = ("sequence_length", "eval_fraction", "seed", "device", "dtype", "threads")
 
 
-class StoredTargets(Settings):
+class TargetStoring(Settings):
     """How the teacher's targets are stored."""
 
     top_k: PositiveInt = 64
     """Most probable next tokens that are stored for each token. They take 6 bytes each."""
     sequences: PositiveInt = 1024
-    """Sequences of a shard. One worker makes a shard in one go."""
+    """Sequences of a shard: what one worker does before it asks for more."""
 
 
 class Distillation(Settings):
@@ -80,7 +76,7 @@ class Distillation(Settings):
     """Weight of the mean squared difference from the teacher's last hidden states."""
     teacher_precision: Precision = "plain"
     """Of the teacher's linear maps. plain: dtype. fp8, fp8_rowwise: 8 bits, as in training."""
-    targets: StoredTargets | None = None
+    targets: TargetStoring | None = None
     """Store what the teacher predicts, once for all students, and train without the teacher.
     Null: the teacher reads every batch of every student."""
 
@@ -136,39 +132,6 @@ class Distillation(Settings):
         )
 
 
-def store_targets(
-    stage: OnParent, settings: Distillation, shard: Shard, rows: range, where: str
-) -> None:
-    """Write what the parent predicts in some training sequences."""
-    from corpusmill.compression.distillation import Teacher
-    from corpusmill.compression.targets import SCHEMA, stored_rows
-    from corpusmill.trainer import fp8
-    from corpusmill.trainer.data import PackedStream
-    from corpusmill.trainer.loader import collate
-    from corpusmill.trainer.token_shards import catalogue
-
-    assert settings.targets is not None
-    paths = local_shards(shard, shard.inputs)
-    corpus = catalogue(paths, stage.sequence_length, stage.eval_fraction)
-    stream = PackedStream(corpus, stage.seed)
-    release_parent()  # a teacher that is compiled, or in 8 bits, is no longer the parent
-    folder = Path(local_folder(stage.parent))
-    config = settings.training(stage, stage.parent_shape(), folder, settings.tokens)
-    with enough_memory(stage):
-        parent = stage.load_parent()
-        teacher = Teacher(parent, config, fp8.SCALINGS.get(settings.teacher_precision))
-        with shard.parquet(where, SCHEMA) as output:
-            for start in range(rows.start, rows.stop, stage.batch_size):
-                shard.report(start - rows.start, len(rows), "sequences")
-                chosen = [
-                    stream.row(row)
-                    for row in range(start, min(start + stage.batch_size, rows.stop))
-                ]
-                batch = collate(chosen).to(teacher.head.device)
-                output.write(stored_rows(teacher, chosen, batch, settings.targets.top_k))
-    release_parent()
-
-
 def distil(
     stage: OnParent,
     settings: Distillation,
@@ -192,6 +155,7 @@ def distil(
         shard.report(record.step, record.steps, f"steps, KL {record.loss:.3f}")
 
     release_parent()  # the teacher is loaded where the student is
+    release_teacher()
     config = settings.training(stage, read_shape(start), start, tokens)
     parts = _parts(stage, settings, local_shards(shard, targets, "targets"))
     result = run(config, local_shards(shard, packed), Path(shard.scratch) / "run", on_step, parts)
@@ -207,7 +171,7 @@ def _parts(stage: OnParent, settings: Distillation, targets: list[Path]) -> "Par
 
     if settings.targets is not None:
         reader = functools.partial(target_reader, targets, settings.targets.top_k)
-        return Parts(make_loss=StoredTargetsLoss, make_reader=reader)
+        return Parts(make_loss=StoredTargetsLoss, make_extras_reader=reader)
     loss = functools.partial(
         distillation_loss,
         Path(local_folder(stage.parent)),

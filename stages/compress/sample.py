@@ -64,6 +64,12 @@ class OnParent(GlobalStage):
         self.parent_shape()
         return identity(self.parent).rpartition("@")[2]
 
+    def refuse_early(self, here: bool) -> None:
+        if here:
+            from corpusmill.trainer.ranks import find_device
+
+            find_device(self.device)
+
     def parent_shape(self) -> "HybridConfig":
         """Raises ModelError if the parent is of another family."""
         from corpusmill.trainer.importing import read_shape
@@ -135,7 +141,7 @@ def draw(
     CorpusmillError if nothing is held out, or if a token is unknown to the parent.
     """
     from corpusmill.trainer.data import PackedStream
-    from corpusmill.trainer.token_shards import catalogue
+    from corpusmill.trainer.token_shards import IMAGE_TOKEN, catalogue
 
     paths = local_shards(shard, shard.inputs)
     for artifact, path in zip(shard.inputs, paths, strict=True):
@@ -146,6 +152,11 @@ def draw(
         raise CorpusmillError(
             f"the shards hold token {corpus.largest_token}, the parent knows {known}",
             "pack the data with the parent's tokenizer",
+        )
+    if IMAGE_TOKEN in corpus.metadata:
+        raise CorpusmillError(
+            "the token shards hold images, and compress reads text alone",
+            "pack documents without images",
         )
     stream = PackedStream(corpus, settings.seed, held_out=held_out)
     count = min(count, stream.epoch_rows)

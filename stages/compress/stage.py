@@ -7,7 +7,8 @@ Its passes, each with receipts of its own:
 3. `clock` measures layers of every width, if the budget limits the time of a step.
 4. The search finds the largest children that fit the budget. `score` cuts the most promising ones
    out of the parent, and compares them with it. Nothing is trained.
-5. `targets` stores what the parent predicts in the training data, if the settings say so.
+5. `rows` writes the training sequences, and `targets` what the parent predicts in them, if the
+   settings say so.
 6. `distil` trains the best rated ones for a short time.
 7. `compress` chooses by held-out loss, trains the winner on, and writes it:
 
@@ -21,7 +22,7 @@ Mamba heads, the short distillation, and the choice by loss.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -35,7 +36,7 @@ from corpusmill.manifests import storage
 from corpusmill.manifests.errors import InputError, ModelError
 from corpusmill.manifests.model_files import TOKENIZER_FILES, folder_digest
 from corpusmill.manifests.storage import Artifact
-from corpusmill.stages.compress import work
+from corpusmill.stages.compress import teacher, work
 from corpusmill.stages.compress.candidates import (
     PARENT,
     Candidate,
@@ -126,8 +127,8 @@ class Compress(OnParent):
         learnt_from, trained = inputs.documents, tuple[Artifact, ...]()
         if self.distillation:
             if self.distillation.targets:
-                stored = yield self._storing(self.distillation, inputs.documents)
-                learnt_from = (*learnt_from, *stored.outputs())
+                stored = yield from self._storing(self.distillation, inputs.documents)
+                learnt_from = (*learnt_from, *stored)
             finalists = candidates[: self.distillation.finalists]
             result = yield self._training(
                 "distil",
@@ -136,7 +137,8 @@ class Compress(OnParent):
             )
             by_name = {item.name: item for item in _candidates(result)}
             candidates = [by_name.get(item.name, item) for item in candidates]
-            trained = result.outputs(f"distil/{winner(candidates, self.budget.serving).name}")
+            best = winner(candidates, self.budget.serving, times)
+            trained = result.outputs(f"distil/{best.name}")
         parent = next(item for item in widths if item.name == PARENT)
         yield self._training(
             "compress",
@@ -169,23 +171,31 @@ class Compress(OnParent):
             gpus=self.gpus,
         )
 
-    def _storing(self, distillation: Distillation, documents: tuple[Artifact, ...]) -> Pass:
-        """The pass in which the parent reads the training sequences, a piece a shard."""
+    def _storing(
+        self, distillation: Distillation, documents: tuple[Artifact, ...]
+    ) -> Generator[Pass, PassResult, tuple[Artifact, ...]]:
+        """The passes in which the parent reads the training sequences; what it stored."""
         assert distillation.targets is not None
         count, size = distillation.rows(self.sequence_length), distillation.targets.sequences
         pieces = {
             f"rows-{start:010d}": (start, min(start + size, count))
             for start in range(0, count, size)
         }
-        return Pass(
+        rows = yield Pass(
+            "rows",
+            {"rows": documents},
+            partial(teacher.write_rows, self),
+            shard_settings={"rows": json.dumps(pieces)},
+        )
+        stored = yield Pass(
             "targets",
-            dict.fromkeys(pieces, documents),
-            partial(work.store_targets, self),
+            {artifact.stem: (artifact,) for artifact in rows.outputs()},
+            partial(teacher.store_targets, self),
             holds_engine=True,
             cpus=self.threads or 1,
             gpus=self.gpus,
-            shard_settings={name: json.dumps(piece) for name, piece in pieces.items()},
         )
+        return stored.outputs()
 
     def _training(
         self, name: str, shards: Mapping[str, tuple[Artifact, ...]], settings: Mapping[str, str]
@@ -213,7 +223,7 @@ class Compress(OnParent):
     ) -> str:
         """What the last pass needs to know of the search, as JSON."""
         plan = {
-            "winner": winner(candidates, self.budget.serving).name,
+            "winner": winner(candidates, self.budget.serving, times).name,
             "parent": parent.as_json(),
             "candidates": [item.as_json() for item in candidates],
             "harm": {item.name: harm.of(item.sizes) for item in candidates},

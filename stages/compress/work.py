@@ -23,6 +23,7 @@ from corpusmill.stages.compress.candidates import (
     summary_text,
 )
 from corpusmill.stages.compress.sample import account_of, draw, enough_memory, read_batches
+from corpusmill.stages.compress.teacher import TARGETS
 from corpusmill.stages.engines.model_folder import local_folder
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from corpusmill.trainer.model import HybridModel
 
 RECORD = "candidate.json"
-TARGETS = "work/targets"
 
 
 def sample(settings: "Compress", shard: Shard) -> list[Counts]:
@@ -80,14 +80,6 @@ def clock(settings: "Compress", shard: Shard) -> list[Counts]:
         )
     text = json.dumps(times, indent=1, sort_keys=True) + "\n"
     shard.file("work/clock", "step_times.json", text.encode())
-    return []
-
-
-def store_targets(settings: "Compress", shard: Shard) -> list[Counts]:
-    """Write what the parent predicts in some training sequences."""
-    assert settings.distillation is not None
-    rows = range(*json.loads(shard.shard_settings))
-    distil.store_targets(settings, settings.distillation, shard, rows, f"{TARGETS}/{shard.name}")
     return []
 
 

@@ -35,7 +35,7 @@ def batch_of(model, vision, seed: int, with_image: list[bool], letters: bool) ->
         shape = (tiles, vision.patches_per_side**2, vision.letter_slots)
         labels = torch.randint(UNKNOWN, CLASSES, shape, generator=generator).to(torch.int16)
     images = ImageTiles(pixels, tuple(map(int, with_image)), labels, labels_count=letters)
-    targets = counted.sum() if labels is None else images.targets
+    targets = counted.sum() if labels is None else images.own_target_count
     assert targets is not None
     ids = torch.zeros(ROWS, LENGTH, dtype=torch.int32)
     return Batch(tokens, counted, ids, targets.float(), images)
@@ -98,11 +98,11 @@ def test_batches_with_fewer_and_more_images_pass_through_the_same_memory(trained
 
 def test_more_tiles_than_there_is_room_for_are_refused(model, vision):
     memory = batch_of(model, vision, 0, [True] * ROWS, False).with_room()
-    assert isinstance(memory.images, ImageTiles)
+    assert isinstance(memory.extras, ImageTiles)
     more = dataclasses.replace(
-        memory.images, pixels=memory.images.pixels.repeat(2, 1, 1, 1), counts=(2,) * ROWS
+        memory.extras, pixels=memory.extras.pixels.repeat(2, 1, 1, 1), counts=(2,) * ROWS
     )
-    assert not memory.take(dataclasses.replace(memory, images=more))
+    assert not memory.take(dataclasses.replace(memory, extras=more))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

@@ -254,6 +254,7 @@ def test_stored_targets_teach_as_the_teacher_does(compressed, parent, measured, 
     assert stored.num_rows == 30 * 4  # the longest run's
     receipts = [item for item in list_receipts(str(folder)) if item.pass_name == "targets"]
     assert [item.shard for item in receipts] == [f"rows-{n:010d}" for n in (0, 50, 100)]
+    assert all(len(item.inputs) == 1 for item in receipts)  # its own sequences
     assert not verify(str(folder)).problems
 
 
@@ -264,10 +265,10 @@ def test_a_budget_of_time_is_met_by_the_measured_layers(parent, measured, tmp_pa
     def measure_steps(shape, choices, serving, device, dtype, report):
         shown.append((serving.batch, serving.context, str(device)))
         times = {key_of(shape, ""): 0.001, key_of(shape, "*"): 0.001}
-        for heads in choices["mamba_heads"]:
+        for heads in (6, 8):
             changed = shape.model_copy(update={"mamba_heads": heads})
             times[key_of(changed, "M")] = 0.001 * heads
-        for size in choices["ffn_size"]:
+        for size in (*choices["ffn_size"], 48):
             changed = shape.model_copy(update={"ffn_size": size})
             times[key_of(changed, "-")] = 0.00001 * size
         return times
@@ -275,7 +276,12 @@ def test_a_budget_of_time_is_met_by_the_measured_layers(parent, measured, tmp_pa
     monkeypatch.setattr("corpusmill.compression.clock.measure_steps", measure_steps)
     folder = tmp_path / "compress"
     serving = {"batch": 3, "context": 128}
-    changes = {"budget": {"step_ms": 22, "serving": serving}, "distillation": None}
+    space = {**SMALLER["space"], "mamba_heads": [6], "ffn_size": [24, 32]}  # not the parent's
+    changes = {
+        "budget": {"step_ms": 22, "serving": serving},
+        "space": space,
+        "distillation": None,
+    }
     compress(folder, parent, measured, **changes)
     assert shown == [(3, 128, "cpu")]
     rows = table_of(folder)
