@@ -142,7 +142,8 @@ class RayRunner:
             yield from self._landed(flying)
 
     def _landed(self, flying: dict[Any, Task]) -> Iterator[tuple[Task, Receipt | Failure]]:
-        ready, _ = self._ray.wait(list(flying), num_returns=1)
+        """What ended, if something did in the time between two looks at the cluster."""
+        ready, _ = self._ray.wait(list(flying), num_returns=1, timeout=LOOKED_SECONDS)
         for reference in ready:
             yield flying.pop(reference), self._fetch(reference)
 
@@ -183,7 +184,7 @@ class RayRunner:
                 task = waiting.pop()
                 worker.places -= 1
                 flying[worker.actor.run.remote(task)] = (task, worker)
-            ready, _ = self._ray.wait(list(flying), num_returns=1)
+            ready, _ = self._ray.wait(list(flying), num_returns=1, timeout=LOOKED_SECONDS)
             for reference in ready:
                 task, worker = flying.pop(reference)
                 worker.places += 1
