@@ -54,6 +54,7 @@ class Images(GlobalStage):
     """Read pairs of image and text, and filter the images."""
 
     name: ClassVar[str] = "images"
+    version: ClassVar[int] = 2
     reads: ClassVar[Reads] = Reads.RECORDS
 
     reader: PairReader = PairReader()
