@@ -1,14 +1,20 @@
 """Image-text corpora in three layouts become the same rows, and bad images end with a reason."""
 
+import bz2
+import gzip
 import io
 import json
 import random
 import tarfile
+import zipfile
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from corpusmill.manifests.errors import InputError
+import zstandard
+from corpusmill.manifests import storage
+from corpusmill.manifests.errors import InputError, ReadFailed
 from corpusmill.manifests.looking.verify import verify
 from corpusmill.manifests.storage import artifact_of
 from corpusmill.stages.images.pairs import PairReader, read_pairs
@@ -134,6 +140,82 @@ def test_damage_costs_its_own_rows(tmp_path):
     assert [row["reason"] for row in rows_of(tmp_path / "out", "excluded")] == [
         "error_read.corrupt"
     ]
+
+
+def test_a_damaged_header_or_a_missing_end_is_told(tmp_path):
+    rows = [row for row in corpus() if row[4] is None]
+    path = as_tar(tmp_path, rows)
+    whole = path.read_bytes()
+    end = whole.index(b"part/last.cls") + 2 * 512
+    start = whole.index(b"part/cmyk.jpg")
+    damaged = whole[:start] + b"\xff" * 512 + whole[start + 512 :]
+    for content, texts in (
+        (damaged, []),
+        (whole[:end], ["a page", "four inks", rows[2][3]]),
+        (whole[: end + 512], [row[3] for row in rows]),  # one block of zeros is enough
+    ):
+        path.write_bytes(content)
+        found = list(read_pairs(artifact_of(str(path)), PairReader()))
+        assert [pair.text for pair in found if pair.reason is None] == texts
+        lost = [pair.reason for pair in found if pair.reason is not None]
+        assert lost == ["error_read.corrupt"] * (content != whole[: end + 512])
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, zstandard.compress])
+def test_a_compressed_tar_is_read_up_to_its_damage(tmp_path, pack):
+    rows = [row for row in corpus() if row[4] is None]
+    whole = pack(as_tar(tmp_path, rows).read_bytes())
+    path = tmp_path / "pairs.tar.zst"
+    path.write_bytes(whole)
+    found = list(read_pairs(artifact_of(str(path)), PairReader()))
+    assert [(pair.text, pair.image) for pair in found] == [(row[3], row[2]) for row in rows]
+    path.write_bytes(whole[: len(whole) // 2])
+    reasons = [pair.reason for pair in read_pairs(artifact_of(str(path)), PairReader())]
+    assert reasons[-1] == "error_read.corrupt"
+
+
+def test_a_tar_in_a_zip_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "pairs.tar.zip", "w") as archive:
+        archive.write(as_tar(tmp_path, corpus()[:1]), "pairs.tar")
+    with pytest.raises(InputError, match="ZIP"):
+        list(read_pairs(artifact_of(str(tmp_path / "pairs.tar.zip")), PairReader()))
+
+
+class Fails(io.BytesIO):
+    """A file of a store. Its reads from `good` bytes on fail."""
+
+    good = 0
+
+    def read(self, size=-1):
+        data = super().read(size)
+        if self.tell() > self.good:
+            raise self.error
+        return data
+
+
+@pytest.mark.parametrize("layout", [as_json, as_parquet, as_tar])
+@pytest.mark.parametrize("error", [OSError(5, "I/O error"), ReadFailed("no answer", "wait")])
+def test_a_fault_of_the_storage_loses_no_data(tmp_path, monkeypatch, layout, error):
+    rows = [row for row in corpus() if row[4] is None]
+    artifact = artifact_of(str(layout(tmp_path, rows)))
+    whole = list(read_pairs(artifact, PairReader()))
+
+    def failing(path):
+        file = Fails(Path(path).read_bytes())
+        file.error, file.good = error, good if path == faulty else 1 << 30
+        return file
+
+    monkeypatch.setattr(storage, "open_read", failing)
+    faulty = artifact.path if layout is not as_json else str(tmp_path / "cmyk.jpg")
+    for good in range(0, artifact.size, artifact.size // 10):
+        seen, raised = [], None
+        try:
+            for pair in read_pairs(artifact, PairReader()):
+                seen.append(pair)
+        except OSError as caught:
+            raised = caught
+        assert raised is error or good >= Path(faulty).stat().st_size
+        assert seen == whole[: len(seen)]
 
 
 def test_lines_name_files_of_their_folder_alone(tmp_path):
