@@ -10,6 +10,8 @@ frequencies of the grey image. `near` holds one hash and one row number of every
 bytes each.
 """
 
+import hashlib
+import itertools
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -17,7 +19,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from corpusmill.manifests import storage
+from corpusmill.manifests.errors import InputError
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import EXCLUSION, IMAGE, actual_id, extended
 from corpusmill.manifests.shard import Shard, read_parquet
@@ -40,9 +44,19 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt
 
 BATCH_ROWS = 64
 BATCH_BYTES = 32 << 20
+LOOKED_ROWS = 1000  # rows without images, written or read at a time
 SIZE = (pa.field("width", pa.int32()), pa.field("height", pa.int32()))
 HASH = pa.field("image_hash", pa.uint64())
-LOOKED = pa.schema([("row", pa.int64()), *SIZE, HASH, ("reason", pa.string()), EXCLUSION[2]])
+LOOKED = pa.schema(
+    [
+        ("row", pa.int64()),
+        ("digest", pa.binary(32)),  # SHA-256 of the image file; null without one
+        *SIZE,
+        HASH,
+        ("reason", pa.string()),
+        EXCLUSION[2],
+    ]
+)
 NEAR = pa.schema([("shard", pa.string()), ("row", pa.int64()), EXCLUSION[2]])
 SCHEMA = extended(IMAGE, *SIZE, HASH)
 DROPPED = extended(*EXCLUSION, of=SCHEMA)
@@ -103,15 +117,25 @@ class Images(GlobalStage):
 def look(settings: Images, shard: Shard) -> list[Counts]:
     """Measure every image of a file."""
     with shard.parquet("work/look", LOOKED, temporary=True) as output:
+        waiting = []
         for number, pair in enumerate(read_pairs(shard.inputs[0], settings.reader)):
-            output.write(pa.Table.from_pylist([looked_at(pair, settings)], schema=LOOKED))
+            waiting.append(looked_at(pair, settings))
             shard.report(number + 1, unit="images")
+            if len(waiting) == LOOKED_ROWS:
+                output.write(pa.Table.from_pylist(waiting, schema=LOOKED))
+                waiting = []
+        output.write(pa.Table.from_pylist(waiting, schema=LOOKED))
     return []
 
 
 def looked_at(pair: Pair, settings: Images) -> dict[str, Any]:
     """A row of `LOOKED`: what was measured, and the reason if the pair is dropped."""
-    found: dict[str, Any] = {"row": pair.row, "reason": pair.reason, "detail": pair.detail}
+    found: dict[str, Any] = {
+        "row": pair.row,
+        "digest": digest_of(pair),
+        "reason": pair.reason,
+        "detail": pair.detail,
+    }
     if pair.reason is not None:
         return found
     assert pair.image is not None
@@ -131,6 +155,11 @@ def looked_at(pair: Pair, settings: Images) -> dict[str, Any]:
         if dropped:
             return {**found, "reason": reason, "detail": detail}
     return {**found, "image_hash": perceptual_hash(picture)}
+
+
+def digest_of(pair: Pair) -> bytes | None:
+    """SHA-256 of the image file, or None without one."""
+    return hashlib.sha256(pair.image).digest() if pair.image is not None else None
 
 
 def perceptual_hash(picture: Image.Image) -> int:
@@ -180,20 +209,16 @@ def write(settings: Images, shard: Shard) -> list[Counts]:
         row["row"]: row["detail"]
         for artifact in near
         for table in read_parquet(artifact)
-        for row in table.to_pylist()
-        if row["shard"] == shard.name
+        for row in table.filter(pc.equal(table["shard"], shard.name)).to_pylist()
     }
-    measured = (row for table in read_parquet(looked) for row in table.to_pylist())
     source = settings.reader.source or storage.stem_of(file.path)
     with (
         shard.parquet(DOCUMENTS, SCHEMA) as output,
         shard.parquet(EXCLUDED, DROPPED) as excluded_output,
     ):
-        for pairs in _batches(read_pairs(file, settings.reader)):
+        for pairs in _batches(_measured(file, looked, settings)):
             kept, dropped = [], []
-            for pair in pairs:
-                found = next(measured)
-                assert found["row"] == pair.row
+            for pair, found in pairs:
                 row = {**document(pair, file.path, source), **{key: found[key] for key in SHOWN}}
                 reason, detail = found["reason"], found["detail"]
                 if pair.row in fallen:
@@ -226,11 +251,40 @@ def document(pair: Pair, path: str, source: str) -> dict[str, Any]:
     }
 
 
-def _batches(pairs: Iterator[Pair]) -> Iterator[list[Pair]]:
-    waiting: list[Pair] = []
+def _measured(
+    file: Artifact, looked: Artifact, settings: Images
+) -> Iterator[tuple[Pair, dict[str, Any]]]:
+    """The pairs of a file, each with its row of `LOOKED`.
+
+    Raises InputError if they are not the pairs that were looked at.
+    """
+    rows = (
+        row
+        for table in read_parquet(looked)
+        for batch in table.to_batches(LOOKED_ROWS)
+        for row in batch.to_pylist()
+    )
+    for pair, found in itertools.zip_longest(read_pairs(file, settings.reader), rows):
+        if pair is None or found is None:
+            raise _changed(file, "has another number of pairs")
+        if (pair.row, digest_of(pair)) != (found["row"], found["digest"]):
+            raise _changed(file, f"has another image in row {pair.row}")
+        yield pair, found
+
+
+def _changed(file: Artifact, what: str) -> InputError:
+    return InputError(
+        f"{file.path} {what} than before: it changed during the run", "run again with --replace"
+    )
+
+
+def _batches(
+    pairs: Iterator[tuple[Pair, dict[str, Any]]],
+) -> Iterator[list[tuple[Pair, dict[str, Any]]]]:
+    waiting = []
     size = 0
-    for pair in pairs:
-        waiting.append(pair)
+    for pair, found in pairs:
+        waiting.append((pair, found))
         size += len(pair.image or b"")
         if len(waiting) >= BATCH_ROWS or size >= BATCH_BYTES:
             yield waiting

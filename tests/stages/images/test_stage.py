@@ -6,6 +6,7 @@ import io
 import json
 import random
 import tarfile
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -16,8 +17,10 @@ import zstandard
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import InputError, ReadFailed
 from corpusmill.manifests.looking.verify import verify
+from corpusmill.manifests.shard import ParquetOutput, Shard
 from corpusmill.manifests.storage import artifact_of
 from corpusmill.stages.images.pairs import PairReader, read_pairs
+from corpusmill.stages.images.stage import Images, look, write
 from PIL import Image, ImageDraw
 
 from tests.stages.small_corpus import rows_of, run
@@ -185,6 +188,7 @@ class Fails(io.BytesIO):
     """A file of a store. Its reads from `good` bytes on fail."""
 
     good = 0
+    error: Exception
 
     def read(self, size=-1):
         data = super().read(size)
@@ -216,6 +220,65 @@ def test_a_fault_of_the_storage_loses_no_data(tmp_path, monkeypatch, layout, err
             raised = caught
         assert raised is error or good >= Path(faulty).stat().st_size
         assert seen == whole[: len(seen)]
+
+
+def shard(tmp_path, *inputs):
+    return Shard("pairs", inputs, str(tmp_path / "out"))
+
+
+def looked(tmp_path, artifact):
+    """The shard with what `look` says of a file."""
+    first = shard(tmp_path, artifact)
+    look(Images(min_side=64), first)
+    return first.outputs
+
+
+@pytest.mark.parametrize("change", ["lost", "found", "other", "more", "fewer"])
+def test_a_change_between_the_passes_is_an_error(tmp_path, change):
+    rows = [(f"{seed}", "png", picture(seed), "text", None) for seed in range(3)]
+    path = as_json(tmp_path, rows)
+    artifact = artifact_of(str(path))
+    if change == "found":
+        (tmp_path / "1.png").unlink()
+    outputs = looked(tmp_path, artifact)
+    if change == "lost":
+        (tmp_path / "1.png").unlink()
+    elif change in ("found", "other"):
+        (tmp_path / "1.png").write_bytes(picture(9))
+    else:
+        lines = path.read_text().splitlines()
+        path.write_text("\n".join([*lines, lines[0]] if change == "more" else lines[:-1]))
+    with pytest.raises(InputError, match="changed during the run; run again with --replace"):
+        write(Images(min_side=64), shard(tmp_path, artifact, *outputs))
+
+
+def test_many_rows_are_looked_at_in_few_tables(tmp_path, monkeypatch):
+    (tmp_path / "pairs.jsonl").write_text('{"text": "no image"}\n' * 2500)
+    sizes = []
+    written = ParquetOutput.write
+
+    def write_and_note(self, table):
+        sizes.append(table.num_rows)
+        written(self, table)
+
+    monkeypatch.setattr(ParquetOutput, "write", write_and_note)
+    [output] = looked(tmp_path, artifact_of(str(tmp_path / "pairs.jsonl")))
+    assert sizes == [1000, 1000, 500]
+    assert output.rows == 2500
+
+
+def test_near_images_of_other_files_cost_no_memory(tmp_path):
+    artifact = artifact_of(str(as_json(tmp_path, corpus()[:1])))
+    rows = {"shard": ["other"] * 50_000 + ["pairs"], "row": [*range(50_000), 0]}
+    near = pa.table({**rows, "detail": ["like row 0 of pairs"] * 50_001})
+    pq.write_table(near, tmp_path / "near.parquet")
+    inputs = (artifact, *looked(tmp_path, artifact), artifact_of(str(tmp_path / "near.parquet")))
+    tracemalloc.start()
+    [account] = write(Images(min_side=64), shard(tmp_path, *inputs))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert account.kept == 0  # the one image falls
+    assert peak < 4 << 20
 
 
 def test_lines_name_files_of_their_folder_alone(tmp_path):
