@@ -5,8 +5,7 @@
     images  each file again: kept pairs as documents with an image, the others with their reason
 
 Defaults of `min_side` and `max_ratio` are the basic filter of DataComp (Gadre et al. 2023, arXiv
-2304.14108, section 3.3). The hash is pHash of the library imagehash: the signs of the 64 lowest
-frequencies of the grey image. `near` holds one hash and one row number of every image in memory, 16
+2304.14108, section 3.3). `near` holds one hash and one row number of every image in memory, 16
 bytes each.
 """
 
@@ -35,11 +34,10 @@ from corpusmill.stages.contract import (
     Passes,
     Reads,
 )
+from corpusmill.stages.images.measure import measure_all
 from corpusmill.stages.images.near import survivors
 from corpusmill.stages.images.pairs import Pair, PairReader, read_pairs
 from corpusmill.stages.readers.documents import count_reasons, input_shards
-from corpusmill.vision.pixels import ImageError, open_image
-from PIL import Image
 from pydantic import Field, NonNegativeFloat, NonNegativeInt
 
 BATCH_ROWS = 64
@@ -82,6 +80,10 @@ class Images(GlobalStage):
     near: int | None = Field(default=3, ge=0, le=16)
     """Drop an image whose hash differs in at most so many of 64 bits from an earlier one's. Null:
     keep all."""
+    image_seconds: float = Field(default=60, ge=0, le=86_400)
+    """Processor time for one image, in seconds. 0 decodes in the worker itself, without limits."""
+    image_memory_mb: int = Field(default=4096, ge=512, le=16 << 20)
+    """Memory of the process that decodes, in MB."""
 
     def adds(self) -> tuple[pa.Field, ...]:
         return (IMAGE, *SIZE, HASH)
@@ -116,57 +118,45 @@ class Images(GlobalStage):
 
 def look(settings: Images, shard: Shard) -> list[Counts]:
     """Measure every image of a file."""
+    waiting: list[dict[str, Any]] = []
+    done = 0
     with shard.parquet("work/look", LOOKED, temporary=True) as output:
-        waiting = []
-        for number, pair in enumerate(read_pairs(shard.inputs[0], settings.reader)):
-            waiting.append(looked_at(pair, settings))
-            shard.report(number + 1, unit="images")
-            if len(waiting) == LOOKED_ROWS:
+        pairs = ((pair, _seen(pair)) for pair in read_pairs(shard.inputs[0], settings.reader))
+        for batch in _batches(pairs):
+            waiting += _with_measures(batch, settings)
+            done += len(batch)
+            shard.report(done, unit="images")
+            if len(waiting) >= LOOKED_ROWS:
                 output.write(pa.Table.from_pylist(waiting, schema=LOOKED))
                 waiting = []
         output.write(pa.Table.from_pylist(waiting, schema=LOOKED))
     return []
 
 
-def looked_at(pair: Pair, settings: Images) -> dict[str, Any]:
-    """A row of `LOOKED`: what was measured, and the reason if the pair is dropped."""
-    found: dict[str, Any] = {
-        "row": pair.row,
-        "digest": digest_of(pair),
-        "reason": pair.reason,
-        "detail": pair.detail,
-    }
-    if pair.reason is not None:
-        return found
-    assert pair.image is not None
-    try:
-        picture = open_image(pair.image)
-    except ImageError as error:
-        return {**found, "reason": error.reason, "detail": error.detail}
-    width, height = picture.size
-    found |= {"width": width, "height": height}
-    small, large = sorted(picture.size)
-    deviation = float(np.asarray(picture.convert("L")).std())
-    for reason, dropped, detail in (
-        ("images.small", small < settings.min_side, f"{width} x {height} pixels"),
-        ("images.ratio", large > settings.max_ratio * small, f"{width} x {height} pixels"),
-        ("images.blank", deviation < settings.min_deviation, f"deviation {deviation:.2f}"),
-    ):
-        if dropped:
-            return {**found, "reason": reason, "detail": detail}
-    return {**found, "image_hash": perceptual_hash(picture)}
+def _seen(pair: Pair) -> dict[str, Any]:
+    """The row of `LOOKED` before its image is measured."""
+    digest = digest_of(pair)
+    return {"row": pair.row, "digest": digest, "reason": pair.reason, "detail": pair.detail}
+
+
+def _with_measures(
+    pairs: list[tuple[Pair, dict[str, Any]]], settings: Images
+) -> list[dict[str, Any]]:
+    """The rows of these pairs, each with what was measured in its image."""
+    limits = (settings.min_side, settings.max_ratio, settings.min_deviation)
+    measures = iter(
+        measure_all(
+            [(pair.image, *limits) for pair, _ in pairs if pair.image is not None],
+            settings.image_seconds,
+            settings.image_memory_mb,
+        )
+    )
+    return [row if pair.image is None else {**row, **next(measures)} for pair, row in pairs]
 
 
 def digest_of(pair: Pair) -> bytes | None:
     """SHA-256 of the image file, or None without one."""
     return hashlib.sha256(pair.image).digest() if pair.image is not None else None
-
-
-def perceptual_hash(picture: Image.Image) -> int:
-    """pHash as a number of 64 bits."""
-    import imagehash
-
-    return int(str(imagehash.phash(picture)), 16)
 
 
 def find_near(most: int, shard: Shard) -> list[Counts]:
