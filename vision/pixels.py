@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MEAN, STANDARD_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
+# Others are refused: Pillow starts Ghostscript for EPS, and knows parsers that hardly anyone uses.
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 MOST_PIXELS = 100_000_000
 LONGEST_RATIO = 50  # of the longer to the shorter side: a grid of 12 cells reaches 12
 WHITE = (255, 255, 255)
@@ -33,30 +35,40 @@ class ImageError(Exception):
 def open_image(content: bytes) -> Image.Image:
     """The image in RGB, upright, on white where it is transparent.
 
-    Raises ImageError for a file that is no image, is truncated, is animated, has too many pixels or
-    is too thin.
+    Raises ImageError for a file that is no image of one of `FORMATS`, is truncated, is animated,
+    has too many pixels or is too thin.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            image = Image.open(io.BytesIO(content))
+            image = Image.open(io.BytesIO(content), formats=FORMATS)
+        except MemoryError:  # says nothing about the file
+            raise
         except Image.DecompressionBombError as error:
             raise ImageError("image.too_large", _line(error)) from error
         except Exception as error:  # Pillow's readers raise whatever their format's parser does
             raise ImageError("image.unreadable", _line(error)) from error
-        width, height = image.size
-        if width * height > MOST_PIXELS:
-            raise ImageError("image.too_large", f"{width} x {height} pixels")
-        if max(width, height) > LONGEST_RATIO * min(width, height):
-            raise ImageError("image.too_thin", f"{width} x {height} pixels")
-        if getattr(image, "n_frames", 1) > 1:
-            raise ImageError("image.animated", f"{getattr(image, 'n_frames', 1)} frames")
         try:
+            _check_size(image)
             image.load()
             upright: Image.Image = ImageOps.exif_transpose(image)
             return _on_white(upright)
+        except (ImageError, MemoryError):
+            raise
         except Exception as error:
             raise ImageError("image.truncated", _line(error)) from error
+
+
+def _check_size(image: Image.Image) -> None:
+    """Raises ImageError by the headers alone. Reading those of later frames may raise anything."""
+    width, height = image.size
+    if width * height > MOST_PIXELS:
+        raise ImageError("image.too_large", f"{width} x {height} pixels")
+    if max(width, height) > LONGEST_RATIO * min(width, height):
+        raise ImageError("image.too_thin", f"{width} x {height} pixels")
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1:
+        raise ImageError("image.animated", f"{frames} frames")
 
 
 def _on_white(image: Image.Image) -> Image.Image:

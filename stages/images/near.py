@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 BITS = 64
-ROWS_AT_ONCE = 1 << 12  # of a band's rows that are compared together
+ROWS_AT_ONCE = 1 << 10  # of a band's rows that are compared with as many others: 10 MB
 
 
 def survivors(hashes: NDArray[np.uint64], most: int) -> NDArray[np.int64]:
@@ -55,7 +55,9 @@ def _within(
     """The near pairs among the hashes at these ascending places."""
     for start in range(0, len(places), ROWS_AT_ONCE):
         here = places[start : start + ROWS_AT_ONCE]
-        differing = np.bitwise_count(hashes[here][:, None] ^ hashes[places][None])
-        for row, column in np.argwhere(differing <= most):
-            if places[column] < here[row]:
-                yield int(here[row]), int(places[column])
+        for other in range(0, start + 1, ROWS_AT_ONCE):
+            there = places[other : other + ROWS_AT_ONCE]
+            differing = np.bitwise_count(hashes[here][:, None] ^ hashes[there][None])
+            for row, column in np.argwhere(differing <= most):
+                if there[column] < here[row]:
+                    yield int(here[row]), int(there[column])

@@ -6,28 +6,34 @@ Hugging Face's struct of `bytes` and `path`. A WebDataset tar holds files whose 
 stream. A row that cannot be read is a pair with its reason, so later rows keep their own images.
 """
 
+import errno
 import json
 import tarfile
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from corpusmill.manifests import storage
-from corpusmill.manifests.errors import InputError
+from corpusmill.manifests.errors import InputError, StorageError
 from corpusmill.manifests.settings import Settings
 from corpusmill.manifests.storage import Artifact
+from corpusmill.manifests.watched import Watched
 from corpusmill.stages.readers.column_values import spelled, texts, values
-from corpusmill.stages.readers.compression import opened, without_suffixes
+from corpusmill.stages.readers.compression import opened, opened_tar, without_suffixes
 from corpusmill.stages.readers.jsonl import rows as json_rows
 from corpusmill.stages.readers.record import without_surrogates
 from pydantic import PositiveInt
 
 BATCH_ROWS = 64
 PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm"}
+# Errors that say something about a file's name. Others say something about the storage.
+_OF_NAMES = {
+    *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL),
+    *(errno.EACCES, errno.EPERM),
+}
 NO_IMAGE, NO_TEXT, SEVERAL = "images.no_image", "images.no_text", "images.several_images"
 
 
@@ -65,7 +71,11 @@ class Pair:
 
 
 def read_pairs(artifact: Artifact, reader: PairReader) -> Iterator[Pair]:
-    """The pairs of a file, in order. Raises InputError if it cannot be read at all."""
+    """The pairs of a file, in order.
+
+    Raises InputError if it cannot be read at all. If the storage failed, its OSError or
+    StorageError is raised: another attempt may succeed.
+    """
     name = without_suffixes(artifact.path)
     if name.endswith(".parquet"):
         found = _from_parquet(artifact.path, reader)
@@ -87,7 +97,8 @@ def read_pairs(artifact: Artifact, reader: PairReader) -> Iterator[Pair]:
 
 
 def _from_json(path: str, reader: PairReader) -> Iterator[Pair]:
-    with storage.open_read(path) as file:
+    with storage.open_read(path) as source:
+        file: Any = Watched(source)
         stream = opened(file, path)
         row = -1
         for row, (line, length) in enumerate(json_rows(stream, reader.max_image_bytes)):
@@ -107,6 +118,7 @@ def _from_json(path: str, reader: PairReader) -> Iterator[Pair]:
                 continue
             yield _with_file(pair, value, path, reader)
         if stream.damage is not None:
+            file.check()
             yield Pair(row + 1).failed(f"error_read.{stream.damage.kind}", stream.damage.what)
 
 
@@ -123,9 +135,19 @@ def _with_file(pair: Pair, value: Mapping[str, Any], path: str, reader: PairRead
         size = storage.size_of(file)
         if size > reader.max_image_bytes:
             return pair.failed("image.too_large", f"{file} has {size} bytes")
-        return replace(pair, image=storage.read_bytes(file))
+        source = storage.open_read(file)
+    except StorageError:
+        raise
     except (OSError, ValueError, InputError) as error:
+        if isinstance(error, OSError) and not _is_of_its_name(error):
+            raise
         return pair.failed(NO_IMAGE, f"{file} cannot be read ({error})")
+    with source:  # what fails from here on is the storage
+        return replace(pair, image=Watched(source).read())
+
+
+def _is_of_its_name(error: OSError) -> bool:
+    return isinstance(error, FileNotFoundError) or error.errno in _OF_NAMES
 
 
 def _with_text(pair: Pair, value: Mapping[str, Any], reader: PairReader) -> Pair:
@@ -140,9 +162,11 @@ def _with_text(pair: Pair, value: Mapping[str, Any], reader: PairReader) -> Pair
 
 def _from_parquet(path: str, reader: PairReader) -> Iterator[Pair]:
     with storage.open_read(path) as opened_file:
+        source = Watched(opened_file)
         try:
-            file = pq.ParquetFile(opened_file)
+            file = pq.ParquetFile(source)
         except (pa.ArrowInvalid, OSError) as error:
+            source.check()
             raise InputError(
                 f"{path} is no readable Parquet ({error})", "fetch it again"
             ) from error
@@ -164,6 +188,7 @@ def _from_parquet(path: str, reader: PairReader) -> Iterator[Pair]:
                     yield from _of_batch(batch, row, reader)
                     row += batch.num_rows
             except (pa.ArrowException, OSError) as error:
+                source.check()
                 what = f"row group {group} is damaged ({str(error).splitlines()[0]})"
                 for lost in range(row, end):
                     yield Pair(lost).failed("error_read.corrupt", what)
@@ -189,12 +214,29 @@ def _of_batch(batch: pa.RecordBatch, first: int, reader: PairReader) -> Iterator
             yield replace(pair, text=text, image=image)
 
 
+class _Header(tarfile.TarInfo):
+    """A member's header. `tarfile` takes one that is damaged or missing as the archive's end, which
+    is a block of zeros.
+    """
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        try:
+            return super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            if len(buf) == tarfile.BLOCKSIZE and not any(buf):
+                raise
+            raise tarfile.ReadError(str(error)) from error
+
+
 def _from_tar(path: str, reader: PairReader) -> Iterator[Pair]:
     """Files that follow one another with one key are a sample."""
     pair = Pair(-1)
-    with storage.open_read(path) as file:
+    with storage.open_read(path) as source:
+        file: Any = Watched(source)
+        stream: Any = opened_tar(file, path)
         try:
-            with tarfile.open(fileobj=file, mode="r|*") as tar:
+            with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Header) as tar:
                 for member in tar:
                     if not member.isfile():
                         continue
@@ -204,11 +246,13 @@ def _from_tar(path: str, reader: PairReader) -> Iterator[Pair]:
                             yield pair
                         pair = Pair(pair.row + 1, key=key)
                     pair = _with_member(pair, suffix, tar, member, reader)
-        except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+        except (tarfile.TarError, OSError) as error:
+            file.check()
+            what = stream.damage.what if stream.damage is not None else error
             if pair.key is not None:
-                yield pair.failed("error_read.corrupt", f"the tar is damaged here ({error})")
+                yield pair.failed("error_read.corrupt", f"the tar is damaged here ({what})")
             else:
-                yield Pair(0).failed("error_read.corrupt", f"the tar is damaged ({error})")
+                yield Pair(0).failed("error_read.corrupt", f"the tar is damaged ({what})")
             return
     if pair.key is not None:
         yield pair

@@ -5,11 +5,12 @@
     images  each file again: kept pairs as documents with an image, the others with their reason
 
 Defaults of `min_side` and `max_ratio` are the basic filter of DataComp (Gadre et al. 2023, arXiv
-2304.14108, section 3.3). The hash is pHash of the library imagehash: the signs of the 64 lowest
-frequencies of the grey image. `near` holds one hash and one row number of every image in memory, 16
+2304.14108, section 3.3). `near` holds one hash and one row number of every image in memory, 16
 bytes each.
 """
 
+import hashlib
+import itertools
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -17,7 +18,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from corpusmill.manifests import storage
+from corpusmill.manifests.errors import InputError
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import EXCLUSION, IMAGE, actual_id, extended
 from corpusmill.manifests.shard import Shard, read_parquet
@@ -31,18 +34,27 @@ from corpusmill.stages.contract import (
     Passes,
     Reads,
 )
+from corpusmill.stages.images.measure import measure_all
 from corpusmill.stages.images.near import survivors
 from corpusmill.stages.images.pairs import Pair, PairReader, read_pairs
 from corpusmill.stages.readers.documents import count_reasons, input_shards
-from corpusmill.vision.pixels import ImageError, open_image
-from PIL import Image
 from pydantic import Field, NonNegativeFloat, NonNegativeInt
 
 BATCH_ROWS = 64
 BATCH_BYTES = 32 << 20
+LOOKED_ROWS = 1000  # rows without images, written or read at a time
 SIZE = (pa.field("width", pa.int32()), pa.field("height", pa.int32()))
 HASH = pa.field("image_hash", pa.uint64())
-LOOKED = pa.schema([("row", pa.int64()), *SIZE, HASH, ("reason", pa.string()), EXCLUSION[2]])
+LOOKED = pa.schema(
+    [
+        ("row", pa.int64()),
+        ("digest", pa.binary(32)),  # SHA-256 of the image file; null without one
+        *SIZE,
+        HASH,
+        ("reason", pa.string()),
+        EXCLUSION[2],
+    ]
+)
 NEAR = pa.schema([("shard", pa.string()), ("row", pa.int64()), EXCLUSION[2]])
 SCHEMA = extended(IMAGE, *SIZE, HASH)
 DROPPED = extended(*EXCLUSION, of=SCHEMA)
@@ -54,6 +66,7 @@ class Images(GlobalStage):
     """Read pairs of image and text, and filter the images."""
 
     name: ClassVar[str] = "images"
+    version: ClassVar[int] = 2
     reads: ClassVar[Reads] = Reads.RECORDS
 
     reader: PairReader = PairReader()
@@ -67,6 +80,10 @@ class Images(GlobalStage):
     near: int | None = Field(default=3, ge=0, le=16)
     """Drop an image whose hash differs in at most so many of 64 bits from an earlier one's. Null:
     keep all."""
+    image_seconds: float = Field(default=60, ge=0, le=86_400)
+    """Processor time for one image, in seconds. 0 decodes in the worker itself, without limits."""
+    image_memory_mb: int = Field(default=4096, ge=512, le=16 << 20)
+    """Memory of the process that decodes, in MB."""
 
     def adds(self) -> tuple[pa.Field, ...]:
         return (IMAGE, *SIZE, HASH)
@@ -101,42 +118,45 @@ class Images(GlobalStage):
 
 def look(settings: Images, shard: Shard) -> list[Counts]:
     """Measure every image of a file."""
+    waiting: list[dict[str, Any]] = []
+    done = 0
     with shard.parquet("work/look", LOOKED, temporary=True) as output:
-        for number, pair in enumerate(read_pairs(shard.inputs[0], settings.reader)):
-            output.write(pa.Table.from_pylist([looked_at(pair, settings)], schema=LOOKED))
-            shard.report(number + 1, unit="images")
+        pairs = ((pair, _seen(pair)) for pair in read_pairs(shard.inputs[0], settings.reader))
+        for batch in _batches(pairs):
+            waiting += _with_measures(batch, settings)
+            done += len(batch)
+            shard.report(done, unit="images")
+            if len(waiting) >= LOOKED_ROWS:
+                output.write(pa.Table.from_pylist(waiting, schema=LOOKED))
+                waiting = []
+        output.write(pa.Table.from_pylist(waiting, schema=LOOKED))
     return []
 
 
-def looked_at(pair: Pair, settings: Images) -> dict[str, Any]:
-    """A row of `LOOKED`: what was measured, and the reason if the pair is dropped."""
-    found: dict[str, Any] = {"row": pair.row, "reason": pair.reason, "detail": pair.detail}
-    if pair.reason is not None:
-        return found
-    assert pair.image is not None
-    try:
-        picture = open_image(pair.image)
-    except ImageError as error:
-        return {**found, "reason": error.reason, "detail": error.detail}
-    width, height = picture.size
-    found |= {"width": width, "height": height}
-    small, large = sorted(picture.size)
-    deviation = float(np.asarray(picture.convert("L")).std())
-    for reason, dropped, detail in (
-        ("images.small", small < settings.min_side, f"{width} x {height} pixels"),
-        ("images.ratio", large > settings.max_ratio * small, f"{width} x {height} pixels"),
-        ("images.blank", deviation < settings.min_deviation, f"deviation {deviation:.2f}"),
-    ):
-        if dropped:
-            return {**found, "reason": reason, "detail": detail}
-    return {**found, "image_hash": perceptual_hash(picture)}
+def _seen(pair: Pair) -> dict[str, Any]:
+    """The row of `LOOKED` before its image is measured."""
+    digest = digest_of(pair)
+    return {"row": pair.row, "digest": digest, "reason": pair.reason, "detail": pair.detail}
 
 
-def perceptual_hash(picture: Image.Image) -> int:
-    """pHash as a number of 64 bits."""
-    import imagehash
+def _with_measures(
+    pairs: list[tuple[Pair, dict[str, Any]]], settings: Images
+) -> list[dict[str, Any]]:
+    """The rows of these pairs, each with what was measured in its image."""
+    limits = (settings.min_side, settings.max_ratio, settings.min_deviation)
+    measures = iter(
+        measure_all(
+            [(pair.image, *limits) for pair, _ in pairs if pair.image is not None],
+            settings.image_seconds,
+            settings.image_memory_mb,
+        )
+    )
+    return [row if pair.image is None else {**row, **next(measures)} for pair, row in pairs]
 
-    return int(str(imagehash.phash(picture)), 16)
+
+def digest_of(pair: Pair) -> bytes | None:
+    """SHA-256 of the image file, or None without one."""
+    return hashlib.sha256(pair.image).digest() if pair.image is not None else None
 
 
 def find_near(most: int, shard: Shard) -> list[Counts]:
@@ -179,20 +199,16 @@ def write(settings: Images, shard: Shard) -> list[Counts]:
         row["row"]: row["detail"]
         for artifact in near
         for table in read_parquet(artifact)
-        for row in table.to_pylist()
-        if row["shard"] == shard.name
+        for row in table.filter(pc.equal(table["shard"], shard.name)).to_pylist()
     }
-    measured = (row for table in read_parquet(looked) for row in table.to_pylist())
     source = settings.reader.source or storage.stem_of(file.path)
     with (
         shard.parquet(DOCUMENTS, SCHEMA) as output,
         shard.parquet(EXCLUDED, DROPPED) as excluded_output,
     ):
-        for pairs in _batches(read_pairs(file, settings.reader)):
+        for pairs in _batches(_measured(file, looked, settings)):
             kept, dropped = [], []
-            for pair in pairs:
-                found = next(measured)
-                assert found["row"] == pair.row
+            for pair, found in pairs:
                 row = {**document(pair, file.path, source), **{key: found[key] for key in SHOWN}}
                 reason, detail = found["reason"], found["detail"]
                 if pair.row in fallen:
@@ -225,11 +241,40 @@ def document(pair: Pair, path: str, source: str) -> dict[str, Any]:
     }
 
 
-def _batches(pairs: Iterator[Pair]) -> Iterator[list[Pair]]:
-    waiting: list[Pair] = []
+def _measured(
+    file: Artifact, looked: Artifact, settings: Images
+) -> Iterator[tuple[Pair, dict[str, Any]]]:
+    """The pairs of a file, each with its row of `LOOKED`.
+
+    Raises InputError if they are not the pairs that were looked at.
+    """
+    rows = (
+        row
+        for table in read_parquet(looked)
+        for batch in table.to_batches(LOOKED_ROWS)
+        for row in batch.to_pylist()
+    )
+    for pair, found in itertools.zip_longest(read_pairs(file, settings.reader), rows):
+        if pair is None or found is None:
+            raise _changed(file, "has another number of pairs")
+        if (pair.row, digest_of(pair)) != (found["row"], found["digest"]):
+            raise _changed(file, f"has another image in row {pair.row}")
+        yield pair, found
+
+
+def _changed(file: Artifact, what: str) -> InputError:
+    return InputError(
+        f"{file.path} {what} than before: it changed during the run", "run again with --replace"
+    )
+
+
+def _batches(
+    pairs: Iterator[tuple[Pair, dict[str, Any]]],
+) -> Iterator[list[tuple[Pair, dict[str, Any]]]]:
+    waiting = []
     size = 0
-    for pair in pairs:
-        waiting.append(pair)
+    for pair, found in pairs:
+        waiting.append((pair, found))
         size += len(pair.image or b"")
         if len(waiting) >= BATCH_ROWS or size >= BATCH_BYTES:
             yield waiting

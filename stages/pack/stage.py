@@ -75,7 +75,7 @@ class Pack(GlobalStage):
     """Tokenise documents into the trainer's token shards."""
 
     name: ClassVar[str] = "pack"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     account: ClassVar[Account] = Account.ONE_TO_MANY
 
     tokenizer: str

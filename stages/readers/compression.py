@@ -98,6 +98,21 @@ def opened(file: IO[bytes], path: str) -> Inflated | Plain:
     return _stream(file, path)
 
 
+def opened_tar(file: IO[bytes], path: str) -> Inflated | Plain:
+    """The stream of a tar archive, compressed or not.
+
+    Raises InputError for a compression that is read as one whole file.
+    """
+    start = file.read(_START)
+    magic = None if start[_TAR_PLACE] == b"ustar" else magic_of(start)
+    if packed_whole(magic):
+        raise InputError(
+            f"{path} is an archive in {'LZ4' if magic == LZ4_MAGIC else 'ZIP'}, which is not read",
+            "compress it as .tar.gz or .tar.zst, or unpack it",
+        )
+    return Inflated(file, 0, magic) if magic else Plain(file, 0)
+
+
 def start_of(file: IO[bytes], path: str) -> bytes:
     """The first bytes of a file, decompressed. Raises InputError as `opened` does."""
     return opened(file, path).read(_START)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from corpusmill.vision.config import VisionConfig
 from corpusmill.vision.pixels import ImageError, open_image, tiles
-from PIL import Image
+from PIL import Image, ImageFile
 
 CONFIG = VisionConfig(tile_size=56, max_tiles=4)
 
@@ -33,6 +33,29 @@ def test_damaged_files_have_a_reason():
     assert reason(whole[: len(whole) // 2]) == "image.truncated"
     assert reason(b"") == "image.unreadable"
     assert reason(b"<html>not an image</html>") == "image.unreadable"
+
+
+def test_a_cut_file_of_two_pages_has_a_reason():
+    pages = [page(), page()]
+    whole = encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:])
+    reasons = {reason(whole[:end]) for end in range(0, len(whole), 97)}
+    reasons |= {reason(whole[:end]) for end in range(len(whole) - 300, len(whole))}
+    assert reasons == {"image.unreadable", "image.truncated", "image.animated"}
+
+
+@pytest.mark.parametrize("form", ["EPS", "ICO", "PCX", "TGA"])
+def test_other_formats_are_refused(form):
+    assert reason(encoded(page(), form)) == "image.unreadable"
+
+
+def test_missing_memory_is_no_fault_of_the_file(monkeypatch):
+    def exhausted(self):
+        raise MemoryError
+
+    content = encoded(page())
+    monkeypatch.setattr(ImageFile.ImageFile, "load", exhausted)
+    with pytest.raises(MemoryError):
+        open_image(content)
 
 
 def test_a_decompression_bomb_is_refused_by_its_header():

@@ -1,17 +1,26 @@
 """Image-text corpora in three layouts become the same rows, and bad images end with a reason."""
 
+import bz2
+import gzip
 import io
 import json
 import random
 import tarfile
+import tracemalloc
+import zipfile
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from corpusmill.manifests.errors import InputError
+import zstandard
+from corpusmill.manifests import storage
+from corpusmill.manifests.errors import InputError, ReadFailed
 from corpusmill.manifests.looking.verify import verify
+from corpusmill.manifests.shard import ParquetOutput, Shard
 from corpusmill.manifests.storage import artifact_of
 from corpusmill.stages.images.pairs import PairReader, read_pairs
+from corpusmill.stages.images.stage import Images, look, write
 from PIL import Image, ImageDraw
 
 from tests.stages.small_corpus import rows_of, run
@@ -134,6 +143,153 @@ def test_damage_costs_its_own_rows(tmp_path):
     assert [row["reason"] for row in rows_of(tmp_path / "out", "excluded")] == [
         "error_read.corrupt"
     ]
+
+
+def test_a_damaged_header_or_a_missing_end_is_told(tmp_path):
+    rows = [row for row in corpus() if row[4] is None]
+    path = as_tar(tmp_path, rows)
+    whole = path.read_bytes()
+    end = whole.index(b"part/last.cls") + 2 * 512
+    start = whole.index(b"part/cmyk.jpg")
+    damaged = whole[:start] + b"\xff" * 512 + whole[start + 512 :]
+    for content, texts in (
+        (damaged, []),
+        (whole[:end], ["a page", "four inks", rows[2][3]]),
+        (whole[: end + 512], [row[3] for row in rows]),  # one block of zeros is enough
+    ):
+        path.write_bytes(content)
+        found = list(read_pairs(artifact_of(str(path)), PairReader()))
+        assert [pair.text for pair in found if pair.reason is None] == texts
+        lost = [pair.reason for pair in found if pair.reason is not None]
+        assert lost == ["error_read.corrupt"] * (content != whole[: end + 512])
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, zstandard.compress])
+def test_a_compressed_tar_is_read_up_to_its_damage(tmp_path, pack):
+    rows = [row for row in corpus() if row[4] is None]
+    whole = pack(as_tar(tmp_path, rows).read_bytes())
+    path = tmp_path / "pairs.tar.zst"
+    path.write_bytes(whole)
+    found = list(read_pairs(artifact_of(str(path)), PairReader()))
+    assert [(pair.text, pair.image) for pair in found] == [(row[3], row[2]) for row in rows]
+    path.write_bytes(whole[: len(whole) // 2])
+    reasons = [pair.reason for pair in read_pairs(artifact_of(str(path)), PairReader())]
+    assert reasons[-1] == "error_read.corrupt"
+
+
+def test_a_tar_in_a_zip_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "pairs.tar.zip", "w") as archive:
+        archive.write(as_tar(tmp_path, corpus()[:1]), "pairs.tar")
+    with pytest.raises(InputError, match="ZIP"):
+        list(read_pairs(artifact_of(str(tmp_path / "pairs.tar.zip")), PairReader()))
+
+
+class Fails(io.BytesIO):
+    """A file of a store. Its reads from `good` bytes on fail."""
+
+    good = 0
+    error: Exception
+
+    def read(self, size=-1):
+        data = super().read(size)
+        if self.tell() > self.good:
+            raise self.error
+        return data
+
+
+@pytest.mark.parametrize("layout", [as_json, as_parquet, as_tar])
+@pytest.mark.parametrize("error", [OSError(5, "I/O error"), ReadFailed("no answer", "wait")])
+def test_a_fault_of_the_storage_loses_no_data(tmp_path, monkeypatch, layout, error):
+    rows = [row for row in corpus() if row[4] is None]
+    artifact = artifact_of(str(layout(tmp_path, rows)))
+    whole = list(read_pairs(artifact, PairReader()))
+
+    def failing(path):
+        file = Fails(Path(path).read_bytes())
+        file.error, file.good = error, good if path == faulty else 1 << 30
+        return file
+
+    monkeypatch.setattr(storage, "open_read", failing)
+    faulty = artifact.path if layout is not as_json else str(tmp_path / "cmyk.jpg")
+    for good in range(0, artifact.size, artifact.size // 10):
+        seen, raised = [], None
+        try:
+            for pair in read_pairs(artifact, PairReader()):
+                seen.append(pair)
+        except OSError as caught:
+            raised = caught
+        assert raised is error or good >= Path(faulty).stat().st_size
+        assert seen == whole[: len(seen)]
+
+
+def shard(tmp_path, *inputs):
+    return Shard("pairs", inputs, str(tmp_path / "out"))
+
+
+def looked(tmp_path, artifact):
+    """The shard with what `look` says of a file."""
+    first = shard(tmp_path, artifact)
+    look(Images(min_side=64), first)
+    return first.outputs
+
+
+@pytest.mark.parametrize("change", ["lost", "found", "other", "more", "fewer"])
+def test_a_change_between_the_passes_is_an_error(tmp_path, change):
+    rows = [(f"{seed}", "png", picture(seed), "text", None) for seed in range(3)]
+    path = as_json(tmp_path, rows)
+    artifact = artifact_of(str(path))
+    if change == "found":
+        (tmp_path / "1.png").unlink()
+    outputs = looked(tmp_path, artifact)
+    if change == "lost":
+        (tmp_path / "1.png").unlink()
+    elif change in ("found", "other"):
+        (tmp_path / "1.png").write_bytes(picture(9))
+    else:
+        lines = path.read_text().splitlines()
+        path.write_text("\n".join([*lines, lines[0]] if change == "more" else lines[:-1]))
+    with pytest.raises(InputError, match="changed during the run; run again with --replace"):
+        write(Images(min_side=64), shard(tmp_path, artifact, *outputs))
+
+
+def test_many_rows_are_looked_at_in_few_tables(tmp_path, monkeypatch):
+    (tmp_path / "pairs.jsonl").write_text('{"text": "no image"}\n' * 2500)
+    sizes = []
+    written = ParquetOutput.write
+
+    def write_and_note(self, table):
+        sizes.append(table.num_rows)
+        written(self, table)
+
+    monkeypatch.setattr(ParquetOutput, "write", write_and_note)
+    [output] = looked(tmp_path, artifact_of(str(tmp_path / "pairs.jsonl")))
+    assert len(sizes) == 3
+    assert output.rows == 2500
+
+
+def test_an_image_that_needs_too_much_memory_costs_itself_alone(tmp_path):
+    large = plain((10_000, 9_000), mode="1")  # 360 MB in RGB
+    rows = [("a", "png", picture(1), "a", None), ("b", "png", large, "b", "image.memory")]
+    rows.append(("c", "png", picture(2), "c", None))
+    settings = {**SETTINGS, "image_memory_mb": 512}
+    run("images", settings, tmp_path / "out", str(as_tar(tmp_path, rows)))
+    assert [row["text"] for row in rows_of(tmp_path / "out")] == ["a", "c"]
+    [gone] = rows_of(tmp_path / "out", "excluded")
+    assert (gone["reason"], gone["image"]) == ("image.memory", large)
+
+
+def test_near_images_of_other_files_cost_no_memory(tmp_path):
+    artifact = artifact_of(str(as_json(tmp_path, corpus()[:1])))
+    rows = {"shard": ["other"] * 50_000 + ["pairs"], "row": [*range(50_000), 0]}
+    near = pa.table({**rows, "detail": ["like row 0 of pairs"] * 50_001})
+    pq.write_table(near, tmp_path / "near.parquet")
+    inputs = (artifact, *looked(tmp_path, artifact), artifact_of(str(tmp_path / "near.parquet")))
+    tracemalloc.start()
+    [account] = write(Images(min_side=64), shard(tmp_path, *inputs))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert account.kept == 0  # the one image falls
+    assert peak < 4 << 20
 
 
 def test_lines_name_files_of_their_folder_alone(tmp_path):
