@@ -10,6 +10,7 @@ damage costs one counted row, and never disappears. The columns are not called `
 
 import dataclasses
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
@@ -205,7 +206,18 @@ def joined(value: Any) -> str | None:
     """
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
         return None
-    return " AND ".join(without_surrogates(each) for each in value) or None
+    return all_of(without_surrogates(each) for each in value)
+
+
+def all_of(licences: Iterable[str]) -> str | None:
+    """The expression that asks for each of these. A choice (OR) among several stands in brackets,
+    since AND binds closer. None if all are empty.
+    """
+    parts = [part for part in dict.fromkeys(each.strip() for each in licences) if part]
+    if len(parts) < 2:
+        return parts[0] if parts else None
+    choice = re.compile(r"\sOR\s", re.IGNORECASE)
+    return " AND ".join(f"({part})" if choice.search(part) else part for part in parts)
 
 
 def source_of(path: str, settings: ReaderSettings) -> str:
