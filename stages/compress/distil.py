@@ -149,7 +149,7 @@ def store_targets(
 
     assert settings.targets is not None
     paths = local_shards(shard, shard.inputs)
-    corpus = catalogue(paths, stage.sequence_length, stage.eval_fraction)
+    corpus = catalogue(paths, stage.sequence_length, stage.eval_fraction, fitted=False)
     stream = PackedStream(corpus, stage.seed)
     release_parent()  # a teacher that is compiled, or in 8 bits, is no longer the parent
     folder = Path(local_folder(stage.parent))
