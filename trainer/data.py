@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 WINDOWS_KEPT = 2  # decoded windows in memory: the current one, and the next that a row may reach
-SIZES: dict[Packing, str] = {"concat": "tokens", "pad": "padded_rows", "best_fit": "fitted_rows"}
 
 
 class PackedStream:
@@ -61,8 +60,7 @@ class PackedStream:
         self.groups = corpus.held_out if held_out else corpus.training
         self.shuffle_window = shuffle_window
         self.epoch_tokens = sum(group.tokens for group in self.groups)
-        # Of each row group: tokens with packing concat, else rows.
-        self._sizes = np.array([getattr(g, SIZES[pack]) for g in self.groups], dtype=np.int64)
+        self._sizes = np.array([group.size(pack) for group in self.groups], dtype=np.int64)
         self._phases = np.array([group.phase for group in self.groups])
         # Where each window begins in the order of row groups, and the end. None has two phases.
         ends = np.cumsum(np.unique(self._phases, return_counts=True)[1]).tolist()

@@ -100,6 +100,11 @@ def under_launcher() -> bool:
     return int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
+def is_first() -> bool:
+    """Whether this process writes logs and checkpoints. Known before the ranks have joined."""
+    return not under_launcher() or int(os.environ["RANK"]) == 0
+
+
 @contextmanager
 def joined(config: TrainConfig) -> Iterator[Ranks]:
     """This process's place in the run, by the variables that `torchrun` sets (RANK, WORLD_SIZE,

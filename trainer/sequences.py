@@ -13,7 +13,7 @@ def describe(corpus: Catalogue, pack: Packing) -> str:
     share of their targets that is padding, and the share of the documents that is cut.
 
     pack: the packing in use. What `concat` cuts is an expectation: places in rows follow from the
-    order of the documents.
+    order of the documents. Raises ValueError if the catalogue was read without `fitted`.
     """
     groups, length = corpus.training, corpus.sequence_length
     documents = sum(group.documents for group in groups)
@@ -25,7 +25,7 @@ def describe(corpus: Catalogue, pack: Packing) -> str:
     rows = {
         "concat": -(-tokens // length),
         "pad": sum(group.padded_rows for group in groups),
-        "best_fit": sum(group.fitted_rows for group in groups),
+        "best_fit": sum(group.size("best_fit") for group in groups),
     }
     described = {
         "pack": pack,

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from corpusmill.manifests import schema
 from corpusmill.manifests.errors import CorpusmillError, InputError
+from corpusmill.trainer.config import Packing
 from corpusmill.trainer.packing import cut_chance, fitted_rows, padded_rows
 
 if TYPE_CHECKING:
@@ -47,10 +48,19 @@ class RowGroup:
     tokens: int
     longest: int
     padded_rows: int
-    fitted_rows: int
+    fitted_rows: int | None  # None where the catalogue did not count them
     longer: int  # documents that are longer than a training sequence
     concat_cuts: float  # documents that packing concat is expected to cut
     phase: int = 0
+
+    def size(self, pack: Packing) -> int:
+        """What the row group fills: tokens with packing concat, else rows."""
+        if pack == "concat":
+            return self.tokens
+        rows = self.padded_rows if pack == "pad" else self.fitted_rows
+        if rows is None:
+            raise ValueError("the catalogue was read without the rows of packing best_fit")
+        return rows
 
 
 @dataclass(frozen=True)
@@ -82,9 +92,12 @@ def is_held_out(root: str, eval_fraction: float) -> bool:
 
 
 def catalogue(
-    shards: Sequence[Path], sequence_length: int, eval_fraction: float = 0.0
+    shards: Sequence[Path], sequence_length: int, eval_fraction: float = 0.0, fitted: bool = True
 ) -> Catalogue:
-    """Read every shard once. For each row group, count documents, tokens and padded rows.
+    """Read every shard once. For each row group, count documents, tokens and rows.
+
+    fitted: also count the rows of packing `best_fit`, which are slow to count. It packs one
+    document after the other.
 
     Raises InputError for a file that is no token shard. Raises CorpusmillError if the shards were
     packed with different tokenizers or settings, or if there is nothing to train or evaluate on.
@@ -117,7 +130,7 @@ def catalogue(
                 held = held_out_mask(table, eval_fraction)
                 for side, chosen in zip(sides, (lengths[~held], lengths[held]), strict=True):
                     if chosen.size:
-                        group = _measured(shard, ordinal, phase, chosen, sequence_length)
+                        group = _measured(shard, ordinal, phase, chosen, sequence_length, fitted)
                         side.append(group)
         with path.open("rb") as raw:
             digest.update(hashlib.file_digest(raw, "sha256").digest())
@@ -145,7 +158,12 @@ def catalogue(
 
 
 def _measured(
-    shard: int, ordinal: int, phase: int, lengths: "NDArray[np.int64]", sequence_length: int
+    shard: int,
+    ordinal: int,
+    phase: int,
+    lengths: "NDArray[np.int64]",
+    sequence_length: int,
+    fitted: bool,
 ) -> RowGroup:
     return RowGroup(
         shard,
@@ -154,7 +172,7 @@ def _measured(
         tokens=int(lengths.sum()),
         longest=int(lengths.max()),
         padded_rows=int(padded_rows(lengths, sequence_length).sum()),
-        fitted_rows=fitted_rows(lengths, sequence_length),
+        fitted_rows=fitted_rows(lengths, sequence_length) if fitted else None,
         longer=int((lengths > sequence_length + 1).sum()),
         concat_cuts=float(cut_chance(lengths, sequence_length).sum()),
         phase=phase,

@@ -25,7 +25,7 @@ from corpusmill.trainer.memory import too_little_memory
 from corpusmill.trainer.model import HybridModel
 from corpusmill.trainer.optim import Optimizer
 from corpusmill.trainer.parts import NO_METADATA, TEXT, Metadata, Parts
-from corpusmill.trainer.ranks import Ranks, compute_dtype, joined
+from corpusmill.trainer.ranks import Ranks, compute_dtype, is_first, joined
 from corpusmill.trainer.records import OnStep, Records, StepRecord, read_records
 from corpusmill.trainer.repeatable import repeatable
 from corpusmill.trainer.saving import Saver
@@ -76,7 +76,12 @@ def train(
         torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     config.refuse_missing_packages()
-    corpus = catalogue(shards, config.sequence_length, config.eval_fraction)
+    # A run that goes on has its report already.
+    going_on = (output_folder / sequences.FILE).exists() and checkpoint.latest(
+        output_folder / "checkpoints"
+    )
+    fitted = config.pack == "best_fit" or (is_first() and not going_on)
+    corpus = catalogue(shards, config.sequence_length, config.eval_fraction, fitted)
     if corpus.largest_token >= config.model.vocab_size:
         raise CorpusmillError(
             f"the shards hold token {corpus.largest_token}, "
@@ -133,7 +138,8 @@ def _train(
     ranks.wait()  # nobody looks for checkpoints any more
     if ranks.first:
         checkpoint.clean(checkpoints)
-        (output_folder / sequences.FILE).write_text(sequences.describe(corpus, config.pack))
+        if corpus.training[0].fitted_rows is not None:
+            (output_folder / sequences.FILE).write_text(sequences.describe(corpus, config.pack))
     summed_loss = parts.make_loss(model, config)
     gradients = gradients_of(summed_loss, config, ranks)
     held_out = held_out_batches(config, stream, ranks, read_extras)

@@ -12,41 +12,10 @@ import re
 from collections.abc import Collection
 from typing import Final, NamedTuple
 
-PERMISSIVE: Final = (
-    *("0BSD", "AFL-3.0", "Apache-1.1", "Apache-2.0", "Artistic-2.0", "BlueOak-1.0.0"),
-    *("BSD-1-Clause", "BSD-2-Clause", "BSD-2-Clause-Patent", "BSD-3-Clause"),
-    *("BSD-3-Clause-Clear", "BSD-3-Clause-LBNL", "BSD-Source-Code", "BSL-1.0", "CC-BY-3.0"),
-    *("CC-BY-4.0", "CC0-1.0", "curl", "ECL-2.0", "FTL", "HPND", "ICU", "ISC", "libpng-2.0"),
-    *("MIT", "MIT-0", "MS-PL", "MulanPSL-2.0", "NCSA", "NTP", "PHP-3.01", "PostgreSQL"),
-    *("PSF-2.0", "Python-2.0", "Ruby", "Unicode-3.0", "Unicode-DFS-2016", "Unlicense"),
-    *("UPL-1.0", "Vim", "W3C", "WTFPL", "X11", "Xnet", "Zlib", "ZPL-2.1"),
-)
-UNKNOWN: Final = ("", "noassertion", "none", "other", "unknown", "no license", "other license")
-# What people write for an identifier, in lower case.
-SPOKEN: Final = {
-    "apache": "Apache-2.0",
-    "apache 2": "Apache-2.0",
-    "apache 2.0": "Apache-2.0",
-    "apache license 2.0": "Apache-2.0",
-    "apache license, version 2.0": "Apache-2.0",
-    "mit license": "MIT",
-    "the mit license": "MIT",
-    "bsd": "BSD-3-Clause",
-    "bsd license": "BSD-3-Clause",
-    "new bsd": "BSD-3-Clause",
-    "bsd 2-clause": "BSD-2-Clause",
-    "bsd 3-clause": "BSD-3-Clause",
-    "isc license": "ISC",
-    "boost software license 1.0": "BSL-1.0",
-    "the unlicense": "Unlicense",
-    "public domain": "CC0-1.0",
-    "mozilla public license 2.0": "MPL-2.0",
-    "gpl": "GPL-2.0-or-later",
-    "gplv2": "GPL-2.0-only",
-    "gplv3": "GPL-3.0-only",
-    "lgpl": "LGPL-2.1-or-later",
-    "agpl": "AGPL-3.0-only",
-}
+from corpusmill.stages.code.licence_names import identifier, is_unknown
+from corpusmill.stages.readers.record import all_of
+
+_LATER_IN_SENTENCE: Final = r"(?:[^.]|\.(?! )){0,120}?"
 # Phrases of licence texts and headers, in lower case, with one space between words and without
 # marks of comments. The first phrase of a group that stands in the text names the licence.
 PHRASES: Final = tuple(
@@ -94,16 +63,21 @@ PHRASES: Final = tuple(
         ((r"this software is provided 'as-is', without any express", "Zlib"),),
         (
             (
-                r"proprietary and confidential|confidential and proprietary|strictly prohibited",
+                r"proprietary and confidential|confidential and proprietary"
+                rf"|\b(copying|duplication|(re)?distribution|reproduction|use(?! of (?!th)))\b"
+                rf"{_LATER_IN_SENTENCE}strictly prohibited",
                 "LicenseRef-proprietary",
             ),
         ),
     )
 )
 HEAD_CHARACTERS: Final = 4000  # a licence stands at the top; the BSD text has 1,500 characters
-# A text with one of these lets its reader choose between the licences that it names.
+# A text with one of these lets its reader choose between the licences that it names. A sentence
+# that only sounds so, such as "Alternatively, the caller may pass a path", names no licence.
 _CHOICE = re.compile(
-    r"dual[ -]licen[cs]|under either\b|choose between|your choice of|alternatively, (you|this|the)"
+    r"dual[ -]licen[cs]"
+    r"|\b(under either|choose between|your choice of|alternatively, (you|this|the))\b"
+    rf"{_LATER_IN_SENTENCE}\b(licen[cs]|distributed\b|terms\b|l?gpl|mit\b|bsd\b|apache\b)"
 )
 LONGEST_EXPRESSION: Final = 400
 MOST_BRACKETS: Final = 20
@@ -112,6 +86,7 @@ _AFTER_TAG = re.compile(r"""\s*(\*/|-->|\*\)|\}\}?|["'#;%].*|--.*)\s*$""")
 _MARKS = re.compile(
     r"^[ \t]*(?:#+|//+!?|/\*+|\*+/?|--+|;+|%+|<!--|\"\"\"|'''|\{-|dnl\b|rem\b)?", re.M
 )
+_OPERATOR = re.compile(r"(\s+(?:AND|OR|WITH)\s+|[()])")
 _TERM = re.compile(r"\s*(\(|\)|[A-Za-z0-9.+-]+(?::[A-Za-z0-9.+-]+)?)")
 
 
@@ -129,9 +104,9 @@ def licence_of(text: str, repository: str | None) -> Licence:
     """
     head = text[:HEAD_CHARACTERS]
     tags = {_AFTER_TAG.sub("", tag).strip() for tag in _TAG.findall(head)}
-    tags = {tag for tag in tags if tag.lower() not in UNKNOWN}
+    tags = {tag for tag in tags if not is_unknown(tag)}
     if tags:
-        return Licence(_all_of(tags), "tag")
+        return Licence(all_of(sorted(tags)), "tag")
     named = _named_in(head)
     if named:
         return Licence(named, "text")
@@ -140,17 +115,18 @@ def licence_of(text: str, repository: str | None) -> Licence:
 
 
 def expression(said: str) -> str | None:
-    """The SPDX expression for what people say of a repository. None if they say nothing."""
+    """The SPDX expression for what people say of a repository. None if they say nothing.
+
+    It may join common names, as in `MIT License AND Apache 2.0`.
+    """
     said = said.strip()
-    if said.lower() in UNKNOWN:
+    if is_unknown(said):
         return None
-    if said.lower() in SPOKEN:
-        return SPOKEN[said.lower()]
-    if len(said) <= LONGEST_EXPRESSION and len(said.split()) < 2:
-        return said
-    if len(said) <= LONGEST_EXPRESSION and re.search(r"\s(AND|OR|WITH)\s", said):
-        return said
-    return _named_in(said[:HEAD_CHARACTERS]) or said[:LONGEST_EXPRESSION]
+    if len(said) > LONGEST_EXPRESSION:
+        return _named_in(said[:HEAD_CHARACTERS]) or said[:LONGEST_EXPRESSION]
+    if re.search(r"\s(AND|OR|WITH)\s", said):
+        return "".join(_as_term(part) for part in _OPERATOR.split(said))
+    return identifier(said) or (_named_in(said) if len(said.split()) > 1 else None) or said
 
 
 def is_permissive(licence: str, permissive: Collection[str]) -> bool:
@@ -211,11 +187,12 @@ def _named_in(text: str) -> str | None:
             named.add(name)
     if named and _CHOICE.search(plain):
         return " OR ".join(sorted(named))
-    return _all_of(named)
+    return all_of(sorted(named))
 
 
-def _all_of(names: Collection[str]) -> str | None:
-    parts = sorted(names)
-    if len(parts) < 2:
-        return parts[0] if parts else None
-    return " AND ".join(f"({part})" if re.search(r"\sOR\s", part) else part for part in parts)
+def _as_term(part: str) -> str:
+    """A part of an expression, with the identifier for a common name."""
+    name = identifier(part)
+    if not name:
+        return part
+    return f"({name})" if " OR " in name else name

@@ -20,13 +20,8 @@ from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.schema import EXCLUSION, FAILED_PREFIX, conform, extended
 from corpusmill.stages.code.families import FAMILY, RULES
 from corpusmill.stages.code.files import language_of
-from corpusmill.stages.code.licences import (
-    PERMISSIVE,
-    Licence,
-    expression,
-    is_permissive,
-    licence_of,
-)
+from corpusmill.stages.code.licence_names import PERMISSIVE
+from corpusmill.stages.code.licences import Licence, expression, is_permissive, licence_of
 from corpusmill.stages.code.measure import STATISTICS, generated_mark, measure
 from corpusmill.stages.code.syntax import parser_version, syntax_error
 from corpusmill.stages.contract import MapStage, Outcome, Reads
@@ -56,7 +51,7 @@ class Code(MapStage):
     """Read program files and keep licensed, handwritten ones that parse."""
 
     name: ClassVar[str] = "code"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     reads: ClassVar[Reads] = Reads.RECORDS
 
     reader: ReaderSettings = ReaderSettings()
@@ -172,7 +167,7 @@ class Code(MapStage):
         return row, None, None
 
     def _licence(self, text: str, path: str, said: str | None) -> Licence:
-        if not said:
+        if expression(said or "") is None:
             prefixes = [prefix for prefix in self.repositories if path.startswith(prefix)]
             said = self.repositories[max(prefixes, key=len)] if prefixes else None
         return licence_of(text, said)

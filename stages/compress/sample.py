@@ -146,7 +146,7 @@ def draw(
     paths = local_shards(shard, shard.inputs)
     for artifact, path in zip(shard.inputs, paths, strict=True):
         shard.count_rows(artifact, pq.read_metadata(path).num_rows)
-    corpus = catalogue(paths, settings.sequence_length, settings.eval_fraction)
+    corpus = catalogue(paths, settings.sequence_length, settings.eval_fraction, fitted=False)
     known = settings.parent_shape().vocab_size
     if corpus.largest_token >= known:
         raise CorpusmillError(

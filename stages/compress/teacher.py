@@ -34,9 +34,8 @@ def write_rows(settings: "Compress", shard: Shard) -> list[Counts]:
     from corpusmill.trainer.token_shards import catalogue
 
     assert settings.distillation is not None
-    corpus = catalogue(
-        local_shards(shard, shard.inputs), settings.sequence_length, settings.eval_fraction
-    )
+    paths = local_shards(shard, shard.inputs)
+    corpus = catalogue(paths, settings.sequence_length, settings.eval_fraction, fitted=False)
     config = _config(settings)
     stream = PackedStream(corpus, config.seed, config.pack, config.shuffle_window)
     for name, (start, stop) in json.loads(shard.shard_settings).items():

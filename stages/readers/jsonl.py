@@ -25,6 +25,7 @@ from corpusmill.stages.readers.record import (
     Place,
     ReaderSettings,
     Record,
+    first_said,
     joined,
     source_of,
     without_surrogates,
@@ -146,14 +147,12 @@ def _parsed(
         return blank.failed("error_read.utf8", what), columns
     blank.text = without_surrogates(text or "")
     blank.url = _scalar(value.get(settings.url_column))
-    blank.date = next(
-        (_scalar(value[name]) for name in settings.date_columns if value.get(name) is not None),
-        None,
+    blank.date = first_said(map(value.get, settings.date_columns), _scalar)
+    blank.language = first_said(map(value.get, settings.language_columns), _scalar)
+    blank.path_inside = first_said(map(value.get, settings.path_columns), _scalar)
+    blank.licence = first_said(
+        map(value.get, settings.licence_columns), lambda said: joined(said) or _scalar(said)
     )
-    blank.language = _scalar(_first(value, settings.language_columns))
-    blank.path_inside = _scalar(_first(value, settings.path_columns))
-    licence = _first(value, settings.licence_columns)
-    blank.licence = joined(licence) or _scalar(licence)
     own_id = _scalar(value.get(settings.id_column))
     if own_id is not None:
         blank.key = own_ids.key(own_id, blank.place.row or 0)
@@ -202,11 +201,6 @@ def _flat(text: str) -> str:
                 at = begin + depth - 1
             depth -= len(run)
     return "".join([*parts, text[at:]])
-
-
-def _first(value: dict[str, Any], names: tuple[str, ...]) -> Any:
-    """What the first of these columns holds that holds something."""
-    return next((value[name] for name in names if value.get(name)), None)
 
 
 def _scalar(value: Any) -> str | None:

@@ -31,6 +31,7 @@ from corpusmill.stages.readers.record import (
     Place,
     ReaderSettings,
     Record,
+    first_said,
     joined,
     source_of,
 )
@@ -74,13 +75,13 @@ def read_parquet_records(artifact: Artifact, settings: ReaderSettings) -> Iterat
 
 
 def _batches(
-    file: pq.ParquetFile, group: int, columns: dict[str, str], source: Watched
+    file: pq.ParquetFile, group: int, columns: dict[str, tuple[str, ...]], source: Watched
 ) -> Iterator[pa.RecordBatch]:
     """The batches of a row group, without the side columns that cannot be read.
 
     Raises one of `_UNREADABLE` if the text cannot be read.
     """
-    names = sorted(set(columns.values()))
+    names = sorted({name for role in columns.values() for name in role})
     done = 0
     try:
         for batch in file.iter_batches(BATCH_ROWS, row_groups=[group], columns=names):
@@ -90,7 +91,7 @@ def _batches(
     except _UNREADABLE:
         source.check()
         readable = [name for name in names if _can_be_read(file, group, name, source)]
-        if columns["text"] not in readable or readable == names:
+        if columns["text"][0] not in readable or readable == names:
             raise
     for batch in file.iter_batches(BATCH_ROWS, row_groups=[group], columns=readable):
         passed = min(done, batch.num_rows)
@@ -109,13 +110,15 @@ def _can_be_read(file: pq.ParquetFile, group: int, name: str, source: Watched) -
     return True
 
 
-def _wanted_columns(path: str, schema: pa.Schema, settings: ReaderSettings) -> dict[str, str]:
-    """Which of the file's columns stands for text, id, URL, date, language, path and licence.
+def _wanted_columns(
+    path: str, schema: pa.Schema, settings: ReaderSettings
+) -> dict[str, tuple[str, ...]]:
+    """Which of the file's columns stand for text, id, URL, date, language, path and licence.
 
     A column of nested values has no such role, but for a list of licences; nor has one whose name
     stands twice.
     """
-    columns = {}
+    columns: dict[str, tuple[str, ...]] = {}
     for role in ("text", "id", "url"):
         name = getattr(settings, f"{role}_column")
         asked = role == "text" or name != DEFAULTS[f"{role}_column"]
@@ -131,17 +134,15 @@ def _wanted_columns(path: str, schema: pa.Schema, settings: ReaderSettings) -> d
                 f"set the reader's `{role}_column` to the right one",
             )
         if role == "text" or _is_side_column(schema, name):
-            columns[role] = name
+            columns[role] = (name,)
     for role in ("date", "language", "path", "licence"):
         names = getattr(settings, f"{role}_columns")
         lists = role == "licence"
-        found = next((name for name in names if _is_side_column(schema, name, lists)), None)
-        if found:
-            columns[role] = found
-    kind = plain_type(schema.field(columns["text"]).type)
+        columns[role] = tuple(name for name in names if _is_side_column(schema, name, lists))
+    kind = plain_type(schema.field(columns["text"][0]).type)
     if not holds_text(kind):
         raise InputError(
-            f"{path}: column {columns['text']!r} is {kind}, not text",
+            f"{path}: column {columns['text'][0]!r} is {kind}, not text",
             "set the reader's `text_column` to one that holds text",
         )
     return columns
@@ -161,16 +162,16 @@ def _records(
     path: str,
     batch: pa.RecordBatch,
     first_row: int,
-    columns: dict[str, str],
+    columns: dict[str, tuple[str, ...]],
     settings: ReaderSettings,
     own_ids: OwnIds,
 ) -> Iterator[Record]:
     sides = {
-        role: values(batch.column(name)) if name in batch.schema.names else [None] * batch.num_rows
-        for role, name in columns.items()
+        role: [values(batch.column(name)) for name in names if name in batch.schema.names]
+        for role, names in columns.items()
         if role != "text"
     }
-    for index, text in enumerate(texts(batch.column(columns["text"]))):
+    for index, text in enumerate(texts(batch.column(columns["text"][0]))):
         record = _blank(path, settings, first_row + index)
         if isinstance(text, Exception):
             what = f"the text is not UTF-8 ({text})"
@@ -184,12 +185,14 @@ def _records(
             continue
         record.text = text
         record.url, record.date, record.language, record.path_inside = (
-            spelled(sides[role][index]) if role in sides else None
+            first_said((column[index] for column in sides.get(role, ())), spelled)
             for role in ("url", "date", "language", "path")
         )
-        licence = sides["licence"][index] if "licence" in sides else None
-        record.licence = joined(licence) or spelled(licence)
-        own_id = identity(sides["id"][index]) if "id" in sides else None
+        record.licence = first_said(
+            (column[index] for column in sides["licence"]),
+            lambda said: joined(said) or spelled(said),
+        )
+        own_id = first_said((column[index] for column in sides.get("id", ())), identity)
         if own_id is not None:
             record.key = own_ids.key(own_id, first_row + index)
         yield record

@@ -10,7 +10,8 @@ damage costs one counted row, and never disappears. The columns are not called `
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
@@ -66,16 +67,18 @@ class ReaderSettings(Settings):
     url_column: str = "url"
     """Column of the URL in JSON lines and Parquet. May be absent if left at its default."""
     date_columns: tuple[str, ...] = ("date", "timestamp")
-    """Columns of the date. The first one present counts."""
+    """Columns of the date. In each row, the first one that holds something counts."""
     language_columns: tuple[str, ...] = ("language", "lang")
-    """Columns of the language. The first one present counts."""
+    """Columns of the language. In each row, the first one that holds something counts."""
     path_columns: tuple[str, ...] = ("path", "max_stars_repo_path", "file_path")
-    """Columns of a program file's path, for `code`. The first one present counts."""
+    """Columns of a program file's path, for `code`. In each row, the first one that holds something
+    counts.
+    """
     licence_columns: tuple[str, ...] = (
         *("licence", "license", "licenses", "max_stars_repo_licenses", "detected_licenses"),
     )
-    """Columns of its repository's licence, for `code`: SPDX ids, or a list of them. The first one
-    present counts.
+    """Columns of its repository's licence, for `code`: SPDX ids, or a list of them. In each row,
+    the first one that holds something counts.
     """
     own: str | None = None
     """`module:Class` of a reader of your own, derived from corpusmill.OwnReader. It reads every
@@ -199,13 +202,29 @@ class OwnIds:
         return own, *self._within
 
 
+def first_said(values: Iterable[Any], spell: Callable[[Any], str | None]) -> str | None:
+    """The first of a row's values that has a spelling."""
+    return next((said for value in values if (said := spell(value)) is not None), None)
+
+
 def joined(value: Any) -> str | None:
     """Licences that a file lists, as one expression: all of them hold. None if they are no list of
     texts.
     """
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
         return None
-    return " AND ".join(without_surrogates(each) for each in value) or None
+    return all_of(without_surrogates(each) for each in value)
+
+
+def all_of(licences: Iterable[str]) -> str | None:
+    """The expression that asks for each of these. A choice (OR) among several stands in brackets,
+    since AND binds closer. None if all are empty.
+    """
+    parts = [part for part in dict.fromkeys(each.strip() for each in licences) if part]
+    if len(parts) < 2:
+        return parts[0] if parts else None
+    choice = re.compile(r"\sOR\s", re.IGNORECASE)
+    return " AND ".join(f"({part})" if choice.search(part) else part for part in parts)
 
 
 def source_of(path: str, settings: ReaderSettings) -> str:

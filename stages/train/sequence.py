@@ -46,7 +46,8 @@ def trace_sequence(root: str, number: str) -> dict[str, Any]:
             storage.local_copy(artifact.path, Path(temporary) / f"{number:06d}")
             for number, artifact in enumerate(packed)
         ]
-        corpus = catalogue(shards, settings.sequence_length, settings.eval_fraction)
+        fitted = settings.pack == "best_fit"
+        corpus = catalogue(shards, settings.sequence_length, settings.eval_fraction, fitted)
         stream = PackedStream(corpus, settings.seed, settings.pack, settings.shuffle_window)
         trained_on = settings.step_count(stream.epoch_rows) * settings.batch_size
         if int(number) >= trained_on:

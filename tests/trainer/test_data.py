@@ -1,18 +1,20 @@
 """The stream of rows: complete, reproducible, and computable from any point."""
 
 from collections import Counter
+from typing import get_args
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from corpusmill.manifests.errors import CorpusmillError, InputError
-from corpusmill.trainer.data import SIZES, PackedStream, rows_of_step
+from corpusmill.trainer.config import Packing
+from corpusmill.trainer.data import PackedStream, rows_of_step
 from corpusmill.trainer.rows import DocumentSpan
 from corpusmill.trainer.token_shards import catalogue, find_shards, is_held_out
 
 LENGTH = 16
-PACKINGS = tuple(SIZES)
+PACKINGS = get_args(Packing)
 
 
 @pytest.fixture

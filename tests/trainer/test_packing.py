@@ -10,10 +10,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from corpusmill.trainer import token_shards
 from corpusmill.trainer.data import PackedStream
 from corpusmill.trainer.packing import best_fit, fitted, fitted_rows, in_order, padded, padded_rows
+from corpusmill.trainer.ranks import is_first
 from corpusmill.trainer.sequences import describe
 from corpusmill.trainer.token_shards import catalogue
+from corpusmill.trainer.train import train
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -185,6 +188,47 @@ def test_the_description_counts_what_the_rows_hold(shards):
             assert figures["documents_cut"] == pytest.approx(cut / described["documents"], abs=1e-6)
     cuts = {pack: figures["documents_cut"] for pack, figures in described["packings"].items()}
     assert cuts["best_fit"] == cuts["pad"] < cuts["concat"]
+
+
+def test_only_a_report_and_best_fit_itself_count_the_rows_of_best_fit(
+    shards, make_config, tmp_path, monkeypatch
+):
+    counted = []
+
+    def count(lengths, sequence_length):
+        counted.append(len(lengths))
+        return fitted_rows(lengths, sequence_length)
+
+    monkeypatch.setattr(token_shards, "fitted_rows", count)
+    report = tmp_path / "concat" / "sequences.json"
+    for pack, again in (("concat", False), ("best_fit", True)):
+        config = make_config(steps=1, pack=pack, reset_at_documents=pack == "best_fit")
+        train(config, shards, tmp_path / pack)
+        assert counted
+        counted.clear()
+        train(config, shards, tmp_path / pack)
+        assert bool(counted) == again
+        counted.clear()
+    written = report.read_bytes()
+    report.unlink()
+    train(make_config(steps=1), shards, tmp_path / "concat")
+    assert report.read_bytes() == written
+    assert counted
+
+
+def test_ranks_but_the_first_do_not_write_the_report(monkeypatch):
+    assert is_first()
+    for rank, first in (("0", True), ("1", False)):
+        monkeypatch.setenv("WORLD_SIZE", "2")
+        monkeypatch.setenv("RANK", rank)
+        assert is_first() is first
+
+
+def test_a_catalogue_without_best_fit_says_so(shards):
+    corpus = catalogue(shards, LENGTH, fitted=False)
+    assert PackedStream(corpus, 3, "pad").epoch_rows
+    with pytest.raises(ValueError, match="without the rows of packing best_fit"):
+        PackedStream(corpus, 3, "best_fit")
 
 
 def test_concat_cuts_about_as_many_documents_as_described(tmp_path, write_shards):

@@ -11,10 +11,12 @@ from corpusmill.pipeline.recipe import Step
 from corpusmill.pipeline.run import run_step
 from corpusmill.pipeline.runner import InlineRunner
 from corpusmill.stages.code.families import RULES
-from corpusmill.stages.code.licences import PERMISSIVE, expression, is_permissive, licence_of
+from corpusmill.stages.code.licence_names import PERMISSIVE
+from corpusmill.stages.code.licences import expression, is_permissive, licence_of
 from corpusmill.stages.code.measure import generated_mark, measure
 from corpusmill.stages.code.stage import Code
 from corpusmill.stages.readers import RECORD
+from corpusmill.stages.readers.record import joined
 from pydantic import ValidationError
 
 PYTHON = '''"""Sizes of sails."""
@@ -80,6 +82,17 @@ def reason(path="a.py", text=PYTHON, licence="MIT", settings=None):
          "GPL-2.0-or-later OR PSF-2.0", "text"),
         ("# Licensed under the MIT license\n# and the Apache License, Version 2.0", None,
          "Apache-2.0 AND MIT", "text"),
+        (commented(GPL) + "# Parts under the MIT License.\n"
+         "# Alternatively, the caller may pass a path. The terms of the sum are in order.", None,
+         "GPL-2.0-or-later AND MIT", "text"),
+        (commented(GPL) + "# Alternatively, this file (a.c) may be used under the\n"
+         "# terms of the MIT License.", None, "GPL-2.0-or-later OR MIT", "text"),
+        ("# MIT License\n# Recursion is strictly prohibited here.", None, "MIT", "text"),
+        ("# MIT License. The use of exec is fine, the use of eval\n# is strictly prohibited.",
+         None, "MIT", "text"),
+        ("# Unauthorized copying of this file (a.c), via any medium\n# is strictly prohibited.",
+         "MIT", "LicenseRef-proprietary", "text"),
+        ("# Any use is strictly prohibited", "MIT", "LicenseRef-proprietary", "text"),
         ("# Copyright 2020 A. Author. All rights reserved.", None, None, None),
         ("x = 1", "Apache License 2.0", "Apache-2.0", "repository"),
         ("x = 1", MIT, "MIT", "repository"),
@@ -119,10 +132,72 @@ def test_an_expression_is_permissive_if_permissive_licences_alone_meet_it(said, 
     assert is_permissive(said, PERMISSIVE) is permissive
 
 
-def test_what_people_say_becomes_an_identifier():
-    assert [expression(said) for said in ("mit license", "GPLv3", "", "Other", "BSD")] == [
-        *("MIT", "GPL-3.0-only", None, None, "BSD-3-Clause")
-    ]
+@pytest.mark.parametrize(
+    ("said", "wanted"),
+    [
+        ("mit license", "MIT"),
+        ("The MIT License (MIT)", "MIT"),
+        ("GPLv3", "GPL-3.0-only"),
+        ("BSD", "BSD-3-Clause"),
+        ("", None),
+        ("Other", None),
+        ("other", None),
+        ("NOASSERTION", None),
+        ("apache-2.0", "Apache-2.0"),
+        ("bsd-3-clause-clear", "BSD-3-Clause-Clear"),
+        ("0bsd", "0BSD"),
+        ("wtfpl", "WTFPL"),
+        ("gpl-3.0", "GPL-3.0"),
+        ("Apache License 2.0", "Apache-2.0"),
+        ("The Apache Software License, Version 2.0", "Apache-2.0"),
+        ("Artistic License 2.0", "Artistic-2.0"),
+        ('BSD 2-Clause "Simplified" License', "BSD-2-Clause"),
+        ('BSD 3-Clause "New" or "Revised" License', "BSD-3-Clause"),
+        ("BSD Zero Clause License", "0BSD"),
+        ("Boost Software License 1.0", "BSL-1.0"),
+        ("Creative Commons Attribution 4.0 International", "CC-BY-4.0"),
+        ("Creative Commons Zero v1.0 Universal", "CC0-1.0"),
+        ("Do What The F*ck You Want To Public License", "WTFPL"),
+        ("GNU General Public License v3.0", "GPL-3.0-only"),
+        ("GNU Lesser General Public License v2.1", "LGPL-2.1-only"),
+        ("ISC License", "ISC"),
+        ("MIT No Attribution", "MIT-0"),
+        ("Mozilla Public License 2.0", "MPL-2.0"),
+        ("The Unlicense", "Unlicense"),
+        ("University of Illinois/NCSA Open Source License", "NCSA"),
+        ("zlib License", "Zlib"),
+        ("MIT/Apache-2.0", "MIT OR Apache-2.0"),
+        ("docs/MIT", "docs/MIT"),
+        ("MIT License AND Apache 2.0", "MIT AND Apache-2.0"),
+        ("GPL-2.0 AND MIT/Apache-2.0", "GPL-2.0 AND (MIT OR Apache-2.0)"),
+        ("Apache-2.0 WITH LLVM-exception", "Apache-2.0 WITH LLVM-exception"),
+        ("a licence of our own", "a licence of our own"),
+    ],
+)
+def test_what_people_say_becomes_an_identifier(said, wanted):
+    assert expression(said) == wanted
+
+
+@pytest.mark.parametrize(
+    ("listed", "wanted", "permissive"),
+    [
+        (["MIT", "Apache-2.0"], "MIT AND Apache-2.0", True),
+        (["MIT", "", "MIT"], "MIT", True),
+        (["MIT License", "ISC License"], "MIT AND ISC", True),
+        (
+            ["MIT OR Apache-2.0", "GPL-3.0-only"],
+            "(MIT OR Apache-2.0) AND GPL-3.0-only",
+            False,
+        ),
+        (["MIT or Apache-2.0", "GPL-3.0-only"], "(MIT or Apache-2.0) AND GPL-3.0-only", False),
+        (["GPL-3.0-only", "MIT/Apache-2.0"], "GPL-3.0-only AND (MIT OR Apache-2.0)", False),
+        (["MIT OR GPL-3.0-only", "ISC"], "(MIT OR GPL-3.0-only) AND ISC", True),
+    ],
+)
+def test_of_a_list_of_licences_all_hold(listed, wanted, permissive):
+    found = expression(joined(listed) or "") or ""
+    assert found == wanted
+    assert is_permissive(found, PERMISSIVE) is permissive
 
 
 @pytest.mark.parametrize(
@@ -280,6 +355,7 @@ def test_recipes_change_thresholds_and_add_rules():
     assert reason("one/part/a.py", licence=None, settings=settings) is None
     assert reason("one/a.py", licence=None, settings=settings) == "code.not_permissive"
     assert reason("two/a.py", licence=None, settings=settings) == "code.no_licence"
+    assert reason("one/part/a.py", licence="NOASSERTION", settings=settings) is None
 
 
 @pytest.mark.parametrize(

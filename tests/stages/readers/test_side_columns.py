@@ -170,6 +170,32 @@ def test_the_next_date_column_counts_where_the_first_is_no_date(tmp_path):
     assert row["date"] == DAY.isoformat()
 
 
+@pytest.mark.parametrize("name", ["a.jsonl", "a.parquet"])
+def test_in_each_row_the_first_column_that_holds_something_counts(tmp_path, name):
+    given: list[dict[str, object]] = [
+        {"licenses": ["MIT"], "detected_licenses": ["ISC"], "path": "a", "file_path": "b"},
+        {"licenses": [], "detected_licenses": ["ISC", "MIT OR X11"], "path": "", "file_path": "b"},
+        {"licenses": None, "detected_licenses": ["", "ISC"], "path": None, "file_path": "b"},
+        {"licenses": None, "detected_licenses": None, "path": None, "file_path": None},
+    ]
+    times: list[dict[str, object]] = [
+        {"date": "2020", "timestamp": "2021", "language": "Go", "lang": "C"},
+        {"date": "", "timestamp": "2021", "language": "", "lang": "C"},
+        {"date": None, "timestamp": "2021", "language": None, "lang": "C"},
+        {"date": None, "timestamp": None, "language": None, "lang": None},
+    ]
+    lines = [{**one, **other, "text": "x"} for one, other in zip(given, times, strict=True)]
+    if name == "a.jsonl":
+        (tmp_path / name).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    else:
+        pq.write_table(pa.Table.from_pylist(lines), tmp_path / name)
+    found = rows_of(Artifact(str(tmp_path / name), "", 0))
+    assert [row["licence"] for row in found] == ["MIT", "ISC AND (MIT OR X11)", "ISC", None]
+    assert [row["path"] for row in found] == ["a", "b", "b", None]
+    assert [row["date"] for row in found] == ["2020", "2021", "2021", None]
+    assert [row["language"] for row in found] == ["Go", "C", "C", None]
+
+
 def test_damaged_pages_of_a_side_column_cost_that_column_in_its_row_group(tmp_path):
     number = 600
     path = tmp_path / "a.parquet"
