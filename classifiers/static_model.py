@@ -6,10 +6,10 @@ hundreds of documents in the time that an encoder takes for ten. What is lost is
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 from corpusmill.classifiers.encoder import Embeddings, EncoderSettings, encoder_digest
@@ -81,7 +81,10 @@ class StaticTraining(Settings):
 
     def depends_on(self) -> str:
         """The digest of the table or the encoder. Raises ModelError if it cannot be used."""
-        return encoder_digest(self.encoder) if self.encoder else table_digest(self.table or "")
+        if self.encoder:
+            return encoder_digest(self.encoder)
+        load_table(self.table or "")  # a wrong table is refused before any document is read
+        return table_digest(self.table or "")
 
     def made(self) -> StaticTable:
         """The table, without weights if it comes from an encoder."""
@@ -144,6 +147,18 @@ def _stored(vectors: Embeddings) -> NDArray[np.float16]:
     return vectors.astype(np.float16)
 
 
+def _refuse_other_shapes(tensors: Mapping[str, NDArray[Any]], about: Mapping[str, Any]) -> None:
+    """Raises ValueError or KeyError if the parts of a model do not fit together."""
+    _, width = tensors["vectors"].shape
+    units = len(tensors["hidden_bias"])
+    shapes = ((width,), (1,), (units, width), (units,), (units,), (1,))
+    for name, shape in zip(_HEAD, shapes, strict=True):
+        if tensors[name].shape != shape:
+            raise ValueError(f"{name} has the shape {tensors[name].shape}, not {shape}")
+    if about["link"] not in get_args(Link) or int(about["max_tokens"]) < 1:
+        raise ValueError("the link is unknown, or max_tokens is below 1")
+
+
 @lru_cache(maxsize=4)
 def _load(path: str, _mark: str) -> StaticModel:
     from safetensors import SafetensorError
@@ -154,6 +169,7 @@ def _load(path: str, _mark: str) -> StaticModel:
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
         about = json.loads(header["__metadata__"][_KEY])
         tensors = load(data)
+        _refuse_other_shapes(tensors, about)
         table = StaticTable(
             tensors["vectors"].astype(np.float32), tensors["tokenizer"].tobytes().decode()
         )

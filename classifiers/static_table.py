@@ -101,12 +101,15 @@ def load_table(name: str) -> StaticTable:
     Raises ModelError if the folder holds something else.
     """
     from safetensors import SafetensorError
-    from safetensors.numpy import load_file
+    from safetensors.torch import load_file  # numpy has no bfloat16
 
     table_digest(name)
     folder = model_files.folder(name, TABLE)
     try:
-        tensors = load_file(os.path.join(folder, "model.safetensors"))
+        tensors = {
+            key: (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+            for key, tensor in load_file(os.path.join(folder, "model.safetensors")).items()
+        }
         with open(os.path.join(folder, "tokenizer.json"), encoding="utf-8") as file:
             tokenizer = file.read()
     except (OSError, ValueError, SafetensorError) as error:

@@ -72,9 +72,10 @@ class Difference:
 
 @dataclass(frozen=True)
 class Figure:
-    """One arm's figure, and how it differs from the baseline's; None for the baseline.
+    """One arm's figure, and how it differs from the baseline's.
 
-    half_width: 95 %, over seeds; None for one seed. items: how many were scored.
+    difference: None for the baseline, and if the two have no seed in common. half_width: 95
+    %, over seeds; None for one seed. items: how many were scored.
     """
 
     arm: str
@@ -199,12 +200,12 @@ def _joined(
     values = [mean_and_deviation(curve)[0] for curve in curves.values()]
     value, deviation = mean_and_deviation(values)
     difference = None
-    if others is not None:
-        paired = {
-            seed: [one - two for one, two in zip(curves[seed], others[seed], strict=True)]
-            for seed in curves
-            if seed in others
-        }
+    paired = {
+        seed: [one - two for one, two in zip(curves[seed], others[seed], strict=True)]
+        for seed in curves
+        if others and seed in others
+    }
+    if paired:
         means, between = mean_and_deviation([mean_and_deviation(one)[0] for one in paired.values()])
         by_reading = [math.fsum(ones) / len(ones) for ones in zip(*paired.values(), strict=True)]
         of_seeds = _student(between, len(paired))

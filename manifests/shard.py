@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -27,6 +28,10 @@ from corpusmill.manifests.row_sum import RowSum
 from corpusmill.manifests.schema import conform
 from corpusmill.manifests.storage import Artifact
 from corpusmill.manifests.watched import Watched
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 ROW_GROUP_BYTES = 64 << 20
 COMPRESSION_LEVEL = 3
@@ -320,9 +325,14 @@ def _temporary(folder: str) -> str:
     return os.path.join(tempfile.gettempdir(), f"corpusmill-{digest}")
 
 
-def read_parquet(artifact: Artifact | str, columns: list[str] | None = None) -> Iterator[pa.Table]:
+def read_parquet(
+    artifact: Artifact | str,
+    columns: list[str] | None = None,
+    wanted: "NDArray[np.bool_] | None" = None,
+) -> Iterator[pa.Table]:
     """The row groups of a Parquet file, one table each. Columns have no dictionary types.
 
+    wanted: for each row, whether to give it. Row groups without such a row are not read.
     Raises InputError if the file is not readable Parquet or lacks a column. If the storage failed,
     its OSError is raised: another attempt may succeed.
     """
@@ -342,7 +352,11 @@ def read_parquet(artifact: Artifact | str, columns: list[str] | None = None) -> 
             raise InputError(
                 f"{path} has no column {', '.join(missing)}", "check which stage wrote it"
             )
+        last = 0
         for group in range(file.num_row_groups):
+            first, last = last, last + file.metadata.row_group(group).num_rows
+            if wanted is not None and not wanted[first:last].any():
+                continue
             try:
                 # A worker has one processor. Arrow's threads would call Python from elsewhere.
                 table = file.read_row_group(group, columns=columns, use_threads=False)
@@ -352,7 +366,8 @@ def read_parquet(artifact: Artifact | str, columns: list[str] | None = None) -> 
                     f"{path} is damaged ({str(error).splitlines()[0]})",
                     "run the stage that writes it again",
                 ) from error
-            yield table.cast(_plain(table.schema))
+            table = table.cast(_plain(table.schema))
+            yield table if wanted is None else table.filter(pa.array(wanted[first:last]))
 
 
 def schema_of(artifact: Artifact | str) -> pa.Schema:

@@ -73,7 +73,9 @@ class BlendSettings(Settings):
     its table.
     """
     weights: str | None = None
-    """A folder of `mix`: what it proposes takes the place of the sources' own weights."""
+    """A folder of `mix`: what it proposes takes the place of the sources' own weights. Phases may
+    then weigh categories, but no source.
+    """
     tokens: PositiveInt | None = None
     """Tokens of the whole blend.
 
@@ -105,5 +107,12 @@ class BlendSettings(Settings):
                 raise RecipeError(
                     f"phases[{number}] weighs {unknown[0]!r}, which is no source and no category",
                     nearest(unknown[0], sorted(categories | set(self.sources)), "known"),
+                )
+            named = sorted(set(phase.weights) & set(self.sources))
+            if named and self.weights is not None:
+                raise RecipeError(
+                    f"phases[{number}] weighs the source {named[0]!r}, so its weight in "
+                    f"{self.weights} would not count",
+                    "leave out `weights`, or let phases weigh categories that are called otherwise",
                 )
         return self

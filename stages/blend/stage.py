@@ -58,16 +58,22 @@ class Blend(BlendSettings, GlobalStage):
     account: ClassVar[Account] = Account.ONE_TO_MANY
 
     def depends_on(self) -> str:
-        """Digests of the tokenizer and of the proposed weights."""
+        """Digests of the tokenizer and of the proposed weights.
+
+        Raises InputError or RecipeError if these are for another blend.
+        """
         digest = tokens.load(self.tokenizer).digest if self.tokenizer else ""
         if self.weights is None:
             return digest
+        with_proposed_weights(self)
         return digest + hashlib.sha256(proposal_of(self.weights)).hexdigest()
 
     def named_inputs(self) -> Mapping[str, tuple[str, ...]]:
         return {name: source.patterns for name, source in self.sources.items()}
 
     def passes(self, inputs: Inputs) -> Passes:
+        config = with_proposed_weights(self)
+        phases = phases_of(config)
         files = _files(self, inputs)
         claimants = tuple(sorted({names for _, names in files.values()}))
         named = {
@@ -85,8 +91,6 @@ class Blend(BlendSettings, GlobalStage):
             for counts in receipt.counts:
                 if counts.stage.startswith("source:"):
                     supply[counts.stage.removeprefix("source:")].add(counts)
-        config = with_proposed_weights(self)
-        phases = phases_of(config)
         quotas = allot_phases(phases, supplies_of(config, supply), self.tokens)
         asked = [sorted((name, quota.tokens) for name, quota in one.items()) for one in quotas]
         planned = yield Pass(

@@ -34,7 +34,7 @@ def write_results(settings: Mix, shard: Shard) -> None:
             for name in sorted(items)
         ]
         figures = compare(checked, NATURAL, settings.last)
-    del found["arms"]  # keys of documents, of use to the check alone
+    found.pop("arms", None)  # keys of documents, of use to the check alone
     found["check"] = [figure.as_json() for figure in figures if figure.arm == PROPOSED]
     shard.file("", PROPOSAL, json.dumps(found, indent=1).encode() + b"\n")
     shard.file("", RUNS, _runs(settings, runs, arms).encode())
@@ -95,4 +95,4 @@ def summary(found: Mapping[str, Any]) -> Iterator[str]:
     if found["rank_correlation"] < DOUBTFUL:
         yield "The regression hardly orders the runs: train each longer, or train more runs."
     elif gain["low"] <= 0:
-        yield "The gain may be none: the proposal is not better than the natural shares for sure."
+        yield "The gain may be none: it is not sure that the proposal is better."

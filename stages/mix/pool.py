@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from corpusmill.manifests import storage
+from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.shard import Shard, read_parquet
 from corpusmill.manifests.storage import Artifact
@@ -37,11 +38,19 @@ class Taken:
 
 
 def measure(seed: int, shard: Shard) -> list[Counts]:
-    """Write source, key and tokens of each row of a token shard. The accounts are by source."""
+    """Write source, key and tokens of each row of a token shard. The accounts are by source.
+
+    Raises RecipeError for copies of documents: with them, no cap would hold.
+    """
     (file,) = shard.inputs
     accounts: dict[str, Counts] = {}
     with shard.parquet("work/measure", MEASURED) as output:
-        for table in shard.read(file, ["id", "source", "n_tokens"]):
+        for table in shard.read(file, ["id", "source", "n_tokens", "epoch"]):
+            if (pc.max(table["epoch"]).as_py() or 0) > 0:
+                raise RecipeError(
+                    f"{file.path} holds copies of documents, and the pool must hold each once",
+                    "leave out max_epochs and cluster_copies in the sources of the pool's blend",
+                )
             keys = pa.array(keys_of(table["id"].to_pylist(), seed))
             names = pc.fill_null(table["source"], "")
             measured = pa.table([names, keys, table["n_tokens"].cast(pa.int64())], schema=MEASURED)
@@ -95,6 +104,7 @@ def write_mixture(
     folder: Path,
 ) -> tuple[list[Path], int]:
     """Write the mixture as local token shards, one for each of the pool's that gives something.
+    Row groups of which no row is taken are not read.
 
     measured: of each of `files`. taken: source -> `Taken.whole` and `Taken.threshold`. Returns the
     shards, and how many rows of the pool are in the mixture.
@@ -104,18 +114,22 @@ def write_mixture(
     for number, (file, weighed) in enumerate(zip(files, measured, strict=True)):
         known = pa.concat_tables(list(read_parquet(weighed)) or [MEASURED.empty_table()])
         times = _times(known, taken)
-        rows_taken += int((times > 0).sum())
+        shard.count_rows(file, len(times))
+        is_taken = times > 0
+        if not is_taken.any():
+            continue
+        rows_taken += int(is_taken.sum())
+        times = times[is_taken]
         path, offset = folder / f"{number:06d}.parquet", 0
         writer: pq.ParquetWriter | None = None
         tokens = 0
-        for table in shard.read(file, [*COLUMNS, ROOT]):
+        for table in read_parquet(file, [*COLUMNS, ROOT], is_taken):
             here = times[offset : offset + table.num_rows]
             offset += table.num_rows
             rows = table.take(pa.array(np.repeat(np.arange(len(here)), here)))
-            if rows.num_rows:
-                writer = writer or pq.ParquetWriter(path, rows.schema, compression="lz4")
-                writer.write_table(rows, row_group_size=1 << 30)
-                tokens += pc.sum(pc.list_value_length(rows["tokens"])).as_py()
+            writer = writer or pq.ParquetWriter(path, rows.schema, compression="lz4")
+            writer.write_table(rows, row_group_size=1 << 30)
+            tokens += pc.sum(pc.list_value_length(rows["tokens"])).as_py()
         if writer is not None:
             writer.add_key_value_metadata({**_facts(file), N_TOKENS: str(tokens)})
             writer.close()

@@ -44,7 +44,7 @@ class Mix(SmallRuns):
     """Propose the weights of a blend from many small runs on mixtures of its sources."""
 
     name: ClassVar[str] = "mix"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     account: ClassVar[Account] = Account.MANY_TO_ONE
     reads: ClassVar[Reads] = Reads.TOKENS
     # Which runs there are is no setting of a run, and neither is what is made of them.
@@ -101,7 +101,7 @@ class Mix(SmallRuns):
 
     def passes(self, inputs: Inputs) -> Passes:
         pool = input_shards(inputs.documents, self.name)
-        total = sum(map(tokens_of, pool.values()))
+        self._refuse_size(sum(map(tokens_of, pool.values())))
         self._refuse_nothing_to_measure(inputs)
         measured = yield Pass(
             name="measure",
@@ -109,7 +109,7 @@ class Mix(SmallRuns):
             work=partial(measure, self.seed),
         )
         available = _available(measured)
-        self._refuse(available, total)
+        self._refuse_sources(available)
         weighed = measured.outputs()
         designed = yield Pass(
             name="design",
@@ -120,19 +120,19 @@ class Mix(SmallRuns):
         (design,) = designed.outputs()
         files = tuple(pool[name] for name in sorted(measured.receipts))
         arms = json.loads(storage.read_bytes(design.path))["arms"]
-        trained = yield self._trained("train", inputs, (*files, *weighed), arms, (self.seed,))
+        trained = yield self._trained("train", inputs, files, weighed, arms, (self.seed,))
         curves = trained.outputs("curves")
         proposed = yield Pass(
             name="propose",
             shards={"proposal": (design, *curves, *weighed)},
             work=partial(_propose, self, available),
-            depends_on=json.dumps(self.importance),
+            depends_on=json.dumps([self.importance, bool(self.check)]),
         )
         (proposal,) = proposed.outputs()
         checked: tuple[storage.Artifact, ...] = ()
         if self.check:
             arms = json.loads(storage.read_bytes(proposal.path))["arms"]
-            compared = yield self._trained("check", inputs, (*files, *weighed), arms, self.check)
+            compared = yield self._trained("check", inputs, files, weighed, arms, self.check)
             checked = compared.outputs()
         yield Pass(
             name=self.name,
@@ -147,22 +147,35 @@ class Mix(SmallRuns):
         name: str,
         inputs: Inputs,
         files: tuple[storage.Artifact, ...],
+        measured: tuple[storage.Artifact, ...],
         arms: Mapping[str, Mapping[str, Any]],
         seeds: tuple[int, ...],
     ) -> Pass:
-        """The pass that trains each arm with each seed. files: of the pool, then their measures.
+        """The pass that trains each arm with each seed. files: of the pool. measured: of each.
         arms: name -> what `work.arm_of` says of its mixture.
         """
         facts = {
-            f"{arm}-{seed}": {"arm": arm, "seed": seed, "files": len(files) // 2, **mixture}
+            f"{arm}-{seed}": {"arm": arm, "seed": seed, "files": len(files), **mixture}
             for arm, mixture in arms.items()
             for seed in seeds
         }
-        shards = dict.fromkeys(facts, files)
+        shards = dict.fromkeys(facts, (*files, *measured))
         return self.runs_pass(name, partial(_train, self), inputs, shards, facts)
 
-    def _refuse(self, available: Mapping[str, int], total: int) -> None:
-        """Raises RecipeError if the pool or the settings allow no proposal."""
+    def _refuse_size(self, total: int) -> None:
+        """Raises RecipeError if the pool is too small. total: its tokens."""
+        if not total:
+            raise RecipeError("the pool has no tokens", "check the blend that was packed")
+        asked = self.blend_tokens(total)
+        if asked > self.max_epochs * total:
+            raise RecipeError(
+                f"the pool has {total:,} tokens; {asked:,} are {asked / total:.2f} epochs",
+                f"set mix.tokens and the length of training to at most "
+                f"{int(self.max_epochs * total):,}, or raise mix.max_epochs",
+            )
+
+    def _refuse_sources(self, available: Mapping[str, int]) -> None:
+        """Raises RecipeError if the sources of the pool allow no proposal."""
         sources = len(available)
         if sources < 2:
             raise RecipeError(
@@ -174,13 +187,6 @@ class Mix(SmallRuns):
             raise RecipeError(
                 f"runs is {self.runs}, too few for a regression on {sources} sources",
                 f"set mix.runs to at least {least_runs(sources)}, better to {8 * sources}",
-            )
-        asked = self.blend_tokens(total)
-        if asked > self.max_epochs * total:
-            raise RecipeError(
-                f"the pool has {total:,} tokens; {asked:,} are {asked / total:.2f} epochs",
-                f"set mix.tokens and the length of training to at most "
-                f"{int(self.max_epochs * total):,}, or raise mix.max_epochs",
             )
 
     def _refuse_nothing_to_measure(self, inputs: Inputs) -> None:

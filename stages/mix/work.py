@@ -129,7 +129,6 @@ def write_proposal(settings: Mix, available: Mapping[str, int], shard: Shard) ->
     natural, caps = shares_and_caps(settings, available)
     found = propose(shares, losses, objective, caps, natural, settings.seed)
     weights = _rounded(found.weights)
-    both = _taken(settings, available, np.stack([natural, weights]), measured)
     asked = settings.blend_tokens(sum(available.values()))
     facts = {
         "weights": dict(zip(available, weights.tolist(), strict=True)),
@@ -156,11 +155,13 @@ def write_proposal(settings: Mix, available: Mapping[str, int], shard: Shard) ->
         "rank_correlation": found.rank,
         "runs": len(curves),
         "tokens_of_a_run": settings.tokens_of_a_run,
-        "arms": {
+    }
+    if settings.check:
+        both = _taken(settings, available, np.stack([natural, weights]), measured)
+        facts["arms"] = {
             name: arm_of(taken, available)
             for name, taken in zip((NATURAL, PROPOSED), both, strict=True)
-        },
-    }
+        }
     _write_json(shard, "propose", PROPOSAL, facts)
 
 

@@ -3,9 +3,14 @@
 import numpy as np
 import pytest
 from corpusmill.classifiers.linear import fit_ridge
-from corpusmill.classifiers.perceptron import fit_perceptron
-from corpusmill.classifiers.static_model import StaticScorer, StaticTraining, fit_static
-from corpusmill.classifiers.static_table import StaticTable
+from corpusmill.classifiers.perceptron import Perceptron, fit_perceptron
+from corpusmill.classifiers.static_model import (
+    StaticModel,
+    StaticScorer,
+    StaticTraining,
+    fit_static,
+)
+from corpusmill.classifiers.static_table import StaticTable, load_table
 from corpusmill.manifests.errors import ModelError, RecipeError
 
 from tests.classifiers.static_tables import write_table
@@ -130,6 +135,48 @@ def test_other_files_are_refused(table, tmp_path):
         StaticScorer(model=str(cut)).depends_on()
     with pytest.raises(ModelError, match="does not exist"):
         StaticScorer(model=str(tmp_path / "none")).depends_on()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"vectors": np.ones(9, np.float16)},
+        {"mean": np.zeros(3, np.float32)},
+        {"hidden": np.zeros((4, 3), np.float32)},
+        {"output": np.zeros((4, 1), np.float32)},
+        {"scale": np.ones(8, np.float32)},
+        {"max_tokens": 0},
+        {"max_tokens": None},
+        {"link": "cubic"},
+    ],
+)
+def test_a_file_whose_parts_do_not_fit_together_is_refused(table, tmp_path, wrong):
+    path = tmp_path / "m.safetensors"
+    tokenizer = load_table(table).tokenizer
+    vectors = np.ones((len(load_table(table).vectors), 8), np.float32)
+    head = {
+        "mean": np.zeros(8, np.float32),
+        "scale": np.ones(1, np.float32),
+        "hidden": np.zeros((4, 8), np.float32),
+        "hidden_bias": np.zeros(4, np.float32),
+        "output": np.zeros(4, np.float32),
+        "output_bias": np.zeros(1, np.float32),
+    }
+    head |= {name: one for name, one in wrong.items() if name in head}
+    model = StaticModel(
+        StaticTable(wrong.get("vectors", vectors), tokenizer),
+        Perceptron(**head, link=wrong.get("link", "logistic")),
+        wrong.get("max_tokens", 512),
+    )
+    path.write_bytes(model.to_bytes())
+    with pytest.raises(ModelError, match="not a static model"):
+        StaticScorer(model=str(path)).depends_on()
+
+
+def test_a_table_that_cannot_be_used_is_refused_before_documents_are_read(tmp_path):
+    few = write_table(tmp_path / "few", embeddings=np.zeros((3, 2), np.float32))
+    with pytest.raises(ModelError, match="has 3 vectors for"):
+        StaticTraining(table=few).depends_on()
 
 
 @pytest.mark.parametrize("given", [{}, {"table": "a", "encoder": "b"}])

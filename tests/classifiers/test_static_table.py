@@ -82,6 +82,18 @@ def test_whole_numbers_as_vectors_are_read_as_numbers(tmp_path):
     assert load_table(folder).vectors.tolist() == rows.tolist()
 
 
+def test_vectors_in_bfloat16_are_read(tmp_path):
+    import torch
+    from safetensors.torch import save_file
+
+    folder = write_table(tmp_path / "t")
+    rows = torch.arange((len(WORDS) + 1) * 2).reshape(-1, 2).bfloat16()
+    save_file({"embeddings": rows}, f"{folder}/model.safetensors")
+    found = load_table(folder).vectors
+    assert found.dtype == np.float32
+    assert found.tolist() == rows.tolist()
+
+
 @pytest.mark.parametrize(
     "wrong", [{"weights": np.ones(3)}, {"mapping": np.full(len(WORDS) + 1, 999)}]
 )

@@ -61,6 +61,14 @@ def test_the_half_width_joins_seeds_and_items():
     assert found.half_width == pytest.approx(math.hypot(found.of_seeds, found.of_items))
 
 
+def test_arms_without_a_seed_in_common_are_not_compared():
+    runs = [run("natural", 1, [2.0], [1, 2, 3]), run("proposed", 2, [1.0], [1, 2, 3])]
+    found = the(compare(runs, "natural", 1), "proposed")
+    assert found.value == 1.0
+    assert found.difference is None
+    assert found.verdict == ""
+
+
 def test_a_difference_within_the_spread_of_readings_is_unclear():
     runs = [run("raw", seed, [1.0, 1.0, 1.0], [1.0] * 5) for seed in (0, 1, 2)] + [
         run("clean", seed, [0.7, 1.0, 1.0], [0.9] * 5) for seed in (0, 1, 2)

@@ -150,6 +150,7 @@ def test_nemotron_h_is_the_published_table():
     [
         ({"preset": "nemotron_h", "phases": PHASES}, "phases and a preset; give one"),
         ({"phases": [{"length": 1, "weights": {"wbe": 1}}]}, "weighs 'wbe', which is no source"),
+        ({"phases": PHASES, "weights": "mix"}, "weighs the source 'math', so its weight in mix"),
     ],
 )
 def test_phases_that_fit_no_source_are_refused(changes, message):

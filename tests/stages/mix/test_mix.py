@@ -5,12 +5,13 @@ import json
 
 import pytest
 from corpusmill.manifests import storage
-from corpusmill.manifests.errors import CorpusmillError
+from corpusmill.manifests.errors import CorpusmillError, RecipeError
 from corpusmill.manifests.looking.verify import verify
 from corpusmill.pipeline.forecast import forecast_blend
 from corpusmill.pipeline.recipe import Step
 from corpusmill.pipeline.run import run_step
 from corpusmill.pipeline.runner import InlineRunner
+from corpusmill.stages.mix import work
 
 from tests.evaluation.tiny_models import TINY
 from tests.stages.ablate.arms import TRAIN, gauge, lists, sums, write_lines
@@ -20,10 +21,13 @@ def run(verb, folder, settings, *inputs):
     return run_step(Step(verb, verb, (), settings), inputs, str(folder), InlineRunner())
 
 
-def pooled(folder, **texts):
+def pooled(folder, max_epochs=1, **texts):
     """The output of pack, of a blend of all texts of some sources."""
     sources = {
-        name: {"input": str(write_lines(folder / f"{name}.jsonl", found))}
+        name: {
+            "input": str(write_lines(folder / f"{name}.jsonl", found)),
+            "max_epochs": max_epochs,
+        }
         for name, found in texts.items()
     }
     blend = {"sources": sources, "tokens": 10**12, "tokenizer": str(TINY), "shards": 2}
@@ -124,7 +128,6 @@ def test_blend_takes_the_proposal(tmp_path, pool):
     [
         ({"runs": 5}, "runs is 5, too few for a regression on 2 sources; set mix.runs"),
         ({"objective": {"summs": 1}}, "objective weighs 'summs'.*did you mean 'sums'"),
-        ({"train": {**TRAIN, "steps": 10_000}}, "the pool has .* tokens; 2,560,000 are"),
         ({"train": {**TRAIN, "steps": 1}}, "a run of 256 tokens is too short for whole documents"),
         ({"check": [1, 1]}, "check holds one seed twice"),
     ],
@@ -132,6 +135,34 @@ def test_blend_takes_the_proposal(tmp_path, pool):
 def test_settings_that_give_no_proposal_are_refused(tmp_path, pool, settings, says):
     with pytest.raises(CorpusmillError, match=says):
         mix(tmp_path, pool, **settings)
+
+
+def test_a_pool_that_is_too_small_is_refused_before_it_is_read(tmp_path, pool):
+    with pytest.raises(CorpusmillError, match=r"the pool has .* tokens; 2,560,000 are"):
+        mix(tmp_path, pool, train={**TRAIN, "steps": 10_000})
+    assert not (tmp_path / "mix/receipts/measure").exists()
+
+
+def test_a_pool_with_copies_is_refused(tmp_path):
+    pooled(tmp_path, max_epochs=4, lists=lists(0, 8), sums=sums(0, 4))
+    with pytest.raises(CorpusmillError, match=r"holds copies of documents.*leave out max_epochs"):
+        mix(tmp_path, tmp_path)
+
+
+def test_only_a_check_asks_for_whole_documents_of_the_proposal(tmp_path, pool, monkeypatch):
+    """A proposal of too short a mixture is one still."""
+    taken = work._taken
+
+    def refused(settings, available, shares, measured):
+        if len(shares) == 2:
+            raise RecipeError("one mixture is too short")
+        return taken(settings, available, shares, measured)
+
+    monkeypatch.setattr(work, "_taken", refused)
+    _, found = mix(tmp_path, pool, runs=6)
+    assert sum(found["weights"].values()) == pytest.approx(1)
+    with pytest.raises(CorpusmillError, match="one mixture is too short"):
+        mix(tmp_path, pool, runs=6, check=[1])
 
 
 def test_a_domain_without_text_is_refused(tmp_path, pool):
