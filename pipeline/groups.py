@@ -4,7 +4,7 @@ Consecutive map stages run as one group. Its folder has the last one's name.
 """
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from corpusmill.manifests import storage
@@ -68,9 +68,9 @@ def _keeps_documents(step: Step) -> bool:
     return stage_class(step.verb).reads is Reads.RECORDS
 
 
-def folders_of(recipe: Recipe, output: str) -> FolderOf:
+def folders_of(groups: Sequence[Group], output: str) -> FolderOf:
     """The folder of each step below `output`. Raises RecipeError for a name that no step has."""
-    grouped = {step.name: group.name for group in groups_of(recipe) for step in group.steps}
+    grouped = {step.name: group.name for group in groups for step in group.steps}
 
     def folder_of(name: str) -> str:
         if name not in grouped:

@@ -82,10 +82,11 @@ def run_recipe(
     output = named_folder(output)
     refuse_unwritable(output)
     refuse_inside(storage.join(output, recipe.steps[0].name))
-    folder_of = folders_of(recipe, output)
+    groups = tuple(groups_of(recipe))
+    folder_of = folders_of(groups, output)
     default = given = tuple(map(resolve_data, recipe.inputs))
     planned = []
-    for group in groups_of(recipe):
+    for group in groups:
         planned.append(_plan(group, default, storage.join(output, group.name), folder_of, replace))
         if entry_of(group.steps[-1].verb).passes_on:
             default = (planned[-1].folder,)

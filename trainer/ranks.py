@@ -23,6 +23,7 @@ from torch.distributed.tensor import DTensor
 
 REPLICAS, SHARDS = "replicas", "shards"
 PATIENCE = timedelta(days=30)  # of ranks that wait for work of the first one alone
+LINKING = timedelta(minutes=5)  # gloo waits five times as long for a connection
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,8 @@ def joined(config: TrainConfig) -> Iterator[Ranks]:
     """This process's place in the run, by the variables that `torchrun` sets (RANK, WORLD_SIZE,
     LOCAL_RANK, MASTER_ADDR, MASTER_PORT). Alone without them.
 
-    Raises CorpusmillError if the ranks do not fit the settings or the machine.
+    Raises CorpusmillError if the ranks do not fit the settings or the machine, or cannot reach each
+    other.
     """
     if not under_launcher():
         yield Ranks(device_of(config))
@@ -135,16 +137,40 @@ def joined(config: TrainConfig) -> Iterator[Ranks]:
     made = not dist.is_initialized()  # Ray Train has made the group before
     if made:
         backend = "nccl" if device.type == "cuda" else "gloo"
-        dist.init_process_group(backend, device_id=_bound(device))
+        with _linking():
+            dist.init_process_group(backend, device_id=_bound(device))
     try:
         shards = config.shard_ranks
-        mesh = init_device_mesh(
-            device.type, (count // shards, shards), mesh_dim_names=(REPLICAS, SHARDS)
-        )
-        yield Ranks(device, rank, count, mesh, dist.new_group(backend="gloo", timeout=PATIENCE))
+        with _linking():
+            mesh = init_device_mesh(
+                device.type, (count // shards, shards), mesh_dim_names=(REPLICAS, SHARDS)
+            )
+            patient = _patient_group()
+        yield Ranks(device, rank, count, mesh, patient)
     finally:
         if made:
             dist.destroy_process_group()
+
+
+@contextmanager
+def _linking() -> Iterator[None]:
+    """The block connects the ranks. Raises CorpusmillError if gloo finds no way between them."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "gloo" not in str(error).lower():
+            raise
+        raise CorpusmillError(
+            f"the processes of the run cannot reach each other ({str(error).splitlines()[0]})",
+            "set GLOO_SOCKET_IFNAME to the network interface that joins the machines",
+        ) from error
+
+
+def _patient_group() -> dist.ProcessGroup:
+    """All ranks, for `wait_long`. Only its waits are patient: it connects within `LINKING`."""
+    group: dist.ProcessGroup = dist.new_group(backend="gloo", timeout=LINKING)
+    dist.distributed_c10d._set_pg_timeout(PATIENCE, group)
+    return group
 
 
 def refuse_ranks(config: TrainConfig, count: int) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from corpusmill.manifests.errors import EngineError, ModelError
 from corpusmill.stages.engines import chat, model_folder
 from corpusmill.stages.engines.contract import Completion, Request, failed
-from corpusmill.stages.engines.local_model import OneDevice
+from corpusmill.stages.engines.local_model import NO_CPU_MEMORY, OneDevice
 
 _BATCHES_SORTED = 16  # requests that are sorted by length together, in batches
 
@@ -145,9 +145,9 @@ def _load(folder: str, device: str, dtype: str, threads: int) -> Any:
     number = compute_dtype(dtype, torch.device(device))
     try:
         model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=number)
-    except torch.OutOfMemoryError:
-        raise
     except (OSError, ValueError, KeyError, RuntimeError) as error:
+        if isinstance(error, torch.OutOfMemoryError) or NO_CPU_MEMORY in str(error):
+            raise  # `OneDevice.loading` says what to do
         raise ModelError(
             f"the model in {folder} cannot be loaded ({str(error).splitlines()[0]})",
             "check its files and that this version of transformers knows it",

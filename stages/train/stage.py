@@ -84,7 +84,8 @@ class Train(VisionTrainConfig, GlobalStage):
         if not here:
             return
         self.refuse_missing_packages()
-        if self.device not in ("auto", "cpu") or self.num_workers > 1 or self.cuda_graph:
+        needs_gpu = self.device not in ("auto", "cpu") or self.cuda_graph
+        if needs_gpu or self.num_workers > 1 or self.precision != "plain":
             from corpusmill.trainer.ranks import refuse_machine
 
             refuse_machine(self)

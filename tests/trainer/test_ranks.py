@@ -12,7 +12,7 @@ import pytest
 import torch
 import torch.distributed as dist
 from corpusmill.manifests.errors import CorpusmillError, RecipeError
-from corpusmill.trainer import checkpoint, workers
+from corpusmill.trainer import checkpoint, ranks, workers
 from corpusmill.trainer.parts import Gauging, Parts
 from corpusmill.trainer.ranks import find_device
 from corpusmill.trainer.train import train
@@ -110,8 +110,8 @@ def test_a_rank_that_dies_ends_the_others_is_named_and_the_run_resumes(
     def kill(record):
         if record.step == 5:
             children.extend(psutil.Process().children())
-            ranks = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
-            os.kill(ranks[-1].pid, signal.SIGKILL)
+            started = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+            os.kill(started[-1].pid, signal.SIGKILL)
 
     start = time.monotonic()
     with pytest.raises(CorpusmillError, match=r"rank \d was ended by SIGKILL.*the same command"):
@@ -147,11 +147,56 @@ def test_a_gpu_beyond_those_of_the_machine_is_refused():
         find_device("cuda:99")
 
 
+def test_ranks_that_do_not_reach_each_other_are_told_what_to_set(
+    shards, make_config, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "absent0")
+    with pytest.raises(CorpusmillError, match=r"cannot reach each other.*set GLOO_SOCKET_IFNAME"):
+        run(make_config(num_workers=2, micro_batch_size=1), shards, tmp_path / "run")
+
+
+@pytest.fixture
+def group_of_one():
+    dist.init_process_group("gloo", store=dist.HashStore(), world_size=1, rank=0)
+    yield
+    dist.destroy_process_group()
+
+
+@pytest.mark.usefixtures("group_of_one")
+def test_the_group_beside_nccl_tells_what_to_set_too(make_config, monkeypatch):
+    """NCCL has found its way, and gloo does not."""
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setattr(ranks, "init_device_mesh", lambda *_, **__: None)
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "absent0")
+    with (
+        pytest.raises(CorpusmillError, match="set GLOO_SOCKET_IFNAME"),
+        ranks.joined(make_config(num_workers=2)),
+    ):
+        pass
+
+
+@pytest.mark.usefixtures("group_of_one")
+def test_only_the_waits_of_the_patient_group_are_long(monkeypatch):
+    asked = []
+    new_group = dist.new_group
+
+    def watched(**rest):
+        asked.append(rest["timeout"])
+        return new_group(**rest)
+
+    monkeypatch.setattr(dist, "new_group", watched)
+    group = ranks._patient_group()
+    assert asked == [ranks.LINKING]
+    assert group._get_backend(torch.device("cpu")).options._timeout == ranks.PATIENCE
+
+
 def _late_first_rank(rank, port, config, shards, folder):
     """One of two ranks whose group takes a rank that is 8 s late for a dead one."""
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_RANK": str(rank)}
-    address = f"tcp://127.0.0.1:{port}"
-    dist.init_process_group("gloo", address, timedelta(seconds=8), world_size=2, rank=rank)
+    dist.init_process_group("gloo", f"tcp://127.0.0.1:{port}", world_size=2, rank=rank)
+    dist.barrier()  # a slow machine may take its time until here
+    dist.distributed_c10d._set_pg_timeout(timedelta(seconds=8))
     train(config, shards, folder, parts=Parts(gauging=Gauging(2, _slow_gauge)))
     dist.destroy_process_group()
 

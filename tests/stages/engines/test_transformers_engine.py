@@ -106,6 +106,20 @@ def test_a_batch_that_is_too_large_for_the_gpu_is_halved(engine, monkeypatch):
     assert answers == [*expected[:2], *expected[3:]]
 
 
+def test_a_machine_that_is_full_while_the_model_loads_says_what_to_lower(
+    model_folder, tmp_path, monkeypatch
+):
+    from transformers import AutoModelForCausalLM
+
+    other = shutil.copytree(model_folder, tmp_path / "model")  # not loaded in this process before
+    monkeypatch.setattr(
+        AutoModelForCausalLM, "from_pretrained", lambda *_, **__: torch.empty(1 << 60)
+    )
+    engine = TransformersEngine(model=str(other), device="cpu", batch_size=4)
+    with pytest.raises(EngineError, match=r"machine has too little memory.*lower the engine.s"):
+        in_order(engine, requests_of(engine, ["a"]))
+
+
 def test_the_identity_follows_the_weights_and_not_the_path(model_folder, tmp_path):
     copy = shutil.copytree(model_folder, tmp_path / "elsewhere" / model_folder.name)
     assert folders.identity(str(copy)) == folders.identity(str(model_folder))

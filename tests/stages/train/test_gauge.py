@@ -4,6 +4,7 @@ import importlib.util
 import json
 
 import pytest
+import torch
 from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.manifests.settings import build_settings
 from corpusmill.pipeline.recipe import Recipe, Step
@@ -86,6 +87,26 @@ def test_what_cannot_work_is_found_before_an_earlier_stage_runs(
 
 def test_devices_of_another_machine_are_not_looked_for_here(tmp_path):
     stage = build_settings(Train, {**TRAIN, "device": "cuda:99", "track": ["wandb"]})
+    stage.refuse_early(here=False)
+
+
+def test_a_gpu_without_products_in_8_bits_is_found_early(monkeypatch):
+    """It stands for an A100, which CI has not."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (8, 0))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "An A100")
+    model = {**TRAIN["model"], "mamba_heads": 16, "head_dim": 16}  # multiples of 16 throughout
+    settings = {
+        **TRAIN,
+        "model": model,
+        "device": "auto",
+        "precision": "fp8",
+        "fp8_plain_layers": 0,
+    }
+    stage = build_settings(Train, settings)
+    with pytest.raises(CorpusmillError, match=r"An A100 has no products in 8 bits; set precision"):
+        stage.refuse_early(here=True)
     stage.refuse_early(here=False)
 
 
