@@ -276,7 +276,8 @@ def test_a_budget_of_time_is_met_by_the_measured_layers(parent, measured, tmp_pa
     monkeypatch.setattr("corpusmill.compression.clock.measure_steps", measure_steps)
     folder = tmp_path / "compress"
     serving = {"batch": 3, "context": 128}
-    space = {**SMALLER["space"], "mamba_heads": [6], "ffn_size": [24, 32]}  # not the parent's
+    layers = {"mamba_layers": [2, 3], "ffn_layers": [2, 3]}
+    space = {**layers, "mamba_heads": [6], "ffn_size": [24, 32]}  # not the parent's widths
     changes = {
         "budget": {"step_ms": 22, "serving": serving},
         "space": space,
