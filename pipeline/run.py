@@ -176,7 +176,8 @@ def _check(planned: Planned, here: bool, made: list[str] | None = None) -> None:
         if not any(place == folder or place.startswith(f"{folder}/") for folder in made or ()):
             planned.listed[path] = list_input(path)
     for step, stage in zip(planned.group.steps, job.stage.fused, strict=True):
-        stage.refuse_early(here)
+        # Finished work may have been done on a machine with other devices.
+        stage.refuse_early(here and not _is_finished(there))
         if not any(named_steps(step.settings)):
             stage.depends_on()
 

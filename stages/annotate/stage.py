@@ -60,6 +60,10 @@ class Annotate(GlobalStage):
             [self.engine.kind, self.engine.identity(), planner.tokenizer.digest, prompt.digest]
         )
 
+    def refuse_early(self, here: bool) -> None:
+        if here:
+            self.engine.refuse_machine()
+
     def passes(self, inputs: Inputs) -> MeasuredPasses:
         shards = shards_of(inputs.documents, self.name)
         quotas = yield from draw(EVERY_LEVEL, shards, self.max_documents)

@@ -97,6 +97,10 @@ class Engine(Protocol):
         """
         ...
 
+    def refuse_machine(self) -> None:
+        """Raises CorpusmillError if this machine has not the device that the engine needs."""
+        ...
+
     def answers(self, requests: Iterator[Request]) -> Iterator[tuple[int, Completion]]:
         """(index, completion) of every request, in any order. The index counts the requests
         from 0.

@@ -12,6 +12,14 @@ from pydantic import JsonValue, PositiveInt
 NO_CPU_MEMORY = "can't allocate memory"  # PyTorch has no class of its own for this error
 
 
+def refuse_absent(device: str) -> None:
+    """Raises CorpusmillError if a setting asks for a GPU, and this machine has none."""
+    if device == "cuda":
+        from corpusmill.trainer.ranks import find_device
+
+        find_device(device)
+
+
 class LocalModel(Settings):
     """An engine whose model lies in a folder or on the hub."""
 
@@ -32,6 +40,9 @@ class LocalModel(Settings):
 
     def identity(self) -> str:
         return model_folder.identity(self.model)
+
+    def refuse_machine(self) -> None:
+        """vLLM's builds know their devices."""
 
     @property
     def gpus_behind(self) -> float | None:
@@ -64,6 +75,9 @@ class OneDevice(LocalModel):
     @property
     def streams(self) -> int:
         return 1
+
+    def refuse_machine(self) -> None:
+        refuse_absent(self.device)
 
     @contextmanager
     def loading(self) -> Iterator[None]:

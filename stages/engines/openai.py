@@ -116,6 +116,9 @@ class OpenAIEngine(Settings):
     def identity(self) -> str:
         return f"{self.model}@{self.revision}" if self.revision else self.model
 
+    def refuse_machine(self) -> None:
+        """The servers have the devices."""
+
     def answers(self, requests: Iterator[Request]) -> Iterator[tuple[int, Completion]]:
         asked: Server = server(self._address())
 

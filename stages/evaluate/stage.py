@@ -21,6 +21,7 @@ from corpusmill.manifests.errors import EngineError, ModelError, RecipeError
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.shard import Shard
 from corpusmill.stages.contract import Account, GlobalStage, Inputs, Pass, Passes, Reads
+from corpusmill.stages.engines.local_model import refuse_absent
 from corpusmill.stages.engines.transformers import TransformersEngine
 from corpusmill.stages.evaluate.rows import read_rows
 from corpusmill.stages.tokenizer import loaded
@@ -128,6 +129,10 @@ class Evaluate(GlobalStage):
         digests = {task.name: task.digest for task in self.chosen_tasks()}
         tokenizer = loaded.load(self.tokenizer).digest if self.tokenizer else ""
         return json.dumps([digests, tokenizer], sort_keys=True)
+
+    def refuse_early(self, here: bool) -> None:
+        if here:
+            refuse_absent(self.device)
 
     def named_inputs(self) -> Mapping[str, tuple[str, ...]]:
         return {task.name: self.places(task)[0] for task in self.chosen_tasks()}

@@ -114,6 +114,10 @@ class Synthesize(GlobalStage):
             sort_keys=True,
         )
 
+    def refuse_early(self, here: bool) -> None:
+        if here:
+            self.engine.refuse_machine()
+
     def passes(self, inputs: Inputs) -> MeasuredPasses:
         shards = shards_of(inputs.documents, self.name)
         routed = [level for level, names in self.routes.items() if names]

@@ -1,9 +1,11 @@
 """Stages one after another, each in its folder: what counts as another stage's output."""
 
 import json
+from typing import Any
 
 import pytest
-from corpusmill.manifests.errors import InputError, RecipeError
+import torch
+from corpusmill.manifests.errors import CorpusmillError, InputError, RecipeError
 from corpusmill.manifests.looking.inspect import inspect
 from corpusmill.manifests.looking.verify import verify
 from corpusmill.manifests.manifest import read_manifest
@@ -168,6 +170,27 @@ def test_an_input_of_a_late_step_that_matches_no_file_is_refused_before_the_firs
     )
     with pytest.raises(InputError, match="matches no file"):
         run_recipe(recipe, str(tmp_path / "out"), InlineRunner(), on_done=lambda *_: None)
+    assert not (tmp_path / "out").exists()
+
+
+ON_GPU: dict[str, dict[str, Any]] = {
+    "synthesize": {"engine": {"device": "cuda"}},
+    "annotate": {"engine": {"kind": "transformers", "device": "cuda"}},
+    "evaluate": {"device": "cuda", "held_out": {"prose": ["step:extract"]}},
+}
+
+
+@pytest.mark.parametrize("verb", ON_GPU)
+def test_an_absent_gpu_is_found_before_an_earlier_stage_runs(texts, tmp_path, verb, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    steps = (Step("extract", "extract"), Step(verb, verb, (), ON_GPU[verb]))
+    with pytest.raises(CorpusmillError, match="no device cuda here"):
+        run_recipe(
+            Recipe("r", (str(texts),), steps),
+            str(tmp_path / "out"),
+            InlineRunner(),
+            on_done=lambda *_: None,
+        )
     assert not (tmp_path / "out").exists()
 
 

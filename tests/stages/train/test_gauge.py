@@ -16,6 +16,11 @@ from corpusmill.stages.train.stage import Train, _figures
 from tests.evaluation.tiny_models import TINY
 from tests.stages.ablate.arms import TRAIN, gauge, packed, sums
 
+needs_8_bits = pytest.mark.skipif(
+    torch.cuda.is_available() and torch.cuda.get_device_capability() < (8, 9),
+    reason="the GPU has no 8-bit products",
+)
+
 
 def train(output, shards, **settings):
     step = Step("train", "train", (str(shards),), {**TRAIN, **settings})
@@ -90,24 +95,37 @@ def test_devices_of_another_machine_are_not_looked_for_here(tmp_path):
     stage.refuse_early(here=False)
 
 
-def test_a_gpu_without_products_in_8_bits_is_found_early(monkeypatch):
-    """It stands for an A100, which CI has not."""
+EIGHT_BITS = {
+    "model": {**TRAIN["model"], "mamba_heads": 16, "head_dim": 16},  # multiples of 16 throughout
+    "device": "auto",
+    "precision": "fp8",
+    "fp8_plain_layers": 0,
+}
+
+
+def stand_for_an_a100(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (8, 0))
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "An A100")
-    model = {**TRAIN["model"], "mamba_heads": 16, "head_dim": 16}  # multiples of 16 throughout
-    settings = {
-        **TRAIN,
-        "model": model,
-        "device": "auto",
-        "precision": "fp8",
-        "fp8_plain_layers": 0,
-    }
-    stage = build_settings(Train, settings)
+
+
+def test_a_gpu_without_products_in_8_bits_is_found_early(monkeypatch):
+    stand_for_an_a100(monkeypatch)
+    stage = build_settings(Train, {**TRAIN, **EIGHT_BITS})
     with pytest.raises(CorpusmillError, match=r"An A100 has no products in 8 bits; set precision"):
         stage.refuse_early(here=True)
     stage.refuse_early(here=False)
+
+
+@needs_8_bits
+def test_a_finished_stage_needs_no_such_gpu_again(tmp_path, shards, monkeypatch):
+    settings = {**EIGHT_BITS, "steps": 2}
+    made = train(tmp_path / "out", shards, **settings)
+    stand_for_an_a100(monkeypatch)
+    assert train(tmp_path / "out", shards, **settings) == made
+    with pytest.raises(CorpusmillError, match=r"An A100 has no products in 8 bits"):
+        train(tmp_path / "new", shards, **settings)
 
 
 def test_a_task_without_items_is_named(tmp_path, shards):
