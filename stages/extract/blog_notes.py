@@ -4,7 +4,8 @@ in`, `Tagged`, `Continue reading`.
 The model keeps such a note now and then, since it stands right below the text, and some are whole
 sentences. So they go by their words, which come with the software (WordPress and its translations,
 Movable Type, Blogger). A note fills its block. `Continue reading` also ends a teaser: then only its
-words go. A sentence that happens to begin so stays: it has no links, or goes on as a sentence.
+words go. A sentence that happens to begin so stays: it has no links, or goes on as a sentence,
+such as `This post was written for people who`.
 """
 
 import re
@@ -26,10 +27,20 @@ LONGEST_NOTE: Final = 60  # words
 LINKED: Final = 0.25  # share of the characters of a note that are links
 LONGEST_TAIL: Final = 200  # bytes
 
+_DAY = (
+    r"(?:on\s+)?(?:the\s+)?(?:\d|(?:(?:mon|tues|wednes|thurs|fri|satur|sun)day|january|february|"
+    r"march|april|may|june|july|august|september|october|november|december|"
+    r"(?:mon|tue|wed|thu|fri|sat|sun|jan|feb|mar|apr|jun|jul|aug|sep|sept|oct|nov|dec)\.?)[\s,])"
+)
+_THIS_ENTRY = "this (?:entry|post) (?:was|is)"
+_DIESER = "dieser (?:eintrag|beitrag|artikel) wurde"
 _ENTRY = (
-    "this (?:entry|post) (?:was|is) (?:posted|written|published|filed|tagged)",
+    rf"{_THIS_ENTRY} (?:posted|published)(?=\s+(?:by\s|in\s|under\s|at\s+\d|{_DAY}))",
+    rf"{_THIS_ENTRY} written(?=\s+(?:by\s|under\s|at\s+\d|{_DAY}))",
+    f"{_THIS_ENTRY} (?:filed|tagged)",
     "this article was (?:posted|filed) (?:in|under|on)",
-    "dieser (?:eintrag|beitrag|artikel) wurde (?:veröffentlicht|geschrieben|am|unter|in)",
+    rf"{_DIESER} (?:veröffentlicht|geschrieben)(?=\s+(?:am|von|unter|in)\s)",
+    f"{_DIESER} (?:am|unter|in)",
     "cet(?:te)? (?:entrée|article|billet) a été publiée?",
     "esta entrada fue publicada",
     "questa voce è stata pubblicata",
@@ -43,6 +54,8 @@ _ENTRY = (
     "both comments and pings are currently",
 )
 _LABELS = (
+    f"{_THIS_ENTRY} (?:posted|published|written)",
+    f"{_DIESER} (?:veröffentlicht|geschrieben)",
     "posted in",
     "posted under",
     "filed (?:under|in)",
@@ -90,7 +103,7 @@ def _compiled(pattern: str) -> re.Pattern[bytes]:
     return re.compile(pattern.encode(), re.IGNORECASE)
 
 
-_SIGNS = r"(?:→|»|›|>+|…|\.\.\.|\]|\)|:|\s)*"
+_SIGNS = r"(?:→|»|›|>|…|\.\.\.|\]|\)|:|\s)*"
 _START = r"[^\w\x80-\xff]*"
 _BEGINS: Final = _compiled(rf"{_START}{_any((*_ENTRY, *_LABELS, *_READ_ON))}(?!\w)")
 _NOTE: Final = _compiled(rf"{_START}{_any(_ENTRY)}(?!\w)")

@@ -1,19 +1,31 @@
 """The text of a PDF file, by PDFium (pypdfium2: Apache-2.0 or BSD).
 
 Only the text layer is read. A file that is all scans has none, and ends with `pdf.no_text`. Lines
-of a page are joined where they are nearly full, because a PDF knows no paragraphs. Pages stand one
-behind the other, parted by a blank line.
+of prose are joined where they are nearly full, because a PDF knows no paragraphs. Rows of tables,
+indented lines and verse are not. Pages stand one behind the other, parted by a blank line.
 """
 
 import importlib.metadata
+import math
+import re
+import textwrap
 from collections.abc import Iterator
 from typing import Any
 
-from corpusmill.stages.extract.html import Page, clean, tidy
+from corpusmill.stages.extract.html import Page, clean
 
 MIME = "application/pdf"
 PASSWORD = 4  # PDFium's FPDF_ERR_PASSWORD
-FULL = 0.75  # of the longest line of its page: a shorter line ends a paragraph
+FULL = 0.75  # of the width of its page: a shorter line ends a paragraph
+WIDEST = 0.1  # of the lines: titles and footers may be wider than the text, and so give no width
+CAPITALS, FEWEST_LINES = 0.8, 8  # verse and names begin most lines with a capital, prose few
+_NUMBER = r"[-+(]?[£$€]?\d(?:[\d.,]*\d)?[)%]?"
+# PDFium writes one blank for any gap, so the columns of a table are told by their numbers.
+_ALONE = re.compile(
+    rf"[ \t]|.*\S(?:[ ]{{2}}|\t)|\d.*\s{_NUMBER}$|.*\s{_NUMBER}\s{_NUMBER}$|.*(?:[{{}}]|[)\]];)$"
+)
+_BLANK_LINES = re.compile(r"\n{3,}")
+_BULLET = re.compile(r"[•◦▪‣·●○■–—*-]\s|\(?\d{1,2}[.)]\s")
 HYPHEN = "\ufffe"  # PDFium writes it for the hyphen of a word that goes on in the next line
 
 
@@ -72,11 +84,24 @@ def _pages(file: Any) -> Iterator[str]:
 
 
 def joined(page: str) -> str:
-    """The paragraphs of a page's lines."""
-    lines = clean(page.replace(HYPHEN, "")).split("\n")
-    longest = max(map(len, lines))
+    """The paragraphs of a page's lines. Lines that are not joined keep their indentation."""
+    lines = [line.rstrip() for line in clean(page.replace(HYPHEN, "")).split("\n")]
+    lines = textwrap.dedent("\n".join(lines)).split("\n")
+    full = FULL * _width(lines)
+    alone = [_ALONE.match(line) is not None for line in lines] + [True]
+    begins = [not line or _BULLET.match(line) is not None for line in lines] + [True]
     parts: list[str] = []
-    for line in lines:
-        full = len(line) >= FULL * longest and len(lines) > 1
-        parts += [line.strip(), " " if full and line.strip() else "\n"]
-    return tidy("".join(parts))
+    for number, line in enumerate(lines):
+        goes_on = line and len(line) >= full and not (alone[number] or alone[number + 1])
+        parts += [line, " " if goes_on and not begins[number + 1] else "\n"]
+    return _BLANK_LINES.sub("\n\n", "".join(parts)).strip("\n")
+
+
+def _width(lines: list[str]) -> float:
+    """How long a full line of prose is, in characters; infinite for verse."""
+    lines = [line for line in lines if line]
+    capitals = sum(line.lstrip()[0].isupper() for line in lines)
+    if len(lines) >= FEWEST_LINES and capitals >= CAPITALS * len(lines):
+        return math.inf
+    lengths = sorted(map(len, lines), reverse=True)
+    return lengths[math.ceil(WIDEST * len(lines))] if len(lines) > 3 else max(lengths, default=0)

@@ -5,9 +5,9 @@
 
 Every record ends as a document or as an excluded row with one reason: `http.status`, `http.mime`,
 `page.too_large`, `page.empty`, `page.too_short`, `language.unwanted`, `language.below_threshold`,
-`error_html.*` or `error_read.*`. `error_html.*` means that the extractor failed, or that it was
-stopped (`timeout`, `memory`, `crashed`). `error_read.*` comes from the reader. Records that hold
-text already (WET, JSON lines, Parquet) skip the steps for pages.
+`pdf.*`, `error_html.*`, `error_pdf.*` or `error_read.*`. `error_html.*` and `error_pdf.*` mean that
+the extractor failed, or that it was stopped (`timeout`, `memory`, `crashed`). `error_read.*` comes
+from the reader. Records that hold text already (WET, JSON lines, Parquet) skip the steps for pages.
 
 Source: Nemotron-CC (arXiv:2412.02595) section 2.1 for the order, extraction and the language
 threshold.
@@ -153,7 +153,7 @@ class Extract(MapStage):
             for record, text in zip(records, self._texts(records), strict=True):
                 row = {name: record[name] for name in _CARRIED}
                 try:
-                    page = _or_raised(text)
+                    page = _or_raised(text, record["mime"])
                     row["text"] = repaired(page.text, self.repair)
                     row["title"] = repaired(page.title, self.repair) if page.title else None
                     self._check_length(row["text"])
@@ -232,7 +232,7 @@ class Extract(MapStage):
             raise _Drop(error.reason, error.detail) from error
         except Exception as error:  # a page that breaks an extractor must cost only that page
             what = (str(error).splitlines() or [""])[0][:300]
-            raise _Drop(f"{FAILED_PREFIX}html.{type(error).__name__}", what) from error
+            raise _Drop(f"{_failed(mime)}.{type(error).__name__}", what) from error
 
     def _language_of(self, text: str) -> str:
         return language.identify([text], self.language_model)[0].code
@@ -274,12 +274,16 @@ def _few_rows(table: pa.Table) -> Iterator[list[dict[str, Any]]]:
         yield batch.to_pylist()
 
 
-def _or_raised(text: Any) -> html.Page:
+def _failed(mime: str | None) -> str:
+    return f"{FAILED_PREFIX}{'pdf' if mime == pdf.MIME else 'html'}"
+
+
+def _or_raised(text: Any, mime: str | None) -> html.Page:
     """The page, also for a text that the record brought. Raises the exception that stands in its
     place.
     """
     if isinstance(text, sandbox.Stopped):
-        raise _Drop(f"{FAILED_PREFIX}html.{text.reason}", text.detail)
+        raise _Drop(f"{_failed(mime)}.{text.reason}", text.detail)
     if isinstance(text, Exception):
         raise text
     return html.Page(text, None) if isinstance(text, str) else text

@@ -3,17 +3,19 @@
 Headings are those of Markdown (`## References`), of LaTeX (`\\section{References}`), the
 environment `thebibliography`, and plain lines that hold nothing but a wanted name or begin with
 Appendix. A section ends where the next heading of its level or a higher one begins, or a plain
-one. Any heading ends a section with a plain heading, and so does a paragraph that is no entry of a
-list. Lines in code fences are no headings.
+one, or an appendix. Any heading ends a section with a plain heading. So does a paragraph that is no
+entry of a list and, if the section is not one of references, a blank line. Lines in code fences are
+no headings.
 """
 
+import itertools
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Final, NamedTuple
 
 LEVELS: Final = {"part": 0, "chapter": 0, "section": 1, "subsection": 2, "subsubsection": 3}
 _HEADING = re.compile(
-    r"^ {0,3}(?P<marks>#{1,6})[ \t]+(?P<markdown>[^\n]{1,200}?)[ \t]*#*[ \t]*$"
+    r"^ {0,3}(?P<marks>#{1,6})[ \t]++(?P<markdown>[^\n]++)$"
     r"|^[ \t]*\\(?P<command>part|chapter|(?:sub){0,2}section)\*?\{(?P<latex>[^{}\n]{1,200})\}"
     r"|^[ \t]*\\begin\{(?P<environment>thebibliography)\}"
     r"|^(?P<plain>[^\n]{3,60})$"
@@ -29,8 +31,13 @@ _CITED = re.compile(
     re.M | re.I,
 )
 _GAP = re.compile(r"\n[ \t]*\n\s*")
+_TEXT = re.compile(r"\S")
+# Headings of lists, and of chapters about a subject: the test is stricter.
+SUBJECTS: Final = frozenset(("literature", "literatur", "литература", "bibliography"))
 LONG_PARAGRAPH: Final = 12  # words; shorter ones may be a part of an entry
 LEAST_CITED: Final = 0.02  # of the words; an entry has 15 to 40 words and at least one of these
+LONGEST_ENTRY: Final = 40  # words
+LONGEST_HEADING: Final = 200  # characters
 
 
 class Heading(NamedTuple):
@@ -63,9 +70,12 @@ def wanted_sections(
     for number, heading in enumerate(headings):
         if heading.name not in wanted or heading.begin < done:
             continue
-        end = _end_of(text, heading, headings[number + 1 :])
+        later = itertools.islice(headings, number + 1, None)
+        end = _end_of(text, heading, later, heading.name in others)
         body = text[heading.body : end]
-        if heading.name in others or is_references(body):
+        if heading.name in others or (
+            is_references(body) and (heading.name not in SUBJECTS or _is_list(body))
+        ):
             done = end
             yield Section(heading.name, heading.begin, end)
 
@@ -74,6 +84,18 @@ def is_references(text: str) -> bool:
     """Whether a text reads like a list of references: years and addresses come thick."""
     words = len(text.split())
     return words > 0 and len(_CITED.findall(text)) >= LEAST_CITED * words
+
+
+def _is_list(text: str) -> bool:
+    """Whether half of the paragraphs, or half of the lines, are entries, and at least two."""
+    for parts in (_GAP.split(text), text.split("\n")):
+        parts = [part for part in parts if part.strip()]
+        entries = sum(
+            len(part.split()) <= LONGEST_ENTRY and bool(_CITED.search(part)) for part in parts
+        )
+        if entries >= max(2, len(parts) / 2):
+            return True
+    return False
 
 
 def _headings(text: str, wanted: Collection[str]) -> Iterator[Heading]:
@@ -88,7 +110,9 @@ def _headings(text: str, wanted: Collection[str]) -> Iterator[Heading]:
         elif fence:
             continue
         elif found["marks"]:
-            yield _heading(found, len(found["marks"]), found["markdown"])
+            title = found["markdown"].rstrip(" \t").rstrip("#")
+            if len(title) <= LONGEST_HEADING:
+                yield _heading(found, len(found["marks"]), title)
         elif found["command"]:
             yield _heading(found, LEVELS[found["command"]], found["latex"])
         elif found["environment"]:
@@ -104,17 +128,32 @@ def _heading(found: re.Match[str], level: int, name: str, plain: bool = False) -
     return Heading(level, name, found.start(), found.end(), plain)
 
 
-def _end_of(text: str, heading: Heading, later: list[Heading]) -> int:
+def _end_of(text: str, heading: Heading, later: Iterable[Heading], whole: bool) -> int:
+    """Where a section ends. later: the headings below. whole: it goes whatever it reads like."""
     if heading.name == "thebibliography":
-        closed = _END.search(text, heading.body)
-        return closed.end() if closed else len(text)
+        # One that is not closed ends before the next. So each part is searched only once.
+        following = next((other.begin for other in later if other.name == heading.name), len(text))
+        closed = _END.search(text, heading.body, following)
+        return closed.end() if closed else following
     ends = (
         other.begin
         for other in later
-        if heading.plain or other.plain or other.level <= heading.level
+        if heading.plain
+        or other.plain
+        or other.level <= heading.level
+        or _APPENDIX.match(other.name)
     )
     end = next(ends, len(text))
-    return _end_of_list(text, heading.body, end) if heading.plain else end
+    if not heading.plain:
+        return end
+    return (_end_of_paragraph if whole else _end_of_list)(text, heading.body, end)
+
+
+def _end_of_paragraph(text: str, begin: int, end: int) -> int:
+    """Where the first paragraph ends, with the blank lines below it."""
+    text_begin = _TEXT.search(text, begin, end)
+    gap = text_begin and _GAP.search(text, text_begin.start(), end)
+    return gap.end() if gap else end
 
 
 def _end_of_list(text: str, begin: int, end: int) -> int:

@@ -35,7 +35,7 @@ class Sections(MapStage):
     """Cut lists of references, and other sections by name, out of papers."""
 
     name: ClassVar[str] = "sections"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     reads: ClassVar[Reads] = Reads.DOCUMENTS
 
     references: tuple[str, ...] = REFERENCES

@@ -22,6 +22,7 @@ import pyarrow as pa
 from corpusmill.manifests import storage
 from corpusmill.manifests.storage import Artifact
 from corpusmill.stages.contract import GlobalStage, Inputs, Pass, Passes, Reads
+from corpusmill.stages.readers import charset
 from corpusmill.stages.readers.documents import input_shards
 from corpusmill.stages.shuffle.exchange import exchange, refuse_loss
 from corpusmill.stages.shuffle.row_groups import Sorted
@@ -35,12 +36,13 @@ PARTITION_BYTES = 1 << 30
 class Templates(TemplateSettings, GlobalStage):
     """Remove lines that many pages of a site have."""
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reads: ClassVar[Reads] = Reads.DOCUMENTS
 
     def depends_on(self) -> str:
-        """The digests of the files of lines that stay."""
-        return " ".join(storage.digest_of(path) for path in self.allow)
+        """The digests of the files of lines that stay, and what decides how they are decoded."""
+        detectors = charset.detector_versions() if self.allow else ()
+        return " ".join([*(storage.digest_of(path) for path in self.allow), *detectors])
 
     def adds(self) -> tuple[pa.Field, ...]:
         return TEMPLATE_COLUMNS

@@ -1,7 +1,18 @@
 """Notes that blog software writes around posts do not come out. Sentences that are like them do."""
 
+import time
+
+import numpy as np
 import pytest
+from corpusmill.stages.extract.blog_notes import leave_notes
 from corpusmill.stages.extract.main_content import main_content
+from corpusmill.stages.extract.page.page import (
+    BLOCK_COLUMNS,
+    CHARACTERS,
+    END,
+    LINK_CHARACTERS,
+    LINKS,
+)
 
 SENTENCE = (
     "The river had risen in the night, and the people of the town went to look at the water. "
@@ -22,6 +33,9 @@ def text_of(inside: str) -> str:
         "<a href=/f>RSS 2.0</a> feed.",
         "This entry was posted in <a href=/u>Uncategorized</a> and tagged <a href=/a>boats</a>, "
         "<a href=/b>fish</a> by <a href=/ada>Ada</a>. Bookmark the <a href=/p>permalink</a>.",
+        "This post was published Friday, May 3 at noon. Bookmark the <a href=/p>permalink</a>.",
+        "This entry was written by <a href=/ada>Ada</a>, and has <a href=/c>5 comments</a>.",
+        "This post was written in <a href=/a>Rivers and their people</a>",
         "Dieser Eintrag wurde veröffentlicht am 3. Mai von Ada unter <a href=/a>Fluss</a>.",
         "Запись опубликована в рубрике <a href=/a>Река</a> автором Ада.",
         "Posted in <a href=/n>News</a> | Tagged <a href=/a>boats</a> | <a href=#c>5 Comments</a>",
@@ -58,6 +72,12 @@ def test_the_end_of_a_teaser_goes(teaser, stays):
 @pytest.mark.parametrize(
     "sentence",
     [
+        "This post was written for people who are new to <a href=/r>Rust</a> and want boats.",
+        "This entry was written after <a href=/f>the flood</a> had gone, and all was dry again.",
+        "This post was written in the winter when <a href=/f>the flood</a> came, and I was young.",
+        "This post is published as <a href=/b>a chapter of the book about the river</a> as well.",
+        "This post was written on the <a href=/m>marches beside the river</a> where I was born.",
+        "Dieser Beitrag wurde geschrieben, weil <a href=/f>die Flut</a> im Ort noch immer steht.",
         "Posted in <a href=/g>Germany, where the river is wide</a>, the men of the town were glad.",
         "Tagged <a href=/f>fish were found again in the lakes</a> two years later by the divers.",
         "Posted in the far north of the country for most of the year he wrote of ice and water",
@@ -69,3 +89,24 @@ def test_the_end_of_a_teaser_goes(teaser, stays):
 def test_a_sentence_stays(sentence):
     assert text_of(f"<p>{sentence}</p>").count("\n") > text_of("").count("\n")
     assert sentence.split("<")[0] in text_of(f"<p>{sentence}</p>")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "read more" + ">" * 60 + "x>",
+        "read more" + " > … ... ) ]" * 15 + "x>",
+        "(" * 100_000 + ">",
+        "Posted in " + "] " * 100_000 + ".",
+        "Read more " + "“" * 100_000 + ">",
+        "The water" + " " * 100_000 + ">",
+        "This post was written " + " on the" * 30_000 + ">",
+    ],
+)
+def test_no_note_takes_long(text):
+    blocks = np.zeros((1, BLOCK_COLUMNS), np.int32)
+    encoded = text.encode()
+    blocks[0, [END, CHARACTERS, LINKS, LINK_CHARACTERS]] = (len(encoded), len(text), 1, len(text))
+    start = time.process_time()
+    leave_notes(encoded, blocks, np.ones(1), np.ones(1, bool))
+    assert time.process_time() - start < 1

@@ -1,9 +1,10 @@
 """PDF files in WARC records and alone: their text, and a reason for each that has none."""
 
+import time
 import zlib
 
 import pytest
-from corpusmill.stages.extract import pdf
+from corpusmill.stages.extract import pdf, sandbox
 from corpusmill.stages.extract.stage import Extract
 from corpusmill.stages.readers import locate
 
@@ -16,7 +17,7 @@ LINES = [
     "They went home.",
     "On the second day the sun was out, and the members spoke of other things in the shade.",
 ]
-# Without the sandbox, which has its own tests and starts slowly.
+# Most tests do without the sandbox, which has its own tests and starts slowly.
 SETTINGS = Extract(mimes=("text/html", pdf.MIME), page_seconds=0)
 
 
@@ -63,6 +64,62 @@ def test_full_lines_are_joined_and_short_ones_end_a_paragraph():
     )
 
 
+PROSE = [
+    "when the water had gone the people of the town came out and looked at what",
+    "was left of the harbour, which was not much, and at the boats, which were on",
+    "the roofs of the houses that stood on the hill, and nobody knew how it was.",
+]
+STATEMENT = [
+    "02/03/2024 Direct debit City Water Board reference 88213 41.20 1,902.11",
+    "03/03/2024 Card payment at the bakery beside the harbour 4.10 1,898.01",
+    "Mar 05 Transfer from the account of the committee 250.00 2,148.01",
+    "06/03/2024 Card payment at the bakery beside the harbour 4.10",
+]
+LISTING = [
+    "def total(rows, rate, kind):",
+    "    kept = [row for row in rows if row]",
+    "    for row in kept:",
+    "        row.amount = row.amount * rate",
+    "    return sum(row.amount for row in kept)",
+    "print(total(read(path), 0.2, kind))",
+]
+FIRST_WORDS = ("The", "A", "One", "No", "Our", "Her", "His", "My")
+VERSE = [f"{word} water rose and all the town was wet" for word in FIRST_WORDS]
+
+
+@pytest.mark.parametrize("lines", [STATEMENT, LISTING, VERSE])
+def test_rows_code_and_verse_keep_their_lines(lines):
+    assert pdf.joined("\r\n".join(lines)) == "\n".join(lines)
+    assert " ".join(PROSE) in pdf.joined("\r\n".join([*PROSE, *lines, *PROSE]))
+
+
+def test_rows_of_a_file_keep_their_lines():
+    found = pdf.read(pdf_file([STATEMENT, LISTING]), 2).text
+    assert found.startswith("\n".join(STATEMENT))
+    assert [line.strip() for line in found.split("\n")[-6:]] == [line.strip() for line in LISTING]
+
+
+def test_a_wide_title_does_not_part_the_prose_below():
+    title = "Of the water, of the town that it took, and of the committee " * 3 + "that met"
+    assert pdf.joined("\n".join([title, "", *PROSE, *PROSE])) == (
+        f"{title}\n\n{' '.join([*PROSE, *PROSE])}"
+    )
+
+
+def test_items_of_a_list_are_joined_within():
+    items = [f"• {PROSE[0]}", PROSE[1], f"• {PROSE[0]}", PROSE[2]]
+    assert pdf.joined("\n".join(items)) == (f"• {PROSE[0]} {PROSE[1]}\n• {PROSE[0]} {PROSE[2]}")
+
+
+@pytest.mark.parametrize(
+    "line", ["1 " * 200_000 + "x", "1" + ",.1 " * 100_000, " \t" * 200_000 + "x"]
+)
+def test_long_lines_of_a_page_take_linear_time(line):
+    start = time.process_time()
+    pdf.joined(f"{line}\n{line}")
+    assert time.process_time() - start < 2
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
@@ -92,13 +149,24 @@ def test_pdf_files_in_a_crawl(tmp_path):
     assert Extract().apply(records).excluded["reason"].to_pylist() == ["http.mime"] * 3
 
 
-def test_a_stream_that_unpacks_to_much_more_ends(tmp_path):
-    bomb = pdf_file([[" " * 30_000_000]], pack=True)
-    assert len(bomb) < 100_000
-    data = record(0, answer(bomb, Content_Type=pdf.MIME))
-    kept, excluded = SETTINGS.apply(table_of(put(tmp_path, "crawl.warc", data)))
-    assert kept.num_rows == 0
-    assert excluded["reason"].to_pylist() == ["pdf.no_text"]
+def test_a_stream_that_unpacks_to_much_more_is_stopped():
+    bomb = pdf_file([["x"] * 1_000_000], pack=True)
+    assert len(bomb) < 50_000
+    limited = sandbox.Sandbox(seconds=0.2, memory_mb=1024)
+    stopped, fine = limited.run(pdf.read, [(bomb, 1000), (GOOD, 2)], (GOOD, 2))
+    limited.stop()
+    assert stopped.reason == "timeout"
+    assert fine == pdf.read(GOOD, 2)
+
+
+def test_a_file_that_is_stopped_or_breaks_the_reader_says_so(tmp_path, monkeypatch):
+    data = record(0, answer(GOOD, Content_Type=pdf.MIME))
+    records = table_of(put(tmp_path, "crawl.warc", data))
+    monkeypatch.setattr(pdf, "joined", lambda page: 1 / 0)
+    assert SETTINGS.apply(records).excluded["reason"].to_pylist() == ["error_pdf.ZeroDivisionError"]
+    stopped = sandbox.Stopped("timeout", "seen")
+    monkeypatch.setattr(sandbox, "called", lambda function, pages: [stopped] * len(pages))
+    assert SETTINGS.apply(records).excluded["reason"].to_pylist() == ["error_pdf.timeout"]
 
 
 def test_pdf_files_themselves(tmp_path):

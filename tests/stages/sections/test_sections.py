@@ -56,6 +56,19 @@ def test_what_follows_the_references_stays():
     assert cut(f"{BODY}\n{deeper}") == f"{BODY}\n## Notes\n\nEnd.\n"
 
 
+@pytest.mark.parametrize("heading", ["## Appendix A", "### B. Supplementary tables"])
+def test_an_appendix_ends_the_references_at_any_level(heading):
+    text = f"{BODY}\n# References\n\n{LIST}\n{heading}\n\nThe table lists the ferries.\n"
+    assert cut(text) == f"{BODY}\n{heading}\n\nThe table lists the ferries.\n"
+    latex = f"{BODY}\\section{{References}}\n{LIST}\\subsection{{Appendix}}\nA table.\n"
+    assert cut(latex) == f"{BODY}\\subsection{{Appendix}}\nA table.\n"
+
+
+@pytest.mark.parametrize("name", ["Literature", "Literatur", "Литература", "Bibliography"])
+def test_a_list_under_the_name_of_a_subject_is_cut(name):
+    assert cut(f"{BODY}\n## {name}\n\n{LIST}") == BODY.rstrip()
+
+
 def test_the_bibliography_of_latex_ends_with_its_environment():
     items = "\\bibitem{hill} A. Hill, Tides, 2019.\n\\bibitem{dale} C. Dale, Delays, 2020.\n"
     text = f"{BODY}\\begin{{thebibliography}}{{9}}\n{items}\\end{{thebibliography}}\nThe end.\n"
@@ -74,6 +87,10 @@ def test_the_bibliography_of_latex_ends_with_its_environment():
         f"```\n## References\n{LIST}```\n\n{BODY}",
         "Literature\n\nShe read it at school, and liked the novels of the sea best of all.\n",
         "References\n",
+        "## Literature\n\nShe read it at school, and liked the novels of the sea best of all. Many "
+        "are as old as the harbour, and one, of 1861, was written in it. Her own came out late.\n",
+        "# Literature\n\nThe harbour had no poet.\n\nIn 1861, after the war of 1859, one came by "
+        "ferry.\n\nNobody read him.\n\nThe ferries were late as often as the tide.\n",
     ],
 )
 def test_other_texts_stay_as_they_are(text):
@@ -85,6 +102,16 @@ def test_named_sections_are_cut_too():
     text = f"{BODY}\n{thanks}## Discussion\n\nLate is late.\n"
     assert cut(text) == text
     assert cut(text, others=("acknowledgements",)) == f"{BODY}\n## Discussion\n\nLate is late.\n"
+
+
+def test_a_named_section_with_a_plain_heading_is_a_paragraph():
+    thanks = (
+        "Acknowledgements\n\nWe thank the harbour masters of nine towns, who let us stand on their "
+        "piers in all\nweathers, and the crews.\n\n"
+    )
+    rest = "Late is late, as the crews say, and a ferry that comes on the next day is no ferry.\n"
+    assert cut(f"{BODY}\n{thanks}{rest}", others=("acknowledgements",)) == f"{BODY}\n{rest}"
+    assert cut(f"{BODY}\n{thanks}", others=("acknowledgements",)) == BODY.rstrip()
 
 
 def test_several_sections_and_other_scripts_come_back_in_their_places():
@@ -105,6 +132,29 @@ def test_a_list_is_told_by_its_years_and_addresses():
     assert not is_references(
         "They were late in 2019, as anybody knows who stood there. " + "And so on. " * 40
     )
+
+
+def test_a_bibliography_that_is_not_closed_ends_before_the_next():
+    items = "\\bibitem{hill} A. Hill, Tides, 2019.\n"
+    opened = f"\\begin{{thebibliography}}{{9}}\n{items}"
+    assert cut(f"{BODY}{opened}{opened}\\end{{thebibliography}}\nThe end.\n") == f"{BODY}The end.\n"
+    assert cut(f"{BODY}{opened}") == BODY.rstrip()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ("# " + " " * 1500 + "x" * 300 + "\n") * 20,
+        "# " + " \t#" * 100_000 + "x",
+        "\\begin{thebibliography}{9}\nNo more than words are here.\n" * 20_000,
+        "\\begin{thebibliography}{9}\nNo more than words are here.\n" * 20_000
+        + "\\end{thebibliography}",
+    ],
+)
+def test_blanks_in_headings_and_open_environments_take_linear_time(text):
+    start = time.process_time()
+    Sections().cut(text)
+    assert time.process_time() - start < 2
 
 
 def test_long_lines_and_many_headings_take_no_long_time():

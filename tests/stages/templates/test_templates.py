@@ -9,7 +9,9 @@ import pytest
 from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.stages.columns.cuts import restore
 from corpusmill.stages.columns.strings import joined
+from corpusmill.stages.readers.charset import detector_versions
 from corpusmill.stages.templates.lines import lines_of
+from corpusmill.stages.templates.stage import Templates
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -207,6 +209,13 @@ def test_a_line_that_is_allowed_stays(tmp_path, charset):
     assert {row["text"] for row in kept} == {row["text"] for row in rows}
     with pytest.raises(CorpusmillError, match=r"missing.txt"):
         templates(tmp_path, rows, name="b", allow=[str(tmp_path / "missing.txt")])
+
+
+def test_lines_that_stay_depend_on_the_charset_detectors(tmp_path):
+    (tmp_path / "allowed.txt").write_text(COOKIES)
+    depends_on = Templates(allow=[str(tmp_path / "allowed.txt")]).depends_on()
+    assert all(version in depends_on for version in detector_versions())
+    assert Templates().depends_on() == ""
 
 
 @given(st.lists(st.sampled_from([MENU, NOTICE, "own words here", "", "```", "# Head", "$$"])))
