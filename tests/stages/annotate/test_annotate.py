@@ -7,6 +7,7 @@ import corpusmill
 import pytest
 from corpusmill.manifests.errors import EngineError, RecipeError
 from corpusmill.manifests.looking.verify import verify
+from corpusmill.manifests.package_data import package_file
 from corpusmill.manifests.receipt import read_receipt
 from corpusmill.pipeline.execute import Job, execute
 from corpusmill.pipeline.runner import InlineRunner
@@ -283,3 +284,11 @@ def test_a_classifier_learns_from_the_labels(tmp_path, tokenizer_folder):  # noq
 def test_a_prompt_that_is_no_rubric_is_refused(prompt, message):
     with pytest.raises(RecipeError, match=message):
         Annotate(prompt=prompt).rubric()
+
+
+def test_a_rubric_that_joins_segments_is_refused(tmp_path):
+    text = package_file("prompts", "educational.md").read_text(encoding="utf-8")
+    joined = tmp_path / "joined.md"
+    joined.write_text(text.replace("name: educational\n", "name: joined\njoin_segments: true\n"))
+    with pytest.raises(RecipeError, match="joins segments"):
+        Annotate(prompt=str(joined)).rubric()

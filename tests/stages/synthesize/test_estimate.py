@@ -133,6 +133,13 @@ def test_the_speed_of_a_finished_run_is_taken(tmp_path, tokenizer_folder, files)
     assert not (tmp_path / "none").exists()
 
 
+def test_inputs_that_cannot_be_estimated_are_named(tmp_path, files):
+    (tmp_path / "in" / "more.jsonl").write_text('{"text": "x"}\n')
+    step, inputs = Step("synthesize", "synthesize", (), {}), [str(tmp_path / "in")]
+    with pytest.raises(InputError, match=r"/in/more\.jsonl is JSON lines, not Parquet"):
+        estimate_step(step, inputs, str(tmp_path / "out"), None, None, None, None)
+
+
 def test_the_command_prints_and_writes_nothing(tmp_path, files):
     command = ["synthesize", "--estimate", "-i", str(tmp_path / "in"), "-o", str(tmp_path / "out")]
     done = corpusmill(*command, "--tokens-per-second", "100", "--json", cwd=tmp_path)
