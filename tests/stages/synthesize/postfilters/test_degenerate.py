@@ -154,7 +154,7 @@ def test_marks_between_clauses_do_not_hide_a_script_without_spaces(passage, reto
     "text",
     [
         "Những người đánh cá thường xuyên nghỉ trưa giữa những chuyến thuyền trên dòng sông lớn.",
-        "이 다리는 천구백년에 만들어졌으며 많은 사람들이 날마다 강을 건너 학교에다녔습니다",
+        "천구백년에 만들어졌으며 어린이들은 건너다녔습니다 자동차들이 지나갑니다",
     ],
     ids=["vietnamese", "korean"],
 )
