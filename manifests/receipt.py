@@ -7,6 +7,8 @@ not depend on the number of workers. It notices a changed config, input, model o
 
 import hashlib
 import json
+import os
+import platform
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -125,6 +127,7 @@ class Receipt:
     received: for each file of an earlier pass that was read: the number of the input, the rows, and
     the digest of the rows (`manifests.row_sum`).
     started: when the work began, in seconds since 1970. gpus: that the worker had for it.
+    earlier: (worker, started, seconds) of attempts that were cut off, and whose work was used.
     reused: this run found the shard done. The field is not written to the file.
     """
 
@@ -142,6 +145,7 @@ class Receipt:
     started: float = 0.0
     gpus: float = 0.0
     worker: str = ""
+    earlier: list[tuple[str, float, float]] = field(default_factory=list)
     reused: bool = False
 
     def to_json(self, folder: str) -> bytes:
@@ -169,11 +173,17 @@ class Receipt:
             record["received"] = [
                 (number, rows, digest) for number, rows, digest in record["received"]
             ]
+            record["earlier"] = [tuple(attempt) for attempt in record.get("earlier", [])]
             return cls(**record)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise CorpusmillError(
                 f"{path} is damaged ({error})", "run the same command again"
             ) from error
+
+
+def this_worker() -> str:
+    """The machine and the process that works, for a receipt."""
+    return f"{platform.node()}:{os.getpid()}"
 
 
 def plan_hash(plan: dict[str, Any]) -> str:

@@ -153,6 +153,7 @@ class Shard:
     shard_settings: settings of this shard alone. Empty if there are none.
     rows_of: path -> rows read, for each input that is read row by row.
     received: path -> rows read, for each file of an earlier pass.
+    earlier: attempts whose unfinished work was used, as in `Receipt`.
     """
 
     name: str
@@ -163,6 +164,7 @@ class Shard:
     outputs: list[Artifact] = field(default_factory=list)
     rows_of: dict[str, int] = field(default_factory=dict)
     received: dict[str, RowSum] = field(default_factory=dict)
+    earlier: list[tuple[str, float, float]] = field(default_factory=list)
     _reported: float = field(default_factory=time.monotonic)
     _progress: dict[str, int | str | None] = field(
         default_factory=lambda: {"done": 0, "total": None, "unit": "", "read": 0}

@@ -8,7 +8,7 @@ from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.manifest import read_manifest
 from corpusmill.manifests.stage_folder import StageFolder
 from corpusmill.manifests.storage import Artifact
-from corpusmill.pipeline.inputs import list_input
+from corpusmill.pipeline.inputs import data_of, list_input, refuse_raw
 from corpusmill.pipeline.recipe import Step, build_stage, resolve_references
 from corpusmill.stages.synthesize.estimate import Estimate
 
@@ -54,11 +54,12 @@ def estimate_step(
 
 
 def _files(pattern: str) -> list[Artifact]:
-    """The Parquet files of an input. They are not hashed."""
+    """The Parquet files of an input. They are not hashed. Raises InputError as the run does."""
     listed = list_input(pattern)
     if isinstance(listed, StageFolder):
         return listed.manifest.documents() or listed.manifest.outputs
-    paths = [path for path in listed if path.endswith(".parquet")]
+    paths, _ = data_of(pattern, listed)
+    refuse_raw(paths, "documents")
     return [Artifact(path, "", storage.size_of(path)) for path in paths]
 
 

@@ -101,7 +101,7 @@ def expand_inputs(
             raw.update(found)
     refuse_files(folder, raw)
     if reads in _MENDS:
-        _refuse_raw(sorted(raw), reads)
+        refuse_raw(sorted(raw), reads)
     measured = _measure(sorted(raw), folder, runner)
     return Expanded(
         tuple(artifacts + measured),
@@ -144,7 +144,7 @@ def _names_suffix(pattern: str) -> bool:
     return "." in end and "/" not in end
 
 
-def _refuse_raw(paths: list[str], reads: str) -> None:
+def refuse_raw(paths: list[str], reads: str) -> None:
     """Raises InputError if a file is not Parquet.
 
     A file named `.parquet` is not read here. If it is damaged, only its shard fails.

@@ -7,7 +7,6 @@ import errno
 import functools
 import math
 import os
-import platform
 import shutil
 import time
 import traceback
@@ -18,7 +17,14 @@ from dataclasses import dataclass, replace
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import CorpusmillError, InputError, ReadFailed, StorageError
 from corpusmill.manifests.manifest import MANIFEST
-from corpusmill.manifests.receipt import Counts, Receipt, is_done, read_receipt, write_receipt
+from corpusmill.manifests.receipt import (
+    Counts,
+    Receipt,
+    is_done,
+    read_receipt,
+    this_worker,
+    write_receipt,
+)
 from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
 from corpusmill.manifests.watched import counting_reads
@@ -170,7 +176,8 @@ def _do(task: Task, old: Receipt | None) -> Receipt:
         seconds=round(time.perf_counter() - started, 3),
         started=round(began, 3),
         gpus=task.gpus if _has_gpu() else 0.0,
-        worker=f"{platform.node()}:{os.getpid()}",
+        worker=this_worker(),
+        earlier=shard.earlier,
     )
     _remove_outputs(old, keep=receipt)
     write_receipt(receipt, task.folder)

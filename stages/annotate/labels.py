@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
+from corpusmill.manifests import storage
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import extended
 from corpusmill.manifests.shard import Shard, read_parquet
@@ -79,8 +80,9 @@ def count(properties: Mapping[str, Property], shard: Shard) -> list[Counts]:
         if each.values
     }
     columns = {column(name): counter for name, counter in found.items()}
+    documents = storage.join(shard.folder, DOCUMENTS) + "/"
     for artifact in shard.inputs:
-        if f"/{DOCUMENTS}/" not in artifact.path:
+        if not artifact.path.startswith(documents):
             continue
         for table in read_parquet(artifact, list(columns)):
             for name, counter in columns.items():

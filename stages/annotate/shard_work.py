@@ -35,6 +35,7 @@ def annotate_shard(settings: "Annotate", shard: Shard) -> list[Counts]:
 
     with ExitStack() as stack:
         known = stack.enter_context(ledger(shard.scratch))
+        shard.earlier += known.earlier
         files = RowFiles(
             shard, counts, schema_of(prompt), [DOCUMENTS], lambda row: DOCUMENTS, stack
         )

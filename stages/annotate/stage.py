@@ -112,6 +112,11 @@ class Annotate(GlobalStage):
                 f"{prompt.path} is no rubric",
                 "give it `properties`, and `json_object` among its postfilters",
             )
+        if prompt.join_segments:
+            raise RecipeError(
+                f"{prompt.path} joins segments, but annotate asks once about a document",
+                "set `join_segments: false` in it",
+            )
         return prompt
 
     def planner(self) -> Planner:

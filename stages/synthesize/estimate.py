@@ -122,7 +122,8 @@ def lines(
                     written = _add(sums[row.prompt.name], row, tokenizer, used, weight)
                     if judge:
                         graded = sums.setdefault(judge.name, defaultdict(float))
-                        _add_grades(graded, judge, row, written, tokenizer, weight)
+                        known = usage.get(judge.name, {})
+                        _add_grades(graded, judge, row, written, tokenizer, known, weight)
     found = [
         Line(
             prompt=name,
@@ -131,7 +132,7 @@ def lines(
             prompt_tokens=round(added["prompt"]),
             output_tokens=round(added["output"]),
             most_output_tokens=round(added["most"]),
-            from_run=bool(usage.get(name, {}).get("output_tokens")),  # never of a judge
+            from_run=bool(usage.get(name, {}).get("output_tokens")),
         )
         for name, added in sums.items()
     ]
@@ -162,6 +163,7 @@ def _add_grades(
     row: PlannedRow,
     written: float,
     tokenizer: ChatTokenizer,
+    used: Mapping[str, int],
     weight: float,
 ) -> None:
     """Add the request that grades a row, which holds its passage and its text."""
@@ -169,7 +171,8 @@ def _add_grades(
     sums["requests"] += weight
     sums["prompt"] += (asked + sum(_sizes(row)) + written) * weight
     sums["most"] += judge.limits.max_output_tokens * weight
-    sums["output"] += _usual(judge, tokenizer) * weight
+    each = used["output_tokens"] / used["rows"] if used.get("output_tokens") else None
+    sums["output"] += (_usual(judge, tokenizer) if each is None else each) * weight
 
 
 def _sizes(row: PlannedRow) -> list[int]:

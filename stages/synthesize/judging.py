@@ -2,7 +2,8 @@
 
 A judge is a prompt file with `scores`. It is asked behind the rows of a shard, because one engine
 answers one stream at a time. Until then the rows wait in a file. Grades become columns,
-`judge_NAME`. A row that is too long for the judge, or gets no grades from it, has none, and stays.
+`judge_NAME`, beside the tokens that they took. A row that is too long for the judge, or gets no
+grades from it, has none, and stays.
 """
 
 import itertools
@@ -27,6 +28,7 @@ from corpusmill.stages.synthesize.postfilters import Context, Rejection, clean, 
 
 _HIGHEST = 5.0
 _FILE = "judged.pickle"
+TOKENS = ("judging_prompt_tokens", "judging_output_tokens")  # columns, empty if it was not asked
 
 
 class Judge(Settings):
@@ -55,7 +57,10 @@ class Judge(Settings):
 
 
 def columns(prompt: Prompt) -> list[pa.Field]:
-    return [pa.field(_column(name), pa.float32()) for name in prompt.scores]
+    return [
+        *(pa.field(_column(name), pa.float32()) for name in prompt.scores),
+        *(pa.field(name, pa.int32()) for name in TOKENS),
+    ]
 
 
 @dataclass(frozen=True)
@@ -77,14 +82,14 @@ class Bench:
                 start, end = planned.span
                 passage = planned.document["text"][start:end] if not finished.rejection else ""
                 pickle.dump((passage, planned.seed, finished), file)
-        grades = self._grades(path)
+        judged = self._answers(path)
         for number, (_, _, finished) in enumerate(_read(path)):
-            yield self._with(finished, grades.get(number, {}))
+            yield self._with(finished, *judged[number]) if number in judged else finished
         os.remove(path)
 
-    def _grades(self, path: str) -> dict[int, dict[str, float]]:
-        """Number of a row in the file -> its grades."""
-        found: dict[int, dict[str, float]] = {}
+    def _answers(self, path: str) -> dict[int, tuple[dict[str, float], tuple[int, int]]]:
+        """Number of a row in the file -> its grades, and the tokens in and out for them."""
+        found: dict[int, tuple[dict[str, float], tuple[int, int]]] = {}
         asked: dict[int, tuple[int, Request]] = {}
         indices = itertools.count()
 
@@ -95,7 +100,7 @@ class Bench:
                     continue
                 answer = self.known.get(request)
                 if answer is not None:
-                    found[number] = self._read_grades(answer)
+                    found[number] = self._read_grades(answer), _tokens(request, answer)
                     continue
                 asked[next(indices)] = (number, request)
                 yield request
@@ -103,7 +108,7 @@ class Bench:
         for index, answer in self.engine.answers(requests()):
             number, request = asked.pop(index)
             self.known.add(request, answer)
-            found[number] = self._read_grades(answer)
+            found[number] = self._read_grades(answer), _tokens(request, answer)
         return found
 
     def _request(self, passage: str, seed: int, finished: Finished) -> Request | None:
@@ -131,8 +136,11 @@ class Bench:
         result = clean(text, self.prompt, Context("", 0, self.prompt.lead_in, 0))
         return {} if isinstance(result, Rejection) else grades_of(result, self.prompt.scores)
 
-    def _with(self, finished: Finished, grades: Mapping[str, float]) -> Finished:
-        row = {**finished.row, **{_column(name): grade for name, grade in grades.items()}}
+    def _with(
+        self, finished: Finished, grades: Mapping[str, float], tokens: tuple[int, int]
+    ) -> Finished:
+        graded = {_column(name): grade for name, grade in grades.items()}
+        row = {**finished.row, **graded, **dict(zip(TOKENS, tokens, strict=True))}
         low = {name: grade for name, grade in grades.items() if grade < self.least.get(name, 0)}
         if not low:
             return Finished(row, finished.text_tokens, finished.rejection)
@@ -151,6 +159,10 @@ def grades_of(text: str, scores: Iterable[str]) -> dict[str, float]:
         if lines and float(lines[-1].replace(",", ".")) <= _HIGHEST:
             found[name] = float(lines[-1].replace(",", "."))
     return found
+
+
+def _tokens(request: Request, answer: Completion) -> tuple[int, int]:
+    return answer.n_prompt_tokens or len(request.token_ids), answer.n_output_tokens
 
 
 def _column(name: str) -> str:

@@ -1,8 +1,9 @@
 """The ledger: answers on disk as they come, so that a killed run asks nothing twice.
 
 It is a file in the shard's scratch folder (`Shard.scratch`), which goes when the shard's receipt is
-written. A line is a checksum and an answer, under the hash of its request. Lines are only appended.
-A line that a kill cut off has a wrong checksum and counts as missing.
+written. A line is a checksum and an answer, under the hash of its request, with the time since the
+ledger was opened. Lines are only appended. A line that a kill cut off has a wrong checksum and
+counts as missing.
 """
 
 import hashlib
@@ -15,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, fields
 from typing import Any
 
+from corpusmill.manifests.receipt import this_worker
 from corpusmill.stages.engines.contract import Completion, Request
 
 _NAME = "answers.jsonl"
@@ -25,14 +27,17 @@ _SYNCED_SECONDS = 5.0  # a kill loses nothing; a power cut loses the answers of 
 class Ledger:
     """Answers by request. Answers stay on disk. Only the places of those that earlier runs got are
     held in memory: nothing asks for what this run adds.
+
+    earlier: (worker, start since 1970, seconds until its last answer) of each run before.
     """
 
     def __init__(self, path: str) -> None:
         self._file = open(path, "a+b", buffering=0)  # noqa: SIM115 - `ledger` closes it
         self._places: dict[bytes, tuple[int, int]] = {}
-        self._synced = time.monotonic()
+        self._began, self._opened = round(time.time(), 3), time.monotonic()
+        self._synced = self._opened
         self._size = 0
-        self._read()
+        self.earlier = self._read()
 
     def get(self, request: Request) -> Completion | None:
         """The answer that such a request got before this ledger was opened."""
@@ -41,7 +46,7 @@ class Ledger:
             return None
         record = _record(os.pread(self._file.fileno(), place[1], place[0]))
         assert record is not None, "the ledger was changed while it was open"
-        del record["request"]
+        del record["request"], record["run"]
         return Completion(**record)
 
     def add(self, request: Request, completion: Completion) -> None:
@@ -51,8 +56,9 @@ class Ledger:
         """
         if completion.finish_reason == "error":
             return
-        name = _hash(request)
-        data = json.dumps({"request": name.hex(), **asdict(completion)}).encode()
+        run = (this_worker(), self._began, round(time.monotonic() - self._opened, 3))
+        record = {"request": _hash(request).hex(), "run": run, **asdict(completion)}
+        data = json.dumps(record).encode()
         line = b"%08x %s\n" % (zlib.crc32(data), data)
         written = 0
         while written < len(line):
@@ -65,17 +71,21 @@ class Ledger:
     def close(self) -> None:
         self._file.close()
 
-    def _read(self) -> None:
-        """Find the answers of earlier runs."""
+    def _read(self) -> list[tuple[str, float, float]]:
+        """Find the answers of earlier runs. Returns when these ran, as `earlier`."""
+        took: dict[tuple[str, float], float] = {}
         self._file.seek(0)
         with open(self._file.fileno(), "rb", closefd=False) as file:
             for line in file:
                 record = _record(line)
                 if record is not None:
                     self._places[bytes.fromhex(record["request"])] = (self._size, len(line))
+                    worker, began, seconds = record["run"]
+                    took[worker, began] = seconds
                 self._size += len(line)
                 if not line.endswith(b"\n"):  # cut off: the next answer begins a line of its own
                     self._size += self._file.write(b"\n")
+        return [(worker, began, seconds) for (worker, began), seconds in took.items()]
 
 
 @contextmanager

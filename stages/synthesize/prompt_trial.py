@@ -64,9 +64,15 @@ def tried(settings: Synthesize, name_or_path: str, source: str, ask: bool) -> It
     """What a model is asked about a text, and what would be kept of its answers.
 
     settings: engine and seed. source: path or URL of a UTF-8 text. ask: also ask the engine.
+    Raises RecipeError for a rubric.
     """
     prompt = loader.load(name_or_path)
     postfilters.check(prompt)
+    if prompt.properties:
+        raise RecipeError(
+            f"{prompt.path} is a rubric, and --text shows what synthesize asks",
+            "leave out --text to test its examples, or run annotate with `max_documents: 5`",
+        )
     planner = settings.planner()
     planner.room(prompt)
     try:

@@ -39,6 +39,7 @@ def synthesize_shard(
     documents = documents_of(levels, shard, taken, stage, read)
     with ExitStack() as stack:
         known = stack.enter_context(ledger(shard.scratch))
+        shard.earlier += known.earlier
         bench = None
         schema = SCHEMA
         if judge:

@@ -134,7 +134,9 @@ class Synthesize(GlobalStage):
             cpus=self.engine.cpus,
             gpus=self.engine.gpus,
         )
-        took = yield from usage.measure(made, self.engine)
+        took = yield from usage.measure(
+            made, self.engine, self.judge.loaded().name if self.judge else ""
+        )
         found = yield from self._diversity(made.outputs())
         return {"usage": took, **found}
 

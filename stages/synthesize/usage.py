@@ -2,13 +2,15 @@
 
 Receipts say when the work on a shard began and how long it took. A worker may do two shards beside
 each other, and a server may work for many workers. So the hours are those in which at least one
-shard was at work: of each worker, or of any if the engine is a server. Work that a kill threw away
-is not counted.
+shard was at work: of each worker, or of any if the engine is a server. Of a run that was cut off,
+the time until its last answer in the ledger counts, as these answers' tokens do. What it threw away
+does not. A judge's tokens and time count, under the name of its prompt.
 """
 
 import json
 from collections import Counter
 from collections.abc import Generator, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -18,18 +20,21 @@ from corpusmill.manifests.receipt import Counts, Receipt
 from corpusmill.manifests.shard import Shard, read_parquet, schema_of
 from corpusmill.stages.contract import DOCUMENTS, Pass, PassResult
 from corpusmill.stages.engines.contract import Engine
+from corpusmill.stages.synthesize.judging import TOKENS as JUDGED
 
 _WHERE = "work/usage"
 _TOKENS = ("prompt_tokens", "output_tokens")
 
 
-def measure(made: PassResult, engine: Engine) -> Generator[Pass, PassResult, dict[str, Any]]:
-    """The pass that counts tokens. made: of the pass that asked the engine.
+def measure(
+    made: PassResult, engine: Engine, judge: str = ""
+) -> Generator[Pass, PassResult, dict[str, Any]]:
+    """The pass that counts tokens. made: of the pass that asked the engine. judge: its prompt.
 
     Returns what the manifest holds as `usage`.
     """
     shards = {name: tuple(receipt.outputs) for name, receipt in made.receipts.items()}
-    counted = yield Pass(name="usage", shards=shards, work=count)
+    counted = yield Pass(name="usage", shards=shards, work=partial(count, judge))
     prompts: dict[str, Counter[str]] = {}
     for written in counted.outputs(_WHERE):
         for name, counts in json.loads(storage.read_bytes(written.path)).items():
@@ -38,27 +43,32 @@ def measure(made: PassResult, engine: Engine) -> Generator[Pass, PassResult, dic
     return summary(plain, made.receipts, engine)
 
 
-def count(shard: Shard) -> list[Counts]:
+def count(judge: str, shard: Shard) -> list[Counts]:
     """Write `work/usage/SHARD.json`: prompt -> rows, kept rows, tokens in and out."""
     found: dict[str, Counter[str]] = {}
+    documents = storage.join(shard.folder, DOCUMENTS) + "/"
     for artifact in shard.inputs:
-        kept = f"/{DOCUMENTS}/" in artifact.path
+        kept = artifact.path.startswith(documents)
         # A label's tokens are a part of its annotation.
         within = "annotation" in schema_of(artifact).names
-        for table in read_parquet(artifact, ["annotation"] if within else ["prompt", *_TOKENS]):
-            rows = _flat(table) if within else table
-            for group in (
-                rows.group_by("prompt")
-                .aggregate([("prompt", "count"), *((name, "sum") for name in _TOKENS)])
-                .to_pylist()
-            ):
-                counter = found.setdefault(group["prompt"], Counter())
-                counter["rows"] += group["prompt_count"]
-                counter["kept"] += group["prompt_count"] * kept
-                for name in _TOKENS:
-                    counter[name] += group[f"{name}_sum"] or 0
+        columns = ["annotation"] if within else ["prompt", *_TOKENS, *(JUDGED if judge else ())]
+        for table in read_parquet(artifact, columns):
+            _add(found, _flat(table) if within else table, kept)
+            if judge:
+                graded = table.select(list(JUDGED)).drop_null().rename_columns(list(_TOKENS))
+                _add(found, graded.append_column("prompt", pa.repeat(judge, len(graded))), kept)
     shard.file(_WHERE, f"{shard.name}.json", json.dumps(found, sort_keys=True).encode())
     return []
+
+
+def _add(found: dict[str, Counter[str]], rows: pa.Table, kept: bool) -> None:
+    sums = [("prompt", "count"), *((name, "sum") for name in _TOKENS)]
+    for group in rows.group_by("prompt").aggregate(sums).to_pylist():
+        counter = found.setdefault(group["prompt"], Counter())
+        counter["rows"] += group["prompt_count"]
+        counter["kept"] += group["prompt_count"] * kept
+        for name in _TOKENS:
+            counter[name] += group[f"{name}_sum"] or 0
 
 
 def _flat(table: pa.Table) -> pa.Table:
@@ -100,8 +110,9 @@ def busy_seconds(receipts: Iterable[Receipt], together: bool) -> float:
     """Seconds in which at least one shard was at work. together: of any worker, not of each."""
     spans: dict[str, list[tuple[float, float]]] = {}
     for receipt in receipts:
-        span = (receipt.started, receipt.started + receipt.seconds)
-        spans.setdefault("" if together else receipt.worker, []).append(span)
+        last = (receipt.worker, receipt.started, receipt.seconds)
+        for worker, started, seconds in (last, *receipt.earlier):
+            spans.setdefault("" if together else worker, []).append((started, started + seconds))
     return sum(map(_covered, spans.values()))
 
 

@@ -1,11 +1,14 @@
 """The annotate stage in the pipeline, against a real HTTP server that grades well and badly."""
 
 import json
+import time
 
 import corpusmill
 import pytest
 from corpusmill.manifests.errors import EngineError, RecipeError
 from corpusmill.manifests.looking.verify import verify
+from corpusmill.manifests.package_data import package_file
+from corpusmill.manifests.receipt import read_receipt
 from corpusmill.pipeline.execute import Job, execute
 from corpusmill.pipeline.runner import InlineRunner
 from corpusmill.stages.annotate.stage import Annotate
@@ -166,6 +169,7 @@ def test_a_server_that_fails_stops_the_stage_and_the_next_run_asks_for_the_rest(
     def poor(prompt, attempt):
         if len(answered) == 7:
             return 402, {}, b"no credit"
+        time.sleep(0.05)
         answered.append(prompt)
         return grading(prompt, attempt)
 
@@ -181,6 +185,25 @@ def test_a_server_that_fails_stops_the_stage_and_the_next_run_asks_for_the_rest(
         manifest = run(stage, documents, tmp_path / "out")
         assert len(server.seen) - before == 5
     assert manifest.totals[0].kept == 12
+    receipt = read_receipt(str(tmp_path / "out"), "annotate", "00")
+    assert receipt is not None
+    ((_, _, seconds),) = receipt.earlier
+    assert seconds >= 7 * 0.05
+    took = manifest.measures["usage"]
+    assert took["engine_hours"] * 3600 == pytest.approx(receipt.seconds + seconds, abs=0.005)
+    assert took["output_tokens_per_second"] < 3 * 12 / seconds
+
+
+def test_only_kept_labels_count_wherever_the_output_lies(tmp_path, tokenizer_folder):  # noqa: F811
+    documents = write_shards(tmp_path, {"in/00.parquet": named("good", "prose")})
+    with serving(grading) as server:
+        manifest = run(
+            stage_at(server, tokenizer_folder), documents, tmp_path / "documents" / "out"
+        )
+    counted = manifest.measures["labels"]["educational"]
+    assert {value: rows for value, rows in counted.items() if rows} == {"4": 1}
+    took = manifest.measures["usage"]["prompts"]["educational"]
+    assert (took["rows"], took["kept"]) == (2, 1)
 
 
 def test_a_server_that_takes_no_schema_is_told_by_its_setting(
@@ -261,3 +284,11 @@ def test_a_classifier_learns_from_the_labels(tmp_path, tokenizer_folder):  # noq
 def test_a_prompt_that_is_no_rubric_is_refused(prompt, message):
     with pytest.raises(RecipeError, match=message):
         Annotate(prompt=prompt).rubric()
+
+
+def test_a_rubric_that_joins_segments_is_refused(tmp_path):
+    text = package_file("prompts", "educational.md").read_text(encoding="utf-8")
+    joined = tmp_path / "joined.md"
+    joined.write_text(text.replace("name: educational\n", "name: joined\njoin_segments: true\n"))
+    with pytest.raises(RecipeError, match="joins segments"):
+        Annotate(prompt=str(joined)).rubric()

@@ -84,6 +84,11 @@ def test_a_judge_is_a_line_of_its_own(tokenizer_folder, files):  # noqa: F811
         made, judged = stage.estimated(files, 200, {})[0]
     assert judged.prompt == "judge"
     assert judged.prompt_tokens > made.output_tokens
+    assert not judged.from_run
+    known = {"judge": {"rows": 10, "prompt_tokens": 900, "output_tokens": 70}}
+    graded = stage.estimated(files, 200, known)[0][1]
+    assert graded.from_run
+    assert graded.output_tokens == 7 * graded.requests
 
 
 def test_of_a_rubric_the_example_tells_how_long_an_answer_is(tokenizer_folder, files):  # noqa: F811
@@ -123,9 +128,16 @@ def test_the_speed_of_a_finished_run_is_taken(tmp_path, tokenizer_folder, files)
         inputs, where = [str(tmp_path / "in")], str(tmp_path / "none")
         found = estimate_step(step, inputs, where, 2, None, 3.0, str(tmp_path / "out"))
     used = manifest.measures["usage"]
-    assert found.output_tokens_per_second == used["output_tokens_per_second"]
+    assert found.output_tokens_per_second == used["output_tokens_per_second"] > 0
     assert found.gpus == 2
     assert not (tmp_path / "none").exists()
+
+
+def test_inputs_that_cannot_be_estimated_are_named(tmp_path, files):
+    (tmp_path / "in" / "more.jsonl").write_text('{"text": "x"}\n')
+    step, inputs = Step("synthesize", "synthesize", (), {}), [str(tmp_path / "in")]
+    with pytest.raises(InputError, match=r"/in/more\.jsonl is JSON lines, not Parquet"):
+        estimate_step(step, inputs, str(tmp_path / "out"), None, None, None, None)
 
 
 def test_the_command_prints_and_writes_nothing(tmp_path, files):

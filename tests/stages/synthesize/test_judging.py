@@ -67,6 +67,9 @@ def test_grades_are_columns_and_a_low_one_drops_its_row(
     assert dropped["judge_faithfulness"] == 1
     assert manifest.conserved
     assert len(asked) == 2 * len(GRADES)
+    took = manifest.measures["usage"]["prompts"]["judge"]
+    assert (took["rows"], took["kept"]) == (len(GRADES), len(GRADES) - 1)
+    assert took["output_tokens"] == 3 * len(GRADES)
 
 
 def test_without_a_judge_there_are_no_columns(tmp_path, tokenizer_folder, documents):  # noqa: F811

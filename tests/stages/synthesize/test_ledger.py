@@ -1,9 +1,11 @@
 """Answers survive a kill, and nothing else is taken for an answer."""
 
 import os
+import time
 from dataclasses import replace
 
 import pytest
+from corpusmill.manifests.receipt import this_worker
 from corpusmill.stages.engines.contract import Completion, Request, failed
 from corpusmill.stages.synthesize.ledger import ledger
 
@@ -18,6 +20,20 @@ def test_an_answer_is_there_for_the_next_run_and_an_error_is_not(tmp_path):
     with ledger(str(tmp_path / "s")) as second:
         assert second.get(REQUEST) == ANSWER
         assert second.get(replace(REQUEST, seed=8)) is None
+
+
+def test_the_time_of_each_run_is_kept_with_its_answers(tmp_path):
+    for seed in (1, 2):
+        with ledger(str(tmp_path)) as known:
+            time.sleep(0.02)
+            known.add(replace(REQUEST, seed=seed), ANSWER)
+            time.sleep(0.02)
+            known.add(replace(REQUEST, seed=seed + 10), ANSWER)
+    with ledger(str(tmp_path)) as known:
+        (first, started, seconds), (second, later, _) = known.earlier
+    assert first == second == this_worker()
+    assert seconds >= 0.04
+    assert later >= started + seconds - 0.002
 
 
 @pytest.mark.parametrize(

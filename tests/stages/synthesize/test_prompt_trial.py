@@ -73,6 +73,12 @@ def test_a_text_that_is_not_asked_about_says_why(folder):
     assert lines[-1].startswith("dropped, synthesize.document_too_short: n_tokens=")
 
 
+def test_a_rubric_is_not_shown_as_synthesize_would_ask_it(folder):
+    shown = prompt_trial.tried(settings(folder), "educational", str(folder / "page.txt"), ask=False)
+    with pytest.raises(RecipeError, match="is a rubric"):
+        list(shown)
+
+
 def test_a_test_without_a_text_shows_what_becomes_of_the_examples(tmp_path):
     lines = list(prompt_trial.examined("table"))
     assert lines[0] == "--- example 1 of 4: as the file says"

@@ -1,5 +1,7 @@
 """What a run took, as the manifest tells it."""
 
+from dataclasses import replace
+
 import pytest
 from corpusmill.manifests.receipt import Counts, Receipt
 from corpusmill.stages.engines.embedded import EmbeddedEngine
@@ -36,6 +38,13 @@ SHARDS = [receipt("a", 0, 10), receipt("a", 5, 10), receipt("a", 30, 5), receipt
 @pytest.mark.parametrize(("together", "seconds"), [(False, 30), (True, 20)])
 def test_shards_side_by_side_count_once(together, seconds):
     assert busy_seconds(SHARDS, together) == seconds
+
+
+def test_the_time_of_a_run_that_was_cut_off_counts():
+    resumed = [replace(each, earlier=[("c", -50, 10)]) for each in SHARDS[:2]]
+    resumed[1].earlier += [("d", -45, 10)]
+    assert busy_seconds(resumed, together=False) == 15 + 10 + 10
+    assert busy_seconds(resumed, together=True) == 15 + 15
 
 
 def test_gpu_hours_are_those_of_the_workers():
@@ -85,3 +94,13 @@ def test_a_manifest_tells_what_its_run_took(tmp_path, tokenizer_folder):  # noqa
     assert 0 < took["gpu_hours"] == pytest.approx(4 * took["engine_hours"], rel=0.01, abs=2e-6)
     assert again.measures["usage"] == took
     assert again.digest == manifest.digest
+
+
+def test_excluded_rows_are_not_kept_wherever_the_output_lies(tmp_path, tokenizer_folder):  # noqa: F811
+    rows = [document("a"), document("b", "no.")]
+    documents = write_shards(tmp_path, {"in/00.parquet": rows})
+    with serving(echo) as server:
+        stage = stage_at(server, tokenizer_folder)
+        manifest = run(stage, documents, tmp_path / "documents" / "out")
+    took = manifest.measures["usage"]["prompts"]["rephrase"]
+    assert (took["rows"], took["kept"]) == (2, 1)

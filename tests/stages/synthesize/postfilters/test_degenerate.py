@@ -2,6 +2,7 @@
 
 import random
 import time
+import unicodedata
 
 import pytest
 from corpusmill.prompts import loader
@@ -101,6 +102,66 @@ def test_closeness_works_in_scripts_without_spaces():
     far = "编译器在运行之前读取整个程序而解释器则逐条执行语句许多语言现在混合使用两者" * 2
     assert reason(closeness(answer, context(passage), least=0.3)) == ""
     assert reason(closeness(far, context(passage), least=0.3)) == "too_far"
+
+
+CHINESE = (
+    "武汉长江大桥位于湖北省，1955年9月动工，1957年10月建成通车。它是长江上的第一座铁路公路两用桥，"
+    "全长1670米，上层是公路，下层是铁路。大桥建成以后，京广铁路连成一线，两岸交通十分方便。"
+)
+CHINESE_RETOLD = (
+    "1957年10月，武汉长江大桥通车。这座桥在湖北省，1955年开始动工，全长1670米。长江上从前没有大桥，"
+    "它是第一座铁路和公路两用的桥：公路在上层，铁路在下层。京广铁路从此连成一线，两岸的交通方便了。"
+)
+CHINESE_OTHER = (
+    "编译器先读完整个程序，再把它翻译成机器代码。解释器不同，它一条一条地执行语句，遇到错误就停下来。"
+    "现在，很多语言两种办法都用：先解释，然后只翻译常用的函数，这样程序启动快，运行也快。"
+)
+JAPANESE = (
+    "この橋は、川の両岸を結ぶ。建設は1900年、設計は外国人の技師、材料は鉄。昔、人は舟で川を渡り、"
+    "雨が続くと、村から町へ行けなかった。今は毎日、多くの人が橋を渡り、学校や市場へ通う。"
+)
+JAPANESE_RETOLD = (
+    "昔、村の人は舟で川を渡った。雨が続くと、町へは行けなかった。1900年、外国人の技師が設計し、"
+    "鉄の橋ができた。今、川の両岸は橋で結ばれ、毎日、多くの人が学校や市場へ通う。"
+)
+JAPANESE_OTHER = (
+    "猫は、よく眠る動物だ。一日に十四時間、若い猫なら、もっと長い。狩りは夜明け、獲物は鼠や小鳥。"
+    "耳は鋭く、暗い所でも、目は見える。機嫌がよい時、喉を鳴らし、尾を高く上げる。"
+)
+
+
+@pytest.mark.parametrize(
+    ("passage", "retold", "other"),
+    [
+        (CHINESE, CHINESE_RETOLD, CHINESE_OTHER),
+        (JAPANESE, JAPANESE_RETOLD, JAPANESE_OTHER),
+        (  # more Latin letters than Chinese signs
+            f"{CHINESE} tokenizer configuration",
+            f"{CHINESE_RETOLD} configuration, tokenizer",
+            f"{CHINESE_OTHER} interpreter, bytecode",
+        ),
+    ],
+    ids=["chinese", "japanese", "mixed"],
+)
+def test_marks_between_clauses_do_not_hide_a_script_without_spaces(passage, retold, other):
+    """Clauses are no words: of a retelling, hardly one begins with the same five signs."""
+    assert reason(closeness(retold, context(passage), least=0.3)) == ""
+    assert reason(closeness(other, context(passage), least=0.3)) == "too_far"
+    assert reason(closeness(passage, context(passage), most=0.9)) == "too_close"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Những người đánh cá thường xuyên nghỉ trưa giữa những chuyến thuyền trên dòng sông lớn.",
+        "천구백년에 만들어졌으며 어린이들은 건너다녔습니다 자동차들이 지나갑니다",
+    ],
+    ids=["vietnamese", "korean"],
+)
+def test_how_a_text_encodes_its_marks_does_not_matter(text):
+    apart, together = (unicodedata.normalize(form, text) for form in ("NFD", "NFC"))
+    assert apart != together
+    assert shared_words(apart, together) == shared_words(together, apart) == 1
 
 
 ARABIC = "الجِسْرُ القَدِيمُ فِي المَدِينَةِ بُنِيَ قَبْلَ مِئَةِ عَامٍ ثُمَّ رُمِّمَ "
