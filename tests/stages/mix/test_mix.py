@@ -128,7 +128,11 @@ def test_blend_takes_the_proposal(tmp_path, pool):
     [
         ({"runs": 5}, "runs is 5, too few for a regression on 2 sources; set mix.runs"),
         ({"objective": {"summs": 1}}, "objective weighs 'summs'.*did you mean 'sums'"),
-        ({"train": {**TRAIN, "steps": 1}}, "a run of 256 tokens is too short for whole documents"),
+        # 64 tokens are less than any document, whichever the draw takes first.
+        (
+            {"train": {**TRAIN, "steps": 1, "batch_size": 1}},
+            "a run of 64 tokens is too short for whole documents",
+        ),
         ({"check": [1, 1]}, "check holds one seed twice"),
     ],
 )
