@@ -37,6 +37,9 @@ def command(output, runner):
     ]
 
 
+TIMES = {"seconds", "started", "earlier", "worker", "timing", "date", "command"} | {
+    *("engine_hours", "gpu_hours", "gpu_hours_per_billion_tokens", "output_tokens_per_second"),
+}
 OF_THE_MACHINE = ("tokens_per_second", "seconds_left", "mfu", "memory_gb")
 
 
@@ -76,11 +79,7 @@ def contents(output):
 
 def without_times(value):
     if isinstance(value, dict):
-        return {
-            key: without_times(item)
-            for key, item in value.items()
-            if key not in ("seconds", "worker", "timing", "date", "command")
-        }
+        return {key: without_times(item) for key, item in value.items() if key not in TIMES}
     if isinstance(value, list):
         return [without_times(item) for item in value]
     return value
