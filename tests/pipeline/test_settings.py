@@ -22,7 +22,8 @@ def refusal(*assignments):
         ("extract.statuses=[200]", "extract.statuses is [200]; wanted: [int, int]"),
         (
             "extract.reader.format=wrc",
-            "extract.reader.format is 'wrc'; wanted: auto | warc | arc | jsonl | parquet | text | pdf",
+            "extract.reader.format is 'wrc'; "
+            "wanted: auto | warc | arc | jsonl | parquet | text | pdf",
         ),
         (
             "extract.language_thresholds={en: x}",
