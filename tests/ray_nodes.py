@@ -1,6 +1,7 @@
 """Ray nodes for tests: each is a `ray start` of its own, with folders of its own."""
 
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import psutil
 
+# One for all tests of a process: Ray's client reads it once.
+TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16)}
 RAY = str(Path(sys.executable).with_name("ray"))
 
 

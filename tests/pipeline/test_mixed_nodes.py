@@ -3,7 +3,6 @@
 The GPU is one by name only (`ray start --num-gpus=1`): the work notes what it was given.
 """
 
-import secrets
 import threading
 from contextlib import closing
 
@@ -15,7 +14,7 @@ from corpusmill.pipeline.ray_runner import RayRunner
 
 from tests.pipeline.sample_stages import Placed, write_documents
 from tests.pipeline.test_execute import job
-from tests.ray_nodes import Node, free_port
+from tests.ray_nodes import TOKEN, Node, free_port
 
 SHARDS = 12
 
@@ -27,21 +26,20 @@ def urls(folder):
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_node_that_joins_gets_work_and_engines_run_where_the_gpus_are(tmp_path, monkeypatch):
-    variables = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16)}
-    for name, value in variables.items():
+    for name, value in TOKEN.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(ray_runner, "LOOKED_SECONDS", 0.1)
     documents = write_documents(tmp_path, {f"s{number:02}": ["one"] for number in range(SHARDS)})
     port = free_port()
     nodes = [
         Node(
-            *(variables, "--head", "--include-dashboard=false"),
+            *(TOKEN, "--head", "--include-dashboard=false"),
             *("--node-ip-address=127.0.0.1", f"--port={port}"),
         )
     ]
 
     def join():
-        nodes.append(Node(variables, f"--address=127.0.0.1:{port}", "--num-gpus=1"))
+        nodes.append(Node(TOKEN, f"--address=127.0.0.1:{port}", "--num-gpus=1"))
         nodes[1].wait_for("Ray runtime started")
         (tmp_path / "go-on").touch()
 
