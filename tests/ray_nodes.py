@@ -41,21 +41,21 @@ class Node:
         return [*psutil.Process(self.process.pid).children(recursive=True)]
 
     def at_work(self):
-        """The node's processes that have a task."""
+        """The node's processes that do a shard. Ray's own are called `ray::` and something, too."""
         found = []
         for process in self.processes():
             try:
                 name = " ".join(process.cmdline())
             except psutil.Error:
                 continue
-            if name.startswith("ray::") and "IDLE" not in name:
+            if name.startswith("ray::run_task"):
                 found.append(process)
         return found
 
     def kill_at_work(self):
-        """Kill the node while a task is under way on it. False, and no kill, when there is none.
+        """Kill the node while it does a shard. False, and no kill, if it does none.
 
-        The workers are stopped before their names are read again. Without that a task may end
+        The workers are stopped before their names are read again. Without that a shard may end
         between the look and the kill, and the kill would lose nothing.
         """
         stopped = self.at_work()
