@@ -15,7 +15,6 @@ from corpusmill.compression.distillation import (
     summed_kl,
 )
 from corpusmill.trainer import checkpoint
-from corpusmill.trainer.config import HybridConfig, TrainConfig
 from corpusmill.trainer.export import write_model
 from corpusmill.trainer.loader import Batch
 from corpusmill.trainer.loss import SummedLoss
@@ -26,8 +25,9 @@ from corpusmill.trainer.workers import run
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.compression.shards import write_shards, write_tokenizer
+from tests.compression.student import SHAPE, VOCABULARY, config
 
-TOKENS, VOCABULARY = 23, 64
+TOKENS = 23
 
 
 @pytest.fixture
@@ -86,46 +86,11 @@ def test_no_tensor_holds_the_logits_of_all_tokens(case, monkeypatch):
     assert largest(fused) == case[3].numel()  # the teacher's head
 
 
-SHAPE = HybridConfig(
-    pattern="M*-",
-    hidden_size=32,
-    ffn_size=64,
-    attention_heads=2,
-    key_value_heads=1,
-    head_dim=16,
-    mamba_heads=4,
-    mamba_head_dim=8,
-    mamba_groups=2,
-    mamba_state=8,
-    chunk_size=16,
-    vocab_size=VOCABULARY,
-)
-
-
 @pytest.fixture
 def teacher():
     model = HybridModel(SHAPE.model_copy(update={"init_std": 0.2}))
     initialise(model, 1)
     return model.requires_grad_(False).eval()
-
-
-def config(**changes):
-    values = {
-        "model": SHAPE,
-        "sequence_length": 16,
-        "batch_size": 4,
-        "steps": 6,
-        "warmup_steps": 2,
-        "learning_rate": 3e-3,
-        "seed": 1,
-        "device": "cpu",
-        "threads": 1,
-        "checkpoint_every": 3,
-        "log_every": 1,
-        "eval_fraction": 0.2,
-        "eval_sequences": 4,
-    }
-    return TrainConfig(**{**values, **changes})
 
 
 def batch_of(tokens):

@@ -17,7 +17,6 @@ from corpusmill.compression.targets import (
     target_reader,
 )
 from corpusmill.manifests.errors import CorpusmillError, InputError
-from corpusmill.trainer.config import HybridConfig, TrainConfig
 from corpusmill.trainer.data import PackedStream
 from corpusmill.trainer.loader import collate
 from corpusmill.trainer.model import HybridModel, initialise
@@ -26,40 +25,9 @@ from corpusmill.trainer.token_shards import catalogue
 from corpusmill.trainer.workers import run
 
 from tests.compression.shards import write_shards
+from tests.compression.student import SHAPE, VOCABULARY, config
 
-TOKENS, VOCABULARY, K = 23, 64, 6
-SHAPE = HybridConfig(
-    pattern="M*-",
-    hidden_size=32,
-    ffn_size=64,
-    attention_heads=2,
-    key_value_heads=1,
-    head_dim=16,
-    mamba_heads=4,
-    mamba_head_dim=8,
-    mamba_groups=2,
-    mamba_state=8,
-    chunk_size=16,
-    vocab_size=VOCABULARY,
-)
-
-
-def config(**changes):
-    values = {
-        "model": SHAPE,
-        "sequence_length": 16,
-        "batch_size": 4,
-        "steps": 6,
-        "warmup_steps": 1,
-        "learning_rate": 2e-2,
-        "seed": 1,
-        "device": "cpu",
-        "threads": 1,
-        "log_every": 1,
-        "eval_fraction": 0.2,
-        "eval_sequences": 4,
-    }
-    return TrainConfig(**{**values, **changes})
+TOKENS, K = 23, 6
 
 
 @pytest.mark.parametrize("k", [K, VOCABULARY])
@@ -161,7 +129,8 @@ def test_two_processes_and_smaller_steps_learn_from_the_same_files(stored, tmp_p
     )
 
     def losses(name, **changes):
-        result = run(config(**changes), shards, tmp_path / name, parts=parts)
+        fast = config(warmup_steps=1, learning_rate=2e-2, **changes)
+        result = run(fast, shards, tmp_path / name, parts=parts)
         return [json.loads(line)["loss"] for line in result.log.read_text().splitlines()]
 
     one = losses("one")
