@@ -26,7 +26,7 @@ from corpusmill.stages.engines.embedded import EmbeddedEngine
 from corpusmill.stages.synthesize import estimate, postfilters, usage
 from corpusmill.stages.synthesize.estimate import Line
 from corpusmill.stages.synthesize.planned_rows import Planner
-from corpusmill.stages.synthesize.routed_documents import EVERY_LEVEL, draw, shards_of
+from corpusmill.stages.synthesize.routed_documents import EVERY_LEVEL, asked
 from pydantic import NonNegativeInt
 
 
@@ -65,19 +65,9 @@ class Annotate(GlobalStage):
             self.engine.refuse_machine()
 
     def passes(self, inputs: Inputs) -> MeasuredPasses:
-        shards = shards_of(inputs.documents, self.name)
-        quotas = yield from draw(EVERY_LEVEL, shards, self.max_documents)
-        made = yield Pass(
-            name=self.name,
-            shards=shards,
-            work=partial(annotate_shard, self),
-            final=True,
-            holds_engine=True,
-            together=self.engine.streams,
-            depends_on=json.dumps(self.max_documents),
-            shard_settings=quotas,
-            cpus=self.engine.cpus,
-            gpus=self.engine.gpus,
+        work = partial(annotate_shard, self)
+        made = yield from asked(
+            self.name, work, inputs.documents, EVERY_LEVEL, self.max_documents, self.engine
         )
         counted = yield Pass(
             name="labels",

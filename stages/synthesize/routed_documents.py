@@ -1,10 +1,11 @@
 """The documents that have a route: read, counted and drawn."""
 
 import heapq
+import json
 from collections import Counter
-from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,6 +15,9 @@ from corpusmill.manifests.schema import DOCUMENT, LEVELS, conform, seed_for
 from corpusmill.manifests.shard import Shard, read_parquet
 from corpusmill.manifests.storage import Artifact
 from corpusmill.stages.contract import DOCUMENTS, Pass, PassResult
+
+if TYPE_CHECKING:
+    from corpusmill.stages.engines import EngineConfig
 
 UNSCORED = "unscored"  # the route of documents that no classifier has given a level
 EVERY_LEVEL = (*LEVELS, UNSCORED)
@@ -49,6 +53,36 @@ def share_out(available: Mapping[str, int], most: int) -> dict[str, int]:
     for name in remainders[: most - sum(quotas.values())]:
         quotas[name] += 1
     return quotas
+
+
+def asked(
+    stage: str,
+    work: Callable[[Shard], list[Counts]],
+    documents: tuple[Artifact, ...],
+    levels: Collection[str],
+    most: int | None,
+    engine: "EngineConfig",
+) -> Generator[Pass, PassResult, PassResult]:
+    """The final pass of a stage that asks an engine about `most` documents of these levels.
+
+    most: None takes all. Raises RecipeError if there is nothing to read.
+    """
+    shards = shards_of(documents, stage)
+    quotas = yield from draw(levels, shards, most)
+    return (
+        yield Pass(
+            name=stage,
+            shards=shards,
+            work=work,
+            final=True,
+            holds_engine=True,
+            together=engine.streams,
+            depends_on=json.dumps(most),
+            shard_settings=quotas,
+            cpus=engine.cpus,
+            gpus=engine.gpus,
+        )
+    )
 
 
 def draw(

@@ -41,7 +41,7 @@ from corpusmill.stages.synthesize import diversity, estimate, postfilters, usage
 from corpusmill.stages.synthesize.estimate import Line
 from corpusmill.stages.synthesize.judging import Judge
 from corpusmill.stages.synthesize.planned_rows import Planner
-from corpusmill.stages.synthesize.routed_documents import UNSCORED, draw, shards_of
+from corpusmill.stages.synthesize.routed_documents import UNSCORED, asked
 from corpusmill.stages.synthesize.shard_work import synthesize_shard
 from pydantic import NonNegativeInt, PositiveInt
 
@@ -119,20 +119,10 @@ class Synthesize(GlobalStage):
             self.engine.refuse_machine()
 
     def passes(self, inputs: Inputs) -> MeasuredPasses:
-        shards = shards_of(inputs.documents, self.name)
         routed = [level for level, names in self.routes.items() if names]
-        quotas = yield from draw(routed, shards, self.max_documents)
-        made = yield Pass(
-            name=self.name,
-            shards=shards,
-            work=partial(synthesize, self),
-            final=True,
-            holds_engine=True,
-            together=self.engine.streams,
-            depends_on=json.dumps(self.max_documents),
-            shard_settings=quotas,
-            cpus=self.engine.cpus,
-            gpus=self.engine.gpus,
+        work = partial(synthesize, self)
+        made = yield from asked(
+            self.name, work, inputs.documents, routed, self.max_documents, self.engine
         )
         took = yield from usage.measure(
             made, self.engine, self.judge.loaded().name if self.judge else ""
