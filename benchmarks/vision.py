@@ -146,6 +146,7 @@ def count_rows(shards: Sequence[Path]) -> dict[str, int]:
 
 
 Held = HeldOutPage | HeldOutChart
+CHARTS = ("charts", "chart fonts")
 
 
 def held_out_sets(
@@ -297,23 +298,24 @@ def read(run: Run, exported: Path, sets: dict[str, Any]) -> None:
     texts: dict[str, list[str]] = {}
     for name, held in sets.items():
         begun = time.monotonic()
-        if isinstance(held[0], HeldOutChart):
+        if name in CHARTS:
             texts[name] = vision_charts.answers(reader, held, [chart.image for chart in held])
             scores = vision_charts.scores_by_kind(texts[name], held)
         else:
-            texts[name] = vision_reading.read_all(
-                reader, [page.image for page in held], run.size.most
-            )
+            images = [page.image for page in held]
+            texts[name] = vision_reading.read_all(reader, images, run.size.most)
             scores = vision_reading.score(texts[name], held)
         seconds = time.monotonic() - begun
         run.note_in("reading", name, {**scores, "images_s": round(len(held) / seconds, 1)})
         vision_reading.keep(sets, texts, output / "pages.tar")
         vision_reading.keep_pictures(twenty(sets, texts), output / "twenty.tar")
-    for name, scores in vision_charts.controls(reader, sets["charts"]).items():
-        run.note_in("reading", f"charts, {name}", scores)
-    pages, read_there = sets["documents"], texts["documents"]
-    for name, scores in vision_reading.controls(reader, pages, read_there, run.size.most).items():
-        run.note_in("reading", name, scores)
+        controls = {}
+        if name == "documents":
+            controls = vision_reading.controls(reader, held, texts[name], run.size.most)
+        elif name == "charts":
+            controls = vision_charts.controls(reader, held[: run.size.charts // 2])
+        for control, scores in controls.items():
+            run.note_in("reading", f"{name}, {control}", scores)
 
 
 def twenty(sets: dict[str, Any], texts: dict[str, list[str]]) -> list[tuple[Held, str]]:

@@ -60,8 +60,8 @@ FULL = Size(
     probe=60,
     projector_steps=200,
     shards=900,
-    pages=300,
-    charts=300,
+    pages=250,
+    charts=240,
     most=80,
 )
 TINY = Size(

@@ -24,7 +24,7 @@ from corpusmill.vision.config import VisionTrainConfig
 from corpusmill.vision.flops import row_flops
 
 SPARE = 0.95  # of the steps that fit
-LETTER_WEIGHT = 0.2
+LETTER_WEIGHT = 0.5
 
 
 @dataclass
