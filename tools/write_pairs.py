@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from corpusmill.manifests import storage
+from corpusmill.manifests.parquet_files import read_parquet
 from corpusmill.manifests.schema import DOCUMENT
-from corpusmill.manifests.shard import read_parquet
 from corpusmill.prompts import loader
 from corpusmill.stages.engines.contract import in_order
 from corpusmill.stages.engines.embedded import EmbeddedEngine

@@ -27,8 +27,8 @@ from corpusmill.manifests.manifest import (
     Parent,
     claimed_digest,
 )
+from corpusmill.manifests.parquet_files import read_parquet, schema_of
 from corpusmill.manifests.receipt import Receipt, scan_receipts
-from corpusmill.manifests.shard import read_parquet, schema_of
 from corpusmill.manifests.stage_folder import StageFolder
 from corpusmill.manifests.storage import Artifact
 

@@ -16,8 +16,9 @@ from typing import ClassVar
 
 import pyarrow as pa
 from corpusmill.compression.ranking import LayerScore, going_order
+from corpusmill.manifests.parquet_files import read_parquet
 from corpusmill.manifests.receipt import Counts
-from corpusmill.manifests.shard import Shard, read_parquet
+from corpusmill.manifests.shard import Shard
 from corpusmill.stages.compress.sample import (
     OnParent,
     account_of,

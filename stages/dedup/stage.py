@@ -31,7 +31,7 @@ from typing import ClassVar
 import pyarrow as pa
 from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.receipt import Receipt
-from corpusmill.manifests.shard import shard_names
+from corpusmill.manifests.shard_names import shard_names
 from corpusmill.manifests.stage_folder import StageFolder
 from corpusmill.manifests.storage import Artifact, list_files
 from corpusmill.stages.contract import (

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import CorpusmillError, InputError, StorageError
-from corpusmill.manifests.shard import read_parquet
+from corpusmill.manifests.parquet_files import read_parquet
 from corpusmill.pipeline import lease
 
 from tests.command_line import ROOT

@@ -12,8 +12,8 @@ from corpusmill.manifests import storage
 from corpusmill.manifests.errors import CorpusmillError, InputError, StorageError
 from corpusmill.manifests.looking.verify import Verdict, verify
 from corpusmill.manifests.manifest import read_manifest
+from corpusmill.manifests.parquet_files import read_parquet
 from corpusmill.manifests.receipt import Receipt, list_receipts, read_receipt
-from corpusmill.manifests.shard import read_parquet
 from corpusmill.pipeline.execute import Job, execute
 from corpusmill.pipeline.fused import Fused
 from corpusmill.pipeline.ray_runner import RayRunner

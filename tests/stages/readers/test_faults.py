@@ -98,6 +98,7 @@ def test_a_fault_of_the_storage_is_raised_wherever_it_comes(fail, tmp_path, name
     path = tmp_path / name.partition(" ")[0]
     path.write_bytes(data)
     whole = rows_or_fault(str(path))
+    assert isinstance(whole, list)
     assert not any(row["error"] for row in whole)
     found = []
     for at in range(1, 20):

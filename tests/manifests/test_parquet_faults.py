@@ -7,7 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import InputError
-from corpusmill.manifests.shard import Shard, may_hold, read_parquet, schema_of
+from corpusmill.manifests.parquet_files import may_hold, read_parquet, schema_of
+from corpusmill.manifests.shard import Shard
 from corpusmill.stages.shuffle.row_groups import read_range
 
 
