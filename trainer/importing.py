@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 from corpusmill.manifests.errors import ModelError
-from corpusmill.trainer.config import HybridConfig
 from corpusmill.trainer.model import HybridModel, text_parameters
+from corpusmill.trainer.shape import HybridConfig
 from corpusmill.trainer.sharding import put, whole
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
