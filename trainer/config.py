@@ -121,8 +121,9 @@ class TrainConfig(Settings):
 
     fp8_rowwise: 8 bits, one scale a row. GPUs need compute capability 8.9 for it.
     """
-    fp8_plain_layers: NonNegativeInt = 4
-    """With fp8: so many layers at each end of the pattern stay in dtype."""
+    fp8_plain_layers: NonNegativeInt = 2
+    """With fp8: so many layers at each end of the pattern stay in dtype. The report keeps four
+    products at each end, which are two layers of Mamba-2 or FFN."""
     checkpoint_activations: list[Kind] = []
     """Kinds of layers (mamba, attention, ffn) that keep little for the backward, and compute it
     again. Less memory, slower."""
