@@ -60,8 +60,8 @@ from corpusmill.stages.tokenizer.stage import (  # noqa: E402
     train_bpe,
 )
 from corpusmill.trainer import checkpoint  # noqa: E402
-from corpusmill.trainer.config import HybridConfig  # noqa: E402
 from corpusmill.trainer.export import export as export_text  # noqa: E402
+from corpusmill.trainer.shape import HybridConfig  # noqa: E402
 from corpusmill.vision.build import load_model  # noqa: E402
 from corpusmill.vision.config import VisionConfig  # noqa: E402
 from corpusmill.vision.export import export_checkpoint  # noqa: E402

@@ -12,8 +12,8 @@ from typing import ClassVar
 
 import torch
 from corpusmill.trainer.attention import Documents
-from corpusmill.trainer.config import HybridConfig
 from corpusmill.trainer.model import TEXT_PARTS, Head, HybridModel, initialise
+from corpusmill.trainer.shape import HybridConfig
 from corpusmill.trainer.sharding import put
 from corpusmill.vision import projector
 from corpusmill.vision.config import Learns, VisionConfig

@@ -21,9 +21,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from corpusmill.manifests.errors import ModelError
+from corpusmill.manifests.parquet_output import ROW_GROUP_BYTES
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import DOCUMENT, EXCLUSION, QUESTION, excluded, extended
-from corpusmill.manifests.shard import ROW_GROUP_BYTES, Shard
+from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
 from corpusmill.stages.blend.copies import BLEND_SOURCE, EPOCH, PHASE
 from corpusmill.stages.contract import (
