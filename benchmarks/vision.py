@@ -207,7 +207,8 @@ def main() -> None:
     options.loaders = max(1, options.processes - 3)  # the trainer wants its core
     size = TINY if options.tiny else LARGE if options.large else FULL
     run = Run(options, size, Path(options.work))
-    shutil.rmtree(run.work, ignore_errors=True)
+    if not options.read:  # the export may lie there
+        shutil.rmtree(run.work, ignore_errors=True)
     Path(options.output).mkdir(parents=True, exist_ok=True)
     benchmark(run)
     print(json.dumps(run.results))
