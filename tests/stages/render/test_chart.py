@@ -40,6 +40,7 @@ def drawn(name="a", text=TEXT, count=20, **charts):
 def planned(count, **charts):
     """Charts that are not drawn."""
     settings = Render(fonts=(FONT,), paper=Paper(**PAPER), charts=Charts(**charts))
+    assert settings.charts is not None
     rng = np.random.default_rng(0)
     look = draw_look(rng, settings.faces(), settings.paper)
     found = [
