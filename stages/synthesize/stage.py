@@ -60,7 +60,7 @@ class Synthesize(GlobalStage):
     """Rephrase and expand documents with a language model, each prompt routed by level."""
 
     name: ClassVar[str] = "synthesize"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     account: ClassVar[Account] = Account.ONE_TO_MANY
     reads: ClassVar[Reads] = Reads.DOCUMENTS
     free_settings: ClassVar[tuple[str, ...]] = ("diversity_rows", *FREE_SETTINGS)
