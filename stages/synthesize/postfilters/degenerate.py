@@ -52,12 +52,10 @@ def repetition(
     runs = Counter(tuple(words[place : place + window]) for place in range(total))
     share = 1 - len(runs) / total
     if share > most:
-        return Rejection(
-            "synthesize.repetition", f"repeated={share:.2f} > {most:g}: {excerpt(text)}"
-        )
+        return Rejection("repetition", f"repeated={share:.2f} > {most:g}: {excerpt(text)}")
     loop = _loop(words)
     if loop and not _loop(_words(context.segment)):
-        return Rejection("synthesize.repetition", f"loop of {' '.join(loop)!r}: {excerpt(text)}")
+        return Rejection("repetition", f"loop of {' '.join(loop)!r}: {excerpt(text)}")
     return text
 
 
@@ -99,7 +97,7 @@ def language(
     answer, passage = identify([text, context.segment])
     if answer.code != passage.code and min(answer.score, passage.score) >= least_score:
         detail = f"{answer.code} ({answer.score:.2f}) for {passage.code} ({passage.score:.2f})"
-        return Rejection("synthesize.other_language", f"{detail}: {excerpt(text)}")
+        return Rejection("other_language", f"{detail}: {excerpt(text)}")
     return text
 
 
@@ -131,11 +129,11 @@ def closeness(
         copied = sum(tuple(words[place : place + window]) in known for place in range(total))
         if copied > most * total:
             detail = f"copied={copied / total:.2f} > {most:g}: {excerpt(text)}"
-            return Rejection("synthesize.too_close", detail)
+            return Rejection("too_close", detail)
     shared = shared_words(text, context.segment)
     if shared is not None and shared < least:
         detail = f"shared={shared:.2f} < {least:g}: {excerpt(text)}"
-        return Rejection("synthesize.too_far", detail)
+        return Rejection("too_far", detail)
     return text
 
 
