@@ -72,7 +72,7 @@ def own_words() -> list[str]:
 
 def texts_of(words: list[str], lengths: Iterator[int]) -> list[str]:
     draw = np.random.default_rng(0)
-    found = []
+    found: list[str] = []
     for length in lengths:
         start = int(draw.integers(len(words) - length))
         found.append(f"{len(found)} " + " ".join(words[start : start + length]))
@@ -93,15 +93,14 @@ def write_encoder(folder: Path, shape: tuple[int, int, int, int], words: list[st
     ).save_pretrained(folder)
     width, layers, heads, inner = shape
     torch.manual_seed(0)
-    model = BertForSequenceClassification(
-        BertConfig(
-            hidden_size=width,
-            num_hidden_layers=layers,
-            num_attention_heads=heads,
-            intermediate_size=inner,
-            num_labels=1,
-        )
+    config = BertConfig(
+        hidden_size=width,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        intermediate_size=inner,
     )
+    config.num_labels = 1
+    model = BertForSequenceClassification(config)
     torch.nn.init.normal_(model.classifier.weight, std=0.1)  # so that grades differ within 0-5
     torch.nn.init.constant_(model.classifier.bias, 2.5)
     model.save_pretrained(folder)

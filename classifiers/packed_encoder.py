@@ -154,8 +154,10 @@ def _attend_one_by_one(
     found = []
     for text in range(len(starts) - 1):
         queries, keys = slice(*starts_q[text : text + 2]), slice(*starts[text : text + 2])
-        query, key, value = (part.transpose(0, 1) for part in (q[queries], k[keys], v[keys]))
-        found.append(functional.scaled_dot_product_attention(query, key, value).transpose(0, 1))
+        one = functional.scaled_dot_product_attention(
+            q[queries].transpose(0, 1), k[keys].transpose(0, 1), v[keys].transpose(0, 1)
+        )
+        found.append(one.transpose(0, 1))
     return torch.cat(found).flatten(1)
 
 

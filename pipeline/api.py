@@ -5,7 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 from corpusmill.manifests.manifest import Manifest, read_manifest
-from corpusmill.manifests.shard import read_parquet
+from corpusmill.manifests.parquet_files import read_parquet
 from corpusmill.pipeline.catalogue import default_name
 from corpusmill.pipeline.placement import Placement, open_runner
 from corpusmill.pipeline.recipe import Recipe, Step, prepared

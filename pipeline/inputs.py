@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from corpusmill.manifests import storage
+from corpusmill.manifests import finding, storage
 from corpusmill.manifests.errors import InputError
 from corpusmill.manifests.looking.tables import size_text
 from corpusmill.manifests.manifest import STARTED, Parent
@@ -53,7 +53,7 @@ def list_input(pattern: str) -> Listed:
     folder = StageFolder(path)
     if folder.has_manifest:
         return folder
-    files = storage.expand([path])
+    files = finding.expand([path])
     inner = [name.removeprefix(path) for name in files]
     if any(name.endswith("/manifest.json") for name in files):
         raise InputError(f"{path} holds several stages", f"name one of them, e.g. {path}/filter")
@@ -121,7 +121,7 @@ def data_of(pattern: str, files: list[str]) -> tuple[list[str], dict[str, str]]:
 
     shown = display.current()
     path = storage.absolute(pattern.rstrip("/"))
-    if path in files or (storage.is_glob(pattern) and _names_suffix(pattern)):
+    if path in files or (finding.is_glob(pattern) and _names_suffix(pattern)):
         odd = [file for file in files if path in files and why_left_out(file)]
         if odd:
             shown.say(f"{names_of(odd)} is none of the known formats by name: read as it is")

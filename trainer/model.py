@@ -18,7 +18,6 @@ from collections.abc import Callable, Collection
 import torch
 from corpusmill.trainer import fp8
 from corpusmill.trainer.attention import Documents
-from corpusmill.trainer.config import KINDS, HybridConfig, Kind
 from corpusmill.trainer.layers import (
     AttentionMixer,
     FeedForwardMixer,
@@ -27,6 +26,7 @@ from corpusmill.trainer.layers import (
     RMSNorm,
     recomputed,
 )
+from corpusmill.trainer.shape import KINDS, HybridConfig, Kind
 from corpusmill.trainer.sharding import put
 from torch import Tensor, nn
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import torch
 from corpusmill.trainer.attention import Documents
-from corpusmill.trainer.config import HybridConfig
 from corpusmill.trainer.model import TEXT_PARTS, Head, HybridModel, initialise
+from corpusmill.trainer.shape import HybridConfig
 from corpusmill.vision import projector
 from corpusmill.vision.config import Learns, VisionConfig
 from corpusmill.vision.encoder import InternViT, join_patches

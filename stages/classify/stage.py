@@ -40,9 +40,11 @@ from corpusmill.classifiers.scorer import ScorerConfig, readable_texts
 from corpusmill.classifiers.thresholds import FILE_NAME, Thresholds, read_thresholds, to_bytes
 from corpusmill.manifests import model_files, storage
 from corpusmill.manifests.errors import ModelError, RecipeError
+from corpusmill.manifests.parquet_files import read_parquet, schema_of
+from corpusmill.manifests.parquet_output import ParquetOutput
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import EXCLUSION, LEVELS, conform, excluded, extended
-from corpusmill.manifests.shard import ParquetOutput, Shard, read_parquet, schema_of
+from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
 from corpusmill.stages.columns.table import with_column
 from corpusmill.stages.contract import DOCUMENTS, EXCLUDED, GlobalStage, Inputs, Pass, Passes, Reads

@@ -16,8 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import CorpusmillError, ModelError
+from corpusmill.manifests.parquet_files import read_parquet
 from corpusmill.manifests.receipt import Counts
-from corpusmill.manifests.shard import Shard, read_parquet
+from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
 from corpusmill.stages.contract import Account, GlobalStage, Reads
 from corpusmill.stages.engines.model_folder import identity, local_folder
@@ -25,9 +26,9 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 
 if TYPE_CHECKING:
     import torch
-    from corpusmill.trainer.config import HybridConfig
     from corpusmill.trainer.loader import Batch
     from corpusmill.trainer.model import HybridModel
+    from corpusmill.trainer.shape import HybridConfig
     from corpusmill.trainer.token_shards import Catalogue
 
 SAMPLE = "work/sample"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from corpusmill.manifests import storage
+from corpusmill.manifests import finding, storage
 from corpusmill.manifests.errors import InputError, RecipeError
 from corpusmill.manifests.package_data import package_file
 from corpusmill.manifests.schema import DOCUMENT
@@ -15,7 +15,7 @@ from corpusmill.stages.synthesize.stage import Synthesize
 
 def listed(folder: str | None = None) -> Iterator[str]:
     """A line for each shipped prompt, or each in a folder: name, limits and purpose."""
-    names = loader.shipped() if folder is None else storage.list_files(folder, ".md")
+    names = loader.shipped() if folder is None else finding.files_below(folder, ".md")
     if not names:
         raise InputError(f"{folder} holds no prompt file", "name a folder of .md files")
     prompts = [loader.load(name) for name in names]

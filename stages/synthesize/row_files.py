@@ -5,9 +5,10 @@ from contextlib import ExitStack
 from typing import Any
 
 import pyarrow as pa
+from corpusmill.manifests.parquet_output import ROW_GROUP_BYTES, ParquetOutput
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import EXCLUSION, extended
-from corpusmill.manifests.shard import ROW_GROUP_BYTES, ParquetOutput, Shard
+from corpusmill.manifests.shard import Shard
 from corpusmill.stages.contract import EXCLUDED
 from corpusmill.stages.readers.documents import count_reasons
 from corpusmill.stages.synthesize.planned_rows import Finished

@@ -16,8 +16,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 from corpusmill.manifests import storage
+from corpusmill.manifests.parquet_files import read_parquet, schema_of
 from corpusmill.manifests.receipt import Counts, Receipt
-from corpusmill.manifests.shard import Shard, read_parquet, schema_of
+from corpusmill.manifests.shard import Shard
 from corpusmill.stages.contract import DOCUMENTS, Pass, PassResult
 from corpusmill.stages.engines.contract import Engine
 from corpusmill.stages.synthesize.judging import TOKENS as JUDGED

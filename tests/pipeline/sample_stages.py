@@ -9,9 +9,10 @@ from typing import ClassVar
 import pyarrow as pa
 import pyarrow.compute as pc
 from corpusmill.manifests.errors import InputError, StorageError
+from corpusmill.manifests.parquet_files import read_parquet
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import DOCUMENT, actual_id, conform, excluded
-from corpusmill.manifests.shard import Shard, read_parquet
+from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact, artifact_of
 from corpusmill.stages.contract import GlobalStage, Inputs, MapStage, Outcome, Pass, Passes, Reads
 

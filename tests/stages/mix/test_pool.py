@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from corpusmill.manifests import shard as shard_module
+from corpusmill.manifests import parquet_files
 from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
 from corpusmill.stages.mix.pool import MEASURED, write_mixture
@@ -58,7 +58,7 @@ def test_row_groups_of_which_nothing_is_taken_are_not_read(tmp_path, pool, monke
                 read.append(number)
             return found
 
-    monkeypatch.setattr(shard_module.pq, "ParquetFile", Recorded)
+    monkeypatch.setattr(parquet_files.pq, "ParquetFile", Recorded)
     shard = Shard("run", tuple(files), str(tmp_path))
     # Once all of code, and once more the documents with keys 4 and 5.
     taken = {"code": (1, 6), "web": (0, 0)}
