@@ -20,6 +20,7 @@ from corpusmill.report.drawing.sankey import sankey
 from corpusmill.report.reading.run import Run
 from corpusmill.report.sections import examples
 from corpusmill.report.sections.ablations import ablations
+from corpusmill.report.sections.answers import labels, usage
 from corpusmill.report.sections.chains import chains
 from corpusmill.report.sections.classifiers import FIGURES, scorers
 from corpusmill.report.sections.evaluations import evaluations
@@ -71,6 +72,8 @@ def render(root: str, price_per_hour: float | None = None) -> str:
         figures=FIGURES,
         levels=examples.levels(run),
         prompts=prompts(run),
+        labels=labels(run),
+        usage=usage(run),
         rewritten=examples.rewritten(run),
         edited=examples.edited(run),
         trainings=[(training, _charts(training)) for training in logs],

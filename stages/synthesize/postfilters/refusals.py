@@ -58,5 +58,5 @@ def refusal(text: str, context: Context) -> Result:
         bare = bare if cut is None else cut.lstrip("*_#>\"'“‘ \t\n")
     found = _REFUSAL.match(bare)
     if found and not says(context.segment, found[0]):
-        return Rejection("synthesize.refusal", excerpt(text))
+        return Rejection("refusal", excerpt(text))
     return text
