@@ -12,7 +12,7 @@ import torch
 from corpusmill.manifests.errors import ModelError
 from corpusmill.trainer import checkpoint
 from corpusmill.trainer.export import read_facts
-from corpusmill.trainer.generation.generator import Generator, Prompt
+from corpusmill.trainer.generation.generator import Answer, Generator, Prompt
 from corpusmill.vision.build import load_export, load_model
 from corpusmill.vision.model import VisionLanguageModel
 from corpusmill.vision.pixels import open_image, tiles
@@ -82,9 +82,23 @@ class PageReader:
 
         Raises ImageError for a file that cannot be read.
         """
-        prompts = (self._prompt(content, max_tokens) for content in images)
-        for index, answer in self.generator.generate(prompts):
+        for index, answer, _ in self.answers((content, max_tokens) for content in images):
             yield index, answer.text
+
+    def answers(self, asked: Iterable[tuple[bytes, int]]) -> Iterator[tuple[int, Answer, int]]:
+        """The same with whole answers: (index, answer, tokens of the prompt). asked: images, each
+        with the most tokens of its answer.
+        """
+        lengths: dict[int, int] = {}
+
+        def prompts() -> Iterator[Prompt]:
+            for index, (content, most) in enumerate(asked):
+                prompt = self._prompt(content, most)
+                lengths[index] = len(prompt.token_ids)
+                yield prompt
+
+        for index, answer in self.generator.generate(prompts()):
+            yield index, answer, lengths.pop(index)
 
     def _prompt(self, content: bytes, max_tokens: int) -> Prompt:
         vision = self.model.vision_config
