@@ -252,15 +252,30 @@ def _is_setting(name: str) -> bool:
     )
 
 
-def load_encoder(settings: EncoderSettings, *, head: bool) -> tuple[Any, Any, str]:
-    """(model, tokenizer, device), once per process. Raises ModelError if it cannot be loaded."""
+def device_of(settings: EncoderSettings) -> str:
+    """cpu or cuda. Raises ModelError if there is no CUDA device and the settings want one."""
+    if settings.device == "cpu":
+        return "cpu"
     import torch
 
-    device = settings.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cuda" and not torch.cuda.is_available():
+    if torch.cuda.is_available():
+        return "cuda"
+    if settings.device == "cuda":
         raise ModelError("device is cuda but there is no CUDA device here", "set device: auto")
+    return "cpu"
+
+
+def rows_at_a_time(settings: EncoderSettings) -> int:
+    """Texts that a stage should give to `embed` or a scorer at once.
+
+    A GPU stands still between two calls until the first texts are tokenised. So it gets more.
+    """
+    return 8192 if device_of(settings) == "cuda" else 1024
+
+
+def load_encoder(settings: EncoderSettings, *, head: bool) -> tuple[Any, Any, str]:
+    """(model, tokenizer, device), once per process. Raises ModelError if it cannot be loaded."""
+    device = device_of(settings)
     folder = encoder_folder(settings.encoder, settings.revision)
     return (
         *_load(folder, head, device, model_files.mark(os.path.join(folder, "config.json"))),
