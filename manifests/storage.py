@@ -304,5 +304,5 @@ def local_copy(path: str, folder: Path, size: int = -1) -> Path:
 def copy(path: str, target: str) -> Artifact:
     """Copy a file to `target`, whole or not at all."""
     with atomic_writer(target) as sink, open_read(path) as source:
-        shutil.copyfileobj(source, sink, 8 << 20)  # type: ignore[misc]
+        shutil.copyfileobj(source, sink, _CHUNK)  # type: ignore[misc]
     return Artifact(target, sink.digest, sink.size)

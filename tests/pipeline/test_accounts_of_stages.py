@@ -86,7 +86,7 @@ def test_a_row_that_a_stage_does_not_write(monkeypatch, made, verb):
         with right(self, where, *others, **settings) as output:
             if where.startswith((DOCUMENTS, DATA)):
                 write = output.write
-                output.write = lambda table: write(table.slice(1))
+                monkeypatch.setattr(output, "write", lambda table: write(table.slice(1)))
             yield output
 
     monkeypatch.setattr(Shard, "parquet", wrong)
