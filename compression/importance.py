@@ -28,9 +28,9 @@ import pyarrow as pa
 import torch
 from corpusmill.compression.distillation import chunk_tokens, logits_of
 from corpusmill.compression.ranking import Importance, LayerScore
-from corpusmill.trainer.config import HybridConfig
 from corpusmill.trainer.layers import AttentionMixer, FeedForwardMixer, MambaMixer
 from corpusmill.trainer.model import Block, HybridModel
+from corpusmill.trainer.shape import HybridConfig
 from torch import Tensor, nn
 
 if TYPE_CHECKING:

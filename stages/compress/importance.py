@@ -27,7 +27,7 @@ from corpusmill.stages.compress.sample import (
     read_batches,
 )
 from corpusmill.stages.contract import Inputs, Pass, Passes
-from corpusmill.trainer.config import KINDS
+from corpusmill.trainer.shape import KINDS
 from pydantic import PositiveInt
 
 MEASURED = "importance.parquet"

@@ -26,9 +26,9 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 
 if TYPE_CHECKING:
     import torch
-    from corpusmill.trainer.config import HybridConfig
     from corpusmill.trainer.loader import Batch
     from corpusmill.trainer.model import HybridModel
+    from corpusmill.trainer.shape import HybridConfig
     from corpusmill.trainer.token_shards import Catalogue
 
 SAMPLE = "work/sample"

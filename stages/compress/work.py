@@ -28,8 +28,8 @@ from corpusmill.stages.engines.model_folder import local_folder
 
 if TYPE_CHECKING:
     from corpusmill.stages.compress.stage import Compress
-    from corpusmill.trainer.config import HybridConfig
     from corpusmill.trainer.model import HybridModel
+    from corpusmill.trainer.shape import HybridConfig
 
 RECORD = "candidate.json"
 

@@ -48,7 +48,7 @@ def examined(name_or_path: str) -> Iterator[str]:
         wrong += bool(fault)
         yield f"--- example {number} of {len(prompt.examples)}: {fault or 'as the file says'}"
         if isinstance(result, postfilters.Rejection):
-            yield f"dropped, {result.reason}: {result.detail}"
+            yield f"dropped, {result.code(postfilters.stage_of(prompt))}: {result.detail}"
         else:
             yield f"kept: {result}"
     if wrong:
@@ -98,6 +98,6 @@ def _outcome(settings: Synthesize, row: PlannedRow) -> Iterator[str]:
         yield f"answer, {reply.finish_reason}: {reply.text or reply.error}"
     finished = settings.planner().finish(row, settings.engine.identity(), settings.min_joined_share)
     if finished.rejection:
-        yield f"dropped, {finished.rejection.reason}: {finished.rejection.detail}"
+        yield f"dropped, {finished.rejection.code(settings.name)}: {finished.rejection.detail}"
     else:
         yield f"kept: {finished.row['text']}"

@@ -62,8 +62,7 @@ class RowFiles:
                 self._counts.text_bytes += len(row["text"].encode())
                 self._counts.tokens += item.text_tokens
                 continue
-            # What all stages share that ask a model names its reasons as synthesize does.
-            reason = rejection.reason.replace("synthesize.", f"{stage}.", 1)
+            reason = rejection.code(stage)
             excluded.append({**row, "stage": stage, "reason": reason, "detail": rejection.detail})
             count_reasons(self._counts, [reason])
         for where, rows in kept.items():

@@ -20,11 +20,12 @@ from corpusmill.pipeline.recipe import Step
 from corpusmill.pipeline.run import run_step
 from corpusmill.pipeline.runner import InlineRunner
 from corpusmill.stages.compress.candidates import Candidate, rank_correlation, winner
-from corpusmill.trainer.config import HybridConfig, TrainConfig
+from corpusmill.trainer.config import TrainConfig
 from corpusmill.trainer.data import PackedStream
 from corpusmill.trainer.export import export, write_model
 from corpusmill.trainer.importing import load_pretrained, read_shape
 from corpusmill.trainer.model import HybridModel, initialise
+from corpusmill.trainer.shape import HybridConfig
 from corpusmill.trainer.train import train
 
 from tests.compression.shards import write_shards, write_tokenizer
