@@ -15,10 +15,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import InputError, StorageError
+from corpusmill.manifests.parquet_files import schema_of
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import DOCUMENT, EXCLUSION, IMAGE, conform
 from corpusmill.manifests.settings import Settings
-from corpusmill.manifests.shard import Shard, schema_of, shard_names
+from corpusmill.manifests.shard import Shard
+from corpusmill.manifests.shard_names import shard_names
 from corpusmill.manifests.storage import Artifact
 from corpusmill.stages.extract import pdf
 from corpusmill.stages.images.pairs import PICTURES
