@@ -66,8 +66,8 @@ def test_pictures_and_a_scanned_pdf_file_come_back_as_their_text(tmp_path):
 
 
 def test_every_piece_says_page_and_box(tmp_path):
-    folder = write(tmp_path, book_pdf=pdf_of(IMAGES[:2]))
-    ((row,), _, _) = read(tmp_path, folder)
+    book = pdf_of(IMAGES[:2])  # it holds the time of its making
+    ((row,), _, _) = read(tmp_path, write(tmp_path, book_pdf=book))
     first, second = row["pieces"]
     assert (first["page"], second["page"], row["pages"]) == (1, 2, 2)
     assert [row["text"][piece["start"] : piece["end"]] for piece in (first, second)] == TEXTS[:2]
@@ -77,7 +77,7 @@ def test_every_piece_says_page_and_box(tmp_path):
     assert (row["prompt_tokens"], row["output_tokens"]) == (14, 6)
     shown = trace_text(trace(str(tmp_path / "out"), row["id"]))
     assert "page 2, box 0,0-400,300 of 400x300" in shown
-    assert locate(origin_of(trace(str(tmp_path / "out"), row["id"]))) == pdf_of(IMAGES[:2])
+    assert locate(origin_of(trace(str(tmp_path / "out"), row["id"]))) == book
 
 
 def test_a_mixed_file_keeps_its_page_order_and_is_asked_only_about_scans(tmp_path):
