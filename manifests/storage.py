@@ -32,6 +32,7 @@ from corpusmill.manifests.stores import (
     names,
     reaching,
     version_of,
+    writing,
 )
 
 _CHUNK = 8 << 20
@@ -186,8 +187,7 @@ def _remote_spool(path: str) -> Iterator[Any]:
     with tempfile.NamedTemporaryFile(suffix=PARTIAL) as spool:
         yield spool
         spool.flush()
-        with reaching(path) as (store, inner):
-            store.makedirs(inner.rsplit("/", 1)[0], exist_ok=True)
+        with writing(path) as (store, inner):
             store.put_file(spool.name, inner)
             size = os.path.getsize(spool.name)
             ensure_whole(store, inner, size, lambda: store.put_file(spool.name, inner))
@@ -352,7 +352,11 @@ def is_glob(pattern: str) -> bool:
 def _globbed(pattern: str) -> list[str]:
     if is_remote(pattern):
         with reaching(pattern) as (store, inner):
-            return names(pattern, store.glob(inner))
+            found = store.glob(inner, detail=True)
+            files = [path for path, info in found.items() if info["type"] == "file"]
+        # As in Python's glob, a sign stands for no hidden file or folder.
+        hidden = "/." in pattern
+        return [path for path in names(pattern, files) if hidden or "/." not in path]
     return [path for path in glob.glob(local(pattern), recursive=True) if os.path.isfile(path)]
 
 
