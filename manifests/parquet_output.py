@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.manifests.partials import HashingWriter
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.row_sum import RowSum
@@ -31,6 +32,7 @@ class ParquetOutput:
         level: int,
     ) -> None:
         self._schema = schema
+        self._footer: list[pq.FileMetaData] = []  # filled when the file is complete
         self._writer = pq.ParquetWriter(
             pa.PythonFile(sink, mode="w"),
             schema,
@@ -41,6 +43,7 @@ class ParquetOutput:
             else [name for name in schema.names if name not in UNIQUE],
             # statistics of texts would be most of a footer
             write_statistics=schema.names[:1] if temporary else True,
+            metadata_collector=self._footer,
         )
         self._limit = row_group_bytes
         self._waiting: list[pa.Table] = []
@@ -85,8 +88,15 @@ class ParquetOutput:
         self._writer.add_key_value_metadata(dict(notes))
 
     def close(self) -> None:
+        """End the file. Raises CorpusmillError if its footer does not count the rows written."""
         self.flush()
         self._writer.close()
+        (footer,) = self._footer
+        if footer.num_rows != self.rows:
+            raise CorpusmillError(
+                f"{self.rows:,} rows were written, the file holds {footer.num_rows:,}",
+                "run it again; if that does not help, report it as a bug of corpusmill",
+            )
 
 
 def with_dictionary(schema: pa.Schema, name: str) -> pa.Schema:

@@ -117,7 +117,7 @@ def data_of(pattern: str, files: list[str]) -> tuple[list[str], dict[str, str]]:
     names the others. A file that the user names is always data. The display says so if its name
     shows no known format. Raises InputError if no file is data.
     """
-    from corpusmill.stages.readers.data_files import names_of, sorted_out, why_left_out
+    from corpusmill.stages.readers.data_files import SCAN, names_of, sorted_out, why_left_out
 
     shown = display.current()
     path = storage.absolute(pattern.rstrip("/"))
@@ -127,14 +127,18 @@ def data_of(pattern: str, files: list[str]) -> tuple[list[str], dict[str, str]]:
             shown.say(f"{names_of(odd)} is none of the known formats by name: read as it is")
         return files, {}
     data, others = sorted_out(files)
+    scans = [file for file, reason in others.items() if reason == SCAN]
     if not data:
+        read = "; `corpusmill ocr` reads PDF files and pictures" if scans else ""
         raise InputError(
             f"{pattern} holds no file of data, only {names_of(others)}",
-            "name the files themselves, or set the reader's `format`",
+            f"name the files themselves, or set the reader's `format`{read}",
         )
     if others:
         number = f"{len(others):,} {'file' if len(others) == 1 else 'files'}"
         shown.say(f"{pattern}: left out {number} that are no data: {names_of(others)}")
+        if scans:
+            shown.say(f"{pattern}: `corpusmill ocr` reads PDF files and pictures ({len(scans):,})")
     return data, others
 
 

@@ -13,7 +13,7 @@ import torch
 from corpusmill.manifests.errors import ModelError
 from corpusmill.trainer import checkpoint
 from corpusmill.trainer.export import read_facts
-from corpusmill.trainer.generation.generator import Generator, Prompt
+from corpusmill.trainer.generation.generator import Answer, Generator, Prompt
 from corpusmill.vision.build import load_export, load_model
 from corpusmill.vision.model import VisionLanguageModel
 from corpusmill.vision.pixels import open_image, tiles
@@ -93,12 +93,24 @@ class PageReader:
         that cannot be read.
         """
         asked = itertools.repeat("") if questions is None else questions
-        prompts = (
-            self._prompt(content, question, max_tokens)
-            for content, question in zip(images, asked, strict=False)
-        )
-        for index, answer in self.generator.generate(prompts):
+        both = zip(images, asked, strict=False)
+        for index, answer, _ in self.answers((image, text, max_tokens) for image, text in both):
             yield index, answer.text
+
+    def answers(self, asked: Iterable[tuple[bytes, str, int]]) -> Iterator[tuple[int, Answer, int]]:
+        """The same with whole answers: (index, answer, tokens of the prompt). asked: images, each
+        with its question ("" for none) and the most tokens of its answer.
+        """
+        lengths: dict[int, int] = {}
+
+        def prompts() -> Iterator[Prompt]:
+            for index, (content, question, most) in enumerate(asked):
+                prompt = self._prompt(content, question, most)
+                lengths[index] = len(prompt.token_ids)
+                yield prompt
+
+        for index, answer in self.generator.generate(prompts()):
+            yield index, answer, lengths.pop(index)
 
     def _prompt(self, content: bytes, question: str, max_tokens: int) -> Prompt:
         vision = self.model.vision_config

@@ -74,8 +74,8 @@ class Importance(OnParent):
 
 
 def _sample(settings: Importance, shard: Shard) -> list[Counts]:
-    _, count, documents = draw(settings, shard, settings.sequences, held_out=False)
-    return [account_of("importance", shard, documents, count * settings.sequence_length)]
+    corpus, count = draw(settings, shard, settings.sequences, held_out=False)
+    return [account_of(settings, shard, corpus, 0, count, count * settings.sequence_length)]
 
 
 def _measure(settings: Importance, shard: Shard) -> list[Counts]:

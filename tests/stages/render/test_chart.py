@@ -39,14 +39,11 @@ def drawn(name="a", text=TEXT, count=20, **charts):
 
 def planned(count, **charts):
     """Charts that are not drawn."""
-    settings = Render(fonts=(FONT,), paper=Paper(**PAPER), charts=Charts(**charts))
+    paper, wanted = Paper(**PAPER), Charts(**charts)
     rng = np.random.default_rng(0)
-    look = draw_look(rng, settings.faces(), settings.paper)
-    found = [
-        chart(TEXT, 0, look, settings.paper, settings.charts, settings.held_out_share, rng)
-        for _ in range(count)
-    ]
-    return [made for made, _ in found]
+    look = draw_look(rng, Render(fonts=(FONT,)).faces(), paper)
+    made = (chart(TEXT, 0, look, paper, wanted, 0.25, rng) for _ in range(count))
+    return [found[0] for found in made if found is not None]
 
 
 def levels_of(page):
