@@ -21,6 +21,7 @@ from corpusmill.classifiers.packed_encoder import (
     Pooling,
     packed,
 )
+from corpusmill.manifests.errors import ModelError
 from torch import Tensor
 from torch.nn import functional
 
@@ -40,15 +41,14 @@ class Packer:
 
     model: of transformers, in evaluation mode, on `device`; its head, which is small, is brought to
     float32, so that grades are not rounded to bfloat16. tokenizer: of transformers, with a backend
-    of the tokenizers library. batch_tokens: tokens of a batch, at most.
+    of the tokenizers library. batch_tokens: tokens of a batch, at most. Raises ModelError if the
+    model has fewer positions than `max_tokens`.
     """
 
     def __init__(
         self, model: Any, tokenizer: Any, *, max_tokens: int, batch_tokens: int, device: str
     ) -> None:
-        tokenizer(
-            "", truncation=True, max_length=max_tokens
-        )  # leaves these settings in the backend
+        tokenizer("", truncation=True, max_length=max_tokens)  # the backend keeps these settings
         # A copy, because threads share it, and the original changes with each caller's settings.
         self.tokenizer = type(tokenizer.backend_tokenizer).from_str(
             tokenizer.backend_tokenizer.to_str()
@@ -57,6 +57,12 @@ class Packer:
         self.encoder = PackedEncoder(
             model.base_model, compiled=device == "cuda", replayed=device == "cuda"
         )
+        if max_tokens > self.encoder.most_tokens:
+            raise ModelError(
+                f"max_tokens is {max_tokens}, and the encoder knows {self.encoder.most_tokens} "
+                "positions",
+                f"set max_tokens to {self.encoder.most_tokens} or less",
+            )
         self.max_tokens, self.batch_tokens, self.device = max_tokens, batch_tokens, device
         for part in (getattr(model, "classifier", None), getattr(model.base_model, "pooler", None)):
             if part is not None:
@@ -96,6 +102,7 @@ def can_pack(model: Any, tokenizer: Any) -> bool:
         and getattr(config, "position_embedding_type", "absolute") == "absolute"
         and not config.is_decoder
         and tokenizer.is_fast
+        and tokenizer.truncation_side == "right"
     )
 
 
@@ -129,7 +136,7 @@ def _cut_at_blank(text: str, characters: int) -> str:
 
 def tokenised(tokenizer: Any, texts: Sequence[str], max_tokens: int) -> Iterator[Placed]:
     """(place, ids) of each text in order, some blocks ahead of who takes them."""
-    threads = min(MOST_THREADS, len(os.sched_getaffinity(0)))
+    threads = min(MOST_THREADS, os.cpu_count() or 1)
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[list[Ids]]] = deque()
         place = 0
