@@ -82,7 +82,7 @@ WIDTHS = {
     "vocab_size": 32768,
 }
 # Parent and child of `benchmarks/compression.py --size 160M`, as docs/compression.md has them.
-COMPRESSED = {
+COMPRESSED: dict[str, dict[str, Any]] = {
     "parent-177m": {**WIDTHS, "pattern": "M-M-M-M*-M-M-M-M*-M-M-M-M-", "ffn_size": 3328},
     "child-132m": {**WIDTHS, "pattern": "M-M-MMMM-M-M*-M-M--M-", "ffn_size": 1664},
 }
