@@ -7,13 +7,14 @@ import json
 from collections.abc import Mapping, Sequence
 
 import pypdfium2
+from corpusmill.stages.render.page import Paper
 from corpusmill.stages.render.stage import Render, pages
 from PIL import Image
 
 from tests.stages.engines.scripted_server import answer
 from tests.stages.small_corpus import text
 
-PAPER = {"width": 400, "height": 300, "max_columns": 1, "min_jpeg_quality": None}
+PAPER = Paper(width=400, height=300, max_columns=1, min_jpeg_quality=None)
 
 
 @functools.cache
