@@ -1,6 +1,6 @@
 """The encoder scorer on one GPU: documents a second, as a share of what its shape allows.
 
-    python benchmarks/classify_gpu.py [--layers N] [--device cpu]
+    python benchmarks/classify_gpu.py [--shape NAME] [--layers N] [--device cpu]
 
 Weights are random, in the shapes of Snowflake's arctic-embed-m (BERT base) and arctic-embed-s. The
 tokenizer is made here, from this project's own pages, and so are the documents. The first table has
@@ -177,7 +177,7 @@ class Measured:
         """Measure the packed encoder on a batch of so many texts. How: of `PackedEncoder`."""
         encoder = PackedEncoder(self.body, **how)
         ids = np.random.default_rng(0).integers(5, 30000, (texts, LENGTH), dtype=np.int32)
-        batch = packed(list(ids), 0, LENGTH, self.device)
+        batch = packed(list(ids), 0, LENGTH, self.device, alike=True)
         self._measure(setting, texts, lambda: encoder.pooled(batch, pooling))
 
     def padded(self, texts: int) -> None:
@@ -252,6 +252,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
+    parser.add_argument("--shape", choices=list(SHAPES), help="only this one")
     parser.add_argument("--layers", type=int, help="fewer layers, to try the script")
     parser.add_argument("--texts", type=int, default=CALL, help="of one call of the scorer")
     arguments = parser.parse_args()
@@ -273,6 +274,8 @@ def main() -> None:
     result: dict[str, Any] = {"forward": [], "scorer": [], "product_tflops": {}}
     with tempfile.TemporaryDirectory() as work:
         for name, shape in SHAPES.items():
+            if arguments.shape not in (None, name):
+                continue
             if arguments.layers:
                 shape = (shape[0], arguments.layers, *shape[2:])
             folder = write_encoder(Path(work) / name, shape, words)
@@ -293,7 +296,7 @@ def main() -> None:
             measured.forward("the same, flash attention", usual)
             packed_encoder.KERNELS = kernels
             for batch in BATCHES if device == "cuda" else ():
-                measured.forward("compiled, joined gelu", batch)
+                measured.forward("compiled, joined gelu, replayed", batch, replayed=True)
             result["forward"] += measured.rows
             result["product_tflops"][name] = round(measured.products / 1e12, 1)
             attention = attention_rate(shape, usual, device) / 1e12
