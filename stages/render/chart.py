@@ -159,7 +159,8 @@ def chart(
     font = sized(look.face.path, look.size)
     axis_width = round(font.getlength(str(charts.highest)))
     room = _Room(look.size, axis_width, paper, charts)
-    most = room.rows if kind == "table" else room.most
+    # All values differ, so there are no more bars than values.
+    most = min(room.rows if kind == "table" else room.most, charts.highest - 1)
     if most < 2:
         return None
     count = int(rng.integers(2, most + 1))

@@ -124,6 +124,11 @@ def test_rows_of_values_are_never_on_both_sides():
     assert not sides["training"] & sides["held_out"]
 
 
+def test_a_table_has_no_more_rows_than_there_are_values():
+    made = planned(100, kinds=["table"], most_bars=50, highest=8)
+    assert max(len(one.values) for one in made) == 7
+
+
 def test_every_value_is_asked_for_as_often():
     asked = Counter(int(made.answer) for made in planned(2000))
     assert set(asked) == set(range(1, 20))
