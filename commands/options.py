@@ -30,7 +30,7 @@ StepName = Annotated[
 ]
 Set = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="STAGE.KEY=VALUE", help="Override one setting. Repeatable."),
+    typer.Option("--set", metavar="STEP.KEY=VALUE", help="Override one setting. Repeatable."),
 ]
 RunnerOption = Annotated[
     RunnerKind,

@@ -77,19 +77,24 @@ def schema_of(artifact: Artifact | str) -> pa.Schema:
             raise _unreadable(path, error) from error
 
 
+def footer_of(artifact: Artifact | str) -> pq.FileMetaData:
+    """The footer of a Parquet file. Raises as `read_parquet` does."""
+    path = artifact if isinstance(artifact, str) else artifact.path
+    with storage.open_read(path) as opened:
+        source = Watched(opened)
+        try:
+            return pq.read_metadata(source)
+        except (pa.ArrowInvalid, OSError) as error:
+            source.check()
+            raise _unreadable(path, error) from error
+
+
 def may_hold(artifact: Artifact | str, column: str, value: str) -> bool:
     """Whether a row of a Parquet shard may have this value in a top-level string column.
 
     It compares with the minimum and maximum in the file's footer. Raises as `read_parquet` does.
     """
-    path = artifact if isinstance(artifact, str) else artifact.path
-    with storage.open_read(path) as opened:
-        source = Watched(opened)
-        try:
-            footer = pq.read_metadata(source)
-        except (pa.ArrowInvalid, OSError) as error:
-            source.check()
-            raise _unreadable(path, error) from error
+    footer = footer_of(artifact)
     places = [
         place for place in range(footer.num_columns) if footer.schema.column(place).path == column
     ]

@@ -30,6 +30,7 @@ from corpusmill.manifests.stores import (
     make_new,
     reaching,
     version_of,
+    writing,
 )
 
 _CHUNK = 8 << 20
@@ -184,8 +185,7 @@ def _remote_spool(path: str) -> Iterator[Any]:
     with tempfile.NamedTemporaryFile(suffix=PARTIAL) as spool:
         yield spool
         spool.flush()
-        with reaching(path) as (store, inner):
-            store.makedirs(inner.rsplit("/", 1)[0], exist_ok=True)
+        with writing(path) as (store, inner):
             store.put_file(spool.name, inner)
             size = os.path.getsize(spool.name)
             ensure_whole(store, inner, size, lambda: store.put_file(spool.name, inner))
@@ -304,5 +304,5 @@ def local_copy(path: str, folder: Path, size: int = -1) -> Path:
 def copy(path: str, target: str) -> Artifact:
     """Copy a file to `target`, whole or not at all."""
     with atomic_writer(target) as sink, open_read(path) as source:
-        shutil.copyfileobj(source, sink, 8 << 20)  # type: ignore[misc]
+        shutil.copyfileobj(source, sink, _CHUNK)  # type: ignore[misc]
     return Artifact(target, sink.digest, sink.size)

@@ -13,9 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from corpusmill.manifests import storage
 from corpusmill.manifests.errors import RecipeError
-from corpusmill.manifests.parquet_files import read_parquet
+from corpusmill.manifests.parquet_files import footer_of, read_parquet
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
@@ -151,6 +150,5 @@ def _times(measured: pa.Table, taken: Mapping[str, tuple[int, int]]) -> NDArray[
 
 def _facts(file: Artifact) -> dict[bytes, bytes]:
     """What the footer of a token shard says, such as its tokenizer."""
-    with storage.open_read(file.path) as stream:
-        footer = pq.read_metadata(stream).metadata or {}
+    footer = footer_of(file).metadata or {}
     return {key: value for key, value in footer.items() if key.startswith(PREFIX)}

@@ -7,8 +7,9 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from corpusmill.manifests import storage
+from corpusmill.manifests.parquet_files import read_parquet
 from corpusmill.manifests.receipt import Counts
-from corpusmill.manifests.shard import Shard, read_parquet
+from corpusmill.manifests.shard import Shard
 from corpusmill.stages.contract import DOCUMENTS
 from corpusmill.stages.ocr.asked_pages import AskedPage, Limits, pages_of
 from corpusmill.stages.ocr.documents import BLANK, LAYER, LOST, READ, SCHEMA, Document, sampling_of
