@@ -26,8 +26,10 @@ class Size:
     text_steps: int
     rates: dict[str, float]
     probe: int  # steps to measure the speed
+    projector_steps: int
     shards: int
     pages: int  # of a held-out set
+    charts: int  # of a held-out set
     most: int  # tokens of an answer
 
 
@@ -51,13 +53,15 @@ FULL = Size(
     vocabulary=512,
     longest=128,
     window=256,
-    batch=256,
+    batch=128,
     text_batch=128,
     text_steps=1000,
     rates={"text": 2e-3, "letters": 1e-3, "projector": 1e-3, "all": 8e-4},
     probe=60,
+    projector_steps=200,
     shards=900,
-    pages=400,
+    pages=250,
+    charts=240,
     most=80,
 )
 TINY = Size(
@@ -85,7 +89,9 @@ TINY = Size(
     text_steps=20,
     rates={"text": 3e-3, "letters": 2e-3, "projector": 2e-3, "all": 1.5e-3},
     probe=4,
+    projector_steps=8,
     shards=6,
     pages=8,
+    charts=12,
     most=48,
 )

@@ -29,9 +29,9 @@ import torch
 from corpusmill.compression.distillation import chunk_tokens, logits_of
 from corpusmill.compression.ranking import Importance, LayerScore
 from corpusmill.manifests.errors import ModelError
-from corpusmill.trainer.config import HybridConfig
 from corpusmill.trainer.layers import AttentionMixer, FeedForwardMixer, MambaMixer
 from corpusmill.trainer.model import Block, HybridModel
+from corpusmill.trainer.shape import HybridConfig
 from torch import Tensor, nn
 
 if TYPE_CHECKING:

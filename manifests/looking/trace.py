@@ -15,8 +15,8 @@ from corpusmill.manifests import storage
 from corpusmill.manifests.errors import InputError
 from corpusmill.manifests.looking.find import find_stages, finished_stages
 from corpusmill.manifests.manifest import Manifest
+from corpusmill.manifests.parquet_files import read_parquet, schema_of
 from corpusmill.manifests.receipt import Receipt
-from corpusmill.manifests.shard import read_parquet, schema_of
 from corpusmill.manifests.stage_folder import StageFolder
 
 

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from corpusmill.manifests.parquet_files import read_parquet
 from corpusmill.manifests.receipt import Counts
-from corpusmill.manifests.shard import Shard, read_parquet
+from corpusmill.manifests.shard import Shard
 from corpusmill.stages.blend.placing import Ends, cuts_of_shards
 from corpusmill.stages.blend.quotas import PhaseWeights, Quota, Supply, exact
 from corpusmill.stages.blend.settings import BlendSettings

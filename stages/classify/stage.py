@@ -35,13 +35,16 @@ from corpusmill.classifiers.buckets import (
     merged,
 )
 from corpusmill.classifiers.embedding import EmbeddingScorer
+from corpusmill.classifiers.encoder import rows_at_a_time
 from corpusmill.classifiers.scorer import ScorerConfig, readable_texts
 from corpusmill.classifiers.thresholds import FILE_NAME, Thresholds, read_thresholds, to_bytes
 from corpusmill.manifests import model_files, storage
 from corpusmill.manifests.errors import ModelError, RecipeError
+from corpusmill.manifests.parquet_files import read_parquet, schema_of
+from corpusmill.manifests.parquet_output import ParquetOutput
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import EXCLUSION, LEVELS, conform, excluded, extended
-from corpusmill.manifests.shard import ParquetOutput, Shard, read_parquet, schema_of
+from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
 from corpusmill.stages.columns.table import with_column
 from corpusmill.stages.contract import DOCUMENTS, EXCLUDED, GlobalStage, Inputs, Pass, Passes, Reads
@@ -183,7 +186,7 @@ def _score(config: Classify, shard: Shard) -> list[Counts]:
     schema = pa.schema([("id", pa.string()), *((name, pa.float32()) for name in config.scorers)])
     counted: dict[str, list[Histogram]] = {name: [] for name in config.scorers}
     with shard.parquet(SCORE, schema) as output:
-        for table in _batches(shard, documents):
+        for table in _batches(shard, documents, _rows_at_a_time(config)):
             scores = _scores(config, table["text"])
             whole = np.all([np.isfinite(values) for values in scores.values()], axis=0)
             sizes = pc.fill_null(pc.binary_length(table["text"]), 0).to_numpy().astype(np.int64)
@@ -345,7 +348,12 @@ def _with(table: pa.Table, name: str, values: pa.Array | pa.ChunkedArray) -> pa.
     return with_column(table, table.schema.field(name), values)
 
 
-def _batches(shard: Shard, documents: Artifact) -> Iterator[pa.Table]:
+def _rows_at_a_time(config: Classify) -> int:
+    encoders = [item for item in config.scorers.values() if isinstance(item, EmbeddingScorer)]
+    return max(map(rows_at_a_time, encoders), default=BATCH_ROWS)
+
+
+def _batches(shard: Shard, documents: Artifact, rows: int) -> Iterator[pa.Table]:
     for group in shard.read(documents, ["id", "text"]):
-        for start in range(0, group.num_rows, BATCH_ROWS):
-            yield group.slice(start, BATCH_ROWS)
+        for start in range(0, group.num_rows, rows):
+            yield group.slice(start, rows)

@@ -41,10 +41,13 @@ def tidy(text: str) -> str:
 
 
 class Page(NamedTuple):
-    """The main text of a page, and its title; None if it has none."""
+    """The main text of a page, and its title; None if it has none. pages_without_text: those of a
+    PDF file that show something else, from 1.
+    """
 
     text: str
     title: str | None
+    pages_without_text: tuple[int, ...] = ()
 
 
 def main_text(

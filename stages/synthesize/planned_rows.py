@@ -192,7 +192,7 @@ class Planner:
             seed = seed_for(document["id"], prompt.name, sample, self.seed) & _SEED_BITS
             if cut is None:
                 detail = f"n_tokens={len(starts)} < {_least(prompt)}"
-                too_short = Rejection("synthesize.document_too_short", detail)
+                too_short = Rejection("document_too_short", detail)
                 yield PlannedRow(document, prompt, sample, seed, (), rejection=too_short)
                 continue
             # A joined row has all segments, another row has one.
@@ -213,7 +213,7 @@ class Planner:
                 rejection = _all_too_short(requests, pieces, prompt)
                 if any((prompt.name, part) in cut.left_out for part in inner):
                     requests = []
-                    rejection = Rejection("synthesize.not_in_prompt", excerpt(inner[0]))
+                    rejection = Rejection("not_in_prompt", excerpt(inner[0]))
                 yield PlannedRow(document, prompt, sample, first, pieces, requests, rejection)
 
     def _chat(self, prompt: Prompt, inner: str) -> list[dict[str, str]]:
@@ -265,7 +265,7 @@ class Planner:
         least = planned.prompt.limits.min_output_tokens
         if n_tokens < least:
             detail = f"n_tokens={n_tokens} < {least}: {excerpt(text)}"
-            return Finished(row, rejection=Rejection("synthesize.output_too_short", detail))
+            return Finished(row, rejection=Rejection("output_too_short", detail))
         row["text"] = text
         start, end = planned.span
         row["shared_words"] = shared_words(text, planned.document["text"][start:end])
@@ -349,14 +349,14 @@ def usable(
     passage: what was asked about, with so many tokens. seed: of the request.
     """
     if answer.finish_reason == "error":
-        return Rejection("error_synthesize.request", answer.error)
+        return Rejection("request", answer.error, failed=True)
     if answer.finish_reason == "length":
         return Rejection(
-            "synthesize.cut_off", f"output_tokens={answer.n_output_tokens}: {excerpt(answer.text)}"
+            "cut_off", f"output_tokens={answer.n_output_tokens}: {excerpt(answer.text)}"
         )
     text = without_reasoning(answer.text)
     if text is None:
-        return Rejection("synthesize.reasoning", excerpt(answer.text))
+        return Rejection("reasoning", excerpt(answer.text))
     return clean(text, prompt, Context.of(prompt, passage, n_tokens, seed))
 
 
@@ -367,7 +367,7 @@ def _all_too_short(
         return None
     longest = max(piece.n_tokens for piece in segments)
     return Rejection(
-        "synthesize.segment_too_short", f"n_tokens={longest} < {prompt.limits.min_segment_tokens}"
+        "segment_too_short", f"n_tokens={longest} < {prompt.limits.min_segment_tokens}"
     )
 
 

@@ -22,8 +22,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import RecipeError
+from corpusmill.manifests.parquet_files import read_parquet
 from corpusmill.manifests.receipt import Counts
-from corpusmill.manifests.shard import Shard, read_parquet
+from corpusmill.manifests.shard import Shard
 from corpusmill.stages.contract import Account, GlobalStage, Inputs, Pass, Passes
 from corpusmill.stages.quota import WEIGHED, Weights, draw, keys_of
 from corpusmill.stages.readers import ReaderSettings

@@ -215,7 +215,6 @@ def test_bad_images_end_with_their_reason_and_the_others_keep_their_text(packed,
         ({"pack": "concat"}, "pack to pad"),
         ({"sequence_length": 20}, "sequence_length"),
         ({"vision": {**VISION, "tile_size": 140}}, "tile_size is 112 there and 140 here"),
-        ({"shard_ranks": 2, "num_workers": 2}, "shard_ranks"),
         ({"learns": "letters", "letter_weight": 0.1}, "letter_weight"),
     ],
 )

@@ -36,7 +36,7 @@ def test_text_is_that_of_stock_transformers(model, folder):
     read = dict(reader.read(images, 12))
     assert len(set(read.values())) > 1
     for index, image in enumerate(images):
-        prompt = reader._prompt(image, 12)
+        prompt = reader._prompt(image, "", 12)
         embedded = prompt.embedded
         assert embedded is not None
         with torch.inference_mode():

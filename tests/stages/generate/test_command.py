@@ -167,7 +167,8 @@ def test_a_checkpoint_answers(options, small_run):
 @pytest.fixture(scope="module")
 def small_run(tmp_path_factory):
     """OUT of a run that trained and did not export: a checkpoint, and the tokenizer of pack."""
-    from corpusmill.trainer.config import HybridConfig, TrainConfig
+    from corpusmill.trainer.config import TrainConfig
+    from corpusmill.trainer.shape import HybridConfig
     from corpusmill.trainer.train import train
 
     out = tmp_path_factory.mktemp("run")
