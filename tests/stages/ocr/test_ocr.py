@@ -298,6 +298,9 @@ def test_a_tiff_file_has_pages(tmp_path):
     first.save(file, "TIFF", save_all=True, append_images=[second])
     ((row,), _, _) = read(tmp_path, write(tmp_path, fax_tif=file.getvalue()))
     assert row["text"] == "\n\n".join(TEXTS[:2])
+    (tmp_path / "few").mkdir()
+    _, (row,), _ = read(tmp_path / "few", tmp_path / "in", max_pages=1)
+    assert (row["reason"], row["detail"]) == ("image.too_many_pages", "pages=2 > 1")
 
 
 def test_a_file_that_takes_too_long_costs_only_itself(tmp_path):
