@@ -1,5 +1,6 @@
 """The ocr stage against a real HTTP server: scans of all kinds come back as their text."""
 
+import gzip
 import io
 import itertools
 import json
@@ -182,6 +183,9 @@ def test_bad_files_end_with_their_reason_and_the_others_keep_their_text(tmp_path
         i_png=blank(),
         j_txt=b"a note beside the scans",
         k_pdf=pdf_of([blank(), blank()]),
+        l_pdf=b"",
+        m_rar=b"Rar!\x1a\x07\x01\x00 an archive",
+        n_pdf=gzip.compress(GOOD)[:-300],
         thin_png=picture((1, 30_000)),
         z_png=IMAGES[2],
     )
@@ -200,6 +204,9 @@ def test_bad_files_end_with_their_reason_and_the_others_keep_their_text(tmp_path
         "i.png": "ocr.blank",
         "j.txt": "ocr.mime",
         "k.pdf": "ocr.blank",
+        "l.pdf": "ocr.mime",
+        "m.rar": "error_read.format",
+        "n.pdf": "error_read.truncated",
         "thin.png": "image.too_thin",
     }
     assert len(seen) == 2
