@@ -110,7 +110,7 @@ class Document:
 
     def _lost(self, place: dict[str, Any], why: Rejection) -> None:
         end = len(self.text)
-        told = {"reason": why.reason.replace("synthesize.", "ocr.", 1), "detail": why.detail}
+        told = {"reason": why.code("ocr"), "detail": why.detail}
         self.pieces.append({**place, "how": LOST, "start": end, "end": end, **told})
 
     def finished(self, model: str, sampling: str, least_read: float) -> Finished:

@@ -35,7 +35,8 @@ class Context:
 class Rejection:
     """Why an answer is dropped: a word for it, and the measured value with an excerpt.
 
-    failed: the engine gave no answer.
+    reason: a bare word, or the whole code (with a dot) of what found it in the source, such as a
+    reader of PDF files. failed: the engine gave no answer.
     """
 
     reason: str
@@ -44,6 +45,8 @@ class Rejection:
 
     def code(self, stage: str) -> str:
         """The reason code in the files of a stage."""
+        if "." in self.reason:
+            return self.reason
         return f"{'error_' if self.failed else ''}{stage}.{self.reason}"
 
 
