@@ -1,7 +1,7 @@
 """Where a document came from: every stage that saw it, back to the file and offset of its record.
 
 It looks up the document's id or URL in each stage's shards, kept and excluded, by a scan of that
-column. It follows a synthetic document to its parent.
+column. It follows a synthetic document to its parent, or to both parents.
 """
 
 import contextlib
@@ -16,6 +16,7 @@ from corpusmill.manifests.errors import InputError
 from corpusmill.manifests.looking.find import find_stages, finished_stages
 from corpusmill.manifests.manifest import Manifest
 from corpusmill.manifests.receipt import Receipt
+from corpusmill.manifests.schema import LINKED_PARENT
 from corpusmill.manifests.shard import read_parquet, schema_of
 from corpusmill.manifests.stage_folder import StageFolder
 
@@ -44,13 +45,14 @@ class Sighting:
 class Trace:
     """A document's way through the stages.
 
-    parent: of a synthetic document. unread: what could not be read, and what to do. stages: those
-    that were searched.
+    parent: of a synthetic document. linked_parent: the second one, if it was made from two.
+    unread: what could not be read, and what to do. stages: those that were searched.
     """
 
     id: str
     sightings: list[Sighting] = field(default_factory=list)
     parent: "Trace | None" = None
+    linked_parent: "Trace | None" = None
     unread: list[str] = field(default_factory=list)
     stages: list[Manifest] = field(default_factory=list, repr=False)
 
@@ -59,6 +61,7 @@ class Trace:
             "id": self.id,
             "sightings": [vars(sighting) for sighting in self.sightings],
             "parent": self.parent.as_json() if self.parent else None,
+            **({"linked_parent": self.linked_parent.as_json()} if self.linked_parent else {}),
             **({"unread": self.unread} if self.unread else {}),
         }
 
@@ -96,15 +99,19 @@ def trace(root: str, document: str) -> Trace:
         some = ", ".join(sorted(ids)[:3])
         raise InputError(f"{len(ids)} documents match {document}", f"give one id: {some}, ...")
     found.id = ids.pop()
-    parents = [
-        lineage["parent"]
-        for sighting in found.sightings
-        if (lineage := sighting.row.get("lineage")) and lineage["parent"]
-    ]
-    if parents:
-        with contextlib.suppress(InputError):  # the parent's stage does not lie below this root
-            found.parent = trace(root, parents[0])
+    found.parent = _parent(found, root, "lineage")
+    found.linked_parent = _parent(found, root, LINKED_PARENT.name)
     return found
+
+
+def _parent(found: Trace, root: str, column: str) -> Trace | None:
+    """The trace of the parent that a column names; None if there is none."""
+    named = (sighting.row.get(column) or {} for sighting in found.sightings)
+    parent = next((one["parent"] for one in named if one.get("parent")), None)
+    if parent is not None:
+        with contextlib.suppress(InputError):  # the parent's stage does not lie below this root
+            return trace(root, parent)
+    return None
 
 
 def origin_of(found: Trace) -> dict[str, Any]:

@@ -3,10 +3,13 @@
 from typing import Any
 
 from corpusmill.manifests.looking.trace import Trace
+from corpusmill.manifests.schema import LINKED_PARENT
 
 STATISTIC = "stat_"  # prefix of filter's columns
 _SHORT = 300
-_SKIPPED = {"id", "text", "tokens", "origin", "lineage", "stage", "reason", "detail"}
+_SKIPPED = {"id", "text", "tokens", "origin", "lineage", "stage", "reason", "detail"} | {
+    LINKED_PARENT.name
+}
 
 
 def trace_text(trace: Trace, indent: str = "") -> str:
@@ -26,6 +29,9 @@ def trace_text(trace: Trace, indent: str = "") -> str:
                 f"{indent}    made by "
                 + ", ".join(f"{key} {value}" for key, value in lineage.items() if value is not None)
             )
+        if second := row.get(LINKED_PARENT.name):
+            span = ", ".join(f"{key} {value}" for key, value in second.items())
+            lines.append(f"{indent}    and from {span}")
         statistics = [key for key in row if key.startswith(STATISTIC)]
         values = [
             f"{key}={_value(value)}"
@@ -43,6 +49,9 @@ def trace_text(trace: Trace, indent: str = "") -> str:
     if trace.parent:
         lines.append(f"{indent}  parent:")
         lines.append(trace_text(trace.parent, indent + "    "))
+    if trace.linked_parent:
+        lines.append(f"{indent}  linked parent:")
+        lines.append(trace_text(trace.linked_parent, indent + "    "))
     return "\n".join(lines)
 
 
@@ -75,4 +84,8 @@ def _place(origin: dict[str, Any]) -> str:
 
 
 def _value(value: object) -> str:
+    if isinstance(value, list):
+        return f"[{len(value)}]"
+    if isinstance(value, dict) and "url" in value:  # a linked document
+        return str(value["url"])
     return f"{value:.4g}" if isinstance(value, float) else str(value)

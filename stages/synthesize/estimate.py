@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from corpusmill.manifests.errors import InputError
-from corpusmill.manifests.schema import DOCUMENT, conform, seed_for
+from corpusmill.manifests.schema import LINKED, conform, extended, seed_for
 from corpusmill.manifests.shard import read_parquet
 from corpusmill.manifests.storage import Artifact
 from corpusmill.prompts.loader import Prompt
@@ -178,7 +178,7 @@ def _add_grades(
 def _sizes(row: PlannedRow) -> list[int]:
     """Tokens of the passage of each request."""
     pairs = zip(row.segments, row.requests, strict=True)
-    return [piece.n_tokens for piece, request in pairs if request is not None]
+    return [row.n_tokens(piece) for piece, request in pairs if request is not None]
 
 
 def _written(
@@ -205,7 +205,7 @@ def _drawn(holders: Sequence[Artifact], level: str, sample: int) -> Iterable[dic
         share = (sample + place) // len(chosen)
         found: list[tuple[int, str, dict[str, Any]]] = []
         for group in read_parquet(artifact):
-            rows = conform(group, DOCUMENT).select(list(COLUMNS)).to_pylist()
+            rows = conform(group, extended(LINKED)).select(list(COLUMNS)).to_pylist()
             found += [
                 (seed_for("estimate", row["id"]), row["id"], row)
                 for row in rows
