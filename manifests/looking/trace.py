@@ -20,6 +20,8 @@ from corpusmill.manifests.schema import LINKED_PARENT
 from corpusmill.manifests.shard import read_parquet, schema_of
 from corpusmill.manifests.stage_folder import StageFolder
 
+PARENTS = ("parent", LINKED_PARENT.name)  # of a synthetic document
+
 
 @dataclass
 class Sighting:
@@ -151,7 +153,7 @@ def _reader_of(file: str, stages: Iterable[Manifest]) -> dict[str, Any] | None:
 def sources(root: str, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Where documents came from.
 
-    id -> `origin` (file and place in it), `url`, `source`, `kind`, and the `parent` of a synthetic
+    id -> `origin` (file and place in it), `url`, `source`, `kind`, and the `PARENTS` of a synthetic
     document. Each shard's narrow columns are scanned once, the first stage first, until all ids are
     found. Unknown ids are left out.
     """
@@ -162,20 +164,26 @@ def sources(root: str, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
             missing = wanted - found.keys()
             if not missing:
                 return found
-            if not output.path.endswith(".parquet") or not {"id", "origin"} <= set(
-                schema_of(output).names
-            ):
+            names = schema_of(output).names if output.path.endswith(".parquet") else []
+            if not {"id", "origin"} <= set(names):
                 continue
-            for table in read_parquet(output, ["id", "url", "source", "origin", "kind", "lineage"]):
+            wanted_columns = ["id", "url", "source", "origin", "kind", "lineage"]
+            if LINKED_PARENT.name in names:
+                wanted_columns.append(LINKED_PARENT.name)
+            for table in read_parquet(output, wanted_columns):
                 chosen = table.filter(
                     pc.is_in(table["id"], value_set=pa.array(sorted(missing), table["id"].type))
                 )
                 for row in chosen.to_pylist():
-                    lineage = row.pop("lineage")
-                    parent = {"parent": lineage["parent"]} if lineage and lineage["parent"] else {}
+                    ids = (row.pop("lineage"), row.pop(LINKED_PARENT.name, None))
+                    parents = {
+                        kind: one["parent"]
+                        for kind, one in zip(PARENTS, ids, strict=True)
+                        if one and one["parent"]
+                    }
                     found[row.pop("id")] = {
                         name: value for name, value in row.items() if value is not None
-                    } | parent
+                    } | parents
     return found
 
 

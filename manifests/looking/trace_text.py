@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from corpusmill.manifests.looking.trace import Trace
+from corpusmill.manifests.looking.trace import PARENTS, Trace
 from corpusmill.manifests.schema import LINKED_PARENT
 
 STATISTIC = "stat_"  # prefix of filter's columns
@@ -68,14 +68,15 @@ def sequence_text(sequence: dict[str, Any]) -> str:
         lines.append(
             f"  {part['id']}  tokens {part['start']}-{part['end']}  {part.get('source', '')}"
         )
-        place = part
-        if parent := part.get("parent"):
-            lines.append(f"    made from {parent['id']}")
-            place = parent
-        if origin := place.get("origin"):
-            lines.append(
-                f"    from {_place(origin)}" + (f" ({place['url']})" if place.get("url") else "")
-            )
+        made_from = [part[kind] for kind in PARENTS if kind in part]
+        for place in made_from or [part]:
+            if made_from:
+                lines.append(f"    made from {place['id']}")
+            if origin := place.get("origin"):
+                lines.append(
+                    f"    from {_place(origin)}"
+                    + (f" ({place['url']})" if place.get("url") else "")
+                )
     return "\n".join(lines)
 
 

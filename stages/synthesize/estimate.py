@@ -7,6 +7,7 @@ to be as long as its passage, or as the first good example of a rubric.
 """
 
 import heapq
+import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,7 +15,7 @@ from typing import Any
 
 from corpusmill.manifests.errors import InputError
 from corpusmill.manifests.schema import LINKED, conform, extended, seed_for
-from corpusmill.manifests.shard import read_parquet
+from corpusmill.manifests.shard import read_parquet, schema_of
 from corpusmill.manifests.storage import Artifact
 from corpusmill.prompts.loader import Prompt
 from corpusmill.stages.engines.chat import ChatTokenizer
@@ -97,6 +98,7 @@ def lines(
     """
     levels = [level for level, routed in prompts.items() if routed]
     holding = {artifact.path: levels_in(artifact) for artifact in files}
+    pairs = {artifact.path: LINKED.name in schema_of(artifact).names for artifact in files}
     available = {level: sum(found[level] for found in holding.values()) for level in levels}
     total = sum(available.values())
     if not total:
@@ -107,11 +109,14 @@ def lines(
     taken = min(1.0, most / total) if most is not None else 1.0
     sums: dict[str, dict[str, float]] = {}
     sampled = 0
-    for level in levels:
-        holders = [artifact for artifact in files if holding[artifact.path][level]]
+    # Pairs are drawn by themselves: there are few of them, and they get other prompts.
+    for level, in_pairs in itertools.product(levels, (False, True)):
+        chosen = [artifact for artifact in files if pairs[artifact.path] == in_pairs]
+        holders = [artifact for artifact in chosen if holding[artifact.path][level]]
         documents = list(_drawn(holders, level, sample))
         sampled += len(documents)
-        weight = available[level] * taken / max(1, len(documents))
+        there = sum(holding[artifact.path][level] for artifact in holders)
+        weight = there * taken / max(1, len(documents))
         for document in documents:
             rows = list(plan(document, prompts[level]))
             for name in dict.fromkeys(row.prompt.name for row in rows if row.asked):

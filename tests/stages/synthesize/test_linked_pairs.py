@@ -7,8 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import RecipeError
-from corpusmill.manifests.looking.trace import origin_of, trace
-from corpusmill.manifests.looking.trace_text import trace_text
+from corpusmill.manifests.looking.trace import PARENTS, origin_of, sources, trace
+from corpusmill.manifests.looking.trace_text import sequence_text, trace_text
 from corpusmill.manifests.looking.verify import verify
 from corpusmill.manifests.schema import LINKED, conform, extended
 from corpusmill.pipeline.recipe import Step
@@ -33,6 +33,7 @@ from tests.stages.synthesize.test_synthesize import (
     sentence,
     stage_at,
     tokenizer_folder,  # noqa: F401 - a fixture
+    write_shards,
 )
 
 # Words that only one of the two has.
@@ -111,6 +112,17 @@ def test_pairs_and_documents_get_the_prompts_that_are_for_them(tmp_path, tokeniz
     assert (account.rows_in, account.repeats) == (4, 3)
     assert account.unused == {"synthesize.not_routed": 1}
     assert verify(str(tmp_path / "out")).problems == []
+
+
+def test_the_estimate_counts_pairs_by_themselves(tmp_path, tokenizer_folder):  # noqa: F811
+    many = [document(f"d{number}", FIRST, "high") for number in range(90)]
+    pairs = shard(tmp_path / "pairs", [pair("a", other) for other in "bcd"])
+    documents = (*write_shards(tmp_path, {"many.parquet": many}), pairs)
+    with serving(asking(BOTH)) as server:
+        stage = stage_at(server, tokenizer_folder, routes=ROUTES)
+        (line,), asked, sampled = stage.estimated(documents, 10, {})
+    assert (line.prompt, line.documents, line.requests) == ("linked_pair", 3, 3)
+    assert (asked, sampled) == (93, 13)
 
 
 def test_so_many_pairs_are_drawn(tmp_path, tokenizer_folder):  # noqa: F811
@@ -336,3 +348,9 @@ def test_trace_follows_a_row_to_both_parents(tmp_path, tokenizer_folder):  # noq
     assert "linked=https://www.e.org/b/" in shown
     assert "links=[1]" in shown
     assert [origin_of(one)["offset"] for one in (found, found.linked_parent)] == [1, 7]
+    made = sources(str(work), [row["id"]])[row["id"]]
+    assert (made["parent"], made["linked_parent"]) == ("a" * 32, "b" * 32)
+    parents = {kind: {"id": made[kind], "origin": {"offset": 7}} for kind in PARENTS}
+    part = {"id": row["id"], "start": 0, "end": 9, **parents}
+    lines = sequence_text({"sequence": 0, "tokens": 9, "documents": [part]}).split("\n")
+    assert [line.split()[-1][0] for line in lines if "made from" in line] == ["a", "b"]
