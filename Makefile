@@ -44,10 +44,11 @@ test-fast: install
 test-all: install
 	$(BIN)/python -m pytest -m 'not vllm and not gpu'
 
-# Two Ray nodes over S3 of which one is killed; a node that joins; nodes with and without a GPU; a job by Ray's job server.
+# Two Ray nodes over S3 of which one is killed; a node that joins; nodes with and without a GPU;
+# nodes that Ray's autoscaler adds; a job by Ray's job server.
 test-cluster: install
 	$(BIN)/python -m pytest -m slow tests/pipeline/test_two_nodes.py tests/pipeline/test_mixed_nodes.py \
-		tests/pipeline/test_ray_job.py
+		tests/pipeline/test_autoscaler.py tests/pipeline/test_ray_job.py
 
 # Every fuzz target on new inputs, FUZZ of them each; what breaks one is kept in .hypothesis/ and tried first the next time.
 fuzz: install

@@ -60,7 +60,7 @@ from corpusmill.pipeline.runner import InlineRunner  # noqa: E402
 from corpusmill.stages.compress.work import cut  # noqa: E402
 from corpusmill.trainer import checkpoint  # noqa: E402
 from corpusmill.trainer import train as trainer  # noqa: E402
-from corpusmill.trainer.config import HybridConfig, TrainConfig  # noqa: E402
+from corpusmill.trainer.config import TrainConfig  # noqa: E402
 from corpusmill.trainer.export import write_model  # noqa: E402
 from corpusmill.trainer.generation.generator import Generator, Prompt  # noqa: E402
 from corpusmill.trainer.importing import read_shape  # noqa: E402
@@ -70,6 +70,7 @@ from corpusmill.trainer.optim import Optimizer  # noqa: E402
 from corpusmill.trainer.parts import Parts  # noqa: E402
 from corpusmill.trainer.presets import NEMOTRON_H_56B  # noqa: E402
 from corpusmill.trainer.ranks import Ranks, compute_dtype, find_device  # noqa: E402
+from corpusmill.trainer.shape import HybridConfig  # noqa: E402
 from corpusmill.trainer.token_shards import find_shards  # noqa: E402
 
 STORED = 64  # targets of a token, the default of the stage

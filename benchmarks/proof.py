@@ -89,7 +89,7 @@ def main() -> None:
             break
         changes = [change for change in arguments.set if change.startswith(f"{name}.")]
         step = step_alone("ablate", arguments.recipe, changes, name)
-        # Plain paths: folders that `proof_carry.py` unpacked are no stages' folders.
+        # Plain paths: `proof_carry.py` unpacks a tokenizer, and no stage's folder around it.
         settings = resolve_references(dict(step.settings), lambda of: str(arguments.out / of))
         step = dataclasses.replace(step, settings=settings)
         run_step(step, (), str(arguments.out / name), runner)

@@ -6,9 +6,11 @@
 `pack` takes the token shards of proof/pack-*, the tokenizer, the held-out texts and the tasks'
 items. Tokens become 16-bit numbers; documents that several arms have cost nothing, because the
 compressor's window holds all arms. `unpack` writes the same rows in the same order and row groups,
-in the folders of the same names. The files' bytes differ, so their digests do, too.
+in the folders of the same names. The files' bytes differ, so the digests in the manifests do, too.
+The parents in the manifests stay, so an ablation of these arms leads back to the steps before.
 """
 
+import dataclasses
 import io
 import json
 import lzma
@@ -17,9 +19,13 @@ import sys
 import tarfile
 from pathlib import Path
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT.parent))
+
+import numpy as np  # noqa: E402
+import pyarrow as pa  # noqa: E402
+import pyarrow.parquet as pq  # noqa: E402
+from corpusmill.manifests import manifest, storage  # noqa: E402
 
 ITEMS = ("hellaswag", "mmlu", "arc_easy", "piqa", "openbook_qa", "copa", "lambada_openai")
 WINDOW = 192 << 20  # bytes that the compressor looks back
@@ -34,6 +40,7 @@ def pack(out: Path, data: Path, target: Path) -> None:
         for folder in sorted(out.glob("pack-*")):
             for path in sorted(folder.glob("documents/*.parquet")):
                 _add_shard(archive, f"proof/{folder.name}/documents/{path.stem}", path)
+            archive.add(folder / manifest.MANIFEST, f"proof/{folder.name}/{manifest.MANIFEST}")
         for folder in (out / "tokenizer" / "tokenizer", out / "held_out"):
             for path in sorted(folder.iterdir()):
                 archive.add(path, f"proof/{path.relative_to(out)}")
@@ -80,6 +87,8 @@ def unpack(source: Path) -> None:
                 shutil.copyfileobj(content, file)
     for path in sorted(Path("proof").glob("pack-*/documents/*.tokens")):
         _restore_shard(path)
+    for folder in Path("proof").absolute().glob("pack-*"):
+        _restore_manifest(str(folder))
 
 
 def _restore_shard(path: Path) -> None:
@@ -107,6 +116,16 @@ def _restore_shard(path: Path) -> None:
             start += rows
     path.unlink()
     path.with_suffix(".json").unlink()
+
+
+def _restore_manifest(folder: str) -> None:
+    """Give the manifest the restored shards, which are all that is there of its outputs."""
+    packed = manifest.read_manifest(folder)
+    restored = []
+    for shard in packed.documents():
+        new = storage.artifact_of(shard.path)
+        restored.append(dataclasses.replace(shard, digest=new.digest, size=new.size))
+    manifest.write_manifest(dataclasses.replace(packed, outputs=restored), folder)
 
 
 if __name__ == "__main__":

@@ -1,22 +1,26 @@
 """Serving speed in stock vLLM: exported hybrid shapes against Transformers of the same class.
 
-    python benchmarks/serving.py [--shapes nemotron-h-8b,llama-3.1-8b,qwen2.5-7b]
+    python benchmarks/serving.py [--shapes nemotron-h-8b,llama-3.1-8b,qwen2.5-7b,FOLDER]
         [--input 65536] [--output 1024] [--most 24] [--batches N,N] [--curve 1024,4096,16384]
-        [--tensor-parallel N] [--quantization fp8] [--eager] [--logs FOLDER]
+        [--tensor-parallel N] [--quantization fp8] [--graphs] [--eager] [--logs FOLDER]
 
 The experiment is that of the Nemotron-H report (arXiv 2504.03624, section 2.6): long inputs, short
 outputs, for each model the batch that its memory allows. The figure is output tokens a second of
 the whole job, prefill included. Weights are random (`load_format="dummy"`), since speed does not
-depend on them. The hybrid's configuration is the one that `export` writes. Each model runs in a
+depend on them. The hybrid's configuration is the one that `export` writes. A shape is a name or the
+folder of a model, so a child of `compress` can be compared with its parent. Each model runs in a
 process of its own, one after the other. All of them import vLLM at the start.
 
 Printed for each shape: its batch, seconds of one prompt's prefill, seconds of one decode step of
-the batch, tokens a second, and the bytes that a sequence keeps. Then the ratios, and tokens a
-second over input lengths. The last line is JSON.
+the batch, tokens a second, and the bytes that a sequence keeps. Then the memory as vLLM found it,
+the ratios (hybrids to the others; hybrids alone: to the first), and tokens a second over input
+lengths. The last line is JSON.
 """
 
 import argparse
+import itertools
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -29,6 +33,7 @@ sys.path.insert(0, str(ROOT.parent))
 
 USED = 0.92  # of the GPU's memory, by vLLM
 SPARE = 6 << 30  # bytes of activations and graphs
+LOG = "log.txt"
 
 
 def dense(layers: int, hidden: int, ffn: int, heads: int, vocabulary: int, **more: Any) -> Any:
@@ -68,18 +73,51 @@ HYBRID = {
     "nemotron-h-47b": "NEMOTRON_H_47B",
     "nemotron-h-56b": "NEMOTRON_H_56B",
 }
+WIDTHS = {
+    "hidden_size": 768,
+    "attention_heads": 12,
+    "key_value_heads": 4,
+    "head_dim": 64,
+    "mamba_heads": 24,
+    "vocab_size": 32768,
+}
+# Parent and child of `benchmarks/compression.py --size 160M`, as docs/compression.md has them.
+COMPRESSED: dict[str, dict[str, Any]] = {
+    "parent-177m": {**WIDTHS, "pattern": "M-M-M-M*-M-M-M-M*-M-M-M-M-", "ffn_size": 3328},
+    "child-132m": {**WIDTHS, "pattern": "M-M-MMMM-M-M*-M-M--M-", "ffn_size": 1664},
+}
+# What vLLM says about memory when it starts: GiB, GiB, and sequences of the longest job.
+SAID = {
+    "weights_gib": re.compile(r"Model loading took ([\d.]+) GiB"),
+    "cache_gib": re.compile(r"Available KV cache memory: ([\d.]+) GiB"),
+    "sequences": re.compile(r"Maximum concurrency for [\d,]+ tokens per request: ([\d.]+)x"),
+}
 
 
 def configuration(shape: str, context: int) -> dict[str, Any]:
     """The config.json of a shape, for inputs and outputs of at most `context` tokens together."""
     if shape in DENSE:
         return {**DENSE[shape], "max_position_embeddings": max(131072, context)}
-    from corpusmill.trainer import presets
+    from corpusmill.trainer import importing, presets
+    from corpusmill.trainer.config import HybridConfig
     from corpusmill.trainer.export import huggingface_config
 
     special: dict[str, int | None] = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
-    model = getattr(presets, HYBRID[shape])
+    if shape in HYBRID:
+        model = getattr(presets, HYBRID[shape])
+    elif shape in COMPRESSED:
+        model = HybridConfig(**COMPRESSED[shape])
+    else:
+        config = importing.read_config(Path(shape))
+        if config.get("model_type") != "nemotron_h":
+            head_dim = config["hidden_size"] // config["num_attention_heads"]
+            return {"head_dim": head_dim, **config, "max_position_embeddings": context}
+        model = importing.shape_of(config, Path(shape))
     return huggingface_config(model, special, "bfloat16", context)
+
+
+def is_hybrid(config: dict[str, Any]) -> bool:
+    return "hybrid_override_pattern" in config
 
 
 def parameters(config: dict[str, Any]) -> int:
@@ -87,7 +125,7 @@ def parameters(config: dict[str, Any]) -> int:
     hidden, ffn = config["hidden_size"], config["intermediate_size"]
     heads, kv = config["num_attention_heads"], config["num_key_value_heads"]
     attention = hidden * config["head_dim"] * (2 * heads + 2 * kv)
-    embeddings = 2 * config["vocab_size"] * hidden
+    embeddings = (1 if config.get("tie_word_embeddings") else 2) * config["vocab_size"] * hidden
     pattern = config.get("hybrid_override_pattern")
     if pattern is None:
         return embeddings + config["num_hidden_layers"] * (attention + 3 * hidden * ffn)
@@ -147,6 +185,9 @@ def serve(shape: str, folder: str, options: argparse.Namespace) -> None:
     total = options.input + options.output
     most = min(fitting_batch(config, total, options), options.most)
     batches = [min(size, most) for size in options.batches] or [most]
+    compilation: dict[str, Any] = {"cudagraph_capture_sizes": sorted({1, 8, *batches})}
+    if options.graphs:
+        compilation |= {"mode": 0, "cudagraph_mode": "FULL_DECODE_ONLY"}
     started = time.perf_counter()
     llm = LLM(
         model=folder,
@@ -161,14 +202,15 @@ def serve(shape: str, folder: str, options: argparse.Namespace) -> None:
         enable_prefix_caching=False,
         enforce_eager=options.eager,
         tensor_parallel_size=options.tensor_parallel,
-        compilation_config={"cudagraph_capture_sizes": sorted({1, 8, *batches})},
+        compilation_config=compilation,
     )
     print(json.dumps({"start_seconds": round(time.perf_counter() - started, 1)}), flush=True)
     generator = torch.Generator().manual_seed(0)
+    highest = min(100_000, config["vocab_size"])
 
     def seconds(prompts: int, inputs: int, outputs: int) -> float:
         """Of a whole job. Every prompt is other random tokens."""
-        ids = torch.randint(10, 100_000, (prompts, inputs), generator=generator).tolist()
+        ids = torch.randint(10, highest, (prompts, inputs), generator=generator).tolist()
         sampling = SamplingParams(
             max_tokens=outputs, temperature=0.0, ignore_eos=True, detokenize=False
         )
@@ -205,14 +247,19 @@ def serve(shape: str, folder: str, options: argparse.Namespace) -> None:
         print(json.dumps({"curve": point}), flush=True)
 
 
+def folder_of(shape: str, work: Path) -> Path:
+    """Where a shape's config.json and its log are written."""
+    return work / shape.strip("/").replace("/", "+")
+
+
 def start(shape: str, options: argparse.Namespace, work: Path) -> "subprocess.Popen[str]":
     """A process that imports vLLM and then waits for its turn."""
-    folder = work / shape
-    folder.mkdir(parents=True)
+    folder = folder_of(shape, work)
+    folder.mkdir(parents=True, exist_ok=True)
     config = configuration(shape, longest(options))
     (folder / "config.json").write_text(json.dumps(config))
     command = [sys.executable, __file__, *sys.argv[1:], "--serve", shape, "--folder", str(folder)]
-    with (work / f"{shape}.log").open("w") as log:
+    with (folder / LOG).open("a") as log:
         return subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
         )
@@ -227,6 +274,11 @@ def collected(process: "subprocess.Popen[str]", log: Path) -> dict[str, Any]:
     process.stdin.flush()
     for line in process.stdout:
         if not line.startswith("{"):
+            with log.open("a") as file:
+                file.write(line)
+            for name, pattern in SAID.items():
+                if words := pattern.search(line):
+                    found[name] = float(words[1])
             continue
         print(line, end="", flush=True)
         item = json.loads(line)
@@ -265,11 +317,24 @@ def report(found: dict[str, dict[str, Any]], options: argparse.Namespace) -> dic
             best[shape] = max(item["runs"], key=lambda run: run["tokens_s"])
             figures[f"tokens_s.{shape}"] = best[shape]["tokens_s"]
             figures[f"batch.{shape}"] = best[shape]["batch"]
-    for ours in [shape for shape in best if shape in HYBRID]:
-        for theirs in [shape for shape in best if shape in DENSE]:
-            ratio = best[ours]["tokens_s"] / best[theirs]["tokens_s"]
-            figures[f"ratio.{ours}/{theirs}"] = round(ratio, 2)
-            print(f"{ours} / {theirs}: {ratio:.2f}")
+    said = {shape: item for shape, item in found.items() if item.keys() >= SAID.keys()}
+    if said:
+        print(f"\nas vLLM says\n{'shape':16} {'weights GiB':>12} {'MB/seq':>8} {'that fit':>9}")
+    for shape, item in said.items():
+        each = item["cache_gib"] * (1 << 30) / item["sequences"] / 1e6
+        print(f"{shape:16} {item['weights_gib']:12.2f} {each:8,.1f} {item['sequences']:9,.1f}")
+        figures[f"memory.{shape}"] = {
+            "weights_gib": item["weights_gib"],
+            "sequence_mb": round(each, 1),
+            "sequences": item["sequences"],
+        }
+    hybrids = [shape for shape in best if is_hybrid(configuration(shape, options.input))]
+    others = [shape for shape in best if shape not in hybrids]
+    ours, theirs = (hybrids, others) if others else (hybrids[1:], hybrids[:1])
+    for our, their in itertools.product(ours, theirs):
+        ratio = best[our]["tokens_s"] / best[their]["tokens_s"]
+        figures[f"ratio.{our}/{their}"] = round(ratio, 2)
+        print(f"{our} / {their}: {ratio:.2f}")
     if options.curve:
         print(f"\ntokens/s over input length, {options.curve_batch} prompts (decode alone)")
         for shape, item in found.items():
@@ -299,6 +364,9 @@ def main() -> None:
     parser.add_argument("--tensor-parallel", type=int, default=1)
     parser.add_argument("--quantization", choices=["fp8"])
     parser.add_argument("--logs", help="the folder for vLLM's logs")
+    parser.add_argument(
+        "--graphs", action="store_true", help="CUDA graphs of decoding, no compilation: soon ready"
+    )
     parser.add_argument("--eager", action="store_true", help="no CUDA graphs, no compilation")
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     parser.add_argument("--folder", help=argparse.SUPPRESS)
@@ -307,14 +375,16 @@ def main() -> None:
         serve(options.serve, options.folder, options)
         return
     shapes = options.shapes.split(",")
-    unknown = sorted(set(shapes) - {*DENSE, *HYBRID})
+    names = [*DENSE, *HYBRID, *COMPRESSED]
+    unknown = [s for s in shapes if s not in names and not (Path(s) / "config.json").exists()]
     if unknown:
-        sys.exit(f"unknown shapes {', '.join(unknown)}; there are {', '.join([*DENSE, *HYBRID])}")
+        sys.exit(f"no folder and no shape: {', '.join(unknown)}; there are {', '.join(names)}")
     work = Path(options.logs or tempfile.mkdtemp())
     waiting = {shape: start(shape, options, work) for shape in shapes}
     try:
         found = {
-            shape: collected(process, work / f"{shape}.log") for shape, process in waiting.items()
+            shape: collected(process, folder_of(shape, work) / LOG)
+            for shape, process in waiting.items()
         }
     finally:
         for process in waiting.values():
@@ -325,7 +395,7 @@ def main() -> None:
     figures = {
         "torch": torch.__version__,
         "vllm": vllm.__version__,
-        "card": torch.cuda.get_device_name(),
+        "card": torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU",
         **report(found, options),
     }
     print(json.dumps(figures))

@@ -15,13 +15,14 @@ from typing import Any
 import torch
 from corpusmill.trainer import train as trainer
 from corpusmill.trainer.__main__ import read_config
-from corpusmill.trainer.config import HybridConfig, TrainConfig
+from corpusmill.trainer.config import TrainConfig
 from corpusmill.trainer.flops import flops_per_token
 from corpusmill.trainer.loader import Batch
 from corpusmill.trainer.loss import SummedLoss
 from corpusmill.trainer.optim import Optimizer
 from corpusmill.trainer.presets import NEMOTRON_H_8B
 from corpusmill.trainer.ranks import Ranks
+from corpusmill.trainer.shape import HybridConfig
 from corpusmill.trainer.step_graph import COMPARED_STEPS, PLAIN_STEPS
 from torch import Tensor
 

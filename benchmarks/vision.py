@@ -1,11 +1,13 @@
-"""Train a reader of pages from nothing, and measure how well it reads what it never saw.
+"""Train a reader of pages and charts from nothing, and measure it on what it never saw.
 
     python benchmarks/vision.py --documents FILE.parquet --fonts FOLDER --output FOLDER
-        [--seconds 560] [--processes N] [--compile] [--tiny]
+        [--seconds 560] [--processes N] [--compile] [--large | --tiny]
+    python benchmarks/vision.py --read EXPORT --documents ... --fonts ... --output ... [--large]
 
-One command, on a machine with one GPU and some cores: train a tokenizer; draw and pack pages on
-all cores, while the GPU trains the language model on the same documents' text; then the three
-phases (the encoder by letters, the projector, everything); export; read held-out pages.
+One command, on a machine with one GPU and some cores: train a tokenizer; draw and pack pages, and
+charts with a question (a fifth of the images), on all cores, while the GPU trains the language
+model on the same documents' text; then the three phases (the encoder by letters, the projector,
+everything); export; read held-out pages and charts.
 
 Steps follow from measured speed and what is left of `--seconds`. Held out are documents (3 %) and
 font families (a quarter). The sets: `documents` (unseen documents, seen families), `short` (the
@@ -14,9 +16,15 @@ and two controls: a blank page, and the text of another page. Error rates count 
 character, after runs of blanks are made one. Besides: the share of letters that the encoder names,
 and bits per byte of held-out text.
 
-The output has results.json, twenty pages as PNG with what was read (twenty.tar), the pages of the
-sets with what was read (pages.tar), and the export in parts (model.tar.xz.*). --tiny runs the whole
-on a CPU in minutes, and learns little. The last line is JSON.
+Held-out charts ask for values that training never drew together, of names in unseen documents
+(`charts`), and in unseen families as well (`chart fonts`): exact matches, beside chance, a blank
+image, and another chart's image.
+
+The output has results.json, fourteen pages and six charts as PNG with what was read (twenty.tar),
+the images of the sets with what was read (pages.tar), and the export in parts (model.tar.xz.*). All
+are written as the run goes. --large has pages of 168 pixels and about 70 letters, and not of
+112 and 25. --tiny runs the whole on a CPU in minutes, and learns little. --read only reads, with
+the export of an earlier run; a CPU takes some minutes. The last line is JSON.
 """
 
 import argparse
@@ -37,9 +45,10 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT.parent))
 
 import torch  # noqa: E402
-from corpusmill.benchmarks import vision_pages, vision_reading  # noqa: E402
+from corpusmill.benchmarks import vision_charts, vision_pages, vision_reading  # noqa: E402
+from corpusmill.benchmarks.vision_charts import HeldOutChart  # noqa: E402
 from corpusmill.benchmarks.vision_pages import Drawing, HeldOutPage  # noqa: E402
-from corpusmill.benchmarks.vision_sizes import FULL, TINY  # noqa: E402
+from corpusmill.benchmarks.vision_sizes import FULL, LARGE, TINY  # noqa: E402
 from corpusmill.benchmarks.vision_training import (  # noqa: E402
     Run,
     measure_letters,
@@ -53,8 +62,8 @@ from corpusmill.stages.tokenizer.stage import (  # noqa: E402
     train_bpe,
 )
 from corpusmill.trainer import checkpoint  # noqa: E402
-from corpusmill.trainer.config import HybridConfig  # noqa: E402
 from corpusmill.trainer.export import export as export_text  # noqa: E402
+from corpusmill.trainer.shape import HybridConfig  # noqa: E402
 from corpusmill.vision.build import load_model  # noqa: E402
 from corpusmill.vision.config import VisionConfig  # noqa: E402
 from corpusmill.vision.export import export_checkpoint  # noqa: E402
@@ -68,7 +77,7 @@ TEXTS = 200  # held-out documents for bits per byte
 DRAWING_SHARE = 0.22  # of the time
 TEXT_OF_DOCUMENTS = 0.6  # that the language model reads
 READING_SHARE = 0.11
-PHASES = {"letters": 0.3, "projector": 0.04, "all": 0.66}  # of the time for training
+LETTERS_SHARE = 0.3  # of the time for images; all but the projector's steps is for everything
 
 
 def make_tokenizer(run: Run, rows: vision_pages.Rows) -> str:
@@ -138,10 +147,14 @@ def count_rows(shards: Sequence[Path]) -> dict[str, int]:
     return {"rows": rows, "rows_with_image": images, "letters": letters}
 
 
+Held = HeldOutPage | HeldOutChart
+CHARTS = ("charts", "chart fonts")
+
+
 def held_out_sets(
     run: Run, pool: ProcessPoolExecutor, rows: vision_pages.Rows, render: dict[str, Any]
-) -> dict[str, Future[list[HeldOutPage]]]:
-    """The pages to read: begun, not finished."""
+) -> dict[str, Future[Any]]:
+    """Pages and charts to read: begun, not finished. What is first here is read first."""
     cut = [
         row for row in vision_pages.pieces(rows, 12 * run.size.characters) if len(row["text"]) > 200
     ]
@@ -151,21 +164,19 @@ def held_out_sets(
         for number in range(2 * run.size.pages)
     ]
     short = list(vision_pages.pieces(cut, run.size.characters, random.Random(3)))
+    short = random.Random(4).sample(short, min(len(short), len(cut)))
+    count = run.size.pages
     sets = {
-        "documents": (cut, "training"),
-        "short": (random.Random(4).sample(short, min(len(short), len(cut))), "training"),
-        "fonts": (cut, "held_out"),
-        "random": (signs, "training"),
+        "documents": (vision_pages.held_out_pages, cut, "training", count),
+        "fonts": (vision_pages.held_out_pages, cut, "held_out", count),
+        "charts": (vision_charts.held_out_charts, cut, "training", run.size.charts),
+        "chart fonts": (vision_charts.held_out_charts, cut, "held_out", run.size.charts),
+        "short": (vision_pages.held_out_pages, short, "training", count),
+        "random": (vision_pages.held_out_pages, signs, "training", count),
     }
     return {
-        name: pool.submit(
-            vision_pages.held_out_pages,
-            chosen[: 3 * run.size.pages],
-            render,
-            families,
-            run.size.pages,
-        )
-        for name, (chosen, families) in sets.items()
+        name: pool.submit(draw, chosen[: 3 * most], render, families, most)
+        for name, (draw, chosen, families, most) in sets.items()
     }
 
 
@@ -188,12 +199,16 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=560)
     parser.add_argument("--processes", type=int, default=max(1, (os.cpu_count() or 2) - 2))
     parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--large", action="store_true")
     parser.add_argument("--tiny", action="store_true")
+    parser.add_argument("--read", type=Path)
     parser.add_argument("--device", default="auto")
     options = parser.parse_args()
-    options.loaders = max(1, options.processes // 2)  # the trainer wants its core
-    run = Run(options, TINY if options.tiny else FULL, Path(options.work))
-    shutil.rmtree(run.work, ignore_errors=True)
+    options.loaders = max(1, options.processes - 3)  # the trainer wants its core
+    size = TINY if options.tiny else LARGE if options.large else FULL
+    run = Run(options, size, Path(options.work))
+    if not options.read:  # the export may lie there
+        shutil.rmtree(run.work, ignore_errors=True)
     Path(options.output).mkdir(parents=True, exist_ok=True)
     benchmark(run)
     print(json.dumps(run.results))
@@ -209,6 +224,16 @@ def benchmark(run: Run) -> None:
         "paper": {"width": size.tile, "height": size.tile, "max_columns": 1, **size.paper},
         "max_pages": None,
     }
+    multiprocessing.set_forkserver_preload(
+        ["torch", "corpusmill.vision.build", "corpusmill.benchmarks.vision_pages"]
+    )
+    context = multiprocessing.get_context("forkserver")
+    if options.read:
+        with ProcessPoolExecutor(options.processes, mp_context=context) as pool:
+            sets = held_out_sets(run, pool, held_out, render)
+            held = {name: future.result() for name, future in sets.items()}
+        read(run, options.read, held)
+        return
     if shutil.disk_usage("/dev/shm").free < SHARED_BYTES:
         options.loaders = 0  # batches of other processes come through there
     some_text = [row["text"] for row in held_out[:TEXTS]]
@@ -229,10 +254,6 @@ def benchmark(run: Run) -> None:
             "card": torch.cuda.get_device_name(0) if torch.cuda.is_available() else "CPU",
         },
     )
-    multiprocessing.set_forkserver_preload(
-        ["torch", "corpusmill.vision.build", "corpusmill.benchmarks.vision_pages"]
-    )
-    context = multiprocessing.get_context("forkserver")
     with ProcessPoolExecutor(options.processes, mp_context=context) as pool:
         texts = pack_texts(run, pool, training_rows, tokenizer)
         sets = held_out_sets(run, pool, held_out, render)
@@ -243,7 +264,7 @@ def benchmark(run: Run) -> None:
         text = export_text(trained, Path(tokenizer), run.work / "text-export", "float32")
         measure_text(run, "text", checkpoint.load_model(trained)[0], some_text)
         shards = drawer.stop_at(DRAWING_SHARE * options.seconds)
-        pages = {name: future.result() for name, future in sets.items()}
+        held = {name: future.result() for name, future in sets.items()}
         speed = timed.result()
     counts = count_rows(shards)
     drawn = time.monotonic() - drawer.begun
@@ -258,13 +279,10 @@ def benchmark(run: Run) -> None:
         },
     )
     *shards, unseen = shards
-    share = run.left - READING_SHARE * options.seconds
-    seconds = {name: part * share for name, part in PHASES.items()}
-    letters = train_phase(run, "letters", shards, seconds["letters"])
+    warm_up = LETTERS_SHARE * (run.left - READING_SHARE * options.seconds)
+    letters = train_phase(run, "letters", shards, warm_up)
     measure_letters(run, "letters", letters, unseen)
-    projected = train_phase(
-        run, "projector", shards, seconds["projector"], init_from=text, init_vision_from=letters
-    )
+    projected = train_phase(run, "projector", shards, 0.0, init_from=text, init_vision_from=letters)
     measure_text(run, "projector", load_model(projected)[0], some_text)
     everything = train_phase(
         run,
@@ -279,24 +297,50 @@ def benchmark(run: Run) -> None:
     packed = shards[0].parent.parent / "tokenizer"
     exported = export_checkpoint(everything, packed, run.work / "export", "bfloat16")
     pack_up(exported, Path(options.output))
-    read(run, exported, pages)
+    read(run, exported, held)
     run.note("seconds", round(time.monotonic() - run.begun, 1))
 
 
-def read(run: Run, exported: Path, pages: dict[str, list[HeldOutPage]]) -> None:
-    """Read the sets with the export, and keep scores and pictures."""
+def read(run: Run, exported: Path, sets: dict[str, Any]) -> None:
+    """Read the sets with the export. Scores and pictures are on disk after each of them."""
     gpu = torch.cuda.is_available()
     device, dtype = ("cuda", torch.bfloat16) if gpu else ("cpu", torch.float32)
     reader = PageReader.load(exported, slots=128, device=device, dtype=dtype)
-    begun = time.monotonic()
-    scores, texts = vision_reading.evaluate(reader, pages, run.size.most)
-    run.note("reading", scores)
-    run.note(
-        "reading_pages_s", round(sum(map(len, pages.values())) / (time.monotonic() - begun), 1)
-    )
     output = Path(run.options.output)
-    vision_reading.keep(pages, texts, output / "pages.tar", 150)
-    vision_reading.keep_pictures(pages["fonts"][-20:], texts["fonts"][-20:], output / "twenty.tar")
+    texts: dict[str, list[str]] = {}
+    for name, held in sets.items():
+        begun = time.monotonic()
+        if name in CHARTS:
+            texts[name] = vision_charts.answers(reader, held, [chart.image for chart in held])
+            scores = vision_charts.scores_by_kind(texts[name], held)
+        else:
+            images = [page.image for page in held]
+            texts[name] = vision_reading.read_all(reader, images, run.size.most)
+            scores = vision_reading.score(texts[name], held)
+        seconds = time.monotonic() - begun
+        run.note_in("reading", name, {**scores, "images_s": round(len(held) / seconds, 1)})
+        vision_reading.keep(sets, texts, output / "pages.tar")
+        vision_reading.keep_pictures(twenty(sets, texts), output / "twenty.tar")
+        controls = {}
+        if name == "documents":
+            controls = vision_reading.controls(reader, held, texts[name], run.size.most)
+        elif name == "charts":
+            controls = vision_charts.controls(reader, held[: run.size.charts // 2])
+        for control, scores in controls.items():
+            run.note_in("reading", f"{name}, {control}", scores)
+
+
+def twenty(sets: dict[str, Any], texts: dict[str, list[str]]) -> list[tuple[Held, str]]:
+    """The last images of the sets in held-out fonts that are read already: 14 pages, 6 charts.
+
+    Nobody chose them.
+    """
+    return [
+        seen
+        for name, count in (("fonts", 14), ("chart fonts", 6))
+        if name in texts
+        for seen in list(zip(sets[name], texts[name], strict=True))[-count:]
+    ]
 
 
 if __name__ == "__main__":

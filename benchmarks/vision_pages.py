@@ -1,4 +1,4 @@
-"""Pages for `benchmarks/vision.py`: drawn and packed in processes, and those that are held out.
+"""Pages and charts for `benchmarks/vision.py`: drawn and packed in processes, and held-out pages.
 
 Documents are cut into pieces, mixed with documents of random letters, and laid in shards. A process
 draws a shard's pages with `render` and packs them with `pack`, some pieces of plain text beside
@@ -7,6 +7,7 @@ them. Held-out documents and font families are those that the stages hold out.
 
 import contextlib
 import io
+import math
 import random
 import string
 import time
@@ -26,12 +27,13 @@ from corpusmill.stages.render.stage import Render, pages
 from corpusmill.trainer.token_shards import is_held_out
 
 PIECE = 3000  # characters: no document fills a shard alone
-TEXT_PIECE = 300  # characters of a row without an image
-TEXT_SHARE = 0.1  # rows without an image for each with one
+TEXT_PIECE = 2.2  # characters of a row without an image for each token of a row
+TEXT_SHARE = 0.15  # rows without an image for each with one
 SHARD_PAGES = 450  # about: a few seconds of one core
 SHORT_SHARE = 0.15  # of the text is on short pages: about a third of the pages
 SHORTEST = 4  # characters
 RANDOM_SHARE = 0.2  # characters of random letters for each of the documents
+SHARD_CHARTS = 160  # about: a fifth of the images
 HELD_OUT = 0.03  # of the documents
 SIGNS = string.ascii_letters + string.digits * 2 + string.punctuation
 Rows = list[dict[str, Any]]
@@ -105,7 +107,8 @@ def write(path: Path, rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def shards(rows: Rows, most: int, drawing: Drawing, folder: Path) -> list[Path]:
-    """The folders of at most `most` shards, each with documents to draw and texts to read as such.
+    """The folders of at most `most` shards, each with documents to draw, documents whose words are
+    names on charts, and texts to read as such.
 
     Random letters are a fifth of what is drawn. A share is cut short: a model that begins with
     whole pages takes much longer to find out where to read on.
@@ -125,12 +128,13 @@ def shards(rows: Rows, most: int, drawing: Drawing, folder: Path) -> list[Path]:
         rng.shuffle(drawn)
         short = round(SHORT_SHARE * len(drawn))
         drawn = [*drawn[short:], *pieces(drawn[:short], drawing.characters, rng)]
-        plain = list(pieces(here, TEXT_PIECE))
+        plain = list(pieces(here, round(TEXT_PIECE * drawing.longest)))
         wanted = round(TEXT_SHARE * size * (1 + RANDOM_SHARE) / drawing.characters)
         chosen = rng.sample(plain, min(len(plain), wanted))
         chosen = [{**row, "id": f"{row['id']}/text"} for row in chosen]
         folders.append(folder / f"{number:04d}")
         write(folders[-1] / "drawn.parquet", drawn)
+        write(folders[-1] / "charts.parquet", here)
         write(folders[-1] / "plain.parquet", chosen)
     return folders
 
@@ -148,12 +152,18 @@ def pack_text(folder: Path, tokenizer: str, inputs: Sequence[str]) -> list[Path]
 
 
 def draw(folder: Path, drawing: Drawing) -> list[Path]:
-    """Token shards of one shard's pages and plain text, mixed. Work of one process."""
+    """Token shards of one shard's pages, charts and plain text, mixed. Work of one process."""
     run("render", drawing.render, folder / "render", str(folder / "drawn.parquet"))
-    tables = [
-        pq.read_table(path) for path in sorted((folder / "render/documents").glob("*.parquet"))
+    named = folder / "charts.parquet"
+    each = math.ceil(SHARD_CHARTS / pq.read_metadata(named).num_rows)
+    charts = {**drawing.render, "charts": {"values": "training"}, "max_pages": each}
+    run("render", charts, folder / "charts", str(named))
+    images = [
+        path
+        for drawn in ("render", "charts")
+        for path in sorted((folder / drawn / "documents").glob("*.parquet"))
     ]
-    tables.append(pq.read_table(folder / "plain.parquet"))
+    tables = [pq.read_table(path) for path in (*images, folder / "plain.parquet")]
     rows = pa.concat_tables(tables, promote_options="default")
     order = np.random.default_rng(0).permutation(rows.num_rows)
     pq.write_table(rows.take(pa.array(order)), folder / "mixed.parquet")
@@ -164,7 +174,7 @@ def draw(folder: Path, drawing: Drawing) -> list[Path]:
         "row_group_tokens": 1 << 17,  # small, so that few images are in memory
     }
     run("pack", packing, folder / "pack", str(folder / "mixed.parquet"))
-    for image_file in (*(folder / "render").rglob("*.parquet"), folder / "mixed.parquet"):
+    for image_file in (*images, folder / "mixed.parquet"):
         image_file.unlink()  # packed
     return sorted((folder / "pack" / "documents").glob("*.parquet"))
 

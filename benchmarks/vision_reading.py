@@ -6,7 +6,7 @@ import math
 import tarfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +21,20 @@ from PIL import Image
 from tokenizers import Tokenizer
 
 GREY = 200  # of a blank page
+KEPT = 150  # images of a set
+
+
+class Seen(Protocol):
+    """A held-out page, or a chart, which has a question, too."""
+
+    @property
+    def image(self) -> bytes: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def font(self) -> str: ...
+    @property
+    def source(self) -> str: ...
 
 
 def squeezed(text: str) -> str:
@@ -48,35 +62,32 @@ def score(read: Sequence[str], pages: Sequence[HeldOutPage]) -> dict[str, float]
     }
 
 
-def blank(pages: Sequence[HeldOutPage]) -> bytes:
-    """A page of the same size with nothing on it."""
-    size = Image.open(io.BytesIO(pages[0].image)).size
+def blank_like(image: bytes) -> bytes:
+    """An image of the same size with nothing on it."""
+    size = Image.open(io.BytesIO(image)).size
     file = io.BytesIO()
     Image.new("L", size, GREY).save(file, "PNG")
     return file.getvalue()
 
 
-def read_all(reader: PageReader, images: Sequence[bytes], most: int) -> list[str]:
-    return [text for _, text in sorted(reader.read(images, most))]
+def read_all(
+    reader: PageReader,
+    images: Sequence[bytes],
+    most: int,
+    questions: Sequence[str] | None = None,
+) -> list[str]:
+    return [text for _, text in sorted(reader.read(images, most, questions))]
 
 
-def evaluate(
-    reader: PageReader, sets: Mapping[str, Sequence[HeldOutPage]], most: int
-) -> tuple[dict[str, Any], dict[str, list[str]]]:
-    """(Scores of each set, what was read). `blank` and `other page` are controls: the text of a
-    page against what is read without it.
-    """
-    scores: dict[str, Any] = {}
-    texts: dict[str, list[str]] = {}
-    for name, pages in sets.items():
-        texts[name] = read_all(reader, [page.image for page in pages], most)
-        scores[name] = score(texts[name], pages)
-    first = next(iter(sets))
-    nothing = read_all(reader, [blank(sets[first])], most)
-    scores["blank"] = score(nothing * len(sets[first]), sets[first])
-    scores["other page"] = score(texts[first][1:] + texts[first][:1], sets[first])
-    texts["blank"] = nothing
-    return scores, texts
+def controls(
+    reader: PageReader, pages: Sequence[HeldOutPage], read: Sequence[str], most: int
+) -> dict[str, Any]:
+    """The text of pages against what is read from a blank one, and from the next page."""
+    nothing = read_all(reader, [blank_like(pages[0].image)], most)
+    return {
+        "blank": score(nothing * len(pages), pages),
+        "other page": score([*read[1:], *read[:1]], pages),
+    }
 
 
 @torch.no_grad()
@@ -123,34 +134,37 @@ def bits_per_byte(
 
 
 def keep(
-    sets: Mapping[str, Sequence[HeldOutPage]],
-    texts: Mapping[str, Sequence[str]],
-    path: Path,
-    most: int,
+    sets: Mapping[str, Sequence[Seen]], texts: Mapping[str, Sequence[str]], path: Path
 ) -> None:
-    """A tar of the first `most` images of each set, and lines of what stands there and was read."""
+    """A tar of the first `KEPT` images of each set that was read, and lines of what stands there
+    and was read. It replaces an earlier one.
+    """
     with tarfile.open(path, "w") as tar:
         lines = []
-        for name, pages in sets.items():
-            for number, (page, read) in enumerate(zip(pages[:most], texts[name], strict=False)):
-                file = f"{name}-{number:03d}.jpg"
+        for name, read in texts.items():
+            for number, (page, text) in enumerate(zip(sets[name][:KEPT], read, strict=False)):
+                file = f"{name.replace(' ', '-')}-{number:03d}.jpg"
                 _add(tar, file, page.image)
-                record = {"file": file, "set": name, "font": page.font, "source": page.source}
-                lines.append(json.dumps({**record, "text": page.text, "read": read}))
+                lines.append(json.dumps({"file": file, "set": name, **_record(page, text)}))
         _add(tar, "pages.jsonl", "\n".join(lines).encode())
 
 
-def keep_pictures(pages: Sequence[HeldOutPage], read: Sequence[str], path: Path) -> None:
-    """A tar of the pages as PNG files, and what was read, unedited."""
+def keep_pictures(seen: Sequence[tuple[Seen, str]], path: Path) -> None:
+    """A tar of pages and charts as PNG files, and what was read, unedited."""
     with tarfile.open(path, "w") as tar:
         lines = []
-        for number, (page, text) in enumerate(zip(pages, read, strict=True)):
+        for number, (page, text) in enumerate(seen):
             file = io.BytesIO()
             Image.open(io.BytesIO(page.image)).save(file, "PNG")
             _add(tar, f"{number:02d}.png", file.getvalue())
-            record = {"file": f"{number:02d}.png", "font": page.font, "source": page.source}
-            lines.append(json.dumps({**record, "text": page.text, "read": text}))
+            lines.append(json.dumps({"file": f"{number:02d}.png", **_record(page, text)}))
         _add(tar, "read.jsonl", "\n".join(lines).encode())
+
+
+def _record(page: Seen, read: str) -> dict[str, str]:
+    question = getattr(page, "question", None)
+    asked = {} if question is None else {"question": question}
+    return {"font": page.font, "source": page.source, **asked, "text": page.text, "read": read}
 
 
 def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:

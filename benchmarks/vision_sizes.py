@@ -1,10 +1,10 @@
-"""The sizes of `benchmarks/vision.py`: FULL for one GPU, TINY for a CPU.
+"""The sizes of `benchmarks/vision.py`: FULL and LARGE for one GPU, TINY for a CPU.
 
 Letters are about twice as high as a patch: then a patch holds one letter or less, which an encoder
 learns many times as fast as patches with several (docs/lab-log.md).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 
@@ -20,14 +20,16 @@ class Size:
     characters: int  # of a page, about
     vocabulary: int
     longest: int  # tokens of a row
-    window: int  # tokens of a row of the language model
+    window: int  # tokens of a row of the language model; `longest`, or it forgets what is further
     batch: int
     text_batch: int
     text_steps: int
     rates: dict[str, float]
     probe: int  # steps to measure the speed
+    projector_steps: int
     shards: int
     pages: int  # of a held-out set
+    charts: int  # of a held-out set
     most: int  # tokens of an answer
 
 
@@ -50,15 +52,28 @@ FULL = Size(
     characters=32,
     vocabulary=512,
     longest=128,
-    window=256,
-    batch=256,
-    text_batch=128,
+    window=128,
+    batch=128,
+    text_batch=256,
     text_steps=1000,
     rates={"text": 2e-3, "letters": 1e-3, "projector": 1e-3, "all": 8e-4},
     probe=60,
+    projector_steps=200,
     shards=900,
-    pages=400,
+    pages=250,
+    charts=240,
     most=80,
+)
+LARGE = replace(
+    FULL,
+    tile=168,
+    characters=72,
+    longest=256,
+    window=256,
+    batch=64,  # as many patches in a step as FULL has
+    text_batch=128,
+    pages=200,
+    most=160,
 )
 TINY = Size(
     tile=112,
@@ -85,7 +100,9 @@ TINY = Size(
     text_steps=20,
     rates={"text": 3e-3, "letters": 2e-3, "projector": 2e-3, "all": 1.5e-3},
     probe=4,
+    projector_steps=8,
     shards=6,
     pages=8,
+    charts=12,
     most=48,
 )

@@ -24,7 +24,7 @@ from corpusmill.vision.config import VisionTrainConfig
 from corpusmill.vision.flops import row_flops
 
 SPARE = 0.95  # of the steps that fit
-LETTER_WEIGHT = 0.2
+LETTER_WEIGHT = 0.5
 
 
 @dataclass
@@ -59,6 +59,14 @@ class Run:
     def note(self, name: str, value: Any) -> None:
         """Keep a result on disk at once: what follows may fail."""
         self.results[name] = value
+        self._tell(name, value)
+
+    def note_in(self, group: str, name: str, value: Any) -> None:
+        """Keep one result of several in a group."""
+        self.results.setdefault(group, {})[name] = value
+        self._tell(f"{group}, {name}", value)
+
+    def _tell(self, name: str, value: Any) -> None:
         seconds = time.monotonic() - self.begun
         print(f"[{seconds:6.1f} s] {name}: {json.dumps(value)}", flush=True)
         (Path(self.options.output) / "results.json").write_text(json.dumps(self.results, indent=1))
@@ -126,7 +134,12 @@ def train_text(run: Run, shards: Sequence[Path]) -> Path:
 def train_phase(
     run: Run, phase: str, shards: Sequence[Path], seconds: float, **start: Path | None
 ) -> Path:
-    """One phase, as long as `seconds` allow at the speed of a short run before. Its checkpoint."""
+    """One phase, as long as `seconds` allow at the speed of a short run before. Its checkpoint.
+
+    The projector's phase has its own number of steps: it is too short to measure its speed. Without
+    a CUDA graph a step takes as long with twice the rows, so it has them.
+    """
+    graph, batch = run.graph, run.size.batch * (1 if run.graph else 2)
     settings = {
         **run.settings(phase),
         "vision": {**run.tiling, **run.size.vision},
@@ -134,20 +147,24 @@ def train_phase(
         "letter_weight": 0.0 if phase == "letters" else LETTER_WEIGHT,
         "pack": "pad",
         "sequence_length": run.size.longest,
-        "batch_size": run.size.batch,
+        "batch_size": batch,
         "shuffle_window": 4,
         "loader_processes": run.options.loaders,
         **{name: str(folder) for name, folder in start.items() if folder is not None},
     }
-    begun = time.monotonic()
-    probe = config_of({**settings, "steps": run.size.probe, "warmup_steps": run.size.probe // 2})
-    tried = graphed(run, probe, shards, run.work / f"{phase}-probe")
-    settings["cuda_graph"] = run.graph
-    rows = rows_per_second(tried.log, run.size.longest)
-    begin_seconds = time.monotonic() - begun - run.size.probe * run.size.batch / rows
-    left = seconds - (time.monotonic() - begun) - begin_seconds
-    steps = int(SPARE * left * rows / run.size.batch)
-    steps = max(steps, 2 * run.size.probe)
+    begun, begin_seconds = time.monotonic(), None
+    if phase == "projector":
+        steps = run.size.projector_steps
+    else:
+        probe = run.size.probe
+        tried_config = config_of({**settings, "steps": probe, "warmup_steps": probe // 2})
+        tried = graphed(run, tried_config, shards, run.work / f"{phase}-probe")
+        if run.graph != graph:
+            return train_phase(run, phase, shards, seconds - (time.monotonic() - begun), **start)
+        rows = rows_per_second(tried.log, run.size.longest)
+        begin_seconds = round(time.monotonic() - begun - probe * batch / rows, 1)
+        left = seconds - (time.monotonic() - begun) - begin_seconds
+        steps = max(int(SPARE * left * rows / batch), 2 * probe)
     config = config_of({**settings, "steps": steps, "warmup_steps": min(200, steps // 10)})
     result = graphed(run, config, shards, run.work / phase)
     records = read_records(result.log)
@@ -161,12 +178,12 @@ def train_phase(
         phase,
         {
             "steps": steps,
-            "images": round(steps * run.size.batch * tiles),
+            "images": round(steps * batch * tiles),
             "images_s": round(rows * tiles, 1),
             "gflop_a_row": round(work / 1e9, 2),
             "mfu": peak and round(rows * work / peak, 4),
             "memory_gb": records[-1].memory_gb,
-            "seconds_to_first_step": round(begin_seconds, 1),
+            "seconds_to_first_step": begin_seconds,
             "losses": [
                 round(losses[min(round(part * len(losses) / 20), len(losses) - 1)], 4)
                 for part in range(21)
@@ -194,7 +211,7 @@ def measure_text(run: Run, name: str, model: Any, texts: Sequence[str]) -> None:
     tokenizer = Loaded.from_file(str(run.work / "tokenizer" / "tokenizer.json"))
     model = ready(model)
     bits = vision_reading.bits_per_byte(model, texts, tokenizer, run.size.window)
-    run.note("bits_per_byte", {**run.results.get("bits_per_byte", {}), name: round(bits, 5)})
+    run.note_in("bits_per_byte", name, round(bits, 5))
 
 
 def measure_letters(run: Run, name: str, folder: Path, shard: Path) -> None:
@@ -205,7 +222,7 @@ def measure_letters(run: Run, name: str, folder: Path, shard: Path) -> None:
     rows = pq.read_table(shard, columns=["image", "letters", "letter_x", "letter_y"]).to_pylist()
     pages = [row for row in rows if row["image"] is not None]
     known = vision_reading.letters_known(model, pages)
-    run.note("letters_known", {**run.results.get("letters_known", {}), name: known})
+    run.note_in("letters_known", name, known)
 
 
 def ready(model: Any) -> Any:

@@ -3,7 +3,7 @@
 Texts are tokenised, sorted by length, and run in batches of about equal token counts, to save
 padding. On a CPU, compute is float32 on one thread: a worker has one core, and one order of
 additions gives the same bits on a busy machine. oneDNN makes the products (`prepacked_linear`). On
-CUDA, compute is bfloat16.
+CUDA, compute is bfloat16, and BERT and its relatives run without padding (`packed_encoder`).
 """
 
 import hashlib
@@ -79,6 +79,10 @@ def embed(settings: EncoderSettings, texts: Sequence[str]) -> Embeddings:
     import torch
 
     model, tokenizer, device = load_encoder(settings, head=False)
+    if (packer := _packer(settings, model, tokenizer, device)) and texts:
+        from corpusmill.classifiers.packed_batches import vectors
+
+        return vectors(packer, texts, settings.pooling, normalise=settings.normalise)
 
     def pooled(inputs: dict[str, Any]) -> Any:
         states = model(**inputs).last_hidden_state.float()
@@ -98,11 +102,34 @@ def grade(settings: EncoderSettings, texts: Sequence[str]) -> npt.NDArray[np.flo
     FineWeb-Edu's and Nemotron-CC's are such checkpoints.
     """
     model, tokenizer, device = load_encoder(settings, head=True)
+    if (packer := _packer(settings, model, tokenizer, device)) and texts:
+        from corpusmill.classifiers.packed_batches import logits as packed_logits
+
+        return packed_logits(packer, texts)[:, 0]
 
     def logits(inputs: dict[str, Any]) -> Any:
         return model(**inputs).logits.float()
 
     return run_batches(settings, texts, tokenizer, device, logits, 1)[:, 0]
+
+
+def _packer(settings: EncoderSettings, model: Any, tokenizer: Any, device: str) -> Any:
+    """The model for packed texts on a GPU. None: it runs in padded batches."""
+    from corpusmill.classifiers.packed_batches import can_pack
+
+    if device != "cuda" or not can_pack(model, tokenizer):
+        return None
+    tokens = settings.batch_tokens or _BATCH_TOKENS[device]
+    return _kept_packer(model, tokenizer, settings.max_tokens, tokens, device)
+
+
+@lru_cache(maxsize=2)
+def _kept_packer(
+    model: Any, tokenizer: Any, max_tokens: int, batch_tokens: int, device: str
+) -> Any:
+    from corpusmill.classifiers.packed_batches import Packer
+
+    return Packer(model, tokenizer, max_tokens=max_tokens, batch_tokens=batch_tokens, device=device)
 
 
 def run_batches(
@@ -225,15 +252,30 @@ def _is_setting(name: str) -> bool:
     )
 
 
-def load_encoder(settings: EncoderSettings, *, head: bool) -> tuple[Any, Any, str]:
-    """(model, tokenizer, device), once per process. Raises ModelError if it cannot be loaded."""
+def device_of(settings: EncoderSettings) -> str:
+    """cpu or cuda. Raises ModelError if there is no CUDA device and the settings want one."""
+    if settings.device == "cpu":
+        return "cpu"
     import torch
 
-    device = settings.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cuda" and not torch.cuda.is_available():
+    if torch.cuda.is_available():
+        return "cuda"
+    if settings.device == "cuda":
         raise ModelError("device is cuda but there is no CUDA device here", "set device: auto")
+    return "cpu"
+
+
+def rows_at_a_time(settings: EncoderSettings) -> int:
+    """Texts that a stage should give to `embed` or a scorer at once.
+
+    A GPU stands still between two calls until the first texts are tokenised. So it gets more.
+    """
+    return 8192 if device_of(settings) == "cuda" else 1024
+
+
+def load_encoder(settings: EncoderSettings, *, head: bool) -> tuple[Any, Any, str]:
+    """(model, tokenizer, device), once per process. Raises ModelError if it cannot be loaded."""
+    device = device_of(settings)
     folder = encoder_folder(settings.encoder, settings.revision)
     return (
         *_load(folder, head, device, model_files.mark(os.path.join(folder, "config.json"))),

@@ -30,7 +30,7 @@ StepName = Annotated[
 ]
 Set = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="STAGE.KEY=VALUE", help="Override one setting. Repeatable."),
+    typer.Option("--set", metavar="STEP.KEY=VALUE", help="Override one setting. Repeatable."),
 ]
 RunnerOption = Annotated[
     RunnerKind,
@@ -41,6 +41,12 @@ RunnerOption = Annotated[
 ]
 RayAddress = Annotated[
     str | None, typer.Option(help="A running Ray cluster; without it, one on this machine.")
+]
+RayGpus = Annotated[
+    int,
+    typer.Option(
+        min=0, help="GPUs that the cluster's autoscaler may bring; they need not be there yet."
+    ),
 ]
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Processors of this machine to use; without it, all.")

@@ -16,6 +16,7 @@ from corpusmill.commands.options import (
     MetricsOption,
     Quiet,
     RayAddress,
+    RayGpus,
     Replace,
     RunnerKind,
     RunnerOption,
@@ -62,6 +63,7 @@ def _collected(
     runner: RunnerOption = RunnerKind.auto,
     ray_address: RayAddress = None,
     workers: Workers = None,
+    ray_gpus: RayGpus = 0,
     replace: Replace = False,
     log: LogOption = LogKind.auto,
     quiet: Quiet = False,
@@ -77,7 +79,8 @@ def _collected(
         from corpusmill.pipeline.metrics import Metrics
 
         display = Metrics(display, metrics)
-    return RunOptions(Placement(runner.value, ray_address, workers, max_hours), display, replace)
+    placement = Placement(runner.value, ray_address, workers, ray_gpus, max_hours)
+    return RunOptions(placement, display, replace)
 
 
 def with_run_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -21,7 +21,7 @@ class StageCommand(TyperCommand):
         from corpusmill.pipeline.settings_help import settings_help
 
         with formatter.section(
-            "Settings, each with its default after = (in a recipe, or --set STAGE.KEY=VALUE)"
+            "Settings, each with its default after = (in a recipe, or --set STEP.KEY=VALUE)"
         ):
             for setting in settings_help(ctx.info_name):
                 formatter.write_text(setting.head)
@@ -54,7 +54,7 @@ def run_stage(
     assignments: list[str],
     options: RunOptions,
 ) -> None:
-    """Run one stage and print its line. config: a recipe. assignments: `STAGE.KEY=VALUE`."""
+    """Run one stage and print its line. config: a recipe. assignments: `STEP.KEY=VALUE`."""
     from corpusmill.pipeline.recipe import step_alone
     from corpusmill.pipeline.run import run_step
 
@@ -71,6 +71,11 @@ def print_finished(folder: str, manifest: "Manifest") -> None:
     from corpusmill.manifests.looking.tables import stage_line
 
     typer.echo(stage_line(folder, manifest))
+    if "extract" in manifest.verbs:
+        from corpusmill.stages.extract.scans_left import remark
+
+        if said := remark(folder, manifest):
+            typer.echo(said)
     for output in manifest.outputs:
         if output.name == "summary.txt":
             from corpusmill.manifests.storage import read_bytes

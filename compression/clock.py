@@ -14,10 +14,10 @@ import torch
 from corpusmill.compression.memory import Serving
 from corpusmill.compression.space import WIDTHS
 from corpusmill.compression.step_times import key_of
-from corpusmill.trainer.config import KINDS, HybridConfig
 from corpusmill.trainer.generation.cache import CHUNK
 from corpusmill.trainer.generation.layers import Decoder
 from corpusmill.trainer.model import HybridModel, initialise
+from corpusmill.trainer.shape import KINDS, HybridConfig
 
 REPEATS = 5
 LAYERS_MEASURED = 4  # of one kind, against none

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from corpusmill.manifests.settings import Settings
-from corpusmill.trainer.config import HybridConfig
+from corpusmill.trainer.shape import HybridConfig
 from pydantic import PositiveInt
 
 Number = Literal["fp4", "fp8", "bf16", "fp32"]

@@ -7,7 +7,7 @@ import jinja2
 from corpusmill.compression.ranking import LayerScore
 from corpusmill.manifests.looking.charts import Scatter, scatter
 from corpusmill.manifests.package_data import package_file
-from corpusmill.trainer.config import KINDS
+from corpusmill.trainer.shape import KINDS
 
 TINY = 1e-12  # a score of 0 has no logarithm
 SCORE_NAMES: dict[LayerScore, str] = {

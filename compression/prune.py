@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from corpusmill.compression.memory import parameters_of
 from corpusmill.compression.ranking import Kept
-from corpusmill.trainer.config import HybridConfig
 from corpusmill.trainer.model import HybridModel
+from corpusmill.trainer.shape import HybridConfig
 from torch import Tensor
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from corpusmill.compression.space import LAYERS, Sizes
-from corpusmill.trainer.config import HybridConfig
+from corpusmill.trainer.shape import HybridConfig
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -19,7 +19,7 @@ from corpusmill.compression.space import AXES, LAYERS, WIDTHS, Sizes
 from corpusmill.compression.step_times import StepTimes, key_of
 from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.settings import Settings
-from corpusmill.trainer.config import HybridConfig
+from corpusmill.trainer.shape import HybridConfig
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 if TYPE_CHECKING:

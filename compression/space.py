@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.settings import Settings
-from corpusmill.trainer.config import KINDS, HybridConfig
+from corpusmill.trainer.shape import KINDS, HybridConfig
 from pydantic import PositiveInt
 
 LAYERS = {f"{kind}_layers": symbol for symbol, kind in KINDS.items()}  # setting -> symbol

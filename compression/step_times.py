@@ -7,7 +7,7 @@ does the same (arXiv 2411.19146, section 4.3).
 
 from collections.abc import Mapping
 
-from corpusmill.trainer.config import KINDS, HybridConfig
+from corpusmill.trainer.shape import KINDS, HybridConfig
 
 OF_LAYER = {
     "M": ("hidden_size", "mamba_heads", "mamba_head_dim"),

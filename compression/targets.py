@@ -100,9 +100,6 @@ class StoredTargets:
     def pin_memory(self) -> "StoredTargets":
         return StoredTargets(self.ids_BTK.pin_memory(), self.logs_BTK.pin_memory())
 
-    def uncounted(self) -> "StoredTargets":
-        return self
-
     def split(self, rows: int) -> "Iterator[StoredTargets]":
         pieces = zip(self.ids_BTK.split(rows), self.logs_BTK.split(rows), strict=True)
         return (StoredTargets(ids_BTK, logs_BTK) for ids_BTK, logs_BTK in pieces)

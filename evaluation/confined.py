@@ -20,9 +20,9 @@ X86_64 = 0xC000003E  # AUDIT_ARCH_X86_64 of linux/audit.h
 ALLOWED = {
     "read": 0, "write": 1, "close": 3, "stat": 4, "fstat": 5, "lstat": 6, "poll": 7, "lseek": 8,
     "mmap": 9, "mprotect": 10, "munmap": 11, "brk": 12, "rt_sigaction": 13, "rt_sigprocmask": 14,
-    "rt_sigreturn": 15, "ioctl": 16, "pread64": 17, "readv": 19, "writev": 20, "access": 21,
+    "rt_sigreturn": 15, "pread64": 17, "readv": 19, "writev": 20, "access": 21,
     "select": 23, "sched_yield": 24, "mremap": 25, "madvise": 28, "dup": 32, "nanosleep": 35,
-    "getpid": 39, "exit": 60, "uname": 63, "fcntl": 72, "getcwd": 79, "readlink": 89,
+    "getpid": 39, "exit": 60, "uname": 63, "getcwd": 79, "readlink": 89,
     "gettimeofday": 96, "getrlimit": 97, "getrusage": 98, "sysinfo": 99, "times": 100,
     "getuid": 102, "getgid": 104, "geteuid": 107, "getegid": 108, "getppid": 110,
     "sigaltstack": 131, "arch_prctl": 158, "gettid": 186, "time": 201, "futex": 202,
@@ -33,6 +33,13 @@ ALLOWED = {
 }  # fmt: skip
 # Opening is allowed for reading: number -> where the flags lie in seccomp_data.
 OPENING = {2: 24, 257: 32}  # open, openat
+# Of these calls, what the second argument may be. Other ioctls change files that are open for
+# reading, or freeze a file system; other fcntls send signals to any process (dnotify, leases).
+CHOSEN = {
+    16: (0x5401, 0x5450, 0x5451),  # ioctl: TCGETS, FIONCLEX, FIOCLEX
+    72: (0, 1, 2, 3, 1030),  # fcntl: F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_DUPFD_CLOEXEC
+}
+SECOND = 24  # where that argument lies in seccomp_data
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 ALLOW, KILL, REFUSE = 0x7FFF0000, 0x80000000, 0x00050001  # the last with EPERM
 LOAD, EQUAL, AT_LEAST, MASKED, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06  # of linux/bpf_common.h
@@ -52,6 +59,15 @@ def filter_program() -> bytes:
             (RETURN, 0, 0, REFUSE),
             (RETURN, 0, 0, ALLOW),
         ]
+    chosen: list[tuple[int, int, int, int]] = []
+    for number, values in CHOSEN.items():
+        chosen += [
+            (EQUAL, 0, len(values) + 3, number),
+            (LOAD, 0, 0, SECOND),
+            *[(EQUAL, len(values) - place, 0, value) for place, value in enumerate(values)],
+            (RETURN, 0, 0, REFUSE),
+            (RETURN, 0, 0, ALLOW),
+        ]
     numbers = sorted(ALLOWED.values())
     listed = [(EQUAL, len(numbers) - place, 0, number) for place, number in enumerate(numbers)]
     instructions = [
@@ -62,6 +78,7 @@ def filter_program() -> bytes:
         (AT_LEAST, 0, 1, X32),
         (RETURN, 0, 0, REFUSE),
         *opening,
+        *chosen,
         *listed,
         (RETURN, 0, 0, REFUSE),
         (RETURN, 0, 0, ALLOW),

@@ -58,22 +58,55 @@ class Verdict:
 
 def run_all(programs: Sequence[str], limits: CodeLimits) -> list[Verdict]:
     """The verdict on each program. Raises EngineError if there is no sandbox here."""
-    check()
+    check(limits)
     with ThreadPoolExecutor(limits.parallel) as pool:
         return list(pool.map(lambda program: run(program, limits), programs))
 
 
-def check() -> None:
-    """Raises EngineError if programs cannot be confined on this machine."""
+def check(limits: CodeLimits) -> None:
+    """Raises EngineError if programs cannot be confined on this machine, with these limits."""
     if sys.platform != "linux" or platform.machine() != "x86_64":
         raise EngineError(
             "generated code can only be confined on Linux with x86-64 processors",
             "set evaluate.run_code to false: code tasks are then left out",
         )
+    ended = _ended("", limits)
+    if ended is not None and ended.code == _NO_SANDBOX:
+        raise EngineError(
+            f"this machine's kernel does not let a program be confined ({ended.answer})",
+            "set evaluate.run_code to false: code tasks are then left out",
+        )
 
 
 def run(program: str, limits: CodeLimits) -> Verdict:
-    """Run one program. Raises EngineError if the kernel refuses the sandbox."""
+    """Run one program."""
+    ended = _ended(program, limits)
+    if ended is None:
+        return Verdict("timeout", f"{_WALL * limits.seconds} seconds of real time")
+    if ended.code == 0 and ended.answer == ended.secret:
+        return Verdict(PASSED)
+    if ended.code < 0:
+        stopped = -ended.code in (9, 24)  # SIGKILL and SIGXCPU, after the processor time is over
+        if stopped:
+            return Verdict("timeout", f"{limits.seconds} seconds of processor time")
+        return Verdict("crashed", f"signal {-ended.code}")
+    name, _, detail = ended.answer.partition(": ")
+    if name == "MemoryError":
+        return Verdict("memory", f"more than {limits.memory_mb} MB")
+    return Verdict(name, detail) if name else Verdict("ended", f"exit code {ended.code}")
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """How a process ended. answer: what it wrote. secret: what it writes if the program passed."""
+
+    code: int
+    answer: str
+    secret: str
+
+
+def _ended(program: str, limits: CodeLimits) -> _Ended | None:
+    """Run a program to its end. None: it took too long."""
     reading, writing = os.pipe()
     secret = secrets.token_hex(16)
     order = {
@@ -100,25 +133,5 @@ def run(program: str, limits: CodeLimits) -> Verdict:
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
-            return Verdict("timeout", f"{_WALL * limits.seconds} seconds of real time")
-        answer = answers.read().decode("utf-8", "replace")
-    return _verdict(process.returncode, answer, secret, limits)
-
-
-def _verdict(code: int, answer: str, secret: str, limits: CodeLimits) -> Verdict:
-    if code == _NO_SANDBOX:
-        raise EngineError(
-            f"this machine's kernel does not let a program be confined ({answer})",
-            "set evaluate.run_code to false: code tasks are then left out",
-        )
-    if code == 0 and answer == secret:
-        return Verdict(PASSED)
-    if code < 0:
-        stopped = -code in (9, 24)  # SIGKILL and SIGXCPU, after the processor time is used up
-        if stopped:
-            return Verdict("timeout", f"{limits.seconds} seconds of processor time")
-        return Verdict("crashed", f"signal {-code}")
-    name, _, detail = answer.partition(": ")
-    if name == "MemoryError":
-        return Verdict("memory", f"more than {limits.memory_mb} MB")
-    return Verdict(name, detail) if name else Verdict("ended", f"exit code {code}")
+            return None
+        return _Ended(process.returncode, answers.read().decode("utf-8", "replace"), secret)

@@ -23,7 +23,7 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from corpusmill.evaluation.templates import check_expression, check_pattern, check_template
-from corpusmill.manifests import storage
+from corpusmill.manifests import finding, storage
 from corpusmill.manifests.errors import InputError, RecipeError, nearest
 from corpusmill.manifests.package_data import package_file
 from corpusmill.manifests.settings import Settings, build_settings
@@ -220,7 +220,7 @@ def _named(name: str) -> Iterator[Task]:
     if not storage.exists(name):
         raise RecipeError(f"there is no task file {name}", "check the path")
     if storage.is_folder(name):
-        found = [path for path in storage.list_files(name, SUFFIX) if path.endswith(SUFFIX)]
+        found = [path for path in finding.files_below(name, SUFFIX) if path.endswith(SUFFIX)]
         if not found:
             raise RecipeError(f"{name} holds no task file", f"task files end in {SUFFIX}")
         for path in sorted(found):
@@ -271,6 +271,6 @@ def items_path(task: Task, items: str | None) -> ItemFile:
 
 def _is_there(path: str) -> bool:
     try:
-        return bool(storage.expand([path]))
+        return bool(finding.expand([path]))
     except InputError:
         return False

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from corpusmill.manifests import storage
+from corpusmill.manifests import finding, storage
 from corpusmill.manifests.errors import InputError, ModelError
 from corpusmill.manifests.package_data import package_file
 
@@ -144,7 +144,7 @@ def _fetched(url: str, kind: Kind) -> str:
     """A local copy of the files directly in a remote folder, removed when the process ends."""
     found = [
         name
-        for name in storage.names_in(url)
+        for name in finding.names_in(url)
         if any(fnmatch.fnmatch(name, pattern) for pattern in kind.patterns)
     ]
     if not found:

@@ -13,7 +13,7 @@ from collections.abc import Container, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from corpusmill.manifests import storage
+from corpusmill.manifests import finding, storage
 from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.manifests.storage import Artifact
 
@@ -240,7 +240,7 @@ def scan_receipts(
     They come sorted by path. pass_name: only those of this pass. skip: paths that are not read.
     """
     below = storage.join(folder, "receipts", pass_name)
-    for path in storage.list_files(below, ".json") if storage.exists(below) else ():
+    for path in finding.files_below(below, ".json") if storage.exists(below) else ():
         if path in skip:
             continue
         try:

@@ -88,6 +88,8 @@ LETTERS = (
     pa.field("letter_x", pa.list_(pa.int16())),
     pa.field("letter_y", pa.list_(pa.int16())),
 )
+# What is asked about an image; the text is then the answer.
+QUESTION = pa.field("question", pa.string())
 
 LEVELS = ("low", "medium_low", "medium", "medium_high", "high")
 FAILED_PREFIX = "error_"

@@ -6,140 +6,27 @@ read.
 """
 
 import hashlib
-import itertools
 import json
 import os
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from corpusmill.manifests import storage
-from corpusmill.manifests.errors import InputError
+from corpusmill.manifests.parquet_files import read_parquet
+from corpusmill.manifests.parquet_output import (
+    COMPRESSION_LEVEL,
+    ROW_GROUP_BYTES,
+    ParquetOutput,
+    with_dictionary,
+)
 from corpusmill.manifests.partials import HashingWriter
-from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.row_sum import RowSum
-from corpusmill.manifests.schema import conform
 from corpusmill.manifests.storage import Artifact
-from corpusmill.manifests.watched import Watched
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-ROW_GROUP_BYTES = 64 << 20
-COMPRESSION_LEVEL = 3
-READ_BUFFER = 1 << 20  # bytes of a column that are read at a time from a local file
-UNIQUE = ("id", "text", "url")  # values of these columns hardly repeat: no dictionary encoding
-
-
-class ParquetOutput:
-    """A Parquet shard that is being written. It gathers tables into row groups.
-
-    row_group_bytes: size of a row group in memory, about. waiting_bytes: of the row group so far,
-    in memory.
-    """
-
-    def __init__(
-        self,
-        sink: HashingWriter,
-        schema: pa.Schema,
-        row_group_bytes: int,
-        temporary: bool,
-        level: int,
-    ) -> None:
-        self._schema = schema
-        self._writer = pq.ParquetWriter(
-            pa.PythonFile(sink, mode="w"),
-            schema,
-            compression="lz4" if temporary else "zstd",
-            compression_level=None if temporary else level,
-            use_dictionary=False
-            if temporary
-            else [name for name in schema.names if name not in UNIQUE],
-            # statistics of texts would be most of a footer
-            write_statistics=schema.names[:1] if temporary else True,
-        )
-        self._limit = row_group_bytes
-        self._waiting: list[pa.Table] = []
-        self.waiting_bytes = 0
-        self.rows = self.text_bytes = self.tokens = 0
-        self.sent: RowSum | None = None
-
-    def send(self, table: pa.Table) -> None:
-        """Count rows that a later pass must receive. `write` writes them, in any order."""
-        self.sent = self.sent or RowSum()
-        self.sent.add(table)
-
-    def write(self, table: pa.Table) -> None:
-        """Append the rows of `table`, cast to the output's schema."""
-        if table.num_rows == 0:
-            return
-        table = conform(table, self._schema)
-        self.rows += table.num_rows
-        if "text" in self._schema.names:
-            self.text_bytes += pc.sum(pc.binary_length(table["text"])).as_py() or 0
-        if "n_tokens" in self._schema.names:
-            self.tokens += pc.sum(table["n_tokens"]).as_py() or 0
-        self._waiting.append(table)
-        self.waiting_bytes += table.nbytes
-        if self.waiting_bytes >= self._limit:
-            self.flush()
-
-    def flush(self) -> None:
-        """End the current row group."""
-        if self._waiting:
-            self._writer.write_table(pa.concat_tables(self._waiting), row_group_size=1 << 30)
-            self._waiting, self.waiting_bytes = [], 0
-
-    def count_kept(self, account: Counts) -> None:
-        """Count what was written as kept rows of `account`."""
-        account.kept += self.rows
-        account.text_bytes += self.text_bytes
-        account.tokens += self.tokens
-
-    def describe(self, notes: Mapping[str, str]) -> None:
-        """Write these keys and values into the footer."""
-        self._writer.add_key_value_metadata(dict(notes))
-
-    def close(self) -> None:
-        self.flush()
-        self._writer.close()
-
-
-def shard_names(artifacts: Iterable[Artifact]) -> dict[str, Artifact]:
-    """Shard name -> input file. The name is the file name without suffixes.
-
-    If files share a name, their folders' names come in front: as many as tell all of them apart. If
-    one path is given several times, a number comes at the end. Names do not depend on the order of
-    the inputs. Time is linear in the number of files.
-    """
-    rivals: dict[str, list[tuple[tuple[str, ...], Artifact]]] = {}
-    for artifact in sorted(artifacts, key=lambda item: (item.path, item.digest)):
-        parts = (*artifact.path.replace("=", "-").split("/")[:-1], artifact.stem or "shard")
-        rivals.setdefault(parts[-1], []).append((parts, artifact))
-    named: dict[str, Artifact] = {}
-    tried: dict[str, int] = {}
-    for group in rivals.values():
-        distinct = len({parts for parts, _ in group})
-        depth = next(
-            depth
-            for depth in itertools.count(1)
-            if len({parts[-depth:] for parts, _ in group}) == distinct
-        )
-        for parts, artifact in group:
-            name = wanted = "-".join(parts[-depth:])
-            while name in named:  # a number may be another file's own name
-                tried[wanted] = tried.get(wanted, 0) + 1
-                name = f"{wanted}-{tried[wanted]}"
-            named[name] = artifact
-    return dict(sorted(named.items()))
 
 
 @dataclass
@@ -225,7 +112,7 @@ class Shard:
         They give it a dictionary type, so the column in the file has that too.
         """
         for part in filter(lambda part: "=" in part, where.split("/")):
-            schema = _as_dictionary(schema, part.partition("=")[0])
+            schema = with_dictionary(schema, part.partition("=")[0])
         path = storage.join(self.folder, where, f"{name or self.name}.parquet")
         with storage.atomic_writer(path, temporary) as sink:
             output = ParquetOutput(sink, schema, row_group_bytes, temporary, level)
@@ -296,21 +183,6 @@ class Shard:
         return storage.join(storage.local(self.folder), "work", "scratch", name)
 
 
-def _as_dictionary(schema: pa.Schema, name: str) -> pa.Schema:
-    place = schema.get_field_index(name)
-    if place < 0 or schema.field(place).type != pa.string():
-        return schema
-    return schema.set(place, schema.field(place).with_type(pa.dictionary(pa.int32(), pa.string())))
-
-
-def _plain(schema: pa.Schema) -> pa.Schema:
-    """The schema with plain types in place of dictionary types."""
-    for place, column in enumerate(schema):
-        if pa.types.is_dictionary(column.type):
-            schema = schema.set(place, column.with_type(column.type.value_type))
-    return schema
-
-
 def progress_folder(folder: str) -> str:
     """The local folder of the progress files of a stage's shards.
 
@@ -325,92 +197,3 @@ def _temporary(folder: str) -> str:
     """The prefix of the names of a remote stage folder's local files, unique for the folder."""
     digest = hashlib.sha256(folder.rstrip("/").encode()).hexdigest()[:16]
     return os.path.join(tempfile.gettempdir(), f"corpusmill-{digest}")
-
-
-def read_parquet(
-    artifact: Artifact | str,
-    columns: list[str] | None = None,
-    wanted: "NDArray[np.bool_] | None" = None,
-) -> Iterator[pa.Table]:
-    """The row groups of a Parquet file, one table each. Columns have no dictionary types.
-
-    wanted: for each row, whether to give it. Row groups without such a row are not read.
-    Raises InputError if the file is not readable Parquet or lacks a column. If the storage failed,
-    its OSError is raised: another attempt may succeed.
-    """
-    path = artifact if isinstance(artifact, str) else artifact.path
-    with storage.open_read(path) as opened:
-        source = Watched(opened)
-        try:
-            # Reading ahead helps with remote files. With local ones it does not, and its threads
-            # would go on with a file that turns out to be damaged.
-            ahead = storage.is_remote(path)
-            file = pq.ParquetFile(source, pre_buffer=ahead, buffer_size=0 if ahead else READ_BUFFER)
-        except (pa.ArrowInvalid, OSError) as error:
-            source.check()
-            raise _unreadable(path, error) from error
-        missing = sorted(set(columns or ()) - set(file.schema_arrow.names))
-        if missing:
-            raise InputError(
-                f"{path} has no column {', '.join(missing)}", "check which stage wrote it"
-            )
-        last = 0
-        for group in range(file.num_row_groups):
-            first, last = last, last + file.metadata.row_group(group).num_rows
-            if wanted is not None and not wanted[first:last].any():
-                continue
-            try:
-                # A worker has one processor. Arrow's threads would call Python from elsewhere.
-                table = file.read_row_group(group, columns=columns, use_threads=False)
-            except (pa.ArrowInvalid, OSError) as error:
-                source.check()
-                raise InputError(
-                    f"{path} is damaged ({str(error).splitlines()[0]})",
-                    "run the stage that writes it again",
-                ) from error
-            table = table.cast(_plain(table.schema))
-            yield table if wanted is None else table.filter(pa.array(wanted[first:last]))
-
-
-def schema_of(artifact: Artifact | str) -> pa.Schema:
-    """The Arrow schema of a Parquet shard, as `read_parquet` gives it. Raises as that does."""
-    path = artifact if isinstance(artifact, str) else artifact.path
-    with storage.open_read(path) as opened:
-        source = Watched(opened)
-        try:
-            return _plain(pq.read_schema(source))
-        except (pa.ArrowInvalid, OSError) as error:
-            source.check()
-            raise _unreadable(path, error) from error
-
-
-def may_hold(artifact: Artifact | str, column: str, value: str) -> bool:
-    """Whether a row of a Parquet shard may have this value in a top-level string column.
-
-    It compares with the minimum and maximum in the file's footer. Raises InputError if the file is
-    not readable Parquet.
-    """
-    path = artifact if isinstance(artifact, str) else artifact.path
-    with storage.open_read(path) as source:
-        try:
-            footer = pq.read_metadata(source)
-        except (pa.ArrowInvalid, OSError) as error:
-            raise _unreadable(path, error) from error
-    places = [
-        place for place in range(footer.num_columns) if footer.schema.column(place).path == column
-    ]
-    for group in range(footer.num_row_groups) if places else ():
-        bounds = footer.row_group(group).column(places[0]).statistics
-        if bounds is None or not bounds.has_min_max:
-            if bounds is None or bounds.num_values > 0:
-                return True
-        elif bounds.min <= value <= bounds.max:
-            return True
-    return False
-
-
-def _unreadable(path: str, error: Exception) -> InputError:
-    return InputError(
-        f"{path} is not a readable Parquet file ({str(error).splitlines()[0]})",
-        "run the stage that writes it again",
-    )

@@ -7,7 +7,7 @@ changed.
 from collections.abc import Iterator
 from functools import cached_property
 
-from corpusmill.manifests import storage
+from corpusmill.manifests import finding, storage
 from corpusmill.manifests.errors import CorpusmillError, InputError
 from corpusmill.manifests.manifest import MANIFEST, STARTED, Manifest, OtherVersion, read_manifest
 from corpusmill.manifests.receipt import Receipt, scan_receipts
@@ -95,4 +95,4 @@ def stage_folders(root: str) -> Iterator[StageFolder]:
 
 def _names_in(root: str) -> list[str]:
     """The paths of files and folders directly in `root`. Empty if there is no such folder."""
-    return sorted(storage.join(root, name) for name in storage.names_in(root))
+    return sorted(storage.join(root, name) for name in finding.names_in(root))

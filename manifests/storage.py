@@ -1,4 +1,4 @@
-"""Local and remote files: read, written whole, listed and copied.
+"""Local and remote files: read, written whole and copied. `manifests.finding` finds them.
 
 A path is a local path or any fsspec URL. Local files do not go through fsspec, because fsspec has
 neither fsync nor links. Remote files go through `manifests.stores`.
@@ -9,13 +9,12 @@ uploaded when it is complete. So a reader never sees half a file.
 """
 
 import errno
-import glob
 import hashlib
 import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,9 +28,9 @@ from corpusmill.manifests.stores import (
     is_remote,
     is_version,
     make_new,
-    names,
     reaching,
     version_of,
+    writing,
 )
 
 _CHUNK = 8 << 20
@@ -186,8 +185,7 @@ def _remote_spool(path: str) -> Iterator[Any]:
     with tempfile.NamedTemporaryFile(suffix=PARTIAL) as spool:
         yield spool
         spool.flush()
-        with reaching(path) as (store, inner):
-            store.makedirs(inner.rsplit("/", 1)[0], exist_ok=True)
+        with writing(path) as (store, inner):
             store.put_file(spool.name, inner)
             size = os.path.getsize(spool.name)
             ensure_whole(store, inner, size, lambda: store.put_file(spool.name, inner))
@@ -288,74 +286,6 @@ def remove(path: str) -> None:
                 store.rm_file(inner)
 
 
-def list_files(folder: str, suffix: str = "") -> list[str]:
-    """All files below `folder`, sorted. Hidden and partial files are left out."""
-    if is_remote(folder):
-        with reaching(folder) as (store, inner):
-            found = names(folder, store.find(inner))
-    else:
-        found = list(_walk(local(folder)))
-    return sorted(
-        path
-        for path in found
-        if path.endswith(suffix) and not path.rsplit("/", 1)[-1].startswith(".")
-    )
-
-
-def names_in(folder: str) -> list[str]:
-    """Names of the files and folders directly in `folder`. Empty if there is no such folder."""
-    if not is_remote(folder):
-        return os.listdir(local(folder)) if os.path.isdir(local(folder)) else []
-    with reaching(folder) as (store, inner):
-        return (
-            [name_of(path) for path in store.ls(inner, detail=False)] if store.exists(inner) else []
-        )
-
-
-def _walk(folder: str) -> Iterator[str]:
-    """All files below a local folder. Links to folders are followed; each folder is read once."""
-    seen = set()
-    for root, folders, found in os.walk(folder, followlinks=True):
-        folders.sort()
-        if (real := os.path.realpath(root)) in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        yield from (os.path.join(root, name) for name in found)
-
-
-def expand(patterns: Iterable[str]) -> list[str]:
-    """The files that paths, folders and globs name, sorted, each once.
-
-    A folder stands for all files below it. Raises InputError if a pattern matches no file.
-    """
-    found: set[str] = set()
-    for pattern in patterns:
-        if is_glob(pattern):
-            matched = _globbed(pattern)
-        elif is_folder(pattern):
-            matched = list_files(pattern if is_remote(pattern) else local(pattern))
-        else:
-            path = pattern if is_remote(pattern) else local(pattern)
-            matched = [path] if exists(path) else []
-        if not matched:
-            raise InputError(f"input {pattern} matches no file", "check the path or the glob")
-        found.update(matched)
-    return sorted(found)
-
-
-def is_glob(pattern: str) -> bool:
-    """Whether the path is a pattern. A path that exists is none, whatever signs it has."""
-    return any(sign in pattern for sign in "*?[") and not exists(pattern)
-
-
-def _globbed(pattern: str) -> list[str]:
-    if is_remote(pattern):
-        with reaching(pattern) as (store, inner):
-            return names(pattern, store.glob(inner))
-    return [path for path in glob.glob(local(pattern), recursive=True) if os.path.isfile(path)]
-
-
 def local_copy(path: str, folder: Path, size: int = -1) -> Path:
     """A path in `folder` with the file's own name: a link to a local file, a copy of a remote one.
 
@@ -374,5 +304,5 @@ def local_copy(path: str, folder: Path, size: int = -1) -> Path:
 def copy(path: str, target: str) -> Artifact:
     """Copy a file to `target`, whole or not at all."""
     with atomic_writer(target) as sink, open_read(path) as source:
-        shutil.copyfileobj(source, sink, 8 << 20)  # type: ignore[misc]
+        shutil.copyfileobj(source, sink, _CHUNK)  # type: ignore[misc]
     return Artifact(target, sink.digest, sink.size)

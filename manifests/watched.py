@@ -30,6 +30,11 @@ class Watched:
         self._file = file
         self.fault: OSError | None = None
 
+    @classmethod
+    def of(cls, file: "IO[bytes] | Watched") -> "Watched":
+        """The file, watched. One that is watched already stays as it is."""
+        return file if isinstance(file, Watched) else cls(file)
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)
 

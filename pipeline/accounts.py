@@ -127,16 +127,23 @@ def check_stage(
     below = {where: storage.join(inputs.folder, where) + "/" for where in (DOCUMENTS, EXCLUDED)}
     rows = {DOCUMENTS: 0, EXCLUDED: 0}
     files = inputs.documents or tuple(file for named in inputs.named.values() for file in named)
-    unread = {artifact.path for artifact in files}
+    paths = {artifact.path for artifact in files}
+    unread, promised = set(paths), 0
     for receipt in receipts:
         if any(counts.stage in totals for counts in receipt.counts):
             unread -= {artifact.path for artifact in receipt.inputs}
+            promised += sum(file.rows for file in receipt.inputs if file.path in paths)
         for output in receipt.outputs:
             for where, prefix in below.items():
                 if output.path.startswith(prefix):
                     rows[where] += output.rows
     if unread and totals and not quarantined:
         raise LostRows(f"{title} counted no row of {min(unread)}", _MEND)
+    if stage.unit == "documents" and totals and not quarantined:
+        read = next(iter(totals.values())).rows_in
+        # Raw files promise no rows, as empty shards do. They may add some.
+        if read < promised or (read > promised and all(file.rows for file in files)):
+            raise LostRows(f"{title} read {read:,} rows, its inputs hold {promised:,}", _MEND)
     for name, total in totals.items():
         if not (total.complete or quarantined):
             raise LostRows(

@@ -5,7 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 from corpusmill.manifests.manifest import Manifest, read_manifest
-from corpusmill.manifests.shard import read_parquet
+from corpusmill.manifests.parquet_files import read_parquet
 from corpusmill.pipeline.catalogue import default_name
 from corpusmill.pipeline.placement import Placement, open_runner
 from corpusmill.pipeline.recipe import Recipe, Step, prepared
@@ -21,6 +21,7 @@ def run(
     runner: str = "auto",
     ray_address: str | None = None,
     workers: int | None = None,
+    ray_gpus: int = 0,
     replace: bool = False,
     on_done: Callable[[str, Manifest], None] | None = None,
 ) -> list[Manifest]:
@@ -30,7 +31,7 @@ def run(
     inputs: stage folders, files, globs. They replace the recipe's inputs.
     assignments: as after `--set`, e.g. `filter.families=[c4]`.
     runner: `auto`, `inline` (in this process) or `ray`.
-    ray_address, workers: as on the command line.
+    ray_address, workers, ray_gpus: as on the command line.
     replace: whether finished work of other settings may be removed.
     on_done: called with the folder and the manifest of each finished step.
 
@@ -38,7 +39,7 @@ def run(
     `Manifest.quarantined`. Raises CorpusmillError.
     """
     found = prepared(recipe, list(assignments), _patterns(inputs))
-    with open_runner(output, Placement(runner, ray_address, workers)) as work:
+    with open_runner(output, Placement(runner, ray_address, workers, ray_gpus)) as work:
         return run_recipe(
             found, output, work, on_done or (lambda _folder, _manifest: None), replace
         )
@@ -53,6 +54,7 @@ def run_stage(
     runner: str = "auto",
     ray_address: str | None = None,
     workers: int | None = None,
+    ray_gpus: int = 0,
     replace: bool = False,
 ) -> Manifest:
     """Run one stage alone and write the folder `output`.
@@ -61,7 +63,7 @@ def run_stage(
     {"families": ["c4"]}. The others are as for `run`.
     """
     step = Step(verb, default_name(verb), (), dict(settings or {}))
-    with open_runner(output, Placement(runner, ray_address, workers)) as work:
+    with open_runner(output, Placement(runner, ray_address, workers, ray_gpus)) as work:
         return run_step(step, _patterns(inputs), output, work, replace)
 
 

@@ -41,6 +41,11 @@ STAGES: dict[str, Entry] = {
         "Read image-text corpora and filter their images. Reads JSON lines with image files, "
         "Parquet and WebDataset tars. Drops what is small, long, blank or a near duplicate.",
     ),
+    "ocr": Entry(
+        "corpusmill.stages.ocr.stage:Ocr",
+        "Read scanned pages with a model that takes images. Reads PDF files, pictures, WARC files "
+        "and page images. Pages with a text layer are read without the model.",
+    ),
     "filter": Entry(
         "corpusmill.stages.filter.stage:Filter",
         "Drop documents that break the quality rules. Measures every document, and gives every "

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 
-from corpusmill.manifests import storage
+from corpusmill.manifests import finding, storage
 from corpusmill.manifests.dataset_card import write_card
 from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.manifests.manifest import MANIFEST, STARTED, Manifest, write_manifest
@@ -70,7 +70,7 @@ def abandon(folder: str) -> None:
     if not storage.is_remote(folder):
         _remove_empty_folders(storage.local(folder))
     ours = {storage.join(folder, STARTED), storage.join(folder, LEASE)}
-    if ours.issuperset(storage.list_files(folder)):
+    if ours.issuperset(finding.files_below(folder)):
         storage.remove(storage.join(folder, STARTED))
 
 

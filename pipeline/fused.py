@@ -15,9 +15,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 from corpusmill.manifests.errors import CorpusmillError, InputError
+from corpusmill.manifests.parquet_files import schema_of
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import DOCUMENT, EXCLUSION, FAILED_PREFIX, excluded, extended
-from corpusmill.manifests.shard import Shard, schema_of, shard_names
+from corpusmill.manifests.shard import Shard
+from corpusmill.manifests.shard_names import shard_names
 from corpusmill.manifests.storage import Artifact
 from corpusmill.stages.contract import (
     DOCUMENTS,

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from corpusmill.manifests import storage
+from corpusmill.manifests import finding, storage
 from corpusmill.manifests.errors import InputError
 from corpusmill.manifests.looking.tables import size_text
 from corpusmill.manifests.manifest import STARTED, Parent
@@ -53,7 +53,7 @@ def list_input(pattern: str) -> Listed:
     folder = StageFolder(path)
     if folder.has_manifest:
         return folder
-    files = storage.expand([path])
+    files = finding.expand([path])
     inner = [name.removeprefix(path) for name in files]
     if any(name.endswith("/manifest.json") for name in files):
         raise InputError(f"{path} holds several stages", f"name one of them, e.g. {path}/filter")
@@ -117,24 +117,28 @@ def data_of(pattern: str, files: list[str]) -> tuple[list[str], dict[str, str]]:
     names the others. A file that the user names is always data. The display says so if its name
     shows no known format. Raises InputError if no file is data.
     """
-    from corpusmill.stages.readers.data_files import names_of, sorted_out, why_left_out
+    from corpusmill.stages.readers.data_files import SCAN, names_of, sorted_out, why_left_out
 
     shown = display.current()
     path = storage.absolute(pattern.rstrip("/"))
-    if path in files or (storage.is_glob(pattern) and _names_suffix(pattern)):
+    if path in files or (finding.is_glob(pattern) and _names_suffix(pattern)):
         odd = [file for file in files if path in files and why_left_out(file)]
         if odd:
             shown.say(f"{names_of(odd)} is none of the known formats by name: read as it is")
         return files, {}
     data, others = sorted_out(files)
+    scans = [file for file, reason in others.items() if reason == SCAN]
     if not data:
+        read = "; `corpusmill ocr` reads PDF files and pictures" if scans else ""
         raise InputError(
             f"{pattern} holds no file of data, only {names_of(others)}",
-            "name the files themselves, or set the reader's `format`",
+            f"name the files themselves, or set the reader's `format`{read}",
         )
     if others:
         number = f"{len(others):,} {'file' if len(others) == 1 else 'files'}"
         shown.say(f"{pattern}: left out {number} that are no data: {names_of(others)}")
+        if scans:
+            shown.say(f"{pattern}: `corpusmill ocr` reads PDF files and pictures ({len(scans):,})")
     return data, others
 
 

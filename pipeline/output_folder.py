@@ -8,7 +8,7 @@ of stage folders.
 import os
 from collections.abc import Iterable
 
-from corpusmill.manifests import storage
+from corpusmill.manifests import finding, storage
 from corpusmill.manifests.errors import CorpusmillError, InputError, RecipeError, StorageError
 from corpusmill.manifests.manifest import MANIFEST
 from corpusmill.manifests.stage_folder import StageFolder, stage_folders
@@ -38,7 +38,7 @@ def refuse_output(there: StageFolder, inputs: Iterable[str], replace: bool) -> N
     refuse_unwritable(folder)
     for path in inputs:
         # `refuse_files` checks the files of a glob.
-        if not storage.is_glob(path):
+        if not finding.is_glob(path):
             _refuse_overlap(folder, path)
     refuse_inside(folder)
     inner = [storage.name_of(other.path) for other in stage_folders(folder)]

@@ -27,15 +27,17 @@ INLINE_ENGINE_BYTES = 1 << 20  # the same if a model writes or scores text, whic
 class Placement:
     """Where a run works.
 
-    kind: `auto`, `ray` or `inline`. With an address or workers, `auto` means `ray`.
+    kind: `auto`, `ray` or `inline`. With an address, workers or gpus, `auto` means `ray`.
     address: of a running Ray cluster. None means Ray on this machine.
     workers: how many processors of this machine Ray may use. None means all.
+    gpus: how many the cluster's autoscaler brings when tasks ask for them.
     max_hours: after so long, no shard is begun. None means no limit.
     """
 
     kind: str = "auto"
     address: str | None = None
     workers: int | None = None
+    gpus: int = 0
     max_hours: float | None = None
 
 
@@ -143,7 +145,7 @@ class AutoRunner:
 def _runner(placement: Placement) -> Runner:
     if placement.kind == "inline":
         return InlineRunner()
-    if placement.kind == "auto" and not (placement.address or placement.workers):
+    if placement.kind == "auto" and not (placement.address or placement.workers or placement.gpus):
         return AutoRunner()
     return _ray_runner(placement)
 
@@ -154,6 +156,11 @@ def _ray_runner(placement: Placement) -> Runner:
             "--workers is for Ray on this machine; with --ray-address the cluster decides",
             "leave one of them out",
         )
+    if placement.gpus and not placement.address:
+        raise RecipeError(
+            "--ray-gpus is for a Ray cluster; on this machine, Ray counts the GPUs",
+            "give --ray-address, or leave --ray-gpus out",
+        )
     from corpusmill.pipeline.ray_runner import RayRunner
 
-    return RayRunner(placement.address, placement.workers)
+    return RayRunner(placement.address, placement.workers, placement.gpus)

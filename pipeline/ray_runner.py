@@ -32,12 +32,16 @@ class RayRunner:
     """Runs tasks on a Ray cluster.
 
     address: of a running cluster (`auto`, `host:port` or `ray://...`). None starts one on this
-    machine. workers: how many processors of this machine it may use. None means all.
+    machine. workers: how many processors of this machine it may use. None means all. gpus: how
+    many an autoscaler brings when tasks ask for them. They need not be there yet.
     """
 
-    def __init__(self, address: str | None = None, workers: int | None = None) -> None:
+    def __init__(
+        self, address: str | None = None, workers: int | None = None, gpus: int = 0
+    ) -> None:
         self._address = address
         self._workers = workers
+        self._coming_gpus = gpus
         self._looked = -math.inf
 
     @property
@@ -124,7 +128,7 @@ class RayRunner:
         self._looked = time.monotonic()
         resources = self._ray.cluster_resources()
         self._cpus = int(resources.get("CPU", 1))
-        self._gpus = float(resources.get("GPU", 0))
+        self._gpus = max(float(resources.get("GPU", 0)), self._coming_gpus)
 
     def _options(self, task: Task) -> dict[str, float]:
         gpus = min(task.gpus, self._gpus) if self._gpus else 0
@@ -156,6 +160,9 @@ class RayRunner:
     def _run_on_actors(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Receipt | Failure]]:
         """Run tasks on actors: as many as have room in the cluster, each with `Task.together`
         tasks a time.
+
+        On a cluster as many again wait for room, so that an autoscaler sees demand. An actor gets
+        tasks once it has started, so those that wait hold nothing up.
         """
         waiting = list(tasks)
         if not waiting:
@@ -163,47 +170,67 @@ class RayRunner:
         options, together = self._options(waiting[0]), waiting[0].together
         actor_class = self._ray.remote(_EngineWorker)
         workers: list[_Worker] = []
+        starting: dict[Any, _Worker] = {}
         flying: dict[Any, tuple[Task, _Worker]] = {}
         waiting.reverse()
         while waiting or flying:
             self._look(LOOKED_SECONDS)
-            room = (
-                self._gpus / options["num_gpus"]
-                if options["num_gpus"]
-                else self._cpus / max(options["num_cpus"], 1)
-            )
+            wanted = math.ceil(len(waiting) / together) - len(starting)
+            for _ in range(min(wanted, self._most_actors(options) - len(workers))):
+                actor = actor_class.options(
+                    max_restarts=0, max_concurrency=together, **options
+                ).remote()
+                workers.append(_Worker(actor))
+                starting[actor.start.remote()] = workers[-1]
             while waiting:
-                if len(workers) < max(1, int(room)):
-                    actor = actor_class.options(
-                        max_restarts=0, max_concurrency=together, **options
-                    ).remote()
-                    workers.append(_Worker(actor, together))
                 worker = max(workers, key=lambda worker: worker.places)
                 if not worker.places:
                     break
                 task = waiting.pop()
                 worker.places -= 1
                 flying[worker.actor.run.remote(task)] = (task, worker)
-            ready, _ = self._ray.wait(list(flying), num_returns=1, timeout=LOOKED_SECONDS)
+            references = [*starting, *flying]
+            ready, _ = self._ray.wait(references, num_returns=1, timeout=LOOKED_SECONDS)
             for reference in ready:
-                task, worker = flying.pop(reference)
-                worker.places += 1
                 result = self._fetch(reference)
-                # After a failure, the actor or its engine may be broken. And if there is no more
-                # work for it, another actor may wait for its room.
-                ended = not waiting and worker.places == together
-                if worker in workers and (isinstance(result, Failure) or ended):
-                    self._ray.kill(worker.actor)
-                    workers.remove(worker)
-                yield task, result
+                failed = isinstance(result, Failure)
+                if reference in flying:
+                    task, worker = flying.pop(reference)
+                    worker.places += 1
+                    yield task, result
+                else:
+                    worker = starting.pop(reference)
+                    worker.places = together
+                    if failed and waiting:  # actors that never start must not go on for ever
+                        yield waiting.pop(), result
+                if failed and worker in workers:  # the actor or its engine may be broken
+                    self._end(worker, workers)
+            if not waiting:  # an actor without work would keep its room from others
+                starting.clear()
+                busy = {worker for _, worker in flying.values()}
+                for worker in set(workers) - busy:
+                    self._end(worker, workers)
+
+    def _most_actors(self, options: dict[str, float]) -> int:
+        """How many actors with these needs may run or wait for room."""
+        room = (
+            self._gpus / options["num_gpus"]
+            if options["num_gpus"]
+            else self._cpus / max(options["num_cpus"], 1)
+        )
+        return max(1, int(room)) * (1 if self.here else 2)
+
+    def _end(self, worker: "_Worker", workers: list["_Worker"]) -> None:
+        self._ray.kill(worker.actor)
+        workers.remove(worker)
 
 
 @dataclass(eq=False)
 class _Worker:
-    """places: tasks that the actor has room for."""
+    """places: tasks that the actor has room for. None before it has started."""
 
     actor: Any
-    places: int
+    places: int = 0
 
 
 @contextmanager
@@ -247,6 +274,9 @@ def _map(function: Callable[[T], R], items: list[T]) -> list[R]:
 
 class _EngineWorker:
     """Runs tasks in one process, so that a model that a stage caches there stays loaded."""
+
+    def start(self) -> None:
+        """Answers once the actor has a place in the cluster and its process runs."""
 
     def run(self, task: Task) -> Receipt | Failure:
         return run_task(task)

@@ -8,7 +8,6 @@ files of this machine's workers say more.
 
 import json
 import os
-import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -57,11 +56,6 @@ class StageState:
     command: str = ""
     begun: str = ""
     holder: Holder | None = None
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds since its run began; 0 if none works."""
-        return time.time() - self.holder.since if self.holder else 0.0
 
 
 @dataclass

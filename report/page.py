@@ -17,15 +17,19 @@ from corpusmill.report.drawing.graph import graph
 from corpusmill.report.drawing.histogram import histogram
 from corpusmill.report.drawing.picture import Both, both
 from corpusmill.report.drawing.sankey import sankey
+from corpusmill.report.drawing.scatter import scatter
+from corpusmill.report.drawing.weights import weights
 from corpusmill.report.reading.run import Run
 from corpusmill.report.sections import examples
 from corpusmill.report.sections.ablations import ablations
+from corpusmill.report.sections.answers import labels, usage
 from corpusmill.report.sections.chains import chains
 from corpusmill.report.sections.classifiers import FIGURES, scorers
 from corpusmill.report.sections.evaluations import evaluations
 from corpusmill.report.sections.headline import headline
 from corpusmill.report.sections.histograms import Distribution, measured
 from corpusmill.report.sections.lineage import lineage
+from corpusmill.report.sections.mixing import Domain, Source, mixings
 from corpusmill.report.sections.prompts import prompts
 from corpusmill.report.sections.provenance import provenance
 from corpusmill.report.sections.shares import clusters, shares
@@ -52,7 +56,7 @@ def render(root: str, price_per_hour: float | None = None) -> str:
     ways = chains(run)
     logs = trainings(run)
     templates = environment()
-    templates.filters["histogram"] = _histogram
+    templates.filters.update(histogram=_histogram, weights=_weights, scatter=_scatter)
     script = package_file("report", "templates", "page.js").read_text("utf-8")
     return templates.get_template("page.html").render(
         name=run.name,
@@ -71,8 +75,11 @@ def render(root: str, price_per_hour: float | None = None) -> str:
         figures=FIGURES,
         levels=examples.levels(run),
         prompts=prompts(run),
+        labels=labels(run),
+        usage=usage(run),
         rewritten=examples.rewritten(run),
         edited=examples.edited(run),
+        mixings=mixings(run),
         trainings=[(training, _charts(training)) for training in logs],
         evaluations=evaluations(run),
         ablations=ablations(run),
@@ -89,6 +96,14 @@ def _draw_sankey(chain: Any) -> Callable[[int], Any]:
 
 def _histogram(column: Distribution) -> Any:
     return histogram(column.name, column.kept, column.dropped, column.thresholds)
+
+
+def _weights(sources: list[Source]) -> Both:
+    return both(lambda width: weights(sources, width))
+
+
+def _scatter(domain: Domain) -> Any:
+    return scatter(domain.name, domain.points)
 
 
 def _charts(training: Training) -> list[tuple[str, Both]]:

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+from corpusmill.manifests.parquet_files import read_parquet
 from corpusmill.manifests.schema import seed_for
+from corpusmill.manifests.storage import Artifact
 from numpy.typing import NDArray
 
 KEY_BITS = 63
@@ -51,6 +53,13 @@ class Draw:
 def keys_of(ids: Iterable[str], seed: int, purpose: str = "draw") -> NDArray[np.int64]:
     """A key in [0, 2**63) for each id."""
     return np.fromiter((seed_for(purpose, seed, identity) for identity in ids), dtype=np.int64)
+
+
+def read_weights(artifacts: Iterable[Artifact]) -> Iterator[Weights]:
+    """The weights in files of `WEIGHED`."""
+    for artifact in artifacts:
+        for table in read_parquet(artifact, ["group", "key", "weight"]):
+            yield table["group"].to_numpy(), table["key"].to_numpy(), table["weight"].to_numpy()
 
 
 def draw(read: Callable[[], Iterator[Weights]], quotas: Mapping[int, int]) -> dict[int, Draw]:

@@ -2,11 +2,13 @@
 
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -69,14 +71,21 @@ class Node:
         return False
 
     def kill(self):
+        """Kill all processes of the node. They are stopped first: a stopped one starts no other."""
         if self.process.poll() is not None:
             return
-        for process in [*self.processes(), psutil.Process(self.process.pid)]:
-            try:
-                process.kill()  # SIGKILL
-            except psutil.NoSuchProcess:
-                continue
+        stopped: set[psutil.Process] = set()
+        while new := {psutil.Process(self.process.pid), *self.processes()} - stopped:
+            _send(new, signal.SIGSTOP)
+            stopped |= new
+        _send(stopped, signal.SIGKILL)
         self.process.wait()
+
+
+def _send(processes, number):
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(number)
 
 
 def free_port():

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from corpusmill.manifests import storage
+from corpusmill.manifests import finding
+from corpusmill.manifests.parquet_files import read_parquet
 from corpusmill.manifests.schema import DOCUMENT
-from corpusmill.manifests.shard import read_parquet
 from corpusmill.prompts import loader
 from corpusmill.stages.engines.contract import in_order
 from corpusmill.stages.engines.embedded import EmbeddedEngine
@@ -49,7 +49,7 @@ def documents(folder: Path) -> list[dict[str, Any]]:
     """The documents of a run's `classify`, by id."""
     columns = [name for name in DOCUMENT.names if name not in ("origin", "lineage")]
     found: list[dict[str, Any]] = []
-    for path in storage.list_files(str(folder / "classify" / "documents"), ".parquet"):
+    for path in finding.files_below(str(folder / "classify" / "documents"), ".parquet"):
         for table in read_parquet(path, columns):
             found += table.to_pylist()
     return sorted(found, key=lambda row: str(row["id"]))

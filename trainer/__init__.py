@@ -1,6 +1,6 @@
 """The hybrid of Mamba-2, attention and FFN after Nemotron-H: model, data, training, export.
 
-To read it, begin with `config` (all settings), then
+To read it, begin with `shape` (of the model) and `config` (the settings of a run), then
 
     ssd, layers, attention, model    the model; `ssd` explains the scan
     token_shards, data, loader       from Parquet files to batches; `rows`, `windows`, `packing`

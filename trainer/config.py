@@ -1,7 +1,7 @@
-"""The settings of a training run: the shape of the model, and how to train it.
+"""The settings of a training run. The shape of its model is one of them (`trainer.shape`).
 
 This file does not import torch, so recipes can be checked fast. Defaults are the published values
-if there are any: Nemotron-H, arXiv 2504.03624, table 1 and section 2.4.
+if there are any: Nemotron-H, arXiv 2504.03624, section 2.4.
 """
 
 import importlib.util
@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from corpusmill.manifests.errors import CorpusmillError, RecipeError
 from corpusmill.manifests.settings import Settings, Share
+from corpusmill.trainer.shape import HybridConfig, Kind
 from pydantic import (
     Field,
     NonNegativeFloat,
@@ -21,8 +22,6 @@ from pydantic import (
 
 Schedule = Literal["cosine", "wsd"]
 Packing = Literal["concat", "pad", "best_fit"]
-Kind = Literal["mamba", "attention", "ffn"]
-KINDS: dict[str, Kind] = {"M": "mamba", "*": "attention", "-": "ffn"}
 Precision = Literal["plain", "fp8", "fp8_rowwise"]
 FP8_MULTIPLE = 16  # of every size of an 8-bit product (torch._scaled_mm)
 Decay = Annotated[float, Field(ge=0, lt=1)]  # of a running mean
@@ -33,87 +32,6 @@ FREE_ON_RESUME = (
     *("checkpoint_every", "keep", "log_every", "track"),
     *("num_workers", "shard_ranks", "gather_weights", "loader_processes"),
 )
-
-
-class HybridConfig(Settings):
-    """The shape of a hybrid model. Defaults are what all published Nemotron-H sizes share."""
-
-    pattern: str
-    """One symbol a layer: M is Mamba-2, - is FFN, * is attention."""
-    hidden_size: PositiveInt
-    """Width of the residual stream."""
-    ffn_size: PositiveInt
-    """Width inside an FFN."""
-    attention_heads: PositiveInt
-    """Query heads of an attention layer."""
-    key_value_heads: PositiveInt
-    """Key/value heads of grouped-query attention. Divides attention_heads."""
-    mamba_heads: PositiveInt
-    """Heads of a Mamba-2 layer."""
-    mamba_state: PositiveInt = 128
-    """Values of state kept for each channel."""
-    mamba_head_dim: PositiveInt = 64
-    """Channels of a Mamba-2 head."""
-    mamba_groups: PositiveInt = 8
-    """Sets of B and C. Divides mamba_heads."""
-    head_dim: PositiveInt = 128
-    """Width of an attention head."""
-    conv_kernel: PositiveInt = 4
-    """Tokens that a convolution sees."""
-    chunk_size: PositiveInt = 128
-    """Tokens of a chunk of the scan. It decides speed only, not the result."""
-    vocab_size: PositiveInt = 131072
-    """Rows of the embedding and of the head. At least the tokenizer's vocabulary."""
-    norm_epsilon: PositiveFloat = 1e-5
-    """Added to the mean square in every RMS norm."""
-    init_std: PositiveFloat | None = None
-    """Standard deviation of the first weights.
-
-    Null: 0.014 * sqrt(4096 / hidden_size), which is 0.014 for the published 8B model.
-    """
-
-    @model_validator(mode="after")
-    def _shape_exists(self) -> Self:
-        unknown = sorted(set(self.pattern) - set("M-*"))
-        if unknown:
-            raise RecipeError(
-                f"the layer pattern {self.pattern!r} holds {unknown}",
-                "use M (Mamba-2), - (FFN) and * (attention) only",
-            )
-        if "*" not in self.pattern:
-            raise RecipeError(
-                f"the layer pattern {self.pattern!r} has no attention layer",
-                "put at least one * into it: other tools cannot load a NemotronH model without one",
-            )
-        if self.attention_heads % self.key_value_heads:
-            raise RecipeError(
-                f"{self.attention_heads} attention heads cannot share {self.key_value_heads} "
-                "key/value heads evenly",
-                "make attention_heads a multiple of key_value_heads",
-            )
-        if self.mamba_heads % self.mamba_groups:
-            raise RecipeError(
-                f"{self.mamba_heads} Mamba heads do not divide into {self.mamba_groups} groups",
-                "make mamba_heads a multiple of mamba_groups",
-            )
-        return self
-
-    @property
-    def mamba_inner(self) -> int:
-        """Width of the Mamba mixer between its projections."""
-        return self.mamba_heads * self.mamba_head_dim
-
-    @property
-    def conv_channels(self) -> int:
-        """Channels of the causal convolution: x, B and C."""
-        return self.mamba_inner + 2 * self.mamba_groups * self.mamba_state
-
-    @property
-    def standard_deviation(self) -> float:
-        """Spread of the initial weights."""
-        return (
-            0.014 * math.sqrt(4096 / self.hidden_size) if self.init_std is None else self.init_std
-        )
 
 
 class TrainConfig(Settings):
@@ -203,8 +121,9 @@ class TrainConfig(Settings):
 
     fp8_rowwise: 8 bits, one scale a row. GPUs need compute capability 8.9 for it.
     """
-    fp8_plain_layers: NonNegativeInt = 4
-    """With fp8: so many layers at each end of the pattern stay in dtype."""
+    fp8_plain_layers: NonNegativeInt = 2
+    """With fp8: so many layers at each end of the pattern stay in dtype. The report keeps four
+    products at each end, which are two layers of Mamba-2 or FFN."""
     checkpoint_activations: list[Kind] = []
     """Kinds of layers (mamba, attention, ffn) that keep little for the backward, and compute it
     again. Less memory, slower."""

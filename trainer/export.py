@@ -26,8 +26,8 @@ import torch
 from corpusmill.manifests.errors import ModelError
 from corpusmill.manifests.model_files import TOKENIZER_FILES
 from corpusmill.trainer import checkpoint
-from corpusmill.trainer.config import HybridConfig
 from corpusmill.trainer.model import HybridModel
+from corpusmill.trainer.shape import HybridConfig
 from safetensors.torch import save_file
 from torch import Tensor
 

@@ -8,8 +8,8 @@ also where products are in 8 bits.
 """
 
 import torch
-from corpusmill.trainer.config import HybridConfig
 from corpusmill.trainer.model import parameter_count
+from corpusmill.trainer.shape import HybridConfig
 
 SSD_CHUNK = 128  # of the formula, whatever chunk a kernel works with
 # Part of a GPU's name -> dense bf16 FLOP/s of its data sheet; the first that fits counts.

@@ -1,7 +1,7 @@
 """Matrix products of linear maps in 8-bit floating point.
 
 Values are scaled to the range of the format, rounded, multiplied, and scaled back. Forward operands
-are E4M3. `tensor` is the recipe of Nemotron-H (arXiv 2504.03624, section 2.4): one scale a tensor,
+are E4M3. `tensor` is the recipe of Nemotron-H (arXiv 2504.03624, section 2.3): one scale a tensor,
 taken from its present largest value, gradients in E5M2. `row` has one scale for each row of an
 operand, in the direction of the sum, and E4M3 for gradients too: less is lost to outliers, and the
 products are slower.

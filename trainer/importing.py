@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 from corpusmill.manifests.errors import ModelError
-from corpusmill.trainer.config import HybridConfig
 from corpusmill.trainer.model import HybridModel, text_parameters
+from corpusmill.trainer.shape import HybridConfig
 from corpusmill.trainer.sharding import put, whole
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
@@ -42,7 +42,9 @@ FIELDS = {
     "vocab_size": ("vocab_size",),
 }
 # What the model here has not, and a folder may have.
-UNKNOWN = ("use_bias", "mlp_bias", "attention_bias", "mamba_proj_bias", "tie_word_embeddings")
+UNKNOWN = ("use_bias", "mlp_bias", "attention_bias", "mamba_proj_bias")
+ACTIVATIONS = {"mlp_hidden_act": "relu2", "mamba_hidden_act": "silu"}
+EMBEDDING, HEAD, TIED = "backbone.embeddings.weight", "lm_head.weight", "tie_word_embeddings"
 
 
 def read_shape(folder: Path) -> HybridConfig:
@@ -52,14 +54,21 @@ def read_shape(folder: Path) -> HybridConfig:
 
 def read_config(folder: Path) -> dict[str, Any]:
     """The config.json of a folder. Raises ModelError if there is none or it is damaged."""
-    path = folder / CONFIG
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return _read_json(folder / CONFIG)
     except FileNotFoundError as error:
         raise ModelError(
             f"{folder} holds no {CONFIG}", "name the output folder of export, or a published model"
         ) from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """The mapping in a file. Raises ModelError if it holds something else."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(found, dict):
+            raise ValueError("no mapping")
+    except ValueError as error:
         raise ModelError(
             f"{path} is damaged ({error})", "fetch or export the model again"
         ) from error
@@ -78,6 +87,11 @@ def shape_of(found: Mapping[str, Any], folder: Path) -> HybridConfig:
         raise ModelError(
             f"the model in {folder} sets {', '.join(odd)}", "take a model without them"
         )
+    for name, known in ACTIVATIONS.items():
+        if found.get(name, known) != known:
+            raise ModelError(
+                f"the model in {folder} has {name} {found[name]!r}", f"take one with {known!r}"
+            )
     values: dict[str, Any] = {"pattern": _pattern(found, folder)}
     for field, names in FIELDS.items():
         value = next((found[name] for name in names if found.get(name) is not None), None)
@@ -157,6 +171,9 @@ def load_pretrained(folder: Path, model: HybridModel) -> None:
             value = _grown(name, value, parameter, folder)
         put(parameter, value)
         missing.discard(name)
+    if missing == {HEAD} and read_config(folder).get(TIED):
+        put(wanted[HEAD], whole(wanted[EMBEDDING]))  # from here on they learn apart
+        return
     if missing:
         raise ModelError(
             f"{folder} lacks {len(missing)} weights, {min(missing)} among them",
@@ -202,11 +219,15 @@ def stored_tensors(folder: Path) -> Iterator[tuple[str, Tensor]]:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The safetensors files of a model folder. Raises ModelError if there are none."""
+    """The safetensors files of a model folder. Raises ModelError if there are none, or if the
+    index of several is damaged.
+    """
     index = folder / INDEX
     if index.exists():
-        names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-        return [folder / name for name in sorted(names)]
+        places = _read_json(index).get("weight_map")
+        if not isinstance(places, dict):
+            raise ModelError(f"{index} has no weight_map", "fetch or export the model again")
+        return [folder / name for name in sorted(set(places.values()))]
     if not (folder / WEIGHTS).exists():
         raise ModelError(f"{folder} holds no {WEIGHTS}", "name a folder with safetensors weights")
     return [folder / WEIGHTS]

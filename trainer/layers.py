@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from corpusmill.trainer import fp8, kernels, onednn
 from corpusmill.trainer.attention import Documents, attend
-from corpusmill.trainer.config import HybridConfig
+from corpusmill.trainer.shape import HybridConfig
 from corpusmill.trainer.ssd import scan
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint

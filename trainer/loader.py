@@ -20,7 +20,7 @@ from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.trainer.config import TrainConfig
 from corpusmill.trainer.data import PackedStream, rows_of_step
 from corpusmill.trainer.ranks import Ranks
-from corpusmill.trainer.rows import Row
+from corpusmill.trainer.rows import Row, join
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -40,10 +40,6 @@ class RowExtras(Protocol):
 
     def pin_memory(self) -> "RowExtras":
         """In page-locked memory."""
-        ...
-
-    def uncounted(self) -> "RowExtras":
-        """The same, of which no target counts."""
         ...
 
     def split(self, rows: int) -> "Iterator[RowExtras]":
@@ -81,12 +77,6 @@ class Batch:
         parts = (self.tokens, self.loss_mask, self.document_ids, self.targets)
         tokens, loss_mask, ids, targets = (part.pin_memory() for part in parts)
         return Batch(tokens, loss_mask, ids, targets, self.extras and self.extras.pin_memory())
-
-    def uncounted(self) -> "Batch":
-        """The same rows, of which no target counts."""
-        mask, targets = torch.zeros_like(self.loss_mask), torch.zeros_like(self.targets)
-        extras = None if self.extras is None else self.extras.uncounted()
-        return Batch(self.tokens, mask, self.document_ids, targets, extras)
 
     def with_room(self) -> "Batch":
         """A copy that can take other batches of its shape."""
@@ -162,8 +152,8 @@ def held_out_batches(
     """This rank's held-out rows in batches of the training shape.
 
     With that shape, one compiled form serves training and evaluation. All ranks together have the
-    same rows always. Sharded ranks must run equally often, so a rank that has one batch less gets
-    one in which nothing counts.
+    same rows, whatever their number and `micro_batch_size`. Sharded ranks must run equally often.
+    So batches are filled up with rows of padding, in which nothing counts.
     """
     if config.eval_fraction == 0:
         return []
@@ -175,14 +165,17 @@ def held_out_batches(
         held_out=True,
         images=training.images,
     )
+    count = min(config.eval_sequences, stream.epoch_rows)
     rows = config.rows_of_rank(ranks.count)
-    count = max(1, min(config.eval_sequences, stream.epoch_rows) // rows)
-    batches = []
-    for number in range(ranks.rank, -(-count // ranks.count) * ranks.count, ranks.count):
-        chosen = (stream.row(min(number, count - 1) * rows + row) for row in range(rows))
-        batch = collate(chosen, read_extras=read_extras)
-        batches.append(batch if number < count else batch.uncounted())
-    return batches
+    together = rows * ranks.count
+    padding = join((), config.sequence_length)
+    return [
+        collate(
+            (stream.row(row) if row < count else padding for row in range(first, first + rows)),
+            read_extras=read_extras,
+        )
+        for first in range(ranks.rank * rows, -(-count // together) * together, together)
+    ]
 
 
 class BatchLoader:

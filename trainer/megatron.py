@@ -26,8 +26,8 @@ from pickle import UnpicklingError
 import torch
 from corpusmill.manifests.errors import CorpusmillError, ModelError
 from corpusmill.manifests.model_files import TOKENIZER_FILES
-from corpusmill.trainer.config import HybridConfig
 from corpusmill.trainer.importing import CONFIG, WEIGHTS, read_shape, weight_files
+from corpusmill.trainer.shape import HybridConfig
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 

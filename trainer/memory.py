@@ -6,8 +6,9 @@ to rank the settings; docs/lab-log.md has measured peaks.
 
 import torch
 from corpusmill.manifests.errors import CorpusmillError
-from corpusmill.trainer.config import KINDS, Kind, TrainConfig
+from corpusmill.trainer.config import TrainConfig
 from corpusmill.trainer.model import parameter_count
+from corpusmill.trainer.shape import KINDS, Kind
 
 SCAN_CHUNK = 64  # tokens for which the scan keeps one state (trainer.kernels.launch)
 GB = 1e9

@@ -14,11 +14,11 @@ Sources: Nemotron-H (arXiv 2504.03624), section 2.1; initialisation as in Megatr
 
 import math
 from collections.abc import Callable, Collection
+from typing import ClassVar
 
 import torch
 from corpusmill.trainer import fp8
 from corpusmill.trainer.attention import Documents
-from corpusmill.trainer.config import KINDS, HybridConfig, Kind
 from corpusmill.trainer.layers import (
     AttentionMixer,
     FeedForwardMixer,
@@ -27,6 +27,7 @@ from corpusmill.trainer.layers import (
     RMSNorm,
     recomputed,
 )
+from corpusmill.trainer.shape import KINDS, HybridConfig, Kind
 from corpusmill.trainer.sharding import put
 from torch import Tensor, nn
 
@@ -70,12 +71,19 @@ class HybridModel(nn.Module):
     compute_dtype: the dtype of activations and matrix products (bf16 on GPUs, fp32 on CPUs).
     """
 
+    # Methods that are called as `forward` is, with weights to be gathered first.
+    forward_methods: ClassVar[tuple[str, ...]] = ()
+
     def __init__(self, config: HybridConfig, compute_dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
         self.config = config
         self.compute_dtype = compute_dtype
         self.backbone = Backbone(config)
         self.lm_head = Linear(config.hidden_size, config.vocab_size)
+
+    def sharded_units(self) -> list[nn.Module]:
+        """What ranks that share the weights gather one after the other: the layers."""
+        return list(self.backbone.layers)
 
     def hidden(self, tokens_BT: Tensor, document_ids_BT: Tensor | None = None) -> Tensor:
         """The normalised last hidden states (B, T, D), ready for `lm_head`."""

@@ -19,7 +19,8 @@ import math
 from collections.abc import Mapping
 
 import torch
-from corpusmill.trainer.config import HybridConfig, TrainConfig
+from corpusmill.trainer.config import TrainConfig
+from corpusmill.trainer.shape import HybridConfig
 from corpusmill.trainer.sharding import local, part_of, put, whole
 from torch import Tensor, nn
 

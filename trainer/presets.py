@@ -4,7 +4,7 @@ Sources: arXiv 2504.03624, table 1 and section 3.5 (4B and 47B are compressed fr
 Layer patterns are as released.
 """
 
-from corpusmill.trainer.config import HybridConfig
+from corpusmill.trainer.shape import HybridConfig
 
 _PATTERN_52 = "M-M-M-M*-" + "M-M-M-M-M*-" * 3 + "M-M-M-M-M-"
 

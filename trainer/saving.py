@@ -29,6 +29,7 @@ from corpusmill.trainer.model import HybridModel
 from corpusmill.trainer.optim import Optimizer
 from corpusmill.trainer.ranks import Ranks
 from corpusmill.trainer.sharding import is_sharded, local
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 from torch.distributed.checkpoint.api import CheckpointException
@@ -142,7 +143,7 @@ class Saver:
                 _write_tensors(partial / checkpoint.MEANS, snapshot.means)
             if self.ranks.first:
                 self._finish(partial, final, snapshot)
-        except (OSError, CheckpointException) as error:
+        except (OSError, SafetensorError, CheckpointException) as error:
             raise StorageError(
                 f"checkpoint {final} cannot be written ({error})", "make room, then run again"
             ) from error

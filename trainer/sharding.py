@@ -13,7 +13,12 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
-from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
+from torch.distributed.fsdp import (
+    FSDPModule,
+    MixedPrecisionPolicy,
+    fully_shard,
+    register_fsdp_forward_method,
+)
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 
@@ -24,11 +29,13 @@ def shard(
     mesh: DeviceMesh,
     dtype: torch.dtype,
     once_a_step: bool,
+    methods: Iterable[str] = (),
 ) -> None:
     """Spread the parameters over the ranks of a one-dimensional mesh, by rows.
 
     dtype: of the matrices of the layers when they are used. once_a_step: gathered weights stay
-    until `keep_gathered` or `release` says otherwise.
+    until `keep_gathered` or `release` says otherwise. methods: of the model that gather weights as
+    its `forward` does.
     """
     after_forward = False if once_a_step else None  # None: all but the last unit are given back
     policy = MixedPrecisionPolicy(
@@ -48,6 +55,8 @@ def shard(
         small |= others
     for module in (embedding, model):
         fully_shard(module, mesh=mesh, reshard_after_forward=after_forward, ignored_params=small)
+    for method in methods:
+        register_fsdp_forward_method(model, method)
     for unit in _units(model):
         unit.set_gradient_divide_factor(1.0)  # the loss is a sum over ranks, not a mean
         unit.set_force_sum_reduction_for_comms(True)  # Gloo cannot multiply and sum at once

@@ -271,10 +271,11 @@ def build_model(
         shard(
             model,
             model.backbone.embeddings,
-            model.backbone.layers,
+            model.sharded_units(),
             ranks.shards,
             model.compute_dtype,
             once_a_step=config.gather_weights == "step",
+            methods=model.forward_methods,
         )
     model.to_empty(device=ranks.device)
     parts.initialise(model, config.seed)

@@ -12,6 +12,7 @@ from corpusmill.trainer.importing import read_config, shape_of, stored_tensors
 from corpusmill.trainer.loss import SummedLoss
 from corpusmill.trainer.model import TEXT_PARTS, HybridModel
 from corpusmill.trainer.parts import TEXT, Metadata, Parts, text_weights
+from corpusmill.trainer.sharding import put
 from corpusmill.trainer.token_shards import IMAGE, LETTERS
 from corpusmill.vision.config import VisionTrainConfig
 from corpusmill.vision.internvit import encoder_weights
@@ -95,7 +96,7 @@ def load_parts(folder: Path, model: VisionLanguageModel) -> None:
                 f"{name} in {folder} is {tuple(value.shape)}, not {tuple(wanted[name].shape)}",
                 "set the keys of `model` and `vision` to the folder's",
             )
-        wanted[name].copy_(value)
+        put(wanted[name], value)
         copied += 1
     if not copied:
         raise ModelError(
@@ -112,6 +113,9 @@ def _is_warm_up(folder: Path) -> bool:
 
 def _parts(folder: Path) -> Iterator[tuple[str, Tensor]]:
     """Every weight under the name that the model here has for it."""
+    if (folder / checkpoint.SHARDED).exists():
+        yield from load_model(folder)[0].named_parameters()
+        return
     for stored, value in stored_tensors(folder):
         name = name_here(stored)
         if name.startswith(NAMES):

@@ -120,10 +120,6 @@ class VisionTrainConfig(TrainConfig):
                 "letter_weight weighs letters against text, and there are not both",
                 "set it with `vision`, and with learns: all or projector",
             )
-        if self.vision is not None and self.shard_ranks > 1:
-            raise RecipeError(
-                "a model that reads images cannot be sharded yet", "set shard_ranks to 1"
-            )
         return self
 
     @property

@@ -5,8 +5,8 @@ costs a tile 4 L^2 D a layer forward. What does not learn has no product for its
 lies before everything that learns has no backward at all.
 """
 
-from corpusmill.trainer.config import HybridConfig
 from corpusmill.trainer.flops import flops_per_token
+from corpusmill.trainer.shape import HybridConfig
 from corpusmill.vision.config import Learns, VisionConfig
 from corpusmill.vision.letters import CLASSES
 

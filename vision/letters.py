@@ -60,19 +60,16 @@ def patch_labels(
 
 
 class LetterHead(Linear):
-    """A classifier of the letters in each slot of a patch: (N, L, D) -> logits (N, L, S, C)."""
+    """A classifier of the letters in each slot of a patch: (N, L, D) -> logits (N, L, S x C)."""
 
     def __init__(self, config: VisionConfig) -> None:
         super().__init__(config.hidden_size, config.letter_slots * CLASSES)
 
-    def forward(self, x_NLD: Tensor) -> Tensor:
-        return super().forward(x_NLD).unflatten(-1, (-1, CLASSES))
 
-
-def letter_loss(logits_NLSC: Tensor, labels_NLS: Tensor) -> Tensor:
-    """Cross-entropy summed over all slots with a label."""
+def letter_loss(logits: Tensor, labels_NLS: Tensor) -> Tensor:
+    """Cross-entropy summed over all slots with a label. logits: of a `LetterHead`."""
     return F.cross_entropy(
-        logits_NLSC.float().flatten(0, 2),
+        logits.float().reshape(-1, CLASSES),
         labels_NLS.long().flatten(),
         ignore_index=UNKNOWN,
         reduction="sum",
@@ -80,8 +77,9 @@ def letter_loss(logits_NLSC: Tensor, labels_NLS: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def letter_accuracy(logits_NLSC: Tensor, labels_NLS: Tensor) -> tuple[int, int]:
+def letter_accuracy(logits: Tensor, labels_NLS: Tensor) -> tuple[int, int]:
     """(letters that were recognised in their slot, letters)."""
     there = labels_NLS > EMPTY
-    right = (logits_NLSC.argmax(-1) == labels_NLS) & there
+    named_NLS = logits.reshape(*labels_NLS.shape, CLASSES).argmax(-1)
+    right = (named_NLS == labels_NLS) & there
     return int(right.sum()), int(there.sum())

@@ -1,9 +1,14 @@
-"""The losses of a model that reads images: of its text, or of its encoder's warm-up."""
+"""The losses of a model that reads images: of its text, or of its encoder's warm-up.
+
+Ranks that share the weights gather them together. So each of them runs the encoder in every pass:
+over a blank tile, if its rows have no image.
+"""
 
 import torch
 from corpusmill.trainer.loader import Batch
 from corpusmill.trainer.loss import SummedLoss
 from corpusmill.trainer.model import Head
+from corpusmill.trainer.sharding import is_sharded
 from corpusmill.vision.config import VisionTrainConfig
 from corpusmill.vision.letters import letter_loss
 from corpusmill.vision.model import VisionLanguageModel
@@ -23,25 +28,21 @@ class ReadingLoss(SummedLoss):
     def __init__(self, model: VisionLanguageModel, config: VisionTrainConfig) -> None:
         super().__init__(model, config)
         self.letter_weight = config.letter_weight if config.learns == "all" else 0.0
+        self.sharded = is_sharded(model)
 
     def __call__(self, batch: Batch) -> Tensor:
-        images = batch.extras
-        if not (self.letter_weight and isinstance(images, ImageTiles) and len(images.pixels)):
+        images = tiles_of(batch, self.sharded)
+        if not (self.letter_weight and torch.is_grad_enabled() and images.labels is not None):
             return super().__call__(batch)
-        if images.labels is None or not torch.is_grad_enabled():
+        if not len(images.pixels):
             return super().__call__(batch)
-        patches_NLD = self.model.patches(images.pixels)
-        text = self.model.read(
-            batch.tokens[:, :-1],
-            self.model.projected(patches_NLD),
-            self.document_ids(batch),
-            self.loss_of(batch),
+        text, logits = self.model.read_with_letters(
+            batch.tokens[:, :-1], images.pixels, self.document_ids(batch), self.loss_of(batch)
         )
-        letters = letter_loss(self.model.letter_head(patches_NLD), images.labels)
-        return text + self.letter_weight * letters
+        return text + self.letter_weight * letter_loss(logits, images.labels)
 
     def read(self, batch: Batch, head: Head) -> Tensor:
-        pixels = batch.extras.pixels if isinstance(batch.extras, ImageTiles) else None
+        pixels = tiles_of(batch, self.sharded).pixels
         return self.model(batch.tokens[:, :-1], self.document_ids(batch), head, pixels)
 
 
@@ -53,8 +54,18 @@ class LetterLoss(SummedLoss):
 
     model: VisionLanguageModel
 
+    def __init__(self, model: VisionLanguageModel, config: VisionTrainConfig) -> None:
+        super().__init__(model, config)
+        self.sharded = is_sharded(model)
+
     def __call__(self, batch: Batch) -> Tensor:
-        images = batch.extras
-        assert isinstance(images, ImageTiles)
+        images = tiles_of(batch, self.sharded)
         assert images.labels is not None
         return letter_loss(self.model.letter_logits(images.pixels), images.labels)
+
+
+def tiles_of(batch: Batch, at_least_one: bool) -> ImageTiles:
+    """The tiles of a batch's rows. at_least_one: a blank one without a label, if there is none."""
+    images = batch.extras
+    assert isinstance(images, ImageTiles)
+    return images.with_room(1) if at_least_one and not len(images.pixels) else images

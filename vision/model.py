@@ -8,11 +8,13 @@ in tensor names: B rows, T time, D width of the language model, N tiles, X token
 import functools
 import math
 from collections.abc import Iterator
+from typing import ClassVar
 
 import torch
 from corpusmill.trainer.attention import Documents
-from corpusmill.trainer.config import HybridConfig
 from corpusmill.trainer.model import TEXT_PARTS, Head, HybridModel, initialise
+from corpusmill.trainer.shape import HybridConfig
+from corpusmill.trainer.sharding import put
 from corpusmill.vision import projector
 from corpusmill.vision.config import Learns, VisionConfig
 from corpusmill.vision.encoder import InternViT, join_patches
@@ -30,6 +32,8 @@ class VisionLanguageModel(HybridModel):
     gradients: all, the projector alone, or the encoder by the letters in its patches.
     with_letters: with a head for these letters.
     """
+
+    forward_methods: ClassVar[tuple[str, ...]] = ("letter_logits", "read_with_letters")
 
     def __init__(
         self,
@@ -54,6 +58,12 @@ class VisionLanguageModel(HybridModel):
         if with_letters:
             self.letter_head = LetterHead(vision).requires_grad_(learns != "projector")
 
+    def sharded_units(self) -> list[nn.Module]:
+        """The layers of the encoder, the projector, the head for letters, the text's layers."""
+        heads = [self.letter_head] if hasattr(self, "letter_head") else []
+        eyes = [*self.vision_tower.encoder.layer, self.multi_modal_projector, *heads]
+        return [*eyes, *super().sharded_units()]
+
     def image_tokens(self, pixels: Tensor) -> Tensor:
         """Tiles (N, 3, tile, tile) -> (N, tokens_per_tile, D). uint8 pixels are normalised."""
         return self.projected(self.patches(pixels))
@@ -75,7 +85,7 @@ class VisionLanguageModel(HybridModel):
         return torch.where(places_BT.unsqueeze(-1), images_BTD, self.embed(tokens_BT))
 
     def letter_logits(self, pixels: Tensor) -> Tensor:
-        """Tiles -> logits (N, L, S, C) of the letters in each patch. Only with a head for them."""
+        """Tiles -> logits (N, L, S x C) of the letters in each patch. Only with a head for them."""
         logits: Tensor = self.letter_head(self.patches(pixels))
         return logits
 
@@ -101,6 +111,14 @@ class VisionLanguageModel(HybridModel):
         if pixels is None or not len(pixels):
             return super().forward(tokens_BT, document_ids, head)
         return self.read(tokens_BT, self.image_tokens(pixels), document_ids, head)
+
+    def read_with_letters(
+        self, tokens_BT: Tensor, pixels: Tensor, document_ids: Tensor | None, head: Head
+    ) -> tuple[Tensor, Tensor]:
+        """(What `head` makes of the hidden states, logits of the letters), in one pass."""
+        patches_NLD = self.patches(pixels)
+        made = self.read(tokens_BT, self.projected(patches_NLD), document_ids, head)
+        return made, self.letter_head(patches_NLD)
 
     def read(
         self,
@@ -164,7 +182,7 @@ def initialise_vision(model: VisionLanguageModel, seed: int) -> None:
             value.normal_(0, _first_spread(name, parameter), generator=generator)
         else:
             value = torch.full(parameter.shape, 0.0 if name.endswith("bias") else 1.0)
-        parameter.copy_(value)
+        put(parameter, value)
 
 
 def _first_spread(name: str, parameter: nn.Parameter) -> float:
@@ -172,5 +190,4 @@ def _first_spread(name: str, parameter: nn.Parameter) -> float:
     small = name.startswith(("multi_modal_projector.", "letter_head."))
     if small or name.endswith(("embeddings", "cls_token")):
         return SMALL_STD
-    inputs: int = parameter[0].numel()
-    return 1 / math.sqrt(inputs)
+    return 1 / math.sqrt(math.prod(parameter.shape[1:]))  # inputs

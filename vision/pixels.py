@@ -32,24 +32,32 @@ class ImageError(Exception):
         self.reason, self.detail = reason, detail
 
 
-def open_image(content: bytes) -> Image.Image:
-    """The image in RGB, upright, on white where it is transparent.
+def page_count(content: bytes) -> int:
+    """Pages of a TIFF file, as scanners and fax machines write it. Any other file has one.
+
+    Raises ImageError for a file that is no image.
+    """
+    image = _opened(content)
+    try:
+        return getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
+    except Exception as error:  # the directory of a later page may be damaged
+        raise ImageError("image.truncated", _line(error)) from error
+
+
+def open_image(content: bytes, page: int | None = None) -> Image.Image:
+    """The image in RGB, upright, on white where it is transparent. page: of a TIFF file, from 0.
 
     Raises ImageError for a file that is no image of one of `FORMATS`, is truncated, is animated,
     has too many pixels or is too thin.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        image = _opened(content)
+        paged = page is not None and image.format == "TIFF"
         try:
-            image = Image.open(io.BytesIO(content), formats=FORMATS)
-        except MemoryError:  # says nothing about the file
-            raise
-        except Image.DecompressionBombError as error:
-            raise ImageError("image.too_large", _line(error)) from error
-        except Exception as error:  # Pillow's readers raise whatever their format's parser does
-            raise ImageError("image.unreadable", _line(error)) from error
-        try:
-            _check_size(image)
+            if paged:
+                image.seek(page or 0)
+            _check_size(image, paged)
             image.load()
             upright: Image.Image = ImageOps.exif_transpose(image)
             return _on_white(upright)
@@ -59,14 +67,28 @@ def open_image(content: bytes) -> Image.Image:
             raise ImageError("image.truncated", _line(error)) from error
 
 
-def _check_size(image: Image.Image) -> None:
+def _opened(content: bytes) -> Image.Image:
+    """The image with its header read. Raises ImageError."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return Image.open(io.BytesIO(content), formats=FORMATS)
+        except MemoryError:  # says nothing about the file
+            raise
+        except Image.DecompressionBombError as error:
+            raise ImageError("image.too_large", _line(error)) from error
+        except Exception as error:  # Pillow's readers raise whatever their format's parser does
+            raise ImageError("image.unreadable", _line(error)) from error
+
+
+def _check_size(image: Image.Image, paged: bool) -> None:
     """Raises ImageError by the headers alone. Reading those of later frames may raise anything."""
     width, height = image.size
     if width * height > MOST_PIXELS:
         raise ImageError("image.too_large", f"{width} x {height} pixels")
     if max(width, height) > LONGEST_RATIO * min(width, height):
         raise ImageError("image.too_thin", f"{width} x {height} pixels")
-    frames = getattr(image, "n_frames", 1)
+    frames = 1 if paged else getattr(image, "n_frames", 1)
     if frames > 1:
         raise ImageError("image.animated", f"{frames} frames")
 

@@ -7,8 +7,8 @@ use squared ReLU.
 """
 
 import torch.nn.functional as F
-from corpusmill.trainer.config import HybridConfig
 from corpusmill.trainer.layers import Linear, RMSNorm
+from corpusmill.trainer.shape import HybridConfig
 from corpusmill.vision import encoder
 from corpusmill.vision.config import VisionConfig
 from torch import Tensor, nn

@@ -4,6 +4,7 @@ The encoder turns the tiles of an image into embeddings. The trainer's generator
 as from any prompt, many images at a time. Letters in tensor names: T tokens, D hidden.
 """
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -12,7 +13,7 @@ import torch
 from corpusmill.manifests.errors import ModelError
 from corpusmill.trainer import checkpoint
 from corpusmill.trainer.export import read_facts
-from corpusmill.trainer.generation.generator import Generator, Prompt
+from corpusmill.trainer.generation.generator import Answer, Generator, Prompt
 from corpusmill.vision.build import load_export, load_model
 from corpusmill.vision.model import VisionLanguageModel
 from corpusmill.vision.pixels import open_image, tiles
@@ -43,6 +44,7 @@ class PageReader:
                 f"{tokenizer_folder} holds no {TOKENIZER}", "name the tokenizer that pack wrote"
             )
         self.tokenizer = Tokenizer.from_file(str(file))
+        self.tokenizer.encode_special_tokens = True
         ids = self.tokenizer.get_vocab(with_added_tokens=True)
         if ids.get(PLACE) != model.image_token:
             raise ModelError(
@@ -73,25 +75,47 @@ class PageReader:
             model = load_export(folder)
         return cls(model, tokenizer_folder or folder, slots, device, dtype)
 
+    def _encode(self, text: str) -> list[int]:
+        """As packing does it: special tokens in the text are letters."""
+        ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False).ids
+        return ids
+
     def _decode(self, token_ids: Sequence[int]) -> str:
         text: str = self.tokenizer.decode(list(token_ids))
         return text
 
-    def read(self, images: Iterable[bytes], max_tokens: int) -> Iterator[tuple[int, str]]:
+    def read(
+        self, images: Iterable[bytes], max_tokens: int, questions: Iterable[str] | None = None
+    ) -> Iterator[tuple[int, str]]:
         """(index, text) of every image, in the order in which they end. Greedy.
 
-        Raises ImageError for a file that cannot be read.
+        questions: one for each image, which the text then answers. Raises ImageError for a file
+        that cannot be read.
         """
-        prompts = (self._prompt(content, max_tokens) for content in images)
-        for index, answer in self.generator.generate(prompts):
+        asked = itertools.repeat("") if questions is None else questions
+        both = zip(images, asked, strict=False)
+        for index, answer, _ in self.answers((image, text, max_tokens) for image, text in both):
             yield index, answer.text
 
-    def _prompt(self, content: bytes, max_tokens: int) -> Prompt:
+    def answers(self, asked: Iterable[tuple[bytes, str, int]]) -> Iterator[tuple[int, Answer, int]]:
+        """The same with whole answers: (index, answer, tokens of the prompt). asked: images, each
+        with its question ("" for none) and the most tokens of its answer.
+        """
+        lengths: dict[int, int] = {}
+
+        def prompts() -> Iterator[Prompt]:
+            for index, (content, question, most) in enumerate(asked):
+                prompt = self._prompt(content, question, most)
+                lengths[index] = len(prompt.token_ids)
+                yield prompt
+
+        for index, answer in self.generator.generate(prompts()):
+            yield index, answer, lengths.pop(index)
+
+    def _prompt(self, content: bytes, question: str, max_tokens: int) -> Prompt:
         vision = self.model.vision_config
         grid, pixels = tiles(open_image(content), vision)
-        tokens = self.marks.around(
-            grid, vision, lambda tag: self.tokenizer.encode(tag, add_special_tokens=False).ids
-        )
+        tokens = self.marks.around(grid, vision, self._encode) + self._encode(question)
         return Prompt(tuple(tokens), max_tokens, embedded=self._embedded(tokens, pixels))
 
     @torch.inference_mode()

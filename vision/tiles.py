@@ -59,10 +59,6 @@ class ImageTiles:
         labels = None if self.labels is None else self.labels.pin_memory()
         return replace(self, pixels=self.pixels.pin_memory(), labels=labels)
 
-    def uncounted(self) -> "ImageTiles":
-        labels = None if self.labels is None else torch.full_like(self.labels, UNKNOWN)
-        return replace(self, labels=labels)
-
     def with_room(self, rows: int) -> "ImageTiles":
         """A copy with tiles to spare: one for each row, or a quarter more than there are.
 

@@ -7,11 +7,10 @@ stage's contract.
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import InputError
 from corpusmill.manifests.manifest import Manifest
+from corpusmill.manifests.parquet_files import footer_of
 from corpusmill.manifests.receipt import Counts, Receipt
 from corpusmill.manifests.stage_folder import StageFolder
 from corpusmill.manifests.storage import Artifact
@@ -52,11 +51,9 @@ def check_footer(artifact: Artifact) -> Iterator[str]:
     if not artifact.path.endswith(".parquet") or not storage.exists(artifact.path):
         return
     try:
-        with storage.open_read(artifact.path) as file:
-            rows = pq.read_metadata(file).num_rows
-    except (pa.ArrowInvalid, OSError) as error:
-        why = str(error).splitlines()[0]
-        yield f"{artifact.path} is not a readable Parquet file ({why}); {_AGAIN}"
+        rows = footer_of(artifact).num_rows
+    except InputError as error:
+        yield str(error)
         return
     if rows != artifact.rows:
         yield f"{artifact.path} holds {rows:,} rows, its receipt says {artifact.rows:,}; {_AGAIN}"

@@ -16,7 +16,7 @@ from corpusmill.manifests import storage
 from corpusmill.manifests.errors import InputError
 from corpusmill.manifests.looking.find import finished_stages
 from corpusmill.manifests.manifest import Manifest
-from corpusmill.manifests.shard import read_parquet, schema_of
+from corpusmill.manifests.parquet_files import read_parquet, schema_of
 from corpusmill.manifests.storage import Artifact
 
 COLUMNS = ("url", "n_tokens", "quality", "reason")

@@ -11,7 +11,7 @@ from corpusmill.manifests.looking.find import finished_stages
 from corpusmill.manifests.looking.inspect import StageRow, stage_rows
 from corpusmill.manifests.looking.sample import sample
 from corpusmill.manifests.manifest import Manifest
-from corpusmill.manifests.shard import read_parquet
+from corpusmill.manifests.parquet_files import read_parquet
 
 if TYPE_CHECKING:
     import pandas as pd

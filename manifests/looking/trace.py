@@ -15,9 +15,9 @@ from corpusmill.manifests import storage
 from corpusmill.manifests.errors import InputError
 from corpusmill.manifests.looking.find import find_stages, finished_stages
 from corpusmill.manifests.manifest import Manifest
+from corpusmill.manifests.parquet_files import read_parquet, schema_of
 from corpusmill.manifests.receipt import Receipt
 from corpusmill.manifests.schema import LINKED_PARENT
-from corpusmill.manifests.shard import read_parquet, schema_of
 from corpusmill.manifests.stage_folder import StageFolder
 
 PARENTS = ("parent", LINKED_PARENT.name)  # of a synthetic document

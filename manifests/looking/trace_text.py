@@ -1,5 +1,6 @@
 """A trace as text for a terminal."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from corpusmill.manifests.looking.trace import PARENTS, Trace
@@ -7,7 +8,9 @@ from corpusmill.manifests.schema import LINKED_PARENT
 
 STATISTIC = "stat_"  # prefix of filter's columns
 _SHORT = 300
-_SKIPPED = {"id", "text", "tokens", "origin", "lineage", "stage", "reason", "detail"} | {
+_PIECES = "pieces"  # a column of `ocr`
+_MOST_PIECES = 12
+_SKIPPED = {"id", "text", "tokens", "origin", "lineage", "stage", "reason", "detail", _PIECES} | {
     LINKED_PARENT.name
 }
 
@@ -42,6 +45,7 @@ def trace_text(trace: Trace, indent: str = "") -> str:
             values.append(f"and {len(statistics)} statistics (--json shows them)")
         if values:
             lines.append(f"{indent}    " + " ".join(values))
+        lines += [f"{indent}    {line}" for line in _pieces(row.get(_PIECES) or [])]
         if text := row.get("text"):
             shown = " ".join(str(text)[:_SHORT].split())
             lines.append(f"{indent}    | {shown}{'...' if len(str(text)) > _SHORT else ''}")
@@ -78,6 +82,17 @@ def sequence_text(sequence: dict[str, Any]) -> str:
                     + (f" ({place['url']})" if place.get("url") else "")
                 )
     return "\n".join(lines)
+
+
+def _pieces(pieces: list[dict[str, Any]]) -> Iterator[str]:
+    """Where the pieces of a scanned document stand: page, box in pixels, characters of the text."""
+    for piece in pieces[:_MOST_PIECES]:
+        box = "{x0},{y0}-{x1},{y1} of {width}x{height}".format(**piece)
+        span = f"characters {piece['start']}-{piece['end']}"
+        why = f" ({piece['reason']}: {piece['detail']})" if piece["reason"] else ""
+        yield f"page {piece['page']}, box {box}: {piece['how']}, {span}{why}"
+    if len(pieces) > _MOST_PIECES:
+        yield f"and {len(pieces) - _MOST_PIECES} more pieces (--json shows them)"
 
 
 def _place(origin: dict[str, Any]) -> str:

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pyarrow.compute as pc
-from corpusmill.manifests import storage
+from corpusmill.manifests import finding, storage
 from corpusmill.manifests.errors import CorpusmillError, InputError
 from corpusmill.manifests.looking.accounts import check_accounts, check_footer
 from corpusmill.manifests.looking.find import find_stages
@@ -27,8 +27,8 @@ from corpusmill.manifests.manifest import (
     Parent,
     claimed_digest,
 )
+from corpusmill.manifests.parquet_files import read_parquet, schema_of
 from corpusmill.manifests.receipt import Receipt, scan_receipts
-from corpusmill.manifests.shard import read_parquet, schema_of
 from corpusmill.manifests.stage_folder import StageFolder
 from corpusmill.manifests.storage import Artifact
 
@@ -162,7 +162,7 @@ def _check_manifest(
     for below in ("documents", "excluded"):
         place = storage.join(folder, below)
         if storage.exists(place):
-            for path in storage.list_files(place):
+            for path in finding.files_below(place):
                 if storage.absolute(path) not in expected:
                     yield f"{path} belongs to no shard; move it elsewhere or remove it"
     shards = [output for output in manifest.documents() if output.path.endswith(".parquet")]

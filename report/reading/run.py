@@ -7,7 +7,7 @@ from corpusmill.manifests import storage
 from corpusmill.manifests.looking.find import finished_stages
 from corpusmill.manifests.looking.inspect import StageRow, funnel
 from corpusmill.manifests.manifest import Manifest
-from corpusmill.manifests.shard import schema_of
+from corpusmill.manifests.parquet_files import schema_of
 from corpusmill.report.reading.sampling import TEXT_SHARDS, TEXTS, Sample, sample
 
 NOT_SHOWN = ("image", "tokens", "letters", "letter_x", "letter_y")

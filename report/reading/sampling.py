@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-from corpusmill.manifests.shard import read_parquet, schema_of
+from corpusmill.manifests.parquet_files import read_parquet, schema_of
 from corpusmill.manifests.storage import Artifact
 
 SHARDS, TEXT_SHARDS = 24, 6

@@ -8,10 +8,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-from corpusmill.manifests import storage
 from corpusmill.manifests.errors import InputError, RecipeError
+from corpusmill.manifests.parquet_files import footer_of
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
@@ -97,11 +95,10 @@ class SmallRuns(GlobalStage):
 
 def tokens_of(file: Artifact) -> int:
     """How many tokens a shard of pack holds. Raises InputError if it is none."""
-    with storage.open_read(file.path) as stream:
-        try:
-            found = (pq.read_metadata(stream).metadata or {}).get(N_TOKENS)
-        except pa.ArrowInvalid:
-            found = None
+    try:
+        found = (footer_of(file).metadata or {}).get(N_TOKENS)
+    except InputError:
+        found = None
     if found is None:
         raise InputError(f"{file.path} is no token shard", "give the output folder of pack")
     return int(found)

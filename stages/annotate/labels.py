@@ -7,9 +7,10 @@ from typing import Any
 
 import pyarrow as pa
 from corpusmill.manifests import storage
+from corpusmill.manifests.parquet_files import read_parquet
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import extended
-from corpusmill.manifests.shard import Shard, read_parquet
+from corpusmill.manifests.shard import Shard
 from corpusmill.prompts.loader import Prompt
 from corpusmill.prompts.properties import Property
 from corpusmill.stages.contract import DOCUMENTS

@@ -20,9 +20,8 @@ from corpusmill.prompts import loader
 from corpusmill.prompts.loader import Prompt
 from corpusmill.stages.annotate import labels
 from corpusmill.stages.annotate.shard_work import annotate_shard, plan
-from corpusmill.stages.contract import Account, GlobalStage, Inputs, MeasuredPasses, Pass, Reads
-from corpusmill.stages.engines import FREE_SETTINGS, EngineConfig
-from corpusmill.stages.engines.embedded import EmbeddedEngine
+from corpusmill.stages.contract import Account, Inputs, MeasuredPasses, Pass
+from corpusmill.stages.engines.asking import AskingStage
 from corpusmill.stages.synthesize import estimate, postfilters, usage
 from corpusmill.stages.synthesize.estimate import Line
 from corpusmill.stages.synthesize.planned_rows import Planner
@@ -30,16 +29,12 @@ from corpusmill.stages.synthesize.routed_documents import EVERY_LEVEL, asked
 from pydantic import NonNegativeInt
 
 
-class Annotate(GlobalStage):
+class Annotate(AskingStage):
     """Grade a sample of documents with a language model, as targets for `classify-train`."""
 
     name: ClassVar[str] = "annotate"
     account: ClassVar[Account] = Account.ONE_TO_ONE
-    reads: ClassVar[Reads] = Reads.DOCUMENTS
-    free_settings: ClassVar[tuple[str, ...]] = FREE_SETTINGS
 
-    engine: EngineConfig = EmbeddedEngine()
-    """The model that grades."""
     prompt: str = "educational"
     """The rubric: a prompt file with `properties`, by its shipped name or its path."""
     max_documents: NonNegativeInt | None = 10_000
@@ -59,10 +54,6 @@ class Annotate(GlobalStage):
         return json.dumps(
             [self.engine.kind, self.engine.identity(), planner.tokenizer.digest, prompt.digest]
         )
-
-    def refuse_early(self, here: bool) -> None:
-        if here:
-            self.engine.refuse_machine()
 
     def passes(self, inputs: Inputs) -> MeasuredPasses:
         work = partial(annotate_shard, self)

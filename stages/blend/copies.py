@@ -13,9 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import InputError
+from corpusmill.manifests.parquet_files import schema_of
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import DOCUMENT, EXCLUSION, IMAGE, LINKED_PARENT, conform, extended
-from corpusmill.manifests.shard import Shard, schema_of
+from corpusmill.manifests.shard import Shard
 from corpusmill.stages.blend.order import by_deficit
 from corpusmill.stages.blend.placing import Numbers, Placing
 from corpusmill.stages.blend.plan import PLAN

@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from corpusmill.manifests.errors import RecipeError
+from corpusmill.manifests.parquet_files import read_parquet, schema_of
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import DOCUMENT, conform, extended
-from corpusmill.manifests.shard import read_parquet, schema_of
 from corpusmill.manifests.storage import Artifact
 from corpusmill.stages.blend.copies import CLUSTER_SIZE, NAME
 from corpusmill.stages.blend.measure import times_of, wanted_by

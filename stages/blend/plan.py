@@ -4,16 +4,17 @@ It is written as `plan.json`, for people and for later passes.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from corpusmill.manifests.receipt import Counts
-from corpusmill.manifests.shard import Shard, read_parquet
+from corpusmill.manifests.shard import Shard
 from corpusmill.stages.blend.placing import Ends, cuts_of_shards
 from corpusmill.stages.blend.quotas import PhaseWeights, Quota, Supply, exact
 from corpusmill.stages.blend.settings import BlendSettings
-from corpusmill.stages.quota import Weights, draw_each
+from corpusmill.stages.quota import draw_each, read_weights
 
 PLAN = "plan.json"
 # Text of an output shard, if the blend does not set the number of shards.
@@ -46,12 +47,8 @@ def write_plan(
     """
     names = sorted(config.sources)
 
-    def read() -> Iterator[Weights]:
-        for artifact in shard.inputs:
-            for table in read_parquet(artifact, ["group", "key", "weight"]):
-                yield table["group"].to_numpy(), table["key"].to_numpy(), table["weight"].to_numpy()
-
     split = [_epochs(quotas, name, supply[name].tokens) for name in names]
+    read = partial(read_weights, shard.inputs)
     draws = draw_each(read, {group: [rest for _, rest in ends] for group, ends in enumerate(split)})
     # Tokens of each source up to the end of each phase.
     sums = np.array(

@@ -54,10 +54,6 @@ class Quota:
     tokens: int
     capped: bool
 
-    def epochs_of(self, available: int) -> tuple[int, int]:
-        """How often every document is taken, and how many tokens are drawn beyond that."""
-        return divmod(self.tokens, available) if available else (0, 0)
-
 
 def exact(value: float) -> Fraction:
     """The number as it is written: 0.1 is one tenth."""

@@ -14,54 +14,20 @@ A document that a scorer cannot judge is excluded: `error_classify.no_text`, or
 `error_classify.<scorer>`.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
 from functools import partial
 from typing import Annotated, ClassVar, Self
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
-from corpusmill.classifiers.buckets import (
-    LEVEL_BORDERS,
-    Combine,
-    Histogram,
-    bucket_of,
-    combined,
-    edges_of,
-    histogram,
-    level_of,
-    merged,
-)
+from corpusmill.classifiers.buckets import LEVEL_BORDERS, Combine
 from corpusmill.classifiers.embedding import EmbeddingScorer
-from corpusmill.classifiers.scorer import ScorerConfig, readable_texts
-from corpusmill.classifiers.thresholds import FILE_NAME, Thresholds, read_thresholds, to_bytes
+from corpusmill.classifiers.scorer import ScorerConfig
+from corpusmill.classifiers.thresholds import read_thresholds
 from corpusmill.manifests import model_files, storage
 from corpusmill.manifests.errors import ModelError, RecipeError
-from corpusmill.manifests.receipt import Counts
-from corpusmill.manifests.schema import EXCLUSION, LEVELS, conform, excluded, extended
-from corpusmill.manifests.shard import ParquetOutput, Shard, read_parquet, schema_of
-from corpusmill.manifests.storage import Artifact
-from corpusmill.stages.columns.table import with_column
-from corpusmill.stages.contract import DOCUMENTS, EXCLUDED, GlobalStage, Inputs, Pass, Passes, Reads
-from corpusmill.stages.readers.documents import count_reasons, input_shards
+from corpusmill.stages.classify import levels, scoring
+from corpusmill.stages.contract import GlobalStage, Inputs, Pass, Passes, Reads
+from corpusmill.stages.readers.documents import input_shards
 from pydantic import Field, model_validator
-
-BATCH_ROWS = 1024
-LEVEL_ROW_GROUP_BYTES = 16 << 20  # small, because five files are open at a time
-SCORE, HISTOGRAM, THRESHOLDS = "work/score", "work/histogram", "work/thresholds"
-KINDS = ("actual", "synthetic")
-MERGED_AT_ONCE = 64
-
-HISTOGRAM_SCHEMA = pa.schema(
-    [
-        ("scorer", pa.string()),
-        ("bin", pa.uint32()),
-        ("documents", pa.int64()),
-        ("text_bytes", pa.int64()),
-    ]
-)
 
 Bucket = Annotated[int, Field(ge=1, le=19)]
 
@@ -144,7 +110,7 @@ class Classify(GlobalStage):
         scored = yield Pass(
             name="score",
             shards={name: (artifact,) for name, artifact in documents.items()},
-            work=partial(_score, self),
+            work=partial(scoring.score, self),
             holds_engine=any(isinstance(item, EmbeddingScorer) for item in self.scorers.values()),
             gpus=1 if encodes else 0,
         )
@@ -153,9 +119,9 @@ class Classify(GlobalStage):
         else:
             cut = yield Pass(
                 name="thresholds",
-                shards={"thresholds": scored.outputs(HISTOGRAM)},
+                shards={"thresholds": scored.outputs(scoring.HISTOGRAM)},
                 work=partial(
-                    _thresholds,
+                    scoring.thresholds,
                     {name: scorer.depends_on() for name, scorer in self.scorers.items()},
                 ),
             )
@@ -165,187 +131,11 @@ class Classify(GlobalStage):
             shards={
                 name: (
                     documents[name],
-                    *(item for item in receipt.outputs if f"/{SCORE}/" in item.path),
+                    *(item for item in receipt.outputs if f"/{scoring.SCORE}/" in item.path),
                     thresholds,
                 )
                 for name, receipt in scored.receipts.items()
             },
-            work=partial(_assign, self),
+            work=partial(levels.assign, self),
             final=True,
         )
-
-
-def _score(config: Classify, shard: Shard) -> list[Counts]:
-    """Write a row for each document: id and scores, null without a score. Also write histograms of
-    the documents that all scorers judged.
-    """
-    (documents,) = shard.inputs
-    schema = pa.schema([("id", pa.string()), *((name, pa.float32()) for name in config.scorers)])
-    counted: dict[str, list[Histogram]] = {name: [] for name in config.scorers}
-    with shard.parquet(SCORE, schema) as output:
-        for table in _batches(shard, documents):
-            scores = _scores(config, table["text"])
-            whole = np.all([np.isfinite(values) for values in scores.values()], axis=0)
-            sizes = pc.fill_null(pc.binary_length(table["text"]), 0).to_numpy().astype(np.int64)
-            for name, values in scores.items():
-                counted[name] = _gathered([*counted[name], histogram(values[whole], sizes[whole])])
-            columns = {
-                name: pa.array(values, mask=~np.isfinite(values)) for name, values in scores.items()
-            }
-            output.write(pa.table({"id": table["id"], **columns}))
-            shard.report(output.rows, documents.rows or None)
-    with shard.parquet(HISTOGRAM, HISTOGRAM_SCHEMA) as histograms:
-        for name in config.scorers:
-            found = merged(counted[name])
-            histograms.write(
-                pa.table(
-                    {
-                        "scorer": [name] * len(found.bins),
-                        "bin": found.bins,
-                        "documents": found.documents,
-                        "text_bytes": found.text_bytes,
-                    }
-                )
-            )
-    return []
-
-
-def _scores(config: Classify, column: pa.ChunkedArray) -> dict[str, npt.NDArray[np.float32]]:
-    texts = readable_texts(column)
-    places = [place for place, text in enumerate(texts) if text is not None]
-    readable = [text for text in texts if text is not None]
-    found = {}
-    for name, scorer in config.scorers.items():
-        values = np.full(len(texts), np.nan, dtype=np.float32)
-        if readable:
-            values[places] = scorer.score(readable)
-        found[name] = values
-    return found
-
-
-def _thresholds(models: Mapping[str, str], shard: Shard) -> list[Counts]:
-    """Merge the shards' histograms and cut each scorer's scores into twenty buckets.
-
-    models: scorer name -> what it depends on.
-    """
-    counted: dict[str, list[Histogram]] = {name: [] for name in models}
-    for artifact in shard.inputs:
-        for table in read_parquet(artifact):
-            for name in models:
-                rows = table.filter(pc.equal(table["scorer"], name))
-                part = Histogram(
-                    *(rows[column].to_numpy() for column in ("bin", "documents", "text_bytes"))
-                )
-                counted[name] = _gathered([*counted[name], part])
-    found = {}
-    for name, model in models.items():
-        total = merged(counted[name])
-        found[name] = Thresholds(
-            model=model,
-            edges=tuple(edges_of(total)),
-            documents=int(total.documents.sum()),
-            text_bytes=int(total.text_bytes.sum()),
-        )
-    shard.file(THRESHOLDS, FILE_NAME, to_bytes(found))
-    return []
-
-
-def _gathered(parts: list[Histogram]) -> list[Histogram]:
-    """The same histograms. If they are many, they are merged into one."""
-    return parts if len(parts) < MERGED_AT_ONCE else [merged(parts)]
-
-
-def _assign(config: Classify, shard: Shard) -> list[Counts]:
-    """Write every document with its scores, buckets, quality and level into its level's file."""
-    documents, scores, thresholds = shard.inputs
-    edges = {name: item.edges for name, item in read_thresholds(thresholds.path).items()}
-    schema = extended(*config.adds(), of=extended(*schema_of(documents)))
-    scored = pa.concat_tables([schema_of(scores).empty_table(), *shard.read(scores)])
-    account = Counts(Classify.name)
-    with (
-        shard.parquet(EXCLUDED, extended(*EXCLUSION, of=schema)) as excluded_output,
-        ExitStack() as stack,
-    ):
-        outputs = _open_levels(shard, schema, stack, KINDS[0])
-        for group in shard.read(documents):
-            group = conform(group, schema)
-            here = scored.slice(account.rows_in, group.num_rows)
-            assert here["id"].equals(group["id"]), "scores belong to the documents in their order"
-            account.rows_in = shard.rows_read
-            kept, dropped = _split(config, group, here)
-            excluded_output.write(dropped)
-            count_reasons(account, dropped["reason"].to_pylist())
-            kept = _with_quality(config, kept, edges)
-            synthetic = pc.fill_null(pc.equal(kept["kind"], KINDS[1]), False)
-            for kind, rows in (
-                (KINDS[0], kept.filter(pc.invert(synthetic))),
-                (KINDS[1], kept.filter(synthetic)),
-            ):
-                if rows.num_rows and (kind, LEVELS[0]) not in outputs:
-                    outputs |= _open_levels(shard, schema, stack, kind)
-                for level in LEVELS if rows.num_rows else ():
-                    outputs[kind, level].write(rows.filter(pc.equal(rows["level"], level)))
-            shard.report(account.rows_in, documents.rows or None)
-    account.kept = sum(output.rows for output in outputs.values())
-    account.text_bytes = sum(output.text_bytes for output in outputs.values())
-    account.tokens = sum(output.tokens for output in outputs.values())
-    return [account]
-
-
-def _open_levels(
-    shard: Shard, schema: pa.Schema, stack: ExitStack, kind: str
-) -> dict[tuple[str, str], ParquetOutput]:
-    return {
-        (kind, level): stack.enter_context(
-            shard.parquet(
-                f"{DOCUMENTS}/level={level}/kind={kind}",
-                schema,
-                row_group_bytes=LEVEL_ROW_GROUP_BYTES,
-            )
-        )
-        for level in LEVELS
-    }
-
-
-def _split(config: Classify, table: pa.Table, scored: pa.Table) -> tuple[pa.Table, pa.Table]:
-    """(documents with all their scores, documents without, as excluded rows)."""
-    for name in config.scorers:
-        table = _with(table, f"score_{name}", scored[name])
-    failed = pa.array(
-        np.any([scored[name].is_null().to_numpy() for name in config.scorers], axis=0)
-    )
-    dropped = table.filter(failed)
-    reasons, details = [], []
-    for row, text in enumerate(readable_texts(dropped["text"])):
-        failing = next(
-            name for name in config.scorers if not dropped[f"score_{name}"][row].is_valid
-        )
-        if text is None:
-            reasons.append("error_classify.no_text")
-            details.append("the text is missing or is not UTF-8")
-        else:
-            reasons.append(f"error_classify.{failing}")
-            details.append(f"the scorer {failing} has no score for this text")
-    return table.filter(pc.invert(failed)), excluded(dropped, Classify.name, reasons, details)
-
-
-def _with_quality(
-    config: Classify, table: pa.Table, edges: Mapping[str, tuple[float | None, ...]]
-) -> pa.Table:
-    found: list[npt.NDArray[np.uint8]] = []
-    for name in config.scorers:
-        found.append(bucket_of(table[f"score_{name}"].to_numpy(), edges[name]))
-        table = _with(table, f"bucket_{name}", pa.array(found[-1]))
-    quality = combined(np.stack(found), config.combine)
-    levels = pa.array(LEVELS).take(pa.array(level_of(quality, config.borders)))
-    return _with(_with(table, "quality", pa.array(quality)), "level", levels)
-
-
-def _with(table: pa.Table, name: str, values: pa.Array | pa.ChunkedArray) -> pa.Table:
-    return with_column(table, table.schema.field(name), values)
-
-
-def _batches(shard: Shard, documents: Artifact) -> Iterator[pa.Table]:
-    for group in shard.read(documents, ["id", "text"]):
-        for start in range(0, group.num_rows, BATCH_ROWS):
-            yield group.slice(start, BATCH_ROWS)

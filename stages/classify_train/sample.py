@@ -18,9 +18,10 @@ import numpy as np
 import pyarrow as pa
 from corpusmill.classifiers.scorer import readable_texts
 from corpusmill.manifests.errors import ModelError
+from corpusmill.manifests.parquet_files import read_parquet, schema_of
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import seed_for
-from corpusmill.manifests.shard import Shard, read_parquet, schema_of
+from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact, open_read
 from corpusmill.stages.readers import ReaderSettings
 from corpusmill.stages.readers.compression import opened

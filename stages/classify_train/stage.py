@@ -26,8 +26,9 @@ from corpusmill.classifiers.fasttext_model import FastTextTraining
 from corpusmill.classifiers.static_model import StaticTraining
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import RecipeError
+from corpusmill.manifests.parquet_files import read_parquet
 from corpusmill.manifests.receipt import Counts
-from corpusmill.manifests.shard import Shard, read_parquet
+from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
 from corpusmill.stages.classify_train.fitting import (
     BATCH_ROWS,

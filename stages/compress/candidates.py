@@ -13,7 +13,7 @@ from corpusmill.compression.ranking import LayerScore, going_order
 from corpusmill.compression.search import Harm
 from corpusmill.compression.space import AXES, LAYERS, WIDTHS, Sizes
 from corpusmill.compression.step_times import StepTimes, step_seconds
-from corpusmill.trainer.config import HybridConfig
+from corpusmill.trainer.shape import HybridConfig
 
 if TYPE_CHECKING:
     from corpusmill.compression.ranking import Importance

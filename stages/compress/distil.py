@@ -12,7 +12,8 @@ from corpusmill.manifests.storage import Artifact
 from corpusmill.stages.compress.sample import OnParent, local_shards, release_parent
 from corpusmill.stages.compress.teacher import release_teacher
 from corpusmill.stages.engines.model_folder import local_folder
-from corpusmill.trainer.config import HybridConfig, Kind, Precision, TrainConfig
+from corpusmill.trainer.config import Precision, TrainConfig
+from corpusmill.trainer.shape import HybridConfig, Kind
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 if TYPE_CHECKING:

@@ -16,8 +16,9 @@ from typing import ClassVar
 
 import pyarrow as pa
 from corpusmill.compression.ranking import LayerScore, going_order
+from corpusmill.manifests.parquet_files import read_parquet
 from corpusmill.manifests.receipt import Counts
-from corpusmill.manifests.shard import Shard, read_parquet
+from corpusmill.manifests.shard import Shard
 from corpusmill.stages.compress.sample import (
     OnParent,
     account_of,
@@ -26,7 +27,7 @@ from corpusmill.stages.compress.sample import (
     read_batches,
 )
 from corpusmill.stages.contract import Inputs, Pass, Passes
-from corpusmill.trainer.config import KINDS
+from corpusmill.trainer.shape import KINDS
 from pydantic import PositiveInt
 
 MEASURED = "importance.parquet"
@@ -73,8 +74,8 @@ class Importance(OnParent):
 
 
 def _sample(settings: Importance, shard: Shard) -> list[Counts]:
-    _, count, documents = draw(settings, shard, settings.sequences, held_out=False)
-    return [account_of("importance", shard, documents, count * settings.sequence_length)]
+    corpus, count = draw(settings, shard, settings.sequences, held_out=False)
+    return [account_of(settings, shard, corpus, 0, count, count * settings.sequence_length)]
 
 
 def _measure(settings: Importance, shard: Shard) -> list[Counts]:

@@ -16,8 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import CorpusmillError, ModelError
+from corpusmill.manifests.parquet_files import read_parquet
 from corpusmill.manifests.receipt import Counts
-from corpusmill.manifests.shard import Shard, read_parquet
+from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
 from corpusmill.stages.contract import Account, GlobalStage, Reads
 from corpusmill.stages.engines.model_folder import identity, local_folder
@@ -25,9 +26,9 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 
 if TYPE_CHECKING:
     import torch
-    from corpusmill.trainer.config import HybridConfig
     from corpusmill.trainer.loader import Batch
     from corpusmill.trainer.model import HybridModel
+    from corpusmill.trainer.shape import HybridConfig
     from corpusmill.trainer.token_shards import Catalogue
 
 SAMPLE = "work/sample"
@@ -132,13 +133,11 @@ def local_shards(
     ]
 
 
-def draw(
-    settings: OnParent, shard: Shard, count: int, held_out: bool
-) -> "tuple[Catalogue, int, int]":
+def draw(settings: OnParent, shard: Shard, count: int, held_out: bool) -> "tuple[Catalogue, int]":
     """Write the first `count` sequences of one side of the corpus, or all if there are fewer.
 
-    Returns the corpus, and the numbers of sequences and documents that were drawn. Raises
-    CorpusmillError if nothing is held out, or if a token is unknown to the parent.
+    Returns the corpus, and how many sequences were drawn. Raises CorpusmillError if nothing is held
+    out, or if a token is unknown to the parent.
     """
     from corpusmill.trainer.data import PackedStream
     from corpusmill.trainer.token_shards import IMAGE_TOKEN, catalogue
@@ -167,13 +166,24 @@ def draw(
             for name, field in zip(("tokens", "loss_mask"), ROWS, strict=True)
         ]
         output.write(pa.table(columns, schema=ROWS))
-    return corpus, count, stream.documents_before(count)
+    return corpus, count
 
 
-def account_of(stage: str, shard: Shard, used: int, tokens: int) -> Counts:
-    """The account of a stage of which `used` documents were used."""
-    account = Counts(stage, rows_in=shard.rows_read, kept=used, tokens=tokens)
-    account.leave_out("not_reached", shard.rows_read - used)
+def account_of(
+    settings: OnParent, shard: Shard, corpus: "Catalogue", held_out: int, training: int, tokens: int
+) -> Counts:
+    """The account of a stage that used the first sequences of both sides of the corpus.
+
+    held_out, training: how many. The documents that they reach, and the others, are counted in the
+    corpus; the rows that were read, in the footers.
+    """
+    from corpusmill.trainer.data import PackedStream
+
+    account = Counts(settings.name, rows_in=shard.rows_read, tokens=tokens)
+    for side, rows in ((True, held_out), (False, training)):
+        stream = PackedStream(corpus, settings.seed, held_out=side)
+        account.kept += stream.documents_before(rows)
+        account.leave_out("not_reached", stream.documents_from(rows))
     return account
 
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+from corpusmill.manifests.parquet_files import read_parquet
 from corpusmill.manifests.receipt import Counts
-from corpusmill.manifests.shard import Shard, read_parquet
+from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
 from corpusmill.stages.compress.sample import enough_memory, local_shards
 from corpusmill.stages.engines.model_folder import local_folder

@@ -28,23 +28,21 @@ from corpusmill.stages.engines.model_folder import local_folder
 
 if TYPE_CHECKING:
     from corpusmill.stages.compress.stage import Compress
-    from corpusmill.trainer.config import HybridConfig
     from corpusmill.trainer.model import HybridModel
+    from corpusmill.trainer.shape import HybridConfig
 
 RECORD = "candidate.json"
 
 
 def sample(settings: "Compress", shard: Shard) -> list[Counts]:
     """Draw the held-out sequences, and account for what the whole stage reads."""
-    from corpusmill.trainer.data import PackedStream
 
-    corpus, _, used = draw(settings, shard, settings.validation_sequences, held_out=True)
-    tokens = 0
+    corpus, count = draw(settings, shard, settings.validation_sequences, held_out=True)
+    rows = tokens = 0
     if settings.distillation:  # all runs read the same rows, the longest one the most
         rows = settings.distillation.rows(settings.sequence_length)
-        used += PackedStream(corpus, settings.seed).documents_before(rows)
         tokens = settings.distillation.tokens + settings.distillation.final_tokens
-    return [account_of("compress", shard, used, tokens)]
+    return [account_of(settings, shard, corpus, count, rows, tokens)]
 
 
 def compare_child(settings: "Compress", where: str, shard: Shard) -> list[Counts]:

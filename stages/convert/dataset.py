@@ -13,8 +13,9 @@ import pyarrow as pa
 import yaml
 from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.manifest import Manifest
+from corpusmill.manifests.parquet_files import schema_of
 from corpusmill.manifests.receipt import Counts
-from corpusmill.manifests.shard import Shard, schema_of
+from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.stage_folder import StageFolder
 from corpusmill.manifests.storage import Artifact
 

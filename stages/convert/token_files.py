@@ -17,9 +17,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from corpusmill.manifests.errors import InputError, RecipeError
+from corpusmill.manifests.parquet_files import schema_of
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import IMAGE
-from corpusmill.manifests.shard import Shard, schema_of
+from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
 from numpy.typing import NDArray
 

@@ -30,7 +30,6 @@ SHORT_QUESTION = 4  # words
 COMMON_SEED = 64  # pieces; a seed of more is a template
 SEED_BITS = 30.0  # a seed of fewer is a common phrase
 _ROLL = 0xD6E8FEB86659FD93
-_MASK = (1 << 64) - 1
 _MIX = np.uint64(0xC4CEB9FE1A85EC53)
 _BITS_32 = np.uint64(32)
 _BITS_26 = np.uint64(26)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from corpusmill.manifests import storage
+from corpusmill.manifests import finding, storage
 from corpusmill.manifests.errors import InputError
 from corpusmill.stages.decontaminate.layouts import Layout, Part, layout_of, parts_of
 from corpusmill.stages.decontaminate.settings import EvaluationSet
@@ -28,9 +28,9 @@ def files_of(name: str, chosen: EvaluationSet) -> list[str]:
     """The set's files, sorted. Raises InputError if there are none."""
     files: set[str] = set()
     for pattern in chosen.patterns:
-        found = storage.expand([pattern.rstrip("/")])
+        found = finding.expand([pattern.rstrip("/")])
         files |= set(
-            found if pattern in found or storage.is_glob(pattern) else sorted_out(found).data
+            found if pattern in found or finding.is_glob(pattern) else sorted_out(found).data
         )
     if not files:
         raise InputError(

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+from corpusmill.manifests.parquet_output import ParquetOutput
 from corpusmill.manifests.receipt import Counts
-from corpusmill.manifests.shard import ParquetOutput, Shard
+from corpusmill.manifests.shard import Shard
 from corpusmill.stages.shuffle.row_groups import (
     UNBOUNDED,
     read_range,

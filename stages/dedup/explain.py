@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow.compute as pc
 from corpusmill.manifests.errors import InputError
 from corpusmill.manifests.manifest import read_manifest
-from corpusmill.manifests.shard import read_parquet, schema_of
+from corpusmill.manifests.parquet_files import read_parquet, schema_of
 from corpusmill.stages.columns.word_rule import DROPPED, SPACE, UNSPACED_CHARACTER, word_tables
 from corpusmill.stages.contract import DOCUMENTS, EXCLUDED
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from corpusmill.manifests.parquet_files import schema_of
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import EXCLUSION, excluded, extended
-from corpusmill.manifests.shard import Shard, schema_of
+from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
 from corpusmill.stages.columns.table import with_column
 from corpusmill.stages.contract import DOCUMENTS, EXCLUDED

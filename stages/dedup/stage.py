@@ -29,11 +29,12 @@ from functools import partial
 from typing import ClassVar
 
 import pyarrow as pa
+from corpusmill.manifests import finding
 from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.receipt import Receipt
-from corpusmill.manifests.shard import shard_names
+from corpusmill.manifests.shard_names import shard_names
 from corpusmill.manifests.stage_folder import StageFolder
-from corpusmill.manifests.storage import Artifact, list_files
+from corpusmill.manifests.storage import Artifact
 from corpusmill.stages.contract import (
     DOCUMENTS,
     GlobalStage,
@@ -80,7 +81,7 @@ class Dedup(DedupSettings, GlobalStage):
     def named_inputs(self) -> Mapping[str, tuple[str, ...]]:
         """The signatures of earlier runs. Raises RecipeError for a finished stage without any."""
         for folder in self.against:
-            if StageFolder(folder).has_manifest and not list_files(f"{folder}/signatures"):
+            if StageFolder(folder).has_manifest and not finding.files_below(f"{folder}/signatures"):
                 raise RecipeError(
                     f"dedup.against: {folder} holds no signatures",
                     "run dedup with signatures=true on those documents, and name its folder",

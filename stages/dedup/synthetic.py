@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from corpusmill.manifests.shard import may_hold, schema_of
+from corpusmill.manifests.parquet_files import may_hold, schema_of
 from corpusmill.manifests.storage import Artifact
 from corpusmill.stages.dedup.settings import DedupSettings
 from corpusmill.stages.dedup.signatures.normalization import without_numbers

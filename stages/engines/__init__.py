@@ -31,7 +31,7 @@ FREE_SETTINGS = tuple(
 )
 
 
-def _kind(value: Any) -> str:
+def kind_of(value: Any) -> str:
     return (
         str(value.get("kind", DEFAULT_KIND))
         if isinstance(value, Mapping)
@@ -44,5 +44,5 @@ EngineConfig = Annotated[
     | Annotated[TransformersEngine, Tag("transformers")]
     | Annotated[OpenAIEngine, Tag("openai")]
     | Annotated[VLLMEngine, Tag("vllm")],
-    Discriminator(_kind),
+    Discriminator(kind_of),
 ]

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from corpusmill.manifests import model_files, storage
+from corpusmill.manifests import finding, model_files
 from corpusmill.manifests.errors import ModelError
 from corpusmill.stages.engines import chat_template, reasoning
 from corpusmill.stages.engines.chat_template import Chat, ChatTemplate
@@ -149,7 +149,7 @@ def _load(name: str, template_arguments: Mapping[str, Any]) -> ChatTokenizer:
 
 def _digest(plain: tokens.LoadedTokenizer) -> str:
     """Of the tokenizer's files and of the chat templates beside the first."""
-    names = storage.names_in(os.path.join(plain.folder, _MORE_TEMPLATES))
+    names = finding.names_in(os.path.join(plain.folder, _MORE_TEMPLATES))
     if not names:
         return plain.digest
     more = [os.path.join(_MORE_TEMPLATES, name) for name in sorted(names)]

@@ -14,18 +14,20 @@ batch.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from corpusmill.stages.engines.chat import ChatTokenizer
 
-Message = dict[str, str]
+# role, and content: a text, or a list of parts if there is an image (`stages.engines.pictures`).
+Message = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Request:
-    """token_ids: the whole prompt with chat markup. messages: the same as a chat, for servers
-    that render it themselves. seed: below 2**31, the range that every server accepts. schema: a
-    JSON Schema, as JSON, that the answer is to have. Engines that cannot force it do not.
+    """token_ids: the whole prompt with chat markup; empty if it holds an image. messages: the same
+    as a chat, for servers that render it themselves. seed: below 2**31, the range that every server
+    accepts. schema: a JSON Schema, as JSON, that the answer is to have. Engines that cannot force
+    it do not.
     """
 
     token_ids: tuple[int, ...]
@@ -60,7 +62,9 @@ class Completion:
     error: str = ""
 
 
-class Engine(Protocol):
+class Answering(Protocol):
+    """What answers requests: an engine for text, or one that takes images."""
+
     @property
     def cpus(self) -> float:
         """What one worker that holds this engine needs."""
@@ -79,14 +83,6 @@ class Engine(Protocol):
         """How many streams may run at once in a process. With two, the end of one shard leaves no
         GPU idle.
         """
-        ...
-
-    def tokenizer(self) -> ChatTokenizer:
-        """The tokenizer of the model that answers. Raises ModelError if there is none."""
-        ...
-
-    def context_length(self) -> int | None:
-        """Tokens of prompt and answer together, or None without a limit."""
         ...
 
     def identity(self) -> str:
@@ -108,6 +104,18 @@ class Engine(Protocol):
         Requests are pulled in the caller's thread, while it waits for the next answer, and no more
         of them than the engine has room for. Raises EngineError if the engine fails.
         """
+        ...
+
+
+class Engine(Answering, Protocol):
+    """An engine for text. Its tokenizer says what fits."""
+
+    def tokenizer(self) -> ChatTokenizer:
+        """The tokenizer of the model that answers. Raises ModelError if there is none."""
+        ...
+
+    def context_length(self) -> int | None:
+        """Tokens of prompt and answer together, or None without a limit."""
         ...
 
 

@@ -14,6 +14,7 @@ from corpusmill.manifests.errors import EngineError, ModelError, RecipeError
 from corpusmill.manifests.settings import Settings
 from corpusmill.stages.engines import chat
 from corpusmill.stages.engines.contract import Completion, Request
+from corpusmill.stages.engines.pictures import harmless_content
 from corpusmill.stages.engines.server import Address, Asked, Server, server
 from corpusmill.stages.engines.stream import streamed
 from pydantic import JsonValue, NonNegativeFloat, PositiveFloat, PositiveInt, field_validator
@@ -179,7 +180,7 @@ class OpenAIEngine(Settings):
             replace(
                 request,
                 token_ids=request.token_ids[-1:],
-                messages=({"role": "user", "content": "Hello"},),
+                messages=({"role": "user", "content": harmless_content(request)},),
                 max_tokens=_PROBE_TOKENS,
             )
         )

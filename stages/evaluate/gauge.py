@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from corpusmill.evaluation.gauge import Gauge
 from corpusmill.evaluation.questions import Questions, build
 from corpusmill.evaluation.task import Task
-from corpusmill.manifests import storage
+from corpusmill.manifests import finding, storage
 from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.shard import Shard
 from corpusmill.stages.evaluate.rows import read_rows
@@ -28,7 +28,7 @@ def gauge_for(model: HybridModel, settings: Evaluate, context: int) -> Gauge:
     prepared = []
     for task in settings.gauge_tasks():
         paths, _ = settings.places(task)
-        prepared.append((task, questions_of(settings, task, storage.expand(paths))))
+        prepared.append((task, questions_of(settings, task, finding.expand(paths))))
     return Gauge(prepared, reading, settings.batch_tokens)
 
 

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from corpusmill.manifests import model_files, storage
+from corpusmill.manifests import finding, model_files, storage
 from corpusmill.manifests.looking.tables import print_table
 from corpusmill.stages.engines.model_folder import LANGUAGE_MODEL
 from corpusmill.stages.evaluate.stage import SUMMARY
@@ -23,7 +23,7 @@ def read_figures(folder: str) -> list[dict[str, Any]]:
     """The figures of a finished evaluation, one object for each task."""
     return [
         json.loads(storage.read_bytes(path))
-        for path in storage.list_files(storage.join(folder, SUMMARY), ".json")
+        for path in finding.files_below(storage.join(folder, SUMMARY), ".json")
     ]
 
 

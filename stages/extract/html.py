@@ -43,12 +43,13 @@ def tidy(text: str) -> str:
 
 class Page(NamedTuple):
     """The main text of a page, its title (None if it has none), and its links (None if they are not
-    known).
+    known). pages_without_text: those of a PDF file that show something else, from 1.
     """
 
     text: str
     title: str | None = None
     links: Written | None = None
+    pages_without_text: tuple[int, ...] = ()
 
 
 def main_text(

@@ -10,11 +10,13 @@ import math
 import re
 import textwrap
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from corpusmill.stages.extract.html import Page, clean
 
 MIME = "application/pdf"
+SCANS = ("pdf.no_text", "pdf.scanned_pages")  # reasons of files that `ocr` can read
 PASSWORD = 4  # PDFium's FPDF_ERR_PASSWORD
 FULL = 0.75  # of the width of its page: a shorter line ends a paragraph
 WIDEST = 0.1  # of the lines: titles and footers may be wider than the text, and so give no width
@@ -43,10 +45,32 @@ def version() -> str:
 
 
 def read(content: bytes, most_pages: int) -> Page:
-    """The text of all pages, and the title of the metadata.
+    """The text of all pages, the title of the metadata, and which pages show something and have no
+    text.
 
     Raises PdfError for a file that needs a password, is damaged, has more than `most_pages`, or has
     no text.
+    """
+    with opened(content) as file:
+        count = len(file)
+        if count > most_pages:
+            raise PdfError("pdf.too_many_pages", f"pages={count} > {most_pages}")
+        texts, scanned = [], []
+        for number in range(count):
+            text, shows = _page(file, number)
+            texts.append(joined(text))
+            if not texts[-1] and shows:
+                scanned.append(number + 1)
+        text, title = "\n\n".join(filter(None, texts)), title_of(file)
+    if not text:
+        raise PdfError("pdf.no_text", f"pages={count}, none with text: they may be scans")
+    return Page(text, title, tuple(scanned))
+
+
+@contextmanager
+def opened(content: bytes) -> Iterator[Any]:
+    """The file as PDFium has it. Raises PdfError if it needs a password or is damaged, also for a
+    page that is.
     """
     import pypdfium2
 
@@ -56,31 +80,51 @@ def read(content: bytes, most_pages: int) -> Page:
         locked = error.err_code == PASSWORD
         raise PdfError("pdf.encrypted" if locked else "pdf.unreadable", str(error)) from error
     try:
-        count = len(file)
-        if count > most_pages:
-            raise PdfError("pdf.too_many_pages", f"pages={count} > {most_pages}")
-        text = "\n\n".join(part for part in map(joined, _pages(file)) if part)
-        title = clean(file.get_metadata_value("Title")).strip()
+        yield file
+    except pypdfium2.PdfiumError as error:
+        raise PdfError("pdf.unreadable", str(error)) from error
     finally:
         file.close()
-    if not text:
-        raise PdfError("pdf.no_text", f"pages={count}, none with text: they may be scans")
-    return Page(text, title or None)
 
 
-def _pages(file: Any) -> Iterator[str]:
-    """The text of each page; empty for a page that is damaged."""
+def title_of(file: Any) -> str | None:
+    """The title that the metadata of an open file give."""
+    return clean(file.get_metadata_value("Title")).strip() or None
+
+
+def text_of(page: Any) -> str:
+    """The text layer of a page, with PDFium's line ends."""
+    text = page.get_textpage()
+    found: str = text.get_text_range()
+    text.close()
+    return found
+
+
+def is_picture(page: Any) -> bool:
+    """Whether pictures cover more than half of a page."""
+    from pypdfium2.raw import FPDF_PAGEOBJ_IMAGE
+
+    width, height = page.get_size()
+    covered = 0.0
+    for picture in page.get_objects(filter=[FPDF_PAGEOBJ_IMAGE]):
+        left, bottom, right, top = picture.get_bounds()
+        across = min(right, width) - max(left, 0)
+        covered += max(0, across) * max(0, min(top, height) - max(bottom, 0))
+    return covered > width * height / 2
+
+
+def _page(file: Any, number: int) -> tuple[str, bool]:
+    """(the text of a page, whether it draws anything). A page that is damaged has neither."""
     import pypdfium2
 
-    for number in range(len(file)):
-        try:
-            page = file[number]
-            text = page.get_textpage()
-            yield text.get_text_range()
-            text.close()
-            page.close()
-        except pypdfium2.PdfiumError:
-            yield ""
+    try:
+        page = file[number]
+        text = text_of(page)
+        shows = next(iter(page.get_objects(max_depth=1)), None) is not None
+        page.close()
+    except pypdfium2.PdfiumError:
+        return "", False
+    return text, shows
 
 
 def joined(page: str) -> str:

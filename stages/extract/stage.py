@@ -15,7 +15,7 @@ threshold.
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import pyarrow as pa
 from corpusmill.manifests.errors import CorpusmillError, RecipeError, nearest
@@ -30,8 +30,7 @@ from corpusmill.stages.readers.record import TOO_LARGE, ReaderSettings
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 TITLE = pa.field("title", pa.string())
-_KEPT = extended(TITLE, LINKS)
-_EXCLUDED = extended(TITLE, LINKS, *EXCLUSION)
+PAGES_WITHOUT_TEXT = pa.field("pages_without_text", pa.list_(pa.int32()))  # from 1
 _WARM_UP = (
     b"<html><body><p>Any page will do, with <b>marks</b>, "
     b"\xe2\x80\x9cquotes\xe2\x80\x9d.</p></body></html>",
@@ -76,6 +75,11 @@ class Extract(MapStage):
     application/pdf for the text of PDF files."""
     max_pdf_pages: PositiveInt = 1000
     """A PDF file with more pages is excluded."""
+    scanned_pages: Literal["leave_out", "exclude"] = "leave_out"
+    """Of a PDF file of which some pages have text, and others show something else. leave_out: keep
+    the text; `pages_without_text` names the others. exclude: drop the file, so that `ocr` reads all
+    of it.
+    """
     max_page_bytes: PositiveInt = 20_000_000
     """A longer page is excluded. Bytes after decoding."""
     page_seconds: float = Field(default=10, ge=0, le=86_400)
@@ -117,7 +121,7 @@ class Extract(MapStage):
         return self
 
     def adds(self) -> tuple[pa.Field, ...]:
-        return (TITLE, LINKS)
+        return (TITLE, LINKS, *((PAGES_WITHOUT_TEXT,) if pdf.MIME in self.mimes else ()))
 
     def depends_on(self) -> str:
         """The language model's digest, and the versions of the extractor, of the charset's
@@ -160,6 +164,7 @@ class Extract(MapStage):
                     page = _or_raised(text, record["mime"])
                     row["text"] = repaired(page.text, self.repair)
                     row["title"] = repaired(page.title, self.repair) if page.title else None
+                    row[PAGES_WITHOUT_TEXT.name] = list(page.pages_without_text) or None
                     self._check_length(row["text"])
                     if page.links and self.max_links:
                         row["links"] = resolved(page.links, record["url"], self.max_links)
@@ -180,7 +185,10 @@ class Extract(MapStage):
                 dropped.append(
                     {**row, "stage": self.name, "reason": drop.reason, "detail": drop.detail}
                 )
-        return Outcome(_table(kept, _KEPT), _table(dropped, _EXCLUDED))
+        columns = self.adds()
+        return Outcome(
+            _table(kept, extended(*columns)), _table(dropped, extended(*columns, *EXCLUSION))
+        )
 
     def _texts(self, records: Sequence[dict[str, Any]]) -> list[Any]:
         """Each record's text, or the exception that ended it. Pages go through the sandbox."""
@@ -227,7 +235,7 @@ class Extract(MapStage):
         """
         try:
             if mime == pdf.MIME:
-                return pdf.read(payload, self.max_pdf_pages)
+                return self._pdf_text(payload)
             page = repaired_page(charset.decoded(payload, declared)[0], self.repair)
             if mime == "text/plain":
                 return html.Page(html.clean(page).strip("\n"))
@@ -239,6 +247,12 @@ class Extract(MapStage):
         except Exception as error:  # a page that breaks an extractor must cost only that page
             what = (str(error).splitlines() or [""])[0][:300]
             raise _Drop(f"{_failed(mime)}.{type(error).__name__}", what) from error
+
+    def _pdf_text(self, payload: bytes) -> html.Page:
+        page = pdf.read(payload, self.max_pdf_pages)
+        if self.scanned_pages == "exclude" and page.pages_without_text:
+            raise _Drop("pdf.scanned_pages", f"without text: {list(page.pages_without_text)}")
+        return page
 
     def _language_of(self, text: str) -> str:
         return language.identify([text], self.language_model)[0].code

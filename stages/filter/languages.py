@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from corpusmill.manifests.errors import RecipeError, nearest
 from corpusmill.stages.filter.rules import Rule, by_code
 from numpy.typing import NDArray
@@ -266,3 +268,13 @@ def check(
                     f"language {language} has a threshold for {code}, which is not in force",
                     nearest(code, known),
                 )
+
+
+def of_rows(table: pa.Table) -> tuple[list[str], NDArray[np.int64]]:
+    """The languages of the table ("" for unknown), and the language of each row as an index into
+    them.
+    """
+    if "language" not in table.column_names or table.num_rows == 0:
+        return [""], np.zeros(table.num_rows, np.int64)
+    encoded = pc.fill_null(table["language"], "").combine_chunks().dictionary_encode()
+    return encoded.dictionary.to_pylist(), encoded.indices.to_numpy().astype(np.int64)

@@ -23,15 +23,14 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import FAILED_PREFIX, excluded
 from corpusmill.manifests.source_code import source_digest
-from corpusmill.stages.columns.cuts import with_cuts
-from corpusmill.stages.columns.table import with_column
 from corpusmill.stages.contract import MapStage, Outcome, Reads
 from corpusmill.stages.filter import datatrove_block, languages, presets, record, url_rules
+from corpusmill.stages.filter.columns import FAILED_RULES, failed_rules, with_edits, with_measures
+from corpusmill.stages.filter.datatrove_run import run_blocks
 from corpusmill.stages.filter.families import FAMILIES
 from corpusmill.stages.filter.languages import LANGUAGES
 from corpusmill.stages.filter.line_edits import LineEdits
@@ -48,12 +47,10 @@ from corpusmill.stages.filter.rules import (
     failing,
     rules_in_force,
 )
-from corpusmill.stages.filter.statistics import STATISTICS, Measured, fields
+from corpusmill.stages.filter.statistics import Measured, fields
 from corpusmill.stages.filter.url_rules import UrlRules
 from numpy.typing import NDArray
 from pydantic import model_validator
-
-FAILED_RULES = pa.field("failed_rules", pa.list_(pa.string()))
 
 
 class Filter(MapStage):
@@ -142,7 +139,7 @@ class Filter(MapStage):
 
         Needs the columns `id` and `text`, and `url` if there are URL rules.
         """
-        codes, rows = _languages(table)
+        codes, rows = languages.of_rows(table)
         found = self._measure(table["text"], codes, rows)
         rules = self.in_force()
         limits = languages.threshold_table(
@@ -159,11 +156,11 @@ class Filter(MapStage):
             found = self._run_blocks(table, found, drops, codes, rows)
         dropped = np.zeros(table.num_rows, np.bool_)
         dropped[list(drops)] = True
-        table = _measured(table, found.measured, _failed(verdicts, rules))
+        table = with_measures(table, found.measured, failed_rules(verdicts, rules))
         out = table.filter(pa.array(dropped))
         reasons = [drops[row] for row in np.flatnonzero(dropped)]
         return Outcome(
-            _edited(table, found).filter(pa.array(~dropped)),
+            with_edits(table, found).filter(pa.array(~dropped)),
             excluded(
                 out, self.name, [reason for reason, _ in reasons], [detail for _, detail in reasons]
             ),
@@ -263,90 +260,18 @@ class Filter(MapStage):
         """Run the blocks on the rows that no rule drops, and add to `drops`. If a block edits
         texts, the returned measurement has the new texts, statistics and cuts.
         """
-        texts: list[str | None] = found.texts.to_pylist()
-        cuts: dict[int, list[Any]] = {}
-        others = table.drop_columns("text")
-        for row in range(table.num_rows):
-            if row in drops:
-                continue
-            document = others.slice(row, 1).to_pylist()[0]
-            for block in map(datatrove_block.parse, self.blocks):
-                before = texts[row] or ""
-                verdict = datatrove_block.judge(block, {**document, "text": texts[row]})
-                if verdict.reason:
-                    drops[row] = verdict.reason, verdict.detail
-                    break
-                if verdict.text != before:
-                    pieces = cuts.setdefault(row, found.cuts[row].as_py() or [])
-                    pieces += record.replaced(before, verdict.text, record.steps(pieces))
-                    texts[row] = verdict.text
-        if not cuts:
+        blocks = list(map(datatrove_block.parse, self.blocks))
+        edited = run_blocks(blocks, table, found, drops)
+        if edited is None:
             return found
-        column = pa.chunked_array([pa.array(texts, table.schema.field("text").type)])
-        again = self._measure_as_it_is(column, [codes[row] for row in languages_of_rows])
+        texts, cuts = edited
+        again = self._measure_as_it_is(texts, [codes[row] for row in languages_of_rows])
         removed = {
             name: values for name, values in found.measured.items() if name.startswith("removed_")
         }
-        all_cuts = found.cuts.to_pylist()
-        for row, pieces in cuts.items():
-            all_cuts[row] = pieces
-        return Measurement(
-            {**again.measured, **removed},
-            column,
-            pa.chunked_array([pa.array(all_cuts, record.CUTS.type)]),
-        )
+        return Measurement({**again.measured, **removed}, texts, cuts)
 
     def _measure_as_it_is(self, texts: pa.ChunkedArray, codes: Sequence[str]) -> Measurement:
         """The statistics of texts that no line edit touches again."""
         apart = (self.judge or self._preset().judge) == "prose"
         return measure(texts, None, False, self._stop_words(), codes, apart=apart)
-
-
-def _measured(table: pa.Table, measured: Measured, failed: pa.Array) -> pa.Table:
-    """The table with the columns of its statistics and verdicts, and room for those of the
-    edits.
-    """
-    for statistic in STATISTICS:
-        table = with_column(table, statistic.field, pa.array(measured[statistic.name]))
-    table = with_column(table, FAILED_RULES, failed)
-    for column in (record.CUTS, record.REMOVED_BYTES):
-        if column.name not in table.column_names:
-            table = table.append_column(column, pa.nulls(table.num_rows, column.type))
-    return table
-
-
-def _edited(table: pa.Table, found: Measurement) -> pa.Table:
-    """The table with the edited texts, and the record of the edits, behind that of an earlier
-    `filter`.
-    """
-    cuts = found.cuts
-    if (
-        record.CUTS.name in table.column_names
-        and pc.any(pc.is_valid(table[record.CUTS.name])).as_py()
-    ):
-        earlier, now = table[record.CUTS.name].to_pylist(), cuts.to_pylist()
-        both = [
-            [*(first or ()), *record.later(pieces, record.steps(first))] or None
-            for first, pieces in zip(earlier, now, strict=True)
-        ]
-        cuts = pa.chunked_array([pa.array(both, record.CUTS.type)])
-    return with_cuts(table, (record.CUTS, record.REMOVED_BYTES), cuts, found.texts)
-
-
-def _languages(table: pa.Table) -> tuple[list[str], NDArray[np.int64]]:
-    """The languages of the table ("" for unknown), and the language of each row as an index into
-    them.
-    """
-    if "language" not in table.column_names or table.num_rows == 0:
-        return [""], np.zeros(table.num_rows, np.int64)
-    encoded = pc.fill_null(table["language"], "").combine_chunks().dictionary_encode()
-    return encoded.dictionary.to_pylist(), encoded.indices.to_numpy().astype(np.int64)
-
-
-def _failed(verdicts: NDArray[np.bool_], rules: Sequence[Rule]) -> pa.Array:
-    """The codes of the rules that each document fails; null where it fails none."""
-    rows, indices = np.nonzero(verdicts.T)
-    counts = np.bincount(rows, minlength=verdicts.shape[1])
-    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
-    codes = pa.array([rule.code for rule in rules], pa.string()).take(pa.array(indices))
-    return pa.ListArray.from_arrays(pa.array(offsets), codes, mask=pa.array(counts == 0))

@@ -21,9 +21,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import InputError
+from corpusmill.manifests.parquet_files import read_parquet
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import EXCLUSION, IMAGE, actual_id, extended
-from corpusmill.manifests.shard import Shard, read_parquet
+from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
 from corpusmill.stages.contract import (
     DOCUMENTS,

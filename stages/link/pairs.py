@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from corpusmill.manifests.parquet_files import read_parquet, schema_of
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import LINKS
-from corpusmill.manifests.shard import Shard, read_parquet, schema_of
+from corpusmill.manifests.shard import Shard
 from corpusmill.stages.dedup.match import partition_of
 from corpusmill.stages.link.addresses import keys_of
 from corpusmill.stages.shuffle.row_groups import (

@@ -9,9 +9,10 @@ from itertools import chain
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from corpusmill.manifests.parquet_files import read_parquet, schema_of
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import LINKED, LINKS, extended
-from corpusmill.manifests.shard import Shard, read_parquet, schema_of
+from corpusmill.manifests.shard import Shard
 from corpusmill.stages.contract import DOCUMENTS
 from corpusmill.stages.link.pairs import CHOSEN
 from corpusmill.stages.shuffle.row_groups import ROW_BITS, home_of, node_range, read_range

@@ -35,25 +35,32 @@ def write_results(settings: Mix, shard: Shard) -> None:
         ]
         figures = compare(checked, NATURAL, settings.last)
     found.pop("arms", None)  # keys of documents, of use to the check alone
+    predicted = found.pop("predicted")
     found["check"] = [figure.as_json() for figure in figures if figure.arm == PROPOSED]
     shard.file("", PROPOSAL, json.dumps(found, indent=1).encode() + b"\n")
-    shard.file("", RUNS, _runs(settings, runs, arms).encode())
+    shard.file("", RUNS, _runs(settings, runs, arms, predicted).encode())
     text = [*summary(found), *(["", *table(figures)] if figures else [])]
     shard.file("", SUMMARY, ("\n".join(text) + "\n").encode())
 
 
 def _runs(
-    settings: Mix, runs: Sequence[Mapping[str, Any]], arms: Mapping[str, Mapping[str, Any]]
+    settings: Mix,
+    runs: Sequence[Mapping[str, Any]],
+    arms: Mapping[str, Mapping[str, Any]],
+    predicted: Mapping[str, Sequence[float]],
 ) -> str:
-    """A line for each run: its shares, and the figures of the objective."""
+    """A line for each run: its shares, the figures of the objective, and those predicted for it
+    from the other runs.
+    """
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     sources = list(next(iter(arms.values()))["shares"])
-    rows.writerow(["run", *(f"share_{name}" for name in sources), *settings.importance])
+    foretold = [f"predicted_{name}" for name in settings.importance]
+    rows.writerow(["run", *(f"share_{name}" for name in sources), *settings.importance, *foretold])
     for run in sorted(runs, key=lambda one: str(one["arm"])):
-        shares = arms[run["arm"]]["shares"].values()
-        figures = [f"{value:.5f}" for value in losses_of(settings, run)]
-        rows.writerow([run["arm"], *(f"{share:.5f}" for share in shares), *figures])
+        arm = run["arm"]
+        numbers = [*arms[arm]["shares"].values(), *losses_of(settings, run), *predicted[arm]]
+        rows.writerow([arm, *(f"{number:.5f}" for number in numbers)])
     return text.getvalue()
 
 

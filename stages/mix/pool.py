@@ -13,10 +13,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from corpusmill.manifests import storage
 from corpusmill.manifests.errors import RecipeError
+from corpusmill.manifests.parquet_files import footer_of, read_parquet
 from corpusmill.manifests.receipt import Counts
-from corpusmill.manifests.shard import Shard, read_parquet
+from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
 from corpusmill.stages.quota import Weights, draw_each, keys_of
 from corpusmill.trainer.token_shards import COLUMNS, N_TOKENS, PREFIX, ROOT
@@ -114,11 +114,10 @@ def write_mixture(
     for number, (file, weighed) in enumerate(zip(files, measured, strict=True)):
         known = pa.concat_tables(list(read_parquet(weighed)) or [MEASURED.empty_table()])
         times = _times(known, taken)
-        shard.count_rows(file, len(times))
         is_taken = times > 0
+        shard.count_rows(file, int((~is_taken).sum()))
         if not is_taken.any():
             continue
-        rows_taken += int(is_taken.sum())
         times = times[is_taken]
         path, offset = folder / f"{number:06d}.parquet", 0
         writer: pq.ParquetWriter | None = None
@@ -126,6 +125,8 @@ def write_mixture(
         for table in read_parquet(file, [*COLUMNS, ROOT], is_taken):
             here = times[offset : offset + table.num_rows]
             offset += table.num_rows
+            shard.count_rows(file, table.num_rows)
+            rows_taken += table.num_rows
             rows = table.take(pa.array(np.repeat(np.arange(len(here)), here)))
             writer = writer or pq.ParquetWriter(path, rows.schema, compression="lz4")
             writer.write_table(rows, row_group_size=1 << 30)
@@ -149,6 +150,5 @@ def _times(measured: pa.Table, taken: Mapping[str, tuple[int, int]]) -> NDArray[
 
 def _facts(file: Artifact) -> dict[bytes, bytes]:
     """What the footer of a token shard says, such as its tokenizer."""
-    with storage.open_read(file.path) as stream:
-        footer = pq.read_metadata(stream).metadata or {}
+    footer = footer_of(file).metadata or {}
     return {key: value for key, value in footer.items() if key.startswith(PREFIX)}

@@ -26,8 +26,8 @@ TIE = 9  # decimals of bits per byte that tell two losses apart
 class Proposal:
     """weights, low, high: the proposal and its interval, (S,). domains: predicted losses of the
     natural mixture and of the proposal, (2, D). gain: how much lower the objective is predicted to
-    be, with the ends of its interval. ranks: leave-one-out rank correlation of each domain, (D,).
-    rank: of the objective.
+    be, with the ends of its interval. left_out: losses of each run, predicted from the others,
+    (R, D). ranks: their rank correlation with those measured, (D,). rank: of the objective.
     """
 
     weights: Floats
@@ -35,6 +35,7 @@ class Proposal:
     high: Floats
     domains: Floats
     gain: tuple[float, float, float]
+    left_out: Floats
     ranks: Floats
     rank: float
 
@@ -68,6 +69,7 @@ def propose(
         high,
         law(both),
         (_gain(law, both, objective), float(least), float(most)),
+        left_out,
         np.array([rank_correlation(*pair) for pair in zip(left_out.T, losses.T, strict=True)]),
         rank_correlation(left_out @ objective, losses @ objective),
     )

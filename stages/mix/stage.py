@@ -13,7 +13,7 @@ sources. `blend` takes the result with `weights`.
     mix      the results
 
     proposal.json             weights by source, what is predicted, how sure it is
-    runs.csv                  shares and held-out figures of every run
+    runs.csv                  shares and held-out figures of every run, measured and predicted
     summary.txt               the same for people
     curves/, items/           what each run measured, as in `ablate`
 
@@ -44,7 +44,7 @@ class Mix(SmallRuns):
     """Propose the weights of a blend from many small runs on mixtures of its sources."""
 
     name: ClassVar[str] = "mix"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     account: ClassVar[Account] = Account.MANY_TO_ONE
     reads: ClassVar[Reads] = Reads.TOKENS
     # Which runs there are is no setting of a run, and neither is what is made of them.

@@ -153,6 +153,9 @@ def write_proposal(settings: Mix, available: Mapping[str, int], shard: Shard) ->
         },
         "gain": dict(zip(("value", "low", "high"), found.gain, strict=True)),
         "rank_correlation": found.rank,
+        "predicted": {
+            one["arm"]: row for one, row in zip(curves, found.left_out.tolist(), strict=True)
+        },
         "runs": len(curves),
         "tokens_of_a_run": settings.tokens_of_a_run,
     }

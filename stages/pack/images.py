@@ -1,17 +1,17 @@
 """Images in token shards: the tokens that hold their places, and which images can be read.
 
 A row with an image begins with its tokens: a mark, each tile's tag and places, a mark. The text
-follows, and only the text counts in the loss. The image itself travels in the row.
+follows, and only the text counts in the loss. The image itself travels in the row. A question, if
+the row has one, stands between image and text as it is, and does not count.
 """
 
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 from corpusmill.manifests.errors import ModelError
-from corpusmill.manifests.schema import IMAGE, LETTERS
+from corpusmill.manifests.schema import IMAGE, LETTERS, QUESTION
 from corpusmill.stages.tokenizer.loaded import LoadedTokenizer, load, portable_files
 from corpusmill.vision.config import Tiling
 from corpusmill.vision.pixels import ImageError, open_image
@@ -44,17 +44,27 @@ class ImagePacking:
         """What footers tell the trainer: which token is an image's, and the tiling."""
         return ImageFacts(self.marks.place, self.tiling).footer
 
-    def prompts(self, images: Sequence[bytes | None]) -> list[list[int] | ImageError]:
-        """For each row, the tokens of its image, or why it cannot be read. Empty without one."""
-        return [self._prompt(image) if image is not None else [] for image in images]
+    def prompts(self, rows: pa.Table) -> list[list[int] | ImageError]:
+        """For each row, the tokens of its image and its question, or why the image cannot be read.
 
-    def _prompt(self, content: bytes) -> list[int] | ImageError:
+        Empty without an image: a question alone is not read.
+        """
+        images = rows[IMAGE.name].to_pylist()
+        questions = rows[QUESTION.name].to_pylist()
+        asked = self.tokenizer.encode([question or "" for question in questions])
+        return [
+            [] if image is None else self._prompt(image, question)
+            for image, question in zip(images, asked, strict=True)
+        ]
+
+    def _prompt(self, content: bytes, question: list[int]) -> list[int] | ImageError:
         try:
             image = open_image(content)
         except ImageError as error:
             return error
         grid = choose_grid(image.width, image.height, self.tiling.tile_size, self.tiling.max_tiles)
-        return self.marks.around(grid, self.tiling, lambda tag: self.tokenizer.encode([tag])[0])
+        tokens = self.marks.around(grid, self.tiling, lambda tag: self.tokenizer.encode([tag])[0])
+        return tokens + question
 
 
 def refuse_images(table: pa.Table) -> None:

@@ -21,16 +21,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from corpusmill.manifests.errors import ModelError
+from corpusmill.manifests.parquet_output import ROW_GROUP_BYTES
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import (
     DOCUMENT,
     EXCLUSION,
-    IMAGE,
     LINKED_PARENT,
+    QUESTION,
     excluded,
     extended,
 )
-from corpusmill.manifests.shard import ROW_GROUP_BYTES, Shard
+from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
 from corpusmill.stages.blend.copies import BLEND_SOURCE, EPOCH, PHASE
 from corpusmill.stages.contract import (
@@ -83,7 +84,7 @@ class Pack(GlobalStage):
     """Tokenise documents into the trainer's token shards."""
 
     name: ClassVar[str] = "pack"
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
     account: ClassVar[Account] = Account.ONE_TO_MANY
 
     tokenizer: str
@@ -143,6 +144,7 @@ def _pack(config: Pack, shard: Shard) -> list[Counts]:
         return [account]
     schema = WITH_IMAGES if images else TOKENS
     also = (BLEND_SOURCE, EPOCH, PHASE, LINKED_PARENT, *IMAGE_COLUMNS)
+    also += (QUESTION,) if images else ()
     with (
         # Row groups end by tokens, below.
         shard.parquet(DOCUMENTS, schema, row_group_bytes=1 << 62) as output,
@@ -191,7 +193,7 @@ def _token_rows(
     for start, end in tokens.batches(sizes):
         batch = table.slice(start, end - start)
         encoded = tokenizer.encode([text or "" for text in texts[start:end]])
-        prompts = images.prompts(batch[IMAGE.name].to_pylist()) if images else [[]] * len(encoded)
+        prompts = images.prompts(batch) if images else [[]] * len(encoded)
         parts: list[NDArray[np.int32]] = []
         rows: list[int] = []
         numbers: list[int] = []

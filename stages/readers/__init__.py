@@ -132,7 +132,10 @@ def locate(origin: Mapping[str, Any]) -> bytes:
     if settings.own is not None:
         return own_record(path, settings, row or 0)
     with storage.open_read(path) as file:
-        found = _format(path, settings)
+        try:
+            found = _format(path, settings)
+        except InputError:
+            found = "text"  # a picture or a PDF file, which `ocr` reads as a whole
         if offset is not None and found == "warc":
             return warc_record.record_at(file, offset, row)
         if offset is not None and found == "arc":

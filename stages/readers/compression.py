@@ -13,6 +13,7 @@ from typing import IO, Any
 
 import pyarrow as pa
 from corpusmill.manifests.errors import InputError
+from corpusmill.manifests.watched import Watched
 from corpusmill.stages.readers.streams import (
     LZ4_MAGIC,
     ZIP_MAGIC,
@@ -45,18 +46,24 @@ _UNREADABLE = (
 class Unpacked(Inflated):
     """The stream of a library that decompresses a whole file: one member from the file's start on.
 
-    pull: reads at most so many decompressed bytes.
+    file: what the library reads. pull: reads at most so many decompressed bytes. failures: what
+    the library raises for damage, and perhaps for a fault of the storage.
     """
 
-    def __init__(self, pull: Callable[[int], bytes], failures: tuple[type[Exception], ...]) -> None:
-        self._pull, self._failures = pull, failures
+    def __init__(
+        self, file: Watched, pull: Callable[[int], bytes], failures: tuple[type[Exception], ...]
+    ) -> None:
+        self._source, self._pull, self._failures = file, pull, failures
         self._decoded = 0
         self._spare = b""
         self.damage = None
         self.members = deque([Member(0, 0)])
 
     def read(self, size: int = -1) -> bytes:
-        """At most `size` bytes (all, if negative). Empty at the end or at damage."""
+        """At most `size` bytes (all, if negative). Empty at the end or at damage.
+
+        If the storage failed, its OSError is raised: another attempt may succeed.
+        """
         if size < 0:
             return b"".join(iter(lambda: self.read(1 << 20), b""))
         if self.damage is not None:
@@ -64,6 +71,7 @@ class Unpacked(Inflated):
         try:
             data = self._pull(size)
         except self._failures as error:
+            self._source.check()
             self.damage = Damage("corrupt", 0, f"the compressed file does not decode ({error})")
             return b""
         self._decoded += len(data)
@@ -75,7 +83,7 @@ class _Unclosed:
 
     closed = False
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: Watched) -> None:
         self.read, self.seek, self.tell = file.read, file.seek, file.tell
 
     def close(self) -> None:
@@ -138,10 +146,11 @@ def _stream(file: IO[bytes], path: str) -> Inflated | Plain:
     magic = magic_of(start)
     if magic == LZ4_MAGIC:
         file.seek(0)
-        source: Any = pa.CompressedInputStream(pa.PythonFile(_Unclosed(file), "r"), "lz4")
-        return Unpacked(source.read, (OSError,))
+        watched = Watched.of(file)
+        source: Any = pa.CompressedInputStream(pa.PythonFile(_Unclosed(watched), "r"), "lz4")
+        return Unpacked(watched, source.read, (OSError,))
     if magic == ZIP_MAGIC:
-        return _only_file(file, path)
+        return _only_file(Watched.of(file), path)
     if magic in ZLIB_MAGICS and not _is_zlib(start):
         magic = None
     return Inflated(file, 0, magic) if magic else Plain(file, 0)
@@ -156,7 +165,7 @@ def _refuse_unreadable(start: bytes, path: str) -> None:
         raise InputError(f"{path} is {what}, which is not read", "unpack it, or leave it out")
 
 
-def _only_file(file: IO[bytes], path: str) -> Inflated:
+def _only_file(file: Watched, path: str) -> Inflated:
     """The file in a ZIP archive of one file. Raises InputError for any other archive."""
     failures = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError)
     try:
@@ -171,8 +180,9 @@ def _only_file(file: IO[bytes], path: str) -> Inflated:
                 f"{path} is a ZIP archive of {len(inside)} files, which is not read",
                 "unpack it, or leave it out",
             )
-        return Unpacked(archive.open(inside[0]).read, failures)
+        return Unpacked(file, archive.open(inside[0]).read, failures)
     except (*failures, NotImplementedError) as error:
+        file.check()
         raise InputError(
             f"{path} is a ZIP archive that cannot be read ({error})", "make it again, or unpack it"
         ) from error

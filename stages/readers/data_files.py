@@ -47,10 +47,12 @@ _MADE_BY_TOOLS = frozenset(
 )
 _SURE = (".warc", ".wet", ".wat", ".arc", ".jsonl", ".ndjson", ".parquet")  # never about a folder
 _MOST_NAMED = 5
+_SCANS = (".pdf", ".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm")
 # Why a file is left out.
 BESIDE_DATA: Final = "tools write such files beside data"
 ABOUT: Final = "it is about the folder"
 OTHER_JSON: Final = "it is JSON, but neither one object a line nor an array of objects"
+SCAN: Final = "it is a PDF file or a picture: `ocr` reads it"
 UNKNOWN: Final = "neither its name nor its content is that of a format that is read"
 
 
@@ -86,7 +88,9 @@ def why_left_out(path: str) -> str:
         return ""
     if _begins_as_data(path):
         return ""
-    return OTHER_JSON if name.endswith(".json") else UNKNOWN
+    if name.endswith(".json"):
+        return OTHER_JSON
+    return SCAN if name.endswith(_SCANS) else UNKNOWN
 
 
 def names_of(paths: Iterable[str]) -> str:

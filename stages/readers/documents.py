@@ -9,9 +9,10 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 from corpusmill.manifests.errors import InputError, RecipeError
+from corpusmill.manifests.parquet_files import read_parquet, schema_of
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import DOCUMENT, EXCLUSION, FAILED_PREFIX, conform, extended
-from corpusmill.manifests.shard import read_parquet, schema_of, shard_names
+from corpusmill.manifests.shard_names import shard_names
 from corpusmill.manifests.storage import Artifact
 from corpusmill.stages.columns.table import with_column
 from corpusmill.stages.readers import ReaderSettings, read_records

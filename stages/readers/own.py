@@ -86,6 +86,7 @@ def _documents(path: str, settings: ReaderSettings) -> Iterator[Mapping[str, Any
             for found in reader.records(path, io.BufferedReader(_Raw(file))):
                 _refuse_other_values(found)
                 yield found
+            file.check()  # the reader may have taken a fault for the end of the file
         except (ValueError, TypeError, LookupError, EOFError, zipfile.BadZipFile) as error:
             file.check()
             raise InputError(

@@ -7,7 +7,7 @@ Pillow and fonts.
 
 import io
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -155,10 +155,17 @@ def fill(text: str, start: int, look: Look, paper: Paper) -> list[PlacedLine]:
     return placed
 
 
-def image(placed: Sequence[PlacedLine], look: Look, paper: Paper) -> bytes:
-    """The page as a grey JPEG or PNG file."""
+def image(
+    placed: Sequence[PlacedLine],
+    look: Look,
+    paper: Paper,
+    shapes: Callable[[ImageDraw.ImageDraw], None] | None = None,
+) -> bytes:
+    """The page as a grey JPEG or PNG file. shapes: draws what lies below the text."""
     page = Image.new("L", (paper.width, paper.height), look.ground)
     pen = ImageDraw.Draw(page)
+    if shapes is not None:
+        shapes(pen)
     for item in placed:
         font = sized(look.path(item.line.kind), look.font_size(item.line.kind))
         pen.text((item.x, item.y), item.line.text, fill=look.ink, font=font)

@@ -4,13 +4,16 @@ Every page is a row: its image, and the text that stands on it. The lineage name
 the span of its text. So held-out documents stay held out, and every image can be traced. Looks
 (font, size, columns, colours, rotation, noise) are drawn by a seed from the document's id.
 
+With `charts`, pictures of bars and small tables are drawn instead, whose names come from the text.
+The row's `question` asks for a value, and its text is the answer.
+
 The unit of the account is the page: a document with three pages counts once, and twice as a repeat.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +24,7 @@ from corpusmill.manifests.schema import (
     EXCLUSION,
     IMAGE,
     LETTERS,
+    QUESTION,
     conform,
     extended,
     seed_for,
@@ -39,6 +43,7 @@ from corpusmill.stages.contract import (
     Reads,
 )
 from corpusmill.stages.readers.documents import count_reasons, input_shards
+from corpusmill.stages.render.chart import Chart, Charts, chart, check_room, draw_shapes
 from corpusmill.stages.render.fonts import Face, draws, draws_all, find_faces
 from corpusmill.stages.render.lines import Kind, page_text
 from corpusmill.stages.render.page import (
@@ -51,11 +56,12 @@ from corpusmill.stages.render.page import (
     letters,
 )
 from corpusmill.trainer.token_shards import is_held_out
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 FONT = pa.field("font", pa.string())  # the family of the page's prose
-SCHEMA = extended(IMAGE, FONT, *LETTERS)
 BATCH_ROWS = 64
+DIGITS = "0123456789"
+MISSES = 3  # charts without room or words in a row: the text has no more
 RENDERED = "rendered"
 
 
@@ -63,6 +69,7 @@ class Render(GlobalStage):
     """Draw documents as page images with their text."""
 
     name: ClassVar[str] = "render"
+    version: ClassVar[int] = 2
     reads: ClassVar[Reads] = Reads.DOCUMENTS
     account: ClassVar[Account] = Account.ONE_TO_MANY
 
@@ -78,14 +85,22 @@ class Render(GlobalStage):
     paper: Paper = Paper()
     """Size and roughness of the pages."""
     max_pages: PositiveInt | None = 4
-    """Pages of a document at most. Null: all of it."""
+    """Pages or charts of a document at most. Null: all of it."""
     min_characters: PositiveInt = 20
     """A page with less text is left out."""
+    charts: Charts | None = None
+    """Draw charts with a question and its answer. Null: pages of the text."""
     seed: NonNegativeInt = 0
     """Moves every draw."""
 
+    @model_validator(mode="after")
+    def _charts_fit(self) -> Self:
+        if self.charts is not None:
+            check_room(self.charts, self.paper)
+        return self
+
     def adds(self) -> tuple[pa.Field, ...]:
-        return IMAGE, FONT, *LETTERS
+        return (IMAGE, FONT, *LETTERS, *([] if self.charts is None else [QUESTION]))
 
     def depends_on(self) -> str:
         """The fonts and the version of Pillow. Raises CorpusmillError if there is no font."""
@@ -118,7 +133,7 @@ class Render(GlobalStage):
 
 @dataclass(frozen=True)
 class Page:
-    """A drawn page and its place in the document's text."""
+    """A drawn page and its place in the document's text. Of a chart, the text is the answer."""
 
     number: int
     start: int
@@ -127,14 +142,17 @@ class Page:
     font: str
     image: bytes
     letters: Letters
+    chart: Chart | None = None
 
 
 def render(settings: Render, shard: Shard) -> list[Counts]:
     """The work of one shard."""
     faces = settings.faces()
+    schema = extended(*settings.adds())
+    draw = pages if settings.charts is None else chart_pages
     account = Counts(settings.name)
     with (
-        shard.parquet(DOCUMENTS, SCHEMA) as output,
+        shard.parquet(DOCUMENTS, schema) as output,
         shard.parquet(EXCLUDED, extended(*EXCLUSION)) as excluded_output,
     ):
         done = 0
@@ -145,7 +163,7 @@ def render(settings: Render, shard: Shard) -> list[Counts]:
                     for document in batch.to_pylist():
                         rows = [
                             _row(document, page, settings)
-                            for page in pages(
+                            for page in draw(
                                 document["id"], document["text"] or "", settings, faces
                             )
                         ]
@@ -153,7 +171,7 @@ def render(settings: Render, shard: Shard) -> list[Counts]:
                         account.repeats += max(0, len(rows) - 1)
                         if not rows:
                             dropped.append(_excluded(document, faces))
-                    output.write(pa.Table.from_pylist(kept, schema=SCHEMA))
+                    output.write(pa.Table.from_pylist(kept, schema=schema))
                     excluded_output.write(
                         pa.Table.from_pylist(dropped, schema=extended(*EXCLUSION))
                     )
@@ -179,7 +197,7 @@ def pages(name: str, text: str, settings: Render, faces: Sequence[Face]) -> Iter
             return
         begin, start = start, max(placed[-1].line.end, start + 1)
         written = page_text([item.line for item in placed])
-        if len(written) < settings.min_characters or not _shows(placed, look.path):
+        if len(written.strip()) < settings.min_characters or not _shows(placed, look.path):
             continue
         drawn += 1
         yield Page(
@@ -190,6 +208,36 @@ def pages(name: str, text: str, settings: Render, faces: Sequence[Face]) -> Iter
             look.face.family,
             image(placed, look, paper),
             letters(placed, look, paper),
+        )
+
+
+def chart_pages(name: str, text: str, settings: Render, faces: Sequence[Face]) -> Iterator[Page]:
+    """The charts of a document. Each takes its names from the next stretch of the text."""
+    assert settings.charts is not None
+    paper = settings.paper
+    start = number = drawn = missed = 0
+    numbered = _able(DIGITS, faces)
+    while numbered and missed < MISSES and drawn != settings.max_pages:
+        rng = np.random.default_rng(seed_for(name, "chart", number, settings.seed))
+        number += 1
+        look = draw_look(rng, numbered, paper)
+        share = settings.held_out_share
+        made = chart(text, start, look, paper, settings.charts, share, rng)
+        if made is None:
+            missed += 1
+            continue
+        shown, end = made
+        begin, start, missed = start, end, 0
+        drawn += 1
+        yield Page(
+            number - 1,
+            begin,
+            start,
+            shown.answer,
+            look.face.family,
+            image(shown.labels, look, paper, partial(draw_shapes, chart=shown, look=look)),
+            letters(shown.labels, look, paper),
+            shown,
         )
 
 
@@ -204,13 +252,16 @@ def _shows(placed: Sequence[PlacedLine], path_of: Callable[[Kind], str]) -> bool
 
 
 def _row(document: dict[str, Any], page: Page, settings: Render) -> dict[str, Any]:
+    paper = settings.paper.model_dump_json()
+    if settings.charts is not None:
+        paper += settings.charts.model_dump_json()
     name = synthetic_id(
         document["id"],
         page.start,
         page.end,
         settings.name,
         page.font,
-        settings.paper.model_dump_json(),
+        paper,
         settings.seed,
         page.number,
     )
@@ -226,6 +277,7 @@ def _row(document: dict[str, Any], page: Page, settings: Render) -> dict[str, An
         "letters": page.letters.text,
         "letter_x": page.letters.x,
         "letter_y": page.letters.y,
+        **({} if page.chart is None else {QUESTION.name: page.chart.question}),
     }
 
 

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from corpusmill.manifests import storage
+from corpusmill.manifests.parquet_files import read_parquet, schema_of
 from corpusmill.manifests.receipt import Counts
-from corpusmill.manifests.shard import Shard, read_parquet, schema_of
+from corpusmill.manifests.shard import Shard
 from corpusmill.stages.semantic_dedup.settings import SemanticDedupSettings
 from corpusmill.stages.semantic_dedup.vectors import Vectors, vectors_of
 from corpusmill.stages.shuffle.row_groups import UNBOUNDED, write_by_partition

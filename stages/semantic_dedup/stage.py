@@ -24,9 +24,10 @@ from typing import ClassVar
 import numpy as np
 import pyarrow as pa
 from corpusmill.classifiers.encoder import encoder_digest
+from corpusmill.manifests.parquet_files import schema_of
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import EXCLUSION, excluded, extended
-from corpusmill.manifests.shard import Shard, schema_of
+from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
 from corpusmill.stages.contract import (
     DOCUMENTS,

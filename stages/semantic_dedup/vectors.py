@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from corpusmill.classifiers.encoder import embed
+from corpusmill.classifiers.encoder import embed, rows_at_a_time
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.shard import Shard
 from corpusmill.stages.semantic_dedup.settings import SemanticDedupSettings
@@ -20,7 +20,6 @@ from corpusmill.stages.shuffle.row_groups import home_of, node_range
 
 Vectors = npt.NDArray[np.float32]
 VECTORS, SAMPLE = "work/vectors", "work/sample"
-BATCH_ROWS = 1024
 
 
 def vectors_schema(width: int) -> pa.Schema:
@@ -58,10 +57,11 @@ def make_vectors(settings: SemanticDedupSettings, share: float, shard: Shard) ->
     (document,) = shard.inputs
     first, _ = node_range(home_of(shard.name))
     schema, done = None, 0
+    rows = rows_at_a_time(settings.embedding)
     tables: list[pa.Table] = []
     for group in shard.read(document, ["id", "text", "quality"]):
-        for start in range(0, group.num_rows, BATCH_ROWS):
-            table = group.slice(start, BATCH_ROWS)
+        for start in range(0, group.num_rows, rows):
+            table = group.slice(start, rows)
             vectors = embed(settings.embedding, pc.fill_null(table["text"], "").to_pylist())
             lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
             vectors = (vectors / np.maximum(lengths, 1e-12)).astype(np.float16)

@@ -19,7 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import InputError
-from corpusmill.manifests.shard import ParquetOutput, Shard
+from corpusmill.manifests.parquet_output import ParquetOutput
+from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
 from corpusmill.manifests.watched import Watched
 

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from corpusmill.manifests.parquet_files import schema_of
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import EXCLUSION, excluded, extended
-from corpusmill.manifests.shard import Shard, schema_of
+from corpusmill.manifests.shard import Shard
 from corpusmill.stages.columns.cuts import with_cuts
 from corpusmill.stages.columns.strings import copied, string_array
 from corpusmill.stages.columns.table import with_column

@@ -18,9 +18,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from corpusmill.manifests.errors import InputError
+from corpusmill.manifests.parquet_files import read_parquet, schema_of
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import seed_for
-from corpusmill.manifests.shard import Shard, read_parquet, schema_of
+from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
 from corpusmill.stages.shuffle.streams import DESTINATION, StreamWriter
 from corpusmill.stages.substring.settings import SubstringSettings

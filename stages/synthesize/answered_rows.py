@@ -7,21 +7,46 @@ long, no more rows are planned until it is answered. So the output does not depe
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from typing import Generic, Protocol, TypeVar
 
 from corpusmill.stages.engines.contract import Completion, Request
 from corpusmill.stages.synthesize.ledger import Ledger
-from corpusmill.stages.synthesize.planned_rows import PlannedRow
 
 Answers = Callable[[Iterator[Request]], Iterator[tuple[int, Completion]]]
 _MOST_HELD = 64 << 20  # characters of complete rows that wait for rows before them
 
 
+class Planned(Protocol):
+    """What has requests: a row of `planned_rows`, or a page of `stages.ocr`.
+
+    answers: place among `asked` -> answer. asked_starts: where the text of each request begins.
+    size: characters that it holds in memory, about.
+    """
+
+    answers: dict[int, Completion]
+
+    @property
+    def asked(self) -> list[Request]: ...
+
+    @property
+    def asked_starts(self) -> list[int]: ...
+
+    @property
+    def is_complete(self) -> bool: ...
+
+    @property
+    def size(self) -> int: ...
+
+
+RowT = TypeVar("RowT", bound=Planned)
+
+
 def answered(
-    planned: Iterator[Sequence[PlannedRow]],
+    planned: Iterator[Sequence[RowT]],
     answers: Answers,
     ledger: Ledger,
     most_held: int = _MOST_HELD,
-) -> Iterator[PlannedRow]:
+) -> Iterator[RowT]:
     """The rows of `planned`, each with its answers, in the same order.
 
     planned: for each document its rows. Their requests go out by segment, so that those about the
@@ -36,18 +61,16 @@ def answered(
         yield from rows.complete()
 
 
-class _Rows:
+class _Rows(Generic[RowT]):
     """Rows that are planned and not yet given out."""
 
-    def __init__(
-        self, planned: Iterator[Sequence[PlannedRow]], ledger: Ledger, most_held: int
-    ) -> None:
+    def __init__(self, planned: Iterator[Sequence[RowT]], ledger: Ledger, most_held: int) -> None:
         self._planned = planned
         self._ledger = ledger
         self._most_held = most_held
         self._held = 0  # characters of complete rows
-        self._open: deque[PlannedRow] = deque()
-        self._asked: dict[int, tuple[PlannedRow, int]] = {}  # request -> its row and place there
+        self._open: deque[RowT] = deque()
+        self._asked: dict[int, tuple[RowT, int]] = {}  # request -> its row and place there
         self.exhausted = False
 
     def requests(self) -> Iterator[Request]:
@@ -75,12 +98,12 @@ class _Rows:
         self._ledger.add(row.asked[place], completion)
         self._put(row, place, completion)
 
-    def _put(self, row: PlannedRow, place: int, completion: Completion) -> None:
+    def _put(self, row: RowT, place: int, completion: Completion) -> None:
         row.answers[place] = completion
         if row.is_complete:
             self._held += row.size
 
-    def complete(self) -> Iterator[PlannedRow]:
+    def complete(self) -> Iterator[RowT]:
         """Give out the complete rows before the first one that is not."""
         while self._open and self._open[0].is_complete:
             row = self._open.popleft()
@@ -88,7 +111,7 @@ class _Rows:
             yield row
 
 
-def _by_segment(rows: Sequence[PlannedRow]) -> list[tuple[PlannedRow, int]]:
+def _by_segment(rows: Sequence[RowT]) -> list[tuple[RowT, int]]:
     """(row, place of a request in it), in the order of the segments' begin in the document."""
     asked = [(start, row, place) for row in rows for place, start in enumerate(row.asked_starts)]
     return [(row, place) for _, row, place in sorted(asked, key=lambda item: item[0])]

@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from corpusmill.manifests.errors import InputError
+from corpusmill.manifests.parquet_files import read_parquet, schema_of
 from corpusmill.manifests.schema import LINKED, conform, extended, seed_for
-from corpusmill.manifests.shard import read_parquet, schema_of
 from corpusmill.manifests.storage import Artifact
 from corpusmill.prompts.loader import Prompt
 from corpusmill.stages.engines.chat import ChatTokenizer

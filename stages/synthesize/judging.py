@@ -145,7 +145,7 @@ class Bench:
             return Finished(row, finished.text_tokens, finished.rejection)
         name, grade = next(iter(low.items()))
         detail = f"{name}={grade:g} < {self.least[name]:g}: {excerpt(row['text'])}"
-        return Finished(row, rejection=Rejection("synthesize.judged_low", detail))
+        return Finished(row, rejection=Rejection("judged_low", detail))
 
 
 def grades_of(text: str, scores: Iterable[str]) -> dict[str, float]:

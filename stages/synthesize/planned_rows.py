@@ -207,7 +207,7 @@ class Planner:
         )
         rejection = _too_short_pair(texts, pieces, prompt)
         if rejection is None and (prompt.name, first) in cut.left_out:
-            rejection = Rejection("synthesize.not_in_prompt", excerpt(first))
+            rejection = Rejection("not_in_prompt", excerpt(first))
         for sample in range(self.samples):
             name = f"{document['id']} {document[LINKED.name]['id']}"
             seed = seed_for(name, prompt.name, sample, self.seed) & _SEED_BITS
@@ -254,7 +254,7 @@ class Planner:
             seed = seed_for(document["id"], prompt.name, sample, self.seed) & _SEED_BITS
             if cut is None:
                 detail = f"n_tokens={len(starts)} < {_least(prompt)}"
-                too_short = Rejection("synthesize.document_too_short", detail)
+                too_short = Rejection("document_too_short", detail)
                 yield PlannedRow(document, prompt, sample, seed, (), rejection=too_short)
                 continue
             # A joined row has all segments, another row has one.
@@ -275,7 +275,7 @@ class Planner:
                 rejection = _all_too_short(requests, pieces, prompt)
                 if any((prompt.name, part) in cut.left_out for part in inner):
                     requests = []
-                    rejection = Rejection("synthesize.not_in_prompt", excerpt(inner[0]))
+                    rejection = Rejection("not_in_prompt", excerpt(inner[0]))
                 yield PlannedRow(document, prompt, sample, first, pieces, requests, rejection)
 
     def _chat(self, prompt: Prompt, inner: str, linked: str = "") -> list[dict[str, str]]:
@@ -332,7 +332,7 @@ class Planner:
         least = planned.prompt.limits.min_output_tokens
         if n_tokens < least:
             detail = f"n_tokens={n_tokens} < {least}: {excerpt(text)}"
-            return Finished(row, rejection=Rejection("synthesize.output_too_short", detail))
+            return Finished(row, rejection=Rejection("output_too_short", detail))
         row["text"] = text
         row["shared_words"] = shared_words(text, planned.passage)
         row["lineage"]["finish_reason"] = "stop"  # of the segments that are in the row
@@ -420,14 +420,14 @@ def usable(
     request.
     """
     if answer.finish_reason == "error":
-        return Rejection("error_synthesize.request", answer.error)
+        return Rejection("request", answer.error, failed=True)
     if answer.finish_reason == "length":
         return Rejection(
-            "synthesize.cut_off", f"output_tokens={answer.n_output_tokens}: {excerpt(answer.text)}"
+            "cut_off", f"output_tokens={answer.n_output_tokens}: {excerpt(answer.text)}"
         )
     text = without_reasoning(answer.text)
     if text is None:
-        return Rejection("synthesize.reasoning", excerpt(answer.text))
+        return Rejection("reasoning", excerpt(answer.text))
     return clean(text, prompt, Context.of(prompt, parts, n_tokens, seed))
 
 
@@ -438,7 +438,7 @@ def _all_too_short(
         return None
     longest = max(piece.n_tokens for piece in segments)
     return Rejection(
-        "synthesize.segment_too_short", f"n_tokens={longest} < {prompt.limits.min_segment_tokens}"
+        "segment_too_short", f"n_tokens={longest} < {prompt.limits.min_segment_tokens}"
     )
 
 
@@ -452,7 +452,7 @@ def _too_short_pair(
         if piece.n_tokens < least:
             what = "document" if whole else "segment"
             detail = f"n_tokens={piece.n_tokens} < {least}"
-            return Rejection(f"synthesize.{what}_too_short", detail)
+            return Rejection(f"{what}_too_short", detail)
     return None
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from corpusmill.manifests import storage
+from corpusmill.manifests import finding, storage
 from corpusmill.manifests.errors import InputError, RecipeError
 from corpusmill.manifests.package_data import package_file
 from corpusmill.manifests.schema import DOCUMENT, LINKED
@@ -15,7 +15,7 @@ from corpusmill.stages.synthesize.stage import Synthesize
 
 def listed(folder: str | None = None) -> Iterator[str]:
     """A line for each shipped prompt, or each in a folder: name, limits and purpose."""
-    names = loader.shipped() if folder is None else storage.list_files(folder, ".md")
+    names = loader.shipped() if folder is None else finding.files_below(folder, ".md")
     if not names:
         raise InputError(f"{folder} holds no prompt file", "name a folder of .md files")
     prompts = [loader.load(name) for name in names]
@@ -48,7 +48,7 @@ def examined(name_or_path: str) -> Iterator[str]:
         wrong += bool(fault)
         yield f"--- example {number} of {len(prompt.examples)}: {fault or 'as the file says'}"
         if isinstance(result, postfilters.Rejection):
-            yield f"dropped, {result.reason}: {result.detail}"
+            yield f"dropped, {result.code(postfilters.stage_of(prompt))}: {result.detail}"
         else:
             yield f"kept: {result}"
     if wrong:
@@ -111,6 +111,6 @@ def _outcome(settings: Synthesize, row: PlannedRow) -> Iterator[str]:
         yield f"answer, {reply.finish_reason}: {reply.text or reply.error}"
     finished = settings.planner().finish(row, settings.engine.identity(), settings.min_joined_share)
     if finished.rejection:
-        yield f"dropped, {finished.rejection.reason}: {finished.rejection.detail}"
+        yield f"dropped, {finished.rejection.code(settings.name)}: {finished.rejection.detail}"
     else:
         yield f"kept: {finished.row['text']}"

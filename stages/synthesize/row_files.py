@@ -5,9 +5,10 @@ from contextlib import ExitStack
 from typing import Any
 
 import pyarrow as pa
+from corpusmill.manifests.parquet_output import ROW_GROUP_BYTES, ParquetOutput
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import EXCLUSION, extended
-from corpusmill.manifests.shard import ROW_GROUP_BYTES, ParquetOutput, Shard
+from corpusmill.manifests.shard import Shard
 from corpusmill.stages.contract import EXCLUDED
 from corpusmill.stages.readers.documents import count_reasons
 from corpusmill.stages.synthesize.planned_rows import Finished
@@ -61,8 +62,7 @@ class RowFiles:
                 self._counts.text_bytes += len(row["text"].encode())
                 self._counts.tokens += item.text_tokens
                 continue
-            # What all stages share that ask a model names its reasons as synthesize does.
-            reason = rejection.reason.replace("synthesize.", f"{stage}.", 1)
+            reason = rejection.code(stage)
             excluded.append({**row, "stage": stage, "reason": reason, "detail": rejection.detail})
             count_reasons(self._counts, [reason])
         for where, rows in kept.items():

@@ -28,15 +28,12 @@ from corpusmill.prompts import loader
 from corpusmill.prompts.loader import Order, Prompt
 from corpusmill.stages.contract import (
     Account,
-    GlobalStage,
     Inputs,
     MeasuredPasses,
     Pass,
     PassResult,
-    Reads,
 )
-from corpusmill.stages.engines import FREE_SETTINGS, EngineConfig
-from corpusmill.stages.engines.embedded import EmbeddedEngine
+from corpusmill.stages.engines.asking import AskingStage
 from corpusmill.stages.synthesize import diversity, estimate, postfilters, usage
 from corpusmill.stages.synthesize.estimate import Line
 from corpusmill.stages.synthesize.judging import Judge
@@ -56,17 +53,14 @@ def published_routes() -> dict[str, tuple[str, ...]]:
     }
 
 
-class Synthesize(GlobalStage):
+class Synthesize(AskingStage):
     """Rephrase and expand documents with a language model, each prompt routed by level."""
 
     name: ClassVar[str] = "synthesize"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     account: ClassVar[Account] = Account.ONE_TO_MANY
-    reads: ClassVar[Reads] = Reads.DOCUMENTS
-    free_settings: ClassVar[tuple[str, ...]] = ("diversity_rows", *FREE_SETTINGS)
+    free_settings: ClassVar[tuple[str, ...]] = ("diversity_rows", *AskingStage.free_settings)
 
-    engine: EngineConfig = EmbeddedEngine()
-    """The model that writes."""
     routes: dict[str, tuple[str, ...]] = published_routes()
     """Level -> prompts, each by its shipped name or the path of a prompt file.
 
@@ -113,10 +107,6 @@ class Synthesize(GlobalStage):
             ],
             sort_keys=True,
         )
-
-    def refuse_early(self, here: bool) -> None:
-        if here:
-            self.engine.refuse_machine()
 
     def passes(self, inputs: Inputs) -> MeasuredPasses:
         routed = [level for level, names in self.routes.items() if names]

@@ -16,10 +16,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 from corpusmill.manifests import storage
+from corpusmill.manifests.parquet_files import read_parquet, schema_of
 from corpusmill.manifests.receipt import Counts, Receipt
-from corpusmill.manifests.shard import Shard, read_parquet, schema_of
+from corpusmill.manifests.shard import Shard
 from corpusmill.stages.contract import DOCUMENTS, Pass, PassResult
-from corpusmill.stages.engines.contract import Engine
+from corpusmill.stages.engines.contract import Answering
 from corpusmill.stages.synthesize.judging import TOKENS as JUDGED
 
 _WHERE = "work/usage"
@@ -27,7 +28,7 @@ _TOKENS = ("prompt_tokens", "output_tokens")
 
 
 def measure(
-    made: PassResult, engine: Engine, judge: str = ""
+    made: PassResult, engine: Answering, judge: str = ""
 ) -> Generator[Pass, PassResult, dict[str, Any]]:
     """The pass that counts tokens. made: of the pass that asked the engine. judge: its prompt.
 
@@ -62,6 +63,7 @@ def count(judge: str, shard: Shard) -> list[Counts]:
 
 
 def _add(found: dict[str, Counter[str]], rows: pa.Table, kept: bool) -> None:
+    rows = rows.filter(pc.is_valid(rows["prompt"]))  # a PDF file may need no request
     sums = [("prompt", "count"), *((name, "sum") for name in _TOKENS)]
     for group in rows.group_by("prompt").aggregate(sums).to_pylist():
         counter = found.setdefault(group["prompt"], Counter())
@@ -78,7 +80,7 @@ def _flat(table: pa.Table) -> pa.Table:
 
 
 def summary(
-    prompts: Mapping[str, Mapping[str, int]], receipts: Mapping[str, Receipt], engine: Engine
+    prompts: Mapping[str, Mapping[str, int]], receipts: Mapping[str, Receipt], engine: Answering
 ) -> dict[str, Any]:
     """What the manifest holds.
 

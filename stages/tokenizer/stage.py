@@ -22,10 +22,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import RecipeError
+from corpusmill.manifests.parquet_files import read_parquet
 from corpusmill.manifests.receipt import Counts
-from corpusmill.manifests.shard import Shard, read_parquet
+from corpusmill.manifests.shard import Shard
 from corpusmill.stages.contract import Account, GlobalStage, Inputs, Pass, Passes
-from corpusmill.stages.quota import WEIGHED, Weights, draw, keys_of
+from corpusmill.stages.quota import WEIGHED, draw, keys_of, read_weights
 from corpusmill.stages.readers import ReaderSettings
 from corpusmill.stages.readers.documents import input_shards, read_documents
 from pydantic import NonNegativeInt, PositiveInt, model_validator
@@ -223,12 +224,7 @@ def _measure(settings: Tokenizer, shard: Shard) -> list[Counts]:
 def _plan(settings: Tokenizer, shard: Shard) -> list[Counts]:
     """Find the key below which the documents have `sample_bytes` together."""
 
-    def read() -> Iterator[Weights]:
-        for artifact in shard.inputs:
-            for table in read_parquet(artifact, ["group", "key", "weight"]):
-                yield table["group"].to_numpy(), table["key"].to_numpy(), table["weight"].to_numpy()
-
-    drawn = draw(read, {0: settings.sample_bytes})[0]
+    drawn = draw(partial(read_weights, shard.inputs), {0: settings.sample_bytes})[0]
     if not drawn.documents:
         raise RecipeError(
             f"there is no document to learn from, or none that fits into a sample of "

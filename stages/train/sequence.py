@@ -12,8 +12,8 @@ from corpusmill.manifests.errors import InputError
 from corpusmill.manifests.looking.find import finished_stages
 from corpusmill.manifests.looking.trace import PARENTS, sources
 from corpusmill.manifests.manifest import read_manifest
+from corpusmill.manifests.parquet_files import read_parquet
 from corpusmill.manifests.settings import build_settings
-from corpusmill.manifests.shard import read_parquet
 from corpusmill.stages.train.stage import Train
 
 

@@ -32,17 +32,23 @@ def write_tokenizer(folder: Path) -> None:
 
 
 def write_encoder(
-    folder: Path, *, outputs: int | None = None, bias: float = 0.0, seed: int = 0
+    folder: Path,
+    *,
+    outputs: int | None = None,
+    bias: float = 0.0,
+    seed: int = 0,
+    kind: str = "bert",
 ) -> str:
-    """A random BERT of width 16.
+    """A random model of width 16. kind: bert or roberta.
 
     outputs: with a classification head of so many outputs, shifted by `bias`.
     """
     import torch
-    from transformers import BertConfig, BertForSequenceClassification, BertModel
+    from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification
 
     torch.manual_seed(seed)
-    shape = BertConfig(
+    shape = AutoConfig.for_model(
+        kind,
         vocab_size=len(WORDS) + 4,
         hidden_size=16,
         num_hidden_layers=1,
@@ -53,10 +59,11 @@ def write_encoder(
     )
     shape.num_labels = outputs or 2
     if outputs is None:
-        BertModel(shape).save_pretrained(folder)
+        AutoModel.from_config(shape).save_pretrained(folder)
     else:
-        model = BertForSequenceClassification(shape)
-        torch.nn.init.constant_(model.classifier.bias, bias)
+        model = AutoModelForSequenceClassification.from_config(shape)
+        last = model.classifier if kind == "bert" else model.classifier.out_proj
+        torch.nn.init.constant_(last.bias, bias)
         model.save_pretrained(folder)
     write_tokenizer(folder)
     return str(folder)

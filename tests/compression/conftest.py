@@ -9,8 +9,8 @@ from corpusmill.compression.importance import (
     merge,
 )
 from corpusmill.compression.ranking import Importance
-from corpusmill.trainer.config import HybridConfig
 from corpusmill.trainer.model import HybridModel, initialise
+from corpusmill.trainer.shape import HybridConfig
 
 SHAPE = HybridConfig(
     pattern="M-M*-M*-",

@@ -1,6 +1,7 @@
 """A student of three layers, and the settings of its runs."""
 
-from corpusmill.trainer.config import HybridConfig, TrainConfig
+from corpusmill.trainer.config import TrainConfig
+from corpusmill.trainer.shape import HybridConfig
 
 VOCABULARY = 64
 SHAPE = HybridConfig(

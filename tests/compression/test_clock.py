@@ -11,7 +11,7 @@ from corpusmill.compression.search import Budget, search
 from corpusmill.compression.space import Sizes, Space
 from corpusmill.compression.step_times import key_of, step_seconds
 from corpusmill.manifests.errors import RecipeError
-from corpusmill.trainer.config import HybridConfig
+from corpusmill.trainer.shape import HybridConfig
 
 SHAPE = HybridConfig(
     pattern="M-M*-M-",

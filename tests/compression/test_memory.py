@@ -2,7 +2,6 @@
 
 import pytest
 from corpusmill.compression.memory import GIB, Serving, memory_of, parameters_of
-from corpusmill.trainer.config import HybridConfig
 from corpusmill.trainer.model import parameter_count
 from corpusmill.trainer.presets import (
     NEMOTRON_H_4B,
@@ -10,6 +9,7 @@ from corpusmill.trainer.presets import (
     NEMOTRON_H_47B,
     NEMOTRON_H_56B,
 )
+from corpusmill.trainer.shape import HybridConfig
 
 ODD = HybridConfig(
     pattern="M*-M-",

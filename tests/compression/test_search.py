@@ -10,8 +10,8 @@ from corpusmill.compression.ranking import kept_layers
 from corpusmill.compression.search import Budget, Harm, most_promising, search
 from corpusmill.compression.space import AXES, Sizes, Space
 from corpusmill.manifests.errors import RecipeError
-from corpusmill.trainer.config import HybridConfig
 from corpusmill.trainer.presets import NEMOTRON_H_47B, NEMOTRON_H_56B
+from corpusmill.trainer.shape import HybridConfig
 
 # One RTX 5090 with 4-bit numbers and a million tokens (arXiv 2504.03624, section 3). The paper
 # does not say what it counts; with 1 GiB for activations its choice is among the largest that fit.

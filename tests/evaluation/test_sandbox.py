@@ -25,6 +25,7 @@ LIMITS = CodeLimits(seconds=2, memory_mb=512)
         ("def f(:", "SyntaxError"),
         ("raise SystemExit(0)", "SystemExit"),
         ("import os\nos._exit(0)", "ended"),
+        ("import os\nos._exit(97)", "ended"),  # the code of a child without a sandbox
         ("import ctypes\nctypes.string_at(0)", "crashed"),
         ("x = [0] * 10**9", "memory"),
         ("while True: pass", "timeout"),
@@ -56,6 +57,31 @@ def test_a_program_changes_no_file(tmp_path):
         assert run(action, LIMITS).reason == "PermissionError", action
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
     assert kept.read_text() == "as it was"
+
+
+def test_a_program_sets_no_flag_of_a_file(tmp_path):
+    """FS_IOC_SETFLAGS needs no right to write: an owner makes a file immutable so."""
+    (tmp_path / "kept").touch()
+    flags = (
+        f"import fcntl\nfile = open({str(tmp_path / 'kept')!r})\n"
+        "fcntl.ioctl(file, 0x40086602, b'\\0' * 8)"
+    )
+    assert run(flags, LIMITS).reason == "PermissionError"
+
+
+def test_a_program_has_no_signal_sent_by_a_notification():
+    """dnotify: reading a folder would send the chosen signal to the chosen process."""
+    with subprocess.Popen(["sleep", "60"]) as other:
+        notified = (
+            "import fcntl, os\nfolder = os.open('/etc', os.O_RDONLY)\n"
+            "fcntl.fcntl(folder, 10, 9)\n"  # F_SETSIG
+            "fcntl.fcntl(folder, 1026, 0x80000021)\n"  # F_NOTIFY
+            f"fcntl.fcntl(folder, 8, {other.pid})\n"  # F_SETOWN
+            "open('/etc/passwd').read()"
+        )
+        assert run(notified, LIMITS).reason == "PermissionError"
+        assert other.poll() is None
+        other.kill()
 
 
 def test_what_a_program_prints_goes_nowhere(capfd):

@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 from corpusmill.manifests.model_files import TOKENIZER_FILES
 from corpusmill.manifests.package_data import package_file
-from corpusmill.trainer.config import HybridConfig
 from corpusmill.trainer.export import huggingface_config
 from corpusmill.trainer.model import HybridModel, initialise
+from corpusmill.trainer.shape import HybridConfig
 from safetensors.torch import save_file
 
 TINY = package_file("models", "tiny")

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
-from corpusmill.manifests import model_files, storage
+from corpusmill.manifests import finding, model_files, storage
 from corpusmill.manifests.errors import ModelError
 
 KIND = model_files.Kind("encoder", ("*.json", "*.safetensors"), "name a folder with config.json")
@@ -18,7 +18,7 @@ def store():
     for name in ("config.json", "weights.safetensors", "README.md", "onnx/config.json"):
         storage.write_bytes(storage.join(url, name), name.encode())
     yield url
-    for path in storage.list_files(url):
+    for path in finding.files_below(url):
         storage.remove(path)
 
 

@@ -9,10 +9,13 @@ import threading
 from pathlib import Path
 
 import pytest
-from corpusmill.manifests import storage
+from corpusmill.manifests import finding, storage
 from corpusmill.manifests.errors import CorpusmillError, InputError, StorageError
-from corpusmill.manifests.shard import read_parquet
+from corpusmill.manifests.looking.diff import diff
+from corpusmill.manifests.parquet_files import read_parquet
+from corpusmill.manifests.stores import make_new
 from corpusmill.pipeline import lease
+from corpusmill.pipeline.api import run_stage
 
 from tests.command_line import ROOT
 from tests.object_store import object_store
@@ -48,14 +51,46 @@ def test_a_file_is_written_listed_read_and_removed(bucket):
     artifact = storage.write_bytes(f"{bucket}/folder/file.bin", b"some bytes")
     assert artifact.digest == hashlib.sha256(b"some bytes").hexdigest()
     assert storage.matches(artifact)
-    assert storage.expand([bucket]) == [f"{bucket}/folder/file.bin"]
-    assert storage.expand([f"{bucket}/*/*.bin"]) == [f"{bucket}/folder/file.bin"]
-    assert storage.names_in(bucket) == ["folder"]
+    assert finding.expand([bucket]) == [f"{bucket}/folder/file.bin"]
+    assert finding.expand([f"{bucket}/*/*.bin"]) == [f"{bucket}/folder/file.bin"]
+    assert finding.names_in(bucket) == ["folder"]
     assert storage.read_bytes(artifact.path) == b"some bytes"
     storage.remove(artifact.path)
-    assert storage.expand([bucket] if storage.exists(artifact.path) else []) == []
+    assert finding.expand([bucket] if storage.exists(artifact.path) else []) == []
     with pytest.raises(InputError, match="matches no file"):
-        storage.expand([bucket])
+        finding.expand([bucket])
+
+
+def test_a_glob_finds_files_and_none_that_is_hidden(bucket):
+    for name in ("a.jsonl", ".a.jsonl.partial", ".tmp/b.jsonl", "deep/c.jsonl"):
+        storage.write_bytes(f"{bucket}/{name}", b"{}")
+    assert finding.expand([f"{bucket}/*"]) == [f"{bucket}/a.jsonl"]
+    assert finding.expand([f"{bucket}/**/*.jsonl"]) == [
+        f"{bucket}/a.jsonl",
+        f"{bucket}/deep/c.jsonl",
+    ]
+    assert finding.expand([f"{bucket}/.tmp/*"]) == [f"{bucket}/.tmp/b.jsonl"]
+
+
+def test_no_bucket_is_made_for_a_name_that_may_be_misspelt(environment):
+    with pytest.raises(StorageError, match=r"cannot write to s3://buckett .*check its name"):
+        storage.write_bytes("s3://buckett/out/file.bin", b"1")
+    with pytest.raises(StorageError, match=r"cannot write to s3://buckett"):
+        make_new("s3://buckett/out/file.bin", b"1")
+    assert not storage.exists("s3://buckett")
+
+
+def test_two_runs_of_one_store_are_compared(bucket):
+    storage.write_bytes(f"{bucket}/in.jsonl", b'{"text": "one document about a river"}\n')
+    for folder, least in (("one", 0), ("two", 1000)):
+        run_stage(
+            *("extract", f"{bucket}/{folder}"),
+            inputs=[f"{bucket}/in.jsonl"],
+            settings={"languages": [], "min_text_chars": least},
+            runner="inline",
+        )
+    (found,) = diff(f"{bucket}/one", f"{bucket}/two")
+    assert [(move.before, move.documents) for move in found.moves] == [("kept", 1)]
 
 
 def test_an_input_is_known_by_its_etag_however_it_was_found(bucket):
@@ -90,13 +125,13 @@ def test_a_store_that_names_no_version_has_its_files_read():
 
 def test_what_another_process_wrote_is_seen(bucket, environment):
     storage.write_bytes(f"{bucket}/one.txt", b"1")
-    assert storage.list_files(bucket) == [f"{bucket}/one.txt"]
+    assert finding.files_below(bucket) == [f"{bucket}/one.txt"]
     other = (
         f"from corpusmill.manifests import storage; storage.write_bytes('{bucket}/two.txt', b'2')"
     )
     subprocess.run([sys.executable, "-c", other], env=os.environ, cwd=ROOT, check=True)
     assert storage.exists(f"{bucket}/two.txt")
-    assert storage.list_files(bucket) == [f"{bucket}/one.txt", f"{bucket}/two.txt"]
+    assert finding.files_below(bucket) == [f"{bucket}/one.txt", f"{bucket}/two.txt"]
 
 
 @pytest.mark.slow
@@ -107,7 +142,7 @@ def test_a_rerun_under_another_runner_reuses_finished_work(bucket):
     assert first.returncode == 0, first.stderr
     shard = f"{bucket}/extract/documents/page.parquet"
     assert [table.num_rows for table in read_parquet(shard)] == [1]
-    (path,) = storage.list_files(f"{bucket}/extract/receipts")
+    (path,) = finding.files_below(f"{bucket}/extract/receipts")
     receipt = storage.read_bytes(path)
     second = corpusmill(*command, "--runner", "ray")
     assert second.returncode == 0, second.stderr
@@ -170,7 +205,7 @@ def test_a_new_file_does_not_replace_one(bucket, tmp_path):
         for data in (b"first", b"second"):
             storage.write_new(f"{folder}/made/file.json", data)
         assert storage.read_bytes(f"{folder}/made/file.json") == b"first"
-        assert storage.names_in(f"{folder}/made") == ["file.json"]
+        assert finding.names_in(f"{folder}/made") == ["file.json"]
 
 
 def test_one_of_four_runs_that_begin_at_once_gets_the_lease(bucket, monkeypatch):

@@ -2,7 +2,8 @@
 
 import time
 
-from corpusmill.manifests.shard import Shard, shard_names
+from corpusmill.manifests.shard import Shard
+from corpusmill.manifests.shard_names import shard_names
 from corpusmill.manifests.storage import Artifact
 
 

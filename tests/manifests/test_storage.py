@@ -7,7 +7,7 @@ import platform
 import subprocess
 
 import pytest
-from corpusmill.manifests import storage
+from corpusmill.manifests import finding, storage
 from corpusmill.manifests.errors import InputError, StorageError
 from corpusmill.manifests.partials import remove_partials
 
@@ -23,7 +23,7 @@ def test_an_atomic_write_hashes_what_it_writes(tmp_path):
     artifact = storage.write_bytes(path, b"some bytes")
     assert artifact.digest == hashlib.sha256(b"some bytes").hexdigest()
     assert storage.matches(artifact)
-    assert storage.list_files(str(tmp_path)) == [path]
+    assert finding.files_below(str(tmp_path)) == [path]
 
 
 @pytest.mark.parametrize(("passing", "synced"), [(False, 1), (True, 0)])
@@ -144,8 +144,8 @@ def test_any_fsspec_url_serves():
     artifact = storage.write_bytes("memory://bucket/run/file.bin", b"remote")
     assert storage.read_bytes("memory://bucket/run/file.bin") == b"remote"
     assert storage.matches(artifact)
-    assert storage.expand(["memory://bucket/run"]) == ["memory://bucket/run/file.bin"]
-    assert storage.expand(["memory://bucket/*/file.bin"]) == ["memory://bucket/run/file.bin"]
+    assert finding.expand(["memory://bucket/run"]) == ["memory://bucket/run/file.bin"]
+    assert finding.expand(["memory://bucket/*/file.bin"]) == ["memory://bucket/run/file.bin"]
     storage.remove("memory://bucket/run/file.bin")
     assert not storage.exists("memory://bucket/run/file.bin")
 
@@ -160,13 +160,13 @@ def test_expand_takes_folders_files_and_globs_and_names_what_matches_nothing(tmp
     for name in ("a.txt", "b.txt", ".hidden"):
         (tmp_path / name).write_text("x")
     assert [
-        path.rsplit("/", 1)[-1] for path in storage.expand([str(tmp_path), str(tmp_path / "a*")])
+        path.rsplit("/", 1)[-1] for path in finding.expand([str(tmp_path), str(tmp_path / "a*")])
     ] == [
         "a.txt",
         "b.txt",
     ]
     with pytest.raises(InputError, match=r"nothing-\*"):
-        storage.expand([str(tmp_path / "nothing-*")])
+        finding.expand([str(tmp_path / "nothing-*")])
 
 
 def test_folders_behind_links_are_read_and_circles_are_not_followed(tmp_path):
@@ -177,7 +177,7 @@ def test_folders_behind_links_are_read_and_circles_are_not_followed(tmp_path):
     (here / "snapshot").symlink_to(there)
     (there / "circle").symlink_to(here)
     (here / "itself").symlink_to(here)
-    assert storage.list_files(str(here)) == [str(here / "snapshot" / "a.warc.gz")]
+    assert finding.files_below(str(here)) == [str(here / "snapshot" / "a.warc.gz")]
 
 
 def test_a_file_where_a_folder_should_be_is_a_refusal_with_its_mend(tmp_path):

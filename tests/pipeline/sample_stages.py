@@ -9,9 +9,10 @@ from typing import ClassVar
 import pyarrow as pa
 import pyarrow.compute as pc
 from corpusmill.manifests.errors import InputError, StorageError
+from corpusmill.manifests.parquet_files import read_parquet
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import DOCUMENT, actual_id, conform, excluded
-from corpusmill.manifests.shard import Shard, read_parquet
+from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact, artifact_of
 from corpusmill.stages.contract import GlobalStage, Inputs, MapStage, Outcome, Pass, Passes, Reads
 
@@ -116,11 +117,14 @@ def _fail(shard: Shard) -> list[Counts]:
     return _copy("failing", shard)
 
 
-class Placed(GlobalStage):
-    """Notes as a URL on which Ray node a shard was, by its TMPDIR, and which GPUs it saw.
+PLACE = ("TMPDIR", "RAY_NODE_TYPE_NAME", "CUDA_VISIBLE_DEVICES")
 
-    The first pass needs a processor, the second an engine on a GPU. go_on: the path of a file; the
-    first pass waits until it is there.
+
+class Placed(GlobalStage):
+    """Notes as a URL where a shard was: the Ray node's folder and type, and the GPUs it saw.
+
+    The first pass, `processor`, needs a processor, the second, `gpu`, an engine on a GPU. go_on: a
+    folder; a pass waits until a file of its name is there.
     """
 
     go_on: str
@@ -128,16 +132,16 @@ class Placed(GlobalStage):
 
     def passes(self, inputs: Inputs) -> Passes:
         shards = {artifact.name.split(".")[0]: (artifact,) for artifact in inputs.documents}
-        yield Pass("processor", shards, partial(_place, "processor", self.go_on))
-        work = partial(_place, "documents", "")
+        yield Pass("processor", shards, partial(_place, "processor", f"{self.go_on}/processor"))
+        work = partial(_place, "documents", f"{self.go_on}/gpu")
         yield Pass("gpu", shards, work, final=True, holds_engine=True, gpus=1)
 
 
 def _place(folder: str, go_on: str, shard: Shard) -> list[Counts]:
-    while go_on and not os.path.exists(go_on):
+    while not os.path.exists(go_on):
         time.sleep(0.1)
     time.sleep(0.3)  # so that no worker does them all
-    where = f"{os.environ['TMPDIR']} {os.environ.get('CUDA_VISIBLE_DEVICES', '')}"
+    where = " ".join(os.environ.get(name, "-") for name in PLACE)
     with shard.parquet(folder, DOCUMENT) as output:
         for table in shard.read(shard.inputs[0]):
             output.write(table.set_column(2, "url", pa.array([where] * table.num_rows)))

@@ -309,7 +309,7 @@ def test_a_row_lost_beside_a_quarantined_shard_is_seen(tmp_path, monkeypatch, we
     run("filter", NO_RULES, tmp_path / "filter", web)
     cut = tmp_path / "filter/documents/00001.parquet"
     cut.write_bytes(cut.read_bytes()[:-100])
-    from corpusmill.manifests.shard import ParquetOutput
+    from corpusmill.manifests.parquet_output import ParquetOutput
 
     right = ParquetOutput.write
 

@@ -6,7 +6,7 @@ Other settings, inputs and stages are refused. The same command goes on.
 import dataclasses
 
 import pytest
-from corpusmill.manifests import storage
+from corpusmill.manifests import finding, storage
 from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.manifests.manifest import STARTED, Parent, has_manifest, read_manifest
 from corpusmill.pipeline.claim import claim
@@ -38,7 +38,7 @@ def job(folder, documents, minimum=2, replace=False):
 
 
 def files(folder):
-    return {path: storage.digest_of(path) for path in storage.list_files(str(folder))}
+    return {path: storage.digest_of(path) for path in finding.files_below(str(folder))}
 
 
 @pytest.fixture

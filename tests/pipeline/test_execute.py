@@ -8,12 +8,12 @@ import json
 import os
 
 import pytest
-from corpusmill.manifests import storage
+from corpusmill.manifests import finding, storage
 from corpusmill.manifests.errors import CorpusmillError, InputError, StorageError
 from corpusmill.manifests.looking.verify import Verdict, verify
 from corpusmill.manifests.manifest import read_manifest
+from corpusmill.manifests.parquet_files import read_parquet
 from corpusmill.manifests.receipt import Receipt, list_receipts, read_receipt
-from corpusmill.manifests.shard import read_parquet
 from corpusmill.pipeline.execute import Job, execute
 from corpusmill.pipeline.fused import Fused
 from corpusmill.pipeline.ray_runner import RayRunner
@@ -35,7 +35,7 @@ def data_files(folder):
     """path -> digest, for all files except receipts and manifests."""
     return {
         path.removeprefix(str(folder)): hashlib.sha256(storage.read_bytes(path)).hexdigest()
-        for path in storage.list_files(str(folder))
+        for path in finding.files_below(str(folder))
         if "/receipts/" not in path and not path.endswith("manifest.json")
     }
 

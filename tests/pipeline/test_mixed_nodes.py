@@ -41,20 +41,21 @@ def test_a_node_that_joins_gets_work_and_engines_run_where_the_gpus_are(tmp_path
     def join():
         nodes.append(Node(TOKEN, f"--address=127.0.0.1:{port}", "--num-gpus=1"))
         nodes[1].wait_for("Ray runtime started")
-        (tmp_path / "go-on").touch()
+        (tmp_path / "processor").touch()
 
     joining = threading.Thread(target=join)
     try:
         nodes[0].wait_for("Ray runtime started")
         with closing(RayRunner(f"127.0.0.1:{port}")) as runner:
             joining.start()
-            stage = Placed(go_on=str(tmp_path / "go-on"))
+            (tmp_path / "gpu").touch()
+            stage = Placed(go_on=str(tmp_path))
             manifest = execute(job(stage, tmp_path / "out", documents), runner)
             assert runner._cpus == 2
         assert (manifest.shards, manifest.quarantined) == (SHARDS, [])
         head, gpu = (node.folder.name for node in nodes)
         assert {url.split()[0] for url in urls(tmp_path / "out" / "processor")} == {head, gpu}
-        assert urls(tmp_path / "out" / "documents") == {f"{gpu} 0"}
+        assert urls(tmp_path / "out" / "documents") == {f"{gpu} - 0"}
     finally:
         joining.join()
         for node in nodes:

@@ -5,7 +5,7 @@ import os
 import shutil
 
 import pytest
-from corpusmill.manifests import storage
+from corpusmill.manifests import finding, storage
 from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.manifests.looking.verify import verify
 from corpusmill.manifests.manifest import OtherVersion, read_manifest
@@ -32,7 +32,7 @@ def stage(verb, read, written, replace=False, **settings):
 
 
 def files(folder):
-    return {path: storage.digest_of(path) for path in storage.list_files(str(folder))}
+    return {path: storage.digest_of(path) for path in finding.files_below(str(folder))}
 
 
 @pytest.mark.parametrize("replace", [False, True])

@@ -4,8 +4,9 @@ import json
 import os
 
 import pytest
+from corpusmill.manifests.parquet_files import read_parquet
 from corpusmill.manifests.receipt import Counts, Receipt
-from corpusmill.manifests.shard import Shard, progress_folder, read_parquet
+from corpusmill.manifests.shard import Shard, progress_folder
 from corpusmill.manifests.storage import Artifact
 from corpusmill.manifests.watched import counting_reads
 from corpusmill.pipeline.display import Progress

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 from corpusmill.manifests.manifest import read_manifest
-from corpusmill.manifests.shard import read_parquet
+from corpusmill.manifests.parquet_files import read_parquet
 from corpusmill.pipeline.recipe import build_stage, load_recipe, override
 from corpusmill.pipeline.run import run_recipe
 from corpusmill.pipeline.runner import InlineRunner

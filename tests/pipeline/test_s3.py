@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from corpusmill.manifests import storage
+from corpusmill.manifests import finding, storage
 
 from tests.command_line import ROOT, corpusmill, error_lines
 from tests.object_store import SHARES, object_store
@@ -41,7 +41,7 @@ def written(recipe, folder):
 def data_of(output):
     """Every data file below `output`: its name -> its bytes. Of manifests: the counts."""
     found: dict[str, Any] = {}
-    for path in storage.list_files(output):
+    for path in finding.files_below(output):
         name = path.removeprefix(f"{output}/")
         if "/work/" in name or "/receipts/" in name or name in NO_DATA:
             continue

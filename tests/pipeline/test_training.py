@@ -8,7 +8,7 @@ import json
 import tempfile
 
 import pytest
-from corpusmill.manifests import storage
+from corpusmill.manifests import finding, storage
 from corpusmill.manifests.errors import ModelError
 from corpusmill.manifests.shard import Shard
 from corpusmill.pipeline import task
@@ -107,7 +107,7 @@ def test_log_picture_and_tensorboard_files_lie_in_the_stage_folder(packed):
     track = ["tensorboard"] if importlib.util.find_spec("tensorboard") else []
     step = Step("train", "train", (), {**SETTINGS, "track": track})
     run_step(step, (f"{packed}/pack",), f"{packed}/train", InlineRunner())
-    names = [name for name in storage.list_files(f"{packed}/train") if "tensorboard" in name]
+    names = [name for name in finding.files_below(f"{packed}/train") if "tensorboard" in name]
     assert storage.exists(f"{packed}/train/log.jsonl")
     assert storage.exists(f"{packed}/train/loss.svg")
     assert len(names) == len(track)

@@ -14,6 +14,7 @@ from corpusmill.trainer import checkpoint
 from corpusmill.vision.build import load_model
 from corpusmill.vision.letters import letter_loss, patch_labels
 from corpusmill.vision.pixels import open_image, tiles
+from corpusmill.vision.reading import PageReader
 from PIL import Image
 from tokenizers import Tokenizer
 
@@ -215,7 +216,6 @@ def test_bad_images_end_with_their_reason_and_the_others_keep_their_text(packed,
         ({"pack": "concat"}, "pack to pad"),
         ({"sequence_length": 20}, "sequence_length"),
         ({"vision": {**VISION, "tile_size": 140}}, "tile_size is 112 there and 140 here"),
-        ({"shard_ranks": 2, "num_workers": 2}, "shard_ranks"),
         ({"learns": "letters", "letter_weight": 0.1}, "letter_weight"),
     ],
 )
@@ -319,6 +319,10 @@ def test_generate_reads_image_files(packed, tmp_path):
     good, bad = (json.loads(line) for line in several.stdout.splitlines())
     assert good["answer"] + "\n" == alone.stdout
     assert "image.unreadable" in bad["error"]
+    asked = CliRunner().invoke(app, [*command, "--prompt", "What is it?"])
+    reader = PageReader.load(tmp_path / "export")
+    [(_, answer)] = reader.read([page.read_bytes()], 5, ["What is it?"])
+    assert asked.stdout == answer + "\n"
 
 
 def letter_nats(packed, encoder, head):

@@ -38,7 +38,7 @@ PAIRS = ["linked_pair"]
 
 
 def test_the_prompts_of_nemotron_cc_four_formats_a_pair_and_three_rubrics_are_shipped():
-    others = [*FORMATS, *PAIRS, *RUBRICS, "judge"]
+    others = [*FORMATS, *PAIRS, *RUBRICS, "judge", "read_page"]
     assert loader.shipped() == sorted([*NEMOTRON_CC_LIMITS, *others])
 
 

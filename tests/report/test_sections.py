@@ -10,6 +10,7 @@ from corpusmill.manifests.manifest import Manifest
 from corpusmill.manifests.storage import Artifact, artifact_of
 from corpusmill.report.reading import sampling
 from corpusmill.report.reading.run import Run, StageView
+from corpusmill.report.sections.answers import labels, usage
 from corpusmill.report.sections.chains import chains
 from corpusmill.report.sections.differences import Piece, by_words, changes
 from corpusmill.report.sections.examples import levels
@@ -183,6 +184,35 @@ def test_a_prompts_row_counts_answers_reasons_and_diversity(tmp_path):
     assert (row.prompt, row.asked, row.kept, row.tokens) == ("qa", 5, 3, 30)
     assert row.reasons == [("synthesize.cut_off", 2)]
     assert (row.distinct, row.alike, row.warnings) == (0.9, 0.1, ("alike",))
+
+
+def test_labels_are_in_the_order_of_grades_and_have_a_mean(tmp_path):
+    counts = {"educational": {"10": 1, "2": 2, "-1": 0}, "kind": {"prose": 3, "list": 0}}
+    stage = stage_of(tmp_path, "annotate", {}, {"labels": counts})
+    grades, words = labels(run_of(stage))
+    assert (grades.name, grades.documents, grades.mean) == ("educational", 3, 14 / 3)
+    assert grades.values == [("-1", 0), ("2", 2), ("10", 1)]
+    assert (words.values, words.mean) == ([("prose", 3), ("list", 0)], None)
+
+
+def test_what_asking_took_is_that_of_the_manifest(tmp_path):
+    took = {
+        "prompts": {"qa": {"rows": 5, "kept": 3, "prompt_tokens": 50, "output_tokens": 30}},
+        "engine_hours": 0.5,
+        "gpus": 2,
+        "gpu_hours": 1.0,
+        "output_tokens_per_second": 12.5,
+        "gpu_hours_per_billion_tokens": {"read": 40.0, "written": 60.0, "kept": None},
+    }
+    stages = [
+        stage_of(tmp_path / verb, verb, {}, {"usage": took}) for verb in ("synthesize", "annotate")
+    ]
+    unused = stage_of(tmp_path / "none", "annotate", {}, {"usage": {**took, "prompts": {}}})
+    first, second = usage(run_of(*stages, unused))
+    assert (first.stage, second.stage) == ("synthesize", "annotate")
+    assert first.prompts == [("qa", 5, 3, 50, 30)]
+    assert (first.hours, first.gpu_hours, first.speed) == (0.5, 1.0, 12.5)
+    assert first.rates == [("read", 40.0), ("written", 60.0)]
 
 
 def test_the_best_and_the_worst_of_a_level_are_those_of_the_scores(tmp_path):

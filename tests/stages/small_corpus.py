@@ -8,8 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 from corpusmill.manifests.manifest import Manifest
+from corpusmill.manifests.parquet_files import read_parquet
 from corpusmill.manifests.schema import DOCUMENT
-from corpusmill.manifests.shard import read_parquet
 from corpusmill.pipeline.recipe import Step
 from corpusmill.pipeline.run import run_step
 from corpusmill.pipeline.runner import InlineRunner

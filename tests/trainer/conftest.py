@@ -8,7 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from corpusmill.trainer.config import HybridConfig, TrainConfig
+from corpusmill.trainer.config import TrainConfig
+from corpusmill.trainer.shape import HybridConfig
 
 SCHEMA = pa.schema(
     [

@@ -1,8 +1,10 @@
 """Checkpoints are whole or absent. They are exact, and refused for another run."""
 
 import json
+import resource
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -123,14 +125,22 @@ def test_half_written_folders_are_never_taken_and_are_cleaned_away(
     assert sorted(path.name for path in folder.iterdir()) == ["step-00000002", "step-00000004"]
 
 
-def test_a_save_that_fails_leaves_the_earlier_checkpoint(
-    saved, trained: Trained, make_config, monkeypatch
-):
-    def no_space(*_arguments, **_options):
-        raise OSError(28, "No space left on device")
+@contextmanager
+def narrow_disk() -> Iterator[None]:
+    """The system refuses to write more than 10 kB into any file, as a full disk would."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
-    monkeypatch.setattr(saving, "save_file", no_space)
-    with pytest.raises(StorageError, match="No space left"):
+
+def test_a_save_that_fails_leaves_the_earlier_checkpoint(saved, trained: Trained, make_config):
+    with (
+        narrow_disk(),
+        pytest.raises(StorageError, match=r"cannot be written .*File too large.*; make room"),
+    ):
         save(saved.parent, trained, make_config(), 4)
     assert checkpoint.latest(saved.parent) == saved
 

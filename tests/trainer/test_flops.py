@@ -3,8 +3,8 @@
 import pytest
 import torch
 from corpusmill.trainer import flops
-from corpusmill.trainer.config import HybridConfig
 from corpusmill.trainer.presets import NEMOTRON_H_8B
+from corpusmill.trainer.shape import HybridConfig
 
 
 def test_a_token_costs_six_operations_a_weight_and_what_grows_with_length():

@@ -100,9 +100,9 @@ def test_the_compiler_takes_it_in_one_graph(scaling, before):
         torch.testing.assert_close(one, other, rtol=2e-2, atol=2e-2)
 
 
-def test_ends_of_the_pattern_embedding_and_head_stay_plain(small_model):
+def test_two_layers_at_each_end_embedding_and_head_stay_plain(small_model, make_config):
     model = HybridModel(small_model.model_copy(update={"pattern": "M-M*-M-"}))
-    model.use_fp8("tensor", plain_layers=2)
+    model.use_fp8("tensor", make_config().fp8_plain_layers)
     in_8_bits = {name for name, module in model.named_modules() if getattr(module, "fp8", None)}
     layers = {name.split(".")[2] for name in in_8_bits}
     assert layers == {"2", "3", "4"}

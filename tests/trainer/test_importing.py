@@ -107,6 +107,7 @@ def test_a_run_goes_on_from_the_weights_and_resumes(shards, make_config, folder,
         ({"vocab_size": 96}, "vocab_size is 96, more than 64"),
         ({"model_type": "llama"}, "a model of type 'llama'"),
         ({"attention_bias": True}, "sets attention_bias"),
+        ({"mlp_hidden_act": "silu"}, "has mlp_hidden_act 'silu'; take one with 'relu2'"),
         ({"n_groups": None}, "has no n_groups"),
         ({"hybrid_override_pattern": None, "layers_block_type": ["moe"]}, "layers of kind moe"),
     ],
@@ -121,6 +122,35 @@ def test_another_model_is_refused_by_name(folder, small_model, changes, message)
 def test_a_folder_without_a_model_is_refused(small_model, tmp_path):
     with pytest.raises(ModelError, match=r"holds no config.json; name the output folder of export"):
         load_pretrained(tmp_path, fresh(small_model))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("config.json", "[1]", r"config.json is damaged \(no mapping\)"),
+        ("config.json", "{", "config.json is damaged"),
+        ("model.safetensors.index.json", "{", "index.json is damaged"),
+        ("model.safetensors.index.json", "{}", "index.json has no weight_map"),
+    ],
+)
+def test_a_damaged_file_is_named(folder, small_model, name, content, message):
+    (folder / name).write_text(content)
+    with pytest.raises(ModelError, match=message):
+        load_pretrained(folder, fresh(small_model))
+
+
+def test_a_head_that_is_tied_to_the_embedding_begins_as_it(folder, small_model):
+    from safetensors.torch import load_file, save_file
+
+    stored = load_file(folder / "model.safetensors")
+    stored.pop("lm_head.weight")
+    save_file(stored, folder / "model.safetensors")
+    path = folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "tie_word_embeddings": True}))
+    model = fresh(small_model)
+    load_pretrained(folder, model)
+    assert torch.equal(model.lm_head.weight, stored["backbone.embeddings.weight"].float())
+    assert model.lm_head.weight.data_ptr() != model.backbone.embeddings.weight.data_ptr()
 
 
 def test_a_folder_that_lacks_a_weight_is_refused(folder, small_model):

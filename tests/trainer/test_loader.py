@@ -6,7 +6,8 @@ import pytest
 import torch
 from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.trainer.data import PackedStream
-from corpusmill.trainer.loader import BatchLoader, collate
+from corpusmill.trainer.loader import BatchLoader, collate, held_out_batches
+from corpusmill.trainer.ranks import Ranks
 from corpusmill.trainer.token_shards import catalogue
 
 
@@ -36,6 +37,35 @@ def test_micro_batches_carry_the_count_of_the_whole_batch(stream):
     pieces = list(batch.micro_batches(2))
     assert torch.equal(torch.cat([piece.tokens for piece in pieces]), batch.tokens)
     assert [piece.targets.item() for piece in pieces] == [batch.targets.item()] * 2
+
+
+@pytest.mark.parametrize(("micro", "count"), [(1, 1), (3, 1), (8, 1), (None, 1), (3, 2), (1, 8)])
+@pytest.mark.parametrize("wanted", [7, 256])
+def test_held_out_rows_depend_on_neither_micro_batches_nor_ranks(
+    write_shards, random_documents, make_config, micro, count, wanted
+):
+    shape = {"batch_size": 24, "micro_batch_size": micro, "num_workers": count}
+    config = make_config(eval_fraction=0.4, eval_sequences=wanted, **shape)
+    corpus = catalogue(write_shards(random_documents), 16, config.eval_fraction)
+    training = PackedStream(corpus, config.seed)
+    held_out = PackedStream(corpus, config.seed, held_out=True)
+    rows = min(wanted, held_out.epoch_rows)
+    batches = [
+        held_out_batches(config, training, Ranks(torch.device("cpu"), rank, count), None)
+        for rank in range(count)
+    ]
+    assert len({len(of_rank) for of_rank in batches}) == 1  # sharded ranks run equally often
+    every = [batch for of_rank in batches for batch in of_rank]
+    assert {len(batch.tokens) for batch in every} == {config.rows_of_rank(count)}
+    found = sorted(
+        row.tolist()
+        for batch in every
+        for row, counted in zip(batch.tokens, batch.loss_mask, strict=True)
+        if counted.any()
+    )
+    assert found == sorted(held_out.row(index).tokens.tolist() for index in range(rows))
+    targets = sum(held_out.row(index).loss_mask.sum() for index in range(rows))
+    assert sum(batch.targets.item() for batch in every) == targets
 
 
 def test_what_goes_wrong_in_the_thread_is_raised_in_the_loop(stream, monkeypatch):

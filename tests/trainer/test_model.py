@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from corpusmill.trainer.config import HybridConfig
 from corpusmill.trainer.layers import CausalConv1d, GatedRMSNorm
 from corpusmill.trainer.model import HybridModel, initialise, parameter_count
 from corpusmill.trainer.presets import NEMOTRON_H_4B, NEMOTRON_H_8B, NEMOTRON_H_47B, NEMOTRON_H_56B
+from corpusmill.trainer.shape import HybridConfig
 
 
 @pytest.fixture

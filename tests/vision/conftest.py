@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from corpusmill.trainer.config import HybridConfig
+from corpusmill.trainer.shape import HybridConfig
 from corpusmill.vision.config import VisionConfig
 from corpusmill.vision.model import VisionLanguageModel, initialise_vision
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers

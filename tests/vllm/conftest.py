@@ -31,8 +31,9 @@ ANSWER = "Rewritten text:\n" + " ".join(SENTENCES)
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory) -> Path:
     """A folder of `trainer.export`: a hybrid that answers any passage with four fixed sentences."""
-    from corpusmill.trainer.config import HybridConfig, TrainConfig
+    from corpusmill.trainer.config import TrainConfig
     from corpusmill.trainer.export import export
+    from corpusmill.trainer.shape import HybridConfig
     from corpusmill.trainer.train import train
 
     folder = tmp_path_factory.mktemp("trained")

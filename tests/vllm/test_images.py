@@ -14,7 +14,7 @@ import httpx
 import numpy as np
 import pytest
 import torch
-from corpusmill.trainer.config import HybridConfig
+from corpusmill.trainer.shape import HybridConfig
 from corpusmill.vision.config import VisionConfig
 from corpusmill.vision.export import export
 from corpusmill.vision.model import VisionLanguageModel, initialise_vision

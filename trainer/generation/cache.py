@@ -18,7 +18,7 @@ key/value heads, T capacity in tokens.
 """
 
 import torch
-from corpusmill.trainer.config import HybridConfig
+from corpusmill.trainer.shape import HybridConfig
 from torch import Tensor
 
 CHUNK = 16  # columns

@@ -12,11 +12,11 @@ group, N state, C channels of the convolution, I inner width, K key/value heads,
 import torch
 import torch.nn.functional as F
 from corpusmill.trainer.attention import attend
-from corpusmill.trainer.config import HybridConfig
 from corpusmill.trainer.generation.cache import Cache
 from corpusmill.trainer.generation.fixed_weights import Numbers, Product, product
 from corpusmill.trainer.layers import AttentionMixer, FeedForwardMixer, MambaMixer, RMSNorm
 from corpusmill.trainer.model import Block, HybridModel
+from corpusmill.trainer.shape import HybridConfig
 from corpusmill.trainer.ssd import scan
 from torch import Tensor
 

@@ -12,6 +12,7 @@ from corpusmill.stages.synthesize.postfilters.chain import (
     clean,
     outcome,
     quotes_passage,
+    stage_of,
 )
 from corpusmill.stages.synthesize.postfilters.result import Context, Rejection, Result, excerpt
 
@@ -25,4 +26,5 @@ __all__ = [
     "excerpt",
     "outcome",
     "quotes_passage",
+    "stage_of",
 ]

@@ -44,14 +44,14 @@ FILTERS: Mapping[str, Callable[..., Result]] = {
 
 def clean(answer: str, prompt: Prompt, context: Context) -> Result:
     """The answer after all of the prompt's post-filters, or the first rejection."""
-    result: Result = answer.strip() or Rejection("synthesize.empty", excerpt(answer))
+    result: Result = answer.strip() or Rejection("empty", excerpt(answer))
     for name, arguments in prompt.postfilters:
         if isinstance(result, Rejection):
             return result
         values = dict(_arguments(name).model_validate(arguments))
         result = FILTERS[name](result, context, **values)
         if isinstance(result, str):
-            result = result.strip() or Rejection("synthesize.empty", excerpt(answer))
+            result = result.strip() or Rejection("empty", excerpt(answer))
     return result
 
 
@@ -107,6 +107,11 @@ def quotes_passage(prompt: Prompt) -> bool:
     )
 
 
+def stage_of(prompt: Prompt) -> str:
+    """The stage that asks with this prompt. Its name begins the reason codes."""
+    return "annotate" if prompt.properties else "synthesize"
+
+
 def outcome(example: Example, prompt: Prompt) -> tuple[str, Result]:
     """(what is wrong with what becomes of an example, what becomes of it). Empty: nothing is."""
     words = len(example.passage.split())
@@ -114,8 +119,8 @@ def outcome(example: Example, prompt: Prompt) -> tuple[str, Result]:
     context = Context.of(prompt, parts, words, 0)
     result = clean(example.answer, prompt, context)
     if isinstance(result, Rejection):
-        same, wanted = result.reason == example.dropped, example.dropped or "kept"
-        return "" if same else f"dropped as {result.reason}, not {wanted}", result
+        code, wanted = result.code(stage_of(prompt)), example.dropped or "kept"
+        return "" if code == example.dropped else f"dropped as {code}, not {wanted}", result
     if example.dropped:
         return f"kept, not dropped as {example.dropped}", result
     return "" if result == example.kept else "kept with another text", result

@@ -19,7 +19,12 @@ from pydantic import Field, PositiveInt
 _WORD = re.compile(r"\w+|[^\w\s]")
 _SIGNS = "".join(f"{chr(first)}-{chr(last)}" for first, last in UNSPACED)
 _WORD_OR_SIGN = re.compile(rf"[{_SIGNS}]|[^\W{_SIGNS}]+|[^\w\s]")
-_LETTERS = re.compile(rf"([{_SIGNS}]+)|[^\W{_SIGNS}]+")
+# Chinese and Japanese signs mean something in pairs. Thai, Lao, Tibetan, Burmese and Khmer have an
+# alphabet of some forty letters: there, texts about anything share most pairs, and few triples.
+_ALPHABETS = "".join(
+    f"{chr(first)}-{chr(last)}" for first, last in UNSPACED if first < 0x1800 or last >> 12 == 0xA
+)
+_LETTERS = re.compile(rf"([{_ALPHABETS}]+)|([{_SIGNS}]+)|[^\W{_SIGNS}]+")
 _LONGEST_UNIT = 24  # words of a loop
 _LEAST_TURNS = 4
 _LEAST_LOOP = 24  # words that a loop has in all
@@ -47,12 +52,10 @@ def repetition(
     runs = Counter(tuple(words[place : place + window]) for place in range(total))
     share = 1 - len(runs) / total
     if share > most:
-        return Rejection(
-            "synthesize.repetition", f"repeated={share:.2f} > {most:g}: {excerpt(text)}"
-        )
+        return Rejection("repetition", f"repeated={share:.2f} > {most:g}: {excerpt(text)}")
     loop = _loop(words)
     if loop and not _loop(_words(context.segment)):
-        return Rejection("synthesize.repetition", f"loop of {' '.join(loop)!r}: {excerpt(text)}")
+        return Rejection("repetition", f"loop of {' '.join(loop)!r}: {excerpt(text)}")
     return text
 
 
@@ -94,7 +97,7 @@ def language(
     answer, passage = identify([text, context.segment])
     if answer.code != passage.code and min(answer.score, passage.score) >= least_score:
         detail = f"{answer.code} ({answer.score:.2f}) for {passage.code} ({passage.score:.2f})"
-        return Rejection("synthesize.other_language", f"{detail}: {excerpt(text)}")
+        return Rejection("other_language", f"{detail}: {excerpt(text)}")
     return text
 
 
@@ -111,7 +114,8 @@ def closeness(
     most: share of the answer's runs of `window` words that the passage has. least: share of the
     answer's long words that the passage has, by their first letters, so that other endings count.
     Answers of less than `fewest` words pass. 1 and 0 let all pass. In scripts without spaces, each
-    sign is a word, and pairs of signs are the long words.
+    sign is a word. Pairs of Chinese or Japanese signs are the long words, and triples of the
+    letters of Thai, Lao, Tibetan, Burmese and Khmer.
 
     Texts that people retold in simpler words (OneStopEnglish, 160 articles) have 0.35 or more of
     the original's words. Of texts about something else, 99.6 % have less than 0.3.
@@ -125,11 +129,11 @@ def closeness(
         copied = sum(tuple(words[place : place + window]) in known for place in range(total))
         if copied > most * total:
             detail = f"copied={copied / total:.2f} > {most:g}: {excerpt(text)}"
-            return Rejection("synthesize.too_close", detail)
+            return Rejection("too_close", detail)
     shared = shared_words(text, context.segment)
     if shared is not None and shared < least:
         detail = f"shared={shared:.2f} < {least:g}: {excerpt(text)}"
-        return Rejection("synthesize.too_far", detail)
+        return Rejection("too_far", detail)
     return text
 
 
@@ -145,12 +149,13 @@ def shared_words(text: str, passage: str) -> float | None:
 
 
 def stems(text: str) -> set[str]:
-    """The first letters of long words. In scripts without spaces, pairs of neighbouring signs."""
+    """The first letters of long words. In scripts without spaces, runs of two or three signs."""
     found: set[str] = set()
     for run in _LETTERS.finditer(_without_marks(text.lower())):
         word = run[0]
-        if run[1]:
-            found.update(first + second for first, second in itertools.pairwise(word))
+        if run[1] or run[2]:
+            length = 3 if run[1] else 2
+            found.update(word[place : place + length] for place in range(len(word) - length + 1))
         elif len(word) > 3:
             found.add(word[:5])
     return found

@@ -32,7 +32,7 @@ def bullets(text: str, context: Context) -> Result:
     once: dict[str, str] = {}
     for fact in filter(None, facts):
         once.setdefault(fact.casefold(), fact)
-    return "\n".join(once.values()) if once else Rejection("synthesize.no_bullets", excerpt(text))
+    return "\n".join(once.values()) if once else Rejection("no_bullets", excerpt(text))
 
 
 _MARK = re.compile(
@@ -55,7 +55,7 @@ def question_answer(
     """
     pairs = question_answer_pairs(text)
     if not pairs:
-        return Rejection("synthesize.no_answered_question", excerpt(text))
+        return Rejection("no_answered_question", excerpt(text))
     if drawn:
         most = max(1, int(pairs_per_150_tokens * context.segment_tokens / 150))
         chance = random.Random(context.seed)
@@ -100,7 +100,7 @@ def labels(
         found = re.compile(rf"^[ \t]*{re.escape(label)}", re.IGNORECASE | re.MULTILINE)
         line = found.search(text, place)
         if line is None:
-            return Rejection("synthesize.label_missing", f"no line with {label!r}: {excerpt(text)}")
+            return Rejection("label_missing", f"no line with {label!r}: {excerpt(text)}")
         place = line.end()
     return text
 
@@ -118,7 +118,7 @@ def table(text: str, context: Context, least_rows: NonNegativeInt = 2) -> Result
         rows = list(itertools.takewhile(lambda line: "|" in line, lines[place + 1 :]))
         if len(rows) >= least_rows and {wide} == {*map(_cells, [lines[place - 1], *rows])}:
             return text
-    return Rejection("synthesize.no_table", excerpt(text))
+    return Rejection("no_table", excerpt(text))
 
 
 def _cells(line: str) -> int:

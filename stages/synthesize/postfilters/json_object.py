@@ -26,13 +26,13 @@ def json_object(text: str, context: Context) -> Result:
         within = _OBJECT.search(text)
         surrounded = within is not None and isinstance(_parsed(within[0]), dict)
         reason = "text_around_json" if surrounded else "no_json"
-        return Rejection(f"annotate.{reason}", excerpt(text))
+        return Rejection(reason, excerpt(text))
     for name, wanted in context.properties.items():
         if name not in found:
-            return Rejection("annotate.property_missing", f"no {name}: {excerpt(text)}")
+            return Rejection("property_missing", f"no {name}: {excerpt(text)}")
         if not wanted.holds(found[name]):
             detail = f"{name} is {_shown(found[name])}: {excerpt(text)}"
-            return Rejection("annotate.out_of_range", detail)
+            return Rejection("out_of_range", detail)
     kept = {name: _whole(found[name]) for name in context.properties}
     return json.dumps(kept, ensure_ascii=False)
 

@@ -15,7 +15,7 @@ def needs_both(text: str, context: Context, words: PositiveInt = 2) -> Result:
     """
     pairs = question_answer_pairs(text)
     if not pairs:
-        return Rejection("synthesize.no_answered_question", excerpt(text))
+        return Rejection("no_answered_question", excerpt(text))
     first, second = map(stems, context.parts)
     kept = [
         pair
@@ -23,4 +23,4 @@ def needs_both(text: str, context: Context, words: PositiveInt = 2) -> Result:
         if min(len(stems(" ".join(pair)) & own) for own in (first - second, second - first))
         >= words
     ]
-    return written(kept) if kept else Rejection("synthesize.one_sided", excerpt(text))
+    return written(kept) if kept else Rejection("one_sided", excerpt(text))

@@ -4,6 +4,7 @@ import re
 
 from corpusmill.stages.synthesize.postfilters.result import Context, Rejection, Result, excerpt
 from corpusmill.stages.synthesize.postfilters.wrapping import after_lead_in, says
+from pydantic import PositiveInt
 
 _CANNOT = r"(?:can(?:not|['’]?t)|(?:am|was|are) (?:not able|unable)|unable to|(?:won|don)['’]?t)"
 _SORRY = (
@@ -47,16 +48,19 @@ _REFUSAL = re.compile(
 )
 
 
-def refusal(text: str, context: Context) -> Result:
+def refusal(text: str, context: Context, longest: PositiveInt | None = None) -> Result:
     """Drop answers that decline, apologise for what they cannot do, or miss the text.
 
-    Words that the passage has too are no refusal.
+    Words that the passage has too are no refusal. An answer of more than `longest` characters
+    passes: where the passage is an image, its words are not known.
     """
+    if longest is not None and len(text) > longest:
+        return text
     bare = text.lstrip("*_#>\"'“‘ \t\n")
     if context.lead_in:
         cut = after_lead_in(bare, context.lead_in)
         bare = bare if cut is None else cut.lstrip("*_#>\"'“‘ \t\n")
     found = _REFUSAL.match(bare)
     if found and not says(context.segment, found[0]):
-        return Rejection("synthesize.refusal", excerpt(text))
+        return Rejection("refusal", excerpt(text))
     return text

@@ -36,10 +36,18 @@ class Context:
 
 @dataclass(frozen=True)
 class Rejection:
-    """Why an answer is dropped: a reason code, and the measured value with an excerpt."""
+    """Why an answer is dropped: a word for it, and the measured value with an excerpt.
+
+    failed: the engine gave no answer.
+    """
 
     reason: str
     detail: str
+    failed: bool = False
+
+    def code(self, stage: str) -> str:
+        """The reason code in the files of a stage."""
+        return f"{'error_' if self.failed else ''}{stage}.{self.reason}"
 
 
 Result = str | Rejection

@@ -22,7 +22,7 @@ def lead_in(text: str, context: Context, required: bool = True) -> Result:
     rest = after_lead_in(text, context.lead_in)
     if rest is not None:
         return rest
-    return Rejection("synthesize.lead_in_missing", excerpt(text)) if required else text
+    return Rejection("lead_in_missing", excerpt(text)) if required else text
 
 
 def after_lead_in(text: str, line: str) -> str | None:
@@ -92,7 +92,7 @@ def chatter(text: str, context: Context) -> Result:
             break
         text = text[: len(text) - len(last)].rstrip()
         text = re.sub(r"\n[-*_–—]{3,}\Z", "", text)
-    return text or Rejection("synthesize.empty", "nothing but courtesies")
+    return text or Rejection("empty", "nothing but courtesies")
 
 
 def says(passage: str, words: str) -> bool:
@@ -152,7 +152,7 @@ def prompt_copy(
     for place in range(len(words) - window + 1):
         run = tuple(words[place : place + window])
         if run in asked:
-            return Rejection("synthesize.prompt_copy", f"{' '.join(run)!r}: {excerpt(text)}")
+            return Rejection("prompt_copy", f"{' '.join(run)!r}: {excerpt(text)}")
     return text
 
 

@@ -1,6 +1,7 @@
 """The annotate stage in the pipeline, against a real HTTP server that grades well and badly."""
 
 import json
+import re
 import time
 
 import corpusmill
@@ -11,6 +12,7 @@ from corpusmill.manifests.package_data import package_file
 from corpusmill.manifests.receipt import read_receipt
 from corpusmill.pipeline.execute import Job, execute
 from corpusmill.pipeline.runner import InlineRunner
+from corpusmill.report.page import render
 from corpusmill.stages.annotate.stage import Annotate
 from corpusmill.stages.contract import Inputs
 from corpusmill.stages.engines.embedded import EmbeddedEngine
@@ -108,6 +110,9 @@ def test_good_answers_become_labels_and_bad_ones_say_why(
     assert (took["rows"], took["kept"]) == (len(REPLIES), 3)
     assert took["output_tokens"] == 3 * (len(REPLIES) - 1)
     assert verify(str(tmp_path / "out")).problems == []
+    page = " ".join(re.sub(r"<[^>]*>", " ", render(str(tmp_path / "out"))).split())
+    assert "educational out, 3 documents, mean 4.00 label documents 0 0 1 0 2 0 3 0 4 3 5 0" in page
+    assert f"educational out {len(REPLIES)} 3 " in page  # asked and kept, before the tokens
 
 
 def test_a_row_is_the_document_itself_and_says_where_its_labels_come_from(

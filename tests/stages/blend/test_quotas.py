@@ -48,7 +48,7 @@ def test_when_every_source_is_at_its_cap_the_blend_is_smaller_than_asked():
 
 def test_a_source_without_a_cap_repeats_as_often_as_its_share_asks():
     quotas = allot({"a": supply(1, 10, None), "b": supply(1, 1000)}, 95)
-    assert quotas["a"].epochs_of(10) == (4, 7)
+    assert quotas["a"].tokens == 47
 
 
 def test_a_weight_of_zero_takes_nothing():

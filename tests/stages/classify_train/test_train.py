@@ -160,7 +160,7 @@ def test_a_large_file_does_not_drown_a_small_one(data, tmp_path):
         settings(data, embedding=None, static=None, fasttext=None, documents_per_label=60),
     )
     assert report["labels"]["1"]["documents"] == 60
-    from corpusmill.manifests.shard import read_parquet
+    from corpusmill.manifests.parquet_files import read_parquet
 
     taken = {
         path.name: sum(table.num_rows for table in read_parquet(str(path)))

@@ -15,14 +15,17 @@ from corpusmill.manifests.errors import CorpusmillError, ModelError
 from corpusmill.manifests.looking.verify import verify
 from corpusmill.manifests.manifest import read_manifest
 from corpusmill.manifests.receipt import list_receipts
+from corpusmill.pipeline.accounts import LostRows
 from corpusmill.pipeline.recipe import Step
 from corpusmill.pipeline.run import run_step
 from corpusmill.pipeline.runner import InlineRunner
 from corpusmill.stages.compress.candidates import Candidate, rank_correlation, winner
-from corpusmill.trainer.config import HybridConfig, TrainConfig
+from corpusmill.trainer.config import TrainConfig
+from corpusmill.trainer.data import PackedStream
 from corpusmill.trainer.export import export, write_model
 from corpusmill.trainer.importing import load_pretrained, read_shape
 from corpusmill.trainer.model import HybridModel, initialise
+from corpusmill.trainer.shape import HybridConfig
 from corpusmill.trainer.train import train
 
 from tests.compression.shards import write_shards, write_tokenizer
@@ -209,6 +212,14 @@ def test_the_account_and_the_lineage_hold(compressed, measured):
     (total,) = compressed[0].totals
     assert total.rows_in == 60
     assert total.tokens == 16 * 4 * 50
+
+
+def test_a_document_that_is_neither_used_nor_left_ends_the_run(parent, tmp_path, monkeypatch):
+    right = PackedStream.documents_from
+    monkeypatch.setattr(PackedStream, "documents_from", lambda *given: max(0, right(*given) - 1))
+    settings = {**MEASURING, "parent": str(parent[0])}
+    with pytest.raises(LostRows, match="the account of importance does not balance"):
+        run("importance", tmp_path / "importance", settings, parent[1])
 
 
 def test_a_run_goes_on_where_it_stopped(compressed, parent, measured, tmp_path, monkeypatch):

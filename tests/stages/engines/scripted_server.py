@@ -51,6 +51,8 @@ class Handler(BaseHTTPRequestHandler):
         server = self.server
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         prompt = body["prompt"][0] if "prompt" in body else body["messages"][-1]["content"]
+        if isinstance(prompt, list):  # parts of a message, with an image among them
+            prompt = json.dumps(prompt)
         with server.lock:
             server.busy += 1
             server.most_busy = max(server.most_busy, server.busy)

@@ -167,7 +167,8 @@ def test_a_checkpoint_answers(options, small_run):
 @pytest.fixture(scope="module")
 def small_run(tmp_path_factory):
     """OUT of a run that trained and did not export: a checkpoint, and the tokenizer of pack."""
-    from corpusmill.trainer.config import HybridConfig, TrainConfig
+    from corpusmill.trainer.config import TrainConfig
+    from corpusmill.trainer.shape import HybridConfig
     from corpusmill.trainer.train import train
 
     out = tmp_path_factory.mktemp("run")
@@ -285,7 +286,7 @@ def test_a_stop_token_that_is_no_special_token_is_not_printed(options, folder, t
     ("changes", "message"),
     [
         ({"input": "a.jsonl"}, "both --prompt and --input"),
-        ({"images": ("a.png",), "samples": 2}, "--image does not use --prompt and --n"),
+        ({"images": ("a.png",), "samples": 2, "chat": True}, "does not use --chat and --n"),
     ],
 )
 def test_options_that_exclude_one_another_are_refused(options, changes, message):

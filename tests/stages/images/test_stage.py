@@ -17,7 +17,8 @@ import zstandard
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import InputError, ReadFailed
 from corpusmill.manifests.looking.verify import verify
-from corpusmill.manifests.shard import ParquetOutput, Shard
+from corpusmill.manifests.parquet_output import ParquetOutput
+from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import artifact_of
 from corpusmill.stages.images.pairs import PairReader, read_pairs
 from corpusmill.stages.images.stage import Images, look, write

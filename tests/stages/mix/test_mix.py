@@ -3,6 +3,7 @@
 import csv
 import json
 
+import numpy as np
 import pytest
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import CorpusmillError, RecipeError
@@ -12,6 +13,7 @@ from corpusmill.pipeline.recipe import Step
 from corpusmill.pipeline.run import run_step
 from corpusmill.pipeline.runner import InlineRunner
 from corpusmill.stages.mix import work
+from corpusmill.stages.mix.proposal import rank_correlation
 
 from tests.evaluation.tiny_models import TINY
 from tests.stages.ablate.arms import TRAIN, gauge, lists, sums, write_lines
@@ -68,6 +70,12 @@ def test_the_source_that_is_asked_for_gets_more_weight(tmp_path, pool):
         rows = list(csv.DictReader(file))
     assert len(rows) == 10
     assert float(rows[0]["share_sums"]) == pytest.approx(natural["sums"], abs=0.05)
+    measured, foretold = (
+        [float(row[f"{kind}sums"]) for row in rows] for kind in ("", "predicted_")
+    )
+    assert rank_correlation(np.array(foretold), np.array(measured)) == pytest.approx(
+        found["domains"]["sums"]["rank_correlation"]
+    )
 
     # Asked for the other one, the same runs say the opposite.
     again, other = mix(tmp_path, pool, objective={"lists": 1})

@@ -1,12 +1,16 @@
 """The pool: a mixture is exactly the rows that it takes, and what it does not take is not read."""
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from corpusmill.manifests import shard as shard_module
+from corpusmill.manifests import parquet_files
 from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
+from corpusmill.pipeline.accounts import LostRows, check_shard
+from corpusmill.stages.mix import pool as pool_module
 from corpusmill.stages.mix.pool import MEASURED, write_mixture
 
 GROUP = 4
@@ -58,7 +62,7 @@ def test_row_groups_of_which_nothing_is_taken_are_not_read(tmp_path, pool, monke
                 read.append(number)
             return found
 
-    monkeypatch.setattr(shard_module.pq, "ParquetFile", Recorded)
+    monkeypatch.setattr(parquet_files.pq, "ParquetFile", Recorded)
     shard = Shard("run", tuple(files), str(tmp_path))
     # Once all of code, and once more the documents with keys 4 and 5.
     taken = {"code": (1, 6), "web": (0, 0)}
@@ -79,3 +83,19 @@ def test_a_threshold_within_row_groups_takes_those_rows(tmp_path, pool):
     found = np.concatenate([pq.read_table(path)["id"].to_numpy() for path in paths])
     assert found.tolist() == ["0", "1", "0", "1", "4", "5", "6", "7", "8"]
     assert rows == 9
+
+
+def test_a_row_that_is_taken_and_not_read_is_missed(tmp_path, pool, monkeypatch):
+    files, measured = pool
+    files = [replace(file, rows=rows) for file, rows in zip(files, (8, 12), strict=True)]
+    shard = Shard("run", tuple(files), str(tmp_path))
+
+    def wrong(artifact, columns=None, wanted=None):
+        for table in parquet_files.read_parquet(artifact, columns, wanted):
+            yield table if wanted is None else table.slice(1)
+
+    monkeypatch.setattr(pool_module, "read_parquet", wrong)
+    taken = {"code": (1, 0), "web": (0, 0)}
+    write_mixture(shard, files, measured, taken, tmp_path / "mixture")
+    with pytest.raises(LostRows, match=r"mix read 10 of the 12 rows of .*b\.parquet"):
+        check_shard("mix", shard, [])

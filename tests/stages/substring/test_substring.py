@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from corpusmill.manifests.errors import InputError, RecipeError
+from corpusmill.manifests.parquet_files import read_parquet
 from corpusmill.manifests.schema import DOCUMENT
-from corpusmill.manifests.shard import read_parquet
 from corpusmill.manifests.storage import Artifact
 from corpusmill.pipeline.recipe import Step, build_stage
 from corpusmill.stages.substring.parts import key_ranges, pack

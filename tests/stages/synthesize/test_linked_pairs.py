@@ -256,7 +256,7 @@ def test_segments_shrink_until_the_finished_prompt_fits(planner):
 def test_a_pair_with_a_short_document_is_not_asked_about(planner):
     row = planned(planner, FIRST, "Short.")
     assert row.asked == []
-    assert row.rejection.reason == "synthesize.document_too_short"
+    assert row.rejection.reason == "document_too_short"
 
 
 def test_a_prompt_that_leaves_no_room_for_two_is_refused(planner):

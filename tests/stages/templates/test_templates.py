@@ -158,9 +158,9 @@ def test_a_run_is_taken_up_where_it_stopped(tmp_path, lost):
 def test_settings_decide_what_a_template_is(tmp_path):
     rows = site(9)
     _, kept, _ = templates(tmp_path, rows, name="a", host_pages=9)
-    assert all(MENU not in row["text"] for row in kept)
+    assert [MENU in row["text"] for row in kept] == [False] * 9
     _, kept, _ = templates(tmp_path, rows, name="b", host_pages=9, min_pages=10)
-    assert all(MENU in row["text"] for row in kept)
+    assert [MENU in row["text"] for row in kept] == [True] * 9
 
 
 COOKIES = "We use cookies to make this page better for you."
@@ -251,6 +251,6 @@ def test_a_row_of_a_table_is_never_cut_and_a_blank_line_stays_at_the_seam(tmp_pa
     for row in rows:
         row["text"] = f"Own words {row['id']}\n{table}A line of every page\n\n{row['text']}"
     _, kept, _ = templates(tmp_path, rows, host_pages=9)
-    assert all(table in row["text"] for row in kept)
-    assert all("A line of every page" not in row["text"] for row in kept)
+    assert len(kept) == 9
     assert all(f"{table}\n" in row["text"] for row in kept)
+    assert all("A line of every page" not in row["text"] for row in kept)

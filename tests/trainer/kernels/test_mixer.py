@@ -4,8 +4,8 @@ import pytest
 import torch
 from corpusmill.trainer import kernels
 from corpusmill.trainer.attention import Documents
-from corpusmill.trainer.config import HybridConfig
 from corpusmill.trainer.layers import MambaMixer
+from corpusmill.trainer.shape import HybridConfig
 
 mixer = pytest.importorskip("corpusmill.trainer.kernels.mixer")
 

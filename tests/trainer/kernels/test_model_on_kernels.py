@@ -6,9 +6,9 @@ import pytest
 import torch
 from corpusmill.trainer import kernels
 from corpusmill.trainer.attention import Documents
-from corpusmill.trainer.config import HybridConfig
 from corpusmill.trainer.loss import head_loss
 from corpusmill.trainer.model import HybridModel, initialise
+from corpusmill.trainer.shape import HybridConfig
 
 SHAPE = HybridConfig(
     pattern="M*-",

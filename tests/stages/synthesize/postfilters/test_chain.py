@@ -47,10 +47,11 @@ def test_every_shipped_prompt_names_only_filters_that_exist(name):
     postfilters.check(loader.load(name))
 
 
-@pytest.mark.parametrize("name", loader.shipped())
+# What read_page gives goes on to `stages.ocr.documents`, whose tests have these answers, too.
+@pytest.mark.parametrize("name", [name for name in loader.shipped() if name != "read_page"])
 @pytest.mark.parametrize("answer", ["", " \n\t ", "```\n```", "**  **\n---"])
 def test_an_answer_of_nothing_is_no_text(name, answer):
-    assert reason(cleaned(answer, name)).startswith(("synthesize.", "annotate."))
+    assert reason(cleaned(answer, name)) in ("empty", "no_json", "no_table")
 
 
 # Lead-in
@@ -77,12 +78,12 @@ def test_the_announced_line_is_cut_however_it_is_dressed(answer):
 )
 def test_an_answer_without_the_required_line_is_dropped_with_an_excerpt(answer):
     result = cleaned(answer, "rephrase")
-    assert reason(result) == "synthesize.lead_in_missing"
+    assert reason(result) == "lead_in_missing"
     assert result.detail == answer.replace("\n", " ")
 
 
 def test_an_answer_of_only_the_line_is_empty():
-    assert reason(cleaned("Rewritten text:\n", "rephrase")) == "synthesize.empty"
+    assert reason(cleaned("Rewritten text:\n", "rephrase")) == "empty"
 
 
 def test_an_optional_line_may_be_missing():
@@ -111,7 +112,7 @@ def test_an_optional_line_may_be_missing():
     ],
 )
 def test_a_refusal_is_dropped_as_one(answer):
-    assert reason(cleaned(answer, "rephrase")) == "synthesize.refusal"
+    assert reason(cleaned(answer, "rephrase")) == "refusal"
 
 
 @pytest.mark.parametrize(
@@ -157,13 +158,13 @@ def test_only_quotes_around_the_whole_are_stripped(text, bare):
 )
 def test_a_runaway_answer_is_dropped_with_its_share(loop):
     result = repetition(PROSE + " " + loop * 80, context())
-    assert reason(result) == "synthesize.repetition"
+    assert reason(result) == "repetition"
     assert isinstance(result, Rejection)
     assert "repeated=" in result.detail
 
 
 def test_a_runaway_answer_without_spaces_is_dropped():
-    assert reason(repetition("同じことを言います。" * 40, context())) == "synthesize.repetition"
+    assert reason(repetition("同じことを言います。" * 40, context())) == "repetition"
 
 
 def test_prose_and_short_answers_are_let_pass():
@@ -226,7 +227,7 @@ def test_questions_without_answers_and_questions_asked_before_are_left_out():
     "answer", ["The passage is about rivers.", "Question: Why?", "Question: Why?\nAnswer:"]
 )
 def test_an_answer_without_one_whole_pair_is_dropped(answer):
-    assert reason(cleaned(answer, "diverse_qa")) == "synthesize.no_answered_question"
+    assert reason(cleaned(answer, "diverse_qa")) == "no_answered_question"
 
 
 # Lists and labels
@@ -245,7 +246,7 @@ def test_facts_come_one_a_line_without_bullets_or_preamble():
 
 
 def test_a_list_without_bullets_is_dropped():
-    assert reason(cleaned(PROSE, "knowledge_list")) == "synthesize.no_bullets"
+    assert reason(cleaned(PROSE, "knowledge_list")) == "no_bullets"
 
 
 def test_passage_labels_go_and_passages_in_prose_stay():
@@ -264,7 +265,7 @@ def test_passage_labels_go_and_passages_in_prose_stay():
             (("repetition", {"mots": 1}),),
             "repetition has no argument 'mots'; it has most, window, fewest",
         ),
-        ((("refusal", {"x": 1}),), "it takes none"),
+        ((("chatter", {"x": 1}),), "it takes none"),
     ],
 )
 def test_a_prompt_with_an_unknown_filter_or_argument_is_refused(calls, message):
@@ -301,7 +302,7 @@ def test_a_table_stays_as_it_is():
     ],
 )
 def test_an_answer_without_a_whole_table_is_dropped(answer):
-    assert reason(cleaned(answer, "table")) == "synthesize.no_table"
+    assert reason(cleaned(answer, "table")) == "no_table"
 
 
 def test_frequent_questions_stay_in_order_without_the_passage():
@@ -319,10 +320,10 @@ SOLVED = "Problem: A boat carries 3 sacks of 20 kg. How much is that?\nSolution:
 def test_a_problem_needs_its_solution():
     assert cleaned(SOLVED, "math_problems") == SOLVED
     for answer in (SOLVED.split("\n")[0], SOLVED.replace("Problem:", "Riddle:"), PROSE):
-        assert reason(cleaned(answer, "math_problems")) == "synthesize.label_missing"
+        assert reason(cleaned(answer, "math_problems")) == "label_missing"
 
 
 def test_a_tutorial_has_steps():
     steps = f"You will know the river.\n\nStep 1: Find it. {PROSE}\n\nStep 2: Follow it."
     assert cleaned(f"**{steps[:24]}**{steps[24:]}", "tutorial") == steps
-    assert reason(cleaned(PROSE, "tutorial")) == "synthesize.label_missing"
+    assert reason(cleaned(PROSE, "tutorial")) == "label_missing"

@@ -114,7 +114,7 @@ def judged(answer: str, passage: str, **shares: float) -> str:
     context = Context(segment=passage, segment_tokens=100, lead_in="", seed=0)
     result = faithful(answer, context, **shares)
     if isinstance(result, Rejection):
-        return result.reason.removeprefix("synthesize.")
+        return result.reason
     assert result == answer
     return ""
 

@@ -82,7 +82,7 @@ def test_a_courtesy_of_the_passage_itself_stays():
 def test_nothing_but_courtesies_is_empty():
     result = chatter("I hope this helps!", context())
     assert isinstance(result, Rejection)
-    assert result.reason == "synthesize.empty"
+    assert result.reason == "empty"
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_nothing_but_courtesies_is_empty():
 def test_a_refusal_in_another_language_is_dropped(answer):
     result = refusal(answer, context())
     assert isinstance(result, Rejection)
-    assert result.reason == "synthesize.refusal"
+    assert result.reason == "refusal"
 
 
 def test_an_apology_that_the_passage_has_is_no_refusal():
@@ -118,7 +118,7 @@ def test_a_copy_of_the_prompt_is_dropped_with_the_words():
     answer = f"{PROSE} I will write between four and eight questions about the passage now."
     result = prompt_copy(answer, context(instruction=INSTRUCTION))
     assert isinstance(result, Rejection)
-    assert result.reason == "synthesize.prompt_copy"
+    assert result.reason == "prompt_copy"
     assert "'write between four and eight questions about the'" in result.detail
 
 

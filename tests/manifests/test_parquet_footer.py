@@ -4,7 +4,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from corpusmill.manifests.errors import InputError
-from corpusmill.manifests.shard import may_hold
+from corpusmill.manifests.parquet_files import may_hold
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import InputError
-from corpusmill.manifests.shard import Shard, read_parquet, schema_of
+from corpusmill.manifests.parquet_files import may_hold, read_parquet, schema_of
+from corpusmill.manifests.shard import Shard
 from corpusmill.stages.shuffle.row_groups import read_range
 
 
@@ -42,7 +43,11 @@ def ranged(path):
     ]
 
 
-@pytest.mark.parametrize("read", [read_parquet, schema_of, ranged])
+def footer(path):
+    return [may_hold(path, "text", "word")]
+
+
+@pytest.mark.parametrize("read", [read_parquet, schema_of, footer, ranged])
 def test_a_fault_is_raised_and_damage_is_named(monkeypatch, tmp_path, read):
     path = str(tmp_path / "a.parquet")
     data = parquet()

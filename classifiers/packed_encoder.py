@@ -1,0 +1,241 @@
+"""A BERT on a GPU at the speed of its matrix products: texts in a row, without padding.
+
+A batch is one long row of tokens. Each text attends to itself alone, so the row needs no padding
+and no mask. Three more things save time. Query, key and value come from one product. torch.compile
+joins what lies between the products into few kernels. And where only the first token's vector is
+wanted (`cls`), the last layer computes only that.
+
+It takes the weights and modules of a transformers model: BERT and RoBERTa with its relatives, which
+are most published scorers. Others run as transformers has them (`encoder`).
+
+Shapes: T tokens of N texts, H width, A heads, D = H / A.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+Ids = np.typing.NDArray[np.int32]
+Pooling = Literal["mean", "cls"]
+
+# Where positions begin: BERT counts from 0, RoBERTa from the padding token's id plus 1.
+FIRST_POSITION = {"bert": "zero", "roberta": "padding", "xlm-roberta": "padding"}
+# The fastest kernel for texts of one length comes first.
+KERNELS = [SDPBackend.CUDNN_ATTENTION, SDPBackend.FLASH_ATTENTION, SDPBackend.MATH]
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Texts in a row.
+
+    ids, positions: int64 [T]. starts: int32 [N + 1], where each text begins, and T. longest: tokens
+    that no text exceeds. length: the tokens of every text, if they are alike and there are many
+    batches of this shape, for which kernels are chosen once.
+    """
+
+    ids: Tensor
+    positions: Tensor
+    starts: Tensor
+    longest: int
+    length: int | None
+
+
+def packed(
+    texts: Sequence[Ids], first_position: int, longest: int, device: str, *, alike: bool
+) -> Packed:
+    """The batch on the device. On CUDA the copy runs beside what the GPU computes.
+
+    alike: all texts have the same length, and most batches are of this shape.
+    """
+    lengths = np.array([len(text) for text in texts])
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    positions = np.arange(starts[-1]) - np.repeat(starts[:-1], lengths) + first_position
+
+    def moved(values: np.typing.NDArray[Any], dtype: torch.dtype) -> Tensor:
+        made = torch.from_numpy(values).to(dtype)
+        return made.pin_memory().to(device, non_blocking=True) if device == "cuda" else made
+
+    return Packed(
+        ids=moved(np.concatenate(texts), torch.int64),
+        positions=moved(positions, torch.int64),
+        starts=moved(starts, torch.int32),
+        longest=longest,
+        length=int(lengths[0]) if alike else None,
+    )
+
+
+class PackedEncoder:
+    """The layers of a transformers model, for packed texts.
+
+    body: a `BertModel` or `RobertaModel` in evaluation mode, on its device. compiled: by
+    torch.compile, which takes some seconds for a shape once a process. joined_gelu: GELU in the
+    product before it, by its tanh formula (off by 5e-4 at most, less than bfloat16 rounds an input
+    of 2 to). alike: texts of one length by PyTorch's own attention, which is faster than that for
+    mixed lengths. replayed: batches of such texts as a CUDA graph, which one call launches. A batch
+    has some hundred kernels, and threads that tokenise would hold up each launch.
+    """
+
+    def __init__(
+        self,
+        body: Any,
+        *,
+        compiled: bool = True,
+        joined_gelu: bool = True,
+        alike: bool = True,
+        replayed: bool = False,
+    ) -> None:
+        config = body.config
+        self.body, self.heads, self.alike = body, config.num_attention_heads, alike
+        self.joined_gelu = joined_gelu and config.hidden_act == "gelu"
+        self._after = _compiled_after() if compiled else _after_attention
+        self._embeddings = _compiled_embedded() if compiled else _embedded
+        self.first_position = (
+            config.pad_token_id + 1 if FIRST_POSITION[config.model_type] == "padding" else 0
+        )
+        self.most_tokens = config.max_position_embeddings - self.first_position
+        self._replayed = replayed
+        self._graphs: dict[tuple[int, int, Pooling], _Graph] = {}
+        self._joined = [_joined(layer.attention.self) for layer in body.encoder.layer]
+
+    def pooled(self, batch: Packed, pooling: Pooling) -> Tensor:
+        """One vector for each text, float32 [N, H]: the mean of its tokens, or its first token."""
+        if not (self._replayed and self.alike and batch.length):
+            return self._pooled(batch, pooling)
+        shape = (len(batch.ids), batch.length, pooling)
+        if shape not in self._graphs:
+            self._graphs[shape] = _Graph(lambda static: self._pooled(static, pooling), batch)
+        return self._graphs[shape].replay(batch)
+
+    def _pooled(self, batch: Packed, pooling: Pooling) -> Tensor:
+        x_TH = self._embeddings(self.body.embeddings, batch.ids, batch.positions)
+        *layers, last = zip(self.body.encoder.layer, self._joined, strict=True)
+        for layer, (weight, bias) in layers:
+            x_TH = self._layer(layer, weight, bias, x_TH, batch)
+        if pooling == "cls":
+            return self._first_tokens(last, x_TH, batch).float()
+        x_TH = self._layer(last[0], *last[1], x_TH, batch)
+        if batch.length is not None:
+            return x_TH.view(-1, batch.length, x_TH.shape[-1]).mean(1, dtype=torch.float32)
+        return torch.segment_reduce(x_TH.float(), "mean", offsets=batch.starts.long(), unsafe=True)
+
+    def _layer(
+        self, layer: Any, weight: Tensor, bias: Tensor, x_TH: Tensor, batch: Packed
+    ) -> Tensor:
+        q, k, v = self._split(functional.linear(x_TH, weight, bias), 3)
+        attended = self._attend(q, k, v, batch, batch.starts)
+        return self._after(layer, x_TH, attended, self.joined_gelu)
+
+    def _first_tokens(self, last: Any, x_TH: Tensor, batch: Packed) -> Tensor:
+        """The last layer's output for the first token of each text, [N, H]."""
+        layer, (weight, bias) = last
+        width = x_TH.shape[-1]
+        first_NH = x_TH[batch.starts[:-1]]
+        (q,) = self._split(functional.linear(first_NH, weight[:width], bias[:width]), 1)
+        k, v = self._split(functional.linear(x_TH, weight[width:], bias[width:]), 2)
+        ones = torch.arange(len(batch.starts), dtype=torch.int32, device=x_TH.device)
+        attended = self._attend(q, k, v, batch, ones)
+        return _after_attention(layer, first_NH, attended, self.joined_gelu)
+
+    def _split(self, x: Tensor, parts: int) -> tuple[Tensor, ...]:
+        return x.view(len(x), parts, self.heads, -1).unbind(1)
+
+    def _attend(
+        self, q_TAD: Tensor, k_TAD: Tensor, v_TAD: Tensor, batch: Packed, starts_q: Tensor
+    ) -> Tensor:
+        """Attention within each text, [T, H]. starts_q: where each text's queries begin."""
+        if batch.length is not None and self.alike:
+            texts = len(batch.starts) - 1
+            q, k, v = (
+                part.view(texts, -1, *part.shape[1:]).transpose(1, 2)
+                for part in (q_TAD, k_TAD, v_TAD)
+            )
+            with sdpa_kernel(KERNELS, set_priority=True):
+                found = functional.scaled_dot_product_attention(q, k, v)
+            return found.transpose(1, 2).reshape(len(q_TAD), -1)
+        if q_TAD.is_cuda:
+            from torch.nn.attention.varlen import varlen_attn
+
+            most = batch.longest if len(q_TAD) == len(k_TAD) else 1
+            mixed = varlen_attn(q_TAD, k_TAD, v_TAD, starts_q, batch.starts, most, batch.longest)
+            assert isinstance(mixed, Tensor)
+            return mixed.flatten(1)
+        return _attend_one_by_one(q_TAD, k_TAD, v_TAD, starts_q.tolist(), batch.starts.tolist())
+
+
+class _Graph:
+    """A forward pass for batches of one shape, recorded once. It keeps the memory that it needs."""
+
+    def __init__(self, forward: Callable[[Packed], Tensor], batch: Packed) -> None:
+        self._batch = replace(batch, ids=batch.ids.clone())  # all but the ids is the same each time
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(2):  # compiles, and chooses kernels
+                forward(self._batch)
+        torch.cuda.current_stream().wait_stream(side)
+        self._graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self._graph):
+            self._found = forward(self._batch)
+
+    def replay(self, batch: Packed) -> Tensor:
+        self._batch.ids.copy_(batch.ids)
+        self._graph.replay()
+        return self._found.clone()
+
+
+def _attend_one_by_one(
+    q: Tensor, k: Tensor, v: Tensor, starts_q: list[int], starts: list[int]
+) -> Tensor:
+    """The same on a CPU, which has no kernel for mixed lengths."""
+    found = []
+    for text in range(len(starts) - 1):
+        queries, keys = slice(*starts_q[text : text + 2]), slice(*starts[text : text + 2])
+        one = functional.scaled_dot_product_attention(
+            q[queries].transpose(0, 1), k[keys].transpose(0, 1), v[keys].transpose(0, 1)
+        )
+        found.append(one.transpose(0, 1))
+    return torch.cat(found).flatten(1)
+
+
+def _joined(attention: Any) -> tuple[Tensor, Tensor]:
+    """Weight [3H, H] and bias [3H] of query, key and value."""
+    parts = (attention.query, attention.key, attention.value)
+    return (
+        torch.cat([part.weight.detach() for part in parts]),
+        torch.cat([part.bias.detach() for part in parts]),
+    )
+
+
+def _embedded(embeddings: Any, ids: Tensor, positions: Tensor) -> Tensor:
+    found: Tensor = embeddings(input_ids=ids[None], position_ids=positions[None])
+    return found[0]
+
+
+def _after_attention(layer: Any, x: Tensor, attended: Tensor, joined_gelu: bool) -> Tensor:
+    """What a layer does behind its attention: [T, H] -> [T, H]."""
+    x = layer.attention.output(attended, x)
+    if joined_gelu:
+        dense = layer.intermediate.dense
+        inner = torch._addmm_activation(dense.bias, x, dense.weight.t(), use_gelu=True)
+    else:
+        inner = layer.intermediate(x)
+    found: Tensor = layer.output(inner, x)
+    return found
+
+
+# Compiled once a process: all layers and models of one shape share the code.
+@cache
+def _compiled_after() -> Any:
+    return torch.compile(_after_attention)
+
+
+@cache
+def _compiled_embedded() -> Any:
+    return torch.compile(_embedded)

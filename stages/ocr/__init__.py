@@ -1,0 +1,1 @@
+"""Scanned pages as documents, read by a model that takes images."""

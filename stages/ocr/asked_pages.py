@@ -1,0 +1,140 @@
+"""Pages with their requests: a scan is looked at page by page, and each piece becomes a request.
+
+The look is taken in a process of its own, because the files are strangers'. Some pages ahead of
+the engine are in memory, not the whole file.
+"""
+
+import itertools
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from corpusmill.manifests.schema import seed_for
+from corpusmill.prompts.loader import PLACEHOLDER, Prompt
+from corpusmill.stages.engines.contract import Completion, Message, Request
+from corpusmill.stages.engines.pictures import picture_part
+from corpusmill.stages.extract import sandbox
+from corpusmill.stages.ocr.cutting import Box
+from corpusmill.stages.ocr.page_images import Looking, look
+from corpusmill.stages.ocr.scans import Scan
+from corpusmill.stages.synthesize.postfilters import Rejection
+
+_PAGES_AHEAD = 8  # that are looked at together
+_SEED_BITS = 0x7FFFFFFF  # every server accepts such a seed
+_PAGE_SIZE = 2000  # of a page without images, in bytes, about
+_WARM_UP = (b"P6 8 8 255\n" + bytes(range(192)), False, 0, Looking(min_deviation=0))
+_one_caller = threading.Lock()  # of the sandbox
+
+
+@dataclass(frozen=True)
+class Limits:
+    """seconds: of processor time for one page; 0: none. memory_mb: of the process that looks."""
+
+    seconds: float
+    memory_mb: int
+
+
+@dataclass
+class AskedPage:
+    """A page of a scan. number: from 1. seen: what `page_images.look` found. rejection: why it, or
+    the whole scan, cannot be read. is_last: of its scan.
+    """
+
+    scan: Scan
+    number: int
+    is_last: bool
+    title: str | None = None
+    seen: dict[str, Any] = field(default_factory=dict)
+    requests: Sequence[Request] = ()
+    rejection: Rejection | None = None
+    answers: dict[int, Completion] = field(default_factory=dict)
+
+    @property
+    def asked(self) -> list[Request]:
+        return list(self.requests)
+
+    @property
+    def asked_starts(self) -> list[int]:
+        return list(range(len(self.requests)))
+
+    @property
+    def is_complete(self) -> bool:
+        return len(self.answers) == len(self.requests)
+
+    @cached_property
+    def size(self) -> int:
+        images = sum(len(png) for _, _, png in self.seen.get("pieces", ()))
+        return _PAGE_SIZE + 3 * images + len(self.seen.get("text", ""))  # the file and its address
+
+    @property
+    def pieces(self) -> list[tuple[Box, str]]:
+        """The box of each piece, and what stands before its text."""
+        return [(box, before) for box, before, _ in self.seen.get("pieces", ())]
+
+
+def pages_of(
+    scan: Scan, prompt: Prompt, looking: Looking, limits: Limits, seed: int
+) -> Iterator[AskedPage]:
+    """The pages of a scan, in order; one without number if it cannot be opened."""
+    if scan.rejection is not None:
+        yield AskedPage(scan, 0, True, rejection=scan.rejection)
+        return
+    (file,) = _looked([(scan.content, scan.is_pdf, None, looking)], limits, scan)
+    if "reason" in file or not file["pages"]:
+        reason = Rejection(file.get("reason", "ocr.no_text"), file.get("detail", "pages=0"))
+        yield AskedPage(scan, 0, True, rejection=reason)
+        return
+    count, numbers = file["pages"], iter(range(file["pages"]))
+    while ahead := list(itertools.islice(numbers, _PAGES_AHEAD)):
+        calls = [(scan.content, scan.is_pdf, number, looking) for number in ahead]
+        for number, seen in zip(ahead, _looked(calls, limits, scan), strict=True):
+            page = AskedPage(scan, number + 1, number + 1 == count, file["title"], seen)
+            if "reason" in seen:
+                page.rejection = Rejection(seen["reason"], seen["detail"])
+            pictures = [png for _, _, png in seen.get("pieces", ())]
+            first = seed_for(scan.row["id"], prompt.name, number, seed)
+            page.requests = [
+                _request(prompt, png, (first + place) & _SEED_BITS)
+                for place, png in enumerate(pictures)
+            ]
+            yield page
+
+
+def _looked(calls: Sequence[tuple[Any, ...]], limits: Limits, scan: Scan) -> list[dict[str, Any]]:
+    """What `look` returns for each call. If it is stopped or fails, the reason."""
+    if limits.seconds and sys.platform == "linux":
+        with _one_caller:
+            found = sandbox.shared(limits.seconds, limits.memory_mb).run(look, calls, _WARM_UP)
+    else:
+        found = sandbox.called(look, calls)
+    kind = "error_pdf" if scan.is_pdf else "error_image"
+    for place, outcome in enumerate(found):
+        if isinstance(outcome, sandbox.Stopped):
+            found[place] = {"reason": f"{kind}.{outcome.reason}", "detail": outcome.detail}
+        elif isinstance(outcome, Exception):  # a file that breaks a library costs only itself
+            what = " ".join(str(outcome).split())[:300]
+            found[place] = {"reason": f"{kind}.{type(outcome).__name__}", "detail": what}
+    return found
+
+
+def _request(prompt: Prompt, png: bytes, seed: int) -> Request:
+    """The chat of a prompt, with the image where its template has {document}."""
+    before, after = (part.strip() for part in prompt.template.split(PLACEHOLDER))
+    content = [
+        *([{"type": "text", "text": before}] if before else []),
+        picture_part(png),
+        *([{"type": "text", "text": after}] if after else []),
+    ]
+    system: list[Message] = [{"role": "system", "content": prompt.system}] if prompt.system else []
+    return Request(
+        token_ids=(),
+        messages=(*system, {"role": "user", "content": content}),
+        max_tokens=prompt.limits.max_output_tokens,
+        temperature=prompt.sampling.temperature,
+        top_p=prompt.sampling.top_p,
+        seed=seed,
+        stop=prompt.stop,
+    )

@@ -1,0 +1,194 @@
+"""From answered pages to documents: texts in page order, and the page and box of every piece."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+from corpusmill.manifests.schema import extended, synthetic_id
+from corpusmill.prompts.loader import Prompt
+from corpusmill.stages.extract.html import clean
+from corpusmill.stages.extract.language import identify
+from corpusmill.stages.extract.stage import TITLE
+from corpusmill.stages.ocr.asked_pages import AskedPage
+from corpusmill.stages.ocr.scans import Scan
+from corpusmill.stages.synthesize.planned_rows import Finished, usable
+from corpusmill.stages.synthesize.postfilters import Rejection, excerpt
+
+# page: from 1. how: `layer` (the text layer), `read`, `blank` (not asked), `lost` (see `reason`).
+# start, end: of its text within the document's. x0 to y1: the box in pixels of the page, which is
+# `width` x `height`.
+PIECE = pa.struct(
+    [
+        ("page", pa.int32()),
+        ("how", pa.string()),
+        ("start", pa.int32()),
+        ("end", pa.int32()),
+        *((name, pa.int32()) for name in ("x0", "y0", "x1", "y1", "width", "height")),
+        ("reason", pa.string()),
+        ("detail", pa.string()),
+    ]
+)
+SCHEMA = extended(
+    TITLE,
+    pa.field("pages", pa.int32()),
+    pa.field("pieces", pa.list_(PIECE)),
+    pa.field("prompt_tokens", pa.int32()),  # of all requests, as the engine counts
+    pa.field("output_tokens", pa.int32()),
+)
+LAYER, READ, BLANK, LOST = "layer", "read", "blank", "lost"
+_FENCE = re.compile(r"\A```[\w-]*\n(.*?)\n?```\s*\Z", re.DOTALL)
+_LONGEST_REMARK = 300  # characters of an answer about the image
+_NO_TEXT = re.compile(
+    r"\W*no (?:readable |legible |visible )?text\W*"
+    r"|(?:the|this) (?:image|page|picture|scan)\b[^.\n]{0,40}\b(?:is (?:completely |entirely )?"
+    r"(?:blank|empty)|(?:contains|shows|has) no\b[^.\n]{0,20}\btext|(?:does not|doesn['’]t) "
+    r"(?:contain|show|have) any\b[^.\n]{0,20}\btext)\b.*"
+    r"|(?:there is|i see) no\b[^.\n]{0,20}\btext\b[^.\n]{0,20}\b(?:image|page|picture|scan)\b.*",
+    re.IGNORECASE | re.DOTALL,
+)
+_UNABLE = re.compile(
+    r"(?:i['’]?m |i am )?(?:sorry|unable|i can(?:not|['’]?t))\b[^.\n]{0,60}\b"
+    r"(?:read|transcribe|view|see|make out)\b[^.\n]{0,40}\b(?:image|page|picture|scan|text)\b",
+    re.IGNORECASE,
+)
+
+
+@dataclass
+class Document:
+    """A document while its pages come in."""
+
+    scan: Scan
+    prompt: Prompt
+    title: str | None = None
+    text: str = ""
+    pages: int = 0
+    pieces: list[dict[str, Any]] = field(default_factory=list)
+    asked: int = 0
+    prompt_tokens: int = 0
+    output_tokens: int = 0
+    rejection: Rejection | None = None  # of the whole scan
+
+    def add(self, page: AskedPage) -> None:
+        """Add the next page with its answers."""
+        if not page.number:
+            self.rejection = page.rejection
+            return
+        self.pages, self.title = self.pages + 1, page.title
+        seen = page.seen
+        width, height = seen.get("width"), seen.get("height")
+        whole = (0, 0, width, height) if width and height else (None,) * 4
+        place = {"page": page.number, "width": width, "height": height}
+        if page.rejection is not None:
+            self._lost({**place, **_named(whole)}, page.rejection)
+            self.asked += 1
+        elif "text" in seen:
+            self._piece({**place, **_named(whole)}, LAYER, seen["text"], "\n\n")
+        elif "blank" in seen:
+            self._piece({**place, **_named(whole)}, BLANK, "", "")
+        asked = zip(page.pieces, page.requests, strict=True)
+        for number, ((box, before), request) in enumerate(asked):
+            answer = page.answers[number]
+            self.asked += 1
+            self.prompt_tokens += answer.n_prompt_tokens
+            self.output_tokens += answer.n_output_tokens
+            found = usable(answer, self.prompt, "", 0, request.seed)
+            found = found if isinstance(found, Rejection) else text_of(found)
+            if isinstance(found, Rejection):
+                self._lost({**place, **_named(box)}, found)
+            else:
+                self._piece({**place, **_named(box)}, READ, found, before if number else "\n\n")
+
+    def _piece(self, place: dict[str, Any], how: str, text: str, before: str) -> None:
+        if self.text and text:
+            self.text += before
+        start = len(self.text)
+        self.text += text
+        self.pieces.append({**place, "how": how, "start": start, "end": len(self.text)})
+
+    def _lost(self, place: dict[str, Any], why: Rejection) -> None:
+        end = len(self.text)
+        told = {"reason": why.reason.replace("synthesize.", "ocr.", 1), "detail": why.detail}
+        self.pieces.append({**place, "how": LOST, "start": end, "end": end, **told})
+
+    def finished(self, model: str, sampling: str, least_read: float) -> Finished:
+        """The row of the document. least_read: share of what was asked that must be read."""
+        row = self._row(model, sampling)
+        lost = [piece for piece in self.pieces if piece["how"] == LOST]
+        rejection = self.rejection
+        too_few = self.asked - len(lost) < least_read * self.asked or not self.text
+        if rejection is None and lost and too_few:
+            first = lost[0]
+            told = f"page {first['page']}: {first['detail']}"
+            if self.asked > 1:
+                told = f"{len(lost)} of {self.asked} pieces; {told}"
+            rejection = Rejection(first["reason"], told)
+        if rejection is None and not self.text:
+            rejection = Rejection(*self._without_text())
+        if rejection is None:
+            (found,) = identify([self.text])
+            row["language"], row["language_score"] = found.code, found.score
+        return Finished(row, rejection=rejection)
+
+    def _without_text(self) -> tuple[str, str]:
+        if all(piece["how"] == BLANK for piece in self.pieces):
+            return "ocr.blank", f"pages={self.pages}, all blank"
+        return "ocr.no_text", f"pages={self.pages}, none with text"
+
+    def _row(self, model: str, sampling: str) -> dict[str, Any]:
+        row, parent = dict(self.scan.row), self.scan.parent
+        prompt = self.prompt
+        if parent is not None:
+            row["id"] = synthetic_id(parent, 0, 0, prompt.digest, model, sampling, 0)
+        lineage = None
+        if self.asked:
+            lineage = {"parent": parent, "prompt_hash": prompt.digest, "model": model}
+            lineage["sampling"] = sampling
+        return {
+            **row,
+            "text": self.text,
+            "title": self.title,
+            "kind": "actual",
+            "prompt": prompt.name if self.asked else None,
+            "lineage": lineage or ({"parent": parent} if parent else None),
+            "pages": self.pages or None,
+            "pieces": self.pieces or None,
+            "prompt_tokens": self.prompt_tokens,
+            "output_tokens": self.output_tokens,
+        }
+
+
+def text_of(answer: str) -> str | Rejection:
+    """The text that an answer gives; empty if it says that there is none. A fence around the whole
+    goes. An answer without a letter or digit is none.
+    """
+    fenced = _FENCE.match(answer)
+    text = clean(fenced[1] if fenced else answer).strip()
+    if not any(map(str.isalnum, text)):
+        return Rejection("synthesize.empty", excerpt(answer))
+    if len(text) <= _LONGEST_REMARK:
+        if _NO_TEXT.fullmatch(text):
+            return ""
+        if _UNABLE.match(text):
+            return Rejection("synthesize.refusal", excerpt(text))
+    return text
+
+
+def _named(box: Sequence[int | None]) -> dict[str, int | None]:
+    return dict(zip(("x0", "y0", "x1", "y1"), box, strict=True))
+
+
+def sampling_of(prompt: Prompt, cut: dict[str, Any], seed: int) -> str:
+    """How the answers were drawn and what the model saw, as the lineage has it."""
+    return json.dumps(
+        {
+            "cut": cut,
+            "max_tokens": prompt.limits.max_output_tokens,
+            "seed": seed,
+            "temperature": prompt.sampling.temperature,
+            "top_p": prompt.sampling.top_p,
+        },
+        sort_keys=True,
+    )

@@ -1,0 +1,78 @@
+"""Texts in a row without padding get the vectors that each gets on its own."""
+
+import numpy as np
+import pytest
+from corpusmill.classifiers.encoder import EncoderSettings, embed, grade
+from corpusmill.classifiers.packed_batches import Packer, batches, can_pack, logits, vectors
+from corpusmill.manifests.errors import ModelError
+
+from tests.classifiers.tiny_encoders import WORDS, write_encoder
+
+TOKENS = 24
+TEXTS = [
+    "the cat sat on the mat",
+    "buy now",
+    "",
+    " ".join(WORDS * 8),  # longer than what is read
+    "theorem and proof of energy " * 3,
+    "sale " * 200,
+    "dog",
+    "the cat sat on the mat",
+    "cell " * 22,  # as long as what is read
+    f"{'energy' * 20} cat " * 30,  # more characters than the first try reads
+] * 3
+
+
+def packer_of(settings, *, head, batch_tokens=100, max_tokens=TOKENS):
+    from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
+
+    kind = AutoModelForSequenceClassification if head else AutoModel
+    model = kind.from_pretrained(settings.encoder).eval()
+    tokenizer = AutoTokenizer.from_pretrained(settings.encoder)
+    assert can_pack(model, tokenizer)
+    return Packer(model, tokenizer, max_tokens=max_tokens, batch_tokens=batch_tokens, device="cpu")
+
+
+@pytest.fixture(scope="module", params=["bert", "roberta"])
+def kind(request):
+    return request.param
+
+
+@pytest.mark.parametrize("pooling", ["mean", "cls"])
+@pytest.mark.parametrize("batch_tokens", [1, 100, 10_000])
+def test_vectors_of_packed_texts_are_those_of_single_texts(tmp_path, kind, pooling, batch_tokens):
+    settings = EncoderSettings(
+        encoder=write_encoder(tmp_path, kind=kind), max_tokens=TOKENS, pooling=pooling, device="cpu"
+    )
+    found = vectors(
+        packer_of(settings, head=False, batch_tokens=batch_tokens), TEXTS, pooling, normalise=True
+    )
+    for place, text in enumerate(TEXTS):
+        np.testing.assert_allclose(found[place], embed(settings, [text])[0], atol=1e-5)
+
+
+def test_grades_of_packed_texts_are_those_of_single_texts(tmp_path, kind):
+    settings = EncoderSettings(
+        encoder=write_encoder(tmp_path, kind=kind, outputs=1), max_tokens=TOKENS, device="cpu"
+    )
+    found = logits(packer_of(settings, head=True), TEXTS)[:, 0]
+    single = np.concatenate([grade(settings, [text]) for text in TEXTS])
+    assert np.ptp(single) > 1e-5  # random weights tell texts apart by little
+    np.testing.assert_allclose(found, single, atol=2e-7)
+
+
+def test_more_tokens_than_the_encoder_has_positions_are_refused(tmp_path, kind):
+    settings = EncoderSettings(encoder=write_encoder(tmp_path, kind=kind))
+    with pytest.raises(ModelError, match=r"set max_tokens to 6[34] or less"):
+        packer_of(settings, head=False, max_tokens=65)
+
+
+def test_batches_hold_every_text_once_and_those_of_full_length_come_in_one_shape():
+    lengths = np.random.default_rng(0).choice([3, 17, 64], 200, p=[0.2, 0.3, 0.5])
+    texts = [(place, np.zeros(length, np.int32)) for place, length in enumerate(lengths)]
+    found = list(batches(texts, 64, 256))
+    assert sorted(place for batch in found for place, _ in batch) == list(range(200))
+    assert all(sum(len(ids) for _, ids in batch) <= 256 for batch in found)
+    full = [batch for batch in found if all(len(ids) == 64 for _, ids in batch)]
+    assert len(full) >= (lengths == 64).sum() // 4
+    assert {len(batch) for batch in full if len(batch) > 3} == {4}

@@ -1,0 +1,89 @@
+"""Scans for tests: pages that `render` draws, as pictures and PDF files, and what reads them."""
+
+import base64
+import functools
+import io
+import json
+from collections.abc import Mapping, Sequence
+
+import pypdfium2
+from corpusmill.stages.render.page import Paper
+from corpusmill.stages.render.stage import Render, pages
+from PIL import Image
+
+from tests.stages.engines.scripted_server import answer
+from tests.stages.small_corpus import text
+
+PAPER = Paper(width=400, height=300, max_columns=1, min_jpeg_quality=None)
+
+
+@functools.cache
+def drawn(number: int) -> tuple[bytes, str]:
+    """A page as a PNG file, and its text."""
+    settings = Render(paper=PAPER)
+    page = next(pages(f"page {number}", text(number, 30), settings, settings.faces()))
+    return page.image, page.text
+
+
+def blank() -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (400, 300), "white").save(file, "PNG")
+    return file.getvalue()
+
+
+def pdf_of(images: Sequence[bytes]) -> bytes:
+    """A PDF file without a text layer, one image a page. 200 dots are an inch."""
+    first, *others = (Image.open(io.BytesIO(image)).convert("RGB") for image in images)
+    file = io.BytesIO()
+    first.save(file, "PDF", save_all=True, append_images=others, resolution=200, quality=95)
+    return file.getvalue()
+
+
+def joined(*files: bytes) -> bytes:
+    """The pages of several PDF files in one."""
+    whole = pypdfium2.PdfDocument.new()
+    for content in files:
+        part = pypdfium2.PdfDocument(content)
+        whole.import_pages(part)
+    file = io.BytesIO()
+    whole.save(file)
+    return file.getvalue()
+
+
+def stamped(scan: bytes, stamp: bytes) -> bytes:
+    """The first page of a file with that of another one on top."""
+    whole, other = pypdfium2.PdfDocument(scan), pypdfium2.PdfDocument(stamp)
+    page = whole[0]
+    page.insert_obj(other.page_as_xobject(0, whole).as_pageobject())
+    page.gen_content()
+    file = io.BytesIO()
+    whole.save(file)
+    return file.getvalue()
+
+
+def picture_in(prompt: str) -> Image.Image:
+    """The image of a request, as the scripted server hands it on."""
+    url = next(part["image_url"]["url"] for part in json.loads(prompt) if "image_url" in part)
+    return Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2])))
+
+
+class Reading:
+    """Behaviour of a server that reads perfectly what it knows. known: text -> a page image."""
+
+    def __init__(self, known: Mapping[str, bytes]) -> None:
+        self._images = [
+            (said, _vector(Image.open(io.BytesIO(image)))) for said, image in known.items()
+        ]
+
+    def __call__(self, prompt, attempt):
+        asked = _vector(picture_in(prompt))
+        said, _ = min(self._images, key=lambda item: _distance(item[1], asked))
+        return answer(said, chat=True)
+
+
+def _vector(picture: Image.Image) -> list[int]:
+    return list(picture.convert("L").resize((40, 30), Image.Resampling.BOX).tobytes())
+
+
+def _distance(one: Sequence[int], other: Sequence[int]) -> int:
+    return sum(abs(a - b) for a, b in zip(one, other, strict=True))

@@ -1,0 +1,309 @@
+"""The ocr stage against a real HTTP server: scans of all kinds come back as their text."""
+
+import io
+import itertools
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from corpusmill.manifests.errors import EngineError, InputError, RecipeError
+from corpusmill.manifests.looking.trace import origin_of, trace
+from corpusmill.manifests.looking.trace_text import trace_text
+from corpusmill.manifests.looking.verify import verify
+from corpusmill.manifests.schema import DOCUMENT, IMAGE
+from corpusmill.stages.extract import pdf
+from corpusmill.stages.readers import locate
+from PIL import Image
+
+from tests.stages.engines.scripted_server import answer, serving
+from tests.stages.extract.test_pdf import GOOD, LOCKED, pdf_file
+from tests.stages.ocr.scanned import Reading, blank, drawn, joined, pdf_of, picture_in, stamped
+from tests.stages.readers.warc_bytes import answer as http_answer
+from tests.stages.readers.warc_bytes import put, record
+from tests.stages.small_corpus import rows_of, run
+
+PAGES = {text: image for image, text in map(drawn, range(6))}
+TEXTS, IMAGES = list(PAGES), list(PAGES.values())
+
+
+def settings_for(server, **changes):
+    engine = {"kind": "openai", "url": server.url, "model": "eyes"}
+    engine |= {"attempts": 2, "backoff_seconds": 0.0}
+    # Most tests look at pages in their own process. The sandbox has its own tests.
+    return {"engine": engine, "page_seconds": 0, **changes}
+
+
+def read(folder, *inputs, behave=None, **changes):
+    """(kept rows, excluded rows, requests) of a run over these files."""
+    with serving(behave or Reading(PAGES)) as server:
+        manifest = run("ocr", settings_for(server, **changes), folder / "out", *map(str, inputs))
+        assert manifest.conserved
+        return rows_of(folder / "out"), rows_of(folder / "out", "excluded"), server.seen
+
+
+def write(folder, **files):
+    """Files of a folder; `a_png` becomes a.png."""
+    (folder / "in").mkdir()
+    for name, content in files.items():
+        (folder / "in" / ".".join(name.rsplit("_", 1))).write_bytes(content)
+    return folder / "in"
+
+
+def test_pictures_and_a_scanned_pdf_file_come_back_as_their_text(tmp_path):
+    folder = write(tmp_path, a_png=IMAGES[0], b_pdf=pdf_of(IMAGES[1:4]))
+    kept, excluded, seen = read(tmp_path, folder)
+    assert [row["text"] for row in kept] == [TEXTS[0], "\n\n".join(TEXTS[1:4])]
+    assert excluded == []
+    assert len(seen) == 4
+    path, _, body = seen[0]
+    assert path == "/v1/chat/completions"
+    image, words = body["messages"][-1]["content"]
+    assert image["image_url"]["url"].startswith("data:image/png;base64,")
+    assert "word for word" in words["text"]
+    assert (body["temperature"], body["max_tokens"]) == (0, 4096)
+    assert verify(str(tmp_path / "out")).problems == []
+
+
+def test_every_piece_says_page_and_box(tmp_path):
+    book = pdf_of(IMAGES[:2])  # it holds the time of its making
+    ((row,), _, _) = read(tmp_path, write(tmp_path, book_pdf=book))
+    first, second = row["pieces"]
+    assert (first["page"], second["page"], row["pages"]) == (1, 2, 2)
+    assert [row["text"][piece["start"] : piece["end"]] for piece in (first, second)] == TEXTS[:2]
+    assert [first[name] for name in ("x0", "y0", "x1", "y1")] == [0, 0, 400, 300]
+    assert (first["width"], first["height"], first["how"]) == (400, 300, "read")
+    assert (row["prompt"], row["lineage"]["model"]) == ("read_page", "eyes")
+    assert (row["prompt_tokens"], row["output_tokens"]) == (14, 6)
+    shown = trace_text(trace(str(tmp_path / "out"), row["id"]))
+    assert "page 2, box 0,0-400,300 of 400x300" in shown
+    origin = origin_of(trace(str(tmp_path / "out"), row["id"]))
+    assert locate(origin) == (folder / "book.pdf").read_bytes()
+
+
+def test_a_mixed_file_keeps_its_page_order_and_is_asked_only_about_scans(tmp_path):
+    file = joined(pdf_file([["On the first page."]]), pdf_of([IMAGES[0], blank()]), GOOD)
+    kept, _, seen = read(tmp_path, write(tmp_path, mixed_pdf=file))
+    assert kept[0]["text"] == f"On the first page.\n\n{TEXTS[0]}\n\n{pdf.read(GOOD, 9).text}"
+    how = [piece["how"] for piece in kept[0]["pieces"]]
+    assert how == ["layer", "read", "blank", "layer", "layer"]
+    assert len(seen) == 1
+
+
+def test_a_file_with_text_reads_as_extract_reads_it_without_a_request(tmp_path):
+    kept, _, seen = read(tmp_path, write(tmp_path, paper_pdf=GOOD))
+    settings = {"mimes": [pdf.MIME], "page_seconds": 0, "reader": {"format": "pdf"}}
+    run("extract", settings, tmp_path / "extract", str(tmp_path / "in/*.pdf"))
+    (extracted,) = rows_of(tmp_path / "extract")
+    columns = ("id", "text", "title", "origin", "source", "language", "kind")
+    assert [kept[0][name] for name in columns] == [extracted[name] for name in columns]
+    assert seen == []
+
+
+def test_a_stamp_is_no_text_layer(tmp_path):
+    file = stamped(pdf_of([IMAGES[0]]), pdf_file([["Digitised by the town library"]]))
+    assert "Digitised" in pdf.read(file, 9).text
+    kept, _, _ = read(tmp_path, write(tmp_path, stamped_pdf=file))
+    assert kept[0]["text"] == TEXTS[0]
+
+
+def test_rows_of_images_lead_to_their_parent(tmp_path):
+    rows = [
+        {"id": f"row {number}", "text": "what a caption says", "source": "s", "kind": "actual"}
+        for number in range(3)
+    ]
+    table = pa.Table.from_pylist(rows, DOCUMENT).append_column(
+        IMAGE, pa.array([IMAGES[0], None, IMAGES[1]], IMAGE.type)
+    )
+    pq.write_table(table, tmp_path / "images.parquet")
+    kept, excluded, _ = read(tmp_path, tmp_path / "images.parquet")
+    assert [(row["text"], row["lineage"]["parent"]) for row in kept] == [
+        (TEXTS[0], "row 0"),
+        (TEXTS[1], "row 2"),
+    ]
+    assert [row["reason"] for row in excluded] == ["ocr.no_image"]
+    assert not {row["id"] for row in kept} & {row["id"] for row in rows}
+
+
+def test_what_extract_leaves_out_is_read_from_where_it_lies(tmp_path):
+    """PDF files in a crawl and alone: `extract` names the scans, `ocr` reads them."""
+    mixed = joined(GOOD, pdf_of([IMAGES[1]]))
+    bodies = [GOOD, pdf_of([IMAGES[0]]), mixed, LOCKED]
+    data = b"".join(
+        record(number, http_answer(body, Content_Type=pdf.MIME))
+        for number, body in enumerate(bodies)
+    )
+    crawl = put(tmp_path, "crawl.warc", data)
+    settings = {"mimes": [pdf.MIME], "page_seconds": 0, "scanned_pages": "exclude"}
+    run("extract", settings, tmp_path / "extract", crawl.path)
+    gone = rows_of(tmp_path / "extract", "excluded")
+    assert [row["reason"] for row in gone] == ["pdf.no_text", "pdf.scanned_pages", "pdf.encrypted"]
+    assert gone[1]["detail"] == "without text: [3]"
+    kept, excluded, seen = read(tmp_path, f"{tmp_path}/extract/excluded/*.parquet")
+    assert [row["text"] for row in kept] == [TEXTS[0], f"{pdf.read(GOOD, 9).text}\n\n{TEXTS[1]}"]
+    assert [row["id"] for row in kept] == [row["id"] for row in gone[:2]]
+    assert excluded == []
+    assert len(seen) == 2
+    (tmp_path / "whole").mkdir()
+    kept, excluded, _ = read(tmp_path / "whole", crawl.path)
+    assert len(kept) == 3
+    assert [row["reason"] for row in excluded] == ["pdf.encrypted"]
+
+
+def test_extract_keeps_the_text_and_names_the_other_pages(tmp_path):
+    mixed = joined(GOOD, pdf_of([IMAGES[1]]), pdf_file([[]]))
+    folder = write(tmp_path, mixed_pdf=mixed)
+    settings = {"mimes": [pdf.MIME], "page_seconds": 0, "reader": {"format": "pdf"}}
+    run("extract", settings, tmp_path / "out", str(folder))
+    (row,) = rows_of(tmp_path / "out")
+    assert row["text"] == pdf.read(GOOD, 9).text
+    assert row["pages_without_text"] == [3]  # the last page is empty
+
+
+def picture(size, kind="PNG", mode="L", **settings):
+    file = io.BytesIO()
+    Image.new(mode, size, 255).save(file, kind, **settings)
+    return file.getvalue()
+
+
+def test_bad_files_end_with_their_reason_and_the_others_keep_their_text(tmp_path):
+    moving = picture((90, 90), "GIF", save_all=True, append_images=[Image.new("L", (90, 90), 0)])
+    folder = write(
+        tmp_path,
+        a_png=IMAGES[0],
+        b_png=IMAGES[1][:-700],
+        bomb_png=picture((15_000, 10_000), mode="1"),
+        c_gif=moving,
+        d_png=b"\x89PNG broken",
+        e_pdf=LOCKED,
+        f_pdf=GOOD[:200],
+        g_pdf=b"no PDF file at all",
+        h_pdf=pdf_file([["page"]] * 12),
+        i_png=blank(),
+        j_txt=b"a note beside the scans",
+        k_pdf=pdf_of([blank(), blank()]),
+        thin_png=picture((1, 30_000)),
+        z_png=IMAGES[2],
+    )
+    kept, excluded, seen = read(tmp_path, folder, max_pages=11)
+    assert [row["text"] for row in kept] == [TEXTS[0], TEXTS[2]]
+    reasons = {row["origin"]["file"].rpartition("/")[2]: row["reason"] for row in excluded}
+    assert reasons == {
+        "b.png": "image.truncated",
+        "bomb.png": "image.too_large",
+        "c.gif": "image.animated",
+        "d.png": "image.unreadable",
+        "e.pdf": "pdf.encrypted",
+        "f.pdf": "pdf.unreadable",
+        "g.pdf": "pdf.unreadable",
+        "h.pdf": "pdf.too_many_pages",
+        "i.png": "ocr.blank",
+        "j.txt": "ocr.mime",
+        "k.pdf": "ocr.blank",
+        "thin.png": "image.too_thin",
+    }
+    assert len(seen) == 2
+
+
+ANSWERS = {
+    "ocr.empty": answer(" \n", chat=True),
+    "ocr.refusal": answer("I'm sorry, but I can't help with that.", chat=True),
+    "ocr.no_text": answer("[no text]", chat=True),
+    "ocr.repetition": answer("the river flows to the sea and " * 60, chat=True),
+    "ocr.cut_off": answer("It goes on", "length", chat=True),
+    "error_ocr.request": (400, {}, b"the image is too large"),
+}
+
+
+def test_useless_answers_end_with_their_reason(tmp_path):
+    known = dict(zip(ANSWERS, IMAGES, strict=True))
+    recognised = Reading(known)
+
+    def behave(prompt, attempt):
+        if picture_in(prompt).size == (64, 64):  # the engine asks whether anything is answered
+            return answer("nothing", chat=True)
+        _, _, data = recognised(prompt, attempt)
+        return ANSWERS[json.loads(data)["choices"][0]["message"]["content"]]
+
+    folder = write(tmp_path, **{f"{n}_png": image for n, image in enumerate(IMAGES)})
+    kept, excluded, _ = read(tmp_path, folder, behave=behave)
+    assert kept == []
+    assert [row["reason"] for row in excluded] == list(ANSWERS)
+
+
+def test_a_document_with_a_lost_page_is_kept_if_most_is_read(tmp_path):
+    reading = Reading(PAGES)
+
+    def behave(prompt, attempt):
+        reply = reading(prompt, attempt)
+        return ANSWERS["ocr.repetition"] if reply == answer(TEXTS[1], chat=True) else reply
+
+    folder = write(tmp_path, book_pdf=pdf_of(IMAGES[:4]))
+    ((row,), _, _) = read(tmp_path, folder, behave=behave, min_read_share=0.7)
+    assert row["text"] == "\n\n".join([TEXTS[0], TEXTS[2], TEXTS[3]])
+    assert [piece["how"] for piece in row["pieces"]] == ["read", "lost", "read", "read"]
+    assert row["pieces"][1]["reason"] == "ocr.repetition"
+    measured = json.loads((tmp_path / "out/manifest.json").read_text())["measures"]
+    assert measured["pages"]["lost"] == {"ocr.repetition": 1}
+    assert measured["pages"]["pieces"] == {"blank": 0, "layer": 0, "lost": 1, "read": 3}
+    assert measured["usage"]["prompts"]["read_page"]["output_tokens"] == 12
+    (tmp_path / "strict").mkdir()
+    _, (row,), _ = read(tmp_path / "strict", folder, behave=behave)
+    assert (row["reason"], row["pages"]) == ("ocr.repetition", 4)
+    assert row["detail"].startswith("1 of 4 pieces; page 2: repeated=")
+
+
+def test_lines_are_asked_about_one_by_one(tmp_path):
+    def behave(prompt, attempt):
+        width, height = picture_in(prompt).size
+        return answer(f"{width}x{height}", chat=True)
+
+    folder = write(tmp_path, a_png=IMAGES[0])
+    cut = {"by": "lines", "width": 120, "height": 40}
+    ((row,), _, seen) = read(tmp_path, folder, behave=behave, cut=cut)
+    assert len(seen) == len(row["pieces"]) > 10
+    assert set(row["text"].split()) == {"120x40"}
+    middles = [(piece["y0"] + piece["y1"]) / 2 for piece in row["pieces"]]
+    for before, after in itertools.pairwise(row["pieces"]):  # along a line, then the next line
+        assert after["x0"] > before["x0"] or after["y1"] > before["y1"] + 5
+    assert middles[-1] - middles[0] > 60
+
+
+def test_a_server_that_takes_no_images_stops_the_stage(tmp_path):
+    def behave(prompt, attempt):
+        return 400, {}, b"this model takes no image_url"
+
+    with pytest.raises(EngineError, match="refuses every request"):
+        read(tmp_path, write(tmp_path, a_png=IMAGES[0]), behave=behave)
+
+
+def test_text_corpora_are_refused(tmp_path):
+    pq.write_table(pa.table({"text": ["no image"]}), tmp_path / "texts.parquet")
+    with pytest.raises(InputError, match="no page images"):
+        read(tmp_path, tmp_path / "texts.parquet")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [({"cut": {"width": 100}}, "set both"), ({"prompt": "educational"}, "grades texts")],
+)
+def test_settings_that_cannot_work_are_named(tmp_path, changes, message):
+    with pytest.raises(RecipeError, match=message):
+        read(tmp_path, write(tmp_path, a_png=IMAGES[0]), **changes)
+
+
+def test_a_tiff_file_has_pages(tmp_path):
+    first, second = (Image.open(io.BytesIO(image)).convert("L") for image in IMAGES[:2])
+    file = io.BytesIO()
+    first.save(file, "TIFF", save_all=True, append_images=[second])
+    ((row,), _, _) = read(tmp_path, write(tmp_path, fax_tif=file.getvalue()))
+    assert row["text"] == "\n\n".join(TEXTS[:2])
+
+
+def test_a_file_that_takes_too_long_costs_only_itself(tmp_path):
+    """In the sandbox, as a run does it by default."""
+    bomb = pdf_file([["x"] * 1_000_000], pack=True)
+    folder = write(tmp_path, a_pdf=bomb, b_pdf=pdf_of([IMAGES[0]]))
+    kept, excluded, _ = read(tmp_path, folder, page_seconds=0.4)
+    assert [row["text"] for row in kept] == [TEXTS[0]]
+    assert [row["reason"] for row in excluded] == ["error_pdf.timeout"]
