@@ -88,7 +88,7 @@ class Document:
             self._piece({**place, **_named(whole)}, LAYER, seen["text"], "\n\n")
         elif "blank" in seen:
             self._piece({**place, **_named(whole)}, BLANK, "", "")
-        asked = zip(page.pieces, page.requests, strict=True)
+        asked = zip(page.pieces, page.asked, strict=True)
         for number, ((box, before), request) in enumerate(asked):
             answer = page.answers[number]
             self.asked += 1
