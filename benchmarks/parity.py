@@ -32,9 +32,9 @@ VOCABULARY = 4096
 def write_folder(folder: Path) -> Any:
     """A model folder without a tokenizer. Returns the trainer's model, float32 on the CPU."""
     import torch
-    from corpusmill.trainer.config import HybridConfig
     from corpusmill.trainer.export import huggingface_config, write_weights_and_config
     from corpusmill.trainer.model import HybridModel, initialise
+    from corpusmill.trainer.shape import HybridConfig
 
     shape = HybridConfig(
         pattern="M-M*-M-M*-",

@@ -84,16 +84,20 @@ def sample(
         str,
         typer.Option(help="A condition in SQL, e.g. \"level='low' and n_tokens>500\"."),
     ] = "",
-    count: Annotated[int, typer.Option("--count", "-n", min=1, help="Documents at most.")] = 20,
-    seed: Annotated[int, typer.Option(help="Another seed, other documents.")] = 0,
+    count: Annotated[
+        int, typer.Option("--count", "-n", min=1, help="At most so many documents.")
+    ] = 20,
+    seed: Annotated[int, typer.Option(help="Another seed draws other documents.")] = 0,
     excluded: Annotated[
-        bool, typer.Option("--excluded", help="Of the documents that the stage dropped.")
+        bool, typer.Option("--excluded", help="Draw from the dropped documents.")
     ] = False,
-    both: Annotated[bool, typer.Option("--both", help="Of kept and dropped documents.")] = False,
+    both: Annotated[
+        bool, typer.Option("--both", help="Draw from kept and dropped documents.")
+    ] = False,
     column: Annotated[
-        list[str] | None, typer.Option(help="Only this column. Repeatable. For --json.")
+        list[str] | None, typer.Option(help="With --json, print only this column. Repeatable.")
     ] = None,
-    whole: Annotated[bool, typer.Option("--whole", help="Whole texts.")] = False,
+    whole: Annotated[bool, typer.Option("--whole", help="Print whole texts.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines, all columns.")] = False,
 ) -> None:
     """Show documents of a stage that a condition holds for. Drawn by a seed."""

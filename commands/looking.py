@@ -91,7 +91,7 @@ def diff(
 def domains(
     root: Root,
     sort: Annotated[
-        SiteOrder, typer.Option(help="The order. rate: the sites first that lost most.")
+        SiteOrder, typer.Option(help="The order. rate: the sites that lost most come first.")
     ] = SiteOrder["in"],
     most: Annotated[int, typer.Option("--most", "-n", min=1, help="Sites to print.")] = 40,
     least: Annotated[int, typer.Option(min=0, help="Only sites with so many documents in.")] = 1,
@@ -112,7 +112,7 @@ def domains(
 
 def watch(
     root: Root,
-    seconds: Annotated[float, typer.Option(min=0.5, help="Between two looks.")] = 5.0,
+    seconds: Annotated[float, typer.Option(min=0.5, help="Seconds between two looks.")] = 5.0,
     page: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Also write an HTML page that refreshes itself."),

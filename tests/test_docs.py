@@ -83,7 +83,9 @@ def commands_of(page):
     """The `corpusmill ...` lines of a page's indented blocks, as lists of arguments."""
     return [
         shlex.split(line, comments=True)
-        for line in re.findall(r"^    corpusmill +(.*)$", page.read_text(), re.MULTILINE)
+        for line in re.findall(
+            r"^    corpusmill +(.*)$", page.read_text().replace("\\\n", ""), re.MULTILINE
+        )
     ]
 
 

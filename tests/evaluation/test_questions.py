@@ -173,6 +173,13 @@ def test_a_pattern_that_is_none_is_refused():
         task(text)
 
 
+def test_an_empty_stop_text_is_refused():
+    """It would end every answer of one runtime, and none of the other."""
+    text = "name: a\nkind: answer\nfiles: [{path: a}]\ncontext: c\nanswer: a\nstop: ['']\n"
+    with pytest.raises(RecipeError, match=r"stop\[0\] is ''"):
+        task(text)
+
+
 def test_the_right_answer_of_math_is_what_the_box_holds():
     (found,) = task_files.load(("math",))
     rows = [

@@ -122,5 +122,5 @@ def test_dust_is_no_text():
 
 def test_a_page_that_claims_to_be_a_mile_long_is_rendered_small():
     huge = GOOD.replace(b"0 0 612 792", b"0 0 9e5 9e5", 1)
-    seen = look(huge, True, 0, Looking(min_layer_characters=0))
+    seen = look(huge, True, 0, Looking(Cutting(), 4, 0, 10))
     assert seen["width"] * seen["height"] <= 51_000_000
