@@ -175,10 +175,10 @@ def sources(root: str, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
                     pc.is_in(table["id"], value_set=pa.array(sorted(missing), table["id"].type))
                 )
                 for row in chosen.to_pylist():
-                    ids = (row.pop("lineage"), row.pop(LINKED_PARENT.name, None))
+                    made_from = (row.pop("lineage"), row.pop(LINKED_PARENT.name, None))
                     parents = {
                         kind: one["parent"]
-                        for kind, one in zip(PARENTS, ids, strict=True)
+                        for kind, one in zip(PARENTS, made_from, strict=True)
                         if one and one["parent"]
                     }
                     found[row.pop("id")] = {
