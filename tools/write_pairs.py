@@ -80,7 +80,7 @@ def page(folder: Path, count: int, engine: EmbeddedEngine) -> str:
         for document, row in zip(taken, finished(taken, engine), strict=True):
             asked += 1
             if row.rejection:
-                dropped[row.rejection.reason] += 1
+                dropped[row.rejection.code("synthesize")] += 1
             else:
                 start, end = row.row["lineage"]["start"], row.row["lineage"]["end"]
                 before = document["text"][start:end]

@@ -82,3 +82,9 @@ def test_an_example_that_comes_out_otherwise_is_told():
     assert outcome(as_bad, prompt)[0] == "kept, not dropped as synthesize.no_table"
     other = bad.model_copy(update={"dropped": "synthesize.refusal"})
     assert outcome(other, prompt)[0] == "dropped as synthesize.no_table, not synthesize.refusal"
+
+
+def test_a_reason_gets_the_name_of_the_stage_that_writes_it_unless_it_is_a_code():
+    assert Rejection("too_far", "").code("synthesize") == "synthesize.too_far"
+    assert Rejection("request", "", failed=True).code("annotate") == "error_annotate.request"
+    assert Rejection("error_read.format", "").code("annotate") == "error_read.format"
