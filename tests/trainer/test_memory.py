@@ -105,7 +105,7 @@ def test_a_cpu_without_memory_says_it_too(
     beyond_any_machine = small_model.model_copy(update={"vocab_size": 1 << 43})
     config = make_config(model=beyond_any_machine)
     with pytest.raises(
-        CorpusmillError, match="cpu has too little memory for this run; micro_batch"
+        CorpusmillError, match="cpu has too little memory for this run; optimizer_dtype"
     ):
         train(config, write_shards(random_documents), tmp_path / "run")
 
