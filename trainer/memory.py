@@ -8,6 +8,7 @@ import torch
 from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.trainer.config import TrainConfig
 from corpusmill.trainer.model import parameter_count
+from corpusmill.trainer.ranks import compute_dtype
 from corpusmill.trainer.shape import KINDS, Kind
 
 SCAN_CHUNK = 64  # tokens for which the scan keeps one state (trainer.kernels.launch)
@@ -15,8 +16,8 @@ GB = 1e9
 
 
 def activation_bytes(config: TrainConfig, kind: Kind, recompute: bool) -> int:
-    """Bytes that a layer of this kind keeps for one token, in bf16."""
-    model = config.model
+    """Bytes that a layer of this kind keeps for one token. dtype `auto` counts as bfloat16."""
+    model, size = config.model, 4 if config.dtype == "float32" else 2
     row = model.mamba_inner + model.conv_channels + model.mamba_heads
     states = model.mamba_inner * model.mamba_state // SCAN_CHUNK
     heads = 2 * (model.attention_heads + model.key_value_heads) * model.head_dim
@@ -26,7 +27,7 @@ def activation_bytes(config: TrainConfig, kind: Kind, recompute: bool) -> int:
         "ffn": 0 if recompute else 2 * model.ffn_size,
     }
     stream = model.hidden_size * (1 if recompute and kind != "mamba" else 2)
-    return 2 * (kept[kind] + stream)
+    return size * (kept[kind] + stream)
 
 
 def layers_gb(config: TrainConfig, ranks: int, kinds: set[Kind] | None = None) -> float:
@@ -74,8 +75,16 @@ def savings(config: TrainConfig, ranks: int) -> list[tuple[str, float]]:
     return sorted(found, key=lambda item: -item[1])
 
 
+def ran_out(error: BaseException) -> bool:
+    """Whether an error says that there is no memory left, on a GPU or on a CPU."""
+    of_cpu = isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    return of_cpu or isinstance(error, torch.OutOfMemoryError | MemoryError)
+
+
 def too_little_memory(config: TrainConfig, ranks: int, device: torch.device) -> CorpusmillError:
     """The error of a run that found no memory, with what would help and by how much."""
+    dtype = str(compute_dtype(config.dtype, device)).removeprefix("torch.")
+    config = config.model_copy(update={"dtype": dtype})
     has = torch.cuda.get_device_properties(device).total_memory / GB if device.type == "cuda" else 0
     open_ = [f"{advice} saves about {saved:.1f} GB" for advice, saved in savings(config, ranks)]
     return CorpusmillError(

@@ -97,3 +97,19 @@ def test_a_run_that_finds_no_memory_says_what_would_help(
     monkeypatch.setattr(trainer, "optimise", full)
     with pytest.raises(CorpusmillError, match=r"too little memory.*micro_batch_size: 2 saves"):
         train(make_config(), write_shards(random_documents), tmp_path / "run")
+
+
+def test_a_cpu_without_memory_says_it_too(
+    write_shards, random_documents, make_config, small_model, tmp_path
+):
+    beyond_any_machine = small_model.model_copy(update={"vocab_size": 1 << 43})
+    config = make_config(model=beyond_any_machine)
+    with pytest.raises(
+        CorpusmillError, match="cpu has too little memory for this run; optimizer_dtype"
+    ):
+        train(config, write_shards(random_documents), tmp_path / "run")
+
+
+def test_activations_of_fp32_take_twice_the_memory_of_bf16(make_config):
+    rounded, full = (make_config(dtype=dtype) for dtype in ("bfloat16", "float32"))
+    assert memory.layers_gb(full, 1) == 2 * memory.layers_gb(rounded, 1)
