@@ -94,7 +94,7 @@ class Document:
             self.asked += 1
             self.prompt_tokens += answer.n_prompt_tokens
             self.output_tokens += answer.n_output_tokens
-            found = usable(answer, self.prompt, "", 0, request.seed)
+            found = usable(answer, self.prompt, ("",), 0, request.seed)
             found = found if isinstance(found, Rejection) else text_of(found)
             if isinstance(found, Rejection):
                 self._lost({**place, **_named(box)}, found)
@@ -167,12 +167,12 @@ def text_of(answer: str) -> str | Rejection:
     fenced = _FENCE.match(answer)
     text = clean(fenced[1] if fenced else answer).strip()
     if not any(map(str.isalnum, text)):
-        return Rejection("synthesize.empty", excerpt(answer))
+        return Rejection("empty", excerpt(answer))
     if len(text) <= _LONGEST_REMARK:
         if _NO_TEXT.fullmatch(text):
             return ""
         if _UNABLE.match(text):
-            return Rejection("synthesize.refusal", excerpt(text))
+            return Rejection("refusal", excerpt(text))
     return text
 
 
