@@ -94,7 +94,7 @@ class Document:
             self.asked += 1
             self.prompt_tokens += answer.n_prompt_tokens
             self.output_tokens += answer.n_output_tokens
-            found = usable(answer, self.prompt, "", 0, request.seed)
+            found = usable(answer, self.prompt, ("",), 0, request.seed)
             found = found if isinstance(found, Rejection) else text_of(found)
             if isinstance(found, Rejection):
                 self._lost({**place, **_named(box)}, found)

@@ -13,7 +13,7 @@ READ_PAGE = loader.load("read_page")
 
 def found(answer):
     """The text, or the reason of the rejection."""
-    result = usable(Completion(answer, "stop"), READ_PAGE, "", 0, 0)
+    result = usable(Completion(answer, "stop"), READ_PAGE, ("",), 0, 0)
     result = result if isinstance(result, Rejection) else text_of(result)
     return result.reason if isinstance(result, Rejection) else result
 
