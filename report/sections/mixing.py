@@ -11,8 +11,8 @@ from corpusmill.manifests import storage
 from corpusmill.report.reading.run import Run
 from corpusmill.report.sections.ablations import METRICS
 from corpusmill.stages.blend.proposed import PROPOSAL
+from corpusmill.stages.mix.page import RUNS, doubt_about
 
-RUNS = "runs.csv"
 SHARE, PREDICTED = "share_", "predicted_"
 TEXT, MEAN = METRICS[0], "mean of texts"
 Points = list[tuple[float, float]]
@@ -70,12 +70,15 @@ class Check:
 
 @dataclass(frozen=True)
 class Mixing:
-    """tokens: of a run. rank: of the objective. gain: its value, low and high."""
+    """tokens: of a run. rank: of the objective. gain: its value, low and high. doubt: what speaks
+    against the proposal.
+    """
 
     name: str
     tokens: int
     rank: float
     gain: dict[str, float]
+    doubt: str
     sources: list[Source]
     domains: list[Domain]
     proxies: list[Proxy]
@@ -118,6 +121,7 @@ def _mixing(name: str, facts: Mapping[str, Any], runs: str) -> Mixing:
         facts["tokens_of_a_run"],
         facts["rank_correlation"],
         facts["gain"],
+        doubt_about(facts),
         sources,
         domains,
         proxies,

@@ -99,7 +99,14 @@ def summary(found: Mapping[str, Any]) -> Iterator[str]:
     )
     gain = found["gain"]
     yield f"predicted gain {gain['value']:.4f} ({gain['low']:.4f} to {gain['high']:.4f})"
+    if doubt := doubt_about(found):
+        yield doubt
+
+
+def doubt_about(found: Mapping[str, Any]) -> str:
+    """What speaks against a proposal. Empty if nothing does."""
     if found["rank_correlation"] < DOUBTFUL:
-        yield "The regression hardly orders the runs: train each longer, or train more runs."
-    elif gain["low"] <= 0:
-        yield "The gain may be none: it is not sure that the proposal is better."
+        return "The regression hardly orders the runs: train each longer, or train more runs."
+    if found["gain"]["low"] <= 0:
+        return "The gain may be none: it is not sure that the proposal is better."
+    return ""

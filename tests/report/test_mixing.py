@@ -1,6 +1,8 @@
 """The section on a search for a mixture, of a small real one."""
 
+import json
 import re
+import shutil
 
 import pytest
 from corpusmill.report.drawing.picture import NARROW, WIDE, Box, Path
@@ -49,6 +51,16 @@ def test_the_page_shows_it(searched):
     assert section.count("<title>predicted ") == 6
     assert "The check" in section
     assert "The 6 proxy runs, the best first" in section
+    (mixing,) = mixings(Run(searched[0]))
+    assert ('class="warning"' in section) == bool(mixing.doubt)
+
+
+def test_the_page_warns_where_the_summary_does(searched, tmp_path):
+    shutil.copytree(searched[0], tmp_path / "run")
+    path = tmp_path / "run/mix/proposal.json"
+    found = json.loads(path.read_text())
+    path.write_text(json.dumps({**found, "rank_correlation": 0.5}))
+    assert "The regression hardly orders the runs" in render(str(tmp_path / "run"))
 
 
 def dots_of(picture):
